@@ -1,0 +1,243 @@
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+static ts_status open_to_read(const char *path, int *fd, size_t *size)
+{
+    struct stat sb;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        return ts_error(TS_ERR_USER, "%s: cannot be opened: %s", path, strerror(errno));
+    if (fstat(*fd, &sb) < 0 || S_ISDIR(sb.st_mode)) {
+        close(*fd);
+        return ts_error(TS_ERR_USER, "%s: is not a file", path);
+    }
+    *size = (size_t)sb.st_size;
+    return TS_OK;
+}
+
+ts_status ts_file_read(const char *path, ts_str *out)
+{
+    int fd;
+    size_t size;
+    TS_TRY(open_to_read(path, &fd, &size));
+    ts_str_reset(out);
+    ts_status st = ts_grow(&out->s, &out->cap, size + 1, 1);
+    for (;;) { /* pipes and /proc say size 0, so read to the end whatever was said */
+        if (st == TS_OK && out->len + 1 >= out->cap)
+            st = ts_grow(&out->s, &out->cap, out->cap * 2, 1);
+        if (st != TS_OK)
+            break;
+        const ssize_t n = read(fd, out->s + out->len, out->cap - out->len - 1);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            st = ts_error(TS_ERR_USER, "%s: cannot be read: %s", path, strerror(errno));
+        if (n <= 0)
+            break;
+        out->len += (size_t)n;
+    }
+    if (st == TS_OK)
+        out->s[out->len] = 0;
+    close(fd);
+    return st;
+}
+
+ts_status ts_map_open(const char *path, ts_map *out)
+{
+    int fd;
+    size_t size;
+    TS_TRY(open_to_read(path, &fd, &size));
+    void *p = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+    close(fd);
+    if (p == MAP_FAILED)
+        return ts_error(TS_ERR_USER, "%s: cannot be mapped: %s", path, strerror(errno));
+    *out = (ts_map){ p, size };
+    return TS_OK;
+}
+
+void ts_map_close(ts_map *m)
+{
+    if (m->data)
+        munmap((void *)(uintptr_t)m->data, m->size);
+    *m = (ts_map){ 0 };
+}
+
+bool ts_path_exists(const char *path) { return access(path, F_OK) == 0; }
+
+bool ts_path_is_dir(const char *path)
+{
+    struct stat sb;
+    return stat(path, &sb) == 0 && S_ISDIR(sb.st_mode);
+}
+
+ts_status ts_path_join(ts_str *out, const char *a, const char *b)
+{
+    ts_str_reset(out);
+    const size_t n = strlen(a);
+    return ts_str_printf(out, "%s%s%s", a, n && a[n - 1] == '/' ? "" : "/", b);
+}
+
+ts_status ts_mkdirs(const char *path)
+{
+    char *p;
+    TS_TRY(ts_strdup(path, &p));
+    ts_status st = TS_OK;
+    for (char *s = p + 1; st == TS_OK; s++) {
+        if (*s && *s != '/')
+            continue;
+        const char end = *s;
+        *s = 0;
+        if (mkdir(p, 0750) < 0 && errno != EEXIST)
+            st = ts_error(TS_ERR_IO, "%s: cannot make the folder: %s", p, strerror(errno));
+        *s = end;
+        if (!end)
+            break;
+    }
+    if (st == TS_OK && !ts_path_is_dir(path))
+        st = ts_error(TS_ERR_IO, "%s: is there, but is no folder", path);
+    ts_free(&p);
+    return st;
+}
+
+ts_status ts_remove_tree(const char *path)
+{
+    struct stat sb;
+    if (lstat(path, &sb) < 0)
+        return TS_OK;
+    if (S_ISDIR(sb.st_mode)) {
+        char **names;
+        size_t n;
+        ts_str child = { 0 };
+        TS_TRY(ts_dir_list(path, &names, &n));
+        ts_status st = TS_OK;
+        for (size_t i = 0; i < n; i++) {
+            if (st == TS_OK && (st = ts_path_join(&child, path, names[i])) == TS_OK)
+                st = ts_remove_tree(child.s);
+            ts_free(&names[i]);
+        }
+        ts_free(&names);
+        ts_str_deinit(&child);
+        TS_TRY(st);
+    }
+    if (remove(path) < 0 && errno != ENOENT)
+        return ts_error(TS_ERR_IO, "%s: cannot be removed: %s", path, strerror(errno));
+    return TS_OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+ts_status ts_dir_list(const char *path, char ***names, size_t *n)
+{
+    DIR *d = opendir(path);
+    if (!d)
+        return ts_error(TS_ERR_USER, "%s: cannot be opened: %s", path, strerror(errno));
+    char **list = NULL;
+    size_t len = 0, cap = 0;
+    ts_status st = ts_grow(&list, &cap, 1, sizeof *list);
+    for (struct dirent *e; st == TS_OK && (e = readdir(d));) {
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+            continue;
+        st = ts_grow(&list, &cap, len + 1, sizeof *list);
+        if (st == TS_OK && (st = ts_strdup(e->d_name, &list[len])) == TS_OK)
+            len++;
+    }
+    closedir(d);
+    if (st != TS_OK) {
+        while (len)
+            ts_free(&list[--len]);
+        ts_free(&list);
+        return st;
+    }
+    qsort(list, len, sizeof *list, by_name);
+    *names = list;
+    *n = len;
+    return TS_OK;
+}
+
+ts_status ts_dir_sync(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return ts_error(TS_ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
+    const int rc = fsync(fd);
+    const int why = errno;
+    close(fd);
+    if (rc < 0 && why != EINVAL && why != EROFS) /* some file systems cannot sync a folder */
+        return ts_error(TS_ERR_IO, "%s: cannot be flushed: %s", path, strerror(why));
+    return TS_OK;
+}
+
+ts_status ts_disk_free(const char *path, double *bytes)
+{
+    struct statvfs v;
+    char *p;
+    TS_TRY(ts_strdup(path, &p));
+    while (statvfs(p, &v) < 0) {
+        char *slash = strrchr(p, '/');
+        if (errno != ENOENT || !slash || slash == p) {
+            if (statvfs(slash == p ? "/" : ".", &v) == 0)
+                break;
+            ts_free(&p);
+            return ts_error(TS_ERR_IO, "%s: free space is not known: %s", path, strerror(errno));
+        }
+        *slash = 0;
+    }
+    ts_free(&p);
+    *bytes = (double)v.f_bavail * (double)v.f_frsize;
+    return TS_OK;
+}
+
+static ts_status write_all(int fd, const char *path, const char *data, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        const ssize_t n = write(fd, data + at, size - at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return ts_error(TS_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
+        at += (size_t)n;
+    }
+    if (fsync(fd) < 0)
+        return ts_error(TS_ERR_IO, "%s: cannot be flushed: %s", path, strerror(errno));
+    return TS_OK;
+}
+
+ts_status ts_file_write_atomic(const char *path, const void *data, size_t size)
+{
+    ts_str tmp = { 0 };
+    TS_TRY(ts_str_printf(&tmp, "%s.tmp", path));
+    ts_status st = TS_OK;
+    const int fd = open(tmp.s, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    if (fd < 0)
+        st = ts_error(TS_ERR_IO, "%s: cannot be made: %s", tmp.s, strerror(errno));
+    else {
+        st = write_all(fd, tmp.s, data, size);
+        if (close(fd) < 0 && st == TS_OK)
+            st = ts_error(TS_ERR_IO, "%s: cannot be closed: %s", tmp.s, strerror(errno));
+        if (st == TS_OK && rename(tmp.s, path) < 0)
+            st = ts_error(TS_ERR_IO, "%s: cannot be renamed to %s: %s", tmp.s, path, strerror(errno));
+        if (st != TS_OK)
+            unlink(tmp.s);
+    }
+    if (st == TS_OK) {
+        const char *slash = strrchr(path, '/');
+        ts_str_reset(&tmp);
+        st = slash ? ts_str_add(&tmp, path, (size_t)(slash - path) + 1) : ts_str_puts(&tmp, ".");
+        if (st == TS_OK)
+            st = ts_dir_sync(tmp.s);
+    }
+    ts_str_deinit(&tmp);
+    return st;
+}

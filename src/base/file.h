@@ -1,0 +1,34 @@
+/* Files: reading whole, mapping, writing so that a reader never sees half of it. */
+#ifndef TS_BASE_FILE_H
+#define TS_BASE_FILE_H
+#include "base/str.h"
+
+/* Reads the whole file; a missing or unreadable file is TS_ERR_USER with the path in the message. */
+ts_status ts_file_read(const char *path, ts_str *out) TS_NODISCARD;
+
+/* A file mapped read-only and private. Zero-length files map to data NULL. */
+typedef struct ts_map {
+    const unsigned char *data;
+    size_t size;
+} ts_map;
+ts_status ts_map_open(const char *path, ts_map *out) TS_NODISCARD; /* missing file: TS_ERR_USER */
+void ts_map_close(ts_map *m);
+
+bool ts_path_exists(const char *path);
+bool ts_path_is_dir(const char *path);
+/* a/b into out (reset first). */
+ts_status ts_path_join(ts_str *out, const char *a, const char *b) TS_NODISCARD;
+/* Makes the folder and its parents (mode 0750). */
+ts_status ts_mkdirs(const char *path) TS_NODISCARD;
+/* Removes a file or a whole folder; a missing one is fine. */
+ts_status ts_remove_tree(const char *path) TS_NODISCARD;
+/* Names in a folder (not . and ..), sorted; free each and the array. */
+ts_status ts_dir_list(const char *path, char ***names, size_t *n) TS_NODISCARD;
+/* Flushes a folder's entries to disk. */
+ts_status ts_dir_sync(const char *path) TS_NODISCARD;
+/* Bytes free for us on the file system that holds path (or its nearest existing parent). */
+ts_status ts_disk_free(const char *path, double *bytes) TS_NODISCARD;
+
+/* Writes path.tmp, flushes it to disk, renames it over path and flushes the folder. */
+ts_status ts_file_write_atomic(const char *path, const void *data, size_t size) TS_NODISCARD;
+#endif

@@ -1,0 +1,72 @@
+#include "base/json.h"
+
+#include "base/file.h"
+
+ts_status ts_json_parse(const char *text, size_t n, const char *name, json_t **out)
+{
+    json_error_t e;
+    json_t *v = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &e);
+    if (!v)
+        return ts_error(TS_ERR_USER, "%s: not valid JSON: line %d, column %d: %s", name, e.line,
+                        e.column, e.text);
+    *out = v;
+    return TS_OK;
+}
+
+ts_status ts_json_read(const char *path, json_t **out)
+{
+    ts_str text = { 0 };
+    ts_status st = ts_file_read(path, &text);
+    if (st == TS_OK)
+        st = ts_json_parse(ts_str_text(&text), text.len, path, out);
+    ts_str_deinit(&text);
+    return st;
+}
+
+static const json_t *look_up(const json_t *o, const char *key)
+{
+    const json_t *v = json_object_get(o, key);
+    return v && !json_is_null(v) ? v : NULL;
+}
+
+ts_status ts_json_int(const json_t *o, const char *file, const char *key, int64_t def, int64_t lo,
+                      int64_t hi, int64_t *out)
+{
+    const json_t *v = look_up(o, key);
+    if (v && !json_is_integer(v))
+        return ts_error(TS_ERR_USER, "%s: %s must be a whole number", file, key);
+    const int64_t n = v ? json_integer_value(v) : def;
+    if (v && (n < lo || n > hi))
+        return ts_error(TS_ERR_USER, "%s: %s is %lld, expected %lld to %lld", file, key,
+                        (long long)n, (long long)lo, (long long)hi);
+    *out = n;
+    return TS_OK;
+}
+
+ts_status ts_json_real(const json_t *o, const char *file, const char *key, double def, double *out)
+{
+    const json_t *v = look_up(o, key);
+    if (v && !json_is_number(v))
+        return ts_error(TS_ERR_USER, "%s: %s must be a number", file, key);
+    *out = v ? json_number_value(v) : def;
+    return TS_OK;
+}
+
+ts_status ts_json_bool(const json_t *o, const char *file, const char *key, bool def, bool *out)
+{
+    const json_t *v = look_up(o, key);
+    if (v && !json_is_boolean(v))
+        return ts_error(TS_ERR_USER, "%s: %s must be true or false", file, key);
+    *out = v ? json_is_true(v) : def;
+    return TS_OK;
+}
+
+ts_status ts_json_text(const json_t *o, const char *file, const char *key, const char *def,
+                       const char **out)
+{
+    const json_t *v = look_up(o, key);
+    if (v && !json_is_string(v))
+        return ts_error(TS_ERR_USER, "%s: %s must be a string", file, key);
+    *out = v ? json_string_value(v) : def;
+    return TS_OK;
+}

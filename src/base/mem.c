@@ -1,0 +1,61 @@
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool ts_mul_size(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
+bool ts_add_size(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
+
+ts_status ts_alloc(void *out, size_t count, size_t size)
+{
+    void *p = calloc(count ? count : 1, size ? size : 1);
+    if (!p)
+        return ts_error(TS_ERR_NOMEM, "out of memory: %zu x %zu bytes could not be had", count, size);
+    memcpy(out, &p, sizeof p);
+    return TS_OK;
+}
+
+ts_status ts_grow(void *array, size_t *cap, size_t need, size_t size)
+{
+    if (need <= *cap)
+        return TS_OK;
+    size_t n = *cap ? *cap : 8, bytes;
+    while (n < need)
+        n = n > SIZE_MAX / 2 ? need : n * 2;
+    void *p;
+    memcpy(&p, array, sizeof p);
+    void *q = ts_mul_size(n, size, &bytes) ? realloc(p, bytes) : NULL;
+    if (!q)
+        return ts_error(TS_ERR_NOMEM, "out of memory: %zu x %zu bytes could not be had", n, size);
+    memset((char *)q + *cap * size, 0, (n - *cap) * size);
+    memcpy(array, &q, sizeof q);
+    *cap = n;
+    return TS_OK;
+}
+
+void ts_free(void *pointer)
+{
+    void *p;
+    memcpy(&p, pointer, sizeof p);
+    free(p);
+    p = NULL;
+    memcpy(pointer, &p, sizeof p);
+}
+
+ts_status ts_strndup(const char *s, size_t n, char **out)
+{
+    char *p;
+    TS_TRY(ts_alloc(&p, n + 1, 1));
+    memcpy(p, s, n);
+    *out = p;
+    return TS_OK;
+}
+
+ts_status ts_strdup(const char *s, char **out) { return ts_strndup(s, strlen(s), out); }
+
+const char *ts_mem_kind_name(ts_mem_kind kind)
+{
+    static const char *const names[TS_MEM_KINDS] = { "weights", "gradients", "optimizer",
+                                                     "activations", "communication", "data", "other" };
+    return names[kind];
+}

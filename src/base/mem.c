@@ -44,7 +44,7 @@ void ts_free(void *pointer)
 
 ts_status ts_strndup(const char *s, size_t n, char **out)
 {
-    char *p;
+    char *p = NULL;
     TS_TRY(ts_alloc(&p, n + 1, 1));
     memcpy(p, s, n);
     *out = p;

@@ -41,9 +41,9 @@ const ts_st_tensor *ts_st_file_at(const ts_st_file *file, int64_t i); /* in the 
 const ts_st_tensor *ts_st_file_find(const ts_st_file *file, const char *name); /* NULL: not there */
 const char *ts_st_file_metadata(const ts_st_file *file, const char *key);      /* NULL: not there */
 
-/* The weights of a folder: STEM.safetensors, else the shards that STEM.safetensors.index.json names (plain
- * file names only; every tensor that it maps must be in its shard). stem NULL is "model". A path to one
- * .safetensors file works too. */
+/* The weights of a folder: the shards that STEM.safetensors.index.json names (plain file names only; every
+ * tensor that it maps must be in its shard), or, where there is no index, STEM.safetensors. stem NULL is
+ * "model". A path to one .safetensors file works too. */
 typedef struct ts_st_dir ts_st_dir;
 ts_status ts_st_dir_open(const char *path, const char *stem, ts_st_dir **out) TS_NODISCARD;
 void ts_st_dir_destroy(ts_st_dir **dir);

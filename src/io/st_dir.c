@@ -1,0 +1,194 @@
+#include "io/safetensors.h"
+
+#include "base/file.h"
+#include "base/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct shard {
+    char *name; /* file name in the folder */
+    ts_st_file *file;
+} shard;
+
+struct ts_st_dir {
+    shard *shards;
+    size_t n_shards, cap_shards;
+    const ts_st_tensor **tensors; /* by name */
+    size_t n, bytes;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(const ts_st_tensor *const *)a)->name, (*(const ts_st_tensor *const *)b)->name);
+}
+
+static int by_shard(const void *a, const void *b)
+{
+    return strcmp(((const shard *)a)->name, ((const shard *)b)->name);
+}
+
+static ts_status open_shard(ts_st_dir *d, const char *path, const char *name)
+{
+    TS_TRY(ts_grow(&d->shards, &d->cap_shards, d->n_shards + 1, sizeof *d->shards));
+    shard *s = &d->shards[d->n_shards];
+    TS_TRY(ts_strdup(name, &s->name));
+    d->n_shards++;
+    return ts_st_file_open(path, &s->file);
+}
+
+/* All tensors of all files into one sorted list; a name in two files is refused. */
+static ts_status gather(ts_st_dir *d)
+{
+    size_t total = 0, at = 0;
+    for (size_t i = 0; i < d->n_shards; i++)
+        total += (size_t)ts_st_file_count(d->shards[i].file);
+    TS_TRY(ts_alloc(&d->tensors, total, sizeof *d->tensors));
+    for (size_t i = 0; i < d->n_shards; i++)
+        for (int64_t j = 0; j < ts_st_file_count(d->shards[i].file); j++) {
+            d->tensors[at] = ts_st_file_at(d->shards[i].file, j);
+            d->bytes += d->tensors[at++]->size;
+        }
+    d->n = total;
+    qsort(d->tensors, d->n, sizeof *d->tensors, by_name);
+    for (size_t i = 1; i < d->n; i++)
+        if (!strcmp(d->tensors[i - 1]->name, d->tensors[i]->name))
+            return ts_error(TS_ERR_USER, "tensor %s stands in both %s and %s", d->tensors[i]->name,
+                            d->tensors[i - 1]->path, d->tensors[i]->path);
+    return TS_OK;
+}
+
+static bool is_plain_name(const char *name)
+{
+    return *name && !strchr(name, '/') && !strchr(name, '\\') && strcmp(name, ".") && strcmp(name, "..");
+}
+
+static ts_status open_mapped(ts_st_dir *d, const char *dir, const char *index, const json_t *map)
+{
+    const char *tensor;
+    json_t *v;
+    ts_str path = { 0 };
+    ts_status st = TS_OK;
+    json_object_foreach((json_t *)(uintptr_t)map, tensor, v) {
+        const char *name = json_string_value(v);
+        if (!name || !is_plain_name(name)) {
+            st = ts_error(TS_ERR_USER, "%s: weight_map: %s must name a file of the same folder", index,
+                          tensor);
+            break;
+        }
+        const shard key = { .name = (char *)(uintptr_t)name };
+        if (d->n_shards && bsearch(&key, d->shards, d->n_shards, sizeof key, by_shard))
+            continue;
+        st = ts_path_join(&path, dir, name);
+        if (st == TS_OK && !ts_path_exists(path.s))
+            st = ts_error(TS_ERR_USER, "%s: missing; %s says that it holds %s", path.s, index, tensor);
+        if (st == TS_OK)
+            st = open_shard(d, path.s, name);
+        if (st != TS_OK)
+            break;
+        qsort(d->shards, d->n_shards, sizeof *d->shards, by_shard);
+    }
+    ts_str_deinit(&path);
+    return st;
+}
+
+static ts_status check_mapped(const ts_st_dir *d, const char *index, const json_t *map)
+{
+    const char *tensor;
+    json_t *v;
+    json_object_foreach((json_t *)(uintptr_t)map, tensor, v) {
+        const shard key = { .name = (char *)(uintptr_t)json_string_value(v) };
+        const shard *s = bsearch(&key, d->shards, d->n_shards, sizeof key, by_shard);
+        if (!s || !ts_st_file_find(s->file, tensor))
+            return ts_error(TS_ERR_USER, "%s: tensor %s should be in %s, but is not there", index, tensor,
+                            key.name);
+    }
+    return TS_OK;
+}
+
+static ts_status open_index(ts_st_dir *d, const char *dir, const char *index)
+{
+    json_t *root = NULL;
+    TS_TRY(ts_json_read(index, &root));
+    const json_t *map = json_object_get(root, "weight_map");
+    ts_status st = TS_OK;
+    if (!json_is_object(map) || json_object_size(map) == 0)
+        st = ts_error(TS_ERR_USER, "%s: has no weight_map (tensor names to file names)", index);
+    if (st == TS_OK)
+        st = open_mapped(d, dir, index, map);
+    if (st == TS_OK)
+        st = check_mapped(d, index, map);
+    json_decref(root);
+    return st;
+}
+
+static ts_status open_folder(ts_st_dir *d, const char *dir, const char *stem)
+{
+    ts_str single = { 0 }, index = { 0 };
+    ts_status st = ts_str_printf(&single, "%s/%s.safetensors", dir, stem);
+    if (st == TS_OK)
+        st = ts_str_printf(&index, "%s/%s.safetensors.index.json", dir, stem);
+    if (st == TS_OK) {
+        if (!ts_path_is_dir(dir))
+            st = ts_error(TS_ERR_USER, "%s: no such folder; expected one with %s.safetensors", dir, stem);
+        else if (ts_path_exists(index.s)) /* a single file counts only where there is no index */
+            st = open_index(d, dir, index.s);
+        else if (ts_path_exists(single.s))
+            st = open_shard(d, single.s, stem);
+        else
+            st = ts_error(TS_ERR_USER, "%s: has neither %s.safetensors nor %s.safetensors.index.json", dir,
+                          stem, stem);
+    }
+    ts_str_deinit(&single);
+    ts_str_deinit(&index);
+    return st;
+}
+
+ts_status ts_st_dir_open(const char *path, const char *stem, ts_st_dir **out)
+{
+    static const char end[] = ".safetensors";
+    ts_st_dir *d = NULL;
+    TS_TRY(ts_alloc(&d, 1, sizeof *d));
+    const size_t n = strlen(path);
+    const bool is_file = n > sizeof end - 1 && !strcmp(path + n - (sizeof end - 1), end);
+    ts_status st = is_file && !ts_path_is_dir(path) ? open_shard(d, path, "file")
+                                                    : open_folder(d, path, stem ? stem : "model");
+    if (st == TS_OK)
+        st = gather(d);
+    if (st != TS_OK) {
+        ts_st_dir_destroy(&d);
+        return st;
+    }
+    *out = d;
+    return TS_OK;
+}
+
+void ts_st_dir_destroy(ts_st_dir **dir)
+{
+    ts_st_dir *d = *dir;
+    if (!d)
+        return;
+    for (size_t i = 0; i < d->n_shards; i++) {
+        ts_st_file_destroy(&d->shards[i].file);
+        ts_free(&d->shards[i].name);
+    }
+    ts_free(&d->shards);
+    ts_free(&d->tensors);
+    ts_free(dir);
+}
+
+int64_t ts_st_dir_count(const ts_st_dir *d) { return (int64_t)d->n; }
+size_t ts_st_dir_bytes(const ts_st_dir *d) { return d->bytes; }
+
+const ts_st_tensor *ts_st_dir_at(const ts_st_dir *d, int64_t i)
+{
+    TS_ASSERT(i >= 0 && (size_t)i < d->n, "tensor %lld of %zu", (long long)i, d->n);
+    return d->tensors[i];
+}
+
+const ts_st_tensor *ts_st_dir_find(const ts_st_dir *d, const char *name)
+{
+    const ts_st_tensor key = { .name = name }, *k = &key;
+    const ts_st_tensor **hit = bsearch(&k, d->tensors, d->n, sizeof *d->tensors, by_name);
+    return hit ? *hit : NULL;
+}

@@ -1,0 +1,25 @@
+# Kernels against values computed in double: see check.h. A subject is one word here and check_<it>.c;
+# while the file is missing the subject is left out.
+set(check_subjects norm rope act elementwise embed loss optim gemm attn)
+
+set(check_dir ${CMAKE_CURRENT_LIST_DIR})
+set(check_sources ${check_dir}/check.c ${check_dir}/check_main.c)
+set(check_list "")
+set(check_found "")
+foreach(subject ${check_subjects})
+  if(EXISTS ${check_dir}/check_${subject}.c)
+    list(APPEND check_sources ${check_dir}/check_${subject}.c)
+    list(APPEND check_found ${subject})
+    string(APPEND check_list " X(${subject})")
+  endif()
+endforeach()
+if(check_found AND TARGET ts_device)
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/check/check_subjects.h
+       CONTENT "#define CHECK_SUBJECTS(X)@check_list@\n" @ONLY)
+  add_executable(check ${check_sources})
+  target_include_directories(check PRIVATE ${check_dir} ${CMAKE_CURRENT_BINARY_DIR}/check)
+  target_link_libraries(check PRIVATE ts_device ts_base m)
+  foreach(subject ${check_found})
+    add_test(NAME check/${subject} COMMAND check --only ${subject})
+  endforeach()
+endif()

@@ -8,6 +8,8 @@
  * in the message. The result belongs to the caller (json_decref). Errors are TS_ERR_USER. */
 ts_status ts_json_parse(const char *text, size_t n, const char *name, json_t **out) TS_NODISCARD;
 ts_status ts_json_read(const char *path, json_t **out) TS_NODISCARD;
+/* A YAML file (mappings with text keys, lists, scalars; no aliases) as the JSON value it stands for. */
+ts_status ts_yaml_read(const char *path, json_t **out) TS_NODISCARD;
 
 /* Typed look-ups in an object. A missing key or null gives the default; a wrong type or a value outside
  * [lo, hi] is TS_ERR_USER that names file and key. Strings are borrowed from the object. */

@@ -1,0 +1,123 @@
+#include "base/file.h"
+#include "base/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+enum { MAX_DEPTH = 32 };
+
+/* A plain scalar of YAML's core schema; quoted ones are always text. */
+static json_t *scalar(const yaml_event_t *e)
+{
+    const char *s = (const char *)e->data.scalar.value;
+    const size_t n = e->data.scalar.length;
+    if (e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+        return json_stringn(s, n);
+    if (!n || !strcmp(s, "~") || !strcmp(s, "null"))
+        return json_null();
+    if (!strcmp(s, "true") || !strcmp(s, "True"))
+        return json_true();
+    if (!strcmp(s, "false") || !strcmp(s, "False"))
+        return json_false();
+    char *end;
+    const long long i = strtoll(s, &end, 10);
+    if (!*end)
+        return json_integer(i);
+    const double v = strtod(s, &end);
+    if (!*end && strpbrk(s, "0123456789") && v - v == 0)
+        return json_real(v);
+    return json_stringn(s, n);
+}
+
+static json_t *node(yaml_parser_t *p, const yaml_event_t *first, int depth);
+
+static json_t *next_node(yaml_parser_t *p, int depth, yaml_event_type_t end, bool *ended)
+{
+    yaml_event_t e;
+    *ended = false;
+    if (!yaml_parser_parse(p, &e))
+        return NULL;
+    json_t *v = NULL;
+    if (e.type == end)
+        *ended = true;
+    else
+        v = node(p, &e, depth);
+    yaml_event_delete(&e);
+    return v;
+}
+
+static json_t *mapping(yaml_parser_t *p, int depth)
+{
+    json_t *o = json_object();
+    for (bool ended;;) {
+        json_t *key = next_node(p, depth + 1, YAML_MAPPING_END_EVENT, &ended);
+        if (ended)
+            return o;
+        json_t *value = key ? next_node(p, depth + 1, YAML_NO_EVENT, &ended) : NULL;
+        if (!key || !value || !json_is_string(key) || json_object_set_new(o, json_string_value(key), value)) {
+            json_decref(key);
+            json_decref(o);
+            return NULL;
+        }
+        json_decref(key);
+    }
+}
+
+static json_t *sequence(yaml_parser_t *p, int depth)
+{
+    json_t *a = json_array();
+    for (bool ended;;) {
+        json_t *v = next_node(p, depth + 1, YAML_SEQUENCE_END_EVENT, &ended);
+        if (ended)
+            return a;
+        if (!v || json_array_append_new(a, v)) {
+            json_decref(a);
+            return NULL;
+        }
+    }
+}
+
+static json_t *node(yaml_parser_t *p, const yaml_event_t *e, int depth)
+{
+    if (depth > MAX_DEPTH)
+        return NULL;
+    switch (e->type) {
+    case YAML_SCALAR_EVENT: return scalar(e);
+    case YAML_MAPPING_START_EVENT: return mapping(p, depth);
+    case YAML_SEQUENCE_START_EVENT: return sequence(p, depth);
+    default: return NULL; /* aliases are not followed */
+    }
+}
+
+ts_status ts_yaml_read(const char *path, json_t **out)
+{
+    ts_str text = { 0 };
+    TS_TRY(ts_file_read(path, &text));
+    yaml_parser_t p;
+    if (!yaml_parser_initialize(&p)) {
+        ts_str_deinit(&text);
+        return ts_error(TS_ERR_NOMEM, "out of memory while reading %s", path);
+    }
+    yaml_parser_set_input_string(&p, (const unsigned char *)ts_str_text(&text), text.len);
+    json_t *v = NULL;
+    yaml_event_t e;
+    while (!v && yaml_parser_parse(&p, &e)) {
+        const yaml_event_type_t type = e.type;
+        if (type != YAML_STREAM_START_EVENT && type != YAML_DOCUMENT_START_EVENT) {
+            v = node(&p, &e, 0);
+            yaml_event_delete(&e);
+            break;
+        }
+        yaml_event_delete(&e);
+    }
+    ts_status st = TS_OK;
+    if (v)
+        *out = v;
+    else
+        st = ts_error(TS_ERR_USER, "%s: not valid YAML (mappings, lists and scalars are understood): line %zu: %s",
+                      path, p.mark.line + 1, p.problem ? p.problem : "unexpected content");
+    yaml_parser_delete(&p);
+    ts_str_deinit(&text);
+    return st;
+}

@@ -1,0 +1,9 @@
+#include "cli/command.h"
+
+extern const ts_command ts_cmd_preprocess, ts_cmd_tokenize;
+
+const ts_command *const ts_commands[] = {
+    &ts_cmd_preprocess,
+    &ts_cmd_tokenize,
+    NULL,
+};

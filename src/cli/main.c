@@ -1,0 +1,63 @@
+#include "base/log.h"
+#include "cli/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const ts_command *find_command(const char *name)
+{
+    for (const ts_command *const *c = ts_commands; *c; c++)
+        if (!strcmp((*c)->name, name))
+            return *c;
+    return NULL;
+}
+
+static void print_commands(FILE *to)
+{
+    fprintf(to, "usage: tessera COMMAND [options]\n\ncommands:\n");
+    for (const ts_command *const *c = ts_commands; *c; c++)
+        fprintf(to, "  %-12s %s\n", (*c)->name, (*c)->summary);
+    fprintf(to, "\n`tessera help COMMAND` explains a command and its options.\n");
+}
+
+static ts_status unknown_command(const char *name)
+{
+    const char *best = "";
+    int least = 99;
+    for (const ts_command *const *c = ts_commands; *c; c++) {
+        const int d = ts_edit_distance(name, (*c)->name);
+        if (d < least)
+            least = d, best = (*c)->name;
+    }
+    return ts_error(TS_ERR_USER, "there is no command %s. Did you mean %s? (tessera help lists all)",
+                    name, best);
+}
+
+static ts_status run(int argc, char **argv)
+{
+    static char help_word[] = "--help";
+    if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
+        (!strcmp(argv[1], "help") && argc == 2)) {
+        print_commands(argc < 2 ? stderr : stdout);
+        return argc < 2 ? ts_error(TS_ERR_USER, "a command is missing") : TS_OK;
+    }
+    const bool help = !strcmp(argv[1], "help");
+    const char *name = argv[help ? 2 : 1];
+    const ts_command *c = find_command(name);
+    if (!c)
+        return unknown_command(name);
+    char *words[] = { help_word, NULL };
+    return help ? c->run(1, words) : c->run(argc - 2, argv + 2);
+}
+
+int main(int argc, char **argv)
+{
+    const ts_status st = run(argc, argv);
+    if (st != TS_OK && ts_error_message()[0])
+        ts_log(TS_LOG_ERROR, "%s", ts_error_message());
+    if (st == TS_OK && fflush(stdout) != 0) {
+        ts_log(TS_LOG_ERROR, "the standard output could not be written");
+        return 1;
+    }
+    return ts_status_exit_code(st);
+}

@@ -1,0 +1,132 @@
+#include "device/cpu/cpu.h"
+
+#include "device/cpu/heap.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+static ts_cpu *as_cpu(ts_device *d) { return (ts_cpu *)d; }
+
+static ts_status cpu_alloc(ts_device *d, size_t bytes, void **out)
+{
+    return ts_cpu_heap_alloc(as_cpu(d)->heap, bytes, out);
+}
+
+static void cpu_free(ts_device *d, void *p, size_t bytes)
+{
+    (void)bytes;
+    ts_cpu_heap_free(as_cpu(d)->heap, p);
+}
+
+static void cpu_copy(ts_device *d, void *dst, const void *src, size_t bytes)
+{
+    (void)d;
+    memcpy(dst, src, bytes);
+}
+
+static void cpu_zero(ts_device *d, void *dst, size_t bytes)
+{
+    (void)d;
+    memset(dst, 0, bytes);
+}
+
+typedef struct share {
+    ts_cpu_rows_fn *fn;
+    const void *args;
+} share;
+
+static void run_share(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const share *s = ctx;
+    (void)thread;
+    s->fn(s->args, begin, end);
+}
+
+/* A few shares a thread even out an unlucky core; below SMALL work the threads are not woken at all. */
+enum { SMALL = 32768, SHARES = 6 };
+
+static int64_t grain_of(const ts_cpu *c, const ts_cpu_kernel *k, int64_t n, ts_cost cost)
+{
+    const int64_t unit = k->grain > 0 ? k->grain : 1;
+    const int threads = ts_pool_threads(c->pool);
+    if (threads == 1 || cost.bytes + cost.flops / 4 < SMALL)
+        return n;
+    const int64_t g = (n + threads * SHARES - 1) / (threads * SHARES);
+    return (g + unit - 1) / unit * unit;
+}
+
+static void cpu_launch(ts_device *d, ts_kernel kernel, const void *args, int64_t n, ts_cost cost)
+{
+    ts_cpu *c = as_cpu(d);
+    const ts_cpu_kernel *k = &c->kernel[kernel];
+    ts_kernel_stat *stat = &d->stat[kernel];
+    const double began = d->timing ? ts_now() : 0;
+    TS_ASSERT(k->rows || k->whole, "kernel %s is missing on cpu", ts_kernel_name(kernel));
+    if (k->whole) {
+        k->whole(c, args, n);
+    } else {
+        share s = { k->rows, args };
+        ts_pool_run(c->pool, n, grain_of(c, k, n, cost), run_share, &s);
+    }
+    stat->calls++;
+    stat->flops += cost.flops;
+    stat->bytes += cost.bytes;
+    if (d->timing)
+        stat->seconds += ts_now() - began;
+}
+
+static void cpu_close(ts_device *d)
+{
+    ts_cpu *c = as_cpu(d);
+    const int threads = c->pool ? ts_pool_threads(c->pool) : 0;
+    if (c->shared_scratch)
+        munmap(c->shared_scratch, TS_CPU_SHARED_SCRATCH);
+    if (c->thread_scratch)
+        munmap(c->thread_scratch, (size_t)threads * TS_CPU_THREAD_SCRATCH);
+    ts_pool_destroy(&c->pool);
+    ts_cpu_heap_destroy(&c->heap);
+    ts_free(&c);
+}
+
+static ts_status map_scratch(size_t bytes, char **out)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return ts_error(TS_ERR_NOMEM, "out of memory: %zu bytes of work space", bytes);
+    madvise(p, bytes, MADV_HUGEPAGE);
+    *out = p;
+    return TS_OK;
+}
+
+ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
+{
+    ts_cpu *c;
+    TS_TRY(ts_alloc(&c, 1, sizeof *c));
+    c->base = (ts_device){ .name = "cpu", .computes = true, .alloc = cpu_alloc, .free = cpu_free,
+                           .to_device = cpu_copy, .to_host = cpu_copy, .zero = cpu_zero,
+                           .launch = cpu_launch, .gemm_packed_bytes = ts_cpu_gemm_packed_bytes,
+                           .close = cpu_close };
+    c->base.mem.limit = o->limit;
+    c->isa = ts_isa_detect() & o->isa;
+    const int threads = o->threads > 0 ? o->threads : ts_cpu_count();
+    ts_status st;
+    TS_TRY_TO(fail, st, ts_cpu_heap_create(&c->heap));
+    TS_TRY_TO(fail, st, ts_pool_create(threads, &c->pool));
+    TS_TRY_TO(fail, st, map_scratch(TS_CPU_SHARED_SCRATCH, &c->shared_scratch));
+    TS_TRY_TO(fail, st, map_scratch((size_t)threads * TS_CPU_THREAD_SCRATCH, &c->thread_scratch));
+    ts_device_book(&c->base, TS_MEM_OTHER, ts_cpu_workspace_bytes(threads));
+    ts_cpu_init_norm(c);
+    ts_cpu_init_rope(c);
+    ts_cpu_init_act(c);
+    ts_cpu_init_elementwise(c);
+    ts_cpu_init_embed(c);
+    ts_cpu_init_loss(c);
+    ts_cpu_init_optim(c);
+    ts_cpu_init_gemm(c);
+    ts_cpu_init_attn(c);
+    *out = &c->base;
+    return TS_OK;
+fail:
+    cpu_close(&c->base);
+    return st;
+}

@@ -1,0 +1,18 @@
+/* Instruction sets that kernels are compiled for, as bits. */
+#ifndef TS_DEVICE_CPU_ISA_H
+#define TS_DEVICE_CPU_ISA_H
+
+enum {
+    TS_ISA_AVX2 = 1u << 0,   /* with FMA and F16C */
+    TS_ISA_AVX512 = 1u << 1, /* F, BW, DQ, VL */
+    TS_ISA_BF16 = 1u << 2,   /* AVX512_BF16 */
+    TS_ISA_VNNI = 1u << 3,   /* AVX512_VNNI */
+    TS_ISA_REF = 0,
+    TS_ISA_ALL = 0xFFFF,
+};
+
+/* What this CPU and its operating system have. */
+unsigned ts_isa_detect(void);
+/* "avx2 avx512 bf16", into buf of 64 bytes at least. */
+const char *ts_isa_names(unsigned isa, char *buf);
+#endif

@@ -1,0 +1,117 @@
+#include "device/device.h"
+
+#include <string.h>
+
+const char *ts_kernel_name(ts_kernel k)
+{
+    static const char *const name[] = {
+#define TS_KERNEL_NAME(name, args, class) #name,
+        TS_KERNELS(TS_KERNEL_NAME)
+#undef TS_KERNEL_NAME
+    };
+    return name[k];
+}
+
+ts_kernel_class ts_kernel_class_of(ts_kernel k)
+{
+    static const uint8_t of[] = {
+#define TS_KERNEL_CLASS(name, args, class) TS_CLASS_##class,
+        TS_KERNELS(TS_KERNEL_CLASS)
+#undef TS_KERNEL_CLASS
+    };
+    return (ts_kernel_class)of[k];
+}
+
+const char *ts_kernel_class_name(ts_kernel_class c)
+{
+    static const char *const name[TS_CLASSES] = { "gemm", "pack",  "attention",
+                                                  "rowwise", "loss", "optimizer" };
+    return name[c];
+}
+
+ts_status ts_device_open(const char *name, const ts_device_options *o, ts_device **out)
+{
+    if (!strcmp(name, "cpu"))
+        return ts_cpu_open(o, out);
+    if (!strcmp(name, "sim"))
+        return ts_sim_open(o, out);
+    return ts_error(TS_ERR_USER, "--device %s: there is no such device in this build (cpu, sim)", name);
+}
+
+void ts_device_close(ts_device **d)
+{
+    if (*d)
+        (*d)->close(*d);
+    *d = NULL;
+}
+
+void ts_device_book(ts_device *d, ts_mem_kind kind, int64_t bytes)
+{
+    ts_mem_ledger *m = &d->mem;
+    m->now[kind] += bytes;
+    m->total += bytes;
+    if (m->total > m->peak) {
+        m->peak = m->total;
+        memcpy(m->at_peak, m->now, sizeof m->now);
+        m->peak_phase = m->phase;
+    }
+}
+
+void ts_device_reset_peak(ts_device *d)
+{
+    d->mem.peak = 0;
+    ts_device_book(d, TS_MEM_OTHER, 0);
+}
+
+ts_status ts_device_mem_table(const ts_device *d, ts_str *out)
+{
+    char a[32], b[32];
+    TS_TRY(ts_str_printf(out, "%-14s %12s %12s", "memory", "now", "at the peak"));
+    for (int k = 0; k < TS_MEM_KINDS; k++)
+        TS_TRY(ts_str_printf(out, "\n%-14s %12s %12s", ts_mem_kind_name((ts_mem_kind)k),
+                             ts_human_bytes((double)d->mem.now[k], a),
+                             ts_human_bytes((double)d->mem.at_peak[k], b)));
+    return ts_str_printf(out, "\n%-14s %12s %12s%s%s", "total", ts_human_bytes((double)d->mem.total, a),
+                         ts_human_bytes((double)d->mem.peak, b), d->mem.peak_phase ? "  in " : "",
+                         d->mem.peak_phase ? d->mem.peak_phase : "");
+}
+
+static ts_status no_memory(const ts_device *d, ts_mem_kind kind, size_t bytes)
+{
+    char want[32], limit[48] = "";
+    ts_str table = { 0 };
+    if (d->mem.limit) {
+        char b[32];
+        ts_human_bytes((double)d->mem.limit, b);
+        strcat(strcpy(limit, ", limit "), b);
+    }
+    const bool ok = ts_device_mem_table(d, &table) == TS_OK;
+    ts_human_bytes((double)bytes, want);
+    const ts_status st =
+        ts_error(TS_ERR_NOMEM,
+                 "out of memory: %s more for %s could not be had on %s%s. Who holds what:\n%s\n"
+                 "Try a smaller --micro-batch-size, --recompute-granularity full, or --bf16; "
+                 "`tessera plan` says beforehand what a job needs.",
+                 want, ts_mem_kind_name(kind), d->name, limit, ok ? table.s : "");
+    ts_str_deinit(&table);
+    return st;
+}
+
+ts_status ts_device_alloc(ts_device *d, ts_mem_kind kind, size_t bytes, void **out)
+{
+    const size_t size = ts_device_round(bytes);
+    if (bytes > SIZE_MAX / 4 || (d->mem.limit && d->mem.total + (int64_t)size > d->mem.limit) ||
+        d->alloc(d, size, out) != TS_OK)
+        return no_memory(d, kind, bytes);
+    ts_device_book(d, kind, (int64_t)size);
+    return TS_OK;
+}
+
+void ts_device_free(ts_device *d, ts_mem_kind kind, void *p, size_t bytes)
+{
+    if (!p)
+        return;
+    const size_t size = ts_device_round(bytes);
+    d->free(d, p, size);
+    ts_device_book(d, kind, -(int64_t)size);
+}

@@ -1,0 +1,83 @@
+/* A device: memory, copies and kernels behind one table. `cpu` computes, `sim` only accounts. Kernels take
+ * pointers and sizes, never tensors, so a device knows nothing of what stands above it. */
+#ifndef TS_DEVICE_DEVICE_H
+#define TS_DEVICE_DEVICE_H
+#include "base/mem.h"
+#include "base/str.h"
+#include "device/kernels.h"
+
+/* What one launch costs: additions and multiplications, and bytes that must move between memory and the
+ * processor at least. `dtype` is what is multiplied. */
+typedef struct ts_cost {
+    double flops, bytes;
+    ts_dtype dtype;
+} ts_cost;
+
+typedef struct ts_kernel_stat {
+    int64_t calls;
+    double seconds, flops, bytes; /* seconds: measured on cpu (when timing is on), estimated on sim */
+} ts_kernel_stat;
+
+/* Bytes by kind, now and at the highest moment of their sum. */
+typedef struct ts_mem_ledger {
+    int64_t now[TS_MEM_KINDS], at_peak[TS_MEM_KINDS];
+    int64_t total, peak;
+    int64_t limit;         /* 0: none; more than this is refused (TS_ERR_NOMEM) */
+    const char *phase;     /* what the program is doing ("forward", "optimizer"); a literal */
+    const char *peak_phase;
+} ts_mem_ledger;
+
+typedef struct ts_device ts_device;
+struct ts_device {
+    const char *name; /* "cpu", "sim" */
+    bool computes;    /* false: pointers are not to be read (sim) */
+    ts_mem_ledger mem;
+    ts_kernel_stat stat[TS_KERNEL_COUNT];
+    bool timing;      /* measure kernels' seconds */
+
+    /* Fresh bytes at a multiple of 64; content undefined. Use ts_device_alloc, which books them. */
+    ts_status (*alloc)(ts_device *d, size_t bytes, void **out);
+    void (*free)(ts_device *d, void *p, size_t bytes);
+    /* Between host memory and the device's; both exist even when they are the same. */
+    void (*to_device)(ts_device *d, void *dst, const void *src, size_t bytes);
+    void (*to_host)(ts_device *d, void *dst, const void *src, size_t bytes); /* sim: zeros */
+    void (*zero)(ts_device *d, void *dst, size_t bytes);
+    void (*launch)(ts_device *d, ts_kernel k, const void *args, int64_t n, ts_cost cost);
+    /* Bytes of a packed B; 0: this device does not pack that form and type (pass B as it is). */
+    size_t (*gemm_packed_bytes)(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n, int64_t k);
+    void (*close)(ts_device *d);
+};
+
+typedef struct ts_device_options {
+    int threads;       /* 0: all cores */
+    unsigned isa;      /* TS_ISA_* that may be used; TS_ISA_ALL: what the CPU has (device/cpu/isa.h) */
+    int64_t limit;     /* bytes; 0: none */
+} ts_device_options;
+
+ts_status ts_device_open(const char *name, const ts_device_options *o, ts_device **out) TS_NODISCARD;
+void ts_device_close(ts_device **d);
+
+/* Books and allocates; on failure the message holds the table of who holds what. */
+ts_status ts_device_alloc(ts_device *d, ts_mem_kind kind, size_t bytes, void **out) TS_NODISCARD;
+void ts_device_free(ts_device *d, ts_mem_kind kind, void *p, size_t bytes);
+/* Books bytes that were allocated elsewhere (workspace); negative to give back. */
+void ts_device_book(ts_device *d, ts_mem_kind kind, int64_t bytes);
+/* Bytes that an allocation of `bytes` is booked as (rounded to 64). */
+static inline size_t ts_device_round(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
+/* The table of who holds what, as text. */
+ts_status ts_device_mem_table(const ts_device *d, ts_str *out) TS_NODISCARD;
+void ts_device_reset_peak(ts_device *d);
+
+/* Typed launches: ts_launch_gemm(device, &args, n, cost) and so on. */
+#define TS_KERNEL_LAUNCH(name, args_type, class)                                                   \
+    static inline void ts_launch_##name(ts_device *d, const args_type *a, int64_t n, ts_cost cost) \
+    {                                                                                              \
+        d->launch(d, TS_KERNEL_##name, a, n, cost);                                                \
+    }
+TS_KERNELS(TS_KERNEL_LAUNCH)
+#undef TS_KERNEL_LAUNCH
+
+/* The kinds of device, for the registry. */
+ts_status ts_cpu_open(const ts_device_options *o, ts_device **out) TS_NODISCARD;
+ts_status ts_sim_open(const ts_device_options *o, ts_device **out) TS_NODISCARD;
+#endif

@@ -1,0 +1,68 @@
+/* All kernels of a device: one row each. A kernel takes an argument struct of pointers and sizes (in
+ * kernels/<subject>.h, with the formula) and n, the number of items that may be shared out; it cannot
+ * fail: operators have refused everything that could be wrong. A new kernel is one row here and one
+ * function on each device; the simulated device needs none. */
+#ifndef TS_DEVICE_KERNELS_H
+#define TS_DEVICE_KERNELS_H
+#include "device/kernels/act.h"
+#include "device/kernels/attn.h"
+#include "device/kernels/elementwise.h"
+#include "device/kernels/embed.h"
+#include "device/kernels/gemm.h"
+#include "device/kernels/loss.h"
+#include "device/kernels/norm.h"
+#include "device/kernels/optim.h"
+#include "device/kernels/rope.h"
+
+/* X(name, argument type, class): the class is where time is booked. */
+#define TS_KERNELS(X)                                                                              \
+    X(gemm, ts_gemm_args, GEMM)                                                                    \
+    X(gemm_pack, ts_gemm_pack_args, PACK)                                                          \
+    X(attn_fwd, ts_attn_args, ATTENTION)                                                           \
+    X(attn_bwd, ts_attn_args, ATTENTION)                                                           \
+    X(rms_fwd, ts_norm_args, ROWWISE)                                                              \
+    X(rms_bwd, ts_norm_args, ROWWISE)                                                              \
+    X(rms_dw, ts_norm_args, ROWWISE)                                                               \
+    X(ln_fwd, ts_norm_args, ROWWISE)                                                               \
+    X(ln_bwd, ts_norm_args, ROWWISE)                                                               \
+    X(ln_dw, ts_norm_args, ROWWISE)                                                                \
+    X(rope_fwd, ts_rope_args, ROWWISE)                                                             \
+    X(rope_bwd, ts_rope_args, ROWWISE)                                                             \
+    X(rope_dw, ts_rope_args, ROWWISE)                                                              \
+    X(act_fwd, ts_act_args, ROWWISE)                                                               \
+    X(act_bwd, ts_act_args, ROWWISE)                                                               \
+    X(glu_fwd, ts_act_args, ROWWISE)                                                               \
+    X(glu_bwd, ts_act_args, ROWWISE)                                                               \
+    X(fill, ts_elementwise_args, ROWWISE)                                                          \
+    X(copy, ts_elementwise_args, ROWWISE)                                                          \
+    X(add, ts_elementwise_args, ROWWISE)                                                           \
+    X(dropout, ts_dropout_args, ROWWISE)                                                           \
+    X(col_sum, ts_col_sum_args, ROWWISE)                                                           \
+    X(embed_fwd, ts_embed_args, ROWWISE)                                                           \
+    X(embed_bwd, ts_embed_args, ROWWISE)                                                           \
+    X(softmax_xent, ts_loss_args, LOSS)                                                            \
+    X(adamw, ts_adamw_args, OPTIMIZER)                                                             \
+    X(sgd, ts_sgd_args, OPTIMIZER)                                                                 \
+    X(sumsq, ts_sumsq_args, OPTIMIZER)
+
+typedef enum ts_kernel {
+#define TS_KERNEL_ENUM(name, args, class) TS_KERNEL_##name,
+    TS_KERNELS(TS_KERNEL_ENUM)
+#undef TS_KERNEL_ENUM
+    TS_KERNEL_COUNT
+} ts_kernel;
+
+typedef enum ts_kernel_class {
+    TS_CLASS_GEMM,
+    TS_CLASS_PACK,
+    TS_CLASS_ATTENTION,
+    TS_CLASS_ROWWISE,
+    TS_CLASS_LOSS,
+    TS_CLASS_OPTIMIZER,
+    TS_CLASSES,
+} ts_kernel_class;
+
+const char *ts_kernel_name(ts_kernel k);
+ts_kernel_class ts_kernel_class_of(ts_kernel k);
+const char *ts_kernel_class_name(ts_kernel_class c);
+#endif

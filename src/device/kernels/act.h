@@ -1,0 +1,30 @@
+/* Activation functions, plain and gated.
+ *
+ *   plain: y = f(x)                  dx = dy * f'(x)
+ *   gated: y = f(gate) * up          dgate = dy * up * f'(gate),  dup = dy * f(gate)
+ *          x rows are [gate (cols) | up (cols)], y rows are [cols] */
+#ifndef TS_DEVICE_KERNELS_ACT_H
+#define TS_DEVICE_KERNELS_ACT_H
+#include "base/dtype.h"
+
+typedef enum ts_act {
+    TS_ACT_SILU,       /* x sigmoid(x) */
+    TS_ACT_GELU,       /* x Phi(x), by erf */
+    TS_ACT_GELU_TANH,  /* 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
+    TS_ACT_GELU_QUICK, /* x sigmoid(1.702 x) */
+    TS_ACT_RELU,
+    TS_ACT_RELU2,      /* relu(x)^2 */
+    TS_ACTS,
+} ts_act;
+
+typedef struct ts_act_args {
+    ts_act act;
+    int64_t cols;     /* of y */
+    ts_dtype dtype;
+    const void *x;    /* [rows, cols], gated [rows, 2 cols] */
+    void *y;          /* [rows, cols] */
+    const void *dy;   /* [rows, cols] */
+    void *dx;         /* like x; may be x itself (backward overwrites its input) */
+} ts_act_args;
+/* act_fwd, act_bwd, glu_fwd, glu_bwd: n = rows. */
+#endif

@@ -1,0 +1,34 @@
+/* Additions, copies, conversions, dropout, column sums. */
+#ifndef TS_DEVICE_KERNELS_ELEMENTWISE_H
+#define TS_DEVICE_KERNELS_ELEMENTWISE_H
+#include "base/dtype.h"
+#include "base/rng.h"
+
+/* fill: y = alpha.  copy: y = x (types may differ).  add: y = alpha * x + beta * z, in fp32, rounded once.
+ * n = elements; y may be x or z. */
+typedef struct ts_elementwise_args {
+    ts_dtype x_dtype, z_dtype, y_dtype; /* F32, BF16, F16 */
+    const void *x, *z;
+    void *y;
+    float alpha, beta;
+} ts_elementwise_args;
+
+/* dropout: y = res + keep(e) * x / (1 - p); element e = first + i of the stream decides. Backward is the
+ * same call with x = dy, res = NULL. n = elements; y may be x or res. keep: uniform(e) >= p. */
+typedef struct ts_dropout_args {
+    ts_dtype dtype;
+    const void *x, *res; /* res NULL: 0 */
+    void *y;
+    float p;
+    ts_rng rng;
+    int64_t first;
+} ts_dropout_args;
+
+/* col_sum: db[c] += sum over rows of dy[r][c], rows in order. n = cols. */
+typedef struct ts_col_sum_args {
+    int64_t rows, cols, ld;
+    ts_dtype dtype;
+    const void *dy;
+    float *db;
+} ts_col_sum_args;
+#endif

@@ -1,0 +1,32 @@
+/* Optimizer steps on flat fp32 arrays, and what gradient clipping needs. n = elements for all but sumsq. */
+#ifndef TS_DEVICE_KERNELS_OPTIM_H
+#define TS_DEVICE_KERNELS_OPTIM_H
+#include "base/dtype.h"
+
+/* AdamW (Loshchilov and Hutter, arXiv 1711.05101):
+ *   g = grad_scale * grad;  m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2
+ *   p = p - lr * (m / c1 / (sqrt(v / c2) + eps) + wd * p),  c1 = 1 - b1^t, c2 = 1 - b2^t */
+typedef struct ts_adamw_args {
+    float *p, *m, *v;   /* [n] */
+    const float *grad;  /* [n] */
+    float lr, beta1, beta2, eps, weight_decay, grad_scale;
+    double c1, c2;
+} ts_adamw_args;
+
+/* SGD: g = grad_scale * grad + wd * p;  momentum > 0: m = momentum m + g, g = m;  p = p - lr * g */
+typedef struct ts_sgd_args {
+    float *p, *m;       /* m NULL without momentum */
+    const float *grad;
+    float lr, momentum, weight_decay, grad_scale;
+} ts_sgd_args;
+
+/* sumsq: n = blocks of TS_SUMSQ_BLOCK elements (the last may be short); out[i] is block i's sum of
+ * squares, in double, order fixed. NaN and infinities come through. zeros, if given, counts zeros. */
+enum { TS_SUMSQ_BLOCK = 65536 };
+typedef struct ts_sumsq_args {
+    const float *x;
+    int64_t len;
+    double *out;
+    int64_t *zeros;     /* [blocks] or NULL */
+} ts_sumsq_args;
+#endif

@@ -1,0 +1,38 @@
+/* Queries, keys and values on their way into attention: norm of q and k (optional), then rotary position
+ * embedding (Su et al., arXiv 2104.09864).
+ *
+ * qkv rows are Megatron's: for each of n_kv groups the group's r = n_q / n_kv query heads, then its key
+ * head, then its value head, each head_dim wide: [rows, n_kv * (r + 2) * head_dim].
+ *
+ *   norm (w given): per head over head_dim, or over all heads' values together (full_norm, OLMo 2);
+ *                   h = x * rstd,  y = h * (w + offset)
+ *   rotate the first rot_dim of each head by angles theta[pos][i], i < rot_dim / 2:
+ *     halves:      pairs (i, i + rot_dim/2)        interleaved: pairs (2i, 2i + 1)
+ *     y_a = x_a cos - x_b sin,  y_b = x_b cos + x_a sin
+ * Backward is the inverse rotation, then the norm's backward. Values pass unchanged. */
+#ifndef TS_DEVICE_KERNELS_ROPE_H
+#define TS_DEVICE_KERNELS_ROPE_H
+#include "base/dtype.h"
+#include <stdbool.h>
+
+typedef struct ts_rope_args {
+    int64_t n_q, n_kv, head_dim, rot_dim; /* rot_dim 0: no rotation */
+    bool interleaved, full_norm;
+    ts_dtype dtype;            /* of x, y, dy, dx */
+    const float *cos, *sin;    /* [positions, rot_dim / 2], scaling already in */
+    const int32_t *pos;        /* [rows]: row of cos and sin */
+    const float *wq, *wk;      /* norm weights: [head_dim], or [n_q*head_dim], [n_kv*head_dim] when
+                                  full_norm, in head order; both NULL: no norm */
+    float eps, offset;
+    const void *x;             /* [rows, width] before norm and rotation (backward: needed with norm) */
+    void *y;                   /* [rows, width]; may be x itself */
+    float *rstd;               /* [rows, n_q + n_kv], or [rows, 2] when full_norm; with norm only */
+    const void *dy;            /* [rows, width] */
+    void *dx;                  /* [rows, width]; may be dy itself */
+    float *dwq, *dwk;          /* as wq, wk; added to */
+    int64_t rows;
+} ts_rope_args;
+/* rope_fwd, rope_bwd: n = rows. rope_dw: n = columns of wq, then those of wk (head_dim * 2, or
+ * (n_q + n_kv) * head_dim when full_norm); reads x, dy, rstd, cos, sin and sums rows in order. dy is the
+ * gradient of y, so keep it apart from dx (no in-place backward) when there is a norm. */
+#endif

@@ -1,0 +1,25 @@
+/* The simulated device: it allocates nothing and computes nothing. Every launch adds its cost to the
+ * kernel's row and the time that the described hardware would need to the clock. */
+#ifndef TS_DEVICE_SIM_SIM_H
+#define TS_DEVICE_SIM_SIM_H
+#include "device/device.h"
+
+/* What the simulated machine can do. Rates are what good kernels sustain, not data-sheet peaks. */
+typedef struct ts_sim_hardware {
+    char name[64];
+    double flops_f32, flops_16;   /* per second, the whole device */
+    double bytes_per_second;      /* memory */
+    double seconds_per_launch;
+    double network_bytes_per_second, network_latency; /* between ranks */
+    int threads;                  /* work space of a CPU */
+} ts_sim_hardware;
+
+/* The machine that the program runs on, from its instruction sets, cores and usual rates. */
+void ts_sim_hardware_here(ts_sim_hardware *hw, int threads);
+/* Opens a simulated device of this hardware; ts_sim_open takes the machine at hand. */
+ts_status ts_sim_open_hardware(const ts_sim_hardware *hw, unsigned isa, ts_device **out) TS_NODISCARD;
+const ts_sim_hardware *ts_sim_hardware_of(const ts_device *sim);
+/* Seconds that all launches so far would have taken, and its increase by something else (messages). */
+double ts_sim_seconds(const ts_device *sim);
+void ts_sim_add_seconds(ts_device *sim, double seconds);
+#endif

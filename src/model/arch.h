@@ -1,0 +1,99 @@
+/* A decoder language model described by its features. Families (one small file each) translate a Hugging
+ * Face config.json into this description and tensor names into ours; nn/ and model/decoder.c build and run
+ * whatever is described, and know no family. */
+#ifndef TS_MODEL_ARCH_H
+#define TS_MODEL_ARCH_H
+#include "base/mem.h"
+#include "device/kernels/act.h"
+
+typedef enum ts_norm_kind { TS_NORM_RMS, TS_NORM_LAYER } ts_norm_kind;
+typedef enum ts_position_kind { TS_POSITION_NONE, TS_POSITION_ROPE, TS_POSITION_LEARNED } ts_position_kind;
+typedef enum ts_qk_norm_kind {
+    TS_QK_NORM_NONE,
+    TS_QK_NORM_HEAD, /* one weight of head_dim for all heads (Qwen3, Gemma 3) */
+    TS_QK_NORM_FULL, /* over all heads together (OLMo 2) */
+} ts_qk_norm_kind;
+
+typedef enum ts_rope_scaling {
+    TS_ROPE_DEFAULT,
+    TS_ROPE_LINEAR,
+    TS_ROPE_DYNAMIC,
+    TS_ROPE_YARN,
+    TS_ROPE_LONGROPE,
+    TS_ROPE_LLAMA3,
+} ts_rope_scaling;
+
+enum { TS_ROPE_MAX_FACTORS = 256, TS_ARCH_MAX_EOS = 8 };
+
+/* One rotary embedding. Formulas and field names are transformers' (modeling_rope_utils). */
+typedef struct ts_rope_config {
+    double theta;
+    int64_t dim;          /* rotated part of a head */
+    bool interleaved;     /* pairs (2i, 2i+1) instead of (i, i + dim/2) */
+    ts_rope_scaling scaling;
+    double factor;
+    double low_freq_factor, high_freq_factor;         /* llama3 */
+    int64_t original_max_positions;                   /* llama3, yarn, longrope */
+    double beta_fast, beta_slow;                      /* yarn */
+    double mscale, mscale_all_dim;                    /* yarn; 0: not given */
+    double attention_factor;                          /* yarn, longrope; 0: by formula */
+    bool no_truncate;                                 /* yarn: "truncate": false */
+    int64_t max_positions;                            /* the model's, for dynamic and longrope */
+    float short_factor[TS_ROPE_MAX_FACTORS], long_factor[TS_ROPE_MAX_FACTORS]; /* longrope: dim / 2 */
+} ts_rope_config;
+
+/* What differs from layer to layer. */
+typedef struct ts_layer_arch {
+    int64_t window; /* keys a query sees, itself among them; 0: all */
+    int rope;       /* which of arch->rope */
+} ts_layer_arch;
+
+typedef struct ts_arch {
+    char family[32];  /* model_type of the family that read it */
+    int64_t n_layers, hidden, n_heads, n_kv_heads, head_dim, ffn, vocab, max_positions;
+    ts_norm_kind norm;
+    double norm_eps;
+    double norm_offset;        /* 1: weight counts as 1 + w (Gemma) */
+    bool norm_bias;            /* layer norm with a bias */
+    bool pre_norm, post_norm;  /* before a sublayer; on its output, before the residual is added */
+    bool final_norm;
+    bool parallel_residual;    /* x + attn(norm1 x) + mlp(norm2 x) (GPT-NeoX) */
+    ts_qk_norm_kind qk_norm;
+    ts_position_kind position;
+    ts_rope_config rope[2];
+    int n_ropes;
+    ts_layer_arch *layer;      /* [n_layers], owned */
+    bool bias_qkv, bias_proj, bias_fc1, bias_fc2, bias_head;
+    bool gated;                /* MLP: act(gate) * up */
+    ts_act act;
+    bool tied;                 /* the output layer is the embedding */
+    double embed_scale;        /* 1: none */
+    double attn_scale;         /* score = attn_scale * q.k */
+    double attn_softcap, logit_softcap; /* 0: none */
+    double residual_scale;     /* each sublayer's output times this; 1: none */
+    double logit_scale;        /* 1: none */
+    double init_std;           /* for random weights */
+    int64_t bos, pad, eos[TS_ARCH_MAX_EOS]; /* -1: none */
+    int n_eos;
+} ts_arch;
+
+/* Neutral values: pre-norm RMS Llama-like features, sizes 0, scales 1, ids -1. */
+void ts_arch_init(ts_arch *a);
+void ts_arch_deinit(ts_arch *a);
+ts_status ts_arch_copy(const ts_arch *a, ts_arch *out) TS_NODISCARD;
+/* Makes layer[] of n_layers entries with this window. */
+ts_status ts_arch_layers(ts_arch *a, int64_t window) TS_NODISCARD;
+/* Refuses what cannot be (heads that do not divide, sizes out of bounds, ...): TS_ERR_USER naming `file`
+ * and the key. Every description is checked before it is built. */
+ts_status ts_arch_check(const ts_arch *a, const char *file) TS_NODISCARD;
+
+/* Fills cos and sin [positions, dim / 2] for a run whose longest sequence is seq_len (dynamic and
+ * longrope depend on it); the attention factor is multiplied in. */
+void ts_rope_table(const ts_rope_config *r, int64_t positions, int64_t seq_len, float *cos, float *sin);
+
+/* Width of a fused query-key-value row: (n_heads + 2 n_kv_heads) head_dim. */
+static inline int64_t ts_arch_qkv_width(const ts_arch *a)
+{
+    return (a->n_heads + 2 * a->n_kv_heads) * a->head_dim;
+}
+#endif

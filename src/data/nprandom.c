@@ -1,0 +1,70 @@
+#include "data/nprandom.h"
+
+enum { N = 624, M = 397 };
+
+void ts_nprandom_init(ts_nprandom *r, uint32_t seed)
+{
+    r->state[0] = seed;
+    for (uint32_t i = 1; i < N; i++)
+        r->state[i] = 1812433253u * (r->state[i - 1] ^ r->state[i - 1] >> 30) + i;
+    r->at = N;
+}
+
+static void refill(ts_nprandom *r)
+{
+    uint32_t *s = r->state;
+    for (int i = 0; i < N; i++) {
+        const uint32_t y = (s[i] & 0x80000000u) | (s[(i + 1) % N] & 0x7FFFFFFFu);
+        s[i] = s[(i + M) % N] ^ y >> 1 ^ ((y & 1) ? 0x9908B0DFu : 0);
+    }
+    r->at = 0;
+}
+
+uint32_t ts_nprandom_next(ts_nprandom *r)
+{
+    if (r->at == N)
+        refill(r);
+    uint32_t y = r->state[r->at++];
+    y ^= y >> 11;
+    y ^= y << 7 & 0x9D2C5680u;
+    y ^= y << 15 & 0xEFC60000u;
+    return y ^ y >> 18;
+}
+
+/* Uniform in [0, max] by masking and rejection, one output up to 32 bits and two above, as NumPy does. */
+static uint64_t draw(ts_nprandom *r, uint64_t max)
+{
+    uint64_t mask = max, v;
+    for (int s = 1; s < 64; s *= 2)
+        mask |= mask >> s;
+    do {
+        v = ts_nprandom_next(r);
+        if (max > 0xFFFFFFFFu)
+            v = v << 32 | ts_nprandom_next(r);
+    } while ((v &= mask) > max);
+    return v;
+}
+
+/* Large arrays live far from the caches: partners are drawn AHEAD of their swap and fetched meanwhile. The
+ * draws do not depend on the values, so the order is the plain one. */
+enum { AHEAD = 32 };
+
+#define SHUFFLE(v, n)                                                                              \
+    do {                                                                                           \
+        uint64_t next[AHEAD];                                                                      \
+        for (int64_t top = (n) - 1; top > 0; top -= AHEAD) {                                       \
+            const int count = top < AHEAD ? (int)top : AHEAD;                                      \
+            for (int k = 0; k < count; k++) {                                                      \
+                next[k] = draw(r, (uint64_t)(top - k));                                            \
+                __builtin_prefetch(&(v)[next[k]], 1);                                              \
+            }                                                                                      \
+            for (int k = 0; k < count; k++) {                                                      \
+                const __typeof__((v)[0]) t = (v)[top - k];                                         \
+                (v)[top - k] = (v)[next[k]];                                                       \
+                (v)[next[k]] = t;                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+    } while (0)
+
+void ts_nprandom_shuffle_u32(ts_nprandom *r, uint32_t *v, int64_t n) { SHUFFLE(v, n); }
+void ts_nprandom_shuffle_i64(ts_nprandom *r, int64_t *v, int64_t n) { SHUFFLE(v, n); }

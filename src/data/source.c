@@ -1,0 +1,313 @@
+#include "data/source.h"
+
+#include "base/file.h"
+#include "data/blend.h"
+#include "data/gpt_dataset.h"
+#include "data/split.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { CHECK_AT_ONCE = 64 << 20 }; /* bytes of tokens */
+
+struct ts_dataset {
+    const ts_data_source *source;
+    ts_gpt_dataset **members;
+    int64_t n_members;
+    ts_blend *blend;  /* NULL: the one member as it is */
+    int64_t n_mock;   /* made-up samples; -1: files */
+    int64_t n;
+};
+
+typedef struct opened {
+    char *prefix;
+    ts_indexed *data;
+} opened;
+
+struct ts_data_source {
+    ts_data_need need;
+    bool eod_mask_loss, reset_positions, reset_attention;
+    opened *files; /* each file is opened once, whatever reads it */
+    size_t n_files, cap_files;
+    ts_dataset *parts[TS_DATA_PARTS];
+};
+
+static ts_status open_file(ts_data_source *s, const char *prefix, const ts_indexed **out)
+{
+    for (size_t i = 0; i < s->n_files; i++)
+        if (!strcmp(s->files[i].prefix, prefix)) {
+            *out = s->files[i].data;
+            return TS_OK;
+        }
+    TS_TRY(ts_grow(&s->files, &s->cap_files, s->n_files + 1, sizeof *s->files));
+    opened *f = &s->files[s->n_files];
+    TS_TRY(ts_strdup(prefix, &f->prefix));
+    s->n_files++;
+    TS_TRY(ts_indexed_open(prefix, &f->data));
+    const int64_t bytes = ts_indexed_tokens(f->data) * ts_indexed_dtype_size(ts_indexed_type(f->data));
+    if (bytes <= CHECK_AT_ONCE)
+        TS_TRY(ts_indexed_check_ids(f->data, 0, s->need.vocab_size));
+    *out = f->data;
+    return TS_OK;
+}
+
+/* One member: n wanted samples (-1: one pass) of a part of a file; *out stays NULL where the split leaves
+ * the part nothing. */
+static ts_status open_member(ts_data_source *s, const char *prefix, const double split[4], int part,
+                             int64_t n, ts_gpt_dataset **out)
+{
+    const ts_indexed *data;
+    ts_gpt_args a = { .seq_length = s->need.seq_length, .n_samples = n, .seed = s->need.seed };
+    TS_TRY(open_file(s, prefix, &data));
+    if (!(split[part + 1] > split[part]))
+        return TS_OK;
+    ts_split_range(split, part, ts_indexed_count(data), &a.first, &a.count);
+    if (a.count == 0)
+        return ts_error(TS_ERR_USER, "%s.idx: %lld sequences are too few: --split leaves %s data none",
+                        prefix, (long long)ts_indexed_count(data),
+                        part == TS_DATA_TRAIN ? "training" : part == TS_DATA_VALID ? "validation" : "test");
+    a.data = data;
+    return ts_gpt_dataset_create(&a, out);
+}
+
+/* Samples of each member: its weight's share and half a per cent more, so that blending cannot run out. */
+static int64_t share(double weight, int64_t n, bool with_surplus)
+{
+    const double want = ceil((double)n * weight);
+    return (int64_t)(with_surplus ? ceil(want * 1.005) : want);
+}
+
+static ts_status blend_weighted(ts_dataset *d, const ts_blend_words *w, int64_t n)
+{
+    int64_t size = 0;
+    for (int64_t i = 0; i < w->n; i++)
+        size += share(w->weights[i], n, false);
+    return ts_blend_create(w->weights, w->n, size, &d->blend);
+}
+
+static ts_status blend_by_size(ts_dataset *d, int64_t n)
+{
+    double *weights = NULL;
+    int64_t total = 0;
+    TS_TRY(ts_alloc(&weights, (size_t)d->n_members, sizeof *weights));
+    for (int64_t i = 0; i < d->n_members; i++) {
+        weights[i] = (double)ts_gpt_dataset_count(d->members[i]);
+        total += ts_gpt_dataset_count(d->members[i]);
+    }
+    ts_blend_normalize(weights, d->n_members);
+    const ts_status st = ts_blend_create(weights, d->n_members, n < total ? n : total, &d->blend);
+    ts_free(&weights);
+    return st;
+}
+
+static ts_status open_members(ts_data_source *s, ts_dataset *d, const ts_blend_words *w,
+                              const double split[4], int part, int64_t n)
+{
+    const bool is_single = w->n == 1 && !w->weights;
+    TS_TRY(ts_alloc(&d->members, (size_t)w->n, sizeof *d->members));
+    d->n_members = w->n;
+    for (int64_t i = 0; i < w->n; i++) {
+        const int64_t want = is_single ? n : w->weights ? share(w->weights[i], n, true) : -1;
+        TS_TRY(open_member(s, w->prefixes[i], split, part, want, &d->members[i]));
+        if (!d->members[i]) { /* the split is the same for all */
+            d->n = 0;
+            return TS_OK;
+        }
+    }
+    if (is_single) {
+        d->n = ts_gpt_dataset_count(d->members[0]);
+        return TS_OK;
+    }
+    TS_TRY(w->weights ? blend_weighted(d, w, n) : blend_by_size(d, n));
+    d->n = ts_blend_count(d->blend);
+    return TS_OK;
+}
+
+static void dataset_destroy(ts_dataset **ds)
+{
+    ts_dataset *d = *ds;
+    if (!d)
+        return;
+    for (int64_t i = 0; i < d->n_members; i++)
+        ts_gpt_dataset_destroy(&d->members[i]);
+    ts_free(&d->members);
+    ts_blend_destroy(&d->blend);
+    ts_free(ds);
+}
+
+/* words NULL: made-up tokens. */
+static ts_status open_part(ts_data_source *s, const char *option, const ts_option_list *words,
+                           const double split[4], int part, int64_t n)
+{
+    ts_dataset *d = NULL;
+    ts_blend_words w = { 0 };
+    TS_TRY(ts_alloc(&d, 1, sizeof *d));
+    *d = (ts_dataset){ .source = s, .n_mock = words ? -1 : n, .n = n };
+    ts_status st = TS_OK;
+    if (words) {
+        st = ts_blend_words_parse(option, words, &w);
+        if (st == TS_OK)
+            st = open_members(s, d, &w, split, part, n);
+    }
+    ts_blend_words_deinit(&w);
+    if (st == TS_OK && d->n > 0)
+        s->parts[part] = d;
+    else
+        dataset_destroy(&d);
+    return st == TS_OK ? st : ts_error_context(st, "while opening --%s", option);
+}
+
+/* The words of a file, split at white space; list and text belong to the caller. */
+static ts_status read_words(const char *path, ts_str *text, ts_option_list *out)
+{
+    size_t cap = 0;
+    TS_TRY(ts_file_read(path, text));
+    for (char *s = text->s, *save = NULL, *w; (w = strtok_r(s, " \t\r\n", &save)); s = NULL) {
+        TS_TRY(ts_grow(&out->v, &cap, (size_t)out->n + 1, sizeof *out->v));
+        out->v[out->n++] = w;
+    }
+    return out->n ? TS_OK : ts_error(TS_ERR_USER, "--data-args-path %s: the file has no words", path);
+}
+
+static ts_status check_options(const ts_data_options *o, const ts_data_need *need)
+{
+    const bool has_parts = o->train_data_path.n || o->valid_data_path.n || o->test_data_path.n;
+    if (o->data_path.n && has_parts)
+        return ts_error(TS_ERR_USER, "--data-path goes with --split; give it or --train-data-path, "
+                                     "--valid-data-path and --test-data-path, not both");
+    if (o->data_args_path && (o->data_path.n || has_parts))
+        return ts_error(TS_ERR_USER, "--data-args-path stands for --data-path; give one of them");
+    if (o->mock_data && (o->data_path.n || has_parts || o->data_args_path))
+        return ts_error(TS_ERR_USER, "--mock-data reads no files, but data paths are given");
+    if (o->dataloader_type != 0)
+        return ts_error(TS_ERR_USER, "--dataloader-type: only single is offered");
+    if (need->eod < 0 && (o->eod_mask_loss || o->reset_position_ids || o->reset_attention_mask))
+        return ts_error(TS_ERR_USER, "--eod-mask-loss, --reset-position-ids and --reset-attention-mask need "
+                                     "an end-of-document id: give a tokenizer");
+    return TS_OK;
+}
+
+static ts_status open_parts(ts_data_source *s, const ts_data_options *o)
+{
+    static const char *const names[] = { "train-data-path", "valid-data-path", "test-data-path" };
+    const ts_option_list *own[] = { &o->train_data_path, &o->valid_data_path, &o->test_data_path };
+    const int64_t wanted[] = { s->need.n_train, s->need.n_valid, s->need.n_test };
+    const bool has_own = own[0]->n || own[1]->n || own[2]->n;
+    double split[4];
+    ts_str text = { 0 };
+    ts_option_list words = { 0 };
+    ts_status st = ts_split_parse(o->split ? o->split : "969,30,1", split);
+    if (st == TS_OK && o->data_args_path)
+        st = read_words(o->data_args_path, &text, &words);
+    const ts_option_list *all = o->data_args_path ? &words : o->data_path.n ? &o->data_path : NULL;
+    for (int p = 0; st == TS_OK && p < TS_DATA_PARTS; p++) {
+        if (wanted[p] == 0 || (has_own && !own[p]->n))
+            continue;
+        if (has_own) {
+            const double whole[4] = { 0, p < 1, p < 2, 1 }; /* part p is everything */
+            st = open_part(s, names[p], own[p], whole, p, wanted[p]);
+        } else {
+            st = open_part(s, o->data_args_path ? "data-args-path" : "data-path", all, split, p, wanted[p]);
+        }
+    }
+    ts_free(&words.v);
+    ts_str_deinit(&text);
+    return st;
+}
+
+ts_status ts_data_source_create(const ts_data_options *o, const ts_data_need *need, ts_data_source **out)
+{
+    ts_data_source *s = NULL;
+    TS_TRY(check_options(o, need));
+    TS_TRY(ts_alloc(&s, 1, sizeof *s));
+    *s = (ts_data_source){ .need = *need, .eod_mask_loss = o->eod_mask_loss,
+                           .reset_positions = o->reset_position_ids,
+                           .reset_attention = o->reset_attention_mask };
+    const int64_t most = (int64_t)INT32_MAX + 1;
+    if (need->vocab_size <= 0 || need->vocab_size > most)
+        s->need.vocab_size = most;
+    if (need->pad == need->eod) /* an id that means something else cannot mark padding */
+        s->need.pad = -1;
+    const ts_status st = open_parts(s, o);
+    if (st != TS_OK)
+        ts_data_source_destroy(&s);
+    else
+        *out = s;
+    return st;
+}
+
+void ts_data_source_destroy(ts_data_source **source)
+{
+    ts_data_source *s = *source;
+    if (!s)
+        return;
+    for (int p = 0; p < TS_DATA_PARTS; p++)
+        dataset_destroy(&s->parts[p]);
+    for (size_t i = 0; i < s->n_files; i++) {
+        ts_indexed_destroy(&s->files[i].data);
+        ts_free(&s->files[i].prefix);
+    }
+    ts_free(&s->files);
+    ts_free(source);
+}
+
+const ts_dataset *ts_data_source_part(const ts_data_source *s, ts_data_part part) { return s->parts[part]; }
+
+int64_t ts_dataset_count(const ts_dataset *d) { return d->n; }
+
+/* Runs of counting numbers, 2 to 257 long, each ended by end-of-document. */
+static void make_up(const ts_dataset *d, int64_t i, int32_t *tokens, int64_t n)
+{
+    const ts_data_need *need = &d->source->need;
+    const int64_t vocab = need->vocab_size < 1 << 16 ? need->vocab_size : 1 << 16;
+    uint64_t x = (uint64_t)i * 0xD1342543DE82EF95u + need->seed;
+    int64_t left = 0, at = 0;
+    for (int64_t k = 0; k < n; k++) {
+        if (left == 0) {
+            x += 0x9E3779B97F4A7C15u, x ^= x >> 30, x *= 0xBF58476D1CE4E5B9u;
+            x ^= x >> 27, x *= 0x94D049BB133111EBu, x ^= x >> 31;
+            left = 2 + (int64_t)(x & 255);
+            at = (int64_t)(x >> 8 & 0xFFFF);
+        }
+        left--;
+        tokens[k] = left == 0 && need->eod >= 0 ? need->eod : (int32_t)(at++ % vocab);
+    }
+}
+
+static void mark(const ts_data_source *s, int64_t n, const ts_sample *out)
+{
+    const int64_t S = s->need.seq_length;
+    const int32_t eod = s->need.eod, pad = s->need.pad;
+    int32_t position = 0, segment = 0;
+    for (int64_t k = 0; k < S; k++) {
+        const bool is_end = eod >= 0 && out->tokens[k] == eod;
+        const bool is_pad = k + 1 >= n || (pad >= 0 && out->tokens[k + 1] == pad); /* of the label */
+        if (out->loss_mask)
+            out->loss_mask[k] = is_pad || (s->eod_mask_loss && is_end) ? 0 : 1;
+        if (out->positions)
+            out->positions[k] = position;
+        if (out->segments)
+            out->segments[k] = segment;
+        position = s->reset_positions && is_end ? 0 : position + 1;
+        segment += s->reset_attention && is_end;
+    }
+    for (int64_t k = 0; k <= S; k++)
+        if (k >= n || (pad >= 0 && out->tokens[k] == pad))
+            out->tokens[k] = 0;
+}
+
+ts_status ts_dataset_get(const ts_dataset *d, int64_t i, const ts_sample *out)
+{
+    const ts_data_source *s = d->source;
+    int64_t member = 0, n = s->need.seq_length + 1;
+    TS_ASSERT(i >= 0 && i < d->n, "sample %lld of %lld", (long long)i, (long long)d->n);
+    if (d->n_mock >= 0) {
+        make_up(d, i, out->tokens, n);
+    } else {
+        if (d->blend)
+            ts_blend_at(d->blend, i, &member, &i);
+        TS_TRY(ts_gpt_dataset_get(d->members[member], i, s->need.vocab_size, out->tokens, &n));
+    }
+    mark(s, n, out);
+    return TS_OK;
+}

@@ -1,0 +1,350 @@
+#include "device/cpu/gemm.h"
+
+/* How the work is cut. A task is one panel of B against a run of rows of C: the slice of the panel stays in
+ * L2 while A streams past it, 32 bytes a step against 24 multiplications. */
+enum {
+    SLICE = 2048,       /* steps summed in registers: a slice of a panel is 384 KiB */
+    BLOCK = 2 * SLICE,  /* steps packed at once */
+    A_BYTES = 8 << 20, B_BYTES = TS_CPU_SHARED_SCRATCH - A_BYTES, /* what is packed at once, for L3 */
+    PACK_STEPS = 256,   /* steps of a packing task of TS_GEMM_PACK_X rows or columns */
+    PART_ROWS = 8192,   /* rows whose partial sums fit in a thread's scratch, at any width */
+    SMALL = 1 << 14,    /* steps x columns x rows below which threads are not worth waking */
+};
+_Static_assert(PART_ROWS * 48 * sizeof(float) <= TS_CPU_THREAD_SCRATCH, "partial sums");
+
+typedef struct job {
+    const ts_gemm_args *g;
+    ts_cpu *cpu;
+    ts_gemm_kernels kern;
+    int64_t steps;                 /* all of k */
+    bool a_packs, b_packs;         /* on the fly */
+    /* the block at hand: rows, columns, steps */
+    int64_t m0, m, n0, n, s0, s;
+    const char *a, *b;             /* its first unit */
+    int64_t a_row, a_step, a_sliver, b_panel; /* bytes from row to row, ... of tiles to tiles */
+    int64_t rows, chunks;          /* rows of a task, tasks of a panel */
+    ts_gemm_panels pack_a, pack_b;
+    int64_t pack_a_tasks, pack_tasks;
+} job;
+
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+void ts_gemm_kernels_init(ts_gemm_kernels *k, unsigned isa, ts_dtype dtype)
+{
+    *k = (ts_gemm_kernels){ 0 };
+#if defined(__x86_64__)
+    if (isa & TS_ISA_AVX2)
+        ts_gemm_kernels_init_avx2(k);
+    if (isa & TS_ISA_AVX512)
+        ts_gemm_kernels_init_avx512(k);
+    if (isa & TS_ISA_BF16 && dtype == TS_DTYPE_BF16)
+        ts_gemm_kernels_init_bf16(k);
+#else
+    (void)isa, (void)dtype;
+#endif
+}
+
+/* ---- packing */
+
+static int64_t pack_tasks_of(const ts_gemm_panels *p)
+{
+    return ceil_div(p->n_x, TS_GEMM_PACK_X) * ceil_div(p->steps, PACK_STEPS);
+}
+
+/* Neighbouring tasks lie side by side in x: in a k_major source they share pages and cache lines. */
+static void pack_task(const ts_gemm_kernels *kern, const ts_gemm_panels *p, int64_t task)
+{
+    const int64_t across = ceil_div(p->n_x, TS_GEMM_PACK_X);
+    const int64_t x = task % across * TS_GEMM_PACK_X, s = task / across * PACK_STEPS;
+    kern->pack(p, x, min64(x + TS_GEMM_PACK_X, p->n_x), s, min64(s + PACK_STEPS, p->steps));
+}
+
+static void pack_blocks(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const job *j = ctx;
+    (void)thread;
+    for (int64_t t = begin; t < end; t++) {
+        if (t < j->pack_a_tasks)
+            pack_task(&j->kern, &j->pack_a, t);
+        else
+            pack_task(&j->kern, &j->pack_b, t - j->pack_a_tasks);
+    }
+}
+
+/* Element (x, k0) of an operand, whose rows run along k or across. */
+static ts_gemm_panels panels_of(const job *j, const void *src, int64_t ld, bool k_major, int64_t x0,
+                                int64_t n_x)
+{
+    const int64_t per = j->kern.pairs ? 2 : 1, k0 = j->s0 * per;
+    const int64_t at = k_major ? k0 * ld + x0 : x0 * ld + k0;
+    return (ts_gemm_panels){
+        .src = (const char *)src + at * (int64_t)ts_dtype_size(j->g->dtype), .ld = ld, .n_x = n_x,
+        .n_k = min64(j->s * per, j->g->k - k0), .src_dtype = j->g->dtype, .k_major = k_major,
+        .pairs = j->kern.pairs, .steps = j->s,
+    };
+}
+
+/* Points a and b at the block at hand, and packs what is not yet there. */
+static void fetch_block(job *j, bool pack_a, bool pack_b)
+{
+    const ts_gemm_args *g = j->g;
+    const int rows = j->kern.rows, width = j->kern.width;
+    char *scratch = j->cpu->shared_scratch;
+    j->pack_a_tasks = j->pack_tasks = 0;
+    if (j->a_packs) {
+        j->a = scratch + B_BYTES;
+        j->a_row = 4, j->a_step = rows * 4, j->a_sliver = j->s * rows * 4;
+    } else {
+        j->a_row = g->lda * (int64_t)ts_dtype_size(g->dtype), j->a_step = 4, j->a_sliver = rows * j->a_row;
+        j->a = (const char *)g->a + j->m0 * j->a_row + j->s0 * 4;
+    }
+    j->b = j->b_packs ? scratch : g->b;
+    j->b_panel = j->s * width * 4;
+    if (pack_a) {
+        j->pack_a = panels_of(j, g->a, g->lda, g->form == TS_GEMM_TN, j->m0, j->m);
+        j->pack_a.dst = scratch + B_BYTES, j->pack_a.width = rows;
+        j->pack_a_tasks = j->pack_tasks = pack_tasks_of(&j->pack_a);
+    }
+    if (pack_b) {
+        j->pack_b = panels_of(j, g->b, g->ldb, g->form != TS_GEMM_NT, j->n0, j->n);
+        j->pack_b.dst = scratch, j->pack_b.width = width;
+        j->pack_tasks += pack_tasks_of(&j->pack_b);
+    }
+    ts_pool_run(j->cpu->pool, j->pack_tasks, j->pack_tasks < 4 ? 4 : 1, pack_blocks, j);
+}
+
+/* ---- tiles */
+
+/* Where sums come from and go to: partial sums of a 16-bit C wait in `part`. */
+static void place(const job *j, ts_gemm_tile *t, int64_t row, int64_t col, float *part, bool first, bool last)
+{
+    const ts_gemm_args *g = j->g;
+    const int64_t at = (j->m0 + row) * g->ldc + j->n0 + col;
+    const bool in_c = g->c_dtype == TS_DTYPE_F32;
+    t->c = (char *)g->c + at * (int64_t)ts_dtype_size(g->c_dtype), t->ldc = g->ldc;
+    t->c_dtype = g->c_dtype;
+    t->from = NULL, t->from_ld = t->ldc, t->bias = NULL, t->add = NULL;
+    if (in_c ? first : last) {
+        t->bias = g->bias ? g->bias + j->n0 + col : NULL;
+        t->add = g->add ? (const char *)g->add + at * (int64_t)ts_dtype_size(g->c_dtype) : NULL;
+    }
+    if (in_c) {
+        t->from = !first || g->accumulate ? t->c : NULL;
+        return;
+    }
+    if (!first)
+        t->from = part, t->from_ld = j->kern.width;
+    if (!last)
+        t->c = part, t->ldc = j->kern.width, t->c_dtype = TS_DTYPE_F32;
+}
+
+static void run_task(const job *j, int64_t panel, int64_t chunk, float *part)
+{
+    const int64_t width = j->kern.width, col = panel * width;
+    const int64_t begin = chunk * j->rows, end = min64(begin + j->rows, j->m);
+    ts_gemm_tile t = { .a_row = j->a_row, .a_step = j->a_step, .cols = (int)min64(width, j->n - col) };
+    for (int64_t s = 0; s == 0 || s < j->s; s += SLICE) {
+        const bool first = j->s0 + s == 0, last = j->s0 + s + SLICE >= j->steps;
+        t.steps = min64(SLICE, j->s - s);
+        t.half_step = last && !j->a_packs && j->kern.pairs && j->g->k % 2;
+        t.steps -= t.half_step;
+        t.b = j->b + panel * j->b_panel + s * width * 4;
+        for (int64_t row = begin; row < end; row += j->kern.rows) {
+            t.rows = (int)min64(j->kern.rows, end - row);
+            t.a = j->a + row / j->kern.rows * j->a_sliver + s * j->a_step;
+            place(j, &t, row, col, part + (row - begin) * width, first, last);
+            j->kern.tile(&t);
+        }
+    }
+}
+
+static void run_tasks(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const job *j = ctx;
+    float *part = (float *)(void *)ts_cpu_scratch(j->cpu, thread);
+    for (int64_t t = begin; t < end; t++)
+        run_task(j, t / j->chunks, t % j->chunks, part);
+}
+
+/* Rows of a task: many enough that a panel is worth fetching, few enough that threads end together. */
+static void cut_rows(job *j)
+{
+    enum { FINE = 24, LEAST = 12 }; /* tasks a thread; tiles a task */
+    const int64_t threads = ts_pool_threads(j->cpu->pool), tiles = ceil_div(j->m, j->kern.rows);
+    const int64_t panels = ceil_div(j->n, j->kern.width);
+    int64_t best = ceil_div(tiles, PART_ROWS / j->kern.rows), least_waste = INT64_MAX;
+    for (int64_t c = best; threads > 1 && c <= tiles; c++) {
+        const int64_t per = ceil_div(tiles, c), tasks = panels * ceil_div(tiles, per);
+        if (per < LEAST && tasks > threads * 2 && c > best)
+            break;
+        const int64_t waste = ceil_div(tasks, threads) * per * threads - panels * tiles;
+        if (waste < least_waste)
+            least_waste = waste, best = c;
+        if (tasks >= FINE * threads && waste * 64 <= panels * tiles)
+            break;
+    }
+    j->rows = ceil_div(tiles, best) * j->kern.rows;
+    j->chunks = ceil_div(j->m, j->rows);
+}
+
+static void run_block(job *j)
+{
+    cut_rows(j);
+    const int64_t tasks = j->chunks * ceil_div(j->n, j->kern.width);
+    const int64_t work = j->rows * j->kern.width * (j->s + 16); /* of a task */
+    ts_pool_run(j->cpu->pool, tasks, SMALL / work + 1, run_tasks, j);
+}
+
+/* ---- blocks */
+
+/* An even cut of n into blocks of at most `most`, in multiples of the packing unit. */
+static int64_t even_block(int64_t n, int64_t most)
+{
+    most -= most % TS_GEMM_PACK_X;
+    return n <= most ? n : min64(most, round_up(ceil_div(n, ceil_div(n, most)), TS_GEMM_PACK_X));
+}
+
+static void run_blocks(job *j)
+{
+    const ts_gemm_args *g = j->g;
+    const int64_t s_most = j->b_packs ? min64(j->steps, BLOCK) : j->steps;
+    const int64_t n_most = j->b_packs ? even_block(g->n, B_BYTES / (s_most * 4 + 4)) : g->n;
+    const int64_t m_most = j->a_packs ? even_block(g->m, A_BYTES / (s_most * 4 + 4)) : g->m;
+    for (j->s0 = 0; j->s0 == 0 || j->s0 < j->steps; j->s0 += s_most) {
+        j->s = min64(s_most, j->steps - j->s0);
+        for (j->n0 = 0; j->n0 < g->n; j->n0 += n_most) {
+            j->n = min64(n_most, g->n - j->n0);
+            for (j->m0 = 0; j->m0 < g->m; j->m0 += m_most) {
+                j->m = min64(m_most, g->m - j->m0);
+                fetch_block(j, j->a_packs && (j->n0 == 0 || m_most < g->m), j->b_packs && j->m0 == 0);
+                run_block(j);
+            }
+        }
+        if (s_most == 0)
+            break;
+    }
+}
+
+/* ---- more of k than is packed at once, into a 16-bit C: summed in fp32 by parts of C, rounded last */
+
+enum { WIDE_ROWS = 512, WIDE_COLS = 1536 };
+_Static_assert(WIDE_ROWS * WIDE_COLS * sizeof(float) <= TS_CPU_THREAD_SCRATCH, "part of C");
+
+typedef struct wide {
+    const ts_gemm_args *g; /* of this part of C */
+    const float *sum;      /* [m, n] of the part */
+} wide;
+
+static void round_rows(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const wide *w = ctx;
+    const ts_gemm_args *g = w->g;
+    (void)thread;
+    for (int64_t i = begin; i < end; i++) {
+        for (int64_t c = 0; c < g->n; c++) {
+            float v = w->sum[i * g->n + c];
+            if (g->bias)
+                v += g->bias[c];
+            if (g->add)
+                v += ts_load_f32(g->add, i * g->ldc + c, g->c_dtype);
+            ts_store_f32(g->c, i * g->ldc + c, g->c_dtype, v);
+        }
+    }
+}
+
+static void run_wide(job *j)
+{
+    const ts_gemm_args whole = *j->g;
+    const int64_t a_at = (whole.form == TS_GEMM_TN ? 1 : whole.lda) * (int64_t)ts_dtype_size(whole.dtype);
+    const int64_t b_at = (whole.form == TS_GEMM_NT ? whole.ldb : 1) * (int64_t)ts_dtype_size(whole.dtype);
+    const int64_t size = (int64_t)ts_dtype_size(whole.c_dtype);
+    for (int64_t m0 = 0; m0 < whole.m; m0 += WIDE_ROWS) {
+        for (int64_t n0 = 0; n0 < whole.n; n0 += WIDE_COLS) {
+            ts_gemm_args part = whole, sum;
+            const int64_t at = (m0 * whole.ldc + n0) * size;
+            part.m = min64(WIDE_ROWS, whole.m - m0), part.n = min64(WIDE_COLS, whole.n - n0);
+            part.a = (const char *)whole.a + m0 * a_at, part.b = (const char *)whole.b + n0 * b_at;
+            part.c = (char *)whole.c + at;
+            part.add = whole.add ? (const char *)whole.add + at : NULL;
+            part.bias = whole.bias ? whole.bias + n0 : NULL;
+            sum = part; /* no task has partial sums of its own now: thread 0's scratch is free */
+            sum.c = ts_cpu_scratch(j->cpu, 0), sum.c_dtype = TS_DTYPE_F32, sum.ldc = part.n;
+            sum.bias = NULL, sum.add = NULL;
+            j->g = &sum;
+            run_blocks(j);
+            ts_pool_run(j->cpu->pool, part.m, 16, round_rows, &(wide){ &part, sum.c });
+        }
+    }
+}
+
+/* ---- the kernels of the table */
+
+static void gemm(ts_cpu *cpu, const void *args, int64_t n)
+{
+    const ts_gemm_args *g = args;
+    job j = { .g = g, .cpu = cpu };
+    (void)n;
+    if (g->m <= 0 || g->n <= 0)
+        return;
+    ts_gemm_kernels_init(&j.kern, cpu->isa, g->dtype);
+    TS_ASSERT(!g->b_packed || j.kern.pairs, "gemm: B is packed for another device");
+    j.steps = j.kern.pairs ? ceil_div(g->k, 2) : g->k;
+    j.a_packs = g->form == TS_GEMM_TN || (g->dtype != TS_DTYPE_F32 && !j.kern.pairs);
+    j.b_packs = !g->b_packed;
+    if (j.b_packs && j.steps > BLOCK && g->c_dtype != TS_DTYPE_F32)
+        run_wide(&j);
+    else
+        run_blocks(&j);
+}
+
+typedef struct pack_job {
+    ts_gemm_kernels kern;
+    ts_gemm_panels panels;
+} pack_job;
+
+static void pack_shares(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const pack_job *j = ctx;
+    (void)thread;
+    for (int64_t t = begin; t < end; t++)
+        pack_task(&j->kern, &j->panels, t);
+}
+
+static void gemm_pack(ts_cpu *cpu, const void *args, int64_t n)
+{
+    const ts_gemm_pack_args *g = args;
+    pack_job j;
+    (void)n;
+    ts_gemm_kernels_init(&j.kern, cpu->isa, g->dtype);
+    TS_ASSERT(j.kern.pairs && g->form != TS_GEMM_TN, "gemm_pack: this device does not pack %s",
+              ts_dtype_name(g->dtype));
+    j.panels = (ts_gemm_panels){
+        .src = g->src, .ld = g->ld, .n_x = g->n, .n_k = g->k, .src_dtype = g->src_dtype,
+        .k_major = g->form == TS_GEMM_NN, .pairs = true, .width = j.kern.width, .dst = g->dst,
+        .steps = ceil_div(g->k, 2),
+    };
+    const int64_t tasks = pack_tasks_of(&j.panels);
+    ts_pool_run(cpu->pool, tasks, tasks < 4 ? 4 : 1, pack_shares, &j);
+}
+
+/* Only pairs of bf16 are kept packed: panels of floats would double the weights' memory, and packing them
+ * on the fly costs one part in m of the product. */
+size_t ts_cpu_gemm_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n, int64_t k)
+{
+    ts_gemm_kernels kern;
+    ts_gemm_kernels_init(&kern, ((const ts_cpu *)d)->isa, dtype);
+    if (!kern.pairs || form == TS_GEMM_TN)
+        return 0;
+    return (size_t)(round_up(n, kern.width) * ceil_div(k, 2)) * 4;
+}
+
+void ts_cpu_init_gemm(ts_cpu *c)
+{
+    ts_gemm_kernels kern;
+    ts_gemm_kernels_init(&kern, c->isa, TS_DTYPE_BF16);
+    const char *variant = kern.pairs ? "bf16" : kern.width == 48 ? "avx512" : kern.rows ? "avx2" : "ref";
+    c->kernel[TS_KERNEL_gemm] = (ts_cpu_kernel){ .whole = kern.rows ? gemm : ts_gemm_ref, .variant = variant };
+    c->kernel[TS_KERNEL_gemm_pack] = (ts_cpu_kernel){ .whole = gemm_pack, .variant = variant };
+}

@@ -41,6 +41,7 @@ struct ts_device {
     /* Between host memory and the device's; both exist even when they are the same. */
     void (*to_device)(ts_device *d, void *dst, const void *src, size_t bytes);
     void (*to_host)(ts_device *d, void *dst, const void *src, size_t bytes); /* sim: zeros */
+    void (*move)(ts_device *d, void *dst, const void *src, size_t bytes); /* within the device */
     void (*zero)(ts_device *d, void *dst, size_t bytes);
     void (*launch)(ts_device *d, ts_kernel k, const void *args, int64_t n, ts_cost cost);
     /* Bytes of a packed B; 0: this device does not pack that form and type (pass B as it is). */

@@ -20,5 +20,6 @@ typedef struct ts_loss_args {
     void *dlogits;          /* [rows, ld_d] of d_dtype, NULL: no gradient; may be logits itself when F32 */
     int64_t ld_d;
 } ts_loss_args;
-/* softmax_xent: n = rows. */
+/* softmax_xent: n = rows. softcap: n = rows; logits = softcap * tanh(logits / softcap) in place, nothing else
+ * of the struct is read. */
 #endif

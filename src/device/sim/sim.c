@@ -84,7 +84,8 @@ ts_status ts_sim_open_hardware(const ts_sim_hardware *hw, unsigned isa, ts_devic
     ts_sim *s;
     TS_TRY(ts_alloc(&s, 1, sizeof *s));
     s->base = (ts_device){ .name = "sim", .alloc = sim_alloc, .free = sim_free,
-                           .to_device = sim_to_device, .to_host = sim_to_host, .zero = sim_zero,
+                           .to_device = sim_to_device, .to_host = sim_to_host,
+                           .move = sim_to_device, .zero = sim_zero,
                            .launch = sim_launch, .gemm_packed_bytes = sim_packed_bytes,
                            .close = sim_close };
     s->hw = *hw;

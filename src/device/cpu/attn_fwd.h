@@ -1,0 +1,219 @@
+/* Attention forward, compiled once per instruction set. After attn_tile.h. No include guard. */
+
+typedef struct fwd_work {
+    const ts_attn_args *a;
+    const ts_attn_shape *s;
+    const ts_attn_block *k;
+    row_facts *f;
+    uint32_t *q;           /* [rows][words] */
+    uint32_t *kt;          /* [words][tile]: keys of the tile, transposed */
+    uint32_t *v;           /* [tile / UNIT][dp], pair form */
+    uint32_t *pack;        /* [V][words], while packing */
+    float *score;          /* [MR][tile] */
+    uint32_t *p;           /* [MR][tile / UNIT], row form */
+    float *sum;            /* [rows][V]: sum of p, lane by lane */
+    float *o;              /* [rows][dp], unscaled */
+    uint8_t *keep;         /* [TS_ATTN_TILE / 8] */
+    int64_t words, d_words; /* words of a row: as stored, as multiplied */
+    float log2_scale;      /* logit (in `score`) to logit * log2 e */
+    bool plain;
+} fwd_work;
+
+static fwd_work fwd_begin(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k, char *scratch)
+{
+    fwd_work w = { .a = a, .s = s, .k = k, .words = up(dim_words(a), V), .d_words = dim_words(a),
+                   .plain = is_plain(a) };
+    w.log2_scale = w.plain ? a->scale * LOG2E : LOG2E;
+    w.f = carve(&scratch, (int64_t)sizeof *w.f / 4);
+    w.q = carve(&scratch, s->rows * w.words);
+    w.kt = carve(&scratch, s->tile * w.words);
+    w.v = carve(&scratch, s->tile / UNIT * s->dp);
+    w.pack = carve(&scratch, V * w.words);
+    w.score = carve(&scratch, MR * s->tile);
+    w.p = carve(&scratch, MR * s->tile / UNIT);
+    w.sum = carve(&scratch, s->rows * V);
+    w.o = carve(&scratch, s->rows * s->dp);
+    w.keep = carve(&scratch, TS_ATTN_TILE / 32);
+    return w;
+}
+
+/* Row i's scores become logits; columns outside [lo, hi) become so low that they turn to 0. */
+static void prepare_row(const fwd_work *w, int64_t i, float *x, int64_t j0, int64_t c0, int64_t c1,
+                        int64_t lo, int64_t hi)
+{
+    vf unused;
+    if (!w->plain)
+        for (int64_t c = c0; c < c1; c += V)
+            v_store(x + c, logit(w->a, v_load(x + c), w->f->slope[i], w->f->pos[i] - (float)(j0 + c), &unused));
+    for (int64_t c = c0; c < c1; c += V)
+        if (c < lo || c + V > hi)
+            v_store(x + c, v_range(lo - c, hi - c, v_load(x + c), v_set(-1e30f)));
+}
+
+/* p = 2^(x - max) in row form; returns the sum. */
+static vf weigh_row(const fwd_work *w, const float *x, float max, int64_t c0, int64_t c1, uint32_t *p)
+{
+    const vf scale = v_set(w->log2_scale), top = v_set(max);
+    vf sum = v_set(0), sum2 = v_set(0);
+    int64_t c = c0;
+    for (; c + 2 * V <= c1; c += 2 * V) {
+        const vf p0 = p_exp2(v_fms(v_load(x + c), scale, top));
+        const vf p1 = p_exp2(v_fms(v_load(x + c + V), scale, top));
+        sum = v_add(sum, p0), sum2 = v_add(sum2, p1);
+        u_put_row2(p + c / UNIT, p0, p1);
+    }
+    if (c < c1) {
+        const vf p0 = p_exp2(v_fms(v_load(x + c), scale, top));
+        sum = v_add(sum, p0);
+        u_put_row(p + c / UNIT, p0);
+    }
+    return v_add(sum, sum2);
+}
+
+/* The same with dropout: what is dropped stays in the sum. */
+static vf weigh_row_dropping(const fwd_work *w, const float *x, float max, int64_t c0, int64_t c1, uint32_t *p,
+                             uint64_t first)
+{
+    vf sum = v_set(0);
+    keep_bits(w->a, first, c1 - c0, w->keep);
+    for (int64_t c = c0; c < c1; c += V) {
+        const vf one = p_exp2(v_fms(v_load(x + c), v_set(w->log2_scale), v_set(max)));
+        sum = v_add(sum, one);
+        u_put_row(p + c / UNIT, v_bits(w->keep + (c - c0) / 8, one));
+    }
+    return sum;
+}
+
+/* Scores of mr rows become p; old[m] - max[m] comes back in `fall`, by how much to shrink what was. */
+static void strip_softmax(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, int64_t c0, int64_t c1,
+                          float fall[V])
+{
+    const int64_t tile = w->s->tile;
+    bool sees[MR];
+    float top[MR];
+    for (int64_t m = 0; m < mr; m++) {
+        float *x = w->score + m * tile;
+        const int64_t lo = w->f->lo[r0 + m] - j0, hi = w->f->hi[r0 + m] - j0;
+        sees[m] = most(lo, c0) < least(hi, c1);
+        if (!sees[m])
+            continue;
+        if (!w->plain || lo > c0 || hi < c1)
+            prepare_row(w, r0 + m, x, j0, c0, c1, lo, hi);
+        vf max = v_load(x + c0);
+        for (int64_t c = c0 + V; c < c1; c += V)
+            max = v_max(max, v_load(x + c));
+        top[m] = v_hmax(max) * w->log2_scale;
+    }
+    for (int64_t m = 0; m < mr; m++) {
+        uint32_t *p = w->p + m * tile / UNIT;
+        float *max = &w->f->max[r0 + m], *sum = w->sum + (r0 + m) * V;
+        fall[m] = 0;
+        if (!sees[m]) {
+            for (int64_t c = c0; c < c1; c += V)
+                u_put_row(p + c / UNIT, v_set(0));
+            continue;
+        }
+        const float now = top[m] > *max ? top[m] : *max;
+        fall[m] = *max > -INFINITY ? *max - now : -200;
+        *max = now;
+        const vf shrink = v_exp2(v_set(fall[m]));
+        const float *x = w->score + m * tile;
+        const vf add = w->a->dropout > 0
+            ? weigh_row_dropping(w, x, now, c0, c1, p, w->f->drop[r0 + m] + (uint64_t)(j0 + c0))
+            : weigh_row(w, x, now, c0, c1, p);
+        v_store(sum, v_fma(v_load(sum), shrink, add));
+    }
+}
+
+static void fwd_strip(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, int64_t n)
+{
+    const int64_t tile = w->s->tile, dp = w->s->dp;
+    float shrink[V] = { 0 };
+    int64_t c0, c1;
+    strip_columns(w->f, r0, mr, j0, n, &c0, &c1);
+    if (c0 >= c1)
+        return;
+    multiply_all((product){ .a = w->q + r0 * w->words, .a_row = w->words, .a_word = 1, .b = w->kt + c0,
+                            .b_ld = tile, .words = w->d_words, .c = w->score + c0, .c_ld = tile },
+                 mr, (c1 - c0) / V);
+    strip_softmax(w, r0, mr, j0, c0, c1, shrink);
+    v_store(shrink, v_exp2(v_load(shrink)));
+    multiply_all((product){ .a = w->p + c0 / UNIT, .a_row = tile / UNIT, .a_word = 1,
+                            .b = w->v + c0 / UNIT * dp, .b_ld = dp, .words = (c1 - c0) / UNIT,
+                            .c = w->o + r0 * dp, .c_ld = dp, .beta = shrink },
+                 mr, dp / V);
+}
+
+/* o / sum and lse of row i, from a maximum (times log2 e), a sum and an unscaled o; the sink joins here. */
+static void finish_row(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k, int64_t i,
+                       float max, float sum, const float *o)
+{
+    const int64_t row = k->row0 + i, dst = o_at(a, k, s->r, row), d = a->head_dim;
+    float times = 0, lse = -INFINITY;
+    if (!(max == -INFINITY)) {
+        double all = sum, top = max, shrink = 1;
+        if (a->sinks) {
+            const double sink = (double)a->sinks[k->g * s->r + row % s->r] * 1.4426950408889634074;
+            top = sink > top ? sink : top;
+            shrink = exp2(max - top);
+            all = all * shrink + exp2(sink - top);
+        }
+        times = (float)(shrink / all / (a->dropout > 0 ? 1 - (double)a->dropout : 1));
+        lse = (float)(top * 0.69314718055994530942 + log(all));
+    }
+    for (int64_t c = 0; c < d; c += V)
+        v_put(a->o, dst + c, d - c, a->dtype, v_mul(v_load(o + c), v_set(times)));
+    if (a->lse)
+        a->lse[stat_at(a, k, s->r, row)] = lse;
+}
+
+static void fwd(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k, char *scratch,
+                float *partial)
+{
+    const fwd_work w = fwd_begin(a, s, k, scratch);
+    find_rows(a, s, k, w.f);
+    for (int64_t i = 0; i < k->rows; i++) {
+        u_pack_row(w.q + i * w.words, w.words, at(a->q, q_at(a, k, s->r, k->row0 + i), a->dtype), a->head_dim,
+                   a->dtype);
+        w.f->max[i] = -INFINITY;
+    }
+    memset(w.sum, 0, (size_t)(k->rows * V) * sizeof *w.sum);
+    memset(w.o, 0, (size_t)(k->rows * s->dp) * sizeof *w.o);
+    for (int64_t j0 = w.f->lo_all; j0 < w.f->hi_all; j0 += s->tile) {
+        const int64_t n = least(s->tile, w.f->hi_all - j0);
+        pack_transposed(a, s, k, a->k, j0, n, w.kt, w.pack);
+        pack_keys(a, s, k, a->v, j0, n, w.v);
+        for (int64_t r0 = 0; r0 < k->rows; r0 += MR)
+            fwd_strip(&w, r0, least(MR, k->rows - r0), j0, n);
+    }
+    if (partial)
+        memcpy(partial + 2 * k->rows, w.o, (size_t)(k->rows * s->dp) * sizeof *w.o);
+    for (int64_t i = 0; i < k->rows; i++) {
+        const float sum = v_hsum(v_load(w.sum + i * V));
+        if (partial)
+            partial[i] = w.f->max[i], partial[k->rows + i] = sum;
+        else
+            finish_row(a, s, k, i, w.f->max[i], sum, w.o + i * s->dp);
+    }
+}
+
+static void fwd_join(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k, char *scratch,
+                     const float *partial, int64_t n)
+{
+    float *o = carve(&scratch, s->dp);
+    const int64_t stride = k->rows * (2 + s->dp);
+    for (int64_t i = 0; i < k->rows; i++) {
+        float max = -INFINITY, sum = 0;
+        for (int64_t p = 0; p < n; p++)
+            max = partial[p * stride + i] > max ? partial[p * stride + i] : max;
+        memset(o, 0, (size_t)s->dp * sizeof *o);
+        for (int64_t p = 0; p < n && max > -INFINITY; p++) {
+            const float *part = partial + p * stride, *po = part + 2 * k->rows + i * s->dp;
+            const float shrink = exp2f(part[i] - max);
+            sum += part[k->rows + i] * shrink;
+            for (int64_t c = 0; c < s->dp; c += V)
+                v_store(o + c, v_fma(v_load(po + c), v_set(shrink), v_load(o + c)));
+        }
+        finish_row(a, s, k, i, max, sum, o);
+    }
+}

@@ -1,0 +1,190 @@
+/* The vocabulary of row-wise kernels at sixteen floats. Every f32_<isa>.h gives these names:
+ *
+ *   vf, vs, vm, vd       vector, scalar of its precision, mask, sums in double
+ *   V, V_STRIP           lanes; how many vectors of sums a column kernel keeps in registers
+ *   n                    what is left of the row: lanes n and up are read as 0 and not written, so that a
+ *                        row needs no scalar tail. A constant V compiles to plain loads and stores.
+ *   v_load_as, v_store_as(p, i, n, type)   element i and on, converted; stores round to nearest even
+ *   v_round_as(v, type)  what a store and a load would give
+ *   v_max, v_min(a, b)   b when one of them is NaN
+ *   v_keep(n, a, other)  a in lanes below n, other in the rest
+ *   v_first, v_count(m, n)  lowest lane set (-1: none), number of lanes set, of those below n
+ *   v_sum, v_hmax        across lanes, in a fixed tree
+ *   v_unzip, v_zip       2V neighbours <-> their even and odd ones
+ *   v_exp, v_tanh, v_sigmoid, v_phi   f32_math.h says how exact
+ *   v_philox, v_uniform  the numbers of base/rng.h, 4V at a time */
+#ifndef TS_DEVICE_CPU_SIMD_F32_AVX512_H
+#define TS_DEVICE_CPU_SIMD_F32_AVX512_H
+#include "device/cpu/simd/isa_name.h"
+#include <immintrin.h>
+
+typedef __m512 vf;
+typedef float vs;
+typedef __mmask16 vm;
+typedef struct vd {
+    __m512d lo, hi;
+} vd;
+enum { V = 16, V_STRIP = 8 };
+
+V_FN vm v_lanes(int64_t n) { return (vm)(n >= V ? 0xFFFFu : n <= 0 ? 0u : (1u << n) - 1); }
+V_FN vf v_set(vs s) { return _mm512_set1_ps(s); }
+V_FN vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+V_FN vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+V_FN vf v_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+V_FN vf v_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+V_FN vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }   /* a*b + c */
+V_FN vf v_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); } /* c - a*b */
+V_FN vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+V_FN vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+V_FN vf v_sqrt(vf a) { return _mm512_sqrt_ps(a); }
+V_FN vf v_abs(vf a) { return _mm512_abs_ps(a); }
+V_FN vm v_ge(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
+V_FN vm v_eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+V_FN vf v_sel(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
+V_FN vf v_keep(int64_t n, vf a, vf other) { return n >= V ? a : v_sel(v_lanes(n), a, other); }
+V_FN vf v_copysign(vf a, vf sign)
+{
+    const vf bit = _mm512_set1_ps(-0.0f);
+    return _mm512_or_ps(_mm512_andnot_ps(bit, a), _mm512_and_ps(bit, sign));
+}
+V_FN int v_first(vm m, int64_t n)
+{
+    const unsigned in = (unsigned)m & v_lanes(n);
+    return in ? __builtin_ctz(in) : -1;
+}
+V_FN int v_count(vm m, int64_t n) { return __builtin_popcount((unsigned)m & v_lanes(n)); }
+V_FN vs v_sum(vf v) { return _mm512_reduce_add_ps(v); }
+V_FN vs v_hmax(vf v) { return _mm512_reduce_max_ps(v); }
+
+V_FN __m256i v_to_bf16(vf v)
+{
+    const __m512i u = _mm512_castps_si512(v), high = _mm512_srli_epi32(u, 16);
+    const __m512i half = _mm512_add_epi32(_mm512_and_si512(high, _mm512_set1_epi32(1)),
+                                          _mm512_set1_epi32(0x7FFF));
+    const __m512i r = _mm512_srli_epi32(_mm512_add_epi32(u, half), 16);
+    const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+    return _mm512_cvtepi32_epi16(_mm512_mask_or_epi32(r, nan, high, _mm512_set1_epi32(0x40)));
+}
+V_FN vf v_from_bf16(__m256i h)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+}
+V_FN __m256i v_to_f16(vf v) { return _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+
+V_FN vf v_load_as(const void *p, int64_t i, int64_t n, ts_dtype t)
+{
+    if (t == TS_DTYPE_F32) {
+        const float *f = (const float *)p + i;
+        return n >= V ? _mm512_loadu_ps(f) : _mm512_maskz_loadu_ps(v_lanes(n), f);
+    }
+    const uint16_t *h = (const uint16_t *)p + i;
+    const __m256i u = n >= V ? _mm256_loadu_si256((const __m256i *)(const void *)h)
+                             : _mm256_maskz_loadu_epi16(v_lanes(n), h);
+    return t == TS_DTYPE_BF16 ? v_from_bf16(u) : _mm512_cvtph_ps(u);
+}
+V_FN void v_store_as(void *p, int64_t i, int64_t n, ts_dtype t, vf v)
+{
+    if (t == TS_DTYPE_F32) {
+        float *f = (float *)p + i;
+        if (n >= V)
+            _mm512_storeu_ps(f, v);
+        else
+            _mm512_mask_storeu_ps(f, v_lanes(n), v);
+        return;
+    }
+    uint16_t *h = (uint16_t *)p + i;
+    const __m256i u = t == TS_DTYPE_BF16 ? v_to_bf16(v) : v_to_f16(v);
+    if (n >= V)
+        _mm256_storeu_si256((__m256i *)(void *)h, u);
+    else
+        _mm256_mask_storeu_epi16(h, v_lanes(n), u);
+}
+V_FN vf v_round_as(vf v, ts_dtype t)
+{
+    return t == TS_DTYPE_BF16  ? v_from_bf16(v_to_bf16(v))
+           : t == TS_DTYPE_F16 ? _mm512_cvtph_ps(v_to_f16(v))
+                               : v;
+}
+
+V_FN void v_unzip(vf lo, vf hi, vf *even, vf *odd)
+{
+    const __m512i e = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    *even = _mm512_permutex2var_ps(lo, e, hi);
+    *odd = _mm512_permutex2var_ps(lo, _mm512_add_epi32(e, _mm512_set1_epi32(1)), hi);
+}
+V_FN void v_zip(vf even, vf odd, vf *lo, vf *hi)
+{
+    const __m512i l = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    *lo = _mm512_permutex2var_ps(even, l, odd);
+    *hi = _mm512_permutex2var_ps(even, _mm512_add_epi32(l, _mm512_set1_epi32(8)), odd);
+}
+
+V_FN vd vd_zero(void) { return (vd){ _mm512_setzero_pd(), _mm512_setzero_pd() }; }
+V_FN vd vd_add_square(vd s, vf v)
+{
+    const __m512d lo = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
+    const __m512d hi = _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1));
+    return (vd){ _mm512_fmadd_pd(lo, lo, s.lo), _mm512_fmadd_pd(hi, hi, s.hi) };
+}
+V_FN double vd_sum(vd s) { return _mm512_reduce_add_pd(_mm512_add_pd(s.lo, s.hi)); }
+
+/* exp: x = (i + 16 j) ln2/16 + r, |r| <= ln2/32; 2^(i/16) from a table in a register, e^r by a cubic
+ * (error 0.03 u), 2^j by scalef, which also makes infinities, zeros and subnormals. Adding 1.5 * 2^19
+ * leaves x log2(e) rounded to sixteenths, its last four bits the table's index.
+ * Error: table 1 u, last sum 1 u, the rest under 0.2 u: 2.2 u in all (u = 2^-24). */
+V_FN vf v_exp(vf x)
+{
+    const vf table = _mm512_setr_ps(1.0f, 1.04427378f, 1.09050773f, 1.13878863f, 1.18920712f, 1.24185781f,
+                                    1.29683955f, 1.35425555f, 1.41421356f, 1.47682615f, 1.54221083f,
+                                    1.61049033f, 1.68179283f, 1.75625216f, 1.83400809f, 1.91520656f);
+    const vf magic = v_set(0x1.8p19f);
+    const vf c = v_min(v_set(89.0f), v_max(v_set(-104.0f), x));
+    const vf t = v_fma(c, v_set(0x1.715476p0f), magic), k = v_sub(t, magic);
+    const vf r = v_fnma(k, v_set(-0x1.05c610p-29f), v_fnma(k, v_set(0x1.62e430p-1f), c));
+    const vf q = v_fma(r, v_set(0.166670356f), v_set(0.500016519f));
+    const vf p = v_fma(v_mul(r, r), q, r);
+    const vf two = _mm512_permutexvar_ps(_mm512_castps_si512(t), table);
+    return _mm512_scalef_ps(v_fma(two, p, two), k);
+}
+
+V_FN __m512i v_mul_high(__m512i a, __m512i m, __m512i *low)
+{
+    const __m512i even = _mm512_mul_epu32(a, m), odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), m);
+    *low = _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
+    return _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
+}
+
+/* 16 blocks side by side. Lane 4k + j works on block 4j + k, so that the turning of 4 x 4 numbers in each
+ * quarter leaves them in order. */
+V_FN void v_philox(const ts_rng *r, uint64_t block, uint32_t out[4 * V])
+{
+    const __m512i lane = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i m0 = _mm512_set1_epi32((int)0xD2511F53u), m2 = _mm512_set1_epi32((int)0xCD9E8D57u);
+    const __m512i first = _mm512_set1_epi32((int)(uint32_t)block);
+    __m512i c0 = _mm512_add_epi32(first, lane), c1 = _mm512_set1_epi32((int)(uint32_t)(block >> 32));
+    const __mmask16 carry = _mm512_cmplt_epu32_mask(c0, first);
+    c1 = _mm512_mask_add_epi32(c1, carry, c1, _mm512_set1_epi32(1));
+    __m512i c2 = _mm512_set1_epi32((int)r->hi[0]), c3 = _mm512_set1_epi32((int)r->hi[1]);
+    uint32_t k0 = r->key[0], k1 = r->key[1];
+    for (int i = 0; i < 10; i++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+        __m512i low0, low2;
+        const __m512i high0 = v_mul_high(c0, m0, &low0), high2 = v_mul_high(c2, m2, &low2);
+        c0 = _mm512_xor_si512(_mm512_xor_si512(high2, c1), _mm512_set1_epi32((int)k0));
+        c2 = _mm512_xor_si512(_mm512_xor_si512(high0, c3), _mm512_set1_epi32((int)k1));
+        c1 = low2, c3 = low0;
+    }
+    const __m512i a = _mm512_unpacklo_epi32(c0, c1), b = _mm512_unpacklo_epi32(c2, c3);
+    const __m512i c = _mm512_unpackhi_epi32(c0, c1), d = _mm512_unpackhi_epi32(c2, c3);
+    _mm512_storeu_si512(out, _mm512_unpacklo_epi64(a, b));
+    _mm512_storeu_si512(out + 16, _mm512_unpackhi_epi64(a, b));
+    _mm512_storeu_si512(out + 32, _mm512_unpacklo_epi64(c, d));
+    _mm512_storeu_si512(out + 48, _mm512_unpackhi_epi64(c, d));
+}
+V_FN vf v_uniform(const uint32_t *u, int64_t n)
+{
+    const __m512i v = _mm512_maskz_loadu_epi32(v_lanes(n), u);
+    return v_mul(_mm512_cvtepi32_ps(_mm512_srli_epi32(v, 8)), v_set(0x1p-24f));
+}
+
+#include "device/cpu/simd/f32_math.h"
+#endif

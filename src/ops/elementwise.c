@@ -1,0 +1,98 @@
+#include "ops/ops.h"
+
+typedef struct add_attr {
+    float alpha, beta;
+} add_attr;
+
+static ts_cost cost_of(const ts_tensor *t, double passes)
+{
+    const double n = (double)ts_tensor_count(t);
+    return (ts_cost){ 2 * n, passes * n * (double)ts_dtype_size(t->dtype), t->dtype };
+}
+
+static void launch_add(ts_tape *tape, const ts_tensor *a, float alpha, const ts_tensor *b, float beta,
+                       const ts_tensor *y)
+{
+    /* Without b the sum is a with itself times nothing. */
+    const ts_elementwise_args e = { .x_dtype = a->dtype, .z_dtype = (b ? b : a)->dtype, .y_dtype = y->dtype,
+                                    .x = ts_tensor_data(a), .z = ts_tensor_data(b ? b : a),
+                                    .y = ts_tensor_data(y), .alpha = alpha, .beta = b ? beta : 0 };
+    ts_launch_add(tape->dev, &e, ts_tensor_count(y), cost_of(y, b ? 3 : 2));
+}
+
+static ts_status scaled_grad(ts_tape *tape, ts_tensor *x, ts_tensor *dy, float alpha)
+{
+    ts_tensor *dx = dy;
+    if (!x || !x->wants_grad)
+        return TS_OK;
+    if (alpha != 1) {
+        TS_TRY(ts_tape_new(tape, dy->dtype, dy->dim[0], dy->dim[1], &dx));
+        launch_add(tape, dy, alpha, NULL, 0, dx);
+    }
+    return ts_tape_accumulate(tape, x, dx);
+}
+
+static ts_status add_backward(ts_tape *tape, ts_record *r)
+{
+    const add_attr *n = r->attr;
+    TS_TRY(scaled_grad(tape, r->in[0], r->out[0]->grad, n->alpha));
+    return scaled_grad(tape, r->in[1], r->out[0]->grad, n->beta);
+}
+
+static const ts_op add_op = { .name = "add", .backward = add_backward };
+
+ts_status ts_op_add(ts_tape *tape, ts_tensor *a, float alpha, ts_tensor *b, float beta, ts_tensor **y)
+{
+    TS_ASSERT(!b || (a->dim[0] == b->dim[0] && a->dim[1] == b->dim[1]), "add: shapes differ");
+    TS_TRY(ts_tape_new(tape, a->dtype, a->dim[0], a->dim[1], y));
+    launch_add(tape, a, alpha, b, beta, *y);
+    if (tape->recording && (a->wants_grad || (b && b->wants_grad))) {
+        ts_record *r;
+        TS_TRY(ts_tape_record(tape, &add_op, sizeof(add_attr), &r));
+        *(add_attr *)r->attr = (add_attr){ alpha, beta };
+        r->in[0] = a;
+        r->in[1] = b;
+        r->out[0] = *y;
+        (*y)->wants_grad = true;
+    }
+    return TS_OK;
+}
+
+typedef struct dropout_attr {
+    float p;
+    ts_rng rng;
+    int64_t first;
+} dropout_attr;
+
+static void launch_dropout(ts_tape *tape, const dropout_attr *n, const ts_tensor *x, const ts_tensor *y)
+{
+    const ts_dropout_args a = { .dtype = x->dtype, .x = ts_tensor_data(x), .y = ts_tensor_data(y),
+                                .p = n->p, .rng = n->rng, .first = n->first };
+    ts_launch_dropout(tape->dev, &a, ts_tensor_count(x), cost_of(x, 2));
+}
+
+static ts_status dropout_backward(ts_tape *tape, ts_record *r)
+{
+    ts_tensor *dy = r->out[0]->grad, *dx;
+    TS_TRY(ts_tape_new(tape, dy->dtype, dy->dim[0], dy->dim[1], &dx));
+    launch_dropout(tape, r->attr, dy, dx);
+    return ts_tape_accumulate(tape, r->in[0], dx);
+}
+
+static const ts_op dropout_op = { .name = "dropout", .backward = dropout_backward };
+
+ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng, int64_t first, ts_tensor **y)
+{
+    const dropout_attr n = { p, *rng, first };
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
+    launch_dropout(tape, &n, x, *y);
+    if (tape->recording && x->wants_grad) {
+        ts_record *r;
+        TS_TRY(ts_tape_record(tape, &dropout_op, sizeof n, &r));
+        *(dropout_attr *)r->attr = n;
+        r->in[0] = x;
+        r->out[0] = *y;
+        (*y)->wants_grad = true;
+    }
+    return TS_OK;
+}

@@ -1,0 +1,49 @@
+#include "ops/ops.h"
+
+static ts_embed_args args_of(const ts_embed_op *o, const ts_tensor *t)
+{
+    return (ts_embed_args){ .rows = t->dim[0], .cols = t->dim[1], .table_dtype = o->table->dtype,
+                            .dtype = t->dtype, .table = o->table->value,
+                            .pos_table = o->positions ? o->positions->value : NULL,
+                            .ids = ts_tensor_data(o->ids),
+                            .pos = o->pos ? ts_tensor_data(o->pos) : NULL, .scale = o->scale };
+}
+
+static ts_cost cost_of(const ts_tensor *t, double passes)
+{
+    const double n = (double)ts_tensor_count(t);
+    return (ts_cost){ n, passes * n * 4, t->dtype };
+}
+
+static ts_status embed_weight(ts_tape *tape, ts_record *r)
+{
+    const ts_embed_op *o = r->attr;
+    ts_embed_args a = args_of(o, r->out[0]);
+    a.dy = ts_tensor_data(r->out[0]->grad);
+    a.dtable = o->table->grad;
+    a.dpos_table = o->positions ? o->positions->grad : NULL;
+    ts_launch_embed_bwd(tape->dev, &a, a.cols, cost_of(r->out[0], 3));
+    return TS_OK;
+}
+
+static const ts_op embed_op = { .name = "embed", .weight = embed_weight };
+
+ts_status ts_op_embed(ts_tape *tape, const ts_embed_op *o, ts_tensor **y)
+{
+    TS_ASSERT(o->ids->dtype == TS_DTYPE_I32 && (!o->positions || o->pos), "embed: int32 ids and positions");
+    TS_ASSERT(!o->positions || o->positions->dtype == o->table->dtype, "embed: tables of two types");
+    TS_TRY(ts_tape_new(tape, o->dtype, o->ids->dim[0], o->table->dim[1], y));
+    ts_embed_args a = args_of(o, *y);
+    a.y = ts_tensor_data(*y);
+    ts_launch_embed_fwd(tape->dev, &a, a.rows, cost_of(*y, 2));
+    if (tape->recording && o->table->grad) {
+        ts_record *r;
+        TS_TRY(ts_tape_record(tape, &embed_op, sizeof *o, &r));
+        *(ts_embed_op *)r->attr = *o;
+        r->out[0] = *y;
+        (*y)->wants_grad = true;
+        ts_record_param(tape, r, 0, o->table);
+        ts_record_param(tape, r, 1, o->positions);
+    }
+    return TS_OK;
+}

@@ -1,0 +1,404 @@
+#include "ops/tape.h"
+
+#include <string.h>
+
+/* The pins of one stretch of a model's code. */
+typedef struct ts_frame {
+    struct ts_frame *outer;
+    ts_tensor **t;
+    size_t n, cap;
+} ts_frame;
+
+ts_status ts_tape_create(ts_device *dev, ts_param_set *params, const ts_tape_options *o, ts_tape **out)
+{
+    ts_tape *t;
+    TS_TRY(ts_alloc(&t, 1, sizeof *t));
+    t->dev = dev;
+    t->params = params;
+    t->opt = *o;
+    t->recording = true;
+    const ts_status st = ts_tape_push(t);
+    if (st != TS_OK)
+        ts_free(&t);
+    else
+        *out = t;
+    return st;
+}
+
+void ts_tensor_unpin(ts_tensor *t)
+{
+    TS_ASSERT(t->pins > 0, "unpinned once too often");
+    if (--t->pins == 0)
+        ts_storage_release(&t->storage);
+}
+
+static void clear_grad(ts_tensor *t)
+{
+    if (t && t->grad) {
+        ts_tensor_unpin(t->grad);
+        t->grad = NULL;
+    }
+}
+
+static void release_saved(ts_record *r)
+{
+    while (r->n_saved)
+        if (r->saved[--r->n_saved])
+            ts_tensor_unpin(r->saved[r->n_saved]);
+}
+
+static void drop_records(ts_record *r)
+{
+    for (; r; r = r->prev) {
+        release_saved(r);
+        for (int i = 0; i < 2; i++)
+            clear_grad(r->out[i]);
+        for (int i = 0; i < 3; i++)
+            clear_grad(r->in[i]);
+        for (int i = 0; i < TS_RECORD_PARAMS; i++)
+            if (r->param[i])
+                r->param[i]->uses = 0;
+    }
+}
+
+void ts_tape_reset(ts_tape *tape)
+{
+    drop_records(tape->last);
+    drop_records(tape->deferred);
+    tape->last = tape->deferred = NULL;
+    while (tape->frame->outer)
+        ts_tape_pop(tape, NULL);
+    for (size_t i = 0; i < tape->frame->n; i++)
+        ts_tensor_unpin(tape->frame->t[i]);
+    tape->frame->n = 0;
+    ts_arena_reset(&tape->arena);
+    tape->recording = true;
+}
+
+void ts_tape_destroy(ts_tape **tape)
+{
+    if (!*tape)
+        return;
+    ts_tape_reset(*tape);
+    ts_free(&(*tape)->frame->t);
+    ts_free(&(*tape)->frame);
+    ts_arena_deinit(&(*tape)->arena);
+    ts_free(tape);
+}
+
+ts_status ts_tape_push(ts_tape *tape)
+{
+    ts_frame *f;
+    TS_TRY(ts_alloc(&f, 1, sizeof *f));
+    f->outer = tape->frame;
+    tape->frame = f;
+    return TS_OK;
+}
+
+static ts_status frame_add(ts_frame *f, ts_tensor *t)
+{
+    TS_TRY(ts_grow(&f->t, &f->cap, f->n + 1, sizeof *f->t));
+    f->t[f->n++] = t;
+    ts_tensor_pin(t);
+    return TS_OK;
+}
+
+static bool frame_remove(ts_frame *f, const ts_tensor *t)
+{
+    for (size_t i = f->n; i-- > 0;) {
+        if (f->t[i] == t) {
+            f->t[i] = f->t[--f->n];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The outer frame's list grew before when needed; a pin moves without being counted anew. */
+static void hand_out(ts_frame *from, ts_frame *to, ts_tensor *t)
+{
+    if (!t || !frame_remove(from, t))
+        return;
+    const ts_status st = ts_grow(&to->t, &to->cap, to->n + 1, sizeof *to->t);
+    TS_ASSERT(st == TS_OK, "no memory for a frame of %zu tensors", to->n);
+    to->t[to->n++] = t;
+}
+
+void ts_tape_pop2(ts_tape *tape, ts_tensor *keep, ts_tensor *keep2)
+{
+    ts_frame *f = tape->frame;
+    hand_out(f, f->outer, keep);
+    hand_out(f, f->outer, keep2);
+    for (size_t i = 0; i < f->n; i++)
+        ts_tensor_unpin(f->t[i]);
+    tape->frame = f->outer;
+    ts_free(&f->t);
+    ts_free(&f);
+}
+
+void ts_tape_pop(ts_tape *tape, ts_tensor *keep) { ts_tape_pop2(tape, keep, NULL); }
+
+void ts_tape_drop(ts_tape *tape, ts_tensor *t)
+{
+    if (t && frame_remove(tape->frame, t))
+        ts_tensor_unpin(t);
+}
+
+static ts_status new_node(ts_tape *tape, ts_dtype dtype, int64_t d0, int64_t d1, ts_tensor **out)
+{
+    ts_tensor *t;
+    TS_TRY(ts_arena_alloc(&tape->arena, sizeof *t, &t));
+    t->dtype = dtype;
+    t->rank = d1 ? 2 : 1;
+    t->dim[0] = d0;
+    t->dim[1] = d1 ? d1 : 1;
+    *out = t;
+    return TS_OK;
+}
+
+ts_status ts_tape_new_kind(ts_tape *tape, ts_mem_kind kind, ts_dtype dtype, int64_t d0, int64_t d1,
+                           ts_tensor **out)
+{
+    ts_tensor *t;
+    TS_TRY(new_node(tape, dtype, d0, d1, &t));
+    TS_TRY(ts_storage_create(tape->dev, kind, ts_tensor_bytes(t), &t->storage));
+    const ts_status st = frame_add(tape->frame, t);
+    if (st != TS_OK)
+        ts_storage_release(&t->storage);
+    else
+        *out = t;
+    return st;
+}
+
+ts_status ts_tape_new(ts_tape *tape, ts_dtype dtype, int64_t d0, int64_t d1, ts_tensor **out)
+{
+    return ts_tape_new_kind(tape, TS_MEM_ACT, dtype, d0, d1, out);
+}
+
+ts_status ts_tape_alias(ts_tape *tape, const ts_tensor *t, ts_tensor **out)
+{
+    ts_tensor *a;
+    TS_TRY(ts_arena_alloc(&tape->arena, sizeof *a, &a));
+    *a = *t;
+    a->pins = 0;
+    a->grad = NULL;
+    a->maker = NULL;
+    TS_TRY(frame_add(tape->frame, a));
+    ts_storage_retain(a->storage);
+    *out = a;
+    return TS_OK;
+}
+
+ts_status ts_tape_record(ts_tape *tape, const ts_op *op, size_t attr_size, ts_record **out)
+{
+    ts_record *r;
+    TS_TRY(ts_arena_alloc(&tape->arena, sizeof *r, &r));
+    if (attr_size)
+        TS_TRY(ts_arena_alloc(&tape->arena, attr_size, &r->attr));
+    r->op = op;
+    r->prev = tape->last;
+    tape->last = r;
+    *out = r;
+    return TS_OK;
+}
+
+void ts_record_save(ts_tape *tape, ts_record *r, ts_tensor *t)
+{
+    if (tape->opt.replay && t->maker && !tape->opt.defer_weights)
+        return; /* a deferred half may run when the maker is gone already */
+    TS_ASSERT(r->n_saved < TS_RECORD_TENSORS, "%s saves too many tensors", r->op->name);
+    r->saved[r->n_saved++] = t;
+    ts_tensor_pin(t);
+}
+
+void ts_record_param(ts_tape *tape, ts_record *r, int i, ts_param *p)
+{
+    (void)tape;
+    r->param[i] = p;
+    if (p && p->grad)
+        p->uses++;
+}
+
+ts_status ts_tape_need(ts_tape *tape, ts_tensor *t, void **data)
+{
+    if (!t->storage) {
+        ts_record *m = t->maker;
+        TS_ASSERT(m, "a tensor that cannot be replayed was dropped");
+        TS_TRY(ts_storage_create(tape->dev, TS_MEM_ACT, ts_tensor_bytes(t), &t->storage));
+        t->offset = 0;
+        const ts_status st = frame_add(tape->frame, t);
+        if (st != TS_OK) {
+            ts_storage_release(&t->storage);
+            return st;
+        }
+        m->op->replay(tape, m, t == m->out[1]);
+    }
+    *data = ts_tensor_data(t);
+    return TS_OK;
+}
+
+ts_status ts_tape_accumulate(ts_tape *tape, ts_tensor *x, ts_tensor *g)
+{
+    if (!x || !x->wants_grad)
+        return TS_OK;
+    if (!x->grad) {
+        ts_tensor_pin(g);
+        x->grad = g;
+        return TS_OK;
+    }
+    /* In place only when nobody else reads the old sum: its one pin is ours, its bytes are not shared. */
+    ts_tensor *sum = x->grad;
+    if (sum->pins > 1 || sum->storage->refs > 1)
+        TS_TRY(ts_tape_new(tape, g->dtype, x->dim[0], x->rank > 1 ? x->dim[1] : 0, &sum));
+    const int64_t n = ts_tensor_count(x);
+    const ts_elementwise_args a = { .x_dtype = x->grad->dtype, .z_dtype = g->dtype, .y_dtype = sum->dtype,
+                                    .x = ts_tensor_data(x->grad), .z = ts_tensor_data(g),
+                                    .y = ts_tensor_data(sum), .alpha = 1, .beta = 1 };
+    ts_launch_add(tape->dev, &a, n, (ts_cost){ (double)n, 3.0 * (double)n * (double)ts_dtype_size(g->dtype),
+                                               g->dtype });
+    if (sum != x->grad) {
+        ts_tensor_unpin(x->grad);
+        ts_tensor_pin(sum);
+        x->grad = sum;
+    }
+    return TS_OK;
+}
+
+static void params_done(ts_tape *tape, const ts_record *r)
+{
+    for (int i = 0; i < TS_RECORD_PARAMS; i++) {
+        ts_param *p = r->param[i];
+        if (p && p->grad && --p->uses == 0 && tape->hooks.param_done)
+            tape->hooks.param_done(tape->hooks.ctx, p);
+    }
+}
+
+static void finish(ts_tape *tape, ts_record *r)
+{
+    release_saved(r);
+    for (int i = 0; i < 2; i++)
+        clear_grad(r->out[i]);
+    params_done(tape, r);
+}
+
+static bool has_gradient(const ts_record *r)
+{
+    return (r->out[0] && r->out[0]->grad) || (r->out[1] && r->out[1]->grad);
+}
+
+static ts_status run_weight(ts_tape *tape, ts_record *r)
+{
+    TS_TRY(ts_tape_push(tape));
+    const ts_status st = r->op->weight(tape, r);
+    ts_tape_pop(tape, NULL);
+    finish(tape, r);
+    return st;
+}
+
+static ts_status run_backward(ts_tape *tape, ts_record *r)
+{
+    if (!has_gradient(r)) {
+        finish(tape, r);
+        return TS_OK;
+    }
+    TS_TRY(ts_tape_push(tape));
+    ts_status st = r->op->backward ? r->op->backward(tape, r) : TS_OK;
+    ts_tape_pop(tape, NULL);
+    TS_TRY(st);
+    if (r->op->weight && tape->opt.defer_weights) {
+        r->prev = tape->deferred;
+        tape->deferred = r;
+        return TS_OK;
+    }
+    if (r->op->weight)
+        return run_weight(tape, r);
+    finish(tape, r);
+    return TS_OK;
+}
+
+/* Records down to the beginning of the tape; `last` is emptied first, so that a segment's own records
+ * (made while its record runs) form a list of their own. */
+ts_status ts_tape_backward(ts_tape *tape)
+{
+    ts_record *r = tape->last;
+    tape->last = NULL;
+    const bool recording = tape->recording;
+    tape->recording = false;
+    ts_status st = TS_OK;
+    while (r && st == TS_OK) {
+        ts_record *prev = r->prev;
+        st = run_backward(tape, r);
+        if (st != TS_OK && !tape->last)
+            tape->last = prev; /* reset must still find what is left */
+        r = prev;
+        if (tape->hooks.progress)
+            tape->hooks.progress(tape->hooks.ctx);
+    }
+    tape->recording = recording;
+    return st;
+}
+
+ts_status ts_tape_run_weights(ts_tape *tape)
+{
+    ts_status st = TS_OK;
+    while (tape->deferred && st == TS_OK) {
+        ts_record *r = tape->deferred;
+        tape->deferred = r->prev;
+        st = run_weight(tape, r);
+    }
+    return st;
+}
+
+typedef struct segment_attr {
+    ts_segment_fn *fn;
+    void *ctx;
+} segment_attr;
+
+static ts_status segment_backward(ts_tape *tape, ts_record *r)
+{
+    const segment_attr *a = r->attr;
+    ts_tensor *in, *out;
+    TS_TRY(ts_tape_alias(tape, r->in[0], &in));
+    in->wants_grad = r->in[0]->wants_grad;
+    tape->recording = true;
+    ts_status st = a->fn(tape, a->ctx, in, &out);
+    tape->recording = false;
+    TS_TRY(st);
+    out->wants_grad = true;
+    TS_TRY(ts_tape_accumulate(tape, out, r->out[0]->grad));
+    TS_TRY(ts_tape_backward(tape));
+    if (in->grad) {
+        st = ts_tape_accumulate(tape, r->in[0], in->grad);
+        clear_grad(in);
+    }
+    return st;
+}
+
+static const ts_op segment_op = { .name = "segment", .backward = segment_backward };
+
+ts_status ts_tape_segment(ts_tape *tape, ts_segment_fn *fn, const void *ctx, size_t ctx_size,
+                          ts_tensor *in, ts_tensor **out)
+{
+    void *copy;
+    TS_TRY(ts_arena_alloc(&tape->arena, ctx_size ? ctx_size : 1, &copy));
+    memcpy(copy, ctx, ctx_size);
+    const bool recording = tape->recording;
+    ts_tensor *y;
+    tape->recording = false;
+    TS_TRY(ts_tape_push(tape));
+    const ts_status st = fn(tape, copy, in, &y);
+    ts_tape_pop(tape, st == TS_OK ? y : NULL);
+    tape->recording = recording;
+    TS_TRY(st);
+    if (recording) {
+        ts_record *r;
+        TS_TRY(ts_tape_record(tape, &segment_op, sizeof(segment_attr), &r));
+        *(segment_attr *)r->attr = (segment_attr){ fn, copy };
+        r->in[0] = in;
+        r->out[0] = y;
+        y->wants_grad = true;
+        ts_record_save(tape, r, in);
+    }
+    *out = y;
+    return TS_OK;
+}

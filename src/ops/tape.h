@@ -1,0 +1,108 @@
+/* The tape. An operator computes at once and, while gradients are on, leaves a record: what it needs for
+ * its backward (pinned tensors) and its functions. Backward walks the records from the last to the first
+ * and frees what is no longer needed as it goes.
+ *
+ * A record's backward has two halves, input gradient and weight gradient; the second can be deferred,
+ * which is what zero-bubble schedules need. A segment keeps only its input and runs again when its
+ * gradient arrives (recomputation). A tensor whose maker has a `replay` need not be kept either: it is
+ * made again from the maker's inputs when somebody needs it (norm outputs, activation outputs). */
+#ifndef TS_OPS_TAPE_H
+#define TS_OPS_TAPE_H
+#include "base/arena.h"
+#include "tensor/param.h"
+
+typedef struct ts_tape ts_tape;
+typedef struct ts_record ts_record;
+
+typedef struct ts_op {
+    const char *name;
+    /* Gradients of in[] from those of out[] (ts_tape_accumulate). */
+    ts_status (*backward)(ts_tape *tape, ts_record *r);
+    /* Adds to the gradients of the parameters; NULL: none. out[]'s gradients are still there. */
+    ts_status (*weight)(ts_tape *tape, ts_record *r);
+    /* Computes out[i]'s bytes again into fresh storage (which out[i] already has); NULL: cannot. */
+    void (*replay)(ts_tape *tape, ts_record *r, int i);
+} ts_op;
+
+enum { TS_RECORD_TENSORS = 6, TS_RECORD_PARAMS = 3 };
+
+struct ts_record {
+    const ts_op *op;
+    ts_record *prev;                      /* made before this one */
+    ts_tensor *in[3], *out[2];            /* nodes: shape and gradient, bytes may be gone */
+    ts_tensor *saved[TS_RECORD_TENSORS];  /* pinned until the record is done */
+    int n_saved;
+    ts_param *param[TS_RECORD_PARAMS];
+    void *attr;                           /* the operator's own settings, in the tape's arena */
+};
+
+/* Called between records of a backward pass (to keep messages moving), and when all gradients of a
+ * parameter for this micro-batch have been added. Either may be NULL. */
+typedef struct ts_tape_hooks {
+    void (*progress)(void *ctx);
+    void (*param_done)(void *ctx, ts_param *p);
+    void *ctx;
+} ts_tape_hooks;
+
+typedef struct ts_tape_options {
+    bool replay;         /* drop what can be replayed cheaply (less memory, a little more work) */
+    bool defer_weights;  /* keep weight halves for ts_tape_run_weights */
+} ts_tape_options;
+
+struct ts_tape {
+    ts_device *dev;
+    ts_param_set *params;
+    ts_tape_options opt;
+    ts_tape_hooks hooks;
+    bool recording;
+    ts_arena arena;
+    ts_record *last;
+    ts_record *deferred; /* by prev, newest first */
+    struct ts_frame *frame;
+};
+
+ts_status ts_tape_create(ts_device *dev, ts_param_set *params, const ts_tape_options *o, ts_tape **out)
+    TS_NODISCARD;
+void ts_tape_destroy(ts_tape **tape);
+/* Drops all records, tensors and gradients. */
+void ts_tape_reset(ts_tape *tape);
+
+/* A new tensor [d0, d1] (d1 0: [d0]) of the device, pinned by the current frame, of kind ACT. */
+ts_status ts_tape_new(ts_tape *tape, ts_dtype dtype, int64_t d0, int64_t d1, ts_tensor **out) TS_NODISCARD;
+ts_status ts_tape_new_kind(ts_tape *tape, ts_mem_kind kind, ts_dtype dtype, int64_t d0, int64_t d1,
+                           ts_tensor **out) TS_NODISCARD;
+/* Another tensor over the same bytes and shape. */
+ts_status ts_tape_alias(ts_tape *tape, const ts_tensor *t, ts_tensor **out) TS_NODISCARD;
+
+/* Tensors made after push are unpinned by pop, but for `keep` (may be NULL), which the outer frame takes. */
+ts_status ts_tape_push(ts_tape *tape) TS_NODISCARD;
+void ts_tape_pop(ts_tape *tape, ts_tensor *keep);
+void ts_tape_pop2(ts_tape *tape, ts_tensor *keep, ts_tensor *keep2);
+/* The frame's pin of t goes now: nothing in this frame reads t any more. */
+void ts_tape_drop(ts_tape *tape, ts_tensor *t);
+
+static inline void ts_tensor_pin(ts_tensor *t) { t->pins++; }
+void ts_tensor_unpin(ts_tensor *t);
+
+/* While recording: makes a record with zeroed attr of attr_size bytes. */
+ts_status ts_tape_record(ts_tape *tape, const ts_op *op, size_t attr_size, ts_record **out) TS_NODISCARD;
+/* The record will need t's bytes in backward. With options.replay, a t that can be replayed is noted but
+ * not pinned. */
+void ts_record_save(ts_tape *tape, ts_record *r, ts_tensor *t);
+/* Makes a parameter's gradient expected from this record. */
+void ts_record_param(ts_tape *tape, ts_record *r, int i, ts_param *p);
+/* t's bytes, replayed if they were dropped. Pinned by the current frame if so. */
+ts_status ts_tape_need(ts_tape *tape, ts_tensor *t, void **data) TS_NODISCARD;
+
+/* Adds g to x's gradient (takes it over when it is the first; g must not be written afterwards). */
+ts_status ts_tape_accumulate(ts_tape *tape, ts_tensor *x, ts_tensor *g) TS_NODISCARD;
+/* Runs all records backwards from out, whose gradient must be set (ts_tape_accumulate). */
+ts_status ts_tape_backward(ts_tape *tape) TS_NODISCARD;
+ts_status ts_tape_run_weights(ts_tape *tape) TS_NODISCARD;
+
+/* Recomputation: runs fn without recording and keeps only `in` (ctx is copied). With recording off it is
+ * the same as calling fn. */
+typedef ts_status ts_segment_fn(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out);
+ts_status ts_tape_segment(ts_tape *tape, ts_segment_fn *fn, const void *ctx, size_t ctx_size,
+                          ts_tensor *in, ts_tensor **out) TS_NODISCARD;
+#endif

@@ -1,0 +1,67 @@
+/* Parameters. The value that counts is one row-major array (the fp32 master in training, the files' type
+ * in inference); the forms that kernels multiply with are made from it when first needed and again after
+ * it changed: packed panels in the compute type, or a plain copy, as the device likes. */
+#ifndef TS_TENSOR_PARAM_H
+#define TS_TENSOR_PARAM_H
+#include "tensor/place.h"
+#include "tensor/tensor.h"
+
+/* One form of a weight matrix, ready for a GEMM. */
+typedef struct ts_form {
+    const void *data;
+    int64_t ld;    /* row stride when not packed */
+    bool packed;
+} ts_form;
+
+typedef struct ts_form_slot {
+    ts_storage *storage;
+    unsigned version;
+} ts_form_slot;
+
+typedef struct ts_param {
+    char name[96];
+    ts_place place;
+    int rank;
+    int64_t dim[2];      /* of the share on this rank; rank 1: [n, 1] */
+    ts_dtype dtype;      /* of value */
+    void *value;         /* [dim0, dim1]; in the set's storage */
+    float *grad;         /* fp32, like value; NULL: frozen or inference */
+    int64_t index;       /* number in the set */
+    int64_t offset;      /* element offset in the set's flat arrays */
+    bool decays;         /* weight decay applies */
+    unsigned version;    /* grows with every change of value */
+    int uses;            /* backward records of this micro-batch that still have to add to grad */
+    ts_form_slot nt, nn; /* packed for forward and for the input gradient; nt also holds a plain copy */
+} ts_param;
+
+static inline int64_t ts_param_count(const ts_param *p) { return p->dim[0] * p->dim[1]; }
+
+/* All parameters of a model in one flat order; values, gradients and moments are flat arrays with the
+ * same element offsets (each parameter begins at a multiple of 64 elements). */
+typedef struct ts_param_set {
+    ts_device *dev;
+    ts_param **p;
+    size_t n, cap;
+    int64_t total;       /* elements of the flat arrays, padding included */
+    ts_storage *values, *grads;
+} ts_param_set;
+
+void ts_param_set_init(ts_param_set *s, ts_device *dev);
+void ts_param_set_deinit(ts_param_set *s);
+/* Declares a parameter (no memory yet). dim1 0: one dimension. Borrowed result, lives with the set. */
+ts_status ts_param_add(ts_param_set *s, const char *name, int64_t dim0, int64_t dim1, bool decays,
+                       ts_param **out) TS_NODISCARD;
+ts_param *ts_param_find(const ts_param_set *s, const char *name); /* or NULL */
+/* Allocates all values. Matrices get `dtype`, vectors always fp32. Content undefined. */
+ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;
+/* Allocates fp32 gradients for all parameters (values must be fp32). Zeroed. */
+ts_status ts_param_set_allocate_grads(ts_param_set *s) TS_NODISCARD;
+/* To be called after values changed (optimizer step, load). */
+void ts_param_set_changed(ts_param_set *s);
+
+/* The weight as B of a GEMM of this form in this type; made now if it is missing or old. */
+ts_status ts_param_form(ts_param_set *s, ts_param *p, ts_gemm_form form, ts_dtype dtype, ts_form *out)
+    TS_NODISCARD;
+/* A vector's values (norm weights, biases). */
+static inline const float *ts_param_vector(const ts_param *p) { return p ? (const float *)p->value : 0; }
+#endif

@@ -1,0 +1,43 @@
+#include "tensor/tensor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+ts_status ts_storage_create(ts_device *dev, ts_mem_kind kind, size_t bytes, ts_storage **out)
+{
+    ts_storage *s;
+    TS_TRY(ts_alloc(&s, 1, sizeof *s));
+    *s = (ts_storage){ .dev = dev, .bytes = bytes, .kind = kind, .refs = 1 };
+    const ts_status st = ts_device_alloc(dev, kind, bytes, &s->data);
+    if (st != TS_OK)
+        ts_free(&s);
+    else
+        *out = s;
+    return st;
+}
+
+void ts_storage_release(ts_storage **s)
+{
+    ts_storage *p = *s;
+    *s = NULL;
+    if (!p || --p->refs > 0)
+        return;
+    ts_device_free(p->dev, p->kind, p->data, p->bytes);
+    ts_free(&p);
+}
+
+void *ts_tensor_data(const ts_tensor *t)
+{
+    char text[96];
+    TS_ASSERT(t->storage, "the bytes of %s are gone", ts_tensor_text(t, text));
+    return (char *)t->storage->data + t->offset;
+}
+
+const char *ts_tensor_text(const ts_tensor *t, char *buf)
+{
+    int n = snprintf(buf, 96, "%s[", ts_dtype_name(t->dtype));
+    for (int i = 0; i < t->rank && n < 80; i++)
+        n += snprintf(buf + n, (size_t)(96 - n), "%s%lld", i ? ", " : "", (long long)t->dim[i]);
+    snprintf(buf + n, (size_t)(96 - n), "]");
+    return buf;
+}

@@ -1,0 +1,373 @@
+#include "model/decoder.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- parameters ---- */
+
+typedef struct maker {
+    ts_decoder *d;
+    char prefix[32];
+} maker;
+
+static ts_status make(const maker *m, const char *name, int64_t dim0, int64_t dim1, ts_param **out)
+{
+    char full[96];
+    snprintf(full, sizeof full, "%s%s", m->prefix, name);
+    return ts_param_add(&m->d->params, full, dim0, dim1, dim1 != 0, out);
+}
+
+static ts_status make_norm(const maker *m, const char *name, int64_t width, ts_norm_layer *n)
+{
+    const ts_arch *a = &m->d->arch;
+    char full[60];
+    n->present = true;
+    n->op = (ts_norm_op){ .layer = a->norm == TS_NORM_LAYER, .eps = (float)a->norm_eps,
+                          .offset = (float)a->norm_offset };
+    snprintf(full, sizeof full, "%s.weight", name);
+    TS_TRY(make(m, full, width, 0, &n->op.w));
+    if (!a->norm_bias)
+        return TS_OK;
+    snprintf(full, sizeof full, "%s.bias", name);
+    return make(m, full, width, 0, &n->op.b);
+}
+
+static ts_status make_linear(const maker *m, const char *name, int64_t out, int64_t in, bool bias,
+                             ts_param **w, ts_param **b)
+{
+    char full[60];
+    snprintf(full, sizeof full, "%s.weight", name);
+    TS_TRY(make(m, full, out, in, w));
+    if (!bias)
+        return TS_OK;
+    snprintf(full, sizeof full, "%s.bias", name);
+    return make(m, full, out, 0, b);
+}
+
+static ts_status make_attention(const maker *m, int64_t layer, ts_attention_layer *l)
+{
+    const ts_arch *a = &m->d->arch;
+    const int64_t width = a->n_heads * a->head_dim;
+    *l = (ts_attention_layer){ .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
+                               .window = a->layer[layer].window, .scale = (float)a->attn_scale,
+                               .softcap = (float)a->attn_softcap };
+    l->rope = (ts_rope_op){ .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
+                            .full_norm = a->qk_norm == TS_QK_NORM_FULL, .eps = (float)a->norm_eps,
+                            .offset = (float)a->norm_offset };
+    TS_TRY(make_linear(m, "self_attention.linear_qkv", ts_arch_qkv_width(a), a->hidden, a->bias_qkv,
+                       &l->qkv, &l->qkv_bias));
+    if (a->qk_norm != TS_QK_NORM_NONE) {
+        const bool full = l->rope.full_norm;
+        TS_TRY(make(m, "self_attention.q_layernorm.weight", full ? width : a->head_dim, 0, &l->rope.wq));
+        TS_TRY(make(m, "self_attention.k_layernorm.weight", full ? a->n_kv_heads * a->head_dim : a->head_dim,
+                    0, &l->rope.wk));
+    }
+    return make_linear(m, "self_attention.linear_proj", a->hidden, width, a->bias_proj, &l->proj,
+                       &l->proj_bias);
+}
+
+static ts_status make_block(ts_decoder *d, int64_t layer)
+{
+    const ts_arch *a = &d->arch;
+    ts_block *b = &d->block[layer];
+    maker m = { .d = d };
+    snprintf(m.prefix, sizeof m.prefix, "decoder.layers.%lld.", (long long)layer);
+    b->number = layer;
+    b->parallel = a->parallel_residual;
+    b->residual_scale = (float)a->residual_scale;
+    if (a->pre_norm)
+        TS_TRY(make_norm(&m, "input_layernorm", a->hidden, &b->input_norm));
+    TS_TRY(make_attention(&m, layer, &b->attention));
+    if (a->post_norm)
+        TS_TRY(make_norm(&m, "post_attn_norm", a->hidden, &b->post_attn_norm));
+    if (a->pre_norm)
+        TS_TRY(make_norm(&m, "pre_mlp_layernorm", a->hidden, &b->pre_mlp_norm));
+    b->mlp.act = a->act;
+    b->mlp.gated = a->gated;
+    TS_TRY(make_linear(&m, "mlp.linear_fc1", a->gated ? 2 * a->ffn : a->ffn, a->hidden, a->bias_fc1,
+                       &b->mlp.fc1, &b->mlp.fc1_bias));
+    TS_TRY(make_linear(&m, "mlp.linear_fc2", a->hidden, a->ffn, a->bias_fc2, &b->mlp.fc2, &b->mlp.fc2_bias));
+    if (a->post_norm)
+        TS_TRY(make_norm(&m, "post_mlp_layernorm", a->hidden, &b->post_mlp_norm));
+    return TS_OK;
+}
+
+static ts_status make_all(ts_decoder *d, int64_t rows)
+{
+    const ts_arch *a = &d->arch;
+    maker m = { .d = d };
+    TS_TRY(make(&m, "embedding.word_embeddings.weight", rows, a->hidden, &d->embedding));
+    if (a->position == TS_POSITION_LEARNED)
+        TS_TRY(make(&m, "embedding.position_embeddings.weight", a->max_positions, a->hidden, &d->positions));
+    TS_TRY(ts_alloc(&d->block, (size_t)a->n_layers, sizeof *d->block));
+    for (int64_t i = 0; i < a->n_layers; i++)
+        TS_TRY(make_block(d, i));
+    if (a->final_norm)
+        TS_TRY(make_norm(&m, "decoder.final_layernorm", a->hidden, &d->final_norm));
+    d->head = d->embedding;
+    if (!a->tied)
+        TS_TRY(make(&m, "output_layer.weight", rows, a->hidden, &d->head));
+    if (a->bias_head)
+        TS_TRY(make(&m, "output_layer.bias", rows, 0, &d->head_bias));
+    return TS_OK;
+}
+
+ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype compute, int64_t vocab_rows,
+                            ts_decoder **out)
+{
+    ts_decoder *d;
+    TS_TRY(ts_alloc(&d, 1, sizeof *d));
+    d->dev = dev;
+    d->compute = compute;
+    ts_param_set_init(&d->params, dev);
+    ts_status st = ts_arch_copy(arch, &d->arch);
+    if (st == TS_OK)
+        st = make_all(d, vocab_rows > arch->vocab ? vocab_rows : arch->vocab);
+    if (st != TS_OK)
+        ts_decoder_destroy(&d);
+    else
+        *out = d;
+    return st;
+}
+
+void ts_decoder_destroy(ts_decoder **decoder)
+{
+    ts_decoder *d = *decoder;
+    if (!d)
+        return;
+    ts_param_set_deinit(&d->params);
+    for (int i = 0; i < 2; i++) {
+        ts_storage_release(&d->cos[i]);
+        ts_storage_release(&d->sin[i]);
+    }
+    ts_free(&d->block);
+    ts_arch_deinit(&d->arch);
+    ts_free(decoder);
+}
+
+ts_status ts_decoder_allocate(ts_decoder *d, ts_dtype value, bool training)
+{
+    TS_TRY(ts_param_set_allocate(&d->params, value));
+    return training ? ts_param_set_allocate_grads(&d->params) : TS_OK;
+}
+
+/* ---- random values ---- */
+
+static ts_status set_value(ts_decoder *d, ts_param *p, int64_t first, int64_t n, const float *v)
+{
+    char *to = (char *)p->value + (size_t)first * ts_dtype_size(p->dtype);
+    if (p->dtype == TS_DTYPE_F32) {
+        d->dev->to_device(d->dev, to, v, (size_t)n * sizeof *v);
+        return TS_OK;
+    }
+    uint16_t *half;
+    TS_TRY(ts_alloc(&half, (size_t)n, sizeof *half));
+    for (int64_t i = 0; i < n; i++)
+        ts_store_f32(half, i, p->dtype, v[i]);
+    d->dev->to_device(d->dev, to, half, (size_t)n * sizeof *half);
+    ts_free(&half);
+    return TS_OK;
+}
+
+enum { INIT_PIECE = 1 << 16 };
+
+static ts_status init_param(ts_decoder *d, ts_param *p, uint64_t seed, double std, float *buffer)
+{
+    const ts_rng rng = ts_rng_stream(seed, TS_RNG_INIT, 0, (uint32_t)p->index);
+    const bool out = strstr(p->name, "linear_proj.weight") || strstr(p->name, "linear_fc2.weight");
+    const bool norm = strstr(p->name, "norm") && strstr(p->name, ".weight");
+    const double s = out ? std / sqrt(2.0 * (double)d->arch.n_layers) : std;
+    for (int64_t i = 0; i < ts_param_count(p); i += INIT_PIECE) {
+        const int64_t left = ts_param_count(p) - i, n = left < INIT_PIECE ? left : INIT_PIECE;
+        if (p->rank > 1)
+            ts_rng_normal(&rng, (uint64_t)i, n, (float)s, buffer);
+        else
+            for (int64_t k = 0; k < n; k++)
+                buffer[k] = norm ? 1 - (float)d->arch.norm_offset : 0;
+        TS_TRY(set_value(d, p, i, n, buffer));
+    }
+    return TS_OK;
+}
+
+ts_status ts_decoder_init(ts_decoder *d, uint64_t seed, double std)
+{
+    float *buffer;
+    if (!d->dev->computes)
+        return TS_OK;
+    TS_TRY(ts_alloc(&buffer, INIT_PIECE, sizeof *buffer));
+    ts_status st = TS_OK;
+    for (size_t i = 0; st == TS_OK && i < d->params.n; i++)
+        st = init_param(d, d->params.p[i], seed, std, buffer);
+    ts_free(&buffer);
+    ts_param_set_changed(&d->params);
+    return st;
+}
+
+/* ---- rotary tables ---- */
+
+static ts_status fill_table(ts_decoder *d, int i, int64_t positions, int64_t seq_len)
+{
+    const ts_rope_config *r = &d->arch.rope[i];
+    const size_t n = (size_t)(positions * (r->dim / 2)), bytes = n * sizeof(float);
+    float *host;
+    ts_storage_release(&d->cos[i]);
+    ts_storage_release(&d->sin[i]);
+    TS_TRY(ts_storage_create(d->dev, TS_MEM_OTHER, bytes, &d->cos[i]));
+    TS_TRY(ts_storage_create(d->dev, TS_MEM_OTHER, bytes, &d->sin[i]));
+    if (!d->dev->computes)
+        return TS_OK;
+    TS_TRY(ts_alloc(&host, 2 * n, sizeof *host));
+    ts_rope_table(r, positions, seq_len, host, host + n);
+    d->dev->to_device(d->dev, d->cos[i]->data, host, bytes);
+    d->dev->to_device(d->dev, d->sin[i]->data, host + n, bytes);
+    ts_free(&host);
+    return TS_OK;
+}
+
+static bool depends_on_length(const ts_decoder *d)
+{
+    for (int i = 0; i < d->arch.n_ropes; i++)
+        if (d->arch.rope[i].scaling == TS_ROPE_DYNAMIC || d->arch.rope[i].scaling == TS_ROPE_LONGROPE)
+            return true;
+    return false;
+}
+
+ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len)
+{
+    if (d->arch.position != TS_POSITION_ROPE)
+        return TS_OK;
+    if (positions <= d->rope_positions && (seq_len == d->rope_seq || !depends_on_length(d)))
+        return TS_OK;
+    for (int i = 0; i < d->arch.n_ropes; i++)
+        TS_TRY(fill_table(d, i, positions, seq_len));
+    d->rope_positions = positions;
+    d->rope_seq = seq_len;
+    for (int64_t l = 0; l < d->arch.n_layers; l++) {
+        ts_rope_op *o = &d->block[l].attention.rope;
+        const int which = d->arch.layer[l].rope;
+        if (which < 0) /* a layer without positions */
+            continue;
+        o->rot_dim = d->arch.rope[which].dim;
+        o->interleaved = d->arch.rope[which].interleaved;
+        o->cos = d->cos[which];
+        o->sin = d->sin[which];
+    }
+    return TS_OK;
+}
+
+/* ---- forward ---- */
+
+/* As the model's own code rounds it: a tensor of the activations' type. */
+static float embed_scale(const ts_decoder *d)
+{
+    const float s = (float)d->arch.embed_scale;
+    return d->compute == TS_DTYPE_BF16 ? ts_bf16_to_f32(ts_f32_to_bf16(s)) : s;
+}
+
+static ts_status embed(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_tensor *ids, ts_tensor **x)
+{
+    const ts_embed_op o = { .table = d->embedding, .positions = d->positions, .ids = ids, .pos = run->pos,
+                            .scale = embed_scale(d), .dtype = d->compute };
+    TS_TRY(ts_op_embed(tape, &o, x));
+    if (run->hidden_dropout > 0) {
+        const ts_rng rng = ts_run_rng(run, TS_RNG_HIDDEN_DROPOUT, 0);
+        TS_TRY(ts_op_dropout(tape, *x, run->hidden_dropout, &rng, run->sample0 * run->S * d->arch.hidden, x));
+    }
+    return TS_OK;
+}
+
+typedef struct layers_ctx {
+    const ts_decoder *d;
+    const ts_run *run;
+    int64_t begin, end;
+} layers_ctx;
+
+static ts_status run_layers(ts_tape *tape, const layers_ctx *c, ts_tensor **x, ts_tensor **res)
+{
+    for (int64_t i = c->begin; i < c->end; i++) {
+        ts_tensor *x0 = *x, *res0 = *res;
+        TS_TRY(ts_block_forward(tape, &c->d->block[i], c->run, x0, res0, x, res));
+        if (x0 != *x)
+            ts_tape_drop(tape, x0);
+        ts_tape_drop(tape, res0);
+    }
+    return TS_OK;
+}
+
+static ts_status segment(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out)
+{
+    ts_tensor *x = in, *res = NULL;
+    TS_TRY(run_layers(tape, ctx, &x, &res));
+    return ts_op_add(tape, x, 1, res, 1, out);
+}
+
+static ts_status all_layers(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_recompute_plan *plan,
+                            ts_tensor **x, ts_tensor **res)
+{
+    const int64_t n = d->arch.n_layers;
+    const bool uniform = plan && plan->method == TS_RECOMPUTE_UNIFORM;
+    const int64_t group = uniform ? plan->layers : 1;
+    const int64_t segments = !plan || plan->method == TS_RECOMPUTE_NONE ? 0 : uniform ? n : plan->layers;
+    int64_t i = 0;
+    *res = NULL;
+    for (; i < n && i < segments; i += group) {
+        const layers_ctx c = { d, run, i, i + group < n ? i + group : n };
+        ts_tensor *in = *x;
+        TS_TRY(ts_tape_segment(tape, segment, &c, sizeof c, in, x));
+        ts_tape_drop(tape, in);
+    }
+    if (i >= n)
+        return TS_OK;
+    const layers_ctx c = { d, run, i, n };
+    return run_layers(tape, &c, x, res);
+}
+
+static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_recompute_plan *plan,
+                         const ts_tensor *ids, ts_tensor **hidden)
+{
+    ts_tensor *x, *res;
+    TS_TRY(embed(d, tape, run, ids, &x));
+    TS_TRY(all_layers(d, tape, run, plan, &x, &res));
+    if (d->final_norm.present)
+        return ts_op_norm(tape, &d->final_norm.op, x, res, NULL, hidden);
+    if (res)
+        return ts_op_add(tape, x, 1, res, 1, hidden);
+    *hidden = x;
+    return TS_OK;
+}
+
+ts_status ts_decoder_forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
+                             const ts_recompute_plan *recompute, const ts_tensor *ids, ts_tensor **hidden)
+{
+    TS_TRY(ts_tape_push(tape));
+    const ts_status st = forward(d, tape, run, recompute, ids, hidden);
+    ts_tape_pop(tape, st == TS_OK ? *hidden : NULL);
+    return st;
+}
+
+ts_xent_op ts_decoder_head(const ts_decoder *d)
+{
+    return (ts_xent_op){ .w = d->head, .b = d->head_bias, .vocab = d->arch.vocab,
+                         .softcap = (float)d->arch.logit_softcap, .logit_scale = (float)d->arch.logit_scale };
+}
+
+double ts_decoder_flops_per_token(const ts_decoder *d)
+{
+    double n = 0;
+    for (size_t i = 0; i < d->params.n; i++) {
+        const ts_param *p = d->params.p[i];
+        if (p->rank > 1 && p != d->positions && (p != d->embedding || d->head == d->embedding))
+            n += (double)ts_param_count(p);
+    }
+    return 2 * n;
+}
+
+int64_t ts_decoder_parameters(const ts_decoder *d)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < d->params.n; i++)
+        n += ts_param_count(d->params.p[i]);
+    return n;
+}

@@ -1,0 +1,25 @@
+/* What a forward pass is told besides its input: shape of the batch, position information, dropout's
+ * address, caches. One for each pass; layers only read it. */
+#ifndef TS_NN_RUN_H
+#define TS_NN_RUN_H
+#include "ops/ops.h"
+
+typedef struct ts_run {
+    int64_t B, S;
+    const ts_tensor *pos;        /* int32 [B * S]: position in its document */
+    const ts_tensor *first_key;  /* int32 [B * S]: first key that may be seen (packed documents), or NULL */
+    /* Dropout: probabilities (0: none) and where in the run this is. */
+    float hidden_dropout, attention_dropout;
+    uint64_t seed;
+    int64_t step, sample0;       /* sample0: number in the global batch of the first sequence */
+    /* Generation: one cache for each layer, NULL in training. Lengths are on the host, [B]. */
+    ts_kv_cache *cache;
+    const int32_t *q_start, *q_len;
+} ts_run;
+
+/* The stream of numbers of one layer's dropout. */
+static inline ts_rng ts_run_rng(const ts_run *r, ts_rng_purpose purpose, int64_t layer)
+{
+    return ts_rng_stream(r->seed, purpose, (uint64_t)r->step, (uint32_t)layer);
+}
+#endif

@@ -23,7 +23,16 @@ typedef enum ts_rope_scaling {
     TS_ROPE_LLAMA3,
 } ts_rope_scaling;
 
-enum { TS_ROPE_MAX_FACTORS = 256, TS_ARCH_MAX_EOS = 8 };
+enum { TS_ROPE_MAX_FACTORS = 128, TS_ARCH_MAX_EOS = 8, TS_ARCH_MAX_PARAMS = 32 };
+/* Bounds of a description; products of two of them fit an int64_t. */
+enum {
+    TS_ARCH_MAX_LAYERS = 10000,
+    TS_ARCH_MAX_WIDTH = 1 << 22,
+    TS_ARCH_MAX_HEADS = 1 << 16,
+    TS_ARCH_MAX_HEAD_DIM = 4096,
+    TS_ARCH_MAX_VOCAB = 1 << 28,
+    TS_ARCH_MAX_POSITIONS = 1 << 30,
+};
 
 /* One rotary embedding. Formulas and field names are transformers' (modeling_rope_utils). */
 typedef struct ts_rope_config {
@@ -77,6 +86,13 @@ typedef struct ts_arch {
     int n_eos;
 } ts_arch;
 
+/* One kind of parameter that a described model has. */
+typedef struct ts_arch_param {
+    const char *name;   /* see family.h; those of a layer without "decoder.layers.<i>." */
+    bool per_layer;
+    int64_t dim[2];     /* dim[1] 0: one dimension */
+} ts_arch_param;
+
 /* Neutral values: pre-norm RMS Llama-like features, sizes 0, scales 1, ids -1. */
 void ts_arch_init(ts_arch *a);
 void ts_arch_deinit(ts_arch *a);
@@ -87,9 +103,20 @@ ts_status ts_arch_layers(ts_arch *a, int64_t window) TS_NODISCARD;
  * and the key. Every description is checked before it is built. */
 ts_status ts_arch_check(const ts_arch *a, const char *file) TS_NODISCARD;
 
-/* Fills cos and sin [positions, dim / 2] for a run whose longest sequence is seq_len (dynamic and
- * longrope depend on it); the attention factor is multiplied in. */
-void ts_rope_table(const ts_rope_config *r, int64_t positions, int64_t seq_len, float *cos, float *sin);
+/* The parameters that the model has, [TS_ARCH_MAX_PARAMS] at most; returns how many. The one list that
+ * building, name maps and counting go by. */
+size_t ts_arch_params(const ts_arch *a, ts_arch_param *out);
+/* The same model, whatever family described it. */
+bool ts_arch_equal(const ts_arch *a, const ts_arch *b);
+
+/* Fills cosines and sines [positions, dim / 2] of positions 0, 1, ...; the attention factor is multiplied in.
+ * seq_len, the largest position of the batch + 1, matters to two scalings: dynamic stretches the base when
+ * it is above max_positions, longrope takes the long factors when it is above original_max_positions. */
+void ts_rope_table(const ts_rope_config *r, int64_t positions, int64_t seq_len, float *cosines,
+                   float *sines);
+/* True where the table depends on seq_len. */
+bool ts_rope_varies(const ts_rope_config *r);
+ts_status ts_rope_check(const ts_rope_config *r, int64_t head_dim, const char *file) TS_NODISCARD;
 
 /* Width of a fused query-key-value row: (n_heads + 2 n_kv_heads) head_dim. */
 static inline int64_t ts_arch_qkv_width(const ts_arch *a)

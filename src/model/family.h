@@ -18,52 +18,74 @@
 /* Rows of a parameter and where they stand in a Hugging Face tensor. A tensor of one dimension has rows of
  * one element. transposed: the file holds [in, out] (GPT-2's Conv1D): hf_row then counts columns. */
 typedef struct ts_name_piece {
-    char *hf_name;   /* owned by the map */
-    char *name;      /* ours */
+    const char *hf_name; /* the tensor's */
+    char *name;          /* ours; owned by the map */
     int64_t hf_row, row, rows;
     bool transposed;
 } ts_name_piece;
 
 /* One Hugging Face tensor as a family has it in files. */
 typedef struct ts_name_tensor {
-    char *hf_name;
+    char *hf_name;                /* owned by the map */
     int rank;
-    int64_t dim[2];  /* in the file's orientation */
+    int64_t dim[2];               /* in the file's orientation */
+    size_t first_piece, n_pieces; /* of the map's pieces; together they are the whole tensor */
 } ts_name_tensor;
 
 typedef struct ts_name_map {
     ts_name_piece *piece;
     size_t n_pieces, cap_pieces;
-    ts_name_tensor *tensor; /* every tensor once, in the family's usual order */
+    ts_name_tensor *tensor; /* every tensor once, in the order of transformers' state dict */
     size_t n_tensors, cap_tensors;
 } ts_name_map;
 void ts_name_map_deinit(ts_name_map *m);
 
-/* Helpers that families share (model/names.c); prefixes and names are printf formats without surprises. */
-/* A tensor that is one of our parameters whole: [dim0, dim1] (dim1 0: one dimension). */
-ts_status ts_name_whole(ts_name_map *m, const char *name, int64_t dim0, int64_t dim1, bool transposed,
-                        const char *hf_fmt, ...) TS_PRINTF(6, 7) TS_NODISCARD;
-/* Separate q, k, v tensors (names: three words) of layer i, weights and, if a->bias_qkv, biases. */
-ts_status ts_name_qkv_split(ts_name_map *m, const ts_arch *a, int64_t layer, const char *hf_prefix,
-                            const char *q, const char *k, const char *v) TS_NODISCARD;
-/* One tensor with all q rows, then all k rows, then all v rows (Phi-3; GPT-2 with transposed). */
-ts_status ts_name_qkv_packed(ts_name_map *m, const ts_arch *a, int64_t layer, const char *hf_prefix,
-                             const char *qkv, bool transposed) TS_NODISCARD;
+/* A family's names are a table of these rows, in the order of its files. */
+typedef enum ts_name_part {
+    TS_PART_ALL,  /* the parameter whole */
+    TS_PART_Q,    /* the query rows of every group, one group after the other; likewise keys and values */
+    TS_PART_K,
+    TS_PART_V,
+    TS_PART_QKV,  /* all queries, then all keys, then all values */
+    TS_PART_GATE, /* the upper and the lower half of a gated linear_fc1 */
+    TS_PART_UP,
+} ts_name_part;
+
+typedef struct ts_name_row {
+    const char *name;    /* ours, as in ts_arch_params */
+    const char *hf_name; /* with '*' for the layer's number in the names of a layer */
+    ts_name_part part;
+    bool transposed;
+} ts_name_row;
+
+/* Adds what the table (a row without name at the end) says about the parameters that the description has;
+ * rows of others are passed over. Rows of layers stand together and are gone through layer by layer. A
+ * parameter that no row covers is a programmer's mistake. */
+ts_status ts_name_table(ts_name_map *m, const ts_arch *a, const ts_name_row *rows) TS_NODISCARD;
 
 typedef struct ts_family {
     const char *model_type;      /* config.json's */
     const char *architecture;    /* "LlamaForCausalLM" */
-    /* Reads a config.json (of transformers 4 or 5) into *a, which ts_arch_init has prepared. Every size
-     * must be checked for range here or by ts_arch_check, messages name file and key. */
+    const char *prefix;          /* "model.": begins the names of the base model; files saved from the base
+                                    model alone lack it. NULL: none */
+    const ts_name_row *names;
+    /* Reads a config.json (of transformers 4 or 5) into *a, which ts_arch_init has prepared. Sizes are
+     * checked for range here, the whole by ts_arch_check afterwards; messages name file and key. */
     ts_status (*read)(const json_t *config, const char *file, ts_arch *a);
-    /* Lists tensors and pieces of the described model. */
-    ts_status (*names)(const ts_arch *a, ts_name_map *m);
-    /* Writes a config that `read` and transformers understand; NULL: this family is read only. *fits is
-     * false when the description needs what the family cannot say. */
-    ts_status (*write)(const ts_arch *a, json_t *config, bool *fits);
+    /* Writes a config that `read` and transformers understand; NULL: this family is read only. What the
+     * family cannot say is left out: whether it fits is found by reading it back. */
+    ts_status (*write)(const ts_arch *a, json_t *config);
 } ts_family;
 
-/* All families, NULL at the end. */
+/* Tensors and pieces of a described model. */
+ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m) TS_NODISCARD;
+/* The other name under which published files may hold this tensor (without the prefix), or NULL. */
+const char *ts_family_alias(const ts_family *f, const char *hf_name);
+/* A tensor that files of the family may hold and that no parameter needs: buffers of masks and frequencies,
+ * the output layer of a tied model. Tensors that are neither mapped nor ignored are a mistake. */
+bool ts_family_ignores(const ts_family *f, const ts_arch *a, const char *hf_name);
+
+/* All families, NULL at the end; Llama first. */
 extern const ts_family *const ts_families[];
 
 /* The family of a config (by model_type, else architectures[0]); an unknown one is TS_ERR_USER that names
@@ -73,6 +95,7 @@ const ts_family *ts_family_named(const char *model_type); /* or NULL */
 /* Reads folder/config.json: family, description (checked), and the config itself (json_decref). */
 ts_status ts_family_read_folder(const char *folder, const ts_family **family, ts_arch *arch,
                                 json_t **config) TS_NODISCARD;
-/* The first family whose `write` fits the description: for models that were described by options. */
+/* The first family (of the fixed order of ts_families) that can say this description exactly: for models that
+ * were described by options. TS_ERR_USER when none can. */
 ts_status ts_family_describe(const ts_arch *a, const ts_family **family, json_t **config) TS_NODISCARD;
 #endif

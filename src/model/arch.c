@@ -1,0 +1,244 @@
+#include "model/arch.h"
+
+#include <math.h>
+#include <string.h>
+
+void ts_arch_init(ts_arch *a)
+{
+    *a = (ts_arch){
+        .norm = TS_NORM_RMS,
+        .norm_eps = 1e-6,
+        .pre_norm = true,
+        .final_norm = true,
+        .position = TS_POSITION_ROPE,
+        .gated = true,
+        .act = TS_ACT_SILU,
+        .embed_scale = 1,
+        .attn_scale = 1,
+        .residual_scale = 1,
+        .logit_scale = 1,
+        .init_std = 0.02,
+        .bos = -1,
+        .pad = -1,
+    };
+    for (int i = 0; i < TS_ARCH_MAX_EOS; i++)
+        a->eos[i] = -1;
+}
+
+void ts_arch_deinit(ts_arch *a)
+{
+    ts_free(&a->layer);
+    a->n_layers = 0;
+}
+
+ts_status ts_arch_copy(const ts_arch *a, ts_arch *out)
+{
+    ts_layer_arch *layer = NULL;
+    if (a->layer) {
+        TS_TRY(ts_alloc(&layer, (size_t)a->n_layers, sizeof *layer));
+        memcpy(layer, a->layer, (size_t)a->n_layers * sizeof *layer);
+    }
+    *out = *a;
+    out->layer = layer;
+    return TS_OK;
+}
+
+ts_status ts_arch_layers(ts_arch *a, int64_t window)
+{
+    ts_layer_arch *layer = NULL;
+    TS_TRY(ts_alloc(&layer, (size_t)a->n_layers, sizeof *layer));
+    for (int64_t i = 0; i < a->n_layers; i++)
+        layer[i].window = window;
+    ts_free(&a->layer);
+    a->layer = layer;
+    return TS_OK;
+}
+
+static ts_status check_size(const char *file, const char *key, int64_t v, int64_t hi)
+{
+    if (v < 1 || v > hi)
+        return ts_error(TS_ERR_USER, "%s: %s is %lld, expected 1 to %lld", file, key, (long long)v,
+                        (long long)hi);
+    return TS_OK;
+}
+
+static ts_status check_sizes(const ts_arch *a, const char *file)
+{
+    TS_TRY(check_size(file, "num_hidden_layers", a->n_layers, TS_ARCH_MAX_LAYERS));
+    TS_TRY(check_size(file, "hidden_size", a->hidden, TS_ARCH_MAX_WIDTH));
+    TS_TRY(check_size(file, "num_attention_heads", a->n_heads, TS_ARCH_MAX_HEADS));
+    TS_TRY(check_size(file, "num_key_value_heads", a->n_kv_heads, TS_ARCH_MAX_HEADS));
+    TS_TRY(check_size(file, "head_dim", a->head_dim, TS_ARCH_MAX_HEAD_DIM));
+    TS_TRY(check_size(file, "intermediate_size", a->ffn, TS_ARCH_MAX_WIDTH));
+    TS_TRY(check_size(file, "vocab_size", a->vocab, TS_ARCH_MAX_VOCAB));
+    TS_TRY(check_size(file, "max_position_embeddings", a->max_positions, TS_ARCH_MAX_POSITIONS));
+    if (a->n_heads % a->n_kv_heads)
+        return ts_error(TS_ERR_USER,
+                        "%s: num_attention_heads is %lld, expected a multiple of num_key_value_heads, "
+                        "which is %lld",
+                        file, (long long)a->n_heads, (long long)a->n_kv_heads);
+    return TS_OK;
+}
+
+static ts_status check_real(const char *file, const char *key, double v, bool may_be_0)
+{
+    if (!isfinite(v) || v < 0 || v > 1e9 || (!may_be_0 && v == 0))
+        return ts_error(TS_ERR_USER, "%s: %s is %g, expected a number %s 0 (and at most 1e9)", file, key,
+                        v, may_be_0 ? "not below" : "above");
+    return TS_OK;
+}
+
+static ts_status check_reals(const ts_arch *a, const char *file)
+{
+    TS_TRY(check_real(file, "norm epsilon", a->norm_eps, true));
+    if (a->norm_eps > 1)
+        return ts_error(TS_ERR_USER, "%s: norm epsilon is %g, expected at most 1", file, a->norm_eps);
+    TS_TRY(check_real(file, "embedding scale", a->embed_scale, false));
+    TS_TRY(check_real(file, "attention scale", a->attn_scale, false));
+    TS_TRY(check_real(file, "residual scale", a->residual_scale, false));
+    TS_TRY(check_real(file, "logit scale", a->logit_scale, false));
+    TS_TRY(check_real(file, "attn_logit_softcapping", a->attn_softcap, true));
+    TS_TRY(check_real(file, "final_logit_softcapping", a->logit_softcap, true));
+    return check_real(file, "initializer_range", a->init_std, true);
+}
+
+ts_status ts_arch_check(const ts_arch *a, const char *file)
+{
+    TS_TRY(check_sizes(a, file));
+    TS_TRY(check_reals(a, file));
+    if (!a->pre_norm && !a->post_norm)
+        return ts_error(TS_ERR_USER, "%s: a layer needs a norm before or after its parts", file);
+    if (a->norm_bias && (a->post_norm || a->norm != TS_NORM_LAYER))
+        return ts_error(TS_ERR_USER, "%s: norms with a bias are layer norms before a layer's parts",
+                        file);
+    if (a->parallel_residual && (!a->pre_norm || a->post_norm))
+        return ts_error(TS_ERR_USER, "%s: a parallel residual needs norms before attention and MLP only",
+                        file);
+    if (a->position == TS_POSITION_ROPE) {
+        if (a->n_ropes < 1 || a->n_ropes > 2)
+            return ts_error(TS_ERR_USER, "%s: %d rotary embeddings, expected 1 or 2", file, a->n_ropes);
+        for (int i = 0; i < a->n_ropes; i++)
+            TS_TRY(ts_rope_check(&a->rope[i], a->head_dim, file));
+    }
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        TS_ASSERT(a->layer && a->layer[i].rope >= 0 && a->layer[i].rope < 2, "layer %lld", (long long)i);
+        if (a->layer[i].window < 0)
+            return ts_error(TS_ERR_USER, "%s: sliding_window is %lld, expected 1 or more", file,
+                            (long long)a->layer[i].window);
+        if (a->position == TS_POSITION_ROPE && a->layer[i].rope >= a->n_ropes)
+            return ts_error(TS_ERR_USER, "%s: layer %lld has no rotary embedding", file, (long long)i);
+    }
+    return TS_OK;
+}
+
+size_t ts_arch_params(const ts_arch *a, ts_arch_param *out)
+{
+    const int64_t H = a->hidden, qkv = ts_arch_qkv_width(a), heads = a->n_heads * a->head_dim;
+    const int64_t fc1 = a->gated ? 2 * a->ffn : a->ffn;
+    const bool qk = a->qk_norm != TS_QK_NORM_NONE, full = a->qk_norm == TS_QK_NORM_FULL;
+    const struct {
+        bool has;
+        ts_arch_param p;
+    } all[] = {
+        { true, { "embedding.word_embeddings.weight", false, { a->vocab, H } } },
+        { a->position == TS_POSITION_LEARNED,
+          { "embedding.position_embeddings.weight", false, { a->max_positions, H } } },
+        { a->pre_norm, { "input_layernorm.weight", true, { H, 0 } } },
+        { a->pre_norm && a->norm_bias, { "input_layernorm.bias", true, { H, 0 } } },
+        { true, { "self_attention.linear_qkv.weight", true, { qkv, H } } },
+        { a->bias_qkv, { "self_attention.linear_qkv.bias", true, { qkv, 0 } } },
+        { qk, { "self_attention.q_layernorm.weight", true, { full ? heads : a->head_dim, 0 } } },
+        { qk,
+          { "self_attention.k_layernorm.weight",
+            true,
+            { full ? a->n_kv_heads * a->head_dim : a->head_dim, 0 } } },
+        { true, { "self_attention.linear_proj.weight", true, { H, heads } } },
+        { a->bias_proj, { "self_attention.linear_proj.bias", true, { H, 0 } } },
+        { a->post_norm, { "post_attn_norm.weight", true, { H, 0 } } },
+        { a->pre_norm, { "pre_mlp_layernorm.weight", true, { H, 0 } } },
+        { a->pre_norm && a->norm_bias, { "pre_mlp_layernorm.bias", true, { H, 0 } } },
+        { true, { "mlp.linear_fc1.weight", true, { fc1, H } } },
+        { a->bias_fc1, { "mlp.linear_fc1.bias", true, { fc1, 0 } } },
+        { true, { "mlp.linear_fc2.weight", true, { H, a->ffn } } },
+        { a->bias_fc2, { "mlp.linear_fc2.bias", true, { H, 0 } } },
+        { a->post_norm, { "post_mlp_layernorm.weight", true, { H, 0 } } },
+        { a->final_norm, { "decoder.final_layernorm.weight", false, { H, 0 } } },
+        { a->final_norm && a->norm_bias, { "decoder.final_layernorm.bias", false, { H, 0 } } },
+        { !a->tied, { "output_layer.weight", false, { a->vocab, H } } },
+        { a->bias_head, { "output_layer.bias", false, { a->vocab, 0 } } },
+    };
+    _Static_assert(sizeof all / sizeof *all <= TS_ARCH_MAX_PARAMS, "room for every parameter");
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i].has)
+            out[n++] = all[i].p;
+    return n;
+}
+
+static bool rope_equal(const ts_rope_config *a, const ts_rope_config *b)
+{
+    const bool yarn = a->scaling == TS_ROPE_YARN, lng = a->scaling == TS_ROPE_LONGROPE;
+    const bool llama3 = a->scaling == TS_ROPE_LLAMA3;
+    if (a->theta != b->theta || a->dim != b->dim || a->interleaved != b->interleaved ||
+        a->scaling != b->scaling || (a->scaling != TS_ROPE_DEFAULT && a->factor != b->factor))
+        return false;
+    if ((yarn || lng || llama3) && a->original_max_positions != b->original_max_positions)
+        return false;
+    if (llama3 && (a->low_freq_factor != b->low_freq_factor || a->high_freq_factor != b->high_freq_factor))
+        return false;
+    if (yarn && (a->beta_fast != b->beta_fast || a->beta_slow != b->beta_slow ||
+                 a->mscale != b->mscale || a->mscale_all_dim != b->mscale_all_dim ||
+                 a->no_truncate != b->no_truncate))
+        return false;
+    if ((yarn || lng) && a->attention_factor != b->attention_factor)
+        return false;
+    if (a->scaling == TS_ROPE_DYNAMIC && a->max_positions != b->max_positions)
+        return false;
+    for (int64_t i = 0; lng && i < a->dim / 2; i++)
+        if (a->short_factor[i] != b->short_factor[i] || a->long_factor[i] != b->long_factor[i])
+            return false;
+    return true;
+}
+
+static bool layers_equal(const ts_arch *a, const ts_arch *b)
+{
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        const ts_layer_arch *x = &a->layer[i], *y = &b->layer[i];
+        if (x->window != y->window)
+            return false;
+        if (a->position == TS_POSITION_ROPE && !rope_equal(&a->rope[x->rope], &b->rope[y->rope]))
+            return false;
+    }
+    return true;
+}
+
+static bool ids_equal(const ts_arch *a, const ts_arch *b)
+{
+    if (a->bos != b->bos || a->pad != b->pad || a->n_eos != b->n_eos)
+        return false;
+    for (int i = 0; i < a->n_eos; i++)
+        if (a->eos[i] != b->eos[i])
+            return false;
+    return true;
+}
+
+bool ts_arch_equal(const ts_arch *a, const ts_arch *b)
+{
+    const bool sizes = a->n_layers == b->n_layers && a->hidden == b->hidden && a->n_heads == b->n_heads &&
+                       a->n_kv_heads == b->n_kv_heads && a->head_dim == b->head_dim &&
+                       a->ffn == b->ffn && a->vocab == b->vocab && a->max_positions == b->max_positions;
+    const bool norms = a->norm == b->norm && a->norm_eps == b->norm_eps &&
+                       a->norm_offset == b->norm_offset && a->norm_bias == b->norm_bias &&
+                       a->pre_norm == b->pre_norm && a->post_norm == b->post_norm &&
+                       a->final_norm == b->final_norm && a->qk_norm == b->qk_norm &&
+                       a->parallel_residual == b->parallel_residual;
+    const bool parts = a->position == b->position && a->bias_qkv == b->bias_qkv &&
+                       a->bias_proj == b->bias_proj && a->bias_fc1 == b->bias_fc1 &&
+                       a->bias_fc2 == b->bias_fc2 && a->bias_head == b->bias_head &&
+                       a->gated == b->gated && a->act == b->act && a->tied == b->tied;
+    const bool scales = a->embed_scale == b->embed_scale && a->attn_scale == b->attn_scale &&
+                        a->attn_softcap == b->attn_softcap && a->logit_softcap == b->logit_softcap &&
+                        a->residual_scale == b->residual_scale && a->logit_scale == b->logit_scale &&
+                        a->init_std == b->init_std;
+    return sizes && norms && parts && scales && ids_equal(a, b) && layers_equal(a, b);
+}

@@ -1,0 +1,170 @@
+#include "model/family.h"
+
+#include "base/file.h"
+#include "model/families.h"
+
+#include <string.h>
+
+const ts_family *const ts_families[] = {
+    &ts_family_llama,
+    NULL,
+};
+
+const ts_family *ts_family_named(const char *model_type)
+{
+    for (size_t i = 0; ts_families[i]; i++)
+        if (!strcmp(ts_families[i]->model_type, model_type))
+            return ts_families[i];
+    return NULL;
+}
+
+/* "llama, mistral, ..." */
+static ts_status known_types(ts_str *out)
+{
+    for (size_t i = 0; ts_families[i]; i++)
+        TS_TRY(ts_str_printf(out, "%s%s", i ? ", " : "", ts_families[i]->model_type));
+    return TS_OK;
+}
+
+static ts_status unknown_family(const char *file, const char *key, const char *value)
+{
+    ts_str known = { 0 };
+    ts_status st = known_types(&known);
+    if (st == TS_OK)
+        st = ts_error(TS_ERR_USER, "%s: %s is \"%.80s\", which is not a known family; known: %s", file, key,
+                      value, ts_str_text(&known));
+    ts_str_deinit(&known);
+    return st;
+}
+
+ts_status ts_family_of(const json_t *config, const char *file, const ts_family **out)
+{
+    const char *type = NULL;
+    if (!json_is_object(config))
+        return ts_error(TS_ERR_USER, "%s: expected an object", file);
+    TS_TRY(ts_json_text(config, file, "model_type", NULL, &type));
+    if (type) {
+        const ts_family *f = ts_family_named(type);
+        if (!f)
+            return unknown_family(file, "model_type", type);
+        *out = f;
+        return TS_OK;
+    }
+    const char *arch = json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
+    if (!arch)
+        return ts_error(TS_ERR_USER, "%s: model_type is missing: which family is this model of?", file);
+    for (size_t i = 0; ts_families[i]; i++)
+        if (!strcmp(ts_families[i]->architecture, arch)) {
+            *out = ts_families[i];
+            return TS_OK;
+        }
+    return unknown_family(file, "architectures", arch);
+}
+
+/* Reads and checks; *a belongs to the caller also on failure. */
+static ts_status describe(const ts_family *f, const json_t *config, const char *file, ts_arch *a)
+{
+    ts_arch_init(a);
+    snprintf(a->family, sizeof a->family, "%s", f->model_type);
+    TS_TRY(f->read(config, file, a));
+    return ts_arch_check(a, file);
+}
+
+ts_status ts_family_read_folder(const char *folder, const ts_family **family, ts_arch *arch,
+                                json_t **config)
+{
+    ts_str path = { 0 };
+    json_t *o = NULL;
+    ts_arch a;
+    ts_status st;
+    ts_arch_init(&a);
+    TS_TRY_TO(out, st, ts_path_join(&path, folder, "config.json"));
+    TS_TRY_TO(out, st, ts_json_read(path.s, &o));
+    TS_TRY_TO(out, st, ts_family_of(o, path.s, family));
+    TS_TRY_TO(out, st, describe(*family, o, path.s, &a));
+    *arch = a;
+    *config = o;
+out:
+    if (st != TS_OK) {
+        ts_arch_deinit(&a);
+        json_decref(o);
+    }
+    ts_str_deinit(&path);
+    return st;
+}
+
+static ts_status write_config(const ts_family *f, const ts_arch *a, json_t *o)
+{
+    json_t *list = json_array();
+    if (json_object_set_new(o, "architectures", list) || !list ||
+        json_array_append_new(list, json_string(f->architecture)) ||
+        json_object_set_new(o, "model_type", json_string(f->model_type)))
+        return ts_error(TS_ERR_NOMEM, "no memory for a configuration");
+    return f->write(a, o);
+}
+
+/* *out receives the config when the family, reading it back, sees the same model. */
+static ts_status try_family(const ts_family *f, const ts_arch *a, json_t **out)
+{
+    ts_arch back;
+    ts_arch_init(&back);
+    json_t *o = json_object();
+    ts_status st = o ? write_config(f, a, o) : ts_error(TS_ERR_NOMEM, "no memory for a configuration");
+    if (st == TS_OK)
+        st = describe(f, o, "config.json", &back);
+    if (st == TS_OK && ts_arch_equal(a, &back))
+        *out = json_incref(o);
+    ts_arch_deinit(&back);
+    json_decref(o);
+    return st == TS_ERR_USER ? TS_OK : st; /* what the family refuses to read, it cannot say */
+}
+
+ts_status ts_family_describe(const ts_arch *a, const ts_family **family, json_t **config)
+{
+    for (size_t i = 0; ts_families[i]; i++) {
+        json_t *o = NULL;
+        if (ts_families[i]->write)
+            TS_TRY(try_family(ts_families[i], a, &o));
+        if (o) {
+            *family = ts_families[i];
+            *config = o;
+            return TS_OK;
+        }
+    }
+    return ts_error(TS_ERR_USER,
+                    "no Hugging Face family has this combination of features (norm, position embedding, "
+                    "biases, activation, ...), so the model cannot be written in that form");
+}
+
+ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m)
+{
+    return ts_name_table(m, a, f->names);
+}
+
+const char *ts_family_alias(const ts_family *f, const char *hf_name)
+{
+    const size_t n = f->prefix ? strlen(f->prefix) : 0;
+    return n && !strncmp(hf_name, f->prefix, n) ? hf_name + n : NULL;
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+    const size_t n = strlen(s), m = strlen(end);
+    return n >= m && !strcmp(s + n - m, end);
+}
+
+bool ts_family_ignores(const ts_family *f, const ts_arch *a, const char *hf_name)
+{
+    static const char *const buffers[] = { ".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias",
+                                           ".attention.bias", ".attention.masked_bias",
+                                           ".attention.rotary_emb.inv_freq" };
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        if (ends_with(hf_name, buffers[i]))
+            return true;
+    if (!a->tied)
+        return false;
+    for (const ts_name_row *row = f->names; row->name; row++)
+        if (!strcmp(row->name, "output_layer.weight") && !strcmp(row->hf_name, hf_name))
+            return true;
+    return false;
+}

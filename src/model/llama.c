@@ -1,0 +1,74 @@
+/* Llama 2, 3 and what calls itself Llama: Yi, Vicuna, Code Llama, TinyLlama, SmolLM, DeepSeek-R1-Distill-Llama */
+#include "model/config.h"
+#include "model/families.h"
+
+static const ts_config_defaults defaults = {
+    .vocab = 32000,
+    .hidden = 4096,
+    .ffn = 11008,
+    .layers = 32,
+    .heads = 32,
+    .kv_heads = TS_AS_HEADS,
+    .positions = 2048,
+    .eps_key = "rms_norm_eps",
+    .eps = 1e-6,
+    .act_key = "hidden_act",
+    .act = "silu",
+    .init_std = 0.02,
+    .theta = 10000,
+    .bos = 1,
+    .eos = 2,
+    .pad = -1,
+};
+
+/* Rows for Mistral, Qwen 2 and 3 and Gemma too; a row counts where the description has its parameter. */
+const ts_name_row ts_llama_names[] = {
+    { .name = "embedding.word_embeddings.weight", .hf_name = "model.embed_tokens.weight" },
+    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.q_proj.weight", TS_PART_Q, false },
+    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.q_proj.bias", TS_PART_Q, false },
+    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.k_proj.weight", TS_PART_K, false },
+    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.k_proj.bias", TS_PART_K, false },
+    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.v_proj.weight", TS_PART_V, false },
+    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.v_proj.bias", TS_PART_V, false },
+    { .name = "self_attention.linear_proj.weight", .hf_name = "model.layers.*.self_attn.o_proj.weight" },
+    { .name = "self_attention.linear_proj.bias", .hf_name = "model.layers.*.self_attn.o_proj.bias" },
+    { .name = "self_attention.q_layernorm.weight", .hf_name = "model.layers.*.self_attn.q_norm.weight" },
+    { .name = "self_attention.k_layernorm.weight", .hf_name = "model.layers.*.self_attn.k_norm.weight" },
+    { "mlp.linear_fc1.weight", "model.layers.*.mlp.gate_proj.weight", TS_PART_GATE, false },
+    { "mlp.linear_fc1.bias", "model.layers.*.mlp.gate_proj.bias", TS_PART_GATE, false },
+    { "mlp.linear_fc1.weight", "model.layers.*.mlp.up_proj.weight", TS_PART_UP, false },
+    { "mlp.linear_fc1.bias", "model.layers.*.mlp.up_proj.bias", TS_PART_UP, false },
+    { .name = "mlp.linear_fc2.weight", .hf_name = "model.layers.*.mlp.down_proj.weight" },
+    { .name = "mlp.linear_fc2.bias", .hf_name = "model.layers.*.mlp.down_proj.bias" },
+    { .name = "input_layernorm.weight", .hf_name = "model.layers.*.input_layernorm.weight" },
+    { .name = "pre_mlp_layernorm.weight", .hf_name = "model.layers.*.post_attention_layernorm.weight" },
+    { .name = "decoder.final_layernorm.weight", .hf_name = "model.norm.weight" },
+    { .name = "output_layer.weight", .hf_name = "lm_head.weight" },
+    { 0 },
+};
+
+static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
+{
+    bool attention = false, mlp = false;
+    TS_TRY(ts_config_read(o, file, &defaults, a));
+    TS_TRY(ts_config_whole_heads(a, file));
+    TS_TRY(ts_json_bool(o, file, "attention_bias", false, &attention));
+    TS_TRY(ts_json_bool(o, file, "mlp_bias", false, &mlp));
+    a->bias_qkv = a->bias_proj = attention;
+    a->bias_fc1 = a->bias_fc2 = mlp;
+    return TS_OK;
+}
+
+static ts_status write_config(const ts_arch *a, json_t *o)
+{
+    TS_TRY(ts_config_write(a, &defaults, o));
+    TS_TRY(ts_config_put(o, "attention_bias", json_boolean(a->bias_qkv)));
+    return ts_config_put(o, "mlp_bias", json_boolean(a->bias_fc1));
+}
+
+const ts_family ts_family_llama = { .model_type = "llama",
+                                    .architecture = "LlamaForCausalLM",
+                                    .prefix = "model.",
+                                    .names = ts_llama_names,
+                                    .read = read_config,
+                                    .write = write_config };

@@ -1,0 +1,144 @@
+#include "model/family.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void ts_name_map_deinit(ts_name_map *m)
+{
+    for (size_t i = 0; i < m->n_pieces; i++)
+        ts_free(&m->piece[i].name);
+    for (size_t i = 0; i < m->n_tensors; i++)
+        ts_free(&m->tensor[i].hf_name);
+    ts_free(&m->piece);
+    ts_free(&m->tensor);
+    *m = (ts_name_map){ 0 };
+}
+
+/* The parameter of one row, and of which layer. */
+typedef struct target {
+    const ts_arch *a;
+    const ts_name_row *row;
+    ts_arch_param param;
+    int64_t layer;
+} target;
+
+static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
+{
+    TS_TRY(ts_grow(&m->tensor, &m->cap_tensors, m->n_tensors + 1, sizeof *m->tensor));
+    char name[256];
+    const char *star = strchr(t->row->hf_name, '*');
+    if (star)
+        snprintf(name, sizeof name, "%.*s%lld%s", (int)(star - t->row->hf_name), t->row->hf_name,
+                 (long long)t->layer, star + 1);
+    else
+        snprintf(name, sizeof name, "%s", t->row->hf_name);
+    const bool flat = t->param.dim[1] == 0, turned = t->row->transposed && !flat;
+    ts_name_tensor *x = &m->tensor[m->n_tensors];
+    *x = (ts_name_tensor){ .rank = flat ? 1 : 2, .first_piece = m->n_pieces };
+    x->dim[0] = turned ? t->param.dim[1] : rows;
+    x->dim[1] = turned ? rows : t->param.dim[1];
+    TS_TRY(ts_strdup(name, &x->hf_name));
+    m->n_tensors++;
+    return TS_OK;
+}
+
+/* Adds a piece to the last tensor. */
+static ts_status add_piece(ts_name_map *m, const target *t, int64_t hf_row, int64_t row, int64_t rows)
+{
+    TS_TRY(ts_grow(&m->piece, &m->cap_pieces, m->n_pieces + 1, sizeof *m->piece));
+    ts_name_tensor *x = &m->tensor[m->n_tensors - 1];
+    ts_name_piece *p = &m->piece[m->n_pieces];
+    char name[256];
+    if (t->param.per_layer)
+        snprintf(name, sizeof name, "decoder.layers.%lld.%s", (long long)t->layer, t->param.name);
+    else
+        snprintf(name, sizeof name, "%s", t->param.name);
+    *p = (ts_name_piece){ .hf_name = x->hf_name,
+                          .hf_row = hf_row,
+                          .row = row,
+                          .rows = rows,
+                          .transposed = t->row->transposed && x->rank == 2 };
+    TS_TRY(ts_strdup(name, &p->name));
+    m->n_pieces++;
+    x->n_pieces++;
+    return TS_OK;
+}
+
+/* One group's share of queries, keys or values stands at `at` in the group's rows and is `rows` long. */
+static ts_status add_groups(ts_name_map *m, const target *t, int64_t hf_row, int64_t at, int64_t rows)
+{
+    const int64_t r = t->a->n_heads / t->a->n_kv_heads, stride = (r + 2) * t->a->head_dim;
+    for (int64_t g = 0; g < t->a->n_kv_heads; g++)
+        TS_TRY(add_piece(m, t, hf_row + g * rows, g * stride + at, rows));
+    return TS_OK;
+}
+
+static ts_status add_row(ts_name_map *m, const target *t)
+{
+    const ts_arch *a = t->a;
+    const int64_t D = a->head_dim, r = a->n_heads / a->n_kv_heads, all = t->param.dim[0];
+    const int64_t n_q = a->n_heads * D, n_k = a->n_kv_heads * D;
+    switch (t->row->part) {
+    case TS_PART_ALL:
+        TS_TRY(add_tensor(m, t, all));
+        return add_piece(m, t, 0, 0, all);
+    case TS_PART_Q:
+        TS_TRY(add_tensor(m, t, n_q));
+        return add_groups(m, t, 0, 0, r * D);
+    case TS_PART_K:
+        TS_TRY(add_tensor(m, t, n_k));
+        return add_groups(m, t, 0, r * D, D);
+    case TS_PART_V:
+        TS_TRY(add_tensor(m, t, n_k));
+        return add_groups(m, t, 0, (r + 1) * D, D);
+    case TS_PART_QKV:
+        TS_TRY(add_tensor(m, t, all));
+        TS_TRY(add_groups(m, t, 0, 0, r * D));
+        TS_TRY(add_groups(m, t, n_q, r * D, D));
+        return add_groups(m, t, n_q + n_k, (r + 1) * D, D);
+    case TS_PART_GATE:
+    case TS_PART_UP:
+        TS_ASSERT(a->gated, "%s of an MLP that is not gated", t->row->hf_name);
+        TS_TRY(add_tensor(m, t, all / 2));
+        return add_piece(m, t, 0, t->row->part == TS_PART_UP ? all / 2 : 0, all / 2);
+    }
+    return TS_OK;
+}
+
+static const ts_arch_param *find_param(const ts_arch_param *params, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(params[i].name, name))
+            return &params[i];
+    return NULL;
+}
+
+static bool of_layer(const ts_name_row *row)
+{
+    return row->name && strchr(row->hf_name, '*');
+}
+
+ts_status ts_name_table(ts_name_map *m, const ts_arch *a, const ts_name_row *rows)
+{
+    ts_arch_param params[TS_ARCH_MAX_PARAMS];
+    const size_t n = ts_arch_params(a, params);
+    for (size_t i = 0; i < n; i++) {
+        bool found = false;
+        for (const ts_name_row *row = rows; row->name && !found; row++)
+            found = !strcmp(row->name, params[i].name);
+        TS_ASSERT(found, "the family %s has no name for %s", a->family, params[i].name);
+    }
+    for (const ts_name_row *row = rows; row->name;) {
+        const ts_name_row *end = row + 1;
+        while (of_layer(row) && of_layer(end))
+            end++;
+        for (int64_t layer = 0; layer < (of_layer(row) ? a->n_layers : 1); layer++)
+            for (const ts_name_row *x = row; x < end; x++) {
+                const ts_arch_param *p = find_param(params, n, x->name);
+                if (p)
+                    TS_TRY(add_row(m, &(target){ a, x, *p, layer }));
+            }
+        row = end;
+    }
+    return TS_OK;
+}

@@ -1,0 +1,158 @@
+#include "text/text_options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROW(type_, field, name, help)                                                              \
+    TS_ROW(type_, ts_text_options, field, name, NULL, 0, 0, NULL, "tokenizer", help)
+
+const ts_option ts_text_option_rows[] = {
+    ROW(TEXT, type, "tokenizer-type",
+        "PretrainedFromHF (or HuggingFaceTokenizer), GPT2BPETokenizer, Llama2Tokenizer, "
+        "GPTSentencePieceTokenizer, TikTokenizer, NullTokenizer"),
+    ROW(TEXT, name_or_path, "tokenizer-name-or-path", "folder with the tokenizer's files"),
+    ROW(TEXT, model, "tokenizer-model", "SentencePiece, tiktoken or tokenizer.json file"),
+    ROW(TEXT, vocab_file, "vocab-file", "vocab.json of GPT2BPETokenizer"),
+    ROW(TEXT, merge_file, "merge-file", "merges.txt of GPT2BPETokenizer"),
+    TS_ROW(INT, ts_text_options, vocab_size, "vocab-size", "0", 0, 2147483646, NULL, "tokenizer",
+           "NullTokenizer: ids 0 to N-1, and N ends a document"),
+    ROW(LIST, kwargs, "tokenizer-kwargs", "pairs such as eos_token <|endoftext|> pad_token <|extra_0|>"),
+    ROW(TEXT, tiktoken_pattern, "tiktoken-pattern", "regular expression of a .tiktoken file (GPT-2's)"),
+    ROW(LIST, tiktoken_special, "tiktoken-special-tokens", "special tokens after the last rank"),
+    { .name = "tokenizer-not-use-fast", .type = TS_OPTION_NOTE, .group = "tokenizer",
+      .help = "there is one implementation" },
+};
+const size_t ts_text_option_count = sizeof ts_text_option_rows / sizeof *ts_text_option_rows;
+
+bool ts_text_options_given(const ts_text_options *o)
+{
+    return o->type || o->name_or_path || o->model || o->vocab_file;
+}
+
+static ts_status need(const char *value, const char *type, const char *option)
+{
+    return value ? TS_OK : ts_error(TS_ERR_USER, "--tokenizer-type %s needs --%s", type, option);
+}
+
+static ts_status open_file(const ts_text_options *o, const char *path, ts_text_tokenizer *t)
+{
+    const ts_tokenizer_options more = { .tiktoken_pattern = o->tiktoken_pattern,
+                                        .tiktoken_special = o->tiktoken_special.v,
+                                        .n_tiktoken_special = (size_t)o->tiktoken_special.n };
+    return ts_tokenizer_open(path, &more, &t->tok);
+}
+
+/* Which class; the ids by role come from the tokenizer and are corrected after. */
+static ts_status open_type(const ts_text_options *o, const char *type, ts_text_tokenizer *t)
+{
+    if (!strcmp(type, "PretrainedFromHF") || !strcmp(type, "HuggingFaceTokenizer")) {
+        const char *path = o->name_or_path ? o->name_or_path : o->model;
+        TS_TRY(need(path, type, "tokenizer-name-or-path"));
+        t->with_special = true;
+        return open_file(o, path, t);
+    }
+    if (!strcmp(type, "GPT2BPETokenizer")) {
+        TS_TRY(need(o->vocab_file, type, "vocab-file"));
+        TS_TRY(need(o->merge_file, type, "merge-file"));
+        return ts_tokenizer_open_gpt2(o->vocab_file, o->merge_file, &t->tok);
+    }
+    if (!strcmp(type, "Llama2Tokenizer") || !strcmp(type, "GPTSentencePieceTokenizer") ||
+        !strcmp(type, "TikTokenizer")) {
+        const char *path = o->model ? o->model : o->name_or_path;
+        TS_TRY(need(path, type, "tokenizer-model"));
+        t->with_bos = !strcmp(type, "Llama2Tokenizer");
+        return open_file(o, path, t);
+    }
+    return ts_error(TS_ERR_USER,
+                    "--tokenizer-type %s is not known; expected PretrainedFromHF, HuggingFaceTokenizer, "
+                    "GPT2BPETokenizer, Llama2Tokenizer, GPTSentencePieceTokenizer, TikTokenizer or "
+                    "NullTokenizer",
+                    type);
+}
+
+static ts_status open_null(const ts_text_options *o, ts_text_tokenizer *t)
+{
+    if (o->vocab_size <= 0)
+        return ts_error(TS_ERR_USER, "--tokenizer-type NullTokenizer needs --vocab-size");
+    *t = (ts_text_tokenizer){ .vocab_size = o->vocab_size + 1, .eod = (int32_t)o->vocab_size, .pad = -1,
+                              .bos = -1 };
+    return TS_OK;
+}
+
+static ts_status apply_kwargs(const ts_option_list *pairs, ts_text_tokenizer *t)
+{
+    if (pairs->n % 2)
+        return ts_error(TS_ERR_USER, "--tokenizer-kwargs: expected pairs of a name and a value");
+    for (int64_t i = 0; i < pairs->n; i += 2) {
+        const char *key = pairs->v[i], *token = pairs->v[i + 1];
+        int32_t *role = !strcmp(key, "eos_token")   ? &t->eod
+                        : !strcmp(key, "pad_token") ? &t->pad
+                        : !strcmp(key, "bos_token") ? &t->bos : NULL;
+        if (!role)
+            return ts_error(TS_ERR_USER,
+                            "--tokenizer-kwargs: %s is not known; expected eos_token, pad_token or bos_token",
+                            key);
+        *role = ts_tokenizer_token_id(t->tok, token);
+        if (*role < 0)
+            return ts_error(TS_ERR_USER, "--tokenizer-kwargs: %s: the tokenizer has no token %s", key, token);
+    }
+    return TS_OK;
+}
+
+ts_status ts_text_tokenizer_open(const ts_text_options *o, ts_text_tokenizer *out)
+{
+    const char *type = o->type ? o->type
+                       : o->name_or_path ? "PretrainedFromHF"
+                       : o->vocab_file   ? "GPT2BPETokenizer" : "GPTSentencePieceTokenizer";
+    ts_text_tokenizer t = { 0 };
+    if (!ts_text_options_given(o))
+        return ts_error(TS_ERR_USER, "no tokenizer is given: --tokenizer-type PretrainedFromHF "
+                                     "--tokenizer-name-or-path FOLDER, or another type");
+    if (!strcmp(type, "NullTokenizer"))
+        return open_null(o, out);
+    TS_TRY(open_type(o, type, &t));
+    t.vocab_size = ts_tokenizer_vocab_size(t.tok);
+    t.eod = ts_tokenizer_eos(t.tok);
+    t.bos = ts_tokenizer_bos(t.tok);
+    t.pad = ts_tokenizer_pad(t.tok);
+    if (t.eod < 0) /* a bare vocabulary of GPT-2's kind */
+        t.eod = ts_tokenizer_token_id(t.tok, "<|endoftext|>");
+    const ts_status st = apply_kwargs(&o->kwargs, &t);
+    if (st != TS_OK)
+        ts_text_tokenizer_close(&t);
+    else
+        *out = t;
+    return st;
+}
+
+void ts_text_tokenizer_close(ts_text_tokenizer *t) { ts_tokenizer_destroy(&t->tok); }
+
+static ts_status encode_numbers(const ts_text_tokenizer *t, const char *text, size_t n, ts_ids *out)
+{
+    for (size_t i = 0; i < n;) {
+        if (strchr(" \t\r\n", text[i]) && text[i]) {
+            i++;
+            continue;
+        }
+        int64_t v = 0;
+        const size_t from = i;
+        for (; i < n && text[i] >= '0' && text[i] <= '9' && v < t->vocab_size; i++)
+            v = v * 10 + (text[i] - '0');
+        const bool ends = i == n || (text[i] && strchr(" \t\r\n", text[i]));
+        if (i == from || !ends || v >= t->vocab_size)
+            return ts_error(TS_ERR_USER, "byte %zu of the text: NullTokenizer expects numbers from 0 to %lld",
+                            from, (long long)t->vocab_size - 1);
+        TS_TRY(ts_ids_add(out, (int32_t)v));
+    }
+    return TS_OK;
+}
+
+ts_status ts_text_encode(const ts_text_tokenizer *t, ts_tokenizer_scratch *scratch, const char *text, size_t n,
+                         ts_ids *out)
+{
+    if (!t->tok)
+        return encode_numbers(t, text, n, out);
+    if (t->with_bos && t->bos >= 0)
+        TS_TRY(ts_ids_add(out, t->bos));
+    return ts_tokenizer_encode(t->tok, scratch, text, n, t->with_special, out);
+}

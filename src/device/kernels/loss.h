@@ -3,14 +3,15 @@
  *   z = logits (softcap c > 0: c * tanh(z / c)), over cols columns
  *   loss[r] = lse(z) - z[label];  dlogits = weight[r] * (softmax(z) - onehot(label)) (through the cap)
  *
- * A row of weight 0 or label < 0 has loss 0 and gradient 0. argmax takes the lowest index of equals. */
+ * A row of weight 0 or label < 0 has loss 0 and gradient 0 (its argmax is found all the same). argmax
+ * takes the lowest index of equals. */
 #ifndef TS_DEVICE_KERNELS_LOSS_H
 #define TS_DEVICE_KERNELS_LOSS_H
 #include "base/dtype.h"
 
 typedef struct ts_loss_args {
     int64_t cols, ld;
-    float *logits;          /* [rows, ld] */
+    float *logits;          /* [rows, ld]; overwritten (used as work space) when dlogits is given */
     float softcap;
     const int32_t *labels;  /* [rows] */
     const float *weight;    /* [rows], scale of the gradient; NULL: 1 */

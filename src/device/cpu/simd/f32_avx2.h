@@ -126,10 +126,10 @@ V_FN vf v_round_as(vf v, ts_dtype t)
 
 V_FN void v_unzip(vf lo, vf hi, vf *even, vf *odd)
 {
+    /* a: neighbours 0-3 of lo and of hi, b: 4-7 of each; so each half comes out in order. */
     const vf a = _mm256_permute2f128_ps(lo, hi, 0x20), b = _mm256_permute2f128_ps(lo, hi, 0x31);
-    const vf e = _mm256_shuffle_ps(a, b, 0x88), o = _mm256_shuffle_ps(a, b, 0xDD);
-    *even = e, *odd = o;
-    /* a holds neighbours 0-3 of lo and of hi, b 4-7 of each: each half is now in order. */
+    *even = _mm256_shuffle_ps(a, b, 0x88);
+    *odd = _mm256_shuffle_ps(a, b, 0xDD);
 }
 V_FN void v_zip(vf even, vf odd, vf *lo, vf *hi)
 {

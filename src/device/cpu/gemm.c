@@ -151,9 +151,10 @@ static void run_task(const job *j, int64_t panel, int64_t chunk, float *part)
         t.half_step = last && !j->a_packs && j->kern.pairs && j->g->k % 2;
         t.steps -= t.half_step;
         t.b = j->b + panel * j->b_panel + s * width * 4;
+        t.a_next = j->a + begin / j->kern.rows * j->a_sliver + s * j->a_step;
         for (int64_t row = begin; row < end; row += j->kern.rows) {
             t.rows = (int)min64(j->kern.rows, end - row);
-            t.a = j->a + row / j->kern.rows * j->a_sliver + s * j->a_step;
+            t.a = t.a_next, t.a_next += j->a_sliver;
             place(j, &t, row, col, part + (row - begin) * width, first, last);
             j->kern.tile(&t);
         }

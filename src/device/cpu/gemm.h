@@ -15,6 +15,7 @@
 typedef struct ts_gemm_tile {
     const char *a;          /* unit (row i, step s) lies at a + i * a_row + s * a_step bytes */
     int64_t a_row, a_step;
+    const char *a_next;     /* of the tile that comes next, for prefetching */
     const char *b;          /* [steps][width] units */
     int64_t steps;          /* full ones */
     bool half_step;         /* one more step, of which A, read in place, has the first half only */

@@ -7,6 +7,8 @@ typedef __m256 vu;
 enum { V = 8, ROWS = 6, VECS = 2 };
 static inline vf v_zero(void) { return _mm256_setzero_ps(); }
 static inline vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
+static inline vf v_getu(const float *p) { return _mm256_loadu_ps(p); }
+static inline void v_putu(float *p, vf v) { _mm256_storeu_ps(p, v); }
 static inline vf v_get(const float *p) { return _mm256_load_ps(p); }
 static inline void v_put(float *p, vf v) { _mm256_store_ps(p, v); }
 static inline vu v_units(const char *p) { return _mm256_loadu_ps((const float *)(const void *)p); }

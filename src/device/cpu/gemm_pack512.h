@@ -1,28 +1,49 @@
 /* Panels by 16 x 16 units. PAIRS (0 or 1) says what a unit is. */
 #include "device/cpu/gemm.h"
 
-/* Elements [k, k + 2) of 16 neighbouring x as pairs, or element k of them as floats; k_major sources. */
-static inline __m512i units_across(const ts_gemm_panels *p, int64_t k, int64_t x, int64_t x_end)
+#define ALWAYS static inline __attribute__((always_inline))
+
+/* Where 16 neighbouring columns of step 0 go: within a panel of 48, or half and half to two panels of 8. */
+typedef struct place16 {
+    char *lo, *hi; /* hi NULL: 64 bytes at lo, else 32 at each, hi first */
+} place16;
+
+static inline place16 place_of(const ts_gemm_panels *p, int64_t x)
 {
-    const char *row = (const char *)p->src + k * p->ld * (int64_t)ts_dtype_size(p->src_dtype);
-    const int64_t n = x_end - x;
+    const int64_t panel = p->steps * p->width * 4;
+    place16 d = { p->dst + x / p->width * panel + x % p->width * 4, NULL };
+    if (p->width == ROWS)
+        d.hi = x + ROWS < p->n_x ? d.lo + panel : d.lo; /* the same: there is no second panel */
+    return d;
+}
+
+/* Step s of 16 columns. */
+ALWAYS void put_units(place16 d, int64_t s, int64_t width, __m512i v)
+{
+    if (!d.hi) {
+        _mm512_storeu_si512(d.lo + s * width * 4, v);
+        return;
+    }
+    _mm256_storeu_si256((__m256i *)(d.hi + s * width * 4), _mm512_extracti64x4_epi64(v, 1));
+    _mm256_storeu_si256((__m256i *)(d.lo + s * width * 4), _mm512_castsi512_si256(v));
+}
+
+/* Elements [k, k + 2) of 16 neighbouring x as pairs, or element k of them as floats; `row` is k's. */
+ALWAYS __m512i units_across(const char *row, int64_t ld, bool two, int64_t x, int64_t n, const ts_dtype t)
+{
     if (!PAIRS)
-        return _mm512_castps_si512(v_load(row, x, p->src_dtype, n));
-    const bool two = k + 1 < p->n_k;
+        return _mm512_castps_si512(v_load(row, x, t, n));
     __m512i lo, hi = _mm512_setzero_si512();
-    if (p->src_dtype == TS_DTYPE_BF16) {
-        const __mmask16 m = mask_of(n);
-        lo = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(m, (const uint16_t *)row + x));
-        if (two) {
-            const uint16_t *next = (const uint16_t *)row + p->ld;
-            hi = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(m, next + x));
-            hi = _mm512_slli_epi32(hi, 16);
-        }
+    if (t == TS_DTYPE_BF16) {
+        const uint16_t *h = (const uint16_t *)row + x;
+        lo = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask_of(n), h));
+        if (two)
+            hi = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask_of(n), h + ld)), 16);
         return _mm512_or_si512(lo, hi);
     }
-    lo = _mm512_srli_epi32(bf16_bits(v_load(row, x, p->src_dtype, n)), 16);
+    lo = _mm512_srli_epi32(bf16_bits(v_load(row, x, t, n)), 16);
     if (two)
-        hi = bf16_bits(v_load(row, p->ld + x, p->src_dtype, n));
+        hi = bf16_bits(v_load(row, ld + x, t, n));
     return _mm512_mask_blend_epi16(0xAAAAAAAAu, lo, hi);
 }
 
@@ -77,32 +98,42 @@ static inline __attribute__((always_inline)) void transpose16(__m512i r[16])
     }
 }
 
-/* 16 units of one step where they belong: within a panel of 48, or half and half in two panels of 8. */
-static inline void put_units(const ts_gemm_panels *p, int64_t x, int64_t s, __m512i v)
+/* k_major sources: row by row (or two), as they lie in memory. `full`: all 96 columns are there. */
+ALWAYS void pack_across(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin,
+                        int64_t s_end, const ts_dtype t, const bool full)
 {
-    const int64_t panel = p->steps * p->width * 4;
-    char *d = p->dst + x / p->width * panel + (s * p->width + x % p->width) * 4;
-    if (p->width != ROWS) {
-        _mm512_storeu_si512(d, v);
-        return;
+    enum { AHEAD = 8, GROUPS = TS_GEMM_PACK_X / V };
+    const int64_t per = PAIRS ? 2 : 1, width = p->width, ld = p->ld;
+    const int64_t x_fill = (x_end + width - 1) / width * width; /* zeros to the end of the panel */
+    const int groups = full ? GROUPS : (int)((x_fill - x_begin + V - 1) / V);
+    place16 to[GROUPS];
+    for (int i = 0; i < groups; i++)
+        to[i] = place_of(p, x_begin + i * V);
+    for (int64_t s = s_begin; s < s_end; s++) {
+        const char *row = (const char *)p->src + s * per * ld * (int64_t)ts_dtype_size(t);
+        const bool two = s * per + 1 < p->n_k;
+        if (full) {
+            const int64_t row_bytes = ld * (int64_t)ts_dtype_size(t);
+            const char *next = row + AHEAD * per * row_bytes + x_begin * (int64_t)ts_dtype_size(t);
+            for (int64_t r = 0; r < per; r++, next += row_bytes)
+                for (int64_t o = 0; o < TS_GEMM_PACK_X * (int64_t)ts_dtype_size(t); o += 64)
+                    __builtin_prefetch(next + o);
+        }
+#pragma GCC unroll 6
+        for (int i = 0; i < groups; i++) {
+            const int64_t x = x_begin + i * V, n = full ? V : x_end - x;
+            put_units(to[i], s, width, n > 0 ? units_across(row, ld, two, x, n, t) : _mm512_setzero_si512());
+        }
     }
-    _mm256_storeu_si256((__m256i *)d, _mm512_castsi512_si256(v));
-    if (x + ROWS < p->n_x)
-        _mm256_storeu_si256((__m256i *)(d + panel), _mm512_extracti64x4_epi64(v, 1));
 }
 
-static void pack(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin, int64_t s_end)
+/* x-major sources: 16 x 16 units at a time, turned. */
+static void pack_along(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin, int64_t s_end)
 {
     const int64_t per = PAIRS ? 2 : 1;
-    /* the last panel is filled up with zeros, which loads beyond x_end give */
     const int64_t x_fill = (x_end + p->width - 1) / p->width * p->width;
-    if (p->k_major) {
-        for (int64_t s = s_begin; s < s_end; s++)
-            for (int64_t x = x_begin; x < x_fill; x += V)
-                put_units(p, x, s, x < x_end ? units_across(p, s * per, x, x_end) : _mm512_setzero_si512());
-        return;
-    }
     for (int64_t x = x_begin; x < x_fill; x += V) {
+        const place16 to = place_of(p, x);
         for (int64_t s = s_begin; s < s_end; s += V) {
             __m512i r[16];
 #pragma GCC unroll 16
@@ -112,7 +143,18 @@ static void pack(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_
 #pragma GCC unroll 16
             for (int i = 0; i < 16; i++)
                 if (s + i < s_end)
-                    put_units(p, x, s + i, r[i]);
+                    put_units(to, s + i, p->width, r[i]);
         }
     }
+}
+
+static void pack(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin, int64_t s_end)
+{
+    const ts_dtype usual = PAIRS ? TS_DTYPE_BF16 : TS_DTYPE_F32;
+    if (!p->k_major)
+        pack_along(p, x_begin, x_end, s_begin, s_end);
+    else if (p->src_dtype == usual && x_end - x_begin == TS_GEMM_PACK_X)
+        pack_across(p, x_begin, x_end, s_begin, s_end, usual, true);
+    else
+        pack_across(p, x_begin, x_end, s_begin, s_end, p->src_dtype, false);
 }

@@ -46,9 +46,23 @@ INLINE void step(vf acc[ROWS][VECS], const vu a[ROWS], const char *b, const int 
     }
 }
 
+/* What the end of this tile and the begin of the next will touch: C, and the front of A and B. */
+INLINE void prefetch(const ts_gemm_tile *t, const int rows, const int vecs)
+{
+    const int64_t c_row = t->ldc * (int64_t)ts_dtype_size(t->c_dtype);
+    const char *c = t->c, *a = t->a_next;
+    for (int i = 0; i < rows; i++) {
+        for (int j = 0; j < vecs; j++)
+            __builtin_prefetch(c + j * V * 4, 1);
+        __builtin_prefetch(a);
+        c += c_row, a += t->a_row;
+    }
+}
+
 /* rows and vecs are constants where this is called: the loops over them vanish. */
 INLINE void tile_of(const ts_gemm_tile *t, const int rows, const int vecs)
 {
+    enum { LAST = 24 }; /* steps after the prefetch */
     vf acc[ROWS][VECS];
     vu av[ROWS];
 #pragma GCC unroll 8
@@ -57,20 +71,43 @@ INLINE void tile_of(const ts_gemm_tile *t, const int rows, const int vecs)
         for (int j = 0; j < vecs; j++)
             acc[i][j] = v_zero();
     }
-    const char *a = t->a, *b = t->b;
     const int64_t a_row = t->a_row, a_step = t->a_step;
-    for (int64_t s = t->steps; s > 0; s--) {
+    const char *a = t->a, *a3 = a + 3 * a_row, *a6 = a3 + 3 * a_row, *b = t->b;
+    int64_t left = t->steps < LAST ? t->steps : LAST;
+    for (int64_t s = t->steps - left;; s = left, left = 0) {
+        for (; s > 0; s--) {
 #pragma GCC unroll 8
-        for (int i = 0; i < rows; i++)
-            av[i] = v_unit(a + i * a_row);
-        step(acc, av, b, rows, vecs);
-        a += a_step, b += WIDTH * 4;
+            for (int i = 0; i < rows; i++)
+                av[i] = v_unit((i < 3 ? a : i < 6 ? a3 : a6) + i % 3 * a_row);
+            step(acc, av, b, rows, vecs);
+            a += a_step, a3 += a_step, a6 += a_step, b += WIDTH * 4;
+        }
+        if (left == 0)
+            break;
+        prefetch(t, rows, vecs);
     }
     if (t->half_step) {
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++)
             av[i] = v_half(a + i * a_row);
         step(acc, av, b, rows, vecs);
+    }
+    if (t->c_dtype == TS_DTYPE_F32 && t->cols == vecs * V && !t->bias && !t->add) {
+        float *c = t->c;
+        const float *from = t->from;
+#pragma GCC unroll 8
+        for (int i = 0; i < rows; i++, c += t->ldc) {
+            if (from) {
+#pragma GCC unroll 4
+                for (int j = 0; j < vecs; j++)
+                    acc[i][j] = v_add(acc[i][j], v_getu(from + j * V));
+                from += t->from_ld;
+            }
+#pragma GCC unroll 4
+            for (int j = 0; j < vecs; j++)
+                v_putu(c + j * V, acc[i][j]);
+        }
+        return;
     }
     _Alignas(64) float sum[ROWS * WIDTH];
 #pragma GCC unroll 8

@@ -9,6 +9,8 @@ enum { V = 16, ROWS = 8, VECS = 3 };
 static inline __mmask16 mask_of(int64_t n) { return (__mmask16)(n >= V ? 0xFFFF : (1u << n) - 1); }
 static inline vf v_zero(void) { return _mm512_setzero_ps(); }
 static inline vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+static inline vf v_getu(const float *p) { return _mm512_loadu_ps(p); }
+static inline void v_putu(float *p, vf v) { _mm512_storeu_ps(p, v); }
 static inline vf v_get(const float *p) { return _mm512_load_ps(p); }
 static inline void v_put(float *p, vf v) { _mm512_store_ps(p, v); }
 

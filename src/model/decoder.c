@@ -9,7 +9,7 @@
 
 typedef struct maker {
     ts_decoder *d;
-    char prefix[32];
+    char prefix[36];
 } maker;
 
 static ts_status make(const maker *m, const char *name, int64_t dim0, int64_t dim1, ts_param **out)
@@ -73,7 +73,7 @@ static ts_status make_block(ts_decoder *d, int64_t layer)
     const ts_arch *a = &d->arch;
     ts_block *b = &d->block[layer];
     maker m = { .d = d };
-    snprintf(m.prefix, sizeof m.prefix, "decoder.layers.%lld.", (long long)layer);
+    snprintf(m.prefix, sizeof m.prefix, "decoder.layers.%d.", (int)layer);
     b->number = layer;
     b->parallel = a->parallel_residual;
     b->residual_scale = (float)a->residual_scale;

@@ -173,7 +173,21 @@ static void softmax_xent(const void *args, int64_t begin, int64_t end)
         V_BY_DTYPE(a->d_dtype, xent_rows, a, begin, end, false, true)
 }
 
+static void softcap(const void *args, int64_t begin, int64_t end)
+{
+    const ts_loss_args *a = args;
+    for (int64_t r = begin; r < end; r++) {
+        const row w = { .a = a, .z = a->logits + r * a->ld, .cap = v_set(a->softcap),
+                        .inverse_cap = v_set((vs)(1 / (double)a->softcap)) };
+        for (int64_t c = 0; c < a->cols; c += V) {
+            const int64_t n = a->cols - c < V ? a->cols - c : V;
+            v_store(w.z + c, n, logit(&w, c, n, true));
+        }
+    }
+}
+
 void TS_ISA_NAME(ts_loss_kernels_init)(ts_cpu_kernel *table)
 {
+    table[TS_KERNEL_softcap] = TS_ROWWISE_ROW(softcap, 1);
     table[TS_KERNEL_softmax_xent] = TS_ROWWISE_ROW(softmax_xent, 1);
 }

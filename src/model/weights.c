@@ -1,0 +1,173 @@
+#include "model/weights.h"
+
+#include "base/file.h"
+#include "base/log.h"
+
+#include <string.h>
+
+void ts_model_deinit(ts_model *m)
+{
+    ts_decoder_destroy(&m->decoder);
+    json_decref(m->config);
+    ts_free(&m->folder);
+    *m = (ts_model){ 0 };
+}
+
+ts_st_dtype ts_weights_dtype(const ts_st_dir *dir)
+{
+    size_t bytes[TS_ST_DTYPES] = { 0 };
+    ts_st_dtype best = TS_ST_F32;
+    for (int64_t i = 0; i < ts_st_dir_count(dir); i++) {
+        const ts_st_tensor *t = ts_st_dir_at(dir, i);
+        bytes[t->dtype] += t->size;
+        if ((t->dtype == TS_ST_F32 || t->dtype == TS_ST_BF16 || t->dtype == TS_ST_F16) &&
+            bytes[t->dtype] > bytes[best])
+            best = t->dtype;
+    }
+    return best;
+}
+
+/* ---- loading ---- */
+
+static ts_status wrong_shape(const ts_st_tensor *t, const ts_name_tensor *want)
+{
+    ts_str found = { 0 }, expected = { 0 };
+    ts_status st = ts_str_puts(&found, "[");
+    for (int i = 0; st == TS_OK && i < t->rank; i++)
+        st = ts_str_printf(&found, "%s%lld", i ? ", " : "", (long long)t->shape[i]);
+    for (int i = 0; st == TS_OK && i < want->rank; i++)
+        st = ts_str_printf(&expected, "%s%lld", i ? ", " : "", (long long)want->dim[i]);
+    if (st == TS_OK)
+        st = ts_error(TS_ERR_USER, "%s: tensor %s has shape %s], but config.json says [%s]", t->path,
+                      t->name, found.s, ts_str_text(&expected));
+    ts_str_deinit(&found);
+    ts_str_deinit(&expected);
+    return st;
+}
+
+/* The file's tensor, under its name or the name that files of the base model alone have. */
+static const ts_st_tensor *find_tensor(const ts_family *f, const ts_st_dir *dir, const char *name)
+{
+    const ts_st_tensor *t = ts_st_dir_find(dir, name);
+    const char *alias = t ? NULL : ts_family_alias(f, name);
+    return alias ? ts_st_dir_find(dir, alias) : t;
+}
+
+static ts_status check_tensor(const ts_family *f, const ts_st_dir *dir, const char *folder,
+                              const ts_name_tensor *want)
+{
+    const ts_st_tensor *t = find_tensor(f, dir, want->hf_name);
+    if (!t)
+        return ts_error(TS_ERR_USER, "%s: tensor %s is in none of the .safetensors files", folder,
+                        want->hf_name);
+    bool same = t->rank == want->rank;
+    for (int i = 0; same && i < want->rank; i++)
+        same = t->shape[i] == want->dim[i];
+    return same ? TS_OK : wrong_shape(t, want);
+}
+
+/* n fp32 values to elements [at, at + n) of a parameter. */
+static void put_values(const ts_decoder *d, ts_param *p, int64_t at, int64_t n, float *v)
+{
+    void *to = (char *)p->value + (size_t)at * ts_dtype_size(p->dtype);
+    if (p->dtype != TS_DTYPE_F32) /* in place: narrower, front to back */
+        for (int64_t i = 0; i < n; i++)
+            ts_store_f32(v, i, p->dtype, v[i]);
+    d->dev->to_device(d->dev, to, v, (size_t)n * ts_dtype_size(p->dtype));
+}
+
+enum { PIECE = 1 << 20 };
+
+/* Rows one after another, as many at a time as the buffer holds. */
+static ts_status load_rows(const ts_decoder *d, const ts_name_piece *piece, const ts_st_tensor *t,
+                           ts_param *p, float *buffer)
+{
+    const int64_t cols = p->dim[1];
+    const int64_t step = PIECE / cols > 0 ? PIECE / cols : 1;
+    for (int64_t r = 0; r < piece->rows; r += step) {
+        const int64_t n = piece->rows - r < step ? piece->rows - r : step;
+        TS_TRY(ts_st_read_f32(t, (piece->hf_row + r) * cols, n * cols, buffer));
+        put_values(d, p, (piece->row + r) * cols, n * cols, buffer);
+    }
+    return TS_OK;
+}
+
+/* The file holds [in, out]: our row r is its column hf_row + r. */
+static ts_status load_transposed(const ts_decoder *d, const ts_name_piece *piece, const ts_st_tensor *t,
+                                 ts_param *p, float *buffer)
+{
+    const int64_t in = p->dim[1], out = t->shape[1];
+    float *whole;
+    TS_TRY(ts_alloc(&whole, (size_t)(in * out), sizeof *whole));
+    const ts_status st = ts_st_read_f32(t, 0, in * out, whole);
+    for (int64_t r = 0; st == TS_OK && r < piece->rows; r++) {
+        for (int64_t i = 0; i < in; i++)
+            buffer[i] = whole[i * out + piece->hf_row + r];
+        put_values(d, p, (piece->row + r) * in, in, buffer);
+    }
+    ts_free(&whole);
+    return st;
+}
+
+static ts_status load_tensor(ts_decoder *d, const ts_name_map *map, const ts_name_tensor *tensor,
+                             const ts_st_tensor *t, float *buffer)
+{
+    for (size_t i = tensor->first_piece; i < tensor->first_piece + tensor->n_pieces; i++) {
+        const ts_name_piece *piece = &map->piece[i];
+        ts_param *p = ts_param_find(&d->params, piece->name);
+        TS_ASSERT(p, "%s has no parameter %s", piece->hf_name, piece->name);
+        TS_TRY(piece->transposed ? load_transposed(d, piece, t, p, buffer)
+                                 : load_rows(d, piece, t, p, buffer));
+    }
+    return TS_OK;
+}
+
+static bool is_mapped(const ts_family *f, const ts_name_map *map, const char *name)
+{
+    for (size_t i = 0; i < map->n_tensors; i++) {
+        const char *alias = ts_family_alias(f, map->tensor[i].hf_name);
+        if (!strcmp(map->tensor[i].hf_name, name) || (alias && !strcmp(alias, name)))
+            return true;
+    }
+    return false;
+}
+
+static void report_unused(const ts_family *f, const ts_arch *a, const ts_name_map *map, const ts_st_dir *dir,
+                          const char *folder)
+{
+    int64_t unused = 0;
+    const char *first = NULL;
+    for (int64_t i = 0; i < ts_st_dir_count(dir); i++) {
+        const char *name = ts_st_dir_at(dir, i)->name;
+        if (is_mapped(f, map, name) || ts_family_ignores(f, a, name))
+            continue;
+        first = first ? first : name;
+        unused++;
+    }
+    if (unused)
+        ts_log(TS_LOG_WARN, "%s: %lld tensors are not part of the model and are left out (%s%s)", folder,
+               (long long)unused, first, unused > 1 ? ", ..." : "");
+}
+
+ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_dir *dir, const char *folder)
+{
+    ts_name_map map = { 0 };
+    float *buffer = NULL;
+    ts_status st;
+    TS_TRY_TO(done, st, ts_family_names(family, &d->arch, &map));
+    int64_t widest = PIECE;
+    for (size_t i = 0; i < d->params.n; i++)
+        widest = d->params.p[i]->dim[1] > widest ? d->params.p[i]->dim[1] : widest;
+    TS_TRY_TO(done, st, ts_alloc(&buffer, (size_t)widest, sizeof *buffer));
+    for (size_t i = 0; i < map.n_tensors; i++)
+        TS_TRY_TO(done, st, check_tensor(family, dir, folder, &map.tensor[i]));
+    for (size_t i = 0; i < map.n_tensors; i++)
+        TS_TRY_TO(done, st, load_tensor(d, &map, &map.tensor[i],
+                                        find_tensor(family, dir, map.tensor[i].hf_name), buffer));
+    report_unused(family, &d->arch, &map, dir, folder);
+    ts_param_set_changed(&d->params);
+done:
+    ts_free(&buffer);
+    ts_name_map_deinit(&map);
+    return st;
+}

@@ -1,0 +1,117 @@
+#include "dist/comm.h"
+#include "dist/comm_mpi.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t env_number(const char *name)
+{
+    const char *s = getenv(name);
+    if (!s || !*s)
+        return -1;
+    char *end;
+    errno = 0;
+    const long long v = strtoll(s, &end, 10);
+    return errno || *end || v < 0 || v > INT32_MAX ? -1 : v;
+}
+
+/* Processes that a launcher says it started: 0 when there is no launcher, -1 when it does not say. The
+ * launchers speak through the environment alone, which is why it is read here and not in cli/. Slurm's
+ * variables are also set in the batch script itself: only those of a step count. */
+static int64_t launched_processes(const char **launcher)
+{
+    static const struct {
+        const char *rank, *size, *launcher;
+    } known[] = {
+        { "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "mpirun (Open MPI)" },
+        { "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE", "mpirun (MVAPICH)" },
+        { "PMI_RANK", "PMI_SIZE", "mpirun (PMI)" },
+        { "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "srun" },
+        { "PMIX_RANK", NULL, "a PMIx launcher" },
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (env_number(known[i].rank) < 0)
+            continue;
+        const int64_t n = known[i].size ? env_number(known[i].size) : -1;
+        if (n < 0 && known[i].size)
+            continue;
+        *launcher = known[i].launcher;
+        return n;
+    }
+    return 0;
+}
+
+ts_status ts_comm_world(ts_comm **out)
+{
+    const char *launcher = "";
+    const int64_t n = launched_processes(&launcher);
+    if (n == 0 || n == 1)
+        return ts_comm_self_create(out);
+#if TESSERA_HAVE_MPI
+    ts_status st = ts_comm_mpi_world(n > 0 ? n : 0, out);
+    if (st == TS_ERR_USER)
+        st = ts_error_context(st, "the launcher is %s", launcher);
+    return st;
+#else
+    if (n < 0)
+        return ts_comm_self_create(out);
+    return ts_error(TS_ERR_USER,
+                    "%s started %lld processes, but this program was built without MPI and each would run "
+                    "the whole job: start one process, or build with an MPI (cmake -DTESSERA_MPI=ON, on "
+                    "Debian after apt-get install libopenmpi-dev)",
+                    launcher, (long long)n);
+#endif
+}
+
+void ts_comm_finish(ts_comm **world, bool failed)
+{
+    if (!*world)
+        return;
+#if TESSERA_HAVE_MPI
+    if (strcmp((*world)->kind, "mpi") == 0) {
+        ts_comm_mpi_finish(world, failed);
+        return;
+    }
+#endif
+    (void)failed; /* alone: there is nobody to take down */
+    ts_comm_destroy(world);
+}
+
+void ts_comm_destroy(ts_comm **c)
+{
+    if (*c)
+        (*c)->destroy(*c);
+    *c = NULL;
+}
+
+/* A request to stop is the mildest: a failure elsewhere must not pass for it. Then by the codes. */
+static int64_t severity(ts_status st)
+{
+    return st == TS_OK ? 0 : st == TS_ERR_INTERRUPTED ? 1 : 1 - (int64_t)st;
+}
+
+static ts_status of_severity(int64_t s)
+{
+    return s == 0 ? TS_OK : s == 1 ? TS_ERR_INTERRUPTED : (ts_status)(1 - s);
+}
+
+/* One small all-reduce when all is well. Otherwise the lowest of the worst ranks tells its message. */
+ts_status ts_comm_agree(ts_comm *c, ts_status st)
+{
+    int64_t key = severity(st) * c->size + (c->size - 1 - c->rank);
+    TS_TRY(c->all_reduce(c, &key, 1, TS_COMM_I64, TS_COMM_MAX));
+    const ts_status worst = of_severity(key / c->size);
+    if (worst == TS_OK)
+        return TS_OK;
+    const int culprit = c->size - 1 - (int)(key % c->size);
+    char text[1024];
+    memset(text, 0, sizeof text);
+    snprintf(text, sizeof text, "%s", ts_error_message());
+    TS_TRY(c->broadcast(c, text, sizeof text, TS_COMM_U8, culprit));
+    text[sizeof text - 1] = 0;
+    if (st == worst)
+        return st;
+    return ts_error(worst, "rank %d of %d: %s", culprit, c->size, *text ? text : "failed");
+}

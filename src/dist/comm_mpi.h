@@ -1,0 +1,11 @@
+/* The processes that mpirun or srun started, over MPI. Present when the build found an MPI. */
+#ifndef TS_DIST_COMM_MPI_H
+#define TS_DIST_COMM_MPI_H
+#include "dist/comm.h"
+
+/* Starts MPI. expected: processes that the launcher says it started, 0 if it does not say; another number
+ * is TS_ERR_USER (the launcher of a different MPI makes every process a world of its own). */
+ts_status ts_comm_mpi_world(int64_t expected, ts_comm **out) TS_NODISCARD;
+/* Ends MPI; with `failed` ends the whole job, and does not come back. */
+void ts_comm_mpi_finish(ts_comm **world, bool failed);
+#endif

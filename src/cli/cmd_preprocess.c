@@ -1,0 +1,44 @@
+#include "base/log.h"
+#include "cli/command.h"
+#include "data/preprocess.h"
+
+extern const ts_command ts_cmd_preprocess;
+
+static const char usage[] =
+    "tessera preprocess --input FILE_OR_FOLDER --output-prefix PREFIX --tokenizer-type TYPE ... "
+    "[--json-keys KEY...] [--append-eod] [--workers N]\n";
+
+static ts_status convert(const ts_preprocess_options *o, const ts_text_options *t)
+{
+    ts_preprocess_totals totals = { 0 };
+    if (o->merge_group_keys.n) {
+        TS_TRY(ts_preprocess_merge(o, &totals));
+    } else {
+        ts_text_tokenizer tok = { 0 };
+        TS_TRY(ts_text_tokenizer_open(t, &tok));
+        const ts_status st = ts_preprocess(o, &tok, &totals);
+        ts_text_tokenizer_close(&tok);
+        TS_TRY(st);
+    }
+    ts_log(TS_LOG_INFO, "%s: %lld documents, %lld tokens", o->output_prefix, (long long)totals.documents,
+           (long long)totals.tokens);
+    return TS_OK;
+}
+
+static ts_status run(int argc, char *const *argv)
+{
+    ts_preprocess_options o = { 0 };
+    ts_text_options t = { 0 };
+    const ts_option_table tables[] = { { ts_preprocess_option_rows, ts_preprocess_option_count, &o },
+                                       { ts_text_option_rows, ts_text_option_count, &t } };
+    ts_option_set *set = NULL;
+    bool helped;
+    TS_TRY(ts_command_options(&ts_cmd_preprocess, usage, tables, 2, argc, argv, &set, &helped));
+    if (helped)
+        return TS_OK;
+    const ts_status st = convert(&o, &t);
+    ts_option_set_destroy(&set);
+    return st;
+}
+
+const ts_command ts_cmd_preprocess = { "preprocess", "text to token files (.bin/.idx) for training", run };

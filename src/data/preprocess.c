@@ -1,0 +1,321 @@
+#include "data/preprocess.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "data/indexed.h"
+#include "data/preprocess_batch.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Batches go round a ring of slots: a thread reads into the next empty slot, workers turn read slots into
+ * ids in any order, the calling thread writes them in order. So memory is bounded by the ring, and the
+ * result does not depend on the number of workers. */
+typedef enum slot_state { SLOT_EMPTY, SLOT_READ, SLOT_BUSY, SLOT_DONE } slot_state;
+
+typedef struct slot {
+    slot_state state;
+    bool is_last; /* nothing comes after: the end, or a failure */
+    ts_text_batch text;
+    ts_token_batch tokens;
+    ts_status status; /* of reading or encoding; the message is in `why` */
+    char why[2048];
+} slot;
+
+typedef struct ring {
+    const ts_preprocess_options *o;
+    const ts_text_tokenizer *tok;
+    ts_textfeed *feed;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    slot *slots;
+    int64_t n;
+    int64_t n_read, n_taken, n_written; /* slots so far; slot i is slots[i % n] */
+    bool stop;                          /* the writer gave up */
+    ts_indexed_builder **builders;      /* [json_keys.n] */
+    ts_preprocess_totals totals;
+    double started, said;
+    int64_t next_line; /* of progress, in documents */
+} ring;
+
+static void keep_error(slot *s, ts_status st)
+{
+    s->status = st;
+    if (st != TS_OK)
+        snprintf(s->why, sizeof s->why, "%s", ts_error_message());
+}
+
+static void *read_all(void *arg)
+{
+    ring *r = arg;
+    for (bool is_last = false; !is_last;) {
+        pthread_mutex_lock(&r->lock);
+        slot *s = &r->slots[r->n_read % r->n];
+        while (!r->stop && s->state != SLOT_EMPTY)
+            pthread_cond_wait(&r->changed, &r->lock);
+        const bool stop = r->stop;
+        pthread_mutex_unlock(&r->lock);
+        if (stop)
+            break;
+        keep_error(s, ts_textfeed_next(r->feed, &s->text));
+        is_last = s->is_last = s->status != TS_OK || s->text.n == 0;
+        pthread_mutex_lock(&r->lock);
+        s->state = is_last ? SLOT_DONE : SLOT_READ;
+        r->n_read++;
+        pthread_cond_broadcast(&r->changed);
+        pthread_mutex_unlock(&r->lock);
+    }
+    return NULL;
+}
+
+/* The next slot to encode; NULL when there will be none. */
+static slot *take_slot(ring *r)
+{
+    slot *s = NULL;
+    pthread_mutex_lock(&r->lock);
+    for (;;) {
+        if (r->stop)
+            break;
+        if (r->n_taken < r->n_read) {
+            s = &r->slots[r->n_taken % r->n];
+            if (s->is_last) {
+                s = NULL;
+                break;
+            }
+            s->state = SLOT_BUSY;
+            r->n_taken++;
+            break;
+        }
+        pthread_cond_wait(&r->changed, &r->lock);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return s;
+}
+
+static void *encode_all(void *arg)
+{
+    ring *r = arg;
+    ts_tokenizer_scratch *scratch = NULL;
+    const ts_status begun = r->tok->tok ? ts_tokenizer_scratch_create(r->tok->tok, &scratch) : TS_OK;
+    for (slot *s; (s = take_slot(r));) {
+        keep_error(s, begun != TS_OK ? begun
+                                     : ts_preprocess_batch(r->o, r->tok, scratch, &s->text, &s->tokens));
+        pthread_mutex_lock(&r->lock);
+        s->state = SLOT_DONE;
+        pthread_cond_broadcast(&r->changed);
+        pthread_mutex_unlock(&r->lock);
+    }
+    ts_tokenizer_scratch_destroy(&scratch);
+    return NULL;
+}
+
+static void say_progress(ring *r, bool at_end)
+{
+    const double now = ts_now(), passed = now - r->started;
+    const int terminal = ts_log_is_terminal();
+    if (!at_end && (now - r->said < (terminal ? 0.2 : 1.0) ||
+                    (!terminal && r->totals.documents < r->next_line)))
+        return;
+    const double mb = r->totals.bytes / 1e6, speed = passed > 0 ? mb / passed : 0;
+    const double left = speed > 0 ? (ts_textfeed_bytes(r->feed) / 1e6 - mb) / speed : 0;
+    ts_log_raw("%s%lld documents, %.1f MB, %lld tokens, %.0f documents/s, %.2f MB/s, %d:%02d %s%s",
+               terminal ? "\r\033[K" : "", (long long)r->totals.documents, mb, (long long)r->totals.tokens,
+               passed > 0 ? (double)r->totals.documents / passed : 0, speed,
+               (int)(at_end ? passed : left) / 60, (int)(at_end ? passed : left) % 60,
+               at_end ? "in all" : "left", terminal && !at_end ? "" : "\n");
+    r->said = now;
+    r->next_line = r->totals.documents + r->o->log_interval;
+}
+
+static ts_status write_slot(ring *r, const slot *s)
+{
+    for (int64_t k = 0; k < r->o->json_keys.n; k++) {
+        const ts_token_run *run = &s->tokens.runs[k];
+        size_t at = 0;
+        for (size_t d = 0; d < run->n; d++) {
+            TS_TRY(ts_indexed_builder_add(r->builders[k], run->ids.v + at, run->lengths[d]));
+            TS_TRY(ts_indexed_builder_end_document(r->builders[k]));
+            at += (size_t)run->lengths[d];
+        }
+        r->totals.tokens += (int64_t)at;
+    }
+    r->totals.documents += s->tokens.documents;
+    r->totals.bytes += (double)s->text.bytes;
+    say_progress(r, false);
+    return TS_OK;
+}
+
+static ts_status write_all(ring *r)
+{
+    ts_status st = TS_OK;
+    for (bool is_last = false; st == TS_OK && !is_last;) {
+        slot *s = &r->slots[r->n_written % r->n];
+        pthread_mutex_lock(&r->lock);
+        while (s->state != SLOT_DONE)
+            pthread_cond_wait(&r->changed, &r->lock);
+        pthread_mutex_unlock(&r->lock);
+        is_last = s->is_last;
+        if (s->status != TS_OK)
+            st = ts_error(s->status, "%s", s->why);
+        else if (!is_last)
+            st = write_slot(r, s);
+        pthread_mutex_lock(&r->lock);
+        if (!is_last) /* the last stays, so that the workers see it */
+            s->state = SLOT_EMPTY;
+        r->n_written++;
+        r->stop = st != TS_OK || is_last;
+        pthread_cond_broadcast(&r->changed);
+        pthread_mutex_unlock(&r->lock);
+    }
+    return st;
+}
+
+static void set_stop(ring *r)
+{
+    pthread_mutex_lock(&r->lock);
+    r->stop = true;
+    pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+}
+
+static ts_status run_threads(ring *r)
+{
+    pthread_t *ids = NULL;
+    int64_t made = 0;
+    ts_status st = ts_alloc(&ids, (size_t)r->o->workers + 1, sizeof *ids);
+    for (int64_t i = 0; st == TS_OK && i <= r->o->workers; i++) {
+        if (pthread_create(&ids[i], NULL, i ? encode_all : read_all, r))
+            st = ts_error(TS_ERR_RUN, "thread %lld of %lld could not be started; try fewer --workers",
+                          (long long)i, (long long)r->o->workers + 1);
+        else
+            made++;
+    }
+    if (st == TS_OK)
+        st = write_all(r);
+    set_stop(r);
+    while (made)
+        pthread_join(ids[--made], NULL);
+    ts_free(&ids);
+    return st;
+}
+
+static ts_status make_ring(ring *r)
+{
+    const int64_t keys = r->o->json_keys.n;
+    r->n = 2 * r->o->workers + 2;
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->changed, NULL);
+    TS_TRY(ts_alloc(&r->builders, (size_t)keys, sizeof *r->builders));
+    TS_TRY(ts_alloc(&r->slots, (size_t)r->n, sizeof *r->slots));
+    for (int64_t i = 0; i < r->n; i++)
+        TS_TRY(ts_alloc(&r->slots[i].tokens.runs, (size_t)keys, sizeof *r->slots[i].tokens.runs));
+    ts_str prefix = { 0 };
+    ts_status st = TS_OK;
+    for (int64_t k = 0; st == TS_OK && k < keys; k++) {
+        ts_str_reset(&prefix);
+        st = ts_str_printf(&prefix, "%s_%s_document", r->o->output_prefix, r->o->json_keys.v[k]);
+        if (st == TS_OK)
+            st = ts_indexed_builder_create(prefix.s, TS_INDEXED_I32, &r->builders[k]);
+    }
+    ts_str_deinit(&prefix);
+    return st;
+}
+
+static void drop_ring(ring *r)
+{
+    const int64_t keys = r->o->json_keys.n;
+    for (int64_t i = 0; r->slots && i < r->n; i++) {
+        slot *s = &r->slots[i];
+        for (int64_t k = 0; s->tokens.runs && k < keys; k++) {
+            ts_ids_deinit(&s->tokens.runs[k].ids);
+            ts_free(&s->tokens.runs[k].lengths);
+        }
+        ts_free(&s->tokens.runs);
+        ts_text_batch_deinit(&s->text);
+    }
+    ts_free(&r->slots);
+    for (int64_t k = 0; r->builders && k < keys; k++)
+        ts_indexed_builder_destroy(&r->builders[k]);
+    ts_free(&r->builders);
+    ts_textfeed_destroy(&r->feed);
+    pthread_mutex_destroy(&r->lock);
+    pthread_cond_destroy(&r->changed);
+}
+
+static ts_status check_options(const ts_preprocess_options *o, const ts_text_tokenizer *tok)
+{
+    if (!o->input)
+        return ts_error(TS_ERR_USER, "--input is missing: a .txt, .json or .jsonl file, or a folder of them");
+    if (!o->output_prefix)
+        return ts_error(TS_ERR_USER, "--output-prefix is missing: files are PREFIX_KEY_document.bin and .idx");
+    if (o->handler_name && strcmp(o->handler_name, "GeneralPretrainHandler"))
+        return ts_error(TS_ERR_USER, "--handler-name %s is not offered; expected GeneralPretrainHandler",
+                        o->handler_name);
+    if (o->split_sentences)
+        return ts_error(TS_ERR_USER, "--split-sentences is not offered; documents are written whole");
+    if (!o->json_keys.n)
+        return ts_error(TS_ERR_USER, "--json-keys: expected at least one key");
+    for (int64_t i = 0; i < o->json_keys.n; i++)
+        for (int64_t j = 0; j < i; j++)
+            if (!strcmp(o->json_keys.v[i], o->json_keys.v[j]))
+                return ts_error(TS_ERR_USER, "--json-keys: %s is given twice", o->json_keys.v[i]);
+    if (o->append_eod && tok->eod < 0)
+        return ts_error(TS_ERR_USER, "--append-eod: the tokenizer has no end-of-document token; name one with "
+                                     "--tokenizer-kwargs eos_token TOKEN");
+    if (o->pad_to_multiple_of && tok->vocab_size > INT32_MAX)
+        return ts_error(TS_ERR_USER, "--pad-to-multiple-of: the vocabulary is too large");
+    return TS_OK;
+}
+
+/* \n, \t, \r and \\ in a separator as it is typed. */
+static ts_status unescape(const char *s, char **out)
+{
+    char *to;
+    if (!s) {
+        *out = NULL;
+        return TS_OK;
+    }
+    TS_TRY(ts_strdup(s, out));
+    for (to = *out; *s; s++) {
+        const char *const from = "ntr\\", *const c = *s == '\\' && s[1] ? strchr(from, s[1]) : NULL;
+        *to++ = c ? "\n\t\r\\"[c - from] : *s;
+        s += c != NULL;
+    }
+    *to = 0;
+    return TS_OK;
+}
+
+ts_status ts_preprocess(const ts_preprocess_options *o, const ts_text_tokenizer *tok,
+                        ts_preprocess_totals *totals)
+{
+    char *separator;
+    ring r = { .o = o, .tok = tok, .started = ts_now(), .next_line = o->log_interval };
+    TS_TRY(check_options(o, tok));
+    TS_TRY(unescape(o->document_separator, &separator));
+    ts_status st = ts_textfeed_create(o->input, separator, &r.feed);
+    ts_free(&separator);
+    if (st == TS_OK && !ts_textfeed_is_json(r.feed) && o->json_keys.n > 1)
+        st = ts_error(TS_ERR_USER, "--json-keys: plain text has one key, but %lld are given",
+                      (long long)o->json_keys.n);
+    if (st != TS_OK) {
+        ts_textfeed_destroy(&r.feed);
+        return st;
+    }
+    r.said = r.started;
+    st = make_ring(&r);
+    if (st == TS_OK)
+        st = run_threads(&r);
+    if (st == TS_OK && r.totals.documents == 0)
+        st = ts_error(TS_ERR_USER, "--input %s: no documents", o->input);
+    for (int64_t k = 0; st == TS_OK && k < o->json_keys.n; k++)
+        st = ts_indexed_builder_finish(r.builders[k]);
+    if (st == TS_OK) {
+        say_progress(&r, true);
+        r.totals.seconds = ts_now() - r.started;
+        *totals = r.totals;
+    }
+    drop_ring(&r);
+    return st;
+}

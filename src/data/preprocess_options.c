@@ -1,0 +1,39 @@
+#include "data/preprocess.h"
+
+#define ROW(type_, field, name, def, lo, hi, group, help)                                          \
+    TS_ROW(type_, ts_preprocess_options, field, name, def, lo, hi, NULL, group, help)
+#define NOTE(name_, words, help_)                                                                  \
+    { .name = name_, .type = TS_OPTION_NOTE, .lo = words, .group = "accepted", .help = help_ }
+
+const ts_option ts_preprocess_option_rows[] = {
+    ROW(TEXT, input, "input", NULL, 0, 0, "input", ".txt, .json or .jsonl file, or a folder of them"),
+    ROW(LIST, json_keys, "json-keys", "text", 0, 0, "input", "fields of a record that hold text"),
+    ROW(TEXT, document_separator, "document-separator", NULL, 0, 0, "input",
+        "what parts documents in .txt files (\\n, \\t and \\\\ may be used); a line each otherwise"),
+    ROW(TEXT, handler_name, "handler-name", "GeneralPretrainHandler", 0, 0, "input",
+        "kind of records: GeneralPretrainHandler"),
+    ROW(TEXT, output_prefix, "output-prefix", NULL, 0, 0, "output", "files are PREFIX_KEY_document.bin and .idx"),
+    ROW(FLAG, append_eod, "append-eod", NULL, 0, 0, "output", "put end-of-document behind each document"),
+    ROW(INT, pad_to_multiple_of, "pad-to-multiple-of", "0", 0, 1 << 30, "output",
+        "fill documents up to the next larger multiple, with the id vocabulary size"),
+    ROW(LIST, merge_group_keys, "merge-group-keys", NULL, 0, 0, "output",
+        "merge the pairs of the folder --input whose names contain the key into PREFIX_KEY"),
+    ROW(INT, workers, "workers", "1", 1, 1024, "running", "tokenizing threads; the result is the same"),
+    ROW(INT, log_interval, "log-interval", "1000", 1, 1e15, "running", "documents between lines of progress"),
+    ROW(FLAG, split_sentences, "split-sentences", NULL, 0, 0, "input", "not offered"),
+    NOTE("keep-newlines", 0, "goes with --split-sentences"),
+    NOTE("lang", 1, "goes with --split-sentences"),
+    NOTE("n-subs", 1, "parts are not written separately; the result is the same"),
+    NOTE("partitions", 1, "parts are not written separately; the result is the same"),
+    NOTE("keep-sequential-samples", 0, "order is always kept"),
+    NOTE("seq-length", 1, "documents are cut when they are read"),
+    NOTE("make-vocab-size-divisible-by", 1, "the files do not depend on it"),
+    NOTE("pad-vocab-size-to", 1, "the files do not depend on it"),
+    NOTE("seed", 1, "nothing is drawn"),
+    NOTE("cache-dir", 1, "there is no cache"),
+    NOTE("overwrite-cache", 0, "there is no cache"),
+    NOTE("streaming", 0, "files are always streamed"),
+    NOTE("dataset-impl", 1, "one format"),
+};
+const size_t ts_preprocess_option_count =
+    sizeof ts_preprocess_option_rows / sizeof *ts_preprocess_option_rows;

@@ -69,8 +69,10 @@ ts_status ts_config_act(const json_t *o, const char *file, const char *key, cons
                     file, key, name);
 }
 
-static const char *act_name(ts_act act)
+const char *ts_config_act_name(ts_act act, bool gpt2)
 {
+    if (gpt2 && act == TS_ACT_GELU_TANH)
+        return "gelu_new";
     for (size_t i = 0; i < N_ACT_NAMES; i++)
         if (act_names[i].act == act)
             return act_names[i].name;
@@ -202,6 +204,29 @@ ts_status ts_config_layer_types(const json_t *o, const char *file, int64_t windo
     return TS_OK;
 }
 
+ts_status ts_config_qwen_windows(const json_t *o, const char *file, ts_arch *a)
+{
+    bool slides = false, given = false;
+    int64_t window = 0, first = 0;
+    TS_TRY(ts_json_bool(o, file, "use_sliding_window", false, &slides));
+    if (slides)
+        TS_TRY(ts_config_int(o, file, "sliding_window", 4096, 0, 1, INT32_MAX, &window));
+    TS_TRY(ts_json_int(o, file, "max_window_layers", 28, 0, INT32_MAX, &first));
+    TS_TRY(ts_config_layer_types(o, file, window, a, &given));
+    for (int64_t i = first; i < a->n_layers && !given; i++)
+        a->layer[i].window = window;
+    return TS_OK;
+}
+
+ts_status ts_config_write_qwen_windows(const ts_arch *a, json_t *o)
+{
+    bool slides = false;
+    for (int64_t i = 0; i < a->n_layers; i++)
+        slides = slides || a->layer[i].window;
+    TS_TRY(ts_config_put(o, "use_sliding_window", json_boolean(slides)));
+    return ts_config_write_layers(a, o);
+}
+
 ts_status ts_config_put(json_t *o, const char *key, json_t *value)
 {
     if (!value || json_object_set_new(o, key, value))
@@ -214,7 +239,7 @@ static ts_status put_id(json_t *o, const char *key, int64_t id)
     return ts_config_put(o, key, id < 0 ? json_null() : json_integer(id));
 }
 
-static ts_status write_ids(const ts_arch *a, json_t *o)
+ts_status ts_config_write_ids(const ts_arch *a, json_t *o)
 {
     TS_TRY(put_id(o, "bos_token_id", a->bos));
     TS_TRY(put_id(o, "pad_token_id", a->pad));
@@ -227,8 +252,7 @@ static ts_status write_ids(const ts_arch *a, json_t *o)
     return TS_OK;
 }
 
-/* The part whose product with head_dim, rounded down, is the rotated width. */
-static double rotary_part(const ts_arch *a)
+double ts_config_rotary_part(const ts_arch *a)
 {
     const double part = (double)a->rope[0].dim / (double)a->head_dim;
     return part * (double)a->head_dim < (double)a->rope[0].dim ? nextafter(part, 1) : part;
@@ -248,14 +272,14 @@ ts_status ts_config_write(const ts_arch *a, const ts_config_defaults *d, json_t 
     TS_TRY(ts_config_put(o, "max_position_embeddings", json_integer(a->max_positions)));
     TS_TRY(ts_config_put(o, d->eps_key, json_real(a->norm_eps)));
     TS_TRY(ts_config_put(o, "initializer_range", json_real(a->init_std)));
-    TS_TRY(ts_config_put(o, d->act_key, json_string(act_name(a->act))));
+    TS_TRY(ts_config_put(o, d->act_key, json_string(ts_config_act_name(a->act, false))));
     TS_TRY(ts_config_put(o, "tie_word_embeddings", json_boolean(a->tied)));
-    TS_TRY(write_ids(a, o));
+    TS_TRY(ts_config_write_ids(a, o));
     if (d->theta <= 0)
         return TS_OK;
     TS_TRY(ts_config_put(o, "rope_theta", json_real(a->rope[0].theta)));
     if (d->rotary > 0)
-        TS_TRY(ts_config_put(o, "partial_rotary_factor", json_real(rotary_part(a))));
+        TS_TRY(ts_config_put(o, "partial_rotary_factor", json_real(ts_config_rotary_part(a))));
     return ts_config_write_rope(&a->rope[0], o);
 }
 

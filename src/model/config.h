@@ -47,6 +47,10 @@ ts_status ts_config_act(const json_t *o, const char *file, const char *key, cons
     TS_NODISCARD;
 /* sliding_window for every layer: `missing` for a missing key, none for a null. */
 ts_status ts_config_window(const json_t *o, const char *file, int64_t missing, ts_arch *a) TS_NODISCARD;
+/* Qwen's rule: the layers from max_window_layers on see sliding_window keys where use_sliding_window is set,
+ * unless layer_types says it layer by layer. */
+ts_status ts_config_qwen_windows(const json_t *o, const char *file, ts_arch *a) TS_NODISCARD;
+ts_status ts_config_write_qwen_windows(const ts_arch *a, json_t *o) TS_NODISCARD;
 /* layer_types, if given, says which layers have the window and which see everything: *given tells. */
 ts_status ts_config_layer_types(const json_t *o, const char *file, int64_t window, ts_arch *a, bool *given)
     TS_NODISCARD;
@@ -55,6 +59,8 @@ ts_status ts_config_layer_types(const json_t *o, const char *file, int64_t windo
  * partial_rotary_factor (transformers 4) in `o` describe. Needs a->head_dim, a->max_positions. */
 ts_status ts_config_rope(const json_t *o, const char *file, const ts_config_defaults *d, const ts_arch *a,
                          ts_rope_config *out) TS_NODISCARD;
+/* The object with the rotary embedding's parameters, or NULL. */
+ts_status ts_config_rope_find(const json_t *o, const char *file, const json_t **out) TS_NODISCARD;
 /* The same from one object of parameters (or NULL) with what stands outside it: theta and rotated part. */
 ts_status ts_config_rope_object(const json_t *config, const json_t *rope, const char *file, double theta,
                                 double rotary, const ts_arch *a, ts_rope_config *out) TS_NODISCARD;
@@ -63,6 +69,11 @@ ts_status ts_config_rope_object(const json_t *config, const json_t *rope, const 
  * The setters fail with TS_ERR_NOMEM only. */
 ts_status ts_config_write(const ts_arch *a, const ts_config_defaults *d, json_t *o) TS_NODISCARD;
 ts_status ts_config_put(json_t *o, const char *key, json_t *value) TS_NODISCARD; /* takes value, NULL: no memory */
+ts_status ts_config_write_ids(const ts_arch *a, json_t *o) TS_NODISCARD;
+/* transformers' name; GPT-2 calls the tanh form of GELU gelu_new. */
+const char *ts_config_act_name(ts_act act, bool gpt2);
+/* The part of a head whose product with head_dim, rounded down, is the rotated width. */
+double ts_config_rotary_part(const ts_arch *a);
 /* layer_types and sliding_window as a's layers have them. */
 ts_status ts_config_write_layers(const ts_arch *a, json_t *o) TS_NODISCARD;
 /* A rope_scaling object, or null where there is no scaling. */

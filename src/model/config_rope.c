@@ -134,14 +134,18 @@ static ts_status find_object(const json_t *o, const char *file, const char *key,
     return TS_OK;
 }
 
+ts_status ts_config_rope_find(const json_t *o, const char *file, const json_t **out)
+{
+    TS_TRY(find_object(o, file, "rope_scaling", out));
+    return *out ? TS_OK : find_object(o, file, "rope_parameters", out);
+}
+
 ts_status ts_config_rope(const json_t *o, const char *file, const ts_config_defaults *d, const ts_arch *a,
                          ts_rope_config *out)
 {
     const json_t *rope = NULL;
     double theta = d->theta, rotary = d->rotary;
-    TS_TRY(find_object(o, file, "rope_scaling", &rope));
-    if (!rope)
-        TS_TRY(find_object(o, file, "rope_parameters", &rope));
+    TS_TRY(ts_config_rope_find(o, file, &rope));
     if (json_object_get(rope, "full_attention") || json_object_get(rope, "sliding_attention"))
         return ts_error(TS_ERR_USER,
                         "%s: rope_parameters has one entry for each layer type, which models of this type "

@@ -1,5 +1,4 @@
 /* Llama 2, 3 and what calls itself Llama: Yi, Vicuna, Code Llama, TinyLlama, SmolLM, DeepSeek-R1-Distill-Llama */
-#include "model/config.h"
 #include "model/families.h"
 
 static const ts_config_defaults defaults = {

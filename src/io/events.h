@@ -1,0 +1,28 @@
+/* TensorBoard event files: records of length, checksum, protobuf message, checksum. */
+#ifndef TS_IO_EVENTS_H
+#define TS_IO_EVENTS_H
+#include "base/str.h"
+
+typedef struct ts_event_scalar {
+    const char *tag;
+    double value; /* stored as float */
+} ts_event_scalar;
+
+typedef struct ts_events ts_events;
+/* Makes the folder where needed and a new file events.out.tfevents.SECONDS.HOST.PID.0 in it. */
+ts_status ts_events_create(const char *dir, ts_events **out) TS_NODISCARD;
+void ts_events_destroy(ts_events **e);
+const char *ts_events_path(const ts_events *e);
+/* One record with all values of a step, written at once: a crash leaves whole records. TS_ERR_IO with the
+ * path on failure. */
+ts_status ts_events_scalars(ts_events *e, int64_t step, const ts_event_scalar *v, size_t n) TS_NODISCARD;
+/* A text for TensorBoard's text page (Markdown), such as the options of a run at step 0. */
+ts_status ts_events_text(ts_events *e, int64_t step, const char *tag, const char *text) TS_NODISCARD;
+
+/* The bytes of single records, appended to out; for tests. time is seconds since 1970. */
+ts_status ts_event_record_version(double time, ts_str *out) TS_NODISCARD;
+ts_status ts_event_record_scalars(double time, int64_t step, const ts_event_scalar *v, size_t n,
+                                  ts_str *out) TS_NODISCARD;
+ts_status ts_event_record_text(double time, int64_t step, const char *tag, const char *text,
+                               ts_str *out) TS_NODISCARD;
+#endif

@@ -1,0 +1,77 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../temp.h"
+#include "io/crc32c.h"
+#include "io/events.h"
+
+static void equals_tensorboards_writer(void **state)
+{
+    (void)state;
+    const ts_event_scalar v[] = { { "lm loss", 10.5 }, { "learning-rate", 1e-4 }, { "zero", 0 } };
+    ts_str got = { 0 }, want = { 0 };
+    OK(ts_file_read("tests/golden/io/events.bin", &want));
+    OK(ts_event_record_version(1700000000.25, &got));
+    OK(ts_event_record_scalars(1700000001.5, 3, v, 3, &got));
+    OK(ts_event_record_text(1700000002.0, 0, "args/text_summary", "--lr **1e-3**", &got));
+    assert_int_equal(got.len, want.len);
+    assert_memory_equal(got.s, want.s, want.len);
+    ts_str_deinit(&got);
+    ts_str_deinit(&want);
+}
+
+/* Walks over the records; returns how many there are. */
+static int count_records(const ts_str *file)
+{
+    int n = 0;
+    for (size_t at = 0; at < file->len; n++) {
+        uint64_t len;
+        uint32_t crc;
+        assert_true(file->len - at >= 16);
+        memcpy(&len, file->s + at, 8);
+        memcpy(&crc, file->s + at + 8, 4);
+        assert_int_equal(crc, ts_crc32c_mask(ts_crc32c_ref(0, file->s + at, 8)));
+        assert_true(len <= file->len - at - 16);
+        memcpy(&crc, file->s + at + 12 + len, 4);
+        assert_int_equal(crc, ts_crc32c_mask(ts_crc32c_ref(0, file->s + at + 12, len)));
+        at += 16 + len;
+    }
+    return n;
+}
+
+static void writes_a_file(void **state)
+{
+    (void)state;
+    temp t;
+    ts_events *e = NULL, *twin = NULL;
+    ts_str file = { 0 };
+    temp_make(&t);
+    OK(ts_events_create(temp_path(&t, "logs/run"), &e));
+    OK(ts_events_create(temp_path(&t, "logs/run"), &twin));
+    assert_string_not_equal(ts_events_path(e), ts_events_path(twin));
+    assert_non_null(strstr(ts_events_path(e), "/logs/run/events.out.tfevents."));
+    for (int step = 1; step <= 5; step++) {
+        const ts_event_scalar v = { "loss", 1.0 / step };
+        OK(ts_events_scalars(e, step, &v, 1));
+        OK(ts_file_read(ts_events_path(e), &file)); /* on disk after every step */
+        assert_int_equal(count_records(&file), 1 + step);
+    }
+    ts_events_destroy(&e);
+    ts_events_destroy(&twin);
+    ts_str_deinit(&file);
+    temp_write(&t, "file", "", 0);
+    REFUSED(ts_events_create(temp_path(&t, "file/x"), &e), TS_ERR_IO, "file");
+    temp_remove(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(equals_tensorboards_writer),
+                                        cmocka_unit_test(writes_a_file) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

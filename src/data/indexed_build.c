@@ -46,7 +46,9 @@ static ts_status sink_open(sink *s, const char *prefix, const char *end)
     TS_TRY(ts_str_printf(&s->temp, "%s.%s.tmp", prefix, end));
     TS_TRY(ts_alloc(&s->buf, BUFFER, 1));
     s->fd = open(s->temp.s, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    return s->fd < 0 ? sink_error(s, "making the file") : TS_OK;
+    if (s->fd < 0) /* found before the work: a wrong --output-prefix */
+        return ts_error(TS_ERR_USER, "%s: cannot be made: %s", s->temp.s, strerror(errno));
+    return TS_OK;
 }
 
 static ts_status sink_write(const sink *s, const void *data, size_t n)

@@ -1,3 +1,5 @@
 ts_unit_test(data indexed LINK ts_data)
 ts_unit_test(data order LINK ts_data)
 ts_unit_test(data source LINK ts_data)
+ts_unit_test(data textfeed LINK ts_data)
+ts_unit_test(data preprocess LINK ts_data)

@@ -113,7 +113,7 @@ static void strip_softmax(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0,
                 u_put_row(p + c / UNIT, v_set(0));
             continue;
         }
-        const float now = top[m] > *max ? top[m] : *max;
+        const float now = top[m] <= *max ? *max : top[m]; /* a NaN wins */
         fall[m] = *max > -INFINITY ? *max - now : -200;
         *max = now;
         const vf shrink = v_exp2(v_set(fall[m]));

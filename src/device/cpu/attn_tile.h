@@ -58,10 +58,14 @@ typedef void multiply_fn(const product *x);
 #define NAME(m, n) multiply_##m##_##n,
 EACH_ROWS(MULTIPLY, 1)
 EACH_ROWS(MULTIPLY, 2)
+#ifdef TILE_NR4
+EACH_ROWS(MULTIPLY, 3)
+EACH_ROWS(MULTIPLY, 4)
+#endif
 static multiply_fn *const multiply_of[][MR] = {
     { EACH_ROWS(NAME, 1) },
     { EACH_ROWS(NAME, 2) },
-#ifdef TILE_NR4
+#ifdef TILE_NR4 /* four vectors wide, not two */
     { EACH_ROWS(NAME, 3) },
     { EACH_ROWS(NAME, 4) },
 #endif

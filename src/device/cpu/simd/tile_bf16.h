@@ -55,7 +55,7 @@ static inline void u_pack_pair(uint32_t *dst, int64_t dp, const void *a, const v
     }
 }
 
-/* Degree 4 is enough for what is rounded to bf16: relative error 2.6e-6 beside 2^-9. */
+/* Degree 4 is enough for what is rounded to bf16: relative error 2.6e-6 beside 2^-8. */
 static inline vf p_exp2(vf x)
 {
     vf n, f;

@@ -1,0 +1,310 @@
+/* Attention: which body runs, and how the work is cut. Every cut follows from the shape (and the lengths)
+ * alone, never from the number of threads, so the order of all sums is fixed. */
+#include "device/cpu/attn.h"
+
+#include "device/cpu/cpu.h"
+
+#include <math.h>
+
+enum {
+    MIN_ITEMS = 16,        /* pieces of work worth having, when the shape allows */
+    MIN_SPLIT = 512,       /* keys a piece, when few rows meet many keys (decoding) */
+    FINISH_KEYS = 128,     /* keys a piece, when sums are put together */
+    SMALL_FLOPS = 2000000, /* less is done by the caller alone */
+};
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* False: the reference has to do it. */
+static bool choose_body(const ts_cpu *c, const ts_attn_args *a, ts_attn_body *body)
+{
+#if defined(__x86_64__)
+    if (a->head_dim > TS_ATTN_MOST_DIM)
+        return false;
+    if ((c->isa & TS_ISA_BF16) && (c->isa & TS_ISA_AVX512) && a->dtype == TS_DTYPE_BF16)
+        ts_attn_body_init_bf16(body);
+    else if (c->isa & TS_ISA_AVX512)
+        ts_attn_body_init_avx512(body);
+    else if (c->isa & TS_ISA_AVX2)
+        ts_attn_body_init_avx2(body);
+    else
+        return false;
+    return true;
+#else
+    (void)c, (void)a, (void)body;
+    return false;
+#endif
+}
+
+/* Blocks and tiles such that one thread's scratch holds a block's packed rows, tile and sums. */
+static ts_attn_shape shape_of(const ts_attn_args *a)
+{
+    const int64_t d = a->head_dim, part = d <= 128 ? 1 : d <= 256 ? 2 : 4;
+    return (ts_attn_shape){ .r = a->n_q / a->n_kv, .rows = TS_ATTN_ROWS / part,
+                            .tile = TS_ATTN_TILE / (part < 4 ? 1 : 2), .dp = (d + 15) / 16 * 16 };
+}
+
+typedef struct job {
+    ts_cpu *cpu;
+    const ts_attn_args *a;
+    ts_attn_shape s;
+    ts_attn_body body;
+    int64_t blocks;       /* row blocks a group, for S_q rows */
+    int64_t groups;       /* B * n_kv */
+    int64_t splits;       /* forward: pieces of the keys */
+    int64_t chunks;       /* backward: sets of row blocks, each with its own sums */
+    int64_t first_group;  /* backward: of this wave */
+    int64_t sum_floats;   /* of one set of sums */
+    bool shared_sums;     /* sums stand in the shared scratch, else in the thread's */
+    int64_t segment;      /* backward in two passes: keys at a time */
+} job;
+
+static job job_of(ts_cpu *cpu, const ts_attn_args *a)
+{
+    job j = { .cpu = cpu, .a = a, .s = shape_of(a), .groups = a->B * a->n_kv };
+    j.blocks = ceil_div(a->S_q * j.s.r, j.s.rows);
+    return j;
+}
+
+static bool is_small(const ts_attn_args *a)
+{
+    return (double)a->B * (double)a->n_q * (double)a->S_q * (double)a->S_kv * (double)a->head_dim * 4 < SMALL_FLOPS;
+}
+
+static void run(const job *j, int64_t n, ts_share_fn *fn)
+{
+    ts_pool_run(j->cpu->pool, n, is_small(j->a) ? most(n, 1) : 1, fn, (void *)(uintptr_t)j);
+}
+
+/* Block `i` of group number `group`; all keys of the sequence. rows may come out 0. */
+static ts_attn_block block_of(const job *j, int64_t group, int64_t i)
+{
+    ts_attn_block k = { .b = group / j->a->n_kv, .g = group % j->a->n_kv, .row0 = i * j->s.rows };
+    k.rows = most(least(j->s.rows, ts_attn_q_len(j->a, k.b) * j->s.r - k.row0), 0);
+    k.key1 = ts_attn_kv_len(j->a, k.b);
+    return k;
+}
+
+/* ---- forward */
+
+static void fwd_share(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const job *j = ctx;
+    for (int64_t i = begin; i < end; i++) { /* the last rows first: under a causal mask they cost most */
+        const ts_attn_block k = block_of(j, i % j->groups, j->blocks - 1 - i / j->groups);
+        if (k.rows > 0)
+            j->body.fwd(j->a, &j->s, &k, ts_cpu_scratch(j->cpu, thread), NULL);
+    }
+}
+
+static float *partial_of(const job *j, int64_t piece, int64_t split, int64_t rows)
+{
+    float *base = (float *)(void *)j->cpu->shared_scratch + piece * j->splits * j->s.rows * (2 + j->s.dp);
+    return base + split * rows * (2 + j->s.dp);
+}
+
+/* Splits share out the keys that the sequence has, so many splits may be empty. */
+static void fwd_split_share(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const job *j = ctx;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t piece = i / j->splits, split = i % j->splits;
+        ts_attn_block k = block_of(j, piece / j->blocks, piece % j->blocks);
+        const int64_t each = ceil_div(ceil_div(k.key1, j->splits), 16) * 16;
+        k.key0 = least(split * each, k.key1), k.key1 = least((split + 1) * each, k.key1);
+        if (k.rows > 0)
+            j->body.fwd(j->a, &j->s, &k, ts_cpu_scratch(j->cpu, thread), partial_of(j, piece, split, k.rows));
+    }
+}
+
+static void fwd_join_share(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const job *j = ctx;
+    for (int64_t piece = begin; piece < end; piece++) {
+        const ts_attn_block k = block_of(j, piece / j->blocks, piece % j->blocks);
+        if (k.rows > 0)
+            j->body.fwd_join(j->a, &j->s, &k, ts_cpu_scratch(j->cpu, thread), partial_of(j, piece, 0, k.rows),
+                             j->splits);
+    }
+}
+
+static void attn_fwd(ts_cpu *cpu, const void *args, int64_t n)
+{
+    const ts_attn_args *a = args;
+    job j = job_of(cpu, a);
+    if (!choose_body(cpu, a, &j.body)) {
+        ts_attn_fwd_ref(cpu, args, n);
+        return;
+    }
+    const int64_t pieces = j.groups * j.blocks;
+    j.splits = pieces > 0 && pieces < MIN_ITEMS / 2 ? ceil_div(MIN_ITEMS, pieces) : 1;
+    j.splits = most(least(j.splits, a->S_kv / MIN_SPLIT), 1);
+    if (j.splits == 1) {
+        run(&j, pieces, fwd_share);
+    } else {
+        run(&j, pieces * j.splits, fwd_split_share);
+        run(&j, pieces, fwd_join_share);
+    }
+}
+
+/* ---- backward */
+
+static ts_attn_sums sums_at(float *base, int64_t sum_floats, int64_t key0)
+{
+    return (ts_attn_sums){ base, base + sum_floats / 2, key0 };
+}
+
+static float *thread_sums(const job *j, int thread)
+{
+    return (float *)(void *)(ts_cpu_scratch(j->cpu, thread) + TS_CPU_THREAD_SCRATCH / 2);
+}
+
+static float *shared_sums(const job *j, int64_t group, int64_t chunk)
+{
+    return (float *)(void *)j->cpu->shared_scratch + ((group - j->first_group) * j->chunks + chunk) * j->sum_floats;
+}
+
+static void clear_sums(const job *j, const ts_attn_sums *s, int64_t keys)
+{
+    memset(s->dk, 0, (size_t)(keys * j->s.dp) * sizeof *s->dk);
+    memset(s->dv, 0, (size_t)(keys * j->s.dp) * sizeof *s->dv);
+}
+
+/* One chunk of a group: row blocks chunk, chunk + chunks, ..., the last (and longest) first. */
+static void bwd_share(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const job *j = ctx;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t group = j->first_group + i / j->chunks, chunk = i % j->chunks;
+        float *base = j->shared_sums ? shared_sums(j, group, chunk) : thread_sums(j, thread);
+        const ts_attn_sums sums = sums_at(base, j->sum_floats, 0);
+        ts_attn_block k = block_of(j, group, 0);
+        clear_sums(j, &sums, k.key1);
+        for (int64_t b = chunk; b < j->blocks; b += j->chunks) {
+            k = block_of(j, group, b);
+            if (k.rows > 0)
+                j->body.bwd(j->a, &j->s, &k, ts_cpu_scratch(j->cpu, thread), &sums, true);
+        }
+        if (j->chunks == 1)
+            j->body.bwd_keys(j->a, &j->s, &k, &sums, 1, 0);
+    }
+}
+
+static void bwd_finish_share(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const job *j = ctx;
+    const int64_t parts = ceil_div(j->a->S_kv, FINISH_KEYS);
+    (void)thread;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t group = j->first_group + i / parts;
+        const ts_attn_sums sums = sums_at(shared_sums(j, group, 0), j->sum_floats, 0);
+        ts_attn_block k = block_of(j, group, 0);
+        k.key0 = i % parts * FINISH_KEYS;
+        k.key1 = least(k.key0 + FINISH_KEYS, k.key1);
+        j->body.bwd_keys(j->a, &j->s, &k, &sums, j->chunks, j->sum_floats);
+    }
+}
+
+/* Sums of dk and dv for all keys at once: five products a tile. */
+static void bwd_in_one(job *j, int64_t room)
+{
+    const int64_t want = j->groups > 0 ? ceil_div(MIN_ITEMS, j->groups) : 1;
+    j->chunks = most(least(least(want, room), j->blocks / 2), 1);
+    j->shared_sums = j->chunks > 1 || j->sum_floats * 4 > TS_CPU_THREAD_SCRATCH / 2;
+    const int64_t wave = j->shared_sums ? room / j->chunks : j->groups;
+    for (j->first_group = 0; j->first_group < j->groups; j->first_group += wave) {
+        const int64_t groups = least(wave, j->groups - j->first_group);
+        run(j, groups * j->chunks, bwd_share);
+        if (j->chunks > 1)
+            run(j, groups * ceil_div(j->a->S_kv, FINISH_KEYS), bwd_finish_share);
+    }
+}
+
+static void bwd_dq_share(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const job *j = ctx;
+    for (int64_t i = begin; i < end; i++) {
+        const ts_attn_block k = block_of(j, i % j->groups, j->blocks - 1 - i / j->groups);
+        if (k.rows > 0)
+            j->body.bwd(j->a, &j->s, &k, ts_cpu_scratch(j->cpu, thread), NULL, true);
+    }
+}
+
+static void bwd_segment_share(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const job *j = ctx;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t group = i % j->groups, key0 = i / j->groups * j->segment;
+        const ts_attn_sums sums = sums_at(thread_sums(j, thread), j->sum_floats, key0);
+        ts_attn_block k = block_of(j, group, 0);
+        const int64_t key1 = least(key0 + j->segment, k.key1);
+        if (key0 >= key1)
+            continue;
+        clear_sums(j, &sums, key1 - key0);
+        for (int64_t b = 0; b < j->blocks; b++) {
+            k = block_of(j, group, b);
+            k.key0 = key0, k.key1 = key1;
+            if (k.rows > 0)
+                j->body.bwd(j->a, &j->s, &k, ts_cpu_scratch(j->cpu, thread), &sums, false);
+        }
+        k.key0 = key0, k.key1 = key1;
+        j->body.bwd_keys(j->a, &j->s, &k, &sums, 1, 0);
+    }
+}
+
+/* So many keys that their sums do not fit: dq first, then dk and dv for some keys at a time (seven
+ * products a tile). */
+static void bwd_in_two(job *j)
+{
+    run(j, j->groups * j->blocks, bwd_dq_share);
+    j->segment = TS_CPU_THREAD_SCRATCH / 2 / (8 * j->s.dp);
+    j->sum_floats = 2 * j->segment * j->s.dp;
+    run(j, j->groups * ceil_div(j->a->S_kv, j->segment), bwd_segment_share);
+}
+
+/* dsink = - sum over rows of p_sink * delta. */
+static void sink_share(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const ts_attn_args *a = ((const job *)ctx)->a;
+    (void)thread;
+    for (int64_t h = begin; h < end; h++) {
+        double sum = 0;
+        for (int64_t b = 0; b < a->B; b++)
+            for (int64_t i = 0; i < ts_attn_q_len(a, b); i++) {
+                const int64_t stat = (b * a->n_q + h) * a->S_q + i;
+                if (a->lse[stat] != -INFINITY) /* else the row saw nothing but the sink: o is constant */
+                    sum += exp((double)a->sinks[h] - a->lse[stat]) * a->delta[stat];
+            }
+        a->dsinks[h] = (float)(a->dsinks[h] - sum);
+    }
+}
+
+static void attn_bwd(ts_cpu *cpu, const void *args, int64_t n)
+{
+    const ts_attn_args *a = args;
+    job j = job_of(cpu, a);
+    if (choose_body(cpu, a, &j.body)) {
+        j.sum_floats = 2 * a->S_kv * j.s.dp;
+        const int64_t room = TS_CPU_SHARED_SCRATCH / 4 / most(j.sum_floats, 1);
+        if (room > 0)
+            bwd_in_one(&j, room);
+        else
+            bwd_in_two(&j);
+    } else {
+        ts_attn_bwd_ref(cpu, args, n);
+    }
+    if (a->sinks && a->dsinks)
+        run(&j, a->n_q, sink_share);
+}
+
+void ts_cpu_init_attn(ts_cpu *c)
+{
+    ts_attn_body body;
+    const ts_attn_args bf16 = { .dtype = TS_DTYPE_BF16 };
+    if (!choose_body(c, &bf16, &body))
+        body.name = "ref";
+    c->kernel[TS_KERNEL_attn_fwd] = (ts_cpu_kernel){ .whole = attn_fwd, .variant = body.name };
+    c->kernel[TS_KERNEL_attn_bwd] = (ts_cpu_kernel){ .whole = attn_bwd, .variant = body.name };
+}

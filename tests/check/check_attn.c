@@ -1,0 +1,679 @@
+/* Attention against an oracle in double that applies the contract of kernels/attn.h element by element
+ * (a predicate a key, not a range). Its gradient is itself compared with finite differences.
+ *
+ * Bounds. u: the unit of fp32; w: the unit that p and ds are rounded to (bf16 products: 2^-8, else 0);
+ * g(n) = 4 + 2 sqrt(n): the growth of a sum of n products.
+ *   logit      E_j = |scale| u g(D) sum |q k| + the roundings of cap, slope and exponent
+ *   p          eta_j = exp(E_j + sum p E + exp's own error) - 1 + u g(n): relative
+ *   o          sum p |v| (eta + w) + u g(n) sum p |v|
+ *   ds         p (eta |dp - delta| + err(dp) + err(delta) + u ...) + w |ds|, and so on along the products */
+#include "check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct geometry {
+    int64_t B, S_q, S_kv, n_q, n_kv, D;
+    ts_dtype dtype;
+    double size;       /* of q and k; v and dout are of size 1 */
+    double softcap, dropout;
+    int64_t window;
+    bool causal, fused, docs, lengths, sinks, slopes, cache;
+} geometry;
+
+typedef struct doubles {
+    double *q, *k, *v, *dout;
+} doubles;
+
+/* Values and their bounds. */
+typedef struct oracle {
+    double *o, *o_err, *lse, *lse_err;
+    double *dq, *dk, *dv, *dq_err, *dk_err, *dv_err, *dsinks, *dsinks_err;
+} oracle;
+
+typedef struct units {
+    double u, w, exp;
+} units;
+
+static double growth(int64_t n) { return 4 + 2 * sqrt((double)n); }
+
+static int64_t q_len(const ts_attn_args *a, int64_t b) { return a->q_len ? a->q_len[b] : a->S_q; }
+static int64_t kv_len(const ts_attn_args *a, int64_t b) { return a->kv_len ? a->kv_len[b] : a->S_kv; }
+
+static int64_t q_index(const ts_attn_args *a, int64_t b, int64_t h, int64_t i)
+{
+    const int64_t r = a->n_q / a->n_kv;
+    return (b * a->S_q + i) * a->q_row + h / r * a->q_group + h % r * a->head_dim;
+}
+
+static int64_t kv_index(const ts_attn_args *a, int64_t b, int64_t h, int64_t j)
+{
+    return (b * a->kv_batch + j) * a->kv_row + h / (a->n_q / a->n_kv) * a->kv_group;
+}
+
+static int64_t o_index(const ts_attn_args *a, int64_t b, int64_t h, int64_t i)
+{
+    return ((b * a->S_q + i) * a->n_q + h) * a->head_dim;
+}
+
+static bool sees(const ts_attn_args *a, int64_t b, int64_t i, int64_t j)
+{
+    const int64_t pos = (a->q_start ? a->q_start[b] : 0) + i;
+    if (j >= kv_len(a, b) || (a->causal && j > pos) || (a->window > 0 && pos - j >= a->window))
+        return false;
+    return !a->first_key || j >= a->first_key[b * a->S_q + i];
+}
+
+static double kept(const ts_attn_args *a, int64_t b, int64_t h, int64_t i, int64_t j)
+{
+    uint32_t u[4];
+    if (a->dropout <= 0)
+        return 1;
+    const int64_t e = (((a->sample0 + b) * a->n_q_total + a->head0 + h) * a->S_q + i) * a->S_kv + j;
+    ts_rng_block(&a->rng, (uint64_t)(e / 4), u);
+    return ts_rng_uniform(u[e % 4]) < a->dropout ? 0 : 1 / (1 - (double)a->dropout);
+}
+
+/* One row of scores: logit, its bound, d logit / d (q.k) without the scale and its bound. */
+typedef struct score_row {
+    double *s, *err, *slope, *slope_err, *p;
+    double top;
+    int64_t n; /* keys seen */
+} score_row;
+
+static score_row score_row_of(const ts_attn_args *a)
+{
+    return (score_row){ check_f64(a->S_kv), check_f64(a->S_kv), check_f64(a->S_kv), check_f64(a->S_kv),
+                        check_f64(a->S_kv), 0, 0 };
+}
+
+static void score(const ts_attn_args *a, const doubles *x, const units *e, int64_t b, int64_t h, int64_t i,
+                  score_row *row)
+{
+    const int64_t q = q_index(a, b, h, i), pos = (a->q_start ? a->q_start[b] : 0) + i;
+    row->n = 0, row->top = -INFINITY;
+    for (int64_t j = 0; j < a->S_kv; j++) {
+        double dot = 0, size = 0, slope = 1, slope_err = 0;
+        row->s[j] = -INFINITY;
+        if (!sees(a, b, i, j))
+            continue;
+        const int64_t k = kv_index(a, b, h, j);
+        for (int64_t c = 0; c < a->head_dim; c++)
+            dot += x->q[q + c] * x->k[k + c], size += fabs(x->q[q + c] * x->k[k + c]);
+        double s = a->scale * dot, err = e->u * (fabs(a->scale) * size * growth(a->head_dim) + fabs(s));
+        if (a->softcap > 0) {
+            const double t = tanh(s / a->softcap), t_err = err / a->softcap + 4 * e->u;
+            s = a->softcap * t, slope = 1 - t * t, slope_err = 2 * fabs(t) * t_err + 2 * e->u;
+            err += 5 * e->u * a->softcap;
+        }
+        if (a->slopes) {
+            const double bias = (double)a->slopes[h] * (double)(pos - j);
+            s -= bias;
+            err += e->u * (fabs(bias) + fabs(s));
+        }
+        row->s[j] = s, row->err[j] = err, row->slope[j] = slope, row->slope_err[j] = slope_err;
+        row->top = s > row->top ? s : row->top;
+        row->n++;
+    }
+}
+
+static void forward_row(const ts_attn_args *a, const doubles *x, const units *e, int64_t b, int64_t h, int64_t i,
+                        score_row *row, oracle *w)
+{
+    const int64_t stat = (b * a->n_q + h) * a->S_q + i, o = o_index(a, b, h, i);
+    score(a, x, e, b, h, i, row);
+    w->lse[stat] = -INFINITY, w->lse_err[stat] = 0;
+    if (row->n == 0)
+        return;
+    const double sink = a->sinks ? a->sinks[h] : -INFINITY;
+    const double top = sink > row->top ? sink : row->top;
+    double sum = a->sinks ? exp(sink - top) : 0, mean_err = 0;
+    for (int64_t j = 0; j < a->S_kv; j++)
+        sum += exp(row->s[j] - top);
+    for (int64_t j = 0; j < a->S_kv; j++) {
+        row->p[j] = exp(row->s[j] - top) / sum;
+        if (row->p[j] > 0)
+            mean_err += row->p[j] * (row->err[j] + 2 * e->u * (fabs(row->s[j]) + fabs(top)) + e->exp);
+    }
+    w->lse[stat] = top + log(sum);
+    w->lse_err[stat] = mean_err + e->u * (growth(row->n) + 2 * fabs(top) + fabs(w->lse[stat]));
+    for (int64_t j = 0; j < a->S_kv; j++) {
+        if (!(row->p[j] > 0))
+            continue;
+        const double eta = expm1(row->err[j] + 2 * e->u * (fabs(row->s[j]) + fabs(top)) + e->exp + mean_err)
+            + e->u * 2 * growth(row->n) + e->w;
+        const double p = row->p[j] * kept(a, b, h, i, j);
+        const int64_t v = kv_index(a, b, h, j);
+        for (int64_t c = 0; c < a->head_dim; c++) {
+            w->o[o + c] += p * x->v[v + c];
+            w->o_err[o + c] += p * fabs(x->v[v + c]) * eta + 0x1p-120;
+        }
+    }
+}
+
+static void backward_row(const ts_attn_args *a, const doubles *x, const units *e, int64_t b, int64_t h, int64_t i,
+                         score_row *row, oracle *w)
+{
+    const int64_t stat = (b * a->n_q + h) * a->S_q + i, o = o_index(a, b, h, i), q = q_index(a, b, h, i);
+    const int64_t D = a->head_dim;
+    /* sums as long as the kernel's: all rows of all heads of the group */
+    const double long_sum = e->u * growth(a->S_q * a->n_q / a->n_kv), g_d = e->u * growth(D);
+    double delta = 0, delta_err = 0;
+    score(a, x, e, b, h, i, row);
+    for (int64_t c = 0; c < D; c++)
+        delta += x->dout[o + c] * w->o[o + c], delta_err += g_d * fabs(x->dout[o + c] * w->o[o + c]);
+    if (row->n == 0)
+        return;
+    const double lse = w->lse[stat];
+    if (a->sinks) {
+        const double p = exp(a->sinks[h] - lse);
+        w->dsinks[h] -= p * delta;
+        w->dsinks_err[h] += p * (delta_err + e->u * fabs(delta) * 4);
+    }
+    for (int64_t j = 0; j < a->S_kv; j++) {
+        if (row->s[j] == -INFINITY)
+            continue;
+        const int64_t k = kv_index(a, b, h, j);
+        const double p = exp(row->s[j] - lse), keep = kept(a, b, h, i, j);
+        const double eta = expm1(row->err[j] + 2 * e->u * (fabs(row->s[j]) + fabs(lse)) + e->exp);
+        double dp = 0, size = 0;
+        for (int64_t c = 0; c < D; c++)
+            dp += x->dout[o + c] * x->v[k + c], size += fabs(x->dout[o + c] * x->v[k + c]);
+        dp *= keep, size *= keep;
+        const double g = p * (dp - delta), ds = g * row->slope[j];
+        const double g_err = fabs(g) * eta + p * (g_d * size + delta_err + 3 * e->u * (fabs(dp) + fabs(delta)));
+        const double ds_err = g_err * row->slope[j] + fabs(g) * row->slope_err[j] + fabs(ds) * (e->w + 2 * e->u);
+        for (int64_t c = 0; c < D; c++) {
+            const double kc = x->k[k + c], qc = x->q[q + c], oc = x->dout[o + c];
+            w->dq[q + c] += a->scale * ds * kc;
+            w->dq_err[q + c] += fabs(a->scale * kc) * (ds_err + fabs(ds) * e->u * growth(a->S_kv)) + 0x1p-120;
+            w->dk[k + c] += a->scale * ds * qc;
+            w->dk_err[k + c] += fabs(a->scale * qc) * (ds_err + fabs(ds) * long_sum) + 0x1p-120;
+            w->dv[k + c] += p * keep * oc;
+            w->dv_err[k + c] += fabs(p * keep * oc) * (eta + e->w + long_sum) + 0x1p-120;
+        }
+    }
+}
+
+typedef void row_fn(const ts_attn_args *a, const doubles *x, const units *e, int64_t b, int64_t h, int64_t i,
+                    score_row *row, oracle *w);
+
+static void each_row(const ts_attn_args *a, const doubles *x, const units *e, oracle *w, row_fn *fn)
+{
+    score_row row = score_row_of(a);
+    for (int64_t b = 0; b < a->B; b++)
+        for (int64_t h = 0; h < a->n_q; h++)
+            for (int64_t i = 0; i < q_len(a, b); i++)
+                fn(a, x, e, b, h, i, &row, w);
+}
+
+/* ---- making a case */
+
+typedef struct sizes {
+    int64_t q, kv, o, stat; /* elements of q (and dq), of k or v, of o, of lse */
+} sizes;
+
+static sizes sizes_of(const ts_attn_args *a)
+{
+    return (sizes){ a->B * a->S_q * a->q_row, a->B * a->kv_batch * a->kv_row, a->B * a->S_q * a->n_q * a->head_dim,
+                    a->B * a->n_q * a->S_q };
+}
+
+/* Strides, masks and factors; no buffers of elements yet. */
+static ts_attn_args args_of(const geometry *g)
+{
+    const int64_t r = g->n_q / g->n_kv;
+    ts_attn_args a = { .B = g->B, .S_q = g->S_q, .S_kv = g->S_kv, .kv_batch = g->S_kv, .n_q = g->n_q,
+        .n_kv = g->n_kv, .head_dim = g->D, .dtype = g->dtype, .scale = (float)(1 / sqrt((double)g->D)),
+        .softcap = (float)g->softcap, .causal = g->causal, .window = g->window, .dropout = (float)g->dropout,
+        .rng = ts_rng_stream(77, TS_RNG_ATTN_DROPOUT, 3, 1), .sample0 = 5, .head0 = 2, .n_q_total = g->n_q + 3 };
+    if (g->fused) {
+        a.q_row = a.kv_row = g->n_kv * (r + 2) * g->D + 3;
+        a.q_group = a.kv_group = (r + 2) * g->D;
+    } else {
+        a.q_row = g->n_q * g->D + 1, a.q_group = r * g->D;
+        a.kv_row = g->n_kv * g->D + 5, a.kv_group = g->D;
+        a.kv_batch = g->S_kv + (g->cache ? 7 : 0);
+    }
+    return a;
+}
+
+static int32_t *counts(int64_t n)
+{
+    int32_t *p = check_ints(1, TS_DTYPE_I32, n, 1);
+    memset(p, 0, (size_t)n * sizeof *p);
+    return p;
+}
+
+static void add_masks(ts_attn_args *a, const geometry *g)
+{
+    if (g->lengths) {
+        int32_t *ql = counts(a->B), *kl = counts(a->B);
+        for (int64_t b = 0; b < a->B; b++) {
+            ql[b] = (int32_t)(a->S_q - b * (a->S_q / 3 + 1) > 0 ? a->S_q - b * (a->S_q / 3 + 1) : 0);
+            kl[b] = (int32_t)(b == 2 ? 0 : a->S_kv - b * (a->S_kv / 4));
+        }
+        a->q_len = ql, a->kv_len = kl;
+    }
+    if (g->cache) {
+        int32_t *start = counts(a->B);
+        for (int64_t b = 0; b < a->B; b++)
+            start[b] = (int32_t)(a->S_kv - a->S_q - 2 * b);
+        a->q_start = start;
+    }
+    if (g->docs) { /* documents of growing length; row 3 sees nothing that is there */
+        int32_t *first = counts(a->B * a->S_q);
+        for (int64_t b = 0; b < a->B; b++)
+            for (int64_t i = 0, begin = 0, length = 5; i < a->S_q; i++) {
+                if (i == begin + length)
+                    begin = i, length = length * 3 / 2 + b;
+                first[b * a->S_q + i] = (int32_t)(i == 3 ? a->S_kv + 2 : begin);
+            }
+        a->first_key = first;
+    }
+    if (g->sinks)
+        a->sinks = check_in(31, TS_DTYPE_F32, a->n_q, 4);
+    if (g->slopes)
+        a->slopes = check_in(32, TS_DTYPE_F32, a->n_q, 0.3);
+}
+
+/* Initial values become doubles at the same addresses. */
+static double *as_doubles(const void *p, int64_t n, ts_dtype t)
+{
+    double *x = check_f64(n);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = check_get(p, i, t);
+    return x;
+}
+
+static doubles inputs(ts_attn_args *a, const geometry *g)
+{
+    const sizes n = sizes_of(a);
+    const int64_t r = a->n_q / a->n_kv;
+    doubles x;
+    if (g->fused) { /* q, k, v are columns of one buffer */
+        const char *all = check_in(1, a->dtype, n.q, g->size);
+        const size_t e = ts_dtype_size(a->dtype);
+        a->q = all, a->k = all + (size_t)(r * a->head_dim) * e, a->v = all + (size_t)((r + 1) * a->head_dim) * e;
+        x.q = as_doubles(all, n.q, a->dtype);
+        x.k = x.q + r * a->head_dim, x.v = x.k + a->head_dim;
+    } else {
+        a->q = check_in(1, a->dtype, n.q, g->size);
+        a->k = check_in(2, a->dtype, n.kv, g->size);
+        a->v = check_in(3, a->dtype, n.kv, 1);
+        x.q = as_doubles(a->q, n.q, a->dtype);
+        x.k = as_doubles(a->k, n.kv, a->dtype), x.v = as_doubles(a->v, n.kv, a->dtype);
+    }
+    a->dout = check_in(4, a->dtype, n.o, 1);
+    x.dout = as_doubles(a->dout, n.o, a->dtype);
+    return x;
+}
+
+static oracle oracle_of(const ts_attn_args *a)
+{
+    const sizes n = sizes_of(a);
+    return (oracle){ check_f64(n.o), check_f64(n.o), check_f64(n.stat), check_f64(n.stat), check_f64(n.q),
+                     check_f64(n.kv), check_f64(n.kv), check_f64(n.q), check_f64(n.kv), check_f64(n.kv),
+                     check_f64(a->n_q), check_f64(a->n_q) };
+}
+
+/* ---- judging */
+
+static void judge_forward(const ts_attn_args *a, const oracle *w)
+{
+    for (int64_t b = 0; b < a->B; b++)
+        for (int64_t h = 0; h < a->n_q; h++)
+            for (int64_t i = 0; i < a->S_q; i++) {
+                const int64_t stat = (b * a->n_q + h) * a->S_q + i, o = o_index(a, b, h, i);
+                if (i >= q_len(a, b)) {
+                    check_untouched("o", a->o, o, a->head_dim, a->dtype);
+                    if (a->lse)
+                        check_untouched("lse", a->lse, stat, 1, TS_DTYPE_F32);
+                    continue;
+                }
+                if (a->lse)
+                    check_near("lse", stat, a->lse[stat], w->lse[stat], w->lse_err[stat]);
+                for (int64_t c = 0; c < a->head_dim; c++)
+                    check_elem("o", a->o, o + c, a->dtype, w->o[o + c], w->o_err[o + c]);
+            }
+}
+
+static void judge_backward(const ts_attn_args *a, const oracle *w)
+{
+    const int64_t D = a->head_dim, r = a->n_q / a->n_kv;
+    for (int64_t b = 0; b < a->B; b++)
+        for (int64_t h = 0; h < a->n_q; h++)
+            for (int64_t i = 0; i < a->S_q; i++) {
+                const int64_t q = q_index(a, b, h, i);
+                if (i >= q_len(a, b))
+                    check_untouched("dq", a->dq, q, D, a->dtype);
+                for (int64_t c = 0; i < q_len(a, b) && c < D; c++)
+                    check_elem("dq", a->dq, q + c, a->dtype, w->dq[q + c], w->dq_err[q + c]);
+            }
+    for (int64_t b = 0; b < a->B; b++)
+        for (int64_t h = 0; h < a->n_q; h += r)
+            for (int64_t j = 0; j < a->kv_batch; j++) {
+                const int64_t k = kv_index(a, b, h, j);
+                if (j >= kv_len(a, b)) {
+                    check_untouched("dk", a->dk, k, D, a->dtype);
+                    check_untouched("dv", a->dv, k, D, a->dtype);
+                }
+                for (int64_t c = 0; j < kv_len(a, b) && c < D; c++) {
+                    check_elem("dk", a->dk, k + c, a->dtype, w->dk[k + c], w->dk_err[k + c]);
+                    check_elem("dv", a->dv, k + c, a->dtype, w->dv[k + c], w->dv_err[k + c]);
+                }
+            }
+    for (int64_t b = 0; b < a->B; b++) /* what stands between and behind the heads of a row */
+        for (int64_t i = 0; i < a->S_q; i++) {
+            const int64_t end = a->q_group == r * D ? a->n_q * D : a->n_kv * a->q_group;
+            check_untouched("the end of a row of dq", a->dq, (b * a->S_q + i) * a->q_row + end, a->q_row - end,
+                            a->dtype);
+        }
+}
+
+/* The gradients' buffers, like the inputs'. */
+static void outputs(ts_attn_args *a, const geometry *g)
+{
+    const sizes n = sizes_of(a);
+    const int64_t r = a->n_q / a->n_kv;
+    if (g->fused) {
+        char *all = check_out(a->dtype, n.q);
+        const size_t e = ts_dtype_size(a->dtype);
+        a->dq = all, a->dk = all + (size_t)(r * a->head_dim) * e, a->dv = all + (size_t)((r + 1) * a->head_dim) * e;
+    } else {
+        a->dq = check_out(a->dtype, n.q), a->dk = check_out(a->dtype, n.kv), a->dv = check_out(a->dtype, n.kv);
+    }
+    a->delta = check_out(TS_DTYPE_F32, n.stat);
+    if (g->sinks)
+        a->dsinks = check_inout(33, TS_DTYPE_F32, a->n_q, 1);
+}
+
+static void one_case(const check_env *e, const geometry *g, bool backward)
+{
+    check_case("%s B %lld S %lld x %lld heads %lld / %lld x %lld size %g%s%s%s%s%s%s%s cap %g drop %g window %lld",
+               ts_dtype_name(g->dtype), (long long)g->B, (long long)g->S_q, (long long)g->S_kv, (long long)g->n_q,
+               (long long)g->n_kv, (long long)g->D, g->size, g->causal ? " causal" : "", g->fused ? " fused" : "",
+               g->docs ? " docs" : "", g->lengths ? " lengths" : "", g->sinks ? " sinks" : "",
+               g->slopes ? " slopes" : "", g->cache ? " cache" : "", g->softcap, g->dropout, (long long)g->window);
+    const bool half_products = g->dtype == TS_DTYPE_BF16 && (e->isa & TS_ISA_BF16);
+    const units unit = { CHECK_U, half_products ? 0x1p-8 : 0, half_products ? 4e-6 : 2 * CHECK_U };
+    ts_attn_args a = args_of(g);
+    add_masks(&a, g);
+    const doubles x = inputs(&a, g);
+    const sizes n = sizes_of(&a);
+    oracle w = oracle_of(&a);
+    each_row(&a, &x, &unit, &w, forward_row);
+    a.o = check_out(a.dtype, n.o);
+    a.lse = g->window == 5 ? NULL : check_out(TS_DTYPE_F32, n.stat);
+    check_kernel(e, TS_KERNEL_attn_fwd, &a, 1);
+    judge_forward(&a, &w);
+    if (!backward || !a.lse)
+        return;
+    for (int64_t i = 0; i < n.o; i++) { /* backward is given the exact values, as they are stored */
+        ts_store_f32(a.o, i, a.dtype, (float)w.o[i]);
+        w.o[i] = check_get(a.o, i, a.dtype);
+    }
+    for (int64_t i = 0; i < n.stat; i++)
+        w.lse[i] = a.lse[i] = (float)w.lse[i];
+    check_touched(a.o);
+    check_touched(a.lse);
+    outputs(&a, g);
+    each_row(&a, &x, &unit, &w, backward_row);
+    check_kernel(e, TS_KERNEL_attn_bwd, &a, 1);
+    judge_backward(&a, &w);
+    for (int64_t h = 0; g->sinks && h < a.n_q; h++) {
+        const double before = check_before(a.dsinks, h, TS_DTYPE_F32);
+        check_near("dsinks", h, a.dsinks[h], before + w.dsinks[h],
+                   w.dsinks_err[h] + CHECK_U * 2 * (fabs(before) + fabs(w.dsinks[h])));
+    }
+}
+
+/* ---- the oracle's own gradient: sum(dout * o) by central differences */
+
+static double loss_of(const ts_attn_args *a, const doubles *x, oracle *w)
+{
+    const units none = { 0, 0, 0 };
+    const sizes n = sizes_of(a);
+    double sum = 0;
+    memset(w->o, 0, (size_t)n.o * sizeof *w->o);
+    each_row(a, x, &none, w, forward_row);
+    for (int64_t i = 0; i < n.o; i++)
+        sum += x->dout[i] * w->o[i];
+    return sum;
+}
+
+static void differences(const ts_attn_args *a, const doubles *x, oracle *w, const char *what, double *at,
+                        const double *gradient, int64_t n)
+{
+    const double step = 1e-5;
+    for (int64_t i = 0; i < n; i += 1 + n / 40) {
+        const double old = at[i];
+        at[i] = old + step;
+        const double up = loss_of(a, x, w);
+        at[i] = old - step;
+        const double down = loss_of(a, x, w);
+        at[i] = old;
+        /* truncation: step^2 times third derivatives of a few; rounding: 1e-16 * 20 / step */
+        check_near(what, i, (up - down) / (2 * step), gradient[i], 3e-9 * (1 + fabs(gradient[i])));
+    }
+}
+
+static void check_oracle(const geometry *g)
+{
+    check_case("the oracle's gradient, softcap %g drop %g", g->softcap, g->dropout);
+    const units none = { 0, 0, 0 };
+    ts_attn_args a = args_of(g);
+    add_masks(&a, g);
+    float *sinks = NULL;
+    if (g->sinks) {
+        sinks = check_inout(31, TS_DTYPE_F32, a.n_q, 2);
+        a.sinks = sinks;
+    }
+    doubles x = inputs(&a, g);
+    oracle w = oracle_of(&a);
+    const sizes n = sizes_of(&a);
+    loss_of(&a, &x, &w);
+    each_row(&a, &x, &none, &w, backward_row);
+    differences(&a, &x, &w, "dq", x.q, w.dq, n.q);
+    differences(&a, &x, &w, "dk", x.k, w.dk, n.kv);
+    differences(&a, &x, &w, "dv", x.v, w.dv, n.kv);
+    for (int64_t h = 0; g->sinks && h < a.n_q; h++) { /* sinks are floats: a step that they can take */
+        const float old = sinks[h], step = 0x1p-10f;
+        sinks[h] = old + step;
+        const double high = sinks[h], up = loss_of(&a, &x, &w);
+        sinks[h] = old - step;
+        const double low = sinks[h], down = loss_of(&a, &x, &w);
+        sinks[h] = old;
+        check_near("dsinks", h, (up - down) / (high - low), w.dsinks[h], 4e-6 * (1 + fabs(w.dsinks[h])));
+    }
+}
+
+/* ---- which cases */
+
+static void check_lengths(const check_env *e)
+{
+    static const int64_t length[] = { 1, 2, 3, 15, 16, 17, 31, 33, 63, 64, 65, 95, 127, 128, 129, 191, 193, 257 };
+    static const ts_dtype type[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_F16 };
+    for (size_t i = 0; i < CHECK_COUNT(length); i++)
+        for (int causal = 0; causal < 2; causal++) {
+            const geometry g = { .B = 1, .S_q = length[i], .S_kv = length[i], .n_q = 2, .n_kv = 1, .D = 16,
+                                 .dtype = type[i % 3], .size = 2, .causal = causal, .fused = i % 2 };
+            one_case(e, &g, true);
+            geometry bf16 = g;
+            bf16.dtype = TS_DTYPE_BF16;
+            one_case(e, &bf16, true);
+        }
+}
+
+static void check_heads(const check_env *e)
+{
+    static const int64_t dim[] = { 1, 7, 8, 10, 12, 16, 31, 32, 64, 72, 80, 96, 112, 128, 256, 300, 512, 520 };
+    static const ts_dtype type[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_F16 };
+    for (size_t i = 0; i < CHECK_COUNT(dim); i++)
+        for (size_t t = 0; t < 3; t++)
+            one_case(e, &(geometry){ .B = 1, .S_q = dim[i] > 128 ? 40 : 70, .S_kv = dim[i] > 128 ? 40 : 70,
+                         .n_q = 2, .n_kv = 1, .D = dim[i], .dtype = type[t], .size = 1.5, .causal = true,
+                         .fused = t == 1 }, true);
+    for (int64_t r = 1; r <= 8; r++) /* query heads a key head */
+        for (size_t t = 0; t < 2; t++)
+            one_case(e, &(geometry){ .B = 2, .S_q = 45, .S_kv = 45, .n_q = 2 * r, .n_kv = 2, .D = 24,
+                         .dtype = type[t], .size = 1.5, .causal = true, .fused = r % 2 }, true);
+    one_case(e, &(geometry){ .B = 1, .S_q = 4, .S_kv = 9, .n_q = 200, .n_kv = 1, .D = 8, .dtype = TS_DTYPE_BF16,
+                 .size = 1 }, true);
+}
+
+/* Every feature with every other: bits of n choose. */
+static void check_features(const check_env *e)
+{
+    static const ts_dtype type[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_BF16, TS_DTYPE_F16 };
+    for (int n = 0; n < 512; n++) {
+        geometry g = { .B = 1 + n % 3, .S_q = 37, .S_kv = 37, .n_q = 3, .n_kv = n & 1 ? 3 : 1, .D = 12,
+                       .dtype = type[(n + n / 8 + n / 64) % 4], .size = 2, .causal = n & 1, .docs = n & 2,
+                       .lengths = n & 4, .sinks = n & 8, .slopes = n & 16, .window = n & 32 ? 9 : 0,
+                       .softcap = n & 64 ? 1.5 : 0, .dropout = n & 128 ? 0.3 : 0, .cache = n & 256,
+                       .fused = !(n & 256) && n % 5 < 2 };
+        if (g.cache)
+            g.S_q = 6 + n % 7, g.S_kv = 150;
+        if (g.lengths)
+            g.B = 4;
+        one_case(e, &g, true);
+    }
+}
+
+/* Sizes at which work is cut differently: several blocks, chunks of sums, splits of keys. */
+static void check_cuts(const check_env *e)
+{
+    static const ts_dtype type[] = { TS_DTYPE_F32, TS_DTYPE_BF16 };
+    for (size_t t = 0; t < 2; t++) {
+        one_case(e, &(geometry){ .B = 1, .S_q = 450, .S_kv = 450, .n_q = 3, .n_kv = 1, .D = 16, .dtype = type[t],
+                     .size = 2, .causal = true, .fused = true }, true);
+        one_case(e, &(geometry){ .B = 1, .S_q = 300, .S_kv = 300, .n_q = 2, .n_kv = 2, .D = 20, .dtype = type[t],
+                     .size = 2, .causal = true, .window = 70, .docs = true, .dropout = 0.1 }, true);
+        one_case(e, &(geometry){ .B = 2, .S_q = 1, .S_kv = 3000, .n_q = 6, .n_kv = 2, .D = 32, .dtype = type[t],
+                     .size = 2, .causal = true, .cache = true, .sinks = true }, true);
+        one_case(e, &(geometry){ .B = 3, .S_q = 5, .S_kv = 1500, .n_q = 2, .n_kv = 1, .D = 64, .dtype = type[t],
+                     .size = 2, .causal = true, .cache = true, .lengths = true, .window = 1200 }, true);
+        one_case(e, &(geometry){ .B = 1, .S_q = 2, .S_kv = 13000, .n_q = 2, .n_kv = 1, .D = 260, .dtype = type[t],
+                     .size = 1, .causal = false }, true); /* sums of dk, dv do not fit: two passes */
+        one_case(e, &(geometry){ .B = 1, .S_q = 2, .S_kv = 4000, .n_q = 2, .n_kv = 1, .D = 64, .dtype = type[t],
+                     .size = 1, .causal = false, .dropout = 0.5 }, true);
+    }
+}
+
+static void check_sizes(const check_env *e)
+{
+    static const ts_dtype type[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_F16 };
+    static const double size[] = { 1e-4, 1e-2, 10, 40 };
+    for (size_t i = 0; i < CHECK_COUNT(size); i++)
+        for (size_t t = 0; t < 3; t++)
+            one_case(e, &(geometry){ .B = 1, .S_q = 80, .S_kv = 80, .n_q = 2, .n_kv = 1, .D = 32, .dtype = type[t],
+                         .size = size[i], .causal = true, .softcap = i == 3 ? 50 : 0 }, true);
+    for (size_t t = 0; t < 2; t++) /* one key takes all */
+        one_case(e, &(geometry){ .B = 1, .S_q = 50, .S_kv = 50, .n_q = 1, .n_kv = 1, .D = 16, .dtype = type[t],
+                     .size = 200, .causal = true }, true);
+}
+
+/* A NaN in one query must come out of its row, and of no other. */
+static void check_nan(const check_env *e)
+{
+    const geometry g = { .B = 1, .S_q = 20, .S_kv = 20, .n_q = 1, .n_kv = 1, .D = 16, .dtype = TS_DTYPE_F32,
+                         .size = 1, .causal = true };
+    check_case("a NaN in query 7");
+    ts_attn_args a = args_of(&g);
+    inputs(&a, &g);
+    const sizes n = sizes_of(&a);
+    float *q = check_inout(1, TS_DTYPE_F32, n.q, 1);
+    q[7 * a.q_row + 3] = NAN;
+    check_touched(q);
+    a.q = q, a.o = check_out(TS_DTYPE_F32, n.o), a.lse = check_out(TS_DTYPE_F32, n.stat);
+    check_kernel(e, TS_KERNEL_attn_fwd, &a, 1);
+    for (int64_t i = 0; i < a.S_q; i++)
+        check_equal("isnan(o)", i, isnan(((float *)a.o)[i * 16 + 5]), i == 7);
+}
+
+void check_attn(const check_env *e);
+void check_attn(const check_env *e)
+{
+    if (!e->isa) {
+        const geometry g = { .B = 2, .S_q = 7, .S_kv = 9, .n_q = 4, .n_kv = 2, .D = 5, .size = 1.5, .causal = true,
+                             .docs = true, .cache = true };
+        geometry all = g;
+        all.sinks = all.slopes = true, all.softcap = 2, all.dropout = 0.25, all.window = 6;
+        check_oracle(&g);
+        check_oracle(&all);
+    }
+    check_lengths(e);
+    check_heads(e);
+    check_features(e);
+    check_cuts(e);
+    check_sizes(e);
+    check_nan(e);
+}
+
+/* ---- timing */
+
+static double best_of(const check_env *e, ts_kernel k, const ts_attn_args *a, int times)
+{
+    double best = 1e30;
+    for (int i = 0; i < times; i++) {
+        const double t = ts_now();
+        e->two->kernel[k].whole(e->two, a, 1);
+        const double s = ts_now() - t;
+        best = s < best ? s : best;
+    }
+    return best;
+}
+
+static void bench_train(const check_env *e, ts_dtype dtype, int64_t B, int64_t S, int64_t D)
+{
+    const geometry g = { .B = B, .S_q = S, .S_kv = S, .n_q = 9, .n_kv = 3, .D = D, .dtype = dtype, .size = 1,
+                         .causal = true, .fused = true };
+    check_case("bench");
+    ts_attn_args a = args_of(&g);
+    const sizes n = sizes_of(&a);
+    inputs(&a, &g);
+    a.o = check_out(dtype, n.o), a.lse = check_out(TS_DTYPE_F32, n.stat);
+    outputs(&a, &g);
+    const int times = S < 1024 ? 12 : 6;
+    const double fwd = best_of(e, TS_KERNEL_attn_fwd, &a, times), bwd = best_of(e, TS_KERNEL_attn_bwd, &a, times);
+    const double flops = 2.0 * (double)B * 9 * (double)(S * S) * (double)D; /* forward, the causal half */
+    printf("  %-4s B %lld T %5lld 9/3 x %lld %-7s fwd %7.2f bwd %7.2f sum %7.2f ms; useful %6.1f, with recompute"
+           " %6.1f GFLOP/s (fwd %.1f, bwd %.1f)\n", ts_dtype_name(dtype), (long long)B, (long long)S, (long long)D,
+           e->isa_name, fwd * 1e3, bwd * 1e3, (fwd + bwd) * 1e3, 3 * flops / (fwd + bwd) * 1e-9,
+           3.5 * flops / (fwd + bwd) * 1e-9, flops / fwd * 1e-9, 2.5 * flops / bwd * 1e-9);
+    fflush(stdout);
+}
+
+static void bench_decode(const check_env *e, ts_dtype dtype, int64_t B, int64_t S)
+{
+    const geometry g = { .B = B, .S_q = 1, .S_kv = S, .n_q = 9, .n_kv = 3, .D = 64, .dtype = dtype, .size = 1 };
+    check_case("bench");
+    ts_attn_args a = args_of(&g);
+    const sizes n = sizes_of(&a);
+    inputs(&a, &g);
+    a.o = check_out(dtype, n.o);
+    const double fwd = best_of(e, TS_KERNEL_attn_fwd, &a, 100);
+    printf("  %-4s decode B %lld, %lld keys, %-7s %8.4f ms %6.1f GB/s of keys and values\n", ts_dtype_name(dtype),
+           (long long)B, (long long)S, e->isa_name, fwd * 1e3,
+           2.0 * (double)(B * S * 3 * 64) * (double)ts_dtype_size(dtype) / fwd * 1e-9);
+    fflush(stdout);
+}
+
+void bench_attn(const check_env *e);
+void bench_attn(const check_env *e)
+{
+    static const ts_dtype type[] = { TS_DTYPE_BF16, TS_DTYPE_F32 };
+    for (size_t t = 0; t < 2; t++) {
+        bench_train(e, type[t], 1, 256, 64);
+        if (!e->isa)
+            continue; /* the reference: once, small */
+        bench_train(e, type[t], 4, 512, 64);
+        bench_train(e, type[t], 4, 1024, 64);
+        bench_train(e, type[t], 2, 2048, 64);
+        bench_train(e, type[t], 1, 4096, 64);
+        bench_train(e, type[t], 1, 1024, 128);
+        bench_decode(e, type[t], 1, 1024);
+        bench_decode(e, type[t], 32, 1024);
+        bench_decode(e, type[t], 1, 65536);
+    }
+}

@@ -1,0 +1,235 @@
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "infer/jsonl.h"
+#include "infer/runtime.h"
+#include "infer/score.h"
+#include "io/st_write.h"
+#include "model/options.h"
+#include "text/text_options.h"
+
+#include <stdio.h>
+
+typedef struct score_options {
+    const char *input, *output, *logits;
+} score_options;
+
+#define ROW(type, field, name, def, help)                                                          \
+    TS_ROW(type, score_options, field, name, def, 0, 0, NULL, "score", help)
+static const ts_option score_rows[] = {
+    ROW(TEXT, input, "input", NULL, "JSON lines with \"ids\" or \"text\" (or \"prompt\" and \"completion\")"),
+    ROW(TEXT, output, "output", "-", "JSON lines: ids, logprobs, sum, count, greedy"),
+    ROW(TEXT, logits, "logits", NULL, "also write the first line's logits to this safetensors file"),
+};
+
+static const char usage[] =
+    "usage: tessera score --load DIR --input FILE.jsonl --output OUT.jsonl\n\n"
+    "Writes the natural logarithm of each token's probability given those before it (the first is\n"
+    "null), their sum, and whether each was the most probable one.\n"
+    "example: echo '{\"text\": \"The sky is blue.\"}' | tessera score --load models/my-model --input /dev/stdin";
+
+typedef struct scorer {
+    score_options o;
+    ts_runtime_options rt;
+    ts_device *dev;
+    ts_model model;
+    ts_tape *tape;
+    ts_text_tokenizer tok;
+    ts_tokenizer_scratch *scratch;
+    bool has_tok;
+    double *logprobs;
+    bool *greedy;
+    size_t cap_l, cap_g;
+    ts_str line;
+} scorer;
+
+/* The folder's tokenizer, opened when the first text comes. */
+static ts_status need_tokenizer(scorer *s)
+{
+    if (s->has_tok)
+        return TS_OK;
+    const ts_text_options o = { .type = "PretrainedFromHF", .name_or_path = s->rt.load };
+    TS_TRY(ts_text_tokenizer_open(&o, &s->tok));
+    s->has_tok = true;
+    return s->tok.tok ? ts_tokenizer_scratch_create(s->tok.tok, &s->scratch) : TS_OK;
+}
+
+static ts_status check_ids(const scorer *s, const ts_jsonl *in, const int32_t *ids, int64_t n)
+{
+    const int64_t vocab = s->model.decoder->arch.vocab;
+    for (int64_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= vocab)
+            return ts_jsonl_error(in, "the tokenizer's id %d is outside the model's vocabulary of %lld",
+                                  (int)ids[i], (long long)vocab);
+    return TS_OK;
+}
+
+/* Ids of a line; *first is where scoring begins (behind a prompt). */
+static ts_status line_ids(scorer *s, const ts_jsonl *in, const json_t *line, int32_t **ids, int64_t *n,
+                          int64_t *first)
+{
+    *first = 1;
+    if (json_object_get(line, "ids"))
+        return ts_jsonl_ids(in, line, s->model.decoder->arch.vocab, ids, n);
+    const json_t *text = json_object_get(line, "text"), *prompt = json_object_get(line, "prompt"),
+                 *rest = json_object_get(line, "completion");
+    if (!json_is_string(text) && !(json_is_string(prompt) && json_is_string(rest)))
+        return ts_jsonl_error(in, "\"ids\", \"text\", or \"prompt\" and \"completion\" were expected");
+    TS_TRY(need_tokenizer(s));
+    ts_ids out = { 0 };
+    const json_t *head = json_is_string(text) ? text : prompt;
+    ts_status st = ts_text_encode(&s->tok, s->scratch, json_string_value(head), json_string_length(head), &out);
+    if (st == TS_OK && head == prompt) {
+        *first = (int64_t)out.n > 0 ? (int64_t)out.n : 1;
+        st = ts_tokenizer_encode(s->tok.tok, s->scratch, json_string_value(rest), json_string_length(rest),
+                                 false, &out);
+    }
+    if (st == TS_OK)
+        st = check_ids(s, in, out.v, (int64_t)out.n);
+    if (st != TS_OK) {
+        ts_ids_deinit(&out);
+        return st;
+    }
+    *ids = out.v;
+    *n = (int64_t)out.n;
+    return TS_OK;
+}
+
+static ts_status format_line(scorer *s, const int32_t *ids, int64_t n, int64_t first)
+{
+    ts_str *l = &s->line;
+    double sum = 0;
+    ts_str_reset(l);
+    TS_TRY(ts_str_puts(l, "{\"ids\": ["));
+    for (int64_t i = 0; i < n; i++)
+        TS_TRY(ts_str_printf(l, "%s%d", i ? ", " : "", (int)ids[i]));
+    TS_TRY(ts_str_puts(l, "], \"logprobs\": ["));
+    for (int64_t i = 0; i < n; i++) {
+        if (i == 0)
+            TS_TRY(ts_str_puts(l, "null"));
+        else
+            TS_TRY(ts_str_printf(l, ", %.9g", s->logprobs[i]));
+        sum += i >= first ? s->logprobs[i] : 0;
+    }
+    TS_TRY(ts_str_printf(l, "], \"sum\": %.17g, \"count\": %lld, \"greedy\": [", sum,
+                         (long long)(n > first ? n - first : 0)));
+    for (int64_t i = 0; i < n; i++)
+        TS_TRY(ts_str_printf(l, "%s%s", i ? ", " : "", i == 0 ? "null" : s->greedy[i] ? "true" : "false"));
+    return ts_str_puts(l, "]}");
+}
+
+static ts_status write_logits(scorer *s, const int32_t *ids, int64_t n)
+{
+    const int64_t shape[2] = { n, s->model.decoder->arch.vocab };
+    float *z;
+    ts_st_writer *w = NULL;
+    TS_TRY(ts_alloc(&z, (size_t)(shape[0] * shape[1]), sizeof *z));
+    ts_status st = ts_score_logits(s->model.decoder, s->tape, ids, n, z);
+    if (st == TS_OK)
+        st = ts_st_writer_create(s->o.logits, &w);
+    if (st == TS_OK)
+        st = ts_st_writer_add(w, "logits", TS_ST_F32, 2, shape);
+    if (st == TS_OK)
+        st = ts_st_writer_begin(w);
+    if (st == TS_OK)
+        st = ts_st_writer_put(w, 0, 0, z, (size_t)(shape[0] * shape[1]) * sizeof *z);
+    if (st == TS_OK)
+        st = ts_st_writer_finish(w);
+    ts_st_writer_destroy(&w);
+    ts_free(&z);
+    return st;
+}
+
+static ts_status score_line(scorer *s, const ts_jsonl *in, const json_t *line, ts_jsonl_out *out)
+{
+    int32_t *ids = NULL;
+    int64_t n, first;
+    TS_TRY(line_ids(s, in, line, &ids, &n, &first));
+    ts_status st = n > 0 ? TS_OK : ts_jsonl_error(in, "there are no tokens to score");
+    if (st == TS_OK)
+        st = ts_grow(&s->logprobs, &s->cap_l, (size_t)n, sizeof *s->logprobs);
+    if (st == TS_OK)
+        st = ts_grow(&s->greedy, &s->cap_g, (size_t)n, sizeof *s->greedy);
+    if (st == TS_OK)
+        st = ts_score_ids(s->model.decoder, s->tape, ids, n, s->logprobs, s->greedy);
+    if (st == TS_OK && s->o.logits && in->line == 1)
+        st = write_logits(s, ids, n);
+    if (st == TS_OK)
+        st = format_line(s, ids, n, first);
+    if (st == TS_OK)
+        st = ts_jsonl_out_line(out, &s->line);
+    ts_free(&ids);
+    return st;
+}
+
+static ts_status score_file(scorer *s)
+{
+    ts_jsonl in;
+    ts_jsonl_out out = { 0 };
+    ts_status st = ts_jsonl_open(s->o.input, &in);
+    if (st == TS_OK)
+        st = ts_jsonl_out_open(s->o.output, &out);
+    while (st == TS_OK) {
+        json_t *line;
+        st = ts_jsonl_next(&in, &line);
+        if (st != TS_OK || !line)
+            break;
+        st = score_line(s, &in, line, &out);
+        json_decref(line);
+    }
+    if (st == TS_OK)
+        st = ts_jsonl_out_finish(&out);
+    ts_jsonl_out_abandon(&out);
+    ts_jsonl_close(&in);
+    return st;
+}
+
+static ts_status open_all(scorer *s)
+{
+    ts_model_use use = { 0 };
+    if (!s->rt.load || !s->o.input)
+        return ts_error(TS_ERR_USER, "--%s is missing", s->rt.load ? "input" : "load");
+    TS_TRY(ts_runtime_dtype(&s->rt, &use.compute));
+    TS_TRY(ts_runtime_open(&s->rt, 1, &s->dev));
+    use.dev = s->dev;
+    TS_TRY(ts_model_load(s->rt.load, &use, &s->model));
+    const ts_tape_options to = { 0 };
+    return ts_tape_create(s->dev, &s->model.decoder->params, &to, &s->tape);
+}
+
+static void close_all(scorer *s)
+{
+    ts_tape_destroy(&s->tape);
+    ts_model_deinit(&s->model);
+    ts_device_close(&s->dev);
+    ts_tokenizer_scratch_destroy(&s->scratch);
+    if (s->has_tok)
+        ts_text_tokenizer_close(&s->tok);
+    ts_free(&s->logprobs);
+    ts_free(&s->greedy);
+    ts_str_deinit(&s->line);
+}
+
+static ts_status run(int argc, char *const *argv);
+const ts_command ts_cmd_score = { "score", "log-probabilities of given texts or tokens", run };
+
+static ts_status run(int argc, char *const *argv)
+{
+    scorer s = { 0 };
+    const ts_option_table tables[] = {
+        { score_rows, sizeof score_rows / sizeof *score_rows, &s.o },
+        { ts_runtime_option_rows, ts_runtime_option_count, &s.rt },
+    };
+    ts_option_set *set;
+    bool helped;
+    TS_TRY(ts_command_options(&ts_cmd_score, usage, tables, 2, argc, argv, &set, &helped));
+    if (helped)
+        return TS_OK;
+    ts_log_init((ts_log_level)s.rt.log_level, "");
+    ts_status st = open_all(&s);
+    if (st == TS_OK)
+        st = score_file(&s);
+    close_all(&s);
+    ts_option_set_destroy(&set);
+    return st;
+}

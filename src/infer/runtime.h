@@ -1,0 +1,22 @@
+/* What every command that runs a model is told: device, threads, precision. */
+#ifndef TS_INFER_RUNTIME_H
+#define TS_INFER_RUNTIME_H
+#include "base/option.h"
+#include "device/device.h"
+
+typedef struct ts_runtime_options {
+    const char *load;
+    const char *device;
+    int64_t threads;
+    double memory_limit_gb;
+    bool bf16, fp16;
+    int log_level;
+} ts_runtime_options;
+extern const ts_option ts_runtime_option_rows[];
+extern const size_t ts_runtime_option_count;
+
+/* Refuses --bf16 with --fp16. */
+ts_status ts_runtime_dtype(const ts_runtime_options *o, ts_dtype *out) TS_NODISCARD;
+/* Opens the device; `local_size` processes of this host share its cores. */
+ts_status ts_runtime_open(const ts_runtime_options *o, int local_size, ts_device **out) TS_NODISCARD;
+#endif

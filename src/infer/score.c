@@ -1,0 +1,97 @@
+#include "infer/score.h"
+
+/* Tensors of one sequence on the device: ids and positions. */
+typedef struct sequence {
+    ts_tensor *ids, *pos;
+    ts_run run;
+} sequence;
+
+static ts_status int_tensor(ts_tape *tape, const int32_t *v, int64_t n, ts_tensor **out)
+{
+    TS_TRY(ts_tape_new_kind(tape, TS_MEM_DATA, TS_DTYPE_I32, n, 0, out));
+    tape->dev->to_device(tape->dev, ts_tensor_data(*out), v, (size_t)n * sizeof *v);
+    return TS_OK;
+}
+
+static ts_status put_sequence(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, sequence *s)
+{
+    int32_t *pos;
+    if (d->arch.position == TS_POSITION_LEARNED && n > d->arch.max_positions)
+        return ts_error(TS_ERR_USER, "a sequence of %lld tokens is longer than the model's %lld positions",
+                        (long long)n, (long long)d->arch.max_positions);
+    TS_TRY(ts_alloc(&pos, (size_t)n, sizeof *pos));
+    for (int64_t i = 0; i < n; i++)
+        pos[i] = (int32_t)i;
+    ts_status st = int_tensor(tape, ids, n, &s->ids);
+    if (st == TS_OK)
+        st = int_tensor(tape, pos, n, &s->pos);
+    if (st == TS_OK)
+        st = ts_decoder_prepare(d, n, n);
+    ts_free(&pos);
+    s->run = (ts_run){ .B = 1, .S = n, .pos = s->pos };
+    return st;
+}
+
+static ts_status score(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, double *logprobs,
+                       bool *greedy, float *loss, int32_t *argmax)
+{
+    sequence s;
+    ts_tensor *hidden, *labels, *l, *best;
+    TS_TRY(put_sequence(d, tape, ids, n, &s));
+    argmax[n - 1] = -1;
+    for (int64_t i = 0; i + 1 < n; i++)
+        argmax[i] = ids[i + 1];
+    TS_TRY(int_tensor(tape, argmax, n, &labels));
+    TS_TRY(ts_decoder_forward(d, tape, &s.run, NULL, s.ids, &hidden));
+    ts_xent_op o = ts_decoder_head(d);
+    o.labels = labels;
+    TS_TRY(ts_op_linear_xent(tape, &o, hidden, &l, &best));
+    d->dev->to_host(d->dev, loss, ts_tensor_data(l), (size_t)n * sizeof *loss);
+    d->dev->to_host(d->dev, argmax, ts_tensor_data(best), (size_t)n * sizeof *argmax);
+    logprobs[0] = 0;
+    greedy[0] = false;
+    for (int64_t i = 1; i < n; i++) {
+        logprobs[i] = -(double)loss[i - 1];
+        greedy[i] = argmax[i - 1] == ids[i];
+    }
+    return TS_OK;
+}
+
+ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, double *logprobs,
+                       bool *greedy)
+{
+    float *loss = NULL;
+    int32_t *argmax = NULL;
+    ts_status st = ts_alloc(&loss, (size_t)n, sizeof *loss);
+    if (st == TS_OK)
+        st = ts_alloc(&argmax, (size_t)n, sizeof *argmax);
+    ts_tape_reset(tape);
+    tape->recording = false;
+    if (st == TS_OK)
+        st = score(d, tape, ids, n, logprobs, greedy, loss, argmax);
+    ts_tape_reset(tape);
+    ts_free(&loss);
+    ts_free(&argmax);
+    return st;
+}
+
+static ts_status logits_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, float *out)
+{
+    sequence s;
+    ts_tensor *hidden, *z;
+    TS_TRY(put_sequence(d, tape, ids, n, &s));
+    TS_TRY(ts_decoder_forward(d, tape, &s.run, NULL, s.ids, &hidden));
+    const ts_xent_op o = ts_decoder_head(d);
+    TS_TRY(ts_op_logits(tape, &o, hidden, &z));
+    d->dev->to_host(d->dev, out, ts_tensor_data(z), ts_tensor_bytes(z));
+    return TS_OK;
+}
+
+ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, float *out)
+{
+    ts_tape_reset(tape);
+    tape->recording = false;
+    const ts_status st = logits_of(d, tape, ids, n, out);
+    ts_tape_reset(tape);
+    return st;
+}

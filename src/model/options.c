@@ -1,0 +1,285 @@
+#include "model/options.h"
+
+#include "base/file.h"
+
+#include <math.h>
+#include <string.h>
+
+#define GROUP "model"
+#define ROW(type, field, name, def, lo, hi, choices, help)                                         \
+    TS_ROW(type, ts_model_options, field, name, def, lo, hi, choices, GROUP, help)
+#define NOTE(name_, words) { .name = name_, .type = TS_OPTION_NOTE, .lo = words, .group = GROUP }
+
+enum { POSITION_LEARNED, POSITION_ROPE, POSITION_NONE };
+enum { SCALING_NONE, SCALING_LINEAR, SCALING_DYNAMIC, SCALING_YARN, SCALING_LLAMA3 };
+
+const ts_option ts_model_option_rows[] = {
+    ROW(TEXT, model_config, "model-config", NULL, 0, 0, NULL,
+        "a Hugging Face config.json: make that model with random weights"),
+    ROW(INT, num_layers, "num-layers", NULL, 1, 100000, NULL, "transformer layers"),
+    ROW(INT, hidden_size, "hidden-size", NULL, 1, 1 << 20, NULL, "width of the residual stream"),
+    ROW(INT, ffn_hidden_size, "ffn-hidden-size", NULL, 1, 1 << 24, NULL,
+        "width of the MLP (default 4 hidden; with --swiglu 2/3 of that, in multiples of 64)"),
+    ROW(INT, num_attention_heads, "num-attention-heads", NULL, 1, 1 << 16, NULL, "query heads"),
+    ROW(FLAG, group_query_attention, "group-query-attention", NULL, 0, 0, NULL,
+        "several query heads share a key and value head"),
+    ROW(INT, num_query_groups, "num-query-groups", "1", 1, 1 << 16, NULL,
+        "key and value heads with --group-query-attention"),
+    ROW(INT, kv_channels, "kv-channels", NULL, 1, 1 << 16, NULL,
+        "width of a head (default hidden / heads)"),
+    ROW(INT, max_position_embeddings, "max-position-embeddings", NULL, 1, 1 << 30, NULL,
+        "longest sequence the model is made for"),
+    ROW(CHOICE, position_embedding_type, "position-embedding-type", "learned_absolute", 0, 0,
+        "learned_absolute|rope|none", "how positions enter"),
+    ROW(FLAG, use_rotary, "use-rotary-position-embeddings", NULL, 0, 0, NULL,
+        "the same as --position-embedding-type rope"),
+    ROW(REAL, rotary_base, "rotary-base", "10000", 1, 1e12, NULL, "theta of rotary embeddings"),
+    ROW(REAL, rotary_percent, "rotary-percent", "1.0", 0, 1, NULL, "share of a head that is rotated"),
+    ROW(FLAG, rotary_interleaved, "rotary-interleaved", NULL, 0, 0, NULL, "rotate pairs (2i, 2i+1)"),
+    ROW(INT, rotary_seq_len_interpolation_factor, "rotary-seq-len-interpolation-factor", NULL, 1, 1 << 20,
+        NULL, "positions are divided by this"),
+    ROW(CHOICE, rope_scaling_type, "rope-scaling-type", "none", 0, 0, "none|linear|dynamic|yarn|llama3",
+        "stretching of rotary embeddings"),
+    ROW(REAL, rope_scaling_factor, "rope-scaling-factor", "1.0", 0, 1e6, NULL, "factor of the stretching"),
+    ROW(INT, rope_original_max, "rope-scaling-original-max-position-embeddings", NULL, 1, 1 << 30, NULL,
+        "sequence length before stretching"),
+    ROW(REAL, low_freq_factor, "low-freq-factor", "1.0", 0, 1e6, NULL, "llama3 scaling"),
+    ROW(REAL, high_freq_factor, "high-freq-factor", "4.0", 0, 1e6, NULL, "llama3 scaling"),
+    ROW(REAL, beta_fast, "beta-fast", "32", 0, 1e6, NULL, "yarn scaling"),
+    ROW(REAL, beta_slow, "beta-slow", "1", 0, 1e6, NULL, "yarn scaling"),
+    ROW(REAL, mscale, "rope-scaling-mscale", NULL, 0, 1e6, NULL, "yarn scaling"),
+    ROW(REAL, mscale_all_dim, "rope-scaling-mscale-all-dim", NULL, 0, 1e6, NULL, "yarn scaling"),
+    ROW(CHOICE, normalization, "normalization", "LayerNorm", 0, 0, "LayerNorm|RMSNorm", "kind of norm"),
+    ROW(REAL, norm_epsilon, "norm-epsilon", "1e-5", 0, 1, NULL, "epsilon of norms"),
+    ROW(FLAG, layernorm_1p, "apply-layernorm-1p", NULL, 0, 0, NULL, "norm weights count as 1 + w"),
+    ROW(FLAG, swiglu, "swiglu", NULL, 0, 0, NULL, "gated MLP with SiLU (without: GELU)"),
+    ROW(FLAG, squared_relu, "squared-relu", NULL, 0, 0, NULL, "MLP with squared ReLU"),
+    ROW(NOFLAG, bias_linear, "disable-bias-linear", NULL, 0, 0, NULL, "linear layers without bias"),
+    ROW(FLAG, qkv_bias, "add-qkv-bias", NULL, 0, 0, NULL, "bias of queries, keys and values only"),
+    ROW(FLAG, qk_layernorm, "qk-layernorm", NULL, 0, 0, NULL, "norm of each query and key head"),
+    ROW(INT, window_size, "window-size", NULL, 1, 1 << 30, NULL, "a query sees this many keys"),
+    ROW(FLAG, untie, "untie-embeddings-and-output-weights", NULL, 0, 0, NULL,
+        "an output layer of its own"),
+    ROW(INT, make_vocab_size_divisible_by, "make-vocab-size-divisible-by", "128", 1, 1 << 20, NULL,
+        "the vocabulary is padded to a multiple"),
+    ROW(INT, padded_vocab_size, "padded-vocab-size", NULL, 1, 1 << 28, NULL, "size of the vocabulary, padded"),
+    ROW(REAL, init_method_std, "init-method-std", "0.02", 0, 100, NULL,
+        "standard deviation of random weights"),
+    NOTE("use-mcore-models", 0), NOTE("use-flash-attn", 0), NOTE("transformer-impl", 1), NOTE("spec", 2),
+    NOTE("attention-softmax-in-fp32", 0), NOTE("no-masked-softmax-fusion", 0), NOTE("use-fused-swiglu", 0),
+    NOTE("use-fused-rmsnorm", 0), NOTE("use-fused-rotary-pos-emb", 0), NOTE("no-rope-fusion", 0),
+    NOTE("no-bias-gelu-fusion", 0), NOTE("no-bias-swiglu-fusion", 0), NOTE("no-bias-dropout-fusion", 0),
+    NOTE("no-gradient-accumulation-fusion", 0), NOTE("no-persist-layer-norm", 0), NOTE("use-cpu-initialization", 0),
+    NOTE("gemm-gradient-accumulation-fusion", 0), NOTE("model-type-hf", 1),
+};
+const size_t ts_model_option_count = sizeof ts_model_option_rows / sizeof *ts_model_option_rows;
+
+static ts_status need(int64_t value, const char *name)
+{
+    if (value > 0)
+        return TS_OK;
+    return ts_error(TS_ERR_USER, "--%s is needed to describe a model (or --load a folder, or "
+                    "--model-config a config.json)", name);
+}
+
+static ts_status describe_heads(const ts_model_options *o, ts_arch *a)
+{
+    a->n_heads = o->num_attention_heads;
+    a->n_kv_heads = o->group_query_attention ? o->num_query_groups : a->n_heads;
+    if (!o->kv_channels && a->hidden % a->n_heads)
+        return ts_error(TS_ERR_USER, "--num-attention-heads %lld does not divide --hidden-size %lld (or give "
+                        "--kv-channels)", (long long)a->n_heads, (long long)a->hidden);
+    if (a->n_heads % a->n_kv_heads)
+        return ts_error(TS_ERR_USER, "--num-query-groups %lld does not divide --num-attention-heads %lld",
+                        (long long)a->n_kv_heads, (long long)a->n_heads);
+    a->head_dim = o->kv_channels ? o->kv_channels : a->hidden / a->n_heads;
+    a->attn_scale = 1 / sqrt((double)a->head_dim);
+    a->bias_qkv = o->bias_linear || o->qkv_bias;
+    a->bias_proj = o->bias_linear;
+    a->qk_norm = o->qk_layernorm ? TS_QK_NORM_HEAD : TS_QK_NORM_NONE;
+    return TS_OK;
+}
+
+static void describe_mlp(const ts_model_options *o, ts_arch *a)
+{
+    a->gated = o->swiglu;
+    a->act = o->swiglu ? TS_ACT_SILU : o->squared_relu ? TS_ACT_RELU2 : TS_ACT_GELU;
+    a->ffn = o->ffn_hidden_size ? o->ffn_hidden_size
+             : o->swiglu        ? 4 * a->hidden * 2 / 3 / 64 * 64
+                                : 4 * a->hidden;
+    if (a->ffn < 1)
+        a->ffn = 64;
+    a->bias_fc1 = a->bias_fc2 = o->bias_linear;
+}
+
+static ts_status describe_positions(const ts_model_options *o, ts_arch *a)
+{
+    const bool rope = o->use_rotary || o->position_embedding_type == POSITION_ROPE;
+    a->max_positions = o->max_position_embeddings;
+    a->position = rope ? TS_POSITION_ROPE
+                  : o->position_embedding_type == POSITION_NONE ? TS_POSITION_NONE : TS_POSITION_LEARNED;
+    if (!rope)
+        return TS_OK;
+    static const ts_rope_scaling of[] = { TS_ROPE_DEFAULT, TS_ROPE_LINEAR, TS_ROPE_DYNAMIC, TS_ROPE_YARN,
+                                          TS_ROPE_LLAMA3 };
+    ts_rope_config *r = &a->rope[0];
+    *r = (ts_rope_config){ .theta = o->rotary_base, .interleaved = o->rotary_interleaved,
+                           .dim = (int64_t)((double)a->head_dim * o->rotary_percent),
+                           .scaling = of[o->rope_scaling_type], .factor = o->rope_scaling_factor,
+                           .low_freq_factor = o->low_freq_factor, .high_freq_factor = o->high_freq_factor,
+                           .original_max_positions = o->rope_original_max ? o->rope_original_max
+                                                                          : o->max_position_embeddings,
+                           .beta_fast = o->beta_fast, .beta_slow = o->beta_slow, .mscale = o->mscale,
+                           .mscale_all_dim = o->mscale_all_dim, .max_positions = o->max_position_embeddings };
+    if (o->rotary_seq_len_interpolation_factor > 1) {
+        r->scaling = TS_ROPE_LINEAR;
+        r->factor = (double)o->rotary_seq_len_interpolation_factor;
+    }
+    a->n_ropes = 1;
+    if (r->dim < 2 || r->dim % 2)
+        return ts_error(TS_ERR_USER, "--rotary-percent %g of heads of %lld gives %lld rotated values, an even "
+                        "number of at least 2 was expected", o->rotary_percent, (long long)a->head_dim,
+                        (long long)r->dim);
+    return TS_OK;
+}
+
+static ts_status describe_config(const ts_model_options *o, ts_arch *a)
+{
+    json_t *config;
+    const ts_family *f;
+    TS_TRY(ts_json_read(o->model_config, &config));
+    ts_status st = ts_family_of(config, o->model_config, &f);
+    if (st == TS_OK)
+        st = f->read(config, o->model_config, a);
+    if (st == TS_OK)
+        st = ts_arch_check(a, o->model_config);
+    json_decref(config);
+    return st;
+}
+
+static int64_t pad_vocab(const ts_model_options *o, int64_t vocab)
+{
+    const int64_t m = o->make_vocab_size_divisible_by;
+    return o->padded_vocab_size ? o->padded_vocab_size : (vocab + m - 1) / m * m;
+}
+
+ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set, int64_t vocab, ts_arch *a)
+{
+    if (o->model_config) {
+        TS_TRY(describe_config(o, a));
+        return ts_model_compare(o, set, a, o->model_config);
+    }
+    TS_TRY(need(o->num_layers, "num-layers"));
+    TS_TRY(need(o->hidden_size, "hidden-size"));
+    TS_TRY(need(o->num_attention_heads, "num-attention-heads"));
+    TS_TRY(need(o->max_position_embeddings, "max-position-embeddings"));
+    TS_TRY(need(vocab > 0 ? vocab : o->padded_vocab_size, "vocab-size"));
+    if (o->padded_vocab_size && o->padded_vocab_size < vocab)
+        return ts_error(TS_ERR_USER, "--padded-vocab-size %lld is less than the tokenizer's %lld",
+                        (long long)o->padded_vocab_size, (long long)vocab);
+    a->n_layers = o->num_layers;
+    a->hidden = o->hidden_size;
+    a->vocab = pad_vocab(o, vocab);
+    a->norm = o->normalization ? TS_NORM_RMS : TS_NORM_LAYER;
+    a->norm_bias = a->norm == TS_NORM_LAYER;
+    a->norm_eps = o->norm_epsilon;
+    a->norm_offset = o->layernorm_1p ? 1 : 0;
+    a->pre_norm = a->final_norm = true;
+    a->tied = !o->untie;
+    a->init_std = o->init_method_std;
+    TS_TRY(describe_heads(o, a));
+    describe_mlp(o, a);
+    TS_TRY(describe_positions(o, a));
+    TS_TRY(ts_arch_layers(a, o->window_size));
+    return ts_arch_check(a, "the model's options");
+}
+
+typedef struct given {
+    const char *name;
+    double want, have;
+} given;
+
+ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
+                           const char *folder)
+{
+    const bool rope = a->position == TS_POSITION_ROPE;
+    const given g[] = {
+        { "num-layers", (double)o->num_layers, (double)a->n_layers },
+        { "hidden-size", (double)o->hidden_size, (double)a->hidden },
+        { "ffn-hidden-size", (double)o->ffn_hidden_size, (double)a->ffn },
+        { "num-attention-heads", (double)o->num_attention_heads, (double)a->n_heads },
+        { "num-query-groups", (double)o->num_query_groups, (double)a->n_kv_heads },
+        { "kv-channels", (double)o->kv_channels, (double)a->head_dim },
+        { "norm-epsilon", o->norm_epsilon, a->norm_eps },
+        { "rotary-base", rope ? o->rotary_base : 0, rope ? a->rope[0].theta : 0 },
+        { "swiglu", o->swiglu, a->gated },
+        { "normalization", o->normalization, a->norm == TS_NORM_RMS },
+        { "untie-embeddings-and-output-weights", o->untie, !a->tied },
+        { "qk-layernorm", o->qk_layernorm, a->qk_norm != TS_QK_NORM_NONE },
+    };
+    for (size_t i = 0; set && i < sizeof g / sizeof *g; i++)
+        if (ts_option_given(set, g[i].name) && fabs(g[i].want - g[i].have) > 1e-9 * fabs(g[i].have))
+            return ts_error(TS_ERR_USER, "--%s %g contradicts %s, which says %g", g[i].name, g[i].want,
+                            folder, g[i].have);
+    return TS_OK;
+}
+
+static ts_status use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value, ts_model *m)
+{
+    TS_TRY(ts_decoder_create(use->dev, a, use->compute, a->vocab, &m->decoder));
+    return ts_decoder_allocate(m->decoder, value, use->training);
+}
+
+static ts_dtype value_type(const ts_model_use *use, ts_st_dtype file)
+{
+    if (use->training || use->compute == TS_DTYPE_F32)
+        return TS_DTYPE_F32;
+    return file == TS_ST_F32 ? use->compute : file == TS_ST_BF16 ? TS_DTYPE_BF16 : TS_DTYPE_F16;
+}
+
+static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
+{
+    ts_arch a;
+    ts_st_dir *dir = NULL;
+    ts_arch_init(&a);
+    ts_status st = ts_family_read_folder(folder, &m->family, &a, &m->config);
+    if (st == TS_OK)
+        st = ts_strdup(folder, &m->folder);
+    if (st == TS_OK)
+        st = ts_st_dir_open(folder, NULL, &dir);
+    if (st == TS_OK) {
+        m->file_dtype = ts_weights_dtype(dir);
+        st = use_decoder(&a, use, value_type(use, m->file_dtype), m);
+    }
+    if (st == TS_OK && use->dev->computes)
+        st = ts_weights_load(m->decoder, m->family, dir, folder);
+    ts_st_dir_destroy(&dir);
+    ts_arch_deinit(&a);
+    return st;
+}
+
+ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *out)
+{
+    ts_model m = { 0 };
+    if (!ts_path_is_dir(folder))
+        return ts_error(TS_ERR_USER, "--load %s: there is no such folder", folder);
+    const ts_status st = load(folder, use, &m);
+    if (st != TS_OK)
+        ts_model_deinit(&m);
+    else
+        *out = m;
+    return st;
+}
+
+ts_status ts_model_make(const ts_arch *a, const ts_model_use *use, uint64_t seed, ts_model *out)
+{
+    ts_model m = { .file_dtype = TS_ST_F32 };
+    ts_status st = use_decoder(a, use, TS_DTYPE_F32, &m);
+    if (st == TS_OK)
+        st = ts_decoder_init(m.decoder, seed, a->init_std);
+    if (st != TS_OK)
+        ts_model_deinit(&m);
+    else
+        *out = m;
+    return st;
+}

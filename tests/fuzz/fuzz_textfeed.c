@@ -1,0 +1,41 @@
+#include "fuzz.h"
+#include "data/preprocess_batch.h"
+
+#include <string.h>
+
+/* First byte: which kind of file. Documents lie inside their batch, in order; NullTokenizer reads them. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char *const ends[] = { ".txt", ".jsonl", ".json", ".txt" };
+    static const char *key[] = { "text" };
+    const ts_text_tokenizer numbers = { .vocab_size = 101, .eod = 100, .pad = -1, .bos = -1 };
+    const ts_preprocess_options o = { .json_keys = { key, 1 }, .append_eod = true };
+    char path[64];
+    ts_textfeed *f = NULL;
+    ts_text_batch b = { 0 };
+    ts_token_run run = { 0 };
+    ts_token_batch out = { .runs = &run };
+    if (size < 1)
+        return 0;
+    const int kind = data[0] & 3;
+    fuzz_write(ends[kind], data + 1, size - 1);
+    if (ts_textfeed_create(fuzz_path(ends[kind], path), kind == 3 ? "ab" : NULL, &f) != TS_OK)
+        abort();
+    while (ts_textfeed_next(f, &b) == TS_OK && b.n) {
+        size_t at = 0;
+        int64_t line = 1;
+        for (size_t i = 0; i < b.n; i++) {
+            if (b.spans[i].at < at || b.spans[i].n > b.text.len - b.spans[i].at || b.spans[i].line < line)
+                abort();
+            at = b.spans[i].at + b.spans[i].n;
+            line = b.spans[i].line;
+        }
+        (void)!ts_preprocess_batch(&o, &numbers, NULL, &b, &out);
+    }
+    ts_ids_deinit(&run.ids);
+    ts_free(&run.lengths);
+    ts_text_batch_deinit(&b);
+    ts_textfeed_destroy(&f);
+    fuzz_remove(ends[kind]);
+    return 0;
+}

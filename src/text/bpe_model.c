@@ -1,0 +1,112 @@
+/* The BPE of tokenizer.json: first symbols with unknown tokens and byte fallback, then merges. */
+#include "text/model.h"
+#include "text/unicode.h"
+
+#include <string.h>
+
+/* An unknown character: held back, because the next may be fused with it. */
+static ts_status unknown(const ts_model *m, ts_bpe_work *w, int64_t *held)
+{
+    if (m->unk < 0)
+        return m->has_unk_name ? ts_error(TS_ERR_USER, "the tokenizer's unknown token is not in its "
+                                                       "vocabulary, and the text needs it")
+                               : TS_OK; /* nothing stands for it */
+    if (*held >= 0 && !m->fuse_unk)
+        TS_TRY(ts_bpe_push(w, (int32_t)*held));
+    *held = m->unk;
+    return TS_OK;
+}
+
+static ts_status known(ts_bpe_work *w, int32_t id, int64_t *held)
+{
+    if (*held >= 0)
+        TS_TRY(ts_bpe_push(w, (int32_t)*held));
+    *held = -1;
+    return ts_bpe_push(w, id);
+}
+
+static ts_status symbols_of_bytes(const ts_model *m, ts_bpe_work *w, const char *s, size_t n)
+{
+    int64_t held = -1;
+    for (size_t i = 0; i < n; i++) {
+        const int last = i + 1 == n;
+        const unsigned char b = (unsigned char)s[i];
+        const int32_t id = i ? m->byte_rest[last][b] : m->byte_first[last][b];
+        TS_TRY(id >= 0 ? known(w, id, &held) : unknown(m, w, &held));
+    }
+    return held >= 0 ? ts_bpe_push(w, (int32_t)held) : TS_OK;
+}
+
+/* The ids of <0xHH> for all bytes of text, or false when one is missing. */
+static bool all_bytes(const ts_model *m, const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (m->byte_token[(unsigned char)s[i]] < 0)
+            return false;
+    return true;
+}
+
+static ts_status symbols_of_chars(const ts_model *m, ts_model_work *w, const char *s, size_t n)
+{
+    int64_t held = -1;
+    const bool plain = m->prefix_len == 0 && m->suffix_len == 0;
+    for (size_t i = 0, len; i < n; i += len) {
+        len = ts_utf8_width((unsigned char)s[i]);
+        const char *t = s + i;
+        size_t t_len = len;
+        if (!plain) {
+            ts_str_reset(&w->text);
+            TS_TRY(ts_str_add(&w->text, m->prefix, i ? m->prefix_len : 0));
+            TS_TRY(ts_str_add(&w->text, s + i, len));
+            TS_TRY(ts_str_add(&w->text, m->suffix, i + len == n ? m->suffix_len : 0));
+            t = w->text.s;
+            t_len = w->text.len;
+        }
+        const int32_t id = ts_vocab_find(&m->vocab, t, t_len);
+        if (id >= 0) {
+            TS_TRY(known(&w->bpe, id, &held));
+        } else if (m->byte_fallback && all_bytes(m, t, t_len)) {
+            /* A held unknown stays held behind these: so does the library. */
+            for (size_t k = 0; k < t_len; k++)
+                TS_TRY(ts_bpe_push(&w->bpe, m->byte_token[(unsigned char)t[k]]));
+        } else {
+            TS_TRY(unknown(m, &w->bpe, &held));
+        }
+    }
+    return held >= 0 ? ts_bpe_push(&w->bpe, (int32_t)held) : TS_OK;
+}
+
+/* The whole piece as one token; raw bytes are spelt in the byte-level alphabet first. */
+static ts_status whole(const ts_model *m, ts_model_work *w, const char *s, size_t n, int32_t *id)
+{
+    *id = -1;
+    if (!m->bytes || m->raw) {
+        *id = ts_vocab_find(&m->vocab, s, n);
+        return TS_OK;
+    }
+    ts_str_reset(&w->text);
+    for (size_t i = 0; i < n; i++) {
+        char c[4];
+        const size_t len = (size_t)ts_utf8_encode(ts_byte_to_char((unsigned char)s[i]), c);
+        TS_TRY(ts_str_add(&w->text, c, len));
+    }
+    *id = ts_vocab_find(&m->vocab, ts_str_text(&w->text), w->text.len);
+    return TS_OK;
+}
+
+ts_status ts_bpe_encode(const ts_model *m, ts_model_work *w, const char *s, size_t n, ts_ids *out)
+{
+    if (m->ignore_merges) {
+        int32_t id;
+        TS_TRY(whole(m, w, s, n, &id));
+        if (id >= 0)
+            return ts_ids_add(out, id);
+    }
+    w->bpe.n = 0;
+    TS_TRY(m->bytes ? symbols_of_bytes(m, &w->bpe, s, n) : symbols_of_chars(m, w, s, n));
+    TS_TRY(ts_bpe_merge(&m->bpe, &w->bpe));
+    TS_TRY(ts_grow(&out->v, &out->cap, out->n + w->bpe.n, sizeof *out->v));
+    for (size_t i = 0; i < w->bpe.n; i++)
+        out->v[out->n++] = w->bpe.sym[i].id;
+    return TS_OK;
+}

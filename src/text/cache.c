@@ -1,0 +1,62 @@
+#include "text/cache.h"
+
+#include "text/vocab.h"
+
+static void clear(ts_cache *c)
+{
+    for (size_t i = 0; i < TS_CACHE_SLOTS; i++)
+        c->entry[i].n = -1;
+    c->pool_n = 0;
+}
+
+ts_status ts_cache_init(ts_cache *c)
+{
+    TS_TRY(ts_alloc(&c->entry, TS_CACHE_SLOTS, sizeof *c->entry));
+    const ts_status st = ts_alloc(&c->pool, TS_CACHE_POOL, 1);
+    if (st != TS_OK)
+        ts_free(&c->entry);
+    else
+        clear(c);
+    return st;
+}
+
+void ts_cache_deinit(ts_cache *c)
+{
+    ts_free(&c->entry);
+    ts_free(&c->pool);
+}
+
+void ts_cache_long_key(const char *s, size_t n, uint64_t k[2])
+{
+    k[0] = ts_hash_bytes(s, n);
+    k[1] = 0xFFull << 56 | n;
+}
+
+bool ts_cache_same_word(const ts_cache *c, const ts_cache_entry *e, const char *s, size_t n)
+{
+    return memcmp(c->pool + e->id[0] + 4 * (size_t)e->n, s, n) == 0; /* the key holds the length */
+}
+
+void ts_cache_put(ts_cache *c, const ts_cache_key *key, const char *s, size_t n, const int32_t *ids,
+                  size_t n_ids)
+{
+    const bool whole = n < 16 && n_ids <= TS_CACHE_IDS;
+    const size_t need = whole ? 0 : (4 * n_ids + (n < 16 ? 0 : n) + 3) & ~(size_t)3;
+    if (n > TS_CACHE_MAX_WORD || n_ids > 4 * TS_CACHE_MAX_WORD)
+        return;
+    if (c->pool_n + need > TS_CACHE_POOL)
+        clear(c);
+    ts_cache_entry *e = &c->entry[key->slot];
+    e->key[0] = key->k[0];
+    e->key[1] = key->k[1];
+    e->n = (int32_t)n_ids;
+    if (whole) {
+        memcpy(e->id, ids, 4 * n_ids);
+        return;
+    }
+    e->id[0] = (int32_t)c->pool_n;
+    memcpy(c->pool + c->pool_n, ids, 4 * n_ids);
+    if (n >= 16)
+        memcpy(c->pool + c->pool_n + 4 * n_ids, s, n);
+    c->pool_n += need;
+}

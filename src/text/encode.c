@@ -1,0 +1,155 @@
+/* The way of a text through a tokenizer. */
+#include "text/tok.h"
+
+#include <string.h>
+
+static ts_status append(const ts_tokenizer *tok, const int32_t *ids, size_t n, ts_ids *out, size_t from)
+{
+    /* SentencePiece: unknown pieces in a row are one, also where words meet. */
+    if (n && tok->is_sp && !tok->model.byte_fallback && ids[0] == tok->model.unk && out->n > from &&
+        out->v[out->n - 1] == tok->model.unk) {
+        ids++;
+        n--;
+    }
+    if (out->n + n > out->cap)
+        TS_TRY(ts_grow(&out->v, &out->cap, out->n + n, sizeof *out->v));
+    for (size_t i = 0; i < n; i++)
+        out->v[out->n + i] = ids[i];
+    out->n += n;
+    return TS_OK;
+}
+
+/* One piece by way of the cache; room: bytes that may be read from s on. */
+static inline ts_status encode_piece(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s, size_t n,
+                                     size_t room, ts_ids *out, size_t from)
+{
+    const ts_cache_key key = ts_cache_key_of(s, n, room);
+    size_t n_ids;
+    const int32_t *ids = ts_cache_find(&sc->cache, &key, s, n, &n_ids);
+    if (!ids) {
+        sc->word.n = 0;
+        TS_TRY(ts_model_encode(&tok->model, &sc->model, s, n, &sc->word));
+        ids = sc->word.v;
+        n_ids = sc->word.n;
+        ts_cache_put(&sc->cache, &key, s, n, ids, n_ids);
+    }
+    return append(tok, ids, n_ids, out, from);
+}
+
+/* End of the stretch at s that no merge reaches beyond. */
+static size_t stretch(const ts_model *m, const char *s, size_t n)
+{
+    for (size_t i = 1; i + 3 <= n; i++) {
+        const char *hit = memchr(s + i, '\xE2', n - i);
+        if (!hit || (size_t)(hit - s) + 3 > n)
+            return n;
+        i = (size_t)(hit - s);
+        if (!memcmp(hit, "\xE2\x96\x81", 3) && !m->joins[(unsigned char)hit[-1]])
+            return i;
+    }
+    return n;
+}
+
+/* A piece for the model; where merges cannot join words, word by word. */
+static ts_status encode_long(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s, size_t n,
+                             ts_ids *out, size_t from)
+{
+    if (!tok->model.cut_at_meta)
+        return encode_piece(tok, sc, s, n, n, out, from);
+    for (size_t i = 0, len; i < n; i += len) {
+        len = stretch(&tok->model, s + i, n - i);
+        TS_TRY(encode_piece(tok, sc, s + i, len, n - i, out, from));
+    }
+    return TS_OK;
+}
+
+static ts_status encode_scanned(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s, size_t n,
+                                ts_ids *out)
+{
+    const unsigned char *p = (const unsigned char *)s, *end = p + n;
+    while (p < end) {
+        const size_t len = tok->pre.scan(tok->unicode, p, end);
+        TS_TRY(encode_piece(tok, sc, (const char *)p, len, (size_t)(end - p), out, 0));
+        p += len;
+    }
+    return TS_OK;
+}
+
+/* Normalised text without added tokens in it. */
+static ts_status encode_plain(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s, size_t n,
+                              bool first, ts_ids *out)
+{
+    const ts_pieces *pieces;
+    if (n == 0)
+        return TS_OK;
+    if (tok->pre.scan && (!tok->model.cut_at_meta || tok->model.bytes))
+        return encode_scanned(tok, sc, s, n, out);
+    TS_TRY(ts_pretokenize(&tok->pre, tok->unicode, &sc->pre, s, n, first, &s, &pieces));
+    for (size_t i = 0; i < pieces->n; i++) {
+        const ts_piece p = pieces->v[i];
+        if (tok->model.bytes)
+            TS_TRY(encode_piece(tok, sc, s + p.off, p.len, p.len, out, 0));
+        else
+            TS_TRY(encode_long(tok, sc, s + p.off, p.len, out, 0));
+    }
+    return TS_OK;
+}
+
+/* Text between raw added tokens: normalise, then cut out the normalised ones. */
+static ts_status encode_gap(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s, size_t n,
+                            bool first, ts_ids *out)
+{
+    bool moved;
+    if (n == 0)
+        return TS_OK;
+    TS_TRY(ts_normalize(&tok->norm, s, n, sc->raw, &s, &n, &moved));
+    ts_added_scan scan = { .a = &tok->added, .trie = &tok->added.normal, .text = s, .n = n };
+    ts_added_hit hit;
+    do {
+        ts_added_next(&scan, &hit);
+        TS_TRY(encode_plain(tok, sc, s + hit.gap, hit.gap_end - hit.gap, first && !moved && hit.gap == 0, out));
+        if (hit.token)
+            TS_TRY(ts_ids_add(out, hit.token->id));
+    } while (hit.token);
+    return TS_OK;
+}
+
+static ts_status encode_sp(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s, size_t n, ts_ids *out)
+{
+    ts_str *text = &sc->raw[0];
+    ts_str_reset(text);
+    TS_TRY(ts_sp_normalize(tok, s, n, text));
+    if (text->len == 0)
+        return TS_OK;
+    return encode_long(tok, sc, text->s, text->len, out, out->n);
+}
+
+static ts_status encode_hf(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s, size_t n, ts_ids *out)
+{
+    ts_added_scan scan = { .a = &tok->added, .trie = &tok->added.raw, .text = s, .n = n };
+    ts_added_hit hit;
+    do {
+        ts_added_next(&scan, &hit);
+        TS_TRY(encode_gap(tok, sc, s + hit.gap, hit.gap_end - hit.gap, hit.gap == 0, out));
+        if (hit.token)
+            TS_TRY(ts_ids_add(out, hit.token->id));
+    } while (hit.token);
+    return TS_OK;
+}
+
+ts_status ts_tokenizer_encode(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *text, size_t n,
+                              bool special, ts_ids *out)
+{
+    const size_t good = ts_utf8_check(text, n);
+    if (good < n)
+        return ts_error(TS_ERR_USER, "the text is not UTF-8: byte %zu is 0x%02x", good, (unsigned char)text[good]);
+    if (tok->is_sp)
+        return encode_sp(tok, sc, text, n, out);
+    for (size_t i = 0; special && i < tok->post.before.n; i++)
+        TS_TRY(ts_ids_add(out, tok->post.before.v[i]));
+    if (!special || !tok->post.drops_text)
+        TS_TRY(encode_hf(tok, sc, text, n, out));
+    for (size_t i = 0; special && i < tok->post.after.n; i++)
+        TS_TRY(ts_ids_add(out, tok->post.after.v[i]));
+    return TS_OK;
+}

@@ -1,0 +1,14 @@
+/* Post-processors of tokenizer.json: what comes before and after the ids of a text. */
+#ifndef TS_TEXT_POSTPROC_H
+#define TS_TEXT_POSTPROC_H
+#include "base/json.h"
+#include "text/tokenizer.h"
+
+typedef struct ts_postproc {
+    ts_ids before, after;
+    bool drops_text; /* a template without the text in it */
+} ts_postproc;
+
+ts_status ts_postproc_load(ts_postproc *p, const json_t *o, const char *file) TS_NODISCARD;
+void ts_postproc_deinit(ts_postproc *p);
+#endif

@@ -1,0 +1,83 @@
+#include "text/regex.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <string.h>
+
+struct ts_regex {
+    pcre2_code *code;
+    pcre2_match_context *limits;
+};
+
+enum { MAX_PATTERN = 1 << 16, MATCH_LIMIT = 20000000, HEAP_LIMIT_KIB = 65536 };
+
+ts_status ts_regex_create(const char *pattern, const char *where, ts_regex **out)
+{
+    ts_str text = { 0 };
+    ts_regex *re = NULL;
+    ts_status st = TS_OK;
+    int code = 0;
+    PCRE2_SIZE at = 0;
+    if (strlen(pattern) > MAX_PATTERN)
+        return ts_error(TS_ERR_USER, "%s: a regular expression of %zu bytes, expected at most %d", where,
+                        strlen(pattern), MAX_PATTERN);
+    TS_TRY_TO(done, st, ts_regex_translate(pattern, &text));
+    TS_TRY_TO(done, st, ts_alloc(&re, 1, sizeof *re));
+    re->code = pcre2_compile((PCRE2_SPTR)ts_str_text(&text), text.len,
+                             PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code,
+                             &at, NULL);
+    if (!re->code) {
+        char why[160] = "";
+        pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof why);
+        st = ts_error(TS_ERR_USER, "%s: cannot use the regular expression '%s': %s (at byte %zu of '%s')",
+                      where, pattern, why, (size_t)at, ts_str_text(&text));
+        goto done;
+    }
+    pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE); /* without it the interpreter does the same */
+    re->limits = pcre2_match_context_create(NULL);
+    if (!re->limits) {
+        st = ts_error(TS_ERR_NOMEM, "out of memory for a regular expression");
+        goto done;
+    }
+    pcre2_set_match_limit(re->limits, MATCH_LIMIT);
+    pcre2_set_heap_limit(re->limits, HEAP_LIMIT_KIB);
+    *out = re;
+    re = NULL;
+done:
+    ts_regex_destroy(&re);
+    ts_str_deinit(&text);
+    return st;
+}
+
+void ts_regex_destroy(ts_regex **re)
+{
+    if (*re) {
+        pcre2_match_context_free((*re)->limits);
+        pcre2_code_free((*re)->code);
+    }
+    ts_free(re);
+}
+
+ts_status ts_regex_find(const ts_regex *re, const char *s, size_t from, size_t n, bool *found,
+                        size_t *start, size_t *end)
+{
+    pcre2_match_data *m = pcre2_match_data_create(1, NULL);
+    if (!m)
+        return ts_error(TS_ERR_NOMEM, "out of memory for a regular expression");
+    uint32_t options = PCRE2_NO_UTF_CHECK;
+    int rc = pcre2_match(re->code, (PCRE2_SPTR)s, n, from, options, m, re->limits);
+    if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
+        rc = pcre2_match(re->code, (PCRE2_SPTR)s, n, from, options | PCRE2_NO_JIT, m, re->limits);
+    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(m);
+    const size_t a = rc >= 0 ? at[0] : 0, b = rc >= 0 ? at[1] : 0;
+    pcre2_match_data_free(m);
+    if (rc < 0 && rc != PCRE2_ERROR_NOMATCH) {
+        char why[160] = "";
+        pcre2_get_error_message(rc, (PCRE2_UCHAR *)why, sizeof why);
+        return ts_error(TS_ERR_USER, "the tokenizer's regular expression failed at byte %zu: %s", from, why);
+    }
+    *found = rc >= 0 && b >= a;
+    *start = a;
+    *end = b;
+    return TS_OK;
+}

@@ -1,0 +1,113 @@
+#include "text/vocab.h"
+
+#include <string.h>
+
+static uint64_t mix(uint64_t h)
+{
+    h ^= h >> 32;
+    h *= 0xd6e8feb86659fd93u;
+    return h ^ (h >> 29);
+}
+
+uint64_t ts_hash_bytes(const char *s, size_t n)
+{
+    uint64_t h = 0x9e3779b97f4a7c15u ^ n, w;
+    for (; n >= 8; s += 8, n -= 8) {
+        memcpy(&w, s, 8);
+        h = mix(h ^ w) * 0x9fb21c651e98df25u;
+    }
+    w = 0;
+    if (n)
+        memcpy(&w, s, n);
+    return mix(mix(h ^ w) * 0x9fb21c651e98df25u);
+}
+
+static ts_status rehash(ts_vocab *v, size_t slots)
+{
+    uint32_t *slot = NULL;
+    TS_TRY(ts_alloc(&slot, slots, sizeof *slot));
+    for (size_t i = 0; i < v->n; i++) {
+        size_t h = ts_hash_bytes(v->text.s + v->entry[i].off, v->entry[i].len) & (slots - 1);
+        while (slot[h])
+            h = (h + 1) & (slots - 1);
+        slot[h] = (uint32_t)i + 1;
+    }
+    ts_free(&v->slot);
+    v->slot = slot;
+    v->slots = slots;
+    return TS_OK;
+}
+
+ts_status ts_vocab_reserve(ts_vocab *v, size_t n)
+{
+    size_t slots = 64;
+    while (slots < 2 * n)
+        slots *= 2;
+    TS_TRY(ts_grow(&v->entry, &v->cap, n, sizeof *v->entry));
+    return slots > v->slots ? rehash(v, slots) : TS_OK;
+}
+
+/* The slot of a text, or the empty slot where it belongs. */
+static size_t find_slot(const ts_vocab *v, const char *s, size_t n)
+{
+    size_t h = ts_hash_bytes(s, n) & (v->slots - 1);
+    for (; v->slot[h]; h = (h + 1) & (v->slots - 1)) {
+        const ts_vocab_entry *e = &v->entry[v->slot[h] - 1];
+        if (e->len == n && (n == 0 || memcmp(v->text.s + e->off, s, n) == 0))
+            break;
+    }
+    return h;
+}
+
+ts_status ts_vocab_add(ts_vocab *v, const char *s, size_t n, int64_t id)
+{
+    if (id < 0 || id >= TS_VOCAB_MAX_ID)
+        return ts_error(TS_ERR_USER, "token id %lld: expected 0 to %d", (long long)id,
+                        TS_VOCAB_MAX_ID - 1);
+    if (n > UINT32_MAX - 1 || v->n >= UINT32_MAX - 1)
+        return ts_error(TS_ERR_USER, "a vocabulary this large is not supported");
+    if (2 * (v->n + 1) > v->slots)
+        TS_TRY(ts_vocab_reserve(v, v->slots ? v->slots : 32));
+    TS_TRY(ts_grow(&v->by_id, &v->by_id_cap, (size_t)id + 1, sizeof *v->by_id));
+    const size_t h = find_slot(v, s, n);
+    if (!v->slot[h]) {
+        TS_TRY(ts_grow(&v->entry, &v->cap, v->n + 1, sizeof *v->entry));
+        const size_t off = v->text.len;
+        TS_TRY(ts_str_add(&v->text, s, n));
+        TS_TRY(ts_str_add(&v->text, "", 1));
+        v->entry[v->n] = (ts_vocab_entry){ .off = off, .len = (uint32_t)n };
+        v->slot[h] = (uint32_t)++v->n;
+    }
+    v->entry[v->slot[h] - 1].id = (int32_t)id;
+    v->by_id[id] = v->slot[h];
+    if ((size_t)id >= v->n_ids)
+        v->n_ids = (size_t)id + 1;
+    return TS_OK;
+}
+
+int32_t ts_vocab_find(const ts_vocab *v, const char *s, size_t n)
+{
+    if (!v->slots)
+        return -1;
+    const uint32_t e = v->slot[find_slot(v, s, n)];
+    return e ? v->entry[e - 1].id : -1;
+}
+
+const char *ts_vocab_text(const ts_vocab *v, int32_t id, size_t *len)
+{
+    if (id < 0 || (size_t)id >= v->n_ids || !v->by_id[id])
+        return NULL;
+    const ts_vocab_entry *e = &v->entry[v->by_id[id] - 1];
+    if (len)
+        *len = e->len;
+    return v->text.s + e->off;
+}
+
+void ts_vocab_deinit(ts_vocab *v)
+{
+    ts_str_deinit(&v->text);
+    ts_free(&v->entry);
+    ts_free(&v->slot);
+    ts_free(&v->by_id);
+    *v = (ts_vocab){ 0 };
+}

@@ -4,7 +4,7 @@
  * a rank cannot do it reports through ts_comm_agree at the step's border, never by staying away. */
 #ifndef TS_DIST_COMM_H
 #define TS_DIST_COMM_H
-#include "base/mem.h"
+#include "dist/watchdog.h"
 
 typedef enum ts_comm_type { TS_COMM_F32, TS_COMM_F64, TS_COMM_I64, TS_COMM_U8 } ts_comm_type;
 typedef enum ts_comm_op { TS_COMM_SUM, TS_COMM_MAX, TS_COMM_MIN } ts_comm_op;
@@ -23,14 +23,17 @@ struct ts_comm {
     int rank, size;
     int local_rank, local_size; /* among the processes of this host */
     ts_comm_traffic traffic;
+    ts_watch *watch;  /* where it says what it waits for; NULL: it never waits */
+    const char *host; /* name of this machine; "" where nobody needs it */
 
     ts_status (*all_reduce)(ts_comm *c, void *buf, int64_t n, ts_comm_type t, ts_comm_op op);
-    /* Starts an all-reduce in place; buf is untouchable until the request is done. */
+    /* Starts an all-reduce in place; buf is untouchable until the request is done. *out may be NULL, which
+     * test and wait take for a request that is done. Requests are waited for or tested in any order. */
     ts_status (*all_reduce_start)(ts_comm *c, void *buf, int64_t n, ts_comm_type t, ts_comm_op op,
                                   ts_comm_request **out);
     ts_status (*test)(ts_comm *c, ts_comm_request **r, bool *done); /* done: *r becomes NULL */
     ts_status (*wait)(ts_comm *c, ts_comm_request **r);
-    /* recv holds size * n values, rank after rank. */
+    /* recv holds size * n values, rank after rank. In both gathers send may be the own place in recv. */
     ts_status (*all_gather)(ts_comm *c, const void *send, void *recv, int64_t n, ts_comm_type t);
     /* Counts and offsets (in values) by rank. */
     ts_status (*all_gather_v)(ts_comm *c, const void *send, int64_t n, void *recv, const int64_t *counts,
@@ -43,10 +46,15 @@ struct ts_comm {
     void (*destroy)(ts_comm *c);
 };
 
-/* The processes of this job: MPI when a launcher started us (or several processes exist), else self. Call
- * once; ts_comm_finish ends MPI (with `failed` it takes the other ranks down: nobody may hang). */
+/* The processes of this job: MPI when a launcher started several of us, else self. Call once. A launcher
+ * of several processes without MPI in this build, or of another MPI, is TS_ERR_USER. */
 ts_status ts_comm_world(ts_comm **out) TS_NODISCARD;
+
+/* Ends MPI. `failed`: this rank failed alone and the others may be waiting for it; takes them down (MPI_Abort,
+ * exit code 1) and, with MPI, does not come back. After a failure that ts_comm_agree made known to all ranks
+ * finish with false and leave with the status's own exit code. Fine with a pointer to NULL. */
 void ts_comm_finish(ts_comm **world, bool failed);
+
 ts_status ts_comm_self_create(ts_comm **out) TS_NODISCARD;
 /* Rank `rank` of a made-up group. seconds is increased by what each call would take; may be NULL. */
 typedef struct ts_comm_sim_link {

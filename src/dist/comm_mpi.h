@@ -8,4 +8,6 @@
 ts_status ts_comm_mpi_world(int64_t expected, ts_comm **out) TS_NODISCARD;
 /* Ends MPI; with `failed` ends the whole job, and does not come back. */
 void ts_comm_mpi_finish(ts_comm **world, bool failed);
+/* For tests: pieces of at most max_count values, as if MPI's int were that small. */
+void ts_comm_mpi_limit(ts_comm *c, int64_t max_count);
 #endif

@@ -94,7 +94,7 @@ ts_status ts_comm_self_create(ts_comm **out)
 {
     ts_comm *c;
     TS_TRY(ts_alloc(&c, 1, sizeof *c));
-    *c = (ts_comm){ .kind = "self", .group = "world", .rank = 0, .size = 1, .local_rank = 0, .local_size = 1,
+    *c = (ts_comm){ .kind = "self", .group = "world", .rank = 0, .size = 1, .local_rank = 0, .local_size = 1, .host = "",
                     .all_reduce = all_reduce, .all_reduce_start = all_reduce_start, .test = test,
                     .wait = wait, .all_gather = all_gather, .all_gather_v = all_gather_v,
                     .all_to_all_v = all_to_all_v, .broadcast = broadcast, .barrier = barrier,

@@ -7,10 +7,9 @@ enum {
     BLOCK = 2 * SLICE,  /* steps packed at once */
     A_BYTES = 8 << 20, B_BYTES = TS_CPU_SHARED_SCRATCH - A_BYTES, /* what is packed at once, for L3 */
     PACK_STEPS = 256,   /* steps of a packing task of TS_GEMM_PACK_X rows or columns */
-    PART_ROWS = 8192,   /* rows whose partial sums fit in a thread's scratch, at any width */
+    A_IN_L2 = 768 << 10, /* bytes of A that a task goes over again and again */
     SMALL = 1 << 14,    /* steps x columns x rows below which threads are not worth waking */
 };
-_Static_assert(PART_ROWS * 48 * sizeof(float) <= TS_CPU_THREAD_SCRATCH, "partial sums");
 
 typedef struct job {
     const ts_gemm_args *g;
@@ -22,7 +21,7 @@ typedef struct job {
     int64_t m0, m, n0, n, s0, s;
     const char *a, *b;             /* its first unit */
     int64_t a_row, a_step, a_sliver, b_panel; /* bytes from row to row, ... of tiles to tiles */
-    int64_t rows, chunks;          /* rows of a task, tasks of a panel */
+    int64_t rows, chunks, panels;  /* rows of a task; tasks are chunks x panels */
     ts_gemm_panels pack_a, pack_b;
     int64_t pack_a_tasks, pack_tasks;
 } job;
@@ -166,19 +165,20 @@ static void run_tasks(void *ctx, int64_t begin, int64_t end, int thread)
     const job *j = ctx;
     float *part = (float *)(void *)ts_cpu_scratch(j->cpu, thread);
     for (int64_t t = begin; t < end; t++)
-        run_task(j, t / j->chunks, t % j->chunks, part);
+        run_task(j, t % j->panels, t / j->panels, part);
 }
 
-/* Rows of a task: many enough that a panel is worth fetching, few enough that threads end together. */
+/* Rows of a task: they and a panel stay in L2; of few panels, threads still end together. */
 static void cut_rows(job *j)
 {
-    enum { FINE = 24, LEAST = 12 }; /* tasks a thread; tiles a task */
+    enum { FINE = 16, LEAST = 6 }; /* tasks a thread; tiles a task */
     const int64_t threads = ts_pool_threads(j->cpu->pool), tiles = ceil_div(j->m, j->kern.rows);
     const int64_t panels = ceil_div(j->n, j->kern.width);
-    int64_t best = ceil_div(tiles, PART_ROWS / j->kern.rows), least_waste = INT64_MAX;
+    const int64_t in_l2 = A_IN_L2 / (min64(j->s, SLICE) * 4 + 4) / j->kern.rows;
+    int64_t best = ceil_div(tiles, in_l2 < LEAST ? LEAST : in_l2), least_waste = INT64_MAX;
     for (int64_t c = best; threads > 1 && c <= tiles; c++) {
         const int64_t per = ceil_div(tiles, c), tasks = panels * ceil_div(tiles, per);
-        if (per < LEAST && tasks > threads * 2 && c > best)
+        if (per < LEAST && tasks > threads * 2 && least_waste < INT64_MAX)
             break;
         const int64_t waste = ceil_div(tasks, threads) * per * threads - panels * tiles;
         if (waste < least_waste)
@@ -187,13 +187,13 @@ static void cut_rows(job *j)
             break;
     }
     j->rows = ceil_div(tiles, best) * j->kern.rows;
-    j->chunks = ceil_div(j->m, j->rows);
+    j->chunks = ceil_div(j->m, j->rows), j->panels = panels;
 }
 
 static void run_block(job *j)
 {
     cut_rows(j);
-    const int64_t tasks = j->chunks * ceil_div(j->n, j->kern.width);
+    const int64_t tasks = j->chunks * j->panels;
     const int64_t work = j->rows * j->kern.width * (j->s + 16); /* of a task */
     ts_pool_run(j->cpu->pool, tasks, SMALL / work + 1, run_tasks, j);
 }

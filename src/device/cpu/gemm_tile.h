@@ -32,7 +32,15 @@ static void finish(const ts_gemm_tile *t, const float *sum)
     }
 }
 
-INLINE void step(vf acc[ROWS][VECS], const vu a[ROWS], const char *b, const int rows, const int vecs)
+/* Rows 0, 3 and 6 have a pointer each: the others are one or two strides further, which an x86 address
+ * can say, so that nothing but these, the stride and b takes a register. */
+typedef struct rows_of_a {
+    const char *at[3];
+    int64_t row;
+} rows_of_a;
+
+INLINE void step(vf acc[ROWS][VECS], const rows_of_a *a, const char *b, const int rows, const int vecs,
+                 const bool half)
 {
     vu bv[VECS];
 #pragma GCC unroll 4
@@ -40,9 +48,11 @@ INLINE void step(vf acc[ROWS][VECS], const vu a[ROWS], const char *b, const int 
         bv[j] = v_units(b + j * V * 4);
 #pragma GCC unroll 8
     for (int i = 0; i < rows; i++) {
+        const char *p = a->at[i / 3] + i % 3 * a->row;
+        const vu av = half ? v_half(p) : v_unit(p);
 #pragma GCC unroll 4
         for (int j = 0; j < vecs; j++)
-            acc[i][j] = v_dot(acc[i][j], a[i], bv[j]);
+            acc[i][j] = v_dot(acc[i][j], av, bv[j]);
     }
 }
 
@@ -64,34 +74,27 @@ INLINE void tile_of(const ts_gemm_tile *t, const int rows, const int vecs)
 {
     enum { LAST = 24 }; /* steps after the prefetch */
     vf acc[ROWS][VECS];
-    vu av[ROWS];
 #pragma GCC unroll 8
     for (int i = 0; i < rows; i++) {
 #pragma GCC unroll 4
         for (int j = 0; j < vecs; j++)
             acc[i][j] = v_zero();
     }
-    const int64_t a_row = t->a_row, a_step = t->a_step;
-    const char *a = t->a, *a3 = a + 3 * a_row, *a6 = a3 + 3 * a_row, *b = t->b;
+    const int64_t a_step = t->a_step;
+    rows_of_a a = { { t->a, t->a + 3 * t->a_row, t->a + 6 * t->a_row }, t->a_row };
+    const char *b = t->b;
     int64_t left = t->steps < LAST ? t->steps : LAST;
     for (int64_t s = t->steps - left;; s = left, left = 0) {
         for (; s > 0; s--) {
-#pragma GCC unroll 8
-            for (int i = 0; i < rows; i++)
-                av[i] = v_unit((i < 3 ? a : i < 6 ? a3 : a6) + i % 3 * a_row);
-            step(acc, av, b, rows, vecs);
-            a += a_step, a3 += a_step, a6 += a_step, b += WIDTH * 4;
+            step(acc, &a, b, rows, vecs, false);
+            a.at[0] += a_step, a.at[1] += a_step, a.at[2] += a_step, b += WIDTH * 4;
         }
         if (left == 0)
             break;
         prefetch(t, rows, vecs);
     }
-    if (t->half_step) {
-#pragma GCC unroll 8
-        for (int i = 0; i < rows; i++)
-            av[i] = v_half(a + i * a_row);
-        step(acc, av, b, rows, vecs);
-    }
+    if (t->half_step)
+        step(acc, &a, b, rows, vecs, true);
     if (t->c_dtype == TS_DTYPE_F32 && t->cols == vecs * V && !t->bias && !t->add) {
         float *c = t->c;
         const float *from = t->from;

@@ -9,9 +9,11 @@
  * check_inout make buffers; check_kernel runs the kernel; check_near... judge each element. */
 #ifndef TS_TESTS_CHECK_H
 #define TS_TESTS_CHECK_H
+#include "check_subjects.h" /* made by tests.cmake: CHECK_SUBJECTS(X) */
 #include "device/cpu/cpu.h"
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 
 typedef struct check_env {
     const char *isa_name; /* "ref", "avx2", "avx512", "all" */
@@ -20,6 +22,12 @@ typedef struct check_env {
     ts_cpu *ref;          /* the reference's, with as many threads as `two` */
     uint64_t seed;        /* --seed: mixed into check_in's by itself */
 } check_env;
+
+#define CHECK_DECLARE(subject)                \
+    void check_##subject(const check_env *e); \
+    void bench_##subject(const check_env *e);
+CHECK_SUBJECTS(CHECK_DECLARE)
+#undef CHECK_DECLARE
 
 #define CHECK_COUNT(a) (sizeof(a) / sizeof *(a))
 

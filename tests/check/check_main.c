@@ -1,7 +1,6 @@
 /* check [--only SUBJECT[,SUBJECT]] [--isa ref|avx2|avx512|all] [--bench] [--threads N] [--seed N] [--list] */
 #include "check.h"
 #include "check_main.h"
-#include "check_subjects.h" /* made by tests.cmake: CHECK_SUBJECTS(X) */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,11 +11,6 @@ typedef struct subject {
     void (*check)(const check_env *);
     void (*bench)(const check_env *);
 } subject;
-
-#define DECLARE(s)                      \
-    void check_##s(const check_env *e); \
-    void bench_##s(const check_env *e);
-CHECK_SUBJECTS(DECLARE)
 
 #define ROW(s) { #s, ts_cpu_init_##s, check_##s, bench_##s },
 static const subject subjects[] = { CHECK_SUBJECTS(ROW) };

@@ -14,10 +14,10 @@ foreach(subject ${check_subjects})
   endif()
 endforeach()
 if(check_found AND TARGET ts_device)
-  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/check/check_subjects.h
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/check_list/check_subjects.h
        CONTENT "#define CHECK_SUBJECTS(X)@check_list@\n" @ONLY)
   add_executable(check ${check_sources})
-  target_include_directories(check PRIVATE ${check_dir} ${CMAKE_CURRENT_BINARY_DIR}/check)
+  target_include_directories(check PRIVATE ${check_dir} ${CMAKE_CURRENT_BINARY_DIR}/check_list)
   target_link_libraries(check PRIVATE ts_device ts_base m)
   foreach(subject ${check_found})
     add_test(NAME check/${subject} COMMAND check --only ${subject})

@@ -18,7 +18,11 @@ typedef struct row {
     vf cap, inverse_cap;
 } row;
 
-V_FN vf capped(const row *w, vf z) { return v_mul(w->cap, v_tanh(v_mul(z, w->inverse_cap))); }
+/* Rounded, so that what is stored and found again is what was compared. */
+V_FN vf capped(const row *w, vf z)
+{
+    return v_round_as(v_mul(w->cap, v_tanh(v_mul(z, w->inverse_cap))), TS_DTYPE_F32);
+}
 
 /* Logits as pass one and two see them. */
 V_FN vf logit(const row *w, int64_t c, int64_t n, bool cap)

@@ -335,17 +335,17 @@ V_FN int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 V_FN void dw_span(const ts_rope_args *a, const part *p, span s, bool inter, ts_dtype t)
 {
     const int64_t half = a->rot_dim / 2;
+    const int64_t stop[3] = { half, a->rot_dim, a->head_dim }, shift[3] = { half, -half, 0 };
     int64_t c = s.begin;
     if (inter)
-        for (int64_t end = lesser(s.end, a->rot_dim); c < end; c += 2 * V)
-            dw_neighbours(a, p, &s, c, lesser((end - c) / 2, V), t);
-    const int64_t stop[3] = { inter ? 0 : half, a->rot_dim, a->head_dim }, shift[3] = { half, -half, 0 };
-    c = lesser(c, s.end);
+        for (int64_t end = lesser(s.end, a->rot_dim), n; c < end; c += 2 * n) {
+            n = lesser((end - c) / 2, V);
+            dw_neighbours(a, p, &s, c, n, t);
+        }
     for (int k = inter ? 2 : 0; k < 3; k++)
-        for (int64_t end = lesser(s.end, stop[k]); c < end;) {
-            const int64_t n = lesser(end - c, V);
+        for (int64_t end = lesser(s.end, stop[k]), n; c < end; c += n) {
+            n = lesser(end - c, V);
             dw_vector(a, p, &s, c, n, shift[k], t);
-            c += n;
         }
 }
 

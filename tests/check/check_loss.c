@@ -1,0 +1,191 @@
+#include "check.h"
+
+typedef struct loss_case {
+    int64_t rows, cols, gap;
+    double scale;
+    float cap;
+    ts_dtype t;      /* of the gradient */
+    enum { NONE, APART, IN_PLACE } gradient;
+    bool weights, specials; /* specials: -inf among the logits, ties */
+} loss_case;
+
+/* The logits of a row as the kernel should see them, with the bound of each. */
+typedef struct oracle {
+    double *s, *ds;
+    double most, d_most, lse, d_lse;
+} oracle;
+
+static oracle row_oracle(const loss_case *c, const ts_loss_args *a, int64_t r)
+{
+    const double cap = (double)c->cap, u = CHECK_U;
+    oracle o = { .s = check_f64(c->cols), .ds = check_f64(c->cols), .most = -INFINITY };
+    for (int64_t k = 0; k < c->cols; k++) {
+        const double z = check_before(a->logits, r * a->ld + k, TS_DTYPE_F32);
+        o.s[k] = cap > 0 ? cap * tanh(z / cap) : z;
+        o.ds[k] = cap > 0 ? 10 * u * fabs(o.s[k]) : 0;
+        if (o.s[k] > o.most)
+            o.most = o.s[k], o.d_most = o.ds[k];
+    }
+    /* e^(s - most): 2.2 u by itself, the difference once rounded, and what s and most miss; the sum of a
+     * block of 4096 in vectors grows by less than its root. */
+    double sum = 0, error = 0;
+    for (int64_t k = 0; k < c->cols; k++) {
+        const double e = exp(o.s[k] - o.most);
+        sum += e;
+        if (e > 0)
+            error += e * (u * (2.2 + fabs(o.s[k] - o.most)) + o.ds[k] + o.d_most);
+    }
+    o.lse = o.most + log(sum);
+    o.d_lse = error / sum + u * (8 + sqrt((double)(c->cols < 4096 ? c->cols : 4096))) + o.d_most;
+    return o;
+}
+
+static void judge_gradient(const loss_case *c, const ts_loss_args *a, const oracle *o, int64_t r, double weight)
+{
+    const int64_t label = a->labels[r];
+    for (int64_t k = 0; k < c->cols; k++) {
+        double want = 0, bound = 0;
+        if (weight != 0 && label >= 0) {
+            const double t = c->cap > 0 ? o->s[k] / (double)c->cap : 0, slope = 1 - t * t, u = CHECK_U;
+            const double p = exp(o->s[k] - o->lse), d = p - (k == label);
+            const double dp = p > 0 ? p * (o->d_lse + o->ds[k] + u * (6 + fabs(o->s[k] - o->most) + fabs(o->lse))) : 0;
+            want = weight * d * slope;
+            bound = fabs(weight) * (dp * fabs(slope) + fabs(d) * (c->cap > 0 ? t * t * 22 * u + u : 0)) +
+                    3 * u * fabs(want) + 1e-37;
+        }
+        check_elem("dlogits", a->dlogits, r * a->ld_d + k, c->t, want, bound);
+    }
+}
+
+static void judge(const loss_case *c, const ts_loss_args *a)
+{
+    for (int64_t r = 0; r < c->rows; r++) {
+        const oracle o = row_oracle(c, a, r);
+        const int64_t label = a->labels[r];
+        const double weight = a->weight ? (double)a->weight[r] : 1;
+        if (a->loss && (label < 0 || weight == 0))
+            check_equal("loss", r, (double)a->loss[r], 0);
+        else if (a->loss)
+            check_elem("loss", a->loss, r, TS_DTYPE_F32, o.lse - o.s[label], o.d_lse + o.ds[label]);
+        if (a->argmax) {
+            int64_t best = 0;
+            for (int64_t k = 1; k < c->cols; k++)
+                best = o.s[k] > o.s[best] ? k : best;
+            const int64_t found = a->argmax[r];
+            if (c->cap > 0 && found >= 0 && found < c->cols) /* the cap makes equals: any of them */
+                check_near("largest", r, o.s[found], o.most, o.ds[found] + o.d_most + CHECK_U * fabs(o.most));
+            else
+                check_equal("argmax", r, (double)found, (double)best);
+        }
+        if (c->gradient != NONE)
+            judge_gradient(c, a, &o, r, weight);
+    }
+}
+
+static float *make_logits(const loss_case *c, int64_t ld, const int32_t *labels)
+{
+    float *z = check_inout(1, TS_DTYPE_F32, c->rows * ld, c->scale);
+    for (int64_t r = 0; c->specials && c->cols > 2 && r < c->rows; r++) {
+        float *row = z + r * ld;
+        const int64_t k = (r * 7 + 1) % c->cols;
+        if (k != labels[r])
+            row[k] = -INFINITY;
+        row[c->cols - 1] = row[c->cols / 2] = (float)(1.5 * c->scale); /* the lower of two equals wins */
+    }
+    check_touched(z);
+    return z;
+}
+
+static void loss_run(const check_env *e, const loss_case *c)
+{
+    check_case("softmax_xent rows %lld cols %lld gap %lld scale %g cap %g gradient %s %d weights %d specials %d",
+               (long long)c->rows, (long long)c->cols, (long long)c->gap, c->scale, (double)c->cap,
+               ts_dtype_name(c->t), (int)c->gradient, c->weights, c->specials);
+    int32_t *labels = check_ints(2, TS_DTYPE_I32, c->rows, (int)c->cols - 1);
+    float *weight = check_inout(3, TS_DTYPE_F32, c->rows, 1);
+    for (int64_t r = 0; r < c->rows; r++) {
+        if (labels[r] < 0 && r % 3)
+            labels[r] = -labels[r];
+        if (r % 4 == 1)
+            weight[r] = 0;
+    }
+    labels[0] = 0;
+    labels[c->rows - 1] = (int32_t)c->cols - 1;
+    check_touched(labels);
+    check_touched(weight);
+    ts_loss_args a = { .cols = c->cols, .ld = c->cols + c->gap, .softcap = c->cap, .labels = labels,
+                       .weight = c->weights ? weight : NULL, .d_dtype = c->t };
+    a.logits = make_logits(c, a.ld, labels);
+    a.loss = c->gap != 1 ? check_out(TS_DTYPE_F32, c->rows) : NULL;
+    a.argmax = c->gap != 2 ? check_out(TS_DTYPE_I32, c->rows) : NULL;
+    a.ld_d = c->gradient == IN_PLACE ? a.ld : c->cols + 2 * c->gap;
+    if (c->gradient != NONE)
+        a.dlogits = c->gradient == IN_PLACE ? a.logits : check_out(c->t, c->rows * a.ld_d);
+    check_kernel(e, TS_KERNEL_softmax_xent, &a, c->rows);
+    if (c->gradient == NONE)
+        check_untouched("logits", a.logits, 0, c->rows * a.ld, TS_DTYPE_F32);
+    for (int64_t r = 0; r < c->rows && c->gap; r++) {
+        check_untouched("logits' gap", a.logits, r * a.ld + c->cols, c->gap, TS_DTYPE_F32);
+        if (c->gradient == APART)
+            check_untouched("gap", a.dlogits, r * a.ld_d + c->cols, a.ld_d - c->cols, c->t);
+    }
+    judge(c, &a);
+}
+
+/* A NaN or an infinity among the logits makes the row's loss NaN. */
+static void spoiled(const check_env *e, float value)
+{
+    const int64_t cols = 100;
+    check_case("softmax_xent with %g among the logits", (double)value);
+    float *z = check_inout(1, TS_DTYPE_F32, 2 * cols, 1);
+    int32_t *labels = check_ints(2, TS_DTYPE_I32, 2, 0);
+    z[37] = value;
+    ts_loss_args a = { .cols = cols, .ld = cols, .labels = labels, .logits = z, .dlogits = z, .ld_d = cols,
+                       .loss = check_out(TS_DTYPE_F32, 2) };
+    a.loss[0] = a.loss[1] = 7;
+    check_kernel(e, TS_KERNEL_softmax_xent, &a, 2);
+    check_equal("loss", 0, (double)a.loss[0], NAN);
+    if (!isfinite(a.loss[1]) || a.loss[1] == 7)
+        check_fail("the row beside it has loss %g", (double)a.loss[1]);
+}
+
+void check_loss(const check_env *e)
+{
+    static const int64_t cols[] = { 1, 2, 7, 8, 9, 15, 16, 17, 33, 63, 64, 65, 257, 1000, 4096, 4131, 9001 };
+    static const double scale[] = { 1, 1e-4, 20, 1e4 };
+    static const float cap[] = { 0, 0, 30, 2 };
+    int k = 0;
+    for (size_t i = 0; i < CHECK_COUNT(cols); i++)
+        for (size_t s = 0; s < CHECK_COUNT(scale); s++)
+            for (size_t p = 0; p < CHECK_COUNT(cap); p++)
+                for (int g = 0; g < 5; g++, k++) {
+                    const loss_case c = { .rows = cols[i] > 1000 ? 5 : 9, .cols = cols[i], .gap = k % 4,
+                                          .scale = scale[s], .cap = cap[p], .weights = k & 1,
+                                          .specials = k % 3 == 0,
+                                          .t = g < 3 ? (ts_dtype)g : TS_DTYPE_F32,
+                                          .gradient = g < 3 ? APART : g == 3 ? IN_PLACE : NONE };
+                    loss_run(e, &c);
+                }
+    spoiled(e, NAN);
+    spoiled(e, INFINITY);
+}
+
+void bench_loss(const check_env *e)
+{
+    const int64_t rows = 64, cols = 49152;
+    const double n = (double)(rows * cols);
+    check_case("bench");
+    int32_t *labels = check_ints(2, TS_DTYPE_I32, rows, (int)cols - 1);
+    for (int64_t r = 0; r < rows; r++)
+        labels[r] = labels[r] < 0 ? -labels[r] : labels[r];
+    float *z = check_inout(1, TS_DTYPE_F32, rows * cols, 1);
+    ts_loss_args a = { .cols = cols, .ld = cols, .logits = z, .labels = labels, .ld_d = cols,
+                       .loss = check_out(TS_DTYPE_F32, rows) };
+    check_bench(e, "softmax_xent loss only, 64 x 49152", TS_KERNEL_softmax_xent, &a, rows, n, "elem", 0);
+    a.dlogits = z;
+    check_bench(e, "softmax_xent and gradient in place", TS_KERNEL_softmax_xent, &a, rows, n, "elem", 0);
+    a.dlogits = check_out(TS_DTYPE_BF16, rows * cols), a.d_dtype = TS_DTYPE_BF16;
+    check_bench(e, "softmax_xent and bf16 gradient", TS_KERNEL_softmax_xent, &a, rows, n, "elem", 0);
+    a.softcap = 30;
+    check_bench(e, "softmax_xent, softcap, bf16 gradient", TS_KERNEL_softmax_xent, &a, rows, n, "elem", 0);
+}

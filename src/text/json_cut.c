@@ -1,5 +1,7 @@
 #include "text/json_cut.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -195,20 +197,71 @@ ts_status ts_json_reader_text(ts_json_reader *r, const char **s, size_t *n)
     return ts_utf8_check(*s, *n) == *n ? TS_OK : bad(r, "UTF-8");
 }
 
+/* Digits into a significand of 64 bits, as far as they fit; *skipped counts those that do not. */
+static const char *digits(const char *p, const char *end, uint64_t *v, int64_t *taken, int64_t *skipped)
+{
+    for (; p < end && *p >= '0' && *p <= '9'; p++) {
+        const uint64_t d = (uint64_t)(*p - '0');
+        if (*skipped == 0 && *v <= (UINT64_MAX - d) / 10) {
+            *v = *v * 10 + d;
+            ++*taken;
+        } else {
+            ++*skipped;
+        }
+    }
+    return p;
+}
+
+/* The library that reads these files rounds twice: the digits to a double, then once more when dividing by
+ * a power of ten. Scores of pieces tie or do not tie by the last bit, so it is done the same way. */
+static double scaled(uint64_t significand, int64_t exponent)
+{
+    double f = (double)significand;
+    while (exponent < -308 && f != 0) {
+        f /= 1e308;
+        exponent += 308;
+    }
+    if (f == 0 || exponent == 0)
+        return f;
+    char text[16];
+    snprintf(text, sizeof text, "1e%d", (int)(exponent < 0 ? -exponent : exponent < 400 ? exponent : 400));
+    const double power = strtod(text, NULL);
+    return exponent < 0 ? f / power : f * power;
+}
+
 ts_status ts_json_reader_number(ts_json_reader *r, double *v)
 {
-    char text[40];
-    size_t n = 0;
-    r->p = skip_space(r->p, r->end);
-    while (r->p + n < r->end && n < sizeof text - 1 && r->p[n] && strchr("+-.0123456789eE", r->p[n])) {
-        text[n] = r->p[n];
-        n++;
-    }
-    text[n] = 0;
-    char *stop = text;
-    *v = n ? strtod(text, &stop) : 0;
-    if (n == 0 || *stop || text[0] == '+' || text[0] == '.')
+    const char *p = skip_space(r->p, r->end);
+    uint64_t m = 0;
+    int64_t whole = 0, part = 0, skipped = 0, exponent = 0, e_taken = 0, e_skipped = 0;
+    const bool negative = p < r->end && *p == '-';
+    p = digits(p + negative, r->end, &m, &whole, &skipped);
+    if (whole == 0)
         return bad(r, "a number");
-    r->p += n;
+    exponent = skipped;
+    if (p < r->end && *p == '.') {
+        const char *point = p + 1;
+        p = digits(point, r->end, &m, &part, &skipped);
+        if (p == point)
+            return bad(r, "a number");
+        exponent -= part;
+    }
+    if (p < r->end && (*p | 32) == 'e') {
+        uint64_t e = 0;
+        p++;
+        const bool down = p < r->end && *p == '-';
+        p += p < r->end && (*p == '-' || *p == '+');
+        p = digits(p, r->end, &e, &e_taken, &e_skipped);
+        if (e_taken == 0)
+            return bad(r, "a number");
+        e = e > 100000 || e_skipped ? 100000 : e;
+        exponent += down ? -(int64_t)e : (int64_t)e;
+    }
+    *v = scaled(m, exponent < -200000 ? -200000 : exponent);
+    if (isinf(*v))
+        return bad(r, "a number that is not too large");
+    if (negative)
+        *v = -*v;
+    r->p = p;
     return TS_OK;
 }

@@ -23,6 +23,21 @@ static void take_role(const ts_tokenizer *tok, const json_t *o, const char *key,
     }
 }
 
+/* model_max_length is often 10^30: numbers are read as reals. */
+static ts_status read_json(const char *path, json_t **out)
+{
+    ts_str text = { 0 };
+    json_error_t e;
+    ts_status st = ts_file_read(path, &text);
+    if (st == TS_OK) {
+        *out = json_loadb(ts_str_text(&text), text.len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
+        if (!*out)
+            st = ts_error(TS_ERR_USER, "%s: not valid JSON: line %d, column %d: %s", path, e.line, e.column, e.text);
+    }
+    ts_str_deinit(&text);
+    return st;
+}
+
 ts_status ts_load_roles(ts_tokenizer *tok, const char *folder)
 {
     static const char *const files[] = { "tokenizer_config.json", "special_tokens_map.json" };
@@ -34,7 +49,7 @@ ts_status ts_load_roles(ts_tokenizer *tok, const char *folder)
         TS_TRY_TO(done, st, ts_path_join(&path, folder, files[i]));
         if (!ts_path_exists(path.s))
             continue;
-        TS_TRY_TO(done, st, ts_json_read(path.s, &o));
+        TS_TRY_TO(done, st, read_json(path.s, &o));
         take_role(tok, o, "bos_token", &found[0], &tok->bos);
         take_role(tok, o, "eos_token", &found[1], &tok->eos);
         take_role(tok, o, "pad_token", &found[2], &tok->pad);

@@ -268,12 +268,16 @@ static size_t scan_deepseek(const ts_unicode *u, cursor p, cursor end)
             q += 3;
         return (size_t)(q - p);
     }
-    /* The third pattern must not look past what the first two cut off. It is enough to know where that
-     * begins if the piece reaches so far, white space before it included. */
-    size_t n = scan_deepseek3(u, p, end);
-    for (q = p; q <= p + n && q < end; q += len)
-        if ((flags_at(u, q, &len) & TS_UC_N) || is_cjk(q))
+    /* The third pattern must not look past what the first two cut off. It looks as far as the piece
+     * reaches, over white space behind it, and at one character more. */
+    const size_t n = scan_deepseek3(u, p, end);
+    for (q = p; q < end; q += len) {
+        const unsigned f = flags_at(u, q, &len);
+        if ((f & TS_UC_N) || is_cjk(q))
             return scan_deepseek3(u, p, q);
+        if (q >= p + n && !(f & TS_UC_WS))
+            break;
+    }
     return n;
 }
 

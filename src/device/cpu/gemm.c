@@ -8,8 +8,11 @@ enum {
     A_BYTES = 8 << 20, B_BYTES = TS_CPU_SHARED_SCRATCH - A_BYTES, /* what is packed at once, for L3 */
     PACK_STEPS = 256,   /* steps of a packing task of TS_GEMM_PACK_X rows or columns */
     A_IN_L2 = 768 << 10, /* bytes of A that a task goes over again and again */
-    SMALL = 1 << 14,    /* steps x columns x rows below which threads are not worth waking */
+    SMALL = 1 << 19,    /* steps x columns x rows below which threads are not worth waking: 8 us */
+    PART_BYTES = 2 << 20, /* of a thread's scratch: partial sums; behind them a panel of its own */
 };
+
+_Static_assert(PART_BYTES + BLOCK * 48 * 4 <= TS_CPU_THREAD_SCRATCH, "a panel of a thread's own");
 
 typedef struct job {
     const ts_gemm_args *g;
@@ -17,6 +20,8 @@ typedef struct job {
     ts_gemm_kernels kern;
     int64_t steps;                 /* all of k */
     bool a_packs, b_packs;         /* on the fly */
+    bool own_panels;               /* each panel has one task only, which packs it: nothing goes through memory */
+    bool wide;                     /* run_wide is at work: its sums are in thread 0's scratch */
     /* the block at hand: rows, columns, steps */
     int64_t m0, m, n0, n, s0, s;
     const char *a, *b;             /* its first unit */
@@ -139,9 +144,20 @@ static void place(const job *j, ts_gemm_tile *t, int64_t row, int64_t col, float
         t->c = part, t->ldc = j->kern.width, t->c_dtype = TS_DTYPE_F32;
 }
 
+static const char *pack_own(const job *j, int64_t col, char *dst)
+{
+    const ts_gemm_args *g = j->g;
+    const int64_t cols = min64(j->kern.width, j->n - col);
+    ts_gemm_panels p = panels_of(j, g->b, g->ldb, g->form != TS_GEMM_NT, j->n0 + col, cols);
+    p.dst = dst, p.width = j->kern.width;
+    j->kern.pack(&p, 0, cols, 0, j->s);
+    return dst;
+}
+
 static void run_task(const job *j, int64_t panel, int64_t chunk, float *part)
 {
-    const int64_t width = j->kern.width, col = panel * width;
+    const int64_t width = j->kern.width, col = panel * width, b_at = j->own_panels ? 0 : panel * j->b_panel;
+    const char *b = j->own_panels ? pack_own(j, col, (char *)part + PART_BYTES) : j->b;
     const int64_t begin = chunk * j->rows, end = min64(begin + j->rows, j->m);
     ts_gemm_tile t = { .a_row = j->a_row, .a_step = j->a_step, .cols = (int)min64(width, j->n - col) };
     for (int64_t s = 0; s == 0 || s < j->s; s += SLICE) {
@@ -149,7 +165,7 @@ static void run_task(const job *j, int64_t panel, int64_t chunk, float *part)
         t.steps = min64(SLICE, j->s - s);
         t.half_step = last && !j->a_packs && j->kern.pairs && j->g->k % 2;
         t.steps -= t.half_step;
-        t.b = j->b + panel * j->b_panel + s * width * 4;
+        t.b = b + b_at + s * width * 4;
         t.a_next = j->a + begin / j->kern.rows * j->a_sliver + s * j->a_step;
         for (int64_t row = begin; row < end; row += j->kern.rows) {
             t.rows = (int)min64(j->kern.rows, end - row);
@@ -192,10 +208,9 @@ static void cut_rows(job *j)
 
 static void run_block(job *j)
 {
-    cut_rows(j);
     const int64_t tasks = j->chunks * j->panels;
-    const int64_t work = j->rows * j->kern.width * (j->s + 16); /* of a task */
-    ts_pool_run(j->cpu->pool, tasks, SMALL / work + 1, run_tasks, j);
+    const int64_t work = min64(j->rows, j->m) * j->kern.width * (j->s + 16); /* of a task */
+    ts_pool_run(j->cpu->pool, tasks, work * tasks < SMALL ? tasks : SMALL / 16 / work + 1, run_tasks, j);
 }
 
 /* ---- blocks */
@@ -219,7 +234,10 @@ static void run_blocks(job *j)
             j->n = min64(n_most, g->n - j->n0);
             for (j->m0 = 0; j->m0 < g->m; j->m0 += m_most) {
                 j->m = min64(m_most, g->m - j->m0);
-                fetch_block(j, j->a_packs && (j->n0 == 0 || m_most < g->m), j->b_packs && j->m0 == 0);
+                cut_rows(j);
+                j->own_panels = j->b_packs && j->chunks == 1 && m_most == g->m && !j->wide;
+                fetch_block(j, j->a_packs && (j->n0 == 0 || m_most < g->m),
+                            j->b_packs && j->m0 == 0 && !j->own_panels);
                 run_block(j);
             }
         }
@@ -258,6 +276,7 @@ static void round_rows(void *ctx, int64_t begin, int64_t end, int thread)
 static void run_wide(job *j)
 {
     const ts_gemm_args whole = *j->g;
+    j->wide = true;
     const int64_t a_at = (whole.form == TS_GEMM_TN ? 1 : whole.lda) * (int64_t)ts_dtype_size(whole.dtype);
     const int64_t b_at = (whole.form == TS_GEMM_NT ? whole.ldb : 1) * (int64_t)ts_dtype_size(whole.dtype);
     const int64_t size = (int64_t)ts_dtype_size(whole.c_dtype);

@@ -15,20 +15,31 @@
 enum { WIDTH = V * VECS };
 #define INLINE static inline __attribute__((always_inline))
 
-static void finish(const ts_gemm_tile *t, const float *sum)
+/* What is not a plain store: sums wait in memory meanwhile. `type` is a constant where this is called. */
+INLINE void finish_as(const ts_gemm_tile *t, const float *sum, const ts_dtype type)
 {
-    for (int i = 0; i < t->rows; i++) {
-        for (int j = 0; j < t->cols; j += V) {
-            const int64_t at = i * t->ldc + j, n = t->cols - j;
+    for (int j = 0; j < t->cols; j += V) {
+        const int64_t n = t->cols - j;
+        const vf bias = t->bias ? v_load(t->bias, j, TS_DTYPE_F32, n) : v_zero();
+        for (int64_t i = 0; i < t->rows; i++) {
             vf v = v_get(sum + i * WIDTH + j);
             if (t->from)
                 v = v_add(v, v_load(t->from, i * t->from_ld + j, TS_DTYPE_F32, n));
             if (t->bias)
-                v = v_add(v, v_load(t->bias, j, TS_DTYPE_F32, n));
+                v = v_add(v, bias);
             if (t->add)
-                v = v_add(v, v_load(t->add, at, t->c_dtype, n));
-            v_store(t->c, at, t->c_dtype, n, v);
+                v = v_add(v, v_load(t->add, i * t->ldc + j, type, n));
+            v_store(t->c, i * t->ldc + j, type, n, v);
         }
+    }
+}
+
+static void finish(const ts_gemm_tile *t, const float *sum)
+{
+    switch (t->c_dtype) {
+    case TS_DTYPE_BF16: finish_as(t, sum, TS_DTYPE_BF16); break;
+    case TS_DTYPE_F16: finish_as(t, sum, TS_DTYPE_F16); break;
+    default: finish_as(t, sum, TS_DTYPE_F32); break;
     }
 }
 

@@ -73,18 +73,19 @@ static ts_status check_sizes(const ts_arch *a, const char *file)
     TS_TRY(check_size(file, "vocab_size", a->vocab, TS_ARCH_MAX_VOCAB));
     TS_TRY(check_size(file, "max_position_embeddings", a->max_positions, TS_ARCH_MAX_POSITIONS));
     if (a->n_heads % a->n_kv_heads)
-        return ts_error(TS_ERR_USER,
-                        "%s: num_attention_heads is %lld, expected a multiple of num_key_value_heads, "
-                        "which is %lld",
-                        file, (long long)a->n_heads, (long long)a->n_kv_heads);
+        return ts_error(
+            TS_ERR_USER,
+            "%s: num_attention_heads is %lld, expected a multiple of num_key_value_heads, "
+            "which is %lld",
+            file, (long long)a->n_heads, (long long)a->n_kv_heads);
     return TS_OK;
 }
 
 static ts_status check_real(const char *file, const char *key, double v, bool may_be_0)
 {
     if (!isfinite(v) || v < 0 || v > 1e9 || (!may_be_0 && v == 0))
-        return ts_error(TS_ERR_USER, "%s: %s is %g, expected a number %s 0 (and at most 1e9)", file, key,
-                        v, may_be_0 ? "not below" : "above");
+        return ts_error(TS_ERR_USER, "%s: %s is %g, expected a number %s 0 (and at most 1e9)", file,
+                        key, v, may_be_0 ? "not below" : "above");
     return TS_OK;
 }
 
@@ -92,7 +93,8 @@ static ts_status check_reals(const ts_arch *a, const char *file)
 {
     TS_TRY(check_real(file, "norm epsilon", a->norm_eps, true));
     if (a->norm_eps > 1)
-        return ts_error(TS_ERR_USER, "%s: norm epsilon is %g, expected at most 1", file, a->norm_eps);
+        return ts_error(TS_ERR_USER, "%s: norm epsilon is %g, expected at most 1", file,
+                        a->norm_eps);
     TS_TRY(check_real(file, "embedding scale", a->embed_scale, false));
     TS_TRY(check_real(file, "attention scale", a->attn_scale, false));
     TS_TRY(check_real(file, "residual scale", a->residual_scale, false));
@@ -112,21 +114,24 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
         return ts_error(TS_ERR_USER, "%s: norms with a bias are layer norms before a layer's parts",
                         file);
     if (a->parallel_residual && (!a->pre_norm || a->post_norm))
-        return ts_error(TS_ERR_USER, "%s: a parallel residual needs norms before attention and MLP only",
-                        file);
+        return ts_error(TS_ERR_USER,
+                        "%s: a parallel residual needs norms before attention and MLP only", file);
     if (a->position == TS_POSITION_ROPE) {
         if (a->n_ropes < 1 || a->n_ropes > 2)
-            return ts_error(TS_ERR_USER, "%s: %d rotary embeddings, expected 1 or 2", file, a->n_ropes);
+            return ts_error(TS_ERR_USER, "%s: %d rotary embeddings, expected 1 or 2", file,
+                            a->n_ropes);
         for (int i = 0; i < a->n_ropes; i++)
             TS_TRY(ts_rope_check(&a->rope[i], a->head_dim, file));
     }
     for (int64_t i = 0; i < a->n_layers; i++) {
-        TS_ASSERT(a->layer && a->layer[i].rope >= 0 && a->layer[i].rope < 2, "layer %lld", (long long)i);
+        TS_ASSERT(a->layer && a->layer[i].rope >= 0 && a->layer[i].rope < 2, "layer %lld",
+                  (long long)i);
         if (a->layer[i].window < 0)
             return ts_error(TS_ERR_USER, "%s: sliding_window is %lld, expected 1 or more", file,
                             (long long)a->layer[i].window);
         if (a->position == TS_POSITION_ROPE && a->layer[i].rope >= a->n_ropes)
-            return ts_error(TS_ERR_USER, "%s: layer %lld has no rotary embedding", file, (long long)i);
+            return ts_error(TS_ERR_USER, "%s: layer %lld has no rotary embedding", file,
+                            (long long)i);
     }
     return TS_OK;
 }
@@ -184,11 +189,12 @@ static bool rope_equal(const ts_rope_config *a, const ts_rope_config *b)
         return false;
     if ((yarn || lng || llama3) && a->original_max_positions != b->original_max_positions)
         return false;
-    if (llama3 && (a->low_freq_factor != b->low_freq_factor || a->high_freq_factor != b->high_freq_factor))
+    if (llama3 &&
+        (a->low_freq_factor != b->low_freq_factor || a->high_freq_factor != b->high_freq_factor))
         return false;
-    if (yarn && (a->beta_fast != b->beta_fast || a->beta_slow != b->beta_slow ||
-                 a->mscale != b->mscale || a->mscale_all_dim != b->mscale_all_dim ||
-                 a->no_truncate != b->no_truncate))
+    if (yarn &&
+        (a->beta_fast != b->beta_fast || a->beta_slow != b->beta_slow || a->mscale != b->mscale ||
+         a->mscale_all_dim != b->mscale_all_dim || a->no_truncate != b->no_truncate))
         return false;
     if ((yarn || lng) && a->attention_factor != b->attention_factor)
         return false;
@@ -224,9 +230,10 @@ static bool ids_equal(const ts_arch *a, const ts_arch *b)
 
 bool ts_arch_equal(const ts_arch *a, const ts_arch *b)
 {
-    const bool sizes = a->n_layers == b->n_layers && a->hidden == b->hidden && a->n_heads == b->n_heads &&
-                       a->n_kv_heads == b->n_kv_heads && a->head_dim == b->head_dim &&
-                       a->ffn == b->ffn && a->vocab == b->vocab && a->max_positions == b->max_positions;
+    const bool sizes = a->n_layers == b->n_layers && a->hidden == b->hidden &&
+                       a->n_heads == b->n_heads && a->n_kv_heads == b->n_kv_heads &&
+                       a->head_dim == b->head_dim && a->ffn == b->ffn && a->vocab == b->vocab &&
+                       a->max_positions == b->max_positions;
     const bool norms = a->norm == b->norm && a->norm_eps == b->norm_eps &&
                        a->norm_offset == b->norm_offset && a->norm_bias == b->norm_bias &&
                        a->pre_norm == b->pre_norm && a->post_norm == b->post_norm &&
@@ -237,8 +244,9 @@ bool ts_arch_equal(const ts_arch *a, const ts_arch *b)
                        a->bias_fc2 == b->bias_fc2 && a->bias_head == b->bias_head &&
                        a->gated == b->gated && a->act == b->act && a->tied == b->tied;
     const bool scales = a->embed_scale == b->embed_scale && a->attn_scale == b->attn_scale &&
-                        a->attn_softcap == b->attn_softcap && a->logit_softcap == b->logit_softcap &&
-                        a->residual_scale == b->residual_scale && a->logit_scale == b->logit_scale &&
-                        a->init_std == b->init_std;
+                        a->attn_softcap == b->attn_softcap &&
+                        a->logit_softcap == b->logit_softcap &&
+                        a->residual_scale == b->residual_scale &&
+                        a->logit_scale == b->logit_scale && a->init_std == b->init_std;
     return sizes && norms && parts && scales && ids_equal(a, b) && layers_equal(a, b);
 }

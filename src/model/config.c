@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-ts_status ts_config_int(const json_t *o, const char *file, const char *key, int64_t missing, int64_t null,
-                        int64_t lo, int64_t hi, int64_t *out)
+ts_status ts_config_int(const json_t *o, const char *file, const char *key, int64_t missing,
+                        int64_t null, int64_t lo, int64_t hi, int64_t *out)
 {
     const json_t *v = json_object_get(o, key);
     if (v && json_is_null(v)) {
@@ -14,8 +14,8 @@ ts_status ts_config_int(const json_t *o, const char *file, const char *key, int6
     return ts_json_int(o, file, key, missing, lo, hi, out);
 }
 
-ts_status ts_config_real(const json_t *o, const char *file, const char *key, double missing, double null,
-                         double *out)
+ts_status ts_config_real(const json_t *o, const char *file, const char *key, double missing,
+                         double null, double *out)
 {
     const json_t *v = json_object_get(o, key);
     double x = null;
@@ -54,7 +54,8 @@ static const struct {
 };
 enum { N_ACT_NAMES = sizeof act_names / sizeof *act_names };
 
-ts_status ts_config_act(const json_t *o, const char *file, const char *key, const char *def, ts_act *out)
+ts_status ts_config_act(const json_t *o, const char *file, const char *key, const char *def,
+                        ts_act *out)
 {
     const char *name = NULL;
     TS_TRY(ts_json_text(o, file, key, def, &name));
@@ -80,7 +81,8 @@ const char *ts_config_act_name(ts_act act, bool gpt2)
 }
 
 /* Ids may lie beyond the vocabulary: tiny test models keep the ids of their big sisters. */
-static ts_status read_id(const json_t *o, const char *file, const char *key, int64_t def, int64_t *out)
+static ts_status read_id(const json_t *o, const char *file, const char *key, int64_t def,
+                         int64_t *out)
 {
     return ts_config_int(o, file, key, def, -1, -1, INT32_MAX, out);
 }
@@ -95,7 +97,8 @@ static ts_status read_eos_list(const json_t *list, const char *file, ts_arch *a)
         const json_t *v = json_array_get(list, i);
         const json_int_t id = json_integer_value(v);
         if (!json_is_integer(v) || id < 0 || id > INT32_MAX)
-            return ts_error(TS_ERR_USER, "%s: entry %zu of eos_token_id is not a token id", file, i);
+            return ts_error(TS_ERR_USER, "%s: entry %zu of eos_token_id is not a token id", file,
+                            i);
         a->eos[i] = id;
     }
     a->n_eos = (int)n;
@@ -114,8 +117,8 @@ ts_status ts_config_ids(const json_t *o, const char *file, const ts_config_defau
     return TS_OK;
 }
 
-static ts_status read_size(const json_t *o, const char *file, const char *key, int64_t def, int64_t hi,
-                           int64_t *out)
+static ts_status read_size(const json_t *o, const char *file, const char *key, int64_t def,
+                           int64_t hi, int64_t *out)
 {
     return ts_json_int(o, file, key, def, 1, hi, out);
 }
@@ -123,14 +126,16 @@ static ts_status read_size(const json_t *o, const char *file, const char *key, i
 ts_status ts_config_whole_heads(const ts_arch *a, const char *file)
 {
     if (a->hidden % a->n_heads)
-        return ts_error(TS_ERR_USER,
-                        "%s: hidden_size is %lld, expected a multiple of num_attention_heads, which is "
-                        "%lld",
-                        file, (long long)a->hidden, (long long)a->n_heads);
+        return ts_error(
+            TS_ERR_USER,
+            "%s: hidden_size is %lld, expected a multiple of num_attention_heads, which is "
+            "%lld",
+            file, (long long)a->hidden, (long long)a->n_heads);
     return TS_OK;
 }
 
-static ts_status read_heads(const json_t *o, const char *file, const ts_config_defaults *d, ts_arch *a)
+static ts_status read_heads(const json_t *o, const char *file, const ts_config_defaults *d,
+                            ts_arch *a)
 {
     TS_TRY(read_size(o, file, "num_attention_heads", d->heads, TS_ARCH_MAX_HEADS, &a->n_heads));
     a->n_kv_heads = a->n_heads;
@@ -140,7 +145,8 @@ static ts_status read_heads(const json_t *o, const char *file, const ts_config_d
                              TS_ARCH_MAX_HEADS, &a->n_kv_heads));
     a->head_dim = 0;
     if (d->head_dim != TS_NO_KEY)
-        TS_TRY(ts_config_int(o, file, "head_dim", d->head_dim, 0, 1, TS_ARCH_MAX_HEAD_DIM, &a->head_dim));
+        TS_TRY(ts_config_int(o, file, "head_dim", d->head_dim, 0, 1, TS_ARCH_MAX_HEAD_DIM,
+                             &a->head_dim));
     if (a->head_dim)
         return TS_OK;
     TS_TRY(ts_config_whole_heads(a, file));
@@ -179,26 +185,30 @@ ts_status ts_config_window(const json_t *o, const char *file, int64_t missing, t
     return ts_arch_layers(a, window);
 }
 
-ts_status ts_config_layer_types(const json_t *o, const char *file, int64_t window, ts_arch *a, bool *given)
+ts_status ts_config_layer_types(const json_t *o, const char *file, int64_t window, ts_arch *a,
+                                bool *given)
 {
     const json_t *types = json_object_get(o, "layer_types");
     *given = types && !json_is_null(types);
     if (!*given)
         return TS_OK;
     if (!json_is_array(types) || json_array_size(types) != (size_t)a->n_layers)
-        return ts_error(TS_ERR_USER, "%s: layer_types must be a list of num_hidden_layers = %lld names",
-                        file, (long long)a->n_layers);
+        return ts_error(TS_ERR_USER,
+                        "%s: layer_types must be a list of num_hidden_layers = %lld names", file,
+                        (long long)a->n_layers);
     for (int64_t i = 0; i < a->n_layers; i++) {
         const char *type = json_string_value(json_array_get(types, (size_t)i));
         const bool slides = type && !strcmp(type, "sliding_attention");
         if (!slides && (!type || strcmp(type, "full_attention")))
-            return ts_error(TS_ERR_USER,
-                            "%s: entry %lld of layer_types is \"%.60s\", expected full_attention or "
-                            "sliding_attention",
-                            file, (long long)i, type ? type : "not a string");
+            return ts_error(
+                TS_ERR_USER,
+                "%s: entry %lld of layer_types is \"%.60s\", expected full_attention or "
+                "sliding_attention",
+                file, (long long)i, type ? type : "not a string");
         if (slides && window < 1)
             return ts_error(TS_ERR_USER,
-                            "%s: layer_types has sliding_attention but sliding_window is not set", file);
+                            "%s: layer_types has sliding_attention but sliding_window is not set",
+                            file);
         a->layer[i].window = slides ? window : 0;
     }
     return TS_OK;

@@ -1,6 +1,7 @@
-/* Rotary embeddings in config.json. transformers 5 has one object, rope_parameters; transformers 4 had
- * rope_theta and partial_rotary_factor beside an object rope_scaling, whose kind was first "type" and later
- * "rope_type". transformers 5 reads all of them, and what it prefers is preferred here. */
+/* Rotary embeddings in config.json. transformers 5 has one object, rope_parameters; transformers
+ * 4 had rope_theta and partial_rotary_factor beside an object rope_scaling, whose kind was first
+ * "type" and later "rope_type". transformers 5 reads all of them, and what it prefers is
+ * preferred here. */
 #include "model/config.h"
 
 #include <string.h>
@@ -9,8 +10,9 @@ static const struct {
     const char *name;
     ts_rope_scaling scaling;
 } scalings[] = {
-    { "default", TS_ROPE_DEFAULT }, { "linear", TS_ROPE_LINEAR },     { "dynamic", TS_ROPE_DYNAMIC },
-    { "yarn", TS_ROPE_YARN },       { "longrope", TS_ROPE_LONGROPE }, { "llama3", TS_ROPE_LLAMA3 },
+    { "default", TS_ROPE_DEFAULT },   { "linear", TS_ROPE_LINEAR },
+    { "dynamic", TS_ROPE_DYNAMIC },   { "yarn", TS_ROPE_YARN },
+    { "longrope", TS_ROPE_LONGROPE }, { "llama3", TS_ROPE_LLAMA3 },
     { "su", TS_ROPE_LONGROPE }, /* the first name of longrope in Phi-3's files */
 };
 enum { N_SCALINGS = sizeof scalings / sizeof *scalings };
@@ -31,15 +33,16 @@ static ts_status read_kind(const json_t *rope, const char *file, ts_rope_scaling
                     file, name);
 }
 
-static ts_status read_factors(const json_t *rope, const char *file, const char *key, int64_t n, float *out)
+static ts_status read_factors(const json_t *rope, const char *file, const char *key, int64_t n,
+                              float *out)
 {
     const json_t *list = json_object_get(rope, key);
     if (!json_is_array(list))
-        return ts_error(TS_ERR_USER, "%s: rope scaling: %s must be a list of %lld numbers", file, key,
-                        (long long)n);
+        return ts_error(TS_ERR_USER, "%s: rope scaling: %s must be a list of %lld numbers", file,
+                        key, (long long)n);
     if (json_array_size(list) != (size_t)n || n > TS_ROPE_MAX_FACTORS)
-        return ts_error(TS_ERR_USER, "%s: rope scaling: %s has %zu numbers, expected %lld", file, key,
-                        json_array_size(list), (long long)n);
+        return ts_error(TS_ERR_USER, "%s: rope scaling: %s has %zu numbers, expected %lld", file,
+                        key, json_array_size(list), (long long)n);
     for (int64_t i = 0; i < n; i++) {
         const json_t *v = json_array_get(list, (size_t)i);
         if (!json_is_number(v))
@@ -75,18 +78,17 @@ static ts_status read_original(const json_t *config, const json_t *rope, const c
                        &r->original_max_positions);
 }
 
-static ts_status read_scaling(const json_t *config, const json_t *rope, const char *file, const ts_arch *a,
-                              ts_rope_config *r)
+static ts_status read_scaling(const json_t *config, const json_t *rope, const char *file,
+                              const ts_arch *a, ts_rope_config *r)
 {
     const bool ratio = r->scaling == TS_ROPE_YARN || r->scaling == TS_ROPE_LONGROPE;
     if (ratio || r->scaling == TS_ROPE_LLAMA3)
         TS_TRY(read_original(config, rope, file, a, r));
-    const double natural =
-        ratio ? (double)a->max_positions / (double)r->original_max_positions : 0;
+    const double natural = ratio ? (double)a->max_positions / (double)r->original_max_positions : 0;
     TS_TRY(ts_config_real(rope, file, "factor", natural, natural, &r->factor));
     if (r->factor <= 0)
-        return ts_error(TS_ERR_USER, "%s: rope scaling: factor is %g, expected a number above 0", file,
-                        r->factor);
+        return ts_error(TS_ERR_USER, "%s: rope scaling: factor is %g, expected a number above 0",
+                        file, r->factor);
     if (ratio)
         TS_TRY(ts_config_real(rope, file, "attention_factor", 0, 0, &r->attention_factor));
     if (r->scaling == TS_ROPE_LLAMA3) {
@@ -101,20 +103,22 @@ static ts_status read_scaling(const json_t *config, const json_t *rope, const ch
     return TS_OK;
 }
 
-ts_status ts_config_rope_object(const json_t *config, const json_t *rope, const char *file, double theta,
-                                double rotary, const ts_arch *a, ts_rope_config *out)
+ts_status ts_config_rope_object(const json_t *config, const json_t *rope, const char *file,
+                                double theta, double rotary, const ts_arch *a, ts_rope_config *out)
 {
     double part = rotary > 0 ? rotary : 1;
     ts_rope_config r = { .factor = 1, .max_positions = a->max_positions };
     TS_TRY(ts_config_real(rope, file, "rope_theta", theta, theta, &r.theta));
     TS_TRY(ts_config_real(rope, file, "partial_rotary_factor", part, part, &part));
     if (part <= 0 || part > 1)
-        return ts_error(TS_ERR_USER, "%s: partial_rotary_factor is %g, expected above 0 and up to 1",
-                        file, part);
-    if (rotary <= 0 && part != 1)
         return ts_error(TS_ERR_USER,
-                        "%s: partial_rotary_factor is %g, but models of this type rotate whole heads",
-                        file, part);
+                        "%s: partial_rotary_factor is %g, expected above 0 and up to 1", file,
+                        part);
+    if (rotary <= 0 && part != 1)
+        return ts_error(
+            TS_ERR_USER,
+            "%s: partial_rotary_factor is %g, but models of this type rotate whole heads", file,
+            part);
     r.dim = (int64_t)((double)a->head_dim * part);
     TS_TRY(read_kind(rope, file, &r.scaling));
     if (r.scaling != TS_ROPE_DEFAULT)
@@ -140,17 +144,18 @@ ts_status ts_config_rope_find(const json_t *o, const char *file, const json_t **
     return *out ? TS_OK : find_object(o, file, "rope_parameters", out);
 }
 
-ts_status ts_config_rope(const json_t *o, const char *file, const ts_config_defaults *d, const ts_arch *a,
-                         ts_rope_config *out)
+ts_status ts_config_rope(const json_t *o, const char *file, const ts_config_defaults *d,
+                         const ts_arch *a, ts_rope_config *out)
 {
     const json_t *rope = NULL;
     double theta = d->theta, rotary = d->rotary;
     TS_TRY(ts_config_rope_find(o, file, &rope));
     if (json_object_get(rope, "full_attention") || json_object_get(rope, "sliding_attention"))
-        return ts_error(TS_ERR_USER,
-                        "%s: rope_parameters has one entry for each layer type, which models of this type "
-                        "do not know",
-                        file);
+        return ts_error(
+            TS_ERR_USER,
+            "%s: rope_parameters has one entry for each layer type, which models of this type "
+            "do not know",
+            file);
     TS_TRY(ts_config_real(o, file, "rope_theta", theta, theta, &theta));
     if (rotary > 0)
         TS_TRY(ts_config_real(o, file, "partial_rotary_factor", rotary, rotary, &rotary));
@@ -172,7 +177,8 @@ static ts_status write_scaling(const ts_rope_config *r, json_t *s)
         if (scalings[i].scaling == r->scaling && strcmp(scalings[i].name, "su"))
             TS_TRY(ts_config_put(s, "rope_type", json_string(scalings[i].name)));
     TS_TRY(ts_config_put(s, "factor", json_real(r->factor)));
-    if (r->scaling == TS_ROPE_LLAMA3 || r->scaling == TS_ROPE_YARN || r->scaling == TS_ROPE_LONGROPE)
+    if (r->scaling == TS_ROPE_LLAMA3 || r->scaling == TS_ROPE_YARN ||
+        r->scaling == TS_ROPE_LONGROPE)
         TS_TRY(ts_config_put(s, "original_max_position_embeddings",
                              json_integer(r->original_max_positions)));
     if (r->attention_factor != 0 && (r->scaling == TS_ROPE_YARN || r->scaling == TS_ROPE_LONGROPE))
@@ -201,7 +207,8 @@ ts_status ts_config_write_rope(const ts_rope_config *r, json_t *o)
     if (r->scaling == TS_ROPE_DEFAULT)
         return ts_config_put(o, "rope_scaling", json_null());
     json_t *s = json_object();
-    ts_status st = s ? write_scaling(r, s) : ts_error(TS_ERR_NOMEM, "no memory for a configuration");
+    ts_status st =
+        s ? write_scaling(r, s) : ts_error(TS_ERR_NOMEM, "no memory for a configuration");
     if (st != TS_OK) {
         json_decref(s);
         return st;

@@ -24,8 +24,8 @@ extern const ts_name_row ts_llama_names[];
 extern const ts_name_row ts_gemma2_names[];
 
 /* What one family gives to its successors. */
-ts_status ts_gemma_read(const json_t *o, const char *file, const ts_config_defaults *d, ts_arch *a)
-    TS_NODISCARD;
+ts_status ts_gemma_read(const json_t *o, const char *file, const ts_config_defaults *d,
+                        ts_arch *a) TS_NODISCARD;
 ts_status ts_gemma_write(const ts_arch *a, const ts_config_defaults *d, json_t *o) TS_NODISCARD;
 ts_status ts_gemma2_scale(const json_t *o, const char *file, ts_arch *a) TS_NODISCARD;
 ts_status ts_gemma2_write_scale(const ts_arch *a, json_t *o) TS_NODISCARD;

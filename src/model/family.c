@@ -6,22 +6,10 @@
 #include <string.h>
 
 const ts_family *const ts_families[] = {
-    &ts_family_llama,
-    &ts_family_qwen2,
-    &ts_family_qwen3,
-    &ts_family_mistral,
-    &ts_family_gpt2,
-    &ts_family_gpt_neox,
-    &ts_family_starcoder2,
-    &ts_family_olmo2,
-    &ts_family_phi3,
-    &ts_family_gemma,
-    &ts_family_gemma2,
-    &ts_family_gemma3,
-    &ts_family_glm,
-    &ts_family_glm4,
-    &ts_family_internlm2,
-    NULL,
+    &ts_family_llama, &ts_family_qwen2,    &ts_family_qwen3,      &ts_family_mistral,
+    &ts_family_gpt2,  &ts_family_gpt_neox, &ts_family_starcoder2, &ts_family_olmo2,
+    &ts_family_phi3,  &ts_family_gemma,    &ts_family_gemma2,     &ts_family_gemma3,
+    &ts_family_glm,   &ts_family_glm4,     &ts_family_internlm2,  NULL,
 };
 
 const ts_family *ts_family_named(const char *model_type)
@@ -45,8 +33,8 @@ static ts_status unknown_family(const char *file, const char *key, const char *v
     ts_str known = { 0 };
     ts_status st = known_types(&known);
     if (st == TS_OK)
-        st = ts_error(TS_ERR_USER, "%s: %s is \"%.80s\", which is not a known family; known: %s", file, key,
-                      value, ts_str_text(&known));
+        st = ts_error(TS_ERR_USER, "%s: %s is \"%.80s\", which is not a known family; known: %s",
+                      file, key, value, ts_str_text(&known));
     ts_str_deinit(&known);
     return st;
 }
@@ -64,9 +52,11 @@ ts_status ts_family_of(const json_t *config, const char *file, const ts_family *
         *out = f;
         return TS_OK;
     }
-    const char *arch = json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
+    const char *arch =
+        json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
     if (!arch)
-        return ts_error(TS_ERR_USER, "%s: model_type is missing: which family is this model of?", file);
+        return ts_error(TS_ERR_USER, "%s: model_type is missing: which family is this model of?",
+                        file);
     for (size_t i = 0; ts_families[i]; i++)
         if (!strcmp(ts_families[i]->architecture, arch)) {
             *out = ts_families[i];
@@ -123,7 +113,8 @@ static ts_status try_family(const ts_family *f, const ts_arch *a, json_t **out)
     ts_arch back;
     ts_arch_init(&back);
     json_t *o = json_object();
-    ts_status st = o ? write_config(f, a, o) : ts_error(TS_ERR_NOMEM, "no memory for a configuration");
+    ts_status st =
+        o ? write_config(f, a, o) : ts_error(TS_ERR_NOMEM, "no memory for a configuration");
     if (st == TS_OK)
         st = describe(f, o, "config.json", &back);
     if (st == TS_OK && ts_arch_equal(a, &back))
@@ -145,9 +136,10 @@ ts_status ts_family_describe(const ts_arch *a, const ts_family **family, json_t 
             return TS_OK;
         }
     }
-    return ts_error(TS_ERR_USER,
-                    "no Hugging Face family has this combination of features (norm, position embedding, "
-                    "biases, activation, ...), so the model cannot be written in that form");
+    return ts_error(
+        TS_ERR_USER,
+        "no Hugging Face family has this combination of features (norm, position embedding, "
+        "biases, activation, ...), so the model cannot be written in that form");
 }
 
 ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m)
@@ -169,16 +161,21 @@ static bool ends_with(const char *s, const char *end)
 
 bool ts_family_ignores(const ts_family *f, const ts_arch *a, const char *hf_name)
 {
-    static const char *const buffers[] = { ".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias",
-                                           ".attention.bias", ".attention.masked_bias",
-                                           ".attention.rotary_emb.inv_freq" };
+    static const char *const buffers[] = {
+        ".rotary_emb.inv_freq",   ".attn.bias",
+        ".attn.masked_bias",      ".attention.bias",
+        ".attention.masked_bias", ".attention.rotary_emb.inv_freq"
+    };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         if (ends_with(hf_name, buffers[i]))
             return true;
     if (!a->tied)
         return false;
-    for (const ts_name_row *row = f->names; row->name; row++)
-        if (!strcmp(row->name, "output_layer.weight") && !strcmp(row->hf_name, hf_name))
+    for (const ts_name_row *row = f->names; row->name; row++) {
+        const size_t n = strlen(row->hf_name);
+        if (!strcmp(row->name, "output_layer") && !strncmp(row->hf_name, hf_name, n) &&
+            !strcmp(hf_name + n, ".weight"))
             return true;
+    }
     return false;
 }

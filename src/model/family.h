@@ -40,7 +40,8 @@ typedef struct ts_name_map {
 } ts_name_map;
 void ts_name_map_deinit(ts_name_map *m);
 
-/* A family's names are a table of these rows, in the order of its files. */
+/* A family's names are a table of these rows, in the order of its files. One row stands for a weight and,
+ * where the description has it, the bias behind it. */
 typedef enum ts_name_part {
     TS_PART_ALL,  /* the parameter whole */
     TS_PART_Q,    /* the query rows of every group, one group after the other; likewise keys and values */
@@ -52,8 +53,8 @@ typedef enum ts_name_part {
 } ts_name_part;
 
 typedef struct ts_name_row {
-    const char *name;    /* ours, as in ts_arch_params */
-    const char *hf_name; /* with '*' for the layer's number in the names of a layer */
+    const char *name;    /* ours, as in ts_arch_params, without ".weight" */
+    const char *hf_name; /* likewise; with '*' for the layer's number in the names of a layer */
     ts_name_part part;
     bool transposed;
 } ts_name_row;

@@ -57,8 +57,8 @@ static ts_status write_config(const ts_arch *a, json_t *o)
 }
 
 const ts_family ts_family_gemma = { .model_type = "gemma",
-    .architecture = "GemmaForCausalLM",
-    .prefix = "model.",
-    .names = ts_llama_names,
-    .read = read_config,
-    .write = write_config };
+                                    .architecture = "GemmaForCausalLM",
+                                    .prefix = "model.",
+                                    .names = ts_llama_names,
+                                    .read = read_config,
+                                    .write = write_config };

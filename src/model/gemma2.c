@@ -26,26 +26,22 @@ static const ts_config_defaults defaults = {
 
 /* Gemma 3's too. */
 const ts_name_row ts_gemma2_names[] = {
-    { .name = "embedding.word_embeddings.weight", .hf_name = "model.embed_tokens.weight" },
-    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.q_proj.weight", TS_PART_Q, false },
-    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.q_proj.bias", TS_PART_Q, false },
-    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.k_proj.weight", TS_PART_K, false },
-    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.k_proj.bias", TS_PART_K, false },
-    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.v_proj.weight", TS_PART_V, false },
-    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.v_proj.bias", TS_PART_V, false },
-    { .name = "self_attention.linear_proj.weight", .hf_name = "model.layers.*.self_attn.o_proj.weight" },
-    { .name = "self_attention.linear_proj.bias", .hf_name = "model.layers.*.self_attn.o_proj.bias" },
-    { .name = "self_attention.q_layernorm.weight", .hf_name = "model.layers.*.self_attn.q_norm.weight" },
-    { .name = "self_attention.k_layernorm.weight", .hf_name = "model.layers.*.self_attn.k_norm.weight" },
-    { "mlp.linear_fc1.weight", "model.layers.*.mlp.gate_proj.weight", TS_PART_GATE, false },
-    { "mlp.linear_fc1.weight", "model.layers.*.mlp.up_proj.weight", TS_PART_UP, false },
-    { .name = "mlp.linear_fc2.weight", .hf_name = "model.layers.*.mlp.down_proj.weight" },
-    { .name = "input_layernorm.weight", .hf_name = "model.layers.*.input_layernorm.weight" },
-    { .name = "post_attn_norm.weight", .hf_name = "model.layers.*.post_attention_layernorm.weight" },
-    { .name = "pre_mlp_layernorm.weight", .hf_name = "model.layers.*.pre_feedforward_layernorm.weight" },
-    { .name = "post_mlp_layernorm.weight", .hf_name = "model.layers.*.post_feedforward_layernorm.weight" },
-    { .name = "decoder.final_layernorm.weight", .hf_name = "model.norm.weight" },
-    { .name = "output_layer.weight", .hf_name = "lm_head.weight" },
+    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.q_norm" },
+    { .name = "self_attention.k_layernorm", .hf_name = "model.layers.*.self_attn.k_norm" },
+    { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false },
+    { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false },
+    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
+    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
+    { .name = "post_attn_norm", .hf_name = "model.layers.*.post_attention_layernorm" },
+    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.pre_feedforward_layernorm" },
+    { .name = "post_mlp_layernorm", .hf_name = "model.layers.*.post_feedforward_layernorm" },
+    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
+    { .name = "output_layer", .hf_name = "lm_head" },
     { 0 },
 };
 
@@ -54,8 +50,8 @@ ts_status ts_gemma2_scale(const json_t *o, const char *file, ts_arch *a)
     double scalar = 0;
     TS_TRY(ts_config_real(o, file, "query_pre_attn_scalar", 256, 256, &scalar));
     if (scalar <= 0)
-        return ts_error(TS_ERR_USER, "%s: query_pre_attn_scalar is %g, expected a number above 0", file,
-                        scalar);
+        return ts_error(TS_ERR_USER, "%s: query_pre_attn_scalar is %g, expected a number above 0",
+                        file, scalar);
     a->attn_scale = 1 / sqrt(scalar);
     a->post_norm = true;
     return ts_config_whole_heads(a, file);
@@ -98,8 +94,8 @@ static ts_status write_config(const ts_arch *a, json_t *o)
 }
 
 const ts_family ts_family_gemma2 = { .model_type = "gemma2",
-    .architecture = "Gemma2ForCausalLM",
-    .prefix = "model.",
-    .names = ts_gemma2_names,
-    .read = read_config,
-    .write = write_config };
+                                     .architecture = "Gemma2ForCausalLM",
+                                     .prefix = "model.",
+                                     .names = ts_gemma2_names,
+                                     .read = read_config,
+                                     .write = write_config };

@@ -1,5 +1,5 @@
-/* Gemma 3, text: five layers with a window and a short rotary base to one that sees everything; norms of
- * queries and keys. */
+/* Gemma 3, text: five layers with a window and a short rotary base to one that sees everything;
+ * norms of queries and keys. */
 #include "model/families.h"
 
 static const ts_config_defaults defaults = {
@@ -24,13 +24,14 @@ static const ts_config_defaults defaults = {
 
 enum { FULL, SLIDING }; /* of a->rope */
 
-/* rope_parameters (transformers 5) has an object for each layer type; before, rope_scaling belonged to the
- * layers that see everything, and the others had only a base. */
+/* rope_parameters (transformers 5) has an object for each layer type; before, rope_scaling
+ * belonged to the layers that see everything, and the others had only a base. */
 static ts_status read_ropes(const json_t *o, const char *file, ts_arch *a)
 {
     double theta = 0, local = 0;
     const json_t *both = json_object_get(o, "rope_parameters");
-    const json_t *full = json_object_get(both, "full_attention"), *old = json_object_get(o, "rope_scaling");
+    const json_t *full = json_object_get(both, "full_attention"),
+                 *old = json_object_get(o, "rope_scaling");
     if ((both && !json_is_object(both) && !json_is_null(both)) ||
         (old && !json_is_object(old) && !json_is_null(old)))
         return ts_error(TS_ERR_USER, "%s: rope_parameters and rope_scaling must be objects", file);
@@ -49,7 +50,8 @@ static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
 {
     bool given = false;
     int64_t window = 0, pattern = 0;
-    TS_TRY(ts_config_refuse(o, file, "attn_logit_softcapping", "models of this type do not use it"));
+    TS_TRY(
+        ts_config_refuse(o, file, "attn_logit_softcapping", "models of this type do not use it"));
     TS_TRY(ts_gemma_read(o, file, &defaults, a));
     TS_TRY(ts_gemma2_scale(o, file, a));
     TS_TRY(read_ropes(o, file, a));
@@ -82,8 +84,8 @@ static ts_status write_config(const ts_arch *a, json_t *o)
 }
 
 const ts_family ts_family_gemma3 = { .model_type = "gemma3_text",
-    .architecture = "Gemma3ForCausalLM",
-    .prefix = "model.",
-    .names = ts_gemma2_names,
-    .read = read_config,
-    .write = write_config };
+                                     .architecture = "Gemma3ForCausalLM",
+                                     .prefix = "model.",
+                                     .names = ts_gemma2_names,
+                                     .read = read_config,
+                                     .write = write_config };

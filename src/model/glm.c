@@ -1,4 +1,5 @@
-/* GLM-4-9B and its kin: half of each head is rotated, in neighbouring pairs; gate and up in one tensor. */
+/* GLM-4-9B and its kin: half of each head is rotated, in neighbouring pairs; gate and up in one
+ * tensor. */
 #include "model/families.h"
 
 static const ts_config_defaults defaults = {
@@ -23,20 +24,17 @@ static const ts_config_defaults defaults = {
 };
 
 static const ts_name_row names[] = {
-    { .name = "embedding.word_embeddings.weight", .hf_name = "model.embed_tokens.weight" },
-    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.q_proj.weight", TS_PART_Q, false },
-    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.q_proj.bias", TS_PART_Q, false },
-    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.k_proj.weight", TS_PART_K, false },
-    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.k_proj.bias", TS_PART_K, false },
-    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.v_proj.weight", TS_PART_V, false },
-    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.v_proj.bias", TS_PART_V, false },
-    { .name = "self_attention.linear_proj.weight", .hf_name = "model.layers.*.self_attn.o_proj.weight" },
-    { .name = "mlp.linear_fc1.weight", .hf_name = "model.layers.*.mlp.gate_up_proj.weight" },
-    { .name = "mlp.linear_fc2.weight", .hf_name = "model.layers.*.mlp.down_proj.weight" },
-    { .name = "input_layernorm.weight", .hf_name = "model.layers.*.input_layernorm.weight" },
-    { .name = "pre_mlp_layernorm.weight", .hf_name = "model.layers.*.post_attention_layernorm.weight" },
-    { .name = "decoder.final_layernorm.weight", .hf_name = "model.norm.weight" },
-    { .name = "output_layer.weight", .hf_name = "lm_head.weight" },
+    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    { .name = "mlp.linear_fc1", .hf_name = "model.layers.*.mlp.gate_up_proj" },
+    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
+    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
+    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
+    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
+    { .name = "output_layer", .hf_name = "lm_head" },
     { 0 },
 };
 
@@ -61,8 +59,8 @@ ts_status ts_glm_write(const ts_arch *a, json_t *o)
 }
 
 const ts_family ts_family_glm = { .model_type = "glm",
-    .architecture = "GlmForCausalLM",
-    .prefix = "model.",
-    .names = names,
-    .read = ts_glm_read,
-    .write = ts_glm_write };
+                                  .architecture = "GlmForCausalLM",
+                                  .prefix = "model.",
+                                  .names = names,
+                                  .read = ts_glm_read,
+                                  .write = ts_glm_write };

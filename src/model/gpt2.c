@@ -1,4 +1,5 @@
-/* GPT-2: learned positions, layer norms, biases everywhere; weights stand as [in, out] in the files. */
+/* GPT-2: learned positions, layer norms, biases everywhere; weights stand as [in, out] in the
+ * files. */
 #include "model/families.h"
 
 #include <math.h>
@@ -6,23 +7,16 @@
 static const ts_config_defaults ids = { .bos = 50256, .eos = 50256, .pad = -1 };
 
 static const ts_name_row names[] = {
-    { .name = "embedding.word_embeddings.weight", .hf_name = "transformer.wte.weight" },
-    { .name = "embedding.position_embeddings.weight", .hf_name = "transformer.wpe.weight" },
-    { .name = "input_layernorm.weight", .hf_name = "transformer.h.*.ln_1.weight" },
-    { .name = "input_layernorm.bias", .hf_name = "transformer.h.*.ln_1.bias" },
-    { "self_attention.linear_qkv.weight", "transformer.h.*.attn.c_attn.weight", TS_PART_QKV, true },
-    { "self_attention.linear_qkv.bias", "transformer.h.*.attn.c_attn.bias", TS_PART_QKV, true },
-    { "self_attention.linear_proj.weight", "transformer.h.*.attn.c_proj.weight", TS_PART_ALL, true },
-    { "self_attention.linear_proj.bias", "transformer.h.*.attn.c_proj.bias", TS_PART_ALL, true },
-    { .name = "pre_mlp_layernorm.weight", .hf_name = "transformer.h.*.ln_2.weight" },
-    { .name = "pre_mlp_layernorm.bias", .hf_name = "transformer.h.*.ln_2.bias" },
-    { "mlp.linear_fc1.weight", "transformer.h.*.mlp.c_fc.weight", TS_PART_ALL, true },
-    { "mlp.linear_fc1.bias", "transformer.h.*.mlp.c_fc.bias", TS_PART_ALL, true },
-    { "mlp.linear_fc2.weight", "transformer.h.*.mlp.c_proj.weight", TS_PART_ALL, true },
-    { "mlp.linear_fc2.bias", "transformer.h.*.mlp.c_proj.bias", TS_PART_ALL, true },
-    { .name = "decoder.final_layernorm.weight", .hf_name = "transformer.ln_f.weight" },
-    { .name = "decoder.final_layernorm.bias", .hf_name = "transformer.ln_f.bias" },
-    { .name = "output_layer.weight", .hf_name = "lm_head.weight" },
+    { .name = "embedding.word_embeddings", .hf_name = "transformer.wte" },
+    { .name = "embedding.position_embeddings", .hf_name = "transformer.wpe" },
+    { .name = "input_layernorm", .hf_name = "transformer.h.*.ln_1" },
+    { "self_attention.linear_qkv", "transformer.h.*.attn.c_attn", TS_PART_QKV, true },
+    { "self_attention.linear_proj", "transformer.h.*.attn.c_proj", TS_PART_ALL, true },
+    { .name = "pre_mlp_layernorm", .hf_name = "transformer.h.*.ln_2" },
+    { "mlp.linear_fc1", "transformer.h.*.mlp.c_fc", TS_PART_ALL, true },
+    { "mlp.linear_fc2", "transformer.h.*.mlp.c_proj", TS_PART_ALL, true },
+    { .name = "decoder.final_layernorm", .hf_name = "transformer.ln_f" },
+    { .name = "output_layer", .hf_name = "lm_head" },
     { 0 },
 };
 
@@ -35,9 +29,10 @@ static ts_status read_sizes(const json_t *o, const char *file, ts_arch *a)
     TS_TRY(ts_json_int(o, file, "n_head", 12, 1, TS_ARCH_MAX_HEADS, &a->n_heads));
     TS_TRY(ts_json_int(o, file, "n_inner", 4 * a->hidden, 1, TS_ARCH_MAX_WIDTH, &a->ffn));
     if (a->hidden % a->n_heads)
-        return ts_error(TS_ERR_USER,
-                        "%s: n_embd (the hidden size) is %lld, expected a multiple of n_head, which is %lld",
-                        file, (long long)a->hidden, (long long)a->n_heads);
+        return ts_error(
+            TS_ERR_USER,
+            "%s: n_embd (the hidden size) is %lld, expected a multiple of n_head, which is %lld",
+            file, (long long)a->hidden, (long long)a->n_heads);
     a->n_kv_heads = a->n_heads;
     a->head_dim = a->hidden / a->n_heads;
     return TS_OK;
@@ -87,8 +82,8 @@ static ts_status write_config(const ts_arch *a, json_t *o)
 }
 
 const ts_family ts_family_gpt2 = { .model_type = "gpt2",
-    .architecture = "GPT2LMHeadModel",
-    .prefix = "transformer.",
-    .names = names,
-    .read = read_config,
-    .write = write_config };
+                                   .architecture = "GPT2LMHeadModel",
+                                   .prefix = "transformer.",
+                                   .names = names,
+                                   .read = read_config,
+                                   .write = write_config };

@@ -1,5 +1,5 @@
-/* GPT-NeoX, Pythia, Dolly: attention and MLP side by side, part of a head rotated, layer norms, biases; a head's
- * query, key and value stand side by side as ours do. */
+/* GPT-NeoX, Pythia, Dolly: attention and MLP side by side, part of a head rotated, layer norms,
+ * biases; a head's query, key and value stand side by side as ours do. */
 #include "model/families.h"
 
 static const ts_config_defaults defaults = {
@@ -22,22 +22,16 @@ static const ts_config_defaults defaults = {
 };
 
 static const ts_name_row names[] = {
-    { .name = "embedding.word_embeddings.weight", .hf_name = "gpt_neox.embed_in.weight" },
-    { .name = "input_layernorm.weight", .hf_name = "gpt_neox.layers.*.input_layernorm.weight" },
-    { .name = "input_layernorm.bias", .hf_name = "gpt_neox.layers.*.input_layernorm.bias" },
-    { .name = "pre_mlp_layernorm.weight", .hf_name = "gpt_neox.layers.*.post_attention_layernorm.weight" },
-    { .name = "pre_mlp_layernorm.bias", .hf_name = "gpt_neox.layers.*.post_attention_layernorm.bias" },
-    { .name = "self_attention.linear_qkv.weight", .hf_name = "gpt_neox.layers.*.attention.query_key_value.weight" },
-    { .name = "self_attention.linear_qkv.bias", .hf_name = "gpt_neox.layers.*.attention.query_key_value.bias" },
-    { .name = "self_attention.linear_proj.weight", .hf_name = "gpt_neox.layers.*.attention.dense.weight" },
-    { .name = "self_attention.linear_proj.bias", .hf_name = "gpt_neox.layers.*.attention.dense.bias" },
-    { .name = "mlp.linear_fc1.weight", .hf_name = "gpt_neox.layers.*.mlp.dense_h_to_4h.weight" },
-    { .name = "mlp.linear_fc1.bias", .hf_name = "gpt_neox.layers.*.mlp.dense_h_to_4h.bias" },
-    { .name = "mlp.linear_fc2.weight", .hf_name = "gpt_neox.layers.*.mlp.dense_4h_to_h.weight" },
-    { .name = "mlp.linear_fc2.bias", .hf_name = "gpt_neox.layers.*.mlp.dense_4h_to_h.bias" },
-    { .name = "decoder.final_layernorm.weight", .hf_name = "gpt_neox.final_layer_norm.weight" },
-    { .name = "decoder.final_layernorm.bias", .hf_name = "gpt_neox.final_layer_norm.bias" },
-    { .name = "output_layer.weight", .hf_name = "embed_out.weight" },
+    { .name = "embedding.word_embeddings", .hf_name = "gpt_neox.embed_in" },
+    { .name = "input_layernorm", .hf_name = "gpt_neox.layers.*.input_layernorm" },
+    { .name = "pre_mlp_layernorm", .hf_name = "gpt_neox.layers.*.post_attention_layernorm" },
+    { .name = "self_attention.linear_qkv",
+      .hf_name = "gpt_neox.layers.*.attention.query_key_value" },
+    { .name = "self_attention.linear_proj", .hf_name = "gpt_neox.layers.*.attention.dense" },
+    { .name = "mlp.linear_fc1", .hf_name = "gpt_neox.layers.*.mlp.dense_h_to_4h" },
+    { .name = "mlp.linear_fc2", .hf_name = "gpt_neox.layers.*.mlp.dense_4h_to_h" },
+    { .name = "decoder.final_layernorm", .hf_name = "gpt_neox.final_layer_norm" },
+    { .name = "output_layer", .hf_name = "embed_out" },
     { 0 },
 };
 
@@ -49,7 +43,8 @@ static ts_status read_rope(const json_t *o, const char *file, ts_arch *a)
     TS_TRY(ts_config_real(o, file, "rotary_emb_base", 10000, 10000, &theta));
     TS_TRY(ts_config_real(o, file, "rotary_pct", 0.25, 0.25, &rotary));
     if (rotary <= 0 || rotary > 1)
-        return ts_error(TS_ERR_USER, "%s: rotary_pct is %g, expected above 0 and up to 1", file, rotary);
+        return ts_error(TS_ERR_USER, "%s: rotary_pct is %g, expected above 0 and up to 1", file,
+                        rotary);
     a->position = TS_POSITION_ROPE;
     a->n_ropes = 1;
     return ts_config_rope_object(o, rope, file, theta, rotary, a, &a->rope[0]);
@@ -80,8 +75,8 @@ static ts_status write_config(const ts_arch *a, json_t *o)
 }
 
 const ts_family ts_family_gpt_neox = { .model_type = "gpt_neox",
-    .architecture = "GPTNeoXForCausalLM",
-    .prefix = "gpt_neox.",
-    .names = names,
-    .read = read_config,
-    .write = write_config };
+                                       .architecture = "GPTNeoXForCausalLM",
+                                       .prefix = "gpt_neox.",
+                                       .names = names,
+                                       .read = read_config,
+                                       .write = write_config };

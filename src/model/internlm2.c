@@ -1,5 +1,5 @@
-/* InternLM 2 and 2.5: Llama under other names, queries, keys and values of a group side by side as ours are.
- * transformers runs it from code beside the weights. */
+/* InternLM 2 and 2.5: Llama under other names, queries, keys and values of a group side by side
+ * as ours are. transformers runs it from code beside the weights. */
 #include "model/families.h"
 
 static const ts_config_defaults defaults = {
@@ -23,18 +23,16 @@ static const ts_config_defaults defaults = {
 };
 
 static const ts_name_row names[] = {
-    { .name = "embedding.word_embeddings.weight", .hf_name = "model.tok_embeddings.weight" },
-    { .name = "self_attention.linear_qkv.weight", .hf_name = "model.layers.*.attention.wqkv.weight" },
-    { .name = "self_attention.linear_qkv.bias", .hf_name = "model.layers.*.attention.wqkv.bias" },
-    { .name = "self_attention.linear_proj.weight", .hf_name = "model.layers.*.attention.wo.weight" },
-    { .name = "self_attention.linear_proj.bias", .hf_name = "model.layers.*.attention.wo.bias" },
-    { "mlp.linear_fc1.weight", "model.layers.*.feed_forward.w1.weight", TS_PART_GATE, false },
-    { "mlp.linear_fc1.weight", "model.layers.*.feed_forward.w3.weight", TS_PART_UP, false },
-    { .name = "mlp.linear_fc2.weight", .hf_name = "model.layers.*.feed_forward.w2.weight" },
-    { .name = "input_layernorm.weight", .hf_name = "model.layers.*.attention_norm.weight" },
-    { .name = "pre_mlp_layernorm.weight", .hf_name = "model.layers.*.ffn_norm.weight" },
-    { .name = "decoder.final_layernorm.weight", .hf_name = "model.norm.weight" },
-    { .name = "output_layer.weight", .hf_name = "output.weight" },
+    { .name = "embedding.word_embeddings", .hf_name = "model.tok_embeddings" },
+    { .name = "self_attention.linear_qkv", .hf_name = "model.layers.*.attention.wqkv" },
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.attention.wo" },
+    { "mlp.linear_fc1", "model.layers.*.feed_forward.w1", TS_PART_GATE, false },
+    { "mlp.linear_fc1", "model.layers.*.feed_forward.w3", TS_PART_UP, false },
+    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.feed_forward.w2" },
+    { .name = "input_layernorm", .hf_name = "model.layers.*.attention_norm" },
+    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.ffn_norm" },
+    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
+    { .name = "output_layer", .hf_name = "output" },
     { 0 },
 };
 
@@ -47,8 +45,8 @@ static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
 }
 
 const ts_family ts_family_internlm2 = { .model_type = "internlm2",
-    .architecture = "InternLM2ForCausalLM",
-    .prefix = "model.",
-    .names = names,
-    .read = read_config,
-    .write = NULL };
+                                        .architecture = "InternLM2ForCausalLM",
+                                        .prefix = "model.",
+                                        .names = names,
+                                        .read = read_config,
+                                        .write = NULL };

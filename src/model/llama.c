@@ -1,4 +1,5 @@
-/* Llama 2, 3 and what calls itself Llama: Yi, Vicuna, Code Llama, TinyLlama, SmolLM, DeepSeek-R1-Distill-Llama */
+/* Llama 2, 3 and what calls itself Llama: Yi, Vicuna, Code Llama, TinyLlama, SmolLM,
+ * DeepSeek-R1-Distill-Llama */
 #include "model/families.h"
 
 static const ts_config_defaults defaults = {
@@ -20,29 +21,23 @@ static const ts_config_defaults defaults = {
     .pad = -1,
 };
 
-/* Rows for Mistral, Qwen 2 and 3 and Gemma too; a row counts where the description has its parameter. */
+/* Rows for Mistral, Qwen 2 and 3 and Gemma too; a row counts where the description has its
+ * parameter. */
 const ts_name_row ts_llama_names[] = {
-    { .name = "embedding.word_embeddings.weight", .hf_name = "model.embed_tokens.weight" },
-    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.q_proj.weight", TS_PART_Q, false },
-    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.q_proj.bias", TS_PART_Q, false },
-    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.k_proj.weight", TS_PART_K, false },
-    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.k_proj.bias", TS_PART_K, false },
-    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.v_proj.weight", TS_PART_V, false },
-    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.v_proj.bias", TS_PART_V, false },
-    { .name = "self_attention.linear_proj.weight", .hf_name = "model.layers.*.self_attn.o_proj.weight" },
-    { .name = "self_attention.linear_proj.bias", .hf_name = "model.layers.*.self_attn.o_proj.bias" },
-    { .name = "self_attention.q_layernorm.weight", .hf_name = "model.layers.*.self_attn.q_norm.weight" },
-    { .name = "self_attention.k_layernorm.weight", .hf_name = "model.layers.*.self_attn.k_norm.weight" },
-    { "mlp.linear_fc1.weight", "model.layers.*.mlp.gate_proj.weight", TS_PART_GATE, false },
-    { "mlp.linear_fc1.bias", "model.layers.*.mlp.gate_proj.bias", TS_PART_GATE, false },
-    { "mlp.linear_fc1.weight", "model.layers.*.mlp.up_proj.weight", TS_PART_UP, false },
-    { "mlp.linear_fc1.bias", "model.layers.*.mlp.up_proj.bias", TS_PART_UP, false },
-    { .name = "mlp.linear_fc2.weight", .hf_name = "model.layers.*.mlp.down_proj.weight" },
-    { .name = "mlp.linear_fc2.bias", .hf_name = "model.layers.*.mlp.down_proj.bias" },
-    { .name = "input_layernorm.weight", .hf_name = "model.layers.*.input_layernorm.weight" },
-    { .name = "pre_mlp_layernorm.weight", .hf_name = "model.layers.*.post_attention_layernorm.weight" },
-    { .name = "decoder.final_layernorm.weight", .hf_name = "model.norm.weight" },
-    { .name = "output_layer.weight", .hf_name = "lm_head.weight" },
+    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.q_norm" },
+    { .name = "self_attention.k_layernorm", .hf_name = "model.layers.*.self_attn.k_norm" },
+    { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false },
+    { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false },
+    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
+    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
+    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
+    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
+    { .name = "output_layer", .hf_name = "lm_head" },
     { 0 },
 };
 

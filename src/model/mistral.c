@@ -34,8 +34,8 @@ static ts_status write_config(const ts_arch *a, json_t *o)
 }
 
 const ts_family ts_family_mistral = { .model_type = "mistral",
-    .architecture = "MistralForCausalLM",
-    .prefix = "model.",
-    .names = ts_llama_names,
-    .read = read_config,
-    .write = write_config };
+                                      .architecture = "MistralForCausalLM",
+                                      .prefix = "model.",
+                                      .names = ts_llama_names,
+                                      .read = read_config,
+                                      .write = write_config };

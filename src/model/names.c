@@ -18,6 +18,7 @@ void ts_name_map_deinit(ts_name_map *m)
 typedef struct target {
     const ts_arch *a;
     const ts_name_row *row;
+    const char *suffix; /* ".weight" or ".bias" */
     ts_arch_param param;
     int64_t layer;
 } target;
@@ -28,10 +29,10 @@ static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
     char name[256];
     const char *star = strchr(t->row->hf_name, '*');
     if (star)
-        snprintf(name, sizeof name, "%.*s%lld%s", (int)(star - t->row->hf_name), t->row->hf_name,
-                 (long long)t->layer, star + 1);
+        snprintf(name, sizeof name, "%.*s%lld%s%s", (int)(star - t->row->hf_name), t->row->hf_name,
+                 (long long)t->layer, star + 1, t->suffix);
     else
-        snprintf(name, sizeof name, "%s", t->row->hf_name);
+        snprintf(name, sizeof name, "%s%s", t->row->hf_name, t->suffix);
     const bool flat = t->param.dim[1] == 0, turned = t->row->transposed && !flat;
     ts_name_tensor *x = &m->tensor[m->n_tensors];
     *x = (ts_name_tensor){ .rank = flat ? 1 : 2, .first_piece = m->n_pieces };
@@ -43,7 +44,8 @@ static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
 }
 
 /* Adds a piece to the last tensor. */
-static ts_status add_piece(ts_name_map *m, const target *t, int64_t hf_row, int64_t row, int64_t rows)
+static ts_status add_piece(ts_name_map *m, const target *t, int64_t hf_row, int64_t row,
+                           int64_t rows)
 {
     TS_TRY(ts_grow(&m->piece, &m->cap_pieces, m->n_pieces + 1, sizeof *m->piece));
     ts_name_tensor *x = &m->tensor[m->n_tensors - 1];
@@ -64,8 +66,10 @@ static ts_status add_piece(ts_name_map *m, const target *t, int64_t hf_row, int6
     return TS_OK;
 }
 
-/* One group's share of queries, keys or values stands at `at` in the group's rows and is `rows` long. */
-static ts_status add_groups(ts_name_map *m, const target *t, int64_t hf_row, int64_t at, int64_t rows)
+/* One group's share of queries, keys or values stands at `at` in the group's rows and is `rows`
+ * long. */
+static ts_status add_groups(ts_name_map *m, const target *t, int64_t hf_row, int64_t at,
+                            int64_t rows)
 {
     const int64_t r = t->a->n_heads / t->a->n_kv_heads, stride = (r + 2) * t->a->head_dim;
     for (int64_t g = 0; g < t->a->n_kv_heads; g++)
@@ -105,12 +109,24 @@ static ts_status add_row(ts_name_map *m, const target *t)
     return TS_OK;
 }
 
-static const ts_arch_param *find_param(const ts_arch_param *params, size_t n, const char *name)
+/* Is this parameter name + suffix? */
+static bool named(const ts_arch_param *p, const char *name, const char *suffix)
 {
-    for (size_t i = 0; i < n; i++)
-        if (!strcmp(params[i].name, name))
-            return &params[i];
-    return NULL;
+    const size_t n = strlen(name);
+    return !strncmp(p->name, name, n) && !strcmp(p->name + n, suffix);
+}
+
+static const char *const suffixes[] = { ".weight", ".bias" };
+
+/* The weight and the bias of a row, those of them that the description has. */
+static ts_status add_both(ts_name_map *m, const ts_arch *a, const ts_name_row *row, int64_t layer,
+                          const ts_arch_param *params, size_t n)
+{
+    for (int s = 0; s < 2; s++)
+        for (size_t i = 0; i < n; i++)
+            if (named(&params[i], row->name, suffixes[s]))
+                TS_TRY(add_row(m, &(target){ a, row, suffixes[s], params[i], layer }));
+    return TS_OK;
 }
 
 static bool of_layer(const ts_name_row *row)
@@ -125,7 +141,8 @@ ts_status ts_name_table(ts_name_map *m, const ts_arch *a, const ts_name_row *row
     for (size_t i = 0; i < n; i++) {
         bool found = false;
         for (const ts_name_row *row = rows; row->name && !found; row++)
-            found = !strcmp(row->name, params[i].name);
+            found =
+                named(&params[i], row->name, ".weight") || named(&params[i], row->name, ".bias");
         TS_ASSERT(found, "the family %s has no name for %s", a->family, params[i].name);
     }
     for (const ts_name_row *row = rows; row->name;) {
@@ -133,11 +150,8 @@ ts_status ts_name_table(ts_name_map *m, const ts_arch *a, const ts_name_row *row
         while (of_layer(row) && of_layer(end))
             end++;
         for (int64_t layer = 0; layer < (of_layer(row) ? a->n_layers : 1); layer++)
-            for (const ts_name_row *x = row; x < end; x++) {
-                const ts_arch_param *p = find_param(params, n, x->name);
-                if (p)
-                    TS_TRY(add_row(m, &(target){ a, x, *p, layer }));
-            }
+            for (const ts_name_row *x = row; x < end; x++)
+                TS_TRY(add_both(m, a, x, layer, params, n));
         row = end;
     }
     return TS_OK;

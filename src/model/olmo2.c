@@ -1,4 +1,5 @@
-/* OLMo 2: no norm before a part but one after it; queries and keys are normed over all heads together. */
+/* OLMo 2: no norm before a part but one after it; queries and keys are normed over all heads
+ * together. */
 #include "model/families.h"
 
 static const ts_config_defaults defaults = {
@@ -21,24 +22,20 @@ static const ts_config_defaults defaults = {
 };
 
 static const ts_name_row names[] = {
-    { .name = "embedding.word_embeddings.weight", .hf_name = "model.embed_tokens.weight" },
-    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.q_proj.weight", TS_PART_Q, false },
-    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.q_proj.bias", TS_PART_Q, false },
-    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.k_proj.weight", TS_PART_K, false },
-    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.k_proj.bias", TS_PART_K, false },
-    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.v_proj.weight", TS_PART_V, false },
-    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.v_proj.bias", TS_PART_V, false },
-    { .name = "self_attention.linear_proj.weight", .hf_name = "model.layers.*.self_attn.o_proj.weight" },
-    { .name = "self_attention.linear_proj.bias", .hf_name = "model.layers.*.self_attn.o_proj.bias" },
-    { .name = "self_attention.q_layernorm.weight", .hf_name = "model.layers.*.self_attn.q_norm.weight" },
-    { .name = "self_attention.k_layernorm.weight", .hf_name = "model.layers.*.self_attn.k_norm.weight" },
-    { "mlp.linear_fc1.weight", "model.layers.*.mlp.gate_proj.weight", TS_PART_GATE, false },
-    { "mlp.linear_fc1.weight", "model.layers.*.mlp.up_proj.weight", TS_PART_UP, false },
-    { .name = "mlp.linear_fc2.weight", .hf_name = "model.layers.*.mlp.down_proj.weight" },
-    { .name = "post_attn_norm.weight", .hf_name = "model.layers.*.post_attention_layernorm.weight" },
-    { .name = "post_mlp_layernorm.weight", .hf_name = "model.layers.*.post_feedforward_layernorm.weight" },
-    { .name = "decoder.final_layernorm.weight", .hf_name = "model.norm.weight" },
-    { .name = "output_layer.weight", .hf_name = "lm_head.weight" },
+    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.q_norm" },
+    { .name = "self_attention.k_layernorm", .hf_name = "model.layers.*.self_attn.k_norm" },
+    { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false },
+    { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false },
+    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
+    { .name = "post_attn_norm", .hf_name = "model.layers.*.post_attention_layernorm" },
+    { .name = "post_mlp_layernorm", .hf_name = "model.layers.*.post_feedforward_layernorm" },
+    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
+    { .name = "output_layer", .hf_name = "lm_head" },
     { 0 },
 };
 
@@ -60,8 +57,8 @@ static ts_status write_config(const ts_arch *a, json_t *o)
 }
 
 const ts_family ts_family_olmo2 = { .model_type = "olmo2",
-    .architecture = "Olmo2ForCausalLM",
-    .prefix = "model.",
-    .names = names,
-    .read = read_config,
-    .write = write_config };
+                                    .architecture = "Olmo2ForCausalLM",
+                                    .prefix = "model.",
+                                    .names = names,
+                                    .read = read_config,
+                                    .write = write_config };

@@ -1,4 +1,5 @@
-/* Phi-3, Phi-3.5, Phi-4: Llama with fused projections; longrope; part of a head rotated in Phi-4-mini. */
+/* Phi-3, Phi-3.5, Phi-4: Llama with fused projections; longrope; part of a head rotated in
+ * Phi-4-mini. */
 #include "model/families.h"
 
 static const ts_config_defaults defaults = {
@@ -22,19 +23,20 @@ static const ts_config_defaults defaults = {
 };
 
 static const ts_name_row names[] = {
-    { .name = "embedding.word_embeddings.weight", .hf_name = "model.embed_tokens.weight" },
-    { .name = "self_attention.linear_proj.weight", .hf_name = "model.layers.*.self_attn.o_proj.weight" },
-    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.qkv_proj.weight", TS_PART_QKV, false },
-    { .name = "mlp.linear_fc1.weight", .hf_name = "model.layers.*.mlp.gate_up_proj.weight" },
-    { .name = "mlp.linear_fc2.weight", .hf_name = "model.layers.*.mlp.down_proj.weight" },
-    { .name = "input_layernorm.weight", .hf_name = "model.layers.*.input_layernorm.weight" },
-    { .name = "pre_mlp_layernorm.weight", .hf_name = "model.layers.*.post_attention_layernorm.weight" },
-    { .name = "decoder.final_layernorm.weight", .hf_name = "model.norm.weight" },
-    { .name = "output_layer.weight", .hf_name = "lm_head.weight" },
+    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.qkv_proj", TS_PART_QKV, false },
+    { .name = "mlp.linear_fc1", .hf_name = "model.layers.*.mlp.gate_up_proj" },
+    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
+    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
+    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
+    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
+    { .name = "output_layer", .hf_name = "lm_head" },
     { 0 },
 };
 
-/* The length before stretching stands outside rope_scaling, and is 4096 where it does not stand at all. */
+/* The length before stretching stands outside rope_scaling, and is 4096 where it does not stand
+ * at all. */
 static ts_status default_length(const json_t *o, const char *file, ts_arch *a)
 {
     const json_t *rope = NULL, *length = json_object_get(o, "original_max_position_embeddings");
@@ -52,7 +54,8 @@ static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
 {
     TS_TRY(ts_config_read(o, file, &defaults, a));
     if (a->rope[0].scaling != TS_ROPE_DEFAULT && a->rope[0].scaling != TS_ROPE_LONGROPE)
-        return ts_error(TS_ERR_USER, "%s: rope_type of a phi3 model must be default or longrope", file);
+        return ts_error(TS_ERR_USER, "%s: rope_type of a phi3 model must be default or longrope",
+                        file);
     if (a->rope[0].scaling == TS_ROPE_LONGROPE)
         TS_TRY(default_length(o, file, a));
     return ts_config_window(o, file, 0, a);
@@ -69,8 +72,8 @@ static ts_status write_config(const ts_arch *a, json_t *o)
 }
 
 const ts_family ts_family_phi3 = { .model_type = "phi3",
-    .architecture = "Phi3ForCausalLM",
-    .prefix = "model.",
-    .names = names,
-    .read = read_config,
-    .write = write_config };
+                                   .architecture = "Phi3ForCausalLM",
+                                   .prefix = "model.",
+                                   .names = names,
+                                   .read = read_config,
+                                   .write = write_config };

@@ -38,8 +38,8 @@ static ts_status write_config(const ts_arch *a, json_t *o)
 }
 
 const ts_family ts_family_qwen3 = { .model_type = "qwen3",
-    .architecture = "Qwen3ForCausalLM",
-    .prefix = "model.",
-    .names = ts_llama_names,
-    .read = read_config,
-    .write = write_config };
+                                    .architecture = "Qwen3ForCausalLM",
+                                    .prefix = "model.",
+                                    .names = ts_llama_names,
+                                    .read = read_config,
+                                    .write = write_config };

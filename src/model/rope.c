@@ -1,6 +1,6 @@
-/* Angles of rotary position embeddings. Every step is in float32 in the order in which published models
- * were trained (inverse frequency, then position times frequency), because at position 100000 the rounding
- * of an inverse frequency turns an angle by 1e-3. */
+/* Angles of rotary position embeddings. Every step is in float32 in the order in which published
+ * models were trained (inverse frequency, then position times frequency), because at position
+ * 100000 the rounding of an inverse frequency turns an angle by 1e-3. */
 #include "model/arch.h"
 
 #include <math.h>
@@ -70,7 +70,8 @@ static float inv_freq(const ts_rope_config *r, int64_t i, int64_t seq_len)
     case TS_ROPE_YARN:
         return yarn_inv_freq(r, i);
     case TS_ROPE_LONGROPE: {
-        const float *stretch = seq_len > r->original_max_positions ? r->long_factor : r->short_factor;
+        const float *stretch =
+            seq_len > r->original_max_positions ? r->long_factor : r->short_factor;
         return 1.0f / (stretch[i / 2] * powf(base, (float)i / (float)r->dim));
     }
     case TS_ROPE_DEFAULT:
@@ -129,30 +130,33 @@ static ts_status check_scaling(const ts_rope_config *r, const char *file)
     const bool far = r->scaling == TS_ROPE_LLAMA3 || r->scaling == TS_ROPE_YARN ||
                      r->scaling == TS_ROPE_LONGROPE;
     if (r->scaling != TS_ROPE_DEFAULT && !sane(r->factor))
-        return ts_error(TS_ERR_USER, "%s: rope scaling: factor is %g, expected a number above 0", file,
-                        r->factor);
+        return ts_error(TS_ERR_USER, "%s: rope scaling: factor is %g, expected a number above 0",
+                        file, r->factor);
     if (far && (r->original_max_positions < 2 || r->original_max_positions > TS_ARCH_MAX_POSITIONS))
         return ts_error(TS_ERR_USER,
                         "%s: original_max_position_embeddings is %lld, expected 2 to %lld", file,
                         (long long)r->original_max_positions, (long long)TS_ARCH_MAX_POSITIONS);
     if (r->scaling == TS_ROPE_DYNAMIC && (r->dim < 4 || r->factor < 1))
-        return ts_error(TS_ERR_USER,
-                        "%s: dynamic rope scaling needs a factor of 1 or more (found %g) and at least "
-                        "4 rotated values in a head (found %lld)",
-                        file, r->factor, (long long)r->dim);
+        return ts_error(
+            TS_ERR_USER,
+            "%s: dynamic rope scaling needs a factor of 1 or more (found %g) and at least "
+            "4 rotated values in a head (found %lld)",
+            file, r->factor, (long long)r->dim);
     if (r->scaling == TS_ROPE_LLAMA3 && (!sane(r->low_freq_factor) || !sane(r->high_freq_factor) ||
                                          r->high_freq_factor <= r->low_freq_factor))
-        return ts_error(TS_ERR_USER,
-                        "%s: rope scaling: low_freq_factor is %g and high_freq_factor is %g, expected "
-                        "0 < low_freq_factor < high_freq_factor",
-                        file, r->low_freq_factor, r->high_freq_factor);
+        return ts_error(
+            TS_ERR_USER,
+            "%s: rope scaling: low_freq_factor is %g and high_freq_factor is %g, expected "
+            "0 < low_freq_factor < high_freq_factor",
+            file, r->low_freq_factor, r->high_freq_factor);
     if (r->scaling == TS_ROPE_YARN &&
         (!sane(r->beta_fast) || !sane(r->beta_slow) || r->theta <= 1 || !isfinite(r->mscale) ||
          !isfinite(r->mscale_all_dim) || r->mscale < 0 || r->mscale_all_dim < 0))
-        return ts_error(TS_ERR_USER,
-                        "%s: yarn rope scaling: beta_fast and beta_slow must be above 0, rope_theta "
-                        "above 1, mscale and mscale_all_dim not below 0",
-                        file);
+        return ts_error(
+            TS_ERR_USER,
+            "%s: yarn rope scaling: beta_fast and beta_slow must be above 0, rope_theta "
+            "above 1, mscale and mscale_all_dim not below 0",
+            file);
     if (far && !(r->attention_factor >= 0 && r->attention_factor < 1e6))
         return ts_error(TS_ERR_USER, "%s: rope scaling: attention_factor is %g, expected 0 to 1e6",
                         file, r->attention_factor);
@@ -162,12 +166,14 @@ static ts_status check_scaling(const ts_rope_config *r, const char *file)
 ts_status ts_rope_check(const ts_rope_config *r, int64_t head_dim, const char *file)
 {
     if (!sane(r->theta))
-        return ts_error(TS_ERR_USER, "%s: rope_theta is %g, expected a number above 0", file, r->theta);
+        return ts_error(TS_ERR_USER, "%s: rope_theta is %g, expected a number above 0", file,
+                        r->theta);
     if (r->dim < 2 || r->dim > head_dim || r->dim % 2)
-        return ts_error(TS_ERR_USER,
-                        "%s: rotary embedding of %lld values in a head of %lld: expected an even number "
-                        "from 2 to head_dim (see head_dim, hidden_size, partial_rotary_factor)",
-                        file, (long long)r->dim, (long long)head_dim);
+        return ts_error(
+            TS_ERR_USER,
+            "%s: rotary embedding of %lld values in a head of %lld: expected an even number "
+            "from 2 to head_dim (see head_dim, hidden_size, partial_rotary_factor)",
+            file, (long long)r->dim, (long long)head_dim);
     TS_TRY(check_scaling(r, file));
     if (r->scaling != TS_ROPE_LONGROPE)
         return TS_OK;
@@ -176,10 +182,10 @@ ts_status ts_rope_check(const ts_rope_config *r, int64_t head_dim, const char *f
                         file, (long long)r->dim, 2 * TS_ROPE_MAX_FACTORS);
     for (int64_t i = 0; i < r->dim / 2; i++)
         if (!sane((double)r->short_factor[i]) || !sane((double)r->long_factor[i]))
-            return ts_error(TS_ERR_USER,
-                            "%s: rope scaling: entry %lld of short_factor is %g and of long_factor %g, "
-                            "expected numbers above 0",
-                            file, (long long)i, (double)r->short_factor[i],
-                            (double)r->long_factor[i]);
+            return ts_error(
+                TS_ERR_USER,
+                "%s: rope scaling: entry %lld of short_factor is %g and of long_factor %g, "
+                "expected numbers above 0",
+                file, (long long)i, (double)r->short_factor[i], (double)r->long_factor[i]);
     return TS_OK;
 }

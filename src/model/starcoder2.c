@@ -22,26 +22,17 @@ static const ts_config_defaults defaults = {
 };
 
 static const ts_name_row names[] = {
-    { .name = "embedding.word_embeddings.weight", .hf_name = "model.embed_tokens.weight" },
-    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.q_proj.weight", TS_PART_Q, false },
-    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.q_proj.bias", TS_PART_Q, false },
-    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.k_proj.weight", TS_PART_K, false },
-    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.k_proj.bias", TS_PART_K, false },
-    { "self_attention.linear_qkv.weight", "model.layers.*.self_attn.v_proj.weight", TS_PART_V, false },
-    { "self_attention.linear_qkv.bias", "model.layers.*.self_attn.v_proj.bias", TS_PART_V, false },
-    { .name = "self_attention.linear_proj.weight", .hf_name = "model.layers.*.self_attn.o_proj.weight" },
-    { .name = "self_attention.linear_proj.bias", .hf_name = "model.layers.*.self_attn.o_proj.bias" },
-    { .name = "mlp.linear_fc1.weight", .hf_name = "model.layers.*.mlp.c_fc.weight" },
-    { .name = "mlp.linear_fc1.bias", .hf_name = "model.layers.*.mlp.c_fc.bias" },
-    { .name = "mlp.linear_fc2.weight", .hf_name = "model.layers.*.mlp.c_proj.weight" },
-    { .name = "mlp.linear_fc2.bias", .hf_name = "model.layers.*.mlp.c_proj.bias" },
-    { .name = "input_layernorm.weight", .hf_name = "model.layers.*.input_layernorm.weight" },
-    { .name = "input_layernorm.bias", .hf_name = "model.layers.*.input_layernorm.bias" },
-    { .name = "pre_mlp_layernorm.weight", .hf_name = "model.layers.*.post_attention_layernorm.weight" },
-    { .name = "pre_mlp_layernorm.bias", .hf_name = "model.layers.*.post_attention_layernorm.bias" },
-    { .name = "decoder.final_layernorm.weight", .hf_name = "model.norm.weight" },
-    { .name = "decoder.final_layernorm.bias", .hf_name = "model.norm.bias" },
-    { .name = "output_layer.weight", .hf_name = "lm_head.weight" },
+    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    { .name = "mlp.linear_fc1", .hf_name = "model.layers.*.mlp.c_fc" },
+    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.c_proj" },
+    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
+    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
+    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
+    { .name = "output_layer", .hf_name = "lm_head" },
     { 0 },
 };
 
@@ -65,8 +56,8 @@ static ts_status write_config(const ts_arch *a, json_t *o)
 }
 
 const ts_family ts_family_starcoder2 = { .model_type = "starcoder2",
-    .architecture = "Starcoder2ForCausalLM",
-    .prefix = "model.",
-    .names = names,
-    .read = read_config,
-    .write = write_config };
+                                         .architecture = "Starcoder2ForCausalLM",
+                                         .prefix = "model.",
+                                         .names = names,
+                                         .read = read_config,
+                                         .write = write_config };

@@ -1,0 +1,368 @@
+"""Goldens of the model families, made with torch and transformers.
+
+    python scripts/golden_families.py [--only NAME,...] [tests/golden]
+
+families/<case>/   a tiny model with random weights: config.json, model.safetensors (or shards and an index),
+                   tokens and results in golden.json (losses, log-probabilities, digests of gradients, five
+                   AdamW steps), the logits of the first row in logits.safetensors
+model/configs.json what a configuration must be read as: sizes and tensors in the order of the state dict
+model/ropes.json   rotary tables
+"""
+import argparse
+import copy
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModelForCausalLM
+
+SEED = 20240611
+ADAMW = dict(lr=3e-3, weight_decay=0.05, beta1=0.9, beta2=0.95, eps=1e-8, clip_grad=1.0, steps=5)
+LLAMA = dict(vocab_size=79, hidden_size=24, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
+             num_key_value_heads=2, head_dim=8, max_position_embeddings=64, bos_token_id=1, eos_token_id=2,
+             pad_token_id=0, rms_norm_eps=1e-5)
+WHOLE = {**LLAMA, "num_attention_heads": 3, "num_key_value_heads": 1}  # hidden = heads * head_dim
+NEOX = dict(vocab_size=79, hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=3,
+            max_position_embeddings=64, bos_token_id=1, eos_token_id=2)
+GPT2 = dict(vocab_size=79, n_embd=24, n_layer=2, n_head=3, n_positions=40, bos_token_id=1, eos_token_id=2,
+            resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
+STAR = dict(vocab_size=79, hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=3,
+            num_key_value_heads=1, max_position_embeddings=64, bos_token_id=1, eos_token_id=2)
+LONG = dict(rope_type="longrope", short_factor=[1.0, 1.05, 1.2, 1.5], long_factor=[1.1, 1.7, 2.9, 4.0])
+
+
+def no(d, *keys):
+    return {k: v for k, v in d.items() if k not in keys}
+
+
+# name: (model_type, arguments, form of config.json, how it is stored)
+CASES = {
+    "llama": ("llama", LLAMA, 4, {}),
+    "llama-bias-llama3": ("llama", {**LLAMA, "attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True, "rope_parameters": dict(
+        rope_type="llama3", rope_theta=50000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+        original_max_position_embeddings=32)}, 5, dict(shards=True)),
+    "llama-dynamic": ("llama", {**LLAMA, "max_position_embeddings": 12, "rope_parameters": dict(
+        rope_type="dynamic", rope_theta=10000.0, factor=3.0)}, 4, {}),
+    "llama-yarn": ("llama", {**no(LLAMA, "head_dim"), "num_attention_heads": 3, "num_key_value_heads": 3, "rope_parameters": dict(
+        rope_type="yarn", rope_theta=500.0, factor=4.0, original_max_position_embeddings=16)}, 5, dict(dtype="bfloat16")),
+    "mistral": ("mistral", {**LLAMA, "sliding_window": 5}, 4, dict(dtype="bfloat16")),
+    "mistral-linear": ("mistral", {**WHOLE, "sliding_window": None, "rope_parameters": dict(
+        rope_type="linear", rope_theta=10000.0, factor=2.5)}, 5, {}),
+    "qwen2": ("qwen2", {**no(LLAMA, "head_dim"), "num_attention_heads": 3, "num_key_value_heads": 1, "tie_word_embeddings": True}, 4, {}),
+    "qwen2-window": ("qwen2", {**WHOLE, "use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1}, 5, {}),
+    "qwen3": ("qwen3", {**LLAMA, "tie_word_embeddings": True}, 5, {}),
+    "qwen3-window": ("qwen3", {**LLAMA, "attention_bias": True, "use_sliding_window": True, "sliding_window": 4,
+                               "layer_types": ["sliding_attention", "full_attention"]}, 4, dict(shards=True)),
+    "phi3": ("phi3", {**no(WHOLE, "head_dim"), "sliding_window": 7}, 4, {}),
+    "phi3-longrope": ("phi3", {**no(WHOLE, "head_dim"), "max_position_embeddings": 64, "original_max_position_embeddings": 16,
+                               "rope_parameters": dict(LONG, rope_theta=10000.0)}, 4, {}),
+    "phi4-mini": ("phi3", {**no(WHOLE, "head_dim"), "tie_word_embeddings": True, "original_max_position_embeddings": 32, "rope_parameters": dict(
+        rope_type="longrope", rope_theta=10000.0, partial_rotary_factor=0.5, short_factor=[1.0, 1.3], long_factor=[1.0, 3.0])}, 5, {}),
+    "gemma": ("gemma", LLAMA, 4, {}),
+    "gemma2": ("gemma2", {**LLAMA, "query_pre_attn_scalar": 10, "sliding_window": 5, "attn_logit_softcapping": 8.0, "final_logit_softcapping": 12.0}, 4, {}),
+    "gemma3": ("gemma3_text", {**LLAMA, "num_hidden_layers": 3, "sliding_window": 6, "sliding_window_pattern": 3, "query_pre_attn_scalar": 8, "rope_parameters": dict(
+        full_attention=dict(rope_type="linear", rope_theta=100000.0, factor=8.0), sliding_attention=dict(rope_type="default", rope_theta=1000.0))}, 5, {}),
+    "gemma3-old": ("gemma3_text", {**LLAMA, "num_hidden_layers": 2, "sliding_window": 4, "sliding_window_pattern": 2, "query_pre_attn_scalar": 12, "rope_parameters": dict(
+        full_attention=dict(rope_type="default", rope_theta=50000.0), sliding_attention=dict(rope_type="default", rope_theta=900.0))}, 4, dict(dtype="bfloat16")),
+    "glm": ("glm", LLAMA, 4, {}),
+    "glm4": ("glm4", {**LLAMA, "attention_bias": False}, 5, {}),
+    "olmo2": ("olmo2", no(WHOLE, "head_dim"), 4, {}),
+    "starcoder2": ("starcoder2", {**STAR, "sliding_window": 6}, 4, {}),
+    "starcoder2-nobias": ("starcoder2", {**STAR, "use_bias": False, "num_key_value_heads": 3, "tie_word_embeddings": False}, 5, {}),
+    "gpt2": ("gpt2", GPT2, 5, {}),
+    "gpt2-old": ("gpt2", {**GPT2, "n_inner": 40, "scale_attn_weights": False, "activation_function": "relu"}, 4, dict(old_gpt2=True)),
+    "gpt_neox": ("gpt_neox", {**NEOX, "rope_parameters": dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)}, 4, {}),
+    "gpt_neox-sequential": ("gpt_neox", {**NEOX, "use_parallel_residual": False, "attention_bias": False, "tie_word_embeddings": True, "rope_parameters": dict(
+        rope_type="linear", rope_theta=10000.0, factor=2.0, partial_rotary_factor=1.0)}, 5, {}),
+    "internlm2": ("llama", {**no(WHOLE, "head_dim"), "attention_bias": True, "rope_parameters": dict(
+        rope_type="dynamic", rope_theta=10000.0, factor=2.0), "max_position_embeddings": 16}, 4, dict(internlm2=True)),
+}
+
+
+def old_form(model_type, c):
+    """The configuration as transformers 4 wrote it."""
+    rope = c.pop("rope_parameters", None) or {}
+    c["torch_dtype"], c["transformers_version"] = c.pop("dtype", "float32"), "4.45.2"
+    c.pop("layer_types", None) if model_type.startswith("gemma") else None
+    if model_type == "gemma3_text":
+        c["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
+        c["sliding_window_pattern"] = c.pop("_sliding_window_pattern")
+        rope = rope["full_attention"]
+    part, theta = rope.pop("partial_rotary_factor", None), rope.pop("rope_theta", None)
+    if model_type == "gpt_neox":
+        c["rotary_pct"], c["rotary_emb_base"] = part, theta
+    elif theta is not None:
+        c["rope_theta"] = theta
+        if part is not None:
+            c["partial_rotary_factor"] = part
+    if theta is not None:
+        kind = rope.pop("rope_type", "default")
+        c["rope_scaling"] = None if kind == "default" else {"type": kind, **rope}
+    return c
+
+
+INTERN = [("self_attn.o_proj", "attention.wo"), ("mlp.gate_proj", "feed_forward.w1"), ("mlp.up_proj", "feed_forward.w3"),
+          ("mlp.down_proj", "feed_forward.w2"), ("input_layernorm", "attention_norm"), ("post_attention_layernorm", "ffn_norm"),
+          ("embed_tokens", "tok_embeddings"), ("lm_head", "output")]
+
+
+def internlm2(config, tensors):
+    """A Llama with biases under InternLM 2's names: its own class is not part of transformers."""
+    c = {k: v for k, v in config.items() if k not in ("attention_bias", "mlp_bias", "head_dim", "pretraining_tp")}
+    c.update(model_type="internlm2", architectures=["InternLM2ForCausalLM"], bias=True)
+    heads, groups = c["num_attention_heads"], c["num_key_value_heads"]
+    out = {}
+    for name, t in tensors.items():
+        if ".q_proj." in name:
+            q, k, v = (tensors[name.replace(".q_proj.", f".{x}_proj.")] for x in "qkv")
+            q, k, v = (x.reshape(groups, -1, *x.shape[1:]) for x in (q, k, v))
+            name, t = name.replace("self_attn.q_proj", "attention.wqkv"), torch.cat([q, k, v], 1).flatten(0, 1).contiguous()
+        elif ".k_proj." in name or ".v_proj." in name:
+            continue
+        for a, b in INTERN:
+            name = name.replace(a, b)
+        out[name] = t
+    return c, out
+
+
+def build(name):
+    model_type, arguments, form, how = CASES[name]
+    torch.manual_seed(SEED)
+    config = AutoConfig.for_model(model_type, **copy.deepcopy(arguments))
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+    generator = torch.Generator().manual_seed(SEED + sorted(CASES).index(name))
+    with torch.no_grad():
+        for n, p in model.named_parameters():
+            if p.dim() == 1:
+                centre = 1.0 if "norm" in n or "ln_" in n else 0.0
+                centre = 0.0 if model_type.startswith("gemma") else centre if not n.endswith("bias") else 0.0
+                p.copy_(centre + 0.2 * torch.randn(p.shape, generator=generator))
+            else:
+                std = 0.7 if "embed" in n or "wte" in n or "wpe" in n else p.shape[1] ** -0.5
+                p.copy_(std * torch.randn(p.shape, generator=generator))
+            if how.get("dtype"):
+                p.copy_(p.to(getattr(torch, how["dtype"])).float())
+    return model
+
+
+def file_tensors(model, how):
+    """What save_pretrained would write, in the order of the state dict."""
+    tied = model.config.tie_word_embeddings
+    out = {}
+    for n, t in model.state_dict().items():
+        if n == "lm_head.weight" and tied:
+            continue
+        if model.config.model_type == "gpt_neox":
+            n = n.replace("lm_head.", "embed_out.")
+        out[n] = t.detach().to(getattr(torch, how.get("dtype", "float32"))).clone().contiguous()
+    return out
+
+
+def write_model(folder, name, model):
+    model_type, _, form, how = CASES[name]
+    config = model.config.to_dict()
+    config = {k: v for k, v in config.items() if k not in ("_name_or_path", "return_dict", "chunk_size_feed_forward") and v is not None or "token_id" in k or k in ("head_dim", "sliding_window", "num_key_value_heads", "attn_logit_softcapping", "final_logit_softcapping")}
+    config["architectures"], config["model_type"] = [type(model).__name__], model_type
+    config["dtype"] = how.get("dtype", "float32")
+    if form == 4:
+        config = old_form(model_type, config)
+    tensors = file_tensors(model, how)
+    if how.get("internlm2"):
+        config, tensors = internlm2(config, tensors)
+    order = {k: list(t.shape) for k, t in tensors.items()}
+    if how.get("old_gpt2"):  # as OpenAI's first files: no prefix, buffers of masks, the output layer beside its twin
+        tensors = {k.removeprefix("transformer."): t for k, t in tensors.items()}
+        for i in range(model.config.n_layer):
+            tensors[f"h.{i}.attn.bias"] = torch.ones(1, 1, 4, 4).tril()
+            tensors[f"h.{i}.attn.masked_bias"] = torch.tensor(-10000.0)
+        tensors["lm_head.weight"] = tensors["wte.weight"].clone()
+    (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    if not how.get("shards"):
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        return config, order
+    names, parts = list(tensors), 3
+    cut = [names[len(names) * i // parts:len(names) * (i + 1) // parts] for i in range(parts)]
+    index = {}
+    for i, part in enumerate(cut):
+        file = f"model-{i + 1:05}-of-{parts:05}.safetensors"
+        save_file({n: tensors[n] for n in part}, folder / file, metadata={"format": "pt"})
+        index.update({n: file for n in part})
+    total = sum(t.numel() * t.element_size() for t in tensors.values())
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {"total_size": total}, "weight_map": index}, indent=1) + "\n")
+    return config, order
+
+
+def mean_loss(logits, tokens):
+    return torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+
+
+def digest(t):
+    """Sum, sum of sizes, and values at places spread over the tensor."""
+    flat = t.flatten().double()
+    where = sorted({(i * 7919 + 13) % flat.numel() for i in range(16)})
+    return dict(shape=list(t.shape), sum=flat.sum().item(), abs=flat.abs().sum().item(), at=where, values=[flat[i].item() for i in where])
+
+
+def adamw(model, tokens):
+    """Megatron's groups: no decay for what has one dimension. The loss before each step, the norm before clipping."""
+    named = list(model.named_parameters())
+    groups = [dict(params=[p for _, p in named if p.dim() > 1], weight_decay=ADAMW["weight_decay"]),
+              dict(params=[p for _, p in named if p.dim() == 1], weight_decay=0.0)]
+    optimizer = torch.optim.AdamW(groups, lr=ADAMW["lr"], betas=(ADAMW["beta1"], ADAMW["beta2"]), eps=ADAMW["eps"])
+    losses, norms = [], []
+    for _ in range(ADAMW["steps"]):
+        optimizer.zero_grad()
+        loss = mean_loss(model(tokens).logits, tokens)
+        loss.backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), ADAMW["clip_grad"]).item())
+        losses.append(loss.item())
+        optimizer.step()
+    return losses, norms
+
+
+def results(name, model):
+    vocab = model.config.vocab_size
+    generator = torch.Generator().manual_seed(SEED - 1)
+    tokens = torch.randint(3, vocab, (2, 20), generator=generator)
+    logits = model(tokens).logits
+    loss = mean_loss(logits, tokens)
+    loss.backward()
+    grads = {n.replace("lm_head.", "embed_out.") if "neox" in name else n: p.grad for n, p in model.named_parameters()}
+    if CASES[name][3].get("internlm2"):
+        grads = internlm2(model.config.to_dict(), grads)[1]
+    grads = {n: digest(g) for n, g in grads.items()}
+    logp = logits.log_softmax(-1)[:, :-1].gather(-1, tokens[:, 1:, None])[..., 0]
+    twin = copy.deepcopy(model).double()
+    own = (twin(tokens).logits - logits).abs().max().item()
+    losses, norms = adamw(copy.deepcopy(model), tokens)
+    return dict(tokens=tokens.tolist(), loss=loss.item(), logprobs=logp.tolist(), own_error=own, logit_scale=logits.abs().max().item(),
+                grads=grads, adamw=dict(**ADAMW, losses=losses, norms=norms)), logits[0].detach().contiguous()
+
+
+def expected(model, how):
+    c = model.config
+    get = lambda *keys: next((getattr(c, k) for k in keys if getattr(c, k, None) is not None), None)
+    hidden, heads = c.hidden_size, c.num_attention_heads
+    head = get("head_dim") or hidden // heads
+    return dict(hidden=hidden, n_layers=c.num_hidden_layers, n_heads=heads, n_kv_heads=get("num_key_value_heads") or heads, head_dim=head,
+                ffn=get("intermediate_size", "n_inner") or 4 * hidden, vocab=c.vocab_size, max_positions=c.max_position_embeddings,
+                eps=get("rms_norm_eps", "norm_epsilon", "layer_norm_eps", "layer_norm_epsilon"), tied=bool(c.tie_word_embeddings),
+                parameters=sum(p.numel() for p in model.parameters()),
+                windows=[layer_window(model, i) for i in range(c.num_hidden_layers)])
+
+
+def layer_window(model, i):
+    """The window that layer i really has, from its own module or from the masks that all layers share."""
+    c = model.config
+    if c.model_type in ("mistral", "phi3", "starcoder2"):
+        return c.sliding_window or 0
+    attention = getattr(model.model.layers[i], "self_attn", None) if hasattr(model, "model") else None
+    return getattr(attention, "sliding_window", None) or 0
+
+
+def rope_tables():
+    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+    from transformers.models.phi3.modeling_phi3 import Phi3RotaryEmbedding
+    from transformers import LlamaConfig, Phi3Config
+    base = dict(hidden_size=64, num_attention_heads=4, num_key_value_heads=4, num_hidden_layers=1, intermediate_size=8, vocab_size=8)
+    llama3 = dict(rope_type="llama3", rope_theta=500000.0, factor=32.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=128)
+    yarn = dict(rope_type="yarn", rope_theta=10000.0, factor=16.0, original_max_position_embeddings=64)
+    factors = dict(short_factor=[1.0 + 0.1 * i for i in range(8)], long_factor=[1.0 + i * i for i in range(8)])
+    trials = [
+        ("default", 4096, dict(rope_type="default", rope_theta=10000.0), 64),
+        ("default-far", 131072, dict(rope_type="default", rope_theta=1000000.0), 131072),
+        ("linear", 512, dict(rope_type="linear", rope_theta=10000.0, factor=4.0), 64),
+        ("dynamic-short", 128, dict(rope_type="dynamic", rope_theta=10000.0, factor=2.0), 128),
+        ("dynamic-long", 128, dict(rope_type="dynamic", rope_theta=10000.0, factor=2.0), 300),
+        ("llama3", 4096, llama3, 600),
+        ("yarn", 1024, yarn, 700),
+        ("yarn-implicit", 1024, {**yarn, "factor": None}, 700),
+        ("yarn-options", 1024, {**yarn, "beta_fast": 20, "beta_slow": 2, "mscale": 0.7, "mscale_all_dim": 1.3, "truncate": False}, 700),
+        ("yarn-factor", 1024, {**yarn, "attention_factor": 1.25}, 700),
+        ("longrope-short", 512, dict(rope_type="longrope", rope_theta=10000.0, original_max_position_embeddings=64, **factors), 64),
+        ("longrope-long", 512, dict(rope_type="longrope", rope_theta=10000.0, original_max_position_embeddings=64, **factors), 65),
+        ("longrope-factor", 512, dict(rope_type="longrope", rope_theta=10000.0, original_max_position_embeddings=64, factor=3.0, **factors), 100),
+        ("partial", 512, dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5), 64),
+        ("phi-partial-longrope", 512, dict(rope_type="longrope", rope_theta=10000.0, partial_rotary_factor=0.75, original_max_position_embeddings=64,
+                                           short_factor=factors["short_factor"][:6], long_factor=factors["long_factor"][:6]), 300),
+    ]
+    out = []
+    for name, longest, rope, seq_len in trials:
+        phi = "partial" in name
+        extra = {"original_max_position_embeddings": rope["original_max_position_embeddings"]} if phi and "longrope" in name else {}
+        config = (Phi3Config if phi else LlamaConfig)(**base, **extra, max_position_embeddings=longest, rope_parameters=copy.deepcopy(rope))
+        rotary = (Phi3RotaryEmbedding if phi else LlamaRotaryEmbedding)(config)
+        cos, sin = rotary(torch.zeros(1), torch.arange(seq_len)[None])
+        half = cos.shape[-1] // 2
+        places = sorted({0, 1, 2, 7, seq_len // 3, seq_len // 2, seq_len - 1})
+        out.append(dict(name=name, seq_len=seq_len, positions=places, half=half,
+                        config=dict(model_type="phi3" if phi else "llama", **base, **extra, max_position_embeddings=longest, rope_parameters=rope),
+                        cos=[cos[0, p, :half].tolist() for p in places], sin=[sin[0, p, :half].tolist() for p in places]))
+    return out
+
+
+def check_folder(folder, name, logits):
+    """The folder is what transformers takes it for."""
+    if CASES[name][3].get("internlm2"):
+        return
+    back = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    off = (back(torch.tensor(json.loads((folder / "golden.json").read_text())["tokens"])).logits[0] - logits).abs().max().item()
+    assert off < 1e-5, f"{name}: transformers reads another model from {folder}, off by {off}"
+
+
+def rounded(v):
+    """Nine digits give a float32 back."""
+    if isinstance(v, float):
+        return float(f"{v:.9g}")
+    if isinstance(v, dict):
+        return {k: rounded(x) for k, x in v.items()}
+    return [rounded(x) for x in v] if isinstance(v, list) else v
+
+
+def defaults():
+    """What an empty config.json of each type is: the classes' own defaults."""
+    out = []
+    for model_type in sorted({t for t, *_ in CASES.values()}):
+        c = AutoConfig.for_model(model_type)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(c)
+        out.append(dict(name=f"defaults of {model_type}", config=dict(model_type=model_type), expect=expected(model, {}),
+                        tensors={k: list(t.shape) for k, t in file_tensors(model, {}).items() if ".layers." not in k and ".h." not in k}))
+    return out
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out", nargs="?", default="tests/golden", type=Path)
+    parser.add_argument("--only", default="")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    configs = []
+    for name in CASES:
+        folder = args.out / "families" / name
+        model = build(name)
+        if args.only and name not in args.only.split(","):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        config, order = write_model(folder, name, model)
+        golden, logits = results(name, model)
+        (folder / "golden.json").write_text(json.dumps(rounded(golden)) + "\n")
+        save_file({"logits": logits}, folder / "logits.safetensors")
+        check_folder(folder, name, logits)
+        configs.append(dict(name=name, config=config, expect=expected(model, CASES[name][3]), tensors=order))
+        size = sum(f.stat().st_size for f in folder.iterdir())
+        print(f"{name}: {size // 1024} KB, loss {golden['loss']:.4f}, largest logit {golden['logit_scale']:.1f}, own error {golden['own_error']:.1e}")
+    if args.only:
+        return
+    (args.out / "model").mkdir(exist_ok=True)
+    lines = ",\n".join(json.dumps(rounded(c)) for c in configs + defaults())
+    (args.out / "model" / "configs.json").write_text(f"[\n{lines}\n]\n")
+    lines = ",\n".join(json.dumps(rounded(c)) for c in rope_tables())
+    (args.out / "model" / "ropes.json").write_text(f"[\n{lines}\n]\n")
+
+
+if __name__ == "__main__":
+    main()

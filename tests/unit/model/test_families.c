@@ -1,0 +1,311 @@
+/* Every family's configurations, in both forms, against what transformers makes of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "../temp.h"
+#include "golden.h"
+
+#include <math.h>
+
+static const char goldens[] = "tests/golden/model/configs.json";
+
+static void expect_int(const char *name, const json_t *want, const char *key, int64_t got)
+{
+    if (golden_int(want, key) != got)
+        fail_msg("%s: %s is %lld, expected %lld", name, key, (long long)got,
+                 (long long)golden_int(want, key));
+}
+
+static void check_sizes(const char *name, const json_t *want, const ts_arch *a)
+{
+    expect_int(name, want, "hidden", a->hidden);
+    expect_int(name, want, "n_layers", a->n_layers);
+    expect_int(name, want, "n_heads", a->n_heads);
+    expect_int(name, want, "n_kv_heads", a->n_kv_heads);
+    expect_int(name, want, "head_dim", a->head_dim);
+    expect_int(name, want, "ffn", a->ffn);
+    expect_int(name, want, "vocab", a->vocab);
+    expect_int(name, want, "max_positions", a->max_positions);
+    assert_int_equal(json_is_true(json_object_get(want, "tied")), a->tied);
+    const double eps = json_number_value(json_object_get(want, "eps"));
+    if (fabs(eps - a->norm_eps) > 1e-9 * eps)
+        fail_msg("%s: eps is %g, expected %g", name, a->norm_eps, eps);
+    const json_t *windows = json_object_get(want, "windows");
+    for (int64_t i = 0; i < a->n_layers; i++)
+        if (json_integer_value(json_array_get(windows, (size_t)i)) != a->layer[i].window)
+            fail_msg("%s: layer %lld has window %lld", name, (long long)i,
+                     (long long)a->layer[i].window);
+}
+
+static void check_parameters(const char *name, const json_t *want, const ts_arch *a)
+{
+    ts_arch_param p[TS_ARCH_MAX_PARAMS];
+    const size_t n = ts_arch_params(a, p);
+    int64_t total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += p[i].dim[0] * (p[i].dim[1] ? p[i].dim[1] : 1) * (p[i].per_layer ? a->n_layers : 1);
+    expect_int(name, want, "parameters", total);
+}
+
+static const ts_name_tensor *find_tensor(const ts_name_map *m, const char *hf_name)
+{
+    for (size_t i = 0; i < m->n_tensors; i++)
+        if (!strcmp(m->tensor[i].hf_name, hf_name))
+            return &m->tensor[i];
+    return NULL;
+}
+
+/* Names and shapes as in the file; in the same order where the golden has them all. */
+static void check_tensors(const char *name, const json_t *want, const ts_name_map *m, bool all)
+{
+    const char *hf_name;
+    json_t *shape;
+    size_t i = 0;
+    json_object_foreach((json_t *)want, hf_name, shape)
+    {
+        const ts_name_tensor *t = find_tensor(m, hf_name);
+        if (!t)
+            fail_msg("%s: no %s in the map", name, hf_name);
+        if (all && strcmp(m->tensor[i].hf_name, hf_name))
+            fail_msg("%s: tensor %zu is %s, expected %s", name, i, m->tensor[i].hf_name, hf_name);
+        assert_int_equal(t->rank, json_array_size(shape));
+        for (int d = 0; d < t->rank; d++)
+            assert_int_equal(t->dim[d], json_integer_value(json_array_get(shape, (size_t)d)));
+        i++;
+    }
+    if (all)
+        assert_int_equal(m->n_tensors, i);
+}
+
+/* Counts how often the rows of one of our parameters, or of a tensor (name NULL), are covered. */
+static void check_covered(const ts_name_map *m, const char *name, const ts_name_tensor *t,
+                          int64_t rows)
+{
+    int *seen = NULL;
+    OK(ts_alloc(&seen, (size_t)rows, sizeof *seen));
+    for (size_t i = 0; i < m->n_pieces; i++) {
+        const ts_name_piece *p = &m->piece[i];
+        if (name ? strcmp(p->name, name) : p->hf_name != t->hf_name)
+            continue;
+        const int64_t from = name ? p->row : p->hf_row;
+        assert_true(p->rows > 0 && from >= 0 && from + p->rows <= rows);
+        for (int64_t r = from; r < from + p->rows; r++)
+            seen[r]++;
+    }
+    for (int64_t r = 0; r < rows; r++)
+        if (seen[r] != 1)
+            fail_msg("row %lld of %s is covered %d times", (long long)r, name ? name : t->hf_name,
+                     seen[r]);
+    ts_free(&seen);
+}
+
+static void check_pieces(const ts_arch *a, const ts_name_map *m)
+{
+    ts_arch_param p[TS_ARCH_MAX_PARAMS];
+    const size_t n = ts_arch_params(a, p);
+    char name[128];
+    for (size_t i = 0; i < n; i++)
+        for (int64_t l = 0; l < (p[i].per_layer ? a->n_layers : 1); l++) {
+            snprintf(name, sizeof name, "decoder.layers.%lld.%s", (long long)l, p[i].name);
+            check_covered(m, p[i].per_layer ? name : p[i].name, NULL, p[i].dim[0]);
+        }
+    size_t next = 0;
+    for (size_t i = 0; i < m->n_tensors; i++) {
+        const ts_name_tensor *t = &m->tensor[i];
+        assert_int_equal(t->first_piece, next);
+        assert_true(t->n_pieces > 0);
+        next += t->n_pieces;
+        check_covered(m, NULL, t, t->dim[m->piece[t->first_piece].transposed ? 1 : 0]);
+    }
+    assert_int_equal(next, m->n_pieces);
+}
+
+static void test_configs(void **state)
+{
+    (void)state;
+    json_t *all = golden_read(goldens), *g;
+    size_t i;
+    json_array_foreach(all, i, g)
+    {
+        const char *name = golden_text(g, "name");
+        const bool whole = strncmp(name, "defaults", 8) != 0;
+        const json_t *config = json_object_get(g, "config"), *want = json_object_get(g, "expect");
+        const ts_family *family = NULL;
+        ts_arch a;
+        ts_name_map m = { 0 };
+        OK(golden_arch(config, &family, &a));
+        check_sizes(name, want, &a);
+        check_parameters(name, want, &a);
+        snprintf(a.family, sizeof a.family, "%s", family->model_type);
+        OK(ts_family_names(family, &a, &m));
+        check_tensors(name, json_object_get(g, "tensors"), &m, whole);
+        if (whole)
+            check_pieces(&a, &m);
+        ts_name_map_deinit(&m);
+        ts_arch_deinit(&a);
+    }
+    json_decref(all);
+}
+
+/* A group's queries, keys and values, wherever the file has them. */
+static void test_qkv_rows(void **state)
+{
+    (void)state;
+    const struct {
+        const char *type, *tensor;
+        int64_t place[6][3]; /* hf_row, row, rows */
+    } trials[] = {
+        { "llama", "model.layers.1.self_attn.q_proj.weight", { { 0, 0, 16 }, { 16, 32, 16 } } },
+        { "llama", "model.layers.1.self_attn.k_proj.weight", { { 0, 16, 8 }, { 8, 48, 8 } } },
+        { "llama", "model.layers.1.self_attn.v_proj.weight", { { 0, 24, 8 }, { 8, 56, 8 } } },
+        { "phi3",
+          "model.layers.1.self_attn.qkv_proj.weight",
+          { { 0, 0, 16 },
+            { 16, 32, 16 },
+            { 32, 16, 8 },
+            { 40, 48, 8 },
+            { 48, 24, 8 },
+            { 56, 56, 8 } } },
+        { "internlm2", "model.layers.1.attention.wqkv.weight", { { 0, 0, 64 } } },
+        { "phi3", "model.layers.1.mlp.gate_up_proj.weight", { { 0, 0, 40 } } },
+        { "llama", "model.layers.0.mlp.up_proj.weight", { { 0, 20, 20 } } },
+    };
+    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) {
+        json_t *config = json_pack("{s:s,s:i,s:i,s:i,s:i,s:i}", "model_type", trials[i].type,
+                                   "hidden_size", 32, "num_hidden_layers", 2, "num_attention_heads",
+                                   4, "num_key_value_heads", 2, "intermediate_size", 20);
+        const ts_family *family = NULL;
+        ts_arch a;
+        ts_name_map m = { 0 };
+        OK(golden_arch(config, &family, &a));
+        OK(ts_family_names(family, &a, &m));
+        const ts_name_tensor *t = find_tensor(&m, trials[i].tensor);
+        assert_non_null(t);
+        for (size_t j = 0; j < t->n_pieces; j++) {
+            const ts_name_piece *p = &m.piece[t->first_piece + j];
+            assert_int_equal(p->hf_row, trials[i].place[j][0]);
+            assert_int_equal(p->row, trials[i].place[j][1]);
+            assert_int_equal(p->rows, trials[i].place[j][2]);
+        }
+        assert_true(t->n_pieces == 6 || trials[i].place[t->n_pieces][2] == 0);
+        ts_name_map_deinit(&m);
+        ts_arch_deinit(&a);
+        json_decref(config);
+    }
+}
+
+/* A description that came from a family is found to fit it, or one before it that says the same. */
+static void test_describe(void **state)
+{
+    (void)state;
+    json_t *all = golden_read(goldens), *g;
+    size_t i;
+    json_array_foreach(all, i, g)
+    {
+        const ts_family *from = NULL, *to = NULL;
+        ts_arch a, b, copy;
+        json_t *config = NULL;
+        OK(golden_arch(json_object_get(g, "config"), &from, &a));
+        OK(ts_family_describe(&a, &to, &config));
+        const char *want = from->write ? from->model_type : "llama";
+        if (!strcmp(from->model_type, "mistral") && !a.layer[0].window)
+            want = "llama";
+        if (strcmp(to->model_type, want) && a.rope[0].scaling != TS_ROPE_DEFAULT)
+            want = "llama"; /* Phi-3's longrope on whole heads is something Llama can say */
+        if (!strcmp(from->model_type, "phi3"))
+            want = a.rope[0].dim < a.head_dim ? "phi3" : a.layer[0].window ? "mistral" : "llama";
+        if (!strcmp(from->model_type, "internlm2"))
+            want = "llama";
+        if (strcmp(to->model_type, want))
+            fail_msg("%s was described as %s, expected %s", golden_text(g, "name"), to->model_type,
+                     want);
+        OK(golden_arch(config, &to, &b));
+        assert_true(ts_arch_equal(&a, &b));
+        OK(ts_arch_copy(&b, &copy));
+        assert_true(ts_arch_equal(&copy, &b));
+        copy.layer[copy.n_layers - 1].window++;
+        assert_false(ts_arch_equal(&copy, &b));
+        ts_arch_deinit(&a);
+        ts_arch_deinit(&b);
+        ts_arch_deinit(&copy);
+        json_decref(config);
+    }
+    json_decref(all);
+}
+
+static void test_nobody_fits(void **state)
+{
+    (void)state;
+    ts_arch a;
+    const ts_family *f = NULL;
+    json_t *config = NULL;
+    json_t *llama = json_pack("{s:s}", "model_type", "llama");
+    OK(golden_arch(llama, &f, &a));
+    a.position = TS_POSITION_NONE;
+    REFUSED(ts_family_describe(&a, &f, &config), TS_ERR_USER, "no Hugging Face family");
+    assert_null(config);
+    ts_arch_deinit(&a);
+    json_decref(llama);
+}
+
+static void test_other_names(void **state)
+{
+    (void)state;
+    ts_arch a;
+    ts_arch_init(&a);
+    const ts_family *gpt2 = ts_family_named("gpt2"), *llama = ts_family_named("llama");
+    assert_non_null(gpt2);
+    assert_null(ts_family_named("frobnicator"));
+    assert_string_equal(ts_family_alias(gpt2, "transformer.h.0.ln_1.weight"), "h.0.ln_1.weight");
+    assert_null(ts_family_alias(gpt2, "lm_head.weight"));
+    assert_true(ts_family_ignores(gpt2, &a, "h.11.attn.bias"));
+    assert_true(ts_family_ignores(gpt2, &a, "transformer.h.11.attn.masked_bias"));
+    assert_false(ts_family_ignores(gpt2, &a, "transformer.h.11.attn.c_attn.bias"));
+    assert_true(ts_family_ignores(llama, &a, "model.layers.3.self_attn.rotary_emb.inv_freq"));
+    assert_false(ts_family_ignores(llama, &a, "lm_head.weight"));
+    a.tied = true;
+    assert_true(ts_family_ignores(llama, &a, "lm_head.weight"));
+    assert_false(ts_family_ignores(llama, &a, "model.norm.weight"));
+}
+
+static void test_read_folder(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"architectures\":[\"Qwen3ForCausalLM\"],\"hidden_size\":64,"
+        "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"eos_token_id\":[5,6],"
+        "\"num_hidden_layers\":3,\"head_dim\":null,\"something_else\":[1]}";
+    temp t;
+    temp_make(&t);
+    temp_write(&t, "config.json", text, strlen(text));
+    const ts_family *f = NULL;
+    ts_arch a;
+    json_t *config = NULL;
+    OK(ts_family_read_folder(t.dir, &f, &a, &config));
+    assert_string_equal(f->model_type, "qwen3");
+    assert_string_equal(a.family, "qwen3");
+    assert_int_equal(a.head_dim, 16);
+    assert_int_equal(a.n_eos, 2);
+    assert_int_equal(a.eos[1], 6);
+    assert_int_equal(a.bos, -1);
+    assert_non_null(json_object_get(config, "something_else"));
+    ts_arch_deinit(&a);
+    json_decref(config);
+    temp_write(&t, "config.json", "{ nope", 6);
+    REFUSED(ts_family_read_folder(t.dir, &f, &a, &config), TS_ERR_USER, "config.json");
+    temp_remove(&t);
+    REFUSED(ts_family_read_folder(t.dir, &f, &a, &config), TS_ERR_USER, "config.json");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_configs),     cmocka_unit_test(test_qkv_rows),
+        cmocka_unit_test(test_describe),    cmocka_unit_test(test_nobody_fits),
+        cmocka_unit_test(test_other_names), cmocka_unit_test(test_read_folder),
+    };
+    return cmocka_run_group_tests_name("model families", tests, NULL, NULL);
+}

@@ -1,0 +1,195 @@
+/* Configurations that cannot be: each is refused with the file and the key in the message. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "../temp.h"
+#include "golden.h"
+
+typedef struct trial {
+    const char *text, *says;
+} trial;
+
+static void refuse(const char *text, const char *says)
+{
+    const ts_family *f = NULL;
+    ts_arch a;
+    json_t *config = NULL;
+    ts_arch_init(&a);
+    ts_status st = ts_json_parse(text, strlen(text), "x/config.json", &config);
+    if (st == TS_OK)
+        st = golden_arch(config, &f, &a);
+    if (st != TS_ERR_USER)
+        fail_msg("taken for good: %s", text);
+    if (!strstr(ts_error_message(), "config.json") || !strstr(ts_error_message(), says))
+        fail_msg("the message for %s has no \"%s\": %s", text, says, ts_error_message());
+    ts_arch_deinit(&a);
+    json_decref(config);
+}
+
+static void test_texts(void **state)
+{
+    (void)state;
+    static const trial trials[] = {
+        { "[]", "object" },
+        { "{}", "model_type" },
+        { "{\"model_type\":7}", "model_type" },
+        { "{\"model_type\":\"frobnicator\"}", "frobnicator" },
+        { "{\"architectures\":[\"FrobForCausalLM\"]}", "FrobForCausalLM" },
+        { "{\"model_type\":\"llama\",\"vocab_size\":NaN}", "JSON" },
+        { "{\"model_type\":\"llama\",\"rms_norm_eps\":1e999}", "JSON" },
+        { "{\"model_type\":\"llama\",\"vocab_size\":99999999999999999999}", "JSON" },
+        { "{\"model_type\":\"llama\",\"hidden_size\":50,\"num_attention_heads\":6,\"head_dim\":8}",
+          "hidden" },
+        { "{\"model_type\":\"qwen2\",\"hidden_size\":50,\"num_attention_heads\":6}", "hidden" },
+        { "{\"model_type\":\"llama\",\"num_attention_heads\":32,\"num_key_value_heads\":5}",
+          "num_key_value_heads" },
+        { "{\"model_type\":\"llama\",\"num_attention_heads\":4,\"num_key_value_heads\":8}",
+          "num_key_value_heads" },
+        { "{\"model_type\":\"llama\",\"eos_token_id\":[1,2,3,4,5,6,7,8,9]}", "eos_token_id" },
+        { "{\"model_type\":\"llama\",\"eos_token_id\":[1,\"2\"]}", "eos_token_id" },
+        { "{\"model_type\":\"llama\",\"eos_token_id\":-7}", "eos_token_id" },
+        { "{\"model_type\":\"llama\",\"bos_token_id\":[1]}", "bos_token_id" },
+        { "{\"model_type\":\"llama\",\"hidden_act\":\"mish\"}", "mish" },
+        { "{\"model_type\":\"llama\",\"hidden_act\":3}", "hidden_act" },
+        { "{\"model_type\":\"llama\",\"tie_word_embeddings\":\"yes\"}", "tie_word_embeddings" },
+        { "{\"model_type\":\"llama\",\"rms_norm_eps\":-1}", "epsilon" },
+        { "{\"model_type\":\"llama\",\"rms_norm_eps\":\"small\"}", "rms_norm_eps" },
+        { "{\"model_type\":\"llama\",\"initializer_range\":-0.5}", "initializer_range" },
+        { "{\"model_type\":\"llama\",\"head_dim\":7}", "head_dim" },
+        { "{\"model_type\":\"llama\",\"head_dim\":0}", "head_dim" },
+        { "{\"model_type\":\"llama\",\"quantization_config\":{\"bits\":4}}",
+          "quantization_config" },
+        { "{\"model_type\":\"mistral\",\"sliding_window\":0}", "sliding_window" },
+        { "{\"model_type\":\"mistral\",\"sliding_window\":-1}", "sliding_window" },
+        { "{\"model_type\":\"qwen2\",\"layer_types\":[\"full_attention\"]}", "layer_types" },
+        { "{\"model_type\":\"qwen2\",\"num_hidden_layers\":1,\"layer_types\":[\"sliding_"
+          "attention\"]}",
+          "sliding_window" },
+        { "{\"model_type\":\"qwen2\",\"num_hidden_layers\":1,\"layer_types\":[\"chunked_"
+          "attention\"]}",
+          "chunked_attention" },
+        { "{\"model_type\":\"qwen2\",\"num_hidden_layers\":1,\"layer_types\":[null]}",
+          "layer_types" },
+        { "{\"model_type\":\"gemma\",\"use_bidirectional_attention\":true}",
+          "use_bidirectional_attention" },
+        { "{\"model_type\":\"gemma2\",\"query_pre_attn_scalar\":0}", "query_pre_attn_scalar" },
+        { "{\"model_type\":\"gemma2\",\"attn_logit_softcapping\":-3}", "attn_logit_softcapping" },
+        { "{\"model_type\":\"gemma3_text\",\"sliding_window_pattern\":0}",
+          "sliding_window_pattern" },
+        { "{\"model_type\":\"gemma3_text\",\"rope_parameters\":[1]}", "rope_parameters" },
+        { "{\"model_type\":\"gpt2\",\"n_embd\":50}", "n_embd" },
+        { "{\"model_type\":\"gpt2\",\"n_layer\":-4}", "n_layer" },
+        { "{\"model_type\":\"gpt2\",\"scale_attn_by_inverse_layer_idx\":true}",
+          "scale_attn_by_inverse_layer_idx" },
+        { "{\"model_type\":\"gpt_neox\",\"rotary_pct\":0}", "rotary_pct" },
+        { "{\"model_type\":\"gpt_neox\",\"hidden_size\":48,\"num_attention_heads\":4}",
+          "partial_rotary_factor" },
+    };
+    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++)
+        refuse(trials[i].text, trials[i].says);
+}
+
+static void test_ropes(void **state)
+{
+    (void)state;
+    static const trial trials[] = {
+        { "\"rope_theta\":0", "rope_theta" },
+        { "\"rope_theta\":-5.0", "rope_theta" },
+        { "\"rope_theta\":\"10000\"", "rope_theta" },
+        { "\"rope_scaling\":[]", "rope_scaling" },
+        { "\"rope_parameters\":\"yarn\"", "rope_parameters" },
+        { "\"rope_scaling\":{\"type\":\"mrope\"}", "mrope" },
+        { "\"rope_scaling\":{\"rope_type\":5}", "rope_type" },
+        { "\"rope_scaling\":{\"type\":\"linear\"}", "factor" },
+        { "\"rope_scaling\":{\"type\":\"linear\",\"factor\":-2}", "factor" },
+        { "\"rope_scaling\":{\"type\":\"linear\",\"factor\":\"2\"}", "factor" },
+        { "\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":0.5}", "factor" },
+        { "\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2},\"head_dim\":2", "dynamic" },
+        { "\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}", "low_freq_factor" },
+        { "\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,\"high_"
+          "freq_factor\":4}",
+          "high_freq_factor" },
+        { "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2,\"original_max_position_"
+          "embeddings\":0}",
+          "original_max_position_embeddings" },
+        { "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2,\"original_max_position_"
+          "embeddings\":4.5}",
+          "original_max_position_embeddings" },
+        { "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2,\"beta_fast\":-1}", "beta_fast" },
+        { "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2},\"rope_theta\":1", "rope_theta" },
+        { "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2,\"attention_factor\":-1}",
+          "attention_factor" },
+        { "\"rope_scaling\":{\"rope_type\":\"longrope\"}", "short_factor" },
+        { "\"rope_scaling\":{\"rope_type\":\"longrope\",\"short_factor\":[1],\"long_factor\":[1]}",
+          "short_factor" },
+        { "\"head_dim\":4,\"rope_scaling\":{\"rope_type\":\"longrope\",\"short_factor\":[1,1],"
+          "\"long_factor\":[1,\"2\"]}",
+          "long_factor" },
+        { "\"head_dim\":4,\"rope_scaling\":{\"rope_type\":\"longrope\",\"short_factor\":[1,1],"
+          "\"long_factor\":[1,0]}",
+          "long_factor" },
+        { "\"head_dim\":512,\"rope_scaling\":{\"rope_type\":\"longrope\",\"short_factor\":[],"
+          "\"long_factor\":[]}",
+          "short_factor" },
+        { "\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"default\"}}", "layer type" },
+        { "\"rope_parameters\":{\"partial_rotary_factor\":0.5}", "partial_rotary_factor" },
+    };
+    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "{\"model_type\":\"llama\",%s}", trials[i].text);
+        refuse(text, trials[i].says);
+    }
+}
+
+/* Every size of every family: zero, negative, huge, a float, a string. */
+static void test_sizes(void **state)
+{
+    (void)state;
+    static const char *const keys[] = { "vocab_size",
+                                        "hidden_size",
+                                        "intermediate_size",
+                                        "num_hidden_layers",
+                                        "num_attention_heads",
+                                        "num_key_value_heads",
+                                        "max_position_embeddings",
+                                        "head_dim" };
+    static const char *const gpt2_keys[] = { "vocab_size", "n_embd",  "n_layer",
+                                             "n_head",     "n_inner", "n_positions" };
+    static const char *const values[] = { "0",
+                                          "-4",
+                                          "4611686018427387904",
+                                          "9223372036854775807",
+                                          "-9223372036854775808",
+                                          "2.5",
+                                          "\"8\"",
+                                          "[1]",
+                                          "{}",
+                                          "true" };
+    for (size_t f = 0; ts_families[f]; f++) {
+        const char *type = ts_families[f]->model_type;
+        const bool gpt2 = !strcmp(type, "gpt2");
+        const bool few = !strcmp(type, "gpt_neox") || !strcmp(type, "internlm2");
+        const size_t n = gpt2 ? sizeof gpt2_keys / sizeof *gpt2_keys : sizeof keys / sizeof *keys;
+        for (size_t k = 0; k < n; k++) {
+            const char *key = gpt2 ? gpt2_keys[k] : keys[k];
+            if (few && (!strcmp(key, "head_dim") || !strcmp(key, "num_key_value_heads")))
+                continue;
+            for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
+                char text[256];
+                snprintf(text, sizeof text, "{\"model_type\":\"%s\",\"%s\":%s}", type, key,
+                         values[v]);
+                refuse(text, key);
+            }
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_texts), cmocka_unit_test(test_ropes),
+                                        cmocka_unit_test(test_sizes) };
+    return cmocka_run_group_tests_name("model refuse", tests, NULL, NULL);
+}

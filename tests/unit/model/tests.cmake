@@ -1,0 +1,3 @@
+ts_unit_test(model families LINK ts_model)
+ts_unit_test(model rope LINK ts_model)
+ts_unit_test(model refuse LINK ts_model)

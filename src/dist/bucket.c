@@ -1,0 +1,139 @@
+#include "dist/bucket.h"
+
+/* Backward finishes the last layers first, so buckets start from the end of the array, and strictly one
+ * after the other: collectives must start in the same order everywhere. A bucket that is ready early waits
+ * for the ones behind it. */
+
+typedef struct bucket {
+    int64_t params;  /* that lie in it, wholly or in part */
+    int64_t missing; /* of these, not yet done in this round */
+    ts_comm_request *request;
+} bucket;
+
+typedef struct param_range {
+    int64_t first, last; /* buckets; first > last: the parameter is empty */
+    bool done;
+} param_range;
+
+struct ts_reducer {
+    ts_comm *comm;
+    float *grads;
+    int64_t total, size; /* elements: all, of one bucket */
+    bool overlap, open;
+    int64_t n_buckets, n_params;
+    int64_t next;   /* bucket that starts next; all above have started, -1: all have */
+    int64_t oldest; /* bucket that finishes next; all above have finished */
+    bucket *b;
+    param_range *p;
+};
+
+static ts_status place_params(ts_reducer *r, const int64_t *offset, const int64_t *count)
+{
+    for (int64_t i = 0; i < r->n_params; i++) {
+        TS_ASSERT(offset[i] >= 0 && count[i] >= 0 && offset[i] <= r->total - count[i],
+                  "parameter %lld at %lld of %lld values in %lld gradients", (long long)i,
+                  (long long)offset[i], (long long)count[i], (long long)r->total);
+        param_range *p = &r->p[i];
+        p->first = offset[i] / r->size;
+        p->last = count[i] > 0 ? (offset[i] + count[i] - 1) / r->size : p->first - 1;
+        for (int64_t b = p->first; b <= p->last; b++)
+            r->b[b].params++;
+    }
+    return TS_OK;
+}
+
+ts_status ts_reducer_create(ts_comm *comm, float *grads, int64_t total, const int64_t *param_offset,
+                            const int64_t *param_count, int64_t n_params, int64_t bucket_elements,
+                            bool overlap, ts_reducer **out)
+{
+    TS_ASSERT(total >= 0 && n_params >= 0 && bucket_elements > 0, "%lld gradients, %lld parameters, "
+              "buckets of %lld", (long long)total, (long long)n_params, (long long)bucket_elements);
+    ts_reducer *r;
+    TS_TRY(ts_alloc(&r, 1, sizeof *r));
+    r->comm = comm, r->grads = grads, r->total = total, r->n_params = n_params;
+    r->size = (bucket_elements + 63) / 64 * 64; /* whole cache lines */
+    r->overlap = overlap && comm->size > 1;
+    r->n_buckets = total > 0 ? (total - 1) / r->size + 1 : 0;
+    r->next = r->oldest = -1;
+    ts_status st;
+    TS_TRY_TO(fail, st, ts_alloc(&r->b, (size_t)r->n_buckets, sizeof *r->b));
+    TS_TRY_TO(fail, st, ts_alloc(&r->p, (size_t)n_params, sizeof *r->p));
+    TS_TRY_TO(fail, st, place_params(r, param_offset, param_count));
+    *out = r;
+    return TS_OK;
+fail:
+    ts_reducer_destroy(&r);
+    return st;
+}
+
+void ts_reducer_destroy(ts_reducer **reducer)
+{
+    ts_reducer *r = *reducer;
+    if (!r)
+        return;
+    ts_free(&r->b);
+    ts_free(&r->p);
+    ts_free(reducer);
+}
+
+void ts_reducer_begin(ts_reducer *r)
+{
+    TS_ASSERT(!r->open, "a reduction was begun and not finished");
+    r->open = true;
+    r->next = r->oldest = r->n_buckets - 1;
+    for (int64_t b = 0; b < r->n_buckets; b++)
+        r->b[b].missing = r->b[b].params;
+    for (int64_t i = 0; i < r->n_params; i++)
+        r->p[i].done = false;
+}
+
+static ts_status start_next(ts_reducer *r)
+{
+    const int64_t b = r->next--, begin = b * r->size;
+    const int64_t n = r->total - begin < r->size ? r->total - begin : r->size;
+    return r->comm->all_reduce_start(r->comm, r->grads + begin, n, TS_COMM_F32, TS_COMM_SUM,
+                                     &r->b[b].request);
+}
+
+ts_status ts_reducer_param_done(ts_reducer *r, int64_t i)
+{
+    TS_ASSERT(r->open && i >= 0 && i < r->n_params, "parameter %lld of %lld", (long long)i,
+              (long long)r->n_params);
+    param_range *p = &r->p[i];
+    TS_ASSERT(!p->done, "parameter %lld was done twice", (long long)i);
+    p->done = true;
+    for (int64_t b = p->first; b <= p->last; b++)
+        r->b[b].missing--;
+    while (r->overlap && r->next >= 0 && r->b[r->next].missing == 0)
+        TS_TRY(start_next(r));
+    return TS_OK;
+}
+
+ts_status ts_reducer_progress(ts_reducer *r)
+{
+    while (r->oldest > r->next) {
+        bool done;
+        TS_TRY(r->comm->test(r->comm, &r->b[r->oldest].request, &done));
+        if (!done)
+            break;
+        r->oldest--;
+    }
+    return TS_OK;
+}
+
+ts_status ts_reducer_finish(ts_reducer *r)
+{
+    TS_ASSERT(r->open, "finished without a beginning");
+    r->open = false;
+    if (!r->overlap) {
+        r->next = r->oldest = -1;
+        return r->comm->all_reduce(r->comm, r->grads, r->total, TS_COMM_F32, TS_COMM_SUM);
+    }
+    while (r->next >= 0)
+        TS_TRY(start_next(r));
+    for (; r->oldest >= 0; r->oldest--)
+        TS_TRY(r->comm->wait(r->comm, &r->b[r->oldest].request));
+    return TS_OK;
+}
+
+int64_t ts_reducer_buckets(const ts_reducer *r) { return r->n_buckets; }

@@ -1,0 +1,86 @@
+#include "dist/ordered.h"
+#include "dist/sum.h"
+
+enum { TILE = 4096 }; /* elements of acc that stay in the first cache while all ranks' values are added */
+
+typedef struct lists {
+    int64_t *send_counts, *send_offsets, *recv_counts, *recv_offsets; /* [size] each */
+} lists;
+
+/* One piece of every part: what goes to rank d lies at `at` in d's part. What is ours stays where it is. */
+static void cut_piece(const ts_comm *comm, int64_t total, int64_t at, int64_t piece, lists *l)
+{
+    const int p = comm->size, me = comm->rank;
+    const int64_t mine = ts_ordered_begin(total, p, me + 1) - ts_ordered_begin(total, p, me) - at;
+    for (int d = 0; d < p; d++) {
+        const int64_t begin = ts_ordered_begin(total, p, d) + at;
+        const int64_t left = ts_ordered_begin(total, p, d + 1) - begin;
+        l->send_counts[d] = d == me || left < 0 ? 0 : left < piece ? left : piece;
+        l->send_offsets[d] = l->send_counts[d] > 0 ? begin : 0;
+        l->recv_counts[d] = d == me || mine < 0 ? 0 : mine < piece ? mine : piece;
+        l->recv_offsets[d] = d * piece;
+    }
+}
+
+static void add_piece(const ts_comm *comm, const float *g, float *acc, int64_t n, const float *staging,
+                      int64_t piece)
+{
+    for (int64_t b = 0; b < n; b += TILE) {
+        const int64_t k = n - b < TILE ? n - b : TILE;
+        for (int r = 0; r < comm->size; r++)
+            ts_sum_f32(acc + b, r == comm->rank ? g + b : staging + r * piece + b, k);
+    }
+}
+
+static ts_status add_all(ts_comm *comm, const float *g, float *acc, int64_t total, float *staging,
+                         int64_t piece, lists *l)
+{
+    const int p = comm->size;
+    const int64_t begin = ts_ordered_begin(total, p, comm->rank);
+    const int64_t n = ts_ordered_begin(total, p, comm->rank + 1) - begin;
+    const int64_t longest = ((total + 63) / 64 / p + 1) * 64;
+    for (int64_t at = 0; at < longest; at += piece) {
+        cut_piece(comm, total, at, piece, l);
+        TS_TRY(comm->all_to_all_v(comm, g, l->send_counts, l->send_offsets, staging, l->recv_counts,
+                                  l->recv_offsets, TS_COMM_F32));
+        if (acc && at < n)
+            add_piece(comm, g + begin + at, acc + begin + at, n - at < piece ? n - at : piece, staging, piece);
+    }
+    return TS_OK;
+}
+
+ts_status ts_ordered_add(ts_comm *comm, const float *g, float *acc, int64_t total, float *staging,
+                         int64_t staging_elements)
+{
+    const int p = comm->size;
+    if (p == 1) {
+        if (acc)
+            ts_sum_f32(acc, g, total);
+        return TS_OK;
+    }
+    const int64_t piece = staging_elements / p / 64 * 64;
+    TS_ASSERT(piece > 0, "staging of %lld values for %d ranks", (long long)staging_elements, p);
+    int64_t *v;
+    TS_TRY(ts_alloc(&v, 4 * (size_t)p, sizeof *v));
+    lists l = { v, v + p, v + 2 * p, v + 3 * p };
+    const ts_status st = add_all(comm, g, acc, total, staging, piece, &l);
+    ts_free(&v);
+    return st;
+}
+
+ts_status ts_ordered_finish(ts_comm *comm, float *acc, int64_t total)
+{
+    const int p = comm->size;
+    if (p == 1)
+        return TS_OK;
+    int64_t *v;
+    TS_TRY(ts_alloc(&v, 2 * (size_t)p, sizeof *v));
+    for (int r = 0; r < p; r++) {
+        v[p + r] = ts_ordered_begin(total, p, r);
+        v[r] = ts_ordered_begin(total, p, r + 1) - v[p + r];
+    }
+    const ts_status st = comm->all_gather_v(comm, acc ? acc + v[p + comm->rank] : NULL, v[comm->rank], acc, v,
+                                            v + p, TS_COMM_F32);
+    ts_free(&v);
+    return st;
+}

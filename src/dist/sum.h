@@ -1,0 +1,11 @@
+/* Elementwise reductions on the host. Plain additions in the element's type: any SIMD width has the same
+ * bits. The caller's threads are not used; one core fills the memory bus. */
+#ifndef TS_DIST_SUM_H
+#define TS_DIST_SUM_H
+#include "dist/comm.h"
+
+/* a[i] += b[i] */
+void ts_sum_f32(float *a, const float *b, int64_t n);
+/* out[i] = a[i] op b[i]; out may be a or b. */
+void ts_combine(void *out, const void *a, const void *b, int64_t n, ts_comm_type t, ts_comm_op op);
+#endif

@@ -79,6 +79,10 @@ for raw, n in (([0.3, 0.7], 10), ([0.5, 0.2, 0.3], 10), ([1, 1, 1], 30), ([5, 0,
     w = np.array(raw, dtype=np.float64)
     w = w / np.sum(w)
     blends.append({"raw": raw, "weights": w.tolist(), "n": n, **blend(w, n)})
+for n in (7, 8, 9, 15, 16, 23, 100, 128, 129, 250):  # the rounding of the sum
+    raw = (r.rand(n) ** 3).tolist()
+    w = np.array(raw) / np.sum(np.array(raw))
+    blends.append({"raw": raw, "weights": w.tolist(), "n": 20, **blend(w, 20)})
 exhaustive = []
 for sizes in ([7, 3, 0, 12], [400, 300], [1]):
     w = [s / sum(sizes) for s in sizes]

@@ -294,7 +294,7 @@ ts_status ts_preprocess(const ts_preprocess_options *o, const ts_text_tokenizer 
     ring r = { .o = o, .tok = tok, .started = ts_now(), .next_line = o->log_interval };
     TS_TRY(check_options(o, tok));
     TS_TRY(unescape(o->document_separator, &separator));
-    ts_status st = ts_textfeed_create(o->input, separator, &r.feed);
+    ts_status st = ts_textfeed_create(o->input, separator, 0, &r.feed);
     ts_free(&separator);
     if (st == TS_OK && !ts_textfeed_is_json(r.feed) && o->json_keys.n > 1)
         st = ts_error(TS_ERR_USER, "--json-keys: plain text has one key, but %lld are given",

@@ -26,6 +26,7 @@ struct ts_textfeed {
     ts_str rest; /* read but not yet used */
     int64_t line;
     double bytes;
+    size_t piece;
 };
 
 static const char *const kinds[] = { ".txt", ".jsonl", ".json", NULL };
@@ -101,11 +102,12 @@ static ts_status find_files(ts_textfeed *f, const char *input)
     return st;
 }
 
-ts_status ts_textfeed_create(const char *input, const char *separator, ts_textfeed **out)
+ts_status ts_textfeed_create(const char *input, const char *separator, size_t piece, ts_textfeed **out)
 {
     ts_textfeed *f = NULL;
     TS_TRY(ts_alloc(&f, 1, sizeof *f));
     f->fd = -1;
+    f->piece = piece ? piece : PIECE;
     ts_status st = find_files(f, input);
     if (st == TS_OK && separator && f->is_json)
         st = ts_error(TS_ERR_USER, "--document-separator is for .txt files, but --input %s is JSON", input);
@@ -148,8 +150,8 @@ bool ts_textfeed_is_json(const ts_textfeed *f) { return f->is_json; }
 /* Appends about a piece of the file to t; sets at_end. */
 static ts_status read_more(ts_textfeed *f, ts_str *t)
 {
-    TS_TRY(ts_grow(&t->s, &t->cap, t->len + PIECE + 1, 1));
-    const size_t goal = t->len + PIECE;
+    TS_TRY(ts_grow(&t->s, &t->cap, t->len + f->piece + 1, 1));
+    const size_t goal = t->len + f->piece;
     while (t->len < goal && !f->at_end) {
         const ssize_t n = read(f->fd, t->s + t->len, goal - t->len);
         if (n < 0 && errno == EINTR)
@@ -180,10 +182,13 @@ static ts_status open_next(ts_textfeed *f)
     f->at_end = false;
     f->line = 1;
     ts_str_reset(&f->rest);
-    TS_TRY(read_more(f, &f->rest));
-    const size_t bom = f->rest.len >= 3 && !memcmp(f->rest.s, "\xEF\xBB\xBF", 3) ? 3 : 0;
+    size_t bom, first;
+    do { /* up to the first byte that tells a list */
+        TS_TRY(read_more(f, &f->rest));
+        bom = f->rest.len >= 3 && !memcmp(f->rest.s, "\xEF\xBB\xBF", 3) ? 3 : 0;
+        first = skip_blank(f->rest.s, bom, f->rest.len);
+    } while (!f->at_end && (f->rest.len < 3 || first == f->rest.len) && first < MAX_DOCUMENT);
     f->mode = f->separator ? SEPARATED : LINES;
-    const size_t first = skip_blank(f->rest.s, bom, f->rest.len);
     if (f->is_json && first < f->rest.len && f->rest.s[first] == '[' && kind_of(path) == 2) {
         f->mode = LIST;
         f->expect = ELEMENT_OR_END;

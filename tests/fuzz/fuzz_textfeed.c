@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     const int kind = data[0] & 3;
     fuzz_write(ends[kind], data + 1, size - 1);
-    if (ts_textfeed_create(fuzz_path(ends[kind], path), kind == 3 ? "ab" : NULL, &f) != TS_OK)
+    if (ts_textfeed_create(fuzz_path(ends[kind], path), kind == 3 ? "ab" : NULL, 64 + (data[0] >> 4), &f) != TS_OK)
         abort();
     while (ts_textfeed_next(f, &b) == TS_OK && b.n) {
         size_t at = 0;

@@ -113,6 +113,9 @@ static void refuses_damage(void **state)
     temp_write(&t, "x.idx", idx.s, idx.len);
     temp_write(&t, "x.bin", bin.s, bin.len - 1);
     REFUSED(ts_indexed_open(temp_path(&t, "x"), &d), TS_ERR_USER, "x.bin: 27 bytes long");
+    char longer[64] = { 0 };
+    temp_write(&t, "x.bin", longer, bin.len + 1);
+    REFUSED(ts_indexed_open(temp_path(&t, "x"), &d), TS_ERR_USER, "x.bin: 29 bytes long");
     remove(temp_path(&t, "x.bin"));
     REFUSED(ts_indexed_open(temp_path(&t, "x"), &d), TS_ERR_USER, "x.bin");
     REFUSED(ts_indexed_open(temp_path(&t, "absent"), &d), TS_ERR_USER, "absent.idx");

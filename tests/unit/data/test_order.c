@@ -204,7 +204,7 @@ static void blends(void **state)
         check_blend(c, b);
         ts_blend_destroy(&b);
     }
-    assert_int_equal(k, 6);
+    assert_int_equal(k, 16);
     json_array_foreach(json_object_get(*state, "exhaustive"), k, c) {
         int64_t sizes[8];
         ts_blend *b = NULL;

@@ -60,6 +60,38 @@ static void writes_as_the_library(void **state)
     equals_the_library("tests/golden/io/none.safetensors");
 }
 
+/* Data begin at a multiple of 8 bytes whatever the names' lengths. */
+static void aligns_the_data(void **state)
+{
+    (void)state;
+    temp t;
+    temp_make(&t);
+    for (int len = 1; len <= 9; len++) {
+        ts_st_writer *w = NULL;
+        ts_st_file *f = NULL;
+        uint64_t header;
+        const char *name = "abcdefghi" + 9 - len;
+        OK(ts_st_writer_create(temp_path(&t, "w.safetensors"), &w));
+        OK(ts_st_writer_metadata(w, "made by", "a \"test\""));
+        OK(ts_st_writer_add(w, name, TS_ST_F64, 0, NULL));
+        OK(ts_st_writer_begin(w));
+        OK(ts_st_writer_put(w, 0, 0, "12345678", 8));
+        OK(ts_st_writer_finish(w));
+        ts_st_writer_destroy(&w);
+        OK(ts_st_file_open(temp_path(&t, "w.safetensors"), &f));
+        assert_string_equal(ts_st_file_metadata(f, "made by"), "a \"test\"");
+        assert_memory_equal(ts_st_file_find(f, name)->data, "12345678", 8);
+        ts_st_file_destroy(&f);
+        ts_str file = { 0 };
+        OK(ts_file_read(temp_path(&t, "w.safetensors"), &file));
+        memcpy(&header, file.s, 8);
+        assert_int_equal(header % 8, 0);
+        assert_int_equal(file.len, 8 + header + 8);
+        ts_str_deinit(&file);
+    }
+    temp_remove(&t);
+}
+
 static void cuts_as_transformers(void **state)
 {
     (void)state;
@@ -197,7 +229,7 @@ static void unwritable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(writes_as_the_library), cmocka_unit_test(cuts_as_transformers),
+        cmocka_unit_test(writes_as_the_library), cmocka_unit_test(aligns_the_data), cmocka_unit_test(cuts_as_transformers),
         cmocka_unit_test(one_file_when_it_fits), cmocka_unit_test(short_write),
         cmocka_unit_test(full_disk),             cmocka_unit_test(unwritable),
     };

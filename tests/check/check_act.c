@@ -159,7 +159,7 @@ void bench_act(const check_env *e)
     } acts[] = { { TS_ACT_SILU, "swiglu" }, { TS_ACT_GELU, "geglu" }, { TS_ACT_GELU_TANH, "geglu tanh" } };
     for (int t = TS_DTYPE_F32; t <= TS_DTYPE_BF16; t++)
         for (size_t i = 0; i < CHECK_COUNT(acts); i++) {
-            const int64_t rows = 2048, cols = 1536, n = rows * cols;
+            const int64_t rows = 2048, cols = 1536, n = rows * cols, few = 64;
             const double size = (double)(n * (int64_t)ts_dtype_size((ts_dtype)t));
             char text[64];
             check_case("bench");
@@ -168,6 +168,10 @@ void bench_act(const check_env *e)
                               .dy = check_in(2, (ts_dtype)t, n, 1), .dx = check_out((ts_dtype)t, 2 * n) };
             snprintf(text, sizeof text, "%s fwd %s 2048 x 1536", acts[i].name, ts_dtype_name((ts_dtype)t));
             check_bench(e, text, TS_KERNEL_glu_fwd, &a, rows, (double)n, "elem", 3 * size);
+            snprintf(text, sizeof text, "%s fwd %s 64 x 1536 (cache)", acts[i].name, ts_dtype_name((ts_dtype)t));
+            check_bench(e, text, TS_KERNEL_glu_fwd, &a, few, (double)(few * cols), "elem", 0);
+            snprintf(text, sizeof text, "%s bwd %s 64 x 1536 (cache)", acts[i].name, ts_dtype_name((ts_dtype)t));
+            check_bench(e, text, TS_KERNEL_glu_bwd, &a, few, (double)(few * cols), "elem", 0);
             snprintf(text, sizeof text, "%s bwd %s 2048 x 1536", acts[i].name, ts_dtype_name((ts_dtype)t));
             check_bench(e, text, TS_KERNEL_glu_bwd, &a, rows, (double)n, "elem", 5 * size);
         }

@@ -1,0 +1,16 @@
+# The shape of the tree: order of includes, lengths, exported symbols. Python is only for these scripts;
+# without it they are skipped, and say so.
+find_program(TESSERA_PYTHON NAMES python3)
+foreach(script layers sizes)
+  if(TESSERA_PYTHON)
+    add_test(NAME structure/${script}
+             COMMAND ${TESSERA_PYTHON} ${CMAKE_SOURCE_DIR}/scripts/${script}.py ${CMAKE_SOURCE_DIR})
+  else()
+    add_test(NAME structure/${script} COMMAND sh -c "echo skipped: no python3; exit 77")
+    set_tests_properties(structure/${script} PROPERTIES SKIP_RETURN_CODE 77)
+  endif()
+endforeach()
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  add_test(NAME structure/exports COMMAND sh ${CMAKE_SOURCE_DIR}/scripts/exports.sh ${CMAKE_BINARY_DIR})
+  set_tests_properties(structure/exports PROPERTIES SKIP_RETURN_CODE 77)
+endif()

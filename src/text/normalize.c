@@ -45,11 +45,9 @@ static ts_status map_char(const ts_norm_op *op, uint32_t c, ts_str *out)
         TS_TRY(put(out, c));
         return put(out, ' ');
     case TS_NORM_BERT_ACCENTS:
-        return ts_char_category(c) == UTF8PROC_CATEGORY_MN ? TS_OK : put(out, c);
-    case TS_NORM_ACCENTS: {
-        const int cat = ts_char_category(c);
-        return cat >= UTF8PROC_CATEGORY_MN && cat <= UTF8PROC_CATEGORY_ME ? TS_OK : put(out, c);
-    }
+        return ts_char_is_accent(c) ? TS_OK : put(out, c);
+    case TS_NORM_ACCENTS:
+        return ts_char_is_mark(c) ? TS_OK : put(out, c);
     case TS_NORM_LOWER: {
         const size_t n = ts_char_lower(c, low);
         for (size_t i = 0; i < n; i++)

@@ -25,7 +25,7 @@ static ts_status through_utf8proc(const ts_norm_op *op, const char *s, size_t n,
 /* Combining class 0, its own decomposition, and no second part of a composition. */
 static bool looks_stable(const ts_norm_op *op, uint32_t c)
 {
-    if (c >= 0xD800 && c < 0xE000)
+    if ((c >= 0xD800 && c < 0xE000) || ts_char_has_fixed_form(c))
         return true;
     const utf8proc_property_t *p = utf8proc_get_property((utf8proc_int32_t)c);
     if (p->combining_class != 0)
@@ -98,6 +98,8 @@ ts_status ts_norm_form(const ts_norm_op *op, const char *s, size_t n, ts_str *ou
         if (p == end)
             break;
         /* From the stable character before the first that is not, up to the next stable one. */
+        if (ts_char_has_fixed_form(ts_utf8_next((const unsigned char *)last, &len)))
+            last = p; /* nothing may act on that one */
         TS_TRY(ts_str_add(out, s, (size_t)(last - s)));
         s = last;
         for (; p < end; p += len)

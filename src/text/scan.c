@@ -269,13 +269,15 @@ static size_t scan_deepseek(const ts_unicode *u, cursor p, cursor end)
         return (size_t)(q - p);
     }
     /* The third pattern must not look past what the first two cut off. It looks as far as the piece
-     * reaches, over white space behind it, and at one character more. */
+     * reaches, over white space behind it, and at two characters more (a text that matches nothing ends
+     * where a match begins, which may be with a character before a letter). */
     const size_t n = scan_deepseek3(u, p, end);
+    int more = 2;
     for (q = p; q < end; q += len) {
         const unsigned f = flags_at(u, q, &len);
         if ((f & TS_UC_N) || is_cjk(q))
             return scan_deepseek3(u, p, q);
-        if (q >= p + n && !(f & TS_UC_WS))
+        if (q >= p + n && !(f & TS_UC_WS) && --more < 0)
             break;
     }
     return n;

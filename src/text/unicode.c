@@ -1,75 +1,9 @@
 #include "text/unicode.h"
 
+#include "text/unicode_diff.h"
+
 #include <string.h>
 #include <utf8proc.h>
-
-typedef struct code_range {
-    uint32_t lo, hi;
-} code_range;
-typedef struct category_range {
-    uint32_t lo, hi;
-    int category;
-} category_range;
-
-/* What Unicode 16.0 assigns and 15.0 does not. */
-static const category_range newer[] = {
-    { 0x897, 0x897, UTF8PROC_CATEGORY_MN }, { 0x1B4E, 0x1B4F, UTF8PROC_CATEGORY_PO },
-    { 0x1B7F, 0x1B7F, UTF8PROC_CATEGORY_PO }, { 0x1C89, 0x1C89, UTF8PROC_CATEGORY_LU },
-    { 0x1C8A, 0x1C8A, UTF8PROC_CATEGORY_LL }, { 0x2427, 0x2429, UTF8PROC_CATEGORY_SO },
-    { 0x2FFC, 0x2FFF, UTF8PROC_CATEGORY_SO }, { 0x31E4, 0x31E5, UTF8PROC_CATEGORY_SO },
-    { 0x31EF, 0x31EF, UTF8PROC_CATEGORY_SO }, { 0xA7CB, 0xA7CC, UTF8PROC_CATEGORY_LU },
-    { 0xA7CD, 0xA7CD, UTF8PROC_CATEGORY_LL }, { 0xA7DA, 0xA7DA, UTF8PROC_CATEGORY_LU },
-    { 0xA7DB, 0xA7DB, UTF8PROC_CATEGORY_LL }, { 0xA7DC, 0xA7DC, UTF8PROC_CATEGORY_LU },
-    { 0x105C0, 0x105F3, UTF8PROC_CATEGORY_LO }, { 0x10D40, 0x10D49, UTF8PROC_CATEGORY_ND },
-    { 0x10D4A, 0x10D4D, UTF8PROC_CATEGORY_LO }, { 0x10D4E, 0x10D4E, UTF8PROC_CATEGORY_LM },
-    { 0x10D4F, 0x10D4F, UTF8PROC_CATEGORY_LO }, { 0x10D50, 0x10D65, UTF8PROC_CATEGORY_LU },
-    { 0x10D69, 0x10D6D, UTF8PROC_CATEGORY_MN }, { 0x10D6E, 0x10D6E, UTF8PROC_CATEGORY_PD },
-    { 0x10D6F, 0x10D6F, UTF8PROC_CATEGORY_LM }, { 0x10D70, 0x10D85, UTF8PROC_CATEGORY_LL },
-    { 0x10D8E, 0x10D8F, UTF8PROC_CATEGORY_SM }, { 0x10EC2, 0x10EC4, UTF8PROC_CATEGORY_LO },
-    { 0x10EFC, 0x10EFC, UTF8PROC_CATEGORY_MN }, { 0x11380, 0x11389, UTF8PROC_CATEGORY_LO },
-    { 0x1138B, 0x1138B, UTF8PROC_CATEGORY_LO }, { 0x1138E, 0x1138E, UTF8PROC_CATEGORY_LO },
-    { 0x11390, 0x113B5, UTF8PROC_CATEGORY_LO }, { 0x113B7, 0x113B7, UTF8PROC_CATEGORY_LO },
-    { 0x113B8, 0x113BA, UTF8PROC_CATEGORY_MC }, { 0x113BB, 0x113C0, UTF8PROC_CATEGORY_MN },
-    { 0x113C2, 0x113C2, UTF8PROC_CATEGORY_MC }, { 0x113C5, 0x113C5, UTF8PROC_CATEGORY_MC },
-    { 0x113C7, 0x113CA, UTF8PROC_CATEGORY_MC }, { 0x113CC, 0x113CD, UTF8PROC_CATEGORY_MC },
-    { 0x113CE, 0x113CE, UTF8PROC_CATEGORY_MN }, { 0x113CF, 0x113CF, UTF8PROC_CATEGORY_MC },
-    { 0x113D0, 0x113D0, UTF8PROC_CATEGORY_MN }, { 0x113D1, 0x113D1, UTF8PROC_CATEGORY_LO },
-    { 0x113D2, 0x113D2, UTF8PROC_CATEGORY_MN }, { 0x113D3, 0x113D3, UTF8PROC_CATEGORY_LO },
-    { 0x113D4, 0x113D5, UTF8PROC_CATEGORY_PO }, { 0x113D7, 0x113D8, UTF8PROC_CATEGORY_PO },
-    { 0x113E1, 0x113E2, UTF8PROC_CATEGORY_MN }, { 0x116D0, 0x116E3, UTF8PROC_CATEGORY_ND },
-    { 0x1171E, 0x1171E, UTF8PROC_CATEGORY_MC }, { 0x11BC0, 0x11BE0, UTF8PROC_CATEGORY_LO },
-    { 0x11BE1, 0x11BE1, UTF8PROC_CATEGORY_PO }, { 0x11BF0, 0x11BF9, UTF8PROC_CATEGORY_ND },
-    { 0x11F5A, 0x11F5A, UTF8PROC_CATEGORY_MN }, { 0x13460, 0x143FA, UTF8PROC_CATEGORY_LO },
-    { 0x16100, 0x1611D, UTF8PROC_CATEGORY_LO }, { 0x1611E, 0x16129, UTF8PROC_CATEGORY_MN },
-    { 0x1612A, 0x1612C, UTF8PROC_CATEGORY_MC }, { 0x1612D, 0x1612F, UTF8PROC_CATEGORY_MN },
-    { 0x16130, 0x16139, UTF8PROC_CATEGORY_ND }, { 0x16D40, 0x16D42, UTF8PROC_CATEGORY_LM },
-    { 0x16D43, 0x16D6A, UTF8PROC_CATEGORY_LO }, { 0x16D6B, 0x16D6C, UTF8PROC_CATEGORY_LM },
-    { 0x16D6D, 0x16D6F, UTF8PROC_CATEGORY_PO }, { 0x16D70, 0x16D79, UTF8PROC_CATEGORY_ND },
-    { 0x18CFF, 0x18CFF, UTF8PROC_CATEGORY_LO }, { 0x1CC00, 0x1CCEF, UTF8PROC_CATEGORY_SO },
-    { 0x1CCF0, 0x1CCF9, UTF8PROC_CATEGORY_ND }, { 0x1CD00, 0x1CEB3, UTF8PROC_CATEGORY_SO },
-    { 0x1E5D0, 0x1E5ED, UTF8PROC_CATEGORY_LO }, { 0x1E5EE, 0x1E5EF, UTF8PROC_CATEGORY_MN },
-    { 0x1E5F0, 0x1E5F0, UTF8PROC_CATEGORY_LO }, { 0x1E5F1, 0x1E5FA, UTF8PROC_CATEGORY_ND },
-    { 0x1E5FF, 0x1E5FF, UTF8PROC_CATEGORY_PO }, { 0x1F8B2, 0x1F8BB, UTF8PROC_CATEGORY_SO },
-    { 0x1F8C0, 0x1F8C1, UTF8PROC_CATEGORY_SO }, { 0x1FA89, 0x1FA89, UTF8PROC_CATEGORY_SO },
-    { 0x1FA8F, 0x1FA8F, UTF8PROC_CATEGORY_SO }, { 0x1FABE, 0x1FABE, UTF8PROC_CATEGORY_SO },
-    { 0x1FAC6, 0x1FAC6, UTF8PROC_CATEGORY_SO }, { 0x1FADC, 0x1FADC, UTF8PROC_CATEGORY_SO },
-    { 0x1FADF, 0x1FADF, UTF8PROC_CATEGORY_SO }, { 0x1FAE9, 0x1FAE9, UTF8PROC_CATEGORY_SO },
-    { 0x1FBCB, 0x1FBEF, UTF8PROC_CATEGORY_SO }, { 0x2EBF0, 0x2EE5D, UTF8PROC_CATEGORY_LO },
-};
-
-/* Punctuation today, but not yet in Unicode 8.0. */
-static const code_range no_punctuation[] = {
-    { 0x61D, 0x61D }, { 0x9FD, 0x9FD }, { 0xA76, 0xA76 }, { 0xC77, 0xC77 }, { 0xC84, 0xC84 },
-    { 0x1B4E, 0x1B4F }, { 0x1B7D, 0x1B7F }, { 0x2E43, 0x2E4F }, { 0x2E52, 0x2E5D },
-    { 0x10D6E, 0x10D6E }, { 0x10EAD, 0x10EAD }, { 0x10F55, 0x10F59 }, { 0x10F86, 0x10F89 },
-    { 0x113D4, 0x113D5 }, { 0x113D7, 0x113D8 }, { 0x1144B, 0x1144F }, { 0x1145A, 0x1145B },
-    { 0x1145D, 0x1145D }, { 0x11660, 0x1166C }, { 0x116B9, 0x116B9 }, { 0x1183B, 0x1183B },
-    { 0x11944, 0x11946 }, { 0x119E2, 0x119E2 }, { 0x11A3F, 0x11A46 }, { 0x11A9A, 0x11A9C },
-    { 0x11A9E, 0x11AA2 }, { 0x11B00, 0x11B09 }, { 0x11BE1, 0x11BE1 }, { 0x11C41, 0x11C45 },
-    { 0x11C70, 0x11C71 }, { 0x11EF7, 0x11EF8 }, { 0x11F43, 0x11F4F }, { 0x11FFF, 0x11FFF },
-    { 0x12FF1, 0x12FF2 }, { 0x16D6D, 0x16D6F }, { 0x16E97, 0x16E9A }, { 0x16FE2, 0x16FE2 },
-    { 0x1E5FF, 0x1E5FF }, { 0x1E95E, 0x1E95F },
-};
 
 int ts_char_category(uint32_t c)
 {
@@ -95,16 +29,28 @@ bool ts_char_is_space(uint32_t c)
 
 static bool is_p(int cat) { return cat >= UTF8PROC_CATEGORY_PC && cat <= UTF8PROC_CATEGORY_PO; }
 
+static bool is_in(uint32_t c, const code_range *r, size_t n)
+{
+    size_t lo = 0, hi = n;
+    while (lo < hi) {
+        const size_t mid = (lo + hi) / 2;
+        if (c > r[mid].hi)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < n && c >= r[lo].lo;
+}
+
+#define IS_IN(c, table) is_in(c, table, sizeof table / sizeof *table)
+
 bool ts_char_is_punctuation(uint32_t c)
 {
     if (c < 128)
         return c > 32 && c < 127 && !(c >= '0' && c <= '9') && !((c | 32) >= 'a' && (c | 32) <= 'z');
     if (c == 0x166D || c == 0x111C9) /* symbols and marks since */
         return true;
-    for (size_t i = 0; i < sizeof no_punctuation / sizeof *no_punctuation; i++)
-        if (c >= no_punctuation[i].lo && c <= no_punctuation[i].hi)
-            return false;
-    return is_p(ts_char_category(c));
+    return !IS_IN(c, no_punctuation) && is_p(ts_char_category(c));
 }
 
 bool ts_char_is_word(uint32_t c)
@@ -123,9 +69,28 @@ bool ts_char_is_removed_control(uint32_t c)
     if (c == '\t' || c == '\n' || c == '\r')
         return false;
     const int cat = ts_char_category(c);
-    return c == 0 || c == 0xFFFD || cat == UTF8PROC_CATEGORY_CC || cat == UTF8PROC_CATEGORY_CF ||
-           cat == UTF8PROC_CATEGORY_CO;
+    if (c == 0 || c == 0xFFFD)
+        return true;
+    return (cat == UTF8PROC_CATEGORY_CC || cat == UTF8PROC_CATEGORY_CF || cat == UTF8PROC_CATEGORY_CO) &&
+           !IS_IN(c, kept_controls);
 }
+
+bool ts_char_is_mark(uint32_t c)
+{
+    const int cat = ts_char_category(c);
+    if (c == 0x1CF2 || c == 0x1CF3) /* letters since */
+        return true;
+    return cat >= UTF8PROC_CATEGORY_MN && cat <= UTF8PROC_CATEGORY_ME && !IS_IN(c, kept_marks);
+}
+
+bool ts_char_is_accent(uint32_t c)
+{
+    if (c == 0x1734 || c == 0x1171E) /* spacing marks since */
+        return true;
+    return ts_char_category(c) == UTF8PROC_CATEGORY_MN && !IS_IN(c, kept_accents);
+}
+
+bool ts_char_has_fixed_form(uint32_t c) { return IS_IN(c, fixed_forms); }
 
 size_t ts_char_lower(uint32_t c, uint32_t out[3])
 {
@@ -139,6 +104,9 @@ size_t ts_char_lower(uint32_t c, uint32_t out[3])
         return 2;
     }
     out[0] = (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
+    for (size_t i = 0; c >= newer_lower[0].lo && i < sizeof newer_lower / sizeof *newer_lower; i++)
+        if (c >= newer_lower[i].lo && c <= newer_lower[i].hi)
+            out[0] = (uint32_t)((int32_t)c + newer_lower[i].delta);
     return 1;
 }
 

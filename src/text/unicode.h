@@ -1,6 +1,6 @@
 /* Properties of characters as the Hugging Face library sees them. Its parts follow different versions of
- * Unicode: the pattern engine 16.0, punctuation 8.0; utf8proc 15.0 is the base and unicode.c holds the
- * differences, found by asking the library about every character. */
+ * Unicode: the pattern engine 16.0, punctuation 8.0, lower case 17.0; utf8proc 15.0 is the base and
+ * unicode_diff.h holds the differences. */
 #ifndef TS_TEXT_UNICODE_H
 #define TS_TEXT_UNICODE_H
 #include "base/str.h"
@@ -50,6 +50,9 @@ bool ts_char_is_space(uint32_t c);
 bool ts_char_is_punctuation(uint32_t c); /* ASCII punctuation and symbols, and what Unicode 8 calls P */
 bool ts_char_is_word(uint32_t c);        /* \w of Rust's regular expressions */
 bool ts_char_is_removed_control(uint32_t c); /* what BERT's clean_text drops, blanks apart */
+bool ts_char_is_mark(uint32_t c);        /* what StripAccents drops */
+bool ts_char_is_accent(uint32_t c);      /* what BertNormalizer drops when stripping accents */
+bool ts_char_has_fixed_form(uint32_t c); /* untouched by every normalisation form */
 /* Lower case by full, context-free mapping: 1 to 3 characters into out. */
 size_t ts_char_lower(uint32_t c, uint32_t out[3]);
 

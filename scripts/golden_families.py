@@ -51,7 +51,7 @@ CASES = {
     "mistral-linear": ("mistral", {**WHOLE, "sliding_window": None, "rope_parameters": dict(
         rope_type="linear", rope_theta=10000.0, factor=2.5)}, 5, {}),
     "qwen2": ("qwen2", {**no(LLAMA, "head_dim"), "num_attention_heads": 3, "num_key_value_heads": 1, "tie_word_embeddings": True}, 4, {}),
-    "qwen2-window": ("qwen2", {**WHOLE, "use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1}, 5, {}),
+    "qwen2-window": ("qwen2", {**WHOLE, "use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1}, 5, dict(drop=["layer_types"])),
     "qwen3": ("qwen3", {**LLAMA, "tie_word_embeddings": True}, 5, {}),
     "qwen3-window": ("qwen3", {**LLAMA, "attention_bias": True, "use_sliding_window": True, "sliding_window": 4,
                                "layer_types": ["sliding_attention", "full_attention"]}, 4, dict(shards=True)),
@@ -168,6 +168,7 @@ def write_model(folder, name, model):
     config["dtype"] = how.get("dtype", "float32")
     if form == 4:
         config = old_form(model_type, config)
+    config = {k: v for k, v in config.items() if k not in how.get("drop", [])}
     tensors = file_tensors(model, how)
     if how.get("internlm2"):
         config, tensors = internlm2(config, tensors)
@@ -250,7 +251,19 @@ def expected(model, how):
                 ffn=get("intermediate_size", "n_inner") or 4 * hidden, vocab=c.vocab_size, max_positions=c.max_position_embeddings,
                 eps=get("rms_norm_eps", "norm_epsilon", "layer_norm_eps", "layer_norm_epsilon"), tied=bool(c.tie_word_embeddings),
                 parameters=sum(p.numel() for p in model.parameters()),
-                windows=[layer_window(model, i) for i in range(c.num_hidden_layers)])
+                **features(model), windows=[layer_window(model, i) for i in range(c.num_hidden_layers)])
+
+
+def features(model):
+    """What the modules, not the configuration, say."""
+    base = model.base_model
+    rotary = getattr(base, "rotary_emb", None)
+    inv_freq = getattr(rotary, "inv_freq", getattr(rotary, "full_attention_inv_freq", None))
+    layer = (base.h if hasattr(base, "h") else base.layers)[0]
+    attention = next(getattr(layer, n) for n in ("self_attn", "attention", "attn") if hasattr(layer, n))
+    embedding = model.get_input_embeddings()
+    return dict(rotary=0 if inv_freq is None else 2 * len(inv_freq), attn_scale=float(attention.scaling),
+                embed_scale=float(getattr(embedding, "scalar_embed_scale", 1.0)))
 
 
 def layer_window(model, i):
@@ -281,17 +294,22 @@ def rope_tables():
         ("yarn-implicit", 1024, {**yarn, "factor": None}, 700),
         ("yarn-options", 1024, {**yarn, "beta_fast": 20, "beta_slow": 2, "mscale": 0.7, "mscale_all_dim": 1.3, "truncate": False}, 700),
         ("yarn-factor", 1024, {**yarn, "attention_factor": 1.25}, 700),
+        ("yarn-narrow", 1024, {**yarn, "beta_fast": 4, "beta_slow": 4, "truncate": False}, 90),
         ("longrope-short", 512, dict(rope_type="longrope", rope_theta=10000.0, original_max_position_embeddings=64, **factors), 64),
         ("longrope-long", 512, dict(rope_type="longrope", rope_theta=10000.0, original_max_position_embeddings=64, **factors), 65),
         ("longrope-factor", 512, dict(rope_type="longrope", rope_theta=10000.0, original_max_position_embeddings=64, factor=3.0, **factors), 100),
         ("partial", 512, dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5), 64),
         ("phi-partial-longrope", 512, dict(rope_type="longrope", rope_theta=10000.0, partial_rotary_factor=0.75, original_max_position_embeddings=64,
                                            short_factor=factors["short_factor"][:6], long_factor=factors["long_factor"][:6]), 300),
+        ("phi-partial-default-length-short", 8192, dict(rope_type="longrope", rope_theta=10000.0, partial_rotary_factor=0.5, short_factor=factors["short_factor"][:4],
+                                                        long_factor=factors["long_factor"][:4]), 4096),
+        ("phi-partial-default-length-long", 8192, dict(rope_type="longrope", rope_theta=10000.0, partial_rotary_factor=0.5, short_factor=factors["short_factor"][:4],
+                                                       long_factor=factors["long_factor"][:4]), 4097),
     ]
     out = []
     for name, longest, rope, seq_len in trials:
         phi = "partial" in name
-        extra = {"original_max_position_embeddings": rope["original_max_position_embeddings"]} if phi and "longrope" in name else {}
+        extra = {"original_max_position_embeddings": rope["original_max_position_embeddings"]} if name == "phi-partial-longrope" else {}
         config = (Phi3Config if phi else LlamaConfig)(**base, **extra, max_position_embeddings=longest, rope_parameters=copy.deepcopy(rope))
         rotary = (Phi3RotaryEmbedding if phi else LlamaRotaryEmbedding)(config)
         cos, sin = rotary(torch.zeros(1), torch.arange(seq_len)[None])

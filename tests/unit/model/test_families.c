@@ -19,6 +19,14 @@ static void expect_int(const char *name, const json_t *want, const char *key, in
                  (long long)golden_int(want, key));
 }
 
+/* The golden has nine digits. */
+static void expect_real(const char *name, const json_t *want, const char *key, double got)
+{
+    const double v = json_number_value(json_object_get(want, key));
+    if (!(fabs(v - got) <= 1e-8 * fabs(v)))
+        fail_msg("%s: %s is %.10g, expected %.10g", name, key, got, v);
+}
+
 static void check_sizes(const char *name, const json_t *want, const ts_arch *a)
 {
     expect_int(name, want, "hidden", a->hidden);
@@ -30,9 +38,10 @@ static void check_sizes(const char *name, const json_t *want, const ts_arch *a)
     expect_int(name, want, "vocab", a->vocab);
     expect_int(name, want, "max_positions", a->max_positions);
     assert_int_equal(json_is_true(json_object_get(want, "tied")), a->tied);
-    const double eps = json_number_value(json_object_get(want, "eps"));
-    if (fabs(eps - a->norm_eps) > 1e-9 * eps)
-        fail_msg("%s: eps is %g, expected %g", name, a->norm_eps, eps);
+    expect_int(name, want, "rotary", a->position == TS_POSITION_ROPE ? a->rope[0].dim : 0);
+    expect_real(name, want, "eps", a->norm_eps);
+    expect_real(name, want, "attn_scale", a->attn_scale);
+    expect_real(name, want, "embed_scale", a->embed_scale);
     const json_t *windows = json_object_get(want, "windows");
     for (int64_t i = 0; i < a->n_layers; i++)
         if (json_integer_value(json_array_get(windows, (size_t)i)) != a->layer[i].window)
@@ -197,6 +206,63 @@ static void test_qkv_rows(void **state)
     }
 }
 
+/* Features that no shape shows, of an empty config.json. */
+static void test_features(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        double offset;
+        bool interleaved, gated, pre, post;
+        ts_norm_kind norm;
+        ts_qk_norm_kind qk;
+        ts_act act;
+    } trials[] = {
+        { "llama", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "mistral", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "qwen2", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "qwen3", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
+        { "phi3", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "gemma", 1, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_GELU_TANH },
+        { "gemma2", 1, false, true, true, true, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_GELU_TANH },
+        { "gemma3_text", 1, false, true, true, true, TS_NORM_RMS, TS_QK_NORM_HEAD,
+          TS_ACT_GELU_TANH },
+        { "glm", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "glm4", 0, true, true, true, true, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "internlm2", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "olmo2", 0, false, true, false, true, TS_NORM_RMS, TS_QK_NORM_FULL, TS_ACT_SILU },
+        { "starcoder2", 0, false, false, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE,
+          TS_ACT_GELU_TANH },
+        { "gpt2", 0, false, false, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_GELU_TANH },
+        { "gpt_neox", 0, false, false, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_GELU },
+    };
+    size_t n = 0;
+    while (ts_families[n])
+        n++;
+    assert_int_equal(n, sizeof trials / sizeof *trials);
+    for (size_t i = 0; i < n; i++) {
+        json_t *config = json_pack("{s:s}", "model_type", trials[i].type);
+        const ts_family *family = NULL;
+        ts_arch a;
+        OK(golden_arch(config, &family, &a));
+        assert_true(a.norm_offset == trials[i].offset);
+        assert_int_equal(a.rope[0].interleaved, trials[i].interleaved);
+        assert_int_equal(a.gated, trials[i].gated);
+        assert_int_equal(a.pre_norm, trials[i].pre);
+        assert_int_equal(a.post_norm, trials[i].post);
+        assert_int_equal(a.norm, trials[i].norm);
+        assert_int_equal(a.norm_bias, trials[i].norm == TS_NORM_LAYER);
+        assert_int_equal(a.qk_norm, trials[i].qk);
+        assert_int_equal(a.act, trials[i].act);
+        assert_int_equal(a.parallel_residual, !strcmp(trials[i].type, "gpt_neox"));
+        assert_int_equal(a.n_eos, !strncmp(trials[i].type, "glm", 3)    ? 3
+                                  : !strncmp(trials[i].type, "qwen", 4) ? 0
+                                                                        : 1);
+        ts_arch_deinit(&a);
+        json_decref(config);
+    }
+}
+
 /* A description that came from a family is found to fit it, or one before it that says the same. */
 static void test_describe(void **state)
 {
@@ -306,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_configs),     cmocka_unit_test(test_qkv_rows),
         cmocka_unit_test(test_describe),    cmocka_unit_test(test_nobody_fits),
         cmocka_unit_test(test_other_names), cmocka_unit_test(test_read_folder),
+        cmocka_unit_test(test_features),
     };
     return cmocka_run_group_tests_name("model families", tests, NULL, NULL);
 }

@@ -25,6 +25,8 @@ struct ts_st_writer {
     size_t total; /* bytes of data */
     int fd;
     bool is_begun, is_finished;
+    ts_status (*watch)(void *ctx, size_t at, const void *data, size_t n); /* NULL: nobody watches */
+    void *watch_ctx;
 };
 
 static ts_status io_error(const ts_st_writer *w, const char *doing)
@@ -133,9 +135,19 @@ static ts_status make_header(ts_st_writer *w, item **order, ts_str *h)
     return TS_OK;
 }
 
+void ts_st_writer_watch(ts_st_writer *w, ts_status (*fn)(void *ctx, size_t at, const void *data, size_t n),
+                        void *ctx)
+{
+    TS_ASSERT(!w->is_begun, "%s: watched too late", w->path);
+    w->watch = fn;
+    w->watch_ctx = ctx;
+}
+
 static ts_status put_bytes(ts_st_writer *w, const void *data, size_t n, size_t at)
 {
     const char *p = data;
+    if (w->watch)
+        TS_TRY(w->watch(w->watch_ctx, at, data, n));
     while (n) {
         const ssize_t k = pwrite(w->fd, p, n, (off_t)at);
         if (k < 0 && errno == EINTR)

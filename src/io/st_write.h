@@ -13,6 +13,10 @@ ts_status ts_st_writer_metadata(ts_st_writer *w, const char *key, const char *va
 /* Tensors are numbered 0, 1, ... in the order of adding. A name given twice is found by _begin. */
 ts_status ts_st_writer_add(ts_st_writer *w, const char *name, ts_st_dtype dtype, int rank,
                            const int64_t *shape) TS_NODISCARD;
+/* fn is told all bytes that are written from now on and where in the file they go, before they are: for
+ * checksums. A failure of fn is the writer's. Before _begin. */
+void ts_st_writer_watch(ts_st_writer *w, ts_status (*fn)(void *ctx, size_t at, const void *data, size_t n),
+                        void *ctx);
 /* Makes the file, books its whole size on disk where the file system can, writes the header. */
 ts_status ts_st_writer_begin(ts_st_writer *w) TS_NODISCARD;
 /* Puts n bytes at `offset` bytes into tensor `i`. One thread at a time. */

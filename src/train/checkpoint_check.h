@@ -1,0 +1,48 @@
+/* Looking into folders of checkpoints: what is there, and which byte of it is damaged. */
+#ifndef TS_TRAIN_CHECKPOINT_CHECK_H
+#define TS_TRAIN_CHECKPOINT_CHECK_H
+#include "base/str.h"
+
+/* One finding. Texts live during the call back. */
+typedef struct ts_ckpt_damage {
+    const char *path;
+    int64_t begin, end; /* the bytes among which it lies; -1: the whole file */
+    int64_t byte;       /* the one byte that differs, where the checksum gives it away; else -1 */
+    int bit;            /* its one bit, else -1 */
+    const char *tensor; /* the only or first tensor in there, "header" before the tensors, or NULL */
+    const char *text;   /* the whole sentence, path included */
+} ts_ckpt_damage;
+
+typedef struct ts_ckpt_check {
+    void (*found)(void *ctx, const ts_ckpt_damage *d); /* may be NULL */
+    void *ctx;
+    int share, shares; /* every shares-th file from share on; 0 and 0: all */
+    bool model_only;
+    /* results */
+    int64_t files, damages;
+    double bytes; /* read and checked */
+} ts_ckpt_check;
+
+/* Checks every byte of one iteration's folder against its manifest, and the manifest against itself and the
+ * folder's name. TS_OK: good. TS_ERR_USER: damaged, the first finding is the message. */
+ts_status ts_ckpt_check_folder(const char *folder, ts_ckpt_check *check) TS_NODISCARD;
+
+typedef struct ts_ckpt_entry {
+    char *folder;  /* path */
+    int64_t iteration;
+    int64_t sequence;   /* grows from save to save; -1: the manifest is damaged */
+    int64_t world_size; /* of the run; 0 as above */
+    double bytes;       /* of its files as they are */
+    char *saved_at;     /* "2026-01-31T12:00:00Z", "" as above */
+    char *trouble;      /* what is wrong with the manifest, NULL: nothing */
+} ts_ckpt_entry;
+
+/* The checkpoints in a folder, the last saved first and those without a good manifest at the end. */
+ts_status ts_ckpt_list(const char *dir, ts_ckpt_entry **out, size_t *n) TS_NODISCARD;
+void ts_ckpt_list_free(ts_ckpt_entry **list, size_t n);
+
+/* The iteration that latest_checkpointed_iteration.txt names. TS_ERR_USER: missing or not a number. */
+ts_status ts_ckpt_latest(const char *dir, int64_t *iteration) TS_NODISCARD;
+/* Whether path is one iteration's folder (true) and not the folder of all. */
+bool ts_ckpt_is_iteration(const char *path);
+#endif

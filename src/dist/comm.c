@@ -50,7 +50,7 @@ ts_status ts_comm_world(ts_comm **out)
     if (n == 0 || n == 1)
         return ts_comm_self_create(out);
 #if TESSERA_HAVE_MPI
-    ts_status st = ts_comm_mpi_world(n > 0 ? n : 0, out);
+    ts_status st = ts_comm_mpi_world(n > 0 ? n : 0, true, out);
     if (st == TS_ERR_USER)
         st = ts_error_context(st, "the launcher is %s", launcher);
     return st;
@@ -70,7 +70,7 @@ void ts_comm_finish(ts_comm **world, bool failed)
     if (!*world)
         return;
 #if TESSERA_HAVE_MPI
-    if (strcmp((*world)->kind, "mpi") == 0) {
+    if (strcmp((*world)->kind, "mpi") == 0 || strcmp((*world)->kind, "shm") == 0) {
         ts_comm_mpi_finish(world, failed);
         return;
     }

@@ -18,7 +18,7 @@ typedef struct ts_comm ts_comm;
 typedef struct ts_comm_request ts_comm_request; /* one operation under way */
 
 struct ts_comm {
-    const char *kind;  /* "self", "mpi", "sim" */
+    const char *kind;  /* "self", "mpi", "shm" (MPI's processes, on one host), "sim" */
     const char *group; /* what the group is for: "dp", "world"; a literal, for traffic tables */
     int rank, size;
     int local_rank, local_size; /* among the processes of this host */

@@ -1,5 +1,7 @@
 #include "dist/comm_mpi.h"
+#include "base/log.h"
 #include "dist/comm_cost.h"
+#include "dist/comm_shm.h"
 #include "dist/mpi_wait.h"
 
 #include <limits.h>
@@ -301,9 +303,8 @@ static ts_status start_mpi(int64_t expected)
     return TS_OK;
 }
 
-ts_status ts_comm_mpi_world(int64_t expected, ts_comm **out)
+static ts_status create(mpi_comm **out)
 {
-    TS_TRY(start_mpi(expected));
     mpi_comm *m;
     TS_TRY(ts_alloc(&m, 1, sizeof *m));
     m->c = (ts_comm){ .kind = "mpi", .group = "world", .all_reduce = all_reduce,
@@ -323,8 +324,46 @@ ts_status ts_comm_mpi_world(int64_t expected, ts_comm **out)
     if (st != TS_OK)
         destroy(&m->c);
     else
-        *out = &m->c;
+        *out = m;
     return st;
+}
+
+/* Tries shared memory for all ranks; where one of them cannot have it, all stay with MPI. */
+static ts_status share_memory(ts_comm *c, ts_comm **out)
+{
+    ts_shm_map map = { .fd = -1 };
+    ts_shm_ticket ticket = { 0 };
+    ts_comm *direct = NULL;
+    ts_status st = c->rank == 0 ? ts_shm_make(c->size, &map, &ticket) : TS_OK;
+    TS_TRY_TO(end, st, ts_comm_agree(c, st));
+    TS_TRY_TO(end, st, c->broadcast(c, &ticket, sizeof ticket, TS_COMM_U8, 0));
+    if (c->rank != 0)
+        st = ts_shm_join(&ticket, &map);
+    TS_TRY_TO(end, st, ts_comm_agree(c, st));
+    st = ts_comm_shm_create(c->rank, c->size, c->host, &map, &direct);
+    TS_TRY_TO(end, st, ts_comm_agree(c, st));
+    *out = direct;
+    return TS_OK;
+end:
+    ts_comm_destroy(&direct);
+    ts_shm_leave(&map);
+    return st;
+}
+
+ts_status ts_comm_mpi_world(int64_t expected, bool direct, ts_comm **out)
+{
+    TS_TRY(start_mpi(expected));
+    mpi_comm *m;
+    TS_TRY(create(&m));
+    if (direct && m->c.size > 1 && m->c.local_size == m->c.size) {
+        if (share_memory(&m->c, out) == TS_OK) {
+            destroy(&m->c);
+            return TS_OK;
+        }
+        ts_log(TS_LOG_DEBUG, "messages go through MPI: %s", ts_error_message());
+    }
+    *out = &m->c;
+    return TS_OK;
 }
 
 void ts_comm_mpi_finish(ts_comm **world, bool failed)

@@ -150,7 +150,7 @@ static void broadcasts(ts_comm *comm, int64_t n, ts_comm_type t)
 
 static void everything(ts_comm *comm)
 {
-    static const int64_t ns[] = { 0, 1, 5, 64, 1001, 70000 };
+    static const int64_t ns[] = { 0, 1, 5, 64, 1001, 70000, 500009 };
     for (size_t k = 0; k < sizeof ns / sizeof *ns; k++)
         for (ts_comm_type t = TS_COMM_F32; t <= TS_COMM_U8; t++) {
             for (ts_comm_op op = TS_COMM_SUM; op <= TS_COMM_MIN; op++)
@@ -236,7 +236,9 @@ int main(int argc, char **argv)
 {
     ts_comm *comm;
     const char *what = argc > 1 ? argv[1] : "all";
-    if (ts_comm_world(&comm) != TS_OK) {
+    const bool through_mpi = strcmp(what, "mpi") == 0 || strcmp(what, "pieces") == 0 ||
+                             strcmp(what, "mpi-bench") == 0 || (argc > 3 && strcmp(argv[3], "mpi") == 0);
+    if ((through_mpi ? ts_comm_mpi_world(0, false, &comm) : ts_comm_world(&comm)) != TS_OK) {
         fprintf(stderr, "%s\n", ts_error_message());
         return 1;
     }
@@ -245,13 +247,14 @@ int main(int argc, char **argv)
         ts_comm_finish(&comm, true);
         return 1;
     }
-    if (strcmp(what, "all") == 0) {
+    EXPECT(through_mpi || strcmp(comm->kind, comm->size > 1 ? "shm" : "self") == 0, "%s", comm->kind);
+    if (strcmp(what, "all") == 0 || strcmp(what, "mpi") == 0) {
         everything(comm);
         agreement(comm);
     } else if (strcmp(what, "pieces") == 0) {
         ts_comm_mpi_limit(comm, 301);
         everything(comm);
-    } else if (strcmp(what, "bench") == 0) {
+    } else if (strcmp(what, "bench") == 0 || strcmp(what, "mpi-bench") == 0) {
         bench(comm);
     } else {
         lose_rank(comm, what);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* An unknown character: held back, because the next may be fused with it. */
-static ts_status unknown(const ts_model *m, ts_bpe_work *w, int64_t *held)
+static ts_status unknown(const ts_token_model *m, ts_bpe_work *w, int64_t *held)
 {
     if (m->unk < 0)
         return m->has_unk_name ? ts_error(TS_ERR_USER, "the tokenizer's unknown token is not in its "
@@ -25,7 +25,7 @@ static ts_status known(ts_bpe_work *w, int32_t id, int64_t *held)
     return ts_bpe_push(w, id);
 }
 
-static ts_status symbols_of_bytes(const ts_model *m, ts_bpe_work *w, const char *s, size_t n)
+static ts_status symbols_of_bytes(const ts_token_model *m, ts_bpe_work *w, const char *s, size_t n)
 {
     int64_t held = -1;
     for (size_t i = 0; i < n; i++) {
@@ -38,7 +38,7 @@ static ts_status symbols_of_bytes(const ts_model *m, ts_bpe_work *w, const char 
 }
 
 /* The ids of <0xHH> for all bytes of text, or false when one is missing. */
-static bool all_bytes(const ts_model *m, const char *s, size_t n)
+static bool all_bytes(const ts_token_model *m, const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (m->byte_token[(unsigned char)s[i]] < 0)
@@ -46,7 +46,7 @@ static bool all_bytes(const ts_model *m, const char *s, size_t n)
     return true;
 }
 
-static ts_status symbols_of_chars(const ts_model *m, ts_model_work *w, const char *s, size_t n)
+static ts_status symbols_of_chars(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n)
 {
     int64_t held = -1;
     const bool plain = m->prefix_len == 0 && m->suffix_len == 0;
@@ -77,7 +77,7 @@ static ts_status symbols_of_chars(const ts_model *m, ts_model_work *w, const cha
 }
 
 /* The whole piece as one token; raw bytes are spelt in the byte-level alphabet first. */
-static ts_status whole(const ts_model *m, ts_model_work *w, const char *s, size_t n, int32_t *id)
+static ts_status whole(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, int32_t *id)
 {
     *id = -1;
     if (!m->bytes || m->raw) {
@@ -94,7 +94,7 @@ static ts_status whole(const ts_model *m, ts_model_work *w, const char *s, size_
     return TS_OK;
 }
 
-ts_status ts_bpe_encode(const ts_model *m, ts_model_work *w, const char *s, size_t n, ts_ids *out)
+ts_status ts_bpe_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
 {
     if (m->ignore_merges) {
         int32_t id;

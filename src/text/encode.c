@@ -28,7 +28,7 @@ static inline ts_status encode_piece(const ts_tokenizer *tok, ts_tokenizer_scrat
     const int32_t *ids = ts_cache_find(&sc->cache, &key, s, n, &n_ids);
     if (!ids) {
         sc->word.n = 0;
-        TS_TRY(ts_model_encode(&tok->model, &sc->model, s, n, &sc->word));
+        TS_TRY(ts_token_model_encode(&tok->model, &sc->model, s, n, &sc->word));
         ids = sc->word.v;
         n_ids = sc->word.n;
         ts_cache_put(&sc->cache, &key, s, n, ids, n_ids);
@@ -37,7 +37,7 @@ static inline ts_status encode_piece(const ts_tokenizer *tok, ts_tokenizer_scrat
 }
 
 /* End of the stretch at s that no merge reaches beyond. */
-static size_t stretch(const ts_model *m, const char *s, size_t n)
+static size_t stretch(const ts_token_model *m, const char *s, size_t n)
 {
     for (size_t i = 1; i + 3 <= n; i++) {
         const char *hit = memchr(s + i, '\xE2', n - i);

@@ -12,7 +12,7 @@ static ts_status take_text(const json_t *o, const char *file, const char *key, c
     return ts_strdup(text, out);
 }
 
-static ts_status read_vocab(ts_model *m, ts_json_reader *r)
+static ts_status read_vocab(ts_token_model *m, ts_json_reader *r)
 {
     const char *s;
     size_t n;
@@ -35,7 +35,7 @@ static ts_status read_vocab(ts_model *m, ts_json_reader *r)
 }
 
 /* [[token, score], ...] */
-static ts_status read_scores(ts_model *m, ts_json_reader *r)
+static ts_status read_scores(ts_token_model *m, ts_json_reader *r)
 {
     const char *s;
     size_t n, cap = 0;
@@ -61,7 +61,7 @@ static ts_status read_scores(ts_model *m, ts_json_reader *r)
 }
 
 /* ["a b", ...] or [["a", "b"], ...] */
-static ts_status read_merges(ts_model *m, ts_json_reader *r)
+static ts_status read_merges(ts_token_model *m, ts_json_reader *r)
 {
     const char *a, *b;
     size_t a_len, b_len;
@@ -88,12 +88,12 @@ static ts_status read_merges(ts_model *m, ts_json_reader *r)
                                 rank + 1);
             b++;
         }
-        TS_TRY(ts_model_add_merge(m, a, a_len, b, b_len, rank++, r->file));
+        TS_TRY(ts_token_model_add_merge(m, a, a_len, b, b_len, rank++, r->file));
     } while (ts_json_reader_take(r, ','));
     return ts_json_reader_expect(r, ']');
 }
 
-static ts_status read_all(ts_status (*read)(ts_model *, ts_json_reader *), ts_model *m, const char *from,
+static ts_status read_all(ts_status (*read)(ts_token_model *, ts_json_reader *), ts_token_model *m, const char *from,
                           const char *end, const char *file, const char *what)
 {
     ts_json_reader r = { .p = from, .end = end, .file = file, .what = what };
@@ -102,9 +102,9 @@ static ts_status read_all(ts_status (*read)(ts_model *, ts_json_reader *), ts_mo
     return st;
 }
 
-static ts_status kind_of(const json_t *o, const ts_json_cut *cut, const char *file, ts_model_kind *kind)
+static ts_status kind_of(const json_t *o, const ts_json_cut *cut, const char *file, ts_token_model_kind *kind)
 {
-    static const struct { const char *type; ts_model_kind kind; } known[] = {
+    static const struct { const char *type; ts_token_model_kind kind; } known[] = {
         { "BPE", TS_MODEL_BPE }, { "Unigram", TS_MODEL_UNIGRAM }, { "WordPiece", TS_MODEL_WORDPIECE },
         { "WordLevel", TS_MODEL_WORDLEVEL },
     };
@@ -128,7 +128,7 @@ static ts_status kind_of(const json_t *o, const ts_json_cut *cut, const char *fi
     return TS_OK;
 }
 
-static ts_status unk_token(ts_model *m, const json_t *o, const char *file, const char *def)
+static ts_status unk_token(ts_token_model *m, const json_t *o, const char *file, const char *def)
 {
     const char *name;
     TS_TRY(ts_json_text(o, file, "unk_token", def, &name));
@@ -137,7 +137,7 @@ static ts_status unk_token(ts_model *m, const json_t *o, const char *file, const
     return TS_OK;
 }
 
-static ts_status load_bpe(ts_model *m, const json_t *o, const ts_json_cut *cut, const char *file)
+static ts_status load_bpe(ts_token_model *m, const json_t *o, const ts_json_cut *cut, const char *file)
 {
     TS_TRY(ts_json_bool(o, file, "fuse_unk", false, &m->fuse_unk));
     TS_TRY(ts_json_bool(o, file, "byte_fallback", false, &m->byte_fallback));
@@ -154,7 +154,7 @@ static ts_status load_bpe(ts_model *m, const json_t *o, const ts_json_cut *cut, 
     return TS_OK;
 }
 
-static ts_status load_unigram(ts_model *m, const json_t *o, const ts_json_cut *cut, const char *file)
+static ts_status load_unigram(ts_token_model *m, const json_t *o, const ts_json_cut *cut, const char *file)
 {
     int64_t unk;
     TS_TRY(ts_json_bool(o, file, "byte_fallback", false, &m->byte_fallback));
@@ -166,7 +166,7 @@ static ts_status load_unigram(ts_model *m, const json_t *o, const ts_json_cut *c
     return TS_OK;
 }
 
-static ts_status load_words(ts_model *m, const json_t *o, const ts_json_cut *cut, const char *file)
+static ts_status load_words(ts_token_model *m, const json_t *o, const ts_json_cut *cut, const char *file)
 {
     TS_TRY(read_all(read_vocab, m, cut->vocab, cut->vocab_end, file, "model.vocab"));
     if (m->kind == TS_MODEL_WORDLEVEL)
@@ -185,7 +185,7 @@ static ts_status load_words(ts_model *m, const json_t *o, const ts_json_cut *cut
     return TS_OK;
 }
 
-static ts_status load_model(ts_model *m, const json_t *root, const ts_json_cut *cut, const char *file)
+static ts_status load_model(ts_token_model *m, const json_t *root, const ts_json_cut *cut, const char *file)
 {
     const json_t *o = json_object_get(root, "model");
     if (!json_is_object(o) || !cut->vocab)
@@ -197,7 +197,7 @@ static ts_status load_model(ts_model *m, const json_t *root, const ts_json_cut *
         TS_TRY(load_unigram(m, o, cut, file));
     else
         TS_TRY(load_words(m, o, cut, file));
-    ts_model_find_bytes(m);
+    ts_token_model_find_bytes(m);
     return TS_OK;
 }
 
@@ -251,7 +251,7 @@ static ts_status load_parts(ts_tokenizer *tok, const json_t *root, const ts_json
     TS_TRY(ts_decoder_load(&tok->dec, json_object_get(root, "decoder"), file));
     TS_TRY(load_added(tok, root, file));
     if (tok->model.kind == TS_MODEL_BPE && ts_pretoken_take_bytes(&tok->pre))
-        TS_TRY(ts_model_use_bytes(&tok->model));
+        TS_TRY(ts_token_model_use_bytes(&tok->model));
     ts_pretoken_finish(&tok->pre);
     tok->unk = tok->model.unk;
     return TS_OK;

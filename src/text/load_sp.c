@@ -11,7 +11,7 @@ enum { MAX_PIECE = 1024 }; /* bytes; finding the ways to make a piece takes thei
 static bool in_text(int type) { return type == TS_SP_NORMAL || type == TS_SP_USER || type == TS_SP_UNUSED; }
 
 /* The symbol that a text is for BPE: a piece, or a character that is none but part of one; -1: neither. */
-static int32_t find_symbol(const ts_model *m, const char *s, size_t n)
+static int32_t find_symbol(const ts_token_model *m, const char *s, size_t n)
 {
     const int32_t id = ts_vocab_find(&m->vocab, s, n);
     if (id >= 0 && in_text(m->type[id]))
@@ -20,7 +20,7 @@ static int32_t find_symbol(const ts_model *m, const char *s, size_t n)
     return extra >= 0 ? (int32_t)m->vocab.n_ids + extra : -1;
 }
 
-static ts_status read_piece(ts_model *m, const TsSp__ModelProto__SentencePiece *p, size_t id, const char *file)
+static ts_status read_piece(ts_token_model *m, const TsSp__ModelProto__SentencePiece *p, size_t id, const char *file)
 {
     const char *s = (const char *)p->piece.data;
     const size_t n = p->piece.len;
@@ -54,7 +54,7 @@ static ts_status read_piece(ts_model *m, const TsSp__ModelProto__SentencePiece *
     return TS_OK;
 }
 
-static ts_status read_pieces(ts_model *m, const TsSp__ModelProto *p, const char *file)
+static ts_status read_pieces(ts_token_model *m, const TsSp__ModelProto *p, const char *file)
 {
     if (p->n_pieces == 0)
         return ts_error(TS_ERR_USER, "%s: not a SentencePiece model: it has no pieces", file);
@@ -84,7 +84,7 @@ static int by_score(const void *a, const void *b)
 }
 
 /* Characters that stand in pieces without being one can still begin a merge. */
-static ts_status read_chars(ts_model *m)
+static ts_status read_chars(ts_token_model *m)
 {
     for (size_t id = 0; id < m->vocab.n_ids; id++) {
         size_t n, len;
@@ -102,7 +102,7 @@ static ts_status read_chars(ts_model *m)
     return TS_OK;
 }
 
-static ts_status read_merges(ts_model *m)
+static ts_status read_merges(ts_token_model *m)
 {
     const size_t n = m->vocab.n_ids;
     ranked *order = NULL;
@@ -118,14 +118,14 @@ static ts_status read_merges(ts_model *m)
         size_t len;
         const char *s = ts_vocab_text(&m->vocab, (int32_t)order[k].id, &len);
         if (in_text(m->type[order[k].id]))
-            st = ts_model_add_splits(m, (int32_t)order[k].id, s, len, rank, find_symbol);
+            st = ts_token_model_add_splits(m, (int32_t)order[k].id, s, len, rank, find_symbol);
     }
     ts_free(&order);
     return st;
 }
 
 /* User-defined symbols are found before words are told apart: no cut may fall into one. */
-static void guard_user_symbols(ts_model *m)
+static void guard_user_symbols(ts_token_model *m)
 {
     for (size_t id = 0; id < m->vocab.n_ids; id++) {
         size_t n;
@@ -155,7 +155,7 @@ static ts_status read_norm(ts_tokenizer *tok, const TsSp__ModelProto *p, const c
 }
 
 /* A control piece by its name, or by the usual one. */
-static int32_t role(const ts_model *m, const char *name, const char *usual)
+static int32_t role(const ts_token_model *m, const char *name, const char *usual)
 {
     if (!name || !*name)
         name = usual;
@@ -165,17 +165,17 @@ static int32_t role(const ts_model *m, const char *name, const char *usual)
 
 static ts_status load(ts_tokenizer *tok, const TsSp__ModelProto *p, const char *file)
 {
-    static const ts_model_kind kinds[] = { TS_MODEL_SP_UNIGRAM, TS_MODEL_SP_BPE, TS_MODEL_SP_WORD,
+    static const ts_token_model_kind kinds[] = { TS_MODEL_SP_UNIGRAM, TS_MODEL_SP_BPE, TS_MODEL_SP_WORD,
                                            TS_MODEL_SP_CHAR };
     const TsSp__TrainerSpec *t = p->trainer_spec;
     const int type = t ? t->model_type : 1;
-    ts_model *m = &tok->model;
+    ts_token_model *m = &tok->model;
     if (type < 1 || type > 4)
         return ts_error(TS_ERR_USER, "%s: SentencePiece model type %d, expected 1 to 4", file, type);
     m->kind = kinds[type - 1];
     m->byte_fallback = t && t->byte_fallback;
     TS_TRY(read_pieces(m, p, file));
-    ts_model_find_bytes(m);
+    ts_token_model_find_bytes(m);
     if (m->byte_fallback && !m->has_byte_tokens)
         return ts_error(TS_ERR_USER, "%s: byte fallback is on, but not all of <0x00> to <0xFF> are there", file);
     if (m->kind == TS_MODEL_SP_BPE) {

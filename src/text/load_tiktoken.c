@@ -7,7 +7,7 @@
 
 enum { MAX_TOKEN = 1024 }; /* bytes; finding the ways to make a token takes their square */
 
-static ts_status read_line(ts_model *m, const char *s, size_t n, const char *file, size_t line, ts_str *token)
+static ts_status read_line(ts_token_model *m, const char *s, size_t n, const char *file, size_t line, ts_str *token)
 {
     const char *blank = memchr(s, ' ', n);
     char digits[12];
@@ -30,7 +30,7 @@ static ts_status read_line(ts_model *m, const char *s, size_t n, const char *fil
     return token->len ? ts_vocab_add(&m->vocab, token->s, token->len, rank) : TS_OK;
 }
 
-static ts_status read_ranks(ts_model *m, const char *text, size_t n, const char *file)
+static ts_status read_ranks(ts_token_model *m, const char *text, size_t n, const char *file)
 {
     ts_str token = { 0 };
     ts_status st = TS_OK;
@@ -51,14 +51,14 @@ static ts_status read_ranks(ts_model *m, const char *text, size_t n, const char 
     return st;
 }
 
-static int32_t find_token(const ts_model *m, const char *s, size_t n) { return ts_vocab_find(&m->vocab, s, n); }
+static int32_t find_token(const ts_token_model *m, const char *s, size_t n) { return ts_vocab_find(&m->vocab, s, n); }
 
-static ts_status merges_of_ranks(ts_model *m)
+static ts_status merges_of_ranks(ts_token_model *m)
 {
     TS_TRY(ts_bpe_reserve(&m->bpe, 4 * m->vocab.n));
     for (size_t i = 0; i < m->vocab.n; i++) {
         const ts_vocab_entry e = m->vocab.entry[i];
-        TS_TRY(ts_model_add_splits(m, e.id, m->vocab.text.s + e.off, e.len, (uint32_t)e.id, find_token));
+        TS_TRY(ts_token_model_add_splits(m, e.id, m->vocab.text.s + e.off, e.len, (uint32_t)e.id, find_token));
     }
     for (int b = 0; b < 256; b++) {
         const char c = (char)b;
@@ -72,7 +72,7 @@ ts_status ts_load_tiktoken(ts_tokenizer *tok, const char *text, size_t n, const 
                            const ts_tokenizer_options *options)
 {
     const char *pattern = options && options->tiktoken_pattern ? options->tiktoken_pattern : NULL;
-    ts_model *m = &tok->model;
+    ts_token_model *m = &tok->model;
     m->kind = TS_MODEL_BPE;
     m->bytes = m->raw = m->ignore_merges = true;
     tok->is_raw = true;
@@ -94,7 +94,7 @@ ts_status ts_load_tiktoken(ts_tokenizer *tok, const char *text, size_t n, const 
     return TS_OK;
 }
 
-static ts_status read_gpt2_merges(ts_model *m, const ts_str *text, const char *file)
+static ts_status read_gpt2_merges(ts_token_model *m, const ts_str *text, const char *file)
 {
     uint32_t rank = 0;
     for (size_t i = 0, end; i < text->len; i = end + 1) {
@@ -109,12 +109,12 @@ static ts_status read_gpt2_merges(ts_model *m, const ts_str *text, const char *f
         if (!blank || memchr(blank + 1, ' ', n - (size_t)(blank + 1 - s)))
             return ts_error(TS_ERR_USER, "%s: merge %u is not two tokens with one blank between", file, rank + 1);
         const size_t a = (size_t)(blank - s);
-        TS_TRY(ts_model_add_merge(m, s, a, blank + 1, n - a - 1, rank++, file));
+        TS_TRY(ts_token_model_add_merge(m, s, a, blank + 1, n - a - 1, rank++, file));
     }
     return TS_OK;
 }
 
-static ts_status read_gpt2_vocab(ts_model *m, const json_t *root, const char *file)
+static ts_status read_gpt2_vocab(ts_token_model *m, const json_t *root, const char *file)
 {
     const char *key;
     json_t *v;
@@ -131,7 +131,7 @@ static ts_status read_gpt2_vocab(ts_model *m, const json_t *root, const char *fi
 ts_status ts_load_gpt2(ts_tokenizer *tok, const ts_str *vocab, const char *vocab_file, const ts_str *merges,
                        const char *merge_file)
 {
-    ts_model *m = &tok->model;
+    ts_token_model *m = &tok->model;
     json_t *root = NULL;
     m->kind = TS_MODEL_BPE;
     TS_TRY(ts_strdup("", &m->prefix));
@@ -142,7 +142,7 @@ ts_status ts_load_gpt2(ts_tokenizer *tok, const ts_str *vocab, const char *vocab
     json_decref(root);
     TS_TRY(st);
     TS_TRY(read_gpt2_merges(m, merges, merge_file));
-    TS_TRY(ts_model_use_bytes(m));
+    TS_TRY(ts_token_model_use_bytes(m));
     TS_TRY(ts_pretoken_add_pattern(&tok->pre, ts_scan_gpt2_pattern, vocab_file));
     ts_pretoken_finish(&tok->pre);
     json_t *dec = json_pack("{s:s}", "type", "ByteLevel");

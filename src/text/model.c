@@ -20,7 +20,7 @@ ts_status ts_ids_add(ts_ids *ids, int32_t id)
     return TS_OK;
 }
 
-ts_status ts_model_encode(const ts_model *m, ts_model_work *w, const char *s, size_t n, ts_ids *out)
+ts_status ts_token_model_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
 {
     switch (m->kind) {
     case TS_MODEL_BPE:
@@ -36,7 +36,7 @@ ts_status ts_model_encode(const ts_model *m, ts_model_work *w, const char *s, si
     }
 }
 
-void ts_model_find_bytes(ts_model *m)
+void ts_token_model_find_bytes(ts_token_model *m)
 {
     char name[8];
     m->has_byte_tokens = true;
@@ -48,7 +48,7 @@ void ts_model_find_bytes(ts_model *m)
 }
 
 /* The id of a byte's character with the prefix and the suffix where they belong. */
-static ts_status byte_id(const ts_model *m, int b, bool prefix, bool suffix, ts_str *text, int32_t *out)
+static ts_status byte_id(const ts_token_model *m, int b, bool prefix, bool suffix, ts_str *text, int32_t *out)
 {
     char c[4];
     const size_t n = (size_t)ts_utf8_encode(ts_byte_to_char((unsigned char)b), c);
@@ -60,7 +60,7 @@ static ts_status byte_id(const ts_model *m, int b, bool prefix, bool suffix, ts_
     return TS_OK;
 }
 
-ts_status ts_model_use_bytes(ts_model *m)
+ts_status ts_token_model_use_bytes(ts_token_model *m)
 {
     ts_str text = { 0 };
     ts_status st = TS_OK;
@@ -75,7 +75,7 @@ done:
     return st;
 }
 
-void ts_model_deinit(ts_model *m)
+void ts_token_model_deinit(ts_token_model *m)
 {
     ts_vocab_deinit(&m->vocab);
     ts_free(&m->prefix);
@@ -88,7 +88,7 @@ void ts_model_deinit(ts_model *m)
     ts_free(&m->type);
 }
 
-void ts_model_work_deinit(ts_model_work *w)
+void ts_token_model_work_deinit(ts_token_model_work *w)
 {
     ts_bpe_work_deinit(&w->bpe);
     ts_free(&w->node);

@@ -6,7 +6,7 @@
 #include "text/trie.h"
 #include "text/vocab.h"
 
-typedef enum ts_model_kind {
+typedef enum ts_token_model_kind {
     TS_MODEL_BPE,
     TS_MODEL_UNIGRAM,
     TS_MODEL_WORDPIECE,
@@ -15,13 +15,13 @@ typedef enum ts_model_kind {
     TS_MODEL_SP_UNIGRAM,
     TS_MODEL_SP_WORD,
     TS_MODEL_SP_CHAR,
-} ts_model_kind;
+} ts_token_model_kind;
 
 /* Piece types of SentencePiece. */
 enum { TS_SP_NORMAL = 1, TS_SP_UNKNOWN, TS_SP_CONTROL, TS_SP_USER, TS_SP_UNUSED, TS_SP_BYTE };
 
-typedef struct ts_model {
-    ts_model_kind kind;
+typedef struct ts_token_model {
+    ts_token_model_kind kind;
     ts_vocab vocab;
     int32_t unk; /* -1: none */
     bool has_unk_name; /* the file names an unknown token */
@@ -46,7 +46,7 @@ typedef struct ts_model {
     uint8_t *type;  /* [vocab.n_ids], SentencePiece */
     double min_score, max_score;
     bool has_unused;
-} ts_model;
+} ts_token_model;
 
 typedef struct ts_lattice_node {
     double score;
@@ -54,7 +54,7 @@ typedef struct ts_lattice_node {
     int32_t id;
 } ts_lattice_node;
 
-typedef struct ts_model_work {
+typedef struct ts_token_model_work {
     ts_bpe_work bpe;
     ts_lattice_node *node;
     size_t node_cap;
@@ -63,28 +63,28 @@ typedef struct ts_model_work {
     ts_str text;
     int32_t *pairs; /* SentencePiece BPE with unused pieces: id, left, right */
     size_t pairs_n, pairs_cap;
-} ts_model_work;
+} ts_token_model_work;
 
 /* Appends the ids of one piece, n > 0 bytes of valid UTF-8. */
-ts_status ts_model_encode(const ts_model *m, ts_model_work *w, const char *s, size_t n, ts_ids *out)
+ts_status ts_token_model_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
     TS_NODISCARD;
-void ts_model_deinit(ts_model *m);
-void ts_model_work_deinit(ts_model_work *w);
+void ts_token_model_deinit(ts_token_model *m);
+void ts_token_model_work_deinit(ts_token_model_work *w);
 
 /* Fills byte_token from the vocabulary's <0xHH>. */
-void ts_model_find_bytes(ts_model *m);
+void ts_token_model_find_bytes(ts_token_model *m);
 /* Fills byte_first and byte_rest from the byte-level alphabet. */
-ts_status ts_model_use_bytes(ts_model *m) TS_NODISCARD;
+ts_status ts_token_model_use_bytes(ts_token_model *m) TS_NODISCARD;
 
 /* By kind; in bpe_model.c, unigram.c, wordpiece.c, sp_model.c. */
-ts_status ts_bpe_encode(const ts_model *m, ts_model_work *w, const char *s, size_t n, ts_ids *out) TS_NODISCARD;
-ts_status ts_unigram_encode(const ts_model *m, ts_model_work *w, const char *s, size_t n, ts_ids *out)
+ts_status ts_bpe_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out) TS_NODISCARD;
+ts_status ts_unigram_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
     TS_NODISCARD;
 /* The best path: w->cut[cuts-1] down to w->cut[0] are the ends of its stretches, w->node[end].id their ids. */
-ts_status ts_unigram_path(const ts_model *m, ts_model_work *w, const char *s, size_t n, size_t *cuts)
+ts_status ts_unigram_path(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, size_t *cuts)
     TS_NODISCARD;
-ts_status ts_wordpiece_encode(const ts_model *m, ts_model_work *w, const char *s, size_t n, ts_ids *out)
+ts_status ts_wordpiece_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
     TS_NODISCARD;
-ts_status ts_wordlevel_encode(const ts_model *m, const char *s, size_t n, ts_ids *out) TS_NODISCARD;
-ts_status ts_sp_encode(const ts_model *m, ts_model_work *w, const char *s, size_t n, ts_ids *out) TS_NODISCARD;
+ts_status ts_wordlevel_encode(const ts_token_model *m, const char *s, size_t n, ts_ids *out) TS_NODISCARD;
+ts_status ts_sp_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out) TS_NODISCARD;
 #endif

@@ -7,7 +7,7 @@ static const char meta[] = "\xE2\x96\x81";
 static bool begins_meta(const char *s, size_t n) { return n >= 3 && !memcmp(s, meta, 3); }
 
 /* Notes that a merge joins over a U+2581 that follows a character ending in this byte. */
-static void note_join(ts_model *m, const char *a, size_t a_len, int32_t left, const char *b, size_t b_len)
+static void note_join(ts_token_model *m, const char *a, size_t a_len, int32_t left, const char *b, size_t b_len)
 {
     if (a_len == 0 || !begins_meta(b, b_len))
         return;
@@ -17,7 +17,7 @@ static void note_join(ts_model *m, const char *a, size_t a_len, int32_t left, co
     m->joins[(unsigned char)a[a_len - 1]] = true;
 }
 
-ts_status ts_model_add_merge(ts_model *m, const char *a, size_t a_len, const char *b, size_t b_len, uint32_t rank,
+ts_status ts_token_model_add_merge(ts_token_model *m, const char *a, size_t a_len, const char *b, size_t b_len, uint32_t rank,
                              const char *file)
 {
     const int32_t left = ts_vocab_find(&m->vocab, a, a_len), right = ts_vocab_find(&m->vocab, b, b_len);
@@ -48,8 +48,8 @@ ts_status ts_model_add_merge(ts_model *m, const char *a, size_t a_len, const cha
     return ts_bpe_add(&m->bpe, left, right, rank, id);
 }
 
-ts_status ts_model_add_splits(ts_model *m, int32_t id, const char *s, size_t n, uint32_t rank,
-                              int32_t (*find)(const ts_model *m, const char *s, size_t n))
+ts_status ts_token_model_add_splits(ts_token_model *m, int32_t id, const char *s, size_t n, uint32_t rank,
+                              int32_t (*find)(const ts_token_model *m, const char *s, size_t n))
 {
     for (size_t i = 1; i < n; i++) {
         const int32_t left = find(m, s, i);

@@ -7,7 +7,7 @@
 enum { FROZEN = 1 << 30 }; /* a user-defined symbol in BPE: it merges with nothing */
 
 /* The unknown token or its bytes; a run of unknown pieces is one token. */
-static ts_status unknown(const ts_model *m, const char *s, size_t n, ts_ids *out)
+static ts_status unknown(const ts_token_model *m, const char *s, size_t n, ts_ids *out)
 {
     if (!m->byte_fallback)
         return out->n && out->v[out->n - 1] == m->unk ? TS_OK : ts_ids_add(out, m->unk);
@@ -16,7 +16,7 @@ static ts_status unknown(const ts_model *m, const char *s, size_t n, ts_ids *out
     return TS_OK;
 }
 
-static ts_status unigram(const ts_model *m, ts_model_work *w, const char *s, size_t n, ts_ids *out)
+static ts_status unigram(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
 {
     size_t cuts, from = 0;
     TS_TRY(ts_unigram_path(m, w, s, n, &cuts));
@@ -30,14 +30,14 @@ static ts_status unigram(const ts_model *m, ts_model_work *w, const char *s, siz
 }
 
 /* What a piece of characters is in itself: reserved pieces are never found in text. */
-static int32_t piece_id(const ts_model *m, const char *s, size_t n)
+static int32_t piece_id(const ts_token_model *m, const char *s, size_t n)
 {
     const int32_t id = ts_vocab_find(&m->vocab, s, n);
     return id >= 0 ? id : m->unk;
 }
 
 /* An unused piece goes back to the two that it was last seen to come from. */
-static ts_status put_piece(const ts_model *m, ts_model_work *w, int32_t id, ts_ids *out, int depth)
+static ts_status put_piece(const ts_token_model *m, ts_token_model_work *w, int32_t id, ts_ids *out, int depth)
 {
     if (depth < 200 && (size_t)id < m->vocab.n_ids && m->type[id] == TS_SP_UNUSED)
         for (size_t k = w->pairs_n; k-- > 0;)
@@ -49,7 +49,7 @@ static ts_status put_piece(const ts_model *m, ts_model_work *w, int32_t id, ts_i
 }
 
 /* Merges one step at a time where unused pieces need their history; such models are small and rare. */
-static ts_status merge_with_history(const ts_model *m, ts_model_work *w)
+static ts_status merge_with_history(const ts_token_model *m, ts_token_model_work *w)
 {
     ts_bpe_symbol *s = w->bpe.sym;
     w->pairs_n = 0;
@@ -83,7 +83,7 @@ static ts_status merge_with_history(const ts_model *m, ts_model_work *w)
 
 /* First symbols: user-defined ones whole, else characters. A character that is in no piece is unknown;
  * its place in the text is kept as a negative id. */
-static ts_status first_symbols(const ts_model *m, ts_model_work *w, const char *s, size_t n)
+static ts_status first_symbols(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n)
 {
     w->bpe.n = 0;
     for (size_t i = 0, len; i < n; i += len) {
@@ -98,7 +98,7 @@ static ts_status first_symbols(const ts_model *m, ts_model_work *w, const char *
     return TS_OK;
 }
 
-static ts_status bpe(const ts_model *m, ts_model_work *w, const char *s, size_t n, ts_ids *out)
+static ts_status bpe(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
 {
     const int32_t n_ids = (int32_t)m->vocab.n_ids;
     TS_TRY(first_symbols(m, w, s, n));
@@ -121,7 +121,7 @@ static ts_status bpe(const ts_model *m, ts_model_work *w, const char *s, size_t 
 }
 
 /* Pieces cut before every U+2581. */
-static ts_status words(const ts_model *m, const char *s, size_t n, ts_ids *out)
+static ts_status words(const ts_token_model *m, const char *s, size_t n, ts_ids *out)
 {
     for (size_t i = 0, end; i < n; i = end) {
         for (end = i + 1; end < n && (n - end < 3 || memcmp(s + end, "\xE2\x96\x81", 3)); end++)
@@ -132,7 +132,7 @@ static ts_status words(const ts_model *m, const char *s, size_t n, ts_ids *out)
     return TS_OK;
 }
 
-static ts_status chars(const ts_model *m, const char *s, size_t n, ts_ids *out)
+static ts_status chars(const ts_token_model *m, const char *s, size_t n, ts_ids *out)
 {
     for (size_t i = 0, len; i < n; i += len) {
         len = ts_utf8_width((unsigned char)s[i]);
@@ -144,7 +144,7 @@ static ts_status chars(const ts_model *m, const char *s, size_t n, ts_ids *out)
     return TS_OK;
 }
 
-ts_status ts_sp_encode(const ts_model *m, ts_model_work *w, const char *s, size_t n, ts_ids *out)
+ts_status ts_sp_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
 {
     if (n > INT32_MAX / 2)
         return ts_error(TS_ERR_USER, "a text of %zu bytes is too long to encode at once", n);

@@ -118,7 +118,7 @@ static ts_status put_piece(const ts_tokenizer *tok, int32_t id, bool at_begin, b
 }
 
 /* The byte that a piece <0xHH> stands for. */
-static char byte_of(const ts_model *m, int32_t id)
+static char byte_of(const ts_token_model *m, int32_t id)
 {
     int b = 0;
     while (b < 255 && m->byte_token[b] != id)

@@ -25,7 +25,7 @@ void ts_tokenizer_destroy(ts_tokenizer **tok)
     if (*tok) {
         ts_tokenizer *t = *tok;
         ts_unicode_destroy(&t->unicode);
-        ts_model_deinit(&t->model);
+        ts_token_model_deinit(&t->model);
         ts_normalizer_deinit(&t->norm);
         ts_pretoken_deinit(&t->pre);
         ts_added_deinit(&t->added);
@@ -198,7 +198,7 @@ void ts_tokenizer_scratch_destroy(ts_tokenizer_scratch **scratch)
     ts_tokenizer_scratch *sc = *scratch;
     if (sc) {
         ts_cache_deinit(&sc->cache);
-        ts_model_work_deinit(&sc->model);
+        ts_token_model_work_deinit(&sc->model);
         ts_pre_work_deinit(&sc->pre);
         for (int i = 0; i < 2; i++)
             ts_str_deinit(&sc->raw[i]);

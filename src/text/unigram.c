@@ -15,7 +15,7 @@ static inline void reach(ts_lattice_node *to, double score, int64_t from, int32_
 }
 
 /* Fills node[0..n]: the best way to reach every byte. */
-static ts_status forward(const ts_model *m, ts_lattice_node *node, const char *s, size_t n)
+static ts_status forward(const ts_token_model *m, ts_lattice_node *node, const char *s, size_t n)
 {
     const bool sp = m->kind == TS_MODEL_SP_UNIGRAM;
     const double unk_score = sp ? (double)((float)m->min_score - 10.0f) : m->min_score - unknown_penalty;
@@ -55,7 +55,7 @@ static ts_status forward(const ts_model *m, ts_lattice_node *node, const char *s
 }
 
 /* One stretch of the path as a token: its id, its bytes, or the unknown token. */
-static ts_status emit(const ts_model *m, const char *s, size_t n, ts_ids *out)
+static ts_status emit(const ts_token_model *m, const char *s, size_t n, ts_ids *out)
 {
     const int32_t id = ts_vocab_find(&m->vocab, s, n);
     if (id >= 0)
@@ -70,7 +70,7 @@ static ts_status emit(const ts_model *m, const char *s, size_t n, ts_ids *out)
     return TS_OK;
 }
 
-ts_status ts_unigram_path(const ts_model *m, ts_model_work *w, const char *s, size_t n, size_t *cuts)
+ts_status ts_unigram_path(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, size_t *cuts)
 {
     TS_TRY(ts_grow(&w->node, &w->node_cap, n + 1, sizeof *w->node));
     TS_TRY(ts_grow(&w->cut, &w->cut_cap, n + 1, sizeof *w->cut));
@@ -81,7 +81,7 @@ ts_status ts_unigram_path(const ts_model *m, ts_model_work *w, const char *s, si
     return TS_OK;
 }
 
-ts_status ts_unigram_encode(const ts_model *m, ts_model_work *w, const char *s, size_t n, ts_ids *out)
+ts_status ts_unigram_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
 {
     size_t cuts, from = 0;
     TS_TRY(ts_unigram_path(m, w, s, n, &cuts));

@@ -2,7 +2,7 @@
 #include "text/model.h"
 #include "text/unicode.h"
 
-static ts_status unknown_word(const ts_model *m, ts_ids *out)
+static ts_status unknown_word(const ts_token_model *m, ts_ids *out)
 {
     if (m->unk < 0)
         return ts_error(TS_ERR_USER, "the text has a word that the tokenizer does not know, and its "
@@ -10,7 +10,7 @@ static ts_status unknown_word(const ts_model *m, ts_ids *out)
     return ts_ids_add(out, m->unk);
 }
 
-ts_status ts_wordpiece_encode(const ts_model *m, ts_model_work *w, const char *s, size_t n, ts_ids *out)
+ts_status ts_wordpiece_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
 {
     (void)w;
     const size_t before = out->n;
@@ -34,7 +34,7 @@ ts_status ts_wordpiece_encode(const ts_model *m, ts_model_work *w, const char *s
     return TS_OK;
 }
 
-ts_status ts_wordlevel_encode(const ts_model *m, const char *s, size_t n, ts_ids *out)
+ts_status ts_wordlevel_encode(const ts_token_model *m, const char *s, size_t n, ts_ids *out)
 {
     const int32_t id = ts_vocab_find(&m->vocab, s, n);
     return id >= 0 ? ts_ids_add(out, id) : unknown_word(m, out);

@@ -8,9 +8,10 @@
 
 enum {
     MIN_ITEMS = 16,        /* pieces of work worth having, when the shape allows */
-    MIN_SPLIT = 512,       /* keys a piece, when few rows meet many keys (decoding) */
+    MIN_SPLIT = 512,       /* keys a piece, when there are few pieces */
+    FEW_SPLIT = 256,       /* keys a piece of all groups, when there are few rows (decoding) */
     FINISH_KEYS = 128,     /* keys a piece, when sums are put together */
-    SMALL_FLOPS = 2000000, /* less is done by the caller alone */
+    SMALL_FLOPS = 8000000, /* less is done by the caller alone */
 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -42,7 +43,8 @@ static bool choose_body(const ts_cpu *c, const ts_attn_args *a, ts_attn_body *bo
 static ts_attn_shape shape_of(const ts_attn_args *a)
 {
     const int64_t d = a->head_dim, part = d <= 128 ? 1 : d <= 256 ? 2 : 4;
-    return (ts_attn_shape){ .r = a->n_q / a->n_kv, .rows = TS_ATTN_ROWS / part,
+    const int64_t r = a->n_q / a->n_kv, all = ceil_div(most(a->S_q * r, 1), 6) * 6;
+    return (ts_attn_shape){ .r = r, .rows = least(TS_ATTN_ROWS / part, all),
                             .tile = TS_ATTN_TILE / (part < 4 ? 1 : 2), .dp = (d + 15) / 16 * 16 };
 }
 
@@ -55,7 +57,7 @@ typedef struct job {
     int64_t groups;       /* B * n_kv */
     int64_t splits;       /* forward: pieces of the keys */
     int64_t chunks;       /* backward: sets of row blocks, each with its own sums */
-    int64_t first_group;  /* backward: of this wave */
+    int64_t first_group;  /* of this wave: what the shared scratch holds at a time */
     int64_t sum_floats;   /* of one set of sums */
     bool shared_sums;     /* sums stand in the shared scratch, else in the thread's */
     int64_t segment;      /* backward in two passes: keys at a time */
@@ -105,17 +107,45 @@ static float *partial_of(const job *j, int64_t piece, int64_t split, int64_t row
     return base + split * rows * (2 + j->s.dp);
 }
 
-/* Splits share out the keys that the sequence has, so many splits may be empty. */
+/* Reads a byte of each line of keys [key0, key1): all heads in one stream, which the hardware runs ahead
+ * of, where one head's lines alone are a pattern that it does not see. */
+static void read_ahead(const ts_attn_args *a, const void *p, int64_t b, int64_t key0, int64_t key1)
+{
+    const size_t row = (size_t)a->kv_row * ts_dtype_size(a->dtype);
+    const size_t used = (size_t)((a->n_kv - 1) * a->kv_group + a->head_dim) * ts_dtype_size(a->dtype);
+    const volatile char *x = (const volatile char *)p + (size_t)(b * a->kv_batch + key0) * row;
+    if (key0 < key1)
+        for (size_t i = 0; i < (size_t)(key1 - key0 - 1) * row + used; i += 64)
+            (void)x[i];
+}
+
+/* Split `split` of the keys that the sequence has (the last ones may be empty). */
+static ts_attn_block split_of(const job *j, int64_t group, int64_t block, int64_t split)
+{
+    ts_attn_block k = block_of(j, group, block);
+    const int64_t each = ceil_div(ceil_div(k.key1, j->splits), 16) * 16;
+    k.key0 = least(split * each, k.key1), k.key1 = least((split + 1) * each, k.key1);
+    return k;
+}
+
+/* An item is some keys of a sequence, for all groups one after another. */
 static void fwd_split_share(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const job *j = ctx;
+    const int64_t n_kv = j->a->n_kv;
     for (int64_t i = begin; i < end; i++) {
-        const int64_t piece = i / j->splits, split = i % j->splits;
-        ts_attn_block k = block_of(j, piece / j->blocks, piece % j->blocks);
-        const int64_t each = ceil_div(ceil_div(k.key1, j->splits), 16) * 16;
-        k.key0 = least(split * each, k.key1), k.key1 = least((split + 1) * each, k.key1);
-        if (k.rows > 0)
-            j->body.fwd(j->a, &j->s, &k, ts_cpu_scratch(j->cpu, thread), partial_of(j, piece, split, k.rows));
+        const int64_t split = i % j->splits, block = i / j->splits % j->blocks;
+        const int64_t group = j->first_group + i / j->splits / j->blocks * n_kv;
+        ts_attn_block k = split_of(j, group, block, split);
+        if (k.rows == 0)
+            continue;
+        read_ahead(j->a, j->a->k, k.b, k.key0, k.key1);
+        read_ahead(j->a, j->a->v, k.b, k.key0, k.key1);
+        for (int64_t g = 0; g < n_kv; g++) {
+            k = split_of(j, group + g, block, split);
+            j->body.fwd(j->a, &j->s, &k, ts_cpu_scratch(j->cpu, thread),
+                        partial_of(j, (group + g - j->first_group) * j->blocks + block, split, k.rows));
+        }
     }
 }
 
@@ -123,11 +153,25 @@ static void fwd_join_share(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const job *j = ctx;
     for (int64_t piece = begin; piece < end; piece++) {
-        const ts_attn_block k = block_of(j, piece / j->blocks, piece % j->blocks);
+        const ts_attn_block k = block_of(j, j->first_group + piece / j->blocks, piece % j->blocks);
         if (k.rows > 0)
             j->body.fwd_join(j->a, &j->s, &k, ts_cpu_scratch(j->cpu, thread), partial_of(j, piece, 0, k.rows),
                              j->splits);
     }
+}
+
+/* How many splits; few rows are bound by memory, and their splits are what a cache holds. */
+static int64_t splits_of(const job *j)
+{
+    const ts_attn_args *a = j->a;
+    const int64_t blocks = a->B * j->blocks, most_splits = TS_CPU_SHARED_SCRATCH / 4
+        / most(a->n_kv * j->blocks * j->s.rows * (2 + j->s.dp), 1);
+    int64_t splits = 1;
+    if (a->S_q * j->s.r <= TS_ATTN_FEW)
+        splits = a->S_kv / FEW_SPLIT;
+    else if (blocks * a->n_kv < MIN_ITEMS / 2 && blocks > 0)
+        splits = least(ceil_div(MIN_ITEMS, blocks), a->S_kv / MIN_SPLIT);
+    return most(least(splits, most_splits), 1);
 }
 
 static void attn_fwd(ts_cpu *cpu, const void *args, int64_t n)
@@ -138,14 +182,18 @@ static void attn_fwd(ts_cpu *cpu, const void *args, int64_t n)
         ts_attn_fwd_ref(cpu, args, n);
         return;
     }
-    const int64_t pieces = j.groups * j.blocks;
-    j.splits = pieces > 0 && pieces < MIN_ITEMS / 2 ? ceil_div(MIN_ITEMS, pieces) : 1;
-    j.splits = most(least(j.splits, a->S_kv / MIN_SPLIT), 1);
+    j.splits = splits_of(&j);
     if (j.splits == 1) {
-        run(&j, pieces, fwd_share);
-    } else {
-        run(&j, pieces * j.splits, fwd_split_share);
-        run(&j, pieces, fwd_join_share);
+        run(&j, j.groups * j.blocks, fwd_share);
+        return;
+    }
+    const int64_t floats = a->n_kv * j.blocks * j.splits * j.s.rows * (2 + j.s.dp); /* of a sequence */
+    const int64_t wave = TS_CPU_SHARED_SCRATCH / 4 / floats;
+    for (int64_t b = 0; b < a->B; b += wave) {
+        const int64_t B = least(wave, a->B - b);
+        j.first_group = b * a->n_kv;
+        run(&j, B * j.blocks * j.splits, fwd_split_share);
+        run(&j, B * a->n_kv * j.blocks, fwd_join_share);
     }
 }
 

@@ -7,6 +7,8 @@
 
 #include "device/cpu/attn_fwd.h"
 
+#include "device/cpu/attn_few.h"
+
 #include "device/cpu/attn_bwd.h"
 
 void ts_attn_body_init_bf16(ts_attn_body *body)

@@ -249,10 +249,10 @@ static void bwd_keys_of_tile(const bwd_work *w, int64_t j0, int64_t n, const ts_
 static void bwd_tile(bwd_work *w, int64_t j0, int64_t n, const ts_attn_sums *sums, bool want_dq)
 {
     const ts_attn_args *a = w->a;
-    pack_transposed(a, w->s, w->k, a->k, j0, n, w->kt, w->pack);
-    pack_transposed(a, w->s, w->k, a->v, j0, n, w->vt, w->pack);
+    pack_transposed(a, w->s, w->k, a->k, j0, n, w->f->hi_all, w->kt, w->pack);
+    pack_transposed(a, w->s, w->k, a->v, j0, n, w->f->hi_all, w->vt, w->pack);
     if (want_dq)
-        pack_keys(a, w->s, w->k, a->k, j0, n, w->k_pair);
+        pack_keys(a, w->s, w->k, a->k, j0, n, 0, w->k_pair);
     for (int64_t r0 = 0; r0 < w->k->rows; r0 += MR) {
         const int64_t mr = least(MR, w->k->rows - r0);
         bwd_strip(w, r0, mr, j0, n, want_dq);

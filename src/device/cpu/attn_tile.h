@@ -134,15 +134,28 @@ static void *carve(char **scratch, int64_t words)
 
 static int64_t dim_words(const ts_attn_args *a) { return (a->head_dim + UNIT - 1) / UNIT; }
 
-/* n keys from key j0 of `x`, transposed: [up(words, V)][tile]; keys up to a multiple of V are 0. */
+/* Heads of one key lie far apart and hardware follows no such pattern: the next tile is asked for here. */
+static void ask_for(const ts_attn_args *a, const void *key)
+{
+    const char *p = key;
+    for (size_t i = 0; i < (size_t)a->head_dim * ts_dtype_size(a->dtype); i += 64)
+        __builtin_prefetch(p + i, 0, 2);
+}
+
+/* n keys from key j0 of `x`, transposed: [up(words, V)][tile]; keys up to a multiple of V are 0. The tile
+ * behind it is fetched as far as key `end`. */
 static void pack_transposed(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
-                            const void *x, int64_t j0, int64_t n, uint32_t *dst, uint32_t *rows)
+                            const void *x, int64_t j0, int64_t n, int64_t end, uint32_t *dst, uint32_t *rows)
 {
     const int64_t words = up(dim_words(a), V);
     for (int64_t j = 0; j < n; j += V) {
-        for (int64_t i = 0; i < V; i++)
-            u_pack_row(rows + i * words, words, at(x, kv_at(a, k, least(j0 + j + i, j0 + n - 1)), a->dtype),
+        for (int64_t i = 0; i < V; i++) {
+            const int64_t key = j0 + j + i;
+            u_pack_row(rows + i * words, words, at(x, kv_at(a, k, least(key, j0 + n - 1)), a->dtype),
                        j + i < n ? a->head_dim : 0, a->dtype);
+            if (key + s->tile < end)
+                ask_for(a, at(x, kv_at(a, k, key + s->tile), a->dtype));
+        }
         for (int64_t w = 0; w < words; w += V)
             v_transpose(rows + w, words, dst + w * s->tile + j, s->tile);
     }
@@ -150,9 +163,11 @@ static void pack_transposed(const ts_attn_args *a, const ts_attn_shape *s, const
 
 /* n keys from key j0 of `x` in pair form: [up(n, V) / UNIT][dp]. */
 static void pack_keys(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k, const void *x,
-                      int64_t j0, int64_t n, uint32_t *dst)
+                      int64_t j0, int64_t n, int64_t end, uint32_t *dst)
 {
     for (int64_t j = 0; j < up(n, V); j += 2) {
+        for (int64_t key = j0 + j + s->tile; key < least(j0 + j + s->tile + 2, end); key++)
+            ask_for(a, at(x, kv_at(a, k, key), a->dtype));
         const void *one = at(x, kv_at(a, k, j0 + least(j, n - 1)), a->dtype);
         const void *two = j + 1 < n ? at(x, kv_at(a, k, j0 + j + 1), a->dtype) : NULL;
         u_pack_pair(dst + j / UNIT * s->dp, s->dp, one, two, j < n ? a->head_dim : 0, a->dtype);

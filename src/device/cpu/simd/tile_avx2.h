@@ -118,3 +118,13 @@ static inline void v_transpose(const uint32_t *src, int64_t lds, uint32_t *dst, 
         _mm256_storeu_si256((__m256i *)(void *)(dst + (4 + c) * ldd), _mm256_castps_si256(high));
     }
 }
+
+static inline vf v_sums(const vf x[V])
+{
+    vf a[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++)
+        a[i] = _mm256_hadd_ps(x[2 * i], x[2 * i + 1]);
+    const vf low = _mm256_hadd_ps(a[0], a[1]), high = _mm256_hadd_ps(a[2], a[3]);
+    return v_add(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
+}

@@ -116,3 +116,22 @@ static inline void v_transpose(const uint32_t *src, int64_t lds, uint32_t *dst, 
         _mm512_storeu_si512(dst + (12 + c) * ldd, _mm512_shuffle_i32x4(x1, x3, 0xDD));
     }
 }
+
+/* Lane i of the result: the sum of x[i]'s lanes. */
+static inline vf v_sums(const vf x[V])
+{
+    vf a[8], b[4];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++)
+        a[i] = v_add(_mm512_unpacklo_ps(x[2 * i], x[2 * i + 1]), _mm512_unpackhi_ps(x[2 * i], x[2 * i + 1]));
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        const __m512d even = _mm512_castps_pd(a[2 * i]), odd = _mm512_castps_pd(a[2 * i + 1]);
+        b[i] = v_add(_mm512_castpd_ps(_mm512_unpacklo_pd(even, odd)), _mm512_castpd_ps(_mm512_unpackhi_pd(even, odd)));
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++)
+        a[i] = v_add(_mm512_shuffle_f32x4(b[2 * i], b[2 * i + 1], 0x88),
+                     _mm512_shuffle_f32x4(b[2 * i], b[2 * i + 1], 0xDD));
+    return v_add(_mm512_shuffle_f32x4(a[0], a[1], 0x88), _mm512_shuffle_f32x4(a[0], a[1], 0xDD));
+}

@@ -55,6 +55,22 @@ static inline void u_pack_pair(uint32_t *dst, int64_t dp, const void *a, const v
     }
 }
 
+static inline vu u_row_at(const void *row, int64_t w, int64_t n, ts_dtype t)
+{
+    (void)t;
+    return (vu)u_get(row, 2 * w, n - 2 * w);
+}
+
+static inline void u_pair_at(const void *a, const void *b, int64_t c, int64_t n, ts_dtype t, vu out[2])
+{
+    (void)t;
+    const __m512i x = u_get(a, c, n - c), y = u_get(b, c, n - c);
+    const __m512i low = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i index = _mm512_or_si512(low, _mm512_slli_epi32(_mm512_add_epi32(low, _mm512_set1_epi32(32)), 16));
+    out[0] = (vu)_mm512_permutex2var_epi16(x, index, y);
+    out[1] = (vu)_mm512_permutex2var_epi16(x, _mm512_add_epi32(index, _mm512_set1_epi32(0x100010)), y);
+}
+
 /* Degree 4 is enough for what is rounded to bf16: relative error 2.6e-6 beside 2^-8. */
 static inline vf p_exp2(vf x)
 {

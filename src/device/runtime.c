@@ -1,4 +1,4 @@
-#include "infer/runtime.h"
+#include "device/runtime.h"
 
 #include "base/thread.h"
 #include "device/cpu/isa.h"

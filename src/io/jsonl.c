@@ -1,4 +1,4 @@
-#include "infer/jsonl.h"
+#include "io/jsonl.h"
 
 #include "base/file.h"
 

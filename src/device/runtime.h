@@ -1,6 +1,6 @@
 /* What every command that runs a model is told: device, threads, precision. */
-#ifndef TS_INFER_RUNTIME_H
-#define TS_INFER_RUNTIME_H
+#ifndef TS_DEVICE_RUNTIME_H
+#define TS_DEVICE_RUNTIME_H
 #include "base/option.h"
 #include "device/device.h"
 

@@ -1,7 +1,7 @@
 /* Files of JSON lines: reading one by one with good errors, and writing so that a failed command leaves
  * nothing half-written. A line ends at the byte 0x0A and nowhere else. */
-#ifndef TS_INFER_JSONL_H
-#define TS_INFER_JSONL_H
+#ifndef TS_IO_JSONL_H
+#define TS_IO_JSONL_H
 #include "base/json.h"
 
 typedef struct ts_jsonl {

@@ -1,0 +1,81 @@
+#include "base/log.h"
+#include "cli/command.h"
+#include "train/job.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "usage: tessera pretrain [--load DIR] --data-path PREFIX --seq-length N --train-iters N --lr X ...\n"
+    "       mpirun -n 4 tessera pretrain ...      (data parallel over the processes)\n\n"
+    "Trains from random weights (describe the model: --num-layers, --hidden-size, ...), from a Hugging Face\n"
+    "folder (--load DIR), or continues a run (--load DIR with checkpoints). Data are Megatron's .bin/.idx files:\n"
+    "`tessera preprocess` makes them. `tessera plan` with the same options says what the job will need.\n\n"
+    "example: tessera pretrain --num-layers 6 --hidden-size 256 --num-attention-heads 4 --swiglu\n"
+    "    --normalization RMSNorm --position-embedding-type rope --disable-bias-linear\n"
+    "    --max-position-embeddings 256 --seq-length 256 --micro-batch-size 8 --train-iters 200 --lr 1e-3\n"
+    "    --tokenizer-type PretrainedFromHF --tokenizer-name-or-path DIR --data-path my_text_document --bf16";
+
+static void start_log(const ts_job_options *o, const ts_comm *comm)
+{
+    char prefix[128] = "", host[64] = "";
+    if (comm->rank > 0) {
+        gethostname(host, sizeof host - 1);
+        snprintf(prefix, sizeof prefix, "rank %d on %s: ", comm->rank, host);
+    }
+    /* Rank 0 speaks; the others only when something went wrong on them. */
+    ts_log_init(comm->rank > 0 ? TS_LOG_WARN : (ts_log_level)o->runtime.log_level, prefix);
+}
+
+static void describe_start(const ts_job *j)
+{
+    const ts_trainer *t = j->trainer;
+    if (j->comm->rank)
+        return;
+    ts_log(TS_LOG_INFO, "%lld parameters, %s, %d process%s, global batch %lld = %lld x %d x %lld micro-batches, "
+           "iterations %lld to %lld", (long long)ts_decoder_parameters(j->model.decoder),
+           ts_dtype_name(j->compute), j->comm->size, j->comm->size > 1 ? "es" : "", (long long)t->global,
+           (long long)t->micro, j->comm->size, (long long)t->n_micro, (long long)t->iteration + 1,
+           (long long)j->train_iters);
+}
+
+static ts_status train(const ts_job_options *o, const ts_option_set *set, ts_comm *comm)
+{
+    ts_device *dev;
+    ts_job job;
+    TS_TRY(ts_runtime_open(&o->runtime, comm->local_size, &dev));
+    ts_status st = ts_job_open(o, set, dev, comm, true, &job);
+    if (st == TS_OK) {
+        describe_start(&job);
+        st = ts_job_run(&job);
+        ts_job_close(&job);
+    }
+    ts_device_close(&dev);
+    return st;
+}
+
+static ts_status run(int argc, char *const *argv);
+const ts_command ts_cmd_pretrain = { "pretrain", "train a language model from scratch or continue", run };
+
+static ts_status run(int argc, char *const *argv)
+{
+    ts_job_options o = { 0 };
+    ts_option_table tables[TS_JOB_TABLES];
+    ts_option_set *set;
+    ts_comm *comm;
+    bool helped;
+    ts_job_tables(&o, tables);
+    TS_TRY(ts_command_options(&ts_cmd_pretrain, usage, tables, TS_JOB_TABLES, argc, argv, &set, &helped));
+    if (helped)
+        return TS_OK;
+    ts_status st = ts_comm_world(&comm);
+    if (st == TS_OK) {
+        start_log(&o, comm);
+        st = train(&o, set, comm);
+        if (st != TS_OK && comm->size > 1) /* said here: ending the job may end this process at once */
+            ts_log(TS_LOG_ERROR, "%s", ts_error_message());
+        ts_comm_finish(&comm, st != TS_OK);
+    }
+    ts_option_set_destroy(&set);
+    return st;
+}

@@ -1,0 +1,171 @@
+#include "train/job.h"
+
+#include "base/file.h"
+#include "base/log.h"
+
+#include <string.h>
+
+void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
+{
+    out[0] = (ts_option_table){ ts_runtime_option_rows, ts_runtime_option_count, &o->runtime };
+    out[1] = (ts_option_table){ ts_model_option_rows, ts_model_option_count, &o->model };
+    out[2] = (ts_option_table){ ts_text_option_rows, ts_text_option_count, &o->text };
+    out[3] = (ts_option_table){ ts_data_option_rows, ts_data_option_count, &o->data };
+    out[4] = (ts_option_table){ ts_dist_option_rows, ts_dist_option_count, &o->dist };
+    out[5] = (ts_option_table){ ts_train_option_rows, ts_train_option_count, &o->train };
+}
+
+typedef struct tokens_info {
+    int64_t vocab;  /* 0: no tokenizer */
+    int32_t eod, pad;
+} tokens_info;
+
+static ts_status read_tokenizer(const ts_job *j, tokens_info *k)
+{
+    *k = (tokens_info){ 0, -1, -1 };
+    if (!ts_text_options_given(&j->o->text)) {
+        k->vocab = j->o->text.vocab_size;
+        return TS_OK;
+    }
+    ts_text_tokenizer t;
+    TS_TRY(ts_text_tokenizer_open(&j->o->text, &t));
+    *k = (tokens_info){ t.vocab_size, t.eod, t.pad };
+    ts_text_tokenizer_close(&t);
+    return TS_OK;
+}
+
+/* ---- model ---- */
+
+static ts_model_use use_of(const ts_job *j)
+{
+    return (ts_model_use){ .dev = j->dev, .compute = j->compute, .training = true };
+}
+
+static ts_status model_from_options(ts_job *j, int64_t vocab)
+{
+    const ts_model_use use = use_of(j);
+    ts_arch a;
+    ts_arch_init(&a);
+    ts_status st = ts_model_describe(&j->o->model, j->set, vocab, &a);
+    if (st == TS_OK)
+        st = ts_model_make(&a, &use, (uint64_t)j->o->train.seed, &j->model);
+    ts_arch_deinit(&a);
+    return st;
+}
+
+static bool described(const ts_job *j) { return j->o->model.num_layers > 0 || j->o->model.model_config; }
+
+/* The checkpoint's own description, unless options describe the model (they are compared by shapes when the
+ * weights are taken). */
+static ts_status model_for_checkpoint(ts_job *j, const ts_checkpoint *ck, int64_t vocab)
+{
+    const ts_model_use use = use_of(j);
+    if (described(j) && !json_is_object(json_object_get(ts_checkpoint_state(ck), "config")))
+        return model_from_options(j, vocab);
+    TS_TRY(ts_model_from_checkpoint(ck, &use, &j->model));
+    return ts_model_compare(&j->o->model, j->set, &j->model.decoder->arch, ts_checkpoint_path(ck));
+}
+
+static ts_status missing_load(const ts_job *j)
+{
+    const char *load = j->o->runtime.load;
+    if (j->o->train.exit_on_missing)
+        return ts_error(TS_ERR_USER, "--load %s: there is no checkpoint (--exit-on-missing-checkpoint)", load);
+    if (!described(j))
+        return ts_error(TS_ERR_USER, "--load %s: there is neither a checkpoint nor a Hugging Face folder", load);
+    if (ts_path_exists(load) || (j->o->train.save && !strcmp(load, j->o->train.save))) {
+        ts_log(TS_LOG_WARN, "--load %s: there is no checkpoint yet; beginning from random weights", load);
+        return TS_OK;
+    }
+    return ts_error(TS_ERR_USER, "--load %s: there is no such folder", load);
+}
+
+static bool is_hugging_face(const char *folder)
+{
+    ts_str path = { 0 };
+    const bool yes = ts_path_join(&path, folder, "config.json") == TS_OK && ts_path_exists(path.s);
+    ts_str_deinit(&path);
+    return yes;
+}
+
+static ts_status make_model(ts_job *j, const ts_checkpoint *ck, int64_t vocab)
+{
+    const char *load = j->o->runtime.load;
+    const ts_model_use use = use_of(j);
+    if (ck)
+        return model_for_checkpoint(j, ck, vocab);
+    if (load && is_hugging_face(load)) {
+        TS_TRY(ts_model_load(load, &use, &j->model));
+        return ts_model_compare(&j->o->model, j->set, &j->model.decoder->arch, load);
+    }
+    if (load)
+        TS_TRY(missing_load(j));
+    return model_from_options(j, vocab);
+}
+
+/* ---- data ---- */
+
+static ts_status open_data(ts_job *j, const tokens_info *k)
+{
+    const ts_train_options *o = &j->o->train;
+    const ts_arch *a = &j->model.decoder->arch;
+    const int64_t global = ts_train_global_batch(o, j->comm->size);
+    if (k->vocab > a->vocab)
+        return ts_error(TS_ERR_USER, "the tokenizer has %lld tokens, but the model's vocabulary (vocab_size) only "
+                        "%lld", (long long)k->vocab, (long long)a->vocab);
+    const ts_data_need need = { .seq_length = o->seq_length, .seed = (uint32_t)o->seed,
+                                .n_train = j->train_iters * global,
+                                .n_valid = (j->train_iters / o->eval_interval + 1) * o->eval_iters * global,
+                                .n_test = o->eval_iters * global, .vocab_size = a->vocab,
+                                .eod = k->eod >= 0 ? k->eod : a->n_eos ? (int32_t)a->eos[0] : -1, .pad = k->pad };
+    return ts_data_source_create(&j->o->data, &need, &j->source);
+}
+
+/* ---- all of it ---- */
+
+static ts_status prepare(ts_job *j, ts_checkpoint *ck, bool with_data)
+{
+    const ts_train_options *o = &j->o->train;
+    tokens_info k;
+    TS_TRY(read_tokenizer(j, &k));
+    TS_TRY(make_model(j, ck, k.vocab));
+    if (with_data)
+        TS_TRY(open_data(j, &k));
+    TS_TRY(ts_trainer_create(o, j->dev, j->comm, &j->model, j->source, &j->o->data, j->compute,
+                             j->o->dist.overlap_grad_reduce, ts_dist_bucket_elements(&j->o->dist), &j->trainer));
+    return ck ? ts_trainer_restore(j->trainer, ck, o->finetune, !o->no_load_optim) : TS_OK;
+}
+
+static ts_status open_checkpoint(const ts_job *j, ts_checkpoint **ck)
+{
+    const char *load = j->o->runtime.load;
+    if (!load || !j->dev->computes || !ts_checkpoint_is(load))
+        return TS_OK;
+    return ts_checkpoint_open(load, j->o->train.ckpt_step, j->o->train.finetune ? TS_CKPT_MODEL_ONLY : 0, j->comm, ck);
+}
+
+ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_device *dev, ts_comm *comm,
+                      bool with_data, ts_job *out)
+{
+    ts_job j = { .o = o, .set = set, .comm = comm, .dev = dev };
+    ts_checkpoint *ck = NULL;
+    TS_TRY(ts_runtime_dtype(&o->runtime, &j.compute));
+    TS_TRY(ts_train_options_check(&o->train, comm->size));
+    j.train_iters = ts_train_iterations(&o->train, ts_train_global_batch(&o->train, comm->size));
+    ts_status st = open_checkpoint(&j, &ck);
+    if (st == TS_OK)
+        st = ts_comm_agree(comm, prepare(&j, ck, with_data));
+    ts_checkpoint_close(&ck);
+    if (st != TS_OK)
+        ts_job_close(&j);
+    else
+        *out = j;
+    return st;
+}
+
+void ts_job_close(ts_job *j)
+{
+    ts_trainer_destroy(&j->trainer);
+    ts_data_source_destroy(&j->source);
+    ts_model_deinit(&j->model);
+}

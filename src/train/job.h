@@ -1,0 +1,42 @@
+/* A training command made ready: what the options say, opened and checked in an order that changes nothing
+ * on disk before everything is known to fit. `pretrain` runs it, `plan` runs a step of it on `sim`. */
+#ifndef TS_TRAIN_JOB_H
+#define TS_TRAIN_JOB_H
+#include "device/runtime.h"
+#include "dist/dist_options.h"
+#include "text/text_options.h"
+#include "train/record.h"
+#include "train/resume.h"
+
+/* All options of a training command, by module. */
+typedef struct ts_job_options {
+    ts_runtime_options runtime;
+    ts_model_options model;
+    ts_text_options text;
+    ts_data_options data;
+    ts_dist_options dist;
+    ts_train_options train;
+} ts_job_options;
+enum { TS_JOB_TABLES = 6 };
+void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
+
+typedef struct ts_job {
+    const ts_job_options *o;
+    const ts_option_set *set;
+    ts_comm *comm;          /* borrowed */
+    ts_device *dev;         /* borrowed */
+    ts_dtype compute;
+    ts_model model;
+    ts_data_source *source; /* NULL when planning */
+    ts_trainer *trainer;
+    int64_t train_iters;
+} ts_job;
+
+/* with_data false: no data file is looked at (planning). Collective: all ranks get the same status. */
+ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_device *dev, ts_comm *comm,
+                      bool with_data, ts_job *out) TS_NODISCARD;
+void ts_job_close(ts_job *j);
+
+/* Trains to the end (or until told to stop): steps, evaluation, log, checkpoints, the Hugging Face folder. */
+ts_status ts_job_run(ts_job *j) TS_NODISCARD;
+#endif

@@ -1,0 +1,179 @@
+#include "train/job.h"
+
+#include "base/log.h"
+#include "base/thread.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- signals ---- */
+
+/* Set by the handler, read between steps: the one thing a handler can do. */
+static volatile sig_atomic_t asked_to_stop;
+
+static void on_signal(int number)
+{
+    if (asked_to_stop && number == SIGINT)
+        _exit(130); /* the second Ctrl-C means now */
+    asked_to_stop = number;
+}
+
+static void watch_signals(bool on)
+{
+    struct sigaction a;
+    memset(&a, 0, sizeof a);
+    a.sa_handler = on ? on_signal : SIG_DFL;
+    sigemptyset(&a.sa_mask);
+    if (on)
+        asked_to_stop = 0;
+    sigaction(SIGTERM, &a, NULL);
+    sigaction(SIGINT, &a, NULL);
+}
+
+/* ---- saving ---- */
+
+typedef struct loop {
+    ts_job *j;
+    ts_recorder *recorder;         /* rank 0 */
+    ts_checkpointer *checkpointer; /* with --save */
+    int64_t saved;                 /* iteration saved last */
+    double began;
+} loop;
+
+/* A disk that is full stops nothing but the save. */
+static ts_status forgive(const loop *l, ts_status st, const char *what)
+{
+    if (st != TS_ERR_IO)
+        return st;
+    if (l->j->comm->rank == 0)
+        ts_log(TS_LOG_WARN, "%s failed, training goes on: %s", what, ts_error_message());
+    return TS_OK;
+}
+
+static ts_status save(loop *l)
+{
+    const int64_t i = l->j->trainer->iteration;
+    if (!l->checkpointer || l->saved == i)
+        return TS_OK;
+    const double began = ts_now();
+    const ts_status st = ts_trainer_save(l->j->trainer, l->checkpointer, l->j->set);
+    if (st == TS_OK && l->j->comm->rank == 0)
+        ts_log(TS_LOG_INFO, "saved checkpoint of iteration %lld to %s in %.2f s", (long long)i,
+               l->j->o->train.save, ts_now() - began);
+    if (st == TS_OK)
+        l->saved = i;
+    return forgive(l, st, "saving the checkpoint");
+}
+
+static ts_status save_hugging_face(loop *l)
+{
+    const ts_train_options *o = &l->j->o->train;
+    ts_weights_save_options s = { .dtype = l->j->model.file_dtype };
+    if (!o->save_hf)
+        return TS_OK;
+    if (o->save_hf_dtype)
+        s.dtype = !strcmp(o->save_hf_dtype, "fp32") ? TS_ST_F32 : !strcmp(o->save_hf_dtype, "bf16") ? TS_ST_BF16 : TS_ST_F16;
+    ts_status st = TS_OK;
+    if (l->j->comm->rank == 0)
+        st = ts_weights_save(&l->j->model, o->save_hf, &s);
+    return ts_comm_agree(l->j->comm, st);
+}
+
+/* ---- evaluation ---- */
+
+static ts_status evaluate(loop *l, ts_data_part part, const char *name, double *loss, bool *done)
+{
+    const ts_train_options *o = &l->j->o->train;
+    ts_trainer *t = l->j->trainer;
+    *done = false;
+    if (!o->eval_iters || !l->j->source || !ts_data_source_part(l->j->source, part))
+        return TS_OK;
+    /* Which samples come next follows from the iteration alone, so a resumed run evaluates on the same. */
+    const int64_t before = part == TS_DATA_VALID ? (t->iteration - 1) / o->eval_interval : 0;
+    TS_TRY(ts_trainer_evaluate(t, part, before * o->eval_iters * t->global, o->eval_iters, loss));
+    *done = true;
+    return l->recorder ? ts_recorder_evaluation(l->recorder, t, name, *loss) : TS_OK;
+}
+
+/* ---- the loop ---- */
+
+static bool time_is_up(const loop *l)
+{
+    const int64_t minutes = l->j->o->train.exit_duration;
+    return minutes && ts_now() - l->began > 60.0 * (double)minutes;
+}
+
+static ts_status one_iteration(loop *l, bool *stop)
+{
+    const ts_train_options *o = &l->j->o->train;
+    ts_trainer *t = l->j->trainer;
+    ts_step_result r;
+    double valid;
+    bool evaluated = false;
+    TS_TRY(ts_trainer_step(t, asked_to_stop || time_is_up(l), &r));
+    if (t->iteration % o->eval_interval == 0)
+        TS_TRY(evaluate(l, TS_DATA_VALID, "validation", &valid, &evaluated));
+    if (l->recorder)
+        TS_TRY(forgive(l, ts_recorder_step(l->recorder, t, &r, evaluated ? &valid : NULL), "writing a record"));
+    if (l->checkpointer)
+        TS_TRY(forgive(l, ts_checkpointer_poll(l->checkpointer), "saving the checkpoint"));
+    if (o->save_interval && t->iteration % o->save_interval == 0)
+        TS_TRY(save(l));
+    *stop = r.stop || (o->exit_interval && t->iteration % o->exit_interval == 0);
+    return TS_OK;
+}
+
+static void say_stopped(const loop *l)
+{
+    if (l->j->comm->rank == 0 && asked_to_stop)
+        ts_log(TS_LOG_INFO, "asked to stop by signal %d: stopped after iteration %lld%s", (int)asked_to_stop,
+               (long long)l->j->trainer->iteration, l->checkpointer ? ", saving" : "; nothing is saved without --save");
+}
+
+static ts_status finish(loop *l)
+{
+    const ts_trainer *t = l->j->trainer;
+    double loss;
+    bool done;
+    TS_TRY(save(l));
+    if (l->checkpointer)
+        TS_TRY(forgive(l, ts_checkpointer_wait(l->checkpointer), "saving the checkpoint"));
+    if (t->iteration >= l->j->train_iters && !asked_to_stop) {
+        TS_TRY(evaluate(l, TS_DATA_VALID, "validation", &loss, &done));
+        TS_TRY(evaluate(l, TS_DATA_TEST, "test", &loss, &done));
+    }
+    return save_hugging_face(l);
+}
+
+static ts_status open_loop(loop *l)
+{
+    const ts_train_options *o = &l->j->o->train;
+    ts_status st = TS_OK;
+    if (o->save) {
+        const ts_ckpt_options c = { .dir = o->save, .keep = o->keep, .is_background = o->async_save };
+        TS_TRY(ts_checkpointer_create(&c, l->j->comm, &l->checkpointer));
+    }
+    if (l->j->comm->rank == 0)
+        st = ts_recorder_create(o, l->j->train_iters, &l->recorder);
+    return ts_comm_agree(l->j->comm, st);
+}
+
+ts_status ts_job_run(ts_job *j)
+{
+    loop l = { .j = j, .saved = j->trainer->iteration > 0 ? j->trainer->iteration : -1, .began = ts_now() };
+    bool stop = false;
+    watch_signals(true);
+    ts_status st = open_loop(&l);
+    while (st == TS_OK && !stop && j->trainer->iteration < j->train_iters)
+        st = one_iteration(&l, &stop);
+    if (st == TS_OK) {
+        say_stopped(&l);
+        st = finish(&l);
+    }
+    ts_recorder_destroy(&l.recorder);
+    ts_checkpointer_destroy(&l.checkpointer);
+    watch_signals(false);
+    return st;
+}

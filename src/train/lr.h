@@ -1,0 +1,18 @@
+/* The learning rate as a pure function of how many samples were trained on (Megatron's
+ * OptimizerParamScheduler): nothing to store, nothing to drift on resume. */
+#ifndef TS_TRAIN_LR_H
+#define TS_TRAIN_LR_H
+#include "train/options.h"
+
+typedef struct ts_lr_schedule {
+    double init, max, min;
+    int64_t warmup, decay, wsd_decay; /* samples */
+    ts_lr_decay style;
+    ts_wsd_decay wsd_style;
+} ts_lr_schedule;
+
+/* From the options; global batch in samples. A warm-up that is not shorter than the decay is TS_ERR_USER. */
+ts_status ts_lr_schedule_init(ts_lr_schedule *s, const ts_train_options *o, int64_t global_batch) TS_NODISCARD;
+/* The rate after `samples` samples: with 0, the rate of the first step. */
+double ts_lr_at(const ts_lr_schedule *s, int64_t samples);
+#endif

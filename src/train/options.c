@@ -1,0 +1,139 @@
+#include "train/options.h"
+
+#define BIG 1e15
+#define ROW(type, field, name, def, lo, hi, choices, group, help)                                  \
+    TS_ROW(type, ts_train_options, field, name, def, lo, hi, choices, group, help)
+#define NOTE(name_, words) { .name = name_, .type = TS_OPTION_NOTE, .lo = words, .group = "training" }
+
+const ts_option ts_train_option_rows[] = {
+    ROW(INT, micro_batch_size, "micro-batch-size", "1", 1, 1 << 24, NULL, "training",
+        "sequences that go through the model at once"),
+    ROW(INT, global_batch_size, "global-batch-size", NULL, 1, 1 << 24, NULL, "training",
+        "sequences of one step over all processes (default micro-batch-size x processes)"),
+    ROW(INT, train_iters, "train-iters", NULL, 1, BIG, NULL, "training", "steps of the whole run"),
+    ROW(INT, train_samples, "train-samples", NULL, 1, BIG, NULL, "training",
+        "the same in sequences, instead of --train-iters"),
+    ROW(INT, seq_length, "seq-length", NULL, 1, 1 << 26, NULL, "training", "tokens of a sequence"),
+    ROW(INT, seed, "seed", "1234", 0, 4294967295.0, NULL, "training",
+        "for weights, dropout and the order of samples"),
+    ROW(REAL, hidden_dropout, "hidden-dropout", "0", 0, 0.999999, NULL, "training",
+        "dropout on sublayers and embeddings (Megatron's default of 0.1 must be asked for)"),
+    ROW(REAL, attention_dropout, "attention-dropout", "0", 0, 0.999999, NULL, "training",
+        "dropout on attention probabilities (likewise)"),
+    ROW(INT, eval_iters, "eval-iters", "100", 0, BIG, NULL, "evaluation",
+        "batches of one evaluation on the validation split"),
+    ROW(INT, eval_interval, "eval-interval", "1000", 1, BIG, NULL, "evaluation", "steps between evaluations"),
+    ROW(REAL, lr, "lr", NULL, 0, 1e6, NULL, "learning rate", "highest learning rate"),
+    ROW(REAL, min_lr, "min-lr", "0", 0, 1e6, NULL, "learning rate", "lowest rate of the decay"),
+    ROW(CHOICE, lr_decay_style, "lr-decay-style", "linear", 0, 0,
+        "constant|linear|cosine|inverse-square-root|WSD", "learning rate", "form of the decay"),
+    ROW(CHOICE, lr_wsd_decay_style, "lr-wsd-decay-style", "exponential", 0, 0,
+        "linear|cosine|exponential|minus_sqrt", "learning rate", "the last part of WSD"),
+    ROW(INT, lr_decay_iters, "lr-decay-iters", NULL, 1, BIG, NULL, "learning rate",
+        "steps until the lowest rate (default --train-iters)"),
+    ROW(INT, lr_decay_samples, "lr-decay-samples", NULL, 1, BIG, NULL, "learning rate",
+        "the same in sequences"),
+    ROW(INT, lr_wsd_decay_iters, "lr-wsd-decay-iters", NULL, 1, BIG, NULL, "learning rate",
+        "steps of WSD's last part"),
+    ROW(INT, lr_warmup_iters, "lr-warmup-iters", "0", 0, BIG, NULL, "learning rate", "steps of warm-up"),
+    ROW(INT, lr_warmup_samples, "lr-warmup-samples", "0", 0, BIG, NULL, "learning rate",
+        "the same in sequences"),
+    ROW(REAL, lr_warmup_fraction, "lr-warmup-fraction", NULL, 0, 1, NULL, "learning rate",
+        "warm-up as a share of the decay"),
+    ROW(REAL, lr_warmup_init, "lr-warmup-init", "0", 0, 1e6, NULL, "learning rate", "rate of the first step"),
+    ROW(CHOICE, optimizer, "optimizer", "adam", 0, 0, "adam|sgd", "optimizer", "AdamW or SGD"),
+    ROW(REAL, adam_beta1, "adam-beta1", "0.9", 0, 0.99999999, NULL, "optimizer", "of the first moment"),
+    ROW(REAL, adam_beta2, "adam-beta2", "0.999", 0, 0.99999999, NULL, "optimizer", "of the second moment"),
+    ROW(REAL, adam_eps, "adam-eps", "1e-8", 0, 1, NULL, "optimizer", "added to the root"),
+    ROW(REAL, sgd_momentum, "sgd-momentum", "0.9", 0, 0.99999999, NULL, "optimizer", "of SGD"),
+    ROW(REAL, weight_decay, "weight-decay", "0.01", 0, 1e6, NULL, "optimizer",
+        "decoupled; not on norms and biases"),
+    ROW(REAL, clip_grad, "clip-grad", "1.0", 0, 1e30, NULL, "optimizer",
+        "largest global norm of the gradient (0: no clipping)"),
+    ROW(REAL, loss_scale, "loss-scale", NULL, 0, 1e30, NULL, "fp16", "fixed loss scale"),
+    ROW(REAL, initial_loss_scale, "initial-loss-scale", "4294967296", 1, 1e30, NULL, "fp16",
+        "first dynamic loss scale"),
+    ROW(REAL, min_loss_scale, "min-loss-scale", "1", 0, 1e30, NULL, "fp16", "lowest loss scale"),
+    ROW(INT, loss_scale_window, "loss-scale-window", "1000", 1, BIG, NULL, "fp16",
+        "good steps until the scale is doubled"),
+    ROW(INT, hysteresis, "hysteresis", "2", 1, BIG, NULL, "fp16", "overflows until the scale is halved"),
+    ROW(CHOICE, recompute_granularity, "recompute-granularity", "none", 0, 0, "none|full|selective", "memory",
+        "what is computed again instead of kept"),
+    ROW(CHOICE, recompute_method, "recompute-method", "none", 0, 0, "none|uniform|block", "memory",
+        "full: in groups of layers (uniform) or the first layers singly (block)"),
+    ROW(INT, recompute_num_layers, "recompute-num-layers", "1", 1, 1 << 20, NULL, "memory",
+        "layers of a group, or how many layers"),
+    ROW(FLAG, recompute_activations, "recompute-activations", NULL, 0, 0, NULL, "memory",
+        "the same as --recompute-granularity selective"),
+    ROW(NOFLAG, replay, "keep-cheap-activations", NULL, 0, 0, NULL, "memory",
+        "keep the outputs of norms and activation functions instead of making them again"),
+    ROW(FLAG, deterministic, "deterministic-mode", NULL, 0, 0, NULL, "repeatability",
+        "the same bits for any number of processes"),
+    ROW(FLAG, npu_deterministic, "npu-deterministic", NULL, 0, 0, NULL, "repeatability",
+        "the same as --deterministic-mode"),
+    ROW(TEXT, save, "save", NULL, 0, 0, NULL, "checkpoints", "folder for checkpoints"),
+    ROW(INT, save_interval, "save-interval", NULL, 1, BIG, NULL, "checkpoints",
+        "steps between checkpoints (one is always written at the end)"),
+    ROW(INT, keep, "keep-checkpoints", "0", 0, BIG, NULL, "checkpoints", "newest checkpoints kept (0: all)"),
+    ROW(FLAG, async_save, "async-save", NULL, 0, 0, NULL, "checkpoints", "write while training goes on"),
+    ROW(FLAG, no_save_optim, "no-save-optim", NULL, 0, 0, NULL, "checkpoints", "weights only"),
+    ROW(FLAG, no_load_optim, "no-load-optim", NULL, 0, 0, NULL, "checkpoints", "leave the moments behind"),
+    ROW(FLAG, no_load_rng, "no-load-rng", NULL, 0, 0, NULL, "checkpoints",
+        "accepted: random numbers have no state here"),
+    ROW(FLAG, finetune, "finetune", NULL, 0, 0, NULL, "checkpoints",
+        "take only the weights of --load and begin at iteration 0"),
+    ROW(INT, ckpt_step, "ckpt-step", "-1", -1, BIG, NULL, "checkpoints", "iteration to load (-1: the newest)"),
+    ROW(FLAG, exit_on_missing, "exit-on-missing-checkpoint", NULL, 0, 0, NULL, "checkpoints",
+        "refuse to begin anew when --load holds no checkpoint"),
+    ROW(FLAG, use_checkpoint_args, "use-checkpoint-args", NULL, 0, 0, NULL, "checkpoints",
+        "accepted: the model's shape always comes from the checkpoint where options leave it open"),
+    ROW(TEXT, save_hf, "save-hf", NULL, 0, 0, NULL, "checkpoints",
+        "write a Hugging Face folder at the end"),
+    ROW(TEXT, save_hf_dtype, "save-hf-dtype", NULL, 0, 0, NULL, "checkpoints",
+        "fp32, bf16 or fp16 (default: as the model came; fp32 for a new one)"),
+    ROW(INT, exit_interval, "exit-interval", NULL, 1, BIG, NULL, "stopping",
+        "stop after the first step that this divides"),
+    ROW(INT, exit_duration, "exit-duration-in-mins", NULL, 1, BIG, NULL, "stopping", "stop after this time"),
+    ROW(INT, log_interval, "log-interval", "100", 1, BIG, NULL, "seeing", "steps between log lines"),
+    ROW(FLAG, log_throughput, "log-throughput", NULL, 0, 0, NULL, "seeing", "TFLOP/s in the log line"),
+    ROW(FLAG, log_num_zeros, "log-num-zeros-in-grad", NULL, 0, 0, NULL, "seeing", "zeros in the gradient"),
+    ROW(FLAG, log_params_norm, "log-params-norm", NULL, 0, 0, NULL, "seeing", "norm of the parameters"),
+    ROW(REAL, peak_tflops, "peak-tflops", NULL, 0, 1e9, NULL, "seeing",
+        "of this process's device, for the share of it that is used (mfu)"),
+    ROW(TEXT, metrics_jsonl, "metrics-jsonl", NULL, 0, 0, NULL, "seeing", "one JSON object a step"),
+    ROW(TEXT, tensorboard_dir, "tensorboard-dir", NULL, 0, 0, NULL, "seeing", "TensorBoard event files"),
+    ROW(NOFLAG, check_for_nan, "no-check-for-nan-in-loss-and-grad", NULL, 0, 0, NULL, "training",
+        "go on when the loss is not a number"),
+    NOTE("manual-gc", 0), NOTE("manual-gc-interval", 1), NOTE("no-shared-storage", 0),
+    NOTE("accumulate-allreduce-grads-in-fp32", 0), NOTE("calculate-per-token-loss", 0),
+    NOTE("exit-signal-handler", 0), NOTE("log-timers-to-tensorboard", 0), NOTE("timing-log-level", 1),
+    NOTE("tensorboard-log-interval", 1), NOTE("no-save-rng", 0), NOTE("ckpt-format", 1),
+    NOTE("log-validation-ppl-to-tensorboard", 0), NOTE("override-opt_param-scheduler", 0),
+    NOTE("finetune-no-load", 0), NOTE("jit-compile", 0), NOTE("use-fused-adamw", 0),
+};
+const size_t ts_train_option_count = sizeof ts_train_option_rows / sizeof *ts_train_option_rows;
+
+static ts_status need(bool given, const char *name)
+{
+    return given ? TS_OK : ts_error(TS_ERR_USER, "--%s is missing", name);
+}
+
+ts_status ts_train_options_check(const ts_train_options *o, int dp)
+{
+    TS_TRY(need(o->seq_length > 0, "seq-length"));
+    TS_TRY(need(o->train_iters > 0 || o->train_samples > 0, "train-iters"));
+    TS_TRY(need(o->lr > 0, "lr"));
+    if (o->train_iters && o->train_samples)
+        return ts_error(TS_ERR_USER, "--train-iters and --train-samples contradict each other: give one");
+    const int64_t chunk = o->micro_batch_size * dp;
+    if (o->global_batch_size && o->global_batch_size % chunk)
+        return ts_error(TS_ERR_USER, "--global-batch-size %lld is no multiple of --micro-batch-size %lld x %d "
+                        "processes", (long long)o->global_batch_size, (long long)o->micro_batch_size, dp);
+    if (o->min_lr > o->lr)
+        return ts_error(TS_ERR_USER, "--min-lr %g is above --lr %g", o->min_lr, o->lr);
+    if (o->lr_decay_style == TS_LR_WSD && !o->lr_wsd_decay_iters)
+        return ts_error(TS_ERR_USER, "--lr-decay-style WSD needs --lr-wsd-decay-iters");
+    if (o->save_interval && !o->save)
+        return ts_error(TS_ERR_USER, "--save-interval needs --save, a folder for the checkpoints");
+    return TS_OK;
+}

@@ -1,0 +1,49 @@
+/* Options of training in Megatron-LM's words. */
+#ifndef TS_TRAIN_OPTIONS_H
+#define TS_TRAIN_OPTIONS_H
+#include "base/option.h"
+
+typedef enum ts_lr_decay { TS_LR_CONSTANT, TS_LR_LINEAR, TS_LR_COSINE, TS_LR_INVERSE_SQRT, TS_LR_WSD } ts_lr_decay;
+typedef enum ts_wsd_decay { TS_WSD_LINEAR, TS_WSD_COSINE, TS_WSD_EXPONENTIAL, TS_WSD_MINUS_SQRT } ts_wsd_decay;
+typedef enum ts_optimizer_kind { TS_OPTIMIZER_ADAM, TS_OPTIMIZER_SGD } ts_optimizer_kind;
+
+typedef struct ts_train_options {
+    int64_t micro_batch_size, global_batch_size, train_iters, train_samples, seq_length;
+    int64_t seed, eval_iters, eval_interval;
+    double hidden_dropout, attention_dropout;
+    /* rate */
+    double lr, min_lr, lr_warmup_init, lr_warmup_fraction;
+    int64_t lr_warmup_iters, lr_warmup_samples, lr_decay_iters, lr_decay_samples, lr_wsd_decay_iters;
+    int lr_decay_style, lr_wsd_decay_style;
+    /* optimizer */
+    int optimizer;
+    double adam_beta1, adam_beta2, adam_eps, sgd_momentum, weight_decay, clip_grad;
+    double initial_loss_scale, min_loss_scale, loss_scale;
+    int64_t loss_scale_window, hysteresis;
+    bool log_num_zeros, log_params_norm, check_for_nan;
+    /* memory */
+    int recompute_granularity, recompute_method;
+    int64_t recompute_num_layers;
+    bool recompute_activations, replay;
+    /* repeatability */
+    bool deterministic, npu_deterministic;
+    /* saving, stopping */
+    const char *save, *save_hf, *save_hf_dtype;
+    int64_t save_interval, keep, exit_interval, ckpt_step, exit_duration;
+    bool async_save, no_save_optim, no_load_optim, no_load_rng, finetune, exit_on_missing, use_checkpoint_args;
+    /* seeing */
+    int64_t log_interval;
+    const char *metrics_jsonl, *tensorboard_dir;
+    bool log_throughput;
+    double peak_tflops;
+} ts_train_options;
+extern const ts_option ts_train_option_rows[];
+extern const size_t ts_train_option_count;
+
+/* Checks what belongs together; data-parallel size dp. Messages name the options. */
+ts_status ts_train_options_check(const ts_train_options *o, int dp) TS_NODISCARD;
+static inline bool ts_train_is_deterministic(const ts_train_options *o)
+{
+    return o->deterministic || o->npu_deterministic;
+}
+#endif

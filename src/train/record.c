@@ -1,0 +1,193 @@
+#include "train/record.h"
+
+#include "base/log.h"
+#include "base/thread.h"
+#include "io/events.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+struct ts_recorder {
+    const ts_train_options *o;
+    int64_t train_iters;
+    FILE *metrics;
+    ts_events *events;
+    ts_str line;
+    /* since the last log line */
+    double seconds, loss;
+    int64_t steps, good, tokens, skipped, nan;
+    double began;
+    int64_t began_at;
+};
+
+ts_status ts_recorder_create(const ts_train_options *o, int64_t train_iters, ts_recorder **out)
+{
+    ts_recorder *r;
+    TS_TRY(ts_alloc(&r, 1, sizeof *r));
+    *r = (ts_recorder){ .o = o, .train_iters = train_iters, .began = ts_now(), .began_at = -1 };
+    ts_status st = TS_OK;
+    if (o->metrics_jsonl && !(r->metrics = fopen(o->metrics_jsonl, "ae")))
+        st = ts_error(TS_ERR_USER, "--metrics-jsonl %s: cannot be opened for writing: %s", o->metrics_jsonl,
+                      strerror(errno));
+    if (st == TS_OK && o->tensorboard_dir)
+        st = ts_events_create(o->tensorboard_dir, &r->events);
+    if (st != TS_OK)
+        ts_recorder_destroy(&r);
+    else
+        *out = r;
+    return st;
+}
+
+void ts_recorder_destroy(ts_recorder **rec)
+{
+    ts_recorder *r = *rec;
+    if (!r)
+        return;
+    if (r->metrics)
+        fclose(r->metrics);
+    ts_events_destroy(&r->events);
+    ts_str_deinit(&r->line);
+    ts_free(rec);
+}
+
+static double tflops_of(const ts_trainer *t, double seconds)
+{
+    return seconds > 0 ? ts_trainer_step_flops(t) / seconds / (double)t->comm->size * 1e-12 : 0;
+}
+
+/* JSON has no NaN. */
+static ts_status number(ts_str *l, const char *name, double v)
+{
+    return isfinite(v) ? ts_str_printf(l, ", \"%s\": %.17g", name, v) : ts_str_printf(l, ", \"%s\": null", name);
+}
+
+static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,
+                              const double *valid_loss)
+{
+    ts_str *l = &r->line;
+    const double tflops = tflops_of(t, s->seconds);
+    ts_str_reset(l);
+    TS_TRY(ts_str_printf(l, "{\"iteration\": %lld, \"consumed_samples\": %lld", (long long)t->iteration,
+                         (long long)t->consumed));
+    TS_TRY(number(l, "lm_loss", s->loss));
+    TS_TRY(number(l, "grad_norm", s->grad_norm));
+    TS_TRY(number(l, "learning_rate", s->lr));
+    TS_TRY(number(l, "loss_scale", s->loss_scale));
+    if (r->o->log_num_zeros)
+        TS_TRY(ts_str_printf(l, ", \"num_zeros\": %lld", (long long)s->zeros));
+    if (r->o->log_params_norm)
+        TS_TRY(number(l, "params_norm", s->params_norm));
+    TS_TRY(number(l, "tokens_per_second", (double)s->tokens / s->seconds));
+    TS_TRY(number(l, "tflops", tflops));
+    if (r->o->peak_tflops > 0)
+        TS_TRY(number(l, "mfu", tflops / r->o->peak_tflops));
+    if (valid_loss)
+        TS_TRY(number(l, "valid_lm_loss", *valid_loss));
+    return ts_str_printf(l, ", \"iteration_seconds\": %.9g, \"memory_peak_bytes\": %lld, \"rss_peak_bytes\": %lld, "
+                         "\"skipped\": %s}\n", s->seconds, (long long)s->memory_peak, (long long)s->rss_peak,
+                         s->skipped ? "true" : "false");
+}
+
+static ts_status write_metrics(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,
+                               const double *valid_loss)
+{
+    TS_TRY(metrics_line(r, t, s, valid_loss));
+    if (fwrite(r->line.s, 1, r->line.len, r->metrics) != r->line.len || fflush(r->metrics) != 0) {
+        ts_log(TS_LOG_WARN, "--metrics-jsonl %s: cannot be written: %s; training goes on without",
+               r->o->metrics_jsonl, strerror(errno));
+        fclose(r->metrics);
+        r->metrics = NULL;
+    }
+    return TS_OK;
+}
+
+static ts_status write_events(ts_recorder *r, const ts_trainer *t, const ts_step_result *s)
+{
+    const ts_event_scalar by_step[] = {
+        { "learning-rate", s->lr }, { "batch-size", (double)t->global }, { "lm loss", s->loss },
+        { "loss-scale", s->loss_scale }, { "grad-norm", s->grad_norm },
+        { "iteration-time", s->seconds }, { "throughput", tflops_of(t, s->seconds) },
+    };
+    const ts_event_scalar by_samples[] = {
+        { "learning-rate vs samples", s->lr }, { "lm loss vs samples", s->loss },
+        { "loss-scale vs samples", s->loss_scale }, { "grad-norm vs samples", s->grad_norm },
+    };
+    TS_TRY(ts_events_scalars(r->events, t->iteration, by_step, sizeof by_step / sizeof *by_step));
+    return ts_events_scalars(r->events, t->consumed, by_samples, sizeof by_samples / sizeof *by_samples);
+}
+
+static void time_left(const ts_recorder *r, const ts_trainer *t, char *buf, size_t size)
+{
+    const int64_t done = t->iteration - r->began_at;
+    const double left = done > 0 ? (ts_now() - r->began) / (double)done * (double)(r->train_iters - t->iteration) : 0;
+    const long long s = (long long)(left > 0 ? left : 0);
+    snprintf(buf, size, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+}
+
+/* Megatron's line, its fields in its order; rate and time left behind them. */
+static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *s)
+{
+    char when[32], left[32], throughput[64] = "", zeros[48] = "", norm[48] = "", loss[48] = "";
+    const time_t now = time(NULL);
+    struct tm tm;
+    strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", localtime_r(&now, &tm));
+    time_left(r, t, left, sizeof left);
+    const double per = r->seconds / (double)r->steps, mean = r->good ? r->loss / (double)r->good : 0;
+    if (r->o->log_throughput)
+        snprintf(throughput, sizeof throughput, " throughput per GPU (TFLOP/s/GPU): %.3f |", tflops_of(t, per));
+    if (mean > 0)
+        snprintf(loss, sizeof loss, " lm loss: %.6E |", mean);
+    if (r->o->log_num_zeros)
+        snprintf(zeros, sizeof zeros, " num zeros: %lld |", (long long)s->zeros);
+    if (r->o->log_params_norm)
+        snprintf(norm, sizeof norm, " params norm: %.3f |", s->params_norm);
+    ts_log_raw(" [%s] iteration %8lld/%8lld | consumed samples: %12lld | elapsed time per iteration (ms): %.1f |%s"
+               " learning rate: %.6E | global batch size: %5lld |%s loss scale: %.1f | grad norm: %.3f |%s%s"
+               " number of skipped iterations: %3lld | number of nan iterations: %3lld |"
+               " tokens per second: %.1f | time left: %s |\n",
+               when, (long long)t->iteration, (long long)r->train_iters, (long long)t->consumed, per * 1e3,
+               throughput, ts_lr_at(&t->schedule, t->scheduled), (long long)t->global, loss, s->loss_scale,
+               s->grad_norm, zeros, norm, (long long)r->skipped, (long long)r->nan,
+               (double)r->tokens / r->seconds, left);
+}
+
+ts_status ts_recorder_step(ts_recorder *r, const ts_trainer *t, const ts_step_result *s, const double *valid_loss)
+{
+    if (r->began_at < 0)
+        r->began_at = t->iteration - 1;
+    r->seconds += s->seconds;
+    r->tokens += s->tokens;
+    r->steps++;
+    r->skipped += s->skipped;
+    if (isfinite(s->loss) && !s->skipped) {
+        r->loss += s->loss;
+        r->good++;
+    } else if (!isfinite(s->loss)) {
+        r->nan++;
+    }
+    if (r->metrics)
+        TS_TRY(write_metrics(r, t, s, valid_loss));
+    if (r->events)
+        TS_TRY(write_events(r, t, s));
+    if (t->iteration % r->o->log_interval == 0) {
+        log_line(r, t, s);
+        r->seconds = r->loss = 0;
+        r->steps = r->good = r->tokens = r->skipped = r->nan = 0;
+    }
+    return TS_OK;
+}
+
+ts_status ts_recorder_evaluation(ts_recorder *r, const ts_trainer *t, const char *part, double loss)
+{
+    char tag[64];
+    ts_log_raw(" %s loss at iteration %lld | lm loss value: %.6E | lm loss PPL: %.6E |\n", part,
+               (long long)t->iteration, loss, exp(loss < 20 ? loss : 20));
+    if (!r->events)
+        return TS_OK;
+    snprintf(tag, sizeof tag, "lm loss %s", part);
+    const ts_event_scalar v = { tag, loss };
+    return ts_events_scalars(r->events, t->iteration, &v, 1);
+}

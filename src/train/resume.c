@@ -1,0 +1,244 @@
+#include "train/resume.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- state ---- */
+
+static json_t *model_config(const ts_model *m)
+{
+    const ts_family *f;
+    json_t *c = NULL;
+    if (m->config)
+        return json_deep_copy(m->config);
+    if (ts_family_describe(&m->decoder->arch, &f, &c) != TS_OK)
+        return json_null(); /* no family says it: the options must be given again */
+    return c;
+}
+
+static ts_status state_text(const ts_trainer *t, const ts_option_set *options, char **out)
+{
+    ts_str given = { 0 };
+    json_t *opts = NULL;
+    ts_status st = options ? ts_option_json(options, &given) : ts_str_puts(&given, "{}");
+    if (st == TS_OK)
+        st = ts_json_parse(given.s, given.len, "options", &opts);
+    ts_str_deinit(&given);
+    TS_TRY(st);
+    json_t *s = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:{s:b, s:f, s:I, s:I}, s:I, s:s, s:o*, s:s*, s:o}", "iteration",
+        (json_int_t)t->iteration, "consumed_train_samples", (json_int_t)t->consumed, "num_steps",
+        (json_int_t)t->scheduled, "skipped_iterations", (json_int_t)t->skipped, "optimizer_steps",
+        (json_int_t)t->optim.steps, "grad_scaler", "dynamic", t->scaler.dynamic, "scale", t->scaler.scale,
+        "growth_tracker", (json_int_t)t->scaler.good, "hysteresis_tracker", (json_int_t)t->scaler.tolerance,
+        "seed", (json_int_t)t->o->seed, "file_dtype", ts_st_dtype_name(t->model->file_dtype), "config",
+        model_config(t->model), "folder", t->model->folder, "options", opts);
+    *out = s ? json_dumps(s, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(s);
+    return *out ? TS_OK : ts_error(TS_ERR_NOMEM, "out of memory while writing the state of a checkpoint");
+}
+
+/* ---- saving ---- */
+
+typedef struct tensor_list {
+    ts_ckpt_tensor *t;
+    char (*name)[128];
+    int64_t n;
+} tensor_list;
+
+static void add_tensor(tensor_list *l, const char *prefix, const ts_param *p, ts_ckpt_part part, const void *data)
+{
+    snprintf(l->name[l->n], sizeof *l->name, "%s%s", prefix, p->name);
+    l->t[l->n] = (ts_ckpt_tensor){ .name = l->name[l->n], .part = part, .dtype = TS_ST_F32, .rank = p->rank,
+                                   .shape = { p->dim[0], p->dim[1] }, .data = data, .rows = p->dim[0] };
+    l->n++;
+}
+
+static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
+{
+    const ts_param_set *p = &t->model->decoder->params;
+    TS_TRY(ts_alloc(&l->t, p->n * 3, sizeof *l->t));
+    TS_TRY(ts_alloc(&l->name, p->n * 3, sizeof *l->name));
+    for (size_t i = 0; i < p->n; i++)
+        add_tensor(l, "", p->p[i], TS_CKPT_MODEL, p->p[i]->value);
+    for (size_t i = 0; i < p->n && !t->o->no_save_optim; i++) {
+        const int64_t at = p->p[i]->offset;
+        if (t->optim.m)
+            add_tensor(l, "optimizer.exp_avg.", p->p[i], TS_CKPT_OPTIMIZER, (float *)t->optim.m->data + at);
+        if (t->optim.v)
+            add_tensor(l, "optimizer.exp_avg_sq.", p->p[i], TS_CKPT_OPTIMIZER, (float *)t->optim.v->data + at);
+    }
+    return TS_OK;
+}
+
+ts_status ts_trainer_save(ts_trainer *t, ts_checkpointer *c, const ts_option_set *options)
+{
+    tensor_list l = { 0 };
+    char *state = NULL;
+    ts_status st = list_tensors(t, &l);
+    if (st == TS_OK)
+        st = state_text(t, options, &state);
+    if (st == TS_OK)
+        st = ts_checkpointer_save(c, t->iteration, l.t, l.n, state);
+    free(state);
+    ts_free(&l.t);
+    ts_free(&l.name);
+    return st;
+}
+
+/* ---- loading ---- */
+
+static ts_status find(const ts_checkpoint *ck, const char *prefix, const ts_param *p, const ts_st_tensor **out)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s%s", prefix, p->name);
+    const ts_st_tensor *t = ts_checkpoint_tensor(ck, name);
+    if (!t)
+        return ts_error(TS_ERR_USER, "%s: tensor %s is missing", ts_checkpoint_path(ck), name);
+    if (t->rank != p->rank || t->shape[0] != p->dim[0] || (p->rank > 1 && t->shape[1] != p->dim[1]))
+        return ts_error(TS_ERR_USER, "%s: tensor %s has shape [%lld, %lld], the model's options say [%lld, %lld]",
+                        t->path, name, (long long)t->shape[0], (long long)(t->rank > 1 ? t->shape[1] : 1),
+                        (long long)p->dim[0], (long long)p->dim[1]);
+    *out = t;
+    return TS_OK;
+}
+
+static ts_status load_flat(const ts_checkpoint *ck, const char *prefix, const ts_param *p, float *to)
+{
+    const ts_st_tensor *t;
+    TS_TRY(find(ck, prefix, p, &t));
+    return ts_st_read_f32(t, 0, ts_param_count(p), to);
+}
+
+static ts_status load_values(ts_decoder *d, const ts_checkpoint *ck)
+{
+    for (size_t i = 0; i < d->params.n; i++) {
+        ts_param *p = d->params.p[i];
+        if (p->dtype == TS_DTYPE_F32) {
+            TS_TRY(load_flat(ck, "", p, p->value));
+            continue;
+        }
+        const ts_st_tensor *t;
+        float *buffer;
+        TS_TRY(find(ck, "", p, &t));
+        TS_TRY(ts_alloc(&buffer, (size_t)ts_param_count(p), sizeof *buffer));
+        const ts_status st = ts_st_read_f32(t, 0, ts_param_count(p), buffer);
+        for (int64_t k = 0; st == TS_OK && k < ts_param_count(p); k++)
+            ts_store_f32(p->value, k, p->dtype, buffer[k]);
+        ts_free(&buffer);
+        TS_TRY(st);
+    }
+    ts_param_set_changed(&d->params);
+    return TS_OK;
+}
+
+static ts_status load_moments(ts_trainer *t, const ts_checkpoint *ck)
+{
+    const ts_param_set *p = &t->model->decoder->params;
+    if (ts_checkpoint_count(ck, TS_CKPT_OPTIMIZER) == 0 && (t->optim.m || t->optim.v))
+        return ts_error(TS_ERR_USER, "%s holds no optimizer state (it was saved with --no-save-optim): continue "
+                        "with --no-load-optim, or begin anew from its weights with --finetune",
+                        ts_checkpoint_path(ck));
+    for (size_t i = 0; i < p->n; i++) {
+        const int64_t at = p->p[i]->offset;
+        if (t->optim.m)
+            TS_TRY(load_flat(ck, "optimizer.exp_avg.", p->p[i], (float *)t->optim.m->data + at));
+        if (t->optim.v)
+            TS_TRY(load_flat(ck, "optimizer.exp_avg_sq.", p->p[i], (float *)t->optim.v->data + at));
+    }
+    return TS_OK;
+}
+
+static ts_status need_int(const json_t *s, const char *file, const char *key, int64_t *out)
+{
+    if (!json_is_integer(json_object_get(s, key)))
+        return ts_error(TS_ERR_USER, "%s: %s is missing", file, key);
+    return ts_json_int(s, file, key, 0, 0, INT64_MAX, out);
+}
+
+static ts_status load_counters(ts_trainer *t, const ts_checkpoint *ck)
+{
+    const json_t *s = ts_checkpoint_state(ck), *g = json_object_get(s, "grad_scaler");
+    const char *file = ts_checkpoint_state_file(ck);
+    TS_TRY(need_int(s, file, "iteration", &t->iteration));
+    TS_TRY(need_int(s, file, "consumed_train_samples", &t->consumed));
+    TS_TRY(need_int(s, file, "num_steps", &t->scheduled));
+    TS_TRY(need_int(s, file, "skipped_iterations", &t->skipped));
+    TS_TRY(need_int(s, file, "optimizer_steps", &t->optim.steps));
+    if (!json_is_object(g) || !json_is_number(json_object_get(g, "scale")))
+        return ts_error(TS_ERR_USER, "%s: grad_scaler is missing", file);
+    if (t->scaler.dynamic && json_is_true(json_object_get(g, "dynamic"))) {
+        t->scaler.scale = json_number_value(json_object_get(g, "scale"));
+        TS_TRY(need_int(g, file, "growth_tracker", &t->scaler.good));
+        TS_TRY(ts_json_int(g, file, "hysteresis_tracker", 0, INT64_MIN, INT64_MAX, &t->scaler.tolerance));
+    }
+    return TS_OK;
+}
+
+ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool weights_only, bool with_optimizer)
+{
+    TS_TRY(load_values(t->model->decoder, ck));
+    if (weights_only)
+        return TS_OK;
+    if (with_optimizer)
+        TS_TRY(load_moments(t, ck));
+    TS_TRY(load_counters(t, ck));
+    if (!with_optimizer)
+        t->optim.steps = 0;
+    return TS_OK;
+}
+
+ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **family, ts_arch *a, json_t **config)
+{
+    const char *file = ts_checkpoint_state_file(ck);
+    const json_t *c = json_object_get(ts_checkpoint_state(ck), "config");
+    if (!json_is_object(c))
+        return ts_error(TS_ERR_USER, "%s does not describe the model in Hugging Face's words: give its options "
+                        "(--num-layers, --hidden-size, ...)", file);
+    TS_TRY(ts_family_of(c, file, family));
+    TS_TRY((*family)->read(c, file, a));
+    TS_TRY(ts_arch_check(a, file));
+    *config = json_deep_copy(c);
+    return *config ? TS_OK : ts_error(TS_ERR_NOMEM, "out of memory while reading %s", file);
+}
+
+static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_arch *a, ts_model *m)
+{
+    const json_t *s = ts_checkpoint_state(ck);
+    const char *folder = json_string_value(json_object_get(s, "folder"));
+    const char *type = json_string_value(json_object_get(s, "file_dtype"));
+    TS_TRY(ts_checkpoint_describe(ck, &m->family, a, &m->config));
+    if (!type || !ts_st_dtype_from_name(type, &m->file_dtype))
+        m->file_dtype = TS_ST_F32;
+    if (folder)
+        TS_TRY(ts_strdup(folder, &m->folder));
+    TS_TRY(ts_decoder_create(use->dev, a, use->compute, a->vocab, &m->decoder));
+    TS_TRY(ts_decoder_allocate(m->decoder, use->training ? TS_DTYPE_F32 : use->compute, use->training));
+    return use->dev->computes ? load_values(m->decoder, ck) : TS_OK;
+}
+
+ts_status ts_model_from_checkpoint(const ts_checkpoint *ck, const ts_model_use *use, ts_model *out)
+{
+    ts_model m = { 0 };
+    ts_arch a;
+    ts_arch_init(&a);
+    const ts_status st = make_from(ck, use, &a, &m);
+    ts_arch_deinit(&a);
+    if (st != TS_OK)
+        ts_model_deinit(&m);
+    else
+        *out = m;
+    return st;
+}
+
+ts_status ts_model_open(const char *folder, int64_t step, const ts_model_use *use, ts_model *out)
+{
+    ts_checkpoint *ck;
+    if (!ts_checkpoint_is(folder))
+        return ts_model_load(folder, use, out);
+    TS_TRY(ts_checkpoint_open(folder, step, TS_CKPT_MODEL_ONLY, NULL, &ck));
+    const ts_status st = ts_model_from_checkpoint(ck, use, out);
+    ts_checkpoint_close(&ck);
+    return st;
+}

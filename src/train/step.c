@@ -1,0 +1,198 @@
+#include "train/step.h"
+
+#include "base/thread.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+/* What every rank tells the others beside its micro-batches' losses. */
+enum { EXTRA_STOP, EXTRA_MEMORY, EXTRA_RSS, EXTRAS };
+_Static_assert(EXTRAS <= 8, "make_batch leaves room for 8");
+
+static double rss_peak(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)u.ru_maxrss * 1024;
+}
+
+static ts_status count_tokens(ts_trainer *t, int64_t *tokens)
+{
+    *tokens = ts_batch_tokens(t);
+    TS_TRY(t->comm->all_reduce(t->comm, tokens, 1, TS_COMM_I64, TS_COMM_SUM));
+    if (*tokens <= 0)
+        return ts_error(TS_ERR_USER, "the global batch of iteration %lld has no token to train on",
+                        (long long)t->iteration + 1);
+    return TS_OK;
+}
+
+static void zero_gradients(ts_trainer *t)
+{
+    const ts_storage *g = t->model->decoder->params.grads;
+    t->dev->zero(t->dev, g->data, g->bytes);
+}
+
+static ts_status micro_batch(ts_trainer *t, int64_t m, double weight, double *sum)
+{
+    const bool last = m + 1 == t->n_micro;
+    ts_tape_reset(t->tape);
+    t->dev->mem.phase = "forward";
+    TS_TRY(ts_batch_forward(t, m, weight, sum));
+    if (t->reducer && last) {
+        ts_reducer_begin(t->reducer);
+        ts_trainer_hooks(t, true);
+    }
+    t->dev->mem.phase = "backward";
+    t->hook_status = TS_OK;
+    const ts_status st = ts_tape_backward(t->tape);
+    ts_trainer_hooks(t, false);
+    return st == TS_OK ? t->hook_status : st;
+}
+
+/* Gradients of all micro-batches, summed over all ranks: *grads is where they are. */
+static ts_status all_micro_batches(ts_trainer *t, double weight, double *sums, const float **grads)
+{
+    ts_param_set *p = &t->model->decoder->params;
+    *grads = p->grads->data;
+    if (t->deterministic) {
+        t->dev->zero(t->dev, t->acc->data, t->acc->bytes);
+        *grads = t->acc->data;
+    }
+    for (int64_t m = 0; m < t->n_micro; m++) {
+        if (m == 0 || t->deterministic)
+            zero_gradients(t);
+        TS_TRY(micro_batch(t, m, weight, &sums[m]));
+        if (t->deterministic)
+            TS_TRY(ts_ordered_add(t->comm, p->grads->data, t->dev->computes ? t->acc->data : NULL, p->total,
+                                  t->staging ? t->staging->data : NULL,
+                                  (int64_t)(t->staging_bytes / sizeof(float))));
+    }
+    ts_tape_reset(t->tape);
+    t->dev->mem.phase = "reduction";
+    if (t->reducer)
+        return ts_reducer_finish(t->reducer);
+    if (!t->deterministic)
+        return TS_OK;
+    return ts_ordered_finish(t->comm, t->dev->computes ? t->acc->data : NULL, p->total);
+}
+
+/* Every rank gets all micro-batches' sums and adds them in the order of the global batch. */
+static ts_status share_results(ts_trainer *t, double *mine, bool stop, ts_step_result *r)
+{
+    const int64_t n = t->n_micro + EXTRAS;
+    double *x = mine + t->n_micro;
+    x[EXTRA_STOP] = stop;
+    x[EXTRA_MEMORY] = (double)t->dev->mem.peak;
+    x[EXTRA_RSS] = rss_peak();
+    TS_TRY(t->comm->all_gather(t->comm, mine, t->gathered, n, TS_COMM_F64));
+    double sum = 0;
+    for (int64_t m = 0; m < t->n_micro; m++)
+        for (int rank = 0; rank < t->comm->size; rank++)
+            sum += t->gathered[rank * n + m];
+    r->loss = sum / (double)r->tokens;
+    for (int rank = 0; rank < t->comm->size; rank++) {
+        const double *e = t->gathered + rank * n + t->n_micro;
+        r->stop = r->stop || e[EXTRA_STOP] > 0;
+        r->memory_peak = (int64_t)fmax((double)r->memory_peak, e[EXTRA_MEMORY]);
+        r->rss_peak = (int64_t)fmax((double)r->rss_peak, e[EXTRA_RSS]);
+    }
+    return TS_OK;
+}
+
+static ts_status not_a_number(const ts_trainer *t, const ts_step_result *r)
+{
+    const int64_t n = t->n_micro + EXTRAS;
+    char where[96] = "";
+    for (int rank = 0; rank < t->comm->size && !where[0]; rank++)
+        for (int64_t m = 0; m < t->n_micro && !where[0]; m++)
+            if (!isfinite(t->gathered[rank * n + m]))
+                snprintf(where, sizeof where, " (first in micro-batch %lld of rank %d)", (long long)m, rank);
+    return ts_error(TS_ERR_RUN,
+                    "iteration %lld: the %s is not a number%s. Nothing was updated; the checkpoint before is "
+                    "untouched. Try a lower --lr, --clip-grad, --bf16 instead of --fp16, or look at samples %lld "
+                    "to %lld of the data (--no-check-for-nan-in-loss-and-grad goes on regardless)",
+                    (long long)t->iteration + 1, isfinite(r->loss) ? "gradient's norm" : "loss", where,
+                    (long long)t->consumed, (long long)(t->consumed + t->global - 1));
+}
+
+static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
+{
+    double sumsq;
+    t->dev->mem.phase = "optimizer";
+    TS_TRY(ts_optimizer_sumsq(&t->optim, grads, &sumsq, &r->zeros));
+    r->loss_scale = t->scaler.scale;
+    r->grad_norm = sqrt(sumsq) / t->scaler.scale;
+    const bool bad = !isfinite(r->grad_norm);
+    if (bad && t->scaler.dynamic) {
+        r->skipped = true;
+        ts_loss_scaler_update(&t->scaler, true);
+        return TS_OK;
+    }
+    if ((bad || !isfinite(r->loss)) && t->o->check_for_nan)
+        return not_a_number(t, r);
+    double scale = 1 / t->scaler.scale;
+    if (t->o->clip_grad > 0 && t->o->clip_grad / (r->grad_norm + 1e-6) < 1)
+        scale *= t->o->clip_grad / (r->grad_norm + 1e-6);
+    ts_optimizer_step(&t->optim, grads, r->lr, scale);
+    ts_loss_scaler_update(&t->scaler, false);
+    return TS_OK;
+}
+
+ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r)
+{
+    const double began = ts_now();
+    const float *grads;
+    double *sums;
+    *r = (ts_step_result){ .lr = ts_lr_at(&t->schedule, t->scheduled) };
+    ts_status st = ts_comm_agree(t->comm, ts_batch_read(t, TS_DATA_TRAIN, t->consumed));
+    if (st == TS_OK)
+        st = count_tokens(t, &r->tokens);
+    TS_TRY(st);
+    TS_TRY(ts_alloc(&sums, (size_t)(t->n_micro + EXTRAS), sizeof *sums));
+    st = all_micro_batches(t, t->scaler.scale / (double)r->tokens, sums, &grads);
+    if (st == TS_OK)
+        st = share_results(t, sums, stop, r);
+    ts_free(&sums);
+    TS_TRY(st);
+    TS_TRY(update(t, grads, r));
+    if (t->o->log_params_norm) {
+        double sumsq;
+        TS_TRY(ts_optimizer_sumsq(&t->optim, t->model->decoder->params.values->data, &sumsq, NULL));
+        r->params_norm = sqrt(sumsq);
+    }
+    t->iteration++;
+    t->consumed += t->global;
+    if (r->skipped)
+        t->skipped++;
+    else
+        t->scheduled += t->global;
+    t->dev->mem.phase = NULL;
+    r->seconds = ts_now() - began;
+    return TS_OK;
+}
+
+ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, int64_t n, double *loss)
+{
+    double total[2] = { 0, 0 }; /* loss, tokens */
+    t->dev->mem.phase = "evaluation";
+    ts_status st = TS_OK;
+    for (int64_t i = 0; i < n && st == TS_OK; i++) {
+        st = ts_batch_read(t, part, first + i * t->global);
+        for (int64_t m = 0; m < t->n_micro && st == TS_OK; m++) {
+            double sum;
+            ts_tape_reset(t->tape);
+            t->tape->recording = false;
+            st = ts_batch_forward(t, m, 1, &sum);
+            total[0] += sum;
+        }
+        total[1] += (double)ts_batch_tokens(t);
+    }
+    ts_tape_reset(t->tape);
+    st = ts_comm_agree(t->comm, st);
+    if (st == TS_OK)
+        st = t->comm->all_reduce(t->comm, total, 2, TS_COMM_F64, TS_COMM_SUM);
+    *loss = total[1] > 0 ? total[0] / total[1] : 0;
+    t->dev->mem.phase = NULL;
+    return st;
+}

@@ -18,7 +18,8 @@ const ts_option ts_text_option_rows[] = {
            "NullTokenizer: ids 0 to N-1, and N ends a document"),
     ROW(LIST, kwargs, "tokenizer-kwargs", "pairs such as eos_token <|endoftext|> pad_token <|extra_0|>"),
     ROW(TEXT, tiktoken_pattern, "tiktoken-pattern", "regular expression of a .tiktoken file (GPT-2's)"),
-    ROW(LIST, tiktoken_special, "tiktoken-special-tokens", "special tokens after the last rank"),
+    ROW(LIST, tiktoken_special, "tiktoken-special", "special tokens of a .tiktoken file, after the last rank"),
+    ROW(LIST, tiktoken_special, "tiktoken-special-tokens", "as --tiktoken-special"),
     { .name = "tokenizer-not-use-fast", .type = TS_OPTION_NOTE, .group = "tokenizer",
       .help = "there is one implementation" },
 };

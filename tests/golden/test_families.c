@@ -1,0 +1,328 @@
+/* Tiny models of every family against transformers: logits, log-probabilities, loss, gradients, five AdamW
+ * steps, and weights written back. scripts/golden_families.py made the cases. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "../unit/temp.h"
+#include "device/cpu/isa.h"
+#include "infer/score.h"
+#include "model/options.h"
+#include "train/optimizer.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+static const char folder[] = "tests/golden/families";
+
+/* One case at work. */
+typedef struct golden {
+    const char *name;
+    char path[256];
+    json_t *json;
+    ts_device *dev;
+    ts_model model;
+    ts_tape *tape;
+    int64_t B, S;
+    int32_t *ids; /* [B, S] */
+} golden;
+
+static double real_at(const json_t *list, size_t i)
+{
+    return json_number_value(json_array_get(list, i));
+}
+
+static double real_of(const json_t *o, const char *key)
+{
+    const json_t *v = json_object_get(o, key);
+    assert_true(json_is_number(v));
+    return json_number_value(v);
+}
+
+static void close_case(golden *g)
+{
+    ts_tape_destroy(&g->tape);
+    ts_model_deinit(&g->model);
+    ts_device_close(&g->dev);
+    ts_free(&g->ids);
+    json_decref(g->json);
+}
+
+static void open_case(golden *g, const char *name)
+{
+    char file[300];
+    *g = (golden){ .name = name };
+    snprintf(g->path, sizeof g->path, "%s/%s", folder, name);
+    snprintf(file, sizeof file, "%s/golden.json", g->path);
+    OK(ts_json_read(file, &g->json));
+    const ts_device_options o = { .threads = 1, .isa = TS_ISA_ALL };
+    OK(ts_device_open("cpu", &o, &g->dev));
+    const ts_model_use use = { .dev = g->dev, .compute = TS_DTYPE_F32, .training = true };
+    OK(ts_model_load(g->path, &use, &g->model));
+    const ts_tape_options to = { 0 };
+    OK(ts_tape_create(g->dev, &g->model.decoder->params, &to, &g->tape));
+    const json_t *rows = json_object_get(g->json, "tokens");
+    g->B = (int64_t)json_array_size(rows);
+    g->S = (int64_t)json_array_size(json_array_get(rows, 0));
+    OK(ts_alloc(&g->ids, (size_t)(g->B * g->S), sizeof *g->ids));
+    for (int64_t i = 0; i < g->B * g->S; i++)
+        g->ids[i] = (int32_t)json_integer_value(
+            json_array_get(json_array_get(rows, (size_t)(i / g->S)), (size_t)(i % g->S)));
+}
+
+/* What transformers itself is off by in float32 (found against float64), ten times for another order of the
+ * sums, and a few units of the largest logit. */
+static double logit_bound(const golden *g)
+{
+    return 10 * real_of(g->json, "own_error") + 64 * FLT_EPSILON * real_of(g->json, "logit_scale");
+}
+
+static void check_logits(golden *g)
+{
+    const int64_t V = g->model.decoder->arch.vocab;
+    char file[300];
+    ts_st_file *f = NULL;
+    float *got = NULL, *want = NULL;
+    snprintf(file, sizeof file, "%s/logits.safetensors", g->path);
+    OK(ts_st_file_open(file, &f));
+    const ts_st_tensor *t = ts_st_file_find(f, "logits");
+    assert_non_null(t);
+    assert_int_equal(t->elements, g->S * V);
+    OK(ts_alloc(&got, (size_t)(2 * g->S * V), sizeof *got));
+    want = got + g->S * V;
+    OK(ts_st_read_f32(t, 0, g->S * V, want));
+    OK(ts_score_logits(g->model.decoder, g->tape, g->ids, g->S, got));
+    for (int64_t i = 0; i < g->S * V; i++)
+        if (!(fabsf(got[i] - want[i]) <= logit_bound(g)))
+            fail_msg("%s: logit %lld of token %lld is %.8g, expected %.8g within %.2g", g->name,
+                     (long long)(i % V), (long long)(i / V), (double)got[i], (double)want[i],
+                     logit_bound(g));
+    ts_free(&got);
+    ts_st_file_destroy(&f);
+}
+
+static void check_logprobs(golden *g)
+{
+    double *got = NULL;
+    bool *greedy = NULL;
+    OK(ts_alloc(&got, (size_t)g->S, sizeof *got));
+    OK(ts_alloc(&greedy, (size_t)g->S, sizeof *greedy));
+    for (int64_t b = 0; b < g->B; b++) {
+        const json_t *want = json_array_get(json_object_get(g->json, "logprobs"), (size_t)b);
+        OK(ts_score_ids(g->model.decoder, g->tape, g->ids + b * g->S, g->S, got, greedy));
+        for (int64_t s = 1; s < g->S; s++)
+            if (!(fabs(got[s] - real_at(want, (size_t)s - 1)) <= 2 * logit_bound(g)))
+                fail_msg("%s: log-probability %lld of row %lld is %.8g, expected %.8g", g->name,
+                         (long long)s, (long long)b, got[s], real_at(want, (size_t)s - 1));
+    }
+    ts_free(&got);
+    ts_free(&greedy);
+}
+
+static ts_tensor *upload(golden *g, ts_dtype dtype, const void *host)
+{
+    ts_tensor *t = NULL;
+    OK(ts_tape_new_kind(g->tape, TS_MEM_DATA, dtype, g->B * g->S, 0, &t));
+    g->dev->to_device(g->dev, ts_tensor_data(t), host, (size_t)(g->B * g->S) * 4);
+    return t;
+}
+
+/* Mean loss over all tokens but the first of each row; leaves the gradients in the parameters. */
+static double forward_backward(golden *g)
+{
+    enum { MOST = 64 };
+    const int64_t n = g->B * g->S;
+    int32_t pos[MOST], labels[MOST];
+    float weight[MOST], losses[MOST];
+    ts_decoder *d = g->model.decoder;
+    assert_true(n <= MOST);
+    for (int64_t i = 0; i < n; i++) {
+        const bool last = i % g->S == g->S - 1;
+        pos[i] = (int32_t)(i % g->S);
+        labels[i] = last ? -1 : g->ids[i + 1];
+        weight[i] = last ? 0 : 1 / (float)(g->B * (g->S - 1));
+    }
+    ts_tape_reset(g->tape);
+    g->tape->recording = true;
+    g->dev->zero(g->dev, d->params.grads->data, d->params.grads->bytes);
+    const ts_tensor *ids = upload(g, TS_DTYPE_I32, g->ids);
+    const ts_run run = { .B = g->B, .S = g->S, .pos = upload(g, TS_DTYPE_I32, pos) };
+    ts_xent_op o = ts_decoder_head(d);
+    ts_tensor *hidden = NULL, *loss = NULL;
+    OK(ts_decoder_prepare(d, g->S, g->S));
+    OK(ts_decoder_forward(d, g->tape, &run, NULL, ids, &hidden));
+    o.labels = upload(g, TS_DTYPE_I32, labels);
+    o.weight = upload(g, TS_DTYPE_F32, weight);
+    OK(ts_op_linear_xent(g->tape, &o, hidden, &loss, NULL));
+    g->dev->to_host(g->dev, losses, ts_tensor_data(loss), (size_t)n * sizeof *losses);
+    OK(ts_tape_backward(g->tape));
+    ts_tape_reset(g->tape);
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (labels[i] >= 0)
+            sum += (double)losses[i];
+    return sum / (double)(g->B * (g->S - 1));
+}
+
+/* The gradient of one tensor in the file's orientation. */
+static void gather(const golden *g, const ts_name_map *m, const ts_name_tensor *t, float *out)
+{
+    const int64_t width = t->rank == 1 ? 1 : t->dim[1];
+    for (size_t i = 0; i < t->n_pieces; i++) {
+        const ts_name_piece *p = &m->piece[t->first_piece + i];
+        const ts_param *param = ts_param_find(&g->model.decoder->params, p->name);
+        assert_non_null(param);
+        for (int64_t r = 0; r < p->rows; r++)
+            for (int64_t c = 0; c < param->dim[1]; c++)
+                out[p->transposed ? c * width + p->hf_row + r : (p->hf_row + r) * width + c] =
+                    param->grad[(p->row + r) * param->dim[1] + c];
+    }
+}
+
+static void check_gradient(const golden *g, const char *name, const float *got, int64_t n)
+{
+    const json_t *want = json_object_get(json_object_get(g->json, "grads"), name);
+    if (!want)
+        fail_msg("%s: the golden has no gradient of %s", g->name, name);
+    const json_t *at = json_object_get(want, "at"), *values = json_object_get(want, "values");
+    double sum = 0, size = 0, top = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += (double)got[i];
+        size += fabs((double)got[i]);
+        top = fmax(top, fabs((double)got[i]));
+    }
+    /* Sums of float32 products over 40 tokens and back through the layers: some hundred units of the
+     * largest value, whatever the order. */
+    const double bound = 256 * FLT_EPSILON * top + 1e-8;
+    for (size_t i = 0; i < json_array_size(at); i++) {
+        const int64_t k = json_integer_value(json_array_get(at, i));
+        assert_true(k >= 0 && k < n);
+        if (!(fabs((double)got[k] - real_at(values, i)) <= bound))
+            fail_msg("%s: gradient %lld of %s is %.8g, expected %.8g within %.2g", g->name,
+                     (long long)k, name, (double)got[k], real_at(values, i), bound);
+    }
+    if (!(fabs(sum - real_of(want, "sum")) <= bound * (double)n) ||
+        !(fabs(size - real_of(want, "abs")) <= bound * (double)n))
+        fail_msg("%s: gradient of %s sums to %.8g (sizes %.8g), expected %.8g (%.8g)", g->name,
+                 name, sum, size, real_of(want, "sum"), real_of(want, "abs"));
+}
+
+static void check_gradients(golden *g)
+{
+    ts_name_map m = { 0 };
+    const double loss = forward_backward(g), want = real_of(g->json, "loss");
+    if (!(fabs(loss - want) <= logit_bound(g)))
+        fail_msg("%s: loss is %.8g, expected %.8g", g->name, loss, want);
+    OK(ts_family_names(g->model.family, &g->model.decoder->arch, &m));
+    for (size_t i = 0; i < m.n_tensors; i++) {
+        const ts_name_tensor *t = &m.tensor[i];
+        const int64_t n = t->dim[0] * (t->rank == 2 ? t->dim[1] : 1);
+        float *got = NULL;
+        OK(ts_alloc(&got, (size_t)n, sizeof *got));
+        gather(g, &m, t, got);
+        check_gradient(g, t->hf_name, got, n);
+        ts_free(&got);
+    }
+    assert_int_equal(m.n_tensors, json_object_size(json_object_get(g->json, "grads")));
+    ts_name_map_deinit(&m);
+}
+
+static void check_near(const golden *g, const char *what, int64_t step, double got, double want)
+{
+    /* AdamW divides by the root of squares: errors of the gradient come back as large as they were,
+     * relative to it, and grow with the steps. */
+    const double bound = (1e-5 + 2e-5 * (double)step) * fabs(want);
+    if (!(fabs(got - want) <= bound))
+        fail_msg("%s: %s of step %lld is %.8g, expected %.8g within %.2g", g->name, what,
+                 (long long)step, got, want, bound);
+}
+
+static void check_adamw(golden *g)
+{
+    const json_t *a = json_object_get(g->json, "adamw");
+    const ts_train_options o = { .optimizer = TS_OPTIMIZER_ADAM,
+                                 .adam_beta1 = real_of(a, "beta1"),
+                                 .adam_beta2 = real_of(a, "beta2"),
+                                 .adam_eps = real_of(a, "eps"),
+                                 .weight_decay = real_of(a, "weight_decay") };
+    ts_param_set *params = &g->model.decoder->params;
+    ts_optimizer z;
+    OK(ts_optimizer_init(&z, &o, params));
+    for (int64_t step = 0; step < (int64_t)real_of(a, "steps"); step++) {
+        double sumsq = 0;
+        const double loss = forward_backward(g);
+        OK(ts_optimizer_sumsq(&z, params->grads->data, &sumsq, NULL));
+        const double norm = sqrt(sumsq), clip = real_of(a, "clip_grad") / (norm + 1e-6);
+        check_near(g, "loss", step, loss, real_at(json_object_get(a, "losses"), (size_t)step));
+        check_near(g, "norm", step, norm, real_at(json_object_get(a, "norms"), (size_t)step));
+        ts_optimizer_step(&z, params->grads->data, real_of(a, "lr"), clip < 1 ? clip : 1);
+    }
+    ts_optimizer_deinit(&z);
+}
+
+/* Written in the files' own type, every tensor has its name, shape and bits again. */
+static void check_saved(golden *g)
+{
+    temp t;
+    ts_st_dir *before = NULL, *after = NULL;
+    const ts_weights_save_options o = { .dtype = g->model.file_dtype };
+    temp_make(&t);
+    OK(ts_weights_save(&g->model, temp_path(&t, "saved"), &o));
+    OK(ts_st_dir_open(g->path, "model", &before));
+    OK(ts_st_dir_open(temp_path(&t, "saved"), "model", &after));
+    assert_true(ts_st_dir_count(after) > 0);
+    for (int64_t i = 0; i < ts_st_dir_count(after); i++) {
+        const ts_st_tensor *y = ts_st_dir_at(after, i);
+        const char *alias = ts_family_alias(g->model.family, y->name);
+        const ts_st_tensor *x = ts_st_dir_find(before, y->name);
+        if (!x && alias)
+            x = ts_st_dir_find(before, alias);
+        if (!x)
+            fail_msg("%s: %s was not in the folder", g->name, y->name);
+        assert_int_equal(x->rank, y->rank);
+        assert_memory_equal(x->shape, y->shape, (size_t)x->rank * sizeof *x->shape);
+        assert_int_equal(x->size, y->size);
+        if (memcmp(x->data, y->data, x->size))
+            fail_msg("%s: %s has other values", g->name, y->name);
+    }
+    assert_true(ts_st_dir_count(after) <= ts_st_dir_count(before));
+    if (strcmp(g->name, "gpt2-old")) /* whose folder holds buffers and a twin too */
+        assert_int_equal(ts_st_dir_count(after), ts_st_dir_count(before));
+    ts_st_dir_destroy(&before);
+    ts_st_dir_destroy(&after);
+    temp_remove(&t);
+}
+
+static void test_case(void **state)
+{
+    golden g;
+    open_case(&g, *state);
+    check_logits(&g);
+    check_logprobs(&g);
+    check_saved(&g);
+    check_gradients(&g);
+    check_adamw(&g);
+    close_case(&g);
+}
+
+int main(void)
+{
+    enum { MOST = 64 };
+    struct CMUnitTest tests[MOST];
+    char **names = NULL;
+    size_t n = 0;
+    if (ts_dir_list(folder, &names, &n) != TS_OK || n == 0 || n > MOST) {
+        print_error("%s: 1 to %d cases expected\n", folder, (int)MOST);
+        return 1;
+    }
+    for (size_t i = 0; i < n; i++)
+        tests[i] = (struct CMUnitTest){ names[i], test_case, NULL, NULL, names[i] };
+    const int failed = _cmocka_run_group_tests("golden families", tests, n, NULL, NULL);
+    for (size_t i = 0; i < n; i++)
+        ts_free(&names[i]);
+    ts_free(&names);
+    return failed;
+}

@@ -110,7 +110,8 @@ static ts_status only_step(const char *dir, const ts_ckpt_entry *list, size_t n,
     return st;
 }
 
-/* The one that the tracker names, then by the order of saving. */
+/* The one that the tracker names; those without a good manifest, which will be refused with a reason; the rest
+ * by the order of saving. */
 static void newest_first(const char *dir, const ts_ckpt_entry *list, size_t n, candidates *out)
 {
     int64_t latest = -1;
@@ -128,9 +129,10 @@ static void newest_first(const char *dir, const ts_ckpt_entry *list, size_t n, c
     if (at < n && list[at].sequence > 0 && list[0].sequence > list[at].sequence)
         ts_log(TS_LOG_WARN, "%s/%s: names iteration %lld, though iteration %lld was saved later", dir,
                CKPT_TRACKER, (long long)latest, (long long)list[0].iteration);
-    for (size_t i = 0; i < n; i++)
-        if (i != at)
-            out->v[out->n++] = encode(&list[i]);
+    for (int is_good = 0; is_good < 2; is_good++)
+        for (size_t i = 0; i < n; i++)
+            if (i != at && (list[i].sequence > 0) == is_good)
+                out->v[out->n++] = encode(&list[i]);
 }
 
 static ts_status find(const char *path, int64_t step, candidates *out)

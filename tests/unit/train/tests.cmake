@@ -1,0 +1,1 @@
+ts_unit_test(train checkpoint LINK ts_checkpoint)

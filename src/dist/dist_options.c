@@ -12,13 +12,29 @@ const ts_option ts_dist_option_rows[] = {
         "elements of one piece of the gradient reduction; 0: chosen"),
     ROW(REAL, timeout_minutes, "distributed-timeout-minutes", "10", 0.01, 1e6, NULL,
         "a process that waits longer than this for the others ends the job"),
+    ROW(INT, nnodes, "nnodes", "0", 0, 1e6, NULL, "hosts of the job; checked when given"),
+    ROW(INT, nproc_per_node, "nproc_per_node", "0", 0, 1e6, NULL, "processes on a host; checked when given"),
+    ROW(INT, nproc_per_node, "nproc-per-node", "0", 0, 1e6, NULL, "as --nproc_per_node"),
+    ROW(INT, worker_num, "worker_num", "0", 0, 1e6, NULL, "processes of the job; checked when given"),
+    ROW(INT, nproc_per_node, "local_worker_num", "0", 0, 1e6, NULL, "as --nproc_per_node"),
     NOTE("distributed-backend", 1, "MPI between processes of CPUs"),
+    NOTE("node_rank", 1, "the launcher says it"),
+    NOTE("master_addr", 1, "the launcher finds the hosts"),
+    NOTE("master_port", 1, "the launcher finds the hosts"),
+    NOTE("node-rank", 1, "the launcher says it"),
+    NOTE("master-addr", 1, "the launcher finds the hosts"),
+    NOTE("master-port", 1, "the launcher finds the hosts"),
+    NOTE("local-rank", 1, "the launcher says it"),
+    NOTE("join", 1, "the launcher waits"),
+    NOTE("log_dir", 1, "the launcher's log folder"),
+    NOTE("cluster_time_out", 1, "the launcher's time limit"),
+    NOTE("bind_core", 1, "mpirun --bind-to"),
+    NOTE("ai-framework", 1, "one framework"),
+    NOTE("disable-gloo-group", 0, "no such groups"),
+    NOTE("hccl-op-mode", 1, "no such library"),
     NOTE("no-align-grad-reduce", 0, "a matter of pipelines"),
-    NOTE("align-grad-reduce", 0, "a matter of pipelines"),
-    NOTE("ddp-num-buckets", 1, "see ddp-bucket-size"),
     NOTE("ddp-average-in-collective", 0, "gradients are summed, then scaled once"),
     NOTE("no-gradient-reduce-div-fusion", 0, "scaling is part of the optimizer step"),
-    NOTE("local-rank", 1, "mpirun or srun says it"),
     NOTE("lazy-mpu-init", 1, "no such stage"),
     NOTE("nccl-communicator-config-path", 1, "no NCCL"),
     NOTE("use-tp-pp-dp-mapping", 0, "one order of groups"),
@@ -29,4 +45,19 @@ const size_t ts_dist_option_count = sizeof ts_dist_option_rows / sizeof *ts_dist
 int64_t ts_dist_bucket_elements(const ts_dist_options *o)
 {
     return o->ddp_bucket_size > 0 ? o->ddp_bucket_size : (int64_t)4 << 20;
+}
+
+ts_status ts_dist_options_check(const ts_dist_options *o, const ts_comm *world)
+{
+    if (o->worker_num > 0 && o->worker_num != world->size)
+        return ts_error(TS_ERR_USER, "--worker_num says %lld processes, the launcher started %d",
+                        (long long)o->worker_num, world->size);
+    if (o->nnodes > 0 && o->nproc_per_node > 0 && o->nnodes * o->nproc_per_node != world->size)
+        return ts_error(TS_ERR_USER,
+                        "--nnodes %lld times --nproc_per_node %lld is %lld processes, the launcher started %d: "
+                        "start them with mpirun -n %lld (or srun)",
+                        (long long)o->nnodes, (long long)o->nproc_per_node,
+                        (long long)(o->nnodes * o->nproc_per_node), world->size,
+                        (long long)(o->nnodes * o->nproc_per_node));
+    return TS_OK;
 }

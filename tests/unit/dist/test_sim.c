@@ -1,0 +1,88 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "dist/bucket.h"
+#include "dist/ordered.h"
+
+#include <math.h>
+
+static void spend(void *ctx, double seconds) { *(double *)ctx += seconds; }
+
+/* Pointers are made up: whoever follows one crashes. */
+static void *const nowhere = (void *)(uintptr_t)64;
+
+static void traffic_of_each(void **state)
+{
+    (void)state;
+    double seconds = 0;
+    const ts_comm_sim_link link = { .bytes_per_second = 1e9, .latency = 1e-3, .spend = spend, .ctx = &seconds };
+    ts_comm *c;
+    assert_int_equal(ts_comm_sim_create(1, 4, "dp", &link, &c), TS_OK);
+    assert_string_equal(c->group, "dp");
+    assert_int_equal(c->all_reduce(c, nowhere, 1000, TS_COMM_F32, TS_COMM_SUM), TS_OK);
+    assert_int_equal(c->traffic.messages, 6);
+    assert_true(fabs(c->traffic.bytes - (6000)) <= 1e-6);
+    assert_true(fabs(seconds - (6e-3 + 6e-6)) < 1e-12);
+    assert_int_equal(c->all_gather(c, nowhere, nowhere, 1000, TS_COMM_F64), TS_OK);
+    assert_int_equal(c->traffic.messages, 6 + 3);
+    assert_true(fabs(c->traffic.bytes - (6000 + 24000)) <= 1e-6);
+    const int64_t counts[] = { 10, 20, 30, 40 }, at[] = { 0, 10, 30, 60 };
+    assert_int_equal(c->all_gather_v(c, nowhere, 20, nowhere, counts, at, TS_COMM_U8), TS_OK);
+    assert_true(fabs(c->traffic.bytes - (30000 + 75)) <= 1e-6);
+    assert_int_equal(c->all_to_all_v(c, nowhere, counts, at, nowhere, counts, at, TS_COMM_F32), TS_OK);
+    assert_true(fabs(c->traffic.bytes - (30075 + 320)) <= 1e-6);
+    assert_int_equal(c->broadcast(c, nowhere, 100, TS_COMM_I64, 3), TS_OK);
+    assert_int_equal(c->barrier(c), TS_OK);
+    assert_true(fabs(c->traffic.bytes - (30395 + 800)) <= 1e-6);
+    assert_int_equal(c->traffic.messages, 6 + 3 + 3 + 3 + 1 + 2);
+    assert_int_equal(c->traffic.calls, 6);
+    assert_int_equal(ts_comm_agree(c, TS_OK), TS_OK);
+    ts_comm_destroy(&c);
+}
+
+static void alone_costs_nothing(void **state)
+{
+    (void)state;
+    double seconds = 0;
+    const ts_comm_sim_link link = { .bytes_per_second = 1, .latency = 1, .spend = spend, .ctx = &seconds };
+    ts_comm *c;
+    assert_int_equal(ts_comm_sim_create(0, 1, "dp", &link, &c), TS_OK);
+    assert_int_equal(c->all_reduce(c, nowhere, 1000, TS_COMM_F32, TS_COMM_SUM), TS_OK);
+    assert_true(seconds == 0 && c->traffic.messages == 0 && c->traffic.bytes == 0);
+    ts_comm_destroy(&c);
+}
+
+/* What the reducers send is the same as one all-reduce of everything; 1024 ranks are no more work. */
+static void reducers(void **state)
+{
+    (void)state;
+    ts_comm *c;
+    const int64_t total = 134515008, offset = 0;
+    ts_reducer *r;
+    assert_int_equal(ts_comm_sim_create(5, 1024, "dp", NULL, &c), TS_OK);
+    assert_int_equal(ts_reducer_create(c, nowhere, total, &offset, &total, 1, 1 << 22, true, &r), TS_OK);
+    ts_reducer_begin(r);
+    assert_int_equal(ts_reducer_param_done(r, 0), TS_OK);
+    assert_int_equal(ts_reducer_finish(r), TS_OK);
+    assert_true(fabs(c->traffic.bytes - (2.0 * 1023 / 1024 * 4 * (double)total)) <= 1);
+    assert_int_equal(c->traffic.calls, ts_reducer_buckets(r));
+    ts_reducer_destroy(&r);
+    ts_comm_destroy(&c);
+
+    assert_int_equal(ts_comm_sim_create(1, 2, "dp", NULL, &c), TS_OK);
+    assert_int_equal(ts_ordered_add(c, nowhere, NULL, total, NULL, 1 << 22), TS_OK);
+    assert_int_equal(ts_ordered_finish(c, NULL, total), TS_OK);
+    assert_true(fabs(c->traffic.bytes - (4 * (double)total)) <= 1e3);
+    ts_comm_destroy(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(traffic_of_each),
+                                        cmocka_unit_test(alone_costs_nothing), cmocka_unit_test(reducers) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -73,7 +73,7 @@ CASES = {
     "starcoder2-nobias": ("starcoder2", {**STAR, "use_bias": False, "num_key_value_heads": 3, "tie_word_embeddings": False}, 5, {}),
     "gpt2": ("gpt2", GPT2, 5, {}),
     "gpt2-old": ("gpt2", {**GPT2, "n_inner": 40, "scale_attn_weights": False, "activation_function": "relu"}, 4, dict(old_gpt2=True)),
-    "gpt_neox": ("gpt_neox", {**NEOX, "rope_parameters": dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)}, 4, {}),
+    "gpt_neox": ("gpt_neox", {**NEOX, "rope_parameters": dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.4)}, 4, {}),
     "gpt_neox-sequential": ("gpt_neox", {**NEOX, "use_parallel_residual": False, "attention_bias": False, "tie_word_embeddings": True, "rope_parameters": dict(
         rope_type="linear", rope_theta=10000.0, factor=2.0, partial_rotary_factor=1.0)}, 5, {}),
     "internlm2": ("llama", {**no(WHOLE, "head_dim"), "attention_bias": True, "rope_parameters": dict(

@@ -184,8 +184,9 @@ static bool rope_equal(const ts_rope_config *a, const ts_rope_config *b)
 {
     const bool yarn = a->scaling == TS_ROPE_YARN, lng = a->scaling == TS_ROPE_LONGROPE;
     const bool llama3 = a->scaling == TS_ROPE_LLAMA3;
-    if (a->theta != b->theta || a->dim != b->dim || a->interleaved != b->interleaved ||
-        a->scaling != b->scaling || (a->scaling != TS_ROPE_DEFAULT && a->factor != b->factor))
+    if (a->theta != b->theta || a->dim != b->dim || a->odd_dim != b->odd_dim ||
+        a->interleaved != b->interleaved || a->scaling != b->scaling ||
+        (a->scaling != TS_ROPE_DEFAULT && a->factor != b->factor))
         return false;
     if ((yarn || lng || llama3) && a->original_max_positions != b->original_max_positions)
         return false;

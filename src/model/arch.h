@@ -37,7 +37,9 @@ enum {
 /* One rotary embedding. Formulas and field names are transformers' (modeling_rope_utils). */
 typedef struct ts_rope_config {
     double theta;
-    int64_t dim;          /* rotated part of a head */
+    int64_t dim;          /* rotated part of a head, even */
+    int64_t odd_dim;      /* dim - 1 where a config's part of a head is odd: it is rounded up, but the
+                             frequencies are theta^(-2i / odd_dim); 0: not so */
     bool interleaved;     /* pairs (2i, 2i+1) instead of (i, i + dim/2) */
     ts_rope_scaling scaling;
     double factor;

@@ -264,8 +264,10 @@ ts_status ts_config_write_ids(const ts_arch *a, json_t *o)
 
 double ts_config_rotary_part(const ts_arch *a)
 {
-    const double part = (double)a->rope[0].dim / (double)a->head_dim;
-    return part * (double)a->head_dim < (double)a->rope[0].dim ? nextafter(part, 1) : part;
+    const ts_rope_config *r = &a->rope[0];
+    const double width = (double)(r->odd_dim ? r->odd_dim : r->dim), head = (double)a->head_dim;
+    const double part = width / head;
+    return part * head < width ? nextafter(part, 1) : part;
 }
 
 ts_status ts_config_write(const ts_arch *a, const ts_config_defaults *d, json_t *o)

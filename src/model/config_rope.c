@@ -120,6 +120,8 @@ ts_status ts_config_rope_object(const json_t *config, const json_t *rope, const 
             "%s: partial_rotary_factor is %g, but models of this type rotate whole heads", file,
             part);
     r.dim = (int64_t)((double)a->head_dim * part);
+    if (r.dim % 2)
+        r.odd_dim = r.dim++;
     TS_TRY(read_kind(rope, file, &r.scaling));
     if (r.scaling != TS_ROPE_DEFAULT)
         TS_TRY(read_scaling(config, rope, file, a, &r));

@@ -5,6 +5,12 @@
 
 #include <math.h>
 
+/* What the exponents of frequencies are divided by. */
+static int64_t divisor(const ts_rope_config *r)
+{
+    return r->odd_dim ? r->odd_dim : r->dim;
+}
+
 /* base^(-i / dim) for even i. */
 static float plain_inv_freq(float base, int64_t i, int64_t dim)
 {
@@ -14,7 +20,7 @@ static float plain_inv_freq(float base, int64_t i, int64_t dim)
 /* Peng et al. 2023, "NTK-aware", with the length of the moment. */
 static double dynamic_base(const ts_rope_config *r, int64_t seq_len)
 {
-    const double max = (double)r->max_positions, dim = (double)r->dim;
+    const double max = (double)r->max_positions, dim = (double)divisor(r);
     const double s = seq_len > r->max_positions ? (double)seq_len : max;
     return r->theta * pow(r->factor * s / max - (r->factor - 1), dim / (dim - 2));
 }
@@ -54,14 +60,14 @@ static float yarn_inv_freq(const ts_rope_config *r, int64_t i)
         high += 0.001;
     const float ramp = ((float)(i / 2) - (float)low) / (float)(high - low);
     const float keep = 1 - fminf(fmaxf(ramp, 0), 1);
-    const float wave = powf((float)r->theta, (float)i / (float)r->dim);
+    const float wave = powf((float)r->theta, (float)i / (float)divisor(r));
     return 1.0f / ((float)r->factor * wave) * (1 - keep) + 1.0f / wave * keep;
 }
 
 static float inv_freq(const ts_rope_config *r, int64_t i, int64_t seq_len)
 {
     const float base = (float)(r->scaling == TS_ROPE_DYNAMIC ? dynamic_base(r, seq_len) : r->theta);
-    const float plain = plain_inv_freq(base, i, r->dim);
+    const float plain = plain_inv_freq(base, i, divisor(r));
     switch (r->scaling) {
     case TS_ROPE_LINEAR:
         return plain / (float)r->factor;
@@ -72,7 +78,7 @@ static float inv_freq(const ts_rope_config *r, int64_t i, int64_t seq_len)
     case TS_ROPE_LONGROPE: {
         const float *stretch =
             seq_len > r->original_max_positions ? r->long_factor : r->short_factor;
-        return 1.0f / (stretch[i / 2] * powf(base, (float)i / (float)r->dim));
+        return 1.0f / (stretch[i / 2] * powf(base, (float)i / (float)divisor(r)));
     }
     case TS_ROPE_DEFAULT:
     case TS_ROPE_DYNAMIC:
@@ -136,7 +142,7 @@ static ts_status check_scaling(const ts_rope_config *r, const char *file)
         return ts_error(TS_ERR_USER,
                         "%s: original_max_position_embeddings is %lld, expected 2 to %lld", file,
                         (long long)r->original_max_positions, (long long)TS_ARCH_MAX_POSITIONS);
-    if (r->scaling == TS_ROPE_DYNAMIC && (r->dim < 4 || r->factor < 1))
+    if (r->scaling == TS_ROPE_DYNAMIC && (divisor(r) < 3 || r->factor < 1))
         return ts_error(
             TS_ERR_USER,
             "%s: dynamic rope scaling needs a factor of 1 or more (found %g) and at least "
@@ -174,6 +180,13 @@ ts_status ts_rope_check(const ts_rope_config *r, int64_t head_dim, const char *f
             "%s: rotary embedding of %lld values in a head of %lld: expected an even number "
             "from 2 to head_dim (see head_dim, hidden_size, partial_rotary_factor)",
             file, (long long)r->dim, (long long)head_dim);
+    if (r->odd_dim &&
+        (r->odd_dim != r->dim - 1 || r->scaling == TS_ROPE_YARN || r->scaling == TS_ROPE_LONGROPE))
+        return ts_error(
+            TS_ERR_USER,
+            "%s: partial_rotary_factor gives %lld rotated values in a head, expected an "
+            "even number with yarn and longrope",
+            file, (long long)r->odd_dim);
     TS_TRY(check_scaling(r, file));
     if (r->scaling != TS_ROPE_LONGROPE)
         return TS_OK;

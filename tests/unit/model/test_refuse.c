@@ -85,7 +85,8 @@ static void test_texts(void **state)
         { "{\"model_type\":\"gpt2\",\"scale_attn_by_inverse_layer_idx\":true}",
           "scale_attn_by_inverse_layer_idx" },
         { "{\"model_type\":\"gpt_neox\",\"rotary_pct\":0}", "rotary_pct" },
-        { "{\"model_type\":\"gpt_neox\",\"hidden_size\":48,\"num_attention_heads\":4}",
+        { "{\"model_type\":\"gpt_neox\",\"hidden_size\":48,\"num_attention_heads\":4,\"rotary_"
+          "pct\":0.05}",
           "partial_rotary_factor" },
     };
     for (size_t i = 0; i < sizeof trials / sizeof *trials; i++)

@@ -60,10 +60,11 @@ static inline void make_deinit(make *m)
         free(m->data[i]);
 }
 
-static inline ts_status make_save(ts_checkpointer *c, int64_t iteration, bool large)
+/* The values of `content` under the number of another iteration. */
+static inline ts_status make_save_as(ts_checkpointer *c, int64_t iteration, int64_t content, bool large)
 {
     make m;
-    make_init(&m, iteration, large);
+    make_init(&m, content, large);
     const ts_status st = ts_checkpointer_save(c, iteration, m.t, MAKE_TENSORS, m.state);
     for (int i = 0; i < MAKE_TENSORS; i++) /* training goes on at once */
         memset(m.data[i], 0xAA, m.bytes[i]);
@@ -71,12 +72,17 @@ static inline ts_status make_save(ts_checkpointer *c, int64_t iteration, bool la
     return st;
 }
 
-/* Whether an open checkpoint is that of `iteration`, byte for byte. */
-static inline bool make_equals(const ts_checkpoint *ck, int64_t iteration, bool large)
+static inline ts_status make_save(ts_checkpointer *c, int64_t iteration, bool large)
+{
+    return make_save_as(c, iteration, iteration, large);
+}
+
+/* Whether an open checkpoint holds these values, byte for byte. */
+static inline bool make_holds(const ts_checkpoint *ck, int64_t content, bool large)
 {
     make m;
-    bool same = ts_checkpoint_iteration(ck) == iteration;
-    make_init(&m, iteration, large);
+    bool same = true;
+    make_init(&m, content, large);
     for (int i = 0; i < MAKE_TENSORS; i++) {
         const ts_st_tensor *t = ts_checkpoint_tensor(ck, m.name[i]);
         same = same && t && t->dtype == m.t[i].dtype && t->rank == m.t[i].rank && t->size == m.bytes[i] &&
@@ -85,8 +91,13 @@ static inline bool make_equals(const ts_checkpoint *ck, int64_t iteration, bool 
     same = same && ts_checkpoint_count(ck, TS_CKPT_MODEL) == MAKE_TENSORS / 2 &&
            ts_checkpoint_count(ck, TS_CKPT_OPTIMIZER) == MAKE_TENSORS / 2;
     const json_t *s = ts_checkpoint_state(ck);
-    same = same && json_integer_value(json_object_get(s, "consumed_samples")) == iteration * 8;
+    same = same && json_integer_value(json_object_get(s, "consumed_samples")) == content * 8;
     make_deinit(&m);
     return same;
+}
+
+static inline bool make_equals(const ts_checkpoint *ck, int64_t iteration, bool large)
+{
+    return ts_checkpoint_iteration(ck) == iteration && make_holds(ck, iteration, large);
 }
 #endif

@@ -1,0 +1,13 @@
+# Tests in which calls to the system fail: the linker puts io_hooks.c between.
+set(fault_wraps open write pwrite pread fallocate fsync close rename mkdir unlink remove malloc calloc realloc)
+list(TRANSFORM fault_wraps PREPEND "-Wl,--wrap=")
+function(ts_fault_test subject)
+  cmake_parse_arguments(arg "" "" "LINK" ${ARGN})
+  add_executable(fault_${subject} fault/test_${subject}.c fault/io_hooks.c)
+  target_link_libraries(fault_${subject} PRIVATE ${arg_LINK} PkgConfig::CMOCKA m)
+  target_link_options(fault_${subject} PRIVATE ${fault_wraps})
+  add_test(NAME fault/${subject} COMMAND fault_${subject} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+endfunction()
+
+ts_fault_test(checkpoint_faults LINK ts_checkpoint)
+ts_fault_test(checkpoint_crash LINK ts_checkpoint)

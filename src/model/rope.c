@@ -125,10 +125,10 @@ bool ts_rope_varies(const ts_rope_config *r)
     return r->scaling == TS_ROPE_DYNAMIC || r->scaling == TS_ROPE_LONGROPE;
 }
 
-/* A number above 0 and small enough to be meant. */
+/* A number above 0 and neither too small nor too large to be meant. */
 static bool sane(double v)
 {
-    return isfinite(v) && v > 0 && v < 1e15;
+    return v > 1e-9 && v < 1e15;
 }
 
 static ts_status check_scaling(const ts_rope_config *r, const char *file)

@@ -29,68 +29,66 @@ static void refuse(const char *text, const char *says)
     json_decref(config);
 }
 
+static const trial texts[] = {
+    { "[]", "object" },
+    { "{}", "model_type" },
+    { "{\"model_type\":7}", "model_type" },
+    { "{\"model_type\":\"frobnicator\"}", "frobnicator" },
+    { "{\"architectures\":[\"FrobForCausalLM\"]}", "FrobForCausalLM" },
+    { "{\"model_type\":\"llama\",\"vocab_size\":NaN}", "JSON" },
+    { "{\"model_type\":\"llama\",\"rms_norm_eps\":1e999}", "JSON" },
+    { "{\"model_type\":\"llama\",\"vocab_size\":99999999999999999999}", "JSON" },
+    { "{\"model_type\":\"llama\",\"hidden_size\":50,\"num_attention_heads\":6,\"head_dim\":8}",
+      "hidden" },
+    { "{\"model_type\":\"qwen2\",\"hidden_size\":50,\"num_attention_heads\":6}", "hidden" },
+    { "{\"model_type\":\"llama\",\"num_attention_heads\":32,\"num_key_value_heads\":5}",
+      "num_key_value_heads" },
+    { "{\"model_type\":\"llama\",\"num_attention_heads\":4,\"num_key_value_heads\":8}",
+      "num_key_value_heads" },
+    { "{\"model_type\":\"llama\",\"eos_token_id\":[1,2,3,4,5,6,7,8,9]}", "eos_token_id" },
+    { "{\"model_type\":\"llama\",\"eos_token_id\":[1,\"2\"]}", "eos_token_id" },
+    { "{\"model_type\":\"llama\",\"eos_token_id\":-7}", "eos_token_id" },
+    { "{\"model_type\":\"llama\",\"bos_token_id\":[1]}", "bos_token_id" },
+    { "{\"model_type\":\"llama\",\"hidden_act\":\"mish\"}", "mish" },
+    { "{\"model_type\":\"llama\",\"hidden_act\":3}", "hidden_act" },
+    { "{\"model_type\":\"llama\",\"tie_word_embeddings\":\"yes\"}", "tie_word_embeddings" },
+    { "{\"model_type\":\"llama\",\"rms_norm_eps\":-1}", "epsilon" },
+    { "{\"model_type\":\"llama\",\"rms_norm_eps\":\"small\"}", "rms_norm_eps" },
+    { "{\"model_type\":\"llama\",\"initializer_range\":-0.5}", "initializer_range" },
+    { "{\"model_type\":\"llama\",\"head_dim\":7}", "head_dim" },
+    { "{\"model_type\":\"llama\",\"head_dim\":0}", "head_dim" },
+    { "{\"model_type\":\"llama\",\"quantization_config\":{\"bits\":4}}", "quantization_config" },
+    { "{\"model_type\":\"mistral\",\"sliding_window\":0}", "sliding_window" },
+    { "{\"model_type\":\"mistral\",\"sliding_window\":-1}", "sliding_window" },
+    { "{\"model_type\":\"qwen2\",\"layer_types\":[\"full_attention\"]}", "layer_types" },
+    { "{\"model_type\":\"qwen2\",\"num_hidden_layers\":1,\"layer_types\":[\"sliding_"
+      "attention\"]}",
+      "sliding_window" },
+    { "{\"model_type\":\"qwen2\",\"num_hidden_layers\":1,\"layer_types\":[\"chunked_"
+      "attention\"]}",
+      "chunked_attention" },
+    { "{\"model_type\":\"qwen2\",\"num_hidden_layers\":1,\"layer_types\":[null]}", "layer_types" },
+    { "{\"model_type\":\"gemma\",\"use_bidirectional_attention\":true}",
+      "use_bidirectional_attention" },
+    { "{\"model_type\":\"gemma2\",\"query_pre_attn_scalar\":0}", "query_pre_attn_scalar" },
+    { "{\"model_type\":\"gemma2\",\"attn_logit_softcapping\":-3}", "attn_logit_softcapping" },
+    { "{\"model_type\":\"gemma3_text\",\"sliding_window_pattern\":0}", "sliding_window_pattern" },
+    { "{\"model_type\":\"gemma3_text\",\"rope_parameters\":[1]}", "rope_parameters" },
+    { "{\"model_type\":\"gpt2\",\"n_embd\":50}", "n_embd" },
+    { "{\"model_type\":\"gpt2\",\"n_layer\":-4}", "n_layer" },
+    { "{\"model_type\":\"gpt2\",\"scale_attn_by_inverse_layer_idx\":true}",
+      "scale_attn_by_inverse_layer_idx" },
+    { "{\"model_type\":\"gpt_neox\",\"rotary_pct\":0}", "rotary_pct" },
+    { "{\"model_type\":\"gpt_neox\",\"hidden_size\":48,\"num_attention_heads\":4,\"rotary_"
+      "pct\":0.05}",
+      "partial_rotary_factor" },
+};
+
 static void test_texts(void **state)
 {
     (void)state;
-    static const trial trials[] = {
-        { "[]", "object" },
-        { "{}", "model_type" },
-        { "{\"model_type\":7}", "model_type" },
-        { "{\"model_type\":\"frobnicator\"}", "frobnicator" },
-        { "{\"architectures\":[\"FrobForCausalLM\"]}", "FrobForCausalLM" },
-        { "{\"model_type\":\"llama\",\"vocab_size\":NaN}", "JSON" },
-        { "{\"model_type\":\"llama\",\"rms_norm_eps\":1e999}", "JSON" },
-        { "{\"model_type\":\"llama\",\"vocab_size\":99999999999999999999}", "JSON" },
-        { "{\"model_type\":\"llama\",\"hidden_size\":50,\"num_attention_heads\":6,\"head_dim\":8}",
-          "hidden" },
-        { "{\"model_type\":\"qwen2\",\"hidden_size\":50,\"num_attention_heads\":6}", "hidden" },
-        { "{\"model_type\":\"llama\",\"num_attention_heads\":32,\"num_key_value_heads\":5}",
-          "num_key_value_heads" },
-        { "{\"model_type\":\"llama\",\"num_attention_heads\":4,\"num_key_value_heads\":8}",
-          "num_key_value_heads" },
-        { "{\"model_type\":\"llama\",\"eos_token_id\":[1,2,3,4,5,6,7,8,9]}", "eos_token_id" },
-        { "{\"model_type\":\"llama\",\"eos_token_id\":[1,\"2\"]}", "eos_token_id" },
-        { "{\"model_type\":\"llama\",\"eos_token_id\":-7}", "eos_token_id" },
-        { "{\"model_type\":\"llama\",\"bos_token_id\":[1]}", "bos_token_id" },
-        { "{\"model_type\":\"llama\",\"hidden_act\":\"mish\"}", "mish" },
-        { "{\"model_type\":\"llama\",\"hidden_act\":3}", "hidden_act" },
-        { "{\"model_type\":\"llama\",\"tie_word_embeddings\":\"yes\"}", "tie_word_embeddings" },
-        { "{\"model_type\":\"llama\",\"rms_norm_eps\":-1}", "epsilon" },
-        { "{\"model_type\":\"llama\",\"rms_norm_eps\":\"small\"}", "rms_norm_eps" },
-        { "{\"model_type\":\"llama\",\"initializer_range\":-0.5}", "initializer_range" },
-        { "{\"model_type\":\"llama\",\"head_dim\":7}", "head_dim" },
-        { "{\"model_type\":\"llama\",\"head_dim\":0}", "head_dim" },
-        { "{\"model_type\":\"llama\",\"quantization_config\":{\"bits\":4}}",
-          "quantization_config" },
-        { "{\"model_type\":\"mistral\",\"sliding_window\":0}", "sliding_window" },
-        { "{\"model_type\":\"mistral\",\"sliding_window\":-1}", "sliding_window" },
-        { "{\"model_type\":\"qwen2\",\"layer_types\":[\"full_attention\"]}", "layer_types" },
-        { "{\"model_type\":\"qwen2\",\"num_hidden_layers\":1,\"layer_types\":[\"sliding_"
-          "attention\"]}",
-          "sliding_window" },
-        { "{\"model_type\":\"qwen2\",\"num_hidden_layers\":1,\"layer_types\":[\"chunked_"
-          "attention\"]}",
-          "chunked_attention" },
-        { "{\"model_type\":\"qwen2\",\"num_hidden_layers\":1,\"layer_types\":[null]}",
-          "layer_types" },
-        { "{\"model_type\":\"gemma\",\"use_bidirectional_attention\":true}",
-          "use_bidirectional_attention" },
-        { "{\"model_type\":\"gemma2\",\"query_pre_attn_scalar\":0}", "query_pre_attn_scalar" },
-        { "{\"model_type\":\"gemma2\",\"attn_logit_softcapping\":-3}", "attn_logit_softcapping" },
-        { "{\"model_type\":\"gemma3_text\",\"sliding_window_pattern\":0}",
-          "sliding_window_pattern" },
-        { "{\"model_type\":\"gemma3_text\",\"rope_parameters\":[1]}", "rope_parameters" },
-        { "{\"model_type\":\"gpt2\",\"n_embd\":50}", "n_embd" },
-        { "{\"model_type\":\"gpt2\",\"n_layer\":-4}", "n_layer" },
-        { "{\"model_type\":\"gpt2\",\"scale_attn_by_inverse_layer_idx\":true}",
-          "scale_attn_by_inverse_layer_idx" },
-        { "{\"model_type\":\"gpt_neox\",\"rotary_pct\":0}", "rotary_pct" },
-        { "{\"model_type\":\"gpt_neox\",\"hidden_size\":48,\"num_attention_heads\":4,\"rotary_"
-          "pct\":0.05}",
-          "partial_rotary_factor" },
-    };
-    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++)
-        refuse(trials[i].text, trials[i].says);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        refuse(texts[i].text, texts[i].says);
 }
 
 static void test_ropes(void **state)

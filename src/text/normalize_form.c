@@ -53,9 +53,15 @@ static bool looks_stable(const ts_norm_op *op, uint32_t c)
 ts_status ts_norm_form_init(ts_norm_op *op)
 {
     TS_TRY(ts_alloc(&op->stable, STABLE_END / 8, 1));
-    for (uint32_t c = 0; c < STABLE_END; c++)
-        if (looks_stable(op, c))
+    for (uint32_t c = 0; c < STABLE_END; c++) {
+        /* Whole blocks of ideographs are as their first, Hangul syllables likewise. */
+        const uint32_t b = c >> 8;
+        const bool like_before = ((b > 0x34 && b < 0x4D) || (b > 0x4E && b < 0x9F) || (b > 0xAC && b < 0xD7) ||
+                                  (b > 0x200 && b < 0x2A6)) && (c & 255);
+        const bool stable = like_before ? op->stable[(c - 1) >> 3] >> ((c - 1) & 7) & 1 : looks_stable(op, c);
+        if (stable)
             op->stable[c >> 3] |= (uint8_t)(1u << (c & 7));
+    }
     return TS_OK;
 }
 

@@ -19,7 +19,8 @@ typedef struct ts_sp_norm {
 } ts_sp_norm;
 
 struct ts_tokenizer {
-    ts_unicode *unicode;
+    const ts_unicode *unicode;
+    ts_unicode *own_unicode; /* NULL: lent */
     ts_token_model model;
     ts_normalizer norm;
     ts_pretoken pre;
@@ -40,7 +41,8 @@ struct ts_tokenizer_scratch {
     ts_ids word;
 };
 
-ts_status ts_tokenizer_new(ts_tokenizer **out) TS_NODISCARD;
+/* unicode: lent for the life of the tokenizer; NULL: it makes its own. */
+ts_status ts_tokenizer_new(const ts_unicode *unicode, ts_tokenizer **out) TS_NODISCARD;
 
 /* The loaders: `tok` is new; data is only read. On failure tok is to be destroyed. */
 ts_status ts_load_json(ts_tokenizer *tok, const char *text, size_t n, const char *file) TS_NODISCARD;
@@ -52,9 +54,10 @@ ts_status ts_load_gpt2(ts_tokenizer *tok, const ts_str *vocab, const char *vocab
 /* tokenizer_config.json and special_tokens_map.json beside the tokenizer; missing ones are fine. */
 ts_status ts_load_roles(ts_tokenizer *tok, const char *folder) TS_NODISCARD;
 
-/* Opens from memory: SentencePiece or tokenizer.json, told apart by the first byte. `name` for messages. */
-ts_status ts_tokenizer_open_bytes(const char *data, size_t n, const char *name, ts_tokenizer **out)
-    TS_NODISCARD;
+/* Opens from memory: SentencePiece or tokenizer.json, told apart by the first byte. `name` for messages;
+ * unicode as for ts_tokenizer_new. */
+ts_status ts_tokenizer_open_bytes(const char *data, size_t n, const char *name, const ts_unicode *unicode,
+                                  ts_tokenizer **out) TS_NODISCARD;
 
 /* sp_text.c */
 ts_status ts_sp_normalize(const ts_tokenizer *tok, const char *s, size_t n, ts_str *out) TS_NODISCARD;

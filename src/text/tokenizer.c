@@ -5,14 +5,15 @@
 
 #include <string.h>
 
-ts_status ts_tokenizer_new(ts_tokenizer **out)
+ts_status ts_tokenizer_new(const ts_unicode *unicode, ts_tokenizer **out)
 {
     ts_tokenizer *tok = NULL;
     TS_TRY(ts_alloc(&tok, 1, sizeof *tok));
     tok->bos = tok->eos = tok->pad = tok->unk = tok->model.unk = -1;
     for (int b = 0; b < 256; b++)
         tok->model.byte_token[b] = -1;
-    const ts_status st = ts_unicode_create(&tok->unicode);
+    const ts_status st = unicode ? TS_OK : ts_unicode_create(&tok->own_unicode);
+    tok->unicode = unicode ? unicode : tok->own_unicode;
     if (st != TS_OK)
         ts_tokenizer_destroy(&tok);
     else
@@ -24,7 +25,7 @@ void ts_tokenizer_destroy(ts_tokenizer **tok)
 {
     if (*tok) {
         ts_tokenizer *t = *tok;
-        ts_unicode_destroy(&t->unicode);
+        ts_unicode_destroy(&t->own_unicode);
         ts_token_model_deinit(&t->model);
         ts_normalizer_deinit(&t->norm);
         ts_pretoken_deinit(&t->pre);
@@ -70,10 +71,11 @@ static ts_status load_bytes(ts_tokenizer *tok, const char *data, size_t n, const
     return ts_load_sentencepiece(tok, data, n, path);
 }
 
-ts_status ts_tokenizer_open_bytes(const char *data, size_t n, const char *name, ts_tokenizer **out)
+ts_status ts_tokenizer_open_bytes(const char *data, size_t n, const char *name, const ts_unicode *unicode,
+                                  ts_tokenizer **out)
 {
     ts_tokenizer *tok = NULL;
-    TS_TRY(ts_tokenizer_new(&tok));
+    TS_TRY(ts_tokenizer_new(unicode, &tok));
     const ts_status st = load_bytes(tok, data, n, name, NULL);
     if (st != TS_OK)
         ts_tokenizer_destroy(&tok);
@@ -152,7 +154,7 @@ static ts_status load_beside(ts_tokenizer *tok, const char *path)
 ts_status ts_tokenizer_open(const char *path, const ts_tokenizer_options *options, ts_tokenizer **out)
 {
     ts_tokenizer *tok = NULL;
-    TS_TRY(ts_tokenizer_new(&tok));
+    TS_TRY(ts_tokenizer_new(NULL, &tok));
     ts_status st;
     if (ts_path_is_dir(path)) {
         st = load_folder(tok, path, options);
@@ -171,7 +173,7 @@ ts_status ts_tokenizer_open(const char *path, const ts_tokenizer_options *option
 ts_status ts_tokenizer_open_gpt2(const char *vocab_file, const char *merge_file, ts_tokenizer **out)
 {
     ts_tokenizer *tok = NULL;
-    TS_TRY(ts_tokenizer_new(&tok));
+    TS_TRY(ts_tokenizer_new(NULL, &tok));
     const ts_status st = load_gpt2_files(tok, vocab_file, merge_file);
     if (st != TS_OK)
         ts_tokenizer_destroy(&tok);

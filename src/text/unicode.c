@@ -151,21 +151,33 @@ static unsigned flags_of(uint32_t c)
     return f;
 }
 
+/* Blocks whose characters are all alike: only the first is looked at. */
+static bool is_uniform(uint32_t block)
+{
+    static const struct { uint16_t lo, hi; } r[] = {
+        { 0x35, 0x4C }, { 0x4F, 0x9E }, { 0xAD, 0xD6 }, { 0xE0, 0xF8 }, { 0x171, 0x186 }, { 0x201, 0x2A5 },
+        { 0x2A8, 0x2B6 }, { 0x2B9, 0x2CD }, { 0x2CF, 0x2EA }, { 0x301, 0x312 }, { 0x314, 0x322 },
+        { 0x324, 0x10FF },
+    };
+    for (size_t i = 0; i < sizeof r / sizeof *r; i++)
+        if (block >= r[i].lo && block <= r[i].hi)
+            return block != 0xE01; /* variation selectors are marks */
+    return false;
+}
+
 ts_status ts_unicode_create(ts_unicode **out)
 {
     ts_unicode *u = NULL;
     size_t cap = 0, n = 0;
     TS_TRY(ts_alloc(&u, 1, sizeof *u));
-    uint16_t empty = UINT16_MAX;
     for (uint32_t b = 0; b < 0x1100; b++) {
-        uint8_t f[256] = { 0 };
-        /* Planes 4 to 13 and the private planes hold no letter, number, mark or sign. */
-        const bool blank = b >= 0x400 && b != 0xE01;
-        if (blank && empty != UINT16_MAX) {
-            u->block[b] = empty;
+        uint8_t f[256];
+        if (is_uniform(b) && b > 0 && is_uniform(b - 1) && b != 0x324) {
+            u->block[b] = u->block[b - 1]; /* of one range, or both without any flag */
             continue;
         }
-        for (uint32_t i = 0; !blank && i < 256; i++)
+        memset(f, (int)flags_of(b << 8), sizeof f);
+        for (uint32_t i = 1; !is_uniform(b) && i < 256; i++)
             f[i] = (uint8_t)flags_of(b << 8 | i);
         size_t k = 0;
         while (k < n && memcmp(u->flags + 256 * k, f, 256) != 0)
@@ -179,8 +191,6 @@ ts_status ts_unicode_create(ts_unicode **out)
             memcpy(u->flags + 256 * n++, f, 256);
         }
         u->block[b] = (uint16_t)k;
-        if (blank)
-            empty = (uint16_t)k;
     }
     *out = u;
     return TS_OK;

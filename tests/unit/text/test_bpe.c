@@ -1,0 +1,91 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "../temp.h"
+#include "text/bpe.h"
+
+#include <string.h>
+
+static uint64_t next(uint64_t *x)
+{
+    *x ^= *x << 13, *x ^= *x >> 7, *x ^= *x << 17;
+    return *x;
+}
+
+/* The definition: the pair of lowest rank, the leftmost of those, until there is none. */
+static size_t merge_plain(const ts_bpe *b, int32_t *id, size_t n)
+{
+    for (;;) {
+        const ts_bpe_pair *best = NULL;
+        size_t at = 0;
+        for (size_t i = 0; i + 1 < n; i++) {
+            const ts_bpe_pair *p = ts_bpe_find(b, id[i], id[i + 1]);
+            if (p && (!best || p->rank < best->rank)) {
+                best = p;
+                at = i;
+            }
+        }
+        if (!best)
+            return n;
+        id[at] = best->id;
+        memmove(id + at + 1, id + at + 2, (n - at - 2) * sizeof *id);
+        n--;
+    }
+}
+
+/* Random merges over few symbols, texts around the length where the method changes; equal ranks too. */
+static void merges_in_order(void **state)
+{
+    (void)state;
+    static int32_t plain[400];
+    ts_bpe_work w = { 0 };
+    for (uint64_t seed = 1; seed < 400; seed++) {
+        uint64_t x = seed * 0x9e3779b97f4a7c15u;
+        ts_bpe b = { 0 };
+        const int32_t symbols = 3 + (int32_t)(seed % 20);
+        for (int32_t k = 0; k < 60; k++)
+            OK(ts_bpe_add(&b, (int32_t)(next(&x) % (uint64_t)(symbols + k)), (int32_t)(next(&x) % (uint64_t)(symbols + k)),
+                          (uint32_t)(seed % 3 ? (uint64_t)k : next(&x) % 8), symbols + k));
+        for (size_t n = 0; n < 300; n += 1 + n / 8) {
+            w.n = 0;
+            for (size_t i = 0; i < n; i++) {
+                plain[i] = next(&x) % 50 ? (int32_t)(next(&x) % (uint64_t)symbols) : -1;
+                OK(ts_bpe_push(&w, plain[i]));
+            }
+            const size_t want = merge_plain(&b, plain, n);
+            OK(ts_bpe_merge(&b, &w));
+            assert_int_equal(w.n, want);
+            for (size_t i = 0; i < want; i++)
+                assert_int_equal(w.sym[i].id, plain[i]);
+        }
+        ts_bpe_deinit(&b);
+    }
+    ts_bpe_work_deinit(&w);
+}
+
+/* A million symbols of one piece must take about a second, not a day. */
+static void long_piece(void **state)
+{
+    (void)state;
+    ts_bpe b = { 0 };
+    ts_bpe_work w = { 0 };
+    for (int32_t k = 0; k < 20; k++)
+        OK(ts_bpe_add(&b, k, k, (uint32_t)k, k + 1));
+    for (size_t i = 0; i < 1u << 20; i++)
+        OK(ts_bpe_push(&w, 0));
+    OK(ts_bpe_merge(&b, &w));
+    assert_int_equal(w.n, 1);
+    assert_int_equal(w.sym[0].id, 20);
+    ts_bpe_deinit(&b);
+    ts_bpe_work_deinit(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(merges_in_order), cmocka_unit_test(long_piece) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

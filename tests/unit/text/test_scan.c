@@ -1,0 +1,141 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "../temp.h"
+#include "text/regex.h"
+#include "text/scan.h"
+
+#include <string.h>
+
+/* Every scanner cuts as its pattern does, by PCRE2, on random text full of the characters that matter. */
+#define CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+#define TAIL "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+static const char *const patterns[] = {
+    ts_scan_gpt2_pattern,
+    CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}" TAIL,
+    CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" TAIL,
+    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+" CONTRACTIONS
+    "?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*" CONTRACTIONS
+    "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+};
+
+static const char *const deepseek[] = {
+    "\\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+",
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
+    "| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+};
+
+static const char *const bits[] = {
+    "a", "b", "s", "t", "L", "l", "LL", "re", "'", "'", "S", "ſ", "É", "é", "ǅ", "ʰ", "日", "か", "ー", "\xCC\x81", "\xE0\xA5\x8D",
+    " ", " ", " ", "\n", "\r", "\t", "\xC2\xA0", "\xE3\x80\x80", "\xC2\x85", "\xE2\x80\x8D", "1", "23", "½", "Ⅷ", "٣", ".", ",",
+    "/", "-", "(", "!", "€", "+", "👍", "\x01", "\xEE\x80\x80", "한",
+};
+
+static size_t random_text(uint64_t seed, char *out, size_t cap)
+{
+    size_t n = 0;
+    uint64_t x = seed * 0x9e3779b97f4a7c15u + 1;
+    const size_t parts = 1 + (size_t)(seed % 24);
+    for (size_t i = 0; i < parts; i++) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        const char *b = bits[x % (sizeof bits / sizeof *bits)];
+        if (n + strlen(b) < cap) {
+            memcpy(out + n, b, strlen(b));
+            n += strlen(b);
+        }
+    }
+    return n;
+}
+
+/* Marks the ends of the pieces of s[from..n): matches and gaps between them. */
+static void cut_by_regex(const ts_regex *re, const char *s, size_t from, size_t n, bool *ends)
+{
+    size_t at = from, start, end;
+    bool found;
+    while (at < n) {
+        /* The text is cut off at n and begins at from, as a piece of its own. */
+        OK(ts_regex_find(re, s + from, at - from, n - from, &found, &start, &end));
+        if (!found)
+            break;
+        ends[from + start] = ends[from + end] = true;
+        at = from + end;
+    }
+    ends[n] = true;
+}
+
+static void compare(ts_scan_fn *scan, const ts_unicode *u, const char *s, size_t n, const bool *ends)
+{
+    for (size_t i = 0; i < n;) {
+        const size_t len = scan(u, (const unsigned char *)s + i, (const unsigned char *)s + n);
+        assert_true(len > 0 && i + len <= n);
+        for (size_t k = i + 1; k < i + len; k++)
+            if (ends[k])
+                fail_msg("'%.*s': a piece goes from %zu to %zu, expected an end at %zu", (int)n, s, i, i + len, k);
+        i += len;
+        if (!ends[i])
+            fail_msg("'%.*s': a piece ends at %zu, where none should", (int)n, s, i);
+    }
+}
+
+static void scanners_equal_patterns(void **state)
+{
+    (void)state;
+    ts_unicode *u = NULL;
+    OK(ts_unicode_create(&u));
+    for (size_t k = 0; k < sizeof patterns / sizeof *patterns; k++) {
+        ts_scan_fn *scan = ts_scan_find(patterns[k]);
+        ts_regex *re = NULL;
+        assert_true(scan != NULL);
+        OK(ts_regex_create(patterns[k], "test", &re));
+        for (uint64_t seed = 1; seed < 20000; seed++) {
+            char s[256];
+            bool ends[257] = { false };
+            const size_t n = random_text(seed, s, sizeof s);
+            cut_by_regex(re, s, 0, n, ends);
+            compare(scan, u, s, n, ends);
+        }
+        ts_regex_destroy(&re);
+    }
+    ts_unicode_destroy(&u);
+}
+
+static void three_stages(void **state)
+{
+    (void)state;
+    ts_unicode *u = NULL;
+    ts_regex *re[3] = { NULL };
+    ts_scan_fn *scan = ts_scan_find3(deepseek[0], deepseek[1], deepseek[2]);
+    assert_true(scan != NULL);
+    OK(ts_unicode_create(&u));
+    for (int i = 0; i < 3; i++)
+        OK(ts_regex_create(deepseek[i], "test", &re[i]));
+    for (uint64_t seed = 1; seed < 40000; seed++) {
+        char s[256];
+        bool ends[257] = { false };
+        const size_t n = random_text(seed, s, sizeof s);
+        ends[n] = true;
+        for (int i = 0; i < 3; i++) {
+            bool now[257];
+            memcpy(now, ends, sizeof now);
+            for (size_t from = 0, to; from < n; from = to) {
+                for (to = from + 1; !now[to]; to++)
+                    continue;
+                cut_by_regex(re[i], s, from, to, ends);
+            }
+        }
+        compare(scan, u, s, n, ends);
+    }
+    for (int i = 0; i < 3; i++)
+        ts_regex_destroy(&re[i]);
+    ts_unicode_destroy(&u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(scanners_equal_patterns), cmocka_unit_test(three_stages) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

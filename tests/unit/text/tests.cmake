@@ -1,0 +1,6 @@
+ts_unit_test(text golden LINK ts_text)
+ts_unit_test(text references LINK ts_text)
+ts_unit_test(text scan LINK ts_text)
+ts_unit_test(text bpe LINK ts_text)
+ts_unit_test(text parts LINK ts_text)
+ts_unit_test(text refuse LINK ts_text)

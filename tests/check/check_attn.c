@@ -301,7 +301,7 @@ static void check_oracle(const geometry *g)
 
 static void check_lengths(const check_env *e)
 {
-    static const int64_t length[] = { 1, 2, 3, 15, 16, 17, 31, 33, 63, 64, 65, 95, 127, 128, 129, 191, 193, 257 };
+    static const int64_t length[] = { 1, 2, 3, 15, 16, 17, 31, 33, 63, 64, 65, 95, 127, 128, 129, 191, 193, 255, 256, 257 };
     static const ts_dtype type[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_F16 };
     for (size_t i = 0; i < CHECK_COUNT(length); i++)
         for (int causal = 0; causal < 2; causal++) {

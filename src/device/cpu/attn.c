@@ -45,7 +45,7 @@ static ts_attn_shape shape_of(const ts_attn_args *a)
     const int64_t d = a->head_dim, part = d <= 128 ? 1 : d <= 256 ? 2 : 4;
     const int64_t r = a->n_q / a->n_kv, all = ceil_div(most(a->S_q * r, 1), 6) * 6;
     return (ts_attn_shape){ .r = r, .rows = least(TS_ATTN_ROWS / part, all),
-                            .tile = TS_ATTN_TILE / (part < 4 ? 1 : 2), .dp = (d + 15) / 16 * 16 };
+                            .tile = TS_ATTN_TILE / part, .dp = (d + 15) / 16 * 16 };
 }
 
 typedef struct job {
@@ -206,7 +206,7 @@ static ts_attn_sums sums_at(float *base, int64_t sum_floats, int64_t key0)
 
 static float *thread_sums(const job *j, int thread)
 {
-    return (float *)(void *)(ts_cpu_scratch(j->cpu, thread) + TS_CPU_THREAD_SCRATCH / 2);
+    return (float *)(void *)(ts_cpu_scratch(j->cpu, thread) + TS_ATTN_SCRATCH);
 }
 
 static float *shared_sums(const job *j, int64_t group, int64_t chunk)
@@ -260,7 +260,7 @@ static void bwd_in_one(job *j, int64_t room)
 {
     const int64_t want = j->groups > 0 ? ceil_div(MIN_ITEMS, j->groups) : 1;
     j->chunks = most(least(least(want, room), j->blocks / 2), 1);
-    j->shared_sums = j->chunks > 1 || j->sum_floats * 4 > TS_CPU_THREAD_SCRATCH / 2;
+    j->shared_sums = j->chunks > 1 || j->sum_floats * 4 > TS_CPU_THREAD_SCRATCH - TS_ATTN_SCRATCH;
     const int64_t wave = j->shared_sums ? room / j->chunks : j->groups;
     for (j->first_group = 0; j->first_group < j->groups; j->first_group += wave) {
         const int64_t groups = least(wave, j->groups - j->first_group);
@@ -307,7 +307,7 @@ static void bwd_segment_share(void *ctx, int64_t begin, int64_t end, int thread)
 static void bwd_in_two(job *j)
 {
     run(j, j->groups * j->blocks, bwd_dq_share);
-    j->segment = TS_CPU_THREAD_SCRATCH / 2 / (8 * j->s.dp);
+    j->segment = (TS_CPU_THREAD_SCRATCH - TS_ATTN_SCRATCH) / (8 * j->s.dp);
     j->sum_floats = 2 * j->segment * j->s.dp;
     run(j, j->groups * ceil_div(j->a->S_kv, j->segment), bwd_segment_share);
 }

@@ -15,7 +15,8 @@
 
 enum {
     TS_ATTN_ROWS = 192,     /* rows of a block at most: a multiple of 6 (register tile) and of 2 */
-    TS_ATTN_TILE = 128,     /* keys of a tile at most */
+    TS_ATTN_TILE = 256,     /* keys of a tile at most */
+    TS_ATTN_SCRATCH = 3 << 19, /* bytes that a body may use of a thread's scratch; the rest holds sums */
     TS_ATTN_FEW = 12,       /* rows that read keys where they stand instead of packing them */
     TS_ATTN_MOST_DIM = 512, /* larger heads take the reference */
 };

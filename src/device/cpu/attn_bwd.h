@@ -30,6 +30,7 @@ typedef struct bwd_work {
 static void bwd_begin(bwd_work *w, const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
                       char *scratch)
 {
+    const char *begin = scratch;
     *w = (bwd_work){ .a = a, .s = s, .k = k, .words = up(dim_words(a), V), .d_words = dim_words(a),
                      .p_ld = s->tile + P_PAD, .plain = is_plain(a) };
     w->log2_scale = w->plain ? a->scale * LOG2E : LOG2E;
@@ -50,6 +51,7 @@ static void bwd_begin(bwd_work *w, const ts_attn_args *a, const ts_attn_shape *s
     w->ds = carve(&scratch, s->rows / UNIT * w->p_ld);
     w->dq = carve(&scratch, s->rows * s->dp);
     w->keep = carve(&scratch, 2 * TS_ATTN_TILE / 32);
+    TS_ASSERT(scratch - begin <= TS_ATTN_SCRATCH, "attention's scratch is too small");
 }
 
 /* sum of do * o over the head, in V sums. */

@@ -21,6 +21,7 @@ typedef struct fwd_work {
 
 static fwd_work fwd_begin(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k, char *scratch)
 {
+    const char *begin = scratch;
     fwd_work w = { .a = a, .s = s, .k = k, .words = up(dim_words(a), V), .d_words = dim_words(a),
                    .plain = is_plain(a) };
     w.log2_scale = w.plain ? a->scale * LOG2E : LOG2E;
@@ -34,6 +35,7 @@ static fwd_work fwd_begin(const ts_attn_args *a, const ts_attn_shape *s, const t
     w.sum = carve(&scratch, s->rows * V);
     w.o = carve(&scratch, s->rows * s->dp);
     w.keep = carve(&scratch, TS_ATTN_TILE / 32);
+    TS_ASSERT(scratch - begin <= TS_ATTN_SCRATCH, "attention's scratch is too small");
     return w;
 }
 

@@ -1,5 +1,6 @@
 /* Attention's tiles: products, packing, masks, dropout. Compiled once per instruction set, after the
  * vocabularies simd/tile_<isa>.h, tile_exp.h, and tile_f32.h or tile_bf16.h. No include guard. */
+#include "base/status.h"
 #include "device/cpu/attn.h"
 
 #include <math.h>
@@ -147,17 +148,21 @@ static void ask_for(const ts_attn_args *a, const void *key)
 static void pack_transposed(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
                             const void *x, int64_t j0, int64_t n, int64_t end, uint32_t *dst, uint32_t *rows)
 {
-    const int64_t words = up(dim_words(a), V);
+    const int64_t words = up(dim_words(a), V), step = a->kv_row * (int64_t)ts_dtype_size(a->dtype);
+    const bool is_words = UNIT * ts_dtype_size(a->dtype) == 4 && a->head_dim == words * UNIT;
     for (int64_t j = 0; j < n; j += V) {
+        const char *from = at(x, kv_at(a, k, j0 + j), a->dtype);
+        const bool in_place = is_words && j + V <= n;
         for (int64_t i = 0; i < V; i++) {
-            const int64_t key = j0 + j + i;
-            u_pack_row(rows + i * words, words, at(x, kv_at(a, k, least(key, j0 + n - 1)), a->dtype),
-                       j + i < n ? a->head_dim : 0, a->dtype);
-            if (key + s->tile < end)
-                ask_for(a, at(x, kv_at(a, k, key + s->tile), a->dtype));
+            if (!in_place)
+                u_pack_row(rows + i * words, words, from + least(i, n - 1 - j) * step, j + i < n ? a->head_dim : 0,
+                           a->dtype);
+            if (j0 + j + i + s->tile < end)
+                ask_for(a, from + (i + s->tile) * step);
         }
         for (int64_t w = 0; w < words; w += V)
-            v_transpose(rows + w, words, dst + w * s->tile + j, s->tile);
+            v_transpose(in_place ? from + w * 4 : (const char *)(rows + w), in_place ? step : words * 4,
+                        dst + w * s->tile + j, s->tile);
     }
 }
 

@@ -92,12 +92,12 @@ static inline void v_put(void *p, int64_t i, int64_t n, ts_dtype t, vf v)
     }
 }
 
-static inline void v_transpose(const uint32_t *src, int64_t lds, uint32_t *dst, int64_t ldd)
+static inline void v_transpose(const char *src, int64_t step, uint32_t *dst, int64_t ldd)
 {
     __m256 r[8], t[8];
 #pragma GCC unroll 8
     for (int i = 0; i < 8; i++)
-        r[i] = _mm256_castsi256_ps(_mm256_loadu_si256((const __m256i *)(const void *)(src + i * lds)));
+        r[i] = _mm256_castsi256_ps(_mm256_loadu_si256((const __m256i *)(const void *)(src + i * step)));
 #pragma GCC unroll 4
     for (int i = 0; i < 8; i += 2) {
         t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);

@@ -85,13 +85,13 @@ static inline void v_put(void *p, int64_t i, int64_t n, ts_dtype t, vf v)
         _mm256_mask_storeu_epi16((uint16_t *)p + i, m, v_to_bf16(v));
 }
 
-/* V x V words: dst[j][i] = src[i][j]. Rows of src and dst stand lds, ldd words apart. */
-static inline void v_transpose(const uint32_t *src, int64_t lds, uint32_t *dst, int64_t ldd)
+/* V x V words: dst[j][i] = src[i][j]. Rows of src stand `step` bytes apart, those of dst ldd words. */
+static inline void v_transpose(const char *src, int64_t step, uint32_t *dst, int64_t ldd)
 {
     __m512i r[16], t[16];
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++)
-        r[i] = _mm512_loadu_si512(src + i * lds);
+        r[i] = _mm512_loadu_si512(src + i * step);
 #pragma GCC unroll 8
     for (int i = 0; i < 16; i += 2) {
         t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);

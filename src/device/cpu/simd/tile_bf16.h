@@ -40,14 +40,23 @@ static inline __m512i u_get(const void *src, int64_t i, int64_t n)
 static inline void u_pack_row(uint32_t *dst, int64_t words, const void *src, int64_t n, ts_dtype t)
 {
     (void)t;
-    for (int64_t c = 0; c < words; c += V)
+    int64_t c = 0;
+    for (; 2 * (c + V) <= n; c += V)
+        _mm512_storeu_si512(dst + c, _mm512_loadu_si512((const uint16_t *)src + 2 * c));
+    for (; c < words; c += V)
         _mm512_storeu_si512(dst + c, n > 2 * c ? u_get(src, 2 * c, n - 2 * c) : _mm512_setzero_si512());
 }
 
 static inline void u_pack_pair(uint32_t *dst, int64_t dp, const void *a, const void *b, int64_t n, ts_dtype t)
 {
     (void)t;
-    for (int64_t c = 0; c < dp; c += V) {
+    int64_t c = 0;
+    for (; b && c + V <= n; c += V) {
+        const __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)((const uint16_t *)a + c));
+        const __m256i y = _mm256_loadu_si256((const __m256i *)(const void *)((const uint16_t *)b + c));
+        _mm512_storeu_si512(dst + c, u_zip(_mm512_inserti64x4(_mm512_castsi256_si512(x), y, 1)));
+    }
+    for (; c < dp; c += V) {
         const __m512i x = u_get(a, c, n - c < V ? n - c : V);
         const __m512i y = b ? u_get(b, c, n - c < V ? n - c : V) : _mm512_setzero_si512();
         const __m512i both = _mm512_inserti64x4(x, _mm512_castsi512_si256(y), 1);

@@ -15,7 +15,13 @@ ts_status ts_charsmap_init(ts_charsmap *m, const char *data, size_t n, const cha
     m->n_units = size / 4;
     memcpy(m->unit, data + 4, size);
     m->text_len = n - 4 - size;
-    return ts_strndup(data + 4 + size, m->text_len, &m->text);
+    TS_TRY(ts_strndup(data + 4 + size, m->text_len, &m->text));
+    for (int b = 1; b < 128; b++) {
+        const char c = (char)b;
+        size_t len;
+        m->ascii[b] = ts_charsmap_find(m, &c, 1, true, &len);
+    }
+    return TS_OK;
 }
 
 void ts_charsmap_deinit(ts_charsmap *m)

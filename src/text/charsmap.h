@@ -8,6 +8,7 @@ typedef struct ts_charsmap {
     size_t n_units;
     char *text; /* replacements, each with its NUL; one more NUL behind */
     size_t text_len;
+    const char *ascii[128]; /* what a single character becomes, NULL: itself */
 } ts_charsmap;
 
 /* data: uint32 size of the trie in bytes, the trie, the replacements. `where` stands in messages. */

@@ -22,13 +22,23 @@ void ts_texts_deinit(ts_texts *t)
 /* Ends the token that was written to the text piece by piece. */
 static ts_status end_token(ts_texts *t) { return ts_texts_add(t, "", 0); }
 
+/* A file of replacements by longer texts could double the text again and again. */
+static ts_status check_growth(size_t n, size_t now)
+{
+    if (now <= ((size_t)64 << 20) + 256 * n)
+        return TS_OK;
+    return ts_error(TS_ERR_USER, "the tokenizer's decoder makes a text of %zu bytes longer than %zu bytes", n, now);
+}
+
 static ts_status replace_all(ts_str *out, const char *s, size_t n, const char *a, size_t a_len,
                              const char *b, size_t b_len)
 {
     const char *end = s + n, *hit;
+    const size_t from = out->len;
     while (a_len && s < end && (hit = memmem(s, (size_t)(end - s), a, a_len))) {
         TS_TRY(ts_str_add(out, s, (size_t)(hit - s)));
         TS_TRY(ts_str_add(out, b, b_len));
+        TS_TRY(check_growth(n, out->len - from));
         s = hit + a_len;
     }
     return ts_str_add(out, s, (size_t)(end - s));
@@ -260,6 +270,8 @@ ts_status ts_decode(const ts_decoder *d, ts_texts *in, ts_str *out)
         ts_texts next = { 0 };
         TS_TRY(ts_str_add(&in->text, "", 0)); /* so that it is never NULL */
         st = apply(&d->op[i], in, &next);
+        if (st == TS_OK)
+            st = check_growth(in->text.len, next.text.len);
         ts_texts_deinit(in);
         *in = next;
     }

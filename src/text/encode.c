@@ -137,10 +137,33 @@ static ts_status encode_hf(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, co
     return TS_OK;
 }
 
+/* Offset of the first byte that is not UTF-8; ASCII goes by in words of eight. */
+static size_t check_utf8(const char *s, size_t n)
+{
+    size_t i = 0;
+    while (i < n) {
+        uint64_t w;
+        for (; n - i >= 8; i += 8) {
+            memcpy(&w, s + i, 8);
+            if (w & 0x8080808080808080u)
+                break;
+        }
+        while (i < n && (unsigned char)s[i] < 0x80)
+            i++;
+        for (; i < n && (unsigned char)s[i] >= 0x80;) {
+            const int len = ts_utf8_len(s + i, n - i);
+            if (len == 0)
+                return i;
+            i += (size_t)len;
+        }
+    }
+    return n;
+}
+
 ts_status ts_tokenizer_encode(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *text, size_t n,
                               bool special, ts_ids *out)
 {
-    const size_t good = ts_utf8_check(text, n);
+    const size_t good = check_utf8(text, n);
     if (good < n)
         return ts_error(TS_ERR_USER, "the text is not UTF-8: byte %zu is 0x%02x", good, (unsigned char)text[good]);
     if (tok->is_sp)

@@ -77,6 +77,14 @@ static ts_status strip(const ts_norm_op *op, const char *s, size_t n, ts_str *ou
     return ts_str_add(out, s + from, to - from);
 }
 
+/* A file of replacements by longer texts could double the text again and again. */
+static ts_status check_growth(size_t n, size_t now)
+{
+    if (now <= ((size_t)64 << 20) + 256 * n)
+        return TS_OK;
+    return ts_error(TS_ERR_USER, "the tokenizer's replacements make a text of %zu bytes longer than %zu bytes", n, now);
+}
+
 static ts_status replace(const ts_norm_op *op, const char *s, size_t n, ts_str *out)
 {
     const char *end = s + n;
@@ -86,6 +94,7 @@ static ts_status replace(const ts_norm_op *op, const char *s, size_t n, ts_str *
             break;
         TS_TRY(ts_str_add(out, s, (size_t)(hit - s)));
         TS_TRY(ts_str_add(out, op->b, op->b_len));
+        TS_TRY(check_growth(n, out->len));
         s = hit + op->a_len;
     }
     return ts_str_add(out, s, (size_t)(end - s));
@@ -101,6 +110,7 @@ static ts_status replace_regex(const ts_norm_op *op, const char *s, size_t n, ts
             break;
         TS_TRY(ts_str_add(out, s + from, start - from));
         TS_TRY(ts_str_add(out, op->b, op->b_len));
+        TS_TRY(check_growth(n, out->len));
         from = end;
         at = end > start ? end : end + (end < n ? ts_utf8_width((unsigned char)s[end]) : 1);
     }
@@ -114,6 +124,12 @@ static ts_status precompiled(const ts_norm_op *op, const char *s, size_t n, ts_s
     size_t len, used;
     for (size_t i = 0, end; i < n; i = end) {
         utf8proc_int32_t state = 0;
+        const unsigned char b = (unsigned char)s[i];
+        if (b > 0x20 && b < 0x7F && (i + 1 == n || (unsigned char)s[i + 1] < 0x80)) {
+            end = i + 1; /* nothing in ASCII joins a letter or sign */
+            TS_TRY(op->map.ascii[b] ? ts_str_puts(out, op->map.ascii[b]) : ts_str_add(out, s + i, 1));
+            continue;
+        }
         uint32_t c = ts_utf8_next((const unsigned char *)s + i, &len);
         for (end = i + len; end < n; end += len) {
             const uint32_t next = ts_utf8_next((const unsigned char *)s + end, &len);
@@ -130,6 +146,44 @@ static ts_status precompiled(const ts_norm_op *op, const char *s, size_t n, ts_s
             len = ts_utf8_width((unsigned char)s[k]);
             to = ts_charsmap_find(&op->map, s + k, len, true, &used);
             TS_TRY(to ? ts_str_puts(out, to) : ts_str_add(out, s + k, len));
+        }
+    }
+    return TS_OK;
+}
+
+/* What a character-wise operation does to an ASCII byte; -1: ask map_char. */
+static inline int map_ascii(ts_norm_kind kind, unsigned char c)
+{
+    switch (kind) {
+    case TS_NORM_BERT_CLEAN:
+    case TS_NORM_NMT:
+        return c >= 0x20 && c < 0x7F ? c : -1;
+    case TS_NORM_LOWER:
+        return c >= 'A' && c <= 'Z' ? c + 32 : c;
+    default:
+        return c;
+    }
+}
+
+static ts_status map_chars(const ts_norm_op *op, const char *s, size_t n, ts_str *out)
+{
+    for (size_t i = 0, len; i < n;) {
+        /* A run of ASCII goes straight into the buffer. */
+        TS_TRY(ts_grow(&out->s, &out->cap, out->len + (n - i) + 1, 1));
+        char *to = out->s + out->len;
+        size_t k = 0;
+        for (int c; i + k < n && (unsigned char)s[i + k] < 0x80; k++) {
+            c = map_ascii(op->kind, (unsigned char)s[i + k]);
+            if (c < 0)
+                break;
+            to[k] = (char)c;
+        }
+        out->len += k;
+        out->s[out->len] = 0;
+        i += k;
+        if (i < n) {
+            TS_TRY(map_char(op, ts_utf8_next((const unsigned char *)s + i, &len), out));
+            i += len;
         }
     }
     return TS_OK;
@@ -156,16 +210,25 @@ ts_status ts_norm_apply(const ts_norm_op *op, const char *s, size_t n, ts_str *o
             TS_TRY(map_char(op, (unsigned char)s[i], out));
         return TS_OK;
     default:
-        for (size_t i = 0, len; i < n; i += len)
-            TS_TRY(map_char(op, ts_utf8_next((const unsigned char *)s + i, &len), out));
-        return TS_OK;
+        return map_chars(op, s, n, out);
     }
+}
+
+/* Character-wise: idle on text that is ASCII and stays as it is. */
+static bool is_plain_ascii(ts_norm_kind kind, const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)s[i] >= 0x80 || map_ascii(kind, (unsigned char)s[i]) != s[i])
+            return false;
+    return true;
 }
 
 bool ts_norm_is_idle(const ts_norm_op *op, const char *s, size_t n)
 {
     if (op->kind == TS_NORM_FORM)
         return ts_norm_form_is_idle(op, s, n);
+    if (op->kind <= TS_NORM_LOWER || op->kind == TS_NORM_ACCENTS || op->kind == TS_NORM_NMT)
+        return is_plain_ascii(op->kind, s, n);
     return op->kind == TS_NORM_REPLACE && memmem(s, n, op->a, op->a_len) == NULL;
 }
 
@@ -173,6 +236,7 @@ ts_status ts_normalize(const ts_normalizer *nm, const char *s, size_t n, ts_str 
                        size_t *len, bool *moved)
 {
     int which = 0;
+    const size_t before = n;
     *moved = false;
     for (size_t i = 0; i < nm->n; i++) {
         if (ts_norm_is_idle(&nm->op[i], s, n))
@@ -183,6 +247,7 @@ ts_status ts_normalize(const ts_normalizer *nm, const char *s, size_t n, ts_str 
         TS_TRY(ts_norm_apply(&nm->op[i], s, n, out));
         if (nm->op[i].kind == TS_NORM_STRIP && out->len && n && out->s[0] != s[0])
             *moved = true;
+        TS_TRY(check_growth(before, out->len));
         s = ts_str_text(out);
         n = out->len;
     }

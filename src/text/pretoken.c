@@ -57,7 +57,9 @@ static ts_status split_chars(splitter *sp, const char *s, size_t n, size_t off)
 {
     size_t gap = 0, len;
     for (size_t i = 0; i < n; i += len) {
-        if (!sp->step->is_match(ts_utf8_next((const unsigned char *)s + i, &len)))
+        const unsigned char b = (unsigned char)s[i];
+        len = 1;
+        if (!(b < 0x80 ? sp->step->ascii[b] : sp->step->is_match(ts_utf8_next((const unsigned char *)s + i, &len))))
             continue;
         if (i > gap)
             TS_TRY(stretch(sp, off + gap, i - gap, false));

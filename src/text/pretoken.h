@@ -29,6 +29,7 @@ typedef struct ts_pre_step {
     ts_scan_fn *scan;
     ts_regex *regex;
     bool (*is_match)(uint32_t c);
+    bool ascii[128]; /* is_match of these */
     char *text; /* a literal, Metaspace's replacement, or the pattern */
     size_t text_len;
     /* rewriting, before the split: */

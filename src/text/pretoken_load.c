@@ -30,6 +30,8 @@ static ts_status chars_step(ts_pretoken *p, const char *file, bool (*is_match)(u
     TS_TRY(new_step(p, file, &st));
     st->match = TS_MATCH_CHAR;
     st->is_match = is_match;
+    for (uint32_t c = 0; c < 128; c++)
+        st->ascii[c] = is_match(c);
     st->behavior = behavior;
     return TS_OK;
 }

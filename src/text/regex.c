@@ -9,7 +9,7 @@ struct ts_regex {
     pcre2_match_context *limits;
 };
 
-enum { MAX_PATTERN = 1 << 16, MATCH_LIMIT = 20000000, HEAP_LIMIT_KIB = 65536 };
+enum { MAX_PATTERN = 1 << 16, MATCH_LIMIT = 10000000, HEAP_LIMIT_KIB = 65536 };
 
 ts_status ts_regex_create(const char *pattern, const char *where, ts_regex **out)
 {

@@ -20,6 +20,7 @@ void ts_arch_init(ts_arch *a)
         .init_std = 0.02,
         .bos = -1,
         .pad = -1,
+        .pad_frozen = true,
     };
     for (int i = 0; i < TS_ARCH_MAX_EOS; i++)
         a->eos[i] = -1;

@@ -85,6 +85,7 @@ typedef struct ts_arch {
     double logit_scale;        /* 1: none */
     double init_std;           /* for random weights */
     int64_t bos, pad, eos[TS_ARCH_MAX_EOS]; /* -1: none */
+    bool pad_frozen;           /* the pad token's embedding is not trained (transformers' padding_idx) */
     int n_eos;
 } ts_arch;
 

@@ -269,7 +269,8 @@ static float embed_scale(const ts_decoder *d)
 static ts_status embed(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_tensor *ids, ts_tensor **x)
 {
     const ts_embed_op o = { .table = d->embedding, .positions = d->positions, .ids = ids, .pos = run->pos,
-                            .scale = embed_scale(d), .dtype = d->compute };
+                            .scale = embed_scale(d), .dtype = d->compute,
+                            .freezes = d->arch.pad_frozen && d->arch.pad >= 0, .frozen = (int32_t)d->arch.pad };
     TS_TRY(ts_op_embed(tape, &o, x));
     if (run->hidden_dropout > 0) {
         const ts_rng rng = ts_run_rng(run, TS_RNG_HIDDEN_DROPOUT, 0);

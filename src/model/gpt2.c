@@ -58,6 +58,7 @@ static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
     a->position = TS_POSITION_LEARNED;
     a->bias_qkv = a->bias_proj = a->bias_fc1 = a->bias_fc2 = true;
     a->gated = false;
+    a->pad_frozen = false;
     return ts_arch_layers(a, 0);
 }
 

@@ -61,6 +61,7 @@ static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
     a->norm = TS_NORM_LAYER;
     a->norm_bias = true;
     a->gated = false;
+    a->pad_frozen = false;
     return TS_OK;
 }
 

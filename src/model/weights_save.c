@@ -187,6 +187,16 @@ static ts_status save_small_files(const ts_model *m, const char *folder)
     return TS_OK;
 }
 
+/* A model that options described gets the family that can say it. */
+static ts_status with_family(const ts_model *m, ts_model *out)
+{
+    *out = *m;
+    if (m->family)
+        return TS_OK;
+    const ts_status st = ts_family_describe(&m->decoder->arch, &out->family, &out->config);
+    return st == TS_OK ? st : ts_error_context(st, "while writing a Hugging Face folder");
+}
+
 static ts_status save_folder(const ts_model *m, const char *folder, const ts_weights_save_options *o)
 {
     TS_TRY(ts_remove_tree(folder));
@@ -208,9 +218,11 @@ static ts_status publish(const char *tmp, const char *folder, const char *old)
     return ts_remove_tree(old);
 }
 
-ts_status ts_weights_save(const ts_model *m, const char *folder, const ts_weights_save_options *o)
+ts_status ts_weights_save(const ts_model *model, const char *folder, const ts_weights_save_options *o)
 {
     ts_str path = { 0 }, tmp = { 0 }, old = { 0 };
+    ts_model m;
+    TS_TRY(with_family(model, &m));
     size_t n = strlen(folder);
     while (n > 1 && folder[n - 1] == '/')
         n--;
@@ -220,11 +232,13 @@ ts_status ts_weights_save(const ts_model *m, const char *folder, const ts_weight
     if (st == TS_OK)
         st = ts_str_printf(&old, "%s.old-%d", path.s, (int)getpid());
     if (st == TS_OK)
-        st = save_folder(m, tmp.s, o);
+        st = save_folder(&m, tmp.s, o);
     if (st == TS_OK)
         st = publish(tmp.s, path.s, old.s);
     else if (tmp.s && ts_remove_tree(tmp.s) != TS_OK)
         st = TS_ERR_IO;
+    if (!model->config)
+        json_decref(m.config);
     ts_str_deinit(&path);
     ts_str_deinit(&tmp);
     ts_str_deinit(&old);

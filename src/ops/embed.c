@@ -6,7 +6,7 @@ static ts_embed_args args_of(const ts_embed_op *o, const ts_tensor *t)
                             .dtype = t->dtype, .table = o->table->value,
                             .pos_table = o->positions ? o->positions->value : NULL,
                             .ids = ts_tensor_data(o->ids),
-                            .pos = o->pos ? ts_tensor_data(o->pos) : NULL, .scale = o->scale };
+                            .pos = o->pos ? ts_tensor_data(o->pos) : NULL, .freezes = o->freezes, .frozen = o->frozen, .scale = o->scale };
 }
 
 static ts_cost cost_of(const ts_tensor *t, double passes)

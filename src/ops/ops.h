@@ -12,6 +12,8 @@ typedef struct ts_embed_op {
     const ts_tensor *ids, *pos;
     float scale;
     ts_dtype dtype;
+    bool freezes;                /* the row of token `frozen` gets no gradient here */
+    int32_t frozen;
 } ts_embed_op;
 ts_status ts_op_embed(ts_tape *tape, const ts_embed_op *o, ts_tensor **y) TS_NODISCARD;
 

@@ -35,7 +35,7 @@ static void embed_fwd(const void *args, int64_t begin, int64_t end)
 V_FN void bwd_at(const ts_embed_args *a, int64_t r, int64_t c, int64_t n, ts_dtype t)
 {
     const vf dy = v_load_as(a->dy, r * a->cols + c, n, t);
-    if (a->dtable) {
+    if (a->dtable && !(a->freezes && a->ids[r] == a->frozen)) {
         float *d = a->dtable + a->ids[r] * a->cols + c;
         v_store(d, n, v_fma(dy, v_set(a->scale), v_load(d, n)));
     }

@@ -3,6 +3,7 @@
 #ifndef TS_DEVICE_KERNELS_EMBED_H
 #define TS_DEVICE_KERNELS_EMBED_H
 #include "base/dtype.h"
+#include <stdbool.h>
 
 typedef struct ts_embed_args {
     int64_t rows, cols;
@@ -10,6 +11,8 @@ typedef struct ts_embed_args {
     const void *table;             /* [vocabulary, cols] */
     const void *pos_table;         /* [positions, cols] of table_dtype, or NULL */
     const int32_t *ids, *pos;      /* [rows]; in range: checked before */
+    bool freezes;                  /* dtable[frozen] gets nothing (a padding token) */
+    int32_t frozen;
     float scale;                   /* rounded as the model rounds it: the caller's business */
     void *y;                       /* [rows, cols] */
     const void *dy;                /* [rows, cols] */

@@ -332,6 +332,8 @@ ts_status ts_checkpointer_poll(ts_checkpointer *c)
 
 ts_status ts_checkpointer_wait(ts_checkpointer *c) { return c->job ? conclude(c) : TS_OK; }
 
+size_t ts_checkpointer_staging(const ts_checkpointer *c) { return c->staging_size; }
+
 void ts_checkpointer_destroy(ts_checkpointer **checkpointer)
 {
     ts_checkpointer *c = *checkpointer;

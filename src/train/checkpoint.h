@@ -63,6 +63,8 @@ ts_status ts_checkpointer_save(ts_checkpointer *c, int64_t iteration, const ts_c
 ts_status ts_checkpointer_poll(ts_checkpointer *c) TS_NODISCARD;
 /* Waits for the save under way, publishes it, returns its status; TS_OK when there is none. */
 ts_status ts_checkpointer_wait(ts_checkpointer *c) TS_NODISCARD;
+/* Memory that the copies of background saves take on this rank, kept from save to save. */
+size_t ts_checkpointer_staging(const ts_checkpointer *c);
 /* A save under way is given up: wait first. Not collective. */
 void ts_checkpointer_destroy(ts_checkpointer **c);
 
@@ -88,10 +90,10 @@ void ts_checkpoint_close(ts_checkpoint **ck);
 
 /* All borrowed from the checkpoint. */
 int64_t ts_checkpoint_iteration(const ts_checkpoint *ck);
-int ts_checkpoint_world_size(const ts_checkpoint *ck);           /* of the run that saved it */
-const char *ts_checkpoint_path(const ts_checkpoint *ck);         /* the iteration's folder */
-const char *ts_checkpoint_state_file(const ts_checkpoint *ck);   /* state.json's path, for messages */
-const json_t *ts_checkpoint_state(const ts_checkpoint *ck);      /* an object */
+int ts_checkpoint_world_size(const ts_checkpoint *ck);         /* of the run that saved it */
+const char *ts_checkpoint_path(const ts_checkpoint *ck);       /* the iteration's folder */
+const char *ts_checkpoint_state_file(const ts_checkpoint *ck); /* state.json's path, for messages */
+const json_t *ts_checkpoint_state(const ts_checkpoint *ck);    /* an object */
 int64_t ts_checkpoint_count(const ts_checkpoint *ck, ts_ckpt_part part);
 const ts_st_tensor *ts_checkpoint_at(const ts_checkpoint *ck, ts_ckpt_part part, int64_t i); /* by name */
 const ts_st_tensor *ts_checkpoint_tensor(const ts_checkpoint *ck, const char *name); /* NULL: not there */

@@ -43,6 +43,10 @@ void ts_ckpt_list_free(ts_ckpt_entry **list, size_t n);
 
 /* The iteration that latest_checkpointed_iteration.txt names. TS_ERR_USER: missing or not a number. */
 ts_status ts_ckpt_latest(const char *dir, int64_t *iteration) TS_NODISCARD;
+/* Which entry `step` means: that iteration, or with -1 the one that is opened when all is well: the tracker's,
+ * or where there is no tracker the last saved. TS_ERR_USER: there is no such; the message says why. */
+ts_status ts_ckpt_pick(const char *dir, int64_t step, const ts_ckpt_entry *list, size_t n,
+                       size_t *at) TS_NODISCARD;
 /* Whether path is one iteration's folder (true) and not the folder of all. */
 bool ts_ckpt_is_iteration(const char *path);
 #endif

@@ -94,22 +94,6 @@ static int64_t encode(const ts_ckpt_entry *e)
     return 2 * e->iteration + (strrchr(e->folder, '/')[1] == '.');
 }
 
-static ts_status only_step(const char *dir, const ts_ckpt_entry *list, size_t n, int64_t step, candidates *out)
-{
-    ts_str known = { 0 };
-    for (size_t i = 0; i < n; i++)
-        if (list[i].iteration == step) {
-            out->v[out->n++] = encode(&list[i]);
-            return TS_OK;
-        }
-    for (size_t i = 0; i < n && i < 20; i++)
-        TS_TRY(ts_str_printf(&known, "%s%lld", i ? ", " : "", (long long)list[i].iteration));
-    const ts_status st = ts_error(TS_ERR_USER, "%s: has no checkpoint of iteration %lld; there is %s", dir,
-                                  (long long)step, known.len ? known.s : "none");
-    ts_str_deinit(&known);
-    return st;
-}
-
 /* The one that the tracker names; those without a good manifest, which will be refused with a reason; the rest
  * by the order of saving. */
 static void newest_first(const char *dir, const ts_ckpt_entry *list, size_t n, candidates *out)
@@ -138,7 +122,7 @@ static void newest_first(const char *dir, const ts_ckpt_entry *list, size_t n, c
 static ts_status find(const char *path, int64_t step, candidates *out)
 {
     ts_ckpt_entry *list;
-    size_t n;
+    size_t n, at;
     if (!ts_path_is_dir(path))
         return ts_error(TS_ERR_USER, "%s: is not a folder; expected one with checkpoints", path);
     if (ts_ckpt_is_iteration(path)) {
@@ -148,12 +132,13 @@ static ts_status find(const char *path, int64_t step, candidates *out)
     }
     TS_TRY(ts_ckpt_list(path, &list, &n));
     ts_status st = ts_alloc(&out->v, n, sizeof *out->v);
-    if (st == TS_OK && n == 0)
-        st = ts_error(TS_ERR_USER, "%s: holds no checkpoint (no iter_ folder with a %s)", path, CKPT_MANIFEST);
-    else if (st == TS_OK && step >= 0)
-        st = only_step(path, list, n, step, out);
-    else if (st == TS_OK)
+    if (st == TS_OK && (n == 0 || step >= 0)) {
+        st = ts_ckpt_pick(path, step, list, n, &at);
+        if (st == TS_OK)
+            out->v[out->n++] = encode(&list[at]);
+    } else if (st == TS_OK) {
         newest_first(path, list, n, out);
+    }
     ts_ckpt_list_free(&list, n);
     return st;
 }

@@ -63,9 +63,11 @@ static ts_status recover_one(const char *dir, const char *name)
         st = ts_remove_tree(path.s);
     } else if (st == TS_OK && ckpt_folder_parse(name, ".old-", &iteration)) {
         st = join_folder(&home, dir, "", iteration);
-        if (st == TS_OK && ts_path_exists(home.s))
-            st = ts_remove_tree(path.s);
-        else if (st == TS_OK && (st = move(path.s, home.s)) == TS_OK)
+        if (st == TS_OK && ts_path_exists(home.s)) {
+            st = ts_dir_sync(dir); /* the successor has its name for good before this one goes */
+            if (st == TS_OK)
+                st = ts_remove_tree(path.s);
+        } else if (st == TS_OK && (st = move(path.s, home.s)) == TS_OK)
             st = ts_dir_sync(dir);
     }
     ts_str_deinit(&path);
@@ -156,6 +158,8 @@ static ts_status remove_iteration(const char *dir, const ts_ckpt_entry *e)
     ts_status st = join_folder(&tmp, dir, ".tmp-", e->iteration);
     if (st == TS_OK)
         st = move(e->folder, tmp.s);
+    if (st == TS_OK)
+        st = ts_dir_sync(dir);
     if (st == TS_OK)
         st = ts_remove_tree(tmp.s);
     ts_str_deinit(&tmp);

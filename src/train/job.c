@@ -144,22 +144,21 @@ static ts_status open_checkpoint(const ts_job *j, ts_checkpoint **ck)
     return ts_checkpoint_open(load, j->o->train.ckpt_step, j->o->train.finetune ? TS_CKPT_MODEL_ONLY : 0, j->comm, ck);
 }
 
+/* In place: the trainer keeps the address of the model. */
 ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_device *dev, ts_comm *comm,
-                      bool with_data, ts_job *out)
+                      bool with_data, ts_job *j)
 {
-    ts_job j = { .o = o, .set = set, .comm = comm, .dev = dev };
+    *j = (ts_job){ .o = o, .set = set, .comm = comm, .dev = dev };
     ts_checkpoint *ck = NULL;
-    TS_TRY(ts_runtime_dtype(&o->runtime, &j.compute));
+    TS_TRY(ts_runtime_dtype(&o->runtime, &j->compute));
     TS_TRY(ts_train_options_check(&o->train, comm->size));
-    j.train_iters = ts_train_iterations(&o->train, ts_train_global_batch(&o->train, comm->size));
-    ts_status st = open_checkpoint(&j, &ck);
+    j->train_iters = ts_train_iterations(&o->train, ts_train_global_batch(&o->train, comm->size));
+    ts_status st = open_checkpoint(j, &ck);
     if (st == TS_OK)
-        st = ts_comm_agree(comm, prepare(&j, ck, with_data));
+        st = ts_comm_agree(comm, prepare(j, ck, with_data));
     ts_checkpoint_close(&ck);
     if (st != TS_OK)
-        ts_job_close(&j);
-    else
-        *out = j;
+        ts_job_close(j);
     return st;
 }
 

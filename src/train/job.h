@@ -32,9 +32,10 @@ typedef struct ts_job {
     int64_t train_iters;
 } ts_job;
 
-/* with_data false: no data file is looked at (planning). Collective: all ranks get the same status. */
+/* with_data false: no data file is looked at (planning). Collective: all ranks get the same status. The job
+ * stays where it is (its trainer points into it). */
 ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_device *dev, ts_comm *comm,
-                      bool with_data, ts_job *out) TS_NODISCARD;
+                      bool with_data, ts_job *job) TS_NODISCARD;
 void ts_job_close(ts_job *j);
 
 /* Trains to the end (or until told to stop): steps, evaluation, log, checkpoints, the Hugging Face folder. */

@@ -15,9 +15,6 @@ ts_status ts_lr_schedule_init(ts_lr_schedule *s, const ts_train_options *o, int6
     s->warmup = o->lr_warmup_fraction > 0 ? (int64_t)(o->lr_warmup_fraction * (double)s->decay)
                 : o->lr_warmup_samples    ? o->lr_warmup_samples
                                           : o->lr_warmup_iters * global_batch;
-    if (s->warmup > 0 && s->warmup >= s->decay)
-        return ts_error(TS_ERR_USER, "the warm-up (%lld samples, --lr-warmup-iters or --lr-warmup-fraction) is "
-                        "not shorter than the decay (%lld samples)", (long long)s->warmup, (long long)s->decay);
     if (s->wsd_decay > s->decay)
         return ts_error(TS_ERR_USER, "--lr-wsd-decay-iters is longer than the whole decay");
     return TS_OK;

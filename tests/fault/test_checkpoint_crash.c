@@ -11,6 +11,7 @@
 #include "../unit/train/ckpt_make.h"
 #include "base/log.h"
 #include "io_hooks.h"
+#include "train/checkpoint_check.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -270,6 +271,16 @@ static void check_state(const char *dir, const scenario *s, bool may_be_empty, s
         fail_msg("%s, crash before call %zu, %s: iteration %lld", s->name, k, how,
                  (long long)ts_checkpoint_iteration(ck));
     ts_checkpoint_close(&ck);
+    /* Nothing that is half there bears an iteration's name. */
+    ts_ckpt_entry *list;
+    size_t n;
+    OK(ts_ckpt_list(dir, &list, &n));
+    for (size_t i = 0; i < n; i++) {
+        ts_ckpt_check check = { 0 };
+        if (ts_ckpt_check_folder(list[i].folder, &check) != TS_OK)
+            fail_msg("%s, crash before call %zu, %s: %s", s->name, k, how, ts_error_message());
+    }
+    ts_ckpt_list_free(&list, n);
 }
 
 static void go_on(const char *dir)

@@ -1,0 +1,9 @@
+#!/bin/sh
+# Everything that judges the tree: installs what is needed, builds with warnings as errors, runs all tests.
+# usage: scripts/check.sh
+set -e
+cd "$(dirname "$0")/.."
+scripts/install.sh
+cmake -G Ninja -S . -B build -DCMAKE_BUILD_TYPE=Release -DTESSERA_WERROR=ON -DTESSERA_TESTS=ON >/dev/null
+cmake --build build
+ctest --test-dir build --output-on-failure

@@ -24,6 +24,7 @@ typedef struct check_env {
 } check_env;
 
 #define CHECK_DECLARE(subject)                \
+    void ts_cpu_init_##subject(ts_cpu *c);    \
     void check_##subject(const check_env *e); \
     void bench_##subject(const check_env *e);
 CHECK_SUBJECTS(CHECK_DECLARE)

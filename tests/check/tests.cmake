@@ -1,6 +1,6 @@
 # Kernels against values computed in double: see check.h. A subject is one word here and check_<it>.c;
 # while the file is missing the subject is left out.
-set(check_subjects norm rope act elementwise embed loss optim gemm attn)
+set(check_subjects math norm rope act elementwise embed loss optim gemm attn)
 
 set(check_dir ${CMAKE_CURRENT_LIST_DIR})
 set(check_sources ${check_dir}/check.c ${check_dir}/check_main.c)
@@ -10,12 +10,16 @@ foreach(subject ${check_subjects})
   if(EXISTS ${check_dir}/check_${subject}.c)
     list(APPEND check_sources ${check_dir}/check_${subject}.c)
     list(APPEND check_found ${subject})
+    if(EXISTS ${check_dir}/check_${subject}_avx2.c AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+      list(APPEND check_sources ${check_dir}/check_${subject}_avx2.c ${check_dir}/check_${subject}_avx512.c)
+    endif()
     string(APPEND check_list " X(${subject})")
   endif()
 endforeach()
 if(check_found AND TARGET ts_device)
   file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/check_list/check_subjects.h
        CONTENT "#define CHECK_SUBJECTS(X)@check_list@\n" @ONLY)
+  ts_isa_flags(${check_sources})
   add_executable(check ${check_sources})
   target_include_directories(check PRIVATE ${check_dir} ${CMAKE_CURRENT_BINARY_DIR}/check_list)
   target_link_libraries(check PRIVATE ts_device ts_base m)

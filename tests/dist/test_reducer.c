@@ -18,17 +18,27 @@ static void make_layout(layout *l)
     }
 }
 
-/* order: 0 from the last parameter, as backward does; 1 from the first; 2 mixed. report: every n-th parameter
- * is never reported (its gradient did not come about). */
+static void fill(float *g, int rank, int64_t offset, int64_t count)
+{
+    for (int64_t i = offset; i < offset + count; i++)
+        g[i] = (float)made_up(rank, i);
+}
+
+/* A gradient comes about just before it is reported, so a bucket that leaves too early has old values.
+ * order: 0 from the last parameter, as backward does; 1 from the first; 2 mixed. skip: every skip-th
+ * parameter is never reported. */
 static void one_round(ts_comm *comm, ts_reducer *r, const layout *l, float *g, int order, int64_t skip)
 {
-    for (int64_t i = 0; i < l->total; i++)
-        g[i] = (float)made_up(comm->rank, i);
+    fill(g, comm->rank, 0, l->total);
+    for (int64_t i = 0; i < PARAMS; i++)
+        if (!skip || i % skip != 0)
+            memset(g + l->offset[i], 0, (size_t)l->count[i] * sizeof *g);
     ts_reducer_begin(r);
     for (int64_t k = 0; k < PARAMS; k++) {
         const int64_t i = order == 0 ? PARAMS - 1 - k : order == 1 ? k : k * 10 % PARAMS;
         if (skip && i % skip == 0)
             continue;
+        fill(g, comm->rank, l->offset[i], l->count[i]);
         EXPECT_OK(ts_reducer_param_done(r, i));
         EXPECT_OK(ts_reducer_progress(r));
     }

@@ -32,7 +32,7 @@ static void end(fixture *f)
 static void defaults(void **state)
 {
     (void)state;
-    fixture f;
+    fixture f = { 0 };
     assert_int_equal(parse(&f, 0, NULL), TS_OK);
     assert_false(f.o.overlap_grad_reduce);
     assert_true(f.o.timeout_minutes == 10 && ts_dist_bucket_elements(&f.o) > 0);
@@ -43,7 +43,7 @@ static void defaults(void **state)
 static void script_of_another_launcher(void **state)
 {
     (void)state;
-    fixture f;
+    fixture f = { 0 };
     static const char *const words[] = { "--overlap-grad-reduce", "--ddp-bucket-size", "1000",
                                          "--distributed-timeout-minutes", "120", "--distributed-backend", "nccl",
                                          "--nnodes", "2", "--nproc_per_node", "8", "--node_rank", "0",
@@ -61,7 +61,7 @@ static void script_of_another_launcher(void **state)
 static void nonsense(void **state)
 {
     (void)state;
-    fixture f;
+    fixture f = { 0 };
     static const char *const words[] = { "--distributed-timeout-minutes", "0" };
     assert_int_equal(parse(&f, 2, words), TS_ERR_USER);
     assert_non_null(strstr(ts_error_message(), "distributed-timeout-minutes"));

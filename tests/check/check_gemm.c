@@ -17,6 +17,7 @@ typedef struct gemm_case {
     bool add;
     int gap;                   /* lda, ldb, ldc are this much longer than rows */
     double scale;
+    int64_t skip;              /* rows that are not judged after each that is */
 } gemm_case;
 
 static const char *const form_name[] = { "NT", "NN", "TN" };
@@ -41,7 +42,7 @@ static void judge(const gemm_case *c, const ts_gemm_args *g, const void *b_unpac
     const bool nt = g->form == TS_GEMM_NT, tn = g->form == TS_GEMM_TN;
     const double *a = widened(g->a, g->dtype, g->m, g->k, tn ? 1 : g->lda, tn ? g->lda : 1);
     const double *b = widened(b_unpacked, g->dtype, g->n, g->k, nt ? g->ldb : 1, nt ? 1 : g->ldb);
-    for (int64_t i = 0; i < g->m; i++) {
+    for (int64_t i = 0; i < g->m; i += 1 + c->skip) {
         for (int64_t j = 0; j < g->n; j++) {
             double sum = 0, size = 0;
             for (int64_t p = 0; p < g->k; p++) {
@@ -69,7 +70,8 @@ static void judge(const gemm_case *c, const ts_gemm_args *g, const void *b_unpac
 static void run_case(const check_env *e, const gemm_case *c)
 {
     const bool nt = c->form == TS_GEMM_NT, tn = c->form == TS_GEMM_TN;
-    const size_t packed = c->packed ? ts_cpu_gemm_packed_bytes(&e->one->base, c->form, c->dtype, c->n, c->k) : 0;
+    const ts_device *d = &e->one->base;
+    const size_t packed = c->packed ? ts_cpu_gemm_packed_bytes(d, c->form, c->dtype, c->n, c->k) : 0;
     if (c->packed && !packed)
         return;
     check_case("gemm %s m %lld n %lld k %lld %s -> %s%s%s%s%s%s%s gap %d scale %g", form_name[c->form],
@@ -138,8 +140,9 @@ static void sizes(const check_env *e)
 /* Longer than a slice and a block of k (2048 and 4096 steps of one or two), many panels, many rows. */
 static void large(const check_env *e)
 {
-    static const int64_t shape[][3] = { { 9, 50, 2049 }, { 17, 49, 4097 }, { 10, 17, 8200 }, { 7, 97, 16390 },
-                                        { 300, 5, 513 }, { 5, 1700, 70 }, { 1, 700, 300 }, { 130, 200, 1025 } };
+    static const int64_t shape[][3] = { { 9, 50, 2049 }, { 17, 49, 4097 }, { 10, 17, 8200 },
+                                        { 7, 97, 16390 }, { 300, 5, 513 }, { 5, 1700, 70 },
+                                        { 1, 700, 300 }, { 130, 200, 1025 } };
     for (size_t i = 0; i < CHECK_COUNT(shape); i++)
         for (int form = 0; form < 3; form++)
             for (size_t t = 0; t < CHECK_COUNT(types); t++)
@@ -157,7 +160,8 @@ static void large(const check_env *e)
 /* More than one block of rows, columns or k: the work space holds 4096 steps of 480 rows and 960 columns. */
 static void blocks(const check_env *e)
 {
-    static const int64_t shape[][3] = { { 520, 5, 8200 }, { 3, 1600, 4200 }, { 400, 50, 1025 }, { 60, 1100, 4100 } };
+    static const int64_t shape[][3] = { { 520, 5, 8200 }, { 3, 1600, 4200 }, { 400, 50, 1025 },
+                                        { 60, 1100, 4100 } };
     for (size_t i = 0; i < CHECK_COUNT(shape); i++)
         for (int form = 0; form < 3; form++) {
             gemm_case c = { .form = (ts_gemm_form)form, .m = shape[i][0], .n = shape[i][1], .k = shape[i][2],
@@ -168,12 +172,20 @@ static void blocks(const check_env *e)
                              .c_dtype = TS_DTYPE_BF16, .bias = true, .add = true, .in_place = form == 1 };
             run_case(e, &c);
         }
+    gemm_case c = { .form = TS_GEMM_NN, .m = 9, .n = 20, .k = 9000, .dtype = TS_DTYPE_F32, .scale = 1,
+                    .c_dtype = TS_DTYPE_F32, .bias = true, .add = true, .in_place = true };
+    run_case(e, &c);
+    c = (gemm_case){ .form = TS_GEMM_TN, .m = 500, .n = 1000, .k = 4100, .dtype = TS_DTYPE_F32,
+                     .c_dtype = TS_DTYPE_F32, .ints = true, .skip = 12 };
+    if (e->isa) /* the reference has no blocks, and would take long */
+        run_case(e, &c);
 }
 
 /* Masters of every type to panels of bf16: as if they had been rounded to bf16 first. */
 static void pack_types(const check_env *e)
 {
-    static const int64_t shape[][2] = { { 1, 1 }, { 47, 33 }, { 48, 32 }, { 97, 31 }, { 200, 600 }, { 17, 64 } };
+    static const int64_t shape[][2] = { { 1, 1 }, { 47, 33 }, { 48, 32 }, { 97, 31 }, { 200, 600 },
+                                        { 17, 64 } };
     for (size_t i = 0; i < CHECK_COUNT(shape); i++)
         for (int form = 0; form < 2; form++)
             for (size_t t = 0; t < CHECK_COUNT(types); t++) {
@@ -263,7 +275,8 @@ typedef struct bench_pass {
     bool packed;
 } bench_pass;
 
-static const bench_pass passes[] = { { "forward", TS_GEMM_NT, false }, { "forward, packed", TS_GEMM_NT, true },
+static const bench_pass passes[] = { { "forward", TS_GEMM_NT, false },
+                                     { "forward, packed", TS_GEMM_NT, true },
                                      { "input gradient", TS_GEMM_NN, false },
                                      { "input gradient, packed", TS_GEMM_NN, true },
                                      { "weight gradient", TS_GEMM_TN, false } };
@@ -395,15 +408,15 @@ static void bench_type(const check_env *e, ts_dtype dtype, bench_memory *m)
         double log1 = 0, log2 = 0;
         int count = 0;
         for (size_t s = 0; s < shapes; s++) {
+            const int64_t *shape = bench_shapes[s];
             ts_gemm_args g;
             m->used = 0;
-            if (!bench_args(&g, e->one, &passes[p], bench_shapes[s], dtype, m))
+            if (!bench_args(&g, e->one, &passes[p], shape, dtype, m))
                 continue;
             const double one = gflops(e->one, &g), two = gflops(e->two, &g);
             log1 += log(one / roof1), log2 += log(two / roof2), count++;
             printf("  %-22s %5lld x %6lld x %4lld  %7.1f (%3.0f %%)  %7.1f (%3.0f %%)\n", passes[p].name,
-                   (long long)bench_shapes[s][0], (long long)bench_shapes[s][1], (long long)bench_shapes[s][2],
-                   one, 100 * one / roof1, two, 100 * two / roof2);
+                   (long long)shape[0], (long long)shape[1], (long long)shape[2], one, 100 * one / roof1, two, 100 * two / roof2);
             fflush(stdout);
         }
         if (count)

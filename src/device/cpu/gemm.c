@@ -20,7 +20,7 @@ typedef struct job {
     ts_gemm_kernels kern;
     int64_t steps;                 /* all of k */
     bool a_packs, b_packs;         /* on the fly */
-    bool own_panels;               /* each panel has one task only, which packs it: nothing goes through memory */
+    bool own_panels;               /* each panel has one task only, which packs it for itself */
     bool wide;                     /* run_wide is at work: its sums are in thread 0's scratch */
     /* the block at hand: rows, columns, steps */
     int64_t m0, m, n0, n, s0, s;
@@ -365,6 +365,7 @@ void ts_cpu_init_gemm(ts_cpu *c)
     ts_gemm_kernels kern;
     ts_gemm_kernels_init(&kern, c->isa, TS_DTYPE_BF16);
     const char *variant = kern.pairs ? "bf16" : kern.width == 48 ? "avx512" : kern.rows ? "avx2" : "ref";
-    c->kernel[TS_KERNEL_gemm] = (ts_cpu_kernel){ .whole = kern.rows ? gemm : ts_gemm_ref, .variant = variant };
+    ts_cpu_whole_fn *product = kern.rows ? gemm : ts_gemm_ref;
+    c->kernel[TS_KERNEL_gemm] = (ts_cpu_kernel){ .whole = product, .variant = variant };
     c->kernel[TS_KERNEL_gemm_pack] = (ts_cpu_kernel){ .whole = gemm_pack, .variant = variant };
 }

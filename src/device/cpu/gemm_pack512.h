@@ -128,7 +128,8 @@ ALWAYS void pack_across(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end,
 }
 
 /* x-major sources: 16 x 16 units at a time, turned. */
-static void pack_along(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin, int64_t s_end)
+static void pack_along(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin,
+                       int64_t s_end)
 {
     const int64_t per = PAIRS ? 2 : 1;
     const int64_t x_fill = (x_end + p->width - 1) / p->width * p->width;

@@ -184,11 +184,23 @@ static ts_status verify_json(const char *dir, const char *kind, const findings *
     return st;
 }
 
+static bool has_file(const char *dir, const char *name)
+{
+    ts_str path = { 0 };
+    const bool yes = ts_path_join(&path, dir, name) == TS_OK && ts_path_exists(path.s);
+    ts_str_deinit(&path);
+    return yes;
+}
+
 static ts_status verify(const char *dir, const checkpoint_options *o)
 {
     findings f = { .print = !o->json };
     const double from = ts_now();
     const char *kind = ts_ckpt_is_iteration(dir) ? "iteration" : ts_checkpoint_is(dir) ? "checkpoints" : "huggingface";
+    if (*kind == 'h' && !has_file(dir, "config.json") && !has_file(dir, "model.safetensors") &&
+        !has_file(dir, "model.safetensors.index.json"))
+        return ts_error(TS_ERR_USER, "%s: is no folder of checkpoints (iter_.../manifest.json) and no Hugging Face "
+                        "folder (config.json, model.safetensors)", dir);
     ts_status st = *kind == 'i' ? verify_one(dir, &f) : *kind == 'c' ? verify_root(dir, o, &f) : verify_hf(dir, &f);
     if (o->json && (st == TS_OK || f.n)) {
         char message[1024];

@@ -1,5 +1,6 @@
 #include "device/device.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const char *ts_kernel_name(ts_kernel k)
@@ -50,10 +51,13 @@ void ts_device_book(ts_device *d, ts_mem_kind kind, int64_t bytes)
     ts_mem_ledger *m = &d->mem;
     m->now[kind] += bytes;
     m->total += bytes;
+    m->taken[kind] += bytes > 0 ? (double)bytes : 0;
     if (m->total > m->peak) {
         m->peak = m->total;
         memcpy(m->at_peak, m->now, sizeof m->now);
         m->peak_phase = m->phase;
+        m->peak_part = m->part;
+        m->peak_layer = m->layer;
     }
 }
 
@@ -63,9 +67,22 @@ void ts_device_reset_peak(ts_device *d)
     ts_device_book(d, TS_MEM_OTHER, 0);
 }
 
+const char *ts_device_peak_at(const ts_device *d, char *buf)
+{
+    const ts_mem_ledger *m = &d->mem;
+    const char *phase = m->peak_phase ? m->peak_phase : "start";
+    if (!m->peak_part)
+        snprintf(buf, 128, "%.60s", phase);
+    else if (m->peak_layer < 0)
+        snprintf(buf, 128, "%.60s, %.40s", phase, m->peak_part);
+    else
+        snprintf(buf, 128, "%.40s, %.30s of layer %lld", phase, m->peak_part, (long long)m->peak_layer);
+    return buf;
+}
+
 ts_status ts_device_mem_table(const ts_device *d, ts_str *out)
 {
-    char a[32], b[32];
+    char a[32], b[32], at[128];
     TS_TRY(ts_str_printf(out, "%-14s %12s %12s", "memory", "now", "at the peak"));
     for (int k = 0; k < TS_MEM_KINDS; k++)
         TS_TRY(ts_str_printf(out, "\n%-14s %12s %12s", ts_mem_kind_name((ts_mem_kind)k),
@@ -73,7 +90,7 @@ ts_status ts_device_mem_table(const ts_device *d, ts_str *out)
                              ts_human_bytes((double)d->mem.at_peak[k], b)));
     return ts_str_printf(out, "\n%-14s %12s %12s%s%s", "total", ts_human_bytes((double)d->mem.total, a),
                          ts_human_bytes((double)d->mem.peak, b), d->mem.peak_phase ? "  in " : "",
-                         d->mem.peak_phase ? d->mem.peak_phase : "");
+                         d->mem.peak_phase ? ts_device_peak_at(d, at) : "");
 }
 
 static ts_status no_memory(const ts_device *d, ts_mem_kind kind, size_t bytes)

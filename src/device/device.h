@@ -23,8 +23,12 @@ typedef struct ts_mem_ledger {
     int64_t now[TS_MEM_KINDS], at_peak[TS_MEM_KINDS];
     int64_t total, peak;
     int64_t limit;         /* 0: none; more than this is refused (TS_ERR_NOMEM) */
-    const char *phase;     /* what the program is doing ("forward", "optimizer"); a literal */
-    const char *peak_phase;
+    /* Where the program is, and was at the peak; literals: "backward", "attention" of a layer. */
+    const char *phase, *part; /* part NULL: the phase has no parts */
+    int64_t layer;            /* below 0: the part belongs to no layer */
+    const char *peak_phase, *peak_part;
+    int64_t peak_layer;
+    double taken[TS_MEM_KINDS]; /* bytes ever booked, without what was given back */
 } ts_mem_ledger;
 
 typedef struct ts_device ts_device;
@@ -65,6 +69,19 @@ void ts_device_free(ts_device *d, ts_mem_kind kind, void *p, size_t bytes);
 void ts_device_book(ts_device *d, ts_mem_kind kind, int64_t bytes);
 /* Bytes that an allocation of `bytes` is booked as (rounded to 64). */
 static inline size_t ts_device_round(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
+/* Says where the program is, for the peak: a phase of the step, then parts of the model within it. */
+static inline void ts_device_phase(ts_device *d, const char *phase)
+{
+    d->mem.phase = phase;
+    d->mem.part = NULL;
+}
+static inline void ts_device_part(ts_device *d, const char *part, int64_t layer)
+{
+    d->mem.part = part;
+    d->mem.layer = layer;
+}
+/* "backward, attention of layer 7", into buf of 128 bytes; "start" before the first phase. Returns buf. */
+const char *ts_device_peak_at(const ts_device *d, char *buf);
 /* The table of who holds what, as text. */
 ts_status ts_device_mem_table(const ts_device *d, ts_str *out) TS_NODISCARD;
 void ts_device_reset_peak(ts_device *d);

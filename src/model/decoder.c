@@ -329,8 +329,10 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run, const 
                          const ts_tensor *ids, ts_tensor **hidden)
 {
     ts_tensor *x, *res;
+    ts_device_part(d->dev, "embedding", -1);
     TS_TRY(embed(d, tape, run, ids, &x));
     TS_TRY(all_layers(d, tape, run, plan, &x, &res));
+    ts_device_part(d->dev, "final norm", -1);
     if (d->final_norm.present)
         return ts_op_norm(tape, &d->final_norm.op, x, res, NULL, hidden);
     if (res)

@@ -33,6 +33,7 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
 ts_status ts_attention_forward(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
                                int64_t layer, ts_tensor *x, ts_tensor **y)
 {
+    ts_device_part(tape->dev, "attention", layer);
     TS_TRY(ts_tape_push(tape));
     const ts_status st = attend(tape, l, run, layer, x, y);
     ts_tape_pop(tape, st == TS_OK ? *y : NULL);

@@ -41,6 +41,7 @@ static ts_status attention_part(ts_tape *tape, const ts_block *b, const ts_run *
 
 static ts_status mlp_part(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *h, ts_tensor **m)
 {
+    ts_device_part(tape->dev, "mlp", b->number);
     TS_TRY(ts_mlp_forward(tape, &b->mlp, h, m));
     return finish_sublayer(tape, b, &b->post_mlp_norm, run, 1, *m, m);
 }
@@ -70,6 +71,7 @@ static ts_status parallel(ts_tape *tape, const ts_block *b, const ts_run *run, t
 ts_status ts_block_forward(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *x,
                            ts_tensor *res, ts_tensor **x_out, ts_tensor **res_out)
 {
+    ts_device_part(tape->dev, "norm", b->number);
     TS_TRY(ts_tape_push(tape));
     const ts_status st = b->parallel ? parallel(tape, b, run, x, res, x_out, res_out)
                                      : sequential(tape, b, run, x, res, x_out, res_out);

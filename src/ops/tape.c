@@ -196,6 +196,8 @@ ts_status ts_tape_record(ts_tape *tape, const ts_op *op, size_t attr_size, ts_re
     if (attr_size)
         TS_TRY(ts_arena_alloc(&tape->arena, attr_size, &r->attr));
     r->op = op;
+    r->part = tape->dev->mem.part;
+    r->layer = tape->dev->mem.layer;
     r->prev = tape->last;
     tape->last = r;
     *out = r;
@@ -288,6 +290,7 @@ static bool has_gradient(const ts_record *r)
 
 static ts_status run_weight(ts_tape *tape, ts_record *r)
 {
+    ts_device_part(tape->dev, r->part, r->layer);
     TS_TRY(ts_tape_push(tape));
     const ts_status st = r->op->weight(tape, r);
     ts_tape_pop(tape, NULL);
@@ -301,6 +304,7 @@ static ts_status run_backward(ts_tape *tape, ts_record *r)
         finish(tape, r);
         return TS_OK;
     }
+    ts_device_part(tape->dev, r->part, r->layer);
     TS_TRY(ts_tape_push(tape));
     ts_status st = r->op->backward ? r->op->backward(tape, r) : TS_OK;
     ts_tape_pop(tape, NULL);

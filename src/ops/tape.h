@@ -34,6 +34,8 @@ struct ts_record {
     int n_saved;
     ts_param *param[TS_RECORD_PARAMS];
     void *attr;                           /* the operator's own settings, in the tape's arena */
+    const char *part;                     /* of the model, and its layer: where the ledger is in backward */
+    int64_t layer;
 };
 
 /* Called between records of a backward pass (to keep messages moving), and when all gradients of a

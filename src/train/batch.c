@@ -7,9 +7,11 @@ static const ts_dataset *part_of(const ts_trainer *t, ts_data_part part)
     return t->source ? ts_data_source_part(t->source, part) : NULL;
 }
 
-/* Planning has no data: every token is 0 and trained. */
+/* Without data every token is 0 and trained. Planning does not even hold the batch. */
 static void made_up(ts_trainer *t)
 {
+    if (!t->dev->computes)
+        return;
     const size_t rows = (size_t)(t->n_micro * t->micro), S = (size_t)t->o->seq_length;
     memset(t->tokens, 0, rows * (S + 1) * sizeof *t->tokens);
     for (size_t i = 0; i < rows * S; i++)
@@ -45,6 +47,8 @@ int64_t ts_batch_tokens(const ts_trainer *t)
 {
     const int64_t n = t->n_micro * t->micro * t->o->seq_length;
     double sum = 0;
+    if (!t->dev->computes)
+        return n;
     for (int64_t i = 0; i < n; i++)
         sum += (double)t->mask[i];
     return (int64_t)sum;
@@ -58,7 +62,8 @@ typedef struct batch_tensors {
 static ts_status upload(ts_trainer *t, ts_dtype dtype, const void *host, int64_t n, ts_tensor **out)
 {
     TS_TRY(ts_tape_new_kind(t->tape, TS_MEM_DATA, dtype, n, 0, out));
-    t->dev->to_device(t->dev, ts_tensor_data(*out), host, (size_t)n * 4);
+    if (t->dev->computes)
+        t->dev->to_device(t->dev, ts_tensor_data(*out), host, (size_t)n * 4);
     return TS_OK;
 }
 
@@ -77,26 +82,28 @@ static void first_keys(const ts_trainer *t, int64_t row0, int32_t *out)
     }
 }
 
+/* On sim there is nothing to copy from: the tensors are made, the loops have no turns. */
 static ts_status upload_all(ts_trainer *t, int64_t m, double weight, int32_t *buffer, batch_tensors *b)
 {
-    const int64_t S = t->o->seq_length, row0 = m * t->micro, n = t->micro * S;
+    const int64_t S = t->o->seq_length, row0 = m * t->micro, rows = t->micro * S, n = buffer ? rows : 0;
     float *const w = (float *)(void *)buffer;
     for (int64_t i = 0; i < n; i++)
         buffer[i] = t->tokens[(row0 + i / S) * (S + 1) + i % S];
-    TS_TRY(upload(t, TS_DTYPE_I32, buffer, n, &b->ids));
+    TS_TRY(upload(t, TS_DTYPE_I32, buffer, rows, &b->ids));
     for (int64_t i = 0; i < n; i++)
         buffer[i] = t->positions ? t->positions[row0 * S + i] : (int32_t)(i % S);
-    TS_TRY(upload(t, TS_DTYPE_I32, buffer, n, &b->pos));
+    TS_TRY(upload(t, TS_DTYPE_I32, buffer, rows, &b->pos));
     for (int64_t i = 0; i < n; i++)
         buffer[i] = t->mask[row0 * S + i] > 0 ? t->tokens[(row0 + i / S) * (S + 1) + i % S + 1] : -1;
-    TS_TRY(upload(t, TS_DTYPE_I32, buffer, n, &b->labels));
+    TS_TRY(upload(t, TS_DTYPE_I32, buffer, rows, &b->labels));
     for (int64_t i = 0; i < n; i++)
         w[i] = (float)((double)t->mask[row0 * S + i] * weight);
-    TS_TRY(upload(t, TS_DTYPE_F32, w, n, &b->weight));
+    TS_TRY(upload(t, TS_DTYPE_F32, w, rows, &b->weight));
     b->first_key = NULL;
-    if (t->segments) {
-        first_keys(t, row0, buffer);
-        TS_TRY(upload(t, TS_DTYPE_I32, buffer, n, &b->first_key));
+    if (t->with_segments) {
+        if (buffer)
+            first_keys(t, row0, buffer);
+        TS_TRY(upload(t, TS_DTYPE_I32, buffer, rows, &b->first_key));
     }
     return TS_OK;
 }
@@ -116,6 +123,7 @@ static ts_status forward(ts_trainer *t, int64_t m, const batch_tensors *b, ts_te
     TS_TRY(ts_arena_alloc(&t->tape->arena, sizeof *kept, &kept));
     *kept = run;
     TS_TRY(ts_decoder_forward(d, t->tape, kept, &t->recompute, b->ids, &hidden));
+    ts_device_part(t->dev, "output layer and loss", -1);
     ts_xent_op o = ts_decoder_head(d);
     o.labels = b->labels;
     o.weight = b->weight;
@@ -127,15 +135,20 @@ ts_status ts_batch_forward(ts_trainer *t, int64_t m, double weight, double *sum)
     const int64_t n = t->micro * t->o->seq_length;
     batch_tensors b;
     ts_tensor *loss;
-    int32_t *buffer;
-    TS_TRY(ts_alloc(&buffer, (size_t)n, sizeof *buffer));
+    int32_t *buffer = NULL;
+    if (t->dev->computes)
+        TS_TRY(ts_alloc(&buffer, (size_t)n, sizeof *buffer));
+    ts_device_book(t->dev, TS_MEM_DATA, n * (int64_t)sizeof *buffer);
     ts_status st = upload_all(t, m, weight, buffer, &b);
+    ts_device_book(t->dev, TS_MEM_DATA, -n * (int64_t)sizeof *buffer);
     ts_free(&buffer);
     TS_TRY(st);
     TS_TRY(forward(t, m, &b, &loss));
+    *sum = 0;
+    if (!t->dev->computes)
+        return TS_OK;
     t->dev->to_host(t->dev, t->losses, ts_tensor_data(loss), (size_t)n * sizeof *t->losses);
     const float *mask = t->mask + m * n;
-    *sum = 0;
     for (int64_t i = 0; i < n; i++)
         *sum += (double)mask[i] * (double)t->losses[i];
     return TS_OK;

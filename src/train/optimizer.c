@@ -43,9 +43,11 @@ ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *x, double *sum, int64
                               .zeros = count ? z->zeros->data : NULL };
     ts_launch_sumsq(dev, &a, n, (ts_cost){ 2.0 * (double)a.len, 4.0 * (double)a.len, TS_DTYPE_F32 });
     double *host;
+    *sum = 0;
+    if (!dev->computes)
+        return TS_OK;
     TS_TRY(ts_alloc(&host, (size_t)n, sizeof *host));
     dev->to_host(dev, host, z->sums->data, (size_t)n * sizeof *host);
-    *sum = 0;
     for (int64_t i = 0; i < n; i++)
         *sum += host[i];
     if (count) {

@@ -37,13 +37,13 @@ static ts_status micro_batch(ts_trainer *t, int64_t m, double weight, double *su
 {
     const bool last = m + 1 == t->n_micro;
     ts_tape_reset(t->tape);
-    t->dev->mem.phase = "forward";
+    ts_device_phase(t->dev, "forward");
     TS_TRY(ts_batch_forward(t, m, weight, sum));
     if (t->reducer && last) {
         ts_reducer_begin(t->reducer);
         ts_trainer_hooks(t, true);
     }
-    t->dev->mem.phase = "backward";
+    ts_device_phase(t->dev, "backward");
     t->hook_status = TS_OK;
     const ts_status st = ts_tape_backward(t->tape);
     ts_trainer_hooks(t, false);
@@ -69,7 +69,7 @@ static ts_status all_micro_batches(ts_trainer *t, double weight, double *sums, c
                                   (int64_t)(t->staging_bytes / sizeof(float))));
     }
     ts_tape_reset(t->tape);
-    t->dev->mem.phase = "reduction";
+    ts_device_phase(t->dev, "reduction");
     if (t->reducer)
         return ts_reducer_finish(t->reducer);
     if (!t->deterministic)
@@ -86,6 +86,9 @@ static ts_status share_results(ts_trainer *t, double *mine, bool stop, ts_step_r
     x[EXTRA_MEMORY] = (double)t->dev->mem.peak;
     x[EXTRA_RSS] = rss_peak();
     TS_TRY(t->comm->all_gather(t->comm, mine, t->gathered, n, TS_COMM_F64));
+    r->memory_peak = t->dev->mem.peak;
+    if (!t->dev->computes)
+        return TS_OK;
     double sum = 0;
     for (int64_t m = 0; m < t->n_micro; m++)
         for (int rank = 0; rank < t->comm->size; rank++)
@@ -119,7 +122,7 @@ static ts_status not_a_number(const ts_trainer *t, const ts_step_result *r)
 static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
 {
     double sumsq;
-    t->dev->mem.phase = "optimizer";
+    ts_device_phase(t->dev, "optimizer");
     TS_TRY(ts_optimizer_sumsq(&t->optim, grads, &sumsq, &r->zeros));
     r->loss_scale = t->scaler.scale;
     r->grad_norm = sqrt(sumsq) / t->scaler.scale;
@@ -167,7 +170,7 @@ ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r)
         t->skipped++;
     else
         t->scheduled += t->global;
-    t->dev->mem.phase = NULL;
+    ts_device_phase(t->dev, NULL);
     r->seconds = ts_now() - began;
     return TS_OK;
 }
@@ -175,7 +178,7 @@ ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r)
 ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, int64_t n, double *loss)
 {
     double total[2] = { 0, 0 }; /* loss, tokens */
-    t->dev->mem.phase = "evaluation";
+    ts_device_phase(t->dev, "evaluation");
     ts_status st = TS_OK;
     for (int64_t i = 0; i < n && st == TS_OK; i++) {
         st = ts_batch_read(t, part, first + i * t->global);
@@ -193,6 +196,6 @@ ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, i
     if (st == TS_OK)
         st = t->comm->all_reduce(t->comm, total, 2, TS_COMM_F64, TS_COMM_SUM);
     *loss = total[1] > 0 ? total[0] / total[1] : 0;
-    t->dev->mem.phase = NULL;
+    ts_device_phase(t->dev, NULL);
     return st;
 }

@@ -88,9 +88,15 @@ static ts_status make_gradients(ts_trainer *t, bool overlap, int64_t bucket)
     return ts_storage_create(t->dev, TS_MEM_COMM, t->staging_bytes, &t->staging);
 }
 
+/* The host's side of a step's batch, booked like all that grows with it; sim only books it. */
 static ts_status make_batch(ts_trainer *t)
 {
     const size_t rows = (size_t)(t->n_micro * t->micro), S = (size_t)t->o->seq_length;
+    t->batch_bytes = (int64_t)(4 * (rows * (S + 1) + rows * S * (1u + t->with_positions + t->with_segments) +
+                                    (size_t)t->micro * S));
+    ts_device_book(t->dev, TS_MEM_DATA, t->batch_bytes);
+    if (!t->dev->computes)
+        return TS_OK;
     TS_TRY(ts_alloc(&t->tokens, rows, (S + 1) * sizeof *t->tokens));
     TS_TRY(ts_alloc(&t->mask, rows, S * sizeof *t->mask));
     if (t->with_positions)
@@ -158,6 +164,7 @@ void ts_trainer_destroy(ts_trainer **trainer)
     ts_storage_release(&t->acc);
     ts_storage_release(&t->staging);
     ts_reducer_destroy(&t->reducer);
+    ts_device_book(t->dev, TS_MEM_DATA, -t->batch_bytes);
     ts_free(&t->tokens);
     ts_free(&t->positions);
     ts_free(&t->segments);

@@ -53,7 +53,8 @@ typedef struct ts_trainer {
     size_t staging_bytes;
     ts_reducer *reducer;    /* otherwise, with several processes */
     ts_status hook_status;  /* of what the backward pass set going */
-    /* one step's batch on the host */
+    /* one step's batch on the host; sim has none */
+    int64_t batch_bytes;
     int32_t *tokens, *positions, *segments; /* [n_micro * micro, S + 1], [.., S], [.., S] */
     float *mask;            /* [n_micro * micro, S] */
     float *losses;          /* [micro * S] */

@@ -4,11 +4,13 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct ts_sim {
     ts_device base;
     ts_sim_hardware hw;
     double seconds;
+    double activation_seconds; /* bytes x seconds */
     uintptr_t next;  /* the next made-up address */
     ts_cpu shadow;   /* answers how a CPU of this kind lays out packed weights; never runs */
 } ts_sim;
@@ -41,20 +43,23 @@ static void sim_zero(ts_device *d, void *dst, size_t bytes) { (void)d, (void)dst
 
 static void sim_launch(ts_device *d, ts_kernel k, const void *args, int64_t n, ts_cost cost)
 {
-    ts_sim *s = (ts_sim *)d;
+    const ts_sim *s = as_sim(d);
     (void)args, (void)n;
-    const double rate = cost.dtype == TS_DTYPE_F32 ? s->hw.flops_f32 : s->hw.flops_16;
+    const double share = ts_kernel_class_of(k) == TS_CLASS_ATTENTION ? s->hw.attention_share : 1;
+    const double rate = share * (cost.dtype == TS_DTYPE_F32 ? s->hw.flops_f32 : s->hw.flops_16);
     const double compute = cost.flops / rate, move = cost.bytes / s->hw.bytes_per_second;
     const double t = (compute > move ? compute : move) + s->hw.seconds_per_launch;
     d->stat[k].calls++;
     d->stat[k].flops += cost.flops;
     d->stat[k].bytes += cost.bytes;
     d->stat[k].seconds += t;
-    s->seconds += t;
+    ts_sim_add_seconds(d, t);
 }
 
 static size_t sim_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n, int64_t k)
 {
+    if (as_sim(d)->hw.is_gpu)
+        return 0;
     return ts_cpu_gemm_packed_bytes(&as_sim(d)->shadow.base, form, dtype, n, k);
 }
 
@@ -67,19 +72,22 @@ void ts_sim_hardware_here(ts_sim_hardware *hw, int threads)
     /* Per core at 3.5 GHz, 90 % of the peak: 32 flop a cycle in fp32 with AVX2 or AVX-512 of one pipe,
      * twice that in bf16 with its own instruction; 2 without vectors. */
     const double f32 = isa & TS_ISA_AVX2 ? 105e9 : 6e9;
-    *hw = (ts_sim_hardware){ .flops_f32 = f32 * cores,
+    *hw = (ts_sim_hardware){ .isa = isa,
+                             .flops_f32 = f32 * cores,
                              .flops_16 = (isa & TS_ISA_BF16 ? 2 * f32 : f32) * cores,
+                             .attention_share = 0.5,
                              .bytes_per_second = cores > 1 ? 45e9 : 38e9,
                              .seconds_per_launch = 3e-6,
                              .network_bytes_per_second = 1.7e9,
                              .network_latency = 2e-6,
+                             .memory_bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE),
                              .threads = (int)cores };
     char names[64];
     snprintf(hw->name, sizeof hw->name, "this CPU, %d threads, %.40s", hw->threads,
              ts_isa_names(isa, names));
 }
 
-ts_status ts_sim_open_hardware(const ts_sim_hardware *hw, unsigned isa, ts_device **out)
+ts_status ts_sim_open_hardware(const ts_sim_hardware *hw, ts_device **out)
 {
     ts_sim *s;
     TS_TRY(ts_alloc(&s, 1, sizeof *s));
@@ -90,8 +98,9 @@ ts_status ts_sim_open_hardware(const ts_sim_hardware *hw, unsigned isa, ts_devic
                            .close = sim_close };
     s->hw = *hw;
     s->next = 1u << 20;
-    s->shadow.isa = isa;
-    ts_device_book(&s->base, TS_MEM_OTHER, ts_cpu_workspace_bytes(hw->threads));
+    s->shadow.isa = hw->isa;
+    if (!hw->is_gpu)
+        ts_device_book(&s->base, TS_MEM_OTHER, ts_cpu_workspace_bytes(hw->threads));
     *out = &s->base;
     return TS_OK;
 }
@@ -100,11 +109,19 @@ ts_status ts_sim_open(const ts_device_options *o, ts_device **out)
 {
     ts_sim_hardware hw;
     ts_sim_hardware_here(&hw, o->threads);
-    TS_TRY(ts_sim_open_hardware(&hw, ts_isa_detect() & o->isa, out));
+    hw.isa &= o->isa;
+    TS_TRY(ts_sim_open_hardware(&hw, out));
     (*out)->mem.limit = o->limit;
     return TS_OK;
 }
 
 const ts_sim_hardware *ts_sim_hardware_of(const ts_device *sim) { return &as_sim(sim)->hw; }
 double ts_sim_seconds(const ts_device *sim) { return as_sim(sim)->seconds; }
-void ts_sim_add_seconds(ts_device *sim, double seconds) { ((ts_sim *)sim)->seconds += seconds; }
+double ts_sim_activation_seconds(const ts_device *sim) { return as_sim(sim)->activation_seconds; }
+
+void ts_sim_add_seconds(ts_device *sim, double seconds)
+{
+    ts_sim *s = (ts_sim *)sim;
+    s->seconds += seconds;
+    s->activation_seconds += seconds * (double)sim->mem.now[TS_MEM_ACT];
+}

@@ -1,0 +1,47 @@
+#include "base/log.h"
+#include "cli/command.h"
+#include "plan/report.h"
+
+#include <stdio.h>
+
+static const char usage[] =
+    "usage: tessera plan [--world-size N] [--hardware NAME|FILE.json] [--json] (options of pretrain)\n\n"
+    "Says what a training job will need before it runs: memory of each process and where it is highest,\n"
+    "operations, messages, and about how long a step takes. Give the options of `tessera pretrain`; --world-size\n"
+    "stands for the launcher (mpirun -n N). Nothing is computed and no data are read, so a model may be far\n"
+    "larger than this machine. docs/plan.md says what is exact and what is estimated.\n\n"
+    "example: tessera plan --load Llama-3-70B --seq-length 4096 --micro-batch-size 1 --global-batch-size 512\n"
+    "    --world-size 64 --train-iters 1000 --lr 1e-4 --bf16 --recompute-granularity full";
+
+static ts_status print_plan(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p)
+{
+    ts_plan plan;
+    ts_str text = { 0 };
+    TS_TRY(ts_plan_run(o, set, p, &plan));
+    const ts_status st = p->json ? ts_plan_json(&plan, &text) : ts_plan_table(&plan, &text);
+    if (st == TS_OK)
+        fputs(text.s, stdout);
+    ts_str_deinit(&text);
+    return st;
+}
+
+static ts_status run(int argc, char *const *argv);
+const ts_command ts_cmd_plan = { "plan", "say what a training job will need, without running it", run };
+
+static ts_status run(int argc, char *const *argv)
+{
+    ts_job_options o = { 0 };
+    ts_plan_options p = { 0 };
+    ts_option_table tables[TS_JOB_TABLES + 1];
+    ts_option_set *set;
+    bool helped;
+    ts_job_tables(&o, tables);
+    tables[TS_JOB_TABLES] = (ts_option_table){ ts_plan_option_rows, ts_plan_option_count, &p };
+    TS_TRY(ts_command_options(&ts_cmd_plan, usage, tables, TS_JOB_TABLES + 1, argc, argv, &set, &helped));
+    if (helped)
+        return TS_OK;
+    ts_log_init((ts_log_level)o.runtime.log_level, "");
+    const ts_status st = print_plan(&o, set, &p);
+    ts_option_set_destroy(&set);
+    return st;
+}

@@ -1,0 +1,201 @@
+#include "plan/hardware.h"
+
+#include "base/thread.h"
+#include "device/cpu/isa.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- descriptions ---- */
+
+/* A CPU by what its data sheet says; what good kernels make of it is what they make of the machine at hand. */
+typedef struct cpu_preset {
+    const char *name, *what;
+    int cores;
+    unsigned isa;
+    double ghz, bytes_per_second, memory_bytes; /* memory: sustained; of the host */
+    double network_bytes_per_second;
+} cpu_preset;
+
+static const cpu_preset presets[] = {
+    { "epyc-9654", "AMD EPYC 9654, 96 cores, one socket", 96,
+      TS_ISA_AVX2 | TS_ISA_AVX512 | TS_ISA_BF16 | TS_ISA_VNNI, 2.9, 350e9, 768e9, 20e9 },
+    { "xeon-6248", "Intel Xeon Gold 6248, 20 cores, one socket", 20, TS_ISA_AVX2 | TS_ISA_AVX512 | TS_ISA_VNNI,
+      2.2, 95e9, 192e9, 10e9 },
+    { "laptop", "a laptop of 8 cores with AVX2", 8, TS_ISA_AVX2, 3.2, 35e9, 16e9, 0.1e9 },
+};
+
+/* 32 flop a cycle in fp32, twice that in bf16 where the CPU has it, and 85 % of it reached; attention reaches
+ * half of that (measured on the machines that were at hand). */
+static void from_preset(const cpu_preset *p, int threads, int local_ranks, ts_sim_hardware *hw)
+{
+    const double share = 1.0 / local_ranks;
+    const int most = p->cores / local_ranks > 0 ? p->cores / local_ranks : 1;
+    const int n = threads > 0 ? threads : most;
+    const double f32 = 0.85 * 32e9 * p->ghz * n;
+    *hw = (ts_sim_hardware){ .isa = p->isa, .threads = n, .flops_f32 = f32,
+                             .flops_16 = p->isa & TS_ISA_BF16 ? 2 * f32 : f32, .attention_share = 0.5,
+                             .bytes_per_second = p->bytes_per_second * share, .seconds_per_launch = 5e-6,
+                             .network_bytes_per_second = p->network_bytes_per_second * share,
+                             .network_latency = 3e-6, .memory_bytes = p->memory_bytes };
+    snprintf(hw->name, sizeof hw->name, "%s", p->what);
+}
+
+/* ---- files ---- */
+
+typedef struct field {
+    const char *key;
+    size_t offset;
+    bool needed, zero; /* zero: may be 0 */
+} field;
+
+#define FIELD(name, needed, zero) { #name, offsetof(ts_sim_hardware, name), needed, zero }
+static const field fields[] = {
+    FIELD(flops_f32, true, false),
+    FIELD(flops_16, true, false),
+    FIELD(attention_share, false, false),
+    FIELD(bytes_per_second, true, false),
+    FIELD(seconds_per_launch, false, true),
+    FIELD(network_bytes_per_second, false, false),
+    FIELD(network_latency, false, true),
+    FIELD(memory_bytes, false, true),
+};
+enum { FIELDS = sizeof fields / sizeof *fields };
+
+static ts_status check_keys(const json_t *o, const char *file)
+{
+    static const char *const other[] = { "name", "kind", "isa", "threads" };
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)(uintptr_t)o, key, v) {
+        bool known = false;
+        for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+            known = known || !strcmp(key, other[i]);
+        for (size_t i = 0; i < FIELDS; i++)
+            known = known || !strcmp(key, fields[i].key);
+        if (!known)
+            return ts_error(TS_ERR_USER, "%s: there is no key %s in a description of hardware (name, kind, isa, "
+                            "threads, flops_f32, flops_16, attention_share, bytes_per_second, "
+                            "seconds_per_launch, network_bytes_per_second, network_latency, memory_bytes)", file, key);
+    }
+    return TS_OK;
+}
+
+/* "avx2 avx512 avx512_bf16": the words of ts_isa_names. */
+static ts_status read_isa(const char *text, const char *file, unsigned *isa)
+{
+    *isa = 0;
+    for (const char *s = text; *s;) {
+        const size_t n = strcspn(s, " ");
+        unsigned bit = 0;
+        char names[64];
+        for (unsigned b = TS_ISA_AVX2; b <= TS_ISA_VNNI; b <<= 1)
+            if (strlen(ts_isa_names(b, names)) == n + 1 && !strncmp(names, s, n))
+                bit = b;
+        if (n && !bit && strncmp(s, "portable", n))
+            return ts_error(TS_ERR_USER, "%s: isa: %.*s is not known (avx2, avx512, avx512_bf16, avx512_vnni)", file,
+                            (int)(n < 40 ? n : 40), s);
+        *isa |= bit;
+        s += n + (s[n] == ' ');
+    }
+    return TS_OK;
+}
+
+static ts_status read_numbers(const json_t *o, const char *file, ts_sim_hardware *hw)
+{
+    for (size_t i = 0; i < FIELDS; i++) {
+        const field *f = &fields[i];
+        double *v = (double *)(void *)((char *)hw + f->offset);
+        const bool given = json_object_get(o, f->key) != NULL;
+        if (f->needed && !given)
+            return ts_error(TS_ERR_USER, "%s: %s is missing", file, f->key);
+        TS_TRY(ts_json_real(o, file, f->key, *v, v));
+        if (given && !(isfinite(*v) && (*v > 0 || (f->zero && *v == 0))))
+            return ts_error(TS_ERR_USER, "%s: %s is %g, expected a number above 0", file, f->key, *v);
+    }
+    return TS_OK;
+}
+
+static ts_status from_object(const json_t *o, const char *file, int threads, ts_sim_hardware *hw)
+{
+    const char *name, *kind, *isa;
+    int64_t n;
+    *hw = (ts_sim_hardware){ .attention_share = 0.5, .seconds_per_launch = 5e-6,
+                             .network_bytes_per_second = 1e10, .network_latency = 3e-6 };
+    if (!json_is_object(o))
+        return ts_error(TS_ERR_USER, "%s: a description of hardware is a JSON object", file);
+    TS_TRY(check_keys(o, file));
+    TS_TRY(ts_json_text(o, file, "name", file, &name));
+    TS_TRY(ts_json_text(o, file, "kind", "cpu", &kind));
+    TS_TRY(ts_json_text(o, file, "isa", "", &isa));
+    TS_TRY(ts_json_int(o, file, "threads", 1, 1, 65536, &n));
+    TS_TRY(read_isa(isa, file, &hw->isa));
+    if (strcmp(kind, "cpu") && strcmp(kind, "gpu"))
+        return ts_error(TS_ERR_USER, "%s: kind is %.40s, expected cpu or gpu", file, kind);
+    hw->is_gpu = kind[0] == 'g';
+    hw->threads = threads > 0 ? threads : (int)n;
+    snprintf(hw->name, sizeof hw->name, "%s", name);
+    return read_numbers(o, file, hw);
+}
+
+static ts_status from_file(const char *file, int threads, ts_sim_hardware *hw)
+{
+    json_t *o;
+    TS_TRY(ts_json_read(file, &o));
+    const ts_status st = from_object(o, file, threads, hw);
+    json_decref(o);
+    return st;
+}
+
+static void from_here(int threads, int local_ranks, ts_sim_hardware *hw)
+{
+    const int cores = ts_cpu_count();
+    const int n = threads > 0 ? threads : cores / local_ranks > 0 ? cores / local_ranks : 1;
+    ts_sim_hardware_here(hw, n);
+    const int busy = n * local_ranks < cores ? n * local_ranks : cores;
+    if (busy > n) { /* the ranks of this host share its memory */
+        ts_sim_hardware all;
+        ts_sim_hardware_here(&all, busy);
+        const double part = all.bytes_per_second / local_ranks;
+        hw->bytes_per_second = part < hw->bytes_per_second ? part : hw->bytes_per_second;
+    }
+}
+
+ts_status ts_plan_hardware(const char *name, int threads, int local_ranks, ts_sim_hardware *out)
+{
+    if (!name || !strcmp(name, "here")) {
+        from_here(threads, local_ranks, out);
+        return TS_OK;
+    }
+    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++) {
+        if (!strcmp(name, presets[i].name)) {
+            from_preset(&presets[i], threads, local_ranks, out);
+            return TS_OK;
+        }
+    }
+    if (strpbrk(name, "./"))
+        return from_file(name, threads, out);
+    return ts_error(TS_ERR_USER, "--hardware %s: there is no such preset (here, epyc-9654, xeon-6248, laptop); a "
+                    "description of your own is a JSON file", name);
+}
+
+ts_status ts_plan_hardware_json(const ts_sim_hardware *hw, json_t **out)
+{
+    char isa[64];
+    ts_isa_names(hw->isa, isa);
+    if (isa[0] && isa[strlen(isa) - 1] == ' ')
+        isa[strlen(isa) - 1] = 0;
+    json_t *o = json_pack("{s:s, s:s, s:s, s:i}", "name", hw->name, "kind", hw->is_gpu ? "gpu" : "cpu", "isa", isa,
+                          "threads", hw->threads);
+    bool ok = o != NULL;
+    for (size_t i = 0; ok && i < FIELDS; i++)
+        ok = !json_object_set_new(o, fields[i].key,
+                                  json_real(*(const double *)(const void *)((const char *)hw + fields[i].offset)));
+    if (!ok) {
+        json_decref(o);
+        return ts_error(TS_ERR_NOMEM, "out of memory while describing hardware");
+    }
+    *out = o;
+    return TS_OK;
+}

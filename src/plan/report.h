@@ -1,0 +1,10 @@
+/* A plan for people, and as JSON. */
+#ifndef TS_PLAN_REPORT_H
+#define TS_PLAN_REPORT_H
+#include "plan/simulate.h"
+
+/* The table of docs/plan.md. */
+ts_status ts_plan_table(const ts_plan *p, ts_str *out) TS_NODISCARD;
+/* One object: ranks, step_seconds, tokens_per_second, bubble, hardware; a line feed at the end. */
+ts_status ts_plan_json(const ts_plan *p, ts_str *out) TS_NODISCARD;
+#endif

@@ -1,0 +1,50 @@
+/* A training job run on the simulated device: the same code as a real one, with nothing computed, so that what
+ * it counts (memory, operations, messages) is what the real job does. Seconds are estimates. */
+#ifndef TS_PLAN_SIMULATE_H
+#define TS_PLAN_SIMULATE_H
+#include "device/sim/sim.h"
+#include "train/job.h"
+
+typedef struct ts_plan_options {
+    int64_t world_size;   /* 0: --nnodes times --nproc_per_node, or --worker_num, else 1 */
+    const char *hardware; /* ts_plan_hardware's name */
+    bool json;
+} ts_plan_options;
+extern const ts_option ts_plan_option_rows[];
+extern const size_t ts_plan_option_count;
+
+enum { TS_PLAN_GROUPS = 4 };
+typedef struct ts_plan_traffic {
+    const char *group; /* "dp"; NULL ends the list */
+    ts_comm_traffic sent;
+} ts_plan_traffic;
+
+/* Ranks that are alike: the first of them. All but the memory is of one step. */
+typedef struct ts_plan_rank {
+    int rank, count;
+    int tp, cp, ep, dp, pp; /* its coordinates */
+    ts_mem_ledger mem;      /* of the whole run */
+    char peak_at[128];
+    ts_kernel_stat kernel[TS_KERNEL_COUNT];
+    double flops, seconds, network_seconds;
+    ts_plan_traffic traffic[TS_PLAN_GROUPS + 1];
+    double activation_bytes;   /* held on average over the step */
+    double activation_seconds; /* that a byte of them lives on average */
+} ts_plan_rank;
+
+typedef struct ts_plan {
+    int world_size;
+    ts_sim_hardware hw;
+    int64_t parameters, layers, vocab, global, micro, n_micro, seq_length;
+    ts_dtype compute;
+    int64_t memory_limit;      /* --memory-limit-gb; 0: none */
+    int ranks_of_a_host;
+    ts_plan_rank rank[1];      /* layouts of unlike ranks will need more */
+    int n_ranks;
+    double step_seconds, tokens_per_second, bubble;
+} ts_plan;
+
+/* The options are pretrain's; no data file is looked at, and of --load only the description. */
+ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p,
+                      ts_plan *out) TS_NODISCARD;
+#endif

@@ -60,9 +60,12 @@ static ts_status sink_close(sink *s, ts_status st)
     if (s->to && s->to != stdout) {
         const bool ok = !ferror(s->to);
         if (fclose(s->to) != 0 || !ok)
-            st = st == TS_OK ? ts_error(TS_ERR_IO, "%s: writing failed: %s", s->side.s, strerror(errno)) : st;
+            st = st == TS_OK
+                     ? ts_error(TS_ERR_IO, "%s: writing failed: %s", s->side.s, strerror(errno))
+                     : st;
         if (st == TS_OK && rename(s->side.s, s->path) != 0)
-            st = ts_error(TS_ERR_IO, "%s cannot be renamed to %s: %s", s->side.s, s->path, strerror(errno));
+            st = ts_error(TS_ERR_IO, "%s cannot be renamed to %s: %s", s->side.s, s->path,
+                          strerror(errno));
         if (st != TS_OK)
             remove(s->side.s);
     }
@@ -104,7 +107,8 @@ static ts_status decode_line(worker *w, const json_t *o, const char *name)
         const json_t *id = json_array_get(ids, i);
         const json_int_t v = json_is_integer(id) ? json_integer_value(id) : -1;
         if (v < 0 || v > INT32_MAX)
-            return ts_error(TS_ERR_USER, "%s: id number %zu is not a whole number from 0 on", name, i + 1);
+            return ts_error(TS_ERR_USER, "%s: id number %zu is not a whole number from 0 on", name,
+                            i + 1);
         TS_TRY(ts_ids_add(&w->ids, (int32_t)v));
     }
     ts_str_reset(&w->text);
@@ -204,8 +208,9 @@ static ts_status run(int argc, char *const *argv)
     const ts_option_table table = { .rows = rows, .n = sizeof rows / sizeof *rows, .values = &o };
     ts_option_set *set = NULL;
     bool helped = false;
-    ts_status st = ts_command_options(&ts_cmd_tokenize, "--tokenizer DIR_OR_FILE --input FILE [--output FILE]",
-                                      &table, 1, argc, argv, &set, &helped);
+    ts_status st =
+        ts_command_options(&ts_cmd_tokenize, "--tokenizer DIR_OR_FILE --input FILE [--output FILE]",
+                           &table, 1, argc, argv, &set, &helped);
     if (st == TS_OK && !helped)
         st = tokenize(&o);
     ts_option_set_destroy(&set);

@@ -30,8 +30,9 @@ ts_status ts_added_finish(ts_added *a, const ts_normalizer *nm)
         if (a->token[i].normalized)
             TS_TRY_TO(done, st, ts_normalize(nm, text, len, buf, &text, &len, &moved));
         if (len > 0)
-            TS_TRY_TO(done, st, ts_trie_add(a->token[i].normalized ? &a->normal : &a->raw, text, len,
-                                            (int32_t)i));
+            TS_TRY_TO(
+                done, st,
+                ts_trie_add(a->token[i].normalized ? &a->normal : &a->raw, text, len, (int32_t)i));
     }
     TS_TRY_TO(done, st, ts_trie_link(&a->raw));
     st = ts_trie_link(&a->normal);
@@ -46,7 +47,10 @@ const char *ts_added_text(const ts_added *a, int32_t id, size_t *len)
     return ts_vocab_text(&a->by_id, id, len);
 }
 
-int32_t ts_added_find(const ts_added *a, const char *s, size_t n) { return ts_vocab_find(&a->by_id, s, n); }
+int32_t ts_added_find(const ts_added *a, const char *s, size_t n)
+{
+    return ts_vocab_find(&a->by_id, s, n);
+}
 
 bool ts_added_is_special(const ts_added *a, const char *s, size_t n)
 {
@@ -97,7 +101,9 @@ void ts_added_next(ts_added_scan *sc, ts_added_hit *hit)
             start = sc->done;
         while (t->rstrip && end < sc->n && ts_char_is_space(char_at(sc->text, end)))
             end += ts_utf8_width((unsigned char)sc->text[end]);
-        *hit = (ts_added_hit){ .gap = sc->done, .gap_end = start > sc->done ? start : sc->done, .token = t };
+        *hit = (ts_added_hit){ .gap = sc->done,
+                               .gap_end = start > sc->done ? start : sc->done,
+                               .token = t };
         sc->done = end;
         return;
     }

@@ -35,7 +35,8 @@ typedef struct ts_added_hit {
 ts_status ts_added_add(ts_added *a, const char *s, size_t n, ts_added_token token) TS_NODISCARD;
 /* Builds the searches; normal tokens are looked for in their normalised form. */
 ts_status ts_added_finish(ts_added *a, const ts_normalizer *nm) TS_NODISCARD;
-const char *ts_added_text(const ts_added *a, int32_t id, size_t *len); /* NULL: not an added token */
+const char *ts_added_text(const ts_added *a, int32_t id,
+                          size_t *len); /* NULL: not an added token */
 bool ts_added_is_special(const ts_added *a, const char *s, size_t n);
 int32_t ts_added_find(const ts_added *a, const char *s, size_t n); /* id, -1: none */
 void ts_added_next(ts_added_scan *scan, ts_added_hit *hit);

@@ -31,7 +31,8 @@ typedef struct ts_bpe_work {
 
 ts_status ts_bpe_reserve(ts_bpe *b, size_t n) TS_NODISCARD;
 /* A pair given twice keeps its last rank. Ids are >= 0. */
-ts_status ts_bpe_add(ts_bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id) TS_NODISCARD;
+ts_status ts_bpe_add(ts_bpe *b, int32_t left, int32_t right, uint32_t rank,
+                     int32_t id) TS_NODISCARD;
 const ts_bpe_pair *ts_bpe_find(const ts_bpe *b, int32_t left, int32_t right); /* NULL: none */
 void ts_bpe_deinit(ts_bpe *b);
 
@@ -46,8 +47,8 @@ static inline ts_status ts_bpe_push(ts_bpe_work *w, int32_t id)
     return TS_OK;
 }
 
-/* Merges w->sym[0..n) by lowest rank, leftmost first, until nothing merges; the symbols that are left
- * stand at the beginning, w->n of them. */
+/* Merges w->sym[0..n) by lowest rank, leftmost first, until nothing merges; the symbols that are
+ * left stand at the beginning, w->n of them. */
 ts_status ts_bpe_merge(const ts_bpe *b, ts_bpe_work *w) TS_NODISCARD;
 void ts_bpe_work_deinit(ts_bpe_work *w);
 #endif

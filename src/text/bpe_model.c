@@ -8,9 +8,10 @@
 static ts_status unknown(const ts_token_model *m, ts_bpe_work *w, int64_t *held)
 {
     if (m->unk < 0)
-        return m->has_unk_name ? ts_error(TS_ERR_USER, "the tokenizer's unknown token is not in its "
-                                                       "vocabulary, and the text needs it")
-                               : TS_OK; /* nothing stands for it */
+        return m->has_unk_name
+                   ? ts_error(TS_ERR_USER, "the tokenizer's unknown token is not in its "
+                                           "vocabulary, and the text needs it")
+                   : TS_OK; /* nothing stands for it */
     if (*held >= 0 && !m->fuse_unk)
         TS_TRY(ts_bpe_push(w, (int32_t)*held));
     *held = m->unk;
@@ -46,7 +47,8 @@ static bool all_bytes(const ts_token_model *m, const char *s, size_t n)
     return true;
 }
 
-static ts_status symbols_of_chars(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n)
+static ts_status symbols_of_chars(const ts_token_model *m, ts_token_model_work *w, const char *s,
+                                  size_t n)
 {
     int64_t held = -1;
     const bool plain = m->prefix_len == 0 && m->suffix_len == 0;
@@ -77,7 +79,8 @@ static ts_status symbols_of_chars(const ts_token_model *m, ts_token_model_work *
 }
 
 /* The whole piece as one token; raw bytes are spelt in the byte-level alphabet first. */
-static ts_status whole(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, int32_t *id)
+static ts_status whole(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n,
+                       int32_t *id)
 {
     *id = -1;
     if (!m->bytes || m->raw) {
@@ -94,7 +97,8 @@ static ts_status whole(const ts_token_model *m, ts_token_model_work *w, const ch
     return TS_OK;
 }
 
-ts_status ts_bpe_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
+ts_status ts_bpe_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n,
+                        ts_ids *out)
 {
     if (m->ignore_merges) {
         int32_t id;

@@ -1,16 +1,22 @@
-/* What words become, remembered: one thread's open table from a word's bytes to its ids. A word of up to 15
- * bytes with up to 3 ids lies whole in its entry; the rest of a longer one lies in a pool. An entry is
- * overwritten by the next word of its slot, and a full pool empties the cache. */
+/* What words become, remembered: one thread's open table from a word's bytes to its ids. A word
+ * of up to 15 bytes with up to 3 ids lies whole in its entry; the rest of a longer one lies in a
+ * pool. An entry is overwritten by the next word of its slot, and a full pool empties the cache. */
 #ifndef TS_TEXT_CACHE_H
 #define TS_TEXT_CACHE_H
 #include "base/mem.h"
 
 #include <string.h>
 
-enum { TS_CACHE_SLOTS = 1 << 16, TS_CACHE_POOL = 1 << 22, TS_CACHE_MAX_WORD = 256, TS_CACHE_IDS = 3 };
+enum {
+    TS_CACHE_SLOTS = 1 << 16,
+    TS_CACHE_POOL = 1 << 22,
+    TS_CACHE_MAX_WORD = 256,
+    TS_CACHE_IDS = 3
+};
 
 typedef struct ts_cache_entry {
-    uint64_t key[2]; /* the bytes and in the last the length; or a hash, and 0xFF in the last byte */
+    uint64_t
+        key[2]; /* the bytes and in the last the length; or a hash, and 0xFF in the last byte */
     int32_t n;       /* ids; -1: empty */
     int32_t id[TS_CACHE_IDS]; /* n > 3 or a long word: id[0] is the place in the pool */
 } ts_cache_entry;
@@ -60,8 +66,8 @@ static inline ts_cache_key ts_cache_key_of(const char *s, size_t n, size_t room)
 }
 
 /* The ids of the word, NULL when it is not there. */
-static inline const int32_t *ts_cache_find(const ts_cache *c, const ts_cache_key *key, const char *s,
-                                           size_t n, size_t *n_ids)
+static inline const int32_t *ts_cache_find(const ts_cache *c, const ts_cache_key *key,
+                                           const char *s, size_t n, size_t *n_ids)
 {
     const ts_cache_entry *e = &c->entry[key->slot];
     if (e->n < 0 || e->key[0] != key->k[0] || e->key[1] != key->k[1])

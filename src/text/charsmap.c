@@ -6,10 +6,12 @@ ts_status ts_charsmap_init(ts_charsmap *m, const char *data, size_t n, const cha
 {
     uint32_t size;
     if (n < 4)
-        return ts_error(TS_ERR_USER, "%s: the character map is %zu bytes, expected at least 4", where, n);
+        return ts_error(TS_ERR_USER, "%s: the character map is %zu bytes, expected at least 4",
+                        where, n);
     memcpy(&size, data, 4);
     if (size % 4 != 0 || size < 4 || size > n - 4)
-        return ts_error(TS_ERR_USER, "%s: the character map's trie is said to have %u bytes; %zu are there",
+        return ts_error(TS_ERR_USER,
+                        "%s: the character map's trie is said to have %u bytes; %zu are there",
                         where, size, n - 4);
     TS_TRY(ts_alloc(&m->unit, size / 4, 4));
     m->n_units = size / 4;
@@ -30,11 +32,12 @@ void ts_charsmap_deinit(ts_charsmap *m)
     ts_free(&m->text);
 }
 
-/* A unit of the array: bits 0-7 label (with bit 31: a value), bit 8: a value hangs below, bit 9: the
- * offset is in steps of 256, bits 10-30 the offset. */
+/* A unit of the array: bits 0-7 label (with bit 31: a value), bit 8: a value hangs below, bit 9:
+ * the offset is in steps of 256, bits 10-30 the offset. */
 static uint32_t offset_of(uint32_t unit) { return (unit >> 10) << ((unit & 512) >> 6); }
 
-const char *ts_charsmap_find(const ts_charsmap *m, const char *s, size_t n, bool shortest, size_t *len)
+const char *ts_charsmap_find(const ts_charsmap *m, const char *s, size_t n, bool shortest,
+                             size_t *len)
 {
     const char *best = NULL;
     if (m->n_units == 0)

@@ -27,7 +27,9 @@ static ts_status check_growth(size_t n, size_t now)
 {
     if (now <= ((size_t)64 << 20) + 256 * n)
         return TS_OK;
-    return ts_error(TS_ERR_USER, "the tokenizer's decoder makes a text of %zu bytes longer than %zu bytes", n, now);
+    return ts_error(TS_ERR_USER,
+                    "the tokenizer's decoder makes a text of %zu bytes longer than %zu bytes", n,
+                    now);
 }
 
 static ts_status replace_all(ts_str *out, const char *s, size_t n, const char *a, size_t a_len,
@@ -48,9 +50,9 @@ static ts_status replace_all(ts_str *out, const char *s, size_t n, const char *a
 static ts_status clean_up(ts_str *out, size_t from)
 {
     static const char *const pair[][2] = {
-        { " .", "." },     { " ?", "?" },     { " !", "!" },   { " ,", "," },           { " ' ", "'" },
-        { " n't", "n't" }, { " 'm", "'m" },   { " do not", " don't" }, { " 's", "'s" }, { " 've", "'ve" },
-        { " 're", "'re" },
+        { " .", "." },   { " ?", "?" },     { " !", "!" },     { " ,", "," },
+        { " ' ", "'" },  { " n't", "n't" }, { " 'm", "'m" },   { " do not", " don't" },
+        { " 's", "'s" }, { " 've", "'ve" }, { " 're", "'re" },
     };
     ts_str next = { 0 };
     ts_status st = TS_OK;
@@ -153,14 +155,17 @@ static ts_status dec_fallback(const ts_texts *in, ts_texts *out)
 static ts_status dec_strip(const ts_dec_op *op, const char *s, size_t n, ts_texts *out)
 {
     size_t from = 0, to = n;
-    for (int64_t i = 0; i < op->start && n - from >= op->a_len && !memcmp(s + from, op->a, op->a_len); i++)
+    for (int64_t i = 0;
+         i < op->start && n - from >= op->a_len && !memcmp(s + from, op->a, op->a_len); i++)
         from += op->a_len;
-    for (int64_t i = 0; i < op->stop && to >= op->a_len && !memcmp(s + to - op->a_len, op->a, op->a_len); i++)
+    for (int64_t i = 0;
+         i < op->stop && to >= op->a_len && !memcmp(s + to - op->a_len, op->a, op->a_len); i++)
         to -= op->a_len;
     return ts_texts_add(out, s + from, to > from ? to - from : 0);
 }
 
-static ts_status dec_wordpiece(const ts_dec_op *op, const char *s, size_t n, bool first, ts_texts *out)
+static ts_status dec_wordpiece(const ts_dec_op *op, const char *s, size_t n, bool first,
+                               ts_texts *out)
 {
     const size_t from = out->text.len;
     const bool inside = n >= op->a_len && !memcmp(s, op->a, op->a_len);
@@ -183,8 +188,8 @@ static ts_status dec_ctc(const ts_dec_op *op, const char *s, size_t n, ts_texts 
     if (op->cleanup) {
         TS_TRY(clean_up(&out->text, from));
         ts_str next = { 0 };
-        ts_status st = replace_all(&next, ts_str_text(&out->text) + from, out->text.len - from, op->b,
-                                   op->b_len, " ", 1);
+        ts_status st = replace_all(&next, ts_str_text(&out->text) + from, out->text.len - from,
+                                   op->b, op->b_len, " ", 1);
         out->text.len = from;
         if (st == TS_OK)
             st = ts_str_add(&out->text, ts_str_text(&next), next.len);
@@ -218,7 +223,8 @@ static ts_status dec_token(const ts_dec_op *op, const ts_texts *in, size_t i, ts
     const char *s = in->text.s + at;
     switch (op->kind) {
     case TS_DEC_META:
-        TS_TRY(replace_all(&out->text, s, n, op->a, op->a_len, " ", i == 0 && op->drop_first ? 0 : 1));
+        TS_TRY(
+            replace_all(&out->text, s, n, op->a, op->a_len, " ", i == 0 && op->drop_first ? 0 : 1));
         return end_token(out);
     case TS_DEC_WORDPIECE:
         return dec_wordpiece(op, s, n, i == 0, out);

@@ -19,7 +19,8 @@ typedef enum ts_dec_kind {
 
 typedef struct ts_dec_op {
     ts_dec_kind kind;
-    char *a, *b; /* replacement, prefix, suffix, pattern, content, pad; b: content, word delimiter */
+    char *a,
+        *b; /* replacement, prefix, suffix, pattern, content, pad; b: content, word delimiter */
     size_t a_len, b_len;
     ts_regex *regex;
     bool cleanup, drop_first; /* Metaspace: the first token loses its marks */

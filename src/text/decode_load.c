@@ -16,8 +16,8 @@ static ts_status new_op(ts_decoder *d, ts_dec_kind kind, const char *file, ts_de
 }
 
 /* A text of the object, with a default. */
-static ts_status take(const json_t *o, const char *file, const char *key, const char *def, char **out,
-                      size_t *len)
+static ts_status take(const json_t *o, const char *file, const char *key, const char *def,
+                      char **out, size_t *len)
 {
     const char *text;
     TS_TRY(ts_json_text(o, file, key, def, &text));
@@ -52,7 +52,8 @@ static ts_status load_replace(ts_dec_op *op, const json_t *o, const char *file)
     TS_TRY(ts_json_text(pattern, file, "Regex", NULL, &regex));
     TS_TRY(take(o, file, "content", "", &op->b, &op->b_len));
     if (!text && !regex)
-        return ts_error(TS_ERR_USER, "%s: decoder Replace needs pattern.String or pattern.Regex", file);
+        return ts_error(TS_ERR_USER, "%s: decoder Replace needs pattern.String or pattern.Regex",
+                        file);
     if (!text) {
         op->kind = TS_DEC_REPLACE_REGEX;
         return ts_regex_create(regex, file, &op->regex);
@@ -63,10 +64,17 @@ static ts_status load_replace(ts_dec_op *op, const json_t *o, const char *file)
 
 static ts_status load_one(ts_decoder *d, const json_t *o, const char *type, const char *file)
 {
-    static const struct { const char *type; ts_dec_kind kind; } known[] = {
-        { "ByteLevel", TS_DEC_BYTES }, { "Metaspace", TS_DEC_META },      { "WordPiece", TS_DEC_WORDPIECE },
-        { "BPEDecoder", TS_DEC_BPE },  { "ByteFallback", TS_DEC_FALLBACK }, { "Fuse", TS_DEC_FUSE },
-        { "Strip", TS_DEC_STRIP },     { "Replace", TS_DEC_REPLACE },     { "CTC", TS_DEC_CTC },
+    static const struct { const char *type; ts_dec_kind kind;
+    } known[] = {
+        { "ByteLevel", TS_DEC_BYTES },
+        { "Metaspace", TS_DEC_META },
+        { "WordPiece", TS_DEC_WORDPIECE },
+        { "BPEDecoder", TS_DEC_BPE },
+        { "ByteFallback", TS_DEC_FALLBACK },
+        { "Fuse", TS_DEC_FUSE },
+        { "Strip", TS_DEC_STRIP },
+        { "Replace", TS_DEC_REPLACE },
+        { "CTC", TS_DEC_CTC },
     };
     ts_dec_op *op = NULL;
     size_t k = 0;
@@ -102,8 +110,8 @@ static ts_status load(ts_decoder *d, const json_t *o, const char *file, int dept
     if (!o || json_is_null(o))
         return TS_OK;
     if (!json_is_object(o) || depth > MAX_DEPTH)
-        return ts_error(TS_ERR_USER, "%s: a decoder must be an object, nested at most %d deep", file,
-                        MAX_DEPTH);
+        return ts_error(TS_ERR_USER, "%s: a decoder must be an object, nested at most %d deep",
+                        file, MAX_DEPTH);
     d->is_set = true;
     TS_TRY(ts_json_text(o, file, "type", "", &type));
     if (strcmp(type, "Sequence") != 0)
@@ -116,4 +124,7 @@ static ts_status load(ts_decoder *d, const json_t *o, const char *file, int dept
     return TS_OK;
 }
 
-ts_status ts_decoder_load(ts_decoder *d, const json_t *o, const char *file) { return load(d, o, file, 0); }
+ts_status ts_decoder_load(ts_decoder *d, const json_t *o, const char *file)
+{
+    return load(d, o, file, 0);
+}

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static ts_status append(const ts_tokenizer *tok, const int32_t *ids, size_t n, ts_ids *out, size_t from)
+static ts_status append(const ts_tokenizer *tok, const int32_t *ids, size_t n, ts_ids *out,
+                        size_t from)
 {
     /* SentencePiece: unknown pieces in a row are one, also where words meet. */
     if (n && tok->is_sp && !tok->model.byte_fallback && ids[0] == tok->model.unk && out->n > from &&
@@ -20,8 +21,8 @@ static ts_status append(const ts_tokenizer *tok, const int32_t *ids, size_t n, t
 }
 
 /* One piece by way of the cache; room: bytes that may be read from s on. */
-static inline ts_status encode_piece(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s, size_t n,
-                                     size_t room, ts_ids *out, size_t from)
+static inline ts_status encode_piece(const ts_tokenizer *tok, ts_tokenizer_scratch *sc,
+                                     const char *s, size_t n, size_t room, ts_ids *out, size_t from)
 {
     const ts_cache_key key = ts_cache_key_of(s, n, room);
     size_t n_ids;
@@ -51,8 +52,8 @@ static size_t stretch(const ts_token_model *m, const char *s, size_t n)
 }
 
 /* A piece for the model; where merges cannot join words, word by word. */
-static ts_status encode_long(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s, size_t n,
-                             ts_ids *out, size_t from)
+static ts_status encode_long(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s,
+                             size_t n, ts_ids *out, size_t from)
 {
     if (!tok->model.cut_at_meta)
         return encode_piece(tok, sc, s, n, n, out, from);
@@ -63,8 +64,8 @@ static ts_status encode_long(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, 
     return TS_OK;
 }
 
-static ts_status encode_scanned(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s, size_t n,
-                                ts_ids *out)
+static ts_status encode_scanned(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s,
+                                size_t n, ts_ids *out)
 {
     const unsigned char *p = (const unsigned char *)s, *end = p + n;
     while (p < end) {
@@ -76,8 +77,8 @@ static ts_status encode_scanned(const ts_tokenizer *tok, ts_tokenizer_scratch *s
 }
 
 /* Normalised text without added tokens in it. */
-static ts_status encode_plain(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s, size_t n,
-                              bool first, ts_ids *out)
+static ts_status encode_plain(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s,
+                              size_t n, bool first, ts_ids *out)
 {
     const ts_pieces *pieces;
     if (n == 0)
@@ -96,8 +97,8 @@ static ts_status encode_plain(const ts_tokenizer *tok, ts_tokenizer_scratch *sc,
 }
 
 /* Text between raw added tokens: normalise, then cut out the normalised ones. */
-static ts_status encode_gap(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s, size_t n,
-                            bool first, ts_ids *out)
+static ts_status encode_gap(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s,
+                            size_t n, bool first, ts_ids *out)
 {
     bool moved;
     if (n == 0)
@@ -107,14 +108,16 @@ static ts_status encode_gap(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, c
     ts_added_hit hit;
     do {
         ts_added_next(&scan, &hit);
-        TS_TRY(encode_plain(tok, sc, s + hit.gap, hit.gap_end - hit.gap, first && !moved && hit.gap == 0, out));
+        TS_TRY(encode_plain(tok, sc, s + hit.gap, hit.gap_end - hit.gap,
+                            first && !moved && hit.gap == 0, out));
         if (hit.token)
             TS_TRY(ts_ids_add(out, hit.token->id));
     } while (hit.token);
     return TS_OK;
 }
 
-static ts_status encode_sp(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s, size_t n, ts_ids *out)
+static ts_status encode_sp(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s,
+                           size_t n, ts_ids *out)
 {
     ts_str *text = &sc->raw[0];
     ts_str_reset(text);
@@ -124,7 +127,8 @@ static ts_status encode_sp(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, co
     return encode_long(tok, sc, text->s, text->len, out, out->n);
 }
 
-static ts_status encode_hf(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s, size_t n, ts_ids *out)
+static ts_status encode_hf(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s,
+                           size_t n, ts_ids *out)
 {
     ts_added_scan scan = { .a = &tok->added, .trie = &tok->added.raw, .text = s, .n = n };
     ts_added_hit hit;
@@ -160,12 +164,13 @@ static size_t check_utf8(const char *s, size_t n)
     return n;
 }
 
-ts_status ts_tokenizer_encode(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *text, size_t n,
-                              bool special, ts_ids *out)
+ts_status ts_tokenizer_encode(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *text,
+                              size_t n, bool special, ts_ids *out)
 {
     const size_t good = check_utf8(text, n);
     if (good < n)
-        return ts_error(TS_ERR_USER, "the text is not UTF-8: byte %zu is 0x%02x", good, (unsigned char)text[good]);
+        return ts_error(TS_ERR_USER, "the text is not UTF-8: byte %zu is 0x%02x", good,
+                        (unsigned char)text[good]);
     if (tok->is_sp)
         return encode_sp(tok, sc, text, n, out);
     for (size_t i = 0; special && i < tok->post.before.n; i++)

@@ -104,7 +104,8 @@ void ts_json_reader_deinit(ts_json_reader *r)
 static ts_status bad(const ts_json_reader *r, const char *expected)
 {
     const int n = (int)(r->end - r->p < 20 ? r->end - r->p : 20);
-    return ts_error(TS_ERR_USER, "%s: in %s: expected %s, found '%.*s'", r->file, r->what, expected, n, r->p);
+    return ts_error(TS_ERR_USER, "%s: in %s: expected %s, found '%.*s'", r->file, r->what, expected,
+                    n, r->p);
 }
 
 bool ts_json_reader_take(ts_json_reader *r, char c)
@@ -129,7 +130,9 @@ static int hex4(const char *p, const char *end)
         return -1;
     for (int i = 0; i < 4; i++) {
         const char c = p[i];
-        const int d = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+        const int d = c >= '0' && c <= '9'                 ? c - '0'
+                      : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                           : -1;
         if (d < 0)
             return -1;
         v = v * 16 + d;
@@ -152,7 +155,8 @@ static ts_status unescape(ts_json_reader *r, ts_str *out)
         return bad(r, "an escape");
     r->p += 5;
     if (v >= 0xD800 && v < 0xDC00) {
-        const int low = r->end - r->p >= 6 && r->p[0] == '\\' && r->p[1] == 'u' ? hex4(r->p + 2, r->end) : -1;
+        const int low =
+            r->end - r->p >= 6 && r->p[0] == '\\' && r->p[1] == 'u' ? hex4(r->p + 2, r->end) : -1;
         if (low < 0xDC00 || low > 0xDFFF)
             return bad(r, "the second half of a surrogate pair");
         v = 0x10000 + ((v - 0xD800) << 10) + (low - 0xDC00);
@@ -198,7 +202,8 @@ ts_status ts_json_reader_text(ts_json_reader *r, const char **s, size_t *n)
 }
 
 /* Digits into a significand of 64 bits, as far as they fit; *skipped counts those that do not. */
-static const char *digits(const char *p, const char *end, uint64_t *v, int64_t *taken, int64_t *skipped)
+static const char *digits(const char *p, const char *end, uint64_t *v, int64_t *taken,
+                          int64_t *skipped)
 {
     for (; p < end && *p >= '0' && *p <= '9'; p++) {
         const uint64_t d = (uint64_t)(*p - '0');
@@ -212,8 +217,9 @@ static const char *digits(const char *p, const char *end, uint64_t *v, int64_t *
     return p;
 }
 
-/* The library that reads these files rounds twice: the digits to a double, then once more when dividing by
- * a power of ten. Scores of pieces tie or do not tie by the last bit, so it is done the same way. */
+/* The library that reads these files rounds twice: the digits to a double, then once more when
+ * dividing by a power of ten. Scores of pieces tie or do not tie by the last bit, so it is done
+ * the same way. */
 static double scaled(uint64_t significand, int64_t exponent)
 {
     double f = (double)significand;
@@ -224,7 +230,10 @@ static double scaled(uint64_t significand, int64_t exponent)
     if (f == 0 || exponent == 0)
         return f;
     char text[16];
-    snprintf(text, sizeof text, "1e%d", (int)(exponent < 0 ? -exponent : exponent < 400 ? exponent : 400));
+    snprintf(text, sizeof text, "1e%d",
+             (int)(exponent < 0     ? -exponent
+                   : exponent < 400 ? exponent
+                                    : 400));
     const double power = strtod(text, NULL);
     return exponent < 0 ? f / power : f * power;
 }

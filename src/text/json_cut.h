@@ -1,5 +1,5 @@
-/* The two large parts of a tokenizer.json, vocabulary and merges, read without building a tree of a million
- * small objects. The rest is left to jansson. */
+/* The two large parts of a tokenizer.json, vocabulary and merges, read without building a tree
+ * of a million small objects. The rest is left to jansson. */
 #ifndef TS_TEXT_JSON_CUT_H
 #define TS_TEXT_JSON_CUT_H
 #include "base/str.h"

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-static ts_status take_text(const json_t *o, const char *file, const char *key, char **out, size_t *len)
+static ts_status take_text(const json_t *o, const char *file, const char *key, char **out,
+                           size_t *len)
 {
     const char *text;
     TS_TRY(ts_json_text(o, file, key, "", &text));
@@ -27,8 +28,9 @@ static ts_status read_vocab(ts_token_model *m, ts_json_reader *r)
         TS_TRY(ts_json_reader_expect(r, ':'));
         TS_TRY(ts_json_reader_number(r, &id));
         if (!(id >= 0 && id < TS_VOCAB_MAX_ID) || id != (double)(int32_t)id)
-            return ts_error(TS_ERR_USER, "%s: the id of '%.*s' is %g, expected a whole number from 0 to %d", r->file,
-                            (int)(n < 40 ? n : 40), s, id, TS_VOCAB_MAX_ID - 1);
+            return ts_error(TS_ERR_USER,
+                            "%s: the id of '%.*s' is %g, expected a whole number from 0 to %d",
+                            r->file, (int)(n < 40 ? n : 40), s, id, TS_VOCAB_MAX_ID - 1);
         TS_TRY(ts_vocab_add(&m->vocab, s, n, (int64_t)id));
     } while (ts_json_reader_take(r, ','));
     return ts_json_reader_expect(r, '}');
@@ -84,7 +86,8 @@ static ts_status read_merges(ts_token_model *m, ts_json_reader *r)
             a_len = b ? (size_t)(b - a) : 0;
             b_len -= b ? a_len + 1 : 0;
             if (!b || memchr(b + 1, ' ', b_len))
-                return ts_error(TS_ERR_USER, "%s: merge %u is not two tokens with one blank between", r->file,
+                return ts_error(TS_ERR_USER,
+                                "%s: merge %u is not two tokens with one blank between", r->file,
                                 rank + 1);
             b++;
         }
@@ -93,8 +96,8 @@ static ts_status read_merges(ts_token_model *m, ts_json_reader *r)
     return ts_json_reader_expect(r, ']');
 }
 
-static ts_status read_all(ts_status (*read)(ts_token_model *, ts_json_reader *), ts_token_model *m, const char *from,
-                          const char *end, const char *file, const char *what)
+static ts_status read_all(ts_status (*read)(ts_token_model *, ts_json_reader *), ts_token_model *m,
+                          const char *from, const char *end, const char *file, const char *what)
 {
     ts_json_reader r = { .p = from, .end = end, .file = file, .what = what };
     const ts_status st = read(m, &r);
@@ -102,10 +105,14 @@ static ts_status read_all(ts_status (*read)(ts_token_model *, ts_json_reader *),
     return st;
 }
 
-static ts_status kind_of(const json_t *o, const ts_json_cut *cut, const char *file, ts_token_model_kind *kind)
+static ts_status kind_of(const json_t *o, const ts_json_cut *cut, const char *file,
+                         ts_token_model_kind *kind)
 {
-    static const struct { const char *type; ts_token_model_kind kind; } known[] = {
-        { "BPE", TS_MODEL_BPE }, { "Unigram", TS_MODEL_UNIGRAM }, { "WordPiece", TS_MODEL_WORDPIECE },
+    static const struct { const char *type; ts_token_model_kind kind;
+    } known[] = {
+        { "BPE", TS_MODEL_BPE },
+        { "Unigram", TS_MODEL_UNIGRAM },
+        { "WordPiece", TS_MODEL_WORDPIECE },
         { "WordLevel", TS_MODEL_WORDLEVEL },
     };
     const char *type;
@@ -116,15 +123,18 @@ static ts_status kind_of(const json_t *o, const ts_json_cut *cut, const char *fi
             return TS_OK;
         }
     if (type)
-        return ts_error(TS_ERR_USER, "%s: model '%s' is not supported, expected BPE, Unigram, WordPiece or "
-                                     "WordLevel", file, type);
+        return ts_error(TS_ERR_USER,
+                        "%s: model '%s' is not supported, expected BPE, Unigram, WordPiece or "
+                        "WordLevel",
+                        file, type);
     /* Older files do not say. */
     if (cut->merges)
         *kind = TS_MODEL_BPE;
     else if (cut->vocab && *cut->vocab == '[')
         *kind = TS_MODEL_UNIGRAM;
     else
-        *kind = json_object_get(o, "max_input_chars_per_word") ? TS_MODEL_WORDPIECE : TS_MODEL_WORDLEVEL;
+        *kind = json_object_get(o, "max_input_chars_per_word") ? TS_MODEL_WORDPIECE
+                                                               : TS_MODEL_WORDLEVEL;
     return TS_OK;
 }
 
@@ -137,7 +147,8 @@ static ts_status unk_token(ts_token_model *m, const json_t *o, const char *file,
     return TS_OK;
 }
 
-static ts_status load_bpe(ts_token_model *m, const json_t *o, const ts_json_cut *cut, const char *file)
+static ts_status load_bpe(ts_token_model *m, const json_t *o, const ts_json_cut *cut,
+                          const char *file)
 {
     TS_TRY(ts_json_bool(o, file, "fuse_unk", false, &m->fuse_unk));
     TS_TRY(ts_json_bool(o, file, "byte_fallback", false, &m->byte_fallback));
@@ -149,12 +160,13 @@ static ts_status load_bpe(ts_token_model *m, const json_t *o, const ts_json_cut 
     if (!cut->merges)
         return ts_error(TS_ERR_USER, "%s: a BPE model needs merges", file);
     TS_TRY(read_all(read_merges, m, cut->merges, cut->merges_end, file, "model.merges"));
-    m->cut_at_meta = !m->never_cut && !m->ignore_merges && m->prefix_len == 0 && m->suffix_len == 0 &&
-                     ts_vocab_find(&m->vocab, "\xE2\x96\x81", 3) >= 0;
+    m->cut_at_meta = !m->never_cut && !m->ignore_merges && m->prefix_len == 0 &&
+                     m->suffix_len == 0 && ts_vocab_find(&m->vocab, "\xE2\x96\x81", 3) >= 0;
     return TS_OK;
 }
 
-static ts_status load_unigram(ts_token_model *m, const json_t *o, const ts_json_cut *cut, const char *file)
+static ts_status load_unigram(ts_token_model *m, const json_t *o, const ts_json_cut *cut,
+                              const char *file)
 {
     int64_t unk;
     TS_TRY(ts_json_bool(o, file, "byte_fallback", false, &m->byte_fallback));
@@ -166,7 +178,8 @@ static ts_status load_unigram(ts_token_model *m, const json_t *o, const ts_json_
     return TS_OK;
 }
 
-static ts_status load_words(ts_token_model *m, const json_t *o, const ts_json_cut *cut, const char *file)
+static ts_status load_words(ts_token_model *m, const json_t *o, const ts_json_cut *cut,
+                            const char *file)
 {
     TS_TRY(read_all(read_vocab, m, cut->vocab, cut->vocab_end, file, "model.vocab"));
     if (m->kind == TS_MODEL_WORDLEVEL)
@@ -185,11 +198,13 @@ static ts_status load_words(ts_token_model *m, const json_t *o, const ts_json_cu
     return TS_OK;
 }
 
-static ts_status load_model(ts_token_model *m, const json_t *root, const ts_json_cut *cut, const char *file)
+static ts_status load_model(ts_token_model *m, const json_t *root, const ts_json_cut *cut,
+                            const char *file)
 {
     const json_t *o = json_object_get(root, "model");
     if (!json_is_object(o) || !cut->vocab)
-        return ts_error(TS_ERR_USER, "%s: not a tokenizer.json: it has no model with a vocab", file);
+        return ts_error(TS_ERR_USER, "%s: not a tokenizer.json: it has no model with a vocab",
+                        file);
     TS_TRY(kind_of(o, cut, file, &m->kind));
     if (m->kind == TS_MODEL_BPE)
         TS_TRY(load_bpe(m, o, cut, file));
@@ -201,8 +216,8 @@ static ts_status load_model(ts_token_model *m, const json_t *root, const ts_json
     return TS_OK;
 }
 
-/* The id of an added token: the model's where it knows the text, else the next free one, whatever the
- * file says; so it is done where these files come from. */
+/* The id of an added token: the model's where it knows the text, else the next free one,
+ * whatever the file says; so it is done where these files come from. */
 static int64_t added_id(const ts_tokenizer *tok, const char *s, size_t n, int64_t next)
 {
     const int32_t in_model = ts_vocab_find(&tok->model.vocab, s, n);
@@ -240,7 +255,8 @@ static ts_status load_added(ts_tokenizer *tok, const json_t *root, const char *f
     return ts_added_finish(&tok->added, &tok->norm);
 }
 
-static ts_status load_parts(ts_tokenizer *tok, const json_t *root, const ts_json_cut *cut, const char *file)
+static ts_status load_parts(ts_tokenizer *tok, const json_t *root, const ts_json_cut *cut,
+                            const char *file)
 {
     if (!json_is_object(root))
         return ts_error(TS_ERR_USER, "%s: not a tokenizer.json: expected an object", file);

@@ -1,4 +1,5 @@
-/* Which tokens begin, end, fill and are unknown: tokenizer_config.json, then special_tokens_map.json. */
+/* Which tokens begin, end, fill and are unknown: tokenizer_config.json, then
+ * special_tokens_map.json. */
 #include "base/file.h"
 #include "text/tok.h"
 
@@ -13,7 +14,8 @@ static const char *token_name(const json_t *o, const char *key)
     return json_is_string(v) ? json_string_value(v) : NULL;
 }
 
-static void take_role(const ts_tokenizer *tok, const json_t *o, const char *key, bool *found, int32_t *id)
+static void take_role(const ts_tokenizer *tok, const json_t *o, const char *key, bool *found,
+                      int32_t *id)
 {
     const char *name = *found ? NULL : token_name(o, key);
     const int32_t v = name ? ts_tokenizer_token_id(tok, name) : -1;
@@ -30,9 +32,11 @@ static ts_status read_json(const char *path, json_t **out)
     json_error_t e;
     ts_status st = ts_file_read(path, &text);
     if (st == TS_OK) {
-        *out = json_loadb(ts_str_text(&text), text.len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
+        *out =
+            json_loadb(ts_str_text(&text), text.len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
         if (!*out)
-            st = ts_error(TS_ERR_USER, "%s: not valid JSON: line %d, column %d: %s", path, e.line, e.column, e.text);
+            st = ts_error(TS_ERR_USER, "%s: not valid JSON: line %d, column %d: %s", path, e.line,
+                          e.column, e.text);
     }
     ts_str_deinit(&text);
     return st;

@@ -8,9 +8,13 @@
 
 enum { MAX_PIECE = 1024 }; /* bytes; finding the ways to make a piece takes their square */
 
-static bool in_text(int type) { return type == TS_SP_NORMAL || type == TS_SP_USER || type == TS_SP_UNUSED; }
+static bool in_text(int type)
+{
+    return type == TS_SP_NORMAL || type == TS_SP_USER || type == TS_SP_UNUSED;
+}
 
-/* The symbol that a text is for BPE: a piece, or a character that is none but part of one; -1: neither. */
+/* The symbol that a text is for BPE: a piece, or a character that is none but part of one; -1:
+ * neither. */
 static int32_t find_symbol(const ts_token_model *m, const char *s, size_t n)
 {
     const int32_t id = ts_vocab_find(&m->vocab, s, n);
@@ -20,18 +24,20 @@ static int32_t find_symbol(const ts_token_model *m, const char *s, size_t n)
     return extra >= 0 ? (int32_t)m->vocab.n_ids + extra : -1;
 }
 
-static ts_status read_piece(ts_token_model *m, const TsSp__ModelProto__SentencePiece *p, size_t id, const char *file)
+static ts_status read_piece(ts_token_model *m, const TsSp__ModelProto__SentencePiece *p, size_t id,
+                            const char *file)
 {
     const char *s = (const char *)p->piece.data;
     const size_t n = p->piece.len;
     const int type = p->type;
     if (!p->has_piece || n == 0 || n > MAX_PIECE || ts_utf8_check(s, n) != n)
-        return ts_error(TS_ERR_USER, "%s: piece %zu is empty, longer than %d bytes or not UTF-8", file, id,
-                        MAX_PIECE);
+        return ts_error(TS_ERR_USER, "%s: piece %zu is empty, longer than %d bytes or not UTF-8",
+                        file, id, MAX_PIECE);
     if (type < TS_SP_NORMAL || type > TS_SP_BYTE)
         return ts_error(TS_ERR_USER, "%s: piece %zu is of the unknown type %d", file, id, type);
     if (ts_vocab_find(&m->vocab, s, n) >= 0)
-        return ts_error(TS_ERR_USER, "%s: piece %zu ('%.*s') is there twice", file, id, (int)(n < 40 ? n : 40), s);
+        return ts_error(TS_ERR_USER, "%s: piece %zu ('%.*s') is there twice", file, id,
+                        (int)(n < 40 ? n : 40), s);
     if (isnan(p->score))
         return ts_error(TS_ERR_USER, "%s: the score of piece %zu is not a number", file, id);
     TS_TRY(ts_vocab_add(&m->vocab, s, n, (int64_t)id));
@@ -40,7 +46,8 @@ static ts_status read_piece(ts_token_model *m, const TsSp__ModelProto__SentenceP
     m->has_unused |= type == TS_SP_UNUSED;
     if (type == TS_SP_UNKNOWN) {
         if (m->unk >= 0)
-            return ts_error(TS_ERR_USER, "%s: pieces %d and %zu are both the unknown piece", file, (int)m->unk, id);
+            return ts_error(TS_ERR_USER, "%s: pieces %d and %zu are both the unknown piece", file,
+                            (int)m->unk, id);
         m->unk = (int32_t)id;
     }
     if (type == TS_SP_USER)
@@ -59,12 +66,14 @@ static ts_status read_pieces(ts_token_model *m, const TsSp__ModelProto *p, const
     if (p->n_pieces == 0)
         return ts_error(TS_ERR_USER, "%s: not a SentencePiece model: it has no pieces", file);
     if (p->n_pieces >= TS_VOCAB_MAX_ID)
-        return ts_error(TS_ERR_USER, "%s: %zu pieces, expected less than %d", file, p->n_pieces, TS_VOCAB_MAX_ID);
+        return ts_error(TS_ERR_USER, "%s: %zu pieces, expected less than %d", file, p->n_pieces,
+                        TS_VOCAB_MAX_ID);
     TS_TRY(ts_vocab_reserve(&m->vocab, p->n_pieces));
     TS_TRY(ts_alloc(&m->score, p->n_pieces, sizeof *m->score));
     TS_TRY(ts_alloc(&m->type, p->n_pieces, 1));
     m->min_score = (double)3.402823466e38f;
-    m->max_score = (double)1.17549435e-38f; /* the smallest float above zero, as the original begins */
+    m->max_score =
+        (double)1.17549435e-38f; /* the smallest float above zero, as the original begins */
     for (size_t i = 0; i < p->n_pieces; i++)
         TS_TRY(read_piece(m, p->pieces[i], i, file));
     if (m->unk < 0)
@@ -114,7 +123,8 @@ static ts_status read_merges(ts_token_model *m)
     qsort(order, n, sizeof *order, by_score);
     uint32_t rank = 0;
     for (size_t k = 0; k < n && st == TS_OK; k++) {
-        rank += k > 0 && order[k].score < order[k - 1].score; /* equal scores: the leftmost goes first */
+        rank += k > 0 &&
+                order[k].score < order[k - 1].score; /* equal scores: the leftmost goes first */
         size_t len;
         const char *s = ts_vocab_text(&m->vocab, (int32_t)order[k].id, &len);
         if (in_text(m->type[order[k].id]))
@@ -165,19 +175,21 @@ static int32_t role(const ts_token_model *m, const char *name, const char *usual
 
 static ts_status load(ts_tokenizer *tok, const TsSp__ModelProto *p, const char *file)
 {
-    static const ts_token_model_kind kinds[] = { TS_MODEL_SP_UNIGRAM, TS_MODEL_SP_BPE, TS_MODEL_SP_WORD,
-                                           TS_MODEL_SP_CHAR };
+    static const ts_token_model_kind kinds[] = { TS_MODEL_SP_UNIGRAM, TS_MODEL_SP_BPE,
+                                                 TS_MODEL_SP_WORD, TS_MODEL_SP_CHAR };
     const TsSp__TrainerSpec *t = p->trainer_spec;
     const int type = t ? t->model_type : 1;
     ts_token_model *m = &tok->model;
     if (type < 1 || type > 4)
-        return ts_error(TS_ERR_USER, "%s: SentencePiece model type %d, expected 1 to 4", file, type);
+        return ts_error(TS_ERR_USER, "%s: SentencePiece model type %d, expected 1 to 4", file,
+                        type);
     m->kind = kinds[type - 1];
     m->byte_fallback = t && t->byte_fallback;
     TS_TRY(read_pieces(m, p, file));
     ts_token_model_find_bytes(m);
     if (m->byte_fallback && !m->has_byte_tokens)
-        return ts_error(TS_ERR_USER, "%s: byte fallback is on, but not all of <0x00> to <0xFF> are there", file);
+        return ts_error(TS_ERR_USER,
+                        "%s: byte fallback is on, but not all of <0x00> to <0xFF> are there", file);
     if (m->kind == TS_MODEL_SP_BPE) {
         TS_TRY(read_merges(m));
         guard_user_symbols(m);

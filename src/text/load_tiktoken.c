@@ -1,4 +1,5 @@
-/* Rank files (.tiktoken: base64 of a token, a blank, its rank) and GPT-2's vocab.json + merges.txt. */
+/* Rank files (.tiktoken: base64 of a token, a blank, its rank) and GPT-2's vocab.json +
+ * merges.txt. */
 #include "text/json_cut.h"
 #include "text/tok.h"
 
@@ -7,7 +8,8 @@
 
 enum { MAX_TOKEN = 1024 }; /* bytes; finding the ways to make a token takes their square */
 
-static ts_status read_line(ts_token_model *m, const char *s, size_t n, const char *file, size_t line, ts_str *token)
+static ts_status read_line(ts_token_model *m, const char *s, size_t n, const char *file,
+                           size_t line, ts_str *token)
 {
     const char *blank = memchr(s, ' ', n);
     char digits[12];
@@ -19,14 +21,14 @@ static ts_status read_line(ts_token_model *m, const char *s, size_t n, const cha
     char *end;
     const long rank = strtol(digits, &end, 10);
     if (*end || rank < 0 || rank >= TS_VOCAB_MAX_ID)
-        return ts_error(TS_ERR_USER, "%s:%zu: rank '%s', expected a whole number from 0 to %d", file, line,
-                        digits, TS_VOCAB_MAX_ID - 1);
+        return ts_error(TS_ERR_USER, "%s:%zu: rank '%s', expected a whole number from 0 to %d",
+                        file, line, digits, TS_VOCAB_MAX_ID - 1);
     ts_str_reset(token);
     if (ts_base64_decode(s, (size_t)(blank - s), token) != TS_OK)
         return ts_error_context(TS_ERR_USER, "%s:%zu", file, line);
     if (token->len > MAX_TOKEN)
-        return ts_error(TS_ERR_USER, "%s:%zu: a token of %zu bytes, expected at most %d", file, line, token->len,
-                        MAX_TOKEN);
+        return ts_error(TS_ERR_USER, "%s:%zu: a token of %zu bytes, expected at most %d", file,
+                        line, token->len, MAX_TOKEN);
     return token->len ? ts_vocab_add(&m->vocab, token->s, token->len, rank) : TS_OK;
 }
 
@@ -51,14 +53,18 @@ static ts_status read_ranks(ts_token_model *m, const char *text, size_t n, const
     return st;
 }
 
-static int32_t find_token(const ts_token_model *m, const char *s, size_t n) { return ts_vocab_find(&m->vocab, s, n); }
+static int32_t find_token(const ts_token_model *m, const char *s, size_t n)
+{
+    return ts_vocab_find(&m->vocab, s, n);
+}
 
 static ts_status merges_of_ranks(ts_token_model *m)
 {
     TS_TRY(ts_bpe_reserve(&m->bpe, 4 * m->vocab.n));
     for (size_t i = 0; i < m->vocab.n; i++) {
         const ts_vocab_entry e = m->vocab.entry[i];
-        TS_TRY(ts_token_model_add_splits(m, e.id, m->vocab.text.s + e.off, e.len, (uint32_t)e.id, find_token));
+        TS_TRY(ts_token_model_add_splits(m, e.id, m->vocab.text.s + e.off, e.len, (uint32_t)e.id,
+                                         find_token));
     }
     for (int b = 0; b < 256; b++) {
         const char c = (char)b;
@@ -107,7 +113,8 @@ static ts_status read_gpt2_merges(ts_token_model *m, const ts_str *text, const c
             continue;
         const char *blank = memchr(s, ' ', n);
         if (!blank || memchr(blank + 1, ' ', n - (size_t)(blank + 1 - s)))
-            return ts_error(TS_ERR_USER, "%s: merge %u is not two tokens with one blank between", file, rank + 1);
+            return ts_error(TS_ERR_USER, "%s: merge %u is not two tokens with one blank between",
+                            file, rank + 1);
         const size_t a = (size_t)(blank - s);
         TS_TRY(ts_token_model_add_merge(m, s, a, blank + 1, n - a - 1, rank++, file));
     }
@@ -128,8 +135,8 @@ static ts_status read_gpt2_vocab(ts_token_model *m, const json_t *root, const ch
     return TS_OK;
 }
 
-ts_status ts_load_gpt2(ts_tokenizer *tok, const ts_str *vocab, const char *vocab_file, const ts_str *merges,
-                       const char *merge_file)
+ts_status ts_load_gpt2(ts_tokenizer *tok, const ts_str *vocab, const char *vocab_file,
+                       const ts_str *merges, const char *merge_file)
 {
     ts_token_model *m = &tok->model;
     json_t *root = NULL;
@@ -146,13 +153,15 @@ ts_status ts_load_gpt2(ts_tokenizer *tok, const ts_str *vocab, const char *vocab
     TS_TRY(ts_pretoken_add_pattern(&tok->pre, ts_scan_gpt2_pattern, vocab_file));
     ts_pretoken_finish(&tok->pre);
     json_t *dec = json_pack("{s:s}", "type", "ByteLevel");
-    st = dec ? ts_decoder_load(&tok->dec, dec, vocab_file) : ts_error(TS_ERR_NOMEM, "out of memory");
+    st =
+        dec ? ts_decoder_load(&tok->dec, dec, vocab_file) : ts_error(TS_ERR_NOMEM, "out of memory");
     json_decref(dec);
     TS_TRY(st);
     /* The end of a text. Megatron does not look for it in texts, so no search is built here. */
     const int32_t eot = ts_vocab_find(&m->vocab, "<|endoftext|>", 13);
     if (eot >= 0)
-        TS_TRY(ts_added_add(&tok->added, "<|endoftext|>", 13, (ts_added_token){ .id = eot, .special = true }));
+        TS_TRY(ts_added_add(&tok->added, "<|endoftext|>", 13,
+                            (ts_added_token){ .id = eot, .special = true }));
     tok->eos = tok->bos = eot;
     return TS_OK;
 }

@@ -20,7 +20,8 @@ ts_status ts_ids_add(ts_ids *ids, int32_t id)
     return TS_OK;
 }
 
-ts_status ts_token_model_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
+ts_status ts_token_model_encode(const ts_token_model *m, ts_token_model_work *w, const char *s,
+                                size_t n, ts_ids *out)
 {
     switch (m->kind) {
     case TS_MODEL_BPE:
@@ -48,7 +49,8 @@ void ts_token_model_find_bytes(ts_token_model *m)
 }
 
 /* The id of a byte's character with the prefix and the suffix where they belong. */
-static ts_status byte_id(const ts_token_model *m, int b, bool prefix, bool suffix, ts_str *text, int32_t *out)
+static ts_status byte_id(const ts_token_model *m, int b, bool prefix, bool suffix, ts_str *text,
+                         int32_t *out)
 {
     char c[4];
     const size_t n = (size_t)ts_utf8_encode(ts_byte_to_char((unsigned char)b), c);

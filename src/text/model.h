@@ -28,12 +28,13 @@ typedef struct ts_token_model {
     bool fuse_unk, byte_fallback, ignore_merges;
     bool raw;   /* with bytes: token texts are raw bytes as well */
     bool bytes; /* BPE over raw bytes: the byte-level alphabet was resolved when opening */
-    bool has_byte_tokens; /* <0x00> to <0xFF> are all there; byte_token is filled for those that are */
-    char *prefix, *suffix; /* continuing sub-word prefix, end of word suffix; "" when there is none */
+    bool has_byte_tokens; /* <0x00> to <0xFF> are all there */
+    char *prefix; /* of a sub-word that continues a word; "" when there is none */
+    char *suffix; /* of the end of a word; likewise */
     size_t prefix_len, suffix_len;
-    int32_t byte_first[2][256]; /* bytes: id of a byte [not last, last], at the beginning of the piece */
-    int32_t byte_rest[2][256];  /* ... and inside it; differ where there is a prefix */
-    int32_t byte_token[256];    /* <0xHH>, -1: none */
+    /* With bytes: ids of a byte [not last, last] at the beginning of the piece and inside it. */
+    int32_t byte_first[2][256], byte_rest[2][256];
+    int32_t byte_token[256]; /* <0xHH>, -1: none */
     ts_bpe bpe;
     bool cut_at_meta; /* a text may be cut before U+2581, unless joins has the byte before it */
     bool joins[256], never_cut;
@@ -41,7 +42,7 @@ typedef struct ts_token_model {
     /* Unigram, SentencePiece: */
     ts_trie trie;   /* piece (BPE: single characters) -> id */
     ts_trie user;   /* SentencePiece's user-defined symbols -> id */
-    ts_vocab extra; /* SentencePiece BPE: characters that are in pieces but no piece: n_ids + own id */
+    ts_vocab extra; /* SentencePiece BPE: characters of pieces that are none; symbol n_ids + id */
     double *score;  /* [vocab.n_ids] */
     uint8_t *type;  /* [vocab.n_ids], SentencePiece */
     double min_score, max_score;
@@ -66,8 +67,8 @@ typedef struct ts_token_model_work {
 } ts_token_model_work;
 
 /* Appends the ids of one piece, n > 0 bytes of valid UTF-8. */
-ts_status ts_token_model_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
-    TS_NODISCARD;
+ts_status ts_token_model_encode(const ts_token_model *m, ts_token_model_work *w, const char *s,
+                                size_t n, ts_ids *out) TS_NODISCARD;
 void ts_token_model_deinit(ts_token_model *m);
 void ts_token_model_work_deinit(ts_token_model_work *w);
 
@@ -77,14 +78,18 @@ void ts_token_model_find_bytes(ts_token_model *m);
 ts_status ts_token_model_use_bytes(ts_token_model *m) TS_NODISCARD;
 
 /* By kind; in bpe_model.c, unigram.c, wordpiece.c, sp_model.c. */
-ts_status ts_bpe_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out) TS_NODISCARD;
-ts_status ts_unigram_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
-    TS_NODISCARD;
-/* The best path: w->cut[cuts-1] down to w->cut[0] are the ends of its stretches, w->node[end].id their ids. */
-ts_status ts_unigram_path(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, size_t *cuts)
-    TS_NODISCARD;
-ts_status ts_wordpiece_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
-    TS_NODISCARD;
-ts_status ts_wordlevel_encode(const ts_token_model *m, const char *s, size_t n, ts_ids *out) TS_NODISCARD;
-ts_status ts_sp_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out) TS_NODISCARD;
+ts_status ts_bpe_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n,
+                        ts_ids *out) TS_NODISCARD;
+ts_status ts_unigram_encode(const ts_token_model *m, ts_token_model_work *w, const char *s,
+                            size_t n, ts_ids *out) TS_NODISCARD;
+/* The best path: w->cut[cuts-1] down to w->cut[0] are the ends of its stretches, w->node[end].id
+ * their ids. */
+ts_status ts_unigram_path(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n,
+                          size_t *cuts) TS_NODISCARD;
+ts_status ts_wordpiece_encode(const ts_token_model *m, ts_token_model_work *w, const char *s,
+                              size_t n, ts_ids *out) TS_NODISCARD;
+ts_status ts_wordlevel_encode(const ts_token_model *m, const char *s, size_t n,
+                              ts_ids *out) TS_NODISCARD;
+ts_status ts_sp_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n,
+                       ts_ids *out) TS_NODISCARD;
 #endif

@@ -7,7 +7,8 @@ static const char meta[] = "\xE2\x96\x81";
 static bool begins_meta(const char *s, size_t n) { return n >= 3 && !memcmp(s, meta, 3); }
 
 /* Notes that a merge joins over a U+2581 that follows a character ending in this byte. */
-static void note_join(ts_token_model *m, const char *a, size_t a_len, int32_t left, const char *b, size_t b_len)
+static void note_join(ts_token_model *m, const char *a, size_t a_len, int32_t left, const char *b,
+                      size_t b_len)
 {
     if (a_len == 0 || !begins_meta(b, b_len))
         return;
@@ -17,10 +18,11 @@ static void note_join(ts_token_model *m, const char *a, size_t a_len, int32_t le
     m->joins[(unsigned char)a[a_len - 1]] = true;
 }
 
-ts_status ts_token_model_add_merge(ts_token_model *m, const char *a, size_t a_len, const char *b, size_t b_len, uint32_t rank,
-                             const char *file)
+ts_status ts_token_model_add_merge(ts_token_model *m, const char *a, size_t a_len, const char *b,
+                                   size_t b_len, uint32_t rank, const char *file)
 {
-    const int32_t left = ts_vocab_find(&m->vocab, a, a_len), right = ts_vocab_find(&m->vocab, b, b_len);
+    const int32_t left = ts_vocab_find(&m->vocab, a, a_len),
+                  right = ts_vocab_find(&m->vocab, b, b_len);
     const size_t skip = m->prefix_len < b_len ? m->prefix_len : b_len;
     char local[256];
     ts_str long_text = { 0 };
@@ -41,15 +43,19 @@ ts_status ts_token_model_add_merge(ts_token_model *m, const char *a, size_t a_le
     const int32_t id = ts_vocab_find(&m->vocab, text, n);
     ts_str_deinit(&long_text);
     if (left < 0 || right < 0 || id < 0)
-        return ts_error(TS_ERR_USER, "%s: merge %u ('%.*s' '%.*s'): its %s is not in the vocabulary", file,
-                        rank + 1, (int)(a_len < 40 ? a_len : 40), a, (int)(b_len < 40 ? b_len : 40), b,
-                        left < 0 ? "first part" : right < 0 ? "second part" : "result");
+        return ts_error(
+            TS_ERR_USER, "%s: merge %u ('%.*s' '%.*s'): its %s is not in the vocabulary", file,
+            rank + 1, (int)(a_len < 40 ? a_len : 40), a, (int)(b_len < 40 ? b_len : 40), b,
+            left < 0    ? "first part"
+            : right < 0 ? "second part"
+                        : "result");
     note_join(m, a, a_len, left, b, b_len);
     return ts_bpe_add(&m->bpe, left, right, rank, id);
 }
 
-ts_status ts_token_model_add_splits(ts_token_model *m, int32_t id, const char *s, size_t n, uint32_t rank,
-                              int32_t (*find)(const ts_token_model *m, const char *s, size_t n))
+ts_status
+ts_token_model_add_splits(ts_token_model *m, int32_t id, const char *s, size_t n, uint32_t rank,
+                          int32_t (*find)(const ts_token_model *m, const char *s, size_t n))
 {
     for (size_t i = 1; i < n; i++) {
         const int32_t left = find(m, s, i);

@@ -12,21 +12,24 @@ static ts_status put(ts_str *out, uint32_t c)
 
 static bool is_chinese(uint32_t c)
 {
-    return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||
-           (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) ||
-           (c >= 0x2B920 && c <= 0x2CEAF) || (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
+    return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) ||
+           (c >= 0x20000 && c <= 0x2A6DF) || (c >= 0x2A700 && c <= 0x2B73F) ||
+           (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) ||
+           (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
 /* What the library's Nmt drops, and what it makes a space. */
 static bool nmt_drops(uint32_t c)
 {
-    return (c >= 1 && c <= 8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
+    return (c >= 1 && c <= 8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F ||
+           c == 0x9F;
 }
 
 static bool nmt_space(uint32_t c)
 {
-    return c == 9 || c == 0xA || c == 0xC || c == 0xD || c == 0x1680 || (c >= 0x200B && c <= 0x200F) ||
-           c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
+    return c == 9 || c == 0xA || c == 0xC || c == 0xD || c == 0x1680 ||
+           (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 ||
+           c == 0xFEFF || c == 0xFFFD;
 }
 
 /* The operations that look at one character at a time. */
@@ -64,7 +67,8 @@ static ts_status map_char(const ts_norm_op *op, uint32_t c, ts_str *out)
 static ts_status strip(const ts_norm_op *op, const char *s, size_t n, ts_str *out)
 {
     size_t from = 0, to = n, len;
-    while (op->left && from < to && ts_char_is_space(ts_utf8_next((const unsigned char *)s + from, &len)))
+    while (op->left && from < to &&
+           ts_char_is_space(ts_utf8_next((const unsigned char *)s + from, &len)))
         from += len;
     while (op->right && to > from) {
         size_t at = to - 1;
@@ -82,7 +86,9 @@ static ts_status check_growth(size_t n, size_t now)
 {
     if (now <= ((size_t)64 << 20) + 256 * n)
         return TS_OK;
-    return ts_error(TS_ERR_USER, "the tokenizer's replacements make a text of %zu bytes longer than %zu bytes", n, now);
+    return ts_error(TS_ERR_USER,
+                    "the tokenizer's replacements make a text of %zu bytes longer than %zu bytes",
+                    n, now);
 }
 
 static ts_status replace(const ts_norm_op *op, const char *s, size_t n, ts_str *out)
@@ -127,17 +133,20 @@ static ts_status precompiled(const ts_norm_op *op, const char *s, size_t n, ts_s
         const unsigned char b = (unsigned char)s[i];
         if (b > 0x20 && b < 0x7F && (i + 1 == n || (unsigned char)s[i + 1] < 0x80)) {
             end = i + 1; /* nothing in ASCII joins a letter or sign */
-            TS_TRY(op->map.ascii[b] ? ts_str_puts(out, op->map.ascii[b]) : ts_str_add(out, s + i, 1));
+            TS_TRY(op->map.ascii[b] ? ts_str_puts(out, op->map.ascii[b])
+                                    : ts_str_add(out, s + i, 1));
             continue;
         }
         uint32_t c = ts_utf8_next((const unsigned char *)s + i, &len);
         for (end = i + len; end < n; end += len) {
             const uint32_t next = ts_utf8_next((const unsigned char *)s + end, &len);
-            if (utf8proc_grapheme_break_stateful((utf8proc_int32_t)c, (utf8proc_int32_t)next, &state))
+            if (utf8proc_grapheme_break_stateful((utf8proc_int32_t)c, (utf8proc_int32_t)next,
+                                                 &state))
                 break;
             c = next;
         }
-        const char *to = end - i < 6 ? ts_charsmap_find(&op->map, s + i, end - i, true, &used) : NULL;
+        const char *to =
+            end - i < 6 ? ts_charsmap_find(&op->map, s + i, end - i, true, &used) : NULL;
         if (to) {
             TS_TRY(ts_str_puts(out, to));
             continue;
@@ -232,8 +241,8 @@ bool ts_norm_is_idle(const ts_norm_op *op, const char *s, size_t n)
     return op->kind == TS_NORM_REPLACE && memmem(s, n, op->a, op->a_len) == NULL;
 }
 
-ts_status ts_normalize(const ts_normalizer *nm, const char *s, size_t n, ts_str buf[2], const char **text,
-                       size_t *len, bool *moved)
+ts_status ts_normalize(const ts_normalizer *nm, const char *s, size_t n, ts_str buf[2],
+                       const char **text, size_t *len, bool *moved)
 {
     int which = 0;
     const size_t before = n;

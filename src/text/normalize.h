@@ -30,7 +30,8 @@ typedef struct ts_norm_op {
     ts_charsmap map;
     bool left, right;
     bool compose, compat; /* form */
-    /* form: a bit for every character up to U+2FFFF that stays as it is and never acts on its neighbours */
+    /* form: a bit for every character up to U+2FFFF that stays as it is and never acts on its
+     * neighbours */
     uint8_t *stable;
 } ts_norm_op;
 
@@ -39,13 +40,14 @@ typedef struct ts_normalizer {
     size_t n, cap;
 } ts_normalizer;
 
-/* Reads a normalizer of tokenizer.json (null: none). Unknown types are TS_ERR_USER naming `file`. */
+/* Reads a normalizer of tokenizer.json (null: none). Unknown types are TS_ERR_USER naming
+ * `file`. */
 ts_status ts_normalizer_load(ts_normalizer *nm, const json_t *o, const char *file) TS_NODISCARD;
 void ts_normalizer_deinit(ts_normalizer *nm);
-/* The normalised form of s[0..n): *text, *len; borrowed from s or from one of the two buffers. *moved:
- * characters at the beginning were dropped. */
-ts_status ts_normalize(const ts_normalizer *nm, const char *s, size_t n, ts_str buf[2], const char **text,
-                       size_t *len, bool *moved) TS_NODISCARD;
+/* The normalised form of s[0..n): *text, *len; borrowed from s or from one of the two buffers.
+ * *moved: characters at the beginning were dropped. */
+ts_status ts_normalize(const ts_normalizer *nm, const char *s, size_t n, ts_str buf[2],
+                       const char **text, size_t *len, bool *moved) TS_NODISCARD;
 /* Applies one operation. */
 ts_status ts_norm_apply(const ts_norm_op *op, const char *s, size_t n, ts_str *out) TS_NODISCARD;
 /* Whether the operation leaves the text as it is; quick, and may say false without need. */

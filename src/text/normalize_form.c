@@ -1,5 +1,5 @@
-/* NFC, NFD, NFKC, NFKD. Nearly all text is made of characters that normalisation neither changes nor
- * joins; only the stretches between those go through utf8proc. */
+/* NFC, NFD, NFKC, NFKD. Nearly all text is made of characters that normalisation neither changes
+ * nor joins; only the stretches between those go through utf8proc. */
 #include "text/normalize.h"
 
 #include <stdlib.h>
@@ -10,10 +10,12 @@ enum { STABLE_END = 0x30000 }; /* characters beyond are looked at one by one */
 
 static ts_status through_utf8proc(const ts_norm_op *op, const char *s, size_t n, ts_str *out)
 {
-    const utf8proc_option_t how = UTF8PROC_STABLE | (op->compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
+    const utf8proc_option_t how = UTF8PROC_STABLE |
+                                  (op->compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
                                   (op->compat ? UTF8PROC_COMPAT : 0);
     utf8proc_uint8_t *to = NULL;
-    const utf8proc_ssize_t len = utf8proc_map((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)n, &to, how);
+    const utf8proc_ssize_t len =
+        utf8proc_map((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)n, &to, how);
     if (len < 0)
         return ts_error(len == UTF8PROC_ERROR_NOMEM ? TS_ERR_NOMEM : TS_ERR_USER,
                         "Unicode normalisation failed: %s", utf8proc_errmsg(len));
@@ -45,7 +47,8 @@ static bool looks_stable(const ts_norm_op *op, uint32_t c)
     char in[4];
     const size_t n = (size_t)ts_utf8_encode(c, in);
     ts_str out = { 0 };
-    const bool same = through_utf8proc(op, in, n, &out) == TS_OK && out.len == n && !memcmp(out.s, in, n);
+    const bool same =
+        through_utf8proc(op, in, n, &out) == TS_OK && out.len == n && !memcmp(out.s, in, n);
     ts_str_deinit(&out);
     return same;
 }
@@ -56,9 +59,11 @@ ts_status ts_norm_form_init(ts_norm_op *op)
     for (uint32_t c = 0; c < STABLE_END; c++) {
         /* Whole blocks of ideographs are as their first, Hangul syllables likewise. */
         const uint32_t b = c >> 8;
-        const bool like_before = ((b > 0x34 && b < 0x4D) || (b > 0x4E && b < 0x9F) || (b > 0xAC && b < 0xD7) ||
-                                  (b > 0x200 && b < 0x2A6)) && (c & 255);
-        const bool stable = like_before ? op->stable[(c - 1) >> 3] >> ((c - 1) & 7) & 1 : looks_stable(op, c);
+        const bool like_before = ((b > 0x34 && b < 0x4D) || (b > 0x4E && b < 0x9F) ||
+                                  (b > 0xAC && b < 0xD7) || (b > 0x200 && b < 0x2A6)) &&
+                                 (c & 255);
+        const bool stable =
+            like_before ? op->stable[(c - 1) >> 3] >> ((c - 1) & 7) & 1 : looks_stable(op, c);
         if (stable)
             op->stable[c >> 3] |= (uint8_t)(1u << (c & 7));
     }
@@ -73,7 +78,8 @@ static inline bool is_stable(const ts_norm_op *op, uint32_t c)
 }
 
 /* p past all stable characters; *last is where the last of them begins. */
-static const char *skip_stable(const ts_norm_op *op, const char *p, const char *end, const char **last)
+static const char *skip_stable(const ts_norm_op *op, const char *p, const char *end,
+                               const char **last)
 {
     size_t len;
     while (p < end) {

@@ -52,11 +52,14 @@ static ts_status load_bert(ts_normalizer *nm, const json_t *o, const char *file)
 static ts_status load_replace(ts_normalizer *nm, const json_t *o, const char *file)
 {
     const json_t *pattern = json_object_get(o, "pattern"), *content = json_object_get(o, "content");
-    const json_t *text = json_object_get(pattern, "String"), *regex = json_object_get(pattern, "Regex");
+    const json_t *text = json_object_get(pattern, "String"),
+                 *regex = json_object_get(pattern, "Regex");
     ts_norm_op *op = NULL;
     if (!json_is_string(content) || (!json_is_string(text) && !json_is_string(regex)))
-        return ts_error(TS_ERR_USER, "%s: normalizer Replace needs pattern.String or pattern.Regex, and "
-                                     "content", file);
+        return ts_error(TS_ERR_USER,
+                        "%s: normalizer Replace needs pattern.String or pattern.Regex, and "
+                        "content",
+                        file);
     if (text && json_string_length(text) == 0)
         return ts_error(TS_ERR_USER, "%s: normalizer Replace has an empty pattern", file);
     TS_TRY(new_op(nm, text ? TS_NORM_REPLACE : TS_NORM_REPLACE_REGEX, file, &op));
@@ -92,7 +95,8 @@ static ts_status load_one(ts_normalizer *nm, const json_t *o, const char *type, 
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         if (!strcmp(type, plain[i].type))
             return new_op(nm, plain[i].kind, file, &op);
-    if (!strcmp(type, "NFC") || !strcmp(type, "NFD") || !strcmp(type, "NFKC") || !strcmp(type, "NFKD"))
+    if (!strcmp(type, "NFC") || !strcmp(type, "NFD") || !strcmp(type, "NFKC") ||
+        !strcmp(type, "NFKD"))
         return load_form(nm, type, file);
     if (!strcmp(type, "BertNormalizer"))
         return load_bert(nm, o, file);
@@ -121,8 +125,8 @@ static ts_status load(ts_normalizer *nm, const json_t *o, const char *file, int 
     if (!o || json_is_null(o))
         return TS_OK;
     if (!json_is_object(o) || depth > MAX_DEPTH)
-        return ts_error(TS_ERR_USER, "%s: a normalizer must be an object, nested at most %d deep", file,
-                        MAX_DEPTH);
+        return ts_error(TS_ERR_USER, "%s: a normalizer must be an object, nested at most %d deep",
+                        file, MAX_DEPTH);
     TS_TRY(ts_json_text(o, file, "type", "", &type));
     if (strcmp(type, "Sequence") != 0)
         return load_one(nm, o, type, file);

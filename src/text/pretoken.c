@@ -41,7 +41,7 @@ static ts_status stretch(splitter *sp, size_t off, size_t len, bool is_match)
     case TS_SPLIT_PREVIOUS:
         join = any && match && !sp->before;
         break;
-    case TS_SPLIT_NEXT: /* a gap takes the single match before it; a match before a match stands alone */
+    case TS_SPLIT_NEXT: /* a gap takes the match before it */
         join = any && !match && sp->before;
         break;
     }
@@ -59,7 +59,8 @@ static ts_status split_chars(splitter *sp, const char *s, size_t n, size_t off)
     for (size_t i = 0; i < n; i += len) {
         const unsigned char b = (unsigned char)s[i];
         len = 1;
-        if (!(b < 0x80 ? sp->step->ascii[b] : sp->step->is_match(ts_utf8_next((const unsigned char *)s + i, &len))))
+        if (!(b < 0x80 ? sp->step->ascii[b]
+                       : sp->step->is_match(ts_utf8_next((const unsigned char *)s + i, &len))))
             continue;
         if (i > gap)
             TS_TRY(stretch(sp, off + gap, i - gap, false));
@@ -151,10 +152,12 @@ static ts_status split_fixed(splitter *sp, const char *s, size_t n, size_t off)
     return TS_OK;
 }
 
-static ts_status split_piece(const ts_pre_step *st, const ts_unicode *u, const char *text, ts_piece piece,
-                             ts_pieces *out)
+static ts_status split_piece(const ts_pre_step *st, const ts_unicode *u, const char *text,
+                             ts_piece piece, ts_pieces *out)
 {
-    splitter sp = { .step = st, .out = out, .base = out->n, .begin = piece.off, .first = piece.first };
+    splitter sp = {
+        .step = st, .out = out, .base = out->n, .begin = piece.off, .first = piece.first
+    };
     const char *s = text + piece.off;
     if (st->fixed > 0)
         return split_fixed(&sp, s, piece.len, piece.off);
@@ -178,7 +181,8 @@ static ts_status split_piece(const ts_pre_step *st, const ts_unicode *u, const c
 static ts_status rewrite_meta(const ts_pre_step *st, const char *s, ts_piece p, ts_str *out)
 {
     const bool has = p.len >= st->text_len && !memcmp(s, st->text, st->text_len);
-    const bool wanted = st->prepend == TS_PREPEND_ALWAYS || (st->prepend == TS_PREPEND_FIRST && p.first);
+    const bool wanted =
+        st->prepend == TS_PREPEND_ALWAYS || (st->prepend == TS_PREPEND_FIRST && p.first);
     if (wanted && !has && s[0] != ' ')
         TS_TRY(ts_str_add(out, st->text, st->text_len));
     for (size_t i = 0, end; i < p.len; i = end) {
@@ -194,8 +198,8 @@ static ts_status rewrite_meta(const ts_pre_step *st, const char *s, ts_piece p, 
 }
 
 /* Pieces of `in` rewritten into `text`. */
-static ts_status rewrite(const ts_pre_step *st, bool bytes, const char *from, const ts_pieces *in, ts_str *text,
-                         ts_pieces *out)
+static ts_status rewrite(const ts_pre_step *st, bool bytes, const char *from, const ts_pieces *in,
+                         ts_str *text, ts_pieces *out)
 {
     ts_str_reset(text);
     out->n = 0;
@@ -220,8 +224,8 @@ static ts_status rewrite(const ts_pre_step *st, bool bytes, const char *from, co
     return TS_OK;
 }
 
-ts_status ts_pretokenize(const ts_pretoken *p, const ts_unicode *u, ts_pre_work *w, const char *s, size_t n,
-                         bool first, const char **text, const ts_pieces **out)
+ts_status ts_pretokenize(const ts_pretoken *p, const ts_unicode *u, ts_pre_work *w, const char *s,
+                         size_t n, bool first, const char **text, const ts_pieces **out)
 {
     int now = 0, buf = 0; /* which of the two is current, which buffer is free */
     w->pieces[0].n = 0;

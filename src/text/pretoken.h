@@ -1,4 +1,5 @@
-/* Pre-tokenizers of tokenizer.json: steps that cut a text into pieces, some of which rewrite it too. */
+/* Pre-tokenizers of tokenizer.json: steps that cut a text into pieces, some of which rewrite it
+ * too. */
 #ifndef TS_TEXT_PRETOKEN_H
 #define TS_TEXT_PRETOKEN_H
 #include "base/json.h"
@@ -63,7 +64,8 @@ typedef struct ts_pre_work {
 
 ts_status ts_pretoken_load(ts_pretoken *p, const json_t *o, const char *file) TS_NODISCARD;
 /* A pattern whose matches and gaps are the pieces. */
-ts_status ts_pretoken_add_pattern(ts_pretoken *p, const char *pattern, const char *file) TS_NODISCARD;
+ts_status ts_pretoken_add_pattern(ts_pretoken *p, const char *pattern,
+                                  const char *file) TS_NODISCARD;
 /* Leaves the byte-level alphabet out when the last step alone maps to it; says whether it did. */
 bool ts_pretoken_take_bytes(ts_pretoken *p);
 /* Looks for a single scanner that does all; call when the steps are complete. */
@@ -71,7 +73,8 @@ void ts_pretoken_finish(ts_pretoken *p);
 void ts_pretoken_deinit(ts_pretoken *p);
 
 /* Cuts s[0..n). The pieces lie in *text (borrowed from s or from the work space). */
-ts_status ts_pretokenize(const ts_pretoken *p, const ts_unicode *u, ts_pre_work *w, const char *s, size_t n,
-                         bool first, const char **text, const ts_pieces **out) TS_NODISCARD;
+ts_status ts_pretokenize(const ts_pretoken *p, const ts_unicode *u, ts_pre_work *w, const char *s,
+                         size_t n, bool first, const char **text,
+                         const ts_pieces **out) TS_NODISCARD;
 void ts_pre_work_deinit(ts_pre_work *w);
 #endif

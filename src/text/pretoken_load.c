@@ -9,7 +9,8 @@ enum { MAX_STEPS = 64, MAX_DEPTH = 16 };
 static bool is_number(uint32_t c)
 {
     const int cat = ts_char_category(c);
-    return (cat >= UTF8PROC_CATEGORY_ND && cat <= UTF8PROC_CATEGORY_NO) || (c >= 0x11DE0 && c <= 0x11DE9) ||
+    return (cat >= UTF8PROC_CATEGORY_ND && cat <= UTF8PROC_CATEGORY_NO) ||
+           (c >= 0x11DE0 && c <= 0x11DE9) ||
            (c >= 0x16FF4 && c <= 0x16FF6); /* the last two are newer than the rest */
 }
 
@@ -39,8 +40,8 @@ static ts_status chars_step(ts_pretoken *p, const char *file, bool (*is_match)(u
 static ts_status behavior_of(const json_t *o, const char *file, ts_split_behavior def,
                              ts_split_behavior *out)
 {
-    static const char *const names[] = { "Removed", "Isolated", "MergedWithPrevious", "MergedWithNext",
-                                         "Contiguous" };
+    static const char *const names[] = { "Removed", "Isolated", "MergedWithPrevious",
+                                         "MergedWithNext", "Contiguous" };
     const char *name;
     TS_TRY(ts_json_text(o, file, "behavior", names[def], &name));
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -73,10 +74,12 @@ ts_status ts_pretoken_add_pattern(ts_pretoken *p, const char *pattern, const cha
 static ts_status load_split(ts_pretoken *p, const json_t *o, const char *file)
 {
     const json_t *pattern = json_object_get(o, "pattern");
-    const json_t *text = json_object_get(pattern, "String"), *regex = json_object_get(pattern, "Regex");
+    const json_t *text = json_object_get(pattern, "String"),
+                 *regex = json_object_get(pattern, "Regex");
     ts_pre_step *st = NULL;
     if (!json_is_string(text) && !json_is_string(regex))
-        return ts_error(TS_ERR_USER, "%s: pre-tokenizer Split needs pattern.String or pattern.Regex", file);
+        return ts_error(TS_ERR_USER,
+                        "%s: pre-tokenizer Split needs pattern.String or pattern.Regex", file);
     TS_TRY(new_step(p, file, &st));
     TS_TRY(behavior_of(o, file, TS_SPLIT_ISOLATED, &st->behavior));
     TS_TRY(ts_json_bool(o, file, "invert", false, &st->invert));
@@ -117,8 +120,9 @@ static ts_status load_meta(ts_pretoken *p, const json_t *o, const char *file)
     else if (!strcmp(scheme, "first"))
         st->prepend = TS_PREPEND_FIRST;
     else if (strcmp(scheme, "never") != 0)
-        return ts_error(TS_ERR_USER, "%s: Metaspace prepend_scheme '%s', expected always, first or never",
-                        file, scheme);
+        return ts_error(TS_ERR_USER,
+                        "%s: Metaspace prepend_scheme '%s', expected always, first or never", file,
+                        scheme);
     st->text_len = strlen(text);
     if (st->text_len == 0 || (size_t)ts_utf8_len(text, st->text_len) != st->text_len)
         return ts_error(TS_ERR_USER, "%s: Metaspace replacement must be one character", file);
@@ -137,7 +141,8 @@ static ts_status load_delimiter(ts_pretoken *p, const json_t *o, const char *fil
     st->behavior = TS_SPLIT_REMOVED;
     st->text_len = strlen(text);
     if (st->text_len == 0)
-        return ts_error(TS_ERR_USER, "%s: pre-tokenizer CharDelimiterSplit needs a delimiter", file);
+        return ts_error(TS_ERR_USER, "%s: pre-tokenizer CharDelimiterSplit needs a delimiter",
+                        file);
     return ts_strdup(text, &st->text);
 }
 
@@ -188,20 +193,25 @@ static ts_status load(ts_pretoken *p, const json_t *o, const char *file, int dep
     if (!o || json_is_null(o))
         return TS_OK;
     if (!json_is_object(o) || depth > MAX_DEPTH)
-        return ts_error(TS_ERR_USER, "%s: a pre-tokenizer must be an object, nested at most %d deep", file,
+        return ts_error(TS_ERR_USER,
+                        "%s: a pre-tokenizer must be an object, nested at most %d deep", file,
                         MAX_DEPTH);
     TS_TRY(ts_json_text(o, file, "type", "", &type));
     if (strcmp(type, "Sequence") != 0)
         return load_one(p, o, type, file);
     const json_t *list = json_object_get(o, "pretokenizers");
     if (!json_is_array(list))
-        return ts_error(TS_ERR_USER, "%s: pre-tokenizer Sequence needs the list pretokenizers", file);
+        return ts_error(TS_ERR_USER, "%s: pre-tokenizer Sequence needs the list pretokenizers",
+                        file);
     for (size_t i = 0; i < json_array_size(list); i++)
         TS_TRY(load(p, json_array_get(list, i), file, depth + 1));
     return TS_OK;
 }
 
-ts_status ts_pretoken_load(ts_pretoken *p, const json_t *o, const char *file) { return load(p, o, file, 0); }
+ts_status ts_pretoken_load(ts_pretoken *p, const json_t *o, const char *file)
+{
+    return load(p, o, file, 0);
+}
 
 bool ts_pretoken_take_bytes(ts_pretoken *p)
 {
@@ -216,8 +226,8 @@ bool ts_pretoken_take_bytes(ts_pretoken *p)
 
 static bool is_plain(const ts_pre_step *st, ts_match_kind match)
 {
-    return st->match == match && st->behavior == TS_SPLIT_ISOLATED && !st->invert && !st->add_space &&
-           !st->map_bytes && !st->is_metaspace && st->fixed == 0;
+    return st->match == match && st->behavior == TS_SPLIT_ISOLATED && !st->invert &&
+           !st->add_space && !st->map_bytes && !st->is_metaspace && st->fixed == 0;
 }
 
 void ts_pretoken_finish(ts_pretoken *p)

@@ -19,18 +19,19 @@ ts_status ts_regex_create(const char *pattern, const char *where, ts_regex **out
     int code = 0;
     PCRE2_SIZE at = 0;
     if (strlen(pattern) > MAX_PATTERN)
-        return ts_error(TS_ERR_USER, "%s: a regular expression of %zu bytes, expected at most %d", where,
-                        strlen(pattern), MAX_PATTERN);
+        return ts_error(TS_ERR_USER, "%s: a regular expression of %zu bytes, expected at most %d",
+                        where, strlen(pattern), MAX_PATTERN);
     TS_TRY_TO(done, st, ts_regex_translate(pattern, &text));
     TS_TRY_TO(done, st, ts_alloc(&re, 1, sizeof *re));
     re->code = pcre2_compile((PCRE2_SPTR)ts_str_text(&text), text.len,
-                             PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code,
-                             &at, NULL);
+                             PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C,
+                             &code, &at, NULL);
     if (!re->code) {
         char why[160] = "";
         pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof why);
-        st = ts_error(TS_ERR_USER, "%s: cannot use the regular expression '%s': %s (at byte %zu of '%s')",
-                      where, pattern, why, (size_t)at, ts_str_text(&text));
+        st = ts_error(TS_ERR_USER,
+                      "%s: cannot use the regular expression '%s': %s (at byte %zu of '%s')", where,
+                      pattern, why, (size_t)at, ts_str_text(&text));
         goto done;
     }
     pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE); /* without it the interpreter does the same */
@@ -74,7 +75,8 @@ ts_status ts_regex_find(const ts_regex *re, const char *s, size_t from, size_t n
     if (rc < 0 && rc != PCRE2_ERROR_NOMATCH) {
         char why[160] = "";
         pcre2_get_error_message(rc, (PCRE2_UCHAR *)why, sizeof why);
-        return ts_error(TS_ERR_USER, "the tokenizer's regular expression failed at byte %zu: %s", from, why);
+        return ts_error(TS_ERR_USER, "the tokenizer's regular expression failed at byte %zu: %s",
+                        from, why);
     }
     *found = rc >= 0 && b >= a;
     *start = a;

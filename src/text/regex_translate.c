@@ -1,18 +1,21 @@
-/* Oniguruma's Ruby syntax in PCRE2's words. What differs: \s \w \h, (?m), and character classes, which
- * may be nested and intersected (&&). A class with such parts becomes an expression for one character:
- * union is alternation, intersection a look-ahead, negation a negative look-ahead. */
+/* Oniguruma's Ruby syntax in PCRE2's words. What differs: \s \w \h, (?m), and character classes,
+ * which may be nested and intersected (&&). A class with such parts becomes an expression for
+ * one character: union is alternation, intersection a look-ahead, negation a negative
+ * look-ahead. */
 #include "text/regex.h"
 
 #include <string.h>
 
-#define SPACE "\\x09-\\x0d\\x20\\x85\\xa0\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
+#define SPACE                                                                                      \
+    "\\x09-\\x0d\\x20\\x85\\xa0\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}"   \
+    "\\x{3000}"
 #define WORD "\\p{L}\\p{M}\\p{N}\\p{Pc}\\x{24b6}-\\x{24e9}"
 #define HEX "0-9a-fA-F"
 
 enum { MAX_DEPTH = 30 };
 
-/* What Unicode 16.0 assigns and 14.0, PCRE2's, does not: named beside a general category. A newer PCRE2
- * finds the same twice. */
+/* What Unicode 16.0 assigns and 14.0, PCRE2's, does not: named beside a general category. A
+ * newer PCRE2 finds the same twice. */
 static const struct newer {
     uint32_t lo, hi;
     const char *category;
@@ -71,7 +74,8 @@ static ts_status category_members(const char *name, size_t n, ts_str *out)
     return TS_OK;
 }
 
-/* \p{..} or \pL at p, which is behind the backslash: its name, and where it ends. NULL: it is not one. */
+/* \p{..} or \pL at p, which is behind the backslash: its name, and where it ends. NULL: it is
+ * not one. */
 static const char *category_name(const char *p, size_t *n)
 {
     const char *close = p[1] == '{' ? strchr(p, '}') : NULL;
@@ -218,9 +222,10 @@ done:
 
 static ts_status escape(const char **at, ts_str *out)
 {
-    static const struct { char c; const char *text; } map[] = {
-        { 's', "[" SPACE "]" }, { 'S', "[^" SPACE "]" }, { 'w', "[" WORD "]" }, { 'W', "[^" WORD "]" },
-        { 'h', "[" HEX "]" },   { 'H', "[^" HEX "]" },
+    static const struct { char c; const char *text;
+    } map[] = {
+        { 's', "[" SPACE "]" }, { 'S', "[^" SPACE "]" }, { 'w', "[" WORD "]" },
+        { 'W', "[^" WORD "]" }, { 'h', "[" HEX "]" },    { 'H', "[^" HEX "]" },
     };
     size_t n;
     const char c = (*at)[1], *name = category_name(*at + 1, &n);

@@ -35,7 +35,8 @@ static inline cursor run_without(const ts_unicode *u, cursor p, cursor end, unsi
 
 static inline bool is_newline(unsigned char b) { return b == '\n' || b == '\r'; }
 
-/* \s+(?!\S)|\s+ at white space: all of it at the end of the text, else all but its last character. */
+/* \s+(?!\S)|\s+ at white space: all of it at the end of the text, else all but its last
+ * character. */
 static size_t blanks(const ts_unicode *u, cursor p, cursor end)
 {
     size_t len, last = 0;
@@ -140,12 +141,24 @@ static inline size_t scan_cl100k(const ts_unicode *u, cursor p, cursor end, int 
     return blanks_or_lines(u, p, end);
 }
 
-static size_t scan_llama3(const ts_unicode *u, cursor p, cursor end) { return scan_cl100k(u, p, end, 3); }
-static size_t scan_qwen(const ts_unicode *u, cursor p, cursor end) { return scan_cl100k(u, p, end, 1); }
+static size_t scan_llama3(const ts_unicode *u, cursor p, cursor end)
+{
+    return scan_cl100k(u, p, end, 3);
+}
+static size_t scan_qwen(const ts_unicode *u, cursor p, cursor end)
+{
+    return scan_cl100k(u, p, end, 1);
+}
 
 /* The classes of the o200k pattern overlap in Lm, Lo and M. */
-static inline bool is_upper(unsigned f) { return (f & TS_UC_M) || ((f & TS_UC_L) && !(f & TS_UC_LOWER)); }
-static inline bool is_lower(unsigned f) { return (f & TS_UC_M) || ((f & TS_UC_L) && !(f & TS_UC_UPPER)); }
+static inline bool is_upper(unsigned f)
+{
+    return (f & TS_UC_M) || ((f & TS_UC_L) && !(f & TS_UC_LOWER));
+}
+static inline bool is_lower(unsigned f)
+{
+    return (f & TS_UC_M) || ((f & TS_UC_L) && !(f & TS_UC_UPPER));
+}
 
 /* [upper]*[lower]+ at q, as backtracking finds it; NULL: no match. */
 static cursor upper_lower(const ts_unicode *u, cursor q, cursor end)
@@ -268,9 +281,9 @@ static size_t scan_deepseek(const ts_unicode *u, cursor p, cursor end)
             q += 3;
         return (size_t)(q - p);
     }
-    /* The third pattern must not look past what the first two cut off. It looks as far as the piece
-     * reaches, over white space behind it, and at two characters more (a text that matches nothing ends
-     * where a match begins, which may be with a character before a letter). */
+    /* The third pattern must not look past what the first two cut off. It looks as far as the
+     * piece reaches, over white space behind it, and at two characters more (a text that matches
+     * nothing ends where a match begins, which may be with a character before a letter). */
     const size_t n = scan_deepseek3(u, p, end);
     int more = 2;
     for (q = p; q < end; q += len) {
@@ -293,15 +306,20 @@ static const char deepseek1[] = "\\p{N}{1,3}", deepseek2[] = "[一-龥぀-ゟ゠
 
 ts_scan_fn *ts_scan_find(const char *pattern)
 {
-    static const struct { const char *text; ts_scan_fn *fn; } known[] = {
+    static const struct { const char *text; ts_scan_fn *fn;
+    } known[] = {
         { ts_scan_gpt2_pattern, scan_gpt2 },
-        { "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", scan_gpt2 },
-        { "(?i:" CONTRACTIONS ")|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}" CL100K_TAIL, scan_llama3 },
+        { "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+          scan_gpt2 },
+        { "(?i:" CONTRACTIONS ")|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}" CL100K_TAIL,
+          scan_llama3 },
         { "(?i:" CONTRACTIONS ")|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" CL100K_TAIL, scan_qwen },
-        { "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+"
+        { "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+          "+"
           "(?i:" CONTRACTIONS ")?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+"
           "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:" CONTRACTIONS ")?|\\p{N}{1,3}"
-          "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+", scan_o200k },
+          "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+          scan_o200k },
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(pattern, known[i].text) == 0)
@@ -311,6 +329,7 @@ ts_scan_fn *ts_scan_find(const char *pattern)
 
 ts_scan_fn *ts_scan_find3(const char *first, const char *second, const char *third)
 {
-    const bool same = !strcmp(first, deepseek1) && !strcmp(second, deepseek2) && !strcmp(third, deepseek3);
+    const bool same =
+        !strcmp(first, deepseek1) && !strcmp(second, deepseek2) && !strcmp(third, deepseek3);
     return same ? scan_deepseek : NULL;
 }

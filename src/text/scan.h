@@ -1,11 +1,12 @@
-/* Hand-made scanners for the splitting patterns of the well-known tokenizers: the same pieces as the
- * regular expression gives, without an engine. A scanner is chosen by the exact text of the pattern. */
+/* Hand-made scanners for the splitting patterns of the well-known tokenizers: the same pieces as
+ * the regular expression gives, without an engine. A scanner is chosen by the exact text of the
+ * pattern. */
 #ifndef TS_TEXT_SCAN_H
 #define TS_TEXT_SCAN_H
 #include "text/unicode.h"
 
-/* Length (> 0) of the piece at p: a match of the pattern, or the text up to the next match. The text is
- * valid UTF-8, p < end, and a piece ended at p. */
+/* Length (> 0) of the piece at p: a match of the pattern, or the text up to the next match. The
+ * text is valid UTF-8, p < end, and a piece ended at p. */
 typedef size_t ts_scan_fn(const ts_unicode *u, const unsigned char *p, const unsigned char *end);
 
 /* NULL: no scanner for this pattern. */

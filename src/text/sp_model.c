@@ -1,4 +1,5 @@
-/* SentencePiece's encoders over normalised text, with its rules for unknown pieces and byte fallback. */
+/* SentencePiece's encoders over normalised text, with its rules for unknown pieces and byte
+ * fallback. */
 #include "text/model.h"
 #include "text/unicode.h"
 
@@ -16,7 +17,8 @@ static ts_status unknown(const ts_token_model *m, const char *s, size_t n, ts_id
     return TS_OK;
 }
 
-static ts_status unigram(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
+static ts_status unigram(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n,
+                         ts_ids *out)
 {
     size_t cuts, from = 0;
     TS_TRY(ts_unigram_path(m, w, s, n, &cuts));
@@ -37,7 +39,8 @@ static int32_t piece_id(const ts_token_model *m, const char *s, size_t n)
 }
 
 /* An unused piece goes back to the two that it was last seen to come from. */
-static ts_status put_piece(const ts_token_model *m, ts_token_model_work *w, int32_t id, ts_ids *out, int depth)
+static ts_status put_piece(const ts_token_model *m, ts_token_model_work *w, int32_t id, ts_ids *out,
+                           int depth)
 {
     if (depth < 200 && (size_t)id < m->vocab.n_ids && m->type[id] == TS_SP_UNUSED)
         for (size_t k = w->pairs_n; k-- > 0;)
@@ -48,7 +51,8 @@ static ts_status put_piece(const ts_token_model *m, ts_token_model_work *w, int3
     return ts_ids_add(out, id);
 }
 
-/* Merges one step at a time where unused pieces need their history; such models are small and rare. */
+/* Merges one step at a time where unused pieces need their history; such models are small and
+ * rare. */
 static ts_status merge_with_history(const ts_token_model *m, ts_token_model_work *w)
 {
     ts_bpe_symbol *s = w->bpe.sym;
@@ -81,9 +85,10 @@ static ts_status merge_with_history(const ts_token_model *m, ts_token_model_work
     }
 }
 
-/* First symbols: user-defined ones whole, else characters. A character that is in no piece is unknown;
- * its place in the text is kept as a negative id. */
-static ts_status first_symbols(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n)
+/* First symbols: user-defined ones whole, else characters. A character that is in no piece is
+ * unknown; its place in the text is kept as a negative id. */
+static ts_status first_symbols(const ts_token_model *m, ts_token_model_work *w, const char *s,
+                               size_t n)
 {
     w->bpe.n = 0;
     for (size_t i = 0, len; i < n; i += len) {
@@ -98,7 +103,8 @@ static ts_status first_symbols(const ts_token_model *m, ts_token_model_work *w, 
     return TS_OK;
 }
 
-static ts_status bpe(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
+static ts_status bpe(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n,
+                     ts_ids *out)
 {
     const int32_t n_ids = (int32_t)m->vocab.n_ids;
     TS_TRY(first_symbols(m, w, s, n));
@@ -110,7 +116,8 @@ static ts_status bpe(const ts_token_model *m, ts_token_model_work *w, const char
             TS_TRY(m->has_unused ? put_piece(m, w, real, out, 0) : ts_ids_add(out, real));
             continue;
         }
-        /* Unknown: a character that merged with nothing, known by its place or by a number of its own. */
+        /* Unknown: a character that merged with nothing, known by its place or by a number of
+         * its own. */
         size_t len;
         const char *c = id < 0 ? s + (-1 - id) : ts_vocab_text(&m->extra, id - n_ids, &len);
         if (id < 0)
@@ -144,7 +151,8 @@ static ts_status chars(const ts_token_model *m, const char *s, size_t n, ts_ids 
     return TS_OK;
 }
 
-ts_status ts_sp_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
+ts_status ts_sp_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n,
+                       ts_ids *out)
 {
     if (n > INT32_MAX / 2)
         return ts_error(TS_ERR_USER, "a text of %zu bytes is too long to encode at once", n);

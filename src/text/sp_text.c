@@ -6,11 +6,12 @@
 static const char meta[] = "\xE2\x96\x81";
 
 /* The next stretch of the input and what it becomes. */
-static void next_part(const ts_tokenizer *tok, const char *s, size_t n, size_t *used, const char **to,
-                      size_t *to_len)
+static void next_part(const ts_tokenizer *tok, const char *s, size_t n, size_t *used,
+                      const char **to, size_t *to_len)
 {
     size_t len;
-    if (ts_trie_prefix(&tok->model.user, 0, s, n, &len) >= 0) { /* user-defined symbols stay as they are */
+    if (ts_trie_prefix(&tok->model.user, 0, s, n, &len) >=
+        0) { /* user-defined symbols stay as they are */
         *used = *to_len = len;
         *to = s;
         return;
@@ -71,7 +72,8 @@ ts_status ts_sp_normalize(const ts_tokenizer *tok, const char *s, size_t n, ts_s
     }
     const size_t blank_len = sp->escape_blanks ? 3 : 1;
     const char *blank = sp->escape_blanks ? meta : " ";
-    while (sp->squeeze_blanks && out->len >= blank_len && !memcmp(out->s + out->len - blank_len, blank, blank_len))
+    while (sp->squeeze_blanks && out->len >= blank_len &&
+           !memcmp(out->s + out->len - blank_len, blank, blank_len))
         out->len -= blank_len;
     if (sp->dummy_prefix && sp->suffix_blanks)
         TS_TRY(add_blank(tok, out));
@@ -91,7 +93,8 @@ static ts_status flush(ts_str *bytes, ts_str *out)
 }
 
 /* One piece that is not a byte. *blank_seen: it took the blank that stands before every text. */
-static ts_status put_piece(const ts_tokenizer *tok, int32_t id, bool at_begin, bool *blank_seen, ts_str *out)
+static ts_status put_piece(const ts_tokenizer *tok, int32_t id, bool at_begin, bool *blank_seen,
+                           ts_str *out)
 {
     size_t n;
     const char *s = ts_vocab_text(&tok->model.vocab, id, &n);
@@ -101,7 +104,8 @@ static ts_status put_piece(const ts_tokenizer *tok, int32_t id, bool at_begin, b
         return TS_OK;
     if (type == TS_SP_UNKNOWN)
         return ts_str_puts(out, tok->sp.unk_surface);
-    if (at_begin && (tok->sp.dummy_prefix || tok->sp.squeeze_blanks) && n >= 3 && !memcmp(s, meta, 3)) {
+    if (at_begin && (tok->sp.dummy_prefix || tok->sp.squeeze_blanks) && n >= 3 &&
+        !memcmp(s, meta, 3)) {
         s += 3;
         n -= 3;
         *blank_seen = !tok->sp.squeeze_blanks;

@@ -45,28 +45,34 @@ struct ts_tokenizer_scratch {
 ts_status ts_tokenizer_new(const ts_unicode *unicode, ts_tokenizer **out) TS_NODISCARD;
 
 /* The loaders: `tok` is new; data is only read. On failure tok is to be destroyed. */
-ts_status ts_load_json(ts_tokenizer *tok, const char *text, size_t n, const char *file) TS_NODISCARD;
-ts_status ts_load_sentencepiece(ts_tokenizer *tok, const char *data, size_t n, const char *file) TS_NODISCARD;
+ts_status ts_load_json(ts_tokenizer *tok, const char *text, size_t n,
+                       const char *file) TS_NODISCARD;
+ts_status ts_load_sentencepiece(ts_tokenizer *tok, const char *data, size_t n,
+                                const char *file) TS_NODISCARD;
 ts_status ts_load_tiktoken(ts_tokenizer *tok, const char *text, size_t n, const char *file,
                            const ts_tokenizer_options *options) TS_NODISCARD;
-ts_status ts_load_gpt2(ts_tokenizer *tok, const ts_str *vocab, const char *vocab_file, const ts_str *merges,
-                       const char *merge_file) TS_NODISCARD;
+ts_status ts_load_gpt2(ts_tokenizer *tok, const ts_str *vocab, const char *vocab_file,
+                       const ts_str *merges, const char *merge_file) TS_NODISCARD;
 /* tokenizer_config.json and special_tokens_map.json beside the tokenizer; missing ones are fine. */
 ts_status ts_load_roles(ts_tokenizer *tok, const char *folder) TS_NODISCARD;
 
-/* Opens from memory: SentencePiece or tokenizer.json, told apart by the first byte. `name` for messages;
- * unicode as for ts_tokenizer_new. */
-ts_status ts_tokenizer_open_bytes(const char *data, size_t n, const char *name, const ts_unicode *unicode,
-                                  ts_tokenizer **out) TS_NODISCARD;
+/* Opens from memory: SentencePiece or tokenizer.json, told apart by the first byte. `name` for
+ * messages; unicode as for ts_tokenizer_new. */
+ts_status ts_tokenizer_open_bytes(const char *data, size_t n, const char *name,
+                                  const ts_unicode *unicode, ts_tokenizer **out) TS_NODISCARD;
 
 /* sp_text.c */
-ts_status ts_sp_normalize(const ts_tokenizer *tok, const char *s, size_t n, ts_str *out) TS_NODISCARD;
-ts_status ts_sp_decode(const ts_tokenizer *tok, const int32_t *ids, size_t n, ts_str *out) TS_NODISCARD;
+ts_status ts_sp_normalize(const ts_tokenizer *tok, const char *s, size_t n,
+                          ts_str *out) TS_NODISCARD;
+ts_status ts_sp_decode(const ts_tokenizer *tok, const int32_t *ids, size_t n,
+                       ts_str *out) TS_NODISCARD;
 
 /* model_load.c: merges of text pairs; finds where texts may be cut before U+2581. */
-ts_status ts_token_model_add_merge(ts_token_model *m, const char *a, size_t a_len, const char *b, size_t b_len, uint32_t rank,
-                             const char *file) TS_NODISCARD;
+ts_status ts_token_model_add_merge(ts_token_model *m, const char *a, size_t a_len, const char *b,
+                                   size_t b_len, uint32_t rank, const char *file) TS_NODISCARD;
 /* Every way to make a token of two others is a merge, ranked by `rank` of the token. */
-ts_status ts_token_model_add_splits(ts_token_model *m, int32_t id, const char *s, size_t n, uint32_t rank,
-                              int32_t (*find)(const ts_token_model *m, const char *s, size_t n)) TS_NODISCARD;
+ts_status ts_token_model_add_splits(ts_token_model *m, int32_t id, const char *s, size_t n,
+                                    uint32_t rank,
+                                    int32_t (*find)(const ts_token_model *m, const char *s,
+                                                    size_t n)) TS_NODISCARD;
 #endif

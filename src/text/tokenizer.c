@@ -71,8 +71,8 @@ static ts_status load_bytes(ts_tokenizer *tok, const char *data, size_t n, const
     return ts_load_sentencepiece(tok, data, n, path);
 }
 
-ts_status ts_tokenizer_open_bytes(const char *data, size_t n, const char *name, const ts_unicode *unicode,
-                                  ts_tokenizer **out)
+ts_status ts_tokenizer_open_bytes(const char *data, size_t n, const char *name,
+                                  const ts_unicode *unicode, ts_tokenizer **out)
 {
     ts_tokenizer *tok = NULL;
     TS_TRY(ts_tokenizer_new(unicode, &tok));
@@ -107,7 +107,8 @@ static ts_status load_gpt2_files(ts_tokenizer *tok, const char *vocab_file, cons
     return st;
 }
 
-static ts_status load_folder(ts_tokenizer *tok, const char *folder, const ts_tokenizer_options *options)
+static ts_status load_folder(ts_tokenizer *tok, const char *folder,
+                             const ts_tokenizer_options *options)
 {
     static const char *const names[] = { "tokenizer.json", "tokenizer.model", "spiece.model",
                                          "sentencepiece.bpe.model" };
@@ -123,8 +124,11 @@ static ts_status load_folder(ts_tokenizer *tok, const char *folder, const ts_tok
     TS_TRY_TO(done, st, in_folder(folder, "vocab.json", &path));
     TS_TRY_TO(done, st, in_folder(folder, "merges.txt", &merges));
     if (!path.len || !merges.len) {
-        st = ts_error(TS_ERR_USER, "%s: no tokenizer in this folder: expected tokenizer.json, tokenizer.model, or "
-                                   "vocab.json and merges.txt", folder);
+        st = ts_error(
+            TS_ERR_USER,
+            "%s: no tokenizer in this folder: expected tokenizer.json, tokenizer.model, or "
+            "vocab.json and merges.txt",
+            folder);
         goto done;
     }
     TS_TRY_TO(done, st, load_gpt2_files(tok, path.s, merges.s));
@@ -151,7 +155,8 @@ static ts_status load_beside(ts_tokenizer *tok, const char *path)
     return st;
 }
 
-ts_status ts_tokenizer_open(const char *path, const ts_tokenizer_options *options, ts_tokenizer **out)
+ts_status ts_tokenizer_open(const char *path, const ts_tokenizer_options *options,
+                            ts_tokenizer **out)
 {
     ts_tokenizer *tok = NULL;
     TS_TRY(ts_tokenizer_new(NULL, &tok));
@@ -223,7 +228,8 @@ static bool is_special_text(const ts_tokenizer *tok, int32_t id, const char *s, 
     return ts_added_is_special(&tok->added, s, n);
 }
 
-static ts_status decode_tokens(const ts_tokenizer *tok, const int32_t *ids, size_t n, bool skip_special, ts_str *out)
+static ts_status decode_tokens(const ts_tokenizer *tok, const int32_t *ids, size_t n,
+                               bool skip_special, ts_str *out)
 {
     ts_texts texts = { 0 };
     ts_status st = TS_OK;
@@ -241,13 +247,15 @@ static ts_status decode_tokens(const ts_tokenizer *tok, const int32_t *ids, size
     return st;
 }
 
-ts_status ts_tokenizer_decode(const ts_tokenizer *tok, const int32_t *ids, size_t n, bool skip_special, ts_str *out)
+ts_status ts_tokenizer_decode(const ts_tokenizer *tok, const int32_t *ids, size_t n,
+                              bool skip_special, ts_str *out)
 {
     const int64_t size = ts_tokenizer_vocab_size(tok);
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= size)
-            return ts_error(TS_ERR_USER, "id %d (number %zu) is outside the vocabulary: expected 0 to %lld", (int)ids[i],
-                            i + 1, (long long)size - 1);
+            return ts_error(TS_ERR_USER,
+                            "id %d (number %zu) is outside the vocabulary: expected 0 to %lld",
+                            (int)ids[i], i + 1, (long long)size - 1);
     if (tok->is_sp)
         return ts_sp_decode(tok, ids, n, out);
     return decode_tokens(tok, ids, n, skip_special, out);
@@ -265,7 +273,10 @@ int32_t ts_tokenizer_token_id(const ts_tokenizer *tok, const char *token)
     return id >= 0 ? id : ts_vocab_find(&tok->model.vocab, token, strlen(token));
 }
 
-const char *ts_tokenizer_id_token(const ts_tokenizer *tok, int32_t id) { return token_text(tok, id, NULL); }
+const char *ts_tokenizer_id_token(const ts_tokenizer *tok, int32_t id)
+{
+    return token_text(tok, id, NULL);
+}
 
 bool ts_tokenizer_is_special(const ts_tokenizer *tok, int32_t id)
 {

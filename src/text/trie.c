@@ -12,7 +12,8 @@ static ts_status grow_edges(ts_trie *t)
     t->edges = edges;
     for (size_t i = 0; i < old.edges; i++)
         if (old.edge[i].from)
-            edge[ts_trie_slot(t, old.edge[i].from - 1, (unsigned char)old.edge[i].to_byte)] = old.edge[i];
+            edge[ts_trie_slot(t, old.edge[i].from - 1, (unsigned char)old.edge[i].to_byte)] =
+                old.edge[i];
     ts_free(&old.edge);
     return TS_OK;
 }
@@ -20,7 +21,8 @@ static ts_status grow_edges(ts_trie *t)
 static ts_status new_node(ts_trie *t, uint32_t *out)
 {
     if (t->n >= TS_TRIE_MAX_NODES)
-        return ts_error(TS_ERR_USER, "token texts together are longer than %d bytes", TS_TRIE_MAX_NODES);
+        return ts_error(TS_ERR_USER, "token texts together are longer than %d bytes",
+                        TS_TRIE_MAX_NODES);
     TS_TRY(ts_grow(&t->value, &t->cap, t->n + 1, sizeof *t->value));
     t->value[t->n] = -1;
     *out = (uint32_t)t->n++;

@@ -15,7 +15,8 @@ typedef struct ts_trie {
     size_t n, cap;
     uint32_t root[256]; /* children of the root; 0: none */
     /* After ts_trie_link: */
-    uint32_t *fail, *out, *depth; /* [n]; out: nearest suffix (the node itself too) where a text ends */
+    uint32_t *fail, *out,
+        *depth; /* [n]; out: nearest suffix (the node itself too) where a text ends */
 } ts_trie;
 
 enum { TS_TRIE_MAX_NODES = 1 << 24 }; /* a child shares a word with its byte */
@@ -45,8 +46,8 @@ static inline uint32_t ts_trie_child(const ts_trie *t, uint32_t node, unsigned c
 /* The leftmost-longest text in s[from..n): its value, start and end; -1 when there is none. */
 int32_t ts_trie_search(const ts_trie *t, const char *s, size_t from, size_t n, size_t *start,
                        size_t *end);
-/* The longest text that s continues from a node (0: the root): its value and how much of s it took; -1
- * when there is none. */
+/* The longest text that s continues from a node (0: the root): its value and how much of s it
+ * took; -1 when there is none. */
 int32_t ts_trie_prefix(const ts_trie *t, uint32_t node, const char *s, size_t n, size_t *len);
 /* The node that s leads to from the root; 0 when there is none (or n is 0). */
 uint32_t ts_trie_walk(const ts_trie *t, const char *s, size_t n);

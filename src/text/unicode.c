@@ -23,8 +23,8 @@ int ts_char_category(uint32_t c)
 bool ts_char_is_space(uint32_t c)
 {
     return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
-           c == 0x3000;
+           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+           c == 0x205F || c == 0x3000;
 }
 
 static bool is_p(int cat) { return cat >= UTF8PROC_CATEGORY_PC && cat <= UTF8PROC_CATEGORY_PO; }
@@ -47,7 +47,8 @@ static bool is_in(uint32_t c, const code_range *r, size_t n)
 bool ts_char_is_punctuation(uint32_t c)
 {
     if (c < 128)
-        return c > 32 && c < 127 && !(c >= '0' && c <= '9') && !((c | 32) >= 'a' && (c | 32) <= 'z');
+        return c > 32 && c < 127 && !(c >= '0' && c <= '9') &&
+               !((c | 32) >= 'a' && (c | 32) <= 'z');
     if (c == 0x166D || c == 0x111C9) /* symbols and marks since */
         return true;
     return !IS_IN(c, no_punctuation) && is_p(ts_char_category(c));
@@ -59,9 +60,9 @@ bool ts_char_is_word(uint32_t c)
         return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '_';
     const int cat = ts_char_category(c);
     return (cat >= UTF8PROC_CATEGORY_LU && cat <= UTF8PROC_CATEGORY_NL) ||
-           cat == UTF8PROC_CATEGORY_PC || c == 0x200C || c == 0x200D || (c >= 0x24B6 && c <= 0x24E9) ||
-           (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
-           (c >= 0x1F170 && c <= 0x1F189);
+           cat == UTF8PROC_CATEGORY_PC || c == 0x200C || c == 0x200D ||
+           (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
+           (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
 }
 
 bool ts_char_is_removed_control(uint32_t c)
@@ -71,7 +72,8 @@ bool ts_char_is_removed_control(uint32_t c)
     const int cat = ts_char_category(c);
     if (c == 0 || c == 0xFFFD)
         return true;
-    return (cat == UTF8PROC_CATEGORY_CC || cat == UTF8PROC_CATEGORY_CF || cat == UTF8PROC_CATEGORY_CO) &&
+    return (cat == UTF8PROC_CATEGORY_CC || cat == UTF8PROC_CATEGORY_CF ||
+            cat == UTF8PROC_CATEGORY_CO) &&
            !IS_IN(c, kept_controls);
 }
 
@@ -154,10 +156,11 @@ static unsigned flags_of(uint32_t c)
 /* Blocks whose characters are all alike: only the first is looked at. */
 static bool is_uniform(uint32_t block)
 {
-    static const struct { uint16_t lo, hi; } r[] = {
-        { 0x35, 0x4C }, { 0x4F, 0x9E }, { 0xAD, 0xD6 }, { 0xE0, 0xF8 }, { 0x171, 0x186 }, { 0x201, 0x2A5 },
-        { 0x2A8, 0x2B6 }, { 0x2B9, 0x2CD }, { 0x2CF, 0x2EA }, { 0x301, 0x312 }, { 0x314, 0x322 },
-        { 0x324, 0x10FF },
+    static const struct { uint16_t lo, hi;
+    } r[] = {
+        { 0x35, 0x4C },   { 0x4F, 0x9E },   { 0xAD, 0xD6 },   { 0xE0, 0xF8 },
+        { 0x171, 0x186 }, { 0x201, 0x2A5 }, { 0x2A8, 0x2B6 }, { 0x2B9, 0x2CD },
+        { 0x2CF, 0x2EA }, { 0x301, 0x312 }, { 0x314, 0x322 }, { 0x324, 0x10FF },
     };
     for (size_t i = 0; i < sizeof r / sizeof *r; i++)
         if (block >= r[i].lo && block <= r[i].hi)

@@ -1,6 +1,6 @@
-/* Properties of characters as the Hugging Face library sees them. Its parts follow different versions of
- * Unicode: the pattern engine 16.0, punctuation 8.0, lower case 17.0; utf8proc 15.0 is the base and
- * unicode_diff.h holds the differences. */
+/* Properties of characters as the Hugging Face library sees them. Its parts follow different
+ * versions of Unicode: the pattern engine 16.0, punctuation 8.0, lower case 17.0; utf8proc 15.0
+ * is the base and unicode_diff.h holds the differences. */
 #ifndef TS_TEXT_UNICODE_H
 #define TS_TEXT_UNICODE_H
 #include "base/str.h"
@@ -39,15 +39,20 @@ static inline uint32_t ts_utf8_next(const unsigned char *p, size_t *len)
         return *len = 2, (p[0] & 0x1Fu) << 6 | (p[1] & 0x3Fu);
     if (p[0] < 0xF0)
         return *len = 3, (p[0] & 0x0Fu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu);
-    return *len = 4, (p[0] & 0x07u) << 18 | (p[1] & 0x3Fu) << 12 | (p[2] & 0x3Fu) << 6 | (p[3] & 0x3Fu);
+    return *len = 4,
+           (p[0] & 0x07u) << 18 | (p[1] & 0x3Fu) << 12 | (p[2] & 0x3Fu) << 6 | (p[3] & 0x3Fu);
 }
 
 /* Length of the character that a first byte of valid UTF-8 announces. */
-static inline size_t ts_utf8_width(unsigned char b) { return b < 0x80 ? 1 : b < 0xE0 ? 2 : b < 0xF0 ? 3 : 4; }
+static inline size_t ts_utf8_width(unsigned char b)
+{
+    return b < 0x80 ? 1 : b < 0xE0 ? 2 : b < 0xF0 ? 3 : 4;
+}
 
 int ts_char_category(uint32_t c); /* a UTF8PROC_CATEGORY_ value, Unicode 16.0 */
 bool ts_char_is_space(uint32_t c);
-bool ts_char_is_punctuation(uint32_t c); /* ASCII punctuation and symbols, and what Unicode 8 calls P */
+bool ts_char_is_punctuation(
+    uint32_t c); /* ASCII punctuation and symbols, and what Unicode 8 calls P */
 bool ts_char_is_word(uint32_t c);        /* \w of Rust's regular expressions */
 bool ts_char_is_removed_control(uint32_t c); /* what BERT's clean_text drops, blanks apart */
 bool ts_char_is_mark(uint32_t c);        /* what StripAccents drops */

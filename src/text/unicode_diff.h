@@ -1,5 +1,6 @@
-/* Where the parts of the Hugging Face library follow other versions of Unicode than utf8proc 15.0. Data for
- * unicode.c, made by scripts/unicode_differences.py, which asks the library about every character. */
+/* Where the parts of the Hugging Face library follow other versions of Unicode than utf8proc
+ * 15.0. Data for unicode.c, made by scripts/unicode_differences.py, which asks the library about
+ * every character. */
 #ifndef TS_TEXT_UNICODE_DIFF_H
 #define TS_TEXT_UNICODE_DIFF_H
 #include <stdint.h>

@@ -1,5 +1,5 @@
-/* Unigram: the best path over all ways to cut the text, for tokenizer.json (scores in double) and for
- * SentencePiece (in float, as it counts: ties and near-ties must fall the same way). */
+/* Unigram: the best path over all ways to cut the text, for tokenizer.json (scores in double)
+ * and for SentencePiece (in float, as it counts: ties and near-ties must fall the same way). */
 #include "text/model.h"
 #include "text/unicode.h"
 
@@ -18,7 +18,8 @@ static inline void reach(ts_lattice_node *to, double score, int64_t from, int32_
 static ts_status forward(const ts_token_model *m, ts_lattice_node *node, const char *s, size_t n)
 {
     const bool sp = m->kind == TS_MODEL_SP_UNIGRAM;
-    const double unk_score = sp ? (double)((float)m->min_score - 10.0f) : m->min_score - unknown_penalty;
+    const double unk_score =
+        sp ? (double)((float)m->min_score - 10.0f) : m->min_score - unknown_penalty;
     for (size_t i = 0; i <= n; i++)
         node[i] = (ts_lattice_node){ .from = i ? -1 : 0, .id = -1 };
     for (size_t at = 0, width; at < n; at += width) {
@@ -47,8 +48,9 @@ static ts_status forward(const ts_token_model *m, ts_lattice_node *node, const c
             continue;
         const double score = sp ? (double)((float)unk_score + (float)here) : unk_score + here;
         if (m->unk < 0)
-            return ts_error(TS_ERR_USER, "the text has a character that the tokenizer does not know, and "
-                                         "it has no unknown token");
+            return ts_error(TS_ERR_USER,
+                            "the text has a character that the tokenizer does not know, and "
+                            "it has no unknown token");
         reach(&node[at + width], score, (int64_t)at, m->unk);
     }
     return TS_OK;
@@ -70,7 +72,8 @@ static ts_status emit(const ts_token_model *m, const char *s, size_t n, ts_ids *
     return TS_OK;
 }
 
-ts_status ts_unigram_path(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, size_t *cuts)
+ts_status ts_unigram_path(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n,
+                          size_t *cuts)
 {
     TS_TRY(ts_grow(&w->node, &w->node_cap, n + 1, sizeof *w->node));
     TS_TRY(ts_grow(&w->cut, &w->cut_cap, n + 1, sizeof *w->cut));
@@ -81,7 +84,8 @@ ts_status ts_unigram_path(const ts_token_model *m, ts_token_model_work *w, const
     return TS_OK;
 }
 
-ts_status ts_unigram_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
+ts_status ts_unigram_encode(const ts_token_model *m, ts_token_model_work *w, const char *s,
+                            size_t n, ts_ids *out)
 {
     size_t cuts, from = 0;
     TS_TRY(ts_unigram_path(m, w, s, n, &cuts));

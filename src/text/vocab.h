@@ -3,7 +3,9 @@
 #define TS_TEXT_VOCAB_H
 #include "base/str.h"
 
-enum { TS_VOCAB_MAX_ID = 10000000 }; /* a file that claims more is refused: the array must stay small */
+enum {
+    TS_VOCAB_MAX_ID = 10000000
+}; /* a file that claims more is refused: the array must stay small */
 
 typedef struct ts_vocab_entry {
     size_t off; /* into text */

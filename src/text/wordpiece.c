@@ -5,12 +5,14 @@
 static ts_status unknown_word(const ts_token_model *m, ts_ids *out)
 {
     if (m->unk < 0)
-        return ts_error(TS_ERR_USER, "the text has a word that the tokenizer does not know, and its "
-                                     "unknown token is not in its vocabulary");
+        return ts_error(TS_ERR_USER,
+                        "the text has a word that the tokenizer does not know, and its "
+                        "unknown token is not in its vocabulary");
     return ts_ids_add(out, m->unk);
 }
 
-ts_status ts_wordpiece_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n, ts_ids *out)
+ts_status ts_wordpiece_encode(const ts_token_model *m, ts_token_model_work *w, const char *s,
+                              size_t n, ts_ids *out)
 {
     (void)w;
     const size_t before = out->n;

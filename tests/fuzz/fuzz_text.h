@@ -8,8 +8,11 @@
 
 static inline void fuzz_tokenizer(const char *data, size_t size, const char *name)
 {
-    static const char text[] = "Hello  wörld, it's 1234 <s> \xE6\x97\xA5\xE6\x9C\xAC \xE2\x96\x81x <|tok|>\n\n e\xCC\x81 aaaaaaaaaaaaaaaa"
-                               "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb [MASK] \xF0\x9F\x91\x8D\xF0\x9F\x8F\xBD.";
+    static const char text[] = "Hello  wörld, it's 1234 <s> "
+                               "\xE6\x97\xA5\xE6\x9C\xAC \xE2\x96\x81x "
+                               "<|tok|>\n\n e\xCC\x81 aaaaaaaaaaaaaaaa"
+                               "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb [MASK] "
+                               "\xF0\x9F\x91\x8D\xF0\x9F\x8F\xBD.";
     ts_tokenizer *tok = NULL;
     ts_tokenizer_scratch *scratch = NULL;
     ts_ids ids = { 0 };

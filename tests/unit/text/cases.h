@@ -15,14 +15,15 @@ typedef struct case_run {
     int64_t checked;
 } case_run;
 
-static inline void check_ids(case_run *r, const json_t *o, const char *where, const char *text, size_t n, bool special,
-                             const json_t *want)
+static inline void check_ids(case_run *r, const json_t *o, const char *where, const char *text,
+                             size_t n, bool special, const json_t *want)
 {
     (void)o;
     r->ids.n = 0;
     OK(ts_tokenizer_encode(r->tok, r->scratch, text, n, special, &r->ids));
     if (r->ids.n != json_array_size(want))
-        fail_msg("%s: '%s' gives %zu ids, expected %zu", where, text, r->ids.n, json_array_size(want));
+        fail_msg("%s: '%s' gives %zu ids, expected %zu", where, text, r->ids.n,
+                 json_array_size(want));
     for (size_t i = 0; i < r->ids.n; i++)
         if (r->ids.v[i] != json_integer_value(json_array_get(want, i)))
             fail_msg("%s: '%s': id %zu is %d, expected %lld", where, text, i, (int)r->ids.v[i],
@@ -30,15 +31,18 @@ static inline void check_ids(case_run *r, const json_t *o, const char *where, co
     r->checked++;
 }
 
-static inline void check_text(case_run *r, const char *where, const json_t *ids, bool skip, const json_t *want)
+static inline void check_text(case_run *r, const char *where, const json_t *ids, bool skip,
+                              const json_t *want)
 {
     r->ids.n = 0;
     for (size_t i = 0; i < json_array_size(ids); i++)
         OK(ts_ids_add(&r->ids, (int32_t)json_integer_value(json_array_get(ids, i))));
     ts_str_reset(&r->text);
     OK(ts_tokenizer_decode(r->tok, r->ids.v, r->ids.n, skip, &r->text));
-    if (r->text.len != json_string_length(want) || memcmp(ts_str_text(&r->text), json_string_value(want), r->text.len))
-        fail_msg("%s: decodes to '%s', expected '%s'", where, ts_str_text(&r->text), json_string_value(want));
+    if (r->text.len != json_string_length(want) ||
+        memcmp(ts_str_text(&r->text), json_string_value(want), r->text.len))
+        fail_msg("%s: decodes to '%s', expected '%s'", where, ts_str_text(&r->text),
+                 json_string_value(want));
     r->checked++;
 }
 
@@ -48,7 +52,8 @@ static inline json_t *first_of(const json_t *o, const char *a, const char *b)
     return v ? v : json_object_get(o, b);
 }
 
-/* One line: text, ids, and where given special / ids_special, decoded, skipped / decoded_skip_special. */
+/* One line: text, ids, and where given special / ids_special, decoded, skipped /
+ * decoded_skip_special. */
 static inline void check_case(case_run *r, const json_t *o, const char *where)
 {
     const json_t *text = json_object_get(o, "text"), *ids = json_object_get(o, "ids");

@@ -37,7 +37,8 @@ static size_t merge_plain(const ts_bpe *b, int32_t *id, size_t n)
     }
 }
 
-/* Random merges over few symbols, texts around the length where the method changes; equal ranks too. */
+/* Random merges over few symbols, texts around the length where the method changes; equal ranks
+ * too. */
 static void merges_in_order(void **state)
 {
     (void)state;
@@ -48,7 +49,8 @@ static void merges_in_order(void **state)
         ts_bpe b = { 0 };
         const int32_t symbols = 3 + (int32_t)(seed % 20);
         for (int32_t k = 0; k < 60; k++)
-            OK(ts_bpe_add(&b, (int32_t)(next(&x) % (uint64_t)(symbols + k)), (int32_t)(next(&x) % (uint64_t)(symbols + k)),
+            OK(ts_bpe_add(&b, (int32_t)(next(&x) % (uint64_t)(symbols + k)),
+                          (int32_t)(next(&x) % (uint64_t)(symbols + k)),
                           (uint32_t)(seed % 3 ? (uint64_t)k : next(&x) % 8), symbols + k));
         for (size_t n = 0; n < 300; n += 1 + n / 8) {
             w.n = 0;
@@ -86,6 +88,7 @@ static void long_piece(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(merges_in_order), cmocka_unit_test(long_piece) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(merges_in_order),
+                                        cmocka_unit_test(long_piece) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,8 @@
 /* Leftmost, then longest, against trying every text at every place. */
 static void search_is_leftmost_longest(void **state)
 {
-    static const char *const words[] = { "a", "ab", "abc", "bca", "cab", "bcabc", "aab", "cc", "ccab", "babab" };
+    static const char *const words[] = { "a",     "ab",  "abc", "bca",  "cab",
+                                         "bcabc", "aab", "cc",  "ccab", "babab" };
     enum { N = sizeof words / sizeof *words };
     (void)state;
     ts_trie t = { 0 };
@@ -133,10 +134,13 @@ static void ill_formed_text(void **state)
 static void json_in_parts(void **state)
 {
     (void)state;
-    const char *text = "{\"a\":\"model\",\"model\":{\"merges\":[\"x y\"],\"z\":{\"vocab\":1},\"vocab\":{\"\\u00e9\\ud83d\\ude00\":7}}}";
+    const char *text = "{\"a\":\"model\",\"model\":{\"merges\":[\"x "
+                       "y\"],\"z\":{\"vocab\":1},\"vocab\":{\"\\u00e9\\ud83d\\ude00\":7}}}";
     ts_json_cut cut;
     OK(ts_json_cut_init(&cut, text, strlen(text)));
-    assert_string_equal(cut.rest.s, "{\"a\":\"model\",\"model\":{\"merges\":null,\"z\":{\"vocab\":1},\"vocab\":null}}");
+    assert_string_equal(
+        cut.rest.s,
+        "{\"a\":\"model\",\"model\":{\"merges\":null,\"z\":{\"vocab\":1},\"vocab\":null}}");
     ts_json_reader r = { .p = cut.vocab, .end = cut.vocab_end, .file = "f", .what = "w" };
     const char *s;
     size_t n;
@@ -152,7 +156,9 @@ static void json_in_parts(void **state)
     ts_str_deinit(&cut.rest);
     static const char *const bad[] = { "\"\\ud800\"", "\"\\x\"", "\"abc", "\"\xFF\"", "12" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        ts_json_reader b = { .p = bad[i], .end = bad[i] + strlen(bad[i]), .file = "f", .what = "w" };
+        ts_json_reader b = {
+            .p = bad[i], .end = bad[i] + strlen(bad[i]), .file = "f", .what = "w"
+        };
         assert_int_equal(ts_json_reader_text(&b, &s, &n), TS_ERR_USER);
         ts_json_reader_deinit(&b);
     }

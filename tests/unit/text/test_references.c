@@ -51,7 +51,8 @@ static void gpt2_pair(void **state)
     ts_tokenizer *tok = NULL;
     ts_tokenizer_scratch *sc = NULL;
     ts_ids ids = { 0 };
-    OK(ts_tokenizer_open_gpt2(DATA "tokenizers/gpt2/vocab.json", DATA "tokenizers/gpt2/merges.txt", &tok));
+    OK(ts_tokenizer_open_gpt2(DATA "tokenizers/gpt2/vocab.json", DATA "tokenizers/gpt2/merges.txt",
+                              &tok));
     OK(ts_tokenizer_scratch_create(tok, &sc));
     assert_int_equal(ts_tokenizer_eos(tok), 50256);
     assert_int_equal(ts_tokenizer_vocab_size(tok), 50257);
@@ -64,7 +65,8 @@ static void gpt2_pair(void **state)
     assert_int_equal(ids.v[1], 995);
     ts_tokenizer_scratch_destroy(&sc);
     ts_tokenizer_destroy(&tok);
-    OK(ts_tokenizer_open(DATA "tokenizers/gpt2", NULL, &tok)); /* as Hugging Face reads the folder */
+    OK(ts_tokenizer_open(DATA "tokenizers/gpt2", NULL,
+                         &tok)); /* as Hugging Face reads the folder */
     OK(ts_tokenizer_scratch_create(tok, &sc));
     ids.n = 0;
     OK(ts_tokenizer_encode(tok, sc, "<|endoftext|>", 13, false, &ids));

@@ -19,7 +19,9 @@ static void refuse_file(temp *t, const char *name, const char *data, const char 
     assert_null(tok);
 }
 
-#define BPE(more) "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}" more "}"
+#define BPE(more)                                                                                  \
+    "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}" more \
+    "}"
 
 /* Damaged tokenizers are refused with the file and what is wrong. */
 static void damaged_files(void **state)
@@ -27,23 +29,35 @@ static void damaged_files(void **state)
     static const char *const json[][2] = {
         { "{", "not valid JSON" },
         { "{}", "no model" },
-        { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":-1},\"merges\":[]}}", "the id of 'a' is -1" },
+        { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":-1},\"merges\":[]}}",
+          "the id of 'a' is -1" },
         { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1e12},\"merges\":[]}}", "the id of 'a'" },
         { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0.5},\"merges\":[]}}", "the id of 'a'" },
-        { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a c\"]}}", "second part" },
-        { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1},\"merges\":[\"a b\"]}}", "result" },
-        { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a\"]}}", "one blank between" },
+        { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a c\"]}}",
+          "second part" },
+        { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1},\"merges\":[\"a b\"]}}",
+          "result" },
+        { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a\"]}}",
+          "one blank between" },
         { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0}}}", "merges" },
         { "{\"model\":{\"type\":\"BPE\",\"vocab\":[1],\"merges\":[]}}", "expected {" },
         { "{\"model\":{\"type\":\"Magic\",\"vocab\":{}}}", "'Magic'" },
-        { "{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0.5]],\"unk_id\":3}}", "unk_id is 3" },
+        { "{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0.5]],\"unk_id\":3}}",
+          "unk_id is 3" },
         { BPE(",\"normalizer\":{\"type\":\"Magic\"}"), "normalizer 'Magic'" },
-        { BPE(",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AQAAAA==\"}"), "character map" },
-        { BPE(",\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"(\"},\"content\":\"\"}"), "regular expression" },
+        { BPE(",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AQAAAA==\"}"),
+          "character map" },
+        { BPE(",\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"(\"},\"content\":"
+              "\"\"}"),
+          "regular expression" },
         { BPE(",\"pre_tokenizer\":{\"type\":\"Magic\"}"), "pre-tokenizer 'Magic'" },
-        { BPE(",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\" \"},\"behavior\":\"Odd\"}"), "'Odd'" },
+        { BPE(",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\" "
+              "\"},\"behavior\":\"Odd\"}"),
+          "'Odd'" },
         { BPE(",\"post_processor\":{\"type\":\"Magic\"}"), "post-processor 'Magic'" },
-        { BPE(",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}]}"), "'x'" },
+        { BPE(",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{"
+              "\"id\":\"x\"}}]}"),
+          "'x'" },
         { BPE(",\"decoder\":{\"type\":\"Magic\"}"), "decoder 'Magic'" },
         { BPE(",\"added_tokens\":[{\"id\":3}]"), "added token 0" },
     };
@@ -68,7 +82,8 @@ static void missing_files(void **state)
     temp t;
     temp_make(&t);
     REFUSED(ts_tokenizer_open(t.dir, NULL, &tok), TS_ERR_USER, "no tokenizer in this folder");
-    REFUSED(ts_tokenizer_open(temp_path(&t, "nothing.json"), NULL, &tok), TS_ERR_USER, "nothing.json");
+    REFUSED(ts_tokenizer_open(temp_path(&t, "nothing.json"), NULL, &tok), TS_ERR_USER,
+            "nothing.json");
     temp_remove(&t);
 }
 
@@ -84,7 +99,8 @@ static void bad_text_and_ids(void **state)
     temp t;
     temp_make(&t);
     temp_write(&t, "tokenizer.json", json, strlen(json));
-    const char *config = "{\"eos_token\":{\"content\":\"<x>\"},\"model_max_length\":1000000000000000000000}";
+    const char *config =
+        "{\"eos_token\":{\"content\":\"<x>\"},\"model_max_length\":1000000000000000000000}";
     temp_write(&t, "tokenizer_config.json", config, strlen(config));
     OK(ts_tokenizer_open(t.dir, NULL, &tok));
     OK(ts_tokenizer_scratch_create(tok, &sc));
@@ -111,7 +127,8 @@ static void bad_text_and_ids(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(damaged_files), cmocka_unit_test(missing_files),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(damaged_files),
+                                        cmocka_unit_test(missing_files),
                                         cmocka_unit_test(bad_text_and_ids) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

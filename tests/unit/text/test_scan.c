@@ -11,28 +11,77 @@
 
 #include <string.h>
 
-/* Every scanner cuts as its pattern does, by PCRE2, on random text full of the characters that matter. */
+/* Every scanner cuts as its pattern does, by PCRE2, on random text full of the characters that
+ * matter. */
 #define CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 #define TAIL "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 static const char *const patterns[] = {
     ts_scan_gpt2_pattern,
     CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}" TAIL,
     CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" TAIL,
-    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+" CONTRACTIONS
-    "?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*" CONTRACTIONS
+    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+    "+" CONTRACTIONS "?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}"
+                     "\\p{Lo}\\p{M}]*" CONTRACTIONS
     "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
 };
 
 static const char *const deepseek[] = {
-    "\\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+",
-    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
+    "\\p{N}{1,3}",
+    "[一-龥぀-ゟ゠-ヿ]+",
+    "[!\"#$%&'()*+,\\-./"
+    ":;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
     "| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
 };
 
 static const char *const bits[] = {
-    "a", "b", "s", "t", "L", "l", "LL", "re", "'", "'", "S", "ſ", "É", "é", "ǅ", "ʰ", "日", "か", "ー", "\xCC\x81", "\xE0\xA5\x8D",
-    " ", " ", " ", "\n", "\r", "\t", "\xC2\xA0", "\xE3\x80\x80", "\xC2\x85", "\xE2\x80\x8D", "1", "23", "½", "Ⅷ", "٣", ".", ",",
-    "/", "-", "(", "!", "€", "+", "👍", "\x01", "\xEE\x80\x80", "한",
+    "a",
+    "b",
+    "s",
+    "t",
+    "L",
+    "l",
+    "LL",
+    "re",
+    "'",
+    "'",
+    "S",
+    "ſ",
+    "É",
+    "é",
+    "ǅ",
+    "ʰ",
+    "日",
+    "か",
+    "ー",
+    "\xCC\x81",
+    "\xE0\xA5\x8D",
+    " ",
+    " ",
+    " ",
+    "\n",
+    "\r",
+    "\t",
+    "\xC2\xA0",
+    "\xE3\x80\x80",
+    "\xC2\x85",
+    "\xE2\x80\x8D",
+    "1",
+    "23",
+    "½",
+    "Ⅷ",
+    "٣",
+    ".",
+    ",",
+    "/",
+    "-",
+    "(",
+    "!",
+    "€",
+    "+",
+    "👍",
+    "\x01",
+    "\xEE\x80\x80",
+    "한",
 };
 
 static size_t random_text(uint64_t seed, char *out, size_t cap)
@@ -67,14 +116,16 @@ static void cut_by_regex(const ts_regex *re, const char *s, size_t from, size_t 
     ends[n] = true;
 }
 
-static void compare(ts_scan_fn *scan, const ts_unicode *u, const char *s, size_t n, const bool *ends)
+static void compare(ts_scan_fn *scan, const ts_unicode *u, const char *s, size_t n,
+                    const bool *ends)
 {
     for (size_t i = 0; i < n;) {
         const size_t len = scan(u, (const unsigned char *)s + i, (const unsigned char *)s + n);
         assert_true(len > 0 && i + len <= n);
         for (size_t k = i + 1; k < i + len; k++)
             if (ends[k])
-                fail_msg("'%.*s': a piece goes from %zu to %zu, expected an end at %zu", (int)n, s, i, i + len, k);
+                fail_msg("'%.*s': a piece goes from %zu to %zu, expected an end at %zu", (int)n, s,
+                         i, i + len, k);
         i += len;
         if (!ends[i])
             fail_msg("'%.*s': a piece ends at %zu, where none should", (int)n, s, i);
@@ -136,6 +187,7 @@ static void three_stages(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(scanners_equal_patterns), cmocka_unit_test(three_stages) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(scanners_equal_patterns),
+                                        cmocka_unit_test(three_stages) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,12 +35,17 @@ typedef struct bench {
 /* Where results go that nobody reads: the compiler must believe that somebody does. */
 static void consume(const void *p) { __asm__ volatile("" : : "r"(p) : "memory"); }
 
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 24")
+#endif
 #define LANES(acc, expression)                                                                     \
-    _Pragma("GCC unroll 24") for (int i = 0; i < (int)(sizeof acc / sizeof *acc); i++)             \
+    UNROLL for (int i = 0; i < (int)(sizeof acc / sizeof *acc); i++)                               \
         acc[i] = expression;
 /* The array itself is not shown to anyone: it would live in memory instead of registers. */
 #define USE_UP(acc)                                                                                \
-    _Pragma("GCC unroll 24") for (int i = 0; i < (int)(sizeof acc / sizeof *acc); i++)             \
+    UNROLL for (int i = 0; i < (int)(sizeof acc / sizeof *acc); i++)                               \
         __asm__ volatile("" : : "v"(acc[i]));
 
 #if defined(__x86_64__)

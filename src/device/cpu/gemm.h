@@ -11,6 +11,14 @@
 #define TS_DEVICE_CPU_GEMM_H
 #include "device/cpu/cpu.h"
 
+/* Loops over registers: they must vanish, or their arrays live in memory. */
+#define INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 24")
+#endif
+
 /* C tile = sum over steps + from + bias + add, in this order. */
 typedef struct ts_gemm_tile {
     const char *a;          /* unit (row i, step s) lies at a + i * a_row + s * a_step bytes */

@@ -1,8 +1,6 @@
 /* Panels by 16 x 16 units. PAIRS (0 or 1) says what a unit is. */
 #include "device/cpu/gemm.h"
 
-#define ALWAYS static inline __attribute__((always_inline))
-
 /* Where 16 neighbouring columns of step 0 go: within a panel of 48, or half and half to two panels of 8. */
 typedef struct place16 {
     char *lo, *hi; /* hi NULL: 64 bytes at lo, else 32 at each, hi first */
@@ -18,7 +16,7 @@ static inline place16 place_of(const ts_gemm_panels *p, int64_t x)
 }
 
 /* Step s of 16 columns. */
-ALWAYS void put_units(place16 d, int64_t s, int64_t width, __m512i v)
+INLINE void put_units(place16 d, int64_t s, int64_t width, __m512i v)
 {
     if (!d.hi) {
         _mm512_storeu_si512(d.lo + s * width * 4, v);
@@ -29,7 +27,7 @@ ALWAYS void put_units(place16 d, int64_t s, int64_t width, __m512i v)
 }
 
 /* Elements [k, k + 2) of 16 neighbouring x as pairs, or element k of them as floats; `row` is k's. */
-ALWAYS __m512i units_across(const char *row, int64_t ld, bool two, int64_t x, int64_t n, const ts_dtype t)
+INLINE __m512i units_across(const char *row, int64_t ld, bool two, int64_t x, int64_t n, const ts_dtype t)
 {
     if (!PAIRS)
         return _mm512_castps_si512(v_load(row, x, t, n));
@@ -67,29 +65,29 @@ static inline __m512i units_along(const ts_gemm_panels *p, int64_t x, int64_t k)
 }
 
 /* r[i] lane j becomes r[j] lane i. */
-static inline __attribute__((always_inline)) void transpose16(__m512i r[16])
+INLINE void transpose16(__m512i r[16])
 {
     __m512i t[16];
-#pragma GCC unroll 8
+    UNROLL
     for (int i = 0; i < 8; i++) { /* pairs of rows, then pairs of pairs, within each 128 bits */
         t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
         t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
     }
-#pragma GCC unroll 4
+    UNROLL
     for (int i = 0; i < 4; i++) {
         r[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
         r[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
         r[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
         r[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
     }
-#pragma GCC unroll 4
+    UNROLL
     for (int i = 0; i < 4; i++) { /* 128-bit parts: rows i, 4 + i, 8 + i, 12 + i */
         t[i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0x88);
         t[4 + i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0xDD);
         t[8 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0x88);
         t[12 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0xDD);
     }
-#pragma GCC unroll 4
+    UNROLL
     for (int i = 0; i < 4; i++) {
         r[i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0x88);
         r[8 + i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0xDD);
@@ -99,7 +97,7 @@ static inline __attribute__((always_inline)) void transpose16(__m512i r[16])
 }
 
 /* k_major sources: row by row (or two), as they lie in memory. `full`: all 96 columns are there. */
-ALWAYS void pack_across(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin,
+INLINE void pack_across(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin,
                         int64_t s_end, const ts_dtype t, const bool full)
 {
     enum { AHEAD = 8, GROUPS = TS_GEMM_PACK_X / V };
@@ -137,11 +135,11 @@ static void pack_along(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, 
         const place16 to = place_of(p, x);
         for (int64_t s = s_begin; s < s_end; s += V) {
             __m512i r[16];
-#pragma GCC unroll 16
+            UNROLL
             for (int i = 0; i < 16; i++)
                 r[i] = x + i < x_end ? units_along(p, x + i, s * per) : _mm512_setzero_si512();
             transpose16(r);
-#pragma GCC unroll 16
+            UNROLL
             for (int i = 0; i < 16; i++)
                 if (s + i < s_end)
                     put_units(to, s + i, p->width, r[i]);

@@ -13,7 +13,6 @@
 #include "device/cpu/gemm.h"
 
 enum { WIDTH = V * VECS };
-#define INLINE static inline __attribute__((always_inline))
 
 /* What is not a plain store: sums wait in memory meanwhile. `type` is a constant where this is called. */
 INLINE void finish_as(const ts_gemm_tile *t, const float *sum, const ts_dtype type)
@@ -54,14 +53,14 @@ INLINE void step(vf acc[ROWS][VECS], const rows_of_a *a, const char *b, const in
                  const bool half)
 {
     vu bv[VECS];
-#pragma GCC unroll 4
+    UNROLL
     for (int j = 0; j < vecs; j++)
         bv[j] = v_units(b + j * V * 4);
-#pragma GCC unroll 8
+    UNROLL
     for (int i = 0; i < rows; i++) {
         const char *p = a->at[i / 3] + i % 3 * a->row;
         const vu av = half ? v_half(p) : v_unit(p);
-#pragma GCC unroll 4
+        UNROLL
         for (int j = 0; j < vecs; j++)
             acc[i][j] = v_dot(acc[i][j], av, bv[j]);
     }
@@ -85,9 +84,9 @@ INLINE void tile_of(const ts_gemm_tile *t, const int rows, const int vecs)
 {
     enum { LAST = 24 }; /* steps after the prefetch */
     vf acc[ROWS][VECS];
-#pragma GCC unroll 8
+    UNROLL
     for (int i = 0; i < rows; i++) {
-#pragma GCC unroll 4
+        UNROLL
         for (int j = 0; j < vecs; j++)
             acc[i][j] = v_zero();
     }
@@ -109,24 +108,24 @@ INLINE void tile_of(const ts_gemm_tile *t, const int rows, const int vecs)
     if (t->c_dtype == TS_DTYPE_F32 && t->cols == vecs * V && !t->bias && !t->add) {
         float *c = t->c;
         const float *from = t->from;
-#pragma GCC unroll 8
+        UNROLL
         for (int i = 0; i < rows; i++, c += t->ldc) {
             if (from) {
-#pragma GCC unroll 4
+                UNROLL
                 for (int j = 0; j < vecs; j++)
                     acc[i][j] = v_add(acc[i][j], v_getu(from + j * V));
                 from += t->from_ld;
             }
-#pragma GCC unroll 4
+            UNROLL
             for (int j = 0; j < vecs; j++)
                 v_putu(c + j * V, acc[i][j]);
         }
         return;
     }
     _Alignas(64) float sum[ROWS * WIDTH];
-#pragma GCC unroll 8
+    UNROLL
     for (int i = 0; i < rows; i++) {
-#pragma GCC unroll 4
+        UNROLL
         for (int j = 0; j < vecs; j++)
             v_put(sum + i * WIDTH + j * V, acc[i][j]);
     }

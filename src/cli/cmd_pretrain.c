@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "cli/command.h"
+#include "dist/watchdog.h"
 #include "train/job.h"
 
 #include <stdio.h>
@@ -39,18 +40,33 @@ static void describe_start(const ts_job *j)
            (long long)j->train_iters);
 }
 
+/* A peer that died silently is noticed and named. */
+static ts_status start_watchdog(const ts_job_options *o, ts_comm *comm, ts_watchdog **dog)
+{
+    *dog = NULL;
+    if (!comm->watch)
+        return TS_OK;
+    return ts_watchdog_create(comm->watch, comm->rank, comm->size, comm->host, o->dist.timeout_minutes * 60, NULL,
+                              NULL, dog);
+}
+
 static ts_status train(const ts_job_options *o, const ts_option_set *set, ts_comm *comm)
 {
     ts_device *dev;
+    ts_watchdog *dog;
     ts_job job;
-    TS_TRY(ts_runtime_open(&o->runtime, comm->local_size, &dev));
-    ts_status st = ts_job_open(o, set, dev, comm, true, &job);
+    TS_TRY(ts_dist_options_check(&o->dist, comm));
+    TS_TRY(start_watchdog(o, comm, &dog));
+    ts_status st = ts_runtime_open(&o->runtime, comm->local_size, &dev);
+    if (st == TS_OK)
+        st = ts_job_open(o, set, dev, comm, true, &job);
     if (st == TS_OK) {
         describe_start(&job);
         st = ts_job_run(&job);
         ts_job_close(&job);
+        ts_device_close(&dev);
     }
-    ts_device_close(&dev);
+    ts_watchdog_destroy(&dog);
     return st;
 }
 
@@ -74,7 +90,8 @@ static ts_status run(int argc, char *const *argv)
         st = train(&o, set, comm);
         if (st != TS_OK && comm->size > 1) /* said here: ending the job may end this process at once */
             ts_log(TS_LOG_ERROR, "%s", ts_error_message());
-        ts_comm_finish(&comm, st != TS_OK);
+        /* A user's mistake is found by all ranks alike; any other failure may be this rank's alone. */
+        ts_comm_finish(&comm, st != TS_OK && st != TS_ERR_USER);
     }
     ts_option_set_destroy(&set);
     return st;

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Tessera beside PyTorch on the same training step: tokens per second and peak memory, in one run.
+
+usage: bench/train.py [--tessera build/tessera] [--python PYTHON_WITH_TORCH] [--shape llama135m|gpt2|tiny]
+                      [--seq N] [--batch N] [--dtype bf16|fp32] [--threads N] [--steps N] [--rounds N] [--eager]
+
+The peer is what a user would write: scaled_dot_product_attention, torch.compile, fused AdamW, bf16 autocast over fp32
+weights, gradient norm clipped, tcmalloc preloaded where it is installed. Programs alternate for `rounds`; of each the
+median and the best step after three of warm-up are printed, with peak resident memory and the ratio. Needs Python 3;
+PyTorch only in the interpreter that --python names.
+"""
+import argparse
+import array
+import glob
+import json
+import os
+import resource
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SHAPES = {
+    "llama135m": dict(layers=30, hidden=576, heads=9, kv=3, ffn=1536, vocab=49152),
+    "gpt2": dict(layers=12, hidden=768, heads=12, kv=12, ffn=3072, vocab=50257, gpt2=True),
+    "tiny": dict(layers=4, hidden=256, heads=4, kv=2, ffn=704, vocab=8192),
+}
+
+
+def peer(a, shape):
+    """Runs in the interpreter with torch: prints one JSON line."""
+    import torch
+    import torch.nn as nn
+    import torch.nn.functional as F
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(1)
+    H, heads, kv, D = shape["hidden"], shape["heads"], shape["kv"], shape["hidden"] // shape["heads"]
+
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.q, self.k, self.v = (nn.Linear(H, n * D, bias="gpt2" in shape) for n in (heads, kv, kv))
+            self.o = nn.Linear(H, H, bias="gpt2" in shape)
+
+        def forward(self, x, cos, sin):
+            B, S, _ = x.shape
+            q, k, v = (f(x).view(B, S, -1, D).transpose(1, 2) for f in (self.q, self.k, self.v))
+            if cos is not None:
+                q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=heads != kv)
+            return self.o(y.transpose(1, 2).reshape(B, S, H))
+
+    def rotate(x, cos, sin):
+        a, b = x.chunk(2, -1)
+        return x * cos.to(x.dtype) + torch.cat((-b, a), -1) * sin.to(x.dtype)
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            norm = (lambda: nn.LayerNorm(H)) if "gpt2" in shape else (lambda: nn.RMSNorm(H, eps=1e-5))
+            self.n1, self.n2, self.att = norm(), norm(), Attention()
+            if "gpt2" in shape:
+                self.up, self.down = nn.Linear(H, shape["ffn"]), nn.Linear(shape["ffn"], H)
+            else:
+                self.gate, self.up = (nn.Linear(H, shape["ffn"], bias=False) for _ in range(2))
+                self.down = nn.Linear(shape["ffn"], H, bias=False)
+
+        def forward(self, x, cos, sin):
+            x = x + self.att(self.n1(x), cos, sin)
+            h = self.n2(x)
+            if "gpt2" in shape:
+                return x + self.down(F.gelu(self.up(h), approximate="tanh"))
+            return x + self.down(F.silu(self.gate(h)) * self.up(h))
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.emb = nn.Embedding(shape["vocab"], H)
+            self.pos = nn.Embedding(a.seq, H) if "gpt2" in shape else None
+            self.blocks = nn.ModuleList(Block() for _ in range(shape["layers"]))
+            self.norm = nn.LayerNorm(H) if "gpt2" in shape else nn.RMSNorm(H, eps=1e-5)
+            f = 1 / 10000 ** (torch.arange(0, D, 2) / D)
+            t = torch.outer(torch.arange(a.seq), f).repeat(1, 2)
+            self.register_buffer("cos", t.cos())
+            self.register_buffer("sin", t.sin())
+
+        def forward(self, x, y):
+            h = self.emb(x)
+            if self.pos is not None:
+                h = h + self.pos.weight
+            for b in self.blocks:
+                h = b(h, None if self.pos is not None else self.cos, self.sin)
+            z = F.linear(self.norm(h), self.emb.weight)
+            return F.cross_entropy(z.float().flatten(0, 1), y.flatten())
+
+    model = Model()
+    with torch.no_grad():
+        for p in model.parameters():
+            if p.dim() > 1:
+                p.normal_(0, 0.02)
+    opt = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    run = model if a.eager else torch.compile(model)
+    data = torch.randint(0, shape["vocab"], (a.batch, a.seq + 1), generator=torch.Generator().manual_seed(5))
+    times, losses = [], []
+    for _ in range(a.steps + 3):
+        t = time.perf_counter()
+        opt.zero_grad(set_to_none=False)
+        with torch.autocast("cpu", torch.bfloat16, enabled=a.dtype == "bf16"):
+            loss = run(data[:, :-1], data[:, 1:])
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        opt.step()
+        times.append(time.perf_counter() - t)
+        losses.append(loss.item())
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps(dict(times=times[3:], rss=rss, losses=losses, version=torch.__version__)))
+
+
+def run_peer(a):
+    env = dict(os.environ, OMP_NUM_THREADS=str(a.threads))
+    malloc = sorted(glob.glob("/usr/lib/*/libtcmalloc_minimal.so*"))
+    if malloc:
+        env["LD_PRELOAD"] = malloc[0]
+    words = [a.python, __file__, "--as-peer", "--shape", a.shape, "--seq", a.seq, "--batch", a.batch, "--dtype", a.dtype,
+             "--threads", a.threads, "--steps", a.steps, *(["--eager"] if a.eager else [])]
+    p = subprocess.run([str(w) for w in words], capture_output=True, text=True, env=env)
+    if p.returncode:
+        sys.exit(f"the peer failed:\n{p.stderr[-2000:]}")
+    return json.loads(p.stdout.strip().splitlines()[-1])
+
+
+def some_data(folder, a, shape):
+    prefix, n = folder / "data_text_document", (a.steps + 4) * a.batch * a.seq + 1
+    import random
+    r = random.Random(5)
+    tokens = array.array("i", (r.randrange(shape["vocab"] - 1) for _ in range(n)))
+    Path(f"{prefix}.bin").write_bytes(tokens.tobytes())
+    Path(f"{prefix}.idx").write_bytes(b"MMIDIDX\0\0" + struct.pack("<QBQQ", 1, 4, 1, 2) + struct.pack("<iqqq", n, 0, 0, 1))
+    return prefix
+
+
+def run_tessera(a, shape, prefix, folder):
+    metrics = folder / "metrics.jsonl"
+    metrics.unlink(missing_ok=True)
+    gpt2 = "gpt2" in shape
+    words = [a.tessera, "pretrain", "--num-layers", shape["layers"], "--hidden-size", shape["hidden"], "--num-attention-heads", shape["heads"],
+             "--ffn-hidden-size", shape["ffn"], "--max-position-embeddings", a.seq, "--seq-length", a.seq, "--micro-batch-size", a.batch,
+             "--global-batch-size", a.batch, "--train-iters", a.steps + 3, "--lr", "1e-4", "--min-lr", "1e-4", "--lr-decay-style", "constant",
+             "--tokenizer-type", "NullTokenizer", "--vocab-size", shape["vocab"] - 1, "--make-vocab-size-divisible-by", 1, "--data-path", prefix,
+             "--split", "100,0,0", "--eval-iters", 0, "--log-interval", 1000, "--threads", a.threads, "--metrics-jsonl", metrics,
+             *(["--bf16"] if a.dtype == "bf16" else []),
+             *([] if gpt2 else ["--group-query-attention", "--num-query-groups", shape["kv"], "--swiglu", "--normalization", "RMSNorm",
+                                "--position-embedding-type", "rope", "--disable-bias-linear"])]
+    p = subprocess.run([str(w) for w in words], capture_output=True, text=True)
+    if p.returncode:
+        sys.exit(f"tessera failed:\n{p.stderr[-2000:]}")
+    rows = [json.loads(line) for line in metrics.read_text().splitlines()]
+    return dict(times=[r["iteration_seconds"] for r in rows[3:]], rss=max(r["rss_peak_bytes"] for r in rows),
+                accounted=max(r["memory_peak_bytes"] for r in rows), losses=[r["lm_loss"] for r in rows])
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--tessera", default="build/tessera")
+    p.add_argument("--python", default=sys.executable)
+    p.add_argument("--shape", default="llama135m", choices=SHAPES)
+    p.add_argument("--seq", type=int, default=512)
+    p.add_argument("--batch", type=int, default=4)
+    p.add_argument("--dtype", default="bf16", choices=["bf16", "fp32"])
+    p.add_argument("--threads", type=int, default=os.cpu_count())
+    p.add_argument("--steps", type=int, default=5)
+    p.add_argument("--rounds", type=int, default=1)
+    p.add_argument("--eager", action="store_true")
+    p.add_argument("--only", choices=["tessera", "peer"])
+    p.add_argument("--as-peer", action="store_true", help=argparse.SUPPRESS)
+    a = p.parse_args()
+    shape = SHAPES[a.shape]
+    if a.as_peer:
+        return peer(a, shape)
+    tokens, got = a.batch * a.seq, {"tessera": [], "peer": []}
+    print(f"{a.shape}, {a.dtype}, batch {a.batch} x {a.seq}, {a.threads} threads, load {os.getloadavg()[0]:.1f}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = some_data(Path(folder), a, shape)
+        for _ in range(a.rounds):
+            if a.only != "peer":
+                got["tessera"].append(run_tessera(a, shape, prefix, Path(folder)))
+            if a.only != "tessera":
+                got["peer"].append(run_peer(a))
+    best = {}
+    for name, runs in got.items():
+        if not runs:
+            continue
+        times = [t for r in runs for t in r["times"]]
+        best[name] = tokens / statistics.median(times)
+        print(f"{name:8} median {best[name]:8.1f} tokens/s, best {tokens / min(times):8.1f}, peak resident "
+              f"{max(r['rss'] for r in runs) / 2**30:5.2f} GiB, losses {' '.join(f'{x:.3f}' for x in runs[0]['losses'][:3])}"
+              f"{'  torch ' + runs[0]['version'] if 'version' in runs[0] else ''}", flush=True)
+    if len(best) == 2:
+        print(f"ratio    {best['tessera'] / best['peer']:.3f}; load at the end {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()

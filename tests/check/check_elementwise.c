@@ -6,8 +6,10 @@ static const int64_t sizes[] = { 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100, 
 static void fill_and_copy(const check_env *e, ts_dtype x, ts_dtype y, int64_t n, double scale)
 {
     check_case("copy %s to %s n %lld scale %g", ts_dtype_name(x), ts_dtype_name(y), (long long)n, scale);
-    float special[] = { 0, -0.0f, INFINITY, -INFINITY, NAN, 1e-45f, 65519, 65520, 65536, 3.4e38f, 1.00390625f,
+    float special[] = { 0, 0, 0, 0, -0.0f, INFINITY, -INFINITY, NAN, 1e-45f, 65519, 65520, 65536, 3.4e38f, 1.00390625f,
                         1.01171875f, 6e-8f, 2.98e-8f, 2.99e-8f, 6.1e-5f };
+    const uint32_t nan[] = { 0x7FFFFFFF, 0xFFFFFFFF, 0x7F800001 }; /* rounding must not carry out of these */
+    memcpy(special, nan, sizeof nan);
     void *in = check_inout(1, x, n, scale);
     for (int64_t i = 0; i < n && i < (int64_t)CHECK_COUNT(special); i++)
         if (scale == 1)

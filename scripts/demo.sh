@@ -16,7 +16,7 @@ echo "== a tokenizer of 4096 tokens, learnt from the text"
 [ -f "$out/tokenizer/tokenizer.json" ] ||
     $t train-tokenizer --input "$out/jargon.txt" --vocab-size 4096 --output "$out/tokenizer"
 echo "== the text as tokens"
-$t preprocess --input "$out/jargon.txt" --document-separator '\n\n\n' --output-prefix "$out/jargon" \
+$t preprocess --input "$out/jargon.txt" --document-separator '\n   :' --output-prefix "$out/jargon" \
     --tokenizer-type PretrainedFromHF --tokenizer-name-or-path "$out/tokenizer" --append-eod --workers 2
 echo "== what the training will need, before it starts"
 options="--num-layers 6 --hidden-size 256 --num-attention-heads 8 --group-query-attention --num-query-groups 4
@@ -34,5 +34,5 @@ $t pretrain $options --log-interval 20 --save "$out/checkpoints" --save-interval
     --keep-checkpoints 2 --metrics-jsonl "$out/metrics.jsonl" --tensorboard-dir "$out/tensorboard" --save-hf "$out/model"
 cp "$out"/tokenizer/* "$out/model/"
 echo "== what the model writes"
-$t infer --load "$out/model" --prompt "A hacker is a person who" --max-new-tokens 120 --do-sample --temperature 0.8 \
+$t infer --load "$out/model" --prompt "hacker: n." --max-new-tokens 120 --do-sample --temperature 0.8 \
     --top-p 0.95 --seed 1

@@ -1,15 +1,19 @@
 # A kernel file is compiled for the instruction set that its name ends in; everything else is plain x86-64
 # (or whatever the machine is). Which of them runs is decided at run time (src/device/cpu/isa.h).
 function(ts_isa_flags)
+  set(level -O3)
+  if(TESSERA_SANITIZE OR TESSERA_FUZZ)
+    set(level -O1) # instrumented kernels take minutes to optimise
+  endif()
   foreach(file ${ARGN})
     if(file MATCHES "_avx2\\.c$")
-      set(flags "-mavx2 -mfma -mf16c -O3")
+      set(flags "-mavx2 -mfma -mf16c ${level}")
     elseif(file MATCHES "_avx512\\.c$")
-      set(flags "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512 -O3")
+      set(flags "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512 ${level}")
     elseif(file MATCHES "_bf16\\.c$")
-      set(flags "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mavx2 -mfma -mf16c -mprefer-vector-width=512 -O3")
+      set(flags "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mavx2 -mfma -mf16c -mprefer-vector-width=512 ${level}")
     elseif(file MATCHES "_vnni\\.c$")
-      set(flags "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c -mprefer-vector-width=512 -O3")
+      set(flags "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c -mprefer-vector-width=512 ${level}")
     else()
       continue()
     endif()

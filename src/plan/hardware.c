@@ -26,8 +26,7 @@ static const cpu_preset presets[] = {
     { "laptop", "a laptop of 8 cores with AVX2", 8, TS_ISA_AVX2, 3.2, 35e9, 16e9, 0.1e9 },
 };
 
-/* 32 flop a cycle in fp32, twice that in bf16 where the CPU has it, and 85 % of it reached; attention reaches
- * half of that (measured on the machines that were at hand). */
+/* 32 flop a cycle in fp32, twice that in bf16 where the CPU has it, and 85 % of it reached. */
 static void from_preset(const cpu_preset *p, int threads, int local_ranks, ts_sim_hardware *hw)
 {
     const double share = 1.0 / local_ranks;
@@ -35,7 +34,7 @@ static void from_preset(const cpu_preset *p, int threads, int local_ranks, ts_si
     const int n = threads > 0 ? threads : most;
     const double f32 = 0.85 * 32e9 * p->ghz * n;
     *hw = (ts_sim_hardware){ .isa = p->isa, .threads = n, .flops_f32 = f32,
-                             .flops_16 = p->isa & TS_ISA_BF16 ? 2 * f32 : f32, .attention_share = 0.5,
+                             .flops_16 = p->isa & TS_ISA_BF16 ? 2 * f32 : f32, .attention_share = 0.7,
                              .bytes_per_second = p->bytes_per_second * share, .seconds_per_launch = 5e-6,
                              .network_bytes_per_second = p->network_bytes_per_second * share,
                              .network_latency = 3e-6, .memory_bytes = p->memory_bytes };
@@ -121,7 +120,7 @@ static ts_status from_object(const json_t *o, const char *file, int threads, ts_
 {
     const char *name, *kind, *isa;
     int64_t n;
-    *hw = (ts_sim_hardware){ .attention_share = 0.5, .seconds_per_launch = 5e-6,
+    *hw = (ts_sim_hardware){ .attention_share = 0.7, .seconds_per_launch = 5e-6,
                              .network_bytes_per_second = 1e10, .network_latency = 3e-6 };
     if (!json_is_object(o))
         return ts_error(TS_ERR_USER, "%s: a description of hardware is a JSON object", file);

@@ -43,6 +43,14 @@ static const char *human_count(double n, const char *unit, char *buf)
     return buf;
 }
 
+/* "70.6 billion" */
+static const char *human_parameters(int64_t n, char *buf)
+{
+    const double v = (double)n;
+    snprintf(buf, 32, v < 1e6 ? "%.0f" : v < 1e9 ? "%.1f million" : "%.2f billion", v < 1e6 ? v : v < 1e9 ? v * 1e-6 : v * 1e-9);
+    return buf;
+}
+
 static const char *human_seconds(double s, char *buf)
 {
     snprintf(buf, 32, s < 1e-3 ? "%.1f us" : s < 1 ? "%.2f ms" : s < 1000 ? "%.3f s" : "%.0f s",
@@ -54,7 +62,7 @@ static ts_status head(const ts_plan *p, ts_str *out)
 {
     char a[32], b[32], c[32];
     TS_TRY(ts_str_printf(out, "model      %s parameters, %lld layers, vocabulary of %lld, computing in %s\n",
-                         human_count((double)p->parameters, "", a), (long long)p->layers, (long long)p->vocab,
+                         human_parameters(p->parameters, a), (long long)p->layers, (long long)p->vocab,
                          ts_dtype_name(p->compute)));
     TS_TRY(ts_str_printf(out, "batch      %lld sequences of %lld tokens: %lld x %d process%s x %lld micro-batch%s\n",
                          (long long)p->global, (long long)p->seq_length, (long long)p->micro, p->world_size,
@@ -105,16 +113,20 @@ static ts_status does_it_fit(const ts_plan *p, const ts_plan_rank *r, ts_str *ou
 static ts_status kernels(const ts_plan_rank *r, ts_str *out)
 {
     char a[32], b[32], c[32];
+    double rest = r->seconds - r->network_seconds;
     TS_TRY(ts_str_printf(out, "\none step    %10s %14s %12s %12s %7s\n", "calls", "operations", "bytes moved", "time",
                          "share"));
     for (int i = 0; i < TS_CLASSES; i++) {
         const class_sum s = sum_class(r, (ts_kernel_class)i);
+        rest -= s.seconds;
         if (s.calls)
             TS_TRY(ts_str_printf(out, "  %-10s%10lld %14s %12s %12s %6.1f%%\n",
                                  ts_kernel_class_name((ts_kernel_class)i), (long long)s.calls,
                                  human_count(s.flops, "FLOP", a), ts_human_bytes(s.bytes, b),
                                  human_seconds(s.seconds, c), 100 * s.seconds / r->seconds));
     }
+    TS_TRY(ts_str_printf(out, "  %-10s%10s %14s %12s %12s %6.1f%%\n", "zeroing", "", "", "", human_seconds(rest, c),
+                         100 * rest / r->seconds));
     for (const ts_plan_traffic *t = r->traffic; t->group; t++)
         if (t->sent.messages)
             TS_TRY(ts_str_printf(out, "  group %-4s%10lld %14s %12s %12s %6.1f%%\n", t->group, (long long)t->sent.calls,

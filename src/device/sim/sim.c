@@ -39,15 +39,41 @@ static void sim_to_host(ts_device *d, void *dst, const void *src, size_t bytes)
     memset(dst, 0, bytes);
 }
 
-static void sim_zero(ts_device *d, void *dst, size_t bytes) { (void)d, (void)dst, (void)bytes; }
+static void sim_zero(ts_device *d, void *dst, size_t bytes)
+{
+    (void)dst;
+    ts_sim_add_seconds(d, (double)bytes / as_sim(d)->hw.bytes_per_second);
+}
+
+/* What kernels of each class reach of the rates of products and of memory; row-wise work is done in fp32
+ * whatever is stored. Measured with bench_plan on a CPU with AVX-512. */
+typedef struct class_share {
+    double flops, bytes;
+    bool in_f32;
+} class_share;
+
+static class_share share_of(const ts_sim_hardware *hw, const ts_kernel k, ts_dtype dtype)
+{
+    static const class_share cpu[TS_CLASSES] = {
+        [TS_CLASS_GEMM] = { 1, 1, false },       [TS_CLASS_PACK] = { 1, 0.3, false },
+        [TS_CLASS_ATTENTION] = { 1, 1, false },  [TS_CLASS_ROWWISE] = { 0.35, 0.85, true },
+        [TS_CLASS_LOSS] = { 0.15, 0.85, true },  [TS_CLASS_OPTIMIZER] = { 1, 1.25, true },
+    };
+    const ts_kernel_class c = ts_kernel_class_of(k);
+    class_share s = hw->is_gpu ? (class_share){ 1, 1, dtype == TS_DTYPE_F32 } : cpu[c];
+    if (c == TS_CLASS_ATTENTION)
+        s.flops = hw->attention_share;
+    s.in_f32 = s.in_f32 || dtype == TS_DTYPE_F32 || (dtype == TS_DTYPE_F16 && !hw->is_gpu);
+    return s;
+}
 
 static void sim_launch(ts_device *d, ts_kernel k, const void *args, int64_t n, ts_cost cost)
 {
     const ts_sim *s = as_sim(d);
     (void)args, (void)n;
-    const double share = ts_kernel_class_of(k) == TS_CLASS_ATTENTION ? s->hw.attention_share : 1;
-    const double rate = share * (cost.dtype == TS_DTYPE_F32 ? s->hw.flops_f32 : s->hw.flops_16);
-    const double compute = cost.flops / rate, move = cost.bytes / s->hw.bytes_per_second;
+    const class_share share = share_of(&s->hw, k, cost.dtype);
+    const double compute = cost.flops / (share.flops * (share.in_f32 ? s->hw.flops_f32 : s->hw.flops_16));
+    const double move = cost.bytes / (share.bytes * s->hw.bytes_per_second);
     const double t = (compute > move ? compute : move) + s->hw.seconds_per_launch;
     d->stat[k].calls++;
     d->stat[k].flops += cost.flops;
@@ -71,11 +97,11 @@ void ts_sim_hardware_here(ts_sim_hardware *hw, int threads)
     const double cores = threads > 0 ? threads : ts_cpu_count();
     /* Per core at 3.5 GHz, 90 % of the peak: 32 flop a cycle in fp32 with AVX2 or AVX-512 of one pipe,
      * twice that in bf16 with its own instruction; 2 without vectors. */
-    const double f32 = isa & TS_ISA_AVX2 ? 105e9 : 6e9;
+    const double f32 = isa & TS_ISA_AVX2 ? 107e9 : 6e9;
     *hw = (ts_sim_hardware){ .isa = isa,
                              .flops_f32 = f32 * cores,
                              .flops_16 = (isa & TS_ISA_BF16 ? 2 * f32 : f32) * cores,
-                             .attention_share = 0.5,
+                             .attention_share = 0.7,
                              .bytes_per_second = cores > 1 ? 45e9 : 38e9,
                              .seconds_per_launch = 3e-6,
                              .network_bytes_per_second = 1.7e9,

@@ -10,7 +10,7 @@ typedef struct ts_sim_hardware {
     bool is_gpu;                  /* no packed weights, no work space of threads */
     unsigned isa;                 /* of a CPU: how its weights are packed */
     int threads;                  /* work space of a CPU */
-    double flops_f32, flops_16;   /* per second, one rank's device */
+    double flops_f32, flops_16;   /* per second, one rank's device, in products; bf16 (a GPU's fp16 too) */
     double attention_share;       /* of these rates, in attention */
     double bytes_per_second;      /* memory */
     double seconds_per_launch;

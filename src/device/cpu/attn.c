@@ -119,11 +119,34 @@ static void read_ahead(const ts_attn_args *a, const void *p, int64_t b, int64_t 
             (void)x[i];
 }
 
+/* Splits that the shared scratch can hold the partial results of. */
+static int64_t most_splits(const job *j)
+{
+    return most(TS_CPU_SHARED_SCRATCH / 4 / most(j->a->n_kv * j->blocks * j->s.rows * (2 + j->s.dp), 1), 1);
+}
+
+static int64_t longest_kv(const ts_attn_args *a)
+{
+    int64_t n = 0;
+    for (int64_t b = 0; b < a->B; b++)
+        n = most(n, ts_attn_kv_len(a, b));
+    return n;
+}
+
+/* Few rows: what a sequence's pieces are depends on its own keys alone, so that neither a cache's size nor
+ * its neighbours in the batch change its bits. */
+static bool is_few(const job *j)
+{
+    return j->a->S_q * j->s.r <= TS_ATTN_FEW;
+}
+
 /* Split `split` of the keys that the sequence has (the last ones may be empty). */
 static ts_attn_block split_of(const job *j, int64_t group, int64_t block, int64_t split)
 {
     ts_attn_block k = block_of(j, group, block);
-    const int64_t each = ceil_div(ceil_div(k.key1, j->splits), 16) * 16;
+    int64_t each = ceil_div(ceil_div(k.key1, is_few(j) ? most_splits(j) : j->splits), 16) * 16;
+    if (is_few(j))
+        each = most(each, FEW_SPLIT);
     k.key0 = least(split * each, k.key1), k.key1 = least((split + 1) * each, k.key1);
     return k;
 }
@@ -160,18 +183,18 @@ static void fwd_join_share(void *ctx, int64_t begin, int64_t end, int thread)
     }
 }
 
-/* How many splits; few rows are bound by memory, and their splits are what a cache holds. */
+/* How many splits; few rows are bound by memory, and their splits are what a cache holds. Sequences with
+ * lengths of their own (a prefill) are not split: the cut would depend on their neighbours. */
 static int64_t splits_of(const job *j)
 {
     const ts_attn_args *a = j->a;
-    const int64_t blocks = a->B * j->blocks, most_splits = TS_CPU_SHARED_SCRATCH / 4
-        / most(a->n_kv * j->blocks * j->s.rows * (2 + j->s.dp), 1);
+    const int64_t blocks = a->B * j->blocks;
     int64_t splits = 1;
-    if (a->S_q * j->s.r <= TS_ATTN_FEW)
-        splits = a->S_kv / FEW_SPLIT;
-    else if (blocks * a->n_kv < MIN_ITEMS / 2 && blocks > 0)
+    if (is_few(j))
+        splits = ceil_div(longest_kv(a), FEW_SPLIT);
+    else if (blocks * a->n_kv < MIN_ITEMS / 2 && blocks > 0 && !a->q_len)
         splits = least(ceil_div(MIN_ITEMS, blocks), a->S_kv / MIN_SPLIT);
-    return most(least(splits, most_splits), 1);
+    return most(least(splits, most_splits(j)), 1);
 }
 
 static void attn_fwd(ts_cpu *cpu, const void *args, int64_t n)

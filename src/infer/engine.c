@@ -1,0 +1,360 @@
+#include "infer/engine.h"
+
+enum {
+    CHUNK = 4096,       /* tokens of one long prompt that go through the layers at a time */
+    GROUP_ROWS = 4096,  /* rows of a prefill of several prompts, padding included */
+    FIRST_CAPACITY = 64,
+};
+
+struct ts_engine {
+    ts_decoder *d;
+    ts_device *dev;
+    ts_tape *tape;
+    int64_t slots, capacity;
+    ts_kv_cache *cache, *view;   /* [n_layers]; view: the same from some slot on */
+    ts_storage *view_storage;    /* [n_layers], never counted */
+    int32_t *length;             /* [slots] */
+    int32_t *q_start, *q_len;    /* [slots] of the pass at hand */
+    int32_t *ids, *pos;          /* [rows] of the pass at hand */
+    size_t cap_ids, cap_pos;
+    float *logits;
+    size_t cap_logits;
+    ts_storage *spare;           /* one slot of one layer, for reordering */
+};
+
+static ts_status create(ts_engine *e, int64_t slots)
+{
+    const int64_t layers = e->d->arch.n_layers;
+    const ts_tape_options o = { 0 };
+    e->slots = slots;
+    TS_TRY(ts_tape_create(e->dev, &e->d->params, &o, &e->tape));
+    TS_TRY(ts_alloc(&e->cache, (size_t)layers, sizeof *e->cache));
+    TS_TRY(ts_alloc(&e->view, (size_t)layers, sizeof *e->view));
+    TS_TRY(ts_alloc(&e->view_storage, (size_t)layers, sizeof *e->view_storage));
+    TS_TRY(ts_alloc(&e->length, (size_t)slots, sizeof *e->length));
+    TS_TRY(ts_alloc(&e->q_start, (size_t)slots, sizeof *e->q_start));
+    return ts_alloc(&e->q_len, (size_t)slots, sizeof *e->q_len);
+}
+
+ts_status ts_engine_create(ts_decoder *d, int64_t slots, ts_engine **out)
+{
+    ts_engine *e;
+    TS_ASSERT(slots >= 1 && slots <= TS_ENGINE_MOST_SLOTS, "an engine of %lld slots", (long long)slots);
+    TS_TRY(ts_alloc(&e, 1, sizeof *e));
+    e->d = d;
+    e->dev = d->dev;
+    const ts_status st = create(e, slots);
+    if (st != TS_OK)
+        ts_engine_destroy(&e);
+    else
+        *out = e;
+    return st;
+}
+
+void ts_engine_destroy(ts_engine **engine)
+{
+    ts_engine *e = *engine;
+    if (!e)
+        return;
+    for (int64_t l = 0; e->cache && l < e->d->arch.n_layers; l++)
+        ts_storage_release(&e->cache[l].kv);
+    ts_storage_release(&e->spare);
+    ts_tape_destroy(&e->tape);
+    ts_free(&e->cache);
+    ts_free(&e->view);
+    ts_free(&e->view_storage);
+    ts_free(&e->length);
+    ts_free(&e->q_start);
+    ts_free(&e->q_len);
+    ts_free(&e->ids);
+    ts_free(&e->pos);
+    ts_free(&e->logits);
+    ts_free(engine);
+}
+
+int64_t ts_engine_length(const ts_engine *e, int64_t slot) { return e->length[slot]; }
+int64_t ts_engine_slots(const ts_engine *e) { return e->slots; }
+
+/* ---- the cache ---- */
+
+/* Bytes of one token's keys and values in one layer. */
+static size_t row_bytes(const ts_engine *e)
+{
+    return (size_t)(e->d->arch.n_kv_heads * 2 * e->d->arch.head_dim) * ts_dtype_size(e->d->compute);
+}
+
+static char *slot_at(const ts_engine *e, int64_t layer, int64_t slot)
+{
+    return (char *)e->cache[layer].kv->data + (size_t)(slot * e->cache[layer].capacity) * row_bytes(e);
+}
+
+static ts_status grow_layer(ts_engine *e, int64_t layer, int64_t capacity)
+{
+    ts_storage *kv;
+    size_t bytes;
+    if (!ts_mul_size((size_t)(e->slots * capacity), row_bytes(e), &bytes))
+        return ts_error(TS_ERR_NOMEM, "a cache for %lld sequences of %lld tokens is too large",
+                        (long long)e->slots, (long long)capacity);
+    TS_TRY(ts_storage_create(e->dev, TS_MEM_OTHER, bytes, &kv));
+    for (int64_t s = 0; e->cache[layer].kv && s < e->slots; s++)
+        if (e->length[s] > 0)
+            e->dev->move(e->dev, (char *)kv->data + (size_t)(s * capacity) * row_bytes(e),
+                         slot_at(e, layer, s), (size_t)e->length[s] * row_bytes(e));
+    ts_storage_release(&e->cache[layer].kv);
+    e->cache[layer] = (ts_kv_cache){ kv, capacity };
+    return TS_OK;
+}
+
+ts_status ts_engine_reserve(ts_engine *e, int64_t tokens)
+{
+    if (tokens <= e->capacity)
+        return TS_OK;
+    const int64_t capacity = (tokens + FIRST_CAPACITY - 1) / FIRST_CAPACITY * FIRST_CAPACITY;
+    ts_storage_release(&e->spare);
+    for (int64_t l = 0; l < e->d->arch.n_layers; l++)
+        if (e->cache[l].capacity != capacity) /* a growth that failed half-way is finished by the next */
+            TS_TRY(grow_layer(e, l, capacity));
+    e->capacity = capacity;
+    return TS_OK;
+}
+
+/* Room by doubling, for a sequence whose end nobody knows. */
+static ts_status need(ts_engine *e, int64_t tokens)
+{
+    if (tokens <= e->capacity)
+        return TS_OK;
+    return ts_engine_reserve(e, tokens > 2 * e->capacity ? tokens : 2 * e->capacity);
+}
+
+void ts_engine_copy(ts_engine *e, int64_t to, int64_t from)
+{
+    if (to == from)
+        return;
+    for (int64_t l = 0; l < e->d->arch.n_layers; l++)
+        e->dev->move(e->dev, slot_at(e, l, to), slot_at(e, l, from), (size_t)e->length[from] * row_bytes(e));
+    e->length[to] = e->length[from];
+}
+
+/* The cycles of a permutation need one spare slot; a slot that nobody reads any more is overwritten first. */
+static void reorder_layer(ts_engine *e, int64_t layer, const int64_t *from, int64_t n)
+{
+    int readers[TS_ENGINE_MOST_SLOTS] = { 0 };
+    int64_t source[TS_ENGINE_MOST_SLOTS];
+    bool done[TS_ENGINE_MOST_SLOTS] = { false };
+    enum { SPARE = -1 };
+    for (int64_t i = 0; i < n; i++) {
+        source[i] = from[i];
+        done[i] = from[i] == i;
+        readers[from[i]] += !done[i];
+    }
+    for (int64_t left = n; left-- > 0;) {
+        int64_t i = 0, blocked = -1;
+        for (; i < n && (done[i] || readers[i]); i++)
+            blocked = !done[i] && blocked < 0 ? i : blocked;
+        if (i == n) {
+            if (blocked < 0)
+                return;
+            i = blocked; /* a cycle: what stands here goes to the spare slot */
+            e->dev->move(e->dev, e->spare->data, slot_at(e, layer, i), (size_t)e->length[i] * row_bytes(e));
+            for (int64_t k = 0; k < n; k++)
+                if (!done[k] && source[k] == i)
+                    source[k] = SPARE;
+        }
+        const char *src = source[i] == SPARE ? (char *)e->spare->data : slot_at(e, layer, source[i]);
+        e->dev->move(e->dev, slot_at(e, layer, i), src, (size_t)e->length[from[i]] * row_bytes(e));
+        done[i] = true;
+        if (source[i] != SPARE)
+            readers[source[i]]--;
+    }
+}
+
+ts_status ts_engine_reorder(ts_engine *e, const int64_t *from, int64_t n)
+{
+    int32_t length[TS_ENGINE_MOST_SLOTS];
+    if (!e->spare)
+        TS_TRY(ts_storage_create(e->dev, TS_MEM_OTHER, (size_t)e->capacity * row_bytes(e), &e->spare));
+    for (int64_t l = 0; l < e->d->arch.n_layers; l++)
+        reorder_layer(e, l, from, n);
+    for (int64_t i = 0; i < n; i++)
+        length[i] = e->length[from[i]];
+    for (int64_t i = 0; i < n; i++)
+        e->length[i] = length[i];
+    return TS_OK;
+}
+
+/* ---- angles that depend on the length ---- */
+
+int64_t ts_engine_alone_above(const ts_engine *e)
+{
+    const ts_arch *a = &e->d->arch;
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < a->n_ropes; i++) {
+        const ts_rope_config *r = &a->rope[i];
+        const int64_t above = r->scaling == TS_ROPE_DYNAMIC    ? r->max_positions
+                              : r->scaling == TS_ROPE_LONGROPE ? r->original_max_positions
+                                                               : INT64_MAX;
+        least = above < least ? above : least;
+    }
+    return least;
+}
+
+bool ts_engine_must_refill(const ts_engine *e, int64_t n)
+{
+    const ts_arch *a = &e->d->arch;
+    for (int i = 0; i < a->n_ropes; i++)
+        if (a->rope[i].scaling == TS_ROPE_LONGROPE && n == a->rope[i].original_max_positions + 1)
+            return true;
+    return false;
+}
+
+/* The length to make tables for: one value for all lengths that have the same tables. */
+static int64_t rope_length(const ts_engine *e, int64_t n)
+{
+    const ts_arch *a = &e->d->arch;
+    int64_t length = 1;
+    for (int i = 0; i < a->n_ropes; i++) {
+        const ts_rope_config *r = &a->rope[i];
+        if (r->scaling == TS_ROPE_DYNAMIC && n > r->max_positions)
+            return n;
+        if (r->scaling == TS_ROPE_LONGROPE && n > r->original_max_positions)
+            length = r->original_max_positions + 1;
+    }
+    return length;
+}
+
+/* ---- passes ---- */
+
+static ts_status int_tensor(ts_tape *tape, const int32_t *v, int64_t n, ts_tensor **out)
+{
+    TS_TRY(ts_tape_new_kind(tape, TS_MEM_DATA, TS_DTYPE_I32, n, 0, out));
+    tape->dev->to_device(tape->dev, ts_tensor_data(*out), v, (size_t)n * sizeof *v);
+    return TS_OK;
+}
+
+/* The last row of each sequence of B x S, as [B, hidden]. */
+static ts_status last_rows(ts_engine *e, int64_t B, int64_t S, ts_tensor *hidden, ts_tensor **out)
+{
+    *out = hidden;
+    if (S == 1)
+        return TS_OK;
+    const size_t row = (size_t)hidden->dim[1] * ts_dtype_size(hidden->dtype);
+    TS_TRY(ts_tape_new(e->tape, hidden->dtype, B, hidden->dim[1], out));
+    for (int64_t b = 0; b < B; b++)
+        e->dev->move(e->dev, (char *)ts_tensor_data(*out) + (size_t)b * row,
+                     (char *)ts_tensor_data(hidden) + (size_t)(b * S + e->q_len[b] - 1) * row, row);
+    return TS_OK;
+}
+
+static ts_status pass(ts_engine *e, int64_t first, int64_t B, int64_t S, ts_logits *out)
+{
+    ts_tensor *ids, *pos, *hidden, *last, *logits;
+    int64_t longest = 0;
+    for (int64_t l = 0; l < e->d->arch.n_layers; l++) {
+        e->view_storage[l] = *e->cache[l].kv;
+        e->view_storage[l].data = slot_at(e, l, first);
+        e->view[l] = (ts_kv_cache){ &e->view_storage[l], e->capacity };
+    }
+    for (int64_t b = 0; b < B; b++)
+        longest = e->q_start[b] + e->q_len[b] > longest ? e->q_start[b] + e->q_len[b] : longest;
+    const int64_t length = rope_length(e, longest);
+    TS_TRY(ts_decoder_prepare(e->d, length > 1 ? longest : e->capacity, length));
+    TS_TRY(int_tensor(e->tape, e->ids, B * S, &ids));
+    TS_TRY(int_tensor(e->tape, e->pos, B * S, &pos));
+    const ts_run run = { .B = B, .S = S, .pos = pos, .cache = e->view, .q_start = e->q_start,
+                         .q_len = e->q_len };
+    TS_TRY(ts_decoder_forward(e->d, e->tape, &run, NULL, ids, &hidden));
+    for (int64_t b = 0; b < B; b++)
+        e->length[first + b] = e->q_start[b] + e->q_len[b];
+    if (!out)
+        return TS_OK;
+    TS_TRY(last_rows(e, B, S, hidden, &last));
+    const ts_xent_op head = ts_decoder_head(e->d);
+    TS_TRY(ts_op_logits(e->tape, &head, last, &logits));
+    TS_TRY(ts_grow(&e->logits, &e->cap_logits, (size_t)ts_tensor_count(logits), sizeof *e->logits));
+    e->dev->to_host(e->dev, e->logits, ts_tensor_data(logits), ts_tensor_bytes(logits));
+    *out = (ts_logits){ e->logits, logits->dim[1] };
+    return TS_OK;
+}
+
+static ts_status clean_pass(ts_engine *e, int64_t first, int64_t B, int64_t S, ts_logits *out)
+{
+    ts_tape_reset(e->tape);
+    e->tape->recording = false;
+    const ts_status st = pass(e, first, B, S, out);
+    ts_tape_reset(e->tape);
+    return st;
+}
+
+static ts_status rows(ts_engine *e, int64_t n)
+{
+    TS_TRY(ts_grow(&e->ids, &e->cap_ids, (size_t)n, sizeof *e->ids));
+    return ts_grow(&e->pos, &e->cap_pos, (size_t)n, sizeof *e->pos);
+}
+
+/* Tokens begin..begin+n-1 of a prompt as row b of the pass; the rest of its S rows is padding. */
+static void put_row(ts_engine *e, int64_t b, int64_t S, const ts_prompt *p, int64_t begin, int64_t n)
+{
+    for (int64_t i = 0; i < S; i++) {
+        e->ids[b * S + i] = i < n ? p->ids[begin + i] : 0;
+        e->pos[b * S + i] = i < n ? (int32_t)(begin + i) : 0;
+    }
+    e->q_start[b] = (int32_t)begin;
+    e->q_len[b] = (int32_t)n;
+}
+
+/* One prompt in chunks; the angles are those of its whole length. */
+static ts_status prefill_one(ts_engine *e, int64_t slot, const ts_prompt *p, ts_logits *out)
+{
+    const int64_t chunk = p->n < CHUNK || ts_engine_alone_above(e) < p->n ? p->n : CHUNK;
+    TS_TRY(rows(e, chunk));
+    for (int64_t at = 0; at < p->n; at += chunk) {
+        const int64_t n = p->n - at < chunk ? p->n - at : chunk;
+        put_row(e, 0, n, p, at, n);
+        TS_TRY(clean_pass(e, slot, 1, n, at + n == p->n ? out : NULL));
+    }
+    return TS_OK;
+}
+
+int64_t ts_engine_prefill_group(const ts_prompt *prompts, int64_t n)
+{
+    int64_t longest = prompts[0].n, sum = prompts[0].n, k = 1;
+    for (; k < n; k++) {
+        const int64_t most = prompts[k].n > longest ? prompts[k].n : longest;
+        sum += prompts[k].n;
+        if (most * (k + 1) > GROUP_ROWS || most * (k + 1) * 3 > sum * 4)
+            break;
+        longest = most;
+    }
+    return k;
+}
+
+ts_status ts_engine_prefill(ts_engine *e, int64_t first, int64_t n, const ts_prompt *prompts, ts_logits *out)
+{
+    int64_t S = 0;
+    for (int64_t b = 0; b < n; b++) {
+        e->length[first + b] = 0;
+        S = prompts[b].n > S ? prompts[b].n : S;
+    }
+    TS_TRY(need(e, S));
+    if (n == 1)
+        return prefill_one(e, first, prompts, out);
+    TS_TRY(rows(e, n * S));
+    for (int64_t b = 0; b < n; b++)
+        put_row(e, b, S, &prompts[b], 0, prompts[b].n);
+    return clean_pass(e, first, n, S, out);
+}
+
+ts_status ts_engine_decode(ts_engine *e, int64_t n, const int32_t *ids, ts_logits *out)
+{
+    int64_t longest = 0;
+    for (int64_t b = 0; b < n; b++)
+        longest = e->length[b] > longest ? e->length[b] : longest;
+    TS_TRY(need(e, longest + 1));
+    TS_TRY(rows(e, n));
+    for (int64_t b = 0; b < n; b++) {
+        e->ids[b] = ids[b];
+        e->pos[b] = e->q_start[b] = e->length[b];
+        e->q_len[b] = 1;
+    }
+    return clean_pass(e, 0, n, 1, out);
+}

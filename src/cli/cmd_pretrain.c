@@ -50,9 +50,17 @@ static ts_status start_watchdog(const ts_job_options *o, ts_comm *comm, ts_watch
                               NULL, dog);
 }
 
+static void show_timing(const ts_device *dev, const ts_comm *comm)
+{
+    ts_str table = { 0 };
+    if (dev->timing && comm->rank == 0 && ts_device_stat_table(dev, &table) == TS_OK)
+        ts_log_raw("%s\n", table.s);
+    ts_str_deinit(&table);
+}
+
 static ts_status train(const ts_job_options *o, const ts_option_set *set, ts_comm *comm)
 {
-    ts_device *dev;
+    ts_device *dev = NULL;
     ts_watchdog *dog;
     ts_job job;
     TS_TRY(ts_dist_options_check(&o->dist, comm));
@@ -63,9 +71,10 @@ static ts_status train(const ts_job_options *o, const ts_option_set *set, ts_com
     if (st == TS_OK) {
         describe_start(&job);
         st = ts_job_run(&job);
+        show_timing(dev, comm);
         ts_job_close(&job);
-        ts_device_close(&dev);
     }
+    ts_device_close(&dev);
     ts_watchdog_destroy(&dog);
     return st;
 }

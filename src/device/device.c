@@ -132,3 +132,37 @@ void ts_device_free(ts_device *d, ts_mem_kind kind, void *p, size_t bytes)
     d->free(d, p, size);
     ts_device_book(d, kind, -(int64_t)size);
 }
+
+static ts_status stat_row(const char *name, const ts_kernel_stat *s, double total, ts_str *out)
+{
+    return ts_str_printf(out, "\n%-14s %10lld %10.3f %6.1f %% %10.1f %10.1f", name, (long long)s->calls, s->seconds,
+                         total > 0 ? 100 * s->seconds / total : 0,
+                         s->seconds > 0 ? s->flops / s->seconds * 1e-9 : 0,
+                         s->seconds > 0 ? s->bytes / s->seconds * 1e-9 : 0);
+}
+
+static void add_stat(ts_kernel_stat *to, const ts_kernel_stat *s)
+{
+    to->calls += s->calls;
+    to->seconds += s->seconds;
+    to->flops += s->flops;
+    to->bytes += s->bytes;
+}
+
+ts_status ts_device_stat_table(const ts_device *d, ts_str *out)
+{
+    ts_kernel_stat by_class[TS_CLASSES] = { 0 }, all = { 0 };
+    for (int k = 0; k < TS_KERNEL_COUNT; k++) {
+        add_stat(&by_class[ts_kernel_class_of((ts_kernel)k)], &d->stat[k]);
+        add_stat(&all, &d->stat[k]);
+    }
+    TS_TRY(ts_str_printf(out, "%-14s %10s %10s %8s %10s %10s", "kernel", "calls", "seconds", "share", "GFLOP/s", "GB/s"));
+    for (int k = 0; k < TS_KERNEL_COUNT; k++)
+        if (d->stat[k].calls)
+            TS_TRY(stat_row(ts_kernel_name((ts_kernel)k), &d->stat[k], all.seconds, out));
+    TS_TRY(ts_str_puts(out, "\n"));
+    for (int c = 0; c < TS_CLASSES; c++)
+        if (by_class[c].calls)
+            TS_TRY(stat_row(ts_kernel_class_name((ts_kernel_class)c), &by_class[c], all.seconds, out));
+    return stat_row("all kernels", &all, all.seconds, out);
+}

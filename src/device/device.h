@@ -85,6 +85,8 @@ const char *ts_device_peak_at(const ts_device *d, char *buf);
 /* The table of who holds what, as text. */
 ts_status ts_device_mem_table(const ts_device *d, ts_str *out) TS_NODISCARD;
 void ts_device_reset_peak(ts_device *d);
+/* Kernels by time: calls, seconds and their share, rates; sums by class. Seconds need `timing` on. */
+ts_status ts_device_stat_table(const ts_device *d, ts_str *out) TS_NODISCARD;
 
 /* Typed launches: ts_launch_gemm(device, &args, n, cost) and so on. */
 #define TS_KERNEL_LAUNCH(name, args_type, class)                                                   \

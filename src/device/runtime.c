@@ -16,6 +16,8 @@ const ts_option ts_runtime_option_rows[] = {
         "refuse to hold more than this in tensors"),
     ROW(FLAG, bf16, "bf16", NULL, 0, 0, NULL, "compute in bfloat16"),
     ROW(FLAG, fp16, "fp16", NULL, 0, 0, NULL, "compute in float16"),
+    ROW(FLAG, kernel_timing, "kernel-timing", NULL, 0, 0, NULL,
+        "measure kernels and print where the time went"),
     ROW(CHOICE, log_level, "log-level", "info", 0, 0, "debug|info|warning|error", "messages shown"),
 };
 const size_t ts_runtime_option_count = sizeof ts_runtime_option_rows / sizeof *ts_runtime_option_rows;
@@ -37,5 +39,7 @@ ts_status ts_runtime_open(const ts_runtime_options *o, int local_size, ts_device
     }
     const ts_device_options d = { .threads = threads, .isa = TS_ISA_ALL,
                                   .limit = (int64_t)(o->memory_limit_gb * 1e9) };
-    return ts_device_open(o->device, &d, out);
+    TS_TRY(ts_device_open(o->device, &d, out));
+    (*out)->timing = o->kernel_timing;
+    return TS_OK;
 }

@@ -9,7 +9,7 @@ typedef struct ts_runtime_options {
     const char *device;
     int64_t threads;
     double memory_limit_gb;
-    bool bf16, fp16;
+    bool bf16, fp16, kernel_timing;
     int log_level;
 } ts_runtime_options;
 extern const ts_option ts_runtime_option_rows[];

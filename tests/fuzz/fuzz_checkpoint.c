@@ -1,3 +1,4 @@
+#include "base/file.h"
 #include "fuzz.h"
 #include "io/safetensors.h"
 #include "train/ckpt.h"
@@ -79,6 +80,7 @@ static void index_file(const uint8_t *data, size_t size)
         ts_st_dir_destroy(&d);
     else if (!*ts_error_message())
         abort();
+    (void)!ts_remove_tree(dir);
 }
 
 /* The first byte says what the rest is taken for. */

@@ -90,7 +90,7 @@ static ts_status read_isa(const char *text, const char *file, unsigned *isa)
         unsigned bit = 0;
         char names[64];
         for (unsigned b = TS_ISA_AVX2; b <= TS_ISA_VNNI; b <<= 1)
-            if (strlen(ts_isa_names(b, names)) == n + 1 && !strncmp(names, s, n))
+            if (strlen(ts_isa_names(b, names)) == n && !strncmp(names, s, n))
                 bit = b;
         if (n && !bit && strncmp(s, "portable", n))
             return ts_error(TS_ERR_USER, "%s: isa: %.*s is not known (avx2, avx512, avx512_bf16, avx512_vnni)", file,
@@ -161,20 +161,30 @@ static void from_here(int threads, int local_ranks, ts_sim_hardware *hw)
     }
 }
 
-ts_status ts_plan_hardware(const char *name, int threads, int local_ranks, ts_sim_hardware *out)
+/* As many as there are cores, where nobody said. */
+static int place_ranks(int ranks, int cores, int *local_ranks)
+{
+    if (*local_ranks == 0)
+        *local_ranks = ranks < cores ? ranks : cores;
+    return *local_ranks;
+}
+
+ts_status ts_plan_hardware(const char *name, int threads, int ranks, int *local_ranks, ts_sim_hardware *out)
 {
     if (!name || !strcmp(name, "here")) {
-        from_here(threads, local_ranks, out);
+        from_here(threads, place_ranks(ranks, ts_cpu_count(), local_ranks), out);
         return TS_OK;
     }
     for (size_t i = 0; i < sizeof presets / sizeof *presets; i++) {
         if (!strcmp(name, presets[i].name)) {
-            from_preset(&presets[i], threads, local_ranks, out);
+            from_preset(&presets[i], threads, place_ranks(ranks, presets[i].cores, local_ranks), out);
             return TS_OK;
         }
     }
-    if (strpbrk(name, "./"))
+    if (strpbrk(name, "./")) {
+        place_ranks(ranks, 1, local_ranks);
         return from_file(name, threads, out);
+    }
     return ts_error(TS_ERR_USER, "--hardware %s: there is no such preset (here, epyc-9654, xeon-6248, laptop); a "
                     "description of your own is a JSON file", name);
 }
@@ -182,11 +192,8 @@ ts_status ts_plan_hardware(const char *name, int threads, int local_ranks, ts_si
 ts_status ts_plan_hardware_json(const ts_sim_hardware *hw, json_t **out)
 {
     char isa[64];
-    ts_isa_names(hw->isa, isa);
-    if (isa[0] && isa[strlen(isa) - 1] == ' ')
-        isa[strlen(isa) - 1] = 0;
-    json_t *o = json_pack("{s:s, s:s, s:s, s:i}", "name", hw->name, "kind", hw->is_gpu ? "gpu" : "cpu", "isa", isa,
-                          "threads", hw->threads);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:i}", "name", hw->name, "kind", hw->is_gpu ? "gpu" : "cpu", "isa",
+                          ts_isa_names(hw->isa, isa), "threads", hw->threads);
     bool ok = o != NULL;
     for (size_t i = 0; ok && i < FIELDS; i++)
         ok = !json_object_set_new(o, fields[i].key,

@@ -67,8 +67,11 @@ static ts_status head(const ts_plan *p, ts_str *out)
     TS_TRY(ts_str_printf(out, "batch      %lld sequences of %lld tokens: %lld x %d process%s x %lld micro-batch%s\n",
                          (long long)p->global, (long long)p->seq_length, (long long)p->micro, p->world_size,
                          p->world_size > 1 ? "es" : "", (long long)p->n_micro, p->n_micro > 1 ? "es" : ""));
-    return ts_str_printf(out, "hardware   %s: %s in fp32, %s in 16 bits, memory at %s/s (of each process)\n",
-                         p->hw.name, human_count(p->hw.flops_f32, "FLOP/s", a), human_count(p->hw.flops_16, "FLOP/s", b),
+    if (p->world_size > 1)
+        TS_TRY(ts_str_printf(out, "processes  %d, %d on a host (--nproc_per_node)\n", p->world_size,
+                             p->ranks_of_a_host));
+    return ts_str_printf(out, "hardware   %s: each process has %s in fp32, %s in bf16, memory at %s/s\n", p->hw.name,
+                         human_count(p->hw.flops_f32, "FLOP/s", a), human_count(p->hw.flops_16, "FLOP/s", b),
                          ts_human_bytes(p->hw.bytes_per_second, c));
 }
 

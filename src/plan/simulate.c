@@ -85,6 +85,8 @@ static ts_status steps(const simulation *s, ts_trainer *t, counters *out)
     const int64_t n = t->n_micro, few = n < FEW ? n : FEW;
     counters more;
     TS_TRY(step(s, t, few, out));
+    if (t->o->save && t->o->async_save && t->o->save_interval)
+        ts_trainer_book_copies(t, (ts_trainer_state_bytes(t) + s->comm->size - 1) / s->comm->size);
     TS_TRY(step(s, t, few, out));
     if (n > few) {
         TS_TRY(step(s, t, few + 1, &more));
@@ -155,9 +157,9 @@ ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const t
     const int64_t world = world_size(o, p), host = o->dist.nproc_per_node;
     if (world > 1 << 24)
         return ts_error(TS_ERR_USER, "%lld processes: at most %d can be planned for", (long long)world, 1 << 24);
-    *out = (ts_plan){ .world_size = (int)world, .ranks_of_a_host = (int)(host && host < world ? host : world),
+    *out = (ts_plan){ .world_size = (int)world, .ranks_of_a_host = (int)(host < world ? host : world),
                       .memory_limit = (int64_t)(o->runtime.memory_limit_gb * 1e9) };
-    TS_TRY(ts_plan_hardware(p->hardware, (int)o->runtime.threads, out->ranks_of_a_host, &out->hw));
+    TS_TRY(ts_plan_hardware(p->hardware, (int)o->runtime.threads, (int)world, &out->ranks_of_a_host, &out->hw));
     TS_TRY(ts_sim_open_hardware(&out->hw, &s.dev));
     const ts_status st = open_and_simulate(o, set, &s, out);
     ts_comm_destroy(&s.comm);

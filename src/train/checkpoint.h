@@ -74,6 +74,7 @@ typedef struct ts_checkpoint ts_checkpoint;
 
 enum {
     TS_CKPT_MODEL_ONLY = 1u << 0, /* the optimizer's files are neither checked nor opened */
+    TS_CKPT_UNCHECKED = 1u << 1,  /* bytes of tensors are not read: for its description alone */
 };
 
 /* Whether path is a folder of checkpoints, or one iteration's folder, written by this module. Megatron's and

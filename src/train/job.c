@@ -133,14 +133,16 @@ static ts_status prepare(ts_job *j, ts_checkpoint *ck, bool with_data)
         TS_TRY(open_data(j, &k));
     TS_TRY(ts_trainer_create(o, j->dev, j->comm, &j->model, j->source, &j->o->data, j->compute,
                              j->o->dist.overlap_grad_reduce, ts_dist_bucket_elements(&j->o->dist), &j->trainer));
-    return ck ? ts_trainer_restore(j->trainer, ck, o->finetune, !o->no_load_optim) : TS_OK;
+    return ck && j->dev->computes ? ts_trainer_restore(j->trainer, ck, o->finetune, !o->no_load_optim) : TS_OK;
 }
 
 static ts_status open_checkpoint(const ts_job *j, ts_checkpoint **ck)
 {
     const char *load = j->o->runtime.load;
-    if (!load || !j->dev->computes || !ts_checkpoint_is(load))
+    if (!load || !ts_checkpoint_is(load))
         return TS_OK;
+    if (!j->dev->computes) /* planning: its description */
+        return ts_checkpoint_open(load, j->o->train.ckpt_step, TS_CKPT_MODEL_ONLY | TS_CKPT_UNCHECKED, NULL, ck);
     return ts_checkpoint_open(load, j->o->train.ckpt_step, j->o->train.finetune ? TS_CKPT_MODEL_ONLY : 0, j->comm, ck);
 }
 

@@ -72,6 +72,18 @@ static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
     return TS_OK;
 }
 
+int64_t ts_trainer_state_bytes(const ts_trainer *t)
+{
+    const int64_t moments = t->o->no_save_optim ? 0 : (t->optim.m != NULL) + (t->optim.v != NULL);
+    return ts_decoder_parameters(t->model->decoder) * (1 + moments) * (int64_t)sizeof(float);
+}
+
+void ts_trainer_book_copies(ts_trainer *t, int64_t bytes)
+{
+    ts_device_book(t->dev, TS_MEM_OTHER, bytes - t->copies);
+    t->copies = bytes;
+}
+
 ts_status ts_trainer_save(ts_trainer *t, ts_checkpointer *c, const ts_option_set *options)
 {
     tensor_list l = { 0 };
@@ -81,6 +93,7 @@ ts_status ts_trainer_save(ts_trainer *t, ts_checkpointer *c, const ts_option_set
         st = state_text(t, options, &state);
     if (st == TS_OK)
         st = ts_checkpointer_save(c, t->iteration, l.t, l.n, state);
+    ts_trainer_book_copies(t, (int64_t)ts_checkpointer_staging(c));
     free(state);
     ts_free(&l.t);
     ts_free(&l.name);

@@ -6,6 +6,10 @@
 
 /* Hands weights, moments and the state to the checkpointer. */
 ts_status ts_trainer_save(ts_trainer *t, ts_checkpointer *c, const ts_option_set *options) TS_NODISCARD;
+/* Bytes of tensors in a checkpoint, and the copies of them that a background save holds on this rank, for the
+ * account of memory. */
+int64_t ts_trainer_state_bytes(const ts_trainer *t);
+void ts_trainer_book_copies(ts_trainer *t, int64_t bytes);
 /* Takes weights and, unless weights_only, moments, counters and scaler from an open checkpoint. A tensor that
  * is missing or has another shape is TS_ERR_USER. */
 ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool weights_only, bool with_optimizer)

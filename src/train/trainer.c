@@ -165,6 +165,7 @@ void ts_trainer_destroy(ts_trainer **trainer)
     ts_storage_release(&t->staging);
     ts_reducer_destroy(&t->reducer);
     ts_device_book(t->dev, TS_MEM_DATA, -t->batch_bytes);
+    ts_device_book(t->dev, TS_MEM_OTHER, -t->copies);
     ts_free(&t->tokens);
     ts_free(&t->positions);
     ts_free(&t->segments);

@@ -59,6 +59,7 @@ typedef struct ts_trainer {
     float *mask;            /* [n_micro * micro, S] */
     float *losses;          /* [micro * S] */
     double *gathered;       /* [processes * (n_micro + TS_STEP_EXTRA)] */
+    int64_t copies;         /* bytes of a background save, booked */
     /* position in the run */
     int64_t iteration, consumed, scheduled, skipped; /* scheduled: samples that the schedule has counted */
 } ts_trainer;

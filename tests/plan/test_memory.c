@@ -149,6 +149,20 @@ static bool check(const char *program, const config *c, int ranks, const char *f
     return ok;
 }
 
+/* Copies of a background save are in the account too, and a checkpoint is planned for from its description. */
+static bool check_checkpoint(const char *program, const char *folder)
+{
+    ts_str save = { 0 }, load = { 0 };
+    bool ok = ts_str_printf(&save, LLAMA VOCAB "--num-layers 3 --seq-length 64 --save %s/ck --save-interval 1 "
+                            "--async-save", folder) == TS_OK &&
+              ts_str_printf(&load, "--load %s/ck --finetune --seq-length 256 --micro-batch-size 2", folder) == TS_OK;
+    ok = ok && check(program, &(config){ "saving in the background", save.s, false }, 1, folder) &&
+         check(program, &(config){ "from a checkpoint", load.s, false }, 1, folder);
+    ts_str_deinit(&save);
+    ts_str_deinit(&load);
+    return ok;
+}
+
 /* A folder of weights: planned for from its description alone. */
 static bool check_folder(const char *program, const char *folder)
 {
@@ -183,7 +197,7 @@ int main(int argc, char **argv)
         if (ranks == 1 || configs[i].two_ranks)
             failed += !check(argv[1], &configs[i], ranks, folder);
     if (ranks == 1)
-        failed += !check_folder(argv[1], folder);
+        failed += !check_folder(argv[1], folder) + !check_checkpoint(argv[1], folder);
     if (ts_remove_tree(folder) != TS_OK)
         fprintf(stderr, "%s\n", ts_error_message());
     printf("%d failed\n", failed);

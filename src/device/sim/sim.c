@@ -109,7 +109,7 @@ void ts_sim_hardware_here(ts_sim_hardware *hw, int threads)
                              .memory_bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE),
                              .threads = (int)cores };
     char names[64];
-    snprintf(hw->name, sizeof hw->name, "this CPU, %d threads, %.40s", hw->threads,
+    snprintf(hw->name, sizeof hw->name, "this CPU, %d thread%s, %.36s", hw->threads, hw->threads > 1 ? "s" : "",
              ts_isa_names(isa, names));
 }
 

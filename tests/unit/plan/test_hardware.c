@@ -1,0 +1,110 @@
+#include "base/file.h"
+#include "plan/hardware.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static ts_status read_text(const char *text, ts_sim_hardware *hw)
+{
+    char path[] = "/tmp/tessera-hardware-XXXXXX";
+    const int fd = mkstemp(path);
+    int local = 0;
+    assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    close(fd);
+    const ts_status st = ts_plan_hardware(path, 0, 4, &local, hw);
+    unlink(path);
+    return st;
+}
+
+static void refused(const char *text, const char *word)
+{
+    ts_sim_hardware hw;
+    assert_int_equal(read_text(text, &hw), TS_ERR_USER);
+    if (!strstr(ts_error_message(), word))
+        fail_msg("%s: does not name %s", ts_error_message(), word);
+}
+
+static void a_description_goes_round(void **state)
+{
+    (void)state;
+    ts_sim_hardware a, b;
+    int local = 0;
+    json_t *o;
+    assert_int_equal(ts_plan_hardware("epyc-9654", 0, 4, &local, &a), TS_OK);
+    assert_int_equal(local, 4);
+    assert_int_equal(a.threads, 24);
+    assert_int_equal(ts_plan_hardware_json(&a, &o), TS_OK);
+    char *text = json_dumps(o, JSON_REAL_PRECISION(17));
+    assert_int_equal(read_text(text, &b), TS_OK);
+    assert_string_equal(a.name, b.name);
+    assert_int_equal(a.isa, b.isa);
+    assert_int_equal(a.threads, b.threads);
+    assert_true(a.flops_f32 == b.flops_f32 && a.flops_16 == b.flops_16 && a.bytes_per_second == b.bytes_per_second &&
+                a.network_latency == b.network_latency && a.memory_bytes == b.memory_bytes);
+    free(text);
+    json_decref(o);
+}
+
+static void bad_descriptions_are_refused(void **state)
+{
+    (void)state;
+    ts_sim_hardware hw;
+    int local = 0;
+    refused("[]", "object");
+    refused("{\"flops_f32\": 1e12", "JSON");
+    refused("{\"flops_f32\": 1e12, \"flops_16\": 1e12}", "bytes_per_second");
+    refused("{\"flops_f32\": 0, \"flops_16\": 1e12, \"bytes_per_second\": 1e9}", "flops_f32");
+    refused("{\"flops_f32\": 1e9, \"flops_16\": -1, \"bytes_per_second\": 1e9}", "flops_16");
+    refused("{\"flops_f32\": 1e9, \"flops_16\": 1e9, \"bytes_per_second\": \"fast\"}", "bytes_per_second");
+    refused("{\"flops_f32\": 1e9, \"flops_16\": 1e9, \"bytes_per_second\": 1e9, \"speed\": 3}", "speed");
+    refused("{\"flops_f32\": 1e9, \"flops_16\": 1e9, \"bytes_per_second\": 1e9, \"kind\": \"tpu\"}", "tpu");
+    refused("{\"flops_f32\": 1e9, \"flops_16\": 1e9, \"bytes_per_second\": 1e9, \"isa\": \"avx9\"}", "avx9");
+    refused("{\"flops_f32\": 1e9, \"flops_16\": 1e9, \"bytes_per_second\": 1e9, \"threads\": 0}", "threads");
+    assert_int_equal(ts_plan_hardware("cray-1", 0, 1, &local, &hw), TS_ERR_USER);
+    assert_non_null(strstr(ts_error_message(), "epyc-9654"));
+    assert_int_equal(ts_plan_hardware("./there-is-no-such.json", 0, 1, &local, &hw), TS_ERR_USER);
+}
+
+static void ranks_share_a_machine(void **state)
+{
+    (void)state;
+    ts_sim_hardware one, two;
+    int local = 0;
+    assert_int_equal(ts_plan_hardware(NULL, 1, 1, &local, &one), TS_OK);
+    local = 2;
+    assert_int_equal(ts_plan_hardware("here", 1, 2, &local, &two), TS_OK);
+    assert_true(one.flops_f32 == two.flops_f32); /* a core each */
+    assert_true(two.bytes_per_second <= one.bytes_per_second);
+    assert_true(one.bytes_per_second > 0 && one.memory_bytes > 0);
+}
+
+static void a_gpu_packs_nothing(void **state)
+{
+    (void)state;
+    ts_sim_hardware hw;
+    ts_device *d;
+    assert_int_equal(read_text("{\"kind\": \"gpu\", \"flops_f32\": 6e13, \"flops_16\": 8e14, \"bytes_per_second\": 3e12}",
+                               &hw), TS_OK);
+    assert_int_equal(ts_sim_open_hardware(&hw, &d), TS_OK);
+    assert_int_equal(d->mem.total, 0);
+    assert_int_equal(d->gemm_packed_bytes(d, TS_GEMM_NT, TS_DTYPE_BF16, 64, 64), 0);
+    ts_device_close(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_description_goes_round),
+        cmocka_unit_test(bad_descriptions_are_refused),
+        cmocka_unit_test(ranks_share_a_machine),
+        cmocka_unit_test(a_gpu_packs_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

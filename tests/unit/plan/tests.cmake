@@ -1,0 +1,2 @@
+ts_unit_test(plan simulate LINK ts_plan)
+ts_unit_test(plan hardware LINK ts_plan)

@@ -69,6 +69,8 @@ void ts_tape_reset(ts_tape *tape)
     while (tape->frame->outer)
         ts_tape_pop(tape, NULL);
     for (size_t i = 0; i < tape->frame->n; i++)
+        clear_grad(tape->frame->t[i]); /* of inputs: no record made them */
+    for (size_t i = 0; i < tape->frame->n; i++)
         ts_tensor_unpin(tape->frame->t[i]);
     tape->frame->n = 0;
     ts_arena_reset(&tape->arena);

@@ -1,0 +1,248 @@
+/* Linear layers and the output layer with cross-entropy. */
+#include "grad.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- linear ---- */
+
+static void linear_oracle(const grad_case *g, double *const *x, double *y)
+{
+    const int64_t rows = g->var[0].d0, in = g->var[0].d1, out = g->var[1].d0;
+    for (int64_t t = 0; t < rows; t++)
+        for (int64_t o = 0; o < out; o++) {
+            double sum = g->var[2].name ? x[2][o] : 0;
+            for (int64_t i = 0; i < in; i++)
+                sum += x[0][t * in + i] * x[1][o * in + i];
+            y[t * out + o] = sum;
+        }
+}
+
+static ts_status linear_run(const grad_case *g, grad_env *e)
+{
+    (void)g;
+    return ts_op_linear(e->tape, e->leaf[0], e->param[1], e->param[2], &e->out[0]);
+}
+
+#define LINEAR(rows, out, sum) .n_out = (rows) * (out), .longest = sum, .oracle = linear_oracle, .run = linear_run, \
+    .with_bf16 = true
+static const grad_case linears[] = {
+    { "linear", { IN("x", 5, 7), PARAM("w", 9, 7) }, LINEAR(5, 9, 9) },
+    { "linear, bias", { IN("x", 5, 7), PARAM("w", 9, 7), PARAM("b", 9, 0) }, LINEAR(5, 9, 9) },
+    { "linear, one row", { IN("x", 1, 17), PARAM("w", 5, 17), PARAM("b", 5, 0) }, LINEAR(1, 5, 17) },
+    { "linear, frozen weight", { IN("x", 5, 7), PARAM("w", 9, 7, .is_frozen = true), PARAM("b", 9, 0) },
+      LINEAR(5, 9, 9) },
+    { "linear, frozen input", { IN("x", 5, 7, .is_frozen = true), PARAM("w", 9, 7), PARAM("b", 9, 0) },
+      LINEAR(5, 9, 9) },
+    { "linear, frozen bias", { IN("x", 5, 7), PARAM("w", 9, 7), PARAM("b", 9, 0, .is_frozen = true) },
+      LINEAR(5, 9, 9) },
+    { "linear, wider than a tile", { IN("x", 3, 40), PARAM("w", 35, 40), PARAM("b", 35, 0) }, LINEAR(3, 35, 40) },
+};
+
+/* ---- cross-entropy ---- */
+
+/* Output t is the row's loss; c is the row's weight, so the tape's gradient is the objective's. */
+typedef struct xent_case {
+    int32_t labels[8];
+    float softcap, logit_scale;
+} xent_case;
+
+static double cap(double z, double softcap) { return softcap > 0 ? softcap * tanh(z / softcap) : z; }
+
+static void xent_oracle(const grad_case *g, double *const *x, double *y)
+{
+    const xent_case *n = g->ctx;
+    const int64_t rows = g->var[0].d0, hidden = g->var[0].d1, vocab = g->var[1].d0;
+    double z[64];
+    for (int64_t t = 0; t < rows; t++) {
+        double sum = 0, top = -INFINITY;
+        for (int64_t v = 0; v < vocab; v++) {
+            z[v] = g->var[2].name ? x[2][v] : 0;
+            for (int64_t i = 0; i < hidden; i++)
+                z[v] += x[0][t * hidden + i] * x[1][v * hidden + i];
+            z[v] = cap(n->logit_scale * z[v], n->softcap);
+            top = fmax(top, z[v]);
+        }
+        for (int64_t v = 0; v < vocab; v++)
+            sum += exp(z[v] - top);
+        y[t] = n->labels[t] < 0 ? 0 : top + log(sum) - z[n->labels[t]];
+    }
+}
+
+static ts_status xent_run(const grad_case *g, grad_env *e)
+{
+    const xent_case *n = g->ctx;
+    const int64_t rows = g->var[0].d0;
+    ts_tensor *labels, *weight;
+    TS_TRY(grad_ints(e, n->labels, rows, &labels));
+    TS_TRY(grad_floats(e, e->c, rows, &weight));
+    const ts_xent_op o = { .w = e->param[1], .b = e->param[2], .softcap = n->softcap,
+                           .logit_scale = n->logit_scale, .labels = labels, .weight = weight };
+    ts_tensor *argmax;
+    return ts_op_linear_xent(e->tape, &o, e->leaf[0], &e->out[0], &argmax);
+}
+
+#define XENT .n_out = 6, .longest = 19, .oracle = xent_oracle, .run = xent_run, .is_backward_done = true, .with_bf16 = true
+#define XENT_CTX(...) .ctx = &(const xent_case){ __VA_ARGS__ }
+#define SOME_LABELS { 3, 0, -1, 18, -1, 7 }
+static const grad_case xents[] = {
+    { "cross-entropy", { IN("x", 6, 10), PARAM("w", 19, 10) }, XENT,
+      XENT_CTX(.labels = { 3, 0, 2, 18, 2, 7 }, .logit_scale = 1) },
+    { "cross-entropy, bias, ignored labels", { IN("x", 6, 10), PARAM("w", 19, 10), PARAM("b", 19, 0) }, XENT,
+      XENT_CTX(.labels = SOME_LABELS, .logit_scale = 1) },
+    { "cross-entropy, softcap", { IN("x", 6, 10), PARAM("w", 19, 10) }, XENT,
+      XENT_CTX(.labels = SOME_LABELS, .logit_scale = 1, .softcap = 1.5f) },
+    { "cross-entropy, softcap, scale, bias", { IN("x", 6, 10), PARAM("w", 19, 10), PARAM("b", 19, 0) }, XENT,
+      XENT_CTX(.labels = SOME_LABELS, .logit_scale = 0.25f, .softcap = 0.8f) },
+    { "cross-entropy, frozen head", { IN("x", 6, 10), PARAM("w", 19, 10, .is_frozen = true) }, XENT,
+      XENT_CTX(.labels = SOME_LABELS, .logit_scale = 2) },
+    { "cross-entropy, frozen input", { IN("x", 6, 10, .is_frozen = true), PARAM("w", 19, 10) }, XENT,
+      XENT_CTX(.labels = SOME_LABELS, .logit_scale = 2) },
+};
+
+/* ---- cross-entropy in several chunks ---- */
+
+/* So large a vocabulary that the logits of a chunk are 64 rows: the gradient by formula, in double (the
+ * small cases above hold the formula to finite differences). */
+enum { ROWS = 80, HIDDEN = 3, VOCAB = 140000 };
+
+typedef struct big {
+    double *x, *w, *b, *dx, *dw, *db, *loss;
+    double *mx, *mw, *mb; /* sizes of what is summed */
+    float *weight;
+    int32_t *label;
+} big;
+
+static double *filled(int64_t n, uint32_t stream)
+{
+    const ts_rng r = ts_rng_stream(8, TS_RNG_TEST, 3, stream);
+    double *p = calloc((size_t)n, sizeof *p);
+    uint32_t u[4];
+    for (int64_t i = 0; stream && i < n; i++) {
+        ts_rng_block(&r, (uint64_t)i, u);
+        p[i] = (double)(2 * ts_rng_uniform(u[0]) - 1);
+    }
+    return p;
+}
+
+static void big_row(big *o, int64_t t, double *p)
+{
+    double sum = 0;
+    for (int64_t v = 0; v < VOCAB; v++) {
+        double z = o->b[v];
+        for (int64_t i = 0; i < HIDDEN; i++)
+            z += o->x[t * HIDDEN + i] * o->w[v * HIDDEN + i];
+        p[v] = z;
+        sum += exp(z);
+    }
+    o->loss[t] = o->label[t] < 0 ? 0 : log(sum) - p[o->label[t]];
+    for (int64_t v = 0; o->label[t] >= 0 && v < VOCAB; v++) {
+        const double d = (double)o->weight[t] * (exp(p[v]) / sum - (v == o->label[t]));
+        o->db[v] += d;
+        o->mb[v] += fabs(d);
+        for (int64_t i = 0; i < HIDDEN; i++) {
+            o->dx[t * HIDDEN + i] += d * o->w[v * HIDDEN + i];
+            o->mx[t * HIDDEN + i] += fabs(d * o->w[v * HIDDEN + i]);
+            o->dw[v * HIDDEN + i] += d * o->x[t * HIDDEN + i];
+            o->mw[v * HIDDEN + i] += fabs(d * o->x[t * HIDDEN + i]);
+        }
+    }
+}
+
+static big big_make(void)
+{
+    big o = { filled(ROWS * HIDDEN, 1), filled(VOCAB * HIDDEN, 2), filled(VOCAB, 3), filled(ROWS * HIDDEN, 0),
+              filled(VOCAB * HIDDEN, 0), filled(VOCAB, 0), filled(ROWS, 0), filled(ROWS * HIDDEN, 0),
+              filled(VOCAB * HIDDEN, 0), filled(VOCAB, 0), calloc(ROWS, sizeof(float)), calloc(ROWS, sizeof(int32_t)) };
+    double *p = filled(VOCAB, 0);
+    for (int64_t t = 0; t < ROWS; t++) {
+        o.weight[t] = (float)(0.5 + 0.01 * (double)t);
+        o.label[t] = t % 9 == 4 ? -1 : (int32_t)(t * 1731 % VOCAB);
+        big_row(&o, t, p);
+    }
+    free(p);
+    return o;
+}
+
+static void big_free(big *o)
+{
+    double *all[] = { o->x, o->w, o->b, o->dx, o->dw, o->db, o->loss, o->mx, o->mw, o->mb };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+    free(o->weight);
+    free(o->label);
+}
+
+static bool near(const char *what, const float *got, const double *want, const double *mass, int64_t n, double growth)
+{
+    double worst = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const double share = fabs(got[i] - want[i]) / (0x1p-24 * growth * mass[i] + 1e-30);
+        if (!(share <= worst))
+            worst = share;
+    }
+    printf("grad cross-entropy in chunks, %-15s worst %.3f of the bound\n", what, worst);
+    return worst <= 1;
+}
+
+static ts_status big_run(const big *o, ts_device *dev, bool *good)
+{
+    ts_param_set params;
+    ts_param *w, *b;
+    grad_env e = { .dev = dev };
+    ts_tensor *x, *loss, *labels, *weight;
+    ts_param_set_init(&params, dev);
+    TS_TRY(ts_param_add(&params, "w", VOCAB, HIDDEN, true, &w));
+    TS_TRY(ts_param_add(&params, "b", VOCAB, 0, true, &b));
+    TS_TRY(ts_param_set_allocate(&params, TS_DTYPE_F32));
+    TS_TRY(ts_param_set_allocate_grads(&params));
+    for (int64_t i = 0; i < VOCAB * HIDDEN; i++)
+        ((float *)w->value)[i] = (float)o->w[i];
+    for (int64_t i = 0; i < VOCAB; i++)
+        ((float *)b->value)[i] = (float)o->b[i];
+    TS_TRY(ts_tape_create(dev, &params, &(ts_tape_options){ 0 }, &e.tape));
+    TS_TRY(ts_tape_new(e.tape, TS_DTYPE_F32, ROWS, HIDDEN, &x));
+    x->wants_grad = true;
+    for (int64_t i = 0; i < ROWS * HIDDEN; i++)
+        ((float *)ts_tensor_data(x))[i] = (float)o->x[i];
+    TS_TRY(grad_ints(&e, o->label, ROWS, &labels));
+    TS_TRY(grad_floats(&e, o->weight, ROWS, &weight));
+    const ts_xent_op op = { .w = w, .b = b, .logit_scale = 1, .labels = labels, .weight = weight };
+    TS_TRY(ts_op_linear_xent(e.tape, &op, x, &loss, NULL));
+    /* A softmax's value is off by what its logits (three products) and its long sum are off: a few units. */
+    *good = near("dx", ts_tensor_data(x->grad), o->dx, o->mx, ROWS * HIDDEN, 30 + sqrt(VOCAB));
+    *good = near("dw", w->grad, o->dw, o->mw, VOCAB * HIDDEN, 30 + 2 * sqrt(ROWS)) && *good;
+    *good = near("db", b->grad, o->db, o->mb, VOCAB, 30 + 2 * sqrt(ROWS)) && *good;
+    *good = near("loss", ts_tensor_data(loss), o->loss, o->loss, ROWS, 30) && *good;
+    ts_tape_destroy(&e.tape);
+    ts_param_set_deinit(&params);
+    return TS_OK;
+}
+
+static bool chunks(void)
+{
+    const ts_device_options options = { .threads = 2, .isa = 0xFFFF };
+    ts_device *dev;
+    bool good = false;
+    big o = big_make();
+    if (ts_xent_chunk(ROWS, VOCAB) >= ROWS) {
+        fprintf(stderr, "grad: %d rows are one chunk: nothing is tested\n", ROWS);
+        return false;
+    }
+    if (ts_device_open("cpu", &options, &dev) != TS_OK || big_run(&o, dev, &good) != TS_OK)
+        fprintf(stderr, "grad: %s\n", ts_error_message());
+    else
+        ts_device_close(&dev);
+    big_free(&o);
+    return good;
+}
+
+int main(void)
+{
+    bool all_ = true;
+    GRAD_RUN(linears);
+    GRAD_RUN(xents);
+    all_ = chunks() && all_;
+    return all_ ? 0 : 1;
+}

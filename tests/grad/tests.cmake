@@ -1,0 +1,7 @@
+# Operators' gradients against finite differences: see grad.h.
+foreach(subject rows matrix attention tape)
+  add_executable(grad_${subject} ${CMAKE_CURRENT_LIST_DIR}/grad_${subject}.c ${CMAKE_CURRENT_LIST_DIR}/grad.c)
+  target_link_libraries(grad_${subject} PRIVATE ts_ops ts_tensor ts_device ts_base m)
+  add_test(NAME grad/${subject} COMMAND grad_${subject} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(grad/${subject} PROPERTIES LABELS sanitize)
+endforeach()

@@ -173,28 +173,33 @@ static ts_status shared_run(const grad_case *g, grad_env *e)
     return ts_op_add(e->tape, sum, 1, e->leaf[X], 1, &e->out[0]);
 }
 
-/* No frame is popped between: an operator in place must see that others hold its gradient. */
-static void rope_free_oracle(const grad_case *g, double *const *v, double *y)
+/* y = R x + x, R a rotation of (0, 1) and (2, 3): the gradient of R's result is that of x too, so the
+ * rotation must not be undone in place. */
+static void in_place_oracle(const grad_case *g, double *const *v, double *y)
 {
     (void)g;
-    for (int i = 0; i < T * W; i++)
-        y[i] = v[X][i] * 1.5;
+    for (int t = 0; t < T; t++)
+        for (int i = 0; i < W; i++) {
+            const double *x = v[X] + t * W;
+            const double turned = i >= 4 ? x[i] : (double)0.6f * x[i] + (i % 2 ? (double)0.8f * x[i - 1] : -(double)0.8f * x[i + 1]);
+            y[t * W + i] = turned + x[i];
+        }
 }
 
-static ts_status rope_free_run(const grad_case *g, grad_env *e)
+static ts_status in_place_run(const grad_case *g, grad_env *e)
 {
-    ts_tensor *pos, *rotated, *copy;
+    ts_tensor *pos, *turned, *copy;
     const int32_t zero[T] = { 0 };
-    const float one[1] = { 1 }, none[1] = { 0 };
+    const float cosine[1] = { 0.6f }, sine[1] = { 0.8f };
     ts_storage *c, *s;
     (void)g;
     TS_TRY(grad_ints(e, zero, T, &pos));
-    TS_TRY(grad_table(e, one, 1, &c));
-    TS_TRY(grad_table(e, none, 1, &s));
+    TS_TRY(grad_table(e, cosine, 1, &c));
+    TS_TRY(grad_table(e, sine, 1, &s));
     TS_TRY(ts_op_add(e->tape, e->leaf[X], 1, NULL, 0, &copy));
     const ts_rope_op o = { .n_q = 1, .n_kv = 1, .head_dim = W / 3, .rot_dim = 2, .cos = c, .sin = s, .pos = pos };
-    TS_TRY(ts_op_rope(e->tape, &o, copy, &rotated));
-    return ts_op_add(e->tape, rotated, 1, e->leaf[X], 0.5f, &e->out[0]);
+    TS_TRY(ts_op_rope(e->tape, &o, copy, &turned));
+    return ts_op_add(e->tape, turned, 1, e->leaf[X], 1, &e->out[0]);
 }
 
 #define MLP .n_out = T * W, .longest = 2 * F, .with_bf16 = false
@@ -207,7 +212,7 @@ static const grad_case cases[] = {
     { "shared gradients", MLP_VARS, MLP, .oracle = shared_oracle, .run = shared_run },
     { "shared gradients, replay", MLP_VARS, MLP, .oracle = shared_oracle, .run = shared_run, .tape = { .replay = true } },
     { "shared gradients, weight halves later", MLP_VARS, MLP, .oracle = shared_oracle, .run = shared_run, .tape = { .defer_weights = true } },
-    { "gradient shared with an operator in place", { IN("x", T, W) }, MLP, .oracle = rope_free_oracle, .run = rope_free_run },
+    { "gradient shared with an operator in place", { IN("x", T, W) }, MLP, .oracle = in_place_oracle, .run = in_place_run },
 };
 static const grad_case segments[] = {
     { "two segments", MLP_VARS, MLP, .oracle = twice_oracle, .run = segments_run },

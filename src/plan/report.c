@@ -47,7 +47,8 @@ static const char *human_count(double n, const char *unit, char *buf)
 static const char *human_parameters(int64_t n, char *buf)
 {
     const double v = (double)n;
-    snprintf(buf, 32, v < 1e6 ? "%.0f" : v < 1e9 ? "%.1f million" : "%.2f billion", v < 1e6 ? v : v < 1e9 ? v * 1e-6 : v * 1e-9);
+    snprintf(buf, 32, v < 1e6 ? "%.0f" : v < 1e9 ? "%.1f million" : "%.2f billion",
+             v < 1e6 ? v : v < 1e9 ? v * 1e-6 : v * 1e-9);
     return buf;
 }
 

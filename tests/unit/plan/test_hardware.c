@@ -90,8 +90,9 @@ static void a_gpu_packs_nothing(void **state)
     (void)state;
     ts_sim_hardware hw;
     ts_device *d;
-    assert_int_equal(read_text("{\"kind\": \"gpu\", \"flops_f32\": 6e13, \"flops_16\": 8e14, \"bytes_per_second\": 3e12}",
-                               &hw), TS_OK);
+    static const char text[] = "{\"kind\": \"gpu\", \"flops_f32\": 6e13, \"flops_16\": 8e14, "
+                               "\"bytes_per_second\": 3e12}";
+    assert_int_equal(read_text(text, &hw), TS_OK);
     assert_int_equal(ts_sim_open_hardware(&hw, &d), TS_OK);
     assert_int_equal(d->mem.total, 0);
     assert_int_equal(d->gemm_packed_bytes(d, TS_GEMM_NT, TS_DTYPE_BF16, 64, 64), 0);

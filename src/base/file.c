@@ -90,6 +90,8 @@ ts_status ts_path_join(ts_str *out, const char *a, const char *b)
 ts_status ts_mkdirs(const char *path)
 {
     char *p;
+    if (!*path)
+        return ts_error(TS_ERR_IO, "a folder without a name cannot be made");
     TS_TRY(ts_strdup(path, &p));
     ts_status st = TS_OK;
     for (char *s = p + 1; st == TS_OK; s++) {

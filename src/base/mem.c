@@ -3,8 +3,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool ts_mul_size(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
-bool ts_add_size(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
+/* The builtins write what is left after an overflow. */
+bool ts_mul_size(size_t a, size_t b, size_t *out)
+{
+    size_t v;
+    if (__builtin_mul_overflow(a, b, &v))
+        return false;
+    *out = v;
+    return true;
+}
+
+bool ts_add_size(size_t a, size_t b, size_t *out)
+{
+    size_t v;
+    if (__builtin_add_overflow(a, b, &v))
+        return false;
+    *out = v;
+    return true;
+}
 
 ts_status ts_alloc(void *out, size_t count, size_t size)
 {

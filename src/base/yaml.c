@@ -55,11 +55,15 @@ static json_t *mapping(yaml_parser_t *p, int depth)
         if (ended)
             return o;
         json_t *value = key ? next_node(p, depth + 1, YAML_NO_EVENT, &ended) : NULL;
-        if (!key || !value || !json_is_string(key) || json_object_set_new(o, json_string_value(key), value)) {
+        /* A key that stands twice is refused, as in JSON. */
+        const bool fine = value && json_is_string(key) && !json_object_get(o, json_string_value(key));
+        if (!fine || json_object_set(o, json_string_value(key), value)) {
+            json_decref(value);
             json_decref(key);
             json_decref(o);
             return NULL;
         }
+        json_decref(value);
         json_decref(key);
     }
 }

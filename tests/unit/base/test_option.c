@@ -1,0 +1,292 @@
+/* Options: every type, from the command line, files and the environment; messages word for word. */
+#include "../cmocka_all.h"
+#include "../temp.h"
+#include "base/json.h"
+#include "base/option.h"
+
+#include <string.h>
+
+typedef struct settings {
+    bool flag, keeps;
+    int64_t count, layers;
+    double rate;
+    const char *name, *other;
+    int kind;
+    ts_option_list list, each;
+} settings;
+
+#define ROW(type, field, name, def, lo, hi, choices, help) TS_ROW(type, settings, field, name, def, lo, hi, choices, "g", help)
+static const ts_option rows[] = {
+    ROW(FLAG, flag, "use-flag", NULL, 0, 0, NULL, "a flag"),
+    ROW(NOFLAG, keeps, "no-keep", NULL, 0, 0, NULL, "the other way"),
+    ROW(INT, count, "count", "7", 1, 100, NULL, "how many"),
+    ROW(INT, layers, "num-layers", NULL, 0, 0, NULL, "layers"),
+    ROW(INT, layers, "n-layer", NULL, 0, 0, NULL, "another name"),
+    ROW(REAL, rate, "rate", "0.5", 0, 1, NULL, "a rate"),
+    ROW(TEXT, name, "name", NULL, 0, 0, NULL, "a name"),
+    ROW(CHOICE, kind, "kind", "second", 0, 0, "first|second|third", "which"),
+    ROW(LIST, list, "words", NULL, 0, 0, NULL, "words"),
+    ROW(EACH, each, "each", NULL, 0, 0, NULL, "one each time"),
+    { .name = "quiet-note", .type = TS_OPTION_NOTE, .group = "g" },
+    { .name = "note-with-value", .type = TS_OPTION_NOTE, .lo = 1, .group = "g" },
+};
+static const ts_option more[] = { TS_ROW(TEXT, settings, other, "other", "std", 0, 0, NULL, "h", "of a second table") };
+
+typedef struct fixture {
+    settings v;
+    ts_option_set *set;
+} fixture;
+
+static void begin(fixture *f)
+{
+    memset(f, 0, sizeof *f);
+    const ts_option_table tables[] = { { rows, sizeof rows / sizeof *rows, &f->v }, { more, 1, &f->v } };
+    OK(ts_option_set_create(tables, 2, &f->set));
+}
+
+static ts_status parse_words(fixture *f, const char *const *words)
+{
+    int n = 0;
+    while (words[n])
+        n++;
+    return ts_option_parse(f->set, n, (char *const *)(uintptr_t)words);
+}
+#define PARSE(f, ...) parse_words(f, (const char *const[]){ __VA_ARGS__, NULL })
+
+static void defaults(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f);
+    assert_true(!f.v.flag && f.v.keeps && f.v.count == 7 && f.v.layers == 0 && f.v.rate == 0.5 && !f.v.name &&
+                f.v.kind == 1 && f.v.list.n == 0 && f.v.each.n == 0);
+    assert_string_equal(f.v.other, "std");
+    assert_false(ts_option_given(f.set, "count"));
+    ts_option_set_destroy(&f.set);
+    ts_option_set_destroy(&f.set);
+}
+
+static void all_types(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f);
+    OK(PARSE(&f, "--use-flag", "--no-keep", "--count", "1e1", "--rate=0.25", "--name", "-x", "--kind", "third", "--words",
+             "a", "-1", "b", "--each", "p", "--quiet-note", "--each=q", "--note-with-value", "3", "--num-layers", "-4",
+             "--other", ""));
+    assert_true(f.v.flag && !f.v.keeps && f.v.count == 10 && f.v.rate == 0.25 && f.v.kind == 2 && f.v.layers == -4);
+    assert_string_equal(f.v.name, "-x");
+    assert_string_equal(f.v.other, "");
+    assert_int_equal(f.v.list.n, 3);
+    assert_string_equal(f.v.list.v[1], "-1");
+    assert_int_equal(f.v.each.n, 2);
+    assert_string_equal(f.v.each.v[0], "p");
+    assert_string_equal(f.v.each.v[1], "q");
+    assert_true(ts_option_given(f.set, "count") && ts_option_given(f.set, "other"));
+    ts_option_set_destroy(&f.set);
+}
+
+static void replaced(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f);
+    OK(PARSE(&f, "--words", "a", "b", "--words", "c", "--each", "p", "--each", "q", "--use-flag", "--use-flag=false",
+             "--no-keep=false", "--count", "4", "--count", "50.0", "--n-layer", "9"));
+    assert_int_equal(f.v.list.n, 1);
+    assert_string_equal(f.v.list.v[0], "c");
+    assert_int_equal(f.v.each.n, 2);
+    assert_true(!f.v.flag && f.v.keeps && f.v.count == 50 && f.v.layers == 9);
+    ts_option_set_destroy(&f.set);
+}
+
+static void messages(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words[3], *message;
+    } t[] = {
+        { { "--count", "x" }, "--count: \"x\" is not a whole number" },
+        { { "--count", "1.5" }, "--count: \"1.5\" is not a whole number" },
+        { { "--count", "" }, "--count: \"\" is not a whole number" },
+        { { "--count", "99999999999999999999" }, "--count: \"99999999999999999999\" is not a whole number" },
+        { { "--count", "inf" }, "--count: \"inf\" is not a whole number" },
+        { { "--count", "101" }, "--count: 101 is out of range, expected 1 to 100" },
+        { { "--count", "0" }, "--count: 0 is out of range, expected 1 to 100" },
+        { { "--rate", "nan" }, "--rate: \"nan\" is not a number" },
+        { { "--rate", "0.5x" }, "--rate: \"0.5x\" is not a number" },
+        { { "--rate", "1.01" }, "--rate: 1.01 is out of range, expected 0 to 1" },
+        { { "--kind", "fourth" }, "--kind: \"fourth\" is none of first|second|third" },
+        { { "--kind", "first|second" }, "--kind: \"first|second\" is none of first|second|third" },
+        { { "--kind", "" }, "--kind: \"\" is none of first|second|third" },
+        { { "--name" }, "--name: its value is missing" },
+        { { "--name", "--count" }, "--name: its value is missing" },
+        { { "--words" }, "--words: at least one value is missing" },
+        { { "--words", "--count" }, "--words: at least one value is missing" },
+        { { "stray" }, "command line: \"stray\" stands where an option was expected" },
+        { { "--use-flag", "true" }, "command line: \"true\" stands where an option was expected" },
+        { { "--use-flag=maybe" }, "use-flag: \"maybe\" is neither true nor false" },
+        { { "--" }, "command line: \"--\" stands where an option was expected" },
+        { { "--cuont", "1" }, "command line: --cuont is no option of this command. Did you mean --count? (--help lists all)" },
+        { { "--layers", "1" },
+          "command line: --layers is no option of this command. Did you mean --n-layer, --num-layers, --rate? (--help lists all)" },
+        { { "--note-with-value" }, "--note-with-value: at least one value is missing" },
+    };
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        fixture f;
+        begin(&f);
+        assert_int_equal(parse_words(&f, t[i].words), TS_ERR_USER);
+        assert_string_equal(ts_error_message(), t[i].message);
+        ts_option_set_destroy(&f.set);
+    }
+}
+
+static void read_text(fixture *f, temp *t, const char *file, const char *text)
+{
+    temp_write(t, file, text, strlen(text));
+    OK(ts_option_read_file(f->set, temp_path(t, file)));
+}
+
+static void files(void **state)
+{
+    (void)state;
+    fixture f;
+    temp t;
+    temp_make(&t);
+    begin(&f);
+    read_text(&f, &t, "a.json", "{\"use_flag\": true, \"count\": 12, \"model\": {\"num-layers\": 3, \"rate\": 0.125}, "
+                                "\"words\": [\"a\", 2, true], \"each\": [\"x\", \"y\"], \"name\": null, \"kind\": \"first\"}");
+    assert_true(f.v.flag && f.v.count == 12 && f.v.layers == 3 && f.v.rate == 0.125 && f.v.kind == 0 && !f.v.name);
+    assert_int_equal(f.v.list.n, 3);
+    assert_string_equal(f.v.list.v[1], "2");
+    assert_string_equal(f.v.list.v[2], "true");
+    assert_int_equal(f.v.each.n, 2);
+    assert_false(ts_option_given(f.set, "name") && f.v.name);
+    /* A later file wins over an earlier one, the command line over both, before or after. */
+    read_text(&f, &t, "b.yaml", "count: 13\nno_keep: true\nsection:\n  words: [only]\n");
+    assert_true(f.v.count == 13 && !f.v.keeps && f.v.list.n == 1);
+    OK(PARSE(&f, "--count", "14", "--each", "z"));
+    read_text(&f, &t, "c.yml", "count: 15\neach: w\n");
+    assert_true(f.v.count == 14 && f.v.each.n == 1);
+    assert_string_equal(f.v.each.v[0], "z");
+    ts_option_set_destroy(&f.set);
+    temp_remove(&t);
+}
+
+static void file_messages(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file, *text, *message;
+    } m[] = {
+        { "a.json", "{\"count\": \"x\"}", "--count: \"x\" is not a whole number\n  in %s, key count" },
+        { "a.json", "{\"count\": 1000}", "--count: 1000 is out of range, expected 1 to 100\n  in %s, key count" },
+        { "a.json", "{\"rate\": [1]}", "is neither text, number, true nor false\n  in %s, key rate" },
+        { "a.json", "{\"use_flag\": 2}", "use-flag: \"2\" is neither true nor false\n  in %s, key use_flag" },
+        { "a.json", "{\"cuont\": 1}", "%s: --cuont is no option of this command. Did you mean --count? (--help lists all)" },
+        { "a.json", "{\"words\": [[1]]}", "is neither text, number, true nor false\n  in %s, key words" },
+        { "a.yaml", "[1, 2]", "%s: name: value pairs were expected" },
+        { "a.json", "{\"a\": 1,}", NULL },
+        { "a.yml", "a: [", NULL },
+    };
+    temp t;
+    temp_make(&t);
+    for (size_t i = 0; i < sizeof m / sizeof *m; i++) {
+        fixture f;
+        char want[400];
+        begin(&f);
+        temp_write(&t, m[i].file, m[i].text, strlen(m[i].text));
+        const char *path = temp_path(&t, m[i].file);
+        assert_int_equal(ts_option_read_file(f.set, path), TS_ERR_USER);
+        const char *mark = m[i].message ? strstr(m[i].message, "%s") : NULL;
+        if (mark) {
+            snprintf(want, sizeof want, "%.*s%s%s", (int)(mark - m[i].message), m[i].message, path, mark + 2);
+            assert_string_equal(ts_error_message(), want);
+        } else {
+            assert_non_null(strstr(ts_error_message(), path));
+        }
+        ts_option_set_destroy(&f.set);
+    }
+    fixture f;
+    begin(&f);
+    REFUSED(ts_option_read_file(f.set, "/no/such.yaml"), TS_ERR_USER, "/no/such.yaml: cannot be opened");
+    ts_option_set_destroy(&f.set);
+    temp_remove(&t);
+}
+
+static void environment(void **state)
+{
+    (void)state;
+    static char *const good[] = { "PATH=/bin", "TESSERA_COUNT=21", "TESSERA_USE_FLAG=1", "TESSERA_WORDS=one word",
+                                  "TESSERA_NOT_OURS=5", "TESSERA_", "TESSERA_NAME=", "COUNT=3", NULL };
+    static char *const bad[] = { "TESSERA_COUNT=many", NULL };
+    fixture f;
+    temp t;
+    temp_make(&t);
+    begin(&f);
+    OK(ts_option_read_env(f.set, good));
+    assert_true(f.v.count == 21 && f.v.flag && f.v.list.n == 1 && ts_option_given(f.set, "count"));
+    assert_string_equal(f.v.list.v[0], "one word");
+    assert_string_equal(f.v.name, "");
+    read_text(&f, &t, "a.json", "{\"count\": 5}"); /* a file is weaker */
+    assert_int_equal(f.v.count, 21);
+    OK(PARSE(&f, "--count", "22"));
+    OK(ts_option_read_env(f.set, good));
+    assert_int_equal(f.v.count, 22);
+    ts_option_set_destroy(&f.set);
+    begin(&f);
+    assert_int_equal(ts_option_read_env(f.set, bad), TS_ERR_USER);
+    assert_string_equal(ts_error_message(), "--count: \"many\" is not a whole number\n  in the environment variable TESSERA_COUNT");
+    ts_option_set_destroy(&f.set);
+    temp_remove(&t);
+}
+
+static void help_and_json(void **state)
+{
+    (void)state;
+    fixture f;
+    ts_str s = { 0 };
+    begin(&f);
+    OK(ts_option_help(f.set, &s));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_non_null(strstr(s.s, rows[i].name));
+    assert_non_null(strstr(s.s, "\nh:\n  --other TEXT                        of a second table (default std)\n"));
+    assert_non_null(strstr(s.s, "--kind first|second|third"));
+    assert_non_null(strstr(s.s, "  --count N                           how many (default 7)\n"));
+    assert_non_null(strstr(s.s, "Accepted, without effect here:\n  --quiet-note --note-with-value\n"));
+    ts_str_reset(&s);
+    OK(PARSE(&f, "--name", "a \"b\"\n", "--words", "x", "y", "--kind", "third", "--rate", "0.1"));
+    OK(ts_option_json(f.set, &s));
+    json_t *o = NULL;
+    OK(ts_json_parse(s.s, s.len, "options", &o));
+    assert_string_equal(json_string_value(json_object_get(o, "name")), "a \"b\"\n");
+    assert_string_equal(json_string_value(json_object_get(o, "kind")), "third");
+    assert_int_equal(json_integer_value(json_object_get(o, "count")), 7);
+    assert_true(json_number_value(json_object_get(o, "rate")) == 0.1);
+    assert_int_equal(json_array_size(json_object_get(o, "words")), 2);
+    assert_true(json_is_true(json_object_get(o, "no-keep")));
+    assert_null(json_object_get(o, "quiet-note"));
+    json_decref(o);
+    /* What was written can be read again. */
+    fixture g;
+    temp t;
+    temp_make(&t);
+    begin(&g);
+    temp_write(&t, "o.json", s.s, s.len);
+    OK(ts_option_read_file(g.set, temp_path(&t, "o.json")));
+    assert_true(g.v.rate == 0.1 && g.v.kind == 2 && g.v.list.n == 2 && g.v.keeps == f.v.keeps && g.v.flag == f.v.flag);
+    ts_option_set_destroy(&g.set);
+    temp_remove(&t);
+    ts_option_set_destroy(&f.set);
+    ts_str_deinit(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults), cmocka_unit_test(all_types), cmocka_unit_test(replaced),
+        cmocka_unit_test(messages), cmocka_unit_test(files), cmocka_unit_test(file_messages),
+        cmocka_unit_test(environment), cmocka_unit_test(help_and_json),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

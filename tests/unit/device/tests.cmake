@@ -1,0 +1,1 @@
+ts_unit_test(device heap LINK ts_device)

@@ -7,11 +7,13 @@
 #include "io/st_write.h"
 #include "model/options.h"
 #include "text/text_options.h"
+#include "train/resume.h"
 
 #include <stdio.h>
 
 typedef struct score_options {
     const char *input, *output, *logits;
+    int64_t ckpt_step;
 } score_options;
 
 #define ROW(type, field, name, def, help)                                                          \
@@ -20,6 +22,8 @@ static const ts_option score_rows[] = {
     ROW(TEXT, input, "input", NULL, "JSON lines with \"ids\" or \"text\" (or \"prompt\" and \"completion\")"),
     ROW(TEXT, output, "output", "-", "JSON lines: ids, logprobs, sum, count, greedy"),
     ROW(TEXT, logits, "logits", NULL, "also write the first line's logits to this safetensors file"),
+    TS_ROW(INT, score_options, ckpt_step, "ckpt-step", "-1", -1, 9e15, NULL, "score",
+           "which of a folder's checkpoints (default: the newest)"),
 };
 
 static const char usage[] =
@@ -48,7 +52,9 @@ static ts_status need_tokenizer(scorer *s)
 {
     if (s->has_tok)
         return TS_OK;
-    const ts_text_options o = { .type = "PretrainedFromHF", .name_or_path = s->rt.load };
+    if (!s->model.folder)
+        return ts_error(TS_ERR_USER, "--load %s says no folder with a tokenizer: give \"ids\"", s->rt.load);
+    const ts_text_options o = { .type = "PretrainedFromHF", .name_or_path = s->model.folder };
     TS_TRY(ts_text_tokenizer_open(&o, &s->tok));
     s->has_tok = true;
     return s->tok.tok ? ts_tokenizer_scratch_create(s->tok.tok, &s->scratch) : TS_OK;
@@ -192,7 +198,7 @@ static ts_status open_all(scorer *s)
     TS_TRY(ts_runtime_dtype(&s->rt, &use.compute));
     TS_TRY(ts_runtime_open(&s->rt, 1, &s->dev));
     use.dev = s->dev;
-    TS_TRY(ts_model_load(s->rt.load, &use, &s->model));
+    TS_TRY(ts_model_open(s->rt.load, s->o.ckpt_step, &use, &s->model));
     const ts_tape_options to = { 0 };
     return ts_tape_create(s->dev, &s->model.decoder->params, &to, &s->tape);
 }

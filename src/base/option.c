@@ -456,8 +456,10 @@ static ts_status json_value(const entry *e, ts_str *out)
 {
     const void *f = field(e);
     switch (e->row->type) {
+    /* As it would be given: a --no-... that is absent is false, though its field is true. */
     case TS_OPTION_FLAG:
-    case TS_OPTION_NOFLAG: return ts_str_puts(out, *(const bool *)f ? "true" : "false");
+    case TS_OPTION_NOFLAG:
+        return ts_str_puts(out, *(const bool *)f == (e->row->type == TS_OPTION_FLAG) ? "true" : "false");
     case TS_OPTION_INT: return ts_str_printf(out, "%lld", (long long)*(const int64_t *)f);
     case TS_OPTION_REAL: return ts_str_printf(out, "%.17g", *(const double *)f);
     case TS_OPTION_TEXT: {

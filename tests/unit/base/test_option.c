@@ -264,7 +264,7 @@ static void help_and_json(void **state)
     assert_int_equal(json_integer_value(json_object_get(o, "count")), 7);
     assert_true(json_number_value(json_object_get(o, "rate")) == 0.1);
     assert_int_equal(json_array_size(json_object_get(o, "words")), 2);
-    assert_true(json_is_true(json_object_get(o, "no-keep")));
+    assert_true(json_is_false(json_object_get(o, "no-keep")));
     assert_null(json_object_get(o, "quiet-note"));
     json_decref(o);
     /* What was written can be read again. */

@@ -3,6 +3,8 @@
 #include "base/thread.h"
 #include "device/cpu/isa.h"
 
+#include <string.h>
+
 #define ROW(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW(type, ts_runtime_options, field, name, def, lo, hi, choices, "device", help)
 
@@ -32,6 +34,9 @@ ts_status ts_runtime_dtype(const ts_runtime_options *o, ts_dtype *out)
 
 ts_status ts_runtime_open(const ts_runtime_options *o, int local_size, ts_device **out)
 {
+    if (!strcmp(o->device, "sim"))
+        return ts_error(TS_ERR_USER, "--device sim: nothing is computed there; `tessera plan` with the same options "
+                        "says what the job needs");
     int threads = (int)o->threads;
     if (!threads) {
         threads = ts_cpu_count() / (local_size > 0 ? local_size : 1);

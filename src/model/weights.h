@@ -28,6 +28,10 @@ typedef struct ts_weights_save_options {
     ts_st_dtype dtype;       /* F32, BF16 or F16 */
     size_t max_shard_bytes;  /* 0: 5 GB, as transformers */
 } ts_weights_save_options;
+/* Whether `folder` may be written by ts_weights_save: it is not there, or holds nothing but the files of a
+ * model. Anything else in it would be lost, so it is TS_ERR_USER that names what was found. */
+ts_status ts_weights_may_save(const char *folder) TS_NODISCARD;
+
 /* Writes a complete Hugging Face folder: config.json (the one read, with the new type; or the family's
  * own), generation_config.json, weights, and the tokenizer's and other small files of the folder that the
  * model came from. Written to the side and renamed: `folder` is replaced when it is complete. */

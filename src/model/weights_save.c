@@ -158,6 +158,48 @@ static ts_status save_generation_config(const ts_model *m, const char *folder)
     return st;
 }
 
+static const char *const small_files[] = {
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "chat_template.jinja",
+};
+
+static bool is_model_file(const char *name)
+{
+    static const char *const own[] = { "config.json", "generation_config.json", "model.safetensors.index.json" };
+    const size_t n = strlen(name);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (!strcmp(name, own[i]))
+            return true;
+    for (size_t i = 0; i < sizeof small_files / sizeof *small_files; i++)
+        if (!strcmp(name, small_files[i]))
+            return true;
+    return n > 12 && !strcmp(name + n - 12, ".safetensors");
+}
+
+ts_status ts_weights_may_save(const char *folder)
+{
+    char **names;
+    size_t n;
+    if (!ts_path_exists(folder))
+        return TS_OK;
+    if (!ts_path_is_dir(folder))
+        return ts_error(TS_ERR_USER, "--save-hf %s: is there, but is no folder", folder);
+    TS_TRY(ts_dir_list(folder, &names, &n));
+    ts_str path = { 0 };
+    ts_status st = TS_OK;
+    for (size_t i = 0; i < n; i++) {
+        if (st == TS_OK)
+            st = ts_path_join(&path, folder, names[i]);
+        if (st == TS_OK && (!is_model_file(names[i]) || ts_path_is_dir(path.s)))
+            st = ts_error(TS_ERR_USER, "--save-hf %s: the folder holds %s, which is no file of a model and would be "
+                          "lost; name a new or empty folder", folder, names[i]);
+        ts_free(&names[i]);
+    }
+    ts_free(&names);
+    ts_str_deinit(&path);
+    return st;
+}
+
 static ts_status copy_file(const char *from, const char *to, const char *name, bool *found)
 {
     ts_str path = { 0 }, text = { 0 };
@@ -173,17 +215,13 @@ static ts_status copy_file(const char *from, const char *to, const char *name, b
 
 static ts_status save_small_files(const ts_model *m, const char *folder)
 {
-    static const char *const names[] = {
-        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-        "tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "chat_template.jinja",
-    };
     bool found = false;
     if (m->folder)
         TS_TRY(copy_file(m->folder, folder, "generation_config.json", &found));
     if (!found)
         TS_TRY(save_generation_config(m, folder));
-    for (size_t i = 0; m->folder && i < sizeof names / sizeof *names; i++)
-        TS_TRY(copy_file(m->folder, folder, names[i], &found));
+    for (size_t i = 0; m->folder && i < sizeof small_files / sizeof *small_files; i++)
+        TS_TRY(copy_file(m->folder, folder, small_files[i], &found));
     return TS_OK;
 }
 
@@ -222,6 +260,7 @@ ts_status ts_weights_save(const ts_model *model, const char *folder, const ts_we
 {
     ts_str path = { 0 }, tmp = { 0 }, old = { 0 };
     ts_model m;
+    TS_TRY(ts_weights_may_save(folder));
     TS_TRY(with_family(model, &m));
     size_t n = strlen(folder);
     while (n > 1 && folder[n - 1] == '/')

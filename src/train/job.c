@@ -13,6 +13,7 @@ void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
     out[3] = (ts_option_table){ ts_data_option_rows, ts_data_option_count, &o->data };
     out[4] = (ts_option_table){ ts_dist_option_rows, ts_dist_option_count, &o->dist };
     out[5] = (ts_option_table){ ts_train_option_rows, ts_train_option_count, &o->train };
+    out[6] = (ts_option_table){ ts_parallel_option_rows, ts_parallel_option_count, &o->parallel };
 }
 
 typedef struct tokens_info {
@@ -127,6 +128,8 @@ static ts_status prepare(ts_job *j, ts_checkpoint *ck, bool with_data)
 {
     const ts_train_options *o = &j->o->train;
     tokens_info k;
+    if (o->save_hf && with_data)
+        TS_TRY(ts_weights_may_save(o->save_hf));
     TS_TRY(read_tokenizer(j, &k));
     TS_TRY(make_model(j, ck, k.vocab));
     if (with_data)
@@ -153,6 +156,7 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     *j = (ts_job){ .o = o, .set = set, .comm = comm, .dev = dev };
     ts_checkpoint *ck = NULL;
     TS_TRY(ts_runtime_dtype(&o->runtime, &j->compute));
+    TS_TRY(ts_parallel_options_check(&o->parallel));
     TS_TRY(ts_train_options_check(&o->train, comm->size));
     j->train_iters = ts_train_iterations(&o->train, ts_train_global_batch(&o->train, comm->size));
     ts_status st = open_checkpoint(j, &ck);

@@ -4,6 +4,7 @@
 #define TS_TRAIN_JOB_H
 #include "device/runtime.h"
 #include "dist/dist_options.h"
+#include "parallel/options.h"
 #include "text/text_options.h"
 #include "train/record.h"
 #include "train/resume.h"
@@ -16,8 +17,9 @@ typedef struct ts_job_options {
     ts_data_options data;
     ts_dist_options dist;
     ts_train_options train;
+    ts_parallel_options parallel;
 } ts_job_options;
-enum { TS_JOB_TABLES = 6 };
+enum { TS_JOB_TABLES = 7 };
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 
 typedef struct ts_job {

@@ -7,10 +7,12 @@ if(TESSERA_FUZZ)
     add_executable(fuzz_${name} ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/fuzz_${name}.c)
     target_link_libraries(fuzz_${name} PRIVATE ${ARGN})
     target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    add_dependencies(fuzz_all fuzz_${name})
     file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/corpus/${name}) # what is found goes here, not into the source
     add_test(NAME fuzz/${name} COMMAND fuzz_${name} -max_total_time=${TESSERA_FUZZ_SECONDS} -rss_limit_mb=1024 -timeout=5
              ${CMAKE_BINARY_DIR}/corpus/${name} ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${name})
   endfunction()
+  add_custom_target(fuzz_all)
   ts_fuzz_test(safetensors ts_io)
   ts_fuzz_test(indexed ts_data)
   ts_fuzz_test(json ts_base)

@@ -20,12 +20,13 @@ SETTINGS = [dict(), dict(repetition_penalty=1.3), dict(num_beams=3), dict(num_be
 
 
 def generations(folder, g):
-    try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    except ValueError:  # a model_type that transformers does not know
-        return []
-    vocab, out = model.config.get_text_config().vocab_size, []
+    out = []
     for i, settings in enumerate(SETTINGS):
+        try:  # anew each time: dynamic angles remember the longest text that a model has seen
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        except ValueError:  # a model_type that transformers does not know
+            return []
+        vocab = model.config.get_text_config().vocab_size
         prompt = torch.randint(3, vocab, (1, 5 if i % 2 else 14), generator=g)
         eos = sorted({int(t) for t in torch.randint(3, vocab, (6,), generator=g)}) if i else []
         model.generation_config = copy.deepcopy(model.generation_config)

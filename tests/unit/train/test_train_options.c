@@ -1,0 +1,100 @@
+/* What the options of training contradict each other in, each with the sentence that says so. */
+#include "../cmocka_all.h"
+#include "words.h"
+
+#define GOOD "--seq-length 8 --train-iters 10 --lr 0.001 "
+
+static void refused(const char *text, int dp, const char *says)
+{
+    words w;
+    words_parse(&w, text);
+    const ts_status st = ts_train_options_check(&w.o, dp);
+    if (st != TS_ERR_USER)
+        fail_msg("%s with %d processes: status %d", text, dp, (int)st);
+    if (!strstr(ts_error_message(), says))
+        fail_msg("%s: the message has no \"%s\": %s", text, says, ts_error_message());
+    words_free(&w);
+}
+
+static void taken(const char *text, int dp)
+{
+    words w;
+    words_parse(&w, text);
+    OK(ts_train_options_check(&w.o, dp));
+    words_free(&w);
+}
+
+static void what_is_missing_is_named(void **state)
+{
+    (void)state;
+    refused("--train-iters 10 --lr 0.001", 1, "--seq-length is missing");
+    refused("--seq-length 8 --lr 0.001", 1, "--train-iters is missing");
+    refused("--seq-length 8 --train-iters 10", 1, "--lr is missing");
+    refused("--seq-length 8 --train-iters 10 --lr 0", 1, "--lr is missing");
+    taken(GOOD, 1);
+    taken("--seq-length 8 --train-samples 10 --lr 0.001", 1);
+}
+
+static void contradictions_name_both_sides(void **state)
+{
+    (void)state;
+    refused(GOOD "--train-samples 80", 1, "--train-iters and --train-samples contradict each other");
+    refused(GOOD "--min-lr 0.01", 1, "--min-lr 0.01 is above --lr 0.001");
+    taken(GOOD "--min-lr 0.001", 1);
+    refused(GOOD "--lr-decay-style WSD", 1, "--lr-decay-style WSD needs --lr-wsd-decay-iters");
+    taken(GOOD "--lr-decay-style WSD --lr-wsd-decay-iters 3", 1);
+    taken(GOOD "--lr-wsd-decay-iters 3", 1);
+    refused(GOOD "--save-interval 5", 1, "--save-interval needs --save");
+    taken(GOOD "--save-interval 5 --save folder", 1);
+}
+
+static void batches_must_divide(void **state)
+{
+    (void)state;
+    const char *text = GOOD "--micro-batch-size 2 --global-batch-size 12";
+    taken(text, 1);
+    taken(text, 2);
+    taken(text, 3);
+    taken(text, 6);
+    refused(text, 4, "--global-batch-size 12 is no multiple of --micro-batch-size 2 x 4 processes");
+    refused(text, 12, "--global-batch-size 12 is no multiple of --micro-batch-size 2 x 12 processes");
+    refused(GOOD "--micro-batch-size 5 --global-batch-size 12", 1,
+            "--global-batch-size 12 is no multiple of --micro-batch-size 5 x 1 processes");
+    taken(GOOD "--micro-batch-size 5", 7); /* 35 by itself */
+}
+
+/* The bounds of single numbers are the table's. */
+static void numbers_have_bounds(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *value;
+    } bad[] = {
+        { "--micro-batch-size", "0" }, { "--global-batch-size", "-4" }, { "--train-iters", "0" },
+        { "--lr", "-1" },              { "--lr", "nan" },               { "--lr-warmup-fraction", "1.5" },
+        { "--hidden-dropout", "1" },   { "--adam-beta2", "1" },         { "--lr-decay-style", "square" },
+        { "--optimizer", "lion" },     { "--loss-scale-window", "0" },  { "--recompute-method", "all" },
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        words w;
+        words_parse(&w, "");
+        char name[48], value[48], *argv[] = { name, value };
+        snprintf(name, sizeof name, "%s", bad[i].name);
+        snprintf(value, sizeof value, "%s", bad[i].value);
+        REFUSED(ts_option_parse(w.set, 2, argv), TS_ERR_USER, bad[i].name);
+        if (!strstr(ts_error_message(), bad[i].value))
+            fail_msg("the message does not show %s: %s", bad[i].value, ts_error_message());
+        words_free(&w);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_missing_is_named),
+        cmocka_unit_test(contradictions_name_both_sides),
+        cmocka_unit_test(batches_must_divide),
+        cmocka_unit_test(numbers_have_bounds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

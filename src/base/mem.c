@@ -24,7 +24,10 @@ bool ts_add_size(size_t a, size_t b, size_t *out)
 
 ts_status ts_alloc(void *out, size_t count, size_t size)
 {
-    void *p = calloc(count ? count : 1, size ? size : 1);
+    size_t bytes;
+    void *p = NULL;
+    if (ts_mul_size(count, size, &bytes))
+        p = calloc(bytes ? bytes : 1, 1);
     if (!p)
         return ts_error(TS_ERR_NOMEM, "out of memory: %zu x %zu bytes could not be had", count, size);
     memcpy(out, &p, sizeof p);

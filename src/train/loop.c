@@ -141,7 +141,8 @@ static ts_status finish(loop *l)
     if (l->checkpointer)
         TS_TRY(forgive(l, ts_checkpointer_wait(l->checkpointer), "saving the checkpoint"));
     if (t->iteration >= l->j->train_iters && !asked_to_stop) {
-        TS_TRY(evaluate(l, TS_DATA_VALID, "validation", &loss, &done));
+        if (t->iteration % l->j->o->train.eval_interval != 0) /* else it was done a moment ago */
+            TS_TRY(evaluate(l, TS_DATA_VALID, "validation", &loss, &done));
         TS_TRY(evaluate(l, TS_DATA_TEST, "test", &loss, &done));
     }
     return save_hugging_face(l);

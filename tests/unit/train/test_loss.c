@@ -1,6 +1,7 @@
 /* A small decoder trained on a small file: what must not depend on how the work is cut up, and what must. */
 #include "../cmocka_all.h"
 #include "data/indexed.h"
+#include "device/cpu/isa.h"
 #include "train/trainer.h"
 #include "words.h"
 
@@ -74,7 +75,7 @@ static void rig_make(rig *r, const char *text, ts_dtype compute, bool mask_ends)
     r->data = (ts_data_options){ .data_path = { &r->path, 1 }, .split = "100,0,0", .eod_mask_loss = mask_ends };
     const ts_data_need need = { .seq_length = S, .seed = 1, .n_train = 800, .vocab_size = VOCAB, .eod = END,
                                 .pad = -1 };
-    OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = 0xFFFF }, &r->dev));
+    OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = TS_ISA_ALL }, &r->dev));
     OK(ts_comm_self_create(&r->comm));
     OK(ts_data_source_create(&r->data, &need, &r->source));
     describe(&a);

@@ -1,5 +1,6 @@
 /* AdamW and SGD over a small parameter set, step by step beside the same rules in double. */
 #include "../cmocka_all.h"
+#include "device/cpu/isa.h"
 #include "train/optimizer.h"
 #include "words.h"
 
@@ -30,7 +31,7 @@ static bench *bench_make(const char *text)
     bench *b = calloc(1, sizeof *b);
     assert_non_null(b);
     b->seed = 12345;
-    OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = 0xFFFF }, &b->dev));
+    OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = TS_ISA_ALL }, &b->dev));
     ts_param_set_init(&b->set, b->dev);
     OK(ts_param_add(&b->set, "matrix", shape[0][0], shape[0][1], true, &b->p[0]));
     OK(ts_param_add(&b->set, "vector", shape[1][0], shape[1][1], false, &b->p[1]));
@@ -190,7 +191,7 @@ static void sums_of_many(void **state)
     words w;
     ts_optimizer z;
     double sum;
-    OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = 0xFFFF }, &dev));
+    OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = TS_ISA_ALL }, &dev));
     ts_param_set_init(&set, dev);
     OK(ts_param_add(&set, "matrix", ROWS, COLS, true, &p));
     OK(ts_param_set_allocate(&set, TS_DTYPE_F32));

@@ -72,7 +72,8 @@ static void rig_make(rig *r, const char *text, ts_dtype compute, bool mask_ends)
     r->path = temp_path(&r->t, "text");
     words_parse(&r->w, text);
     OK(ts_train_options_check(&r->w.o, 1));
-    r->data = (ts_data_options){ .data_path = { &r->path, 1 }, .split = "100,0,0", .eod_mask_loss = mask_ends };
+    r->data = (ts_data_options){ .data_path = { &r->path, 1 }, .split = "100,0,0",
+                                 .eod_mask_loss = mask_ends };
     const ts_data_need need = { .seq_length = S, .seed = 1, .n_train = 800, .vocab_size = VOCAB, .eod = END,
                                 .pad = -1 };
     OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = TS_ISA_ALL }, &r->dev));
@@ -190,7 +191,8 @@ static void each_token_counts_once(void **state)
         int64_t tokens = 0;
         OK(ts_trainer_evaluate(single.trainer, TS_DATA_TRAIN, i, 1, &loss));
         int32_t ids[S + 1];
-        OK(ts_dataset_get(ts_data_source_part(single.source, TS_DATA_TRAIN), i, &(ts_sample){ .tokens = ids }));
+        OK(ts_dataset_get(ts_data_source_part(single.source, TS_DATA_TRAIN), i,
+                          &(ts_sample){ .tokens = ids }));
         for (int k = 0; k < S; k++)
             tokens += ids[k] != END;
         sum += loss * (double)tokens;
@@ -298,8 +300,8 @@ static void check_bits(const char *text, const curve *c, const curve *plain)
 {
     for (int i = 0; i < STEPS; i++)
         if (c->loss[i] != plain->loss[i] || c->norm[i] != plain->norm[i])
-            fail_msg("%s: step %d has loss %.17g and norm %.17g, without it %.17g and %.17g", text, i, c->loss[i],
-                     c->norm[i], plain->loss[i], plain->norm[i]);
+            fail_msg("%s: step %d has loss %.17g and norm %.17g, without it %.17g and %.17g", text, i,
+                     c->loss[i], c->norm[i], plain->loss[i], plain->norm[i]);
     assert_memory_equal(c->weights, plain->weights, plain->bytes);
 }
 

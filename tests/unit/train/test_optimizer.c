@@ -103,8 +103,8 @@ static void run(const char *text, double lr0)
             for (int64_t k = 0; k < ts_param_count(b->p[i]); k++) {
                 const double got = (double)((float *)b->p[i]->value)[k], want = b->value[i][k];
                 if (!(fabs(got - want) <= tolerance))
-                    fail_msg("%s: step %d, %s[%d]: %.9g, expected %.9g +- %.2g", text, t, b->p[i]->name, (int)k,
-                             got, want, tolerance);
+                    fail_msg("%s: step %d, %s[%d]: %.9g, expected %.9g +- %.2g", text, t,
+                             b->p[i]->name, (int)k, got, want, tolerance);
             }
     }
     bench_free(b);

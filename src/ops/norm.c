@@ -20,7 +20,12 @@ static ts_cost cost_of(const ts_tensor *t, double passes)
 static ts_status norm_backward(ts_tape *tape, ts_record *r)
 {
     const norm_attr *n = r->attr;
-    ts_tensor *dx, *dsum = n->s == r->in[0] ? NULL : n->s->grad;
+    /* What reaches s by other ways joins in one rounding: also when s is the input itself, whose gradient so
+     * far is then replaced by the whole. */
+    ts_tensor *dx, *dsum = n->s->grad;
+    const bool is_input = n->s == r->in[0];
+    if (is_input && !r->out[1]->grad)
+        return TS_OK;
     TS_TRY(ts_tape_new(tape, n->s->dtype, n->s->dim[0], n->s->dim[1], &dx));
     ts_norm_args a = args_of(&n->o, n->s);
     a.x = ts_tensor_data(n->s);
@@ -36,6 +41,10 @@ static ts_status norm_backward(ts_tape *tape, ts_record *r)
             ts_launch_rms_bwd(tape->dev, &a, a.rows, cost_of(n->s, 4));
     } else {
         dx = dsum; /* the normed value went nowhere */
+    }
+    if (is_input && dsum) {
+        ts_tensor_unpin(dsum);
+        n->s->grad = NULL;
     }
     TS_TRY(ts_tape_accumulate(tape, r->in[0], dx));
     return ts_tape_accumulate(tape, r->in[1], dx);

@@ -1,5 +1,6 @@
-/* What `plan` says against what happens: runs a training job (made-up tokens) on this CPU and on the simulated
- * one, kernel by kernel. With one thread the processor's time is measured, so a busy machine does little harm.
+/* What `plan` says against what happens: runs a training job (made-up tokens) on this CPU and on
+ * the simulated one, kernel by kernel. With one thread the processor's time is measured, so a busy
+ * machine does little harm.
  *     bench_plan STEPS (options of tessera plan) */
 #include "base/thread.h"
 #include "plan/hardware.h"
@@ -55,22 +56,24 @@ static ts_status measure(ts_job *job, int steps, double *best, double *step)
 static void print_table(const ts_plan *p, const double *best, double step)
 {
     double kernels = 0;
-    printf("%-14s %8s %12s %12s %8s %10s %10s\n", "kernel", "calls", "measured ms", "planned ms", "ratio", "GFLOP/s",
-           "GB/s");
+    printf("%-14s %8s %12s %12s %8s %10s %10s\n", "kernel", "calls", "measured ms", "planned ms",
+           "ratio", "GFLOP/s", "GB/s");
     for (int k = 0; k < TS_KERNEL_COUNT; k++) {
         const ts_kernel_stat *s = &p->rank[0].kernel[k];
         if (!s->calls)
             continue;
         kernels += best[k];
-        printf("%-14s %8lld %12.3f %12.3f %8.2f %10.1f %10.1f\n", ts_kernel_name((ts_kernel)k), (long long)s->calls,
-               best[k] * 1e3, s->seconds * 1e3, s->seconds / best[k], s->flops / best[k] * 1e-9,
-               s->bytes / best[k] * 1e-9);
+        printf("%-14s %8lld %12.3f %12.3f %8.2f %10.1f %10.1f\n", ts_kernel_name((ts_kernel)k),
+               (long long)s->calls, best[k] * 1e3, s->seconds * 1e3, s->seconds / best[k],
+               s->flops / best[k] * 1e-9, s->bytes / best[k] * 1e-9);
     }
     printf("%-14s %8s %12.3f\n", "outside", "", (step - kernels) * 1e3);
-    printf("%-14s %8s %12.3f %12.3f %8.2f\n", "step", "", step * 1e3, p->step_seconds * 1e3, p->step_seconds / step);
+    printf("%-14s %8s %12.3f %12.3f %8.2f\n", "step", "", step * 1e3, p->step_seconds * 1e3,
+           p->step_seconds / step);
 }
 
-static ts_status bench(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *po, int steps)
+static ts_status bench(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *po,
+                       int steps)
 {
     ts_plan plan;
     ts_device *dev = NULL;

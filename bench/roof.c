@@ -1,7 +1,7 @@
-/* roof [--threads N] [--json]: what this machine can do at most, so that a kernel's speed can be given as a
- * share of it. Arithmetic: loops that touch registers only. Memory: sums, copies, triads (a = b + 3 c) and
- * updates in place, on arrays that fit in each level of cache or in none; bytes are the algorithm's.
- * Each figure is the best of many runs of two milliseconds or more. */
+/* roof [--threads N] [--json]: what this machine can do at most, so that a kernel's speed can be
+ * given as a share of it. Arithmetic: loops that touch registers only. Memory: sums, copies, triads
+ * (a = b + 3 c) and updates in place, on arrays that fit in each level of cache or in none; bytes
+ * are the algorithm's. Each figure is the best of many runs of two milliseconds or more. */
 #include "base/thread.h"
 #include "device/cpu/isa.h"
 
@@ -49,7 +49,8 @@ static void consume(const void *p) { __asm__ volatile("" : : "r"(p) : "memory");
         __asm__ volatile("" : : "v"(acc[i]));
 
 #if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) static double fma_avx2(void *buffer, size_t bytes, int64_t rounds)
+__attribute__((target("avx2,fma"))) static double fma_avx2(void *buffer, size_t bytes,
+                                                           int64_t rounds)
 {
     __m256 acc[12];
     const __m256 a = _mm256_set1_ps(0.5f), b = _mm256_set1_ps(0.25f);
@@ -61,7 +62,8 @@ __attribute__((target("avx2,fma"))) static double fma_avx2(void *buffer, size_t 
     return (double)rounds * 12 * 8 * 2;
 }
 
-__attribute__((target("avx512f"))) static double fma_avx512(void *buffer, size_t bytes, int64_t rounds)
+__attribute__((target("avx512f"))) static double fma_avx512(void *buffer, size_t bytes,
+                                                            int64_t rounds)
 {
     __m512 acc[24];
     const __m512 a = _mm512_set1_ps(0.5f), b = _mm512_set1_ps(0.25f);
@@ -102,7 +104,8 @@ __attribute__((target("avx512f,avx512vnni"))) static double dot_int8(void *buffe
 
 /* ---- memory: the whole buffer, or two or three arrays in it */
 
-/* Vectors of 32 bytes, by AVX2 where it is x86; elsewhere the compiler makes of them what there is. */
+/* Vectors of 32 bytes, by AVX2 where it is x86; elsewhere the compiler makes of them what there
+ * is. */
 typedef float vec __attribute__((vector_size(32)));
 typedef uint64_t words __attribute__((vector_size(32)));
 #if defined(__x86_64__)
@@ -274,8 +277,8 @@ static void print_json(const bench *b)
     printf("{\n  \"threads\": %d,\n  \"results\": [\n", ts_pool_threads(b->all));
     for (int i = 0; i < b->count; i++) {
         const result *r = &b->results[i];
-        printf("    {\"what\": \"%s\", \"unit\": \"%s\", \"one\": %.2f, \"all\": %.2f}%s\n", r->what, r->unit,
-               r->one, r->all, i + 1 < b->count ? "," : "");
+        printf("    {\"what\": \"%s\", \"unit\": \"%s\", \"one\": %.2f, \"all\": %.2f}%s\n",
+               r->what, r->unit, r->one, r->all, i + 1 < b->count ? "," : "");
     }
     printf("  ]\n}\n");
 }

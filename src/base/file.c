@@ -230,7 +230,8 @@ ts_status ts_file_write_atomic(const char *path, const void *data, size_t size)
         if (close(fd) < 0 && st == TS_OK)
             st = ts_error(TS_ERR_IO, "%s: cannot be closed: %s", tmp.s, strerror(errno));
         if (st == TS_OK && rename(tmp.s, path) < 0)
-            st = ts_error(TS_ERR_IO, "%s: cannot be renamed to %s: %s", tmp.s, path, strerror(errno));
+            st = ts_error(TS_ERR_IO, "%s: cannot be renamed to %s: %s", tmp.s, path,
+                          strerror(errno));
         if (st != TS_OK)
             unlink(tmp.s);
     }

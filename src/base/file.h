@@ -3,7 +3,8 @@
 #define TS_BASE_FILE_H
 #include "base/str.h"
 
-/* Reads the whole file; a missing or unreadable file is TS_ERR_USER with the path in the message. */
+/* Reads the whole file; a missing or unreadable file is TS_ERR_USER with the path in the
+ * message. */
 ts_status ts_file_read(const char *path, ts_str *out) TS_NODISCARD;
 
 /* A file mapped read-only and private. Zero-length files map to data NULL. */

@@ -4,15 +4,16 @@
 #include "base/str.h"
 #include <jansson.h>
 
-/* Parses a whole text; duplicate keys and trailing text are refused. `name` (a file, "FILE:LINE") stands
- * in the message. The result belongs to the caller (json_decref). Errors are TS_ERR_USER. */
+/* Parses a whole text; duplicate keys and trailing text are refused. `name` (a file, "FILE:LINE")
+ * stands in the message. The result belongs to the caller (json_decref). Errors are TS_ERR_USER. */
 ts_status ts_json_parse(const char *text, size_t n, const char *name, json_t **out) TS_NODISCARD;
 ts_status ts_json_read(const char *path, json_t **out) TS_NODISCARD;
-/* A YAML file (mappings with text keys, lists, scalars; no aliases) as the JSON value it stands for. */
+/* A YAML file (mappings with text keys, lists, scalars; no aliases) as the JSON value it stands
+ * for. */
 ts_status ts_yaml_read(const char *path, json_t **out) TS_NODISCARD;
 
-/* Typed look-ups in an object. A missing key or null gives the default; a wrong type or a value outside
- * [lo, hi] is TS_ERR_USER that names file and key. Strings are borrowed from the object. */
+/* Typed look-ups in an object. A missing key or null gives the default; a wrong type or a value
+ * outside [lo, hi] is TS_ERR_USER that names file and key. Strings are borrowed from the object. */
 ts_status ts_json_int(const json_t *o, const char *file, const char *key, int64_t def, int64_t lo,
                       int64_t hi, int64_t *out) TS_NODISCARD;
 ts_status ts_json_real(const json_t *o, const char *file, const char *key, double def, double *out)

@@ -5,8 +5,8 @@
 
 typedef enum ts_log_level { TS_LOG_DEBUG, TS_LOG_INFO, TS_LOG_WARN, TS_LOG_ERROR } ts_log_level;
 
-/* Lines below `level` are dropped. `prefix` stands before each line ("" on rank 0, "rank 3 on host: "
- * elsewhere; copied). Call once, before threads start. */
+/* Lines below `level` are dropped. `prefix` stands before each line ("" on rank 0, "rank 3 on host:
+ * " elsewhere; copied). Call once, before threads start. */
 void ts_log_init(ts_log_level level, const char *prefix);
 void ts_log(ts_log_level level, const char *fmt, ...) TS_PRINTF(2, 3);
 /* Writes text as it is (progress lines, the training log), without level or newline added. */

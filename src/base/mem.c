@@ -29,7 +29,8 @@ ts_status ts_alloc(void *out, size_t count, size_t size)
     if (ts_mul_size(count, size, &bytes))
         p = calloc(bytes ? bytes : 1, 1);
     if (!p)
-        return ts_error(TS_ERR_NOMEM, "out of memory: %zu x %zu bytes could not be had", count, size);
+        return ts_error(TS_ERR_NOMEM, "out of memory: %zu x %zu bytes could not be had", count,
+                        size);
     memcpy(out, &p, sizeof p);
     return TS_OK;
 }
@@ -74,7 +75,8 @@ ts_status ts_strdup(const char *s, char **out) { return ts_strndup(s, strlen(s),
 
 const char *ts_mem_kind_name(ts_mem_kind kind)
 {
-    static const char *const names[TS_MEM_KINDS] = { "weights", "gradients", "optimizer",
-                                                     "activations", "communication", "data", "other" };
+    static const char *const names[TS_MEM_KINDS] = { "weights",     "gradients",     "optimizer",
+                                                     "activations", "communication", "data",
+                                                     "other" };
     return names[kind];
 }

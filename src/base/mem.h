@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 /* out is the address of a pointer; it receives count * size zeroed bytes, freed with ts_free.
- * Fails with TS_ERR_NOMEM (and on overflow), leaving *out untouched. count 0 gives a valid pointer. */
+ * Fails with TS_ERR_NOMEM (and on overflow), leaving *out untouched. count 0 gives a valid
+ * pointer. */
 ts_status ts_alloc(void *out, size_t count, size_t size) TS_NODISCARD;
 
 /* Makes *array (elements of `size` bytes, `*cap` of them) hold at least `need`, by doubling; new
@@ -20,7 +21,8 @@ void ts_free(void *pointer);
 ts_status ts_strdup(const char *s, char **out) TS_NODISCARD;
 ts_status ts_strndup(const char *s, size_t n, char **out) TS_NODISCARD;
 
-/* out = a * b; false on overflow, out untouched. For every product with an operand from a file or user. */
+/* out = a * b; false on overflow, out untouched. For every product with an operand from a file or
+ * user. */
 bool ts_mul_size(size_t a, size_t b, size_t *out);
 bool ts_add_size(size_t a, size_t b, size_t *out);
 

@@ -109,7 +109,8 @@ static ts_status set_choice(const entry *e, const char *text)
 {
     const int i = choice_of(e->row->choices, text);
     if (i < 0)
-        return ts_error(TS_ERR_USER, "--%s: \"%s\" is none of %s", e->row->name, text, e->row->choices);
+        return ts_error(TS_ERR_USER, "--%s: \"%s\" is none of %s", e->row->name, text,
+                        e->row->choices);
     *(int *)field(e) = i;
     return TS_OK;
 }
@@ -137,7 +138,8 @@ static ts_status set_word(ts_option_set *s, const entry *e, const char *text)
     case TS_OPTION_NOFLAG: {
         const bool yes = !strcmp(text, "true") || !strcmp(text, "1");
         if (!yes && strcmp(text, "false") && strcmp(text, "0"))
-            return ts_error(TS_ERR_USER, "%s: \"%s\" is neither true nor false", e->row->name, text);
+            return ts_error(TS_ERR_USER, "%s: \"%s\" is neither true nor false", e->row->name,
+                            text);
         *(bool *)field(e) = e->row->type == TS_OPTION_FLAG ? yes : !yes;
         return TS_OK;
     }
@@ -359,10 +361,12 @@ ts_status ts_option_read_file(ts_option_set *s, const char *path)
 {
     json_t *o;
     const size_t n = strlen(path);
-    const bool yaml = (n > 5 && !strcmp(path + n - 5, ".yaml")) || (n > 4 && !strcmp(path + n - 4, ".yml"));
+    const bool yaml =
+        (n > 5 && !strcmp(path + n - 5, ".yaml")) || (n > 4 && !strcmp(path + n - 4, ".yml"));
     TS_TRY(yaml ? ts_yaml_read(path, &o) : ts_json_read(path, &o));
-    ts_status st = json_is_object(o) ? take_object(s, path, o)
-                                     : ts_error(TS_ERR_USER, "%s: name: value pairs were expected", path);
+    ts_status st = json_is_object(o)
+                       ? take_object(s, path, o)
+                       : ts_error(TS_ERR_USER, "%s: name: value pairs were expected", path);
     json_decref(o);
     return st;
 }
@@ -385,8 +389,8 @@ ts_status ts_option_read_env(ts_option_set *s, char *const *environ_)
             continue;
         const ts_status st = set_word(s, e, equals + 1);
         if (st != TS_OK)
-            return ts_error_context(st, "in the environment variable %.*s", (int)(equals - *environ_),
-                                    *environ_);
+            return ts_error_context(st, "in the environment variable %.*s",
+                                    (int)(equals - *environ_), *environ_);
         e->from = FROM_ENV;
     }
     return TS_OK;
@@ -414,7 +418,8 @@ static const char *type_word(const ts_option *r)
 static ts_status help_row(const ts_option *r, ts_str *out)
 {
     const size_t begin = out->len;
-    TS_TRY(ts_str_printf(out, "  --%s%s%s", r->name, type_word(r), r->type == TS_OPTION_CHOICE ? " " : ""));
+    TS_TRY(ts_str_printf(out, "  --%s%s%s", r->name, type_word(r),
+                         r->type == TS_OPTION_CHOICE ? " " : ""));
     if (r->type == TS_OPTION_CHOICE)
         TS_TRY(ts_str_puts(out, r->choices));
     if (out->len - begin < 38)
@@ -459,7 +464,8 @@ static ts_status json_value(const entry *e, ts_str *out)
     /* As it would be given: a --no-... that is absent is false, though its field is true. */
     case TS_OPTION_FLAG:
     case TS_OPTION_NOFLAG:
-        return ts_str_puts(out, *(const bool *)f == (e->row->type == TS_OPTION_FLAG) ? "true" : "false");
+        return ts_str_puts(out,
+                           *(const bool *)f == (e->row->type == TS_OPTION_FLAG) ? "true" : "false");
     case TS_OPTION_INT: return ts_str_printf(out, "%lld", (long long)*(const int64_t *)f);
     case TS_OPTION_REAL: return ts_str_printf(out, "%.17g", *(const double *)f);
     case TS_OPTION_TEXT: {

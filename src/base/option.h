@@ -1,6 +1,6 @@
-/* Options are rows of a table. Each module owns a plain struct of settings and an array of rows that
- * describe its fields; a command joins the tables it needs. Parsing, configuration files, --help, the
- * reference page and the messages all come from the rows. Names are Megatron-LM's. */
+/* Options are rows of a table. Each module owns a plain struct of settings and an array of rows
+ * that describe its fields; a command joins the tables it needs. Parsing, configuration files,
+ * --help, the reference page and the messages all come from the rows. Names are Megatron-LM's. */
 #ifndef TS_BASE_OPTION_H
 #define TS_BASE_OPTION_H
 #include "base/str.h"
@@ -12,10 +12,11 @@ typedef enum ts_option_type {
     TS_OPTION_REAL,   /* double in [lo, hi] */
     TS_OPTION_TEXT,   /* const char *; NULL when not given and no default */
     TS_OPTION_CHOICE, /* int: index into the list "a|b|c" in `choices` */
-    TS_OPTION_LIST,   /* ts_option_list: all words up to the next option; a repeated option replaces */
-    TS_OPTION_EACH,   /* ts_option_list: one word each time; repeated options add */
-    TS_OPTION_NOTE,   /* no field: accepted and without effect here (kernel or launcher of another
-                         platform); `lo` is the number of words it takes (-1: up to the next option) */
+    /* ts_option_list: all words up to the next option; a repeated option replaces */
+    TS_OPTION_LIST,
+    TS_OPTION_EACH, /* ts_option_list: one word each time; repeated options add */
+    TS_OPTION_NOTE, /* no field: accepted and without effect here (kernel or launcher of another
+                       platform); `lo`: how many words it takes (-1: up to the next option) */
 } ts_option_type;
 
 typedef struct ts_option_list {
@@ -42,16 +43,17 @@ typedef struct ts_option_table {
 
 typedef struct ts_option_set ts_option_set;
 
-/* Joins tables (borrowed; values are filled with the defaults now, fields without one stay as they are: zero
- * the structs before). Two rows of one name are a
+/* Joins tables (borrowed; values are filled with the defaults now, fields without one stay as they
+ * are: zero the structs before). Two rows of one name are a
  * programmer's mistake. */
-ts_status ts_option_set_create(const ts_option_table *tables, size_t n, ts_option_set **out) TS_NODISCARD;
+ts_status ts_option_set_create(const ts_option_table *tables, size_t n,
+                               ts_option_set **out) TS_NODISCARD;
 void ts_option_set_destroy(ts_option_set **set); /* texts and lists in the values die with it */
 
 /* Parses words (argv without program and command). Unknown: TS_ERR_USER with the nearest names. */
 ts_status ts_option_parse(ts_option_set *set, int argc, char *const *argv) TS_NODISCARD;
-/* Takes name: value pairs from a JSON or YAML file; origin is remembered for messages. Values given on
- * the command line win whatever the order of calls. Keys may have _ for -. */
+/* Takes name: value pairs from a JSON or YAML file; origin is remembered for messages. Values given
+ * on the command line win whatever the order of calls. Keys may have _ for -. */
 ts_status ts_option_read_file(ts_option_set *set, const char *path) TS_NODISCARD;
 /* TESSERA_NUM_LAYERS=3 sets num-layers; only names of the table are looked at. */
 ts_status ts_option_read_env(ts_option_set *set, char *const *environ_) TS_NODISCARD;

@@ -1,6 +1,7 @@
-/* Random numbers by address, not by draw: Philox4x32-10 (Salmon et al., "Parallel random numbers: as
- * easy as 1, 2, 3", SC 2011). A number depends on the seed, what it is for, the step, the layer and the
- * element's global position, so it is the same on every layout and needs no state to resume. */
+/* Random numbers by address, not by draw: Philox4x32-10 (Salmon et al., "Parallel random numbers:
+ * as easy as 1, 2, 3", SC 2011). A number depends on the seed, what it is for, the step, the layer
+ * and the element's global position, so it is the same on every layout and needs no state to
+ * resume. */
 #ifndef TS_BASE_RNG_H
 #define TS_BASE_RNG_H
 #include <stdint.h>
@@ -20,10 +21,12 @@ typedef struct ts_rng {
     uint32_t hi[2]; /* the upper half of the counter */
 } ts_rng;
 
-static inline ts_rng ts_rng_stream(uint64_t seed, ts_rng_purpose purpose, uint64_t step, uint32_t layer)
+static inline ts_rng ts_rng_stream(uint64_t seed, ts_rng_purpose purpose, uint64_t step,
+                                   uint32_t layer)
 {
     return (ts_rng){ { (uint32_t)seed, (uint32_t)(seed >> 32) ^ (uint32_t)step * 0x9E3779B9u },
-                     { layer << 8 | (uint32_t)purpose, (uint32_t)step ^ (uint32_t)(step >> 32) * 0x85EBCA6Bu } };
+                     { layer << 8 | (uint32_t)purpose,
+                       (uint32_t)step ^ (uint32_t)(step >> 32) * 0x85EBCA6Bu } };
 }
 
 /* Four 32-bit numbers for block `i` of the stream; element e has number e % 4 of block e / 4. */

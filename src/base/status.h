@@ -41,8 +41,8 @@ int ts_status_exit_code(ts_status st);
     } while (0)
 
 /* A programmer's mistake: prints place and text, then aborts. Always on. */
-__attribute__((noreturn)) void ts_assert_fail(const char *file, int line, const char *cond, const char *fmt,
-                                              ...) TS_PRINTF(4, 5);
+__attribute__((noreturn)) void ts_assert_fail(const char *file, int line, const char *cond,
+                                              const char *fmt, ...) TS_PRINTF(4, 5);
 #define TS_ASSERT(cond, ...)                                                                       \
     ((cond) ? (void)0 : ts_assert_fail(__FILE__, __LINE__, #cond, __VA_ARGS__))
 #ifdef TS_DEBUG

@@ -166,7 +166,8 @@ int ts_edit_distance(const char *a, const char *b)
                 v = up[j] + 1;
             if (row[j - 1] + 1 < v)
                 v = row[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && up2[j - 2] + 1 < v)
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                up2[j - 2] + 1 < v)
                 v = up2[j - 2] + 1;
             row[j] = v;
         }

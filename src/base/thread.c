@@ -5,8 +5,9 @@
 #include <stdatomic.h>
 #include <time.h>
 
-/* Work is taken in pieces from one counter, so an unlucky core takes fewer. Between jobs a worker spins
- * for a few microseconds and then sleeps: a spinning worker would rob a process that shares its core. */
+/* Work is taken in pieces from one counter, so an unlucky core takes fewer. Between jobs a worker
+ * spins for a few microseconds and then sleeps: a spinning worker would rob a process that shares
+ * its core. */
 enum { SPINS = 2000 };
 
 struct ts_pool {
@@ -54,7 +55,8 @@ static void *work(void *arg)
     ts_pool *p = w.pool;
     unsigned seen = 0;
     for (;;) {
-        for (int i = 0; i < SPINS && atomic_load_explicit(&p->job, memory_order_acquire) == seen; i++)
+        for (int i = 0; i < SPINS && atomic_load_explicit(&p->job, memory_order_acquire) == seen;
+             i++)
             pause_cpu();
         if (atomic_load_explicit(&p->job, memory_order_acquire) == seen) {
             pthread_mutex_lock(&p->lock);
@@ -92,7 +94,8 @@ ts_status ts_pool_create(int threads, ts_pool **out)
         *w = (worker){ p, p->threads };
         if (pthread_create(&p->ids[p->threads], NULL, work, w) != 0) {
             ts_free(&w);
-            st = ts_error(TS_ERR_RUN, "thread %d of %d could not be started", p->threads + 1, threads);
+            st = ts_error(TS_ERR_RUN, "thread %d of %d could not be started", p->threads + 1,
+                          threads);
         } else {
             p->threads++;
         }

@@ -13,8 +13,9 @@ int ts_pool_threads(const ts_pool *pool);
 /* A share of the work; `thread` is 0..threads-1 and names the scratch that the share may use. */
 typedef void ts_share_fn(void *ctx, int64_t begin, int64_t end, int thread);
 
-/* Calls fn on shares of at most `grain` that together are [0, n), in any order and on any thread, and
- * returns when all are done. Results must not depend on how shares fall on threads. Not reentrant. */
+/* Calls fn on shares of at most `grain` that together are [0, n), in any order and on any thread,
+ * and returns when all are done. Results must not depend on how shares fall on threads. Not
+ * reentrant. */
 void ts_pool_run(ts_pool *pool, int64_t n, int64_t grain, ts_share_fn *fn, void *ctx);
 
 /* Cores this process may use. */

@@ -56,7 +56,8 @@ static json_t *mapping(yaml_parser_t *p, int depth)
             return o;
         json_t *value = key ? next_node(p, depth + 1, YAML_NO_EVENT, &ended) : NULL;
         /* A key that stands twice is refused, as in JSON. */
-        const bool fine = value && json_is_string(key) && !json_object_get(o, json_string_value(key));
+        const bool fine =
+            value && json_is_string(key) && !json_object_get(o, json_string_value(key));
         if (!fine || json_object_set(o, json_string_value(key), value)) {
             json_decref(value);
             json_decref(key);
@@ -119,8 +120,10 @@ ts_status ts_yaml_read(const char *path, json_t **out)
     if (v)
         *out = v;
     else
-        st = ts_error(TS_ERR_USER, "%s: not valid YAML (mappings, lists and scalars are understood): line %zu: %s",
-                      path, p.mark.line + 1, p.problem ? p.problem : "unexpected content");
+        st = ts_error(
+            TS_ERR_USER,
+            "%s: not valid YAML (mappings, lists and scalars are understood): line %zu: %s", path,
+            p.mark.line + 1, p.problem ? p.problem : "unexpected content");
     yaml_parser_delete(&p);
     ts_str_deinit(&text);
     return st;

@@ -81,7 +81,9 @@ static void on_damage(void *ctx, const ts_ckpt_damage *d)
 
 static void on_hf(void *ctx, const char *text)
 {
-    const ts_ckpt_damage d = { .path = "", .begin = -1, .end = -1, .byte = -1, .bit = -1, .text = text };
+    const ts_ckpt_damage d = {
+        .path = "", .begin = -1, .end = -1, .byte = -1, .bit = -1, .text = text
+    };
     on_damage(ctx, &d);
 }
 
@@ -96,13 +98,15 @@ static ts_status verify_one(const char *folder, findings *f)
     f->files += check.files;
     f->bytes += check.bytes;
     if (st == TS_OK && f->print)
-        printf("%s: good (%" PRId64 " files, %s, %s/s)\n", folder, check.files, ts_human_bytes(check.bytes, size),
+        printf("%s: good (%" PRId64 " files, %s, %s/s)\n", folder, check.files,
+               ts_human_bytes(check.bytes, size),
                ts_human_bytes(check.bytes / (seconds > 1e-9 ? seconds : 1e-9), speed));
     return f->st != TS_OK ? f->st : st;
 }
 
 /* Verifies on; the first failure stays the status, with its message put back at the end. */
-static ts_status verify_next(const char *folder, findings *f, ts_status before, char *message, size_t room)
+static ts_status verify_next(const char *folder, findings *f, ts_status before, char *message,
+                             size_t room)
 {
     const ts_status st = verify_one(folder, f);
     if (before == TS_OK && st != TS_OK)
@@ -110,10 +114,10 @@ static ts_status verify_next(const char *folder, findings *f, ts_status before, 
     return before != TS_OK ? before : st;
 }
 
-/* The newest, or all. A damaged newest one makes the others be tried until one is good: the one that a run
- * would be continued from. */
-static ts_status verify_list(const char *dir, const checkpoint_options *o, const ts_ckpt_entry *list, size_t n,
-                             findings *f)
+/* The newest, or all. A damaged newest one makes the others be tried until one is good: the one
+ * that a run would be continued from. */
+static ts_status verify_list(const char *dir, const checkpoint_options *o,
+                             const ts_ckpt_entry *list, size_t n, findings *f)
 {
     size_t at = n;
     char message[1024] = "";
@@ -126,8 +130,10 @@ static ts_status verify_list(const char *dir, const checkpoint_options *o, const
         return st;
     }
     if (at < n && list[at].sequence > 0 && list[0].sequence > list[at].sequence && o->step < 0)
-        ts_log(TS_LOG_WARN, "%s: the newest by latest_checkpointed_iteration.txt is iteration %" PRId64
-               ", though iteration %" PRId64 " was saved later", dir, list[at].iteration, list[0].iteration);
+        ts_log(TS_LOG_WARN,
+               "%s: the newest by latest_checkpointed_iteration.txt is iteration %" PRId64
+               ", though iteration %" PRId64 " was saved later",
+               dir, list[at].iteration, list[0].iteration);
     if (at < n)
         st = verify_next(list[at].folder, f, st, message, sizeof message);
     bool is_good = st == TS_OK;
@@ -159,10 +165,11 @@ static ts_status verify_hf(const char *dir, findings *f)
     f->tensors = check.tensors;
     f->bytes = check.bytes;
     if (st == TS_OK && f->print)
-        printf("%s: good (%" PRId64 " tensors, %s; %s; the format has no checksums)\n", dir, check.tensors,
-               ts_human_bytes(check.bytes, size),
-               check.model_type ? "names and shapes are those of config.json"
-                                : "of a family that is not known here, so not compared with config.json");
+        printf("%s: good (%" PRId64 " tensors, %s; %s; the format has no checksums)\n", dir,
+               check.tensors, ts_human_bytes(check.bytes, size),
+               check.model_type
+                   ? "names and shapes are those of config.json"
+                   : "of a family that is not known here, so not compared with config.json");
     return f->st != TS_OK ? f->st : st;
 }
 
@@ -175,9 +182,11 @@ static ts_status verify_json(const char *dir, const char *kind, const findings *
     if (st == TS_OK)
         st = put_text(&out, "kind", kind);
     if (st == TS_OK)
-        st = ts_str_printf(&out, ", \"good\": %s, \"files\": %" PRId64 ", \"bytes\": %.0f, \"seconds\": %.6f, "
-                           "\"damages\": [%s]}", f->n ? "false" : "true", f->files, f->bytes, seconds,
-                           ts_str_text(&f->json));
+        st = ts_str_printf(
+            &out,
+            ", \"good\": %s, \"files\": %" PRId64 ", \"bytes\": %.0f, \"seconds\": %.6f, "
+            "\"damages\": [%s]}",
+            f->n ? "false" : "true", f->files, f->bytes, seconds, ts_str_text(&f->json));
     if (st == TS_OK)
         puts(out.s);
     ts_str_deinit(&out);
@@ -196,12 +205,19 @@ static ts_status verify(const char *dir, const checkpoint_options *o)
 {
     findings f = { .print = !o->json };
     const double from = ts_now();
-    const char *kind = ts_ckpt_is_iteration(dir) ? "iteration" : ts_checkpoint_is(dir) ? "checkpoints" : "huggingface";
+    const char *kind = ts_ckpt_is_iteration(dir) ? "iteration"
+                       : ts_checkpoint_is(dir)   ? "checkpoints"
+                                                 : "huggingface";
     if (*kind == 'h' && !has_file(dir, "config.json") && !has_file(dir, "model.safetensors") &&
         !has_file(dir, "model.safetensors.index.json"))
-        return ts_error(TS_ERR_USER, "%s: is no folder of checkpoints (iter_.../manifest.json) and no Hugging Face "
-                        "folder (config.json, model.safetensors)", dir);
-    ts_status st = *kind == 'i' ? verify_one(dir, &f) : *kind == 'c' ? verify_root(dir, o, &f) : verify_hf(dir, &f);
+        return ts_error(
+            TS_ERR_USER,
+            "%s: is no folder of checkpoints (iter_.../manifest.json) and no Hugging Face "
+            "folder (config.json, model.safetensors)",
+            dir);
+    ts_status st = *kind == 'i'   ? verify_one(dir, &f)
+                   : *kind == 'c' ? verify_root(dir, o, &f)
+                                  : verify_hf(dir, &f);
     if (o->json && (st == TS_OK || f.n)) {
         char message[1024];
         snprintf(message, sizeof message, "%s", ts_error_message());
@@ -214,24 +230,34 @@ static ts_status verify(const char *dir, const checkpoint_options *o)
 
 /* ---- list ---- */
 
-static ts_status list_entry(const ts_ckpt_entry *e, bool is_latest, const checkpoint_options *o, bool is_first)
+static ts_status list_entry(const ts_ckpt_entry *e, bool is_latest, const checkpoint_options *o,
+                            bool is_first)
 {
     ts_ckpt_check check = { 0 };
     char size[32];
-    const ts_status st = e->trouble ? TS_ERR_USER : o->quick ? TS_OK : ts_ckpt_check_folder(e->folder, &check);
+    const ts_status st = e->trouble ? TS_ERR_USER
+                         : o->quick ? TS_OK
+                                    : ts_ckpt_check_folder(e->folder, &check);
     if (st != TS_OK && st != TS_ERR_USER)
         return st;
     const char *why = e->trouble ? e->trouble : st == TS_OK ? NULL : ts_error_message();
     if (!o->json) {
-        printf("%10" PRId64 "%c  %-20s  %10s  %5" PRId64 "  %s%s\n", e->iteration, is_latest ? '*' : ' ',
-               e->trouble ? "-" : e->saved_at, ts_human_bytes(e->bytes, size), e->world_size,
-               why ? "damaged: " : o->quick ? "not read" : "good", why ? why : "");
+        printf("%10" PRId64 "%c  %-20s  %10s  %5" PRId64 "  %s%s\n", e->iteration,
+               is_latest ? '*' : ' ', e->trouble ? "-" : e->saved_at,
+               ts_human_bytes(e->bytes, size), e->world_size,
+               why        ? "damaged: "
+               : o->quick ? "not read"
+                          : "good",
+               why ? why : "");
         return TS_OK;
     }
     ts_str out = { 0 };
-    ts_status made = ts_str_printf(&out, "%s{\"iteration\": %" PRId64 ", \"bytes\": %.0f, \"good\": %s",
-                                   is_first ? "" : ", ", e->iteration, e->bytes,
-                                   why ? "false" : o->quick ? "null" : "true");
+    ts_status made =
+        ts_str_printf(&out, "%s{\"iteration\": %" PRId64 ", \"bytes\": %.0f, \"good\": %s",
+                      is_first ? "" : ", ", e->iteration, e->bytes,
+                      why        ? "false"
+                      : o->quick ? "null"
+                                 : "true");
     if (made == TS_OK)
         made = put_text(&out, "saved_at", e->trouble ? NULL : e->saved_at);
     if (made == TS_OK)
@@ -254,11 +280,13 @@ static ts_status list(const char *dir, const checkpoint_options *o)
     TS_TRY(ts_ckpt_list(dir, &entries, &n));
     ts_status st = TS_OK;
     if (n == 0)
-        st = ts_error(TS_ERR_USER, "%s: holds no checkpoint (no iter_ folder with a manifest.json)", dir);
+        st = ts_error(TS_ERR_USER, "%s: holds no checkpoint (no iter_ folder with a manifest.json)",
+                      dir);
     else if (ts_ckpt_latest(dir, &latest) != TS_OK)
         ts_log(TS_LOG_WARN, "%s", ts_error_message());
     if (st == TS_OK && !o->json)
-        printf("%11s  %-20s  %10s  %5s  %s\n", "iteration", "saved", "size", "ranks", "state (*: the newest)");
+        printf("%11s  %-20s  %10s  %5s  %s\n", "iteration", "saved", "size", "ranks",
+               "state (*: the newest)");
     if (st == TS_OK && o->json && latest >= 0)
         printf("{\"latest\": %" PRId64 ", \"checkpoints\": [", latest);
     else if (st == TS_OK && o->json)
@@ -287,8 +315,8 @@ static ts_status show_tensor(const ts_st_tensor *t, const char *part, bool as_js
         if (st == TS_OK)
             st = ts_str_json(&out, t->name, strlen(t->name));
         if (st == TS_OK)
-            printf("%s, \"part\": \"%s\", \"dtype\": \"%s\", \"shape\": %s, \"bytes\": %zu}", out.s, part,
-                   ts_st_dtype_name(t->dtype), shape.s, t->size);
+            printf("%s, \"part\": \"%s\", \"dtype\": \"%s\", \"shape\": %s, \"bytes\": %zu}", out.s,
+                   part, ts_st_dtype_name(t->dtype), shape.s, t->size);
     } else if (st == TS_OK) {
         printf("%-9s  %-5s  %-20s  %10s  %s\n", part, ts_st_dtype_name(t->dtype), shape.s,
                ts_human_bytes((double)t->size, size), t->name);
@@ -328,8 +356,8 @@ static ts_status show_open(const ts_checkpoint *ck, bool as_json)
         ts_str path = { 0 };
         st = ts_str_json(&path, ts_checkpoint_path(ck), strlen(ts_checkpoint_path(ck)));
         if (st == TS_OK)
-            printf("{\"path\": %s, \"iteration\": %" PRId64 ", \"world_size\": %d, \"state\": ", path.s,
-                   ts_checkpoint_iteration(ck), ts_checkpoint_world_size(ck));
+            printf("{\"path\": %s, \"iteration\": %" PRId64 ", \"world_size\": %d, \"state\": ",
+                   path.s, ts_checkpoint_iteration(ck), ts_checkpoint_world_size(ck));
         ts_str_deinit(&path);
         if (st == TS_OK)
             st = print_json_value(ts_checkpoint_state(ck));
@@ -343,8 +371,8 @@ static ts_status show_open(const ts_checkpoint *ck, bool as_json)
     }
     for (int part = 0; part < TS_CKPT_PARTS; part++)
         for (int64_t i = 0; st == TS_OK && i < ts_checkpoint_count(ck, (ts_ckpt_part)part); i++) {
-            st = show_tensor(ts_checkpoint_at(ck, (ts_ckpt_part)part, i), part == TS_CKPT_MODEL ? "model" : "optimizer",
-                             as_json, is_first);
+            st = show_tensor(ts_checkpoint_at(ck, (ts_ckpt_part)part, i),
+                             part == TS_CKPT_MODEL ? "model" : "optimizer", as_json, is_first);
             is_first = false;
         }
     if (st == TS_OK && as_json)
@@ -391,18 +419,23 @@ static ts_status act(const char *verb, const char *dir, const checkpoint_options
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (!strcmp(verb, verbs[i].name)) {
             if (!dir)
-                return ts_error(TS_ERR_USER, "tessera checkpoint %s: the folder is missing: tessera checkpoint %s DIR",
-                                verb, verb);
+                return ts_error(
+                    TS_ERR_USER,
+                    "tessera checkpoint %s: the folder is missing: tessera checkpoint %s DIR", verb,
+                    verb);
             if (!ts_path_is_dir(dir))
                 return ts_error(TS_ERR_USER, "%s: %s", dir,
-                                ts_path_exists(dir) ? "is not a folder" : "there is no such folder");
+                                ts_path_exists(dir) ? "is not a folder"
+                                                    : "there is no such folder");
             return verbs[i].fn(dir, o);
         }
-    return ts_error(TS_ERR_USER, "tessera checkpoint: %s%s; expected verify, list or show and a folder",
+    return ts_error(TS_ERR_USER,
+                    "tessera checkpoint: %s%s; expected verify, list or show and a folder",
                     *verb ? "there is no " : "what to do is missing", verb);
 }
 
-/* The two leading words are the verb and the folder; options stand before, between and after them. */
+/* The two leading words are the verb and the folder; options stand before, between and after
+ * them. */
 static ts_status run(int argc, char *const *argv)
 {
     checkpoint_options o = { 0 };
@@ -414,7 +447,8 @@ static ts_status run(int argc, char *const *argv)
     int n = 0, n_words = 0;
     TS_TRY(ts_alloc(&rest, (size_t)argc + 1, sizeof *rest));
     for (int i = 0; i < argc; i++) {
-        const bool takes = i && (!strcmp(argv[i - 1], "--ckpt-step") || !strcmp(argv[i - 1], "--config"));
+        const bool takes =
+            i && (!strcmp(argv[i - 1], "--ckpt-step") || !strcmp(argv[i - 1], "--config"));
         if (argv[i][0] != '-' && !takes && n_words < 2)
             word[n_words++] = argv[i];
         else
@@ -429,4 +463,5 @@ static ts_status run(int argc, char *const *argv)
     return st;
 }
 
-const ts_command ts_cmd_checkpoint = { "checkpoint", "look into saved training: verify, list, show", run };
+const ts_command ts_cmd_checkpoint = { "checkpoint", "look into saved training: verify, list, show",
+                                       run };

@@ -28,8 +28,10 @@ static const ts_option infer_rows[] = {
         "JSON lines: ids (the new ones), text, finish_reason, logprobs; - is the standard output"),
     ROW(INT, batch_size, "batch-size", "8", 1, TS_ENGINE_MOST_SLOTS,
         "lines that are generated side by side; changes speed, never a result"),
-    ROW(FLAG, json, "json", NULL, 0, 0, "JSON lines on the standard output instead of streamed text"),
-    ROW(INT, ckpt_step, "ckpt-step", "-1", -1, 9e15, "which of a folder's checkpoints (default: the newest)"),
+    ROW(FLAG, json, "json", NULL, 0, 0,
+        "JSON lines on the standard output instead of streamed text"),
+    ROW(INT, ckpt_step, "ckpt-step", "-1", -1, 9e15,
+        "which of a folder's checkpoints (default: the newest)"),
 };
 
 static const char usage[] =
@@ -56,7 +58,8 @@ typedef struct inferer {
     bool *is_ready;
     size_t written, done;
     ts_detok detok;          /* one line's: of the stream, or with --stop */
-    ts_detok *detoks;        /* [n_lines] with --stop and batches; text of a line while it is at work */
+    /* [n_lines] with --stop and batches; text of a line while it is at work */
+    ts_detok *detoks;
     ts_jsonl_out out;
     double began, said;
 } inferer;
@@ -77,7 +80,8 @@ static bool folder_has_tokenizer(const char *folder)
 /* The one that the options name, else the model folder's, where there is one. */
 static ts_status open_tokenizer(inferer *s)
 {
-    const ts_text_options of_folder = { .type = "PretrainedFromHF", .name_or_path = s->model.folder };
+    const ts_text_options of_folder = { .type = "PretrainedFromHF",
+                                        .name_or_path = s->model.folder };
     const bool given = ts_text_options_given(&s->to);
     if (!given && !folder_has_tokenizer(s->model.folder))
         return TS_OK;
@@ -95,7 +99,8 @@ static ts_status check_ids(const inferer *s, const ts_ids *ids)
     const int64_t vocab = s->model.decoder->arch.vocab;
     for (size_t i = 0; i < ids->n; i++)
         if (ids->v[i] < 0 || ids->v[i] >= vocab)
-            return ts_error(TS_ERR_USER, "the tokenizer's id %d is outside the model's vocabulary of %lld",
+            return ts_error(TS_ERR_USER,
+                            "the tokenizer's id %d is outside the model's vocabulary of %lld",
                             (int)ids->v[i], (long long)vocab);
     return TS_OK;
 }
@@ -104,8 +109,10 @@ static ts_status encode(inferer *s, const char *text, size_t n, int32_t **ids, i
 {
     ts_ids out = { 0 };
     if (!s->has_tok)
-        return ts_error(TS_ERR_USER, "%s has no tokenizer: give \"ids\", or name a tokenizer "
-                        "(--tokenizer-name-or-path)", s->model.folder ? s->model.folder : "the checkpoint");
+        return ts_error(TS_ERR_USER,
+                        "%s has no tokenizer: give \"ids\", or name a tokenizer "
+                        "(--tokenizer-name-or-path)",
+                        s->model.folder ? s->model.folder : "the checkpoint");
     ts_status st = ts_text_encode(&s->tok, s->scratch, text, n, &out);
     if (st == TS_OK)
         st = check_ids(s, &out);
@@ -143,7 +150,8 @@ static ts_status read_line(inferer *s, const ts_jsonl *in, const json_t *line)
     else if (json_is_string(text))
         st = encode(s, json_string_value(text), json_string_length(text), &ids, &n);
     else if (json_object_get(line, "messages"))
-        return ts_jsonl_error(in, "\"messages\": chat templates are not supported yet, give \"text\" or \"ids\"");
+        return ts_jsonl_error(
+            in, "\"messages\": chat templates are not supported yet, give \"text\" or \"ids\"");
     else
         return ts_jsonl_error(in, "\"ids\" or \"text\" was expected");
     if (st == TS_OK)
@@ -185,7 +193,8 @@ static ts_status format_text(inferer *s, const ts_gen_line *line, const ts_gen_t
     ts_str text = { 0 };
     ts_status st;
     if (s->config.n_stop && s->detoks[line->number].is_stopped)
-        st = ts_str_add(&text, ts_str_text(&s->detoks[line->number].text), s->detoks[line->number].text.len);
+        st = ts_str_add(&text, ts_str_text(&s->detoks[line->number].text),
+                        s->detoks[line->number].text.len);
     else
         st = ts_tokenizer_decode(s->tok.tok, t->ids, t->n, true, &text);
     if (st == TS_OK)
@@ -295,7 +304,8 @@ static void on_progress(void *ctx, int64_t new_tokens)
 
 static ts_status generate(inferer *s)
 {
-    const ts_gen_hooks hooks = { s, s->streams || s->config.n_stop ? on_token : NULL, on_done, on_progress };
+    const ts_gen_hooks hooks = { s, s->streams || s->config.n_stop ? on_token : NULL, on_done,
+                                 on_progress };
     const int64_t batch = s->streams ? 1 : s->o.batch_size; /* results do not depend on it */
     const int64_t n = (int64_t)s->n_lines;
     TS_TRY(ts_alloc(&s->results, s->n_lines, sizeof *s->results));
@@ -323,7 +333,8 @@ static ts_status check(const inferer *s)
     if (s->o.prompt && s->o.input)
         return ts_error(TS_ERR_USER, "--prompt and --input contradict each other: give one");
     if (s->o.json && s->o.output && strcmp(s->o.output, "-"))
-        return ts_error(TS_ERR_USER, "--json writes to the standard output, --output %s to a file: give one",
+        return ts_error(TS_ERR_USER,
+                        "--json writes to the standard output, --output %s to a file: give one",
                         s->o.output);
     return TS_OK;
 }
@@ -335,11 +346,13 @@ static ts_status open_all(inferer *s, const ts_option_set *set)
     TS_TRY(ts_runtime_dtype(&s->rt, &use.compute));
     TS_TRY(ts_runtime_open(&s->rt, 1, &s->dev));
     if (!s->dev->computes)
-        return ts_error(TS_ERR_USER, "--device %s computes nothing: there is nothing to generate with",
+        return ts_error(TS_ERR_USER,
+                        "--device %s computes nothing: there is nothing to generate with",
                         s->rt.device);
     use.dev = s->dev;
     TS_TRY(ts_model_open(s->rt.load, s->o.ckpt_step, &use, &s->model));
-    TS_TRY(ts_gen_config_resolve(&s->go, set, s->model.folder, &s->model.decoder->arch, &s->config));
+    TS_TRY(
+        ts_gen_config_resolve(&s->go, set, s->model.folder, &s->model.decoder->arch, &s->config));
     TS_TRY(open_tokenizer(s));
     if (s->config.n_stop && !has_text(s))
         return ts_error(TS_ERR_USER, "--stop needs a tokenizer, and %s has none",

@@ -1,5 +1,5 @@
-/* What this build is made of and what it finds on this machine. MPI is asked for its name only: starting it
- * would take longer than all the rest. */
+/* What this build is made of and what it finds on this machine. MPI is asked for its name only:
+ * starting it would take longer than all the rest. */
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/command.h"
@@ -22,15 +22,17 @@ typedef struct info_options {
     bool json, kernels;
 } info_options;
 
-#define ROW(field, name, help) TS_ROW(FLAG, info_options, field, name, NULL, 0, 0, NULL, "info", help)
+#define ROW(field, name, help)                                                                     \
+    TS_ROW(FLAG, info_options, field, name, NULL, 0, 0, NULL, "info", help)
 static const ts_option info_rows[] = {
     ROW(kernels, "kernels", "also which variant of each kernel this machine runs"),
     ROW(json, "json", "as one JSON object"),
 };
 
-static const char usage[] = "usage: tessera info [--kernels] [--json]\n\n"
-                            "Says what this build has and what it found here: processor, kernels, memory,\n"
-                            "MPI, libraries, devices.";
+static const char usage[] =
+    "usage: tessera info [--kernels] [--json]\n\n"
+    "Says what this build has and what it found here: processor, kernels, memory,\n"
+    "MPI, libraries, devices.";
 
 static json_t *object(void) { return json_object(); }
 
@@ -131,7 +133,8 @@ static json_t *memory_info(void)
     long long kb = 0;
     json_t *m = object();
     proc_value("/proc/meminfo", "MemAvailable", free_kb, sizeof free_kb);
-    json_object_set_new(m, "total_bytes", json_integer((json_int_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE)));
+    json_object_set_new(m, "total_bytes",
+                        json_integer((json_int_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE)));
     if (sscanf(free_kb, "%lld", &kb) == 1)
         json_object_set_new(m, "available_bytes", json_integer(kb * 1024));
     return m;
@@ -141,7 +144,8 @@ static json_t *kernels_info(const ts_cpu *c)
 {
     json_t *k = object();
     for (int i = 0; i < TS_KERNEL_COUNT; i++)
-        put_text(k, ts_kernel_name((ts_kernel)i), c->kernel[i].variant ? c->kernel[i].variant : "ref");
+        put_text(k, ts_kernel_name((ts_kernel)i),
+                 c->kernel[i].variant ? c->kernel[i].variant : "ref");
     return k;
 }
 
@@ -211,10 +215,11 @@ static void print_info(const json_t *j)
     printf("%-12s %s\n", "tessera", text_at(j, "version"));
     printf("%-12s %s, %s%s\n", "build", text_at(build, "compiler"), text_at(build, "type"),
            json_is_true(json_object_get(build, "sanitizers")) ? ", with sanitizers" : "");
-    printf("%-12s %s (%s), %lld cores\n", "processor", text_at(cpu, "model"), text_at(cpu, "machine"),
-           (long long)json_integer_value(json_object_get(cpu, "cores")));
+    printf("%-12s %s (%s), %lld cores\n", "processor", text_at(cpu, "model"),
+           text_at(cpu, "machine"), (long long)json_integer_value(json_object_get(cpu, "cores")));
     print_list("vectors", json_object_get(cpu, "instruction_sets"));
-    printf("%-12s %lld by default\n", "threads", (long long)json_integer_value(json_object_get(j, "threads")));
+    printf("%-12s %lld by default\n", "threads",
+           (long long)json_integer_value(json_object_get(j, "threads")));
     printf("%-12s %s, %s available\n", "memory",
            ts_human_bytes(json_number_value(json_object_get(mem, "total_bytes")), a),
            ts_human_bytes(json_number_value(json_object_get(mem, "available_bytes")), b));

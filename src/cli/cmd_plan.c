@@ -13,7 +13,8 @@ static const char usage[] =
     "example: tessera plan --load Llama-3-70B --seq-length 4096 --micro-batch-size 1 --global-batch-size 512\n"
     "    --world-size 64 --train-iters 1000 --lr 1e-4 --bf16 --recompute-granularity full";
 
-static ts_status print_plan(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p)
+static ts_status print_plan(const ts_job_options *o, const ts_option_set *set,
+                            const ts_plan_options *p)
 {
     ts_plan plan;
     ts_str text = { 0 };
@@ -26,7 +27,8 @@ static ts_status print_plan(const ts_job_options *o, const ts_option_set *set, c
 }
 
 static ts_status run(int argc, char *const *argv);
-const ts_command ts_cmd_plan = { "plan", "say what a training job will need, without running it", run };
+const ts_command ts_cmd_plan = { "plan", "say what a training job will need, without running it",
+                                 run };
 
 static ts_status run(int argc, char *const *argv)
 {
@@ -37,7 +39,8 @@ static ts_status run(int argc, char *const *argv)
     bool helped;
     ts_job_tables(&o, tables);
     tables[TS_JOB_TABLES] = (ts_option_table){ ts_plan_option_rows, ts_plan_option_count, &p };
-    TS_TRY(ts_command_options(&ts_cmd_plan, usage, tables, TS_JOB_TABLES + 1, argc, argv, &set, &helped));
+    TS_TRY(ts_command_options(&ts_cmd_plan, usage, tables, TS_JOB_TABLES + 1, argc, argv, &set,
+                              &helped));
     if (helped)
         return TS_OK;
     ts_log_init((ts_log_level)o.runtime.log_level, "");

@@ -20,8 +20,8 @@ static ts_status convert(const ts_preprocess_options *o, const ts_text_options *
         ts_text_tokenizer_close(&tok);
         TS_TRY(st);
     }
-    ts_log(TS_LOG_INFO, "%s: %lld documents, %lld tokens", o->output_prefix, (long long)totals.documents,
-           (long long)totals.tokens);
+    ts_log(TS_LOG_INFO, "%s: %lld documents, %lld tokens", o->output_prefix,
+           (long long)totals.documents, (long long)totals.tokens);
     return TS_OK;
 }
 
@@ -29,7 +29,8 @@ static ts_status run(int argc, char *const *argv)
 {
     ts_preprocess_options o = { 0 };
     ts_text_options t = { 0 };
-    const ts_option_table tables[] = { { ts_preprocess_option_rows, ts_preprocess_option_count, &o },
+    const ts_option_table tables[] = { { ts_preprocess_option_rows, ts_preprocess_option_count,
+                                         &o },
                                        { ts_text_option_rows, ts_text_option_count, &t } };
     ts_option_set *set = NULL;
     bool helped;
@@ -41,4 +42,5 @@ static ts_status run(int argc, char *const *argv)
     return st;
 }
 
-const ts_command ts_cmd_preprocess = { "preprocess", "text to token files (.bin/.idx) for training", run };
+const ts_command ts_cmd_preprocess = { "preprocess", "text to token files (.bin/.idx) for training",
+                                       run };

@@ -33,10 +33,12 @@ static void describe_start(const ts_job *j)
     const ts_trainer *t = j->trainer;
     if (j->comm->rank)
         return;
-    ts_log(TS_LOG_INFO, "%lld parameters, %s, %d process%s, global batch %lld = %lld x %d x %lld micro-batches, "
-           "iterations %lld to %lld", (long long)ts_decoder_parameters(j->model.decoder),
-           ts_dtype_name(j->compute), j->comm->size, j->comm->size > 1 ? "es" : "", (long long)t->global,
-           (long long)t->micro, j->comm->size, (long long)t->n_micro, (long long)t->iteration + 1,
+    ts_log(TS_LOG_INFO,
+           "%lld parameters, %s, %d process%s, global batch %lld = %lld x %d x %lld micro-batches, "
+           "iterations %lld to %lld",
+           (long long)ts_decoder_parameters(j->model.decoder), ts_dtype_name(j->compute),
+           j->comm->size, j->comm->size > 1 ? "es" : "", (long long)t->global, (long long)t->micro,
+           j->comm->size, (long long)t->n_micro, (long long)t->iteration + 1,
            (long long)j->train_iters);
 }
 
@@ -46,8 +48,8 @@ static ts_status start_watchdog(const ts_job_options *o, ts_comm *comm, ts_watch
     *dog = NULL;
     if (!comm->watch)
         return TS_OK;
-    return ts_watchdog_create(comm->watch, comm->rank, comm->size, comm->host, o->dist.timeout_minutes * 60, NULL,
-                              NULL, dog);
+    return ts_watchdog_create(comm->watch, comm->rank, comm->size, comm->host,
+                              o->dist.timeout_minutes * 60, NULL, NULL, dog);
 }
 
 static void show_timing(const ts_device *dev, const ts_comm *comm)
@@ -80,7 +82,8 @@ static ts_status train(const ts_job_options *o, const ts_option_set *set, ts_com
 }
 
 static ts_status run(int argc, char *const *argv);
-const ts_command ts_cmd_pretrain = { "pretrain", "train a language model from scratch or continue", run };
+const ts_command ts_cmd_pretrain = { "pretrain", "train a language model from scratch or continue",
+                                     run };
 
 static ts_status run(int argc, char *const *argv)
 {
@@ -90,16 +93,19 @@ static ts_status run(int argc, char *const *argv)
     ts_comm *comm;
     bool helped;
     ts_job_tables(&o, tables);
-    TS_TRY(ts_command_options(&ts_cmd_pretrain, usage, tables, TS_JOB_TABLES, argc, argv, &set, &helped));
+    TS_TRY(ts_command_options(&ts_cmd_pretrain, usage, tables, TS_JOB_TABLES, argc, argv, &set,
+                              &helped));
     if (helped)
         return TS_OK;
     ts_status st = ts_comm_world(&comm);
     if (st == TS_OK) {
         start_log(&o, comm);
         st = train(&o, set, comm);
-        if (st != TS_OK && comm->size > 1) /* said here: ending the job may end this process at once */
+        /* said here: ending the job may end this process at once */
+        if (st != TS_OK && comm->size > 1)
             ts_log(TS_LOG_ERROR, "%s", ts_error_message());
-        /* A user's mistake is found by all ranks alike; any other failure may be this rank's alone. */
+        /* A user's mistake is found by all ranks alike; any other failure may be this rank's
+         * alone. */
         ts_comm_finish(&comm, st != TS_OK && st != TS_ERR_USER);
     }
     ts_option_set_destroy(&set);

@@ -19,9 +19,11 @@ typedef struct score_options {
 #define ROW(type, field, name, def, help)                                                          \
     TS_ROW(type, score_options, field, name, def, 0, 0, NULL, "score", help)
 static const ts_option score_rows[] = {
-    ROW(TEXT, input, "input", NULL, "JSON lines with \"ids\" or \"text\" (or \"prompt\" and \"completion\")"),
+    ROW(TEXT, input, "input", NULL,
+        "JSON lines with \"ids\" or \"text\" (or \"prompt\" and \"completion\")"),
     ROW(TEXT, output, "output", "-", "JSON lines: ids, logprobs, sum, count, greedy"),
-    ROW(TEXT, logits, "logits", NULL, "also write the first line's logits to this safetensors file"),
+    ROW(TEXT, logits, "logits", NULL,
+        "also write the first line's logits to this safetensors file"),
     TS_ROW(INT, score_options, ckpt_step, "ckpt-step", "-1", -1, 9e15, NULL, "score",
            "which of a folder's checkpoints (default: the newest)"),
 };
@@ -53,7 +55,8 @@ static ts_status need_tokenizer(scorer *s)
     if (s->has_tok)
         return TS_OK;
     if (!s->model.folder)
-        return ts_error(TS_ERR_USER, "--load %s says no folder with a tokenizer: give \"ids\"", s->rt.load);
+        return ts_error(TS_ERR_USER, "--load %s says no folder with a tokenizer: give \"ids\"",
+                        s->rt.load);
     const ts_text_options o = { .type = "PretrainedFromHF", .name_or_path = s->model.folder };
     TS_TRY(ts_text_tokenizer_open(&o, &s->tok));
     s->has_tok = true;
@@ -65,14 +68,15 @@ static ts_status check_ids(const scorer *s, const ts_jsonl *in, const int32_t *i
     const int64_t vocab = s->model.decoder->arch.vocab;
     for (int64_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= vocab)
-            return ts_jsonl_error(in, "the tokenizer's id %d is outside the model's vocabulary of %lld",
+            return ts_jsonl_error(in,
+                                  "the tokenizer's id %d is outside the model's vocabulary of %lld",
                                   (int)ids[i], (long long)vocab);
     return TS_OK;
 }
 
 /* Ids of a line; *first is where scoring begins (behind a prompt). */
-static ts_status line_ids(scorer *s, const ts_jsonl *in, const json_t *line, int32_t **ids, int64_t *n,
-                          int64_t *first)
+static ts_status line_ids(scorer *s, const ts_jsonl *in, const json_t *line, int32_t **ids,
+                          int64_t *n, int64_t *first)
 {
     *first = 1;
     if (json_object_get(line, "ids"))
@@ -80,15 +84,17 @@ static ts_status line_ids(scorer *s, const ts_jsonl *in, const json_t *line, int
     const json_t *text = json_object_get(line, "text"), *prompt = json_object_get(line, "prompt"),
                  *rest = json_object_get(line, "completion");
     if (!json_is_string(text) && !(json_is_string(prompt) && json_is_string(rest)))
-        return ts_jsonl_error(in, "\"ids\", \"text\", or \"prompt\" and \"completion\" were expected");
+        return ts_jsonl_error(in,
+                              "\"ids\", \"text\", or \"prompt\" and \"completion\" were expected");
     TS_TRY(need_tokenizer(s));
     ts_ids out = { 0 };
     const json_t *head = json_is_string(text) ? text : prompt;
-    ts_status st = ts_text_encode(&s->tok, s->scratch, json_string_value(head), json_string_length(head), &out);
+    ts_status st = ts_text_encode(&s->tok, s->scratch, json_string_value(head),
+                                  json_string_length(head), &out);
     if (st == TS_OK && head == prompt) {
         *first = (int64_t)out.n > 0 ? (int64_t)out.n : 1;
-        st = ts_tokenizer_encode(s->tok.tok, s->scratch, json_string_value(rest), json_string_length(rest),
-                                 false, &out);
+        st = ts_tokenizer_encode(s->tok.tok, s->scratch, json_string_value(rest),
+                                 json_string_length(rest), false, &out);
     }
     if (st == TS_OK)
         st = check_ids(s, in, out.v, (int64_t)out.n);
@@ -120,7 +126,10 @@ static ts_status format_line(scorer *s, const int32_t *ids, int64_t n, int64_t f
     TS_TRY(ts_str_printf(l, "], \"sum\": %.17g, \"count\": %lld, \"greedy\": [", sum,
                          (long long)(n > first ? n - first : 0)));
     for (int64_t i = 0; i < n; i++)
-        TS_TRY(ts_str_printf(l, "%s%s", i ? ", " : "", i == 0 ? "null" : s->greedy[i] ? "true" : "false"));
+        TS_TRY(ts_str_printf(l, "%s%s", i ? ", " : "",
+                             i == 0         ? "null"
+                             : s->greedy[i] ? "true"
+                                            : "false"));
     return ts_str_puts(l, "]}");
 }
 

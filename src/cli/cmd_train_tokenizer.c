@@ -58,7 +58,8 @@ static ts_status write_folder(const ts_bpe_trainer *t, const train_tokenizer_opt
     ts_str_reset(&text);
     if (st == TS_OK)
         st = ts_str_puts(&text, "{\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\"");
-    for (const char *const *role = (const char *const[]){ "bos_token", "eos_token", NULL }; *role && o->special.n; role++) {
+    for (const char *const *role = (const char *const[]){ "bos_token", "eos_token", NULL };
+         *role && o->special.n; role++) {
         if (st == TS_OK)
             st = ts_str_printf(&text, ",\n  \"%s\": ", *role);
         if (st == TS_OK)
@@ -84,7 +85,8 @@ static ts_status train(const train_tokenizer_options *o)
     for (int64_t i = 0; i < o->input.n && st == TS_OK; i++)
         st = feed_file(t, o->input.v[i], &bytes);
     if (st == TS_OK)
-        st = ts_bpe_trainer_run(t, o->vocab_size, o->min_frequency, o->special.v, (size_t)o->special.n, show, &began);
+        st = ts_bpe_trainer_run(t, o->vocab_size, o->min_frequency, o->special.v,
+                                (size_t)o->special.n, show, &began);
     if (st == TS_OK)
         st = write_folder(t, o);
     if (st == TS_OK)
@@ -96,7 +98,8 @@ static ts_status train(const train_tokenizer_options *o)
 }
 
 static ts_status run(int argc, char *const *argv);
-const ts_command ts_cmd_train_tokenizer = { "train-tokenizer", "learn a byte-level BPE tokenizer from text", run };
+const ts_command ts_cmd_train_tokenizer = { "train-tokenizer",
+                                            "learn a byte-level BPE tokenizer from text", run };
 
 static ts_status run(int argc, char *const *argv)
 {
@@ -104,7 +107,8 @@ static ts_status run(int argc, char *const *argv)
     const ts_option_table table = { rows, sizeof rows / sizeof *rows, &o };
     ts_option_set *set;
     bool helped;
-    TS_TRY(ts_command_options(&ts_cmd_train_tokenizer, usage, &table, 1, argc, argv, &set, &helped));
+    TS_TRY(
+        ts_command_options(&ts_cmd_train_tokenizer, usage, &table, 1, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
     const ts_status st = train(&o);

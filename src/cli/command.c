@@ -36,8 +36,9 @@ static ts_status print_help(const ts_command *cmd, const char *usage, const ts_o
     return st;
 }
 
-ts_status ts_command_options(const ts_command *cmd, const char *usage, const ts_option_table *tables,
-                             size_t n, int argc, char *const *argv, ts_option_set **set, bool *helped)
+ts_status ts_command_options(const ts_command *cmd, const char *usage,
+                             const ts_option_table *tables, size_t n, int argc, char *const *argv,
+                             ts_option_set **set, bool *helped)
 {
     ts_option_set *s;
     char **words;

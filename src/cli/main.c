@@ -29,8 +29,9 @@ static ts_status unknown_command(const char *name)
         if (d < least)
             least = d, best = (*c)->name;
     }
-    return ts_error(TS_ERR_USER, "there is no command %s. Did you mean %s? (tessera help lists all)",
-                    name, best);
+    return ts_error(TS_ERR_USER,
+                    "there is no command %s. Did you mean %s? (tessera help lists all)", name,
+                    best);
 }
 
 static ts_status run(int argc, char **argv)

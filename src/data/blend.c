@@ -1,7 +1,7 @@
 #include "data/blend.h"
 
-/* For each sample the data set (2 bytes); the sample's own number is a count of its data set's earlier
- * entries, kept at every `stride` samples and counted on from there. */
+/* For each sample the data set (2 bytes); the sample's own number is a count of its data set's
+ * earlier entries, kept at every `stride` samples and counted on from there. */
 struct ts_blend {
     int64_t n, count, stride;
     uint16_t *dataset; /* [n] */

@@ -29,7 +29,8 @@ static ts_status make_plan(const ts_gpt_args *a, plan *p)
     for (int64_t i = 0; i < a->count; i++)
         p->tokens += ts_indexed_length(a->data, a->first + i);
     if (p->tokens < 2)
-        return ts_error(TS_ERR_USER, "%s.bin: sequences %lld to %lld hold %lld tokens, nothing to train on",
+        return ts_error(TS_ERR_USER,
+                        "%s.bin: sequences %lld to %lld hold %lld tokens, nothing to train on",
                         ts_indexed_prefix(a->data), (long long)a->first,
                         (long long)(a->first + a->count - 1), (long long)p->tokens);
     if (a->n_samples >= 0) {
@@ -37,11 +38,12 @@ static ts_status make_plan(const ts_gpt_args *a, plan *p)
         if (__builtin_mul_overflow(a->n_samples, S, &want) ||
             __builtin_add_overflow(want, p->tokens, &want) ||
             __builtin_mul_overflow(want / p->tokens, a->count, &docs) || docs > UINT32_MAX)
-            return ts_error(TS_ERR_USER,
-                            "%s: %lld samples of %lld tokens need too many passes over its %lld tokens "
-                            "(%lld sequences); train fewer iterations or on more data",
-                            ts_indexed_prefix(a->data), (long long)a->n_samples, (long long)S,
-                            (long long)p->tokens, (long long)a->count);
+            return ts_error(
+                TS_ERR_USER,
+                "%s: %lld samples of %lld tokens need too many passes over its %lld tokens "
+                "(%lld sequences); train fewer iterations or on more data",
+                ts_indexed_prefix(a->data), (long long)a->n_samples, (long long)S,
+                (long long)p->tokens, (long long)a->count);
         p->epochs = want / p->tokens; /* (N S + 1) / tokens, rounded up */
     }
     const int64_t all = p->epochs * p->tokens - 1;
@@ -71,8 +73,8 @@ static void fill_documents(ts_gpt_dataset *d, const ts_gpt_args *a, const plan *
         ts_nprandom_shuffle_u32(r, d->documents + at - last, last);
 }
 
-/* Walks over the documents in order; neighbouring samples share one token, so a place may be the last
- * token of a document. */
+/* Walks over the documents in order; neighbouring samples share one token, so a place may be the
+ * last token of a document. */
 static void fill_places(ts_gpt_dataset *d)
 {
     int64_t at = 0, offset = 0;
@@ -118,7 +120,8 @@ ts_status ts_gpt_dataset_create(const ts_gpt_args *a, ts_gpt_dataset **out)
               "sequences [%lld, +%lld)", (long long)a->first, (long long)a->count);
     if (ts_indexed_count(a->data) > UINT32_MAX)
         return ts_error(TS_ERR_USER, "%s.idx: %lld sequences, at most %u can be ordered",
-                        ts_indexed_prefix(a->data), (long long)ts_indexed_count(a->data), UINT32_MAX);
+                        ts_indexed_prefix(a->data), (long long)ts_indexed_count(a->data),
+                        UINT32_MAX);
     TS_TRY(make_plan(a, &p));
     TS_TRY(ts_alloc(&d, 1, sizeof *d));
     *d = (ts_gpt_dataset){ .data = a->data, .seq_length = a->seq_length, .epochs = p.epochs,
@@ -158,9 +161,11 @@ void ts_gpt_dataset_destroy(ts_gpt_dataset **ds)
 
 int64_t ts_gpt_dataset_count(const ts_gpt_dataset *d) { return d->n_samples; }
 
-ts_status ts_gpt_dataset_get(const ts_gpt_dataset *d, int64_t i, int64_t vocab, int32_t *out, int64_t *n)
+ts_status ts_gpt_dataset_get(const ts_gpt_dataset *d, int64_t i, int64_t vocab, int32_t *out,
+                             int64_t *n)
 {
-    TS_ASSERT(i >= 0 && i < d->n_samples, "sample %lld of %lld", (long long)i, (long long)d->n_samples);
+    TS_ASSERT(i >= 0 && i < d->n_samples, "sample %lld of %lld", (long long)i,
+              (long long)d->n_samples);
     const int64_t j = d->shuffle[i];
     int64_t at = d->position[j], offset = d->offset[j], done = 0;
     for (; done <= d->seq_length && at < d->n_docs; at++, offset = 0) {

@@ -18,8 +18,8 @@ typedef struct ts_gpt_args {
 ts_status ts_gpt_dataset_create(const ts_gpt_args *args, ts_gpt_dataset **out) TS_NODISCARD;
 void ts_gpt_dataset_destroy(ts_gpt_dataset **ds);
 int64_t ts_gpt_dataset_count(const ts_gpt_dataset *ds);
-/* Tokens of sample i into out [S + 1]; *n tells how many there are (less only in a partial last sample).
- * Ids outside [0, vocab) are refused as ts_indexed_read does. */
+/* Tokens of sample i into out [S + 1]; *n tells how many there are (less only in a partial last
+ * sample). Ids outside [0, vocab) are refused as ts_indexed_read does. */
 ts_status ts_gpt_dataset_get(const ts_gpt_dataset *ds, int64_t i, int64_t vocab, int32_t *out,
                              int64_t *n) TS_NODISCARD;
 

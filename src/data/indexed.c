@@ -48,9 +48,11 @@ static ts_status parse_header(ts_indexed *d)
     if (size < HEADER)
         return ts_error(TS_ERR_USER, "%s: %zu bytes long: too short for an index", path, size);
     if (memcmp(p, "MMIDIDX\0\0", 9) != 0)
-        return ts_error(TS_ERR_USER, "%s: does not begin with MMIDIDX: not an index of Megatron's", path);
+        return ts_error(TS_ERR_USER, "%s: does not begin with MMIDIDX: not an index of Megatron's",
+                        path);
     if (load64(p + 9) != 1)
-        return ts_error(TS_ERR_USER, "%s: version %lld, expected 1", path, (long long)load64(p + 9));
+        return ts_error(TS_ERR_USER, "%s: version %lld, expected 1", path,
+                        (long long)load64(p + 9));
     d->dtype = (ts_indexed_dtype)p[17];
     d->item = ts_indexed_dtype_size(d->dtype);
     if (!d->item)
@@ -59,15 +61,17 @@ static ts_status parse_header(ts_indexed *d)
     d->n_doc = load64(p + 26);
     const int64_t room = (int64_t)(size - HEADER);
     if (d->n_seq < 0 || d->n_doc < 1 || d->n_seq > room / 12 || d->n_doc > room / 8)
-        return ts_error(TS_ERR_USER,
-                        "%s: announces %lld sequences and %lld document boundaries, but is %zu bytes long",
-                        path, (long long)d->n_seq, (long long)d->n_doc, size);
+        return ts_error(
+            TS_ERR_USER,
+            "%s: announces %lld sequences and %lld document boundaries, but is %zu bytes long",
+            path, (long long)d->n_seq, (long long)d->n_doc, size);
     const int64_t rest = room - 12 * d->n_seq - 8 * d->n_doc;
     if (rest != 0 && rest != d->n_seq) /* with one byte a sequence: modes of multimodal data */
-        return ts_error(TS_ERR_USER,
-                        "%s: %lld sequences and %lld document boundaries need %lld bytes, but the file has "
-                        "%zu",
-                        path, (long long)d->n_seq, (long long)d->n_doc, (long long)(size - rest), size);
+        return ts_error(
+            TS_ERR_USER,
+            "%s: %lld sequences and %lld document boundaries need %lld bytes, but the file has "
+            "%zu",
+            path, (long long)d->n_seq, (long long)d->n_doc, (long long)(size - rest), size);
     d->lengths = p + HEADER;
     d->places = d->lengths + 4 * d->n_seq;
     d->documents = d->places + 8 * d->n_seq;
@@ -81,11 +85,13 @@ static ts_status check_sequences(ts_indexed *d)
         const int32_t n = load32(d->lengths + 4 * i);
         const int64_t place = load64(d->places + 8 * i);
         if (n < 0)
-            return ts_error(TS_ERR_USER, "%s: sequence %lld has length %d", d->idx_path.s, (long long)i, n);
+            return ts_error(TS_ERR_USER, "%s: sequence %lld has length %d", d->idx_path.s,
+                            (long long)i, n);
         if (place != at)
-            return ts_error(TS_ERR_USER,
-                            "%s: sequence %lld begins at byte %lld, expected %lld from the lengths before it",
-                            d->idx_path.s, (long long)i, (long long)place, (long long)at);
+            return ts_error(
+                TS_ERR_USER,
+                "%s: sequence %lld begins at byte %lld, expected %lld from the lengths before it",
+                d->idx_path.s, (long long)i, (long long)place, (long long)at);
         at += (int64_t)n * d->item;
         d->tokens += n;
     }
@@ -101,7 +107,8 @@ static ts_status check_documents(const ts_indexed *d)
     for (int64_t k = 0; k < d->n_doc; k++) {
         const int64_t b = ts_indexed_boundary(d, k);
         if (b < last || b > d->n_seq || (k == 0 && b != 0))
-            return ts_error(TS_ERR_USER, "%s: document boundary %lld is %lld, expected %lld to %lld",
+            return ts_error(TS_ERR_USER,
+                            "%s: document boundary %lld is %lld, expected %lld to %lld",
                             d->idx_path.s, (long long)k, (long long)b, (long long)last,
                             (long long)(k ? d->n_seq : 0));
         last = b;
@@ -159,13 +166,15 @@ int64_t ts_indexed_tokens(const ts_indexed *d) { return d->tokens; }
 
 int32_t ts_indexed_length(const ts_indexed *d, int64_t seq)
 {
-    TS_DEBUG_ASSERT(seq >= 0 && seq < d->n_seq, "sequence %lld of %lld", (long long)seq, (long long)d->n_seq);
+    TS_DEBUG_ASSERT(seq >= 0 && seq < d->n_seq, "sequence %lld of %lld", (long long)seq,
+                    (long long)d->n_seq);
     return load32(d->lengths + 4 * seq);
 }
 
 int64_t ts_indexed_boundary(const ts_indexed *d, int64_t k)
 {
-    TS_DEBUG_ASSERT(k >= 0 && k < d->n_doc, "boundary %lld of %lld", (long long)k, (long long)d->n_doc);
+    TS_DEBUG_ASSERT(k >= 0 && k < d->n_doc, "boundary %lld of %lld", (long long)k,
+                    (long long)d->n_doc);
     return load64(d->documents + 8 * k);
 }
 
@@ -239,7 +248,8 @@ static double value_at(const ts_indexed *d, int64_t seq, int64_t i)
     return NAN;
 }
 
-static ts_status bad_id(const ts_indexed *d, int64_t seq, int64_t first, int64_t n, int64_t lo, int64_t hi)
+static ts_status bad_id(const ts_indexed *d, int64_t seq, int64_t first, int64_t n, int64_t lo,
+                        int64_t hi)
 {
     int64_t i = first;
     double v = 0;
@@ -248,16 +258,18 @@ static ts_status bad_id(const ts_indexed *d, int64_t seq, int64_t first, int64_t
         if (!(v >= (double)lo && v < (double)hi) || floor(v) != v)
             break;
     }
-    return ts_error(TS_ERR_USER, "%s: document %lld: the id %.17g at token %lld is outside the vocabulary, "
+    return ts_error(TS_ERR_USER,
+                    "%s: document %lld: the id %.17g at token %lld is outside the vocabulary, "
                     "expected %lld to %lld",
-                    d->bin_path.s, (long long)ts_indexed_document_of(d, seq), v, (long long)i, (long long)lo,
-                    (long long)(hi - 1));
+                    d->bin_path.s, (long long)ts_indexed_document_of(d, seq), v, (long long)i,
+                    (long long)lo, (long long)(hi - 1));
 }
 
-ts_status ts_indexed_read(const ts_indexed *d, int64_t seq, int64_t first, int64_t n, int64_t lo, int64_t hi,
-                          int32_t *out)
+ts_status ts_indexed_read(const ts_indexed *d, int64_t seq, int64_t first, int64_t n, int64_t lo,
+                          int64_t hi, int32_t *out)
 {
-    TS_ASSERT(seq >= 0 && seq < d->n_seq && first >= 0 && n >= 0 && first <= ts_indexed_length(d, seq) - n,
+    TS_ASSERT(seq >= 0 && seq < d->n_seq && first >= 0 && n >= 0 &&
+                  first <= ts_indexed_length(d, seq) - n,
               "%s: items [%lld, +%lld) of sequence %lld", d->prefix, (long long)first, (long long)n,
               (long long)seq);
     TS_ASSERT(lo >= INT32_MIN && hi <= (int64_t)INT32_MAX + 1, "[%lld, %lld) is not inside int32",

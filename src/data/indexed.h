@@ -1,21 +1,27 @@
-/* Megatron's indexed data sets: PREFIX.bin holds the tokens of all sequences one after another, PREFIX.idx
- * says their type, lengths, places and document boundaries. Little-endian. */
+/* Megatron's indexed data sets: PREFIX.bin holds the tokens of all sequences one after another,
+ * PREFIX.idx says their type, lengths, places and document boundaries. Little-endian. */
 #ifndef TS_DATA_INDEXED_H
 #define TS_DATA_INDEXED_H
 #include "base/mem.h"
 
 /* The file's own codes. */
 typedef enum ts_indexed_dtype {
-    TS_INDEXED_U8 = 1, TS_INDEXED_I8, TS_INDEXED_I16, TS_INDEXED_I32, TS_INDEXED_I64, TS_INDEXED_F64,
-    TS_INDEXED_F32, TS_INDEXED_U16,
+    TS_INDEXED_U8 = 1,
+    TS_INDEXED_I8,
+    TS_INDEXED_I16,
+    TS_INDEXED_I32,
+    TS_INDEXED_I64,
+    TS_INDEXED_F64,
+    TS_INDEXED_F32,
+    TS_INDEXED_U16,
 } ts_indexed_dtype;
 
 int ts_indexed_dtype_size(ts_indexed_dtype t); /* bytes of an item; 0: no such code */
 
 /* A pair of files, mapped. Read-only: any number of threads may read. */
 typedef struct ts_indexed ts_indexed;
-/* Everything that the index says is checked against itself and the size of the .bin: TS_ERR_USER with the
- * file, what was found and what was expected. */
+/* Everything that the index says is checked against itself and the size of the .bin: TS_ERR_USER
+ * with the file, what was found and what was expected. */
 ts_status ts_indexed_open(const char *prefix, ts_indexed **out) TS_NODISCARD;
 void ts_indexed_destroy(ts_indexed **d);
 
@@ -29,8 +35,9 @@ int32_t ts_indexed_length(const ts_indexed *d, int64_t seq);
 int64_t ts_indexed_boundary(const ts_indexed *d, int64_t k);
 int64_t ts_indexed_document_of(const ts_indexed *d, int64_t seq);
 
-/* Copies items [first, first + n) of a sequence as int32. An item outside [lo, hi) (or not whole) is
- * TS_ERR_USER naming file, document and value. The range must lie inside the sequence (asserted). */
+/* Copies items [first, first + n) of a sequence as int32. An item outside [lo, hi) (or not whole)
+ * is TS_ERR_USER naming file, document and value. The range must lie inside the sequence
+ * (asserted). */
 ts_status ts_indexed_read(const ts_indexed *d, int64_t seq, int64_t first, int64_t n, int64_t lo,
                           int64_t hi, int32_t *out) TS_NODISCARD;
 /* Checks every item of the file so. */

@@ -24,8 +24,8 @@ struct ts_indexed_builder {
     ts_indexed_dtype dtype;
     int32_t *lengths;
     size_t n_seq, cap_seq;
-    /* Boundaries after the first (0). As long as every document is one sequence they are 1, 2, 3, ... and no
-     * list is kept. */
+    /* Boundaries after the first (0). As long as every document is one sequence they are 1, 2, 3,
+     * ... and no list is kept. */
     int64_t *ends;
     size_t n_doc, cap_doc;
     bool is_plain, is_finished;
@@ -104,7 +104,8 @@ static void sink_deinit(sink *s, bool keep)
     ts_str_deinit(&s->temp);
 }
 
-ts_status ts_indexed_builder_create(const char *prefix, ts_indexed_dtype dtype, ts_indexed_builder **out)
+ts_status ts_indexed_builder_create(const char *prefix, ts_indexed_dtype dtype,
+                                    ts_indexed_builder **out)
 {
     TS_ASSERT(ts_indexed_dtype_size(dtype), "no data type %d", (int)dtype);
     ts_indexed_builder *b = NULL;
@@ -113,7 +114,8 @@ ts_status ts_indexed_builder_create(const char *prefix, ts_indexed_dtype dtype, 
     b->dtype = dtype;
     b->is_plain = true;
     const char *slash = strrchr(prefix, '/');
-    ts_status st = slash ? ts_str_add(&b->dir, prefix, (size_t)(slash - prefix) + 1) : ts_str_puts(&b->dir, ".");
+    ts_status st = slash ? ts_str_add(&b->dir, prefix, (size_t)(slash - prefix) + 1)
+                         : ts_str_puts(&b->dir, ".");
     if (st == TS_OK)
         st = sink_open(&b->bin, prefix, "bin");
     if (st == TS_OK)
@@ -182,7 +184,10 @@ static ts_status add_end(ts_indexed_builder *b, int64_t end)
     return TS_OK;
 }
 
-ts_status ts_indexed_builder_end_document(ts_indexed_builder *b) { return add_end(b, (int64_t)b->n_seq); }
+ts_status ts_indexed_builder_end_document(ts_indexed_builder *b)
+{
+    return add_end(b, (int64_t)b->n_seq);
+}
 
 static ts_status copy_bin(ts_indexed_builder *b, const char *prefix)
 {

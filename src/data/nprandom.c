@@ -31,7 +31,8 @@ uint32_t ts_nprandom_next(ts_nprandom *r)
     return y ^ y >> 18;
 }
 
-/* Uniform in [0, max] by masking and rejection, one output up to 32 bits and two above, as NumPy does. */
+/* Uniform in [0, max] by masking and rejection, one output up to 32 bits and two above, as NumPy
+ * does. */
 static uint64_t draw(ts_nprandom *r, uint64_t max)
 {
     uint64_t mask = max, v;
@@ -45,8 +46,8 @@ static uint64_t draw(ts_nprandom *r, uint64_t max)
     return v;
 }
 
-/* Large arrays live far from the caches: partners are drawn AHEAD of their swap and fetched meanwhile. The
- * draws do not depend on the values, so the order is the plain one. */
+/* Large arrays live far from the caches: partners are drawn AHEAD of their swap and fetched
+ * meanwhile. The draws do not depend on the values, so the order is the plain one. */
 enum { AHEAD = 32 };
 
 #define SHUFFLE(v, n)                                                                              \

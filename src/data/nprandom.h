@@ -1,4 +1,5 @@
-/* NumPy's RandomState (MT19937 seeded with one integer), because Megatron's data order comes from it. */
+/* NumPy's RandomState (MT19937 seeded with one integer), because Megatron's data order comes from
+ * it. */
 #ifndef TS_DATA_NPRANDOM_H
 #define TS_DATA_NPRANDOM_H
 #include <stdint.h>

@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Batches go round a ring of slots: a thread reads into the next empty slot, workers turn read slots into
- * ids in any order, the calling thread writes them in order. So memory is bounded by the ring, and the
- * result does not depend on the number of workers. */
+/* Batches go round a ring of slots: a thread reads into the next empty slot, workers turn read
+ * slots into ids in any order, the calling thread writes them in order. So memory is bounded by the
+ * ring, and the result does not depend on the number of workers. */
 typedef enum slot_state { SLOT_EMPTY, SLOT_READ, SLOT_BUSY, SLOT_DONE } slot_state;
 
 typedef struct slot {
@@ -98,10 +98,12 @@ static void *encode_all(void *arg)
 {
     ring *r = arg;
     ts_tokenizer_scratch *scratch = NULL;
-    const ts_status begun = r->tok->tok ? ts_tokenizer_scratch_create(r->tok->tok, &scratch) : TS_OK;
+    const ts_status begun =
+        r->tok->tok ? ts_tokenizer_scratch_create(r->tok->tok, &scratch) : TS_OK;
     for (slot *s; (s = take_slot(r));) {
-        keep_error(s, begun != TS_OK ? begun
-                                     : ts_preprocess_batch(r->o, r->tok, scratch, &s->text, &s->tokens));
+        keep_error(s, begun != TS_OK
+                          ? begun
+                          : ts_preprocess_batch(r->o, r->tok, scratch, &s->text, &s->tokens));
         pthread_mutex_lock(&r->lock);
         s->state = SLOT_DONE;
         pthread_cond_broadcast(&r->changed);
@@ -121,9 +123,9 @@ static void say_progress(ring *r, bool at_end)
     const double mb = r->totals.bytes / 1e6, speed = passed > 0 ? mb / passed : 0;
     const double left = speed > 0 ? (ts_textfeed_bytes(r->feed) / 1e6 - mb) / speed : 0;
     ts_log_raw("%s%lld documents, %.1f MB, %lld tokens, %.0f documents/s, %.2f MB/s, %d:%02d %s%s",
-               terminal ? "\r\033[K" : "", (long long)r->totals.documents, mb, (long long)r->totals.tokens,
-               passed > 0 ? (double)r->totals.documents / passed : 0, speed,
-               (int)(at_end ? passed : left) / 60, (int)(at_end ? passed : left) % 60,
+               terminal ? "\r\033[K" : "", (long long)r->totals.documents, mb,
+               (long long)r->totals.tokens, passed > 0 ? (double)r->totals.documents / passed : 0,
+               speed, (int)(at_end ? passed : left) / 60, (int)(at_end ? passed : left) % 60,
                at_end ? "in all" : "left", terminal && !at_end ? "" : "\n");
     r->said = now;
     r->next_line = r->totals.documents + r->o->log_interval;
@@ -187,7 +189,8 @@ static ts_status run_threads(ring *r)
     ts_status st = ts_alloc(&ids, (size_t)r->o->workers + 1, sizeof *ids);
     for (int64_t i = 0; st == TS_OK && i <= r->o->workers; i++) {
         if (pthread_create(&ids[i], NULL, i ? encode_all : read_all, r))
-            st = ts_error(TS_ERR_RUN, "thread %lld of %lld could not be started; try fewer --workers",
+            st = ts_error(TS_ERR_RUN,
+                          "thread %lld of %lld could not be started; try fewer --workers",
                           (long long)i, (long long)r->o->workers + 1);
         else
             made++;
@@ -247,14 +250,18 @@ static void drop_ring(ring *r)
 static ts_status check_options(const ts_preprocess_options *o, const ts_text_tokenizer *tok)
 {
     if (!o->input)
-        return ts_error(TS_ERR_USER, "--input is missing: a .txt, .json or .jsonl file, or a folder of them");
+        return ts_error(TS_ERR_USER,
+                        "--input is missing: a .txt, .json or .jsonl file, or a folder of them");
     if (!o->output_prefix)
-        return ts_error(TS_ERR_USER, "--output-prefix is missing: files are PREFIX_KEY_document.bin and .idx");
+        return ts_error(TS_ERR_USER,
+                        "--output-prefix is missing: files are PREFIX_KEY_document.bin and .idx");
     if (o->handler_name && strcmp(o->handler_name, "GeneralPretrainHandler"))
-        return ts_error(TS_ERR_USER, "--handler-name %s is not offered; expected GeneralPretrainHandler",
+        return ts_error(TS_ERR_USER,
+                        "--handler-name %s is not offered; expected GeneralPretrainHandler",
                         o->handler_name);
     if (o->split_sentences)
-        return ts_error(TS_ERR_USER, "--split-sentences is not offered; documents are written whole");
+        return ts_error(TS_ERR_USER,
+                        "--split-sentences is not offered; documents are written whole");
     if (!o->json_keys.n)
         return ts_error(TS_ERR_USER, "--json-keys: expected at least one key");
     for (int64_t i = 0; i < o->json_keys.n; i++)
@@ -262,8 +269,9 @@ static ts_status check_options(const ts_preprocess_options *o, const ts_text_tok
             if (!strcmp(o->json_keys.v[i], o->json_keys.v[j]))
                 return ts_error(TS_ERR_USER, "--json-keys: %s is given twice", o->json_keys.v[i]);
     if (o->append_eod && tok->eod < 0)
-        return ts_error(TS_ERR_USER, "--append-eod: the tokenizer has no end-of-document token; name one with "
-                                     "--tokenizer-kwargs eos_token TOKEN");
+        return ts_error(TS_ERR_USER,
+                        "--append-eod: the tokenizer has no end-of-document token; name one with "
+                        "--tokenizer-kwargs eos_token TOKEN");
     if (o->pad_to_multiple_of && tok->vocab_size > INT32_MAX)
         return ts_error(TS_ERR_USER, "--pad-to-multiple-of: the vocabulary is too large");
     return TS_OK;

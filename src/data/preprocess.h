@@ -18,13 +18,14 @@ typedef struct ts_preprocess_totals {
     double bytes, seconds;
 } ts_preprocess_totals;
 
-/* Writes PREFIX_KEY_document.bin and .idx (int32) for each key. Documents keep their order, whatever the
- * number of workers. A bad document is TS_ERR_USER naming FILE:LINE; then nothing is left at the
- * destination. Progress goes to the log. */
+/* Writes PREFIX_KEY_document.bin and .idx (int32) for each key. Documents keep their order,
+ * whatever the number of workers. A bad document is TS_ERR_USER naming FILE:LINE; then nothing is
+ * left at the destination. Progress goes to the log. */
 ts_status ts_preprocess(const ts_preprocess_options *o, const ts_text_tokenizer *tok,
                         ts_preprocess_totals *totals) TS_NODISCARD;
 
-/* --merge-group-keys: for each key, all pairs of the folder --input whose names contain it, by name, into
- * PREFIX_KEY. */
-ts_status ts_preprocess_merge(const ts_preprocess_options *o, ts_preprocess_totals *totals) TS_NODISCARD;
+/* --merge-group-keys: for each key, all pairs of the folder --input whose names contain it, by
+ * name, into PREFIX_KEY. */
+ts_status ts_preprocess_merge(const ts_preprocess_options *o,
+                              ts_preprocess_totals *totals) TS_NODISCARD;
 #endif

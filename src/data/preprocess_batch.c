@@ -5,8 +5,8 @@
 #include <string.h>
 
 /* Ends the document whose ids began at `from`. */
-static ts_status end_document(const ts_preprocess_options *o, const ts_text_tokenizer *tok, size_t from,
-                              ts_token_run *r)
+static ts_status end_document(const ts_preprocess_options *o, const ts_text_tokenizer *tok,
+                              size_t from, ts_token_run *r)
 {
     if (r->ids.n == from)
         return TS_OK;
@@ -23,7 +23,8 @@ static ts_status end_document(const ts_preprocess_options *o, const ts_text_toke
 }
 
 static ts_status add_text(const ts_preprocess_options *o, const ts_text_tokenizer *tok,
-                          ts_tokenizer_scratch *scratch, const char *text, size_t n, ts_token_run *r)
+                          ts_tokenizer_scratch *scratch, const char *text, size_t n,
+                          ts_token_run *r)
 {
     const size_t from = r->ids.n, bad = ts_utf8_check(text, n);
     if (bad < n)
@@ -49,7 +50,8 @@ static ts_status missing_key(const json_t *record, const char *key)
 }
 
 static ts_status add_record(const ts_preprocess_options *o, const ts_text_tokenizer *tok,
-                            ts_tokenizer_scratch *scratch, const json_t *record, ts_token_batch *out)
+                            ts_tokenizer_scratch *scratch, const json_t *record,
+                            ts_token_batch *out)
 {
     if (!json_is_object(record))
         return ts_error(TS_ERR_USER, "expected a JSON object with the keys of --json-keys");
@@ -59,21 +61,25 @@ static ts_status add_record(const ts_preprocess_options *o, const ts_text_tokeni
             return missing_key(record, o->json_keys.v[k]);
         if (!json_is_string(v))
             return ts_error(TS_ERR_USER, "\"%s\" is not a string", o->json_keys.v[k]);
-        TS_TRY(add_text(o, tok, scratch, json_string_value(v), json_string_length(v), &out->runs[k]));
+        TS_TRY(
+            add_text(o, tok, scratch, json_string_value(v), json_string_length(v), &out->runs[k]));
     }
     return TS_OK;
 }
 
-/* Unlike ts_json_parse: one line of many, whose other fields may hold anything (numbers past 64 bits). */
+/* Unlike ts_json_parse: one line of many, whose other fields may hold anything (numbers past 64
+ * bits). */
 static ts_status parse(const char *text, size_t n, json_t **out)
 {
     json_error_t e;
     *out = json_loadb(text, n, JSON_ALLOW_NUL | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &e);
-    return *out ? TS_OK : ts_error(TS_ERR_USER, "not valid JSON at column %d: %s", e.column, e.text);
+    return *out ? TS_OK
+                : ts_error(TS_ERR_USER, "not valid JSON at column %d: %s", e.column, e.text);
 }
 
 ts_status ts_preprocess_batch(const ts_preprocess_options *o, const ts_text_tokenizer *tok,
-                              ts_tokenizer_scratch *scratch, const ts_text_batch *in, ts_token_batch *out)
+                              ts_tokenizer_scratch *scratch, const ts_text_batch *in,
+                              ts_token_batch *out)
 {
     for (int64_t k = 0; k < o->json_keys.n; k++)
         out->runs[k].n = out->runs[k].ids.n = 0;

@@ -19,8 +19,8 @@ static ts_status prefix_of(const char *folder, const char *name, const char *key
 }
 
 /* All pairs of one key; the type is the first pair's. */
-static ts_status merge_key(const ts_preprocess_options *o, const char *key, char *const *names, size_t n,
-                           ts_preprocess_totals *totals)
+static ts_status merge_key(const ts_preprocess_options *o, const char *key, char *const *names,
+                           size_t n, ts_preprocess_totals *totals)
 {
     ts_str prefix = { 0 }, target = { 0 };
     ts_indexed_builder *b = NULL;
@@ -38,7 +38,8 @@ static ts_status merge_key(const ts_preprocess_options *o, const char *key, char
         ts_indexed_destroy(&d);
     }
     if (st == TS_OK && !b)
-        st = ts_error(TS_ERR_USER, "--merge-group-keys %s: no .idx file in %s has it in its name", key, o->input);
+        st = ts_error(TS_ERR_USER, "--merge-group-keys %s: no .idx file in %s has it in its name",
+                      key, o->input);
     if (st == TS_OK)
         st = ts_indexed_builder_finish(b);
     if (st == TS_OK) {
@@ -57,7 +58,8 @@ ts_status ts_preprocess_merge(const ts_preprocess_options *o, ts_preprocess_tota
     size_t n;
     *totals = (ts_preprocess_totals){ 0 };
     if (!o->input || !ts_path_is_dir(o->input))
-        return ts_error(TS_ERR_USER, "--merge-group-keys needs --input FOLDER with .bin/.idx files");
+        return ts_error(TS_ERR_USER,
+                        "--merge-group-keys needs --input FOLDER with .bin/.idx files");
     if (!o->output_prefix)
         return ts_error(TS_ERR_USER, "--output-prefix is missing");
     TS_TRY(ts_dir_list(o->input, &names, &n));

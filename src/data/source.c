@@ -44,15 +44,16 @@ static ts_status open_file(ts_data_source *s, const char *prefix, const ts_index
     TS_TRY(ts_strdup(prefix, &f->prefix));
     s->n_files++;
     TS_TRY(ts_indexed_open(prefix, &f->data));
-    const int64_t bytes = ts_indexed_tokens(f->data) * ts_indexed_dtype_size(ts_indexed_type(f->data));
+    const int64_t bytes =
+        ts_indexed_tokens(f->data) * ts_indexed_dtype_size(ts_indexed_type(f->data));
     if (bytes <= CHECK_AT_ONCE)
         TS_TRY(ts_indexed_check_ids(f->data, 0, s->need.vocab_size));
     *out = f->data;
     return TS_OK;
 }
 
-/* One member: n wanted samples (-1: one pass) of a part of a file; *out stays NULL where the split leaves
- * the part nothing. */
+/* One member: n wanted samples (-1: one pass) of a part of a file; *out stays NULL where the split
+ * leaves the part nothing. */
 static ts_status open_member(ts_data_source *s, const char *prefix, const double split[4], int part,
                              int64_t n, ts_gpt_dataset **out)
 {
@@ -63,14 +64,18 @@ static ts_status open_member(ts_data_source *s, const char *prefix, const double
         return TS_OK;
     ts_split_range(split, part, ts_indexed_count(data), &a.first, &a.count);
     if (a.count == 0)
-        return ts_error(TS_ERR_USER, "%s.idx: %lld sequences are too few: --split leaves %s data none",
-                        prefix, (long long)ts_indexed_count(data),
-                        part == TS_DATA_TRAIN ? "training" : part == TS_DATA_VALID ? "validation" : "test");
+        return ts_error(TS_ERR_USER,
+                        "%s.idx: %lld sequences are too few: --split leaves %s data none", prefix,
+                        (long long)ts_indexed_count(data),
+                        part == TS_DATA_TRAIN   ? "training"
+                        : part == TS_DATA_VALID ? "validation"
+                                                : "test");
     a.data = data;
     return ts_gpt_dataset_create(&a, out);
 }
 
-/* Samples of each member: its weight's share and half a per cent more, so that blending cannot run out. */
+/* Samples of each member: its weight's share and half a per cent more, so that blending cannot run
+ * out. */
 static int64_t share(double weight, int64_t n, bool with_surplus)
 {
     const double want = ceil((double)n * weight);
@@ -166,7 +171,8 @@ static ts_status read_words(const char *path, ts_str *text, ts_option_list *out)
         TS_TRY(ts_grow(&out->v, &cap, (size_t)out->n + 1, sizeof *out->v));
         out->v[out->n++] = w;
     }
-    return out->n ? TS_OK : ts_error(TS_ERR_USER, "--data-args-path %s: the file has no words", path);
+    return out->n ? TS_OK
+                  : ts_error(TS_ERR_USER, "--data-args-path %s: the file has no words", path);
 }
 
 static ts_status check_options(const ts_data_options *o, const ts_data_need *need)
@@ -182,8 +188,9 @@ static ts_status check_options(const ts_data_options *o, const ts_data_need *nee
     if (o->dataloader_type != 0)
         return ts_error(TS_ERR_USER, "--dataloader-type: only single is offered");
     if (need->eod < 0 && (o->eod_mask_loss || o->reset_position_ids || o->reset_attention_mask))
-        return ts_error(TS_ERR_USER, "--eod-mask-loss, --reset-position-ids and --reset-attention-mask need "
-                                     "an end-of-document id: give a tokenizer");
+        return ts_error(TS_ERR_USER,
+                        "--eod-mask-loss, --reset-position-ids and --reset-attention-mask need "
+                        "an end-of-document id: give a tokenizer");
     return TS_OK;
 }
 
@@ -207,7 +214,8 @@ static ts_status open_parts(ts_data_source *s, const ts_data_options *o)
             const double whole[4] = { 0, p < 1, p < 2, 1 }; /* part p is everything */
             st = open_part(s, names[p], own[p], whole, p, wanted[p]);
         } else {
-            st = open_part(s, o->data_args_path ? "data-args-path" : "data-path", all, split, p, wanted[p]);
+            st = open_part(s, o->data_args_path ? "data-args-path" : "data-path", all, split, p,
+                           wanted[p]);
         }
     }
     ts_free(&words.v);
@@ -215,7 +223,8 @@ static ts_status open_parts(ts_data_source *s, const ts_data_options *o)
     return st;
 }
 
-ts_status ts_data_source_create(const ts_data_options *o, const ts_data_need *need, ts_data_source **out)
+ts_status ts_data_source_create(const ts_data_options *o, const ts_data_need *need,
+                                ts_data_source **out)
 {
     ts_data_source *s = NULL;
     TS_TRY(check_options(o, need));
@@ -251,7 +260,10 @@ void ts_data_source_destroy(ts_data_source **source)
     ts_free(source);
 }
 
-const ts_dataset *ts_data_source_part(const ts_data_source *s, ts_data_part part) { return s->parts[part]; }
+const ts_dataset *ts_data_source_part(const ts_data_source *s, ts_data_part part)
+{
+    return s->parts[part];
+}
 
 int64_t ts_dataset_count(const ts_dataset *d) { return d->n; }
 
@@ -281,7 +293,8 @@ static void mark(const ts_data_source *s, int64_t n, const ts_sample *out)
     int32_t position = 0, segment = 0;
     for (int64_t k = 0; k < S; k++) {
         const bool is_end = eod >= 0 && out->tokens[k] == eod;
-        const bool is_pad = k + 1 >= n || (pad >= 0 && out->tokens[k + 1] == pad); /* of the label */
+        /* of the label */
+        const bool is_pad = k + 1 >= n || (pad >= 0 && out->tokens[k + 1] == pad);
         if (out->loss_mask)
             out->loss_mask[k] = is_pad || (s->eod_mask_loss && is_end) ? 0 : 1;
         if (out->positions)

@@ -1,5 +1,6 @@
-/* What the trainer reads: options to data sets of samples for training, validation and test. Pretraining
- * text from Megatron's indexed files, blended, in Megatron's order; or made-up tokens. */
+/* What the trainer reads: options to data sets of samples for training, validation and test.
+ * Pretraining text from Megatron's indexed files, blended, in Megatron's order; or made-up
+ * tokens. */
 #ifndef TS_DATA_SOURCE_H
 #define TS_DATA_SOURCE_H
 #include "base/option.h"
@@ -23,7 +24,12 @@ typedef struct ts_data_need {
     int32_t eod, pad;                 /* -1: none */
 } ts_data_need;
 
-typedef enum ts_data_part { TS_DATA_TRAIN, TS_DATA_VALID, TS_DATA_TEST, TS_DATA_PARTS } ts_data_part;
+typedef enum ts_data_part {
+    TS_DATA_TRAIN,
+    TS_DATA_VALID,
+    TS_DATA_TEST,
+    TS_DATA_PARTS
+} ts_data_part;
 
 /* One part. Read-only after opening: any number of threads may get samples. */
 typedef struct ts_dataset ts_dataset;
@@ -32,27 +38,31 @@ typedef struct ts_dataset ts_dataset;
 typedef struct ts_sample {
     int32_t *tokens;    /* [S + 1] */
     float *loss_mask;   /* [S], 1 or 0; may be NULL */
-    int32_t *positions; /* [S], restarting after an end of document with reset-position-ids; may be NULL */
-    int32_t *segments;  /* [S], 0, 1, ... : with reset-attention-mask tokens see their own only; may be NULL */
+    /* [S], restarting after an end of document with reset-position-ids; may be NULL */
+    int32_t *positions;
+    /* [S], 0, 1, ... : with reset-attention-mask tokens see their own only; may be NULL */
+    int32_t *segments;
 } ts_sample;
 
 int64_t ts_dataset_count(const ts_dataset *ds);
-/* Sample i of [0, count). An id outside the vocabulary is TS_ERR_USER naming file, document and id. */
+/* Sample i of [0, count). An id outside the vocabulary is TS_ERR_USER naming file, document and
+ * id. */
 ts_status ts_dataset_get(const ts_dataset *ds, int64_t i, const ts_sample *out) TS_NODISCARD;
 
 typedef struct ts_data_source ts_data_source;
-/* Opens, checks and shuffles everything that is needed; small files (up to 64 MiB) are checked for ids
- * outside the vocabulary at once, larger ones as they are read. Messages name options and files. */
+/* Opens, checks and shuffles everything that is needed; small files (up to 64 MiB) are checked for
+ * ids outside the vocabulary at once, larger ones as they are read. Messages name options and
+ * files. */
 ts_status ts_data_source_create(const ts_data_options *o, const ts_data_need *need,
                                 ts_data_source **out) TS_NODISCARD;
 void ts_data_source_destroy(ts_data_source **source);
 /* NULL: not asked for, or the split leaves it no data. Borrowed. */
 const ts_dataset *ts_data_source_part(const ts_data_source *source, ts_data_part part);
 
-/* The "single" sampler: first sample of micro-batch m (0, 1, ...) of a rank after `consumed` samples; the
- * rank takes micro_batch of them. */
-static inline int64_t ts_sampler_first(int64_t consumed, int64_t m, int64_t micro_batch, int64_t dp_rank,
-                                       int64_t dp_size)
+/* The "single" sampler: first sample of micro-batch m (0, 1, ...) of a rank after `consumed`
+ * samples; the rank takes micro_batch of them. */
+static inline int64_t ts_sampler_first(int64_t consumed, int64_t m, int64_t micro_batch,
+                                       int64_t dp_rank, int64_t dp_size)
 {
     return consumed + (m * dp_size + dp_rank) * micro_batch;
 }

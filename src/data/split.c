@@ -19,9 +19,10 @@ static ts_status take_weights(const char *option, const ts_option_list *words, t
     TS_TRY(ts_alloc(&b->weights, (size_t)b->n, sizeof *b->weights));
     for (int64_t i = 0; i < b->n; i++) {
         if (!take_number(words->v[2 * i], &b->weights[i]))
-            return ts_error(TS_ERR_USER,
-                            "--%s: \"%s\" is no weight; give a number before every prefix or before none",
-                            option, words->v[2 * i]);
+            return ts_error(
+                TS_ERR_USER,
+                "--%s: \"%s\" is no weight; give a number before every prefix or before none",
+                option, words->v[2 * i]);
         if (!(b->weights[i] >= 0) || isinf(b->weights[i]))
             return ts_error(TS_ERR_USER, "--%s: the weight %s is not a number from 0", option,
                             words->v[2 * i]);
@@ -29,7 +30,8 @@ static ts_status take_weights(const char *option, const ts_option_list *words, t
         b->prefixes[i] = words->v[2 * i + 1];
     }
     if (!(sum > 0) || isinf(sum))
-        return ts_error(TS_ERR_USER, "--%s: the weights sum to %g, expected more than 0", option, sum);
+        return ts_error(TS_ERR_USER, "--%s: the weights sum to %g, expected more than 0", option,
+                        sum);
     ts_blend_normalize(b->weights, b->n);
     return TS_OK;
 }
@@ -88,7 +90,8 @@ ts_status ts_split_parse(const char *text, double out[4])
     }
     const double sum = v[0] + v[1] + v[2];
     if (!(sum > 0) || isinf(sum))
-        return ts_error(TS_ERR_USER, "--split %s: expected up to three numbers that are not all 0", text);
+        return ts_error(TS_ERR_USER, "--split %s: expected up to three numbers that are not all 0",
+                        text);
     out[0] = 0;
     for (int i = 0; i < 3; i++)
         out[i + 1] = out[i] + v[i] / sum;

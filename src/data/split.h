@@ -9,8 +9,8 @@ typedef struct ts_blend_words {
     double *weights;
     int64_t n;
 } ts_blend_words;
-/* An odd number of words, or a first word of a pair that is no number: prefixes without weights. `option`
- * stands in messages. */
+/* An odd number of words, or a first word of a pair that is no number: prefixes without weights.
+ * `option` stands in messages. */
 ts_status ts_blend_words_parse(const char *option, const ts_option_list *words,
                                ts_blend_words *out) TS_NODISCARD;
 void ts_blend_words_deinit(ts_blend_words *b);

@@ -45,7 +45,8 @@ static int kind_of(const char *name)
 static ts_status add_file(ts_textfeed *f, const char *path)
 {
     struct stat sb;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC); /* unreadable files are found before the work */
+    /* unreadable files are found before the work */
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return ts_error(TS_ERR_USER, "--input %s: cannot be opened: %s", path, strerror(errno));
     f->bytes += fstat(fd, &sb) == 0 ? (double)sb.st_size : 0;
@@ -67,7 +68,8 @@ static ts_status add_folder(ts_textfeed *f, const char *input, char *const *name
         if (count[k] > count[most])
             most = k;
     if (!count[most])
-        return ts_error(TS_ERR_USER, "--input %s: the folder has no .txt, .json or .jsonl files", input);
+        return ts_error(TS_ERR_USER, "--input %s: the folder has no .txt, .json or .jsonl files",
+                        input);
     f->is_json = most > 0;
     ts_status st = ts_alloc(&f->files, count[most], sizeof *f->files);
     for (size_t i = 0; st == TS_OK && i < n; i++) {
@@ -87,8 +89,9 @@ static ts_status find_files(ts_textfeed *f, const char *input)
         TS_TRY(ts_alloc(&f->files, 1, sizeof *f->files));
         TS_TRY(add_file(f, input));
         if (kind_of(input) < 0)
-            return ts_error(TS_ERR_USER, "--input %s: expected a .txt, .json or .jsonl file, or a folder of them",
-                            input);
+            return ts_error(
+                TS_ERR_USER,
+                "--input %s: expected a .txt, .json or .jsonl file, or a folder of them", input);
         f->is_json = kind_of(input) > 0;
         return TS_OK;
     }
@@ -102,7 +105,8 @@ static ts_status find_files(ts_textfeed *f, const char *input)
     return st;
 }
 
-ts_status ts_textfeed_create(const char *input, const char *separator, size_t piece, ts_textfeed **out)
+ts_status ts_textfeed_create(const char *input, const char *separator, size_t piece,
+                             ts_textfeed **out)
 {
     ts_textfeed *f = NULL;
     TS_TRY(ts_alloc(&f, 1, sizeof *f));
@@ -110,7 +114,8 @@ ts_status ts_textfeed_create(const char *input, const char *separator, size_t pi
     f->piece = piece ? piece : PIECE;
     ts_status st = find_files(f, input);
     if (st == TS_OK && separator && f->is_json)
-        st = ts_error(TS_ERR_USER, "--document-separator is for .txt files, but --input %s is JSON", input);
+        st = ts_error(TS_ERR_USER, "--document-separator is for .txt files, but --input %s is JSON",
+                      input);
     if (st == TS_OK && separator && !*separator)
         st = ts_error(TS_ERR_USER, "--document-separator is empty");
     if (st == TS_OK && separator)
@@ -157,7 +162,8 @@ static ts_status read_more(ts_textfeed *f, ts_str *t)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return ts_error(TS_ERR_IO, "%s: reading failed: %s", f->files[f->file], strerror(errno));
+            return ts_error(TS_ERR_IO, "%s: reading failed: %s", f->files[f->file],
+                            strerror(errno));
         f->at_end = n == 0;
         t->len += (size_t)n;
     }
@@ -211,7 +217,8 @@ static ts_status emit(ts_text_batch *b, size_t at, size_t end, int64_t line)
     return TS_OK;
 }
 
-/* Where a scan of the batch's text stands: [start, at) was looked at and belongs to an open document. */
+/* Where a scan of the batch's text stands: [start, at) was looked at and belongs to an open
+ * document. */
 typedef struct scan {
     size_t start, at;
     int64_t line;       /* of `at` (LIST), of `start` otherwise */
@@ -271,7 +278,9 @@ static ts_status between(ts_textfeed *f, scan *c, char ch)
     else if (ch == ',' || ch == ']' || ch == '}' || e == COMMA_OR_END || e == NOTHING)
         return ts_error(TS_ERR_USER, "%s:%lld: not valid JSON: expected %s", f->files[f->file],
                         (long long)c->line,
-                        e == NOTHING ? "nothing after the list" : e == COMMA_OR_END ? "a comma or ]" : "a value");
+                        e == NOTHING        ? "nothing after the list"
+                        : e == COMMA_OR_END ? "a comma or ]"
+                                            : "a value");
     else {
         c->is_open = true;
         c->start_line = c->line;
@@ -325,8 +334,8 @@ static ts_status scan_on(ts_textfeed *f, ts_text_batch *b, scan *c)
 static ts_status finish_file(ts_textfeed *f, ts_text_batch *b, scan *c)
 {
     if (f->mode == LIST && f->expect != NOTHING)
-        return ts_error(TS_ERR_USER, "%s:%lld: not valid JSON: the list is not closed", f->files[f->file],
-                        (long long)c->line);
+        return ts_error(TS_ERR_USER, "%s:%lld: not valid JSON: the list is not closed",
+                        f->files[f->file], (long long)c->line);
     if (f->mode != LIST)
         TS_TRY(emit(b, c->start, b->text.len, c->line));
     close(f->fd);

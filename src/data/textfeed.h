@@ -1,5 +1,5 @@
-/* Documents from text files: .txt (a line each, or parted by a separator), .jsonl (a line each), .json (a list,
- * or a line each). Read from front to back in pieces; a document is never cut. */
+/* Documents from text files: .txt (a line each, or parted by a separator), .jsonl (a line each),
+ * .json (a list, or a line each). Read from front to back in pieces; a document is never cut. */
 #ifndef TS_DATA_TEXTFEED_H
 #define TS_DATA_TEXTFEED_H
 #include "base/str.h"
@@ -21,9 +21,9 @@ typedef struct ts_text_batch {
 void ts_text_batch_deinit(ts_text_batch *b);
 
 typedef struct ts_textfeed ts_textfeed;
-/* input: a file, or a folder, of which the files of the commonest of these kinds are read, by name. separator
- * NULL: lines. piece: bytes read at a time, 0 for a megabyte. Missing or other kinds of input are
- * TS_ERR_USER. */
+/* input: a file, or a folder, of which the files of the commonest of these kinds are read, by name.
+ * separator NULL: lines. piece: bytes read at a time, 0 for a megabyte. Missing or other kinds of
+ * input are TS_ERR_USER. */
 ts_status ts_textfeed_create(const char *input, const char *separator, size_t piece,
                              ts_textfeed **out) TS_NODISCARD;
 void ts_textfeed_destroy(ts_textfeed **f);

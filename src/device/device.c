@@ -36,7 +36,8 @@ ts_status ts_device_open(const char *name, const ts_device_options *o, ts_device
         return ts_cpu_open(o, out);
     if (!strcmp(name, "sim"))
         return ts_sim_open(o, out);
-    return ts_error(TS_ERR_USER, "--device %s: there is no such device in this build (cpu, sim)", name);
+    return ts_error(TS_ERR_USER, "--device %s: there is no such device in this build (cpu, sim)",
+                    name);
 }
 
 void ts_device_close(ts_device **d)
@@ -76,7 +77,8 @@ const char *ts_device_peak_at(const ts_device *d, char *buf)
     else if (m->peak_layer < 0)
         snprintf(buf, 128, "%.60s, %.40s", phase, m->peak_part);
     else
-        snprintf(buf, 128, "%.40s, %.30s of layer %lld", phase, m->peak_part, (long long)m->peak_layer);
+        snprintf(buf, 128, "%.40s, %.30s of layer %lld", phase, m->peak_part,
+                 (long long)m->peak_layer);
     return buf;
 }
 
@@ -88,7 +90,8 @@ ts_status ts_device_mem_table(const ts_device *d, ts_str *out)
         TS_TRY(ts_str_printf(out, "\n%-14s %12s %12s", ts_mem_kind_name((ts_mem_kind)k),
                              ts_human_bytes((double)d->mem.now[k], a),
                              ts_human_bytes((double)d->mem.at_peak[k], b)));
-    return ts_str_printf(out, "\n%-14s %12s %12s%s%s", "total", ts_human_bytes((double)d->mem.total, a),
+    return ts_str_printf(out, "\n%-14s %12s %12s%s%s", "total",
+                         ts_human_bytes((double)d->mem.total, a),
                          ts_human_bytes((double)d->mem.peak, b), d->mem.peak_phase ? "  in " : "",
                          d->mem.peak_phase ? ts_device_peak_at(d, at) : "");
 }
@@ -135,8 +138,8 @@ void ts_device_free(ts_device *d, ts_mem_kind kind, void *p, size_t bytes)
 
 static ts_status stat_row(const char *name, const ts_kernel_stat *s, double total, ts_str *out)
 {
-    return ts_str_printf(out, "\n%-14s %10lld %10.3f %6.1f %% %10.1f %10.1f", name, (long long)s->calls, s->seconds,
-                         total > 0 ? 100 * s->seconds / total : 0,
+    return ts_str_printf(out, "\n%-14s %10lld %10.3f %6.1f %% %10.1f %10.1f", name,
+                         (long long)s->calls, s->seconds, total > 0 ? 100 * s->seconds / total : 0,
                          s->seconds > 0 ? s->flops / s->seconds * 1e-9 : 0,
                          s->seconds > 0 ? s->bytes / s->seconds * 1e-9 : 0);
 }
@@ -156,13 +159,15 @@ ts_status ts_device_stat_table(const ts_device *d, ts_str *out)
         add_stat(&by_class[ts_kernel_class_of((ts_kernel)k)], &d->stat[k]);
         add_stat(&all, &d->stat[k]);
     }
-    TS_TRY(ts_str_printf(out, "%-14s %10s %10s %8s %10s %10s", "kernel", "calls", "seconds", "share", "GFLOP/s", "GB/s"));
+    TS_TRY(ts_str_printf(out, "%-14s %10s %10s %8s %10s %10s", "kernel", "calls", "seconds",
+                         "share", "GFLOP/s", "GB/s"));
     for (int k = 0; k < TS_KERNEL_COUNT; k++)
         if (d->stat[k].calls)
             TS_TRY(stat_row(ts_kernel_name((ts_kernel)k), &d->stat[k], all.seconds, out));
     TS_TRY(ts_str_puts(out, "\n"));
     for (int c = 0; c < TS_CLASSES; c++)
         if (by_class[c].calls)
-            TS_TRY(stat_row(ts_kernel_class_name((ts_kernel_class)c), &by_class[c], all.seconds, out));
+            TS_TRY(
+                stat_row(ts_kernel_class_name((ts_kernel_class)c), &by_class[c], all.seconds, out));
     return stat_row("all kernels", &all, all.seconds, out);
 }

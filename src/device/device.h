@@ -1,13 +1,14 @@
-/* A device: memory, copies and kernels behind one table. `cpu` computes, `sim` only accounts. Kernels take
- * pointers and sizes, never tensors, so a device knows nothing of what stands above it. */
+/* A device: memory, copies and kernels behind one table. `cpu` computes, `sim` only accounts.
+ * Kernels take pointers and sizes, never tensors, so a device knows nothing of what stands above
+ * it. */
 #ifndef TS_DEVICE_DEVICE_H
 #define TS_DEVICE_DEVICE_H
 #include "base/mem.h"
 #include "base/str.h"
 #include "device/kernels.h"
 
-/* What one launch costs: additions and multiplications, and bytes that must move between memory and the
- * processor at least. `dtype` is what is multiplied. */
+/* What one launch costs: additions and multiplications, and bytes that must move between memory and
+ * the processor at least. `dtype` is what is multiplied. */
 typedef struct ts_cost {
     double flops, bytes;
     ts_dtype dtype;
@@ -15,7 +16,8 @@ typedef struct ts_cost {
 
 typedef struct ts_kernel_stat {
     int64_t calls;
-    double seconds, flops, bytes; /* seconds: measured on cpu (when timing is on), estimated on sim */
+    /* seconds: measured on cpu (when timing is on), estimated on sim */
+    double seconds, flops, bytes;
 } ts_kernel_stat;
 
 /* Bytes by kind, now and at the highest moment of their sum. */
@@ -49,17 +51,20 @@ struct ts_device {
     void (*zero)(ts_device *d, void *dst, size_t bytes);
     void (*launch)(ts_device *d, ts_kernel k, const void *args, int64_t n, ts_cost cost);
     /* Bytes of a packed B; 0: this device does not pack that form and type (pass B as it is). */
-    size_t (*gemm_packed_bytes)(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n, int64_t k);
+    size_t (*gemm_packed_bytes)(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n,
+                                int64_t k);
     void (*close)(ts_device *d);
 };
 
 typedef struct ts_device_options {
     int threads;       /* 0: all cores */
-    unsigned isa;      /* TS_ISA_* that may be used; TS_ISA_ALL: what the CPU has (device/cpu/isa.h) */
+    /* TS_ISA_* that may be used; TS_ISA_ALL: what the CPU has (device/cpu/isa.h) */
+    unsigned isa;
     int64_t limit;     /* bytes; 0: none */
 } ts_device_options;
 
-ts_status ts_device_open(const char *name, const ts_device_options *o, ts_device **out) TS_NODISCARD;
+ts_status ts_device_open(const char *name, const ts_device_options *o,
+                         ts_device **out) TS_NODISCARD;
 void ts_device_close(ts_device **d);
 
 /* Books and allocates; on failure the message holds the table of who holds what. */
@@ -69,7 +74,8 @@ void ts_device_free(ts_device *d, ts_mem_kind kind, void *p, size_t bytes);
 void ts_device_book(ts_device *d, ts_mem_kind kind, int64_t bytes);
 /* Bytes that an allocation of `bytes` is booked as (rounded to 64). */
 static inline size_t ts_device_round(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
-/* Says where the program is, for the peak: a phase of the step, then parts of the model within it. */
+/* Says where the program is, for the peak: a phase of the step, then parts of the model within
+ * it. */
 static inline void ts_device_phase(ts_device *d, const char *phase)
 {
     d->mem.phase = phase;
@@ -80,12 +86,14 @@ static inline void ts_device_part(ts_device *d, const char *part, int64_t layer)
     d->mem.part = part;
     d->mem.layer = layer;
 }
-/* "backward, attention of layer 7", into buf of 128 bytes; "start" before the first phase. Returns buf. */
+/* "backward, attention of layer 7", into buf of 128 bytes; "start" before the first phase. Returns
+ * buf. */
 const char *ts_device_peak_at(const ts_device *d, char *buf);
 /* The table of who holds what, as text. */
 ts_status ts_device_mem_table(const ts_device *d, ts_str *out) TS_NODISCARD;
 void ts_device_reset_peak(ts_device *d);
-/* Kernels by time: calls, seconds and their share, rates; sums by class. Seconds need `timing` on. */
+/* Kernels by time: calls, seconds and their share, rates; sums by class. Seconds need `timing`
+ * on. */
 ts_status ts_device_stat_table(const ts_device *d, ts_str *out) TS_NODISCARD;
 
 /* Typed launches: ts_launch_gemm(device, &args, n, cost) and so on. */

@@ -1,7 +1,7 @@
-/* All kernels of a device: one row each. A kernel takes an argument struct of pointers and sizes (in
- * kernels/<subject>.h, with the formula) and n, the number of items that may be shared out; it cannot
- * fail: operators have refused everything that could be wrong. A new kernel is one row here and one
- * function on each device; the simulated device needs none. */
+/* All kernels of a device: one row each. A kernel takes an argument struct of pointers and sizes
+ * (in kernels/<subject>.h, with the formula) and n, the number of items that may be shared out; it
+ * cannot fail: operators have refused everything that could be wrong. A new kernel is one row here
+ * and one function on each device; the simulated device needs none. */
 #ifndef TS_DEVICE_KERNELS_H
 #define TS_DEVICE_KERNELS_H
 #include "device/kernels/act.h"

@@ -22,7 +22,8 @@ const ts_option ts_runtime_option_rows[] = {
         "measure kernels and print where the time went"),
     ROW(CHOICE, log_level, "log-level", "info", 0, 0, "debug|info|warning|error", "messages shown"),
 };
-const size_t ts_runtime_option_count = sizeof ts_runtime_option_rows / sizeof *ts_runtime_option_rows;
+const size_t ts_runtime_option_count =
+    sizeof ts_runtime_option_rows / sizeof *ts_runtime_option_rows;
 
 ts_status ts_runtime_dtype(const ts_runtime_options *o, ts_dtype *out)
 {
@@ -35,8 +36,10 @@ ts_status ts_runtime_dtype(const ts_runtime_options *o, ts_dtype *out)
 ts_status ts_runtime_open(const ts_runtime_options *o, int local_size, ts_device **out)
 {
     if (!strcmp(o->device, "sim"))
-        return ts_error(TS_ERR_USER, "--device sim: nothing is computed there; `tessera plan` with the same options "
-                        "says what the job needs");
+        return ts_error(
+            TS_ERR_USER,
+            "--device sim: nothing is computed there; `tessera plan` with the same options "
+            "says what the job needs");
     int threads = (int)o->threads;
     if (!threads) {
         threads = ts_cpu_count() / (local_size > 0 ? local_size : 1);

@@ -18,5 +18,6 @@ extern const size_t ts_runtime_option_count;
 /* Refuses --bf16 with --fp16. */
 ts_status ts_runtime_dtype(const ts_runtime_options *o, ts_dtype *out) TS_NODISCARD;
 /* Opens the device; `local_size` processes of this host share its cores. */
-ts_status ts_runtime_open(const ts_runtime_options *o, int local_size, ts_device **out) TS_NODISCARD;
+ts_status ts_runtime_open(const ts_runtime_options *o, int local_size,
+                          ts_device **out) TS_NODISCARD;
 #endif

@@ -1,8 +1,8 @@
 #include "dist/bucket.h"
 
-/* Backward finishes the last layers first, so buckets start from the end of the array, and strictly one
- * after the other: collectives must start in the same order everywhere. A bucket that is ready early waits
- * for the ones behind it. */
+/* Backward finishes the last layers first, so buckets start from the end of the array, and strictly
+ * one after the other: collectives must start in the same order everywhere. A bucket that is ready
+ * early waits for the ones behind it. */
 
 typedef struct bucket {
     int64_t params;  /* that lie in it, wholly or in part */
@@ -46,8 +46,10 @@ ts_status ts_reducer_create(ts_comm *comm, float *grads, int64_t total, const in
                             const int64_t *param_count, int64_t n_params, int64_t bucket_elements,
                             bool overlap, ts_reducer **out)
 {
-    TS_ASSERT(total >= 0 && n_params >= 0 && bucket_elements > 0, "%lld gradients, %lld parameters, "
-              "buckets of %lld", (long long)total, (long long)n_params, (long long)bucket_elements);
+    TS_ASSERT(total >= 0 && n_params >= 0 && bucket_elements > 0,
+              "%lld gradients, %lld parameters, "
+              "buckets of %lld",
+              (long long)total, (long long)n_params, (long long)bucket_elements);
     ts_reducer *r;
     TS_TRY(ts_alloc(&r, 1, sizeof *r));
     r->comm = comm, r->grads = grads, r->total = total, r->n_params = n_params;

@@ -1,13 +1,14 @@
-/* Gradient reduction between the ranks of a data-parallel group: the flat array of gradients is cut into
- * buckets, and a bucket is on its way as soon as backward has finished all that lies in it. */
+/* Gradient reduction between the ranks of a data-parallel group: the flat array of gradients is cut
+ * into buckets, and a bucket is on its way as soon as backward has finished all that lies in it. */
 #ifndef TS_DIST_BUCKET_H
 #define TS_DIST_BUCKET_H
 #include "dist/comm.h"
 
 typedef struct ts_reducer ts_reducer;
 
-/* grads [total]; parameter i is [offset[i], offset[i] + count[i]) of it. The arrays of the parameters are
- * copied, comm and grads borrowed. Without overlap everything is sent in ts_reducer_finish. */
+/* grads [total]; parameter i is [offset[i], offset[i] + count[i]) of it. The arrays of the
+ * parameters are copied, comm and grads borrowed. Without overlap everything is sent in
+ * ts_reducer_finish. */
 ts_status ts_reducer_create(ts_comm *comm, float *grads, int64_t total, const int64_t *param_offset,
                             const int64_t *param_count, int64_t n_params, int64_t bucket_elements,
                             bool overlap, ts_reducer **out) TS_NODISCARD;
@@ -16,8 +17,8 @@ void ts_reducer_destroy(ts_reducer **r);
 
 /* Before the backward pass that completes the gradients. */
 void ts_reducer_begin(ts_reducer *r);
-/* The gradient of parameter i is complete (once a round). Every rank must see its parameters done in the
- * same order relative to other collectives of comm, as the same program does by itself. */
+/* The gradient of parameter i is complete (once a round). Every rank must see its parameters done
+ * in the same order relative to other collectives of comm, as the same program does by itself. */
 ts_status ts_reducer_param_done(ts_reducer *r, int64_t i) TS_NODISCARD;
 /* Moves what is on its way; call it between pieces of work. Never waits. */
 ts_status ts_reducer_progress(ts_reducer *r) TS_NODISCARD;

@@ -17,9 +17,9 @@ static int64_t env_number(const char *name)
     return errno || *end || v < 0 || v > INT32_MAX ? -1 : v;
 }
 
-/* Processes that a launcher says it started: 0 when there is no launcher, -1 when it does not say. The
- * launchers speak through the environment alone, which is why it is read here and not in cli/. Slurm's
- * variables are also set in the batch script itself: only those of a step count. */
+/* Processes that a launcher says it started: 0 when there is no launcher, -1 when it does not say.
+ * The launchers speak through the environment alone, which is why it is read here and not in cli/.
+ * Slurm's variables are also set in the batch script itself: only those of a step count. */
 static int64_t launched_processes(const char **launcher)
 {
     static const struct {
@@ -57,11 +57,12 @@ ts_status ts_comm_world(ts_comm **out)
 #else
     if (n < 0)
         return ts_comm_self_create(out);
-    return ts_error(TS_ERR_USER,
-                    "%s started %lld processes, but this program was built without MPI and each would run "
-                    "the whole job: start one process, or build with an MPI (cmake -DTESSERA_MPI=ON, on "
-                    "Debian after apt-get install libopenmpi-dev)",
-                    launcher, (long long)n);
+    return ts_error(
+        TS_ERR_USER,
+        "%s started %lld processes, but this program was built without MPI and each would run "
+        "the whole job: start one process, or build with an MPI (cmake -DTESSERA_MPI=ON, on "
+        "Debian after apt-get install libopenmpi-dev)",
+        launcher, (long long)n);
 #endif
 }
 
@@ -97,7 +98,8 @@ static ts_status of_severity(int64_t s)
     return s == 0 ? TS_OK : s == 1 ? TS_ERR_INTERRUPTED : (ts_status)(1 - s);
 }
 
-/* One small all-reduce when all is well. Otherwise the lowest of the worst ranks tells its message. */
+/* One small all-reduce when all is well. Otherwise the lowest of the worst ranks tells its
+ * message. */
 ts_status ts_comm_agree(ts_comm *c, ts_status st)
 {
     int64_t key = severity(st) * c->size + (c->size - 1 - c->rank);

@@ -1,7 +1,8 @@
-/* Communicators: a group of processes and what they say to each other, behind one table. `self` is one
- * process and the example to read; `mpi` is MPI; `sim` counts what a group of any size would send.
- * Collectives are called by every rank in the same order. A failure on one rank is a failure on all: what
- * a rank cannot do it reports through ts_comm_agree at the step's border, never by staying away. */
+/* Communicators: a group of processes and what they say to each other, behind one table. `self` is
+ * one process and the example to read; `mpi` is MPI; `sim` counts what a group of any size would
+ * send. Collectives are called by every rank in the same order. A failure on one rank is a failure
+ * on all: what a rank cannot do it reports through ts_comm_agree at the step's border, never by
+ * staying away. */
 #ifndef TS_DIST_COMM_H
 #define TS_DIST_COMM_H
 #include "dist/watchdog.h"
@@ -27,17 +28,19 @@ struct ts_comm {
     const char *host; /* name of this machine; "" where nobody needs it */
 
     ts_status (*all_reduce)(ts_comm *c, void *buf, int64_t n, ts_comm_type t, ts_comm_op op);
-    /* Starts an all-reduce in place; buf is untouchable until the request is done. *out may be NULL, which
-     * test and wait take for a request that is done. Requests are waited for or tested in any order. */
+    /* Starts an all-reduce in place; buf is untouchable until the request is done. *out may be
+     * NULL, which test and wait take for a request that is done. Requests are waited for or tested
+     * in any order. */
     ts_status (*all_reduce_start)(ts_comm *c, void *buf, int64_t n, ts_comm_type t, ts_comm_op op,
                                   ts_comm_request **out);
     ts_status (*test)(ts_comm *c, ts_comm_request **r, bool *done); /* done: *r becomes NULL */
     ts_status (*wait)(ts_comm *c, ts_comm_request **r);
-    /* recv holds size * n values, rank after rank. In both gathers send may be the own place in recv. */
+    /* recv holds size * n values, rank after rank. In both gathers send may be the own place in
+     * recv. */
     ts_status (*all_gather)(ts_comm *c, const void *send, void *recv, int64_t n, ts_comm_type t);
     /* Counts and offsets (in values) by rank. */
-    ts_status (*all_gather_v)(ts_comm *c, const void *send, int64_t n, void *recv, const int64_t *counts,
-                              const int64_t *offsets, ts_comm_type t);
+    ts_status (*all_gather_v)(ts_comm *c, const void *send, int64_t n, void *recv,
+                              const int64_t *counts, const int64_t *offsets, ts_comm_type t);
     ts_status (*all_to_all_v)(ts_comm *c, const void *send, const int64_t *send_counts,
                               const int64_t *send_offsets, void *recv, const int64_t *recv_counts,
                               const int64_t *recv_offsets, ts_comm_type t);
@@ -46,17 +49,19 @@ struct ts_comm {
     void (*destroy)(ts_comm *c);
 };
 
-/* The processes of this job: MPI when a launcher started several of us, else self. Call once. A launcher
- * of several processes without MPI in this build, or of another MPI, is TS_ERR_USER. */
+/* The processes of this job: MPI when a launcher started several of us, else self. Call once. A
+ * launcher of several processes without MPI in this build, or of another MPI, is TS_ERR_USER. */
 ts_status ts_comm_world(ts_comm **out) TS_NODISCARD;
 
-/* Ends MPI. `failed`: this rank failed alone and the others may be waiting for it; takes them down (MPI_Abort,
- * exit code 1) and, with MPI, does not come back. After a failure that ts_comm_agree made known to all ranks
- * finish with false and leave with the status's own exit code. Fine with a pointer to NULL. */
+/* Ends MPI. `failed`: this rank failed alone and the others may be waiting for it; takes them down
+ * (MPI_Abort, exit code 1) and, with MPI, does not come back. After a failure that ts_comm_agree
+ * made known to all ranks finish with false and leave with the status's own exit code. Fine with a
+ * pointer to NULL. */
 void ts_comm_finish(ts_comm **world, bool failed);
 
 ts_status ts_comm_self_create(ts_comm **out) TS_NODISCARD;
-/* Rank `rank` of a made-up group. seconds is increased by what each call would take; may be NULL. */
+/* Rank `rank` of a made-up group. seconds is increased by what each call would take; may be
+ * NULL. */
 typedef struct ts_comm_sim_link {
     double bytes_per_second, latency;
     void (*spend)(void *ctx, double seconds);
@@ -66,6 +71,7 @@ ts_status ts_comm_sim_create(int rank, int size, const char *group, const ts_com
                              ts_comm **out) TS_NODISCARD;
 void ts_comm_destroy(ts_comm **c);
 
-/* Every rank brings its status; all return the worst. A rank that was fine says which rank failed. */
+/* Every rank brings its status; all return the worst. A rank that was fine says which rank
+ * failed. */
 ts_status ts_comm_agree(ts_comm *c, ts_status st) TS_NODISCARD;
 #endif

@@ -1,5 +1,5 @@
-/* What a collective sends by the usual algorithms: one account for every kind of communicator, so that a
- * simulated job and a real one print the same table. */
+/* What a collective sends by the usual algorithms: one account for every kind of communicator, so
+ * that a simulated job and a real one print the same table. */
 #ifndef TS_DIST_COMM_COST_H
 #define TS_DIST_COMM_COST_H
 #include "dist/comm.h"
@@ -14,8 +14,8 @@ typedef enum ts_collective {
     TS_COLLECTIVES,
 } ts_collective;
 
-/* bytes: the whole array (ALL_REDUCE, REDUCE_SCATTER, ALL_GATHER's result, BROADCAST) or what this rank
- * sends to others (ALL_TO_ALL). Messages and bytes that one rank sends; calls is 1. */
+/* bytes: the whole array (ALL_REDUCE, REDUCE_SCATTER, ALL_GATHER's result, BROADCAST) or what this
+ * rank sends to others (ALL_TO_ALL). Messages and bytes that one rank sends; calls is 1. */
 ts_comm_traffic ts_collective_cost(ts_collective what, int size, double bytes);
 void ts_traffic_add(ts_comm_traffic *sum, const ts_comm_traffic *t);
 const char *ts_collective_name(ts_collective what);

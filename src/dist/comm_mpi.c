@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Every collective is started without waiting and waited for in one place (ts_mpi_wait), which knows how
- * to wait without robbing other processes of the core and tells the watchdog. MPI counts in int: arrays
- * beyond max_count values go in pieces. */
+/* Every collective is started without waiting and waited for in one place (ts_mpi_wait), which
+ * knows how to wait without robbing other processes of the core and tells the watchdog. MPI counts
+ * in int: arrays beyond max_count values go in pieces. */
 
 typedef struct mpi_comm {
     ts_comm c;
@@ -59,7 +59,10 @@ static void count(ts_comm *c, ts_collective what, double bytes)
     ts_traffic_add(&c->traffic, &t);
 }
 
-static double bytes_of(int64_t n, ts_comm_type t) { return (double)n * (double)ts_comm_type_size(t); }
+static double bytes_of(int64_t n, ts_comm_type t)
+{
+    return (double)n * (double)ts_comm_type_size(t);
+}
 
 static ts_status check(ts_comm *c, ts_collective what, int code)
 {
@@ -120,14 +123,16 @@ static ts_status all_reduce(ts_comm *c, void *buf, int64_t n, ts_comm_type t, ts
     for (int64_t b = 0; b < n; b += m->max_count) {
         const int64_t k = n - b < m->max_count ? n - b : m->max_count;
         MPI_Request r;
-        TS_TRY(check(c, TS_ALL_REDUCE, MPI_Iallreduce(MPI_IN_PLACE, at(buf, b, t), (int)k, type_of(t),
-                                                      op_of(op), m->comm, &r)));
+        TS_TRY(check(c, TS_ALL_REDUCE,
+                     MPI_Iallreduce(MPI_IN_PLACE, at(buf, b, t), (int)k, type_of(t), op_of(op),
+                                    m->comm, &r)));
         TS_TRY(await(c, TS_ALL_REDUCE, 1, &r));
     }
     return TS_OK;
 }
 
-static ts_status send_from(ts_comm *c, ts_collective what, void *buf, int64_t n, ts_comm_type t, int root)
+static ts_status send_from(ts_comm *c, ts_collective what, void *buf, int64_t n, ts_comm_type t,
+                           int root)
 {
     mpi_comm *m = mpi_of(c);
     for (int64_t b = 0; b < n; b += m->max_count) {
@@ -146,8 +151,8 @@ static ts_status broadcast(ts_comm *c, void *buf, int64_t n, ts_comm_type t, int
 }
 
 /* Displacements are int too, so a result that is too large is spread rank by rank. */
-static ts_status all_gather_v(ts_comm *c, const void *send, int64_t n, void *recv, const int64_t *counts,
-                              const int64_t *offsets, ts_comm_type t)
+static ts_status all_gather_v(ts_comm *c, const void *send, int64_t n, void *recv,
+                              const int64_t *counts, const int64_t *offsets, ts_comm_type t)
 {
     mpi_comm *m = mpi_of(c);
     int64_t sum = 0, end = 0;
@@ -203,8 +208,8 @@ static ts_status exchange_piece(ts_comm *c, const exchange *x, int64_t b, MPI_Re
         if (left > 0)
             TS_TRY(check(c, TS_ALL_TO_ALL,
                          MPI_Irecv(at(x->recv, x->recv_offsets[from] + b, x->t),
-                                   (int)(left < m->max_count ? left : m->max_count), type_of(x->t), from,
-                                   0, m->comm, &r[(*n)++])));
+                                   (int)(left < m->max_count ? left : m->max_count), type_of(x->t),
+                                   from, 0, m->comm, &r[(*n)++])));
     }
     for (int d = 1; d < c->size; d++) {
         const int to = (c->rank + d) % c->size;
@@ -212,8 +217,8 @@ static ts_status exchange_piece(ts_comm *c, const exchange *x, int64_t b, MPI_Re
         if (left > 0)
             TS_TRY(check(c, TS_ALL_TO_ALL,
                          MPI_Isend(at(x->send, x->send_offsets[to] + b, x->t),
-                                   (int)(left < m->max_count ? left : m->max_count), type_of(x->t), to, 0,
-                                   m->comm, &r[(*n)++])));
+                                   (int)(left < m->max_count ? left : m->max_count), type_of(x->t),
+                                   to, 0, m->comm, &r[(*n)++])));
     }
     return TS_OK;
 }
@@ -291,14 +296,16 @@ static ts_status start_mpi(int64_t expected)
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     if (expected > 0 && size != expected) {
         MPI_Finalize();
-        return ts_error(TS_ERR_USER,
-                        "the launcher started %lld processes, but MPI sees %d: it belongs to another MPI "
-                        "than the one this program was built with (or srun needs --mpi=pmix)",
-                        (long long)expected, size);
+        return ts_error(
+            TS_ERR_USER,
+            "the launcher started %lld processes, but MPI sees %d: it belongs to another MPI "
+            "than the one this program was built with (or srun needs --mpi=pmix)",
+            (long long)expected, size);
     }
     if (provided < MPI_THREAD_FUNNELED) {
         MPI_Finalize();
-        return ts_error(TS_ERR_USER, "this MPI cannot serve a program with threads (MPI_THREAD_FUNNELED)");
+        return ts_error(TS_ERR_USER,
+                        "this MPI cannot serve a program with threads (MPI_THREAD_FUNNELED)");
     }
     return TS_OK;
 }

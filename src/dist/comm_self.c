@@ -53,8 +53,8 @@ static ts_status all_gather(ts_comm *c, const void *send, void *recv, int64_t n,
     return TS_OK;
 }
 
-static ts_status all_gather_v(ts_comm *c, const void *send, int64_t n, void *recv, const int64_t *counts,
-                              const int64_t *offsets, ts_comm_type t)
+static ts_status all_gather_v(ts_comm *c, const void *send, int64_t n, void *recv,
+                              const int64_t *counts, const int64_t *offsets, ts_comm_type t)
 {
     TS_ASSERT(n == counts[0], "sends %lld, expects %lld", (long long)n, (long long)counts[0]);
     count(c);
@@ -66,11 +66,11 @@ static ts_status all_to_all_v(ts_comm *c, const void *send, const int64_t *send_
                               const int64_t *send_offsets, void *recv, const int64_t *recv_counts,
                               const int64_t *recv_offsets, ts_comm_type t)
 {
-    TS_ASSERT(send_counts[0] == recv_counts[0], "sends %lld, expects %lld", (long long)send_counts[0],
-              (long long)recv_counts[0]);
+    TS_ASSERT(send_counts[0] == recv_counts[0], "sends %lld, expects %lld",
+              (long long)send_counts[0], (long long)recv_counts[0]);
     count(c);
-    copy((char *)recv + (size_t)recv_offsets[0] * ts_comm_type_size(t), at(send, send_offsets[0], t),
-         send_counts[0], t);
+    copy((char *)recv + (size_t)recv_offsets[0] * ts_comm_type_size(t),
+         at(send, send_offsets[0], t), send_counts[0], t);
     return TS_OK;
 }
 
@@ -94,9 +94,10 @@ ts_status ts_comm_self_create(ts_comm **out)
 {
     ts_comm *c;
     TS_TRY(ts_alloc(&c, 1, sizeof *c));
-    *c = (ts_comm){ .kind = "self", .group = "world", .rank = 0, .size = 1, .local_rank = 0, .local_size = 1, .host = "",
-                    .all_reduce = all_reduce, .all_reduce_start = all_reduce_start, .test = test,
-                    .wait = wait, .all_gather = all_gather, .all_gather_v = all_gather_v,
+    *c = (ts_comm){ .kind = "self", .group = "world", .rank = 0, .size = 1, .local_rank = 0,
+                    .local_size = 1, .host = "", .all_reduce = all_reduce,
+                    .all_reduce_start = all_reduce_start, .test = test, .wait = wait,
+                    .all_gather = all_gather, .all_gather_v = all_gather_v,
                     .all_to_all_v = all_to_all_v, .broadcast = broadcast, .barrier = barrier,
                     .destroy = destroy };
     *out = c;

@@ -10,7 +10,8 @@ enum { FLAT = 4096, TILE = 2048, SPINS = 3000, SPINS_CROWDED = 50 };
 
 typedef enum work { REDUCE, REDUCE_FLAT, GATHER, EXCHANGE, SPREAD, MEET } work;
 
-/* One collective under way. Pieces [first, first + pieces) of the communicator's count are its own. */
+/* One collective under way. Pieces [first, first + pieces) of the communicator's count are its
+ * own. */
 struct ts_comm_request {
     work what;
     ts_comm_type t;
@@ -43,7 +44,8 @@ static shm_comm *shm_of(ts_comm *c) { return (shm_comm *)c; }
 
 static char *slot(const shm_comm *s, int64_t piece, int rank)
 {
-    return s->slots + ((size_t)(piece % TS_SHM_SLOTS) * (size_t)s->c.size + (size_t)rank) * s->piece;
+    return s->slots +
+           ((size_t)(piece % TS_SHM_SLOTS) * (size_t)s->c.size + (size_t)rank) * s->piece;
 }
 
 /* How many of n values fall into piece k. */
@@ -66,7 +68,8 @@ static void put_piece(const shm_comm *s, const ts_comm_request *r, int64_t k)
     char *to = slot(s, r->first + k, me);
     switch (r->what) {
     case REDUCE: { /* all but the own share, which only this rank needs */
-        const size_t b = (size_t)share_begin(m, p, me) * z, e = (size_t)share_begin(m, p, me + 1) * z;
+        const size_t b = (size_t)share_begin(m, p, me) * z,
+                     e = (size_t)share_begin(m, p, me + 1) * z;
         const char *from = r->recv + (size_t)at * z;
         memcpy(to, from, b);
         memcpy(to + e, from + e, (size_t)m * z - e);
@@ -86,8 +89,8 @@ static void put_piece(const shm_comm *s, const ts_comm_request *r, int64_t k)
         for (int d = 0; d < p; d++) {
             const int64_t n = d == me ? 0 : part(r->send_counts[d], k, r->each);
             if (n > 0)
-                memcpy(to + (size_t)(d * r->each) * z, r->send + (size_t)(r->send_offsets[d] + at) * z,
-                       (size_t)n * z);
+                memcpy(to + (size_t)(d * r->each) * z,
+                       r->send + (size_t)(r->send_offsets[d] + at) * z, (size_t)n * z);
         }
         break;
     case MEET:
@@ -95,7 +98,8 @@ static void put_piece(const shm_comm *s, const ts_comm_request *r, int64_t k)
     }
 }
 
-/* The own share of all ranks' values, in rank order, into the own slot (where that place is free). */
+/* The own share of all ranks' values, in rank order, into the own slot (where that place is
+ * free). */
 static void reduce_piece(const shm_comm *s, const ts_comm_request *r, int64_t k)
 {
     const int p = s->c.size, me = s->c.rank;
@@ -135,7 +139,8 @@ static void take_piece(const shm_comm *s, const ts_comm_request *r, int64_t k)
             const int64_t n = part(r->recv_counts[q], k, r->each);
             if (n > 0)
                 memcpy(r->recv + (size_t)(r->recv_offsets[q] + at) * z,
-                       from + (r->what == EXCHANGE ? (size_t)(me * r->each) * z : 0), (size_t)n * z);
+                       from + (r->what == EXCHANGE ? (size_t)(me * r->each) * z : 0),
+                       (size_t)n * z);
         }
     }
 }
@@ -258,17 +263,21 @@ static void run(shm_comm *s, ts_comm_request *r, int64_t longest, ts_collective 
 
 static void count(ts_comm *c, ts_collective what, int64_t n, ts_comm_type t)
 {
-    const ts_comm_traffic x = ts_collective_cost(what, c->size, (double)n * (double)ts_comm_type_size(t));
+    const ts_comm_traffic x =
+        ts_collective_cost(what, c->size, (double)n * (double)ts_comm_type_size(t));
     ts_traffic_add(&c->traffic, &x);
 }
 
-static int64_t values_in(const shm_comm *s, ts_comm_type t) { return (int64_t)(s->piece / ts_comm_type_size(t)); }
+static int64_t values_in(const shm_comm *s, ts_comm_type t)
+{
+    return (int64_t)(s->piece / ts_comm_type_size(t));
+}
 
 static ts_comm_request reduction(shm_comm *s, void *buf, int64_t n, ts_comm_type t, ts_comm_op op)
 {
     const bool flat = (size_t)n * ts_comm_type_size(t) <= FLAT;
-    return (ts_comm_request){ .what = flat ? REDUCE_FLAT : REDUCE, .t = t, .op = op, .n = n, .send = buf,
-                              .recv = buf, .each = values_in(s, t) };
+    return (ts_comm_request){ .what = flat ? REDUCE_FLAT : REDUCE, .t = t, .op = op, .n = n,
+                              .send = buf, .recv = buf, .each = values_in(s, t) };
 }
 
 static ts_status all_reduce(ts_comm *c, void *buf, int64_t n, ts_comm_type t, ts_comm_op op)
@@ -308,8 +317,8 @@ static ts_status wait(ts_comm *c, ts_comm_request **r)
     return TS_OK;
 }
 
-static ts_status all_gather_v(ts_comm *c, const void *send, int64_t n, void *recv, const int64_t *counts,
-                              const int64_t *offsets, ts_comm_type t)
+static ts_status all_gather_v(ts_comm *c, const void *send, int64_t n, void *recv,
+                              const int64_t *counts, const int64_t *offsets, ts_comm_type t)
 {
     int64_t sum = 0, longest = 0;
     for (int r = 0; r < c->size; r++) {
@@ -323,7 +332,8 @@ static ts_status all_gather_v(ts_comm *c, const void *send, int64_t n, void *rec
     if (mine != send && n > 0)
         memmove(mine, send, (size_t)n * ts_comm_type_size(t));
     ts_comm_request r = { .what = GATHER, .t = t, .n = n, .send = mine, .recv = recv,
-                          .each = values_in(shm_of(c), t), .recv_counts = counts, .recv_offsets = offsets };
+                          .each = values_in(shm_of(c), t), .recv_counts = counts,
+                          .recv_offsets = offsets };
     run(shm_of(c), &r, longest, TS_ALL_GATHER);
     return TS_OK;
 }
@@ -351,8 +361,8 @@ static ts_status all_to_all_v(ts_comm *c, const void *send, const int64_t *send_
               (long long)send_counts[me], (long long)recv_counts[me]);
     count(c, TS_ALL_TO_ALL, sent, t);
     if (send_counts[me] > 0)
-        memcpy((char *)recv + (size_t)recv_offsets[me] * z, (const char *)send + (size_t)send_offsets[me] * z,
-               (size_t)send_counts[me] * z);
+        memcpy((char *)recv + (size_t)recv_offsets[me] * z,
+               (const char *)send + (size_t)send_offsets[me] * z, (size_t)send_counts[me] * z);
     shm_comm *s = shm_of(c);
     ts_comm_request most = reduction(s, &longest, 1, TS_COMM_I64, TS_COMM_MAX);
     run(s, &most, 1, TS_ALL_TO_ALL); /* all must go through as many pieces */
@@ -405,10 +415,10 @@ ts_status ts_comm_shm_create(int rank, int size, const char *host, ts_shm_map *m
     s->piece = ts_shm_piece_bytes(size);
     s->spins = size > ts_cpu_count() ? SPINS_CROWDED : SPINS;
     strncpy(s->host, host, sizeof s->host - 1);
-    s->c = (ts_comm){ .kind = "shm", .group = "world", .rank = rank, .size = size, .local_rank = rank,
-                      .local_size = size, .watch = &s->watch, .host = s->host, .all_reduce = all_reduce,
-                      .all_reduce_start = all_reduce_start, .test = test, .wait = wait,
-                      .all_gather = all_gather, .all_gather_v = all_gather_v,
+    s->c = (ts_comm){ .kind = "shm", .group = "world", .rank = rank, .size = size,
+                      .local_rank = rank, .local_size = size, .watch = &s->watch, .host = s->host,
+                      .all_reduce = all_reduce, .all_reduce_start = all_reduce_start, .test = test,
+                      .wait = wait, .all_gather = all_gather, .all_gather_v = all_gather_v,
                       .all_to_all_v = all_to_all_v, .broadcast = broadcast, .barrier = barrier,
                       .destroy = destroy };
     *out = &s->c;

@@ -1,12 +1,13 @@
-/* The same collectives between processes of one host, through memory they share: several times as fast as
- * MPI's messages. MPI starts and ends the processes; comm_mpi.c makes this communicator when all ranks are
- * on one host. Sums are taken in rank order, so all ranks have the same bits, run after run. */
+/* The same collectives between processes of one host, through memory they share: several times as
+ * fast as MPI's messages. MPI starts and ends the processes; comm_mpi.c makes this communicator
+ * when all ranks are on one host. Sums are taken in rank order, so all ranks have the same bits,
+ * run after run. */
 #ifndef TS_DIST_COMM_SHM_H
 #define TS_DIST_COMM_SHM_H
 #include "dist/comm.h"
 
-/* What rank 0 tells the others. The memory never has a name in a file system: it is gone with the last
- * process, however that ends. */
+/* What rank 0 tells the others. The memory never has a name in a file system: it is gone with the
+ * last process, however that ends. */
 typedef struct ts_shm_ticket {
     int64_t pid, fd, cookie, size_bytes;
 } ts_shm_ticket;
@@ -17,7 +18,8 @@ typedef struct ts_shm_map {
     int fd; /* rank 0 until all have mapped it; else -1 */
 } ts_shm_map;
 
-/* Rank 0 makes the memory; the others map it. Failing is no disaster: MPI carries everything then. */
+/* Rank 0 makes the memory; the others map it. Failing is no disaster: MPI carries everything
+ * then. */
 ts_status ts_shm_make(int size, ts_shm_map *map, ts_shm_ticket *ticket) TS_NODISCARD;
 ts_status ts_shm_join(const ts_shm_ticket *ticket, ts_shm_map *map) TS_NODISCARD;
 void ts_shm_leave(ts_shm_map *map);

@@ -1,7 +1,7 @@
 #include "dist/comm_cost.h"
 
-/* A rank of a group that does not exist: every call is booked and nothing is read or written, so pointers
- * may be made up. */
+/* A rank of a group that does not exist: every call is booked and nothing is read or written, so
+ * pointers may be made up. */
 
 typedef struct sim_comm {
     ts_comm c;
@@ -12,7 +12,8 @@ typedef struct sim_comm {
 static ts_status book(ts_comm *c, ts_collective what, int64_t n, ts_comm_type t)
 {
     sim_comm *s = (sim_comm *)c;
-    const ts_comm_traffic cost = ts_collective_cost(what, c->size, (double)n * (double)ts_comm_type_size(t));
+    const ts_comm_traffic cost =
+        ts_collective_cost(what, c->size, (double)n * (double)ts_comm_type_size(t));
     ts_traffic_add(&c->traffic, &cost);
     if (s->linked && s->link.spend && cost.messages > 0) {
         double seconds = s->link.latency * (double)cost.messages;
@@ -57,11 +58,12 @@ static ts_status all_gather(ts_comm *c, const void *send, void *recv, int64_t n,
     return book(c, TS_ALL_GATHER, n * c->size, t);
 }
 
-static ts_status all_gather_v(ts_comm *c, const void *send, int64_t n, void *recv, const int64_t *counts,
-                              const int64_t *offsets, ts_comm_type t)
+static ts_status all_gather_v(ts_comm *c, const void *send, int64_t n, void *recv,
+                              const int64_t *counts, const int64_t *offsets, ts_comm_type t)
 {
     (void)send, (void)recv, (void)offsets;
-    TS_ASSERT(n == counts[c->rank], "sends %lld, others expect %lld", (long long)n, (long long)counts[c->rank]);
+    TS_ASSERT(n == counts[c->rank], "sends %lld, others expect %lld", (long long)n,
+              (long long)counts[c->rank]);
     int64_t sum = 0;
     for (int r = 0; r < c->size; r++)
         sum += counts[r];

@@ -13,9 +13,11 @@ const ts_option ts_dist_option_rows[] = {
     ROW(REAL, timeout_minutes, "distributed-timeout-minutes", "10", 0.01, 1e6, NULL,
         "a process that waits longer than this for the others ends the job"),
     ROW(INT, nnodes, "nnodes", "0", 0, 1e6, NULL, "hosts of the job; checked when given"),
-    ROW(INT, nproc_per_node, "nproc_per_node", "0", 0, 1e6, NULL, "processes on a host; checked when given"),
+    ROW(INT, nproc_per_node, "nproc_per_node", "0", 0, 1e6, NULL,
+        "processes on a host; checked when given"),
     ROW(INT, nproc_per_node, "nproc-per-node", "0", 0, 1e6, NULL, "as --nproc_per_node"),
-    ROW(INT, worker_num, "worker_num", "0", 0, 1e6, NULL, "processes of the job; checked when given"),
+    ROW(INT, worker_num, "worker_num", "0", 0, 1e6, NULL,
+        "processes of the job; checked when given"),
     ROW(INT, nproc_per_node, "local_worker_num", "0", 0, 1e6, NULL, "as --nproc_per_node"),
     NOTE("distributed-backend", 1, "MPI between processes of CPUs"),
     NOTE("node_rank", 1, "the launcher says it"),
@@ -53,11 +55,12 @@ ts_status ts_dist_options_check(const ts_dist_options *o, const ts_comm *world)
         return ts_error(TS_ERR_USER, "--worker_num says %lld processes, the launcher started %d",
                         (long long)o->worker_num, world->size);
     if (o->nnodes > 0 && o->nproc_per_node > 0 && o->nnodes * o->nproc_per_node != world->size)
-        return ts_error(TS_ERR_USER,
-                        "--nnodes %lld times --nproc_per_node %lld is %lld processes, the launcher started %d: "
-                        "start them with mpirun -n %lld (or srun)",
-                        (long long)o->nnodes, (long long)o->nproc_per_node,
-                        (long long)(o->nnodes * o->nproc_per_node), world->size,
-                        (long long)(o->nnodes * o->nproc_per_node));
+        return ts_error(
+            TS_ERR_USER,
+            "--nnodes %lld times --nproc_per_node %lld is %lld processes, the launcher started %d: "
+            "start them with mpirun -n %lld (or srun)",
+            (long long)o->nnodes, (long long)o->nproc_per_node,
+            (long long)(o->nnodes * o->nproc_per_node), world->size,
+            (long long)(o->nnodes * o->nproc_per_node));
     return TS_OK;
 }

@@ -6,8 +6,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Spin a moment (the peer is about as far as we are), then give the core away between looks, then sleep.
- * A message moves on only while somebody looks, so the sleep stays short beside a message's time. */
+/* Spin a moment (the peer is about as far as we are), then give the core away between looks, then
+ * sleep. A message moves on only while somebody looks, so the sleep stays short beside a message's
+ * time. */
 enum { SPINS = 200, YIELDS = 2000, SLEEP_NS = 50000 };
 
 void ts_mpi_waiter_init(ts_mpi_waiter *w, int rank, int local_size)

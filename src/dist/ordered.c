@@ -1,13 +1,15 @@
 #include "dist/ordered.h"
 #include "dist/sum.h"
 
-enum { TILE = 4096 }; /* elements of acc that stay in the first cache while all ranks' values are added */
+/* elements of acc that stay in the first cache while all ranks' values are added */
+enum { TILE = 4096 };
 
 typedef struct lists {
     int64_t *send_counts, *send_offsets, *recv_counts, *recv_offsets; /* [size] each */
 } lists;
 
-/* One piece of every part: what goes to rank d lies at `at` in d's part. What is ours stays where it is. */
+/* One piece of every part: what goes to rank d lies at `at` in d's part. What is ours stays where
+ * it is. */
 static void cut_piece(const ts_comm *comm, int64_t total, int64_t at, int64_t piece, lists *l)
 {
     const int p = comm->size, me = comm->rank;
@@ -22,8 +24,8 @@ static void cut_piece(const ts_comm *comm, int64_t total, int64_t at, int64_t pi
     }
 }
 
-static void add_piece(const ts_comm *comm, const float *g, float *acc, int64_t n, const float *staging,
-                      int64_t piece)
+static void add_piece(const ts_comm *comm, const float *g, float *acc, int64_t n,
+                      const float *staging, int64_t piece)
 {
     for (int64_t b = 0; b < n; b += TILE) {
         const int64_t k = n - b < TILE ? n - b : TILE;
@@ -44,7 +46,8 @@ static ts_status add_all(ts_comm *comm, const float *g, float *acc, int64_t tota
         TS_TRY(comm->all_to_all_v(comm, g, l->send_counts, l->send_offsets, staging, l->recv_counts,
                                   l->recv_offsets, TS_COMM_F32));
         if (acc && at < n)
-            add_piece(comm, g + begin + at, acc + begin + at, n - at < piece ? n - at : piece, staging, piece);
+            add_piece(comm, g + begin + at, acc + begin + at, n - at < piece ? n - at : piece,
+                      staging, piece);
     }
     return TS_OK;
 }
@@ -79,8 +82,8 @@ ts_status ts_ordered_finish(ts_comm *comm, float *acc, int64_t total)
         v[p + r] = ts_ordered_begin(total, p, r);
         v[r] = ts_ordered_begin(total, p, r + 1) - v[p + r];
     }
-    const ts_status st = comm->all_gather_v(comm, acc ? acc + v[p + comm->rank] : NULL, v[comm->rank], acc, v,
-                                            v + p, TS_COMM_F32);
+    const ts_status st = comm->all_gather_v(comm, acc ? acc + v[p + comm->rank] : NULL,
+                                            v[comm->rank], acc, v, v + p, TS_COMM_F32);
     ts_free(&v);
     return st;
 }

@@ -43,7 +43,8 @@ ts_status ts_shm_make(int size, ts_shm_map *map, ts_shm_ticket *ticket)
     *map = (ts_shm_map){ .fd = -1 };
     if (size > TS_SHM_MOST / TS_SHM_SLOTS / 4096)
         return ts_error(TS_ERR_RUN, "shared memory: %d processes are too many", size);
-    const size_t bytes = ts_shm_slots_offset(size) + TS_SHM_SLOTS * (size_t)size * ts_shm_piece_bytes(size);
+    const size_t bytes =
+        ts_shm_slots_offset(size) + TS_SHM_SLOTS * (size_t)size * ts_shm_piece_bytes(size);
     map->fd = memfd_create("tessera", MFD_CLOEXEC);
     if (map->fd < 0)
         return failed("memfd_create");
@@ -62,13 +63,14 @@ ts_status ts_shm_make(int size, ts_shm_map *map, ts_shm_ticket *ticket)
     return TS_OK;
 }
 
-/* The file behind /proc could be somebody else's where processes do not share their numbering (containers):
- * size and cookie tell. */
+/* The file behind /proc could be somebody else's where processes do not share their numbering
+ * (containers): size and cookie tell. */
 ts_status ts_shm_join(const ts_shm_ticket *ticket, ts_shm_map *map)
 {
     *map = (ts_shm_map){ .fd = -1 };
     char path[64];
-    snprintf(path, sizeof path, "/proc/%lld/fd/%lld", (long long)ticket->pid, (long long)ticket->fd);
+    snprintf(path, sizeof path, "/proc/%lld/fd/%lld", (long long)ticket->pid,
+             (long long)ticket->fd);
     struct stat s;
     if (stat(path, &s) != 0)
         return failed(path);
@@ -96,8 +98,8 @@ void ts_shm_leave(ts_shm_map *map)
     *map = (ts_shm_map){ .fd = -1 };
 }
 
-/* Sleepers count themselves, then look once more, then sleep on the event they saw before looking: whoever
- * comes further after that look either changes the event first or sees the sleeper. */
+/* Sleepers count themselves, then look once more, then sleep on the event they saw before looking:
+ * whoever comes further after that look either changes the event first or sees the sleeper. */
 void ts_shm_signal(ts_shm_head *h)
 {
     atomic_fetch_add(&h->event, 1);

@@ -5,9 +5,10 @@
 
 #include <stdatomic.h>
 
-/* Every collective goes in pieces, numbered through the life of the communicator. Each rank puts its part of
- * a piece into its slot, reduces its share of it when all have put, and takes the result when all have
- * reduced. SLOTS pieces may be on their way, so a fast rank need not stop at each. */
+/* Every collective goes in pieces, numbered through the life of the communicator. Each rank puts
+ * its part of a piece into its slot, reduces its share of it when all have put, and takes the
+ * result when all have reduced. SLOTS pieces may be on their way, so a fast rank need not stop at
+ * each. */
 enum { TS_SHM_SLOTS = 2, TS_SHM_PIECE = 512 << 10, TS_SHM_MOST = 64 << 20 };
 
 typedef struct ts_shm_rank {

@@ -1,5 +1,5 @@
-/* Elementwise reductions on the host. Plain additions in the element's type: any SIMD width has the same
- * bits. The caller's threads are not used; one core fills the memory bus. */
+/* Elementwise reductions on the host. Plain additions in the element's type: any SIMD width has the
+ * same bits. The caller's threads are not used; one core fills the memory bus. */
 #ifndef TS_DIST_SUM_H
 #define TS_DIST_SUM_H
 #include "dist/comm.h"

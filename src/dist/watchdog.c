@@ -24,10 +24,11 @@ struct ts_watchdog {
 static void end_process(void *ctx, const ts_watch_report *r)
 {
     (void)ctx;
-    ts_log(TS_LOG_ERROR,
-           "rank %d of %d on %s has waited %.0f s in %s (collective %lld, while %s): another rank has "
-           "stopped or is somewhere else; ending the job. --distributed-timeout-minutes sets the limit",
-           r->rank, r->size, r->host, r->seconds, r->collective, (long long)r->number, r->phase);
+    ts_log(
+        TS_LOG_ERROR,
+        "rank %d of %d on %s has waited %.0f s in %s (collective %lld, while %s): another rank has "
+        "stopped or is somewhere else; ending the job. --distributed-timeout-minutes sets the limit",
+        r->rank, r->size, r->host, r->seconds, r->collective, (long long)r->number, r->phase);
     _exit(1);
 }
 
@@ -47,8 +48,8 @@ static bool nap(ts_watchdog *d, double seconds)
     return go_on;
 }
 
-/* The watched thread reads no clock: the time in a collective is counted from when it was first seen
- * here, which is at most one nap late. */
+/* The watched thread reads no clock: the time in a collective is counted from when it was first
+ * seen here, which is at most one nap late. */
 static void *keep_watch(void *arg)
 {
     ts_watchdog *d = arg;
@@ -76,7 +77,8 @@ static void *keep_watch(void *arg)
     return NULL;
 }
 
-ts_status ts_watchdog_create(ts_watch *w, int rank, int size, const char *host, double limit_seconds,
+ts_status ts_watchdog_create(ts_watch *w, int rank, int size, const char *host,
+                             double limit_seconds,
                              void (*stuck)(void *ctx, const ts_watch_report *r), void *ctx,
                              ts_watchdog **out)
 {

@@ -1,5 +1,6 @@
-/* Notices when this rank waits in one collective for longer than a limit (a peer that died silently, or
- * that took another turn), says where, and ends the job. Costs two stores a collective. */
+/* Notices when this rank waits in one collective for longer than a limit (a peer that died
+ * silently, or that took another turn), says where, and ends the job. Costs two stores a
+ * collective. */
 #ifndef TS_DIST_WATCHDOG_H
 #define TS_DIST_WATCHDOG_H
 #include "base/mem.h"
@@ -8,7 +9,8 @@
 
 /* What the watched thread says about itself; each communicator that is watched points to it. */
 typedef struct ts_watch {
-    _Atomic(const char *) inside; /* the collective that is waited for, NULL while computing; a literal */
+    /* the collective that is waited for, NULL while computing; a literal */
+    _Atomic(const char *) inside;
     _Atomic(const char *) phase;  /* what the trainer is doing; a literal */
     _Atomic int64_t number;       /* collectives waited for so far */
 } ts_watch;
@@ -22,10 +24,11 @@ typedef struct ts_watch_report {
 
 typedef struct ts_watchdog ts_watchdog;
 
-/* Starts the thread. w and host live as long as the watchdog. stuck is called on its thread when one
- * collective has taken longer than limit_seconds; NULL: says it on stderr and ends the process with code 1,
- * whereupon the launcher ends the others. */
-ts_status ts_watchdog_create(ts_watch *w, int rank, int size, const char *host, double limit_seconds,
+/* Starts the thread. w and host live as long as the watchdog. stuck is called on its thread when
+ * one collective has taken longer than limit_seconds; NULL: says it on stderr and ends the process
+ * with code 1, whereupon the launcher ends the others. */
+ts_status ts_watchdog_create(ts_watch *w, int rank, int size, const char *host,
+                             double limit_seconds,
                              void (*stuck)(void *ctx, const ts_watch_report *r), void *ctx,
                              ts_watchdog **out) TS_NODISCARD;
 void ts_watchdog_destroy(ts_watchdog **dog);

@@ -1,5 +1,6 @@
-/* Beam search as transformers does it: K = (1 + number of end tokens, at least 2) x beams continuations are
- * looked at a step, so that as many go on as there are beams; complete ones compete by score / length^penalty. */
+/* Beam search as transformers does it: K = (1 + number of end tokens, at least 2) x beams
+ * continuations are looked at a step, so that as many go on as there are beams; complete ones
+ * compete by score / length^penalty. */
 #include "infer/generate.h"
 
 #include <math.h>
@@ -80,7 +81,8 @@ static bool is_end(const beams *s, int32_t id)
     return s->at + 1 >= s->line->max_new;
 }
 
-/* Gumbel's trick: the order of log p + noise is that of drawing one after another without putting back. */
+/* Gumbel's trick: the order of log p + noise is that of drawing one after another without putting
+ * back. */
 static float noise(const beams *s, int64_t beam, int32_t id)
 {
     const ts_rng rng = ts_rng_stream(s->sampling.seed, TS_RNG_SAMPLE, (uint64_t)s->line->number, 1);
@@ -150,7 +152,8 @@ static void keep_complete(beams *s, int64_t n_options)
         worst->score = score;
         worst->is_complete = true;
         worst->n = s->at + 1;
-        memcpy(worst->ids, s->ids[0] + o->beam * s->line->max_new, (size_t)s->at * sizeof *worst->ids);
+        memcpy(worst->ids, s->ids[0] + o->beam * s->line->max_new,
+               (size_t)s->at * sizeof *worst->ids);
         worst->ids[s->at] = o->id;
         for (complete *c = worst; c > s->best && c[0].score > c[-1].score; c--) {
             const complete t = c[0];
@@ -225,7 +228,8 @@ static ts_status step(beams *s, const ts_logits *z, int64_t *from, int32_t *last
 
 static bool goes_on(const beams *s)
 {
-    return s->can_improve && !(s->c->early_stopping == TS_EARLY_TRUE && all_complete(s)) && !s->all_end;
+    return s->can_improve && !(s->c->early_stopping == TS_EARLY_TRUE && all_complete(s)) &&
+           !s->all_end;
 }
 
 /* All beams' texts again, where their angles change. */
@@ -237,7 +241,8 @@ static ts_status refill(beams *s, ts_logits *z)
     TS_TRY(ts_alloc(&all, (size_t)(n * s->n), sizeof *all));
     for (int64_t b = 0; b < s->n; b++) {
         memcpy(all + b * n, s->line->prompt.ids, (size_t)s->line->prompt.n * sizeof *all);
-        memcpy(all + b * n + s->line->prompt.n, s->ids[0] + b * s->line->max_new, (size_t)s->at * sizeof *all);
+        memcpy(all + b * n + s->line->prompt.n, s->ids[0] + b * s->line->max_new,
+               (size_t)s->at * sizeof *all);
         p[b] = (ts_prompt){ all + b * n, n };
     }
     const ts_status st = ts_engine_prefill(s->e, 0, s->n, p, z);
@@ -250,7 +255,8 @@ static ts_status search(beams *s)
     int64_t from[64];
     int32_t last[64];
     ts_logits z;
-    TS_TRY(ts_engine_reserve(s->e, s->line->prompt.n + (s->line->max_new < 512 ? s->line->max_new : 512)));
+    TS_TRY(ts_engine_reserve(s->e, s->line->prompt.n +
+                                       (s->line->max_new < 512 ? s->line->max_new : 512)));
     TS_TRY(ts_engine_prefill(s->e, 0, 1, &s->line->prompt, &z));
     for (int64_t b = 1; b < s->n; b++)
         ts_engine_copy(s->e, b, 0);
@@ -303,8 +309,8 @@ static ts_status result(const beams *s, ts_gen_text *out)
     return TS_OK;
 }
 
-ts_status ts_beam_search(ts_engine *e, const ts_arch *a, const ts_gen_config *c, const ts_gen_line *line,
-                         ts_gen_text *out)
+ts_status ts_beam_search(ts_engine *e, const ts_arch *a, const ts_gen_config *c,
+                         const ts_gen_line *line, ts_gen_text *out)
 {
     beams s = { .e = e, .arch = a, .c = c, .line = line, .n = c->num_beams };
     TS_ASSERT(s.n <= 64 && s.n <= ts_engine_slots(e), "%lld beams", (long long)s.n);

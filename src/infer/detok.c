@@ -38,8 +38,8 @@ static void find_stop(ts_detok *d, size_t begin)
     d->is_stopped = true;
 }
 
-/* Ids [from, upto) are text already; they stand in front only because a token's text may depend on those
- * before it. What the window's text has beyond theirs is new. */
+/* Ids [from, upto) are text already; they stand in front only because a token's text may depend on
+ * those before it. What the window's text has beyond theirs is new. */
 static ts_status take(ts_detok *d, const int32_t *ids, size_t n, bool is_last)
 {
     static const char replacement[] = "\xEF\xBF\xBD";

@@ -1,6 +1,7 @@
 /* Text of tokens as they come: only whole characters, and nothing that a stop text may take back.
  *
- * The text is that of decoding all new ids at once without special tokens, as transformers' decode gives it. */
+ * The text is that of decoding all new ids at once without special tokens, as transformers' decode
+ * gives it. */
 #ifndef TS_INFER_DETOK_H
 #define TS_INFER_DETOK_H
 #include "text/tokenizer.h"
@@ -23,6 +24,7 @@ void ts_detok_deinit(ts_detok *d);
 ts_status ts_detok_add(ts_detok *d, const int32_t *ids, size_t n) TS_NODISCARD;
 /* No more will come: what was held back becomes text. */
 ts_status ts_detok_end(ts_detok *d, const int32_t *ids, size_t n) TS_NODISCARD;
-/* The text that may be shown now and was not yet; *n may be 0. is_last: nothing has to be held back. */
+/* The text that may be shown now and was not yet; *n may be 0. is_last: nothing has to be held
+ * back. */
 const char *ts_detok_next(ts_detok *d, bool is_last, size_t *n);
 #endif

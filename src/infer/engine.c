@@ -39,7 +39,8 @@ static ts_status create(ts_engine *e, int64_t slots)
 ts_status ts_engine_create(ts_decoder *d, int64_t slots, ts_engine **out)
 {
     ts_engine *e;
-    TS_ASSERT(slots >= 1 && slots <= TS_ENGINE_MOST_SLOTS, "an engine of %lld slots", (long long)slots);
+    TS_ASSERT(slots >= 1 && slots <= TS_ENGINE_MOST_SLOTS, "an engine of %lld slots",
+              (long long)slots);
     TS_TRY(ts_alloc(&e, 1, sizeof *e));
     e->d = d;
     e->dev = d->dev;
@@ -85,7 +86,8 @@ static size_t row_bytes(const ts_engine *e)
 
 static char *slot_at(const ts_engine *e, int64_t layer, int64_t slot)
 {
-    return (char *)e->cache[layer].kv->data + (size_t)(slot * e->cache[layer].capacity) * row_bytes(e);
+    return (char *)e->cache[layer].kv->data +
+           (size_t)(slot * e->cache[layer].capacity) * row_bytes(e);
 }
 
 static ts_status grow_layer(ts_engine *e, int64_t layer, int64_t capacity)
@@ -112,7 +114,8 @@ ts_status ts_engine_reserve(ts_engine *e, int64_t tokens)
     const int64_t capacity = (tokens + FIRST_CAPACITY - 1) / FIRST_CAPACITY * FIRST_CAPACITY;
     ts_storage_release(&e->spare);
     for (int64_t l = 0; l < e->d->arch.n_layers; l++)
-        if (e->cache[l].capacity != capacity) /* a growth that failed half-way is finished by the next */
+        /* a growth that failed half-way is finished by the next */
+        if (e->cache[l].capacity != capacity)
             TS_TRY(grow_layer(e, l, capacity));
     e->capacity = capacity;
     return TS_OK;
@@ -131,11 +134,13 @@ void ts_engine_copy(ts_engine *e, int64_t to, int64_t from)
     if (to == from)
         return;
     for (int64_t l = 0; l < e->d->arch.n_layers; l++)
-        e->dev->move(e->dev, slot_at(e, l, to), slot_at(e, l, from), (size_t)e->length[from] * row_bytes(e));
+        e->dev->move(e->dev, slot_at(e, l, to), slot_at(e, l, from),
+                     (size_t)e->length[from] * row_bytes(e));
     e->length[to] = e->length[from];
 }
 
-/* The cycles of a permutation need one spare slot; a slot that nobody reads any more is overwritten first. */
+/* The cycles of a permutation need one spare slot; a slot that nobody reads any more is overwritten
+ * first. */
 static void reorder_layer(ts_engine *e, int64_t layer, const int64_t *from, int64_t n)
 {
     int readers[TS_ENGINE_MOST_SLOTS] = { 0 };
@@ -155,12 +160,14 @@ static void reorder_layer(ts_engine *e, int64_t layer, const int64_t *from, int6
             if (blocked < 0)
                 return;
             i = blocked; /* a cycle: what stands here goes to the spare slot */
-            e->dev->move(e->dev, e->spare->data, slot_at(e, layer, i), (size_t)e->length[i] * row_bytes(e));
+            e->dev->move(e->dev, e->spare->data, slot_at(e, layer, i),
+                         (size_t)e->length[i] * row_bytes(e));
             for (int64_t k = 0; k < n; k++)
                 if (!done[k] && source[k] == i)
                     source[k] = SPARE;
         }
-        const char *src = source[i] == SPARE ? (char *)e->spare->data : slot_at(e, layer, source[i]);
+        const char *src =
+            source[i] == SPARE ? (char *)e->spare->data : slot_at(e, layer, source[i]);
         e->dev->move(e->dev, slot_at(e, layer, i), src, (size_t)e->length[from[i]] * row_bytes(e));
         done[i] = true;
         if (source[i] != SPARE)
@@ -172,7 +179,8 @@ ts_status ts_engine_reorder(ts_engine *e, const int64_t *from, int64_t n)
 {
     int32_t length[TS_ENGINE_MOST_SLOTS];
     if (!e->spare)
-        TS_TRY(ts_storage_create(e->dev, TS_MEM_OTHER, (size_t)e->capacity * row_bytes(e), &e->spare));
+        TS_TRY(
+            ts_storage_create(e->dev, TS_MEM_OTHER, (size_t)e->capacity * row_bytes(e), &e->spare));
     for (int64_t l = 0; l < e->d->arch.n_layers; l++)
         reorder_layer(e, l, from, n);
     for (int64_t i = 0; i < n; i++)
@@ -292,7 +300,8 @@ static ts_status rows(ts_engine *e, int64_t n)
 }
 
 /* Tokens begin..begin+n-1 of a prompt as row b of the pass; the rest of its S rows is padding. */
-static void put_row(ts_engine *e, int64_t b, int64_t S, const ts_prompt *p, int64_t begin, int64_t n)
+static void put_row(ts_engine *e, int64_t b, int64_t S, const ts_prompt *p, int64_t begin,
+                    int64_t n)
 {
     for (int64_t i = 0; i < S; i++) {
         e->ids[b * S + i] = i < n ? p->ids[begin + i] : 0;
@@ -328,7 +337,8 @@ int64_t ts_engine_prefill_group(const ts_prompt *prompts, int64_t n)
     return k;
 }
 
-ts_status ts_engine_prefill(ts_engine *e, int64_t first, int64_t n, const ts_prompt *prompts, ts_logits *out)
+ts_status ts_engine_prefill(ts_engine *e, int64_t first, int64_t n, const ts_prompt *prompts,
+                            ts_logits *out)
 {
     int64_t S = 0;
     for (int64_t b = 0; b < n; b++) {

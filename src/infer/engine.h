@@ -1,7 +1,8 @@
 /* A decoder with the keys and values of several sequences at once: the inside of generation.
  *
- * Sequences live in slots 0, 1, ...; whoever schedules keeps the active ones together at the front (copy and
- * move). What a slot computes depends on its own tokens alone, to the bit, never on the other slots. */
+ * Sequences live in slots 0, 1, ...; whoever schedules keeps the active ones together at the front
+ * (copy and move). What a slot computes depends on its own tokens alone, to the bit, never on the
+ * other slots. */
 #ifndef TS_INFER_ENGINE_H
 #define TS_INFER_ENGINE_H
 #include "model/decoder.h"
@@ -14,8 +15,8 @@ enum { TS_ENGINE_MOST_SLOTS = 256 };
 ts_status ts_engine_create(ts_decoder *d, int64_t slots, ts_engine **out) TS_NODISCARD;
 void ts_engine_destroy(ts_engine **e);
 
-/* Room for so many tokens in every slot; what is there stays. Slots grow by themselves too: this spares the
- * copies where the need is known. */
+/* Room for so many tokens in every slot; what is there stays. Slots grow by themselves too: this
+ * spares the copies where the need is known. */
 ts_status ts_engine_reserve(ts_engine *e, int64_t tokens) TS_NODISCARD;
 
 typedef struct ts_prompt {
@@ -23,19 +24,22 @@ typedef struct ts_prompt {
     int64_t n;          /* 1 or more */
 } ts_prompt;
 
-/* Logits on the host after the last token of each sequence, fp32 [n, ld]; valid until the next call. */
+/* Logits on the host after the last token of each sequence, fp32 [n, ld]; valid until the next
+ * call. */
 typedef struct ts_logits {
     const float *v;
     int64_t ld;
 } ts_logits;
 
 /* Whole prompts into slots first..first+n-1, replacing what was there. */
-ts_status ts_engine_prefill(ts_engine *e, int64_t first, int64_t n, const ts_prompt *prompts, ts_logits *out)
-    TS_NODISCARD;
-/* How many of these prompts are best put in together (at least 1): rows of padding cost as much as tokens. */
+ts_status ts_engine_prefill(ts_engine *e, int64_t first, int64_t n, const ts_prompt *prompts,
+                            ts_logits *out) TS_NODISCARD;
+/* How many of these prompts are best put in together (at least 1): rows of padding cost as much as
+ * tokens. */
 int64_t ts_engine_prefill_group(const ts_prompt *prompts, int64_t n);
 /* One more token for each of slots 0..n-1. */
-ts_status ts_engine_decode(ts_engine *e, int64_t n, const int32_t *ids, ts_logits *out) TS_NODISCARD;
+ts_status ts_engine_decode(ts_engine *e, int64_t n, const int32_t *ids,
+                           ts_logits *out) TS_NODISCARD;
 /* Slot `to` becomes a copy of slot `from`. */
 void ts_engine_copy(ts_engine *e, int64_t to, int64_t from);
 /* Slot i becomes a copy of what from[i] was, for i < n. */
@@ -43,10 +47,10 @@ ts_status ts_engine_reorder(ts_engine *e, const int64_t *from, int64_t n) TS_NOD
 int64_t ts_engine_length(const ts_engine *e, int64_t slot); /* tokens in it */
 int64_t ts_engine_slots(const ts_engine *e);
 
-/* Rotary angles of two scalings depend on the sequence's length once it is above this many tokens (INT64_MAX:
- * never). Such a sequence cannot share a pass with others. */
+/* Rotary angles of two scalings depend on the sequence's length once it is above this many tokens
+ * (INT64_MAX: never). Such a sequence cannot share a pass with others. */
 int64_t ts_engine_alone_above(const ts_engine *e);
-/* Whether the cache of a sequence must be made anew when it grows to n tokens: longrope changes all angles
- * there, and so does transformers. */
+/* Whether the cache of a sequence must be made anew when it grows to n tokens: longrope changes all
+ * angles there, and so does transformers. */
 bool ts_engine_must_refill(const ts_engine *e, int64_t n);
 #endif

@@ -13,9 +13,11 @@ const ts_option ts_gen_option_rows[] = {
     ROW(INT, max_new_tokens, "max-new-tokens", 1, 1 << 30,
         "new tokens at most (default: generation_config.json's, else 128)"),
     ROW(INT, min_new_tokens, "min-new-tokens", 0, 1 << 30, "no end-of-text token before so many"),
-    ROW(FLAG, greedy, "greedy", 0, 0, "always the most probable token, whatever generation_config.json says"),
+    ROW(FLAG, greedy, "greedy", 0, 0,
+        "always the most probable token, whatever generation_config.json says"),
     ROW(FLAG, do_sample, "do-sample", 0, 0, "draw the next token by its probability"),
-    ROW(REAL, temperature, "temperature", 0, 1e6, "with --do-sample: logits are divided by it (default 1)"),
+    ROW(REAL, temperature, "temperature", 0, 1e6,
+        "with --do-sample: logits are divided by it (default 1)"),
     ROW(INT, top_k, "top-k", 0, 1 << 30,
         "with --do-sample: of the K most probable tokens only; 0: of all (default 50)"),
     ROW(REAL, top_p, "top-p", 0, 1,
@@ -27,27 +29,42 @@ const ts_option ts_gen_option_rows[] = {
     ROW(INT, num_beams, "num-beams", 1, 64, "beam search with so many beams (default 1: none)"),
     ROW(REAL, length_penalty, "length-penalty", -1e6, 1e6,
         "beams: scores are divided by length to this power (default 1)"),
-    ROW(FLAG, early_stopping, "early-stopping", 0, 0, "beams: end as soon as --num-beams texts are complete"),
+    ROW(FLAG, early_stopping, "early-stopping", 0, 0,
+        "beams: end as soon as --num-beams texts are complete"),
     ROW(EACH, stop, "stop", 0, 0,
         "end where the new text has TEXT; ids keep all tokens, text ends before TEXT; may be repeated"),
     ROW(FLAG, ignore_eos, "ignore-eos", 0, 0, "go on after an end-of-text token"),
     ROW(FLAG, logprobs, "logprobs", 0, 0,
         "also the natural logarithm of each new token's probability (of the model, before any penalty)"),
-    ROW(INT, seed, "seed", 0, 9007199254740992.0, "of --do-sample; a line's draws depend on it and the line's number"),
+    ROW(INT, seed, "seed", 0, 9007199254740992.0,
+        "of --do-sample; a line's draws depend on it and the line's number"),
 };
 const size_t ts_gen_option_count = sizeof ts_gen_option_rows / sizeof *ts_gen_option_rows;
 
-/* Settings that would change what is generated and that are not done here, with their neutral values. */
+/* Settings that would change what is generated and that are not done here, with their neutral
+ * values. */
 typedef struct unknown_setting {
     const char *key;
     double neutral;
 } unknown_setting;
 static const unknown_setting unknown_settings[] = {
-    { "typical_p", 1 }, { "epsilon_cutoff", 0 }, { "eta_cutoff", 0 }, { "no_repeat_ngram_size", 0 },
-    { "num_beam_groups", 1 }, { "diversity_penalty", 0 }, { "guidance_scale", 1 }, { "top_h", 0 },
-    { "bad_words_ids", 0 }, { "sequence_bias", 0 }, { "suppress_tokens", 0 }, { "begin_suppress_tokens", 0 },
-    { "forced_bos_token_id", -1 }, { "forced_eos_token_id", -1 }, { "exponential_decay_length_penalty", 0 },
-    { "penalty_alpha", 0 }, { "stop_strings", 0 },
+    { "typical_p", 1 },
+    { "epsilon_cutoff", 0 },
+    { "eta_cutoff", 0 },
+    { "no_repeat_ngram_size", 0 },
+    { "num_beam_groups", 1 },
+    { "diversity_penalty", 0 },
+    { "guidance_scale", 1 },
+    { "top_h", 0 },
+    { "bad_words_ids", 0 },
+    { "sequence_bias", 0 },
+    { "suppress_tokens", 0 },
+    { "begin_suppress_tokens", 0 },
+    { "forced_bos_token_id", -1 },
+    { "forced_eos_token_id", -1 },
+    { "exponential_decay_length_penalty", 0 },
+    { "penalty_alpha", 0 },
+    { "stop_strings", 0 },
 };
 
 static void report_unknown(const json_t *j, const char *file)
@@ -57,7 +74,8 @@ static void report_unknown(const json_t *j, const char *file)
         if (!v || json_is_null(v) || json_is_false(v) ||
             (json_is_number(v) && json_number_value(v) == unknown_settings[i].neutral))
             continue;
-        ts_log(TS_LOG_WARN, "%s: %s is not supported and is left out", file, unknown_settings[i].key);
+        ts_log(TS_LOG_WARN, "%s: %s is not supported and is left out", file,
+               unknown_settings[i].key);
     }
 }
 
@@ -67,7 +85,8 @@ static ts_status add_eos(const json_t *v, const char *file, ts_sampling *s)
     if (!json_is_integer(v) || id < 0 || id > INT32_MAX)
         return ts_error(TS_ERR_USER, "%s: eos_token_id must be a token id or a list of them", file);
     if (s->n_eos == TS_ARCH_MAX_EOS)
-        return ts_error(TS_ERR_USER, "%s: eos_token_id lists more than %d tokens", file, TS_ARCH_MAX_EOS);
+        return ts_error(TS_ERR_USER, "%s: eos_token_id lists more than %d tokens", file,
+                        TS_ARCH_MAX_EOS);
     s->eos[s->n_eos++] = (int32_t)id;
     return TS_OK;
 }
@@ -114,11 +133,12 @@ static ts_status read_file(const json_t *j, const char *file, ts_gen_config *c)
     TS_TRY(ts_json_int(j, file, "num_beams", 1, 1, 64, &c->num_beams));
     TS_TRY(ts_json_real(j, file, "length_penalty", 1, &c->length_penalty));
     TS_TRY(read_early_stopping(j, file, c));
-    if (!(s->top_p >= 0 && s->top_p <= 1) || !(s->min_p >= 0 && s->min_p <= 1) || !(s->temperature >= 0) ||
-        !(s->repetition_penalty > 0))
-        return ts_error(TS_ERR_USER, "%s: expected top_p and min_p in [0, 1], temperature and "
-                        "repetition_penalty above 0; found %g, %g, %g, %g", file, s->top_p, s->min_p,
-                        s->temperature, s->repetition_penalty);
+    if (!(s->top_p >= 0 && s->top_p <= 1) || !(s->min_p >= 0 && s->min_p <= 1) ||
+        !(s->temperature >= 0) || !(s->repetition_penalty > 0))
+        return ts_error(TS_ERR_USER,
+                        "%s: expected top_p and min_p in [0, 1], temperature and "
+                        "repetition_penalty above 0; found %g, %g, %g, %g",
+                        file, s->top_p, s->min_p, s->temperature, s->repetition_penalty);
     report_unknown(j, file);
     return read_eos(j, file, s);
 }
@@ -170,16 +190,19 @@ static void take_options(const ts_gen_options *o, const ts_option_set *set, ts_g
     c->n_stop = o->stop.n;
 }
 
-static ts_status check_options(const ts_gen_options *o, const ts_option_set *set, const ts_gen_config *c)
+static ts_status check_options(const ts_gen_options *o, const ts_option_set *set,
+                               const ts_gen_config *c)
 {
     static const char *const only_sampling[] = { "temperature", "top-k", "top-p", "min-p" };
     if (o->greedy && o->do_sample)
         return ts_error(TS_ERR_USER, "--greedy and --do-sample contradict each other: give one");
     if (o->greedy && c->num_beams > 1)
-        return ts_error(TS_ERR_USER, "--greedy and --num-beams %lld contradict each other: give one",
+        return ts_error(TS_ERR_USER,
+                        "--greedy and --num-beams %lld contradict each other: give one",
                         (long long)c->num_beams);
     if (c->sampling.do_sample && c->sampling.temperature == 0)
-        return ts_error(TS_ERR_USER, "--temperature 0: expected a number above 0 (--greedy always takes the "
+        return ts_error(TS_ERR_USER,
+                        "--temperature 0: expected a number above 0 (--greedy always takes the "
                         "most probable token)");
     if (c->num_beams > 1 && c->n_stop)
         return ts_error(TS_ERR_USER, "--stop does not go with --num-beams");
@@ -188,17 +211,20 @@ static ts_status check_options(const ts_gen_options *o, const ts_option_set *set
     for (int64_t i = 0; i < c->n_stop; i++)
         if (!c->stop[i][0])
             return ts_error(TS_ERR_USER, "--stop: the text is empty");
-    for (size_t i = 0; !c->sampling.do_sample && i < sizeof only_sampling / sizeof *only_sampling; i++)
+    for (size_t i = 0; !c->sampling.do_sample && i < sizeof only_sampling / sizeof *only_sampling;
+         i++)
         if (ts_option_given(set, only_sampling[i]))
             ts_log(TS_LOG_WARN, "--%s has no effect without --do-sample", only_sampling[i]);
     return TS_OK;
 }
 
-ts_status ts_gen_config_resolve(const ts_gen_options *o, const ts_option_set *set, const char *folder,
-                                const ts_arch *arch, ts_gen_config *out)
+ts_status ts_gen_config_resolve(const ts_gen_options *o, const ts_option_set *set,
+                                const char *folder, const ts_arch *arch, ts_gen_config *out)
 {
-    ts_gen_config c = { .num_beams = 1, .length_penalty = 1,
-                        .sampling = { .temperature = 1, .top_k = 50, .top_p = 1, .repetition_penalty = 1,
+    ts_gen_config c = { .num_beams = 1,
+                        .length_penalty = 1,
+                        .sampling = { .temperature = 1, .top_k = 50, .top_p = 1,
+                                      .repetition_penalty = 1,
                                       .keep = 1 } };
     TS_TRY(read_folder(folder, &c));
     take_options(o, set, &c);

@@ -1,5 +1,5 @@
-/* How to generate: options of the command line over a folder's generation_config.json over transformers'
- * defaults. */
+/* How to generate: options of the command line over a folder's generation_config.json over
+ * transformers' defaults. */
 #ifndef TS_INFER_GEN_CONFIG_H
 #define TS_INFER_GEN_CONFIG_H
 #include "base/option.h"
@@ -29,8 +29,9 @@ typedef struct ts_gen_config {
     int64_t n_stop;
 } ts_gen_config;
 
-/* folder may be NULL (no generation_config.json). Wrong values are TS_ERR_USER that names the option or file
- * and key; settings of the file that are not known here are said once in the log. */
-ts_status ts_gen_config_resolve(const ts_gen_options *o, const ts_option_set *set, const char *folder,
-                                const ts_arch *arch, ts_gen_config *out) TS_NODISCARD;
+/* folder may be NULL (no generation_config.json). Wrong values are TS_ERR_USER that names the
+ * option or file and key; settings of the file that are not known here are said once in the log. */
+ts_status ts_gen_config_resolve(const ts_gen_options *o, const ts_option_set *set,
+                                const char *folder, const ts_arch *arch,
+                                ts_gen_config *out) TS_NODISCARD;
 #endif

@@ -37,8 +37,10 @@ ts_status ts_gen_limit(const ts_gen_config *c, const ts_arch *a, int64_t prompt,
     if (prompt < 1)
         return ts_error(TS_ERR_USER, "the prompt has no tokens");
     if (most < 1)
-        return ts_error(TS_ERR_USER, "the prompt has %lld tokens, and generation_config.json's max_length is "
-                        "%lld: give --max-new-tokens", (long long)prompt, (long long)c->max_length);
+        return ts_error(TS_ERR_USER,
+                        "the prompt has %lld tokens, and generation_config.json's max_length is "
+                        "%lld: give --max-new-tokens",
+                        (long long)prompt, (long long)c->max_length);
     if (a->position == TS_POSITION_LEARNED) {
         const int64_t room = a->max_positions - prompt + 1; /* the last token is not read again */
         if (room < 1)
@@ -61,7 +63,10 @@ int64_t ts_gen_slots(const ts_gen_config *c, int64_t batch, int64_t lines)
 }
 
 static int64_t whole(const ts_gen_line *l) { return l->prompt.n + l->max_new; }
-static bool is_alone(const generator *g, const ts_gen_line *l) { return whole(l) > ts_engine_alone_above(g->e); }
+static bool is_alone(const generator *g, const ts_gen_line *l)
+{
+    return whole(l) > ts_engine_alone_above(g->e);
+}
 
 static void drop(active *a)
 {
@@ -119,8 +124,8 @@ static void close_gap(generator *g, int64_t slot)
     g->at[last] = (active){ 0 };
 }
 
-/* Takes a token for slots [first, first + n) and lets go of those that end; from the last, so that what moves
- * into a gap has been looked at. */
+/* Takes a token for slots [first, first + n) and lets go of those that end; from the last, so that
+ * what moves into a gap has been looked at. */
 static ts_status take_tokens(generator *g, int64_t first, int64_t n, const ts_logits *z)
 {
     bool ended[TS_ENGINE_MOST_SLOTS];
@@ -158,7 +163,8 @@ static ts_status begin_lines(generator *g)
             longest = likely > longest ? likely : longest;
             g->n_active++;
             if (g->c->sampling.repetition_penalty != 1)
-                TS_TRY(ts_seen_add(&g->at[first + i].seen, g->arch->vocab, l->prompt.ids, l->prompt.n));
+                TS_TRY(ts_seen_add(&g->at[first + i].seen, g->arch->vocab, l->prompt.ids,
+                                   l->prompt.n));
         }
         g->next += n;
         ts_logits z;
@@ -218,8 +224,8 @@ static ts_status run_beams(generator *g)
     return TS_OK;
 }
 
-ts_status ts_generate(ts_engine *e, const ts_arch *a, const ts_gen_config *c, const ts_gen_line *lines, int64_t n,
-                      const ts_gen_hooks *hooks)
+ts_status ts_generate(ts_engine *e, const ts_arch *a, const ts_gen_config *c,
+                      const ts_gen_line *lines, int64_t n, const ts_gen_hooks *hooks)
 {
     generator g = { .e = e, .arch = a, .c = c, .hooks = hooks, .lines = lines, .n = n,
                     .slots = ts_engine_slots(e) };

@@ -1,5 +1,6 @@
-/* Generation: lines in, new tokens out. Lines run side by side in the slots of an engine; when one ends the
- * next takes its place. What a line becomes depends on itself, its number and the settings only. */
+/* Generation: lines in, new tokens out. Lines run side by side in the slots of an engine; when one
+ * ends the next takes its place. What a line becomes depends on itself, its number and the settings
+ * only. */
 #ifndef TS_INFER_GENERATE_H
 #define TS_INFER_GENERATE_H
 #include "infer/engine.h"
@@ -29,18 +30,20 @@ typedef struct ts_gen_hooks {
     void (*progress)(void *ctx, int64_t new_tokens);
 } ts_gen_hooks;
 
-/* How many new tokens a line may have; a prompt that is longer than the model's positions is TS_ERR_USER. */
-ts_status ts_gen_limit(const ts_gen_config *c, const ts_arch *a, int64_t prompt, int64_t *max_new) TS_NODISCARD;
+/* How many new tokens a line may have; a prompt that is longer than the model's positions is
+ * TS_ERR_USER. */
+ts_status ts_gen_limit(const ts_gen_config *c, const ts_arch *a, int64_t prompt,
+                       int64_t *max_new) TS_NODISCARD;
 
 /* Slots to create an engine with for so many lines side by side. */
 int64_t ts_gen_slots(const ts_gen_config *c, int64_t batch, int64_t lines);
 
 /* All lines. */
-ts_status ts_generate(ts_engine *e, const ts_arch *a, const ts_gen_config *c, const ts_gen_line *lines, int64_t n,
-                      const ts_gen_hooks *hooks) TS_NODISCARD;
+ts_status ts_generate(ts_engine *e, const ts_arch *a, const ts_gen_config *c,
+                      const ts_gen_line *lines, int64_t n, const ts_gen_hooks *hooks) TS_NODISCARD;
 
 /* One line by beam search, as transformers does it, in slots 0..num_beams-1. */
-ts_status ts_beam_search(ts_engine *e, const ts_arch *a, const ts_gen_config *c, const ts_gen_line *line,
-                         ts_gen_text *out) TS_NODISCARD;
+ts_status ts_beam_search(ts_engine *e, const ts_arch *a, const ts_gen_config *c,
+                         const ts_gen_line *line, ts_gen_text *out) TS_NODISCARD;
 void ts_gen_text_deinit(ts_gen_text *t);
 #endif

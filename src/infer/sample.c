@@ -38,8 +38,8 @@ void ts_seen_deinit(ts_seen *s)
 
 enum { LANES = 16 };
 
-/* The largest of all, -inf when there is none; not-a-number is passed over. Lanes, so that the compiler can
- * keep them in a vector. */
+/* The largest of all, -inf when there is none; not-a-number is passed over. Lanes, so that the
+ * compiler can keep them in a vector. */
 static float largest(const float *z, int64_t n)
 {
     float lane[LANES], best = -INFINITY;
@@ -164,8 +164,8 @@ static ts_status kth_largest(ts_sampler *s, int64_t k, float *out)
     return TS_OK;
 }
 
-/* Of candidates best first: the least likely ones whose probabilities sum to 1 - p at most are out. `below`:
- * the (unnormalised) mass of tokens that are no candidates any more. */
+/* Of candidates best first: the least likely ones whose probabilities sum to 1 - p at most are out.
+ * `below`: the (unnormalised) mass of tokens that are no candidates any more. */
 static void cut_top_p(ts_sampler *s, double below)
 {
     const float best = s->list[0].z;
@@ -181,8 +181,8 @@ static void cut_top_p(ts_sampler *s, double below)
     }
 }
 
-/* Candidates for top-p without top-k: a token of probability (1 - p) / vocab or less cannot stay, so that only
- * the others need an order. */
+/* Candidates for top-p without top-k: a token of probability (1 - p) / vocab or less cannot stay,
+ * so that only the others need an order. */
 static ts_status take_likely(ts_sampler *s, double *below)
 {
     const float best = largest(s->z, s->vocab);
@@ -266,13 +266,14 @@ static int32_t choose(const ts_sampler *s, double u)
 
 static ts_status no_numbers(ts_place_in_line place)
 {
-    return ts_error(TS_ERR_RUN, "line %lld: the model's output is not a number after %lld new tokens (damaged "
-                    "weights, or a range that --fp16 cannot hold)", (long long)place.line + 1,
-                    (long long)place.at);
+    return ts_error(TS_ERR_RUN,
+                    "line %lld: the model's output is not a number after %lld new tokens (damaged "
+                    "weights, or a range that --fp16 cannot hold)",
+                    (long long)place.line + 1, (long long)place.at);
 }
 
-ts_status ts_sampler_next(ts_sampler *s, const float *logits, const ts_seen *seen, ts_place_in_line place,
-                          int32_t *out)
+ts_status ts_sampler_next(ts_sampler *s, const float *logits, const ts_seen *seen,
+                          ts_place_in_line place, int32_t *out)
 {
     const bool plain = s->o->repetition_penalty == 1 && place.at >= s->o->min_new_tokens;
     if (!s->o->do_sample && plain) {

@@ -1,10 +1,12 @@
 /* The next token from logits: transformers' processors, in its order.
  *
- *   repetition penalty r: a logit z of a token that the text has becomes z * r where z < 0, else z / r
+ *   repetition penalty r: a logit z of a token that the text has becomes z * r where z < 0, else z
+ * / r
  *   fewer than min_new_tokens new ones: end-of-text tokens are out
  *   and when sampling: z / temperature; top-k (equals of the k-th stay); top-p; min-p
  *
- * Tokens of equal logits rank by id. A choice depends on the seed, the line's number and the position only. */
+ * Tokens of equal logits rank by id. A choice depends on the seed, the line's number and the
+ * position only. */
 #ifndef TS_INFER_SAMPLE_H
 #define TS_INFER_SAMPLE_H
 #include "base/mem.h"
@@ -21,7 +23,8 @@ typedef struct ts_sampling {
     uint64_t seed;
     int32_t eos[TS_ARCH_MAX_EOS];
     int n_eos;
-    int64_t keep;                /* tokens that top-k, top-p and min-p leave at least (1; more for beams) */
+    /* tokens that top-k, top-p and min-p leave at least (1; more for beams) */
+    int64_t keep;
 } ts_sampling;
 
 /* Tokens that a text has, as bits. Zero-initialise; deinit. */
@@ -45,7 +48,8 @@ typedef struct ts_sampler {
     int64_t vocab;
     float *z;                    /* [vocab] processed logits */
     ts_candidate *list;
-    int64_t n;                   /* candidates of the last call; their z are what softmax runs over */
+    /* candidates of the last call; their z are what softmax runs over */
+    int64_t n;
     size_t cap_z, cap_list;
 } ts_sampler;
 /* Options are borrowed. */
@@ -62,14 +66,15 @@ typedef struct ts_place_in_line {
     int64_t line, at;
 } ts_place_in_line;
 
-/* Processes logits into s->z (penalties only; temperature and below with do_sample). seen may be NULL where
- * there is no repetition penalty. */
-void ts_sampler_process(ts_sampler *s, const float *logits, const ts_seen *seen, int64_t new_tokens);
+/* Processes logits into s->z (penalties only; temperature and below with do_sample). seen may be
+ * NULL where there is no repetition penalty. */
+void ts_sampler_process(ts_sampler *s, const float *logits, const ts_seen *seen,
+                        int64_t new_tokens);
 /* The candidates that sampling leaves of s->z, best first where their number was cut. */
 ts_status ts_sampler_filter(ts_sampler *s) TS_NODISCARD;
 /* The next token; logits that are not numbers are TS_ERR_RUN. */
-ts_status ts_sampler_next(ts_sampler *s, const float *logits, const ts_seen *seen, ts_place_in_line place,
-                          int32_t *out) TS_NODISCARD;
+ts_status ts_sampler_next(ts_sampler *s, const float *logits, const ts_seen *seen,
+                          ts_place_in_line place, int32_t *out) TS_NODISCARD;
 /* Uniform in [0, 1) with 53 bits: number `draw` of this place. */
 double ts_sample_uniform(uint64_t seed, ts_place_in_line place, int64_t draw);
 #endif

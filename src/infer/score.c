@@ -13,11 +13,13 @@ static ts_status int_tensor(ts_tape *tape, const int32_t *v, int64_t n, ts_tenso
     return TS_OK;
 }
 
-static ts_status put_sequence(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, sequence *s)
+static ts_status put_sequence(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n,
+                              sequence *s)
 {
     int32_t *pos;
     if (d->arch.position == TS_POSITION_LEARNED && n > d->arch.max_positions)
-        return ts_error(TS_ERR_USER, "a sequence of %lld tokens is longer than the model's %lld positions",
+        return ts_error(TS_ERR_USER,
+                        "a sequence of %lld tokens is longer than the model's %lld positions",
                         (long long)n, (long long)d->arch.max_positions);
     TS_TRY(ts_alloc(&pos, (size_t)n, sizeof *pos));
     for (int64_t i = 0; i < n; i++)
@@ -32,8 +34,8 @@ static ts_status put_sequence(ts_decoder *d, ts_tape *tape, const int32_t *ids, 
     return st;
 }
 
-static ts_status score(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, double *logprobs,
-                       bool *greedy, float *loss, int32_t *argmax)
+static ts_status score(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n,
+                       double *logprobs, bool *greedy, float *loss, int32_t *argmax)
 {
     sequence s;
     ts_tensor *hidden, *labels, *l, *best;
@@ -57,8 +59,8 @@ static ts_status score(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
     return TS_OK;
 }
 
-ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, double *logprobs,
-                       bool *greedy)
+ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n,
+                       double *logprobs, bool *greedy)
 {
     float *loss = NULL;
     int32_t *argmax = NULL;

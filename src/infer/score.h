@@ -3,10 +3,12 @@
 #define TS_INFER_SCORE_H
 #include "model/weights.h"
 
-/* Scores one sequence: logprobs[i] is the natural logarithm of ids[i]'s probability after ids[0..i), for
- * i >= 1 (logprobs[0] is 0 and means nothing); greedy[i] whether it was the arg-max. n >= 1. */
-ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, double *logprobs,
-                       bool *greedy) TS_NODISCARD;
+/* Scores one sequence: logprobs[i] is the natural logarithm of ids[i]'s probability after
+ * ids[0..i), for i >= 1 (logprobs[0] is 0 and means nothing); greedy[i] whether it was the arg-max.
+ * n >= 1. */
+ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n,
+                       double *logprobs, bool *greedy) TS_NODISCARD;
 /* The logits after each token, fp32 [n, vocab], into out. */
-ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, float *out) TS_NODISCARD;
+ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n,
+                          float *out) TS_NODISCARD;
 #endif

@@ -21,7 +21,8 @@ uint32_t ts_crc32c_ref(uint32_t crc, const void *data, size_t n)
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) static uint32_t crc_sse42(uint32_t crc, const void *data, size_t n)
+__attribute__((target("sse4.2"))) static uint32_t crc_sse42(uint32_t crc, const void *data,
+                                                            size_t n)
 {
     const unsigned char *p = data;
     uint64_t c = ~crc;

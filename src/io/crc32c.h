@@ -14,5 +14,8 @@ uint32_t ts_crc32c_ref(uint32_t crc, const void *data, size_t n);
 bool ts_crc32c_is_hardware(void);
 
 /* As TFRecord files store it. */
-static inline uint32_t ts_crc32c_mask(uint32_t crc) { return (crc >> 15 | crc << 17) + 0xA282EAD8u; }
+static inline uint32_t ts_crc32c_mask(uint32_t crc)
+{
+    return (crc >> 15 | crc << 17) + 0xA282EAD8u;
+}
 #endif

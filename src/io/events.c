@@ -15,7 +15,10 @@ struct ts_events {
     int fd;
 };
 
-static ts_status put32(ts_str *out, uint32_t v) { return ts_str_add(out, (const char *)&v, sizeof v); }
+static ts_status put32(ts_str *out, uint32_t v)
+{
+    return ts_str_add(out, (const char *)&v, sizeof v);
+}
 
 /* Frames a message: u64 length, its checksum, the message, its checksum. */
 static ts_status frame(const Tessera__Events__Event *e, ts_str *out)
@@ -39,7 +42,8 @@ ts_status ts_event_record_version(double when, ts_str *out)
     return frame(&e, out);
 }
 
-static ts_status frame_values(double when, int64_t step, Tessera__Events__Value **values, size_t n, ts_str *out)
+static ts_status frame_values(double when, int64_t step, Tessera__Events__Value **values, size_t n,
+                              ts_str *out)
 {
     Tessera__Events__Summary s = TESSERA__EVENTS__SUMMARY__INIT;
     Tessera__Events__Event e = TESSERA__EVENTS__EVENT__INIT;
@@ -52,7 +56,8 @@ static ts_status frame_values(double when, int64_t step, Tessera__Events__Value 
     return frame(&e, out);
 }
 
-ts_status ts_event_record_scalars(double when, int64_t step, const ts_event_scalar *v, size_t n, ts_str *out)
+ts_status ts_event_record_scalars(double when, int64_t step, const ts_event_scalar *v, size_t n,
+                                  ts_str *out)
 {
     Tessera__Events__Value *values = NULL, **list = NULL;
     ts_status st = ts_alloc(&values, n, sizeof *values);
@@ -73,7 +78,8 @@ ts_status ts_event_record_scalars(double when, int64_t step, const ts_event_scal
     return st;
 }
 
-ts_status ts_event_record_text(double when, int64_t step, const char *tag, const char *text, ts_str *out)
+ts_status ts_event_record_text(double when, int64_t step, const char *tag, const char *text,
+                               ts_str *out)
 {
     static char plugin[] = "text";
     Tessera__Events__Dim dim = TESSERA__EVENTS__DIM__INIT, *dims[] = { &dim };
@@ -129,8 +135,8 @@ static ts_status open_file(ts_events *e, const char *dir)
         host[0] = 0;
     for (int i = 0; e->fd < 0; i++) { /* two of one second and process get their own */
         ts_str_reset(&e->path);
-        TS_TRY(ts_str_printf(&e->path, "%s/events.out.tfevents.%010lld.%s.%lld.%d", dir, (long long)now(),
-                             *host ? host : "localhost", (long long)getpid(), i));
+        TS_TRY(ts_str_printf(&e->path, "%s/events.out.tfevents.%010lld.%s.%lld.%d", dir,
+                             (long long)now(), *host ? host : "localhost", (long long)getpid(), i));
         e->fd = open(e->path.s, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
         if (e->fd < 0 && errno != EEXIST)
             return ts_error(TS_ERR_IO, "%s: cannot be made: %s", e->path.s, strerror(errno));

@@ -13,11 +13,13 @@ typedef struct ts_events ts_events;
 ts_status ts_events_create(const char *dir, ts_events **out) TS_NODISCARD;
 void ts_events_destroy(ts_events **e);
 const char *ts_events_path(const ts_events *e);
-/* One record with all values of a step, written at once: a crash leaves whole records. TS_ERR_IO with the
- * path on failure. */
-ts_status ts_events_scalars(ts_events *e, int64_t step, const ts_event_scalar *v, size_t n) TS_NODISCARD;
+/* One record with all values of a step, written at once: a crash leaves whole records. TS_ERR_IO
+ * with the path on failure. */
+ts_status ts_events_scalars(ts_events *e, int64_t step, const ts_event_scalar *v,
+                            size_t n) TS_NODISCARD;
 /* A text for TensorBoard's text page (Markdown), such as the options of a run at step 0. */
-ts_status ts_events_text(ts_events *e, int64_t step, const char *tag, const char *text) TS_NODISCARD;
+ts_status ts_events_text(ts_events *e, int64_t step, const char *tag,
+                         const char *text) TS_NODISCARD;
 
 /* The bytes of single records, appended to out; for tests. time is seconds since 1970. */
 ts_status ts_event_record_version(double time, ts_str *out) TS_NODISCARD;

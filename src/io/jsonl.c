@@ -50,7 +50,8 @@ ts_status ts_jsonl_error(const ts_jsonl *j, const char *fmt, ...)
     return ts_error(TS_ERR_USER, "%s:%lld: %s", j->name, (long long)j->line, text);
 }
 
-ts_status ts_jsonl_ids(const ts_jsonl *j, const json_t *line, int64_t vocab, int32_t **ids, int64_t *n)
+ts_status ts_jsonl_ids(const ts_jsonl *j, const json_t *line, int64_t vocab, int32_t **ids,
+                       int64_t *n)
 {
     const json_t *a = json_object_get(line, "ids");
     int32_t *v;
@@ -89,13 +90,14 @@ ts_status ts_jsonl_out_open(const char *path, ts_jsonl_out *out)
 
 static ts_status write_failed(const ts_jsonl_out *o)
 {
-    return ts_error(TS_ERR_IO, "%s: cannot be written: %s", o->path[0] ? o->path : "standard output",
-                    strerror(errno));
+    return ts_error(TS_ERR_IO, "%s: cannot be written: %s",
+                    o->path[0] ? o->path : "standard output", strerror(errno));
 }
 
 ts_status ts_jsonl_out_line(ts_jsonl_out *o, const ts_str *line)
 {
-    if (fwrite(ts_str_text(line), 1, line->len, o->file) != line->len || fputc('\n', o->file) == EOF)
+    if (fwrite(ts_str_text(line), 1, line->len, o->file) != line->len ||
+        fputc('\n', o->file) == EOF)
         return write_failed(o);
     return TS_OK;
 }

@@ -1,5 +1,5 @@
-/* Files of JSON lines: reading one by one with good errors, and writing so that a failed command leaves
- * nothing half-written. A line ends at the byte 0x0A and nowhere else. */
+/* Files of JSON lines: reading one by one with good errors, and writing so that a failed command
+ * leaves nothing half-written. A line ends at the byte 0x0A and nowhere else. */
 #ifndef TS_IO_JSONL_H
 #define TS_IO_JSONL_H
 #include "base/json.h"
@@ -17,8 +17,8 @@ ts_status ts_jsonl_next(ts_jsonl *j, json_t **out) TS_NODISCARD;
 /* TS_ERR_USER that begins with FILE:LINE of the line read last. */
 ts_status ts_jsonl_error(const ts_jsonl *j, const char *fmt, ...) TS_PRINTF(2, 3);
 /* "ids": [...] of a line as int32 in [0, vocab); free *ids. */
-ts_status ts_jsonl_ids(const ts_jsonl *j, const json_t *line, int64_t vocab, int32_t **ids, int64_t *n)
-    TS_NODISCARD;
+ts_status ts_jsonl_ids(const ts_jsonl *j, const json_t *line, int64_t vocab, int32_t **ids,
+                       int64_t *n) TS_NODISCARD;
 
 /* A writer to `path` ("-" or NULL: standard output). finish publishes the file. */
 typedef struct ts_jsonl_out {

@@ -68,7 +68,8 @@ static ts_status parse_shape(const char *path, const json_t *shape, ts_st_tensor
     return TS_OK;
 }
 
-/* The form of one entry; its offsets are left in data (begin) and size (end) until they are checked. */
+/* The form of one entry; its offsets are left in data (begin) and size (end) until they are
+ * checked. */
 static ts_status parse_tensor(const char *path, const char *name, const json_t *v, ts_st_tensor *t,
                               int64_t offsets[2])
 {
@@ -80,7 +81,8 @@ static ts_status parse_tensor(const char *path, const char *name, const json_t *
     if (!dtype)
         return ts_error(TS_ERR_USER, "%s: tensor %s has no dtype", path, name);
     if (!ts_st_dtype_from_name(dtype, &t->dtype))
-        return ts_error(TS_ERR_USER, "%s: tensor %s has the unknown dtype \"%.40s\"", path, name, dtype);
+        return ts_error(TS_ERR_USER, "%s: tensor %s has the unknown dtype \"%.40s\"", path, name,
+                        dtype);
     TS_TRY(parse_shape(path, json_object_get(v, "shape"), t));
     const json_t *o = json_object_get(v, "data_offsets");
     if (json_array_size(o) != 2 || !take_count(json_array_get(o, 0), &offsets[0]) ||
@@ -123,40 +125,46 @@ static ts_status check_size(const char *path, placed *p)
     int64_t n = 1, bits;
     for (int i = 0; i < t->rank; i++)
         if (__builtin_mul_overflow(n, t->shape[i], &n))
-            return ts_error(TS_ERR_USER, "%s: tensor %s: its shape multiplies to more than 2^63 elements",
-                            path, t->name);
+            return ts_error(TS_ERR_USER,
+                            "%s: tensor %s: its shape multiplies to more than 2^63 elements", path,
+                            t->name);
     if (__builtin_mul_overflow(n, dtypes[t->dtype].bits, &bits))
-        return ts_error(TS_ERR_USER, "%s: tensor %s: its shape and dtype %s need more than 2^63 bits",
-                        path, t->name, dtypes[t->dtype].name);
-    if (bits % 8)
-        return ts_error(TS_ERR_USER, "%s: tensor %s: %lld elements of %s do not fill whole bytes", path,
-                        t->name, (long long)n, dtypes[t->dtype].name);
-    if (p->end - p->begin != bits / 8)
         return ts_error(TS_ERR_USER,
-                        "%s: tensor %s: data_offsets give it %lld bytes, its shape and dtype %s need %lld",
-                        path, t->name, (long long)(p->end - p->begin), dtypes[t->dtype].name,
-                        (long long)(bits / 8));
+                        "%s: tensor %s: its shape and dtype %s need more than 2^63 bits", path,
+                        t->name, dtypes[t->dtype].name);
+    if (bits % 8)
+        return ts_error(TS_ERR_USER, "%s: tensor %s: %lld elements of %s do not fill whole bytes",
+                        path, t->name, (long long)n, dtypes[t->dtype].name);
+    if (p->end - p->begin != bits / 8)
+        return ts_error(
+            TS_ERR_USER,
+            "%s: tensor %s: data_offsets give it %lld bytes, its shape and dtype %s need %lld",
+            path, t->name, (long long)(p->end - p->begin), dtypes[t->dtype].name,
+            (long long)(bits / 8));
     t->elements = n;
     t->size = (size_t)(bits / 8);
     return TS_OK;
 }
 
-static ts_status check_places(ts_st_file *f, placed *list, const unsigned char *data, size_t data_size)
+static ts_status check_places(ts_st_file *f, placed *list, const unsigned char *data,
+                              size_t data_size)
 {
     int64_t at = 0;
     qsort(list, f->n, sizeof *list, by_place);
     for (size_t i = 0; i < f->n; i++) {
         placed *p = &list[i];
         if (p->begin != at || p->end < p->begin)
-            return ts_error(TS_ERR_USER,
-                            "%s: tensor %s: data_offsets are [%lld, %lld], expected to begin at %lld, "
-                            "where the tensor before it ends",
-                            f->path, p->t.name, (long long)p->begin, (long long)p->end, (long long)at);
+            return ts_error(
+                TS_ERR_USER,
+                "%s: tensor %s: data_offsets are [%lld, %lld], expected to begin at %lld, "
+                "where the tensor before it ends",
+                f->path, p->t.name, (long long)p->begin, (long long)p->end, (long long)at);
         TS_TRY(check_size(f->path, p));
         at = p->end;
     }
     if ((uint64_t)at != data_size)
-        return ts_error(TS_ERR_USER, "%s: the file has %zu bytes of data, its header describes %lld (%s)",
+        return ts_error(TS_ERR_USER,
+                        "%s: the file has %zu bytes of data, its header describes %lld (%s)",
                         f->path, data_size, (long long)at,
                         (uint64_t)at > data_size ? "it is cut off" : "something was appended");
     for (size_t i = 0; i < f->n; i++) {
@@ -175,8 +183,8 @@ static ts_status parse_header(ts_st_file *f, const unsigned char *data, size_t d
         return ts_error(TS_ERR_USER, "%s: the header is not a JSON object", f->path);
     const size_t count = json_object_size(f->root);
     if (count > MAX_TENSORS)
-        return ts_error(TS_ERR_USER, "%s: the header lists %zu tensors, at most %d are read", f->path,
-                        count, MAX_TENSORS);
+        return ts_error(TS_ERR_USER, "%s: the header lists %zu tensors, at most %d are read",
+                        f->path, count, MAX_TENSORS);
     ts_status st = ts_alloc(&list, count, sizeof *list);
     if (st == TS_OK)
         st = ts_alloc(&f->tensors, count, sizeof *f->tensors);
@@ -209,17 +217,20 @@ static ts_status load(ts_st_file *f)
 {
     const size_t size = f->map.size;
     if (size < 8)
-        return ts_error(TS_ERR_USER, "%s: %zu bytes long: too short for a safetensors file", f->path, size);
+        return ts_error(TS_ERR_USER, "%s: %zu bytes long: too short for a safetensors file",
+                        f->path, size);
     uint64_t n = 0;
     for (int i = 7; i >= 0; i--)
         n = n << 8 | f->map.data[i];
     if (n > MAX_HEADER)
-        return ts_error(TS_ERR_USER,
-                        "%s: its first 8 bytes announce a header of %llu bytes, at most %d are allowed: "
-                        "not a safetensors file, or damaged",
-                        f->path, (unsigned long long)n, MAX_HEADER);
+        return ts_error(
+            TS_ERR_USER,
+            "%s: its first 8 bytes announce a header of %llu bytes, at most %d are allowed: "
+            "not a safetensors file, or damaged",
+            f->path, (unsigned long long)n, MAX_HEADER);
     if (n > size - 8)
-        return ts_error(TS_ERR_USER, "%s: its header of %llu bytes does not fit into the file of %zu bytes",
+        return ts_error(TS_ERR_USER,
+                        "%s: its header of %llu bytes does not fit into the file of %zu bytes",
                         f->path, (unsigned long long)n, size);
     const char *text = (const char *)f->map.data + 8;
     const size_t bad = ts_utf8_check(text, (size_t)n);

@@ -1,8 +1,8 @@
 /* Reading safetensors files and the weights of a Hugging Face folder.
  *
- * A file is mapped and never trusted: it is refused as the format's own reader refuses it, and also for
- * duplicate names, more than a million tensors or more than TS_ST_MAX_RANK dimensions. Every refusal is
- * TS_ERR_USER and names the file, the tensor, what was found and what was expected. */
+ * A file is mapped and never trusted: it is refused as the format's own reader refuses it, and also
+ * for duplicate names, more than a million tensors or more than TS_ST_MAX_RANK dimensions. Every
+ * refusal is TS_ERR_USER and names the file, the tensor, what was found and what was expected. */
 #ifndef TS_IO_SAFETENSORS_H
 #define TS_IO_SAFETENSORS_H
 #include "base/mem.h"
@@ -41,9 +41,9 @@ const ts_st_tensor *ts_st_file_at(const ts_st_file *file, int64_t i); /* in the 
 const ts_st_tensor *ts_st_file_find(const ts_st_file *file, const char *name); /* NULL: not there */
 const char *ts_st_file_metadata(const ts_st_file *file, const char *key);      /* NULL: not there */
 
-/* The weights of a folder: the shards that STEM.safetensors.index.json names (plain file names only; every
- * tensor that it maps must be in its shard), or, where there is no index, STEM.safetensors. stem NULL is
- * "model". A path to one .safetensors file works too. */
+/* The weights of a folder: the shards that STEM.safetensors.index.json names (plain file names
+ * only; every tensor that it maps must be in its shard), or, where there is no index,
+ * STEM.safetensors. stem NULL is "model". A path to one .safetensors file works too. */
 typedef struct ts_st_dir ts_st_dir;
 ts_status ts_st_dir_open(const char *path, const char *stem, ts_st_dir **out) TS_NODISCARD;
 void ts_st_dir_destroy(ts_st_dir **dir);
@@ -52,17 +52,19 @@ const ts_st_tensor *ts_st_dir_at(const ts_st_dir *dir, int64_t i); /* by name, a
 const ts_st_tensor *ts_st_dir_find(const ts_st_dir *dir, const char *name);
 size_t ts_st_dir_bytes(const ts_st_dir *dir); /* of all tensors */
 
-/* Copies elements [first, first + n) converted to float32. Only from F64, F32, F16 and BF16: another type is
- * TS_ERR_USER with file and tensor. The range must lie inside (asserted). */
+/* Copies elements [first, first + n) converted to float32. Only from F64, F32, F16 and BF16:
+ * another type is TS_ERR_USER with file and tensor. The range must lie inside (asserted). */
 ts_status ts_st_read_f32(const ts_st_tensor *t, int64_t first, int64_t n, float *out) TS_NODISCARD;
 /* The same for rows [r0, r1) of the first dimension: out is [r1 - r0, the rest]. */
-ts_status ts_st_read_rows_f32(const ts_st_tensor *t, int64_t r0, int64_t r1, float *out) TS_NODISCARD;
+ts_status ts_st_read_rows_f32(const ts_st_tensor *t, int64_t r0, int64_t r1,
+                              float *out) TS_NODISCARD;
 
 /* Tells the system that the tensor will be read soon, front to back. */
 void ts_st_will_need(const ts_st_tensor *t);
 
 /* n values (src may be unaligned) from F64, F32, F16 or BF16; false: another type, nothing done. */
 bool ts_st_to_f32(ts_st_dtype from, const void *src, int64_t n, float *out);
-/* n values to F64, F32, F16 or BF16 (rounded to nearest even); false: another type, nothing done. */
+/* n values to F64, F32, F16 or BF16 (rounded to nearest even); false: another type, nothing
+ * done. */
 bool ts_st_from_f32(ts_st_dtype to, const float *src, int64_t n, void *out);
 #endif

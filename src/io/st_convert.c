@@ -20,8 +20,8 @@ static uint32_t float_bits(float f)
     return u;
 }
 
-/* Without branches: exponent and mantissa move into place and a product with 2^112 mends the exponent, for
- * subnormal numbers too. Infinity and NaN get the largest exponent. */
+/* Without branches: exponent and mantissa move into place and a product with 2^112 mends the
+ * exponent, for subnormal numbers too. Infinity and NaN get the largest exponent. */
 static inline float half_float(uint16_t h)
 {
     const uint32_t rest = (uint32_t)(h & 0x7FFF) << 13;
@@ -120,8 +120,8 @@ ts_status ts_st_read_f32(const ts_st_tensor *t, int64_t first, int64_t n, float 
 
 ts_status ts_st_read_rows_f32(const ts_st_tensor *t, int64_t r0, int64_t r1, float *out)
 {
-    TS_ASSERT(t->rank > 0 && r0 >= 0 && r0 <= r1 && r1 <= t->shape[0], "%s: rows [%lld, %lld)", t->name,
-              (long long)r0, (long long)r1);
+    TS_ASSERT(t->rank > 0 && r0 >= 0 && r0 <= r1 && r1 <= t->shape[0], "%s: rows [%lld, %lld)",
+              t->name, (long long)r0, (long long)r1);
     const int64_t row = t->shape[0] ? t->elements / t->shape[0] : 0;
     return ts_st_read_f32(t, r0 * row, (r1 - r0) * row, out);
 }

@@ -60,7 +60,8 @@ static ts_status gather(ts_st_dir *d)
 
 static bool is_plain_name(const char *name)
 {
-    return *name && !strchr(name, '/') && !strchr(name, '\\') && strcmp(name, ".") && strcmp(name, "..");
+    return *name && !strchr(name, '/') && !strchr(name, '\\') && strcmp(name, ".") &&
+           strcmp(name, "..");
 }
 
 static ts_status open_mapped(ts_st_dir *d, const char *dir, const char *index, const json_t *map)
@@ -72,8 +73,8 @@ static ts_status open_mapped(ts_st_dir *d, const char *dir, const char *index, c
     json_object_foreach((json_t *)(uintptr_t)map, tensor, v) {
         const char *name = json_string_value(v);
         if (!name || !is_plain_name(name)) {
-            st = ts_error(TS_ERR_USER, "%s: weight_map: %s must name a file of the same folder", index,
-                          tensor);
+            st = ts_error(TS_ERR_USER, "%s: weight_map: %s must name a file of the same folder",
+                          index, tensor);
             break;
         }
         const shard key = { .name = (char *)(uintptr_t)name };
@@ -81,7 +82,8 @@ static ts_status open_mapped(ts_st_dir *d, const char *dir, const char *index, c
             continue;
         st = ts_path_join(&path, dir, name);
         if (st == TS_OK && !ts_path_exists(path.s))
-            st = ts_error(TS_ERR_USER, "%s: missing; %s says that it holds %s", path.s, index, tensor);
+            st = ts_error(TS_ERR_USER, "%s: missing; %s says that it holds %s", path.s, index,
+                          tensor);
         if (st == TS_OK)
             st = open_shard(d, path.s, name);
         if (st != TS_OK)
@@ -100,8 +102,8 @@ static ts_status check_mapped(const ts_st_dir *d, const char *index, const json_
         const shard key = { .name = (char *)(uintptr_t)json_string_value(v) };
         const shard *s = bsearch(&key, d->shards, d->n_shards, sizeof key, by_shard);
         if (!s || !ts_st_file_find(s->file, tensor))
-            return ts_error(TS_ERR_USER, "%s: tensor %s should be in %s, but is not there", index, tensor,
-                            key.name);
+            return ts_error(TS_ERR_USER, "%s: tensor %s should be in %s, but is not there", index,
+                            tensor, key.name);
     }
     return TS_OK;
 }
@@ -130,14 +132,16 @@ static ts_status open_folder(ts_st_dir *d, const char *dir, const char *stem)
         st = ts_str_printf(&index, "%s/%s.safetensors.index.json", dir, stem);
     if (st == TS_OK) {
         if (!ts_path_is_dir(dir))
-            st = ts_error(TS_ERR_USER, "%s: no such folder; expected one with %s.safetensors", dir, stem);
+            st = ts_error(TS_ERR_USER, "%s: no such folder; expected one with %s.safetensors", dir,
+                          stem);
         else if (ts_path_exists(index.s)) /* a single file counts only where there is no index */
             st = open_index(d, dir, index.s);
         else if (ts_path_exists(single.s))
             st = open_shard(d, single.s, stem);
         else
-            st = ts_error(TS_ERR_USER, "%s: has neither %s.safetensors nor %s.safetensors.index.json", dir,
-                          stem, stem);
+            st = ts_error(TS_ERR_USER,
+                          "%s: has neither %s.safetensors nor %s.safetensors.index.json", dir, stem,
+                          stem);
     }
     ts_str_deinit(&single);
     ts_str_deinit(&index);

@@ -13,7 +13,8 @@ typedef struct item {
     ts_st_dtype dtype;
     int rank;
     int64_t shape[TS_ST_MAX_RANK];
-    size_t size, begin; /* bytes; begin counts from the start of the file once the header is written */
+    /* bytes; begin counts from the start of the file once the header is written */
+    size_t size, begin;
     size_t done;        /* bytes put so far */
 } item;
 
@@ -33,8 +34,8 @@ static ts_status io_error(const ts_st_writer *w, const char *doing)
 {
     const int e = errno;
     if (e == ENOSPC || e == EDQUOT)
-        return ts_error(TS_ERR_IO, "%s: no space left on device while %s (%zu bytes of tensors)", w->path,
-                        doing, w->total);
+        return ts_error(TS_ERR_IO, "%s: no space left on device while %s (%zu bytes of tensors)",
+                        w->path, doing, w->total);
     return ts_error(TS_ERR_IO, "%s: %s failed: %s", w->path, doing, strerror(e));
 }
 
@@ -65,8 +66,8 @@ ts_status ts_st_writer_metadata(ts_st_writer *w, const char *key, const char *va
 ts_status ts_st_writer_add(ts_st_writer *w, const char *name, ts_st_dtype dtype, int rank,
                            const int64_t *shape)
 {
-    TS_ASSERT(!w->is_begun && rank >= 0 && rank <= TS_ST_MAX_RANK, "%s: tensor %s of rank %d", w->path,
-              name, rank);
+    TS_ASSERT(!w->is_begun && rank >= 0 && rank <= TS_ST_MAX_RANK, "%s: tensor %s of rank %d",
+              w->path, name, rank);
     item t = { .dtype = dtype, .rank = rank };
     size_t n = 1, bits;
     for (int i = 0; i < rank; i++) {
@@ -115,8 +116,8 @@ static ts_status make_header(ts_st_writer *w, item **order, ts_str *h)
     size_t at = 0;
     qsort(order, w->n, sizeof *order, by_name);
     for (size_t i = 1; i < w->n; i++)
-        TS_ASSERT(strcmp(order[i - 1]->name, order[i]->name), "%s: tensor %s is written twice", w->path,
-                  order[i]->name);
+        TS_ASSERT(strcmp(order[i - 1]->name, order[i]->name), "%s: tensor %s is written twice",
+                  w->path, order[i]->name);
     qsort(order, w->n, sizeof *order, by_layout);
     TS_TRY(ts_str_printf(h, "........{\"__metadata__\":{%s}", w->metadata.s));
     for (size_t i = 0; i < w->n; i++) {
@@ -135,7 +136,8 @@ static ts_status make_header(ts_st_writer *w, item **order, ts_str *h)
     return TS_OK;
 }
 
-void ts_st_writer_watch(ts_st_writer *w, ts_status (*fn)(void *ctx, size_t at, const void *data, size_t n),
+void ts_st_writer_watch(ts_st_writer *w,
+                        ts_status (*fn)(void *ctx, size_t at, const void *data, size_t n),
                         void *ctx)
 {
     TS_ASSERT(!w->is_begun, "%s: watched too late", w->path);
@@ -172,7 +174,8 @@ ts_status ts_st_writer_begin(ts_st_writer *w)
     if (st == TS_OK && (w->fd = open(w->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) < 0)
         st = io_error(w, "making the file");
     w->is_begun = st == TS_OK;
-    /* Booking the space finds a full disk before the work; where it cannot be done, writing will tell. */
+    /* Booking the space finds a full disk before the work; where it cannot be done, writing will
+     * tell. */
     if (st == TS_OK && fallocate(w->fd, 0, 0, (off_t)(h.len + w->total)) < 0 &&
         (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
         st = io_error(w, "booking space");
@@ -184,11 +187,11 @@ ts_status ts_st_writer_begin(ts_st_writer *w)
 
 ts_status ts_st_writer_put(ts_st_writer *w, int64_t i, size_t offset, const void *data, size_t n)
 {
-    TS_ASSERT(w->is_begun && i >= 0 && (size_t)i < w->n, "%s: tensor %lld of %zu", w->path, (long long)i,
-              w->n);
+    TS_ASSERT(w->is_begun && i >= 0 && (size_t)i < w->n, "%s: tensor %lld of %zu", w->path,
+              (long long)i, w->n);
     item *t = &w->items[i];
-    TS_ASSERT(offset <= t->size && n <= t->size - offset, "%s: bytes [%zu, +%zu) of %zu", t->name, offset,
-              n, t->size);
+    TS_ASSERT(offset <= t->size && n <= t->size - offset, "%s: bytes [%zu, +%zu) of %zu", t->name,
+              offset, n, t->size);
     TS_TRY(put_bytes(w, data, n, t->begin + offset));
     t->done += n;
     return TS_OK;
@@ -197,8 +200,8 @@ ts_status ts_st_writer_put(ts_st_writer *w, int64_t i, size_t offset, const void
 ts_status ts_st_writer_finish(ts_st_writer *w)
 {
     for (size_t i = 0; i < w->n; i++)
-        TS_ASSERT(w->items[i].done == w->items[i].size, "%s: tensor %s has %zu of %zu bytes", w->path,
-                  w->items[i].name, w->items[i].done, w->items[i].size);
+        TS_ASSERT(w->items[i].done == w->items[i].size, "%s: tensor %s has %zu of %zu bytes",
+                  w->path, w->items[i].name, w->items[i].done, w->items[i].size);
     if (fsync(w->fd) < 0)
         return io_error(w, "flushing");
     const int rc = close(w->fd);

@@ -75,8 +75,9 @@ static ts_status new_shard(ts_st_dir_writer *w)
     return TS_OK;
 }
 
-/* As transformers cuts: tensors in turn into an open shard until one does not fit; a tensor above the limit
- * gets a shard of its own and leaves the open one open. Shards are numbered as they are closed. */
+/* As transformers cuts: tensors in turn into an open shard until one does not fit; a tensor above
+ * the limit gets a shard of its own and leaves the open one open. Shards are numbered as they are
+ * closed. */
 static ts_status cut(ts_st_dir_writer *w)
 {
     size_t first = 0, open_bytes = 0; /* entries from `first` with shard -1 are in the open shard */
@@ -109,7 +110,8 @@ static ts_status shard_name(const ts_st_dir_writer *w, int64_t i, ts_str *out)
     ts_str_reset(out);
     if (w->n_shards == 1)
         return ts_str_printf(out, "%s.safetensors", w->stem);
-    return ts_str_printf(out, "%s-%05lld-of-%05zu.safetensors", w->stem, (long long)i + 1, w->n_shards);
+    return ts_str_printf(out, "%s-%05lld-of-%05zu.safetensors", w->stem, (long long)i + 1,
+                         w->n_shards);
 }
 
 ts_status ts_st_dir_writer_begin(ts_st_dir_writer *w)
@@ -151,7 +153,8 @@ static ts_status begin_shard(shard *s)
     return ts_st_writer_begin(s->writer);
 }
 
-ts_status ts_st_dir_writer_put(ts_st_dir_writer *w, int64_t i, size_t offset, const void *data, size_t n)
+ts_status ts_st_dir_writer_put(ts_st_dir_writer *w, int64_t i, size_t offset, const void *data,
+                               size_t n)
 {
     TS_ASSERT(i >= 0 && (size_t)i < w->n && w->n_shards, "tensor %lld of %zu", (long long)i, w->n);
     shard *s = &w->shards[w->entries[i].shard];

@@ -1,13 +1,17 @@
-/* A decoder language model described by its features. Families (one small file each) translate a Hugging
- * Face config.json into this description and tensor names into ours; nn/ and model/decoder.c build and run
- * whatever is described, and know no family. */
+/* A decoder language model described by its features. Families (one small file each) translate a
+ * Hugging Face config.json into this description and tensor names into ours; nn/ and
+ * model/decoder.c build and run whatever is described, and know no family. */
 #ifndef TS_MODEL_ARCH_H
 #define TS_MODEL_ARCH_H
 #include "base/mem.h"
 #include "device/kernels/act.h"
 
 typedef enum ts_norm_kind { TS_NORM_RMS, TS_NORM_LAYER } ts_norm_kind;
-typedef enum ts_position_kind { TS_POSITION_NONE, TS_POSITION_ROPE, TS_POSITION_LEARNED } ts_position_kind;
+typedef enum ts_position_kind {
+    TS_POSITION_NONE,
+    TS_POSITION_ROPE,
+    TS_POSITION_LEARNED
+} ts_position_kind;
 typedef enum ts_qk_norm_kind {
     TS_QK_NORM_NONE,
     TS_QK_NORM_HEAD, /* one weight of head_dim for all heads (Qwen3, Gemma 3) */
@@ -38,7 +42,7 @@ enum {
 typedef struct ts_rope_config {
     double theta;
     int64_t dim;          /* rotated part of a head, even */
-    int64_t odd_dim;      /* dim - 1 where a config's part of a head is odd: it is rounded up, but the
+    int64_t odd_dim; /* dim - 1 where a config's part of a head is odd: it is rounded up, but the
                              frequencies are theta^(-2i / odd_dim); 0: not so */
     bool interleaved;     /* pairs (2i, 2i+1) instead of (i, i + dim/2) */
     ts_rope_scaling scaling;
@@ -50,7 +54,8 @@ typedef struct ts_rope_config {
     double attention_factor;                          /* yarn, longrope; 0: by formula */
     bool no_truncate;                                 /* yarn: "truncate": false */
     int64_t max_positions;                            /* the model's, for dynamic and longrope */
-    float short_factor[TS_ROPE_MAX_FACTORS], long_factor[TS_ROPE_MAX_FACTORS]; /* longrope: dim / 2 */
+    /* longrope: dim / 2 */
+    float short_factor[TS_ROPE_MAX_FACTORS], long_factor[TS_ROPE_MAX_FACTORS];
 } ts_rope_config;
 
 /* What differs from layer to layer. */
@@ -85,7 +90,8 @@ typedef struct ts_arch {
     double logit_scale;        /* 1: none */
     double init_std;           /* for random weights */
     int64_t bos, pad, eos[TS_ARCH_MAX_EOS]; /* -1: none */
-    bool pad_frozen;           /* the pad token's embedding is not trained (transformers' padding_idx) */
+    /* the pad token's embedding is not trained (transformers' padding_idx) */
+    bool pad_frozen;
     int n_eos;
 } ts_arch;
 
@@ -102,19 +108,20 @@ void ts_arch_deinit(ts_arch *a);
 ts_status ts_arch_copy(const ts_arch *a, ts_arch *out) TS_NODISCARD;
 /* Makes layer[] of n_layers entries with this window. */
 ts_status ts_arch_layers(ts_arch *a, int64_t window) TS_NODISCARD;
-/* Refuses what cannot be (heads that do not divide, sizes out of bounds, ...): TS_ERR_USER naming `file`
- * and the key. Every description is checked before it is built. */
+/* Refuses what cannot be (heads that do not divide, sizes out of bounds, ...): TS_ERR_USER naming
+ * `file` and the key. Every description is checked before it is built. */
 ts_status ts_arch_check(const ts_arch *a, const char *file) TS_NODISCARD;
 
-/* The parameters that the model has, [TS_ARCH_MAX_PARAMS] at most; returns how many. The one list that
- * building, name maps and counting go by. */
+/* The parameters that the model has, [TS_ARCH_MAX_PARAMS] at most; returns how many. The one list
+ * that building, name maps and counting go by. */
 size_t ts_arch_params(const ts_arch *a, ts_arch_param *out);
 /* The same model, whatever family described it. */
 bool ts_arch_equal(const ts_arch *a, const ts_arch *b);
 
-/* Fills cosines and sines [positions, dim / 2] of positions 0, 1, ...; the attention factor is multiplied in.
- * seq_len, the largest position of the batch + 1, matters to two scalings: dynamic stretches the base when
- * it is above max_positions, longrope takes the long factors when it is above original_max_positions. */
+/* Fills cosines and sines [positions, dim / 2] of positions 0, 1, ...; the attention factor is
+ * multiplied in. seq_len, the largest position of the batch + 1, matters to two scalings: dynamic
+ * stretches the base when it is above max_positions, longrope takes the long factors when it is
+ * above original_max_positions. */
 void ts_rope_table(const ts_rope_config *r, int64_t positions, int64_t seq_len, float *cosines,
                    float *sines);
 /* True where the table depends on seq_len. */

@@ -60,9 +60,10 @@ static ts_status make_attention(const maker *m, int64_t layer, ts_attention_laye
                        &l->qkv, &l->qkv_bias));
     if (a->qk_norm != TS_QK_NORM_NONE) {
         const bool full = l->rope.full_norm;
-        TS_TRY(make(m, "self_attention.q_layernorm.weight", full ? width : a->head_dim, 0, &l->rope.wq));
-        TS_TRY(make(m, "self_attention.k_layernorm.weight", full ? a->n_kv_heads * a->head_dim : a->head_dim,
-                    0, &l->rope.wk));
+        TS_TRY(make(m, "self_attention.q_layernorm.weight", full ? width : a->head_dim, 0,
+                    &l->rope.wq));
+        TS_TRY(make(m, "self_attention.k_layernorm.weight",
+                    full ? a->n_kv_heads * a->head_dim : a->head_dim, 0, &l->rope.wk));
     }
     return make_linear(m, "self_attention.linear_proj", a->hidden, width, a->bias_proj, &l->proj,
                        &l->proj_bias);
@@ -88,7 +89,8 @@ static ts_status make_block(ts_decoder *d, int64_t layer)
     b->mlp.gated = a->gated;
     TS_TRY(make_linear(&m, "mlp.linear_fc1", a->gated ? 2 * a->ffn : a->ffn, a->hidden, a->bias_fc1,
                        &b->mlp.fc1, &b->mlp.fc1_bias));
-    TS_TRY(make_linear(&m, "mlp.linear_fc2", a->hidden, a->ffn, a->bias_fc2, &b->mlp.fc2, &b->mlp.fc2_bias));
+    TS_TRY(make_linear(&m, "mlp.linear_fc2", a->hidden, a->ffn, a->bias_fc2, &b->mlp.fc2,
+                       &b->mlp.fc2_bias));
     if (a->post_norm)
         TS_TRY(make_norm(&m, "post_mlp_layernorm", a->hidden, &b->post_mlp_norm));
     return TS_OK;
@@ -100,7 +102,8 @@ static ts_status make_all(ts_decoder *d, int64_t rows)
     maker m = { .d = d };
     TS_TRY(make(&m, "embedding.word_embeddings.weight", rows, a->hidden, &d->embedding));
     if (a->position == TS_POSITION_LEARNED)
-        TS_TRY(make(&m, "embedding.position_embeddings.weight", a->max_positions, a->hidden, &d->positions));
+        TS_TRY(make(&m, "embedding.position_embeddings.weight", a->max_positions, a->hidden,
+                    &d->positions));
     TS_TRY(ts_alloc(&d->block, (size_t)a->n_layers, sizeof *d->block));
     for (int64_t i = 0; i < a->n_layers; i++)
         TS_TRY(make_block(d, i));
@@ -114,8 +117,8 @@ static ts_status make_all(ts_decoder *d, int64_t rows)
     return TS_OK;
 }
 
-ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype compute, int64_t vocab_rows,
-                            ts_decoder **out)
+ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype compute,
+                            int64_t vocab_rows, ts_decoder **out)
 {
     ts_decoder *d;
     TS_TRY(ts_alloc(&d, 1, sizeof *d));
@@ -229,7 +232,8 @@ static ts_status fill_table(ts_decoder *d, int i, int64_t positions, int64_t seq
 static bool depends_on_length(const ts_decoder *d)
 {
     for (int i = 0; i < d->arch.n_ropes; i++)
-        if (d->arch.rope[i].scaling == TS_ROPE_DYNAMIC || d->arch.rope[i].scaling == TS_ROPE_LONGROPE)
+        if (d->arch.rope[i].scaling == TS_ROPE_DYNAMIC ||
+            d->arch.rope[i].scaling == TS_ROPE_LONGROPE)
             return true;
     return false;
 }
@@ -266,15 +270,18 @@ static float embed_scale(const ts_decoder *d)
     return d->compute == TS_DTYPE_BF16 ? ts_bf16_to_f32(ts_f32_to_bf16(s)) : s;
 }
 
-static ts_status embed(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_tensor *ids, ts_tensor **x)
+static ts_status embed(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_tensor *ids,
+                       ts_tensor **x)
 {
-    const ts_embed_op o = { .table = d->embedding, .positions = d->positions, .ids = ids, .pos = run->pos,
-                            .scale = embed_scale(d), .dtype = d->compute,
-                            .freezes = d->arch.pad_frozen && d->arch.pad >= 0, .frozen = (int32_t)d->arch.pad };
+    const ts_embed_op o = { .table = d->embedding, .positions = d->positions, .ids = ids,
+                            .pos = run->pos, .scale = embed_scale(d), .dtype = d->compute,
+                            .freezes = d->arch.pad_frozen && d->arch.pad >= 0,
+                            .frozen = (int32_t)d->arch.pad };
     TS_TRY(ts_op_embed(tape, &o, x));
     if (run->hidden_dropout > 0) {
         const ts_rng rng = ts_run_rng(run, TS_RNG_HIDDEN_DROPOUT, 0);
-        TS_TRY(ts_op_dropout(tape, *x, run->hidden_dropout, &rng, run->sample0 * run->S * d->arch.hidden, x));
+        TS_TRY(ts_op_dropout(tape, *x, run->hidden_dropout, &rng,
+                             run->sample0 * run->S * d->arch.hidden, x));
     }
     return TS_OK;
 }
@@ -304,13 +311,15 @@ static ts_status segment(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **ou
     return ts_op_add(tape, x, 1, res, 1, out);
 }
 
-static ts_status all_layers(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_recompute_plan *plan,
-                            ts_tensor **x, ts_tensor **res)
+static ts_status all_layers(ts_decoder *d, ts_tape *tape, const ts_run *run,
+                            const ts_recompute_plan *plan, ts_tensor **x, ts_tensor **res)
 {
     const int64_t n = d->arch.n_layers;
     const bool uniform = plan && plan->method == TS_RECOMPUTE_UNIFORM;
     const int64_t group = uniform ? plan->layers : 1;
-    const int64_t segments = !plan || plan->method == TS_RECOMPUTE_NONE ? 0 : uniform ? n : plan->layers;
+    const int64_t segments = !plan || plan->method == TS_RECOMPUTE_NONE ? 0
+                             : uniform                                  ? n
+                                                                        : plan->layers;
     int64_t i = 0;
     *res = NULL;
     for (; i < n && i < segments; i += group) {
@@ -325,8 +334,8 @@ static ts_status all_layers(ts_decoder *d, ts_tape *tape, const ts_run *run, con
     return run_layers(tape, &c, x, res);
 }
 
-static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_recompute_plan *plan,
-                         const ts_tensor *ids, ts_tensor **hidden)
+static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
+                         const ts_recompute_plan *plan, const ts_tensor *ids, ts_tensor **hidden)
 {
     ts_tensor *x, *res;
     ts_device_part(d->dev, "embedding", -1);
@@ -342,7 +351,8 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run, const 
 }
 
 ts_status ts_decoder_forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
-                             const ts_recompute_plan *recompute, const ts_tensor *ids, ts_tensor **hidden)
+                             const ts_recompute_plan *recompute, const ts_tensor *ids,
+                             ts_tensor **hidden)
 {
     TS_TRY(ts_tape_push(tape));
     const ts_status st = forward(d, tape, run, recompute, ids, hidden);
@@ -353,7 +363,8 @@ ts_status ts_decoder_forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
 ts_xent_op ts_decoder_head(const ts_decoder *d)
 {
     return (ts_xent_op){ .w = d->head, .b = d->head_bias, .vocab = d->arch.vocab,
-                         .softcap = (float)d->arch.logit_softcap, .logit_scale = (float)d->arch.logit_scale };
+                         .softcap = (float)d->arch.logit_softcap,
+                         .logit_scale = (float)d->arch.logit_scale };
 }
 
 double ts_decoder_flops_per_token(const ts_decoder *d)

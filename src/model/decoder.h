@@ -16,24 +16,29 @@ typedef struct ts_decoder {
     int64_t rope_positions, rope_seq; /* what the tables were made for */
 } ts_decoder;
 
-/* Declares all parameters of the (checked) arch; copies it. No memory for values yet. vocab_rows >= arch
- * vocab: rows of the embedding with padding. */
-ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype compute, int64_t vocab_rows,
-                            ts_decoder **out) TS_NODISCARD;
+/* Declares all parameters of the (checked) arch; copies it. No memory for values yet. vocab_rows >=
+ * arch vocab: rows of the embedding with padding. */
+ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype compute,
+                            int64_t vocab_rows, ts_decoder **out) TS_NODISCARD;
 void ts_decoder_destroy(ts_decoder **d);
 
 /* Allocates values of this type (and gradients when training) after ts_decoder_create. */
 ts_status ts_decoder_allocate(ts_decoder *d, ts_dtype value, bool training) TS_NODISCARD;
-/* Random values: N(0, std^2) for matrices, projections into the residual stream N(0, std^2 / (2 layers)),
- * norm weights neutral, biases 0. Every value depends on the seed and its place in the whole tensor. */
+/* Random values: N(0, std^2) for matrices, projections into the residual stream N(0, std^2 / (2
+ * layers)), norm weights neutral, biases 0. Every value depends on the seed and its place in the
+ * whole tensor. */
 ts_status ts_decoder_init(ts_decoder *d, uint64_t seed, double std) TS_NODISCARD;
 
-/* Makes the rotary tables ready for positions 0..positions-1 of sequences up to seq_len. Cheap when nothing
- * changes; to be called before a forward pass. */
+/* Makes the rotary tables ready for positions 0..positions-1 of sequences up to seq_len. Cheap when
+ * nothing changes; to be called before a forward pass. */
 ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len) TS_NODISCARD;
 
 /* Recomputation: full layers in groups, or a number of single layers from the first. */
-typedef enum ts_recompute { TS_RECOMPUTE_NONE, TS_RECOMPUTE_UNIFORM, TS_RECOMPUTE_BLOCK } ts_recompute;
+typedef enum ts_recompute {
+    TS_RECOMPUTE_NONE,
+    TS_RECOMPUTE_UNIFORM,
+    TS_RECOMPUTE_BLOCK
+} ts_recompute;
 typedef struct ts_recompute_plan {
     ts_recompute method;
     int64_t layers; /* uniform: layers in one segment; block: how many layers */
@@ -41,8 +46,8 @@ typedef struct ts_recompute_plan {
 
 /* ids int32 [B * S] to the final norm's output [B * S, hidden]. recompute may be NULL. */
 ts_status ts_decoder_forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
-                             const ts_recompute_plan *recompute, const ts_tensor *ids, ts_tensor **hidden)
-    TS_NODISCARD;
+                             const ts_recompute_plan *recompute, const ts_tensor *ids,
+                             ts_tensor **hidden) TS_NODISCARD;
 /* What the output layer needs: labels and weights are to be filled in. */
 ts_xent_op ts_decoder_head(const ts_decoder *d);
 

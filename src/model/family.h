@@ -4,19 +4,22 @@
 #include "base/json.h"
 #include "model/arch.h"
 
-/* Our parameters, Megatron core's names. Per layer i: "decoder.layers.<i>." + these; outside layers whole.
+/* Our parameters, Megatron core's names. Per layer i: "decoder.layers.<i>." + these; outside layers
+ * whole.
  *   embedding.word_embeddings.weight  [vocab, hidden]     embedding.position_embeddings.weight
  *   input_layernorm.{weight,bias}                         pre_mlp_layernorm.{weight,bias}
  *   post_attn_norm.weight  post_mlp_layernorm.weight      (norms of a sublayer's output)
- *   self_attention.linear_qkv.{weight,bias}   [(r + 2) head_dim for each kv group: its r queries, k, v; hidden]
+ *   self_attention.linear_qkv.{weight,bias}   [(r + 2) head_dim for each kv group: its r queries,
+ * k, v; hidden]
  *   self_attention.{q_layernorm,k_layernorm}.weight
  *   self_attention.linear_proj.{weight,bias}  [hidden, n_heads head_dim]
  *   mlp.linear_fc1.{weight,bias}   [ffn, hidden], gated: [2 ffn, hidden], gate rows first
  *   mlp.linear_fc2.{weight,bias}   [hidden, ffn]
  *   decoder.final_layernorm.{weight,bias}    output_layer.{weight,bias}  [vocab, hidden] */
 
-/* Rows of a parameter and where they stand in a Hugging Face tensor. A tensor of one dimension has rows of
- * one element. transposed: the file holds [in, out] (GPT-2's Conv1D): hf_row then counts columns. */
+/* Rows of a parameter and where they stand in a Hugging Face tensor. A tensor of one dimension has
+ * rows of one element. transposed: the file holds [in, out] (GPT-2's Conv1D): hf_row then counts
+ * columns. */
 typedef struct ts_name_piece {
     const char *hf_name; /* the tensor's */
     char *name;          /* ours; owned by the map */
@@ -40,11 +43,12 @@ typedef struct ts_name_map {
 } ts_name_map;
 void ts_name_map_deinit(ts_name_map *m);
 
-/* A family's names are a table of these rows, in the order of its files. One row stands for a weight and,
- * where the description has it, the bias behind it. */
+/* A family's names are a table of these rows, in the order of its files. One row stands for a
+ * weight and, where the description has it, the bias behind it. */
 typedef enum ts_name_part {
     TS_PART_ALL,  /* the parameter whole */
-    TS_PART_Q,    /* the query rows of every group, one group after the other; likewise keys and values */
+    /* the query rows of every group, one group after the other; likewise keys and values */
+    TS_PART_Q,
     TS_PART_K,
     TS_PART_V,
     TS_PART_QKV,  /* all queries, then all keys, then all values */
@@ -59,22 +63,23 @@ typedef struct ts_name_row {
     bool transposed;
 } ts_name_row;
 
-/* Adds what the table (a row without name at the end) says about the parameters that the description has;
- * rows of others are passed over. Rows of layers stand together and are gone through layer by layer. A
- * parameter that no row covers is a programmer's mistake. */
+/* Adds what the table (a row without name at the end) says about the parameters that the
+ * description has; rows of others are passed over. Rows of layers stand together and are gone
+ * through layer by layer. A parameter that no row covers is a programmer's mistake. */
 ts_status ts_name_table(ts_name_map *m, const ts_arch *a, const ts_name_row *rows) TS_NODISCARD;
 
 typedef struct ts_family {
     const char *model_type;      /* config.json's */
     const char *architecture;    /* "LlamaForCausalLM" */
-    const char *prefix;          /* "model.": begins the names of the base model; files saved from the base
+    const char *prefix; /* "model.": begins the names of the base model; files saved from the base
                                     model alone lack it. NULL: none */
     const ts_name_row *names;
-    /* Reads a config.json (of transformers 4 or 5) into *a, which ts_arch_init has prepared. Sizes are
-     * checked for range here, the whole by ts_arch_check afterwards; messages name file and key. */
+    /* Reads a config.json (of transformers 4 or 5) into *a, which ts_arch_init has prepared. Sizes
+     * are checked for range here, the whole by ts_arch_check afterwards; messages name file and
+     * key. */
     ts_status (*read)(const json_t *config, const char *file, ts_arch *a);
-    /* Writes a config that `read` and transformers understand; NULL: this family is read only. What the
-     * family cannot say is left out: whether it fits is found by reading it back. */
+    /* Writes a config that `read` and transformers understand; NULL: this family is read only. What
+     * the family cannot say is left out: whether it fits is found by reading it back. */
     ts_status (*write)(const ts_arch *a, json_t *config);
 } ts_family;
 
@@ -82,21 +87,23 @@ typedef struct ts_family {
 ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m) TS_NODISCARD;
 /* The other name under which published files may hold this tensor (without the prefix), or NULL. */
 const char *ts_family_alias(const ts_family *f, const char *hf_name);
-/* A tensor that files of the family may hold and that no parameter needs: buffers of masks and frequencies,
- * the output layer of a tied model. Tensors that are neither mapped nor ignored are a mistake. */
+/* A tensor that files of the family may hold and that no parameter needs: buffers of masks and
+ * frequencies, the output layer of a tied model. Tensors that are neither mapped nor ignored are a
+ * mistake. */
 bool ts_family_ignores(const ts_family *f, const ts_arch *a, const char *hf_name);
 
 /* All families, NULL at the end; Llama first. */
 extern const ts_family *const ts_families[];
 
-/* The family of a config (by model_type, else architectures[0]); an unknown one is TS_ERR_USER that names
- * it and lists what is known. */
+/* The family of a config (by model_type, else architectures[0]); an unknown one is TS_ERR_USER that
+ * names it and lists what is known. */
 ts_status ts_family_of(const json_t *config, const char *file, const ts_family **out) TS_NODISCARD;
 const ts_family *ts_family_named(const char *model_type); /* or NULL */
 /* Reads folder/config.json: family, description (checked), and the config itself (json_decref). */
 ts_status ts_family_read_folder(const char *folder, const ts_family **family, ts_arch *arch,
                                 json_t **config) TS_NODISCARD;
-/* The first family (of the fixed order of ts_families) that can say this description exactly: for models that
- * were described by options. TS_ERR_USER when none can. */
-ts_status ts_family_describe(const ts_arch *a, const ts_family **family, json_t **config) TS_NODISCARD;
+/* The first family (of the fixed order of ts_families) that can say this description exactly: for
+ * models that were described by options. TS_ERR_USER when none can. */
+ts_status ts_family_describe(const ts_arch *a, const ts_family **family,
+                             json_t **config) TS_NODISCARD;
 #endif

@@ -34,22 +34,26 @@ const ts_option ts_model_option_rows[] = {
     ROW(FLAG, use_rotary, "use-rotary-position-embeddings", NULL, 0, 0, NULL,
         "the same as --position-embedding-type rope"),
     ROW(REAL, rotary_base, "rotary-base", "10000", 1, 1e12, NULL, "theta of rotary embeddings"),
-    ROW(REAL, rotary_percent, "rotary-percent", "1.0", 0, 1, NULL, "share of a head that is rotated"),
-    ROW(FLAG, rotary_interleaved, "rotary-interleaved", NULL, 0, 0, NULL, "rotate pairs (2i, 2i+1)"),
-    ROW(INT, rotary_seq_len_interpolation_factor, "rotary-seq-len-interpolation-factor", NULL, 1, 1 << 20,
-        NULL, "positions are divided by this"),
-    ROW(CHOICE, rope_scaling_type, "rope-scaling-type", "none", 0, 0, "none|linear|dynamic|yarn|llama3",
-        "stretching of rotary embeddings"),
-    ROW(REAL, rope_scaling_factor, "rope-scaling-factor", "1.0", 0, 1e6, NULL, "factor of the stretching"),
-    ROW(INT, rope_original_max, "rope-scaling-original-max-position-embeddings", NULL, 1, 1 << 30, NULL,
-        "sequence length before stretching"),
+    ROW(REAL, rotary_percent, "rotary-percent", "1.0", 0, 1, NULL,
+        "share of a head that is rotated"),
+    ROW(FLAG, rotary_interleaved, "rotary-interleaved", NULL, 0, 0, NULL,
+        "rotate pairs (2i, 2i+1)"),
+    ROW(INT, rotary_seq_len_interpolation_factor, "rotary-seq-len-interpolation-factor", NULL, 1,
+        1 << 20, NULL, "positions are divided by this"),
+    ROW(CHOICE, rope_scaling_type, "rope-scaling-type", "none", 0, 0,
+        "none|linear|dynamic|yarn|llama3", "stretching of rotary embeddings"),
+    ROW(REAL, rope_scaling_factor, "rope-scaling-factor", "1.0", 0, 1e6, NULL,
+        "factor of the stretching"),
+    ROW(INT, rope_original_max, "rope-scaling-original-max-position-embeddings", NULL, 1, 1 << 30,
+        NULL, "sequence length before stretching"),
     ROW(REAL, low_freq_factor, "low-freq-factor", "1.0", 0, 1e6, NULL, "llama3 scaling"),
     ROW(REAL, high_freq_factor, "high-freq-factor", "4.0", 0, 1e6, NULL, "llama3 scaling"),
     ROW(REAL, beta_fast, "beta-fast", "32", 0, 1e6, NULL, "yarn scaling"),
     ROW(REAL, beta_slow, "beta-slow", "1", 0, 1e6, NULL, "yarn scaling"),
     ROW(REAL, mscale, "rope-scaling-mscale", NULL, 0, 1e6, NULL, "yarn scaling"),
     ROW(REAL, mscale_all_dim, "rope-scaling-mscale-all-dim", NULL, 0, 1e6, NULL, "yarn scaling"),
-    ROW(CHOICE, normalization, "normalization", "LayerNorm", 0, 0, "LayerNorm|RMSNorm", "kind of norm"),
+    ROW(CHOICE, normalization, "normalization", "LayerNorm", 0, 0, "LayerNorm|RMSNorm",
+        "kind of norm"),
     ROW(REAL, norm_epsilon, "norm-epsilon", "1e-5", 0, 1, NULL, "epsilon of norms"),
     ROW(FLAG, layernorm_1p, "apply-layernorm-1p", NULL, 0, 0, NULL, "norm weights count as 1 + w"),
     ROW(FLAG, swiglu, "swiglu", NULL, 0, 0, NULL, "gated MLP with SiLU (without: GELU)"),
@@ -62,15 +66,28 @@ const ts_option ts_model_option_rows[] = {
         "an output layer of its own"),
     ROW(INT, make_vocab_size_divisible_by, "make-vocab-size-divisible-by", "128", 1, 1 << 20, NULL,
         "the vocabulary is padded to a multiple"),
-    ROW(INT, padded_vocab_size, "padded-vocab-size", NULL, 1, 1 << 28, NULL, "size of the vocabulary, padded"),
+    ROW(INT, padded_vocab_size, "padded-vocab-size", NULL, 1, 1 << 28, NULL,
+        "size of the vocabulary, padded"),
     ROW(REAL, init_method_std, "init-method-std", "0.02", 0, 100, NULL,
         "standard deviation of random weights"),
-    NOTE("use-mcore-models", 0), NOTE("use-flash-attn", 0), NOTE("transformer-impl", 1), NOTE("spec", 2),
-    NOTE("attention-softmax-in-fp32", 0), NOTE("no-masked-softmax-fusion", 0), NOTE("use-fused-swiglu", 0),
-    NOTE("use-fused-rmsnorm", 0), NOTE("use-fused-rotary-pos-emb", 0), NOTE("no-rope-fusion", 0),
-    NOTE("no-bias-gelu-fusion", 0), NOTE("no-bias-swiglu-fusion", 0), NOTE("no-bias-dropout-fusion", 0),
-    NOTE("no-gradient-accumulation-fusion", 0), NOTE("no-persist-layer-norm", 0), NOTE("use-cpu-initialization", 0),
-    NOTE("gemm-gradient-accumulation-fusion", 0), NOTE("model-type-hf", 1),
+    NOTE("use-mcore-models", 0),
+    NOTE("use-flash-attn", 0),
+    NOTE("transformer-impl", 1),
+    NOTE("spec", 2),
+    NOTE("attention-softmax-in-fp32", 0),
+    NOTE("no-masked-softmax-fusion", 0),
+    NOTE("use-fused-swiglu", 0),
+    NOTE("use-fused-rmsnorm", 0),
+    NOTE("use-fused-rotary-pos-emb", 0),
+    NOTE("no-rope-fusion", 0),
+    NOTE("no-bias-gelu-fusion", 0),
+    NOTE("no-bias-swiglu-fusion", 0),
+    NOTE("no-bias-dropout-fusion", 0),
+    NOTE("no-gradient-accumulation-fusion", 0),
+    NOTE("no-persist-layer-norm", 0),
+    NOTE("use-cpu-initialization", 0),
+    NOTE("gemm-gradient-accumulation-fusion", 0),
+    NOTE("model-type-hf", 1),
 };
 const size_t ts_model_option_count = sizeof ts_model_option_rows / sizeof *ts_model_option_rows;
 
@@ -87,10 +104,13 @@ static ts_status describe_heads(const ts_model_options *o, ts_arch *a)
     a->n_heads = o->num_attention_heads;
     a->n_kv_heads = o->group_query_attention ? o->num_query_groups : a->n_heads;
     if (!o->kv_channels && a->hidden % a->n_heads)
-        return ts_error(TS_ERR_USER, "--num-attention-heads %lld does not divide --hidden-size %lld (or give "
-                        "--kv-channels)", (long long)a->n_heads, (long long)a->hidden);
+        return ts_error(TS_ERR_USER,
+                        "--num-attention-heads %lld does not divide --hidden-size %lld (or give "
+                        "--kv-channels)",
+                        (long long)a->n_heads, (long long)a->hidden);
     if (a->n_heads % a->n_kv_heads)
-        return ts_error(TS_ERR_USER, "--num-query-groups %lld does not divide --num-attention-heads %lld",
+        return ts_error(TS_ERR_USER,
+                        "--num-query-groups %lld does not divide --num-attention-heads %lld",
                         (long long)a->n_kv_heads, (long long)a->n_heads);
     a->head_dim = o->kv_channels ? o->kv_channels : a->hidden / a->n_heads;
     a->attn_scale = 1 / sqrt((double)a->head_dim);
@@ -116,30 +136,39 @@ static ts_status describe_positions(const ts_model_options *o, ts_arch *a)
 {
     const bool rope = o->use_rotary || o->position_embedding_type == POSITION_ROPE;
     a->max_positions = o->max_position_embeddings;
-    a->position = rope ? TS_POSITION_ROPE
-                  : o->position_embedding_type == POSITION_NONE ? TS_POSITION_NONE : TS_POSITION_LEARNED;
+    a->position = rope                                          ? TS_POSITION_ROPE
+                  : o->position_embedding_type == POSITION_NONE ? TS_POSITION_NONE
+                                                                : TS_POSITION_LEARNED;
     if (!rope)
         return TS_OK;
-    static const ts_rope_scaling of[] = { TS_ROPE_DEFAULT, TS_ROPE_LINEAR, TS_ROPE_DYNAMIC, TS_ROPE_YARN,
-                                          TS_ROPE_LLAMA3 };
+    static const ts_rope_scaling of[] = { TS_ROPE_DEFAULT, TS_ROPE_LINEAR, TS_ROPE_DYNAMIC,
+                                          TS_ROPE_YARN, TS_ROPE_LLAMA3 };
     ts_rope_config *r = &a->rope[0];
-    *r = (ts_rope_config){ .theta = o->rotary_base, .interleaved = o->rotary_interleaved,
+    *r = (ts_rope_config){ .theta = o->rotary_base,
+                           .interleaved = o->rotary_interleaved,
                            .dim = (int64_t)((double)a->head_dim * o->rotary_percent),
-                           .scaling = of[o->rope_scaling_type], .factor = o->rope_scaling_factor,
-                           .low_freq_factor = o->low_freq_factor, .high_freq_factor = o->high_freq_factor,
-                           .original_max_positions = o->rope_original_max ? o->rope_original_max
-                                                                          : o->max_position_embeddings,
-                           .beta_fast = o->beta_fast, .beta_slow = o->beta_slow, .mscale = o->mscale,
-                           .mscale_all_dim = o->mscale_all_dim, .max_positions = o->max_position_embeddings };
+                           .scaling = of[o->rope_scaling_type],
+                           .factor = o->rope_scaling_factor,
+                           .low_freq_factor = o->low_freq_factor,
+                           .high_freq_factor = o->high_freq_factor,
+                           .original_max_positions = o->rope_original_max
+                                                         ? o->rope_original_max
+                                                         : o->max_position_embeddings,
+                           .beta_fast = o->beta_fast,
+                           .beta_slow = o->beta_slow,
+                           .mscale = o->mscale,
+                           .mscale_all_dim = o->mscale_all_dim,
+                           .max_positions = o->max_position_embeddings };
     if (o->rotary_seq_len_interpolation_factor > 1) {
         r->scaling = TS_ROPE_LINEAR;
         r->factor = (double)o->rotary_seq_len_interpolation_factor;
     }
     a->n_ropes = 1;
     if (r->dim < 2 || r->dim % 2)
-        return ts_error(TS_ERR_USER, "--rotary-percent %g of heads of %lld gives %lld rotated values, an even "
-                        "number of at least 2 was expected", o->rotary_percent, (long long)a->head_dim,
-                        (long long)r->dim);
+        return ts_error(TS_ERR_USER,
+                        "--rotary-percent %g of heads of %lld gives %lld rotated values, an even "
+                        "number of at least 2 was expected",
+                        o->rotary_percent, (long long)a->head_dim, (long long)r->dim);
     return TS_OK;
 }
 
@@ -163,7 +192,8 @@ static int64_t pad_vocab(const ts_model_options *o, int64_t vocab)
     return o->padded_vocab_size ? o->padded_vocab_size : (vocab + m - 1) / m * m;
 }
 
-ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set, int64_t vocab, ts_arch *a)
+ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set, int64_t vocab,
+                            ts_arch *a)
 {
     if (o->model_config) {
         TS_TRY(describe_config(o, a));
@@ -219,8 +249,8 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
     };
     for (size_t i = 0; set && i < sizeof g / sizeof *g; i++)
         if (ts_option_given(set, g[i].name) && fabs(g[i].want - g[i].have) > 1e-9 * fabs(g[i].have))
-            return ts_error(TS_ERR_USER, "--%s %g contradicts %s, which says %g", g[i].name, g[i].want,
-                            folder, g[i].have);
+            return ts_error(TS_ERR_USER, "--%s %g contradicts %s, which says %g", g[i].name,
+                            g[i].want, folder, g[i].have);
     return TS_OK;
 }
 

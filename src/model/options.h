@@ -1,4 +1,5 @@
-/* The options that say which model: a folder to load, or its architecture in Megatron-LM's words. */
+/* The options that say which model: a folder to load, or its architecture in Megatron-LM's
+ * words. */
 #ifndef TS_MODEL_OPTIONS_H
 #define TS_MODEL_OPTIONS_H
 #include "base/option.h"
@@ -6,7 +7,8 @@
 
 typedef struct ts_model_options {
     const char *model_config; /* a config.json to initialise from */
-    int64_t num_layers, hidden_size, ffn_hidden_size, num_attention_heads, num_query_groups, kv_channels;
+    int64_t num_layers, hidden_size, ffn_hidden_size, num_attention_heads, num_query_groups,
+        kv_channels;
     int64_t max_position_embeddings, make_vocab_size_divisible_by, padded_vocab_size;
     bool group_query_attention, swiglu, bias_linear, qkv_bias, untie, qk_layernorm, layernorm_1p;
     bool use_rotary, rotary_interleaved, squared_relu;
@@ -14,16 +16,17 @@ typedef struct ts_model_options {
     double norm_epsilon, rotary_base, rotary_percent, init_method_std;
     int64_t rotary_seq_len_interpolation_factor;
     int rope_scaling_type;
-    double rope_scaling_factor, low_freq_factor, high_freq_factor, beta_fast, beta_slow, mscale, mscale_all_dim;
+    double rope_scaling_factor, low_freq_factor, high_freq_factor, beta_fast, beta_slow, mscale,
+        mscale_all_dim;
     int64_t rope_original_max, window_size;
 } ts_model_options;
 extern const ts_option ts_model_option_rows[];
 extern const size_t ts_model_option_count;
 
-/* The description that the options give for a model to be made; `vocab` tokens (0: unknown), padded as the
- * options say. Missing sizes and contradictions are TS_ERR_USER. */
-ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set, int64_t vocab, ts_arch *a)
-    TS_NODISCARD;
+/* The description that the options give for a model to be made; `vocab` tokens (0: unknown), padded
+ * as the options say. Missing sizes and contradictions are TS_ERR_USER. */
+ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set, int64_t vocab,
+                            ts_arch *a) TS_NODISCARD;
 /* Compares the options that were given with a model that was read from `folder`: a contradiction is
  * TS_ERR_USER that names the option and both values. */
 ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
@@ -33,10 +36,12 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
 typedef struct ts_model_use {
     ts_device *dev;
     ts_dtype compute;  /* of activations */
-    bool training;     /* fp32 masters with gradients; else values as in the files (fp32 when computing so) */
+    /* fp32 masters with gradients; else values as in the files (fp32 when computing so) */
+    bool training;
 } ts_model_use;
 /* Reads a Hugging Face folder: description, weights. */
 ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *out) TS_NODISCARD;
 /* Makes a described model with random values; takes the arch over (it is copied). */
-ts_status ts_model_make(const ts_arch *a, const ts_model_use *use, uint64_t seed, ts_model *out) TS_NODISCARD;
+ts_status ts_model_make(const ts_arch *a, const ts_model_use *use, uint64_t seed,
+                        ts_model *out) TS_NODISCARD;
 #endif

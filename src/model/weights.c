@@ -38,8 +38,8 @@ static ts_status wrong_shape(const ts_st_tensor *t, const ts_name_tensor *want)
     for (int i = 0; st == TS_OK && i < want->rank; i++)
         st = ts_str_printf(&expected, "%s%lld", i ? ", " : "", (long long)want->dim[i]);
     if (st == TS_OK)
-        st = ts_error(TS_ERR_USER, "%s: tensor %s has shape %s], but config.json says [%s]", t->path,
-                      t->name, found.s, ts_str_text(&expected));
+        st = ts_error(TS_ERR_USER, "%s: tensor %s has shape %s], but config.json says [%s]",
+                      t->path, t->name, found.s, ts_str_text(&expected));
     ts_str_deinit(&found);
     ts_str_deinit(&expected);
     return st;
@@ -93,8 +93,8 @@ static ts_status load_rows(const ts_decoder *d, const ts_name_piece *piece, cons
 }
 
 /* The file holds [in, out]: our row r is its column hf_row + r. */
-static ts_status load_transposed(const ts_decoder *d, const ts_name_piece *piece, const ts_st_tensor *t,
-                                 ts_param *p, float *buffer)
+static ts_status load_transposed(const ts_decoder *d, const ts_name_piece *piece,
+                                 const ts_st_tensor *t, ts_param *p, float *buffer)
 {
     const int64_t in = p->dim[1], out = t->shape[1];
     float *whole;
@@ -132,8 +132,8 @@ static bool is_mapped(const ts_family *f, const ts_name_map *map, const char *na
     return false;
 }
 
-static void report_unused(const ts_family *f, const ts_arch *a, const ts_name_map *map, const ts_st_dir *dir,
-                          const char *folder)
+static void report_unused(const ts_family *f, const ts_arch *a, const ts_name_map *map,
+                          const ts_st_dir *dir, const char *folder)
 {
     int64_t unused = 0;
     const char *first = NULL;
@@ -145,11 +145,12 @@ static void report_unused(const ts_family *f, const ts_arch *a, const ts_name_ma
         unused++;
     }
     if (unused)
-        ts_log(TS_LOG_WARN, "%s: %lld tensors are not part of the model and are left out (%s%s)", folder,
-               (long long)unused, first, unused > 1 ? ", ..." : "");
+        ts_log(TS_LOG_WARN, "%s: %lld tensors are not part of the model and are left out (%s%s)",
+               folder, (long long)unused, first, unused > 1 ? ", ..." : "");
 }
 
-ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_dir *dir, const char *folder)
+ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_dir *dir,
+                          const char *folder)
 {
     ts_name_map map = { 0 };
     float *buffer = NULL;

@@ -36,7 +36,8 @@ static ts_status put(const saver *s, int64_t tensor, int64_t at, int64_t n)
     return ts_st_dir_writer_put(s->w, tensor, (size_t)at * size, s->bytes, (size_t)n * size);
 }
 
-static ts_status save_rows(const saver *s, int64_t tensor, const ts_name_piece *piece, const ts_param *p)
+static ts_status save_rows(const saver *s, int64_t tensor, const ts_name_piece *piece,
+                           const ts_param *p)
 {
     const int64_t cols = p->dim[1], step = s->capacity / cols;
     for (int64_t r = 0; r < piece->rows; r += step) {
@@ -48,7 +49,8 @@ static ts_status save_rows(const saver *s, int64_t tensor, const ts_name_piece *
 }
 
 /* Column by column of our matrix is row by row of the file's. */
-static ts_status save_transposed(const saver *s, int64_t tensor, const ts_name_piece *piece, const ts_param *p)
+static ts_status save_transposed(const saver *s, int64_t tensor, const ts_name_piece *piece,
+                                 const ts_param *p)
 {
     const int64_t in = p->dim[1], out = s->map->tensor[tensor].dim[1];
     float *whole;
@@ -71,7 +73,8 @@ static ts_status save_tensor(const saver *s, int64_t tensor)
         const ts_name_piece *piece = &s->map->piece[i];
         const ts_param *p = ts_param_find(&s->d->params, piece->name);
         TS_ASSERT(p, "%s has no parameter %s", piece->hf_name, piece->name);
-        TS_TRY(piece->transposed ? save_transposed(s, tensor, piece, p) : save_rows(s, tensor, piece, p));
+        TS_TRY(piece->transposed ? save_transposed(s, tensor, piece, p)
+                                 : save_rows(s, tensor, piece, p));
     }
     return TS_OK;
 }
@@ -94,14 +97,16 @@ static ts_status save_tensors(saver *s)
     return ts_st_dir_writer_finish(s->w);
 }
 
-static ts_status save_weights(const ts_model *m, const char *folder, const ts_weights_save_options *o)
+static ts_status save_weights(const ts_model *m, const char *folder,
+                              const ts_weights_save_options *o)
 {
     ts_name_map map = { 0 };
     saver s = { .d = m->decoder, .map = &map, .dtype = o->dtype };
     ts_status st;
     TS_TRY_TO(done, st, ts_family_names(m->family, &m->decoder->arch, &map));
-    TS_TRY_TO(done, st, ts_st_dir_writer_create(folder, NULL,
-                                                o->max_shard_bytes ? o->max_shard_bytes : 5000000000u, &s.w));
+    TS_TRY_TO(done, st,
+              ts_st_dir_writer_create(folder, NULL,
+                                      o->max_shard_bytes ? o->max_shard_bytes : 5000000000u, &s.w));
     TS_TRY_TO(done, st, save_tensors(&s));
 done:
     ts_st_dir_writer_destroy(&s.w);
@@ -127,11 +132,14 @@ static ts_status write_json(const char *folder, const char *name, const json_t *
 /* The config that was read, with the type that the weights have now. */
 static ts_status save_config(const ts_model *m, const char *folder, ts_st_dtype dtype)
 {
-    const char *name = dtype == TS_ST_F32 ? "float32" : dtype == TS_ST_BF16 ? "bfloat16" : "float16";
+    const char *name = dtype == TS_ST_F32    ? "float32"
+                       : dtype == TS_ST_BF16 ? "bfloat16"
+                                             : "float16";
     json_t *c = json_deep_copy(m->config);
     if (!c)
         return ts_error(TS_ERR_NOMEM, "out of memory while writing config.json");
-    json_object_set_new(c, json_object_get(c, "torch_dtype") ? "torch_dtype" : "dtype", json_string(name));
+    json_object_set_new(c, json_object_get(c, "torch_dtype") ? "torch_dtype" : "dtype",
+                        json_string(name));
     const ts_status st = write_json(folder, "config.json", c);
     json_decref(c);
     return st;
@@ -165,7 +173,8 @@ static const char *const small_files[] = {
 
 static bool is_model_file(const char *name)
 {
-    static const char *const own[] = { "config.json", "generation_config.json", "model.safetensors.index.json" };
+    static const char *const own[] = { "config.json", "generation_config.json",
+                                       "model.safetensors.index.json" };
     const size_t n = strlen(name);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (!strcmp(name, own[i]))
@@ -191,8 +200,11 @@ ts_status ts_weights_may_save(const char *folder)
         if (st == TS_OK)
             st = ts_path_join(&path, folder, names[i]);
         if (st == TS_OK && (!is_model_file(names[i]) || ts_path_is_dir(path.s)))
-            st = ts_error(TS_ERR_USER, "--save-hf %s: the folder holds %s, which is no file of a model and would be "
-                          "lost; name a new or empty folder", folder, names[i]);
+            st = ts_error(
+                TS_ERR_USER,
+                "--save-hf %s: the folder holds %s, which is no file of a model and would be "
+                "lost; name a new or empty folder",
+                folder, names[i]);
         ts_free(&names[i]);
     }
     ts_free(&names);
@@ -235,7 +247,8 @@ static ts_status with_family(const ts_model *m, ts_model *out)
     return st == TS_OK ? st : ts_error_context(st, "while writing a Hugging Face folder");
 }
 
-static ts_status save_folder(const ts_model *m, const char *folder, const ts_weights_save_options *o)
+static ts_status save_folder(const ts_model *m, const char *folder,
+                             const ts_weights_save_options *o)
 {
     TS_TRY(ts_remove_tree(folder));
     TS_TRY(ts_mkdirs(folder));
@@ -256,7 +269,8 @@ static ts_status publish(const char *tmp, const char *folder, const char *old)
     return ts_remove_tree(old);
 }
 
-ts_status ts_weights_save(const ts_model *model, const char *folder, const ts_weights_save_options *o)
+ts_status ts_weights_save(const ts_model *model, const char *folder,
+                          const ts_weights_save_options *o)
 {
     ts_str path = { 0 }, tmp = { 0 }, old = { 0 };
     ts_model m;

@@ -1,7 +1,7 @@
 #include "nn/block.h"
 
-static ts_status rotate(ts_tape *tape, const ts_attention_layer *l, const ts_run *run, ts_tensor *qkv,
-                        ts_tensor **y)
+static ts_status rotate(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
+                        ts_tensor *qkv, ts_tensor **y)
 {
     if (!l->rope.rot_dim && !l->rope.wq) {
         *y = qkv;
@@ -12,8 +12,8 @@ static ts_status rotate(ts_tape *tape, const ts_attention_layer *l, const ts_run
     return ts_op_rope(tape, &o, qkv, y);
 }
 
-static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run *run, int64_t layer,
-                        ts_tensor *x, ts_tensor **y)
+static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
+                        int64_t layer, ts_tensor *x, ts_tensor **y)
 {
     ts_tensor *qkv, *rotated, *heads;
     TS_TRY(ts_op_linear(tape, x, l->qkv, l->qkv_bias, &qkv));

@@ -9,7 +9,8 @@ static ts_status finish_sublayer(ts_tape *tape, const ts_block *b, const ts_norm
         TS_TRY(ts_op_norm(tape, &norm->op, *y, NULL, NULL, y));
     if (run->hidden_dropout > 0) {
         const ts_rng rng = ts_run_rng(run, TS_RNG_HIDDEN_DROPOUT, 2 * b->number + which + 1);
-        TS_TRY(ts_op_dropout(tape, *y, run->hidden_dropout, &rng, run->sample0 * run->S * x->dim[1], y));
+        TS_TRY(ts_op_dropout(tape, *y, run->hidden_dropout, &rng, run->sample0 * run->S * x->dim[1],
+                             y));
     }
     if (b->residual_scale != 1)
         TS_TRY(ts_op_add(tape, *y, b->residual_scale, NULL, 0, y));
@@ -39,7 +40,8 @@ static ts_status attention_part(ts_tape *tape, const ts_block *b, const ts_run *
     return finish_sublayer(tape, b, &b->post_attn_norm, run, 0, *a, a);
 }
 
-static ts_status mlp_part(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *h, ts_tensor **m)
+static ts_status mlp_part(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *h,
+                          ts_tensor **m)
 {
     ts_device_part(tape->dev, "mlp", b->number);
     TS_TRY(ts_mlp_forward(tape, &b->mlp, h, m));

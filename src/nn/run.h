@@ -1,5 +1,5 @@
-/* What a forward pass is told besides its input: shape of the batch, position information, dropout's
- * address, caches. One for each pass; layers only read it. */
+/* What a forward pass is told besides its input: shape of the batch, position information,
+ * dropout's address, caches. One for each pass; layers only read it. */
 #ifndef TS_NN_RUN_H
 #define TS_NN_RUN_H
 #include "ops/ops.h"
@@ -7,7 +7,8 @@
 typedef struct ts_run {
     int64_t B, S;
     const ts_tensor *pos;        /* int32 [B * S]: position in its document */
-    const ts_tensor *first_key;  /* int32 [B * S]: first key that may be seen (packed documents), or NULL */
+    /* int32 [B * S]: first key that may be seen (packed documents), or NULL */
+    const ts_tensor *first_key;
     /* Dropout: probabilities (0: none) and where in the run this is. */
     float hidden_dropout, attention_dropout;
     uint64_t seed;

@@ -21,7 +21,8 @@ static void launch(ts_tape *tape, bool gated, bool forward, const ts_act_args *a
 
 static ts_act_args args_of(const act_attr *n, const ts_tensor *x, const ts_tensor *y)
 {
-    return (ts_act_args){ .act = n->act, .cols = y->dim[1], .dtype = x->dtype, .x = ts_tensor_data(x) };
+    return (
+        ts_act_args){ .act = n->act, .cols = y->dim[1], .dtype = x->dtype, .x = ts_tensor_data(x) };
 }
 
 static ts_status act_backward(ts_tape *tape, ts_record *r)
@@ -45,7 +46,8 @@ static void act_replay(ts_tape *tape, ts_record *r, int i)
     launch(tape, n->gated, true, &a, r->in[0]->dim[0]);
 }
 
-static const ts_op act_op = { .name = "activation", .backward = act_backward, .replay = act_replay };
+static const ts_op act_op = { .name = "activation", .backward = act_backward,
+                              .replay = act_replay };
 
 ts_status ts_op_act(ts_tape *tape, ts_act act, bool gated, ts_tensor *x, ts_tensor **y)
 {

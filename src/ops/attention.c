@@ -109,8 +109,9 @@ static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, ts_tensor *
 
 ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *qkv, ts_tensor **y)
 {
-    TS_ASSERT(qkv->dim[0] == o->B * o->S && o->n_q % o->n_kv == 0, "attention: %lld rows for %lld x %lld",
-              (long long)qkv->dim[0], (long long)o->B, (long long)o->S);
+    TS_ASSERT(qkv->dim[0] == o->B * o->S && o->n_q % o->n_kv == 0,
+              "attention: %lld rows for %lld x %lld", (long long)qkv->dim[0], (long long)o->B,
+              (long long)o->S);
     TS_TRY(ts_tape_new(tape, qkv->dtype, qkv->dim[0], o->n_q * o->head_dim, y));
     if (o->cache)
         return with_cache(tape, o, qkv, *y);

@@ -10,13 +10,14 @@ static ts_cost cost_of(const ts_tensor *t, double passes)
     return (ts_cost){ 2 * n, passes * n * (double)ts_dtype_size(t->dtype), t->dtype };
 }
 
-static void launch_add(ts_tape *tape, const ts_tensor *a, float alpha, const ts_tensor *b, float beta,
-                       const ts_tensor *y)
+static void launch_add(ts_tape *tape, const ts_tensor *a, float alpha, const ts_tensor *b,
+                       float beta, const ts_tensor *y)
 {
     /* Without b the sum is a with itself times nothing. */
-    const ts_elementwise_args e = { .x_dtype = a->dtype, .z_dtype = (b ? b : a)->dtype, .y_dtype = y->dtype,
-                                    .x = ts_tensor_data(a), .z = ts_tensor_data(b ? b : a),
-                                    .y = ts_tensor_data(y), .alpha = alpha, .beta = b ? beta : 0 };
+    const ts_elementwise_args e = { .x_dtype = a->dtype, .z_dtype = (b ? b : a)->dtype,
+                                    .y_dtype = y->dtype, .x = ts_tensor_data(a),
+                                    .z = ts_tensor_data(b ? b : a), .y = ts_tensor_data(y),
+                                    .alpha = alpha, .beta = b ? beta : 0 };
     ts_launch_add(tape->dev, &e, ts_tensor_count(y), cost_of(y, b ? 3 : 2));
 }
 
@@ -41,7 +42,8 @@ static ts_status add_backward(ts_tape *tape, ts_record *r)
 
 static const ts_op add_op = { .name = "add", .backward = add_backward };
 
-ts_status ts_op_add(ts_tape *tape, ts_tensor *a, float alpha, ts_tensor *b, float beta, ts_tensor **y)
+ts_status ts_op_add(ts_tape *tape, ts_tensor *a, float alpha, ts_tensor *b, float beta,
+                    ts_tensor **y)
 {
     TS_ASSERT(!b || (a->dim[0] == b->dim[0] && a->dim[1] == b->dim[1]), "add: shapes differ");
     TS_TRY(ts_tape_new(tape, a->dtype, a->dim[0], a->dim[1], y));
@@ -64,7 +66,8 @@ typedef struct dropout_attr {
     int64_t first;
 } dropout_attr;
 
-static void launch_dropout(ts_tape *tape, const dropout_attr *n, const ts_tensor *x, const ts_tensor *y)
+static void launch_dropout(ts_tape *tape, const dropout_attr *n, const ts_tensor *x,
+                           const ts_tensor *y)
 {
     const ts_dropout_args a = { .dtype = x->dtype, .x = ts_tensor_data(x), .y = ts_tensor_data(y),
                                 .p = n->p, .rng = n->rng, .first = n->first };
@@ -81,7 +84,8 @@ static ts_status dropout_backward(ts_tape *tape, ts_record *r)
 
 static const ts_op dropout_op = { .name = "dropout", .backward = dropout_backward };
 
-ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng, int64_t first, ts_tensor **y)
+ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng, int64_t first,
+                        ts_tensor **y)
 {
     const dropout_attr n = { p, *rng, first };
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));

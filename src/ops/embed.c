@@ -6,7 +6,10 @@ static ts_embed_args args_of(const ts_embed_op *o, const ts_tensor *t)
                             .dtype = t->dtype, .table = o->table->value,
                             .pos_table = o->positions ? o->positions->value : NULL,
                             .ids = ts_tensor_data(o->ids),
-                            .pos = o->pos ? ts_tensor_data(o->pos) : NULL, .freezes = o->freezes, .frozen = o->frozen, .scale = o->scale };
+                            .pos = o->pos ? ts_tensor_data(o->pos) : NULL,
+                            .freezes = o->freezes,
+                            .frozen = o->frozen,
+                            .scale = o->scale };
 }
 
 static ts_cost cost_of(const ts_tensor *t, double passes)
@@ -30,8 +33,10 @@ static const ts_op embed_op = { .name = "embed", .weight = embed_weight };
 
 ts_status ts_op_embed(ts_tape *tape, const ts_embed_op *o, ts_tensor **y)
 {
-    TS_ASSERT(o->ids->dtype == TS_DTYPE_I32 && (!o->positions || o->pos), "embed: int32 ids and positions");
-    TS_ASSERT(!o->positions || o->positions->dtype == o->table->dtype, "embed: tables of two types");
+    TS_ASSERT(o->ids->dtype == TS_DTYPE_I32 && (!o->positions || o->pos),
+              "embed: int32 ids and positions");
+    TS_ASSERT(!o->positions || o->positions->dtype == o->table->dtype,
+              "embed: tables of two types");
     TS_TRY(ts_tape_new(tape, o->dtype, o->ids->dim[0], o->table->dim[1], y));
     ts_embed_args a = args_of(o, *y);
     a.y = ts_tensor_data(*y);

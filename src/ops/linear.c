@@ -8,8 +8,8 @@ ts_cost ts_gemm_cost(int64_t m, int64_t n, int64_t k, ts_dtype dtype, ts_dtype c
                       M * N * (double)ts_dtype_size(c_dtype), dtype };
 }
 
-ts_status ts_gemm_forward(ts_tape *tape, ts_param *w, const float *bias, ts_dtype dtype, const void *x,
-                          int64_t rows, ts_dtype c_dtype, void *c)
+ts_status ts_gemm_forward(ts_tape *tape, ts_param *w, const float *bias, ts_dtype dtype,
+                          const void *x, int64_t rows, ts_dtype c_dtype, void *c)
 {
     ts_form f;
     TS_TRY(ts_param_form(tape->params, w, TS_GEMM_NT, dtype, &f));
@@ -21,8 +21,8 @@ ts_status ts_gemm_forward(ts_tape *tape, ts_param *w, const float *bias, ts_dtyp
     return TS_OK;
 }
 
-ts_status ts_gemm_input_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const void *dy, int64_t rows,
-                             void *dx)
+ts_status ts_gemm_input_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const void *dy,
+                             int64_t rows, void *dx)
 {
     ts_form f;
     TS_TRY(ts_param_form(tape->params, w, TS_GEMM_NN, dtype, &f));
@@ -33,8 +33,8 @@ ts_status ts_gemm_input_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const v
     return TS_OK;
 }
 
-void ts_gemm_weight_grad(ts_tape *tape, const ts_param *w, ts_dtype dtype, const void *dy, const void *x,
-                         int64_t rows)
+void ts_gemm_weight_grad(ts_tape *tape, const ts_param *w, ts_dtype dtype, const void *dy,
+                         const void *x, int64_t rows)
 {
     const ts_gemm_args a = { .form = TS_GEMM_TN, .m = w->dim[0], .n = w->dim[1], .k = rows,
                              .dtype = dtype, .a = dy, .lda = w->dim[0], .b = x, .ldb = w->dim[1],
@@ -48,7 +48,8 @@ void ts_bias_grad(ts_tape *tape, const ts_param *b, ts_dtype dtype, const void *
     const ts_col_sum_args a = { .rows = rows, .cols = b->dim[0], .ld = b->dim[0], .dtype = dtype,
                                 .dy = dy, .db = b->grad };
     const double n = (double)rows * (double)b->dim[0];
-    ts_launch_col_sum(tape->dev, &a, a.cols, (ts_cost){ n, n * (double)ts_dtype_size(dtype), dtype });
+    ts_launch_col_sum(tape->dev, &a, a.cols,
+                      (ts_cost){ n, n * (double)ts_dtype_size(dtype), dtype });
 }
 
 static ts_status linear_backward(ts_tape *tape, ts_record *r)
@@ -57,8 +58,8 @@ static ts_status linear_backward(ts_tape *tape, ts_record *r)
     if (!x->wants_grad)
         return TS_OK;
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
-    TS_TRY(ts_gemm_input_grad(tape, r->param[0], x->dtype, ts_tensor_data(r->out[0]->grad), x->dim[0],
-                              ts_tensor_data(dx)));
+    TS_TRY(ts_gemm_input_grad(tape, r->param[0], x->dtype, ts_tensor_data(r->out[0]->grad),
+                              x->dim[0], ts_tensor_data(dx)));
     return ts_tape_accumulate(tape, x, dx);
 }
 
@@ -76,16 +77,17 @@ static ts_status linear_weight(ts_tape *tape, ts_record *r)
     return TS_OK;
 }
 
-static const ts_op linear_op = { .name = "linear", .backward = linear_backward, .weight = linear_weight };
+static const ts_op linear_op = { .name = "linear", .backward = linear_backward,
+                                 .weight = linear_weight };
 
 ts_status ts_op_linear(ts_tape *tape, ts_tensor *x, ts_param *w, ts_param *b, ts_tensor **y)
 {
     char text[96];
-    TS_ASSERT(x->dim[1] == w->dim[1], "linear: %s times %s [%lld, %lld]", ts_tensor_text(x, text), w->name,
-              (long long)w->dim[0], (long long)w->dim[1]);
+    TS_ASSERT(x->dim[1] == w->dim[1], "linear: %s times %s [%lld, %lld]", ts_tensor_text(x, text),
+              w->name, (long long)w->dim[0], (long long)w->dim[1]);
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], w->dim[0], y));
-    TS_TRY(ts_gemm_forward(tape, w, ts_param_vector(b), x->dtype, ts_tensor_data(x), x->dim[0], x->dtype,
-                           ts_tensor_data(*y)));
+    TS_TRY(ts_gemm_forward(tape, w, ts_param_vector(b), x->dtype, ts_tensor_data(x), x->dim[0],
+                           x->dtype, ts_tensor_data(*y)));
     const bool trains = w->grad || (b && b->grad);
     if (tape->recording && (x->wants_grad || trains)) {
         ts_record *r;

@@ -1,8 +1,8 @@
 #include "ops/gemm.h"
 #include "ops/ops.h"
 
-/* Bytes of one chunk's logits and their gradient. Larger chunks read and write the output layer's weight
- * gradient less often; smaller ones stay in the cache. */
+/* Bytes of one chunk's logits and their gradient. Larger chunks read and write the output layer's
+ * weight gradient less often; smaller ones stay in the cache. */
 enum { CHUNK_BYTES = 48 << 20, MIN_ROWS = 64 };
 
 int64_t ts_xent_chunk(int64_t rows, int64_t vocab)
@@ -40,20 +40,22 @@ static ts_status chunk_logits(ts_tape *tape, const ts_xent_op *o, const ts_tenso
     if (o->logit_scale != 1) {
         const int64_t n = rows * o->w->dim[0];
         const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32, .z_dtype = TS_DTYPE_F32,
-                                        .y_dtype = TS_DTYPE_F32, .x = logits, .z = logits, .y = logits,
+                                        .y_dtype = TS_DTYPE_F32, .x = logits, .z = logits,
+                                        .y = logits,
                                         .alpha = o->logit_scale };
         ts_launch_add(tape->dev, &a, n, (ts_cost){ (double)n, 8.0 * (double)n, TS_DTYPE_F32 });
     }
     return TS_OK;
 }
 
-static ts_status chunk_gradients(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, int64_t row, int64_t rows,
-                                 void *d, ts_tensor *dx)
+static ts_status chunk_gradients(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, int64_t row,
+                                 int64_t rows, void *d, ts_tensor *dx)
 {
     if (o->logit_scale != 1) {
         const int64_t n = rows * o->w->dim[0];
-        const ts_elementwise_args a = { .x_dtype = x->dtype, .z_dtype = x->dtype, .y_dtype = x->dtype,
-                                        .x = d, .z = d, .y = d, .alpha = o->logit_scale };
+        const ts_elementwise_args a = { .x_dtype = x->dtype, .z_dtype = x->dtype,
+                                        .y_dtype = x->dtype, .x = d, .z = d, .y = d,
+                                        .alpha = o->logit_scale };
         ts_launch_add(tape->dev, &a, n, (ts_cost){ (double)n, 4.0 * (double)n, x->dtype });
     }
     if (dx)
@@ -66,22 +68,25 @@ static ts_status chunk_gradients(ts_tape *tape, const ts_xent_op *o, ts_tensor *
     return TS_OK;
 }
 
-static ts_status run_chunk(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, int64_t row, int64_t rows,
-                           const chunk_buffers *b, bool grads, ts_tensor *dx, ts_tensor *loss,
-                           ts_tensor *argmax)
+static ts_status run_chunk(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, int64_t row,
+                           int64_t rows, const chunk_buffers *b, bool grads, ts_tensor *dx,
+                           ts_tensor *loss, ts_tensor *argmax)
 {
     const int64_t cols = o->w->dim[0];
     TS_TRY(chunk_logits(tape, o, x, row, rows, ts_tensor_data(b->logits)));
     const ts_loss_args a = { .cols = cols, .ld = cols, .logits = ts_tensor_data(b->logits),
-                             .softcap = o->softcap, .labels = (int32_t *)ts_tensor_data(o->labels) + row,
+                             .softcap = o->softcap,
+                             .labels = (int32_t *)ts_tensor_data(o->labels) + row,
                              .weight = o->weight ? (float *)ts_tensor_data(o->weight) + row : NULL,
                              .loss = (float *)ts_tensor_data(loss) + row,
                              .argmax = argmax ? (int32_t *)ts_tensor_data(argmax) + row : NULL,
-                             .d_dtype = x->dtype, .dlogits = grads ? ts_tensor_data(b->d) : NULL,
+                             .d_dtype = x->dtype,
+                             .dlogits = grads ? ts_tensor_data(b->d) : NULL,
                              .ld_d = cols };
     const double n = (double)rows * (double)cols;
     ts_launch_softmax_xent(tape->dev, &a, rows,
-                           (ts_cost){ 6 * n, n * (grads ? 4.0 + (double)ts_dtype_size(x->dtype) : 4.0),
+                           (ts_cost){ 6 * n,
+                                      n * (grads ? 4.0 + (double)ts_dtype_size(x->dtype) : 4.0),
                                       TS_DTYPE_F32 });
     return grads ? chunk_gradients(tape, o, x, row, rows, ts_tensor_data(b->d), dx) : TS_OK;
 }

@@ -8,7 +8,8 @@ typedef struct norm_attr {
 static ts_norm_args args_of(const ts_norm_op *o, const ts_tensor *t)
 {
     return (ts_norm_args){ .cols = t->dim[1], .rows = t->dim[0], .dtype = t->dtype, .eps = o->eps,
-                           .offset = o->offset, .w = ts_param_vector(o->w), .b = ts_param_vector(o->b) };
+                           .offset = o->offset, .w = ts_param_vector(o->w),
+                           .b = ts_param_vector(o->b) };
 }
 
 static ts_cost cost_of(const ts_tensor *t, double passes)
@@ -20,8 +21,8 @@ static ts_cost cost_of(const ts_tensor *t, double passes)
 static ts_status norm_backward(ts_tape *tape, ts_record *r)
 {
     const norm_attr *n = r->attr;
-    /* What reaches s by other ways joins in one rounding: also when s is the input itself, whose gradient so
-     * far is then replaced by the whole. */
+    /* What reaches s by other ways joins in one rounding: also when s is the input itself, whose
+     * gradient so far is then replaced by the whole. */
     ts_tensor *dx, *dsum = n->s->grad;
     const bool is_input = n->s == r->in[0];
     if (is_input && !r->out[1]->grad)
@@ -94,7 +95,8 @@ static void norm_replay(ts_tape *tape, ts_record *r, int i)
 static const ts_op norm_op = { .name = "norm", .backward = norm_backward, .weight = norm_weight,
                                .replay = norm_replay };
 
-static ts_status record_norm(ts_tape *tape, const norm_attr *n, ts_tensor *x, ts_tensor *res, ts_tensor *y)
+static ts_status record_norm(ts_tape *tape, const norm_attr *n, ts_tensor *x, ts_tensor *res,
+                             ts_tensor *y)
 {
     ts_record *r;
     TS_TRY(ts_tape_record(tape, &norm_op, sizeof *n, &r));
@@ -115,13 +117,14 @@ static ts_status record_norm(ts_tape *tape, const norm_attr *n, ts_tensor *x, ts
     return TS_OK;
 }
 
-ts_status ts_op_norm(ts_tape *tape, const ts_norm_op *o, ts_tensor *x, ts_tensor *res, ts_tensor **sum,
-                     ts_tensor **y)
+ts_status ts_op_norm(ts_tape *tape, const ts_norm_op *o, ts_tensor *x, ts_tensor *res,
+                     ts_tensor **sum, ts_tensor **y)
 {
     norm_attr n = { .o = *o, .s = x };
     TS_ASSERT(!o->w || o->w->dim[0] == x->dim[1], "norm: %s for rows of %lld", o->w->name,
               (long long)x->dim[1]);
-    TS_ASSERT(!res || (res->dim[0] == x->dim[0] && res->dim[1] == x->dim[1] && res->dtype == x->dtype),
+    TS_ASSERT(!res ||
+                  (res->dim[0] == x->dim[0] && res->dim[1] == x->dim[1] && res->dtype == x->dtype),
               "norm: the residual has another shape");
     if (res)
         TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &n.s));

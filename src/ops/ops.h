@@ -1,12 +1,13 @@
-/* Differentiable operators. Activations are [T, width] with T = B * S rows (sequence after sequence).
- * Each checks its shapes (a mismatch is a programmer's mistake and names the operator), allocates its
- * results in the tape's current frame, launches kernels with their cost, and records itself while the
- * tape is recording and a gradient is wanted. Outputs belong to the tape. */
+/* Differentiable operators. Activations are [T, width] with T = B * S rows (sequence after
+ * sequence). Each checks its shapes (a mismatch is a programmer's mistake and names the operator),
+ * allocates its results in the tape's current frame, launches kernels with their cost, and records
+ * itself while the tape is recording and a gradient is wanted. Outputs belong to the tape. */
 #ifndef TS_OPS_OPS_H
 #define TS_OPS_OPS_H
 #include "ops/tape.h"
 
-/* y[t] = scale * table[ids[t]] (+ positions[pos[t]]), in dtype. ids, pos: int32 [T] on the device. */
+/* y[t] = scale * table[ids[t]] (+ positions[pos[t]]), in dtype. ids, pos: int32 [T] on the
+ * device. */
 typedef struct ts_embed_op {
     ts_param *table, *positions; /* positions may be NULL */
     const ts_tensor *ids, *pos;
@@ -18,7 +19,8 @@ typedef struct ts_embed_op {
 ts_status ts_op_embed(ts_tape *tape, const ts_embed_op *o, ts_tensor **y) TS_NODISCARD;
 
 /* y = x W^T + b, W [out, in]; b may be NULL. */
-ts_status ts_op_linear(ts_tape *tape, ts_tensor *x, ts_param *w, ts_param *b, ts_tensor **y) TS_NODISCARD;
+ts_status ts_op_linear(ts_tape *tape, ts_tensor *x, ts_param *w, ts_param *b,
+                       ts_tensor **y) TS_NODISCARD;
 
 /* s = x + res, y = norm(s). res NULL: s is x. sum may be NULL when it is not wanted. */
 typedef struct ts_norm_op {
@@ -26,11 +28,11 @@ typedef struct ts_norm_op {
     float eps, offset;
     ts_param *w, *b;     /* b: layer norm only, may be NULL */
 } ts_norm_op;
-ts_status ts_op_norm(ts_tape *tape, const ts_norm_op *o, ts_tensor *x, ts_tensor *res, ts_tensor **sum,
-                     ts_tensor **y) TS_NODISCARD;
+ts_status ts_op_norm(ts_tape *tape, const ts_norm_op *o, ts_tensor *x, ts_tensor *res,
+                     ts_tensor **sum, ts_tensor **y) TS_NODISCARD;
 
-/* Norm of q and k (optional) and rotary embedding on fused query-key-value rows. Without a norm it works in
- * place: the bytes of qkv become y's and qkv must not be read any more. */
+/* Norm of q and k (optional) and rotary embedding on fused query-key-value rows. Without a norm it
+ * works in place: the bytes of qkv become y's and qkv must not be read any more. */
 typedef struct ts_rope_op {
     int64_t n_q, n_kv, head_dim, rot_dim;
     bool interleaved, full_norm;
@@ -39,7 +41,8 @@ typedef struct ts_rope_op {
     ts_param *wq, *wk;           /* both or none */
     float eps, offset;
 } ts_rope_op;
-ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *qkv, ts_tensor **y) TS_NODISCARD;
+ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *qkv,
+                     ts_tensor **y) TS_NODISCARD;
 
 /* Keys and values of earlier tokens. One for each layer; rows [B, capacity, n_kv, 2, head_dim]. */
 typedef struct ts_kv_cache {
@@ -47,8 +50,9 @@ typedef struct ts_kv_cache {
     int64_t capacity;
 } ts_kv_cache;
 
-/* Attention over fused rows (ts_attn_args has the formulas). With a cache, the new keys and values are put
- * behind the ones that are there (row q_start[b] + i) and queries see all of them; no gradient then. */
+/* Attention over fused rows (ts_attn_args has the formulas). With a cache, the new keys and values
+ * are put behind the ones that are there (row q_start[b] + i) and queries see all of them; no
+ * gradient then. */
 typedef struct ts_attention_op {
     int64_t B, S, n_q, n_kv, head_dim;
     float scale, softcap;
@@ -60,13 +64,16 @@ typedef struct ts_attention_op {
     ts_kv_cache *cache;          /* NULL: none */
     const int32_t *q_start, *q_len; /* [B], host; with a cache */
 } ts_attention_op;
-ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *qkv, ts_tensor **y) TS_NODISCARD;
+ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *qkv,
+                          ts_tensor **y) TS_NODISCARD;
 
 /* y = act(x), or gated: x = [gate | up], y = act(gate) * up. */
-ts_status ts_op_act(ts_tape *tape, ts_act act, bool gated, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
+ts_status ts_op_act(ts_tape *tape, ts_act act, bool gated, ts_tensor *x,
+                    ts_tensor **y) TS_NODISCARD;
 
 /* y = alpha * a + beta * b; b NULL: y = alpha * a. */
-ts_status ts_op_add(ts_tape *tape, ts_tensor *a, float alpha, ts_tensor *b, float beta, ts_tensor **y) TS_NODISCARD;
+ts_status ts_op_add(ts_tape *tape, ts_tensor *a, float alpha, ts_tensor *b, float beta,
+                    ts_tensor **y) TS_NODISCARD;
 
 /* y = dropout(x) with element numbers from `first` on. */
 ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng, int64_t first,
@@ -74,8 +81,9 @@ ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng,
 
 /* The output layer with cross-entropy. Logits exist only for a chunk of rows at a time.
  *   z = softcap(logit_scale * (x W^T + b)),  loss[t] = -log softmax(z)[label[t]]
- * While recording, the gradient with weights weight[t] (already divided by whatever the loss is averaged
- * over, times the loss scale) is computed at once: it is added to W's and b's gradients and becomes x's. */
+ * While recording, the gradient with weights weight[t] (already divided by whatever the loss is
+ * averaged over, times the loss scale) is computed at once: it is added to W's and b's gradients
+ * and becomes x's. */
 typedef struct ts_xent_op {
     ts_param *w, *b;          /* [vocab, hidden], [vocab] or NULL */
     int64_t vocab;            /* rows of w that are real; 0: all (padded vocabulary takes part) */
@@ -87,7 +95,8 @@ typedef struct ts_xent_op {
 ts_status ts_op_linear_xent(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tensor **loss,
                             ts_tensor **argmax) TS_NODISCARD;
 /* Logits in fp32 [T, vocab] for a few rows (no gradient). */
-ts_status ts_op_logits(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tensor **logits) TS_NODISCARD;
+ts_status ts_op_logits(ts_tape *tape, const ts_xent_op *o, ts_tensor *x,
+                       ts_tensor **logits) TS_NODISCARD;
 /* Rows of logits that ts_op_linear_xent holds at a time. */
 int64_t ts_xent_chunk(int64_t rows, int64_t vocab);
 #endif

@@ -51,7 +51,8 @@ static ts_status rope_weight(ts_tape *tape, ts_record *r)
     a.dy = ts_tensor_data(r->out[0]->grad);
     a.dwq = n->o.wq->grad;
     a.dwk = n->o.wk->grad;
-    const int64_t columns = n->o.full_norm ? (n->o.n_q + n->o.n_kv) * n->o.head_dim : 2 * n->o.head_dim;
+    const int64_t columns =
+        n->o.full_norm ? (n->o.n_q + n->o.n_kv) * n->o.head_dim : 2 * n->o.head_dim;
     ts_launch_rope_dw(tape->dev, &a, columns, cost_of(r->in[0]));
     return TS_OK;
 }
@@ -61,11 +62,13 @@ static const ts_op rope_op = { .name = "rope", .backward = rope_backward, .weigh
 ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *qkv, ts_tensor **y)
 {
     rope_attr n = { .o = *o };
-    TS_ASSERT(qkv->dim[1] == (o->n_q + 2 * o->n_kv) * o->head_dim, "rope: rows of %lld for %lld + 2 x %lld heads",
-              (long long)qkv->dim[1], (long long)o->n_q, (long long)o->n_kv);
+    TS_ASSERT(qkv->dim[1] == (o->n_q + 2 * o->n_kv) * o->head_dim,
+              "rope: rows of %lld for %lld + 2 x %lld heads", (long long)qkv->dim[1],
+              (long long)o->n_q, (long long)o->n_kv);
     if (o->wq) {
         TS_TRY(ts_tape_new(tape, qkv->dtype, qkv->dim[0], qkv->dim[1], y));
-        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, qkv->dim[0], o->full_norm ? 2 : o->n_q + o->n_kv, &n.rstd));
+        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, qkv->dim[0], o->full_norm ? 2 : o->n_q + o->n_kv,
+                           &n.rstd));
     } else {
         TS_TRY(ts_tape_alias(tape, qkv, y));
         (*y)->wants_grad = false;

@@ -9,7 +9,8 @@ typedef struct ts_frame {
     size_t n, cap;
 } ts_frame;
 
-ts_status ts_tape_create(ts_device *dev, ts_param_set *params, const ts_tape_options *o, ts_tape **out)
+ts_status ts_tape_create(ts_device *dev, ts_param_set *params, const ts_tape_options *o,
+                         ts_tape **out)
 {
     ts_tape *t;
     TS_TRY(ts_alloc(&t, 1, sizeof *t));
@@ -250,16 +251,19 @@ ts_status ts_tape_accumulate(ts_tape *tape, ts_tensor *x, ts_tensor *g)
         x->grad = g;
         return TS_OK;
     }
-    /* In place only when nobody else reads the old sum: its one pin is ours, its bytes are not shared. */
+    /* In place only when nobody else reads the old sum: its one pin is ours, its bytes are not
+     * shared. */
     ts_tensor *sum = x->grad;
     if (sum->pins > 1 || sum->storage->refs > 1)
         TS_TRY(ts_tape_new(tape, g->dtype, x->dim[0], x->rank > 1 ? x->dim[1] : 0, &sum));
     const int64_t n = ts_tensor_count(x);
-    const ts_elementwise_args a = { .x_dtype = x->grad->dtype, .z_dtype = g->dtype, .y_dtype = sum->dtype,
-                                    .x = ts_tensor_data(x->grad), .z = ts_tensor_data(g),
-                                    .y = ts_tensor_data(sum), .alpha = 1, .beta = 1 };
-    ts_launch_add(tape->dev, &a, n, (ts_cost){ (double)n, 3.0 * (double)n * (double)ts_dtype_size(g->dtype),
-                                               g->dtype });
+    const ts_elementwise_args a = { .x_dtype = x->grad->dtype, .z_dtype = g->dtype,
+                                    .y_dtype = sum->dtype, .x = ts_tensor_data(x->grad),
+                                    .z = ts_tensor_data(g), .y = ts_tensor_data(sum), .alpha = 1,
+                                    .beta = 1 };
+    ts_launch_add(
+        tape->dev, &a, n,
+        (ts_cost){ (double)n, 3.0 * (double)n * (double)ts_dtype_size(g->dtype), g->dtype });
     if (sum != x->grad) {
         ts_tensor_unpin(x->grad);
         ts_tensor_pin(sum);
@@ -322,8 +326,8 @@ static ts_status run_backward(ts_tape *tape, ts_record *r)
     return TS_OK;
 }
 
-/* Records down to the beginning of the tape; `last` is emptied first, so that a segment's own records
- * (made while its record runs) form a list of their own. */
+/* Records down to the beginning of the tape; `last` is emptied first, so that a segment's own
+ * records (made while its record runs) form a list of their own. */
 ts_status ts_tape_backward(ts_tape *tape)
 {
     ts_record *r = tape->last;

@@ -1,11 +1,12 @@
-/* The tape. An operator computes at once and, while gradients are on, leaves a record: what it needs for
- * its backward (pinned tensors) and its functions. Backward walks the records from the last to the first
- * and frees what is no longer needed as it goes.
+/* The tape. An operator computes at once and, while gradients are on, leaves a record: what it
+ * needs for its backward (pinned tensors) and its functions. Backward walks the records from the
+ * last to the first and frees what is no longer needed as it goes.
  *
- * A record's backward has two halves, input gradient and weight gradient; the second can be deferred,
- * which is what zero-bubble schedules need. A segment keeps only its input and runs again when its
- * gradient arrives (recomputation). A tensor whose maker has a `replay` need not be kept either: it is
- * made again from the maker's inputs when somebody needs it (norm outputs, activation outputs). */
+ * A record's backward has two halves, input gradient and weight gradient; the second can be
+ * deferred, which is what zero-bubble schedules need. A segment keeps only its input and runs again
+ * when its gradient arrives (recomputation). A tensor whose maker has a `replay` need not be kept
+ * either: it is made again from the maker's inputs when somebody needs it (norm outputs, activation
+ * outputs). */
 #ifndef TS_OPS_TAPE_H
 #define TS_OPS_TAPE_H
 #include "base/arena.h"
@@ -34,7 +35,8 @@ struct ts_record {
     int n_saved;
     ts_param *param[TS_RECORD_PARAMS];
     void *attr;                           /* the operator's own settings, in the tape's arena */
-    const char *part;                     /* of the model, and its layer: where the ledger is in backward */
+    /* of the model, and its layer: where the ledger is in backward */
+    const char *part;
     int64_t layer;
 };
 
@@ -63,20 +65,22 @@ struct ts_tape {
     struct ts_frame *frame;
 };
 
-ts_status ts_tape_create(ts_device *dev, ts_param_set *params, const ts_tape_options *o, ts_tape **out)
-    TS_NODISCARD;
+ts_status ts_tape_create(ts_device *dev, ts_param_set *params, const ts_tape_options *o,
+                         ts_tape **out) TS_NODISCARD;
 void ts_tape_destroy(ts_tape **tape);
 /* Drops all records, tensors and gradients. */
 void ts_tape_reset(ts_tape *tape);
 
 /* A new tensor [d0, d1] (d1 0: [d0]) of the device, pinned by the current frame, of kind ACT. */
-ts_status ts_tape_new(ts_tape *tape, ts_dtype dtype, int64_t d0, int64_t d1, ts_tensor **out) TS_NODISCARD;
+ts_status ts_tape_new(ts_tape *tape, ts_dtype dtype, int64_t d0, int64_t d1,
+                      ts_tensor **out) TS_NODISCARD;
 ts_status ts_tape_new_kind(ts_tape *tape, ts_mem_kind kind, ts_dtype dtype, int64_t d0, int64_t d1,
                            ts_tensor **out) TS_NODISCARD;
 /* Another tensor over the same bytes and shape. */
 ts_status ts_tape_alias(ts_tape *tape, const ts_tensor *t, ts_tensor **out) TS_NODISCARD;
 
-/* Tensors made after push are unpinned by pop, but for `keep` (may be NULL), which the outer frame takes. */
+/* Tensors made after push are unpinned by pop, but for `keep` (may be NULL), which the outer frame
+ * takes. */
 ts_status ts_tape_push(ts_tape *tape) TS_NODISCARD;
 void ts_tape_pop(ts_tape *tape, ts_tensor *keep);
 void ts_tape_pop2(ts_tape *tape, ts_tensor *keep, ts_tensor *keep2);
@@ -87,9 +91,10 @@ static inline void ts_tensor_pin(ts_tensor *t) { t->pins++; }
 void ts_tensor_unpin(ts_tensor *t);
 
 /* While recording: makes a record with zeroed attr of attr_size bytes. */
-ts_status ts_tape_record(ts_tape *tape, const ts_op *op, size_t attr_size, ts_record **out) TS_NODISCARD;
-/* The record will need t's bytes in backward. With options.replay, a t that can be replayed is noted but
- * not pinned. */
+ts_status ts_tape_record(ts_tape *tape, const ts_op *op, size_t attr_size,
+                         ts_record **out) TS_NODISCARD;
+/* The record will need t's bytes in backward. With options.replay, a t that can be replayed is
+ * noted but not pinned. */
 void ts_record_save(ts_tape *tape, ts_record *r, ts_tensor *t);
 /* Makes a parameter's gradient expected from this record. */
 void ts_record_param(ts_tape *tape, ts_record *r, int i, ts_param *p);
@@ -102,8 +107,8 @@ ts_status ts_tape_accumulate(ts_tape *tape, ts_tensor *x, ts_tensor *g) TS_NODIS
 ts_status ts_tape_backward(ts_tape *tape) TS_NODISCARD;
 ts_status ts_tape_run_weights(ts_tape *tape) TS_NODISCARD;
 
-/* Recomputation: runs fn without recording and keeps only `in` (ctx is copied). With recording off it is
- * the same as calling fn. */
+/* Recomputation: runs fn without recording and keeps only `in` (ctx is copied). With recording off
+ * it is the same as calling fn. */
 typedef ts_status ts_segment_fn(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out);
 ts_status ts_tape_segment(ts_tape *tape, ts_segment_fn *fn, const void *ctx, size_t ctx_size,
                           ts_tensor *in, ts_tensor **out) TS_NODISCARD;

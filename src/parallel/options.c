@@ -18,14 +18,17 @@ const ts_option ts_parallel_option_rows[] = {
     NOTE("recompute-activation-function", 0), NOTE("recompute-activation-function-num-layers", 1),
     NOTE("use-mc2", 0), NOTE("use-fused-mlp", 0), NOTE("sparse-mode", 1),
 };
-const size_t ts_parallel_option_count = sizeof ts_parallel_option_rows / sizeof *ts_parallel_option_rows;
+const size_t ts_parallel_option_count =
+    sizeof ts_parallel_option_rows / sizeof *ts_parallel_option_rows;
 
 static ts_status must_be_one(int64_t n, const char *name)
 {
     if (n == 1)
         return TS_OK;
-    return ts_error(TS_ERR_USER, "--%s %lld: only 1 is there in this version; processes are used for data "
-                    "parallelism (mpirun -n N)", name, (long long)n);
+    return ts_error(TS_ERR_USER,
+                    "--%s %lld: only 1 is there in this version; processes are used for data "
+                    "parallelism (mpirun -n N)",
+                    name, (long long)n);
 }
 
 ts_status ts_parallel_options_check(const ts_parallel_options *o)

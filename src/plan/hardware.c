@@ -9,7 +9,8 @@
 
 /* ---- descriptions ---- */
 
-/* A CPU by what its data sheet says; what good kernels make of it is what they make of the machine at hand. */
+/* A CPU by what its data sheet says; what good kernels make of it is what they make of the machine
+ * at hand. */
 typedef struct cpu_preset {
     const char *name, *what;
     int cores;
@@ -21,8 +22,8 @@ typedef struct cpu_preset {
 static const cpu_preset presets[] = {
     { "epyc-9654", "AMD EPYC 9654, 96 cores, one socket", 96,
       TS_ISA_AVX2 | TS_ISA_AVX512 | TS_ISA_BF16 | TS_ISA_VNNI, 2.9, 350e9, 768e9, 20e9 },
-    { "xeon-6248", "Intel Xeon Gold 6248, 20 cores, one socket", 20, TS_ISA_AVX2 | TS_ISA_AVX512 | TS_ISA_VNNI,
-      2.2, 95e9, 192e9, 10e9 },
+    { "xeon-6248", "Intel Xeon Gold 6248, 20 cores, one socket", 20,
+      TS_ISA_AVX2 | TS_ISA_AVX512 | TS_ISA_VNNI, 2.2, 95e9, 192e9, 10e9 },
     { "laptop", "a laptop of 8 cores with AVX2", 8, TS_ISA_AVX2, 3.2, 35e9, 16e9, 0.1e9 },
 };
 
@@ -34,10 +35,13 @@ static void from_preset(const cpu_preset *p, int threads, int local_ranks, ts_si
     const int n = threads > 0 ? threads : most;
     const double f32 = 0.85 * 32e9 * p->ghz * n;
     *hw = (ts_sim_hardware){ .isa = p->isa, .threads = n, .flops_f32 = f32,
-                             .flops_16 = p->isa & TS_ISA_BF16 ? 2 * f32 : f32, .attention_share = 0.7,
-                             .bytes_per_second = p->bytes_per_second * share, .seconds_per_launch = 5e-6,
+                             .flops_16 = p->isa & TS_ISA_BF16 ? 2 * f32 : f32,
+                             .attention_share = 0.7,
+                             .bytes_per_second = p->bytes_per_second * share,
+                             .seconds_per_launch = 5e-6,
                              .network_bytes_per_second = p->network_bytes_per_second * share,
-                             .network_latency = 3e-6, .memory_bytes = p->memory_bytes };
+                             .network_latency = 3e-6,
+                             .memory_bytes = p->memory_bytes };
     snprintf(hw->name, sizeof hw->name, "%s", p->what);
 }
 
@@ -74,9 +78,12 @@ static ts_status check_keys(const json_t *o, const char *file)
         for (size_t i = 0; i < FIELDS; i++)
             known = known || !strcmp(key, fields[i].key);
         if (!known)
-            return ts_error(TS_ERR_USER, "%s: there is no key %s in a description of hardware (name, kind, isa, "
-                            "threads, flops_f32, flops_16, attention_share, bytes_per_second, "
-                            "seconds_per_launch, network_bytes_per_second, network_latency, memory_bytes)", file, key);
+            return ts_error(
+                TS_ERR_USER,
+                "%s: there is no key %s in a description of hardware (name, kind, isa, "
+                "threads, flops_f32, flops_16, attention_share, bytes_per_second, "
+                "seconds_per_launch, network_bytes_per_second, network_latency, memory_bytes)",
+                file, key);
     }
     return TS_OK;
 }
@@ -93,8 +100,9 @@ static ts_status read_isa(const char *text, const char *file, unsigned *isa)
             if (strlen(ts_isa_names(b, names)) == n && !strncmp(names, s, n))
                 bit = b;
         if (n && !bit && strncmp(s, "portable", n))
-            return ts_error(TS_ERR_USER, "%s: isa: %.*s is not known (avx2, avx512, avx512_bf16, avx512_vnni)", file,
-                            (int)(n < 40 ? n : 40), s);
+            return ts_error(TS_ERR_USER,
+                            "%s: isa: %.*s is not known (avx2, avx512, avx512_bf16, avx512_vnni)",
+                            file, (int)(n < 40 ? n : 40), s);
         *isa |= bit;
         s += n + (s[n] == ' ');
     }
@@ -111,7 +119,8 @@ static ts_status read_numbers(const json_t *o, const char *file, ts_sim_hardware
             return ts_error(TS_ERR_USER, "%s: %s is missing", file, f->key);
         TS_TRY(ts_json_real(o, file, f->key, *v, v));
         if (given && !(isfinite(*v) && (*v > 0 || (f->zero && *v == 0))))
-            return ts_error(TS_ERR_USER, "%s: %s is %g, expected a number above 0", file, f->key, *v);
+            return ts_error(TS_ERR_USER, "%s: %s is %g, expected a number above 0", file, f->key,
+                            *v);
     }
     return TS_OK;
 }
@@ -169,7 +178,8 @@ static int place_ranks(int ranks, int cores, int *local_ranks)
     return *local_ranks;
 }
 
-ts_status ts_plan_hardware(const char *name, int threads, int ranks, int *local_ranks, ts_sim_hardware *out)
+ts_status ts_plan_hardware(const char *name, int threads, int ranks, int *local_ranks,
+                           ts_sim_hardware *out)
 {
     if (!name || !strcmp(name, "here")) {
         from_here(threads, place_ranks(ranks, ts_cpu_count(), local_ranks), out);
@@ -177,7 +187,8 @@ ts_status ts_plan_hardware(const char *name, int threads, int ranks, int *local_
     }
     for (size_t i = 0; i < sizeof presets / sizeof *presets; i++) {
         if (!strcmp(name, presets[i].name)) {
-            from_preset(&presets[i], threads, place_ranks(ranks, presets[i].cores, local_ranks), out);
+            from_preset(&presets[i], threads, place_ranks(ranks, presets[i].cores, local_ranks),
+                        out);
             return TS_OK;
         }
     }
@@ -185,19 +196,24 @@ ts_status ts_plan_hardware(const char *name, int threads, int ranks, int *local_
         place_ranks(ranks, 1, local_ranks);
         return from_file(name, threads, out);
     }
-    return ts_error(TS_ERR_USER, "--hardware %s: there is no such preset (here, epyc-9654, xeon-6248, laptop); a "
-                    "description of your own is a JSON file", name);
+    return ts_error(
+        TS_ERR_USER,
+        "--hardware %s: there is no such preset (here, epyc-9654, xeon-6248, laptop); a "
+        "description of your own is a JSON file",
+        name);
 }
 
 ts_status ts_plan_hardware_json(const ts_sim_hardware *hw, json_t **out)
 {
     char isa[64];
-    json_t *o = json_pack("{s:s, s:s, s:s, s:i}", "name", hw->name, "kind", hw->is_gpu ? "gpu" : "cpu", "isa",
-                          ts_isa_names(hw->isa, isa), "threads", hw->threads);
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:i}", "name", hw->name, "kind", hw->is_gpu ? "gpu" : "cpu",
+                  "isa", ts_isa_names(hw->isa, isa), "threads", hw->threads);
     bool ok = o != NULL;
     for (size_t i = 0; ok && i < FIELDS; i++)
-        ok = !json_object_set_new(o, fields[i].key,
-                                  json_real(*(const double *)(const void *)((const char *)hw + fields[i].offset)));
+        ok = !json_object_set_new(
+            o, fields[i].key,
+            json_real(*(const double *)(const void *)((const char *)hw + fields[i].offset)));
     if (!ok) {
         json_decref(o);
         return ts_error(TS_ERR_NOMEM, "out of memory while describing hardware");

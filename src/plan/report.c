@@ -39,7 +39,11 @@ static const char *human_count(double n, const char *unit, char *buf)
     int i = 0;
     for (; n >= 1000 && i < 6; i++)
         n /= 1000;
-    snprintf(buf, 32, n < 10 ? "%.2f %.1s%s" : n < 100 ? "%.1f %.1s%s" : "%.0f %.1s%s", n, i ? prefix + i : "", unit);
+    snprintf(buf, 32,
+             n < 10    ? "%.2f %.1s%s"
+             : n < 100 ? "%.1f %.1s%s"
+                       : "%.0f %.1s%s",
+             n, i ? prefix + i : "", unit);
     return buf;
 }
 
@@ -62,18 +66,21 @@ static const char *human_seconds(double s, char *buf)
 static ts_status head(const ts_plan *p, ts_str *out)
 {
     char a[32], b[32], c[32];
-    TS_TRY(ts_str_printf(out, "model      %s parameters, %lld layers, vocabulary of %lld, computing in %s\n",
-                         human_parameters(p->parameters, a), (long long)p->layers, (long long)p->vocab,
-                         ts_dtype_name(p->compute)));
-    TS_TRY(ts_str_printf(out, "batch      %lld sequences of %lld tokens: %lld x %d process%s x %lld micro-batch%s\n",
-                         (long long)p->global, (long long)p->seq_length, (long long)p->micro, p->world_size,
-                         p->world_size > 1 ? "es" : "", (long long)p->n_micro, p->n_micro > 1 ? "es" : ""));
+    TS_TRY(ts_str_printf(
+        out, "model      %s parameters, %lld layers, vocabulary of %lld, computing in %s\n",
+        human_parameters(p->parameters, a), (long long)p->layers, (long long)p->vocab,
+        ts_dtype_name(p->compute)));
+    TS_TRY(ts_str_printf(
+        out, "batch      %lld sequences of %lld tokens: %lld x %d process%s x %lld micro-batch%s\n",
+        (long long)p->global, (long long)p->seq_length, (long long)p->micro, p->world_size,
+        p->world_size > 1 ? "es" : "", (long long)p->n_micro, p->n_micro > 1 ? "es" : ""));
     if (p->world_size > 1)
         TS_TRY(ts_str_printf(out, "processes  %d, %d on a host (--nproc_per_node)\n", p->world_size,
                              p->ranks_of_a_host));
-    return ts_str_printf(out, "hardware   %s: each process has %s in fp32, %s in bf16, memory at %s/s\n", p->hw.name,
-                         human_count(p->hw.flops_f32, "FLOP/s", a), human_count(p->hw.flops_16, "FLOP/s", b),
-                         ts_human_bytes(p->hw.bytes_per_second, c));
+    return ts_str_printf(
+        out, "hardware   %s: each process has %s in fp32, %s in bf16, memory at %s/s\n", p->hw.name,
+        human_count(p->hw.flops_f32, "FLOP/s", a), human_count(p->hw.flops_16, "FLOP/s", b),
+        ts_human_bytes(p->hw.bytes_per_second, c));
 }
 
 static ts_status memory(const ts_plan_rank *r, ts_str *out)
@@ -91,13 +98,16 @@ static ts_status memory(const ts_plan_rank *r, ts_str *out)
     };
     char a[32], b[32];
     const int last = r->rank + r->count - 1;
-    TS_TRY(r->count > 1 ? ts_str_printf(out, "\nmemory of each of the ranks %d to %d\n", r->rank, last)
-                        : ts_str_printf(out, "\nmemory of rank %d\n", r->rank));
+    TS_TRY(r->count > 1
+               ? ts_str_printf(out, "\nmemory of each of the ranks %d to %d\n", r->rank, last)
+               : ts_str_printf(out, "\nmemory of rank %d\n", r->rank));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        TS_TRY(ts_str_printf(out, "  %-12s %12s%s%s\n", rows[i].name, ts_human_bytes((double)rows[i].bytes, a),
+        TS_TRY(ts_str_printf(out, "  %-12s %12s%s%s\n", rows[i].name,
+                             ts_human_bytes((double)rows[i].bytes, a),
                              i == 5 ? "   reached in: " : "", i == 5 ? r->peak_at : ""));
     return ts_str_printf(out, "  activations: %s on average over the step; a byte lives %s\n",
-                         ts_human_bytes(r->activation_bytes, a), human_seconds(r->activation_seconds, b));
+                         ts_human_bytes(r->activation_bytes, a),
+                         human_seconds(r->activation_seconds, b));
 }
 
 static ts_status does_it_fit(const ts_plan *p, const ts_plan_rank *r, ts_str *out)
@@ -108,9 +118,10 @@ static ts_status does_it_fit(const ts_plan *p, const ts_plan_rank *r, ts_str *ou
         TS_TRY(ts_str_printf(out, "  this does NOT FIT: --memory-limit-gb allows %s\n",
                              ts_human_bytes((double)p->memory_limit, a)));
     if (p->hw.memory_bytes > 0 && host > p->hw.memory_bytes)
-        TS_TRY(ts_str_printf(out, "  this does NOT FIT: %d process%s on a host need %s, it has %s\n", p->ranks_of_a_host,
-                             p->ranks_of_a_host > 1 ? "es" : "", ts_human_bytes(host, a),
-                             ts_human_bytes(p->hw.memory_bytes, b)));
+        TS_TRY(ts_str_printf(out,
+                             "  this does NOT FIT: %d process%s on a host need %s, it has %s\n",
+                             p->ranks_of_a_host, p->ranks_of_a_host > 1 ? "es" : "",
+                             ts_human_bytes(host, a), ts_human_bytes(p->hw.memory_bytes, b)));
     return TS_OK;
 }
 
@@ -118,8 +129,8 @@ static ts_status kernels(const ts_plan_rank *r, ts_str *out)
 {
     char a[32], b[32], c[32];
     double rest = r->seconds - r->network_seconds;
-    TS_TRY(ts_str_printf(out, "\none step    %10s %14s %12s %12s %7s\n", "calls", "operations", "bytes moved", "time",
-                         "share"));
+    TS_TRY(ts_str_printf(out, "\none step    %10s %14s %12s %12s %7s\n", "calls", "operations",
+                         "bytes moved", "time", "share"));
     for (int i = 0; i < TS_CLASSES; i++) {
         const class_sum s = sum_class(r, (ts_kernel_class)i);
         rest -= s.seconds;
@@ -129,13 +140,15 @@ static ts_status kernels(const ts_plan_rank *r, ts_str *out)
                                  human_count(s.flops, "FLOP", a), ts_human_bytes(s.bytes, b),
                                  human_seconds(s.seconds, c), 100 * s.seconds / r->seconds));
     }
-    TS_TRY(ts_str_printf(out, "  %-10s%10s %14s %12s %12s %6.1f%%\n", "zeroing", "", "", "", human_seconds(rest, c),
-                         100 * rest / r->seconds));
+    TS_TRY(ts_str_printf(out, "  %-10s%10s %14s %12s %12s %6.1f%%\n", "zeroing", "", "", "",
+                         human_seconds(rest, c), 100 * rest / r->seconds));
     for (const ts_plan_traffic *t = r->traffic; t->group; t++)
         if (t->sent.messages)
-            TS_TRY(ts_str_printf(out, "  group %-4s%10lld %14s %12s %12s %6.1f%%\n", t->group, (long long)t->sent.calls,
-                                 human_count((double)t->sent.messages, "messages", a), ts_human_bytes(t->sent.bytes, b),
-                                 human_seconds(r->network_seconds, c), 100 * r->network_seconds / r->seconds));
+            TS_TRY(ts_str_printf(
+                out, "  group %-4s%10lld %14s %12s %12s %6.1f%%\n", t->group,
+                (long long)t->sent.calls, human_count((double)t->sent.messages, "messages", a),
+                ts_human_bytes(t->sent.bytes, b), human_seconds(r->network_seconds, c),
+                100 * r->network_seconds / r->seconds));
     return TS_OK;
 }
 
@@ -158,22 +171,24 @@ static json_t *traffic_json(const ts_plan_rank *r)
 {
     json_t *o = json_object();
     for (const ts_plan_traffic *t = r->traffic; o && t->group; t++)
-        json_object_set_new(o, t->group, json_pack("{s:I, s:I, s:I}", "calls", (json_int_t)t->sent.calls, "messages",
-                                                   (json_int_t)t->sent.messages, "bytes",
-                                                   (json_int_t)(t->sent.bytes + 0.5)));
+        json_object_set_new(o, t->group,
+                            json_pack("{s:I, s:I, s:I}", "calls", (json_int_t)t->sent.calls,
+                                      "messages", (json_int_t)t->sent.messages, "bytes",
+                                      (json_int_t)(t->sent.bytes + 0.5)));
     return o;
 }
 
 static json_t *rank_json(const ts_plan_rank *r)
 {
     const ts_mem_ledger *m = &r->mem;
-    json_t *mem = json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I}", "peak_bytes", (json_int_t)m->peak, "peak_at",
-                            r->peak_at, "weights", (json_int_t)m->at_peak[TS_MEM_WEIGHT], "gradients",
-                            (json_int_t)m->at_peak[TS_MEM_GRAD], "optimizer", (json_int_t)m->at_peak[TS_MEM_OPTIM],
-                            "activations", (json_int_t)m->at_peak[TS_MEM_ACT], "buffers", (json_int_t)buffers_of(m));
-    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:f, s:o}", "rank", r->rank, "count", r->count, "tp",
-                     r->tp, "cp", r->cp, "ep", r->ep, "dp", r->dp, "pp", r->pp, "memory", mem, "flops", r->flops,
-                     "traffic", traffic_json(r));
+    json_t *mem = json_pack(
+        "{s:I, s:s, s:I, s:I, s:I, s:I, s:I}", "peak_bytes", (json_int_t)m->peak, "peak_at",
+        r->peak_at, "weights", (json_int_t)m->at_peak[TS_MEM_WEIGHT], "gradients",
+        (json_int_t)m->at_peak[TS_MEM_GRAD], "optimizer", (json_int_t)m->at_peak[TS_MEM_OPTIM],
+        "activations", (json_int_t)m->at_peak[TS_MEM_ACT], "buffers", (json_int_t)buffers_of(m));
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:f, s:o}", "rank", r->rank, "count",
+                     r->count, "tp", r->tp, "cp", r->cp, "ep", r->ep, "dp", r->dp, "pp", r->pp,
+                     "memory", mem, "flops", r->flops, "traffic", traffic_json(r));
 }
 
 static json_t *plan_json(const ts_plan *p, json_t *hardware)
@@ -182,7 +197,8 @@ static json_t *plan_json(const ts_plan *p, json_t *hardware)
     for (int i = 0; ranks && i < p->n_ranks; i++)
         json_array_append_new(ranks, rank_json(&p->rank[i]));
     return json_pack("{s:o, s:f, s:f, s:f, s:o}", "ranks", ranks, "step_seconds", p->step_seconds,
-                     "tokens_per_second", p->tokens_per_second, "bubble", p->bubble, "hardware", hardware);
+                     "tokens_per_second", p->tokens_per_second, "bubble", p->bubble, "hardware",
+                     hardware);
 }
 
 ts_status ts_plan_json(const ts_plan *p, ts_str *out)

@@ -8,7 +8,8 @@
     TS_ROW(type, ts_plan_options, field, name, def, lo, hi, NULL, "plan", help)
 
 const ts_option ts_plan_option_rows[] = {
-    ROW(INT, world_size, "world-size", NULL, 1, 1 << 24, "processes of the job: what a launcher would start"),
+    ROW(INT, world_size, "world-size", NULL, 1, 1 << 24,
+        "processes of the job: what a launcher would start"),
     ROW(TEXT, hardware, "hardware", "here", 0, 0,
         "what each process runs on: here (this machine, shared by the processes of a host), epyc-9654, xeon-6248, "
         "laptop, or a JSON file that describes it"),
@@ -38,7 +39,8 @@ static void spend(void *ctx, double seconds)
 
 static counters count(const simulation *s)
 {
-    counters c = { .sent = s->comm->traffic, .seconds = ts_sim_seconds(s->dev), .network = s->network,
+    counters c = { .sent = s->comm->traffic, .seconds = ts_sim_seconds(s->dev),
+                   .network = s->network,
                    .activation_seconds = ts_sim_activation_seconds(s->dev),
                    .activation_bytes = s->dev->mem.taken[TS_MEM_ACT] };
     memcpy(c.kernel, s->dev->stat, sizeof c.kernel);
@@ -77,8 +79,8 @@ static ts_status step(const simulation *s, ts_trainer *t, int64_t n_micro, count
     return TS_OK;
 }
 
-/* The first step also packs weights, so the second is the one that counts. All micro-batches but the first and
- * the last are alike: of many, only as many are run as show what one more adds. */
+/* The first step also packs weights, so the second is the one that counts. All micro-batches but
+ * the first and the last are alike: of many, only as many are run as show what one more adds. */
 static ts_status steps(const simulation *s, ts_trainer *t, counters *out)
 {
     enum { FEW = 3 };
@@ -99,15 +101,16 @@ static ts_status steps(const simulation *s, ts_trainer *t, counters *out)
 
 static void describe_rank(const simulation *s, const counters *c, ts_plan_rank *r)
 {
-    *r = (ts_plan_rank){ .rank = s->comm->rank, .count = s->comm->size, .dp = s->comm->rank, .mem = s->dev->mem,
-                         .seconds = c->seconds, .network_seconds = c->network };
+    *r = (ts_plan_rank){ .rank = s->comm->rank, .count = s->comm->size, .dp = s->comm->rank,
+                         .mem = s->dev->mem, .seconds = c->seconds, .network_seconds = c->network };
     memcpy(r->kernel, c->kernel, sizeof r->kernel);
     ts_device_peak_at(s->dev, r->peak_at);
     for (int i = 0; i < TS_KERNEL_COUNT; i++)
         r->flops += c->kernel[i].flops;
     r->traffic[0] = (ts_plan_traffic){ s->comm->group, c->sent };
     r->activation_bytes = c->seconds > 0 ? c->activation_seconds / c->seconds : 0;
-    r->activation_seconds = c->activation_bytes > 0 ? c->activation_seconds / c->activation_bytes : 0;
+    r->activation_seconds =
+        c->activation_bytes > 0 ? c->activation_seconds / c->activation_bytes : 0;
 }
 
 static ts_status simulate(const simulation *s, ts_job *job, ts_plan *p)
@@ -130,9 +133,11 @@ static ts_status simulate(const simulation *s, ts_job *job, ts_plan *p)
     return TS_OK;
 }
 
-static ts_status open_and_simulate(const ts_job_options *o, const ts_option_set *set, simulation *s, ts_plan *p)
+static ts_status open_and_simulate(const ts_job_options *o, const ts_option_set *set, simulation *s,
+                                   ts_plan *p)
 {
-    const ts_comm_sim_link link = { p->hw.network_bytes_per_second, p->hw.network_latency, spend, s };
+    const ts_comm_sim_link link = { p->hw.network_bytes_per_second, p->hw.network_latency, spend,
+                                    s };
     ts_job job;
     TS_TRY(ts_comm_sim_create(0, p->world_size, "dp", &link, &s->comm));
     TS_TRY(ts_dist_options_check(&o->dist, s->comm));
@@ -151,15 +156,19 @@ static int64_t world_size(const ts_job_options *o, const ts_plan_options *p)
     return o->dist.worker_num ? o->dist.worker_num : 1;
 }
 
-ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p, ts_plan *out)
+ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p,
+                      ts_plan *out)
 {
     simulation s = { 0 };
     const int64_t world = world_size(o, p), host = o->dist.nproc_per_node;
     if (world > 1 << 24)
-        return ts_error(TS_ERR_USER, "%lld processes: at most %d can be planned for", (long long)world, 1 << 24);
-    *out = (ts_plan){ .world_size = (int)world, .ranks_of_a_host = (int)(host < world ? host : world),
+        return ts_error(TS_ERR_USER, "%lld processes: at most %d can be planned for",
+                        (long long)world, 1 << 24);
+    *out = (ts_plan){ .world_size = (int)world,
+                      .ranks_of_a_host = (int)(host < world ? host : world),
                       .memory_limit = (int64_t)(o->runtime.memory_limit_gb * 1e9) };
-    TS_TRY(ts_plan_hardware(p->hardware, (int)o->runtime.threads, (int)world, &out->ranks_of_a_host, &out->hw));
+    TS_TRY(ts_plan_hardware(p->hardware, (int)o->runtime.threads, (int)world, &out->ranks_of_a_host,
+                            &out->hw));
     TS_TRY(ts_sim_open_hardware(&out->hw, &s.dev));
     const ts_status st = open_and_simulate(o, set, &s, out);
     ts_comm_destroy(&s.comm);

@@ -1,5 +1,6 @@
-/* A training job run on the simulated device: the same code as a real one, with nothing computed, so that what
- * it counts (memory, operations, messages) is what the real job does. Seconds are estimates. */
+/* A training job run on the simulated device: the same code as a real one, with nothing computed,
+ * so that what it counts (memory, operations, messages) is what the real job does. Seconds are
+ * estimates. */
 #ifndef TS_PLAN_SIMULATE_H
 #define TS_PLAN_SIMULATE_H
 #include "device/sim/sim.h"

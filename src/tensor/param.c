@@ -65,7 +65,8 @@ ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype)
     size_t at = 0;
     for (size_t i = 0; i < s->n; i++) {
         ts_param *p = s->p[i];
-        p->value = (char *)s->values->data + (dtype == TS_DTYPE_F32 ? (size_t)p->offset * sizeof(float) : at);
+        p->value = (char *)s->values->data +
+                   (dtype == TS_DTYPE_F32 ? (size_t)p->offset * sizeof(float) : at);
         at += ts_device_round((size_t)ts_param_count(p) * ts_dtype_size(p->dtype));
     }
     return TS_OK;
@@ -105,9 +106,10 @@ static ts_status packed_form(ts_param_set *s, ts_param *p, ts_gemm_form form, ts
                                       .src_dtype = p->dtype, .dtype = dtype, .src = p->value,
                                       .dst = slot->storage->data };
         const double count = (double)ts_param_count(p);
-        ts_launch_gemm_pack(s->dev, &a, 0,
-                            (ts_cost){ 0, count * (double)(ts_dtype_size(p->dtype) + ts_dtype_size(dtype)),
-                                       dtype });
+        ts_launch_gemm_pack(
+            s->dev, &a, 0,
+            (ts_cost){ 0, count * (double)(ts_dtype_size(p->dtype) + ts_dtype_size(dtype)),
+                       dtype });
         slot->version = p->version;
     }
     *out = (ts_form){ slot->storage->data, 0, true };
@@ -123,7 +125,8 @@ static ts_status plain_form(ts_param_set *s, ts_param *p, ts_dtype dtype, ts_for
         const ts_elementwise_args a = { .x_dtype = p->dtype, .y_dtype = dtype, .x = p->value,
                                         .y = p->nt.storage->data };
         ts_launch_copy(s->dev, &a, ts_param_count(p),
-                       (ts_cost){ 0, count * (double)(ts_dtype_size(p->dtype) + ts_dtype_size(dtype)),
+                       (ts_cost){ 0,
+                                  count * (double)(ts_dtype_size(p->dtype) + ts_dtype_size(dtype)),
                                   dtype });
         p->nt.version = p->version;
     }
@@ -131,7 +134,8 @@ static ts_status plain_form(ts_param_set *s, ts_param *p, ts_dtype dtype, ts_for
     return TS_OK;
 }
 
-ts_status ts_param_form(ts_param_set *s, ts_param *p, ts_gemm_form form, ts_dtype dtype, ts_form *out)
+ts_status ts_param_form(ts_param_set *s, ts_param *p, ts_gemm_form form, ts_dtype dtype,
+                        ts_form *out)
 {
     const bool nt = form == TS_GEMM_NT;
     const size_t bytes = s->dev->gemm_packed_bytes(s->dev, form, dtype, nt ? p->dim[0] : p->dim[1],

@@ -1,6 +1,7 @@
-/* Parameters. The value that counts is one row-major array (the fp32 master in training, the files' type
- * in inference); the forms that kernels multiply with are made from it when first needed and again after
- * it changed: packed panels in the compute type, or a plain copy, as the device likes. */
+/* Parameters. The value that counts is one row-major array (the fp32 master in training, the files'
+ * type in inference); the forms that kernels multiply with are made from it when first needed and
+ * again after it changed: packed panels in the compute type, or a plain copy, as the device
+ * likes. */
 #ifndef TS_TENSOR_PARAM_H
 #define TS_TENSOR_PARAM_H
 #include "tensor/place.h"
@@ -31,13 +32,14 @@ typedef struct ts_param {
     bool decays;         /* weight decay applies */
     unsigned version;    /* grows with every change of value */
     int uses;            /* backward records of this micro-batch that still have to add to grad */
-    ts_form_slot nt, nn; /* packed for forward and for the input gradient; nt also holds a plain copy */
+    /* packed for forward and for the input gradient; nt also holds a plain copy */
+    ts_form_slot nt, nn;
 } ts_param;
 
 static inline int64_t ts_param_count(const ts_param *p) { return p->dim[0] * p->dim[1]; }
 
-/* All parameters of a model in one flat order; values, gradients and moments are flat arrays with the
- * same element offsets (each parameter begins at a multiple of 64 elements). */
+/* All parameters of a model in one flat order; values, gradients and moments are flat arrays with
+ * the same element offsets (each parameter begins at a multiple of 64 elements). */
 typedef struct ts_param_set {
     ts_device *dev;
     ts_param **p;
@@ -48,7 +50,8 @@ typedef struct ts_param_set {
 
 void ts_param_set_init(ts_param_set *s, ts_device *dev);
 void ts_param_set_deinit(ts_param_set *s);
-/* Declares a parameter (no memory yet). dim1 0: one dimension. Borrowed result, lives with the set. */
+/* Declares a parameter (no memory yet). dim1 0: one dimension. Borrowed result, lives with the
+ * set. */
 ts_status ts_param_add(ts_param_set *s, const char *name, int64_t dim0, int64_t dim1, bool decays,
                        ts_param **out) TS_NODISCARD;
 ts_param *ts_param_find(const ts_param_set *s, const char *name); /* or NULL */
@@ -60,8 +63,11 @@ ts_status ts_param_set_allocate_grads(ts_param_set *s) TS_NODISCARD;
 void ts_param_set_changed(ts_param_set *s);
 
 /* The weight as B of a GEMM of this form in this type; made now if it is missing or old. */
-ts_status ts_param_form(ts_param_set *s, ts_param *p, ts_gemm_form form, ts_dtype dtype, ts_form *out)
-    TS_NODISCARD;
+ts_status ts_param_form(ts_param_set *s, ts_param *p, ts_gemm_form form, ts_dtype dtype,
+                        ts_form *out) TS_NODISCARD;
 /* A vector's values (norm weights, biases). */
-static inline const float *ts_param_vector(const ts_param *p) { return p ? (const float *)p->value : 0; }
+static inline const float *ts_param_vector(const ts_param *p)
+{
+    return p ? (const float *)p->value : 0;
+}
 #endif

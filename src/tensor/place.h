@@ -1,6 +1,6 @@
-/* Where a parameter's part stands in the whole. Every parameter carries its global shape and how it is cut
- * over the mesh, so that a checkpoint holds whole tensors and any layout loads any checkpoint by reading
- * the rows and columns it owns. */
+/* Where a parameter's part stands in the whole. Every parameter carries its global shape and how it
+ * is cut over the mesh, so that a checkpoint holds whole tensors and any layout loads any
+ * checkpoint by reading the rows and columns it owns. */
 #ifndef TS_TENSOR_PLACE_H
 #define TS_TENSOR_PLACE_H
 #include <stdint.h>
@@ -13,8 +13,9 @@ typedef enum ts_axis {
     TS_AXES,
 } ts_axis;
 
-/* A cut of dimension `dim` into n equal shares, of which this is number i. A dimension made of `parts`
- * equal stretches (gate and up rows) is cut in each of them: the share is its slice of every stretch. */
+/* A cut of dimension `dim` into n equal shares, of which this is number i. A dimension made of
+ * `parts` equal stretches (gate and up rows) is cut in each of them: the share is its slice of
+ * every stretch. */
 typedef struct ts_cut {
     int dim;
     int64_t n, i; /* n <= 1: not cut */

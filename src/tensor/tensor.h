@@ -1,8 +1,8 @@
 /* Tensors: counted bytes on a device, and dense views of them.
  *
- * A ts_tensor lives in its tape's arena until the tape is reset; what may go earlier are its bytes. They
- * stay while somebody holds a pin: the frame in which the tensor was made, and every record that needs it
- * for its backward. The last unpin gives the bytes back. */
+ * A ts_tensor lives in its tape's arena until the tape is reset; what may go earlier are its bytes.
+ * They stay while somebody holds a pin: the frame in which the tensor was made, and every record
+ * that needs it for its backward. The last unpin gives the bytes back. */
 #ifndef TS_TENSOR_TENSOR_H
 #define TS_TENSOR_TENSOR_H
 #include "base/dtype.h"
@@ -10,8 +10,8 @@
 
 enum { TS_MAX_RANK = 4 };
 
-/* Bytes with a count of holders; the only counted thing there is. Counts are not atomic: tensors are made
- * and dropped by the thread that runs the model. */
+/* Bytes with a count of holders; the only counted thing there is. Counts are not atomic: tensors
+ * are made and dropped by the thread that runs the model. */
 typedef struct ts_storage {
     ts_device *dev;
     void *data;
@@ -20,7 +20,8 @@ typedef struct ts_storage {
     int refs;
 } ts_storage;
 
-ts_status ts_storage_create(ts_device *dev, ts_mem_kind kind, size_t bytes, ts_storage **out) TS_NODISCARD;
+ts_status ts_storage_create(ts_device *dev, ts_mem_kind kind, size_t bytes,
+                            ts_storage **out) TS_NODISCARD;
 static inline ts_storage *ts_storage_retain(ts_storage *s)
 {
     s->refs++;
@@ -54,7 +55,10 @@ static inline size_t ts_tensor_bytes(const ts_tensor *t)
 }
 /* Product of all dimensions but the last, and the last. */
 static inline int64_t ts_tensor_cols(const ts_tensor *t) { return t->dim[t->rank - 1]; }
-static inline int64_t ts_tensor_rows(const ts_tensor *t) { return ts_tensor_count(t) / ts_tensor_cols(t); }
+static inline int64_t ts_tensor_rows(const ts_tensor *t)
+{
+    return ts_tensor_count(t) / ts_tensor_cols(t);
+}
 /* The address of the first element; the bytes must be there. */
 void *ts_tensor_data(const ts_tensor *t);
 /* "bf16[2048, 576]" into buf (at least 96 bytes), for messages. Returns buf. */

@@ -122,10 +122,14 @@ static uint64_t hash_text(const unsigned char *s, size_t n)
     return mix(h);
 }
 
-static uint64_t hash_pair(int32_t a, int32_t b) { return mix((uint64_t)(uint32_t)a << 32 | (uint32_t)b); }
+static uint64_t hash_pair(int32_t a, int32_t b)
+{
+    return mix((uint64_t)(uint32_t)a << 32 | (uint32_t)b);
+}
 
 /* Room for one more: the table is at most half full. hash_of gives the hash of element i. */
-static ts_status make_room(table *h, const ts_bpe_trainer *t, uint64_t (*hash_of)(const ts_bpe_trainer *, size_t))
+static ts_status make_room(table *h, const ts_bpe_trainer *t,
+                           uint64_t (*hash_of)(const ts_bpe_trainer *, size_t))
 {
     if (h->used * 2 + 2 <= h->size)
         return TS_OK;
@@ -144,8 +148,14 @@ static ts_status make_room(table *h, const ts_bpe_trainer *t, uint64_t (*hash_of
     return TS_OK;
 }
 
-static uint64_t word_hash(const ts_bpe_trainer *t, size_t i) { return hash_text(t->words[i].text, t->words[i].len); }
-static uint64_t pair_hash(const ts_bpe_trainer *t, size_t i) { return hash_pair(t->pairs[i].a, t->pairs[i].b); }
+static uint64_t word_hash(const ts_bpe_trainer *t, size_t i)
+{
+    return hash_text(t->words[i].text, t->words[i].len);
+}
+static uint64_t pair_hash(const ts_bpe_trainer *t, size_t i)
+{
+    return hash_pair(t->pairs[i].a, t->pairs[i].b);
+}
 
 /* ---- counting words ---- */
 
@@ -273,8 +283,8 @@ static ts_status first_symbols(ts_bpe_trainer *t)
     return TS_OK;
 }
 
-/* Only pairs with the new symbol can have become more frequent; of others the heap holds a count that is too
- * high, which is seen when it comes up. */
+/* Only pairs with the new symbol can have become more frequent; of others the heap holds a count
+ * that is too high, which is seen when it comes up. */
 static ts_status push_pairs(ts_bpe_trainer *t, int32_t w, int32_t made)
 {
     const word *x = &t->words[w];
@@ -339,7 +349,8 @@ ts_status ts_bpe_trainer_run(ts_bpe_trainer *t, int64_t vocab_size, int64_t min_
     t->special = special;
     t->n_special = n_special;
     if (vocab_size < ts_bpe_trainer_tokens(t))
-        return ts_error(TS_ERR_USER, "--vocab-size %lld is less than the 256 bytes and %zu special tokens",
+        return ts_error(TS_ERR_USER,
+                        "--vocab-size %lld is less than the 256 bytes and %zu special tokens",
                         (long long)vocab_size, n_special);
     TS_TRY(first_symbols(t));
     while (t->n_heap && ts_bpe_trainer_tokens(t) < vocab_size) {
@@ -406,8 +417,9 @@ static ts_status json_parts(const ts_bpe_trainer *t, ts_str *scratch, ts_str *ou
         "  \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null, "
         "\"continuing_subword_prefix\": null, \"end_of_word_suffix\": null, \"fuse_unk\": false, "
         "\"byte_fallback\": false, \"ignore_merges\": false, \"vocab\": {";
-    TS_TRY(ts_str_puts(out, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n"
-                            "  \"added_tokens\": ["));
+    TS_TRY(ts_str_puts(out,
+                       "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n"
+                       "  \"added_tokens\": ["));
     for (size_t i = 0; i < t->n_special; i++) {
         TS_TRY(ts_str_printf(out, "%s\n    {\"id\": %zu, \"content\": ", i ? "," : "", i));
         TS_TRY(ts_str_json(out, t->special[i], strlen(t->special[i])));

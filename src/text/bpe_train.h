@@ -1,8 +1,9 @@
-/* Learning a byte-level BPE vocabulary from text (Sennrich et al., arXiv 1508.07909; over bytes as GPT-2).
+/* Learning a byte-level BPE vocabulary from text (Sennrich et al., arXiv 1508.07909; over bytes as
+ * GPT-2).
  *
- * Ids: special tokens, then the 256 bytes in the order of their characters in the byte-level alphabet, then
- * merges by rank. The most frequent pair is merged first; of equally frequent ones the pair with the lower
- * ids: the same vocabulary as Hugging Face's BpeTrainer makes. */
+ * Ids: special tokens, then the 256 bytes in the order of their characters in the byte-level
+ * alphabet, then merges by rank. The most frequent pair is merged first; of equally frequent ones
+ * the pair with the lower ids: the same vocabulary as Hugging Face's BpeTrainer makes. */
 #ifndef TS_TEXT_BPE_TRAIN_H
 #define TS_TEXT_BPE_TRAIN_H
 #include "base/str.h"

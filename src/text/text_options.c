@@ -16,9 +16,12 @@ const ts_option ts_text_option_rows[] = {
     ROW(TEXT, merge_file, "merge-file", "merges.txt of GPT2BPETokenizer"),
     TS_ROW(INT, ts_text_options, vocab_size, "vocab-size", "0", 0, 2147483646, NULL, "tokenizer",
            "NullTokenizer: ids 0 to N-1, and N ends a document"),
-    ROW(LIST, kwargs, "tokenizer-kwargs", "pairs such as eos_token <|endoftext|> pad_token <|extra_0|>"),
-    ROW(TEXT, tiktoken_pattern, "tiktoken-pattern", "regular expression of a .tiktoken file (GPT-2's)"),
-    ROW(LIST, tiktoken_special, "tiktoken-special", "special tokens of a .tiktoken file, after the last rank"),
+    ROW(LIST, kwargs, "tokenizer-kwargs",
+        "pairs such as eos_token <|endoftext|> pad_token <|extra_0|>"),
+    ROW(TEXT, tiktoken_pattern, "tiktoken-pattern",
+        "regular expression of a .tiktoken file (GPT-2's)"),
+    ROW(LIST, tiktoken_special, "tiktoken-special",
+        "special tokens of a .tiktoken file, after the last rank"),
     ROW(LIST, tiktoken_special, "tiktoken-special-tokens", "as --tiktoken-special"),
     { .name = "tokenizer-not-use-fast", .type = TS_OPTION_NOTE, .group = "tokenizer",
       .help = "there is one implementation" },
@@ -64,19 +67,21 @@ static ts_status open_type(const ts_text_options *o, const char *type, ts_text_t
         t->with_bos = !strcmp(type, "Llama2Tokenizer");
         return open_file(o, path, t);
     }
-    return ts_error(TS_ERR_USER,
-                    "--tokenizer-type %s is not known; expected PretrainedFromHF, HuggingFaceTokenizer, "
-                    "GPT2BPETokenizer, Llama2Tokenizer, GPTSentencePieceTokenizer, TikTokenizer or "
-                    "NullTokenizer",
-                    type);
+    return ts_error(
+        TS_ERR_USER,
+        "--tokenizer-type %s is not known; expected PretrainedFromHF, HuggingFaceTokenizer, "
+        "GPT2BPETokenizer, Llama2Tokenizer, GPTSentencePieceTokenizer, TikTokenizer or "
+        "NullTokenizer",
+        type);
 }
 
 static ts_status open_null(const ts_text_options *o, ts_text_tokenizer *t)
 {
     if (o->vocab_size <= 0)
         return ts_error(TS_ERR_USER, "--tokenizer-type NullTokenizer needs --vocab-size");
-    *t = (ts_text_tokenizer){ .vocab_size = o->vocab_size + 1, .eod = (int32_t)o->vocab_size, .pad = -1,
-                              .bos = -1 };
+    *t = (ts_text_tokenizer){
+        .vocab_size = o->vocab_size + 1, .eod = (int32_t)o->vocab_size, .pad = -1, .bos = -1
+    };
     return TS_OK;
 }
 
@@ -90,12 +95,14 @@ static ts_status apply_kwargs(const ts_option_list *pairs, ts_text_tokenizer *t)
                         : !strcmp(key, "pad_token") ? &t->pad
                         : !strcmp(key, "bos_token") ? &t->bos : NULL;
         if (!role)
-            return ts_error(TS_ERR_USER,
-                            "--tokenizer-kwargs: %s is not known; expected eos_token, pad_token or bos_token",
-                            key);
+            return ts_error(
+                TS_ERR_USER,
+                "--tokenizer-kwargs: %s is not known; expected eos_token, pad_token or bos_token",
+                key);
         *role = ts_tokenizer_token_id(t->tok, token);
         if (*role < 0)
-            return ts_error(TS_ERR_USER, "--tokenizer-kwargs: %s: the tokenizer has no token %s", key, token);
+            return ts_error(TS_ERR_USER, "--tokenizer-kwargs: %s: the tokenizer has no token %s",
+                            key, token);
     }
     return TS_OK;
 }
@@ -141,15 +148,16 @@ static ts_status encode_numbers(const ts_text_tokenizer *t, const char *text, si
             v = v * 10 + (text[i] - '0');
         const bool ends = i == n || (text[i] && strchr(" \t\r\n", text[i]));
         if (i == from || !ends || v >= t->vocab_size)
-            return ts_error(TS_ERR_USER, "byte %zu of the text: NullTokenizer expects numbers from 0 to %lld",
+            return ts_error(TS_ERR_USER,
+                            "byte %zu of the text: NullTokenizer expects numbers from 0 to %lld",
                             from, (long long)t->vocab_size - 1);
         TS_TRY(ts_ids_add(out, (int32_t)v));
     }
     return TS_OK;
 }
 
-ts_status ts_text_encode(const ts_text_tokenizer *t, ts_tokenizer_scratch *scratch, const char *text, size_t n,
-                         ts_ids *out)
+ts_status ts_text_encode(const ts_text_tokenizer *t, ts_tokenizer_scratch *scratch,
+                         const char *text, size_t n, ts_ids *out)
 {
     if (!t->tok)
         return encode_numbers(t, text, n, out);

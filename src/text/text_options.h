@@ -1,5 +1,5 @@
-/* The options that choose a tokenizer, in Megatron's and MindSpeed LLM's words, shared by all commands that
- * read or write text; and the tokenizer that they describe. */
+/* The options that choose a tokenizer, in Megatron's and MindSpeed LLM's words, shared by all
+ * commands that read or write text; and the tokenizer that they describe. */
 #ifndef TS_TEXT_TEXT_OPTIONS_H
 #define TS_TEXT_TEXT_OPTIONS_H
 #include "base/option.h"
@@ -28,8 +28,9 @@ bool ts_text_options_given(const ts_text_options *o);
 ts_status ts_text_tokenizer_open(const ts_text_options *o, ts_text_tokenizer *out) TS_NODISCARD;
 void ts_text_tokenizer_close(ts_text_tokenizer *t);
 
-/* Appends a document's ids as that class gives them (without end-of-document). scratch: one per thread, NULL
- * with NullTokenizer. Text that is not UTF-8 (NullTokenizer: not numbers below vocab_size) is TS_ERR_USER. */
-ts_status ts_text_encode(const ts_text_tokenizer *t, ts_tokenizer_scratch *scratch, const char *text,
-                         size_t n, ts_ids *out) TS_NODISCARD;
+/* Appends a document's ids as that class gives them (without end-of-document). scratch: one per
+ * thread, NULL with NullTokenizer. Text that is not UTF-8 (NullTokenizer: not numbers below
+ * vocab_size) is TS_ERR_USER. */
+ts_status ts_text_encode(const ts_text_tokenizer *t, ts_tokenizer_scratch *scratch,
+                         const char *text, size_t n, ts_ids *out) TS_NODISCARD;
 #endif

@@ -1,14 +1,15 @@
 /* Text to token ids and back, exactly as the tokenizer's own library does it.
  *
  * A tokenizer is opened from a Hugging Face folder or a tokenizer.json, from GPT-2's vocab.json and
- * merges.txt, from a SentencePiece .model, or from a .tiktoken rank file. It is read-only after opening:
- * any number of threads may encode with it, each with its own scratch. */
+ * merges.txt, from a SentencePiece .model, or from a .tiktoken rank file. It is read-only after
+ * opening: any number of threads may encode with it, each with its own scratch. */
 #ifndef TS_TEXT_TOKENIZER_H
 #define TS_TEXT_TOKENIZER_H
 #include "base/str.h"
 
 typedef struct ts_tokenizer ts_tokenizer;
-typedef struct ts_tokenizer_scratch ts_tokenizer_scratch; /* work space and word cache of one thread */
+/* work space and word cache of one thread */
+typedef struct ts_tokenizer_scratch ts_tokenizer_scratch;
 
 typedef struct ts_ids {
     int32_t *v;
@@ -23,8 +24,9 @@ typedef struct ts_tokenizer_options {
     size_t n_tiktoken_special;
 } ts_tokenizer_options;
 
-/* path: a folder (tokenizer.json, else tokenizer.model, else vocab.json + merges.txt) or a file, told
- * apart by name and content. options may be NULL. Damaged or unsupported files are TS_ERR_USER. */
+/* path: a folder (tokenizer.json, else tokenizer.model, else vocab.json + merges.txt) or a file,
+ * told apart by name and content. options may be NULL. Damaged or unsupported files are
+ * TS_ERR_USER. */
 ts_status ts_tokenizer_open(const char *path, const ts_tokenizer_options *options,
                             ts_tokenizer **out) TS_NODISCARD;
 /* GPT-2's own pair of files (Megatron's GPT2BPETokenizer). */
@@ -32,17 +34,18 @@ ts_status ts_tokenizer_open_gpt2(const char *vocab_file, const char *merge_file,
                                  ts_tokenizer **out) TS_NODISCARD;
 void ts_tokenizer_destroy(ts_tokenizer **tok);
 
-ts_status ts_tokenizer_scratch_create(const ts_tokenizer *tok, ts_tokenizer_scratch **out) TS_NODISCARD;
+ts_status ts_tokenizer_scratch_create(const ts_tokenizer *tok,
+                                      ts_tokenizer_scratch **out) TS_NODISCARD;
 void ts_tokenizer_scratch_destroy(ts_tokenizer_scratch **scratch);
 
-/* Appends the ids of text[0..n) to out. `special`: also what the post-processor adds (BOS, EOS, ...).
- * Special-token literals in the text are recognised as the tokenizer's file says. Text that is not UTF-8
- * is TS_ERR_USER with the offset. */
-ts_status ts_tokenizer_encode(const ts_tokenizer *tok, ts_tokenizer_scratch *scratch, const char *text,
-                              size_t n, bool special, ts_ids *out) TS_NODISCARD;
+/* Appends the ids of text[0..n) to out. `special`: also what the post-processor adds (BOS, EOS,
+ * ...). Special-token literals in the text are recognised as the tokenizer's file says. Text that
+ * is not UTF-8 is TS_ERR_USER with the offset. */
+ts_status ts_tokenizer_encode(const ts_tokenizer *tok, ts_tokenizer_scratch *scratch,
+                              const char *text, size_t n, bool special, ts_ids *out) TS_NODISCARD;
 /* Appends the text of ids to out. An id outside the vocabulary is TS_ERR_USER. */
-ts_status ts_tokenizer_decode(const ts_tokenizer *tok, const int32_t *ids, size_t n, bool skip_special,
-                              ts_str *out) TS_NODISCARD;
+ts_status ts_tokenizer_decode(const ts_tokenizer *tok, const int32_t *ids, size_t n,
+                              bool skip_special, ts_str *out) TS_NODISCARD;
 
 /* Largest id + 1, added tokens included. */
 int64_t ts_tokenizer_vocab_size(const ts_tokenizer *tok);
@@ -51,7 +54,8 @@ int32_t ts_tokenizer_token_id(const ts_tokenizer *tok, const char *token);
 /* The token's text as it stands in the vocabulary, or NULL. Borrowed. */
 const char *ts_tokenizer_id_token(const ts_tokenizer *tok, int32_t id);
 bool ts_tokenizer_is_special(const ts_tokenizer *tok, int32_t id);
-/* Ids by role (tokenizer_config.json, special_tokens_map.json, or the model file), -1 when there is none. */
+/* Ids by role (tokenizer_config.json, special_tokens_map.json, or the model file), -1 when there is
+ * none. */
 int32_t ts_tokenizer_bos(const ts_tokenizer *tok);
 int32_t ts_tokenizer_eos(const ts_tokenizer *tok);
 int32_t ts_tokenizer_pad(const ts_tokenizer *tok);

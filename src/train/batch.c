@@ -34,7 +34,8 @@ ts_status ts_batch_read(ts_trainer *t, ts_data_part part, int64_t first)
         const int64_t from = ts_sampler_first(first, m, t->micro, t->comm->rank, t->comm->size);
         for (int64_t b = 0; b < t->micro; b++) {
             const int64_t row = m * t->micro + b;
-            const ts_sample s = { .tokens = t->tokens + row * (S + 1), .loss_mask = t->mask + row * S,
+            const ts_sample s = { .tokens = t->tokens + row * (S + 1),
+                                  .loss_mask = t->mask + row * S,
                                   .positions = t->positions ? t->positions + row * S : NULL,
                                   .segments = t->segments ? t->segments + row * S : NULL };
             TS_TRY(ts_dataset_get(ds, (from + b) % ts_dataset_count(ds), &s));
@@ -83,9 +84,11 @@ static void first_keys(const ts_trainer *t, int64_t row0, int32_t *out)
 }
 
 /* On sim there is nothing to copy from: the tensors are made, the loops have no turns. */
-static ts_status upload_all(ts_trainer *t, int64_t m, double weight, int32_t *buffer, batch_tensors *b)
+static ts_status upload_all(ts_trainer *t, int64_t m, double weight, int32_t *buffer,
+                            batch_tensors *b)
 {
-    const int64_t S = t->o->seq_length, row0 = m * t->micro, rows = t->micro * S, n = buffer ? rows : 0;
+    const int64_t S = t->o->seq_length, row0 = m * t->micro, rows = t->micro * S,
+                  n = buffer ? rows : 0;
     float *const w = (float *)(void *)buffer;
     for (int64_t i = 0; i < n; i++)
         buffer[i] = t->tokens[(row0 + i / S) * (S + 1) + i % S];
@@ -94,7 +97,8 @@ static ts_status upload_all(ts_trainer *t, int64_t m, double weight, int32_t *bu
         buffer[i] = t->positions ? t->positions[row0 * S + i] : (int32_t)(i % S);
     TS_TRY(upload(t, TS_DTYPE_I32, buffer, rows, &b->pos));
     for (int64_t i = 0; i < n; i++)
-        buffer[i] = t->mask[row0 * S + i] > 0 ? t->tokens[(row0 + i / S) * (S + 1) + i % S + 1] : -1;
+        buffer[i] =
+            t->mask[row0 * S + i] > 0 ? t->tokens[(row0 + i / S) * (S + 1) + i % S + 1] : -1;
     TS_TRY(upload(t, TS_DTYPE_I32, buffer, rows, &b->labels));
     for (int64_t i = 0; i < n; i++)
         w[i] = (float)((double)t->mask[row0 * S + i] * weight);
@@ -112,12 +116,16 @@ static ts_status forward(ts_trainer *t, int64_t m, const batch_tensors *b, ts_te
 {
     ts_decoder *d = t->model->decoder;
     const bool train = t->tape->recording;
-    const ts_run run = { .B = t->micro, .S = t->o->seq_length, .pos = b->pos, .first_key = b->first_key,
+    const ts_run run = { .B = t->micro, .S = t->o->seq_length, .pos = b->pos,
+                         .first_key = b->first_key,
                          .hidden_dropout = train ? (float)t->o->hidden_dropout : 0,
                          .attention_dropout = train ? (float)t->o->attention_dropout : 0,
-                         .seed = (uint64_t)t->o->seed, .step = t->iteration,
-                         .sample0 = ts_sampler_first(0, m, t->micro, t->comm->rank, t->comm->size) };
-    /* Recomputation runs the layers again during the backward pass: what they read must outlive this call. */
+                         .seed = (uint64_t)t->o->seed,
+                         .step = t->iteration,
+                         .sample0 =
+                             ts_sampler_first(0, m, t->micro, t->comm->rank, t->comm->size) };
+    /* Recomputation runs the layers again during the backward pass: what they read must outlive
+     * this call. */
     ts_run *kept;
     ts_tensor *hidden;
     TS_TRY(ts_arena_alloc(&t->tape->arena, sizeof *kept, &kept));

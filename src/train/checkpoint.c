@@ -16,8 +16,8 @@
 
 static const size_t default_shard_bytes = (size_t)4 << 30;
 
-/* A save: shards are written on every rank (in the background on a thread of their own, which calls no
- * collective); the rest is done by `conclude` on the thread that trains. */
+/* A save: shards are written on every rank (in the background on a thread of their own, which calls
+ * no collective); the rest is done by `conclude` on the thread that trains. */
 typedef struct job {
     int64_t iteration;
     ckpt_plan plan;
@@ -42,7 +42,8 @@ struct ts_checkpointer {
     job *job; /* NULL: no save under way */
 };
 
-ts_status ts_checkpointer_create(const ts_ckpt_options *options, ts_comm *world, ts_checkpointer **out)
+ts_status ts_checkpointer_create(const ts_ckpt_options *options, ts_comm *world,
+                                 ts_checkpointer **out)
 {
     ts_checkpointer *c = NULL;
     TS_ASSERT(options->dir && options->keep >= 0, "checkpoints need a folder");
@@ -124,7 +125,8 @@ static ts_status write_shards(job *j, int rank, bool staged)
     return TS_OK;
 }
 
-/* Which of this rank's shards fit into the buffer, and the buffer. Without memory for it nothing is staged. */
+/* Which of this rank's shards fit into the buffer, and the buffer. Without memory for it nothing is
+ * staged. */
 static void plan_staging(ts_checkpointer *c, job *j)
 {
     const size_t limit = c->options.staging_bytes ? c->options.staging_bytes : SIZE_MAX;
@@ -259,7 +261,8 @@ static ts_status publish(ts_checkpointer *c, job *j)
     return st == TS_OK ? ckpt_root_publish(c->dir, j->iteration) : st;
 }
 
-/* Clears away what was written; that may fail too, but what failed first is what the reader must know. */
+/* Clears away what was written; that may fail too, but what failed first is what the reader must
+ * know. */
 static ts_status give_up(ts_checkpointer *c, job **j, ts_status st)
 {
     char text[1024];

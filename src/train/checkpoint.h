@@ -6,12 +6,13 @@
  *                    state.json                      the caller's, not looked into
  *                    manifest.json                   sizes and CRC-32C of all of these, and its own
  *
- * A checkpoint is written to DIR/.tmp-iter_0000100, flushed to disk and renamed, so what bears an iteration's
- * name is whole: at every moment, also after a lost kernel, DIR holds the checkpoint before or the new one.
- * "Newest" goes by the order of saving (a number in the manifest), not by the iteration.
+ * A checkpoint is written to DIR/.tmp-iter_0000100, flushed to disk and renamed, so what bears an
+ * iteration's name is whole: at every moment, also after a lost kernel, DIR holds the checkpoint
+ * before or the new one. "Newest" goes by the order of saving (a number in the manifest), not by
+ * the iteration.
  *
- * Functions that take a communicator are called by all its ranks alike and return the same status on all;
- * NULL is one process. */
+ * Functions that take a communicator are called by all its ranks alike and return the same status
+ * on all; NULL is one process. */
 #ifndef TS_TRAIN_CHECKPOINT_H
 #define TS_TRAIN_CHECKPOINT_H
 #include "base/json.h"
@@ -22,8 +23,8 @@
 
 typedef enum ts_ckpt_part { TS_CKPT_MODEL, TS_CKPT_OPTIMIZER, TS_CKPT_PARTS } ts_ckpt_part;
 
-/* One tensor; names are unique over both parts. Every rank brings the same list and holds the whole tensor;
- * the ranks share the writing. */
+/* One tensor; names are unique over both parts. Every rank brings the same list and holds the whole
+ * tensor; the ranks share the writing. */
 typedef struct ts_ckpt_tensor {
     const char *name; /* borrowed during the call */
     ts_ckpt_part part;
@@ -31,7 +32,8 @@ typedef struct ts_ckpt_tensor {
     int rank;
     int64_t shape[TS_ST_MAX_RANK]; /* global */
     const void *data;              /* host bytes, row-major; borrowed during the call */
-    int64_t row0, rows;            /* the rows held here: 0 and shape[0] (or 0 and 0), nothing else yet */
+    /* the rows held here: 0 and shape[0] (or 0 and 0), nothing else yet */
+    int64_t row0, rows;
 } ts_ckpt_tensor;
 
 typedef struct ts_ckpt_options {
@@ -39,27 +41,29 @@ typedef struct ts_ckpt_options {
     int64_t keep;           /* newest checkpoints kept; 0: all */
     bool is_background;     /* write while training goes on */
     size_t max_shard_bytes; /* 0: 4 GiB */
-    size_t staging_bytes;   /* background: at most so much memory per rank for copies (0: no limit); what
+    size_t
+        staging_bytes; /* background: at most so much memory per rank for copies (0: no limit); what
                              * does not fit is written before save returns */
 } ts_ckpt_options;
 
 typedef struct ts_checkpointer ts_checkpointer;
 
-/* Makes the folder and locks it until destroy: one that cannot be written to, or that another job is saving
- * to, is TS_ERR_USER. Options are copied; world is borrowed and outlives the checkpointer. */
+/* Makes the folder and locks it until destroy: one that cannot be written to, or that another job
+ * is saving to, is TS_ERR_USER. Options are copied; world is borrowed and outlives the
+ * checkpointer. */
 ts_status ts_checkpointer_create(const ts_ckpt_options *options, ts_comm *world,
                                  ts_checkpointer **out) TS_NODISCARD;
 
-/* Saves an iteration; one that is there is replaced (and kept until the new one stands). state_json is one
- * JSON object, read on rank 0 only. Tensors may be changed when this returns. A disk that is full or fails is
- * TS_ERR_IO with a sentence: nothing that was on disk is lost, and the caller may go on.
- * In the background this returns after the copies are made; then poll or wait. An earlier save is finished
- * first; had it failed, that is logged as a warning. */
+/* Saves an iteration; one that is there is replaced (and kept until the new one stands). state_json
+ * is one JSON object, read on rank 0 only. Tensors may be changed when this returns. A disk that is
+ * full or fails is TS_ERR_IO with a sentence: nothing that was on disk is lost, and the caller may
+ * go on. In the background this returns after the copies are made; then poll or wait. An earlier
+ * save is finished first; had it failed, that is logged as a warning. */
 ts_status ts_checkpointer_save(ts_checkpointer *c, int64_t iteration, const ts_ckpt_tensor *tensors,
                                int64_t n, const char *state_json) TS_NODISCARD;
 
-/* For the end of each step: publishes a background save whose files are written on all ranks, and returns its
- * status then, else TS_OK at once. Costs nothing when no save is under way. */
+/* For the end of each step: publishes a background save whose files are written on all ranks, and
+ * returns its status then, else TS_OK at once. Costs nothing when no save is under way. */
 ts_status ts_checkpointer_poll(ts_checkpointer *c) TS_NODISCARD;
 /* Waits for the save under way, publishes it, returns its status; TS_OK when there is none. */
 ts_status ts_checkpointer_wait(ts_checkpointer *c) TS_NODISCARD;
@@ -77,14 +81,15 @@ enum {
     TS_CKPT_UNCHECKED = 1u << 1,  /* bytes of tensors are not read: for its description alone */
 };
 
-/* Whether path is a folder of checkpoints, or one iteration's folder, written by this module. Megatron's and
- * Hugging Face's folders are not. */
+/* Whether path is a folder of checkpoints, or one iteration's folder, written by this module.
+ * Megatron's and Hugging Face's folders are not. */
 bool ts_checkpoint_is(const char *path);
 
-/* Opens a checkpoint whose every byte was checked (the ranks share the work). path: the folder of all
- * iterations or of one. step -1: the iteration that latest_checkpointed_iteration.txt names; where that one is
- * damaged, a warning names the file, tensor and place, and the newest good one is taken. A given step, or an
- * iteration's folder, is taken or refused. Nothing good there: TS_ERR_USER with the reason. */
+/* Opens a checkpoint whose every byte was checked (the ranks share the work). path: the folder of
+ * all iterations or of one. step -1: the iteration that latest_checkpointed_iteration.txt names;
+ * where that one is damaged, a warning names the file, tensor and place, and the newest good one is
+ * taken. A given step, or an iteration's folder, is taken or refused. Nothing good there:
+ * TS_ERR_USER with the reason. */
 ts_status ts_checkpoint_open(const char *path, int64_t step, unsigned flags, ts_comm *comm,
                              ts_checkpoint **out) TS_NODISCARD;
 void ts_checkpoint_close(ts_checkpoint **ck);
@@ -96,6 +101,8 @@ const char *ts_checkpoint_path(const ts_checkpoint *ck);       /* the iteration'
 const char *ts_checkpoint_state_file(const ts_checkpoint *ck); /* state.json's path, for messages */
 const json_t *ts_checkpoint_state(const ts_checkpoint *ck);    /* an object */
 int64_t ts_checkpoint_count(const ts_checkpoint *ck, ts_ckpt_part part);
-const ts_st_tensor *ts_checkpoint_at(const ts_checkpoint *ck, ts_ckpt_part part, int64_t i); /* by name */
-const ts_st_tensor *ts_checkpoint_tensor(const ts_checkpoint *ck, const char *name); /* NULL: not there */
+/* by name */
+const ts_st_tensor *ts_checkpoint_at(const ts_checkpoint *ck, ts_ckpt_part part, int64_t i);
+/* NULL: not there */
+const ts_st_tensor *ts_checkpoint_tensor(const ts_checkpoint *ck, const char *name);
 #endif

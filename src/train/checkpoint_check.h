@@ -9,7 +9,8 @@ typedef struct ts_ckpt_damage {
     int64_t begin, end; /* the bytes among which it lies; -1: the whole file */
     int64_t byte;       /* the one byte that differs, where the checksum gives it away; else -1 */
     int bit;            /* its one bit, else -1 */
-    const char *tensor; /* the only or first tensor in there, "header" before the tensors, or NULL */
+    /* the only or first tensor in there, "header" before the tensors, or NULL */
+    const char *tensor;
     const char *text;   /* the whole sentence, path included */
 } ts_ckpt_damage;
 
@@ -23,8 +24,8 @@ typedef struct ts_ckpt_check {
     double bytes; /* read and checked */
 } ts_ckpt_check;
 
-/* Checks every byte of one iteration's folder against its manifest, and the manifest against itself and the
- * folder's name. TS_OK: good. TS_ERR_USER: damaged, the first finding is the message. */
+/* Checks every byte of one iteration's folder against its manifest, and the manifest against itself
+ * and the folder's name. TS_OK: good. TS_ERR_USER: damaged, the first finding is the message. */
 ts_status ts_ckpt_check_folder(const char *folder, ts_ckpt_check *check) TS_NODISCARD;
 
 typedef struct ts_ckpt_entry {
@@ -37,14 +38,17 @@ typedef struct ts_ckpt_entry {
     char *trouble;      /* what is wrong with the manifest, NULL: nothing */
 } ts_ckpt_entry;
 
-/* The checkpoints in a folder, the last saved first and those without a good manifest at the end. */
+/* The checkpoints in a folder, the last saved first and those without a good manifest at the
+ * end. */
 ts_status ts_ckpt_list(const char *dir, ts_ckpt_entry **out, size_t *n) TS_NODISCARD;
 void ts_ckpt_list_free(ts_ckpt_entry **list, size_t n);
 
-/* The iteration that latest_checkpointed_iteration.txt names. TS_ERR_USER: missing or not a number. */
+/* The iteration that latest_checkpointed_iteration.txt names. TS_ERR_USER: missing or not a
+ * number. */
 ts_status ts_ckpt_latest(const char *dir, int64_t *iteration) TS_NODISCARD;
-/* Which entry `step` means: that iteration, or with -1 the one that is opened when all is well: the tracker's,
- * or where there is no tracker the last saved. TS_ERR_USER: there is no such; the message says why. */
+/* Which entry `step` means: that iteration, or with -1 the one that is opened when all is well: the
+ * tracker's, or where there is no tracker the last saved. TS_ERR_USER: there is no such; the
+ * message says why. */
 ts_status ts_ckpt_pick(const char *dir, int64_t step, const ts_ckpt_entry *list, size_t n,
                        size_t *at) TS_NODISCARD;
 /* Whether path is one iteration's folder (true) and not the folder of all. */

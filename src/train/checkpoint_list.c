@@ -98,8 +98,10 @@ static int by_sequence(const void *a, const void *b)
     return (x->iteration < y->iteration) - (x->iteration > y->iteration);
 }
 
-/* Whether the name in dir is a checkpoint: iter_X, or .old-iter_X that was left without a successor. */
-static ts_status is_checkpoint(const char *dir, const char *name, ts_str *path, int64_t *iteration, bool *yes)
+/* Whether the name in dir is a checkpoint: iter_X, or .old-iter_X that was left without a
+ * successor. */
+static ts_status is_checkpoint(const char *dir, const char *name, ts_str *path, int64_t *iteration,
+                               bool *yes)
 {
     char home[CKPT_NAME];
     *yes = ckpt_folder_parse(name, "", iteration);
@@ -142,24 +144,29 @@ ts_status ts_ckpt_list(const char *dir, ts_ckpt_entry **out, size_t *n)
     return TS_OK;
 }
 
-ts_status ts_ckpt_pick(const char *dir, int64_t step, const ts_ckpt_entry *list, size_t n, size_t *at)
+ts_status ts_ckpt_pick(const char *dir, int64_t step, const ts_ckpt_entry *list, size_t n,
+                       size_t *at)
 {
     ts_str text = { 0 };
     int64_t iteration = step;
     if (n == 0)
-        return ts_error(TS_ERR_USER, "%s: holds no checkpoint (no iter_ folder with a %s)", dir, CKPT_MANIFEST);
+        return ts_error(TS_ERR_USER, "%s: holds no checkpoint (no iter_ folder with a %s)", dir,
+                        CKPT_MANIFEST);
     ts_status st = ts_path_join(&text, dir, CKPT_TRACKER);
     const bool has_tracker = st == TS_OK && ts_path_exists(text.s);
     *at = 0;
     if (st == TS_OK && step < 0 && has_tracker)
         st = ts_ckpt_latest(dir, &iteration);
     ts_str_reset(&text);
-    for (*at = 0; st == TS_OK && iteration >= 0 && *at < n && list[*at].iteration != iteration; ++*at)
-        st = *at < 20 ? ts_str_printf(&text, "%s%lld", *at ? ", " : "", (long long)list[*at].iteration) : TS_OK;
+    for (*at = 0; st == TS_OK && iteration >= 0 && *at < n && list[*at].iteration != iteration;
+         ++*at)
+        st = *at < 20
+                 ? ts_str_printf(&text, "%s%lld", *at ? ", " : "", (long long)list[*at].iteration)
+                 : TS_OK;
     if (st == TS_OK && *at == n)
         st = ts_error(TS_ERR_USER, "%s: %s iteration %lld, but there is %s", dir,
-                      step >= 0 ? "has no checkpoint of" : CKPT_TRACKER " names", (long long)iteration,
-                      text.s);
+                      step >= 0 ? "has no checkpoint of" : CKPT_TRACKER " names",
+                      (long long)iteration, text.s);
     ts_str_deinit(&text);
     return st;
 }

@@ -81,8 +81,8 @@ static ts_status load(const char *folder, unsigned flags, ts_checkpoint **out)
     return st;
 }
 
-/* What to try, in this order: an iteration's number, twice, plus 1 for its .old- folder; or ITSELF for a path
- * that is an iteration's folder. */
+/* What to try, in this order: an iteration's number, twice, plus 1 for its .old- folder; or ITSELF
+ * for a path that is an iteration's folder. */
 typedef struct candidates {
     int64_t *v, n;
 } candidates;
@@ -94,25 +94,28 @@ static int64_t encode(const ts_ckpt_entry *e)
     return 2 * e->iteration + (strrchr(e->folder, '/')[1] == '.');
 }
 
-/* The one that the tracker names; those without a good manifest, which will be refused with a reason; the rest
- * by the order of saving. */
+/* The one that the tracker names; those without a good manifest, which will be refused with a
+ * reason; the rest by the order of saving. */
 static void newest_first(const char *dir, const ts_ckpt_entry *list, size_t n, candidates *out)
 {
     int64_t latest = -1;
     size_t at = n;
     if (ts_ckpt_latest(dir, &latest) != TS_OK)
-        ts_log(TS_LOG_WARN, "%s; the checkpoint that was saved last is looked for", ts_error_message());
+        ts_log(TS_LOG_WARN, "%s; the checkpoint that was saved last is looked for",
+               ts_error_message());
     for (size_t i = 0; i < n; i++)
         if (list[i].iteration == latest)
             at = i;
     if (latest >= 0 && at == n)
-        ts_log(TS_LOG_WARN, "%s/%s: names iteration %lld, which is not there; the checkpoint that was saved "
-               "last is looked for", dir, CKPT_TRACKER, (long long)latest);
+        ts_log(TS_LOG_WARN,
+               "%s/%s: names iteration %lld, which is not there; the checkpoint that was saved "
+               "last is looked for",
+               dir, CKPT_TRACKER, (long long)latest);
     if (at < n)
         out->v[out->n++] = encode(&list[at]);
     if (at < n && list[at].sequence > 0 && list[0].sequence > list[at].sequence)
-        ts_log(TS_LOG_WARN, "%s/%s: names iteration %lld, though iteration %lld was saved later", dir,
-               CKPT_TRACKER, (long long)latest, (long long)list[0].iteration);
+        ts_log(TS_LOG_WARN, "%s/%s: names iteration %lld, though iteration %lld was saved later",
+               dir, CKPT_TRACKER, (long long)latest, (long long)list[0].iteration);
     for (int is_good = 0; is_good < 2; is_good++)
         for (size_t i = 0; i < n; i++)
             if (i != at && (list[i].sequence > 0) == is_good)
@@ -210,8 +213,9 @@ static ts_status open_first(const char *path, const candidates *list, unsigned f
             ts_log(TS_LOG_WARN, "%s", ts_error_message());
         if (!i)
             snprintf(first, sizeof first, "%s", ts_error_message());
-        st = ts_error(TS_ERR_USER, "%s: none of its %lld checkpoints is good; the first that was tried: %s", path,
-                      (long long)list->n, first);
+        st = ts_error(TS_ERR_USER,
+                      "%s: none of its %lld checkpoints is good; the first that was tried: %s",
+                      path, (long long)list->n, first);
     }
     ts_str_deinit(&folder);
     return st;

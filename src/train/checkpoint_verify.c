@@ -43,9 +43,11 @@ static ts_status found_message(checker *c, const char *path)
     return found_whole(c, path, text);
 }
 
-/* Which tensors lie in bytes [begin, end) of a shard, in words and as the first one's name (both appended,
- * the name with its NUL). A shard that cannot be read at all has its damage in the header. */
-static ts_status name_tensors(const char *path, int64_t begin, int64_t end, ts_str *words, ts_str *name)
+/* Which tensors lie in bytes [begin, end) of a shard, in words and as the first one's name (both
+ * appended, the name with its NUL). A shard that cannot be read at all has its damage in the
+ * header. */
+static ts_status name_tensors(const char *path, int64_t begin, int64_t end, ts_str *words,
+                              ts_str *name)
 {
     static const char kind[] = ".safetensors";
     const size_t n = strlen(path);
@@ -80,14 +82,15 @@ static ts_status name_tensors(const char *path, int64_t begin, int64_t end, ts_s
     if (st == TS_OK && first && first == last)
         st = ts_str_printf(words, "%s tensor %s", has_header ? "" : ", in", first->name);
     else if (st == TS_OK && first)
-        st = ts_str_printf(words, "%s tensors %s to %s", has_header ? "" : ", in", first->name, last->name);
+        st = ts_str_printf(words, "%s tensors %s to %s", has_header ? "" : ", in", first->name,
+                           last->name);
     ts_st_file_destroy(&f);
     return st;
 }
 
 /* Bytes [begin, end) do not have their checksum; reading failed with `why` (0: it did not). */
-static ts_status found_range(checker *c, const char *path, int64_t begin, int64_t end, uint32_t syndrome,
-                             int why)
+static ts_status found_range(checker *c, const char *path, int64_t begin, int64_t end,
+                             uint32_t syndrome, int why)
 {
     ts_str text = { 0 }, name = { 0 }, tensors = { 0 };
     ts_ckpt_damage d = { .path = path, .begin = begin, .end = end, .byte = -1, .bit = -1 };
@@ -98,15 +101,19 @@ static ts_status found_range(checker *c, const char *path, int64_t begin, int64_
     ts_status st = is_known ? name_tensors(path, d.byte, d.byte + 1, &tensors, &name)
                             : name_tensors(path, begin, end, &tensors, &name);
     if (st == TS_OK && why)
-        st = ts_str_printf(&text, "%s: bytes %" PRId64 " to %" PRId64 " cannot be read: %s", path, begin,
-                           end - 1, strerror(why));
+        st = ts_str_printf(&text, "%s: bytes %" PRId64 " to %" PRId64 " cannot be read: %s", path,
+                           begin, end - 1, strerror(why));
     else if (st == TS_OK && d.bit >= 0)
-        st = ts_str_printf(&text, "%s: damaged: bit %d of byte %" PRId64 " is flipped", path, d.bit, d.byte);
+        st = ts_str_printf(&text, "%s: damaged: bit %d of byte %" PRId64 " is flipped", path, d.bit,
+                           d.byte);
     else if (st == TS_OK && is_known)
-        st = ts_str_printf(&text, "%s: damaged: byte %" PRId64 " is not what was written", path, d.byte);
+        st = ts_str_printf(&text, "%s: damaged: byte %" PRId64 " is not what was written", path,
+                           d.byte);
     else if (st == TS_OK)
-        st = ts_str_printf(&text, "%s: damaged: bytes %" PRId64 " to %" PRId64 " do not have the checksum "
-                           "that they were written with", path, begin, end - 1);
+        st = ts_str_printf(&text,
+                           "%s: damaged: bytes %" PRId64 " to %" PRId64 " do not have the checksum "
+                           "that they were written with",
+                           path, begin, end - 1);
     if (st == TS_OK)
         st = ts_str_puts(&text, ts_str_text(&tensors));
     d.tensor = name.len ? name.s : NULL;
@@ -143,7 +150,8 @@ static uint32_t hex_at(const char *hex, int64_t i)
     return (uint32_t)strtoul(digits, NULL, 16);
 }
 
-/* Neighbouring damaged chunks make one finding. Chunks past the end of a short file were told of already. */
+/* Neighbouring damaged chunks make one finding. Chunks past the end of a short file were told of
+ * already. */
 static ts_status check_chunks(checker *c, const char *path, const ckpt_file *f, int fd)
 {
     const int64_t chunk = c->manifest->chunk;
@@ -155,7 +163,8 @@ static ts_status check_chunks(checker *c, const char *path, const ckpt_file *f, 
         const int64_t n = at >= f->size ? 0 : f->size - at < chunk ? f->size - at : chunk;
         const int64_t have = n ? read_at(fd, c->chunk, n, at) : 0;
         const int e = have < 0 ? errno : 0;
-        const uint32_t diff = have == n && n ? ts_crc32c(0, c->chunk, (size_t)n) ^ hex_at(f->hex, i) : 0;
+        const uint32_t diff =
+            have == n && n ? ts_crc32c(0, c->chunk, (size_t)n) ^ hex_at(f->hex, i) : 0;
         c->check->bytes += have > 0 ? (double)have : 0;
         const bool is_bad = e || diff;
         if (is_bad && bad_from < 0) {
@@ -187,8 +196,9 @@ static ts_status check_open_file(checker *c, const char *path, const ckpt_file *
         const int64_t from = sb.st_size < f->size ? sb.st_size : f->size;
         snprintf(text, sizeof text, "%s: damaged: has %lld bytes, but was written with %lld", path,
                  (long long)sb.st_size, (long long)f->size);
-        TS_TRY(found(c, &(ts_ckpt_damage){ .path = path, .begin = from, .end = -1, .byte = -1, .bit = -1,
-                                           .text = text }));
+        TS_TRY(found(
+            c, &(ts_ckpt_damage){
+                   .path = path, .begin = from, .end = -1, .byte = -1, .bit = -1, .text = text }));
     }
     return check_chunks(c, path, f, fd);
 }
@@ -201,7 +211,8 @@ static ts_status check_file(checker *c, const ckpt_file *f)
     if (st == TS_OK) {
         const int fd = open(path.s, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0) {
-            snprintf(text, sizeof text, "%s: %s", path.s, errno == ENOENT ? "is missing" : strerror(errno));
+            snprintf(text, sizeof text, "%s: %s", path.s,
+                     errno == ENOENT ? "is missing" : strerror(errno));
             st = found_whole(c, path.s, text);
         } else {
             st = check_open_file(c, path.s, f, fd);
@@ -243,9 +254,11 @@ static ts_status check_manifest(checker *c, ckpt_manifest *m)
         if (st == TS_OK && !m->is_newer && ts_file_read(path.s, &text) == TS_OK &&
             ckpt_manifest_syndrome(text.s, text.len, &syndrome) && syndrome)
             st = found_range(c, path.s, 0, (int64_t)text.len, syndrome, 0);
-    } else if (st == TS_OK && iteration_of_path(c->folder, &iteration) && iteration != m->iteration) {
-        snprintf(words, sizeof words, "%s: is the manifest of iteration %" PRId64 ", not of this folder",
-                 path.s, m->iteration);
+    } else if (st == TS_OK && iteration_of_path(c->folder, &iteration) &&
+               iteration != m->iteration) {
+        snprintf(words, sizeof words,
+                 "%s: is the manifest of iteration %" PRId64 ", not of this folder", path.s,
+                 m->iteration);
         st = found_whole(c, path.s, words);
     }
     ts_str_deinit(&path);
@@ -253,7 +266,10 @@ static ts_status check_manifest(checker *c, ckpt_manifest *m)
     return st;
 }
 
-static bool is_optimizer(const char *name) { return !strncmp(name, "optimizer", strlen("optimizer")); }
+static bool is_optimizer(const char *name)
+{
+    return !strncmp(name, "optimizer", strlen("optimizer"));
+}
 
 ts_status ts_ckpt_check_folder(const char *folder, ts_ckpt_check *check)
 {
@@ -265,7 +281,8 @@ ts_status ts_ckpt_check_folder(const char *folder, ts_ckpt_check *check)
     if (st == TS_OK && m.n)
         st = ts_alloc(&c.chunk, (size_t)m.chunk, 1);
     for (size_t i = 0, k = 0; st == TS_OK && i < m.n; i++)
-        if (!(check->model_only && is_optimizer(m.files[i].name)) && (int)(k++ % (size_t)shares) == check->share)
+        if (!(check->model_only && is_optimizer(m.files[i].name)) &&
+            (int)(k++ % (size_t)shares) == check->share)
             st = check_file(&c, &m.files[i]);
     const int64_t n = check->damages - before;
     if (st == TS_OK && n > 1)

@@ -35,7 +35,8 @@ static ts_status put_tensors(const ckpt_plan *p, const ckpt_shard *s, ts_st_writ
     return ts_st_writer_finish(w);
 }
 
-ts_status ckpt_write_shard(const ckpt_plan *p, const ckpt_shard *s, const char *folder, ts_str *entries)
+ts_status ckpt_write_shard(const ckpt_plan *p, const ckpt_shard *s, const char *folder,
+                           ts_str *entries)
 {
     ts_str path = { 0 };
     ckpt_sums sums = { 0 };
@@ -87,7 +88,8 @@ static ts_status put_text(const char *path, const char *text, size_t n)
     return st;
 }
 
-ts_status ckpt_write_file(const char *folder, const char *name, const char *text, size_t n, ts_str *entries)
+ts_status ckpt_write_file(const char *folder, const char *name, const char *text, size_t n,
+                          ts_str *entries)
 {
     ts_str path = { 0 };
     ckpt_sums sums = { 0 };
@@ -113,8 +115,8 @@ static ts_status index_text(const ckpt_plan *p, ts_ckpt_part part, ts_str *out)
     const char *comma = "";
     for (int64_t i = 0; i < p->n; i++)
         total += p->tensors[i].part == part ? p->sizes[i] : 0;
-    TS_TRY(ts_str_printf(out, "{\n  \"metadata\": {\n    \"total_size\": %zu\n  },\n  \"weight_map\": {",
-                         total));
+    TS_TRY(ts_str_printf(
+        out, "{\n  \"metadata\": {\n    \"total_size\": %zu\n  },\n  \"weight_map\": {", total));
     for (size_t i = 0; i < p->n_shards; i++) {
         const ckpt_shard *s = &p->shards[i];
         for (int64_t j = s->first; s->part == part && j < s->first + s->n; j++) {
@@ -128,7 +130,8 @@ static ts_status index_text(const ckpt_plan *p, ts_ckpt_part part, ts_str *out)
     return ts_str_puts(out, "\n  }\n}\n");
 }
 
-ts_status ckpt_write_index(const ckpt_plan *p, ts_ckpt_part part, const char *folder, ts_str *entries)
+ts_status ckpt_write_index(const ckpt_plan *p, ts_ckpt_part part, const char *folder,
+                           ts_str *entries)
 {
     char name[CKPT_NAME];
     bool is_empty = true;

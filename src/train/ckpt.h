@@ -17,8 +17,8 @@ enum {
 
 /* "model", "optimizer". */
 const char *ckpt_part_stem(ts_ckpt_part part);
-/* DIR/iter_0000100 and its relatives: .tmp-iter_0000100 (being written or removed), .old-iter_0000100 (moved
- * aside while its successor takes the name). */
+/* DIR/iter_0000100 and its relatives: .tmp-iter_0000100 (being written or removed),
+ * .old-iter_0000100 (moved aside while its successor takes the name). */
 void ckpt_folder_name(char *out, const char *prefix, int64_t iteration);
 /* The iteration of "iter_0000100" behind the prefix ("" or ".old-"); false for every other name. */
 bool ckpt_folder_parse(const char *name, const char *prefix, int64_t *iteration);
@@ -35,8 +35,9 @@ typedef struct ckpt_sums {
 ts_status ckpt_sums_add(ckpt_sums *s, const void *data, size_t n) TS_NODISCARD;
 ts_status ckpt_sums_finish(ckpt_sums *s) TS_NODISCARD;
 
-/* Which one byte changed in n bytes whose checksum now differs by `syndrome`, and which one bit of it (else
- * -1). False: more changed, or it cannot be told. (Wrong for one in a thousand larger damages.) */
+/* Which one byte changed in n bytes whose checksum now differs by `syndrome`, and which one bit of
+ * it (else -1). False: more changed, or it cannot be told. (Wrong for one in a thousand larger
+ * damages.) */
 bool ckpt_sums_locate(uint32_t syndrome, size_t n, size_t *byte, int *bit);
 
 /* ---- the manifest ---- */
@@ -61,9 +62,11 @@ ts_status ckpt_manifest_entry(ts_str *entries, const char *name, const ckpt_sums
 /* The manifest's text from the head's numbers (files are in `entries`). */
 ts_status ckpt_manifest_text(const ckpt_manifest *m, const char *entries, ts_str *out) TS_NODISCARD;
 /* Trusts nothing. `name` stands in messages. */
-ts_status ckpt_manifest_parse(const char *text, size_t n, const char *name, ckpt_manifest *out) TS_NODISCARD;
+ts_status ckpt_manifest_parse(const char *text, size_t n, const char *name,
+                              ckpt_manifest *out) TS_NODISCARD;
 ts_status ckpt_manifest_read(const char *folder, ckpt_manifest *out) TS_NODISCARD;
-/* What a damaged manifest's checksum differs by from that of its text; false: it is not there to be read. */
+/* What a damaged manifest's checksum differs by from that of its text; false: it is not there to be
+ * read. */
 bool ckpt_manifest_syndrome(const char *text, size_t n, uint32_t *out);
 void ckpt_manifest_deinit(ckpt_manifest *m);
 const ckpt_file *ckpt_manifest_find(const ckpt_manifest *m, const char *name);
@@ -93,8 +96,8 @@ typedef struct ckpt_plan {
 } ckpt_plan;
 
 /* The same on every rank. A name given twice or a tensor held in part is a programmer's mistake. */
-ts_status ckpt_plan_make(const ts_ckpt_tensor *tensors, int64_t n, size_t max_shard_bytes, int world_size,
-                         ckpt_plan *out) TS_NODISCARD;
+ts_status ckpt_plan_make(const ts_ckpt_tensor *tensors, int64_t n, size_t max_shard_bytes,
+                         int world_size, ckpt_plan *out) TS_NODISCARD;
 void ckpt_plan_deinit(ckpt_plan *p);
 
 /* Writes one shard into the folder, flushes it, and appends its manifest entry. */
@@ -111,8 +114,8 @@ ts_status ckpt_write_file(const char *folder, const char *name, const char *text
 
 /* Makes DIR and takes its lock. */
 ts_status ckpt_root_lock(const char *dir, int *fd) TS_NODISCARD;
-/* Ends what a killed run left: .tmp- folders go, an .old- folder without successor gets its name back.
- * Only under the lock. */
+/* Ends what a killed run left: .tmp- folders go, an .old- folder without successor gets its name
+ * back. Only under the lock. */
 ts_status ckpt_root_recover(const char *dir) TS_NODISCARD;
 /* Highest sequence number of any manifest there, 0 for none. */
 ts_status ckpt_root_sequence(const char *dir, int64_t *out) TS_NODISCARD;

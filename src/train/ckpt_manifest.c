@@ -9,14 +9,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* A manifest begins with these bytes in all versions, then eight digits: the checksum of the whole text with
- * zeros in their place. */
+/* A manifest begins with these bytes in all versions, then eight digits: the checksum of the whole
+ * text with zeros in their place. */
 static const char head[] = "{\n  \"format\": \"tessera-checkpoint\",\n  \"checksum\": \"";
 static const char no_checksum[] = "00000000";
 
 enum { HEAD = sizeof head - 1, DIGITS = 8, MAX_MANIFEST = 1 << 30 };
 
-const char *ckpt_part_stem(ts_ckpt_part part) { return part == TS_CKPT_MODEL ? "model" : "optimizer"; }
+const char *ckpt_part_stem(ts_ckpt_part part)
+{
+    return part == TS_CKPT_MODEL ? "model" : "optimizer";
+}
 
 void ckpt_folder_name(char *out, const char *prefix, int64_t iteration)
 {
@@ -27,7 +30,8 @@ bool ckpt_folder_parse(const char *name, const char *prefix, int64_t *iteration)
 {
     char again[CKPT_NAME];
     const size_t n = strlen(prefix) + strlen("iter_");
-    if (strlen(name) <= n || strlen(name) > n + 18 || strspn(name + n, "0123456789") != strlen(name + n))
+    if (strlen(name) <= n || strlen(name) > n + 18 ||
+        strspn(name + n, "0123456789") != strlen(name + n))
         return false;
     const int64_t v = strtoll(name + n, NULL, 10);
     ckpt_folder_name(again, prefix, v);
@@ -79,9 +83,10 @@ ts_status ckpt_sums_finish(ckpt_sums *s)
     return s->size % CKPT_CHUNK ? ts_str_printf(&s->hex, "%08" PRIx32, s->crc) : TS_OK;
 }
 
-/* A change of byte i by v leaves T[v], moved on through the n-1-i bytes behind, as the difference. So the
- * moving is undone byte by byte (the table's top bytes are all different, which makes that unique) until some
- * T[v] appears. A single bit is taken before any other byte: it is the likelier damage. */
+/* A change of byte i by v leaves T[v], moved on through the n-1-i bytes behind, as the difference.
+ * So the moving is undone byte by byte (the table's top bytes are all different, which makes that
+ * unique) until some T[v] appears. A single bit is taken before any other byte: it is the likelier
+ * damage. */
 bool ckpt_sums_locate(uint32_t syndrome, size_t n, size_t *byte, int *bit)
 {
     uint32_t table[256];
@@ -117,7 +122,8 @@ ts_status ckpt_manifest_entry(ts_str *entries, const char *name, const ckpt_sums
 {
     TS_TRY(ts_str_puts(entries, entries->len ? ",\n    " : "\n    "));
     TS_TRY(ts_str_json(entries, name, strlen(name)));
-    return ts_str_printf(entries, ": {\"size\": %zu, \"crc32c\": \"%s\"}", s->size, ts_str_text(&s->hex));
+    return ts_str_printf(entries, ": {\"size\": %zu, \"crc32c\": \"%s\"}", s->size,
+                         ts_str_text(&s->hex));
 }
 
 static uint32_t text_checksum(const char *text, size_t n)
@@ -131,12 +137,13 @@ ts_status ckpt_manifest_text(const ckpt_manifest *m, const char *entries, ts_str
 {
     char digits[DIGITS + 1];
     ts_str_reset(out);
-    TS_TRY(ts_str_printf(out, "%s%s\",\n  \"version\": %d,\n  \"iteration\": %" PRId64, head, no_checksum,
-                         CKPT_VERSION, m->iteration));
-    TS_TRY(ts_str_printf(out, ",\n  \"sequence\": %" PRId64 ",\n  \"world_size\": %" PRId64, m->sequence,
-                         m->world_size));
-    TS_TRY(ts_str_printf(out, ",\n  \"saved_at\": \"%s\",\n  \"chunk_bytes\": %" PRId64 ",\n  \"files\": {",
-                         m->saved_at, m->chunk));
+    TS_TRY(ts_str_printf(out, "%s%s\",\n  \"version\": %d,\n  \"iteration\": %" PRId64, head,
+                         no_checksum, CKPT_VERSION, m->iteration));
+    TS_TRY(ts_str_printf(out, ",\n  \"sequence\": %" PRId64 ",\n  \"world_size\": %" PRId64,
+                         m->sequence, m->world_size));
+    TS_TRY(ts_str_printf(
+        out, ",\n  \"saved_at\": \"%s\",\n  \"chunk_bytes\": %" PRId64 ",\n  \"files\": {",
+        m->saved_at, m->chunk));
     TS_TRY(ts_str_puts(out, entries));
     TS_TRY(ts_str_puts(out, "\n  }\n}\n"));
     snprintf(digits, sizeof digits, "%08" PRIx32, text_checksum(out->s, out->len));
@@ -160,11 +167,12 @@ static ts_status check_text(const char *text, size_t n, const char *name)
 {
     char digits[DIGITS + 1];
     if (n < HEAD + DIGITS || memcmp(text, head, HEAD))
-        return ts_error(TS_ERR_USER, "%s: damaged: does not begin as a checkpoint's manifest does", name);
+        return ts_error(TS_ERR_USER, "%s: damaged: does not begin as a checkpoint's manifest does",
+                        name);
     snprintf(digits, sizeof digits, "%08" PRIx32, text_checksum(text, n));
     if (memcmp(text + HEAD, digits, DIGITS))
-        return ts_error(TS_ERR_USER, "%s: damaged: its checksum is %s, but it says %.8s", name, digits,
-                        text + HEAD);
+        return ts_error(TS_ERR_USER, "%s: damaged: its checksum is %s, but it says %.8s", name,
+                        digits, text + HEAD);
     return TS_OK;
 }
 
@@ -172,7 +180,8 @@ static ts_status parse_file(const char *file, const json_t *v, const char *name,
                             ckpt_file *out)
 {
     if (!ckpt_is_plain_name(file) || !strcmp(file, CKPT_MANIFEST))
-        return ts_error(TS_ERR_USER, "%s: files: \"%.80s\" is not the plain name of a file", name, file);
+        return ts_error(TS_ERR_USER, "%s: files: \"%.80s\" is not the plain name of a file", name,
+                        file);
     if (!json_is_object(v))
         return ts_error(TS_ERR_USER, "%s: files: %s must have size and crc32c", name, file);
     out->name = file;
@@ -184,8 +193,10 @@ static ts_status parse_file(const char *file, const json_t *v, const char *name,
     const size_t digits = json_string_length(json_object_get(v, "crc32c"));
     if (digits % DIGITS || (int64_t)(digits / DIGITS) != chunks ||
         strspn(out->hex, "0123456789abcdef") != digits)
-        return ts_error(TS_ERR_USER, "%s: files: %s has %zu digits of checksums, expected 8 for each of %lld "
-                        "chunks", name, file, digits, (long long)chunks);
+        return ts_error(TS_ERR_USER,
+                        "%s: files: %s has %zu digits of checksums, expected 8 for each of %lld "
+                        "chunks",
+                        name, file, digits, (long long)chunks);
     return TS_OK;
 }
 
@@ -218,8 +229,10 @@ static ts_status parse_head(const char *name, ckpt_manifest *m)
     TS_TRY(ts_json_int(m->root, name, "version", 0, 1, INT64_MAX, &version));
     if (version > CKPT_VERSION) {
         m->is_newer = true;
-        return ts_error(TS_ERR_USER, "%s: was written by a later version of Tessera (format %lld; this "
-                        "program knows up to %d)", name, (long long)version, CKPT_VERSION);
+        return ts_error(TS_ERR_USER,
+                        "%s: was written by a later version of Tessera (format %lld; this "
+                        "program knows up to %d)",
+                        name, (long long)version, CKPT_VERSION);
     }
     TS_TRY(ts_json_int(m->root, name, "iteration", -1, 0, INT64_MAX, &m->iteration));
     TS_TRY(ts_json_int(m->root, name, "sequence", -1, 1, INT64_MAX - 1, &m->sequence));
@@ -228,8 +241,10 @@ static ts_status parse_head(const char *name, ckpt_manifest *m)
     TS_TRY(ts_json_text(m->root, name, "saved_at", NULL, &m->saved_at));
     if (version < 1 || m->iteration < 0 || m->sequence < 0 || m->world_size < 0 || m->chunk < 0 ||
         !m->saved_at)
-        return ts_error(TS_ERR_USER, "%s: version, iteration, sequence, world_size, chunk_bytes or saved_at "
-                        "is missing", name);
+        return ts_error(TS_ERR_USER,
+                        "%s: version, iteration, sequence, world_size, chunk_bytes or saved_at "
+                        "is missing",
+                        name);
     return TS_OK;
 }
 

@@ -76,7 +76,8 @@ static ts_status deal(ckpt_plan *p, int world_size)
 static int by_part(const void *a, const void *b)
 {
     const ts_ckpt_tensor *x = a, *y = b;
-    return x->part != y->part ? (int)x->part - (int)y->part : (x->row0 > y->row0) - (x->row0 < y->row0);
+    return x->part != y->part ? (int)x->part - (int)y->part
+                              : (x->row0 > y->row0) - (x->row0 < y->row0);
 }
 
 /* The order of a safetensors file: widest type first, then by name. */
@@ -88,7 +89,8 @@ static int by_layout(const void *a, const void *b)
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp((*(const ts_ckpt_tensor *const *)a)->name, (*(const ts_ckpt_tensor *const *)b)->name);
+    return strcmp((*(const ts_ckpt_tensor *const *)a)->name,
+                  (*(const ts_ckpt_tensor *const *)b)->name);
 }
 
 static ts_status check_names(const ckpt_plan *p)
@@ -99,7 +101,8 @@ static ts_status check_names(const ckpt_plan *p)
         order[i] = &p->tensors[i];
     qsort(order, (size_t)p->n, sizeof *order, by_name);
     for (int64_t i = 1; i < p->n; i++)
-        TS_ASSERT(strcmp(order[i - 1]->name, order[i]->name), "tensor %s is saved twice", order[i]->name);
+        TS_ASSERT(strcmp(order[i - 1]->name, order[i]->name), "tensor %s is saved twice",
+                  order[i]->name);
     ts_free(&order);
     return TS_OK;
 }
@@ -142,8 +145,8 @@ static void measure(ckpt_plan *p)
     p->digest = crc;
 }
 
-ts_status ckpt_plan_make(const ts_ckpt_tensor *tensors, int64_t n, size_t max_shard_bytes, int world_size,
-                         ckpt_plan *out)
+ts_status ckpt_plan_make(const ts_ckpt_tensor *tensors, int64_t n, size_t max_shard_bytes,
+                         int world_size, ckpt_plan *out)
 {
     ckpt_plan p = { 0 };
     size_t total[TS_CKPT_PARTS] = { 0 };

@@ -29,12 +29,15 @@ ts_status ckpt_root_lock(const char *dir, int *fd)
     if (st == TS_OK)
         st = ts_path_join(&path, dir, CKPT_LOCK);
     if (st == TS_OK && (*fd = open(path.s, O_RDWR | O_CREAT | O_CLOEXEC, 0640)) < 0)
-        st = ts_error(TS_ERR_USER, "%s: checkpoints cannot be saved there: %s", dir, strerror(errno));
+        st = ts_error(TS_ERR_USER, "%s: checkpoints cannot be saved there: %s", dir,
+                      strerror(errno));
     if (st == TS_OK && flock(*fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
         close(*fd);
         *fd = -1;
-        st = ts_error(TS_ERR_USER, "%s: another job is saving checkpoints there; give this one a folder of "
-                      "its own or end the other first", dir);
+        st = ts_error(TS_ERR_USER,
+                      "%s: another job is saving checkpoints there; give this one a folder of "
+                      "its own or end the other first",
+                      dir);
     }
     ts_str_deinit(&path);
     return st;
@@ -107,9 +110,11 @@ ts_status ckpt_root_room(const char *dir, int64_t iteration, double bytes)
     TS_TRY(ts_disk_free(dir, &space));
     if (space >= bytes)
         return TS_OK;
-    return ts_error(TS_ERR_IO, "%s: no room for the checkpoint of iteration %lld: it needs %s, %s are free; "
-                    "earlier checkpoints are as they were", dir, (long long)iteration,
-                    ts_human_bytes(bytes, need), ts_human_bytes(space, have));
+    return ts_error(TS_ERR_IO,
+                    "%s: no room for the checkpoint of iteration %lld: it needs %s, %s are free; "
+                    "earlier checkpoints are as they were",
+                    dir, (long long)iteration, ts_human_bytes(bytes, need),
+                    ts_human_bytes(space, have));
 }
 
 /* What cannot be tidied up now is tidied up before the next save; this one is good. */

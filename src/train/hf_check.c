@@ -53,8 +53,8 @@ static ts_status check_index(checker *c)
         if (st == TS_OK && json_is_object(meta))
             st = ts_json_int(meta, path.s, "total_size", 0, 0, INT64_MAX, &total);
         if (st == TS_OK && total && (size_t)total != ts_st_dir_bytes(c->dir))
-            found(c, "%s: says total_size %lld, but the tensors have %zu bytes", path.s, (long long)total,
-                  ts_st_dir_bytes(c->dir));
+            found(c, "%s: says total_size %lld, but the tensors have %zu bytes", path.s,
+                  (long long)total, ts_st_dir_bytes(c->dir));
         if (root)
             json_decref(root);
     }
@@ -98,7 +98,8 @@ static void check_shape(checker *c, const ts_name_tensor *want)
     for (int i = 0; i < want->rank; i++)
         snprintf(need + strlen(need), sizeof need - strlen(need), "%s%lld", i ? ", " : "",
                  (long long)want->dim[i]);
-    found(c, "%s: tensor %s has shape [%s], but config.json means [%s]", t->path, t->name, have, need);
+    found(c, "%s: tensor %s has shape [%s], but config.json means [%s]", t->path, t->name, have,
+          need);
 }
 
 static int by_text(const void *a, const void *b)
@@ -135,8 +136,8 @@ static ts_status check_tensors(checker *c)
         const ts_st_tensor *t = ts_st_dir_at(c->dir, i);
         if (!bsearch(&t->name, names, n, sizeof *names, by_text) &&
             !ts_family_ignores(c->family, &c->arch, t->name))
-            found(c, "%s: tensor %s belongs to no part of the model that config.json describes", t->path,
-                  t->name);
+            found(c, "%s: tensor %s belongs to no part of the model that config.json describes",
+                  t->path, t->name);
     }
     ts_free(&names);
     ts_name_map_deinit(&m);

@@ -54,10 +54,13 @@ static ts_status model_from_options(ts_job *j, int64_t vocab)
     return st;
 }
 
-static bool described(const ts_job *j) { return j->o->model.num_layers > 0 || j->o->model.model_config; }
+static bool described(const ts_job *j)
+{
+    return j->o->model.num_layers > 0 || j->o->model.model_config;
+}
 
-/* The checkpoint's own description, unless options describe the model (they are compared by shapes when the
- * weights are taken). */
+/* The checkpoint's own description, unless options describe the model (they are compared by shapes
+ * when the weights are taken). */
 static ts_status model_for_checkpoint(ts_job *j, const ts_checkpoint *ck, int64_t vocab)
 {
     const ts_model_use use = use_of(j);
@@ -71,11 +74,14 @@ static ts_status missing_load(const ts_job *j)
 {
     const char *load = j->o->runtime.load;
     if (j->o->train.exit_on_missing)
-        return ts_error(TS_ERR_USER, "--load %s: there is no checkpoint (--exit-on-missing-checkpoint)", load);
+        return ts_error(TS_ERR_USER,
+                        "--load %s: there is no checkpoint (--exit-on-missing-checkpoint)", load);
     if (!described(j))
-        return ts_error(TS_ERR_USER, "--load %s: there is neither a checkpoint nor a Hugging Face folder", load);
+        return ts_error(TS_ERR_USER,
+                        "--load %s: there is neither a checkpoint nor a Hugging Face folder", load);
     if (ts_path_exists(load) || (j->o->train.save && !strcmp(load, j->o->train.save))) {
-        ts_log(TS_LOG_WARN, "--load %s: there is no checkpoint yet; beginning from random weights", load);
+        ts_log(TS_LOG_WARN, "--load %s: there is no checkpoint yet; beginning from random weights",
+               load);
         return TS_OK;
     }
     return ts_error(TS_ERR_USER, "--load %s: there is no such folder", load);
@@ -112,13 +118,22 @@ static ts_status open_data(ts_job *j, const tokens_info *k)
     const ts_arch *a = &j->model.decoder->arch;
     const int64_t global = ts_train_global_batch(o, j->comm->size);
     if (k->vocab > a->vocab)
-        return ts_error(TS_ERR_USER, "the tokenizer has %lld tokens, but the model's vocabulary (vocab_size) only "
-                        "%lld", (long long)k->vocab, (long long)a->vocab);
-    const ts_data_need need = { .seq_length = o->seq_length, .seed = (uint32_t)o->seed,
+        return ts_error(
+            TS_ERR_USER,
+            "the tokenizer has %lld tokens, but the model's vocabulary (vocab_size) only "
+            "%lld",
+            (long long)k->vocab, (long long)a->vocab);
+    const ts_data_need need = { .seq_length = o->seq_length,
+                                .seed = (uint32_t)o->seed,
                                 .n_train = j->train_iters * global,
-                                .n_valid = (j->train_iters / o->eval_interval + 1) * o->eval_iters * global,
-                                .n_test = o->eval_iters * global, .vocab_size = a->vocab,
-                                .eod = k->eod >= 0 ? k->eod : a->n_eos ? (int32_t)a->eos[0] : -1, .pad = k->pad };
+                                .n_valid = (j->train_iters / o->eval_interval + 1) * o->eval_iters *
+                                           global,
+                                .n_test = o->eval_iters * global,
+                                .vocab_size = a->vocab,
+                                .eod = k->eod >= 0 ? k->eod
+                                       : a->n_eos  ? (int32_t)a->eos[0]
+                                                   : -1,
+                                .pad = k->pad };
     return ts_data_source_create(&j->o->data, &need, &j->source);
 }
 
@@ -135,8 +150,11 @@ static ts_status prepare(ts_job *j, ts_checkpoint *ck, bool with_data)
     if (with_data)
         TS_TRY(open_data(j, &k));
     TS_TRY(ts_trainer_create(o, j->dev, j->comm, &j->model, j->source, &j->o->data, j->compute,
-                             j->o->dist.overlap_grad_reduce, ts_dist_bucket_elements(&j->o->dist), &j->trainer));
-    return ck && j->dev->computes ? ts_trainer_restore(j->trainer, ck, o->finetune, !o->no_load_optim) : TS_OK;
+                             j->o->dist.overlap_grad_reduce, ts_dist_bucket_elements(&j->o->dist),
+                             &j->trainer));
+    return ck && j->dev->computes
+               ? ts_trainer_restore(j->trainer, ck, o->finetune, !o->no_load_optim)
+               : TS_OK;
 }
 
 static ts_status open_checkpoint(const ts_job *j, ts_checkpoint **ck)
@@ -145,13 +163,15 @@ static ts_status open_checkpoint(const ts_job *j, ts_checkpoint **ck)
     if (!load || !ts_checkpoint_is(load))
         return TS_OK;
     if (!j->dev->computes) /* planning: its description */
-        return ts_checkpoint_open(load, j->o->train.ckpt_step, TS_CKPT_MODEL_ONLY | TS_CKPT_UNCHECKED, NULL, ck);
-    return ts_checkpoint_open(load, j->o->train.ckpt_step, j->o->train.finetune ? TS_CKPT_MODEL_ONLY : 0, j->comm, ck);
+        return ts_checkpoint_open(load, j->o->train.ckpt_step,
+                                  TS_CKPT_MODEL_ONLY | TS_CKPT_UNCHECKED, NULL, ck);
+    return ts_checkpoint_open(load, j->o->train.ckpt_step,
+                              j->o->train.finetune ? TS_CKPT_MODEL_ONLY : 0, j->comm, ck);
 }
 
 /* In place: the trainer keeps the address of the model. */
-ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_device *dev, ts_comm *comm,
-                      bool with_data, ts_job *j)
+ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_device *dev,
+                      ts_comm *comm, bool with_data, ts_job *j)
 {
     *j = (ts_job){ .o = o, .set = set, .comm = comm, .dev = dev };
     ts_checkpoint *ck = NULL;

@@ -1,5 +1,6 @@
-/* A training command made ready: what the options say, opened and checked in an order that changes nothing
- * on disk before everything is known to fit. `pretrain` runs it, `plan` runs a step of it on `sim`. */
+/* A training command made ready: what the options say, opened and checked in an order that changes
+ * nothing on disk before everything is known to fit. `pretrain` runs it, `plan` runs a step of it
+ * on `sim`. */
 #ifndef TS_TRAIN_JOB_H
 #define TS_TRAIN_JOB_H
 #include "device/runtime.h"
@@ -34,12 +35,13 @@ typedef struct ts_job {
     int64_t train_iters;
 } ts_job;
 
-/* with_data false: no data file is looked at (planning). Collective: all ranks get the same status. The job
- * stays where it is (its trainer points into it). */
-ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_device *dev, ts_comm *comm,
-                      bool with_data, ts_job *job) TS_NODISCARD;
+/* with_data false: no data file is looked at (planning). Collective: all ranks get the same status.
+ * The job stays where it is (its trainer points into it). */
+ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_device *dev,
+                      ts_comm *comm, bool with_data, ts_job *job) TS_NODISCARD;
 void ts_job_close(ts_job *j);
 
-/* Trains to the end (or until told to stop): steps, evaluation, log, checkpoints, the Hugging Face folder. */
+/* Trains to the end (or until told to stop): steps, evaluation, log, checkpoints, the Hugging Face
+ * folder. */
 ts_status ts_job_run(ts_job *j) TS_NODISCARD;
 #endif

@@ -74,7 +74,9 @@ static ts_status save_hugging_face(loop *l)
     if (!o->save_hf)
         return TS_OK;
     if (o->save_hf_dtype)
-        s.dtype = !strcmp(o->save_hf_dtype, "fp32") ? TS_ST_F32 : !strcmp(o->save_hf_dtype, "bf16") ? TS_ST_BF16 : TS_ST_F16;
+        s.dtype = !strcmp(o->save_hf_dtype, "fp32")   ? TS_ST_F32
+                  : !strcmp(o->save_hf_dtype, "bf16") ? TS_ST_BF16
+                                                      : TS_ST_F16;
     ts_status st = TS_OK;
     if (l->j->comm->rank == 0)
         st = ts_weights_save(&l->j->model, o->save_hf, &s);
@@ -90,7 +92,8 @@ static ts_status evaluate(loop *l, ts_data_part part, const char *name, double *
     *done = false;
     if (!o->eval_iters || !l->j->source || !ts_data_source_part(l->j->source, part))
         return TS_OK;
-    /* Which samples come next follows from the iteration alone, so a resumed run evaluates on the same. */
+    /* Which samples come next follows from the iteration alone, so a resumed run evaluates on the
+     * same. */
     const int64_t before = part == TS_DATA_VALID ? (t->iteration - 1) / o->eval_interval : 0;
     TS_TRY(ts_trainer_evaluate(t, part, before * o->eval_iters * t->global, o->eval_iters, loss));
     *done = true;
@@ -116,7 +119,8 @@ static ts_status one_iteration(loop *l, bool *stop)
     if (t->iteration % o->eval_interval == 0)
         TS_TRY(evaluate(l, TS_DATA_VALID, "validation", &valid, &evaluated));
     if (l->recorder)
-        TS_TRY(forgive(l, ts_recorder_step(l->recorder, t, &r, evaluated ? &valid : NULL), "writing a record"));
+        TS_TRY(forgive(l, ts_recorder_step(l->recorder, t, &r, evaluated ? &valid : NULL),
+                       "writing a record"));
     if (l->checkpointer)
         TS_TRY(forgive(l, ts_checkpointer_poll(l->checkpointer), "saving the checkpoint"));
     if (o->save_interval && t->iteration % o->save_interval == 0)
@@ -128,8 +132,9 @@ static ts_status one_iteration(loop *l, bool *stop)
 static void say_stopped(const loop *l)
 {
     if (l->j->comm->rank == 0 && asked_to_stop)
-        ts_log(TS_LOG_INFO, "asked to stop by signal %d: stopped after iteration %lld%s", (int)asked_to_stop,
-               (long long)l->j->trainer->iteration, l->checkpointer ? ", saving" : "; nothing is saved without --save");
+        ts_log(TS_LOG_INFO, "asked to stop by signal %d: stopped after iteration %lld%s",
+               (int)asked_to_stop, (long long)l->j->trainer->iteration,
+               l->checkpointer ? ", saving" : "; nothing is saved without --save");
 }
 
 static ts_status finish(loop *l)
@@ -153,7 +158,8 @@ static ts_status open_loop(loop *l)
     const ts_train_options *o = &l->j->o->train;
     ts_status st = TS_OK;
     if (o->save) {
-        const ts_ckpt_options c = { .dir = o->save, .keep = o->keep, .is_background = o->async_save };
+        const ts_ckpt_options c = { .dir = o->save, .keep = o->keep,
+                                    .is_background = o->async_save };
         TS_TRY(ts_checkpointer_create(&c, l->j->comm, &l->checkpointer));
     }
     if (l->j->comm->rank == 0)
@@ -163,7 +169,8 @@ static ts_status open_loop(loop *l)
 
 ts_status ts_job_run(ts_job *j)
 {
-    loop l = { .j = j, .saved = j->trainer->iteration > 0 ? j->trainer->iteration : -1, .began = ts_now() };
+    loop l = { .j = j, .saved = j->trainer->iteration > 0 ? j->trainer->iteration : -1,
+               .began = ts_now() };
     bool stop = false;
     watch_signals(true);
     ts_status st = open_loop(&l);

@@ -9,7 +9,10 @@ static ts_status flat(ts_param_set *p, ts_storage **out)
     return TS_OK;
 }
 
-static int64_t blocks_of(const ts_param_set *p) { return (p->total + TS_SUMSQ_BLOCK - 1) / TS_SUMSQ_BLOCK; }
+static int64_t blocks_of(const ts_param_set *p)
+{
+    return (p->total + TS_SUMSQ_BLOCK - 1) / TS_SUMSQ_BLOCK;
+}
 
 ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param_set *params)
 {
@@ -41,7 +44,8 @@ ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *x, double *sum, int64
     const bool count = zero_count && z->zeros;
     const ts_sumsq_args a = { .x = x, .len = z->params->total, .out = z->sums->data,
                               .zeros = count ? z->zeros->data : NULL };
-    ts_launch_sumsq(dev, &a, n, (ts_cost){ 2.0 * (double)a.len, 4.0 * (double)a.len, TS_DTYPE_F32 });
+    ts_launch_sumsq(dev, &a, n,
+                    (ts_cost){ 2.0 * (double)a.len, 4.0 * (double)a.len, TS_DTYPE_F32 });
     double *host;
     *sum = 0;
     if (!dev->computes)
@@ -74,17 +78,19 @@ static void adam(const ts_optimizer *z, const ts_param *p, const float *g, doubl
                               .weight_decay = p->decays ? (float)o->weight_decay : 0,
                               .grad_scale = (float)scale, .c1 = 1 - pow(o->adam_beta1, t),
                               .c2 = 1 - pow(o->adam_beta2, t) };
-    ts_launch_adamw(z->params->dev, &a, ts_param_count(p), (ts_cost){ 12 * n, 28 * n, TS_DTYPE_F32 });
+    ts_launch_adamw(z->params->dev, &a, ts_param_count(p),
+                    (ts_cost){ 12 * n, 28 * n, TS_DTYPE_F32 });
 }
 
 static void sgd(const ts_optimizer *z, const ts_param *p, const float *g, double lr, double scale)
 {
     const double n = (double)ts_param_count(p);
-    const ts_sgd_args a = { .p = p->value, .m = z->m ? (float *)z->m->data + p->offset : NULL, .grad = g,
-                            .lr = (float)lr, .momentum = (float)z->o->sgd_momentum,
+    const ts_sgd_args a = { .p = p->value, .m = z->m ? (float *)z->m->data + p->offset : NULL,
+                            .grad = g, .lr = (float)lr, .momentum = (float)z->o->sgd_momentum,
                             .weight_decay = p->decays ? (float)z->o->weight_decay : 0,
                             .grad_scale = (float)scale };
-    ts_launch_sgd(z->params->dev, &a, ts_param_count(p), (ts_cost){ 4 * n, (z->m ? 20 : 12) * n, TS_DTYPE_F32 });
+    ts_launch_sgd(z->params->dev, &a, ts_param_count(p),
+                  (ts_cost){ 4 * n, (z->m ? 20 : 12) * n, TS_DTYPE_F32 });
 }
 
 void ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double grad_scale)

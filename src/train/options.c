@@ -3,7 +3,10 @@
 #define BIG 1e15
 #define ROW(type, field, name, def, lo, hi, choices, group, help)                                  \
     TS_ROW(type, ts_train_options, field, name, def, lo, hi, choices, group, help)
-#define NOTE(name_, words) { .name = name_, .type = TS_OPTION_NOTE, .lo = words, .group = "training" }
+#define NOTE(name_, words)                                                                         \
+    {                                                                                              \
+        .name = name_, .type = TS_OPTION_NOTE, .lo = words, .group = "training"                    \
+    }
 
 const ts_option ts_train_option_rows[] = {
     ROW(INT, micro_batch_size, "micro-batch-size", "1", 1, 1 << 24, NULL, "training",
@@ -22,7 +25,8 @@ const ts_option ts_train_option_rows[] = {
         "dropout on attention probabilities (likewise)"),
     ROW(INT, eval_iters, "eval-iters", "100", 0, BIG, NULL, "evaluation",
         "batches of one evaluation on the validation split"),
-    ROW(INT, eval_interval, "eval-interval", "1000", 1, BIG, NULL, "evaluation", "steps between evaluations"),
+    ROW(INT, eval_interval, "eval-interval", "1000", 1, BIG, NULL, "evaluation",
+        "steps between evaluations"),
     ROW(REAL, lr, "lr", NULL, 0, 1e6, NULL, "learning rate", "highest learning rate"),
     ROW(REAL, min_lr, "min-lr", "0", 0, 1e6, NULL, "learning rate", "lowest rate of the decay"),
     ROW(CHOICE, lr_decay_style, "lr-decay-style", "linear", 0, 0,
@@ -35,15 +39,19 @@ const ts_option ts_train_option_rows[] = {
         "the same in sequences"),
     ROW(INT, lr_wsd_decay_iters, "lr-wsd-decay-iters", NULL, 1, BIG, NULL, "learning rate",
         "steps of WSD's last part"),
-    ROW(INT, lr_warmup_iters, "lr-warmup-iters", "0", 0, BIG, NULL, "learning rate", "steps of warm-up"),
+    ROW(INT, lr_warmup_iters, "lr-warmup-iters", "0", 0, BIG, NULL, "learning rate",
+        "steps of warm-up"),
     ROW(INT, lr_warmup_samples, "lr-warmup-samples", "0", 0, BIG, NULL, "learning rate",
         "the same in sequences"),
     ROW(REAL, lr_warmup_fraction, "lr-warmup-fraction", NULL, 0, 1, NULL, "learning rate",
         "warm-up as a share of the decay"),
-    ROW(REAL, lr_warmup_init, "lr-warmup-init", "0", 0, 1e6, NULL, "learning rate", "rate of the first step"),
+    ROW(REAL, lr_warmup_init, "lr-warmup-init", "0", 0, 1e6, NULL, "learning rate",
+        "rate of the first step"),
     ROW(CHOICE, optimizer, "optimizer", "adam", 0, 0, "adam|sgd", "optimizer", "AdamW or SGD"),
-    ROW(REAL, adam_beta1, "adam-beta1", "0.9", 0, 0.99999999, NULL, "optimizer", "of the first moment"),
-    ROW(REAL, adam_beta2, "adam-beta2", "0.999", 0, 0.99999999, NULL, "optimizer", "of the second moment"),
+    ROW(REAL, adam_beta1, "adam-beta1", "0.9", 0, 0.99999999, NULL, "optimizer",
+        "of the first moment"),
+    ROW(REAL, adam_beta2, "adam-beta2", "0.999", 0, 0.99999999, NULL, "optimizer",
+        "of the second moment"),
     ROW(REAL, adam_eps, "adam-eps", "1e-8", 0, 1, NULL, "optimizer", "added to the root"),
     ROW(REAL, sgd_momentum, "sgd-momentum", "0.9", 0, 0.99999999, NULL, "optimizer", "of SGD"),
     ROW(REAL, weight_decay, "weight-decay", "0.01", 0, 1e6, NULL, "optimizer",
@@ -56,9 +64,10 @@ const ts_option ts_train_option_rows[] = {
     ROW(REAL, min_loss_scale, "min-loss-scale", "1", 0, 1e30, NULL, "fp16", "lowest loss scale"),
     ROW(INT, loss_scale_window, "loss-scale-window", "1000", 1, BIG, NULL, "fp16",
         "good steps until the scale is doubled"),
-    ROW(INT, hysteresis, "hysteresis", "2", 1, BIG, NULL, "fp16", "overflows until the scale is halved"),
-    ROW(CHOICE, recompute_granularity, "recompute-granularity", "none", 0, 0, "none|full|selective", "memory",
-        "what is computed again instead of kept"),
+    ROW(INT, hysteresis, "hysteresis", "2", 1, BIG, NULL, "fp16",
+        "overflows until the scale is halved"),
+    ROW(CHOICE, recompute_granularity, "recompute-granularity", "none", 0, 0, "none|full|selective",
+        "memory", "what is computed again instead of kept"),
     ROW(CHOICE, recompute_method, "recompute-method", "none", 0, 0, "none|uniform|block", "memory",
         "full: in groups of layers (uniform) or the first layers singly (block)"),
     ROW(INT, recompute_num_layers, "recompute-num-layers", "1", 1, 1 << 20, NULL, "memory",
@@ -74,15 +83,19 @@ const ts_option ts_train_option_rows[] = {
     ROW(TEXT, save, "save", NULL, 0, 0, NULL, "checkpoints", "folder for checkpoints"),
     ROW(INT, save_interval, "save-interval", NULL, 1, BIG, NULL, "checkpoints",
         "steps between checkpoints (one is always written at the end)"),
-    ROW(INT, keep, "keep-checkpoints", "0", 0, BIG, NULL, "checkpoints", "newest checkpoints kept (0: all)"),
-    ROW(FLAG, async_save, "async-save", NULL, 0, 0, NULL, "checkpoints", "write while training goes on"),
+    ROW(INT, keep, "keep-checkpoints", "0", 0, BIG, NULL, "checkpoints",
+        "newest checkpoints kept (0: all)"),
+    ROW(FLAG, async_save, "async-save", NULL, 0, 0, NULL, "checkpoints",
+        "write while training goes on"),
     ROW(FLAG, no_save_optim, "no-save-optim", NULL, 0, 0, NULL, "checkpoints", "weights only"),
-    ROW(FLAG, no_load_optim, "no-load-optim", NULL, 0, 0, NULL, "checkpoints", "leave the moments behind"),
+    ROW(FLAG, no_load_optim, "no-load-optim", NULL, 0, 0, NULL, "checkpoints",
+        "leave the moments behind"),
     ROW(FLAG, no_load_rng, "no-load-rng", NULL, 0, 0, NULL, "checkpoints",
         "accepted: random numbers have no state here"),
     ROW(FLAG, finetune, "finetune", NULL, 0, 0, NULL, "checkpoints",
         "take only the weights of --load and begin at iteration 0"),
-    ROW(INT, ckpt_step, "ckpt-step", "-1", -1, BIG, NULL, "checkpoints", "iteration to load (-1: the newest)"),
+    ROW(INT, ckpt_step, "ckpt-step", "-1", -1, BIG, NULL, "checkpoints",
+        "iteration to load (-1: the newest)"),
     ROW(FLAG, exit_on_missing, "exit-on-missing-checkpoint", NULL, 0, 0, NULL, "checkpoints",
         "refuse to begin anew when --load holds no checkpoint"),
     ROW(FLAG, use_checkpoint_args, "use-checkpoint-args", NULL, 0, 0, NULL, "checkpoints",
@@ -93,23 +106,39 @@ const ts_option ts_train_option_rows[] = {
         "fp32, bf16 or fp16 (default: as the model came; fp32 for a new one)"),
     ROW(INT, exit_interval, "exit-interval", NULL, 1, BIG, NULL, "stopping",
         "stop after the first step that this divides"),
-    ROW(INT, exit_duration, "exit-duration-in-mins", NULL, 1, BIG, NULL, "stopping", "stop after this time"),
-    ROW(INT, log_interval, "log-interval", "100", 1, BIG, NULL, "seeing", "steps between log lines"),
-    ROW(FLAG, log_throughput, "log-throughput", NULL, 0, 0, NULL, "seeing", "TFLOP/s in the log line"),
-    ROW(FLAG, log_num_zeros, "log-num-zeros-in-grad", NULL, 0, 0, NULL, "seeing", "zeros in the gradient"),
-    ROW(FLAG, log_params_norm, "log-params-norm", NULL, 0, 0, NULL, "seeing", "norm of the parameters"),
+    ROW(INT, exit_duration, "exit-duration-in-mins", NULL, 1, BIG, NULL, "stopping",
+        "stop after this time"),
+    ROW(INT, log_interval, "log-interval", "100", 1, BIG, NULL, "seeing",
+        "steps between log lines"),
+    ROW(FLAG, log_throughput, "log-throughput", NULL, 0, 0, NULL, "seeing",
+        "TFLOP/s in the log line"),
+    ROW(FLAG, log_num_zeros, "log-num-zeros-in-grad", NULL, 0, 0, NULL, "seeing",
+        "zeros in the gradient"),
+    ROW(FLAG, log_params_norm, "log-params-norm", NULL, 0, 0, NULL, "seeing",
+        "norm of the parameters"),
     ROW(REAL, peak_tflops, "peak-tflops", NULL, 0, 1e9, NULL, "seeing",
         "of this process's device, for the share of it that is used (mfu)"),
     ROW(TEXT, metrics_jsonl, "metrics-jsonl", NULL, 0, 0, NULL, "seeing", "one JSON object a step"),
-    ROW(TEXT, tensorboard_dir, "tensorboard-dir", NULL, 0, 0, NULL, "seeing", "TensorBoard event files"),
+    ROW(TEXT, tensorboard_dir, "tensorboard-dir", NULL, 0, 0, NULL, "seeing",
+        "TensorBoard event files"),
     ROW(NOFLAG, check_for_nan, "no-check-for-nan-in-loss-and-grad", NULL, 0, 0, NULL, "training",
         "go on when the loss is not a number"),
-    NOTE("manual-gc", 0), NOTE("manual-gc-interval", 1), NOTE("no-shared-storage", 0),
-    NOTE("accumulate-allreduce-grads-in-fp32", 0), NOTE("calculate-per-token-loss", 0),
-    NOTE("exit-signal-handler", 0), NOTE("log-timers-to-tensorboard", 0), NOTE("timing-log-level", 1),
-    NOTE("tensorboard-log-interval", 1), NOTE("no-save-rng", 0), NOTE("ckpt-format", 1),
-    NOTE("log-validation-ppl-to-tensorboard", 0), NOTE("override-opt_param-scheduler", 0),
-    NOTE("finetune-no-load", 0), NOTE("jit-compile", 0), NOTE("use-fused-adamw", 0),
+    NOTE("manual-gc", 0),
+    NOTE("manual-gc-interval", 1),
+    NOTE("no-shared-storage", 0),
+    NOTE("accumulate-allreduce-grads-in-fp32", 0),
+    NOTE("calculate-per-token-loss", 0),
+    NOTE("exit-signal-handler", 0),
+    NOTE("log-timers-to-tensorboard", 0),
+    NOTE("timing-log-level", 1),
+    NOTE("tensorboard-log-interval", 1),
+    NOTE("no-save-rng", 0),
+    NOTE("ckpt-format", 1),
+    NOTE("log-validation-ppl-to-tensorboard", 0),
+    NOTE("override-opt_param-scheduler", 0),
+    NOTE("finetune-no-load", 0),
+    NOTE("jit-compile", 0),
+    NOTE("use-fused-adamw", 0),
 };
 const size_t ts_train_option_count = sizeof ts_train_option_rows / sizeof *ts_train_option_rows;
 
@@ -124,11 +153,14 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
     TS_TRY(need(o->train_iters > 0 || o->train_samples > 0, "train-iters"));
     TS_TRY(need(o->lr > 0, "lr"));
     if (o->train_iters && o->train_samples)
-        return ts_error(TS_ERR_USER, "--train-iters and --train-samples contradict each other: give one");
+        return ts_error(TS_ERR_USER,
+                        "--train-iters and --train-samples contradict each other: give one");
     const int64_t chunk = o->micro_batch_size * dp;
     if (o->global_batch_size && o->global_batch_size % chunk)
-        return ts_error(TS_ERR_USER, "--global-batch-size %lld is no multiple of --micro-batch-size %lld x %d "
-                        "processes", (long long)o->global_batch_size, (long long)o->micro_batch_size, dp);
+        return ts_error(TS_ERR_USER,
+                        "--global-batch-size %lld is no multiple of --micro-batch-size %lld x %d "
+                        "processes",
+                        (long long)o->global_batch_size, (long long)o->micro_batch_size, dp);
     if (o->min_lr > o->lr)
         return ts_error(TS_ERR_USER, "--min-lr %g is above --lr %g", o->min_lr, o->lr);
     if (o->lr_decay_style == TS_LR_WSD && !o->lr_wsd_decay_iters)

@@ -3,8 +3,19 @@
 #define TS_TRAIN_OPTIONS_H
 #include "base/option.h"
 
-typedef enum ts_lr_decay { TS_LR_CONSTANT, TS_LR_LINEAR, TS_LR_COSINE, TS_LR_INVERSE_SQRT, TS_LR_WSD } ts_lr_decay;
-typedef enum ts_wsd_decay { TS_WSD_LINEAR, TS_WSD_COSINE, TS_WSD_EXPONENTIAL, TS_WSD_MINUS_SQRT } ts_wsd_decay;
+typedef enum ts_lr_decay {
+    TS_LR_CONSTANT,
+    TS_LR_LINEAR,
+    TS_LR_COSINE,
+    TS_LR_INVERSE_SQRT,
+    TS_LR_WSD
+} ts_lr_decay;
+typedef enum ts_wsd_decay {
+    TS_WSD_LINEAR,
+    TS_WSD_COSINE,
+    TS_WSD_EXPONENTIAL,
+    TS_WSD_MINUS_SQRT
+} ts_wsd_decay;
 typedef enum ts_optimizer_kind { TS_OPTIMIZER_ADAM, TS_OPTIMIZER_SGD } ts_optimizer_kind;
 
 typedef struct ts_train_options {
@@ -13,7 +24,8 @@ typedef struct ts_train_options {
     double hidden_dropout, attention_dropout;
     /* rate */
     double lr, min_lr, lr_warmup_init, lr_warmup_fraction;
-    int64_t lr_warmup_iters, lr_warmup_samples, lr_decay_iters, lr_decay_samples, lr_wsd_decay_iters;
+    int64_t lr_warmup_iters, lr_warmup_samples, lr_decay_iters, lr_decay_samples,
+        lr_wsd_decay_iters;
     int lr_decay_style, lr_wsd_decay_style;
     /* optimizer */
     int optimizer;
@@ -30,7 +42,8 @@ typedef struct ts_train_options {
     /* saving, stopping */
     const char *save, *save_hf, *save_hf_dtype;
     int64_t save_interval, keep, exit_interval, ckpt_step, exit_duration;
-    bool async_save, no_save_optim, no_load_optim, no_load_rng, finetune, exit_on_missing, use_checkpoint_args;
+    bool async_save, no_save_optim, no_load_optim, no_load_rng, finetune, exit_on_missing,
+        use_checkpoint_args;
     /* seeing */
     int64_t log_interval;
     const char *metrics_jsonl, *tensorboard_dir;

@@ -30,8 +30,8 @@ ts_status ts_recorder_create(const ts_train_options *o, int64_t train_iters, ts_
     *r = (ts_recorder){ .o = o, .train_iters = train_iters, .began = ts_now(), .began_at = -1 };
     ts_status st = TS_OK;
     if (o->metrics_jsonl && !(r->metrics = fopen(o->metrics_jsonl, "ae")))
-        st = ts_error(TS_ERR_USER, "--metrics-jsonl %s: cannot be opened for writing: %s", o->metrics_jsonl,
-                      strerror(errno));
+        st = ts_error(TS_ERR_USER, "--metrics-jsonl %s: cannot be opened for writing: %s",
+                      o->metrics_jsonl, strerror(errno));
     if (st == TS_OK && o->tensorboard_dir)
         st = ts_events_create(o->tensorboard_dir, &r->events);
     if (st != TS_OK)
@@ -61,7 +61,8 @@ static double tflops_of(const ts_trainer *t, double seconds)
 /* JSON has no NaN. */
 static ts_status number(ts_str *l, const char *name, double v)
 {
-    return isfinite(v) ? ts_str_printf(l, ", \"%s\": %.17g", name, v) : ts_str_printf(l, ", \"%s\": null", name);
+    return isfinite(v) ? ts_str_printf(l, ", \"%s\": %.17g", name, v)
+                       : ts_str_printf(l, ", \"%s\": null", name);
 }
 
 static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,
@@ -70,8 +71,8 @@ static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step
     ts_str *l = &r->line;
     const double tflops = tflops_of(t, s->seconds);
     ts_str_reset(l);
-    TS_TRY(ts_str_printf(l, "{\"iteration\": %lld, \"consumed_samples\": %lld", (long long)t->iteration,
-                         (long long)t->consumed));
+    TS_TRY(ts_str_printf(l, "{\"iteration\": %lld, \"consumed_samples\": %lld",
+                         (long long)t->iteration, (long long)t->consumed));
     TS_TRY(number(l, "lm_loss", s->loss));
     TS_TRY(number(l, "grad_norm", s->grad_norm));
     TS_TRY(number(l, "learning_rate", s->lr));
@@ -86,9 +87,12 @@ static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step
         TS_TRY(number(l, "mfu", tflops / r->o->peak_tflops));
     if (valid_loss)
         TS_TRY(number(l, "valid_lm_loss", *valid_loss));
-    return ts_str_printf(l, ", \"iteration_seconds\": %.9g, \"memory_peak_bytes\": %lld, \"rss_peak_bytes\": %lld, "
-                         "\"skipped\": %s}\n", s->seconds, (long long)s->memory_peak, (long long)s->rss_peak,
-                         s->skipped ? "true" : "false");
+    return ts_str_printf(
+        l,
+        ", \"iteration_seconds\": %.9g, \"memory_peak_bytes\": %lld, \"rss_peak_bytes\": %lld, "
+        "\"skipped\": %s}\n",
+        s->seconds, (long long)s->memory_peak, (long long)s->rss_peak,
+        s->skipped ? "true" : "false");
 }
 
 static ts_status write_metrics(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,
@@ -116,13 +120,16 @@ static ts_status write_events(ts_recorder *r, const ts_trainer *t, const ts_step
         { "loss-scale vs samples", s->loss_scale }, { "grad-norm vs samples", s->grad_norm },
     };
     TS_TRY(ts_events_scalars(r->events, t->iteration, by_step, sizeof by_step / sizeof *by_step));
-    return ts_events_scalars(r->events, t->consumed, by_samples, sizeof by_samples / sizeof *by_samples);
+    return ts_events_scalars(r->events, t->consumed, by_samples,
+                             sizeof by_samples / sizeof *by_samples);
 }
 
 static void time_left(const ts_recorder *r, const ts_trainer *t, char *buf, size_t size)
 {
     const int64_t done = t->iteration - r->began_at;
-    const double left = done > 0 ? (ts_now() - r->began) / (double)done * (double)(r->train_iters - t->iteration) : 0;
+    const double left =
+        done > 0 ? (ts_now() - r->began) / (double)done * (double)(r->train_iters - t->iteration)
+                 : 0;
     const long long s = (long long)(left > 0 ? left : 0);
     snprintf(buf, size, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
 }
@@ -135,26 +142,30 @@ static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *
     struct tm tm;
     strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", localtime_r(&now, &tm));
     time_left(r, t, left, sizeof left);
-    const double per = r->seconds / (double)r->steps, mean = r->good ? r->loss / (double)r->good : 0;
+    const double per = r->seconds / (double)r->steps,
+                 mean = r->good ? r->loss / (double)r->good : 0;
     if (r->o->log_throughput)
-        snprintf(throughput, sizeof throughput, " throughput per GPU (TFLOP/s/GPU): %.3f |", tflops_of(t, per));
+        snprintf(throughput, sizeof throughput, " throughput per GPU (TFLOP/s/GPU): %.3f |",
+                 tflops_of(t, per));
     if (mean > 0)
         snprintf(loss, sizeof loss, " lm loss: %.6E |", mean);
     if (r->o->log_num_zeros)
         snprintf(zeros, sizeof zeros, " num zeros: %lld |", (long long)s->zeros);
     if (r->o->log_params_norm)
         snprintf(norm, sizeof norm, " params norm: %.3f |", s->params_norm);
-    ts_log_raw(" [%s] iteration %8lld/%8lld | consumed samples: %12lld | elapsed time per iteration (ms): %.1f |%s"
-               " learning rate: %.6E | global batch size: %5lld |%s loss scale: %.1f | grad norm: %.3f |%s%s"
-               " number of skipped iterations: %3lld | number of nan iterations: %3lld |"
-               " tokens per second: %.1f | time left: %s |\n",
-               when, (long long)t->iteration, (long long)r->train_iters, (long long)t->consumed, per * 1e3,
-               throughput, ts_lr_at(&t->schedule, t->scheduled), (long long)t->global, loss, s->loss_scale,
-               s->grad_norm, zeros, norm, (long long)r->skipped, (long long)r->nan,
-               (double)r->tokens / r->seconds, left);
+    ts_log_raw(
+        " [%s] iteration %8lld/%8lld | consumed samples: %12lld | elapsed time per iteration (ms): %.1f |%s"
+        " learning rate: %.6E | global batch size: %5lld |%s loss scale: %.1f | grad norm: %.3f |%s%s"
+        " number of skipped iterations: %3lld | number of nan iterations: %3lld |"
+        " tokens per second: %.1f | time left: %s |\n",
+        when, (long long)t->iteration, (long long)r->train_iters, (long long)t->consumed, per * 1e3,
+        throughput, ts_lr_at(&t->schedule, t->scheduled), (long long)t->global, loss, s->loss_scale,
+        s->grad_norm, zeros, norm, (long long)r->skipped, (long long)r->nan,
+        (double)r->tokens / r->seconds, left);
 }
 
-ts_status ts_recorder_step(ts_recorder *r, const ts_trainer *t, const ts_step_result *s, const double *valid_loss)
+ts_status ts_recorder_step(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,
+                           const double *valid_loss)
 {
     if (r->began_at < 0)
         r->began_at = t->iteration - 1;

@@ -5,12 +5,14 @@
 
 typedef struct ts_recorder ts_recorder;
 
-/* Opens the files that the options name: a file that cannot be made is TS_ERR_USER. resumed: lines are
- * added to a metrics file that is there; otherwise too, so that no record is ever lost. */
-ts_status ts_recorder_create(const ts_train_options *o, int64_t train_iters, ts_recorder **out) TS_NODISCARD;
+/* Opens the files that the options name: a file that cannot be made is TS_ERR_USER. resumed: lines
+ * are added to a metrics file that is there; otherwise too, so that no record is ever lost. */
+ts_status ts_recorder_create(const ts_train_options *o, int64_t train_iters,
+                             ts_recorder **out) TS_NODISCARD;
 void ts_recorder_destroy(ts_recorder **r);
 /* After a step; valid_loss: of an evaluation in this iteration, NULL when there was none. */
 ts_status ts_recorder_step(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,
                            const double *valid_loss) TS_NODISCARD;
-ts_status ts_recorder_evaluation(ts_recorder *r, const ts_trainer *t, const char *part, double loss) TS_NODISCARD;
+ts_status ts_recorder_evaluation(ts_recorder *r, const ts_trainer *t, const char *part,
+                                 double loss) TS_NODISCARD;
 #endif

@@ -30,13 +30,15 @@ static ts_status state_text(const ts_trainer *t, const ts_option_set *options, c
         "{s:I, s:I, s:I, s:I, s:I, s:{s:b, s:f, s:I, s:I}, s:I, s:s, s:o*, s:s*, s:o}", "iteration",
         (json_int_t)t->iteration, "consumed_train_samples", (json_int_t)t->consumed, "num_steps",
         (json_int_t)t->scheduled, "skipped_iterations", (json_int_t)t->skipped, "optimizer_steps",
-        (json_int_t)t->optim.steps, "grad_scaler", "dynamic", t->scaler.dynamic, "scale", t->scaler.scale,
-        "growth_tracker", (json_int_t)t->scaler.good, "hysteresis_tracker", (json_int_t)t->scaler.tolerance,
-        "seed", (json_int_t)t->o->seed, "file_dtype", ts_st_dtype_name(t->model->file_dtype), "config",
-        model_config(t->model), "folder", t->model->folder, "options", opts);
+        (json_int_t)t->optim.steps, "grad_scaler", "dynamic", t->scaler.dynamic, "scale",
+        t->scaler.scale, "growth_tracker", (json_int_t)t->scaler.good, "hysteresis_tracker",
+        (json_int_t)t->scaler.tolerance, "seed", (json_int_t)t->o->seed, "file_dtype",
+        ts_st_dtype_name(t->model->file_dtype), "config", model_config(t->model), "folder",
+        t->model->folder, "options", opts);
     *out = s ? json_dumps(s, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(s);
-    return *out ? TS_OK : ts_error(TS_ERR_NOMEM, "out of memory while writing the state of a checkpoint");
+    return *out ? TS_OK
+                : ts_error(TS_ERR_NOMEM, "out of memory while writing the state of a checkpoint");
 }
 
 /* ---- saving ---- */
@@ -47,11 +49,15 @@ typedef struct tensor_list {
     int64_t n;
 } tensor_list;
 
-static void add_tensor(tensor_list *l, const char *prefix, const ts_param *p, ts_ckpt_part part, const void *data)
+static void add_tensor(tensor_list *l, const char *prefix, const ts_param *p, ts_ckpt_part part,
+                       const void *data)
 {
     snprintf(l->name[l->n], sizeof *l->name, "%s%s", prefix, p->name);
-    l->t[l->n] = (ts_ckpt_tensor){ .name = l->name[l->n], .part = part, .dtype = TS_ST_F32, .rank = p->rank,
-                                   .shape = { p->dim[0], p->dim[1] }, .data = data, .rows = p->dim[0] };
+    l->t[l->n] = (ts_ckpt_tensor){ .name = l->name[l->n], .part = part, .dtype = TS_ST_F32,
+                                   .rank = p->rank,
+                                   .shape = { p->dim[0], p->dim[1] },
+                                   .data = data,
+                                   .rows = p->dim[0] };
     l->n++;
 }
 
@@ -65,9 +71,11 @@ static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
     for (size_t i = 0; i < p->n && !t->o->no_save_optim; i++) {
         const int64_t at = p->p[i]->offset;
         if (t->optim.m)
-            add_tensor(l, "optimizer.exp_avg.", p->p[i], TS_CKPT_OPTIMIZER, (float *)t->optim.m->data + at);
+            add_tensor(l, "optimizer.exp_avg.", p->p[i], TS_CKPT_OPTIMIZER,
+                       (float *)t->optim.m->data + at);
         if (t->optim.v)
-            add_tensor(l, "optimizer.exp_avg_sq.", p->p[i], TS_CKPT_OPTIMIZER, (float *)t->optim.v->data + at);
+            add_tensor(l, "optimizer.exp_avg_sq.", p->p[i], TS_CKPT_OPTIMIZER,
+                       (float *)t->optim.v->data + at);
     }
     return TS_OK;
 }
@@ -102,7 +110,8 @@ ts_status ts_trainer_save(ts_trainer *t, ts_checkpointer *c, const ts_option_set
 
 /* ---- loading ---- */
 
-static ts_status find(const ts_checkpoint *ck, const char *prefix, const ts_param *p, const ts_st_tensor **out)
+static ts_status find(const ts_checkpoint *ck, const char *prefix, const ts_param *p,
+                      const ts_st_tensor **out)
 {
     char name[128];
     snprintf(name, sizeof name, "%s%s", prefix, p->name);
@@ -110,14 +119,17 @@ static ts_status find(const ts_checkpoint *ck, const char *prefix, const ts_para
     if (!t)
         return ts_error(TS_ERR_USER, "%s: tensor %s is missing", ts_checkpoint_path(ck), name);
     if (t->rank != p->rank || t->shape[0] != p->dim[0] || (p->rank > 1 && t->shape[1] != p->dim[1]))
-        return ts_error(TS_ERR_USER, "%s: tensor %s has shape [%lld, %lld], the model's options say [%lld, %lld]",
-                        t->path, name, (long long)t->shape[0], (long long)(t->rank > 1 ? t->shape[1] : 1),
-                        (long long)p->dim[0], (long long)p->dim[1]);
+        return ts_error(
+            TS_ERR_USER,
+            "%s: tensor %s has shape [%lld, %lld], the model's options say [%lld, %lld]", t->path,
+            name, (long long)t->shape[0], (long long)(t->rank > 1 ? t->shape[1] : 1),
+            (long long)p->dim[0], (long long)p->dim[1]);
     *out = t;
     return TS_OK;
 }
 
-static ts_status load_flat(const ts_checkpoint *ck, const char *prefix, const ts_param *p, float *to)
+static ts_status load_flat(const ts_checkpoint *ck, const char *prefix, const ts_param *p,
+                           float *to)
 {
     const ts_st_tensor *t;
     TS_TRY(find(ck, prefix, p, &t));
@@ -150,7 +162,8 @@ static ts_status load_moments(ts_trainer *t, const ts_checkpoint *ck)
 {
     const ts_param_set *p = &t->model->decoder->params;
     if (ts_checkpoint_count(ck, TS_CKPT_OPTIMIZER) == 0 && (t->optim.m || t->optim.v))
-        return ts_error(TS_ERR_USER, "%s holds no optimizer state (it was saved with --no-save-optim): continue "
+        return ts_error(TS_ERR_USER,
+                        "%s holds no optimizer state (it was saved with --no-save-optim): continue "
                         "with --no-load-optim, or begin anew from its weights with --finetune",
                         ts_checkpoint_path(ck));
     for (size_t i = 0; i < p->n; i++) {
@@ -184,12 +197,14 @@ static ts_status load_counters(ts_trainer *t, const ts_checkpoint *ck)
     if (t->scaler.dynamic && json_is_true(json_object_get(g, "dynamic"))) {
         t->scaler.scale = json_number_value(json_object_get(g, "scale"));
         TS_TRY(need_int(g, file, "growth_tracker", &t->scaler.good));
-        TS_TRY(ts_json_int(g, file, "hysteresis_tracker", 0, INT64_MIN, INT64_MAX, &t->scaler.tolerance));
+        TS_TRY(ts_json_int(g, file, "hysteresis_tracker", 0, INT64_MIN, INT64_MAX,
+                           &t->scaler.tolerance));
     }
     return TS_OK;
 }
 
-ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool weights_only, bool with_optimizer)
+ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool weights_only,
+                             bool with_optimizer)
 {
     TS_TRY(load_values(t->model->decoder, ck));
     if (weights_only)
@@ -202,13 +217,16 @@ ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool weight
     return TS_OK;
 }
 
-ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **family, ts_arch *a, json_t **config)
+ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **family, ts_arch *a,
+                                 json_t **config)
 {
     const char *file = ts_checkpoint_state_file(ck);
     const json_t *c = json_object_get(ts_checkpoint_state(ck), "config");
     if (!json_is_object(c))
-        return ts_error(TS_ERR_USER, "%s does not describe the model in Hugging Face's words: give its options "
-                        "(--num-layers, --hidden-size, ...)", file);
+        return ts_error(TS_ERR_USER,
+                        "%s does not describe the model in Hugging Face's words: give its options "
+                        "(--num-layers, --hidden-size, ...)",
+                        file);
     TS_TRY(ts_family_of(c, file, family));
     TS_TRY((*family)->read(c, file, a));
     TS_TRY(ts_arch_check(a, file));
@@ -216,7 +234,8 @@ ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **fami
     return *config ? TS_OK : ts_error(TS_ERR_NOMEM, "out of memory while reading %s", file);
 }
 
-static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_arch *a, ts_model *m)
+static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_arch *a,
+                           ts_model *m)
 {
     const json_t *s = ts_checkpoint_state(ck);
     const char *folder = json_string_value(json_object_get(s, "folder"));
@@ -227,7 +246,8 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_
     if (folder)
         TS_TRY(ts_strdup(folder, &m->folder));
     TS_TRY(ts_decoder_create(use->dev, a, use->compute, a->vocab, &m->decoder));
-    TS_TRY(ts_decoder_allocate(m->decoder, use->training ? TS_DTYPE_F32 : use->compute, use->training));
+    TS_TRY(ts_decoder_allocate(m->decoder, use->training ? TS_DTYPE_F32 : use->compute,
+                               use->training));
     return use->dev->computes ? load_values(m->decoder, ck) : TS_OK;
 }
 

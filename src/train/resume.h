@@ -1,24 +1,28 @@
-/* A trainer's state to and from checkpoints: all of it, so that a resumed run gives the same bits. */
+/* A trainer's state to and from checkpoints: all of it, so that a resumed run gives the same
+ * bits. */
 #ifndef TS_TRAIN_RESUME_H
 #define TS_TRAIN_RESUME_H
 #include "train/checkpoint.h"
 #include "train/trainer.h"
 
 /* Hands weights, moments and the state to the checkpointer. */
-ts_status ts_trainer_save(ts_trainer *t, ts_checkpointer *c, const ts_option_set *options) TS_NODISCARD;
-/* Bytes of tensors in a checkpoint, and the copies of them that a background save holds on this rank, for the
- * account of memory. */
+ts_status ts_trainer_save(ts_trainer *t, ts_checkpointer *c,
+                          const ts_option_set *options) TS_NODISCARD;
+/* Bytes of tensors in a checkpoint, and the copies of them that a background save holds on this
+ * rank, for the account of memory. */
 int64_t ts_trainer_state_bytes(const ts_trainer *t);
 void ts_trainer_book_copies(ts_trainer *t, int64_t bytes);
-/* Takes weights and, unless weights_only, moments, counters and scaler from an open checkpoint. A tensor that
- * is missing or has another shape is TS_ERR_USER. */
-ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool weights_only, bool with_optimizer)
-    TS_NODISCARD;
+/* Takes weights and, unless weights_only, moments, counters and scaler from an open checkpoint. A
+ * tensor that is missing or has another shape is TS_ERR_USER. */
+ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool weights_only,
+                             bool with_optimizer) TS_NODISCARD;
 /* The model that a checkpoint describes, with its weights. */
-ts_status ts_model_from_checkpoint(const ts_checkpoint *ck, const ts_model_use *use, ts_model *out) TS_NODISCARD;
+ts_status ts_model_from_checkpoint(const ts_checkpoint *ck, const ts_model_use *use,
+                                   ts_model *out) TS_NODISCARD;
 /* --load of either kind: a Hugging Face folder or checkpoints. For commands that only read. */
-ts_status ts_model_open(const char *folder, int64_t step, const ts_model_use *use, ts_model *out) TS_NODISCARD;
+ts_status ts_model_open(const char *folder, int64_t step, const ts_model_use *use,
+                        ts_model *out) TS_NODISCARD;
 /* The description alone (for the trainer, which allocates by itself). */
-ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **family, ts_arch *a, json_t **config)
-    TS_NODISCARD;
+ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **family, ts_arch *a,
+                                 json_t **config) TS_NODISCARD;
 #endif

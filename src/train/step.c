@@ -64,8 +64,8 @@ static ts_status all_micro_batches(ts_trainer *t, double weight, double *sums, c
             zero_gradients(t);
         TS_TRY(micro_batch(t, m, weight, &sums[m]));
         if (t->deterministic)
-            TS_TRY(ts_ordered_add(t->comm, p->grads->data, t->dev->computes ? t->acc->data : NULL, p->total,
-                                  t->staging ? t->staging->data : NULL,
+            TS_TRY(ts_ordered_add(t->comm, p->grads->data, t->dev->computes ? t->acc->data : NULL,
+                                  p->total, t->staging ? t->staging->data : NULL,
                                   (int64_t)(t->staging_bytes / sizeof(float))));
     }
     ts_tape_reset(t->tape);
@@ -110,13 +110,15 @@ static ts_status not_a_number(const ts_trainer *t, const ts_step_result *r)
     for (int rank = 0; rank < t->comm->size && !where[0]; rank++)
         for (int64_t m = 0; m < t->n_micro && !where[0]; m++)
             if (!isfinite(t->gathered[rank * n + m]))
-                snprintf(where, sizeof where, " (first in micro-batch %lld of rank %d)", (long long)m, rank);
-    return ts_error(TS_ERR_RUN,
-                    "iteration %lld: the %s is not a number%s. Nothing was updated; the checkpoint before is "
-                    "untouched. Try a lower --lr, --clip-grad, --bf16 instead of --fp16, or look at samples %lld "
-                    "to %lld of the data (--no-check-for-nan-in-loss-and-grad goes on regardless)",
-                    (long long)t->iteration + 1, isfinite(r->loss) ? "gradient's norm" : "loss", where,
-                    (long long)t->consumed, (long long)(t->consumed + t->global - 1));
+                snprintf(where, sizeof where, " (first in micro-batch %lld of rank %d)",
+                         (long long)m, rank);
+    return ts_error(
+        TS_ERR_RUN,
+        "iteration %lld: the %s is not a number%s. Nothing was updated; the checkpoint before is "
+        "untouched. Try a lower --lr, --clip-grad, --bf16 instead of --fp16, or look at samples %lld "
+        "to %lld of the data (--no-check-for-nan-in-loss-and-grad goes on regardless)",
+        (long long)t->iteration + 1, isfinite(r->loss) ? "gradient's norm" : "loss", where,
+        (long long)t->consumed, (long long)(t->consumed + t->global - 1));
 }
 
 static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
@@ -175,7 +177,8 @@ ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r)
     return TS_OK;
 }
 
-ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, int64_t n, double *loss)
+ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, int64_t n,
+                              double *loss)
 {
     double total[2] = { 0, 0 }; /* loss, tokens */
     ts_device_phase(t->dev, "evaluation");

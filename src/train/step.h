@@ -5,11 +5,12 @@
 
 /* Turns the hooks of the overlapping reduction on or off. */
 void ts_trainer_hooks(ts_trainer *t, bool on);
-/* Reads the samples of this rank for a step whose global batch begins at sample `first` of a part. */
+/* Reads the samples of this rank for a step whose global batch begins at sample `first` of a
+ * part. */
 ts_status ts_batch_read(ts_trainer *t, ts_data_part part, int64_t first) TS_NODISCARD;
 /* Trained tokens of the batch that was read. */
 int64_t ts_batch_tokens(const ts_trainer *t);
-/* One micro-batch forward (and, while recording, the loss's gradient with this weight for each trained
- * token). *sum receives the sum of the losses of its trained tokens. */
+/* One micro-batch forward (and, while recording, the loss's gradient with this weight for each
+ * trained token). *sum receives the sum of the losses of its trained tokens. */
 ts_status ts_batch_forward(ts_trainer *t, int64_t m, double weight, double *sum) TS_NODISCARD;
 #endif

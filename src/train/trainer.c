@@ -4,8 +4,9 @@ enum { STAGING = 8 << 20 };
 
 void ts_loss_scaler_init(ts_loss_scaler *s, const ts_train_options *o, bool fp16)
 {
-    *s = (ts_loss_scaler){ .dynamic = fp16 && o->loss_scale <= 0, .scale = 1, .min = o->min_loss_scale,
-                           .window = o->loss_scale_window, .hysteresis = o->hysteresis,
+    *s = (ts_loss_scaler){ .dynamic = fp16 && o->loss_scale <= 0, .scale = 1,
+                           .min = o->min_loss_scale, .window = o->loss_scale_window,
+                           .hysteresis = o->hysteresis,
                            .tolerance = o->hysteresis };
     if (fp16)
         s->scale = o->loss_scale > 0 ? o->loss_scale : o->initial_loss_scale;
@@ -48,7 +49,8 @@ static void on_param_done(void *ctx, ts_param *p)
     keep_failure(t, ts_reducer_param_done(t->reducer, p->index));
 }
 
-/* Hooks are on during the last micro-batch's backward only: before that a gradient is not complete. */
+/* Hooks are on during the last micro-batch's backward only: before that a gradient is not
+ * complete. */
 void ts_trainer_hooks(ts_trainer *t, bool on)
 {
     t->tape->hooks = on ? (ts_tape_hooks){ on_progress, on_param_done, t } : (ts_tape_hooks){ 0 };
@@ -66,8 +68,8 @@ static ts_status make_reducer(ts_trainer *t, bool overlap, int64_t bucket)
         count[i] = ts_param_count(p->p[i]);
     }
     if (st == TS_OK)
-        st = ts_reducer_create(t->comm, p->grads->data, p->total, offset, count, (int64_t)p->n, bucket,
-                               overlap, &t->reducer);
+        st = ts_reducer_create(t->comm, p->grads->data, p->total, offset, count, (int64_t)p->n,
+                               bucket, overlap, &t->reducer);
     ts_free(&offset);
     ts_free(&count);
     return st;
@@ -92,8 +94,9 @@ static ts_status make_gradients(ts_trainer *t, bool overlap, int64_t bucket)
 static ts_status make_batch(ts_trainer *t)
 {
     const size_t rows = (size_t)(t->n_micro * t->micro), S = (size_t)t->o->seq_length;
-    t->batch_bytes = (int64_t)(4 * (rows * (S + 1) + rows * S * (1u + t->with_positions + t->with_segments) +
-                                    (size_t)t->micro * S));
+    t->batch_bytes =
+        (int64_t)(4 * (rows * (S + 1) + rows * S * (1u + t->with_positions + t->with_segments) +
+                       (size_t)t->micro * S));
     ts_device_book(t->dev, TS_MEM_DATA, t->batch_bytes);
     if (!t->dev->computes)
         return TS_OK;
@@ -104,14 +107,16 @@ static ts_status make_batch(ts_trainer *t)
     if (t->with_segments)
         TS_TRY(ts_alloc(&t->segments, rows, S * sizeof *t->segments));
     TS_TRY(ts_alloc(&t->losses, (size_t)t->micro, S * sizeof *t->losses));
-    return ts_alloc(&t->gathered, (size_t)t->comm->size * (size_t)(t->n_micro + 8), sizeof *t->gathered);
+    return ts_alloc(&t->gathered, (size_t)t->comm->size * (size_t)(t->n_micro + 8),
+                    sizeof *t->gathered);
 }
 
 static ts_recompute_plan plan_recompute(const ts_train_options *o)
 {
     if (o->recompute_granularity != 1)
         return (ts_recompute_plan){ TS_RECOMPUTE_NONE, 0 };
-    return (ts_recompute_plan){ o->recompute_method == 2 ? TS_RECOMPUTE_BLOCK : TS_RECOMPUTE_UNIFORM,
+    return (ts_recompute_plan){ o->recompute_method == 2 ? TS_RECOMPUTE_BLOCK
+                                                         : TS_RECOMPUTE_UNIFORM,
                                 o->recompute_num_layers };
 }
 
@@ -119,21 +124,25 @@ static ts_status check_model(const ts_trainer *t)
 {
     const ts_arch *a = &t->model->decoder->arch;
     if (a->position == TS_POSITION_LEARNED && t->o->seq_length > a->max_positions)
-        return ts_error(TS_ERR_USER, "--seq-length %lld is longer than the model's %lld positions "
-                        "(--max-position-embeddings)", (long long)t->o->seq_length, (long long)a->max_positions);
+        return ts_error(TS_ERR_USER,
+                        "--seq-length %lld is longer than the model's %lld positions "
+                        "(--max-position-embeddings)",
+                        (long long)t->o->seq_length, (long long)a->max_positions);
     return TS_OK;
 }
 
-ts_status ts_trainer_create(const ts_train_options *o, ts_device *dev, ts_comm *comm, ts_model *model,
-                            const ts_data_source *source, const ts_data_options *data, ts_dtype compute,
-                            bool overlap, int64_t bucket, ts_trainer **out)
+ts_status ts_trainer_create(const ts_train_options *o, ts_device *dev, ts_comm *comm,
+                            ts_model *model, const ts_data_source *source,
+                            const ts_data_options *data, ts_dtype compute, bool overlap,
+                            int64_t bucket, ts_trainer **out)
 {
     ts_trainer *t;
     TS_TRY(ts_alloc(&t, 1, sizeof *t));
     *t = (ts_trainer){ .o = o, .dev = dev, .comm = comm, .model = model, .source = source,
                        .compute = compute, .micro = o->micro_batch_size,
                        .global = ts_train_global_batch(o, comm->size),
-                       .deterministic = ts_train_is_deterministic(o), .recompute = plan_recompute(o),
+                       .deterministic = ts_train_is_deterministic(o),
+                       .recompute = plan_recompute(o),
                        .with_segments = data->reset_attention_mask,
                        .with_positions = data->reset_position_ids };
     t->n_micro = t->global / (t->micro * comm->size);
@@ -179,6 +188,7 @@ double ts_trainer_step_flops(const ts_trainer *t)
 {
     const ts_arch *a = &t->model->decoder->arch;
     const double S = (double)t->o->seq_length, tokens = S * (double)t->global;
-    const double attention = 2 * (double)(a->n_layers * a->n_heads * a->head_dim) * S; /* causal half */
+    /* causal half */
+    const double attention = 2 * (double)(a->n_layers * a->n_heads * a->head_dim) * S;
     return 3 * tokens * (ts_decoder_flops_per_token(t->model->decoder) + attention);
 }

@@ -1,8 +1,9 @@
 /* One training job on one rank: model, optimizer, data, and the step that ties them together.
  *
- * The loss is the sum over all trained tokens of the global batch divided by their number, whatever the
- * micro-batches and processes; gradients likewise. In deterministic mode gradients are added micro-batch
- * after micro-batch in the order of the global batch, so the bits do not depend on the processes. */
+ * The loss is the sum over all trained tokens of the global batch divided by their number, whatever
+ * the micro-batches and processes; gradients likewise. In deterministic mode gradients are added
+ * micro-batch after micro-batch in the order of the global batch, so the bits do not depend on the
+ * processes. */
 #ifndef TS_TRAIN_TRAINER_H
 #define TS_TRAIN_TRAINER_H
 #include "data/source.h"
@@ -61,21 +62,23 @@ typedef struct ts_trainer {
     double *gathered;       /* [processes * (n_micro + TS_STEP_EXTRA)] */
     int64_t copies;         /* bytes of a background save, booked */
     /* position in the run */
-    int64_t iteration, consumed, scheduled, skipped; /* scheduled: samples that the schedule has counted */
+    /* scheduled: samples that the schedule has counted */
+    int64_t iteration, consumed, scheduled, skipped;
 } ts_trainer;
 
 /* Options must have been checked. Borrows everything. overlap and bucket are of dist's options. */
-ts_status ts_trainer_create(const ts_train_options *o, ts_device *dev, ts_comm *comm, ts_model *model,
-                            const ts_data_source *source, const ts_data_options *data, ts_dtype compute,
-                            bool overlap, int64_t bucket, ts_trainer **out) TS_NODISCARD;
+ts_status ts_trainer_create(const ts_train_options *o, ts_device *dev, ts_comm *comm,
+                            ts_model *model, const ts_data_source *source,
+                            const ts_data_options *data, ts_dtype compute, bool overlap,
+                            int64_t bucket, ts_trainer **out) TS_NODISCARD;
 void ts_trainer_destroy(ts_trainer **t);
 
-/* One step with the next global batch. `stop`: this rank was asked to stop (all learn it). A loss that is
- * not a number is TS_ERR_RUN on all ranks (unless it may be). */
+/* One step with the next global batch. `stop`: this rank was asked to stop (all learn it). A loss
+ * that is not a number is TS_ERR_RUN on all ranks (unless it may be). */
 ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r) TS_NODISCARD;
 /* Mean loss over n global batches of a part, beginning at its sample `first` (wrapping round). */
-ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, int64_t n, double *loss)
-    TS_NODISCARD;
+ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, int64_t n,
+                              double *loss) TS_NODISCARD;
 /* Floating-point operations of one step over all ranks (Megatron's count: no recomputation). */
 double ts_trainer_step_flops(const ts_trainer *t);
 static inline int64_t ts_train_global_batch(const ts_train_options *o, int dp)

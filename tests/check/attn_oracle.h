@@ -1,12 +1,13 @@
-/* The oracle of attention, in double: the contract of kernels/attn.h element by element (a predicate a
- * key, not a range), and beside each value its bound.
+/* The oracle of attention, in double: the contract of kernels/attn.h element by element (a
+ * predicate a key, not a range), and beside each value its bound.
  *
- * Bounds. u: the unit of fp32; w: the unit that p and ds are rounded to (bf16 products: 2^-8, else 0);
- * g(n) = 4 + 2 sqrt(n): the growth of a sum of n products.
+ * Bounds. u: the unit of fp32; w: the unit that p and ds are rounded to (bf16 products: 2^-8, else
+ * 0); g(n) = 4 + 2 sqrt(n): the growth of a sum of n products.
  *   logit      E_j = |scale| u g(D) sum |q k| + the roundings of cap, slope and exponent
  *   p          eta_j = exp(E_j + sum p E + exp's own error) - 1 + u g(n): relative
  *   o          sum p |v| (eta + w) + u g(n) sum p |v|
- *   ds         p (eta |dp - delta| + err(dp) + err(delta) + u ...) + w |ds|, and so on along the products */
+ *   ds         p (eta |dp - delta| + err(dp) + err(delta) + u ...) + w |ds|, and so on along the
+ * products */
 #ifndef TS_TESTS_ATTN_ORACLE_H
 #define TS_TESTS_ATTN_ORACLE_H
 #include "check.h"
@@ -28,7 +29,10 @@ typedef struct units {
 static double growth(int64_t n) { return 4 + 2 * sqrt((double)n); }
 
 static int64_t q_len(const ts_attn_args *a, int64_t b) { return a->q_len ? a->q_len[b] : a->S_q; }
-static int64_t kv_len(const ts_attn_args *a, int64_t b) { return a->kv_len ? a->kv_len[b] : a->S_kv; }
+static int64_t kv_len(const ts_attn_args *a, int64_t b)
+{
+    return a->kv_len ? a->kv_len[b] : a->S_kv;
+}
 
 static int64_t q_index(const ts_attn_args *a, int64_t b, int64_t h, int64_t i)
 {
@@ -73,12 +77,17 @@ typedef struct score_row {
 
 static score_row score_row_of(const ts_attn_args *a)
 {
-    return (score_row){ check_f64(a->S_kv), check_f64(a->S_kv), check_f64(a->S_kv), check_f64(a->S_kv),
-                        check_f64(a->S_kv), 0, 0 };
+    return (score_row){ check_f64(a->S_kv),
+                        check_f64(a->S_kv),
+                        check_f64(a->S_kv),
+                        check_f64(a->S_kv),
+                        check_f64(a->S_kv),
+                        0,
+                        0 };
 }
 
-static void score(const ts_attn_args *a, const doubles *x, const units *e, int64_t b, int64_t h, int64_t i,
-                  score_row *row)
+static void score(const ts_attn_args *a, const doubles *x, const units *e, int64_t b, int64_t h,
+                  int64_t i, score_row *row)
 {
     const int64_t q = q_index(a, b, h, i), pos = (a->q_start ? a->q_start[b] : 0) + i;
     row->n = 0, row->top = -INFINITY;
@@ -90,7 +99,8 @@ static void score(const ts_attn_args *a, const doubles *x, const units *e, int64
         const int64_t k = kv_index(a, b, h, j);
         for (int64_t c = 0; c < a->head_dim; c++)
             dot += x->q[q + c] * x->k[k + c], size += fabs(x->q[q + c] * x->k[k + c]);
-        double s = a->scale * dot, err = e->u * (fabs(a->scale) * size * growth(a->head_dim) + fabs(s));
+        double s = a->scale * dot,
+               err = e->u * (fabs(a->scale) * size * growth(a->head_dim) + fabs(s));
         if (a->softcap > 0) {
             const double t = tanh(s / a->softcap), t_err = err / a->softcap + 4 * e->u;
             s = a->softcap * t, slope = 1 - t * t, slope_err = 2 * fabs(t) * t_err + 2 * e->u;
@@ -107,8 +117,8 @@ static void score(const ts_attn_args *a, const doubles *x, const units *e, int64
     }
 }
 
-static void forward_row(const ts_attn_args *a, const doubles *x, const units *e, int64_t b, int64_t h, int64_t i,
-                        score_row *row, oracle *w)
+static void forward_row(const ts_attn_args *a, const doubles *x, const units *e, int64_t b,
+                        int64_t h, int64_t i, score_row *row, oracle *w)
 {
     const int64_t stat = (b * a->n_q + h) * a->S_q + i, o = o_index(a, b, h, i);
     score(a, x, e, b, h, i, row);
@@ -123,15 +133,17 @@ static void forward_row(const ts_attn_args *a, const doubles *x, const units *e,
     for (int64_t j = 0; j < a->S_kv; j++) {
         row->p[j] = exp(row->s[j] - top) / sum;
         if (row->p[j] > 0)
-            mean_err += row->p[j] * (row->err[j] + 2 * e->u * (fabs(row->s[j]) + fabs(top)) + e->exp);
+            mean_err +=
+                row->p[j] * (row->err[j] + 2 * e->u * (fabs(row->s[j]) + fabs(top)) + e->exp);
     }
     w->lse[stat] = top + log(sum);
     w->lse_err[stat] = mean_err + e->u * (growth(row->n) + 2 * fabs(top) + fabs(w->lse[stat]));
     for (int64_t j = 0; j < a->S_kv; j++) {
         if (!(row->p[j] > 0))
             continue;
-        const double eta = expm1(row->err[j] + 2 * e->u * (fabs(row->s[j]) + fabs(top)) + e->exp + mean_err)
-            + e->u * 2 * growth(row->n) + e->w;
+        const double eta =
+            expm1(row->err[j] + 2 * e->u * (fabs(row->s[j]) + fabs(top)) + e->exp + mean_err) +
+            e->u * 2 * growth(row->n) + e->w;
         const double p = row->p[j] * kept(a, b, h, i, j);
         const int64_t v = kv_index(a, b, h, j);
         for (int64_t c = 0; c < a->head_dim; c++) {
@@ -141,17 +153,19 @@ static void forward_row(const ts_attn_args *a, const doubles *x, const units *e,
     }
 }
 
-static void backward_row(const ts_attn_args *a, const doubles *x, const units *e, int64_t b, int64_t h, int64_t i,
-                         score_row *row, oracle *w)
+static void backward_row(const ts_attn_args *a, const doubles *x, const units *e, int64_t b,
+                         int64_t h, int64_t i, score_row *row, oracle *w)
 {
-    const int64_t stat = (b * a->n_q + h) * a->S_q + i, o = o_index(a, b, h, i), q = q_index(a, b, h, i);
+    const int64_t stat = (b * a->n_q + h) * a->S_q + i, o = o_index(a, b, h, i),
+                  q = q_index(a, b, h, i);
     const int64_t D = a->head_dim;
     /* sums as long as the kernel's: all rows of all heads of the group */
     const double long_sum = e->u * growth(a->S_q * a->n_q / a->n_kv), g_d = e->u * growth(D);
     double delta = 0, delta_err = 0;
     score(a, x, e, b, h, i, row);
     for (int64_t c = 0; c < D; c++)
-        delta += x->dout[o + c] * w->o[o + c], delta_err += g_d * fabs(x->dout[o + c] * w->o[o + c]);
+        delta += x->dout[o + c] * w->o[o + c],
+            delta_err += g_d * fabs(x->dout[o + c] * w->o[o + c]);
     if (row->n == 0)
         return;
     const double lse = w->lse[stat];
@@ -171,12 +185,15 @@ static void backward_row(const ts_attn_args *a, const doubles *x, const units *e
             dp += x->dout[o + c] * x->v[k + c], size += fabs(x->dout[o + c] * x->v[k + c]);
         dp *= keep, size *= keep;
         const double g = p * (dp - delta), ds = g * row->slope[j];
-        const double g_err = fabs(g) * eta + p * (g_d * size + delta_err + 3 * e->u * (fabs(dp) + fabs(delta)));
-        const double ds_err = g_err * row->slope[j] + fabs(g) * row->slope_err[j] + fabs(ds) * (e->w + 2 * e->u);
+        const double g_err =
+            fabs(g) * eta + p * (g_d * size + delta_err + 3 * e->u * (fabs(dp) + fabs(delta)));
+        const double ds_err =
+            g_err * row->slope[j] + fabs(g) * row->slope_err[j] + fabs(ds) * (e->w + 2 * e->u);
         for (int64_t c = 0; c < D; c++) {
             const double kc = x->k[k + c], qc = x->q[q + c], oc = x->dout[o + c];
             w->dq[q + c] += a->scale * ds * kc;
-            w->dq_err[q + c] += fabs(a->scale * kc) * (ds_err + fabs(ds) * e->u * growth(a->S_kv)) + 0x1p-120;
+            w->dq_err[q + c] +=
+                fabs(a->scale * kc) * (ds_err + fabs(ds) * e->u * growth(a->S_kv)) + 0x1p-120;
             w->dk[k + c] += a->scale * ds * qc;
             w->dk_err[k + c] += fabs(a->scale * qc) * (ds_err + fabs(ds) * long_sum) + 0x1p-120;
             w->dv[k + c] += p * keep * oc;
@@ -185,8 +202,8 @@ static void backward_row(const ts_attn_args *a, const doubles *x, const units *e
     }
 }
 
-typedef void row_fn(const ts_attn_args *a, const doubles *x, const units *e, int64_t b, int64_t h, int64_t i,
-                    score_row *row, oracle *w);
+typedef void row_fn(const ts_attn_args *a, const doubles *x, const units *e, int64_t b, int64_t h,
+                    int64_t i, score_row *row, oracle *w);
 
 static void each_row(const ts_attn_args *a, const doubles *x, const units *e, oracle *w, row_fn *fn)
 {

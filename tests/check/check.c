@@ -49,8 +49,8 @@ static void report(const char *fmt, ...)
 
 /* ---- buffers */
 
-/* Guards are words 0xFFA5: signalling NaNs in fp32 and bf16, so that even adding 0 to them shows. Offset i
- * is counted from the buffer's begin. */
+/* Guards are words 0xFFA5: signalling NaNs in fp32 and bf16, so that even adding 0 to them shows.
+ * Offset i is counted from the buffer's begin. */
 static unsigned char guard_byte(size_t i) { return i & 1 ? 0xFF : 0xA5; }
 
 static void put_guards(char *p, size_t size, size_t before, size_t after)
@@ -268,7 +268,8 @@ static void judge_buffers(ts_kernel k, const char *how, bool compare)
             const bool low = (unsigned char)*(b->p - j) != guard_byte(j);
             const bool high = (unsigned char)b->p[b->size + j - 1] != guard_byte(b->size + j - 1);
             if (low || high) {
-                report("kernel %d wrote %zu bytes %s buffer %zu (%s)", (int)k, j, low ? "before" : "past", i, how);
+                report("kernel %d wrote %zu bytes %s buffer %zu (%s)", (int)k, j,
+                       low ? "before" : "past", i, how);
                 put_guards(b->p, b->size, GUARD, GUARD);
                 break;
             }
@@ -308,8 +309,8 @@ double check_unit(ts_dtype t)
     return t == TS_DTYPE_BF16 ? 0x1p-8 : t == TS_DTYPE_F16 ? 0x1p-11 : 0x1p-24;
 }
 
-/* `store`: what of the difference the rounding of the store may have made. The worst share of a bound is
- * that of the rest. */
+/* `store`: what of the difference the rounding of the store may have made. The worst share of a
+ * bound is that of the rest. */
 static void near(const char *what, int64_t i, double got, double want, double bound, double store)
 {
     S.count.values++;
@@ -317,13 +318,15 @@ static void near(const char *what, int64_t i, double got, double want, double bo
         return;
     const double error = fabs(got - want);
     if (!isfinite(want) || !(error <= bound + store)) {
-        report("%s[%lld] is %.9g, wanted %.9g within %.3g", what, (long long)i, got, want, bound + store);
+        report("%s[%lld] is %.9g, wanted %.9g within %.3g", what, (long long)i, got, want,
+               bound + store);
         return;
     }
     const double share = bound > 0 ? (error - store) / bound : 0;
     if (share > S.count.worst) {
         S.count.worst = share;
-        snprintf(S.count.where, sizeof S.count.where, "%s[%lld], %.180s", what, (long long)i, S.text);
+        snprintf(S.count.where, sizeof S.count.where, "%s[%lld], %.180s", what, (long long)i,
+                 S.text);
     }
 }
 
@@ -426,7 +429,8 @@ void check_bench(const check_env *e, const char *label, ts_kernel k, const void 
 {
     const double roof = memory_roof(e->two->pool);
     const double t = best_seconds(e->two, k, args, n, 0.4);
-    printf("  %-44s %-7s %9.3f ms %8.2f G%s/s", label, e->isa_name, t * 1e3, amount / t * 1e-9, unit);
+    printf("  %-44s %-7s %9.3f ms %8.2f G%s/s", label, e->isa_name, t * 1e3, amount / t * 1e-9,
+           unit);
     if (bytes > 0)
         printf(" %7.1f GB/s (%3.0f %% of memory)", bytes / t * 1e-9, 100 * bytes / t / roof);
     if (e->isa)

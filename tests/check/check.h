@@ -1,5 +1,5 @@
-/* The kernel checker: runs kernels of the CPU's table on guarded buffers and compares what they write
- * with values computed in double, each with its own bound.
+/* The kernel checker: runs kernels of the CPU's table on guarded buffers and compares what they
+ * write with values computed in double, each with its own bound.
  *
  * A subject is a file check_<subject>.c and one line in tests.cmake. It defines
  *   void check_<subject>(const check_env *e);      called for every set of instructions
@@ -55,19 +55,22 @@ void check_touched(void *p);
 /* Fresh zeroed doubles for the oracle, freed with the case. */
 double *check_f64(int64_t n);
 /* Element i as the kernel sees it. */
-static inline double check_get(const void *p, int64_t i, ts_dtype t) { return ts_load_f32(p, i, t); }
+static inline double check_get(const void *p, int64_t i, ts_dtype t)
+{
+    return ts_load_f32(p, i, t);
+}
 /* Element i as it was when the kernel began. */
 double check_before(const void *p, int64_t i, ts_dtype t);
 
-/* Runs the kernel: once in one piece on one thread, once on `two`, and, when it is cut by rows, once
- * more in uneven shares out of order; each from the same content of all writable buffers. Reports when
- * the bits differ, when a guard is broken or an input written. */
+/* Runs the kernel: once in one piece on one thread, once on `two`, and, when it is cut by rows,
+ * once more in uneven shares out of order; each from the same content of all writable buffers.
+ * Reports when the bits differ, when a guard is broken or an input written. */
 void check_kernel(const check_env *e, ts_kernel k, const void *args, int64_t n);
 
 /* Judges. `bound` is absolute; NaN and infinities that are wanted must come. */
 void check_near(const char *what, int64_t i, double got, double want, double bound);
-/* Element i of p, of type t: adds the rounding of the store to the bound; an overflow of fp16 or bf16
- * must be infinity. */
+/* Element i of p, of type t: adds the rounding of the store to the bound; an overflow of fp16 or
+ * bf16 must be infinity. */
 void check_elem(const char *what, const void *p, int64_t i, ts_dtype t, double want, double bound);
 /* got == want. */
 void check_equal(const char *what, int64_t i, double got, double want);
@@ -76,8 +79,9 @@ void check_untouched(const char *what, const void *p, int64_t i, int64_t n, ts_d
 /* A failure by the subject's own judgement. */
 void check_fail(const char *fmt, ...) TS_PRINTF(1, 2);
 
-/* --bench: best of repeats on `two`, and the ratio to the reference. amount: what is counted per call,
- * in `unit` ("elem": Gelem/s; "flop": GFLOP/s); bytes: that must move (0: no memory figure). */
+/* --bench: best of repeats on `two`, and the ratio to the reference. amount: what is counted per
+ * call, in `unit` ("elem": Gelem/s; "flop": GFLOP/s); bytes: that must move (0: no memory
+ * figure). */
 void check_bench(const check_env *e, const char *label, ts_kernel k, const void *args, int64_t n,
                  double amount, const char *unit, double bytes);
 #endif

@@ -1,7 +1,8 @@
 #include "check.h"
 
-/* Value and slope in double, with what a kernel may miss them by. The bounds follow simd/f32_math.h: a
- * sigmoid is 6 u wrong, and by (1 - s) times the error of its argument U, `argument` u relative. */
+/* Value and slope in double, with what a kernel may miss them by. The bounds follow
+ * simd/f32_math.h: a sigmoid is 6 u wrong, and by (1 - s) times the error of its argument U,
+ * `argument` u relative. */
 typedef struct oracle {
     double value, slope, d_value, d_slope;
 } oracle;
@@ -29,7 +30,8 @@ static oracle by_erf(double x)
     const double density = 0.39894228040143267794 * exp(-0.5 * x * x);
     const double d_phi = u * (12 + x * x) * tail + 2 * u * phi + tiny;
     const double d_density = (x * x + 5) * u * density + tiny;
-    return (oracle){ x * phi, phi + (density > 0 ? x * density : 0), fabs(x) * d_phi + u * fabs(x * phi),
+    return (oracle){ x * phi, phi + (density > 0 ? x * density : 0),
+                     fabs(x) * d_phi + u * fabs(x * phi),
                      d_phi + fabs(x) * d_density + 2 * u * (phi + fabs(x) * density) };
 }
 
@@ -57,8 +59,9 @@ typedef struct act_case {
 
 static void name(const act_case *c, const char *kernel)
 {
-    check_case("%s act %d %s rows %lld cols %lld scale %g%s", kernel, (int)c->f, ts_dtype_name(c->t),
-               (long long)c->rows, (long long)c->cols, c->scale, c->in_place ? " in place" : "");
+    check_case("%s act %d %s rows %lld cols %lld scale %g%s", kernel, (int)c->f,
+               ts_dtype_name(c->t), (long long)c->rows, (long long)c->cols, c->scale,
+               c->in_place ? " in place" : "");
 }
 
 static void plain(const check_env *e, const act_case *c)
@@ -82,7 +85,8 @@ static void plain(const check_env *e, const act_case *c)
     for (int64_t i = 0; i < n; i++) {
         const oracle o = act_oracle(c->f, check_before(x, i, c->t));
         const double dy = check_get(a.dy, i, c->t);
-        check_elem("dx", a.dx, i, c->t, dy * o.slope, fabs(dy) * (o.d_slope + CHECK_U * fabs(o.slope)));
+        check_elem("dx", a.dx, i, c->t, dy * o.slope,
+                   fabs(dy) * (o.d_slope + CHECK_U * fabs(o.slope)));
     }
 }
 
@@ -98,7 +102,8 @@ static void gated(const check_env *e, const act_case *c)
         const int64_t gate = i + i / c->cols * c->cols;
         const oracle o = act_oracle(c->f, check_get(a.x, gate, c->t));
         const double up = check_get(a.x, gate + c->cols, c->t);
-        check_elem("y", a.y, i, c->t, o.value * up, fabs(up) * (o.d_value + CHECK_U * fabs(o.value)));
+        check_elem("y", a.y, i, c->t, o.value * up,
+                   fabs(up) * (o.d_value + CHECK_U * fabs(o.value)));
     }
     name(c, "glu_bwd");
     void *x = check_inout(1, c->t, 2 * n, c->scale);
@@ -112,15 +117,17 @@ static void gated(const check_env *e, const act_case *c)
         const double dy = check_get(a.dy, i, c->t), dyu = dy * check_before(x, up, c->t);
         check_elem("dgate", a.dx, gate, c->t, dyu * o.slope,
                    fabs(dyu) * (o.d_slope + 2 * CHECK_U * fabs(o.slope)));
-        check_elem("dup", a.dx, up, c->t, dy * o.value, fabs(dy) * (o.d_value + CHECK_U * fabs(o.value)));
+        check_elem("dup", a.dx, up, c->t, dy * o.value,
+                   fabs(dy) * (o.d_value + CHECK_U * fabs(o.value)));
     }
 }
 
 /* Infinities, NaN, zeros and the ends of the exponential. */
 static void special(const check_env *e, ts_act f)
 {
-    static const float x[] = { 0, -0.0f, INFINITY, -INFINITY, NAN, 88, -88, 90, -90, 104, -104, 14.4f, -14.4f,
-                               0.55f, 1e-20f, -1e-30f, 1e-42f, 3e5f, -3e5f };
+    static const float x[] = { 0,      -0.0f,   INFINITY, -INFINITY, NAN,   88,     -88,
+                               90,     -90,     104,      -104,      14.4f, -14.4f, 0.55f,
+                               1e-20f, -1e-30f, 1e-42f,   3e5f,      -3e5f };
     const int64_t n = CHECK_COUNT(x);
     check_case("act_fwd act %d of special values", (int)f);
     float *in = check_inout(1, TS_DTYPE_F32, n, 1);
@@ -142,8 +149,9 @@ void check_act(const check_env *e)
         for (int t = TS_DTYPE_F32; t <= TS_DTYPE_F16; t++)
             for (size_t i = 0; i < CHECK_COUNT(cols); i++)
                 for (size_t s = 0; s < CHECK_COUNT(scale); s++) {
-                    const act_case c = { .f = (ts_act)f, .t = (ts_dtype)t, .rows = 4, .cols = cols[i],
-                                         .scale = scale[s], .in_place = k++ % 3 == 0 };
+                    const act_case c = { .f = (ts_act)f, .t = (ts_dtype)t, .rows = 4,
+                                         .cols = cols[i], .scale = scale[s],
+                                         .in_place = k++ % 3 == 0 };
                     plain(e, &c);
                     gated(e, &c);
                 }
@@ -156,7 +164,9 @@ void bench_act(const check_env *e)
     static const struct {
         ts_act f;
         const char *name;
-    } acts[] = { { TS_ACT_SILU, "swiglu" }, { TS_ACT_GELU, "geglu" }, { TS_ACT_GELU_TANH, "geglu tanh" } };
+    } acts[] = { { TS_ACT_SILU, "swiglu" },
+                 { TS_ACT_GELU, "geglu" },
+                 { TS_ACT_GELU_TANH, "geglu tanh" } };
     for (int t = TS_DTYPE_F32; t <= TS_DTYPE_BF16; t++)
         for (size_t i = 0; i < CHECK_COUNT(acts); i++) {
             const int64_t rows = 2048, cols = 1536, n = rows * cols, few = 64;
@@ -164,15 +174,20 @@ void bench_act(const check_env *e)
             char text[64];
             check_case("bench");
             ts_act_args a = { .act = acts[i].f, .cols = cols, .dtype = (ts_dtype)t,
-                              .x = check_in(1, (ts_dtype)t, 2 * n, 4), .y = check_out((ts_dtype)t, n),
-                              .dy = check_in(2, (ts_dtype)t, n, 1), .dx = check_out((ts_dtype)t, 2 * n) };
-            snprintf(text, sizeof text, "%s fwd %s 2048 x 1536", acts[i].name, ts_dtype_name((ts_dtype)t));
+                              .x = check_in(1, (ts_dtype)t, 2 * n, 4),
+                              .y = check_out((ts_dtype)t, n), .dy = check_in(2, (ts_dtype)t, n, 1),
+                              .dx = check_out((ts_dtype)t, 2 * n) };
+            snprintf(text, sizeof text, "%s fwd %s 2048 x 1536", acts[i].name,
+                     ts_dtype_name((ts_dtype)t));
             check_bench(e, text, TS_KERNEL_glu_fwd, &a, rows, (double)n, "elem", 3 * size);
-            snprintf(text, sizeof text, "%s fwd %s 64 x 1536 (cache)", acts[i].name, ts_dtype_name((ts_dtype)t));
+            snprintf(text, sizeof text, "%s fwd %s 64 x 1536 (cache)", acts[i].name,
+                     ts_dtype_name((ts_dtype)t));
             check_bench(e, text, TS_KERNEL_glu_fwd, &a, few, (double)(few * cols), "elem", 0);
-            snprintf(text, sizeof text, "%s bwd %s 64 x 1536 (cache)", acts[i].name, ts_dtype_name((ts_dtype)t));
+            snprintf(text, sizeof text, "%s bwd %s 64 x 1536 (cache)", acts[i].name,
+                     ts_dtype_name((ts_dtype)t));
             check_bench(e, text, TS_KERNEL_glu_bwd, &a, few, (double)(few * cols), "elem", 0);
-            snprintf(text, sizeof text, "%s bwd %s 2048 x 1536", acts[i].name, ts_dtype_name((ts_dtype)t));
+            snprintf(text, sizeof text, "%s bwd %s 2048 x 1536", acts[i].name,
+                     ts_dtype_name((ts_dtype)t));
             check_bench(e, text, TS_KERNEL_glu_bwd, &a, rows, (double)n, "elem", 5 * size);
         }
 }

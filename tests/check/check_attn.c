@@ -22,18 +22,21 @@ typedef struct sizes {
 
 static sizes sizes_of(const ts_attn_args *a)
 {
-    return (sizes){ a->B * a->S_q * a->q_row, (a->kv_batch ? a->B * a->kv_batch : a->S_kv) * a->kv_row, a->B * a->S_q * a->n_q * a->head_dim,
-                    a->B * a->n_q * a->S_q };
+    return (sizes){ a->B * a->S_q * a->q_row,
+                    (a->kv_batch ? a->B * a->kv_batch : a->S_kv) * a->kv_row,
+                    a->B * a->S_q * a->n_q * a->head_dim, a->B * a->n_q * a->S_q };
 }
 
 /* Strides, masks and factors; no buffers of elements yet. */
 static ts_attn_args args_of(const geometry *g)
 {
     const int64_t r = g->n_q / g->n_kv;
-    ts_attn_args a = { .B = g->B, .S_q = g->S_q, .S_kv = g->S_kv, .kv_batch = g->S_kv, .n_q = g->n_q,
-        .n_kv = g->n_kv, .head_dim = g->D, .dtype = g->dtype, .scale = (float)(1 / sqrt((double)g->D)),
-        .softcap = (float)g->softcap, .causal = g->causal, .window = g->window, .dropout = (float)g->dropout,
-        .rng = ts_rng_stream(77, TS_RNG_ATTN_DROPOUT, 3, 1), .sample0 = 5, .head0 = 2, .n_q_total = g->n_q + 3 };
+    ts_attn_args a = { .B = g->B, .S_q = g->S_q, .S_kv = g->S_kv, .kv_batch = g->S_kv,
+                       .n_q = g->n_q, .n_kv = g->n_kv, .head_dim = g->D, .dtype = g->dtype,
+                       .scale = (float)(1 / sqrt((double)g->D)), .softcap = (float)g->softcap,
+                       .causal = g->causal, .window = g->window, .dropout = (float)g->dropout,
+                       .rng = ts_rng_stream(77, TS_RNG_ATTN_DROPOUT, 3, 1), .sample0 = 5,
+                       .head0 = 2, .n_q_total = g->n_q + 3 };
     if (g->fused) {
         a.q_row = a.kv_row = g->n_kv * (r + 2) * g->D + 3;
         a.q_group = a.kv_group = (r + 2) * g->D;
@@ -59,7 +62,8 @@ static void add_masks(ts_attn_args *a, const geometry *g)
     if (g->lengths) {
         int32_t *ql = counts(a->B), *kl = counts(a->B);
         for (int64_t b = 0; b < a->B; b++) {
-            ql[b] = (int32_t)(a->S_q - b * (a->S_q / 3 + 1) > 0 ? a->S_q - b * (a->S_q / 3 + 1) : 0);
+            ql[b] =
+                (int32_t)(a->S_q - b * (a->S_q / 3 + 1) > 0 ? a->S_q - b * (a->S_q / 3 + 1) : 0);
             kl[b] = (int32_t)(b == 2 ? 0 : a->S_kv - b * (a->S_kv / 4));
         }
         a->q_len = ql, a->kv_len = kl;
@@ -103,7 +107,8 @@ static doubles inputs(ts_attn_args *a, const geometry *g)
     if (g->fused) { /* q, k, v are columns of one buffer */
         const char *all = check_in(1, a->dtype, n.q, g->size);
         const size_t e = ts_dtype_size(a->dtype);
-        a->q = all, a->k = all + (size_t)(r * a->head_dim) * e, a->v = all + (size_t)((r + 1) * a->head_dim) * e;
+        a->q = all, a->k = all + (size_t)(r * a->head_dim) * e,
+        a->v = all + (size_t)((r + 1) * a->head_dim) * e;
         x.q = as_doubles(all, n.q, a->dtype);
         x.k = x.q + r * a->head_dim, x.v = x.k + a->head_dim;
     } else {
@@ -121,9 +126,9 @@ static doubles inputs(ts_attn_args *a, const geometry *g)
 static oracle oracle_of(const ts_attn_args *a)
 {
     const sizes n = sizes_of(a);
-    return (oracle){ check_f64(n.o), check_f64(n.o), check_f64(n.stat), check_f64(n.stat), check_f64(n.q),
-                     check_f64(n.kv), check_f64(n.kv), check_f64(n.q), check_f64(n.kv), check_f64(n.kv),
-                     check_f64(a->n_q), check_f64(a->n_q) };
+    return (oracle){ check_f64(n.o),  check_f64(n.o),  check_f64(n.stat), check_f64(n.stat),
+                     check_f64(n.q),  check_f64(n.kv), check_f64(n.kv),   check_f64(n.q),
+                     check_f64(n.kv), check_f64(n.kv), check_f64(a->n_q), check_f64(a->n_q) };
 }
 
 /* ---- judging */
@@ -175,8 +180,8 @@ static void judge_backward(const ts_attn_args *a, const oracle *w)
     for (int64_t b = 0; b < a->B; b++) /* what stands between and behind the heads of a row */
         for (int64_t i = 0; i < a->S_q; i++) {
             const int64_t end = a->q_group == r * D ? a->n_q * D : a->n_kv * a->q_group;
-            check_untouched("the end of a row of dq", a->dq, (b * a->S_q + i) * a->q_row + end, a->q_row - end,
-                            a->dtype);
+            check_untouched("the end of a row of dq", a->dq, (b * a->S_q + i) * a->q_row + end,
+                            a->q_row - end, a->dtype);
         }
 }
 
@@ -188,9 +193,11 @@ static void outputs(ts_attn_args *a, const geometry *g)
     if (g->fused) {
         char *all = check_out(a->dtype, n.q);
         const size_t e = ts_dtype_size(a->dtype);
-        a->dq = all, a->dk = all + (size_t)(r * a->head_dim) * e, a->dv = all + (size_t)((r + 1) * a->head_dim) * e;
+        a->dq = all, a->dk = all + (size_t)(r * a->head_dim) * e,
+        a->dv = all + (size_t)((r + 1) * a->head_dim) * e;
     } else {
-        a->dq = check_out(a->dtype, n.q), a->dk = check_out(a->dtype, n.kv), a->dv = check_out(a->dtype, n.kv);
+        a->dq = check_out(a->dtype, n.q), a->dk = check_out(a->dtype, n.kv),
+        a->dv = check_out(a->dtype, n.kv);
     }
     a->delta = check_out(TS_DTYPE_F32, n.stat);
     if (g->sinks)
@@ -199,11 +206,13 @@ static void outputs(ts_attn_args *a, const geometry *g)
 
 static void one_case(const check_env *e, const geometry *g, bool backward)
 {
-    check_case("%s B %lld S %lld x %lld heads %lld / %lld x %lld size %g%s%s%s%s%s%s%s cap %g drop %g window %lld",
-               ts_dtype_name(g->dtype), (long long)g->B, (long long)g->S_q, (long long)g->S_kv, (long long)g->n_q,
-               (long long)g->n_kv, (long long)g->D, g->size, g->causal ? " causal" : "", g->fused ? " fused" : "",
-               g->docs ? " docs" : "", g->lengths ? " lengths" : "", g->sinks ? " sinks" : "",
-               g->slopes ? " slopes" : "", g->cache ? " cache" : "", g->softcap, g->dropout, (long long)g->window);
+    check_case(
+        "%s B %lld S %lld x %lld heads %lld / %lld x %lld size %g%s%s%s%s%s%s%s cap %g drop %g window %lld",
+        ts_dtype_name(g->dtype), (long long)g->B, (long long)g->S_q, (long long)g->S_kv,
+        (long long)g->n_q, (long long)g->n_kv, (long long)g->D, g->size, g->causal ? " causal" : "",
+        g->fused ? " fused" : "", g->docs ? " docs" : "", g->lengths ? " lengths" : "",
+        g->sinks ? " sinks" : "", g->slopes ? " slopes" : "", g->cache ? " cache" : "", g->softcap,
+        g->dropout, (long long)g->window);
     const bool half_products = g->dtype == TS_DTYPE_BF16 && (e->isa & TS_ISA_BF16);
     const units unit = { CHECK_U, half_products ? 0x1p-8 : 0, half_products ? 4e-6 : 2 * CHECK_U };
     ts_attn_args a = args_of(g);
@@ -251,8 +260,8 @@ static double loss_of(const ts_attn_args *a, const doubles *x, oracle *w)
     return sum;
 }
 
-static void differences(const ts_attn_args *a, const doubles *x, oracle *w, const char *what, double *at,
-                        const double *gradient, int64_t n)
+static void differences(const ts_attn_args *a, const doubles *x, oracle *w, const char *what,
+                        double *at, const double *gradient, int64_t n)
 {
     const double step = 1e-5;
     for (int64_t i = 0; i < n; i += 1 + n / 40) {
@@ -286,14 +295,16 @@ static void check_oracle(const geometry *g)
     differences(&a, &x, &w, "dq", x.q, w.dq, n.q);
     differences(&a, &x, &w, "dk", x.k, w.dk, n.kv);
     differences(&a, &x, &w, "dv", x.v, w.dv, n.kv);
-    for (int64_t h = 0; g->sinks && h < a.n_q; h++) { /* sinks are floats: a step that they can take */
+    /* sinks are floats: a step that they can take */
+    for (int64_t h = 0; g->sinks && h < a.n_q; h++) {
         const float old = sinks[h], step = 0x1p-10f;
         sinks[h] = old + step;
         const double high = sinks[h], up = loss_of(&a, &x, &w);
         sinks[h] = old - step;
         const double low = sinks[h], down = loss_of(&a, &x, &w);
         sinks[h] = old;
-        check_near("dsinks", h, (up - down) / (high - low), w.dsinks[h], 4e-6 * (1 + fabs(w.dsinks[h])));
+        check_near("dsinks", h, (up - down) / (high - low), w.dsinks[h],
+                   4e-6 * (1 + fabs(w.dsinks[h])));
     }
 }
 
@@ -301,12 +312,14 @@ static void check_oracle(const geometry *g)
 
 static void check_lengths(const check_env *e)
 {
-    static const int64_t length[] = { 1, 2, 3, 15, 16, 17, 31, 33, 63, 64, 65, 95, 127, 128, 129, 191, 193, 255, 256, 257 };
+    static const int64_t length[] = { 1,  2,  3,   15,  16,  17,  31,  33,  63,  64,
+                                      65, 95, 127, 128, 129, 191, 193, 255, 256, 257 };
     static const ts_dtype type[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_F16 };
     for (size_t i = 0; i < CHECK_COUNT(length); i++)
         for (int causal = 0; causal < 2; causal++) {
-            const geometry g = { .B = 1, .S_q = length[i], .S_kv = length[i], .n_q = 2, .n_kv = 1, .D = 16,
-                                 .dtype = type[i % 3], .size = 2, .causal = causal, .fused = i % 2 };
+            const geometry g = { .B = 1, .S_q = length[i], .S_kv = length[i], .n_q = 2, .n_kv = 1,
+                                 .D = 16, .dtype = type[i % 3], .size = 2, .causal = causal,
+                                 .fused = i % 2 };
             one_case(e, &g, true);
             geometry bf16 = g;
             bf16.dtype = TS_DTYPE_BF16;
@@ -316,19 +329,26 @@ static void check_lengths(const check_env *e)
 
 static void check_heads(const check_env *e)
 {
-    static const int64_t dim[] = { 1, 7, 8, 10, 12, 16, 31, 32, 64, 72, 80, 96, 112, 128, 256, 300, 512, 520 };
+    static const int64_t dim[] = { 1,  7,  8,  10,  12,  16,  31,  32,  64,
+                                   72, 80, 96, 112, 128, 256, 300, 512, 520 };
     static const ts_dtype type[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_F16 };
     for (size_t i = 0; i < CHECK_COUNT(dim); i++)
         for (size_t t = 0; t < 3; t++)
-            one_case(e, &(geometry){ .B = 1, .S_q = dim[i] > 128 ? 40 : 70, .S_kv = dim[i] > 128 ? 40 : 70,
-                         .n_q = 2, .n_kv = 1, .D = dim[i], .dtype = type[t], .size = 1.5, .causal = true,
-                         .fused = t == 1 }, true);
+            one_case(e,
+                     &(geometry){ .B = 1, .S_q = dim[i] > 128 ? 40 : 70,
+                                  .S_kv = dim[i] > 128 ? 40 : 70, .n_q = 2, .n_kv = 1, .D = dim[i],
+                                  .dtype = type[t], .size = 1.5, .causal = true, .fused = t == 1 },
+                     true);
     for (int64_t r = 1; r <= 8; r++) /* query heads a key head */
         for (size_t t = 0; t < 2; t++)
-            one_case(e, &(geometry){ .B = 2, .S_q = 45, .S_kv = 45, .n_q = 2 * r, .n_kv = 2, .D = 24,
-                         .dtype = type[t], .size = 1.5, .causal = true, .fused = r % 2 }, true);
-    one_case(e, &(geometry){ .B = 1, .S_q = 4, .S_kv = 9, .n_q = 200, .n_kv = 1, .D = 8, .dtype = TS_DTYPE_BF16,
-                 .size = 1 }, true);
+            one_case(e,
+                     &(geometry){ .B = 2, .S_q = 45, .S_kv = 45, .n_q = 2 * r, .n_kv = 2, .D = 24,
+                                  .dtype = type[t], .size = 1.5, .causal = true, .fused = r % 2 },
+                     true);
+    one_case(e,
+             &(geometry){ .B = 1, .S_q = 4, .S_kv = 9, .n_q = 200, .n_kv = 1, .D = 8,
+                          .dtype = TS_DTYPE_BF16, .size = 1 },
+             true);
 }
 
 /* Every feature with every other: bits of n choose. */
@@ -336,10 +356,11 @@ static void check_features(const check_env *e)
 {
     static const ts_dtype type[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_BF16, TS_DTYPE_F16 };
     for (int n = 0; n < 512; n++) {
-        geometry g = { .B = 1 + n % 3, .S_q = 37, .S_kv = 37, .n_q = 3, .n_kv = n & 1 ? 3 : 1, .D = 12,
-                       .dtype = type[(n + n / 8 + n / 64) % 4], .size = 2, .causal = n & 1, .docs = n & 2,
-                       .lengths = n & 4, .sinks = n & 8, .slopes = n & 16, .window = n & 32 ? 9 : 0,
-                       .softcap = n & 64 ? 1.5 : 0, .dropout = n & 128 ? 0.3 : 0, .cache = n & 256,
+        geometry g = { .B = 1 + n % 3, .S_q = 37, .S_kv = 37, .n_q = 3, .n_kv = n & 1 ? 3 : 1,
+                       .D = 12, .dtype = type[(n + n / 8 + n / 64) % 4], .size = 2, .causal = n & 1,
+                       .docs = n & 2, .lengths = n & 4, .sinks = n & 8, .slopes = n & 16,
+                       .window = n & 32 ? 9 : 0, .softcap = n & 64 ? 1.5 : 0,
+                       .dropout = n & 128 ? 0.3 : 0, .cache = n & 256,
                        .fused = !(n & 256) && n % 5 < 2 };
         if (g.cache)
             g.S_q = 6 + n % 7, g.S_kv = 150;
@@ -354,27 +375,56 @@ static void check_cuts(const check_env *e)
 {
     static const ts_dtype type[] = { TS_DTYPE_F32, TS_DTYPE_BF16 };
     for (size_t t = 0; t < 2; t++) {
-        one_case(e, &(geometry){ .B = 1, .S_q = 33, .S_kv = 33, .n_q = 2, .n_kv = 1, .D = 16, .dtype = type[t],
-                     .size = 2, .window = 5 }, false); /* not causal; lse not wanted */
-        one_case(e, &(geometry){ .B = 1, .S_q = 450, .S_kv = 450, .n_q = 3, .n_kv = 1, .D = 16, .dtype = type[t],
-                     .size = 2, .causal = true, .fused = true }, true);
-        one_case(e, &(geometry){ .B = 1, .S_q = 300, .S_kv = 300, .n_q = 2, .n_kv = 2, .D = 20, .dtype = type[t],
-                     .size = 2, .causal = true, .window = 70, .docs = true, .dropout = 0.1 }, true);
-        one_case(e, &(geometry){ .B = 2, .S_q = 1, .S_kv = 3000, .n_q = 6, .n_kv = 2, .D = 32, .dtype = type[t],
-                     .size = 2, .causal = true, .cache = true, .sinks = true }, true);
-        one_case(e, &(geometry){ .B = 3, .S_q = 5, .S_kv = 1500, .n_q = 2, .n_kv = 1, .D = 64, .dtype = type[t],
-                     .size = 2, .causal = true, .cache = true, .lengths = true, .window = 1200 }, true);
-        one_case(e, &(geometry){ .B = 1, .S_q = 2, .S_kv = 13000, .n_q = 2, .n_kv = 1, .D = 260, .dtype = type[t],
-                     .size = 1, .causal = false }, true); /* sums of dk, dv do not fit: two passes */
-        one_case(e, &(geometry){ .B = 1, .S_q = 2, .S_kv = 4000, .n_q = 2, .n_kv = 1, .D = 64, .dtype = type[t],
-                     .size = 1, .causal = false, .dropout = 0.5 }, true);
-        one_case(e, &(geometry){ .B = 1, .S_q = 20, .S_kv = 1600, .n_q = 2, .n_kv = 1, .D = 20, .dtype = type[t],
-                     .size = 2, .causal = true, .cache = true, .slopes = true }, true);
+        one_case(e,
+                 &(geometry){ .B = 1, .S_q = 33, .S_kv = 33, .n_q = 2, .n_kv = 1, .D = 16,
+                              .dtype = type[t], .size = 2, .window = 5 },
+                 false); /* not causal; lse not wanted */
+        one_case(e,
+                 &(geometry){ .B = 1, .S_q = 450, .S_kv = 450, .n_q = 3, .n_kv = 1, .D = 16,
+                              .dtype = type[t], .size = 2, .causal = true, .fused = true },
+                 true);
+        one_case(e,
+                 &(geometry){ .B = 1, .S_q = 300, .S_kv = 300, .n_q = 2, .n_kv = 2, .D = 20,
+                              .dtype = type[t], .size = 2, .causal = true, .window = 70,
+                              .docs = true, .dropout = 0.1 },
+                 true);
+        one_case(e,
+                 &(geometry){ .B = 2, .S_q = 1, .S_kv = 3000, .n_q = 6, .n_kv = 2, .D = 32,
+                              .dtype = type[t], .size = 2, .causal = true, .cache = true,
+                              .sinks = true },
+                 true);
+        one_case(e,
+                 &(geometry){ .B = 3, .S_q = 5, .S_kv = 1500, .n_q = 2, .n_kv = 1, .D = 64,
+                              .dtype = type[t], .size = 2, .causal = true, .cache = true,
+                              .lengths = true, .window = 1200 },
+                 true);
+        one_case(e,
+                 &(geometry){ .B = 1, .S_q = 2, .S_kv = 13000, .n_q = 2, .n_kv = 1, .D = 260,
+                              .dtype = type[t],
+                              /* sums of dk, dv do not fit: two passes */
+                              .size = 1,
+                              .causal = false },
+                 true);
+        one_case(e,
+                 &(geometry){ .B = 1, .S_q = 2, .S_kv = 4000, .n_q = 2, .n_kv = 1, .D = 64,
+                              .dtype = type[t], .size = 1, .causal = false, .dropout = 0.5 },
+                 true);
+        one_case(e,
+                 &(geometry){ .B = 1, .S_q = 20, .S_kv = 1600, .n_q = 2, .n_kv = 1, .D = 20,
+                              .dtype = type[t], .size = 2, .causal = true, .cache = true,
+                              .slopes = true },
+                 true);
         /* more partial results than the scratch holds at a time: of splits, of chunks */
-        one_case(e, &(geometry){ .B = 35, .S_q = 1, .S_kv = 1030, .n_q = 96, .n_kv = 8, .D = 500,
-                     .dtype = type[t], .size = 1, .causal = true, .cache = true, .window = 9, .shared = true }, false);
-        one_case(e, &(geometry){ .B = 1, .S_q = 64, .S_kv = 1400, .n_q = 9, .n_kv = 3, .D = 500,
-                     .dtype = type[t], .size = 1, .causal = true, .cache = true, .window = 30 }, true);
+        one_case(e,
+                 &(geometry){ .B = 35, .S_q = 1, .S_kv = 1030, .n_q = 96, .n_kv = 8, .D = 500,
+                              .dtype = type[t], .size = 1, .causal = true, .cache = true,
+                              .window = 9, .shared = true },
+                 false);
+        one_case(e,
+                 &(geometry){ .B = 1, .S_q = 64, .S_kv = 1400, .n_q = 9, .n_kv = 3, .D = 500,
+                              .dtype = type[t], .size = 1, .causal = true, .cache = true,
+                              .window = 30 },
+                 true);
     }
 }
 
@@ -384,18 +434,23 @@ static void check_sizes(const check_env *e)
     static const double size[] = { 1e-4, 1e-2, 10, 40 };
     for (size_t i = 0; i < CHECK_COUNT(size); i++)
         for (size_t t = 0; t < 3; t++)
-            one_case(e, &(geometry){ .B = 1, .S_q = 80, .S_kv = 80, .n_q = 2, .n_kv = 1, .D = 32, .dtype = type[t],
-                         .size = size[i], .causal = true, .softcap = i == 3 ? 50 : 0 }, true);
+            one_case(e,
+                     &(geometry){ .B = 1, .S_q = 80, .S_kv = 80, .n_q = 2, .n_kv = 1, .D = 32,
+                                  .dtype = type[t], .size = size[i], .causal = true,
+                                  .softcap = i == 3 ? 50 : 0 },
+                     true);
     for (size_t t = 0; t < 2; t++) /* one key takes all */
-        one_case(e, &(geometry){ .B = 1, .S_q = 50, .S_kv = 50, .n_q = 1, .n_kv = 1, .D = 16, .dtype = type[t],
-                     .size = 200, .causal = true }, true);
+        one_case(e,
+                 &(geometry){ .B = 1, .S_q = 50, .S_kv = 50, .n_q = 1, .n_kv = 1, .D = 16,
+                              .dtype = type[t], .size = 200, .causal = true },
+                 true);
 }
 
 /* A NaN in one query must come out of its row, and of no other. */
 static void check_nan(const check_env *e)
 {
-    const geometry g = { .B = 1, .S_q = 20, .S_kv = 20, .n_q = 1, .n_kv = 1, .D = 16, .dtype = TS_DTYPE_F32,
-                         .size = 1, .causal = true };
+    const geometry g = { .B = 1, .S_q = 20, .S_kv = 20, .n_q = 1, .n_kv = 1, .D = 16,
+                         .dtype = TS_DTYPE_F32, .size = 1, .causal = true };
     check_case("a NaN in query 7");
     ts_attn_args a = args_of(&g);
     inputs(&a, &g);
@@ -413,8 +468,8 @@ void check_attn(const check_env *e);
 void check_attn(const check_env *e)
 {
     if (!e->isa) {
-        const geometry g = { .B = 2, .S_q = 7, .S_kv = 9, .n_q = 4, .n_kv = 2, .D = 5, .size = 1.5, .causal = true,
-                             .docs = true, .cache = true };
+        const geometry g = { .B = 2, .S_q = 7, .S_kv = 9, .n_q = 4, .n_kv = 2, .D = 5, .size = 1.5,
+                             .causal = true, .docs = true, .cache = true };
         geometry all = g;
         all.sinks = all.slopes = true, all.softcap = 2, all.dropout = 0.25, all.window = 6;
         check_oracle(&g);
@@ -444,8 +499,8 @@ static double best_of(const check_env *e, ts_kernel k, const ts_attn_args *a, in
 
 static void bench_train(const check_env *e, ts_dtype dtype, int64_t B, int64_t S, int64_t D)
 {
-    const geometry g = { .B = B, .S_q = S, .S_kv = S, .n_q = 9, .n_kv = 3, .D = D, .dtype = dtype, .size = 1,
-                         .causal = true, .fused = true };
+    const geometry g = { .B = B, .S_q = S, .S_kv = S, .n_q = 9, .n_kv = 3, .D = D, .dtype = dtype,
+                         .size = 1, .causal = true, .fused = true };
     check_case("bench");
     ts_attn_args a = args_of(&g);
     const sizes n = sizes_of(&a);
@@ -453,26 +508,32 @@ static void bench_train(const check_env *e, ts_dtype dtype, int64_t B, int64_t S
     a.o = check_out(dtype, n.o), a.lse = check_out(TS_DTYPE_F32, n.stat);
     outputs(&a, &g);
     const int times = S < 1024 ? 12 : 6;
-    const double fwd = best_of(e, TS_KERNEL_attn_fwd, &a, times), bwd = best_of(e, TS_KERNEL_attn_bwd, &a, times);
-    const double flops = 2.0 * (double)B * 9 * (double)(S * S) * (double)D; /* forward, the causal half */
-    printf("  %-4s B %lld T %5lld 9/3 x %lld %-7s fwd %7.2f bwd %7.2f sum %7.2f ms; useful %6.1f, with recompute"
-           " %6.1f GFLOP/s (fwd %.1f, bwd %.1f)\n", ts_dtype_name(dtype), (long long)B, (long long)S, (long long)D,
-           e->isa_name, fwd * 1e3, bwd * 1e3, (fwd + bwd) * 1e3, 3 * flops / (fwd + bwd) * 1e-9,
-           3.5 * flops / (fwd + bwd) * 1e-9, flops / fwd * 1e-9, 2.5 * flops / bwd * 1e-9);
+    const double fwd = best_of(e, TS_KERNEL_attn_fwd, &a, times),
+                 bwd = best_of(e, TS_KERNEL_attn_bwd, &a, times);
+    /* forward, the causal half */
+    const double flops = 2.0 * (double)B * 9 * (double)(S * S) * (double)D;
+    printf(
+        "  %-4s B %lld T %5lld 9/3 x %lld %-7s fwd %7.2f bwd %7.2f sum %7.2f ms; useful %6.1f, with recompute"
+        " %6.1f GFLOP/s (fwd %.1f, bwd %.1f)\n",
+        ts_dtype_name(dtype), (long long)B, (long long)S, (long long)D, e->isa_name, fwd * 1e3,
+        bwd * 1e3, (fwd + bwd) * 1e3, 3 * flops / (fwd + bwd) * 1e-9,
+        3.5 * flops / (fwd + bwd) * 1e-9, flops / fwd * 1e-9, 2.5 * flops / bwd * 1e-9);
     fflush(stdout);
 }
 
 static void bench_decode(const check_env *e, ts_dtype dtype, int64_t B, int64_t S)
 {
-    const geometry g = { .B = B, .S_q = 1, .S_kv = S, .n_q = 9, .n_kv = 3, .D = 64, .dtype = dtype, .size = 1 };
+    const geometry g = {
+        .B = B, .S_q = 1, .S_kv = S, .n_q = 9, .n_kv = 3, .D = 64, .dtype = dtype, .size = 1
+    };
     check_case("bench");
     ts_attn_args a = args_of(&g);
     const sizes n = sizes_of(&a);
     inputs(&a, &g);
     a.o = check_out(dtype, n.o);
     const double fwd = best_of(e, TS_KERNEL_attn_fwd, &a, 100);
-    printf("  %-4s decode B %lld, %lld keys, %-7s %8.4f ms %6.1f GB/s of keys and values\n", ts_dtype_name(dtype),
-           (long long)B, (long long)S, e->isa_name, fwd * 1e3,
+    printf("  %-4s decode B %lld, %lld keys, %-7s %8.4f ms %6.1f GB/s of keys and values\n",
+           ts_dtype_name(dtype), (long long)B, (long long)S, e->isa_name, fwd * 1e3,
            2.0 * (double)(B * S * 3 * 64) * (double)ts_dtype_size(dtype) / fwd * 1e-9);
     fflush(stdout);
 }

@@ -5,16 +5,21 @@ static const int64_t sizes[] = { 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100, 
 /* Conversions are exact or rounded once: equality with base/dtype.h. */
 static void fill_and_copy(const check_env *e, ts_dtype x, ts_dtype y, int64_t n, double scale)
 {
-    check_case("copy %s to %s n %lld scale %g", ts_dtype_name(x), ts_dtype_name(y), (long long)n, scale);
-    float special[] = { 0, 0, 0, 0, -0.0f, INFINITY, -INFINITY, NAN, 1e-45f, 65519, 65520, 65536, 3.4e38f, 1.00390625f,
-                        1.01171875f, 6e-8f, 2.98e-8f, 2.99e-8f, 6.1e-5f };
-    const uint32_t nan[] = { 0x7FFFFFFF, 0xFFFFFFFF, 0x7F800001 }; /* rounding must not carry out of these */
+    check_case("copy %s to %s n %lld scale %g", ts_dtype_name(x), ts_dtype_name(y), (long long)n,
+               scale);
+    float special[] = { 0,           0,      0,        0,        -0.0f,  INFINITY, -INFINITY,
+                        NAN,         1e-45f, 65519,    65520,    65536,  3.4e38f,  1.00390625f,
+                        1.01171875f, 6e-8f,  2.98e-8f, 2.99e-8f, 6.1e-5f };
+    /* rounding must not carry out of these */
+    const uint32_t nan[] = { 0x7FFFFFFF, 0xFFFFFFFF, 0x7F800001 };
     memcpy(special, nan, sizeof nan);
     void *in = check_inout(1, x, n, scale);
     for (int64_t i = 0; i < n && i < (int64_t)CHECK_COUNT(special); i++)
         if (scale == 1)
             ts_store_f32(in, n - 1 - i, x, special[i]);
-    ts_elementwise_args a = { .x_dtype = x, .y_dtype = y, .x = in, .y = check_out(y, n), .alpha = -1.7f };
+    ts_elementwise_args a = {
+        .x_dtype = x, .y_dtype = y, .x = in, .y = check_out(y, n), .alpha = -1.7f
+    };
     check_kernel(e, TS_KERNEL_copy, &a, n);
     check_untouched("x", in, 0, n, x);
     for (int64_t i = 0; i < n; i++) {
@@ -34,15 +39,16 @@ static void fill_and_copy(const check_env *e, ts_dtype x, ts_dtype y, int64_t n,
 /* alias: 0 none, 1 y is x, 2 y is z */
 static void add(const check_env *e, const ts_dtype t[3], int64_t n, double scale, int alias)
 {
-    check_case("add %s + %s to %s n %lld scale %g alias %d", ts_dtype_name(t[0]), ts_dtype_name(t[1]),
-               ts_dtype_name(t[2]), (long long)n, scale, alias);
+    check_case("add %s + %s to %s n %lld scale %g alias %d", ts_dtype_name(t[0]),
+               ts_dtype_name(t[1]), ts_dtype_name(t[2]), (long long)n, scale, alias);
     void *x = check_inout(1, t[0], n, scale), *z = check_inout(2, t[1], n, 1);
     ts_elementwise_args a = { .x_dtype = t[0], .z_dtype = t[1], .y_dtype = t[2], .x = x, .z = z,
                               .alpha = 0.75f, .beta = -1.3f };
     a.y = alias == 1 && t[0] == t[2] ? x : alias == 2 && t[1] == t[2] ? z : check_out(t[2], n);
     check_kernel(e, TS_KERNEL_add, &a, n);
     for (int64_t i = 0; i < n; i++) {
-        const double ax = (double)a.alpha * check_before(x, i, t[0]), bz = (double)a.beta * check_before(z, i, t[1]);
+        const double ax = (double)a.alpha * check_before(x, i, t[0]),
+                     bz = (double)a.beta * check_before(z, i, t[1]);
         check_elem("y", a.y, i, t[2], ax + bz, CHECK_U * (fabs(ax) + fabs(bz)));
     }
 }
@@ -75,10 +81,11 @@ static void dropout(const check_env *e, ts_dtype t, int64_t n, int64_t first, fl
 
 static void col_sum(const check_env *e, ts_dtype t, int64_t rows, int64_t cols, int64_t gap)
 {
-    check_case("col_sum %s rows %lld cols %lld gap %lld", ts_dtype_name(t), (long long)rows, (long long)cols,
-               (long long)gap);
+    check_case("col_sum %s rows %lld cols %lld gap %lld", ts_dtype_name(t), (long long)rows,
+               (long long)cols, (long long)gap);
     ts_col_sum_args a = { .rows = rows, .cols = cols, .ld = cols + gap, .dtype = t,
-                          .dy = check_in(1, t, rows * (cols + gap), 1), .db = check_inout(2, TS_DTYPE_F32, cols, 1) };
+                          .dy = check_in(1, t, rows * (cols + gap), 1),
+                          .db = check_inout(2, TS_DTYPE_F32, cols, 1) };
     check_kernel(e, TS_KERNEL_col_sum, &a, cols);
     for (int64_t c = 0; c < cols; c++) {
         double sum = check_before(a.db, c, TS_DTYPE_F32), size = fabs(sum);
@@ -102,7 +109,8 @@ void check_elementwise(const check_env *e)
                 for (int z = 0; z < 3; z++) {
                     const double s = scale[z];
                     fill_and_copy(e, (ts_dtype)x, (ts_dtype)y, sizes[i], s);
-                    add(e, (ts_dtype[]){ (ts_dtype)x, (ts_dtype)z, (ts_dtype)y }, sizes[i], s, k++ % 3);
+                    add(e, (ts_dtype[]){ (ts_dtype)x, (ts_dtype)z, (ts_dtype)y }, sizes[i], s,
+                        k++ % 3);
                 }
         for (size_t f = 0; f < CHECK_COUNT(first); f++)
             for (int t = 0; t < 3; t++)
@@ -120,8 +128,11 @@ void bench_elementwise(const check_env *e)
     const int64_t n = 16 << 20, cols = 576;
     check_case("bench");
     void *x = check_in(1, TS_DTYPE_F32, n, 1), *y = check_out(TS_DTYPE_F32, n);
-    ts_elementwise_args a = { .x = x, .z = y, .y = y, .alpha = 1, .beta = 1, .y_dtype = TS_DTYPE_BF16 };
-    check_bench(e, "copy fp32 to bf16, 16 Mi", TS_KERNEL_copy, &a, n, (double)n, "elem", 6 * (double)n);
+    ts_elementwise_args a = {
+        .x = x, .z = y, .y = y, .alpha = 1, .beta = 1, .y_dtype = TS_DTYPE_BF16
+    };
+    check_bench(e, "copy fp32 to bf16, 16 Mi", TS_KERNEL_copy, &a, n, (double)n, "elem",
+                6 * (double)n);
     a.y_dtype = TS_DTYPE_F32;
     check_bench(e, "add fp32, 16 Mi", TS_KERNEL_add, &a, n, (double)n, "elem", 12 * (double)n);
     check_bench(e, "add fp32, 1 Mi (cache)", TS_KERNEL_add, &a, n / 16, (double)(n / 16), "elem",
@@ -131,6 +142,6 @@ void bench_elementwise(const check_env *e)
                 8 * (double)(n / 16));
     ts_col_sum_args s = { .rows = 2048, .cols = cols, .ld = cols, .dy = x,
                           .db = check_inout(2, TS_DTYPE_F32, cols, 1) };
-    check_bench(e, "col_sum fp32 2048 x 576", TS_KERNEL_col_sum, &s, cols, 2048.0 * (double)cols, "elem",
-                4 * 2048.0 * (double)cols);
+    check_bench(e, "col_sum fp32 2048 x 576", TS_KERNEL_col_sum, &s, cols, 2048.0 * (double)cols,
+                "elem", 4 * 2048.0 * (double)cols);
 }

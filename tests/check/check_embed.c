@@ -11,16 +11,18 @@ static int32_t *ids_below(uint64_t seed, int64_t rows, int most)
     return ids;
 }
 
-static void embed(const check_env *e, ts_dtype table, ts_dtype t, int64_t rows, int64_t cols, float scale,
-                  bool pos)
+static void embed(const check_env *e, ts_dtype table, ts_dtype t, int64_t rows, int64_t cols,
+                  float scale, bool pos)
 {
-    check_case("embed table %s, %s rows %lld cols %lld scale %g pos %d", ts_dtype_name(table), ts_dtype_name(t),
-               (long long)rows, (long long)cols, (double)scale, pos);
-    ts_embed_args a = { .rows = rows, .cols = cols, .table_dtype = table, .dtype = t, .scale = scale,
+    check_case("embed table %s, %s rows %lld cols %lld scale %g pos %d", ts_dtype_name(table),
+               ts_dtype_name(t), (long long)rows, (long long)cols, (double)scale, pos);
+    ts_embed_args a = { .rows = rows, .cols = cols, .table_dtype = table, .dtype = t,
+                        .scale = scale,
                         .table = check_in(1, table, VOCABULARY * cols, 1),
                         .pos_table = pos ? check_in(2, table, POSITIONS * cols, 1) : NULL,
                         .ids = ids_below(3, rows, VOCABULARY - 1),
-                        .pos = pos ? ids_below(4, rows, POSITIONS - 1) : NULL, .y = check_out(t, rows * cols) };
+                        .pos = pos ? ids_below(4, rows, POSITIONS - 1) : NULL,
+                        .y = check_out(t, rows * cols) };
     check_kernel(e, TS_KERNEL_embed_fwd, &a, rows);
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < cols; c++) {
@@ -30,16 +32,19 @@ static void embed(const check_env *e, ts_dtype table, ts_dtype t, int64_t rows, 
         }
 }
 
-static void gradient(const check_env *e, ts_dtype t, int64_t rows, int64_t cols, float scale, int variant)
+static void gradient(const check_env *e, ts_dtype t, int64_t rows, int64_t cols, float scale,
+                     int variant)
 {
-    check_case("embed_bwd %s rows %lld cols %lld scale %g variant %d", ts_dtype_name(t), (long long)rows,
-               (long long)cols, (double)scale, variant);
+    check_case("embed_bwd %s rows %lld cols %lld scale %g variant %d", ts_dtype_name(t),
+               (long long)rows, (long long)cols, (double)scale, variant);
     const bool table = variant & 1, pos = variant & 2;
     ts_embed_args a = { .rows = rows, .cols = cols, .dtype = t, .scale = scale,
-                        .ids = ids_below(3, rows, VOCABULARY - 1), .pos = ids_below(4, rows, POSITIONS - 1),
+                        .ids = ids_below(3, rows, VOCABULARY - 1),
+                        .pos = ids_below(4, rows, POSITIONS - 1),
                         .dy = check_in(5, t, rows * cols, 1),
                         .dtable = table ? check_inout(6, TS_DTYPE_F32, VOCABULARY * cols, 1) : NULL,
-                        .dpos_table = pos ? check_inout(7, TS_DTYPE_F32, POSITIONS * cols, 1) : NULL };
+                        .dpos_table =
+                            pos ? check_inout(7, TS_DTYPE_F32, POSITIONS * cols, 1) : NULL };
     check_kernel(e, TS_KERNEL_embed_bwd, &a, cols);
     for (int which = 0; which < 2; which++) {
         const float *d = which ? a.dpos_table : a.dtable;
@@ -65,7 +70,8 @@ void check_embed(const check_env *e)
         for (int t = 0; t < 3; t++) {
             for (int table = 0; table < 3; table++)
                 for (int k = 0; k < 4; k++)
-                    embed(e, (ts_dtype)table, (ts_dtype)t, 1 + 9 * k, cols[i], k & 1 ? 1 : 7.75f, k & 2);
+                    embed(e, (ts_dtype)table, (ts_dtype)t, 1 + 9 * k, cols[i], k & 1 ? 1 : 7.75f,
+                          k & 2);
             for (int k = 0; k < 8; k++)
                 gradient(e, (ts_dtype)t, k & 4 ? 61 : 5, cols[i], k & 1 ? 1 : 7.75f, 1 + k % 3);
         }
@@ -81,7 +87,8 @@ void bench_embed(const check_env *e)
         ids[r] = ids[r] < 0 ? -ids[r] : ids[r];
     float *table = check_inout(1, TS_DTYPE_F32, vocabulary * cols, 1);
     ts_embed_args a = { .rows = rows, .cols = cols, .scale = 1, .table = table, .ids = ids,
-                        .y = check_out(TS_DTYPE_F32, rows * cols), .dy = check_in(2, TS_DTYPE_F32, rows * cols, 1),
+                        .y = check_out(TS_DTYPE_F32, rows * cols),
+                        .dy = check_in(2, TS_DTYPE_F32, rows * cols, 1),
                         .dtable = table };
     check_bench(e, "embed_fwd fp32 2048 x 576", TS_KERNEL_embed_fwd, &a, rows, n, "elem", 8 * n);
     check_bench(e, "embed_bwd fp32 2048 x 576", TS_KERNEL_embed_bwd, &a, cols, n, "elem", 12 * n);

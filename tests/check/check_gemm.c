@@ -1,6 +1,6 @@
-/* Matrix products. Of small integers every sum is exact, so equality is demanded; of real numbers an
- * element may miss the sum in double by the rounding unit of fp32 x (a few + growth of a k-term sum) x the
- * sum of |a b|. */
+/* Matrix products. Of small integers every sum is exact, so equality is demanded; of real numbers
+ * an element may miss the sum in double by the rounding unit of fp32 x (a few + growth of a k-term
+ * sum) x the sum of |a b|. */
 #include "check.h"
 #include "device/cpu/gemm.h"
 
@@ -24,11 +24,13 @@ static const char *const form_name[] = { "NT", "NN", "TN" };
 
 static void *operand(const gemm_case *c, uint64_t seed, int64_t rows, int64_t ld)
 {
-    return c->ints ? check_ints(seed, c->dtype, rows * ld, 3) : check_in(seed, c->dtype, rows * ld, c->scale);
+    return c->ints ? check_ints(seed, c->dtype, rows * ld, 3)
+                   : check_in(seed, c->dtype, rows * ld, c->scale);
 }
 
 /* [rows, k] of doubles: element (i, p) of an operand lies at i * row + p * step. */
-static double *widened(const void *x, ts_dtype t, int64_t rows, int64_t k, int64_t row, int64_t step)
+static double *widened(const void *x, ts_dtype t, int64_t rows, int64_t k, int64_t row,
+                       int64_t step)
 {
     double *d = check_f64(rows * k);
     for (int64_t i = 0; i < rows; i++)
@@ -71,14 +73,16 @@ static void run_case(const check_env *e, const gemm_case *c)
 {
     const bool nt = c->form == TS_GEMM_NT, tn = c->form == TS_GEMM_TN;
     const ts_device *d = &e->one->base;
-    const size_t packed = c->packed ? ts_cpu_gemm_packed_bytes(d, c->form, c->dtype, c->n, c->k) : 0;
+    const size_t packed =
+        c->packed ? ts_cpu_gemm_packed_bytes(d, c->form, c->dtype, c->n, c->k) : 0;
     if (c->packed && !packed)
         return;
-    check_case("gemm %s m %lld n %lld k %lld %s -> %s%s%s%s%s%s%s gap %d scale %g", form_name[c->form],
-               (long long)c->m, (long long)c->n, (long long)c->k, ts_dtype_name(c->dtype),
-               ts_dtype_name(c->c_dtype), c->packed ? " packed" : "", c->ints ? " integers" : "",
-               c->accumulate ? " accumulate" : "", c->bias ? " bias" : "", c->add ? " add" : "",
-               c->in_place ? " in place" : "", c->gap, c->scale);
+    check_case("gemm %s m %lld n %lld k %lld %s -> %s%s%s%s%s%s%s gap %d scale %g",
+               form_name[c->form], (long long)c->m, (long long)c->n, (long long)c->k,
+               ts_dtype_name(c->dtype), ts_dtype_name(c->c_dtype), c->packed ? " packed" : "",
+               c->ints ? " integers" : "", c->accumulate ? " accumulate" : "",
+               c->bias ? " bias" : "", c->add ? " add" : "", c->in_place ? " in place" : "", c->gap,
+               c->scale);
     ts_gemm_args g = { .form = c->form, .m = c->m, .n = c->n, .k = c->k, .dtype = c->dtype,
                        .c_dtype = c->c_dtype, .accumulate = c->accumulate };
     g.lda = (tn ? c->m : c->k) + c->gap, g.ldb = (nt ? c->k : c->n) + c->gap, g.ldc = c->n + c->gap;
@@ -95,14 +99,16 @@ static void run_case(const check_env *e, const gemm_case *c)
         check_touched(g.c);
     }
     if (c->bias)
-        g.bias = c->ints ? check_ints(4, TS_DTYPE_F32, c->n, 9) : check_in(4, TS_DTYPE_F32, c->n, 1);
+        g.bias =
+            c->ints ? check_ints(4, TS_DTYPE_F32, c->n, 9) : check_in(4, TS_DTYPE_F32, c->n, 1);
     if (c->in_place)
         g.add = g.c;
     else if (c->add)
         g.add = c->ints ? check_ints(5, c->c_dtype, c_size, 9) : check_in(5, c->c_dtype, c_size, 1);
     if (packed) {
-        ts_gemm_pack_args p = { .form = c->form, .n = c->n, .k = c->k, .ld = g.ldb, .src_dtype = c->dtype,
-                                .dtype = c->dtype, .src = b, .dst = check_work(packed) };
+        ts_gemm_pack_args p = { .form = c->form, .n = c->n, .k = c->k, .ld = g.ldb,
+                                .src_dtype = c->dtype, .dtype = c->dtype, .src = b,
+                                .dst = check_work(packed) };
         check_kernel(e, TS_KERNEL_gemm_pack, &p, 0);
         g.b = p.dst, g.b_packed = true;
         check_touched(p.dst);
@@ -113,7 +119,8 @@ static void run_case(const check_env *e, const gemm_case *c)
 
 static const ts_dtype types[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_F16 };
 
-/* Every form and type at sizes round the tiles (6 x 16, 8 x 48) and the packing unit (96, 256 steps). */
+/* Every form and type at sizes round the tiles (6 x 16, 8 x 48) and the packing unit (96, 256
+ * steps). */
 static void sizes(const check_env *e)
 {
     static const int64_t m[] = { 1, 2, 5, 6, 7, 8, 9, 15, 16, 17, 33, 97 };
@@ -127,7 +134,8 @@ static void sizes(const check_env *e)
                 gemm_case c = { .form = (ts_gemm_form)(t % 3), .m = m[i], .n = n[j], .k = k[p],
                                 .dtype = types[t / 3 % 3], .c_dtype = types[t / 9 % 3],
                                 .ints = t / 27 % 2, .gap = (int)(t / 54 % 3) * 5, .scale = 1,
-                                .bias = t / 162 % 2, .add = t / 324 % 3 > 0, .in_place = t / 324 % 3 == 2 };
+                                .bias = t / 162 % 2, .add = t / 324 % 3 > 0,
+                                .in_place = t / 324 % 3 == 2 };
                 c.accumulate = c.c_dtype == TS_DTYPE_F32 && !c.bias && t / 972 % 2;
                 run_case(e, &c);
                 if (c.dtype == TS_DTYPE_BF16) {
@@ -137,7 +145,8 @@ static void sizes(const check_env *e)
             }
 }
 
-/* Longer than a slice and a block of k (2048 and 4096 steps of one or two), many panels, many rows. */
+/* Longer than a slice and a block of k (2048 and 4096 steps of one or two), many panels, many
+ * rows. */
 static void large(const check_env *e)
 {
     static const int64_t shape[][3] = { { 9, 50, 2049 }, { 17, 49, 4097 }, { 10, 17, 8200 },
@@ -149,31 +158,36 @@ static void large(const check_env *e)
                 for (int v = 0; v < 4; v++) {
                     gemm_case c = { .form = (ts_gemm_form)form, .m = shape[i][0], .n = shape[i][1],
                                     .k = shape[i][2], .dtype = types[t], .scale = 1,
-                                    .c_dtype = v & 1 ? types[1 + t % 2] : TS_DTYPE_F32, .ints = v == 2,
-                                    .accumulate = v == 2, .bias = v != 2, .add = v & 1, .gap = v };
+                                    .c_dtype = v & 1 ? types[1 + t % 2] : TS_DTYPE_F32,
+                                    .ints = v == 2, .accumulate = v == 2, .bias = v != 2,
+                                    .add = v & 1, .gap = v };
                     run_case(e, &c);
                     c.packed = true;
                     run_case(e, &c);
                 }
 }
 
-/* More than one block of rows, columns or k: the work space holds 4096 steps of 480 rows and 960 columns. */
+/* More than one block of rows, columns or k: the work space holds 4096 steps of 480 rows and 960
+ * columns. */
 static void blocks(const check_env *e)
 {
     static const int64_t shape[][3] = { { 520, 5, 8200 }, { 3, 1600, 4200 }, { 400, 50, 1025 },
                                         { 60, 1100, 4100 } };
     for (size_t i = 0; i < CHECK_COUNT(shape); i++)
         for (int form = 0; form < 3; form++) {
-            gemm_case c = { .form = (ts_gemm_form)form, .m = shape[i][0], .n = shape[i][1], .k = shape[i][2],
-                            .dtype = types[(i + (size_t)form) % 3], .c_dtype = TS_DTYPE_F32, .ints = true,
+            gemm_case c = { .form = (ts_gemm_form)form, .m = shape[i][0], .n = shape[i][1],
+                            .k = shape[i][2], .dtype = types[(i + (size_t)form) % 3],
+                            .c_dtype = TS_DTYPE_F32, .ints = true,
                             .accumulate = true };
             run_case(e, &c);
-            c = (gemm_case){ .form = c.form, .m = c.m, .n = c.n, .k = c.k, .dtype = TS_DTYPE_F32, .scale = 1,
-                             .c_dtype = TS_DTYPE_BF16, .bias = true, .add = true, .in_place = form == 1 };
+            c = (gemm_case){ .form = c.form, .m = c.m, .n = c.n, .k = c.k, .dtype = TS_DTYPE_F32,
+                             .scale = 1, .c_dtype = TS_DTYPE_BF16, .bias = true, .add = true,
+                             .in_place = form == 1 };
             run_case(e, &c);
         }
-    gemm_case c = { .form = TS_GEMM_NN, .m = 9, .n = 20, .k = 9000, .dtype = TS_DTYPE_F32, .scale = 1,
-                    .c_dtype = TS_DTYPE_F32, .bias = true, .add = true, .in_place = true };
+    gemm_case c = { .form = TS_GEMM_NN, .m = 9, .n = 20, .k = 9000, .dtype = TS_DTYPE_F32,
+                    .scale = 1, .c_dtype = TS_DTYPE_F32, .bias = true, .add = true,
+                    .in_place = true };
     run_case(e, &c);
     c = (gemm_case){ .form = TS_GEMM_TN, .m = 500, .n = 1000, .k = 4100, .dtype = TS_DTYPE_F32,
                      .c_dtype = TS_DTYPE_F32, .ints = true, .skip = 12 };
@@ -189,13 +203,14 @@ static void pack_types(const check_env *e)
     for (size_t i = 0; i < CHECK_COUNT(shape); i++)
         for (int form = 0; form < 2; form++)
             for (size_t t = 0; t < CHECK_COUNT(types); t++) {
-                const int64_t n = shape[i][0], k = shape[i][1], rows = form ? k : n, ld = (form ? n : k) + 3;
+                const int64_t n = shape[i][0], k = shape[i][1], rows = form ? k : n,
+                              ld = (form ? n : k) + 3;
                 const size_t size = ts_cpu_gemm_packed_bytes(&e->one->base, (ts_gemm_form)form,
                                                              TS_DTYPE_BF16, n, k);
                 if (!size)
                     return;
-                check_case("gemm_pack %s n %lld k %lld from %s", form_name[form], (long long)n, (long long)k,
-                           ts_dtype_name(types[t]));
+                check_case("gemm_pack %s n %lld k %lld from %s", form_name[form], (long long)n,
+                           (long long)k, ts_dtype_name(types[t]));
                 const void *src = check_in(6, types[t], rows * ld, 3);
                 uint16_t *rounded = check_out(TS_DTYPE_BF16, rows * ld);
                 for (int64_t p = 0; p < rows * ld; p++)
@@ -222,8 +237,8 @@ static void extremes(const check_env *e)
         for (int form = 0; form < 3; form++)
             for (size_t t = 0; t < 2; t++)
                 for (size_t u = 0; u < CHECK_COUNT(types); u++) {
-                    gemm_case c = { .form = (ts_gemm_form)form, .m = 11, .n = 53, .k = 37, .dtype = types[t],
-                                    .c_dtype = types[u], .scale = scale[s] };
+                    gemm_case c = { .form = (ts_gemm_form)form, .m = 11, .n = 53, .k = 37,
+                                    .dtype = types[t], .c_dtype = types[u], .scale = scale[s] };
                     run_case(e, &c);
                 }
 }
@@ -235,7 +250,8 @@ static void gaps(const check_env *e)
         for (size_t t = 0; t < CHECK_COUNT(types); t++)
             for (int64_t k = 31; k < 34; k++) {
                 const int64_t m = 10, n = 50, a_rows = form == TS_GEMM_TN ? k : m, gap = 2;
-                const int64_t a_cols = form == TS_GEMM_TN ? m : k, b_rows = form == TS_GEMM_NT ? n : k;
+                const int64_t a_cols = form == TS_GEMM_TN ? m : k,
+                              b_rows = form == TS_GEMM_NT ? n : k;
                 const int64_t b_cols = form == TS_GEMM_NT ? k : n;
                 check_case("gemm %s k %lld %s, NaN between rows", form_name[form], (long long)k,
                            ts_dtype_name(types[t]));
@@ -249,9 +265,10 @@ static void gaps(const check_env *e)
                         ts_store_f32(b, i, types[t], NAN);
                 check_touched(a), check_touched(b);
                 const gemm_case c = { .ints = true };
-                ts_gemm_args g = { .form = (ts_gemm_form)form, .m = m, .n = n, .k = k, .dtype = types[t],
-                                   .a = a, .b = b, .lda = a_cols + gap, .ldb = b_cols + gap, .ldc = n,
-                                   .c_dtype = TS_DTYPE_F32, .c = check_out(TS_DTYPE_F32, m * n) };
+                ts_gemm_args g = { .form = (ts_gemm_form)form, .m = m, .n = n, .k = k,
+                                   .dtype = types[t], .a = a, .b = b, .lda = a_cols + gap,
+                                   .ldb = b_cols + gap, .ldc = n, .c_dtype = TS_DTYPE_F32,
+                                   .c = check_out(TS_DTYPE_F32, m * n) };
                 check_kernel(e, TS_KERNEL_gemm, &g, 0);
                 judge(&c, &g, b);
             }
@@ -281,9 +298,9 @@ static const bench_pass passes[] = { { "forward", TS_GEMM_NT, false },
                                      { "input gradient, packed", TS_GEMM_NN, true },
                                      { "weight gradient", TS_GEMM_TN, false } };
 static const int64_t bench_shapes[][3] = {
-    { 1024, 1536, 576 }, { 1024, 576, 1536 }, { 1024, 960, 576 }, { 4096, 1536, 576 }, { 4096, 576, 1536 },
-    { 1024, 49152, 576 }, { 1024, 8192, 2048 }, { 1024, 2048, 8192 }, { 4096, 8192, 2048 },
-    { 1024, 128256, 2048 },
+    { 1024, 1536, 576 },  { 1024, 576, 1536 },    { 1024, 960, 576 },   { 4096, 1536, 576 },
+    { 4096, 576, 1536 },  { 1024, 49152, 576 },   { 1024, 8192, 2048 }, { 1024, 2048, 8192 },
+    { 4096, 8192, 2048 }, { 1024, 128256, 2048 },
 };
 
 typedef struct bench_memory {
@@ -332,9 +349,11 @@ static double peak(ts_cpu *c, ts_dtype dtype, bench_memory *m)
     peak_run r = { .rounds = 400 };
     ts_gemm_kernels_init(&r.k, c->isa, dtype);
     char *p = bench_take(m, 2 * STEPS * 64 * 4);
-    r.t = (ts_gemm_tile){ .a = p, .a_next = p, .a_row = STEPS * 4, .a_step = 4, .b = p + STEPS * 64 * 4,
-                          .steps = STEPS, .rows = r.k.rows, .cols = r.k.width, .ldc = r.k.width };
-    const double flop = 2.0 * (r.k.pairs ? 2 : 1) * STEPS * r.k.rows * r.k.width * (double)r.rounds * threads;
+    r.t = (ts_gemm_tile){ .a = p, .a_next = p, .a_row = STEPS * 4, .a_step = 4,
+                          .b = p + STEPS * 64 * 4, .steps = STEPS, .rows = r.k.rows,
+                          .cols = r.k.width, .ldc = r.k.width };
+    const double flop =
+        2.0 * (r.k.pairs ? 2 : 1) * STEPS * r.k.rows * r.k.width * (double)r.rounds * threads;
     double best = 0;
     for (int i = 0; i < 60; i++) {
         const double began = ts_now();
@@ -344,7 +363,8 @@ static double peak(ts_cpu *c, ts_dtype dtype, bench_memory *m)
     return best * 1e-9;
 }
 
-/* On one thread its own time counts, on several the clock on the wall: only that needs an idle machine. */
+/* On one thread its own time counts, on several the clock on the wall: only that needs an idle
+ * machine. */
 static double seconds_now(bool one)
 {
     struct timespec t;
@@ -368,8 +388,8 @@ static double gflops(ts_cpu *c, const ts_gemm_args *g)
 }
 
 /* Fills g for a pass of a layer; false when it does not fit in memory or is not packed here. */
-static bool bench_args(ts_gemm_args *g, ts_cpu *c, const bench_pass *p, const int64_t *shape, ts_dtype dtype,
-                       bench_memory *m)
+static bool bench_args(ts_gemm_args *g, ts_cpu *c, const bench_pass *p, const int64_t *shape,
+                       ts_dtype dtype, bench_memory *m)
 {
     const int64_t tokens = shape[0], out = shape[1], in = shape[2];
     const bool nt = p->form == TS_GEMM_NT, tn = p->form == TS_GEMM_TN;
@@ -385,7 +405,8 @@ static bool bench_args(ts_gemm_args *g, ts_cpu *c, const bench_pass *p, const in
         return g->a && g->b && g->c;
     const size_t packed = ts_cpu_gemm_packed_bytes(&c->base, p->form, dtype, g->n, g->k);
     ts_gemm_pack_args a = { .form = p->form, .n = g->n, .k = g->k, .ld = g->ldb, .src_dtype = dtype,
-                            .dtype = dtype, .src = g->b, .dst = packed ? bench_take(m, packed) : NULL };
+                            .dtype = dtype, .src = g->b,
+                            .dst = packed ? bench_take(m, packed) : NULL };
     if (!a.dst)
         return false;
     c->kernel[TS_KERNEL_gemm_pack].whole(c, &a, 0);
@@ -402,8 +423,8 @@ static void bench_type(const check_env *e, ts_dtype dtype, bench_memory *m)
     double load = 0;
     const bool known = getloadavg(&load, 1) == 1;
     printf("gemm %s -> fp32, %s (%s): roof %.1f GFLOP/s on one thread, %.1f on %d; load %.1f\n",
-           ts_dtype_name(dtype), e->isa_name, e->one->kernel[TS_KERNEL_gemm].variant, roof1, roof2, threads,
-           known ? load : 0.0);
+           ts_dtype_name(dtype), e->isa_name, e->one->kernel[TS_KERNEL_gemm].variant, roof1, roof2,
+           threads, known ? load : 0.0);
     for (size_t p = 0; p < CHECK_COUNT(passes); p++) {
         double log1 = 0, log2 = 0;
         int count = 0;
@@ -415,15 +436,17 @@ static void bench_type(const check_env *e, ts_dtype dtype, bench_memory *m)
                 continue;
             const double one = gflops(e->one, &g), two = gflops(e->two, &g);
             log1 += log(one / roof1), log2 += log(two / roof2), count++;
-            printf("  %-22s %5lld x %6lld x %4lld  %7.1f (%3.0f %%)  %7.1f (%3.0f %%)\n", passes[p].name,
-                   (long long)shape[0], (long long)shape[1], (long long)shape[2], one, 100 * one / roof1, two, 100 * two / roof2);
+            printf("  %-22s %5lld x %6lld x %4lld  %7.1f (%3.0f %%)  %7.1f (%3.0f %%)\n",
+                   passes[p].name, (long long)shape[0], (long long)shape[1], (long long)shape[2],
+                   one, 100 * one / roof1, two, 100 * two / roof2);
             fflush(stdout);
         }
         if (count)
-            printf("  %-22s geometric mean           (%3.0f %%)           (%3.0f %%)\n", passes[p].name,
-                   100 * exp(log1 / count), 100 * exp(log2 / count));
+            printf("  %-22s geometric mean           (%3.0f %%)           (%3.0f %%)\n",
+                   passes[p].name, 100 * exp(log1 / count), 100 * exp(log2 / count));
     }
-    for (int64_t tokens = 1; tokens <= 32; tokens *= 2) { /* generation: the weights' bytes are what counts */
+    /* generation: the weights' bytes are what counts */
+    for (int64_t tokens = 1; tokens <= 32; tokens *= 2) {
         const int64_t shape[3] = { tokens, 8192, 2048 };
         ts_gemm_args g;
         m->used = 0;
@@ -431,8 +454,8 @@ static void bench_type(const check_env *e, ts_dtype dtype, bench_memory *m)
             bench_args(&g, e->one, &passes[0], shape, dtype, m);
         const double bytes = (double)ts_dtype_size(dtype) / 2 / (double)tokens;
         printf("  %-22s %5lld x   8192 x 2048  %7.1f GB/s       %7.1f GB/s\n",
-               g.b_packed ? "forward, packed" : "forward", (long long)tokens, gflops(e->one, &g) * bytes,
-               gflops(e->two, &g) * bytes);
+               g.b_packed ? "forward, packed" : "forward", (long long)tokens,
+               gflops(e->one, &g) * bytes, gflops(e->two, &g) * bytes);
     }
 }
 

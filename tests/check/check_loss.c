@@ -26,8 +26,8 @@ static oracle row_oracle(const loss_case *c, const ts_loss_args *a, int64_t r)
         if (o.s[k] > o.most)
             o.most = o.s[k], o.d_most = o.ds[k];
     }
-    /* e^(s - most): 2.2 u by itself, the difference once rounded, and what s and most miss; the sum of a
-     * block of 4096 in vectors grows by less than its root. */
+    /* e^(s - most): 2.2 u by itself, the difference once rounded, and what s and most miss; the sum
+     * of a block of 4096 in vectors grows by less than its root. */
     double sum = 0, error = 0;
     for (int64_t k = 0; k < c->cols; k++) {
         const double e = exp(o.s[k] - o.most);
@@ -40,17 +40,22 @@ static oracle row_oracle(const loss_case *c, const ts_loss_args *a, int64_t r)
     return o;
 }
 
-static void judge_gradient(const loss_case *c, const ts_loss_args *a, const oracle *o, int64_t r, double weight)
+static void judge_gradient(const loss_case *c, const ts_loss_args *a, const oracle *o, int64_t r,
+                           double weight)
 {
     const int64_t label = a->labels[r];
     for (int64_t k = 0; k < c->cols; k++) {
         double want = 0, bound = 0;
         if (weight != 0 && label >= 0) {
-            const double t = c->cap > 0 ? o->s[k] / (double)c->cap : 0, slope = 1 - t * t, u = CHECK_U;
+            const double t = c->cap > 0 ? o->s[k] / (double)c->cap : 0, slope = 1 - t * t,
+                         u = CHECK_U;
             const double p = exp(o->s[k] - o->lse), d = p - (k == label);
-            const double dp = p > 0 ? p * (o->d_lse + o->ds[k] + u * (6 + fabs(o->s[k] - o->most) + fabs(o->lse))) : 0;
+            const double dp =
+                p > 0 ? p * (o->d_lse + o->ds[k] + u * (6 + fabs(o->s[k] - o->most) + fabs(o->lse)))
+                      : 0;
             want = weight * d * slope;
-            bound = fabs(weight) * (dp * fabs(slope) + fabs(d) * (c->cap > 0 ? t * t * 22 * u + u : 0)) +
+            bound = fabs(weight) *
+                        (dp * fabs(slope) + fabs(d) * (c->cap > 0 ? t * t * 22 * u + u : 0)) +
                     3 * u * fabs(want) + 1e-37;
         }
         check_elem("dlogits", a->dlogits, r * a->ld_d + k, c->t, want, bound);
@@ -73,7 +78,8 @@ static void judge(const loss_case *c, const ts_loss_args *a)
                 best = o.s[k] > o.s[best] ? k : best;
             const int64_t found = a->argmax[r];
             if (c->cap > 0 && found >= 0 && found < c->cols) /* the cap makes equals: any of them */
-                check_near("largest", r, o.s[found], o.most, o.ds[found] + o.d_most + CHECK_U * fabs(o.most));
+                check_near("largest", r, o.s[found], o.most,
+                           o.ds[found] + o.d_most + CHECK_U * fabs(o.most));
             else
                 check_equal("argmax", r, (double)found, (double)best);
         }
@@ -90,7 +96,8 @@ static float *make_logits(const loss_case *c, int64_t ld, const int32_t *labels)
         const int64_t k = (r * 7 + 1) % c->cols;
         if (k != labels[r])
             row[k] = -INFINITY;
-        row[c->cols - 1] = row[c->cols / 2] = (float)(1.5 * c->scale); /* the lower of two equals wins */
+        /* the lower of two equals wins */
+        row[c->cols - 1] = row[c->cols / 2] = (float)(1.5 * c->scale);
     }
     check_touched(z);
     return z;
@@ -98,9 +105,10 @@ static float *make_logits(const loss_case *c, int64_t ld, const int32_t *labels)
 
 static void loss_run(const check_env *e, const loss_case *c)
 {
-    check_case("softmax_xent rows %lld cols %lld gap %lld scale %g cap %g gradient %s %d weights %d specials %d",
-               (long long)c->rows, (long long)c->cols, (long long)c->gap, c->scale, (double)c->cap,
-               ts_dtype_name(c->t), (int)c->gradient, c->weights, c->specials);
+    check_case(
+        "softmax_xent rows %lld cols %lld gap %lld scale %g cap %g gradient %s %d weights %d specials %d",
+        (long long)c->rows, (long long)c->cols, (long long)c->gap, c->scale, (double)c->cap,
+        ts_dtype_name(c->t), (int)c->gradient, c->weights, c->specials);
     int32_t *labels = check_ints(2, TS_DTYPE_I32, c->rows, (int)c->cols - 1);
     float *weight = check_inout(3, TS_DTYPE_F32, c->rows, 1);
     for (int64_t r = 0; r < c->rows; r++) {
@@ -140,7 +148,8 @@ static void spoiled(const check_env *e, float value)
     float *z = check_inout(1, TS_DTYPE_F32, 2 * cols, 1);
     int32_t *labels = check_ints(2, TS_DTYPE_I32, 2, 0);
     z[37] = value;
-    ts_loss_args a = { .cols = cols, .ld = cols, .labels = labels, .logits = z, .dlogits = z, .ld_d = cols,
+    ts_loss_args a = { .cols = cols, .ld = cols, .labels = labels, .logits = z, .dlogits = z,
+                       .ld_d = cols,
                        .loss = check_out(TS_DTYPE_F32, 2) };
     a.loss[0] = a.loss[1] = 7;
     check_kernel(e, TS_KERNEL_softmax_xent, &a, 2);
@@ -151,7 +160,8 @@ static void spoiled(const check_env *e, float value)
 
 void check_loss(const check_env *e)
 {
-    static const int64_t cols[] = { 1, 2, 7, 8, 9, 15, 16, 17, 33, 63, 64, 65, 257, 1000, 4096, 4131, 9001 };
+    static const int64_t cols[] = { 1,  2,  7,  8,   9,    15,   16,   17,  33,
+                                    63, 64, 65, 257, 1000, 4096, 4131, 9001 };
     static const double scale[] = { 1, 1e-4, 20, 1e4 };
     static const float cap[] = { 0, 0, 30, 2 };
     int k = 0;
@@ -159,11 +169,14 @@ void check_loss(const check_env *e)
         for (size_t s = 0; s < CHECK_COUNT(scale); s++)
             for (size_t p = 0; p < CHECK_COUNT(cap); p++)
                 for (int g = 0; g < 5; g++, k++) {
-                    const loss_case c = { .rows = cols[i] > 1000 ? 5 : 9, .cols = cols[i], .gap = k % 4,
-                                          .scale = scale[s], .cap = cap[p], .weights = k & 1,
+                    const loss_case c = { .rows = cols[i] > 1000 ? 5 : 9, .cols = cols[i],
+                                          .gap = k % 4, .scale = scale[s], .cap = cap[p],
+                                          .weights = k & 1,
                                           .specials = k % 3 == 0,
                                           .t = g < 3 ? (ts_dtype)g : TS_DTYPE_F32,
-                                          .gradient = g < 3 ? APART : g == 3 ? IN_PLACE : NONE };
+                                          .gradient = g < 3    ? APART
+                                                      : g == 3 ? IN_PLACE
+                                                               : NONE };
                     loss_run(e, &c);
                 }
     spoiled(e, NAN);
@@ -181,11 +194,15 @@ void bench_loss(const check_env *e)
     float *z = check_inout(1, TS_DTYPE_F32, rows * cols, 1);
     ts_loss_args a = { .cols = cols, .ld = cols, .logits = z, .labels = labels, .ld_d = cols,
                        .loss = check_out(TS_DTYPE_F32, rows) };
-    check_bench(e, "softmax_xent loss only, 64 x 49152", TS_KERNEL_softmax_xent, &a, rows, n, "elem", 0);
+    check_bench(e, "softmax_xent loss only, 64 x 49152", TS_KERNEL_softmax_xent, &a, rows, n,
+                "elem", 0);
     a.dlogits = z;
-    check_bench(e, "softmax_xent and gradient in place", TS_KERNEL_softmax_xent, &a, rows, n, "elem", 0);
+    check_bench(e, "softmax_xent and gradient in place", TS_KERNEL_softmax_xent, &a, rows, n,
+                "elem", 0);
     a.dlogits = check_out(TS_DTYPE_BF16, rows * cols), a.d_dtype = TS_DTYPE_BF16;
-    check_bench(e, "softmax_xent and bf16 gradient", TS_KERNEL_softmax_xent, &a, rows, n, "elem", 0);
+    check_bench(e, "softmax_xent and bf16 gradient", TS_KERNEL_softmax_xent, &a, rows, n, "elem",
+                0);
     a.softcap = 30;
-    check_bench(e, "softmax_xent, softcap, bf16 gradient", TS_KERNEL_softmax_xent, &a, rows, n, "elem", 0);
+    check_bench(e, "softmax_xent, softcap, bf16 gradient", TS_KERNEL_softmax_xent, &a, rows, n,
+                "elem", 0);
 }

@@ -1,4 +1,5 @@
-/* check [--only SUBJECT[,SUBJECT]] [--isa ref|avx2|avx512|all] [--bench] [--threads N] [--seed N] [--list] */
+/* check [--only SUBJECT[,SUBJECT]] [--isa ref|avx2|avx512|all] [--bench] [--threads N] [--seed N]
+ * [--list] */
 #include "check.h"
 #include "check_main.h"
 
@@ -87,9 +88,10 @@ static bool run_subject(const subject *s, size_t mask, unsigned has, const optio
         s->check(&e);
     const check_count c = check_end();
     if (!o->bench)
-        printf("%-12s %-7s %6lld cases %10lld values, worst error %.2f of its bound (%s), %lld bad\n",
-               s->name, e.isa_name, (long long)c.cases, (long long)c.values, c.worst, c.where,
-               (long long)c.bad);
+        printf(
+            "%-12s %-7s %6lld cases %10lld values, worst error %.2f of its bound (%s), %lld bad\n",
+            s->name, e.isa_name, (long long)c.cases, (long long)c.values, c.worst, c.where,
+            (long long)c.bad);
     fflush(stdout);
     close_table(e.one);
     close_table(e.two);
@@ -99,8 +101,10 @@ static bool run_subject(const subject *s, size_t mask, unsigned has, const optio
 
 static int usage(const char *text, const char *found)
 {
-    fprintf(stderr, "check: %s%s\nusage: check [--only SUBJECT[,SUBJECT]] [--isa ref|avx2|avx512|all] "
-                    "[--bench] [--threads N] [--seed N] [--list]\n", text, found);
+    fprintf(stderr,
+            "check: %s%s\nusage: check [--only SUBJECT[,SUBJECT]] [--isa ref|avx2|avx512|all] "
+            "[--bench] [--threads N] [--seed N] [--list]\n",
+            text, found);
     return 2;
 }
 
@@ -140,7 +144,8 @@ int main(int argc, char **argv)
                 continue;
             ran++;
             if (m > 0 && (masks[m].isa & has) == (masks[m - 1].isa & has))
-                printf("%-12s %-7s skipped: this CPU has nothing more\n", subjects[s].name, masks[m].name);
+                printf("%-12s %-7s skipped: this CPU has nothing more\n", subjects[s].name,
+                       masks[m].name);
             else
                 fine &= run_subject(&subjects[s], m, has, &o);
         }

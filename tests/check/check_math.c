@@ -35,10 +35,13 @@ static const function functions[] = { { "exp", exp, exp_bound },
 
 static void one(const check_math_table *t, size_t f, double scale, int64_t n)
 {
-    static const float special[] = { 0, -0.0f, INFINITY, -INFINITY, NAN, 88.72f, 88.73f, 89, 90, -87.3f, -87.4f,
-                                     -88.7f, -88.8f, -103.9f, -104, -200, 1e30f, -1e30f, 1e-30f, 1e-44f, 0.55f,
-                                     0.5499999f, 14.42f, 14.43f, -14.42f, -14.43f, 13.2f };
-    void (*const run[])(const float *, float *, int64_t) = { t->exp, t->tanh, t->sigmoid, t->phi, t->density };
+    static const float special[] = { 0,       -0.0f,   INFINITY, -INFINITY,  NAN,    88.72f,
+                                     88.73f,  89,      90,       -87.3f,     -87.4f, -88.7f,
+                                     -88.8f,  -103.9f, -104,     -200,       1e30f,  -1e30f,
+                                     1e-30f,  1e-44f,  0.55f,    0.5499999f, 14.42f, 14.43f,
+                                     -14.42f, -14.43f, 13.2f };
+    void (*const run[])(const float *, float *, int64_t) = { t->exp, t->tanh, t->sigmoid, t->phi,
+                                                             t->density };
     check_case("%s of %lld values below %g", functions[f].name, (long long)n, scale);
     float *x = check_inout(f, TS_DTYPE_F32, n, scale), *y = check_out(TS_DTYPE_F32, n);
     for (int64_t i = 0; n > 100 && i < (int64_t)CHECK_COUNT(special); i++)
@@ -49,7 +52,8 @@ static void one(const check_math_table *t, size_t f, double scale, int64_t n)
         if (want > (double)FLT_MAX) /* in fp32 infinity */
             check_near(functions[f].name, i, got, INFINITY, 0);
         else
-            check_near(functions[f].name, i, got, want, CHECK_U * functions[f].bound((double)x[i], want) + 0x1p-149);
+            check_near(functions[f].name, i, got, want,
+                       CHECK_U * functions[f].bound((double)x[i], want) + 0x1p-149);
     }
 }
 

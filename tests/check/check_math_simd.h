@@ -1,4 +1,5 @@
-/* No include guard: once per instruction set, with TS_ISA and a vocabulary brought by the includer. */
+/* No include guard: once per instruction set, with TS_ISA and a vocabulary brought by the
+ * includer. */
 #include "check_math.h"
 #include "device/cpu/simd/row.h"
 

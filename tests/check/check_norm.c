@@ -1,7 +1,7 @@
 #include "check.h"
 
-/* Bounds: u x (a few operations + the growth of an n-term sum) x the size of the terms summed, where the
- * growth of a sum of n terms of random sign is taken as 4 sqrt(n). */
+/* Bounds: u x (a few operations + the growth of an n-term sum) x the size of the terms summed,
+ * where the growth of a sum of n terms of random sign is taken as 4 sqrt(n). */
 static double growth(int64_t n) { return CHECK_U * (8 + 4 * sqrt((double)n)); }
 
 typedef struct norm_case {
@@ -16,8 +16,9 @@ enum { RES = 1, NO_W = 2, OFFSET = 4, ALIAS = 8, DSUM = 16, VARIANTS = 32 };
 
 static void name(const norm_case *c, const char *kernel)
 {
-    check_case("%s_%s %s rows %lld cols %lld scale %g centre %g variant %d", c->layer ? "ln" : "rms", kernel,
-               ts_dtype_name(c->t), (long long)c->rows, (long long)c->cols, c->scale, c->centre, c->variant);
+    check_case("%s_%s %s rows %lld cols %lld scale %g centre %g variant %d",
+               c->layer ? "ln" : "rms", kernel, ts_dtype_name(c->t), (long long)c->rows,
+               (long long)c->cols, c->scale, c->centre, c->variant);
 }
 
 static void *centred(const norm_case *c, uint64_t seed)
@@ -29,9 +30,13 @@ static void *centred(const norm_case *c, uint64_t seed)
     return x;
 }
 
-static double gain(const ts_norm_args *a, int64_t c) { return (a->w ? (double)a->w[c] : 1) + a->offset; }
+static double gain(const ts_norm_args *a, int64_t c)
+{
+    return (a->w ? (double)a->w[c] : 1) + a->offset;
+}
 
-/* Mean and 1/root of row r of s (as the kernel stored it), with the bounds of what it may have found. */
+/* Mean and 1/root of row r of s (as the kernel stored it), with the bounds of what it may have
+ * found. */
 typedef struct moments {
     double mean, rstd, d_mean, d_rstd; /* d_rstd: relative */
 } moments;
@@ -52,7 +57,8 @@ static moments row_moments(const norm_case *c, const void *s, int64_t r, float e
     m.rstd = 1 / sqrt(square + (double)eps);
     m.d_mean = growth(c->cols) * size;
     /* A wrong mean adds its square to the variance, and each rounded difference twice its part. */
-    m.d_rstd = growth(c->cols) + m.rstd * m.rstd * m.d_mean * (m.d_mean + 2 * CHECK_U * sqrt(square));
+    m.d_rstd =
+        growth(c->cols) + m.rstd * m.rstd * m.d_mean * (m.d_mean + 2 * CHECK_U * sqrt(square));
     return m;
 }
 
@@ -64,7 +70,8 @@ static void judge_row(const norm_case *c, const ts_norm_args *a, const void *s, 
         check_near("mean", r, a->mean[r], m.mean, m.d_mean);
     for (int64_t k = 0; k < c->cols; k++) {
         const int64_t i = r * c->cols + k;
-        const double g = gain(a, k), h = (check_get(s, i, c->t) - m.mean) * m.rstd, b = a->b ? (double)a->b[k] : 0;
+        const double g = gain(a, k), h = (check_get(s, i, c->t) - m.mean) * m.rstd,
+                     b = a->b ? (double)a->b[k] : 0;
         const double bound = (8 * CHECK_U + m.d_rstd) * fabs(h * g) + CHECK_U * fabs(b) +
                              m.rstd * fabs(g) * m.d_mean;
         check_elem("y", a->y, i, c->t, h * g + b, bound);
@@ -81,14 +88,18 @@ static void forward(const check_env *e, const norm_case *c)
     ts_norm_args a = { .cols = c->cols, .dtype = c->t, .eps = 1e-6f, .x = x, .res = second,
                        .offset = c->variant & OFFSET ? 1.0f : 0.0f,
                        .w = c->variant & NO_W ? NULL : check_in(3, TS_DTYPE_F32, c->cols, 1),
-                       .b = c->layer && !(c->variant & NO_W) ? check_in(4, TS_DTYPE_F32, c->cols, 1) : NULL,
-                       .y = check_out(c->t, n), .rstd = check_out(TS_DTYPE_F32, c->rows),
-                       .mean = check_out(TS_DTYPE_F32, c->rows), .rows = c->rows };
+                       .b = c->layer && !(c->variant & NO_W) ? check_in(4, TS_DTYPE_F32, c->cols, 1)
+                                                             : NULL,
+                       .y = check_out(c->t, n),
+                       .rstd = check_out(TS_DTYPE_F32, c->rows),
+                       .mean = check_out(TS_DTYPE_F32, c->rows),
+                       .rows = c->rows };
     if (res) /* the sum on its own, over x, or over res */
         a.sum = !alias ? check_out(c->t, n) : c->variant & OFFSET ? x : second;
     check_kernel(e, c->layer ? TS_KERNEL_ln_fwd : TS_KERNEL_rms_fwd, &a, c->rows);
     for (int64_t i = 0; res && i < n; i++)
-        check_elem("sum", a.sum, i, c->t, check_before(x, i, c->t) + check_before(second, i, c->t), 0);
+        check_elem("sum", a.sum, i, c->t, check_before(x, i, c->t) + check_before(second, i, c->t),
+                   0);
     if (!res || a.sum != x)
         check_untouched("x", x, 0, n, c->t);
     if (res && a.sum != second)
@@ -102,7 +113,8 @@ static ts_norm_args backward_args(const norm_case *c)
 {
     const int64_t n = c->rows * c->cols;
     void *x = centred(c, 1);
-    float *rstd = check_inout(5, TS_DTYPE_F32, c->rows, 1), *mean = check_inout(6, TS_DTYPE_F32, c->rows, 1);
+    float *rstd = check_inout(5, TS_DTYPE_F32, c->rows, 1),
+          *mean = check_inout(6, TS_DTYPE_F32, c->rows, 1);
     for (int64_t r = 0; r < c->rows; r++) {
         rstd[r] = (1.5f + rstd[r]) / (float)c->scale;
         mean[r] = (float)c->centre + mean[r] * (float)c->scale / 8;
@@ -159,7 +171,8 @@ static void weights(const check_env *e, const norm_case *c)
     a.db = c->layer ? check_inout(10, TS_DTYPE_F32, c->cols, 1) : NULL;
     check_kernel(e, c->layer ? TS_KERNEL_ln_dw : TS_KERNEL_rms_dw, &a, c->cols);
     for (int64_t k = 0; k < c->cols; k++) {
-        double dw = check_before(a.dw, k, TS_DTYPE_F32), db = a.db ? check_before(a.db, k, TS_DTYPE_F32) : 0;
+        double dw = check_before(a.dw, k, TS_DTYPE_F32),
+               db = a.db ? check_before(a.db, k, TS_DTYPE_F32) : 0;
         double dw_size = fabs(dw), db_size = fabs(db);
         for (int64_t r = 0; r < c->rows; r++) {
             const double dy = check_get(a.dy, r * c->cols + k, c->t), t = dy * normal(c, &a, r, k);
@@ -180,8 +193,9 @@ void check_norm(const check_env *e)
         for (int t = TS_DTYPE_F32; t <= TS_DTYPE_F16; t++)
             for (size_t s = 0; s < CHECK_COUNT(scale); s++)
                 for (int k = 0; k < (cols[i] > 1000 ? 4 : 16); k++) {
-                    norm_case c = { .layer = k & 1, .t = (ts_dtype)t, .rows = 3 + k % 4, .cols = cols[i],
-                                    .scale = scale[s], .variant = variant++ * 7 % VARIANTS };
+                    norm_case c = { .layer = k & 1, .t = (ts_dtype)t, .rows = 3 + k % 4,
+                                    .cols = cols[i], .scale = scale[s],
+                                    .variant = variant++ * 7 % VARIANTS };
                     c.centre = k % 3 == 2 ? 5 * scale[s] : 0;
                     forward(e, &c);
                     backward(e, &c);
@@ -199,17 +213,22 @@ void bench_norm(const check_env *e)
         name(&c, "bench");
         void *x = check_in(1, c.t, c.rows * c.cols, 1);
         ts_norm_args a = { .cols = c.cols, .dtype = c.t, .eps = 1e-6f, .x = x, .rows = c.rows,
-                           .w = check_in(3, TS_DTYPE_F32, c.cols, 1), .y = check_out(c.t, c.rows * c.cols),
-                           .rstd = check_out(TS_DTYPE_F32, c.rows), .mean = check_out(TS_DTYPE_F32, c.rows),
-                           .dy = check_in(7, c.t, c.rows * c.cols, 1), .dx = check_out(c.t, c.rows * c.cols),
+                           .w = check_in(3, TS_DTYPE_F32, c.cols, 1),
+                           .y = check_out(c.t, c.rows * c.cols),
+                           .rstd = check_out(TS_DTYPE_F32, c.rows),
+                           .mean = check_out(TS_DTYPE_F32, c.rows),
+                           .dy = check_in(7, c.t, c.rows * c.cols, 1),
+                           .dx = check_out(c.t, c.rows * c.cols),
                            .dw = check_inout(9, TS_DTYPE_F32, c.cols, 1) };
         static const struct {
             ts_kernel k;
             const char *name;
             double passes;
             bool columns;
-        } row[] = { { TS_KERNEL_rms_fwd, "rms_fwd", 2, false }, { TS_KERNEL_ln_fwd, "ln_fwd", 2, false },
-                    { TS_KERNEL_rms_bwd, "rms_bwd", 3, false }, { TS_KERNEL_ln_bwd, "ln_bwd", 3, false },
+        } row[] = { { TS_KERNEL_rms_fwd, "rms_fwd", 2, false },
+                    { TS_KERNEL_ln_fwd, "ln_fwd", 2, false },
+                    { TS_KERNEL_rms_bwd, "rms_bwd", 3, false },
+                    { TS_KERNEL_ln_bwd, "ln_bwd", 3, false },
                     { TS_KERNEL_rms_dw, "rms_dw", 2, true } };
         for (size_t i = 0; i < CHECK_COUNT(row); i++) {
             snprintf(text, sizeof text, "%s %s 2048 x 576", row[i].name, ts_dtype_name(c.t));

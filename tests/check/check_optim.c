@@ -14,10 +14,13 @@ static void adamw(const check_env *e, int64_t n, double scale, int variant)
 {
     check_case("adamw n %lld scale %g variant %d", (long long)n, scale, variant);
     const double u = CHECK_U, step = variant & 1 ? 1 : 1000;
-    ts_adamw_args a = { .p = check_inout(1, TS_DTYPE_F32, n, 1), .m = check_inout(2, TS_DTYPE_F32, n, scale),
-                        .v = check_inout(3, TS_DTYPE_F32, n, scale * scale), .lr = variant & 2 ? 0.1f : 3e-4f,
-                        .beta1 = 0.9f, .beta2 = variant & 4 ? 0.999f : 0.95f, .eps = 1e-8f,
-                        .weight_decay = variant & 2 ? 0.1f : 0, .grad_scale = variant & 4 ? 0.37f : 1 };
+    ts_adamw_args a = { .p = check_inout(1, TS_DTYPE_F32, n, 1),
+                        .m = check_inout(2, TS_DTYPE_F32, n, scale),
+                        .v = check_inout(3, TS_DTYPE_F32, n, scale * scale),
+                        .lr = variant & 2 ? 0.1f : 3e-4f, .beta1 = 0.9f,
+                        .beta2 = variant & 4 ? 0.999f : 0.95f, .eps = 1e-8f,
+                        .weight_decay = variant & 2 ? 0.1f : 0,
+                        .grad_scale = variant & 4 ? 0.37f : 1 };
     float *grad = check_inout(4, TS_DTYPE_F32, n, scale);
     for (int64_t i = 0; i < n; i++)
         a.v[i] = fabsf(a.v[i]);
@@ -28,16 +31,19 @@ static void adamw(const check_env *e, int64_t n, double scale, int variant)
     check_untouched("grad", grad, 0, n, TS_DTYPE_F32);
     for (int64_t i = 0; i < n; i++) {
         const double b1 = (double)a.beta1, b2 = (double)a.beta2, lr = (double)a.lr;
-        const double g = (double)a.grad_scale * (double)grad[i], p0 = check_before(a.p, i, TS_DTYPE_F32);
+        const double g = (double)a.grad_scale * (double)grad[i],
+                     p0 = check_before(a.p, i, TS_DTYPE_F32);
         const double m1 = b1 * check_before(a.m, i, TS_DTYPE_F32), m2 = (1 - b1) * g;
         const double v = b2 * check_before(a.v, i, TS_DTYPE_F32) + (1 - b2) * g * g;
         const double dm = 3 * u * (fabs(m1) + fabs(m2)), below = sqrt(v / a.c2) + (double)a.eps;
         const double step_size = lr * ((m1 + m2) / a.c1 / below + (double)a.weight_decay * p0);
-        /* m, its own error; v is 5 u wrong, its root 2.5 u, and 5 u in all with factors and quotient */
+        /* m, its own error; v is 5 u wrong, its root 2.5 u, and 5 u in all with factors and
+         * quotient */
         const double q = lr / a.c1 / below;
         check_near("m", i, a.m[i], m1 + m2, dm);
         check_near("v", i, a.v[i], v, 5 * u * v);
-        check_near("p", i, a.p[i], p0 - step_size, q * dm + 9 * u * q * fabs(m1 + m2) + 3 * u * fabs(p0));
+        check_near("p", i, a.p[i], p0 - step_size,
+                   q * dm + 9 * u * q * fabs(m1 + m2) + 3 * u * fabs(p0));
     }
 }
 
@@ -60,7 +66,8 @@ static void sgd(const check_env *e, int64_t n, double scale, int variant)
         const double g = grad_s + wd + m, dg = 3 * u * (fabs(grad_s) + fabs(wd) + fabs(m));
         if (a.m)
             check_near("m", i, a.m[i], g, dg);
-        check_near("p", i, a.p[i], p0 - (double)a.lr * g, (double)a.lr * dg + u * (fabs(p0) + fabs((double)a.lr * g)));
+        check_near("p", i, a.p[i], p0 - (double)a.lr * g,
+                   (double)a.lr * dg + u * (fabs(p0) + fabs((double)a.lr * g)));
     }
 }
 
@@ -113,12 +120,17 @@ void bench_optim(const check_env *e)
     check_case("bench");
     float *v = check_out(TS_DTYPE_F32, n);
     memset(v, 0, (size_t)n * sizeof *v);
-    ts_adamw_args a = { .p = check_inout(1, TS_DTYPE_F32, n, 1), .m = check_inout(2, TS_DTYPE_F32, n, 1), .v = v,
-                        .grad = check_in(4, TS_DTYPE_F32, n, 1), .lr = 1e-4f, .beta1 = 0.9f, .beta2 = 0.95f,
-                        .eps = 1e-8f, .weight_decay = 0.1f, .grad_scale = 1, .c1 = 0.5, .c2 = 0.5 };
+    ts_adamw_args a = { .p = check_inout(1, TS_DTYPE_F32, n, 1),
+                        .m = check_inout(2, TS_DTYPE_F32, n, 1), .v = v,
+                        .grad = check_in(4, TS_DTYPE_F32, n, 1), .lr = 1e-4f, .beta1 = 0.9f,
+                        .beta2 = 0.95f, .eps = 1e-8f, .weight_decay = 0.1f, .grad_scale = 1,
+                        .c1 = 0.5, .c2 = 0.5 };
     check_bench(e, "adamw, 16 Mi", TS_KERNEL_adamw, &a, n, (double)n, "elem", 28 * (double)n);
-    ts_sgd_args s = { .p = a.p, .m = a.m, .grad = a.grad, .lr = 1e-4f, .momentum = 0.9f, .grad_scale = 1 };
-    check_bench(e, "sgd with momentum, 16 Mi", TS_KERNEL_sgd, &s, n, (double)n, "elem", 20 * (double)n);
+    ts_sgd_args s = {
+        .p = a.p, .m = a.m, .grad = a.grad, .lr = 1e-4f, .momentum = 0.9f, .grad_scale = 1
+    };
+    check_bench(e, "sgd with momentum, 16 Mi", TS_KERNEL_sgd, &s, n, (double)n, "elem",
+                20 * (double)n);
     const int64_t blocks = n / TS_SUMSQ_BLOCK;
     ts_sumsq_args q = { .x = a.grad, .len = n, .out = check_out(TS_DTYPE_F64, blocks) };
     check_bench(e, "sumsq, 16 Mi", TS_KERNEL_sumsq, &q, blocks, (double)n, "elem", 4 * (double)n);

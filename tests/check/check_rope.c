@@ -13,10 +13,11 @@ typedef struct rope_case {
 static void name(const rope_case *c, const char *kernel)
 {
     const ts_rope_args *a = &c->a;
-    check_case("%s %s rows %lld n_q %lld n_kv %lld head %lld rot %lld%s%s%s offset %g scale %g%s", kernel,
-               ts_dtype_name(a->dtype), (long long)a->rows, (long long)a->n_q, (long long)a->n_kv,
-               (long long)a->head_dim, (long long)a->rot_dim, a->interleaved ? " interleaved" : "",
-               a->wq ? " norm" : "", a->full_norm ? " full" : "", (double)a->offset, c->scale,
+    check_case("%s %s rows %lld n_q %lld n_kv %lld head %lld rot %lld%s%s%s offset %g scale %g%s",
+               kernel, ts_dtype_name(a->dtype), (long long)a->rows, (long long)a->n_q,
+               (long long)a->n_kv, (long long)a->head_dim, (long long)a->rot_dim,
+               a->interleaved ? " interleaved" : "", a->wq ? " norm" : "",
+               a->full_norm ? " full" : "", (double)a->offset, c->scale,
                c->in_place ? " in place" : "");
 }
 
@@ -25,7 +26,8 @@ static ts_rope_args prepare(const rope_case *c)
 {
     ts_rope_args a = c->a;
     const int64_t angles = POSITIONS * a.rot_dim / 2, D = a.head_dim;
-    float *cs = check_inout(1, TS_DTYPE_F32, angles, 1), *sn = check_inout(2, TS_DTYPE_F32, angles, 1);
+    float *cs = check_inout(1, TS_DTYPE_F32, angles, 1),
+          *sn = check_inout(2, TS_DTYPE_F32, angles, 1);
     for (int64_t i = 0; i < angles; i++) {
         const double theta = 3.2 * (double)cs[i];
         cs[i] = (float)cos(theta), sn[i] = (float)sin(theta);
@@ -66,7 +68,8 @@ static int64_t rstd_at(const ts_rope_args *a, int64_t row, int64_t h)
     return a->full_norm ? 2 * row + is_key(a, h) : row * (a->n_q + a->n_kv) + h;
 }
 
-/* The partner of column i in the rotation, or -1; *angle is the column of cos, *first whether i is x_a. */
+/* The partner of column i in the rotation, or -1; *angle is the column of cos, *first whether i is
+ * x_a. */
 static int64_t partner(const ts_rope_args *a, int64_t i, int64_t *angle, bool *first)
 {
     const int64_t half = a->rot_dim / 2;
@@ -77,8 +80,10 @@ static int64_t partner(const ts_rope_args *a, int64_t i, int64_t *angle, bool *f
     return a->interleaved ? i ^ 1 : *first ? i + half : i - half;
 }
 
-/* What column i becomes: own * cos -+ other * sin; back: the inverse. `size` gets the size of the terms. */
-static double turned(const ts_rope_args *a, int64_t row, int64_t i, const double *head, bool back, double *size)
+/* What column i becomes: own * cos -+ other * sin; back: the inverse. `size` gets the size of the
+ * terms. */
+static double turned(const ts_rope_args *a, int64_t row, int64_t i, const double *head, bool back,
+                     double *size)
 {
     int64_t angle;
     bool first;
@@ -98,7 +103,8 @@ static void forward(const check_env *e, const rope_case *c)
     name(c, "rope_fwd");
     ts_rope_args a = prepare(c);
     const ts_dtype t = a.dtype;
-    const int64_t D = a.head_dim, heads = a.n_q + a.n_kv, n_rstd = a.rows * (a.full_norm ? 2 : heads);
+    const int64_t D = a.head_dim, heads = a.n_q + a.n_kv,
+                  n_rstd = a.rows * (a.full_norm ? 2 : heads);
     void *x = check_inout(6, t, a.rows * c->width, c->scale);
     a.x = x;
     a.y = c->in_place ? x : check_out(t, a.rows * c->width);
@@ -157,7 +163,8 @@ static void give_rstd(const rope_case *c, ts_rope_args *a, bool in_place)
 }
 
 /* dz of head h of a row, and the size of its terms. */
-static void head_back(const rope_case *c, const ts_rope_args *a, int64_t row, int64_t h, double *dz, double *size)
+static void head_back(const rope_case *c, const ts_rope_args *a, int64_t row, int64_t h, double *dz,
+                      double *size)
 {
     double dy[512];
     for (int64_t i = 0; i < a->head_dim; i++)
@@ -225,9 +232,11 @@ static void weights(const check_env *e, const rope_case *c)
     a.dwq = check_inout(9, TS_DTYPE_F32, nq, 1);
     a.dwk = check_inout(10, TS_DTYPE_F32, nk, 1);
     check_kernel(e, TS_KERNEL_rope_dw, &a, nq + nk);
-    double *sum = check_f64(nq + nk), *sizes = check_f64(nq + nk), *dz = check_f64(D), *size = check_f64(D);
+    double *sum = check_f64(nq + nk), *sizes = check_f64(nq + nk), *dz = check_f64(D),
+           *size = check_f64(D);
     for (int64_t k = 0; k < nq + nk; k++) {
-        sum[k] = k < nq ? check_before(a.dwq, k, TS_DTYPE_F32) : check_before(a.dwk, k - nq, TS_DTYPE_F32);
+        sum[k] = k < nq ? check_before(a.dwq, k, TS_DTYPE_F32)
+                        : check_before(a.dwk, k - nq, TS_DTYPE_F32);
         sizes[k] = fabs(sum[k]);
     }
     for (int64_t row = 0; row < a.rows; row++)
@@ -251,9 +260,9 @@ void check_rope(const check_env *e)
 {
     static const struct {
         int64_t n_q, n_kv, head, rot;
-    } shape[] = { { 1, 1, 2, 2 }, { 3, 1, 8, 8 }, { 4, 2, 16, 16 }, { 2, 2, 30, 14 }, { 6, 2, 32, 32 },
-                  { 4, 4, 34, 34 }, { 9, 3, 64, 64 }, { 4, 1, 80, 32 }, { 8, 2, 128, 128 }, { 2, 1, 66, 0 },
-                  { 2, 1, 18, 18 } };
+    } shape[] = { { 1, 1, 2, 2 },     { 3, 1, 8, 8 },   { 4, 2, 16, 16 }, { 2, 2, 30, 14 },
+                  { 6, 2, 32, 32 },   { 4, 4, 34, 34 }, { 9, 3, 64, 64 }, { 4, 1, 80, 32 },
+                  { 8, 2, 128, 128 }, { 2, 1, 66, 0 },  { 2, 1, 18, 18 } };
     static const double scale[] = { 1, 1e-4, 1e4 };
     static const float some = 0; /* only says that there is a norm */
     int k = 0;
@@ -261,11 +270,14 @@ void check_rope(const check_env *e)
         for (int t = 0; t < 3; t++)
             for (int v = 0; v < 12; v++, k++) {
                 const int norm = v % 3; /* none, per head, full */
-                rope_case c = { .a = { .n_q = shape[s].n_q, .n_kv = shape[s].n_kv, .head_dim = shape[s].head,
-                                       .rot_dim = shape[s].rot, .interleaved = v % 2, .full_norm = norm == 2,
-                                       .dtype = (ts_dtype)t, .wq = norm ? &some : NULL, .wk = norm ? &some : NULL,
-                                       .eps = 1e-6f, .offset = k % 5 == 0 ? 1.0f : 0.0f, .rows = 1 + k % 5 },
-                                .scale = norm ? scale[k % 3] : 1, .in_place = v >= 6 };
+                rope_case c = { .a = { .n_q = shape[s].n_q, .n_kv = shape[s].n_kv,
+                                       .head_dim = shape[s].head, .rot_dim = shape[s].rot,
+                                       .interleaved = v % 2, .full_norm = norm == 2,
+                                       .dtype = (ts_dtype)t, .wq = norm ? &some : NULL,
+                                       .wk = norm ? &some : NULL, .eps = 1e-6f,
+                                       .offset = k % 5 == 0 ? 1.0f : 0.0f, .rows = 1 + k % 5 },
+                                .scale = norm ? scale[k % 3] : 1,
+                                .in_place = v >= 6 };
                 c.width = (c.a.n_q + 2 * c.a.n_kv) * c.a.head_dim;
                 forward(e, &c);
                 backward(e, &c);
@@ -281,9 +293,11 @@ void bench_rope(const check_env *e)
         const ts_dtype t = v / 2 == 2 ? TS_DTYPE_BF16 : TS_DTYPE_F32;
         static const float some = 0;
         char text[64];
-        rope_case c = { .a = { .n_q = 9, .n_kv = 3, .head_dim = 64, .rot_dim = 64, .interleaved = inter,
-                               .dtype = t, .wq = norm ? &some : NULL, .wk = norm ? &some : NULL, .eps = 1e-6f,
-                               .rows = 2048 }, .scale = 1, .width = 960 };
+        rope_case c = { .a = { .n_q = 9, .n_kv = 3, .head_dim = 64, .rot_dim = 64,
+                               .interleaved = inter, .dtype = t, .wq = norm ? &some : NULL,
+                               .wk = norm ? &some : NULL, .eps = 1e-6f, .rows = 2048 },
+                        .scale = 1,
+                        .width = 960 };
         name(&c, "bench");
         ts_rope_args a = prepare(&c);
         const double n = (double)(a.rows * c.width), size = (double)ts_dtype_size(t);
@@ -295,7 +309,8 @@ void bench_rope(const check_env *e)
         a.dwq = check_inout(9, TS_DTYPE_F32, 64, 1);
         a.dwk = check_inout(9, TS_DTYPE_F32, 64, 1);
         const char *kind = inter ? " interleaved" : "", *with = norm ? " norm" : "";
-        snprintf(text, sizeof text, "rope_fwd %s%s%s 2048 x (9+3+3)*64", ts_dtype_name(t), kind, with);
+        snprintf(text, sizeof text, "rope_fwd %s%s%s 2048 x (9+3+3)*64", ts_dtype_name(t), kind,
+                 with);
         check_bench(e, text, TS_KERNEL_rope_fwd, &a, a.rows, n, "elem", 2 * size * n);
         snprintf(text, sizeof text, "rope_bwd %s%s%s", ts_dtype_name(t), kind, with);
         check_bench(e, text, TS_KERNEL_rope_bwd, &a, a.rows, n, "elem", (norm ? 3 : 2) * size * n);

@@ -1,5 +1,5 @@
-/* Tests of several processes: every rank runs main; a rank that sees something wrong says so and takes the
- * job down, so that mpirun's exit code tells. */
+/* Tests of several processes: every rank runs main; a rank that sees something wrong says so and
+ * takes the job down, so that mpirun's exit code tells. */
 #ifndef TS_TESTS_DIST_TEST_H
 #define TS_TESTS_DIST_TEST_H
 #include "dist/comm.h"

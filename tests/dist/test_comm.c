@@ -72,8 +72,9 @@ static void all_reduces(ts_comm *comm, int64_t n, ts_comm_type t, ts_comm_op op)
     EXPECT(!r, "the request was left behind");
     for (int64_t i = 0; i < n; i++) {
         const double want = reduced(comm->size, i, t, op);
-        EXPECT(get(a, i, t) == want && get(b, i, t) == want, "[%lld] of %lld, type %d, op %d: %g %g, not %g",
-               (long long)i, (long long)n, t, op, get(a, i, t), get(b, i, t), want);
+        EXPECT(get(a, i, t) == want && get(b, i, t) == want,
+               "[%lld] of %lld, type %d, op %d: %g %g, not %g", (long long)i, (long long)n, t, op,
+               get(a, i, t), get(b, i, t), want);
     }
     ts_free(&a);
     ts_free(&b);
@@ -96,14 +97,17 @@ static void gathers(ts_comm *comm, int64_t n, ts_comm_type t)
     for (int64_t i = 0; i < end; i++)
         set(recv, i, t, 77);
     for (int in_place = 0; in_place < 2; in_place++) {
-        char *mine = (char *)recv + offsets[comm->rank] * (t == TS_COMM_U8 ? 1 : t == TS_COMM_F32 ? 4 : 8);
+        char *mine = (char *)recv + offsets[comm->rank] * (t == TS_COMM_U8    ? 1
+                                                           : t == TS_COMM_F32 ? 4
+                                                                              : 8);
         for (int64_t i = 0; i < counts[comm->rank]; i++)
             set(in_place ? mine : send, i, t, value(comm->rank, i, t));
         EXPECT_OK(comm->all_gather_v(comm, in_place ? mine : send, counts[comm->rank], recv, counts,
                                      offsets, t));
         for (int r = 0; r < p; r++) {
             for (int64_t i = 0; i < counts[r]; i++)
-                EXPECT(get(recv, offsets[r] + i, t) == (double)value(r, i, t), "%d[%lld]", r, (long long)i);
+                EXPECT(get(recv, offsets[r] + i, t) == (double)value(r, i, t), "%d[%lld]", r,
+                       (long long)i);
             EXPECT(get(recv, offsets[r] + counts[r], t) == 77, "the gap behind rank %d", r);
         }
     }
@@ -166,17 +170,21 @@ static void agreement(ts_comm *comm)
     const int p = comm->size, me = comm->rank;
     EXPECT(ts_comm_agree(comm, TS_OK) == TS_OK, "all were fine");
     for (int bad = 0; bad < p; bad++) {
-        const ts_status mine = me == bad ? ts_error(TS_ERR_IO, "the disk of %d is full", bad) : TS_OK;
+        const ts_status mine =
+            me == bad ? ts_error(TS_ERR_IO, "the disk of %d is full", bad) : TS_OK;
         char want[64];
-        snprintf(want, sizeof want, me == bad ? "the disk of %d is full" : "rank %d of %d: the disk of %d is full",
+        snprintf(want, sizeof want,
+                 me == bad ? "the disk of %d is full" : "rank %d of %d: the disk of %d is full",
                  bad, p, bad);
         EXPECT(ts_comm_agree(comm, mine) == TS_ERR_IO, "rank %d failed", bad);
-        EXPECT(strcmp(ts_error_message(), want) == 0, "\"%s\", not \"%s\"", ts_error_message(), want);
+        EXPECT(strcmp(ts_error_message(), want) == 0, "\"%s\", not \"%s\"", ts_error_message(),
+               want);
     }
     /* A failure weighs more than a wish to stop. */
     const ts_status st = me == 0 ? ts_error(TS_ERR_INTERRUPTED, "asked to stop")
                                  : ts_error(TS_ERR_NOMEM, "no memory on %d", me);
-    EXPECT(ts_comm_agree(comm, st) == (p > 1 ? TS_ERR_NOMEM : TS_ERR_INTERRUPTED), "%s", ts_error_message());
+    EXPECT(ts_comm_agree(comm, st) == (p > 1 ? TS_ERR_NOMEM : TS_ERR_INTERRUPTED), "%s",
+           ts_error_message());
 }
 
 static void say_stuck(void *ctx, const ts_watch_report *r)
@@ -192,7 +200,8 @@ static void lose_rank(ts_comm *comm, const char *how)
 {
     ts_watchdog *dog = NULL;
     if (strcmp(how, "silent") == 0)
-        EXPECT_OK(ts_watchdog_create(comm->watch, comm->rank, comm->size, comm->host, 1, say_stuck, NULL, &dog));
+        EXPECT_OK(ts_watchdog_create(comm->watch, comm->rank, comm->size, comm->host, 1, say_stuck,
+                                     NULL, &dog));
     ts_watch_phase(comm->watch, "testing");
     EXPECT_OK(comm->barrier(comm));
     if (comm->rank == comm->size - 1) {
@@ -237,7 +246,8 @@ int main(int argc, char **argv)
     ts_comm *comm;
     const char *what = argc > 1 ? argv[1] : "all";
     const bool through_mpi = strcmp(what, "mpi") == 0 || strcmp(what, "pieces") == 0 ||
-                             strcmp(what, "mpi-bench") == 0 || (argc > 3 && strcmp(argv[3], "mpi") == 0);
+                             strcmp(what, "mpi-bench") == 0 ||
+                             (argc > 3 && strcmp(argv[3], "mpi") == 0);
     if ((through_mpi ? ts_comm_mpi_world(0, false, &comm) : ts_comm_world(&comm)) != TS_OK) {
         fprintf(stderr, "%s\n", ts_error_message());
         return 1;
@@ -247,7 +257,8 @@ int main(int argc, char **argv)
         ts_comm_finish(&comm, true);
         return 1;
     }
-    EXPECT(through_mpi || strcmp(comm->kind, comm->size > 1 ? "shm" : "self") == 0, "%s", comm->kind);
+    EXPECT(through_mpi || strcmp(comm->kind, comm->size > 1 ? "shm" : "self") == 0, "%s",
+           comm->kind);
     if (strcmp(what, "all") == 0 || strcmp(what, "mpi") == 0) {
         everything(comm, INT64_MAX);
         agreement(comm);

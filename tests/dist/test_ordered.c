@@ -25,7 +25,8 @@ static void one_case(ts_comm *comm, int64_t total, int64_t staging_elements)
             g[i] = gradient(m * comm->size + comm->rank, i);
         EXPECT_OK(ts_ordered_add(comm, g, acc, total, staging, staging_elements));
         for (int64_t i = 0; i < total; i++)
-            EXPECT(g[i] == gradient(m * comm->size + comm->rank, i), "g changed at %lld", (long long)i);
+            EXPECT(g[i] == gradient(m * comm->size + comm->rank, i), "g changed at %lld",
+                   (long long)i);
     }
     EXPECT_OK(ts_ordered_finish(comm, acc, total));
     for (int64_t i = 0; i < total; i++) {
@@ -59,7 +60,8 @@ static void bench(ts_comm *comm)
         add = fmin(add, t1 - t0), finish = fmin(finish, ts_now() - t1);
     }
     if (comm->rank == 0)
-        printf("%d ranks, %lld gradients: add %.3f s, finish %.3f s\n", comm->size, (long long)total, add, finish);
+        printf("%d ranks, %lld gradients: add %.3f s, finish %.3f s\n", comm->size,
+               (long long)total, add, finish);
     ts_free(&g);
     ts_free(&acc);
     ts_free(&staging);

@@ -24,10 +24,11 @@ static void fill(float *g, int rank, int64_t offset, int64_t count)
         g[i] = (float)made_up(rank, i);
 }
 
-/* A gradient comes about just before it is reported, so a bucket that leaves too early has old values.
- * order: 0 from the last parameter, as backward does; 1 from the first; 2 mixed. skip: every skip-th
- * parameter is never reported. */
-static void one_round(ts_comm *comm, ts_reducer *r, const layout *l, float *g, int order, int64_t skip)
+/* A gradient comes about just before it is reported, so a bucket that leaves too early has old
+ * values. order: 0 from the last parameter, as backward does; 1 from the first; 2 mixed. skip:
+ * every skip-th parameter is never reported. */
+static void one_round(ts_comm *comm, ts_reducer *r, const layout *l, float *g, int order,
+                      int64_t skip)
 {
     fill(g, comm->rank, 0, l->total);
     for (int64_t i = 0; i < PARAMS; i++)
@@ -47,8 +48,8 @@ static void one_round(ts_comm *comm, ts_reducer *r, const layout *l, float *g, i
         int64_t want = 0;
         for (int q = 0; q < comm->size; q++)
             want += made_up(q, i);
-        EXPECT(g[i] == (float)want, "order %d, skip %lld: [%lld] is %g, not %lld", order, (long long)skip,
-               (long long)i, (double)g[i], (long long)want);
+        EXPECT(g[i] == (float)want, "order %d, skip %lld: [%lld] is %g, not %lld", order,
+               (long long)skip, (long long)i, (double)g[i], (long long)want);
     }
 }
 
@@ -67,8 +68,10 @@ int main(void)
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
         for (int overlap = 0; overlap < 2; overlap++) {
             ts_reducer *r;
-            EXPECT_OK(ts_reducer_create(comm, g, l.total, l.offset, l.count, PARAMS, sizes[k], overlap, &r));
-            EXPECT(sizes[k] < l.total || ts_reducer_buckets(r) == 1, "%lld", (long long)ts_reducer_buckets(r));
+            EXPECT_OK(ts_reducer_create(comm, g, l.total, l.offset, l.count, PARAMS, sizes[k],
+                                        overlap, &r));
+            EXPECT(sizes[k] < l.total || ts_reducer_buckets(r) == 1, "%lld",
+                   (long long)ts_reducer_buckets(r));
             for (int order = 0; order < 3; order++)
                 for (int64_t skip = 0; skip < 5; skip += 2)
                     one_round(comm, r, &l, g, order, skip);

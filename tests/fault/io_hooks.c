@@ -111,12 +111,16 @@ static const char *below(const char *path)
     return path;
 }
 
-static const char *of_fd(int fd) { return h.is_armed && fd >= 0 && fd < FDS && h.is_watched[fd] ? h.path_of[fd] : NULL; }
+static const char *of_fd(int fd)
+{
+    return h.is_armed && fd >= 0 && fd < FDS && h.is_watched[fd] ? h.path_of[fd] : NULL;
+}
 
 /* Counts a call; says what it shall do. */
 static hook_fault turn(hook_kind kind, const char *path)
 {
-    static const char *const names[] = { "open", "write", "fallocate", "fsync", "close", "rename", "mkdir", "remove" };
+    static const char *const names[] = { "open",  "write",  "fallocate", "fsync",
+                                         "close", "rename", "mkdir",     "remove" };
     const int64_t i = h.calls++;
     const bool is_write = kind == HOOK_WRITE;
     const bool is_half = h.fault == HOOK_SHORT || h.fault == HOOK_SHORT_FULL;
@@ -128,7 +132,8 @@ static hook_fault turn(hook_kind kind, const char *path)
     else if (i > h.n && h.fault == HOOK_SHORT_FULL && is_write && h.is_hit)
         f = HOOK_FAIL;
     if (f != HOOK_NONE && !h.is_hit)
-        snprintf(h.last, sizeof h.last, "%s of \"%s\" (call %lld)", names[kind], path, (long long)i);
+        snprintf(h.last, sizeof h.last, "%s of \"%s\" (call %lld)", names[kind], path,
+                 (long long)i);
     h.is_hit = h.is_hit || f != HOOK_NONE;
     return f;
 }
@@ -204,7 +209,10 @@ static ssize_t put(int fd, const void *data, size_t n, off_t at, bool is_at)
 }
 
 ssize_t __wrap_write(int fd, const void *data, size_t n) { return put(fd, data, n, 0, false); }
-ssize_t __wrap_pwrite(int fd, const void *data, size_t n, off_t at) { return put(fd, data, n, at, true); }
+ssize_t __wrap_pwrite(int fd, const void *data, size_t n, off_t at)
+{
+    return put(fd, data, n, at, true);
+}
 
 ssize_t __wrap_pread(int fd, void *data, size_t n, off_t at)
 {
@@ -219,7 +227,8 @@ int __wrap_fallocate(int fd, int mode, off_t at, off_t n)
 {
     pthread_mutex_lock(&h.lock);
     const char *p = of_fd(fd);
-    int rc = p && turn(HOOK_FALLOCATE, p) == HOOK_FAIL ? failing() : __real_fallocate(fd, mode, at, n);
+    int rc =
+        p && turn(HOOK_FALLOCATE, p) == HOOK_FAIL ? failing() : __real_fallocate(fd, mode, at, n);
     if (p && rc == 0)
         note(HOOK_FALLOCATE, p)->n = (size_t)(at + n);
     pthread_mutex_unlock(&h.lock);
@@ -301,5 +310,8 @@ static bool refuses_memory(void)
 }
 
 void *__wrap_malloc(size_t n) { return refuses_memory() ? NULL : __real_malloc(n); }
-void *__wrap_calloc(size_t n, size_t size) { return refuses_memory() ? NULL : __real_calloc(n, size); }
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return refuses_memory() ? NULL : __real_calloc(n, size);
+}
 void *__wrap_realloc(void *p, size_t n) { return refuses_memory() ? NULL : __real_realloc(p, n); }

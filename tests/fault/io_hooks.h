@@ -1,6 +1,6 @@
-/* Stands between the program and the system (the linker's --wrap): counts the calls that change files, makes
- * the n-th fail, and keeps a record from which a crash at any point can be played back. Paths outside of the
- * watched folder are left alone. */
+/* Stands between the program and the system (the linker's --wrap): counts the calls that change
+ * files, makes the n-th fail, and keeps a record from which a crash at any point can be played
+ * back. Paths outside of the watched folder are left alone. */
 #ifndef TS_TESTS_IO_HOOKS_H
 #define TS_TESTS_IO_HOOKS_H
 #include <stdbool.h>
@@ -9,7 +9,14 @@
 #include <sys/types.h>
 
 typedef enum hook_kind {
-    HOOK_OPEN, HOOK_WRITE, HOOK_FALLOCATE, HOOK_FSYNC, HOOK_CLOSE, HOOK_RENAME, HOOK_MKDIR, HOOK_REMOVE,
+    HOOK_OPEN,
+    HOOK_WRITE,
+    HOOK_FALLOCATE,
+    HOOK_FSYNC,
+    HOOK_CLOSE,
+    HOOK_RENAME,
+    HOOK_MKDIR,
+    HOOK_REMOVE,
     HOOK_KINDS,
 } hook_kind;
 

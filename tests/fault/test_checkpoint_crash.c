@@ -1,7 +1,8 @@
-/* The machine stops at every point of a save. The calls of one save are recorded; a small file system of our
- * own plays them up to each point, with what was not flushed lost in several ways: everything kept (a killed
- * process), everything lost, or for each file and folder some earlier state since it was flushed (a crash), and
- * the write under way torn. Each state is laid on disk and must yield a whole checkpoint. */
+/* The machine stops at every point of a save. The calls of one save are recorded; a small file
+ * system of our own plays them up to each point, with what was not flushed lost in several ways:
+ * everything kept (a killed process), everything lost, or for each file and folder some earlier
+ * state since it was flushed (a crash), and the write under way torn. Each state is laid on disk
+ * and must yield a whole checkpoint. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -204,7 +205,9 @@ typedef enum loss { LOSE_NOTHING, LOSE_ALL, LOSE_SOME } loss;
 static void lay_out(disk *d, int i, loss how, const char *path)
 {
     const inode *x = &d->node[i];
-    const snap *s = &x->hist[how == LOSE_NOTHING ? x->n - 1 : how == LOSE_ALL ? 0 : draw(d, (uint32_t)x->n)];
+    const snap *s = &x->hist[how == LOSE_NOTHING ? x->n - 1
+                             : how == LOSE_ALL   ? 0
+                                                 : draw(d, (uint32_t)x->n)];
     if (!x->is_dir) {
         FILE *f = fopen(path, "wb");
         assert_non_null(f);
@@ -260,13 +263,15 @@ static void leave_behind(const char *dir)
     fclose(f);
 }
 
-static void check_state(const char *dir, const scenario *s, bool may_be_empty, size_t k, const char *how)
+static void check_state(const char *dir, const scenario *s, bool may_be_empty, size_t k,
+                        const char *how)
 {
     ts_checkpoint *ck = NULL;
     const ts_status st = ts_checkpoint_open(dir, -1, 0, NULL, &ck);
     if (st != TS_OK && !(st == TS_ERR_USER && may_be_empty))
         fail_msg("%s, crash before call %zu, %s: %s", s->name, k, how, ts_error_message());
-    if (st == TS_OK && !(ts_checkpoint_iteration(ck) == s->iteration && make_holds(ck, s->content, false)) &&
+    if (st == TS_OK &&
+        !(ts_checkpoint_iteration(ck) == s->iteration && make_holds(ck, s->content, false)) &&
         !make_equals(ck, s->before, false))
         fail_msg("%s, crash before call %zu, %s: iteration %lld", s->name, k, how,
                  (long long)ts_checkpoint_iteration(ck));
@@ -307,7 +312,8 @@ static void tear(disk *d, const char *dir, const hook_op *op)
     fclose(f);
 }
 
-static int64_t crash_at(disk *d, const scenario *s, const hook_op *ops, size_t k, size_t n, const char *dir)
+static int64_t crash_at(disk *d, const scenario *s, const hook_op *ops, size_t k, size_t n,
+                        const char *dir)
 {
     int64_t states = 0;
     const bool is_torn = k < n && ops[k].kind == HOOK_WRITE;
@@ -318,7 +324,10 @@ static int64_t crash_at(disk *d, const scenario *s, const hook_op *ops, size_t k
         if (tears)
             tear(d, dir, &ops[k]);
         check_state(dir, s, s->before == 0 && k < n, k,
-                    v == 0 ? "killed" : v == 1 ? "all unflushed lost" : tears ? "torn write" : "some lost");
+                    v == 0   ? "killed"
+                    : v == 1 ? "all unflushed lost"
+                    : tears  ? "torn write"
+                             : "some lost");
         if ((k + (size_t)v) % 4 == 0)
             go_on(dir);
     }

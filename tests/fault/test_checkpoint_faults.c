@@ -1,5 +1,6 @@
-/* Every call of a save to the system fails once, in several ways; every allocation too. After each the folder
- * must yield a whole checkpoint, the one before or the new one, and the next save must go through. */
+/* Every call of a save to the system fails once, in several ways; every allocation too. After each
+ * the folder must yield a whole checkpoint, the one before or the new one, and the next save must
+ * go through. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,8 +32,10 @@ static const scenario scenarios[] = {
 static ts_checkpointer *saver(const char *dir, const scenario *s)
 {
     ts_checkpointer *c = NULL;
-    OK(ts_checkpointer_create(&(ts_ckpt_options){ .dir = dir, .keep = s->keep, .max_shard_bytes = 2000,
-                                                  .is_background = s->is_background }, NULL, &c));
+    OK(ts_checkpointer_create(&(ts_ckpt_options){ .dir = dir, .keep = s->keep,
+                                                  .max_shard_bytes = 2000,
+                                                  .is_background = s->is_background },
+                              NULL, &c));
     return c;
 }
 
@@ -59,7 +62,8 @@ static void expect_whole(const char *dir, const scenario *s, ts_status st, const
     ts_checkpoint *ck = NULL;
     if (ts_checkpoint_open(dir, -1, 0, NULL, &ck) != TS_OK)
         fail_msg("%s, %s: nothing can be loaded: %s", s->name, fault, ts_error_message());
-    const bool is_new = ts_checkpoint_iteration(ck) == s->iteration && make_holds(ck, s->content, false);
+    const bool is_new =
+        ts_checkpoint_iteration(ck) == s->iteration && make_holds(ck, s->content, false);
     const bool is_old = make_equals(ck, s->before, false);
     if (!is_new && (st == TS_OK || !is_old))
         fail_msg("%s, %s: status %d, but iteration %lld was loaded", s->name, fault, st,
@@ -68,7 +72,8 @@ static void expect_whole(const char *dir, const scenario *s, ts_status st, const
 }
 
 /* Returns whether the fault came about: there is such a call. */
-static bool fault_one(const char *dir, const scenario *s, hook_fault fault, int64_t n, int error, int64_t *failed)
+static bool fault_one(const char *dir, const scenario *s, hook_fault fault, int64_t n, int error,
+                      int64_t *failed)
 {
     char what[256], message[1024];
     ts_checkpointer *c = begin(dir, s);
@@ -113,8 +118,8 @@ static void system_calls(void **state)
     static const struct {
         hook_fault fault;
         int error;
-    } faults[] = { { HOOK_FAIL, EIO }, { HOOK_FAIL, ENOSPC }, { HOOK_FAIL_ON, EIO }, { HOOK_FAIL_ON, ENOSPC },
-                   { HOOK_SHORT, 0 }, { HOOK_SHORT_FULL, ENOSPC } };
+    } faults[] = { { HOOK_FAIL, EIO },       { HOOK_FAIL, ENOSPC }, { HOOK_FAIL_ON, EIO },
+                   { HOOK_FAIL_ON, ENOSPC }, { HOOK_SHORT, 0 },     { HOOK_SHORT_FULL, ENOSPC } };
     temp t;
     char dir[128];
     temp_make(&t);
@@ -133,8 +138,8 @@ static void system_calls(void **state)
             for (int64_t n = 0; n < calls; n++)
                 hits += fault_one(dir, s, faults[k].fault, n, faults[k].error, &failed);
         assert_true(hits > 4 * calls);
-        print_message("%s: %lld calls, %lld faults, %lld of them ended the save\n", s->name, (long long)calls,
-                      (long long)hits, (long long)failed);
+        print_message("%s: %lld calls, %lld faults, %lld of them ended the save\n", s->name,
+                      (long long)calls, (long long)hits, (long long)failed);
     }
     temp_remove(&t);
 }
@@ -195,7 +200,8 @@ static void unreadable(void **state)
     ts_checkpointer_destroy(&c);
     for (int64_t n = 0; n < 8; n++) {
         hooks_arm_read(n);
-        REFUSED(ts_checkpoint_open(t.dir, 2, 0, NULL, &ck), TS_ERR_USER, "cannot be read: Input/output error");
+        REFUSED(ts_checkpoint_open(t.dir, 2, 0, NULL, &ck), TS_ERR_USER,
+                "cannot be read: Input/output error");
         hooks_arm_read(n);
         OK(ts_checkpoint_open(t.dir, -1, 0, NULL, &ck));
         assert_true(make_equals(ck, 1, false));

@@ -6,10 +6,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char shard[] = "A\0\0\0\0\0\0\0{\"t\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]}}"
-                            "            abc";
+static const char shard[] =
+    "A\0\0\0\0\0\0\0{\"t\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]}}"
+    "            abc";
 
-/* The text as it is, and (as the checksum would hide everything else) with the checksum that it should have. */
+/* The text as it is, and (as the checksum would hide everything else) with the checksum that it
+ * should have. */
 static void manifest(const uint8_t *data, size_t size)
 {
     ckpt_manifest m;

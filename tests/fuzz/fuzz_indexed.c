@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (int64_t i = 0; i < ts_indexed_count(d); i++)
             if (ts_indexed_boundary(d, ts_indexed_document_of(d, i)) > i)
                 abort();
-        const ts_gpt_args a = { .data = d, .count = ts_indexed_count(d), .seq_length = 8, .n_samples = 20,
+        const ts_gpt_args a = { .data = d, .count = ts_indexed_count(d), .seq_length = 8,
+                                .n_samples = 20,
                                 .keep_last_partial = data[0] & 1 };
         if (ts_gpt_dataset_create(&a, &g) == TS_OK)
             for (int64_t i = 0; i < ts_gpt_dataset_count(g); i++) {

@@ -21,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)!ts_json_int(root, "config.json", key, 1, -10, 10, &n);
         (void)!ts_json_real(root, "config.json", key, 1, &x);
         (void)!ts_json_bool(root, "config.json", key, true, &b);
-        if (ts_json_text(root, "config.json", key, "x", &s) == TS_OK && ts_utf8_check(s, strlen(s)) != strlen(s))
+        if (ts_json_text(root, "config.json", key, "x", &s) == TS_OK &&
+            ts_utf8_check(s, strlen(s)) != strlen(s))
             abort();
     }
     json_decref(root);

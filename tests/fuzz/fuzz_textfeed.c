@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* First byte: which kind of file. Documents lie inside their batch, in order; NullTokenizer reads them. */
+/* First byte: which kind of file. Documents lie inside their batch, in order; NullTokenizer reads
+ * them. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const ends[] = { ".txt", ".jsonl", ".json", ".txt" };
@@ -19,13 +20,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     const int kind = data[0] & 3;
     fuzz_write(ends[kind], data + 1, size - 1);
-    if (ts_textfeed_create(fuzz_path(ends[kind], path), kind == 3 ? "ab" : NULL, 64 + (data[0] >> 4), &f) != TS_OK)
+    if (ts_textfeed_create(fuzz_path(ends[kind], path), kind == 3 ? "ab" : NULL,
+                           64 + (data[0] >> 4), &f) != TS_OK)
         abort();
     while (ts_textfeed_next(f, &b) == TS_OK && b.n) {
         size_t at = 0;
         int64_t line = 1;
         for (size_t i = 0; i < b.n; i++) {
-            if (b.spans[i].at < at || b.spans[i].n > b.text.len - b.spans[i].at || b.spans[i].line < line)
+            if (b.spans[i].at < at || b.spans[i].n > b.text.len - b.spans[i].at ||
+                b.spans[i].line < line)
                 abort();
             at = b.spans[i].at + b.spans[i].n;
             line = b.spans[i].line;

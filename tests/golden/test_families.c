@@ -1,5 +1,5 @@
-/* Tiny models of every family against transformers: logits, log-probabilities, loss, gradients, five AdamW
- * steps, and weights written back. scripts/golden_families.py made the cases. */
+/* Tiny models of every family against transformers: logits, log-probabilities, loss, gradients,
+ * five AdamW steps, and weights written back. scripts/golden_families.py made the cases. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -73,8 +73,8 @@ static void open_case(golden *g, const char *name)
             json_array_get(json_array_get(rows, (size_t)(i / g->S)), (size_t)(i % g->S)));
 }
 
-/* What transformers itself is off by in float32 (found against float64), ten times for another order of the
- * sums, and a few units of the largest logit. */
+/* What transformers itself is off by in float32 (found against float64), ten times for another
+ * order of the sums, and a few units of the largest logit. */
 static double logit_bound(const golden *g)
 {
     return 10 * real_of(g->json, "own_error") + 64 * FLT_EPSILON * real_of(g->json, "logit_scale");
@@ -194,8 +194,8 @@ static void check_gradient(const golden *g, const char *name, const float *got, 
         size += fabs((double)got[i]);
         top = fmax(top, fabs((double)got[i]));
     }
-    /* Sums of float32 products over 40 tokens and back through the layers: some hundred units of the
-     * largest value, whatever the order. */
+    /* Sums of float32 products over 40 tokens and back through the layers: some hundred units of
+     * the largest value, whatever the order. */
     const double bound = 256 * FLT_EPSILON * top + 1e-8;
     for (size_t i = 0; i < json_array_size(at); i++) {
         const int64_t k = json_integer_value(json_array_get(at, i));

@@ -48,8 +48,8 @@ static double rounded(double v, ts_dtype t)
 /* ---- the oracle's gradient ---- */
 
 /* Central differences over one variable; mass and fd may be NULL. x is left as it was. */
-static void differences(const grad_case *g, double **x, const double *c, int v, int64_t n, int64_t n_out,
-                        double *grad, double *mass, double *fd)
+static void differences(const grad_case *g, double **x, const double *c, int v, int64_t n,
+                        int64_t n_out, double *grad, double *mass, double *fd)
 {
     double *hi = doubles(n_out), *lo = doubles(n_out);
     for (int64_t k = 0; k < n; k++) {
@@ -112,7 +112,8 @@ static void movements(const grad_case *g, expected *e)
 
 static expected expect(grad_case *g, ts_dtype t)
 {
-    expected e = { .n_out = g->n_out, .c = doubles(g->n_out), .y = doubles(g->n_out), .y_move = doubles(g->n_out) };
+    expected e = { .n_out = g->n_out, .c = doubles(g->n_out), .y = doubles(g->n_out),
+                   .y_move = doubles(g->n_out) };
     for (; e.n < GRAD_VARS && g->var[e.n].name; e.n++) {
         const grad_var *v = &g->var[e.n];
         ts_rng r = ts_rng_stream(4, TS_RNG_TEST, 0, (uint32_t)e.n);
@@ -124,7 +125,8 @@ static expected expect(grad_case *g, ts_dtype t)
         e.fd[e.n] = doubles(e.len[e.n]);
         /* Vectors stay in fp32 whatever the activations are. */
         for (int64_t k = 0; k < e.len[e.n]; k++)
-            e.x[e.n][k] = rounded(uniform(&r, k) * (v->scale > 0 ? v->scale : 1), v->d1 ? t : TS_DTYPE_F32);
+            e.x[e.n][k] =
+                rounded(uniform(&r, k) * (v->scale > 0 ? v->scale : 1), v->d1 ? t : TS_DTYPE_F32);
         e.x0[e.n] = doubles(e.len[e.n]);
         memcpy(e.x0[e.n], e.x[e.n], (size_t)e.len[e.n] * sizeof(double));
     }
@@ -166,7 +168,8 @@ typedef struct bench {
     int n_tables;
 } bench;
 
-static ts_status upload(grad_env *e, const void *v, size_t bytes, ts_dtype t, int64_t d0, int64_t d1, ts_tensor **out)
+static ts_status upload(grad_env *e, const void *v, size_t bytes, ts_dtype t, int64_t d0,
+                        int64_t d1, ts_tensor **out)
 {
     TS_TRY(ts_tape_new(e->tape, t, d0, d1, out));
     e->dev->to_device(e->dev, ts_tensor_data(*out), v, bytes);
@@ -193,7 +196,8 @@ ts_status grad_table(grad_env *e, const float *v, int64_t n, ts_storage **out)
     return TS_OK;
 }
 
-static ts_status tensor_of(grad_env *e, const double *v, ts_dtype t, int64_t d0, int64_t d1, ts_tensor **out)
+static ts_status tensor_of(grad_env *e, const double *v, ts_dtype t, int64_t d0, int64_t d1,
+                           ts_tensor **out)
 {
     const int64_t n = d0 * (d1 ? d1 : 1);
     void *buf;
@@ -212,7 +216,8 @@ static ts_status set_params(const grad_case *g, const expected *x, bench *b)
 {
     for (int v = 0; v < x->n; v++)
         if (g->var[v].is_param)
-            TS_TRY(ts_param_add(&b->params, g->var[v].name, g->var[v].d0, g->var[v].d1, true, &b->env.param[v]));
+            TS_TRY(ts_param_add(&b->params, g->var[v].name, g->var[v].d0, g->var[v].d1, true,
+                                &b->env.param[v]));
     if (!b->params.n)
         return TS_OK;
     TS_TRY(ts_param_set_allocate(&b->params, TS_DTYPE_F32));
@@ -254,12 +259,14 @@ static ts_status run_tape(const grad_case *g, const expected *x, ts_dtype t, ben
         for (int64_t i = 0; i < n; i++)
             y[at + i] = ts_load_f32(ts_tensor_data(out), i, out->dtype);
         if (!g->is_backward_done) {
-            TS_TRY(tensor_of(&b->env, x->c + at, out->dtype, out->dim[0], out->rank > 1 ? out->dim[1] : 0, &c));
+            TS_TRY(tensor_of(&b->env, x->c + at, out->dtype, out->dim[0],
+                             out->rank > 1 ? out->dim[1] : 0, &c));
             TS_TRY(ts_tape_accumulate(b->env.tape, out, c));
         }
         at += n;
     }
-    TS_ASSERT(at == g->n_out, "%s: %lld outputs, %lld said", g->name, (long long)at, (long long)g->n_out);
+    TS_ASSERT(at == g->n_out, "%s: %lld outputs, %lld said", g->name, (long long)at,
+              (long long)g->n_out);
     TS_TRY(ts_tape_backward(b->env.tape));
     return g->tape.defer_weights ? ts_tape_run_weights(b->env.tape) : TS_OK;
 }
@@ -282,14 +289,15 @@ static void compare(judge *j, const char *what, int64_t k, double got, double wa
     if (off <= bound)
         return;
     if (j->bad++ < 5)
-        fprintf(stderr, "grad %s, %s, %s: %s[%lld] is %.9g, expected %.9g within %.3g\n", j->g->name, j->device,
-                ts_dtype_name(j->t), what, (long long)k, got, want, bound);
+        fprintf(stderr, "grad %s, %s, %s: %s[%lld] is %.9g, expected %.9g within %.3g\n",
+                j->g->name, j->device, ts_dtype_name(j->t), what, (long long)k, got, want, bound);
 }
 
 static void compare_all(judge *j, const expected *x, const bench *b, const float *y)
 {
     for (int64_t i = 0; i < x->n_out; i++)
-        compare(j, "y", i, y[i], x->y[i], j->unit * j->growth * (x->y_move[i] + fabs(x->y[i])) + 1e-12);
+        compare(j, "y", i, y[i], x->y[i],
+                j->unit * j->growth * (x->y_move[i] + fabs(x->y[i])) + 1e-12);
     for (int v = 0; v < x->n; v++) {
         const grad_var *var = &j->g->var[v];
         const ts_tensor *leaf = b->env.leaf[v];
@@ -302,17 +310,21 @@ static void compare_all(judge *j, const expected *x, const bench *b, const float
         }
         for (int64_t k = 0; k < x->len[v]; k++) {
             const double was = leaf ? 0 : before(k);
-            const double got = leaf ? ts_load_f32(ts_tensor_data(leaf->grad), k, leaf->grad->dtype) : b->env.param[v]->grad[k];
+            const double got = leaf ? ts_load_f32(ts_tensor_data(leaf->grad), k, leaf->grad->dtype)
+                                    : b->env.param[v]->grad[k];
             compare(j, var->name, k, got, x->g[v][k] + was,
-                    j->unit * j->growth * (x->mass[v][k] + x->move[v][k]) + x->fd[v][k] + FLT_EPSILON * (fabs(was) + fabs(got)));
+                    j->unit * j->growth * (x->mass[v][k] + x->move[v][k]) + x->fd[v][k] +
+                        FLT_EPSILON * (fabs(was) + fabs(got)));
         }
     }
 }
 
-static void run_on(const grad_case *g, const expected *x, ts_dtype t, unsigned isa, int threads, judge *j)
+static void run_on(const grad_case *g, const expected *x, ts_dtype t, unsigned isa, int threads,
+                   judge *j)
 {
     bench b = { 0 };
-    float *y = calloc((size_t)g->n_out + 1, sizeof *y), *c = calloc((size_t)g->n_out + 1, sizeof *c);
+    float *y = calloc((size_t)g->n_out + 1, sizeof *y),
+          *c = calloc((size_t)g->n_out + 1, sizeof *c);
     const ts_device_options o = { .threads = threads, .isa = isa };
     if (!y || !c || ts_device_open("cpu", &o, &b.env.dev) != TS_OK)
         die("opening the device");
@@ -321,7 +333,8 @@ static void run_on(const grad_case *g, const expected *x, ts_dtype t, unsigned i
     for (int64_t i = 0; i < g->n_out; i++)
         c[i] = (float)x->c[i];
     b.env.c = c;
-    if (ts_tape_create(b.env.dev, &b.params, &g->tape, &b.env.tape) != TS_OK || run_tape(g, x, t, &b, y) != TS_OK)
+    if (ts_tape_create(b.env.dev, &b.params, &g->tape, &b.env.tape) != TS_OK ||
+        run_tape(g, x, t, &b, y) != TS_OK)
         die(g->name);
     compare_all(j, x, &b, y);
     ts_tape_destroy(&b.env.tape);
@@ -329,7 +342,8 @@ static void run_on(const grad_case *g, const expected *x, ts_dtype t, unsigned i
     while (b.n_tables)
         ts_storage_release(&b.tables[--b.n_tables]);
     if (b.env.dev->mem.total != held) {
-        fprintf(stderr, "grad %s: %lld bytes were not given back\n", g->name, (long long)(b.env.dev->mem.total - held));
+        fprintf(stderr, "grad %s: %lld bytes were not given back\n", g->name,
+                (long long)(b.env.dev->mem.total - held));
         j->bad++;
     }
     ts_device_close(&b.env.dev);

@@ -1,15 +1,16 @@
 /* Operators' gradients against central differences of the operator written in double.
  *
- * A case has variables (input tensors and parameters), an oracle y = F(x) in double, and a function that
- * does the same with the project's operators. The objective is sum(c[i] * y[i]) with random c. Its
- * gradient by differences (step 1e-6 in double) must be what the tape gives, within
+ * A case has variables (input tensors and parameters), an oracle y = F(x) in double, and a function
+ * that does the same with the project's operators. The objective is sum(c[i] * y[i]) with random c.
+ * Its gradient by differences (step 1e-6 in double) must be what the tape gives, within
  *
  *   u * growth * (M + S) + D     u: rounding unit of the type; growth: 6 + 2 sqrt(longest sum)
  *
- *   M = sum over i of |c[i] dy[i]/dx|: what is summed (with what a case knows to cancel inside dy/dx), S: how far the gradient moves when every variable
+ *   M = sum over i of |c[i] dy[i]/dx|: what is summed (with what a case knows to cancel inside
+ * dy/dx), S: how far the gradient moves when every variable
  *   and every c is off by one unit (the largest of random signs), D: the error of the differences.
- * Outputs are held to the same bound. Each case runs on the reference and on the best kernels of this
- * CPU, with one thread and with two. */
+ * Outputs are held to the same bound. Each case runs on the reference and on the best kernels of
+ * this CPU, with one thread and with two. */
 #ifndef TS_TESTS_GRAD_H
 #define TS_TESTS_GRAD_H
 #include "ops/ops.h"
@@ -35,7 +36,8 @@ typedef struct grad_env {
     ts_tensor *leaf[GRAD_VARS];
     ts_param *param[GRAD_VARS];
     ts_tensor *out[GRAD_OUTS]; /* to be set; seeded with c, in this order. NULL: not an output */
-    float *c;                  /* c as the tape gets it, for operators that take their gradient's weight */
+    /* c as the tape gets it, for operators that take their gradient's weight */
+    float *c;
 } grad_env;
 
 typedef struct grad_case grad_case;
@@ -46,10 +48,12 @@ struct grad_case {
     int64_t longest;           /* sum */
     void (*oracle)(const grad_case *g, double *const *x, double *y);
     ts_status (*run)(const grad_case *g, grad_env *e);
-    /* Adds sizes of terms whose sum is zero whatever x is, so that no difference shows them; or NULL. */
+    /* Adds sizes of terms whose sum is zero whatever x is, so that no difference shows them; or
+     * NULL. */
     void (*cancels)(const grad_case *g, double *const *x, const double *c, double *const *mass);
     const void *ctx;           /* the case's own settings */
-    double *const *x0;         /* set by the harness: the values themselves, for what is constant in F */
+    /* set by the harness: the values themselves, for what is constant in F */
+    double *const *x0;
     ts_tape_options tape;
     bool is_backward_done;     /* run has set the leaves' gradients itself (losses) */
     bool with_bf16;            /* also in bf16 */

@@ -31,7 +31,8 @@ static double kept(const attn_case *n, int64_t b, int64_t h, int64_t i, int64_t 
 
 static bool sees(const attn_case *n, int64_t b, int64_t i, int64_t j)
 {
-    return j <= i && (n->window == 0 || i - j < n->window) && (!n->packed || j >= first_key[b * S + i]);
+    return j <= i && (n->window == 0 || i - j < n->window) &&
+           (!n->packed || j >= first_key[b * S + i]);
 }
 
 /* Where the row's parts stand in x: its query, and the first key and value of its group. */
@@ -43,11 +44,13 @@ static row_place place_of(const attn_case *n, int64_t b, int64_t h, int64_t i)
 {
     const int64_t r = n->n_q / n->n_kv, D = n->head_dim, width = n->n_kv * (r + 2) * D;
     const int64_t group = h / r * (r + 2) * D, first = b * S * width + group;
-    return (row_place){ .q = first + i * width + h % r * D, .k = first + r * D, .v = first + (r + 1) * D,
-                        .width = width, .out = ((b * S + i) * n->n_q + h) * D };
+    return (row_place){ .q = first + i * width + h % r * D, .k = first + r * D,
+                        .v = first + (r + 1) * D, .width = width,
+                        .out = ((b * S + i) * n->n_q + h) * D };
 }
 
-static void probabilities(const attn_case *n, const double *x, int64_t b, int64_t h, int64_t i, double p[S])
+static void probabilities(const attn_case *n, const double *x, int64_t b, int64_t h, int64_t i,
+                          double p[S])
 {
     const row_place at = place_of(n, b, h, i);
     double sum = 0;
@@ -77,8 +80,8 @@ static void one_row(const attn_case *n, const double *x, int64_t b, int64_t h, i
 }
 
 /* d score = p (dp - delta): dp = dout.v and delta = dout.o cancel, wholly where one key is seen. */
-static void row_cancels(const attn_case *n, const double *x, const double *c, int64_t b, int64_t h, int64_t i,
-                        double *mass)
+static void row_cancels(const attn_case *n, const double *x, const double *c, int64_t b, int64_t h,
+                        int64_t i, double *mass)
 {
     const row_place at = place_of(n, b, h, i);
     double p[S], dp[S], delta = 0;
@@ -121,28 +124,41 @@ static ts_status attn_run(const grad_case *g, grad_env *e)
     ts_tensor *first = NULL;
     if (n->packed)
         TS_TRY(grad_ints(e, first_key, T, &first));
-    const ts_attention_op o = { .B = B, .S = S, .n_q = n->n_q, .n_kv = n->n_kv, .head_dim = n->head_dim,
-                                .scale = n->scale, .softcap = n->softcap, .window = n->window, .first_key = first,
-                                .dropout = n->dropout, .rng = rng(), .sample0 = n->sample0 };
+    const ts_attention_op o = { .B = B, .S = S, .n_q = n->n_q, .n_kv = n->n_kv,
+                                .head_dim = n->head_dim, .scale = n->scale, .softcap = n->softcap,
+                                .window = n->window, .first_key = first, .dropout = n->dropout,
+                                .rng = rng(), .sample0 = n->sample0 };
     return ts_op_attention(e->tape, &o, e->leaf[0], &e->out[0]);
 }
 
-#define ATTN(q, kv, d) { IN("qkv", T, ((q) + 2 * (kv)) * (d)) }, .n_out = T * (q) * (d), .longest = (d) + S, \
-    .oracle = attn_oracle, .run = attn_run, .cancels = attn_cancels, .with_bf16 = true
+#define ATTN(q, kv, d)                                                                             \
+    { IN("qkv", T, ((q) + 2 * (kv)) * (d)) }, .n_out = T * (q) * (d), .longest = (d) + S,          \
+                                              .oracle = attn_oracle, .run = attn_run,              \
+                                              .cancels = attn_cancels, .with_bf16 = true
 #define ATTN_CTX(...) .ctx = &(const attn_case){ __VA_ARGS__ }
 static const grad_case cases[] = {
     { "attention", ATTN(2, 2, 8), ATTN_CTX(.n_q = 2, .n_kv = 2, .head_dim = 8, .scale = 0.7f) },
-    { "attention, one head of 5", ATTN(1, 1, 5), ATTN_CTX(.n_q = 1, .n_kv = 1, .head_dim = 5, .scale = 0.7f) },
-    { "attention, grouped queries", ATTN(4, 2, 4), ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 0.7f) },
-    { "attention, one key for all", ATTN(3, 1, 4), ATTN_CTX(.n_q = 3, .n_kv = 1, .head_dim = 4, .scale = 1.3f) },
-    { "attention, window", ATTN(2, 1, 4), ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 0.9f, .window = 2) },
-    { "attention, window of one", ATTN(2, 1, 4), ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 0.9f, .window = 1) },
-    { "attention, softcap", ATTN(2, 1, 4), ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 2, .softcap = 1.25f) },
-    { "attention, packed", ATTN(2, 1, 4), ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 0.9f, .packed = true) },
-    { "attention, packed, window", ATTN(2, 1, 4), ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 0.9f, .window = 2, .packed = true) },
-    { "attention, dropout", ATTN(2, 1, 4), ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 0.9f, .dropout = 0.3f, .sample0 = 6) },
+    { "attention, one head of 5", ATTN(1, 1, 5),
+      ATTN_CTX(.n_q = 1, .n_kv = 1, .head_dim = 5, .scale = 0.7f) },
+    { "attention, grouped queries", ATTN(4, 2, 4),
+      ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 0.7f) },
+    { "attention, one key for all", ATTN(3, 1, 4),
+      ATTN_CTX(.n_q = 3, .n_kv = 1, .head_dim = 4, .scale = 1.3f) },
+    { "attention, window", ATTN(2, 1, 4),
+      ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 0.9f, .window = 2) },
+    { "attention, window of one", ATTN(2, 1, 4),
+      ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 0.9f, .window = 1) },
+    { "attention, softcap", ATTN(2, 1, 4),
+      ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 2, .softcap = 1.25f) },
+    { "attention, packed", ATTN(2, 1, 4),
+      ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 0.9f, .packed = true) },
+    { "attention, packed, window", ATTN(2, 1, 4),
+      ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 0.9f, .window = 2, .packed = true) },
+    { "attention, dropout", ATTN(2, 1, 4),
+      ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 0.9f, .dropout = 0.3f, .sample0 = 6) },
     { "attention, everything", ATTN(4, 2, 4),
-      ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 1.5f, .softcap = 1.5f, .dropout = 0.25f, .window = 3, .packed = true, .sample0 = 2) },
+      ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 1.5f, .softcap = 1.5f, .dropout = 0.25f,
+               .window = 3, .packed = true, .sample0 = 2) },
 };
 
 int main(void)

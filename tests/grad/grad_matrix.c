@@ -25,19 +25,27 @@ static ts_status linear_run(const grad_case *g, grad_env *e)
     return ts_op_linear(e->tape, e->leaf[0], e->param[1], e->param[2], &e->out[0]);
 }
 
-#define LINEAR(rows, out, sum) .n_out = (rows) * (out), .longest = sum, .oracle = linear_oracle, .run = linear_run, \
+#define LINEAR(rows, out, sum)                                                                     \
+    .n_out = (rows) * (out), .longest = sum, .oracle = linear_oracle, .run = linear_run,           \
     .with_bf16 = true
 static const grad_case linears[] = {
     { "linear", { IN("x", 5, 7), PARAM("w", 9, 7) }, LINEAR(5, 9, 9) },
     { "linear, bias", { IN("x", 5, 7), PARAM("w", 9, 7), PARAM("b", 9, 0) }, LINEAR(5, 9, 9) },
-    { "linear, one row", { IN("x", 1, 17), PARAM("w", 5, 17), PARAM("b", 5, 0) }, LINEAR(1, 5, 17) },
-    { "linear, frozen weight", { IN("x", 5, 7), PARAM("w", 9, 7, .is_frozen = true), PARAM("b", 9, 0) },
+    { "linear, one row",
+      { IN("x", 1, 17), PARAM("w", 5, 17), PARAM("b", 5, 0) },
+      LINEAR(1, 5, 17) },
+    { "linear, frozen weight",
+      { IN("x", 5, 7), PARAM("w", 9, 7, .is_frozen = true), PARAM("b", 9, 0) },
       LINEAR(5, 9, 9) },
-    { "linear, frozen input", { IN("x", 5, 7, .is_frozen = true), PARAM("w", 9, 7), PARAM("b", 9, 0) },
+    { "linear, frozen input",
+      { IN("x", 5, 7, .is_frozen = true), PARAM("w", 9, 7), PARAM("b", 9, 0) },
       LINEAR(5, 9, 9) },
-    { "linear, frozen bias", { IN("x", 5, 7), PARAM("w", 9, 7), PARAM("b", 9, 0, .is_frozen = true) },
+    { "linear, frozen bias",
+      { IN("x", 5, 7), PARAM("w", 9, 7), PARAM("b", 9, 0, .is_frozen = true) },
       LINEAR(5, 9, 9) },
-    { "linear, wider than a tile", { IN("x", 3, 40), PARAM("w", 35, 40), PARAM("b", 35, 0) }, LINEAR(3, 35, 40) },
+    { "linear, wider than a tile",
+      { IN("x", 3, 40), PARAM("w", 35, 40), PARAM("b", 35, 0) },
+      LINEAR(3, 35, 40) },
 };
 
 /* ---- cross-entropy ---- */
@@ -48,7 +56,10 @@ typedef struct xent_case {
     float softcap, logit_scale;
 } xent_case;
 
-static double cap(double z, double softcap) { return softcap > 0 ? softcap * tanh(z / softcap) : z; }
+static double cap(double z, double softcap)
+{
+    return softcap > 0 ? softcap * tanh(z / softcap) : z;
+}
 
 static void xent_oracle(const grad_case *g, double *const *x, double *y)
 {
@@ -83,28 +94,42 @@ static ts_status xent_run(const grad_case *g, grad_env *e)
     return ts_op_linear_xent(e->tape, &o, e->leaf[0], &e->out[0], &argmax);
 }
 
-#define XENT .n_out = 6, .longest = 19, .oracle = xent_oracle, .run = xent_run, .is_backward_done = true, .with_bf16 = true
+#define XENT                                                                                       \
+    .n_out = 6, .longest = 19, .oracle = xent_oracle, .run = xent_run, .is_backward_done = true,   \
+    .with_bf16 = true
 #define XENT_CTX(...) .ctx = &(const xent_case){ __VA_ARGS__ }
 #define SOME_LABELS { 3, 0, -1, 18, -1, 7 }
 static const grad_case xents[] = {
-    { "cross-entropy", { IN("x", 6, 10), PARAM("w", 19, 10) }, XENT,
+    { "cross-entropy",
+      { IN("x", 6, 10), PARAM("w", 19, 10) },
+      XENT,
       XENT_CTX(.labels = { 3, 0, 2, 18, 2, 7 }, .logit_scale = 1) },
-    { "cross-entropy, bias, ignored labels", { IN("x", 6, 10), PARAM("w", 19, 10), PARAM("b", 19, 0) }, XENT,
+    { "cross-entropy, bias, ignored labels",
+      { IN("x", 6, 10), PARAM("w", 19, 10), PARAM("b", 19, 0) },
+      XENT,
       XENT_CTX(.labels = SOME_LABELS, .logit_scale = 1) },
-    { "cross-entropy, softcap", { IN("x", 6, 10), PARAM("w", 19, 10) }, XENT,
+    { "cross-entropy, softcap",
+      { IN("x", 6, 10), PARAM("w", 19, 10) },
+      XENT,
       XENT_CTX(.labels = SOME_LABELS, .logit_scale = 1, .softcap = 1.5f) },
-    { "cross-entropy, softcap, scale, bias", { IN("x", 6, 10), PARAM("w", 19, 10), PARAM("b", 19, 0) }, XENT,
+    { "cross-entropy, softcap, scale, bias",
+      { IN("x", 6, 10), PARAM("w", 19, 10), PARAM("b", 19, 0) },
+      XENT,
       XENT_CTX(.labels = SOME_LABELS, .logit_scale = 0.25f, .softcap = 0.8f) },
-    { "cross-entropy, frozen head", { IN("x", 6, 10), PARAM("w", 19, 10, .is_frozen = true) }, XENT,
+    { "cross-entropy, frozen head",
+      { IN("x", 6, 10), PARAM("w", 19, 10, .is_frozen = true) },
+      XENT,
       XENT_CTX(.labels = SOME_LABELS, .logit_scale = 2) },
-    { "cross-entropy, frozen input", { IN("x", 6, 10, .is_frozen = true), PARAM("w", 19, 10) }, XENT,
+    { "cross-entropy, frozen input",
+      { IN("x", 6, 10, .is_frozen = true), PARAM("w", 19, 10) },
+      XENT,
       XENT_CTX(.labels = SOME_LABELS, .logit_scale = 2) },
 };
 
 /* ---- cross-entropy in several chunks ---- */
 
-/* So large a vocabulary that the logits of a chunk are 64 rows: the gradient by formula, in double (the
- * small cases above hold the formula to finite differences). */
+/* So large a vocabulary that the logits of a chunk are 64 rows: the gradient by formula, in double
+ * (the small cases above hold the formula to finite differences). */
 enum { ROWS = 80, HIDDEN = 3, VOCAB = 140000 };
 
 typedef struct big {
@@ -152,9 +177,12 @@ static void big_row(big *o, int64_t t, double *p)
 
 static big big_make(void)
 {
-    big o = { filled(ROWS * HIDDEN, 1), filled(VOCAB * HIDDEN, 2), filled(VOCAB, 3), filled(ROWS * HIDDEN, 0),
-              filled(VOCAB * HIDDEN, 0), filled(VOCAB, 0), filled(ROWS, 0), filled(ROWS * HIDDEN, 0),
-              filled(VOCAB * HIDDEN, 0), filled(VOCAB, 0), calloc(ROWS, sizeof(float)), calloc(ROWS, sizeof(int32_t)) };
+    big o = {
+        filled(ROWS * HIDDEN, 1), filled(VOCAB * HIDDEN, 2),   filled(VOCAB, 3),
+        filled(ROWS * HIDDEN, 0), filled(VOCAB * HIDDEN, 0),   filled(VOCAB, 0),
+        filled(ROWS, 0),          filled(ROWS * HIDDEN, 0),    filled(VOCAB * HIDDEN, 0),
+        filled(VOCAB, 0),         calloc(ROWS, sizeof(float)), calloc(ROWS, sizeof(int32_t))
+    };
     double *p = filled(VOCAB, 0);
     for (int64_t t = 0; t < ROWS; t++) {
         o.weight[t] = (float)(0.5 + 0.01 * (double)t);
@@ -174,7 +202,8 @@ static void big_free(big *o)
     free(o->label);
 }
 
-static bool near(const char *what, const float *got, const double *want, const double *mass, int64_t n, double growth)
+static bool near(const char *what, const float *got, const double *want, const double *mass,
+                 int64_t n, double growth)
 {
     double worst = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -210,7 +239,8 @@ static ts_status big_run(const big *o, ts_device *dev, bool *good)
     TS_TRY(grad_floats(&e, o->weight, ROWS, &weight));
     const ts_xent_op op = { .w = w, .b = b, .logit_scale = 1, .labels = labels, .weight = weight };
     TS_TRY(ts_op_linear_xent(e.tape, &op, x, &loss, NULL));
-    /* A softmax's value is off by what its logits (three products) and its long sum are off: a few units. */
+    /* A softmax's value is off by what its logits (three products) and its long sum are off: a few
+     * units. */
     *good = near("dx", ts_tensor_data(x->grad), o->dx, o->mx, ROWS * HIDDEN, 30 + sqrt(VOCAB));
     *good = near("dw", w->grad, o->dw, o->mw, VOCAB * HIDDEN, 30 + 2 * sqrt(ROWS)) && *good;
     *good = near("db", b->grad, o->db, o->mb, VOCAB, 30 + 2 * sqrt(ROWS)) && *good;

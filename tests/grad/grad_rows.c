@@ -34,8 +34,9 @@ static ts_status embed_run(const grad_case *g, grad_env *e)
     ts_tensor *ids, *pos;
     TS_TRY(grad_ints(e, n->ids, T, &ids));
     TS_TRY(grad_ints(e, n->pos, T, &pos));
-    const ts_embed_op o = { .table = e->param[0], .positions = e->param[1], .ids = ids, .pos = e->param[1] ? pos : NULL,
-                            .scale = n->scale, .dtype = TS_DTYPE_F32, .freezes = n->freezes, .frozen = n->frozen };
+    const ts_embed_op o = { .table = e->param[0], .positions = e->param[1], .ids = ids,
+                            .pos = e->param[1] ? pos : NULL, .scale = n->scale,
+                            .dtype = TS_DTYPE_F32, .freezes = n->freezes, .frozen = n->frozen };
     return ts_op_embed(e->tape, &o, &e->out[0]);
 }
 
@@ -45,8 +46,13 @@ static const embed_case embed_frozen = { { 0, 6, 2, 6, 0 }, { 0, 1, 2, 3, 0 }, t
 #define EMBED .n_out = T * W, .longest = T, .oracle = embed_oracle, .run = embed_run
 static const grad_case embeds[] = {
     { "embed", { PARAM("table", 7, W) }, EMBED, .ctx = &embed_plain },
-    { "embed, positions", { PARAM("table", 7, W), PARAM("positions", 4, W) }, EMBED, .ctx = &embed_plain },
-    { "embed, positions, scale, frozen row", { PARAM("table", 7, W), PARAM("positions", 4, W) }, EMBED,
+    { "embed, positions",
+      { PARAM("table", 7, W), PARAM("positions", 4, W) },
+      EMBED,
+      .ctx = &embed_plain },
+    { "embed, positions, scale, frozen row",
+      { PARAM("table", 7, W), PARAM("positions", 4, W) },
+      EMBED,
       .ctx = &embed_frozen },
 };
 
@@ -73,11 +79,13 @@ static void norm_oracle(const grad_case *g, double *const *x, double *y)
         for (int64_t c = 0; c < W; c++)
             var += (s[c] - mean) * (s[c] - mean) / W;
         for (int64_t c = 0; c < W; c++) {
-            const double gain = (n->w >= 0 ? x[n->w][c] + n->offset : 1), b = n->b >= 0 ? x[n->b][c] : 0;
+            const double gain = (n->w >= 0 ? x[n->w][c] + n->offset : 1),
+                         b = n->b >= 0 ? x[n->b][c] : 0;
             if (n->with_sum)
                 y[t * W + c] = s[c];
             if (!n->without_y)
-                y[(n->with_sum ? T * W : 0) + t * W + c] = (s[c] - mean) / sqrt(var + (double)1e-2f) * gain + b;
+                y[(n->with_sum ? T * W : 0) + t * W + c] =
+                    (s[c] - mean) / sqrt(var + (double)1e-2f) * gain + b;
         }
     }
 }
@@ -86,7 +94,8 @@ static ts_status norm_run(const grad_case *g, grad_env *e)
 {
     const norm_case *n = g->ctx;
     const ts_norm_op o = { .layer = n->layer, .eps = 1e-2f, .offset = n->offset,
-                           .w = n->w >= 0 ? e->param[n->w] : NULL, .b = n->b >= 0 ? e->param[n->b] : NULL };
+                           .w = n->w >= 0 ? e->param[n->w] : NULL,
+                           .b = n->b >= 0 ? e->param[n->b] : NULL };
     ts_tensor *sum, *y;
     TS_TRY(ts_op_norm(e->tape, &o, e->leaf[0], n->with_res ? e->leaf[1] : NULL, &sum, &y));
     e->out[0] = n->with_sum ? sum : y;
@@ -94,28 +103,48 @@ static ts_status norm_run(const grad_case *g, grad_env *e)
     return TS_OK;
 }
 
-#define NORM(outs) .n_out = (outs) * T * W, .longest = W, .oracle = norm_oracle, .run = norm_run, .with_bf16 = true
+#define NORM(outs)                                                                                 \
+    .n_out = (outs)*T * W, .longest = W, .oracle = norm_oracle, .run = norm_run, .with_bf16 = true
 #define NORM_CTX(...) .ctx = &(const norm_case){ __VA_ARGS__ }
 static const grad_case norms[] = {
     { "rms norm", { IN("x", T, W), PARAM("w", W, 0) }, NORM(1), NORM_CTX(.w = 1, .b = -1) },
     { "rms norm, no weight", { IN("x", T, W) }, NORM(1), NORM_CTX(.w = -1, .b = -1) },
-    { "rms norm, offset", { IN("x", T, W), PARAM("w", W, 0) }, NORM(1), NORM_CTX(.w = 1, .b = -1, .offset = 1) },
-    { "rms norm, residual", { IN("x", T, W), IN("res", T, W), PARAM("w", W, 0) }, NORM(1),
+    { "rms norm, offset",
+      { IN("x", T, W), PARAM("w", W, 0) },
+      NORM(1),
+      NORM_CTX(.w = 1, .b = -1, .offset = 1) },
+    { "rms norm, residual",
+      { IN("x", T, W), IN("res", T, W), PARAM("w", W, 0) },
+      NORM(1),
       NORM_CTX(.with_res = true, .w = 2, .b = -1) },
-    { "rms norm, residual, sum", { IN("x", T, W), IN("res", T, W), PARAM("w", W, 0) }, NORM(2),
+    { "rms norm, residual, sum",
+      { IN("x", T, W), IN("res", T, W), PARAM("w", W, 0) },
+      NORM(2),
       NORM_CTX(.with_res = true, .with_sum = true, .w = 2, .b = -1, .offset = 1) },
-    { "rms norm, only the sum is used", { IN("x", T, W), IN("res", T, W), PARAM("w", W, 0) }, NORM(1),
+    { "rms norm, only the sum is used",
+      { IN("x", T, W), IN("res", T, W), PARAM("w", W, 0) },
+      NORM(1),
       NORM_CTX(.with_res = true, .with_sum = true, .without_y = true, .w = 2, .b = -1) },
-    { "rms norm, frozen residual", { IN("x", T, W), IN("res", T, W, .is_frozen = true), PARAM("w", W, 0) }, NORM(2),
+    { "rms norm, frozen residual",
+      { IN("x", T, W), IN("res", T, W, .is_frozen = true), PARAM("w", W, 0) },
+      NORM(2),
       NORM_CTX(.with_res = true, .with_sum = true, .w = 2, .b = -1) },
-    { "layer norm", { IN("x", T, W), PARAM("w", W, 0), PARAM("b", W, 0) }, NORM(1),
+    { "layer norm",
+      { IN("x", T, W), PARAM("w", W, 0), PARAM("b", W, 0) },
+      NORM(1),
       NORM_CTX(.layer = true, .w = 1, .b = 2) },
-    { "layer norm, no bias, offset", { IN("x", T, W), PARAM("w", W, 0) }, NORM(1),
+    { "layer norm, no bias, offset",
+      { IN("x", T, W), PARAM("w", W, 0) },
+      NORM(1),
       NORM_CTX(.layer = true, .w = 1, .b = -1, .offset = 1) },
-    { "layer norm, frozen weight, small values", { IN("x", T, W, .scale = 1e-2), PARAM("w", W, 0, .is_frozen = true) }, NORM(1),
+    { "layer norm, frozen weight, small values",
+      { IN("x", T, W, .scale = 1e-2), PARAM("w", W, 0, .is_frozen = true) },
+      NORM(1),
       NORM_CTX(.layer = true, .w = 1, .b = -1) },
-    { "layer norm, residual, sum", { IN("x", T, W), IN("res", T, W), PARAM("w", W, 0), PARAM("b", W, 0) },
-      NORM(2), NORM_CTX(.layer = true, .with_res = true, .with_sum = true, .w = 2, .b = 3) },
+    { "layer norm, residual, sum",
+      { IN("x", T, W), IN("res", T, W), PARAM("w", W, 0), PARAM("b", W, 0) },
+      NORM(2),
+      NORM_CTX(.layer = true, .with_res = true, .with_sum = true, .w = 2, .b = 3) },
 };
 
 /* ---- rotary embedding, norm of queries and keys ---- */
@@ -143,14 +172,16 @@ static void rope_head(const rope_case *n, int64_t pos, const double *in, double 
     for (int64_t i = 0; i < D; i++)
         out[i] = in[i];
     for (int64_t i = 0; i < n->rot / 2; i++) {
-        const int64_t a = n->interleaved ? 2 * i : i, b = n->interleaved ? 2 * i + 1 : i + n->rot / 2;
+        const int64_t a = n->interleaved ? 2 * i : i,
+                      b = n->interleaved ? 2 * i + 1 : i + n->rot / 2;
         const double c = cosf(angle(pos, i)), s = sinf(angle(pos, i));
         out[a] = in[a] * c - in[b] * s;
         out[b] = in[b] * c + in[a] * s;
     }
 }
 
-static void rope_part(const rope_case *n, const double *x, double *y, int64_t pos, bool is_key, const double *w)
+static void rope_part(const rope_case *n, const double *x, double *y, int64_t pos, bool is_key,
+                      const double *w)
 {
     const int64_t heads = is_key ? KV : Q;
     double all = 0;
@@ -165,7 +196,8 @@ static void rope_part(const rope_case *n, const double *x, double *y, int64_t po
         for (int64_t i = 0; i < D; i++) {
             v[i] = in[i];
             if (n->with_norm)
-                v[i] *= (w[n->full_norm ? h * D + i : i] + n->offset) / sqrt((n->full_norm ? all : own) + (double)1e-3f);
+                v[i] *= (w[n->full_norm ? h * D + i : i] + n->offset) /
+                        sqrt((n->full_norm ? all : own) + (double)1e-3f);
         }
         rope_head(n, pos, v, y + place_of(h, is_key));
     }
@@ -195,28 +227,45 @@ static ts_status rope_run(const grad_case *g, grad_env *e)
     TS_TRY(grad_table(e, c, POSITIONS * D / 2, &cos_));
     TS_TRY(grad_table(e, s, POSITIONS * D / 2, &sin_));
     TS_TRY(grad_ints(e, rope_pos, T, &pos));
-    const ts_rope_op o = { .n_q = Q, .n_kv = KV, .head_dim = D, .rot_dim = n->rot, .interleaved = n->interleaved,
-                           .full_norm = n->full_norm, .cos = cos_, .sin = sin_, .pos = pos, .wq = e->param[1],
-                           .wk = e->param[2], .eps = 1e-3f, .offset = n->offset };
+    const ts_rope_op o = { .n_q = Q, .n_kv = KV, .head_dim = D, .rot_dim = n->rot,
+                           .interleaved = n->interleaved, .full_norm = n->full_norm, .cos = cos_,
+                           .sin = sin_, .pos = pos, .wq = e->param[1], .wk = e->param[2],
+                           .eps = 1e-3f, .offset = n->offset };
     return ts_op_rope(e->tape, &o, e->leaf[0], &e->out[0]);
 }
 
-#define ROPE .n_out = T * ROW, .longest = Q * D, .oracle = rope_oracle, .run = rope_run, .with_bf16 = true
+#define ROPE                                                                                       \
+    .n_out = T * ROW, .longest = Q * D, .oracle = rope_oracle, .run = rope_run, .with_bf16 = true
 #define ROPE_CTX(...) .ctx = &(const rope_case){ __VA_ARGS__ }
 #define HEAD_W PARAM("wq", D, 0), PARAM("wk", D, 0)
 static const grad_case ropes[] = {
     { "rope, halves", { IN("qkv", T, ROW) }, ROPE, ROPE_CTX(.rot = D) },
     { "rope, interleaved", { IN("qkv", T, ROW) }, ROPE, ROPE_CTX(.rot = D, .interleaved = true) },
     { "rope, partial", { IN("qkv", T, ROW) }, ROPE, ROPE_CTX(.rot = D / 2) },
-    { "rope, partial, interleaved", { IN("qkv", T, ROW) }, ROPE, ROPE_CTX(.rot = D / 2, .interleaved = true) },
-    { "norm of heads, no rotation", { IN("qkv", T, ROW), HEAD_W }, ROPE, ROPE_CTX(.with_norm = true) },
-    { "rope, norm of heads", { IN("qkv", T, ROW), HEAD_W }, ROPE, ROPE_CTX(.rot = D, .with_norm = true) },
-    { "rope, partial, norm of heads, offset", { IN("qkv", T, ROW), HEAD_W }, ROPE,
+    { "rope, partial, interleaved",
+      { IN("qkv", T, ROW) },
+      ROPE,
+      ROPE_CTX(.rot = D / 2, .interleaved = true) },
+    { "norm of heads, no rotation",
+      { IN("qkv", T, ROW), HEAD_W },
+      ROPE,
+      ROPE_CTX(.with_norm = true) },
+    { "rope, norm of heads",
+      { IN("qkv", T, ROW), HEAD_W },
+      ROPE,
+      ROPE_CTX(.rot = D, .with_norm = true) },
+    { "rope, partial, norm of heads, offset",
+      { IN("qkv", T, ROW), HEAD_W },
+      ROPE,
       ROPE_CTX(.rot = D / 2, .with_norm = true, .offset = 1) },
-    { "rope, interleaved, norm over all heads", { IN("qkv", T, ROW), PARAM("wq", Q *D, 0), PARAM("wk", KV *D, 0) },
-      ROPE, ROPE_CTX(.rot = D, .interleaved = true, .with_norm = true, .full_norm = true) },
-    { "rope, halves, norm over all heads", { IN("qkv", T, ROW), PARAM("wq", Q *D, 0), PARAM("wk", KV *D, 0) },
-      ROPE, ROPE_CTX(.rot = D, .with_norm = true, .full_norm = true) },
+    { "rope, interleaved, norm over all heads",
+      { IN("qkv", T, ROW), PARAM("wq", Q *D, 0), PARAM("wk", KV *D, 0) },
+      ROPE,
+      ROPE_CTX(.rot = D, .interleaved = true, .with_norm = true, .full_norm = true) },
+    { "rope, halves, norm over all heads",
+      { IN("qkv", T, ROW), PARAM("wq", Q *D, 0), PARAM("wk", KV *D, 0) },
+      ROPE,
+      ROPE_CTX(.rot = D, .with_norm = true, .full_norm = true) },
 };
 
 /* ---- activations ---- */
@@ -244,8 +293,9 @@ static void act_oracle(const grad_case *g, double *const *x, double *y)
     const act_case *n = g->ctx;
     for (int64_t t = 0; t < T; t++)
         for (int64_t c = 0; c < W; c++)
-            y[t * W + c] = n->gated ? act_of(n->act, x[0][t * 2 * W + c]) * x[0][(t * 2 + 1) * W + c]
-                                    : act_of(n->act, x[0][t * W + c]);
+            y[t * W + c] = n->gated
+                               ? act_of(n->act, x[0][t * 2 * W + c]) * x[0][(t * 2 + 1) * W + c]
+                               : act_of(n->act, x[0][t * W + c]);
 }
 
 static ts_status act_run(const grad_case *g, grad_env *e)
@@ -256,14 +306,20 @@ static ts_status act_run(const grad_case *g, grad_env *e)
 
 static bool activations(void)
 {
-    static const char *const name[TS_ACTS] = { "silu", "gelu", "gelu_tanh", "gelu_quick", "relu", "relu2" };
+    static const char *const name[TS_ACTS] = { "silu",       "gelu", "gelu_tanh",
+                                               "gelu_quick", "relu", "relu2" };
     bool all = true;
     char text[64];
     for (int i = 0; i < TS_ACTS; i++) {
         for (int gated = 0; gated < 2; gated++) {
             const act_case n = { (ts_act)i, gated };
-            const grad_case g = { text, { IN("x", T, gated ? 2 * W : W, .scale = 4) }, .n_out = T * W,
-                                  .oracle = act_oracle, .run = act_run, .ctx = &n, .with_bf16 = true };
+            const grad_case g = { text,
+                                  { IN("x", T, gated ? 2 * W : W, .scale = 4) },
+                                  .n_out = T * W,
+                                  .oracle = act_oracle,
+                                  .run = act_run,
+                                  .ctx = &n,
+                                  .with_bf16 = true };
             snprintf(text, sizeof text, "%s%s", name[i], gated ? ", gated" : "");
             all = grad_check(&g) && all;
         }
@@ -288,7 +344,8 @@ static void add_oracle(const grad_case *g, double *const *x, double *y)
 static ts_status add_run(const grad_case *g, grad_env *e)
 {
     const add_case *n = g->ctx;
-    return ts_op_add(e->tape, e->leaf[0], n->alpha, n->is_alone ? NULL : e->leaf[1], n->beta, &e->out[0]);
+    return ts_op_add(e->tape, e->leaf[0], n->alpha, n->is_alone ? NULL : e->leaf[1], n->beta,
+                     &e->out[0]);
 }
 
 static const float keep_p = 0.3f;
@@ -318,10 +375,21 @@ static ts_status dropout_run(const grad_case *g, grad_env *e)
 #define SUM .n_out = T * W, .oracle = add_oracle, .run = add_run, .with_bf16 = true
 static const grad_case sums[] = {
     { "add", { IN("a", T, W), IN("b", T, W) }, SUM, .ctx = &(const add_case){ 1, 1, false } },
-    { "add, weighted", { IN("a", T, W), IN("b", T, W) }, SUM, .ctx = &(const add_case){ 0.5f, -3, false } },
-    { "add, one frozen", { IN("a", T, W, .is_frozen = true), IN("b", T, W) }, SUM, .ctx = &(const add_case){ 2, 1, false } },
+    { "add, weighted",
+      { IN("a", T, W), IN("b", T, W) },
+      SUM,
+      .ctx = &(const add_case){ 0.5f, -3, false } },
+    { "add, one frozen",
+      { IN("a", T, W, .is_frozen = true), IN("b", T, W) },
+      SUM,
+      .ctx = &(const add_case){ 2, 1, false } },
     { "scale", { IN("a", T, W) }, SUM, .ctx = &(const add_case){ -2.5f, 0, true } },
-    { "dropout", { IN("x", T, W) }, .n_out = T * W, .oracle = dropout_oracle, .run = dropout_run, .with_bf16 = true },
+    { "dropout",
+      { IN("x", T, W) },
+      .n_out = T * W,
+      .oracle = dropout_oracle,
+      .run = dropout_run,
+      .with_bf16 = true },
 };
 
 int main(void)

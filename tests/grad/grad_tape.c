@@ -1,5 +1,5 @@
-/* The tape itself: composed operators with shared tensors and parameters, replay, recomputation, weight
- * halves that are run later, and what the hooks are told. */
+/* The tape itself: composed operators with shared tensors and parameters, replay, recomputation,
+ * weight halves that are run later, and what the hooks are told. */
 #include "grad.h"
 
 #include <math.h>
@@ -56,7 +56,8 @@ static void twice_oracle(const grad_case *g, double *const *v, double *y)
     block(v, h, y);
 }
 
-/* h = block(x); y = (h + h) + 3 (2 x - h) + x: gradients of x and h come together from many sides. */
+/* h = block(x); y = (h + h) + 3 (2 x - h) + x: gradients of x and h come together from many
+ * sides. */
 static void shared_oracle(const grad_case *g, double *const *v, double *y)
 {
     double h[T * W];
@@ -173,15 +174,17 @@ static ts_status shared_run(const grad_case *g, grad_env *e)
     return ts_op_add(e->tape, sum, 1, e->leaf[X], 1, &e->out[0]);
 }
 
-/* y = R x + x, R a rotation of (0, 1) and (2, 3): the gradient of R's result is that of x too, so the
- * rotation must not be undone in place. */
+/* y = R x + x, R a rotation of (0, 1) and (2, 3): the gradient of R's result is that of x too, so
+ * the rotation must not be undone in place. */
 static void in_place_oracle(const grad_case *g, double *const *v, double *y)
 {
     (void)g;
     for (int t = 0; t < T; t++)
         for (int i = 0; i < W; i++) {
             const double *x = v[X] + t * W;
-            const double turned = i >= 4 ? x[i] : (double)0.6f * x[i] + (i % 2 ? (double)0.8f * x[i - 1] : -(double)0.8f * x[i + 1]);
+            const double turned = i >= 4 ? x[i]
+                                         : (double)0.6f * x[i] + (i % 2 ? (double)0.8f * x[i - 1]
+                                                                        : -(double)0.8f * x[i + 1]);
             y[t * W + i] = turned + x[i];
         }
 }
@@ -197,7 +200,9 @@ static ts_status in_place_run(const grad_case *g, grad_env *e)
     TS_TRY(grad_table(e, cosine, 1, &c));
     TS_TRY(grad_table(e, sine, 1, &s));
     TS_TRY(ts_op_add(e->tape, e->leaf[X], 1, NULL, 0, &copy));
-    const ts_rope_op o = { .n_q = 1, .n_kv = 1, .head_dim = W / 3, .rot_dim = 2, .cos = c, .sin = s, .pos = pos };
+    const ts_rope_op o = {
+        .n_q = 1, .n_kv = 1, .head_dim = W / 3, .rot_dim = 2, .cos = c, .sin = s, .pos = pos
+    };
     TS_TRY(ts_op_rope(e->tape, &o, copy, &turned));
     return ts_op_add(e->tape, turned, 1, e->leaf[X], 1, &e->out[0]);
 }
@@ -205,21 +210,33 @@ static ts_status in_place_run(const grad_case *g, grad_env *e)
 #define MLP .n_out = T * W, .longest = 2 * F, .with_bf16 = false
 static const grad_case cases[] = {
     { "twice", MLP_VARS, MLP, .oracle = twice_oracle, .run = twice_run },
-    { "twice, replay", MLP_VARS, MLP, .oracle = twice_oracle, .run = twice_run, .tape = { .replay = true } },
-    { "twice, weight halves later", MLP_VARS, MLP, .oracle = twice_oracle, .run = twice_run, .tape = { .defer_weights = true } },
+    { "twice, replay", MLP_VARS, MLP, .oracle = twice_oracle, .run = twice_run,
+      .tape = { .replay = true } },
+    { "twice, weight halves later", MLP_VARS, MLP, .oracle = twice_oracle, .run = twice_run,
+      .tape = { .defer_weights = true } },
     { "twice, replay, weight halves later", MLP_VARS, MLP, .oracle = twice_oracle, .run = twice_run,
       .tape = { .replay = true, .defer_weights = true } },
     { "shared gradients", MLP_VARS, MLP, .oracle = shared_oracle, .run = shared_run },
-    { "shared gradients, replay", MLP_VARS, MLP, .oracle = shared_oracle, .run = shared_run, .tape = { .replay = true } },
-    { "shared gradients, weight halves later", MLP_VARS, MLP, .oracle = shared_oracle, .run = shared_run, .tape = { .defer_weights = true } },
-    { "gradient shared with an operator in place", { IN("x", T, W) }, MLP, .oracle = in_place_oracle, .run = in_place_run },
+    { "shared gradients, replay", MLP_VARS, MLP, .oracle = shared_oracle, .run = shared_run,
+      .tape = { .replay = true } },
+    { "shared gradients, weight halves later", MLP_VARS, MLP, .oracle = shared_oracle,
+      .run = shared_run, .tape = { .defer_weights = true } },
+    { "gradient shared with an operator in place",
+      { IN("x", T, W) },
+      MLP,
+      .oracle = in_place_oracle,
+      .run = in_place_run },
 };
 static const grad_case segments[] = {
     { "two segments", MLP_VARS, MLP, .oracle = twice_oracle, .run = segments_run },
-    { "two segments, replay", MLP_VARS, MLP, .oracle = twice_oracle, .run = segments_run, .tape = { .replay = true } },
-    { "two segments, weight halves later", MLP_VARS, MLP, .oracle = twice_oracle, .run = segments_run, .tape = { .defer_weights = true } },
-    { "a segment and none", MLP_VARS, MLP, .oracle = twice_oracle, .run = mixed_run, .tape = { .replay = true } },
-    { "segment in a segment", MLP_VARS, MLP, .oracle = twice_oracle, .run = nested_run, .tape = { .replay = true } },
+    { "two segments, replay", MLP_VARS, MLP, .oracle = twice_oracle, .run = segments_run,
+      .tape = { .replay = true } },
+    { "two segments, weight halves later", MLP_VARS, MLP, .oracle = twice_oracle,
+      .run = segments_run, .tape = { .defer_weights = true } },
+    { "a segment and none", MLP_VARS, MLP, .oracle = twice_oracle, .run = mixed_run,
+      .tape = { .replay = true } },
+    { "segment in a segment", MLP_VARS, MLP, .oracle = twice_oracle, .run = nested_run,
+      .tape = { .replay = true } },
 };
 
 /* ---- bits and hooks ---- */
@@ -243,7 +260,11 @@ static void open_job(job *j, const ts_tape_options *o)
     static const struct {
         const char *name;
         int64_t d0, d1;
-    } p[VARS] = { { NULL, 0, 0 }, { "norm", W, 0 }, { "up", 2 * F, W }, { "up_bias", 2 * F, 0 }, { "down", W, F } };
+    } p[VARS] = { { NULL, 0, 0 },
+                  { "norm", W, 0 },
+                  { "up", 2 * F, W },
+                  { "up_bias", 2 * F, 0 },
+                  { "down", W, F } };
     const ts_rng r = ts_rng_stream(3, TS_RNG_TEST, 0, 0);
     *j = (job){ 0 };
     need(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = 0xFFFF }, &j->dev));
@@ -296,17 +317,21 @@ static bool hooks_told(const ts_tape_options *o, const char *what)
     if (o->defer_weights) {
         for (int64_t i = 0; i < j.params.total; i++)
             good = good && grads[i] == 0;
-        good = expect(good && j.e.leaf[X]->grad, "a deferred half ran at once, or the input has no gradient");
+        good = expect(good && j.e.leaf[X]->grad,
+                      "a deferred half ran at once, or the input has no gradient");
         need(ts_tape_run_weights(j.e.tape));
     }
     for (int v = NORM_W; v < VARS; v++) {
         const ts_param *p = j.e.param[v];
         good = expect(hooks.times[v] == 1, what) && good;
-        good = expect(!memcmp(hooks.grad[v], p->grad, (size_t)ts_param_count(p) * 4), "done before its end") && good;
+        good = expect(!memcmp(hooks.grad[v], p->grad, (size_t)ts_param_count(p) * 4),
+                      "done before its end") &&
+               good;
         good = expect(p->uses == 0, "uses are left over") && good;
     }
     close_job(&j);
-    printf("grad tape, hooks%s: %s\n", o->defer_weights ? ", weight halves later" : "", good ? "good" : "bad");
+    printf("grad tape, hooks%s: %s\n", o->defer_weights ? ", weight halves later" : "",
+           good ? "good" : "bad");
     return good;
 }
 
@@ -337,17 +362,21 @@ static bool same_bits(void)
             memcpy(first, j.params.grads->data, bytes);
             memcpy(dx, ts_tensor_data(j.e.leaf[X]->grad), sizeof dx);
         }
-        /* Weight halves that run later add the records in another order: two terms, so the sum is the same. */
+        /* Weight halves that run later add the records in another order: two terms, so the sum is
+         * the same. */
         good = expect(!memcmp(first, j.params.grads->data, bytes), way[i].name) && good;
-        good = expect(!memcmp(dx, ts_tensor_data(j.e.leaf[X]->grad), sizeof dx), way[i].name) && good;
+        good =
+            expect(!memcmp(dx, ts_tensor_data(j.e.leaf[X]->grad), sizeof dx), way[i].name) && good;
         close_job(&j);
     }
-    printf("grad tape, the same bits in %zu ways: %s\n", sizeof way / sizeof *way, good ? "good" : "bad");
+    printf("grad tape, the same bits in %zu ways: %s\n", sizeof way / sizeof *way,
+           good ? "good" : "bad");
     return good;
 }
 
 /* While a segment is on, less is held after the forward pass; with replay too. */
-static int64_t held_after_forward(const ts_tape_options *o, ts_status (*run)(const grad_case *, grad_env *))
+static int64_t held_after_forward(const ts_tape_options *o,
+                                  ts_status (*run)(const grad_case *, grad_env *))
 {
     job j;
     open_job(&j, o);
@@ -363,8 +392,8 @@ static bool memory(void)
     const int64_t plain = held_after_forward(&(ts_tape_options){ 0 }, twice_run);
     const int64_t replay = held_after_forward(&(ts_tape_options){ .replay = true }, twice_run);
     const int64_t segment = held_after_forward(&(ts_tape_options){ 0 }, segments_run);
-    printf("grad tape, bytes held after forward: %lld, with replay %lld, in segments %lld\n", (long long)plain,
-           (long long)replay, (long long)segment);
+    printf("grad tape, bytes held after forward: %lld, with replay %lld, in segments %lld\n",
+           (long long)plain, (long long)replay, (long long)segment);
     return expect(replay < plain && segment < replay, "replay and segments hold less");
 }
 

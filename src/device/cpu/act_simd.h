@@ -111,7 +111,8 @@ V_FN void glu_fwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f
 V_FN void glu_bwd_at(const ts_act_args *a, int64_t r, int64_t c, int64_t n, ts_act f, ts_dtype t)
 {
     const int64_t gate = 2 * a->cols * r + c;
-    const vf up = v_load_as(a->x, gate + a->cols, n, t), dy = v_load_as(a->dy, a->cols * r + c, n, t);
+    const vf up = v_load_as(a->x, gate + a->cols, n, t),
+             dy = v_load_as(a->dy, a->cols * r + c, n, t);
     vf value;
     const vf slope = act_slope(v_load_as(a->x, gate, n, t), f, &value);
     v_store_as(a->dx, gate, n, t, v_mul(v_mul(dy, up), slope));

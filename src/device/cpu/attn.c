@@ -1,5 +1,5 @@
-/* Attention: which body runs, and how the work is cut. Every cut follows from the shape (and the lengths)
- * alone, never from the number of threads, so the order of all sums is fixed. */
+/* Attention: which body runs, and how the work is cut. Every cut follows from the shape (and the
+ * lengths) alone, never from the number of threads, so the order of all sums is fixed. */
 #include "device/cpu/attn.h"
 
 #include "device/cpu/cpu.h"
@@ -72,7 +72,9 @@ static job job_of(ts_cpu *cpu, const ts_attn_args *a)
 
 static bool is_small(const ts_attn_args *a)
 {
-    return (double)a->B * (double)a->n_q * (double)a->S_q * (double)a->S_kv * (double)a->head_dim * 4 < SMALL_FLOPS;
+    return (double)a->B * (double)a->n_q * (double)a->S_q * (double)a->S_kv * (double)a->head_dim *
+               4 <
+           SMALL_FLOPS;
 }
 
 static void run(const job *j, int64_t n, ts_share_fn *fn)
@@ -94,7 +96,8 @@ static ts_attn_block block_of(const job *j, int64_t group, int64_t i)
 static void fwd_share(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const job *j = ctx;
-    for (int64_t i = begin; i < end; i++) { /* the last rows first: under a causal mask they cost most */
+    /* the last rows first: under a causal mask they cost most */
+    for (int64_t i = begin; i < end; i++) {
         const ts_attn_block k = block_of(j, i % j->groups, j->blocks - 1 - i / j->groups);
         if (k.rows > 0)
             j->body.fwd(j->a, &j->s, &k, ts_cpu_scratch(j->cpu, thread), NULL);
@@ -103,16 +106,18 @@ static void fwd_share(void *ctx, int64_t begin, int64_t end, int thread)
 
 static float *partial_of(const job *j, int64_t piece, int64_t split, int64_t rows)
 {
-    float *base = (float *)(void *)j->cpu->shared_scratch + piece * j->splits * j->s.rows * (2 + j->s.dp);
+    float *base =
+        (float *)(void *)j->cpu->shared_scratch + piece * j->splits * j->s.rows * (2 + j->s.dp);
     return base + split * rows * (2 + j->s.dp);
 }
 
-/* Reads a byte of each line of keys [key0, key1): all heads in one stream, which the hardware runs ahead
- * of, where one head's lines alone are a pattern that it does not see. */
+/* Reads a byte of each line of keys [key0, key1): all heads in one stream, which the hardware runs
+ * ahead of, where one head's lines alone are a pattern that it does not see. */
 static void read_ahead(const ts_attn_args *a, const void *p, int64_t b, int64_t key0, int64_t key1)
 {
     const size_t row = (size_t)a->kv_row * ts_dtype_size(a->dtype);
-    const size_t used = (size_t)((a->n_kv - 1) * a->kv_group + a->head_dim) * ts_dtype_size(a->dtype);
+    const size_t used =
+        (size_t)((a->n_kv - 1) * a->kv_group + a->head_dim) * ts_dtype_size(a->dtype);
     const volatile char *x = (const volatile char *)p + (size_t)(b * a->kv_batch + key0) * row;
     if (key0 < key1)
         for (size_t i = 0; i < (size_t)(key1 - key0 - 1) * row + used; i += 64)
@@ -122,7 +127,8 @@ static void read_ahead(const ts_attn_args *a, const void *p, int64_t b, int64_t 
 /* Splits that the shared scratch can hold the partial results of. */
 static int64_t most_splits(const job *j)
 {
-    return most(TS_CPU_SHARED_SCRATCH / 4 / most(j->a->n_kv * j->blocks * j->s.rows * (2 + j->s.dp), 1), 1);
+    return most(
+        TS_CPU_SHARED_SCRATCH / 4 / most(j->a->n_kv * j->blocks * j->s.rows * (2 + j->s.dp), 1), 1);
 }
 
 static int64_t longest_kv(const ts_attn_args *a)
@@ -133,8 +139,8 @@ static int64_t longest_kv(const ts_attn_args *a)
     return n;
 }
 
-/* Few rows: what a sequence's pieces are depends on its own keys alone, so that neither a cache's size nor
- * its neighbours in the batch change its bits. */
+/* Few rows: what a sequence's pieces are depends on its own keys alone, so that neither a cache's
+ * size nor its neighbours in the batch change its bits. */
 static bool is_few(const job *j)
 {
     return j->a->S_q * j->s.r <= TS_ATTN_FEW;
@@ -166,8 +172,9 @@ static void fwd_split_share(void *ctx, int64_t begin, int64_t end, int thread)
         read_ahead(j->a, j->a->v, k.b, k.key0, k.key1);
         for (int64_t g = 0; g < n_kv; g++) {
             k = split_of(j, group + g, block, split);
-            j->body.fwd(j->a, &j->s, &k, ts_cpu_scratch(j->cpu, thread),
-                        partial_of(j, (group + g - j->first_group) * j->blocks + block, split, k.rows));
+            j->body.fwd(
+                j->a, &j->s, &k, ts_cpu_scratch(j->cpu, thread),
+                partial_of(j, (group + g - j->first_group) * j->blocks + block, split, k.rows));
         }
     }
 }
@@ -178,13 +185,13 @@ static void fwd_join_share(void *ctx, int64_t begin, int64_t end, int thread)
     for (int64_t piece = begin; piece < end; piece++) {
         const ts_attn_block k = block_of(j, j->first_group + piece / j->blocks, piece % j->blocks);
         if (k.rows > 0)
-            j->body.fwd_join(j->a, &j->s, &k, ts_cpu_scratch(j->cpu, thread), partial_of(j, piece, 0, k.rows),
-                             j->splits);
+            j->body.fwd_join(j->a, &j->s, &k, ts_cpu_scratch(j->cpu, thread),
+                             partial_of(j, piece, 0, k.rows), j->splits);
     }
 }
 
-/* How many splits; few rows are bound by memory, and their splits are what a cache holds. Sequences with
- * lengths of their own (a prefill) are not split: the cut would depend on their neighbours. */
+/* How many splits; few rows are bound by memory, and their splits are what a cache holds. Sequences
+ * with lengths of their own (a prefill) are not split: the cut would depend on their neighbours. */
 static int64_t splits_of(const job *j)
 {
     const ts_attn_args *a = j->a;
@@ -210,7 +217,8 @@ static void attn_fwd(ts_cpu *cpu, const void *args, int64_t n)
         run(&j, j.groups * j.blocks, fwd_share);
         return;
     }
-    const int64_t floats = a->n_kv * j.blocks * j.splits * j.s.rows * (2 + j.s.dp); /* of a sequence */
+    /* of a sequence */
+    const int64_t floats = a->n_kv * j.blocks * j.splits * j.s.rows * (2 + j.s.dp);
     const int64_t wave = TS_CPU_SHARED_SCRATCH / 4 / floats;
     for (int64_t b = 0; b < a->B; b += wave) {
         const int64_t B = least(wave, a->B - b);
@@ -234,7 +242,8 @@ static float *thread_sums(const job *j, int thread)
 
 static float *shared_sums(const job *j, int64_t group, int64_t chunk)
 {
-    return (float *)(void *)j->cpu->shared_scratch + ((group - j->first_group) * j->chunks + chunk) * j->sum_floats;
+    return (float *)(void *)j->cpu->shared_scratch +
+           ((group - j->first_group) * j->chunks + chunk) * j->sum_floats;
 }
 
 static void clear_sums(const job *j, const ts_attn_sums *s, int64_t keys)
@@ -345,7 +354,8 @@ static void sink_share(void *ctx, int64_t begin, int64_t end, int thread)
         for (int64_t b = 0; b < a->B; b++)
             for (int64_t i = 0; i < ts_attn_q_len(a, b); i++) {
                 const int64_t stat = (b * a->n_q + h) * a->S_q + i;
-                if (a->lse[stat] != -INFINITY) /* else the row saw nothing but the sink: o is constant */
+                /* else the row saw nothing but the sink: o is constant */
+                if (a->lse[stat] != -INFINITY)
                     sum += exp((double)a->sinks[h] - a->lse[stat]) * a->delta[stat];
             }
         a->dsinks[h] = (float)(a->dsinks[h] - sum);

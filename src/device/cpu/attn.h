@@ -1,12 +1,15 @@
 /* Attention on the CPU: what the driver (attn.c) and the bodies by instruction set share.
  *
- * The query heads of a kv group are rows of one matrix: row = query * r + head of the group. So a packed
- * tile of keys serves all of them, and a matrix product never sees what a head is. Each row sees one range
- * of keys [lo, hi) (causal, window, first_key and kv_len all are ranges), which is all that masking is.
+ * The query heads of a kv group are rows of one matrix: row = query * r + head of the group. So a
+ * packed tile of keys serves all of them, and a matrix product never sees what a head is. Each row
+ * sees one range of keys [lo, hi) (causal, window, first_key and kv_len all are ranges), which is
+ * all that masking is.
  *
- * forward   a block of rows x a tile of keys: s = q k^T (registers), online softmax, o = o * alpha + p v
- * backward  the same blocks; p and ds of a block and tile are kept for dv += p^T do, dk += ds^T q.
- *           dk, dv are added up in fp32 by one of n_chunks row-block sets each; the sets are summed in
+ * forward   a block of rows x a tile of keys: s = q k^T (registers), online softmax, o = o * alpha
+ * + p v backward  the same blocks; p and ds of a block and tile are kept for dv += p^T do, dk +=
+ * ds^T q.
+ *           dk, dv are added up in fp32 by one of n_chunks row-block sets each; the sets are summed
+ * in
  *           order. How work is cut depends on the shape alone, so bits do not depend on threads. */
 #ifndef TS_DEVICE_CPU_ATTN_H
 #define TS_DEVICE_CPU_ATTN_H
@@ -16,7 +19,8 @@
 enum {
     TS_ATTN_ROWS = 192,     /* rows of a block at most: a multiple of 6 (register tile) and of 2 */
     TS_ATTN_TILE = 256,     /* keys of a tile at most */
-    TS_ATTN_SCRATCH = 3 << 19, /* bytes that a body may use of a thread's scratch; the rest holds sums */
+    /* bytes that a body may use of a thread's scratch; the rest holds sums */
+    TS_ATTN_SCRATCH = 3 << 19,
     TS_ATTN_FEW = 12,       /* rows that read keys where they stand instead of packing them */
     TS_ATTN_MOST_DIM = 512, /* larger heads take the reference */
 };
@@ -41,14 +45,15 @@ typedef struct ts_attn_sums {
 
 typedef struct ts_attn_body {
     /* partial NULL: o and lse are written. Else [rows * (2 + dp)]: maximum, sum, unscaled o. */
-    void (*fwd)(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k, char *scratch,
-                float *partial);
+    void (*fwd)(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
+                char *scratch, float *partial);
     /* Joins n partials (one after another) of the same rows, in order. */
-    void (*fwd_join)(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k, char *scratch,
-                     const float *partial, int64_t n);
-    /* sums NULL: dk and dv are not wanted; want_dq: delta and dq are written, else delta is read. */
-    void (*bwd)(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k, char *scratch,
-                const ts_attn_sums *sums, bool want_dq);
+    void (*fwd_join)(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
+                     char *scratch, const float *partial, int64_t n);
+    /* sums NULL: dk and dv are not wanted; want_dq: delta and dq are written, else delta is
+     * read. */
+    void (*bwd)(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
+                char *scratch, const ts_attn_sums *sums, bool want_dq);
     /* Writes dk, dv of keys [key0, key1) of k from n sets of sums, `stride` floats apart. */
     void (*bwd_keys)(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
                      const ts_attn_sums *sums, int64_t n, int64_t stride);
@@ -75,7 +80,8 @@ static inline int64_t ts_attn_kv_len(const ts_attn_args *a, int64_t b)
 }
 
 /* The keys [*lo, *hi) that query row i of sequence b sees; empty: both 0. Returns its position. */
-static inline int64_t ts_attn_range(const ts_attn_args *a, int64_t b, int64_t i, int64_t *lo, int64_t *hi)
+static inline int64_t ts_attn_range(const ts_attn_args *a, int64_t b, int64_t i, int64_t *lo,
+                                    int64_t *hi)
 {
     const int64_t pos = (a->q_start ? a->q_start[b] : 0) + i;
     *lo = a->first_key ? a->first_key[b * a->S_q + i] : 0;

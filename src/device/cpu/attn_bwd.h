@@ -27,8 +27,8 @@ typedef struct bwd_work {
     int64_t c0[TS_ATTN_ROWS / MR], c1[TS_ATTN_ROWS / MR]; /* columns of each strip */
 } bwd_work;
 
-static void bwd_begin(bwd_work *w, const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
-                      char *scratch)
+static void bwd_begin(bwd_work *w, const ts_attn_args *a, const ts_attn_shape *s,
+                      const ts_attn_block *k, char *scratch)
 {
     const char *begin = scratch;
     *w = (bwd_work){ .a = a, .s = s, .k = k, .words = up(dim_words(a), V), .d_words = dim_words(a),
@@ -76,7 +76,8 @@ static void bwd_load_rows(bwd_work *w, bool find_delta)
         u_pack_row(w->dout + i * w->words, w->words, at(a->dout, at_o, a->dtype), d, a->dtype);
         if (i % 2 == 0) {
             const bool two = i + 1 < k->rows;
-            const int64_t next_q = two ? q_at(a, k, r, row + 1) : 0, next_o = two ? o_at(a, k, r, row + 1) : 0;
+            const int64_t next_q = two ? q_at(a, k, r, row + 1) : 0,
+                          next_o = two ? o_at(a, k, r, row + 1) : 0;
             u_pack_pair(w->q_pair + i / UNIT * dp, dp, at(a->q, at_q, a->dtype),
                         two ? at(a->q, next_q, a->dtype) : NULL, d, a->dtype);
             u_pack_pair(w->dout_pair + i / UNIT * dp, dp, at(a->dout, at_o, a->dtype),
@@ -98,8 +99,8 @@ typedef struct bwd_row {
     int64_t c0;
 } bwd_row;
 
-ALWAYS void grad_at(const bwd_work *w, const bool plain, const bool masked, const bwd_row *x, int64_t c,
-                    vf *p, vf *ds)
+ALWAYS void grad_at(const bwd_work *w, const bool plain, const bool masked, const bwd_row *x,
+                    int64_t c, vf *p, vf *ds)
 {
     vf s = v_load(x->score + c), dp = v_load(x->dscore + c), tanh_of = v_set(0);
     if (!plain)
@@ -119,8 +120,9 @@ ALWAYS void grad_at(const bwd_work *w, const bool plain, const bool masked, cons
 }
 
 /* Two rows: p and ds in pair form at p, ds; ds in row form at row0, row1. */
-ALWAYS void grad_pair(const bwd_work *w, const bool plain, const bool masked, const bwd_row x[2], int64_t c0,
-                      int64_t c1, uint32_t *p, uint32_t *ds, uint32_t *row0, uint32_t *row1)
+ALWAYS void grad_pair(const bwd_work *w, const bool plain, const bool masked, const bwd_row x[2],
+                      int64_t c0, int64_t c1, uint32_t *p, uint32_t *ds, uint32_t *row0,
+                      uint32_t *row1)
 {
     vf p0, p1, d0, d1, e0, e1;
     int64_t c = c0;
@@ -146,37 +148,39 @@ ALWAYS void grad_pair(const bwd_work *w, const bool plain, const bool masked, co
     }
 }
 
-static void grad_pair_full(const bwd_work *w, const bwd_row x[2], int64_t c0, int64_t c1, uint32_t *p,
-                           uint32_t *ds, uint32_t *row0, uint32_t *row1)
+static void grad_pair_full(const bwd_work *w, const bwd_row x[2], int64_t c0, int64_t c1,
+                           uint32_t *p, uint32_t *ds, uint32_t *row0, uint32_t *row1)
 {
     grad_pair(w, true, false, x, c0, c1, p, ds, row0, row1);
 }
 
-static void grad_pair_masked(const bwd_work *w, const bwd_row x[2], int64_t c0, int64_t c1, uint32_t *p,
-                             uint32_t *ds, uint32_t *row0, uint32_t *row1)
+static void grad_pair_masked(const bwd_work *w, const bwd_row x[2], int64_t c0, int64_t c1,
+                             uint32_t *p, uint32_t *ds, uint32_t *row0, uint32_t *row1)
 {
     grad_pair(w, true, true, x, c0, c1, p, ds, row0, row1);
 }
 
-static void grad_pair_any(const bwd_work *w, const bwd_row x[2], int64_t c0, int64_t c1, uint32_t *p,
-                          uint32_t *ds, uint32_t *row0, uint32_t *row1)
+static void grad_pair_any(const bwd_work *w, const bwd_row x[2], int64_t c0, int64_t c1,
+                          uint32_t *p, uint32_t *ds, uint32_t *row0, uint32_t *row1)
 {
     grad_pair(w, false, true, x, c0, c1, p, ds, row0, row1);
 }
 
 /* Row m of the strip; past the last row, one that sees nothing. */
-static bwd_row bwd_row_of(const bwd_work *w, int64_t r0, int64_t m, int64_t mr, int64_t j0, int64_t c0,
-                          int64_t c1)
+static bwd_row bwd_row_of(const bwd_work *w, int64_t r0, int64_t m, int64_t mr, int64_t j0,
+                          int64_t c0, int64_t c1)
 {
     const int64_t i = r0 + least(m, mr - 1), tile = w->s->tile;
-    bwd_row x = { .score = w->score + least(m, mr - 1) * tile, .dscore = w->dscore + least(m, mr - 1) * tile,
-                  .lse = w->f->lse[i], .delta = w->f->delta[i], .slope = w->f->slope[i],
-                  .from_pos = w->f->pos[i] - (float)j0, .lo = w->f->lo[i] - j0, .hi = w->f->hi[i] - j0,
-                  .keep = w->keep + m % 2 * (TS_ATTN_TILE / 8), .c0 = c0 };
+    bwd_row x = { .score = w->score + least(m, mr - 1) * tile,
+                  .dscore = w->dscore + least(m, mr - 1) * tile, .lse = w->f->lse[i],
+                  .delta = w->f->delta[i], .slope = w->f->slope[i],
+                  .from_pos = w->f->pos[i] - (float)j0, .lo = w->f->lo[i] - j0,
+                  .hi = w->f->hi[i] - j0, .keep = w->keep + m % 2 * (TS_ATTN_TILE / 8), .c0 = c0 };
     if (m >= mr || x.hi <= x.lo)
         x.lo = x.hi = 0, x.lse = 0;
     if (w->a->dropout > 0)
-        keep_bits(w->a, w->f->drop[i] + (uint64_t)(j0 + c0), c1 - c0, w->keep + m % 2 * (TS_ATTN_TILE / 8));
+        keep_bits(w->a, w->f->drop[i] + (uint64_t)(j0 + c0), c1 - c0,
+                  w->keep + m % 2 * (TS_ATTN_TILE / 8));
     return x;
 }
 
@@ -189,26 +193,30 @@ static void bwd_strip(bwd_work *w, int64_t r0, int64_t mr, int64_t j0, int64_t n
     w->c0[r0 / MR] = c0, w->c1[r0 / MR] = c1;
     if (c0 >= c1)
         return;
-    product x = { .a = w->q + r0 * w->words, .a_row = w->words, .a_word = 1, .b = w->kt + c0, .b_ld = tile,
-                  .words = w->d_words, .c = w->score + c0, .c_ld = tile };
+    product x = { .a = w->q + r0 * w->words, .a_row = w->words, .a_word = 1, .b = w->kt + c0,
+                  .b_ld = tile, .words = w->d_words, .c = w->score + c0, .c_ld = tile };
     multiply_all(x, mr, (c1 - c0) / V);
     x.a = w->dout + r0 * w->words, x.b = w->vt + c0, x.c = w->dscore + c0;
     multiply_all(x, mr, (c1 - c0) / V);
     for (int64_t m = 0; m < mr; m += 2) {
-        const bwd_row rows[2] = { bwd_row_of(w, r0, m, mr, j0, c0, c1), bwd_row_of(w, r0, m + 1, mr, j0, c0, c1) };
-        const bool full = rows[0].lo <= c0 && rows[1].lo <= c0 && rows[0].hi >= c1 && rows[1].hi >= c1;
+        const bwd_row rows[2] = { bwd_row_of(w, r0, m, mr, j0, c0, c1),
+                                  bwd_row_of(w, r0, m + 1, mr, j0, c0, c1) };
+        const bool full =
+            rows[0].lo <= c0 && rows[1].lo <= c0 && rows[0].hi >= c1 && rows[1].hi >= c1;
         (!w->plain ? grad_pair_any : full ? grad_pair_full : grad_pair_masked)(
             w, rows, c0, c1, w->p + (r0 + m) / UNIT * w->p_ld, w->ds + (r0 + m) / UNIT * w->p_ld,
             w->ds_row + m * tile / UNIT, w->ds_row + (m + 1) * tile / UNIT);
     }
     if (want_dq)
         multiply_all((product){ .a = w->ds_row + c0 / UNIT, .a_row = tile / UNIT, .a_word = 1,
-                                .b = w->k_pair + c0 / UNIT * dp, .b_ld = dp, .words = (c1 - c0) / UNIT,
-                                .c = w->dq + r0 * dp, .c_ld = dp, .beta = ones },
+                                .b = w->k_pair + c0 / UNIT * dp, .b_ld = dp,
+                                .words = (c1 - c0) / UNIT, .c = w->dq + r0 * dp, .c_ld = dp,
+                                .beta = ones },
                      mr, dp / V);
 }
 
-/* Columns of the tile that a strip did not come to are 0, as far as another strip makes them read. */
+/* Columns of the tile that a strip did not come to are 0, as far as another strip makes them
+ * read. */
 static void clear_outside(const bwd_work *w, int64_t r0, int64_t mr, int64_t columns)
 {
     const int64_t c0 = w->c0[r0 / MR], c1 = w->c1[r0 / MR];
@@ -227,7 +235,8 @@ static void bwd_keys_of_tile(const bwd_work *w, int64_t j0, int64_t n, const ts_
     const int64_t rows = w->k->rows, dp = w->s->dp, strips = (rows + MR - 1) / MR;
     const int64_t panels = (dp / V + NR - 1) / NR;
     for (int64_t t = 0; t < 2 * panels; t++) {
-        const int64_t pan = t / 2, v0 = dp / V * pan / panels, vecs = dp / V * (pan + 1) / panels - v0;
+        const int64_t pan = t / 2, v0 = dp / V * pan / panels,
+                      vecs = dp / V * (pan + 1) / panels - v0;
         const bool second = t % 2;
         for (int64_t j = 0; j < n; j += MR) {
             int64_t first = 0, last = strips;
@@ -238,11 +247,15 @@ static void bwd_keys_of_tile(const bwd_work *w, int64_t j0, int64_t n, const ts_
             if (first >= last)
                 continue;
             const int64_t u0 = first * MR / UNIT, u1 = up(least(last * MR, rows), 2) / UNIT;
-            multiply_all((product){ .a = (second ? w->ds : w->p) + u0 * w->p_ld + j, .a_row = 1, .a_word = w->p_ld,
-                                    .b = (second ? w->q_pair : w->dout_pair) + u0 * dp + v0 * V, .b_ld = dp,
+            multiply_all((product){ .a = (second ? w->ds : w->p) + u0 * w->p_ld + j, .a_row = 1,
+                                    .a_word = w->p_ld,
+                                    .b = (second ? w->q_pair : w->dout_pair) + u0 * dp + v0 * V,
+                                    .b_ld = dp,
                                     .words = u1 - u0,
-                                    .c = (second ? sums->dk : sums->dv) + (j0 - sums->key0 + j) * dp + v0 * V,
-                                    .c_ld = dp, .beta = ones },
+                                    .c = (second ? sums->dk : sums->dv) +
+                                         (j0 - sums->key0 + j) * dp + v0 * V,
+                                    .c_ld = dp,
+                                    .beta = ones },
                          least(MR, n - j), vecs);
         }
     }
@@ -265,8 +278,8 @@ static void bwd_tile(bwd_work *w, int64_t j0, int64_t n, const ts_attn_sums *sum
         bwd_keys_of_tile(w, j0, n, sums);
 }
 
-static void bwd(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k, char *scratch,
-                const ts_attn_sums *sums, bool want_dq)
+static void bwd(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
+                char *scratch, const ts_attn_sums *sums, bool want_dq)
 {
     bwd_work w;
     bwd_begin(&w, a, s, k, scratch);
@@ -279,7 +292,8 @@ static void bwd(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_blo
     for (int64_t i = 0; want_dq && i < k->rows; i++) {
         const int64_t dst = q_at(a, k, s->r, k->row0 + i);
         for (int64_t c = 0; c < a->head_dim; c += V)
-            v_put(a->dq, dst + c, a->head_dim - c, a->dtype, v_mul(scale, v_load(w.dq + i * s->dp + c)));
+            v_put(a->dq, dst + c, a->head_dim - c, a->dtype,
+                  v_mul(scale, v_load(w.dq + i * s->dp + c)));
     }
 }
 

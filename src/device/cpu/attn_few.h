@@ -1,6 +1,6 @@
-/* Attention forward of few rows against many keys (decoding): each key is used so seldom that packing it
- * would cost more than it saves, so keys and values are read where they stand. Compiled once per
- * instruction set, after attn_fwd.h. No include guard. */
+/* Attention forward of few rows against many keys (decoding): each key is used so seldom that
+ * packing it would cost more than it saves, so keys and values are read where they stand. Compiled
+ * once per instruction set, after attn_fwd.h. No include guard. */
 
 /* Scores of mr rows and n keys: V keys at a time, each with V sums, which are added up together. */
 static void few_scores(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, int64_t n)
@@ -27,8 +27,8 @@ static void few_scores(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, in
 }
 
 /* o[m] = o[m] * shrink[m] + p v, columns c..c+NR*V-1. */
-ALWAYS void few_values(const int mr, const fwd_work *w, int64_t r0, int64_t j0, int64_t n, int64_t c,
-                       const float *shrink)
+ALWAYS void few_values(const int mr, const fwd_work *w, int64_t r0, int64_t j0, int64_t n,
+                       int64_t c, const float *shrink)
 {
     const ts_attn_args *a = w->a;
     const int64_t dp = w->s->dp, p_ld = w->s->tile / UNIT;
@@ -38,14 +38,16 @@ ALWAYS void few_values(const int mr, const fwd_work *w, int64_t r0, int64_t j0, 
     for (int m = 0; m < mr; m++)
 #pragma GCC unroll 4
         for (int i = 0; i < NR; i++)
-            sum[m][i] = i < vecs ? v_mul(v_load(w->o + (r0 + m) * dp + c + i * V), v_set(shrink[m])) : v_set(0);
+            sum[m][i] = i < vecs ? v_mul(v_load(w->o + (r0 + m) * dp + c + i * V), v_set(shrink[m]))
+                                 : v_set(0);
     for (int64_t j = 0; j < n; j += UNIT) {
         const void *one = at(a->v, kv_at(a, w->k, j0 + j), a->dtype);
         const void *two = at(a->v, kv_at(a, w->k, j0 + least(j + UNIT - 1, n - 1)), a->dtype);
         vu b[NR];
 #pragma GCC unroll 2
         for (int i = 0; i < NR; i += 2)
-            u_pair_at(one, two, most(least(c + i * V, a->head_dim), 0), a->head_dim, a->dtype, b + i);
+            u_pair_at(one, two, most(least(c + i * V, a->head_dim), 0), a->head_dim, a->dtype,
+                      b + i);
 #pragma GCC unroll 8
         for (int m = 0; m < mr; m++) {
             const vu p = u_set(w->p + m * p_ld + j / UNIT);
@@ -62,11 +64,13 @@ ALWAYS void few_values(const int mr, const fwd_work *w, int64_t r0, int64_t j0, 
                 v_store(w->o + (r0 + m) * dp + c + i * V, sum[m][i]);
 }
 
-typedef void few_fn(const fwd_work *w, int64_t r0, int64_t j0, int64_t n, int64_t c, const float *shrink);
-#define FEW(m)                                                                                              \
-    static void few_##m(const fwd_work *w, int64_t r0, int64_t j0, int64_t n, int64_t c, const float *shrink) \
-    {                                                                                                       \
-        few_values(m, w, r0, j0, n, c, shrink);                                                             \
+typedef void few_fn(const fwd_work *w, int64_t r0, int64_t j0, int64_t n, int64_t c,
+                    const float *shrink);
+#define FEW(m)                                                                                     \
+    static void few_##m(const fwd_work *w, int64_t r0, int64_t j0, int64_t n, int64_t c,           \
+                        const float *shrink)                                                       \
+    {                                                                                              \
+        few_values(m, w, r0, j0, n, c, shrink);                                                    \
     }
 FEW(1)
 FEW(2)
@@ -90,15 +94,15 @@ static void few_strip(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, int
         few[mr - 1](w, r0, j0, n, c, shrink);
 }
 
-static void fwd(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k, char *scratch,
-                float *partial)
+static void fwd(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
+                char *scratch, float *partial)
 {
     const fwd_work w = fwd_begin(a, s, k, scratch);
     const bool few = k->rows <= TS_ATTN_FEW;
     find_rows(a, s, k, w.f);
     for (int64_t i = 0; i < k->rows; i++) {
-        u_pack_row(w.q + i * w.words, w.words, at(a->q, q_at(a, k, s->r, k->row0 + i), a->dtype), a->head_dim,
-                   a->dtype);
+        u_pack_row(w.q + i * w.words, w.words, at(a->q, q_at(a, k, s->r, k->row0 + i), a->dtype),
+                   a->head_dim, a->dtype);
         w.f->max[i] = -INFINITY;
     }
     memset(w.sum, 0, (size_t)(k->rows * V) * sizeof *w.sum);
@@ -123,8 +127,8 @@ static void fwd(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_blo
     }
 }
 
-static void fwd_join(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k, char *scratch,
-                     const float *partial, int64_t n)
+static void fwd_join(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
+                     char *scratch, const float *partial, int64_t n)
 {
     float *o = carve(&scratch, s->dp);
     const int64_t stride = k->rows * (2 + s->dp);

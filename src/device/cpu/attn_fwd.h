@@ -19,7 +19,8 @@ typedef struct fwd_work {
     bool plain;
 } fwd_work;
 
-static fwd_work fwd_begin(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k, char *scratch)
+static fwd_work fwd_begin(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
+                          char *scratch)
 {
     const char *begin = scratch;
     fwd_work w = { .a = a, .s = s, .k = k, .words = up(dim_words(a), V), .d_words = dim_words(a),
@@ -46,14 +47,16 @@ static void prepare_row(const fwd_work *w, int64_t i, float *x, int64_t j0, int6
     vf unused;
     if (!w->plain)
         for (int64_t c = c0; c < c1; c += V)
-            v_store(x + c, logit(w->a, v_load(x + c), w->f->slope[i], w->f->pos[i] - (float)(j0 + c), &unused));
+            v_store(x + c, logit(w->a, v_load(x + c), w->f->slope[i],
+                                 w->f->pos[i] - (float)(j0 + c), &unused));
     for (int64_t c = c0; c < c1; c += V)
         if (c < lo || c + V > hi)
             v_store(x + c, v_range(lo - c, hi - c, v_load(x + c), v_set(-1e30f)));
 }
 
 /* p = 2^(x - max) in row form; returns the sum. */
-static vf weigh_row(const fwd_work *w, const float *x, float max, int64_t c0, int64_t c1, uint32_t *p)
+static vf weigh_row(const fwd_work *w, const float *x, float max, int64_t c0, int64_t c1,
+                    uint32_t *p)
 {
     const vf scale = v_set(w->log2_scale), top = v_set(max);
     vf sum = v_set(0), sum2 = v_set(0);
@@ -73,8 +76,8 @@ static vf weigh_row(const fwd_work *w, const float *x, float max, int64_t c0, in
 }
 
 /* The same with dropout: what is dropped stays in the sum. */
-static vf weigh_row_dropping(const fwd_work *w, const float *x, float max, int64_t c0, int64_t c1, uint32_t *p,
-                             uint64_t first)
+static vf weigh_row_dropping(const fwd_work *w, const float *x, float max, int64_t c0, int64_t c1,
+                             uint32_t *p, uint64_t first)
 {
     vf sum = v_set(0);
     keep_bits(w->a, first, c1 - c0, w->keep);
@@ -86,9 +89,10 @@ static vf weigh_row_dropping(const fwd_work *w, const float *x, float max, int64
     return sum;
 }
 
-/* Scores of mr rows become p; old[m] - max[m] comes back in `fall`, by how much to shrink what was. */
-static void strip_softmax(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, int64_t c0, int64_t c1,
-                          float fall[V])
+/* Scores of mr rows become p; old[m] - max[m] comes back in `fall`, by how much to shrink what
+ * was. */
+static void strip_softmax(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, int64_t c0,
+                          int64_t c1, float fall[V])
 {
     const int64_t tile = w->s->tile;
     bool sees[MR];
@@ -135,8 +139,9 @@ static void fwd_strip(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, int
     strip_columns(w->f, r0, mr, j0, n, &c0, &c1);
     if (c0 >= c1)
         return;
-    multiply_all((product){ .a = w->q + r0 * w->words, .a_row = w->words, .a_word = 1, .b = w->kt + c0,
-                            .b_ld = tile, .words = w->d_words, .c = w->score + c0, .c_ld = tile },
+    multiply_all((product){ .a = w->q + r0 * w->words, .a_row = w->words, .a_word = 1,
+                            .b = w->kt + c0, .b_ld = tile, .words = w->d_words, .c = w->score + c0,
+                            .c_ld = tile },
                  mr, (c1 - c0) / V);
     strip_softmax(w, r0, mr, j0, c0, c1, shrink);
     v_store(shrink, v_exp2(v_load(shrink)));
@@ -146,9 +151,10 @@ static void fwd_strip(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, int
                  mr, dp / V);
 }
 
-/* o / sum and lse of row i, from a maximum (times log2 e), a sum and an unscaled o; the sink joins here. */
-static void finish_row(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k, int64_t i,
-                       float max, float sum, const float *o)
+/* o / sum and lse of row i, from a maximum (times log2 e), a sum and an unscaled o; the sink joins
+ * here. */
+static void finish_row(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
+                       int64_t i, float max, float sum, const float *o)
 {
     const int64_t row = k->row0 + i, dst = o_at(a, k, s->r, row), d = a->head_dim;
     float times = 0, lse = -INFINITY;

@@ -1,4 +1,5 @@
-/* Attention, the plain reference: arithmetic in double, one row at a time, nothing but running sums kept. */
+/* Attention, the plain reference: arithmetic in double, one row at a time, nothing but running sums
+ * kept. */
 #include "device/cpu/attn.h"
 #include "device/cpu/cpu.h"
 
@@ -68,7 +69,8 @@ static double kept(const ts_attn_args *a, const ref_row *x, int64_t j)
 static void fwd_row(const ts_attn_args *a, const ref_row *x, double *o)
 {
     const int64_t d = a->head_dim;
-    double max = a->sinks && x->lo < x->hi ? a->sinks[x->h] : -INFINITY, sum = max > -INFINITY ? 1 : 0, slope;
+    double max = a->sinks && x->lo < x->hi ? a->sinks[x->h] : -INFINITY,
+           sum = max > -INFINITY ? 1 : 0, slope;
     for (int64_t c = 0; c < d; c++)
         o[c] = 0;
     for (int64_t j = x->lo; j < x->hi; j++) {

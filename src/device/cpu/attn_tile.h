@@ -1,5 +1,6 @@
-/* Attention's tiles: products, packing, masks, dropout. Compiled once per instruction set, after the
- * vocabularies simd/tile_<isa>.h, tile_exp.h, and tile_f32.h or tile_bf16.h. No include guard. */
+/* Attention's tiles: products, packing, masks, dropout. Compiled once per instruction set, after
+ * the vocabularies simd/tile_<isa>.h, tile_exp.h, and tile_f32.h or tile_bf16.h. No include
+ * guard. */
 #include "base/status.h"
 #include "device/cpu/attn.h"
 
@@ -31,7 +32,8 @@ ALWAYS void multiply(const int mr, const int nr, const product *x)
     for (int m = 0; m < mr; m++)
 #pragma GCC unroll 8
         for (int n = 0; n < nr; n++)
-            sum[m][n] = x->beta ? v_mul(v_load(x->c + m * x->c_ld + n * V), v_set(x->beta[m])) : v_set(0);
+            sum[m][n] =
+                x->beta ? v_mul(v_load(x->c + m * x->c_ld + n * V), v_set(x->beta[m])) : v_set(0);
     for (int64_t u = x->words; u > 0; u--, a += a_word, b += b_ld) {
         vu bn[NR];
 #pragma GCC unroll 8
@@ -135,7 +137,8 @@ static void *carve(char **scratch, int64_t words)
 
 static int64_t dim_words(const ts_attn_args *a) { return (a->head_dim + UNIT - 1) / UNIT; }
 
-/* Heads of one key lie far apart and hardware follows no such pattern: the next tile is asked for here. */
+/* Heads of one key lie far apart and hardware follows no such pattern: the next tile is asked for
+ * here. */
 static void ask_for(const ts_attn_args *a, const void *key)
 {
     const char *p = key;
@@ -143,10 +146,11 @@ static void ask_for(const ts_attn_args *a, const void *key)
         __builtin_prefetch(p + i, 0, 2);
 }
 
-/* n keys from key j0 of `x`, transposed: [up(words, V)][tile]; keys up to a multiple of V are 0. The tile
- * behind it is fetched as far as key `end`. */
+/* n keys from key j0 of `x`, transposed: [up(words, V)][tile]; keys up to a multiple of V are 0.
+ * The tile behind it is fetched as far as key `end`. */
 static void pack_transposed(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
-                            const void *x, int64_t j0, int64_t n, int64_t end, uint32_t *dst, uint32_t *rows)
+                            const void *x, int64_t j0, int64_t n, int64_t end, uint32_t *dst,
+                            uint32_t *rows)
 {
     const int64_t words = up(dim_words(a), V), step = a->kv_row * (int64_t)ts_dtype_size(a->dtype);
     const bool is_words = UNIT * ts_dtype_size(a->dtype) == 4 && a->head_dim == words * UNIT;
@@ -155,20 +159,20 @@ static void pack_transposed(const ts_attn_args *a, const ts_attn_shape *s, const
         const bool in_place = is_words && j + V <= n;
         for (int64_t i = 0; i < V; i++) {
             if (!in_place)
-                u_pack_row(rows + i * words, words, from + least(i, n - 1 - j) * step, j + i < n ? a->head_dim : 0,
-                           a->dtype);
+                u_pack_row(rows + i * words, words, from + least(i, n - 1 - j) * step,
+                           j + i < n ? a->head_dim : 0, a->dtype);
             if (j0 + j + i + s->tile < end)
                 ask_for(a, from + (i + s->tile) * step);
         }
         for (int64_t w = 0; w < words; w += V)
-            v_transpose(in_place ? from + w * 4 : (const char *)(rows + w), in_place ? step : words * 4,
-                        dst + w * s->tile + j, s->tile);
+            v_transpose(in_place ? from + w * 4 : (const char *)(rows + w),
+                        in_place ? step : words * 4, dst + w * s->tile + j, s->tile);
     }
 }
 
 /* n keys from key j0 of `x` in pair form: [up(n, V) / UNIT][dp]. */
-static void pack_keys(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k, const void *x,
-                      int64_t j0, int64_t n, int64_t end, uint32_t *dst)
+static void pack_keys(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
+                      const void *x, int64_t j0, int64_t n, int64_t end, uint32_t *dst)
 {
     for (int64_t j = 0; j < up(n, V); j += 2) {
         for (int64_t key = j0 + j + s->tile; key < least(j0 + j + s->tile + 2, end); key++)
@@ -192,7 +196,8 @@ typedef struct row_facts {
     int64_t lo_all, hi_all;        /* of all rows; equal: nothing is seen */
 } row_facts;
 
-static void find_rows(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k, row_facts *f)
+static void find_rows(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
+                      row_facts *f)
 {
     f->lo_all = INT64_MAX, f->hi_all = 0;
     for (int64_t i = 0; i < k->rows; i++) {
@@ -213,8 +218,8 @@ static void find_rows(const ts_attn_args *a, const ts_attn_shape *s, const ts_at
 }
 
 /* The columns [*c0, *c1) of the tile of n keys from j0 that any of mr rows sees, out to vectors. */
-static void strip_columns(const row_facts *f, int64_t r0, int64_t mr, int64_t j0, int64_t n, int64_t *c0,
-                          int64_t *c1)
+static void strip_columns(const row_facts *f, int64_t r0, int64_t mr, int64_t j0, int64_t n,
+                          int64_t *c0, int64_t *c1)
 {
     int64_t lo = INT64_MAX, hi = 0;
     for (int64_t i = r0; i < r0 + mr; i++)
@@ -227,7 +232,8 @@ static void strip_columns(const row_facts *f, int64_t r0, int64_t mr, int64_t j0
 
 /* ---- logits */
 
-/* scale * s, soft cap (*tanh_of: what was capped), ALiBi. j: key of lane 0, as seen from the position. */
+/* scale * s, soft cap (*tanh_of: what was capped), ALiBi. j: key of lane 0, as seen from the
+ * position. */
 ALWAYS vf logit(const ts_attn_args *a, vf s, float slope, float from_pos, vf *tanh_of)
 {
     s = v_mul(s, v_set(a->scale));

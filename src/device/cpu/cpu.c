@@ -42,7 +42,8 @@ static void run_share(void *ctx, int64_t begin, int64_t end, int thread)
     s->fn(s->args, begin, end);
 }
 
-/* A few shares a thread even out an unlucky core; below SMALL work the threads are not woken at all. */
+/* A few shares a thread even out an unlucky core; below SMALL work the threads are not woken at
+ * all. */
 enum { SMALL = 32768, SHARES = 6 };
 
 static int64_t grain_of(const ts_cpu *c, const ts_cpu_kernel *k, int64_t n, ts_cost cost)

@@ -1,15 +1,16 @@
 /* The inside of the CPU device: what kernel files share.
  *
- * A kernel is either `rows`, called on shares [begin, end) of its n items by any thread, or `whole`, which
- * shares out its own work with ts_pool_run. Each subject fills its part of the table, reference first,
- * then better ones by instruction set. */
+ * A kernel is either `rows`, called on shares [begin, end) of its n items by any thread, or
+ * `whole`, which shares out its own work with ts_pool_run. Each subject fills its part of the
+ * table, reference first, then better ones by instruction set. */
 #ifndef TS_DEVICE_CPU_CPU_H
 #define TS_DEVICE_CPU_CPU_H
 #include "base/thread.h"
 #include "device/cpu/isa.h"
 #include "device/device.h"
 
-/* Work space, booked at open and the same on sim: what a kernel needs beyond it, it does without. */
+/* Work space, booked at open and the same on sim: what a kernel needs beyond it, it does
+ * without. */
 enum {
     TS_CPU_SHARED_SCRATCH = 24 << 20, /* one, for a whole kernel's packed operand */
     TS_CPU_THREAD_SCRATCH = 3 << 20,  /* one a thread */
@@ -57,5 +58,6 @@ void ts_cpu_init_loss(ts_cpu *c);
 void ts_cpu_init_optim(ts_cpu *c);
 void ts_cpu_init_gemm(ts_cpu *c);
 void ts_cpu_init_attn(ts_cpu *c);
-size_t ts_cpu_gemm_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n, int64_t k);
+size_t ts_cpu_gemm_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n,
+                                int64_t k);
 #endif

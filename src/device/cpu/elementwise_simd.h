@@ -21,18 +21,18 @@ V_FN void copy_all(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_
         v_store_as(a->y, i, end - i, y, v_load_as(a->x, i, end - i, x));
 }
 
-V_FN void copy_from(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype x)
-{
-    V_BY_DTYPE(a->y_dtype, copy_all, a, begin, end, x)
-}
+V_FN void copy_from(const ts_elementwise_args *a, int64_t begin, int64_t end,
+                    ts_dtype x){ V_BY_DTYPE(a->y_dtype, copy_all, a, begin, end, x) }
 
-V_FN void add_at(const ts_elementwise_args *a, int64_t i, int64_t n, ts_dtype x, ts_dtype z, ts_dtype y)
+V_FN void add_at(const ts_elementwise_args *a, int64_t i, int64_t n, ts_dtype x, ts_dtype z,
+                 ts_dtype y)
 {
     const vf bz = v_mul(v_set(a->beta), v_load_as(a->z, i, n, z));
     v_store_as(a->y, i, n, y, v_fma(v_set(a->alpha), v_load_as(a->x, i, n, x), bz));
 }
 
-V_FN void add_all(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype x, ts_dtype z, ts_dtype y)
+V_FN void add_all(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype x, ts_dtype z,
+                  ts_dtype y)
 {
     int64_t i = begin;
     for (; i + V <= end; i += V)
@@ -81,8 +81,8 @@ static void add(const void *args, int64_t begin, int64_t end)
 
 /* ---- dropout: numbers come 4V at a time, from the block that element `first + i` lies in */
 
-V_FN void dropout_at(const ts_dropout_args *a, const uint32_t *u, int64_t i, int64_t n, vf p, vf scale,
-                     ts_dtype t)
+V_FN void dropout_at(const ts_dropout_args *a, const uint32_t *u, int64_t i, int64_t n, vf p,
+                     vf scale, ts_dtype t)
 {
     const vf x = v_mul(v_load_as(a->x, i, n, t), scale);
     const vf kept = v_sel(v_ge(v_uniform(u, n), p), x, v_set(0));
@@ -96,7 +96,8 @@ V_FN void dropout_all(const ts_dropout_args *a, int64_t begin, int64_t end, ts_d
     int64_t i = begin;
     while (i < end) {
         const uint64_t e = (uint64_t)(a->first + i);
-        const int64_t skip = (int64_t)(e % 4), stop = i + 4 * V - skip < end ? i + 4 * V - skip : end;
+        const int64_t skip = (int64_t)(e % 4),
+                      stop = i + 4 * V - skip < end ? i + 4 * V - skip : end;
         v_philox(&a->rng, e / 4, u);
         const uint32_t *v = u + skip;
         for (; i + V <= stop; i += V, v += V)

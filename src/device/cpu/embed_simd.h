@@ -2,7 +2,8 @@
 #include "device/cpu/rowwise.h"
 #include "device/cpu/simd/row.h"
 
-V_FN void fwd_at(const ts_embed_args *a, int64_t r, int64_t c, int64_t n, ts_dtype table, ts_dtype t)
+V_FN void fwd_at(const ts_embed_args *a, int64_t r, int64_t c, int64_t n, ts_dtype table,
+                 ts_dtype t)
 {
     vf v = v_mul(v_load_as(a->table, a->ids[r] * a->cols + c, n, table), v_set(a->scale));
     if (a->pos_table)

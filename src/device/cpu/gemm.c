@@ -1,11 +1,12 @@
 #include "device/cpu/gemm.h"
 
-/* How the work is cut. A task is one panel of B against a run of rows of C: the slice of the panel stays in
- * L2 while A streams past it, 32 bytes a step against 24 multiplications. */
+/* How the work is cut. A task is one panel of B against a run of rows of C: the slice of the panel
+ * stays in L2 while A streams past it, 32 bytes a step against 24 multiplications. */
 enum {
     SLICE = 2048,       /* steps summed in registers: a slice of a panel is 384 KiB */
     BLOCK = 2 * SLICE,  /* steps packed at once */
-    A_BYTES = 8 << 20, B_BYTES = TS_CPU_SHARED_SCRATCH - A_BYTES, /* what is packed at once, for L3 */
+    /* what is packed at once, for L3 */
+    A_BYTES = 8 << 20, B_BYTES = TS_CPU_SHARED_SCRATCH - A_BYTES,
     PACK_STEPS = 256,   /* steps of a packing task of TS_GEMM_PACK_X rows or columns */
     A_IN_L2 = 768 << 10, /* bytes of A that a task goes over again and again */
     SMALL = 1 << 19,    /* steps x columns x rows below which threads are not worth waking: 8 us */
@@ -57,7 +58,8 @@ static int64_t pack_tasks_of(const ts_gemm_panels *p)
     return ceil_div(p->n_x, TS_GEMM_PACK_X) * ceil_div(p->steps, PACK_STEPS);
 }
 
-/* Neighbouring tasks lie side by side in x: in a k_major source they share pages and cache lines. */
+/* Neighbouring tasks lie side by side in x: in a k_major source they share pages and cache
+ * lines. */
 static void pack_task(const ts_gemm_kernels *kern, const ts_gemm_panels *p, int64_t task)
 {
     const int64_t across = ceil_div(p->n_x, TS_GEMM_PACK_X);
@@ -101,7 +103,8 @@ static void fetch_block(job *j, bool pack_a, bool pack_b)
         j->a = scratch + B_BYTES;
         j->a_row = 4, j->a_step = rows * 4, j->a_sliver = j->s * rows * 4;
     } else {
-        j->a_row = g->lda * (int64_t)ts_dtype_size(g->dtype), j->a_step = 4, j->a_sliver = rows * j->a_row;
+        j->a_row = g->lda * (int64_t)ts_dtype_size(g->dtype), j->a_step = 4,
+        j->a_sliver = rows * j->a_row;
         j->a = (const char *)g->a + j->m0 * j->a_row + j->s0 * 4;
     }
     j->b = j->b_packs ? scratch : g->b;
@@ -122,7 +125,8 @@ static void fetch_block(job *j, bool pack_a, bool pack_b)
 /* ---- tiles */
 
 /* Where sums come from and go to: partial sums of a 16-bit C wait in `part`. */
-static void place(const job *j, ts_gemm_tile *t, int64_t row, int64_t col, float *part, bool first, bool last)
+static void place(const job *j, ts_gemm_tile *t, int64_t row, int64_t col, float *part, bool first,
+                  bool last)
 {
     const ts_gemm_args *g = j->g;
     const int64_t at = (j->m0 + row) * g->ldc + j->n0 + col;
@@ -156,10 +160,12 @@ static const char *pack_own(const job *j, int64_t col, char *dst)
 
 static void run_task(const job *j, int64_t panel, int64_t chunk, float *part)
 {
-    const int64_t width = j->kern.width, col = panel * width, b_at = j->own_panels ? 0 : panel * j->b_panel;
+    const int64_t width = j->kern.width, col = panel * width,
+                  b_at = j->own_panels ? 0 : panel * j->b_panel;
     const char *b = j->own_panels ? pack_own(j, col, (char *)part + PART_BYTES) : j->b;
     const int64_t begin = chunk * j->rows, end = min64(begin + j->rows, j->m);
-    ts_gemm_tile t = { .a_row = j->a_row, .a_step = j->a_step, .cols = (int)min64(width, j->n - col) };
+    ts_gemm_tile t = { .a_row = j->a_row, .a_step = j->a_step,
+                       .cols = (int)min64(width, j->n - col) };
     for (int64_t s = 0; s == 0 || s < j->s; s += SLICE) {
         const bool first = j->s0 + s == 0, last = j->s0 + s + SLICE >= j->steps;
         t.steps = min64(SLICE, j->s - s);
@@ -210,7 +216,8 @@ static void run_block(job *j)
 {
     const int64_t tasks = j->chunks * j->panels;
     const int64_t work = min64(j->rows, j->m) * j->kern.width * (j->s + 16); /* of a task */
-    ts_pool_run(j->cpu->pool, tasks, work * tasks < SMALL ? tasks : SMALL / 16 / work + 1, run_tasks, j);
+    ts_pool_run(j->cpu->pool, tasks, work * tasks < SMALL ? tasks : SMALL / 16 / work + 1,
+                run_tasks, j);
 }
 
 /* ---- blocks */
@@ -246,7 +253,8 @@ static void run_blocks(job *j)
     }
 }
 
-/* ---- more of k than is packed at once, into a 16-bit C: summed in fp32 by parts of C, rounded last */
+/* ---- more of k than is packed at once, into a 16-bit C: summed in fp32 by parts of C, rounded
+ * last */
 
 enum { WIDE_ROWS = 512, WIDE_COLS = 1536 };
 _Static_assert(WIDE_ROWS * WIDE_COLS * sizeof(float) <= TS_CPU_THREAD_SCRATCH, "part of C");
@@ -277,8 +285,10 @@ static void run_wide(job *j)
 {
     const ts_gemm_args whole = *j->g;
     j->wide = true;
-    const int64_t a_at = (whole.form == TS_GEMM_TN ? 1 : whole.lda) * (int64_t)ts_dtype_size(whole.dtype);
-    const int64_t b_at = (whole.form == TS_GEMM_NT ? whole.ldb : 1) * (int64_t)ts_dtype_size(whole.dtype);
+    const int64_t a_at =
+        (whole.form == TS_GEMM_TN ? 1 : whole.lda) * (int64_t)ts_dtype_size(whole.dtype);
+    const int64_t b_at =
+        (whole.form == TS_GEMM_NT ? whole.ldb : 1) * (int64_t)ts_dtype_size(whole.dtype);
     const int64_t size = (int64_t)ts_dtype_size(whole.c_dtype);
     for (int64_t m0 = 0; m0 < whole.m; m0 += WIDE_ROWS) {
         for (int64_t n0 = 0; n0 < whole.n; n0 += WIDE_COLS) {
@@ -349,9 +359,10 @@ static void gemm_pack(ts_cpu *cpu, const void *args, int64_t n)
     ts_pool_run(cpu->pool, tasks, tasks < 4 ? 4 : 1, pack_shares, &j);
 }
 
-/* Only pairs of bf16 are kept packed: panels of floats would double the weights' memory, and packing them
- * on the fly costs one part in m of the product. */
-size_t ts_cpu_gemm_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n, int64_t k)
+/* Only pairs of bf16 are kept packed: panels of floats would double the weights' memory, and
+ * packing them on the fly costs one part in m of the product. */
+size_t ts_cpu_gemm_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n,
+                                int64_t k)
 {
     ts_gemm_kernels kern;
     ts_gemm_kernels_init(&kern, ((const ts_cpu *)d)->isa, dtype);
@@ -364,7 +375,10 @@ void ts_cpu_init_gemm(ts_cpu *c)
 {
     ts_gemm_kernels kern;
     ts_gemm_kernels_init(&kern, c->isa, TS_DTYPE_BF16);
-    const char *variant = kern.pairs ? "bf16" : kern.width == 48 ? "avx512" : kern.rows ? "avx2" : "ref";
+    const char *variant = kern.pairs         ? "bf16"
+                          : kern.width == 48 ? "avx512"
+                          : kern.rows        ? "avx2"
+                                             : "ref";
     ts_cpu_whole_fn *product = kern.rows ? gemm : ts_gemm_ref;
     c->kernel[TS_KERNEL_gemm] = (ts_cpu_kernel){ .whole = product, .variant = variant };
     c->kernel[TS_KERNEL_gemm_pack] = (ts_cpu_kernel){ .whole = gemm_pack, .variant = variant };

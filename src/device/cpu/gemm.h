@@ -1,12 +1,13 @@
 /* The inside of matrix multiplication on the CPU.
  *
- * Operands are cut in panels of 32-bit units: a unit is one float, or a pair of bf16 that follow each other
- * along k (vdpbf16ps multiplies pairs). A `step` is one unit of k. A panel of width w is [steps][w] units;
- * B has panels of `width` columns, A (where it cannot be read in place) of `rows` rows. What is missing of a
- * last panel or step is zero.
+ * Operands are cut in panels of 32-bit units: a unit is one float, or a pair of bf16 that follow
+ * each other along k (vdpbf16ps multiplies pairs). A `step` is one unit of k. A panel of width w is
+ * [steps][w] units; B has panels of `width` columns, A (where it cannot be read in place) of `rows`
+ * rows. What is missing of a last panel or step is zero.
  *
- * One tile of C is computed by one call for one slice of k; a slice is always summed front to back, and
- * slices are added up in order, so that the bits of an element depend on k and the variant alone. */
+ * One tile of C is computed by one call for one slice of k; a slice is always summed front to back,
+ * and slices are added up in order, so that the bits of an element depend on k and the variant
+ * alone. */
 #ifndef TS_DEVICE_CPU_GEMM_H
 #define TS_DEVICE_CPU_GEMM_H
 #include "device/cpu/cpu.h"
@@ -50,8 +51,8 @@ typedef struct ts_gemm_panels {
 
 typedef void ts_gemm_tile_fn(const ts_gemm_tile *t);
 /* x_begin is a multiple of TS_GEMM_PACK_X; x_end too, or it is n_x. */
-typedef void ts_gemm_pack_fn(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin,
-                             int64_t s_end);
+typedef void ts_gemm_pack_fn(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end,
+                             int64_t s_begin, int64_t s_end);
 enum { TS_GEMM_PACK_X = 96 }; /* a multiple of every width and of every number of rows */
 
 typedef struct ts_gemm_kernels {

@@ -84,7 +84,8 @@ static void pack_x_major(const ts_gemm_panels *p, int64_t x, int64_t s_begin, in
     for (int64_t s = s_begin; s < s_end; s += STRIP) {
         const int64_t n = s_end - s < STRIP ? s_end - s : STRIP;
         for (int64_t l = 0; l < n; l += V)
-            _mm256_storeu_ps(strip + l, x < p->n_x ? v_load(row, s + l, p->src_dtype, n - l) : v_zero());
+            _mm256_storeu_ps(strip + l,
+                             x < p->n_x ? v_load(row, s + l, p->src_dtype, n - l) : v_zero());
         for (int64_t l = 0; l < n; l++)
             d[(s + l) * p->width] = strip[l];
     }
@@ -98,15 +99,17 @@ static void pack_k_major(const ts_gemm_panels *p, int64_t x_begin, int64_t x_fil
     for (int64_t x = x_begin; x < x_fill; x += TS_GEMM_PACK_X) {
         const int64_t n = x_fill - x < TS_GEMM_PACK_X ? x_fill - x : TS_GEMM_PACK_X;
         for (int64_t l = 0; l < n; l += V)
-            _mm256_storeu_ps(strip + l,
-                             x + l < p->n_x ? v_load(row, x + l, p->src_dtype, p->n_x - x - l) : v_zero());
+            _mm256_storeu_ps(strip + l, x + l < p->n_x
+                                            ? v_load(row, x + l, p->src_dtype, p->n_x - x - l)
+                                            : v_zero());
         for (int64_t l = 0; l < n; l += p->width)
             memcpy(p->dst + ((x + l) / p->width * p->steps + s) * p->width * 4, strip + l,
                    (size_t)p->width * 4);
     }
 }
 
-static void pack(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin, int64_t s_end)
+static void pack(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin,
+                 int64_t s_end)
 {
     const int64_t x_fill = (x_end + p->width - 1) / p->width * p->width;
     if (p->k_major)
@@ -119,5 +122,7 @@ static void pack(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_
 
 void ts_gemm_kernels_init_avx2(ts_gemm_kernels *k)
 {
-    *k = (ts_gemm_kernels){ .rows = ROWS, .width = WIDTH, .pairs = false, .tile = tile, .pack = pack };
+    *k = (ts_gemm_kernels){
+        .rows = ROWS, .width = WIDTH, .pairs = false, .tile = tile, .pack = pack
+    };
 }

@@ -19,5 +19,7 @@ static inline vf v_dot(vf acc, vu a, vu b) { return _mm512_fmadd_ps(a, b, acc); 
 
 void ts_gemm_kernels_init_avx512(ts_gemm_kernels *k)
 {
-    *k = (ts_gemm_kernels){ .rows = ROWS, .width = WIDTH, .pairs = false, .tile = tile, .pack = pack };
+    *k = (ts_gemm_kernels){
+        .rows = ROWS, .width = WIDTH, .pairs = false, .tile = tile, .pack = pack
+    };
 }

@@ -16,7 +16,10 @@ static inline vu v_half(const char *p)
     memcpy(&u, p, 2);
     return _mm512_set1_epi32(u);
 }
-static inline vf v_dot(vf acc, vu a, vu b) { return _mm512_dpbf16_ps(acc, (__m512bh)a, (__m512bh)b); }
+static inline vf v_dot(vf acc, vu a, vu b)
+{
+    return _mm512_dpbf16_ps(acc, (__m512bh)a, (__m512bh)b);
+}
 
 #include "device/cpu/gemm_pack512.h"
 #include "device/cpu/gemm_tile.h"
@@ -24,5 +27,7 @@ static inline vf v_dot(vf acc, vu a, vu b) { return _mm512_dpbf16_ps(acc, (__m51
 
 void ts_gemm_kernels_init_bf16(ts_gemm_kernels *k)
 {
-    *k = (ts_gemm_kernels){ .rows = ROWS, .width = WIDTH, .pairs = true, .tile = tile, .pack = pack };
+    *k = (ts_gemm_kernels){
+        .rows = ROWS, .width = WIDTH, .pairs = true, .tile = tile, .pack = pack
+    };
 }

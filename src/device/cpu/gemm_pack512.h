@@ -1,7 +1,8 @@
 /* Panels by 16 x 16 units. PAIRS (0 or 1) says what a unit is. */
 #include "device/cpu/gemm.h"
 
-/* Where 16 neighbouring columns of step 0 go: within a panel of 48, or half and half to two panels of 8. */
+/* Where 16 neighbouring columns of step 0 go: within a panel of 48, or half and half to two panels
+ * of 8. */
 typedef struct place16 {
     char *lo, *hi; /* hi NULL: 64 bytes at lo, else 32 at each, hi first */
 } place16;
@@ -26,8 +27,10 @@ INLINE void put_units(place16 d, int64_t s, int64_t width, __m512i v)
     _mm256_storeu_si256((__m256i *)(d.lo + s * width * 4), _mm512_castsi512_si256(v));
 }
 
-/* Elements [k, k + 2) of 16 neighbouring x as pairs, or element k of them as floats; `row` is k's. */
-INLINE __m512i units_across(const char *row, int64_t ld, bool two, int64_t x, int64_t n, const ts_dtype t)
+/* Elements [k, k + 2) of 16 neighbouring x as pairs, or element k of them as floats; `row` is
+ * k's. */
+INLINE __m512i units_across(const char *row, int64_t ld, bool two, int64_t x, int64_t n,
+                            const ts_dtype t)
 {
     if (!PAIRS)
         return _mm512_castps_si512(v_load(row, x, t, n));
@@ -36,7 +39,8 @@ INLINE __m512i units_across(const char *row, int64_t ld, bool two, int64_t x, in
         const uint16_t *h = (const uint16_t *)row + x;
         lo = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask_of(n), h));
         if (two)
-            hi = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask_of(n), h + ld)), 16);
+            hi = _mm512_slli_epi32(
+                _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask_of(n), h + ld)), 16);
         return _mm512_or_si512(lo, hi);
     }
     lo = _mm512_srli_epi32(bf16_bits(v_load(row, x, t, n)), 16);
@@ -57,10 +61,11 @@ static inline __m512i units_along(const ts_gemm_panels *p, int64_t x, int64_t k)
         return _mm512_maskz_loadu_epi16(m, (const uint16_t *)row + k);
     }
     const __m512i lo = bf16_bits(v_load(row, k, p->src_dtype, n));
-    const __m512i hi = n > V ? bf16_bits(v_load(row, k + V, p->src_dtype, n - V)) : _mm512_setzero_si512();
-    const __m512i lane = _mm512_set_epi32(0x3F003D, 0x3B0039, 0x370035, 0x330031, 0x2F002D, 0x2B0029,
-                                          0x270025, 0x230021, 0x1F001D, 0x1B0019, 0x170015, 0x130011,
-                                          0x0F000D, 0x0B0009, 0x070005, 0x030001);
+    const __m512i hi =
+        n > V ? bf16_bits(v_load(row, k + V, p->src_dtype, n - V)) : _mm512_setzero_si512();
+    const __m512i lane = _mm512_set_epi32(
+        0x3F003D, 0x3B0039, 0x370035, 0x330031, 0x2F002D, 0x2B0029, 0x270025, 0x230021, 0x1F001D,
+        0x1B0019, 0x170015, 0x130011, 0x0F000D, 0x0B0009, 0x070005, 0x030001);
     return _mm512_permutex2var_epi16(lo, lane, hi);
 }
 
@@ -120,7 +125,8 @@ INLINE void pack_across(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end,
 #pragma GCC unroll 6
         for (int i = 0; i < groups; i++) {
             const int64_t x = x_begin + i * V, n = full ? V : x_end - x;
-            put_units(to[i], s, width, n > 0 ? units_across(row, ld, two, x, n, t) : _mm512_setzero_si512());
+            put_units(to[i], s, width,
+                      n > 0 ? units_across(row, ld, two, x, n, t) : _mm512_setzero_si512());
         }
     }
 }
@@ -147,7 +153,8 @@ static void pack_along(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, 
     }
 }
 
-static void pack(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin, int64_t s_end)
+static void pack(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin,
+                 int64_t s_end)
 {
     const ts_dtype usual = PAIRS ? TS_DTYPE_BF16 : TS_DTYPE_F32;
     if (!p->k_major)

@@ -2,8 +2,10 @@
 
 static void row_times_b(const ts_gemm_args *g, int64_t i)
 {
-    const int64_t a_step = g->form == TS_GEMM_TN ? g->lda : 1, a_at = g->form == TS_GEMM_TN ? i : i * g->lda;
-    const int64_t b_step = g->form == TS_GEMM_NT ? 1 : g->ldb, b_row = g->form == TS_GEMM_NT ? g->ldb : 1;
+    const int64_t a_step = g->form == TS_GEMM_TN ? g->lda : 1,
+                  a_at = g->form == TS_GEMM_TN ? i : i * g->lda;
+    const int64_t b_step = g->form == TS_GEMM_NT ? 1 : g->ldb,
+                  b_row = g->form == TS_GEMM_NT ? g->ldb : 1;
     for (int64_t j = 0; j < g->n; j++) {
         const int64_t at = i * g->ldc + j;
         double sum = 0;
@@ -32,5 +34,6 @@ void ts_gemm_ref(ts_cpu *cpu, const void *args, int64_t n)
 {
     (void)n;
     const ts_gemm_args *g = args;
-    ts_pool_run(cpu->pool, g->m, g->n * g->k > 20000 ? 1 : 20000 / (g->n * g->k + 1) + 1, rows, (void *)g);
+    ts_pool_run(cpu->pool, g->m, g->n * g->k > 20000 ? 1 : 20000 / (g->n * g->k + 1) + 1, rows,
+                (void *)g);
 }

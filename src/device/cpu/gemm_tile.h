@@ -1,5 +1,5 @@
-/* The micro-kernel, written once for every instruction set. No include guard: the including file has
- * chosen V (lanes), ROWS, VECS, the types vf (floats) and vu (units), and v_* below.
+/* The micro-kernel, written once for every instruction set. No include guard: the including file
+ * has chosen V (lanes), ROWS, VECS, the types vf (floats) and vu (units), and v_* below.
  *
  *   vu v_units(const char *p)               V units
  *   vu v_unit(const char *p)                one unit in all lanes
@@ -14,7 +14,8 @@
 
 enum { WIDTH = V * VECS };
 
-/* What is not a plain store: sums wait in memory meanwhile. `type` is a constant where this is called. */
+/* What is not a plain store: sums wait in memory meanwhile. `type` is a constant where this is
+ * called. */
 INLINE void finish_as(const ts_gemm_tile *t, const float *sum, const ts_dtype type)
 {
     for (int j = 0; j < t->cols; j += V) {
@@ -42,15 +43,15 @@ static void finish(const ts_gemm_tile *t, const float *sum)
     }
 }
 
-/* Rows 0, 3 and 6 have a pointer each: the others are one or two strides further, which an x86 address
- * can say, so that nothing but these, the stride and b takes a register. */
+/* Rows 0, 3 and 6 have a pointer each: the others are one or two strides further, which an x86
+ * address can say, so that nothing but these, the stride and b takes a register. */
 typedef struct rows_of_a {
     const char *at[3];
     int64_t row;
 } rows_of_a;
 
-INLINE void step(vf acc[ROWS][VECS], const rows_of_a *a, const char *b, const int rows, const int vecs,
-                 const bool half)
+INLINE void step(vf acc[ROWS][VECS], const rows_of_a *a, const char *b, const int rows,
+                 const int vecs, const bool half)
 {
     vu bv[VECS];
     UNROLL

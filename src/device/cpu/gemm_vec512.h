@@ -1,5 +1,5 @@
-/* What the two 512-bit kernels share: an 8 x 48 tile (24 accumulators of 32 registers; 8 rows of 32-bit
- * units are half a cache line), loads and stores by data type, the packing of panels. */
+/* What the two 512-bit kernels share: an 8 x 48 tile (24 accumulators of 32 registers; 8 rows of
+ * 32-bit units are half a cache line), loads and stores by data type, the packing of panels. */
 #include "base/dtype.h"
 #include <immintrin.h>
 

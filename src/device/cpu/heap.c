@@ -4,7 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Under AddressSanitizer every tensor is its own malloc, so that a kernel that writes past one is seen. */
+/* Under AddressSanitizer every tensor is its own malloc, so that a kernel that writes past one is
+ * seen. */
 #if defined(__SANITIZE_ADDRESS__)
 #define TS_HEAP_MALLOC 1
 #elif defined(__has_feature)
@@ -116,7 +117,8 @@ static block *best_fit(ts_cpu_heap *h, size_t size)
 {
     block *best = NULL;
     for (block *b = h->free_list; b; b = b->free_next)
-        if (b->size >= size && (!best || b->size < best->size || (b->size == best->size && b < best)))
+        if (b->size >= size &&
+            (!best || b->size < best->size || (b->size == best->size && b < best)))
             best = b;
     return best;
 }

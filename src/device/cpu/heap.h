@@ -1,5 +1,6 @@
-/* The CPU device's memory: one stretch of addresses, reserved at open and touched from below, so that what
- * a step gave back the next step takes again without a page fault. Best fit, neighbours joined. */
+/* The CPU device's memory: one stretch of addresses, reserved at open and touched from below, so
+ * that what a step gave back the next step takes again without a page fault. Best fit, neighbours
+ * joined. */
 #ifndef TS_DEVICE_CPU_HEAP_H
 #define TS_DEVICE_CPU_HEAP_H
 #include "base/mem.h"

@@ -25,9 +25,9 @@ unsigned ts_isa_detect(void) { return 0; }
 
 const char *ts_isa_names(unsigned isa, char *buf)
 {
-    const int n = snprintf(buf, 64, "%s%s%s%s", isa & TS_ISA_AVX2 ? "avx2 " : "",
-                           isa & TS_ISA_AVX512 ? "avx512 " : "", isa & TS_ISA_BF16 ? "avx512_bf16 " : "",
-                           isa & TS_ISA_VNNI ? "avx512_vnni " : "");
+    const int n = snprintf(
+        buf, 64, "%s%s%s%s", isa & TS_ISA_AVX2 ? "avx2 " : "", isa & TS_ISA_AVX512 ? "avx512 " : "",
+        isa & TS_ISA_BF16 ? "avx512_bf16 " : "", isa & TS_ISA_VNNI ? "avx512_vnni " : "");
     if (n > 0)
         buf[n - 1] = 0; /* the last blank */
     else

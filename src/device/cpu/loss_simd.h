@@ -1,9 +1,10 @@
 /* Softmax cross-entropy, for any vocabulary of vectors (see norm_simd.h).
  *
  * Three passes over a row: the largest, the sum of exponentials, the gradient. With a gradient the
- * logits are overwritten on the way, by exponentials (one exponential an element instead of two) or, with
- * a softcap, by the capped values, which the derivative needs. A row of 49,152 floats stays in a second
- * level cache in between. Sums run in fp32 within blocks of BLOCK columns, blocks are added in double. */
+ * logits are overwritten on the way, by exponentials (one exponential an element instead of two)
+ * or, with a softcap, by the capped values, which the derivative needs. A row of 49,152 floats
+ * stays in a second level cache in between. Sums run in fp32 within blocks of BLOCK columns, blocks
+ * are added in double. */
 #include "device/cpu/rowwise.h"
 #include "device/cpu/simd/row.h"
 
@@ -157,7 +158,8 @@ V_FN void xent_row(const ts_loss_args *a, int64_t r, bool cap, bool grad, ts_dty
     ts_store_f32(w.d, w.label, t, (float)((double)weight * (p - 1) * slope));
 }
 
-V_FN void xent_rows(const ts_loss_args *a, int64_t begin, int64_t end, bool cap, bool grad, ts_dtype t)
+V_FN void xent_rows(const ts_loss_args *a, int64_t begin, int64_t end, bool cap, bool grad,
+                    ts_dtype t)
 {
     for (int64_t r = begin; r < end; r++)
         xent_row(a, r, cap, grad, t);

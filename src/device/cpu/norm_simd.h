@@ -1,5 +1,5 @@
-/* RMS and layer norm, written once and compiled once per instruction set. No include guard: the including
- * file has set TS_ISA and brought the vocabulary of simd/f32_<isa>.h. */
+/* RMS and layer norm, written once and compiled once per instruction set. No include guard: the
+ * including file has set TS_ISA and brought the vocabulary of simd/f32_<isa>.h. */
 #include "device/cpu/rowwise.h"
 #include "device/cpu/simd/row.h"
 
@@ -26,7 +26,8 @@ V_FN float inverse_root(vs mean_square, float eps)
 
 /* ---- RMS */
 
-V_FN void rms_out(const ts_norm_args *a, const void *s, int64_t row, int64_t c, int64_t n, vf rstd, ts_dtype t)
+V_FN void rms_out(const ts_norm_args *a, const void *s, int64_t row, int64_t c, int64_t n, vf rstd,
+                  ts_dtype t)
 {
     const vf h = v_mul(v_load_as(s, row + c, n, t), rstd);
     v_store_as(a->y, row + c, n, t, v_mul(h, gain(a, c, n)));
@@ -71,7 +72,8 @@ static void rms_fwd(const void *args, int64_t begin, int64_t end)
 typedef struct place {
     vf d, h;
 } place;
-V_FN place look(const ts_norm_args *a, int64_t row, int64_t c, int64_t n, vf rstd, vf mean, ts_dtype t)
+V_FN place look(const ts_norm_args *a, int64_t row, int64_t c, int64_t n, vf rstd, vf mean,
+                ts_dtype t)
 {
     const void *s = a->sum ? a->sum : a->x;
     const vf d = v_mul(v_load_as(a->dy, row + c, n, t), gain(a, c, n));
@@ -84,8 +86,8 @@ V_FN void put_dx(const ts_norm_args *a, int64_t i, int64_t n, vf dx, ts_dtype t)
 }
 
 /* dx = rstd * (d - mean_d - h * mean_dh) + dsum */
-V_FN void bwd_out(const ts_norm_args *a, int64_t row, int64_t c, int64_t n, vf rstd, vf mean, vf mean_d,
-                  vf mean_dh, ts_dtype t)
+V_FN void bwd_out(const ts_norm_args *a, int64_t row, int64_t c, int64_t n, vf rstd, vf mean,
+                  vf mean_d, vf mean_dh, ts_dtype t)
 {
     const place p = look(a, row, c, n, rstd, mean, t);
     put_dx(a, row + c, n, v_mul(rstd, v_fnma(p.h, mean_dh, v_sub(p.d, mean_d))), t);
@@ -161,8 +163,8 @@ V_FN vs row_variance(const void *s, int64_t row, int64_t n, vf mean, ts_dtype t)
     return v4_sum(sum) / (vs)n;
 }
 
-V_FN void ln_out(const ts_norm_args *a, const void *s, int64_t row, int64_t c, int64_t n, vf mean, vf rstd,
-                 ts_dtype t)
+V_FN void ln_out(const ts_norm_args *a, const void *s, int64_t row, int64_t c, int64_t n, vf mean,
+                 vf rstd, ts_dtype t)
 {
     const vf h = v_mul(v_sub(v_load_as(s, row + c, n, t), mean), rstd);
     const vf b = a->b ? v_load(a->b + c, n) : v_set(0);

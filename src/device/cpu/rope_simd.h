@@ -18,8 +18,8 @@ static part query_part(const ts_rope_args *a)
 static part key_part(const ts_rope_args *a)
 {
     const int64_t r = a->n_q / a->n_kv;
-    return (part){ .per = 1, .first = r * a->head_dim, .heads = a->n_kv, .rstd = a->full_norm ? 1 : a->n_q,
-                   .w = a->wk, .dw = a->dwk };
+    return (part){ .per = 1, .first = r * a->head_dim, .heads = a->n_kv,
+                   .rstd = a->full_norm ? 1 : a->n_q, .w = a->wk, .dw = a->dwk };
 }
 
 static int64_t row_width(const ts_rope_args *a) { return (a->n_q + 2 * a->n_kv) * a->head_dim; }
@@ -45,15 +45,18 @@ V_FN int64_t head_rstd(const ts_rope_args *a, const part *p, int64_t row, int64_
 typedef struct pair {
     vf a, b;
 } pair;
-V_FN pair load_pair(const void *p, int64_t at, int64_t half, int64_t i, int64_t n, bool inter, ts_dtype t)
+V_FN pair load_pair(const void *p, int64_t at, int64_t half, int64_t i, int64_t n, bool inter,
+                    ts_dtype t)
 {
     if (!inter)
         return (pair){ v_load_as(p, at + i, n, t), v_load_as(p, at + half + i, n, t) };
     pair v;
-    v_unzip(v_load_as(p, at + 2 * i, 2 * n, t), v_load_as(p, at + 2 * i + V, 2 * n - V, t), &v.a, &v.b);
+    v_unzip(v_load_as(p, at + 2 * i, 2 * n, t), v_load_as(p, at + 2 * i + V, 2 * n - V, t), &v.a,
+            &v.b);
     return v;
 }
-V_FN void store_pair(void *p, int64_t at, int64_t half, int64_t i, int64_t n, bool inter, ts_dtype t, pair v)
+V_FN void store_pair(void *p, int64_t at, int64_t half, int64_t i, int64_t n, bool inter,
+                     ts_dtype t, pair v)
 {
     if (!inter) {
         v_store_as(p, at + i, n, t, v.a);
@@ -88,11 +91,15 @@ V_FN pair pair_gain(const head *h, int64_t half, int64_t i, int64_t n, bool inte
     pair g = load_pair(h->w, 0, half, i, n, inter, TS_DTYPE_F32);
     return (pair){ v_add(g.a, h->offset), v_add(g.b, h->offset) };
 }
-V_FN vf rest_gain(const head *h, int64_t c, int64_t n) { return v_add(v_load(h->w + c, n), h->offset); }
+V_FN vf rest_gain(const head *h, int64_t c, int64_t n)
+{
+    return v_add(v_load(h->w + c, n), h->offset);
+}
 
 /* ---- forward */
 
-V_FN void fwd_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, bool norm, bool inter, ts_dtype t)
+V_FN void fwd_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, bool norm,
+                   bool inter, ts_dtype t)
 {
     const int64_t half = a->rot_dim / 2;
     pair x = load_pair(a->x, h->at, half, i, n, inter, t);
@@ -137,9 +144,11 @@ V_FN float rope_root(vs sum, int64_t n, float eps)
     return (float)(1 / sqrt((double)sum / (double)n + (double)eps));
 }
 
-V_FN void fwd_part(const ts_rope_args *a, const part *p, int64_t row, bool norm, bool inter, ts_dtype t)
+V_FN void fwd_part(const ts_rope_args *a, const part *p, int64_t row, bool norm, bool inter,
+                   ts_dtype t)
 {
-    const int64_t base = row * row_width(a), angle = a->rot_dim ? a->pos[row] * (a->rot_dim / 2) : 0;
+    const int64_t base = row * row_width(a),
+                  angle = a->rot_dim ? a->pos[row] * (a->rot_dim / 2) : 0;
     head h = { .cs = a->cos + angle, .sn = a->sin + angle, .offset = v_set(a->offset) };
     if (norm && a->full_norm) {
         vs sum = 0;
@@ -174,7 +183,8 @@ static void copy_values(const ts_rope_args *a, const void *from, void *to, int64
     }
 }
 
-V_FN void fwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool norm, bool inter, ts_dtype t)
+V_FN void fwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool norm, bool inter,
+                   ts_dtype t)
 {
     const part q = query_part(a), k = key_part(a);
     for (int64_t row = begin; row < end; row++) {
@@ -184,11 +194,14 @@ V_FN void fwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool norm,
     }
 }
 
-/* ---- backward: with dz = dy rotated back, d = dz * g, h = x * rstd: dx = rstd * (d - h * mean(d * h)) */
+/* ---- backward: with dz = dy rotated back, d = dz * g, h = x * rstd: dx = rstd * (d - h * mean(d *
+ * h)) */
 
-V_FN pair back_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, bool inter, ts_dtype t)
+V_FN pair back_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, bool inter,
+                    ts_dtype t)
 {
-    return rotate(load_pair(a->dy, h->at, a->rot_dim / 2, i, n, inter, t), h->cs, h->sn, i, n, true);
+    return rotate(load_pair(a->dy, h->at, a->rot_dim / 2, i, n, inter, t), h->cs, h->sn, i, n,
+                  true);
 }
 
 V_FN vf norm_back(const head *h, vf dz, vf g, vf x)
@@ -196,12 +209,14 @@ V_FN vf norm_back(const head *h, vf dz, vf g, vf x)
     return v_mul(h->rstd, v_fnma(v_mul(x, h->rstd), h->mean, v_mul(dz, g)));
 }
 
-V_FN void bwd_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, bool norm, bool inter, ts_dtype t)
+V_FN void bwd_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, bool norm,
+                   bool inter, ts_dtype t)
 {
     const int64_t half = a->rot_dim / 2;
     pair dz = back_pair(a, h, i, n, inter, t);
     if (norm) {
-        const pair g = pair_gain(h, half, i, n, inter), x = load_pair(a->x, h->at, half, i, n, inter, t);
+        const pair g = pair_gain(h, half, i, n, inter),
+                   x = load_pair(a->x, h->at, half, i, n, inter, t);
         dz = (pair){ norm_back(h, dz.a, g.a, x.a), norm_back(h, dz.b, g.b, x.b) };
     }
     store_pair(a->dx, h->at, half, i, n, inter, t, dz);
@@ -247,7 +262,8 @@ V_FN vs head_dot(const ts_rope_args *a, const head *h, bool inter, ts_dtype t)
 V_FN head bwd_prepare(const ts_rope_args *a, const part *p, int64_t row, int64_t k, bool norm)
 {
     const int64_t angle = a->rot_dim ? a->pos[row] * (a->rot_dim / 2) : 0;
-    head h = { .at = row * row_width(a) + head_at(a, p, k), .cs = a->cos + angle, .sn = a->sin + angle,
+    head h = { .at = row * row_width(a) + head_at(a, p, k), .cs = a->cos + angle,
+               .sn = a->sin + angle,
                .offset = v_set(a->offset) };
     if (norm) {
         h.w = head_w(a, p, k);
@@ -256,7 +272,8 @@ V_FN head bwd_prepare(const ts_rope_args *a, const part *p, int64_t row, int64_t
     return h;
 }
 
-V_FN void bwd_part(const ts_rope_args *a, const part *p, int64_t row, bool norm, bool inter, ts_dtype t)
+V_FN void bwd_part(const ts_rope_args *a, const part *p, int64_t row, bool norm, bool inter,
+                   ts_dtype t)
 {
     vs dot = 0;
     if (norm && a->full_norm)
@@ -274,7 +291,8 @@ V_FN void bwd_part(const ts_rope_args *a, const part *p, int64_t row, bool norm,
     }
 }
 
-V_FN void bwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool norm, bool inter, ts_dtype t)
+V_FN void bwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool norm, bool inter,
+                   ts_dtype t)
 {
     const part q = query_part(a), k = key_part(a);
     for (int64_t row = begin; row < end; row++) {
@@ -284,7 +302,8 @@ V_FN void bwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool norm,
     }
 }
 
-/* ---- weight gradients: dw[c] += sum over rows (and heads that share w) of dz * h, rows in order */
+/* ---- weight gradients: dw[c] += sum over rows (and heads that share w) of dz * h, rows in
+ * order */
 
 /* Which columns of a head, and which heads add to them. */
 typedef struct span {
@@ -293,8 +312,8 @@ typedef struct span {
 } span;
 
 /* Columns c to c + n - 1, all rotated with the partner at c + shift, or not rotated (shift 0). */
-V_FN void dw_vector(const ts_rope_args *a, const part *p, const span *s, int64_t c, int64_t n, int64_t shift,
-                    ts_dtype t)
+V_FN void dw_vector(const ts_rope_args *a, const part *p, const span *s, int64_t c, int64_t n,
+                    int64_t shift, ts_dtype t)
 {
     const int64_t half = a->rot_dim / 2;
     vf sum = v_set(0);
@@ -304,7 +323,8 @@ V_FN void dw_vector(const ts_rope_args *a, const part *p, const span *s, int64_t
             vf dz = v_load_as(a->dy, h.at + c, n, t);
             if (shift) {
                 const int64_t i = shift > 0 ? c : c - half;
-                const vf other = v_mul(v_load_as(a->dy, h.at + c + shift, n, t), v_load(h.sn + i, n));
+                const vf other =
+                    v_mul(v_load_as(a->dy, h.at + c + shift, n, t), v_load(h.sn + i, n));
                 const vf mine = v_mul(dz, v_load(h.cs + i, n));
                 dz = shift > 0 ? v_add(mine, other) : v_sub(mine, other);
             }
@@ -314,14 +334,16 @@ V_FN void dw_vector(const ts_rope_args *a, const part *p, const span *s, int64_t
 }
 
 /* n pairs of neighbours from column c on. */
-V_FN void dw_neighbours(const ts_rope_args *a, const part *p, const span *s, int64_t c, int64_t n, ts_dtype t)
+V_FN void dw_neighbours(const ts_rope_args *a, const part *p, const span *s, int64_t c, int64_t n,
+                        ts_dtype t)
 {
     const int64_t i = c / 2;
     pair sum = { v_set(0), v_set(0) };
     for (int64_t row = 0; row < a->rows; row++)
         for (int64_t k = s->first_head; k < s->last_head; k++) {
             const head h = bwd_prepare(a, p, row, k, true);
-            const pair dz = back_pair(a, &h, i, n, true, t), x = load_pair(a->x, h.at, 0, i, n, true, t);
+            const pair dz = back_pair(a, &h, i, n, true, t),
+                       x = load_pair(a->x, h.at, 0, i, n, true, t);
             sum.a = v_fma(dz.a, v_mul(x.a, h.rstd), sum.a);
             sum.b = v_fma(dz.b, v_mul(x.b, h.rstd), sum.b);
         }
@@ -350,7 +372,8 @@ V_FN void dw_span(const ts_rope_args *a, const part *p, span s, bool inter, ts_d
 }
 
 /* Columns [begin, end) of one part's weights. */
-V_FN void dw_part(const ts_rope_args *a, const part *p, int64_t begin, int64_t end, bool inter, ts_dtype t)
+V_FN void dw_part(const ts_rope_args *a, const part *p, int64_t begin, int64_t end, bool inter,
+                  ts_dtype t)
 {
     const int64_t D = a->head_dim;
     if (begin >= end || !p->dw)

@@ -1,5 +1,5 @@
-/* How a row-wise subject is put together: <subject>_simd.h is compiled once per instruction set, each
- * time with one exported function, and <subject>.c chooses. */
+/* How a row-wise subject is put together: <subject>_simd.h is compiled once per instruction set,
+ * each time with one exported function, and <subject>.c chooses. */
 #ifndef TS_DEVICE_CPU_ROWWISE_H
 #define TS_DEVICE_CPU_ROWWISE_H
 #include "device/cpu/cpu.h"
@@ -23,7 +23,8 @@ TS_ROWWISE_DECLARE(optim)
 #define TS_ROWWISE_ROW(fn, unit) \
     ((ts_cpu_kernel){ .rows = (fn), .variant = TS_ROWWISE_STRING(TS_ISA), .grain = (unit) })
 
-/* Column kernels are shared out by so many columns: whole cache lines, and whole vectors of every ISA. */
+/* Column kernels are shared out by so many columns: whole cache lines, and whole vectors of every
+ * ISA. */
 enum { TS_ROWWISE_COLUMNS = 64 };
 
 /* Fills the subject's rows: the reference, then what the instruction sets in c->isa do better. */
@@ -42,6 +43,7 @@ static inline void ts_rowwise_choose(ts_cpu *c, ts_rowwise_init_fn *ref, ts_roww
     ts_rowwise_choose(c, ts_##subject##_kernels_init_ref, ts_##subject##_kernels_init_avx2, \
                       ts_##subject##_kernels_init_avx512)
 #else
-#define TS_ROWWISE_CHOOSE(c, subject) ts_rowwise_choose(c, ts_##subject##_kernels_init_ref, NULL, NULL)
+#define TS_ROWWISE_CHOOSE(c, subject)                                                              \
+    ts_rowwise_choose(c, ts_##subject##_kernels_init_ref, NULL, NULL)
 #endif
 #endif

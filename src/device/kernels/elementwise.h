@@ -4,8 +4,8 @@
 #include "base/dtype.h"
 #include "base/rng.h"
 
-/* fill: y = alpha.  copy: y = x (types may differ).  add: y = alpha * x + beta * z, in fp32, rounded once.
- * n = elements; y may be x or z. */
+/* fill: y = alpha.  copy: y = x (types may differ).  add: y = alpha * x + beta * z, in fp32,
+ * rounded once. n = elements; y may be x or z. */
 typedef struct ts_elementwise_args {
     ts_dtype x_dtype, z_dtype, y_dtype; /* F32, BF16, F16 */
     const void *x, *z;
@@ -13,8 +13,9 @@ typedef struct ts_elementwise_args {
     float alpha, beta;
 } ts_elementwise_args;
 
-/* dropout: y = res + keep(e) * x / (1 - p); element e = first + i of the stream decides. Backward is the
- * same call with x = dy, res = NULL. n = elements; y may be x or res. keep: uniform(e) >= p. */
+/* dropout: y = res + keep(e) * x / (1 - p); element e = first + i of the stream decides. Backward
+ * is the same call with x = dy, res = NULL. n = elements; y may be x or res. keep: uniform(e) >=
+ * p. */
 typedef struct ts_dropout_args {
     ts_dtype dtype;
     const void *x, *res; /* res NULL: 0 */

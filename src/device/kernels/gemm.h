@@ -1,13 +1,14 @@
-/* Matrix multiplication in three forms, for a linear layer y = x W^T with W [out, in] as files have it:
+/* Matrix multiplication in three forms, for a linear layer y = x W^T with W [out, in] as files have
+ * it:
  *
  *   NT  C[m,n] = sum_k A[m,k] B[n,k]     forward          A = x,  B = W
  *   NN  C[m,n] = sum_k A[m,k] B[k,n]     input gradient   A = dy, B = W
  *   TN  C[m,n] = sum_k A[k,m] B[k,n]     weight gradient  A = dy, B = x
  *
- * Products of F32 are summed in fp32; of BF16 exactly as bf16 x bf16 in fp32 (pairs, as vdpbf16ps does,
- * or after widening: variants may differ in rounding, never in layout); F16 is widened to fp32.
- * The order in which k is summed depends on m, n, k and the variant only, never on the threads.
- * B may come packed (gemm_pack): the layout is the device's own business, its size from
+ * Products of F32 are summed in fp32; of BF16 exactly as bf16 x bf16 in fp32 (pairs, as vdpbf16ps
+ * does, or after widening: variants may differ in rounding, never in layout); F16 is widened to
+ * fp32. The order in which k is summed depends on m, n, k and the variant only, never on the
+ * threads. B may come packed (gemm_pack): the layout is the device's own business, its size from
  * ts_device's gemm_packed_bytes, for one form (NT or NN) and data type. */
 #ifndef TS_DEVICE_KERNELS_GEMM_H
 #define TS_DEVICE_KERNELS_GEMM_H
@@ -28,7 +29,8 @@ typedef struct ts_gemm_args {
     void *c;               /* [m, n], ldc */
     bool accumulate;       /* C += (only with an F32 C) */
     const float *bias;     /* [n], added to every row, or NULL; not with accumulate */
-    const void *add;       /* [m, n] of c_dtype, row stride ldc, added before rounding, or NULL; may be c */
+    /* [m, n] of c_dtype, row stride ldc, added before rounding, or NULL; may be c */
+    const void *add;
 } ts_gemm_args;
 
 /* gemm_pack: B of a form into the device's layout and type. */

@@ -1,5 +1,5 @@
-/* RMS norm (Zhang and Sennrich, arXiv 1910.07467) and layer norm (Ba et al., arXiv 1607.06450), with the
- * residual addition before them:
+/* RMS norm (Zhang and Sennrich, arXiv 1910.07467) and layer norm (Ba et al., arXiv 1607.06450),
+ * with the residual addition before them:
  *
  *   s = x + res (res may be NULL: s = x)          g = w + offset
  *   RMS:   rstd = 1 / sqrt(mean(s^2) + eps)       h = s * rstd              y = h * g
@@ -21,7 +21,7 @@ typedef struct ts_norm_args {
     ts_dtype dtype;          /* of x, res, sum, y, dy, dsum, dx: F32, BF16 or F16 */
     float eps, offset;       /* offset 1: Gemma's (1 + w) */
     const void *x, *res;     /* [rows, cols]; forward */
-    void *sum;               /* [rows, cols]; forward, written when res is given. May be x or res itself.
+    void *sum; /* [rows, cols]; forward, written when res is given. May be x or res itself.
                                 Backward reads s here (or in x when there was no res) */
     const float *w, *b;      /* [cols]; w NULL: all 1; b NULL: none */
     void *y;                 /* [rows, cols] */

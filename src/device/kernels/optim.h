@@ -1,4 +1,5 @@
-/* Optimizer steps on flat fp32 arrays, and what gradient clipping needs. n = elements for all but sumsq. */
+/* Optimizer steps on flat fp32 arrays, and what gradient clipping needs. n = elements for all but
+ * sumsq. */
 #ifndef TS_DEVICE_KERNELS_OPTIM_H
 #define TS_DEVICE_KERNELS_OPTIM_H
 #include "base/dtype.h"
@@ -21,7 +22,8 @@ typedef struct ts_sgd_args {
 } ts_sgd_args;
 
 /* sumsq: n = blocks of TS_SUMSQ_BLOCK elements (the last may be short); out[i] is block i's sum of
- * squares, in double, order fixed. NaN and infinities come through. zeros, if given, counts zeros. */
+ * squares, in double, order fixed. NaN and infinities come through. zeros, if given, counts
+ * zeros. */
 enum { TS_SUMSQ_BLOCK = 65536 };
 typedef struct ts_sumsq_args {
     const float *x;

@@ -1,8 +1,8 @@
-/* Queries, keys and values on their way into attention: norm of q and k (optional), then rotary position
- * embedding (Su et al., arXiv 2104.09864).
+/* Queries, keys and values on their way into attention: norm of q and k (optional), then rotary
+ * position embedding (Su et al., arXiv 2104.09864).
  *
- * qkv rows are Megatron's: for each of n_kv groups the group's r = n_q / n_kv query heads, then its key
- * head, then its value head, each head_dim wide: [rows, n_kv * (r + 2) * head_dim].
+ * qkv rows are Megatron's: for each of n_kv groups the group's r = n_q / n_kv query heads, then its
+ * key head, then its value head, each head_dim wide: [rows, n_kv * (r + 2) * head_dim].
  *
  *   norm (w given): per head over head_dim, or over all heads' values together (full_norm, OLMo 2);
  *                   h = x * rstd,  y = h * (w + offset)
@@ -24,7 +24,8 @@ typedef struct ts_rope_args {
     const float *wq, *wk;      /* norm weights: [head_dim], or [n_q*head_dim], [n_kv*head_dim] when
                                   full_norm, in head order; both NULL: no norm */
     float eps, offset;
-    const void *x;             /* [rows, width] before norm and rotation (backward: needed with norm) */
+    /* [rows, width] before norm and rotation (backward: needed with norm) */
+    const void *x;
     void *y;                   /* [rows, width]; may be x itself */
     float *rstd;               /* [rows, n_q + n_kv], or [rows, 2] when full_norm; with norm only */
     const void *dy;            /* [rows, width] */
@@ -33,6 +34,6 @@ typedef struct ts_rope_args {
     int64_t rows;
 } ts_rope_args;
 /* rope_fwd, rope_bwd: n = rows. rope_dw: n = columns of wq, then those of wk (head_dim * 2, or
- * (n_q + n_kv) * head_dim when full_norm); reads x, dy, rstd, cos, sin and sums rows in order. dy is the
- * gradient of y, so keep it apart from dx (no in-place backward) when there is a norm. */
+ * (n_q + n_kv) * head_dim when full_norm); reads x, dy, rstd, cos, sin and sums rows in order. dy
+ * is the gradient of y, so keep it apart from dx (no in-place backward) when there is a norm. */
 #endif

@@ -45,8 +45,8 @@ static void sim_zero(ts_device *d, void *dst, size_t bytes)
     ts_sim_add_seconds(d, (double)bytes / as_sim(d)->hw.bytes_per_second);
 }
 
-/* What kernels of each class reach of the rates of products and of memory; row-wise work is done in fp32
- * whatever is stored. Measured with bench_plan on a CPU with AVX-512. */
+/* What kernels of each class reach of the rates of products and of memory; row-wise work is done in
+ * fp32 whatever is stored. Measured with bench_plan on a CPU with AVX-512. */
 typedef struct class_share {
     double flops, bytes;
     bool in_f32;
@@ -72,7 +72,8 @@ static void sim_launch(ts_device *d, ts_kernel k, const void *args, int64_t n, t
     const ts_sim *s = as_sim(d);
     (void)args, (void)n;
     const class_share share = share_of(&s->hw, k, cost.dtype);
-    const double compute = cost.flops / (share.flops * (share.in_f32 ? s->hw.flops_f32 : s->hw.flops_16));
+    const double compute =
+        cost.flops / (share.flops * (share.in_f32 ? s->hw.flops_f32 : s->hw.flops_16));
     const double move = cost.bytes / (share.bytes * s->hw.bytes_per_second);
     const double t = (compute > move ? compute : move) + s->hw.seconds_per_launch;
     d->stat[k].calls++;
@@ -82,7 +83,8 @@ static void sim_launch(ts_device *d, ts_kernel k, const void *args, int64_t n, t
     ts_sim_add_seconds(d, t);
 }
 
-static size_t sim_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n, int64_t k)
+static size_t sim_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n,
+                               int64_t k)
 {
     if (as_sim(d)->hw.is_gpu)
         return 0;
@@ -95,8 +97,8 @@ void ts_sim_hardware_here(ts_sim_hardware *hw, int threads)
 {
     const unsigned isa = ts_isa_detect();
     const double cores = threads > 0 ? threads : ts_cpu_count();
-    /* Per core at 3.5 GHz, 90 % of the peak: 32 flop a cycle in fp32 with AVX2 or AVX-512 of one pipe,
-     * twice that in bf16 with its own instruction; 2 without vectors. */
+    /* Per core at 3.5 GHz, 90 % of the peak: 32 flop a cycle in fp32 with AVX2 or AVX-512 of one
+     * pipe, twice that in bf16 with its own instruction; 2 without vectors. */
     const double f32 = isa & TS_ISA_AVX2 ? 107e9 : 6e9;
     *hw = (ts_sim_hardware){ .isa = isa,
                              .flops_f32 = f32 * cores,
@@ -106,11 +108,12 @@ void ts_sim_hardware_here(ts_sim_hardware *hw, int threads)
                              .seconds_per_launch = 3e-6,
                              .network_bytes_per_second = 1.7e9,
                              .network_latency = 2e-6,
-                             .memory_bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE),
+                             .memory_bytes =
+                                 (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE),
                              .threads = (int)cores };
     char names[64];
-    snprintf(hw->name, sizeof hw->name, "this CPU, %d thread%s, %.36s", hw->threads, hw->threads > 1 ? "s" : "",
-             ts_isa_names(isa, names));
+    snprintf(hw->name, sizeof hw->name, "this CPU, %d thread%s, %.36s", hw->threads,
+             hw->threads > 1 ? "s" : "", ts_isa_names(isa, names));
 }
 
 ts_status ts_sim_open_hardware(const ts_sim_hardware *hw, ts_device **out)

@@ -1,4 +1,5 @@
-/* Conversions: every 16-bit value there and back, and rounding against a search for the nearest value. */
+/* Conversions: every 16-bit value there and back, and rounding against a search for the nearest
+ * value. */
 #include "../cmocka_all.h"
 #include "base/dtype.h"
 #include "base/rng.h"
@@ -57,13 +58,14 @@ static void f16_values(void **state)
     all_values(ts_f16_to_f32, ts_f32_to_f16, 5);
 }
 
-/* The nearest of the finite positive values and the one that would follow the largest, found by halving;
- * of two equally near the one whose last bit is 0. What would follow is infinity. */
+/* The nearest of the finite positive values and the one that would follow the largest, found by
+ * halving; of two equally near the one whose last bit is 0. What would follow is infinity. */
 static uint16_t nearest(double a, int exponent_bits)
 {
     const uint16_t inf = (uint16_t)(((1 << exponent_bits) - 1) << (15 - exponent_bits));
     uint16_t lo = 0, hi = inf;
-    const double over = 2 * meaning((uint16_t)(inf - 1), exponent_bits) - meaning((uint16_t)(inf - 2), exponent_bits);
+    const double over = 2 * meaning((uint16_t)(inf - 1), exponent_bits) -
+                        meaning((uint16_t)(inf - 2), exponent_bits);
     if (a >= over)
         return inf;
     while (hi - lo > 1) {
@@ -90,7 +92,8 @@ static void check_rounding(uint32_t u, to_fn *to, int exponent_bits)
     const float f = float_of(u);
     if (isnan(f))
         return;
-    const uint16_t want = (uint16_t)(nearest(fabs((double)f), exponent_bits) | (signbit(f) ? 0x8000 : 0));
+    const uint16_t want =
+        (uint16_t)(nearest(fabs((double)f), exponent_bits) | (signbit(f) ? 0x8000 : 0));
     if (to(f) != want)
         fail_msg("%a (0x%08x) became 0x%04x, expected 0x%04x", (double)f, u, to(f), want);
 }
@@ -102,10 +105,12 @@ static void rounding(to_fn *to, from_fn *from, int exponent_bits)
         uint32_t u[4];
         ts_rng_block(&r, i, u);
         check_rounding(u[0], to, exponent_bits);
-        check_rounding((u[1] & 0x8FFFFFFFu) | 0x30000000u, to, exponent_bits); /* about the size of one */
+        /* about the size of one */
+        check_rounding((u[1] & 0x8FFFFFFFu) | 0x30000000u, to, exponent_bits);
     }
     for (uint32_t h = 0; h < 0x7FFF; h++) { /* each value's upper tie, and its neighbours */
-        const double a = meaning((uint16_t)h, exponent_bits), b = meaning((uint16_t)(h + 1), exponent_bits);
+        const double a = meaning((uint16_t)h, exponent_bits),
+                     b = meaning((uint16_t)(h + 1), exponent_bits);
         if (!isfinite(a) || !isfinite(b))
             continue;
         const float tie = (float)((a + b) / 2);
@@ -118,7 +123,8 @@ static void rounding(to_fn *to, from_fn *from, int exponent_bits)
     }
     assert_int_equal(to(INFINITY), to(from(to(INFINITY))));
     assert_true(isinf(from(to(INFINITY))) && isinf(from(to(-3e38f * 3))));
-    assert_true(isnan(from(to(NAN))) && isnan(from(to(float_of(0x7F800001u)))) && isnan(from(to(float_of(0xFF800001u)))));
+    assert_true(isnan(from(to(NAN))) && isnan(from(to(float_of(0x7F800001u)))) &&
+                isnan(from(to(float_of(0xFF800001u)))));
 }
 
 static void bf16_rounding(void **state)
@@ -144,10 +150,11 @@ static void arrays(void **state)
         ts_dtype t;
         size_t size;
         const char *name;
-    } rows[TS_DTYPES] = { { TS_DTYPE_F32, 4, "fp32" }, { TS_DTYPE_BF16, 2, "bf16" }, { TS_DTYPE_F16, 2, "fp16" },
-                          { TS_DTYPE_F64, 8, "fp64" }, { TS_DTYPE_I8, 1, "int8" }, { TS_DTYPE_U8, 1, "uint8" },
-                          { TS_DTYPE_I16, 2, "int16" }, { TS_DTYPE_U16, 2, "uint16" }, { TS_DTYPE_I32, 4, "int32" },
-                          { TS_DTYPE_I64, 8, "int64" } };
+    } rows[TS_DTYPES] = { { TS_DTYPE_F32, 4, "fp32" },  { TS_DTYPE_BF16, 2, "bf16" },
+                          { TS_DTYPE_F16, 2, "fp16" },  { TS_DTYPE_F64, 8, "fp64" },
+                          { TS_DTYPE_I8, 1, "int8" },   { TS_DTYPE_U8, 1, "uint8" },
+                          { TS_DTYPE_I16, 2, "int16" }, { TS_DTYPE_U16, 2, "uint16" },
+                          { TS_DTYPE_I32, 4, "int32" }, { TS_DTYPE_I64, 8, "int64" } };
     for (int i = 0; i < TS_DTYPES; i++) {
         assert_int_equal(ts_dtype_size(rows[i].t), rows[i].size);
         assert_string_equal(ts_dtype_name(rows[i].t), rows[i].name);
@@ -156,7 +163,8 @@ static void arrays(void **state)
     for (int t = TS_DTYPE_F32; t <= TS_DTYPE_F16; t++) {
         ts_store_f32(buf, 0, (ts_dtype)t, 1.5f);
         ts_store_f32(buf, 2, (ts_dtype)t, -0.25f);
-        assert_true(ts_load_f32(buf, 0, (ts_dtype)t) == 1.5f && ts_load_f32(buf, 2, (ts_dtype)t) == -0.25f);
+        assert_true(ts_load_f32(buf, 0, (ts_dtype)t) == 1.5f &&
+                    ts_load_f32(buf, 2, (ts_dtype)t) == -0.25f);
     }
     assert_int_equal(buf[3], 0xDEADBEEFu);
 }
@@ -164,8 +172,9 @@ static void arrays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bf16_values),   cmocka_unit_test(f16_values),   cmocka_unit_test(bf16_rounding),
-        cmocka_unit_test(f16_rounding), cmocka_unit_test(arrays),
+        cmocka_unit_test(bf16_values),   cmocka_unit_test(f16_values),
+        cmocka_unit_test(bf16_rounding), cmocka_unit_test(f16_rounding),
+        cmocka_unit_test(arrays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

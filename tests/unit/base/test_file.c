@@ -124,7 +124,8 @@ static void folders(void **state)
     assert_int_equal(ts_mkdirs(temp_path(&t, "a/file")), TS_ERR_IO);
     assert_int_equal(ts_mkdirs(temp_path(&t, "a/file/below")), TS_ERR_IO);
     assert_int_equal(ts_mkdirs(""), TS_ERR_IO);
-    /* The link leads to a folder of the test's own: were it followed, nothing else would be lost. */
+    /* The link leads to a folder of the test's own: were it followed, nothing else would be
+     * lost. */
     OK(ts_mkdirs(temp_path(&t, "kept")));
     temp_write(&t, "kept/file", "x", 1);
     assert_int_equal(symlink("../../kept", temp_path(&t, "a/b/link")), 0);

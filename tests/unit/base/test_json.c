@@ -16,11 +16,13 @@ static json_t *parsed(const char *text)
 static void refusals(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "", "{", "{\"a\": 1,}", "{\"a\": 1, \"a\": 2}", "[1] x", "nul", "{\"a\" 1}", "\"\xff\"",
-                                       "[1, 2", "01", "{'a': 1}", "[1e999]" };
+    static const char *const bad[] = { "",      "{",   "{\"a\": 1,}", "{\"a\": 1, \"a\": 2}",
+                                       "[1] x", "nul", "{\"a\" 1}",   "\"\xff\"",
+                                       "[1, 2", "01",  "{'a': 1}",    "[1e999]" };
     json_t *v = NULL;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        REFUSED(ts_json_parse(bad[i], strlen(bad[i]), "some.json", &v), TS_ERR_USER, "some.json: not valid JSON: line ");
+        REFUSED(ts_json_parse(bad[i], strlen(bad[i]), "some.json", &v), TS_ERR_USER,
+                "some.json: not valid JSON: line ");
         assert_null(v);
     }
     REFUSED(ts_json_parse("{\n\n \"a\": tru }", 15, "f", &v), TS_ERR_USER, "line 3");
@@ -34,7 +36,8 @@ static void refusals(void **state)
 static void look_ups(void **state)
 {
     (void)state;
-    json_t *o = parsed("{\"i\": 5, \"r\": 2.5, \"b\": true, \"t\": \"x\", \"n\": null, \"big\": 9007199254740993}");
+    json_t *o = parsed(
+        "{\"i\": 5, \"r\": 2.5, \"b\": true, \"t\": \"x\", \"n\": null, \"big\": 9007199254740993}");
     int64_t i = -1;
     double r = -1;
     bool b = false;
@@ -91,12 +94,14 @@ static void yaml(void **state)
     (void)state;
     temp t;
     temp_make(&t);
-    yaml_is(&t, "a: 1\nb: -2.5\nc: true\nd: text with spaces\ne: null\nf: ~\ng:\n",
-            "{\"a\":1,\"b\":-2.5,\"c\":true,\"d\":\"text with spaces\",\"e\":null,\"f\":null,\"g\":null}");
+    yaml_is(
+        &t, "a: 1\nb: -2.5\nc: true\nd: text with spaces\ne: null\nf: ~\ng:\n",
+        "{\"a\":1,\"b\":-2.5,\"c\":true,\"d\":\"text with spaces\",\"e\":null,\"f\":null,\"g\":null}");
     yaml_is(&t, "# a comment\na: '1'\nb: \"true\"\nc: 1e-3\nd: 1.5.2\ne: 12abc\nf: .5\n",
             "{\"a\":\"1\",\"b\":\"true\",\"c\":0.001,\"d\":\"1.5.2\",\"e\":\"12abc\",\"f\":0.5}");
-    yaml_is(&t, "list: [1, two, 3.0]\nblock:\n  - a\n  - b: c\nnested:\n  x: {y: 1}\n",
-            "{\"list\":[1,\"two\",3.0],\"block\":[\"a\",{\"b\":\"c\"}],\"nested\":{\"x\":{\"y\":1}}}");
+    yaml_is(
+        &t, "list: [1, two, 3.0]\nblock:\n  - a\n  - b: c\nnested:\n  x: {y: 1}\n",
+        "{\"list\":[1,\"two\",3.0],\"block\":[\"a\",{\"b\":\"c\"}],\"nested\":{\"x\":{\"y\":1}}}");
     yaml_is(&t, "---\nn: 9223372036854775807\nx: inf\ny: nan\nz: 1e400\n",
             "{\"n\":9223372036854775807,\"x\":\"inf\",\"y\":\"nan\",\"z\":\"1e400\"}");
     yaml_is(&t, "- 1\n- []\n- {}\n", "[1,[],{}]");

@@ -15,7 +15,8 @@ typedef struct settings {
     ts_option_list list, each;
 } settings;
 
-#define ROW(type, field, name, def, lo, hi, choices, help) TS_ROW(type, settings, field, name, def, lo, hi, choices, "g", help)
+#define ROW(type, field, name, def, lo, hi, choices, help)                                         \
+    TS_ROW(type, settings, field, name, def, lo, hi, choices, "g", help)
 static const ts_option rows[] = {
     ROW(FLAG, flag, "use-flag", NULL, 0, 0, NULL, "a flag"),
     ROW(NOFLAG, keeps, "no-keep", NULL, 0, 0, NULL, "the other way"),
@@ -30,7 +31,8 @@ static const ts_option rows[] = {
     { .name = "quiet-note", .type = TS_OPTION_NOTE, .group = "g" },
     { .name = "note-with-value", .type = TS_OPTION_NOTE, .lo = 1, .group = "g" },
 };
-static const ts_option more[] = { TS_ROW(TEXT, settings, other, "other", "std", 0, 0, NULL, "h", "of a second table") };
+static const ts_option more[] = { TS_ROW(TEXT, settings, other, "other", "std", 0, 0, NULL, "h",
+                                         "of a second table") };
 
 typedef struct fixture {
     settings v;
@@ -40,7 +42,8 @@ typedef struct fixture {
 static void begin(fixture *f)
 {
     memset(f, 0, sizeof *f);
-    const ts_option_table tables[] = { { rows, sizeof rows / sizeof *rows, &f->v }, { more, 1, &f->v } };
+    const ts_option_table tables[] = { { rows, sizeof rows / sizeof *rows, &f->v },
+                                       { more, 1, &f->v } };
     OK(ts_option_set_create(tables, 2, &f->set));
 }
 
@@ -58,8 +61,8 @@ static void defaults(void **state)
     (void)state;
     fixture f;
     begin(&f);
-    assert_true(!f.v.flag && f.v.keeps && f.v.count == 7 && f.v.layers == 0 && f.v.rate == 0.5 && !f.v.name &&
-                f.v.kind == 1 && f.v.list.n == 0 && f.v.each.n == 0);
+    assert_true(!f.v.flag && f.v.keeps && f.v.count == 7 && f.v.layers == 0 && f.v.rate == 0.5 &&
+                !f.v.name && f.v.kind == 1 && f.v.list.n == 0 && f.v.each.n == 0);
     assert_string_equal(f.v.other, "std");
     assert_false(ts_option_given(f.set, "count"));
     ts_option_set_destroy(&f.set);
@@ -71,10 +74,11 @@ static void all_types(void **state)
     (void)state;
     fixture f;
     begin(&f);
-    OK(PARSE(&f, "--use-flag", "--no-keep", "--count", "1e1", "--rate=0.25", "--name", "-x", "--kind", "third", "--words",
-             "a", "-1", "b", "--each", "p", "--quiet-note", "--each=q", "--note-with-value", "3", "--num-layers", "-4",
-             "--other", ""));
-    assert_true(f.v.flag && !f.v.keeps && f.v.count == 10 && f.v.rate == 0.25 && f.v.kind == 2 && f.v.layers == -4);
+    OK(PARSE(&f, "--use-flag", "--no-keep", "--count", "1e1", "--rate=0.25", "--name", "-x",
+             "--kind", "third", "--words", "a", "-1", "b", "--each", "p", "--quiet-note",
+             "--each=q", "--note-with-value", "3", "--num-layers", "-4", "--other", ""));
+    assert_true(f.v.flag && !f.v.keeps && f.v.count == 10 && f.v.rate == 0.25 && f.v.kind == 2 &&
+                f.v.layers == -4);
     assert_string_equal(f.v.name, "-x");
     assert_string_equal(f.v.other, "");
     assert_int_equal(f.v.list.n, 3);
@@ -91,8 +95,9 @@ static void replaced(void **state)
     (void)state;
     fixture f;
     begin(&f);
-    OK(PARSE(&f, "--words", "a", "b", "--words", "c", "--each", "p", "--each", "q", "--use-flag", "--use-flag=false",
-             "--no-keep=false", "--count", "4", "--count", "50.0", "--n-layer", "9"));
+    OK(PARSE(&f, "--words", "a", "b", "--words", "c", "--each", "p", "--each", "q", "--use-flag",
+             "--use-flag=false", "--no-keep=false", "--count", "4", "--count", "50.0", "--n-layer",
+             "9"));
     assert_int_equal(f.v.list.n, 1);
     assert_string_equal(f.v.list.v[0], "c");
     assert_int_equal(f.v.each.n, 2);
@@ -109,7 +114,8 @@ static void messages(void **state)
         { { "--count", "x" }, "--count: \"x\" is not a whole number" },
         { { "--count", "1.5" }, "--count: \"1.5\" is not a whole number" },
         { { "--count", "" }, "--count: \"\" is not a whole number" },
-        { { "--count", "99999999999999999999" }, "--count: \"99999999999999999999\" is not a whole number" },
+        { { "--count", "99999999999999999999" },
+          "--count: \"99999999999999999999\" is not a whole number" },
         { { "--count", "inf" }, "--count: \"inf\" is not a whole number" },
         { { "--count", "101" }, "--count: 101 is out of range, expected 1 to 100" },
         { { "--count", "0" }, "--count: 0 is out of range, expected 1 to 100" },
@@ -127,7 +133,8 @@ static void messages(void **state)
         { { "--use-flag", "true" }, "command line: \"true\" stands where an option was expected" },
         { { "--use-flag=maybe" }, "use-flag: \"maybe\" is neither true nor false" },
         { { "--" }, "command line: \"--\" stands where an option was expected" },
-        { { "--cuont", "1" }, "command line: --cuont is no option of this command. Did you mean --count? (--help lists all)" },
+        { { "--cuont", "1" },
+          "command line: --cuont is no option of this command. Did you mean --count? (--help lists all)" },
         { { "--layers", "1" },
           "command line: --layers is no option of this command. Did you mean --n-layer, --num-layers, --rate? (--help lists all)" },
         { { "--note-with-value" }, "--note-with-value: at least one value is missing" },
@@ -154,9 +161,12 @@ static void files(void **state)
     temp t;
     temp_make(&t);
     begin(&f);
-    read_text(&f, &t, "a.json", "{\"use_flag\": true, \"count\": 12, \"model\": {\"num-layers\": 3, \"rate\": 0.125}, "
-                                "\"words\": [\"a\", 2, true], \"each\": [\"x\", \"y\"], \"name\": null, \"kind\": \"first\"}");
-    assert_true(f.v.flag && f.v.count == 12 && f.v.layers == 3 && f.v.rate == 0.125 && f.v.kind == 0 && !f.v.name);
+    read_text(
+        &f, &t, "a.json",
+        "{\"use_flag\": true, \"count\": 12, \"model\": {\"num-layers\": 3, \"rate\": 0.125}, "
+        "\"words\": [\"a\", 2, true], \"each\": [\"x\", \"y\"], \"name\": null, \"kind\": \"first\"}");
+    assert_true(f.v.flag && f.v.count == 12 && f.v.layers == 3 && f.v.rate == 0.125 &&
+                f.v.kind == 0 && !f.v.name);
     assert_int_equal(f.v.list.n, 3);
     assert_string_equal(f.v.list.v[1], "2");
     assert_string_equal(f.v.list.v[2], "true");
@@ -179,12 +189,18 @@ static void file_messages(void **state)
     static const struct {
         const char *file, *text, *message;
     } m[] = {
-        { "a.json", "{\"count\": \"x\"}", "--count: \"x\" is not a whole number\n  in %s, key count" },
-        { "a.json", "{\"count\": 1000}", "--count: 1000 is out of range, expected 1 to 100\n  in %s, key count" },
-        { "a.json", "{\"rate\": [1]}", "is neither text, number, true nor false\n  in %s, key rate" },
-        { "a.json", "{\"use_flag\": 2}", "use-flag: \"2\" is neither true nor false\n  in %s, key use_flag" },
-        { "a.json", "{\"cuont\": 1}", "%s: --cuont is no option of this command. Did you mean --count? (--help lists all)" },
-        { "a.json", "{\"words\": [[1]]}", "is neither text, number, true nor false\n  in %s, key words" },
+        { "a.json", "{\"count\": \"x\"}",
+          "--count: \"x\" is not a whole number\n  in %s, key count" },
+        { "a.json", "{\"count\": 1000}",
+          "--count: 1000 is out of range, expected 1 to 100\n  in %s, key count" },
+        { "a.json", "{\"rate\": [1]}",
+          "is neither text, number, true nor false\n  in %s, key rate" },
+        { "a.json", "{\"use_flag\": 2}",
+          "use-flag: \"2\" is neither true nor false\n  in %s, key use_flag" },
+        { "a.json", "{\"cuont\": 1}",
+          "%s: --cuont is no option of this command. Did you mean --count? (--help lists all)" },
+        { "a.json", "{\"words\": [[1]]}",
+          "is neither text, number, true nor false\n  in %s, key words" },
         { "a.yaml", "[1, 2]", "%s: name: value pairs were expected" },
         { "a.json", "{\"a\": 1,}", NULL },
         { "a.yml", "a: [", NULL },
@@ -200,7 +216,8 @@ static void file_messages(void **state)
         assert_int_equal(ts_option_read_file(f.set, path), TS_ERR_USER);
         const char *mark = m[i].message ? strstr(m[i].message, "%s") : NULL;
         if (mark) {
-            snprintf(want, sizeof want, "%.*s%s%s", (int)(mark - m[i].message), m[i].message, path, mark + 2);
+            snprintf(want, sizeof want, "%.*s%s%s", (int)(mark - m[i].message), m[i].message, path,
+                     mark + 2);
             assert_string_equal(ts_error_message(), want);
         } else {
             assert_non_null(strstr(ts_error_message(), path));
@@ -209,7 +226,8 @@ static void file_messages(void **state)
     }
     fixture f;
     begin(&f);
-    REFUSED(ts_option_read_file(f.set, "/no/such.yaml"), TS_ERR_USER, "/no/such.yaml: cannot be opened");
+    REFUSED(ts_option_read_file(f.set, "/no/such.yaml"), TS_ERR_USER,
+            "/no/such.yaml: cannot be opened");
     ts_option_set_destroy(&f.set);
     temp_remove(&t);
 }
@@ -217,8 +235,15 @@ static void file_messages(void **state)
 static void environment(void **state)
 {
     (void)state;
-    static char *const good[] = { "PATH=/bin", "TESSERA_COUNT=21", "TESSERA_USE_FLAG=1", "TESSERA_WORDS=one word",
-                                  "TESSERA_NOT_OURS=5", "TESSERA_", "TESSERA_NAME=", "COUNT=3", NULL };
+    static char *const good[] = { "PATH=/bin",
+                                  "TESSERA_COUNT=21",
+                                  "TESSERA_USE_FLAG=1",
+                                  "TESSERA_WORDS=one word",
+                                  "TESSERA_NOT_OURS=5",
+                                  "TESSERA_",
+                                  "TESSERA_NAME=",
+                                  "COUNT=3",
+                                  NULL };
     static char *const bad[] = { "TESSERA_COUNT=many", NULL };
     fixture f;
     temp t;
@@ -236,7 +261,9 @@ static void environment(void **state)
     ts_option_set_destroy(&f.set);
     begin(&f);
     assert_int_equal(ts_option_read_env(f.set, bad), TS_ERR_USER);
-    assert_string_equal(ts_error_message(), "--count: \"many\" is not a whole number\n  in the environment variable TESSERA_COUNT");
+    assert_string_equal(
+        ts_error_message(),
+        "--count: \"many\" is not a whole number\n  in the environment variable TESSERA_COUNT");
     ts_option_set_destroy(&f.set);
     temp_remove(&t);
 }
@@ -250,10 +277,12 @@ static void help_and_json(void **state)
     OK(ts_option_help(f.set, &s));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         assert_non_null(strstr(s.s, rows[i].name));
-    assert_non_null(strstr(s.s, "\nh:\n  --other TEXT                        of a second table (default std)\n"));
+    assert_non_null(strstr(
+        s.s, "\nh:\n  --other TEXT                        of a second table (default std)\n"));
     assert_non_null(strstr(s.s, "--kind first|second|third"));
     assert_non_null(strstr(s.s, "  --count N                           how many (default 7)\n"));
-    assert_non_null(strstr(s.s, "Accepted, without effect here:\n  --quiet-note --note-with-value\n"));
+    assert_non_null(
+        strstr(s.s, "Accepted, without effect here:\n  --quiet-note --note-with-value\n"));
     ts_str_reset(&s);
     OK(PARSE(&f, "--name", "a \"b\"\n", "--words", "x", "y", "--kind", "third", "--rate", "0.1"));
     OK(ts_option_json(f.set, &s));
@@ -274,7 +303,8 @@ static void help_and_json(void **state)
     begin(&g);
     temp_write(&t, "o.json", s.s, s.len);
     OK(ts_option_read_file(g.set, temp_path(&t, "o.json")));
-    assert_true(g.v.rate == 0.1 && g.v.kind == 2 && g.v.list.n == 2 && g.v.keeps == f.v.keeps && g.v.flag == f.v.flag);
+    assert_true(g.v.rate == 0.1 && g.v.kind == 2 && g.v.list.n == 2 && g.v.keeps == f.v.keeps &&
+                g.v.flag == f.v.flag);
     ts_option_set_destroy(&g.set);
     temp_remove(&t);
     ts_option_set_destroy(&f.set);

@@ -5,7 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-static void block_is(const ts_rng *r, uint64_t counter, uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+static void block_is(const ts_rng *r, uint64_t counter, uint32_t a, uint32_t b, uint32_t c,
+                     uint32_t d)
 {
     uint32_t u[4];
     ts_rng_block(r, counter, u);
@@ -36,19 +37,22 @@ static void streams_differ(void **state)
         for (int purpose = TS_RNG_INIT; purpose <= TS_RNG_HIDDEN_DROPOUT; purpose++)
             for (uint64_t step = 0; step < 4; step++)
                 for (uint32_t layer = 0; layer < 4; layer++)
-                    r[n++] = ts_rng_stream(seed, (ts_rng_purpose)purpose, step * 0x100000001ull, layer);
+                    r[n++] =
+                        ts_rng_stream(seed, (ts_rng_purpose)purpose, step * 0x100000001ull, layer);
     for (int i = 0; i < n; i++)
         for (int j = 0; j < i; j++)
             assert_true(memcmp(&r[i], &r[j], sizeof r[i]) != 0);
     /* The upper half of a seed counts. */
-    const ts_rng a = ts_rng_stream(1, TS_RNG_TEST, 0, 0), b = ts_rng_stream(1 + (1ull << 32), TS_RNG_TEST, 0, 0);
+    const ts_rng a = ts_rng_stream(1, TS_RNG_TEST, 0, 0),
+                 b = ts_rng_stream(1 + (1ull << 32), TS_RNG_TEST, 0, 0);
     assert_true(memcmp(&a, &b, sizeof a) != 0);
 }
 
 static void uniform_range(void **state)
 {
     (void)state;
-    assert_true(ts_rng_uniform(0) == 0 && ts_rng_uniform(~0u) < 1 && ts_rng_uniform(1u << 31) == 0.5f);
+    assert_true(ts_rng_uniform(0) == 0 && ts_rng_uniform(~0u) < 1 &&
+                ts_rng_uniform(1u << 31) == 0.5f);
     const ts_rng r = ts_rng_stream(7, TS_RNG_TEST, 0, 0);
     double sum = 0, sq = 0;
     enum { N = 100000 };
@@ -61,7 +65,8 @@ static void uniform_range(void **state)
             sq += v * v;
         }
     }
-    /* Five standard deviations of the means of N numbers: 1/sqrt(12 N), and of squares 2/sqrt(45 N). */
+    /* Five standard deviations of the means of N numbers: 1/sqrt(12 N), and of squares 2/sqrt(45
+     * N). */
     assert_true(fabs(sum / N - 0.5) < 5 / sqrt(12.0 * N));
     assert_true(fabs(sq / N - 1.0 / 3) < 10 / sqrt(45.0 * N));
 }
@@ -96,7 +101,9 @@ static void normal_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_answers), cmocka_unit_test(streams_differ), cmocka_unit_test(uniform_range),
+        cmocka_unit_test(known_answers),
+        cmocka_unit_test(streams_differ),
+        cmocka_unit_test(uniform_range),
         cmocka_unit_test(normal_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

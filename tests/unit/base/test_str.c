@@ -66,11 +66,11 @@ static void utf8_points(void **state)
 /* Every pair of bytes followed by two good tails, against the table of Unicode (3-7). */
 static int by_table(const unsigned char *p)
 {
-    static const unsigned char rows[][8] = { { 0x00, 0x7F, 0x00, 0xFF, 1 }, { 0xC2, 0xDF, 0x80, 0xBF, 2 },
-                                             { 0xE0, 0xE0, 0xA0, 0xBF, 3 }, { 0xE1, 0xEC, 0x80, 0xBF, 3 },
-                                             { 0xED, 0xED, 0x80, 0x9F, 3 }, { 0xEE, 0xEF, 0x80, 0xBF, 3 },
-                                             { 0xF0, 0xF0, 0x90, 0xBF, 4 }, { 0xF1, 0xF3, 0x80, 0xBF, 4 },
-                                             { 0xF4, 0xF4, 0x80, 0x8F, 4 } };
+    static const unsigned char rows[][8] = {
+        { 0x00, 0x7F, 0x00, 0xFF, 1 }, { 0xC2, 0xDF, 0x80, 0xBF, 2 }, { 0xE0, 0xE0, 0xA0, 0xBF, 3 },
+        { 0xE1, 0xEC, 0x80, 0xBF, 3 }, { 0xED, 0xED, 0x80, 0x9F, 3 }, { 0xEE, 0xEF, 0x80, 0xBF, 3 },
+        { 0xF0, 0xF0, 0x90, 0xBF, 4 }, { 0xF1, 0xF3, 0x80, 0xBF, 4 }, { 0xF4, 0xF4, 0x80, 0x8F, 4 }
+    };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (p[0] >= rows[i][0] && p[0] <= rows[i][1] && p[1] >= rows[i][2] && p[1] <= rows[i][3])
             return rows[i][4];
@@ -100,8 +100,15 @@ static void distances(void **state)
     static const struct {
         const char *a, *b;
         int d;
-    } t[] = { { "", "", 0 }, { "", "abc", 3 }, { "abc", "abc", 0 }, { "abc", "abd", 1 }, { "abc", "acb", 1 },
-              { "seq-lenght", "seq-length", 1 }, { "kitten", "sitting", 3 }, { "ab", "ba", 1 }, { "abcd", "badc", 2 },
+    } t[] = { { "", "", 0 },
+              { "", "abc", 3 },
+              { "abc", "abc", 0 },
+              { "abc", "abd", 1 },
+              { "abc", "acb", 1 },
+              { "seq-lenght", "seq-length", 1 },
+              { "kitten", "sitting", 3 },
+              { "ab", "ba", 1 },
+              { "abcd", "badc", 2 },
               { "ca", "abc", 3 } };
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         assert_int_equal(ts_edit_distance(t[i].a, t[i].b), t[i].d);

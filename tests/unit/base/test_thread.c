@@ -19,8 +19,8 @@ typedef struct job {
 static void share(void *ctx, int64_t begin, int64_t end, int thread)
 {
     job *j = ctx;
-    if (thread < 0 || thread >= j->threads || begin < 0 || end > j->n || begin >= end || end - begin > j->grain ||
-        begin % j->grain)
+    if (thread < 0 || thread >= j->threads || begin < 0 || end > j->n || begin >= end ||
+        end - begin > j->grain || begin % j->grain)
         j->bad++;
     j->used[thread]++;
     for (int64_t i = begin; i < end && i < MOST; i++)

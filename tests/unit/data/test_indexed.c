@@ -36,7 +36,8 @@ static void reads_every_type(void **state)
         OK(ts_indexed_check_ids(d, 0, 128));
         REFUSED(ts_indexed_check_ids(d, 0, 127), TS_ERR_USER, "document 1: the id 127 at token 3");
         assert_non_null(strstr(ts_error_message(), ".bin"));
-        REFUSED(ts_indexed_read(d, 0, 0, 2, 2, 128, got), TS_ERR_USER, "document 0: the id 1 at token 0");
+        REFUSED(ts_indexed_read(d, 0, 0, 2, 2, 128, got), TS_ERR_USER,
+                "document 0: the id 1 at token 0");
         ts_indexed_destroy(&d);
     }
 }
@@ -223,7 +224,8 @@ static void failing_leaves_all_as_it_was(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
     REFUSED(st, TS_ERR_IO, "x.bin.tmp: writing failed");
     ts_indexed_builder_destroy(&b);
-    REFUSED(ts_indexed_builder_create(temp_path(&t, "no/x"), TS_INDEXED_I32, &b), TS_ERR_USER, "no/x.bin.tmp");
+    REFUSED(ts_indexed_builder_create(temp_path(&t, "no/x"), TS_INDEXED_I32, &b), TS_ERR_USER,
+            "no/x.bin.tmp");
     ts_str text = { 0 };
     OK(ts_file_read(temp_path(&t, "x.bin"), &text));
     assert_string_equal(text.s, "old");

@@ -14,7 +14,10 @@
 #include "data/nprandom.h"
 #include "data/split.h"
 
-static int64_t number(const json_t *o, const char *key) { return json_integer_value(json_object_get(o, key)); }
+static int64_t number(const json_t *o, const char *key)
+{
+    return json_integer_value(json_object_get(o, key));
+}
 
 static int64_t item(const json_t *o, const char *key, int64_t i)
 {
@@ -97,8 +100,8 @@ static void build(temp *t, const json_t *lengths, ts_indexed **out)
 }
 
 /* Each sample is the tokens of its stretch of the document order. */
-static void check_samples(const json_t *c, const ts_indexed *d, const ts_gpt_dataset *ds, int32_t *stream,
-                          int32_t *sample)
+static void check_samples(const json_t *c, const ts_indexed *d, const ts_gpt_dataset *ds,
+                          int32_t *stream, int32_t *sample)
 {
     const int64_t S = number(c, "seq_length");
     int64_t total = 0, n;
@@ -199,7 +202,8 @@ static void blends(void **state)
             w[i] = json_number_value(json_array_get(json_object_get(c, "raw"), (size_t)i));
         ts_blend_normalize(w, n);
         for (int64_t i = 0; i < n; i++) /* the same bits as NumPy's */
-            assert_true(w[i] == json_number_value(json_array_get(json_object_get(c, "weights"), (size_t)i)));
+            assert_true(w[i] == json_number_value(
+                                    json_array_get(json_object_get(c, "weights"), (size_t)i)));
         OK(ts_blend_create(w, n, number(c, "n"), &b));
         check_blend(c, b);
         ts_blend_destroy(&b);

@@ -17,8 +17,11 @@ static const char *text_key[] = { "text" }, *two_keys[] = { "text", "more" };
 
 static ts_preprocess_options options(const char *input, const char *prefix)
 {
-    return (ts_preprocess_options){ .input = input, .output_prefix = prefix, .json_keys = { text_key, 1 },
-                                    .workers = 2, .log_interval = 1000000000 };
+    return (ts_preprocess_options){ .input = input,
+                                    .output_prefix = prefix,
+                                    .json_keys = { text_key, 1 },
+                                    .workers = 2,
+                                    .log_interval = 1000000000 };
 }
 
 /* A data set as "1 2 3|4|". */
@@ -43,8 +46,9 @@ static void show(const char *prefix, ts_str *out)
 static void writes_documents(void **state)
 {
     (void)state;
-    static const char lines[] = "{\"text\":\"1 2 3\",\"more\":\"7\"}\n\n{\"text\":\"\",\"more\":\"8 9\",\"id\":18446744073709551616}\n"
-                                "{\"more\":\"\",\"text\":\"4\"}";
+    static const char lines[] =
+        "{\"text\":\"1 2 3\",\"more\":\"7\"}\n\n{\"text\":\"\",\"more\":\"8 9\",\"id\":18446744073709551616}\n"
+        "{\"more\":\"\",\"text\":\"4\"}";
     temp t;
     ts_str got = { 0 };
     char input[96], prefix[96];
@@ -89,7 +93,8 @@ static void refuses(void **state)
         const char *name, *text, *message;
     } cases[] = {
         { "a.jsonl", "{\"text\":\"1\"}\n{\"text\":\"1}\n", "a.jsonl:2: not valid JSON" },
-        { "a.jsonl", "\n\n{\"txt\":\"1\",\"n\":2}\n", "a.jsonl:3: the record has no \"text\" (--json-keys); it has: txt, n" },
+        { "a.jsonl", "\n\n{\"txt\":\"1\",\"n\":2}\n",
+          "a.jsonl:3: the record has no \"text\" (--json-keys); it has: txt, n" },
         { "a.jsonl", "{\"text\":5}\n", "a.jsonl:1: \"text\" is not a string" },
         { "a.jsonl", "[1]\n", "a.jsonl:1: expected a JSON object" },
         { "a.jsonl", "{\"text\":\"\xFF\"}\n", "a.jsonl:1: not valid JSON" },

@@ -28,7 +28,10 @@ static void build(const char *prefix, int docs, int len, int32_t base)
     ts_indexed_builder_destroy(&b);
 }
 
-static ts_option_list list_of(const char **words, int64_t n) { return (ts_option_list){ words, n }; }
+static ts_option_list list_of(const char **words, int64_t n)
+{
+    return (ts_option_list){ words, n };
+}
 
 static void marks_follow_the_options(void **state)
 {
@@ -42,8 +45,8 @@ static void marks_follow_the_options(void **state)
         const ts_data_options o = { .data_path = list_of(&word, 1), .split = "100,0,0",
                                     .eod_mask_loss = flags & 1, .reset_position_ids = flags & 2,
                                     .reset_attention_mask = flags & 4 };
-        const ts_data_need need = { .seq_length = S, .seed = 1, .n_train = 30, .n_valid = 4, .n_test = 4,
-                                    .vocab_size = 100, .eod = 99, .pad = -1 };
+        const ts_data_need need = { .seq_length = S, .seed = 1, .n_train = 30, .n_valid = 4,
+                                    .n_test = 4, .vocab_size = 100, .eod = 99, .pad = -1 };
         OK(ts_data_source_create(&o, &need, &s));
         const ts_dataset *d = ts_data_source_part(s, TS_DATA_TRAIN);
         assert_non_null(d);
@@ -51,7 +54,8 @@ static void marks_follow_the_options(void **state)
         assert_null(ts_data_source_part(s, TS_DATA_TEST));
         assert_true(ts_dataset_count(d) >= 30);
         for (int64_t i = 0; i < ts_dataset_count(d); i++) {
-            int32_t tokens[S + 1], plain[S + 1], positions[S], segments[S], position = 0, segment = 0;
+            int32_t tokens[S + 1], plain[S + 1], positions[S], segments[S], position = 0,
+                                                                            segment = 0;
             float loss[S];
             OK(ts_dataset_get(d, i, &(ts_sample){ tokens, loss, positions, segments }));
             OK(ts_dataset_get(d, i, &(ts_sample){ .tokens = plain }));
@@ -80,12 +84,15 @@ static void pads_carry_no_loss(void **state)
     build(temp_path(&t, "a"), 20, 5, 10);
     const char *word = temp_path(&t, "a");
     const ts_data_options o = { .data_path = list_of(&word, 1), .split = "1" };
-    const ts_data_need need = { .seq_length = S, .n_train = 10, .vocab_size = 100, .eod = 99, .pad = 12 };
+    const ts_data_need need = {
+        .seq_length = S, .n_train = 10, .vocab_size = 100, .eod = 99, .pad = 12
+    };
     OK(ts_data_source_create(&o, &need, &s));
     for (int64_t i = 0; i < ts_dataset_count(ts_data_source_part(s, TS_DATA_TRAIN)); i++) {
         int32_t tokens[S + 1];
         float loss[S];
-        OK(ts_dataset_get(ts_data_source_part(s, TS_DATA_TRAIN), i, &(ts_sample){ tokens, loss, NULL, NULL }));
+        OK(ts_dataset_get(ts_data_source_part(s, TS_DATA_TRAIN), i,
+                          &(ts_sample){ tokens, loss, NULL, NULL }));
         for (int k = 0; k < S; k++) { /* 12 is read as padding: 0, without loss */
             assert_int_not_equal(tokens[k], 12);
             assert_true(loss[k] == (tokens[k + 1] == 0 ? 0.0f : 1.0f));
@@ -115,7 +122,9 @@ static void blends_files(void **state)
     build(a, 20, 5, 10);
     build(b, 30, 5, 20);
     const char *weighted[] = { "0.3", a, "0.7", b }, *plain[] = { a, b };
-    const ts_data_need need = { .seq_length = S, .n_train = 10, .n_valid = 3, .vocab_size = 100, .eod = 99, .pad = -1 };
+    const ts_data_need need = {
+        .seq_length = S, .n_train = 10, .n_valid = 3, .vocab_size = 100, .eod = 99, .pad = -1
+    };
     ts_data_options o = { .data_path = list_of(weighted, 4), .split = "90,10,0" };
     OK(ts_data_source_create(&o, &need, &s));
     const ts_dataset *d = ts_data_source_part(s, TS_DATA_TRAIN);
@@ -131,7 +140,8 @@ static void blends_files(void **state)
     OK(ts_data_source_create(&o, &need, &s)); /* whole files: 11 and 16 samples, 10 wanted */
     assert_int_equal(ts_dataset_count(ts_data_source_part(s, TS_DATA_TRAIN)), 10);
     ts_data_source_destroy(&s);
-    o = (ts_data_options){ .train_data_path = list_of(weighted, 4), .valid_data_path = list_of(plain, 1) };
+    o = (ts_data_options){ .train_data_path = list_of(weighted, 4),
+                           .valid_data_path = list_of(plain, 1) };
     OK(ts_data_source_create(&o, &need, &s));
     assert_int_equal(ts_dataset_count(ts_data_source_part(s, TS_DATA_TRAIN)), 10);
     assert_int_equal(ts_dataset_count(ts_data_source_part(s, TS_DATA_VALID)), 12);
@@ -152,7 +162,9 @@ static void mock_data(void **state)
     (void)state;
     ts_data_source *s = NULL;
     const ts_data_options o = { .mock_data = true };
-    const ts_data_need need = { .seq_length = S, .n_train = 100, .vocab_size = 50, .eod = 49, .pad = -1 };
+    const ts_data_need need = {
+        .seq_length = S, .n_train = 100, .vocab_size = 50, .eod = 49, .pad = -1
+    };
     int32_t a[S + 1], b[S + 1];
     OK(ts_data_source_create(&o, &need, &s));
     const ts_dataset *d = ts_data_source_part(s, TS_DATA_TRAIN);
@@ -177,9 +189,12 @@ static void refuses(void **state)
     snprintf(a, sizeof a, "%s", temp_path(&t, "a"));
     build(a, 20, 5, 10);
     const char *word = a, *absent = "/nowhere/absent";
-    ts_data_need need = { .seq_length = S, .n_train = 10, .n_valid = 3, .vocab_size = 99, .eod = 99, .pad = -1 };
+    ts_data_need need = {
+        .seq_length = S, .n_train = 10, .n_valid = 3, .vocab_size = 99, .eod = 99, .pad = -1
+    };
     ts_data_options o = { .data_path = list_of(&word, 1), .split = "100,0,0" };
-    REFUSED(ts_data_source_create(&o, &need, &s), TS_ERR_USER, "a.bin: document 0: the id 99 at token 4");
+    REFUSED(ts_data_source_create(&o, &need, &s), TS_ERR_USER,
+            "a.bin: document 0: the id 99 at token 4");
     need.vocab_size = 100;
     o.split = "9999,1,0";
     REFUSED(ts_data_source_create(&o, &need, &s), TS_ERR_USER, "leaves validation data none");

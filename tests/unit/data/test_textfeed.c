@@ -87,10 +87,13 @@ static void refuses(void **state)
     temp_make(&t);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         temp_write(&t, cases[i].name, cases[i].text, strlen(cases[i].text));
-        REFUSED(read_input(temp_path(&t, cases[i].name), NULL, 0, &got), TS_ERR_USER, cases[i].message);
+        REFUSED(read_input(temp_path(&t, cases[i].name), NULL, 0, &got), TS_ERR_USER,
+                cases[i].message);
     }
-    REFUSED(read_input(temp_path(&t, "absent.txt"), NULL, 0, &got), TS_ERR_USER, "absent.txt: cannot be opened");
-    REFUSED(read_input(temp_path(&t, "a.json"), "--", 0, &got), TS_ERR_USER, "--document-separator");
+    REFUSED(read_input(temp_path(&t, "absent.txt"), NULL, 0, &got), TS_ERR_USER,
+            "absent.txt: cannot be opened");
+    REFUSED(read_input(temp_path(&t, "a.json"), "--", 0, &got), TS_ERR_USER,
+            "--document-separator");
     ts_str_deinit(&got);
     temp_remove(&t);
 }
@@ -127,7 +130,8 @@ static void long_files(void **state)
         uint32_t x = 7;
         OK(ts_str_puts(&file, mode == 1 ? "[" : ""));
         for (int i = 0; i < 3000; i++) {
-            const int n = i == 1500 ? 3500000 : (int)((x = x * 1664525u + 1013904223u) >> 16) % 3000 + 1;
+            const int n =
+                i == 1500 ? 3500000 : (int)((x = x * 1664525u + 1013904223u) >> 16) % 3000 + 1;
             OK(ts_str_puts(&file, i == 0 ? "" : mode == 0 ? "\n" : mode == 1 ? ",\n" : "<sep>"));
             OK(ts_str_printf(&file, mode == 1 ? "{\"%d\":\n\"%0*d\"}" : "%d %0*d", i, n, 7));
         }
@@ -144,7 +148,9 @@ static void long_files(void **state)
             for (size_t i = 0; i < b.n; i++, next++) {
                 const char *s = b.text.s + b.spans[i].at + 2 * (mode == 1);
                 assert_int_equal(atoi(s), next);
-                assert_int_equal(b.spans[i].line, mode == 2 ? 1 : mode == 1 ? 2 * next + 1 : next + 1);
+                assert_int_equal(b.spans[i].line, mode == 2   ? 1
+                                                  : mode == 1 ? 2 * next + 1
+                                                              : next + 1);
                 assert_int_equal(s[b.spans[i].n - 1 - 4 * (mode == 1)], '7');
             }
         }

@@ -91,7 +91,8 @@ static void same_places(void **state)
             ts_cpu_heap_free(h, p[(i * 17 + (size_t)step) % N]);
     }
     void *all, *again;
-    OK(ts_cpu_heap_alloc(h, 100000, &all)); /* all pieces are one again, so this begins where the first did */
+    /* all pieces are one again, so this begins where the first did */
+    OK(ts_cpu_heap_alloc(h, 100000, &all));
     assert_ptr_equal(all, first[0]);
     OK(ts_cpu_heap_alloc(h, 0, &again));
     assert_true(again != all);

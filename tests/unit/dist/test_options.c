@@ -44,10 +44,23 @@ static void script_of_another_launcher(void **state)
 {
     (void)state;
     fixture f = { 0 };
-    static const char *const words[] = { "--overlap-grad-reduce", "--ddp-bucket-size", "1000",
-                                         "--distributed-timeout-minutes", "120", "--distributed-backend", "nccl",
-                                         "--nnodes", "2", "--nproc_per_node", "8", "--node_rank", "0",
-                                         "--master_addr", "localhost", "--master_port", "6000" };
+    static const char *const words[] = { "--overlap-grad-reduce",
+                                         "--ddp-bucket-size",
+                                         "1000",
+                                         "--distributed-timeout-minutes",
+                                         "120",
+                                         "--distributed-backend",
+                                         "nccl",
+                                         "--nnodes",
+                                         "2",
+                                         "--nproc_per_node",
+                                         "8",
+                                         "--node_rank",
+                                         "0",
+                                         "--master_addr",
+                                         "localhost",
+                                         "--master_port",
+                                         "6000" };
     assert_int_equal(parse(&f, sizeof words / sizeof *words, words), TS_OK);
     assert_true(f.o.overlap_grad_reduce && f.o.timeout_minutes == 120);
     assert_int_equal(ts_dist_bucket_elements(&f.o), 1000);
@@ -71,6 +84,7 @@ static void nonsense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(defaults),
-                                        cmocka_unit_test(script_of_another_launcher), cmocka_unit_test(nonsense) };
+                                        cmocka_unit_test(script_of_another_launcher),
+                                        cmocka_unit_test(nonsense) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,9 @@ static void traffic_of_each(void **state)
 {
     (void)state;
     double seconds = 0;
-    const ts_comm_sim_link link = { .bytes_per_second = 1e9, .latency = 1e-3, .spend = spend, .ctx = &seconds };
+    const ts_comm_sim_link link = {
+        .bytes_per_second = 1e9, .latency = 1e-3, .spend = spend, .ctx = &seconds
+    };
     ts_comm *c;
     assert_int_equal(ts_comm_sim_create(1, 4, "dp", &link, &c), TS_OK);
     assert_string_equal(c->group, "dp");
@@ -33,7 +35,8 @@ static void traffic_of_each(void **state)
     const int64_t counts[] = { 10, 20, 30, 40 }, at[] = { 0, 10, 30, 60 };
     assert_int_equal(c->all_gather_v(c, nowhere, 20, nowhere, counts, at, TS_COMM_U8), TS_OK);
     assert_true(fabs(c->traffic.bytes - (30000 + 75)) <= 1e-6);
-    assert_int_equal(c->all_to_all_v(c, nowhere, counts, at, nowhere, counts, at, TS_COMM_F32), TS_OK);
+    assert_int_equal(c->all_to_all_v(c, nowhere, counts, at, nowhere, counts, at, TS_COMM_F32),
+                     TS_OK);
     assert_true(fabs(c->traffic.bytes - (30075 + 320)) <= 1e-6);
     assert_int_equal(c->broadcast(c, nowhere, 100, TS_COMM_I64, 3), TS_OK);
     assert_int_equal(c->barrier(c), TS_OK);
@@ -48,7 +51,9 @@ static void alone_costs_nothing(void **state)
 {
     (void)state;
     double seconds = 0;
-    const ts_comm_sim_link link = { .bytes_per_second = 1, .latency = 1, .spend = spend, .ctx = &seconds };
+    const ts_comm_sim_link link = {
+        .bytes_per_second = 1, .latency = 1, .spend = spend, .ctx = &seconds
+    };
     ts_comm *c;
     assert_int_equal(ts_comm_sim_create(0, 1, "dp", &link, &c), TS_OK);
     assert_int_equal(c->all_reduce(c, nowhere, 1000, TS_COMM_F32, TS_COMM_SUM), TS_OK);
@@ -56,7 +61,8 @@ static void alone_costs_nothing(void **state)
     ts_comm_destroy(&c);
 }
 
-/* What the reducers send is the same as one all-reduce of everything; 1024 ranks are no more work. */
+/* What the reducers send is the same as one all-reduce of everything; 1024 ranks are no more
+ * work. */
 static void reducers(void **state)
 {
     (void)state;
@@ -64,7 +70,8 @@ static void reducers(void **state)
     const int64_t total = 134515008, offset = 0;
     ts_reducer *r;
     assert_int_equal(ts_comm_sim_create(5, 1024, "dp", NULL, &c), TS_OK);
-    assert_int_equal(ts_reducer_create(c, nowhere, total, &offset, &total, 1, 1 << 22, true, &r), TS_OK);
+    assert_int_equal(ts_reducer_create(c, nowhere, total, &offset, &total, 1, 1 << 22, true, &r),
+                     TS_OK);
     ts_reducer_begin(r);
     assert_int_equal(ts_reducer_param_done(r, 0), TS_OK);
     assert_int_equal(ts_reducer_finish(r), TS_OK);
@@ -83,6 +90,7 @@ static void reducers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(traffic_of_each),
-                                        cmocka_unit_test(alone_costs_nothing), cmocka_unit_test(reducers) };
+                                        cmocka_unit_test(alone_costs_nothing),
+                                        cmocka_unit_test(reducers) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

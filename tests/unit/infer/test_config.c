@@ -66,8 +66,9 @@ static void test_defaults(void **state)
 
 static void test_file(void **state)
 {
-    static const char file[] = "{\"do_sample\": true, \"temperature\": 0.6, \"top_p\": 0.9, \"top_k\": null,"
-                               " \"eos_token_id\": [7, 9], \"max_length\": 100, \"num_beams\": 4}";
+    static const char file[] =
+        "{\"do_sample\": true, \"temperature\": 0.6, \"top_p\": 0.9, \"top_k\": null,"
+        " \"eos_token_id\": [7, 9], \"max_length\": 100, \"num_beams\": 4}";
     ts_gen_config c;
     OK(resolve(*state, file, "", &c));
     assert_true(c.sampling.do_sample);
@@ -99,7 +100,8 @@ static void test_refused(void **state)
     REFUSED(resolve(s, NULL, "--num-beams 2 --greedy", &c), TS_ERR_USER, "--num-beams 2");
     REFUSED(resolve(s, "[]", "", &c), TS_ERR_USER, "object");
     REFUSED(resolve(s, "{\"eos_token_id\": [1, \"x\"]}", "", &c), TS_ERR_USER, "eos_token_id");
-    REFUSED(resolve(s, "{\"eos_token_id\": [1, 2, 3, 4, 5, 6, 7, 8, 9]}", "", &c), TS_ERR_USER, "more than 8");
+    REFUSED(resolve(s, "{\"eos_token_id\": [1, 2, 3, 4, 5, 6, 7, 8, 9]}", "", &c), TS_ERR_USER,
+            "more than 8");
     REFUSED(resolve(s, "{\"top_p\": 1.5}", "", &c), TS_ERR_USER, "top_p");
     REFUSED(resolve(s, "{\"num_beams\": 0}", "", &c), TS_ERR_USER, "num_beams");
     REFUSED(resolve(s, "{\"early_stopping\": 3}", "", &c), TS_ERR_USER, "early_stopping");

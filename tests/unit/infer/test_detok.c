@@ -1,4 +1,5 @@
-/* Text as it comes is, put together, the text of all ids; no character is ever shown in halves; stop texts. */
+/* Text as it comes is, put together, the text of all ids; no character is ever shown in halves;
+ * stop texts. */
 #include "../cmocka_all.h"
 #include "../temp.h"
 
@@ -40,8 +41,11 @@ static void check_text(const ts_tokenizer *tok, ts_detok *d, const int32_t *ids,
 static void check_tokenizer(const char *name)
 {
     static const char *const texts[] = {
-        "Hello world, hello  there!", "na\xC3\xAFve \xE4\xB8\xAD\xE6\x96\x87 \xF0\x9F\x98\x80\xF0\x9F\x8F\xBD end",
-        " leading and trailing ", "\xF0\x9F\x98\x80", "\n\n\ta\n",
+        "Hello world, hello  there!",
+        "na\xC3\xAFve \xE4\xB8\xAD\xE6\x96\x87 \xF0\x9F\x98\x80\xF0\x9F\x8F\xBD end",
+        " leading and trailing ",
+        "\xF0\x9F\x98\x80",
+        "\n\n\ta\n",
     };
     ts_tokenizer *tok = NULL;
     ts_tokenizer_scratch *scratch = NULL;
@@ -62,7 +66,8 @@ static void check_tokenizer(const char *name)
 static void test_text(void **state)
 {
     (void)state;
-    static const char *const names[] = { "byte_level", "fallback", "sp_bpe", "sp_unigram", "kimi", "unigram_bytes" };
+    static const char *const names[] = { "byte_level", "fallback", "sp_bpe",
+                                         "sp_unigram", "kimi",     "unigram_bytes" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         check_tokenizer(names[i]);
 }

@@ -1,5 +1,5 @@
-/* Generation with tiny models of every family: against transformers, against scoring without a cache, and line
- * by line the same bits whatever the batch. */
+/* Generation with tiny models of every family: against transformers, against scoring without a
+ * cache, and line by line the same bits whatever the batch. */
 #include "../cmocka_all.h"
 #include "../temp.h"
 
@@ -39,8 +39,11 @@ static void close_model(fixture *f)
 
 static ts_gen_config plain(void)
 {
-    return (ts_gen_config){ .num_beams = 1, .length_penalty = 1,
-                            .sampling = { .temperature = 1, .top_p = 1, .repetition_penalty = 1, .keep = 1 } };
+    return (ts_gen_config){
+        .num_beams = 1,
+        .length_penalty = 1,
+        .sampling = { .temperature = 1, .top_p = 1, .repetition_penalty = 1, .keep = 1 }
+    };
 }
 
 /* Results of all lines. */
@@ -66,8 +69,8 @@ static ts_status collect(void *ctx, const ts_gen_line *line, const ts_gen_text *
     return TS_OK;
 }
 
-static void generate(fixture *f, const ts_gen_config *c, const ts_gen_line *lines, int64_t n, int64_t batch,
-                     collected *out)
+static void generate(fixture *f, const ts_gen_config *c, const ts_gen_line *lines, int64_t n,
+                     int64_t batch, collected *out)
 {
     ts_engine *e = NULL;
     const ts_gen_hooks hooks = { .ctx = out, .done = collect };
@@ -103,7 +106,9 @@ static ts_gen_config settings_of(const json_t *c)
     g.sampling.min_new_tokens = (int64_t)number(s, "min_new_tokens", 0);
     g.num_beams = (int64_t)number(s, "num_beams", 1);
     g.length_penalty = number(s, "length_penalty", 1);
-    g.early_stopping = json_is_true(early) ? TS_EARLY_TRUE : json_is_string(early) ? TS_EARLY_NEVER : TS_EARLY_FALSE;
+    g.early_stopping = json_is_true(early)     ? TS_EARLY_TRUE
+                       : json_is_string(early) ? TS_EARLY_NEVER
+                                               : TS_EARLY_FALSE;
     for (size_t i = 0; i < json_array_size(eos); i++)
         g.sampling.eos[g.sampling.n_eos++] = (int32_t)json_integer_value(json_array_get(eos, i));
     return g;
@@ -129,7 +134,8 @@ static void check_golden(const json_t *c)
     const char *name = json_string_value(json_object_get(c, "case"));
     char *what = json_dumps(json_object_get(c, "settings"), 0);
     const ts_gen_config g = settings_of(c);
-    const ts_prompt prompt = ids_of(json_object_get(c, "prompt")), want = ids_of(json_object_get(c, "ids"));
+    const ts_prompt prompt = ids_of(json_object_get(c, "prompt")),
+                    want = ids_of(json_object_get(c, "ids"));
     const ts_gen_line line = { 0, prompt, (int64_t)number(c, "new", 0) };
     fixture f;
     collected got;
@@ -165,9 +171,9 @@ static void test_transformers(void **state)
 
 /* ---- against scoring ---- */
 
-/* Each new token is the arg-max of the text before it, run through the model at once; and its log-probability
- * is that of the scores. Where angles change with the length (dynamic), a cache keeps what it was filled with,
- * so only lengths below that are compared. */
+/* Each new token is the arg-max of the text before it, run through the model at once; and its
+ * log-probability is that of the scores. Where angles change with the length (dynamic), a cache
+ * keeps what it was filled with, so only lengths below that are compared. */
 static void check_scoring(const char *name)
 {
     enum { PROMPT = 6, NEW = 14, ALL = PROMPT + NEW };
@@ -199,7 +205,8 @@ static void check_scoring(const char *name)
         const float *last = z + (n - 1) * a->vocab;
         const int32_t best = ts_argmax(last, a->vocab);
         if (ids[n] != best && !(last[best] - last[ids[n]] < 1e-5f * fabsf(last[best])))
-            fail_msg("%s: new token %lld is %d, but the arg-max is %d", name, (long long)i, (int)ids[n], (int)best);
+            fail_msg("%s: new token %lld is %d, but the arg-max is %d", name, (long long)i,
+                     (int)ids[n], (int)best);
         OK(ts_score_ids(f.model.decoder, tape, ids, n + 1, logprobs, greedy));
         const double lp = (double)last[ids[n]] - ts_log_sum_exp(last, a->vocab);
         if (!(fabs(got.text[0].logprobs[i] - lp) < 2e-5))
@@ -301,7 +308,8 @@ static void test_bits(void **state)
 
 /* ---- the engine ---- */
 
-/* Slots in another order are as if their prompts had been there: cycles, copies, one that nobody wants. */
+/* Slots in another order are as if their prompts had been there: cycles, copies, one that nobody
+ * wants. */
 static void test_reorder(void **state)
 {
     (void)state;
@@ -327,7 +335,8 @@ static void test_reorder(void **state)
         OK(ts_engine_decode(e[k], N, next, &z[k]));
     for (int i = 0; i < N; i++) {
         assert_int_equal(ts_engine_length(e[0], i), q[i].n + 1);
-        assert_memory_equal(z[0].v + i * z[0].ld, z[1].v + i * z[1].ld, (size_t)z[0].ld * sizeof(float));
+        assert_memory_equal(z[0].v + i * z[0].ld, z[1].v + i * z[1].ld,
+                            (size_t)z[0].ld * sizeof(float));
     }
     for (int k = 0; k < 2; k++)
         ts_engine_destroy(&e[k]);
@@ -361,8 +370,9 @@ static void test_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_transformers), cmocka_unit_test(test_scoring), cmocka_unit_test(test_bits),
-        cmocka_unit_test(test_reorder), cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_transformers), cmocka_unit_test(test_scoring),
+        cmocka_unit_test(test_bits),         cmocka_unit_test(test_reorder),
+        cmocka_unit_test(test_limit),
     };
     return cmocka_run_group_tests_name("infer generate", tests, NULL, NULL);
 }

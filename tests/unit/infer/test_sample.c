@@ -8,7 +8,10 @@
 #include <math.h>
 #include <string.h>
 
-static double real(const json_t *o, const char *key) { return json_number_value(json_object_get(o, key)); }
+static double real(const json_t *o, const char *key)
+{
+    return json_number_value(json_object_get(o, key));
+}
 
 static float *floats(const json_t *list)
 {
@@ -25,7 +28,8 @@ static void check_kept(const json_t *c, const ts_sampler *s, size_t number)
     double sum = 0, best = -INFINITY;
     char key[24];
     if ((size_t)s->n != json_object_size(kept))
-        fail_msg("case %zu: %lld tokens stay, expected %zu", number, (long long)s->n, json_object_size(kept));
+        fail_msg("case %zu: %lld tokens stay, expected %zu", number, (long long)s->n,
+                 json_object_size(kept));
     for (int64_t i = 0; i < s->n; i++)
         best = fmax(best, (double)s->list[i].z);
     for (int64_t i = 0; i < s->n; i++)
@@ -77,7 +81,8 @@ static void test_frequencies(void **state)
     (void)state;
     enum { DRAWS = 20000, V = 5 };
     static const float z[V] = { 0.5f, -1, 2, 0, 1.25f };
-    const ts_sampling o = { .do_sample = true, .temperature = 1, .top_p = 1, .repetition_penalty = 1, .keep = 1,
+    const ts_sampling o = { .do_sample = true, .temperature = 1, .top_p = 1,
+                            .repetition_penalty = 1, .keep = 1,
                             .seed = 11 };
     ts_sampler s;
     int64_t count[V] = { 0 };
@@ -148,8 +153,9 @@ static void test_seen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_processors), cmocka_unit_test(test_frequencies), cmocka_unit_test(test_place),
-        cmocka_unit_test(test_argmax), cmocka_unit_test(test_seen),
+        cmocka_unit_test(test_processors), cmocka_unit_test(test_frequencies),
+        cmocka_unit_test(test_place),      cmocka_unit_test(test_argmax),
+        cmocka_unit_test(test_seen),
     };
     return cmocka_run_group_tests_name("infer sample", tests, NULL, NULL);
 }

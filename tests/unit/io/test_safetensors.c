@@ -65,55 +65,72 @@ static void reads_golden(void **state)
     assert_null(f);
 }
 
+static const struct {
+    const char *header;
+    size_t data;
+    const char *message;
+} refused[] = {
+    { "", 0, "not valid JSON" },
+    { "{", 0, "not valid JSON" },
+    { "[]", 0, "not a JSON object" },
+    { "{}x", 0, "not valid JSON" },
+    { "\xFF\xFF", 0, "not UTF-8 at byte 8" },
+    { "{}", 1, "something was appended" },
+    { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}}", 14,
+      "it is cut off" },
+    { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}}", 17,
+      "was appended" },
+    { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,12]}}", 12,
+      "tensor a: data_offsets give it 12 bytes" },
+    { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[4,20]}}", 20,
+      "expected to begin at 0" },
+    { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,-16]}}", 16,
+      "tensor a has no data_offsets" },
+    { "{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},"
+      "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[2,0]}}",
+      0, "tensor b" },
+    { "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
+      "\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[2,6]}}",
+      6, "tensor b: data_offsets are [2, 6], expected to begin at 4" },
+    { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+      "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[2,3]}}",
+      3, "expected to begin at 1" },
+    { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,18446744073709551614],\"data_offsets\":[0,16]}}",
+      16, "not valid JSON" },
+    { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,9223372036854775807],\"data_offsets\":[0,16]}}",
+      16, "more than 2^63 elements" },
+    { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2305843009213693952],\"data_offsets\":[0,16]}}",
+      16, "more than 2^63 bits" },
+    { "{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}}", 2,
+      "do not fill whole bytes" },
+    { "{\"a\":{\"dtype\":\"F31\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4,
+      "unknown dtype \"F31\"" },
+    { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1.0],\"data_offsets\":[0,4]}}", 4, "dimension 0" },
+    { "{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", 4, "dimension 0" },
+    { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1e0],\"data_offsets\":[0,4]}}", 4, "dimension 0" },
+    { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 4,
+      "9 dimensions" },
+    { "{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "has no dtype" },
+    { "{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "has no shape" },
+    { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, "has no data_offsets" },
+    { "{\"a\":7}", 4, "has no dtype" },
+    { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+      "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}",
+      1, "duplicate" },
+    { "{\"__metadata__\":{\"n\":1}}", 0, "__metadata__" },
+    { "{\"__metadata__\":[]}", 0, "__metadata__" },
+};
+
 static void refuses(void **state)
 {
     (void)state;
-    static const struct {
-        const char *header;
-        size_t data;
-        const char *message;
-    } cases[] = {
-        { "", 0, "not valid JSON" },
-        { "{", 0, "not valid JSON" },
-        { "[]", 0, "not a JSON object" },
-        { "{}x", 0, "not valid JSON" },
-        { "\xFF\xFF", 0, "not UTF-8 at byte 8" },
-        { "{}", 1, "something was appended" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}}", 14, "it is cut off" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}}", 17, "was appended" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,12]}}", 12, "tensor a: data_offsets give it 12 bytes" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[4,20]}}", 20, "expected to begin at 0" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,-16]}}", 16, "tensor a has no data_offsets" },
-        { "{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},"
-          "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[2,0]}}", 0, "tensor b" },
-        { "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
-          "\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[2,6]}}", 6, "tensor b: data_offsets are [2, 6], expected to begin at 4" },
-        { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
-          "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[2,3]}}", 3, "expected to begin at 1" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,18446744073709551614],\"data_offsets\":[0,16]}}", 16, "not valid JSON" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,9223372036854775807],\"data_offsets\":[0,16]}}", 16, "more than 2^63 elements" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2305843009213693952],\"data_offsets\":[0,16]}}", 16, "more than 2^63 bits" },
-        { "{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}}", 2, "do not fill whole bytes" },
-        { "{\"a\":{\"dtype\":\"F31\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "unknown dtype \"F31\"" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1.0],\"data_offsets\":[0,4]}}", 4, "dimension 0" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", 4, "dimension 0" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1e0],\"data_offsets\":[0,4]}}", 4, "dimension 0" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 4, "9 dimensions" },
-        { "{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "has no dtype" },
-        { "{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "has no shape" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, "has no data_offsets" },
-        { "{\"a\":7}", 4, "has no dtype" },
-        { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
-          "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "duplicate" },
-        { "{\"__metadata__\":{\"n\":1}}", 0, "__metadata__" },
-        { "{\"__metadata__\":[]}", 0, "__metadata__" },
-    };
     static const char zeros[64];
     temp t;
     temp_make(&t);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         ts_st_file *f = NULL;
-        REFUSED(open_text(&t, cases[i].header, zeros, cases[i].data, &f), TS_ERR_USER, cases[i].message);
+        REFUSED(open_text(&t, refused[i].header, zeros, refused[i].data, &f), TS_ERR_USER,
+                refused[i].message);
         assert_non_null(strstr(ts_error_message(), "x.safetensors"));
         assert_null(f);
     }
@@ -133,8 +150,10 @@ static void refuses_lengths(void **state)
     temp_write(&t, "x.safetensors", "<\0\0\0\0\0\0\0", 8);
     REFUSED(ts_st_file_open(temp_path(&t, "x.safetensors"), &f), TS_ERR_USER, "does not fit");
     temp_write(&t, "x.safetensors", "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF{}", 10);
-    REFUSED(ts_st_file_open(temp_path(&t, "x.safetensors"), &f), TS_ERR_USER, "header of 18446744073709551615 bytes");
-    REFUSED(ts_st_file_open(temp_path(&t, "absent.safetensors"), &f), TS_ERR_USER, "absent.safetensors");
+    REFUSED(ts_st_file_open(temp_path(&t, "x.safetensors"), &f), TS_ERR_USER,
+            "header of 18446744073709551615 bytes");
+    REFUSED(ts_st_file_open(temp_path(&t, "absent.safetensors"), &f), TS_ERR_USER,
+            "absent.safetensors");
     REFUSED(ts_st_file_open(t.dir, &f), TS_ERR_USER, "not a file");
     temp_remove(&t);
 }
@@ -151,9 +170,12 @@ static void accepts_white_space_and_unaligned(void **state)
     assert_int_equal(ts_st_file_count(f), 0);
     ts_st_file_destroy(&f);
     memcpy(data + 1, v, 8);
-    OK(open_text(&t, "{\"f\":{\"data_offsets\":[1,9],\"shape\":[2],\"dtype\":\"F32\",\"more\":null},"
-                     "\"z\":{\"dtype\":\"F32\",\"shape\":[0,9223372036854775807],\"data_offsets\":[1,1]},"
-                     "\"u\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", data, 9, &f));
+    OK(open_text(
+        &t,
+        "{\"f\":{\"data_offsets\":[1,9],\"shape\":[2],\"dtype\":\"F32\",\"more\":null},"
+        "\"z\":{\"dtype\":\"F32\",\"shape\":[0,9223372036854775807],\"data_offsets\":[1,1]},"
+        "\"u\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}",
+        data, 9, &f));
     OK(ts_st_read_f32(ts_st_file_find(f, "f"), 0, 2, got));
     assert_memory_equal(got, v, 8);
     assert_string_equal(ts_st_file_at(f, 0)->name, "u");
@@ -207,8 +229,8 @@ static void rounds_to_even(void **state)
         assert_true(ts_st_from_f32(TS_ST_F16, &cases[i].f, 1, &h));
         assert_true(ts_st_from_f32(TS_ST_BF16, &cases[i].f, 1, &b));
         if (h != cases[i].half || b != cases[i].bf)
-            fail_msg("%a: half %04x, expected %04x; bf16 %04x, expected %04x", (double)cases[i].f, h,
-                     cases[i].half, b, cases[i].bf);
+            fail_msg("%a: half %04x, expected %04x; bf16 %04x, expected %04x", (double)cases[i].f,
+                     h, cases[i].half, b, cases[i].bf);
     }
 }
 
@@ -244,21 +266,25 @@ static void refuses_folders(void **state)
         { "{\"weight_map\":{\"t\":\"..\"}}", "weight_map: t must name" },
         { "{\"weight_map\":{\"t\":3}}", "weight_map: t must name" },
         { "{\"weight_map\":{\"t\":\"a.safetensors\"}}", "tensor t should be in a.safetensors" },
-        { "{\"weight_map\":{\"a\":\"a.safetensors\",\"t\":\"b.safetensors\"}}", "b.safetensors: missing" },
+        { "{\"weight_map\":{\"a\":\"a.safetensors\",\"t\":\"b.safetensors\"}}",
+          "b.safetensors: missing" },
         { "{\"weight_map\":{\"a\":\"a.safetensors\",\"b\":\"c.safetensors\"}}", "stands in both" },
     };
-    static const char one[] = "\x50\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}"
-                              "                              !";
-    static const char two[] = "\x80\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
-                              "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}"
-                              "                              !!";
+    static const char one[] =
+        "\x50\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}"
+        "                              !";
+    static const char two[] =
+        "\x80\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+        "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}"
+        "                              !!";
     char file[256];
     temp t;
     ts_st_dir *d = NULL;
     temp_make(&t);
     REFUSED(ts_st_dir_open(t.dir, NULL, &d), TS_ERR_USER, "neither model.safetensors nor");
     assert_non_null(strstr(ts_error_message(), t.dir));
-    REFUSED(ts_st_dir_open(temp_path(&t, "no"), "adapter_model", &d), TS_ERR_USER, "adapter_model.safetensors");
+    REFUSED(ts_st_dir_open(temp_path(&t, "no"), "adapter_model", &d), TS_ERR_USER,
+            "adapter_model.safetensors");
     memcpy(file, one, sizeof one - 1);
     file[0] = (char)(sizeof one - 1 - 8 - 1);
     temp_write(&t, "a.safetensors", file, sizeof one - 1);

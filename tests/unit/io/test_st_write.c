@@ -96,9 +96,11 @@ static void cuts_as_transformers(void **state)
 {
     (void)state;
     static const int64_t sizes[] = { 6, 6, 2, 6, 20, 2, 2, 3 };
-    static const char *const files[] = { "model-00001-of-00005.safetensors", "model-00002-of-00005.safetensors",
-                                         "model-00003-of-00005.safetensors", "model-00004-of-00005.safetensors",
-                                         "model-00005-of-00005.safetensors", "model.safetensors.index.json" };
+    static const char *const files[] = {
+        "model-00001-of-00005.safetensors", "model-00002-of-00005.safetensors",
+        "model-00003-of-00005.safetensors", "model-00004-of-00005.safetensors",
+        "model-00005-of-00005.safetensors", "model.safetensors.index.json"
+    };
     float ramp[20];
     char name[8];
     temp t;
@@ -222,16 +224,21 @@ static void unwritable(void **state)
     (void)state;
     temp t;
     temp_make(&t);
-    REFUSED(write_much(temp_path(&t, "no/w.safetensors"), 65536, RLIM_INFINITY), TS_ERR_IO, "no/w.safetensors: making the file");
+    REFUSED(write_much(temp_path(&t, "no/w.safetensors"), 65536, RLIM_INFINITY), TS_ERR_IO,
+            "no/w.safetensors: making the file");
     temp_remove(&t);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(writes_as_the_library), cmocka_unit_test(aligns_the_data), cmocka_unit_test(cuts_as_transformers),
-        cmocka_unit_test(one_file_when_it_fits), cmocka_unit_test(short_write),
-        cmocka_unit_test(full_disk),             cmocka_unit_test(unwritable),
+        cmocka_unit_test(writes_as_the_library),
+        cmocka_unit_test(aligns_the_data),
+        cmocka_unit_test(cuts_as_transformers),
+        cmocka_unit_test(one_file_when_it_fits),
+        cmocka_unit_test(short_write),
+        cmocka_unit_test(full_disk),
+        cmocka_unit_test(unwritable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

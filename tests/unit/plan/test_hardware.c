@@ -46,7 +46,8 @@ static void a_description_goes_round(void **state)
     assert_string_equal(a.name, b.name);
     assert_int_equal(a.isa, b.isa);
     assert_int_equal(a.threads, b.threads);
-    assert_true(a.flops_f32 == b.flops_f32 && a.flops_16 == b.flops_16 && a.bytes_per_second == b.bytes_per_second &&
+    assert_true(a.flops_f32 == b.flops_f32 && a.flops_16 == b.flops_16 &&
+                a.bytes_per_second == b.bytes_per_second &&
                 a.network_latency == b.network_latency && a.memory_bytes == b.memory_bytes);
     free(text);
     json_decref(o);
@@ -62,11 +63,16 @@ static void bad_descriptions_are_refused(void **state)
     refused("{\"flops_f32\": 1e12, \"flops_16\": 1e12}", "bytes_per_second");
     refused("{\"flops_f32\": 0, \"flops_16\": 1e12, \"bytes_per_second\": 1e9}", "flops_f32");
     refused("{\"flops_f32\": 1e9, \"flops_16\": -1, \"bytes_per_second\": 1e9}", "flops_16");
-    refused("{\"flops_f32\": 1e9, \"flops_16\": 1e9, \"bytes_per_second\": \"fast\"}", "bytes_per_second");
-    refused("{\"flops_f32\": 1e9, \"flops_16\": 1e9, \"bytes_per_second\": 1e9, \"speed\": 3}", "speed");
-    refused("{\"flops_f32\": 1e9, \"flops_16\": 1e9, \"bytes_per_second\": 1e9, \"kind\": \"tpu\"}", "tpu");
-    refused("{\"flops_f32\": 1e9, \"flops_16\": 1e9, \"bytes_per_second\": 1e9, \"isa\": \"avx9\"}", "avx9");
-    refused("{\"flops_f32\": 1e9, \"flops_16\": 1e9, \"bytes_per_second\": 1e9, \"threads\": 0}", "threads");
+    refused("{\"flops_f32\": 1e9, \"flops_16\": 1e9, \"bytes_per_second\": \"fast\"}",
+            "bytes_per_second");
+    refused("{\"flops_f32\": 1e9, \"flops_16\": 1e9, \"bytes_per_second\": 1e9, \"speed\": 3}",
+            "speed");
+    refused("{\"flops_f32\": 1e9, \"flops_16\": 1e9, \"bytes_per_second\": 1e9, \"kind\": \"tpu\"}",
+            "tpu");
+    refused("{\"flops_f32\": 1e9, \"flops_16\": 1e9, \"bytes_per_second\": 1e9, \"isa\": \"avx9\"}",
+            "avx9");
+    refused("{\"flops_f32\": 1e9, \"flops_16\": 1e9, \"bytes_per_second\": 1e9, \"threads\": 0}",
+            "threads");
     assert_int_equal(ts_plan_hardware("cray-1", 0, 1, &local, &hw), TS_ERR_USER);
     assert_non_null(strstr(ts_error_message(), "epyc-9654"));
     assert_int_equal(ts_plan_hardware("./there-is-no-such.json", 0, 1, &local, &hw), TS_ERR_USER);

@@ -44,10 +44,10 @@ static void plan_of(const char *options, ts_plan *p)
     end(&s);
 }
 
-#define SMALL                                                                                          \
-    "--num-layers 3 --hidden-size 64 --ffn-hidden-size 160 --num-attention-heads 4 --swiglu "          \
-    "--normalization RMSNorm --position-embedding-type rope --disable-bias-linear "                    \
-    "--max-position-embeddings 64 --tokenizer-type NullTokenizer --vocab-size 499 "                    \
+#define SMALL                                                                                      \
+    "--num-layers 3 --hidden-size 64 --ffn-hidden-size 160 --num-attention-heads 4 --swiglu "      \
+    "--normalization RMSNorm --position-embedding-type rope --disable-bias-linear "                \
+    "--max-position-embeddings 64 --tokenizer-type NullTokenizer --vocab-size 499 "                \
     "--make-vocab-size-divisible-by 1 --seq-length 64 --train-iters 4 --lr 1e-4 --threads 1 "
 
 /* Two real steps: the second's counts by kernel, and the ledger. */
@@ -86,8 +86,9 @@ static void same_as_real(const char *options)
     for (int k = 0; k < TS_KERNEL_COUNT; k++) {
         const ts_kernel_stat *q = &p.rank[0].kernel[k];
         if (q->calls != stat[k].calls || q->flops != stat[k].flops || q->bytes != stat[k].bytes)
-            fail_msg("%s: planned %lld calls, %.0f FLOP, %.0f bytes; were %lld, %.0f, %.0f", ts_kernel_name((ts_kernel)k),
-                     (long long)q->calls, q->flops, q->bytes, (long long)stat[k].calls, stat[k].flops, stat[k].bytes);
+            fail_msg("%s: planned %lld calls, %.0f FLOP, %.0f bytes; were %lld, %.0f, %.0f",
+                     ts_kernel_name((ts_kernel)k), (long long)q->calls, q->flops, q->bytes,
+                     (long long)stat[k].calls, stat[k].flops, stat[k].bytes);
     }
     assert_int_equal(p.rank[0].mem.peak, mem.peak);
     assert_memory_equal(p.rank[0].mem.at_peak, mem.at_peak, sizeof mem.at_peak);
@@ -100,11 +101,15 @@ static void counts_are_those_of_a_real_step(void **state)
     (void)state;
     same_as_real(SMALL "--micro-batch-size 2");
     same_as_real(SMALL "--micro-batch-size 1 --global-batch-size 9"); /* many: most are not run */
-    same_as_real(SMALL "--micro-batch-size 1 --global-batch-size 4 --bf16 --recompute-granularity full "
-                       "--recompute-method uniform --recompute-num-layers 2");
-    same_as_real(SMALL "--micro-batch-size 1 --global-batch-size 7 --deterministic-mode --hidden-dropout 0.1");
-    same_as_real("--num-layers 2 --hidden-size 64 --num-attention-heads 4 --max-position-embeddings 32 "
-                 "--tokenizer-type NullTokenizer --vocab-size 99 --seq-length 32 --train-iters 4 --lr 1e-4 --threads 1");
+    same_as_real(SMALL
+                 "--micro-batch-size 1 --global-batch-size 4 --bf16 --recompute-granularity full "
+                 "--recompute-method uniform --recompute-num-layers 2");
+    same_as_real(
+        SMALL
+        "--micro-batch-size 1 --global-batch-size 7 --deterministic-mode --hidden-dropout 0.1");
+    same_as_real(
+        "--num-layers 2 --hidden-size 64 --num-attention-heads 4 --max-position-embeddings 32 "
+        "--tokenizer-type NullTokenizer --vocab-size 99 --seq-length 32 --train-iters 4 --lr 1e-4 --threads 1");
 }
 
 static void products_are_what_the_formula_says(void **state)
@@ -116,7 +121,8 @@ static void products_are_what_the_formula_says(void **state)
     const double layer = 64 * (3 * 64) + 64 * 64 + 64 * 2 * 160 + 160 * 64, tokens = 8 * 64;
     const double gemm = p.rank[0].kernel[TS_KERNEL_gemm].flops;
     assert_true(gemm == 6 * tokens * (3 * layer + 500 * 64));
-    assert_int_equal(p.parameters, 3 * (64 * 192 + 64 * 64 + 3 * 64 * 160 + 2 * 64) + 500 * 64 + 64);
+    assert_int_equal(p.parameters,
+                     3 * (64 * 192 + 64 * 64 + 3 * 64 * 160 + 2 * 64) + 500 * 64 + 64);
     assert_int_equal(p.rank[0].mem.at_peak[TS_MEM_OPTIM], 2 * p.rank[0].mem.at_peak[TS_MEM_GRAD]);
 }
 
@@ -143,12 +149,14 @@ static void a_large_model_costs_nothing_to_plan(void **state)
     (void)state;
     ts_plan p;
     struct rusage u;
-    plan_of("--num-layers 80 --hidden-size 8192 --ffn-hidden-size 28672 --num-attention-heads 64 "
-            "--group-query-attention --num-query-groups 8 --swiglu --normalization RMSNorm "
-            "--position-embedding-type rope --disable-bias-linear --untie-embeddings-and-output-weights "
-            "--max-position-embeddings 131072 --tokenizer-type NullTokenizer --vocab-size 128255 "
-            "--make-vocab-size-divisible-by 1 --seq-length 131072 --micro-batch-size 4 --global-batch-size 4194304 "
-            "--world-size 1024 --train-iters 10 --lr 1e-4 --bf16 --recompute-granularity full", &p);
+    plan_of(
+        "--num-layers 80 --hidden-size 8192 --ffn-hidden-size 28672 --num-attention-heads 64 "
+        "--group-query-attention --num-query-groups 8 --swiglu --normalization RMSNorm "
+        "--position-embedding-type rope --disable-bias-linear --untie-embeddings-and-output-weights "
+        "--max-position-embeddings 131072 --tokenizer-type NullTokenizer --vocab-size 128255 "
+        "--make-vocab-size-divisible-by 1 --seq-length 131072 --micro-batch-size 4 --global-batch-size 4194304 "
+        "--world-size 1024 --train-iters 10 --lr 1e-4 --bf16 --recompute-granularity full",
+        &p);
     assert_int_equal(p.parameters, 70553706496); /* the published 70B */
     assert_int_equal(p.n_micro, 1024);
     assert_true(p.rank[0].mem.peak > (int64_t)1e12);
@@ -182,11 +190,13 @@ static void the_json_has_what_it_promises(void **state)
     plan_of(SMALL "--micro-batch-size 2 --nnodes 2 --nproc_per_node 3", &p);
     assert_int_equal(ts_plan_json(&p, &text), TS_OK);
     assert_int_equal(ts_json_parse(text.s, text.len, "plan", &o), TS_OK);
-    const json_t *r = json_array_get(json_object_get(o, "ranks"), 0), *m = json_object_get(r, "memory");
+    const json_t *r = json_array_get(json_object_get(o, "ranks"), 0),
+                 *m = json_object_get(r, "memory");
     const json_t *t = json_object_get(json_object_get(r, "traffic"), "dp");
     const char *const of_rank[] = { "rank", "tp", "cp", "ep", "dp", "pp", "flops", "count" };
     const char *const of_plan[] = { "step_seconds", "tokens_per_second", "bubble" };
-    const char *const of_memory[] = { "peak_bytes", "weights", "gradients", "optimizer", "activations", "buffers" };
+    const char *const of_memory[] = { "peak_bytes", "weights",     "gradients",
+                                      "optimizer",  "activations", "buffers" };
     const char *const of_traffic[] = { "calls", "messages", "bytes" };
     for (size_t i = 0; i < 8; i++)
         assert_true(json_is_number(json_object_get(r, of_rank[i])));

@@ -39,19 +39,21 @@ static inline void make_init(make *m, int64_t iteration, bool large)
     memset(m, 0, sizeof *m);
     for (int i = 0; i < MAKE_TENSORS; i++) {
         const bool is_model = i < MAKE_TENSORS / 2;
-        snprintf(m->name[i], sizeof m->name[i], "%s.%d.weight%s", is_model ? "model.layers" : "optimizer.layers",
-                 i % 6, is_model ? "" : ".exp_avg");
-        m->t[i] = (ts_ckpt_tensor){ .name = m->name[i], .part = is_model ? TS_CKPT_MODEL : TS_CKPT_OPTIMIZER,
+        snprintf(m->name[i], sizeof m->name[i], "%s.%d.weight%s",
+                 is_model ? "model.layers" : "optimizer.layers", i % 6, is_model ? "" : ".exp_avg");
+        m->t[i] = (ts_ckpt_tensor){ .name = m->name[i],
+                                    .part = is_model ? TS_CKPT_MODEL : TS_CKPT_OPTIMIZER,
                                     .dtype = types[i % 5], .rank = i % 6 == 4 ? 0 : 2,
                                     .shape = { make_rows(i, large), 16 } };
-        m->bytes[i] = (size_t)(i % 6 == 4 ? 1 : make_rows(i, large) * 16) * ts_st_dtype_bits(types[i % 5]) / 8;
+        m->bytes[i] = (size_t)(i % 6 == 4 ? 1 : make_rows(i, large) * 16) *
+                      ts_st_dtype_bits(types[i % 5]) / 8;
         m->data[i] = malloc(m->bytes[i] + 1);
         assert_non_null(m->data[i]);
         make_fill(m->data[i], m->bytes[i], iteration, i);
         m->t[i].data = m->data[i];
     }
-    snprintf(m->state, sizeof m->state, "{\"iteration\": %lld, \"consumed_samples\": %lld}", (long long)iteration,
-             (long long)iteration * 8);
+    snprintf(m->state, sizeof m->state, "{\"iteration\": %lld, \"consumed_samples\": %lld}",
+             (long long)iteration, (long long)iteration * 8);
 }
 
 static inline void make_deinit(make *m)
@@ -61,7 +63,8 @@ static inline void make_deinit(make *m)
 }
 
 /* The values of `content` under the number of another iteration. */
-static inline ts_status make_save_as(ts_checkpointer *c, int64_t iteration, int64_t content, bool large)
+static inline ts_status make_save_as(ts_checkpointer *c, int64_t iteration, int64_t content,
+                                     bool large)
 {
     make m;
     make_init(&m, content, large);
@@ -85,8 +88,8 @@ static inline bool make_holds(const ts_checkpoint *ck, int64_t content, bool lar
     make_init(&m, content, large);
     for (int i = 0; i < MAKE_TENSORS; i++) {
         const ts_st_tensor *t = ts_checkpoint_tensor(ck, m.name[i]);
-        same = same && t && t->dtype == m.t[i].dtype && t->rank == m.t[i].rank && t->size == m.bytes[i] &&
-               (!t->size || !memcmp(t->data, m.data[i], t->size));
+        same = same && t && t->dtype == m.t[i].dtype && t->rank == m.t[i].rank &&
+               t->size == m.bytes[i] && (!t->size || !memcmp(t->data, m.data[i], t->size));
     }
     same = same && ts_checkpoint_count(ck, TS_CKPT_MODEL) == MAKE_TENSORS / 2 &&
            ts_checkpoint_count(ck, TS_CKPT_OPTIMIZER) == MAKE_TENSORS / 2;

@@ -18,7 +18,8 @@
 static void save_some(const char *dir, int64_t keep, bool large, int n, const int64_t *iterations)
 {
     ts_checkpointer *c = NULL;
-    const ts_ckpt_options o = { .dir = dir, .keep = keep, .max_shard_bytes = large ? 3 << 20 : 2000 };
+    const ts_ckpt_options o = { .dir = dir, .keep = keep,
+                                .max_shard_bytes = large ? 3 << 20 : 2000 };
     OK(ts_checkpointer_create(&o, NULL, &c));
     for (int i = 0; i < n; i++)
         OK(make_save(c, iterations[i], large));
@@ -49,8 +50,10 @@ static void saves_and_loads(void **state)
     expect_open(t.dir, -1, 20, true);
     expect_open(t.dir, 10, 10, true);
     expect_open(temp_path(&t, "iter_0000010"), -1, 10, true);
-    REFUSED(ts_checkpoint_open(t.dir, 15, 0, NULL, &ck), TS_ERR_USER, "has no checkpoint of iteration 15, but there is 20, 10");
-    REFUSED(ts_checkpoint_open(temp_path(&t, "iter_0000010"), 20, 0, NULL, &ck), TS_ERR_USER, "iteration 10, not of 20");
+    REFUSED(ts_checkpoint_open(t.dir, 15, 0, NULL, &ck), TS_ERR_USER,
+            "has no checkpoint of iteration 15, but there is 20, 10");
+    REFUSED(ts_checkpoint_open(temp_path(&t, "iter_0000010"), 20, 0, NULL, &ck), TS_ERR_USER,
+            "iteration 10, not of 20");
     OK(ts_checkpoint_open(t.dir, -1, TS_CKPT_MODEL_ONLY, NULL, &ck));
     assert_int_equal(ts_checkpoint_count(ck, TS_CKPT_OPTIMIZER), 0);
     assert_int_equal(ts_checkpoint_count(ck, TS_CKPT_MODEL), MAKE_TENSORS / 2);
@@ -127,7 +130,8 @@ static void replaces_an_iteration(void **state)
     const ts_ckpt_tensor is = { .name = "w", .dtype = TS_ST_F32, .data = &b };
     OK(ts_checkpointer_save(c, 5, &is, 1, "{}"));
     OK(ts_checkpoint_open(t.dir, 5, 0, NULL, &new));
-    assert_memory_equal(ts_checkpoint_tensor(old, "w")->data, &a, sizeof a); /* who reads it still can */
+    /* who reads it still can */
+    assert_memory_equal(ts_checkpoint_tensor(old, "w")->data, &a, sizeof a);
     assert_memory_equal(ts_checkpoint_tensor(new, "w")->data, &b, sizeof b);
     ts_checkpoint_close(&old);
     ts_checkpoint_close(&new);
@@ -156,7 +160,8 @@ static void save_as_rank(ts_comm *comm, void *ctx)
 {
     const shared_save *s = ctx;
     ts_checkpointer *c = NULL;
-    const ts_ckpt_options o = { .dir = s->dir, .max_shard_bytes = 2000, .is_background = s->is_background,
+    const ts_ckpt_options o = { .dir = s->dir, .max_shard_bytes = 2000,
+                                .is_background = s->is_background,
                                 .staging_bytes = s->staging };
     MUST(TS_OK == ts_checkpointer_create(&o, comm, &c));
     MUST(TS_OK == make_save(c, s->iteration, true));
@@ -181,7 +186,8 @@ static void open_as_rank(ts_comm *comm, void *ctx)
     ts_checkpoint_close(&ck);
 }
 
-/* Saved by one number of ranks, loaded by others; at once and in the background with any staging buffer. */
+/* Saved by one number of ranks, loaded by others; at once and in the background with any staging
+ * buffer. */
 static void ranks(void **state)
 {
     (void)state;
@@ -235,7 +241,8 @@ static void background_is_equal(void **state)
     temp_make(&t);
     temp_make(&u);
     for (int k = 0; k < 2; k++) {
-        const ts_ckpt_options o = { .dir = k ? u.dir : t.dir, .is_background = k, .max_shard_bytes = 2 << 20 };
+        const ts_ckpt_options o = { .dir = k ? u.dir : t.dir, .is_background = k,
+                                    .max_shard_bytes = 2 << 20 };
         OK(ts_checkpointer_create(&o, NULL, &c));
         OK(make_save(c, 7, true));
         if (k) /* nothing is published before somebody asks */
@@ -270,12 +277,14 @@ static void one_job_a_folder(void **state)
     temp_make(&t);
     const ts_ckpt_options o = { .dir = t.dir };
     OK(ts_checkpointer_create(&o, NULL, &a));
-    REFUSED(ts_checkpointer_create(&o, NULL, &b), TS_ERR_USER, "another job is saving checkpoints there");
+    REFUSED(ts_checkpointer_create(&o, NULL, &b), TS_ERR_USER,
+            "another job is saving checkpoints there");
     ts_checkpointer_destroy(&a);
     OK(ts_checkpointer_create(&o, NULL, &b));
     ts_checkpointer_destroy(&b);
     temp_write(&t, "file", "x", 1);
-    REFUSED(ts_checkpointer_create(&(ts_ckpt_options){ .dir = temp_path(&t, "file") }, NULL, &a), TS_ERR_USER, "file");
+    REFUSED(ts_checkpointer_create(&(ts_ckpt_options){ .dir = temp_path(&t, "file") }, NULL, &a),
+            TS_ERR_USER, "file");
     temp_remove(&t);
 }
 
@@ -298,7 +307,8 @@ static void falls_back(void **state)
     save_some(t.dir, 0, false, 3, (const int64_t[]){ 10, 20, 30 });
     assert_int_equal(truncate(temp_path(&t, "iter_0000030/state.json"), 3), 0);
     expect_open(t.dir, -1, 20, false);
-    REFUSED(ts_checkpoint_open(t.dir, 30, 0, NULL, &ck), TS_ERR_USER, "iter_0000030/state.json: damaged: has 3 bytes");
+    REFUSED(ts_checkpoint_open(t.dir, 30, 0, NULL, &ck), TS_ERR_USER,
+            "iter_0000030/state.json: damaged: has 3 bytes");
     assert_int_equal(unlink(temp_path(&t, "iter_0000020/manifest.json")), 0);
     expect_open(t.dir, -1, 10, false);
     assert_int_equal(unlink(temp_path(&t, "latest_checkpointed_iteration.txt")), 0);
@@ -306,7 +316,8 @@ static void falls_back(void **state)
     temp_write(&t, "latest_checkpointed_iteration.txt", "900\n", 4);
     expect_open(t.dir, -1, 10, false);
     assert_int_equal(unlink(temp_path(&t, "iter_0000010/model.safetensors.index.json")), 0);
-    REFUSED(ts_checkpoint_open(t.dir, -1, 0, NULL, &ck), TS_ERR_USER, "none of its 3 checkpoints is good");
+    REFUSED(ts_checkpoint_open(t.dir, -1, 0, NULL, &ck), TS_ERR_USER,
+            "none of its 3 checkpoints is good");
     temp_remove(&t);
 }
 
@@ -377,7 +388,8 @@ static void tensor_at(const char *path, int64_t byte, char *out, size_t n)
     ts_st_file_destroy(&f);
 }
 
-/* Bits flipped at random over all files: each found, in its file, at its byte and bit, in its tensor. */
+/* Bits flipped at random over all files: each found, in its file, at its byte and bit, in its
+ * tensor. */
 static void bit_flips(void **state)
 {
     (void)state;
@@ -407,7 +419,8 @@ static void bit_flips(void **state)
             tensor_at(path, at, tensor, sizeof tensor);
             overwrite(path, at, &is, 1);
             if (check(temp_path(&t, "iter_0000001"), &s))
-                fail_msg("%s: bit %d of byte %lld is flipped, and it was not seen", path, bit, (long long)at);
+                fail_msg("%s: bit %d of byte %lld is flipped, and it was not seen", path, bit,
+                         (long long)at);
             overwrite(path, at, &was, 1);
             assert_string_equal(s.path, path);
             if (s.byte == at && s.bit == bit) {
@@ -426,7 +439,8 @@ static void bit_flips(void **state)
     temp_remove(&t);
 }
 
-/* Damage in files of several chunks: one byte, many, a whole run of chunks, a cut end, a longer file. */
+/* Damage in files of several chunks: one byte, many, a whole run of chunks, a cut end, a longer
+ * file. */
 static void larger_damage(void **state)
 {
     (void)state;
@@ -516,7 +530,9 @@ static void killed(void **state)
         const pid_t pid = fork();
         if (pid == 0) {
             ts_checkpointer *c = NULL;
-            const ts_ckpt_options o = { .dir = t.dir, .keep = 2, .is_background = k & 1, .max_shard_bytes = 2000 };
+            const ts_ckpt_options o = {
+                .dir = t.dir, .keep = 2, .is_background = k & 1, .max_shard_bytes = 2000
+            };
             if (ts_checkpointer_create(&o, NULL, &c) == TS_OK)
                 for (int64_t i = 2; make_save(c, i % 5 + 1, false) == TS_OK; i++)
                     ;

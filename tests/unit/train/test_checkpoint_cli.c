@@ -12,7 +12,8 @@
 
 static char text[1 << 16];
 
-/* Runs the command with stderr in the same stream unless `more` sends it elsewhere; returns the exit code, the output is in text. */
+/* Runs the command with stderr in the same stream unless `more` sends it elsewhere; returns the
+ * exit code, the output is in text. */
 static int tessera(const char *args, const char *dir, const char *more)
 {
     char line[512];
@@ -94,8 +95,10 @@ static void own(void **state)
     assert_int_equal(tessera("verify", temp_path(&t, "iter_0000030"), ""), 2);
     assert_int_equal(tessera("list", t.dir, "--json"), 0);
     v = parsed();
-    assert_true(json_is_false(json_object_get(json_array_get(json_object_get(v, "checkpoints"), 0), "good")));
-    assert_true(json_is_true(json_object_get(json_array_get(json_object_get(v, "checkpoints"), 1), "good")));
+    assert_true(json_is_false(
+        json_object_get(json_array_get(json_object_get(v, "checkpoints"), 0), "good")));
+    assert_true(json_is_true(
+        json_object_get(json_array_get(json_object_get(v, "checkpoints"), 1), "good")));
     json_decref(v);
     temp_write(&t, "latest_checkpointed_iteration.txt", "2x\n", 3);
     assert_int_equal(tessera("verify", t.dir, ""), 2);

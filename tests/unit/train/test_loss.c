@@ -1,4 +1,5 @@
-/* A small decoder trained on a small file: what must not depend on how the work is cut up, and what must. */
+/* A small decoder trained on a small file: what must not depend on how the work is cut up, and what
+ * must. */
 #include "../cmocka_all.h"
 #include "data/indexed.h"
 #include "device/cpu/isa.h"
@@ -74,16 +75,17 @@ static void rig_make(rig *r, const char *text, ts_dtype compute, bool mask_ends)
     OK(ts_train_options_check(&r->w.o, 1));
     r->data = (ts_data_options){ .data_path = { &r->path, 1 }, .split = "100,0,0",
                                  .eod_mask_loss = mask_ends };
-    const ts_data_need need = { .seq_length = S, .seed = 1, .n_train = 800, .vocab_size = VOCAB, .eod = END,
-                                .pad = -1 };
+    const ts_data_need need = {
+        .seq_length = S, .seed = 1, .n_train = 800, .vocab_size = VOCAB, .eod = END, .pad = -1
+    };
     OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = TS_ISA_ALL }, &r->dev));
     OK(ts_comm_self_create(&r->comm));
     OK(ts_data_source_create(&r->data, &need, &r->source));
     describe(&a);
     OK(ts_model_make(&a, &(ts_model_use){ r->dev, compute, true }, 42, &r->model));
     ts_arch_deinit(&a);
-    OK(ts_trainer_create(&r->w.o, r->dev, r->comm, &r->model, r->source, &r->data, compute, false, 1 << 20,
-                         &r->trainer));
+    OK(ts_trainer_create(&r->w.o, r->dev, r->comm, &r->model, r->source, &r->data, compute, false,
+                         1 << 20, &r->trainer));
 }
 
 static void rig_free(rig *r)
@@ -127,15 +129,16 @@ static void train(const char *text, ts_dtype compute, bool mask_ends, curve *c)
 static void close_to(const char *what, int step, double got, double want, double relative)
 {
     if (!(fabs(got - want) <= relative * fabs(want)))
-        fail_msg("%s of step %d: %.12g, expected %.12g within %.2g of it", what, step, got, want, relative);
+        fail_msg("%s of step %d: %.12g, expected %.12g within %.2g of it", what, step, got, want,
+                 relative);
 }
 
 /* ---- cutting the batch up ---- */
 
-/* A token's loss goes through 4 products a layer and the output layer, each of at most FFN terms in fp32; a
- * weight's gradient adds the S * GLOBAL tokens and goes through the same products backward and forward. In
- * another order each addition may err by 2^-24 of the sum; the sums here do not cancel to less than a tenth,
- * and the third step has the errors of the two before it. */
+/* A token's loss goes through 4 products a layer and the output layer, each of at most FFN terms in
+ * fp32; a weight's gradient adds the S * GLOBAL tokens and goes through the same products backward
+ * and forward. In another order each addition may err by 2^-24 of the sum; the sums here do not
+ * cancel to less than a tenth, and the third step has the errors of the two before it. */
 #define DEPTH (4 * LAYERS + 1)
 #define LOSS_BOUND (0x1p-24 * DEPTH * FFN)
 #define NORM_BOUND (0x1p-24 * (2 * DEPTH * FFN + S * GLOBAL))
@@ -175,8 +178,8 @@ static void nor_when_ends_carry_no_loss(void **state)
     every_cut_gives_the_same(true, "--deterministic-mode");
 }
 
-/* The loss of a step from those of its sequences one by one: weighed by their trained tokens, which the
- * mean of means would not do. */
+/* The loss of a step from those of its sequences one by one: weighed by their trained tokens, which
+ * the mean of means would not do. */
 static void each_token_counts_once(void **state)
 {
     (void)state;
@@ -185,7 +188,8 @@ static void each_token_counts_once(void **state)
     double sum = 0, means = 0;
     int64_t n = 0, least = S, most = 0;
     rig_make(&r, COMMON "--micro-batch-size 2", TS_DTYPE_F32, true);
-    rig_make(&single, "--seq-length 16 --train-iters 100 --lr 0.1 --global-batch-size 1", TS_DTYPE_F32, true);
+    rig_make(&single, "--seq-length 16 --train-iters 100 --lr 0.1 --global-batch-size 1",
+             TS_DTYPE_F32, true);
     for (int64_t i = 0; i < GLOBAL; i++) {
         double loss;
         int64_t tokens = 0;
@@ -205,15 +209,17 @@ static void each_token_counts_once(void **state)
     assert_true(least < most);
     assert_int_equal(s.tokens, n);
     close_to("loss", 0, s.loss, sum / (double)n, LOSS_BOUND);
-    assert_true(fabs(means - s.loss) > 4 * LOSS_BOUND * s.loss); /* the test could see the difference */
+    /* the test could see the difference */
+    assert_true(fabs(means - s.loss) > 4 * LOSS_BOUND * s.loss);
     rig_free(&r);
     rig_free(&single);
 }
 
 /* ---- 16-bit types ---- */
 
-/* A rounding to bf16 is 2^-9 of a value. The loss is the mean of many tokens' and moves by less than one
- * rounding of itself (2^-8 with room); the gradients are products of rounded activations and errors: 2^-5. */
+/* A rounding to bf16 is 2^-9 of a value. The loss is the mean of many tokens' and moves by less
+ * than one rounding of itself (2^-8 with room); the gradients are products of rounded activations
+ * and errors: 2^-5. */
 static void bf16_is_near(void **state)
 {
     (void)state;
@@ -235,8 +241,11 @@ static void fp16_skips_until_the_scale_fits(void **state)
     rig r, full;
     ts_step_result s, f;
     int64_t skipped = 0;
-    rig_make(&r, COMMON "--micro-batch-size 4 --initial-loss-scale 1e12 --hysteresis 1 --lr-warmup-iters 5 "
-             "--lr-warmup-init 0.01", TS_DTYPE_F16, false);
+    rig_make(&r,
+             COMMON
+             "--micro-batch-size 4 --initial-loss-scale 1e12 --hysteresis 1 --lr-warmup-iters 5 "
+             "--lr-warmup-init 0.01",
+             TS_DTYPE_F16, false);
     const ts_storage *v = r.model.decoder->params.values;
     void *before = malloc(v->bytes);
     assert_non_null(before);
@@ -245,7 +254,8 @@ static void fp16_skips_until_the_scale_fits(void **state)
         assert_true(r.trainer->scaler.scale == scale);
         OK(ts_trainer_step(r.trainer, false, &s));
         assert_true(s.loss_scale == scale && s.lr == 0.01 && isfinite(s.loss));
-        assert_int_equal(r.trainer->iteration, skipped + 1); /* it counts, and its samples are used up */
+        /* it counts, and its samples are used up */
+        assert_int_equal(r.trainer->iteration, skipped + 1);
         assert_int_equal(r.trainer->consumed, (skipped + 1) * GLOBAL);
         if (!s.skipped)
             break;
@@ -260,14 +270,16 @@ static void fp16_skips_until_the_scale_fits(void **state)
     assert_int_equal(r.trainer->scheduled, GLOBAL);
     assert_int_equal(r.trainer->optim.steps, 1);
     assert_true(memcmp(v->data, before, v->bytes) != 0);
-    /* the same batch in fp32: the scale is undone (fp16 rounds by 2^-11: bounds a quarter of bf16's) */
+    /* the same batch in fp32: the scale is undone (fp16 rounds by 2^-11: bounds a quarter of
+     * bf16's) */
     rig_make(&full, COMMON "--micro-batch-size 4", TS_DTYPE_F32, false);
     full.trainer->consumed = skipped * GLOBAL;
     OK(ts_trainer_step(full.trainer, false, &f));
     close_to("loss", (int)skipped, s.loss, f.loss, 0x1p-10);
     close_to("gradient's norm", (int)skipped, s.grad_norm, f.grad_norm, 0x1p-7);
     OK(ts_trainer_step(r.trainer, false, &s));
-    assert_true(!s.skipped && fabs(s.lr - 0.028) < 1e-12); /* and the schedule goes on: a fifth of 0.09 */
+    /* and the schedule goes on: a fifth of 0.09 */
+    assert_true(!s.skipped && fabs(s.lr - 0.028) < 1e-12);
     free(before);
     rig_free(&r);
     rig_free(&full);
@@ -293,15 +305,16 @@ static void check_peak(const char *text, const curve *c, const curve *plain)
 {
     const bool keeps = !strcmp(text, how[0]), full = strstr(text, "full") != NULL;
     if (keeps ? c->peak <= plain->peak : full ? c->peak >= plain->peak : c->peak > plain->peak)
-        fail_msg("%s: %lld bytes at most, without it %lld", text, (long long)c->peak, (long long)plain->peak);
+        fail_msg("%s: %lld bytes at most, without it %lld", text, (long long)c->peak,
+                 (long long)plain->peak);
 }
 
 static void check_bits(const char *text, const curve *c, const curve *plain)
 {
     for (int i = 0; i < STEPS; i++)
         if (c->loss[i] != plain->loss[i] || c->norm[i] != plain->norm[i])
-            fail_msg("%s: step %d has loss %.17g and norm %.17g, without it %.17g and %.17g", text, i,
-                     c->loss[i], c->norm[i], plain->loss[i], plain->norm[i]);
+            fail_msg("%s: step %d has loss %.17g and norm %.17g, without it %.17g and %.17g", text,
+                     i, c->loss[i], c->norm[i], plain->loss[i], plain->norm[i]);
     assert_memory_equal(c->weights, plain->weights, plain->bytes);
 }
 
@@ -321,8 +334,8 @@ static void recomputation_changes_no_bit(void **state)
     free(plain.weights);
 }
 
-/* In 16 bits too: also where a segment begins, the gradients of the norm and of the residual path are rounded
- * once, together. */
+/* In 16 bits too: also where a segment begins, the gradients of the norm and of the residual path
+ * are rounded once, together. */
 static void nor_in_16_bits(void **state)
 {
     (void)state;
@@ -342,8 +355,10 @@ static void nor_in_16_bits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(micro_batches_do_not_matter), cmocka_unit_test(nor_when_ends_carry_no_loss),
-        cmocka_unit_test(each_token_counts_once), cmocka_unit_test(bf16_is_near),
+        cmocka_unit_test(micro_batches_do_not_matter),
+        cmocka_unit_test(nor_when_ends_carry_no_loss),
+        cmocka_unit_test(each_token_counts_once),
+        cmocka_unit_test(bf16_is_near),
         cmocka_unit_test(fp16_skips_until_the_scale_fits),
         cmocka_unit_test(recomputation_changes_no_bit),
         cmocka_unit_test(nor_in_16_bits),

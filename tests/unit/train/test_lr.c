@@ -1,5 +1,5 @@
-/* The schedule against Megatron's rules, written a second time and in another way: from the step's number,
- * as a chain of cases that ends with one formula for each style. */
+/* The schedule against Megatron's rules, written a second time and in another way: from the step's
+ * number, as a chain of cases that ends with one formula for each style. */
 #include "../cmocka_all.h"
 #include "train/lr.h"
 #include "words.h"
@@ -64,8 +64,9 @@ static double rate(const expected *e, double t)
 
 enum { GLOBAL = 4, ITERS = 100 };
 
-/* Every sample count, also those between steps and beyond the end. A dozen roundings of numbers below max;
- * near the end minus_sqrt's and cosine's difference keeps their absolute, not their relative error. */
+/* Every sample count, also those between steps and beyond the end. A dozen roundings of numbers
+ * below max; near the end minus_sqrt's and cosine's difference keeps their absolute, not their
+ * relative error. */
 static void compare(const char *text, const expected *e)
 {
     const ts_lr_schedule s = schedule(text, GLOBAL);
@@ -86,8 +87,10 @@ static void every_style_follows_its_formula(void **state)
     char text[256];
     for (int i = 0; i < 4; i++) {
         expected e = { 1e-6, 3e-4, 3e-5, 10 * GLOBAL, 80 * GLOBAL, 0, styles[i], "" };
-        snprintf(text, sizeof text, BASE "--lr-decay-style %s --lr-warmup-iters 10 --lr-warmup-init 1e-6 "
-                 "--lr-decay-iters 80", styles[i]);
+        snprintf(text, sizeof text,
+                 BASE "--lr-decay-style %s --lr-warmup-iters 10 --lr-warmup-init 1e-6 "
+                      "--lr-decay-iters 80",
+                 styles[i]);
         compare(text, &e);
         e.init = e.warmup = 0; /* and neither warm-up nor a length of its own */
         e.decay = ITERS * GLOBAL;
@@ -102,18 +105,23 @@ static void every_tail_of_wsd_follows_its_formula(void **state)
     char text[256];
     for (int i = 0; i < 4; i++) {
         expected e = { 0, 3e-4, 3e-5, 5 * GLOBAL, ITERS * GLOBAL, 30 * GLOBAL, "WSD", tails[i] };
-        snprintf(text, sizeof text, BASE "--lr-decay-style WSD --lr-warmup-iters 5 --lr-wsd-decay-iters 30 "
-                 "--lr-wsd-decay-style %s", tails[i]);
+        snprintf(text, sizeof text,
+                 BASE "--lr-decay-style WSD --lr-warmup-iters 5 --lr-wsd-decay-iters 30 "
+                      "--lr-wsd-decay-style %s",
+                 tails[i]);
         compare(text, &e);
         e.wsd = e.decay = 60 * GLOBAL; /* the tail is all */
         e.warmup = 0;
-        snprintf(text, sizeof text, BASE "--lr-decay-style WSD --lr-decay-iters 60 --lr-wsd-decay-iters 60 "
-                 "--lr-wsd-decay-style %s", tails[i]);
+        snprintf(text, sizeof text,
+                 BASE "--lr-decay-style WSD --lr-decay-iters 60 --lr-wsd-decay-iters 60 "
+                      "--lr-wsd-decay-style %s",
+                 tails[i]);
         compare(text, &e);
     }
 }
 
-/* Lengths in samples, and warm-up as a share of the decay (not of the run), cut to whole samples. */
+/* Lengths in samples, and warm-up as a share of the decay (not of the run), cut to whole
+ * samples. */
 static void lengths_are_samples(void **state)
 {
     (void)state;
@@ -125,7 +133,8 @@ static void lengths_are_samples(void **state)
             "--lr-warmup-fraction 0.25 --lr-decay-samples 251 --lr-warmup-samples 5", &e);
     e.decay = 333;
     e.warmup = 0;
-    compare("--seq-length 8 --train-samples 333 --lr 3e-4 --min-lr 3e-5 --lr-decay-style cosine", &e);
+    compare("--seq-length 8 --train-samples 333 --lr 3e-4 --min-lr 3e-5 --lr-decay-style cosine",
+            &e);
     e = (expected){ 0, 3e-4, 3e-5, 20 * GLOBAL, 40 * GLOBAL, 0, "linear", "" };
     compare(BASE "--lr-warmup-fraction 0.5 --lr-decay-iters 40", &e);
 }
@@ -143,8 +152,10 @@ static void corners(void **state)
     assert_true(ts_lr_at(&s, 401) == 3e-5 && ts_lr_at(&s, INT64_C(1) << 60) == 3e-5);
     s = schedule(BASE "--lr-decay-style linear", GLOBAL);
     assert_true(ts_lr_at(&s, 0) == 3e-4);
-    s = schedule(BASE "--lr-decay-style constant --lr-warmup-init 1e-5 --lr-warmup-iters 2", GLOBAL);
-    assert_true(ts_lr_at(&s, 0) == 1e-5 && ts_lr_at(&s, 9) == 3e-4 && ts_lr_at(&s, 1 << 30) == 3e-4);
+    s = schedule(BASE "--lr-decay-style constant --lr-warmup-init 1e-5 --lr-warmup-iters 2",
+                 GLOBAL);
+    assert_true(ts_lr_at(&s, 0) == 1e-5 && ts_lr_at(&s, 9) == 3e-4 &&
+                ts_lr_at(&s, 1 << 30) == 3e-4);
     /* four times the warm-up: half the rate; from 100 times on the lowest */
     s = schedule("--seq-length 8 --train-iters 1000 --lr 3e-4 --min-lr 3e-5 --lr-warmup-iters 1 "
                  "--lr-decay-style inverse-square-root", GLOBAL);

@@ -64,7 +64,8 @@ static void expect(bench *b, int i, int64_t k, int t, double g, double lr)
     if (o->optimizer == TS_OPTIMIZER_ADAM) {
         *m = o->adam_beta1 * *m + (1 - o->adam_beta1) * g;
         *v = o->adam_beta2 * *v + (1 - o->adam_beta2) * g * g;
-        const double mean = *m / (1 - pow(o->adam_beta1, t)), square = *v / (1 - pow(o->adam_beta2, t));
+        const double mean = *m / (1 - pow(o->adam_beta1, t)),
+                     square = *v / (1 - pow(o->adam_beta2, t));
         *p -= lr * (mean / (sqrt(square) + o->adam_eps) + wd * *p);
         return;
     }
@@ -72,13 +73,14 @@ static void expect(bench *b, int i, int64_t k, int t, double g, double lr)
     *p -= lr * *m;
 }
 
-/* Gradients of sizes from 1 down to 1e-4, and some that are 0; a learning rate and a scale that change.
+/* Gradients of sizes from 1 down to 1e-4, and some that are 0; a learning rate and a scale that
+ * change.
  *
  * Bound: a value of size P takes a rounding of P 2^-24 in its own multiplication and another in the
- * subtraction; the update (at most lr times a small number U, 2 for Adam here, 10 for momentum 0.9) has less
- * than 16 roundings of its own or of its moments: per step 2^-24 (2 P + 16 lr U). Betas rounded to float
- * change 1 - beta2 by 2^-25 / 1e-3 of itself: lr U 2^-15 at most, halved by the root and mostly undone by the
- * correction; it is taken in full. */
+ * subtraction; the update (at most lr times a small number U, 2 for Adam here, 10 for momentum 0.9)
+ * has less than 16 roundings of its own or of its moments: per step 2^-24 (2 P + 16 lr U). Betas
+ * rounded to float change 1 - beta2 by 2^-25 / 1e-3 of itself: lr U 2^-15 at most, halved by the
+ * root and mostly undone by the correction; it is taken in full. */
 static void run(const char *text, double lr0)
 {
     bench *b = bench_make(text);
@@ -127,11 +129,13 @@ static void sgd_follows_double(void **state)
     run("--optimizer sgd --weight-decay 0 --sgd-momentum 0.5", 0.1);
 }
 
-/* Without gradients the decay alone moves the matrices and leaves the vector as it is, to the bit. */
+/* Without gradients the decay alone moves the matrices and leaves the vector as it is, to the
+ * bit. */
 static void decay_leaves_vectors(void **state)
 {
     (void)state;
-    static const char *const text[] = { "--weight-decay 0.5", "--optimizer sgd --weight-decay 0.5" };
+    static const char *const text[] = { "--weight-decay 0.5",
+                                        "--optimizer sgd --weight-decay 0.5" };
     for (int n = 0; n < 2; n++) {
         bench *b = bench_make(text[n]);
         ts_optimizer_step(&b->z, b->set.grads->data, 0.5, 1);

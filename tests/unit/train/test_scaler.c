@@ -26,12 +26,14 @@ static void run(ts_loss_scaler *s, const char *steps, const int *log2)
     }
 }
 
-/* Megatron's: the first overflows up to --hysteresis only count down; once used up, each overflow halves;
- * patience comes back only with the doubling, so a good step between overflows does not restore it. */
+/* Megatron's: the first overflows up to --hysteresis only count down; once used up, each overflow
+ * halves; patience comes back only with the doubling, so a good step between overflows does not
+ * restore it. */
 static void hysteresis(void **state)
 {
     (void)state;
-    ts_loss_scaler s = scaler("--initial-loss-scale 1024 --loss-scale-window 4 --hysteresis 2", true);
+    ts_loss_scaler s =
+        scaler("--initial-loss-scale 1024 --loss-scale-window 4 --hysteresis 2", true);
     assert_true(s.dynamic && s.scale == 1024);
     run(&s, "x.x", (const int[]){ 10, 10, 9 });
     run(&s, "xx", (const int[]){ 8, 7 });
@@ -44,7 +46,8 @@ static void hysteresis(void **state)
     run(&s, "xxxx", (const int[]){ 10, 10, 9, 8 });
 }
 
-/* The window is of good steps in a row; an overflow begins it anew, also one that changes nothing. */
+/* The window is of good steps in a row; an overflow begins it anew, also one that changes
+ * nothing. */
 static void window(void **state)
 {
     (void)state;
@@ -60,7 +63,8 @@ static void lowest(void **state)
     (void)state;
     ts_loss_scaler s = scaler("--initial-loss-scale 8 --hysteresis 1", true); /* 1 by default */
     run(&s, "xxxxx", (const int[]){ 2, 1, 0, 0, 0 });
-    s = scaler("--initial-loss-scale 8 --min-loss-scale 4 --hysteresis 1 --loss-scale-window 2", true);
+    s = scaler("--initial-loss-scale 8 --min-loss-scale 4 --hysteresis 1 --loss-scale-window 2",
+               true);
     run(&s, "xxx..", (const int[]){ 2, 2, 2, 2, 3 });
     s = scaler("--initial-loss-scale 8 --min-loss-scale 3 --hysteresis 1", true);
     ts_loss_scaler_update(&s, true);

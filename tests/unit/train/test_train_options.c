@@ -38,7 +38,8 @@ static void what_is_missing_is_named(void **state)
 static void contradictions_name_both_sides(void **state)
 {
     (void)state;
-    refused(GOOD "--train-samples 80", 1, "--train-iters and --train-samples contradict each other");
+    refused(GOOD "--train-samples 80", 1,
+            "--train-iters and --train-samples contradict each other");
     refused(GOOD "--min-lr 0.01", 1, "--min-lr 0.01 is above --lr 0.001");
     taken(GOOD "--min-lr 0.001", 1);
     refused(GOOD "--lr-decay-style WSD", 1, "--lr-decay-style WSD needs --lr-wsd-decay-iters");
@@ -57,7 +58,8 @@ static void batches_must_divide(void **state)
     taken(text, 3);
     taken(text, 6);
     refused(text, 4, "--global-batch-size 12 is no multiple of --micro-batch-size 2 x 4 processes");
-    refused(text, 12, "--global-batch-size 12 is no multiple of --micro-batch-size 2 x 12 processes");
+    refused(text, 12,
+            "--global-batch-size 12 is no multiple of --micro-batch-size 2 x 12 processes");
     refused(GOOD "--micro-batch-size 5 --global-batch-size 12", 1,
             "--global-batch-size 12 is no multiple of --micro-batch-size 5 x 1 processes");
     taken(GOOD "--micro-batch-size 5", 7); /* 35 by itself */
@@ -70,10 +72,18 @@ static void numbers_have_bounds(void **state)
     static const struct {
         const char *name, *value;
     } bad[] = {
-        { "--micro-batch-size", "0" }, { "--global-batch-size", "-4" }, { "--train-iters", "0" },
-        { "--lr", "-1" },              { "--lr", "nan" },               { "--lr-warmup-fraction", "1.5" },
-        { "--hidden-dropout", "1" },   { "--adam-beta2", "1" },         { "--lr-decay-style", "square" },
-        { "--optimizer", "lion" },     { "--loss-scale-window", "0" },  { "--recompute-method", "all" },
+        { "--micro-batch-size", "0" },
+        { "--global-batch-size", "-4" },
+        { "--train-iters", "0" },
+        { "--lr", "-1" },
+        { "--lr", "nan" },
+        { "--lr-warmup-fraction", "1.5" },
+        { "--hidden-dropout", "1" },
+        { "--adam-beta2", "1" },
+        { "--lr-decay-style", "square" },
+        { "--optimizer", "lion" },
+        { "--loss-scale-window", "0" },
+        { "--recompute-method", "all" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         words w;

@@ -1,4 +1,5 @@
-/* A group whose ranks are threads of the test. Only what checkpoints use. Include after cmocka.h. */
+/* A group whose ranks are threads of the test. Only what checkpoints use. Include after
+ * cmocka.h. */
 #ifndef TS_TESTS_THREAD_COMM_H
 #define TS_TESTS_THREAD_COMM_H
 #include "dist/comm.h"
@@ -28,7 +29,8 @@ static inline size_t group_size_of(ts_comm_type t)
 
 static inline void group_meet(ts_comm *c) { pthread_barrier_wait(&((group_rank *)c)->g->barrier); }
 
-static inline ts_status group_all_reduce(ts_comm *c, void *buf, int64_t n, ts_comm_type t, ts_comm_op op)
+static inline ts_status group_all_reduce(ts_comm *c, void *buf, int64_t n, ts_comm_type t,
+                                         ts_comm_op op)
 {
     group *g = ((group_rank *)c)->g;
     int64_t out[8];
@@ -49,7 +51,8 @@ static inline ts_status group_all_reduce(ts_comm *c, void *buf, int64_t n, ts_co
 }
 
 static inline ts_status group_all_gather_v(ts_comm *c, const void *send, int64_t n, void *recv,
-                                           const int64_t *counts, const int64_t *offsets, ts_comm_type t)
+                                           const int64_t *counts, const int64_t *offsets,
+                                           ts_comm_type t)
 {
     group *g = ((group_rank *)c)->g;
     TS_ASSERT(n == counts[c->rank], "rank %d", c->rank);
@@ -62,7 +65,8 @@ static inline ts_status group_all_gather_v(ts_comm *c, const void *send, int64_t
     return TS_OK;
 }
 
-static inline ts_status group_all_gather(ts_comm *c, const void *send, void *recv, int64_t n, ts_comm_type t)
+static inline ts_status group_all_gather(ts_comm *c, const void *send, void *recv, int64_t n,
+                                         ts_comm_type t)
 {
     int64_t counts[GROUP_MOST], offsets[GROUP_MOST];
     for (int r = 0; r < c->size; r++)
@@ -102,13 +106,15 @@ static inline void group_run(int size, void (*fn)(ts_comm *c, void *ctx), void *
     pthread_t threads[GROUP_MOST];
     pthread_barrier_init(&g.barrier, NULL, (unsigned)size);
     for (int r = 0; r < size; r++) {
-        tasks[r] = (group_task){ .rank = { .comm = { .kind = "threads", .group = "world", .rank = r, .size = size,
+        tasks[r] = (group_task){ .rank = { .comm = { .kind = "threads", .group = "world", .rank = r,
+                                                     .size = size,
                                                      .all_reduce = group_all_reduce,
                                                      .all_gather = group_all_gather,
                                                      .all_gather_v = group_all_gather_v,
                                                      .broadcast = group_broadcast },
                                            .g = &g },
-                                 .fn = fn, .ctx = ctx };
+                                 .fn = fn,
+                                 .ctx = ctx };
         assert_int_equal(pthread_create(&threads[r], NULL, group_thread, &tasks[r]), 0);
     }
     for (int r = 0; r < size; r++)

@@ -77,7 +77,10 @@ V_FN vf v_from_bf16(__m128i h)
 {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
 }
-V_FN __m128i v_to_f16(vf v) { return _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+V_FN __m128i v_to_f16(vf v)
+{
+    return _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 
 /* AVX2 has no masks for 16-bit lanes: a tail goes through the stack. */
 V_FN vf v_load_as(const void *p, int64_t i, int64_t n, ts_dtype t)
@@ -152,8 +155,8 @@ V_FN double vd_sum(vd s)
     return _mm_cvtsd_f64(_mm_add_sd(h, _mm_unpackhi_pd(h, h)));
 }
 
-/* exp: x = j ln2 + r, |r| <= ln2/2; e^r = 1 + (r + r^2 q(r)), q of degree 4 (error 0.06 u); 2^j in two
- * factors, so that the smallest and the largest results come out right.
+/* exp: x = j ln2 + r, |r| <= ln2/2; e^r = 1 + (r + r^2 q(r)), q of degree 4 (error 0.06 u); 2^j in
+ * two factors, so that the smallest and the largest results come out right.
  * Error: r + r^2 q 0.5 u, last sum 1 u, halves of j exact: under 2 u in all (u = 2^-24). */
 V_FN vf v_exp(vf x)
 {
@@ -166,7 +169,8 @@ V_FN vf v_exp(vf x)
     q = v_fma(q, r, v_set(0.166665201f));
     q = v_fma(q, r, v_set(0.499999934f));
     const vf y = v_add(v_set(1), v_fma(v_mul(r, r), q, r));
-    const __m256i j = _mm256_cvtps_epi32(k), j1 = _mm256_srai_epi32(j, 1), j2 = _mm256_sub_epi32(j, j1);
+    const __m256i j = _mm256_cvtps_epi32(k), j1 = _mm256_srai_epi32(j, 1),
+                  j2 = _mm256_sub_epi32(j, j1);
     const __m256i bias = _mm256_set1_epi32(127);
     const vf two1 = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(j1, bias), 23));
     const vf two2 = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(j2, bias), 23));
@@ -175,7 +179,8 @@ V_FN vf v_exp(vf x)
 
 V_FN __m256i v_mul_high(__m256i a, __m256i m, __m256i *low)
 {
-    const __m256i even = _mm256_mul_epu32(a, m), odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), m);
+    const __m256i even = _mm256_mul_epu32(a, m),
+                  odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), m);
     *low = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
     return _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
 }
@@ -183,13 +188,15 @@ V_FN __m256i v_mul_high(__m256i a, __m256i m, __m256i *low)
 /* 8 blocks side by side; lane 4k + j works on block 2j + k (see f32_avx512.h). */
 V_FN void v_philox(const ts_rng *r, uint64_t block, uint32_t out[4 * V])
 {
-    if ((uint32_t)block > UINT32_MAX - V) { /* the counter's lower half would overflow inside the vector */
+    /* the counter's lower half would overflow inside the vector */
+    if ((uint32_t)block > UINT32_MAX - V) {
         for (int i = 0; i < V; i++)
             ts_rng_block(r, block + (uint64_t)i, out + 4 * i);
         return;
     }
     const __m256i lane = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
-    const __m256i m0 = _mm256_set1_epi32((int)0xD2511F53u), m2 = _mm256_set1_epi32((int)0xCD9E8D57u);
+    const __m256i m0 = _mm256_set1_epi32((int)0xD2511F53u),
+                  m2 = _mm256_set1_epi32((int)0xCD9E8D57u);
     __m256i c0 = _mm256_add_epi32(_mm256_set1_epi32((int)(uint32_t)block), lane);
     __m256i c1 = _mm256_set1_epi32((int)(uint32_t)(block >> 32));
     __m256i c2 = _mm256_set1_epi32((int)r->hi[0]), c3 = _mm256_set1_epi32((int)r->hi[1]);

@@ -2,9 +2,11 @@
  *
  *   vf, vs, vm, vd       vector, scalar of its precision, mask, sums in double
  *   V, V_STRIP           lanes; how many vectors of sums a column kernel keeps in registers
- *   n                    what is left of the row: lanes n and up are read as 0 and not written, so that a
+ *   n                    what is left of the row: lanes n and up are read as 0 and not written, so
+ * that a
  *                        row needs no scalar tail. A constant V compiles to plain loads and stores.
- *   v_load_as, v_store_as(p, i, n, type)   element i and on, converted; stores round to nearest even
+ *   v_load_as, v_store_as(p, i, n, type)   element i and on, converted; stores round to nearest
+ * even
  *   v_round_as(v, type)  what a store and a load would give
  *   v_max, v_min(a, b)   b when one of them is NaN
  *   v_keep(n, a, other)  a in lanes below n, other in the rest
@@ -69,7 +71,10 @@ V_FN vf v_from_bf16(__m256i h)
 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
 }
-V_FN __m256i v_to_f16(vf v) { return _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+V_FN __m256i v_to_f16(vf v)
+{
+    return _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 
 V_FN vf v_load_as(const void *p, int64_t i, int64_t n, ts_dtype t)
 {
@@ -128,15 +133,16 @@ V_FN vd vd_add_square(vd s, vf v)
 }
 V_FN double vd_sum(vd s) { return _mm512_reduce_add_pd(_mm512_add_pd(s.lo, s.hi)); }
 
-/* exp: x = (i + 16 j) ln2/16 + r, |r| <= ln2/32; 2^(i/16) from a table in a register, e^r by a cubic
- * (error 0.03 u), 2^j by scalef, which also makes infinities, zeros and subnormals. Adding 1.5 * 2^19
- * leaves x log2(e) rounded to sixteenths, its last four bits the table's index.
+/* exp: x = (i + 16 j) ln2/16 + r, |r| <= ln2/32; 2^(i/16) from a table in a register, e^r by a
+ * cubic (error 0.03 u), 2^j by scalef, which also makes infinities, zeros and subnormals. Adding
+ * 1.5 * 2^19 leaves x log2(e) rounded to sixteenths, its last four bits the table's index.
  * Error: table 1 u, last sum 1 u, the rest under 0.2 u: 2.2 u in all (u = 2^-24). */
 V_FN vf v_exp(vf x)
 {
-    const vf table = _mm512_setr_ps(1, 1.04427373f, 1.09050775f, 1.13878858f, 1.18920708f, 1.24185777f,
-                                    1.29683959f, 1.35425556f, 1.41421354f, 1.47682619f, 1.54221082f,
-                                    1.61049032f, 1.68179286f, 1.75625217f, 1.8340081f, 1.91520655f);
+    const vf table =
+        _mm512_setr_ps(1, 1.04427373f, 1.09050775f, 1.13878858f, 1.18920708f, 1.24185777f,
+                       1.29683959f, 1.35425556f, 1.41421354f, 1.47682619f, 1.54221082f, 1.61049032f,
+                       1.68179286f, 1.75625217f, 1.8340081f, 1.91520655f);
     const vf magic = v_set(0x1.8p19f);
     const vf c = v_min(v_set(89.0f), v_max(v_set(-104.0f), x));
     const vf t = v_fma(c, v_set(0x1.715476p0f), magic), k = v_sub(t, magic);
@@ -149,19 +155,22 @@ V_FN vf v_exp(vf x)
 
 V_FN __m512i v_mul_high(__m512i a, __m512i m, __m512i *low)
 {
-    const __m512i even = _mm512_mul_epu32(a, m), odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), m);
+    const __m512i even = _mm512_mul_epu32(a, m),
+                  odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), m);
     *low = _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
     return _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
 }
 
-/* 16 blocks side by side. Lane 4k + j works on block 4j + k, so that the turning of 4 x 4 numbers in each
- * quarter leaves them in order. */
+/* 16 blocks side by side. Lane 4k + j works on block 4j + k, so that the turning of 4 x 4 numbers
+ * in each quarter leaves them in order. */
 V_FN void v_philox(const ts_rng *r, uint64_t block, uint32_t out[4 * V])
 {
     const __m512i lane = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i m0 = _mm512_set1_epi32((int)0xD2511F53u), m2 = _mm512_set1_epi32((int)0xCD9E8D57u);
+    const __m512i m0 = _mm512_set1_epi32((int)0xD2511F53u),
+                  m2 = _mm512_set1_epi32((int)0xCD9E8D57u);
     const __m512i first = _mm512_set1_epi32((int)(uint32_t)block);
-    __m512i c0 = _mm512_add_epi32(first, lane), c1 = _mm512_set1_epi32((int)(uint32_t)(block >> 32));
+    __m512i c0 = _mm512_add_epi32(first, lane),
+            c1 = _mm512_set1_epi32((int)(uint32_t)(block >> 32));
     const __mmask16 carry = _mm512_cmplt_epu32_mask(c0, first);
     c1 = _mm512_mask_add_epi32(c1, carry, c1, _mm512_set1_epi32(1));
     __m512i c2 = _mm512_set1_epi32((int)r->hi[0]), c3 = _mm512_set1_epi32((int)r->hi[1]);

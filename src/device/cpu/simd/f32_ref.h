@@ -58,6 +58,9 @@ V_FN vf v_phi(vf x, vf *density)
     return 0.5 * erfc(-0.70710678118654752440 * x);
 }
 
-V_FN void v_philox(const ts_rng *r, uint64_t block, uint32_t out[4 * V]) { ts_rng_block(r, block, out); }
+V_FN void v_philox(const ts_rng *r, uint64_t block, uint32_t out[4 * V])
+{
+    ts_rng_block(r, block, out);
+}
 V_FN vf v_uniform(const uint32_t *u, int64_t n) { return n > 0 ? (double)ts_rng_uniform(*u) : 0; }
 #endif

@@ -14,7 +14,8 @@
 /* Always inlined: a type or a flag that is a constant at the call becomes one inside. */
 #define V_FN static inline __attribute__((always_inline))
 
-/* Calls body(..., dtype) with the data type as a constant: conversions are chosen outside the loops. */
+/* Calls body(..., dtype) with the data type as a constant: conversions are chosen outside the
+ * loops. */
 #define V_BY_DTYPE(dtype, body, ...)                                \
     switch (dtype) {                                                \
     case TS_DTYPE_BF16: body(__VA_ARGS__, TS_DTYPE_BF16); break;    \

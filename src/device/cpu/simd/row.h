@@ -1,5 +1,5 @@
-/* Small things over any vocabulary: fp32 arrays, and sums in four vectors at a time (an FMA takes four
- * cycles, so one sum alone would wait for itself). */
+/* Small things over any vocabulary: fp32 arrays, and sums in four vectors at a time (an FMA takes
+ * four cycles, so one sum alone would wait for itself). */
 #ifndef TS_DEVICE_CPU_SIMD_ROW_H
 #define TS_DEVICE_CPU_SIMD_ROW_H
 

@@ -37,7 +37,12 @@ static inline vf v_iota(void) { return _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7); }
 static inline vf v_range(int64_t from, int64_t to, vf a, vf b)
 {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    const int f = (int)(from < 0 ? 0 : from > V ? V : from), t = (int)(to < 0 ? 0 : to > V ? V : to);
+    const int f = (int)(from < 0   ? 0
+                        : from > V ? V
+                                   : from),
+              t = (int)(to < 0   ? 0
+                        : to > V ? V
+                                 : to);
     const __m256i in = _mm256_andnot_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32(f), lane),
                                            _mm256_cmpgt_epi32(_mm256_set1_epi32(t), lane));
     return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(in));
@@ -97,7 +102,8 @@ static inline void v_transpose(const char *src, int64_t step, uint32_t *dst, int
     __m256 r[8], t[8];
 #pragma GCC unroll 8
     for (int i = 0; i < 8; i++)
-        r[i] = _mm256_castsi256_ps(_mm256_loadu_si256((const __m256i *)(const void *)(src + i * step)));
+        r[i] = _mm256_castsi256_ps(
+            _mm256_loadu_si256((const __m256i *)(const void *)(src + i * step)));
 #pragma GCC unroll 4
     for (int i = 0; i < 8; i += 2) {
         t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);

@@ -1,4 +1,5 @@
-/* Sixteen floats at a time: the vocabulary of attention's tiles. Whole vectors only; packing pads. */
+/* Sixteen floats at a time: the vocabulary of attention's tiles. Whole vectors only; packing
+ * pads. */
 #include "base/dtype.h"
 #include <immintrin.h>
 typedef __m512 vf;
@@ -80,12 +81,14 @@ static inline void v_put(void *p, int64_t i, int64_t n, ts_dtype t, vf v)
     if (t == TS_DTYPE_F32)
         _mm512_mask_storeu_ps((float *)p + i, m, v);
     else if (t == TS_DTYPE_F16)
-        _mm256_mask_storeu_epi16((uint16_t *)p + i, m, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+        _mm256_mask_storeu_epi16((uint16_t *)p + i, m,
+                                 _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
     else
         _mm256_mask_storeu_epi16((uint16_t *)p + i, m, v_to_bf16(v));
 }
 
-/* V x V words: dst[j][i] = src[i][j]. Rows of src stand `step` bytes apart, those of dst ldd words. */
+/* V x V words: dst[j][i] = src[i][j]. Rows of src stand `step` bytes apart, those of dst ldd
+ * words. */
 static inline void v_transpose(const char *src, int64_t step, uint32_t *dst, int64_t ldd)
 {
     __m512i r[16], t[16];
@@ -98,7 +101,8 @@ static inline void v_transpose(const char *src, int64_t step, uint32_t *dst, int
         t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
     }
 #pragma GCC unroll 4
-    for (int i = 0; i < 16; i += 4) { /* r[i + c]: 128-bit lane l has column 4 l + c of rows i..i+3 */
+    /* r[i + c]: 128-bit lane l has column 4 l + c of rows i..i+3 */
+    for (int i = 0; i < 16; i += 4) {
         r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
         r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
         r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
@@ -123,11 +127,13 @@ static inline vf v_sums(const vf x[V])
     vf a[8], b[4];
 #pragma GCC unroll 8
     for (int i = 0; i < 8; i++)
-        a[i] = v_add(_mm512_unpacklo_ps(x[2 * i], x[2 * i + 1]), _mm512_unpackhi_ps(x[2 * i], x[2 * i + 1]));
+        a[i] = v_add(_mm512_unpacklo_ps(x[2 * i], x[2 * i + 1]),
+                     _mm512_unpackhi_ps(x[2 * i], x[2 * i + 1]));
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
         const __m512d even = _mm512_castps_pd(a[2 * i]), odd = _mm512_castps_pd(a[2 * i + 1]);
-        b[i] = v_add(_mm512_castpd_ps(_mm512_unpacklo_pd(even, odd)), _mm512_castpd_ps(_mm512_unpackhi_pd(even, odd)));
+        b[i] = v_add(_mm512_castpd_ps(_mm512_unpacklo_pd(even, odd)),
+                     _mm512_castpd_ps(_mm512_unpackhi_pd(even, odd)));
     }
 #pragma GCC unroll 2
     for (int i = 0; i < 2; i++)

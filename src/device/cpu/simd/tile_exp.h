@@ -1,7 +1,7 @@
 /* 2^x and tanh for tiles. After tile_<isa>.h.
  *
- * x = n + f, |f| <= 1/2; 2^f by its minimax polynomial of degree 6 (relative error 1.9e-9), six fused
- * operations: the last rounding decides, so 2^x is within 1 ulp of what x (as given) has. */
+ * x = n + f, |f| <= 1/2; 2^f by its minimax polynomial of degree 6 (relative error 1.9e-9), six
+ * fused operations: the last rounding decides, so 2^x is within 1 ulp of what x (as given) has. */
 static inline vf v_exp2(vf x)
 {
     vf n, f;

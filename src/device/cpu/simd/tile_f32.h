@@ -32,17 +32,22 @@ static inline void u_pack_row(uint32_t *dst, int64_t words, const void *src, int
 }
 
 /* Two rows of n elements (b may be NULL: 0) to pair form of width dp. */
-static inline void u_pack_pair(uint32_t *dst, int64_t dp, const void *a, const void *b, int64_t n, ts_dtype t)
+static inline void u_pack_pair(uint32_t *dst, int64_t dp, const void *a, const void *b, int64_t n,
+                               ts_dtype t)
 {
     u_pack_row(dst, dp, a, n, t);
     u_pack_row(dst + dp, dp, b, b ? n : 0, t);
 }
 
 /* Words w..w+V-1 of a row of n elements, where it stands. */
-static inline vu u_row_at(const void *row, int64_t w, int64_t n, ts_dtype t) { return v_get(row, w, n - w, t); }
+static inline vu u_row_at(const void *row, int64_t w, int64_t n, ts_dtype t)
+{
+    return v_get(row, w, n - w, t);
+}
 
 /* Words c..c+2V-1 of the pair form of one key's row (UNIT 2: of two), where it stands. */
-static inline void u_pair_at(const void *a, const void *b, int64_t c, int64_t n, ts_dtype t, vu out[2])
+static inline void u_pair_at(const void *a, const void *b, int64_t c, int64_t n, ts_dtype t,
+                             vu out[2])
 {
     (void)b;
     out[0] = v_get(a, c, n - c, t);

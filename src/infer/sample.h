@@ -1,7 +1,7 @@
 /* The next token from logits: transformers' processors, in its order.
  *
- *   repetition penalty r: a logit z of a token that the text has becomes z * r where z < 0, else z
- * / r
+ *   repetition penalty r: a logit z of a token that the text has becomes z * r where z < 0,
+ *   else z / r
  *   fewer than min_new_tokens new ones: end-of-text tokens are out
  *   and when sampling: z / temperature; top-k (equals of the k-th stay); top-p; min-p
  *

@@ -9,8 +9,8 @@
  *   embedding.word_embeddings.weight  [vocab, hidden]     embedding.position_embeddings.weight
  *   input_layernorm.{weight,bias}                         pre_mlp_layernorm.{weight,bias}
  *   post_attn_norm.weight  post_mlp_layernorm.weight      (norms of a sublayer's output)
- *   self_attention.linear_qkv.{weight,bias}   [(r + 2) head_dim for each kv group: its r queries,
- * k, v; hidden]
+ *   self_attention.linear_qkv.{weight,bias}   [(r + 2) head_dim for each kv group: its
+ *                                              r queries, k, v; hidden]
  *   self_attention.{q_layernorm,k_layernorm}.weight
  *   self_attention.linear_proj.{weight,bias}  [hidden, n_heads head_dim]
  *   mlp.linear_fc1.{weight,bias}   [ffn, hidden], gated: [2 ffn, hidden], gate rows first

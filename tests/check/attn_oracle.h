@@ -6,8 +6,8 @@
  *   logit      E_j = |scale| u g(D) sum |q k| + the roundings of cap, slope and exponent
  *   p          eta_j = exp(E_j + sum p E + exp's own error) - 1 + u g(n): relative
  *   o          sum p |v| (eta + w) + u g(n) sum p |v|
- *   ds         p (eta |dp - delta| + err(dp) + err(delta) + u ...) + w |ds|, and so on along the
- * products */
+ *   ds         p (eta |dp - delta| + err(dp) + err(delta) + u ...) + w |ds|, and so on along
+ *              the products */
 #ifndef TS_TESTS_ATTN_ORACLE_H
 #define TS_TESTS_ATTN_ORACLE_H
 #include "check.h"

@@ -5,12 +5,12 @@
  * sees one range of keys [lo, hi) (causal, window, first_key and kv_len all are ranges), which is
  * all that masking is.
  *
- * forward   a block of rows x a tile of keys: s = q k^T (registers), online softmax, o = o * alpha
- * + p v backward  the same blocks; p and ds of a block and tile are kept for dv += p^T do, dk +=
- * ds^T q.
- *           dk, dv are added up in fp32 by one of n_chunks row-block sets each; the sets are summed
- * in
- *           order. How work is cut depends on the shape alone, so bits do not depend on threads. */
+ * forward   a block of rows x a tile of keys: s = q k^T (registers), online softmax,
+ *           o = o * alpha + p v
+ * backward  the same blocks; p and ds of a block and tile are kept for dv += p^T do,
+ *           dk += ds^T q. dk, dv are added up in fp32 by one of n_chunks row-block sets each; the
+ *           sets are summed in order. How work is cut depends on the shape alone, so bits do not
+ *           depend on threads. */
 #ifndef TS_DEVICE_CPU_ATTN_H
 #define TS_DEVICE_CPU_ATTN_H
 #include "device/cpu/isa.h"

@@ -1,8 +1,8 @@
 /* Softmax cross-entropy on a chunk of logits, with its gradient, in fp32.
  *
  *   z = logits (softcap c > 0: c * tanh(z / c)), over cols columns
- *   loss[r] = lse(z) - z[label];  dlogits = weight[r] * (softmax(z) - onehot(label)) (through the
- * cap)
+ *   loss[r] = lse(z) - z[label];
+ *   dlogits = weight[r] * (softmax(z) - onehot(label)), through the cap
  *
  * A row of weight 0 or label < 0 has loss 0 and gradient 0 (its argmax is found all the same).
  * argmax takes the lowest index of equals. */

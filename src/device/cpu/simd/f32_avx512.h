@@ -3,10 +3,10 @@
  *   vf, vs, vm, vd       vector, scalar of its precision, mask, sums in double
  *   V, V_STRIP           lanes; how many vectors of sums a column kernel keeps in registers
  *   n                    what is left of the row: lanes n and up are read as 0 and not written, so
- * that a
- *                        row needs no scalar tail. A constant V compiles to plain loads and stores.
- *   v_load_as, v_store_as(p, i, n, type)   element i and on, converted; stores round to nearest
- * even
+ *                        that a row needs no scalar tail. A constant V compiles to plain loads and
+ *                        stores.
+ *   v_load_as, v_store_as(p, i, n, type)   element i and on, converted; stores round to nearest,
+ *                        ties to even
  *   v_round_as(v, type)  what a store and a load would give
  *   v_max, v_min(a, b)   b when one of them is NaN
  *   v_keep(n, a, other)  a in lanes below n, other in the rest

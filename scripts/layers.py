@@ -18,6 +18,7 @@ ROWS = [
     ["model"],
     ["parallel"],
     ["train", "align", "infer", "eval", "plan", "convert"],
+    ["api"],
     ["cli"],
 ]
 RANK = {folder: rank for rank, row in enumerate(ROWS) for folder in row}

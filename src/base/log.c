@@ -8,12 +8,21 @@
 static struct {
     ts_log_level level;
     char prefix[128];
-} sink = { TS_LOG_INFO, "" };
+    ts_log_sink *to; /* NULL: the standard error */
+    void *ctx;
+} sink = { .level = TS_LOG_INFO };
 
 void ts_log_init(ts_log_level level, const char *prefix)
 {
     sink.level = level;
     snprintf(sink.prefix, sizeof sink.prefix, "%s", prefix);
+}
+
+void ts_log_to(ts_log_level level, ts_log_sink *to, void *ctx)
+{
+    sink.level = level;
+    sink.to = to;
+    sink.ctx = ctx;
 }
 
 void ts_log(ts_log_level level, const char *fmt, ...)
@@ -26,16 +35,27 @@ void ts_log(ts_log_level level, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    fprintf(stderr, "%s%s%s\n", sink.prefix, name[level], text); /* one call: lines stay whole */
+    if (sink.to)
+        sink.to(sink.ctx, level, text);
+    else
+        /* in one call: lines stay whole */
+        fprintf(stderr, "%s%s%s\n", sink.prefix, name[level], text);
 }
 
 void ts_log_raw(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    if (sink.to) {
+        char text[2048];
+        vsnprintf(text, sizeof text, fmt, ap);
+        if (sink.level <= TS_LOG_INFO)
+            sink.to(sink.ctx, TS_LOG_INFO, text);
+    } else {
+        vfprintf(stderr, fmt, ap);
+        fflush(stderr);
+    }
     va_end(ap);
-    fflush(stderr);
 }
 
 int ts_log_is_terminal(void) { return isatty(STDERR_FILENO); }

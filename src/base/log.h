@@ -2,8 +2,7 @@
 #ifndef TS_BASE_LOG_H
 #define TS_BASE_LOG_H
 #include "base/status.h"
-
-typedef enum ts_log_level { TS_LOG_DEBUG, TS_LOG_INFO, TS_LOG_WARN, TS_LOG_ERROR } ts_log_level;
+#include "tessera/log.h" /* the levels, and sending messages elsewhere */
 
 /* Lines below `level` are dropped. `prefix` stands before each line ("" on rank 0, "rank 3 on host:
  * " elsewhere; copied). Call once, before threads start. */

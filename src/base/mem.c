@@ -53,6 +53,8 @@ ts_status ts_grow(void *array, size_t *cap, size_t need, size_t size)
     return TS_OK;
 }
 
+void ts_memory_free(void *p) { free(p); }
+
 void ts_free(void *pointer)
 {
     void *p;

@@ -1,6 +1,6 @@
+#include "api/preprocess_run.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "data/preprocess.h"
 
 extern const ts_command ts_cmd_preprocess;
 
@@ -11,15 +11,7 @@ static const char usage[] =
 static ts_status convert(const ts_preprocess_options *o, const ts_text_options *t)
 {
     ts_preprocess_totals totals = { 0 };
-    if (o->merge_group_keys.n) {
-        TS_TRY(ts_preprocess_merge(o, &totals));
-    } else {
-        ts_text_tokenizer tok = { 0 };
-        TS_TRY(ts_text_tokenizer_open(t, &tok));
-        const ts_status st = ts_preprocess(o, &tok, &totals);
-        ts_text_tokenizer_close(&tok);
-        TS_TRY(st);
-    }
+    TS_TRY(ts_preprocess_run(o, t, &totals));
     ts_log(TS_LOG_INFO, "%s: %lld documents, %lld tokens", o->output_prefix,
            (long long)totals.documents, (long long)totals.tokens);
     return TS_OK;

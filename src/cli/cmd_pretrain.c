@@ -1,7 +1,6 @@
+#include "api/training.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "dist/watchdog.h"
-#include "train/job.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -42,16 +41,6 @@ static void describe_start(const ts_job *j)
            (long long)j->train_iters);
 }
 
-/* A peer that died silently is noticed and named. */
-static ts_status start_watchdog(const ts_job_options *o, ts_comm *comm, ts_watchdog **dog)
-{
-    *dog = NULL;
-    if (!comm->watch)
-        return TS_OK;
-    return ts_watchdog_create(comm->watch, comm->rank, comm->size, comm->host,
-                              o->dist.timeout_minutes * 60, NULL, NULL, dog);
-}
-
 static void show_timing(const ts_device *dev, const ts_comm *comm)
 {
     ts_str table = { 0 };
@@ -60,24 +49,16 @@ static void show_timing(const ts_device *dev, const ts_comm *comm)
     ts_str_deinit(&table);
 }
 
-static ts_status train(const ts_job_options *o, const ts_option_set *set, ts_comm *comm)
+static ts_status train(ts_training *t)
 {
-    ts_device *dev = NULL;
-    ts_watchdog *dog;
-    ts_job job;
-    TS_TRY(ts_dist_options_check(&o->dist, comm));
-    TS_TRY(start_watchdog(o, comm, &dog));
-    ts_status st = ts_runtime_open(&o->runtime, comm->local_size, &dev);
-    if (st == TS_OK)
-        st = ts_job_open(o, set, dev, comm, true, &job);
+    const ts_job_hooks hooks = { .signals = true };
+    ts_status st = ts_training_begin(t);
     if (st == TS_OK) {
-        describe_start(&job);
-        st = ts_job_run(&job);
-        show_timing(dev, comm);
-        ts_job_close(&job);
+        describe_start(&t->job);
+        st = ts_job_run(&t->job, &hooks);
+        show_timing(t->dev, t->comm);
     }
-    ts_device_close(&dev);
-    ts_watchdog_destroy(&dog);
+    ts_training_end(t);
     return st;
 }
 
@@ -87,27 +68,25 @@ const ts_command ts_cmd_pretrain = { "pretrain", "train a language model from sc
 
 static ts_status run(int argc, char *const *argv)
 {
-    ts_job_options o = { 0 };
+    ts_training t = { 0 };
     ts_option_table tables[TS_JOB_TABLES];
-    ts_option_set *set;
-    ts_comm *comm;
     bool helped;
-    ts_job_tables(&o, tables);
-    TS_TRY(ts_command_options(&ts_cmd_pretrain, usage, tables, TS_JOB_TABLES, argc, argv, &set,
+    ts_job_tables(&t.o, tables);
+    TS_TRY(ts_command_options(&ts_cmd_pretrain, usage, tables, TS_JOB_TABLES, argc, argv, &t.set,
                               &helped));
     if (helped)
         return TS_OK;
-    ts_status st = ts_comm_world(&comm);
+    ts_status st = ts_comm_world(&t.comm);
     if (st == TS_OK) {
-        start_log(&o, comm);
-        st = train(&o, set, comm);
+        start_log(&t.o, t.comm);
+        st = train(&t);
         /* said here: ending the job may end this process at once */
-        if (st != TS_OK && comm->size > 1)
+        if (st != TS_OK && t.comm->size > 1)
             ts_log(TS_LOG_ERROR, "%s", ts_error_message());
         /* A user's mistake is found by all ranks alike; any other failure may be this rank's
          * alone. */
-        ts_comm_finish(&comm, st != TS_OK && st != TS_ERR_USER);
+        ts_comm_finish(&t.comm, st != TS_OK && st != TS_ERR_USER);
     }
-    ts_option_set_destroy(&set);
+    ts_option_set_destroy(&t.set);
     return st;
 }

@@ -1,19 +1,13 @@
-#include "base/file.h"
+#include "api/lm.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "io/jsonl.h"
-#include "device/runtime.h"
-#include "infer/score.h"
 #include "io/st_write.h"
-#include "model/options.h"
-#include "text/text_options.h"
-#include "train/resume.h"
 
 #include <stdio.h>
 
 typedef struct score_options {
     const char *input, *output, *logits;
-    int64_t ckpt_step;
 } score_options;
 
 #define ROW(type, field, name, def, help)                                                          \
@@ -24,8 +18,6 @@ static const ts_option score_rows[] = {
     ROW(TEXT, output, "output", "-", "JSON lines: ids, logprobs, sum, count, greedy"),
     ROW(TEXT, logits, "logits", NULL,
         "also write the first line's logits to this safetensors file"),
-    TS_ROW(INT, score_options, ckpt_step, "ckpt-step", "-1", -1, 9e15, NULL, "score",
-           "which of a folder's checkpoints (default: the newest)"),
 };
 
 static const char usage[] =
@@ -36,42 +28,21 @@ static const char usage[] =
 
 typedef struct scorer {
     score_options o;
-    ts_runtime_options rt;
-    ts_device *dev;
-    ts_model model;
-    ts_tape *tape;
-    ts_text_tokenizer tok;
-    ts_tokenizer_scratch *scratch;
-    bool has_tok;
+    ts_lm lm;
     double *logprobs;
     bool *greedy;
     size_t cap_l, cap_g;
     ts_str line;
 } scorer;
 
-/* The folder's tokenizer, opened when the first text comes. */
-static ts_status need_tokenizer(scorer *s)
+/* Why a line cannot be scored, with its place. */
+static ts_status of_line(const ts_jsonl *in, ts_status st)
 {
-    if (s->has_tok)
-        return TS_OK;
-    if (!s->model.folder)
-        return ts_error(TS_ERR_USER, "--load %s says no folder with a tokenizer: give \"ids\"",
-                        s->rt.load);
-    const ts_text_options o = { .type = "PretrainedFromHF", .name_or_path = s->model.folder };
-    TS_TRY(ts_text_tokenizer_open(&o, &s->tok));
-    s->has_tok = true;
-    return s->tok.tok ? ts_tokenizer_scratch_create(s->tok.tok, &s->scratch) : TS_OK;
-}
-
-static ts_status check_ids(const scorer *s, const ts_jsonl *in, const int32_t *ids, int64_t n)
-{
-    const int64_t vocab = s->model.decoder->arch.vocab;
-    for (int64_t i = 0; i < n; i++)
-        if (ids[i] < 0 || ids[i] >= vocab)
-            return ts_jsonl_error(in,
-                                  "the tokenizer's id %d is outside the model's vocabulary of %lld",
-                                  (int)ids[i], (long long)vocab);
-    return TS_OK;
+    char why[512];
+    if (st != TS_ERR_USER)
+        return st;
+    snprintf(why, sizeof why, "%s", ts_error_message());
+    return ts_jsonl_error(in, "%s", why);
 }
 
 /* Ids of a line; *first is where scoring begins (behind a prompt). */
@@ -80,24 +51,24 @@ static ts_status line_ids(scorer *s, const ts_jsonl *in, const json_t *line, int
 {
     *first = 1;
     if (json_object_get(line, "ids"))
-        return ts_jsonl_ids(in, line, s->model.decoder->arch.vocab, ids, n);
+        return ts_jsonl_ids(in, line, s->lm.model.decoder->arch.vocab, ids, n);
     const json_t *text = json_object_get(line, "text"), *prompt = json_object_get(line, "prompt"),
                  *rest = json_object_get(line, "completion");
     if (!json_is_string(text) && !(json_is_string(prompt) && json_is_string(rest)))
         return ts_jsonl_error(in,
                               "\"ids\", \"text\", or \"prompt\" and \"completion\" were expected");
-    TS_TRY(need_tokenizer(s));
+    TS_TRY(ts_lm_need_tokenizer(&s->lm));
     ts_ids out = { 0 };
     const json_t *head = json_is_string(text) ? text : prompt;
-    ts_status st = ts_text_encode(&s->tok, s->scratch, json_string_value(head),
+    ts_status st = ts_text_encode(&s->lm.tok, s->lm.scratch, json_string_value(head),
                                   json_string_length(head), &out);
     if (st == TS_OK && head == prompt) {
         *first = (int64_t)out.n > 0 ? (int64_t)out.n : 1;
-        st = ts_tokenizer_encode(s->tok.tok, s->scratch, json_string_value(rest),
+        st = ts_tokenizer_encode(s->lm.tok.tok, s->lm.scratch, json_string_value(rest),
                                  json_string_length(rest), false, &out);
     }
     if (st == TS_OK)
-        st = check_ids(s, in, out.v, (int64_t)out.n);
+        st = of_line(in, ts_lm_check_text(&s->lm, &out));
     if (st != TS_OK) {
         ts_ids_deinit(&out);
         return st;
@@ -135,11 +106,11 @@ static ts_status format_line(scorer *s, const int32_t *ids, int64_t n, int64_t f
 
 static ts_status write_logits(scorer *s, const int32_t *ids, int64_t n)
 {
-    const int64_t shape[2] = { n, s->model.decoder->arch.vocab };
+    const int64_t shape[2] = { n, s->lm.model.decoder->arch.vocab };
     float *z;
     ts_st_writer *w = NULL;
     TS_TRY(ts_alloc(&z, (size_t)(shape[0] * shape[1]), sizeof *z));
-    ts_status st = ts_score_logits(s->model.decoder, s->tape, ids, n, z);
+    ts_status st = ts_lm_logits(&s->lm, ids, (size_t)n, z);
     if (st == TS_OK)
         st = ts_st_writer_create(s->o.logits, &w);
     if (st == TS_OK)
@@ -166,7 +137,7 @@ static ts_status score_line(scorer *s, const ts_jsonl *in, const json_t *line, t
     if (st == TS_OK)
         st = ts_grow(&s->greedy, &s->cap_g, (size_t)n, sizeof *s->greedy);
     if (st == TS_OK)
-        st = ts_score_ids(s->model.decoder, s->tape, ids, n, s->logprobs, s->greedy);
+        st = ts_lm_score(&s->lm, ids, (size_t)n, s->logprobs, s->greedy);
     if (st == TS_OK && s->o.logits && in->line == 1)
         st = write_logits(s, ids, n);
     if (st == TS_OK)
@@ -201,25 +172,14 @@ static ts_status score_file(scorer *s)
 
 static ts_status open_all(scorer *s)
 {
-    ts_model_use use = { 0 };
-    if (!s->rt.load || !s->o.input)
-        return ts_error(TS_ERR_USER, "--%s is missing", s->rt.load ? "input" : "load");
-    TS_TRY(ts_runtime_dtype(&s->rt, &use.compute));
-    TS_TRY(ts_runtime_open(&s->rt, 1, &s->dev));
-    use.dev = s->dev;
-    TS_TRY(ts_model_open(s->rt.load, s->o.ckpt_step, &use, &s->model));
-    const ts_tape_options to = { 0 };
-    return ts_tape_create(s->dev, &s->model.decoder->params, &to, &s->tape);
+    if (!s->lm.rt.load || !s->o.input)
+        return ts_error(TS_ERR_USER, "--%s is missing", s->lm.rt.load ? "input" : "load");
+    return ts_lm_begin(&s->lm);
 }
 
 static void close_all(scorer *s)
 {
-    ts_tape_destroy(&s->tape);
-    ts_model_deinit(&s->model);
-    ts_device_close(&s->dev);
-    ts_tokenizer_scratch_destroy(&s->scratch);
-    if (s->has_tok)
-        ts_text_tokenizer_close(&s->tok);
+    ts_lm_end(&s->lm);
     ts_free(&s->logprobs);
     ts_free(&s->greedy);
     ts_str_deinit(&s->line);
@@ -233,14 +193,15 @@ static ts_status run(int argc, char *const *argv)
     scorer s = { 0 };
     const ts_option_table tables[] = {
         { score_rows, sizeof score_rows / sizeof *score_rows, &s.o },
-        { ts_runtime_option_rows, ts_runtime_option_count, &s.rt },
+        { ts_lm_option_rows, ts_lm_option_count, &s.lm.o },
+        { ts_runtime_option_rows, ts_runtime_option_count, &s.lm.rt },
     };
     ts_option_set *set;
     bool helped;
-    TS_TRY(ts_command_options(&ts_cmd_score, usage, tables, 2, argc, argv, &set, &helped));
+    TS_TRY(ts_command_options(&ts_cmd_score, usage, tables, 3, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
-    ts_log_init((ts_log_level)s.rt.log_level, "");
+    ts_log_init((ts_log_level)s.lm.rt.log_level, "");
     ts_status st = open_all(&s);
     if (st == TS_OK)
         st = score_file(&s);

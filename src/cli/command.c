@@ -1,25 +1,11 @@
 #include "cli/command.h"
 
+#include "api/words.h"
+
 #include <stdio.h>
 #include <string.h>
 
 extern char **environ;
-
-/* --config is taken out of the words first, so that the file ranks below the command line. */
-static ts_status read_config(ts_option_set *set, int *argc, char **argv)
-{
-    for (int i = 0; i < *argc; i++) {
-        if (strcmp(argv[i], "--config"))
-            continue;
-        if (i + 1 >= *argc)
-            return ts_error(TS_ERR_USER, "--config: the name of a YAML or JSON file is missing");
-        TS_TRY(ts_option_read_file(set, argv[i + 1]));
-        memmove(argv + i, argv + i + 2, (size_t)(*argc - i - 2) * sizeof *argv);
-        *argc -= 2;
-        i--;
-    }
-    return TS_OK;
-}
 
 static ts_status print_help(const ts_command *cmd, const char *usage, const ts_option_set *set)
 {
@@ -41,23 +27,15 @@ ts_status ts_command_options(const ts_command *cmd, const char *usage,
                              ts_option_set **set, bool *helped)
 {
     ts_option_set *s;
-    char **words;
+    ts_status st;
     *helped = false;
     TS_TRY(ts_option_set_create(tables, n, &s));
-    ts_status st = ts_alloc(&words, (size_t)argc + 1, sizeof *words);
-    if (st != TS_OK) {
-        ts_option_set_destroy(&s);
-        return st;
-    }
-    memcpy(words, argv, (size_t)argc * sizeof *words);
     for (int i = 0; i < argc; i++)
-        *helped = *helped || !strcmp(words[i], "--help") || !strcmp(words[i], "-h");
+        *helped = *helped || !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
     if (*helped)
         st = print_help(cmd, usage, s);
-    else if ((st = ts_option_read_env(s, environ)) == TS_OK &&
-             (st = read_config(s, &argc, words)) == TS_OK)
-        st = ts_option_parse(s, argc, words);
-    ts_free(&words);
+    else if ((st = ts_option_read_env(s, environ)) == TS_OK)
+        st = ts_words_take(s, argc, argv);
     if (st != TS_OK || *helped)
         ts_option_set_destroy(&s);
     else

@@ -2,6 +2,7 @@
 #ifndef TS_DATA_PREPROCESS_H
 #define TS_DATA_PREPROCESS_H
 #include "base/option.h"
+#include "tessera/data.h"
 #include "text/text_options.h"
 
 typedef struct ts_preprocess_options {
@@ -12,11 +13,6 @@ typedef struct ts_preprocess_options {
 } ts_preprocess_options;
 extern const ts_option ts_preprocess_option_rows[];
 extern const size_t ts_preprocess_option_count;
-
-typedef struct ts_preprocess_totals {
-    int64_t documents, tokens; /* of all keys */
-    double bytes, seconds;
-} ts_preprocess_totals;
 
 /* Writes PREFIX_KEY_document.bin and .idx (int32) for each key. Documents keep their order,
  * whatever the number of workers. A bad document is TS_ERR_USER naming FILE:LINE; then nothing is

@@ -7,7 +7,7 @@
 
 /* ---- what of the ledger a row shows ---- */
 
-static int64_t buffers_of(const ts_mem_ledger *m)
+int64_t ts_plan_buffers(const ts_mem_ledger *m)
 {
     return m->at_peak[TS_MEM_COMM] + m->at_peak[TS_MEM_DATA] + m->at_peak[TS_MEM_OTHER];
 }
@@ -51,15 +51,26 @@ static const char *human_count(double n, const char *unit, char *buf)
 static const char *human_parameters(int64_t n, char *buf)
 {
     const double v = (double)n;
-    snprintf(buf, 32, v < 1e6 ? "%.0f" : v < 1e9 ? "%.1f million" : "%.2f billion",
-             v < 1e6 ? v : v < 1e9 ? v * 1e-6 : v * 1e-9);
+    snprintf(buf, 32,
+             v < 1e6   ? "%.0f"
+             : v < 1e9 ? "%.1f million"
+                       : "%.2f billion",
+             v < 1e6   ? v
+             : v < 1e9 ? v * 1e-6
+                       : v * 1e-9);
     return buf;
 }
 
 static const char *human_seconds(double s, char *buf)
 {
-    snprintf(buf, 32, s < 1e-3 ? "%.1f us" : s < 1 ? "%.2f ms" : s < 1000 ? "%.3f s" : "%.0f s",
-             s < 1e-3 ? s * 1e6 : s < 1 ? s * 1e3 : s);
+    snprintf(buf, 32,
+             s < 1e-3   ? "%.1f us"
+             : s < 1    ? "%.2f ms"
+             : s < 1000 ? "%.3f s"
+                        : "%.0f s",
+             s < 1e-3 ? s * 1e6
+             : s < 1  ? s * 1e3
+                      : s);
     return buf;
 }
 
@@ -93,7 +104,7 @@ static ts_status memory(const ts_plan_rank *r, ts_str *out)
         { "gradients", r->mem.at_peak[TS_MEM_GRAD] },
         { "optimizer", r->mem.at_peak[TS_MEM_OPTIM] },
         { "activations", r->mem.at_peak[TS_MEM_ACT] },
-        { "buffers", buffers_of(&r->mem) },
+        { "buffers", ts_plan_buffers(&r->mem) },
         { "peak", r->mem.peak },
     };
     char a[32], b[32];
@@ -110,14 +121,32 @@ static ts_status memory(const ts_plan_rank *r, ts_str *out)
                          human_seconds(r->activation_seconds, b));
 }
 
+static bool over_limit(const ts_plan *p, const ts_plan_rank *r)
+{
+    return p->memory_limit && r->mem.peak > p->memory_limit;
+}
+
+static bool over_host(const ts_plan *p, const ts_plan_rank *r)
+{
+    return p->hw.memory_bytes > 0 && (double)r->mem.peak * p->ranks_of_a_host > p->hw.memory_bytes;
+}
+
+bool ts_plan_fits(const ts_plan *p)
+{
+    bool fits = true;
+    for (int i = 0; i < p->n_ranks; i++)
+        fits = fits && !over_limit(p, &p->rank[i]) && !over_host(p, &p->rank[i]);
+    return fits;
+}
+
 static ts_status does_it_fit(const ts_plan *p, const ts_plan_rank *r, ts_str *out)
 {
     char a[32], b[32];
     const double host = (double)r->mem.peak * p->ranks_of_a_host;
-    if (p->memory_limit && r->mem.peak > p->memory_limit)
+    if (over_limit(p, r))
         TS_TRY(ts_str_printf(out, "  this does NOT FIT: --memory-limit-gb allows %s\n",
                              ts_human_bytes((double)p->memory_limit, a)));
-    if (p->hw.memory_bytes > 0 && host > p->hw.memory_bytes)
+    if (over_host(p, r))
         TS_TRY(ts_str_printf(out,
                              "  this does NOT FIT: %d process%s on a host need %s, it has %s\n",
                              p->ranks_of_a_host, p->ranks_of_a_host > 1 ? "es" : "",
@@ -181,11 +210,12 @@ static json_t *traffic_json(const ts_plan_rank *r)
 static json_t *rank_json(const ts_plan_rank *r)
 {
     const ts_mem_ledger *m = &r->mem;
-    json_t *mem = json_pack(
-        "{s:I, s:s, s:I, s:I, s:I, s:I, s:I}", "peak_bytes", (json_int_t)m->peak, "peak_at",
-        r->peak_at, "weights", (json_int_t)m->at_peak[TS_MEM_WEIGHT], "gradients",
-        (json_int_t)m->at_peak[TS_MEM_GRAD], "optimizer", (json_int_t)m->at_peak[TS_MEM_OPTIM],
-        "activations", (json_int_t)m->at_peak[TS_MEM_ACT], "buffers", (json_int_t)buffers_of(m));
+    json_t *mem =
+        json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I}", "peak_bytes", (json_int_t)m->peak,
+                  "peak_at", r->peak_at, "weights", (json_int_t)m->at_peak[TS_MEM_WEIGHT],
+                  "gradients", (json_int_t)m->at_peak[TS_MEM_GRAD], "optimizer",
+                  (json_int_t)m->at_peak[TS_MEM_OPTIM], "activations",
+                  (json_int_t)m->at_peak[TS_MEM_ACT], "buffers", (json_int_t)ts_plan_buffers(m));
     return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:f, s:o}", "rank", r->rank, "count",
                      r->count, "tp", r->tp, "cp", r->cp, "ep", r->ep, "dp", r->dp, "pp", r->pp,
                      "memory", mem, "flops", r->flops, "traffic", traffic_json(r));

@@ -2,20 +2,10 @@
 #ifndef TS_TRAIN_CHECKPOINT_CHECK_H
 #define TS_TRAIN_CHECKPOINT_CHECK_H
 #include "base/str.h"
-
-/* One finding. Texts live during the call back. */
-typedef struct ts_ckpt_damage {
-    const char *path;
-    int64_t begin, end; /* the bytes among which it lies; -1: the whole file */
-    int64_t byte;       /* the one byte that differs, where the checksum gives it away; else -1 */
-    int bit;            /* its one bit, else -1 */
-    /* the only or first tensor in there, "header" before the tensors, or NULL */
-    const char *tensor;
-    const char *text;   /* the whole sentence, path included */
-} ts_ckpt_damage;
+#include "tessera/checkpoint.h" /* ts_ckpt_damage: one finding */
 
 typedef struct ts_ckpt_check {
-    void (*found)(void *ctx, const ts_ckpt_damage *d); /* may be NULL */
+    ts_ckpt_found *found; /* may be NULL */
     void *ctx;
     int share, shares; /* every shares-th file from share on; 0 and 0: all */
     bool model_only;

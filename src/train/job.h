@@ -6,6 +6,7 @@
 #include "device/runtime.h"
 #include "dist/dist_options.h"
 #include "parallel/options.h"
+#include "tessera/train.h"
 #include "text/text_options.h"
 #include "train/record.h"
 #include "train/resume.h"
@@ -41,7 +42,16 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
                       ts_comm *comm, bool with_data, ts_job *job) TS_NODISCARD;
 void ts_job_close(ts_job *j);
 
+typedef struct ts_job_hooks {
+    ts_train_hook *step; /* after each step, on every rank; may be NULL */
+    void *ctx;
+    bool signals; /* SIGTERM and SIGINT end the run as the hook may */
+} ts_job_hooks;
+
 /* Trains to the end (or until told to stop): steps, evaluation, log, checkpoints, the Hugging Face
- * folder. */
-ts_status ts_job_run(ts_job *j) TS_NODISCARD;
+ * folder. Called again it goes on. */
+ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks) TS_NODISCARD;
+/* The model as a Hugging Face folder; dtype "fp32", "bf16", "fp16", NULL: that of its files.
+ * Collective. */
+ts_status ts_job_save_hf(ts_job *j, const char *folder, const char *dtype) TS_NODISCARD;
 #endif

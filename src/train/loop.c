@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,8 +27,6 @@ static void watch_signals(bool on)
     memset(&a, 0, sizeof a);
     a.sa_handler = on ? on_signal : SIG_DFL;
     sigemptyset(&a.sa_mask);
-    if (on)
-        asked_to_stop = 0;
     sigaction(SIGTERM, &a, NULL);
     sigaction(SIGINT, &a, NULL);
 }
@@ -36,10 +35,12 @@ static void watch_signals(bool on)
 
 typedef struct loop {
     ts_job *j;
+    const ts_job_hooks *hooks;
     ts_recorder *recorder;         /* rank 0 */
     ts_checkpointer *checkpointer; /* with --save */
     int64_t saved;                 /* iteration saved last */
     double began;
+    bool hook_stops;
 } loop;
 
 /* A disk that is full stops nothing but the save. */
@@ -67,20 +68,23 @@ static ts_status save(loop *l)
     return forgive(l, st, "saving the checkpoint");
 }
 
+ts_status ts_job_save_hf(ts_job *j, const char *folder, const char *dtype)
+{
+    ts_weights_save_options s = { .dtype = j->model.file_dtype };
+    if (dtype)
+        s.dtype = !strcmp(dtype, "fp32")   ? TS_ST_F32
+                  : !strcmp(dtype, "bf16") ? TS_ST_BF16
+                                           : TS_ST_F16;
+    ts_status st = TS_OK;
+    if (j->comm->rank == 0)
+        st = ts_weights_save(&j->model, folder, &s);
+    return ts_comm_agree(j->comm, st);
+}
+
 static ts_status save_hugging_face(loop *l)
 {
     const ts_train_options *o = &l->j->o->train;
-    ts_weights_save_options s = { .dtype = l->j->model.file_dtype };
-    if (!o->save_hf)
-        return TS_OK;
-    if (o->save_hf_dtype)
-        s.dtype = !strcmp(o->save_hf_dtype, "fp32")   ? TS_ST_F32
-                  : !strcmp(o->save_hf_dtype, "bf16") ? TS_ST_BF16
-                                                      : TS_ST_F16;
-    ts_status st = TS_OK;
-    if (l->j->comm->rank == 0)
-        st = ts_weights_save(&l->j->model, o->save_hf, &s);
-    return ts_comm_agree(l->j->comm, st);
+    return o->save_hf ? ts_job_save_hf(l->j, o->save_hf, o->save_hf_dtype) : TS_OK;
 }
 
 /* ---- evaluation ---- */
@@ -108,6 +112,28 @@ static bool time_is_up(const loop *l)
     return minutes && ts_now() - l->began > 60.0 * (double)minutes;
 }
 
+/* Tells the caller of the step and does what it asks for. */
+static ts_status ask(loop *l, const ts_step_result *r, const double *valid)
+{
+    const ts_trainer *t = l->j->trainer;
+    const ts_train_step s = { .iteration = t->iteration,
+                              .train_iters = l->j->train_iters,
+                              .consumed_samples = t->consumed,
+                              .tokens = r->tokens,
+                              .loss = r->loss,
+                              .valid_loss = valid ? *valid : (double)NAN,
+                              .lr = r->lr,
+                              .grad_norm = r->grad_norm,
+                              .loss_scale = r->loss_scale,
+                              .seconds = r->seconds,
+                              .tokens_per_second = (double)r->tokens / r->seconds,
+                              .memory_peak_bytes = r->memory_peak,
+                              .skipped = r->skipped };
+    const unsigned wish = l->hooks->step(l->hooks->ctx, &s);
+    l->hook_stops = l->hook_stops || (wish & TS_TRAIN_STOP);
+    return wish & TS_TRAIN_SAVE ? save(l) : TS_OK;
+}
+
 static ts_status one_iteration(loop *l, bool *stop)
 {
     const ts_train_options *o = &l->j->o->train;
@@ -115,7 +141,7 @@ static ts_status one_iteration(loop *l, bool *stop)
     ts_step_result r;
     double valid;
     bool evaluated = false;
-    TS_TRY(ts_trainer_step(t, asked_to_stop || time_is_up(l), &r));
+    TS_TRY(ts_trainer_step(t, asked_to_stop || l->hook_stops || time_is_up(l), &r));
     if (t->iteration % o->eval_interval == 0)
         TS_TRY(evaluate(l, TS_DATA_VALID, "validation", &valid, &evaluated));
     if (l->recorder)
@@ -125,7 +151,11 @@ static ts_status one_iteration(loop *l, bool *stop)
         TS_TRY(forgive(l, ts_checkpointer_poll(l->checkpointer), "saving the checkpoint"));
     if (o->save_interval && t->iteration % o->save_interval == 0)
         TS_TRY(save(l));
-    *stop = r.stop || (o->exit_interval && t->iteration % o->exit_interval == 0);
+    if (l->hooks->step)
+        TS_TRY(ask(l, &r, evaluated ? &valid : NULL));
+    /* Alone there is nobody who must hear of it first. */
+    *stop = r.stop || (l->hook_stops && t->comm->size == 1) ||
+            (o->exit_interval && t->iteration % o->exit_interval == 0);
     return TS_OK;
 }
 
@@ -158,7 +188,8 @@ static ts_status open_loop(loop *l)
     const ts_train_options *o = &l->j->o->train;
     ts_status st = TS_OK;
     if (o->save) {
-        const ts_ckpt_options c = { .dir = o->save, .keep = o->keep,
+        const ts_ckpt_options c = { .dir = o->save,
+                                    .keep = o->keep,
                                     .is_background = o->async_save };
         TS_TRY(ts_checkpointer_create(&c, l->j->comm, &l->checkpointer));
     }
@@ -167,12 +198,16 @@ static ts_status open_loop(loop *l)
     return ts_comm_agree(l->j->comm, st);
 }
 
-ts_status ts_job_run(ts_job *j)
+ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks)
 {
-    loop l = { .j = j, .saved = j->trainer->iteration > 0 ? j->trainer->iteration : -1,
+    loop l = { .j = j,
+               .hooks = hooks,
+               .saved = j->trainer->iteration > 0 ? j->trainer->iteration : -1,
                .began = ts_now() };
     bool stop = false;
-    watch_signals(true);
+    asked_to_stop = 0;
+    if (hooks->signals)
+        watch_signals(true);
     ts_status st = open_loop(&l);
     while (st == TS_OK && !stop && j->trainer->iteration < j->train_iters)
         st = one_iteration(&l, &stop);
@@ -182,6 +217,7 @@ ts_status ts_job_run(ts_job *j)
     }
     ts_recorder_destroy(&l.recorder);
     ts_checkpointer_destroy(&l.checkpointer);
-    watch_signals(false);
+    if (hooks->signals)
+        watch_signals(false);
     return st;
 }

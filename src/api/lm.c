@@ -1,0 +1,235 @@
+#include "api/lm.h"
+
+#include "api/words.h"
+#include "base/file.h"
+#include "infer/score.h"
+#include "train/resume.h"
+
+const ts_option ts_lm_option_rows[] = {
+    TS_ROW(INT, ts_lm_options, ckpt_step, "ckpt-step", "-1", -1, 9e15, NULL, "model",
+           "which of a folder's checkpoints (default: the newest)"),
+};
+const size_t ts_lm_option_count = sizeof ts_lm_option_rows / sizeof *ts_lm_option_rows;
+
+/* ---- opening ---- */
+
+ts_status ts_lm_begin(ts_lm *lm)
+{
+    ts_model_use use = { 0 };
+    TS_TRY(ts_runtime_dtype(&lm->rt, &use.compute));
+    TS_TRY(ts_runtime_open(&lm->rt, 1, &lm->dev));
+    if (!lm->dev->computes)
+        return ts_error(TS_ERR_USER, "--device %s computes nothing: there is nothing to say with",
+                        lm->rt.device);
+    use.dev = lm->dev;
+    return ts_model_open(lm->rt.load, lm->o.ckpt_step, &use, &lm->model);
+}
+
+void ts_lm_end(ts_lm *lm)
+{
+    ts_tape_destroy(&lm->tape);
+    ts_model_deinit(&lm->model);
+    ts_device_close(&lm->dev);
+    ts_tokenizer_scratch_destroy(&lm->scratch);
+    if (lm->has_tok)
+        ts_text_tokenizer_close(&lm->tok);
+    lm->has_tok = false;
+}
+
+static bool folder_has_tokenizer(const char *folder)
+{
+    static const char *const names[] = { "tokenizer.json", "tokenizer.model", "vocab.json" };
+    ts_str path = { 0 };
+    bool found = false;
+    for (size_t i = 0; folder && i < sizeof names / sizeof *names && !found; i++)
+        found = ts_path_join(&path, folder, names[i]) == TS_OK && ts_path_exists(path.s);
+    ts_str_deinit(&path);
+    return found;
+}
+
+static ts_status open_tokenizer(ts_lm *lm, const ts_text_options *o)
+{
+    TS_TRY(ts_text_tokenizer_open(o, &lm->tok));
+    lm->has_tok = true;
+    return lm->tok.tok ? ts_tokenizer_scratch_create(lm->tok.tok, &lm->scratch) : TS_OK;
+}
+
+static ts_text_options of_folder(const ts_lm *lm)
+{
+    return (ts_text_options){ .type = "PretrainedFromHF", .name_or_path = lm->model.folder };
+}
+
+ts_status ts_lm_find_tokenizer(ts_lm *lm)
+{
+    const ts_text_options folder = of_folder(lm);
+    const bool given = ts_text_options_given(&lm->to);
+    if (!given && !folder_has_tokenizer(lm->model.folder))
+        return TS_OK;
+    return open_tokenizer(lm, given ? &lm->to : &folder);
+}
+
+ts_status ts_lm_need_tokenizer(ts_lm *lm)
+{
+    const ts_text_options folder = of_folder(lm);
+    if (lm->has_tok)
+        return TS_OK;
+    if (!lm->model.folder)
+        return ts_error(TS_ERR_USER, "--load %s says no folder with a tokenizer: give \"ids\"",
+                        lm->rt.load);
+    return open_tokenizer(lm, &folder);
+}
+
+ts_status ts_lm_open(const char *folder, const char *const *options, size_t n, ts_lm **out)
+{
+    ts_lm *lm;
+    TS_NEED(folder);
+    TS_NEED(out);
+    TS_TRY(ts_alloc(&lm, 1, sizeof *lm));
+    const ts_option_table tables[] = {
+        { ts_runtime_option_rows, ts_runtime_option_count, &lm->rt },
+        { ts_text_option_rows, ts_text_option_count, &lm->to },
+        { ts_lm_option_rows, ts_lm_option_count, &lm->o },
+    };
+    ts_status st = ts_words_parse(tables, 3, options, n, &lm->set);
+    if (st == TS_OK && lm->rt.load)
+        st = ts_error(TS_ERR_USER, "ts_lm_open: folder %s and --load %s: give one", folder,
+                      lm->rt.load);
+    lm->rt.load = folder;
+    if (st == TS_OK)
+        st = ts_lm_begin(lm);
+    lm->rt.load = lm->model.folder; /* the caller's text may go */
+    if (st == TS_OK)
+        st = ts_lm_find_tokenizer(lm);
+    if (st == TS_OK)
+        *out = lm;
+    else
+        ts_lm_close(&lm);
+    return st;
+}
+
+void ts_lm_close(ts_lm **lm)
+{
+    if (!lm || !*lm)
+        return;
+    ts_lm_end(*lm);
+    ts_option_set_destroy(&(*lm)->set);
+    ts_free(lm);
+}
+
+int64_t ts_lm_vocab_size(const ts_lm *lm) { return lm ? lm->model.decoder->arch.vocab : 0; }
+int64_t ts_lm_parameters(const ts_lm *lm)
+{
+    return lm ? ts_decoder_parameters(lm->model.decoder) : 0;
+}
+
+const char *ts_lm_family(const ts_lm *lm)
+{
+    return lm && lm->model.family ? lm->model.family->model_type : NULL;
+}
+
+bool ts_lm_has_tokenizer(const ts_lm *lm) { return lm && ts_lm_has_text(lm); }
+
+/* ---- text and ids ---- */
+
+ts_status ts_lm_check_ids(const ts_lm *lm, const int32_t *ids, size_t n)
+{
+    const int64_t vocab = lm->model.decoder->arch.vocab;
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= vocab)
+            return ts_error(TS_ERR_USER, "the id %d is outside the model's vocabulary of %lld",
+                            (int)ids[i], (long long)vocab);
+    return TS_OK;
+}
+
+ts_status ts_lm_check_text(const ts_lm *lm, const ts_ids *ids)
+{
+    const int64_t vocab = lm->model.decoder->arch.vocab;
+    for (size_t i = 0; i < ids->n; i++)
+        if (ids->v[i] < 0 || ids->v[i] >= vocab)
+            return ts_error(TS_ERR_USER,
+                            "the tokenizer's id %d is outside the model's vocabulary of %lld",
+                            (int)ids->v[i], (long long)vocab);
+    return TS_OK;
+}
+
+ts_status ts_lm_add_text(ts_lm *lm, const char *text, size_t n, ts_ids *out)
+{
+    if (!lm->has_tok)
+        return ts_error(TS_ERR_USER,
+                        "%s has no tokenizer: give \"ids\", or name a tokenizer "
+                        "(--tokenizer-name-or-path)",
+                        lm->model.folder ? lm->model.folder : "the checkpoint");
+    TS_TRY(ts_text_encode(&lm->tok, lm->scratch, text, n, out));
+    return ts_lm_check_text(lm, out);
+}
+
+ts_status ts_lm_encode(ts_lm *lm, const char *text, size_t n_text, int32_t **ids, size_t *n_ids)
+{
+    ts_ids out = { 0 };
+    TS_NEED(lm);
+    TS_NEED(ids);
+    TS_NEED(n_ids);
+    if (n_text)
+        TS_NEED(text);
+    ts_status st = ts_grow(&out.v, &out.cap, 1, sizeof *out.v);
+    if (st == TS_OK)
+        st = ts_lm_add_text(lm, text ? text : "", n_text, &out);
+    if (st != TS_OK) {
+        ts_ids_deinit(&out);
+        return st;
+    }
+    *ids = out.v;
+    *n_ids = out.n;
+    return TS_OK;
+}
+
+ts_status ts_lm_decode(ts_lm *lm, const int32_t *ids, size_t n_ids, char **text, size_t *n_text)
+{
+    ts_str out = { 0 };
+    TS_NEED(lm);
+    TS_NEED(text);
+    if (n_ids)
+        TS_NEED(ids);
+    if (!ts_lm_has_text(lm))
+        return ts_error(TS_ERR_USER, "ts_lm_decode: the model has no tokenizer");
+    ts_status st = ts_tokenizer_decode(lm->tok.tok, ids, n_ids, true, &out);
+    if (st == TS_OK)
+        st = ts_give_text(&out, text, n_text);
+    ts_str_deinit(&out);
+    return st;
+}
+
+/* ---- scores ---- */
+
+static ts_status ready_to_score(ts_lm *lm, const char *function, const int32_t *ids, size_t n)
+{
+    const ts_tape_options to = { 0 };
+    if (!n)
+        return ts_error(TS_ERR_USER, "%s: there are no tokens to score", function);
+    TS_TRY(ts_lm_check_ids(lm, ids, n));
+    return lm->tape ? TS_OK : ts_tape_create(lm->dev, &lm->model.decoder->params, &to, &lm->tape);
+}
+
+ts_status ts_lm_score(ts_lm *lm, const int32_t *ids, size_t n, double *logprobs, bool *greedy)
+{
+    bool *own = NULL;
+    TS_NEED(lm);
+    TS_NEED(ids);
+    TS_NEED(logprobs);
+    TS_TRY(ready_to_score(lm, __func__, ids, n));
+    if (!greedy)
+        TS_TRY(ts_alloc(&own, n, sizeof *own));
+    const ts_status st =
+        ts_score_ids(lm->model.decoder, lm->tape, ids, (int64_t)n, logprobs, greedy ? greedy : own);
+    ts_free(&own);
+    return st;
+}
+
+ts_status ts_lm_logits(ts_lm *lm, const int32_t *ids, size_t n, float *logits)
+{
+    TS_NEED(lm);
+    TS_NEED(ids);
+    TS_NEED(logits);
+    TS_TRY(ready_to_score(lm, __func__, ids, n));
+    return ts_score_logits(lm->model.decoder, lm->tape, ids, (int64_t)n, logits);
+}

@@ -1,0 +1,60 @@
+/* A model opened for use, with its tokenizer: the inside of tessera/model.h, shared with the
+ * commands score and infer. */
+#ifndef TS_API_LM_H
+#define TS_API_LM_H
+#include "device/runtime.h"
+#include "infer/generate.h"
+#include "model/weights.h"
+#include "tessera/model.h"
+#include "text/text_options.h"
+
+/* Options of ts_lm_open beside the runtime's and the tokenizer's, and of ts_lm_generate beside
+ * ts_gen_options. */
+typedef struct ts_lm_options {
+    int64_t ckpt_step;
+} ts_lm_options;
+extern const ts_option ts_lm_option_rows[];
+extern const size_t ts_lm_option_count;
+typedef struct ts_lm_batch_options {
+    int64_t batch_size;
+} ts_lm_batch_options;
+extern const ts_option ts_lm_batch_rows[];
+extern const size_t ts_lm_batch_count;
+
+struct ts_lm {
+    ts_runtime_options rt;
+    ts_text_options to;
+    ts_lm_options o;
+    ts_option_set *set; /* whose texts the options are; NULL in the commands */
+    ts_device *dev;
+    ts_model model;
+    ts_tape *tape; /* made when something is scored */
+    ts_text_tokenizer tok;
+    ts_tokenizer_scratch *scratch;
+    bool has_tok;
+};
+
+/* With the options in place: device and model, and not yet the tokenizer. Whatever it returns,
+ * ts_lm_end. */
+ts_status ts_lm_begin(ts_lm *lm) TS_NODISCARD;
+void ts_lm_end(ts_lm *lm);
+/* The tokenizer that the options name, else the model folder's, where there is one. */
+ts_status ts_lm_find_tokenizer(ts_lm *lm) TS_NODISCARD;
+/* The model folder's, opened at the first call; none there is TS_ERR_USER. */
+ts_status ts_lm_need_tokenizer(ts_lm *lm) TS_NODISCARD;
+static inline bool ts_lm_has_text(const ts_lm *lm) { return lm->has_tok && lm->tok.tok; }
+/* Appends; ids outside the model's vocabulary are TS_ERR_USER. */
+ts_status ts_lm_add_text(ts_lm *lm, const char *text, size_t n, ts_ids *out) TS_NODISCARD;
+ts_status ts_lm_check_ids(const ts_lm *lm, const int32_t *ids, size_t n) TS_NODISCARD;
+/* The same for what a tokenizer made. */
+ts_status ts_lm_check_text(const ts_lm *lm, const ts_ids *ids) TS_NODISCARD;
+
+/* Resolved settings for the lm's model. */
+ts_status ts_lm_gen_config(const ts_lm *lm, const ts_gen_options *o, const ts_option_set *set,
+                           ts_gen_config *out) TS_NODISCARD;
+/* Refuses --stop where there is no tokenizer. */
+ts_status ts_lm_check_stop(const ts_lm *lm, const ts_gen_config *c) TS_NODISCARD;
+/* Lines 0 to n - 1, numbered so. */
+ts_status ts_lm_run(ts_lm *lm, const ts_gen_config *c, int64_t batch, const ts_gen_line *lines,
+                    size_t n, const ts_lm_hooks *hooks) TS_NODISCARD;
+#endif

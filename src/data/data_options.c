@@ -25,7 +25,10 @@ const ts_option ts_data_option_rows[] = {
     ROW(FLAG, reset_attention_mask, "reset-attention-mask", NULL, 0, 0, NULL,
         "documents in one sample do not see each other"),
     ROW(CHOICE, dataloader_type, "dataloader-type", "single", 0, 0, "single|cyclic|external",
-        "order of samples: single passes through the shuffled order once"),
+        "order of samples: single passes through the shuffled order once, cyclic permutes it again "
+        "in each pass (external is refused)"),
+    ROW(NOFLAG, data_sharding, "no-data-sharding", NULL, 0, 0, NULL,
+        "cyclic: permute all samples together instead of a part for each process"),
     ROW(INT, num_workers, "num-workers", "2", 0, 1024, NULL,
         "data loading threads; batches are the same whatever it is"),
     ROW(TEXT, data_cache_path, "data-cache-path", NULL, 0, 0, NULL,

@@ -69,3 +69,49 @@ enum { AHEAD = 32 };
 
 void ts_nprandom_shuffle_u32(ts_nprandom *r, uint32_t *v, int64_t n) { SHUFFLE(v, n); }
 void ts_nprandom_shuffle_i64(ts_nprandom *r, int64_t *v, int64_t n) { SHUFFLE(v, n); }
+
+/* PyTorch's way with many items: each goes to a place among those before it. */
+static void permute_inside_out(ts_nprandom *r, uint32_t *v, int64_t n)
+{
+    uint64_t next[AHEAD];
+    for (int64_t at = 0; at < n; at += AHEAD) {
+        const int count = n - at < AHEAD ? (int)(n - at) : AHEAD;
+        for (int k = 0; k < count; k++) {
+            uint64_t x = ts_nprandom_next(r);
+            x = x << 32 | ts_nprandom_next(r);
+            next[k] = x % (uint64_t)(at + k + 1);
+            __builtin_prefetch(&v[next[k]], 1);
+        }
+        for (int k = 0; k < count; k++) {
+            v[at + k] = v[next[k]];
+            v[next[k]] = (uint32_t)(at + k);
+        }
+    }
+}
+
+/* And with fewer: from the first place on, a partner among those that are left, by a remainder.
+ * Partners are fetched ahead as above. */
+void ts_nprandom_torch_permutation(uint32_t seed, uint32_t *v, int64_t n)
+{
+    ts_nprandom r;
+    uint64_t next[AHEAD];
+    ts_nprandom_init(&r, seed);
+    for (int64_t i = 0; i < n; i++)
+        v[i] = (uint32_t)i;
+    if (n >= (int64_t)(UINT32_MAX / 20)) {
+        permute_inside_out(&r, v, n);
+        return;
+    }
+    for (int64_t at = 0; at < n - 1; at += AHEAD) {
+        const int count = n - 1 - at < AHEAD ? (int)(n - 1 - at) : AHEAD;
+        for (int k = 0; k < count; k++) {
+            next[k] = (uint64_t)(at + k) + ts_nprandom_next(&r) % (uint64_t)(n - at - k);
+            __builtin_prefetch(&v[next[k]], 1);
+        }
+        for (int k = 0; k < count; k++) {
+            const uint32_t t = v[at + k];
+            v[at + k] = v[next[k]];
+            v[next[k]] = t;
+        }
+    }
+}

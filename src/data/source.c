@@ -185,8 +185,9 @@ static ts_status check_options(const ts_data_options *o, const ts_data_need *nee
         return ts_error(TS_ERR_USER, "--data-args-path stands for --data-path; give one of them");
     if (o->mock_data && (o->data_path.n || has_parts || o->data_args_path))
         return ts_error(TS_ERR_USER, "--mock-data reads no files, but data paths are given");
-    if (o->dataloader_type != 0)
-        return ts_error(TS_ERR_USER, "--dataloader-type: only single is offered");
+    if (o->dataloader_type == TS_DATALOADER_EXTERNAL)
+        return ts_error(TS_ERR_USER, "--dataloader-type external: there is no loader of the "
+                                     "user's own to call here; choose single or cyclic");
     if (need->eod < 0 && (o->eod_mask_loss || o->reset_position_ids || o->reset_attention_mask))
         return ts_error(TS_ERR_USER,
                         "--eod-mask-loss, --reset-position-ids and --reset-attention-mask need "

@@ -9,9 +9,11 @@ typedef struct ts_data_options {
     ts_option_list data_path, train_data_path, valid_data_path, test_data_path;
     const char *data_args_path, *split, *data_cache_path;
     bool mock_data, eod_mask_loss, reset_position_ids, reset_attention_mask;
+    bool data_sharding; /* cyclic: each process permutes a part of its own */
     int64_t num_workers;
-    int dataloader_type; /* 0 single; nothing else is offered */
+    int dataloader_type;
 } ts_data_options;
+enum { TS_DATALOADER_SINGLE, TS_DATALOADER_CYCLIC, TS_DATALOADER_EXTERNAL };
 extern const ts_option ts_data_option_rows[];
 extern const size_t ts_data_option_count;
 
@@ -59,7 +61,7 @@ void ts_data_source_destroy(ts_data_source **source);
 /* NULL: not asked for, or the split leaves it no data. Borrowed. */
 const ts_dataset *ts_data_source_part(const ts_data_source *source, ts_data_part part);
 
-/* The "single" sampler: first sample of micro-batch m (0, 1, ...) of a rank after `consumed`
+/* The "single" order: first sample of micro-batch m (0, 1, ...) of a rank after `consumed`
  * samples; the rank takes micro_batch of them. */
 static inline int64_t ts_sampler_first(int64_t consumed, int64_t m, int64_t micro_batch,
                                        int64_t dp_rank, int64_t dp_size)

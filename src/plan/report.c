@@ -85,6 +85,13 @@ static ts_status head(const ts_plan *p, ts_str *out)
         out, "batch      %lld sequences of %lld tokens: %lld x %d process%s x %lld micro-batch%s\n",
         (long long)p->global, (long long)p->seq_length, (long long)p->micro, p->world_size,
         p->world_size > 1 ? "es" : "", (long long)p->n_micro, p->n_micro > 1 ? "es" : ""));
+    if (p->ramp.samples)
+        TS_TRY(ts_str_printf(
+            out,
+            "ramp-up    from %lld sequences by %lld over %lld samples; the run has %lld iterations, "
+            "all figures here are of the full batch\n",
+            (long long)p->ramp.start, (long long)p->ramp.increment, (long long)p->ramp.samples,
+            (long long)p->train_iters));
     if (p->world_size > 1)
         TS_TRY(ts_str_printf(out, "processes  %d, %d on a host (--nproc_per_node)\n", p->world_size,
                              p->ranks_of_a_host));

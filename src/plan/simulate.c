@@ -125,6 +125,8 @@ static ts_status simulate(const simulation *s, ts_job *job, ts_plan *p)
     p->global = t->global;
     p->micro = t->micro;
     p->n_micro = t->n_micro;
+    p->ramp = t->ramp;
+    p->train_iters = job->train_iters;
     p->seq_length = t->o->seq_length;
     describe_rank(s, &c, &p->rank[0]);
     p->n_ranks = 1;

@@ -37,6 +37,8 @@ typedef struct ts_plan {
     int world_size;
     ts_sim_hardware hw;
     int64_t parameters, layers, vocab, global, micro, n_micro, seq_length;
+    ts_batch_ramp ramp; /* the figures are of its full batch */
+    int64_t train_iters;
     ts_dtype compute;
     int64_t memory_limit;      /* --memory-limit-gb; 0: none */
     int ranks_of_a_host;

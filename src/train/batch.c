@@ -31,14 +31,14 @@ ts_status ts_batch_read(ts_trainer *t, ts_data_part part, int64_t first)
         return TS_OK;
     }
     for (int64_t m = 0; m < t->n_micro; m++) {
-        const int64_t from = ts_sampler_first(first, m, t->micro, t->comm->rank, t->comm->size);
+        TS_TRY(ts_picker_take(&t->picker[part], first, m, t->picked));
         for (int64_t b = 0; b < t->micro; b++) {
             const int64_t row = m * t->micro + b;
             const ts_sample s = { .tokens = t->tokens + row * (S + 1),
                                   .loss_mask = t->mask + row * S,
                                   .positions = t->positions ? t->positions + row * S : NULL,
                                   .segments = t->segments ? t->segments + row * S : NULL };
-            TS_TRY(ts_dataset_get(ds, (from + b) % ts_dataset_count(ds), &s));
+            TS_TRY(ts_dataset_get(ds, t->picked[b], &s));
         }
     }
     return TS_OK;

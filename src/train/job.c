@@ -112,28 +112,41 @@ static ts_status make_model(ts_job *j, const ts_checkpoint *ck, int64_t vocab)
 
 /* ---- data ---- */
 
+/* Samples that a part must have, as Megatron counts them: the data's order depends on it. */
+static ts_status count_samples(const ts_job *j, ts_data_need *n)
+{
+    const ts_train_options *o = &j->o->train;
+    int64_t evals = j->train_iters / o->eval_interval + 1;
+    n->n_train = o->train_samples;
+    if ((!n->n_train && __builtin_mul_overflow(j->train_iters, j->ramp.full, &n->n_train)) ||
+        __builtin_mul_overflow(o->eval_iters, j->ramp.full, &n->n_test) ||
+        __builtin_mul_overflow(evals, n->n_test, &n->n_valid))
+        return ts_error(TS_ERR_USER,
+                        "--train-iters %lld (evaluations of --eval-iters %lld) of %lld sequences "
+                        "are more samples than can be counted",
+                        (long long)j->train_iters, (long long)o->eval_iters,
+                        (long long)j->ramp.full);
+    return TS_OK;
+}
+
 static ts_status open_data(ts_job *j, const tokens_info *k)
 {
     const ts_train_options *o = &j->o->train;
     const ts_arch *a = &j->model.decoder->arch;
-    const int64_t global = ts_train_global_batch(o, j->comm->size);
     if (k->vocab > a->vocab)
         return ts_error(
             TS_ERR_USER,
             "the tokenizer has %lld tokens, but the model's vocabulary (vocab_size) only "
             "%lld",
             (long long)k->vocab, (long long)a->vocab);
-    const ts_data_need need = { .seq_length = o->seq_length,
-                                .seed = (uint32_t)o->seed,
-                                .n_train = j->train_iters * global,
-                                .n_valid = (j->train_iters / o->eval_interval + 1) * o->eval_iters *
-                                           global,
-                                .n_test = o->eval_iters * global,
-                                .vocab_size = a->vocab,
-                                .eod = k->eod >= 0 ? k->eod
-                                       : a->n_eos  ? (int32_t)a->eos[0]
-                                                   : -1,
-                                .pad = k->pad };
+    ts_data_need need = { .seq_length = o->seq_length,
+                          .seed = (uint32_t)o->seed,
+                          .vocab_size = a->vocab,
+                          .eod = k->eod >= 0 ? k->eod
+                                 : a->n_eos  ? (int32_t)a->eos[0]
+                                             : -1,
+                          .pad = k->pad };
+    TS_TRY(count_samples(j, &need));
     return ts_data_source_create(&j->o->data, &need, &j->source);
 }
 
@@ -152,9 +165,10 @@ static ts_status prepare(ts_job *j, ts_checkpoint *ck, bool with_data)
     TS_TRY(ts_trainer_create(o, j->dev, j->comm, &j->model, j->source, &j->o->data, j->compute,
                              j->o->dist.overlap_grad_reduce, ts_dist_bucket_elements(&j->o->dist),
                              &j->trainer));
-    return ck && j->dev->computes
-               ? ts_trainer_restore(j->trainer, ck, o->finetune, !o->no_load_optim)
-               : TS_OK;
+    if (ck && j->dev->computes)
+        TS_TRY(ts_trainer_restore(j->trainer, ck, o->finetune, !o->no_load_optim));
+    return with_data ? ts_picker_check(&j->trainer->picker[TS_DATA_TRAIN], j->trainer->consumed)
+                     : TS_OK;
 }
 
 static ts_status open_checkpoint(const ts_job *j, ts_checkpoint **ck)
@@ -178,7 +192,9 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     TS_TRY(ts_runtime_dtype(&o->runtime, &j->compute));
     TS_TRY(ts_parallel_options_check(&o->parallel));
     TS_TRY(ts_train_options_check(&o->train, comm->size));
-    j->train_iters = ts_train_iterations(&o->train, ts_train_global_batch(&o->train, comm->size));
+    TS_TRY(ts_batch_ramp_init(&j->ramp, &o->train, comm->size));
+    j->train_iters = o->train.train_iters ? o->train.train_iters
+                                          : ts_batch_ramp_steps(&j->ramp, o->train.train_samples);
     ts_status st = open_checkpoint(j, &ck);
     if (st == TS_OK)
         st = ts_comm_agree(comm, prepare(j, ck, with_data));

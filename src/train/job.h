@@ -33,6 +33,7 @@ typedef struct ts_job {
     ts_model model;
     ts_data_source *source; /* NULL when planning */
     ts_trainer *trainer;
+    ts_batch_ramp ramp;
     int64_t train_iters;
 } ts_job;
 

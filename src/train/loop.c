@@ -39,6 +39,7 @@ typedef struct loop {
     ts_recorder *recorder;         /* rank 0 */
     ts_checkpointer *checkpointer; /* with --save */
     int64_t saved;                 /* iteration saved last */
+    int64_t batch;                 /* sequences of the last step; 0: none yet */
     double began;
     bool hook_stops;
 } loop;
@@ -99,7 +100,8 @@ static ts_status evaluate(loop *l, ts_data_part part, const char *name, double *
     /* Which samples come next follows from the iteration alone, so a resumed run evaluates on the
      * same. */
     const int64_t before = part == TS_DATA_VALID ? (t->iteration - 1) / o->eval_interval : 0;
-    TS_TRY(ts_trainer_evaluate(t, part, before * o->eval_iters * t->global, o->eval_iters, loss));
+    TS_TRY(
+        ts_trainer_evaluate(t, part, before * o->eval_iters * t->ramp.full, o->eval_iters, loss));
     *done = true;
     return l->recorder ? ts_recorder_evaluation(l->recorder, t, name, *loss) : TS_OK;
 }
@@ -134,6 +136,19 @@ static ts_status ask(loop *l, const ts_step_result *r, const double *valid)
     return wish & TS_TRAIN_SAVE ? save(l) : TS_OK;
 }
 
+/* Says when the batch grows, and with what it begins where it will grow. */
+static void size_batch(loop *l)
+{
+    ts_trainer *t = l->j->trainer;
+    ts_trainer_size_batch(t);
+    if (t->ramp.samples && t->global != l->batch && l->j->comm->rank == 0)
+        ts_log(TS_LOG_INFO,
+               l->batch ? "ramping up batch size from %lld to %lld"
+                        : "batch size after %lld samples: %lld",
+               (long long)(l->batch ? l->batch : t->consumed), (long long)t->global);
+    l->batch = t->global;
+}
+
 static ts_status one_iteration(loop *l, bool *stop)
 {
     const ts_train_options *o = &l->j->o->train;
@@ -141,6 +156,7 @@ static ts_status one_iteration(loop *l, bool *stop)
     ts_step_result r;
     double valid;
     bool evaluated = false;
+    size_batch(l);
     TS_TRY(ts_trainer_step(t, asked_to_stop || l->hook_stops || time_is_up(l), &r));
     if (t->iteration % o->eval_interval == 0)
         TS_TRY(evaluate(l, TS_DATA_VALID, "validation", &valid, &evaluated));

@@ -5,10 +5,14 @@
 ts_status ts_lr_schedule_init(ts_lr_schedule *s, const ts_train_options *o, int64_t global_batch)
 {
     const int64_t run = o->train_samples ? o->train_samples : o->train_iters * global_batch;
-    *s = (ts_lr_schedule){ .init = o->lr_warmup_init, .max = o->lr, .min = o->min_lr,
+    *s = (ts_lr_schedule){ .init = o->lr_warmup_init,
+                           .max = o->lr,
+                           .min = o->min_lr,
                            .style = (ts_lr_decay)o->lr_decay_style,
                            .wsd_style = (ts_wsd_decay)o->lr_wsd_decay_style,
-                           .wsd_decay = o->lr_wsd_decay_iters * global_batch };
+                           .wsd_decay = o->lr_wsd_decay_samples
+                                            ? o->lr_wsd_decay_samples
+                                            : o->lr_wsd_decay_iters * global_batch };
     s->decay = o->lr_decay_samples ? o->lr_decay_samples
                : o->lr_decay_iters ? o->lr_decay_iters * global_batch
                                    : run;
@@ -16,7 +20,8 @@ ts_status ts_lr_schedule_init(ts_lr_schedule *s, const ts_train_options *o, int6
                 : o->lr_warmup_samples    ? o->lr_warmup_samples
                                           : o->lr_warmup_iters * global_batch;
     if (s->wsd_decay > s->decay)
-        return ts_error(TS_ERR_USER, "--lr-wsd-decay-iters is longer than the whole decay");
+        return ts_error(TS_ERR_USER,
+                        "--lr-wsd-decay-iters (or -samples) is longer than the whole decay");
     return TS_OK;
 }
 

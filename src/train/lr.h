@@ -11,8 +11,8 @@ typedef struct ts_lr_schedule {
     ts_wsd_decay wsd_style;
 } ts_lr_schedule;
 
-/* From the options; global batch in samples. A warm-up that is as long as the run or longer
- * leaves nothing of the decay. */
+/* From the options; global batch in samples, of its full size also where it grows. A warm-up that
+ * is as long as the run or longer leaves nothing of the decay. */
 ts_status ts_lr_schedule_init(ts_lr_schedule *s, const ts_train_options *o,
                               int64_t global_batch) TS_NODISCARD;
 /* The rate after `samples` samples: with 0, the rate of the first step. */

@@ -1,5 +1,7 @@
 #include "train/options.h"
 
+#include "train/ramp.h"
+
 #define BIG 1e15
 #define ROW(type, field, name, def, lo, hi, choices, group, help)                                  \
     TS_ROW(type, ts_train_options, field, name, def, lo, hi, choices, group, help)
@@ -13,9 +15,12 @@ const ts_option ts_train_option_rows[] = {
         "sequences that go through the model at once"),
     ROW(INT, global_batch_size, "global-batch-size", NULL, 1, 1 << 24, NULL, "training",
         "sequences of one step over all processes (default micro-batch-size x processes)"),
+    ROW(LIST, rampup_batch_size, "rampup-batch-size", NULL, 0, 0, NULL, "training",
+        "START INCREMENT SAMPLES: the global batch grows from START to --global-batch-size in "
+        "steps of INCREMENT over the first SAMPLES sequences (with --train-samples)"),
     ROW(INT, train_iters, "train-iters", NULL, 1, BIG, NULL, "training", "steps of the whole run"),
     ROW(INT, train_samples, "train-samples", NULL, 1, BIG, NULL, "training",
-        "the same in sequences, instead of --train-iters"),
+        "the same in sequences, instead of --train-iters; an incomplete last batch is dropped"),
     ROW(INT, seq_length, "seq-length", NULL, 1, 1 << 26, NULL, "training", "tokens of a sequence"),
     ROW(INT, seed, "seed", "1234", 0, 4294967295.0, NULL, "training",
         "for weights, dropout and the order of samples"),
@@ -39,6 +44,8 @@ const ts_option ts_train_option_rows[] = {
         "the same in sequences"),
     ROW(INT, lr_wsd_decay_iters, "lr-wsd-decay-iters", NULL, 1, BIG, NULL, "learning rate",
         "steps of WSD's last part"),
+    ROW(INT, lr_wsd_decay_samples, "lr-wsd-decay-samples", NULL, 1, BIG, NULL, "learning rate",
+        "the same in sequences"),
     ROW(INT, lr_warmup_iters, "lr-warmup-iters", "0", 0, BIG, NULL, "learning rate",
         "steps of warm-up"),
     ROW(INT, lr_warmup_samples, "lr-warmup-samples", "0", 0, BIG, NULL, "learning rate",
@@ -161,10 +168,17 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
                         "--global-batch-size %lld is no multiple of --micro-batch-size %lld x %d "
                         "processes",
                         (long long)o->global_batch_size, (long long)o->micro_batch_size, dp);
+    ts_batch_ramp ramp;
+    TS_TRY(ts_batch_ramp_init(&ramp, o, dp));
+    if (o->train_samples && ts_batch_ramp_steps(&ramp, o->train_samples) == 0)
+        return ts_error(TS_ERR_USER,
+                        "--train-samples %lld is less than one global batch of %lld sequences",
+                        (long long)o->train_samples, (long long)ramp.full);
     if (o->min_lr > o->lr)
         return ts_error(TS_ERR_USER, "--min-lr %g is above --lr %g", o->min_lr, o->lr);
-    if (o->lr_decay_style == TS_LR_WSD && !o->lr_wsd_decay_iters)
-        return ts_error(TS_ERR_USER, "--lr-decay-style WSD needs --lr-wsd-decay-iters");
+    if (o->lr_decay_style == TS_LR_WSD && !o->lr_wsd_decay_iters && !o->lr_wsd_decay_samples)
+        return ts_error(TS_ERR_USER, "--lr-decay-style WSD needs --lr-wsd-decay-iters or "
+                                     "--lr-wsd-decay-samples");
     if (o->save_interval && !o->save)
         return ts_error(TS_ERR_USER, "--save-interval needs --save, a folder for the checkpoints");
     return TS_OK;

@@ -21,11 +21,12 @@ typedef enum ts_optimizer_kind { TS_OPTIMIZER_ADAM, TS_OPTIMIZER_SGD } ts_optimi
 typedef struct ts_train_options {
     int64_t micro_batch_size, global_batch_size, train_iters, train_samples, seq_length;
     int64_t seed, eval_iters, eval_interval;
+    ts_option_list rampup_batch_size; /* words of START INCREMENT SAMPLES */
     double hidden_dropout, attention_dropout;
     /* rate */
     double lr, min_lr, lr_warmup_init, lr_warmup_fraction;
     int64_t lr_warmup_iters, lr_warmup_samples, lr_decay_iters, lr_decay_samples,
-        lr_wsd_decay_iters;
+        lr_wsd_decay_iters, lr_wsd_decay_samples;
     int lr_decay_style, lr_wsd_decay_style;
     /* optimizer */
     int optimizer;

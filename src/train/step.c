@@ -177,23 +177,35 @@ ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r)
     return TS_OK;
 }
 
+static ts_status evaluate_batch(ts_trainer *t, double total[2])
+{
+    for (int64_t m = 0; m < t->n_micro; m++) {
+        double sum;
+        ts_tape_reset(t->tape);
+        t->tape->recording = false;
+        TS_TRY(ts_batch_forward(t, m, 1, &sum));
+        total[0] += sum;
+    }
+    total[1] += (double)ts_batch_tokens(t);
+    return TS_OK;
+}
+
 ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, int64_t n,
                               double *loss)
 {
     double total[2] = { 0, 0 }; /* loss, tokens */
+    const int64_t global = t->global, n_micro = t->n_micro;
     ts_device_phase(t->dev, "evaluation");
     ts_status st = TS_OK;
+    t->global = t->ramp.full; /* however large the batch of training is just now */
+    t->n_micro = t->global / (t->micro * t->comm->size);
     for (int64_t i = 0; i < n && st == TS_OK; i++) {
         st = ts_batch_read(t, part, first + i * t->global);
-        for (int64_t m = 0; m < t->n_micro && st == TS_OK; m++) {
-            double sum;
-            ts_tape_reset(t->tape);
-            t->tape->recording = false;
-            st = ts_batch_forward(t, m, 1, &sum);
-            total[0] += sum;
-        }
-        total[1] += (double)ts_batch_tokens(t);
+        if (st == TS_OK)
+            st = evaluate_batch(t, total);
     }
+    t->global = global;
+    t->n_micro = n_micro;
     ts_tape_reset(t->tape);
     st = ts_comm_agree(t->comm, st);
     if (st == TS_OK)

@@ -107,8 +107,20 @@ static ts_status make_batch(ts_trainer *t)
     if (t->with_segments)
         TS_TRY(ts_alloc(&t->segments, rows, S * sizeof *t->segments));
     TS_TRY(ts_alloc(&t->losses, (size_t)t->micro, S * sizeof *t->losses));
+    TS_TRY(ts_alloc(&t->picked, (size_t)t->micro, sizeof *t->picked));
     return ts_alloc(&t->gathered, (size_t)t->comm->size * (size_t)(t->n_micro + 8),
                     sizeof *t->gathered);
+}
+
+static ts_status make_pickers(ts_trainer *t, const ts_data_options *data)
+{
+    for (int p = 0; t->source && p < TS_DATA_PARTS; p++) {
+        const ts_dataset *part = ts_data_source_part(t->source, (ts_data_part)p);
+        if (part)
+            TS_TRY(
+                ts_picker_init(&t->picker[p], data, part, t->micro, t->comm->rank, t->comm->size));
+    }
+    return TS_OK;
 }
 
 static ts_recompute_plan plan_recompute(const ts_train_options *o)
@@ -131,6 +143,14 @@ static ts_status check_model(const ts_trainer *t)
     return TS_OK;
 }
 
+static void set_batch(ts_trainer *t, int64_t global)
+{
+    t->global = global;
+    t->n_micro = global / (t->micro * t->comm->size);
+}
+
+void ts_trainer_size_batch(ts_trainer *t) { set_batch(t, ts_batch_ramp_at(&t->ramp, t->consumed)); }
+
 ts_status ts_trainer_create(const ts_train_options *o, ts_device *dev, ts_comm *comm,
                             ts_model *model, const ts_data_source *source,
                             const ts_data_options *data, ts_dtype compute, bool overlap,
@@ -140,21 +160,22 @@ ts_status ts_trainer_create(const ts_train_options *o, ts_device *dev, ts_comm *
     TS_TRY(ts_alloc(&t, 1, sizeof *t));
     *t = (ts_trainer){ .o = o, .dev = dev, .comm = comm, .model = model, .source = source,
                        .compute = compute, .micro = o->micro_batch_size,
-                       .global = ts_train_global_batch(o, comm->size),
                        .deterministic = ts_train_is_deterministic(o),
                        .recompute = plan_recompute(o),
                        .with_segments = data->reset_attention_mask,
                        .with_positions = data->reset_position_ids };
-    t->n_micro = t->global / (t->micro * comm->size);
     ts_loss_scaler_init(&t->scaler, o, compute == TS_DTYPE_F16);
     const ts_tape_options tape = { .replay = o->replay };
     ts_status st;
+    TS_TRY_TO(fail, st, ts_batch_ramp_init(&t->ramp, o, comm->size));
+    set_batch(t, t->ramp.full); /* everything is made for the largest */
     TS_TRY_TO(fail, st, check_model(t));
     TS_TRY_TO(fail, st, ts_lr_schedule_init(&t->schedule, o, t->global));
     TS_TRY_TO(fail, st, make_gradients(t, overlap, bucket));
     TS_TRY_TO(fail, st, ts_optimizer_init(&t->optim, o, &model->decoder->params));
     TS_TRY_TO(fail, st, ts_tape_create(dev, &model->decoder->params, &tape, &t->tape));
     TS_TRY_TO(fail, st, make_batch(t));
+    TS_TRY_TO(fail, st, make_pickers(t, data));
     TS_TRY_TO(fail, st, ts_decoder_prepare(model->decoder, o->seq_length, o->seq_length));
     *out = t;
     return TS_OK;
@@ -180,6 +201,9 @@ void ts_trainer_destroy(ts_trainer **trainer)
     ts_free(&t->segments);
     ts_free(&t->mask);
     ts_free(&t->losses);
+    ts_free(&t->picked);
+    for (int p = 0; p < TS_DATA_PARTS; p++)
+        ts_picker_deinit(&t->picker[p]);
     ts_free(&t->gathered);
     ts_free(trainer);
 }

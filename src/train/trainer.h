@@ -6,12 +6,13 @@
  * processes. */
 #ifndef TS_TRAIN_TRAINER_H
 #define TS_TRAIN_TRAINER_H
-#include "data/source.h"
+#include "data/picker.h"
 #include "dist/bucket.h"
 #include "dist/ordered.h"
 #include "model/options.h"
 #include "train/lr.h"
 #include "train/optimizer.h"
+#include "train/ramp.h"
 
 /* Dynamic loss scale for fp16 (Megatron's DynamicGradScaler). */
 typedef struct ts_loss_scaler {
@@ -39,8 +40,11 @@ typedef struct ts_trainer {
     ts_comm *comm;          /* the data-parallel group: all processes */
     ts_model *model;
     const ts_data_source *source; /* NULL: made-up zeros (planning) */
+    ts_picker picker[TS_DATA_PARTS];
     ts_dtype compute;
-    int64_t micro, global, n_micro;   /* batch sizes; micro-batches of a step on this rank */
+    ts_batch_ramp ramp;
+    /* batch sizes; micro-batches of a step on this rank. Full until ts_trainer_size_batch */
+    int64_t micro, global, n_micro;
     ts_tape *tape;
     ts_optimizer optim;
     ts_lr_schedule schedule;
@@ -59,6 +63,7 @@ typedef struct ts_trainer {
     int32_t *tokens, *positions, *segments; /* [n_micro * micro, S + 1], [.., S], [.., S] */
     float *mask;            /* [n_micro * micro, S] */
     float *losses;          /* [micro * S] */
+    int64_t *picked;        /* [micro] samples of a micro-batch */
     double *gathered;       /* [processes * (n_micro + TS_STEP_EXTRA)] */
     int64_t copies;         /* bytes of a background save, booked */
     /* position in the run */
@@ -73,20 +78,15 @@ ts_status ts_trainer_create(const ts_train_options *o, ts_device *dev, ts_comm *
                             int64_t bucket, ts_trainer **out) TS_NODISCARD;
 void ts_trainer_destroy(ts_trainer **t);
 
+/* Gives the next step the batch size that its place in the run asks for. */
+void ts_trainer_size_batch(ts_trainer *t);
 /* One step with the next global batch. `stop`: this rank was asked to stop (all learn it). A loss
  * that is not a number is TS_ERR_RUN on all ranks (unless it may be). */
 ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r) TS_NODISCARD;
-/* Mean loss over n global batches of a part, beginning at its sample `first` (wrapping round). */
+/* Mean loss over n full global batches of a part, beginning at its sample `first` (wrapping
+ * round). */
 ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, int64_t n,
                               double *loss) TS_NODISCARD;
 /* Floating-point operations of one step over all ranks (Megatron's count: no recomputation). */
 double ts_trainer_step_flops(const ts_trainer *t);
-static inline int64_t ts_train_global_batch(const ts_train_options *o, int dp)
-{
-    return o->global_batch_size ? o->global_batch_size : o->micro_batch_size * dp;
-}
-static inline int64_t ts_train_iterations(const ts_train_options *o, int64_t global)
-{
-    return o->train_iters ? o->train_iters : (o->train_samples + global - 1) / global;
-}
 #endif

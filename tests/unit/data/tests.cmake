@@ -1,5 +1,6 @@
 ts_unit_test(data indexed LINK ts_data)
 ts_unit_test(data order LINK ts_data)
 ts_unit_test(data source LINK ts_data)
+ts_unit_test(data picker LINK ts_data)
 ts_unit_test(data textfeed LINK ts_data)
 ts_unit_test(data preprocess LINK ts_data)

@@ -42,7 +42,8 @@ static void contradictions_name_both_sides(void **state)
             "--train-iters and --train-samples contradict each other");
     refused(GOOD "--min-lr 0.01", 1, "--min-lr 0.01 is above --lr 0.001");
     taken(GOOD "--min-lr 0.001", 1);
-    refused(GOOD "--lr-decay-style WSD", 1, "--lr-decay-style WSD needs --lr-wsd-decay-iters");
+    refused(GOOD "--lr-decay-style WSD", 1,
+            "--lr-decay-style WSD needs --lr-wsd-decay-iters or --lr-wsd-decay-samples");
     taken(GOOD "--lr-decay-style WSD --lr-wsd-decay-iters 3", 1);
     taken(GOOD "--lr-wsd-decay-iters 3", 1);
     refused(GOOD "--save-interval 5", 1, "--save-interval needs --save");

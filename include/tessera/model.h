@@ -11,8 +11,8 @@ TS_API_BEGIN
 typedef struct ts_lm ts_lm;
 
 /* folder: a Hugging Face folder or a folder of training checkpoints. options: subject "model"
- * (--threads, --bf16, --device, --ckpt-step, a tokenizer that is not the folder's, ...). Where there
- * is no tokenizer the model takes and gives ids only. */
+ * (--threads, --bf16, --ckpt-step, a tokenizer that is not the folder's, ...). Without a tokenizer
+ * the model takes and gives ids only. */
 TS_API ts_status ts_lm_open(const char *folder, const char *const *options, size_t n,
                             ts_lm **out) TS_NODISCARD;
 TS_API void ts_lm_close(ts_lm **lm); /* clears *lm; fine with NULL */
@@ -84,8 +84,8 @@ typedef struct ts_lm_hooks {
 } ts_lm_hooks;
 
 /* Generates for all prompts, --batch-size of them side by side (which changes speed, never a
- * result). options: subject "generate" (--max-new-tokens, --greedy, --temperature, --stop, ...); what
- * is not given is as the folder's generation_config.json says. */
+ * result). options: subject "generate" (--max-new-tokens, --greedy, --stop, ...); what is not given
+ * is as the folder's generation_config.json says. */
 TS_API ts_status ts_lm_generate(ts_lm *lm, const ts_lm_prompt *prompts, size_t n_prompts,
                                 const char *const *options, size_t n,
                                 const ts_lm_hooks *hooks) TS_NODISCARD;

@@ -1,8 +1,8 @@
 /* Options: how functions are told what to do.
  *
- * Functions that take `options` and `n` take the options of the command line by their names, so that
- * what docs/options.md and `tessera help` say about an option holds here too. options[i] is a word
- * as a shell would hand it over, and an option's word may hold its value behind a blank or a '=':
+ * Functions that take `options` and `n` take the options of the command line by their names, so
+ * that what docs/options.md and `tessera help` say about them holds here too. options[i] is a word as
+ * a shell would hand it over; an option's word may hold its value behind a blank or a '=':
  *
  *     const char *options[] = { "--lr", "1e-3", "--micro-batch-size 4", "--bf16",
  *                               "--data-path", "0.3", "one_document", "0.7", "two_document" };

@@ -10,6 +10,7 @@ static struct {
     char prefix[128];
     ts_log_sink *to; /* NULL: the standard error */
     void *ctx;
+    int no_raw;      /* texts without a level are not wanted either */
 } sink = { .level = TS_LOG_INFO };
 
 void ts_log_init(ts_log_level level, const char *prefix)
@@ -23,6 +24,7 @@ void ts_log_to(ts_log_level level, ts_log_sink *to, void *ctx)
     sink.level = level;
     sink.to = to;
     sink.ctx = ctx;
+    sink.no_raw = level > TS_LOG_INFO;
 }
 
 void ts_log(ts_log_level level, const char *fmt, ...)
@@ -45,12 +47,13 @@ void ts_log(ts_log_level level, const char *fmt, ...)
 void ts_log_raw(const char *fmt, ...)
 {
     va_list ap;
+    if (sink.no_raw)
+        return;
     va_start(ap, fmt);
     if (sink.to) {
         char text[2048];
         vsnprintf(text, sizeof text, fmt, ap);
-        if (sink.level <= TS_LOG_INFO)
-            sink.to(sink.ctx, TS_LOG_INFO, text);
+        sink.to(sink.ctx, TS_LOG_INFO, text);
     } else {
         vfprintf(stderr, fmt, ap);
         fflush(stderr);

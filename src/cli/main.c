@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,6 +54,8 @@ static ts_status run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    /* A file that reaches the limit of its size (ulimit -f) is a write that failed, not the end. */
+    signal(SIGXFSZ, SIG_IGN);
     const ts_status st = run(argc, argv);
     if (st != TS_OK && ts_error_message()[0])
         ts_log(TS_LOG_ERROR, "%s", ts_error_message());

@@ -210,6 +210,22 @@ static bool advance(shm_comm *s)
     return any;
 }
 
+/* Who has done least of all collectives: when nothing moves any more, the one that does not come.
+ * Ranks that wait have done all that does not need it. */
+static int furthest_behind(const shm_comm *s)
+{
+    int who = 0;
+    int64_t least = INT64_MAX;
+    for (int r = 0; r < s->c.size; r++) {
+        int64_t done = 0;
+        for (counter w = PUT; w <= TAKEN; w++)
+            done += atomic_load_explicit(counter_of(s, r, w), memory_order_relaxed);
+        if (done < least)
+            least = done, who = r;
+    }
+    return who;
+}
+
 static void pause_cpu(void)
 {
 #if defined(__x86_64__)
@@ -232,8 +248,10 @@ static void finish(shm_comm *s, const ts_comm_request *r, const char *name)
         }
         atomic_fetch_add(&s->head->sleepers, 1);
         const uint32_t seen = atomic_load(&s->head->event);
-        if (!advance(s))
+        if (!advance(s)) {
+            atomic_store_explicit(&s->watch.behind, furthest_behind(s) + 1, memory_order_relaxed);
             ts_shm_sleep(s->head, seen);
+        }
         atomic_fetch_sub(&s->head->sleepers, 1);
     }
     ts_watch_leave(&s->watch);

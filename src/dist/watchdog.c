@@ -4,6 +4,7 @@
 #include "base/thread.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,12 +24,18 @@ struct ts_watchdog {
 /* exit handlers would wait for the very peers that do not answer. */
 static void end_process(void *ctx, const ts_watch_report *r)
 {
+    char who[96] = "another rank has stopped or is somewhere else", when[48] = "";
     (void)ctx;
-    ts_log(
-        TS_LOG_ERROR,
-        "rank %d of %d on %s has waited %.0f s in %s (collective %lld, while %s): another rank has "
-        "stopped or is somewhere else; ending the job. --distributed-timeout-minutes sets the limit",
-        r->rank, r->size, r->host, r->seconds, r->collective, (long long)r->number, r->phase);
+    if (r->behind > 0 && r->behind - 1 != r->rank)
+        snprintf(who, sizeof who, "rank %lld has not come: it has stopped or is somewhere else",
+                 (long long)r->behind - 1);
+    if (r->iteration > 0)
+        snprintf(when, sizeof when, "iteration %lld, ", (long long)r->iteration);
+    ts_log(TS_LOG_ERROR,
+           "rank %d of %d on %s has waited %.0f s in %s (%s%s, collective %lld): %s; ending the "
+           "job. --distributed-timeout-minutes sets the limit",
+           r->rank, r->size, r->host, r->seconds, r->collective, when, r->phase,
+           (long long)r->number, who);
     _exit(1);
 }
 
@@ -55,12 +62,15 @@ static void *keep_watch(void *arg)
     ts_watchdog *d = arg;
     const double tick = d->limit / 16 < 1 ? d->limit / 16 : 1;
     int64_t seen = -1;
-    double since = 0;
+    double since = 0, last = ts_now();
     while (nap(d, tick)) {
         const char *inside = atomic_load_explicit(&d->watch->inside, memory_order_acquire);
         const int64_t number = atomic_load_explicit(&d->watch->number, memory_order_relaxed);
+        /* A process that was itself stopped (or a machine that slept) has not waited that long. */
         const double now = ts_now();
-        if (!inside || number != seen) {
+        const bool was_stopped = now - last > d->limit / 2;
+        last = now;
+        if (!inside || number != seen || was_stopped) {
             seen = inside ? number : -1;
             since = now;
             continue;
@@ -70,7 +80,10 @@ static void *keep_watch(void *arg)
         const char *phase = atomic_load_explicit(&d->watch->phase, memory_order_relaxed);
         const ts_watch_report r = { .rank = d->rank, .size = d->size, .host = d->host,
                                     .collective = inside, .phase = phase ? phase : "starting",
-                                    .number = number, .seconds = now - since };
+                                    .number = number,
+                                    .behind = atomic_load(&d->watch->behind),
+                                    .iteration = atomic_load(&d->watch->iteration),
+                                    .seconds = now - since };
         d->stuck(d->ctx, &r);
         seen = -1;
     }

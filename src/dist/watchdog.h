@@ -13,12 +13,15 @@ typedef struct ts_watch {
     _Atomic(const char *) inside;
     _Atomic(const char *) phase;  /* what the trainer is doing; a literal */
     _Atomic int64_t number;       /* collectives waited for so far */
+    /* 1 + the rank that is furthest behind, where that can be seen; 0: it cannot */
+    _Atomic int64_t behind;
+    _Atomic int64_t iteration;    /* of training; 0: not there yet */
 } ts_watch;
 
 typedef struct ts_watch_report {
     int rank, size;
     const char *host, *collective, *phase;
-    int64_t number;
+    int64_t number, behind, iteration; /* as in ts_watch */
     double seconds;
 } ts_watch_report;
 
@@ -38,6 +41,12 @@ static inline void ts_watch_phase(ts_watch *w, const char *phase)
 {
     if (w)
         atomic_store_explicit(&w->phase, phase, memory_order_relaxed);
+}
+
+static inline void ts_watch_iteration(ts_watch *w, int64_t iteration)
+{
+    if (w)
+        atomic_store_explicit(&w->iteration, iteration, memory_order_relaxed);
 }
 
 static inline void ts_watch_enter(ts_watch *w, const char *collective)

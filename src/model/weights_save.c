@@ -185,12 +185,32 @@ static bool is_model_file(const char *name)
     return n > 12 && !strcmp(name + n - 12, ".safetensors");
 }
 
+/* Whether a folder that is not there can be made: its nearest parent that is there says so. */
+static ts_status may_make(const char *folder)
+{
+    ts_str p = { 0 };
+    TS_TRY(ts_str_puts(&p, folder));
+    while (p.len && !ts_path_exists(p.s)) {
+        while (p.len && p.s[p.len - 1] != '/')
+            p.s[--p.len] = 0;
+        while (p.len > 1 && p.s[p.len - 1] == '/')
+            p.s[--p.len] = 0;
+    }
+    const char *parent = p.len ? p.s : ".";
+    ts_status st = TS_OK;
+    if (!ts_path_is_dir(parent) || access(parent, W_OK | X_OK) != 0)
+        st = ts_error(TS_ERR_USER, "--save-hf %s: cannot be made: %s is no folder to write to",
+                      folder, parent);
+    ts_str_deinit(&p);
+    return st;
+}
+
 ts_status ts_weights_may_save(const char *folder)
 {
     char **names;
     size_t n;
     if (!ts_path_exists(folder))
-        return TS_OK;
+        return may_make(folder);
     if (!ts_path_is_dir(folder))
         return ts_error(TS_ERR_USER, "--save-hf %s: is there, but is no folder", folder);
     TS_TRY(ts_dir_list(folder, &names, &n));

@@ -110,6 +110,24 @@ static ts_status make_model(ts_job *j, const ts_checkpoint *ck, int64_t vocab)
     return model_from_options(j, vocab);
 }
 
+/* ---- the state ---- */
+
+static ts_status restore(ts_job *j, const ts_checkpoint *ck)
+{
+    const ts_train_options *o = &j->o->train;
+    ts_str changes = { 0 };
+    TS_TRY(ts_trainer_restore(j->trainer, ck, o->finetune, !o->no_load_optim));
+    if (o->finetune)
+        return TS_OK;
+    const ts_status st = ts_checkpoint_option_changes(ck, j->set, &changes);
+    if (st == TS_OK && changes.len && j->comm->rank == 0)
+        ts_log(TS_LOG_WARN,
+               "%s is continued with other options than its run had, so as another run: %s",
+               ts_checkpoint_path(ck), changes.s);
+    ts_str_deinit(&changes);
+    return st;
+}
+
 /* ---- data ---- */
 
 /* Samples that a part must have, as Megatron counts them: the data's order depends on it. */
@@ -166,7 +184,7 @@ static ts_status prepare(ts_job *j, ts_checkpoint *ck, bool with_data)
                              j->o->dist.overlap_grad_reduce, ts_dist_bucket_elements(&j->o->dist),
                              &j->trainer));
     if (ck && j->dev->computes)
-        TS_TRY(ts_trainer_restore(j->trainer, ck, o->finetune, !o->no_load_optim));
+        TS_TRY(restore(j, ck));
     return with_data ? ts_picker_check(&j->trainer->picker[TS_DATA_TRAIN], j->trainer->consumed)
                      : TS_OK;
 }

@@ -44,7 +44,7 @@ typedef struct loop {
     bool hook_stops;
 } loop;
 
-/* A disk that is full stops nothing but the save. */
+/* A disk that is full stops nothing but the save, while there will be another. */
 static ts_status forgive(const loop *l, ts_status st, const char *what)
 {
     if (st != TS_ERR_IO)
@@ -54,19 +54,34 @@ static ts_status forgive(const loop *l, ts_status st, const char *what)
     return TS_OK;
 }
 
-static ts_status save(loop *l)
+static ts_status try_save(loop *l)
 {
     const int64_t i = l->j->trainer->iteration;
     if (!l->checkpointer || l->saved == i)
         return TS_OK;
     const double began = ts_now();
+    ts_watch_phase(l->j->comm->watch, "saving");
     const ts_status st = ts_trainer_save(l->j->trainer, l->checkpointer, l->j->set);
     if (st == TS_OK && l->j->comm->rank == 0)
         ts_log(TS_LOG_INFO, "saved checkpoint of iteration %lld to %s in %.2f s", (long long)i,
                l->j->o->train.save, ts_now() - began);
     if (st == TS_OK)
         l->saved = i;
-    return forgive(l, st, "saving the checkpoint");
+    return st;
+}
+
+static ts_status save(loop *l) { return forgive(l, try_save(l), "saving the checkpoint"); }
+
+/* The last one is the run's result: without it the run has failed, after all else was done. */
+static ts_status save_last(loop *l, bool *lost)
+{
+    ts_status st = try_save(l);
+    if (st == TS_OK && l->checkpointer)
+        st = ts_checkpointer_wait(l->checkpointer);
+    *lost = st == TS_ERR_IO;
+    if (*lost && l->j->comm->rank == 0)
+        ts_log(TS_LOG_WARN, "saving the last checkpoint failed: %s", ts_error_message());
+    return *lost ? TS_OK : st;
 }
 
 ts_status ts_job_save_hf(ts_job *j, const char *folder, const char *dtype)
@@ -187,16 +202,17 @@ static ts_status finish(loop *l)
 {
     const ts_trainer *t = l->j->trainer;
     double loss;
-    bool done;
-    TS_TRY(save(l));
-    if (l->checkpointer)
-        TS_TRY(forgive(l, ts_checkpointer_wait(l->checkpointer), "saving the checkpoint"));
+    bool done, lost;
+    TS_TRY(save_last(l, &lost));
     if (t->iteration >= l->j->train_iters && !asked_to_stop) {
         if (t->iteration % l->j->o->train.eval_interval != 0) /* else it was done a moment ago */
             TS_TRY(evaluate(l, TS_DATA_VALID, "validation", &loss, &done));
         TS_TRY(evaluate(l, TS_DATA_TEST, "test", &loss, &done));
     }
-    return save_hugging_face(l);
+    TS_TRY(save_hugging_face(l));
+    return lost ? ts_error(TS_ERR_IO, "the state after iteration %lld was not saved to %s",
+                           (long long)t->iteration, l->j->o->train.save)
+                : TS_OK;
 }
 
 static ts_status open_loop(loop *l)

@@ -23,6 +23,14 @@ struct ts_recorder {
     int64_t began_at;
 };
 
+/* Found before the first step: a mistake in the option, not a failure while running. */
+static ts_status events_refused(const char *dir)
+{
+    char text[1024];
+    snprintf(text, sizeof text, "%s", ts_error_message());
+    return ts_error(TS_ERR_USER, "--tensorboard-dir %s: %s", dir, text);
+}
+
 ts_status ts_recorder_create(const ts_train_options *o, int64_t train_iters, ts_recorder **out)
 {
     ts_recorder *r;
@@ -32,8 +40,9 @@ ts_status ts_recorder_create(const ts_train_options *o, int64_t train_iters, ts_
     if (o->metrics_jsonl && !(r->metrics = fopen(o->metrics_jsonl, "ae")))
         st = ts_error(TS_ERR_USER, "--metrics-jsonl %s: cannot be opened for writing: %s",
                       o->metrics_jsonl, strerror(errno));
-    if (st == TS_OK && o->tensorboard_dir)
-        st = ts_events_create(o->tensorboard_dir, &r->events);
+    if (st == TS_OK && o->tensorboard_dir &&
+        (st = ts_events_create(o->tensorboard_dir, &r->events)) == TS_ERR_IO)
+        st = events_refused(o->tensorboard_dir);
     if (st != TS_OK)
         ts_recorder_destroy(&r);
     else

@@ -1,5 +1,6 @@
 #include "train/resume.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,15 +27,15 @@ static ts_status state_text(const ts_trainer *t, const ts_option_set *options, c
         st = ts_json_parse(given.s, given.len, "options", &opts);
     ts_str_deinit(&given);
     TS_TRY(st);
+    /* skipped steps are consumed samples without num_steps; the seed is among the options */
     json_t *s = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:{s:b, s:f, s:I, s:I}, s:I, s:s, s:o*, s:s*, s:o}", "iteration",
+        "{s:I, s:I, s:I, s:I, s:{s:b, s:f, s:I, s:I}, s:s, s:o*, s:s*, s:o}", "iteration",
         (json_int_t)t->iteration, "consumed_train_samples", (json_int_t)t->consumed, "num_steps",
-        (json_int_t)t->scheduled, "skipped_iterations", (json_int_t)t->skipped, "optimizer_steps",
-        (json_int_t)t->optim.steps, "grad_scaler", "dynamic", t->scaler.dynamic, "scale",
-        t->scaler.scale, "growth_tracker", (json_int_t)t->scaler.good, "hysteresis_tracker",
-        (json_int_t)t->scaler.tolerance, "seed", (json_int_t)t->o->seed, "file_dtype",
-        ts_st_dtype_name(t->model->file_dtype), "config", model_config(t->model), "folder",
-        t->model->folder, "options", opts);
+        (json_int_t)t->scheduled, "optimizer_steps", (json_int_t)t->optim.steps, "grad_scaler",
+        "dynamic", t->scaler.dynamic, "scale", t->scaler.scale, "growth_tracker",
+        (json_int_t)t->scaler.good, "hysteresis_tracker", (json_int_t)t->scaler.tolerance,
+        "file_dtype", ts_st_dtype_name(t->model->file_dtype), "config", model_config(t->model),
+        "folder", t->model->folder, "options", opts);
     *out = s ? json_dumps(s, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(s);
     return *out ? TS_OK
@@ -176,31 +177,43 @@ static ts_status load_moments(ts_trainer *t, const ts_checkpoint *ck)
     return TS_OK;
 }
 
-static ts_status need_int(const json_t *s, const char *file, const char *key, int64_t *out)
+static ts_status need_int(const json_t *s, const char *file, const char *key, int64_t least,
+                          int64_t *out)
 {
     if (!json_is_integer(json_object_get(s, key)))
         return ts_error(TS_ERR_USER, "%s: %s is missing", file, key);
-    return ts_json_int(s, file, key, 0, 0, INT64_MAX, out);
+    return ts_json_int(s, file, key, 0, least, INT64_MAX, out);
+}
+
+/* A run that had no dynamic scale leaves nothing to one that has. */
+static ts_status load_scaler(ts_loss_scaler *s, const json_t *state, const char *file)
+{
+    const json_t *g = json_object_get(state, "grad_scaler"), *scale = json_object_get(g, "scale");
+    const double v = json_number_value(scale);
+    if (!json_is_boolean(json_object_get(g, "dynamic")) || !json_is_number(scale))
+        return ts_error(TS_ERR_USER, "%s: grad_scaler with dynamic and scale is missing", file);
+    if (!s->dynamic || !json_is_true(json_object_get(g, "dynamic")))
+        return TS_OK;
+    if (!(v > 0 && isfinite(v)))
+        return ts_error(TS_ERR_USER, "%s: grad_scaler: scale is %g, expected a positive number",
+                        file, v);
+    s->scale = v;
+    TS_TRY(need_int(g, file, "growth_tracker", 0, &s->good));
+    return need_int(g, file, "hysteresis_tracker", INT64_MIN, &s->tolerance);
 }
 
 static ts_status load_counters(ts_trainer *t, const ts_checkpoint *ck)
 {
-    const json_t *s = ts_checkpoint_state(ck), *g = json_object_get(s, "grad_scaler");
+    const json_t *s = ts_checkpoint_state(ck);
     const char *file = ts_checkpoint_state_file(ck);
-    TS_TRY(need_int(s, file, "iteration", &t->iteration));
-    TS_TRY(need_int(s, file, "consumed_train_samples", &t->consumed));
-    TS_TRY(need_int(s, file, "num_steps", &t->scheduled));
-    TS_TRY(need_int(s, file, "skipped_iterations", &t->skipped));
-    TS_TRY(need_int(s, file, "optimizer_steps", &t->optim.steps));
-    if (!json_is_object(g) || !json_is_number(json_object_get(g, "scale")))
-        return ts_error(TS_ERR_USER, "%s: grad_scaler is missing", file);
-    if (t->scaler.dynamic && json_is_true(json_object_get(g, "dynamic"))) {
-        t->scaler.scale = json_number_value(json_object_get(g, "scale"));
-        TS_TRY(need_int(g, file, "growth_tracker", &t->scaler.good));
-        TS_TRY(ts_json_int(g, file, "hysteresis_tracker", 0, INT64_MIN, INT64_MAX,
-                           &t->scaler.tolerance));
-    }
-    return TS_OK;
+    TS_TRY(need_int(s, file, "iteration", 0, &t->iteration));
+    if (t->iteration != ts_checkpoint_iteration(ck))
+        return ts_error(TS_ERR_USER, "%s: iteration is %lld, in a checkpoint of iteration %lld",
+                        file, (long long)t->iteration, (long long)ts_checkpoint_iteration(ck));
+    TS_TRY(need_int(s, file, "consumed_train_samples", 0, &t->consumed));
+    TS_TRY(need_int(s, file, "num_steps", 0, &t->scheduled));
+    TS_TRY(need_int(s, file, "optimizer_steps", 0, &t->optim.steps));
+    return load_scaler(&t->scaler, s, file);
 }
 
 ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool weights_only,
@@ -216,6 +229,62 @@ ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool weight
         t->optim.steps = 0;
     return TS_OK;
 }
+
+/* ---- with what it goes on ---- */
+
+/* Options that decide what is computed. Another value is the user's right, but not a matter for
+ * silence: the run is no longer the one that was interrupted. */
+static const char *const of_the_run[] = {
+    "seed", "data-path", "train-data-path", "valid-data-path", "test-data-path",
+    "data-args-path", "split", "mock-data", "eod-mask-loss", "reset-position-ids",
+    "reset-attention-mask", "dataloader-type", "seq-length", "micro-batch-size",
+    "global-batch-size", "rampup-batch-size", "train-iters", "train-samples", "eval-iters",
+    "eval-interval", "bf16", "fp16", "int8", "loss-scale", "min-loss-scale",
+    "loss-scale-window", "hysteresis", "hidden-dropout", "attention-dropout", "optimizer",
+    "adam-beta1", "adam-beta2", "adam-eps", "sgd-momentum", "weight-decay", "clip-grad", "lr",
+    "min-lr", "lr-decay-style", "lr-wsd-decay-style", "lr-decay-iters", "lr-decay-samples",
+    "lr-wsd-decay-iters", "lr-warmup-iters", "lr-warmup-samples", "lr-warmup-fraction",
+    "lr-warmup-init"
+};
+
+/* Appends "--seed 6 (was 5)" when the values differ; an option that one side does not know is of
+ * another version. */
+static ts_status add_change(ts_str *out, const char *name, const json_t *was, const json_t *is)
+{
+    if (!was || !is || json_equal(was, is))
+        return TS_OK;
+    char *a = json_dumps(was, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)),
+         *b = json_dumps(is, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    const ts_status st = a && b ? ts_str_printf(out, "%s--%s %.200s (was %.200s)",
+                                                out->len ? ", " : "", name, b, a)
+                                : ts_error(TS_ERR_NOMEM, "out of memory while comparing options");
+    free(a);
+    free(b);
+    return st;
+}
+
+ts_status ts_checkpoint_option_changes(const ts_checkpoint *ck, const ts_option_set *set,
+                                       ts_str *out)
+{
+    const json_t *was = json_object_get(ts_checkpoint_state(ck), "options");
+    const char *file = ts_checkpoint_state_file(ck);
+    ts_str given = { 0 };
+    json_t *is = NULL;
+    ts_str_reset(out);
+    if (!json_is_object(was))
+        return ts_error(TS_ERR_USER, "%s: options is missing", file);
+    ts_status st = ts_option_json(set, &given);
+    if (st == TS_OK)
+        st = ts_json_parse(given.s, given.len, "options", &is);
+    for (size_t i = 0; st == TS_OK && i < sizeof of_the_run / sizeof *of_the_run; i++)
+        st = add_change(out, of_the_run[i], json_object_get(was, of_the_run[i]),
+                        json_object_get(is, of_the_run[i]));
+    json_decref(is);
+    ts_str_deinit(&given);
+    return st;
+}
+
+/* ---- models ---- */
 
 ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **family, ts_arch *a,
                                  json_t **config)
@@ -242,7 +311,8 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_
     const char *type = json_string_value(json_object_get(s, "file_dtype"));
     TS_TRY(ts_checkpoint_describe(ck, &m->family, a, &m->config));
     if (!type || !ts_st_dtype_from_name(type, &m->file_dtype))
-        m->file_dtype = TS_ST_F32;
+        return ts_error(TS_ERR_USER, "%s: file_dtype is missing or not the name of a type",
+                        ts_checkpoint_state_file(ck));
     if (folder)
         TS_TRY(ts_strdup(folder, &m->folder));
     TS_TRY(ts_decoder_create(use->dev, a, use->compute, a->vocab, &m->decoder));

@@ -16,6 +16,10 @@ void ts_trainer_book_copies(ts_trainer *t, int64_t bytes);
  * tensor that is missing or has another shape is TS_ERR_USER. */
 ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool weights_only,
                              bool with_optimizer) TS_NODISCARD;
+/* Options that decide what is computed and have another value than in the run that was saved, as
+ * a list for the reader; "" when there is none. */
+ts_status ts_checkpoint_option_changes(const ts_checkpoint *ck, const ts_option_set *set,
+                                       ts_str *out) TS_NODISCARD;
 /* The model that a checkpoint describes, with its weights. */
 ts_status ts_model_from_checkpoint(const ts_checkpoint *ck, const ts_model_use *use,
                                    ts_model *out) TS_NODISCARD;

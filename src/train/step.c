@@ -17,6 +17,13 @@ static double rss_peak(void)
     return (double)u.ru_maxrss * 1024;
 }
 
+/* For the kernels' account and for the watchdog. */
+static void enter(ts_trainer *t, const char *phase)
+{
+    ts_device_phase(t->dev, phase);
+    ts_watch_phase(t->comm->watch, phase ? phase : "between steps");
+}
+
 static ts_status count_tokens(ts_trainer *t, int64_t *tokens)
 {
     *tokens = ts_batch_tokens(t);
@@ -37,13 +44,13 @@ static ts_status micro_batch(ts_trainer *t, int64_t m, double weight, double *su
 {
     const bool last = m + 1 == t->n_micro;
     ts_tape_reset(t->tape);
-    ts_device_phase(t->dev, "forward");
+    enter(t, "forward");
     TS_TRY(ts_batch_forward(t, m, weight, sum));
     if (t->reducer && last) {
         ts_reducer_begin(t->reducer);
         ts_trainer_hooks(t, true);
     }
-    ts_device_phase(t->dev, "backward");
+    enter(t, "backward");
     t->hook_status = TS_OK;
     const ts_status st = ts_tape_backward(t->tape);
     ts_trainer_hooks(t, false);
@@ -69,7 +76,7 @@ static ts_status all_micro_batches(ts_trainer *t, double weight, double *sums, c
                                   (int64_t)(t->staging_bytes / sizeof(float))));
     }
     ts_tape_reset(t->tape);
-    ts_device_phase(t->dev, "reduction");
+    enter(t, "reduction");
     if (t->reducer)
         return ts_reducer_finish(t->reducer);
     if (!t->deterministic)
@@ -124,7 +131,7 @@ static ts_status not_a_number(const ts_trainer *t, const ts_step_result *r)
 static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
 {
     double sumsq;
-    ts_device_phase(t->dev, "optimizer");
+    enter(t, "optimizer");
     TS_TRY(ts_optimizer_sumsq(&t->optim, grads, &sumsq, &r->zeros));
     r->loss_scale = t->scaler.scale;
     r->grad_norm = sqrt(sumsq) / t->scaler.scale;
@@ -150,6 +157,8 @@ ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r)
     const float *grads;
     double *sums;
     *r = (ts_step_result){ .lr = ts_lr_at(&t->schedule, t->scheduled) };
+    ts_watch_iteration(t->comm->watch, t->iteration + 1);
+    ts_watch_phase(t->comm->watch, "reading data");
     ts_status st = ts_comm_agree(t->comm, ts_batch_read(t, TS_DATA_TRAIN, t->consumed));
     if (st == TS_OK)
         st = count_tokens(t, &r->tokens);
@@ -172,7 +181,7 @@ ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r)
         t->skipped++;
     else
         t->scheduled += t->global;
-    ts_device_phase(t->dev, NULL);
+    enter(t, NULL);
     r->seconds = ts_now() - began;
     return TS_OK;
 }
@@ -195,7 +204,7 @@ ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, i
 {
     double total[2] = { 0, 0 }; /* loss, tokens */
     const int64_t global = t->global, n_micro = t->n_micro;
-    ts_device_phase(t->dev, "evaluation");
+    enter(t, "evaluation");
     ts_status st = TS_OK;
     t->global = t->ramp.full; /* however large the batch of training is just now */
     t->n_micro = t->global / (t->micro * t->comm->size);
@@ -211,6 +220,6 @@ ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, i
     if (st == TS_OK)
         st = t->comm->all_reduce(t->comm, total, 2, TS_COMM_F64, TS_COMM_SUM);
     *loss = total[1] > 0 ? total[0] / total[1] : 0;
-    ts_device_phase(t->dev, NULL);
+    enter(t, NULL);
     return st;
 }

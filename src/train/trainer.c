@@ -23,7 +23,7 @@ void ts_loss_scaler_update(ts_loss_scaler *s, bool overflow)
         }
         return;
     }
-    if (++s->good == s->window) {
+    if (++s->good >= s->window) { /* above it: continued with a smaller one */
         s->good = 0;
         s->tolerance = s->hysteresis;
         s->scale *= 2;

@@ -57,7 +57,9 @@ static void reports_a_stuck_collective(void **state)
     ts_watch_enter(&w, "barrier");
     ts_watch_leave(&w);
     ts_watch_phase(&w, "training");
+    ts_watch_iteration(&w, 7);
     ts_watch_enter(&w, "all-gather");
+    w.behind = 3;
     const double t0 = ts_now();
     while (!s.times && ts_now() - t0 < 20)
         sleep_ms(10);
@@ -68,6 +70,8 @@ static void reports_a_stuck_collective(void **state)
     assert_string_equal(s.report.host, "here");
     assert_int_equal(s.report.number, 2);
     assert_int_equal(s.report.rank, 1);
+    assert_int_equal(s.report.behind, 3);
+    assert_int_equal(s.report.iteration, 7);
     assert_true(s.report.seconds > 0.2);
 }
 

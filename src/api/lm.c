@@ -8,6 +8,10 @@
 const ts_option ts_lm_option_rows[] = {
     TS_ROW(INT, ts_lm_options, ckpt_step, "ckpt-step", "-1", -1, 9e15, NULL, "model",
            "which of a folder's checkpoints (default: the newest)"),
+    TS_ROW(FLAG, ts_lm_options, load_in_8bit, "load-in-8bit", NULL, 0, 0, NULL, "model",
+           "hold weights in 8 bits (in groups of 64, each with a scale)"),
+    TS_ROW(FLAG, ts_lm_options, load_in_4bit, "load-in-4bit", NULL, 0, 0, NULL, "model",
+           "hold the layers' weights in 4 bits (NF4, groups of 64), the output layer in 8"),
 };
 const size_t ts_lm_option_count = sizeof ts_lm_option_rows / sizeof *ts_lm_option_rows;
 
@@ -15,7 +19,13 @@ const size_t ts_lm_option_count = sizeof ts_lm_option_rows / sizeof *ts_lm_optio
 
 ts_status ts_lm_begin(ts_lm *lm)
 {
-    ts_model_use use = { 0 };
+    ts_model_use use = { .inference = true };
+    if (lm->o.load_in_8bit && lm->o.load_in_4bit)
+        return ts_error(TS_ERR_USER,
+                        "--load-in-8bit and --load-in-4bit contradict each other: give one");
+    use.quant = lm->o.load_in_8bit   ? TS_QUANT_INT8
+                : lm->o.load_in_4bit ? TS_QUANT_NF4
+                                     : TS_QUANT_NONE;
     TS_TRY(ts_runtime_dtype(&lm->rt, &use.compute));
     TS_TRY(ts_runtime_open(&lm->rt, 1, &lm->dev));
     if (!lm->dev->computes)

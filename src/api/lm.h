@@ -12,6 +12,7 @@
  * ts_gen_options. */
 typedef struct ts_lm_options {
     int64_t ckpt_step;
+    bool load_in_8bit, load_in_4bit;
 } ts_lm_options;
 extern const ts_option ts_lm_option_rows[];
 extern const size_t ts_lm_option_count;

@@ -12,12 +12,16 @@
 #include "device/kernels/loss.h"
 #include "device/kernels/norm.h"
 #include "device/kernels/optim.h"
+#include "device/kernels/quant.h"
 #include "device/kernels/rope.h"
 
 /* X(name, argument type, class): the class is where time is booked. */
 #define TS_KERNELS(X)                                                                              \
     X(gemm, ts_gemm_args, GEMM)                                                                    \
     X(gemm_pack, ts_gemm_pack_args, PACK)                                                          \
+    X(gemm_rows, ts_gemm_rows_args, PACK)                                                          \
+    X(quantize, ts_quantize_args, PACK)                                                            \
+    X(gemm_quant, ts_gemm_quant_args, GEMM)                                                        \
     X(attn_fwd, ts_attn_args, ATTENTION)                                                           \
     X(attn_bwd, ts_attn_args, ATTENTION)                                                           \
     X(rms_fwd, ts_norm_args, ROWWISE)                                                              \

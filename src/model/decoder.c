@@ -156,23 +156,19 @@ ts_status ts_decoder_allocate(ts_decoder *d, ts_dtype value, bool training)
     return training ? ts_param_set_allocate_grads(&d->params) : TS_OK;
 }
 
-/* ---- random values ---- */
-
-static ts_status set_value(ts_decoder *d, ts_param *p, int64_t first, int64_t n, const float *v)
+ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant)
 {
-    char *to = (char *)p->value + (size_t)first * ts_dtype_size(p->dtype);
-    if (p->dtype == TS_DTYPE_F32) {
-        d->dev->to_device(d->dev, to, v, (size_t)n * sizeof *v);
-        return TS_OK;
-    }
-    uint16_t *half;
-    TS_TRY(ts_alloc(&half, (size_t)n, sizeof *half));
-    for (int64_t i = 0; i < n; i++)
-        ts_store_f32(half, i, p->dtype, v[i]);
-    d->dev->to_device(d->dev, to, half, (size_t)n * sizeof *half);
-    ts_free(&half);
-    return TS_OK;
+    for (size_t i = 0; i < d->params.n; i++)
+        d->params.p[i]->quant = d->params.p[i]->rank > 1 ? quant : TS_QUANT_NONE;
+    if (quant) /* few bits of a row of the vocabulary are seen at once in all its logits */
+        d->head->quant = TS_QUANT_INT8;
+    d->embedding->is_table = d->embedding != d->head;
+    if (d->positions)
+        d->positions->is_table = true;
+    return ts_param_set_allocate_one(&d->params, d->compute);
 }
+
+/* ---- random values ---- */
 
 enum { INIT_PIECE = 1 << 16 };
 
@@ -189,7 +185,7 @@ static ts_status init_param(ts_decoder *d, ts_param *p, uint64_t seed, double st
         else
             for (int64_t k = 0; k < n; k++)
                 buffer[k] = norm ? 1 - (float)d->arch.norm_offset : 0;
-        TS_TRY(set_value(d, p, i, n, buffer));
+        TS_TRY(ts_param_put(&d->params, p, i, n, buffer));
     }
     return TS_OK;
 }

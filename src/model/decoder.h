@@ -24,6 +24,10 @@ void ts_decoder_destroy(ts_decoder **d);
 
 /* Allocates values of this type (and gradients when training) after ts_decoder_create. */
 ts_status ts_decoder_allocate(ts_decoder *d, ts_dtype value, bool training) TS_NODISCARD;
+/* For inference: every matrix in the one form that it is multiplied in, of the compute type or of
+ * few bits: then the output layer in 8, and an embedding or positions that are looked up only as
+ * they are. */
+ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant) TS_NODISCARD;
 /* Random values: N(0, std^2) for matrices, projections into the residual stream N(0, std^2 / (2
  * layers)), norm weights neutral, biases 0. Every value depends on the seed and its place in the
  * whole tensor. */

@@ -254,10 +254,16 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
     return TS_OK;
 }
 
+ts_status ts_model_allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value)
+{
+    return use->inference ? ts_decoder_allocate_one(d, use->quant)
+                          : ts_decoder_allocate(d, value, use->training);
+}
+
 static ts_status use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value, ts_model *m)
 {
     TS_TRY(ts_decoder_create(use->dev, a, use->compute, a->vocab, &m->decoder));
-    return ts_decoder_allocate(m->decoder, value, use->training);
+    return ts_model_allocate(m->decoder, use, value);
 }
 
 static ts_dtype value_type(const ts_model_use *use, ts_st_dtype file)

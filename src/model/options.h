@@ -38,7 +38,11 @@ typedef struct ts_model_use {
     ts_dtype compute;  /* of activations */
     /* fp32 masters with gradients; else values as in the files (fp32 when computing so) */
     bool training;
+    bool inference;    /* without training: one form of each weight, in few bits where `quant` */
+    ts_quant quant;
 } ts_model_use;
+/* Allocates the values of a decoder in that way; `value`: their type, unless for inference. */
+ts_status ts_model_allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value) TS_NODISCARD;
 /* Reads a Hugging Face folder: description, weights. */
 ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *out) TS_NODISCARD;
 /* Makes a described model with random values; takes the arch over (it is copied). */

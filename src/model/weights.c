@@ -66,20 +66,10 @@ static ts_status check_tensor(const ts_family *f, const ts_st_dir *dir, const ch
     return same ? TS_OK : wrong_shape(t, want);
 }
 
-/* n fp32 values to elements [at, at + n) of a parameter. */
-static void put_values(const ts_decoder *d, ts_param *p, int64_t at, int64_t n, float *v)
-{
-    void *to = (char *)p->value + (size_t)at * ts_dtype_size(p->dtype);
-    if (p->dtype != TS_DTYPE_F32) /* in place: narrower, front to back */
-        for (int64_t i = 0; i < n; i++)
-            ts_store_f32(v, i, p->dtype, v[i]);
-    d->dev->to_device(d->dev, to, v, (size_t)n * ts_dtype_size(p->dtype));
-}
-
 enum { PIECE = 1 << 20 };
 
 /* Rows one after another, as many at a time as the buffer holds. */
-static ts_status load_rows(const ts_decoder *d, const ts_name_piece *piece, const ts_st_tensor *t,
+static ts_status load_rows(ts_decoder *d, const ts_name_piece *piece, const ts_st_tensor *t,
                            ts_param *p, float *buffer)
 {
     const int64_t cols = p->dim[1];
@@ -87,23 +77,23 @@ static ts_status load_rows(const ts_decoder *d, const ts_name_piece *piece, cons
     for (int64_t r = 0; r < piece->rows; r += step) {
         const int64_t n = piece->rows - r < step ? piece->rows - r : step;
         TS_TRY(ts_st_read_f32(t, (piece->hf_row + r) * cols, n * cols, buffer));
-        put_values(d, p, (piece->row + r) * cols, n * cols, buffer);
+        TS_TRY(ts_param_put(&d->params, p, (piece->row + r) * cols, n * cols, buffer));
     }
     return TS_OK;
 }
 
 /* The file holds [in, out]: our row r is its column hf_row + r. */
-static ts_status load_transposed(const ts_decoder *d, const ts_name_piece *piece,
+static ts_status load_transposed(ts_decoder *d, const ts_name_piece *piece,
                                  const ts_st_tensor *t, ts_param *p, float *buffer)
 {
     const int64_t in = p->dim[1], out = t->shape[1];
     float *whole;
     TS_TRY(ts_alloc(&whole, (size_t)(in * out), sizeof *whole));
-    const ts_status st = ts_st_read_f32(t, 0, in * out, whole);
+    ts_status st = ts_st_read_f32(t, 0, in * out, whole);
     for (int64_t r = 0; st == TS_OK && r < piece->rows; r++) {
         for (int64_t i = 0; i < in; i++)
             buffer[i] = whole[i * out + piece->hf_row + r];
-        put_values(d, p, (piece->row + r) * in, in, buffer);
+        st = ts_param_put(&d->params, p, (piece->row + r) * in, in, buffer);
     }
     ts_free(&whole);
     return st;

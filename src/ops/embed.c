@@ -31,6 +31,22 @@ static ts_status embed_weight(ts_tape *tape, ts_record *r)
 
 static const ts_op embed_op = { .name = "embed", .weight = embed_weight };
 
+/* The table exists in a form for products alone: the rows that are needed are taken out first. */
+static ts_status embed_taken_out(ts_tape *tape, const ts_embed_op *o, ts_tensor *y)
+{
+    ts_tensor *rows;
+    TS_TRY(ts_tape_new(tape, o->table->dtype, y->dim[0], y->dim[1], &rows));
+    ts_param_rows(tape->params, o->table, ts_tensor_data(o->ids), y->dim[0], rows->dtype,
+                  ts_tensor_data(rows));
+    ts_embed_args a = args_of(o, y);
+    a.table = ts_tensor_data(rows);
+    a.ids = NULL;
+    a.y = ts_tensor_data(y);
+    ts_launch_embed_fwd(tape->dev, &a, a.rows, cost_of(y, 2));
+    ts_tape_drop(tape, rows);
+    return TS_OK;
+}
+
 ts_status ts_op_embed(ts_tape *tape, const ts_embed_op *o, ts_tensor **y)
 {
     TS_ASSERT(o->ids->dtype == TS_DTYPE_I32 && (!o->positions || o->pos),
@@ -38,6 +54,8 @@ ts_status ts_op_embed(ts_tape *tape, const ts_embed_op *o, ts_tensor **y)
     TS_ASSERT(!o->positions || o->positions->dtype == o->table->dtype,
               "embed: tables of two types");
     TS_TRY(ts_tape_new(tape, o->dtype, o->ids->dim[0], o->table->dim[1], y));
+    if (o->table->sealed)
+        return embed_taken_out(tape, o, *y);
     ts_embed_args a = args_of(o, *y);
     a.y = ts_tensor_data(*y);
     ts_launch_embed_fwd(tape->dev, &a, a.rows, cost_of(*y, 2));

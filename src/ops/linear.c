@@ -13,6 +13,16 @@ ts_status ts_gemm_forward(ts_tape *tape, ts_param *w, const float *bias, ts_dtyp
 {
     ts_form f;
     TS_TRY(ts_param_form(tape->params, w, TS_GEMM_NT, dtype, &f));
+    if (f.quant) {
+        const ts_gemm_quant_args q = { .quant = f.quant, .m = rows, .n = w->dim[0], .k = w->dim[1],
+                                       .a_dtype = dtype, .c_dtype = c_dtype, .a = x, .b = f.data,
+                                       .lda = w->dim[1], .ldc = w->dim[0], .c = c, .bias = bias };
+        ts_cost cost = ts_gemm_cost(q.m, q.n, q.k, dtype, c_dtype);
+        cost.bytes += (double)ts_quant_bytes(f.quant, q.n, q.k) -
+                      (double)ts_param_count(w) * (double)ts_dtype_size(dtype);
+        ts_launch_gemm_quant(tape->dev, &q, 0, cost);
+        return TS_OK;
+    }
     const ts_gemm_args a = { .form = TS_GEMM_NT, .m = rows, .n = w->dim[0], .k = w->dim[1],
                              .dtype = dtype, .a = x, .lda = w->dim[1], .b = f.data, .ldb = f.ld,
                              .b_packed = f.packed, .c = c, .ldc = w->dim[0], .c_dtype = c_dtype,

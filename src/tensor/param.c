@@ -12,6 +12,7 @@ void ts_param_set_deinit(ts_param_set *s)
     for (size_t i = 0; i < s->n; i++) {
         ts_storage_release(&s->p[i]->nt.storage);
         ts_storage_release(&s->p[i]->nn.storage);
+        ts_storage_release(&s->p[i]->own);
         ts_free(&s->p[i]);
     }
     ts_free(&s->p);
@@ -72,6 +73,57 @@ ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype)
     return TS_OK;
 }
 
+ts_status ts_param_set_allocate_one(ts_param_set *s, ts_dtype dtype)
+{
+    size_t bytes = 0, at = 0;
+    s->single = true;
+    for (size_t i = 0; i < s->n; i++) {
+        ts_param *p = s->p[i];
+        p->dtype = p->rank > 1 ? dtype : TS_DTYPE_F32;
+        if (p->rank == 1 || p->is_table)
+            bytes += ts_device_round((size_t)ts_param_count(p) * ts_dtype_size(p->dtype));
+    }
+    TS_TRY(ts_storage_create(s->dev, TS_MEM_WEIGHT, bytes, &s->values));
+    for (size_t i = 0; i < s->n; i++) {
+        ts_param *p = s->p[i];
+        if (p->rank > 1 && !p->is_table)
+            continue;
+        p->value = (char *)s->values->data + at;
+        at += ts_device_round((size_t)ts_param_count(p) * ts_dtype_size(p->dtype));
+    }
+    return TS_OK;
+}
+
+/* All elements are there: the form is made, and the rows go. */
+static ts_status seal(ts_param_set *s, ts_param *p)
+{
+    ts_form f;
+    TS_TRY(ts_param_form(s, p, TS_GEMM_NT, p->dtype, &f));
+    if (f.data == p->value)
+        return TS_OK;
+    ts_storage_release(&p->own);
+    p->value = NULL;
+    p->sealed = true;
+    return TS_OK;
+}
+
+ts_status ts_param_put(ts_param_set *s, ts_param *p, int64_t at, int64_t n, float *v)
+{
+    if (!p->value) {
+        TS_ASSERT(s->single && !p->sealed, "%s has its values already", p->name);
+        TS_TRY(ts_storage_create(s->dev, TS_MEM_WEIGHT,
+                                 (size_t)ts_param_count(p) * ts_dtype_size(p->dtype), &p->own));
+        p->value = p->own->data;
+    }
+    if (p->dtype != TS_DTYPE_F32) /* in place: narrower, front to back */
+        for (int64_t i = 0; i < n; i++)
+            ts_store_f32(v, i, p->dtype, v[i]);
+    const size_t size = ts_dtype_size(p->dtype);
+    s->dev->to_device(s->dev, (char *)p->value + (size_t)at * size, v, (size_t)n * size);
+    p->filled += n;
+    return p->own && p->filled == ts_param_count(p) ? seal(s, p) : TS_OK;
+}
+
 ts_status ts_param_set_allocate_grads(ts_param_set *s)
 {
     TS_TRY(ts_storage_create(s->dev, TS_MEM_GRAD, (size_t)s->total * sizeof(float), &s->grads));
@@ -112,7 +164,7 @@ static ts_status packed_form(ts_param_set *s, ts_param *p, ts_gemm_form form, ts
                        dtype });
         slot->version = p->version;
     }
-    *out = (ts_form){ slot->storage->data, 0, true };
+    *out = (ts_form){ slot->storage->data, 0, true, TS_QUANT_NONE };
     return TS_OK;
 }
 
@@ -130,13 +182,45 @@ static ts_status plain_form(ts_param_set *s, ts_param *p, ts_dtype dtype, ts_for
                                   dtype });
         p->nt.version = p->version;
     }
-    *out = (ts_form){ p->nt.storage->data, p->dim[1], false };
+    *out = (ts_form){ p->nt.storage->data, p->dim[1], false, TS_QUANT_NONE };
     return TS_OK;
+}
+
+static ts_status quant_form(ts_param_set *s, ts_param *p, ts_form *out)
+{
+    if (!p->sealed) {
+        const ts_quantize_args a = { .quant = p->quant, .n = p->dim[0], .k = p->dim[1],
+                                     .ld = p->dim[1], .src_dtype = p->dtype, .src = p->value };
+        ts_quantize_args q = a;
+        const size_t bytes = ts_quant_bytes(p->quant, a.n, a.k);
+        TS_TRY(slot_storage(s, &p->nt, bytes));
+        q.dst = p->nt.storage->data;
+        ts_launch_quantize(s->dev, &q, 0, (ts_cost){ 0, (double)bytes, p->dtype });
+    }
+    *out = (ts_form){ .data = p->nt.storage->data, .quant = p->quant };
+    return TS_OK;
+}
+
+void ts_param_rows(ts_param_set *s, const ts_param *p, const int32_t *ids, int64_t rows,
+                   ts_dtype dtype, void *y)
+{
+    TS_ASSERT(p->sealed, "%s has rows of its own", p->name);
+    const ts_gemm_rows_args a = { .quant = p->quant, .n = p->dim[0], .k = p->dim[1],
+                                  .rows = rows, .b = p->nt.storage->data, .ids = ids,
+                                  .y_dtype = dtype, .y = y };
+    ts_launch_gemm_rows(s->dev, &a, rows, (ts_cost){ 0, 4 * (double)(rows * a.k), dtype });
 }
 
 ts_status ts_param_form(ts_param_set *s, ts_param *p, ts_gemm_form form, ts_dtype dtype,
                         ts_form *out)
 {
+    if (s->single && p->quant)
+        return quant_form(s, p, out);
+    if (p->sealed) {
+        TS_ASSERT(form == TS_GEMM_NT && dtype == p->dtype, "%s exists in one form", p->name);
+        *out = (ts_form){ p->nt.storage->data, 0, true, TS_QUANT_NONE };
+        return TS_OK;
+    }
     const bool nt = form == TS_GEMM_NT;
     const size_t bytes = s->dev->gemm_packed_bytes(s->dev, form, dtype, nt ? p->dim[0] : p->dim[1],
                                                    nt ? p->dim[1] : p->dim[0]);
@@ -144,6 +228,6 @@ ts_status ts_param_form(ts_param_set *s, ts_param *p, ts_gemm_form form, ts_dtyp
         return packed_form(s, p, form, dtype, bytes, out);
     if (p->dtype != dtype)
         return plain_form(s, p, dtype, out);
-    *out = (ts_form){ p->value, p->dim[1], false };
+    *out = (ts_form){ p->value, p->dim[1], false, TS_QUANT_NONE };
     return TS_OK;
 }

@@ -1,7 +1,11 @@
 /* Parameters. The value that counts is one row-major array (the fp32 master in training, the files'
  * type in inference); the forms that kernels multiply with are made from it when first needed and
  * again after it changed: packed panels in the compute type, or a plain copy, as the device
- * likes. */
+ * likes.
+ *
+ * A set that is never trained may hold one form alone (ts_param_set_allocate_one): a matrix is then
+ * row-major only while its values arrive, and `value` is NULL afterwards unless rows are what the
+ * device multiplies with. */
 #ifndef TS_TENSOR_PARAM_H
 #define TS_TENSOR_PARAM_H
 #include "tensor/place.h"
@@ -12,6 +16,7 @@ typedef struct ts_form {
     const void *data;
     int64_t ld;    /* row stride when not packed */
     bool packed;
+    ts_quant quant; /* not NONE: in the layout of device/kernels/quant.h */
 } ts_form;
 
 typedef struct ts_form_slot {
@@ -31,6 +36,12 @@ typedef struct ts_param {
     int64_t offset;      /* element offset in the set's flat arrays */
     bool decays;         /* weight decay applies */
     unsigned version;    /* grows with every change of value */
+    /* of a set of single forms */
+    ts_quant quant;      /* what this one is to become */
+    bool is_table;       /* only looked up, never multiplied: its rows stay as they are */
+    bool sealed;         /* the form is there, value is not */
+    ts_storage *own;     /* of value, before (and after, where rows are the form) */
+    int64_t filled;      /* elements that have arrived */
     int uses;            /* backward records of this micro-batch that still have to add to grad */
     /* packed for forward and for the input gradient; nt also holds a plain copy */
     ts_form_slot nt, nn;
@@ -46,6 +57,7 @@ typedef struct ts_param_set {
     size_t n, cap;
     int64_t total;       /* elements of the flat arrays, padding included */
     ts_storage *values, *grads;
+    bool single;         /* single forms */
 } ts_param_set;
 
 void ts_param_set_init(ts_param_set *s, ts_device *dev);
@@ -57,6 +69,11 @@ ts_status ts_param_add(ts_param_set *s, const char *name, int64_t dim0, int64_t 
 ts_param *ts_param_find(const ts_param_set *s, const char *name); /* or NULL */
 /* Allocates all values. Matrices get `dtype`, vectors always fp32. Content undefined. */
 ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;
+/* For a set that is never trained: matrices of `dtype` in one form each, made when the last of its
+ * elements has been put; those with a `quant` in few bits. */
+ts_status ts_param_set_allocate_one(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;
+/* Elements [at, at + n) of a parameter from fp32 on the host; v is overwritten. */
+ts_status ts_param_put(ts_param_set *s, ts_param *p, int64_t at, int64_t n, float *v) TS_NODISCARD;
 /* Allocates fp32 gradients for all parameters (values must be fp32). Zeroed. */
 ts_status ts_param_set_allocate_grads(ts_param_set *s) TS_NODISCARD;
 /* To be called after values changed (optimizer step, load). */
@@ -65,6 +82,9 @@ void ts_param_set_changed(ts_param_set *s);
 /* The weight as B of a GEMM of this form in this type; made now if it is missing or old. */
 ts_status ts_param_form(ts_param_set *s, ts_param *p, ts_gemm_form form, ts_dtype dtype,
                         ts_form *out) TS_NODISCARD;
+/* y[r] = row ids[r], for r < rows; the device's, as are ids (int32) and y. */
+void ts_param_rows(ts_param_set *s, const ts_param *p, const int32_t *ids, int64_t rows,
+                   ts_dtype dtype, void *y);
 /* A vector's values (norm weights, biases). */
 static inline const float *ts_param_vector(const ts_param *p)
 {

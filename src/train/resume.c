@@ -141,7 +141,7 @@ static ts_status load_values(ts_decoder *d, const ts_checkpoint *ck)
 {
     for (size_t i = 0; i < d->params.n; i++) {
         ts_param *p = d->params.p[i];
-        if (p->dtype == TS_DTYPE_F32) {
+        if (p->dtype == TS_DTYPE_F32 && p->value) {
             TS_TRY(load_flat(ck, "", p, p->value));
             continue;
         }
@@ -149,9 +149,9 @@ static ts_status load_values(ts_decoder *d, const ts_checkpoint *ck)
         float *buffer;
         TS_TRY(find(ck, "", p, &t));
         TS_TRY(ts_alloc(&buffer, (size_t)ts_param_count(p), sizeof *buffer));
-        const ts_status st = ts_st_read_f32(t, 0, ts_param_count(p), buffer);
-        for (int64_t k = 0; st == TS_OK && k < ts_param_count(p); k++)
-            ts_store_f32(p->value, k, p->dtype, buffer[k]);
+        ts_status st = ts_st_read_f32(t, 0, ts_param_count(p), buffer);
+        if (st == TS_OK)
+            st = ts_param_put(&d->params, p, 0, ts_param_count(p), buffer);
         ts_free(&buffer);
         TS_TRY(st);
     }
@@ -316,8 +316,7 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_
     if (folder)
         TS_TRY(ts_strdup(folder, &m->folder));
     TS_TRY(ts_decoder_create(use->dev, a, use->compute, a->vocab, &m->decoder));
-    TS_TRY(ts_decoder_allocate(m->decoder, use->training ? TS_DTYPE_F32 : use->compute,
-                               use->training));
+    TS_TRY(ts_model_allocate(m->decoder, use, use->training ? TS_DTYPE_F32 : use->compute));
     return use->dev->computes ? load_values(m->decoder, ck) : TS_OK;
 }
 

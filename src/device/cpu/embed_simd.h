@@ -5,7 +5,8 @@
 V_FN void fwd_at(const ts_embed_args *a, int64_t r, int64_t c, int64_t n, ts_dtype table,
                  ts_dtype t)
 {
-    vf v = v_mul(v_load_as(a->table, a->ids[r] * a->cols + c, n, table), v_set(a->scale));
+    const int64_t row = a->ids ? a->ids[r] : r;
+    vf v = v_mul(v_load_as(a->table, row * a->cols + c, n, table), v_set(a->scale));
     if (a->pos_table)
         v = v_add(v, v_load_as(a->pos_table, a->pos[r] * a->cols + c, n, table));
     v_store_as(a->y, r * a->cols + c, n, t, v);

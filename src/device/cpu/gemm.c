@@ -1,5 +1,7 @@
 #include "device/cpu/gemm.h"
 
+#include "device/cpu/gemm_few.h"
+
 /* How the work is cut. A task is one panel of B against a run of rows of C: the slice of the panel
  * stays in L2 while A streams past it, 32 bytes a step against 24 multiplications. */
 enum {
@@ -320,6 +322,8 @@ static void gemm(ts_cpu *cpu, const void *args, int64_t n)
         return;
     ts_gemm_kernels_init(&j.kern, cpu->isa, g->dtype);
     TS_ASSERT(!g->b_packed || j.kern.pairs, "gemm: B is packed for another device");
+    if (ts_gemm_few(cpu, g, &j.kern))
+        return;
     j.steps = j.kern.pairs ? ceil_div(g->k, 2) : g->k;
     j.a_packs = g->form == TS_GEMM_TN || (g->dtype != TS_DTYPE_F32 && !j.kern.pairs);
     j.b_packs = !g->b_packed;

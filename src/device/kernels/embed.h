@@ -10,7 +10,7 @@ typedef struct ts_embed_args {
     ts_dtype table_dtype, dtype;   /* dtype: of y and dy */
     const void *table;             /* [vocabulary, cols] */
     const void *pos_table;         /* [positions, cols] of table_dtype, or NULL */
-    const int32_t *ids, *pos;      /* [rows]; in range: checked before */
+    const int32_t *ids, *pos;      /* [rows]; in range: checked before; ids NULL: row r is r */
     bool freezes;                  /* dtable[frozen] gets nothing (a padding token) */
     int32_t frozen;
     float scale;                   /* rounded as the model rounds it: the caller's business */

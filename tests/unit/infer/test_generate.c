@@ -18,15 +18,20 @@ typedef struct fixture {
     ts_model model;
 } fixture;
 
-static void open_model(fixture *f, const char *name, ts_dtype compute, int threads)
+static void open_as(fixture *f, const char *name, int threads, ts_model_use use)
 {
     char path[256];
     const ts_device_options o = { .threads = threads, .isa = TS_ISA_ALL };
     *f = (fixture){ 0 };
     OK(ts_device_open("cpu", &o, &f->dev));
-    const ts_model_use use = { .dev = f->dev, .compute = compute };
+    use.dev = f->dev;
     snprintf(path, sizeof path, "%s/%s", folder, name);
     OK(ts_model_load(path, &use, &f->model));
+}
+
+static void open_model(fixture *f, const char *name, ts_dtype compute, int threads)
+{
+    open_as(f, name, threads, (ts_model_use){ .compute = compute, .inference = true });
 }
 
 static void close_model(fixture *f)
@@ -253,14 +258,16 @@ static void check_same(const char *what, const collected *a, const collected *b)
 }
 
 /* Lines of these lengths alone on one thread, and among each other. */
-static void check_bits(const char *name, ts_dtype dtype, const int64_t *lengths, int64_t new)
+static void check_bits(const char *name, ts_dtype dtype, ts_quant quant, const int64_t *lengths,
+                       int64_t new)
 {
+    const ts_model_use use = { .compute = dtype, .inference = true, .quant = quant };
     static const int64_t batch[] = { 1, 2, 4, LINES };
     ts_gen_line lines[LINES];
     int32_t *ids = NULL;
     collected alone, many;
     fixture f;
-    open_model(&f, name, dtype, 1);
+    open_as(&f, name, 1, use);
     ts_gen_config g = plain();
     g.logprobs = true;
     g.sampling.do_sample = true;
@@ -279,7 +286,7 @@ static void check_bits(const char *name, ts_dtype dtype, const int64_t *lengths,
     generate(&f, &g, lines, LINES, 1, &alone);
     close_model(&f);
     for (size_t i = 0; i < sizeof batch / sizeof *batch; i++) {
-        open_model(&f, name, dtype, 2);
+        open_as(&f, name, 2, use);
         generate(&f, &g, lines, LINES, batch[i], &many);
         check_same(name, &alone, &many);
         discard(&many, LINES);
@@ -292,8 +299,8 @@ static void check_bits(const char *name, ts_dtype dtype, const int64_t *lengths,
 static void check_short_bits(const char *name)
 {
     static const int64_t lengths[LINES] = { 1, 2, 20, 19, 7, 15, 4, 20, 16 };
-    check_bits(name, TS_DTYPE_F32, lengths, 18);
-    check_bits(name, TS_DTYPE_BF16, lengths, 18);
+    check_bits(name, TS_DTYPE_F32, TS_QUANT_NONE, lengths, 18);
+    check_bits(name, TS_DTYPE_BF16, TS_QUANT_NONE, lengths, 18);
 }
 
 static void test_bits(void **state)
@@ -301,9 +308,66 @@ static void test_bits(void **state)
     (void)state;
     static const int64_t lengths[LINES] = { 250, 700, 3, 255, 256, 520, 100, 511, 90 };
     for_all_families(check_short_bits);
-    check_bits("llama", TS_DTYPE_F32, lengths, 40); /* caches of several pieces, growth */
-    check_bits("gemma2", TS_DTYPE_BF16, lengths, 40);
-    check_bits("qwen3", TS_DTYPE_F16, lengths, 40);
+    check_bits("llama", TS_DTYPE_F32, TS_QUANT_NONE, lengths, 40); /* caches of several pieces, growth */
+    check_bits("gemma2", TS_DTYPE_BF16, TS_QUANT_NONE, lengths, 40);
+    check_bits("qwen3", TS_DTYPE_F16, TS_QUANT_NONE, lengths, 40);
+}
+
+static void test_quant_bits(void **state)
+{
+    (void)state;
+    static const int64_t lengths[LINES] = { 50, 140, 3, 64, 65, 128, 1, 200, 90 };
+    check_bits("llama", TS_DTYPE_F32, TS_QUANT_INT8, lengths, 20);
+    check_bits("gemma2", TS_DTYPE_BF16, TS_QUANT_NF4, lengths, 20);
+    check_bits("phi3", TS_DTYPE_BF16, TS_QUANT_INT8, lengths, 20);
+    check_bits("qwen3", TS_DTYPE_F16, TS_QUANT_NF4, lengths, 20);
+}
+
+/* ---- forms of weights ---- */
+
+static void score_as(const char *name, const ts_model_use *use, double *logprobs, int64_t *bytes)
+{
+    static const int32_t ids[] = { 4, 8, 15, 16, 23, 42, 5, 31, 77, 2, 60, 11 };
+    bool greedy[12];
+    ts_tape *tape = NULL;
+    const ts_tape_options to = { 0 };
+    fixture f;
+    open_as(&f, name, 1, *use);
+    OK(ts_tape_create(f.dev, &f.model.decoder->params, &to, &tape));
+    OK(ts_score_ids(f.model.decoder, tape, ids, 12, logprobs, greedy));
+    *bytes = f.dev->mem.now[TS_MEM_WEIGHT];
+    ts_tape_destroy(&tape);
+    close_model(&f);
+}
+
+/* Weights held once say the same, to the bit, as rows with forms beside them, and take no more. (In
+ * few bits these tiny matrices are mostly padding.) */
+static void check_forms(const char *name)
+{
+    static const ts_dtype types[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_F16 };
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        double a[12], b[12];
+        int64_t rows, one, bits8, bits4;
+        ts_model_use use = { .compute = types[t] };
+        score_as(name, &use, a, &rows);
+        use.inference = true;
+        score_as(name, &use, b, &one);
+        if (memcmp(a, b, sizeof a))
+            fail_msg("%s: %s weights in one form say something else", name,
+                     ts_dtype_name(types[t]));
+        assert_true(one <= rows);
+        use.quant = TS_QUANT_INT8;
+        score_as(name, &use, b, &bits8);
+        use.quant = TS_QUANT_NF4;
+        score_as(name, &use, b, &bits4);
+        assert_true(bits4 < bits8);
+    }
+}
+
+static void test_forms(void **state)
+{
+    (void)state;
+    for_all_families(check_forms);
 }
 
 /* ---- the engine ---- */
@@ -372,7 +436,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_transformers), cmocka_unit_test(test_scoring),
         cmocka_unit_test(test_bits),         cmocka_unit_test(test_reorder),
-        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_limit),        cmocka_unit_test(test_quant_bits),
+        cmocka_unit_test(test_forms),
     };
     return cmocka_run_group_tests_name("infer generate", tests, NULL, NULL);
 }

@@ -82,7 +82,8 @@ static void rig_make(rig *r, const char *text, ts_dtype compute, bool mask_ends)
     OK(ts_comm_self_create(&r->comm));
     OK(ts_data_source_create(&r->data, &need, &r->source));
     describe(&a);
-    OK(ts_model_make(&a, &(ts_model_use){ r->dev, compute, true }, 42, &r->model));
+    const ts_model_use use = { .dev = r->dev, .compute = compute, .training = true };
+    OK(ts_model_make(&a, &use, 42, &r->model));
     ts_arch_deinit(&a);
     OK(ts_trainer_create(&r->w.o, r->dev, r->comm, &r->model, r->source, &r->data, compute, false,
                          1 << 20, &r->trainer));

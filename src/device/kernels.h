@@ -19,6 +19,8 @@
 #define TS_KERNELS(X)                                                                              \
     X(gemm, ts_gemm_args, GEMM)                                                                    \
     X(gemm_pack, ts_gemm_pack_args, PACK)                                                          \
+    X(gemm_i8, ts_gemm_args, GEMM)                                                                 \
+    X(gemm_i8_pack, ts_gemm_pack_args, PACK)                                                       \
     X(gemm_rows, ts_gemm_rows_args, PACK)                                                          \
     X(quantize, ts_quantize_args, PACK)                                                            \
     X(gemm_quant, ts_gemm_quant_args, GEMM)                                                        \

@@ -156,6 +156,15 @@ ts_status ts_decoder_allocate(ts_decoder *d, ts_dtype value, bool training)
     return training ? ts_param_set_allocate_grads(&d->params) : TS_OK;
 }
 
+void ts_decoder_use_int8(ts_decoder *d, bool head)
+{
+    for (size_t i = 0; i < d->params.n; i++) {
+        ts_param *p = d->params.p[i];
+        const bool outside = p == d->embedding || p == d->positions || p == d->head;
+        p->int8 = p->rank > 1 && (!outside || (head && p == d->head));
+    }
+}
+
 ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant)
 {
     for (size_t i = 0; i < d->params.n; i++)

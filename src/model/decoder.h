@@ -24,6 +24,9 @@ void ts_decoder_destroy(ts_decoder **d);
 
 /* Allocates values of this type (and gradients when training) after ts_decoder_create. */
 ts_status ts_decoder_allocate(ts_decoder *d, ts_dtype value, bool training) TS_NODISCARD;
+/* The layers' matrices multiply in 8-bit integers (gemm_i8) forward and in the input gradient, the
+ * output layer too where `head`. Before anything was computed. */
+void ts_decoder_use_int8(ts_decoder *d, bool head);
 /* For inference: every matrix in the one form that it is multiplied in, of the compute type or of
  * few bits: then the output layer in 8, and an embedding or positions that are looked up only as
  * they are. */

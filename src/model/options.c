@@ -256,6 +256,8 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
 
 ts_status ts_model_allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value)
 {
+    if (use->int8)
+        ts_decoder_use_int8(d, use->int8_head);
     return use->inference ? ts_decoder_allocate_one(d, use->quant)
                           : ts_decoder_allocate(d, value, use->training);
 }

@@ -8,39 +8,48 @@ ts_cost ts_gemm_cost(int64_t m, int64_t n, int64_t k, ts_dtype dtype, ts_dtype c
                       M * N * (double)ts_dtype_size(c_dtype), dtype };
 }
 
-ts_status ts_gemm_forward(ts_tape *tape, ts_param *w, const float *bias, ts_dtype dtype,
-                          const void *x, int64_t rows, ts_dtype c_dtype, void *c)
+/* A product with a packed or plain weight, in the integers of gemm_i8 where the weight says so. */
+static ts_status multiply(ts_tape *tape, ts_param *w, ts_gemm_args *a)
 {
     ts_form f;
-    TS_TRY(ts_param_form(tape->params, w, TS_GEMM_NT, dtype, &f));
+    TS_TRY(ts_param_form(tape->params, w, a->form, w->int8 ? TS_DTYPE_I8 : a->dtype, &f));
+    ts_cost cost = ts_gemm_cost(a->m, a->n, a->k, a->dtype, a->c_dtype);
+    const double weights = (double)ts_param_count(w), size = (double)ts_dtype_size(a->dtype);
     if (f.quant) {
-        const ts_gemm_quant_args q = { .quant = f.quant, .m = rows, .n = w->dim[0], .k = w->dim[1],
-                                       .a_dtype = dtype, .c_dtype = c_dtype, .a = x, .b = f.data,
-                                       .lda = w->dim[1], .ldc = w->dim[0], .c = c, .bias = bias };
-        ts_cost cost = ts_gemm_cost(q.m, q.n, q.k, dtype, c_dtype);
-        cost.bytes += (double)ts_quant_bytes(f.quant, q.n, q.k) -
-                      (double)ts_param_count(w) * (double)ts_dtype_size(dtype);
+        const ts_gemm_quant_args q = { .quant = f.quant, .m = a->m, .n = a->n, .k = a->k,
+                                       .a_dtype = a->dtype, .c_dtype = a->c_dtype, .a = a->a,
+                                       .b = f.data, .lda = a->lda, .ldc = a->ldc, .c = a->c,
+                                       .bias = a->bias };
+        cost.bytes += (double)ts_quant_bytes(f.quant, q.n, q.k) - weights * size;
         ts_launch_gemm_quant(tape->dev, &q, 0, cost);
         return TS_OK;
     }
-    const ts_gemm_args a = { .form = TS_GEMM_NT, .m = rows, .n = w->dim[0], .k = w->dim[1],
-                             .dtype = dtype, .a = x, .lda = w->dim[1], .b = f.data, .ldb = f.ld,
-                             .b_packed = f.packed, .c = c, .ldc = w->dim[0], .c_dtype = c_dtype,
-                             .bias = bias };
-    ts_launch_gemm(tape->dev, &a, 0, ts_gemm_cost(a.m, a.n, a.k, dtype, c_dtype));
+    a->b = f.data, a->ldb = f.ld, a->b_packed = f.packed;
+    if (w->int8) {
+        cost.bytes -= weights * (size - 1), cost.dtype = TS_DTYPE_I8;
+        ts_launch_gemm_i8(tape->dev, a, 0, cost);
+    } else {
+        ts_launch_gemm(tape->dev, a, 0, cost);
+    }
     return TS_OK;
+}
+
+ts_status ts_gemm_forward(ts_tape *tape, ts_param *w, const float *bias, ts_dtype dtype,
+                          const void *x, int64_t rows, ts_dtype c_dtype, void *c)
+{
+    ts_gemm_args a = { .form = TS_GEMM_NT, .m = rows, .n = w->dim[0], .k = w->dim[1],
+                       .dtype = dtype, .a = x, .lda = w->dim[1], .c = c, .ldc = w->dim[0],
+                       .c_dtype = c_dtype, .bias = bias };
+    return multiply(tape, w, &a);
 }
 
 ts_status ts_gemm_input_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const void *dy,
                              int64_t rows, void *dx)
 {
-    ts_form f;
-    TS_TRY(ts_param_form(tape->params, w, TS_GEMM_NN, dtype, &f));
-    const ts_gemm_args a = { .form = TS_GEMM_NN, .m = rows, .n = w->dim[1], .k = w->dim[0],
-                             .dtype = dtype, .a = dy, .lda = w->dim[0], .b = f.data, .ldb = f.ld,
-                             .b_packed = f.packed, .c = dx, .ldc = w->dim[1], .c_dtype = dtype };
-    ts_launch_gemm(tape->dev, &a, 0, ts_gemm_cost(a.m, a.n, a.k, dtype, dtype));
-    return TS_OK;
+    ts_gemm_args a = { .form = TS_GEMM_NN, .m = rows, .n = w->dim[1], .k = w->dim[0],
+                       .dtype = dtype, .a = dy, .lda = w->dim[0], .c = dx, .ldc = w->dim[1],
+                       .c_dtype = dtype };
+    return multiply(tape, w, &a);
 }
 
 void ts_gemm_weight_grad(ts_tape *tape, const ts_param *w, ts_dtype dtype, const void *dy,

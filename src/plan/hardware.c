@@ -36,6 +36,7 @@ static void from_preset(const cpu_preset *p, int threads, int local_ranks, ts_si
     const double f32 = 0.85 * 32e9 * p->ghz * n;
     *hw = (ts_sim_hardware){ .isa = p->isa, .threads = n, .flops_f32 = f32,
                              .flops_16 = p->isa & TS_ISA_BF16 ? 2 * f32 : f32,
+                             .flops_8 = p->isa & TS_ISA_VNNI ? 3.2 * f32 : f32,
                              .attention_share = 0.7,
                              .bytes_per_second = p->bytes_per_second * share,
                              .seconds_per_launch = 5e-6,
@@ -57,6 +58,7 @@ typedef struct field {
 static const field fields[] = {
     FIELD(flops_f32, true, false),
     FIELD(flops_16, true, false),
+    FIELD(flops_8, false, false),
     FIELD(attention_share, false, false),
     FIELD(bytes_per_second, true, false),
     FIELD(seconds_per_launch, false, true),
@@ -81,7 +83,7 @@ static ts_status check_keys(const json_t *o, const char *file)
             return ts_error(
                 TS_ERR_USER,
                 "%s: there is no key %s in a description of hardware (name, kind, isa, "
-                "threads, flops_f32, flops_16, attention_share, bytes_per_second, "
+                "threads, flops_f32, flops_16, flops_8, attention_share, bytes_per_second, "
                 "seconds_per_launch, network_bytes_per_second, network_latency, memory_bytes)",
                 file, key);
     }

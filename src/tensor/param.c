@@ -158,10 +158,12 @@ static ts_status packed_form(ts_param_set *s, ts_param *p, ts_gemm_form form, ts
                                       .src_dtype = p->dtype, .dtype = dtype, .src = p->value,
                                       .dst = slot->storage->data };
         const double count = (double)ts_param_count(p);
-        ts_launch_gemm_pack(
-            s->dev, &a, 0,
-            (ts_cost){ 0, count * (double)(ts_dtype_size(p->dtype) + ts_dtype_size(dtype)),
-                       dtype });
+        const ts_cost cost = { 0, count * (double)(ts_dtype_size(p->dtype) + ts_dtype_size(dtype)),
+                               dtype };
+        if (dtype == TS_DTYPE_I8)
+            ts_launch_gemm_i8_pack(s->dev, &a, 0, cost);
+        else
+            ts_launch_gemm_pack(s->dev, &a, 0, cost);
         slot->version = p->version;
     }
     *out = (ts_form){ slot->storage->data, 0, true, TS_QUANT_NONE };

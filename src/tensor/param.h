@@ -35,6 +35,7 @@ typedef struct ts_param {
     int64_t index;       /* number in the set */
     int64_t offset;      /* element offset in the set's flat arrays */
     bool decays;         /* weight decay applies */
+    bool int8;           /* forward and input gradient multiply in 8-bit integers (gemm_i8) */
     unsigned version;    /* grows with every change of value */
     /* of a set of single forms */
     ts_quant quant;      /* what this one is to become */

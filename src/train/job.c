@@ -39,7 +39,8 @@ static ts_status read_tokenizer(const ts_job *j, tokens_info *k)
 
 static ts_model_use use_of(const ts_job *j)
 {
-    return (ts_model_use){ .dev = j->dev, .compute = j->compute, .training = true };
+    return (ts_model_use){ .dev = j->dev, .compute = j->compute, .training = true,
+                           .int8 = j->o->train.int8 != 0, .int8_head = j->o->train.int8 == 2 };
 }
 
 static ts_status model_from_options(ts_job *j, int64_t vocab)

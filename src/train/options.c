@@ -28,6 +28,9 @@ const ts_option ts_train_option_rows[] = {
         "dropout on sublayers and embeddings (Megatron's default of 0.1 must be asked for)"),
     ROW(REAL, attention_dropout, "attention-dropout", "0", 0, 0.999999, NULL, "training",
         "dropout on attention probabilities (likewise)"),
+    ROW(CHOICE, int8, "int8", "none", 0, 0, "none|layers|all", "training",
+        "multiply in 8-bit integers, forward and for the gradients of inputs (weight gradients stay "
+        "as they are): in the layers, or in the output layer too (docs/training.md)"),
     ROW(INT, eval_iters, "eval-iters", "100", 0, BIG, NULL, "evaluation",
         "batches of one evaluation on the validation split"),
     ROW(INT, eval_interval, "eval-interval", "1000", 1, BIG, NULL, "evaluation",

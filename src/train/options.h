@@ -23,6 +23,7 @@ typedef struct ts_train_options {
     int64_t seed, eval_iters, eval_interval;
     ts_option_list rampup_batch_size; /* words of START INCREMENT SAMPLES */
     double hidden_dropout, attention_dropout;
+    int int8; /* 0: no, 1: the layers, 2: the output layer too */
     /* rate */
     double lr, min_lr, lr_warmup_init, lr_warmup_fraction;
     int64_t lr_warmup_iters, lr_warmup_samples, lr_decay_iters, lr_decay_samples,

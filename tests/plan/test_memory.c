@@ -24,6 +24,8 @@ typedef struct config {
 static const config configs[] = {
     { "fp32", LLAMA VOCAB "--num-layers 4 --seq-length 256 --micro-batch-size 4", true },
     { "bf16", LLAMA VOCAB "--num-layers 4 --seq-length 256 --micro-batch-size 4 --bf16", true },
+    { "int8", LLAMA VOCAB "--num-layers 4 --seq-length 256 --micro-batch-size 4 --bf16 --int8 all",
+      false },
     { "fp16", LLAMA VOCAB "--num-layers 4 --seq-length 256 --micro-batch-size 4 --fp16", false },
     { "recomputed by layer",
       LLAMA VOCAB

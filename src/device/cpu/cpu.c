@@ -125,6 +125,7 @@ ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
     ts_cpu_init_loss(c);
     ts_cpu_init_optim(c);
     ts_cpu_init_gemm(c);
+    ts_cpu_init_gemm_i8(c);
     ts_cpu_init_quant(c);
     ts_cpu_init_attn(c);
     *out = &c->base;

@@ -58,7 +58,9 @@ void ts_cpu_init_loss(ts_cpu *c);
 void ts_cpu_init_optim(ts_cpu *c);
 void ts_cpu_init_gemm(ts_cpu *c);
 void ts_cpu_init_quant(ts_cpu *c);
+void ts_cpu_init_gemm_i8(ts_cpu *c);
 void ts_cpu_init_attn(ts_cpu *c);
 size_t ts_cpu_gemm_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n,
                                 int64_t k);
+size_t ts_cpu_gemm_i8_bytes(unsigned isa, int64_t n, int64_t k);
 #endif

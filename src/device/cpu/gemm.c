@@ -369,6 +369,8 @@ size_t ts_cpu_gemm_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype 
                                 int64_t k)
 {
     ts_gemm_kernels kern;
+    if (dtype == TS_DTYPE_I8)
+        return ts_cpu_gemm_i8_bytes(((const ts_cpu *)d)->isa, n, k);
     ts_gemm_kernels_init(&kern, ((const ts_cpu *)d)->isa, dtype);
     if (!kern.pairs || form == TS_GEMM_TN)
         return 0;

@@ -1,16 +1,8 @@
 /* Products of floats, 8 at a time: a 6 x 16 tile in 12 of 16 registers. */
-#include "base/dtype.h"
-#include <immintrin.h>
+#include "device/cpu/gemm_vec256.h"
 
-typedef __m256 vf;
 typedef __m256 vu;
-enum { V = 8, ROWS = 6, VECS = 2 };
-static inline vf v_zero(void) { return _mm256_setzero_ps(); }
-static inline vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
-static inline vf v_getu(const float *p) { return _mm256_loadu_ps(p); }
-static inline void v_putu(float *p, vf v) { _mm256_storeu_ps(p, v); }
-static inline vf v_get(const float *p) { return _mm256_load_ps(p); }
-static inline void v_put(float *p, vf v) { _mm256_store_ps(p, v); }
+enum { ROWS = 6, VECS = 2 };
 static inline vu v_units(const char *p) { return _mm256_loadu_ps((const float *)(const void *)p); }
 static inline vu v_unit(const char *p)
 {
@@ -20,39 +12,6 @@ static inline vu v_unit(const char *p)
 }
 static inline vu v_half(const char *p) { return v_unit(p); }
 static inline vf v_dot(vf acc, vu a, vu b) { return _mm256_fmadd_ps(a, b, acc); }
-
-static inline vf load_full(const void *p, ts_dtype t)
-{
-    if (t == TS_DTYPE_F32)
-        return _mm256_loadu_ps(p);
-    const __m128i h = _mm_loadu_si128(p);
-    if (t == TS_DTYPE_F16)
-        return _mm256_cvtph_ps(h);
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
-}
-
-static inline vf v_load(const void *p, int64_t i, ts_dtype t, int64_t n)
-{
-    const size_t size = ts_dtype_size(t);
-    const char *at = (const char *)p + i * (int64_t)size;
-    if (n >= V)
-        return load_full(at, t);
-    float part[V] = { 0 };
-    memcpy(part, at, (size_t)n * size);
-    return load_full(part, t);
-}
-
-static inline void v_store(void *p, int64_t i, ts_dtype t, int64_t n, vf v)
-{
-    if (t == TS_DTYPE_F32 && n >= V) {
-        _mm256_storeu_ps((float *)p + i, v);
-        return;
-    }
-    float part[V];
-    _mm256_storeu_ps(part, v);
-    for (int64_t l = 0; l < V && l < n; l++)
-        ts_store_f32(p, i + l, t, part[l]);
-}
 
 #include "device/cpu/gemm_tile.h"
 

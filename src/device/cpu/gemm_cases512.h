@@ -4,9 +4,9 @@
     case (r) * 4 + 2: tile_of(t, r, 2); break;                                                     \
     case (r) * 4 + 3: tile_of(t, r, 3); break;
 
-static void tile(const ts_gemm_tile *t)
+static void tile(const tile_args *t)
 {
-    switch (t->rows * 4 + (t->cols + V - 1) / V) {
+    switch (tile_out(t)->rows * 4 + (tile_out(t)->cols + V - 1) / V) {
         CASES(1)
         CASES(2)
         CASES(3)

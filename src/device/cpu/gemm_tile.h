@@ -10,45 +10,10 @@
  *   v_store(void *p, int64_t i, ts_dtype t, int64_t n, vf v)
  *
  * ROWS x VECS accumulators, VECS registers of B and one of A must fit in the registers. */
-#include "device/cpu/gemm.h"
+#include "device/cpu/gemm_finish.h"
 
-enum { WIDTH = V * VECS };
-
-/* What is not a plain store: sums wait in memory meanwhile. `type` is a constant where this is
- * called. */
-INLINE void finish_as(const ts_gemm_tile *t, const float *sum, const ts_dtype type)
-{
-    for (int j = 0; j < t->cols; j += V) {
-        const int64_t n = t->cols - j;
-        const vf bias = t->bias ? v_load(t->bias, j, TS_DTYPE_F32, n) : v_zero();
-        for (int64_t i = 0; i < t->rows; i++) {
-            vf v = v_get(sum + i * WIDTH + j);
-            if (t->from)
-                v = v_add(v, v_load(t->from, i * t->from_ld + j, TS_DTYPE_F32, n));
-            if (t->bias)
-                v = v_add(v, bias);
-            if (t->add)
-                v = v_add(v, v_load(t->add, i * t->ldc + j, type, n));
-            v_store(t->c, i * t->ldc + j, type, n, v);
-        }
-    }
-}
-
-static void finish(const ts_gemm_tile *t, const float *sum)
-{
-    switch (t->c_dtype) {
-    case TS_DTYPE_BF16: finish_as(t, sum, TS_DTYPE_BF16); break;
-    case TS_DTYPE_F16: finish_as(t, sum, TS_DTYPE_F16); break;
-    default: finish_as(t, sum, TS_DTYPE_F32); break;
-    }
-}
-
-/* Rows 0, 3 and 6 have a pointer each: the others are one or two strides further, which an x86
- * address can say, so that nothing but these, the stride and b takes a register. */
-typedef struct rows_of_a {
-    const char *at[3];
-    int64_t row;
-} rows_of_a;
+typedef ts_gemm_tile tile_args;
+INLINE const ts_gemm_tile *tile_out(const tile_args *t) { return t; }
 
 INLINE void step(vf acc[ROWS][VECS], const rows_of_a *a, const char *b, const int rows,
                  const int vecs, const bool half)
@@ -59,7 +24,7 @@ INLINE void step(vf acc[ROWS][VECS], const rows_of_a *a, const char *b, const in
         bv[j] = v_units(b + j * V * 4);
     UNROLL
     for (int i = 0; i < rows; i++) {
-        const char *p = a->at[i / 3] + i % 3 * a->row;
+        const char *p = row_at(a, i);
         const vu av = half ? v_half(p) : v_unit(p);
         UNROLL
         for (int j = 0; j < vecs; j++)
@@ -92,13 +57,13 @@ INLINE void tile_of(const ts_gemm_tile *t, const int rows, const int vecs)
             acc[i][j] = v_zero();
     }
     const int64_t a_step = t->a_step;
-    rows_of_a a = { { t->a, t->a + 3 * t->a_row, t->a + 6 * t->a_row }, t->a_row };
+    rows_of_a a = rows_at(t->a, t->a_row);
     const char *b = t->b;
     int64_t left = t->steps < LAST ? t->steps : LAST;
     for (int64_t s = t->steps - left;; s = left, left = 0) {
         for (; s > 0; s--) {
             step(acc, &a, b, rows, vecs, false);
-            a.at[0] += a_step, a.at[1] += a_step, a.at[2] += a_step, b += WIDTH * 4;
+            rows_on(&a, a_step), b += WIDTH * 4;
         }
         if (left == 0)
             break;

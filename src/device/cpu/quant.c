@@ -43,14 +43,19 @@ static uint16_t bf16_up(float v)
     return (uint16_t)((bits + 0xFFFF) >> 16);
 }
 
+/* q + 128. The scale was rounded up, so that nothing is above 127; what is no number is 0. */
+static uint8_t nearest_whole(float whole)
+{
+    const float shifted = whole + 12582912; /* 1.5 x 2^23: rounds to whole numbers */
+    return fabsf(whole) <= 127.5f ? (uint8_t)((int)(shifted - 12582912) + 128) : 128;
+}
+
 static int nearest_level(float whole)
 {
-    int best = 0;
-    for (int i = 1; i < 16; i++)
-        if (fabsf(whole - (float)(ts_quant_nf4[i] - 128)) <
-            fabsf(whole - (float)(ts_quant_nf4[best] - 128)))
-            best = i;
-    return best;
+    int above = 0; /* how many midpoints between levels it is above */
+    for (int i = 0; i < 15; i++)
+        above += 2 * whole > (float)(ts_quant_nf4[i] + ts_quant_nf4[i + 1] - 256);
+    return above;
 }
 
 /* One row's group: values v[64], to lanes of the panel's group `to`. */
@@ -66,7 +71,7 @@ static uint16_t put_group(ts_quant quant, const float *v, int lane, uint8_t *to)
         const int step = i / 4, at = lane * 4 + i % 4;
         const float whole = v[i] * inverse;
         if (quant == TS_QUANT_INT8) {
-            to[step * STEP + at] = (uint8_t)(lrintf(fminf(fmaxf(whole, -127), 127)) + 128);
+            to[step * STEP + at] = nearest_whole(whole);
         } else {
             uint8_t *b = &to[step / 2 * STEP + at];
             const int level = nearest_level(whole);

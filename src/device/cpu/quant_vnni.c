@@ -13,15 +13,14 @@ INLINE __m512i four_of(const int8_t *p)
     return _mm512_set1_epi32(v);
 }
 
+/* As an instruction, not an intrinsic: gcc 12 copies the accumulators of intrinsics to and fro. */
+INLINE void dot(__m512i *sum, __m512i w, __m512i a)
+{
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(w), "v"(a));
+}
+
 INLINE void tile_of(const ts_quant_tile *t, const int rows)
 {
-    __m512 acc[ROWS][VECS];
-    UNROLL
-    for (int r = 0; r < rows; r++) {
-        UNROLL
-        for (int j = 0; j < VECS; j++)
-            acc[r][j] = _mm512_loadu_ps(t->acc + r * TS_QUANT_PANEL + j * 16);
-    }
     const uint8_t *w = t->w;
     for (int64_t g = 0; g < t->groups; g++) {
         const int8_t *a = t->a + g * 2 * TS_QUANT_GROUP;
@@ -44,8 +43,8 @@ INLINE void tile_of(const ts_quant_tile *t, const int rows)
                               l = four_of(a + r * t->a_row + TS_QUANT_GROUP);
                 UNROLL
                 for (int j = 0; j < VECS; j++) {
-                    hi[r][j] = _mm512_dpbusd_epi32(hi[r][j], v[j], h);
-                    lo[r][j] = _mm512_dpbusd_epi32(lo[r][j], v[j], l);
+                    dot(&hi[r][j], v[j], h);
+                    dot(&lo[r][j], v[j], l);
                 }
             }
         }
@@ -60,15 +59,11 @@ INLINE void tile_of(const ts_quant_tile *t, const int rows)
                 const __m512i sum = _mm512_add_epi32(_mm512_slli_epi32(hi[r][j], 8), lo[r][j]);
                 const __m512 ts =
                     _mm512_mul_ps(_mm512_set1_ps(t->side[r * t->side_row + g].scale), s);
-                acc[r][j] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), ts, acc[r][j]);
+                float *acc = t->acc + r * TS_QUANT_PANEL + j * 16;
+                _mm512_storeu_ps(
+                    acc, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), ts, _mm512_loadu_ps(acc)));
             }
         }
-    }
-    UNROLL
-    for (int r = 0; r < rows; r++) {
-        UNROLL
-        for (int j = 0; j < VECS; j++)
-            _mm512_storeu_ps(t->acc + r * TS_QUANT_PANEL + j * 16, acc[r][j]);
     }
 }
 

@@ -41,5 +41,16 @@ typedef struct ts_gemm_pack_args {
     const void *src;
     void *dst;
 } ts_gemm_pack_args;
+/* gemm_i8, gemm_i8_pack: NT and NN with both operands rounded to 8-bit integers, in blocks of
+ * TS_GEMM_I8_BLOCK neighbours along k, each block of a row of A and of a column of B with its own
+ * scale s = largest magnitude / 127, q = round(value / s), ties to even:
+ *
+ *   C[m,n] = sum over blocks b (in order, in fp32) of s_A[m,b] s_B[n,b] sum_k in b q_A q_B + bias + add
+ *
+ * The inner sums are exact. A has `dtype` and is quantised on the way; B must have been packed by
+ * gemm_i8_pack (its `dtype` is I8, and so it is for gemm_packed_bytes). Not with accumulate. A
+ * value that is not finite makes its row or column NaN. */
+enum { TS_GEMM_I8_BLOCK = 192 };
+
 /* gemm, gemm_pack: n is ignored (the kernel shares out its own tiles). */
 #endif

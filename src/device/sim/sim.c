@@ -72,8 +72,9 @@ static void sim_launch(ts_device *d, ts_kernel k, const void *args, int64_t n, t
     const ts_sim *s = as_sim(d);
     (void)args, (void)n;
     const class_share share = share_of(&s->hw, k, cost.dtype);
-    const double compute =
-        cost.flops / (share.flops * (share.in_f32 ? s->hw.flops_f32 : s->hw.flops_16));
+    const double of_16 = share.in_f32 ? s->hw.flops_f32 : s->hw.flops_16;
+    const double rate = cost.dtype == TS_DTYPE_I8 && s->hw.flops_8 > 0 ? s->hw.flops_8 : of_16;
+    const double compute = cost.flops / (share.flops * rate);
     const double move = cost.bytes / (share.bytes * s->hw.bytes_per_second);
     const double t = (compute > move ? compute : move) + s->hw.seconds_per_launch;
     d->stat[k].calls++;
@@ -103,6 +104,7 @@ void ts_sim_hardware_here(ts_sim_hardware *hw, int threads)
     *hw = (ts_sim_hardware){ .isa = isa,
                              .flops_f32 = f32 * cores,
                              .flops_16 = (isa & TS_ISA_BF16 ? 2 * f32 : f32) * cores,
+                             .flops_8 = (isa & TS_ISA_VNNI ? 3.2 * f32 : f32) * cores,
                              .attention_share = 0.7,
                              .bytes_per_second = cores > 1 ? 45e9 : 38e9,
                              .seconds_per_launch = 3e-6,

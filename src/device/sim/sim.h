@@ -12,6 +12,7 @@ typedef struct ts_sim_hardware {
     int threads;                  /* work space of a CPU */
     /* per second, one rank's device, in products; bf16 (a GPU's fp16 too) */
     double flops_f32, flops_16;
+    double flops_8;               /* 8-bit integers; 0: those of flops_16 */
     double attention_share;       /* of these rates, in attention */
     double bytes_per_second;      /* memory */
     double seconds_per_launch;

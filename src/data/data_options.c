@@ -32,7 +32,8 @@ const ts_option ts_data_option_rows[] = {
     ROW(INT, num_workers, "num-workers", "2", 0, 1024, NULL,
         "data loading threads; batches are the same whatever it is"),
     ROW(TEXT, data_cache_path, "data-cache-path", NULL, 0, 0, NULL,
-        "accepted; orders are made in memory, fast enough to need no cache"),
+        "folder for the orders of samples, made once (default: cache/GPTDataset_indices beside the "
+        "data for orders of more than 33 million entries, else none)"),
     NOTE("no-create-attention-mask-in-dataloader", 0, "masks are never stored"),
     NOTE("create-attention-mask-in-dataloader", 0, "masks are never stored"),
     NOTE("no-mmap-bin-files", 0, "files are always mapped"),

@@ -12,9 +12,34 @@ typedef struct ts_gpt_args {
     int64_t n_samples;       /* wanted: as many passes as that takes; -1: one pass */
     uint32_t seed;
     bool keep_last_partial;  /* count a last sample that is not full */
+    /* Orders on disk. A folder: looked for there, and left there by who makes it. NULL: in
+     * cache/GPTDataset_indices beside the files when the order is long (TS_GPT_LONG). */
+    const char *cache_folder;
+    const char *part; /* "train": of the files' names; NULL: no files at all */
+    bool reads_only;  /* this process leaves writing to another */
 } ts_gpt_args;
 
-/* No tokens to draw from, or an order too long to hold, is TS_ERR_USER. */
+/* Where a sample begins: at which token of documents[position]. A row of .npy files. */
+typedef struct ts_gpt_place {
+    uint32_t position;
+    int32_t offset;
+} ts_gpt_place;
+
+/* The order itself. */
+typedef struct ts_gpt_order {
+    int64_t epochs, n_documents, n_samples;
+    int64_t n_before; /* samples that belong to all passes but a separate last one */
+    bool is_last_separate;
+    const uint32_t *documents;  /* [n_documents] sequence numbers */
+    const ts_gpt_place *places; /* [n_samples + 1] */
+    const uint32_t *shuffle;    /* [n_samples] */
+} ts_gpt_order;
+
+/* Entries of an order that is worth a file without being asked: about a second's work. */
+enum { TS_GPT_LONG = 32 << 20 };
+
+/* Damaged files are made again, and a folder that cannot be written to does not matter but for a
+ * warning. No tokens to draw from, or an order too long to hold, is TS_ERR_USER. */
 ts_status ts_gpt_dataset_create(const ts_gpt_args *args, ts_gpt_dataset **out) TS_NODISCARD;
 void ts_gpt_dataset_destroy(ts_gpt_dataset **ds);
 int64_t ts_gpt_dataset_count(const ts_gpt_dataset *ds);
@@ -23,14 +48,7 @@ int64_t ts_gpt_dataset_count(const ts_gpt_dataset *ds);
 ts_status ts_gpt_dataset_get(const ts_gpt_dataset *ds, int64_t i, int64_t vocab, int32_t *out,
                              int64_t *n) TS_NODISCARD;
 
-/* The order itself, for tests and `data show`. */
-typedef struct ts_gpt_order {
-    int64_t epochs, n_documents;
-    bool is_last_separate;
-    const uint32_t *documents; /* [n_documents] sequence numbers */
-    const uint32_t *position;  /* [count + 1] where in documents a sample begins */
-    const int32_t *offset;     /* [count + 1] at which token of that sequence */
-    const uint32_t *shuffle;   /* [count] */
-} ts_gpt_order;
+/* For tests. */
 ts_gpt_order ts_gpt_dataset_order(const ts_gpt_dataset *ds);
+bool ts_gpt_dataset_is_mapped(const ts_gpt_dataset *ds); /* its order was found on disk */
 #endif

@@ -164,6 +164,8 @@ int64_t ts_indexed_count(const ts_indexed *d) { return d->n_seq; }
 int64_t ts_indexed_documents(const ts_indexed *d) { return d->n_doc - 1; }
 int64_t ts_indexed_tokens(const ts_indexed *d) { return d->tokens; }
 
+const unsigned char *ts_indexed_lengths(const ts_indexed *d) { return d->lengths; }
+
 int32_t ts_indexed_length(const ts_indexed *d, int64_t seq)
 {
     TS_DEBUG_ASSERT(seq >= 0 && seq < d->n_seq, "sequence %lld of %lld", (long long)seq,

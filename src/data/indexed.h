@@ -31,6 +31,8 @@ int64_t ts_indexed_count(const ts_indexed *d);     /* sequences */
 int64_t ts_indexed_documents(const ts_indexed *d);
 int64_t ts_indexed_tokens(const ts_indexed *d);    /* in all sequences */
 int32_t ts_indexed_length(const ts_indexed *d, int64_t seq);
+/* All lengths, as they lie in the file: little-endian int32 at any address. */
+const unsigned char *ts_indexed_lengths(const ts_indexed *d);
 /* First sequence of document k, 0 <= k <= documents. */
 int64_t ts_indexed_boundary(const ts_indexed *d, int64_t k);
 int64_t ts_indexed_document_of(const ts_indexed *d, int64_t seq);

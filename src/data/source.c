@@ -27,6 +27,7 @@ typedef struct opened {
 struct ts_data_source {
     ts_data_need need;
     bool eod_mask_loss, reset_positions, reset_attention;
+    const char *cache_folder;
     opened *files; /* each file is opened once, whatever reads it */
     size_t n_files, cap_files;
     ts_dataset *parts[TS_DATA_PARTS];
@@ -58,7 +59,13 @@ static ts_status open_member(ts_data_source *s, const char *prefix, const double
                              int64_t n, ts_gpt_dataset **out)
 {
     const ts_indexed *data;
-    ts_gpt_args a = { .seq_length = s->need.seq_length, .n_samples = n, .seed = s->need.seed };
+    static const char *const names[] = { "train", "valid", "test" };
+    ts_gpt_args a = { .seq_length = s->need.seq_length,
+                      .n_samples = n,
+                      .seed = s->need.seed,
+                      .cache_folder = s->cache_folder,
+                      .part = names[part],
+                      .reads_only = s->need.reads_cache_only };
     TS_TRY(open_file(s, prefix, &data));
     if (!(split[part + 1] > split[part]))
         return TS_OK;
@@ -230,9 +237,11 @@ ts_status ts_data_source_create(const ts_data_options *o, const ts_data_need *ne
     ts_data_source *s = NULL;
     TS_TRY(check_options(o, need));
     TS_TRY(ts_alloc(&s, 1, sizeof *s));
-    *s = (ts_data_source){ .need = *need, .eod_mask_loss = o->eod_mask_loss,
+    *s = (ts_data_source){ .need = *need,
+                           .eod_mask_loss = o->eod_mask_loss,
                            .reset_positions = o->reset_position_ids,
-                           .reset_attention = o->reset_attention_mask };
+                           .reset_attention = o->reset_attention_mask,
+                           .cache_folder = o->data_cache_path };
     const int64_t most = (int64_t)INT32_MAX + 1;
     if (need->vocab_size <= 0 || need->vocab_size > most)
         s->need.vocab_size = most;

@@ -24,6 +24,7 @@ typedef struct ts_data_need {
     int64_t n_train, n_valid, n_test; /* samples; 0: this part is not opened */
     int64_t vocab_size;               /* ids must be below; 0: not checked */
     int32_t eod, pad;                 /* -1: none */
+    bool reads_cache_only;            /* another process writes the cache of orders */
 } ts_data_need;
 
 typedef enum ts_data_part {

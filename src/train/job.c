@@ -164,30 +164,46 @@ static ts_status open_data(ts_job *j, const tokens_info *k)
                           .eod = k->eod >= 0 ? k->eod
                                  : a->n_eos  ? (int32_t)a->eos[0]
                                              : -1,
-                          .pad = k->pad };
+                          .pad = k->pad,
+                          .reads_cache_only = j->comm->local_rank > 0 };
     TS_TRY(count_samples(j, &need));
     return ts_data_source_create(&j->o->data, &need, &j->source);
 }
 
 /* ---- all of it ---- */
 
-static ts_status prepare(ts_job *j, ts_checkpoint *ck, bool with_data)
+static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_data, tokens_info *k)
+{
+    if (j->o->train.save_hf && with_data)
+        TS_TRY(ts_weights_may_save(j->o->train.save_hf));
+    TS_TRY(read_tokenizer(j, k));
+    return make_model(j, ck, k->vocab);
+}
+
+static ts_status prepare_trainer(ts_job *j, const ts_checkpoint *ck)
 {
     const ts_train_options *o = &j->o->train;
-    tokens_info k;
-    if (o->save_hf && with_data)
-        TS_TRY(ts_weights_may_save(o->save_hf));
-    TS_TRY(read_tokenizer(j, &k));
-    TS_TRY(make_model(j, ck, k.vocab));
-    if (with_data)
-        TS_TRY(open_data(j, &k));
     TS_TRY(ts_trainer_create(o, j->dev, j->comm, &j->model, j->source, &j->o->data, j->compute,
                              j->o->dist.overlap_grad_reduce, ts_dist_bucket_elements(&j->o->dist),
                              &j->trainer));
     if (ck && j->dev->computes)
         TS_TRY(restore(j, ck));
-    return with_data ? ts_picker_check(&j->trainer->picker[TS_DATA_TRAIN], j->trainer->consumed)
-                     : TS_OK;
+    return ts_picker_check(&j->trainer->picker[TS_DATA_TRAIN], j->trainer->consumed);
+}
+
+/* The first process of each host opens the data before the others: a long order is then made once,
+ * and the others find it on disk. */
+static ts_status prepare(ts_job *j, const ts_checkpoint *ck, bool with_data)
+{
+    tokens_info k;
+    const bool first = j->comm->local_rank == 0;
+    TS_TRY(ts_comm_agree(j->comm, prepare_model(j, ck, with_data, &k)));
+    if (with_data && j->comm->size > 1)
+        TS_TRY(ts_comm_agree(j->comm, first ? open_data(j, &k) : TS_OK));
+    ts_status st = with_data && !j->source ? open_data(j, &k) : TS_OK;
+    if (st == TS_OK)
+        st = prepare_trainer(j, ck);
+    return ts_comm_agree(j->comm, st);
 }
 
 static ts_status open_checkpoint(const ts_job *j, ts_checkpoint **ck)
@@ -216,7 +232,7 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
                                           : ts_batch_ramp_steps(&j->ramp, o->train.train_samples);
     ts_status st = open_checkpoint(j, &ck);
     if (st == TS_OK)
-        st = ts_comm_agree(comm, prepare(j, ck, with_data));
+        st = prepare(j, ck, with_data);
     ts_checkpoint_close(&ck);
     if (st != TS_OK)
         ts_job_close(j);

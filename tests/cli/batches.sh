@@ -104,5 +104,24 @@ if have_mpi; then
 else
     echo "skipped: several processes (no mpirun)"
 fi
+# the order on disk: the same run, made once; damaged, it is made again
+cached="--train-samples 64 --global-batch-size 32 --data-cache-path $D/orders"
+# shellcheck disable=SC2086
+whole 0 $cached
+checks=$((checks + 1))
+[ "$(ls "$D/orders" | wc -l)" = 4 ] || wrong "files of the cache: $(ls "$D/orders")"
+cp "$D/whole.curve" "$D/first.curve"
+# shellcheck disable=SC2086
+whole 0 $cached
+same "$D/whole.curve" "$D/first.curve"
+printf '\001' | dd of="$(ls "$D"/orders/*shuffle_index.npy)" bs=1 seek=140 conv=notrunc 2>/dev/null
+# shellcheck disable=SC2086
+expect 0 "shuffle_index.npy: its content has changed; the cache is made again" run 0 $cached
+if have_mpi; then
+    rm -rf "$D/orders"
+    # shellcheck disable=SC2086
+    whole 2 $cached
+    same "$D/whole.curve" "$D/first.curve"
+fi
 expect 2 "--dataloader-type external" train --dataloader-type external
 finish

@@ -142,8 +142,8 @@ static void orders(void **state)
         for (int64_t i = 0; i < o.n_documents; i++)
             assert_int_equal(o.documents[i], item(c, "documents", i));
         for (int64_t i = 0; i < length(c, "position"); i++) {
-            assert_int_equal(o.position[i], item(c, "position", i));
-            assert_int_equal(o.offset[i], item(c, "offset", i));
+            assert_int_equal(o.places[i].position, item(c, "position", i));
+            assert_int_equal(o.places[i].offset, item(c, "offset", i));
         }
         for (int64_t i = 0; i < length(c, "shuffle"); i++)
             assert_int_equal(o.shuffle[i], item(c, "shuffle", i));

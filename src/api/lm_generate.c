@@ -69,7 +69,7 @@ static ts_status whole_text(run *r, const ts_gen_line *line, const ts_gen_text *
     if (r->c->n_stop && d && d->is_stopped)
         return ts_str_add(&r->text, ts_str_text(&d->text), d->text.len);
     TS_TRY(ts_str_add(&r->text, "", 0));
-    return ts_tokenizer_decode(r->lm->tok.tok, t->ids, t->n, true, &r->text);
+    return ts_tokenizer_decode_written(r->lm->tok.tok, t->ids, t->n, &r->text);
 }
 
 static ts_status on_done(void *ctx, const ts_gen_line *line, const ts_gen_text *t)

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "cli/command.h"
+#include "dist/comm.h"
 #include "plan/report.h"
 
 #include <stdio.h>
@@ -18,9 +19,11 @@ static ts_status print_plan(const ts_job_options *o, const ts_option_set *set,
 {
     ts_plan plan;
     ts_str text = { 0 };
+    int64_t rank; /* under a launcher one process speaks */
+    ts_comm_launched(&rank);
     TS_TRY(ts_plan_run(o, set, p, &plan));
     const ts_status st = p->json ? ts_plan_json(&plan, &text) : ts_plan_table(&plan, &text);
-    if (st == TS_OK)
+    if (st == TS_OK && rank == 0)
         fputs(text.s, stdout);
     ts_str_deinit(&text);
     return st;

@@ -5,7 +5,7 @@
 extern const ts_command ts_cmd_preprocess;
 
 static const char usage[] =
-    "tessera preprocess --input FILE_OR_FOLDER --output-prefix PREFIX --tokenizer-type TYPE ... "
+    "usage: tessera preprocess --input FILE_OR_FOLDER --output-prefix PREFIX --tokenizer-type TYPE ... "
     "[--json-keys KEY...] [--append-eod] [--workers N]\n";
 
 static ts_status convert(const ts_preprocess_options *o, const ts_text_options *t)

@@ -17,10 +17,11 @@ static int64_t env_number(const char *name)
     return errno || *end || v < 0 || v > INT32_MAX ? -1 : v;
 }
 
-/* Processes that a launcher says it started: 0 when there is no launcher, -1 when it does not say.
+/* Processes that a launcher says it started: 0 when there is no launcher, -1 when it does not say;
+ * and this one's number.
  * The launchers speak through the environment alone, which is why it is read here and not in cli/.
  * Slurm's variables are also set in the batch script itself: only those of a step count. */
-static int64_t launched_processes(const char **launcher)
+static int64_t launched_processes(const char **launcher, int64_t *rank)
 {
     static const struct {
         const char *rank, *size, *launcher;
@@ -37,16 +38,25 @@ static int64_t launched_processes(const char **launcher)
         const int64_t n = known[i].size ? env_number(known[i].size) : -1;
         if (n < 0 && known[i].size)
             continue;
-        *launcher = known[i].launcher;
+        *launcher = known[i].launcher, *rank = env_number(known[i].rank);
         return n;
     }
+    *rank = 0;
     return 0;
+}
+
+int64_t ts_comm_launched(int64_t *rank)
+{
+    const char *launcher;
+    const int64_t n = launched_processes(&launcher, rank);
+    return n > 0 ? n : 1;
 }
 
 ts_status ts_comm_world(ts_comm **out)
 {
     const char *launcher = "";
-    const int64_t n = launched_processes(&launcher);
+    int64_t rank;
+    const int64_t n = launched_processes(&launcher, &rank);
     if (n == 0 || n == 1)
         return ts_comm_self_create(out);
 #if TESSERA_HAVE_MPI

@@ -52,6 +52,9 @@ struct ts_comm {
 /* The processes of this job: MPI when a launcher started several of us, else self. Call once. A
  * launcher of several processes without MPI in this build, or of another MPI, is TS_ERR_USER. */
 ts_status ts_comm_world(ts_comm **out) TS_NODISCARD;
+/* Processes by the launcher's word, and this one's number, without starting anything; 1 and 0
+ * without a launcher. */
+int64_t ts_comm_launched(int64_t *rank);
 
 /* Ends MPI. `failed`: this rank failed alone and the others may be waiting for it; takes them down
  * (MPI_Abort, exit code 1) and, with MPI, does not come back. After a failure that ts_comm_agree

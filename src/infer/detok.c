@@ -47,8 +47,8 @@ static ts_status take(ts_detok *d, const int32_t *ids, size_t n, bool is_last)
         return TS_OK;
     ts_str_reset(&d->a);
     ts_str_reset(&d->b);
-    TS_TRY(ts_tokenizer_decode(d->tok, ids + d->from, d->upto - d->from, true, &d->a));
-    TS_TRY(ts_tokenizer_decode(d->tok, ids + d->from, n - d->from, true, &d->b));
+    TS_TRY(ts_tokenizer_decode_written(d->tok, ids + d->from, d->upto - d->from, &d->a));
+    TS_TRY(ts_tokenizer_decode_written(d->tok, ids + d->from, n - d->from, &d->b));
     const bool broken = d->b.len >= 3 && !memcmp(d->b.s + d->b.len - 3, replacement, 3);
     if (d->b.len < d->a.len || (broken && !is_last))
         return TS_OK;

@@ -9,7 +9,7 @@
 
 const ts_option ts_plan_option_rows[] = {
     ROW(INT, world_size, "world-size", NULL, 1, 1 << 24,
-        "processes of the job: what a launcher would start"),
+        "processes of the job (default: those that the launcher started)"),
     ROW(TEXT, hardware, "hardware", "here", 0, 0,
         "what each process runs on: here (this machine, shared by the processes of a host), epyc-9654, xeon-6248, "
         "laptop, or a JSON file that describes it"),
@@ -155,7 +155,8 @@ static int64_t world_size(const ts_job_options *o, const ts_plan_options *p)
         return p->world_size;
     if (o->dist.nnodes && o->dist.nproc_per_node)
         return o->dist.nnodes * o->dist.nproc_per_node;
-    return o->dist.worker_num ? o->dist.worker_num : 1;
+    int64_t rank;
+    return o->dist.worker_num ? o->dist.worker_num : ts_comm_launched(&rank);
 }
 
 ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p,

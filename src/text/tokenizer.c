@@ -261,6 +261,26 @@ ts_status ts_tokenizer_decode(const ts_tokenizer *tok, const int32_t *ids, size_
     return decode_tokens(tok, ids, n, skip_special, out);
 }
 
+ts_status ts_tokenizer_decode_written(const ts_tokenizer *tok, const int32_t *ids, size_t n,
+                                      ts_str *out)
+{
+    const int64_t size = ts_tokenizer_vocab_size(tok);
+    size_t known = 0;
+    while (known < n && ids[known] >= 0 && ids[known] < size)
+        known++;
+    if (known == n)
+        return ts_tokenizer_decode(tok, ids, n, true, out);
+    int32_t *rest;
+    TS_TRY(ts_alloc(&rest, n, sizeof *rest));
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] >= 0 && ids[i] < size)
+            rest[kept++] = ids[i];
+    const ts_status st = ts_tokenizer_decode(tok, rest, kept, true, out);
+    ts_free(&rest);
+    return st;
+}
+
 int64_t ts_tokenizer_vocab_size(const ts_tokenizer *tok)
 {
     const size_t a = tok->model.vocab.n_ids, b = tok->added.by_id.n_ids;

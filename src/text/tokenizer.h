@@ -46,6 +46,10 @@ ts_status ts_tokenizer_encode(const ts_tokenizer *tok, ts_tokenizer_scratch *scr
 /* Appends the text of ids to out. An id outside the vocabulary is TS_ERR_USER. */
 ts_status ts_tokenizer_decode(const ts_tokenizer *tok, const int32_t *ids, size_t n,
                               bool skip_special, ts_str *out) TS_NODISCARD;
+/* Of ids that a model wrote, without special tokens: one outside the vocabulary (a model may have
+ * more rows than its tokenizer has tokens) has no text. */
+ts_status ts_tokenizer_decode_written(const ts_tokenizer *tok, const int32_t *ids, size_t n,
+                                      ts_str *out) TS_NODISCARD;
 
 /* Largest id + 1, added tokens included. */
 int64_t ts_tokenizer_vocab_size(const ts_tokenizer *tok);

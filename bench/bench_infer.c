@@ -82,8 +82,8 @@ static void report(const settings *s, const char *what, int64_t batch, double *s
     const double median = seconds[n / 2], best = seconds[0];
     printf("{\"what\": \"%s\", \"shape\": \"%s\", \"batch\": %lld, \"tokens_per_second\": %.2f, "
            "\"best\": %.2f, \"weights_gb_per_second\": %.2f, \"rss_mib\": %ld}\n",
-           what, s->shape->name, (long long)batch, (double)tokens / median,
-           (double)tokens / best, bytes / median * 1e-9, u.ru_maxrss / 1024);
+           what, s->shape->name, (long long)batch, (double)tokens / median, (double)tokens / best,
+           bytes / median * 1e-9, u.ru_maxrss / 1024);
     fflush(stdout);
 }
 
@@ -152,7 +152,7 @@ static ts_status run(const settings *s, ts_device **dev, ts_decoder **d, ts_engi
     if (s->prefill)
         TS_TRY(run_prefill(s, *e, bytes));
     ts_str table = { 0 };
-    memset((*dev)->stat, 0, sizeof (*dev)->stat);
+    memset((*dev)->stat, 0, sizeof(*dev)->stat);
     (*dev)->timing = s->timing;
     if (s->steps > 0)
         TS_TRY(run_decode(s, *e, bytes));
@@ -175,8 +175,13 @@ static bool read_option(settings *s, const char *name, const char *v)
                            : !strcmp(v, "nf4") ? TS_QUANT_NF4
                                                : TS_QUANT_NONE) ||
                true;
-    const struct { const char *name; int64_t *at; } ints[] = {
-        { "--prompt", &s->prompt }, { "--batch", &s->batch }, { "--steps", &s->steps },
+    const struct {
+        const char *name;
+        int64_t *at;
+    } ints[] = {
+        { "--prompt", &s->prompt },
+        { "--batch", &s->batch },
+        { "--steps", &s->steps },
         { "--rounds", &s->rounds },
     };
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
@@ -193,8 +198,13 @@ static bool read_option(settings *s, const char *name, const char *v)
 
 int main(int argc, char **argv)
 {
-    settings s = { .shape = &shapes[0], .dtype = TS_DTYPE_BF16, .threads = ts_cpu_count(),
-                   .isa = TS_ISA_ALL, .prompt = 1024, .batch = 1, .steps = 32,
+    settings s = { .shape = &shapes[0],
+                   .dtype = TS_DTYPE_BF16,
+                   .threads = ts_cpu_count(),
+                   .isa = TS_ISA_ALL,
+                   .prompt = 1024,
+                   .batch = 1,
+                   .steps = 32,
                    .rounds = 3 };
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--prefill"))

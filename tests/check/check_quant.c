@@ -1,5 +1,5 @@
-/* Weights of few bits. What quantize stores is read back by gemm_rows and may miss the value by half
- * a step: of 127 for INT8, of the two levels around it for NF4. A product is judged against the sum
+/* Weights of few bits. What quantize stores is read back by gemm_rows and may miss the value by
+ * half a step: of 127 for INT8, of the two levels around it for NF4. A product is judged against the sum
  * in double of what was stored; what it may miss: half of a's step (1 / 32512 of the group's
  * largest) for every weight, and the rounding of fp32 sums of groups. */
 #include "check.h"
@@ -17,14 +17,19 @@ static const ts_quant kinds[] = { TS_QUANT_INT8, TS_QUANT_NF4 };
 static const ts_dtype types[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_F16 };
 
 /* Checks quantize and gemm_rows; gives the layout, and the matrix that it stands for. */
-static void *make(const check_env *e, ts_quant quant, int64_t n, int64_t k, ts_dtype t, double scale,
-                  double **stored)
+static void *make(const check_env *e, ts_quant quant, int64_t n, int64_t k, ts_dtype t,
+                  double scale, double **stored)
 {
     /* half the largest distance of neighbouring levels, of 127 */
     const double half = quant == TS_QUANT_INT8 ? 0.5 : 19.5;
     const int64_t ld = k + 3;
     const void *w = check_in(2, t, n * ld, scale);
-    ts_quantize_args q = { .quant = quant, .n = n, .k = k, .ld = ld, .src_dtype = t, .src = w,
+    ts_quantize_args q = { .quant = quant,
+                           .n = n,
+                           .k = k,
+                           .ld = ld,
+                           .src_dtype = t,
+                           .src = w,
                            .dst = check_work(ts_quant_bytes(quant, n, k)) };
     check_kernel(e, TS_KERNEL_quantize, &q, 0);
     check_touched(q.dst);
@@ -32,8 +37,14 @@ static void *make(const check_env *e, ts_quant quant, int64_t n, int64_t k, ts_d
     for (int64_t i = 0; i < n; i++)
         ids[i] = (int32_t)(n - 1 - i);
     check_touched(ids);
-    ts_gemm_rows_args r = { .quant = quant, .n = n, .k = k, .rows = n, .b = q.dst, .ids = ids,
-                            .y_dtype = TS_DTYPE_F32, .y = check_out(TS_DTYPE_F32, n * k) };
+    ts_gemm_rows_args r = { .quant = quant,
+                            .n = n,
+                            .k = k,
+                            .rows = n,
+                            .b = q.dst,
+                            .ids = ids,
+                            .y_dtype = TS_DTYPE_F32,
+                            .y = check_out(TS_DTYPE_F32, n * k) };
     check_kernel(e, TS_KERNEL_gemm_rows, &r, n);
     *stored = check_f64(n * k);
     for (int64_t i = 0; i < n; i++) {
@@ -62,9 +73,15 @@ static void run_case(const check_env *e, const quant_case *c)
                (long long)c->k, ts_dtype_name(c->a_dtype), ts_dtype_name(c->c_dtype),
                c->bias ? " bias" : "", c->add ? " add" : "", c->gap, c->scale);
     const void *b = make(e, c->quant, c->n, c->k, TS_DTYPE_F32, c->scale, &w);
-    ts_gemm_quant_args g = { .quant = c->quant, .m = c->m, .n = c->n, .k = c->k,
-                             .a_dtype = c->a_dtype, .c_dtype = c->c_dtype, .b = b,
-                             .lda = c->k + c->gap, .ldc = c->n + c->gap };
+    ts_gemm_quant_args g = { .quant = c->quant,
+                             .m = c->m,
+                             .n = c->n,
+                             .k = c->k,
+                             .a_dtype = c->a_dtype,
+                             .c_dtype = c->c_dtype,
+                             .b = b,
+                             .lda = c->k + c->gap,
+                             .ldc = c->n + c->gap };
     g.a = check_in(1, c->a_dtype, c->m * g.lda, c->scale);
     g.c = check_out(c->c_dtype, c->m * g.ldc);
     g.bias = c->bias ? check_in(3, TS_DTYPE_F32, c->n, 1) : NULL;
@@ -103,10 +120,16 @@ static void sizes(const check_env *e)
         for (size_t j = 0; j < CHECK_COUNT(n); j++)
             for (size_t p = 0; p < CHECK_COUNT(k); p++, turn++) {
                 const size_t t = turn * 2654435761u >> 7;
-                const quant_case c = { .quant = kinds[t % 2], .m = m[i], .n = n[j], .k = k[p],
-                                       .a_dtype = types[t / 2 % 3], .c_dtype = types[t / 6 % 3],
-                                       .bias = t / 18 % 2, .add = t / 36 % 2,
-                                       .gap = (int)(t / 72 % 2) * 5, .scale = 1 };
+                const quant_case c = { .quant = kinds[t % 2],
+                                       .m = m[i],
+                                       .n = n[j],
+                                       .k = k[p],
+                                       .a_dtype = types[t / 2 % 3],
+                                       .c_dtype = types[t / 6 % 3],
+                                       .bias = t / 18 % 2,
+                                       .add = t / 36 % 2,
+                                       .gap = (int)(t / 72 % 2) * 5,
+                                       .scale = 1 };
                 run_case(e, &c);
             }
 }
@@ -114,14 +137,25 @@ static void sizes(const check_env *e)
 /* More rows than a task has, more of k than a chunk, small and large values. */
 static void large(const check_env *e)
 {
-    static const struct { int64_t m, n, k; double scale; } shape[] = {
-        { 130, 60, 200, 1 }, { 3, 100, 2100, 1 }, { 260, 20, 700, 100 }, { 4, 50, 300, 1e-3 },
+    static const struct {
+        int64_t m, n, k;
+        double scale;
+    } shape[] = {
+        { 130, 60, 200, 1 },
+        { 3, 100, 2100, 1 },
+        { 260, 20, 700, 100 },
+        { 4, 50, 300, 1e-3 },
     };
     for (size_t i = 0; i < CHECK_COUNT(shape); i++)
         for (size_t q = 0; q < CHECK_COUNT(kinds); q++) {
-            const quant_case c = { .quant = kinds[q], .m = shape[i].m, .n = shape[i].n,
-                                   .k = shape[i].k, .a_dtype = TS_DTYPE_BF16, .bias = true,
-                                   .c_dtype = TS_DTYPE_F32, .scale = shape[i].scale };
+            const quant_case c = { .quant = kinds[q],
+                                   .m = shape[i].m,
+                                   .n = shape[i].n,
+                                   .k = shape[i].k,
+                                   .a_dtype = TS_DTYPE_BF16,
+                                   .bias = true,
+                                   .c_dtype = TS_DTYPE_F32,
+                                   .scale = shape[i].scale };
             run_case(e, &c);
         }
 }
@@ -136,9 +170,17 @@ static void not_finite(const check_env *e)
         float *a = check_in(1, TS_DTYPE_F32, 4 * 200, 1);
         a[200 + 7] = INFINITY, a[3 * 200 + 199] = NAN;
         check_touched(a);
-        const ts_gemm_quant_args g = { .quant = kinds[q], .m = 4, .n = 50, .k = 200, .a = a,
-                                       .a_dtype = TS_DTYPE_F32, .c_dtype = TS_DTYPE_F32, .b = b,
-                                       .lda = 200, .ldc = 50, .c = check_out(TS_DTYPE_F32, 200) };
+        const ts_gemm_quant_args g = { .quant = kinds[q],
+                                       .m = 4,
+                                       .n = 50,
+                                       .k = 200,
+                                       .a = a,
+                                       .a_dtype = TS_DTYPE_F32,
+                                       .c_dtype = TS_DTYPE_F32,
+                                       .b = b,
+                                       .lda = 200,
+                                       .ldc = 50,
+                                       .c = check_out(TS_DTYPE_F32, 200) };
         check_kernel(e, TS_KERNEL_gemm_quant, &g, 0);
         for (int64_t i = 0; i < 200; i++)
             if (!isnan(((const float *)g.c)[i]) != (i / 50 % 2 == 0))
@@ -153,8 +195,14 @@ static void alone(const check_env *e)
         enum { M = 37, N = 60, K = 330 };
         double *w;
         check_case("gemm_quant, rows alone");
-        ts_gemm_quant_args g = { .quant = kinds[q], .m = M, .n = N, .k = K, .lda = K, .ldc = N,
-                                 .a_dtype = TS_DTYPE_BF16, .c_dtype = TS_DTYPE_F32 };
+        ts_gemm_quant_args g = { .quant = kinds[q],
+                                 .m = M,
+                                 .n = N,
+                                 .k = K,
+                                 .lda = K,
+                                 .ldc = N,
+                                 .a_dtype = TS_DTYPE_BF16,
+                                 .c_dtype = TS_DTYPE_F32 };
         g.b = make(e, kinds[q], N, K, TS_DTYPE_BF16, 1, &w);
         const uint16_t *a = g.a = check_in(1, TS_DTYPE_BF16, M * K, 1);
         const float *all = g.c = check_out(TS_DTYPE_F32, M * N);
@@ -181,9 +229,14 @@ static void rows(const check_env *e)
             return;
         check_case("gemm_rows n %lld k %lld", (long long)n, (long long)k);
         const void *w = check_in(5, TS_DTYPE_BF16, n * k, 1);
-        const ts_gemm_pack_args p = { .form = TS_GEMM_NT, .n = n, .k = k, .ld = k,
-                                      .src_dtype = TS_DTYPE_BF16, .dtype = TS_DTYPE_BF16,
-                                      .src = w, .dst = check_work(size) };
+        const ts_gemm_pack_args p = { .form = TS_GEMM_NT,
+                                      .n = n,
+                                      .k = k,
+                                      .ld = k,
+                                      .src_dtype = TS_DTYPE_BF16,
+                                      .dtype = TS_DTYPE_BF16,
+                                      .src = w,
+                                      .dst = check_work(size) };
         ts_cpu packer = *e->one; /* a subject's table has its own kernels alone */
         ts_cpu_init_gemm(&packer);
         packer.kernel[TS_KERNEL_gemm_pack].whole(&packer, &p, 0);
@@ -191,7 +244,11 @@ static void rows(const check_env *e)
         int32_t *ids = check_out(TS_DTYPE_I32, 3);
         ids[0] = (int32_t)n - 1, ids[1] = 0, ids[2] = (int32_t)n / 2;
         check_touched(ids);
-        const ts_gemm_rows_args r = { .n = n, .k = k, .rows = 3, .b = p.dst, .ids = ids,
+        const ts_gemm_rows_args r = { .n = n,
+                                      .k = k,
+                                      .rows = 3,
+                                      .b = p.dst,
+                                      .ids = ids,
                                       .y_dtype = TS_DTYPE_BF16,
                                       .y = check_out(TS_DTYPE_BF16, 3 * k) };
         check_kernel(e, TS_KERNEL_gemm_rows, &r, 3);
@@ -218,11 +275,21 @@ void bench_quant(const check_env *e)
         for (int64_t m = 1; m <= 256; m *= 16) {
             const int64_t n = 8192, k = 2048;
             check_case("bench");
-            ts_gemm_quant_args g = { .quant = kinds[q], .m = m, .n = n, .k = k, .lda = k, .ldc = n,
-                                     .a_dtype = TS_DTYPE_BF16, .c_dtype = TS_DTYPE_F32 };
+            ts_gemm_quant_args g = { .quant = kinds[q],
+                                     .m = m,
+                                     .n = n,
+                                     .k = k,
+                                     .lda = k,
+                                     .ldc = n,
+                                     .a_dtype = TS_DTYPE_BF16,
+                                     .c_dtype = TS_DTYPE_F32 };
             const void *w = check_in(2, TS_DTYPE_BF16, n * k, 1);
-            ts_quantize_args z = { .quant = kinds[q], .n = n, .k = k, .ld = k,
-                                   .src_dtype = TS_DTYPE_BF16, .src = w,
+            ts_quantize_args z = { .quant = kinds[q],
+                                   .n = n,
+                                   .k = k,
+                                   .ld = k,
+                                   .src_dtype = TS_DTYPE_BF16,
+                                   .src = w,
                                    .dst = check_work(ts_quant_bytes(kinds[q], n, k)) };
             e->two->kernel[TS_KERNEL_quantize].whole(e->two, &z, 0);
             g.a = check_in(1, TS_DTYPE_BF16, m * k, 1), g.b = z.dst;

@@ -3,19 +3,19 @@
 #include <string.h>
 
 enum {
-    MOST_ROWS = 64,     /* more are better packed first */
-    SLICE = 2048,       /* steps that the tiles sum in registers: partial sums are added up so */
-    CHUNK = 64,         /* steps turned at a time: 12 KiB */
+    MOST_ROWS = 64, /* more are better packed first */
+    SLICE = 2048,   /* steps that the tiles sum in registers: partial sums are added up so */
+    CHUNK = 64,     /* steps turned at a time: 12 KiB */
     MOST_WIDTH = 48,
-    PIECES = 8,         /* of a thread: a piece's strips follow each other in memory */
-    SMALL = 1 << 17,    /* products below which threads are not worth waking */
+    PIECES = 8,      /* of a thread: a piece's strips follow each other in memory */
+    SMALL = 1 << 17, /* products below which threads are not worth waking */
 };
 
 typedef struct job {
     const ts_gemm_args *g;
     ts_cpu *cpu;
     ts_gemm_few_kernels kern;
-    const float *a;     /* [m, k] */
+    const float *a; /* [m, k] */
     int64_t lda;
 } job;
 
@@ -47,11 +47,15 @@ static void run_slice(const job *j, int64_t col, int64_t cols, int64_t s0, int64
     memset(sum, 0, (size_t)(g->m * width) * sizeof *sum);
     for (int64_t s = 0; s < steps; s += CHUNK) {
         const int64_t n = min64(CHUNK, steps - s);
-        const ts_gemm_panels p = {
-            .src = (const char *)g->b + (size_t)(col * g->ldb + s0 + s) * size, .ld = g->ldb,
-            .n_x = cols, .n_k = n, .src_dtype = g->dtype, .width = width,
-            .dst = (char *)panel, .steps = CHUNK
-        };
+        const ts_gemm_panels p = { .src =
+                                       (const char *)g->b + (size_t)(col * g->ldb + s0 + s) * size,
+                                   .ld = g->ldb,
+                                   .n_x = cols,
+                                   .n_k = n,
+                                   .src_dtype = g->dtype,
+                                   .width = width,
+                                   .dst = (char *)panel,
+                                   .steps = CHUNK };
         j->kern.turn(&p, next + (size_t)(width * (s0 + s)) * size);
         for (int64_t r = 0; r < g->m; r += rows)
             j->kern.add(j->a + r * j->lda + s0 + s, j->lda, panel, n, sum + r * width,
@@ -59,7 +63,7 @@ static void run_slice(const job *j, int64_t col, int64_t cols, int64_t s0, int64
     }
 }
 
-/* As the tiles do: bias and addend after the first slice of an fp32 C, after the last of another. */
+/* As the tiles do: bias and addend after the first slice of an fp32 C, after the last of others. */
 static void add_ends(const job *j, int64_t col, int64_t cols, float *sum)
 {
     const ts_gemm_args *g = j->g;

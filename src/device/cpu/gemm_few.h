@@ -7,8 +7,8 @@
 
 typedef struct ts_gemm_few_kernels {
     int rows, width;
-    /* One panel of `width` rows and some steps to columns, k_major, floats. Meanwhile memory is asked
-     * for as many bytes from `ahead` on, in one stream: a strip's rows side by side are more streams
+    /* One panel of `width` rows and some steps to columns of floats. Meanwhile memory is asked for
+     * as many bytes from `ahead` on, in one stream: a strip's rows side by side are more streams
      * than hardware follows. */
     void (*turn)(const ts_gemm_panels *p, const char *ahead);
     /* acc [rows, width] += a [rows, steps] (lda) x panel [steps, width], in the order of steps;

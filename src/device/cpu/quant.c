@@ -8,10 +8,10 @@
 /* A task is a panel of 48 columns against some rows; it goes along k a few groups at a time, which
  * stay in L1 while the rows pass, so that every weight is read from memory once. */
 enum {
-    ROWS = 128,         /* of a task */
-    CHUNK = 4,          /* groups at a time */
-    PAD = 64,           /* bytes behind a row of A, so that rows do not share cache lines' places */
-    SMALL = 1 << 18,    /* products below which threads are not worth waking */
+    ROWS = 128,      /* of a task */
+    CHUNK = 4,       /* groups at a time */
+    PAD = 64,        /* bytes behind a row of A, so that rows do not share cache lines' places */
+    SMALL = 1 << 18, /* products below which threads are not worth waking */
 };
 
 const uint8_t ts_quant_nf4[16] = { 128 - 127, 128 - 88, 128 - 67, 128 - 50, 128 - 36, 128 - 23,
@@ -85,8 +85,8 @@ static void quantize_panels(const void *args, int64_t begin, int64_t end)
 {
     const ts_quantize_args *q = args;
     const int64_t groups = ts_quant_groups(q->k), bytes = ts_quant_group_bytes(q->quant);
-    uint16_t *scales = (uint16_t *)(void *)((char *)q->dst +
-                                            ts_quant_data_bytes(q->quant, q->n, q->k));
+    uint16_t *scales =
+        (uint16_t *)(void *)((char *)q->dst + ts_quant_data_bytes(q->quant, q->n, q->k));
     float v[TS_QUANT_GROUP];
     for (int64_t i = begin; i < end; i++) { /* a panel's group */
         const int64_t row = i / groups * TS_QUANT_PANEL, k0 = i % groups * TS_QUANT_GROUP;
@@ -127,8 +127,8 @@ static float quant_at(const ts_gemm_rows_args *g, int64_t row, int64_t k)
 {
     const int64_t at = row / TS_QUANT_PANEL * ts_quant_groups(g->k) + k / TS_QUANT_GROUP;
     const int64_t lane = row % TS_QUANT_PANEL, step = k % TS_QUANT_GROUP / 4;
-    const uint8_t *w = (const uint8_t *)g->b + at * ts_quant_group_bytes(g->quant) + lane * 4 +
-                       k % 4;
+    const uint8_t *w =
+        (const uint8_t *)g->b + at * ts_quant_group_bytes(g->quant) + lane * 4 + k % 4;
     const uint16_t *scales =
         (const uint16_t *)(const void *)((const char *)g->b +
                                          ts_quant_data_bytes(g->quant, g->n, g->k));
@@ -168,7 +168,7 @@ typedef struct job {
     const ts_gemm_quant_args *g;
     ts_cpu *cpu;
     ts_quant_kernels kern;
-    int64_t groups, m0, m;         /* the rows at hand */
+    int64_t groups, m0, m; /* the rows at hand */
     int64_t a_row, chunks;
     int8_t *a;
     ts_quant_side *side;
@@ -180,8 +180,8 @@ static void split_rows(void *ctx, int64_t begin, int64_t end, int thread)
     const ts_gemm_quant_args *g = j->g;
     (void)thread;
     for (int64_t i = begin; i < end; i++)
-        j->kern.split_row((const char *)g->a + (size_t)((j->m0 + i) * g->lda) *
-                                                   ts_dtype_size(g->a_dtype),
+        j->kern.split_row((const char *)g->a +
+                              (size_t)((j->m0 + i) * g->lda) * ts_dtype_size(g->a_dtype),
                           g->k, g->a_dtype, j->a + i * j->a_row, j->side + i * j->groups);
 }
 
@@ -215,7 +215,9 @@ static void run_task(const job *j, int64_t panel, int64_t row, char *scratch)
     uint8_t *unpacked = (uint8_t *)scratch + ROWS * TS_QUANT_PANEL * sizeof *acc;
     memset(acc, 0, (size_t)(rows * TS_QUANT_PANEL) * sizeof *acc);
     for (int64_t k = 0; k < j->groups; k += CHUNK) {
-        ts_quant_tile t = { .a_row = j->a_row, .side_row = j->groups, .w = w + k * bytes,
+        ts_quant_tile t = { .a_row = j->a_row,
+                            .side_row = j->groups,
+                            .w = w + k * bytes,
                             .scale = scale + k * TS_QUANT_PANEL,
                             .groups = min64(CHUNK, j->groups - k) };
         if (g->quant == TS_QUANT_NF4) {

@@ -8,18 +8,18 @@
 #include "device/cpu/cpu.h"
 
 typedef struct ts_quant_side {
-    float scale;      /* t */
-    int32_t excess;   /* 128 x sum of a */
+    float scale;    /* t */
+    int32_t excess; /* 128 x sum of a */
 } ts_quant_side;
 
 /* acc [rows, 48] += `groups` groups of rows of A (1..tile_rows of them) times a panel. */
 typedef struct ts_quant_tile {
-    const int8_t *a;            /* [groups][2][64] of row 0 */
-    const ts_quant_side *side;  /* [groups] of row 0 */
-    int64_t a_row, side_row;    /* elements from row to row */
-    const uint8_t *w;           /* [groups][16][48][4] */
-    const uint16_t *scale;      /* [groups][48], bf16 */
-    float *acc;                 /* [rows][48] */
+    const int8_t *a;           /* [groups][2][64] of row 0 */
+    const ts_quant_side *side; /* [groups] of row 0 */
+    int64_t a_row, side_row;   /* elements from row to row */
+    const uint8_t *w;          /* [groups][16][48][4] */
+    const uint16_t *scale;     /* [groups][48], bf16 */
+    float *acc;                /* [rows][48] */
     int64_t groups;
     int rows;
 } ts_quant_tile;

@@ -73,8 +73,8 @@ static void tile(const ts_quant_tile *t)
 static void unpack(const uint8_t *nf4, int64_t n, uint8_t *out)
 {
     enum { STEP = TS_QUANT_PANEL * 4 };
-    const __m256i level = _mm256_broadcastsi128_si256(
-        _mm_loadu_si128((const __m128i *)(const void *)ts_quant_nf4));
+    const __m256i level =
+        _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)ts_quant_nf4));
     const __m256i low = _mm256_set1_epi8(15);
     for (int64_t i = 0; i < n * STEPS / 2; i++, nf4 += STEP, out += 2 * STEP)
         for (int j = 0; j < STEP; j += 32) {
@@ -82,13 +82,13 @@ static void unpack(const uint8_t *nf4, int64_t n, uint8_t *out)
             const __m256i h = _mm256_and_si256(_mm256_srli_epi16(v, 4), low);
             __m256i *to = (__m256i *)(void *)(out + j);
             _mm256_storeu_si256(to, _mm256_shuffle_epi8(level, _mm256_and_si256(v, low)));
-            _mm256_storeu_si256((__m256i *)(void *)(out + STEP + j),
-                                _mm256_shuffle_epi8(level, h));
+            _mm256_storeu_si256((__m256i *)(void *)(out + STEP + j), _mm256_shuffle_epi8(level, h));
         }
 }
 
 void ts_quant_kernels_init_avx2(ts_quant_kernels *k)
 {
-    *k = (ts_quant_kernels){ .name = "avx2", .tile_rows = ROWS, .tile = tile, .unpack = unpack,
-                             .split_row = split_row };
+    *k = (ts_quant_kernels){
+        .name = "avx2", .tile_rows = ROWS, .tile = tile, .unpack = unpack, .split_row = split_row
+    };
 }

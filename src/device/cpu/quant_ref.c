@@ -33,6 +33,7 @@ static void unpack(const uint8_t *nf4, int64_t n, uint8_t *out)
 
 void ts_quant_kernels_init_ref(ts_quant_kernels *k)
 {
-    *k = (ts_quant_kernels){ .name = "ref", .tile_rows = 4, .tile = tile, .unpack = unpack,
-                             .split_row = split_row };
+    *k = (ts_quant_kernels){
+        .name = "ref", .tile_rows = 4, .tile = tile, .unpack = unpack, .split_row = split_row
+    };
 }

@@ -52,8 +52,7 @@ INLINE void tile_of(const ts_quant_tile *t, const int rows)
         for (int j = 0; j < VECS; j++) {
             const __m256i b = _mm256_loadu_si256(
                 (const __m256i *)(const void *)(t->scale + g * TS_QUANT_PANEL + j * 16));
-            const __m512 s =
-                _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(b), 16));
+            const __m512 s = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(b), 16));
             UNROLL
             for (int r = 0; r < rows; r++) {
                 const __m512i sum = _mm512_add_epi32(_mm512_slli_epi32(hi[r][j], 8), lo[r][j]);
@@ -80,8 +79,8 @@ static void tile(const ts_quant_tile *t)
 static void unpack(const uint8_t *nf4, int64_t n, uint8_t *out)
 {
     enum { STEP = TS_QUANT_PANEL * 4 };
-    const __m512i level = _mm512_broadcast_i32x4(
-        _mm_loadu_si128((const __m128i *)(const void *)ts_quant_nf4));
+    const __m512i level =
+        _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)ts_quant_nf4));
     const __m512i low = _mm512_set1_epi8(15);
     for (int64_t i = 0; i < n * STEPS / 2; i++, nf4 += STEP, out += 2 * STEP)
         for (int j = 0; j < STEP; j += 64) {
@@ -94,6 +93,7 @@ static void unpack(const uint8_t *nf4, int64_t n, uint8_t *out)
 
 void ts_quant_kernels_init_vnni(ts_quant_kernels *k)
 {
-    *k = (ts_quant_kernels){ .name = "vnni", .tile_rows = ROWS, .tile = tile, .unpack = unpack,
-                             .split_row = split_row };
+    *k = (ts_quant_kernels){
+        .name = "vnni", .tile_rows = ROWS, .tile = tile, .unpack = unpack, .split_row = split_row
+    };
 }

@@ -308,7 +308,8 @@ static void test_bits(void **state)
     (void)state;
     static const int64_t lengths[LINES] = { 250, 700, 3, 255, 256, 520, 100, 511, 90 };
     for_all_families(check_short_bits);
-    check_bits("llama", TS_DTYPE_F32, TS_QUANT_NONE, lengths, 40); /* caches of several pieces, growth */
+    check_bits("llama", TS_DTYPE_F32, TS_QUANT_NONE, lengths,
+               40); /* caches of several pieces, growth */
     check_bits("gemma2", TS_DTYPE_BF16, TS_QUANT_NONE, lengths, 40);
     check_bits("qwen3", TS_DTYPE_F16, TS_QUANT_NONE, lengths, 40);
 }

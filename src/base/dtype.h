@@ -50,6 +50,17 @@ static inline uint16_t ts_f32_to_bf16(float f)
     return (uint16_t)((u + 0x7FFFu + (u >> 16 & 1)) >> 16);
 }
 
+/* Up or down at random: away from zero with the probability of what is cut off, so that the mean is
+ * the number itself. r: uniform below 2^16. Infinities stay, NaN stays NaN. */
+static inline uint16_t ts_f32_to_bf16_random(float f, uint32_t r)
+{
+    uint32_t u;
+    memcpy(&u, &f, 4);
+    if ((u & 0x7FFFFFFFu) > 0x7F800000u)
+        return (uint16_t)(u >> 16 | 0x40);
+    return (uint16_t)((u + r) >> 16);
+}
+
 static inline float ts_f16_to_f32(uint16_t h)
 {
     const uint32_t sign = (uint32_t)(h & 0x8000) << 16, e = h >> 10 & 31, m = h & 0x3FF;

@@ -2,28 +2,63 @@
 
 static const int64_t sizes[] = { 1, 7, 8, 9, 15, 16, 17, 33, 100, 4099 };
 
-/* NaN and infinity in the gradient must reach the parameter. */
+/* NaN and infinity in the gradient must reach the parameter; a NaN whose bits are all ones must not
+ * run over when it is rounded. */
 static void spoil(float *grad, int64_t n)
 {
-    if (n > 8)
-        grad[3] = NAN, grad[n - 1] = INFINITY, grad[5] = 0;
+    const uint32_t ones = 0x7FFFFFFF;
+    if (n > 8) {
+        memcpy(grad + 3, &ones, sizeof ones);
+        grad[n - 1] = INFINITY, grad[5] = 0;
+    }
     check_touched(grad);
 }
 
-static void adamw(const check_env *e, int64_t n, double scale, int variant)
+/* A value of type t that was worked out as `want` with an error of at most `bound`. Rounding at
+ * random keeps order among those that take the same random number, so what is there lies between
+ * the ends of the interval, rounded with the element's number: number i of the stream, of which
+ * `half` says what is taken. */
+static void near_random(const char *what, const void *p, int64_t i, ts_dtype t, const ts_rng *rng,
+                        int half, double want, double bound)
 {
-    check_case("adamw n %lld scale %g variant %d", (long long)n, scale, variant);
+    uint32_t words[4];
+    if (t != TS_DTYPE_BF16 || !isfinite(want)) {
+        check_near(what, i, check_get(p, i, t), want, bound);
+        return;
+    }
+    ts_rng_block(rng, (uint64_t)i / 4, words);
+    const uint32_t w = words[i % 4],
+                   r = (half == 0 ? w : half == 1 ? w >> 16 : w + (w >> 16)) & 0xFFFF;
+    const float low = nextafterf((float)(want - bound), -INFINITY),
+                high = nextafterf((float)(want + bound), INFINITY);
+    const float got = ts_load_f32(p, i, t), least = ts_bf16_to_f32(ts_f32_to_bf16_random(low, r)),
+                most = ts_bf16_to_f32(ts_f32_to_bf16_random(high, r));
+    if (!(got >= least && got <= most))
+        check_fail("%s[%lld] is %.9g, expected %.9g rounded with %u: %.9g to %.9g", what,
+                   (long long)i, (double)got, want, r, (double)least, (double)most);
+}
+
+/* types: 1: m, 2: v, 4: p in bf16 */
+static void adamw(const check_env *e, int64_t n, double scale, int variant, int types)
+{
+    check_case("adamw n %lld scale %g variant %d types %d", (long long)n, scale, variant, types);
     const double u = CHECK_U, step = variant & 1 ? 1 : 1000;
-    ts_adamw_args a = { .p = check_inout(1, TS_DTYPE_F32, n, 1),
-                        .m = check_inout(2, TS_DTYPE_F32, n, scale),
-                        .v = check_inout(3, TS_DTYPE_F32, n, scale * scale),
+    const ts_dtype tm = types & 1 ? TS_DTYPE_BF16 : TS_DTYPE_F32,
+                   tv = types & 2 ? TS_DTYPE_BF16 : TS_DTYPE_F32,
+                   tp = types & 4 ? TS_DTYPE_BF16 : TS_DTYPE_F32;
+    ts_adamw_args a = { .p = check_inout(1, tp, n, 1),
+                        .m = check_inout(2, tm, n, scale),
+                        .v = check_inout(3, tv, n, scale * scale),
+                        .p_dtype = tp, .m_dtype = tm, .v_dtype = tv,
+                        .rng = ts_rng_stream(5, TS_RNG_ROUND, (uint64_t)step, (uint32_t)variant),
                         .lr = variant & 2 ? 0.1f : 3e-4f, .beta1 = 0.9f,
                         .beta2 = variant & 4 ? 0.999f : 0.95f, .eps = 1e-8f,
                         .weight_decay = variant & 2 ? 0.1f : 0,
                         .grad_scale = variant & 4 ? 0.37f : 1 };
     float *grad = check_inout(4, TS_DTYPE_F32, n, scale);
     for (int64_t i = 0; i < n; i++)
-        a.v[i] = fabsf(a.v[i]);
+        ts_store_f32(a.v, i, tv, fabsf(ts_load_f32(a.v, i, tv)));
+    check_touched(a.v);
     spoil(grad, n);
     a.grad = grad;
     a.c1 = 1 - pow((double)a.beta1, step), a.c2 = 1 - pow((double)a.beta2, step);
@@ -32,18 +67,18 @@ static void adamw(const check_env *e, int64_t n, double scale, int variant)
     for (int64_t i = 0; i < n; i++) {
         const double b1 = (double)a.beta1, b2 = (double)a.beta2, lr = (double)a.lr;
         const double g = (double)a.grad_scale * (double)grad[i],
-                     p0 = check_before(a.p, i, TS_DTYPE_F32);
-        const double m1 = b1 * check_before(a.m, i, TS_DTYPE_F32), m2 = (1 - b1) * g;
-        const double v = b2 * check_before(a.v, i, TS_DTYPE_F32) + (1 - b2) * g * g;
+                     p0 = check_before(a.p, i, tp);
+        const double m1 = b1 * check_before(a.m, i, tm), m2 = (1 - b1) * g;
+        const double v = b2 * check_before(a.v, i, tv) + (1 - b2) * g * g;
         const double dm = 3 * u * (fabs(m1) + fabs(m2)), below = sqrt(v / a.c2) + (double)a.eps;
         const double step_size = lr * ((m1 + m2) / a.c1 / below + (double)a.weight_decay * p0);
         /* m, its own error; v is 5 u wrong, its root 2.5 u, and 5 u in all with factors and
          * quotient */
         const double q = lr / a.c1 / below;
-        check_near("m", i, a.m[i], m1 + m2, dm);
-        check_near("v", i, a.v[i], v, 5 * u * v);
-        check_near("p", i, a.p[i], p0 - step_size,
-                   q * dm + 9 * u * q * fabs(m1 + m2) + 3 * u * fabs(p0));
+        near_random("m", a.m, i, tm, &a.rng, 1, m1 + m2, dm);
+        near_random("v", a.v, i, tv, &a.rng, 0, v, 5 * u * v);
+        near_random("p", a.p, i, tp, &a.rng, 2, p0 - step_size,
+                    q * dm + 9 * u * q * fabs(m1 + m2) + 3 * u * fabs(p0));
     }
 }
 
@@ -71,26 +106,30 @@ static void sgd(const check_env *e, int64_t n, double scale, int variant)
     }
 }
 
-static void sumsq(const check_env *e, int64_t n, double scale, bool zeros, bool bad)
+static void sumsq(const check_env *e, int64_t n, double scale, bool zeros, bool bad, ts_dtype t)
 {
     const int64_t blocks = (n + TS_SUMSQ_BLOCK - 1) / TS_SUMSQ_BLOCK;
-    check_case("sumsq n %lld scale %g zeros %d bad %d", (long long)n, scale, zeros, bad);
-    float *x = check_inout(1, TS_DTYPE_F32, n, scale);
+    check_case("sumsq n %lld scale %g zeros %d bad %d %s", (long long)n, scale, zeros, bad,
+               ts_dtype_name(t));
+    void *x = check_inout(1, t, n, scale);
     for (int64_t i = 0; i < n; i += 5)
-        x[i] = i & 1 ? 0 : -0.0f;
-    if (bad)
-        x[n / 2] = NAN, x[0] = -INFINITY;
+        ts_store_f32(x, i, t, i & 1 ? 0 : -0.0f);
+    if (bad) {
+        ts_store_f32(x, n / 2, t, NAN);
+        ts_store_f32(x, 0, t, -INFINITY);
+    }
     check_touched(x);
-    ts_sumsq_args a = { .x = x, .len = n, .out = check_out(TS_DTYPE_F64, blocks),
+    ts_sumsq_args a = { .x = x, .x_dtype = t, .len = n, .out = check_out(TS_DTYPE_F64, blocks),
                         .zeros = zeros ? check_out(TS_DTYPE_I64, blocks) : NULL };
     check_kernel(e, TS_KERNEL_sumsq, &a, blocks);
-    check_untouched("x", x, 0, n, TS_DTYPE_F32);
+    check_untouched("x", x, 0, n, t);
     for (int64_t b = 0; b < blocks; b++) {
         double sum = 0;
         int64_t count = 0;
         for (int64_t i = b * TS_SUMSQ_BLOCK; i < n && i < (b + 1) * TS_SUMSQ_BLOCK; i++) {
-            sum += (double)x[i] * (double)x[i];
-            count += x[i] == 0;
+            const double value = check_get(x, i, t);
+            sum += value * value;
+            count += value == 0;
         }
         check_near("out", b, a.out[b], sum, 0x1p-53 * 4 * sqrt((double)TS_SUMSQ_BLOCK) * sum);
         if (zeros)
@@ -106,12 +145,13 @@ void check_optim(const check_env *e)
     for (size_t i = 0; i < CHECK_COUNT(sizes); i++)
         for (size_t s = 0; s < CHECK_COUNT(scale); s++)
             for (int v = 0; v < 8; v++) {
-                adamw(e, sizes[i], scale[s], v);
+                for (int types = 0; types < 8; types++)
+                    adamw(e, sizes[i], scale[s], v, types);
                 sgd(e, sizes[i], scale[s], v);
             }
     for (size_t i = 0; i < CHECK_COUNT(long_sizes); i++)
         for (int v = 0; v < 4; v++)
-            sumsq(e, long_sizes[i], scale[v], v & 1, v & 2);
+            sumsq(e, long_sizes[i], scale[v], v & 1, v & 2, (ts_dtype)((v + (int)i) % 3));
 }
 
 void bench_optim(const check_env *e)
@@ -126,12 +166,24 @@ void bench_optim(const check_env *e)
                         .beta2 = 0.95f, .eps = 1e-8f, .weight_decay = 0.1f, .grad_scale = 1,
                         .c1 = 0.5, .c2 = 0.5 };
     check_bench(e, "adamw, 16 Mi", TS_KERNEL_adamw, &a, n, (double)n, "elem", 28 * (double)n);
+    static const char *const label[] = { "adamw, 16 Mi, bf16 v", "adamw, 16 Mi, bf16 m and v",
+                                         "adamw, 16 Mi, bf16 m, v and p" };
+    ts_adamw_args b = a;
+    for (int k = 0; k < 3; k++) {
+        b.v_dtype = TS_DTYPE_BF16, b.m_dtype = k > 0 ? TS_DTYPE_BF16 : TS_DTYPE_F32,
+        b.p_dtype = k > 1 ? TS_DTYPE_BF16 : TS_DTYPE_F32;
+        b.rng = ts_rng_stream(5, TS_RNG_ROUND, 1, 0);
+        check_bench(e, label[k], TS_KERNEL_adamw, &b, n, (double)n, "elem",
+                    (24 - 4 * k) * (double)n);
+    }
     ts_sgd_args s = {
-        .p = a.p, .m = a.m, .grad = a.grad, .lr = 1e-4f, .momentum = 0.9f, .grad_scale = 1
+        .p = check_inout(1, TS_DTYPE_F32, n, 1), .m = check_inout(2, TS_DTYPE_F32, n, 1),
+        .grad = a.grad, .lr = 1e-4f, .momentum = 0.9f, .grad_scale = 1
     };
     check_bench(e, "sgd with momentum, 16 Mi", TS_KERNEL_sgd, &s, n, (double)n, "elem",
                 20 * (double)n);
     const int64_t blocks = n / TS_SUMSQ_BLOCK;
-    ts_sumsq_args q = { .x = a.grad, .len = n, .out = check_out(TS_DTYPE_F64, blocks) };
+    ts_sumsq_args q = { .x = a.grad, .x_dtype = TS_DTYPE_F32, .len = n,
+                        .out = check_out(TS_DTYPE_F64, blocks) };
     check_bench(e, "sumsq, 16 Mi", TS_KERNEL_sumsq, &q, blocks, (double)n, "elem", 4 * (double)n);
 }

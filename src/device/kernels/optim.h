@@ -1,14 +1,21 @@
-/* Optimizer steps on flat fp32 arrays, and what gradient clipping needs. n = elements for all but
+/* Optimizer steps on flat arrays, and what gradient clipping needs. n = elements for all but
  * sumsq. */
 #ifndef TS_DEVICE_KERNELS_OPTIM_H
 #define TS_DEVICE_KERNELS_OPTIM_H
 #include "base/dtype.h"
+#include "base/rng.h"
 
 /* AdamW (Loshchilov and Hutter, arXiv 1711.05101):
  *   g = grad_scale * grad;  m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2
- *   p = p - lr * (m / c1 / (sqrt(v / c2) + eps) + wd * p),  c1 = 1 - b1^t, c2 = 1 - b2^t */
+ *   p = p - lr * (m / c1 / (sqrt(v / c2) + eps) + wd * p),  c1 = 1 - b1^t, c2 = 1 - b2^t
+ *
+ * All in fp32; p, m and v are each stored in fp32 or in bf16, then rounded up or down at random
+ * (ts_f32_to_bf16_random). Element i takes number i of the stream: its lower half for v, its upper
+ * half for m, the sum of both halves for p. p comes from m and v before they are rounded. */
 typedef struct ts_adamw_args {
-    float *p, *m, *v;   /* [n] */
+    void *p, *m, *v;    /* [n] of the types below, F32 or BF16 */
+    ts_dtype p_dtype, m_dtype, v_dtype;
+    ts_rng rng;         /* read when one of them is BF16 */
     const float *grad;  /* [n] */
     float lr, beta1, beta2, eps, weight_decay, grad_scale;
     double c1, c2;
@@ -26,7 +33,8 @@ typedef struct ts_sgd_args {
  * zeros. */
 enum { TS_SUMSQ_BLOCK = 65536 };
 typedef struct ts_sumsq_args {
-    const float *x;
+    const void *x;
+    ts_dtype x_dtype;
     int64_t len;
     double *out;
     int64_t *zeros;     /* [blocks] or NULL */

@@ -133,6 +133,29 @@ static void bf16_rounding(void **state)
     rounding(ts_f32_to_bf16, ts_bf16_to_f32, 8);
 }
 
+/* Of all 2^16 random numbers as many round away from zero as there are 2^-16ths of the step beyond
+ * the value below. */
+static void bf16_at_random(void **state)
+{
+    (void)state;
+    static const uint32_t bits[] = { 0x3F800000u, 0x3F800001u, 0xBF80C000u, 0x3FFFFFFFu, 0x00000003u,
+                                     0x80008000u, 0x7F7F0100u, 0x7F800000u, 0xFF800000u };
+    for (size_t i = 0; i < sizeof bits / sizeof *bits; i++) {
+        const uint32_t below = bits[i] >> 16;
+        uint32_t up = 0;
+        for (uint32_t r = 0; r < 65536; r++) {
+            const uint16_t h = ts_f32_to_bf16_random(float_of(bits[i]), r);
+            assert_true(h == below || h == below + 1);
+            up += h != below;
+        }
+        assert_int_equal(up, bits[i] & 0xFFFF);
+    }
+    for (uint32_t r = 0; r < 65536; r += 0xFFFF) {
+        assert_true(isnan(ts_bf16_to_f32(ts_f32_to_bf16_random(float_of(0x7FFFFFFFu), r))));
+        assert_true(isnan(ts_bf16_to_f32(ts_f32_to_bf16_random(float_of(0xFF800001u), r))));
+    }
+}
+
 static void f16_rounding(void **state)
 {
     (void)state;
@@ -174,7 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bf16_values),   cmocka_unit_test(f16_values),
         cmocka_unit_test(bf16_rounding), cmocka_unit_test(f16_rounding),
-        cmocka_unit_test(arrays),
+        cmocka_unit_test(bf16_at_random), cmocka_unit_test(arrays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

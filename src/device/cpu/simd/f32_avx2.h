@@ -216,6 +216,32 @@ V_FN void v_philox(const ts_rng *r, uint64_t block, uint32_t out[4 * V])
     _mm256_storeu_si256(o + 2, _mm256_unpacklo_epi64(c, d));
     _mm256_storeu_si256(o + 3, _mm256_unpackhi_epi64(c, d));
 }
+typedef __m256i vu;
+V_FN vu v_words(const uint32_t *u, int64_t n)
+{
+    return n >= V ? _mm256_loadu_si256((const __m256i *)(const void *)u)
+                  : _mm256_maskload_epi32((const int *)(const void *)u, v_lanes(n));
+}
+V_FN vu v_bits16(vu w, int which)
+{
+    const vu high = _mm256_srli_epi32(w, 16);
+    return which == 1 ? high
+                      : _mm256_and_si256(which ? _mm256_add_epi32(w, high) : w,
+                                         _mm256_set1_epi32(0xFFFF));
+}
+V_FN void v_store_random(uint16_t *p, int64_t n, vf v, vu r)
+{
+    const __m256i u = _mm256_castps_si256(v);
+    const __m256i quiet = _mm256_or_si256(u, _mm256_set1_epi32(0x400000));
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    const __m256i w =
+        _mm256_srli_epi32(_mm256_blendv_epi8(_mm256_add_epi32(u, r), quiet, nan), 16);
+    const __m128i h = _mm_packus_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
+    uint16_t tail[V];
+    _mm_storeu_si128((__m128i *)(void *)(n >= V ? p : tail), h);
+    for (int k = 0; k < n && n < V; k++)
+        p[k] = tail[k];
+}
 V_FN vf v_uniform(const uint32_t *u, int64_t n)
 {
     const __m256i v = _mm256_maskload_epi32((const int *)(const void *)u, v_lanes(n));

@@ -14,7 +14,11 @@
  *   v_sum, v_hmax        across lanes, in a fixed tree
  *   v_unzip, v_zip       2V neighbours <-> their even and odd ones
  *   v_exp, v_tanh, v_sigmoid, v_phi   f32_math.h says how exact
- *   v_philox, v_uniform  the numbers of base/rng.h, 4V at a time */
+ *   v_philox, v_uniform  the numbers of base/rng.h, 4V at a time
+ *   vu, v_words          V of these numbers as they are
+ *   v_bits16(w, which)   0: their lower halves, 1: their upper ones, 2: the sum of both below 2^16
+ *                        (any two of the three are independent)
+ *   v_store_random(p, n, v, r)   to bf16 as ts_f32_to_bf16_random does */
 #ifndef TS_DEVICE_CPU_SIMD_F32_AVX512_H
 #define TS_DEVICE_CPU_SIMD_F32_AVX512_H
 #include "device/cpu/simd/isa_name.h"
@@ -188,6 +192,30 @@ V_FN void v_philox(const ts_rng *r, uint64_t block, uint32_t out[4 * V])
     _mm512_storeu_si512(out + 16, _mm512_unpackhi_epi64(a, b));
     _mm512_storeu_si512(out + 32, _mm512_unpacklo_epi64(c, d));
     _mm512_storeu_si512(out + 48, _mm512_unpackhi_epi64(c, d));
+}
+typedef __m512i vu;
+V_FN vu v_words(const uint32_t *u, int64_t n)
+{
+    return n >= V ? _mm512_loadu_si512(u) : _mm512_maskz_loadu_epi32(v_lanes(n), u);
+}
+V_FN vu v_bits16(vu w, int which)
+{
+    const vu high = _mm512_srli_epi32(w, 16);
+    return which == 1 ? high
+                      : _mm512_and_si512(which ? _mm512_add_epi32(w, high) : w,
+                                         _mm512_set1_epi32(0xFFFF));
+}
+V_FN void v_store_random(uint16_t *p, int64_t n, vf v, vu r)
+{
+    const __m512i u = _mm512_castps_si512(v);
+    const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+    const __m512i w = _mm512_mask_or_epi32(_mm512_add_epi32(u, r), nan, u,
+                                           _mm512_set1_epi32(0x400000));
+    const __m256i h = _mm512_cvtepi32_epi16(_mm512_srli_epi32(w, 16));
+    if (n >= V)
+        _mm256_storeu_si256((__m256i *)(void *)p, h);
+    else
+        _mm256_mask_storeu_epi16(p, v_lanes(n), h);
 }
 V_FN vf v_uniform(const uint32_t *u, int64_t n)
 {

@@ -62,5 +62,16 @@ V_FN void v_philox(const ts_rng *r, uint64_t block, uint32_t out[4 * V])
 {
     ts_rng_block(r, block, out);
 }
+typedef uint32_t vu;
+V_FN vu v_words(const uint32_t *u, int64_t n) { return n > 0 ? *u : 0; }
+V_FN vu v_bits16(vu w, int which)
+{
+    return (which == 0 ? w : which == 1 ? w >> 16 : w + (w >> 16)) & 0xFFFF;
+}
+V_FN void v_store_random(uint16_t *p, int64_t n, vf v, vu r)
+{
+    if (n > 0)
+        *p = ts_f32_to_bf16_random((float)v, r);
+}
 V_FN vf v_uniform(const uint32_t *u, int64_t n) { return n > 0 ? (double)ts_rng_uniform(*u) : 0; }
 #endif

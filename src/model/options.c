@@ -270,7 +270,9 @@ static ts_status use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype
 
 static ts_dtype value_type(const ts_model_use *use, ts_st_dtype file)
 {
-    if (use->training || use->compute == TS_DTYPE_F32)
+    if (use->training)
+        return use->master;
+    if (use->compute == TS_DTYPE_F32)
         return TS_DTYPE_F32;
     return file == TS_ST_F32 ? use->compute : file == TS_ST_BF16 ? TS_DTYPE_BF16 : TS_DTYPE_F16;
 }
@@ -312,7 +314,7 @@ ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *o
 ts_status ts_model_make(const ts_arch *a, const ts_model_use *use, uint64_t seed, ts_model *out)
 {
     ts_model m = { .file_dtype = TS_ST_F32 };
-    ts_status st = use_decoder(a, use, TS_DTYPE_F32, &m);
+    ts_status st = use_decoder(a, use, use->master, &m);
     if (st == TS_OK)
         st = ts_decoder_init(m.decoder, seed, a->init_std);
     if (st != TS_OK)

@@ -36,8 +36,10 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
 typedef struct ts_model_use {
     ts_device *dev;
     ts_dtype compute;  /* of activations */
-    /* fp32 masters with gradients; else values as in the files (fp32 when computing so) */
+    /* masters of this type (0: fp32) with gradients; else values as in the files (fp32 when
+     * computing so) */
     bool training;
+    ts_dtype master;
     bool inference;    /* without training: one form of each weight, in few bits where `quant` */
     ts_quant quant;
     bool int8, int8_head; /* see ts_decoder_use_int8 */

@@ -40,6 +40,7 @@ static ts_status read_tokenizer(const ts_job *j, tokens_info *k)
 static ts_model_use use_of(const ts_job *j)
 {
     return (ts_model_use){ .dev = j->dev, .compute = j->compute, .training = true,
+                           .master = ts_train_dtype(j->o->train.main_params_dtype),
                            .int8 = j->o->train.int8 != 0, .int8_head = j->o->train.int8 == 2 };
 }
 
@@ -227,6 +228,8 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     TS_TRY(ts_runtime_dtype(&o->runtime, &j->compute));
     TS_TRY(ts_parallel_options_check(&o->parallel));
     TS_TRY(ts_train_options_check(&o->train, comm->size));
+    if (o->train.main_params_dtype && j->compute != TS_DTYPE_BF16)
+        return ts_error(TS_ERR_USER, "--main-params-dtype bf16 goes with --bf16");
     TS_TRY(ts_batch_ramp_init(&j->ramp, &o->train, comm->size));
     j->train_iters = o->train.train_iters ? o->train.train_iters
                                           : ts_batch_ramp_steps(&j->ramp, o->train.train_samples);

@@ -2,27 +2,25 @@
 
 #include <math.h>
 
-static ts_status flat(ts_param_set *p, ts_storage **out)
+static ts_status flat(ts_param_set *p, ts_dtype t, ts_storage **out)
 {
-    TS_TRY(ts_storage_create(p->dev, TS_MEM_OPTIM, (size_t)p->total * sizeof(float), out));
+    TS_TRY(ts_storage_create(p->dev, TS_MEM_OPTIM, (size_t)p->total * ts_dtype_size(t), out));
     p->dev->zero(p->dev, (*out)->data, (*out)->bytes);
     return TS_OK;
 }
 
-static int64_t blocks_of(const ts_param_set *p)
-{
-    return (p->total + TS_SUMSQ_BLOCK - 1) / TS_SUMSQ_BLOCK;
-}
+static int64_t blocks_of(int64_t len) { return (len + TS_SUMSQ_BLOCK - 1) / TS_SUMSQ_BLOCK; }
 
 ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param_set *params)
 {
-    *z = (ts_optimizer){ .o = o, .params = params };
+    *z = (ts_optimizer){ .o = o, .params = params, .m_dtype = ts_train_dtype(o->exp_avg_dtype),
+                         .v_dtype = ts_train_dtype(o->exp_avg_sq_dtype) };
     const bool adam = o->optimizer == TS_OPTIMIZER_ADAM;
     if (adam || o->sgd_momentum > 0)
-        TS_TRY(flat(params, &z->m));
+        TS_TRY(flat(params, z->m_dtype, &z->m));
     if (adam)
-        TS_TRY(flat(params, &z->v));
-    const size_t n = (size_t)blocks_of(params);
+        TS_TRY(flat(params, z->v_dtype, &z->v));
+    const size_t n = (size_t)blocks_of(params->total);
     TS_TRY(ts_storage_create(params->dev, TS_MEM_OTHER, n * sizeof(double), &z->sums));
     if (o->log_num_zeros)
         TS_TRY(ts_storage_create(params->dev, TS_MEM_OTHER, n * sizeof(int64_t), &z->zeros));
@@ -37,33 +35,66 @@ void ts_optimizer_deinit(ts_optimizer *z)
     ts_storage_release(&z->zeros);
 }
 
-ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *x, double *sum, int64_t *zero_count)
+/* Adds up the n results of sumsq. */
+static ts_status add_blocks(const ts_optimizer *z, int64_t n, double *sum)
 {
     ts_device *dev = z->params->dev;
-    const int64_t n = blocks_of(z->params);
-    const bool count = zero_count && z->zeros;
-    const ts_sumsq_args a = { .x = x, .len = z->params->total, .out = z->sums->data,
-                              .zeros = count ? z->zeros->data : NULL };
-    ts_launch_sumsq(dev, &a, n,
-                    (ts_cost){ 2.0 * (double)a.len, 4.0 * (double)a.len, TS_DTYPE_F32 });
     double *host;
-    *sum = 0;
     if (!dev->computes)
         return TS_OK;
     TS_TRY(ts_alloc(&host, (size_t)n, sizeof *host));
     dev->to_host(dev, host, z->sums->data, (size_t)n * sizeof *host);
     for (int64_t i = 0; i < n; i++)
         *sum += host[i];
-    if (count) {
-        int64_t *zeros = (int64_t *)(void *)host;
-        dev->to_host(dev, zeros, z->zeros->data, (size_t)n * sizeof *zeros);
-        *zero_count = -z->params->total;
-        for (int64_t i = 0; i < n; i++)
-            *zero_count += zeros[i];
-        for (size_t i = 0; i < z->params->n; i++)
-            *zero_count += ts_param_count(z->params->p[i]);
-    }
     ts_free(&host);
+    return TS_OK;
+}
+
+/* The zeros that sumsq has counted, but for the padding's. */
+static ts_status add_zeros(const ts_optimizer *z, int64_t n, int64_t *count)
+{
+    ts_device *dev = z->params->dev;
+    int64_t *host;
+    TS_TRY(ts_alloc(&host, (size_t)n, sizeof *host));
+    dev->to_host(dev, host, z->zeros->data, (size_t)n * sizeof *host);
+    *count = -z->params->total;
+    for (int64_t i = 0; i < n; i++)
+        *count += host[i];
+    for (size_t i = 0; i < z->params->n; i++)
+        *count += ts_param_count(z->params->p[i]);
+    ts_free(&host);
+    return TS_OK;
+}
+
+ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *x, double *sum, int64_t *zero_count)
+{
+    ts_device *dev = z->params->dev;
+    const int64_t n = blocks_of(z->params->total);
+    const bool count = zero_count && z->zeros;
+    const ts_sumsq_args a = { .x = x, .x_dtype = TS_DTYPE_F32, .len = z->params->total,
+                              .out = z->sums->data, .zeros = count ? z->zeros->data : NULL };
+    ts_launch_sumsq(dev, &a, n,
+                    (ts_cost){ 2.0 * (double)a.len, 4.0 * (double)a.len, TS_DTYPE_F32 });
+    *sum = 0;
+    TS_TRY(add_blocks(z, n, sum));
+    return count && dev->computes ? add_zeros(z, n, zero_count) : TS_OK;
+}
+
+ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm)
+{
+    ts_param_set *s = z->params;
+    double sum = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const ts_param *p = s->p[i];
+        const int64_t len = ts_param_count(p), n = blocks_of(len);
+        const ts_sumsq_args a = { .x = p->value, .x_dtype = p->dtype, .len = len,
+                                  .out = z->sums->data };
+        ts_launch_sumsq(s->dev, &a, n,
+                        (ts_cost){ 2.0 * (double)len,
+                                   (double)len * (double)ts_dtype_size(p->dtype), TS_DTYPE_F32 });
+        TS_TRY(add_blocks(z, n, &sum));
+    }
+    *norm = sqrt(sum);
     return TS_OK;
 }
 
@@ -71,15 +102,21 @@ static void adam(const ts_optimizer *z, const ts_param *p, const float *g, doubl
 {
     const ts_train_options *o = z->o;
     const double t = (double)z->steps, n = (double)ts_param_count(p);
-    const ts_adamw_args a = { .p = p->value, .m = (float *)z->m->data + p->offset,
-                              .v = (float *)z->v->data + p->offset, .grad = g, .lr = (float)lr,
+    const ts_dtype tm = z->m_dtype, tv = z->v_dtype, tp = p->dtype;
+    const double bytes = 4 + 2 * (double)(ts_dtype_size(tm) + ts_dtype_size(tv) +
+                                          ts_dtype_size(tp));
+    const ts_adamw_args a = { .p = p->value, .m = ts_optimizer_at(z->m, tm, p),
+                              .v = ts_optimizer_at(z->v, tv, p), .grad = g, .lr = (float)lr,
+                              .p_dtype = tp, .m_dtype = tm, .v_dtype = tv,
+                              .rng = ts_rng_stream((uint64_t)o->seed, TS_RNG_ROUND,
+                                                   (uint64_t)z->steps, (uint32_t)p->index),
                               .beta1 = (float)o->adam_beta1, .beta2 = (float)o->adam_beta2,
                               .eps = (float)o->adam_eps,
                               .weight_decay = p->decays ? (float)o->weight_decay : 0,
                               .grad_scale = (float)scale, .c1 = 1 - pow(o->adam_beta1, t),
                               .c2 = 1 - pow(o->adam_beta2, t) };
     ts_launch_adamw(z->params->dev, &a, ts_param_count(p),
-                    (ts_cost){ 12 * n, 28 * n, TS_DTYPE_F32 });
+                    (ts_cost){ 12 * n, bytes * n, TS_DTYPE_F32 });
 }
 
 static void sgd(const ts_optimizer *z, const ts_param *p, const float *g, double lr, double scale)

@@ -7,8 +7,10 @@
 typedef struct ts_optimizer {
     const ts_train_options *o;
     ts_param_set *params;
-    /* fp32, like the set's flat arrays; v: Adam only, m: NULL for SGD without momentum */
+    /* Flat like the set's arrays; v: Adam only, m: NULL for SGD without momentum. In fp32, or in
+     * bf16 with stochastic rounding, whose numbers hang on seed, step, parameter and element. */
     ts_storage *m, *v;
+    ts_dtype m_dtype, v_dtype;
     ts_storage *sums;   /* doubles: one for each block of sumsq */
     ts_storage *zeros;  /* int64, when they are counted */
     int64_t steps;      /* taken so far: Adam's t */
@@ -22,6 +24,13 @@ void ts_optimizer_deinit(ts_optimizer *z);
  * be NULL) counts its zeros without the padding between parameters. */
 ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *flat, double *sum,
                              int64_t *zero_count) TS_NODISCARD;
+/* The Euclidean norm of all values, whatever their types. */
+ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm) TS_NODISCARD;
+/* A parameter's first element in a flat array of that type (m or v). */
+static inline void *ts_optimizer_at(const ts_storage *flat, ts_dtype t, const ts_param *p)
+{
+    return (char *)flat->data + (size_t)p->offset * ts_dtype_size(t);
+}
 /* One step with gradients `grads` (flat) times grad_scale; the values count as changed
  * afterwards. */
 void ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double grad_scale);

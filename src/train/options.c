@@ -5,6 +5,7 @@
 #define BIG 1e15
 #define ROW(type, field, name, def, lo, hi, choices, group, help)                                  \
     TS_ROW(type, ts_train_options, field, name, def, lo, hi, choices, group, help)
+#define TYPES "fp32|bf16|fp16|fp8"
 #define NOTE(name_, words)                                                                         \
     {                                                                                              \
         .name = name_, .type = TS_OPTION_NOTE, .lo = words, .group = "training"                    \
@@ -68,6 +69,17 @@ const ts_option ts_train_option_rows[] = {
         "decoupled; not on norms and biases"),
     ROW(REAL, clip_grad, "clip-grad", "1.0", 0, 1e30, NULL, "optimizer",
         "largest global norm of the gradient (0: no clipping)"),
+    ROW(FLAG, precision_aware, "use-precision-aware-optimizer", NULL, 0, 0, NULL, "optimizer",
+        "allow the four types below to differ from fp32"),
+    ROW(CHOICE, exp_avg_dtype, "exp-avg-dtype", "fp32", 0, 0, TYPES, "optimizer",
+        "of the first moments: fp32, or bf16 with stochastic rounding"),
+    ROW(CHOICE, exp_avg_sq_dtype, "exp-avg-sq-dtype", "fp32", 0, 0, TYPES, "optimizer",
+        "of the second moments: likewise"),
+    ROW(CHOICE, main_params_dtype, "main-params-dtype", "fp32", 0, 0, TYPES, "optimizer",
+        "of the weights that the optimizer changes: fp32, or bf16 with stochastic rounding (with "
+        "--bf16; vectors stay fp32)"),
+    ROW(CHOICE, main_grads_dtype, "main-grads-dtype", "fp32", 0, 0, TYPES, "optimizer",
+        "of the gradients: fp32"),
     ROW(REAL, loss_scale, "loss-scale", NULL, 0, 1e30, NULL, "fp16", "fixed loss scale"),
     ROW(REAL, initial_loss_scale, "initial-loss-scale", "4294967296", 1, 1e30, NULL, "fp16",
         "first dynamic loss scale"),
@@ -157,6 +169,35 @@ static ts_status need(bool given, const char *name)
     return given ? TS_OK : ts_error(TS_ERR_USER, "--%s is missing", name);
 }
 
+/* Megatron's rules of --use-precision-aware-optimizer, and which of its types there are here. */
+static ts_status check_types(const ts_train_options *o)
+{
+    static const char *const word[] = { "fp32", "bf16", "fp16", "fp8" };
+    const struct {
+        const char *name;
+        int type;
+    } t[] = { { "exp-avg-dtype", o->exp_avg_dtype },
+              { "exp-avg-sq-dtype", o->exp_avg_sq_dtype },
+              { "main-params-dtype", o->main_params_dtype },
+              { "main-grads-dtype", o->main_grads_dtype } };
+    if (o->precision_aware && o->optimizer != TS_OPTIMIZER_ADAM)
+        return ts_error(TS_ERR_USER,
+                        "--use-precision-aware-optimizer is for --optimizer adam, not sgd");
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        if (t[i].type && !o->precision_aware)
+            return ts_error(TS_ERR_USER, "--%s %s needs --use-precision-aware-optimizer", t[i].name,
+                            word[t[i].type]);
+        if (t[i].type > 1)
+            return ts_error(TS_ERR_USER,
+                            "--%s %s needs a scale for each tensor, which there is not here: give "
+                            "bf16 or fp32",
+                            t[i].name, word[t[i].type]);
+    }
+    if (o->main_grads_dtype)
+        return ts_error(TS_ERR_USER, "--main-grads-dtype bf16: gradients are summed in fp32 here");
+    return TS_OK;
+}
+
 ts_status ts_train_options_check(const ts_train_options *o, int dp)
 {
     TS_TRY(need(o->seq_length > 0, "seq-length"));
@@ -165,6 +206,7 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
     if (o->train_iters && o->train_samples)
         return ts_error(TS_ERR_USER,
                         "--train-iters and --train-samples contradict each other: give one");
+    TS_TRY(check_types(o));
     const int64_t chunk = o->micro_batch_size * dp;
     if (o->global_batch_size && o->global_batch_size % chunk)
         return ts_error(TS_ERR_USER,

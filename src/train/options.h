@@ -1,6 +1,7 @@
 /* Options of training in Megatron-LM's words. */
 #ifndef TS_TRAIN_OPTIONS_H
 #define TS_TRAIN_OPTIONS_H
+#include "base/dtype.h"
 #include "base/option.h"
 
 typedef enum ts_lr_decay {
@@ -31,6 +32,8 @@ typedef struct ts_train_options {
     int lr_decay_style, lr_wsd_decay_style;
     /* optimizer */
     int optimizer;
+    bool precision_aware; /* the types below may differ from fp32 */
+    int exp_avg_dtype, exp_avg_sq_dtype, main_params_dtype, main_grads_dtype;
     double adam_beta1, adam_beta2, adam_eps, sgd_momentum, weight_decay, clip_grad;
     double initial_loss_scale, min_loss_scale, loss_scale;
     int64_t loss_scale_window, hysteresis;
@@ -57,6 +60,8 @@ extern const size_t ts_train_option_count;
 
 /* Checks what belongs together; data-parallel size dp. Messages name the options. */
 ts_status ts_train_options_check(const ts_train_options *o, int dp) TS_NODISCARD;
+/* The type that a choice of *_dtype stands for, once checked. */
+static inline ts_dtype ts_train_dtype(int choice) { return choice ? TS_DTYPE_BF16 : TS_DTYPE_F32; }
 static inline bool ts_train_is_deterministic(const ts_train_options *o)
 {
     return o->deterministic || o->npu_deterministic;

@@ -51,10 +51,11 @@ typedef struct tensor_list {
 } tensor_list;
 
 static void add_tensor(tensor_list *l, const char *prefix, const ts_param *p, ts_ckpt_part part,
-                       const void *data)
+                       ts_dtype type, const void *data)
 {
     snprintf(l->name[l->n], sizeof *l->name, "%s%s", prefix, p->name);
-    l->t[l->n] = (ts_ckpt_tensor){ .name = l->name[l->n], .part = part, .dtype = TS_ST_F32,
+    l->t[l->n] = (ts_ckpt_tensor){ .name = l->name[l->n], .part = part,
+                                   .dtype = type == TS_DTYPE_BF16 ? TS_ST_BF16 : TS_ST_F32,
                                    .rank = p->rank,
                                    .shape = { p->dim[0], p->dim[1] },
                                    .data = data,
@@ -68,23 +69,31 @@ static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
     TS_TRY(ts_alloc(&l->t, p->n * 3, sizeof *l->t));
     TS_TRY(ts_alloc(&l->name, p->n * 3, sizeof *l->name));
     for (size_t i = 0; i < p->n; i++)
-        add_tensor(l, "", p->p[i], TS_CKPT_MODEL, p->p[i]->value);
+        add_tensor(l, "", p->p[i], TS_CKPT_MODEL, p->p[i]->dtype, p->p[i]->value);
     for (size_t i = 0; i < p->n && !t->o->no_save_optim; i++) {
-        const int64_t at = p->p[i]->offset;
-        if (t->optim.m)
-            add_tensor(l, "optimizer.exp_avg.", p->p[i], TS_CKPT_OPTIMIZER,
-                       (float *)t->optim.m->data + at);
-        if (t->optim.v)
-            add_tensor(l, "optimizer.exp_avg_sq.", p->p[i], TS_CKPT_OPTIMIZER,
-                       (float *)t->optim.v->data + at);
+        const ts_optimizer *z = &t->optim;
+        if (z->m)
+            add_tensor(l, "optimizer.exp_avg.", p->p[i], TS_CKPT_OPTIMIZER, z->m_dtype,
+                       ts_optimizer_at(z->m, z->m_dtype, p->p[i]));
+        if (z->v)
+            add_tensor(l, "optimizer.exp_avg_sq.", p->p[i], TS_CKPT_OPTIMIZER, z->v_dtype,
+                       ts_optimizer_at(z->v, z->v_dtype, p->p[i]));
     }
     return TS_OK;
 }
 
 int64_t ts_trainer_state_bytes(const ts_trainer *t)
 {
-    const int64_t moments = t->o->no_save_optim ? 0 : (t->optim.m != NULL) + (t->optim.v != NULL);
-    return ts_decoder_parameters(t->model->decoder) * (1 + moments) * (int64_t)sizeof(float);
+    const ts_param_set *s = &t->model->decoder->params;
+    const ts_optimizer *z = &t->optim;
+    size_t moments = 0, bytes = 0;
+    if (z->m && !t->o->no_save_optim)
+        moments += ts_dtype_size(z->m_dtype);
+    if (z->v && !t->o->no_save_optim)
+        moments += ts_dtype_size(z->v_dtype);
+    for (size_t i = 0; i < s->n; i++)
+        bytes += (size_t)ts_param_count(s->p[i]) * (moments + ts_dtype_size(s->p[i]->dtype));
+    return (int64_t)bytes;
 }
 
 void ts_trainer_book_copies(ts_trainer *t, int64_t bytes)
@@ -137,6 +146,23 @@ static ts_status load_flat(const ts_checkpoint *ck, const char *prefix, const ts
     return ts_st_read_f32(t, 0, ts_param_count(p), to);
 }
 
+/* A moment of this type, whatever the file's: what is wider there is rounded to nearest. */
+static ts_status load_moment(const ts_checkpoint *ck, const char *prefix, const ts_param *p,
+                             const ts_storage *flat, ts_dtype type)
+{
+    const int64_t n = ts_param_count(p);
+    void *to = ts_optimizer_at(flat, type, p);
+    float *buffer;
+    if (type == TS_DTYPE_F32)
+        return load_flat(ck, prefix, p, to);
+    TS_TRY(ts_alloc(&buffer, (size_t)n, sizeof *buffer));
+    const ts_status st = load_flat(ck, prefix, p, buffer);
+    for (int64_t i = 0; st == TS_OK && i < n; i++)
+        ts_store_f32(to, i, type, buffer[i]);
+    ts_free(&buffer);
+    return st;
+}
+
 static ts_status load_values(ts_decoder *d, const ts_checkpoint *ck)
 {
     for (size_t i = 0; i < d->params.n; i++) {
@@ -168,11 +194,11 @@ static ts_status load_moments(ts_trainer *t, const ts_checkpoint *ck)
                         "with --no-load-optim, or begin anew from its weights with --finetune",
                         ts_checkpoint_path(ck));
     for (size_t i = 0; i < p->n; i++) {
-        const int64_t at = p->p[i]->offset;
-        if (t->optim.m)
-            TS_TRY(load_flat(ck, "optimizer.exp_avg.", p->p[i], (float *)t->optim.m->data + at));
-        if (t->optim.v)
-            TS_TRY(load_flat(ck, "optimizer.exp_avg_sq.", p->p[i], (float *)t->optim.v->data + at));
+        const ts_optimizer *z = &t->optim;
+        if (z->m)
+            TS_TRY(load_moment(ck, "optimizer.exp_avg.", p->p[i], z->m, z->m_dtype));
+        if (z->v)
+            TS_TRY(load_moment(ck, "optimizer.exp_avg_sq.", p->p[i], z->v, z->v_dtype));
     }
     return TS_OK;
 }
@@ -241,6 +267,7 @@ static const char *const of_the_run[] = {
     "global-batch-size", "rampup-batch-size", "train-iters", "train-samples", "eval-iters",
     "eval-interval", "bf16", "fp16", "int8", "loss-scale", "min-loss-scale",
     "loss-scale-window", "hysteresis", "hidden-dropout", "attention-dropout", "optimizer",
+    "exp-avg-dtype", "exp-avg-sq-dtype", "main-params-dtype",
     "adam-beta1", "adam-beta2", "adam-eps", "sgd-momentum", "weight-decay", "clip-grad", "lr",
     "min-lr", "lr-decay-style", "lr-wsd-decay-style", "lr-decay-iters", "lr-decay-samples",
     "lr-wsd-decay-iters", "lr-warmup-iters", "lr-warmup-samples", "lr-warmup-fraction",
@@ -316,7 +343,7 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_
     if (folder)
         TS_TRY(ts_strdup(folder, &m->folder));
     TS_TRY(ts_decoder_create(use->dev, a, use->compute, a->vocab, &m->decoder));
-    TS_TRY(ts_model_allocate(m->decoder, use, use->training ? TS_DTYPE_F32 : use->compute));
+    TS_TRY(ts_model_allocate(m->decoder, use, use->training ? use->master : use->compute));
     return use->dev->computes ? load_values(m->decoder, ck) : TS_OK;
 }
 

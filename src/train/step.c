@@ -170,11 +170,8 @@ ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r)
     ts_free(&sums);
     TS_TRY(st);
     TS_TRY(update(t, grads, r));
-    if (t->o->log_params_norm) {
-        double sumsq;
-        TS_TRY(ts_optimizer_sumsq(&t->optim, t->model->decoder->params.values->data, &sumsq, NULL));
-        r->params_norm = sqrt(sumsq);
-    }
+    if (t->o->log_params_norm)
+        TS_TRY(ts_optimizer_params_norm(&t->optim, &r->params_norm));
     t->iteration++;
     t->consumed += t->global;
     if (r->skipped)

@@ -24,7 +24,8 @@ both() { # both NAME FIRST SECOND OPTIONS...: 8 steps at once, and 3 + 5
     expect 0 "" run "$second" "$@" --save "$D/ck" --load "$D/ck" --metrics-jsonl "$D/$name.jsonl" --save-hf "$D/$name.hf"
     curve "$D/$name.jsonl" >"$D/$name.curve"
 }
-for precision in "" --bf16 "--fp16 --initial-loss-scale 4096"; do
+bf16_moments="--bf16 --use-precision-aware-optimizer --exp-avg-dtype bf16 --exp-avg-sq-dtype bf16"
+for precision in "" --bf16 "$bf16_moments --main-params-dtype bf16" "--fp16 --initial-loss-scale 4096"; do
     rm -rf "$D"/*.jsonl "$D"/*.hf
     # shellcheck disable=SC2086
     expect 0 "" run 0 $precision --metrics-jsonl "$D/whole.jsonl" --save-hf "$D/whole.hf"
@@ -42,6 +43,14 @@ for precision in "" --bf16 "--fp16 --initial-loss-scale 4096"; do
         echo "skipped: other numbers of processes (no mpirun)"
     fi
 done
+
+# moments of another type are taken over, rounded, and the warning names the option
+rm -rf "$D/ck"
+expect 0 "" run 0 --bf16 --save "$D/ck" --exit-interval 3
+# shellcheck disable=SC2086
+expect 0 '--exp-avg-dtype "bf16" (was "fp32")' run 0 $bf16_moments --load "$D/ck" --save "$D/ck" --exit-interval 5
+expect 0 '--exp-avg-sq-dtype "fp32" (was "bf16")' run 0 --bf16 --load "$D/ck"
+expect 2 "--main-params-dtype bf16 goes with --bf16" run 0 --use-precision-aware-optimizer --main-params-dtype bf16
 
 # saved in the background: the same bytes
 rm -rf "$D/ck"

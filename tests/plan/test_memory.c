@@ -27,6 +27,15 @@ static const config configs[] = {
     { "int8", LLAMA VOCAB "--num-layers 4 --seq-length 256 --micro-batch-size 4 --bf16 --int8 all",
       false },
     { "fp16", LLAMA VOCAB "--num-layers 4 --seq-length 256 --micro-batch-size 4 --fp16", false },
+    { "moments in bf16",
+      LLAMA VOCAB "--num-layers 4 --seq-length 256 --micro-batch-size 4 --bf16 "
+                  "--use-precision-aware-optimizer --exp-avg-dtype bf16 --exp-avg-sq-dtype bf16",
+      true },
+    { "weights in bf16",
+      LLAMA VOCAB "--num-layers 4 --seq-length 256 --micro-batch-size 4 --bf16 "
+                  "--use-precision-aware-optimizer --exp-avg-dtype bf16 --exp-avg-sq-dtype bf16 "
+                  "--main-params-dtype bf16 --log-params-norm",
+      false },
     { "recomputed by layer",
       LLAMA VOCAB
       "--num-layers 5 --seq-length 512 --micro-batch-size 2 --bf16 "

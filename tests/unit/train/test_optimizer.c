@@ -129,6 +129,173 @@ static void sgd_follows_double(void **state)
     run("--optimizer sgd --weight-decay 0 --sgd-momentum 0.5", 0.1);
 }
 
+/* ---- moments and weights in bf16 */
+
+static double stored(const ts_storage *flat, ts_dtype t, const ts_param *p, int64_t k)
+{
+    return (double)ts_load_f32(ts_optimizer_at(flat, t, p), k, t);
+}
+
+/* Step by step beside the same rules in double, begun each time from what is stored: rounding at
+ * random takes one of the two neighbours in bf16 (2^-7 of the larger at most), on top of what fp32
+ * may miss. */
+static void bf16_follows_double(void **state)
+{
+    (void)state;
+    static const char *const text[] = { "--exp-avg-dtype bf16", "--exp-avg-sq-dtype bf16",
+                                        "--exp-avg-dtype bf16 --exp-avg-sq-dtype bf16" };
+    for (int n = 0; n < 3; n++) {
+        char options[160];
+        snprintf(options, sizeof options, "--use-precision-aware-optimizer --weight-decay 0.1 %s",
+                 text[n]);
+        bench *b = bench_make(options);
+        const ts_dtype tm = n == 1 ? TS_DTYPE_F32 : TS_DTYPE_BF16,
+                       tv = n == 0 ? TS_DTYPE_F32 : TS_DTYPE_BF16;
+        const size_t total = (size_t)b->set.total;
+        assert_int_equal(b->z.m->bytes, total * ts_dtype_size(tm));
+        assert_int_equal(b->z.v->bytes, total * ts_dtype_size(tv));
+        for (int t = 1; t <= STEPS; t++) {
+            for (int i = 0; i < PARAMS; i++)
+                for (int64_t k = 0; k < ts_param_count(b->p[i]); k++) {
+                    const float g = k % 7 == 3 ? 0 : next(b) * powf(10, (float)-(k % 5));
+                    b->p[i]->grad[k] = g;
+                    b->value[i][k] = (double)((float *)b->p[i]->value)[k];
+                    b->m[i][k] = stored(b->z.m, tm, b->p[i], k);
+                    b->v[i][k] = stored(b->z.v, tv, b->p[i], k);
+                    expect(b, i, k, t, (double)g, 1e-2);
+                }
+            ts_optimizer_step(&b->z, b->set.grads->data, 1e-2, 1);
+            for (int i = 0; i < PARAMS; i++)
+                for (int64_t k = 0; k < ts_param_count(b->p[i]); k++) {
+                    const double m = b->m[i][k], v = b->v[i][k], p = b->value[i][k];
+                    const double um = tm == TS_DTYPE_BF16 ? 0x1p-7 : 0x1p-20,
+                                 uv = tv == TS_DTYPE_BF16 ? 0x1p-7 : 0x1p-15;
+                    /* cancellation in m: at most 2 of its terms */
+                    assert_true(fabs(stored(b->z.m, tm, b->p[i], k) - m) <=
+                                um * fabs(m) + 0x1p-22);
+                    assert_true(fabs(stored(b->z.v, tv, b->p[i], k) - v) <= uv * v + 0x1p-80);
+                    assert_true(fabs((double)((float *)b->p[i]->value)[k] - p) <=
+                                0x1p-24 * 8 + 1e-2 * 0x1p-14);
+                }
+        }
+        bench_free(b);
+    }
+}
+
+/* A second moment that falls by 0.1 % a step: rounded to nearest it would stay where it is for
+ * ever; at random its mean falls as it should. 185 elements over 400 steps: v is e^-0.4 = 0.670 of
+ * what it was; each step adds a relative error of at most 2^-7 / 2 (standard deviation), so the
+ * mean of 185 misses by 2^-8 sqrt(400 / 185) = 0.006 (one deviation); five are allowed. */
+static void small_changes_are_not_lost(void **state)
+{
+    (void)state;
+    enum { MANY = 400, COUNT = 185 };
+    bench *b = bench_make("--use-precision-aware-optimizer --exp-avg-sq-dtype bf16 "
+                          "--exp-avg-dtype bf16 --adam-beta2 0.999 --adam-beta1 0.999");
+    uint16_t *v = ts_optimizer_at(b->z.v, TS_DTYPE_BF16, b->p[MATRIX]),
+             *m = ts_optimizer_at(b->z.m, TS_DTYPE_BF16, b->p[MATRIX]);
+    double mean_v = 0, mean_m = 0;
+    for (int k = 0; k < COUNT; k++)
+        v[k] = m[k] = ts_f32_to_bf16(1.5f);
+    for (int t = 0; t < MANY; t++)
+        ts_optimizer_step(&b->z, b->set.grads->data, 1e-6, 1);
+    for (int k = 0; k < COUNT; k++) {
+        mean_v += (double)ts_bf16_to_f32(v[k]) / 1.5 / COUNT;
+        mean_m += (double)ts_bf16_to_f32(m[k]) / 1.5 / COUNT;
+    }
+    assert_true(fabs(mean_v - pow(0.999, MANY)) < 0.03);
+    assert_true(fabs(mean_m - pow(0.999, MANY)) < 0.03);
+    bench_free(b);
+}
+
+/* The same random numbers for any number of threads and any instructions' width; others for another
+ * seed and another step. */
+static void bits_of(const char *text, int threads, unsigned isa, int64_t steps, uint16_t *out)
+{
+    enum { ROWS = 61, COLS = 517 };
+    ts_device *dev = NULL;
+    ts_param_set set;
+    ts_param *p;
+    words w;
+    ts_optimizer z;
+    OK(ts_device_open("cpu", &(ts_device_options){ .threads = threads, .isa = isa }, &dev));
+    ts_param_set_init(&set, dev);
+    OK(ts_param_add(&set, "first", 3, 0, true, &p));
+    OK(ts_param_add(&set, "matrix", ROWS, COLS, true, &p));
+    OK(ts_param_set_allocate(&set, TS_DTYPE_BF16));
+    OK(ts_param_set_allocate_grads(&set));
+    words_parse(&w, text);
+    OK(ts_optimizer_init(&z, &w.o, &set));
+    uint16_t *value = p->value, *v = ts_optimizer_at(z.v, TS_DTYPE_BF16, p);
+    for (int k = 0; k < ROWS * COLS; k++) {
+        value[k] = ts_f32_to_bf16(1 + (float)(k % 37));
+        p->grad[k] = (float)(k % 101) * 0x1p-6f;
+    }
+    memset(set.values->data, 0, 3 * sizeof(float)); /* the vector, fp32 */
+    z.steps = steps;
+    ts_optimizer_step(&z, set.grads->data, 1e-3, 0.3);
+    memcpy(out, value, ROWS * COLS * sizeof *out);
+    memcpy(out + ROWS * COLS, v, ROWS * COLS * sizeof *out);
+    ts_optimizer_deinit(&z);
+    words_free(&w);
+    ts_param_set_deinit(&set);
+    ts_device_close(&dev);
+}
+
+static void random_bits_have_addresses(void **state)
+{
+    (void)state;
+    enum { N = 2 * 61 * 517 };
+    static uint16_t one[N], other[N];
+    static const char text[] = "--use-precision-aware-optimizer --main-params-dtype bf16 "
+                               "--exp-avg-dtype bf16 --exp-avg-sq-dtype bf16";
+    char seeded[200];
+    snprintf(seeded, sizeof seeded, "%s --seed 77", text);
+    bits_of(text, 1, TS_ISA_ALL, 3, one);
+    bits_of(text, 3, TS_ISA_ALL, 3, other);
+    assert_memory_equal(one, other, sizeof one);
+    bits_of(text, 1, TS_ISA_ALL, 4, other);
+    assert_memory_not_equal(one, other, sizeof one / 2); /* the weights: another step */
+    bits_of(seeded, 1, TS_ISA_ALL, 3, other);
+    assert_memory_not_equal(one, other, sizeof one / 2);
+    /* Other instructions round fp32 otherwise: few of the numbers tip over. */
+    bits_of(text, 2, 0, 3, other);
+    int differ = 0;
+    for (int k = 0; k < N; k++)
+        differ += one[k] != other[k];
+    assert_true(differ < N / 1000);
+}
+
+/* Values of two types: the norm is of all of them. */
+static void norm_of_mixed_types(void **state)
+{
+    (void)state;
+    ts_device *dev = NULL;
+    ts_param_set set;
+    ts_param *p[2];
+    words w;
+    ts_optimizer z;
+    double norm;
+    OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = TS_ISA_ALL }, &dev));
+    ts_param_set_init(&set, dev);
+    OK(ts_param_add(&set, "matrix", 300, 301, true, &p[0]));
+    OK(ts_param_add(&set, "vector", 16, 0, false, &p[1]));
+    OK(ts_param_set_allocate(&set, TS_DTYPE_BF16));
+    OK(ts_param_set_allocate_grads(&set));
+    words_parse(&w, "--use-precision-aware-optimizer --main-params-dtype bf16");
+    OK(ts_optimizer_init(&z, &w.o, &set));
+    for (int k = 0; k < 300 * 301; k++)
+        ((uint16_t *)p[0]->value)[k] = ts_f32_to_bf16(2);
+    for (int k = 0; k < 16; k++)
+        ((float *)p[1]->value)[k] = 3;
+    OK(ts_optimizer_params_norm(&z, &norm));
+    assert_true(norm == sqrt(4.0 * 300 * 301 + 9 * 16));
+    ts_optimizer_deinit(&z);
+    words_free(&w);
+    ts_param_set_deinit(&set);
+    ts_device_close(&dev);
+}
+
 /* Without gradients the decay alone moves the matrices and leaves the vector as it is, to the
  * bit. */
 static void decay_leaves_vectors(void **state)
@@ -220,6 +387,10 @@ int main(void)
         cmocka_unit_test(adamw_follows_double), cmocka_unit_test(sgd_follows_double),
         cmocka_unit_test(decay_leaves_vectors), cmocka_unit_test(sums_and_zeros),
         cmocka_unit_test(sums_of_many),
+        cmocka_unit_test(bf16_follows_double),
+        cmocka_unit_test(small_changes_are_not_lost),
+        cmocka_unit_test(random_bits_have_addresses),
+        cmocka_unit_test(norm_of_mixed_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,35 @@ static void batches_must_divide(void **state)
     taken(GOOD "--micro-batch-size 5", 7); /* 35 by itself */
 }
 
+/* Megatron's rule: the optimizer's types are fp32 unless --use-precision-aware-optimizer is there.
+ * What its fused kernels have and we have not is refused by name. */
+static void types_of_the_optimizer(void **state)
+{
+    (void)state;
+    static const char *const type[] = { "exp-avg-dtype", "exp-avg-sq-dtype", "main-params-dtype" };
+    char text[160], says[160];
+    for (size_t i = 0; i < sizeof type / sizeof *type; i++) {
+        snprintf(text, sizeof text, GOOD "--%s bf16", type[i]);
+        snprintf(says, sizeof says, "--%s bf16 needs --use-precision-aware-optimizer", type[i]);
+        refused(text, 1, says);
+        snprintf(text, sizeof text, GOOD "--use-precision-aware-optimizer --%s bf16", type[i]);
+        taken(text, 1);
+        snprintf(text, sizeof text, GOOD "--use-precision-aware-optimizer --%s fp8", type[i]);
+        snprintf(says, sizeof says, "--%s fp8 needs a scale for each tensor", type[i]);
+        refused(text, 1, says);
+    }
+    taken(GOOD "--use-precision-aware-optimizer", 1);
+    taken(GOOD "--exp-avg-dtype fp32 --main-grads-dtype fp32", 1);
+    refused(GOOD "--use-precision-aware-optimizer --exp-avg-sq-dtype fp16", 1,
+            "--exp-avg-sq-dtype fp16 needs a scale for each tensor");
+    refused(GOOD "--main-grads-dtype bf16", 1,
+            "--main-grads-dtype bf16 needs --use-precision-aware-optimizer");
+    refused(GOOD "--use-precision-aware-optimizer --main-grads-dtype bf16", 1,
+            "gradients are summed in fp32 here");
+    refused(GOOD "--use-precision-aware-optimizer --optimizer sgd", 1,
+            "--use-precision-aware-optimizer is for --optimizer adam, not sgd");
+}
+
 /* The bounds of single numbers are the table's. */
 static void numbers_have_bounds(void **state)
 {
@@ -85,6 +114,7 @@ static void numbers_have_bounds(void **state)
         { "--optimizer", "lion" },
         { "--loss-scale-window", "0" },
         { "--recompute-method", "all" },
+        { "--exp-avg-dtype", "half" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         words w;
@@ -105,6 +135,7 @@ int main(void)
         cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(contradictions_name_both_sides),
         cmocka_unit_test(batches_must_divide),
+        cmocka_unit_test(types_of_the_optimizer),
         cmocka_unit_test(numbers_have_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Tessera beside PyTorch on the same training step: tokens per second and peak memory, in one run.
 
-usage: bench/train.py [--tessera build/tessera] [--python PYTHON_WITH_TORCH] [--shape llama135m|gpt2|tiny]
+usage: bench/train.py [--tessera build/tessera] [--python PYTHON_WITH_TORCH] [--shape llama135m|llama1b|gpt2|tiny]
                       [--seq N] [--batch N] [--dtype bf16|fp32] [--threads N] [--steps N] [--rounds N] [--eager]
+                      [--optimizer adam|sgd] [--options "WORDS FOR TESSERA ALONE"]
 
 The peer is what a user would write: scaled_dot_product_attention, torch.compile, fused AdamW, bf16 autocast over fp32
 weights, gradient norm clipped, tcmalloc preloaded where it is installed. Programs alternate for `rounds`; of each the
@@ -26,6 +27,7 @@ from pathlib import Path
 SHAPES = {
     "llama135m": dict(layers=30, hidden=576, heads=9, kv=3, ffn=1536, vocab=49152),
     "gpt2": dict(layers=12, hidden=768, heads=12, kv=12, ffn=3072, vocab=50257, gpt2=True),
+    "llama1b": dict(layers=16, hidden=2048, heads=32, kv=8, ffn=8192, vocab=128256),
     "tiny": dict(layers=4, hidden=256, heads=4, kv=2, ffn=704, vocab=8192),
 }
 
@@ -101,7 +103,7 @@ def peer(a, shape):
         for p in model.parameters():
             if p.dim() > 1:
                 p.normal_(0, 0.02)
-    opt = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    opt = (torch.optim.SGD if a.optimizer == "sgd" else torch.optim.AdamW)(model.parameters(), lr=1e-4, fused=True)
     run = model if a.eager else torch.compile(model)
     data = torch.randint(0, shape["vocab"], (a.batch, a.seq + 1), generator=torch.Generator().manual_seed(5))
     times, losses = [], []
@@ -125,7 +127,7 @@ def run_peer(a):
     if malloc:
         env["LD_PRELOAD"] = malloc[0]
     words = [a.python, __file__, "--as-peer", "--shape", a.shape, "--seq", a.seq, "--batch", a.batch, "--dtype", a.dtype,
-             "--threads", a.threads, "--steps", a.steps, *(["--eager"] if a.eager else [])]
+             "--threads", a.threads, "--steps", a.steps, "--optimizer", a.optimizer, *(["--eager"] if a.eager else [])]
     p = subprocess.run([str(w) for w in words], capture_output=True, text=True, env=env)
     if p.returncode:
         sys.exit(f"the peer failed:\n{p.stderr[-2000:]}")
@@ -151,7 +153,7 @@ def run_tessera(a, shape, prefix, folder):
              "--global-batch-size", a.batch, "--train-iters", a.steps + 3, "--lr", "1e-4", "--min-lr", "1e-4", "--lr-decay-style", "constant",
              "--tokenizer-type", "NullTokenizer", "--vocab-size", shape["vocab"] - 1, "--make-vocab-size-divisible-by", 1, "--data-path", prefix,
              "--split", "100,0,0", "--eval-iters", 0, "--log-interval", 1000, "--threads", a.threads, "--metrics-jsonl", metrics,
-             *(["--bf16"] if a.dtype == "bf16" else []),
+             "--optimizer", a.optimizer, *(["--bf16"] if a.dtype == "bf16" else []), *a.options.split(),
              *([] if gpt2 else ["--group-query-attention", "--num-query-groups", shape["kv"], "--swiglu", "--normalization", "RMSNorm",
                                 "--position-embedding-type", "rope", "--disable-bias-linear"])]
     p = subprocess.run([str(w) for w in words], capture_output=True, text=True)
@@ -174,6 +176,8 @@ def main():
     p.add_argument("--steps", type=int, default=5)
     p.add_argument("--rounds", type=int, default=1)
     p.add_argument("--eager", action="store_true")
+    p.add_argument("--optimizer", default="adam", choices=["adam", "sgd"])
+    p.add_argument("--options", default="", help="further options of tessera pretrain")
     p.add_argument("--only", choices=["tessera", "peer"])
     p.add_argument("--as-peer", action="store_true", help=argparse.SUPPRESS)
     a = p.parse_args()

@@ -16,6 +16,8 @@ void ts_param_set_deinit(ts_param_set *s)
         ts_free(&s->p[i]);
     }
     ts_free(&s->p);
+    ts_storage_release(&s->nt.storage);
+    ts_storage_release(&s->nn.storage);
     ts_storage_release(&s->values);
     ts_storage_release(&s->grads);
     *s = (ts_param_set){ 0 };
@@ -139,52 +141,76 @@ void ts_param_set_changed(ts_param_set *s)
         s->p[i]->version++;
 }
 
+void ts_param_set_share_forms(ts_param_set *s)
+{
+    s->shares = true;
+    for (size_t i = 0; i < s->n; i++) {
+        ts_storage_release(&s->p[i]->nt.storage);
+        ts_storage_release(&s->p[i]->nn.storage);
+    }
+}
+
 static ts_status slot_storage(ts_param_set *s, ts_form_slot *slot, size_t bytes)
 {
-    if (slot->storage)
+    if (slot->storage && slot->storage->bytes >= bytes)
         return TS_OK;
+    ts_storage_release(&slot->storage);
+    slot->of = NULL;
     return ts_storage_create(s->dev, TS_MEM_WEIGHT, bytes, &slot->storage);
+}
+
+/* The place of this weight's form, and whether the form is there. */
+static ts_status form_slot(ts_param_set *s, ts_param *p, bool nt, size_t bytes, ts_form_slot **out,
+                           bool *there)
+{
+    ts_form_slot *slot = s->shares ? nt ? &s->nt : &s->nn : nt ? &p->nt : &p->nn;
+    TS_TRY(slot_storage(s, slot, bytes));
+    *there = slot->of == p && slot->version == p->version;
+    slot->of = p;
+    slot->version = p->version;
+    *out = slot;
+    return TS_OK;
 }
 
 static ts_status packed_form(ts_param_set *s, ts_param *p, ts_gemm_form form, ts_dtype dtype,
                              size_t bytes, ts_form *out)
 {
-    ts_form_slot *slot = form == TS_GEMM_NT ? &p->nt : &p->nn;
-    TS_TRY(slot_storage(s, slot, bytes));
-    if (slot->version != p->version) {
-        const bool nt = form == TS_GEMM_NT;
-        const ts_gemm_pack_args a = { .form = form, .n = nt ? p->dim[0] : p->dim[1],
-                                      .k = nt ? p->dim[1] : p->dim[0], .ld = p->dim[1],
-                                      .src_dtype = p->dtype, .dtype = dtype, .src = p->value,
-                                      .dst = slot->storage->data };
-        const double count = (double)ts_param_count(p);
-        const ts_cost cost = { 0, count * (double)(ts_dtype_size(p->dtype) + ts_dtype_size(dtype)),
-                               dtype };
-        if (dtype == TS_DTYPE_I8)
-            ts_launch_gemm_i8_pack(s->dev, &a, 0, cost);
-        else
-            ts_launch_gemm_pack(s->dev, &a, 0, cost);
-        slot->version = p->version;
-    }
+    const bool nt = form == TS_GEMM_NT;
+    ts_form_slot *slot;
+    bool there;
+    TS_TRY(form_slot(s, p, nt, bytes, &slot, &there));
     *out = (ts_form){ slot->storage->data, 0, true, TS_QUANT_NONE };
+    if (there)
+        return TS_OK;
+    const ts_gemm_pack_args a = { .form = form, .n = nt ? p->dim[0] : p->dim[1],
+                                  .k = nt ? p->dim[1] : p->dim[0], .ld = p->dim[1],
+                                  .src_dtype = p->dtype, .dtype = dtype, .src = p->value,
+                                  .dst = slot->storage->data };
+    const double count = (double)ts_param_count(p);
+    const ts_cost cost = { 0, count * (double)(ts_dtype_size(p->dtype) + ts_dtype_size(dtype)),
+                           dtype };
+    if (dtype == TS_DTYPE_I8)
+        ts_launch_gemm_i8_pack(s->dev, &a, 0, cost);
+    else
+        ts_launch_gemm_pack(s->dev, &a, 0, cost);
     return TS_OK;
 }
 
-/* A row-major copy in the compute type, shared by both forms. */
+/* A row-major copy in the compute type, for both directions. */
 static ts_status plain_form(ts_param_set *s, ts_param *p, ts_dtype dtype, ts_form *out)
 {
     const double count = (double)ts_param_count(p);
-    TS_TRY(slot_storage(s, &p->nt, (size_t)ts_param_count(p) * ts_dtype_size(dtype)));
-    if (p->nt.version != p->version) {
-        const ts_elementwise_args a = { .x_dtype = p->dtype, .y_dtype = dtype, .x = p->value,
-                                        .y = p->nt.storage->data };
-        ts_launch_copy(s->dev, &a, ts_param_count(p),
-                       (ts_cost){ 0,
-                                  count * (double)(ts_dtype_size(p->dtype) + ts_dtype_size(dtype)),
-                                  dtype });
-        p->nt.version = p->version;
-    }
-    *out = (ts_form){ p->nt.storage->data, p->dim[1], false, TS_QUANT_NONE };
+    ts_form_slot *slot;
+    bool there;
+    TS_TRY(form_slot(s, p, true, (size_t)ts_param_count(p) * ts_dtype_size(dtype), &slot, &there));
+    *out = (ts_form){ slot->storage->data, p->dim[1], false, TS_QUANT_NONE };
+    if (there)
+        return TS_OK;
+    const ts_elementwise_args a = { .x_dtype = p->dtype, .y_dtype = dtype, .x = p->value,
+                                    .y = slot->storage->data };
+    ts_launch_copy(s->dev, &a, ts_param_count(p),
+                   (ts_cost){ 0, count * (double)(ts_dtype_size(p->dtype) + ts_dtype_size(dtype)),
+                              dtype });
     return TS_OK;
 }
 

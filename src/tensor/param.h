@@ -3,6 +3,10 @@
  * again after it changed: packed panels in the compute type, or a plain copy, as the device
  * likes.
  *
+ * When each weight is multiplied once a step, forms need not outlive their product: they are then
+ * made in two buffers that all weights share (ts_param_set_share_forms), which saves a copy of the
+ * weights for each direction and leaves what was packed in the caches.
+ *
  * A set that is never trained may hold one form alone (ts_param_set_allocate_one): a matrix is then
  * row-major only while its values arrive, and `value` is NULL afterwards unless rows are what the
  * device multiplies with. */
@@ -21,6 +25,7 @@ typedef struct ts_form {
 
 typedef struct ts_form_slot {
     ts_storage *storage;
+    const struct ts_param *of; /* whose form is there */
     unsigned version;
 } ts_form_slot;
 
@@ -59,6 +64,8 @@ typedef struct ts_param_set {
     int64_t total;       /* elements of the flat arrays, padding included */
     ts_storage *values, *grads;
     bool single;         /* single forms */
+    bool shares;         /* forms are in these, not in the parameters' */
+    ts_form_slot nt, nn;
 } ts_param_set;
 
 void ts_param_set_init(ts_param_set *s, ts_device *dev);
@@ -75,8 +82,10 @@ ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;
 ts_status ts_param_set_allocate_one(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;
 /* Elements [at, at + n) of a parameter from fp32 on the host; v is overwritten. */
 ts_status ts_param_put(ts_param_set *s, ts_param *p, int64_t at, int64_t n, float *v) TS_NODISCARD;
-/* Allocates fp32 gradients for all parameters (values must be fp32). Zeroed. */
+/* Allocates fp32 gradients for all parameters. Zeroed. */
 ts_status ts_param_set_allocate_grads(ts_param_set *s) TS_NODISCARD;
+/* From now on forms last until the next weight's of the same direction. */
+void ts_param_set_share_forms(ts_param_set *s);
 /* To be called after values changed (optimizer step, load). */
 void ts_param_set_changed(ts_param_set *s);
 

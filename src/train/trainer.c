@@ -169,6 +169,8 @@ ts_status ts_trainer_create(const ts_train_options *o, ts_device *dev, ts_comm *
     ts_status st;
     TS_TRY_TO(fail, st, ts_batch_ramp_init(&t->ramp, o, comm->size));
     set_batch(t, t->ramp.full); /* everything is made for the largest */
+    if (t->n_micro == 1)
+        ts_param_set_share_forms(&model->decoder->params);
     TS_TRY_TO(fail, st, check_model(t));
     TS_TRY_TO(fail, st, ts_lr_schedule_init(&t->schedule, o, t->global));
     TS_TRY_TO(fail, st, make_gradients(t, overlap, bucket));

@@ -49,7 +49,7 @@ static void widened(const ts_gemm_panels *p, int64_t x, float *out)
         const char *row = (const char *)p->src + (size_t)((x + i) * p->ld) * size;
         for (int64_t k = 0; k < STRIP; k += V) {
             const int64_t n = x + i < p->n_x ? p->n_k - k : 0;
-            const __mmask16 m = n >= V ? 0xFFFF : n > 0 ? (__mmask16)((1u << n) - 1) : 0;
+            const __mmask16 m = (__mmask16)(n >= V ? 0xFFFF : n <= 0 ? 0 : (1 << n) - 1);
             vf v;
             if (p->src_dtype == TS_DTYPE_F32) {
                 v = _mm512_maskz_loadu_ps(m, row + k * 4);

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Tessera beside llm.c's CPU program on GPT-2 124M: tokens per second and peak memory of a training step, fp32.
+
+usage: bench/llmc.py --source FOLDER_OF_LLM.C [--tessera build/tessera] [--seq 64] [--batch 4] [--threads N] [--steps N]
+
+llm.c's train_gpt2.c is compiled with the flags of its own Makefile and stepped by a few lines of ours (forward, zero_grad,
+backward, update), from random weights in its checkpoint format; its steps need no tokenizer and no validation. The first
+step of each program is warm-up. Needs Python 3 and gcc with OpenMP.
+"""
+import argparse
+import os
+import random
+import re
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+DRIVER = r"""
+#define TESTING
+#include "train_gpt2.c"
+#include <sys/resource.h>
+int main(int argc, char **argv)
+{
+    const int B = atoi(argv[2]), T = atoi(argv[3]), steps = atoi(argv[4]);
+    GPT2 model;
+    (void)argc;
+    gpt2_build_from_checkpoint(&model, argv[1]);
+    int *ids = malloc(sizeof(int) * (size_t)(B * T + 1));
+    for (int i = 0; i <= B * T; i++)
+        ids[i] = (int)((i * 7919LL + i / 3) % 50257);
+    for (int s = 0; s < steps + 1; s++) {
+        struct timespec a, b;
+        clock_gettime(CLOCK_MONOTONIC, &a);
+        gpt2_forward(&model, ids, ids + 1, (size_t)B, (size_t)T);
+        gpt2_zero_grad(&model);
+        gpt2_backward(&model);
+        gpt2_update(&model, 1e-4f, 0.9f, 0.999f, 1e-8f, 0.0f, s + 1);
+        clock_gettime(CLOCK_MONOTONIC, &b);
+        if (s)
+            printf("step %f loss %f\n", (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) * 1e-9,
+                   (double)model.mean_loss);
+    }
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    printf("rss %ld\n", u.ru_maxrss * 1024L);
+    return 0;
+}
+"""
+FLAGS = "-Ofast -fno-finite-math-only -Wno-unused-result -Wno-ignored-pragmas -Wno-unknown-attributes -march=native -fopenmp -DOMP"
+
+
+def checkpoint(path, seq):
+    """Random weights of GPT-2 124M: a header of 256 ints, then fp32."""
+    L, H, V, Vp, S = 12, 768, 50257, 50304, max(seq, 1024)
+    n = Vp * H + S * H + L * (12 * H * H + 13 * H) + 2 * H
+    r = random.Random(1)
+    block = struct.pack("<65536f", *(r.gauss(0, 0.02) for _ in range(65536)))
+    with open(path, "wb") as f:
+        f.write(struct.pack("<256i", *([20240326, 3, S, V, L, 12, H, Vp] + [0] * 248)))
+        for _ in range(n // 65536 + 1):
+            f.write(block)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--source", required=True)
+    p.add_argument("--tessera", default="build/tessera")
+    p.add_argument("--seq", type=int, default=64)
+    p.add_argument("--batch", type=int, default=4)
+    p.add_argument("--threads", type=int, default=os.cpu_count())
+    p.add_argument("--steps", type=int, default=4)
+    a = p.parse_args()
+    tokens = a.batch * a.seq
+    print(f"GPT-2 124M, fp32, batch {a.batch} x {a.seq}, {a.threads} threads, load {os.getloadavg()[0]:.1f}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        driver, model = Path(folder) / "driver.c", Path(folder) / "model.bin"
+        driver.write_text(DRIVER)
+        checkpoint(model, a.seq)
+        subprocess.run(["gcc", *FLAGS.split(), "-w", "-I", a.source, "-o", f"{folder}/llmc", str(driver), "-lm"], check=True)
+        out = subprocess.run([f"{folder}/llmc", str(model), str(a.batch), str(a.seq), str(a.steps)], check=True, text=True,
+                             capture_output=True, env=dict(os.environ, OMP_NUM_THREADS=str(a.threads))).stdout
+    times = [float(x) for x in re.findall(r"step (\S+)", out)]
+    peer = tokens / statistics.median(times)
+    rss = int(re.search(r"rss (\d+)", out).group(1)) / 2**30
+    print(f"llm.c    median {peer:8.1f} tokens/s, best {tokens / min(times):8.1f}, peak resident {rss:5.2f} GiB", flush=True)
+    for dtype in ("fp32", "bf16"):
+        out = subprocess.run([sys.executable, str(Path(__file__).with_name("train.py")), "--tessera", a.tessera, "--shape", "gpt2", "--seq",
+                              str(a.seq), "--batch", str(a.batch), "--dtype", dtype, "--threads", str(a.threads), "--steps",
+                              str(max(a.steps, 5)), "--only", "tessera"], check=True, text=True, capture_output=True).stdout
+        ours = float(re.search(r"median +(\S+)", out).group(1))
+        print(out.splitlines()[1], f" {dtype}: {ours / peer:.1f} times llm.c", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+ts_unit_test(tensor param LINK ts_tensor)

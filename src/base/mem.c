@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* The builtins write what is left after an overflow. */
 bool ts_mul_size(size_t a, size_t b, size_t *out)
@@ -32,6 +33,18 @@ ts_status ts_alloc(void *out, size_t count, size_t size)
         return ts_error(TS_ERR_NOMEM, "out of memory: %zu x %zu bytes could not be had", count,
                         size);
     memcpy(out, &p, sizeof p);
+    return TS_OK;
+}
+
+ts_status ts_alloc_large(void *out, size_t count, size_t size)
+{
+    void *p;
+    TS_TRY(ts_alloc(out, count, size));
+    memcpy(&p, out, sizeof p);
+    const uintptr_t page = 1 << 21, from = ((uintptr_t)p + page - 1) / page * page,
+                    to = ((uintptr_t)p + count * size) / page * page;
+    if (to > from)
+        (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
     return TS_OK;
 }
 

@@ -11,6 +11,10 @@
  * pointer. */
 ts_status ts_alloc(void *out, size_t count, size_t size) TS_NODISCARD;
 
+/* ts_alloc for a large table that is read all over: in large pages where there are such, which
+ * spares most of the walking through page tables. */
+ts_status ts_alloc_large(void *out, size_t count, size_t size) TS_NODISCARD;
+
 /* Makes *array (elements of `size` bytes, `*cap` of them) hold at least `need`, by doubling; new
  * elements are zero. On failure nothing changes. */
 ts_status ts_grow(void *array, size_t *cap, size_t need, size_t size) TS_NODISCARD;

@@ -3,7 +3,6 @@
 #include "data/nprandom.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 ts_status ts_gpt_order_plan(const ts_gpt_args *a, ts_gpt_order *p)
 {
@@ -46,18 +45,9 @@ ts_status ts_gpt_order_plan(const ts_gpt_args *a, ts_gpt_order *p)
     return TS_OK;
 }
 
-/* Entries are read and written all over the arrays: large pages spare most of the walking through
- * page tables. */
 ts_status ts_gpt_order_allocate(void *out, int64_t n, size_t size)
 {
-    void *p;
-    TS_TRY(ts_alloc(out, (size_t)n, size));
-    memcpy(&p, out, sizeof p);
-    const uintptr_t page = 1 << 21, from = ((uintptr_t)p + page - 1) / page * page,
-                    to = ((uintptr_t)p + (size_t)n * size) / page * page;
-    if (to > from)
-        (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
-    return TS_OK;
+    return ts_alloc_large(out, (size_t)n, size);
 }
 
 static void fill_documents(const ts_gpt_args *a, const ts_gpt_order *p, uint32_t *documents,

@@ -4,14 +4,32 @@
 
 enum { SHORT = 48 }; /* up to here looking through all pairs beats a heap */
 
-static const uint32_t no_rank = UINT32_MAX;
+static const ts_bpe_made nothing = { UINT32_MAX, -1 };
 
-static inline size_t slot_of(const ts_bpe *b, int32_t left, int32_t right)
+static inline uint64_t hash_of(int32_t left, int32_t right)
 {
     const uint64_t key = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
     uint64_t h = key * 0x9e3779b97f4a7c15u;
     h = (h ^ (h >> 32)) * 0xd6e8feb86659fd93u;
-    size_t i = (size_t)(h >> 32) & (b->slots - 1);
+    return h ^ h >> 32;
+}
+
+/* The bit of a hash in `known`, of which there are 4 * slots. */
+static inline bool is_known(const ts_bpe *b, uint64_t h)
+{
+    const size_t bit = (size_t)h & (4 * b->slots - 1);
+    return b->known[bit >> 6] >> (bit & 63) & 1;
+}
+
+static inline void set_known(ts_bpe *b, uint64_t h)
+{
+    const size_t bit = (size_t)h & (4 * b->slots - 1);
+    b->known[bit >> 6] |= (uint64_t)1 << (bit & 63);
+}
+
+static inline size_t slot_of(const ts_bpe *b, uint64_t h, int32_t left, int32_t right)
+{
+    size_t i = (size_t)h & (b->slots - 1);
     while (b->pair[i].left >= 0 && (b->pair[i].left != left || b->pair[i].right != right))
         i = (i + 1) & (b->slots - 1);
     return i;
@@ -26,22 +44,38 @@ ts_status ts_bpe_reserve(ts_bpe *b, size_t n)
     if (slots <= old.slots)
         return TS_OK;
     ts_bpe_pair *pair = NULL;
-    TS_TRY(ts_alloc(&pair, slots, sizeof *pair));
+    uint64_t *known = NULL;
+    TS_TRY(ts_alloc_large(&pair, slots, sizeof *pair));
+    const ts_status st = ts_alloc(&known, slots / 16, sizeof *known);
+    if (st != TS_OK) {
+        ts_free(&pair);
+        return st;
+    }
     memset(pair, 0xFF, slots * sizeof *pair);
     b->pair = pair;
+    b->known = known;
     b->slots = slots;
-    for (size_t i = 0; i < old.slots; i++)
-        if (old.pair[i].left >= 0)
-            pair[slot_of(b, old.pair[i].left, old.pair[i].right)] = old.pair[i];
+    for (size_t i = 0; i < old.slots; i++) {
+        const ts_bpe_pair *p = &old.pair[i];
+        if (p->left < 0)
+            continue;
+        const uint64_t h = hash_of(p->left, p->right);
+        set_known(b, h);
+        pair[slot_of(b, h, p->left, p->right)] = *p;
+    }
     ts_free(&old.pair);
+    ts_free(&old.known);
     return TS_OK;
 }
 
 ts_status ts_bpe_add(ts_bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id)
 {
+    TS_ASSERT(!b->bytes, "pairs come before ts_bpe_use_bytes");
     if (2 * (b->n + 1) > b->slots)
         TS_TRY(ts_bpe_reserve(b, b->n + 1 > 32 ? 2 * b->n : 64));
-    const size_t i = slot_of(b, left, right);
+    const uint64_t h = hash_of(left, right);
+    const size_t i = slot_of(b, h, left, right);
+    set_known(b, h);
     b->n += b->pair[i].left < 0;
     b->pair[i] = (ts_bpe_pair){ .left = left, .right = right, .rank = rank, .id = id };
     return TS_OK;
@@ -51,44 +85,100 @@ const ts_bpe_pair *ts_bpe_find(const ts_bpe *b, int32_t left, int32_t right)
 {
     if (b->n == 0 || left < 0 || right < 0)
         return NULL;
-    const ts_bpe_pair *p = &b->pair[slot_of(b, left, right)];
+    const uint64_t h = hash_of(left, right);
+    if (!is_known(b, h))
+        return NULL;
+    const ts_bpe_pair *p = &b->pair[slot_of(b, h, left, right)];
     return p->left >= 0 ? p : NULL;
+}
+
+ts_status ts_bpe_use_bytes(ts_bpe *b, int32_t first)
+{
+    ts_bpe_made *bytes = NULL;
+    TS_TRY(ts_alloc(&bytes, 1 << 16, sizeof *bytes));
+    for (int32_t i = 0; i < 1 << 16; i++) {
+        const ts_bpe_pair *p = ts_bpe_find(b, first + (i >> 8), first + (i & 255));
+        bytes[i] = p ? (ts_bpe_made){ p->rank, p->id } : nothing;
+    }
+    ts_free(&b->bytes);
+    b->bytes = bytes;
+    b->first = first;
+    return TS_OK;
 }
 
 void ts_bpe_deinit(ts_bpe *b)
 {
     ts_free(&b->pair);
+    ts_free(&b->bytes);
+    ts_free(&b->known);
     *b = (ts_bpe){ 0 };
 }
 
-static inline uint32_t rank_of(const ts_bpe *b, int32_t left, int32_t right)
+static inline ts_bpe_made made_of(const ts_bpe *b, int32_t left, int32_t right)
 {
+    const uint32_t x = (uint32_t)left - (uint32_t)b->first,
+                   y = (uint32_t)right - (uint32_t)b->first;
+    if (b->bytes && x < 256 && y < 256)
+        return b->bytes[x << 8 | y];
     const ts_bpe_pair *p = ts_bpe_find(b, left, right);
-    return p ? p->rank : no_rank;
+    return p ? (ts_bpe_made){ p->rank, p->id } : nothing;
+}
+
+typedef struct short_work {
+    uint32_t rank[SHORT]; /* of the pair that begins here; UINT32_MAX: none, or gone */
+    int32_t made[SHORT], id[SHORT];
+    uint8_t prev[SHORT], next[SHORT];
+} short_work;
+
+/* Looks up the pair of symbol i and its next. */
+static inline void offer_short(const ts_bpe *b, short_work *t, size_t i, size_t n)
+{
+    const size_t j = t->next[i];
+    const ts_bpe_made m = j < n ? made_of(b, t->id[i], t->id[j]) : nothing;
+    t->rank[i] = m.rank;
+    t->made[i] = m.id;
+}
+
+/* The place of the lowest rank, the first of equals; without branches to guess. */
+static inline size_t lowest(const uint32_t *rank, size_t n)
+{
+    uint64_t best = UINT64_MAX;
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t v = (uint64_t)rank[i] << 32 | i;
+        best = v < best ? v : best;
+    }
+    return (size_t)(uint32_t)best;
 }
 
 static void merge_short(const ts_bpe *b, ts_bpe_work *w)
 {
     ts_bpe_symbol *s = w->sym;
-    size_t n = w->n;
-    for (size_t i = 0; i + 1 < n; i++)
-        s[i].rank = rank_of(b, s[i].id, s[i + 1].id);
-    while (n > 1) {
-        size_t best = 0;
-        for (size_t i = 1; i + 1 < n; i++)
-            if (s[i].rank < s[best].rank)
-                best = i;
-        if (s[best].rank == no_rank)
-            break;
-        s[best].id = ts_bpe_find(b, s[best].id, s[best + 1].id)->id;
-        memmove(s + best + 1, s + best + 2, (n - best - 2) * sizeof *s);
-        n--;
-        if (best > 0)
-            s[best - 1].rank = rank_of(b, s[best - 1].id, s[best].id);
-        if (best + 1 < n)
-            s[best].rank = rank_of(b, s[best].id, s[best + 1].id);
+    const size_t n = w->n;
+    short_work t;
+    for (size_t i = 0; i < n; i++) {
+        t.id[i] = s[i].id;
+        t.prev[i] = (uint8_t)(i ? i - 1 : SHORT);
+        t.next[i] = (uint8_t)(i + 1);
     }
-    w->n = n;
+    for (size_t i = 0; i < n; i++)
+        offer_short(b, &t, i, n);
+    while (n > 0) {
+        const size_t i = lowest(t.rank, n), j = t.next[i];
+        if (t.rank[i] == nothing.rank)
+            break;
+        t.id[i] = t.made[i];
+        t.rank[j] = nothing.rank;
+        t.next[i] = t.next[j];
+        if (t.next[j] < n)
+            t.prev[t.next[j]] = (uint8_t)i;
+        offer_short(b, &t, i, n);
+        if (t.prev[i] < n)
+            offer_short(b, &t, t.prev[i], n);
+    }
+    size_t k = 0;
+    for (size_t i = 0; i < n; i = t.next[i])
+        s[k++].id = t.id[i];
+    w->n = k;
 }
 
 static ts_status heap_push(ts_bpe_work *w, uint32_t rank, size_t at)
@@ -126,8 +216,8 @@ static uint64_t heap_pop(ts_bpe_work *w)
 static ts_status offer(const ts_bpe *b, ts_bpe_work *w, int32_t i)
 {
     ts_bpe_symbol *s = w->sym;
-    s[i].rank = s[i].next < 0 ? no_rank : rank_of(b, s[i].id, s[s[i].next].id);
-    return s[i].rank == no_rank ? TS_OK : heap_push(w, s[i].rank, (size_t)i);
+    s[i].made = s[i].next < 0 ? nothing : made_of(b, s[i].id, s[s[i].next].id);
+    return s[i].made.id < 0 ? TS_OK : heap_push(w, s[i].made.rank, (size_t)i);
 }
 
 static ts_status merge_long(const ts_bpe *b, ts_bpe_work *w)
@@ -144,11 +234,11 @@ static ts_status merge_long(const ts_bpe *b, ts_bpe_work *w)
     while (w->heap_n) {
         const uint64_t top = heap_pop(w);
         const int32_t i = (int32_t)(uint32_t)top, j = s[i].next;
-        if (s[i].rank != (uint32_t)(top >> 32)) /* overtaken by another merge */
+        if (s[i].made.id < 0 || s[i].made.rank != (uint32_t)(top >> 32)) /* overtaken */
             continue;
-        s[i].id = ts_bpe_find(b, s[i].id, s[j].id)->id;
+        s[i].id = s[i].made.id;
         s[i].next = s[j].next;
-        s[j].rank = no_rank;
+        s[j].made = nothing;
         s[j].prev = -2; /* gone */
         if (s[i].next >= 0)
             s[s[i].next].prev = i;

@@ -87,13 +87,15 @@ static ts_status whole(const ts_token_model *m, ts_token_model_work *w, const ch
         *id = ts_vocab_find(&m->vocab, s, n);
         return TS_OK;
     }
-    ts_str_reset(&w->text);
-    for (size_t i = 0; i < n; i++) {
-        char c[4];
-        const size_t len = (size_t)ts_utf8_encode(ts_byte_to_char((unsigned char)s[i]), c);
-        TS_TRY(ts_str_add(&w->text, c, len));
+    TS_TRY(ts_grow(&w->text.s, &w->text.cap, 2 * n + 1, 1));
+    char *to = w->text.s;
+    for (size_t i = 0; i < n; i++) { /* each is one byte, or two of which the second is not 0 */
+        const char *spelt = m->spelt[(unsigned char)s[i]];
+        to[0] = spelt[0];
+        to[1] = spelt[1];
+        to += 1 + (spelt[1] != 0);
     }
-    *id = ts_vocab_find(&m->vocab, ts_str_text(&w->text), w->text.len);
+    *id = ts_vocab_find(&m->vocab, w->text.s, (size_t)(to - w->text.s));
     return TS_OK;
 }
 

@@ -1,6 +1,7 @@
-/* What words become, remembered: one thread's open table from a word's bytes to its ids. A word
- * of up to 15 bytes with up to 3 ids lies whole in its entry; the rest of a longer one lies in a
- * pool. An entry is overwritten by the next word of its slot, and a full pool empties the cache. */
+/* What words become, remembered: one thread's table from a word's bytes to its ids. A word of up
+ * to 15 bytes with up to 3 ids lies whole in its entry; the rest of a longer one lies in a pool.
+ * Two entries make a bucket, which is a line of the processor's cache: the first is the one that
+ * was found again last, the second gives way to the next new word. */
 #ifndef TS_TEXT_CACHE_H
 #define TS_TEXT_CACHE_H
 #include "base/mem.h"
@@ -8,22 +9,25 @@
 #include <string.h>
 
 enum {
-    TS_CACHE_SLOTS = 1 << 16,
+    TS_CACHE_BUCKETS = 1 << 17,
     TS_CACHE_POOL = 1 << 22,
     TS_CACHE_MAX_WORD = 256,
     TS_CACHE_IDS = 3
 };
 
 typedef struct ts_cache_entry {
-    uint64_t
-        key[2]; /* the bytes and in the last the length; or a hash, and 0xFF in the last byte */
-    int32_t n;       /* ids; -1: empty */
-    int32_t id[TS_CACHE_IDS]; /* n > 3 or a long word: id[0] is the place in the pool */
+    /* The bytes and in the last the length, or a hash and 0xFF in the last byte; 0: empty. */
+    uint64_t key[2];
+    int32_t id[TS_CACHE_IDS]; /* in the pool: id[0] is the place there */
+    int32_t n;                /* ids; with TS_CACHE_POOLED when they are in the pool */
 } ts_cache_entry;
 
+#define TS_CACHE_POOLED (1 << 30)
+
 typedef struct ts_cache {
-    ts_cache_entry *entry; /* [TS_CACHE_SLOTS] */
-    char *pool;            /* [TS_CACHE_POOL]: int32 ids, then for long words length and bytes */
+    void *memory;
+    ts_cache_entry *entry; /* [2 * TS_CACHE_BUCKETS], aligned to a bucket */
+    char *pool;            /* [TS_CACHE_POOL]: int32 ids, then for long words their bytes */
     size_t pool_n;
 } ts_cache;
 
@@ -32,12 +36,19 @@ void ts_cache_deinit(ts_cache *c);
 
 typedef struct ts_cache_key {
     uint64_t k[2];
-    size_t slot;
+    size_t bucket;
 } ts_cache_key;
 
 /* Whether the entry's long word (behind its ids in the pool) is this one. */
 bool ts_cache_same_word(const ts_cache *c, const ts_cache_entry *e, const char *s, size_t n);
 void ts_cache_long_key(const char *s, size_t n, uint64_t k[2]);
+
+static inline size_t ts_cache_bucket(const uint64_t k[2])
+{
+    uint64_t h = (k[0] ^ (k[1] * 0x9fb21c651e98df25u)) * 0x9e3779b97f4a7c15u;
+    h ^= h >> 32;
+    return (size_t)((h * 0xd6e8feb86659fd93u) >> 40) & (TS_CACHE_BUCKETS - 1);
+}
 
 /* room: bytes that may be read from s on, n or more. */
 static inline ts_cache_key ts_cache_key_of(const char *s, size_t n, size_t room)
@@ -45,13 +56,12 @@ static inline ts_cache_key ts_cache_key_of(const char *s, size_t n, size_t room)
     ts_cache_key key = { { 0, 0 }, 0 };
     if (n < 16) {
         if (room >= 16) {
+            /* all-ones below the length, without a branch that the processor would guess */
+            const uint64_t lo = n >= 8 ? ~0ull : (1ull << (8 * (n & 7))) - 1;
+            const uint64_t hi = n >= 8 ? (1ull << (8 * (n & 7))) - 1 : 0;
             memcpy(key.k, s, 16);
-            if (n < 8) {
-                key.k[0] &= (1ull << (8 * n)) - 1;
-                key.k[1] = 0;
-            } else {
-                key.k[1] &= (1ull << (8 * (n - 8))) - 1;
-            }
+            key.k[0] &= lo;
+            key.k[1] &= hi;
         } else {
             memcpy(key.k, s, n);
         }
@@ -59,23 +69,38 @@ static inline ts_cache_key ts_cache_key_of(const char *s, size_t n, size_t room)
     } else {
         ts_cache_long_key(s, n, key.k);
     }
-    uint64_t h = (key.k[0] ^ (key.k[1] * 0x9fb21c651e98df25u)) * 0x9e3779b97f4a7c15u;
-    h ^= h >> 32;
-    key.slot = (size_t)((h * 0xd6e8feb86659fd93u) >> 48) & (TS_CACHE_SLOTS - 1);
+    key.bucket = ts_cache_bucket(key.k);
     return key;
 }
 
-/* The ids of the word, NULL when it is not there. */
-static inline const int32_t *ts_cache_find(const ts_cache *c, const ts_cache_key *key,
-                                           const char *s, size_t n, size_t *n_ids)
+static inline void ts_cache_prefetch(const ts_cache *c, const ts_cache_key *key)
 {
-    const ts_cache_entry *e = &c->entry[key->slot];
-    if (e->n < 0 || e->key[0] != key->k[0] || e->key[1] != key->k[1])
+    __builtin_prefetch(&c->entry[2 * key->bucket]);
+}
+
+/* The entry of a word of fewer than 16 bytes, or one that a longer word may have. NULL: none. */
+static inline const ts_cache_entry *ts_cache_entry_of(ts_cache *c, const ts_cache_key *key)
+{
+    ts_cache_entry *e = &c->entry[2 * key->bucket];
+    if (e[0].key[0] == key->k[0] && e[0].key[1] == key->k[1])
+        return e;
+    if (e[1].key[0] != key->k[0] || e[1].key[1] != key->k[1])
         return NULL;
-    if (n >= 16 && !ts_cache_same_word(c, e, s, n))
+    const ts_cache_entry second = e[1];
+    e[1] = e[0];
+    e[0] = second;
+    return e;
+}
+
+/* The ids of the word, NULL when it is not there. */
+static inline const int32_t *ts_cache_find(ts_cache *c, const ts_cache_key *key, const char *s,
+                                           size_t n, size_t *n_ids)
+{
+    const ts_cache_entry *e = ts_cache_entry_of(c, key);
+    if (!e || (n >= 16 && !ts_cache_same_word(c, e, s, n)))
         return NULL;
-    *n_ids = (size_t)e->n;
-    if (n < 16 && e->n <= TS_CACHE_IDS)
+    *n_ids = (size_t)(e->n & ~TS_CACHE_POOLED);
+    if (!(e->n & TS_CACHE_POOLED))
         return e->id;
     return (const int32_t *)(const void *)(c->pool + e->id[0]);
 }

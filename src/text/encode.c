@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+enum { WORDS_AHEAD = 32 };
+
 static ts_status append(const ts_tokenizer *tok, const int32_t *ids, size_t n, ts_ids *out,
                         size_t from)
 {
@@ -64,14 +66,58 @@ static ts_status encode_long(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, 
     return TS_OK;
 }
 
+/* Words that were cut off but not yet looked up: their entries are on the way from memory. */
+typedef struct word_batch {
+    const char *s[WORDS_AHEAD + 1]; /* begins; the last is the end */
+    ts_cache_key key[WORDS_AHEAD];
+    size_t n;
+} word_batch;
+
+/* Cuts the next words of p to end; returns the rest of the text. Words of 16 bytes or more, and
+ * those at the very end of the text, have no key (bucket SIZE_MAX). */
+static const unsigned char *cut_words(const ts_tokenizer *tok, const ts_cache *c,
+                                      const unsigned char *p, const unsigned char *end,
+                                      word_batch *w)
+{
+    ts_scan_fn *const scan = tok->pre.scan;
+    for (w->n = 0; w->n < WORDS_AHEAD && p < end; w->n++) {
+        const size_t room = (size_t)(end - p), len = scan(tok->unicode, p, end);
+        ts_cache_key *k = &w->key[w->n];
+        w->s[w->n] = (const char *)p;
+        p += len;
+        if (len >= 16 || room < 16) {
+            k->bucket = SIZE_MAX;
+            continue;
+        }
+        *k = ts_cache_key_of((const char *)p - len, len, room);
+        ts_cache_prefetch(c, k);
+    }
+    w->s[w->n] = (const char *)p;
+    return p;
+}
+
+/* Nearly all words are short ones with few ids that the cache knows. */
 static ts_status encode_scanned(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s,
                                 size_t n, ts_ids *out)
 {
     const unsigned char *p = (const unsigned char *)s, *end = p + n;
+    word_batch w;
     while (p < end) {
-        const size_t len = tok->pre.scan(tok->unicode, p, end);
-        TS_TRY(encode_piece(tok, sc, (const char *)p, len, (size_t)(end - p), out, 0));
-        p += len;
+        p = cut_words(tok, &sc->cache, p, end, &w);
+        for (size_t i = 0; i < w.n; i++) {
+            if (out->cap - out->n < TS_CACHE_IDS)
+                TS_TRY(ts_grow(&out->v, &out->cap, out->n + TS_CACHE_IDS, sizeof *out->v));
+            if (w.key[i].bucket != SIZE_MAX) {
+                const ts_cache_entry *e = ts_cache_entry_of(&sc->cache, &w.key[i]);
+                if (e && e->n <= TS_CACHE_IDS) { /* not in the pool either */
+                    memcpy(out->v + out->n, e->id, sizeof e->id); /* of which n count */
+                    out->n += (size_t)e->n;
+                    continue;
+                }
+            }
+            TS_TRY(encode_piece(tok, sc, w.s[i], (size_t)(w.s[i + 1] - w.s[i]),
+                                (size_t)((const char *)end - w.s[i]), out, 0));
+        }
     }
     return TS_OK;
 }

@@ -66,12 +66,24 @@ ts_status ts_token_model_use_bytes(ts_token_model *m)
 {
     ts_str text = { 0 };
     ts_status st = TS_OK;
-    for (int b = 0; b < 256; b++)
+    for (int b = 0; b < 256; b++) {
+        char c[4];
+        const int n = ts_utf8_encode(ts_byte_to_char((unsigned char)b), c);
+        m->spelt[b][0] = c[0];
+        m->spelt[b][1] = (char)(n > 1 ? c[1] : 0);
         for (int last = 0; last < 2; last++) {
             TS_TRY_TO(done, st, byte_id(m, b, false, last, &text, &m->byte_first[last][b]));
             TS_TRY_TO(done, st, byte_id(m, b, true, last, &text, &m->byte_rest[last][b]));
         }
+    }
     m->bytes = true;
+    int32_t lo = INT32_MAX, hi = -1;
+    for (int b = 0; b < 256; b++) {
+        lo = m->byte_rest[0][b] < lo ? m->byte_rest[0][b] : lo;
+        hi = m->byte_rest[0][b] > hi ? m->byte_rest[0][b] : hi;
+    }
+    if (lo >= 0 && hi - lo < 256)
+        st = ts_bpe_use_bytes(&m->bpe, lo);
 done:
     ts_str_deinit(&text);
     return st;

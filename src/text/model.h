@@ -34,6 +34,7 @@ typedef struct ts_token_model {
     size_t prefix_len, suffix_len;
     /* With bytes: ids of a byte [not last, last] at the beginning of the piece and inside it. */
     int32_t byte_first[2][256], byte_rest[2][256];
+    char spelt[256][2]; /* a byte in the byte-level alphabet: one byte and 0, or two bytes */
     int32_t byte_token[256]; /* <0xHH>, -1: none */
     ts_bpe bpe;
     bool cut_at_meta; /* a text may be cut before U+2581, unless joins has the byte before it */

@@ -7,6 +7,47 @@ typedef const unsigned char *cursor;
 const char ts_scan_gpt2_pattern[] =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
+/* ---- eight ASCII bytes at a time ---- */
+
+static const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+
+/* The high bit of each byte of w (as it stands in memory) that is no ASCII letter from lo to hi. */
+static inline uint64_t outside(uint64_t w, unsigned char lo, unsigned char hi)
+{
+    const uint64_t low = w & ~highs;
+    const uint64_t from = low + ones * (0x80u - lo), past = low + ones * (0x7Fu - hi);
+    return (~from | past | w) & highs;
+}
+
+static inline uint64_t load8(cursor p)
+{
+    uint64_t w;
+    memcpy(&w, p, sizeof w);
+    return w;
+}
+
+/* p past the bytes from lo to hi, or stopping early where fewer than eight bytes are left; with
+ * fold, letters of either case (lo and hi are lower case). */
+static inline cursor ascii_run(cursor p, cursor end, unsigned char lo, unsigned char hi, bool fold)
+{
+    for (; end - p >= 8; p += 8) {
+        const uint64_t w = load8(p), stop = outside(fold ? w | ones * 0x20 : w, lo, hi);
+        if (stop)
+            return p + (__builtin_ctzll(stop) >> 3);
+    }
+    return p;
+}
+
+/* The end of ` ?[A-Za-z]+` at p, when an ASCII character that is none of them follows: then every
+ * pattern here cuts just so (o200k looks at the case too). NULL: look closer. */
+static inline cursor ascii_word(cursor p, cursor end)
+{
+    const cursor from = p + (*p == ' '), q = ascii_run(from, end, 'a', 'z', true);
+    return q > from && end - q >= 8 && *q < 0x80 ? q : NULL;
+}
+
+/* ---- characters ---- */
+
 static inline unsigned flags_at(const ts_unicode *u, cursor p, size_t *len)
 {
     if (*p < 0x80)
@@ -86,6 +127,9 @@ static size_t contraction(cursor p, cursor end, bool fold)
 static size_t scan_gpt2(const ts_unicode *u, cursor p, cursor end)
 {
     size_t len;
+    const cursor word = ascii_word(p, end);
+    if (word)
+        return (size_t)(word - p);
     const size_t c = contraction(p, end, false);
     if (c)
         return c;
@@ -122,6 +166,9 @@ static inline size_t signs(const ts_unicode *u, cursor p, cursor q, cursor end, 
 static inline size_t scan_cl100k(const ts_unicode *u, cursor p, cursor end, int most)
 {
     size_t len, len2;
+    const cursor word = ascii_word(p, end);
+    if (word)
+        return (size_t)(word - p);
     const unsigned f = flags_at(u, p, &len);
     if (f & TS_UC_L)
         return (size_t)(run_of(u, p + len, end, TS_UC_L) - p);
@@ -191,9 +238,21 @@ static cursor upper_any(const ts_unicode *u, cursor q, cursor end)
     return r;
 }
 
+/* ` ?[A-Z]*[a-z]*` at p with at least a letter, when an ASCII character follows that neither goes
+ * on nor begins a contraction. */
+static inline cursor ascii_cased(cursor p, cursor end)
+{
+    const cursor from = p + (*p == ' ');
+    const cursor q = ascii_run(ascii_run(from, end, 'A', 'Z', false), end, 'a', 'z', false);
+    return q > from && end - q >= 8 && *q < 0x80 && *q != '\'' ? q : NULL;
+}
+
 static size_t scan_o200k(const ts_unicode *u, cursor p, cursor end)
 {
     size_t len;
+    const cursor word = ascii_cased(p, end);
+    if (word)
+        return (size_t)(word - p);
     const unsigned f = flags_at(u, p, &len);
     /* [^\r\n\p{L}\p{N}]? may be taken or not; taking it is tried first. */
     const bool may_prefix = !(f & (TS_UC_L | TS_UC_N)) && !is_newline(*p);
@@ -273,6 +332,9 @@ static inline bool is_cjk(cursor p)
 static size_t scan_deepseek(const ts_unicode *u, cursor p, cursor end)
 {
     size_t len;
+    const cursor word = ascii_word(p, end);
+    if (word)
+        return (size_t)(word - p);
     if (flags_at(u, p, &len) & TS_UC_N)
         return numbers(u, p, end, 3);
     cursor q = p;

@@ -24,13 +24,17 @@ uint64_t ts_hash_bytes(const char *s, size_t n)
 
 static ts_status rehash(ts_vocab *v, size_t slots)
 {
-    uint32_t *slot = NULL;
+    uint64_t *slot = NULL;
     TS_TRY(ts_alloc(&slot, slots, sizeof *slot));
-    for (size_t i = 0; i < v->n; i++) {
-        size_t h = ts_hash_bytes(v->text.s + v->entry[i].off, v->entry[i].len) & (slots - 1);
+    for (size_t i = 0; i < v->slots; i++) { /* the tag is the upper half, the place the lower */
+        if (!v->slot[i])
+            continue;
+        const ts_vocab_entry *e = &v->entry[(uint32_t)v->slot[i] - 1];
+        const uint64_t hash = ts_hash_bytes(v->text.s + e->off, e->len);
+        size_t h = hash & (slots - 1);
         while (slot[h])
             h = (h + 1) & (slots - 1);
-        slot[h] = (uint32_t)i + 1;
+        slot[h] = v->slot[i];
     }
     ts_free(&v->slot);
     v->slot = slot;
@@ -47,12 +51,14 @@ ts_status ts_vocab_reserve(ts_vocab *v, size_t n)
     return slots > v->slots ? rehash(v, slots) : TS_OK;
 }
 
-/* The slot of a text, or the empty slot where it belongs. */
-static size_t find_slot(const ts_vocab *v, const char *s, size_t n)
+/* The slot of a text with this hash, or the empty slot where it belongs. */
+static size_t find_slot(const ts_vocab *v, uint64_t hash, const char *s, size_t n)
 {
-    size_t h = ts_hash_bytes(s, n) & (v->slots - 1);
+    size_t h = hash & (v->slots - 1);
     for (; v->slot[h]; h = (h + 1) & (v->slots - 1)) {
-        const ts_vocab_entry *e = &v->entry[v->slot[h] - 1];
+        if (v->slot[h] >> 32 != hash >> 32)
+            continue;
+        const ts_vocab_entry *e = &v->entry[(uint32_t)v->slot[h] - 1];
         if (e->len == n && (n == 0 || memcmp(v->text.s + e->off, s, n) == 0))
             break;
     }
@@ -69,17 +75,19 @@ ts_status ts_vocab_add(ts_vocab *v, const char *s, size_t n, int64_t id)
     if (2 * (v->n + 1) > v->slots)
         TS_TRY(ts_vocab_reserve(v, v->slots ? v->slots : 32));
     TS_TRY(ts_grow(&v->by_id, &v->by_id_cap, (size_t)id + 1, sizeof *v->by_id));
-    const size_t h = find_slot(v, s, n);
+    const uint64_t hash = ts_hash_bytes(s, n);
+    const size_t h = find_slot(v, hash, s, n);
     if (!v->slot[h]) {
         TS_TRY(ts_grow(&v->entry, &v->cap, v->n + 1, sizeof *v->entry));
         const size_t off = v->text.len;
         TS_TRY(ts_str_add(&v->text, s, n));
         TS_TRY(ts_str_add(&v->text, "", 1));
         v->entry[v->n] = (ts_vocab_entry){ .off = off, .len = (uint32_t)n };
-        v->slot[h] = (uint32_t)++v->n;
+        v->slot[h] = hash >> 32 << 32 | ++v->n;
     }
-    v->entry[v->slot[h] - 1].id = (int32_t)id;
-    v->by_id[id] = v->slot[h];
+    const uint32_t at = (uint32_t)v->slot[h];
+    v->entry[at - 1].id = (int32_t)id;
+    v->by_id[id] = at;
     if ((size_t)id >= v->n_ids)
         v->n_ids = (size_t)id + 1;
     return TS_OK;
@@ -89,7 +97,7 @@ int32_t ts_vocab_find(const ts_vocab *v, const char *s, size_t n)
 {
     if (!v->slots)
         return -1;
-    const uint32_t e = v->slot[find_slot(v, s, n)];
+    const uint32_t e = (uint32_t)v->slot[find_slot(v, ts_hash_bytes(s, n), s, n)];
     return e ? v->entry[e - 1].id : -1;
 }
 

@@ -17,7 +17,7 @@ typedef struct ts_vocab {
     ts_str text; /* all tokens, each followed by a NUL */
     ts_vocab_entry *entry;
     size_t n, cap;
-    uint32_t *slot; /* entry + 1, 0: empty */
+    uint64_t *slot; /* upper half of the hash << 32 | entry + 1, 0: empty */
     size_t slots;   /* a power of two */
     uint32_t *by_id; /* entry + 1, 0: a hole */
     size_t n_ids, by_id_cap;

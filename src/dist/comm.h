@@ -44,6 +44,10 @@ struct ts_comm {
     ts_status (*all_to_all_v)(ts_comm *c, const void *send, const int64_t *send_counts,
                               const int64_t *send_offsets, void *recv, const int64_t *recv_counts,
                               const int64_t *recv_offsets, ts_comm_type t);
+    /* The part of this rank of what all ranks' send reduces to, into recv, which may be that part's
+     * place in send. Counts and offsets of the parts in send by rank. */
+    ts_status (*reduce_scatter_v)(ts_comm *c, const void *send, void *recv, const int64_t *counts,
+                                  const int64_t *offsets, ts_comm_type t, ts_comm_op op);
     ts_status (*broadcast)(ts_comm *c, void *buf, int64_t n, ts_comm_type t, int root);
     ts_status (*barrier)(ts_comm *c);
     void (*destroy)(ts_comm *c);

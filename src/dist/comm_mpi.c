@@ -256,6 +256,29 @@ end:
     return st;
 }
 
+/* A reduction to each part's rank. MPI's own call has counts of int and parts without gaps. */
+static ts_status reduce_scatter_v(ts_comm *c, const void *send, void *recv, const int64_t *counts,
+                                  const int64_t *offsets, ts_comm_type t, ts_comm_op op)
+{
+    mpi_comm *m = mpi_of(c);
+    int64_t sum = 0;
+    for (int d = 0; d < c->size; d++)
+        sum += counts[d];
+    count(c, TS_REDUCE_SCATTER, bytes_of(sum, t));
+    for (int d = 0; d < c->size; d++)
+        for (int64_t b = 0; b < counts[d]; b += m->max_count) {
+            const int64_t k = counts[d] - b < m->max_count ? counts[d] - b : m->max_count;
+            const void *from = at(send, offsets[d] + b, t);
+            char *to = d == c->rank ? at(recv, b, t) : NULL;
+            MPI_Request r;
+            TS_TRY(check(c, TS_REDUCE_SCATTER,
+                         MPI_Ireduce(from == to ? MPI_IN_PLACE : from, to, (int)k, type_of(t),
+                                     op_of(op), d, m->comm, &r)));
+            TS_TRY(await(c, TS_REDUCE_SCATTER, 1, &r));
+        }
+    return TS_OK;
+}
+
 static ts_status barrier(ts_comm *c)
 {
     count(c, TS_BARRIER, 0);
@@ -317,8 +340,8 @@ static ts_status create(mpi_comm **out)
     m->c = (ts_comm){ .kind = "mpi", .group = "world", .all_reduce = all_reduce,
                       .all_reduce_start = all_reduce_start, .test = test, .wait = wait,
                       .all_gather = all_gather, .all_gather_v = all_gather_v,
-                      .all_to_all_v = all_to_all_v, .broadcast = broadcast, .barrier = barrier,
-                      .destroy = destroy };
+                      .all_to_all_v = all_to_all_v, .reduce_scatter_v = reduce_scatter_v,
+                      .broadcast = broadcast, .barrier = barrier, .destroy = destroy };
     m->comm = MPI_COMM_NULL;
     m->max_count = INT_MAX / 2;
     ts_mpi_waiter_init(&m->waiter, 0, 1);

@@ -74,6 +74,15 @@ static ts_status all_to_all_v(ts_comm *c, const void *send, const int64_t *send_
     return TS_OK;
 }
 
+static ts_status reduce_scatter_v(ts_comm *c, const void *send, void *recv, const int64_t *counts,
+                                  const int64_t *offsets, ts_comm_type t, ts_comm_op op)
+{
+    (void)op;
+    count(c);
+    copy(recv, at(send, offsets[0], t), counts[0], t);
+    return TS_OK;
+}
+
 static ts_status broadcast(ts_comm *c, void *buf, int64_t n, ts_comm_type t, int root)
 {
     (void)buf, (void)n, (void)t;
@@ -98,8 +107,8 @@ ts_status ts_comm_self_create(ts_comm **out)
                     .local_size = 1, .host = "", .all_reduce = all_reduce,
                     .all_reduce_start = all_reduce_start, .test = test, .wait = wait,
                     .all_gather = all_gather, .all_gather_v = all_gather_v,
-                    .all_to_all_v = all_to_all_v, .broadcast = broadcast, .barrier = barrier,
-                    .destroy = destroy };
+                    .all_to_all_v = all_to_all_v, .reduce_scatter_v = reduce_scatter_v,
+                    .broadcast = broadcast, .barrier = barrier, .destroy = destroy };
     *out = c;
     return TS_OK;
 }

@@ -1,39 +1,20 @@
 #include "base/thread.h"
 #include "dist/comm_cost.h"
-#include "dist/shm.h"
+#include "dist/shm_piece.h"
 #include "dist/sum.h"
 
-#include <sched.h>
 #include <string.h>
 
-enum { FLAT = 4096, TILE = 2048, SPINS = 3000, SPINS_CROWDED = 50 };
-
-typedef enum work { REDUCE, REDUCE_FLAT, GATHER, EXCHANGE, SPREAD, MEET } work;
-
-/* One collective under way. Pieces [first, first + pieces) of the communicator's count are its
- * own. */
-struct ts_comm_request {
-    work what;
-    ts_comm_type t;
-    ts_comm_op op;
-    int root;
-    int64_t first, pieces, put, reduced, taken; /* the last three: pieces of this collective done */
-    int64_t each;                               /* values in a whole piece */
-    int64_t n;                                  /* REDUCE*, SPREAD, GATHER: values of this rank */
-    const char *send;
-    char *recv;
-    const int64_t *send_counts, *send_offsets, *recv_counts, *recv_offsets;
-    ts_comm_request *next;
-};
+enum { FLAT = 8192, SPINS = 3000, SPINS_CROWDED = 50, CACHES = 16 << 20 };
 
 typedef struct shm_comm {
     ts_comm c;
     ts_shm_map map;
-    ts_shm_head *head;
-    char *slots;
-    size_t piece;     /* bytes of a slot */
-    int64_t issued;   /* pieces given to collectives so far */
+    ts_shm_place place;
+    int64_t issued; /* pieces given to collectives so far */
     int spins;
+    bool past;         /* slots are written past the caches */
+    int64_t n_learned; /* collectives with pieces enough to learn that */
     ts_watch watch;
     char host[64];
     ts_comm_request *first, *last; /* under way, in order */
@@ -42,114 +23,11 @@ typedef struct shm_comm {
 
 static shm_comm *shm_of(ts_comm *c) { return (shm_comm *)c; }
 
-static char *slot(const shm_comm *s, int64_t piece, int rank)
-{
-    return s->slots +
-           ((size_t)(piece % TS_SHM_SLOTS) * (size_t)s->c.size + (size_t)rank) * s->piece;
-}
-
-/* How many of n values fall into piece k. */
-static int64_t part(int64_t n, int64_t k, int64_t each)
-{
-    const int64_t left = n - k * each;
-    return left < 0 ? 0 : left < each ? left : each;
-}
-
-static int64_t share_begin(int64_t m, int size, int rank)
-{
-    return rank == size ? m : m / 16 * rank / size * 16;
-}
-
-static void put_piece(const shm_comm *s, const ts_comm_request *r, int64_t k)
-{
-    const int p = s->c.size, me = s->c.rank;
-    const size_t z = ts_comm_type_size(r->t);
-    const int64_t m = part(r->n, k, r->each), at = k * r->each;
-    char *to = slot(s, r->first + k, me);
-    switch (r->what) {
-    case REDUCE: { /* all but the own share, which only this rank needs */
-        const size_t b = (size_t)share_begin(m, p, me) * z,
-                     e = (size_t)share_begin(m, p, me + 1) * z;
-        const char *from = r->recv + (size_t)at * z;
-        memcpy(to, from, b);
-        memcpy(to + e, from + e, (size_t)m * z - e);
-        break;
-    }
-    case SPREAD:
-        if (me != r->root)
-            break;
-        memcpy(to, r->recv + (size_t)at * z, (size_t)m * z);
-        break;
-    case REDUCE_FLAT:
-    case GATHER:
-        if (m > 0)
-            memcpy(to, r->send + (size_t)at * z, (size_t)m * z);
-        break;
-    case EXCHANGE:
-        for (int d = 0; d < p; d++) {
-            const int64_t n = d == me ? 0 : part(r->send_counts[d], k, r->each);
-            if (n > 0)
-                memcpy(to + (size_t)(d * r->each) * z,
-                       r->send + (size_t)(r->send_offsets[d] + at) * z, (size_t)n * z);
-        }
-        break;
-    case MEET:
-        break;
-    }
-}
-
-/* The own share of all ranks' values, in rank order, into the own slot (where that place is
- * free). */
-static void reduce_piece(const shm_comm *s, const ts_comm_request *r, int64_t k)
-{
-    const int p = s->c.size, me = s->c.rank;
-    const size_t z = ts_comm_type_size(r->t);
-    const int64_t m = part(r->n, k, r->each), at = k * r->each, end = share_begin(m, p, me + 1);
-    char *own = slot(s, r->first + k, me), *buf = r->recv + (size_t)at * z;
-    for (int64_t b = share_begin(m, p, me); b < end; b += TILE) {
-        const int64_t n = end - b < TILE ? end - b : TILE;
-        const size_t o = (size_t)b * z;
-        const char *zero = me == 0 ? buf : slot(s, r->first + k, 0);
-        for (int q = 1; q < p; q++) {
-            const char *x = q == 1 ? zero + o : own + o;
-            ts_combine(own + o, x, (q == me ? buf : slot(s, r->first + k, q)) + o, n, r->t, r->op);
-        }
-        memcpy(buf + o, own + o, (size_t)n * z);
-    }
-}
-
-static void take_piece(const shm_comm *s, const ts_comm_request *r, int64_t k)
-{
-    const int p = s->c.size, me = s->c.rank;
-    const size_t z = ts_comm_type_size(r->t);
-    const int64_t m = part(r->n, k, r->each), at = k * r->each;
-    char *buf = r->recv + (size_t)at * z;
-    for (int q = 0; q < p; q++) {
-        const char *from = slot(s, r->first + k, q);
-        if (r->what == REDUCE_FLAT && q > 0)
-            ts_combine(buf, q == 1 ? slot(s, r->first + k, 0) : buf, from, m, r->t, r->op);
-        if (r->what == SPREAD && q == r->root && q != me)
-            memcpy(buf, from, (size_t)m * z);
-        if (q == me)
-            continue;
-        if (r->what == REDUCE) {
-            const int64_t b = share_begin(m, p, q), e = share_begin(m, p, q + 1);
-            memcpy(buf + (size_t)b * z, from + (size_t)b * z, (size_t)(e - b) * z);
-        } else if (r->what == GATHER || r->what == EXCHANGE) {
-            const int64_t n = part(r->recv_counts[q], k, r->each);
-            if (n > 0)
-                memcpy(r->recv + (size_t)(r->recv_offsets[q] + at) * z,
-                       from + (r->what == EXCHANGE ? (size_t)(me * r->each) * z : 0),
-                       (size_t)n * z);
-        }
-    }
-}
-
 typedef enum counter { PUT, REDUCED, TAKEN } counter;
 
 static _Atomic int64_t *counter_of(const shm_comm *s, int rank, counter w)
 {
-    ts_shm_rank *r = &s->head->rank[rank];
+    ts_shm_rank *r = &s->place.head->rank[rank];
     return w == PUT ? &r->put : w == REDUCED ? &r->reduced : &r->taken;
 }
 
@@ -164,28 +42,89 @@ static bool all_beyond(const shm_comm *s, counter w, int64_t piece)
 static void say(const shm_comm *s, counter w, int64_t piece)
 {
     atomic_store_explicit(counter_of(s, s->c.rank, w), piece + 1, memory_order_release);
-    ts_shm_signal(s->head);
+    ts_shm_signal(s->place.head);
+}
+
+/* Between cores that share a cache, slots stay in it. Between others (and virtual ones are moved
+ * about) each line of a slot costs so much that memory is faster. Results do not depend on the
+ * way, so each rank finds its own: the first pieces of some large collectives go one way and the
+ * other, in turns of TURN, and the second half of each turn is timed. */
+enum { TURN = 16, LEARN_EVERY = 16, MANY = 4 };
+
+static void plan_learning(shm_comm *s, ts_comm_request *r)
+{
+    r->learns = r->pieces > 2 * TURN && s->n_learned++ % LEARN_EVERY == 0;
+    for (int i = 0; i < 4; i++)
+        r->fastest[i / 2][i % 2] = 1;
+}
+
+static bool goes_past(const shm_comm *s, const ts_comm_request *r, int64_t k)
+{
+    return r->pieces > MANY && (r->learns && k < 2 * TURN ? k >= TURN : s->past);
+}
+
+static void learn(shm_comm *s, ts_comm_request *r, int64_t k, int take, double began)
+{
+    if (k >= 2 * TURN || k % TURN < TURN / 2)
+        return;
+    double *const f = r->fastest[k / TURN], spent = ts_now() - began;
+    f[take] = spent < f[take] ? spent : f[take];
+    if (take && k + 1 == 2 * TURN)
+        s->past = f[0] + f[1] < r->fastest[0][0] + r->fastest[0][1];
+}
+
+static void put(shm_comm *s, ts_comm_request *r)
+{
+    const double began = r->learns ? ts_now() : 0;
+    ts_shm_put(&s->place, r, r->put, goes_past(s, r, r->put));
+    if (r->learns)
+        learn(s, r, r->put, 0, began);
+    say(s, PUT, r->first + r->put++);
+}
+
+static void take(shm_comm *s, ts_comm_request *r)
+{
+    const double began = r->learns ? ts_now() : 0;
+    ts_shm_take(&s->place, r, r->taken);
+    if (r->learns)
+        learn(s, r, r->taken, 1, began);
+    say(s, TAKEN, r->first + r->taken++);
+}
+
+/* All have put the first piece of an exchange, and said how many values they have for one rank:
+ * all must go through as many pieces. Nothing was begun after it. */
+static void learn_length(shm_comm *s, ts_comm_request *r)
+{
+    int64_t longest = 0;
+    for (int q = 0; q < s->c.size; q++) {
+        const int64_t n = s->place.head->rank[q].longest[r->first % TS_SHM_SLOTS];
+        longest = n > longest ? n : longest;
+    }
+    const int64_t pieces = ts_shm_pieces(longest, r->each);
+    s->issued += pieces > 1 ? pieces - 1 : 0;
+    r->pieces = pieces > 1 ? pieces : 1;
+    plan_learning(s, r);
 }
 
 /* One step of a collective if one can be taken. What is in the slots longest goes first. */
 static bool step(shm_comm *s, ts_comm_request *r)
 {
-    const bool reduces = r->what == REDUCE;
+    const bool reduces = r->what == TS_SHM_REDUCE;
     if (r->taken < r->put && (!reduces || r->taken < r->reduced) &&
         all_beyond(s, reduces ? REDUCED : PUT, r->first + r->taken)) {
-        take_piece(s, r, r->taken);
-        say(s, TAKEN, r->first + r->taken++);
+        if (r->what == TS_SHM_EXCHANGE && r->taken == 0)
+            learn_length(s, r);
+        take(s, r);
         return true;
     }
     if (reduces && r->reduced < r->put && all_beyond(s, PUT, r->first + r->reduced)) {
-        reduce_piece(s, r, r->reduced);
+        ts_shm_reduce(&s->place, r, r->reduced);
         say(s, REDUCED, r->first + r->reduced++);
         return true;
     }
     if (r->put < r->pieces && r->put < r->taken + TS_SHM_SLOTS &&
         all_beyond(s, TAKEN, r->first + r->put - TS_SHM_SLOTS)) {
-        put_piece(s, r, r->put);
-        say(s, PUT, r->first + r->put++);
+        put(s, r);
         return true;
     }
     return false;
@@ -246,25 +185,26 @@ static void finish(shm_comm *s, const ts_comm_request *r, const char *name)
             pause_cpu();
             continue;
         }
-        atomic_fetch_add(&s->head->sleepers, 1);
-        const uint32_t seen = atomic_load(&s->head->event);
+        const uint32_t seen = ts_shm_doze(s->place.head);
         if (!advance(s)) {
             atomic_store_explicit(&s->watch.behind, furthest_behind(s) + 1, memory_order_relaxed);
-            ts_shm_sleep(s->head, seen);
+            ts_shm_sleep(s->place.head, seen);
         }
-        atomic_fetch_sub(&s->head->sleepers, 1);
+        ts_shm_rise(s->place.head);
     }
     ts_watch_leave(&s->watch);
     advance(s); /* takes a finished one off the list */
 }
 
+/* longest: values that go through one slot, on the rank that has most. */
 static void enqueue(shm_comm *s, ts_comm_request *r, int64_t longest)
 {
-    r->pieces = longest > 0 ? (longest - 1) / r->each + 1 : 0;
+    r->pieces = ts_shm_pieces(longest, r->each);
     r->first = s->issued;
     s->issued += r->pieces;
     if (!r->pieces)
         return;
+    plan_learning(s, r);
     if (s->last)
         s->last->next = r;
     else
@@ -275,6 +215,7 @@ static void enqueue(shm_comm *s, ts_comm_request *r, int64_t longest)
 
 static void run(shm_comm *s, ts_comm_request *r, int64_t longest, ts_collective what)
 {
+    r->stream = (size_t)longest * ts_comm_type_size(r->t) > CACHES / (size_t)s->c.size;
     enqueue(s, r, longest);
     finish(s, r, ts_collective_name(what));
 }
@@ -288,14 +229,20 @@ static void count(ts_comm *c, ts_collective what, int64_t n, ts_comm_type t)
 
 static int64_t values_in(const shm_comm *s, ts_comm_type t)
 {
-    return (int64_t)(s->piece / ts_comm_type_size(t));
+    return (int64_t)(s->place.slot_bytes / ts_comm_type_size(t));
+}
+
+/* Of a slot with a place for each rank's values. */
+static int64_t part_in(const shm_comm *s, ts_comm_type t)
+{
+    return s->c.size == 2 ? values_in(s, t) : values_in(s, t) / s->c.size;
 }
 
 static ts_comm_request reduction(shm_comm *s, void *buf, int64_t n, ts_comm_type t, ts_comm_op op)
 {
-    const bool flat = (size_t)n * ts_comm_type_size(t) <= FLAT;
-    return (ts_comm_request){ .what = flat ? REDUCE_FLAT : REDUCE, .t = t, .op = op, .n = n,
-                              .send = buf, .recv = buf, .each = values_in(s, t) };
+    const bool flat = s->c.size == 2 || (size_t)n * ts_comm_type_size(t) <= FLAT;
+    return (ts_comm_request){ .what = flat ? TS_SHM_REDUCE_FLAT : TS_SHM_REDUCE, .t = t, .op = op,
+                              .n = n, .recv = buf, .each = values_in(s, t) };
 }
 
 static ts_status all_reduce(ts_comm *c, void *buf, int64_t n, ts_comm_type t, ts_comm_op op)
@@ -346,10 +293,7 @@ static ts_status all_gather_v(ts_comm *c, const void *send, int64_t n, void *rec
     TS_ASSERT(n == counts[c->rank], "rank %d sends %lld, others expect %lld", c->rank, (long long)n,
               (long long)counts[c->rank]);
     count(c, TS_ALL_GATHER, sum, t);
-    char *mine = (char *)recv + (size_t)offsets[c->rank] * ts_comm_type_size(t);
-    if (mine != send && n > 0)
-        memmove(mine, send, (size_t)n * ts_comm_type_size(t));
-    ts_comm_request r = { .what = GATHER, .t = t, .n = n, .send = mine, .recv = recv,
+    ts_comm_request r = { .what = TS_SHM_GATHER, .t = t, .n = n, .send = send, .recv = recv,
                           .each = values_in(shm_of(c), t), .recv_counts = counts,
                           .recv_offsets = offsets };
     run(shm_of(c), &r, longest, TS_ALL_GATHER);
@@ -378,16 +322,31 @@ static ts_status all_to_all_v(ts_comm *c, const void *send, const int64_t *send_
     TS_ASSERT(send_counts[me] == recv_counts[me], "rank %d keeps %lld and expects %lld", me,
               (long long)send_counts[me], (long long)recv_counts[me]);
     count(c, TS_ALL_TO_ALL, sent, t);
-    if (send_counts[me] > 0)
-        memcpy((char *)recv + (size_t)recv_offsets[me] * z,
-               (const char *)send + (size_t)send_offsets[me] * z, (size_t)send_counts[me] * z);
     shm_comm *s = shm_of(c);
-    ts_comm_request most = reduction(s, &longest, 1, TS_COMM_I64, TS_COMM_MAX);
-    run(s, &most, 1, TS_ALL_TO_ALL); /* all must go through as many pieces */
-    ts_comm_request r = { .what = EXCHANGE, .t = t, .each = values_in(s, t) / c->size, .send = send,
-                          .recv = recv, .send_counts = send_counts, .send_offsets = send_offsets,
-                          .recv_counts = recv_counts, .recv_offsets = recv_offsets };
-    run(s, &r, longest, TS_ALL_TO_ALL);
+    ts_comm_request r = { .what = TS_SHM_EXCHANGE, .t = t, .longest = longest, .send = send,
+                          .recv = recv, .each = part_in(s, t), .send_counts = send_counts,
+                          .send_offsets = send_offsets, .recv_counts = recv_counts,
+                          .recv_offsets = recv_offsets,
+                          .stream = (size_t)longest * z > CACHES / (size_t)c->size };
+    enqueue(s, &r, 1);
+    finish(s, &r, ts_collective_name(TS_ALL_TO_ALL));
+    ts_shm_keep(&s->place, &r, r.pieces, ts_shm_pieces(send_counts[me], r.each));
+    return TS_OK;
+}
+
+static ts_status reduce_scatter_v(ts_comm *c, const void *send, void *recv, const int64_t *counts,
+                                  const int64_t *offsets, ts_comm_type t, ts_comm_op op)
+{
+    int64_t sum = 0, longest = 0;
+    for (int r = 0; r < c->size; r++) {
+        sum += counts[r];
+        longest = counts[r] > longest ? counts[r] : longest;
+    }
+    count(c, TS_REDUCE_SCATTER, sum, t);
+    ts_comm_request r = { .what = TS_SHM_SCATTER, .t = t, .op = op, .send = send, .recv = recv,
+                          .each = part_in(shm_of(c), t), .send_counts = counts,
+                          .send_offsets = offsets };
+    run(shm_of(c), &r, longest, TS_REDUCE_SCATTER);
     return TS_OK;
 }
 
@@ -395,7 +354,7 @@ static ts_status broadcast(ts_comm *c, void *buf, int64_t n, ts_comm_type t, int
 {
     TS_ASSERT(root >= 0 && root < c->size, "root %d of %d", root, c->size);
     count(c, TS_BROADCAST, n, t);
-    ts_comm_request r = { .what = SPREAD, .t = t, .n = n, .recv = buf, .root = root,
+    ts_comm_request r = { .what = TS_SHM_SPREAD, .t = t, .n = n, .recv = buf, .root = root,
                           .each = values_in(shm_of(c), t) };
     run(shm_of(c), &r, n, TS_BROADCAST);
     return TS_OK;
@@ -404,7 +363,7 @@ static ts_status broadcast(ts_comm *c, void *buf, int64_t n, ts_comm_type t, int
 static ts_status barrier(ts_comm *c)
 {
     count(c, TS_BARRIER, 0, TS_COMM_U8);
-    ts_comm_request r = { .what = MEET, .t = TS_COMM_U8, .each = 1 };
+    ts_comm_request r = { .what = TS_SHM_MEET, .t = TS_COMM_U8, .each = 1 };
     run(shm_of(c), &r, 1, TS_BARRIER);
     return TS_OK;
 }
@@ -428,17 +387,17 @@ ts_status ts_comm_shm_create(int rank, int size, const char *host, ts_shm_map *m
     }
     s->map = *map;
     *map = (ts_shm_map){ .fd = -1 };
-    s->head = s->map.base;
-    s->slots = (char *)s->map.base + ts_shm_slots_offset(size);
-    s->piece = ts_shm_piece_bytes(size);
+    s->place = (ts_shm_place){ .head = s->map.base, .rank = rank, .size = size,
+                               .slots = (char *)s->map.base + ts_shm_slots_offset(size),
+                               .slot_bytes = ts_shm_piece_bytes(size) };
     s->spins = size > ts_cpu_count() ? SPINS_CROWDED : SPINS;
     strncpy(s->host, host, sizeof s->host - 1);
     s->c = (ts_comm){ .kind = "shm", .group = "world", .rank = rank, .size = size,
                       .local_rank = rank, .local_size = size, .watch = &s->watch, .host = s->host,
                       .all_reduce = all_reduce, .all_reduce_start = all_reduce_start, .test = test,
                       .wait = wait, .all_gather = all_gather, .all_gather_v = all_gather_v,
-                      .all_to_all_v = all_to_all_v, .broadcast = broadcast, .barrier = barrier,
-                      .destroy = destroy };
+                      .all_to_all_v = all_to_all_v, .reduce_scatter_v = reduce_scatter_v,
+                      .broadcast = broadcast, .barrier = barrier, .destroy = destroy };
     *out = &s->c;
     return TS_OK;
 }

@@ -81,6 +81,16 @@ static ts_status all_to_all_v(ts_comm *c, const void *send, const int64_t *send_
     return book(c, TS_ALL_TO_ALL, sum, t);
 }
 
+static ts_status reduce_scatter_v(ts_comm *c, const void *send, void *recv, const int64_t *counts,
+                                  const int64_t *offsets, ts_comm_type t, ts_comm_op op)
+{
+    (void)send, (void)recv, (void)offsets, (void)op;
+    int64_t sum = 0;
+    for (int r = 0; r < c->size; r++)
+        sum += counts[r];
+    return book(c, TS_REDUCE_SCATTER, sum, t);
+}
+
 static ts_status broadcast(ts_comm *c, void *buf, int64_t n, ts_comm_type t, int root)
 {
     (void)buf;
@@ -102,8 +112,8 @@ ts_status ts_comm_sim_create(int rank, int size, const char *group, const ts_com
                       .local_size = size, .host = "", .all_reduce = all_reduce,
                       .all_reduce_start = all_reduce_start, .test = test, .wait = wait,
                       .all_gather = all_gather, .all_gather_v = all_gather_v,
-                      .all_to_all_v = all_to_all_v, .broadcast = broadcast, .barrier = barrier,
-                      .destroy = destroy };
+                      .all_to_all_v = all_to_all_v, .reduce_scatter_v = reduce_scatter_v,
+                      .broadcast = broadcast, .barrier = barrier, .destroy = destroy };
     s->linked = link != NULL;
     if (link)
         s->link = *link;

@@ -98,13 +98,24 @@ void ts_shm_leave(ts_shm_map *map)
     *map = (ts_shm_map){ .fd = -1 };
 }
 
-/* Sleepers count themselves, then look once more, then sleep on the event they saw before looking:
- * whoever comes further after that look either changes the event first or sees the sleeper. */
+/* Sleepers count themselves, then look once more, then sleep on the event they saw before looking.
+ * Between what a rank says and its look for sleepers, and between a sleeper's count and its last
+ * look, everything is in one order: one of the two sees the other. */
 void ts_shm_signal(ts_shm_head *h)
 {
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!atomic_load_explicit(&h->sleepers, memory_order_relaxed))
+        return;
     atomic_fetch_add(&h->event, 1);
-    if (atomic_load(&h->sleepers))
-        syscall(SYS_futex, &h->event, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+    syscall(SYS_futex, &h->event, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+uint32_t ts_shm_doze(ts_shm_head *h)
+{
+    atomic_fetch_add(&h->sleepers, 1);
+    const uint32_t seen = atomic_load(&h->event);
+    atomic_thread_fence(memory_order_seq_cst);
+    return seen;
 }
 
 void ts_shm_sleep(ts_shm_head *h, uint32_t seen)
@@ -112,3 +123,5 @@ void ts_shm_sleep(ts_shm_head *h, uint32_t seen)
     const struct timespec moment = { .tv_nsec = 100000000 };
     syscall(SYS_futex, &h->event, FUTEX_WAIT, seen, &moment, NULL, 0);
 }
+
+void ts_shm_rise(ts_shm_head *h) { atomic_fetch_sub(&h->sleepers, 1); }

@@ -8,16 +8,19 @@
 /* Every collective goes in pieces, numbered through the life of the communicator. Each rank puts
  * its part of a piece into its slot, reduces its share of it when all have put, and takes the
  * result when all have reduced. SLOTS pieces may be on their way, so a fast rank need not stop at
- * each. */
-enum { TS_SHM_SLOTS = 2, TS_SHM_PIECE = 512 << 10, TS_SHM_MOST = 64 << 20 };
+ * each; together they are less than a core's second cache, so that slots never go through
+ * memory. */
+enum { TS_SHM_SLOTS = 4, TS_SHM_PIECE = 128 << 10, TS_SHM_MOST = 64 << 20 };
 
+/* What a rank writes and the others read: a cache line. */
 typedef struct ts_shm_rank {
     _Alignas(64) _Atomic int64_t put, reduced, taken; /* pieces */
+    int64_t longest[TS_SHM_SLOTS]; /* exchanges: the most values for one rank; as a slot */
 } ts_shm_rank;
 
 typedef struct ts_shm_head {
     int64_t cookie;
-    _Alignas(64) _Atomic uint32_t event; /* changes whenever a rank has come further; a futex */
+    _Alignas(64) _Atomic uint32_t event; /* changes when sleepers are woken; a futex */
     _Alignas(64) _Atomic uint32_t sleepers;
     ts_shm_rank rank[]; /* [size], then the slots: [SLOTS][size][piece bytes] */
 } ts_shm_head;
@@ -25,8 +28,11 @@ typedef struct ts_shm_head {
 /* Bytes of one rank's slot: a multiple of 64. */
 size_t ts_shm_piece_bytes(int size);
 size_t ts_shm_slots_offset(int size);
-/* Says that this rank has come further. */
+/* After this rank has said that it has come further: wakes those who sleep. */
 void ts_shm_signal(ts_shm_head *h);
-/* Returns when the event is no longer `seen`, or after a moment. */
+/* Before the last look: counts this rank among the sleepers and returns the event as it is. */
+uint32_t ts_shm_doze(ts_shm_head *h);
+/* Nothing was to be seen: returns when the event is no longer `seen`, or after a moment. */
 void ts_shm_sleep(ts_shm_head *h, uint32_t seen);
+void ts_shm_rise(ts_shm_head *h);
 #endif

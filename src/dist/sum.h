@@ -8,4 +8,6 @@
 void ts_sum_f32(float *a, const float *b, int64_t n);
 /* out[i] = a[i] op b[i]; out may be a or b. */
 void ts_combine(void *out, const void *a, const void *b, int64_t n, ts_comm_type t, ts_comm_op op);
+/* memcpy. past_caches, for what is larger than they are: the target's old bytes are not fetched. */
+void ts_copy_fast(void *to, const void *from, size_t bytes, bool past_caches);
 #endif

@@ -1,0 +1,179 @@
+#include "dist/shm_piece.h"
+#include "dist/comm_cost.h"
+#include "dist/sum.h"
+
+#include <string.h>
+
+/* Values whose sum stays in the first cache while rank after rank is added. */
+enum { TILE = 2048 };
+
+static char *slot(const ts_shm_place *p, const ts_comm_request *r, int64_t k, int rank)
+{
+    return p->slots + ((size_t)((r->first + k) % TS_SHM_SLOTS) * (size_t)p->size + (size_t)rank) *
+                          p->slot_bytes;
+}
+
+/* How many of n values fall into piece k. */
+static int64_t part(int64_t n, int64_t k, int64_t each)
+{
+    const int64_t left = n - k * each;
+    return left < 0 ? 0 : left < each ? left : each;
+}
+
+/* Equal shares of m values, whole cache lines but for the last. */
+static int64_t share_begin(int64_t m, int size, int rank)
+{
+    return rank == size ? m : m / 16 * rank / size * 16;
+}
+
+static void copy(void *to, const void *from, int64_t values, size_t z, bool stream)
+{
+    if (values > 0)
+        ts_copy_fast(to, from, (size_t)values * z, stream);
+}
+
+/* Where in a slot rank d's values of a SCATTER or EXCHANGE lie. Between two ranks there is one
+ * place; else the own one holds sums. */
+static size_t place_of(const ts_shm_place *p, const ts_comm_request *r, int d)
+{
+    return p->size == 2 ? 0 : (size_t)(d * r->each) * ts_comm_type_size(r->t);
+}
+
+static void put_parts(const ts_shm_place *p, const ts_comm_request *r, int64_t k, char *to,
+                      bool past)
+{
+    const size_t z = ts_comm_type_size(r->t);
+    for (int d = 0; d < p->size; d++)
+        if (d != p->rank)
+            copy(to + place_of(p, r, d),
+                 r->send + (size_t)(r->send_offsets[d] + k * r->each) * z,
+                 part(r->send_counts[d], k, r->each), z, past);
+}
+
+void ts_shm_keep(const ts_shm_place *p, const ts_comm_request *r, int64_t from, int64_t to)
+{
+    const size_t z = ts_comm_type_size(r->t);
+    const int64_t n = r->send_counts[p->rank], b = from * r->each, e = to * r->each;
+    copy(r->recv + (size_t)(r->recv_offsets[p->rank] + b) * z,
+         r->send + (size_t)(r->send_offsets[p->rank] + b) * z, (e < n ? e : n) - b, z, r->stream);
+}
+
+void ts_shm_put(const ts_shm_place *p, const ts_comm_request *r, int64_t k, bool past)
+{
+    const int me = p->rank;
+    const size_t z = ts_comm_type_size(r->t);
+    const int64_t m = part(r->n, k, r->each), at = k * r->each;
+    char *to = slot(p, r, k, me);
+    switch (r->what) {
+    case TS_SHM_REDUCE: { /* all but the own share, which only this rank needs */
+        const int64_t b = share_begin(m, p->size, me), e = share_begin(m, p->size, me + 1);
+        const char *from = r->recv + (size_t)at * z;
+        copy(to, from, b, z, past);
+        copy(to + (size_t)e * z, from + (size_t)e * z, m - e, z, past);
+        break;
+    }
+    case TS_SHM_SPREAD:
+        if (me == r->root)
+            copy(to, r->recv + (size_t)at * z, m, z, past);
+        break;
+    case TS_SHM_REDUCE_FLAT:
+        copy(to, r->recv + (size_t)at * z, m, z, past);
+        break;
+    case TS_SHM_GATHER: {
+        const char *from = r->send + (size_t)at * z;
+        char *own = r->recv + (size_t)(r->recv_offsets[me] + at) * z;
+        copy(to, from, m, z, past);
+        if (own != from)
+            copy(own, from, m, z, r->stream);
+        break;
+    }
+    case TS_SHM_EXCHANGE:
+        p->head->rank[me].longest[(r->first + k) % TS_SHM_SLOTS] = r->longest;
+        put_parts(p, r, k, to, past);
+        ts_shm_keep(p, r, k, k + 1);
+        break;
+    case TS_SHM_SCATTER:
+        put_parts(p, r, k, to, past);
+        break;
+    case TS_SHM_MEET:
+        break;
+    }
+}
+
+/* out = the m values of all ranks, in rank order: own this rank's, and slot + at of the others.
+ * The sum so far lies at `sum`, which may be out. */
+static void combine_all(const ts_shm_place *p, const ts_comm_request *r, int64_t k, size_t at,
+                        const char *own, char *sum, char *out, int64_t m)
+{
+    const size_t z = ts_comm_type_size(r->t);
+    for (int64_t b = 0; b < m; b += TILE) {
+        const int64_t n = m - b < TILE ? m - b : TILE;
+        const size_t o = (size_t)b * z;
+        const char *x = p->rank == 0 ? own + o : slot(p, r, k, 0) + at + o;
+        for (int q = 1; q < p->size; q++) {
+            char *to = q + 1 == p->size ? out + o : sum + o;
+            ts_combine(to, x, q == p->rank ? own + o : slot(p, r, k, q) + at + o, n, r->t, r->op);
+            x = to;
+        }
+    }
+}
+
+void ts_shm_reduce(const ts_shm_place *p, const ts_comm_request *r, int64_t k)
+{
+    const size_t z = ts_comm_type_size(r->t);
+    const int64_t m = part(r->n, k, r->each), b = share_begin(m, p->size, p->rank),
+                  n = share_begin(m, p->size, p->rank + 1) - b;
+    char *mine = slot(p, r, k, p->rank) + (size_t)b * z,
+         *buf = r->recv + (size_t)(k * r->each + b) * z;
+    combine_all(p, r, k, (size_t)b * z, buf, mine, mine, n);
+    copy(buf, mine, n, z, false);
+}
+
+static void take_from(const ts_shm_place *p, const ts_comm_request *r, int64_t k, int q)
+{
+    const size_t z = ts_comm_type_size(r->t);
+    const int64_t m = part(r->n, k, r->each), at = k * r->each;
+    const char *from = slot(p, r, k, q);
+    char *buf = r->recv + (size_t)at * z;
+    switch (r->what) {
+    case TS_SHM_REDUCE: {
+        const int64_t b = share_begin(m, p->size, q), e = share_begin(m, p->size, q + 1);
+        copy(buf + (size_t)b * z, from + (size_t)b * z, e - b, z, false);
+        break;
+    }
+    case TS_SHM_SPREAD:
+        if (q == r->root)
+            copy(buf, from, m, z, r->stream);
+        break;
+    case TS_SHM_GATHER:
+    case TS_SHM_EXCHANGE:
+        from += r->what == TS_SHM_EXCHANGE ? place_of(p, r, p->rank) : 0;
+        copy(r->recv + (size_t)(r->recv_offsets[q] + at) * z, from,
+             part(r->recv_counts[q], k, r->each), z, r->stream);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Where a rank reduces alone, the sum so far of more than two ranks stays in the own slot: the
+ * buffer holds a term that is still to come. */
+void ts_shm_take(const ts_shm_place *p, const ts_comm_request *r, int64_t k)
+{
+    const int me = p->rank;
+    const size_t z = ts_comm_type_size(r->t);
+    if (r->what == TS_SHM_REDUCE_FLAT) {
+        char *buf = r->recv + (size_t)(k * r->each) * z;
+        const char *own = p->size > 2 ? slot(p, r, k, me) : buf;
+        combine_all(p, r, k, 0, own, buf, buf, part(r->n, k, r->each));
+    } else if (r->what == TS_SHM_SCATTER) {
+        const size_t at = place_of(p, r, me);
+        combine_all(p, r, k, at, r->send + (size_t)(r->send_offsets[me] + k * r->each) * z,
+                    slot(p, r, k, me) + at, r->recv + (size_t)(k * r->each) * z,
+                    part(r->send_counts[me], k, r->each));
+    } else {
+        for (int q = 0; q < p->size; q++)
+            if (q != me)
+                take_from(p, r, k, q);
+    }
+}

@@ -13,32 +13,51 @@ int64_t ts_xent_chunk(int64_t rows, int64_t vocab)
     return n < rows ? n : rows;
 }
 
-static const char *row_at(const ts_tensor *t, int64_t row)
+/* One call. */
+typedef struct xent {
+    ts_tape *tape;
+    const ts_xent_op *o;
+    ts_dtype dtype;        /* of x and of gradients */
+    int64_t chunk;         /* rows that the next two have room for */
+    ts_tensor *logits, *d; /* d: gradient in the compute type; the logits themselves in fp32 */
+    bool grads;
+} xent;
+
+/* Rows that lie one after another. */
+typedef struct rows {
+    int64_t n;
+    const void *x;
+    void *dx;              /* NULL: not wanted */
+    const int32_t *labels;
+    const float *weight;   /* NULL: 1 */
+    float *loss;
+    int32_t *argmax;       /* NULL: not wanted */
+} rows;
+
+static int64_t width(const ts_tensor *t) { return t->rank > 1 ? t->dim[1] : 1; }
+
+static void *row_at(const ts_tensor *t, int64_t row)
 {
-    return (const char *)ts_tensor_data(t) + (size_t)(row * t->dim[1]) * ts_dtype_size(t->dtype);
+    return (char *)ts_tensor_data(t) + (size_t)(row * width(t)) * ts_dtype_size(t->dtype);
 }
 
-typedef struct chunk_buffers {
-    ts_tensor *logits, *d; /* d: gradient in the compute type; the logits themselves in fp32 */
-} chunk_buffers;
-
-static ts_status make_buffers(ts_tape *tape, ts_dtype dtype, int64_t rows, int64_t cols, bool grads,
-                              chunk_buffers *b)
+static ts_status make_buffers(xent *k)
 {
-    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, rows, cols, &b->logits));
-    b->d = b->logits;
-    if (grads && dtype != TS_DTYPE_F32)
-        TS_TRY(ts_tape_new(tape, dtype, rows, cols, &b->d));
+    const int64_t cols = k->o->w->dim[0];
+    TS_TRY(ts_tape_new(k->tape, TS_DTYPE_F32, k->chunk, cols, &k->logits));
+    k->d = k->logits;
+    if (k->grads && k->dtype != TS_DTYPE_F32)
+        TS_TRY(ts_tape_new(k->tape, k->dtype, k->chunk, cols, &k->d));
     return TS_OK;
 }
 
-static ts_status chunk_logits(ts_tape *tape, const ts_xent_op *o, const ts_tensor *x, int64_t row,
-                              int64_t rows, float *logits)
+static ts_status some_logits(ts_tape *tape, const ts_xent_op *o, ts_dtype dtype, const void *x,
+                             int64_t n_rows, float *logits)
 {
-    TS_TRY(ts_gemm_forward(tape, o->w, ts_param_vector(o->b), x->dtype, row_at(x, row), rows,
-                           TS_DTYPE_F32, logits));
+    TS_TRY(ts_gemm_forward(tape, o->w, ts_param_vector(o->b), dtype, x, n_rows, TS_DTYPE_F32,
+                           logits));
     if (o->logit_scale != 1) {
-        const int64_t n = rows * o->w->dim[0];
+        const int64_t n = n_rows * o->w->dim[0];
         const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32, .z_dtype = TS_DTYPE_F32,
                                         .y_dtype = TS_DTYPE_F32, .x = logits, .z = logits,
                                         .y = logits,
@@ -48,70 +67,207 @@ static ts_status chunk_logits(ts_tape *tape, const ts_xent_op *o, const ts_tenso
     return TS_OK;
 }
 
-static ts_status chunk_gradients(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, int64_t row,
-                                 int64_t rows, void *d, ts_tensor *dx)
+static ts_status chunk_gradients(const xent *k, const rows *r)
 {
+    const ts_xent_op *o = k->o;
+    void *d = ts_tensor_data(k->d);
     if (o->logit_scale != 1) {
-        const int64_t n = rows * o->w->dim[0];
-        const ts_elementwise_args a = { .x_dtype = x->dtype, .z_dtype = x->dtype,
-                                        .y_dtype = x->dtype, .x = d, .z = d, .y = d,
+        const int64_t n = r->n * o->w->dim[0];
+        const ts_elementwise_args a = { .x_dtype = k->dtype, .z_dtype = k->dtype,
+                                        .y_dtype = k->dtype, .x = d, .z = d, .y = d,
                                         .alpha = o->logit_scale };
-        ts_launch_add(tape->dev, &a, n, (ts_cost){ (double)n, 4.0 * (double)n, x->dtype });
+        ts_launch_add(k->tape->dev, &a, n, (ts_cost){ (double)n, 4.0 * (double)n, k->dtype });
     }
-    if (dx)
-        TS_TRY(ts_gemm_input_grad(tape, o->w, x->dtype, d, rows,
-                                  (char *)(uintptr_t)row_at(dx, row)));
+    if (r->dx)
+        TS_TRY(ts_gemm_input_grad(k->tape, o->w, k->dtype, d, r->n, r->dx));
     if (o->w->grad)
-        ts_gemm_weight_grad(tape, o->w, x->dtype, d, row_at(x, row), rows);
+        ts_gemm_weight_grad(k->tape, o->w, k->dtype, d, r->x, r->n);
     if (o->b && o->b->grad)
-        ts_bias_grad(tape, o->b, x->dtype, d, rows);
+        ts_bias_grad(k->tape, o->b, k->dtype, d, r->n);
     return TS_OK;
 }
 
-static ts_status run_chunk(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, int64_t row,
-                           int64_t rows, const chunk_buffers *b, bool grads, ts_tensor *dx,
-                           ts_tensor *loss, ts_tensor *argmax)
+static ts_status run_chunk(const xent *k, const rows *r)
 {
-    const int64_t cols = o->w->dim[0];
-    TS_TRY(chunk_logits(tape, o, x, row, rows, ts_tensor_data(b->logits)));
-    const ts_loss_args a = { .cols = cols, .ld = cols, .logits = ts_tensor_data(b->logits),
-                             .softcap = o->softcap,
-                             .labels = (int32_t *)ts_tensor_data(o->labels) + row,
-                             .weight = o->weight ? (float *)ts_tensor_data(o->weight) + row : NULL,
-                             .loss = (float *)ts_tensor_data(loss) + row,
-                             .argmax = argmax ? (int32_t *)ts_tensor_data(argmax) + row : NULL,
-                             .d_dtype = x->dtype,
-                             .dlogits = grads ? ts_tensor_data(b->d) : NULL,
+    const int64_t cols = k->o->w->dim[0];
+    float *logits = ts_tensor_data(k->logits);
+    TS_TRY(some_logits(k->tape, k->o, k->dtype, r->x, r->n, logits));
+    const ts_loss_args a = { .cols = cols, .ld = cols, .logits = logits, .softcap = k->o->softcap,
+                             .labels = r->labels, .weight = r->weight, .loss = r->loss,
+                             .argmax = r->argmax, .d_dtype = k->dtype,
+                             .dlogits = k->grads ? ts_tensor_data(k->d) : NULL,
                              .ld_d = cols };
-    const double n = (double)rows * (double)cols;
-    ts_launch_softmax_xent(tape->dev, &a, rows,
+    const double n = (double)r->n * (double)cols;
+    ts_launch_softmax_xent(k->tape->dev, &a, r->n,
                            (ts_cost){ 6 * n,
-                                      n * (grads ? 4.0 + (double)ts_dtype_size(x->dtype) : 4.0),
+                                      n * (k->grads ? 4.0 + (double)ts_dtype_size(k->dtype) : 4.0),
                                       TS_DTYPE_F32 });
-    return grads ? chunk_gradients(tape, o, x, row, rows, ts_tensor_data(b->d), dx) : TS_OK;
+    return k->grads ? chunk_gradients(k, r) : TS_OK;
+}
+
+/* All rows, where they are. */
+static ts_status run_all(xent *k, const ts_tensor *x, const ts_tensor *dx, const ts_tensor *loss,
+                         const ts_tensor *argmax)
+{
+    const int64_t T = x->dim[0];
+    TS_TRY(make_buffers(k));
+    for (int64_t row = 0; row < T; row += k->chunk) {
+        const rows r = { .n = T - row < k->chunk ? T - row : k->chunk, .x = row_at(x, row),
+                         .dx = dx ? row_at(dx, row) : NULL, .labels = row_at(k->o->labels, row),
+                         .weight = k->o->weight ? row_at(k->o->weight, row) : NULL,
+                         .loss = row_at(loss, row),
+                         .argmax = argmax ? row_at(argmax, row) : NULL };
+        TS_TRY(run_chunk(k, &r));
+    }
+    return TS_OK;
+}
+
+/* ---- rows that count ---- */
+
+/* A row of label -1 or weight 0 has neither loss nor gradient. Where there are such rows, the
+ * others are brought together and multiplied alone. */
+typedef struct choice {
+    int64_t n;       /* rows that count */
+    int32_t *host;   /* of all that follows */
+    int32_t *at;     /* [n]: which they are */
+    int32_t *back;   /* [T]: 1 + a row's place in its chunk; 0: it does not count */
+    int32_t *labels; /* [n] */
+    float *weight;   /* [n] */
+} choice;
+
+static ts_status choose(const xent *k, int64_t T, choice *c)
+{
+    ts_device *dev = k->tape->dev;
+    TS_TRY(ts_alloc(&c->host, (size_t)T * 4, sizeof *c->host));
+    c->at = c->host, c->back = c->host + T, c->labels = c->host + 2 * T;
+    c->weight = (float *)(void *)(c->host + 3 * T);
+    dev->to_host(dev, c->labels, ts_tensor_data(k->o->labels), (size_t)T * sizeof *c->labels);
+    for (int64_t r = 0; r < T; r++)
+        c->weight[r] = 1;
+    if (k->o->weight)
+        dev->to_host(dev, c->weight, ts_tensor_data(k->o->weight), (size_t)T * sizeof *c->weight);
+    for (int64_t r = 0; r < T; r++) {
+        const float weight = c->weight[r];
+        if (c->labels[r] < 0 || !(weight < 0 || weight > 0))
+            continue;
+        c->labels[c->n] = c->labels[r];
+        c->weight[c->n] = weight;
+        c->at[c->n] = (int32_t)r;
+        c->back[r] = (int32_t)(1 + c->n++ % k->chunk);
+    }
+    return TS_OK;
+}
+
+static ts_status upload(ts_tape *tape, const void *host, ts_dtype dtype, int64_t n, ts_tensor **out)
+{
+    TS_TRY(ts_tape_new(tape, dtype, n, 0, out));
+    tape->dev->to_device(tape->dev, ts_tensor_data(*out), host, ts_tensor_bytes(*out));
+    return TS_OK;
+}
+
+/* to[r] = row ids[r] of `from`, r < n */
+static void move_rows(ts_tape *tape, const ts_tensor *from, const int32_t *ids, int64_t n, void *to)
+{
+    const ts_embed_args a = { .rows = n, .cols = width(from), .table_dtype = from->dtype,
+                              .dtype = from->dtype, .table = ts_tensor_data(from), .ids = ids,
+                              .scale = 1, .y = to };
+    const double count = (double)(n * a.cols);
+    ts_launch_embed_fwd(tape->dev, &a, n,
+                        (ts_cost){ count, 2 * count * (double)ts_dtype_size(a.dtype), a.dtype });
+}
+
+/* What is chosen, on the device. */
+typedef struct packed_rows {
+    ts_tensor *at, *back, *labels, *weight; /* as in choice */
+    ts_tensor *x;                           /* [chunk, hidden] */
+    ts_tensor *dx, *loss;                   /* [1 + chunk, hidden], [1 + chunk]; row 0: zero */
+} packed_rows;
+
+static ts_status pack_init(const xent *k, const choice *c, const ts_tensor *x, packed_rows *p)
+{
+    ts_tape *tape = k->tape;
+    TS_TRY(upload(tape, c->at, TS_DTYPE_I32, c->n, &p->at));
+    TS_TRY(upload(tape, c->back, TS_DTYPE_I32, x->dim[0], &p->back));
+    TS_TRY(upload(tape, c->labels, TS_DTYPE_I32, c->n, &p->labels));
+    TS_TRY(upload(tape, c->weight, TS_DTYPE_F32, c->n, &p->weight));
+    TS_TRY(ts_tape_new(tape, k->dtype, k->chunk, x->dim[1], &p->x));
+    TS_TRY(ts_tape_new(tape, k->dtype, 1 + k->chunk, x->dim[1], &p->dx));
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, 1 + k->chunk, 0, &p->loss));
+    tape->dev->zero(tape->dev, ts_tensor_data(p->dx), (size_t)x->dim[1] * ts_dtype_size(k->dtype));
+    tape->dev->zero(tape->dev, ts_tensor_data(p->loss), sizeof(float));
+    return TS_OK;
+}
+
+/* The rows that count, chunk by chunk. With a chunk go the rows up to the next chunk's first. */
+static ts_status run_chosen(xent *k, const choice *c, const ts_tensor *x, const ts_tensor *dx,
+                            const ts_tensor *loss)
+{
+    packed_rows p;
+    TS_TRY(make_buffers(k));
+    TS_TRY(pack_init(k, c, x, &p));
+    for (int64_t i = 0, row = 0; i < c->n; i += k->chunk) {
+        const int64_t n = c->n - i < k->chunk ? c->n - i : k->chunk,
+                      end = i + n < c->n ? c->at[i + n] : x->dim[0];
+        const rows r = { .n = n, .x = row_at(p.x, 0), .dx = dx ? row_at(p.dx, 1) : NULL,
+                         .labels = row_at(p.labels, i), .weight = row_at(p.weight, i),
+                         .loss = row_at(p.loss, 1) };
+        move_rows(k->tape, x, row_at(p.at, i), n, row_at(p.x, 0));
+        TS_TRY(run_chunk(k, &r));
+        move_rows(k->tape, p.loss, row_at(p.back, row), end - row, row_at(loss, row));
+        if (dx)
+            move_rows(k->tape, p.dx, row_at(p.back, row), end - row, row_at(dx, row));
+        row = end;
+    }
+    return TS_OK;
+}
+
+static void zero(ts_tape *tape, const ts_tensor *t)
+{
+    if (t)
+        tape->dev->zero(tape->dev, ts_tensor_data(t), ts_tensor_bytes(t));
+}
+
+static ts_status run(xent *k, const ts_tensor *x, const ts_tensor *dx, const ts_tensor *loss,
+                     const ts_tensor *argmax)
+{
+    const int64_t T = x->dim[0];
+    choice c = { 0 };
+    k->chunk = ts_xent_chunk(T, k->o->w->dim[0]);
+    if (argmax || !k->tape->dev->computes) /* a simulated device has no labels to look at */
+        return run_all(k, x, dx, loss, argmax);
+    ts_status st = choose(k, T, &c);
+    if (st == TS_OK && c.n == T) {
+        st = run_all(k, x, dx, loss, NULL);
+    } else if (st == TS_OK && c.n == 0) {
+        zero(k->tape, loss);
+        zero(k->tape, dx);
+    } else if (st == TS_OK) {
+        if (c.n < k->chunk)
+            k->chunk = c.n;
+        st = run_chosen(k, &c, x, dx, loss);
+    }
+    ts_free(&c.host);
+    return st;
 }
 
 ts_status ts_op_linear_xent(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tensor **loss,
                             ts_tensor **argmax)
 {
-    const int64_t T = x->dim[0], chunk = ts_xent_chunk(T, o->w->dim[0]);
-    const bool grads = tape->recording && (x->wants_grad || o->w->grad);
+    const int64_t T = x->dim[0];
+    xent k = { .tape = tape, .o = o, .dtype = x->dtype,
+               .grads = tape->recording && (x->wants_grad || o->w->grad) };
+    ts_tensor *dx = NULL;
     TS_ASSERT(x->dim[1] == o->w->dim[1], "linear_xent: rows of %lld times %s", (long long)x->dim[1],
               o->w->name);
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, T, 0, loss));
     if (argmax)
         TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, T, 0, argmax));
-    ts_tensor *dx = NULL;
     TS_TRY(ts_tape_push(tape));
-    chunk_buffers b;
     ts_status st = TS_OK;
-    if (grads && x->wants_grad)
+    if (k.grads && x->wants_grad)
         st = ts_tape_new(tape, x->dtype, T, x->dim[1], &dx);
     if (st == TS_OK)
-        st = make_buffers(tape, x->dtype, chunk, o->w->dim[0], grads, &b);
-    for (int64_t row = 0; st == TS_OK && row < T; row += chunk)
-        st = run_chunk(tape, o, x, row, T - row < chunk ? T - row : chunk, &b, grads, dx, *loss,
-                       argmax ? *argmax : NULL);
+        st = run(&k, x, dx, *loss, argmax ? *argmax : NULL);
     if (st == TS_OK && dx)
         st = ts_tape_accumulate(tape, x, dx);
     ts_tape_pop(tape, NULL);
@@ -122,7 +278,7 @@ ts_status ts_op_logits(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tens
 {
     const int64_t T = x->dim[0], cols = o->w->dim[0];
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, T, cols, logits));
-    TS_TRY(chunk_logits(tape, o, x, 0, T, ts_tensor_data(*logits)));
+    TS_TRY(some_logits(tape, o, x->dtype, ts_tensor_data(x), T, ts_tensor_data(*logits)));
     if (o->softcap > 0) {
         const ts_loss_args a = { .cols = cols, .ld = cols, .logits = ts_tensor_data(*logits),
                                  .softcap = o->softcap };

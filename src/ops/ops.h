@@ -91,7 +91,8 @@ typedef struct ts_xent_op {
     const ts_tensor *labels;  /* int32 [T], -1: ignore */
     const ts_tensor *weight;  /* fp32 [T] or NULL (1) */
 } ts_xent_op;
-/* loss: fp32 [T]. argmax: int32 [T], may be NULL (not wanted). */
+/* loss: fp32 [T]. argmax: int32 [T], may be NULL (not wanted); then rows with label -1 or weight 0
+ * take no products. */
 ts_status ts_op_linear_xent(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tensor **loss,
                             ts_tensor **argmax) TS_NODISCARD;
 /* Logits in fp32 [T, vocab] for a few rows (no gradient). */

@@ -245,8 +245,21 @@ static ts_status set_leaves(const grad_case *g, const expected *x, ts_dtype t, b
     return TS_OK;
 }
 
+/* New tensors are not zero by luck. */
+static ts_status spoil_memory(ts_tape *tape)
+{
+    ts_tensor *t;
+    TS_TRY(ts_tape_push(tape));
+    const ts_status st = ts_tape_new(tape, TS_DTYPE_F32, 1 << 16, 0, &t);
+    if (st == TS_OK && tape->dev->computes)
+        memset(ts_tensor_data(t), 0xFF, ts_tensor_bytes(t));
+    ts_tape_pop(tape, NULL);
+    return st;
+}
+
 static ts_status run_tape(const grad_case *g, const expected *x, ts_dtype t, bench *b, float *y)
 {
+    TS_TRY(spoil_memory(b->env.tape));
     TS_TRY(set_params(g, x, b));
     TS_TRY(set_leaves(g, x, t, b));
     TS_TRY(g->run(g, &b->env));

@@ -236,6 +236,7 @@ static void drop_ring(ring *r)
             ts_free(&s->tokens.runs[k].lengths);
         }
         ts_free(&s->tokens.runs);
+        ts_json_fields_deinit(&s->tokens.fields);
         ts_text_batch_deinit(&s->text);
     }
     ts_free(&r->slots);

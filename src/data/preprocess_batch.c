@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+enum { QUICK_KEYS = 8 };
+
 /* Ends the document whose ids began at `from`. */
 static ts_status end_document(const ts_preprocess_options *o, const ts_text_tokenizer *tok,
                               size_t from, ts_token_run *r)
@@ -22,13 +24,12 @@ static ts_status end_document(const ts_preprocess_options *o, const ts_text_toke
     return TS_OK;
 }
 
+/* text: valid UTF-8 */
 static ts_status add_text(const ts_preprocess_options *o, const ts_text_tokenizer *tok,
                           ts_tokenizer_scratch *scratch, const char *text, size_t n,
                           ts_token_run *r)
 {
-    const size_t from = r->ids.n, bad = ts_utf8_check(text, n);
-    if (bad < n)
-        return ts_error(TS_ERR_USER, "not UTF-8 at byte %zu of the document", bad);
+    const size_t from = r->ids.n;
     TS_TRY(ts_text_encode(tok, scratch, text, n, &r->ids));
     return end_document(o, tok, from, r);
 }
@@ -77,6 +78,38 @@ static ts_status parse(const char *text, size_t n, json_t **out)
                 : ts_error(TS_ERR_USER, "not valid JSON at column %d: %s", e.column, e.text);
 }
 
+/* A line of JSON: by the quick reader, else by the library. */
+static ts_status add_json(const ts_preprocess_options *o, const ts_text_tokenizer *tok,
+                          ts_tokenizer_scratch *scratch, const char *text, size_t n,
+                          ts_token_batch *out)
+{
+    ts_json_field field[QUICK_KEYS];
+    bool found = false;
+    if (o->json_keys.n <= QUICK_KEYS)
+        TS_TRY(ts_json_fields_read(&out->fields, text, n, o->json_keys.v, (size_t)o->json_keys.n,
+                                   false, field, &found));
+    if (found) {
+        for (int64_t k = 0; k < o->json_keys.n; k++)
+            TS_TRY(add_text(o, tok, scratch, field[k].s, field[k].n, &out->runs[k]));
+        return TS_OK;
+    }
+    json_t *record = NULL;
+    TS_TRY(parse(text, n, &record));
+    const ts_status st = add_record(o, tok, scratch, record, out);
+    json_decref(record);
+    return st;
+}
+
+static ts_status add_plain(const ts_preprocess_options *o, const ts_text_tokenizer *tok,
+                           ts_tokenizer_scratch *scratch, const char *text, size_t n,
+                           ts_token_batch *out)
+{
+    const size_t bad = ts_utf8_check(text, n);
+    if (bad < n)
+        return ts_error(TS_ERR_USER, "not UTF-8 at byte %zu of the document", bad);
+    return add_text(o, tok, scratch, text, n, &out->runs[0]);
+}
+
 ts_status ts_preprocess_batch(const ts_preprocess_options *o, const ts_text_tokenizer *tok,
                               ts_tokenizer_scratch *scratch, const ts_text_batch *in,
                               ts_token_batch *out)
@@ -87,16 +120,8 @@ ts_status ts_preprocess_batch(const ts_preprocess_options *o, const ts_text_toke
     for (size_t i = 0; i < in->n; i++) {
         const ts_span *s = &in->spans[i];
         const char *text = in->text.s + s->at;
-        ts_status st;
-        if (in->is_json) {
-            json_t *record = NULL;
-            st = parse(text, s->n, &record);
-            if (st == TS_OK)
-                st = add_record(o, tok, scratch, record, out);
-            json_decref(record);
-        } else {
-            st = add_text(o, tok, scratch, text, s->n, &out->runs[0]);
-        }
+        const ts_status st = in->is_json ? add_json(o, tok, scratch, text, s->n, out)
+                                         : add_plain(o, tok, scratch, text, s->n, out);
         if (st != TS_OK) {
             char why[1024];
             size_t n = strlen(ts_error_message());

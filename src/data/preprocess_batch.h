@@ -3,6 +3,7 @@
 #define TS_DATA_PREPROCESS_BATCH_H
 #include "data/preprocess.h"
 #include "data/textfeed.h"
+#include "text/json_fields.h"
 
 /* Ids of one key: documents one after another. A document without ids is left out. */
 typedef struct ts_token_run {
@@ -14,6 +15,7 @@ typedef struct ts_token_run {
 typedef struct ts_token_batch {
     ts_token_run *runs; /* [n_keys] */
     int64_t documents;  /* read, with or without ids */
+    ts_json_fields fields;
 } ts_token_batch;
 
 /* runs [json_keys.n] are emptied and filled. Errors name FILE:LINE. */

@@ -2,7 +2,10 @@
 
 #include <string.h>
 
-enum { SHORT = 48 }; /* up to here looking through all pairs beats a heap */
+enum {
+    SHORT = 48,     /* up to here looking through all pairs beats a heap */
+    KNOWN_WORDS = 8 /* slots to a word of `known` */
+};
 
 static const ts_bpe_made nothing = { UINT32_MAX, -1 };
 
@@ -14,16 +17,16 @@ static inline uint64_t hash_of(int32_t left, int32_t right)
     return h ^ h >> 32;
 }
 
-/* The bit of a hash in `known`, of which there are 4 * slots. */
+/* The bit of a hash in `known`, of which there are 8 * slots. */
 static inline bool is_known(const ts_bpe *b, uint64_t h)
 {
-    const size_t bit = (size_t)h & (4 * b->slots - 1);
+    const size_t bit = (size_t)h & (8 * b->slots - 1);
     return b->known[bit >> 6] >> (bit & 63) & 1;
 }
 
 static inline void set_known(ts_bpe *b, uint64_t h)
 {
-    const size_t bit = (size_t)h & (4 * b->slots - 1);
+    const size_t bit = (size_t)h & (8 * b->slots - 1);
     b->known[bit >> 6] |= (uint64_t)1 << (bit & 63);
 }
 
@@ -35,18 +38,13 @@ static inline size_t slot_of(const ts_bpe *b, uint64_t h, int32_t left, int32_t 
     return i;
 }
 
-ts_status ts_bpe_reserve(ts_bpe *b, size_t n)
+static ts_status rehash(ts_bpe *b, size_t slots)
 {
-    ts_bpe old = *b;
-    size_t slots = 64;
-    while (slots < 2 * n)
-        slots *= 2;
-    if (slots <= old.slots)
-        return TS_OK;
+    const ts_bpe old = *b;
     ts_bpe_pair *pair = NULL;
     uint64_t *known = NULL;
     TS_TRY(ts_alloc_large(&pair, slots, sizeof *pair));
-    const ts_status st = ts_alloc(&known, slots / 16, sizeof *known);
+    const ts_status st = ts_alloc(&known, slots / KNOWN_WORDS, sizeof *known);
     if (st != TS_OK) {
         ts_free(&pair);
         return st;
@@ -63,9 +61,19 @@ ts_status ts_bpe_reserve(ts_bpe *b, size_t n)
         set_known(b, h);
         pair[slot_of(b, h, p->left, p->right)] = *p;
     }
-    ts_free(&old.pair);
-    ts_free(&old.known);
+    ts_bpe_pair *was = old.pair;
+    uint64_t *was_known = old.known;
+    ts_free(&was);
+    ts_free(&was_known);
     return TS_OK;
+}
+
+ts_status ts_bpe_reserve(ts_bpe *b, size_t n)
+{
+    size_t slots = 64;
+    while (slots < 2 * n)
+        slots *= 2;
+    return slots > b->slots ? rehash(b, slots) : TS_OK;
 }
 
 ts_status ts_bpe_add(ts_bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id)
@@ -90,6 +98,14 @@ const ts_bpe_pair *ts_bpe_find(const ts_bpe *b, int32_t left, int32_t right)
         return NULL;
     const ts_bpe_pair *p = &b->pair[slot_of(b, h, left, right)];
     return p->left >= 0 ? p : NULL;
+}
+
+ts_status ts_bpe_tighten(ts_bpe *b)
+{
+    size_t slots = b->slots;
+    while (slots > 64 && slots / 2 * 2 / 3 > b->n)
+        slots /= 2;
+    return slots < b->slots ? rehash(b, slots) : TS_OK;
 }
 
 ts_status ts_bpe_use_bytes(ts_bpe *b, int32_t first)

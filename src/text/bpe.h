@@ -13,7 +13,7 @@ typedef struct ts_bpe_pair {
 typedef struct ts_bpe {
     ts_bpe_pair *pair;
     size_t slots, n; /* slots: a power of two */
-    /* A bit for each hash that some pair has, 4 times as many as slots: most pairs of a text are
+    /* A bit for each hash that some pair has, 8 times as many as slots: most pairs of a text are
      * none of the table's, and this small map says so without a look into the large one. */
     uint64_t *known;
     /* The pairs of 256 ids from `first` on, which are the bytes: where every text begins. */
@@ -45,6 +45,8 @@ ts_status ts_bpe_reserve(ts_bpe *b, size_t n) TS_NODISCARD;
 /* A pair given twice keeps its last rank. Ids are >= 0. */
 ts_status ts_bpe_add(ts_bpe *b, int32_t left, int32_t right, uint32_t rank,
                      int32_t id) TS_NODISCARD;
+/* No more room than is well used: the smaller, the quicker. */
+ts_status ts_bpe_tighten(ts_bpe *b) TS_NODISCARD;
 /* Makes looking up pairs of the ids first to first + 255 quick; after the last ts_bpe_add. */
 ts_status ts_bpe_use_bytes(ts_bpe *b, int32_t first) TS_NODISCARD;
 const ts_bpe_pair *ts_bpe_find(const ts_bpe *b, int32_t left, int32_t right); /* NULL: none */

@@ -25,7 +25,7 @@ uint64_t ts_hash_bytes(const char *s, size_t n)
 static ts_status rehash(ts_vocab *v, size_t slots)
 {
     uint64_t *slot = NULL;
-    TS_TRY(ts_alloc(&slot, slots, sizeof *slot));
+    TS_TRY(ts_alloc_large(&slot, slots, sizeof *slot));
     for (size_t i = 0; i < v->slots; i++) { /* the tag is the upper half, the place the lower */
         if (!v->slot[i])
             continue;

@@ -35,6 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         (void)!ts_preprocess_batch(&o, &numbers, NULL, &b, &out);
     }
+    ts_json_fields_deinit(&out.fields);
     ts_ids_deinit(&run.ids);
     ts_free(&run.lengths);
     ts_text_batch_deinit(&b);

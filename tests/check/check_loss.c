@@ -198,7 +198,8 @@ static ts_status bench_head(ts_device *dev, int64_t every, double *best)
     TS_TRY(ts_param_add(&params, "w", VOCAB, HIDDEN, true, &w));
     TS_TRY(ts_param_set_allocate(&params, TS_DTYPE_F32));
     TS_TRY(ts_param_set_allocate_grads(&params));
-    memcpy(w->value, check_in(1, TS_DTYPE_F32, VOCAB * HIDDEN, 0.1), VOCAB * HIDDEN * sizeof(float));
+    memcpy(w->value, check_in(1, TS_DTYPE_F32, VOCAB * HIDDEN, 0.1),
+           VOCAB * HIDDEN * sizeof(float));
     TS_TRY(ts_tape_create(dev, &params, &(ts_tape_options){ 0 }, &tape));
     for (int i = 0; i < 6; i++) {
         ts_tape_reset(tape);

@@ -8,9 +8,9 @@
 /* Every collective goes in pieces, numbered through the life of the communicator. Each rank puts
  * its part of a piece into its slot, reduces its share of it when all have put, and takes the
  * result when all have reduced. SLOTS pieces may be on their way, so a fast rank need not stop at
- * each; together they are less than a core's second cache, so that slots never go through
- * memory. */
-enum { TS_SHM_SLOTS = 4, TS_SHM_PIECE = 128 << 10, TS_SHM_MOST = 64 << 20 };
+ * each. A slot is large enough that its lines have left the second cache of the core that wrote
+ * them when another asks for them, and small enough that they are still in the third. */
+enum { TS_SHM_SLOTS = 4, TS_SHM_PIECE = 256 << 10, TS_SHM_MOST = 64 << 20 };
 
 /* What a rank writes and the others read: a cache line. */
 typedef struct ts_shm_rank {

@@ -33,9 +33,11 @@ static void collectives(void **state)
     assert_true(b[3] == 1 && b[4] == 2 && b[5] == 0);
     assert_int_equal(c->all_to_all_v(c, a, &two, &from, b, &two, &at, TS_COMM_F32), TS_OK);
     assert_true(b[3] == 2 && b[4] == 3);
+    assert_int_equal(c->reduce_scatter_v(c, a, b, &two, &from, TS_COMM_F32, TS_COMM_SUM), TS_OK);
+    assert_true(b[0] == 2 && b[1] == 3 && b[2] == 0);
     assert_int_equal(c->broadcast(c, a, 4, TS_COMM_F32, 0), TS_OK);
     assert_int_equal(c->barrier(c), TS_OK);
-    assert_int_equal(c->traffic.calls, 7);
+    assert_int_equal(c->traffic.calls, 8);
     assert_int_equal(c->traffic.messages, 0);
     ts_comm_finish(&c, true);
     assert_null(c);

@@ -44,6 +44,11 @@ static void traffic_of_each(void **state)
     assert_int_equal(c->traffic.messages, 6 + 3 + 3 + 3 + 1 + 2);
     assert_int_equal(c->traffic.calls, 6);
     assert_int_equal(ts_comm_agree(c, TS_OK), TS_OK);
+    const ts_comm_traffic before = c->traffic;
+    assert_int_equal(
+        c->reduce_scatter_v(c, nowhere, nowhere, counts, at, TS_COMM_F32, TS_COMM_SUM), TS_OK);
+    assert_true(fabs(c->traffic.bytes - before.bytes - 300) <= 1e-6);
+    assert_int_equal(c->traffic.messages - before.messages, 3);
     ts_comm_destroy(&c);
 }
 

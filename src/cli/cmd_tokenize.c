@@ -1,7 +1,9 @@
 /* tessera tokenize: lines with "text" to lines with "ids", or back. */
 #include "base/file.h"
 #include "base/json.h"
+#include "base/thread.h"
 #include "cli/command.h"
+#include "text/json_fields.h"
 #include "text/tokenizer.h"
 
 #include <errno.h>
@@ -73,31 +75,59 @@ static ts_status sink_close(sink *s, ts_status st)
     return st;
 }
 
+/* One thread's; its lines go to the block that it works on. */
 typedef struct worker {
     const ts_tokenizer *tok;
     ts_tokenizer_scratch *scratch;
     const tokenize_options *o;
+    ts_json_fields fields;
     ts_ids ids;
-    ts_str text, line;
+    ts_str text;
 } worker;
 
-static ts_status encode_line(worker *w, const json_t *o, const char *name)
+/* Appends the ids with commas between them. */
+static ts_status put_ids(const ts_ids *ids, ts_str *out)
+{
+    enum { MOST = 11 }; /* a comma and ten digits */
+    TS_TRY(ts_grow(&out->s, &out->cap, out->len + ids->n * MOST + 1, 1));
+    char *to = out->s + out->len;
+    for (size_t i = 0; i < ids->n; i++) {
+        char digit[10];
+        int n = 0;
+        uint32_t v = (uint32_t)ids->v[i]; /* an id is not negative */
+        do
+            digit[n++] = (char)('0' + v % 10);
+        while (v /= 10);
+        if (i)
+            *to++ = ',';
+        while (n)
+            *to++ = digit[--n];
+    }
+    *to = 0;
+    out->len = (size_t)(to - out->s);
+    return TS_OK;
+}
+
+static ts_status encode_text(worker *w, const char *s, size_t n, ts_str *out)
+{
+    w->ids.n = 0;
+    TS_TRY(ts_tokenizer_encode(w->tok, w->scratch, s, n, w->o->add_special, &w->ids));
+    TS_TRY(ts_str_puts(out, "{\"ids\":["));
+    TS_TRY(put_ids(&w->ids, out));
+    return ts_str_puts(out, "]}\n");
+}
+
+static ts_status encode_line(worker *w, const json_t *o, const char *name, ts_str *out)
 {
     const json_t *text = json_object_get(o, "text");
     if (!json_is_string(text))
         return ts_error(TS_ERR_USER, "%s: expected an object with a string \"text\"", name);
-    w->ids.n = 0;
-    const ts_status st = ts_tokenizer_encode(w->tok, w->scratch, json_string_value(text),
-                                             json_string_length(text), w->o->add_special, &w->ids);
-    if (st != TS_OK)
-        return ts_error_context(st, "%s", name);
-    TS_TRY(ts_str_puts(&w->line, "{\"ids\":["));
-    for (size_t i = 0; i < w->ids.n; i++)
-        TS_TRY(ts_str_printf(&w->line, i ? ",%d" : "%d", (int)w->ids.v[i]));
-    return ts_str_puts(&w->line, "]}\n");
+    const ts_status st =
+        encode_text(w, json_string_value(text), json_string_length(text), out);
+    return st == TS_OK ? TS_OK : ts_error_context(st, "%s", name);
 }
 
-static ts_status decode_line(worker *w, const json_t *o, const char *name)
+static ts_status decode_line(worker *w, const json_t *o, const char *name, ts_str *out)
 {
     const json_t *ids = json_object_get(o, "ids");
     if (!json_is_array(ids))
@@ -114,21 +144,38 @@ static ts_status decode_line(worker *w, const json_t *o, const char *name)
     ts_str_reset(&w->text);
     if (ts_tokenizer_decode(w->tok, w->ids.v, w->ids.n, w->o->skip_special, &w->text) != TS_OK)
         return ts_error_context(TS_ERR_USER, "%s", name);
-    TS_TRY(ts_str_puts(&w->line, "{\"text\":"));
-    TS_TRY(ts_str_json(&w->line, ts_str_text(&w->text), w->text.len));
-    return ts_str_puts(&w->line, "}\n");
+    TS_TRY(ts_str_puts(out, "{\"text\":"));
+    TS_TRY(ts_str_json(out, ts_str_text(&w->text), w->text.len));
+    return ts_str_puts(out, "}\n");
 }
 
-static ts_status do_line(worker *w, const char *s, size_t n, const char *name, sink *out)
+/* A line by the JSON library, which has the messages. */
+static ts_status parse_line(worker *w, const char *s, size_t n, int64_t line, ts_str *out)
 {
+    ts_str name = { 0 };
     json_t *o = NULL;
-    TS_TRY(ts_json_parse(s, n, name, &o));
-    ts_str_reset(&w->line);
-    const ts_status st = w->o->decode ? decode_line(w, o, name) : encode_line(w, o, name);
+    ts_status st = ts_str_printf(&name, "%s:%lld", w->o->input, (long long)line);
+    if (st == TS_OK)
+        st = ts_json_parse(s, n, name.s, &o);
+    if (st == TS_OK)
+        st = w->o->decode ? decode_line(w, o, name.s, out) : encode_line(w, o, name.s, out);
     json_decref(o);
-    if (st == TS_OK && fwrite(w->line.s, 1, w->line.len, out->to) != w->line.len)
-        return ts_error(TS_ERR_IO, "writing the output failed: %s", strerror(errno));
+    ts_str_deinit(&name);
     return st;
+}
+
+static ts_status do_line(worker *w, const char *s, size_t n, int64_t line, ts_str *out)
+{
+    static const char *const key[] = { "text" };
+    ts_json_field text;
+    bool found = false;
+    if (!w->o->decode)
+        TS_TRY(ts_json_fields_read(&w->fields, s, n, key, 1, true, &text, &found));
+    if (!found)
+        return parse_line(w, s, n, line, out);
+    const ts_status st = encode_text(w, text.s, text.n, out);
+    return st == TS_OK ? TS_OK
+                       : ts_error_context(st, "%s:%lld", w->o->input, (long long)line);
 }
 
 static bool is_blank(const char *s, size_t n)
@@ -138,23 +185,114 @@ static bool is_blank(const char *s, size_t n)
     return n == 0;
 }
 
+/* Whole lines of the input, worked on by one thread, and what becomes of them. */
+typedef struct block {
+    const char *s, *end;
+    int64_t line; /* of the first, from 1 */
+    ts_str out;
+    ts_status status;
+    char why[1024];
+} block;
+
 /* JSON lines end at 0x0A and nowhere else. */
-static ts_status do_lines(worker *w, const ts_map *in, sink *out)
+static ts_status do_block(worker *w, block *b)
 {
-    const char *s = (const char *)in->data, *end = s + in->size;
-    ts_str name = { 0 };
-    ts_status st = TS_OK;
-    for (size_t line = 1; s < end && st == TS_OK; line++) {
-        const char *nl = memchr(s, '\n', (size_t)(end - s));
-        const size_t n = (size_t)((nl ? nl : end) - s);
-        ts_str_reset(&name);
-        st = ts_str_printf(&name, "%s:%zu", w->o->input, line);
-        if (st == TS_OK && !is_blank(s, n))
-            st = do_line(w, s, n, name.s, out);
+    int64_t line = b->line;
+    for (const char *s = b->s; s < b->end; line++) {
+        const char *nl = memchr(s, '\n', (size_t)(b->end - s));
+        const size_t n = (size_t)((nl ? nl : b->end) - s);
+        if (!is_blank(s, n))
+            TS_TRY(do_line(w, s, n, line, &b->out));
         s += n + 1;
     }
-    ts_str_deinit(&name);
-    return st;
+    return TS_OK;
+}
+
+enum { BLOCK = 1 << 18, BLOCKS_A_THREAD = 8 };
+
+typedef struct job {
+    ts_pool *pool;
+    worker *workers;
+    block *blocks;
+    int64_t n_workers, n_blocks;
+} job;
+
+static void do_share(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    job *j = ctx;
+    for (int64_t i = begin; i < end; i++) {
+        block *b = &j->blocks[i];
+        b->status = do_block(&j->workers[thread], b);
+        if (b->status != TS_OK)
+            snprintf(b->why, sizeof b->why, "%s", ts_error_message());
+    }
+}
+
+/* Takes the next lines off the input, about BLOCK bytes. */
+static void cut_block(block *b, const char **s, const char *end, int64_t *line)
+{
+    b->s = *s;
+    b->line = *line;
+    const char *nl =
+        end - *s > BLOCK ? memchr(*s + BLOCK, '\n', (size_t)(end - *s - BLOCK)) : NULL;
+    b->end = nl ? nl + 1 : end;
+    for (const char *p = b->s; p < b->end && (p = memchr(p, '\n', (size_t)(b->end - p))); p++)
+        ++*line;
+    *s = b->end;
+    ts_str_reset(&b->out);
+}
+
+/* Rounds of blocks: worked on side by side, written in order. */
+static ts_status do_blocks(job *j, const ts_map *in, sink *out)
+{
+    const char *s = (const char *)in->data, *end = s + in->size;
+    for (int64_t line = 1, n; s < end;) {
+        for (n = 0; n < j->n_blocks && s < end; n++)
+            cut_block(&j->blocks[n], &s, end, &line);
+        ts_pool_run(j->pool, n, 1, do_share, j);
+        for (int64_t i = 0; i < n; i++) {
+            const block *b = &j->blocks[i];
+            if (b->out.len && fwrite(b->out.s, 1, b->out.len, out->to) != b->out.len)
+                return ts_error(TS_ERR_IO, "writing the output failed: %s", strerror(errno));
+            if (b->status != TS_OK)
+                return ts_error(b->status, "%s", b->why);
+        }
+    }
+    return TS_OK;
+}
+
+static ts_status make_job(job *j, const tokenize_options *o, const ts_tokenizer *tok, size_t size)
+{
+    const int64_t most = (int64_t)(size / BLOCK) + 1;
+    j->n_workers = ts_cpu_count();
+    if (j->n_workers > most)
+        j->n_workers = most;
+    j->n_blocks = j->n_workers * BLOCKS_A_THREAD;
+    TS_TRY(ts_pool_create((int)j->n_workers, &j->pool));
+    TS_TRY(ts_alloc(&j->workers, (size_t)j->n_workers, sizeof *j->workers));
+    TS_TRY(ts_alloc(&j->blocks, (size_t)j->n_blocks, sizeof *j->blocks));
+    for (int64_t i = 0; i < j->n_workers; i++) {
+        j->workers[i].tok = tok;
+        j->workers[i].o = o;
+        TS_TRY(ts_tokenizer_scratch_create(tok, &j->workers[i].scratch));
+    }
+    return TS_OK;
+}
+
+static void drop_job(job *j)
+{
+    for (int64_t i = 0; j->workers && i < j->n_workers; i++) {
+        worker *w = &j->workers[i];
+        ts_json_fields_deinit(&w->fields);
+        ts_ids_deinit(&w->ids);
+        ts_str_deinit(&w->text);
+        ts_tokenizer_scratch_destroy(&w->scratch);
+    }
+    for (int64_t i = 0; j->blocks && i < j->n_blocks; i++)
+        ts_str_deinit(&j->blocks[i].out);
+    ts_free(&j->workers);
+    ts_free(&j->blocks);
+    ts_pool_destroy(&j->pool);
 }
 
 static ts_status check(const tokenize_options *o)
@@ -178,25 +316,21 @@ static ts_status tokenize(const tokenize_options *o)
     ts_tokenizer *tok = NULL;
     ts_map in = { 0 };
     sink out = { 0 };
-    worker w = { .o = o };
+    job j = { 0 };
     ts_status st = check(o);
     if (st == TS_OK)
         st = ts_map_open(o->input, &in);
     if (st == TS_OK)
         st = ts_tokenizer_open(o->tokenizer, &how, &tok);
     if (st == TS_OK)
-        st = ts_tokenizer_scratch_create(tok, &w.scratch);
-    w.tok = tok;
+        st = make_job(&j, o, tok, in.size);
     if (st == TS_OK) {
         st = sink_open(&out, o->output);
         if (st == TS_OK)
-            st = do_lines(&w, &in, &out);
+            st = do_blocks(&j, &in, &out);
         st = sink_close(&out, st);
     }
-    ts_ids_deinit(&w.ids);
-    ts_str_deinit(&w.text);
-    ts_str_deinit(&w.line);
-    ts_tokenizer_scratch_destroy(&w.scratch);
+    drop_job(&j);
     ts_tokenizer_destroy(&tok);
     ts_map_close(&in);
     return st;

@@ -1,75 +1,56 @@
 #include "text/bpe_train.h"
 
 #include "base/arena.h"
+#include "base/thread.h"
+#include "text/bpe_learn.h"
 #include "text/scan.h"
+#include "text/vocab.h"
 
+#include <stdio.h>
 #include <string.h>
 
-/* A different word of the text: its symbols and how often it occurs. */
+/* A different word of the text, and how often it occurs. */
 typedef struct word {
-    int32_t *sym;
-    int32_t n;
     int64_t count;
     const unsigned char *text;
     size_t len;
 } word;
 
-/* Two neighbouring symbols: how often, and in which words (some may no longer have it). */
-typedef struct pair {
-    int32_t a, b;
-    int64_t count;
-    int32_t *words;
-    size_t n, cap;
-} pair;
-
-typedef struct entry {
-    int64_t count;
-    int32_t a, b;
-    int32_t pair;
-} entry;
-
-typedef struct table {
-    int32_t *slot; /* index + 1, 0: free */
-    size_t size, used;
-} table;
-
-struct ts_bpe_trainer {
-    ts_unicode *unicode;
+/* What one thread has counted. */
+typedef struct counter {
     ts_arena arena;
     word *words;
     size_t n_words, cap_words;
-    table by_text;
-    pair *pairs;
-    size_t n_pairs, cap_pairs;
-    table by_pair;
-    entry *heap;
-    size_t n_heap, cap_heap;
+    uint64_t *slot; /* upper half of the hash << 32 | word + 1; 0: free */
+    size_t slots;
+    ts_status status;
+    char why[256];
+} counter;
+
+struct ts_bpe_trainer {
+    ts_unicode *unicode;
+    ts_pool *pool;
+    counter *counters; /* [n_counters], a thread each */
+    int n_counters;
     /* result */
-    const char *const *special;
     size_t n_special;
     int32_t *merge; /* [n_merges][2] */
     size_t n_merges, cap_merges;
+    ts_vocab vocab; /* special tokens, bytes, merges; texts in the byte-level alphabet */
+    ts_str text;
     int32_t byte_id[256];
-    uint32_t byte_char[256];
+    int64_t vocab_size;
+    void (*progress)(void *ctx, int64_t tokens);
+    void *ctx;
 };
 
-/* ---- byte-level alphabet ---- */
-
-static bool keeps_itself(int b)
-{
-    return (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
-}
-
-/* Bytes that are no printable character stand as U+0100 and on; ids go by the character. */
+/* Ids of bytes go by their characters. */
 static void make_alphabet(ts_bpe_trainer *t)
 {
-    uint32_t next = 0x100;
-    for (int b = 0; b < 256; b++)
-        t->byte_char[b] = keeps_itself(b) ? (uint32_t)b : next++;
     for (int b = 0; b < 256; b++) {
         int32_t lower = 0;
         for (int o = 0; o < 256; o++)
-            lower += t->byte_char[o] < t->byte_char[b];
+            lower += ts_byte_to_char((unsigned char)o) < ts_byte_to_char((unsigned char)b);
         t->byte_id[b] = lower;
     }
 }
@@ -79,7 +60,12 @@ ts_status ts_bpe_trainer_create(ts_bpe_trainer **out)
     ts_bpe_trainer *t;
     TS_TRY(ts_alloc(&t, 1, sizeof *t));
     make_alphabet(t);
-    const ts_status st = ts_unicode_create(&t->unicode);
+    t->n_counters = ts_cpu_count();
+    ts_status st = ts_unicode_create(&t->unicode);
+    if (st == TS_OK)
+        st = ts_pool_create(t->n_counters, &t->pool);
+    if (st == TS_OK)
+        st = ts_alloc(&t->counters, (size_t)t->n_counters, sizeof *t->counters);
     if (st != TS_OK)
         ts_bpe_trainer_destroy(&t);
     else
@@ -87,324 +73,235 @@ ts_status ts_bpe_trainer_create(ts_bpe_trainer **out)
     return st;
 }
 
+static void drop_counters(ts_bpe_trainer *t)
+{
+    for (int i = 0; t->counters && i < t->n_counters; i++) {
+        ts_arena_deinit(&t->counters[i].arena);
+        ts_free(&t->counters[i].words);
+        ts_free(&t->counters[i].slot);
+    }
+    ts_free(&t->counters);
+}
+
 void ts_bpe_trainer_destroy(ts_bpe_trainer **trainer)
 {
     ts_bpe_trainer *t = *trainer;
     if (!t)
         return;
-    for (size_t i = 0; i < t->n_pairs; i++)
-        ts_free(&t->pairs[i].words);
+    drop_counters(t);
+    ts_pool_destroy(&t->pool);
     ts_unicode_destroy(&t->unicode);
-    ts_arena_deinit(&t->arena);
-    ts_free(&t->words);
-    ts_free(&t->by_text.slot);
-    ts_free(&t->pairs);
-    ts_free(&t->by_pair.slot);
-    ts_free(&t->heap);
     ts_free(&t->merge);
+    ts_vocab_deinit(&t->vocab);
+    ts_str_deinit(&t->text);
     ts_free(trainer);
-}
-
-/* ---- tables ---- */
-
-static uint64_t mix(uint64_t h)
-{
-    h ^= h >> 32;
-    h *= 0xD6E8FEB86659FD93u;
-    return h ^ h >> 32;
-}
-
-static uint64_t hash_text(const unsigned char *s, size_t n)
-{
-    uint64_t h = 1469598103934665603u;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ s[i]) * 1099511628211u;
-    return mix(h);
-}
-
-static uint64_t hash_pair(int32_t a, int32_t b)
-{
-    return mix((uint64_t)(uint32_t)a << 32 | (uint32_t)b);
-}
-
-/* Room for one more: the table is at most half full. hash_of gives the hash of element i. */
-static ts_status make_room(table *h, const ts_bpe_trainer *t,
-                           uint64_t (*hash_of)(const ts_bpe_trainer *, size_t))
-{
-    if (h->used * 2 + 2 <= h->size)
-        return TS_OK;
-    table bigger = { .size = h->size ? h->size * 2 : 1024, .used = h->used };
-    TS_TRY(ts_alloc(&bigger.slot, bigger.size, sizeof *bigger.slot));
-    for (size_t i = 0; i < h->size; i++) {
-        if (!h->slot[i])
-            continue;
-        size_t at = hash_of(t, (size_t)h->slot[i] - 1) & (bigger.size - 1);
-        while (bigger.slot[at])
-            at = (at + 1) & (bigger.size - 1);
-        bigger.slot[at] = h->slot[i];
-    }
-    ts_free(&h->slot);
-    *h = bigger;
-    return TS_OK;
-}
-
-static uint64_t word_hash(const ts_bpe_trainer *t, size_t i)
-{
-    return hash_text(t->words[i].text, t->words[i].len);
-}
-static uint64_t pair_hash(const ts_bpe_trainer *t, size_t i)
-{
-    return hash_pair(t->pairs[i].a, t->pairs[i].b);
 }
 
 /* ---- counting words ---- */
 
-static ts_status add_word(ts_bpe_trainer *t, const unsigned char *s, size_t n)
+static ts_status more_slots(counter *c)
 {
-    TS_TRY(make_room(&t->by_text, t, word_hash));
-    size_t at = hash_text(s, n) & (t->by_text.size - 1);
-    for (; t->by_text.slot[at]; at = (at + 1) & (t->by_text.size - 1)) {
-        word *w = &t->words[t->by_text.slot[at] - 1];
+    const size_t slots = c->slots ? 2 * c->slots : 1 << 14;
+    uint64_t *slot = NULL;
+    TS_TRY(ts_alloc_large(&slot, slots, sizeof *slot));
+    for (size_t i = 0; i < c->slots; i++) {
+        if (!c->slot[i])
+            continue;
+        const word *w = &c->words[(uint32_t)c->slot[i] - 1];
+        size_t at = ts_hash_bytes((const char *)w->text, w->len) & (slots - 1);
+        while (slot[at])
+            at = (at + 1) & (slots - 1);
+        slot[at] = c->slot[i];
+    }
+    ts_free(&c->slot);
+    c->slot = slot;
+    c->slots = slots;
+    return TS_OK;
+}
+
+/* `count` more of the word s[0..n). keep: its bytes stay where they are. */
+static ts_status add_word(counter *c, const unsigned char *s, size_t n, int64_t count, bool keep)
+{
+    if (2 * (c->n_words + 1) > c->slots)
+        TS_TRY(more_slots(c));
+    const uint64_t hash = ts_hash_bytes((const char *)s, n);
+    size_t at = hash & (c->slots - 1);
+    for (; c->slot[at]; at = (at + 1) & (c->slots - 1)) {
+        if (c->slot[at] >> 32 != hash >> 32)
+            continue;
+        word *w = &c->words[(uint32_t)c->slot[at] - 1];
         if (w->len == n && !memcmp(w->text, s, n)) {
-            w->count++;
+            w->count += count;
             return TS_OK;
         }
     }
-    unsigned char *copy;
-    TS_TRY(ts_grow(&t->words, &t->cap_words, t->n_words + 1, sizeof *t->words));
-    TS_TRY(ts_arena_alloc(&t->arena, n, &copy));
-    memcpy(copy, s, n);
-    t->words[t->n_words++] = (word){ .count = 1, .text = copy, .len = n };
-    t->by_text.slot[at] = (int32_t)t->n_words;
-    t->by_text.used++;
+    if (c->n_words >= UINT32_MAX - 1)
+        return ts_error(TS_ERR_USER, "too many different words to learn from");
+    TS_TRY(ts_grow(&c->words, &c->cap_words, c->n_words + 1, sizeof *c->words));
+    if (!keep) {
+        unsigned char *copy;
+        TS_TRY(ts_arena_alloc(&c->arena, n, &copy));
+        memcpy(copy, s, n);
+        s = copy;
+    }
+    c->words[c->n_words++] = (word){ .count = count, .text = s, .len = n };
+    c->slot[at] = hash >> 32 << 32 | c->n_words;
     return TS_OK;
+}
+
+typedef struct feed {
+    ts_bpe_trainer *t;
+    const unsigned char *text;
+    size_t n;
+} feed;
+
+enum { SHARE = 1 << 18 };
+
+/* The begin of the first line at or behind `at`. */
+static size_t line_at(const feed *f, size_t at)
+{
+    if (at == 0 || at >= f->n)
+        return at < f->n ? at : f->n;
+    const unsigned char *nl = memchr(f->text + at - 1, '\n', f->n - at + 1);
+    return nl ? (size_t)(nl - f->text) + 1 : f->n;
+}
+
+static ts_status count_lines(feed *f, counter *c, size_t at, size_t end)
+{
+    ts_scan_fn *scan = ts_scan_find(ts_scan_gpt2_pattern);
+    while (at < end) {
+        const unsigned char *p = f->text + at, *nl = memchr(p, '\n', end - at);
+        const unsigned char *stop = nl ? nl + 1 : f->text + end;
+        at = (size_t)(stop - f->text);
+        for (size_t len; p < stop; p += len) {
+            len = scan(f->t->unicode, p, stop);
+            TS_TRY(add_word(c, p, len, 1, false));
+        }
+    }
+    return TS_OK;
+}
+
+static void count_share(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    feed *f = ctx;
+    counter *c = &f->t->counters[thread];
+    if (c->status != TS_OK)
+        return;
+    c->status = count_lines(f, c, line_at(f, (size_t)begin * SHARE), line_at(f, (size_t)end * SHARE));
+    if (c->status != TS_OK)
+        snprintf(c->why, sizeof c->why, "%s", ts_error_message());
 }
 
 ts_status ts_bpe_trainer_feed(ts_bpe_trainer *t, const char *text, size_t n)
 {
-    ts_scan_fn *scan = ts_scan_find(ts_scan_gpt2_pattern);
-    const unsigned char *p = (const unsigned char *)text, *end = p + n;
-    while (p < end) {
-        const size_t len = scan(t->unicode, p, end);
-        TS_TRY(add_word(t, p, len));
-        p += len;
-    }
+    feed f = { t, (const unsigned char *)text, n };
+    ts_pool_run(t->pool, (int64_t)((n + SHARE - 1) / SHARE), 1, count_share, &f);
+    for (int i = 0; i < t->n_counters; i++)
+        if (t->counters[i].status != TS_OK)
+            return ts_error(t->counters[i].status, "%s", t->counters[i].why);
     return TS_OK;
 }
 
-/* ---- pairs ---- */
+/* ---- learning ---- */
 
-static bool before(const entry *x, const entry *y)
+/* All threads' words in the first counter, then as symbols. */
+static ts_status gather(ts_bpe_trainer *t, ts_bpe_words *words)
 {
-    if (x->count != y->count)
-        return x->count > y->count;
-    return x->a != y->a ? x->a < y->a : x->b < y->b;
-}
-
-static ts_status push(ts_bpe_trainer *t, int32_t i)
-{
-    const pair *p = &t->pairs[i];
-    TS_TRY(ts_grow(&t->heap, &t->cap_heap, t->n_heap + 1, sizeof *t->heap));
-    const entry e = { p->count, p->a, p->b, i };
-    size_t at = t->n_heap++;
-    for (; at && before(&e, &t->heap[(at - 1) / 2]); at = (at - 1) / 2)
-        t->heap[at] = t->heap[(at - 1) / 2];
-    t->heap[at] = e;
-    return TS_OK;
-}
-
-static entry pop(ts_bpe_trainer *t)
-{
-    const entry top = t->heap[0], e = t->heap[--t->n_heap];
-    size_t at = 0;
-    for (;;) {
-        size_t child = 2 * at + 1;
-        if (child >= t->n_heap)
-            break;
-        if (child + 1 < t->n_heap && before(&t->heap[child + 1], &t->heap[child]))
-            child++;
-        if (!before(&t->heap[child], &e))
-            break;
-        t->heap[at] = t->heap[child];
-        at = child;
-    }
-    t->heap[at] = e;
-    return top;
-}
-
-static ts_status find_pair(ts_bpe_trainer *t, int32_t a, int32_t b, int32_t *out)
-{
-    TS_TRY(make_room(&t->by_pair, t, pair_hash));
-    size_t at = hash_pair(a, b) & (t->by_pair.size - 1);
-    for (; t->by_pair.slot[at]; at = (at + 1) & (t->by_pair.size - 1)) {
-        const pair *p = &t->pairs[t->by_pair.slot[at] - 1];
-        if (p->a == a && p->b == b) {
-            *out = t->by_pair.slot[at] - 1;
-            return TS_OK;
+    counter *c = &t->counters[0];
+    for (int k = 1; k < t->n_counters; k++)
+        for (size_t i = 0; i < t->counters[k].n_words; i++) {
+            const word *w = &t->counters[k].words[i];
+            TS_TRY(add_word(c, w->text, w->len, w->count, true));
         }
-    }
-    TS_TRY(ts_grow(&t->pairs, &t->cap_pairs, t->n_pairs + 1, sizeof *t->pairs));
-    t->pairs[t->n_pairs] = (pair){ .a = a, .b = b };
-    *out = (int32_t)t->n_pairs++;
-    t->by_pair.slot[at] = (int32_t)t->n_pairs;
-    t->by_pair.used++;
-    return TS_OK;
-}
-
-/* Adds `sign` times a word's pairs to their counts; new pairs (and grown ones) learn the word. */
-static ts_status count_pairs(ts_bpe_trainer *t, int32_t w, int64_t sign, bool enters)
-{
-    const word *x = &t->words[w];
-    for (int32_t i = 0; i + 1 < x->n; i++) {
-        int32_t k;
-        TS_TRY(find_pair(t, x->sym[i], x->sym[i + 1], &k));
-        pair *p = &t->pairs[k];
-        p->count += sign * x->count;
-        if (!enters || (p->n && p->words[p->n - 1] == w))
-            continue;
-        TS_TRY(ts_grow(&p->words, &p->cap, p->n + 1, sizeof *p->words));
-        p->words[p->n++] = w;
-    }
-    return TS_OK;
-}
-
-static ts_status first_symbols(ts_bpe_trainer *t)
-{
-    for (size_t i = 0; i < t->n_words; i++) {
-        word *w = &t->words[i];
-        TS_TRY(ts_arena_alloc(&t->arena, w->len * sizeof *w->sym, &w->sym));
-        w->n = (int32_t)w->len;
+    for (size_t i = 0; i < c->n_words; i++) {
+        const word *w = &c->words[i];
+        int32_t *sym;
+        TS_TRY(ts_bpe_words_add(words, w->count, w->len, &sym));
         for (size_t k = 0; k < w->len; k++)
-            w->sym[k] = (int32_t)t->n_special + t->byte_id[w->text[k]];
-        TS_TRY(count_pairs(t, (int32_t)i, 1, true));
+            sym[k] = (int32_t)t->n_special + t->byte_id[w->text[k]];
     }
-    for (size_t i = 0; i < t->n_pairs; i++)
-        TS_TRY(push(t, (int32_t)i));
+    drop_counters(t);
     return TS_OK;
 }
 
-/* Only pairs with the new symbol can have become more frequent; of others the heap holds a count
- * that is too high, which is seen when it comes up. */
-static ts_status push_pairs(ts_bpe_trainer *t, int32_t w, int32_t made)
+int64_t ts_bpe_trainer_tokens(const ts_bpe_trainer *t) { return (int64_t)t->vocab.n_ids; }
+
+static ts_status first_token(ts_bpe_trainer *t, const char *s, size_t n, int64_t id)
 {
-    const word *x = &t->words[w];
-    for (int32_t i = 0; i + 1 < x->n; i++) {
-        int32_t k;
-        if (x->sym[i] != made && x->sym[i + 1] != made)
-            continue;
-        TS_TRY(find_pair(t, x->sym[i], x->sym[i + 1], &k));
-        TS_TRY(push(t, k));
+    if (ts_vocab_find(&t->vocab, s, n) >= 0)
+        return ts_error(TS_ERR_USER,
+                        "--special-tokens: '%.*s' is given twice, or is the name of a byte",
+                        (int)(n < 60 ? n : 60), s);
+    return ts_vocab_add(&t->vocab, s, n, id);
+}
+
+static ts_status first_tokens(ts_bpe_trainer *t, const char *const *special, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        TS_TRY(first_token(t, special[i], strlen(special[i]), (int64_t)i));
+    for (int b = 0; b < 256; b++) {
+        char c[4];
+        const size_t len = (size_t)ts_utf8_encode(ts_byte_to_char((unsigned char)b), c);
+        TS_TRY(first_token(t, c, len, (int64_t)n + t->byte_id[b]));
     }
     return TS_OK;
 }
 
-static bool has_pair(const word *w, int32_t a, int32_t b)
+/* Two ways to the same text are one token. */
+static ts_status join(void *ctx, int32_t left, int32_t right, int32_t *made, bool *stop)
 {
-    for (int32_t i = 0; i + 1 < w->n; i++)
-        if (w->sym[i] == a && w->sym[i + 1] == b)
-            return true;
-    return false;
-}
-
-static ts_status merge_word(ts_bpe_trainer *t, int32_t index, int32_t a, int32_t b, int32_t made)
-{
-    word *w = &t->words[index];
-    if (!has_pair(w, a, b))
-        return TS_OK;
-    TS_TRY(count_pairs(t, index, -1, false));
-    int32_t n = 0;
-    for (int32_t i = 0; i < w->n; i++) {
-        const bool both = i + 1 < w->n && w->sym[i] == a && w->sym[i + 1] == b;
-        w->sym[n++] = both ? made : w->sym[i];
-        i += both;
+    ts_bpe_trainer *t = ctx;
+    ts_str_reset(&t->text);
+    for (int i = 0; i < 2; i++) {
+        size_t n;
+        const char *s = ts_vocab_text(&t->vocab, i ? right : left, &n);
+        TS_TRY(ts_str_add(&t->text, s, n));
     }
-    w->n = n;
-    TS_TRY(count_pairs(t, index, 1, true));
-    return push_pairs(t, index, made);
-}
-
-static ts_status merge_pair(ts_bpe_trainer *t, int32_t index, int32_t made)
-{
-    const int32_t a = t->pairs[index].a, b = t->pairs[index].b;
-    int32_t *words = t->pairs[index].words;
-    const size_t n = t->pairs[index].n;
-    t->pairs[index].words = NULL;
-    t->pairs[index].n = t->pairs[index].cap = 0;
-    ts_status st = TS_OK;
-    for (size_t i = 0; i < n && st == TS_OK; i++)
-        st = merge_word(t, words[i], a, b, made);
-    ts_free(&words);
-    return st;
-}
-
-int64_t ts_bpe_trainer_tokens(const ts_bpe_trainer *t)
-{
-    return (int64_t)(t->n_special + 256 + t->n_merges);
+    TS_TRY(ts_grow(&t->merge, &t->cap_merges, t->n_merges + 1, 2 * sizeof *t->merge));
+    t->merge[2 * t->n_merges] = left;
+    t->merge[2 * t->n_merges++ + 1] = right;
+    *made = ts_vocab_find(&t->vocab, t->text.s, t->text.len);
+    if (*made < 0) {
+        *made = (int32_t)ts_bpe_trainer_tokens(t);
+        TS_TRY(ts_vocab_add(&t->vocab, t->text.s, t->text.len, *made));
+    }
+    *stop = ts_bpe_trainer_tokens(t) >= t->vocab_size;
+    if (t->progress && t->n_merges % 256 == 0)
+        t->progress(t->ctx, ts_bpe_trainer_tokens(t));
+    return TS_OK;
 }
 
 ts_status ts_bpe_trainer_run(ts_bpe_trainer *t, int64_t vocab_size, int64_t min_frequency,
                              const char *const *special, size_t n_special,
                              void (*progress)(void *ctx, int64_t tokens), void *ctx)
 {
-    t->special = special;
+    ts_bpe_words words = { 0 };
     t->n_special = n_special;
-    if (vocab_size < ts_bpe_trainer_tokens(t))
+    t->vocab_size = vocab_size;
+    t->progress = progress;
+    t->ctx = ctx;
+    if (vocab_size < (int64_t)n_special + 256)
         return ts_error(TS_ERR_USER,
                         "--vocab-size %lld is less than the 256 bytes and %zu special tokens",
                         (long long)vocab_size, n_special);
-    TS_TRY(first_symbols(t));
-    while (t->n_heap && ts_bpe_trainer_tokens(t) < vocab_size) {
-        const entry e = pop(t);
-        const pair *p = &t->pairs[e.pair];
-        if (e.count != p->count) { /* it has changed since; a lower count waits for its turn */
-            if (p->count > 0 && e.count > p->count)
-                TS_TRY(push(t, e.pair));
-            continue;
-        }
-        if (e.count < 1 || e.count < min_frequency)
-            break;
-        TS_TRY(ts_grow(&t->merge, &t->cap_merges, t->n_merges + 1, 2 * sizeof *t->merge));
-        t->merge[2 * t->n_merges] = e.a;
-        t->merge[2 * t->n_merges + 1] = e.b;
-        const int32_t made = (int32_t)ts_bpe_trainer_tokens(t);
-        t->n_merges++;
-        TS_TRY(merge_pair(t, e.pair, made));
-        if (progress && t->n_merges % 256 == 0)
-            progress(ctx, ts_bpe_trainer_tokens(t));
-    }
-    return TS_OK;
+    TS_TRY(first_tokens(t, special, n_special));
+    ts_status st = gather(t, &words);
+    if (st == TS_OK && ts_bpe_trainer_tokens(t) < vocab_size)
+        st = ts_bpe_learn(&words, min_frequency, join, t);
+    ts_free(&words.cell);
+    return st;
 }
 
 /* ---- result ---- */
 
-/* A token's text in the byte-level alphabet. */
-static ts_status token_text(const ts_bpe_trainer *t, int32_t id, ts_str *out)
+static ts_status json_token(const ts_bpe_trainer *t, int32_t id, ts_str *out)
 {
-    const int32_t first = (int32_t)t->n_special;
-    if (id >= first + 256) {
-        const int32_t *m = t->merge + 2 * (id - first - 256);
-        TS_TRY(token_text(t, m[0], out));
-        return token_text(t, m[1], out);
-    }
-    for (int b = 0; b < 256; b++) {
-        char c[4];
-        if (first + t->byte_id[b] == id)
-            return ts_str_add(out, c, (size_t)ts_utf8_encode(t->byte_char[b], c));
-    }
-    return TS_OK;
+    size_t n;
+    const char *s = ts_vocab_text(&t->vocab, id, &n);
+    return ts_str_json(out, s, n);
 }
 
-static ts_status json_token(const ts_bpe_trainer *t, int32_t id, ts_str *scratch, ts_str *out)
-{
-    ts_str_reset(scratch);
-    if (id < (int32_t)t->n_special)
-        TS_TRY(ts_str_puts(scratch, t->special[id]));
-    else
-        TS_TRY(token_text(t, id, scratch));
-    return ts_str_json(out, ts_str_text(scratch), scratch->len);
-}
-
-static ts_status json_parts(const ts_bpe_trainer *t, ts_str *scratch, ts_str *out)
+ts_status ts_bpe_trainer_json(const ts_bpe_trainer *t, ts_str *out)
 {
     static const char middle[] =
         "\n  ],\n  \"normalizer\": null,\n"
@@ -422,31 +319,23 @@ static ts_status json_parts(const ts_bpe_trainer *t, ts_str *scratch, ts_str *ou
                        "  \"added_tokens\": ["));
     for (size_t i = 0; i < t->n_special; i++) {
         TS_TRY(ts_str_printf(out, "%s\n    {\"id\": %zu, \"content\": ", i ? "," : "", i));
-        TS_TRY(ts_str_json(out, t->special[i], strlen(t->special[i])));
+        TS_TRY(json_token(t, (int32_t)i, out));
         TS_TRY(ts_str_puts(out, ", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, "
                                 "\"normalized\": false, \"special\": true}"));
     }
     TS_TRY(ts_str_puts(out, middle));
     for (int32_t i = 0; i < (int32_t)ts_bpe_trainer_tokens(t); i++) {
         TS_TRY(ts_str_puts(out, i ? ",\n    " : "\n    "));
-        TS_TRY(json_token(t, i, scratch, out));
+        TS_TRY(json_token(t, i, out));
         TS_TRY(ts_str_printf(out, ": %d", i));
     }
     TS_TRY(ts_str_puts(out, "\n  }, \"merges\": ["));
     for (size_t i = 0; i < t->n_merges; i++) {
         TS_TRY(ts_str_puts(out, i ? ",\n    [" : "\n    ["));
-        TS_TRY(json_token(t, t->merge[2 * i], scratch, out));
+        TS_TRY(json_token(t, t->merge[2 * i], out));
         TS_TRY(ts_str_puts(out, ", "));
-        TS_TRY(json_token(t, t->merge[2 * i + 1], scratch, out));
+        TS_TRY(json_token(t, t->merge[2 * i + 1], out));
         TS_TRY(ts_str_puts(out, "]"));
     }
     return ts_str_puts(out, "\n  ]}\n}\n");
-}
-
-ts_status ts_bpe_trainer_json(const ts_bpe_trainer *t, ts_str *out)
-{
-    ts_str scratch = { 0 };
-    const ts_status st = json_parts(t, &scratch, out);
-    ts_str_deinit(&scratch);
-    return st;
 }

@@ -100,6 +100,82 @@ static size_t random_text(uint64_t seed, char *out, size_t cap)
     return n;
 }
 
+/* ---- characters of all kinds ---- */
+
+enum { KINDS = 8, CHARS = 4096, LONG_TEXT = 2000 };
+static const char *const kinds[KINDS] = { "\\p{L}", "\\p{N}", "\\s",           "\\p{M}",
+                                          "\\p{P}", "\\p{S}", "[\\p{Lu}\\p{Lt}]", "\\p{Ll}" };
+static const unsigned kind_flag[KINDS] = { TS_UC_L, TS_UC_N, TS_UC_WS,    TS_UC_M,
+                                           TS_UC_P, TS_UC_S, TS_UC_UPPER, TS_UC_LOWER };
+
+static uint64_t next(uint64_t *x)
+{
+    *x ^= *x << 13, *x ^= *x >> 7, *x ^= *x << 17;
+    return *x;
+}
+
+static bool same_kind(ts_regex *const *re, const ts_unicode *u, uint32_t c)
+{
+    char s[4];
+    const size_t n = (size_t)ts_utf8_encode(c, s);
+    for (int k = 0; k < KINDS; k++) {
+        size_t start, end;
+        bool found;
+        OK(ts_regex_find(re[k], s, 0, n, &found, &start, &end));
+        if (found != ((ts_unicode_flags(u, c) & kind_flag[k]) != 0))
+            return false;
+    }
+    return true;
+}
+
+/* Characters from all of Unicode of which the two sides know the same: PCRE2's Unicode is another
+ * version, but all except a few characters are alike in both. */
+static void pick_chars(const ts_unicode *u, uint32_t c[CHARS])
+{
+    static const uint32_t most[] = { 0x80, 0x250, 0x3000, 0x10000, 0x20000, 0x110000 };
+    ts_regex *re[KINDS] = { NULL };
+    uint64_t x = 99;
+    size_t n = 0, other = 0;
+    for (int k = 0; k < KINDS; k++)
+        OK(ts_regex_create(kinds[k], "test", &re[k]));
+    while (n < CHARS) {
+        const uint32_t v = (uint32_t)(next(&x) % most[next(&x) % 6]);
+        if (v == 0 || (v >= 0xD800 && v < 0xE000))
+            continue;
+        if (same_kind(re, u, v))
+            c[n++] = v;
+        else
+            other++;
+    }
+    assert_true(other < CHARS / 50);
+    for (int k = 0; k < KINDS; k++)
+        ts_regex_destroy(&re[k]);
+}
+
+/* Stretches of one kind of content: letters in runs of all lengths, any characters, the bits
+ * above. */
+static size_t long_text(const uint32_t *c, uint64_t *x, char *out, size_t cap)
+{
+    size_t n = 0;
+    while (n + 80 < cap) {
+        const uint64_t what = next(x) % 8, many = next(x) % 20;
+        for (uint64_t i = 0; i < many && n + 8 < cap; i++) {
+            if (what < 4) {
+                out[n++] = (char)((what & 1 ? 'a' : 'A') + next(x) % 26);
+            } else if (what < 6) {
+                n += (size_t)ts_utf8_encode(c[next(x) % CHARS], out + n);
+            } else {
+                const char *b = bits[next(x) % (sizeof bits / sizeof *bits)];
+                memcpy(out + n, b, strlen(b));
+                n += strlen(b);
+            }
+        }
+        if (next(x) % 3)
+            out[n++] = " \n'_9."[next(x) % 6];
+    }
+    return n;
+}
+
 /* Marks the ends of the pieces of s[from..n): matches and gaps between them. */
 static void cut_by_regex(const ts_regex *re, const char *s, size_t from, size_t n, bool *ends)
 {
@@ -154,6 +230,46 @@ static void scanners_equal_patterns(void **state)
     ts_unicode_destroy(&u);
 }
 
+/* Two million characters of all kinds through each scanner. */
+static void all_of_unicode(void **state)
+{
+    (void)state;
+    static char s[LONG_TEXT];
+    static uint32_t c[CHARS];
+    ts_unicode *u = NULL;
+    OK(ts_unicode_create(&u));
+    pick_chars(u, c);
+    for (size_t k = 0; k < sizeof patterns / sizeof *patterns; k++) {
+        ts_regex *re = NULL;
+        uint64_t x = 12345 + k;
+        OK(ts_regex_create(patterns[k], "test", &re));
+        for (int round = 0; round < 1500; round++) {
+            bool ends[LONG_TEXT + 1] = { false };
+            const size_t n = long_text(c, &x, s, sizeof s);
+            cut_by_regex(re, s, 0, n, ends);
+            compare(ts_scan_find(patterns[k]), u, s, n, ends);
+        }
+        ts_regex_destroy(&re);
+    }
+    ts_unicode_destroy(&u);
+}
+
+/* The three patterns one after the other, by PCRE2. */
+static void cut_in_stages(ts_regex *const *re, const char *s, size_t n, bool *ends)
+{
+    static bool now[LONG_TEXT + 1];
+    memset(ends, 0, n + 1);
+    ends[n] = true;
+    for (int i = 0; i < 3; i++) {
+        memcpy(now, ends, n + 1);
+        for (size_t from = 0, to; from < n; from = to) {
+            for (to = from + 1; !now[to]; to++)
+                continue;
+            cut_by_regex(re[i], s, from, to, ends);
+        }
+    }
+}
+
 static void three_stages(void **state)
 {
     (void)state;
@@ -164,20 +280,19 @@ static void three_stages(void **state)
     OK(ts_unicode_create(&u));
     for (int i = 0; i < 3; i++)
         OK(ts_regex_create(deepseek[i], "test", &re[i]));
+    static char s[LONG_TEXT];
+    static bool ends[LONG_TEXT + 1];
+    static uint32_t c[CHARS];
+    uint64_t x = 54321;
     for (uint64_t seed = 1; seed < 40000; seed++) {
-        char s[256];
-        bool ends[257] = { false };
-        const size_t n = random_text(seed, s, sizeof s);
-        ends[n] = true;
-        for (int i = 0; i < 3; i++) {
-            bool now[257];
-            memcpy(now, ends, sizeof now);
-            for (size_t from = 0, to; from < n; from = to) {
-                for (to = from + 1; !now[to]; to++)
-                    continue;
-                cut_by_regex(re[i], s, from, to, ends);
-            }
-        }
+        const size_t n = random_text(seed, s, 256);
+        cut_in_stages(re, s, n, ends);
+        compare(scan, u, s, n, ends);
+    }
+    pick_chars(u, c);
+    for (int round = 0; round < 1000; round++) {
+        const size_t n = long_text(c, &x, s, sizeof s);
+        cut_in_stages(re, s, n, ends);
         compare(scan, u, s, n, ends);
     }
     for (int i = 0; i < 3; i++)
@@ -188,6 +303,7 @@ static void three_stages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(scanners_equal_patterns),
+                                        cmocka_unit_test(all_of_unicode),
                                         cmocka_unit_test(three_stages) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,19 +16,18 @@ static void spoil(float *grad, int64_t n)
 
 /* A value of type t that was worked out as `want` with an error of at most `bound`. Rounding at
  * random keeps order among those that take the same random number, so what is there lies between
- * the ends of the interval, rounded with the element's number: number i of the stream, of which
- * `half` says what is taken. */
+ * the ends of the interval, rounded with the element's number: the stream's 16 bits number i, times
+ * `factor`. */
 static void near_random(const char *what, const void *p, int64_t i, ts_dtype t, const ts_rng *rng,
-                        int half, double want, double bound)
+                        uint32_t factor, double want, double bound)
 {
     uint32_t words[4];
     if (t != TS_DTYPE_BF16 || !isfinite(want)) {
         check_near(what, i, check_get(p, i, t), want, bound);
         return;
     }
-    ts_rng_block(rng, (uint64_t)i / 4, words);
-    const uint32_t w = words[i % 4],
-                   r = (half == 0 ? w : half == 1 ? w >> 16 : w + (w >> 16)) & 0xFFFF;
+    ts_rng_block(rng, (uint64_t)i / 8, words);
+    const uint32_t r = (words[i % 8 / 2] >> (i & 1 ? 16 : 0)) * factor & 0xFFFF;
     const float low = nextafterf((float)(want - bound), -INFINITY),
                 high = nextafterf((float)(want + bound), INFINITY);
     const float got = ts_load_f32(p, i, t), least = ts_bf16_to_f32(ts_f32_to_bf16_random(low, r)),
@@ -75,9 +74,9 @@ static void adamw(const check_env *e, int64_t n, double scale, int variant, int 
         /* m, its own error; v is 5 u wrong, its root 2.5 u, and 5 u in all with factors and
          * quotient */
         const double q = lr / a.c1 / below;
-        near_random("m", a.m, i, tm, &a.rng, 1, m1 + m2, dm);
-        near_random("v", a.v, i, tv, &a.rng, 0, v, 5 * u * v);
-        near_random("p", a.p, i, tp, &a.rng, 2, p0 - step_size,
+        near_random("m", a.m, i, tm, &a.rng, 0x6329, m1 + m2, dm);
+        near_random("v", a.v, i, tv, &a.rng, 1, v, 5 * u * v);
+        near_random("p", a.p, i, tp, &a.rng, 0xBC91, p0 - step_size,
                     q * dm + 9 * u * q * fabs(m1 + m2) + 3 * u * fabs(p0));
     }
 }

@@ -12,56 +12,53 @@ typedef struct adamw_types {
     ts_dtype p, m, v;
 } adamw_types;
 
-enum { BITS_V, BITS_M, BITS_P }; /* which half of a number rounds what */
-
-V_FN void adamw_put(void *to, int64_t i, int64_t n, ts_dtype t, vf x, vu words, int bits)
+V_FN void adamw_put(void *to, int64_t i, int64_t n, ts_dtype t, vf x, vu r, int factor)
 {
     if (t == TS_DTYPE_BF16)
-        v_store_random((uint16_t *)to + i, n, x, v_bits16(words, bits));
+        v_store_random((uint16_t *)to + i, n, x, factor == 1 ? r : v_times16(r, factor));
     else
         v_store_as(to, i, n, TS_DTYPE_F32, x);
 }
 
-/* words: the elements' random numbers, not looked at when all types are fp32. */
-V_FN void adamw_at(const ts_adamw_args *a, const adamw_factors *f, int64_t i, int64_t n,
-                   vu words, adamw_types t)
+/* r: the elements' random numbers, not looked at when all types are fp32. */
+V_FN void adamw_at(const ts_adamw_args *a, const adamw_factors *f, int64_t i, int64_t n, vu r,
+                   adamw_types t)
 {
     const vf g = v_mul(v_load(a->grad + i, n), f->scale);
     const vf m = v_fma(g, f->rest1, v_mul(v_load_as(a->m, i, n, t.m), f->beta1));
     const vf v = v_fma(v_mul(g, g), f->rest2, v_mul(v_load_as(a->v, i, n, t.v), f->beta2));
     const vf below = v_fma(v_sqrt(v), f->root_c2, f->eps);
     const vf p = v_mul(v_load_as(a->p, i, n, t.p), f->decay);
-    adamw_put(a->m, i, n, t.m, m, words, BITS_M);
-    adamw_put(a->v, i, n, t.v, v, words, BITS_V);
-    adamw_put(a->p, i, n, t.p, v_fnma(v_div(m, below), f->step, p), words, BITS_P);
+    adamw_put(a->m, i, n, t.m, m, r, TS_ROUND_M);
+    adamw_put(a->v, i, n, t.v, v, r, TS_ROUND_V);
+    adamw_put(a->p, i, n, t.p, v_fnma(v_div(m, below), f->step, p), r, TS_ROUND_P);
 }
 
 V_FN void adamw_plain(const ts_adamw_args *a, const adamw_factors *f, int64_t begin, int64_t end)
 {
     const adamw_types t = { TS_DTYPE_F32, TS_DTYPE_F32, TS_DTYPE_F32 };
     const uint32_t none[V] = { 0 };
-    const vu words = v_words(none, V);
+    const vu r = v_halves(none, 0, V);
     int64_t i = begin;
     for (; i + V <= end; i += V)
-        adamw_at(a, f, i, V, words, t);
+        adamw_at(a, f, i, V, r, t);
     if (i < end)
-        adamw_at(a, f, i, end - i, words, t);
+        adamw_at(a, f, i, end - i, r, t);
 }
 
-/* Numbers come 4V at a time, from the block that element i lies in. */
+/* Numbers come 8V at a time, from the block that element i lies in. */
 V_FN void adamw_rounded(const ts_adamw_args *a, const adamw_factors *f, int64_t begin, int64_t end,
                         adamw_types t)
 {
-    uint32_t u[4 * V];
+    _Alignas(64) uint32_t u[4 * V];
     int64_t i = begin;
     while (i < end) {
-        const int64_t skip = i % 4, stop = i + 4 * V - skip < end ? i + 4 * V - skip : end;
-        v_philox(&a->rng, (uint64_t)i / 4, u);
-        const uint32_t *w = u + skip;
-        for (; i + V <= stop; i += V, w += V)
-            adamw_at(a, f, i, V, v_words(w, V), t);
+        const int64_t first = i / 8 * 8, stop = first + 8 * V < end ? first + 8 * V : end;
+        v_philox(&a->rng, (uint64_t)first / 8, u);
+        for (; i + V <= stop; i += V)
+            adamw_at(a, f, i, V, v_halves(u, i - first, V), t);
         if (i < stop)
-            adamw_at(a, f, i, stop - i, v_words(w, stop - i), t);
+            adamw_at(a, f, i, stop - i, v_halves(u, i - first, stop - i), t);
         i = stop;
     }
 }

@@ -10,8 +10,10 @@
  *   p = p - lr * (m / c1 / (sqrt(v / c2) + eps) + wd * p),  c1 = 1 - b1^t, c2 = 1 - b2^t
  *
  * All in fp32; p, m and v are each stored in fp32 or in bf16, then rounded up or down at random
- * (ts_f32_to_bf16_random). Element i takes number i of the stream: its lower half for v, its upper
- * half for m, the sum of both halves for p. p comes from m and v before they are rounded. */
+ * (ts_f32_to_bf16_random); p comes from m and v before they are rounded. With the stream cut into
+ * pieces of 16 bits, lower halves first, element i takes piece i, r: v is rounded with r, m and p
+ * with multiples of it modulo 2^16, by factors that spread any two of the three evenly. */
+enum { TS_ROUND_V = 1, TS_ROUND_M = 0x6329, TS_ROUND_P = 0xBC91 };
 typedef struct ts_adamw_args {
     void *p, *m, *v;    /* [n] of the types below, F32 or BF16 */
     ts_dtype p_dtype, m_dtype, v_dtype;

@@ -177,57 +177,49 @@ V_FN vf v_exp(vf x)
     return v_mul(v_mul(y, two1), two2);
 }
 
-V_FN __m256i v_mul_high(__m256i a, __m256i m, __m256i *low)
+/* 4 blocks side by side, one to a lane of 64 bits (see f32_avx512.h); lanes 2k and 2k + 1 work on
+ * blocks k and k + 2. */
+V_FN void v_philox4(const ts_rng *r, uint64_t block, uint32_t out[2 * V])
 {
-    const __m256i even = _mm256_mul_epu32(a, m),
-                  odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), m);
-    *low = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
-    return _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
-}
-
-/* 8 blocks side by side; lane 4k + j works on block 2j + k (see f32_avx512.h). */
-V_FN void v_philox(const ts_rng *r, uint64_t block, uint32_t out[4 * V])
-{
-    /* the counter's lower half would overflow inside the vector */
-    if ((uint32_t)block > UINT32_MAX - V) {
-        for (int i = 0; i < V; i++)
-            ts_rng_block(r, block + (uint64_t)i, out + 4 * i);
-        return;
-    }
-    const __m256i lane = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
-    const __m256i m0 = _mm256_set1_epi32((int)0xD2511F53u),
-                  m2 = _mm256_set1_epi32((int)0xCD9E8D57u);
-    __m256i c0 = _mm256_add_epi32(_mm256_set1_epi32((int)(uint32_t)block), lane);
-    __m256i c1 = _mm256_set1_epi32((int)(uint32_t)(block >> 32));
+    const __m256i m0 = _mm256_set1_epi64x(0xD2511F53), m2 = _mm256_set1_epi64x(0xCD9E8D57);
+    __m256i c0 = _mm256_add_epi64(_mm256_set1_epi64x((int64_t)block),
+                                  _mm256_setr_epi64x(0, 2, 1, 3));
+    __m256i c1 = _mm256_srli_epi64(c0, 32);
     __m256i c2 = _mm256_set1_epi32((int)r->hi[0]), c3 = _mm256_set1_epi32((int)r->hi[1]);
-    uint32_t k0 = r->key[0], k1 = r->key[1];
-    for (int i = 0; i < 10; i++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
-        __m256i low0, low2;
-        const __m256i high0 = v_mul_high(c0, m0, &low0), high2 = v_mul_high(c2, m2, &low2);
-        c0 = _mm256_xor_si256(_mm256_xor_si256(high2, c1), _mm256_set1_epi32((int)k0));
-        c2 = _mm256_xor_si256(_mm256_xor_si256(high0, c3), _mm256_set1_epi32((int)k1));
-        c1 = low2, c3 = low0;
+    __m256i k0 = _mm256_set1_epi32((int)r->key[0]), k1 = _mm256_set1_epi32((int)r->key[1]);
+    for (int i = 0; i < 10; i++) {
+        const __m256i p0 = _mm256_mul_epu32(c0, m0), p2 = _mm256_mul_epu32(c2, m2);
+        c0 = _mm256_xor_si256(_mm256_srli_epi64(p2, 32), _mm256_xor_si256(c1, k0));
+        c2 = _mm256_xor_si256(_mm256_srli_epi64(p0, 32), _mm256_xor_si256(c3, k1));
+        c1 = p2, c3 = p0;
+        k0 = _mm256_add_epi32(k0, _mm256_set1_epi32((int)0x9E3779B9u));
+        k1 = _mm256_add_epi32(k1, _mm256_set1_epi32((int)0xBB67AE85u));
     }
-    const __m256i a = _mm256_unpacklo_epi32(c0, c1), b = _mm256_unpacklo_epi32(c2, c3);
-    const __m256i c = _mm256_unpackhi_epi32(c0, c1), d = _mm256_unpackhi_epi32(c2, c3);
+    const __m256i a = _mm256_blend_epi32(c0, _mm256_slli_epi64(c1, 32), 0xAA),
+                  b = _mm256_blend_epi32(c2, _mm256_slli_epi64(c3, 32), 0xAA);
     __m256i *o = (__m256i *)(void *)out;
     _mm256_storeu_si256(o, _mm256_unpacklo_epi64(a, b));
     _mm256_storeu_si256(o + 1, _mm256_unpackhi_epi64(a, b));
-    _mm256_storeu_si256(o + 2, _mm256_unpacklo_epi64(c, d));
-    _mm256_storeu_si256(o + 3, _mm256_unpackhi_epi64(c, d));
+}
+V_FN void v_philox(const ts_rng *r, uint64_t block, uint32_t out[4 * V])
+{
+    v_philox4(r, block, out);
+    v_philox4(r, block + 4, out + 2 * V);
 }
 typedef __m256i vu;
-V_FN vu v_words(const uint32_t *u, int64_t n)
+V_FN vu v_halves(const uint32_t *u, int64_t at, int64_t n)
 {
-    return n >= V ? _mm256_loadu_si256((const __m256i *)(const void *)u)
-                  : _mm256_maskload_epi32((const int *)(const void *)u, v_lanes(n));
+    const uint16_t *h = (const uint16_t *)(const void *)u + at;
+    uint16_t tail[V] = { 0 };
+    if (n < V) {
+        memcpy(tail, h, (size_t)n * sizeof *tail);
+        h = tail;
+    }
+    return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)h));
 }
-V_FN vu v_bits16(vu w, int which)
+V_FN vu v_times16(vu r, int factor)
 {
-    const vu high = _mm256_srli_epi32(w, 16);
-    return which == 1 ? high
-                      : _mm256_and_si256(which ? _mm256_add_epi32(w, high) : w,
-                                         _mm256_set1_epi32(0xFFFF));
+    return _mm256_mullo_epi16(r, _mm256_set1_epi32(factor));
 }
 V_FN void v_store_random(uint16_t *p, int64_t n, vf v, vu r)
 {

@@ -15,9 +15,8 @@
  *   v_unzip, v_zip       2V neighbours <-> their even and odd ones
  *   v_exp, v_tanh, v_sigmoid, v_phi   f32_math.h says how exact
  *   v_philox, v_uniform  the numbers of base/rng.h, 4V at a time
- *   vu, v_words          V of these numbers as they are
- *   v_bits16(w, which)   0: their lower halves, 1: their upper ones, 2: the sum of both below 2^16
- *                        (any two of the three are independent)
+ *   vu, v_halves(u, at, n)   V numbers of 16 bits: halves at.. of these, lower ones first
+ *   v_times16(r, factor)     times a number below 2^16, modulo 2^16
  *   v_store_random(p, n, v, r)   to bf16 as ts_f32_to_bf16_random does */
 #ifndef TS_DEVICE_CPU_SIMD_F32_AVX512_H
 #define TS_DEVICE_CPU_SIMD_F32_AVX512_H
@@ -157,53 +156,45 @@ V_FN vf v_exp(vf x)
     return _mm512_scalef_ps(v_fma(two, p, two), k);
 }
 
-V_FN __m512i v_mul_high(__m512i a, __m512i m, __m512i *low)
+/* 8 blocks side by side, one to a lane of 64 bits: factors and products are then where they are
+ * wanted, and what else stands in a lane's upper half does not matter. Lanes 2k and 2k + 1 work on
+ * blocks k and k + 4, so that their numbers come out in order. */
+V_FN void v_philox8(const ts_rng *r, uint64_t block, uint32_t out[2 * V])
 {
-    const __m512i even = _mm512_mul_epu32(a, m),
-                  odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), m);
-    *low = _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
-    return _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
+    const __m512i m0 = _mm512_set1_epi64(0xD2511F53), m2 = _mm512_set1_epi64(0xCD9E8D57);
+    __m512i c0 = _mm512_add_epi64(_mm512_set1_epi64((int64_t)block),
+                                  _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
+    __m512i c1 = _mm512_srli_epi64(c0, 32);
+    __m512i c2 = _mm512_set1_epi32((int)r->hi[0]), c3 = _mm512_set1_epi32((int)r->hi[1]);
+    __m512i k0 = _mm512_set1_epi32((int)r->key[0]), k1 = _mm512_set1_epi32((int)r->key[1]);
+    for (int i = 0; i < 10; i++) {
+        const __m512i p0 = _mm512_mul_epu32(c0, m0), p2 = _mm512_mul_epu32(c2, m2);
+        c0 = _mm512_ternarylogic_epi32(_mm512_srli_epi64(p2, 32), c1, k0, 0x96); /* xor of all */
+        c2 = _mm512_ternarylogic_epi32(_mm512_srli_epi64(p0, 32), c3, k1, 0x96);
+        c1 = p2, c3 = p0;
+        k0 = _mm512_add_epi32(k0, _mm512_set1_epi32((int)0x9E3779B9u));
+        k1 = _mm512_add_epi32(k1, _mm512_set1_epi32((int)0xBB67AE85u));
+    }
+    const __m512i a = _mm512_mask_blend_epi32(0xAAAA, c0, _mm512_slli_epi64(c1, 32)),
+                  b = _mm512_mask_blend_epi32(0xAAAA, c2, _mm512_slli_epi64(c3, 32));
+    _mm512_storeu_si512(out, _mm512_unpacklo_epi64(a, b));
+    _mm512_storeu_si512(out + V, _mm512_unpackhi_epi64(a, b));
 }
-
-/* 16 blocks side by side. Lane 4k + j works on block 4j + k, so that the turning of 4 x 4 numbers
- * in each quarter leaves them in order. */
 V_FN void v_philox(const ts_rng *r, uint64_t block, uint32_t out[4 * V])
 {
-    const __m512i lane = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i m0 = _mm512_set1_epi32((int)0xD2511F53u),
-                  m2 = _mm512_set1_epi32((int)0xCD9E8D57u);
-    const __m512i first = _mm512_set1_epi32((int)(uint32_t)block);
-    __m512i c0 = _mm512_add_epi32(first, lane),
-            c1 = _mm512_set1_epi32((int)(uint32_t)(block >> 32));
-    const __mmask16 carry = _mm512_cmplt_epu32_mask(c0, first);
-    c1 = _mm512_mask_add_epi32(c1, carry, c1, _mm512_set1_epi32(1));
-    __m512i c2 = _mm512_set1_epi32((int)r->hi[0]), c3 = _mm512_set1_epi32((int)r->hi[1]);
-    uint32_t k0 = r->key[0], k1 = r->key[1];
-    for (int i = 0; i < 10; i++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
-        __m512i low0, low2;
-        const __m512i high0 = v_mul_high(c0, m0, &low0), high2 = v_mul_high(c2, m2, &low2);
-        c0 = _mm512_xor_si512(_mm512_xor_si512(high2, c1), _mm512_set1_epi32((int)k0));
-        c2 = _mm512_xor_si512(_mm512_xor_si512(high0, c3), _mm512_set1_epi32((int)k1));
-        c1 = low2, c3 = low0;
-    }
-    const __m512i a = _mm512_unpacklo_epi32(c0, c1), b = _mm512_unpacklo_epi32(c2, c3);
-    const __m512i c = _mm512_unpackhi_epi32(c0, c1), d = _mm512_unpackhi_epi32(c2, c3);
-    _mm512_storeu_si512(out, _mm512_unpacklo_epi64(a, b));
-    _mm512_storeu_si512(out + 16, _mm512_unpackhi_epi64(a, b));
-    _mm512_storeu_si512(out + 32, _mm512_unpacklo_epi64(c, d));
-    _mm512_storeu_si512(out + 48, _mm512_unpackhi_epi64(c, d));
+    v_philox8(r, block, out);
+    v_philox8(r, block + 8, out + 2 * V);
 }
 typedef __m512i vu;
-V_FN vu v_words(const uint32_t *u, int64_t n)
+V_FN vu v_halves(const uint32_t *u, int64_t at, int64_t n)
 {
-    return n >= V ? _mm512_loadu_si512(u) : _mm512_maskz_loadu_epi32(v_lanes(n), u);
+    const uint16_t *h = (const uint16_t *)(const void *)u + at;
+    return _mm512_cvtepu16_epi32(n >= V ? _mm256_loadu_si256((const __m256i *)(const void *)h)
+                                        : _mm256_maskz_loadu_epi16(v_lanes(n), h));
 }
-V_FN vu v_bits16(vu w, int which)
+V_FN vu v_times16(vu r, int factor)
 {
-    const vu high = _mm512_srli_epi32(w, 16);
-    return which == 1 ? high
-                      : _mm512_and_si512(which ? _mm512_add_epi32(w, high) : w,
-                                         _mm512_set1_epi32(0xFFFF));
+    return _mm512_mullo_epi16(r, _mm512_set1_epi32(factor)); /* upper halves stay 0 */
 }
 V_FN void v_store_random(uint16_t *p, int64_t n, vf v, vu r)
 {

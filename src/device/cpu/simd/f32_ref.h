@@ -63,11 +63,11 @@ V_FN void v_philox(const ts_rng *r, uint64_t block, uint32_t out[4 * V])
     ts_rng_block(r, block, out);
 }
 typedef uint32_t vu;
-V_FN vu v_words(const uint32_t *u, int64_t n) { return n > 0 ? *u : 0; }
-V_FN vu v_bits16(vu w, int which)
+V_FN vu v_halves(const uint32_t *u, int64_t at, int64_t n)
 {
-    return (which == 0 ? w : which == 1 ? w >> 16 : w + (w >> 16)) & 0xFFFF;
+    return n > 0 ? u[at / 2] >> at % 2 * 16 & 0xFFFF : 0;
 }
+V_FN vu v_times16(vu r, int factor) { return r * (uint32_t)factor & 0xFFFF; }
 V_FN void v_store_random(uint16_t *p, int64_t n, vf v, vu r)
 {
     if (n > 0)

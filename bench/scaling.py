@@ -2,7 +2,7 @@
 """Training with several processes of one thread beside one process of as many threads: tokens per second, efficiency.
 
 usage: bench/scaling.py [--tessera build/tessera] [--shape llama135m|llama1b|gpt2|tiny] [--seq N] [--batch N] [--dtype bf16|fp32]
-                        [--ranks N] [--steps N] [--rounds N] [--options "WORDS FOR ALL"]
+                        [--ranks N] [--steps N] [--rounds N] [--rows N] [--options "WORDS FOR ALL"]
 
 All train on the same batches of `batch` sequences; processes share them out (data parallelism, the one way there is).
 Layouts alternate for `rounds`; the median step after three of warm-up is printed, efficiency against one process, and by
@@ -57,6 +57,7 @@ def main():
     p.add_argument("--ranks", type=int, default=os.cpu_count())
     p.add_argument("--steps", type=int, default=5)
     p.add_argument("--rounds", type=int, default=1)
+    p.add_argument("--rows", type=int, default=len(LAYOUTS), help="the first rows of the table only")
     p.add_argument("--options", default="", help="further options of tessera pretrain")
     a = p.parse_args()
     a.optimizer = "adam"
@@ -64,15 +65,16 @@ def main():
         sys.exit(f"a batch of {a.batch} cannot be shared by {a.ranks} processes")
     print(f"{a.shape}, {a.dtype}, batch {a.batch} x {a.seq}, {a.ranks} processes of 1 thread beside 1 of {a.ranks}, "
           f"load {os.getloadavg()[0]:.1f}", flush=True)
-    runs = [[] for _ in LAYOUTS]
+    layouts = LAYOUTS[:a.rows]
+    runs = [[] for _ in layouts]
     with tempfile.TemporaryDirectory() as folder:
         prefix = some_data(Path(folder), a, SHAPES[a.shape])
         for _ in range(a.rounds):
-            for layout, r in zip(LAYOUTS, runs):
+            for layout, r in zip(layouts, runs):
                 r.append(run(a, Path(folder), prefix, layout))
     speed = [a.batch * a.seq / statistics.median(t for r in rs for t in r["times"]) for rs in runs]
     failed = False
-    for i, (name, ranks, _, _, reference) in enumerate(LAYOUTS):
+    for i, (name, ranks, _, _, reference) in enumerate(layouts):
         line = f"{name:20} {speed[i]:8.1f} tokens/s, {max(r['rss'] for r in runs[i]) / 2**30:5.2f} GiB a process"
         if reference is not None:
             apart = max(abs(x - y) / abs(y) for x, y in zip(runs[i][0]["losses"], runs[reference][0]["losses"]))

@@ -31,7 +31,7 @@ typedef struct ring {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     slot *slots;
-    int64_t n;
+    int64_t n, workers;
     int64_t n_read, n_taken, n_written; /* slots so far; slot i is slots[i % n] */
     bool stop;                          /* the writer gave up */
     ts_indexed_builder **builders;      /* [json_keys.n] */
@@ -186,12 +186,12 @@ static ts_status run_threads(ring *r)
 {
     pthread_t *ids = NULL;
     int64_t made = 0;
-    ts_status st = ts_alloc(&ids, (size_t)r->o->workers + 1, sizeof *ids);
-    for (int64_t i = 0; st == TS_OK && i <= r->o->workers; i++) {
+    ts_status st = ts_alloc(&ids, (size_t)r->workers + 1, sizeof *ids);
+    for (int64_t i = 0; st == TS_OK && i <= r->workers; i++) {
         if (pthread_create(&ids[i], NULL, i ? encode_all : read_all, r))
             st = ts_error(TS_ERR_RUN,
                           "thread %lld of %lld could not be started; try fewer --workers",
-                          (long long)i, (long long)r->o->workers + 1);
+                          (long long)i, (long long)r->workers + 1);
         else
             made++;
     }
@@ -207,7 +207,8 @@ static ts_status run_threads(ring *r)
 static ts_status make_ring(ring *r)
 {
     const int64_t keys = r->o->json_keys.n;
-    r->n = 2 * r->o->workers + 2;
+    r->workers = r->o->workers ? r->o->workers : ts_cpu_count();
+    r->n = 2 * r->workers + 2;
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->changed, NULL);
     TS_TRY(ts_alloc(&r->builders, (size_t)keys, sizeof *r->builders));

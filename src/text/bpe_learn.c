@@ -1,6 +1,6 @@
-/* A joined pair changes only the pairs at its sides. So for each neighbour it is summed, in an array
- * by symbol, how often it stands there; the large table of pairs is then touched once for each
- * neighbour, not once for each occurrence. */
+/* A joined pair changes only the pairs at its sides. So for each neighbour it is summed, in an
+ * array by symbol, how often it stands there; the large table of pairs is then touched once for
+ * each neighbour, not once for each occurrence. */
 #include "text/bpe_learn.h"
 
 #include "base/arena.h"
@@ -25,7 +25,7 @@ typedef struct entry {
 /* What one join does to a neighbour on one side. */
 typedef struct side {
     int64_t count;
-    uint32_t *words; /* of the new pair */
+    uint32_t *words;  /* of the new pair */
     uint32_t n, last; /* words; the last one's place + 1 */
 } side;
 
@@ -320,8 +320,8 @@ static ts_status learn(learner *l, int64_t min_frequency, ts_bpe_join_fn *join, 
         if (e.count < 1 || e.count < min_frequency)
             break;
         int32_t made;
-        TS_TRY(join(ctx, (int32_t)((e.key - 1) >> 32), (int32_t)(uint32_t)(e.key - 1), &made,
-                    &stop));
+        TS_TRY(
+            join(ctx, (int32_t)((e.key - 1) >> 32), (int32_t)(uint32_t)(e.key - 1), &made, &stop));
         if (!stop)
             TS_TRY(join_pair(l, e.key, made));
     }

@@ -187,7 +187,8 @@ static void count_share(void *ctx, int64_t begin, int64_t end, int thread)
     counter *c = &f->t->counters[thread];
     if (c->status != TS_OK)
         return;
-    c->status = count_lines(f, c, line_at(f, (size_t)begin * SHARE), line_at(f, (size_t)end * SHARE));
+    const size_t from = line_at(f, (size_t)begin * SHARE), to = line_at(f, (size_t)end * SHARE);
+    c->status = count_lines(f, c, from, to);
     if (c->status != TS_OK)
         snprintf(c->why, sizeof c->why, "%s", ts_error_message());
 }

@@ -12,11 +12,11 @@ typedef struct ts_bpe_trainer ts_bpe_trainer;
 
 ts_status ts_bpe_trainer_create(ts_bpe_trainer **out) TS_NODISCARD;
 void ts_bpe_trainer_destroy(ts_bpe_trainer **t);
-/* Counts the words of a text (valid UTF-8), cut line by line (as that trainer reads files) by GPT-2's
- * pattern; on all cores. */
+/* Counts the words of a text (valid UTF-8), cut line by line (as that trainer reads files) by
+ * GPT-2's pattern; on all cores. */
 ts_status ts_bpe_trainer_feed(ts_bpe_trainer *t, const char *text, size_t n) TS_NODISCARD;
-/* Once, after the last text: merges until there are vocab_size tokens or no pair is left that occurs min_frequency times.
- * progress (may be NULL) is told the number of tokens now and then. */
+/* Once, after the last text: merges until there are vocab_size tokens or no pair is left that occurs
+ * min_frequency times. progress (may be NULL) is told the number of tokens now and then. */
 ts_status ts_bpe_trainer_run(ts_bpe_trainer *t, int64_t vocab_size, int64_t min_frequency,
                              const char *const *special, size_t n_special,
                              void (*progress)(void *ctx, int64_t tokens), void *ctx) TS_NODISCARD;

@@ -228,15 +228,10 @@ static bool value(reader *r, int depth)
         r->to = to;
         return true;
     case '{':
-    case '[':
-        r->p++;
-        return inside(r, r->p[-1] == '{', depth);
-    case 't':
-        return word(r, "true");
-    case 'f':
-        return word(r, "false");
-    case 'n':
-        return word(r, "null");
+    case '[': r->p++; return inside(r, r->p[-1] == '{', depth);
+    case 't': return word(r, "true");
+    case 'f': return word(r, "false");
+    case 'n': return word(r, "null");
     default:
         return (*r->p == '-' || (*r->p >= '0' && *r->p <= '9')) && r->end - r->p > 1 && number(r);
     }

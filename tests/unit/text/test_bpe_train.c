@@ -31,8 +31,7 @@ static void check_run(const json_t *run, const ts_str *text)
     OK(ts_bpe_trainer_json(t, &out));
     OK(ts_json_parse(out.s, out.len, "result", &root));
     const json_t *model = json_object_get(root, "model"), *got = json_object_get(model, "merges");
-    assert_int_equal(json_object_size(json_object_get(model, "vocab")),
-                     ts_bpe_trainer_tokens(t));
+    assert_int_equal(json_object_size(json_object_get(model, "vocab")), ts_bpe_trainer_tokens(t));
     for (size_t i = 0; i < json_array_size(want); i++)
         if (!json_equal(json_array_get(got, i), json_array_get(want, i)))
             fail_msg("merge %zu of the run with %zu special tokens differs", i, n);
@@ -87,7 +86,10 @@ static void refusals(void **state)
 {
     (void)state;
     static const char *const twice[] = { "<s>", "<s>" }, *const byte[] = { "!" };
-    const struct { const char *const *special; size_t n; int64_t size;
+    const struct {
+        const char *const *special;
+        size_t n;
+        int64_t size;
     } bad[] = { { twice, 2, 1000 }, { byte, 1, 1000 }, { twice, 1, 256 } };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ts_bpe_trainer *t = NULL;

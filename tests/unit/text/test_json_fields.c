@@ -35,12 +35,12 @@ static bool quick(const char *s, size_t n, size_t n_keys, bool unique, ts_json_f
 static void reads_plain_lines(void **state)
 {
     (void)state;
-    const struct { const char *line, *text;
+    const struct {
+        const char *line, *text;
     } good[] = {
         { "{\"text\":\"abc\"}", "abc" },
         { " { \"n\" : -1.5 , \"text\" : \"\" } ", "" },
-        { "{\"text\":\"a\\nb\\\"c\\\\ \\u00e9\\ud83d\\udc4d/\\/\\t end\"}",
-          NULL },
+        { "{\"text\":\"a\\nb\\\"c\\\\ \\u00e9\\ud83d\\udc4d/\\/\\t end\"}", NULL },
         { "{\"meta\":{\"a\":[1,2,{\"x\":null}],\"t\":true},\"text\":\"日本語 and more than that\"}",
           "日本語 and more than that" },
         { "{\"text\":\"x\",\"z\":[[],{},0,false,\"q\\n\"]}\r", "x" },
@@ -52,8 +52,7 @@ static void reads_plain_lines(void **state)
         if (i == 2) /* "//" and the tab stand next to each other */
             assert_memory_equal(f[0].s, "a\nb\"c\\ \xC3\xA9\xF0\x9F\x91\x8D//\t end", f[0].n);
         else
-            assert_true(f[0].n == strlen(good[i].text) &&
-                        !memcmp(f[0].s, good[i].text, f[0].n));
+            assert_true(f[0].n == strlen(good[i].text) && !memcmp(f[0].s, good[i].text, f[0].n));
     }
 }
 
@@ -61,13 +60,33 @@ static void leaves_the_rest(void **state)
 {
     (void)state;
     static const char *const odd[] = {
-        "", "{", "[]", "{}", "{\"text\":1}", "{\"text\":\"a\"", "{\"text\":\"a\"}x",
-        "{\"text\":\"a\",}", "{\"text\":\"a\" \"b\":1}", "{\"b\":\"a\"}", "{\"text\":\"a\",\"text\":\"b\"}",
-        "{\"text\":\"\t\"}", "{\"text\":\"\\x\"}", "{\"text\":\"\\ud800\"}", "{\"text\":\"\\u0000\"}",
-        "{\"text\":\"\xFF\"}", "{\"text\":\"\xC3\"}", "{\"text\":\"a\",\"n\":01}",
-        "{\"text\":\"a\",\"n\":1e999}", "{\"text\":\"a\",\"n\":-}", "{\"text\":\"a\",\"n\":1.}",
-        "{\"text\":\"a\",\"n\":tru}", "{\"te\\u0078t\":\"a\"}", "{\"text\":\"a\",\"n\":[1,]}",
-        "{\"text\":\"a\",\"n\":{\"x\"}}", "{'text':'a'}", "{\"text\":\"abc",
+        "",
+        "{",
+        "[]",
+        "{}",
+        "{\"text\":1}",
+        "{\"text\":\"a\"",
+        "{\"text\":\"a\"}x",
+        "{\"text\":\"a\",}",
+        "{\"text\":\"a\" \"b\":1}",
+        "{\"b\":\"a\"}",
+        "{\"text\":\"a\",\"text\":\"b\"}",
+        "{\"text\":\"\t\"}",
+        "{\"text\":\"\\x\"}",
+        "{\"text\":\"\\ud800\"}",
+        "{\"text\":\"\\u0000\"}",
+        "{\"text\":\"\xFF\"}",
+        "{\"text\":\"\xC3\"}",
+        "{\"text\":\"a\",\"n\":01}",
+        "{\"text\":\"a\",\"n\":1e999}",
+        "{\"text\":\"a\",\"n\":-}",
+        "{\"text\":\"a\",\"n\":1.}",
+        "{\"text\":\"a\",\"n\":tru}",
+        "{\"te\\u0078t\":\"a\"}",
+        "{\"text\":\"a\",\"n\":[1,]}",
+        "{\"text\":\"a\",\"n\":{\"x\"}}",
+        "{'text':'a'}",
+        "{\"text\":\"abc",
     };
     ts_json_field f[1];
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)

@@ -211,7 +211,7 @@ int main(void)
         fprintf(stderr, "%s\n", ts_error_message());
         return 1;
     }
-    static const int64_t ns[] = { 0, 1, 3, 17, 1023, 2049, 65537, 300007 };
+    static const int64_t ns[] = { 0, 1, 3, 17, 1023, 2049, 16385, 100003 };
     for (size_t k = 0; k < sizeof ns / sizeof *ns; k++)
         for (ts_comm_type t = TS_COMM_F32; t <= TS_COMM_U8; t++) {
             for (ts_comm_op op = TS_COMM_SUM; op <= TS_COMM_MIN; op++)
@@ -221,9 +221,9 @@ int main(void)
     several(comm, 5);
     several(comm, 40000);
     /* Many pieces: some go through the caches and some past them. */
-    reductions(comm, 4300001, TS_COMM_F32, TS_COMM_SUM, 5);
-    movements(comm, 4300001, TS_COMM_F32, 7);
-    several(comm, 600000);
+    reductions(comm, 2200001, TS_COMM_F32, TS_COMM_SUM, 5);
+    movements(comm, 2200001, TS_COMM_F32, 7);
+    several(comm, 450000);
     ts_comm_finish(&comm, false);
     return 0;
 }

@@ -15,6 +15,7 @@ import array
 import glob
 import json
 import os
+import re
 import resource
 import statistics
 import struct
@@ -153,15 +154,34 @@ def run_tessera(a, shape, prefix, folder):
              "--global-batch-size", a.batch, "--train-iters", a.steps + 3, "--lr", "1e-4", "--min-lr", "1e-4", "--lr-decay-style", "constant",
              "--tokenizer-type", "NullTokenizer", "--vocab-size", shape["vocab"] - 1, "--make-vocab-size-divisible-by", 1, "--data-path", prefix,
              "--split", "100,0,0", "--eval-iters", 0, "--log-interval", 1000, "--threads", a.threads, "--metrics-jsonl", metrics,
-             "--optimizer", a.optimizer, *(["--bf16"] if a.dtype == "bf16" else []), *a.options.split(),
+             "--kernel-timing", "--optimizer", a.optimizer, *(["--bf16"] if a.dtype == "bf16" else []), *a.options.split(),
              *([] if gpt2 else ["--group-query-attention", "--num-query-groups", shape["kv"], "--swiglu", "--normalization", "RMSNorm",
                                 "--position-embedding-type", "rope", "--disable-bias-linear"])]
     p = subprocess.run([str(w) for w in words], capture_output=True, text=True)
     if p.returncode:
         sys.exit(f"tessera failed:\n{p.stderr[-2000:]}")
     rows = [json.loads(line) for line in metrics.read_text().splitlines()]
-    return dict(times=[r["iteration_seconds"] for r in rows[3:]], rss=max(r["rss_peak_bytes"] for r in rows),
+    return dict(times=[r["iteration_seconds"] for r in rows[3:]], where=p.stdout + p.stderr, operations=rows[-1]["tflops"] * rows[-1]["iteration_seconds"], rss=max(r["rss_peak_bytes"] for r in rows),
                 accounted=max(r["memory_peak_bytes"] for r in rows), losses=[r["lm_loss"] for r in rows])
+
+
+def roof(a):
+    """The machine's peak in this type, in TFLOP/s on all threads."""
+    program = Path(a.tessera).parent / "bench" / "roof"
+    if not program.exists():
+        return None
+    out = subprocess.run([str(program)], capture_output=True, text=True, check=True).stdout
+    row = re.search(rf"^{a.dtype},.*?(\S+) +(\S+) GFLOP/s", out, re.M)
+    return (float(row.group(1)) if a.threads == 1 else a.threads * float(row.group(2))) / 1000 if row else None
+
+
+def say_more(a, run, seconds):
+    """Share of the roof (Megatron's count of operations, none for recomputation), and where the time goes."""
+    peak = roof(a)
+    if peak:
+        print(f"         {run['operations'] / seconds * 1000:.0f} GFLOP/s, {100 * run['operations'] / seconds / peak:.0f} % of the roof of {peak * 1000:.0f}")
+    shares = re.findall(r"^(\S+) +\d+ +\S+ +(\S+) % +\S+ +\S+$", run["where"].split("\n\n")[-1], re.M)
+    print("         time: " + ", ".join(f"{name} {share} %" for name, share in shares))
 
 
 def main():
@@ -202,6 +222,8 @@ def main():
         print(f"{name:8} median {best[name]:8.1f} tokens/s, best {tokens / min(times):8.1f}, peak resident "
               f"{max(r['rss'] for r in runs) / 2**30:5.2f} GiB, losses {' '.join(f'{x:.3f}' for x in runs[0]['losses'][:3])}"
               f"{'  torch ' + runs[0]['version'] if 'version' in runs[0] else ''}", flush=True)
+        if name == "tessera":
+            say_more(a, runs[-1], statistics.median(times))
     if len(best) == 2:
         print(f"ratio    {best['tessera'] / best['peer']:.3f}; load at the end {os.getloadavg()[0]:.1f}")
 

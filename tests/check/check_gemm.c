@@ -434,6 +434,8 @@ static double gflops(ts_cpu *c, const ts_gemm_args *g)
     return 2e-9 * (double)(g->m * g->n) * (double)g->k / best;
 }
 
+enum { LOGITS = 49152 }; /* so many outputs are fp32, others of a layer have its type */
+
 /* Fills g for a pass of a layer; false when it does not fit in memory or is not packed here. */
 static bool bench_args(ts_gemm_args *g, ts_cpu *c, const bench_pass *p, const int64_t *shape,
                        ts_dtype dtype, bench_memory *m)
@@ -441,7 +443,8 @@ static bool bench_args(ts_gemm_args *g, ts_cpu *c, const bench_pass *p, const in
     const int64_t tokens = shape[0], out = shape[1], in = shape[2];
     const bool nt = p->form == TS_GEMM_NT, tn = p->form == TS_GEMM_TN;
     *g = (ts_gemm_args){ .form = p->form, .m = tn ? out : tokens, .n = nt ? out : in,
-                         .k = nt ? in : tn ? tokens : out, .dtype = dtype, .c_dtype = TS_DTYPE_F32,
+                         .k = nt ? in : tn ? tokens : out, .dtype = dtype,
+                         .c_dtype = tn || (nt && out >= LOGITS) ? TS_DTYPE_F32 : dtype,
                          .accumulate = tn };
     const int64_t size = (int64_t)ts_dtype_size(dtype);
     g->lda = tn ? g->m : g->k, g->ldb = nt ? g->k : g->n, g->ldc = g->n;
@@ -469,7 +472,7 @@ static void bench_type(const check_env *e, ts_dtype dtype, bench_memory *m)
     const size_t shapes = e->isa & TS_ISA_BF16 ? CHECK_COUNT(bench_shapes) : 5;
     double load = 0;
     const bool known = getloadavg(&load, 1) == 1;
-    printf("gemm %s -> fp32, %s (%s): roof %.1f GFLOP/s on one thread, %.1f on %d; load %.1f\n",
+    printf("gemm %s, %s (%s): roof %.1f GFLOP/s on one thread, %.1f on %d; load %.1f\n",
            ts_dtype_name(dtype), e->isa_name, e->one->kernel[TS_KERNEL_gemm].variant, roof1, roof2,
            threads, known ? load : 0.0);
     for (size_t p = 0; p < CHECK_COUNT(passes); p++) {

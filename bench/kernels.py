@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""The kernels of a training step beside PyTorch's (oneDNN's products, its attention, loss and optimizer) and OpenBLAS's, in one run.
+
+usage: bench/kernels.py [--check build/tests/check] [--only gemm,attention,loss,optimizer] [--threads N] [--repeat N]
+
+Ours are the figures of `check --bench --isa all`; the peer's are medians. Needs a Python with torch and numpy (whose wheel
+brings OpenBLAS). Products: both read activations and weights from memory; our weights are packed, as they are in training.
+"""
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import time
+
+p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+p.add_argument("--check", default="build/tests/check")
+p.add_argument("--only", default="gemm,attention,loss,optimizer")
+p.add_argument("--threads", type=int, default=os.cpu_count())
+p.add_argument("--repeat", type=int, default=5)
+a = p.parse_args()
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = str(a.threads)
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+
+torch.set_num_threads(a.threads)
+
+
+def ours(subject):
+    words = [a.check, "--bench", "--only", subject, "--isa", "all", "--threads", str(a.threads)]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+def seconds(work, least=0.2):
+    """Median time of one call, each timing long enough for the clock."""
+    work()
+    start = time.perf_counter()
+    work()
+    calls = max(1, int(least / a.repeat / max(time.perf_counter() - start, 1e-6)))
+    times = []
+    for _ in range(a.repeat):
+        start = time.perf_counter()
+        for _ in range(calls):
+            work()
+        times.append((time.perf_counter() - start) / calls)
+    return statistics.median(times)
+
+
+def peer_products(which, m, n, k, dtype, blas):
+    """Y = X W^T, dX = dY W, dW = dY^T X with X [m, k], W [n, k], dY [m, n] (`which` as the checker names them)."""
+    shapes = {"forward": ((m, k), (n, k), lambda x, w: x @ w.T), "input gradient": ((m, n), (n, k), lambda x, w: x @ w),
+              "weight gradient": ((m, n), (m, k), lambda x, w: x.T @ w)}
+    left, right, product = shapes[which]
+    if blas:
+        x, w = (np.random.default_rng(1).standard_normal(s, dtype=np.float32) for s in (left, right))
+    else:
+        x, w = torch.randn(left).to(dtype), torch.randn(right).to(dtype)
+    return seconds(lambda: product(x, w))
+
+
+def gemm():
+    for block in re.split(r"(?=^gemm )", ours("gemm"), flags=re.M)[1:]:
+        head = block.splitlines()[0]
+        fp32, ratios = head.startswith("gemm fp32"), []
+        print(f"\n{head}\n{'':16} {'tokens x out x in':22} {'ours':>8} {'share':>6}" + (f" {'MKL':>8} {'OpenBLAS':>9}" if fp32 else f" {'oneDNN':>8}"))
+        packed = "(?:, packed)" if "packed" in block else ""
+        rows = re.findall(rf"^  (forward{packed}|input gradient{packed}|weight gradient) +(\d+) x +(\d+) x +(\d+) +\S+ \( *\d+ %\) +(\S+) \( *(\d+) %\)", block, re.M)
+        for which, m, n, k, speed, share in rows:
+            which = which.removesuffix(", packed")
+            m, n, k, speed = int(m), int(n), int(k), float(speed)
+            work = 2e-9 * m * n * k
+            peers = [work / peer_products(which, m, n, k, torch.float32 if fp32 else torch.bfloat16, blas) for blas in ((False, True) if fp32 else (False,))]
+            ratios.append([speed / x for x in peers])
+            print(f"{which:16} {m:6} x {n:6} x {k:4}  {speed:8.1f} {share:>4} % " + " ".join(f"{x:8.1f} ({speed / x:4.2f})" for x in peers), flush=True)
+        print("geometric mean of the ratios: " + ", ".join(f"{statistics.geometric_mean(r):.3f}" for r in zip(*ratios)))
+
+
+def attention():
+    print("\ncausal attention, forward and backward, ms")
+    rows = re.findall(r"^  (bf16|fp32) B (\d+) T +(\d+) (\d+)/(\d+) x (\d+) all +fwd.*sum +(\S+) ms; useful +(\S+),", ours("attn"), re.M)
+    for dtype, b, t, h, kv, d, ms, useful in rows:
+        b, t, h, kv, d, ms = int(b), int(t), int(h), int(kv), int(d), float(ms)
+        kind = torch.bfloat16 if dtype == "bf16" else torch.float32
+        q, k, v = (torch.randn(b, n, t, d).to(kind).requires_grad_() for n in (h, kv, kv))
+        g = torch.randn(b, h, t, d).to(kind)
+
+        def step():
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=kv != h)
+            torch.autograd.grad(y, (q, k, v), g)
+        peer = 1e3 * seconds(step)
+        print(f"{dtype} B {b} T {t:5} {h}/{kv} x {d:3}  ours {ms:8.2f} ({useful} GFLOP/s)  PyTorch {peer:8.2f}  ratio {peer / ms:5.2f}", flush=True)
+
+
+def loss():
+    text = ours("loss")
+    print("\nlinear and loss, 512 x 576 x 49152, bf16, forward and backward, ms")
+    whole, half = (float(re.search(rf"^  {name} +all +(\S+) ms", text, re.M).group(1))
+                   for name in ("linear and loss, 512 x 576 x 49152, bf16", "every other row masked"))
+    w = torch.randn(49152, 576, requires_grad=True)
+    x = torch.randn(512, 576).bfloat16().requires_grad_()
+    y = torch.randint(0, 49152, (512,))
+    masked = torch.where(torch.arange(512) % 2 == 0, y, -100)
+
+    def run(labels):
+        with torch.autocast("cpu", torch.bfloat16):
+            total = F.cross_entropy(F.linear(x, w).float(), labels)
+        torch.autograd.grad(total, (x, w))
+    compiled = torch.compile(run)
+    for name, labels, mine in (("all rows", y, whole), ("every other row masked", masked, half)):
+        plain, fast = 1e3 * seconds(lambda: run(labels)), 1e3 * seconds(lambda: compiled(labels))
+        print(f"{name:24} ours {mine:8.1f}  PyTorch {plain:8.1f}, compiled {fast:8.1f}  ratio {min(plain, fast) / mine:5.2f}", flush=True)
+
+
+def optimizer():
+    print("\nAdamW and clipping, ns per 1000 elements")
+    text = ours("optim")
+    n = 16 << 20
+    ms = {name: float(v) for name, v in re.findall(r"^  (\S.*?) {2,}all +(\S+) ms", text, re.M)}
+    weights = [torch.zeros(1 << 20, requires_grad=True) for _ in range(16)]
+    for w in weights:
+        w.grad = torch.full_like(w, 1e-3)
+    opt = torch.optim.AdamW(weights, lr=1e-4, fused=True)
+    step = seconds(opt.step) / n * 1e12
+    clip = seconds(lambda: torch.nn.utils.clip_grad_norm_(weights, 1.0)) / n * 1e12
+    sumsq = ms["sumsq, 16 Mi"] * 1e9 / n
+    for name, value in ms.items():
+        if name.startswith("adamw"):
+            mine = value * 1e9 / n
+            print(f"{name:32} ours {mine:7.0f} + norm {sumsq:5.0f}  PyTorch fused {step:7.0f} + clip {clip:5.0f}  ratio {(step + clip) / (mine + sumsq):5.2f}")
+
+
+if __name__ == "__main__":
+    print(f"torch {torch.__version__}, numpy {np.__version__}, {a.threads} threads, load {os.getloadavg()[0]:.1f}", flush=True)
+    for subject in a.only.split(","):
+        globals()[subject]()

@@ -172,7 +172,7 @@ def roof(a):
         return None
     out = subprocess.run([str(program)], capture_output=True, text=True, check=True).stdout
     row = re.search(rf"^{a.dtype},.*?(\S+) +(\S+) GFLOP/s", out, re.M)
-    return (float(row.group(1)) if a.threads == 1 else a.threads * float(row.group(2))) / 1000 if row else None
+    return float(row.group(1 if a.threads == 1 else 2)) / 1000 if row else None
 
 
 def say_more(a, run, seconds):

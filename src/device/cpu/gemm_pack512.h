@@ -131,6 +131,17 @@ INLINE void pack_across(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end,
     }
 }
 
+/* What the next 16 rows have beside these units of 16: a row each is too many streams for the
+ * processor to see by itself. */
+INLINE void fetch_next(const ts_gemm_panels *p, int64_t x, int64_t x_end, int64_t k)
+{
+    const int64_t size = (int64_t)ts_dtype_size(p->src_dtype), bytes = V * (PAIRS ? 2 : 1) * size;
+    const char *row = (const char *)p->src + ((x + V) * p->ld + k) * size;
+    for (int64_t i = x + V; i < x + 2 * V && i < x_end; i++, row += p->ld * size)
+        for (int64_t o = 0; o < bytes; o += 64)
+            __builtin_prefetch(row + o, 0, 2);
+}
+
 /* x-major sources: 16 x 16 units at a time, turned. */
 static void pack_along(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin,
                        int64_t s_end)
@@ -141,6 +152,7 @@ static void pack_along(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, 
         const place16 to = place_of(p, x);
         for (int64_t s = s_begin; s < s_end; s += V) {
             __m512i r[16];
+            fetch_next(p, x, x_end, s * per);
             UNROLL
             for (int i = 0; i < 16; i++)
                 r[i] = x + i < x_end ? units_along(p, x + i, s * per) : _mm512_setzero_si512();
@@ -156,11 +168,13 @@ static void pack_along(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, 
 static void pack(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin,
                  int64_t s_end)
 {
-    const ts_dtype usual = PAIRS ? TS_DTYPE_BF16 : TS_DTYPE_F32;
+    const bool full = x_end - x_begin == TS_GEMM_PACK_X;
     if (!p->k_major)
         pack_along(p, x_begin, x_end, s_begin, s_end);
-    else if (p->src_dtype == usual && x_end - x_begin == TS_GEMM_PACK_X)
-        pack_across(p, x_begin, x_end, s_begin, s_end, usual, true);
+    else if (full && p->src_dtype == TS_DTYPE_F32)
+        pack_across(p, x_begin, x_end, s_begin, s_end, TS_DTYPE_F32, true);
+    else if (full && PAIRS && p->src_dtype == TS_DTYPE_BF16)
+        pack_across(p, x_begin, x_end, s_begin, s_end, TS_DTYPE_BF16, true);
     else
         pack_across(p, x_begin, x_end, s_begin, s_end, p->src_dtype, false);
 }

@@ -12,6 +12,7 @@ typedef struct geometry {
     double softcap, dropout;
     int64_t window;
     bool causal, fused, docs, lengths, sinks, slopes, cache, shared;
+    bool blind; /* rows in the middle see nothing, then themselves only */
 } geometry;
 
 /* ---- making a case */
@@ -82,6 +83,16 @@ static void add_masks(ts_attn_args *a, const geometry *g)
                     begin = i, length = length * 3 / 2 + b;
                 first[b * a->S_q + i] = (int32_t)(i == 3 ? a->S_kv + 2 : begin);
             }
+        a->first_key = first;
+    }
+    if (g->blind) {
+        int32_t *first = counts(a->B * a->S_q);
+        for (int64_t n = 0; n < a->B * a->S_q; n++) {
+            const int64_t i = n % a->S_q, third = a->S_q / 3;
+            first[n] = (int32_t)(i < third || i > 5 * third / 2 ? 0
+                                 : i < 2 * third                ? a->S_kv + 2
+                                                                : i);
+        }
         a->first_key = first;
     }
     if (g->sinks)
@@ -210,7 +221,7 @@ static void one_case(const check_env *e, const geometry *g, bool backward)
         "%s B %lld S %lld x %lld heads %lld / %lld x %lld size %g%s%s%s%s%s%s%s cap %g drop %g window %lld",
         ts_dtype_name(g->dtype), (long long)g->B, (long long)g->S_q, (long long)g->S_kv,
         (long long)g->n_q, (long long)g->n_kv, (long long)g->D, g->size, g->causal ? " causal" : "",
-        g->fused ? " fused" : "", g->docs ? " docs" : "", g->lengths ? " lengths" : "",
+        g->fused ? " fused" : "", g->docs ? " docs" : g->blind ? " blind" : "", g->lengths ? " lengths" : "",
         g->sinks ? " sinks" : "", g->slopes ? " slopes" : "", g->cache ? " cache" : "", g->softcap,
         g->dropout, (long long)g->window);
     const bool half_products = g->dtype == TS_DTYPE_BF16 && (e->isa & TS_ISA_BF16);
@@ -383,6 +394,25 @@ static void check_cuts(const check_env *e)
                  &(geometry){ .B = 1, .S_q = 450, .S_kv = 450, .n_q = 3, .n_kv = 1, .D = 16,
                               .dtype = type[t], .size = 2, .causal = true, .fused = true },
                  true);
+        /* chunks of rows that follow each other, with sums of some keys */
+        one_case(e,
+                 &(geometry){ .B = 1, .S_q = 700, .S_kv = 700, .n_q = 3, .n_kv = 1, .D = 16,
+                              .dtype = type[t], .size = 2, .causal = true, .docs = true,
+                              .fused = true },
+                 true);
+        one_case(e,
+                 &(geometry){ .B = 3, .S_q = 600, .S_kv = 600, .n_q = 2, .n_kv = 1, .D = 20,
+                              .dtype = type[t], .size = 2, .causal = true, .window = 50,
+                              .lengths = true },
+                 true);
+        one_case(e,
+                 &(geometry){ .B = 1, .S_q = 700, .S_kv = 700, .n_q = 3, .n_kv = 1, .D = 16,
+                              .dtype = type[t], .size = 2, .causal = true, .blind = true },
+                 true);
+        one_case(e,
+                 &(geometry){ .B = 2, .S_q = 600, .S_kv = 600, .n_q = 3, .n_kv = 1, .D = 16,
+                              .dtype = type[t], .size = 2, .docs = true, .lengths = true },
+                 true);
         one_case(e,
                  &(geometry){ .B = 1, .S_q = 300, .S_kv = 300, .n_q = 2, .n_kv = 2, .D = 20,
                               .dtype = type[t], .size = 2, .causal = true, .window = 70,
@@ -497,27 +527,78 @@ static double best_of(const check_env *e, ts_kernel k, const ts_attn_args *a, in
     return best;
 }
 
+/* Seconds of training attention over B rows of S tokens. docs: lengths of the documents of each
+ * row, one after another (NULL: one document). */
+typedef struct train_time {
+    double fwd, bwd;
+} train_time;
+
+static train_time time_train(const check_env *e, const geometry *g, const int64_t *docs)
+{
+    check_case("bench");
+    ts_attn_args a = args_of(g);
+    const sizes n = sizes_of(&a);
+    inputs(&a, g);
+    if (docs) {
+        int32_t *first = counts(g->B * g->S_q);
+        for (int64_t i = 0, k = 0, begin = 0; i < g->B * g->S_q; i++) {
+            if (i == begin + docs[k])
+                begin = i % g->S_q ? i : 0, k = i % g->S_q ? k + 1 : 0;
+            first[i] = (int32_t)(begin % g->S_q);
+        }
+        a.first_key = first;
+    }
+    a.o = check_out(g->dtype, n.o), a.lse = check_out(TS_DTYPE_F32, n.stat);
+    outputs(&a, g);
+    const int times = g->S_q < 1024 ? 12 : 6;
+    return (train_time){ best_of(e, TS_KERNEL_attn_fwd, &a, times),
+                         best_of(e, TS_KERNEL_attn_bwd, &a, times) };
+}
+
+static geometry train_geometry(ts_dtype dtype, int64_t B, int64_t S, int64_t D)
+{
+    return (geometry){ .B = B, .S_q = S, .S_kv = S, .n_q = 9, .n_kv = 3, .D = D, .dtype = dtype,
+                       .size = 1, .causal = true, .fused = true };
+}
+
 static void bench_train(const check_env *e, ts_dtype dtype, int64_t B, int64_t S, int64_t D)
 {
-    const geometry g = { .B = B, .S_q = S, .S_kv = S, .n_q = 9, .n_kv = 3, .D = D, .dtype = dtype,
-                         .size = 1, .causal = true, .fused = true };
-    check_case("bench");
-    ts_attn_args a = args_of(&g);
-    const sizes n = sizes_of(&a);
-    inputs(&a, &g);
-    a.o = check_out(dtype, n.o), a.lse = check_out(TS_DTYPE_F32, n.stat);
-    outputs(&a, &g);
-    const int times = S < 1024 ? 12 : 6;
-    const double fwd = best_of(e, TS_KERNEL_attn_fwd, &a, times),
-                 bwd = best_of(e, TS_KERNEL_attn_bwd, &a, times);
+    const geometry g = train_geometry(dtype, B, S, D);
+    const train_time t = time_train(e, &g, NULL);
     /* forward, the causal half */
-    const double flops = 2.0 * (double)B * 9 * (double)(S * S) * (double)D;
+    const double flops = 2.0 * (double)B * 9 * (double)(S * S) * (double)D, sum = t.fwd + t.bwd;
     printf(
         "  %-4s B %lld T %5lld 9/3 x %lld %-7s fwd %7.2f bwd %7.2f sum %7.2f ms; useful %6.1f, with recompute"
         " %6.1f GFLOP/s (fwd %.1f, bwd %.1f)\n",
-        ts_dtype_name(dtype), (long long)B, (long long)S, (long long)D, e->isa_name, fwd * 1e3,
-        bwd * 1e3, (fwd + bwd) * 1e3, 3 * flops / (fwd + bwd) * 1e-9,
-        3.5 * flops / (fwd + bwd) * 1e-9, flops / fwd * 1e-9, 2.5 * flops / bwd * 1e-9);
+        ts_dtype_name(dtype), (long long)B, (long long)S, (long long)D, e->isa_name, t.fwd * 1e3,
+        t.bwd * 1e3, sum * 1e3, 3 * flops / sum * 1e-9, 3.5 * flops / sum * 1e-9,
+        flops / t.fwd * 1e-9, 2.5 * flops / t.bwd * 1e-9);
+    fflush(stdout);
+}
+
+/* A row of 4096 tokens of several documents, beside the same documents apart: for each length a
+ * batch of about as many tokens of that length alone, of whose time one document's share counts. */
+static void bench_packed(const check_env *e, ts_dtype dtype, const char *name, const int64_t *docs)
+{
+    enum { T = 4096 };
+    const geometry g = train_geometry(dtype, 1, T, 64);
+    const train_time packed = time_train(e, &g, docs);
+    train_time apart = { 0, 0 }, last = { 0, 0 };
+    double squares = 0;
+    for (int64_t k = 0, at = 0; at < T; at += docs[k++]) {
+        const geometry one = train_geometry(dtype, T / docs[k], docs[k], 64);
+        const double share = 1 / (double)one.B;
+        if (k == 0 || docs[k] != docs[k - 1])
+            last = time_train(e, &one, NULL);
+        apart.fwd += share * last.fwd, apart.bwd += share * last.bwd;
+        squares += (double)(docs[k] * docs[k]);
+    }
+    const double sum = packed.fwd + packed.bwd, flops = 2.0 * 9 * squares * 64;
+    printf("  %-4s packed %s 9/3 x 64 %-7s fwd %7.2f bwd %7.2f sum %7.2f ms; useful %6.1f GFLOP/s; apart"
+           " fwd %7.2f bwd %7.2f sum %7.2f ms; share of its speed %.3f\n",
+           ts_dtype_name(dtype), name, e->isa_name, packed.fwd * 1e3, packed.bwd * 1e3, sum * 1e3,
+           3 * flops / sum * 1e-9, apart.fwd * 1e3, apart.bwd * 1e3, (apart.fwd + apart.bwd) * 1e3,
+           (apart.fwd + apart.bwd) / sum);
     fflush(stdout);
 }
 
@@ -542,6 +623,8 @@ void bench_attn(const check_env *e);
 void bench_attn(const check_env *e)
 {
     static const ts_dtype type[] = { TS_DTYPE_BF16, TS_DTYPE_F32 };
+    static const int64_t even[] = { 512, 512, 512, 512, 512, 512, 512, 512 },
+                         mixed[] = { 301, 77, 1003, 130, 1937, 64, 584 };
     for (size_t t = 0; t < 2; t++) {
         bench_train(e, type[t], 1, 256, 64);
         if (!e->isa)
@@ -551,6 +634,8 @@ void bench_attn(const check_env *e)
         bench_train(e, type[t], 2, 2048, 64);
         bench_train(e, type[t], 1, 4096, 64);
         bench_train(e, type[t], 1, 1024, 128);
+        bench_packed(e, type[t], "8 x 512", even);
+        bench_packed(e, type[t], "7 of 64 to 1937", mixed);
         bench_decode(e, type[t], 1, 1024);
         bench_decode(e, type[t], 32, 1024);
         bench_decode(e, type[t], 1, 65536);

@@ -11,6 +11,7 @@ enum {
     MIN_SPLIT = 512,       /* keys a piece, when there are few pieces */
     FEW_SPLIT = 256,       /* keys a piece of all groups, when there are few rows (decoding) */
     FINISH_KEYS = 128,     /* keys a piece, when sums are put together */
+    MOST_CHUNKS = 2 * MIN_ITEMS, /* of all groups together, when a group has several */
     SMALL_FLOPS = 8000000, /* less is done by the caller alone */
 };
 
@@ -48,6 +49,10 @@ static ts_attn_shape shape_of(const ts_attn_args *a)
                             .tile = TS_ATTN_TILE / part, .dp = (d + 15) / 16 * 16 };
 }
 
+typedef struct key_range {
+    int64_t begin, end;
+} key_range;
+
 typedef struct job {
     ts_cpu *cpu;
     const ts_attn_args *a;
@@ -60,6 +65,8 @@ typedef struct job {
     int64_t first_group;  /* of this wave: what the shared scratch holds at a time */
     int64_t sum_floats;   /* of one set of sums */
     bool shared_sums;     /* sums stand in the shared scratch, else in the thread's */
+    bool in_rows;         /* a chunk's blocks follow each other, else they are `chunks` apart */
+    key_range *summed;    /* [MOST_CHUNKS] by chunk: keys whose sums it has made */
     int64_t segment;      /* backward in two passes: keys at a time */
 } job;
 
@@ -246,13 +253,82 @@ static float *shared_sums(const job *j, int64_t group, int64_t chunk)
            ((group - j->first_group) * j->chunks + chunk) * j->sum_floats;
 }
 
-static void clear_sums(const job *j, const ts_attn_sums *s, int64_t keys)
+/* Sums of keys [key0, key0 + keys), counted from the first that there are sums of. */
+static void clear_sums(const job *j, const ts_attn_sums *s, int64_t key0, int64_t keys)
 {
-    memset(s->dk, 0, (size_t)(keys * j->s.dp) * sizeof *s->dk);
-    memset(s->dv, 0, (size_t)(keys * j->s.dp) * sizeof *s->dv);
+    memset(s->dk + key0 * j->s.dp, 0, (size_t)(keys * j->s.dp) * sizeof *s->dk);
+    memset(s->dv + key0 * j->s.dp, 0, (size_t)(keys * j->s.dp) * sizeof *s->dv);
 }
 
-/* One chunk of a group: row blocks chunk, chunk + chunks, ..., the last (and longest) first. */
+/* Keys that a row of the block sees, from the first to the last. */
+static key_range keys_of(const job *j, const ts_attn_block *k)
+{
+    key_range all = { INT64_MAX, 0 };
+    for (int64_t i = k->row0 / j->s.r; k->rows > 0 && i <= (k->row0 + k->rows - 1) / j->s.r; i++) {
+        int64_t lo, hi;
+        ts_attn_range(j->a, k->b, i, &lo, &hi);
+        if (lo < hi)
+            all.begin = least(all.begin, lo), all.end = most(all.end, hi);
+    }
+    return all;
+}
+
+/* Sums of the keys that the block sees are cleared, unless they are in use already. */
+static void use_sums(const job *j, const ts_attn_sums *s, const ts_attn_block *k, key_range *used)
+{
+    const key_range all = keys_of(j, k);
+    if (all.begin >= all.end)
+        return;
+    const int64_t begin = all.begin / FINISH_KEYS * FINISH_KEYS;
+    const int64_t end = least(ceil_div(all.end, FINISH_KEYS) * FINISH_KEYS, j->a->S_kv);
+    if (used->begin >= used->end)
+        *used = (key_range){ begin, begin };
+    if (begin < used->begin) {
+        clear_sums(j, s, begin, used->begin - begin);
+        used->begin = begin;
+    }
+    if (end > used->end) {
+        clear_sums(j, s, used->end, end - used->end);
+        used->end = end;
+    }
+}
+
+/* Roughly what a block costs: the keys of its rows, and what every block costs. */
+static int64_t cost_of(const job *j, int64_t group, int64_t i)
+{
+    const ts_attn_block k = block_of(j, group, i);
+    int64_t first, last, unused;
+    if (k.rows == 0)
+        return 0;
+    ts_attn_range(j->a, k.b, k.row0 / j->s.r, &first, &unused);
+    ts_attn_range(j->a, k.b, (k.row0 + k.rows - 1) / j->s.r, &unused, &last);
+    return most(last - first, 0) + j->s.tile;
+}
+
+/* Where rows see few keys (documents, a window), a chunk of rows that follow each other has sums
+ * for few keys. Its blocks: a share of the cost. */
+static key_range blocks_in_rows(const job *j, int64_t group, int64_t chunk)
+{
+    int64_t total = 0, before = 0;
+    key_range r = { j->blocks, j->blocks };
+    for (int64_t i = 0; i < j->blocks; i++)
+        total += cost_of(j, group, i);
+    for (int64_t i = 0; i < j->blocks; i++) {
+        const int64_t cost = cost_of(j, group, i);
+        const int64_t of = least((2 * before + cost) * j->chunks / most(2 * total, 1),
+                                 j->chunks - 1);
+        if (of == chunk && r.begin == j->blocks)
+            r.begin = i;
+        if (of > chunk) {
+            r.end = i;
+            break;
+        }
+        before += cost;
+    }
+    return r;
+}
+
+/* One chunk of a group: some row blocks. */
 static void bwd_share(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const job *j = ctx;
@@ -260,15 +336,43 @@ static void bwd_share(void *ctx, int64_t begin, int64_t end, int thread)
         const int64_t group = j->first_group + i / j->chunks, chunk = i % j->chunks;
         float *base = j->shared_sums ? shared_sums(j, group, chunk) : thread_sums(j, thread);
         const ts_attn_sums sums = sums_at(base, j->sum_floats, 0);
+        const key_range blocks = j->in_rows ? blocks_in_rows(j, group, chunk)
+                                            : (key_range){ chunk, j->blocks };
         ts_attn_block k = block_of(j, group, 0);
-        clear_sums(j, &sums, k.key1);
-        for (int64_t b = chunk; b < j->blocks; b += j->chunks) {
+        key_range used = { 0, 0 };
+        if (j->chunks == 1)
+            clear_sums(j, &sums, 0, k.key1);
+        for (int64_t b = blocks.begin; b < blocks.end; b += j->in_rows ? 1 : j->chunks) {
             k = block_of(j, group, b);
+            if (j->chunks > 1)
+                use_sums(j, &sums, &k, &used);
             if (k.rows > 0)
                 j->body.bwd(j->a, &j->s, &k, ts_cpu_scratch(j->cpu, thread), &sums, true);
         }
         if (j->chunks == 1)
             j->body.bwd_keys(j->a, &j->s, &k, &sums, 1, 0);
+        else
+            j->summed[i] = used;
+    }
+}
+
+/* The chunks that have sums of keys from key0 on, *first to *last; what lies between without any is
+ * cleared. None: the first is taken, cleared. */
+static void find_sums(const job *j, int64_t group, int64_t key0, int64_t keys, int64_t *first,
+                      int64_t *last)
+{
+    const key_range *of = j->summed + (group - j->first_group) * j->chunks;
+    *first = *last = -1;
+    for (int64_t c = 0; c < j->chunks; c++)
+        if (of[c].begin <= key0 && key0 < of[c].end) {
+            *first = *first < 0 ? c : *first;
+            *last = c;
+        }
+    *first = most(*first, 0), *last = most(*last, 0);
+    for (int64_t c = *first; c <= *last; c++) {
+        const ts_attn_sums sums = sums_at(shared_sums(j, group, c), j->sum_floats, 0);
+        if (!(of[c].begin <= key0 && key0 < of[c].end))
+            clear_sums(j, &sums, key0, keys);
     }
 }
 
@@ -279,11 +383,15 @@ static void bwd_finish_share(void *ctx, int64_t begin, int64_t end, int thread)
     (void)thread;
     for (int64_t i = begin; i < end; i++) {
         const int64_t group = j->first_group + i / parts;
-        const ts_attn_sums sums = sums_at(shared_sums(j, group, 0), j->sum_floats, 0);
+        int64_t first, last;
         ts_attn_block k = block_of(j, group, 0);
         k.key0 = i % parts * FINISH_KEYS;
         k.key1 = least(k.key0 + FINISH_KEYS, k.key1);
-        j->body.bwd_keys(j->a, &j->s, &k, &sums, j->chunks, j->sum_floats);
+        if (k.key0 >= k.key1)
+            continue;
+        find_sums(j, group, k.key0, k.key1 - k.key0, &first, &last);
+        const ts_attn_sums sums = sums_at(shared_sums(j, group, first), j->sum_floats, 0);
+        j->body.bwd_keys(j->a, &j->s, &k, &sums, last - first + 1, j->sum_floats);
     }
 }
 
@@ -291,6 +399,9 @@ static void bwd_finish_share(void *ctx, int64_t begin, int64_t end, int thread)
 static void bwd_in_one(job *j, int64_t room)
 {
     const int64_t want = j->groups > 0 ? ceil_div(MIN_ITEMS, j->groups) : 1;
+    key_range summed[MOST_CHUNKS];
+    j->summed = summed;
+    j->in_rows = j->a->first_key || (j->a->window > 0 && j->a->window < j->a->S_kv);
     j->chunks = most(least(least(want, room), j->blocks / 2), 1);
     j->shared_sums = j->chunks > 1 || j->sum_floats * 4 > TS_CPU_THREAD_SCRATCH - TS_ATTN_SCRATCH;
     const int64_t wave = j->shared_sums ? room / j->chunks : j->groups;
@@ -322,7 +433,7 @@ static void bwd_segment_share(void *ctx, int64_t begin, int64_t end, int thread)
         const int64_t key1 = least(key0 + j->segment, k.key1);
         if (key0 >= key1)
             continue;
-        clear_sums(j, &sums, key1 - key0);
+        clear_sums(j, &sums, 0, key1 - key0);
         for (int64_t b = 0; b < j->blocks; b++) {
             k = block_of(j, group, b);
             k.key0 = key0, k.key1 = key1;

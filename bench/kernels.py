@@ -2,22 +2,28 @@
 """The kernels of a training step beside PyTorch's (oneDNN's products, its attention, loss and optimizer) and OpenBLAS's, in one run.
 
 usage: bench/kernels.py [--check build/tests/check] [--only gemm,attention,loss,optimizer] [--threads N] [--repeat N]
+                        [--ggml FOLDER_WHERE_LLAMA_CPP_WAS_BUILT]
 
 Ours are the figures of `check --bench --isa all`; the peer's are medians. Needs a Python with torch and numpy (whose wheel
 brings OpenBLAS). Products: both read activations and weights from memory; our weights are packed, as they are in training.
+With --ggml, ggml's mul_mat stands beside the forward products of 1024 tokens.
 """
 import argparse
 import os
 import re
 import statistics
 import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 p.add_argument("--check", default="build/tests/check")
 p.add_argument("--only", default="gemm,attention,loss,optimizer")
 p.add_argument("--threads", type=int, default=os.cpu_count())
 p.add_argument("--repeat", type=int, default=5)
+p.add_argument("--ggml", help="a folder in which llama.cpp was built")
 a = p.parse_args()
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = str(a.threads)
@@ -25,6 +31,10 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).parent))
+import ggml  # noqa: E402
+import train  # noqa: E402
 
 torch.set_num_threads(a.threads)
 
@@ -62,10 +72,19 @@ def peer_products(which, m, n, k, dtype, blas):
 
 
 def gemm():
+    if a.ggml:
+        with tempfile.TemporaryDirectory() as folder:
+            return gemm_beside(ggml.build(a.ggml, folder))
+    print("\nwithout ggml: --ggml names no folder in which llama.cpp was built")
+    gemm_beside(None)
+
+
+def gemm_beside(ggml_program):
     for block in re.split(r"(?=^gemm )", ours("gemm"), flags=re.M)[1:]:
         head = block.splitlines()[0]
-        fp32, ratios = head.startswith("gemm fp32"), []
-        print(f"\n{head}\n{'':16} {'tokens x out x in':22} {'ours':>8} {'share':>6}" + (f" {'MKL':>8} {'OpenBLAS':>9}" if fp32 else f" {'oneDNN':>8}"))
+        fp32, ratios, beside_ggml = head.startswith("gemm fp32"), [], []
+        print(f"\n{head}\n{'':16} {'tokens x out x in':22} {'ours':>8} {'share':>6}" + (f" {'MKL':>8} {'OpenBLAS':>16}" if fp32 else f" {'oneDNN':>8}")
+              + (f" {'ggml':>14}" if ggml_program else ""))
         packed = "(?:, packed)" if "packed" in block else ""
         rows = re.findall(rf"^  (forward{packed}|input gradient{packed}|weight gradient) +(\d+) x +(\d+) x +(\d+) +\S+ \( *\d+ %\) +(\S+) \( *(\d+) %\)", block, re.M)
         for which, m, n, k, speed, share in rows:
@@ -74,24 +93,50 @@ def gemm():
             work = 2e-9 * m * n * k
             peers = [work / peer_products(which, m, n, k, torch.float32 if fp32 else torch.bfloat16, blas) for blas in ((False, True) if fp32 else (False,))]
             ratios.append([speed / x for x in peers])
+            if ggml_program and which == "forward" and m == 1024:
+                peers.append(work / ggml.seconds(ggml_program, "fp32" if fp32 else "bf16", m, n, k, a.threads, a.repeat))
+                beside_ggml.append(speed / peers[-1])
             print(f"{which:16} {m:6} x {n:6} x {k:4}  {speed:8.1f} {share:>4} % " + " ".join(f"{x:8.1f} ({speed / x:4.2f})" for x in peers), flush=True)
-        print("geometric mean of the ratios: " + ", ".join(f"{statistics.geometric_mean(r):.3f}" for r in zip(*ratios)))
+        print("geometric mean of the ratios: " + ", ".join(f"{statistics.geometric_mean(r):.3f}" for r in zip(*ratios))
+              + (f"; beside ggml, forward products of 1024 tokens: {statistics.geometric_mean(beside_ggml):.2f}" if beside_ggml else ""))
+
+
+def peer_attention(dtype, b, h, kv, d, documents):
+    """Milliseconds of both directions; of each length in `documents`, one after another."""
+    kind = torch.bfloat16 if dtype == "bf16" else torch.float32
+    work = []
+    for t in documents:
+        q, k, v = (torch.randn(b, n, t, d).to(kind).requires_grad_() for n in (h, kv, kv))
+        work.append((q, k, v, torch.randn(b, h, t, d).to(kind)))
+
+    def step():
+        for q, k, v, g in work:
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=kv != h)
+            torch.autograd.grad(y, (q, k, v), g)
+    return 1e3 * seconds(step)
 
 
 def attention():
-    print("\ncausal attention, forward and backward, ms")
-    rows = re.findall(r"^  (bf16|fp32) B (\d+) T +(\d+) (\d+)/(\d+) x (\d+) all +fwd.*sum +(\S+) ms; useful +(\S+),", ours("attn"), re.M)
+    text = ours("attn")
+    roofs = {"bf16": share_of_roof("bf16"), "fp32": share_of_roof("fp32")}
+    print("\ncausal attention, forward and backward, ms; GFLOP/s of the pairs that are seen, and their share of the roof")
+    rows = re.findall(r"^  (bf16|fp32) B (\d+) T +(\d+) (\d+)/(\d+) x (\d+) all +fwd.*sum +(\S+) ms; useful +(\S+),", text, re.M)
     for dtype, b, t, h, kv, d, ms, useful in rows:
         b, t, h, kv, d, ms = int(b), int(t), int(h), int(kv), int(d), float(ms)
-        kind = torch.bfloat16 if dtype == "bf16" else torch.float32
-        q, k, v = (torch.randn(b, n, t, d).to(kind).requires_grad_() for n in (h, kv, kv))
-        g = torch.randn(b, h, t, d).to(kind)
+        peer = peer_attention(dtype, b, h, kv, d, [t])
+        print(f"{dtype} B {b} T {t:5} {h}/{kv} x {d:3}  ours {ms:8.2f} ({useful} GFLOP/s{roofs[dtype](useful)})  PyTorch {peer:8.2f}  ratio {peer / ms:5.2f}", flush=True)
+    print("\ndocuments packed in a row of 4096, beside the same ones in batches of their length (ours) and one after another (PyTorch)")
+    rows = re.findall(r"^  (bf16|fp32) packed (.*?) \((.*?)\) (\d+)/(\d+) x (\d+) all +fwd.*?sum +(\S+) ms; useful +(\S+) GFLOP/s; apart.*?sum +(\S+) ms; .* (\S+)$", text, re.M)
+    for dtype, name, lengths, h, kv, d, ms, useful, apart, share in rows:
+        peer = peer_attention(dtype, 1, int(h), int(kv), int(d), [int(x) for x in lengths.split()])
+        print(f"{dtype} {name:16} ours {float(ms):8.2f} ({useful} GFLOP/s{roofs[dtype](useful)})  apart {float(apart):8.2f}, speed packed / apart {share}"
+              f"  PyTorch {peer:8.2f}  ratio {peer / float(ms):5.2f}", flush=True)
 
-        def step():
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=kv != h)
-            torch.autograd.grad(y, (q, k, v), g)
-        peer = 1e3 * seconds(step)
-        print(f"{dtype} B {b} T {t:5} {h}/{kv} x {d:3}  ours {ms:8.2f} ({useful} GFLOP/s)  PyTorch {peer:8.2f}  ratio {peer / ms:5.2f}", flush=True)
+
+def share_of_roof(dtype):
+    """What prints a speed's share of the roof in this type, on all threads of the run."""
+    peak = train.roof(argparse.Namespace(tessera=str(Path(a.check).parent.parent / "tessera"), dtype=dtype, threads=a.threads))
+    return lambda speed: f", {float(speed) / peak / 10:.0f} %" if peak else ""
 
 
 def loss():

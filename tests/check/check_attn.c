@@ -1,138 +1,11 @@
 /* Attention against an oracle in double (attn_oracle.h), whose own gradient is compared with finite
  * differences. */
-#include "attn_oracle.h"
+#include "attn_case.h"
 
 #include <stdio.h>
 #include <string.h>
 
-typedef struct geometry {
-    int64_t B, S_q, S_kv, n_q, n_kv, D;
-    ts_dtype dtype;
-    double size;       /* of q and k; v and dout are of size 1 */
-    double softcap, dropout;
-    int64_t window;
-    bool causal, fused, docs, lengths, sinks, slopes, cache, shared;
-    bool blind; /* rows in the middle see nothing, then themselves only */
-} geometry;
-
-/* ---- making a case */
-
-typedef struct sizes {
-    int64_t q, kv, o, stat; /* elements of q (and dq), of k or v, of o, of lse */
-} sizes;
-
-static sizes sizes_of(const ts_attn_args *a)
-{
-    return (sizes){ a->B * a->S_q * a->q_row,
-                    (a->kv_batch ? a->B * a->kv_batch : a->S_kv) * a->kv_row,
-                    a->B * a->S_q * a->n_q * a->head_dim, a->B * a->n_q * a->S_q };
-}
-
-/* Strides, masks and factors; no buffers of elements yet. */
-static ts_attn_args args_of(const geometry *g)
-{
-    const int64_t r = g->n_q / g->n_kv;
-    ts_attn_args a = { .B = g->B, .S_q = g->S_q, .S_kv = g->S_kv, .kv_batch = g->S_kv,
-                       .n_q = g->n_q, .n_kv = g->n_kv, .head_dim = g->D, .dtype = g->dtype,
-                       .scale = (float)(1 / sqrt((double)g->D)), .softcap = (float)g->softcap,
-                       .causal = g->causal, .window = g->window, .dropout = (float)g->dropout,
-                       .rng = ts_rng_stream(77, TS_RNG_ATTN_DROPOUT, 3, 1), .sample0 = 5,
-                       .head0 = 2, .n_q_total = g->n_q + 3 };
-    if (g->fused) {
-        a.q_row = a.kv_row = g->n_kv * (r + 2) * g->D + 3;
-        a.q_group = a.kv_group = (r + 2) * g->D;
-    } else {
-        a.q_row = g->n_q * g->D + 1, a.q_group = r * g->D;
-        a.kv_row = g->n_kv * g->D + 5, a.kv_group = g->D;
-        a.kv_batch = g->S_kv + (g->cache ? 7 : 0);
-        if (g->shared) /* one set of keys for all sequences and groups (forward only) */
-            a.kv_batch = a.kv_group = 0, a.kv_row = g->D + 5;
-    }
-    return a;
-}
-
-static int32_t *counts(int64_t n)
-{
-    int32_t *p = check_ints(1, TS_DTYPE_I32, n, 1);
-    memset(p, 0, (size_t)n * sizeof *p);
-    return p;
-}
-
-static void add_masks(ts_attn_args *a, const geometry *g)
-{
-    if (g->lengths) {
-        int32_t *ql = counts(a->B), *kl = counts(a->B);
-        for (int64_t b = 0; b < a->B; b++) {
-            ql[b] =
-                (int32_t)(a->S_q - b * (a->S_q / 3 + 1) > 0 ? a->S_q - b * (a->S_q / 3 + 1) : 0);
-            kl[b] = (int32_t)(b == 2 ? 0 : a->S_kv - b * (a->S_kv / 4));
-        }
-        a->q_len = ql, a->kv_len = kl;
-    }
-    if (g->cache) {
-        int32_t *start = counts(a->B);
-        for (int64_t b = 0; b < a->B; b++)
-            start[b] = (int32_t)(a->S_kv - a->S_q - 2 * b);
-        a->q_start = start;
-    }
-    if (g->docs) { /* documents of growing length; row 3 sees nothing that is there */
-        int32_t *first = counts(a->B * a->S_q);
-        for (int64_t b = 0; b < a->B; b++)
-            for (int64_t i = 0, begin = 0, length = 5; i < a->S_q; i++) {
-                if (i == begin + length)
-                    begin = i, length = length * 3 / 2 + b;
-                first[b * a->S_q + i] = (int32_t)(i == 3 ? a->S_kv + 2 : begin);
-            }
-        a->first_key = first;
-    }
-    if (g->blind) {
-        int32_t *first = counts(a->B * a->S_q);
-        for (int64_t n = 0; n < a->B * a->S_q; n++) {
-            const int64_t i = n % a->S_q, third = a->S_q / 3;
-            first[n] = (int32_t)(i < third || i > 5 * third / 2 ? 0
-                                 : i < 2 * third                ? a->S_kv + 2
-                                                                : i);
-        }
-        a->first_key = first;
-    }
-    if (g->sinks)
-        a->sinks = check_in(31, TS_DTYPE_F32, a->n_q, 4);
-    if (g->slopes)
-        a->slopes = check_in(32, TS_DTYPE_F32, a->n_q, 0.3);
-}
-
-/* Initial values become doubles at the same addresses. */
-static double *as_doubles(const void *p, int64_t n, ts_dtype t)
-{
-    double *x = check_f64(n);
-    for (int64_t i = 0; i < n; i++)
-        x[i] = check_get(p, i, t);
-    return x;
-}
-
-static doubles inputs(ts_attn_args *a, const geometry *g)
-{
-    const sizes n = sizes_of(a);
-    const int64_t r = a->n_q / a->n_kv;
-    doubles x;
-    if (g->fused) { /* q, k, v are columns of one buffer */
-        const char *all = check_in(1, a->dtype, n.q, g->size);
-        const size_t e = ts_dtype_size(a->dtype);
-        a->q = all, a->k = all + (size_t)(r * a->head_dim) * e,
-        a->v = all + (size_t)((r + 1) * a->head_dim) * e;
-        x.q = as_doubles(all, n.q, a->dtype);
-        x.k = x.q + r * a->head_dim, x.v = x.k + a->head_dim;
-    } else {
-        a->q = check_in(1, a->dtype, n.q, g->size);
-        a->k = check_in(2, a->dtype, n.kv, g->size);
-        a->v = check_in(3, a->dtype, n.kv, 1);
-        x.q = as_doubles(a->q, n.q, a->dtype);
-        x.k = as_doubles(a->k, n.kv, a->dtype), x.v = as_doubles(a->v, n.kv, a->dtype);
-    }
-    a->dout = check_in(4, a->dtype, n.o, 1);
-    x.dout = as_doubles(a->dout, n.o, a->dtype);
-    return x;
-}
+/* ---- judging */
 
 static oracle oracle_of(const ts_attn_args *a)
 {
@@ -141,8 +14,6 @@ static oracle oracle_of(const ts_attn_args *a)
                      check_f64(n.q),  check_f64(n.kv), check_f64(n.kv),   check_f64(n.q),
                      check_f64(n.kv), check_f64(n.kv), check_f64(a->n_q), check_f64(a->n_q) };
 }
-
-/* ---- judging */
 
 static void judge_forward(const ts_attn_args *a, const oracle *w)
 {
@@ -221,7 +92,8 @@ static void one_case(const check_env *e, const geometry *g, bool backward)
         "%s B %lld S %lld x %lld heads %lld / %lld x %lld size %g%s%s%s%s%s%s%s cap %g drop %g window %lld",
         ts_dtype_name(g->dtype), (long long)g->B, (long long)g->S_q, (long long)g->S_kv,
         (long long)g->n_q, (long long)g->n_kv, (long long)g->D, g->size, g->causal ? " causal" : "",
-        g->fused ? " fused" : "", g->docs ? " docs" : g->blind ? " blind" : "", g->lengths ? " lengths" : "",
+        g->fused ? " fused" : "", g->docs ? " docs" : g->blind ? " blind" : "",
+        g->lengths ? " lengths" : "",
         g->sinks ? " sinks" : "", g->slopes ? " slopes" : "", g->cache ? " cache" : "", g->softcap,
         g->dropout, (long long)g->window);
     const bool half_products = g->dtype == TS_DTYPE_BF16 && (e->isa & TS_ISA_BF16);
@@ -394,25 +266,6 @@ static void check_cuts(const check_env *e)
                  &(geometry){ .B = 1, .S_q = 450, .S_kv = 450, .n_q = 3, .n_kv = 1, .D = 16,
                               .dtype = type[t], .size = 2, .causal = true, .fused = true },
                  true);
-        /* chunks of rows that follow each other, with sums of some keys */
-        one_case(e,
-                 &(geometry){ .B = 1, .S_q = 700, .S_kv = 700, .n_q = 3, .n_kv = 1, .D = 16,
-                              .dtype = type[t], .size = 2, .causal = true, .docs = true,
-                              .fused = true },
-                 true);
-        one_case(e,
-                 &(geometry){ .B = 3, .S_q = 600, .S_kv = 600, .n_q = 2, .n_kv = 1, .D = 20,
-                              .dtype = type[t], .size = 2, .causal = true, .window = 50,
-                              .lengths = true },
-                 true);
-        one_case(e,
-                 &(geometry){ .B = 1, .S_q = 700, .S_kv = 700, .n_q = 3, .n_kv = 1, .D = 16,
-                              .dtype = type[t], .size = 2, .causal = true, .blind = true },
-                 true);
-        one_case(e,
-                 &(geometry){ .B = 2, .S_q = 600, .S_kv = 600, .n_q = 3, .n_kv = 1, .D = 16,
-                              .dtype = type[t], .size = 2, .docs = true, .lengths = true },
-                 true);
         one_case(e,
                  &(geometry){ .B = 1, .S_q = 300, .S_kv = 300, .n_q = 2, .n_kv = 2, .D = 20,
                               .dtype = type[t], .size = 2, .causal = true, .window = 70,
@@ -454,6 +307,32 @@ static void check_cuts(const check_env *e)
                  &(geometry){ .B = 1, .S_q = 64, .S_kv = 1400, .n_q = 9, .n_kv = 3, .D = 500,
                               .dtype = type[t], .size = 1, .causal = true, .cache = true,
                               .window = 30 },
+                 true);
+    }
+}
+
+/* The backward's chunks of rows that follow each other, with sums of some keys each. */
+static void check_rows_of_few_keys(const check_env *e)
+{
+    static const ts_dtype type[] = { TS_DTYPE_F32, TS_DTYPE_BF16 };
+    for (size_t t = 0; t < 2; t++) {
+        one_case(e,
+                 &(geometry){ .B = 1, .S_q = 700, .S_kv = 700, .n_q = 3, .n_kv = 1, .D = 16,
+                              .dtype = type[t], .size = 2, .causal = true, .docs = true,
+                              .fused = true },
+                 true);
+        one_case(e,
+                 &(geometry){ .B = 3, .S_q = 600, .S_kv = 600, .n_q = 2, .n_kv = 1, .D = 20,
+                              .dtype = type[t], .size = 2, .causal = true, .window = 50,
+                              .lengths = true },
+                 true);
+        one_case(e,
+                 &(geometry){ .B = 1, .S_q = 700, .S_kv = 700, .n_q = 3, .n_kv = 1, .D = 16,
+                              .dtype = type[t], .size = 2, .causal = true, .blind = true },
+                 true);
+        one_case(e,
+                 &(geometry){ .B = 2, .S_q = 600, .S_kv = 600, .n_q = 3, .n_kv = 1, .D = 16,
+                              .dtype = type[t], .size = 2, .docs = true, .lengths = true },
                  true);
     }
 }
@@ -509,6 +388,7 @@ void check_attn(const check_env *e)
     check_heads(e);
     check_features(e);
     check_cuts(e);
+    check_rows_of_few_keys(e);
     check_sizes(e);
     check_nan(e);
 }
@@ -581,6 +461,7 @@ static void bench_train(const check_env *e, ts_dtype dtype, int64_t B, int64_t S
 static void bench_packed(const check_env *e, ts_dtype dtype, const char *name, const int64_t *docs)
 {
     enum { T = 4096 };
+    char lengths[64] = "";
     const geometry g = train_geometry(dtype, 1, T, 64);
     const train_time packed = time_train(e, &g, docs);
     train_time apart = { 0, 0 }, last = { 0, 0 };
@@ -590,13 +471,15 @@ static void bench_packed(const check_env *e, ts_dtype dtype, const char *name, c
         const double share = 1 / (double)one.B;
         if (k == 0 || docs[k] != docs[k - 1])
             last = time_train(e, &one, NULL);
+        snprintf(lengths + strlen(lengths), sizeof lengths - strlen(lengths), "%s%lld",
+                 k ? " " : "", (long long)docs[k]);
         apart.fwd += share * last.fwd, apart.bwd += share * last.bwd;
         squares += (double)(docs[k] * docs[k]);
     }
     const double sum = packed.fwd + packed.bwd, flops = 2.0 * 9 * squares * 64;
-    printf("  %-4s packed %s 9/3 x 64 %-7s fwd %7.2f bwd %7.2f sum %7.2f ms; useful %6.1f GFLOP/s; apart"
+    printf("  %-4s packed %s (%s) 9/3 x 64 %-7s fwd %7.2f bwd %7.2f sum %7.2f ms; useful %6.1f GFLOP/s; apart"
            " fwd %7.2f bwd %7.2f sum %7.2f ms; share of its speed %.3f\n",
-           ts_dtype_name(dtype), name, e->isa_name, packed.fwd * 1e3, packed.bwd * 1e3, sum * 1e3,
+           ts_dtype_name(dtype), name, lengths, e->isa_name, packed.fwd * 1e3, packed.bwd * 1e3, sum * 1e3,
            3 * flops / sum * 1e-9, apart.fwd * 1e3, apart.bwd * 1e3, (apart.fwd + apart.bwd) * 1e3,
            (apart.fwd + apart.bwd) / sum);
     fflush(stdout);

@@ -11,7 +11,7 @@ enum {
     MIN_SPLIT = 512,       /* keys a piece, when there are few pieces */
     FEW_SPLIT = 256,       /* keys a piece of all groups, when there are few rows (decoding) */
     FINISH_KEYS = 128,     /* keys a piece, when sums are put together */
-    MOST_CHUNKS = 2 * MIN_ITEMS, /* of all groups together, when a group has several */
+    MOST_CHUNKS = 32,      /* of all groups together, when a group has several: 2 MIN_ITEMS */
     SMALL_FLOPS = 8000000, /* less is done by the caller alone */
 };
 
@@ -315,8 +315,8 @@ static key_range blocks_in_rows(const job *j, int64_t group, int64_t chunk)
         total += cost_of(j, group, i);
     for (int64_t i = 0; i < j->blocks; i++) {
         const int64_t cost = cost_of(j, group, i);
-        const int64_t of = least((2 * before + cost) * j->chunks / most(2 * total, 1),
-                                 j->chunks - 1);
+        const int64_t of =
+            least((2 * before + cost) * j->chunks / most(2 * total, 1), j->chunks - 1);
         if (of == chunk && r.begin == j->blocks)
             r.begin = i;
         if (of > chunk) {
@@ -336,8 +336,8 @@ static void bwd_share(void *ctx, int64_t begin, int64_t end, int thread)
         const int64_t group = j->first_group + i / j->chunks, chunk = i % j->chunks;
         float *base = j->shared_sums ? shared_sums(j, group, chunk) : thread_sums(j, thread);
         const ts_attn_sums sums = sums_at(base, j->sum_floats, 0);
-        const key_range blocks = j->in_rows ? blocks_in_rows(j, group, chunk)
-                                            : (key_range){ chunk, j->blocks };
+        const key_range blocks =
+            j->in_rows ? blocks_in_rows(j, group, chunk) : (key_range){ chunk, j->blocks };
         ts_attn_block k = block_of(j, group, 0);
         key_range used = { 0, 0 };
         if (j->chunks == 1)

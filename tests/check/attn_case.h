@@ -1,0 +1,134 @@
+/* What check_attn makes its cases from: sizes and features of one, its masks and its inputs. */
+#ifndef TS_TESTS_ATTN_CASE_H
+#define TS_TESTS_ATTN_CASE_H
+#include "attn_oracle.h"
+
+#include <string.h>
+
+typedef struct geometry {
+    int64_t B, S_q, S_kv, n_q, n_kv, D;
+    ts_dtype dtype;
+    double size;       /* of q and k; v and dout are of size 1 */
+    double softcap, dropout;
+    int64_t window;
+    bool causal, fused, docs, lengths, sinks, slopes, cache, shared;
+    bool blind; /* rows in the middle see nothing, then themselves only */
+} geometry;
+
+typedef struct sizes {
+    int64_t q, kv, o, stat; /* elements of q (and dq), of k or v, of o, of lse */
+} sizes;
+
+static sizes sizes_of(const ts_attn_args *a)
+{
+    return (sizes){ a->B * a->S_q * a->q_row,
+                    (a->kv_batch ? a->B * a->kv_batch : a->S_kv) * a->kv_row,
+                    a->B * a->S_q * a->n_q * a->head_dim, a->B * a->n_q * a->S_q };
+}
+
+/* Strides, masks and factors; no buffers of elements yet. */
+static ts_attn_args args_of(const geometry *g)
+{
+    const int64_t r = g->n_q / g->n_kv;
+    ts_attn_args a = { .B = g->B, .S_q = g->S_q, .S_kv = g->S_kv, .kv_batch = g->S_kv,
+                       .n_q = g->n_q, .n_kv = g->n_kv, .head_dim = g->D, .dtype = g->dtype,
+                       .scale = (float)(1 / sqrt((double)g->D)), .softcap = (float)g->softcap,
+                       .causal = g->causal, .window = g->window, .dropout = (float)g->dropout,
+                       .rng = ts_rng_stream(77, TS_RNG_ATTN_DROPOUT, 3, 1), .sample0 = 5,
+                       .head0 = 2, .n_q_total = g->n_q + 3 };
+    if (g->fused) {
+        a.q_row = a.kv_row = g->n_kv * (r + 2) * g->D + 3;
+        a.q_group = a.kv_group = (r + 2) * g->D;
+    } else {
+        a.q_row = g->n_q * g->D + 1, a.q_group = r * g->D;
+        a.kv_row = g->n_kv * g->D + 5, a.kv_group = g->D;
+        a.kv_batch = g->S_kv + (g->cache ? 7 : 0);
+        if (g->shared) /* one set of keys for all sequences and groups (forward only) */
+            a.kv_batch = a.kv_group = 0, a.kv_row = g->D + 5;
+    }
+    return a;
+}
+
+static int32_t *counts(int64_t n)
+{
+    int32_t *p = check_ints(1, TS_DTYPE_I32, n, 1);
+    memset(p, 0, (size_t)n * sizeof *p);
+    return p;
+}
+
+static void add_masks(ts_attn_args *a, const geometry *g)
+{
+    if (g->lengths) {
+        int32_t *ql = counts(a->B), *kl = counts(a->B);
+        for (int64_t b = 0; b < a->B; b++) {
+            ql[b] =
+                (int32_t)(a->S_q - b * (a->S_q / 3 + 1) > 0 ? a->S_q - b * (a->S_q / 3 + 1) : 0);
+            kl[b] = (int32_t)(b == 2 ? 0 : a->S_kv - b * (a->S_kv / 4));
+        }
+        a->q_len = ql, a->kv_len = kl;
+    }
+    if (g->cache) {
+        int32_t *start = counts(a->B);
+        for (int64_t b = 0; b < a->B; b++)
+            start[b] = (int32_t)(a->S_kv - a->S_q - 2 * b);
+        a->q_start = start;
+    }
+    if (g->docs) { /* documents of growing length; row 3 sees nothing that is there */
+        int32_t *first = counts(a->B * a->S_q);
+        for (int64_t b = 0; b < a->B; b++)
+            for (int64_t i = 0, begin = 0, length = 5; i < a->S_q; i++) {
+                if (i == begin + length)
+                    begin = i, length = length * 3 / 2 + b;
+                first[b * a->S_q + i] = (int32_t)(i == 3 ? a->S_kv + 2 : begin);
+            }
+        a->first_key = first;
+    }
+    if (g->blind) {
+        int32_t *first = counts(a->B * a->S_q);
+        for (int64_t n = 0; n < a->B * a->S_q; n++) {
+            const int64_t i = n % a->S_q, third = a->S_q / 3;
+            first[n] = (int32_t)(i < third || i > 5 * third / 2 ? 0
+                                 : i < 2 * third                ? a->S_kv + 2
+                                                                : i);
+        }
+        a->first_key = first;
+    }
+    if (g->sinks)
+        a->sinks = check_in(31, TS_DTYPE_F32, a->n_q, 4);
+    if (g->slopes)
+        a->slopes = check_in(32, TS_DTYPE_F32, a->n_q, 0.3);
+}
+
+/* Initial values become doubles at the same addresses. */
+static double *as_doubles(const void *p, int64_t n, ts_dtype t)
+{
+    double *x = check_f64(n);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = check_get(p, i, t);
+    return x;
+}
+
+static doubles inputs(ts_attn_args *a, const geometry *g)
+{
+    const sizes n = sizes_of(a);
+    const int64_t r = a->n_q / a->n_kv;
+    doubles x;
+    if (g->fused) { /* q, k, v are columns of one buffer */
+        const char *all = check_in(1, a->dtype, n.q, g->size);
+        const size_t e = ts_dtype_size(a->dtype);
+        a->q = all, a->k = all + (size_t)(r * a->head_dim) * e,
+        a->v = all + (size_t)((r + 1) * a->head_dim) * e;
+        x.q = as_doubles(all, n.q, a->dtype);
+        x.k = x.q + r * a->head_dim, x.v = x.k + a->head_dim;
+    } else {
+        a->q = check_in(1, a->dtype, n.q, g->size);
+        a->k = check_in(2, a->dtype, n.kv, g->size);
+        a->v = check_in(3, a->dtype, n.kv, 1);
+        x.q = as_doubles(a->q, n.q, a->dtype);
+        x.k = as_doubles(a->k, n.kv, a->dtype), x.v = as_doubles(a->v, n.kv, a->dtype);
+    }
+    a->dout = check_in(4, a->dtype, n.o, 1);
+    x.dout = as_doubles(a->dout, n.o, a->dtype);
+    return x;
+}
+#endif

@@ -99,6 +99,22 @@ static ts_status whole(const ts_token_model *m, ts_token_model_work *w, const ch
     return TS_OK;
 }
 
+/* A short piece of bytes that all have an id: without the detour by way of the work space. */
+static bool encode_short(const ts_token_model *m, const char *s, size_t n, int32_t *id, size_t *n_ids)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    int32_t any = m->byte_first[n == 1][p[0]];
+    id[0] = any;
+    for (size_t i = 1; i + 1 < n; i++)
+        any |= id[i] = m->byte_rest[0][p[i]];
+    if (n > 1)
+        any |= id[n - 1] = m->byte_rest[1][p[n - 1]];
+    if (any < 0)
+        return false;
+    *n_ids = ts_bpe_merge_short(&m->bpe, id, n);
+    return true;
+}
+
 ts_status ts_bpe_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n,
                         ts_ids *out)
 {
@@ -107,6 +123,14 @@ ts_status ts_bpe_encode(const ts_token_model *m, ts_token_model_work *w, const c
         TS_TRY(whole(m, w, s, n, &id));
         if (id >= 0)
             return ts_ids_add(out, id);
+    }
+    int32_t short_ids[TS_BPE_SHORT];
+    size_t n_ids;
+    if (m->bytes && ts_bpe_merges_short(&m->bpe, n) && encode_short(m, s, n, short_ids, &n_ids)) {
+        TS_TRY(ts_grow(&out->v, &out->cap, out->n + n_ids, sizeof *out->v));
+        memcpy(out->v + out->n, short_ids, n_ids * sizeof *short_ids);
+        out->n += n_ids;
+        return TS_OK;
     }
     w->bpe.n = 0;
     TS_TRY(m->bytes ? symbols_of_bytes(m, &w->bpe, s, n) : symbols_of_chars(m, w, s, n));

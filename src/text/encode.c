@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-enum { WORDS_AHEAD = 32 };
+enum {
+    WORDS_AHEAD = 32,
+    WORDS_MOST = WORDS_AHEAD + TS_BLOCK
+};
 
 static ts_status append(const ts_tokenizer *tok, const int32_t *ids, size_t n, ts_ids *out,
                         size_t from)
@@ -68,29 +71,47 @@ static ts_status encode_long(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, 
 
 /* Words that were cut off but not yet looked up: their entries are on the way from memory. */
 typedef struct word_batch {
-    const char *s[WORDS_AHEAD + 1]; /* begins; the last is the end */
-    ts_cache_key key[WORDS_AHEAD];
+    const char *s[WORDS_MOST + 1]; /* begins; the last is the end */
+    ts_cache_key key[WORDS_MOST];
     size_t n;
 } word_batch;
 
-/* Cuts the next words of p to end; returns the rest of the text. Words of 16 bytes or more, and
- * those at the very end of the text, have no key (bucket SIZE_MAX). */
+/* The next word. One of 16 bytes or more, and one at the very end of the text, has no key (bucket
+ * SIZE_MAX). */
+static inline void add_word(const ts_cache *c, word_batch *w, const unsigned char *p, size_t len,
+                            size_t room)
+{
+    ts_cache_key *k = &w->key[w->n];
+    w->s[w->n++] = (const char *)p;
+    if (len >= 16 || room < 16) {
+        k->bucket = SIZE_MAX;
+        return;
+    }
+    *k = ts_cache_key_of((const char *)p, len, room);
+    ts_cache_prefetch(c, k);
+}
+
+/* Cuts the next words of p to end; returns the rest of the text. */
 static const unsigned char *cut_words(const ts_tokenizer *tok, const ts_cache *c,
                                       const unsigned char *p, const unsigned char *end,
                                       word_batch *w)
 {
     ts_scan_fn *const scan = tok->pre.scan;
-    for (w->n = 0; w->n < WORDS_AHEAD && p < end; w->n++) {
-        const size_t room = (size_t)(end - p), len = scan(tok->unicode, p, end);
-        ts_cache_key *k = &w->key[w->n];
-        w->s[w->n] = (const char *)p;
-        p += len;
-        if (len >= 16 || room < 16) {
-            k->bucket = SIZE_MAX;
-            continue;
+    ts_block_fn *const block = tok->pre.block;
+    for (w->n = 0; w->n < WORDS_AHEAD && p < end;) {
+        if (block && end - p >= TS_BLOCK_ROOM && (p[0] | p[1]) < 0x80) {
+            const unsigned char *const from = p;
+            for (uint64_t ends = block(p); ends; ends &= ends - 1) {
+                const unsigned char *q = from + __builtin_ctzll(ends);
+                add_word(c, w, p, (size_t)(q - p), 16);
+                p = q;
+            }
+            if (p > from)
+                continue;
         }
-        *k = ts_cache_key_of((const char *)p - len, len, room);
-        ts_cache_prefetch(c, k);
+        const size_t len = scan(tok->unicode, p, end);
+        add_word(c, w, p, len, (size_t)(end - p));
+        p += len;
     }
     w->s[w->n] = (const char *)p;
     return p;

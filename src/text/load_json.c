@@ -160,7 +160,7 @@ static ts_status load_bpe(ts_token_model *m, const json_t *o, const ts_json_cut 
     if (!cut->merges)
         return ts_error(TS_ERR_USER, "%s: a BPE model needs merges", file);
     TS_TRY(read_all(read_merges, m, cut->merges, cut->merges_end, file, "model.merges"));
-    TS_TRY(ts_bpe_tighten(&m->bpe));
+    TS_TRY(ts_bpe_settle(&m->bpe));
     m->cut_at_meta = !m->never_cut && !m->ignore_merges && m->prefix_len == 0 &&
                      m->suffix_len == 0 && ts_vocab_find(&m->vocab, "\xE2\x96\x81", 3) >= 0;
     return TS_OK;

@@ -131,7 +131,7 @@ static ts_status read_merges(ts_token_model *m)
             st = ts_token_model_add_splits(m, (int32_t)order[k].id, s, len, rank, find_symbol);
     }
     ts_free(&order);
-    return st;
+    return st == TS_OK ? ts_bpe_settle(&m->bpe) : st;
 }
 
 /* User-defined symbols are found before words are told apart: no cut may fall into one. */

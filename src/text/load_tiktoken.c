@@ -71,7 +71,7 @@ static ts_status merges_of_ranks(ts_token_model *m)
         const int32_t id = ts_vocab_find(&m->vocab, &c, 1);
         m->byte_first[0][b] = m->byte_first[1][b] = m->byte_rest[0][b] = m->byte_rest[1][b] = id;
     }
-    return TS_OK;
+    return ts_bpe_settle(&m->bpe);
 }
 
 ts_status ts_load_tiktoken(ts_tokenizer *tok, const char *text, size_t n, const char *file,
@@ -149,6 +149,7 @@ ts_status ts_load_gpt2(ts_tokenizer *tok, const ts_str *vocab, const char *vocab
     json_decref(root);
     TS_TRY(st);
     TS_TRY(read_gpt2_merges(m, merges, merge_file));
+    TS_TRY(ts_bpe_settle(&m->bpe));
     TS_TRY(ts_token_model_use_bytes(m));
     TS_TRY(ts_pretoken_add_pattern(&tok->pre, ts_scan_gpt2_pattern, vocab_file));
     ts_pretoken_finish(&tok->pre);

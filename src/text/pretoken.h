@@ -44,7 +44,8 @@ typedef struct ts_pre_step {
 typedef struct ts_pretoken {
     ts_pre_step *step;
     size_t n, cap;
-    ts_scan_fn *scan; /* set when the whole of it is this one scanner */
+    ts_scan_fn *scan;   /* set when the whole of it is this one scanner */
+    ts_block_fn *block; /* its twin or NULL */
 } ts_pretoken;
 
 typedef struct ts_piece {

@@ -241,4 +241,5 @@ void ts_pretoken_finish(ts_pretoken *p)
     if (n == 3 && is_plain(&p->step[0], TS_MATCH_REGEX) && is_plain(&p->step[1], TS_MATCH_REGEX) &&
         is_plain(&p->step[2], TS_MATCH_REGEX))
         p->scan = ts_scan_find3(p->step[0].text, p->step[1].text, p->step[2].text);
+    p->block = p->scan ? ts_scan_block(p->scan) : NULL;
 }

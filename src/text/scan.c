@@ -107,8 +107,7 @@ static size_t blanks_or_lines(const ts_unicode *u, cursor p, cursor end)
     return q == end || n == last ? n : n - last;
 }
 
-/* 's|'t|'re|'ve|'m|'ll|'d at p; with fold, in any case (U+017F is an s then). 0: no match. */
-static size_t contraction(cursor p, cursor end, bool fold)
+size_t ts_scan_contraction(cursor p, cursor end, bool fold)
 {
     if (end - p < 2 || *p != '\'')
         return 0;
@@ -130,7 +129,7 @@ static size_t scan_gpt2(const ts_unicode *u, cursor p, cursor end)
     const cursor word = ascii_word(p, end);
     if (word)
         return (size_t)(word - p);
-    const size_t c = contraction(p, end, false);
+    const size_t c = ts_scan_contraction(p, end, false);
     if (c)
         return c;
     cursor q = p + (*p == ' ');
@@ -172,7 +171,7 @@ static inline size_t scan_cl100k(const ts_unicode *u, cursor p, cursor end, int 
     const unsigned f = flags_at(u, p, &len);
     if (f & TS_UC_L)
         return (size_t)(run_of(u, p + len, end, TS_UC_L) - p);
-    const size_t c = contraction(p, end, true);
+    const size_t c = ts_scan_contraction(p, end, true);
     if (c)
         return c;
     if (f & TS_UC_N)
@@ -264,7 +263,7 @@ static size_t scan_o200k(const ts_unicode *u, cursor p, cursor end)
     if (!m)
         m = upper_any(u, p, end);
     if (m)
-        return (size_t)(m - p) + (m < end ? contraction(m, end, true) : 0);
+        return (size_t)(m - p) + (m < end ? ts_scan_contraction(m, end, true) : 0);
     if (f & TS_UC_N)
         return numbers(u, p, end, 3);
     cursor q = p + len;
@@ -387,6 +386,14 @@ ts_scan_fn *ts_scan_find(const char *pattern)
         if (strcmp(pattern, known[i].text) == 0)
             return known[i].fn;
     return NULL;
+}
+
+ts_block_fn *ts_scan_block(ts_scan_fn *scan)
+{
+    return scan == scan_gpt2     ? ts_block_gpt2
+           : scan == scan_llama3 ? ts_block_llama3
+           : scan == scan_qwen   ? ts_block_qwen
+                                 : NULL;
 }
 
 ts_scan_fn *ts_scan_find3(const char *first, const char *second, const char *third)

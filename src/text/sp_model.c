@@ -60,26 +60,26 @@ static ts_status merge_with_history(const ts_token_model *m, ts_token_model_work
     for (;;) {
         uint32_t best = UINT32_MAX;
         size_t at = 0;
-        const ts_bpe_pair *pair = NULL;
+        int32_t id = -1;
         for (size_t i = 0; i + 1 < w->bpe.n; i++) {
-            const ts_bpe_pair *p = ts_bpe_find(&m->bpe, s[i].id, s[i + 1].id);
-            if (!p)
+            const ts_bpe_made p = ts_bpe_find(&m->bpe, s[i].id, s[i + 1].id);
+            if (p.id < 0)
                 continue;
-            if ((size_t)p->id < m->vocab.n_ids && m->type[p->id] == TS_SP_UNUSED) {
+            if ((size_t)p.id < m->vocab.n_ids && m->type[p.id] == TS_SP_UNUSED) {
                 TS_TRY(ts_grow(&w->pairs, &w->pairs_cap, 3 * (w->pairs_n + 1), sizeof *w->pairs));
-                w->pairs[3 * w->pairs_n] = p->id;
-                w->pairs[3 * w->pairs_n + 1] = p->left;
-                w->pairs[3 * w->pairs_n++ + 2] = p->right;
+                w->pairs[3 * w->pairs_n] = p.id;
+                w->pairs[3 * w->pairs_n + 1] = s[i].id;
+                w->pairs[3 * w->pairs_n++ + 2] = s[i + 1].id;
             }
-            if (p->rank < best) {
-                best = p->rank;
+            if (p.rank < best) {
+                best = p.rank;
                 at = i;
-                pair = p;
+                id = p.id;
             }
         }
-        if (!pair)
+        if (id < 0)
             return TS_OK;
-        s[at].id = pair->id;
+        s[at].id = id;
         memmove(s + at + 1, s + at + 2, (w->bpe.n - at - 2) * sizeof *s);
         w->bpe.n--;
     }

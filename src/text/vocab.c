@@ -22,22 +22,42 @@ uint64_t ts_hash_bytes(const char *s, size_t n)
     return mix(mix(h ^ w) * 0x9fb21c651e98df25u);
 }
 
+static inline bool is_known(const ts_vocab *v, uint64_t hash)
+{
+    const size_t bit = (size_t)hash & (8 * v->slots - 1);
+    return v->known[bit >> 6] >> (bit & 63) & 1;
+}
+
+static inline void set_known(uint64_t *known, size_t slots, uint64_t hash)
+{
+    const size_t bit = (size_t)hash & (8 * slots - 1);
+    known[bit >> 6] |= (uint64_t)1 << (bit & 63);
+}
+
 static ts_status rehash(ts_vocab *v, size_t slots)
 {
-    uint64_t *slot = NULL;
+    uint64_t *slot = NULL, *known = NULL;
     TS_TRY(ts_alloc_large(&slot, slots, sizeof *slot));
+    const ts_status st = ts_alloc(&known, slots / 8, sizeof *known);
+    if (st != TS_OK) {
+        ts_free(&slot);
+        return st;
+    }
     for (size_t i = 0; i < v->slots; i++) { /* the tag is the upper half, the place the lower */
         if (!v->slot[i])
             continue;
         const ts_vocab_entry *e = &v->entry[(uint32_t)v->slot[i] - 1];
         const uint64_t hash = ts_hash_bytes(v->text.s + e->off, e->len);
         size_t h = hash & (slots - 1);
+        set_known(known, slots, hash);
         while (slot[h])
             h = (h + 1) & (slots - 1);
         slot[h] = v->slot[i];
     }
     ts_free(&v->slot);
+    ts_free(&v->known);
     v->slot = slot;
+    v->known = known;
     v->slots = slots;
     return TS_OK;
 }
@@ -84,6 +104,7 @@ ts_status ts_vocab_add(ts_vocab *v, const char *s, size_t n, int64_t id)
         TS_TRY(ts_str_add(&v->text, "", 1));
         v->entry[v->n] = (ts_vocab_entry){ .off = off, .len = (uint32_t)n };
         v->slot[h] = hash >> 32 << 32 | ++v->n;
+        set_known(v->known, v->slots, hash);
     }
     const uint32_t at = (uint32_t)v->slot[h];
     v->entry[at - 1].id = (int32_t)id;
@@ -97,7 +118,10 @@ int32_t ts_vocab_find(const ts_vocab *v, const char *s, size_t n)
 {
     if (!v->slots)
         return -1;
-    const uint32_t e = (uint32_t)v->slot[find_slot(v, ts_hash_bytes(s, n), s, n)];
+    const uint64_t hash = ts_hash_bytes(s, n);
+    if (!is_known(v, hash))
+        return -1;
+    const uint32_t e = (uint32_t)v->slot[find_slot(v, hash, s, n)];
     return e ? v->entry[e - 1].id : -1;
 }
 
@@ -116,6 +140,7 @@ void ts_vocab_deinit(ts_vocab *v)
     ts_str_deinit(&v->text);
     ts_free(&v->entry);
     ts_free(&v->slot);
+    ts_free(&v->known);
     ts_free(&v->by_id);
     *v = (ts_vocab){ 0 };
 }

@@ -19,6 +19,7 @@ typedef struct ts_vocab {
     size_t n, cap;
     uint64_t *slot; /* upper half of the hash << 32 | entry + 1, 0: empty */
     size_t slots;   /* a power of two */
+    uint64_t *known; /* a bit for each hash of a text, 8 to a slot: most questions end here */
     uint32_t *by_id; /* entry + 1, 0: a hole */
     size_t n_ids, by_id_cap;
 } ts_vocab;

@@ -20,18 +20,18 @@ static uint64_t next(uint64_t *x)
 static size_t merge_plain(const ts_bpe *b, int32_t *id, size_t n)
 {
     for (;;) {
-        const ts_bpe_pair *best = NULL;
+        ts_bpe_made best = TS_BPE_NOTHING;
         size_t at = 0;
         for (size_t i = 0; i + 1 < n; i++) {
-            const ts_bpe_pair *p = ts_bpe_find(b, id[i], id[i + 1]);
-            if (p && (!best || p->rank < best->rank)) {
+            const ts_bpe_made p = ts_bpe_find(b, id[i], id[i + 1]);
+            if (p.rank < best.rank) {
                 best = p;
                 at = i;
             }
         }
-        if (!best)
+        if (best.id < 0)
             return n;
-        id[at] = best->id;
+        id[at] = best.id;
         memmove(id + at + 1, id + at + 2, (n - at - 2) * sizeof *id);
         n--;
     }
@@ -52,6 +52,9 @@ static void merges_in_order(void **state)
             OK(ts_bpe_add(&b, (int32_t)(next(&x) % (uint64_t)(symbols + k)),
                           (int32_t)(next(&x) % (uint64_t)(symbols + k)),
                           (uint32_t)(seed % 3 ? (uint64_t)k : next(&x) % 8), symbols + k));
+        OK(ts_bpe_settle(&b));
+        if (seed & 1)
+            OK(ts_bpe_use_bytes(&b, (int32_t)(seed & 2)));
         for (size_t n = 0; n < 300; n += 1 + n / 8) {
             w.n = 0;
             for (size_t i = 0; i < n; i++) {
@@ -77,6 +80,7 @@ static void long_piece(void **state)
     ts_bpe_work w = { 0 };
     for (int32_t k = 0; k < 20; k++)
         OK(ts_bpe_add(&b, k, k, (uint32_t)k, k + 1));
+    OK(ts_bpe_settle(&b));
     for (size_t i = 0; i < 1u << 20; i++)
         OK(ts_bpe_push(&w, 0));
     OK(ts_bpe_merge(&b, &w));

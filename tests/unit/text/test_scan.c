@@ -21,7 +21,7 @@ static const char *const patterns[] = {
     CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" TAIL,
     "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
     "+" CONTRACTIONS "?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}"
-                     "\\p{Lo}\\p{M}]*" CONTRACTIONS
+    "\\p{Lo}\\p{M}]*" CONTRACTIONS
     "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
 };
 
@@ -103,8 +103,9 @@ static size_t random_text(uint64_t seed, char *out, size_t cap)
 /* ---- characters of all kinds ---- */
 
 enum { KINDS = 8, CHARS = 4096, LONG_TEXT = 2000 };
-static const char *const kinds[KINDS] = { "\\p{L}", "\\p{N}", "\\s",           "\\p{M}",
-                                          "\\p{P}", "\\p{S}", "[\\p{Lu}\\p{Lt}]", "\\p{Ll}" };
+static const char *const kinds[KINDS] = { "\\p{L}",           "\\p{N}", "\\s",
+                                          "\\p{M}",           "\\p{P}", "\\p{S}",
+                                          "[\\p{Lu}\\p{Lt}]", "\\p{Ll}" };
 static const unsigned kind_flag[KINDS] = { TS_UC_L, TS_UC_N, TS_UC_WS,    TS_UC_M,
                                            TS_UC_P, TS_UC_S, TS_UC_UPPER, TS_UC_LOWER };
 
@@ -192,10 +193,24 @@ static void cut_by_regex(const ts_regex *re, const char *s, size_t from, size_t 
     ends[n] = true;
 }
 
+/* The block at a piece's begin: its ends are those up to the last of them. */
+static void compare_block(ts_block_fn *block, const char *s, size_t at, size_t n, const bool *ends)
+{
+    if (!block || n - at < TS_BLOCK_ROOM)
+        return;
+    const uint64_t found = block((const unsigned char *)s + at);
+    for (size_t k = 1; k < TS_BLOCK && found >> k; k++)
+        if ((found >> k & 1) != ends[at + k])
+            fail_msg("'%.*s': a block from %zu has %s end at %zu", (int)n, s, at,
+                     ends[at + k] ? "no" : "an", at + k);
+    assert_int_equal(found & 1, 0);
+}
+
 static void compare(ts_scan_fn *scan, const ts_unicode *u, const char *s, size_t n,
                     const bool *ends)
 {
     for (size_t i = 0; i < n;) {
+        compare_block(ts_scan_block(scan), s, i, n, ends);
         const size_t len = scan(u, (const unsigned char *)s + i, (const unsigned char *)s + n);
         assert_true(len > 0 && i + len <= n);
         for (size_t k = i + 1; k < i + len; k++)
@@ -254,6 +269,48 @@ static void all_of_unicode(void **state)
     ts_unicode_destroy(&u);
 }
 
+/* Blocks beside scanners on what blocks are for: ASCII with much white space, quotes and digits. */
+static void blocks_equal_scanners(void **state)
+{
+    (void)state;
+    static const char often[] = "    \n\n\r\t''sStTdmlLvrReEeaZ019(./;\v\x7f";
+    ts_unicode *u = NULL;
+    OK(ts_unicode_create(&u));
+    size_t found = 0;
+    for (uint64_t seed = 1; seed < 6000; seed++) {
+        static char s[LONG_TEXT];
+        uint64_t x = seed * 0x9e3779b97f4a7c15u;
+        const size_t many = 2 + seed % (sizeof often - 3), from = next(&x) % (sizeof often - 1);
+        for (size_t i = 0; i < sizeof s; i++)
+            s[i] = next(&x) % 400 == 0 ? 0 : often[(from + next(&x) % many) % (sizeof often - 1)];
+        for (size_t k = 0; k < sizeof patterns / sizeof *patterns; k++) {
+            ts_scan_fn *scan = ts_scan_find(patterns[k]);
+            bool ends[LONG_TEXT + 1] = { false };
+            for (size_t i = 0; i < sizeof s; ends[i] = true)
+                i += scan(u, (const unsigned char *)s + i, (const unsigned char *)s + sizeof s);
+            compare(scan, u, s, sizeof s, ends);
+            found += ts_scan_block(scan) && ts_scan_block(scan)((const unsigned char *)s);
+        }
+    }
+    assert_true(found > 10000); /* a block mostly has some */
+    ts_unicode_destroy(&u);
+}
+
+static void classes_of_bytes(void **state)
+{
+    (void)state;
+    uint64_t x = 99;
+    for (int round = 0; round < 2000; round++) {
+        unsigned char p[TS_BLOCK];
+        ts_block_sets a, b;
+        for (size_t i = 0; i < sizeof p; i++)
+            p[i] = (unsigned char)(round < 4 ? 64 * (unsigned)round + i : next(&x));
+        ts_block_classify(p, &a);
+        ts_block_classify_plain(p, &b);
+        assert_memory_equal(&a, &b, sizeof a);
+    }
+}
+
 /* The three patterns one after the other, by PCRE2. */
 static void cut_in_stages(ts_regex *const *re, const char *s, size_t n, bool *ends)
 {
@@ -303,6 +360,8 @@ static void three_stages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(scanners_equal_patterns),
+                                        cmocka_unit_test(blocks_equal_scanners),
+                                        cmocka_unit_test(classes_of_bytes),
                                         cmocka_unit_test(all_of_unicode),
                                         cmocka_unit_test(three_stages) };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,39 +18,30 @@ static inline size_t slot_of(const ts_bpe *b, int32_t left, int32_t right)
     return i;
 }
 
-static ts_status rehash(ts_bpe *b, size_t slots)
-{
-    const ts_bpe old = *b;
-    ts_bpe_pair *pair = NULL;
-    TS_TRY(ts_alloc_large(&pair, slots, sizeof *pair));
-    memset(pair, 0xFF, slots * sizeof *pair);
-    b->pair = pair;
-    b->slots = slots;
-    for (size_t i = 0; i < old.slots; i++)
-        if (old.pair[i].left >= 0)
-            pair[slot_of(b, old.pair[i].left, old.pair[i].right)] = old.pair[i];
-    ts_bpe_pair *was = old.pair;
-    ts_free(&was);
-    return TS_OK;
-}
-
 ts_status ts_bpe_reserve(ts_bpe *b, size_t n)
 {
-    size_t slots = 64;
-    while (slots < 2 * n)
-        slots *= 2;
-    return slots > b->slots ? rehash(b, slots) : TS_OK;
+    return ts_grow(&b->list, &b->cap, n, sizeof *b->list);
 }
 
 ts_status ts_bpe_add(ts_bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id)
 {
     TS_ASSERT(!b->settled, "pairs come before ts_bpe_settle");
     TS_ASSERT(left >= 0 && right >= 0 && id >= 0 && rank != UINT32_MAX, "no such pair");
-    if (2 * (b->n + 1) > b->slots)
-        TS_TRY(ts_bpe_reserve(b, b->n + 1 > 32 ? 2 * b->n : 64));
-    const size_t i = slot_of(b, left, right);
-    b->n += b->pair[i].left < 0;
-    b->pair[i] = (ts_bpe_pair){ .left = left, .right = right, .rank = rank, .id = id };
+    TS_TRY(ts_bpe_reserve(b, b->n + 1));
+    b->list[b->n++] = (ts_bpe_pair){ .left = left, .right = right, .rank = rank, .id = id };
+    return TS_OK;
+}
+
+/* The hash that needs no bounds of ids. */
+static ts_status hash_all(ts_bpe *b)
+{
+    b->slots = 64;
+    while (b->slots < 2 * b->n)
+        b->slots *= 2;
+    TS_TRY(ts_alloc_large(&b->pair, b->slots, sizeof *b->pair));
+    memset(b->pair, 0xFF, b->slots * sizeof *b->pair);
+    for (size_t i = 0; i < b->n; i++)
+        b->pair[slot_of(b, b->list[i].left, b->list[i].right)] = b->list[i];
     return TS_OK;
 }
 
@@ -66,10 +57,8 @@ static bool fits(const ts_bpe *b, size_t *n_rows)
     const uint32_t ids = (1u << TS_BPE_ID_BITS) - 1, /* the last is for empty cells */
         ranks = 1u << (64 - 2 * TS_BPE_ID_BITS);
     *n_rows = 0;
-    for (size_t i = 0; i < b->slots; i++) {
-        const ts_bpe_pair *p = &b->pair[i];
-        if (p->left < 0)
-            continue;
+    for (size_t i = 0; i < b->n; i++) {
+        const ts_bpe_pair *p = &b->list[i];
         if ((uint32_t)p->left >= ids || (uint32_t)p->right >= ids || (uint32_t)p->id >= ids ||
             p->rank >= ranks)
             return false;
@@ -83,11 +72,10 @@ static ts_status lay_out(ts_bpe *b)
 {
     size_t words = 0;
     TS_TRY(ts_alloc_large(&b->row, b->n_rows, sizeof *b->row));
-    for (size_t i = 0; i < b->slots; i++)
-        if (b->pair[i].left >= 0)
-            b->row[b->pair[i].left].n++;
+    for (size_t i = 0; i < b->n; i++)
+        b->row[b->list[i].left].n++;
     for (size_t i = 0; i < b->n_rows; i++) {
-        b->row[i].begin = (uint32_t)words; /* fewer than 2 << 2 * TS_BPE_ID_BITS pairs: see fits */
+        b->row[i].begin = (uint32_t)words;
         words += words_of(&b->row[i]);
         if (words > UINT32_MAX)
             return ts_error(TS_ERR_USER, "%zu merges are too many", b->n);
@@ -103,6 +91,7 @@ static ts_status lay_out(ts_bpe *b)
 
 static void put(ts_bpe *b, const ts_bpe_pair *p)
 {
+    const uint64_t id_mask = (1u << TS_BPE_ID_BITS) - 1;
     ts_bpe_row *const r = &b->row[p->left];
     const uint32_t h = ts_bpe_row_hash(p->right);
     const size_t words = ts_bpe_row_words(r->n), size = r->n + r->n / 2 + 1,
@@ -111,7 +100,7 @@ static void put(ts_bpe *b, const ts_bpe_pair *p)
     filter[bit >> 6] |= (uint64_t)1 << (bit & 63);
     cell += words;
     size_t i = ts_bpe_spread(h, size);
-    while (cell[i] != TS_BPE_EMPTY)
+    while (cell[i] != TS_BPE_EMPTY && (cell[i] & id_mask) != (uint64_t)p->right)
         i = i + 1 < size ? i + 1 : 0;
     cell[i] = (uint64_t)p->rank << 2 * TS_BPE_ID_BITS | (uint64_t)p->id << TS_BPE_ID_BITS |
               (uint64_t)p->right;
@@ -122,12 +111,12 @@ ts_status ts_bpe_settle(ts_bpe *b)
     TS_ASSERT(!b->settled, "settled once");
     if (fits(b, &b->n_rows)) {
         TS_TRY(lay_out(b));
-        for (size_t i = 0; i < b->slots; i++)
-            if (b->pair[i].left >= 0)
-                put(b, &b->pair[i]);
-        ts_free(&b->pair);
-        b->slots = 0;
+        for (size_t i = 0; i < b->n; i++)
+            put(b, &b->list[i]);
+    } else {
+        TS_TRY(hash_all(b));
     }
+    ts_free(&b->list);
     b->settled = true;
     return TS_OK;
 }
@@ -136,7 +125,7 @@ ts_bpe_made ts_bpe_find(const ts_bpe *b, int32_t left, int32_t right)
 {
     if (b->row)
         return ts_bpe_find_quick(b, left, right);
-    if (b->n == 0 || left < 0 || right < 0)
+    if (!b->pair || left < 0 || right < 0)
         return TS_BPE_NOTHING;
     const ts_bpe_pair *p = &b->pair[slot_of(b, left, right)];
     return p->left >= 0 ? (ts_bpe_made){ p->rank, p->id } : TS_BPE_NOTHING;
@@ -156,6 +145,7 @@ ts_status ts_bpe_use_bytes(ts_bpe *b, int32_t first)
 
 void ts_bpe_deinit(ts_bpe *b)
 {
+    ts_free(&b->list);
     ts_free(&b->pair);
     ts_free(&b->row);
     ts_free(&b->cell);

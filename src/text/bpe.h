@@ -12,7 +12,7 @@ enum {
 };
 
 typedef struct ts_bpe_pair {
-    int32_t left, right; /* left -1: empty */
+    int32_t left, right;
     uint32_t rank;
     int32_t id;
 } ts_bpe_pair;
@@ -31,15 +31,16 @@ typedef struct ts_bpe_row {
 } ts_bpe_row;
 
 typedef struct ts_bpe {
-    /* While pairs are added, a hash of them all; kept only where they do not fit the cells. */
-    ts_bpe_pair *pair;
-    size_t slots, n; /* slots: a power of two */
-    /* When settled, the same in less room, and what a piece needs stands together. Most pairs of
-     * a text are none of the table's, which the filter mostly says. */
+    ts_bpe_pair *list; /* [n], as they were added; NULL when settled */
+    size_t n, cap;
     bool settled;
+    /* Most pairs of a text are none of the table's, which the filters mostly say; and what one
+     * piece needs stands together. */
     ts_bpe_row *row; /* [n_rows], by the left symbol; NULL: see pair */
     uint64_t *cell;  /* rank << 2 * TS_BPE_ID_BITS | id << TS_BPE_ID_BITS | right */
     size_t n_rows;
+    ts_bpe_pair *pair; /* a hash of them all, only where they do not fit the cells */
+    size_t slots;      /* a power of two */
     /* What the pairs of 256 ids from `first` on become, which are the bytes: where every text
      * begins. */
     ts_bpe_made *bytes; /* [256][256], NULL: none */
@@ -68,6 +69,7 @@ ts_status ts_bpe_add(ts_bpe *b, int32_t left, int32_t right, uint32_t rank,
 ts_status ts_bpe_settle(ts_bpe *b) TS_NODISCARD;
 /* Makes looking up pairs of the ids first to first + 255 quick; when settled. */
 ts_status ts_bpe_use_bytes(ts_bpe *b, int32_t first) TS_NODISCARD;
+/* When settled. */
 ts_bpe_made ts_bpe_find(const ts_bpe *b, int32_t left, int32_t right);
 void ts_bpe_deinit(ts_bpe *b);
 

@@ -47,6 +47,7 @@ static inline void offer_short(const ts_bpe *b, short_work *t, const int32_t *id
     const ts_bpe_made m = ts_bpe_find_quick(b, id[i], id[j]);
     t->made[i] = m.id;
     t->key[i] = m.id < 0 ? NO_PAIR : (int32_t)(m.rank << TS_BPE_PLACE_BITS | (uint32_t)i);
+    __builtin_prefetch(&b->row[m.id < 0 ? 0 : m.id]); /* most pairs that can merge will */
 }
 
 size_t ts_bpe_merge_short(const ts_bpe *b, int32_t *id, size_t n)

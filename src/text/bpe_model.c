@@ -84,7 +84,7 @@ static ts_status whole(const ts_token_model *m, ts_token_model_work *w, const ch
 {
     *id = -1;
     if (!m->bytes || m->raw) {
-        *id = ts_vocab_find(&m->vocab, s, n);
+        *id = ts_vocab_find_rare(&m->vocab, s, n);
         return TS_OK;
     }
     TS_TRY(ts_grow(&w->text.s, &w->text.cap, 2 * n + 1, 1));
@@ -95,12 +95,13 @@ static ts_status whole(const ts_token_model *m, ts_token_model_work *w, const ch
         to[1] = spelt[1];
         to += 1 + (spelt[1] != 0);
     }
-    *id = ts_vocab_find(&m->vocab, w->text.s, (size_t)(to - w->text.s));
+    *id = ts_vocab_find_rare(&m->vocab, w->text.s, (size_t)(to - w->text.s));
     return TS_OK;
 }
 
 /* A short piece of bytes that all have an id: without the detour by way of the work space. */
-static bool encode_short(const ts_token_model *m, const char *s, size_t n, int32_t *id, size_t *n_ids)
+static bool encode_short(const ts_token_model *m, const char *s, size_t n, int32_t *id,
+                         size_t *n_ids)
 {
     const unsigned char *p = (const unsigned char *)s;
     int32_t any = m->byte_first[n == 1][p[0]];

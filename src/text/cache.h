@@ -9,7 +9,8 @@
 #include <string.h>
 
 enum {
-    TS_CACHE_BUCKETS = 1 << 17,
+    TS_CACHE_BITS = 17,
+    TS_CACHE_BUCKETS = 1 << TS_CACHE_BITS,
     TS_CACHE_POOL = 1 << 22,
     TS_CACHE_MAX_WORD = 256,
     TS_CACHE_IDS = 3
@@ -45,9 +46,9 @@ void ts_cache_long_key(const char *s, size_t n, uint64_t k[2]);
 
 static inline size_t ts_cache_bucket(const uint64_t k[2])
 {
-    uint64_t h = (k[0] ^ (k[1] * 0x9fb21c651e98df25u)) * 0x9e3779b97f4a7c15u;
-    h ^= h >> 32;
-    return (size_t)((h * 0xd6e8feb86659fd93u) >> 40) & (TS_CACHE_BUCKETS - 1);
+    /* the upper bits of a product depend on all bits of the factors; the two do not wait */
+    return (size_t)((k[0] * 0x9e3779b97f4a7c15u + k[1] * 0xd6e8feb86659fd93u) >>
+                    (64 - TS_CACHE_BITS));
 }
 
 /* room: bytes that may be read from s on, n or more. */
@@ -56,12 +57,15 @@ static inline ts_cache_key ts_cache_key_of(const char *s, size_t n, size_t room)
     ts_cache_key key = { { 0, 0 }, 0 };
     if (n < 16) {
         if (room >= 16) {
-            /* all-ones below the length, without a branch that the processor would guess */
-            const uint64_t lo = n >= 8 ? ~0ull : (1ull << (8 * (n & 7))) - 1;
-            const uint64_t hi = n >= 8 ? (1ull << (8 * (n & 7))) - 1 : 0;
+            /* n bytes of ones, then zeros: no branch that the processor would guess */
+            static const unsigned char ones[32] = { 255, 255, 255, 255, 255, 255, 255, 255,
+                                                    255, 255, 255, 255, 255, 255, 255, 255 };
+            uint64_t low, high;
+            memcpy(&low, ones + 16 - n, 8);
+            memcpy(&high, ones + 24 - n, 8);
             memcpy(key.k, s, 16);
-            key.k[0] &= lo;
-            key.k[1] &= hi;
+            key.k[0] &= low;
+            key.k[1] &= high;
         } else {
             memcpy(key.k, s, n);
         }

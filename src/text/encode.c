@@ -117,7 +117,26 @@ static const unsigned char *cut_words(const ts_tokenizer *tok, const ts_cache *c
     return p;
 }
 
-/* Nearly all words are short ones with few ids that the cache knows. */
+/* Looks up w from word *i on, as long as they are short ones with few ids that the cache knows;
+ * out has room. Stops at another. */
+static inline void put_known(ts_cache *c, const word_batch *w, size_t *i, ts_ids *out)
+{
+    int32_t *to = out->v + out->n;
+    size_t k = *i;
+    for (; k < w->n; k++) {
+        if (w->key[k].bucket == SIZE_MAX)
+            break;
+        const ts_cache_entry *e = ts_cache_entry_of(c, &w->key[k]);
+        if (!e || e->n > TS_CACHE_IDS) /* or in the pool */
+            break;
+        memcpy(to, e->id, sizeof e->id); /* of which n count */
+        to += e->n;
+    }
+    out->n = (size_t)(to - out->v);
+    *i = k;
+}
+
+/* Nearly all words are known to the cache. */
 static ts_status encode_scanned(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s,
                                 size_t n, ts_ids *out)
 {
@@ -126,18 +145,12 @@ static ts_status encode_scanned(const ts_tokenizer *tok, ts_tokenizer_scratch *s
     while (p < end) {
         p = cut_words(tok, &sc->cache, p, end, &w);
         for (size_t i = 0; i < w.n; i++) {
-            if (out->cap - out->n < TS_CACHE_IDS)
-                TS_TRY(ts_grow(&out->v, &out->cap, out->n + TS_CACHE_IDS, sizeof *out->v));
-            if (w.key[i].bucket != SIZE_MAX) {
-                const ts_cache_entry *e = ts_cache_entry_of(&sc->cache, &w.key[i]);
-                if (e && e->n <= TS_CACHE_IDS) { /* not in the pool either */
-                    memcpy(out->v + out->n, e->id, sizeof e->id); /* of which n count */
-                    out->n += (size_t)e->n;
-                    continue;
-                }
-            }
-            TS_TRY(encode_piece(tok, sc, w.s[i], (size_t)(w.s[i + 1] - w.s[i]),
-                                (size_t)((const char *)end - w.s[i]), out, 0));
+            const size_t need = out->n + (w.n - i) * TS_CACHE_IDS;
+            TS_TRY(ts_grow(&out->v, &out->cap, need, sizeof *out->v));
+            put_known(&sc->cache, &w, &i, out);
+            if (i < w.n)
+                TS_TRY(encode_piece(tok, sc, w.s[i], (size_t)(w.s[i + 1] - w.s[i]),
+                                    (size_t)((const char *)end - w.s[i]), out, 0));
         }
     }
     return TS_OK;

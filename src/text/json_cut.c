@@ -47,41 +47,78 @@ static const char *skip_value(const char *p, const char *end)
     return NULL;
 }
 
-/* Finds a key in the object at p: the begin of its value, and where it ends. */
-static const char *find_key(const char *p, const char *end, const char *key, const char **value_end)
+/* A member of an object. */
+typedef struct member {
+    const char *name, *value; /* the name as it is written */
+    size_t n;
+} member;
+
+/* Steps over the member at p, of which *m tells where it stands; with skip = false only to its
+ * value. NULL: there is none. */
+static const char *next_member(const char *p, const char *end, bool skip, member *m)
 {
-    const size_t n = strlen(key);
-    p = skip_space(p, end);
-    if (p == end || *p != '{')
+    if (p == end || *p != '"')
         return NULL;
-    p = skip_space(p + 1, end);
-    while (p < end && *p == '"') {
-        const char *name = p + 1, *close = skip_string(p, end);
-        p = close ? skip_space(close, end) : end;
-        if (p == end || *p != ':')
-            return NULL;
-        const char *value = skip_space(p + 1, end);
-        *value_end = skip_value(value, end);
-        if (!*value_end)
-            return NULL;
-        if ((size_t)(close - 1 - name) == n && !memcmp(name, key, n))
-            return value;
-        p = skip_space(*value_end, end);
-        if (p < end && *p == ',')
-            p = skip_space(p + 1, end);
-    }
-    return NULL;
+    const char *close = skip_string(p, end);
+    m->name = p + 1;
+    m->n = close ? (size_t)(close - 1 - m->name) : 0;
+    p = close ? skip_space(close, end) : end;
+    if (p == end || *p != ':')
+        return NULL;
+    m->value = skip_space(p + 1, end);
+    return skip ? skip_value(m->value, end) : m->value;
 }
 
+/* From the end of a member to the next. */
+static const char *to_next(const char *p, const char *end)
+{
+    p = skip_space(p, end);
+    return p < end && *p == ',' ? skip_space(p + 1, end) : p;
+}
+
+static const char *into_object(const char *p, const char *end)
+{
+    p = skip_space(p, end);
+    return p < end && *p == '{' ? skip_space(p + 1, end) : end;
+}
+
+static bool is_name(const member *m, const char *key)
+{
+    return m->n == strlen(key) && memcmp(m->name, key, m->n) == 0;
+}
+
+/* The first "vocab" and "merges" of the object at p. */
+static void find_parts(ts_json_cut *c, const char *p, const char *end)
+{
+    member m;
+    for (p = into_object(p, end); !c->vocab || !c->merges; p = to_next(p, end)) {
+        p = next_member(p, end, true, &m);
+        if (!p)
+            break;
+        if (!c->vocab && is_name(&m, "vocab")) {
+            c->vocab = m.value;
+            c->vocab_end = p;
+        } else if (!c->merges && is_name(&m, "merges")) {
+            c->merges = m.value;
+            c->merges_end = p;
+        }
+    }
+}
+
+/* The text is gone through once, as far as these parts reach. */
 ts_status ts_json_cut_init(ts_json_cut *c, const char *text, size_t n)
 {
-    const char *end = text + n, *model_end = NULL;
+    const char *end = text + n, *p = into_object(text, end);
+    member m;
     *c = (ts_json_cut){ 0 };
-    const char *model = find_key(text, end, "model", &model_end);
-    if (model) {
-        c->vocab = find_key(model, model_end, "vocab", &c->vocab_end);
-        c->merges = find_key(model, model_end, "merges", &c->merges_end);
+    while (next_member(p, end, false, &m) && !is_name(&m, "model")) {
+        p = skip_value(m.value, end);
+        if (!p)
+            break;
+        p = to_next(p, end);
     }
+    if (p && p < end && next_member(p, end, false, &m) && is_name(&m, "model"))
+        find_parts(c, m.value, end);
     const char *cut[2][2] = { { c->vocab, c->vocab_end }, { c->merges, c->merges_end } };
     const int swap = c->vocab && c->merges && c->merges < c->vocab;
     for (int i = 0; i < 2; i++) {

@@ -97,12 +97,28 @@ ts_status ts_trie_link(ts_trie *t)
         t->fail[node] = parent[node] ? step(t, t->fail[parent[node]], byte[node]) : 0;
         t->out[node] = t->value[node] >= 0 ? node : t->out[t->fail[node]];
     }
+    t->only = -1;
+    for (int b = 0, n = 0; b < 256; b++)
+        if (t->root[b])
+            t->only = n++ ? -1 : b;
 done:
     ts_free(&parent);
     ts_free(&byte);
     ts_free(&order);
     ts_free(&count);
     return st;
+}
+
+/* The next place from i on where a text may begin, n: none. */
+static inline size_t next_begin(const ts_trie *t, const char *s, size_t i, size_t n)
+{
+    if (t->only >= 0) {
+        const char *hit = memchr(s + i, t->only, n - i);
+        return hit ? (size_t)(hit - s) : n;
+    }
+    while (i < n && !t->root[(unsigned char)s[i]])
+        i++;
+    return i;
 }
 
 int32_t ts_trie_search(const ts_trie *t, const char *s, size_t from, size_t n, size_t *start,
@@ -117,8 +133,7 @@ int32_t ts_trie_search(const ts_trie *t, const char *s, size_t from, size_t n, s
         if (node == 0) {
             if (best >= 0)
                 break;
-            while (i < n && !t->root[(unsigned char)s[i]])
-                i++;
+            i = next_begin(t, s, i, n);
             if (i == n)
                 break;
         }

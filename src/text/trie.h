@@ -17,6 +17,7 @@ typedef struct ts_trie {
     /* After ts_trie_link: */
     uint32_t *fail, *out,
         *depth; /* [n]; out: nearest suffix (the node itself too) where a text ends */
+    int only;   /* the byte that all texts begin with, -1: several */
 } ts_trie;
 
 enum { TS_TRIE_MAX_NODES = 1 << 24 }; /* a child shares a word with its byte */

@@ -118,6 +118,14 @@ int32_t ts_vocab_find(const ts_vocab *v, const char *s, size_t n)
 {
     if (!v->slots)
         return -1;
+    const uint32_t e = (uint32_t)v->slot[find_slot(v, ts_hash_bytes(s, n), s, n)];
+    return e ? v->entry[e - 1].id : -1;
+}
+
+int32_t ts_vocab_find_rare(const ts_vocab *v, const char *s, size_t n)
+{
+    if (!v->slots)
+        return -1;
     const uint64_t hash = ts_hash_bytes(s, n);
     if (!is_known(v, hash))
         return -1;

@@ -19,7 +19,7 @@ typedef struct ts_vocab {
     size_t n, cap;
     uint64_t *slot; /* upper half of the hash << 32 | entry + 1, 0: empty */
     size_t slots;   /* a power of two */
-    uint64_t *known; /* a bit for each hash of a text, 8 to a slot: most questions end here */
+    uint64_t *known; /* a bit for each hash of a text, 8 to a slot */
     uint32_t *by_id; /* entry + 1, 0: a hole */
     size_t n_ids, by_id_cap;
 } ts_vocab;
@@ -33,6 +33,8 @@ ts_status ts_vocab_reserve(ts_vocab *v, size_t n) TS_NODISCARD;
 ts_status ts_vocab_add(ts_vocab *v, const char *s, size_t n, int64_t id) TS_NODISCARD;
 int32_t ts_vocab_find(const ts_vocab *v, const char *s, size_t n); /* -1: none */
 /* NULL: no such id. Borrowed, NUL-terminated; len may be NULL. */
+/* The same, quicker where most texts are none of the vocabulary's. */
+int32_t ts_vocab_find_rare(const ts_vocab *v, const char *s, size_t n);
 const char *ts_vocab_text(const ts_vocab *v, int32_t id, size_t *len);
 void ts_vocab_deinit(ts_vocab *v);
 #endif

@@ -3,10 +3,7 @@
 
 #include <string.h>
 
-enum {
-    WORDS_AHEAD = 32,
-    WORDS_MOST = WORDS_AHEAD + TS_BLOCK
-};
+enum { WORDS_AHEAD = 32, WORDS_MOST = WORDS_AHEAD + TS_BLOCK };
 
 static ts_status append(const ts_tokenizer *tok, const int32_t *ids, size_t n, ts_ids *out,
                         size_t from)

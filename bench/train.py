@@ -3,12 +3,14 @@
 
 usage: bench/train.py [--tessera build/tessera] [--python PYTHON_WITH_TORCH] [--shape llama135m|llama1b|gpt2|tiny]
                       [--seq N] [--batch N] [--dtype bf16|fp32] [--threads N] [--steps N] [--rounds N] [--eager]
-                      [--optimizer adam|sgd] [--options "WORDS FOR TESSERA ALONE"]
+                      [--optimizer adam|sgd] [--frozen] [--options "WORDS FOR TESSERA ALONE"]
 
 The peer is what a user would write: scaled_dot_product_attention, torch.compile, fused AdamW, bf16 autocast over fp32
 weights, gradient norm clipped, tcmalloc preloaded where it is installed. Programs alternate for `rounds`; of each the
-median and the best step after three of warm-up are printed, with peak resident memory and the ratio. Needs Python 3;
-PyTorch only in the interpreter that --python names.
+median and the best step after three of warm-up are printed, with peak resident memory and the ratio. With --frozen only
+the norms are trained, as adapters would be: all other weights have no gradient and are held in the compute type, on both
+sides; the share of the roof then counts forward and input gradients alone. Needs Python 3; PyTorch only in the
+interpreter that --python names.
 """
 import argparse
 import array
@@ -104,7 +106,15 @@ def peer(a, shape):
         for p in model.parameters():
             if p.dim() > 1:
                 p.normal_(0, 0.02)
-    opt = (torch.optim.SGD if a.optimizer == "sgd" else torch.optim.AdamW)(model.parameters(), lr=1e-4, fused=True)
+    if a.frozen:
+        model.requires_grad_(False)
+        if a.dtype == "bf16":
+            model.bfloat16()
+            model.cos, model.sin = model.cos.float(), model.sin.float()
+        for m in model.modules():
+            if isinstance(m, (nn.LayerNorm, nn.RMSNorm)):
+                m.float().requires_grad_(True)
+    opt = (torch.optim.SGD if a.optimizer == "sgd" else torch.optim.AdamW)([p for p in model.parameters() if p.requires_grad], lr=1e-4, fused=True)
     run = model if a.eager else torch.compile(model)
     data = torch.randint(0, shape["vocab"], (a.batch, a.seq + 1), generator=torch.Generator().manual_seed(5))
     times, losses = [], []
@@ -128,11 +138,16 @@ def run_peer(a):
     if malloc:
         env["LD_PRELOAD"] = malloc[0]
     words = [a.python, __file__, "--as-peer", "--shape", a.shape, "--seq", a.seq, "--batch", a.batch, "--dtype", a.dtype,
-             "--threads", a.threads, "--steps", a.steps, "--optimizer", a.optimizer, *(["--eager"] if a.eager else [])]
+             "--threads", a.threads, "--steps", a.steps, "--optimizer", a.optimizer, *(["--eager"] if a.eager else []), *(["--frozen"] if a.frozen else [])]
     p = subprocess.run([str(w) for w in words], capture_output=True, text=True, env=env)
     if p.returncode:
         sys.exit(f"the peer failed:\n{p.stderr[-2000:]}")
     return json.loads(p.stdout.strip().splitlines()[-1])
+
+
+# All but the norms. The type of weights is that of those which the optimizer changes: of frozen ones too.
+FROZEN = ["--freeze", "embedding", "linear_qkv", "linear_proj", "linear_fc1", "linear_fc2"]
+HELD_IN_BF16 = ["--use-precision-aware-optimizer", "--main-params-dtype", "bf16"]
 
 
 def some_data(folder, a, shape):
@@ -154,7 +169,8 @@ def run_tessera(a, shape, prefix, folder):
              "--global-batch-size", a.batch, "--train-iters", a.steps + 3, "--lr", "1e-4", "--min-lr", "1e-4", "--lr-decay-style", "constant",
              "--tokenizer-type", "NullTokenizer", "--vocab-size", shape["vocab"] - 1, "--make-vocab-size-divisible-by", 1, "--data-path", prefix,
              "--split", "100,0,0", "--eval-iters", 0, "--log-interval", 1000, "--threads", a.threads, "--metrics-jsonl", metrics,
-             "--kernel-timing", "--optimizer", a.optimizer, *(["--bf16"] if a.dtype == "bf16" else []), *a.options.split(),
+             "--kernel-timing", "--optimizer", a.optimizer, *(["--bf16"] if a.dtype == "bf16" else []), *(FROZEN if a.frozen else []),
+             *(HELD_IN_BF16 if a.frozen and a.dtype == "bf16" and a.optimizer == "adam" else []), *a.options.split(),
              *([] if gpt2 else ["--group-query-attention", "--num-query-groups", shape["kv"], "--swiglu", "--normalization", "RMSNorm",
                                 "--position-embedding-type", "rope", "--disable-bias-linear"])]
     p = subprocess.run([str(w) for w in words], capture_output=True, text=True)
@@ -196,6 +212,7 @@ def main():
     p.add_argument("--steps", type=int, default=5)
     p.add_argument("--rounds", type=int, default=1)
     p.add_argument("--eager", action="store_true")
+    p.add_argument("--frozen", action="store_true", help="train nothing but the norms")
     p.add_argument("--optimizer", default="adam", choices=["adam", "sgd"])
     p.add_argument("--options", default="", help="further options of tessera pretrain")
     p.add_argument("--only", choices=["tessera", "peer"])
@@ -205,7 +222,7 @@ def main():
     if a.as_peer:
         return peer(a, shape)
     tokens, got = a.batch * a.seq, {"tessera": [], "peer": []}
-    print(f"{a.shape}, {a.dtype}, batch {a.batch} x {a.seq}, {a.threads} threads, load {os.getloadavg()[0]:.1f}", flush=True)
+    print(f"{a.shape}, {a.dtype}, batch {a.batch} x {a.seq}, {a.threads} threads{', all but the norms frozen' if a.frozen else ''}, load {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         prefix = some_data(Path(folder), a, shape)
         for _ in range(a.rounds):

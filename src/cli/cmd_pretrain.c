@@ -32,6 +32,9 @@ static void describe_start(const ts_job *j)
     const ts_trainer *t = j->trainer;
     if (j->comm->rank)
         return;
+    if (j->o->train.freeze.n)
+        ts_log(TS_LOG_INFO, "%lld of the parameters are trained (--freeze)",
+               (long long)ts_decoder_trained(j->model.decoder));
     ts_log(TS_LOG_INFO,
            "%lld parameters, %s, %d process%s, global batch %lld = %lld x %d x %lld micro-batches, "
            "iterations %lld to %lld",

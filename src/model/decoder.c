@@ -330,7 +330,11 @@ static ts_status all_layers(ts_decoder *d, ts_tape *tape, const ts_run *run,
     for (; i < n && i < segments; i += group) {
         const layers_ctx c = { d, run, i, i + group < n ? i + group : n };
         ts_tensor *in = *x;
-        TS_TRY(ts_tape_segment(tape, segment, &c, sizeof c, in, x));
+        const bool recording = tape->recording;
+        tape->recording = recording && (in->wants_grad || c.end > d->first_trained);
+        const ts_status st = ts_tape_segment(tape, segment, &c, sizeof c, in, x);
+        tape->recording = recording;
+        TS_TRY(st);
         ts_tape_drop(tape, in);
     }
     if (i >= n)
@@ -370,23 +374,4 @@ ts_xent_op ts_decoder_head(const ts_decoder *d)
     return (ts_xent_op){ .w = d->head, .b = d->head_bias, .vocab = d->arch.vocab,
                          .softcap = (float)d->arch.logit_softcap,
                          .logit_scale = (float)d->arch.logit_scale };
-}
-
-double ts_decoder_flops_per_token(const ts_decoder *d)
-{
-    double n = 0;
-    for (size_t i = 0; i < d->params.n; i++) {
-        const ts_param *p = d->params.p[i];
-        if (p->rank > 1 && p != d->positions && (p != d->embedding || d->head == d->embedding))
-            n += (double)ts_param_count(p);
-    }
-    return 2 * n;
-}
-
-int64_t ts_decoder_parameters(const ts_decoder *d)
-{
-    int64_t n = 0;
-    for (size_t i = 0; i < d->params.n; i++)
-        n += ts_param_count(d->params.p[i]);
-    return n;
 }

@@ -14,6 +14,7 @@ typedef struct ts_decoder {
     ts_norm_layer final_norm;
     ts_storage *cos[2], *sin[2];
     int64_t rope_positions, rope_seq; /* what the tables were made for */
+    int64_t first_trained;            /* layer: those below have nothing that is trained */
 } ts_decoder;
 
 /* Declares all parameters of the (checked) arch; copies it. No memory for values yet. vocab_rows >=
@@ -24,6 +25,11 @@ void ts_decoder_destroy(ts_decoder **d);
 
 /* Allocates values of this type (and gradients when training) after ts_decoder_create. */
 ts_status ts_decoder_allocate(ts_decoder *d, ts_dtype value, bool training) TS_NODISCARD;
+/* Parameters that are not trained: those whose name has one of the patterns as a run of whole parts
+ * (parts are parted by dots; {*} stands for any number, {0-3,7} for these). Before
+ * ts_decoder_allocate. A pattern that fits nothing, or nothing left to train, is TS_ERR_USER that
+ * names --freeze. */
+ts_status ts_decoder_freeze(ts_decoder *d, const char *const *patterns, int64_t n) TS_NODISCARD;
 /* The layers' matrices multiply in 8-bit integers (gemm_i8) forward and in the input gradient, the
  * output layer too where `head`. Before anything was computed. */
 void ts_decoder_use_int8(ts_decoder *d, bool head);
@@ -60,5 +66,9 @@ ts_xent_op ts_decoder_head(const ts_decoder *d);
 
 /* Multiply-add operations of the dense layers for one token, times two (forward only). */
 double ts_decoder_flops_per_token(const ts_decoder *d);
+/* Operations of a training step for one token of sequences of this length: forward, causal attention,
+ * the gradients of inputs from the lowest trained parameter up, and of trained weights. */
+double ts_decoder_training_flops(const ts_decoder *d, double seq_length);
 int64_t ts_decoder_parameters(const ts_decoder *d);
+int64_t ts_decoder_trained(const ts_decoder *d); /* of these, not frozen */
 #endif

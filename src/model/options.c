@@ -258,6 +258,8 @@ ts_status ts_model_allocate(ts_decoder *d, const ts_model_use *use, ts_dtype val
 {
     if (use->int8)
         ts_decoder_use_int8(d, use->int8_head);
+    if (use->training && use->freeze.n)
+        TS_TRY(ts_decoder_freeze(d, use->freeze.v, use->freeze.n));
     return use->inference ? ts_decoder_allocate_one(d, use->quant)
                           : ts_decoder_allocate(d, value, use->training);
 }

@@ -255,7 +255,7 @@ ts_status ts_op_linear_xent(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts
 {
     const int64_t T = x->dim[0];
     xent k = { .tape = tape, .o = o, .dtype = x->dtype,
-               .grads = tape->recording && (x->wants_grad || o->w->grad) };
+               .grads = tape->recording && (x->wants_grad || o->w->grad || (o->b && o->b->grad)) };
     ts_tensor *dx = NULL;
     TS_ASSERT(x->dim[1] == o->w->dim[1], "linear_xent: rows of %lld times %s", (long long)x->dim[1],
               o->w->name);

@@ -18,6 +18,8 @@ static ts_cost cost_of(const ts_tensor *t, double passes)
     return (ts_cost){ 6 * n, passes * n * (double)ts_dtype_size(t->dtype), t->dtype };
 }
 
+static bool trains(const ts_norm_op *o) { return (o->w && o->w->grad) || (o->b && o->b->grad); }
+
 static ts_status norm_backward(ts_tape *tape, ts_record *r)
 {
     const norm_attr *n = r->attr;
@@ -25,7 +27,7 @@ static ts_status norm_backward(ts_tape *tape, ts_record *r)
      * gradient so far is then replaced by the whole. */
     ts_tensor *dx, *dsum = n->s->grad;
     const bool is_input = n->s == r->in[0];
-    if (is_input && !r->out[1]->grad)
+    if (!n->s->wants_grad || (is_input && !r->out[1]->grad))
         return TS_OK;
     TS_TRY(ts_tape_new(tape, n->s->dtype, n->s->dim[0], n->s->dim[1], &dx));
     ts_norm_args a = args_of(&n->o, n->s);
@@ -54,7 +56,7 @@ static ts_status norm_backward(ts_tape *tape, ts_record *r)
 static ts_status norm_weight(ts_tape *tape, ts_record *r)
 {
     const norm_attr *n = r->attr;
-    if (!r->out[1]->grad || !n->o.w || !n->o.w->grad)
+    if (!r->out[1]->grad || !trains(&n->o))
         return TS_OK;
     ts_norm_args a = args_of(&n->o, n->s);
     a.x = ts_tensor_data(n->s);
@@ -105,7 +107,7 @@ static ts_status record_norm(ts_tape *tape, const norm_attr *n, ts_tensor *x, ts
     r->in[1] = res;
     r->out[0] = res ? n->s : NULL;
     r->out[1] = y;
-    n->s->wants_grad = true;
+    n->s->wants_grad = x->wants_grad || (res && res->wants_grad);
     y->wants_grad = true;
     y->maker = r;
     ts_record_save(tape, r, n->s);
@@ -142,8 +144,7 @@ ts_status ts_op_norm(ts_tape *tape, const ts_norm_op *o, ts_tensor *x, ts_tensor
     launch_forward(tape, &n, &a);
     if (sum)
         *sum = n.s;
-    const bool trains = o->w && o->w->grad;
-    if (tape->recording && (x->wants_grad || (res && res->wants_grad) || trains))
+    if (tape->recording && (x->wants_grad || (res && res->wants_grad) || trains(o)))
         return record_norm(tape, &n, x, res, *y);
     return TS_OK;
 }

@@ -22,10 +22,14 @@ static ts_cost cost_of(const ts_tensor *t)
     return (ts_cost){ 6 * n, 2 * n * (double)ts_dtype_size(t->dtype), t->dtype };
 }
 
+static bool trains(const ts_rope_op *o) { return o->wq && (o->wq->grad || o->wk->grad); }
+
 static ts_status rope_backward(ts_tape *tape, ts_record *r)
 {
     const rope_attr *n = r->attr;
     ts_tensor *dy = r->out[0]->grad, *dx = dy;
+    if (!r->in[0]->wants_grad)
+        return TS_OK;
     /* In place when there is no norm and nobody else holds dy. */
     if (n->o.wq || dy->pins > 1 || dy->storage->refs > 1)
         TS_TRY(ts_tape_new(tape, dy->dtype, dy->dim[0], dy->dim[1], &dx));
@@ -43,7 +47,7 @@ static ts_status rope_backward(ts_tape *tape, ts_record *r)
 static ts_status rope_weight(ts_tape *tape, ts_record *r)
 {
     const rope_attr *n = r->attr;
-    if (!n->o.wq || !n->o.wq->grad)
+    if (!trains(&n->o))
         return TS_OK;
     ts_rope_args a = args_of(&n->o, r->in[0]);
     a.x = ts_tensor_data(r->in[0]);
@@ -78,7 +82,7 @@ ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *qkv, ts_tens
     a.y = ts_tensor_data(*y);
     a.rstd = n.rstd ? ts_tensor_data(n.rstd) : NULL;
     ts_launch_rope_fwd(tape->dev, &a, a.rows, cost_of(qkv));
-    if (tape->recording && qkv->wants_grad) {
+    if (tape->recording && (qkv->wants_grad || trains(o))) {
         ts_record *r;
         TS_TRY(ts_tape_record(tape, &rope_op, sizeof n, &r));
         *(rope_attr *)r->attr = n;

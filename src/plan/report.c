@@ -81,6 +81,9 @@ static ts_status head(const ts_plan *p, ts_str *out)
         out, "model      %s parameters, %lld layers, vocabulary of %lld, computing in %s\n",
         human_parameters(p->parameters, a), (long long)p->layers, (long long)p->vocab,
         ts_dtype_name(p->compute)));
+    if (p->trained < p->parameters)
+        TS_TRY(ts_str_printf(out, "trained    %s parameters, the others are frozen (--freeze)\n",
+                             human_parameters(p->trained, a)));
     TS_TRY(ts_str_printf(
         out, "batch      %lld sequences of %lld tokens: %lld x %d process%s x %lld micro-batch%s\n",
         (long long)p->global, (long long)p->seq_length, (long long)p->micro, p->world_size,

@@ -119,6 +119,7 @@ static ts_status simulate(const simulation *s, ts_job *job, ts_plan *p)
     counters c;
     TS_TRY(steps(s, t, &c));
     p->parameters = ts_decoder_parameters(job->model.decoder);
+    p->trained = ts_decoder_trained(job->model.decoder);
     p->layers = job->model.decoder->arch.n_layers;
     p->vocab = job->model.decoder->arch.vocab;
     p->compute = job->compute;

@@ -36,7 +36,7 @@ typedef struct ts_plan_rank {
 typedef struct ts_plan {
     int world_size;
     ts_sim_hardware hw;
-    int64_t parameters, layers, vocab, global, micro, n_micro, seq_length;
+    int64_t parameters, trained, layers, vocab, global, micro, n_micro, seq_length;
     ts_batch_ramp ramp; /* the figures are of its full batch */
     int64_t train_iters;
     ts_dtype compute;

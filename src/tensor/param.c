@@ -23,6 +23,12 @@ void ts_param_set_deinit(ts_param_set *s)
     *s = (ts_param_set){ 0 };
 }
 
+/* Elements that it takes in a flat array. */
+static int64_t room(const ts_param *p)
+{
+    return (ts_param_count(p) + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
+}
+
 ts_status ts_param_add(ts_param_set *s, const char *name, int64_t dim0, int64_t dim1, bool decays,
                        ts_param **out)
 {
@@ -40,10 +46,20 @@ ts_status ts_param_add(ts_param_set *s, const char *name, int64_t dim0, int64_t 
     p->index = (int64_t)s->n;
     p->offset = s->total;
     p->version = 1;
-    s->total += (ts_param_count(p) + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
+    s->total += room(p);
     s->p[s->n++] = p;
     *out = p;
     return TS_OK;
+}
+
+void ts_param_set_freeze(ts_param_set *s)
+{
+    TS_ASSERT(!s->values, "frozen after values were allocated");
+    s->total = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        s->p[i]->offset = s->p[i]->frozen ? -1 : s->total;
+        s->total += s->p[i]->frozen ? 0 : room(s->p[i]);
+    }
 }
 
 ts_param *ts_param_find(const ts_param_set *s, const char *name)
@@ -54,23 +70,25 @@ ts_param *ts_param_find(const ts_param_set *s, const char *name)
     return NULL;
 }
 
+/* In a set of this type: all in fp32 stand as in the flat arrays. */
+static size_t value_bytes(const ts_param *p, ts_dtype dtype)
+{
+    return dtype == TS_DTYPE_F32
+               ? (size_t)room(p) * sizeof(float)
+               : ts_device_round((size_t)ts_param_count(p) * ts_dtype_size(p->dtype));
+}
+
 ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype)
 {
-    size_t bytes = 0;
+    size_t bytes = 0, at = 0;
     for (size_t i = 0; i < s->n; i++) {
         s->p[i]->dtype = s->p[i]->rank > 1 ? dtype : TS_DTYPE_F32;
-        bytes += ts_device_round((size_t)ts_param_count(s->p[i]) * ts_dtype_size(s->p[i]->dtype));
-        if (dtype == TS_DTYPE_F32)
-            bytes = (size_t)(s->p[i]->offset + (ts_param_count(s->p[i]) + ALIGN_ELEMENTS - 1) /
-                             ALIGN_ELEMENTS * ALIGN_ELEMENTS) * sizeof(float);
+        bytes += value_bytes(s->p[i], dtype);
     }
     TS_TRY(ts_storage_create(s->dev, TS_MEM_WEIGHT, bytes, &s->values));
-    size_t at = 0;
     for (size_t i = 0; i < s->n; i++) {
-        ts_param *p = s->p[i];
-        p->value = (char *)s->values->data +
-                   (dtype == TS_DTYPE_F32 ? (size_t)p->offset * sizeof(float) : at);
-        at += ts_device_round((size_t)ts_param_count(p) * ts_dtype_size(p->dtype));
+        s->p[i]->value = (char *)s->values->data + at;
+        at += value_bytes(s->p[i], dtype);
     }
     return TS_OK;
 }
@@ -131,7 +149,8 @@ ts_status ts_param_set_allocate_grads(ts_param_set *s)
     TS_TRY(ts_storage_create(s->dev, TS_MEM_GRAD, (size_t)s->total * sizeof(float), &s->grads));
     s->dev->zero(s->dev, s->grads->data, s->grads->bytes);
     for (size_t i = 0; i < s->n; i++)
-        s->p[i]->grad = (float *)s->grads->data + s->p[i]->offset;
+        if (!s->p[i]->frozen)
+            s->p[i]->grad = (float *)s->grads->data + s->p[i]->offset;
     return TS_OK;
 }
 
@@ -139,6 +158,12 @@ void ts_param_set_changed(ts_param_set *s)
 {
     for (size_t i = 0; i < s->n; i++)
         s->p[i]->version++;
+}
+
+void ts_param_set_trained(ts_param_set *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        s->p[i]->version += !s->p[i]->frozen;
 }
 
 void ts_param_set_share_forms(ts_param_set *s)

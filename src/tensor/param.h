@@ -37,8 +37,9 @@ typedef struct ts_param {
     ts_dtype dtype;      /* of value */
     void *value;         /* [dim0, dim1]; in the set's storage */
     float *grad;         /* fp32, like value; NULL: frozen or inference */
+    bool frozen;         /* not trained: no place in the flat arrays */
     int64_t index;       /* number in the set */
-    int64_t offset;      /* element offset in the set's flat arrays */
+    int64_t offset;      /* element offset in the set's flat arrays, of what is trained */
     bool decays;         /* weight decay applies */
     bool int8;           /* forward and input gradient multiply in 8-bit integers (gemm_i8) */
     unsigned version;    /* grows with every change of value */
@@ -55,8 +56,9 @@ typedef struct ts_param {
 
 static inline int64_t ts_param_count(const ts_param *p) { return p->dim[0] * p->dim[1]; }
 
-/* All parameters of a model in one flat order; values, gradients and moments are flat arrays with
- * the same element offsets (each parameter begins at a multiple of 64 elements). */
+/* All parameters of a model in one flat order; gradients and moments of those that are trained are
+ * flat arrays with the same element offsets (each parameter begins at a multiple of 64 elements), and
+ * so are fp32 values when nothing is frozen. */
 typedef struct ts_param_set {
     ts_device *dev;
     ts_param **p;
@@ -75,6 +77,8 @@ void ts_param_set_deinit(ts_param_set *s);
 ts_status ts_param_add(ts_param_set *s, const char *name, int64_t dim0, int64_t dim1, bool decays,
                        ts_param **out) TS_NODISCARD;
 ts_param *ts_param_find(const ts_param_set *s, const char *name); /* or NULL */
+/* Takes those out of the flat arrays whose `frozen` was set. Before anything is allocated. */
+void ts_param_set_freeze(ts_param_set *s);
 /* Allocates all values. Matrices get `dtype`, vectors always fp32. Content undefined. */
 ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;
 /* For a set that is never trained: matrices of `dtype` in one form each, made when the last of its
@@ -82,12 +86,14 @@ ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;
 ts_status ts_param_set_allocate_one(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;
 /* Elements [at, at + n) of a parameter from fp32 on the host; v is overwritten. */
 ts_status ts_param_put(ts_param_set *s, ts_param *p, int64_t at, int64_t n, float *v) TS_NODISCARD;
-/* Allocates fp32 gradients for all parameters. Zeroed. */
+/* Allocates fp32 gradients for all parameters that are trained. Zeroed. */
 ts_status ts_param_set_allocate_grads(ts_param_set *s) TS_NODISCARD;
 /* From now on forms last until the next weight's of the same direction. */
 void ts_param_set_share_forms(ts_param_set *s);
-/* To be called after values changed (optimizer step, load). */
+/* To be called after values changed: all of them (load), or those that are trained (optimizer
+ * step). */
 void ts_param_set_changed(ts_param_set *s);
+void ts_param_set_trained(ts_param_set *s);
 
 /* The weight as B of a GEMM of this form in this type; made now if it is missing or old. */
 ts_status ts_param_form(ts_param_set *s, ts_param *p, ts_gemm_form form, ts_dtype dtype,

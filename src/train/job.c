@@ -41,7 +41,8 @@ static ts_model_use use_of(const ts_job *j)
 {
     return (ts_model_use){ .dev = j->dev, .compute = j->compute, .training = true,
                            .master = ts_train_dtype(j->o->train.main_params_dtype),
-                           .int8 = j->o->train.int8 != 0, .int8_head = j->o->train.int8 == 2 };
+                           .int8 = j->o->train.int8 != 0, .int8_head = j->o->train.int8 == 2,
+                           .freeze = j->o->train.freeze };
 }
 
 static ts_status model_from_options(ts_job *j, int64_t vocab)

@@ -20,7 +20,11 @@ ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param
         TS_TRY(flat(params, z->m_dtype, &z->m));
     if (adam)
         TS_TRY(flat(params, z->v_dtype, &z->v));
-    const size_t n = (size_t)blocks_of(params->total);
+    int64_t longest = params->total; /* of what is summed: the flat arrays, or one parameter */
+    for (size_t i = 0; i < params->n; i++)
+        if (ts_param_count(params->p[i]) > longest)
+            longest = ts_param_count(params->p[i]);
+    const size_t n = (size_t)blocks_of(longest);
     TS_TRY(ts_storage_create(params->dev, TS_MEM_OTHER, n * sizeof(double), &z->sums));
     if (o->log_num_zeros)
         TS_TRY(ts_storage_create(params->dev, TS_MEM_OTHER, n * sizeof(int64_t), &z->zeros));
@@ -61,7 +65,7 @@ static ts_status add_zeros(const ts_optimizer *z, int64_t n, int64_t *count)
     for (int64_t i = 0; i < n; i++)
         *count += host[i];
     for (size_t i = 0; i < z->params->n; i++)
-        *count += ts_param_count(z->params->p[i]);
+        *count += z->params->p[i]->frozen ? 0 : ts_param_count(z->params->p[i]);
     ts_free(&host);
     return TS_OK;
 }
@@ -135,10 +139,12 @@ void ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double gr
     z->steps++;
     for (size_t i = 0; i < z->params->n; i++) {
         const ts_param *p = z->params->p[i];
+        if (p->frozen)
+            continue;
         if (z->o->optimizer == TS_OPTIMIZER_ADAM)
             adam(z, p, grads + p->offset, lr, grad_scale);
         else
             sgd(z, p, grads + p->offset, lr, grad_scale);
     }
-    ts_param_set_changed(z->params);
+    ts_param_set_trained(z->params);
 }

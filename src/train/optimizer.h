@@ -1,4 +1,4 @@
-/* Optimizers over a parameter set: moments as flat arrays beside the values and gradients. */
+/* Optimizers over a parameter set: moments as flat arrays beside the gradients. */
 #ifndef TS_TRAIN_OPTIMIZER_H
 #define TS_TRAIN_OPTIMIZER_H
 #include "tensor/param.h"
@@ -26,7 +26,7 @@ ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *flat, double *sum,
                              int64_t *zero_count) TS_NODISCARD;
 /* The Euclidean norm of all values, whatever their types. */
 ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm) TS_NODISCARD;
-/* A parameter's first element in a flat array of that type (m or v). */
+/* A trained parameter's first element in a flat array of that type (m or v). */
 static inline void *ts_optimizer_at(const ts_storage *flat, ts_dtype t, const ts_param *p)
 {
     return (char *)flat->data + (size_t)p->offset * ts_dtype_size(t);

@@ -32,6 +32,9 @@ const ts_option ts_train_option_rows[] = {
     ROW(CHOICE, int8, "int8", "none", 0, 0, "none|layers|all", "training",
         "multiply in 8-bit integers, forward and for the gradients of inputs (weight gradients stay "
         "as they are): in the layers, or in the output layer too (docs/training.md)"),
+    ROW(LIST, freeze, "freeze", NULL, 0, 0, NULL, "training",
+        "modules that are not trained, by whole parts of their names as checkpoints have them: embedding, "
+        "self_attention, mlp.linear_fc1, layers.{0-11}, layers.{*}.mlp"),
     ROW(INT, eval_iters, "eval-iters", "100", 0, BIG, NULL, "evaluation",
         "batches of one evaluation on the validation split"),
     ROW(INT, eval_interval, "eval-interval", "1000", 1, BIG, NULL, "evaluation",

@@ -25,6 +25,7 @@ typedef struct ts_train_options {
     ts_option_list rampup_batch_size; /* words of START INCREMENT SAMPLES */
     double hidden_dropout, attention_dropout;
     int int8; /* 0: no, 1: the layers, 2: the output layer too */
+    ts_option_list freeze; /* modules, see ts_decoder_freeze */
     /* rate */
     double lr, min_lr, lr_warmup_init, lr_warmup_fraction;
     int64_t lr_warmup_iters, lr_warmup_samples, lr_decay_iters, lr_decay_samples,

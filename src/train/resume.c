@@ -72,6 +72,8 @@ static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
         add_tensor(l, "", p->p[i], TS_CKPT_MODEL, p->p[i]->dtype, p->p[i]->value);
     for (size_t i = 0; i < p->n && !t->o->no_save_optim; i++) {
         const ts_optimizer *z = &t->optim;
+        if (p->p[i]->frozen)
+            continue;
         if (z->m)
             add_tensor(l, "optimizer.exp_avg.", p->p[i], TS_CKPT_OPTIMIZER, z->m_dtype,
                        ts_optimizer_at(z->m, z->m_dtype, p->p[i]));
@@ -92,7 +94,8 @@ int64_t ts_trainer_state_bytes(const ts_trainer *t)
     if (z->v && !t->o->no_save_optim)
         moments += ts_dtype_size(z->v_dtype);
     for (size_t i = 0; i < s->n; i++)
-        bytes += (size_t)ts_param_count(s->p[i]) * (moments + ts_dtype_size(s->p[i]->dtype));
+        bytes += (size_t)ts_param_count(s->p[i]) *
+                 ((s->p[i]->frozen ? 0 : moments) + ts_dtype_size(s->p[i]->dtype));
     return (int64_t)bytes;
 }
 
@@ -153,6 +156,13 @@ static ts_status load_moment(const ts_checkpoint *ck, const char *prefix, const 
     const int64_t n = ts_param_count(p);
     void *to = ts_optimizer_at(flat, type, p);
     float *buffer;
+    char name[128];
+    snprintf(name, sizeof name, "%s%s", prefix, p->name);
+    if (!ts_checkpoint_tensor(ck, name))
+        return ts_error(TS_ERR_USER,
+                        "%s has no tensor %s: its run did not train %s (--freeze). Continue with "
+                        "that run's --freeze, or with --no-load-optim",
+                        ts_checkpoint_path(ck), name, p->name);
     if (type == TS_DTYPE_F32)
         return load_flat(ck, prefix, p, to);
     TS_TRY(ts_alloc(&buffer, (size_t)n, sizeof *buffer));
@@ -195,6 +205,8 @@ static ts_status load_moments(ts_trainer *t, const ts_checkpoint *ck)
                         ts_checkpoint_path(ck));
     for (size_t i = 0; i < p->n; i++) {
         const ts_optimizer *z = &t->optim;
+        if (p->p[i]->frozen)
+            continue;
         if (z->m)
             TS_TRY(load_moment(ck, "optimizer.exp_avg.", p->p[i], z->m, z->m_dtype));
         if (z->v)
@@ -267,7 +279,7 @@ static const char *const of_the_run[] = {
     "global-batch-size", "rampup-batch-size", "train-iters", "train-samples", "eval-iters",
     "eval-interval", "bf16", "fp16", "int8", "loss-scale", "min-loss-scale",
     "loss-scale-window", "hysteresis", "hidden-dropout", "attention-dropout", "optimizer",
-    "exp-avg-dtype", "exp-avg-sq-dtype", "main-params-dtype",
+    "exp-avg-dtype", "exp-avg-sq-dtype", "main-params-dtype", "freeze",
     "adam-beta1", "adam-beta2", "adam-eps", "sgd-momentum", "weight-decay", "clip-grad", "lr",
     "min-lr", "lr-decay-style", "lr-wsd-decay-style", "lr-decay-iters", "lr-decay-samples",
     "lr-wsd-decay-iters", "lr-warmup-iters", "lr-warmup-samples", "lr-warmup-fraction",

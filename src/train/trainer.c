@@ -64,6 +64,8 @@ static ts_status make_reducer(ts_trainer *t, bool overlap, int64_t bucket)
     if (st == TS_OK)
         st = ts_alloc(&count, p->n, sizeof *count);
     for (size_t i = 0; st == TS_OK && i < p->n; i++) {
+        if (p->p[i]->frozen) /* empty: never reported done */
+            continue;
         offset[i] = p->p[i]->offset;
         count[i] = ts_param_count(p->p[i]);
     }
@@ -212,9 +214,6 @@ void ts_trainer_destroy(ts_trainer **trainer)
 
 double ts_trainer_step_flops(const ts_trainer *t)
 {
-    const ts_arch *a = &t->model->decoder->arch;
-    const double S = (double)t->o->seq_length, tokens = S * (double)t->global;
-    /* causal half */
-    const double attention = 2 * (double)(a->n_layers * a->n_heads * a->head_dim) * S;
-    return 3 * tokens * (ts_decoder_flops_per_token(t->model->decoder) + attention);
+    const double S = (double)t->o->seq_length;
+    return S * (double)t->global * ts_decoder_training_flops(t->model->decoder, S);
 }

@@ -58,6 +58,29 @@ expect 0 "" run 0 --fp16 --initial-loss-scale 4096 --save "$D/ck" --exit-interva
 expect 0 "" run 0 --fp16 --initial-loss-scale 4096 --save "$D/ck" --load "$D/ck" --save-hf "$D/later.hf"
 same "$D/whole.hf/model.safetensors" "$D/later.hf/model.safetensors"
 
+# frozen weights: nothing is kept of them but themselves
+frozen="--freeze embedding layers.0 linear_fc1"
+rm -rf "$D"/*.jsonl "$D"/*.hf
+# shellcheck disable=SC2086
+expect 0 "of the parameters are trained" run 0 $frozen --metrics-jsonl "$D/whole.jsonl" --save-hf "$D/whole.hf"
+curve "$D/whole.jsonl" >"$D/whole.curve"
+# shellcheck disable=SC2086
+both frozen 0 0 $frozen
+same "$D/whole.curve" "$D/frozen.curve"
+same "$D/whole.hf/model.safetensors" "$D/frozen.hf/model.safetensors"
+if have_mpi; then
+    # shellcheck disable=SC2086
+    both spread 2 2 $frozen
+    same "$D/whole.curve" "$D/spread.curve"
+    same "$D/whole.hf/model.safetensors" "$D/spread.hf/model.safetensors"
+fi
+grep -q "exp_avg.decoder.layers.1.mlp.linear_fc2" "$D"/ck/iter_0000008/optimizer*.json || wrong "moments are missing"
+! grep -q "exp_avg.decoder.layers.1.mlp.linear_fc1\|exp_avg.decoder.layers.0" "$D"/ck/iter_0000008/optimizer*.json ||
+    wrong "moments of frozen weights are saved"
+expect 2 "its run did not train embedding.word_embeddings.weight" run 0 --load "$D/ck" --train-iters 9
+expect 0 '--freeze ["embedding"] (was' run 0 --load "$D/ck" --train-iters 9 --freeze embedding --no-load-optim
+expect 2 "--freeze layers.2: no parameter" run 0 --freeze layers.2
+
 # SIGTERM and SIGINT: the step is finished, saved, and the run goes on as if nothing had been
 for signal in TERM INT; do
     rm -rf "$D/ck" "$D/s.jsonl"

@@ -90,6 +90,15 @@ static const config configs[] = {
       LLAMA VOCAB "--num-layers 3 --seq-length 256 --micro-batch-size 2 "
                   "--overlap-grad-reduce --ddp-bucket-size 200000",
       true },
+    { "frozen, norms trained",
+      LLAMA VOCAB "--num-layers 4 --seq-length 256 --micro-batch-size 4 --bf16 "
+                  "--freeze embedding linear_qkv linear_proj linear_fc1 linear_fc2",
+      true },
+    { "the upper half trained",
+      LLAMA VOCAB UNTIED "--num-layers 4 --seq-length 256 --micro-batch-size 2 "
+                         "--overlap-grad-reduce --freeze embedding layers.{0-1} "
+                         "--recompute-granularity full --recompute-method uniform",
+      true },
     { "more threads",
       LLAMA VOCAB "--num-layers 2 --seq-length 128 --micro-batch-size 2 --threads 5", false },
 };

@@ -5,7 +5,9 @@ usage: bench/llmc.py --source FOLDER_OF_LLM.C [--tessera build/tessera] [--seq 6
 
 llm.c's train_gpt2.c is compiled with the flags of its own Makefile and stepped by a few lines of ours (forward, zero_grad,
 backward, update), from random weights in its checkpoint format; its steps need no tokenizer and no validation. The first
-step of each program is warm-up. Needs Python 3 and gcc with OpenMP.
+step of each program is warm-up. llm.c holds all scores of attention: 19 GiB with --seq 1024, where one step takes minutes on
+two cores (--seq 1024 --steps 1 is two of them); what has been done and what is left is told on the way. Needs Python 3 and
+gcc with OpenMP.
 """
 import argparse
 import os
@@ -39,9 +41,9 @@ int main(int argc, char **argv)
         gpt2_backward(&model);
         gpt2_update(&model, 1e-4f, 0.9f, 0.999f, 1e-8f, 0.0f, s + 1);
         clock_gettime(CLOCK_MONOTONIC, &b);
-        if (s)
-            printf("step %f loss %f\n", (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) * 1e-9,
-                   (double)model.mean_loss);
+        printf("%s %f loss %f\n", s ? "step" : "warm-up", (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) * 1e-9,
+               (double)model.mean_loss);
+        fflush(stdout);
     }
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
@@ -64,6 +66,36 @@ def checkpoint(path, seq):
             f.write(block)
 
 
+def memory_needed(batch, seq):
+    """Bytes that llm.c allocates: weights, gradients and two moments; activations and their gradients."""
+    L, H, NH, Vp, n = 12, 768, 12, 50304, 124475904
+    rows = batch * seq
+    return 4 * (4 * n + 2 * (rows * (18 * L * H + 2 * Vp) + 2 * L * batch * NH * seq * seq))
+
+
+def check_memory(batch, seq):
+    need = memory_needed(batch, seq)
+    have = re.search(r"MemAvailable: +(\d+)", Path("/proc/meminfo").read_text())
+    print(f"llm.c will take {need / 2**30:.1f} GiB", flush=True)
+    if have and int(have.group(1)) * 1024 < need:
+        sys.exit(f"but {int(have.group(1)) / 2**20:.1f} GiB are free: give a smaller --seq or --batch")
+
+
+def run_peer(words, steps, threads):
+    """The program's output, told line by line with an estimate of the time left."""
+    p = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=dict(os.environ, OMP_NUM_THREADS=str(threads)))
+    lines = []
+    for line in p.stdout:
+        lines.append(line)
+        done = re.match(r"(?:warm-up|step) (\S+) loss (\S+)", line)
+        if done:
+            left = (steps + 1 - len(lines)) * float(done.group(1))
+            print(f"llm.c    step {len(lines)} of {steps + 1}: {float(done.group(1)):.1f} s, loss {done.group(2)}; about {left:.0f} s left", flush=True)
+    if p.wait():
+        sys.exit(f"llm.c's program failed with code {p.returncode}")
+    return "".join(lines)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--source", required=True)
@@ -75,14 +107,14 @@ def main():
     a = p.parse_args()
     tokens = a.batch * a.seq
     print(f"GPT-2 124M, fp32, batch {a.batch} x {a.seq}, {a.threads} threads, load {os.getloadavg()[0]:.1f}", flush=True)
+    check_memory(a.batch, a.seq)
     with tempfile.TemporaryDirectory() as folder:
         driver, model = Path(folder) / "driver.c", Path(folder) / "model.bin"
         driver.write_text(DRIVER)
         checkpoint(model, a.seq)
         subprocess.run(["gcc", *FLAGS.split(), "-w", "-I", a.source, "-o", f"{folder}/llmc", str(driver), "-lm"], check=True)
-        out = subprocess.run([f"{folder}/llmc", str(model), str(a.batch), str(a.seq), str(a.steps)], check=True, text=True,
-                             capture_output=True, env=dict(os.environ, OMP_NUM_THREADS=str(a.threads))).stdout
-    times = [float(x) for x in re.findall(r"step (\S+)", out)]
+        out = run_peer([f"{folder}/llmc", str(model), str(a.batch), str(a.seq), str(a.steps)], a.steps, a.threads)
+    times = [float(x) for x in re.findall(r"^step (\S+)", out, re.M)]
     peer = tokens / statistics.median(times)
     rss = int(re.search(r"rss (\d+)", out).group(1)) / 2**30
     print(f"llm.c    median {peer:8.1f} tokens/s, best {tokens / min(times):8.1f}, peak resident {rss:5.2f} GiB", flush=True)
@@ -92,6 +124,7 @@ def main():
                               str(max(a.steps, 5)), "--only", "tessera"], check=True, text=True, capture_output=True).stdout
         ours = float(re.search(r"median +(\S+)", out).group(1))
         print(out.splitlines()[1], f" {dtype}: {ours / peer:.1f} times llm.c", flush=True)
+        print(out.splitlines()[2], flush=True)
 
 
 if __name__ == "__main__":

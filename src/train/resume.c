@@ -160,8 +160,8 @@ static ts_status load_moment(const ts_checkpoint *ck, const char *prefix, const 
     snprintf(name, sizeof name, "%s%s", prefix, p->name);
     if (!ts_checkpoint_tensor(ck, name))
         return ts_error(TS_ERR_USER,
-                        "%s has no tensor %s: its run did not train %s (--freeze). Continue with "
-                        "that run's --freeze, or with --no-load-optim",
+                        "%s: tensor %s is missing; a run that freezes %s (--freeze) saves none: "
+                        "continue with its --freeze, or with --no-load-optim",
                         ts_checkpoint_path(ck), name, p->name);
     if (type == TS_DTYPE_F32)
         return load_flat(ck, prefix, p, to);

@@ -77,7 +77,7 @@ fi
 grep -q "exp_avg.decoder.layers.1.mlp.linear_fc2" "$D"/ck/iter_0000008/optimizer*.json || wrong "moments are missing"
 ! grep -q "exp_avg.decoder.layers.1.mlp.linear_fc1\|exp_avg.decoder.layers.0" "$D"/ck/iter_0000008/optimizer*.json ||
     wrong "moments of frozen weights are saved"
-expect 2 "its run did not train embedding.word_embeddings.weight" run 0 --load "$D/ck" --train-iters 9
+expect 2 "is missing; a run that freezes embedding.word_embeddings.weight" run 0 --load "$D/ck" --train-iters 9
 expect 0 '--freeze ["embedding"] (was' run 0 --load "$D/ck" --train-iters 9 --freeze embedding --no-load-optim
 expect 2 "--freeze layers.2: no parameter" run 0 --freeze layers.2
 

@@ -78,30 +78,37 @@ static ts_status symbols_of_chars(const ts_token_model *m, ts_token_model_work *
     return held >= 0 ? ts_bpe_push(&w->bpe, (int32_t)held) : TS_OK;
 }
 
-/* The whole piece as one token; raw bytes are spelt in the byte-level alphabet first. */
-static ts_status whole(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n,
-                       int32_t *id)
+/* A piece as the vocabulary spells it: raw bytes in the byte-level alphabet. */
+typedef struct spelling {
+    const char *s;
+    size_t n;
+    uint64_t hash;
+} spelling;
+
+static ts_status spell(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n,
+                       spelling *out)
 {
-    *id = -1;
-    if (!m->bytes || m->raw) {
-        *id = ts_vocab_find_rare(&m->vocab, s, n);
-        return TS_OK;
+    *out = (spelling){ s, n, 0 };
+    if (m->bytes && !m->raw) {
+        TS_TRY(ts_grow(&w->text.s, &w->text.cap, 2 * n + 1, 1));
+        char *to = w->text.s;
+        for (size_t i = 0; i < n; i++) { /* one byte, or two of which the second is not 0 */
+            const char *spelt = m->spelt[(unsigned char)s[i]];
+            to[0] = spelt[0];
+            to[1] = spelt[1];
+            to += 1 + (spelt[1] != 0);
+        }
+        out->s = w->text.s;
+        out->n = (size_t)(to - w->text.s);
     }
-    TS_TRY(ts_grow(&w->text.s, &w->text.cap, 2 * n + 1, 1));
-    char *to = w->text.s;
-    for (size_t i = 0; i < n; i++) { /* each is one byte, or two of which the second is not 0 */
-        const char *spelt = m->spelt[(unsigned char)s[i]];
-        to[0] = spelt[0];
-        to[1] = spelt[1];
-        to += 1 + (spelt[1] != 0);
-    }
-    *id = ts_vocab_find_rare(&m->vocab, w->text.s, (size_t)(to - w->text.s));
+    out->hash = ts_hash_bytes(out->s, out->n);
+    ts_vocab_fetch(&m->vocab, out->hash);
     return TS_OK;
 }
 
-/* A short piece of bytes that all have an id: without the detour by way of the work space. */
-static bool encode_short(const ts_token_model *m, const char *s, size_t n, int32_t *id,
-                         size_t *n_ids)
+/* The first symbols of a short piece of bytes, without the detour by way of the work space; false:
+ * some byte has none. */
+static bool short_symbols(const ts_token_model *m, const char *s, size_t n, int32_t *id)
 {
     const unsigned char *p = (const unsigned char *)s;
     int32_t any = m->byte_first[n == 1][p[0]];
@@ -110,34 +117,39 @@ static bool encode_short(const ts_token_model *m, const char *s, size_t n, int32
         any |= id[i] = m->byte_rest[0][p[i]];
     if (n > 1)
         any |= id[n - 1] = m->byte_rest[1][p[n - 1]];
-    if (any < 0)
-        return false;
-    *n_ids = ts_bpe_merge_short(&m->bpe, id, n);
-    return true;
+    return any >= 0;
 }
 
-ts_status ts_bpe_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n,
-                        ts_ids *out)
+static ts_status encode_long(const ts_token_model *m, ts_token_model_work *w, const char *s,
+                             size_t n, ts_ids *out)
 {
-    if (m->ignore_merges) {
-        int32_t id;
-        TS_TRY(whole(m, w, s, n, &id));
-        if (id >= 0)
-            return ts_ids_add(out, id);
-    }
-    int32_t short_ids[TS_BPE_SHORT];
-    size_t n_ids;
-    if (m->bytes && ts_bpe_merges_short(&m->bpe, n) && encode_short(m, s, n, short_ids, &n_ids)) {
-        TS_TRY(ts_grow(&out->v, &out->cap, out->n + n_ids, sizeof *out->v));
-        memcpy(out->v + out->n, short_ids, n_ids * sizeof *short_ids);
-        out->n += n_ids;
-        return TS_OK;
-    }
     w->bpe.n = 0;
     TS_TRY(m->bytes ? symbols_of_bytes(m, &w->bpe, s, n) : symbols_of_chars(m, w, s, n));
     TS_TRY(ts_bpe_merge(&m->bpe, &w->bpe));
     TS_TRY(ts_grow(&out->v, &out->cap, out->n + w->bpe.n, sizeof *out->v));
     for (size_t i = 0; i < w->bpe.n; i++)
         out->v[out->n++] = w->bpe.sym[i].id;
+    return TS_OK;
+}
+
+ts_status ts_bpe_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n,
+                        ts_ids *out)
+{
+    int32_t id[TS_BPE_SHORT];
+    spelling as = { 0 };
+    if (m->ignore_merges)
+        TS_TRY(spell(m, w, s, n, &as));
+    const bool is_short = m->bytes && ts_bpe_merges_short(&m->bpe, n) && short_symbols(m, s, n, id);
+    if (m->ignore_merges) {
+        const int32_t whole = ts_vocab_find_rare(&m->vocab, as.s, as.n, as.hash);
+        if (whole >= 0)
+            return ts_ids_add(out, whole);
+    }
+    if (!is_short)
+        return encode_long(m, w, s, n, out);
+    const size_t n_ids = ts_bpe_merge_short(&m->bpe, id, n);
+    TS_TRY(ts_grow(&out->v, &out->cap, out->n + n_ids, sizeof *out->v));
+    memcpy(out->v + out->n, id, n_ids * sizeof *id);
+    out->n += n_ids;
     return TS_OK;
 }

@@ -122,12 +122,15 @@ int32_t ts_vocab_find(const ts_vocab *v, const char *s, size_t n)
     return e ? v->entry[e - 1].id : -1;
 }
 
-int32_t ts_vocab_find_rare(const ts_vocab *v, const char *s, size_t n)
+void ts_vocab_fetch(const ts_vocab *v, uint64_t hash)
 {
-    if (!v->slots)
-        return -1;
-    const uint64_t hash = ts_hash_bytes(s, n);
-    if (!is_known(v, hash))
+    if (v->slots)
+        __builtin_prefetch(&v->known[((size_t)hash & (8 * v->slots - 1)) >> 6]);
+}
+
+int32_t ts_vocab_find_rare(const ts_vocab *v, const char *s, size_t n, uint64_t hash)
+{
+    if (!v->slots || !is_known(v, hash))
         return -1;
     const uint32_t e = (uint32_t)v->slot[find_slot(v, hash, s, n)];
     return e ? v->entry[e - 1].id : -1;

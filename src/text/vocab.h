@@ -33,8 +33,10 @@ ts_status ts_vocab_reserve(ts_vocab *v, size_t n) TS_NODISCARD;
 ts_status ts_vocab_add(ts_vocab *v, const char *s, size_t n, int64_t id) TS_NODISCARD;
 int32_t ts_vocab_find(const ts_vocab *v, const char *s, size_t n); /* -1: none */
 /* NULL: no such id. Borrowed, NUL-terminated; len may be NULL. */
-/* The same, quicker where most texts are none of the vocabulary's. */
-int32_t ts_vocab_find_rare(const ts_vocab *v, const char *s, size_t n);
+/* The same with the text's ts_hash_bytes, quicker where most texts are none of the vocabulary's;
+ * some time after ts_vocab_fetch it need not wait for memory. */
+int32_t ts_vocab_find_rare(const ts_vocab *v, const char *s, size_t n, uint64_t hash);
+void ts_vocab_fetch(const ts_vocab *v, uint64_t hash);
 const char *ts_vocab_text(const ts_vocab *v, int32_t id, size_t *len);
 void ts_vocab_deinit(ts_vocab *v);
 #endif

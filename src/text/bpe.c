@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { AHEAD = 12 }; /* pairs that are on their way from memory while one is put in its row */
+
 static inline uint64_t hash_of(int32_t left, int32_t right)
 {
     const uint64_t key = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
@@ -111,8 +113,11 @@ ts_status ts_bpe_settle(ts_bpe *b)
     TS_ASSERT(!b->settled, "settled once");
     if (fits(b, &b->n_rows)) {
         TS_TRY(lay_out(b));
-        for (size_t i = 0; i < b->n; i++)
+        for (size_t i = 0; i < b->n; i++) {
+            const ts_bpe_pair *soon = &b->list[i + AHEAD < b->n ? i + AHEAD : i];
+            ts_bpe_fetch(b, soon->left, soon->right);
             put(b, &b->list[i]);
+        }
     } else {
         TS_TRY(hash_all(b));
     }

@@ -83,6 +83,18 @@ static inline size_t ts_bpe_row_words(uint32_t n) { return n > TS_BPE_FEW ? (n +
 
 #define TS_BPE_EMPTY UINT64_MAX
 
+/* What a look-up of the pair will read beyond its row's head, which is near already. */
+static inline void ts_bpe_fetch(const ts_bpe *b, int32_t left, int32_t right)
+{
+    if ((uint32_t)left >= b->n_rows)
+        return;
+    const ts_bpe_row *const row = &b->row[left];
+    const uint32_t h = ts_bpe_row_hash(right);
+    const size_t words = ts_bpe_row_words(row->n), size = row->n + row->n / 2 + 1;
+    __builtin_prefetch(b->cell + row->begin + ts_bpe_spread(h, words));
+    __builtin_prefetch(b->cell + row->begin + words + ts_bpe_spread(h, size));
+}
+
 #define TS_BPE_NOTHING ((ts_bpe_made){ UINT32_MAX, -1 })
 
 /* ts_bpe_find of a table that is settled and has rows. */

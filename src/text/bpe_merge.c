@@ -50,18 +50,6 @@ static inline void offer_short(const ts_bpe *b, short_work *t, const int32_t *id
     __builtin_prefetch(&b->row[m.id < 0 ? 0 : m.id]); /* most pairs that can merge will */
 }
 
-/* What a look-up of the pair will read beyond its row's head, which is near already. */
-static inline void fetch_pair(const ts_bpe *b, int32_t left, int32_t right)
-{
-    if ((uint32_t)left >= b->n_rows)
-        return;
-    const ts_bpe_row *const row = &b->row[left];
-    const uint32_t h = ts_bpe_row_hash(right);
-    const size_t words = ts_bpe_row_words(row->n), size = row->n + row->n / 2 + 1;
-    __builtin_prefetch(b->cell + row->begin + ts_bpe_spread(h, words));
-    __builtin_prefetch(b->cell + row->begin + words + ts_bpe_spread(h, size));
-}
-
 size_t ts_bpe_merge_short(const ts_bpe *b, int32_t *id, size_t n)
 {
     short_work t;
@@ -79,8 +67,8 @@ size_t ts_bpe_merge_short(const ts_bpe *b, int32_t *id, size_t n)
     for (int32_t least; (least = lowest(t.key, padded)) != NO_PAIR;) {
         const size_t i = (size_t)least & (SHORT - 1), j = t.next[i], k = t.next[j], h = t.prev[i];
         id[i] = t.made[i];
-        fetch_pair(b, id[i], k < n ? id[k] : 0);
-        fetch_pair(b, i > 0 ? id[h] : 0, id[i]);
+        ts_bpe_fetch(b, id[i], k < n ? id[k] : 0);
+        ts_bpe_fetch(b, i > 0 ? id[h] : 0, id[i]);
         t.next[i] = (uint8_t)k;
         t.key[i] = t.key[j] = NO_PAIR;
         if (k < n) {

@@ -101,16 +101,17 @@ static bool code_point(reader *r)
 
 static bool escape(reader *r)
 {
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    static const char means[128] = { ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+                                     ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t' };
     if (r->p == r->end)
         return false;
-    const char c = *r->p++;
+    const unsigned char c = (unsigned char)*r->p++;
     if (c == 'u')
         return code_point(r);
-    const char *hit = c ? strchr(from, c) : NULL;
-    if (hit)
-        *r->to++ = to[hit - from];
-    return hit != NULL;
+    const char meant = c < sizeof means ? means[c] : 0;
+    *r->to = meant;
+    r->to += meant != 0;
+    return meant != 0;
 }
 
 /* A string behind its first quote. A text with escapes in it is written to r->to. */

@@ -18,6 +18,17 @@ static void note_join(ts_token_model *m, const char *a, size_t a_len, int32_t le
     m->joins[(unsigned char)a[a_len - 1]] = true;
 }
 
+/* The id of a merge's result. Merges mostly stand in the order of what they make, which saves the
+ * look-up. */
+static int32_t find_made(const ts_token_model *m, const char *s, size_t n)
+{
+    const int32_t last = m->bpe.n ? m->bpe.list[m->bpe.n - 1].id : -1;
+    for (int32_t id = last + 1; id >= last && id >= 0; id--)
+        if (ts_vocab_is(&m->vocab, id, s, n))
+            return id;
+    return ts_vocab_find(&m->vocab, s, n);
+}
+
 ts_status ts_token_model_add_merge(ts_token_model *m, const char *a, size_t a_len, const char *b,
                                    size_t b_len, uint32_t rank, const char *file)
 {
@@ -40,7 +51,7 @@ ts_status ts_token_model_add_merge(ts_token_model *m, const char *a, size_t a_le
         }
         text = long_text.s;
     }
-    const int32_t id = ts_vocab_find(&m->vocab, text, n);
+    const int32_t id = find_made(m, text, n);
     ts_str_deinit(&long_text);
     if (left < 0 || right < 0 || id < 0)
         return ts_error(

@@ -146,6 +146,14 @@ const char *ts_vocab_text(const ts_vocab *v, int32_t id, size_t *len)
     return v->text.s + e->off;
 }
 
+bool ts_vocab_is(const ts_vocab *v, int32_t id, const char *s, size_t n)
+{
+    if (id < 0 || (size_t)id >= v->n_ids || !v->by_id[id])
+        return false;
+    const ts_vocab_entry *e = &v->entry[v->by_id[id] - 1];
+    return e->len == n && e->id == id && memcmp(v->text.s + e->off, s, n) == 0;
+}
+
 void ts_vocab_deinit(ts_vocab *v)
 {
     ts_str_deinit(&v->text);

@@ -36,6 +36,8 @@ int32_t ts_vocab_find(const ts_vocab *v, const char *s, size_t n); /* -1: none *
 /* The same with the text's ts_hash_bytes, quicker where most texts are none of the vocabulary's;
  * some time after ts_vocab_fetch it need not wait for memory. */
 int32_t ts_vocab_find_rare(const ts_vocab *v, const char *s, size_t n, uint64_t hash);
+/* Whether ts_vocab_find would say id. */
+bool ts_vocab_is(const ts_vocab *v, int32_t id, const char *s, size_t n);
 void ts_vocab_fetch(const ts_vocab *v, uint64_t hash);
 const char *ts_vocab_text(const ts_vocab *v, int32_t id, size_t *len);
 void ts_vocab_deinit(ts_vocab *v);

@@ -47,18 +47,20 @@ static void merges_in_order(void **state)
     for (uint64_t seed = 1; seed < 400; seed++) {
         uint64_t x = seed * 0x9e3779b97f4a7c15u;
         ts_bpe b = { 0 };
-        const int32_t symbols = 3 + (int32_t)(seed % 20);
+        const int32_t symbols = 3 + (int32_t)(seed % 20),
+                      base = seed % 5 ? 0 : 1 << TS_BPE_ID_BITS; /* too large for the cells */
         for (int32_t k = 0; k < 60; k++)
-            OK(ts_bpe_add(&b, (int32_t)(next(&x) % (uint64_t)(symbols + k)),
-                          (int32_t)(next(&x) % (uint64_t)(symbols + k)),
-                          (uint32_t)(seed % 3 ? (uint64_t)k : next(&x) % 8), symbols + k));
+            OK(ts_bpe_add(&b, base + (int32_t)(next(&x) % (uint64_t)(seed % 4 ? symbols + k : 2)),
+                          base + (int32_t)(next(&x) % (uint64_t)(symbols + k)),
+                          (uint32_t)(seed % 3 ? (uint64_t)k : next(&x) % 8), base + symbols + k));
         OK(ts_bpe_settle(&b));
         if (seed & 1)
-            OK(ts_bpe_use_bytes(&b, (int32_t)(seed & 2)));
+            OK(ts_bpe_use_bytes(&b, base + (int32_t)(seed & 2)));
+        assert_int_equal(b.row != NULL, base == 0);
         for (size_t n = 0; n < 300; n += 1 + n / 8) {
             w.n = 0;
             for (size_t i = 0; i < n; i++) {
-                plain[i] = next(&x) % 50 ? (int32_t)(next(&x) % (uint64_t)symbols) : -1;
+                plain[i] = next(&x) % 50 ? base + (int32_t)(next(&x) % (uint64_t)symbols) : -1;
                 OK(ts_bpe_push(&w, plain[i]));
             }
             const size_t want = merge_plain(&b, plain, n);

@@ -372,6 +372,7 @@ static ts_status share_memory(ts_comm *c, ts_comm **out)
     TS_TRY_TO(end, st, ts_comm_agree(c, st));
     st = ts_comm_shm_create(c->rank, c->size, c->host, &map, &direct);
     TS_TRY_TO(end, st, ts_comm_agree(c, st));
+    TS_TRY_TO(end, st, ts_comm_shm_probe(direct, c));
     *out = direct;
     return TS_OK;
 end:

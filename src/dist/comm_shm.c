@@ -1,11 +1,18 @@
 #include "base/thread.h"
 #include "dist/comm_cost.h"
 #include "dist/shm_piece.h"
+#include "dist/shm_read.h"
 #include "dist/sum.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { FLAT = 8192, SPINS = 3000, SPINS_CROWDED = 50, CACHES = 16 << 20 };
+/* Bytes from one rank to another: from DIRECT on a system call and a wait for the readers are
+ * cheaper than a second copy, from TRIED on it is worth the clock's time to find the way. */
+enum { DIRECT = 12 << 10, TRIED = 16 << 10, MOST_READING = 64 };
+/* Kinds of collectives that find their way each for itself: by the piece, and by the array. */
+enum { SMALL = 64 << 10, MEDIUM = 192 << 10, LARGE = 8 << 20, KINDS = 4 };
 
 typedef struct shm_comm {
     ts_comm c;
@@ -13,12 +20,15 @@ typedef struct shm_comm {
     ts_shm_place place;
     int64_t issued; /* pieces given to collectives so far */
     int spins;
-    bool past;         /* slots are written past the caches */
-    int64_t n_learned; /* collectives with pieces enough to learn that */
     ts_watch watch;
     char host[64];
     ts_comm_request *first, *last; /* under way, in order */
     int64_t *uniform;              /* [2 * size] counts and offsets of all_gather */
+    bool reads;                    /* every rank may read every other's memory */
+    int64_t token;                 /* proves it */
+    ts_shm_turns turns[TS_SHM_MEET][KINDS];
+    ts_status st; /* once a collective has failed: all that come after */
+    char why[200];
 } shm_comm;
 
 static shm_comm *shm_of(ts_comm *c) { return (shm_comm *)c; }
@@ -45,50 +55,80 @@ static void say(const shm_comm *s, counter w, int64_t piece)
     ts_shm_signal(s->place.head);
 }
 
-/* Between cores that share a cache, slots stay in it. Between others (and virtual ones are moved
- * about) each line of a slot costs so much that memory is faster. Results do not depend on the
- * way, so each rank finds its own: the first pieces of some large collectives go one way and the
- * other, in turns of TURN, and the second half of each turn is timed. */
-enum { TURN = 16, LEARN_EVERY = 16, MANY = 4 };
-
-static void plan_learning(shm_comm *s, ts_comm_request *r)
+static double began(const ts_comm_request *r, int64_t k)
 {
-    r->learns = r->pieces > 2 * TURN && s->n_learned++ % LEARN_EVERY == 0;
-    for (int i = 0; i < 4; i++)
-        r->fastest[i / 2][i % 2] = 1;
+    return r->turns && ts_shm_is_timed(r->turn + k) ? ts_now() : 0;
 }
 
-static bool goes_past(const shm_comm *s, const ts_comm_request *r, int64_t k)
+static void ended(const ts_comm_request *r, int64_t k, ts_shm_step step, double began_at)
 {
-    return r->pieces > MANY && (r->learns && k < 2 * TURN ? k >= TURN : s->past);
-}
-
-static void learn(shm_comm *s, ts_comm_request *r, int64_t k, int take, double began)
-{
-    if (k >= 2 * TURN || k % TURN < TURN / 2)
-        return;
-    double *const f = r->fastest[k / TURN], spent = ts_now() - began;
-    f[take] = spent < f[take] ? spent : f[take];
-    if (take && k + 1 == 2 * TURN)
-        s->past = f[0] + f[1] < r->fastest[0][0] + r->fastest[0][1];
+    if (began_at > 0)
+        ts_shm_timed(r->turns, r->turn + k, step, ts_now() - began_at);
 }
 
 static void put(shm_comm *s, ts_comm_request *r)
 {
-    const double began = r->learns ? ts_now() : 0;
-    ts_shm_put(&s->place, r, r->put, goes_past(s, r, r->put));
-    if (r->learns)
-        learn(s, r, r->put, 0, began);
-    say(s, PUT, r->first + r->put++);
+    const int64_t k = r->put++;
+    const double t0 = began(r, k);
+    ts_shm_put(&s->place, r, k,
+               r->direct  ? TS_SHM_DIRECT
+               : r->turns ? ts_shm_way_of(r->turns, r->turn + k)
+                          : TS_SHM_THROUGH);
+    ended(r, k, TS_SHM_PUT, t0);
+    say(s, PUT, r->first + k);
+    ts_shm_keep(&s->place, r, k, k + 1);
 }
 
-static void take(shm_comm *s, ts_comm_request *r)
+/* The failure of one step is that of the communicator: nothing can come after it. */
+static bool stepped(shm_comm *s, ts_status st)
 {
-    const double began = r->learns ? ts_now() : 0;
-    ts_shm_take(&s->place, r, r->taken);
-    if (r->learns)
-        learn(s, r, r->taken, 1, began);
+    if (st != TS_OK) {
+        s->st = st;
+        s->first = s->last = NULL; /* callers return, and theirs are gone */
+        snprintf(s->why, sizeof s->why, "%s", ts_error_message());
+    }
+    return st == TS_OK;
+}
+
+static bool take(shm_comm *s, ts_comm_request *r)
+{
+    const double t0 = began(r, r->taken);
+    if (!stepped(s, ts_shm_take(&s->place, r, r->taken)))
+        return false;
+    ended(r, r->taken, TS_SHM_TAKE, t0);
     say(s, TAKEN, r->first + r->taken++);
+    return true;
+}
+
+static void share(shm_comm *s, ts_comm_request *r)
+{
+    const double t0 = began(r, r->reduced);
+    ts_shm_reduce(&s->place, r, r->reduced);
+    ended(r, r->reduced, TS_SHM_SHARE, t0);
+    say(s, REDUCED, r->first + r->reduced++);
+}
+
+/* Every rank gives as long an array here (`longest`), so all come to the same. */
+static void choose_way(shm_comm *s, ts_comm_request *r, int64_t longest)
+{
+    const bool reads = r->what == TS_SHM_GATHER || r->what == TS_SHM_SPREAD;
+    const int64_t z = (int64_t)ts_comm_type_size(r->t), bytes = longest * z,
+                  piece = longest < r->each ? bytes : r->each * z;
+    r->direct = s->reads && reads && bytes >= DIRECT && !r->stream;
+    if (r->direct)
+        r->each = INT64_MAX;
+    if (r->direct || piece < TRIED || r->what == TS_SHM_SPREAD || r->what == TS_SHM_MEET)
+        return;
+    const int kind = piece < SMALL ? 0 : piece < MEDIUM ? 1 : bytes < LARGE ? 2 : 3;
+    r->turns = &s->turns[r->what][kind];
+}
+
+static void begin_turns(ts_comm_request *r)
+{
+    if (r->turns) {
+        r->turn = r->turns->pieces;
+        r->turns->pieces += r->pieces;
+    }
 }
 
 /* All have put the first piece of an exchange, and said how many values they have for one rank:
@@ -100,10 +140,13 @@ static void learn_length(shm_comm *s, ts_comm_request *r)
         const int64_t n = s->place.head->rank[q].longest[r->first % TS_SHM_SLOTS];
         longest = n > longest ? n : longest;
     }
+    if (s->reads)
+        return; /* in one piece, by whichever way */
     const int64_t pieces = ts_shm_pieces(longest, r->each);
     s->issued += pieces > 1 ? pieces - 1 : 0;
     r->pieces = pieces > 1 ? pieces : 1;
-    plan_learning(s, r);
+    choose_way(s, r, longest);
+    begin_turns(r);
 }
 
 /* One step of a collective if one can be taken. What is in the slots longest goes first. */
@@ -114,12 +157,10 @@ static bool step(shm_comm *s, ts_comm_request *r)
         all_beyond(s, reduces ? REDUCED : PUT, r->first + r->taken)) {
         if (r->what == TS_SHM_EXCHANGE && r->taken == 0)
             learn_length(s, r);
-        take(s, r);
-        return true;
+        return take(s, r);
     }
     if (reduces && r->reduced < r->put && all_beyond(s, PUT, r->first + r->reduced)) {
-        ts_shm_reduce(&s->place, r, r->reduced);
-        say(s, REDUCED, r->first + r->reduced++);
+        share(s, r);
         return true;
     }
     if (r->put < r->pieces && r->put < r->taken + TS_SHM_SLOTS &&
@@ -130,17 +171,24 @@ static bool step(shm_comm *s, ts_comm_request *r)
     return false;
 }
 
-static bool finished(const ts_comm_request *r) { return r->taken == r->pieces; }
+/* This rank has taken all its steps. */
+static bool passed(const ts_comm_request *r) { return r->taken == r->pieces; }
+
+/* Others may still be reading this rank's memory. */
+static bool finished(const shm_comm *s, const ts_comm_request *r)
+{
+    return passed(r) && (!r->direct || all_beyond(s, TAKEN, r->first + r->pieces - 1));
+}
 
 /* Takes the steps that can be taken now, oldest collective first. True if there was one. */
 static bool advance(shm_comm *s)
 {
     bool any = false;
-    while (s->first) {
-        if (!finished(s->first) && !step(s, s->first))
+    while (s->first && s->st == TS_OK) {
+        if (!passed(s->first) && !step(s, s->first))
             break;
         any = true;
-        if (finished(s->first)) {
+        if (passed(s->first)) {
             s->first = s->first->next;
             if (!s->first)
                 s->last = NULL;
@@ -172,11 +220,11 @@ static void pause_cpu(void)
 #endif
 }
 
-static void finish(shm_comm *s, const ts_comm_request *r, const char *name)
+static ts_status finish(shm_comm *s, const ts_comm_request *r, const char *name)
 {
     ts_watch_enter(&s->watch, name);
     int spins = 0;
-    while (!finished(r)) {
+    while (!finished(s, r) && s->st == TS_OK) {
         if (advance(s)) {
             spins = 0;
             continue;
@@ -186,7 +234,7 @@ static void finish(shm_comm *s, const ts_comm_request *r, const char *name)
             continue;
         }
         const uint32_t seen = ts_shm_doze(s->place.head);
-        if (!advance(s)) {
+        if (!advance(s) && !finished(s, r) && s->st == TS_OK) {
             atomic_store_explicit(&s->watch.behind, furthest_behind(s) + 1, memory_order_relaxed);
             ts_shm_sleep(s->place.head, seen);
         }
@@ -194,17 +242,17 @@ static void finish(shm_comm *s, const ts_comm_request *r, const char *name)
     }
     ts_watch_leave(&s->watch);
     advance(s); /* takes a finished one off the list */
+    return s->st == TS_OK ? TS_OK : ts_error(s->st, "%s: %s", name, s->why);
 }
 
-/* longest: values that go through one slot, on the rank that has most. */
-static void enqueue(shm_comm *s, ts_comm_request *r, int64_t longest)
+static void enqueue(shm_comm *s, ts_comm_request *r, int64_t pieces)
 {
-    r->pieces = ts_shm_pieces(longest, r->each);
+    r->pieces = pieces;
     r->first = s->issued;
-    s->issued += r->pieces;
-    if (!r->pieces)
+    s->issued += pieces;
+    if (!pieces || s->st != TS_OK)
         return;
-    plan_learning(s, r);
+    begin_turns(r);
     if (s->last)
         s->last->next = r;
     else
@@ -213,11 +261,18 @@ static void enqueue(shm_comm *s, ts_comm_request *r, int64_t longest)
     advance(s);
 }
 
-static void run(shm_comm *s, ts_comm_request *r, int64_t longest, ts_collective what)
+/* longest: values that go through one slot, on the rank that has most. */
+static void start(shm_comm *s, ts_comm_request *r, int64_t longest)
+{
+    choose_way(s, r, longest);
+    enqueue(s, r, ts_shm_pieces(longest, r->each));
+}
+
+static ts_status run(shm_comm *s, ts_comm_request *r, int64_t longest, ts_collective what)
 {
     r->stream = (size_t)longest * ts_comm_type_size(r->t) > CACHES / (size_t)s->c.size;
-    enqueue(s, r, longest);
-    finish(s, r, ts_collective_name(what));
+    start(s, r, longest);
+    return finish(s, r, ts_collective_name(what));
 }
 
 static void count(ts_comm *c, ts_collective what, int64_t n, ts_comm_type t)
@@ -249,8 +304,7 @@ static ts_status all_reduce(ts_comm *c, void *buf, int64_t n, ts_comm_type t, ts
 {
     ts_comm_request r = reduction(shm_of(c), buf, n, t, op);
     count(c, TS_ALL_REDUCE, n, t);
-    run(shm_of(c), &r, n, TS_ALL_REDUCE);
-    return TS_OK;
+    return run(shm_of(c), &r, n, TS_ALL_REDUCE);
 }
 
 static ts_status all_reduce_start(ts_comm *c, void *buf, int64_t n, ts_comm_type t, ts_comm_op op,
@@ -260,26 +314,26 @@ static ts_status all_reduce_start(ts_comm *c, void *buf, int64_t n, ts_comm_type
     TS_TRY(ts_alloc(&r, 1, sizeof *r));
     *r = reduction(shm_of(c), buf, n, t, op);
     count(c, TS_ALL_REDUCE, n, t);
-    enqueue(shm_of(c), r, n);
+    start(shm_of(c), r, n);
     *out = r;
     return TS_OK;
 }
 
 static ts_status test(ts_comm *c, ts_comm_request **r, bool *done)
 {
-    advance(shm_of(c));
-    *done = !*r || finished(*r);
+    shm_comm *s = shm_of(c);
+    advance(s);
+    *done = !*r || finished(s, *r);
     if (*done)
         ts_free(r);
-    return TS_OK;
+    return s->st == TS_OK ? TS_OK : ts_error(s->st, "%s", s->why);
 }
 
 static ts_status wait(ts_comm *c, ts_comm_request **r)
 {
-    if (*r)
-        finish(shm_of(c), *r, ts_collective_name(TS_ALL_REDUCE));
+    const ts_status st = *r ? finish(shm_of(c), *r, ts_collective_name(TS_ALL_REDUCE)) : TS_OK;
     ts_free(r);
-    return TS_OK;
+    return st;
 }
 
 static ts_status all_gather_v(ts_comm *c, const void *send, int64_t n, void *recv,
@@ -296,8 +350,7 @@ static ts_status all_gather_v(ts_comm *c, const void *send, int64_t n, void *rec
     ts_comm_request r = { .what = TS_SHM_GATHER, .t = t, .n = n, .send = send, .recv = recv,
                           .each = values_in(shm_of(c), t), .recv_counts = counts,
                           .recv_offsets = offsets };
-    run(shm_of(c), &r, longest, TS_ALL_GATHER);
-    return TS_OK;
+    return run(shm_of(c), &r, longest, TS_ALL_GATHER);
 }
 
 static ts_status all_gather(ts_comm *c, const void *send, void *recv, int64_t n, ts_comm_type t)
@@ -328,8 +381,11 @@ static ts_status all_to_all_v(ts_comm *c, const void *send, const int64_t *send_
                           .send_offsets = send_offsets, .recv_counts = recv_counts,
                           .recv_offsets = recv_offsets,
                           .stream = (size_t)longest * z > CACHES / (size_t)c->size };
+    r.direct = s->reads && ((size_t)longest * z >= DIRECT || longest > r.each);
+    if (s->reads)
+        r.each = INT64_MAX;
     enqueue(s, &r, 1);
-    finish(s, &r, ts_collective_name(TS_ALL_TO_ALL));
+    TS_TRY(finish(s, &r, ts_collective_name(TS_ALL_TO_ALL)));
     ts_shm_keep(&s->place, &r, r.pieces, ts_shm_pieces(send_counts[me], r.each));
     return TS_OK;
 }
@@ -346,8 +402,7 @@ static ts_status reduce_scatter_v(ts_comm *c, const void *send, void *recv, cons
     ts_comm_request r = { .what = TS_SHM_SCATTER, .t = t, .op = op, .send = send, .recv = recv,
                           .each = part_in(shm_of(c), t), .send_counts = counts,
                           .send_offsets = offsets };
-    run(shm_of(c), &r, longest, TS_REDUCE_SCATTER);
-    return TS_OK;
+    return run(shm_of(c), &r, longest, TS_REDUCE_SCATTER);
 }
 
 static ts_status broadcast(ts_comm *c, void *buf, int64_t n, ts_comm_type t, int root)
@@ -356,41 +411,48 @@ static ts_status broadcast(ts_comm *c, void *buf, int64_t n, ts_comm_type t, int
     count(c, TS_BROADCAST, n, t);
     ts_comm_request r = { .what = TS_SHM_SPREAD, .t = t, .n = n, .recv = buf, .root = root,
                           .each = values_in(shm_of(c), t) };
-    run(shm_of(c), &r, n, TS_BROADCAST);
-    return TS_OK;
+    return run(shm_of(c), &r, n, TS_BROADCAST);
 }
 
 static ts_status barrier(ts_comm *c)
 {
     count(c, TS_BARRIER, 0, TS_COMM_U8);
     ts_comm_request r = { .what = TS_SHM_MEET, .t = TS_COMM_U8, .each = 1 };
-    run(shm_of(c), &r, 1, TS_BARRIER);
-    return TS_OK;
+    return run(shm_of(c), &r, 1, TS_BARRIER);
 }
 
 static void destroy(ts_comm *c)
 {
     shm_comm *s = shm_of(c);
     ts_shm_leave(&s->map);
+    ts_free(&s->place.bounce);
     ts_free(&s->uniform);
     ts_free(&s);
+}
+
+static ts_status make_room(shm_comm *s, int size)
+{
+    TS_TRY(ts_alloc(&s->uniform, 2 * (size_t)size, sizeof *s->uniform));
+    return ts_alloc(&s->place.bounce, TS_SHM_BOUNCE, 1);
 }
 
 ts_status ts_comm_shm_create(int rank, int size, const char *host, ts_shm_map *map, ts_comm **out)
 {
     shm_comm *s;
     TS_TRY(ts_alloc(&s, 1, sizeof *s));
-    const ts_status st = ts_alloc(&s->uniform, 2 * (size_t)size, sizeof *s->uniform);
+    s->map.fd = -1;
+    const ts_status st = make_room(s, size);
     if (st != TS_OK) {
-        ts_free(&s);
+        destroy(&s->c);
         return st;
     }
     s->map = *map;
     *map = (ts_shm_map){ .fd = -1 };
-    s->place = (ts_shm_place){ .head = s->map.base, .rank = rank, .size = size,
-                               .slots = (char *)s->map.base + ts_shm_slots_offset(size),
-                               .slot_bytes = ts_shm_piece_bytes(size) };
+    s->place.head = s->map.base, s->place.rank = rank, s->place.size = size;
+    s->place.slots = (char *)s->map.base + ts_shm_slots_offset(size);
+    s->place.slot_bytes = ts_shm_piece_bytes(size);
     s->spins = size > ts_cpu_count() ? SPINS_CROWDED : SPINS;
+    ts_shm_offer(s->place.head, rank, &s->token);
     strncpy(s->host, host, sizeof s->host - 1);
     s->c = (ts_comm){ .kind = "shm", .group = "world", .rank = rank, .size = size,
                       .local_rank = rank, .local_size = size, .watch = &s->watch, .host = s->host,
@@ -401,3 +463,14 @@ ts_status ts_comm_shm_create(int rank, int size, const char *host, ts_shm_map *m
     *out = &s->c;
     return TS_OK;
 }
+
+ts_status ts_comm_shm_probe(ts_comm *c, ts_comm *all)
+{
+    shm_comm *s = shm_of(c);
+    int64_t reads = c->size <= MOST_READING && ts_shm_readable(s->place.head, c->rank, c->size);
+    TS_TRY(all->all_reduce(all, &reads, 1, TS_COMM_I64, TS_COMM_MIN));
+    s->reads = reads != 0;
+    return TS_OK;
+}
+
+bool ts_comm_shm_reads(const ts_comm *c) { return ((const shm_comm *)c)->reads; }

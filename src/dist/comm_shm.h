@@ -26,4 +26,9 @@ void ts_shm_leave(ts_shm_map *map);
 /* When every rank has the map. Takes it over (cleared) on success. */
 ts_status ts_comm_shm_create(int rank, int size, const char *host, ts_shm_map *map,
                              ts_comm **out) TS_NODISCARD;
+/* When every rank has created it: finds out, with the help of `all`, whether the ranks may read
+ * each other's memory. Large arrays are copied once then, and twice otherwise. */
+ts_status ts_comm_shm_probe(ts_comm *c, ts_comm *all) TS_NODISCARD;
+/* What it found out. */
+bool ts_comm_shm_reads(const ts_comm *c);
 #endif

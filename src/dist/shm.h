@@ -12,10 +12,13 @@
  * them when another asks for them, and small enough that they are still in the third. */
 enum { TS_SHM_SLOTS = 4, TS_SHM_PIECE = 256 << 10, TS_SHM_MOST = 64 << 20 };
 
-/* What a rank writes and the others read: a cache line. */
+/* What a rank writes and the others read: a cache line, and another that stays. */
 typedef struct ts_shm_rank {
     _Alignas(64) _Atomic int64_t put, reduced, taken; /* pieces */
     int64_t longest[TS_SHM_SLOTS]; /* exchanges: the most values for one rank; as a slot */
+    bool direct[TS_SHM_SLOTS];     /* the slot holds addresses, by rank, and not values */
+    _Alignas(64) int64_t pid;      /* written once: shm_read.h */
+    uintptr_t token;
 } ts_shm_rank;
 
 typedef struct ts_shm_head {

@@ -1,5 +1,6 @@
 #include "dist/shm_piece.h"
 #include "dist/comm_cost.h"
+#include "dist/shm_read.h"
 #include "dist/sum.h"
 
 #include <string.h>
@@ -36,7 +37,15 @@ static void copy(void *to, const void *from, int64_t values, size_t z, bool stre
  * place; else the own one holds sums. */
 static size_t place_of(const ts_shm_place *p, const ts_comm_request *r, int d)
 {
-    return p->size == 2 ? 0 : (size_t)(d * r->each) * ts_comm_type_size(r->t);
+    const size_t z = ts_comm_type_size(r->t);
+    return p->size == 2 ? 0 : p->slot_bytes / z / (size_t)p->size * z * (size_t)d;
+}
+
+/* The values of piece k for rank d where they lie. */
+static const char *source(const ts_comm_request *r, int64_t k, int d)
+{
+    const int64_t at = k * r->each + (r->send_offsets ? r->send_offsets[d] : 0);
+    return (r->send ? r->send : r->recv) + (size_t)at * ts_comm_type_size(r->t);
 }
 
 static void put_parts(const ts_shm_place *p, const ts_comm_request *r, int64_t k, char *to,
@@ -45,59 +54,72 @@ static void put_parts(const ts_shm_place *p, const ts_comm_request *r, int64_t k
     const size_t z = ts_comm_type_size(r->t);
     for (int d = 0; d < p->size; d++)
         if (d != p->rank)
-            copy(to + place_of(p, r, d),
-                 r->send + (size_t)(r->send_offsets[d] + k * r->each) * z,
-                 part(r->send_counts[d], k, r->each), z, past);
+            copy(to + place_of(p, r, d), source(r, k, d), part(r->send_counts[d], k, r->each), z,
+                 past);
 }
 
 void ts_shm_keep(const ts_shm_place *p, const ts_comm_request *r, int64_t from, int64_t to)
 {
+    const bool gathers = r->what == TS_SHM_GATHER;
+    if (!gathers && r->what != TS_SHM_EXCHANGE)
+        return;
     const size_t z = ts_comm_type_size(r->t);
-    const int64_t n = r->send_counts[p->rank], b = from * r->each, e = to * r->each;
-    copy(r->recv + (size_t)(r->recv_offsets[p->rank] + b) * z,
-         r->send + (size_t)(r->send_offsets[p->rank] + b) * z, (e < n ? e : n) - b, z, r->stream);
+    const int64_t n = gathers ? r->n : r->send_counts[p->rank], b = from * r->each,
+                  e = to * r->each;
+    if (b >= n)
+        return;
+    const char *own = source(r, from, p->rank);
+    char *recv = r->recv + (size_t)(r->recv_offsets[p->rank] + b) * z;
+    if (own != recv)
+        copy(recv, own, (e < n ? e : n) - b, z, r->stream);
 }
 
-void ts_shm_put(const ts_shm_place *p, const ts_comm_request *r, int64_t k, bool past)
+static void put_values(const ts_shm_place *p, const ts_comm_request *r, int64_t k, bool past)
 {
     const int me = p->rank;
     const size_t z = ts_comm_type_size(r->t);
-    const int64_t m = part(r->n, k, r->each), at = k * r->each;
+    const int64_t m = part(r->n, k, r->each);
     char *to = slot(p, r, k, me);
     switch (r->what) {
     case TS_SHM_REDUCE: { /* all but the own share, which only this rank needs */
         const int64_t b = share_begin(m, p->size, me), e = share_begin(m, p->size, me + 1);
-        const char *from = r->recv + (size_t)at * z;
+        const char *from = source(r, k, me);
         copy(to, from, b, z, past);
         copy(to + (size_t)e * z, from + (size_t)e * z, m - e, z, past);
         break;
     }
     case TS_SHM_SPREAD:
         if (me == r->root)
-            copy(to, r->recv + (size_t)at * z, m, z, past);
+            copy(to, source(r, k, me), m, z, past);
         break;
     case TS_SHM_REDUCE_FLAT:
-        copy(to, r->recv + (size_t)at * z, m, z, past);
+    case TS_SHM_GATHER:
+        copy(to, source(r, k, me), m, z, past);
         break;
-    case TS_SHM_GATHER: {
-        const char *from = r->send + (size_t)at * z;
-        char *own = r->recv + (size_t)(r->recv_offsets[me] + at) * z;
-        copy(to, from, m, z, past);
-        if (own != from)
-            copy(own, from, m, z, r->stream);
-        break;
-    }
     case TS_SHM_EXCHANGE:
-        p->head->rank[me].longest[(r->first + k) % TS_SHM_SLOTS] = r->longest;
-        put_parts(p, r, k, to, past);
-        ts_shm_keep(p, r, k, k + 1);
-        break;
     case TS_SHM_SCATTER:
         put_parts(p, r, k, to, past);
         break;
     case TS_SHM_MEET:
         break;
     }
+}
+
+void ts_shm_put(const ts_shm_place *p, const ts_comm_request *r, int64_t k, ts_shm_way way)
+{
+    ts_shm_rank *me = &p->head->rank[p->rank];
+    const int64_t place = (r->first + k) % TS_SHM_SLOTS;
+    if (r->what == TS_SHM_EXCHANGE)
+        me->longest[place] = r->longest;
+    me->direct[place] = way == TS_SHM_DIRECT;
+    if (way != TS_SHM_DIRECT) {
+        put_values(p, r, k, way == TS_SHM_PAST);
+        return;
+    }
+    atomic_thread_fence(memory_order_seq_cst); /* values that were stored past the caches, too */
+    const char **addresses = (const char **)(void *)slot(p, r, k, p->rank);
+    for (int d = 0; d < p->size; d++)
+        addresses[d] = source(r, k, d);
 }
 
 /* out = the m values of all ranks, in rank order: own this rank's, and slot + at of the others.
@@ -129,36 +151,44 @@ void ts_shm_reduce(const ts_shm_place *p, const ts_comm_request *r, int64_t k)
     copy(buf, mine, n, z, false);
 }
 
-static void take_from(const ts_shm_place *p, const ts_comm_request *r, int64_t k, int q)
+/* What rank q has for this one, n values, to where they belong. */
+static ts_status fetch(const ts_shm_place *p, const ts_comm_request *r, int64_t k, int q, char *to,
+                       int64_t n)
+{
+    const char *from = slot(p, r, k, q);
+    const size_t bytes = n > 0 ? (size_t)n * ts_comm_type_size(r->t) : 0;
+    if (p->head->rank[q].direct[(r->first + k) % TS_SHM_SLOTS])
+        return ts_shm_read(p->head, q, to, ((const char *const *)(const void *)from)[p->rank],
+                           bytes, r->stream ? p->bounce : NULL);
+    from += r->what == TS_SHM_EXCHANGE ? place_of(p, r, p->rank) : 0;
+    ts_copy_fast(to, from, bytes, r->stream);
+    return TS_OK;
+}
+
+static ts_status take_from(const ts_shm_place *p, const ts_comm_request *r, int64_t k, int q)
 {
     const size_t z = ts_comm_type_size(r->t);
     const int64_t m = part(r->n, k, r->each), at = k * r->each;
-    const char *from = slot(p, r, k, q);
-    char *buf = r->recv + (size_t)at * z;
     switch (r->what) {
     case TS_SHM_REDUCE: {
         const int64_t b = share_begin(m, p->size, q), e = share_begin(m, p->size, q + 1);
-        copy(buf + (size_t)b * z, from + (size_t)b * z, e - b, z, false);
-        break;
+        copy(r->recv + (size_t)(at + b) * z, slot(p, r, k, q) + (size_t)b * z, e - b, z, false);
+        return TS_OK;
     }
     case TS_SHM_SPREAD:
-        if (q == r->root)
-            copy(buf, from, m, z, r->stream);
-        break;
+        return q == r->root ? fetch(p, r, k, q, r->recv + (size_t)at * z, m) : TS_OK;
     case TS_SHM_GATHER:
     case TS_SHM_EXCHANGE:
-        from += r->what == TS_SHM_EXCHANGE ? place_of(p, r, p->rank) : 0;
-        copy(r->recv + (size_t)(r->recv_offsets[q] + at) * z, from,
-             part(r->recv_counts[q], k, r->each), z, r->stream);
-        break;
+        return fetch(p, r, k, q, r->recv + (size_t)(r->recv_offsets[q] + at) * z,
+                     part(r->recv_counts[q], k, r->each));
     default:
-        break;
+        return TS_OK;
     }
 }
 
 /* Where a rank reduces alone, the sum so far of more than two ranks stays in the own slot: the
  * buffer holds a term that is still to come. */
-void ts_shm_take(const ts_shm_place *p, const ts_comm_request *r, int64_t k)
+ts_status ts_shm_take(const ts_shm_place *p, const ts_comm_request *r, int64_t k)
 {
     const int me = p->rank;
     const size_t z = ts_comm_type_size(r->t);
@@ -168,12 +198,12 @@ void ts_shm_take(const ts_shm_place *p, const ts_comm_request *r, int64_t k)
         combine_all(p, r, k, 0, own, buf, buf, part(r->n, k, r->each));
     } else if (r->what == TS_SHM_SCATTER) {
         const size_t at = place_of(p, r, me);
-        combine_all(p, r, k, at, r->send + (size_t)(r->send_offsets[me] + k * r->each) * z,
-                    slot(p, r, k, me) + at, r->recv + (size_t)(k * r->each) * z,
-                    part(r->send_counts[me], k, r->each));
+        combine_all(p, r, k, at, source(r, k, me), slot(p, r, k, me) + at,
+                    r->recv + (size_t)(k * r->each) * z, part(r->send_counts[me], k, r->each));
     } else {
         for (int q = 0; q < p->size; q++)
             if (q != me)
-                take_from(p, r, k, q);
+                TS_TRY(take_from(p, r, k, q));
     }
+    return TS_OK;
 }

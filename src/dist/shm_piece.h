@@ -2,7 +2,7 @@
  * on its share, take what others have done. comm_shm.c says when. */
 #ifndef TS_DIST_SHM_PIECE_H
 #define TS_DIST_SHM_PIECE_H
-#include "dist/shm.h"
+#include "dist/shm_way.h"
 
 typedef enum ts_shm_work {
     TS_SHM_REDUCE,      /* each rank reduces a share, and all take it */
@@ -26,11 +26,12 @@ struct ts_comm_request {
     int64_t n;                                  /* REDUCE*, SPREAD, GATHER: values of this rank */
     int64_t longest;                            /* EXCHANGE: values for one rank, at most */
     bool stream;                                /* more than the caches hold */
+    bool direct;                                /* in one piece, read where it lies */
+    int64_t turn;                               /* pieces of such collectives before it */
+    ts_shm_turns *turns;                        /* which way pieces go; NULL: through the caches */
     const char *send;
     char *recv; /* SCATTER: this rank's part */
     const int64_t *send_counts, *send_offsets, *recv_counts, *recv_offsets;
-    bool learns;          /* which way is faster: through caches or past them */
-    double fastest[2][2]; /* seconds of a put and of a take, by the way */
     ts_comm_request *next;
 };
 
@@ -39,18 +40,19 @@ typedef struct ts_shm_place {
     char *slots;
     size_t slot_bytes;
     int rank, size;
+    char *bounce; /* [TS_SHM_BOUNCE] */
 } ts_shm_place;
 
-/* What piece k of this rank is for others, into its slot; past the caches or through them. */
-void ts_shm_put(const ts_shm_place *p, const ts_comm_request *r, int64_t k, bool past);
+/* What piece k of this rank is for others, into its slot, or where they find it. */
+void ts_shm_put(const ts_shm_place *p, const ts_comm_request *r, int64_t k, ts_shm_way way);
+/* GATHER and EXCHANGE: what stays with this rank, when the others know of the rest: pieces
+ * [from, to). */
+void ts_shm_keep(const ts_shm_place *p, const ts_comm_request *r, int64_t from, int64_t to);
 /* REDUCE, when all have put: this rank's share of all ranks' values, in rank order, into its slot
  * and its buffer. */
 void ts_shm_reduce(const ts_shm_place *p, const ts_comm_request *r, int64_t k);
 /* When all have put (REDUCE: reduced). */
-void ts_shm_take(const ts_shm_place *p, const ts_comm_request *r, int64_t k);
-
-/* EXCHANGE: copies pieces [from, to) of what stays with this rank. put does it on the way. */
-void ts_shm_keep(const ts_shm_place *p, const ts_comm_request *r, int64_t from, int64_t to);
+ts_status ts_shm_take(const ts_shm_place *p, const ts_comm_request *r, int64_t k) TS_NODISCARD;
 
 static inline int64_t ts_shm_pieces(int64_t longest, int64_t each)
 {

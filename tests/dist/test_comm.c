@@ -1,15 +1,12 @@
 #include "base/thread.h"
 #include "dist/comm_mpi.h"
 #include "dist/comm_shm.h"
+#include "dist/shm_read.h"
+#include "dist/shm_way.h"
 #include "dist_test.h"
 
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <math.h>
 #include <signal.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -233,7 +230,7 @@ static void say_stuck(void *ctx, const ts_watch_report *r)
 }
 
 /* One rank goes away in one of several ways while the others wait for it. */
-static void lose_rank(ts_comm *comm, const char *how)
+static void lose_rank(ts_comm *comm, const char *how, bool large)
 {
     ts_watchdog *dog = NULL;
     if (strcmp(how, "silent") == 0)
@@ -251,28 +248,13 @@ static void lose_rank(ts_comm *comm, const char *how)
         sleep(600);
     }
     float x[100] = { 0 };
-    EXPECT_OK(comm->all_reduce(comm, x, 100, TS_COMM_F32, TS_COMM_SUM));
+    if (large)
+        gathers(comm, 500009, TS_COMM_F32);
+    else
+        EXPECT_OK(comm->all_reduce(comm, x, 100, TS_COMM_F32, TS_COMM_SUM));
     fprintf(stderr, "rank %d came through\n", comm->rank);
     _exit(0); /* the runner wants a failure */
 }
-
-#if defined(__x86_64__) || defined(__aarch64__)
-/* As in a container that does not let a program have memory without a name. */
-static bool forbid_memfd(void)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_memfd_create, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog filter = { sizeof code / sizeof *code, code };
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
-}
-#else
-static bool forbid_memfd(void) { return false; }
-#endif
 
 /* What is behind a ticket must be what its maker made, byte for byte and with its number. */
 static void tickets(ts_comm *comm)
@@ -293,6 +275,58 @@ static void tickets(ts_comm *comm)
     t = good, t.cookie++;
     EXPECT(ts_shm_join(&t, &joined) != TS_OK && !joined.base, "another job's");
     ts_shm_leave(&made);
+}
+
+/* Reading from this process itself, as from another. */
+static void reads(ts_comm *comm)
+{
+    ts_shm_map map;
+    ts_shm_ticket ticket;
+    EXPECT_OK(ts_shm_make(2, &map, &ticket));
+    ts_shm_head *h = map.base;
+    int64_t tokens[2], got = 0;
+    ts_shm_offer(h, 0, &tokens[0]);
+    ts_shm_offer(h, 1, &tokens[1]);
+    const bool can = ts_shm_readable(h, 0, 2);
+    if (can) {
+        const int64_t here = 42;
+        EXPECT_OK(ts_shm_read(h, 1, &got, (const char *)&here, sizeof here, NULL));
+        EXPECT(got == 42, "%lld", (long long)got);
+        EXPECT_OK(ts_shm_read(h, 1, &got, NULL, 0, NULL));
+        EXPECT(ts_shm_read(h, 1, &got, (const char *)8, 8, NULL) == TS_ERR_RUN, "nothing is there");
+    }
+    tokens[1]++;
+    EXPECT(!ts_shm_readable(h, 0, 2), "another program has that number");
+    tokens[1]--;
+    h->rank[1].pid = INT32_MAX;
+    EXPECT(!ts_shm_readable(h, 0, 2), "no such process");
+    EXPECT(ts_shm_read(h, 1, &got, (const char *)&got, 8, NULL) == TS_ERR_RUN &&
+               strstr(ts_error_message(), "rank 1"),
+           "%s", ts_error_message());
+    ts_shm_leave(&map);
+}
+
+/* Seconds of every step of a piece, by the way; 1 of 8 takes much longer. */
+static void go_on(ts_shm_turns *t, int64_t pieces, double through, double past)
+{
+    for (int64_t k = 0; k < pieces; k++) {
+        const int64_t turn = t->pieces++;
+        const double spent = ts_shm_way_of(t, turn) == TS_SHM_PAST ? past : through;
+        for (ts_shm_step step = TS_SHM_PUT; step <= TS_SHM_TAKE; step++)
+            if (ts_shm_is_timed(turn))
+                ts_shm_timed(t, turn, step, turn % 8 == 5 ? 1 : spent);
+    }
+}
+
+static void ways(ts_comm *comm)
+{
+    ts_shm_turns t = { 0 };
+    go_on(&t, 100, 3e-5, 2e-5);
+    EXPECT(ts_shm_way_of(&t, 100) == TS_SHM_PAST, "past the caches was faster");
+    go_on(&t, TS_SHM_PERIOD, 1e-5, 2e-5);
+    EXPECT(ts_shm_way_of(&t, t.pieces) == TS_SHM_THROUGH, "it became slower");
+    go_on(&t, TS_SHM_PERIOD, 9e-5, 2e-5);
+    EXPECT(ts_shm_way_of(&t, t.pieces) == TS_SHM_PAST, "and faster again");
 }
 
 static void bench(ts_comm *comm)
@@ -325,7 +359,8 @@ int main(int argc, char **argv)
                              strcmp(what, "mpi-bench") == 0 ||
                              (argc > 3 && strcmp(argv[3], "mpi") == 0);
     const bool no_memfd = strcmp(what, "no-memfd") == 0;
-    if (no_memfd && !forbid_memfd()) {
+    const bool no_reading = strcmp(what, "no-reading") == 0;
+    if ((no_memfd && !forbid(SYS_memfd_create)) || (no_reading && !forbid_reading())) {
         fprintf(stderr, "SKIPPED: no filter of system calls here\n");
         return 77;
     }
@@ -340,18 +375,22 @@ int main(int argc, char **argv)
     }
     const char *kind = comm->size == 1 ? "self" : no_memfd ? "mpi" : "shm";
     EXPECT(through_mpi || strcmp(comm->kind, kind) == 0, "%s", comm->kind);
-    if (strcmp(what, "all") == 0 || strcmp(what, "mpi") == 0 || no_memfd) {
+    EXPECT(!no_reading || !ts_comm_shm_reads(comm), "the last rank cannot read");
+    if (strcmp(what, "all") == 0 || strcmp(what, "mpi") == 0 || no_memfd || no_reading) {
         everything(comm, no_memfd ? 5000 : INT64_MAX);
         agreement(comm);
-        if (!through_mpi && !no_memfd)
+        if (!through_mpi && !no_memfd) {
             tickets(comm);
+            ways(comm);
+            reads(comm);
+        }
     } else if (strcmp(what, "pieces") == 0) {
         ts_comm_mpi_limit(comm, 301);
         everything(comm, 5000);
     } else if (strcmp(what, "bench") == 0 || strcmp(what, "mpi-bench") == 0) {
         bench(comm);
     } else {
-        lose_rank(comm, what);
+        lose_rank(comm, what, argc > 3 && strcmp(argv[3], "large") == 0);
     }
     ts_comm_finish(&comm, false);
     return 0;

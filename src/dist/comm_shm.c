@@ -10,9 +10,9 @@
 enum { FLAT = 8192, SPINS = 3000, SPINS_CROWDED = 50, CACHES = 16 << 20 };
 /* Bytes from one rank to another: from DIRECT on a system call and a wait for the readers are
  * cheaper than a second copy, from TRIED on it is worth the clock's time to find the way. */
-enum { DIRECT = 12 << 10, TRIED = 16 << 10, MOST_READING = 64 };
-/* Kinds of collectives that find their way each for itself: by the piece, and by the array. */
-enum { SMALL = 64 << 10, MEDIUM = 192 << 10, LARGE = 8 << 20, KINDS = 4 };
+enum { DIRECT = 12 << 10, TRIED = 2 << 10, MOST_READING = 64 };
+/* Sizes of arrays that find their way each for itself: up to 4, 16, .. times TRIED, and more. */
+enum { SIZES = 7 };
 
 typedef struct shm_comm {
     ts_comm c;
@@ -26,7 +26,8 @@ typedef struct shm_comm {
     int64_t *uniform;              /* [2 * size] counts and offsets of all_gather */
     bool reads;                    /* every rank may read every other's memory */
     int64_t token;                 /* proves it */
-    ts_shm_turns turns[TS_SHM_MEET][KINDS];
+    ts_shm_turns turns[TS_SHM_MEET][SIZES];
+    bool past; /* what the last of them has found */
     ts_status st; /* once a collective has failed: all that come after */
     char why[200];
 } shm_comm;
@@ -55,26 +56,49 @@ static void say(const shm_comm *s, counter w, int64_t piece)
     ts_shm_signal(s->place.head);
 }
 
+static int64_t values_in(const shm_comm *s, ts_comm_type t)
+{
+    return (int64_t)(s->place.slot_bytes / ts_comm_type_size(t));
+}
+
+/* Of a slot with a place for each rank's values. */
+static int64_t part_in(const shm_comm *s, ts_comm_type t)
+{
+    return s->c.size == 2 ? values_in(s, t) : values_in(s, t) / s->c.size;
+}
+
+static bool beyond_caches(const shm_comm *s, int64_t n, ts_comm_type t)
+{
+    return (size_t)n * ts_comm_type_size(t) > CACHES / (size_t)s->c.size;
+}
+
 static double began(const ts_comm_request *r, int64_t k)
 {
     return r->turns && ts_shm_is_timed(r->turn + k) ? ts_now() : 0;
 }
 
-static void ended(const ts_comm_request *r, int64_t k, ts_shm_step step, double began_at)
+static void ended(shm_comm *s, ts_comm_request *r, int64_t k, ts_shm_step step, double t0)
 {
-    if (began_at > 0)
-        ts_shm_timed(r->turns, r->turn + k, step, ts_now() - began_at);
+    if (t0 > 0) {
+        ts_shm_timed(r->turns, r->turn + k, step, ts_now() - t0);
+        s->past = r->turns->past;
+    }
+}
+
+static ts_shm_way way_of(const ts_comm_request *r, int64_t k)
+{
+    return r->direct  ? TS_SHM_DIRECT
+           : r->turns ? ts_shm_way_of(r->turns, r->turn + k)
+           : r->past  ? TS_SHM_PAST
+                      : TS_SHM_THROUGH;
 }
 
 static void put(shm_comm *s, ts_comm_request *r)
 {
     const int64_t k = r->put++;
     const double t0 = began(r, k);
-    ts_shm_put(&s->place, r, k,
-               r->direct  ? TS_SHM_DIRECT
-               : r->turns ? ts_shm_way_of(r->turns, r->turn + k)
-                          : TS_SHM_THROUGH);
-    ended(r, k, TS_SHM_PUT, t0);
+    ts_shm_put(&s->place, r, k, way_of(r, k));
+    ended(s, r, k, TS_SHM_PUT, t0);
     say(s, PUT, r->first + k);
     ts_shm_keep(&s->place, r, k, k + 1);
 }
@@ -95,7 +119,7 @@ static bool take(shm_comm *s, ts_comm_request *r)
     const double t0 = began(r, r->taken);
     if (!stepped(s, ts_shm_take(&s->place, r, r->taken)))
         return false;
-    ended(r, r->taken, TS_SHM_TAKE, t0);
+    ended(s, r, r->taken, TS_SHM_TAKE, t0);
     say(s, TAKEN, r->first + r->taken++);
     return true;
 }
@@ -104,7 +128,7 @@ static void share(shm_comm *s, ts_comm_request *r)
 {
     const double t0 = began(r, r->reduced);
     ts_shm_reduce(&s->place, r, r->reduced);
-    ended(r, r->reduced, TS_SHM_SHARE, t0);
+    ended(s, r, r->reduced, TS_SHM_SHARE, t0);
     say(s, REDUCED, r->first + r->reduced++);
 }
 
@@ -112,15 +136,17 @@ static void share(shm_comm *s, ts_comm_request *r)
 static void choose_way(shm_comm *s, ts_comm_request *r, int64_t longest)
 {
     const bool reads = r->what == TS_SHM_GATHER || r->what == TS_SHM_SPREAD;
-    const int64_t z = (int64_t)ts_comm_type_size(r->t), bytes = longest * z,
-                  piece = longest < r->each ? bytes : r->each * z;
+    const int64_t bytes = longest * (int64_t)ts_comm_type_size(r->t);
     r->direct = s->reads && reads && bytes >= DIRECT && !r->stream;
     if (r->direct)
         r->each = INT64_MAX;
-    if (r->direct || piece < TRIED || r->what == TS_SHM_SPREAD || r->what == TS_SHM_MEET)
+    r->past = s->past && bytes >= TRIED;
+    if (r->direct || bytes < TRIED || r->what == TS_SHM_SPREAD || r->what == TS_SHM_MEET)
         return;
-    const int kind = piece < SMALL ? 0 : piece < MEDIUM ? 1 : bytes < LARGE ? 2 : 3;
-    r->turns = &s->turns[r->what][kind];
+    int size = 0;
+    while (size + 1 < SIZES && bytes > (int64_t)TRIED << (2 * size + 2))
+        size++;
+    r->turns = &s->turns[r->what][size];
 }
 
 static void begin_turns(ts_comm_request *r)
@@ -140,9 +166,12 @@ static void learn_length(shm_comm *s, ts_comm_request *r)
         const int64_t n = s->place.head->rank[q].longest[r->first % TS_SHM_SLOTS];
         longest = n > longest ? n : longest;
     }
-    if (s->reads)
-        return; /* in one piece, by whichever way */
-    const int64_t pieces = ts_shm_pieces(longest, r->each);
+    r->stream = beyond_caches(s, longest, r->t);
+    if (s->reads && !r->stream)
+        return; /* in that one piece, by whichever way */
+    r->bare = s->reads, r->direct = false;
+    r->each = part_in(s, r->t);
+    const int64_t pieces = ts_shm_pieces(longest, r->each) + r->bare;
     s->issued += pieces > 1 ? pieces - 1 : 0;
     r->pieces = pieces > 1 ? pieces : 1;
     choose_way(s, r, longest);
@@ -270,7 +299,7 @@ static void start(shm_comm *s, ts_comm_request *r, int64_t longest)
 
 static ts_status run(shm_comm *s, ts_comm_request *r, int64_t longest, ts_collective what)
 {
-    r->stream = (size_t)longest * ts_comm_type_size(r->t) > CACHES / (size_t)s->c.size;
+    r->stream = beyond_caches(s, longest, r->t);
     start(s, r, longest);
     return finish(s, r, ts_collective_name(what));
 }
@@ -280,17 +309,6 @@ static void count(ts_comm *c, ts_collective what, int64_t n, ts_comm_type t)
     const ts_comm_traffic x =
         ts_collective_cost(what, c->size, (double)n * (double)ts_comm_type_size(t));
     ts_traffic_add(&c->traffic, &x);
-}
-
-static int64_t values_in(const shm_comm *s, ts_comm_type t)
-{
-    return (int64_t)(s->place.slot_bytes / ts_comm_type_size(t));
-}
-
-/* Of a slot with a place for each rank's values. */
-static int64_t part_in(const shm_comm *s, ts_comm_type t)
-{
-    return s->c.size == 2 ? values_in(s, t) : values_in(s, t) / s->c.size;
 }
 
 static ts_comm_request reduction(shm_comm *s, void *buf, int64_t n, ts_comm_type t, ts_comm_op op)
@@ -366,7 +384,6 @@ static ts_status all_to_all_v(ts_comm *c, const void *send, const int64_t *send_
                               const int64_t *recv_offsets, ts_comm_type t)
 {
     const int me = c->rank;
-    const size_t z = ts_comm_type_size(t);
     int64_t sent = 0, longest = 0;
     for (int r = 0; r < c->size; r++) {
         sent += r == me ? 0 : send_counts[r];
@@ -380,8 +397,9 @@ static ts_status all_to_all_v(ts_comm *c, const void *send, const int64_t *send_
                           .recv = recv, .each = part_in(s, t), .send_counts = send_counts,
                           .send_offsets = send_offsets, .recv_counts = recv_counts,
                           .recv_offsets = recv_offsets,
-                          .stream = (size_t)longest * z > CACHES / (size_t)c->size };
-    r.direct = s->reads && ((size_t)longest * z >= DIRECT || longest > r.each);
+                          .stream = beyond_caches(s, longest, t) };
+    r.direct = s->reads && (longest * (int64_t)ts_comm_type_size(t) >= DIRECT || longest > r.each);
+    r.past = s->past && longest * (int64_t)ts_comm_type_size(t) >= TRIED;
     if (s->reads)
         r.each = INT64_MAX;
     enqueue(s, &r, 1);

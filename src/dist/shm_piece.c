@@ -14,11 +14,14 @@ static char *slot(const ts_shm_place *p, const ts_comm_request *r, int64_t k, in
                           p->slot_bytes;
 }
 
+/* Values before piece k. */
+static int64_t begin_of(const ts_comm_request *r, int64_t k) { return (k - r->bare) * r->each; }
+
 /* How many of n values fall into piece k. */
-static int64_t part(int64_t n, int64_t k, int64_t each)
+static int64_t part(const ts_comm_request *r, int64_t n, int64_t k)
 {
-    const int64_t left = n - k * each;
-    return left < 0 ? 0 : left < each ? left : each;
+    const int64_t left = n - begin_of(r, k);
+    return left < 0 ? 0 : left < r->each ? left : r->each;
 }
 
 /* Equal shares of m values, whole cache lines but for the last. */
@@ -44,7 +47,7 @@ static size_t place_of(const ts_shm_place *p, const ts_comm_request *r, int d)
 /* The values of piece k for rank d where they lie. */
 static const char *source(const ts_comm_request *r, int64_t k, int d)
 {
-    const int64_t at = k * r->each + (r->send_offsets ? r->send_offsets[d] : 0);
+    const int64_t at = begin_of(r, k) + (r->send_offsets ? r->send_offsets[d] : 0);
     return (r->send ? r->send : r->recv) + (size_t)at * ts_comm_type_size(r->t);
 }
 
@@ -54,15 +57,14 @@ static void put_parts(const ts_shm_place *p, const ts_comm_request *r, int64_t k
     const size_t z = ts_comm_type_size(r->t);
     for (int d = 0; d < p->size; d++)
         if (d != p->rank)
-            copy(to + place_of(p, r, d), source(r, k, d), part(r->send_counts[d], k, r->each), z,
-                 past);
+            copy(to + place_of(p, r, d), source(r, k, d), part(r, r->send_counts[d], k), z, past);
 }
 
 void ts_shm_keep(const ts_shm_place *p, const ts_comm_request *r, int64_t from, int64_t to)
 {
     const bool gathers = r->what == TS_SHM_GATHER;
-    if (!gathers && r->what != TS_SHM_EXCHANGE)
-        return;
+    if ((!gathers && r->what != TS_SHM_EXCHANGE) || r->bare)
+        return; /* before that was known, all was one piece */
     const size_t z = ts_comm_type_size(r->t);
     const int64_t n = gathers ? r->n : r->send_counts[p->rank], b = from * r->each,
                   e = to * r->each;
@@ -70,15 +72,18 @@ void ts_shm_keep(const ts_shm_place *p, const ts_comm_request *r, int64_t from, 
         return;
     const char *own = source(r, from, p->rank);
     char *recv = r->recv + (size_t)(r->recv_offsets[p->rank] + b) * z;
-    if (own != recv)
-        copy(recv, own, (e < n ? e : n) - b, z, r->stream);
+    const int64_t m = (e < n ? e : n) - b;
+    if (own != recv && r->stream)
+        copy(recv, own, m, z, true);
+    else if (own != recv)
+        memcpy(recv, own, (size_t)m * z); /* from this core's caches to its caches: the fastest */
 }
 
 static void put_values(const ts_shm_place *p, const ts_comm_request *r, int64_t k, bool past)
 {
     const int me = p->rank;
     const size_t z = ts_comm_type_size(r->t);
-    const int64_t m = part(r->n, k, r->each);
+    const int64_t m = part(r, r->n, k);
     char *to = slot(p, r, k, me);
     switch (r->what) {
     case TS_SHM_REDUCE: { /* all but the own share, which only this rank needs */
@@ -143,10 +148,10 @@ static void combine_all(const ts_shm_place *p, const ts_comm_request *r, int64_t
 void ts_shm_reduce(const ts_shm_place *p, const ts_comm_request *r, int64_t k)
 {
     const size_t z = ts_comm_type_size(r->t);
-    const int64_t m = part(r->n, k, r->each), b = share_begin(m, p->size, p->rank),
+    const int64_t m = part(r, r->n, k), b = share_begin(m, p->size, p->rank),
                   n = share_begin(m, p->size, p->rank + 1) - b;
     char *mine = slot(p, r, k, p->rank) + (size_t)b * z,
-         *buf = r->recv + (size_t)(k * r->each + b) * z;
+         *buf = r->recv + (size_t)(begin_of(r, k) + b) * z;
     combine_all(p, r, k, (size_t)b * z, buf, mine, mine, n);
     copy(buf, mine, n, z, false);
 }
@@ -168,7 +173,7 @@ static ts_status fetch(const ts_shm_place *p, const ts_comm_request *r, int64_t 
 static ts_status take_from(const ts_shm_place *p, const ts_comm_request *r, int64_t k, int q)
 {
     const size_t z = ts_comm_type_size(r->t);
-    const int64_t m = part(r->n, k, r->each), at = k * r->each;
+    const int64_t m = part(r, r->n, k), at = begin_of(r, k);
     switch (r->what) {
     case TS_SHM_REDUCE: {
         const int64_t b = share_begin(m, p->size, q), e = share_begin(m, p->size, q + 1);
@@ -180,7 +185,7 @@ static ts_status take_from(const ts_shm_place *p, const ts_comm_request *r, int6
     case TS_SHM_GATHER:
     case TS_SHM_EXCHANGE:
         return fetch(p, r, k, q, r->recv + (size_t)(r->recv_offsets[q] + at) * z,
-                     part(r->recv_counts[q], k, r->each));
+                     part(r, r->recv_counts[q], k));
     default:
         return TS_OK;
     }
@@ -192,14 +197,16 @@ ts_status ts_shm_take(const ts_shm_place *p, const ts_comm_request *r, int64_t k
 {
     const int me = p->rank;
     const size_t z = ts_comm_type_size(r->t);
+    if (k < r->bare)
+        return TS_OK;
     if (r->what == TS_SHM_REDUCE_FLAT) {
-        char *buf = r->recv + (size_t)(k * r->each) * z;
+        char *buf = r->recv + (size_t)begin_of(r, k) * z;
         const char *own = p->size > 2 ? slot(p, r, k, me) : buf;
-        combine_all(p, r, k, 0, own, buf, buf, part(r->n, k, r->each));
+        combine_all(p, r, k, 0, own, buf, buf, part(r, r->n, k));
     } else if (r->what == TS_SHM_SCATTER) {
         const size_t at = place_of(p, r, me);
         combine_all(p, r, k, at, source(r, k, me), slot(p, r, k, me) + at,
-                    r->recv + (size_t)(k * r->each) * z, part(r->send_counts[me], k, r->each));
+                    r->recv + (size_t)begin_of(r, k) * z, part(r, r->send_counts[me], k));
     } else {
         for (int q = 0; q < p->size; q++)
             if (q != me)

@@ -15,7 +15,8 @@ typedef enum ts_shm_work {
 } ts_shm_work;
 
 /* One collective under way. Pieces [first, first + pieces) of the communicator's count are its
- * own. Of an EXCHANGE there is one piece until all have put that and said how much they send. */
+ * own. Of an EXCHANGE there is one piece until all have put that and said how much they send; was
+ * that piece direct and it is too much for that, another number of pieces follow. */
 struct ts_comm_request {
     ts_shm_work what;
     ts_comm_type t;
@@ -27,8 +28,10 @@ struct ts_comm_request {
     int64_t longest;                            /* EXCHANGE: values for one rank, at most */
     bool stream;                                /* more than the caches hold */
     bool direct;                                /* in one piece, read where it lies */
+    int64_t bare;                               /* EXCHANGE: first pieces that carry no values */
     int64_t turn;                               /* pieces of such collectives before it */
-    ts_shm_turns *turns;                        /* which way pieces go; NULL: through the caches */
+    ts_shm_turns *turns;                        /* find out which way pieces go; NULL: `past` */
+    bool past;                                  /* the caches, if not direct */
     const char *send;
     char *recv; /* SCATTER: this rank's part */
     const int64_t *send_counts, *send_offsets, *recv_counts, *recv_offsets;

@@ -174,6 +174,33 @@ static void movements(ts_comm *comm, int64_t n, ts_comm_type t, int64_t shift)
     leave_room(comm, &want);
 }
 
+/* The last rank sends n values to each of the others, these `few` back. */
+static void lopsided(ts_comm *comm, int64_t n, int64_t few)
+{
+    const int p = comm->size, me = comm->rank, last = p - 1;
+    const int64_t out = me == last ? n : few;
+    int64_t sc[64], so[64], rc[64], ro[64];
+    for (int q = 0; q < p; q++) {
+        sc[q] = q == me ? 0 : me == last ? n : q == last ? few : 0;
+        rc[q] = q == me ? 0 : q == last ? n : me == last ? few : 0;
+        so[q] = 0, ro[q] = q * few;
+    }
+    room send = make_room(comm, out, TS_COMM_F32, 1),
+         recv = make_room(comm, n + p * few, TS_COMM_F32, 2);
+    char *want;
+    EXPECT_OK(ts_alloc(&want, (size_t)(n + few), sizeof(float)));
+    fill(send.at, out, TS_COMM_F32, me);
+    EXPECT_OK(comm->all_to_all_v(comm, send.at, sc, so, recv.at, rc, ro, TS_COMM_F32));
+    for (int q = 0; q < p; q++) {
+        fill(want, rc[q], TS_COMM_F32, q);
+        expect_same(comm, "lopsided", recv.at + (size_t)ro[q] * sizeof(float), want, rc[q],
+                    TS_COMM_F32);
+    }
+    ts_free(&want);
+    leave_room(comm, &send);
+    leave_room(comm, &recv);
+}
+
 /* All under way at once, waited for in another order, with blocking ones among them. */
 static void several(ts_comm *comm, int64_t scale)
 {
@@ -228,6 +255,9 @@ int main(int argc, char **argv)
     reductions(comm, 2200001, TS_COMM_F32, TS_COMM_SUM, 5);
     movements(comm, 4400001, TS_COMM_F32, 7);
     several(comm, 450000);
+    for (int64_t few = 1; few < 100000; few = few * 20 + 3)
+        for (int64_t n = 200; n < 4000000; n *= 25)
+            lopsided(comm, n, few);
     ts_comm_finish(&comm, false);
     return 0;
 }

@@ -164,7 +164,8 @@ static ts_status run(bench *b)
         printf("%d ranks, %s; memory in place, all ranks: %.1f GB/s; %s of %d\n"
                "     size  operation          ours us      MPI us     GB/s MPI GB/s   ratio  of the "
                "roof\n",
-               p, b->comm->kind, b->roof * 1e-9, b->fastest ? "fastest" : "medians", b->rounds);
+               p, b->comm->kind, b->roof * 1e-9, b->fastest ? "fastest" : "medians",
+               b->rounds);
     for (int64_t n = b->least; n <= b->most; n *= 4)
         for (op what = REDUCE; what <= EXCHANGE; what++)
             TS_TRY(one_row(b, what, n / p * p));

@@ -27,7 +27,7 @@ typedef struct shm_comm {
     bool reads;                    /* every rank may read every other's memory */
     int64_t token;                 /* proves it */
     ts_shm_turns turns[TS_SHM_MEET][SIZES];
-    bool past; /* what the last of them has found */
+    bool past;    /* what the last of them has found */
     ts_status st; /* once a collective has failed: all that come after */
     char why[200];
 } shm_comm;

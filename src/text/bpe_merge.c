@@ -41,8 +41,8 @@ static inline int32_t lowest(const int32_t *key, size_t n)
 }
 
 /* Looks up the pair of the symbols at i and j. */
-static inline void offer_short(const ts_bpe *b, short_work *t, const int32_t *id, size_t i,
-                               size_t j)
+__attribute__((always_inline)) static inline void offer_short(const ts_bpe *b, short_work *t,
+                                                              const int32_t *id, size_t i, size_t j)
 {
     const ts_bpe_made m = ts_bpe_find_quick(b, id[i], id[j]);
     t->made[i] = m.id;

@@ -84,13 +84,14 @@ def check_memory(batch, seq):
 def run_peer(words, steps, threads):
     """The program's output, told line by line with an estimate of the time left."""
     p = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=dict(os.environ, OMP_NUM_THREADS=str(threads)))
-    lines = []
+    lines, n = [], 0
     for line in p.stdout:
         lines.append(line)
         done = re.match(r"(?:warm-up|step) (\S+) loss (\S+)", line)
         if done:
-            left = (steps + 1 - len(lines)) * float(done.group(1))
-            print(f"llm.c    step {len(lines)} of {steps + 1}: {float(done.group(1)):.1f} s, loss {done.group(2)}; about {left:.0f} s left", flush=True)
+            n += 1
+            left = (steps + 1 - n) * float(done.group(1))
+            print(f"llm.c    step {n} of {steps + 1}: {float(done.group(1)):.1f} s, loss {done.group(2)}; about {left:.0f} s left", flush=True)
     if p.wait():
         sys.exit(f"llm.c's program failed with code {p.returncode}")
     return "".join(lines)

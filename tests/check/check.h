@@ -16,11 +16,12 @@
 #include <stdio.h>
 
 typedef struct check_env {
-    const char *isa_name; /* "ref", "avx2", "avx512", "all" */
+    const char *isa_name; /* "ref", "avx2", "avx512", "bf16", "all" */
     unsigned isa;
     ts_cpu *one, *two;    /* the table of this isa, with one thread and with two (or --threads) */
     ts_cpu *ref;          /* the reference's, with as many threads as `two` */
     uint64_t seed;        /* --seed: mixed into check_in's by itself */
+    bool bf16_only;       /* of cases with several types of operands, these alone */
 } check_env;
 
 #define CHECK_DECLARE(subject)                \

@@ -1,4 +1,4 @@
-/* check [--only SUBJECT[,SUBJECT]] [--isa ref|avx2|avx512|all] [--bench] [--threads N] [--seed N]
+/* check [--only SUBJECT[,SUBJECT]] [--isa ref|avx2|avx512|bf16|all] [--bench] [--threads N] [--seed N]
  * [--list] */
 #include "check.h"
 #include "check_main.h"
@@ -23,6 +23,7 @@ static const struct {
     { "ref", TS_ISA_REF },
     { "avx2", TS_ISA_AVX2 },
     { "avx512", TS_ISA_AVX2 | TS_ISA_AVX512 },
+    { "bf16", TS_ISA_AVX2 | TS_ISA_AVX512 | TS_ISA_BF16 | TS_ISA_VNNI },
     { "all", TS_ISA_ALL },
 };
 
@@ -102,7 +103,7 @@ static bool run_subject(const subject *s, size_t mask, unsigned has, const optio
 static int usage(const char *text, const char *found)
 {
     fprintf(stderr,
-            "check: %s%s\nusage: check [--only SUBJECT[,SUBJECT]] [--isa ref|avx2|avx512|all] "
+            "check: %s%s\nusage: check [--only SUBJECT[,SUBJECT]] [--isa ref|avx2|avx512|bf16|all] "
             "[--bench] [--threads N] [--seed N] [--list]\n",
             text, found);
     return 2;

@@ -1,6 +1,6 @@
 # Kernels against values computed in double: see check.h. A subject is one word here and check_<it>.c;
 # while the file is missing the subject is left out.
-set(check_subjects math norm rope act elementwise embed loss optim gemm gemm_i8 quant attn)
+set(check_subjects math norm rope act elementwise embed loss optim gemm gemm_amx gemm_i8 quant attn)
 
 set(check_dir ${CMAKE_CURRENT_LIST_DIR})
 set(check_sources ${check_dir}/check.c ${check_dir}/check_main.c)
@@ -12,6 +12,9 @@ foreach(subject ${check_subjects})
     list(APPEND check_found ${subject})
     if(EXISTS ${check_dir}/check_${subject}_avx2.c AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
       list(APPEND check_sources ${check_dir}/check_${subject}_avx2.c ${check_dir}/check_${subject}_avx512.c)
+    endif()
+    if(EXISTS ${check_dir}/${subject}_emulated_avx512.c AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+      list(APPEND check_sources ${check_dir}/${subject}_emulated_avx512.c)
     endif()
     string(APPEND check_list " X(${subject})")
   endif()

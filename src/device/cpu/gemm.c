@@ -48,6 +48,8 @@ void ts_gemm_kernels_init(ts_gemm_kernels *k, unsigned isa, ts_dtype dtype)
         ts_gemm_kernels_init_avx512(k);
     if (isa & TS_ISA_BF16 && dtype == TS_DTYPE_BF16)
         ts_gemm_kernels_init_bf16(k);
+    if (isa & TS_ISA_AMX && dtype == TS_DTYPE_BF16)
+        ts_gemm_kernels_init_amx(k);
 #else
     (void)isa, (void)dtype;
 #endif
@@ -62,11 +64,11 @@ static int64_t pack_tasks_of(const ts_gemm_panels *p)
 
 /* Neighbouring tasks lie side by side in x: in a k_major source they share pages and cache
  * lines. */
-static void pack_task(const ts_gemm_kernels *kern, const ts_gemm_panels *p, int64_t task)
+static void pack_task(ts_gemm_pack_fn *pack, const ts_gemm_panels *p, int64_t task)
 {
     const int64_t across = ceil_div(p->n_x, TS_GEMM_PACK_X);
     const int64_t x = task % across * TS_GEMM_PACK_X, s = task / across * PACK_STEPS;
-    kern->pack(p, x, min64(x + TS_GEMM_PACK_X, p->n_x), s, min64(s + PACK_STEPS, p->steps));
+    pack(p, x, min64(x + TS_GEMM_PACK_X, p->n_x), s, min64(s + PACK_STEPS, p->steps));
 }
 
 static void pack_blocks(void *ctx, int64_t begin, int64_t end, int thread)
@@ -75,9 +77,9 @@ static void pack_blocks(void *ctx, int64_t begin, int64_t end, int thread)
     (void)thread;
     for (int64_t t = begin; t < end; t++) {
         if (t < j->pack_a_tasks)
-            pack_task(&j->kern, &j->pack_a, t);
+            pack_task(j->kern.pack_a ? j->kern.pack_a : j->kern.pack, &j->pack_a, t);
         else
-            pack_task(&j->kern, &j->pack_b, t - j->pack_a_tasks);
+            pack_task(j->kern.pack, &j->pack_b, t - j->pack_a_tasks);
     }
 }
 
@@ -104,6 +106,8 @@ static void fetch_block(job *j, bool pack_a, bool pack_b)
     if (j->a_packs) {
         j->a = scratch + B_BYTES;
         j->a_row = 4, j->a_step = rows * 4, j->a_sliver = j->s * rows * 4;
+        if (j->kern.pack_a)
+            j->a_row = j->s * 4, j->a_step = 4;
     } else {
         j->a_row = g->lda * (int64_t)ts_dtype_size(g->dtype), j->a_step = 4,
         j->a_sliver = rows * j->a_row;
@@ -188,8 +192,12 @@ static void run_tasks(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const job *j = ctx;
     float *part = (float *)(void *)ts_cpu_scratch(j->cpu, thread);
+    if (j->kern.begin)
+        j->kern.begin();
     for (int64_t t = begin; t < end; t++)
         run_task(j, t % j->panels, t / j->panels, part);
+    if (j->kern.end)
+        j->kern.end();
 }
 
 /* Rows of a task: they and a panel stay in L2; of few panels, threads still end together. */
@@ -343,7 +351,7 @@ static void pack_shares(void *ctx, int64_t begin, int64_t end, int thread)
     const pack_job *j = ctx;
     (void)thread;
     for (int64_t t = begin; t < end; t++)
-        pack_task(&j->kern, &j->panels, t);
+        pack_task(j->kern.pack, &j->panels, t);
 }
 
 static void gemm_pack(ts_cpu *cpu, const void *args, int64_t n)
@@ -381,7 +389,8 @@ void ts_cpu_init_gemm(ts_cpu *c)
 {
     ts_gemm_kernels kern;
     ts_gemm_kernels_init(&kern, c->isa, TS_DTYPE_BF16);
-    const char *variant = kern.pairs         ? "bf16"
+    const char *variant = kern.begin         ? "amx"
+                          : kern.pairs       ? "bf16"
                           : kern.width == 48 ? "avx512"
                           : kern.rows        ? "avx2"
                                              : "ref";

@@ -60,12 +60,18 @@ typedef struct ts_gemm_kernels {
     bool pairs;
     ts_gemm_tile_fn *tile;
     ts_gemm_pack_fn *pack;
+    /* Of A alone, where it cannot be read in place: to rows [n_x][steps] instead of panels; NULL:
+     * pack does it. */
+    ts_gemm_pack_fn *pack_a;
+    /* Round the tiles of a thread, for kernels with a state of the processor; or NULL. */
+    void (*begin)(void), (*end)(void);
 } ts_gemm_kernels;
 
 /* Each fills only what it does better; `pairs` kernels are for BF16 operands alone. */
 void ts_gemm_kernels_init_avx2(ts_gemm_kernels *k);
 void ts_gemm_kernels_init_avx512(ts_gemm_kernels *k);
 void ts_gemm_kernels_init_bf16(ts_gemm_kernels *k);
+void ts_gemm_kernels_init_amx(ts_gemm_kernels *k);
 /* Chooses kernels for operands of `dtype`; rows is 0 when only the reference can. */
 void ts_gemm_kernels_init(ts_gemm_kernels *k, unsigned isa, ts_dtype dtype);
 

@@ -4,7 +4,7 @@
 # instructions that the CPU does not have.
 build=${1:-build}
 bad=0 n=0
-for object in $(find "$build" -path '*ts_device*' -name '*.o' | grep -E '_(avx2|avx512|bf16|vnni)\.c\.o$' | sort); do
+for object in $(find "$build" -path '*ts_device*' -name '*.o' | grep -E '_(avx2|avx512|bf16|vnni|amx)\.c\.o$' | sort); do
     n=$((n + 1))
     symbols=$(nm -g --defined-only "$object" | awk '{ print $2 $3 }')
     count=$(printf '%s\n' "$symbols" | grep -c .)

@@ -14,6 +14,8 @@ const ts_option ts_runtime_option_rows[] = {
     ROW(TEXT, device, "device", "cpu", 0, 0, NULL, "cpu, or sim (accounts, computes nothing)"),
     ROW(INT, threads, "threads", NULL, 1, 4096, NULL,
         "threads of this process (default: cores / processes of this host)"),
+    ROW(CHOICE, isa, "isa", "auto", 0, 0, "auto|portable|avx2|avx512|avx512_bf16|amx",
+        "instructions that kernels use at most (auto: all that this CPU has)"),
     ROW(REAL, memory_limit_gb, "memory-limit-gb", NULL, 0, 1e9, NULL,
         "refuse to hold more than this in tensors"),
     ROW(FLAG, bf16, "bf16", NULL, 0, 0, NULL, "compute in bfloat16"),
@@ -33,6 +35,28 @@ ts_status ts_runtime_dtype(const ts_runtime_options *o, ts_dtype *out)
     return TS_OK;
 }
 
+/* The instructions up to the chosen ones, which the CPU must have. */
+static ts_status choose_isa(int choice, unsigned *out)
+{
+    enum { AVX512 = TS_ISA_AVX2 | TS_ISA_AVX512 | TS_ISA_VNNI };
+    static const struct {
+        const char *name;
+        unsigned needs, uses;
+    } sets[] = { { "auto", 0, TS_ISA_ALL },
+                 { "portable", 0, TS_ISA_REF },
+                 { "avx2", TS_ISA_AVX2, TS_ISA_AVX2 },
+                 { "avx512", TS_ISA_AVX512, AVX512 },
+                 { "avx512_bf16", TS_ISA_BF16, AVX512 | TS_ISA_BF16 },
+                 { "amx", TS_ISA_AMX, TS_ISA_ALL } };
+    const unsigned has = ts_isa_detect();
+    char names[64];
+    if ((has & sets[choice].needs) != sets[choice].needs)
+        return ts_error(TS_ERR_USER, "--isa %s: this processor (or its system) has %s",
+                        sets[choice].name, ts_isa_names(has, names));
+    *out = sets[choice].uses;
+    return TS_OK;
+}
+
 ts_status ts_runtime_open(const ts_runtime_options *o, int local_size, ts_device **out)
 {
     if (!strcmp(o->device, "sim"))
@@ -45,8 +69,8 @@ ts_status ts_runtime_open(const ts_runtime_options *o, int local_size, ts_device
         threads = ts_cpu_count() / (local_size > 0 ? local_size : 1);
         threads = threads > 0 ? threads : 1;
     }
-    const ts_device_options d = { .threads = threads, .isa = TS_ISA_ALL,
-                                  .limit = (int64_t)(o->memory_limit_gb * 1e9) };
+    ts_device_options d = { .threads = threads, .limit = (int64_t)(o->memory_limit_gb * 1e9) };
+    TS_TRY(choose_isa(o->isa, &d.isa));
     TS_TRY(ts_device_open(o->device, &d, out));
     (*out)->timing = o->kernel_timing;
     return TS_OK;

@@ -10,7 +10,7 @@ typedef struct ts_runtime_options {
     int64_t threads;
     double memory_limit_gb;
     bool bf16, fp16, kernel_timing;
-    int log_level;
+    int isa, log_level;
 } ts_runtime_options;
 extern const ts_option ts_runtime_option_rows[];
 extern const size_t ts_runtime_option_count;

@@ -98,12 +98,13 @@ static ts_status read_isa(const char *text, const char *file, unsigned *isa)
         const size_t n = strcspn(s, " ");
         unsigned bit = 0;
         char names[64];
-        for (unsigned b = TS_ISA_AVX2; b <= TS_ISA_VNNI; b <<= 1)
+        for (unsigned b = TS_ISA_AVX2; b <= TS_ISA_LAST; b <<= 1)
             if (strlen(ts_isa_names(b, names)) == n && !strncmp(names, s, n))
                 bit = b;
         if (n && !bit && strncmp(s, "portable", n))
             return ts_error(TS_ERR_USER,
-                            "%s: isa: %.*s is not known (avx2, avx512, avx512_bf16, avx512_vnni)",
+                            "%s: isa: %.*s is not known (avx2, avx512, avx512_bf16, avx512_vnni, "
+                            "amx_bf16, amx_int8)",
                             file, (int)(n < 40 ? n : 40), s);
         *isa |= bit;
         s += n + (s[n] == ' ');

@@ -69,10 +69,7 @@ static void judge(const gemm_case *c, const ts_gemm_args *g, const void *b_unpac
     }
 }
 
-static bool left_out(const check_env *e, ts_dtype t)
-{
-    return e->bf16_only && t != TS_DTYPE_BF16;
-}
+static bool left_out(const check_env *e, ts_dtype t) { return e->bf16_only && t != TS_DTYPE_BF16; }
 
 static void run_case(const check_env *e, const gemm_case *c)
 {

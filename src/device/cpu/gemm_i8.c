@@ -20,6 +20,8 @@ static void kernels_init(ts_i8_kernels *k, unsigned isa)
         ts_i8_kernels_init_avx2(k);
     if (isa & TS_ISA_AVX512 && isa & TS_ISA_VNNI)
         ts_i8_kernels_init_vnni(k);
+    if (isa & TS_ISA_AMX_I8)
+        ts_i8_kernels_init_amx(k);
 #else
     (void)isa;
 #endif
@@ -32,14 +34,15 @@ static void quantise_shares(void *ctx, int64_t begin, int64_t end, int thread)
     j->kern.quantise(&j->a, begin, end);
 }
 
-static void run_task(const job *j, int64_t panel, int64_t chunk)
+static void run_task(const job *j, int64_t panel, int64_t chunk, void *work)
 {
     const ts_gemm_args *g = j->g;
     const int64_t width = j->kern.width, col = panel * width;
     const int64_t begin = chunk * j->rows, end = min64(begin + j->rows, j->m);
     const int64_t size = (int64_t)ts_dtype_size(g->c_dtype);
     ts_i8_tile t = { .a_row = j->a.q_ld, .blocks = j->a.blocks,
-                     .b = (const char *)g->b + panel * ts_i8_panel(g->k, width) };
+                     .b = (const char *)g->b + panel * ts_i8_panel(g->k, width),
+                     .work = work };
     t.last_steps = ts_i8_steps(g->k) - (j->a.blocks - 1) * TS_I8_STEPS;
     t.out = (ts_gemm_tile){ .cols = (int)min64(width, g->n - col), .ldc = g->ldc,
                             .c_dtype = g->c_dtype, .bias = g->bias ? g->bias + col : NULL };
@@ -56,9 +59,12 @@ static void run_task(const job *j, int64_t panel, int64_t chunk)
 static void run_tasks(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const job *j = ctx;
-    (void)thread;
+    if (j->kern.begin)
+        j->kern.begin();
     for (int64_t t = begin; t < end; t++)
-        run_task(j, t % j->panels, t / j->panels);
+        run_task(j, t % j->panels, t / j->panels, ts_cpu_scratch(j->cpu, thread));
+    if (j->kern.end)
+        j->kern.end();
 }
 
 /* A task's rows of A and its panel stay in the second cache, and each thread has some tasks. */

@@ -33,6 +33,7 @@ typedef struct ts_i8_tile {
     const float *a_scale; /* [rows, blocks] */
     const char *b;        /* a panel */
     int64_t blocks, last_steps;
+    void *work;           /* TS_CPU_THREAD_SCRATCH bytes of the thread's own */
 } ts_i8_tile;
 
 typedef struct ts_i8_kernels {
@@ -42,11 +43,13 @@ typedef struct ts_i8_kernels {
     /* One panel of B, the columns from x on. */
     void (*pack)(const ts_gemm_pack_args *p, int64_t x, char *panel);
     void (*tile)(const ts_i8_tile *t);
+    void (*begin)(void), (*end)(void); /* as in ts_gemm_kernels */
 } ts_i8_kernels;
 
 void ts_i8_kernels_init_ref(ts_i8_kernels *k);
 void ts_i8_kernels_init_avx2(ts_i8_kernels *k);
 void ts_i8_kernels_init_vnni(ts_i8_kernels *k);
+void ts_i8_kernels_init_amx(ts_i8_kernels *k); /* after vnni, whose packing it keeps */
 
 static inline int64_t ts_i8_blocks(int64_t k) { return (k + TS_GEMM_I8_BLOCK - 1) / TS_GEMM_I8_BLOCK; }
 static inline int64_t ts_i8_steps(int64_t k) { return (k + 3) / 4; }

@@ -12,7 +12,7 @@
  * told yes twice; threads and children have what their process has. */
 static unsigned may_use_tiles(void)
 {
-    enum { OSXSAVE = 1 << 27, TILE_STATES = 3 << 17 }; /* CPUID 1 ECX; XCR0: TILECFG, TILEDATA */
+    enum { OSXSAVE = 1 << 27, TILE_STATES = 3 << 17 };   /* CPUID 1 ECX; XCR0: TILECFG, TILEDATA */
     enum { REQUEST_PERMISSION = 0x1023, TILEDATA = 18 }; /* arch_prctl: ARCH_REQ_XCOMP_PERM */
     unsigned a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE))
@@ -47,8 +47,7 @@ unsigned ts_isa_detect(void)
         isa |= TS_ISA_BF16;
     if (__builtin_cpu_supports("avx512vnni"))
         isa |= TS_ISA_VNNI;
-    const unsigned amx =
-        __get_cpuid_count(7, 0, &a, &b, &c, &d) ? amx_of(d, isa) : 0;
+    const unsigned amx = __get_cpuid_count(7, 0, &a, &b, &c, &d) ? amx_of(d, isa) : 0;
     return amx && may_use_tiles() ? isa | amx : isa;
 }
 #else
@@ -57,11 +56,11 @@ unsigned ts_isa_detect(void) { return 0; }
 
 const char *ts_isa_names(unsigned isa, char *buf)
 {
-    const int n = snprintf(
-        buf, 64, "%s%s%s%s%s%s", isa & TS_ISA_AVX2 ? "avx2 " : "",
-        isa & TS_ISA_AVX512 ? "avx512 " : "", isa & TS_ISA_BF16 ? "avx512_bf16 " : "",
-        isa & TS_ISA_VNNI ? "avx512_vnni " : "", isa & TS_ISA_AMX ? "amx_bf16 " : "",
-        isa & TS_ISA_AMX_I8 ? "amx_int8 " : "");
+    const int n =
+        snprintf(buf, 64, "%s%s%s%s%s%s", isa & TS_ISA_AVX2 ? "avx2 " : "",
+                 isa & TS_ISA_AVX512 ? "avx512 " : "", isa & TS_ISA_BF16 ? "avx512_bf16 " : "",
+                 isa & TS_ISA_VNNI ? "avx512_vnni " : "", isa & TS_ISA_AMX ? "amx_bf16 " : "",
+                 isa & TS_ISA_AMX_I8 ? "amx_int8 " : "");
     if (n > 0)
         buf[n - 1] = 0; /* the last blank */
     else

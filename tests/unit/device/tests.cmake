@@ -1,1 +1,2 @@
 ts_unit_test(device heap LINK ts_device)
+ts_unit_test(device isa LINK ts_device)

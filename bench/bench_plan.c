@@ -82,7 +82,7 @@ static ts_status bench(const ts_job_options *o, const ts_option_set *set, const 
     double best[TS_KERNEL_COUNT], step;
     TS_TRY(ts_plan_run(o, set, po, &plan));
     by_processor = plan.hw.threads == 1;
-    TS_TRY(ts_runtime_open(&o->runtime, 1, &dev));
+    TS_TRY(ts_runtime_open(&o->runtime, 0, 1, &dev));
     real_launch = dev->launch;
     dev->launch = timed_launch;
     TS_TRY(ts_comm_self_create(&comm));

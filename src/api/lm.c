@@ -27,7 +27,7 @@ ts_status ts_lm_begin(ts_lm *lm)
                 : lm->o.load_in_4bit ? TS_QUANT_NF4
                                      : TS_QUANT_NONE;
     TS_TRY(ts_runtime_dtype(&lm->rt, &use.compute));
-    TS_TRY(ts_runtime_open(&lm->rt, 1, &lm->dev));
+    TS_TRY(ts_runtime_open(&lm->rt, 0, 1, &lm->dev));
     if (!lm->dev->computes)
         return ts_error(TS_ERR_USER, "--device %s computes nothing: there is nothing to say with",
                         lm->rt.device);

@@ -18,7 +18,7 @@ ts_status ts_training_begin(ts_training *t)
 {
     TS_TRY(ts_dist_options_check(&t->o.dist, t->comm));
     TS_TRY(start_watchdog(t));
-    TS_TRY(ts_runtime_open(&t->o.runtime, t->comm->local_size, &t->dev));
+    TS_TRY(ts_runtime_open(&t->o.runtime, t->comm->local_rank, t->comm->local_size, &t->dev));
     TS_TRY(ts_job_open(&t->o, t->set, t->dev, t->comm, true, &t->job));
     t->is_open = true;
     return TS_OK;

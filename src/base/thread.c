@@ -128,6 +128,12 @@ void ts_pool_destroy(ts_pool **pool)
 
 int ts_pool_threads(const ts_pool *pool) { return pool->threads; }
 
+bool ts_pool_bind(ts_pool *pool, int thread, const cpu_set_t *cpus)
+{
+    TS_ASSERT(thread > 0 && thread < pool->threads, "thread %d of %d", thread, pool->threads);
+    return pthread_setaffinity_np(pool->ids[thread], sizeof *cpus, cpus) == 0;
+}
+
 void ts_pool_run(ts_pool *p, int64_t n, int64_t grain, ts_share_fn *fn, void *ctx)
 {
     if (n <= 0)

@@ -61,6 +61,7 @@ typedef struct ts_device_options {
     /* TS_ISA_* that may be used; TS_ISA_ALL: what the CPU has (device/cpu/isa.h) */
     unsigned isa;
     int64_t limit;     /* bytes; 0: none */
+    bool unplaced;     /* leave it to the system which memory nodes threads and bytes are on */
 } ts_device_options;
 
 ts_status ts_device_open(const char *name, const ts_device_options *o,

@@ -1,5 +1,6 @@
 #include "device/runtime.h"
 
+#include "base/numa.h"
 #include "base/thread.h"
 #include "device/cpu/isa.h"
 
@@ -16,6 +17,8 @@ const ts_option ts_runtime_option_rows[] = {
         "threads of this process (default: cores / processes of this host)"),
     ROW(CHOICE, isa, "isa", "auto", 0, 0, "auto|portable|avx2|avx512|avx512_bf16|amx",
         "instructions that kernels use at most (auto: all that this CPU has)"),
+    ROW(CHOICE, numa, "numa", "auto", 0, 0, "auto|off",
+        "with several memory nodes: threads stay on one each, tensors are spread over them"),
     ROW(REAL, memory_limit_gb, "memory-limit-gb", NULL, 0, 1e9, NULL,
         "refuse to hold more than this in tensors"),
     ROW(FLAG, bf16, "bf16", NULL, 0, 0, NULL, "compute in bfloat16"),
@@ -57,7 +60,8 @@ static ts_status choose_isa(int choice, unsigned *out)
     return TS_OK;
 }
 
-ts_status ts_runtime_open(const ts_runtime_options *o, int local_size, ts_device **out)
+ts_status ts_runtime_open(const ts_runtime_options *o, int local_rank, int local_size,
+                          ts_device **out)
 {
     if (!strcmp(o->device, "sim"))
         return ts_error(
@@ -69,8 +73,11 @@ ts_status ts_runtime_open(const ts_runtime_options *o, int local_size, ts_device
         threads = ts_cpu_count() / (local_size > 0 ? local_size : 1);
         threads = threads > 0 ? threads : 1;
     }
-    ts_device_options d = { .threads = threads, .limit = (int64_t)(o->memory_limit_gb * 1e9) };
+    ts_device_options d = { .threads = threads, .limit = (int64_t)(o->memory_limit_gb * 1e9),
+                            .unplaced = o->numa > 0 };
     TS_TRY(choose_isa(o->isa, &d.isa));
+    if (!d.unplaced)
+        ts_numa_bind_rank(NULL, local_rank, local_size, threads);
     TS_TRY(ts_device_open(o->device, &d, out));
     (*out)->timing = o->kernel_timing;
     return TS_OK;

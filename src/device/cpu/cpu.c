@@ -116,6 +116,8 @@ ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
     TS_TRY_TO(fail, st, ts_pool_create(threads, &c->pool));
     TS_TRY_TO(fail, st, map_scratch(TS_CPU_SHARED_SCRATCH, &c->shared_scratch));
     TS_TRY_TO(fail, st, map_scratch((size_t)threads * TS_CPU_THREAD_SCRATCH, &c->thread_scratch));
+    if (!o->unplaced)
+        ts_cpu_place(c, NULL);
     ts_device_book(&c->base, TS_MEM_OTHER, ts_cpu_workspace_bytes(threads));
     ts_cpu_init_norm(c);
     ts_cpu_init_rope(c);

@@ -48,6 +48,10 @@ static inline int64_t ts_cpu_workspace_bytes(int threads)
     return TS_CPU_SHARED_SCRATCH + (int64_t)threads * TS_CPU_THREAD_SCRATCH;
 }
 
+/* Where the process's CPUs belong to several memory nodes (NUMA): binds the pool's threads to nodes,
+ * and spreads the heap and the shared scratch over them. `root`: as in ts_numa_read. */
+void ts_cpu_place(ts_cpu *c, const char *root);
+
 /* One a subject: fills its rows of the table for the instruction sets in c->isa. */
 void ts_cpu_init_norm(ts_cpu *c);
 void ts_cpu_init_rope(ts_cpu *c);

@@ -60,6 +60,11 @@ void ts_cpu_heap_destroy(ts_cpu_heap **heap)
     ts_free(heap);
 }
 
+void ts_cpu_heap_interleave(ts_cpu_heap *h, const ts_numa *n, int threads)
+{
+    ts_numa_interleave(n, threads, h->base, h->reserved);
+}
+
 #ifdef TS_HEAP_MALLOC
 ts_status ts_cpu_heap_alloc(ts_cpu_heap *h, size_t bytes, void **out)
 {

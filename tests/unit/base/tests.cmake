@@ -1,6 +1,7 @@
 ts_unit_test(base dtype LINK ts_base)
 ts_unit_test(base rng LINK ts_base)
 ts_unit_test(base thread LINK ts_base)
+ts_unit_test(base numa LINK ts_base)
 ts_unit_test(base str LINK ts_base)
 ts_unit_test(base file LINK ts_base)
 ts_unit_test(base json LINK ts_base)

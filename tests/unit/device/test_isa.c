@@ -38,11 +38,11 @@ static void chosen(void **state)
         const ts_runtime_options o = { .device = "cpu", .threads = 1, .isa = i };
         ts_device *d = NULL;
         if ((has & last[i]) != last[i]) {
-            REFUSED(ts_runtime_open(&o, 1, &d), TS_ERR_USER, "--isa ");
+            REFUSED(ts_runtime_open(&o, 0, 1, &d), TS_ERR_USER, "--isa ");
             assert_null(d);
             continue;
         }
-        OK(ts_runtime_open(&o, 1, &d));
+        OK(ts_runtime_open(&o, 0, 1, &d));
         const unsigned uses = ((ts_cpu *)d)->isa;
         assert_int_equal(uses & ~has, 0);
         if (i == 0)

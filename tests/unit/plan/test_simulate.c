@@ -57,7 +57,7 @@ static void real_step(const setup *s, ts_kernel_stat *stat, ts_mem_ledger *mem)
     ts_comm *comm;
     ts_job job;
     ts_step_result r;
-    assert_int_equal(ts_runtime_open(&s->o.runtime, 1, &dev), TS_OK);
+    assert_int_equal(ts_runtime_open(&s->o.runtime, 0, 1, &dev), TS_OK);
     assert_int_equal(ts_comm_self_create(&comm), TS_OK);
     assert_int_equal(ts_job_open(&s->o, s->set, dev, comm, false, &job), TS_OK);
     assert_int_equal(ts_trainer_step(job.trainer, false, &r), TS_OK);

@@ -48,7 +48,7 @@ static inline int64_t ts_cpu_workspace_bytes(int threads)
     return TS_CPU_SHARED_SCRATCH + (int64_t)threads * TS_CPU_THREAD_SCRATCH;
 }
 
-/* Where the process's CPUs belong to several memory nodes (NUMA): binds the pool's threads to nodes,
+/* Where the process's CPUs belong to several memory nodes (NUMA): binds the pool's threads to them,
  * and spreads the heap and the shared scratch over them. `root`: as in ts_numa_read. */
 void ts_cpu_place(ts_cpu *c, const char *root);
 

@@ -22,6 +22,9 @@ static ts_status embed_weight(ts_tape *tape, ts_record *r)
 {
     const ts_embed_op *o = r->attr;
     ts_embed_args a = args_of(o, r->out[0]);
+    ts_param_grad_settle(tape->params, r->param[0]);
+    if (r->param[1])
+        ts_param_grad_settle(tape->params, r->param[1]);
     a.dy = ts_tensor_data(r->out[0]->grad);
     a.dtable = o->table->grad;
     a.dpos_table = o->positions ? o->positions->grad : NULL;

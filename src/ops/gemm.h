@@ -11,7 +11,7 @@ ts_status ts_gemm_forward(ts_tape *tape, ts_param *w, const float *bias, ts_dtyp
 ts_status ts_gemm_input_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const void *dy,
                              int64_t rows, void *dx) TS_NODISCARD;
 /* W's gradient += dy^T x */
-void ts_gemm_weight_grad(ts_tape *tape, const ts_param *w, ts_dtype dtype, const void *dy,
+void ts_gemm_weight_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const void *dy,
                          const void *x, int64_t rows);
 /* b's gradient += column sums of dy [rows, cols] */
 void ts_bias_grad(ts_tape *tape, const ts_param *b, ts_dtype dtype, const void *dy, int64_t rows);

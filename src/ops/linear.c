@@ -52,13 +52,13 @@ ts_status ts_gemm_input_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const v
     return multiply(tape, w, &a);
 }
 
-void ts_gemm_weight_grad(ts_tape *tape, const ts_param *w, ts_dtype dtype, const void *dy,
-                         const void *x, int64_t rows)
+void ts_gemm_weight_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const void *dy, const void *x,
+                         int64_t rows)
 {
     const ts_gemm_args a = { .form = TS_GEMM_TN, .m = w->dim[0], .n = w->dim[1], .k = rows,
                              .dtype = dtype, .a = dy, .lda = w->dim[0], .b = x, .ldb = w->dim[1],
                              .c = w->grad, .ldc = w->dim[1], .c_dtype = TS_DTYPE_F32,
-                             .accumulate = true };
+                             .accumulate = !ts_param_grad_begin(w) };
     ts_launch_gemm(tape->dev, &a, 0, ts_gemm_cost(a.m, a.n, a.k, dtype, TS_DTYPE_F32));
 }
 

@@ -276,7 +276,10 @@ static void params_done(ts_tape *tape, const ts_record *r)
 {
     for (int i = 0; i < TS_RECORD_PARAMS; i++) {
         ts_param *p = r->param[i];
-        if (p && p->grad && --p->uses == 0 && tape->hooks.param_done)
+        if (!p || !p->grad || --p->uses != 0)
+            continue;
+        ts_param_grad_settle(tape->params, p);
+        if (tape->hooks.param_done)
             tape->hooks.param_done(tape->hooks.ctx, p);
     }
 }

@@ -154,6 +154,34 @@ ts_status ts_param_set_allocate_grads(ts_param_set *s)
     return TS_OK;
 }
 
+static void zero_grad(const ts_param_set *s, ts_param *p)
+{
+    s->dev->zero(s->dev, p->grad, (size_t)ts_param_count(p) * sizeof(float));
+    p->grad_empty = false;
+}
+
+void ts_param_set_clear_grads(ts_param_set *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        ts_param *p = s->p[i];
+        p->grad_empty = p->grad && p->rank > 1;
+        if (p->grad && !p->grad_empty)
+            zero_grad(s, p);
+    }
+}
+
+void ts_param_grad_settle(const ts_param_set *s, ts_param *p)
+{
+    if (p->grad_empty)
+        zero_grad(s, p);
+}
+
+void ts_param_set_settle_grads(ts_param_set *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        ts_param_grad_settle(s, s->p[i]);
+}
+
 void ts_param_set_changed(ts_param_set *s)
 {
     for (size_t i = 0; i < s->n; i++)

@@ -37,6 +37,7 @@ typedef struct ts_param {
     ts_dtype dtype;      /* of value */
     void *value;         /* [dim0, dim1]; in the set's storage */
     float *grad;         /* fp32, like value; NULL: frozen or inference */
+    bool grad_empty;     /* what is in grad does not count: who adds first writes (see below) */
     bool frozen;         /* not trained: no place in the flat arrays */
     int64_t index;       /* number in the set */
     int64_t offset;      /* element offset in the set's flat arrays, of what is trained */
@@ -88,6 +89,20 @@ ts_status ts_param_set_allocate_one(ts_param_set *s, ts_dtype dtype) TS_NODISCAR
 ts_status ts_param_put(ts_param_set *s, ts_param *p, int64_t at, int64_t n, float *v) TS_NODISCARD;
 /* Allocates fp32 gradients for all parameters that are trained. Zeroed. */
 ts_status ts_param_set_allocate_grads(ts_param_set *s) TS_NODISCARD;
+/* Gradients begin anew. Those of matrices are not cleared: the first product writes where others
+ * would add (ts_param_grad_begin), which saves two passes over memory; everyone else who adds calls
+ * ts_param_grad_settle first. Before the set's gradients are read, all must be settled. */
+void ts_param_set_clear_grads(ts_param_set *s);
+/* Whether the caller must write all of the gradient rather than add to it. */
+static inline bool ts_param_grad_begin(ts_param *p)
+{
+    const bool empty = p->grad_empty;
+    p->grad_empty = false;
+    return empty;
+}
+/* Zeros, if nobody has written yet. */
+void ts_param_grad_settle(const ts_param_set *s, ts_param *p);
+void ts_param_set_settle_grads(ts_param_set *s);
 /* From now on forms last until the next weight's of the same direction. */
 void ts_param_set_share_forms(ts_param_set *s);
 /* To be called after values changed: all of them (load), or those that are trained (optimizer

@@ -34,12 +34,6 @@ static ts_status count_tokens(ts_trainer *t, int64_t *tokens)
     return TS_OK;
 }
 
-static void zero_gradients(ts_trainer *t)
-{
-    const ts_storage *g = t->model->decoder->params.grads;
-    t->dev->zero(t->dev, g->data, g->bytes);
-}
-
 static ts_status micro_batch(ts_trainer *t, int64_t m, double weight, double *sum)
 {
     const bool last = m + 1 == t->n_micro;
@@ -68,8 +62,10 @@ static ts_status all_micro_batches(ts_trainer *t, double weight, double *sums, c
     }
     for (int64_t m = 0; m < t->n_micro; m++) {
         if (m == 0 || t->deterministic)
-            zero_gradients(t);
+            ts_param_set_clear_grads(p);
         TS_TRY(micro_batch(t, m, weight, &sums[m]));
+        if (m + 1 == t->n_micro || t->deterministic)
+            ts_param_set_settle_grads(p);
         if (t->deterministic)
             TS_TRY(ts_ordered_add(t->comm, p->grads->data, t->dev->computes ? t->acc->data : NULL,
                                   p->total, t->staging ? t->staging->data : NULL,

@@ -9,8 +9,10 @@ enum {
     BLOCK = 2 * SLICE,  /* steps packed at once */
     /* what is packed at once, for L3 */
     A_BYTES = 8 << 20, B_BYTES = TS_CPU_SHARED_SCRATCH - A_BYTES,
-    PACK_STEPS = 256,   /* steps of a packing task of TS_GEMM_PACK_X rows or columns */
+    /* a packing task: rows as long as can be, so that memory is read in its order */
+    ALONG_STEPS = 512, ACROSS_X = 1152, ACROSS_STEPS = 32,
     A_IN_L2 = 768 << 10, /* bytes of A that a task goes over again and again */
+    PACK_PAST = 16 << 20, /* bytes of panels that would not stay in L3 until they are read */
     SMALL = 1 << 19,    /* steps x columns x rows below which threads are not worth waking: 8 us */
     PART_BYTES = 2 << 20, /* of a thread's scratch: partial sums; behind them a panel of its own */
 };
@@ -55,20 +57,42 @@ void ts_gemm_kernels_init(ts_gemm_kernels *k, unsigned isa, ts_dtype dtype)
 #endif
 }
 
+/* An even cut of n into blocks of at most `most`, in multiples of the packing unit. */
+static int64_t even_block(int64_t n, int64_t most)
+{
+    most -= most % TS_GEMM_PACK_X;
+    return n <= most ? n : min64(most, round_up(ceil_div(n, ceil_div(n, most)), TS_GEMM_PACK_X));
+}
+
 /* ---- packing */
+
+/* x and steps of a packing task. Where rows run along k, a task has 96 of them; where they run
+ * across, all of some. */
+static void pack_shape(const ts_gemm_panels *p, int64_t *x, int64_t *steps)
+{
+    *x = p->k_major ? even_block(p->n_x, ACROSS_X) : TS_GEMM_PACK_X;
+    *steps = p->k_major ? ACROSS_STEPS
+                        : round_up(ceil_div(p->steps, ceil_div(p->steps, ALONG_STEPS)), 16);
+}
 
 static int64_t pack_tasks_of(const ts_gemm_panels *p)
 {
-    return ceil_div(p->n_x, TS_GEMM_PACK_X) * ceil_div(p->steps, PACK_STEPS);
+    int64_t x, steps;
+    if (p->steps == 0)
+        return 0;
+    pack_shape(p, &x, &steps);
+    return ceil_div(p->n_x, x) * ceil_div(p->steps, steps);
 }
 
-/* Neighbouring tasks lie side by side in x: in a k_major source they share pages and cache
- * lines. */
+/* Tasks that follow each other lie side by side along the rows. */
 static void pack_task(ts_gemm_pack_fn *pack, const ts_gemm_panels *p, int64_t task)
 {
-    const int64_t across = ceil_div(p->n_x, TS_GEMM_PACK_X);
-    const int64_t x = task % across * TS_GEMM_PACK_X, s = task / across * PACK_STEPS;
-    pack(p, x, min64(x + TS_GEMM_PACK_X, p->n_x), s, min64(s + PACK_STEPS, p->steps));
+    int64_t x, steps;
+    pack_shape(p, &x, &steps);
+    const int64_t across = ceil_div(p->n_x, x), along = ceil_div(p->steps, steps);
+    const int64_t x0 = (p->k_major ? task % across : task / along) * x;
+    const int64_t s0 = (p->k_major ? task / across : task % along) * steps;
+    pack(p, x0, min64(x0 + x, p->n_x), s0, min64(s0 + steps, p->steps));
 }
 
 static void pack_blocks(void *ctx, int64_t begin, int64_t end, int thread)
@@ -232,13 +256,6 @@ static void run_block(job *j)
 
 /* ---- blocks */
 
-/* An even cut of n into blocks of at most `most`, in multiples of the packing unit. */
-static int64_t even_block(int64_t n, int64_t most)
-{
-    most -= most % TS_GEMM_PACK_X;
-    return n <= most ? n : min64(most, round_up(ceil_div(n, ceil_div(n, most)), TS_GEMM_PACK_X));
-}
-
 static void run_blocks(job *j)
 {
     const ts_gemm_args *g = j->g;
@@ -365,7 +382,7 @@ static void gemm_pack(ts_cpu *cpu, const void *args, int64_t n)
     j.panels = (ts_gemm_panels){
         .src = g->src, .ld = g->ld, .n_x = g->n, .n_k = g->k, .src_dtype = g->src_dtype,
         .k_major = g->form == TS_GEMM_NN, .pairs = true, .width = j.kern.width, .dst = g->dst,
-        .steps = ceil_div(g->k, 2),
+        .steps = ceil_div(g->k, 2), .past = g->n * g->k * 2 > PACK_PAST,
     };
     const int64_t tasks = pack_tasks_of(&j.panels);
     ts_pool_run(cpu->pool, tasks, tasks < 4 ? 4 : 1, pack_shares, &j);

@@ -44,6 +44,7 @@ typedef struct ts_gemm_panels {
     int64_t ld, n_x, n_k;
     ts_dtype src_dtype;
     bool k_major, pairs;    /* pairs: units are pairs of bf16; else floats */
+    bool past;              /* panels go past the caches; dst at a multiple of 64 */
     int width;
     char *dst;              /* [panels][steps][width] units */
     int64_t steps;

@@ -16,15 +16,29 @@ static inline place16 place_of(const ts_gemm_panels *p, int64_t x)
     return d;
 }
 
-/* Step s of 16 columns. */
-INLINE void put_units(place16 d, int64_t s, int64_t width, __m512i v)
+/* Step s of 16 columns; `past`: past the caches. */
+INLINE void put_units(place16 d, int64_t s, int64_t width, __m512i v, const bool past)
 {
     if (!d.hi) {
-        _mm512_storeu_si512(d.lo + s * width * 4, v);
+        if (past)
+            _mm512_stream_si512((void *)(d.lo + s * width * 4), v);
+        else
+            _mm512_storeu_si512(d.lo + s * width * 4, v);
         return;
     }
     _mm256_storeu_si256((__m256i *)(d.hi + s * width * 4), _mm512_extracti64x4_epi64(v, 1));
     _mm256_storeu_si256((__m256i *)(d.lo + s * width * 4), _mm512_castsi512_si256(v));
+}
+
+/* Two vectors of floats as bf16, one after the other. */
+static inline __m512i bf16_of(vf first, vf then)
+{
+#if PAIRS
+    return (__m512i)_mm512_cvtne2ps_pbh(then, first);
+#else
+    (void)then;
+    return _mm512_castps_si512(first); /* not called */
+#endif
 }
 
 /* Elements [k, k + 2) of 16 neighbouring x as pairs, or element k of them as floats; `row` is
@@ -43,30 +57,23 @@ INLINE __m512i units_across(const char *row, int64_t ld, bool two, int64_t x, in
                 _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask_of(n), h + ld)), 16);
         return _mm512_or_si512(lo, hi);
     }
-    lo = _mm512_srli_epi32(bf16_bits(v_load(row, x, t, n)), 16);
-    if (two)
-        hi = bf16_bits(v_load(row, ld + x, t, n));
-    return _mm512_mask_blend_epi16(0xAAAAAAAAu, lo, hi);
+    const __m512i both = bf16_of(v_load(row, x, t, n), two ? v_load(row, ld + x, t, n) : v_zero());
+    const __m512i turn = _mm512_set_epi32(
+        0x1F000F, 0x1E000E, 0x1D000D, 0x1C000C, 0x1B000B, 0x1A000A, 0x190009, 0x180008, 0x170007,
+        0x160006, 0x150005, 0x140004, 0x130003, 0x120002, 0x110001, 0x100000);
+    return _mm512_permutexvar_epi16(turn, both);
 }
 
-/* 16 units along k of row x; x-major sources. */
-static inline __m512i units_along(const ts_gemm_panels *p, int64_t x, int64_t k)
+/* 16 units along k, n elements of which are there, from `row` on; x-major sources. */
+INLINE __m512i units_along(const char *row, int64_t n, const ts_dtype t)
 {
-    const char *row = (const char *)p->src + x * p->ld * (int64_t)ts_dtype_size(p->src_dtype);
-    const int64_t n = p->n_k - k;
     if (!PAIRS)
-        return _mm512_castps_si512(v_load(row, k, p->src_dtype, n));
-    if (p->src_dtype == TS_DTYPE_BF16) {
+        return _mm512_castps_si512(v_load(row, 0, t, n));
+    if (t == TS_DTYPE_BF16) {
         const __mmask32 m = n >= 32 ? ~(__mmask32)0 : ((__mmask32)1 << n) - 1;
-        return _mm512_maskz_loadu_epi16(m, (const uint16_t *)row + k);
+        return _mm512_maskz_loadu_epi16(m, row);
     }
-    const __m512i lo = bf16_bits(v_load(row, k, p->src_dtype, n));
-    const __m512i hi =
-        n > V ? bf16_bits(v_load(row, k + V, p->src_dtype, n - V)) : _mm512_setzero_si512();
-    const __m512i lane = _mm512_set_epi32(
-        0x3F003D, 0x3B0039, 0x370035, 0x330031, 0x2F002D, 0x2B0029, 0x270025, 0x230021, 0x1F001D,
-        0x1B0019, 0x170015, 0x130011, 0x0F000D, 0x0B0009, 0x070005, 0x030001);
-    return _mm512_permutex2var_epi16(lo, lane, hi);
+    return bf16_of(v_load(row, 0, t, n), n > V ? v_load(row, V, t, n - V) : v_zero());
 }
 
 /* r[i] lane j becomes r[j] lane i. */
@@ -101,80 +108,155 @@ INLINE void transpose16(__m512i r[16])
     }
 }
 
-/* k_major sources: row by row (or two), as they lie in memory. `full`: all 96 columns are there. */
-INLINE void pack_across(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin,
-                        int64_t s_end, const ts_dtype t, const bool full)
+/* Columns [x, x_end) of step s. */
+INLINE void pack_some(const ts_gemm_panels *p, const char *row, bool two, int64_t x, int64_t x_end,
+                      int64_t s, const ts_dtype t)
 {
-    enum { AHEAD = 8, GROUPS = TS_GEMM_PACK_X / V };
-    const int64_t per = PAIRS ? 2 : 1, width = p->width, ld = p->ld;
-    const int64_t x_fill = (x_end + width - 1) / width * width; /* zeros to the end of the panel */
-    const int groups = full ? GROUPS : (int)((x_fill - x_begin + V - 1) / V);
-    place16 to[GROUPS];
-    for (int i = 0; i < groups; i++)
-        to[i] = place_of(p, x_begin + i * V);
-    for (int64_t s = s_begin; s < s_end; s++) {
-        const char *row = (const char *)p->src + s * per * ld * (int64_t)ts_dtype_size(t);
+    const int64_t x_fill = (x_end + p->width - 1) / p->width * p->width; /* zeros fill the panel */
+    for (int64_t at = x; at < x_fill; at += V)
+        put_units(place_of(p, at), s, p->width,
+                  at < x_end ? units_across(row, p->ld, two, at, x_end - at, t)
+                             : _mm512_setzero_si512(),
+                  false);
+}
+
+/* All 96 of them; `to` is where the first goes. */
+INLINE void pack_96(const ts_gemm_panels *p, const char *row, bool two, int64_t x, char *to,
+                    const int width, const ts_dtype t, const bool past)
+{
+    const int64_t panel = p->steps * width * 4;
+    UNROLL
+    for (int i = 0; i < TS_GEMM_PACK_X / V; i++) {
+        const __m512i v = units_across(row, p->ld, two, x + i * V, V, t);
+        if (width == ROWS)
+            put_units((place16){ to + 2 * i * panel, to + (2 * i + 1) * panel }, 0, width, v,
+                      false);
+        else
+            put_units((place16){ to + i * V / width * panel + i * V % width * 4, NULL }, 0, width,
+                      v, past);
+    }
+}
+
+/* k_major sources: row by row (or two), as they lie in memory. */
+INLINE void pack_across(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin,
+                        int64_t s_end, const int width, const ts_dtype t, const bool past)
+{
+    const int64_t per = PAIRS ? 2 : 1, row_bytes = per * p->ld * (int64_t)ts_dtype_size(t);
+    const int64_t panel = p->steps * width * 4, on = TS_GEMM_PACK_X / width * panel;
+    const char *row = (const char *)p->src + s_begin * row_bytes;
+    char *first = p->dst + x_begin / width * panel + s_begin * width * 4;
+    for (int64_t s = s_begin; s < s_end; s++, row += row_bytes, first += width * 4) {
         const bool two = s * per + 1 < p->n_k;
-        if (full) {
-            const int64_t row_bytes = ld * (int64_t)ts_dtype_size(t);
-            const char *next = row + AHEAD * per * row_bytes + x_begin * (int64_t)ts_dtype_size(t);
-            for (int64_t r = 0; r < per; r++, next += row_bytes)
-                for (int64_t o = 0; o < TS_GEMM_PACK_X * (int64_t)ts_dtype_size(t); o += 64)
-                    __builtin_prefetch(next + o);
-        }
-#pragma GCC unroll 6
-        for (int i = 0; i < groups; i++) {
-            const int64_t x = x_begin + i * V, n = full ? V : x_end - x;
-            put_units(to[i], s, width,
-                      n > 0 ? units_across(row, ld, two, x, n, t) : _mm512_setzero_si512());
+        char *to = first;
+        int64_t x = x_begin;
+        for (; x + TS_GEMM_PACK_X <= x_end; x += TS_GEMM_PACK_X, to += on)
+            pack_96(p, row, two, x, to, width, t, past);
+        if (x < x_end)
+            pack_some(p, row, two, x, x_end, s, t);
+    }
+}
+
+INLINE void pack_across_of(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin,
+                           int64_t s_end, const ts_dtype t)
+{
+    if (p->width == ROWS)
+        pack_across(p, x_begin, x_end, s_begin, s_end, ROWS, t, false);
+    else
+        pack_across(p, x_begin, x_end, s_begin, s_end, VECS * V, t, false);
+}
+
+/* Rows that lie one after another are fetched in that order while others are worked on: the
+ * processor sees that by itself, but not 16 rows read side by side. */
+typedef struct fetcher {
+    const char *at, *row_end;
+    int64_t bytes, skip; /* of a row; from its end to the next */
+    int64_t rows;        /* left */
+} fetcher;
+
+static inline fetcher fetch_rows(const ts_gemm_panels *p, int64_t x, int64_t s_begin, int64_t s_end)
+{
+    const int64_t size = (int64_t)ts_dtype_size(p->src_dtype), per = PAIRS ? 2 : 1;
+    const int64_t bytes = (s_end - s_begin) * per * size;
+    const char *at = (const char *)p->src + (x * p->ld + s_begin * per) * size;
+    return (fetcher){ at, at + bytes, bytes, p->ld * size - bytes, p->n_x - x };
+}
+
+INLINE void fetch_some(fetcher *f, int64_t bytes)
+{
+    for (; bytes > 0 && f->rows > 0; bytes -= 64) {
+        __builtin_prefetch(f->at, 0, 2);
+        f->at += 64;
+        if (f->at >= f->row_end) {
+            f->at = f->row_end + f->skip, f->row_end += f->bytes + f->skip;
+            f->rows--;
         }
     }
 }
 
-/* What the next 16 rows have beside these units of 16: a row each is too many streams for the
- * processor to see by itself. */
-INLINE void fetch_next(const ts_gemm_panels *p, int64_t x, int64_t x_end, int64_t k)
+/* 16 x 16 units of `rows` rows from `row` on, turned, to step s and those after it. `full`: all are
+ * there. */
+INLINE void turn_units(const ts_gemm_panels *p, const char *row, int64_t rows, int64_t s,
+                       int64_t steps, place16 to, const ts_dtype t, const bool full,
+                       const bool past)
 {
-    const int64_t size = (int64_t)ts_dtype_size(p->src_dtype), bytes = V * (PAIRS ? 2 : 1) * size;
-    const char *row = (const char *)p->src + ((x + V) * p->ld + k) * size;
-    for (int64_t i = x + V; i < x + 2 * V && i < x_end; i++, row += p->ld * size)
-        for (int64_t o = 0; o < bytes; o += 64)
-            __builtin_prefetch(row + o, 0, 2);
+    const int64_t per = PAIRS ? 2 : 1, row_bytes = p->ld * (int64_t)ts_dtype_size(t);
+    __m512i r[16];
+    UNROLL
+    for (int i = 0; i < V; i++, row += row_bytes)
+        r[i] = full       ? units_along(row, V * per, t)
+               : i < rows ? units_along(row, p->n_k - s * per, t)
+                          : _mm512_setzero_si512();
+    transpose16(r);
+    UNROLL
+    for (int i = 0; i < V; i++)
+        if (full || i < steps)
+            put_units(to, s + i, p->width, r[i], past);
 }
 
-/* x-major sources: 16 x 16 units at a time, turned. */
-static void pack_along(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin,
-                       int64_t s_end)
+/* x-major sources. */
+INLINE void pack_along(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin,
+                       int64_t s_end, const ts_dtype t, const bool past)
 {
-    const int64_t per = PAIRS ? 2 : 1;
+    const int64_t per = PAIRS ? 2 : 1, size = (int64_t)ts_dtype_size(t);
     const int64_t x_fill = (x_end + p->width - 1) / p->width * p->width;
+    fetcher f = fetch_rows(p, x_begin + V, s_begin, s_end);
     for (int64_t x = x_begin; x < x_fill; x += V) {
         const place16 to = place_of(p, x);
         for (int64_t s = s_begin; s < s_end; s += V) {
-            __m512i r[16];
-            fetch_next(p, x, x_end, s * per);
-            UNROLL
-            for (int i = 0; i < 16; i++)
-                r[i] = x + i < x_end ? units_along(p, x + i, s * per) : _mm512_setzero_si512();
-            transpose16(r);
-            UNROLL
-            for (int i = 0; i < 16; i++)
-                if (s + i < s_end)
-                    put_units(to, s + i, p->width, r[i]);
+            const char *from = (const char *)p->src + (x * p->ld + s * per) * size;
+            fetch_some(&f, V * V * per * size);
+            if (x + V <= x_end && s + V <= s_end && (s + V) * per <= p->n_k)
+                turn_units(p, from, V, s, V, to, t, true, past);
+            else
+                turn_units(p, from, x_end - x, s, s_end - s, to, t, false, past);
         }
     }
+}
+
+/* Weights, on their way to memory: nobody reads the panels soon. */
+static void pack_past(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin,
+                      int64_t s_end)
+{
+    if (p->k_major)
+        pack_across(p, x_begin, x_end, s_begin, s_end, VECS * V, TS_DTYPE_F32, true);
+    else
+        pack_along(p, x_begin, x_end, s_begin, s_end, TS_DTYPE_F32, true);
+    _mm_sfence();
 }
 
 static void pack(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_t s_begin,
                  int64_t s_end)
 {
-    const bool full = x_end - x_begin == TS_GEMM_PACK_X;
-    if (!p->k_major)
-        pack_along(p, x_begin, x_end, s_begin, s_end);
-    else if (full && p->src_dtype == TS_DTYPE_F32)
-        pack_across(p, x_begin, x_end, s_begin, s_end, TS_DTYPE_F32, true);
-    else if (full && PAIRS && p->src_dtype == TS_DTYPE_BF16)
-        pack_across(p, x_begin, x_end, s_begin, s_end, TS_DTYPE_BF16, true);
+    if (PAIRS && p->past && p->src_dtype == TS_DTYPE_F32 && p->width == VECS * V)
+        pack_past(p, x_begin, x_end, s_begin, s_end);
+    else if (!p->k_major && p->src_dtype == TS_DTYPE_F32)
+        pack_along(p, x_begin, x_end, s_begin, s_end, TS_DTYPE_F32, false);
+    else if (!p->k_major)
+        pack_along(p, x_begin, x_end, s_begin, s_end, p->src_dtype, false);
+    else if (p->src_dtype == TS_DTYPE_F32)
+        pack_across_of(p, x_begin, x_end, s_begin, s_end, TS_DTYPE_F32);
+    else if (PAIRS && p->src_dtype == TS_DTYPE_BF16)
+        pack_across_of(p, x_begin, x_end, s_begin, s_end, TS_DTYPE_BF16);
     else
-        pack_across(p, x_begin, x_end, s_begin, s_end, p->src_dtype, false);
+        pack_across_of(p, x_begin, x_end, s_begin, s_end, p->src_dtype);
 }

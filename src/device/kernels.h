@@ -50,6 +50,7 @@
     X(softcap, ts_loss_args, LOSS)                                                                 \
     X(adamw, ts_adamw_args, OPTIMIZER)                                                             \
     X(sgd, ts_sgd_args, OPTIMIZER)                                                                 \
+    X(step_pack, ts_step_pack_args, OPTIMIZER)                                                     \
     X(sumsq, ts_sumsq_args, OPTIMIZER)
 
 typedef enum ts_kernel {

@@ -194,6 +194,27 @@ void ts_param_set_trained(ts_param_set *s)
         s->p[i]->version += !s->p[i]->frozen;
 }
 
+static void *kept_form(const ts_form_slot *slot, const ts_param *p)
+{
+    return slot->storage && slot->of == p && slot->packed_as == TS_DTYPE_BF16 ? slot->storage->data
+                                                                             : NULL;
+}
+
+ts_kept_forms ts_param_kept_forms(const ts_param_set *s, const ts_param *p)
+{
+    if (s->shares || s->single)
+        return (ts_kept_forms){ NULL, NULL };
+    return (ts_kept_forms){ kept_form(&p->nt, p), kept_form(&p->nn, p) };
+}
+
+void ts_param_forms_made(ts_param *p)
+{
+    if (kept_form(&p->nt, p))
+        p->nt.version = p->version;
+    if (kept_form(&p->nn, p))
+        p->nn.version = p->version;
+}
+
 void ts_param_set_share_forms(ts_param_set *s)
 {
     s->shares = true;
@@ -232,6 +253,7 @@ static ts_status packed_form(ts_param_set *s, ts_param *p, ts_gemm_form form, ts
     ts_form_slot *slot;
     bool there;
     TS_TRY(form_slot(s, p, nt, bytes, &slot, &there));
+    slot->packed_as = dtype;
     *out = (ts_form){ slot->storage->data, 0, true, TS_QUANT_NONE };
     if (there)
         return TS_OK;
@@ -256,6 +278,7 @@ static ts_status plain_form(ts_param_set *s, ts_param *p, ts_dtype dtype, ts_for
     ts_form_slot *slot;
     bool there;
     TS_TRY(form_slot(s, p, true, (size_t)ts_param_count(p) * ts_dtype_size(dtype), &slot, &there));
+    slot->packed_as = TS_DTYPE_F32;
     *out = (ts_form){ slot->storage->data, p->dim[1], false, TS_QUANT_NONE };
     if (there)
         return TS_OK;

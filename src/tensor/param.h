@@ -26,6 +26,7 @@ typedef struct ts_form {
 typedef struct ts_form_slot {
     ts_storage *storage;
     const struct ts_param *of; /* whose form is there */
+    ts_dtype packed_as;        /* what it was packed as; F32: it is a plain copy */
     unsigned version;
 } ts_form_slot;
 
@@ -109,6 +110,14 @@ void ts_param_set_share_forms(ts_param_set *s);
  * step). */
 void ts_param_set_changed(ts_param_set *s);
 void ts_param_set_trained(ts_param_set *s);
+/* For who changes values and can make the forms on the way: where p keeps forms packed in BF16
+ * (both NULL: none). When they are made, and ts_param_set_trained has been called, they are declared
+ * up to date. */
+typedef struct ts_kept_forms {
+    void *nt, *nn;
+} ts_kept_forms;
+ts_kept_forms ts_param_kept_forms(const ts_param_set *s, const ts_param *p);
+void ts_param_forms_made(ts_param *p);
 
 /* The weight as B of a GEMM of this form in this type; made now if it is missing or old. */
 ts_status ts_param_form(ts_param_set *s, ts_param *p, ts_gemm_form form, ts_dtype dtype,

@@ -102,6 +102,24 @@ ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm)
     return TS_OK;
 }
 
+/* One of the two; then also the forms that p keeps, while its values are in the caches. */
+static void launch(const ts_optimizer *z, const ts_param *p, const ts_adamw_args *adamw,
+                   const ts_sgd_args *sgd, ts_cost cost)
+{
+    ts_device *dev = z->params->dev;
+    const ts_kept_forms kept = ts_param_kept_forms(z->params, p);
+    if (kept.nt || kept.nn) {
+        const ts_step_pack_args a = { .adamw = adamw, .sgd = sgd, .n = p->dim[0], .k = p->dim[1],
+                                      .nt = kept.nt, .nn = kept.nn };
+        cost.bytes += (double)ts_param_count(p) * (2.0 * !!kept.nt + 2.0 * !!kept.nn);
+        ts_launch_step_pack(dev, &a, 0, cost);
+    } else if (adamw) {
+        ts_launch_adamw(dev, adamw, ts_param_count(p), cost);
+    } else {
+        ts_launch_sgd(dev, sgd, ts_param_count(p), cost);
+    }
+}
+
 static void adam(const ts_optimizer *z, const ts_param *p, const float *g, double lr, double scale)
 {
     const ts_train_options *o = z->o;
@@ -119,8 +137,7 @@ static void adam(const ts_optimizer *z, const ts_param *p, const float *g, doubl
                               .weight_decay = p->decays ? (float)o->weight_decay : 0,
                               .grad_scale = (float)scale, .c1 = 1 - pow(o->adam_beta1, t),
                               .c2 = 1 - pow(o->adam_beta2, t) };
-    ts_launch_adamw(z->params->dev, &a, ts_param_count(p),
-                    (ts_cost){ 12 * n, bytes * n, TS_DTYPE_F32 });
+    launch(z, p, &a, NULL, (ts_cost){ 12 * n, bytes * n, TS_DTYPE_F32 });
 }
 
 static void sgd(const ts_optimizer *z, const ts_param *p, const float *g, double lr, double scale)
@@ -130,8 +147,7 @@ static void sgd(const ts_optimizer *z, const ts_param *p, const float *g, double
                             .grad = g, .lr = (float)lr, .momentum = (float)z->o->sgd_momentum,
                             .weight_decay = p->decays ? (float)z->o->weight_decay : 0,
                             .grad_scale = (float)scale };
-    ts_launch_sgd(z->params->dev, &a, ts_param_count(p),
-                  (ts_cost){ 4 * n, (z->m ? 20 : 12) * n, TS_DTYPE_F32 });
+    launch(z, p, NULL, &a, (ts_cost){ 4 * n, (z->m ? 20 : 12) * n, TS_DTYPE_F32 });
 }
 
 void ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double grad_scale)
@@ -147,4 +163,7 @@ void ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double gr
             sgd(z, p, grads + p->offset, lr, grad_scale);
     }
     ts_param_set_trained(z->params);
+    for (size_t i = 0; i < z->params->n; i++)
+        if (!z->params->p[i]->frozen)
+            ts_param_forms_made(z->params->p[i]);
 }

@@ -35,6 +35,11 @@ const ts_option ts_train_option_rows[] = {
     ROW(LIST, freeze, "freeze", NULL, 0, 0, NULL, "training",
         "modules that are not trained, by whole parts of their names as checkpoints have them: embedding, "
         "self_attention, mlp.linear_fc1, layers.{0-11}, layers.{*}.mlp"),
+    ROW(CHOICE, packed_weights, "packed-weights", "auto", 0, 0, "auto|kept|shared", "memory",
+        "copies of the weights that products in bf16 read: kept by each weight and written by the "
+        "optimizer, or made for each product in memory that all weights share; the same bits, more "
+        "speed or less memory (auto: kept with several micro-batches a step or at most 512 tokens "
+        "in one)"),
     ROW(INT, eval_iters, "eval-iters", "100", 0, BIG, NULL, "evaluation",
         "batches of one evaluation on the validation split"),
     ROW(INT, eval_interval, "eval-interval", "1000", 1, BIG, NULL, "evaluation",

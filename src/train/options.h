@@ -19,11 +19,18 @@ typedef enum ts_wsd_decay {
 } ts_wsd_decay;
 typedef enum ts_optimizer_kind { TS_OPTIMIZER_ADAM, TS_OPTIMIZER_SGD } ts_optimizer_kind;
 
+typedef enum ts_packed_weights {
+    TS_PACKED_AUTO,
+    TS_PACKED_KEPT,
+    TS_PACKED_SHARED
+} ts_packed_weights;
+
 typedef struct ts_train_options {
     int64_t micro_batch_size, global_batch_size, train_iters, train_samples, seq_length;
     int64_t seed, eval_iters, eval_interval;
     ts_option_list rampup_batch_size; /* words of START INCREMENT SAMPLES */
     double hidden_dropout, attention_dropout;
+    int packed_weights; /* TS_PACKED_* */
     int int8; /* 0: no, 1: the layers, 2: the output layer too */
     ts_option_list freeze; /* modules, see ts_decoder_freeze */
     /* rate */

@@ -153,6 +153,15 @@ static void set_batch(ts_trainer *t, int64_t global)
 
 void ts_trainer_size_batch(ts_trainer *t) { set_batch(t, ts_batch_ramp_at(&t->ramp, t->consumed)); }
 
+/* Making packed weights for each product costs one part in some hundred rows of it. */
+static bool shares_forms(const ts_trainer *t)
+{
+    enum { FEW_ROWS = 512 };
+    if (t->o->packed_weights != TS_PACKED_AUTO)
+        return t->o->packed_weights == TS_PACKED_SHARED;
+    return t->n_micro == 1 && t->micro * t->o->seq_length > FEW_ROWS;
+}
+
 ts_status ts_trainer_create(const ts_train_options *o, ts_device *dev, ts_comm *comm,
                             ts_model *model, const ts_data_source *source,
                             const ts_data_options *data, ts_dtype compute, bool overlap,
@@ -171,7 +180,7 @@ ts_status ts_trainer_create(const ts_train_options *o, ts_device *dev, ts_comm *
     ts_status st;
     TS_TRY_TO(fail, st, ts_batch_ramp_init(&t->ramp, o, comm->size));
     set_batch(t, t->ramp.full); /* everything is made for the largest */
-    if (t->n_micro == 1)
+    if (shares_forms(t))
         ts_param_set_share_forms(&model->decoder->params);
     TS_TRY_TO(fail, st, check_model(t));
     TS_TRY_TO(fail, st, ts_lr_schedule_init(&t->schedule, o, t->global));

@@ -433,7 +433,7 @@ void check_bench(const check_env *e, const char *label, ts_kernel k, const void 
            unit);
     if (bytes > 0)
         printf(" %7.1f GB/s (%3.0f %% of memory)", bytes / t * 1e-9, 100 * bytes / t / roof);
-    if (e->isa)
+    if (e->isa && (e->ref->kernel[k].rows || e->ref->kernel[k].whole))
         printf("  %.1f x ref", best_seconds(e->ref, k, args, n, 0) / t);
     printf("\n");
     fflush(stdout);

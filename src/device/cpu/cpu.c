@@ -126,6 +126,7 @@ ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
     ts_cpu_init_embed(c);
     ts_cpu_init_loss(c);
     ts_cpu_init_optim(c);
+    ts_cpu_init_step_pack(c);
     ts_cpu_init_gemm(c);
     ts_cpu_init_gemm_i8(c);
     TS_TRY_TO(fail, st, ts_cpu_try_amx(c));

@@ -60,6 +60,7 @@ void ts_cpu_init_elementwise(ts_cpu *c);
 void ts_cpu_init_embed(ts_cpu *c);
 void ts_cpu_init_loss(ts_cpu *c);
 void ts_cpu_init_optim(ts_cpu *c);
+void ts_cpu_init_step_pack(ts_cpu *c);
 void ts_cpu_init_gemm(ts_cpu *c);
 void ts_cpu_init_quant(ts_cpu *c);
 void ts_cpu_init_gemm_i8(ts_cpu *c);

@@ -30,6 +30,15 @@ typedef struct ts_sgd_args {
     float lr, momentum, weight_decay, grad_scale;
 } ts_sgd_args;
 
+/* step_pack: adamw or sgd on a weight [n, k], and the forms that gemm_pack would then make of it in
+ * BF16 (for a device whose gemm_packed_bytes says that it has them); n is ignored. */
+typedef struct ts_step_pack_args {
+    const ts_adamw_args *adamw; /* one of the two, on all n * k elements */
+    const ts_sgd_args *sgd;
+    int64_t n, k;
+    void *nt, *nn;              /* NULL: not wanted */
+} ts_step_pack_args;
+
 /* sumsq: n = blocks of TS_SUMSQ_BLOCK elements (the last may be short); out[i] is block i's sum of
  * squares, in double, order fixed. NaN and infinities come through. zeros, if given, counts
  * zeros. */

@@ -110,12 +110,14 @@ static inline float ts_load_f32(const void *p, int64_t i, ts_dtype t)
     }
 }
 
+/* Narrow types may take the place of floats that were read before. */
 static inline void ts_store_f32(void *p, int64_t i, ts_dtype t, float v)
 {
-    switch (t) {
-    case TS_DTYPE_BF16: ((uint16_t *)p)[i] = ts_f32_to_bf16(v); break;
-    case TS_DTYPE_F16: ((uint16_t *)p)[i] = ts_f32_to_f16(v); break;
-    default: ((float *)p)[i] = v;
+    if (t == TS_DTYPE_BF16 || t == TS_DTYPE_F16) {
+        const uint16_t h = t == TS_DTYPE_BF16 ? ts_f32_to_bf16(v) : ts_f32_to_f16(v);
+        memcpy((char *)p + i * (int64_t)sizeof h, &h, sizeof h);
+        return;
     }
+    ((float *)p)[i] = v;
 }
 #endif

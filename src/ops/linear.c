@@ -44,27 +44,28 @@ ts_status ts_gemm_forward(ts_tape *tape, ts_param *w, const float *bias, ts_dtyp
 }
 
 ts_status ts_gemm_input_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const void *dy,
-                             int64_t rows, void *dx)
+                             int64_t ld, int64_t rows, void *dx)
 {
     ts_gemm_args a = { .form = TS_GEMM_NN, .m = rows, .n = w->dim[1], .k = w->dim[0],
-                       .dtype = dtype, .a = dy, .lda = w->dim[0], .c = dx, .ldc = w->dim[1],
+                       .dtype = dtype, .a = dy, .lda = ld, .c = dx, .ldc = w->dim[1],
                        .c_dtype = dtype };
     return multiply(tape, w, &a);
 }
 
-void ts_gemm_weight_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const void *dy, const void *x,
-                         int64_t rows)
+void ts_gemm_weight_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const void *dy, int64_t ld,
+                         const void *x, int64_t rows)
 {
     const ts_gemm_args a = { .form = TS_GEMM_TN, .m = w->dim[0], .n = w->dim[1], .k = rows,
-                             .dtype = dtype, .a = dy, .lda = w->dim[0], .b = x, .ldb = w->dim[1],
+                             .dtype = dtype, .a = dy, .lda = ld, .b = x, .ldb = w->dim[1],
                              .c = w->grad, .ldc = w->dim[1], .c_dtype = TS_DTYPE_F32,
                              .accumulate = !ts_param_grad_begin(w) };
     ts_launch_gemm(tape->dev, &a, 0, ts_gemm_cost(a.m, a.n, a.k, dtype, TS_DTYPE_F32));
 }
 
-void ts_bias_grad(ts_tape *tape, const ts_param *b, ts_dtype dtype, const void *dy, int64_t rows)
+void ts_bias_grad(ts_tape *tape, const ts_param *b, ts_dtype dtype, const void *dy, int64_t ld,
+                  int64_t rows)
 {
-    const ts_col_sum_args a = { .rows = rows, .cols = b->dim[0], .ld = b->dim[0], .dtype = dtype,
+    const ts_col_sum_args a = { .rows = rows, .cols = b->dim[0], .ld = ld, .dtype = dtype,
                                 .dy = dy, .db = b->grad };
     const double n = (double)rows * (double)b->dim[0];
     ts_launch_col_sum(tape->dev, &a, a.cols,
@@ -78,7 +79,7 @@ static ts_status linear_backward(ts_tape *tape, ts_record *r)
         return TS_OK;
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
     TS_TRY(ts_gemm_input_grad(tape, r->param[0], x->dtype, ts_tensor_data(r->out[0]->grad),
-                              x->dim[0], ts_tensor_data(dx)));
+                              r->param[0]->dim[0], x->dim[0], ts_tensor_data(dx)));
     return ts_tape_accumulate(tape, x, dx);
 }
 
@@ -89,10 +90,10 @@ static ts_status linear_weight(ts_tape *tape, ts_record *r)
     if (r->param[0]->grad) {
         void *data;
         TS_TRY(ts_tape_need(tape, x, &data));
-        ts_gemm_weight_grad(tape, r->param[0], x->dtype, dy, data, x->dim[0]);
+        ts_gemm_weight_grad(tape, r->param[0], x->dtype, dy, r->param[0]->dim[0], data, x->dim[0]);
     }
     if (r->param[1] && r->param[1]->grad)
-        ts_bias_grad(tape, r->param[1], x->dtype, dy, x->dim[0]);
+        ts_bias_grad(tape, r->param[1], x->dtype, dy, r->param[1]->dim[0], x->dim[0]);
     return TS_OK;
 }
 

@@ -128,7 +128,8 @@ static void loss_run(const check_env *e, const loss_case *c)
     a.logits = make_logits(c, a.ld, labels);
     a.loss = c->gap != 1 ? check_out(TS_DTYPE_F32, c->rows) : NULL;
     a.argmax = c->gap != 2 ? check_out(TS_DTYPE_I32, c->rows) : NULL;
-    a.ld_d = c->gradient == IN_PLACE ? a.ld : c->cols + 2 * c->gap;
+    a.ld_d = c->gradient == IN_PLACE ? a.ld * 4 / (int64_t)ts_dtype_size(c->t)
+                                     : c->cols + 2 * c->gap;
     if (c->gradient != NONE)
         a.dlogits = c->gradient == IN_PLACE ? a.logits : check_out(c->t, c->rows * a.ld_d);
     check_kernel(e, TS_KERNEL_softmax_xent, &a, c->rows);
@@ -170,15 +171,15 @@ void check_loss(const check_env *e)
     for (size_t i = 0; i < CHECK_COUNT(cols); i++)
         for (size_t s = 0; s < CHECK_COUNT(scale); s++)
             for (size_t p = 0; p < CHECK_COUNT(cap); p++)
-                for (int g = 0; g < 5; g++, k++) {
+                for (int g = 0; g < 7; g++, k++) { /* three types apart, three in place, none */
                     const loss_case c = { .rows = cols[i] > 1000 ? 5 : 9, .cols = cols[i],
                                           .gap = k % 4, .scale = scale[s], .cap = cap[p],
                                           .weights = k & 1,
                                           .specials = k % 3 == 0,
-                                          .t = g < 3 ? (ts_dtype)g : TS_DTYPE_F32,
-                                          .gradient = g < 3    ? APART
-                                                      : g == 3 ? IN_PLACE
-                                                               : NONE };
+                                          .t = (ts_dtype)(g % 3),
+                                          .gradient = g < 3   ? APART
+                                                      : g < 6 ? IN_PLACE
+                                                              : NONE };
                     loss_run(e, &c);
                 }
     spoiled(e, NAN);

@@ -19,7 +19,8 @@ typedef struct ts_loss_args {
     float *loss;            /* [rows]: unweighted negative log-probability; or NULL */
     int32_t *argmax;        /* [rows], or NULL */
     ts_dtype d_dtype;
-    /* [rows, ld_d] of d_dtype, NULL: no gradient; may be logits itself when F32 */
+    /* [rows, ld_d] of d_dtype, NULL: no gradient; may be logits itself when each row begins where
+     * its logits begin: ld_d times the size of d_dtype is ld times 4 */
     void *dlogits;
     int64_t ld_d;
 } ts_loss_args;

@@ -4,9 +4,10 @@
 #include "ops/tape.h"
 
 ts_cost ts_gemm_cost(int64_t m, int64_t n, int64_t k, ts_dtype dtype, ts_dtype c_dtype);
-/* c [rows, out] = x [rows, in] W^T + bias */
+/* c [rows, out], ldc = x [rows, in] W^T + bias */
 ts_status ts_gemm_forward(ts_tape *tape, ts_param *w, const float *bias, ts_dtype dtype,
-                          const void *x, int64_t rows, ts_dtype c_dtype, void *c) TS_NODISCARD;
+                          const void *x, int64_t rows, ts_dtype c_dtype, void *c,
+                          int64_t ldc) TS_NODISCARD;
 /* dx [rows, in] = dy [rows, out] W; ld elements from row to row of dy, here and below. */
 ts_status ts_gemm_input_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const void *dy, int64_t ld,
                              int64_t rows, void *dx) TS_NODISCARD;

@@ -35,10 +35,10 @@ static ts_status multiply(ts_tape *tape, ts_param *w, ts_gemm_args *a)
 }
 
 ts_status ts_gemm_forward(ts_tape *tape, ts_param *w, const float *bias, ts_dtype dtype,
-                          const void *x, int64_t rows, ts_dtype c_dtype, void *c)
+                          const void *x, int64_t rows, ts_dtype c_dtype, void *c, int64_t ldc)
 {
     ts_gemm_args a = { .form = TS_GEMM_NT, .m = rows, .n = w->dim[0], .k = w->dim[1],
-                       .dtype = dtype, .a = x, .lda = w->dim[1], .c = c, .ldc = w->dim[0],
+                       .dtype = dtype, .a = x, .lda = w->dim[1], .c = c, .ldc = ldc,
                        .c_dtype = c_dtype, .bias = bias };
     return multiply(tape, w, &a);
 }
@@ -107,7 +107,7 @@ ts_status ts_op_linear(ts_tape *tape, ts_tensor *x, ts_param *w, ts_param *b, ts
               w->name, (long long)w->dim[0], (long long)w->dim[1]);
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], w->dim[0], y));
     TS_TRY(ts_gemm_forward(tape, w, ts_param_vector(b), x->dtype, ts_tensor_data(x), x->dim[0],
-                           x->dtype, ts_tensor_data(*y)));
+                           x->dtype, ts_tensor_data(*y), w->dim[0]));
     const bool trains = w->grad || (b && b->grad);
     if (tape->recording && (x->wants_grad || trains)) {
         ts_record *r;

@@ -21,7 +21,7 @@ typedef struct xent {
     ts_dtype dtype;        /* of x and of gradients */
     int64_t chunk;         /* rows of logits */
     ts_tensor *logits;     /* then their gradient in the compute type, each row at its logits' */
-    int64_t ld_d;          /* from row to row of that */
+    int64_t ld, ld_d;      /* from row to row of logits, of gradients */
     bool grads;
 } xent;
 
@@ -45,18 +45,19 @@ static void *row_at(const ts_tensor *t, int64_t row)
 
 static ts_status make_buffers(xent *k)
 {
-    const int64_t cols = k->o->w->dim[0];
-    k->ld_d = cols * (int64_t)(sizeof(float) / ts_dtype_size(k->dtype));
-    return ts_tape_new(k->tape, TS_DTYPE_F32, k->chunk, cols, &k->logits);
+    enum { LINE = 16 }; /* rows begin at cache lines */
+    k->ld = (k->o->w->dim[0] + LINE - 1) / LINE * LINE;
+    k->ld_d = k->ld * (int64_t)(sizeof(float) / ts_dtype_size(k->dtype));
+    return ts_tape_new(k->tape, TS_DTYPE_F32, k->chunk, k->ld, &k->logits);
 }
 
 static ts_status some_logits(ts_tape *tape, const ts_xent_op *o, ts_dtype dtype, const void *x,
-                             int64_t n_rows, float *logits)
+                             int64_t n_rows, float *logits, int64_t ld)
 {
     TS_TRY(ts_gemm_forward(tape, o->w, ts_param_vector(o->b), dtype, x, n_rows, TS_DTYPE_F32,
-                           logits));
+                           logits, ld));
     if (o->logit_scale != 1) {
-        const int64_t n = n_rows * o->w->dim[0];
+        const int64_t n = n_rows * ld; /* with what lies between rows */
         const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32, .z_dtype = TS_DTYPE_F32,
                                         .y_dtype = TS_DTYPE_F32, .x = logits, .z = logits,
                                         .y = logits,
@@ -90,8 +91,8 @@ static ts_status run_chunk(const xent *k, const rows *r)
 {
     const int64_t cols = k->o->w->dim[0];
     float *logits = ts_tensor_data(k->logits);
-    TS_TRY(some_logits(k->tape, k->o, k->dtype, r->x, r->n, logits));
-    const ts_loss_args a = { .cols = cols, .ld = cols, .logits = logits, .softcap = k->o->softcap,
+    TS_TRY(some_logits(k->tape, k->o, k->dtype, r->x, r->n, logits, k->ld));
+    const ts_loss_args a = { .cols = cols, .ld = k->ld, .logits = logits, .softcap = k->o->softcap,
                              .labels = r->labels, .weight = r->weight, .loss = r->loss,
                              .argmax = r->argmax, .d_dtype = k->dtype,
                              .dlogits = k->grads ? logits : NULL, .ld_d = k->ld_d };
@@ -276,7 +277,7 @@ ts_status ts_op_logits(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tens
 {
     const int64_t T = x->dim[0], cols = o->w->dim[0];
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, T, cols, logits));
-    TS_TRY(some_logits(tape, o, x->dtype, ts_tensor_data(x), T, ts_tensor_data(*logits)));
+    TS_TRY(some_logits(tape, o, x->dtype, ts_tensor_data(x), T, ts_tensor_data(*logits), cols));
     if (o->softcap > 0) {
         const ts_loss_args a = { .cols = cols, .ld = cols, .logits = ts_tensor_data(*logits),
                                  .softcap = o->softcap };

@@ -120,20 +120,47 @@ INLINE void pack_some(const ts_gemm_panels *p, const char *row, bool two, int64_
                   false);
 }
 
+/* Elements of two rows, 32 of each, as pairs: columns 0 to 15, then 16 to 31. */
+INLINE void pairs_of(__m512i first, __m512i second, __m512i out[2])
+{
+    const __m512i low = _mm512_set_epi32(
+        0x2F000F, 0x2E000E, 0x2D000D, 0x2C000C, 0x2B000B, 0x2A000A, 0x290009, 0x280008, 0x270007,
+        0x260006, 0x250005, 0x240004, 0x230003, 0x220002, 0x210001, 0x200000);
+    const __m512i high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
+    out[0] = _mm512_permutex2var_epi16(first, low, second);
+    out[1] = _mm512_permutex2var_epi16(first, high, second);
+}
+
+/* The units of 96 columns of two whole rows of bf16. */
+INLINE void bf16_units(const char *row, int64_t ld, int64_t x, __m512i v[TS_GEMM_PACK_X / V])
+{
+    const uint16_t *a = (const uint16_t *)row + x, *b = a + ld;
+    UNROLL
+    for (int i = 0; i < TS_GEMM_PACK_X / V; i += 2)
+        pairs_of(_mm512_loadu_si512(a + i * V), _mm512_loadu_si512(b + i * V), v + i);
+}
+
 /* All 96 of them; `to` is where the first goes. */
 INLINE void pack_96(const ts_gemm_panels *p, const char *row, bool two, int64_t x, char *to,
                     const int width, const ts_dtype t, const bool past)
 {
     const int64_t panel = p->steps * width * 4;
+    __m512i v[TS_GEMM_PACK_X / V];
+    if (PAIRS && t == TS_DTYPE_BF16 && two) {
+        bf16_units(row, p->ld, x, v);
+    } else {
+        UNROLL
+        for (int i = 0; i < TS_GEMM_PACK_X / V; i++)
+            v[i] = units_across(row, p->ld, two, x + i * V, V, t);
+    }
     UNROLL
     for (int i = 0; i < TS_GEMM_PACK_X / V; i++) {
-        const __m512i v = units_across(row, p->ld, two, x + i * V, V, t);
         if (width == ROWS)
-            put_units((place16){ to + 2 * i * panel, to + (2 * i + 1) * panel }, 0, width, v,
+            put_units((place16){ to + 2 * i * panel, to + (2 * i + 1) * panel }, 0, width, v[i],
                       false);
         else
             put_units((place16){ to + i * V / width * panel + i * V % width * 4, NULL }, 0, width,
-                      v, past);
+                      v[i], past);
     }
 }
 

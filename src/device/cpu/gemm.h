@@ -51,7 +51,7 @@ typedef struct ts_gemm_panels {
 } ts_gemm_panels;
 
 typedef void ts_gemm_tile_fn(const ts_gemm_tile *t);
-/* x_begin is a multiple of TS_GEMM_PACK_X; x_end too, or it is n_x. */
+/* x_begin is a multiple of the width, s_begin of 8; x_end is a multiple of the width too, or n_x. */
 typedef void ts_gemm_pack_fn(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end,
                              int64_t s_begin, int64_t s_end);
 enum { TS_GEMM_PACK_X = 96 }; /* a multiple of every width and of every number of rows */

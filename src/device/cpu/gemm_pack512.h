@@ -30,14 +30,17 @@ INLINE void put_units(place16 d, int64_t s, int64_t width, __m512i v, const bool
     _mm256_storeu_si256((__m256i *)(d.lo + s * width * 4), _mm512_castsi512_si256(v));
 }
 
-/* Two vectors of floats as bf16, one after the other. */
+/* Two vectors of floats as bf16, one after the other. The instruction takes subnormal numbers for
+ * zero, as products of bf16 do. */
 static inline __m512i bf16_of(vf first, vf then)
 {
-#if PAIRS
+#if defined(__AVX512BF16__)
     return (__m512i)_mm512_cvtne2ps_pbh(then, first);
 #else
-    (void)then;
-    return _mm512_castps_si512(first); /* not called */
+    const __m512i odd = _mm512_set_epi32(
+        0x3F003D, 0x3B0039, 0x370035, 0x330031, 0x2F002D, 0x2B0029, 0x270025, 0x230021, 0x1F001D,
+        0x1B0019, 0x170015, 0x130011, 0x0F000D, 0x0B0009, 0x070005, 0x030001);
+    return _mm512_permutex2var_epi16(bf16_bits(first), odd, bf16_bits(then));
 #endif
 }
 

@@ -161,7 +161,7 @@ def loss():
 
 def optimizer():
     print("\nAdamW and clipping, ns per 1000 elements")
-    text = ours("optim")
+    text = ours("optim,step_pack")
     n = 16 << 20
     ms = {name: float(v) for name, v in re.findall(r"^  (\S.*?) {2,}all +(\S+) ms", text, re.M)}
     weights = [torch.zeros(1 << 20, requires_grad=True) for _ in range(16)]

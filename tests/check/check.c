@@ -4,9 +4,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 /* State of the one program; a test may have it. */
-enum { GUARD = 192, MAX_SHOWN = 6 };
+enum { GUARD = 192, MAX_SHOWN = 6, HUGE_PAGE = 2 << 20 };
 
 typedef struct buffer {
     char *base, *p, *initial, *first; /* first: what the first of several runs left */
@@ -108,8 +109,12 @@ static void *add_buffer(size_t size, size_t off, bool writable)
         S.buf = must(realloc(S.buf, S.cap_buf * sizeof *S.buf));
     }
     buffer b = { .size = size, .writable = writable };
-    const size_t room = (size + 2 * GUARD + 128 + 63) & ~(size_t)63;
-    b.base = must(aligned_alloc(64, room));
+    /* large ones in huge pages, as the device has them */
+    const size_t page = size >= HUGE_PAGE ? HUGE_PAGE : 64;
+    const size_t room = (size + 2 * GUARD + 128 + page - 1) & ~(page - 1);
+    b.base = must(aligned_alloc(page, room));
+    if (page == HUGE_PAGE)
+        madvise(b.base, room, MADV_HUGEPAGE);
     b.p = b.base + GUARD + off;
     put_guards(b.p, size, GUARD + off, GUARD);
     memset(b.p, 0xFF, size);

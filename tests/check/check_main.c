@@ -144,7 +144,7 @@ int main(int argc, char **argv)
             if (o.isa && !listed(o.isa, masks[m].name))
                 continue;
             ran++;
-            if (m > 0 && (masks[m].isa & has) == (masks[m - 1].isa & has))
+            if (!o.isa && m > 0 && (masks[m].isa & has) == (masks[m - 1].isa & has))
                 printf("%-12s %-7s skipped: this CPU has nothing more\n", subjects[s].name,
                        masks[m].name);
             else

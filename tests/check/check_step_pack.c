@@ -135,9 +135,9 @@ static bool add_others(const check_env *e)
 
 void check_step_pack(const check_env *e)
 {
-    static const int64_t shapes[][2] = { { 1, 1 },    { 2, 16 },    { 48, 96 },  { 47, 97 },
-                                         { 49, 95 },  { 96, 768 },  { 50, 769 }, { 97, 1537 },
-                                         { 193, 31 }, { 200, 2000 } };
+    static const int64_t shapes[][2] = { { 1, 1 },    { 2, 16 },     { 48, 96 },  { 47, 97 },
+                                         { 49, 95 },  { 96, 768 },   { 50, 769 }, { 97, 1537 },
+                                         { 193, 31 }, { 200, 2000 }, { 50, 4705 } };
     if (!add_others(e)) { /* nobody has forms to keep with these instructions */
         check_case("no step_pack");
         check_equal("bytes of a form", 0, (double)packed(e->one, TS_GEMM_NT, 96, 96), 0);
@@ -154,18 +154,26 @@ void check_step_pack(const check_env *e)
     }
 }
 
+static void bench_shape(const check_env *e, int64_t n, int64_t k, int types)
+{
+    char label[64];
+    check_case("bench");
+    const ts_adamw_args a = adamw_args(n * k, types);
+    const forms f = make_forms(e->one, n, k, 3);
+    const ts_step_pack_args s = { .adamw = &a, .n = n, .k = k, .nt = f.nt, .nn = f.nn };
+    snprintf(label, sizeof label, "adamw and forms, %lld x %lld%s", (long long)n, (long long)k,
+             types ? ", bf16 m and v" : "");
+    check_bench(e, label, TS_KERNEL_step_pack, &s, 0, (double)(n * k), "elem",
+                (types ? 24 : 32) * (double)(n * k));
+}
+
 void bench_step_pack(const check_env *e)
 {
-    const int64_t n = 4096, k = 4096;
+    static const int64_t shapes[][2] = { { 21504, 768 },
+                                         { 8192, 2048 },
+                                         { 2048, 8192 } }; /* 16 Mi */
     check_case("bench");
-    if (!add_others(e))
-        return;
-    const ts_adamw_args a = adamw_args(n * k, 0), b = adamw_args(n * k, 3);
-    const forms f = make_forms(e->one, n, k, 3);
-    ts_step_pack_args s = { .adamw = &a, .n = n, .k = k, .nt = f.nt, .nn = f.nn };
-    check_bench(e, "adamw and both forms, 16 Mi", TS_KERNEL_step_pack, &s, 0, (double)(n * k),
-                "elem", 32 * (double)(n * k));
-    s.adamw = &b;
-    check_bench(e, "adamw and both forms, 16 Mi, bf16 m and v", TS_KERNEL_step_pack, &s, 0,
-                (double)(n * k), "elem", 24 * (double)(n * k));
+    for (size_t i = 0; i < CHECK_COUNT(shapes) && add_others(e); i++)
+        for (int types = 0; types < 4; types += 3)
+            bench_shape(e, shapes[i][0], shapes[i][1], types);
 }

@@ -2,8 +2,9 @@
  * packed before it leaves the caches, so that packing reads nothing from memory. */
 #include "device/cpu/gemm.h"
 
-/* A block: whole panels of both forms; four arrays of it fit in L2. */
-enum { BLOCK_ROWS = 48, BLOCK_COLS = 768 };
+/* A block: whole panels of both forms. Rows of parameters are stepped in the order of memory, which
+ * counts more than that the block stays in L2: L3 will do. */
+enum { BLOCK_ROWS = 48, BLOCK_COLS = 4608 };
 _Static_assert(BLOCK_COLS % TS_GEMM_PACK_X == 0 && BLOCK_ROWS % 2 == 0, "panels and pairs");
 
 typedef struct job {

@@ -52,6 +52,13 @@ expect 0 '--exp-avg-dtype "bf16" (was "fp32")' run 0 $bf16_moments --load "$D/ck
 expect 0 '--exp-avg-sq-dtype "fp32" (was "bf16")' run 0 --bf16 --load "$D/ck"
 expect 2 "--main-params-dtype bf16 goes with --bf16" run 0 --use-precision-aware-optimizer --main-params-dtype bf16
 
+# packed copies of the weights: the same bits whether the optimizer writes them or each product makes its own
+rm -rf "$D/ck"
+expect 0 "" run 0 --bf16 --packed-weights shared --save-hf "$D/shared.hf"
+expect 0 "" run 0 --bf16 --packed-weights kept --save "$D/ck" --exit-interval 3
+expect 0 "" run 0 --bf16 --packed-weights kept --load "$D/ck" --save "$D/ck" --save-hf "$D/kept.hf"
+same "$D/shared.hf/model.safetensors" "$D/kept.hf/model.safetensors"
+
 # saved in the background: the same bytes
 rm -rf "$D/ck"
 expect 0 "" run 0 --fp16 --initial-loss-scale 4096 --save "$D/ck" --exit-interval 3 --async-save

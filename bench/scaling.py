@@ -60,7 +60,7 @@ def main():
     p.add_argument("--rows", type=int, default=len(LAYOUTS), help="the first rows of the table only")
     p.add_argument("--options", default="", help="further options of tessera pretrain")
     a = p.parse_args()
-    a.optimizer = "adam"
+    a.optimizer, a.frozen = "adam", False
     if a.ranks < 2 or a.batch % a.ranks:
         sys.exit(f"a batch of {a.batch} cannot be shared by {a.ranks} processes")
     print(f"{a.shape}, {a.dtype}, batch {a.batch} x {a.seq}, {a.ranks} processes of 1 thread beside 1 of {a.ranks}, "

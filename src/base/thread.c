@@ -3,26 +3,35 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-/* Work is taken in pieces from one counter, so an unlucky core takes fewer. Between jobs a worker
- * spins for a few microseconds and then sleeps: a spinning worker would rob a process that shares
- * its core. */
-enum { SPINS = 2000 };
+/* Every thread begins with its own run of pieces, so that it finds in its caches what it left there
+ * in the job before and asks no other core for the next piece. When that is done it takes pieces
+ * from the ends of the others' runs: an unlucky core does fewer. Between jobs a worker spins for a
+ * few microseconds and then sleeps: a spinning worker would rob a process that shares its core. */
+enum { SPINS = 2000, LINE = 64 };
 
+/* Pieces next..end-1 of a thread's run: next in the upper half, end in the lower. */
+typedef struct run {
+    _Alignas(LINE) _Atomic uint64_t left;
+} run;
+
+/* What one side writes and the other reads is a cache line for each direction. */
 struct ts_pool {
-    int threads;
-    pthread_t *ids;
-    pthread_mutex_t lock;
-    pthread_cond_t wake, idle;
-    _Atomic unsigned job;  /* number of the current job; workers wait for it to change */
-    _Atomic int busy;      /* workers that have not yet finished the job */
-    _Atomic int sleepers;
-    _Atomic int64_t next;
+    _Alignas(LINE) _Atomic unsigned job; /* its number; workers wait for it to change */
     bool stop;
     int64_t n, grain;
     ts_share_fn *fn;
     void *ctx;
+    _Alignas(LINE) _Atomic int busy; /* workers that have not yet finished the job */
+    _Alignas(LINE) _Atomic int sleepers;
+    int threads;
+    pthread_t *ids;
+    pthread_mutex_t lock;
+    pthread_cond_t wake, idle;
+    run run[]; /* [threads] */
 };
 
 typedef struct worker {
@@ -30,14 +39,40 @@ typedef struct worker {
     int number;
 } worker;
 
+static uint64_t pieces(uint64_t next, uint64_t end) { return next << 32 | end; }
+
+static void share_out(ts_pool *p)
+{
+    const uint64_t n = (uint64_t)((p->n + p->grain - 1) / p->grain), threads = (uint64_t)p->threads;
+    for (uint64_t t = 0; t < threads; t++)
+        atomic_store_explicit(&p->run[t].left, pieces(n * t / threads, n * (t + 1) / threads),
+                              memory_order_relaxed);
+}
+
+/* The first piece that is left of a run, or the last. */
+static bool take(run *r, bool first, int64_t *piece)
+{
+    uint64_t left = atomic_load_explicit(&r->left, memory_order_relaxed), after;
+    do {
+        const uint64_t next = left >> 32, end = left & UINT32_MAX;
+        if (next >= end)
+            return false;
+        *piece = (int64_t)(first ? next : end - 1);
+        after = first ? pieces(next + 1, end) : pieces(next, end - 1);
+    } while (!atomic_compare_exchange_weak_explicit(&r->left, &left, after, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
+}
+
 static void take_shares(ts_pool *p, int thread)
 {
-    for (;;) {
-        const int64_t begin = atomic_fetch_add_explicit(&p->next, p->grain, memory_order_relaxed);
-        if (begin >= p->n)
-            return;
-        const int64_t end = begin + p->grain < p->n ? begin + p->grain : p->n;
-        p->fn(p->ctx, begin, end, thread);
+    const int64_t n = p->n, grain = p->grain;
+    for (int i = 0; i < p->threads; i++) {
+        run *r = &p->run[(thread + i) % p->threads];
+        for (int64_t k; take(r, i == 0, &k);) {
+            const int64_t begin = k * grain;
+            p->fn(p->ctx, begin, begin + grain < n ? begin + grain : n, thread);
+        }
     }
 }
 
@@ -80,13 +115,17 @@ static void *work(void *arg)
 
 ts_status ts_pool_create(int threads, ts_pool **out)
 {
-    ts_pool *p;
-    TS_TRY(ts_alloc(&p, 1, sizeof *p));
+    const size_t most = (size_t)(threads > 0 ? threads : 1);
+    const size_t bytes = sizeof(ts_pool) + most * sizeof(run);
+    ts_pool *p = aligned_alloc(LINE, bytes);
+    if (!p)
+        return ts_error(TS_ERR_NOMEM, "no memory for a pool of %d threads", threads);
+    memset(p, 0, bytes);
     p->threads = 1;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     pthread_cond_init(&p->idle, NULL);
-    ts_status st = ts_alloc(&p->ids, (size_t)(threads > 0 ? threads : 1), sizeof *p->ids);
+    ts_status st = ts_alloc(&p->ids, most, sizeof *p->ids);
     while (st == TS_OK && p->threads < threads) {
         worker *w;
         if ((st = ts_alloc(&w, 1, sizeof *w)) != TS_OK)
@@ -145,8 +184,10 @@ void ts_pool_run(ts_pool *p, int64_t n, int64_t grain, ts_share_fn *fn, void *ct
             fn(ctx, b, b + grain < n ? b + grain : n, 0);
         return;
     }
+    while (n / grain >= UINT32_MAX) /* pieces are counted in 32 bits */
+        grain *= 2;
     p->n = n, p->grain = grain, p->fn = fn, p->ctx = ctx;
-    atomic_store_explicit(&p->next, 0, memory_order_relaxed);
+    share_out(p);
     atomic_store_explicit(&p->busy, p->threads - 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&p->job, 1, memory_order_seq_cst);
     if (atomic_load_explicit(&p->sleepers, memory_order_seq_cst)) {

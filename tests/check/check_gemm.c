@@ -355,6 +355,40 @@ static void parts(const check_env *e)
         }
 }
 
+/* A 16-bit C is the fp32 C rounded once, to the bit: of numbers that bf16 rounds to infinity, of
+ * infinities and NaN, and of those about 2^-126, where products are flushed to zero. */
+static void rounded(const check_env *e)
+{
+    static const double scale[] = { 1, 2e-19, 1e19 };
+    static const ts_dtype half[] = { TS_DTYPE_BF16, TS_DTYPE_F16 };
+    const int64_t m = 19, n = 101, k = 67;
+    for (size_t t = 0; t < 2; t++)
+        for (size_t s = 0; s < CHECK_COUNT(scale) && !left_out(e, types[t]); s++) {
+            check_case("gemm %s scale %g, rounded", ts_dtype_name(types[t]), scale[s]);
+            void *a = check_in(1, types[t], m * k, scale[s]);
+            ts_store_f32(a, 3 * k + 1, types[t], INFINITY);
+            ts_store_f32(a, 5 * k + 2, types[t], NAN);
+            ts_store_f32(a, 11 * k + 3, types[t], 3e38F);
+            check_touched(a);
+            ts_gemm_args g = { .form = TS_GEMM_NT, .m = m, .n = n, .k = k, .lda = k, .ldb = k,
+                               .ldc = n, .dtype = types[t], .c_dtype = TS_DTYPE_F32, .a = a,
+                               .b = check_in(2, types[t], n * k, scale[s]),
+                               .c = check_out(TS_DTYPE_F32, m * n) };
+            const float *exact = g.c;
+            check_kernel(e, TS_KERNEL_gemm, &g, 0);
+            check_touched(g.c);
+            for (size_t h = 0; h < 2; h++) {
+                g.c_dtype = half[h], g.c = check_out(half[h], m * n);
+                check_kernel(e, TS_KERNEL_gemm, &g, 0);
+                for (int64_t x = 0; x < m * n; x++) {
+                    uint16_t want[2];
+                    ts_store_f32(want, 0, half[h], exact[x]);
+                    check_equal("bits of c", x, ((const uint16_t *)g.c)[x], want[0]);
+                }
+            }
+        }
+}
+
 void check_gemm(const check_env *e);
 void check_gemm(const check_env *e)
 {
@@ -365,7 +399,7 @@ void check_gemm(const check_env *e)
     extremes(e);
     gaps(e);
     if (e->isa) /* the reference computes all alike */
-        alone(e), parts(e);
+        alone(e), parts(e), rounded(e);
 }
 
 /* ---- --bench: the shapes of a 135M and a 1B model, [tokens, out, in] of a linear layer */

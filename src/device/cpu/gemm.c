@@ -188,6 +188,15 @@ static const char *pack_own(const job *j, int64_t col, char *dst)
     return dst;
 }
 
+/* While a panel is at work the next one comes from memory, a part with each tile: rows that are few
+ * would wait for it else. It is the same thread's next task (base/thread.h). */
+static const char *ahead(const job *j, int64_t panel, const ts_gemm_tile *t, int64_t tile)
+{
+    const int64_t part = tile * t->steps * 64;
+    const bool more = !j->own_panels && panel + 1 < j->panels;
+    return more && part < t->steps * j->kern.width * 4 ? t->b + j->b_panel + part : t->b;
+}
+
 static void run_task(const job *j, int64_t panel, int64_t chunk, float *part)
 {
     const int64_t width = j->kern.width, col = panel * width,
@@ -206,6 +215,7 @@ static void run_task(const job *j, int64_t panel, int64_t chunk, float *part)
         for (int64_t row = begin; row < end; row += j->kern.rows) {
             t.rows = (int)min64(j->kern.rows, end - row);
             t.a = t.a_next, t.a_next += j->a_sliver;
+            t.ahead = ahead(j, panel, &t, (row - begin) / j->kern.rows);
             place(j, &t, row, col, part + (row - begin) * width, first, last);
             j->kern.tile(&t);
         }

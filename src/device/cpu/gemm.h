@@ -26,6 +26,7 @@ typedef struct ts_gemm_tile {
     int64_t a_row, a_step;
     const char *a_next;     /* of the tile that comes next, for prefetching */
     const char *b;          /* [steps][width] units */
+    const char *ahead;      /* [steps] lines of 64 bytes, to bring near meanwhile */
     int64_t steps;          /* full ones */
     bool half_step;         /* one more step, of which A, read in place, has the first half only */
     int rows, cols;         /* 1..kernels' rows, 1..width */

@@ -22,6 +22,20 @@ static inline vf v_dot(vf acc, vu a, vu b)
 }
 
 #include "device/cpu/gemm_pack512.h"
+
+/* Rounds as bf16_bits does, but takes numbers below 2^-126 for zero: v_dot leaves none. */
+INLINE void store_bf16(uint16_t *c, int64_t ld, vf acc[ROWS][VECS], const int rows, const int vecs)
+{
+    UNROLL
+    for (int i = 0; i < rows; i++, c += ld) {
+        if (vecs > 1)
+            _mm512_storeu_si512(c, (__m512i)_mm512_cvtne2ps_pbh(acc[i][1], acc[i][0]));
+        if (vecs % 2)
+            _mm256_storeu_si256((__m256i *)(void *)(c + (vecs - 1) * V),
+                                (__m256i)_mm512_cvtneps_pbh(acc[i][vecs - 1]));
+    }
+}
+#define STORE_BF16 store_bf16
 #include "device/cpu/gemm_tile.h"
 #include "device/cpu/gemm_cases512.h"
 

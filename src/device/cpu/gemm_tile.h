@@ -9,6 +9,9 @@
  *   vf v_load(const void *p, int64_t i, ts_dtype t, int64_t n)      elements i .. i + min(n, V)
  *   v_store(void *p, int64_t i, ts_dtype t, int64_t n, vf v)
  *
+ * And, where there is a faster way than v_store that gives the same bits:
+ *   STORE_BF16(uint16_t *c, int64_t ld, vf acc[ROWS][VECS], int rows, int vecs)
+ *
  * ROWS x VECS accumulators, VECS registers of B and one of A must fit in the registers. */
 #include "device/cpu/gemm_finish.h"
 
@@ -58,11 +61,12 @@ INLINE void tile_of(const ts_gemm_tile *t, const int rows, const int vecs)
     }
     const int64_t a_step = t->a_step;
     rows_of_a a = rows_at(t->a, t->a_row);
-    const char *b = t->b;
+    const char *b = t->b, *ahead = t->ahead;
     int64_t left = t->steps < LAST ? t->steps : LAST;
     for (int64_t s = t->steps - left;; s = left, left = 0) {
         for (; s > 0; s--) {
             step(acc, &a, b, rows, vecs, false);
+            __builtin_prefetch(ahead, 0, 2), ahead += 64;
             rows_on(&a, a_step), b += WIDTH * 4;
         }
         if (left == 0)
@@ -88,6 +92,12 @@ INLINE void tile_of(const ts_gemm_tile *t, const int rows, const int vecs)
         }
         return;
     }
+#ifdef STORE_BF16
+    if (t->c_dtype == TS_DTYPE_BF16 && t->cols == vecs * V && !t->bias && !t->add && !t->from) {
+        STORE_BF16(t->c, t->ldc, acc, rows, vecs);
+        return;
+    }
+#endif
     _Alignas(64) float sum[ROWS * WIDTH];
     UNROLL
     for (int i = 0; i < rows; i++) {

@@ -96,6 +96,32 @@ static void unused_pools(void **state)
     assert_true(ts_now() >= a);
 }
 
+/* One share takes as long as all the others together: other threads do those. */
+static void slow_first(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    _Atomic int64_t *done = ctx;
+    (void)end, (void)thread;
+    const double give_up = ts_now() + 20;
+    while (begin == 0 && atomic_load(done) < 63 && ts_now() < give_up)
+        sched_yield();
+    atomic_fetch_add(done, begin == 0 && atomic_load(done) < 63 ? 1000 : 1);
+}
+
+static void uneven_shares(void **state)
+{
+    (void)state;
+    for (int threads = 2; threads <= 5; threads++) {
+        ts_pool *pool = NULL;
+        assert_int_equal(ts_pool_create(threads, &pool), TS_OK);
+        for (int i = 0; i < 50; i++) {
+            _Atomic int64_t done = 0;
+            ts_pool_run(pool, 64, 1, slow_first, &done);
+            assert_int_equal(done, 64);
+        }
+        ts_pool_destroy(&pool);
+    }
+}
+
 /* Pools of two callers do not meet. */
 static void *caller(void *arg)
 {
@@ -128,7 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_shares), cmocka_unit_test(many_jobs), cmocka_unit_test(unused_pools),
-        cmocka_unit_test(two_callers),
+        cmocka_unit_test(uneven_shares), cmocka_unit_test(two_callers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,6 +37,7 @@ typedef struct ts_device ts_device;
 struct ts_device {
     const char *name; /* "cpu", "sim" */
     bool computes;    /* false: pointers are not to be read (sim) */
+    bool on_host;     /* its memory is the host's, which may read it where it lies */
     ts_mem_ledger mem;
     ts_kernel_stat stat[TS_KERNEL_COUNT];
     bool timing;      /* measure kernels' seconds */

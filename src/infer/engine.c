@@ -17,7 +17,7 @@ struct ts_engine {
     int32_t *q_start, *q_len;    /* [slots] of the pass at hand */
     int32_t *ids, *pos;          /* [rows] of the pass at hand */
     size_t cap_ids, cap_pos;
-    float *logits;
+    float *logits;               /* a copy, where the device's cannot be read */
     size_t cap_logits;
     ts_storage *spare;           /* one slot of one layer, for reordering */
 };
@@ -253,9 +253,10 @@ static ts_status last_rows(ts_engine *e, int64_t B, int64_t S, ts_tensor *hidden
     return TS_OK;
 }
 
-static ts_status pass(ts_engine *e, int64_t first, int64_t B, int64_t S, ts_logits *out)
+/* logits NULL: they are not wanted. */
+static ts_status pass(ts_engine *e, int64_t first, int64_t B, int64_t S, ts_tensor **logits)
 {
-    ts_tensor *ids, *pos, *hidden, *last, *logits;
+    ts_tensor *ids, *pos, *hidden, *last;
     int64_t longest = 0;
     for (int64_t l = 0; l < e->d->arch.n_layers; l++) {
         e->view_storage[l] = *e->cache[l].kv;
@@ -273,22 +274,38 @@ static ts_status pass(ts_engine *e, int64_t first, int64_t B, int64_t S, ts_logi
     TS_TRY(ts_decoder_forward(e->d, e->tape, &run, NULL, ids, &hidden));
     for (int64_t b = 0; b < B; b++)
         e->length[first + b] = e->q_start[b] + e->q_len[b];
-    if (!out)
+    if (!logits)
         return TS_OK;
     TS_TRY(last_rows(e, B, S, hidden, &last));
     const ts_xent_op head = ts_decoder_head(e->d);
-    TS_TRY(ts_op_logits(e->tape, &head, last, &logits));
+    return ts_op_logits(e->tape, &head, last, logits);
+}
+
+/* Where the host can, it reads logits on the tape, which holds nothing else until the next pass. */
+static ts_status hand_out(ts_engine *e, ts_tensor *logits, ts_logits *out)
+{
+    *out = (ts_logits){ ts_tensor_data(logits), logits->dim[1] };
+    if (e->dev->on_host) {
+        ts_tape_pop(e->tape, logits);
+        return TS_OK;
+    }
     TS_TRY(ts_grow(&e->logits, &e->cap_logits, (size_t)ts_tensor_count(logits), sizeof *e->logits));
-    e->dev->to_host(e->dev, e->logits, ts_tensor_data(logits), ts_tensor_bytes(logits));
-    *out = (ts_logits){ e->logits, logits->dim[1] };
+    e->dev->to_host(e->dev, e->logits, out->v, ts_tensor_bytes(logits));
+    out->v = e->logits;
+    ts_tape_reset(e->tape);
     return TS_OK;
 }
 
 static ts_status clean_pass(ts_engine *e, int64_t first, int64_t B, int64_t S, ts_logits *out)
 {
+    ts_tensor *logits = NULL;
     ts_tape_reset(e->tape);
     e->tape->recording = false;
-    const ts_status st = pass(e, first, B, S, out);
+    ts_status st = ts_tape_push(e->tape);
+    if (st == TS_OK)
+        st = pass(e, first, B, S, out ? &logits : NULL);
+    if (st == TS_OK && out)
+        return hand_out(e, logits, out);
     ts_tape_reset(e->tape);
     return st;
 }

@@ -12,7 +12,8 @@ enum {
     FEW_SPLIT = 256,       /* keys a piece of all groups, when there are few rows (decoding) */
     FINISH_KEYS = 128,     /* keys a piece, when sums are put together */
     MOST_CHUNKS = 32,      /* of all groups together, when a group has several: 2 MIN_ITEMS */
-    SMALL_FLOPS = 8000000, /* less is done by the caller alone */
+    SMALL_FLOPS = 8000000, /* less is done by the caller alone; */
+    SMALL_FEW = 250000,    /* of few rows, which wait for memory */
 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -77,17 +78,32 @@ static job job_of(ts_cpu *cpu, const ts_attn_args *a)
     return j;
 }
 
-static bool is_small(const ts_attn_args *a)
+static int64_t longest_kv(const ts_attn_args *a)
 {
-    return (double)a->B * (double)a->n_q * (double)a->S_q * (double)a->S_kv * (double)a->head_dim *
-               4 <
-           SMALL_FLOPS;
+    int64_t n = 0;
+    for (int64_t b = 0; b < a->B; b++)
+        n = most(n, ts_attn_kv_len(a, b));
+    return n;
 }
 
-static void run(const job *j, int64_t n, ts_share_fn *fn)
+/* Few rows: what a sequence's pieces are depends on its own keys alone, so that neither a cache's
+ * size nor its neighbours in the batch change its bits. */
+static bool is_few(const job *j) { return j->a->S_q * j->s.r <= TS_ATTN_FEW; }
+
+static bool is_small(const job *j)
 {
-    ts_pool_run(j->cpu->pool, n, is_small(j->a) ? most(n, 1) : 1, fn, (void *)(uintptr_t)j);
+    const ts_attn_args *a = j->a;
+    const double keys = (double)(is_few(j) ? longest_kv(a) : a->S_kv);
+    return (double)a->B * (double)a->n_q * (double)a->S_q * keys * (double)a->head_dim * 4 <
+           (is_few(j) ? SMALL_FEW : SMALL_FLOPS);
 }
+
+static void run_by(const job *j, int64_t n, int64_t grain, ts_share_fn *fn)
+{
+    ts_pool_run(j->cpu->pool, n, is_small(j) ? most(n, 1) : grain, fn, (void *)(uintptr_t)j);
+}
+
+static void run(const job *j, int64_t n, ts_share_fn *fn) { run_by(j, n, 1, fn); }
 
 /* Block `i` of group number `group`; all keys of the sequence. rows may come out 0. */
 static ts_attn_block block_of(const job *j, int64_t group, int64_t i)
@@ -100,12 +116,32 @@ static ts_attn_block block_of(const job *j, int64_t group, int64_t i)
 
 /* ---- forward */
 
+/* Reads a byte of each line of a sequence's keys and values: all heads in one stream, which the
+ * hardware runs ahead of, where one head's lines alone are a pattern that it does not see. */
+static void read_ahead(const ts_attn_args *a, const ts_attn_block *k)
+{
+    const int64_t size = (int64_t)ts_dtype_size(a->dtype), row = a->kv_row * size;
+    int64_t used = ((a->n_kv - 1) * a->kv_group + a->head_dim) * size;
+    const char *const from[] = { a->k, a->v };
+    const bool one_stream = from[1] > from[0] && from[1] < from[0] + used;
+    if (one_stream)
+        used += from[1] - from[0];
+    for (int i = 0; i < 2 - one_stream && k->key0 < k->key1; i++) {
+        const volatile char *x = from[i] + (k->b * a->kv_batch + k->key0) * row;
+        const int64_t bytes = (k->key1 - k->key0 - 1) * row + used;
+        for (int64_t c = 0; c < bytes; c += 64)
+            (void)x[c];
+    }
+}
+
 static void fwd_share(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const job *j = ctx;
     /* the last rows first: under a causal mask they cost most */
     for (int64_t i = begin; i < end; i++) {
         const ts_attn_block k = block_of(j, i % j->groups, j->blocks - 1 - i / j->groups);
+        if (k.rows > 0 && is_few(j) && (k.g == 0 || i == begin))
+            read_ahead(j->a, &k);
         if (k.rows > 0)
             j->body.fwd(j->a, &j->s, &k, ts_cpu_scratch(j->cpu, thread), NULL);
     }
@@ -118,39 +154,11 @@ static float *partial_of(const job *j, int64_t piece, int64_t split, int64_t row
     return base + split * rows * (2 + j->s.dp);
 }
 
-/* Reads a byte of each line of keys [key0, key1): all heads in one stream, which the hardware runs
- * ahead of, where one head's lines alone are a pattern that it does not see. */
-static void read_ahead(const ts_attn_args *a, const void *p, int64_t b, int64_t key0, int64_t key1)
-{
-    const size_t row = (size_t)a->kv_row * ts_dtype_size(a->dtype);
-    const size_t used =
-        (size_t)((a->n_kv - 1) * a->kv_group + a->head_dim) * ts_dtype_size(a->dtype);
-    const volatile char *x = (const volatile char *)p + (size_t)(b * a->kv_batch + key0) * row;
-    if (key0 < key1)
-        for (size_t i = 0; i < (size_t)(key1 - key0 - 1) * row + used; i += 64)
-            (void)x[i];
-}
-
 /* Splits that the shared scratch can hold the partial results of. */
 static int64_t most_splits(const job *j)
 {
     return most(
         TS_CPU_SHARED_SCRATCH / 4 / most(j->a->n_kv * j->blocks * j->s.rows * (2 + j->s.dp), 1), 1);
-}
-
-static int64_t longest_kv(const ts_attn_args *a)
-{
-    int64_t n = 0;
-    for (int64_t b = 0; b < a->B; b++)
-        n = most(n, ts_attn_kv_len(a, b));
-    return n;
-}
-
-/* Few rows: what a sequence's pieces are depends on its own keys alone, so that neither a cache's
- * size nor its neighbours in the batch change its bits. */
-static bool is_few(const job *j)
-{
-    return j->a->S_q * j->s.r <= TS_ATTN_FEW;
 }
 
 /* Split `split` of the keys that the sequence has (the last ones may be empty). */
@@ -175,8 +183,7 @@ static void fwd_split_share(void *ctx, int64_t begin, int64_t end, int thread)
         ts_attn_block k = split_of(j, group, block, split);
         if (k.rows == 0)
             continue;
-        read_ahead(j->a, j->a->k, k.b, k.key0, k.key1);
-        read_ahead(j->a, j->a->v, k.b, k.key0, k.key1);
+        read_ahead(j->a, &k);
         for (int64_t g = 0; g < n_kv; g++) {
             k = split_of(j, group + g, block, split);
             j->body.fwd(
@@ -221,7 +228,8 @@ static void attn_fwd(ts_cpu *cpu, const void *args, int64_t n)
     }
     j.splits = splits_of(&j);
     if (j.splits == 1) {
-        run(&j, j.groups * j.blocks, fwd_share);
+        run_by(&j, j.groups * j.blocks,
+               is_few(&j) && a->B >= ts_pool_threads(cpu->pool) ? a->n_kv : 1, fwd_share);
         return;
     }
     /* of a sequence */

@@ -103,7 +103,8 @@ ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
 {
     ts_cpu *c;
     TS_TRY(ts_alloc(&c, 1, sizeof *c));
-    c->base = (ts_device){ .name = "cpu", .computes = true, .alloc = cpu_alloc, .free = cpu_free,
+    c->base = (ts_device){ .name = "cpu", .computes = true, .on_host = true,
+                           .alloc = cpu_alloc, .free = cpu_free,
                            .to_device = cpu_copy, .to_host = cpu_copy,
                            .move = cpu_copy, .zero = cpu_zero,
                            .launch = cpu_launch, .gemm_packed_bytes = ts_cpu_gemm_packed_bytes,

@@ -117,6 +117,40 @@ static void check_not_finite(const check_env *e, float bad, bool in_a)
                     (in_a ? i / n : i % n) != x);
 }
 
+/* A 16-bit C is the fp32 C rounded once, to the bit: infinities, NaN, numbers that round to
+ * infinity, and those below 2^-126 too. */
+static void rounded(const check_env *e)
+{
+    static const ts_dtype half[] = { TS_DTYPE_BF16, TS_DTYPE_F16 };
+    const int64_t m = 19, n = 101, k = 200;
+    check_case("gemm_i8 rounded");
+    float *a = check_in(1, TS_DTYPE_F32, m * k, 1);
+    const float *b = check_in(2, TS_DTYPE_F32, n * k, 1);
+    static const float factor[] = { 1e-39F, 1e-37F, 1e37F, 3e37F };
+    for (int64_t i = 0; i < m * k; i++)
+        a[i] = i / k % 5 ? a[i] * factor[i / k % 5 - 1] : a[i];
+    a[3 * k + 1] = INFINITY, a[10 * k + 2] = NAN;
+    check_touched(a);
+    ts_gemm_pack_args p = { .n = n, .k = k, .ld = k, .src = b, .dtype = TS_DTYPE_I8 };
+    p.dst = check_work(ts_cpu_gemm_i8_bytes(e->isa, n, k));
+    check_kernel(e, TS_KERNEL_gemm_i8_pack, &p, 0);
+    check_touched(p.dst);
+    ts_gemm_args g = { .m = m, .n = n, .k = k, .lda = k, .ldc = n, .a = a, .b = p.dst,
+                       .b_packed = true, .c = check_out(TS_DTYPE_F32, m * n) };
+    const float *exact = g.c;
+    check_kernel(e, TS_KERNEL_gemm_i8, &g, 0);
+    check_touched(g.c);
+    for (size_t h = 0; h < 2; h++) {
+        g.c_dtype = half[h], g.c = check_out(half[h], m * n);
+        check_kernel(e, TS_KERNEL_gemm_i8, &g, 0);
+        for (int64_t x = 0; x < m * n; x++) {
+            uint16_t want[2];
+            ts_store_f32(want, 0, half[h], exact[x]);
+            check_equal("bits of c", x, ((const uint16_t *)g.c)[x], want[0]);
+        }
+    }
+}
+
 void check_gemm_i8(const check_env *e);
 void check_gemm_i8(const check_env *e)
 {
@@ -145,6 +179,7 @@ void check_gemm_i8(const check_env *e)
     check_not_finite(e, NAN, false);
     check_not_finite(e, INFINITY, true);
     check_not_finite(e, -INFINITY, false);
+    rounded(e);
 }
 
 /* ---- --bench */

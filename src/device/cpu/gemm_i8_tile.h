@@ -11,7 +11,8 @@
  *   vi_quant(v, by)         v * by rounded to the nearest integer, ties to even
  *   v_ints_of(i), vi_none(), vi_add, vi_times(v, i), vi_sum, vi_put(p, v)
  *   vi_low(v, i, u)         u with the low byte of v as its byte i
- *   v_bytes(p, n, v)        the low bytes of the first n lanes */
+ *   v_bytes(p, n, v)        the low bytes of the first n lanes
+ *   STORE_BF16              as in gemm_tile.h, or not */
 #include "device/cpu/gemm_finish.h"
 #include "device/cpu/gemm_i8.h"
 
@@ -156,54 +157,109 @@ static void pack(const ts_gemm_pack_args *p, int64_t x, char *panel)
 
 /* ---- the product */
 
+/* The sums of one block, from where `b` and `a` stand; both go on behind it. */
+INLINE void sums_of(int64_t steps, rows_of_a *a, const char **b, vi acc[ROWS][VECS],
+                    const int rows, const int vecs)
+{
+    const char *units = *b + WIDTH * 8;
+    UNROLL
+    for (int j = 0; j < vecs; j++) {
+        UNROLL
+        for (int i = 0; i < rows; i++)
+            acc[i][j] = v_ints(*b + j * V * 4);
+    }
+    do { /* there is at least one */
+        vi bv[VECS];
+        UNROLL
+        for (int j = 0; j < vecs; j++)
+            bv[j] = v_units(units + j * V * 4);
+        UNROLL
+        for (int i = 0; i < rows; i++) {
+            const vi av = v_unit(row_at(a, i));
+            UNROLL
+            for (int j = 0; j < vecs; j++)
+                acc[i][j] = v_dot(acc[i][j], av, bv[j]);
+        }
+        rows_on(a, 4), units += WIDTH * 4;
+    } while (--steps);
+    *b = units;
+}
+
+/* The block's sums, scaled, and what the blocks before it have come to. */
+INLINE vf scaled(vi acc, const float *of_col, vf of_row, vf before)
+{
+    return v_fma(v_mul(v_float(acc), v_getu(of_col)), of_row, before);
+}
+
+/* C is asked for while the last block is multiplied. */
+INLINE void expect(const ts_gemm_tile *t, const int rows, const int vecs)
+{
+    const int64_t row = t->ldc * (int64_t)ts_dtype_size(t->c_dtype);
+    const char *c = t->c;
+    for (int i = 0; i < rows; i++, c += row)
+        for (int64_t j = 0; j < vecs * V * (int64_t)ts_dtype_size(t->c_dtype); j += 64)
+            __builtin_prefetch(c + j, 1);
+}
+
+INLINE void put_tile(const ts_gemm_tile *t, vf c[ROWS][VECS], const int rows, const int vecs)
+{
+    const bool plain = t->cols == vecs * V && !t->bias && !t->add;
+    if (plain && t->c_dtype == TS_DTYPE_F32) {
+        UNROLL
+        for (int i = 0; i < rows; i++) {
+            UNROLL
+            for (int j = 0; j < vecs; j++)
+                v_store(t->c, i * t->ldc + j * V, TS_DTYPE_F32, V, c[i][j]);
+        }
+        return;
+    }
+#ifdef STORE_BF16
+    if (plain && t->c_dtype == TS_DTYPE_BF16) {
+        STORE_BF16(t->c, t->ldc, c, rows, vecs);
+        return;
+    }
+#endif
+    _Alignas(64) float sum[ROWS * WIDTH];
+    UNROLL
+    for (int i = 0; i < rows; i++) {
+        UNROLL
+        for (int j = 0; j < vecs; j++)
+            v_put(sum + i * WIDTH + j * V, c[i][j]);
+    }
+    finish(t, sum);
+}
+
 /* rows and vecs are constants where this is called: the loops over them vanish. */
 INLINE void tile_of(const ts_i8_tile *t, const int rows, const int vecs)
 {
     _Alignas(64) float sum[ROWS * WIDTH];
     const char *b = t->b;
     rows_of_a a = rows_at((const char *)t->a, t->a_row);
+    vf c[ROWS][VECS];
     UNROLL
     for (int i = 0; i < rows; i++) {
         UNROLL
         for (int j = 0; j < vecs; j++)
-            v_put(sum + i * WIDTH + j * V, v_zero());
+            v_put(sum + i * WIDTH + j * V, c[i][j] = v_zero());
     }
     for (int64_t block = 0; block < t->blocks; block++) {
-        vi acc[ROWS][VECS];
-        const char *units = b + WIDTH * 8;
-        int64_t steps = block + 1 < t->blocks ? TS_I8_STEPS : t->last_steps;
-        UNROLL
-        for (int j = 0; j < vecs; j++) {
-            UNROLL
-            for (int i = 0; i < rows; i++)
-                acc[i][j] = v_ints(b + j * V * 4);
-        }
-        do { /* there is at least one */
-            vi bv[VECS];
-            UNROLL
-            for (int j = 0; j < vecs; j++)
-                bv[j] = v_units(units + j * V * 4);
-            UNROLL
-            for (int i = 0; i < rows; i++) {
-                const vi av = v_unit(row_at(&a, i));
-                UNROLL
-                for (int j = 0; j < vecs; j++)
-                    acc[i][j] = v_dot(acc[i][j], av, bv[j]);
-            }
-            rows_on(&a, 4), units += WIDTH * 4;
-        } while (--steps);
         const float *scale = (const float *)(const void *)(b + WIDTH * 4);
+        const bool last = block + 1 == t->blocks;
+        vi acc[ROWS][VECS];
+        if (last)
+            expect(&t->out, rows, vecs);
+        sums_of(last ? t->last_steps : TS_I8_STEPS, &a, &b, acc, rows, vecs);
         UNROLL
         for (int i = 0; i < rows; i++) {
             const vf of_row = v_set(t->a_scale[i * t->blocks + block]);
             UNROLL
             for (int j = 0; j < vecs; j++) {
                 float *p = sum + i * WIDTH + j * V;
-                const vf part = v_mul(v_float(acc[i][j]), v_getu(scale + j * V));
-                v_put(p, v_fma(part, of_row, v_get(p)));
+                c[i][j] = scaled(acc[i][j], scale + j * V, of_row, v_get(p));
+                if (!last)
+                    v_put(p, c[i][j]);
             }
         }
-        b = units;
     }
-    finish(&t->out, sum);
+    put_tile(&t->out, c, rows, vecs);
 }

@@ -1,4 +1,5 @@
 /* Products in 8-bit integers by vpdpbusd, 64 at a time. */
+#include "device/cpu/gemm.h"
 #include "device/cpu/gemm_vec512.h"
 
 #include <string.h>
@@ -47,6 +48,29 @@ static inline void v_bytes(uint8_t *p, int64_t n, vi v)
 {
     _mm_mask_storeu_epi8(p, mask_of(n), _mm512_cvtepi32_epi8(v));
 }
+
+/* The upper halves of 16 and 16 lanes. */
+static inline __m512i upper_halves(__m512i low, __m512i high)
+{
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i odd = _mm512_add_epi32(_mm512_mullo_epi32(lane, _mm512_set1_epi32(0x40004)),
+                                         _mm512_set1_epi32(0x30001));
+    return _mm512_permutex2var_epi16(low, odd, high);
+}
+
+INLINE void store_bf16(uint16_t *c, int64_t ld, vf v[ROWS][VECS], const int rows, const int vecs)
+{
+    UNROLL
+    for (int i = 0; i < rows; i++, c += ld) {
+        const __m512i last = bf16_bits(v[i][vecs - 1]);
+        if (vecs > 1)
+            _mm512_storeu_si512(c, upper_halves(bf16_bits(v[i][0]), bf16_bits(v[i][1])));
+        if (vecs % 2)
+            _mm256_storeu_si256((__m256i *)(void *)(c + (vecs - 1) * V),
+                                _mm512_castsi512_si256(upper_halves(last, last)));
+    }
+}
+#define STORE_BF16 store_bf16
 
 #include "device/cpu/gemm_i8_tile.h"
 #include "device/cpu/gemm_cases512.h"

@@ -197,6 +197,25 @@ static void blocks(const check_env *e)
         run_case(e, &c);
 }
 
+/* Weight gradients with so many rows that threads pack their own: whole pieces of 96 and not, more
+ * than one block of k and of columns. */
+static void own_rows(const check_env *e)
+{
+    static const int64_t shape[][4] = { { 768, 50, 70, 5 }, { 1003, 97, 301, 10 },
+                                        { 961, 4, 33, 0 }, { 2000, 49, 64, 20 },
+                                        { 900, 1100, 8300, 300 } };
+    for (size_t i = 0; i < CHECK_COUNT(shape); i++)
+        for (int v = 0; v < 3; v++) {
+            if (shape[i][2] > 8000 && (v || !e->isa))
+                continue; /* the reference would take long */
+            gemm_case c = { .form = TS_GEMM_TN, .m = shape[i][0], .n = shape[i][1],
+                            .k = shape[i][2], .dtype = TS_DTYPE_BF16, .c_dtype = TS_DTYPE_F32,
+                            .ints = v == 0, .accumulate = v == 0, .bias = v == 1, .add = v == 1,
+                            .gap = v * 3, .scale = 1, .skip = shape[i][3] };
+            run_case(e, &c);
+        }
+}
+
 /* Masters of every type to panels of bf16: as if they had been rounded to bf16 first. */
 static void pack_types(const check_env *e)
 {
@@ -395,6 +414,7 @@ void check_gemm(const check_env *e)
     sizes(e);
     large(e);
     blocks(e);
+    own_rows(e);
     pack_types(e);
     extremes(e);
     gaps(e);

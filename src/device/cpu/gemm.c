@@ -2,6 +2,8 @@
 
 #include "device/cpu/gemm_few.h"
 
+#include <string.h>
+
 /* How the work is cut. A task is one panel of B against a run of rows of C: the slice of the panel
  * stays in L2 while A streams past it, 32 bytes a step against 24 multiplications. */
 enum {
@@ -15,6 +17,9 @@ enum {
     PACK_PAST = 16 << 20, /* bytes of panels that would not stay in L3 until they are read */
     SMALL = 1 << 19,    /* steps x columns x rows below which threads are not worth waking: 8 us */
     PART_BYTES = 2 << 20, /* of a thread's scratch: partial sums; behind them a panel of its own */
+    OWN_ROWS = 96,      /* rows of A that a thread packs for itself */
+    OWN_LEAST = 4,      /* such pieces a thread, or all pack together */
+    MEMO = 64,          /* threads that remember what they have packed */
 };
 
 _Static_assert(PART_BYTES + BLOCK * 48 * 4 <= TS_CPU_THREAD_SCRATCH, "a panel of a thread's own");
@@ -26,12 +31,15 @@ typedef struct job {
     int64_t steps;                 /* all of k */
     bool a_packs, b_packs;         /* on the fly */
     bool own_panels;               /* each panel has one task only, which packs it for itself */
+    bool own_rows;                 /* tasks pack their rows of A for themselves */
     bool wide;                     /* run_wide is at work: its sums are in thread 0's scratch */
     /* the block at hand: rows, columns, steps */
     int64_t m0, m, n0, n, s0, s;
     const char *a, *b;             /* its first unit */
     int64_t a_row, a_step, a_sliver, b_panel; /* bytes from row to row, ... of tiles to tiles */
     int64_t rows, chunks, panels;  /* rows of a task; tasks are chunks x panels */
+    int64_t parts;                 /* own_rows: tasks are chunks x parts of the panels */
+    int64_t packed[MEMO];          /* own_rows: 1 + the chunk in a thread's scratch */
     ts_gemm_panels pack_a, pack_b;
     int64_t pack_a_tasks, pack_tasks;
 } job;
@@ -234,6 +242,68 @@ static void run_tasks(void *ctx, int64_t begin, int64_t end, int thread)
         j->kern.end();
 }
 
+/* ---- a product whose A has to be turned round: each thread packs some rows of it, goes over all of
+ * B with them, and meanwhile has the next ones fetched from memory */
+
+static bool can_own_rows(const job *j)
+{
+    const int64_t threads = ts_pool_threads(j->cpu->pool), s = min64(j->steps, BLOCK);
+    return j->a_packs && j->b_packs && !j->wide && !j->kern.pack_a && j->kern.pairs &&
+           j->g->form == TS_GEMM_TN && j->g->c_dtype == TS_DTYPE_F32 &&
+           j->g->m >= OWN_ROWS * OWN_LEAST * threads && OWN_ROWS * s * 4 <= TS_CPU_THREAD_SCRATCH;
+}
+
+static void cut_own_rows(job *j)
+{
+    const int64_t threads = ts_pool_threads(j->cpu->pool);
+    j->rows = OWN_ROWS, j->chunks = ceil_div(j->m, j->rows);
+    j->panels = ceil_div(j->n, j->kern.width);
+    j->parts = min64(j->panels, ceil_div(16 * threads, j->chunks));
+    memset(j->packed, 0, sizeof j->packed);
+}
+
+static void pack_rows(const job *j, int64_t chunk, char *dst)
+{
+    const int64_t begin = chunk * j->rows, rows = min64(j->rows, j->m - begin);
+    ts_gemm_panels p = panels_of(j, j->g->a, j->g->lda, true, j->m0 + begin, rows);
+    p.dst = dst, p.width = j->kern.rows;
+    j->kern.pack(&p, 0, rows, 0, j->s);
+}
+
+/* One part in `panels` of what the chunk's packing will read. */
+static void ask_for_rows(const job *j, int64_t chunk, int64_t panel)
+{
+    const ts_gemm_args *g = j->g;
+    if (chunk >= j->chunks)
+        return;
+    const int64_t n_k = min64(j->s * 2, g->k - j->s0 * 2), row = g->lda * 2;
+    const int64_t begin = n_k * panel / j->panels, end = n_k * (panel + 1) / j->panels;
+    const int64_t bytes = min64(j->rows, j->m - chunk * j->rows) * 2;
+    const char *a = (const char *)g->a + (j->s0 * 2 + begin) * row + (j->m0 + chunk * j->rows) * 2;
+    for (int64_t i = begin; i < end; i++, a += row)
+        for (int64_t c = 0; c < bytes; c += 64)
+            __builtin_prefetch(a + c, 0, 2);
+}
+
+static void run_own_rows(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    job *all = ctx, j = *all;
+    char *own = ts_cpu_scratch(j.cpu, thread);
+    for (int64_t t = begin; t < end; t++) {
+        const int64_t chunk = t / j.parts, part = t % j.parts;
+        const int64_t first = j.panels * part / j.parts, last = j.panels * (part + 1) / j.parts;
+        if (thread >= MEMO || all->packed[thread] != 1 + chunk)
+            pack_rows(&j, chunk, own);
+        if (thread < MEMO)
+            all->packed[thread] = 1 + chunk;
+        j.a = own - chunk * j.rows / j.kern.rows * j.a_sliver;
+        for (int64_t panel = first; panel < last; panel++) {
+            ask_for_rows(&j, chunk + 1, panel);
+            run_task(&j, panel, chunk, NULL);
+        }
+    }
+}
+
 /* Rows of a task: they and a panel stay in L2; of few panels, threads still end together. */
 static void cut_rows(job *j)
 {
@@ -258,6 +328,10 @@ static void cut_rows(job *j)
 
 static void run_block(job *j)
 {
+    if (j->own_rows) {
+        ts_pool_run(j->cpu->pool, j->chunks * j->parts, 1, run_own_rows, j);
+        return;
+    }
     const int64_t tasks = j->chunks * j->panels;
     const int64_t work = min64(j->rows, j->m) * j->kern.width * (j->s + 16); /* of a task */
     ts_pool_run(j->cpu->pool, tasks, work * tasks < SMALL ? tasks : SMALL / 16 / work + 1,
@@ -271,16 +345,17 @@ static void run_blocks(job *j)
     const ts_gemm_args *g = j->g;
     const int64_t s_most = j->b_packs ? min64(j->steps, BLOCK) : j->steps;
     const int64_t n_most = j->b_packs ? even_block(g->n, B_BYTES / (s_most * 4 + 4)) : g->n;
-    const int64_t m_most = j->a_packs ? even_block(g->m, A_BYTES / (s_most * 4 + 4)) : g->m;
+    j->own_rows = can_own_rows(j);
+    const int64_t m_most = j->a_packs && !j->own_rows ? even_block(g->m, A_BYTES / (s_most * 4 + 4)) : g->m;
     for (j->s0 = 0; j->s0 == 0 || j->s0 < j->steps; j->s0 += s_most) {
         j->s = min64(s_most, j->steps - j->s0);
         for (j->n0 = 0; j->n0 < g->n; j->n0 += n_most) {
             j->n = min64(n_most, g->n - j->n0);
             for (j->m0 = 0; j->m0 < g->m; j->m0 += m_most) {
                 j->m = min64(m_most, g->m - j->m0);
-                cut_rows(j);
+                (j->own_rows ? cut_own_rows : cut_rows)(j);
                 j->own_panels = j->b_packs && j->chunks == 1 && m_most == g->m && !j->wide;
-                fetch_block(j, j->a_packs && (j->n0 == 0 || m_most < g->m),
+                fetch_block(j, j->a_packs && !j->own_rows && (j->n0 == 0 || m_most < g->m),
                             j->b_packs && j->m0 == 0 && !j->own_panels);
                 run_block(j);
             }

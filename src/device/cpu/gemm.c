@@ -18,7 +18,7 @@ enum {
     SMALL = 1 << 19,    /* steps x columns x rows below which threads are not worth waking: 8 us */
     PART_BYTES = 2 << 20, /* of a thread's scratch: partial sums; behind them a panel of its own */
     OWN_ROWS = 96,      /* rows of A that a thread packs for itself */
-    OWN_LEAST = 4,      /* such pieces a thread, or all pack together */
+    OWN_LEAST = 3,      /* such pieces a thread, or all pack together */
     MEMO = 64,          /* threads that remember what they have packed */
 };
 

@@ -1,5 +1,6 @@
 # Kernels against values computed in double: see check.h. A subject is one word here and check_<it>.c;
-# while the file is missing the subject is left out.
+# while the file is missing the subject is left out. What --bench does may have a file of its own,
+# bench_<it>.c.
 set(check_subjects math norm rope act elementwise embed loss optim step_pack gemm gemm_tiles gemm_i8 gemm_i8_tiles quant attn)
 
 set(check_dir ${CMAKE_CURRENT_LIST_DIR})
@@ -10,6 +11,9 @@ foreach(subject ${check_subjects})
   if(EXISTS ${check_dir}/check_${subject}.c)
     list(APPEND check_sources ${check_dir}/check_${subject}.c)
     list(APPEND check_found ${subject})
+    if(EXISTS ${check_dir}/bench_${subject}.c)
+      list(APPEND check_sources ${check_dir}/bench_${subject}.c)
+    endif()
     if(EXISTS ${check_dir}/check_${subject}_avx2.c AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
       list(APPEND check_sources ${check_dir}/check_${subject}_avx2.c ${check_dir}/check_${subject}_avx512.c)
     endif()

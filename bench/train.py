@@ -7,7 +7,8 @@ usage: bench/train.py [--tessera build/tessera] [--python PYTHON_WITH_TORCH] [--
 
 The peer is what a user would write: scaled_dot_product_attention, torch.compile, fused AdamW, bf16 autocast over fp32
 weights, gradient norm clipped, tcmalloc preloaded where it is installed. Programs alternate for `rounds`; of each the
-median and the best step after three of warm-up are printed, with peak resident memory and the ratio. With --frozen only
+median and the best step after three of warm-up are printed, with peak resident memory and the ratio. Both get other random
+words in each step, so their losses must stay within 1 %. With --frozen only
 the norms are trained, as adapters would be: all other weights have no gradient and are held in the compute type, on both
 sides; the share of the roof then counts forward and input gradients alone. Needs Python 3; PyTorch only in the
 interpreter that --python names.
@@ -116,13 +117,13 @@ def peer(a, shape):
                 m.float().requires_grad_(True)
     opt = (torch.optim.SGD if a.optimizer == "sgd" else torch.optim.AdamW)([p for p in model.parameters() if p.requires_grad], lr=1e-4, fused=True)
     run = model if a.eager else torch.compile(model)
-    data = torch.randint(0, shape["vocab"], (a.batch, a.seq + 1), generator=torch.Generator().manual_seed(5))
+    data = torch.randint(0, shape["vocab"], (a.steps + 3, a.batch, a.seq + 1), generator=torch.Generator().manual_seed(5))
     times, losses = [], []
-    for _ in range(a.steps + 3):
+    for batch in data:
         t = time.perf_counter()
         opt.zero_grad(set_to_none=False)
         with torch.autocast("cpu", torch.bfloat16, enabled=a.dtype == "bf16"):
-            loss = run(data[:, :-1], data[:, 1:])
+            loss = run(batch[:, :-1], batch[:, 1:])
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         opt.step()
@@ -242,7 +243,10 @@ def main():
         if name == "tessera":
             say_more(a, runs[-1], statistics.median(times))
     if len(best) == 2:
-        print(f"ratio    {best['tessera'] / best['peer']:.3f}; load at the end {os.getloadavg()[0]:.1f}")
+        pairs = zip(got["tessera"][0]["losses"], got["peer"][0]["losses"])
+        apart = max(abs(x - y) / y for x, y in pairs)
+        print(f"ratio    {best['tessera'] / best['peer']:.3f}; losses {100 * apart:.2f} % apart at most{'' if apart < 0.01 else ': VOID, they do not do the same'}; "
+              f"load at the end {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -188,17 +188,14 @@ static void split_rows(void *ctx, int64_t begin, int64_t end, int thread)
 static void finish(const job *j, const float *acc, int64_t row, int64_t rows, int64_t col)
 {
     const ts_gemm_quant_args *g = j->g;
-    const int64_t cols = min64(TS_QUANT_PANEL, g->n - col);
-    for (int64_t r = 0; r < rows; r++) {
-        const int64_t at = (j->m0 + row + r) * g->ldc + col;
-        for (int64_t c = 0; c < cols; c++) {
-            float v = acc[r * TS_QUANT_PANEL + c];
-            if (g->bias)
-                v += g->bias[col + c];
-            if (g->add)
-                v += ts_load_f32(g->add, at + c, g->c_dtype);
-            ts_store_f32(g->c, at + c, g->c_dtype, v);
-        }
+    const int64_t size = (int64_t)ts_dtype_size(g->c_dtype);
+    ts_quant_row r = { .acc = acc, .bias = g->bias ? g->bias + col : NULL, .c_dtype = g->c_dtype,
+                       .n = min64(TS_QUANT_PANEL, g->n - col) };
+    for (int64_t i = 0; i < rows; i++, r.acc += TS_QUANT_PANEL) {
+        const int64_t at = ((j->m0 + row + i) * g->ldc + col) * size;
+        r.add = g->add ? (const char *)g->add + at : NULL;
+        r.c = (char *)g->c + at;
+        j->kern.put_row(&r);
     }
 }
 

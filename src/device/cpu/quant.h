@@ -24,6 +24,16 @@ typedef struct ts_quant_tile {
     int rows;
 } ts_quant_tile;
 
+/* C[0..n) = acc + bias + add, n of a panel's columns. */
+typedef struct ts_quant_row {
+    const float *acc;  /* [48] */
+    const float *bias; /* [n] or NULL */
+    const void *add;   /* like c, or NULL; may be c */
+    void *c;
+    int64_t n;
+    ts_dtype c_dtype;
+} ts_quant_row;
+
 typedef struct ts_quant_kernels {
     const char *name;
     int tile_rows;
@@ -32,6 +42,7 @@ typedef struct ts_quant_kernels {
     void (*unpack)(const uint8_t *nf4, int64_t n, uint8_t *out);
     /* one row of k elements of type t; the rest of the last group is zero */
     void (*split_row)(const void *row, int64_t k, ts_dtype t, int8_t *a, ts_quant_side *side);
+    void (*put_row)(const ts_quant_row *r);
 } ts_quant_kernels;
 
 void ts_quant_kernels_init_ref(ts_quant_kernels *k);

@@ -1,6 +1,6 @@
 /* Products with weights of few bits by vpmaddwd: eight columns at a time, widened to 16 bits. */
 #include "device/cpu/gemm.h"
-#include "device/cpu/quant_split.h"
+#include "device/cpu/quant_rows.h"
 
 #include <immintrin.h>
 
@@ -89,6 +89,7 @@ static void unpack(const uint8_t *nf4, int64_t n, uint8_t *out)
 void ts_quant_kernels_init_avx2(ts_quant_kernels *k)
 {
     *k = (ts_quant_kernels){
-        .name = "avx2", .tile_rows = ROWS, .tile = tile, .unpack = unpack, .split_row = split_row
+        .name = "avx2", .tile_rows = ROWS, .tile = tile, .unpack = unpack, .split_row = split_row,
+        .put_row = put_row
     };
 }

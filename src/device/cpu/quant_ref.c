@@ -1,5 +1,5 @@
 /* Products with weights of few bits in plain C. */
-#include "device/cpu/quant_split.h"
+#include "device/cpu/quant_rows.h"
 
 static void tile(const ts_quant_tile *t)
 {
@@ -34,6 +34,7 @@ static void unpack(const uint8_t *nf4, int64_t n, uint8_t *out)
 void ts_quant_kernels_init_ref(ts_quant_kernels *k)
 {
     *k = (ts_quant_kernels){
-        .name = "ref", .tile_rows = 4, .tile = tile, .unpack = unpack, .split_row = split_row
+        .name = "ref", .tile_rows = 4, .tile = tile, .unpack = unpack, .split_row = split_row,
+        .put_row = put_row
     };
 }

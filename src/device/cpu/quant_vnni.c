@@ -1,6 +1,6 @@
 /* Products with weights of few bits by vpdpbusd: 16 columns at a time, four of k in a lane. */
 #include "device/cpu/gemm.h"
-#include "device/cpu/quant_split.h"
+#include "device/cpu/quant_rows.h"
 
 #include <immintrin.h>
 
@@ -94,6 +94,7 @@ static void unpack(const uint8_t *nf4, int64_t n, uint8_t *out)
 void ts_quant_kernels_init_vnni(ts_quant_kernels *k)
 {
     *k = (ts_quant_kernels){
-        .name = "vnni", .tile_rows = ROWS, .tile = tile, .unpack = unpack, .split_row = split_row
+        .name = "vnni", .tile_rows = ROWS, .tile = tile, .unpack = unpack, .split_row = split_row,
+        .put_row = put_row
     };
 }

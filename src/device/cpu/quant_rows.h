@@ -1,4 +1,4 @@
-/* Rows of A as whole numbers, for every instruction set by the compiler's own hand. No include
+/* Rows of A as whole numbers, and sums into rows of C, for every instruction set by the compiler's own hand. No include
  * guard: a file that includes it gets its own copy. */
 #include "device/cpu/quant.h"
 
@@ -68,5 +68,34 @@ static void split_row(const void *row, int64_t k, ts_dtype t, int8_t *a, ts_quan
         for (int64_t i = n; i < TS_QUANT_GROUP; i++)
             v[i] = 0;
         split_group(v, a + g * 2 * TS_QUANT_GROUP, &side[g]);
+    }
+}
+
+/* With t a constant loops have no branches, which compilers then make vectors of. */
+static inline __attribute__((always_inline)) void put_as(const ts_quant_row *r, const ts_dtype t)
+{
+    float v[TS_QUANT_PANEL];
+    memcpy(v, r->acc, sizeof v);
+    if (r->bias)
+        for (int64_t i = 0; i < r->n; i++)
+            v[i] += r->bias[i];
+    if (r->add)
+        for (int64_t i = 0; i < r->n; i++)
+            v[i] += ts_load_f32(r->add, i, t);
+    if (t == TS_DTYPE_BF16 && r->n == TS_QUANT_PANEL) {
+        for (int i = 0; i < TS_QUANT_PANEL; i++)
+            ((uint16_t *)r->c)[i] = ts_f32_to_bf16(v[i]);
+        return;
+    }
+    for (int64_t i = 0; i < r->n; i++)
+        ts_store_f32(r->c, i, t, v[i]);
+}
+
+static void put_row(const ts_quant_row *r)
+{
+    switch (r->c_dtype) {
+    case TS_DTYPE_BF16: put_as(r, TS_DTYPE_BF16); break;
+    case TS_DTYPE_F16: put_as(r, TS_DTYPE_F16); break;
+    default: put_as(r, TS_DTYPE_F32); break;
     }
 }

@@ -6,10 +6,8 @@ if(TESSERA_WERROR)
   add_compile_options(-Werror)
 endif()
 # The same bits from every build: no contraction but where a kernel asks for it by intrinsics.
-add_compile_options(-ffp-contract=off -fno-math-errno -fno-trapping-math -fvisibility=hidden
-                    -fstack-protector-strong)
+add_compile_options(-ffp-contract=off -fno-math-errno -fno-trapping-math -fvisibility=hidden)
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   string(REPLACE "-O3" "-O2" CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")
   string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")
-  add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif()

@@ -403,58 +403,78 @@ bool ts_option_given(const ts_option_set *s, const char *name)
     return e->from != FROM_DEFAULT;
 }
 
-static const char *type_word(const ts_option *r)
+const char *ts_option_value_word(const ts_option *r)
 {
     switch (r->type) {
-    case TS_OPTION_INT: return " N";
-    case TS_OPTION_REAL: return " X";
-    case TS_OPTION_TEXT: return " TEXT";
-    case TS_OPTION_LIST: return " WORD...";
-    case TS_OPTION_EACH: return " TEXT";
+    case TS_OPTION_INT: return "N";
+    case TS_OPTION_REAL: return "X";
+    case TS_OPTION_TEXT:
+    case TS_OPTION_EACH: return "TEXT";
+    case TS_OPTION_LIST: return "WORD...";
+    case TS_OPTION_CHOICE: return r->choices;
     default: return "";
     }
 }
 
-static ts_status help_row(const ts_option *r, ts_str *out)
+/* Whether row i is the first of its group. */
+static bool begins_group(const ts_option_set *s, size_t i)
 {
-    const size_t begin = out->len;
-    TS_TRY(ts_str_printf(out, "  --%s%s%s", r->name, type_word(r),
-                         r->type == TS_OPTION_CHOICE ? " " : ""));
-    if (r->type == TS_OPTION_CHOICE)
-        TS_TRY(ts_str_puts(out, r->choices));
-    if (out->len - begin < 38)
-        TS_TRY(ts_str_printf(out, "%*s", (int)(38 - (out->len - begin)), ""));
+    for (size_t j = 0; j < i; j++)
+        if (s->e[j].row->type != TS_OPTION_NOTE && !strcmp(s->e[j].row->group, s->e[i].row->group))
+            return false;
+    return true;
+}
+
+ts_status ts_option_walk(const ts_option_set *s, ts_option_visit *visit, void *ctx)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->e[i].row->type == TS_OPTION_NOTE || !begins_group(s, i))
+            continue;
+        for (size_t j = i; j < s->n; j++)
+            if (s->e[j].row->type != TS_OPTION_NOTE &&
+                !strcmp(s->e[j].row->group, s->e[i].row->group))
+                TS_TRY(visit(ctx, s->e[j].row, j == i));
+    }
+    for (size_t i = 0; i < s->n; i++)
+        if (s->e[i].row->type == TS_OPTION_NOTE)
+            TS_TRY(visit(ctx, s->e[i].row, false));
+    return TS_OK;
+}
+
+typedef struct help_text {
+    ts_str *out;
+    bool notes; /* rows without effect have begun */
+} help_text;
+
+static ts_status help_row(void *ctx, const ts_option *r, bool begins)
+{
+    help_text *h = ctx;
+    if (r->type == TS_OPTION_NOTE) {
+        TS_TRY(ts_str_printf(h->out, "%s--%s",
+                             h->notes ? " " : "\nAccepted, without effect here:\n  ", r->name));
+        h->notes = true;
+        return TS_OK;
+    }
+    if (begins)
+        TS_TRY(ts_str_printf(h->out, "\n%s:\n", r->group));
+    const size_t begin = h->out->len;
+    const char *word = ts_option_value_word(r);
+    TS_TRY(ts_str_printf(h->out, "  --%s%s%s", r->name, *word ? " " : "", word));
+    if (h->out->len - begin < 38)
+        TS_TRY(ts_str_printf(h->out, "%*s", (int)(38 - (h->out->len - begin)), ""));
     else
-        TS_TRY(ts_str_printf(out, "\n%38s", ""));
-    TS_TRY(ts_str_puts(out, r->help ? r->help : ""));
+        TS_TRY(ts_str_printf(h->out, "\n%38s", ""));
+    TS_TRY(ts_str_puts(h->out, r->help ? r->help : ""));
     if (r->def)
-        TS_TRY(ts_str_printf(out, " (default %s)", r->def));
-    return ts_str_puts(out, "\n");
+        TS_TRY(ts_str_printf(h->out, " (default %s)", r->def));
+    return ts_str_puts(h->out, "\n");
 }
 
 ts_status ts_option_help(const ts_option_set *s, ts_str *out)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        const char *group = s->e[i].row->group;
-        bool seen = s->e[i].row->type == TS_OPTION_NOTE;
-        for (size_t j = 0; j < i && !seen; j++)
-            seen = s->e[j].row->type != TS_OPTION_NOTE && !strcmp(s->e[j].row->group, group);
-        if (seen)
-            continue;
-        TS_TRY(ts_str_printf(out, "\n%s:\n", group));
-        for (size_t j = i; j < s->n; j++)
-            if (s->e[j].row->type != TS_OPTION_NOTE && !strcmp(s->e[j].row->group, group))
-                TS_TRY(help_row(s->e[j].row, out));
-    }
-    bool first = true;
-    for (size_t i = 0; i < s->n; i++) {
-        if (s->e[i].row->type != TS_OPTION_NOTE)
-            continue;
-        TS_TRY(ts_str_printf(out, "%s--%s", first ? "\nAccepted, without effect here:\n  " : " ",
-                             s->e[i].row->name));
-        first = false;
-    }
-    return first ? TS_OK : ts_str_puts(out, "\n");
+    help_text h = { out, false };
+    TS_TRY(ts_option_walk(s, help_row, &h));
+    return h.notes ? ts_str_puts(out, "\n") : TS_OK;
 }
 
 static ts_status json_value(const entry *e, ts_str *out)

@@ -61,6 +61,12 @@ ts_status ts_option_read_env(ts_option_set *set, char *const *environ_) TS_NODIS
 /* Whether the user gave the option (in any way). Unknown names are a programmer's mistake. */
 bool ts_option_given(const ts_option_set *set, const char *name);
 
+/* Visits the rows in the order of the help text: by group, as each group first appears, and at the
+ * end those without effect (TS_OPTION_NOTE), which have no group. Stops at the first failure. */
+typedef ts_status ts_option_visit(void *ctx, const ts_option *row, bool begins_group);
+ts_status ts_option_walk(const ts_option_set *set, ts_option_visit *visit, void *ctx) TS_NODISCARD;
+/* The word for a value of the row's type ("N", "TEXT", ...), its choices, or "" for a flag. */
+const char *ts_option_value_word(const ts_option *row);
 /* The help text of a command by group, with types and defaults. */
 ts_status ts_option_help(const ts_option_set *set, ts_str *out) TS_NODISCARD;
 /* Resolved values as a JSON object (given and default), for records and checkpoints. */

@@ -1,25 +1,48 @@
 #include "cli/command.h"
 
 #include "api/words.h"
+#include "cli/pages.h"
 
 #include <stdio.h>
 #include <string.h>
 
 extern char **environ;
 
-static ts_status print_help(const ts_command *cmd, const char *usage, const ts_option_set *set)
+static ts_status help_text(const ts_command *cmd, const char *usage, const ts_option_set *set,
+                           ts_str *out)
+{
+    TS_TRY(ts_str_printf(out, "tessera %s: %s\n\n%s\n", cmd->name, cmd->summary, usage));
+    TS_TRY(ts_option_help(set, out));
+    return ts_str_printf(out, "\nAny command: --config FILE takes options from YAML or JSON; "
+                              "TESSERA_<OPTION> in the environment sets an option.\n");
+}
+
+/* form: NULL for the text that people read, man, or a shell whose completion script is being made. */
+static ts_status print_help(const ts_command *cmd, const char *usage, const ts_option_set *set,
+                            const char *form)
 {
     ts_str text = { 0 };
-    ts_status st = ts_str_printf(&text, "tessera %s: %s\n\n%s\n", cmd->name, cmd->summary, usage);
+    const ts_status st = !form                 ? help_text(cmd, usage, set, &text)
+                         : !strcmp(form, "man") ? ts_page_man(cmd, usage, set, &text)
+                                                : ts_page_complete(form, cmd, set, &text);
     if (st == TS_OK)
-        st = ts_option_help(set, &text);
-    if (st == TS_OK)
-        st = ts_str_printf(&text, "\nAny command: --config FILE takes options from YAML or JSON; "
-                                  "TESSERA_<OPTION> in the environment sets an option.\n");
-    if (st == TS_OK)
-        fputs(text.s, stdout);
+        fputs(ts_str_text(&text), stdout);
     ts_str_deinit(&text);
     return st;
+}
+
+/* Whether a word asks for help, and in which form. */
+static bool asks_help(const char *word, const char **form)
+{
+    static const char *const forms[] = { "man", "bash", "zsh", "fish" };
+    if (!strcmp(word, "--help") || !strcmp(word, "-h"))
+        return true;
+    for (size_t i = 0; i < sizeof forms / sizeof *forms && !strncmp(word, "--help=", 7); i++)
+        if (!strcmp(word + 7, forms[i])) {
+            *form = forms[i];
+            return true;
+        }
+    return false;
 }
 
 ts_status ts_command_options(const ts_command *cmd, const char *usage,
@@ -28,12 +51,13 @@ ts_status ts_command_options(const ts_command *cmd, const char *usage,
 {
     ts_option_set *s;
     ts_status st;
+    const char *form = NULL;
     *helped = false;
     TS_TRY(ts_option_set_create(tables, n, &s));
     for (int i = 0; i < argc; i++)
-        *helped = *helped || !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
+        *helped = asks_help(argv[i], &form) || *helped;
     if (*helped)
-        st = print_help(cmd, usage, s);
+        st = print_help(cmd, usage, s, form);
     else if ((st = ts_option_read_env(s, environ)) == TS_OK)
         st = ts_words_take(s, argc, argv);
     if (st != TS_OK || *helped)

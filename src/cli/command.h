@@ -13,7 +13,8 @@ typedef struct ts_command {
 extern const ts_command *const ts_commands[];
 
 /* Fills the values of the joined tables from the environment, --config FILE and argv. When argv
- * asks for --help, prints the command's help to stdout and sets *helped: the command is done. The
+ * asks for --help, prints the command's help to stdout and sets *helped: the command is done.
+ * --help=man prints its manual page, --help=bash|zsh|fish its part of a completion script. The
  * set owns texts in the values: destroy it last. */
 ts_status ts_command_options(const ts_command *cmd, const char *usage,
                              const ts_option_table *tables, size_t n, int argc, char *const *argv,

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/pages.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -35,6 +36,16 @@ static ts_status unknown_command(const char *name)
                     best);
 }
 
+static ts_status print_manual(void)
+{
+    ts_str text = { 0 };
+    const ts_status st = ts_page_man_program(&text);
+    if (st == TS_OK)
+        fputs(ts_str_text(&text), stdout);
+    ts_str_deinit(&text);
+    return st;
+}
+
 static ts_status run(int argc, char **argv)
 {
     static char help_word[] = "--help";
@@ -43,6 +54,8 @@ static ts_status run(int argc, char **argv)
         print_commands(argc < 2 ? stderr : stdout);
         return argc < 2 ? ts_error(TS_ERR_USER, "a command is missing") : TS_OK;
     }
+    if (!strcmp(argv[1], "--help=man"))
+        return print_manual();
     const bool help = !strcmp(argv[1], "help");
     const char *name = argv[help ? 2 : 1];
     const ts_command *c = find_command(name);

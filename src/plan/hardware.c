@@ -163,11 +163,11 @@ static void from_here(int threads, int local_ranks, ts_sim_hardware *hw)
 {
     const int cores = ts_cpu_count();
     const int n = threads > 0 ? threads : cores / local_ranks > 0 ? cores / local_ranks : 1;
-    ts_sim_hardware_here(hw, n);
+    ts_sim_hardware_here(hw, ts_isa_detect(), n);
     const int busy = n * local_ranks < cores ? n * local_ranks : cores;
     if (busy > n) { /* the ranks of this host share its memory */
         ts_sim_hardware all;
-        ts_sim_hardware_here(&all, busy);
+        ts_sim_hardware_here(&all, ts_isa_detect(), busy);
         const double part = all.bytes_per_second / local_ranks;
         hw->bytes_per_second = part < hw->bytes_per_second ? part : hw->bytes_per_second;
     }

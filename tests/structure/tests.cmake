@@ -14,3 +14,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   add_test(NAME structure/exports COMMAND sh ${CMAKE_SOURCE_DIR}/scripts/exports.sh ${CMAKE_BINARY_DIR})
   set_tests_properties(structure/exports PROPERTIES SKIP_RETURN_CODE 77)
 endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT TESSERA_SANITIZE)
+  add_test(NAME structure/hardening
+           COMMAND sh ${CMAKE_SOURCE_DIR}/scripts/hardening.sh $<TARGET_FILE:tessera> $<TARGET_FILE:libtessera>)
+  set_tests_properties(structure/hardening PROPERTIES SKIP_RETURN_CODE 77)
+endif()

@@ -94,9 +94,8 @@ static size_t sim_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype d
 
 static void sim_close(ts_device *d) { ts_free(&d); }
 
-void ts_sim_hardware_here(ts_sim_hardware *hw, int threads)
+void ts_sim_hardware_here(ts_sim_hardware *hw, unsigned isa, int threads)
 {
-    const unsigned isa = ts_isa_detect();
     const double cores = threads > 0 ? threads : ts_cpu_count();
     /* Per core at 3.5 GHz, 90 % of the peak: 32 flop a cycle in fp32 with AVX2 or AVX-512 of one
      * pipe, twice that in bf16 with its own instruction; 2 without vectors. AMX has 1024 in bf16
@@ -121,7 +120,7 @@ void ts_sim_hardware_here(ts_sim_hardware *hw, int threads)
                                  (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE),
                              .threads = (int)cores };
     char names[64];
-    snprintf(hw->name, sizeof hw->name, "this CPU, %d thread%s, %.36s", hw->threads,
+    snprintf(hw->name, sizeof hw->name, "this CPU, %d thread%s, %s", hw->threads,
              hw->threads > 1 ? "s" : "", ts_isa_names(isa, names));
 }
 
@@ -146,8 +145,7 @@ ts_status ts_sim_open_hardware(const ts_sim_hardware *hw, ts_device **out)
 ts_status ts_sim_open(const ts_device_options *o, ts_device **out)
 {
     ts_sim_hardware hw;
-    ts_sim_hardware_here(&hw, o->threads);
-    hw.isa &= o->isa;
+    ts_sim_hardware_here(&hw, ts_isa_detect() & o->isa, o->threads);
     TS_TRY(ts_sim_open_hardware(&hw, out));
     (*out)->mem.limit = o->limit;
     return TS_OK;

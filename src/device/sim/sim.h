@@ -6,7 +6,7 @@
 
 /* What the simulated machine can do. Rates are what good kernels sustain, not data-sheet peaks. */
 typedef struct ts_sim_hardware {
-    char name[64];
+    char name[128];
     bool is_gpu;                  /* no packed weights, no work space of threads */
     unsigned isa;                 /* of a CPU: how its weights are packed */
     int threads;                  /* work space of a CPU */
@@ -20,9 +20,9 @@ typedef struct ts_sim_hardware {
     double memory_bytes;          /* of one host; 0: not known */
 } ts_sim_hardware;
 
-/* `threads` cores (0: all) of the machine that the program runs on, from its instruction sets and
- * usual rates. */
-void ts_sim_hardware_here(ts_sim_hardware *hw, int threads);
+/* `threads` cores (0: all) of the machine that the program runs on, from instruction sets (TS_ISA_*;
+ * ts_isa_detect gives its own) and usual rates. */
+void ts_sim_hardware_here(ts_sim_hardware *hw, unsigned isa, int threads);
 /* Opens a simulated device of this hardware; ts_sim_open takes the machine at hand. */
 ts_status ts_sim_open_hardware(const ts_sim_hardware *hw, ts_device **out) TS_NODISCARD;
 const ts_sim_hardware *ts_sim_hardware_of(const ts_device *sim);

@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "device/cpu/isa.h"
 #include "plan/hardware.h"
 
 #include <setjmp.h>
@@ -51,6 +52,15 @@ static void a_description_goes_round(void **state)
                 a.network_latency == b.network_latency && a.memory_bytes == b.memory_bytes);
     free(text);
     json_decref(o);
+}
+
+static void the_line_names_every_instruction_set(void **state)
+{
+    (void)state;
+    ts_sim_hardware hw;
+    ts_sim_hardware_here(&hw, TS_ISA_ALL, 128);
+    assert_string_equal(hw.name, "this CPU, 128 threads, avx2 avx512 avx512_bf16 avx512_vnni amx_bf16 "
+                                 "amx_int8");
 }
 
 static void bad_descriptions_are_refused(void **state)
@@ -109,6 +119,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_description_goes_round),
+        cmocka_unit_test(the_line_names_every_instruction_set),
         cmocka_unit_test(bad_descriptions_are_refused),
         cmocka_unit_test(ranks_share_a_machine),
         cmocka_unit_test(a_gpu_packs_nothing),

@@ -1,5 +1,7 @@
 #include "text/added.h"
 
+#include "base/log.h"
+
 #include <string.h>
 
 ts_status ts_added_add(ts_added *a, const char *s, size_t n, ts_added_token token)
@@ -19,20 +21,49 @@ ts_status ts_added_add(ts_added *a, const char *s, size_t n, ts_added_token toke
     return TS_OK;
 }
 
-ts_status ts_added_finish(ts_added *a, const ts_normalizer *nm)
+/* Keeps the form of a normalized token where it is another text. */
+static ts_status keep_form(ts_added *a, ts_added_token *t, const char *text, size_t len,
+                           const char *form, size_t form_len)
+{
+    t->has_form = form_len != len || (len && memcmp(form, text, len) != 0);
+    t->form_off = a->forms.len;
+    t->form_len = form_len;
+    return t->has_form ? ts_str_add(&a->forms, form, form_len) : TS_OK;
+}
+
+/* Adds a text to the search unless an earlier token has it. */
+static ts_status add_search(const ts_added *a, ts_trie *trie, const char *s, size_t n, size_t i,
+                            const char *file)
+{
+    size_t len;
+    const int32_t other = trie->n ? ts_trie_prefix(trie, 0, s, n, &len) : -1;
+    if (other < 0 || len < n)
+        return n ? ts_trie_add(trie, s, n, (int32_t)i) : TS_OK;
+    ts_log(TS_LOG_WARN,
+           "%s: the added tokens '%s' (id %d) and '%s' (id %d) are the same text, '%.*s', when "
+           "normalized: id %d is taken for it, always",
+           file, ts_vocab_text(&a->by_text, other, NULL), (int)a->token[other].id,
+           ts_vocab_text(&a->by_text, (int32_t)i, NULL), (int)a->token[i].id, (int)n, s,
+           (int)a->token[other].id);
+    return TS_OK;
+}
+
+ts_status ts_added_finish(ts_added *a, const ts_normalizer *nm, const char *file)
 {
     ts_str buf[2] = { { 0 }, { 0 } };
     ts_status st = TS_OK;
     for (size_t i = 0; i < a->n; i++) {
-        size_t len;
+        ts_added_token *t = &a->token[i];
+        size_t len, form_len;
         bool moved;
-        const char *text = ts_vocab_text(&a->by_text, (int32_t)i, &len);
-        if (a->token[i].normalized)
-            TS_TRY_TO(done, st, ts_normalize(nm, text, len, buf, &text, &len, &moved));
-        if (len > 0)
-            TS_TRY_TO(
-                done, st,
-                ts_trie_add(a->token[i].normalized ? &a->normal : &a->raw, text, len, (int32_t)i));
+        const char *text = ts_vocab_text(&a->by_text, (int32_t)i, &len), *form = text;
+        form_len = len;
+        if (t->normalized) {
+            TS_TRY_TO(done, st, ts_normalize(nm, text, len, buf, &form, &form_len, &moved));
+            TS_TRY_TO(done, st, keep_form(a, t, text, len, form, form_len));
+        }
+        TS_TRY_TO(done, st,
+                  add_search(a, t->normalized ? &a->normal : &a->raw, form, form_len, i, file));
     }
     TS_TRY_TO(done, st, ts_trie_link(&a->raw));
     st = ts_trie_link(&a->normal);
@@ -45,6 +76,16 @@ done:
 const char *ts_added_text(const ts_added *a, int32_t id, size_t *len)
 {
     return ts_vocab_text(&a->by_id, id, len);
+}
+
+const char *ts_added_form(const ts_added *a, int32_t id, size_t *len)
+{
+    const char *s = ts_added_text(a, id, len);
+    const int32_t i = s ? ts_vocab_find(&a->by_text, s, *len) : -1;
+    if (i < 0 || !a->token[i].has_form)
+        return s;
+    *len = a->token[i].form_len;
+    return ts_str_text(&a->forms) + a->token[i].form_off;
 }
 
 int32_t ts_added_find(const ts_added *a, const char *s, size_t n)
@@ -118,4 +159,5 @@ void ts_added_deinit(ts_added *a)
     ts_vocab_deinit(&a->by_text);
     ts_trie_deinit(&a->raw);
     ts_trie_deinit(&a->normal);
+    ts_str_deinit(&a->forms);
 }

@@ -26,18 +26,6 @@ static ts_status known(ts_bpe_work *w, int32_t id, int64_t *held)
     return ts_bpe_push(w, id);
 }
 
-static ts_status symbols_of_bytes(const ts_token_model *m, ts_bpe_work *w, const char *s, size_t n)
-{
-    int64_t held = -1;
-    for (size_t i = 0; i < n; i++) {
-        const int last = i + 1 == n;
-        const unsigned char b = (unsigned char)s[i];
-        const int32_t id = i ? m->byte_rest[last][b] : m->byte_first[last][b];
-        TS_TRY(id >= 0 ? known(w, id, &held) : unknown(m, w, &held));
-    }
-    return held >= 0 ? ts_bpe_push(w, (int32_t)held) : TS_OK;
-}
-
 /* The ids of <0xHH> for all bytes of text, or false when one is missing. */
 static bool all_bytes(const ts_token_model *m, const char *s, size_t n)
 {
@@ -45,6 +33,48 @@ static bool all_bytes(const ts_token_model *m, const char *s, size_t n)
         if (m->byte_token[(unsigned char)s[i]] < 0)
             return false;
     return true;
+}
+
+/* A character without an id: bytes as <0xHH> where the file says so, else the unknown token. With
+ * the affixes of its place it is `s`. */
+static ts_status fall_back(const ts_token_model *m, ts_bpe_work *w, const char *s, size_t n,
+                           int64_t *held)
+{
+    if (!m->byte_fallback || !all_bytes(m, s, n))
+        return unknown(m, w, held);
+    /* A held unknown stays held behind these: so does the library. */
+    for (size_t k = 0; k < n; k++)
+        TS_TRY(ts_bpe_push(w, m->byte_token[(unsigned char)s[k]]));
+    return TS_OK;
+}
+
+/* A character with the prefix and the suffix that its place asks for. */
+static ts_status with_affixes(const ts_token_model *m, const char *s, size_t n, bool first,
+                              bool last, ts_str *out)
+{
+    ts_str_reset(out);
+    TS_TRY(ts_str_add(out, m->prefix, first ? 0 : m->prefix_len));
+    TS_TRY(ts_str_add(out, s, n));
+    return ts_str_add(out, m->suffix, last ? m->suffix_len : 0);
+}
+
+static ts_status symbols_of_bytes(const ts_token_model *m, ts_token_model_work *w, const char *s,
+                                  size_t n)
+{
+    int64_t held = -1;
+    for (size_t i = 0; i < n; i++) {
+        const bool last = i + 1 == n;
+        const unsigned char b = (unsigned char)s[i];
+        const int32_t id = i ? m->byte_rest[last][b] : m->byte_first[last][b];
+        if (id >= 0) {
+            TS_TRY(known(&w->bpe, id, &held));
+            continue;
+        }
+        if (!m->raw)
+            TS_TRY(with_affixes(m, m->spelt[b], m->spelt[b][1] ? 2 : 1, i == 0, last, &w->text));
+        TS_TRY(fall_back(m, &w->bpe, ts_str_text(&w->text), w->text.len, &held));
+    }
+    return held >= 0 ? ts_bpe_push(&w->bpe, (int32_t)held) : TS_OK;
 }
 
 static ts_status symbols_of_chars(const ts_token_model *m, ts_token_model_work *w, const char *s,
@@ -57,23 +87,12 @@ static ts_status symbols_of_chars(const ts_token_model *m, ts_token_model_work *
         const char *t = s + i;
         size_t t_len = len;
         if (!plain) {
-            ts_str_reset(&w->text);
-            TS_TRY(ts_str_add(&w->text, m->prefix, i ? m->prefix_len : 0));
-            TS_TRY(ts_str_add(&w->text, s + i, len));
-            TS_TRY(ts_str_add(&w->text, m->suffix, i + len == n ? m->suffix_len : 0));
+            TS_TRY(with_affixes(m, s + i, len, i == 0, i + len == n, &w->text));
             t = w->text.s;
             t_len = w->text.len;
         }
         const int32_t id = ts_vocab_find(&m->vocab, t, t_len);
-        if (id >= 0) {
-            TS_TRY(known(&w->bpe, id, &held));
-        } else if (m->byte_fallback && all_bytes(m, t, t_len)) {
-            /* A held unknown stays held behind these: so does the library. */
-            for (size_t k = 0; k < t_len; k++)
-                TS_TRY(ts_bpe_push(&w->bpe, m->byte_token[(unsigned char)t[k]]));
-        } else {
-            TS_TRY(unknown(m, &w->bpe, &held));
-        }
+        TS_TRY(id >= 0 ? known(&w->bpe, id, &held) : fall_back(m, &w->bpe, t, t_len, &held));
     }
     return held >= 0 ? ts_bpe_push(&w->bpe, (int32_t)held) : TS_OK;
 }
@@ -124,7 +143,7 @@ static ts_status encode_long(const ts_token_model *m, ts_token_model_work *w, co
                              size_t n, ts_ids *out)
 {
     w->bpe.n = 0;
-    TS_TRY(m->bytes ? symbols_of_bytes(m, &w->bpe, s, n) : symbols_of_chars(m, w, s, n));
+    TS_TRY(m->bytes ? symbols_of_bytes(m, w, s, n) : symbols_of_chars(m, w, s, n));
     TS_TRY(ts_bpe_merge(&m->bpe, &w->bpe));
     TS_TRY(ts_grow(&out->v, &out->cap, out->n + w->bpe.n, sizeof *out->v));
     for (size_t i = 0; i < w->bpe.n; i++)

@@ -253,7 +253,7 @@ static ts_status load_added(ts_tokenizer *tok, const json_t *root, const char *f
         TS_TRY(ts_added_add(&tok->added, s, n, t));
         highest = id > highest ? id : highest;
     }
-    return ts_added_finish(&tok->added, &tok->norm);
+    return ts_added_finish(&tok->added, &tok->norm, file);
 }
 
 static ts_status load_parts(ts_tokenizer *tok, const json_t *root, const ts_json_cut *cut,

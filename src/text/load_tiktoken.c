@@ -92,7 +92,7 @@ ts_status ts_load_tiktoken(ts_tokenizer *tok, const char *text, size_t n, const 
         const ts_added_token t = { .id = (int32_t)(first + (int64_t)i), .special = true };
         TS_TRY(ts_added_add(&tok->added, s, strlen(s), t));
     }
-    TS_TRY(ts_added_finish(&tok->added, &tok->norm));
+    TS_TRY(ts_added_finish(&tok->added, &tok->norm, file));
     TS_TRY(ts_pretoken_add_pattern(&tok->pre, pattern ? pattern : ts_scan_gpt2_pattern,
                                    pattern ? "--tiktoken-pattern" : file));
     ts_pretoken_finish(&tok->pre);

@@ -132,7 +132,7 @@ static ts_status load_folder(ts_tokenizer *tok, const char *folder,
         goto done;
     }
     TS_TRY_TO(done, st, load_gpt2_files(tok, path.s, merges.s));
-    st = ts_added_finish(&tok->added, &tok->norm); /* here <|endoftext|> counts in text too */
+    st = ts_added_finish(&tok->added, &tok->norm, folder); /* here <|endoftext|> counts in text too */
 roles:
     if (st == TS_OK)
         st = ts_load_roles(tok, folder);
@@ -235,7 +235,9 @@ static ts_status decode_tokens(const ts_tokenizer *tok, const int32_t *ids, size
     ts_status st = TS_OK;
     for (size_t i = 0; i < n && st == TS_OK; i++) {
         size_t len;
-        const char *s = token_text(tok, ids[i], &len);
+        const char *s = ts_added_form(&tok->added, ids[i], &len);
+        if (!s)
+            s = ts_vocab_text(&tok->model.vocab, ids[i], &len);
         if (s && !(skip_special && is_special_text(tok, ids[i], s, len)))
             st = ts_texts_add(&texts, s, len);
     }

@@ -16,7 +16,7 @@ static void all_goldens(void **state)
     size_t n = 0;
     ts_str folder = { 0 }, cases = { 0 };
     OK(ts_dir_list("tests/golden/text", &names, &n));
-    assert_true(n >= 17);
+    assert_true(n >= 20);
     for (size_t i = 0; i < n; i++) {
         OK(ts_path_join(&folder, "tests/golden/text", names[i]));
         OK(ts_path_join(&cases, folder.s, "cases.jsonl"));

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "../temp.h"
+#include "base/log.h"
 #include "text/tokenizer.h"
 
 #include <string.h>
@@ -125,9 +126,48 @@ static void bad_text_and_ids(void **state)
     temp_remove(&t);
 }
 
+static char warned[512];
+
+static void keep_warning(void *ctx, ts_log_level level, const char *text)
+{
+    (void)ctx;
+    if (level == TS_LOG_WARN)
+        snprintf(warned, sizeof warned, "%s", text);
+}
+
+/* Two added tokens that are one text when normalized: the first is found, and that is said. */
+static void equal_when_normalized(void **state)
+{
+    (void)state;
+    const char *json = BPE(",\"normalizer\":{\"type\":\"Lowercase\"},\"added_tokens\":["
+                           "{\"id\":3,\"content\":\"TOK\"},{\"id\":4,\"content\":\"tok\"},"
+                           "{\"id\":5,\"content\":\"Tok\",\"normalized\":false}]");
+    ts_tokenizer *tok = NULL;
+    ts_tokenizer_scratch *sc = NULL;
+    ts_ids ids = { 0 };
+    temp t;
+    temp_make(&t);
+    temp_write(&t, "tokenizer.json", json, strlen(json));
+    ts_log_to(TS_LOG_INFO, keep_warning, NULL);
+    OK(ts_tokenizer_open(t.dir, NULL, &tok));
+    ts_log_to(TS_LOG_INFO, NULL, NULL);
+    assert_non_null(strstr(warned, "tokenizer.json: the added tokens 'TOK' (id 3) and 'tok' (id 4)"));
+    OK(ts_tokenizer_scratch_create(tok, &sc));
+    OK(ts_tokenizer_encode(tok, sc, "tokTOKTok", 9, false, &ids));
+    assert_int_equal(ids.n, 3);
+    assert_int_equal(ids.v[0], 3);
+    assert_int_equal(ids.v[1], 3);
+    assert_int_equal(ids.v[2], 5);
+    ts_ids_deinit(&ids);
+    ts_tokenizer_scratch_destroy(&sc);
+    ts_tokenizer_destroy(&tok);
+    temp_remove(&t);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(damaged_files),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(equal_when_normalized),
+                                        cmocka_unit_test(damaged_files),
                                         cmocka_unit_test(missing_files),
                                         cmocka_unit_test(bad_text_and_ids) };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,9 +16,9 @@ ts_status ts_lr_schedule_init(ts_lr_schedule *s, const ts_train_options *o, int6
     s->decay = o->lr_decay_samples ? o->lr_decay_samples
                : o->lr_decay_iters ? o->lr_decay_iters * global_batch
                                    : run;
-    s->warmup = o->lr_warmup_fraction > 0 ? (int64_t)(o->lr_warmup_fraction * (double)s->decay)
-                : o->lr_warmup_samples    ? o->lr_warmup_samples
-                                          : o->lr_warmup_iters * global_batch;
+    s->warmup = o->lr_warmup_fraction > 0 ? o->lr_warmup_fraction * (double)s->decay
+                : o->lr_warmup_samples    ? (double)o->lr_warmup_samples
+                                          : (double)(o->lr_warmup_iters * global_batch);
     if (s->wsd_decay > s->decay)
         return ts_error(TS_ERR_USER,
                         "--lr-wsd-decay-iters (or -samples) is longer than the whole decay");
@@ -43,17 +43,17 @@ static double wsd_coefficient(const ts_lr_schedule *s, int64_t t)
 
 double ts_lr_at(const ts_lr_schedule *s, int64_t t)
 {
-    if (s->warmup > 0 && t <= s->warmup)
-        return s->init + (s->max - s->init) * (double)t / (double)s->warmup;
+    if (s->warmup > 0 && (double)t <= s->warmup)
+        return s->init + (s->max - s->init) * (double)t / s->warmup;
     if (s->style == TS_LR_CONSTANT)
         return s->max;
     if (t > s->decay)
         return s->min;
     if (s->style == TS_LR_INVERSE_SQRT) {
-        const double w = (double)(s->warmup > 1 ? s->warmup : 1), n = (double)(t > 1 ? t : 1);
+        const double w = s->warmup > 1 ? s->warmup : 1, n = (double)(t > 1 ? t : 1);
         return fmax(s->min, s->max * sqrt(w) / sqrt(n));
     }
-    const double r = (double)(t - s->warmup) / (double)(s->decay - s->warmup);
+    const double r = ((double)t - s->warmup) / ((double)s->decay - s->warmup);
     const double c = s->style == TS_LR_LINEAR ? 1 - r
                      : s->style == TS_LR_COSINE ? 0.5 * (cos(M_PI * r) + 1)
                                                 : wsd_coefficient(s, t);

@@ -6,7 +6,8 @@
 
 typedef struct ts_lr_schedule {
     double init, max, min;
-    int64_t warmup, decay, wsd_decay; /* samples */
+    double warmup; /* samples; a share of the decay is no whole number of them */
+    int64_t decay, wsd_decay; /* samples */
     ts_lr_decay style;
     ts_wsd_decay wsd_style;
 } ts_lr_schedule;

@@ -168,7 +168,7 @@ static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *
         " number of skipped iterations: %3lld | number of nan iterations: %3lld |"
         " tokens per second: %.1f | time left: %s |\n",
         when, (long long)t->iteration, (long long)r->train_iters, (long long)t->consumed, per * 1e3,
-        throughput, ts_lr_at(&t->schedule, t->scheduled), (long long)t->global, loss, s->loss_scale,
+        throughput, s->lr, (long long)t->global, loss, s->loss_scale,
         s->grad_norm, zeros, norm, (long long)r->skipped, (long long)r->nan,
         (double)r->tokens / r->seconds, left);
 }

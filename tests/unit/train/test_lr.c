@@ -1,6 +1,7 @@
 /* The schedule against Megatron's rules, written a second time and in another way: from the step's
  * number, as a chain of cases that ends with one formula for each style. */
 #include "../cmocka_all.h"
+#include "base/json.h"
 #include "train/lr.h"
 #include "words.h"
 
@@ -120,23 +121,49 @@ static void every_tail_of_wsd_follows_its_formula(void **state)
     }
 }
 
-/* Lengths in samples, and warm-up as a share of the decay (not of the run), cut to whole
- * samples. */
+/* Lengths in samples, and warm-up as a share of the decay (not of the run). */
 static void lengths_are_samples(void **state)
 {
     (void)state;
     expected e = { 0, 3e-4, 3e-5, 37, 251, 0, "cosine", "" };
     compare("--seq-length 8 --train-samples 400 --lr 3e-4 --min-lr 3e-5 --lr-decay-style cosine "
             "--lr-warmup-samples 37 --lr-decay-samples 251", &e);
-    e.warmup = 62; /* a quarter of 251 */
+    e.warmup = 62.75; /* a quarter of 251 */
     compare("--seq-length 8 --train-samples 400 --lr 3e-4 --min-lr 3e-5 --lr-decay-style cosine "
-            "--lr-warmup-fraction 0.25 --lr-decay-samples 251 --lr-warmup-samples 5", &e);
+            "--lr-warmup-fraction 0.25 --lr-decay-samples 251", &e);
     e.decay = 333;
     e.warmup = 0;
     compare("--seq-length 8 --train-samples 333 --lr 3e-4 --min-lr 3e-5 --lr-decay-style cosine",
             &e);
     e = (expected){ 0, 3e-4, 3e-5, 20 * GLOBAL, 40 * GLOBAL, 0, "linear", "" };
     compare(BASE "--lr-warmup-fraction 0.5 --lr-decay-iters 40", &e);
+}
+
+/* Rates of whole runs, step after step, by megatron-core's OptimizerParamScheduler. Its numbers are
+ * doubles and so are ours, in another order of operations. */
+static void megatrons_own_rates(void **state)
+{
+    (void)state;
+    json_t *cases, *c;
+    size_t i;
+    char text[512];
+    OK(ts_json_read("tests/golden/train/lr.json", &cases));
+    assert_true(json_array_size(cases) >= 28);
+    json_array_foreach(cases, i, c) {
+        const json_t *want = json_object_get(c, "rates");
+        const int64_t batch = json_integer_value(json_object_get(c, "batch"));
+        snprintf(text, sizeof text, "--seq-length 8 --lr 1e-3 %s",
+                 json_string_value(json_object_get(c, "options")));
+        const ts_lr_schedule s = schedule(text, batch);
+        assert_true(json_array_size(want) >= 10);
+        for (size_t k = 0; k < json_array_size(want); k++) {
+            const double got = ts_lr_at(&s, (int64_t)k * batch),
+                         w = json_real_value(json_array_get(want, k));
+            if (!(fabs(got - w) <= 16 * 0x1p-53 * 1e-3))
+                fail_msg("%s: step %d: %.17g, expected %.17g", text, (int)k + 1, got, w);
+        }
+    }
+    json_decref(cases);
 }
 
 /* Values that need no formula. */
@@ -185,6 +212,7 @@ int main(void)
         cmocka_unit_test(every_style_follows_its_formula),
         cmocka_unit_test(every_tail_of_wsd_follows_its_formula),
         cmocka_unit_test(lengths_are_samples),
+        cmocka_unit_test(megatrons_own_rates),
         cmocka_unit_test(corners),
         cmocka_unit_test(a_tail_longer_than_the_decay_is_refused),
     };

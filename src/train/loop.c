@@ -151,6 +151,31 @@ static ts_status ask(loop *l, const ts_step_result *r, const double *valid)
     return wish & TS_TRAIN_SAVE ? save(l) : TS_OK;
 }
 
+/* While steps overflow with the lowest loss scale there is nothing new to save, and what is there
+ * must not be pushed out by it. */
+static ts_status save_by_interval(loop *l)
+{
+    const ts_trainer *t = l->j->trainer;
+    if (!t->scaler.stuck)
+        return save(l);
+    if (l->j->comm->rank == 0)
+        ts_log(TS_LOG_WARN,
+               "no checkpoint of iteration %lld: the steps before it were skipped, since they "
+               "overflow with the lowest loss scale",
+               (long long)t->iteration);
+    return TS_OK;
+}
+
+static void warn_of_overflow(const loop *l)
+{
+    const ts_loss_scaler *s = &l->j->trainer->scaler;
+    if (s->stuck == 1 && l->j->comm->rank == 0)
+        ts_log(TS_LOG_WARN,
+               "iteration %lld overflows with the lowest loss scale, %g (--min-loss-scale); the "
+               "run ends when %d steps in a row do",
+               (long long)l->j->trainer->iteration, s->min, TS_LOSS_SCALER_STUCK);
+}
+
 /* Says when the batch grows, and with what it begins where it will grow. */
 static void size_batch(loop *l)
 {
@@ -173,6 +198,7 @@ static ts_status one_iteration(loop *l, bool *stop)
     bool evaluated = false;
     size_batch(l);
     TS_TRY(ts_trainer_step(t, asked_to_stop || l->hook_stops || time_is_up(l), &r));
+    warn_of_overflow(l);
     if (t->iteration % o->eval_interval == 0)
         TS_TRY(evaluate(l, TS_DATA_VALID, "validation", &valid, &evaluated));
     if (l->recorder)
@@ -181,7 +207,7 @@ static ts_status one_iteration(loop *l, bool *stop)
     if (l->checkpointer)
         TS_TRY(forgive(l, ts_checkpointer_poll(l->checkpointer), "saving the checkpoint"));
     if (o->save_interval && t->iteration % o->save_interval == 0)
-        TS_TRY(save(l));
+        TS_TRY(save_by_interval(l));
     if (l->hooks->step)
         TS_TRY(ask(l, &r, evaluated ? &valid : NULL));
     /* Alone there is nobody who must hear of it first. */

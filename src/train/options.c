@@ -227,6 +227,12 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
         return ts_error(TS_ERR_USER,
                         "--train-samples %lld is less than one global batch of %lld sequences",
                         (long long)o->train_samples, (long long)ramp.full);
+    if (o->min_loss_scale <= 0)
+        return ts_error(TS_ERR_USER, "--min-loss-scale %g: expected more than 0",
+                        o->min_loss_scale);
+    if (o->min_loss_scale > o->initial_loss_scale)
+        return ts_error(TS_ERR_USER, "--min-loss-scale %g is above --initial-loss-scale %g",
+                        o->min_loss_scale, o->initial_loss_scale);
     if (o->min_lr > o->lr)
         return ts_error(TS_ERR_USER, "--min-lr %g is above --lr %g", o->min_lr, o->lr);
     if (o->lr_decay_style == TS_LR_WSD && !o->lr_wsd_decay_iters && !o->lr_wsd_decay_samples)

@@ -124,6 +124,22 @@ static ts_status not_a_number(const ts_trainer *t, const ts_step_result *r)
         (long long)t->consumed, (long long)(t->consumed + t->global - 1));
 }
 
+static ts_status stuck(ts_trainer *t)
+{
+    double norm;
+    TS_TRY(ts_optimizer_params_norm(&t->optim, &norm));
+    return ts_error(
+        TS_ERR_RUN,
+        "iteration %lld: %d steps in a row have overflowed with the lowest loss scale, %g "
+        "(--min-loss-scale), so nothing is learned any more. %sNothing was updated; the checkpoint "
+        "before is untouched. Try --bf16 instead of --fp16, a lower --lr or --clip-grad, or look at "
+        "samples %lld to %lld of the data (--no-check-for-nan-in-loss-and-grad goes on regardless)",
+        (long long)t->iteration + 1, TS_LOSS_SCALER_STUCK, t->scaler.min,
+        isfinite(norm) ? "" : "The weights themselves hold values that are not finite. ",
+        (long long)(t->consumed - (TS_LOSS_SCALER_STUCK - 1) * t->global),
+        (long long)(t->consumed + t->global - 1));
+}
+
 static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
 {
     double sumsq;
@@ -135,7 +151,7 @@ static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
     if (bad && t->scaler.dynamic) {
         r->skipped = true;
         ts_loss_scaler_update(&t->scaler, true);
-        return TS_OK;
+        return t->scaler.stuck < TS_LOSS_SCALER_STUCK || !t->o->check_for_nan ? TS_OK : stuck(t);
     }
     if ((bad || !isfinite(r->loss)) && t->o->check_for_nan)
         return not_a_number(t, r);

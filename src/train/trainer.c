@@ -16,6 +16,7 @@ void ts_loss_scaler_update(ts_loss_scaler *s, bool overflow)
 {
     if (!s->dynamic)
         return;
+    s->stuck = overflow && s->scale <= s->min ? s->stuck + 1 : 0;
     if (overflow) {
         s->good = 0;
         if (--s->tolerance <= 0) {

@@ -72,6 +72,35 @@ static void lowest(void **state)
     assert_true(s.scale == 3);
 }
 
+/* Overflows count as stuck from the first step that had the lowest scale on; a good step, or a scale
+ * that can still fall, begins the count anew. */
+static void stuck(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *options, *steps;
+        int64_t stuck;
+    } rows[] = {
+        { "--initial-loss-scale 8 --hysteresis 1", "xxx", 0 }, /* 8, 4, 2: now 1 */
+        { "--initial-loss-scale 8 --hysteresis 1", "xxxx", 1 },
+        { "--initial-loss-scale 8 --hysteresis 1", "xxxxxxxxx", 6 },
+        { "--initial-loss-scale 8 --hysteresis 1", "xxxxxxxxx.", 0 },
+        { "--initial-loss-scale 8 --hysteresis 1", "xxxxxxxxx.xx", 2 },
+        { "--initial-loss-scale 8 --hysteresis 1 --loss-scale-window 1", "xxxxxxxxx.x", 0 },
+        { "--initial-loss-scale 1 --hysteresis 9", "xxx", 3 },
+        { "--initial-loss-scale 8 --min-loss-scale 3 --hysteresis 1", "xxxx", 2 },
+        { "--loss-scale 1", "xxxx", 0 }, /* a fixed one ends the run at once */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ts_loss_scaler s = scaler(rows[i].options, true);
+        for (const char *c = rows[i].steps; *c; c++)
+            ts_loss_scaler_update(&s, *c == 'x');
+        if (s.stuck != rows[i].stuck)
+            fail_msg("%s, %s: %d, expected %d", rows[i].options, rows[i].steps, (int)s.stuck,
+                     (int)rows[i].stuck);
+    }
+}
+
 static void defaults(void **state)
 {
     (void)state;
@@ -101,7 +130,7 @@ static void fixed_or_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hysteresis), cmocka_unit_test(window), cmocka_unit_test(lowest),
+        cmocka_unit_test(hysteresis), cmocka_unit_test(window), cmocka_unit_test(lowest), cmocka_unit_test(stuck),
         cmocka_unit_test(defaults), cmocka_unit_test(fixed_or_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

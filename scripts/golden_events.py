@@ -6,7 +6,7 @@ Run from the project's root; needs tensorboard.
 import struct
 from pathlib import Path
 
-from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.summary.writer.record_writer import RecordWriter
@@ -20,5 +20,7 @@ with open(out, "wb") as f:
     w.write(Event(wall_time=1700000000.25, file_version="brain.Event:2").SerializeToString())
     values = [Summary.Value(tag=t, simple_value=v) for t, v in (("lm loss", 10.5), ("learning-rate", 1e-4), ("zero", 0.0))]
     w.write(Event(wall_time=1700000001.5, step=3, summary=Summary(value=values)).SerializeToString())
+    start = SessionLog(status=SessionLog.SessionStatus.Value("START"))
+    w.write(Event(wall_time=1700000001.75, step=4, session_log=start).SerializeToString())
     w.write(Event(wall_time=1700000002.0, step=0, summary=Summary(value=[text])).SerializeToString())
     w.flush()

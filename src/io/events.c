@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,6 +40,18 @@ ts_status ts_event_record_version(double when, ts_str *out)
     e.wall_time = when;
     e.what_case = TESSERA__EVENTS__EVENT__WHAT_FILE_VERSION;
     e.file_version = version;
+    return frame(&e, out);
+}
+
+ts_status ts_event_record_start(double when, int64_t step, ts_str *out)
+{
+    Tessera__Events__SessionLog log = TESSERA__EVENTS__SESSION_LOG__INIT;
+    Tessera__Events__Event e = TESSERA__EVENTS__EVENT__INIT;
+    log.status = 1;
+    e.wall_time = when;
+    e.step = step;
+    e.what_case = TESSERA__EVENTS__EVENT__WHAT_SESSION_LOG;
+    e.session_log = &log;
     return frame(&e, out);
 }
 
@@ -127,30 +140,54 @@ static ts_status write_record(ts_events *e)
     return TS_OK;
 }
 
-static ts_status open_file(ts_events *e, const char *dir)
+/* Readers take the files of a folder in the order of their names. What tells them to forget must
+ * come after what is to be forgotten, also within a second and after a clock was set back. */
+static ts_status after_all(const char *dir, int64_t *seconds)
+{
+    static const char prefix[] = "events.out.tfevents.";
+    char **names;
+    size_t n;
+    TS_TRY(ts_dir_list(dir, &names, &n));
+    for (size_t i = 0; i < n; i++) {
+        long long of;
+        if (!strncmp(names[i], prefix, sizeof prefix - 1) &&
+            sscanf(names[i] + sizeof prefix - 1, "%18lld", &of) == 1 && of >= *seconds)
+            *seconds = of + 1;
+        ts_free(&names[i]);
+    }
+    ts_free(&names);
+    return TS_OK;
+}
+
+static ts_status open_file(ts_events *e, const char *dir, int64_t first_step)
 {
     char host[256] = "localhost";
+    int64_t seconds = (int64_t)now();
     TS_TRY(ts_mkdirs(dir));
+    if (first_step > 0)
+        TS_TRY(after_all(dir, &seconds));
     if (gethostname(host, sizeof host - 1) < 0)
         host[0] = 0;
     for (int i = 0; e->fd < 0; i++) { /* two of one second and process get their own */
         ts_str_reset(&e->path);
         TS_TRY(ts_str_printf(&e->path, "%s/events.out.tfevents.%010lld.%s.%lld.%d", dir,
-                             (long long)now(), *host ? host : "localhost", (long long)getpid(), i));
+                             (long long)seconds, *host ? host : "localhost", (long long)getpid(), i));
         e->fd = open(e->path.s, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
         if (e->fd < 0 && errno != EEXIST)
             return ts_error(TS_ERR_IO, "%s: cannot be made: %s", e->path.s, strerror(errno));
     }
     TS_TRY(ts_event_record_version(now(), &e->record));
+    if (first_step > 0)
+        TS_TRY(ts_event_record_start(now(), first_step, &e->record));
     return write_record(e);
 }
 
-ts_status ts_events_create(const char *dir, ts_events **out)
+ts_status ts_events_create(const char *dir, int64_t first_step, ts_events **out)
 {
     ts_events *e = NULL;
     TS_TRY(ts_alloc(&e, 1, sizeof *e));
     e->fd = -1;
-    const ts_status st = open_file(e, dir);
+    const ts_status st = open_file(e, dir, first_step);
     if (st != TS_OK)
         ts_events_destroy(&e);
     else

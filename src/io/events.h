@@ -9,8 +9,10 @@ typedef struct ts_event_scalar {
 } ts_event_scalar;
 
 typedef struct ts_events ts_events;
-/* Makes the folder where needed and a new file events.out.tfevents.SECONDS.HOST.PID.0 in it. */
-ts_status ts_events_create(const char *dir, ts_events **out) TS_NODISCARD;
+/* Makes the folder where needed and a new file events.out.tfevents.SECONDS.HOST.PID.0 in it. A run
+ * that goes on says with which step, first_step > 0: what readers know from other files of the
+ * folder about this step and later ones, they drop. */
+ts_status ts_events_create(const char *dir, int64_t first_step, ts_events **out) TS_NODISCARD;
 void ts_events_destroy(ts_events **e);
 const char *ts_events_path(const ts_events *e);
 /* One record with all values of a step, written at once: a crash leaves whole records. TS_ERR_IO
@@ -23,6 +25,7 @@ ts_status ts_events_text(ts_events *e, int64_t step, const char *tag,
 
 /* The bytes of single records, appended to out; for tests. time is seconds since 1970. */
 ts_status ts_event_record_version(double time, ts_str *out) TS_NODISCARD;
+ts_status ts_event_record_start(double time, int64_t step, ts_str *out) TS_NODISCARD;
 ts_status ts_event_record_scalars(double time, int64_t step, const ts_event_scalar *v, size_t n,
                                   ts_str *out) TS_NODISCARD;
 ts_status ts_event_record_text(double time, int64_t step, const char *tag, const char *text,

@@ -241,6 +241,13 @@ static ts_status finish(loop *l)
                 : TS_OK;
 }
 
+/* A run that goes on; or one that may have begun before and died before its first checkpoint. */
+static bool may_be_again(const ts_job *j)
+{
+    const char *load = j->o->runtime.load, *to = j->o->train.save;
+    return j->trainer->iteration > 0 || (load && to && !strcmp(load, to));
+}
+
 static ts_status open_loop(loop *l)
 {
     const ts_train_options *o = &l->j->o->train;
@@ -252,7 +259,7 @@ static ts_status open_loop(loop *l)
         TS_TRY(ts_checkpointer_create(&c, l->j->comm, &l->checkpointer));
     }
     if (l->j->comm->rank == 0)
-        st = ts_recorder_create(o, l->j->train_iters, &l->recorder);
+        st = ts_recorder_create(l->j->trainer, l->j->train_iters, may_be_again(l->j), &l->recorder);
     return ts_comm_agree(l->j->comm, st);
 }
 

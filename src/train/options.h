@@ -58,8 +58,9 @@ typedef struct ts_train_options {
     bool async_save, no_save_optim, no_load_optim, no_load_rng, finetune, exit_on_missing,
         use_checkpoint_args;
     /* seeing */
-    int64_t log_interval;
+    int64_t log_interval, events_interval;
     const char *metrics_jsonl, *tensorboard_dir;
+    bool events_ppl;
     bool log_throughput;
     double peak_tflops;
 } ts_train_options;

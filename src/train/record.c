@@ -1,5 +1,6 @@
 #include "train/record.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "io/events.h"
@@ -14,7 +15,9 @@ struct ts_recorder {
     const ts_train_options *o;
     int64_t train_iters;
     FILE *metrics;
-    ts_events *events;
+    /* The second one counts its steps in samples, in a folder of its own: where a reader is told to
+     * forget what lies behind a step, it does so for all that is in the folder. */
+    ts_events *events, *by_samples;
     ts_str line;
     /* since the last log line */
     double seconds, loss;
@@ -31,8 +34,23 @@ static ts_status events_refused(const char *dir)
     return ts_error(TS_ERR_USER, "--tensorboard-dir %s: %s", dir, text);
 }
 
-ts_status ts_recorder_create(const ts_train_options *o, int64_t train_iters, ts_recorder **out)
+static ts_status open_events(ts_recorder *r, const ts_trainer *t, bool is_again)
 {
+    const char *dir = r->o->tensorboard_dir;
+    ts_str samples = { 0 };
+    ts_status st = ts_path_join(&samples, dir, "samples");
+    if (st == TS_OK)
+        st = ts_events_create(dir, is_again ? t->iteration + 1 : 0, &r->events);
+    if (st == TS_OK)
+        st = ts_events_create(samples.s, is_again ? t->consumed + 1 : 0, &r->by_samples);
+    ts_str_deinit(&samples);
+    return st == TS_ERR_IO ? events_refused(dir) : st;
+}
+
+ts_status ts_recorder_create(const ts_trainer *t, int64_t train_iters, bool is_again,
+                             ts_recorder **out)
+{
+    const ts_train_options *o = t->o;
     ts_recorder *r;
     TS_TRY(ts_alloc(&r, 1, sizeof *r));
     *r = (ts_recorder){ .o = o, .train_iters = train_iters, .began = ts_now(), .began_at = -1 };
@@ -40,9 +58,8 @@ ts_status ts_recorder_create(const ts_train_options *o, int64_t train_iters, ts_
     if (o->metrics_jsonl && !(r->metrics = fopen(o->metrics_jsonl, "ae")))
         st = ts_error(TS_ERR_USER, "--metrics-jsonl %s: cannot be opened for writing: %s",
                       o->metrics_jsonl, strerror(errno));
-    if (st == TS_OK && o->tensorboard_dir &&
-        (st = ts_events_create(o->tensorboard_dir, &r->events)) == TS_ERR_IO)
-        st = events_refused(o->tensorboard_dir);
+    if (st == TS_OK && o->tensorboard_dir)
+        st = open_events(r, t, is_again);
     if (st != TS_OK)
         ts_recorder_destroy(&r);
     else
@@ -58,6 +75,7 @@ void ts_recorder_destroy(ts_recorder **rec)
     if (r->metrics)
         fclose(r->metrics);
     ts_events_destroy(&r->events);
+    ts_events_destroy(&r->by_samples);
     ts_str_deinit(&r->line);
     ts_free(rec);
 }
@@ -129,7 +147,7 @@ static ts_status write_events(ts_recorder *r, const ts_trainer *t, const ts_step
         { "loss-scale vs samples", s->loss_scale }, { "grad-norm vs samples", s->grad_norm },
     };
     TS_TRY(ts_events_scalars(r->events, t->iteration, by_step, sizeof by_step / sizeof *by_step));
-    return ts_events_scalars(r->events, t->consumed, by_samples,
+    return ts_events_scalars(r->by_samples, t->consumed, by_samples,
                              sizeof by_samples / sizeof *by_samples);
 }
 
@@ -190,7 +208,7 @@ ts_status ts_recorder_step(ts_recorder *r, const ts_trainer *t, const ts_step_re
     }
     if (r->metrics)
         TS_TRY(write_metrics(r, t, s, valid_loss));
-    if (r->events)
+    if (r->events && t->iteration % r->o->events_interval == 0)
         TS_TRY(write_events(r, t, s));
     if (t->iteration % r->o->log_interval == 0) {
         log_line(r, t, s);
@@ -200,14 +218,26 @@ ts_status ts_recorder_step(ts_recorder *r, const ts_trainer *t, const ts_step_re
     return TS_OK;
 }
 
+/* Megatron's names: "lm loss validation", "... ppl", and each with " vs samples". */
+static ts_status evaluation_events(ts_recorder *r, const ts_trainer *t, const char *part,
+                                   double loss, double ppl)
+{
+    char tag[4][64];
+    snprintf(tag[0], sizeof tag[0], "lm loss %s", part);
+    snprintf(tag[1], sizeof tag[1], "lm loss %s ppl", part);
+    snprintf(tag[2], sizeof tag[2], "lm loss %s vs samples", part);
+    snprintf(tag[3], sizeof tag[3], "lm loss %s ppl vs samples", part);
+    const ts_event_scalar v[] = { { tag[0], loss }, { tag[1], ppl } },
+                          by_samples[] = { { tag[2], loss }, { tag[3], ppl } };
+    const size_t n = r->o->events_ppl ? 2 : 1;
+    TS_TRY(ts_events_scalars(r->events, t->iteration, v, n));
+    return ts_events_scalars(r->by_samples, t->consumed, by_samples, n);
+}
+
 ts_status ts_recorder_evaluation(ts_recorder *r, const ts_trainer *t, const char *part, double loss)
 {
-    char tag[64];
+    const double ppl = exp(loss < 20 ? loss : 20);
     ts_log_raw(" %s loss at iteration %lld | lm loss value: %.6E | lm loss PPL: %.6E |\n", part,
-               (long long)t->iteration, loss, exp(loss < 20 ? loss : 20));
-    if (!r->events)
-        return TS_OK;
-    snprintf(tag, sizeof tag, "lm loss %s", part);
-    const ts_event_scalar v = { tag, loss };
-    return ts_events_scalars(r->events, t->iteration, &v, 1);
+               (long long)t->iteration, loss, ppl);
+    return r->events ? evaluation_events(r, t, part, loss, ppl) : TS_OK;
 }

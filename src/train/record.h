@@ -5,9 +5,11 @@
 
 typedef struct ts_recorder ts_recorder;
 
-/* Opens the files that the options name: a file that cannot be made is TS_ERR_USER. resumed: lines
- * are added to a metrics file that is there; otherwise too, so that no record is ever lost. */
-ts_status ts_recorder_create(const ts_train_options *o, int64_t train_iters,
+/* Opens the files that the options name: a file that cannot be made is TS_ERR_USER. Lines are added
+ * to a metrics file that is there, so that no record is ever lost; after a set-back an iteration
+ * stands there twice, the later line counts. t: where the run stands. is_again: the files of an
+ * earlier attempt at the steps from here on may be there, which TensorBoard is told to forget. */
+ts_status ts_recorder_create(const ts_trainer *t, int64_t train_iters, bool is_again,
                              ts_recorder **out) TS_NODISCARD;
 void ts_recorder_destroy(ts_recorder **r);
 /* After a step; valid_loss: of an evaluation in this iteration, NULL when there was none. */

@@ -10,4 +10,43 @@ same "$D/log.rates" "$D/metrics.rates"
 checks=$((checks + 1))
 [ "$(wc -l <"$D/log.rates")" = 8 ] || wrong "rates in the log: $(cat "$D/log.rates")"
 [ "$(head -n 1 "$D/log.rates")" = 0.000000E+00 ] || wrong "the first step of a warm-up: $(head -n 1 "$D/log.rates")"
+
+# TensorBoard's files: how often, perplexity where asked, and what a run that goes on makes readers forget
+events() { # events FOLDER TEXT: how often a text is in its event files
+    cat "$1"/events.out.tfevents.* | grep -aoF -- "$2" | wc -l | tr -d ' '
+}
+count() { # count N FOLDER TEXT
+    checks=$((checks + 1))
+    [ "$(events "$2" "$3")" = "$1" ] || wrong "\"$3\" is $(events "$2" "$3") times in $2, expected $1"
+}
+hex() { od -An -v -tx1 "$1" | tr -d ' \n'; }
+valid="--split 80,20,0 --eval-iters 1 --eval-interval 4"
+# shellcheck disable=SC2086
+expect 0 "" train $valid --tensorboard-dir "$D/each"
+count 8 "$D/each" grad-norm
+count 8 "$D/each/samples" "grad-norm vs samples"
+count 2 "$D/each" "lm loss validation"
+count 2 "$D/each/samples" "lm loss validation vs samples"
+count 0 "$D/each" ppl
+# shellcheck disable=SC2086
+expect 0 "" train $valid --tensorboard-dir "$D/third" --tensorboard-log-interval 3 --log-validation-ppl-to-tensorboard
+count 2 "$D/third" grad-norm
+count 2 "$D/third/samples" "grad-norm vs samples"
+count 2 "$D/third" "lm loss validation ppl"
+count 2 "$D/third/samples" "lm loss validation ppl vs samples"
+begins() { # begins FOLDER HEX: the last file of a folder begins with its version and this start of a session, or none
+    checks=$((checks + 1))
+    last=$(ls "$1"/events.out.tfevents.* | tail -n 1)
+    hex "$last" | head -c 200 | grep -q "$2" || wrong "$last: no $2 in $(hex "$last" | head -c 200)"
+}
+expect 0 "" train --save "$D/ck" --save-interval 2 --tensorboard-dir "$D/tb"
+checks=$((checks + 1))
+! hex "$D"/tb/events* | grep -q 3a020801 || wrong "a new run makes readers forget"
+echo 4 >"$D/ck/latest_checkpointed_iteration.txt"
+expect 0 "" train --load "$D/ck" --save "$D/ck" --tensorboard-dir "$D/tb"
+begins "$D/tb" 10053a020801
+begins "$D/tb/samples" 10213a020801 # 4 steps of 8 samples
+# one that may have died before its first checkpoint
+expect 0 "" train --load "$D/none" --save "$D/none" --tensorboard-dir "$D/tb"
+begins "$D/tb" 10013a020801
 finish

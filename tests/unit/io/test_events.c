@@ -18,6 +18,7 @@ static void equals_tensorboards_writer(void **state)
     OK(ts_file_read("tests/golden/io/events.bin", &want));
     OK(ts_event_record_version(1700000000.25, &got));
     OK(ts_event_record_scalars(1700000001.5, 3, v, 3, &got));
+    OK(ts_event_record_start(1700000001.75, 4, &got));
     OK(ts_event_record_text(1700000002.0, 0, "args/text_summary", "--lr **1e-3**", &got));
     assert_int_equal(got.len, want.len);
     assert_memory_equal(got.s, want.s, want.len);
@@ -51,8 +52,8 @@ static void writes_a_file(void **state)
     ts_events *e = NULL, *twin = NULL;
     ts_str file = { 0 };
     temp_make(&t);
-    OK(ts_events_create(temp_path(&t, "logs/run"), &e));
-    OK(ts_events_create(temp_path(&t, "logs/run"), &twin));
+    OK(ts_events_create(temp_path(&t, "logs/run"), 0, &e));
+    OK(ts_events_create(temp_path(&t, "logs/run"), 41, &twin));
     assert_string_not_equal(ts_events_path(e), ts_events_path(twin));
     assert_non_null(strstr(ts_events_path(e), "/logs/run/events.out.tfevents."));
     for (int step = 1; step <= 5; step++) {
@@ -61,11 +62,19 @@ static void writes_a_file(void **state)
         OK(ts_file_read(ts_events_path(e), &file)); /* on disk after every step */
         assert_int_equal(count_records(&file), 1 + step);
     }
+    OK(ts_file_read(ts_events_path(twin), &file)); /* version and start */
+    assert_int_equal(count_records(&file), 2);
+    /* it is read after the other, though both began in one second */
+    assert_true(strcmp(ts_events_path(e), ts_events_path(twin)) < 0);
+    temp_write(&t, "logs/run/events.out.tfevents.9999999998.host.1.0", "", 0);
+    ts_events_destroy(&twin);
+    OK(ts_events_create(temp_path(&t, "logs/run"), 41, &twin));
+    assert_non_null(strstr(ts_events_path(twin), "events.out.tfevents.9999999999."));
     ts_events_destroy(&e);
     ts_events_destroy(&twin);
     ts_str_deinit(&file);
     temp_write(&t, "file", "", 0);
-    REFUSED(ts_events_create(temp_path(&t, "file/x"), &e), TS_ERR_IO, "file");
+    REFUSED(ts_events_create(temp_path(&t, "file/x"), 0, &e), TS_ERR_IO, "file");
     temp_remove(&t);
 }
 

@@ -246,6 +246,7 @@ bool ts_arch_equal(const ts_arch *a, const ts_arch *b)
                        a->bias_fc2 == b->bias_fc2 && a->bias_head == b->bias_head &&
                        a->gated == b->gated && a->act == b->act && a->tied == b->tied;
     const bool scales = a->embed_scale == b->embed_scale && a->attn_scale == b->attn_scale &&
+                        a->attn_by_layer == b->attn_by_layer &&
                         a->attn_softcap == b->attn_softcap &&
                         a->logit_softcap == b->logit_softcap &&
                         a->residual_scale == b->residual_scale &&

@@ -85,6 +85,7 @@ typedef struct ts_arch {
     bool tied;                 /* the output layer is the embedding */
     double embed_scale;        /* 1: none */
     double attn_scale;         /* score = attn_scale * q.k */
+    bool attn_by_layer;        /* and the scores of layer i, counted from 0, are divided by i + 1 */
     double attn_softcap, logit_softcap; /* 0: none */
     double residual_scale;     /* each sublayer's output times this; 1: none */
     double logit_scale;        /* 1: none */

@@ -50,8 +50,9 @@ static ts_status make_attention(const maker *m, int64_t layer, ts_attention_laye
 {
     const ts_arch *a = &m->d->arch;
     const int64_t width = a->n_heads * a->head_dim;
+    const double scale = a->attn_scale / (a->attn_by_layer ? (double)(layer + 1) : 1);
     *l = (ts_attention_layer){ .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
-                               .window = a->layer[layer].window, .scale = (float)a->attn_scale,
+                               .window = a->layer[layer].window, .scale = (float)scale,
                                .softcap = (float)a->attn_softcap };
     l->rope = (ts_rope_op){ .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
                             .full_norm = a->qk_norm == TS_QK_NORM_FULL, .eps = (float)a->norm_eps,

@@ -43,14 +43,13 @@ static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
     bool scaled = true;
     TS_TRY(ts_config_refuse(o, file, "quantization_config", "the weights must not be quantised"));
     TS_TRY(ts_config_refuse(o, file, "add_cross_attention", "there is no encoder"));
-    TS_TRY(ts_config_refuse(o, file, "scale_attn_by_inverse_layer_idx",
-                            "attention must be scaled alike in every layer"));
     TS_TRY(read_sizes(o, file, a));
     TS_TRY(ts_config_real(o, file, "layer_norm_epsilon", 1e-5, 1e-5, &a->norm_eps));
     TS_TRY(ts_config_real(o, file, "initializer_range", 0.02, 0.02, &a->init_std));
     TS_TRY(ts_config_act(o, file, "activation_function", "gelu_new", &a->act));
     TS_TRY(ts_json_bool(o, file, "tie_word_embeddings", true, &a->tied));
     TS_TRY(ts_json_bool(o, file, "scale_attn_weights", true, &scaled));
+    TS_TRY(ts_json_bool(o, file, "scale_attn_by_inverse_layer_idx", false, &a->attn_by_layer));
     TS_TRY(ts_config_ids(o, file, &ids, a));
     a->attn_scale = scaled ? 1 / sqrt((double)a->head_dim) : 1;
     a->norm = TS_NORM_LAYER;
@@ -75,6 +74,7 @@ static ts_status write_config(const ts_arch *a, json_t *o)
     TS_TRY(ts_config_put(o, "activation_function", json_string(ts_config_act_name(a->act, true))));
     TS_TRY(ts_config_put(o, "tie_word_embeddings", json_boolean(a->tied)));
     TS_TRY(ts_config_put(o, "scale_attn_weights", json_boolean(a->attn_scale != 1)));
+    TS_TRY(ts_config_put(o, "scale_attn_by_inverse_layer_idx", json_boolean(a->attn_by_layer)));
     /* Dropout is an option of training here; transformers' default would be 0.1. */
     TS_TRY(ts_config_put(o, "attn_pdrop", json_real(0)));
     TS_TRY(ts_config_put(o, "embd_pdrop", json_real(0)));

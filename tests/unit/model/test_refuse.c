@@ -76,7 +76,7 @@ static const trial texts[] = {
     { "{\"model_type\":\"gemma3_text\",\"rope_parameters\":[1]}", "rope_parameters" },
     { "{\"model_type\":\"gpt2\",\"n_embd\":50}", "n_embd" },
     { "{\"model_type\":\"gpt2\",\"n_layer\":-4}", "n_layer" },
-    { "{\"model_type\":\"gpt2\",\"scale_attn_by_inverse_layer_idx\":true}",
+    { "{\"model_type\":\"gpt2\",\"scale_attn_by_inverse_layer_idx\":1}",
       "scale_attn_by_inverse_layer_idx" },
     { "{\"model_type\":\"gpt_neox\",\"rotary_pct\":0}", "rotary_pct" },
     { "{\"model_type\":\"gpt_neox\",\"hidden_size\":48,\"num_attention_heads\":4,\"rotary_"

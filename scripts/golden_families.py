@@ -47,6 +47,7 @@ CASES = {
         rope_type="dynamic", rope_theta=10000.0, factor=3.0)}, 4, {}),
     "llama-yarn": ("llama", {**no(LLAMA, "head_dim"), "num_attention_heads": 3, "num_key_value_heads": 3, "rope_parameters": dict(
         rope_type="yarn", rope_theta=500.0, factor=4.0, original_max_position_embeddings=16)}, 5, dict(dtype="bfloat16")),
+    "llama-tie-differs": ("llama", LLAMA, 5, dict(seed=102, says_tied=True)),
     "mistral": ("mistral", {**LLAMA, "sliding_window": 5}, 4, dict(dtype="bfloat16")),
     "mistral-linear": ("mistral", {**WHOLE, "sliding_window": None, "rope_parameters": dict(
         rope_type="linear", rope_theta=10000.0, factor=2.5)}, 5, {}),
@@ -172,6 +173,8 @@ def write_model(folder, name, model):
     if form == 4:
         config = old_form(model_type, config)
     config = {k: v for k, v in config.items() if k not in how.get("drop", [])}
+    if how.get("says_tied"):  # beside an output layer of its own, which counts
+        config["tie_word_embeddings"] = True
     tensors = file_tensors(model, how)
     if how.get("internlm2"):
         config, tensors = internlm2(config, tensors)

@@ -41,9 +41,10 @@ const ts_st_tensor *ts_st_file_at(const ts_st_file *file, int64_t i); /* in the 
 const ts_st_tensor *ts_st_file_find(const ts_st_file *file, const char *name); /* NULL: not there */
 const char *ts_st_file_metadata(const ts_st_file *file, const char *key);      /* NULL: not there */
 
-/* The weights of a folder: the shards that STEM.safetensors.index.json names (plain file names
- * only; every tensor that it maps must be in its shard), or, where there is no index,
- * STEM.safetensors. stem NULL is "model". A path to one .safetensors file works too. */
+/* The weights of a folder: STEM.safetensors or, where there is no such file, the shards that
+ * STEM.safetensors.index.json names (plain file names only; every tensor that it maps must be in
+ * its shard). Files STEM-*.safetensors that are left out, and an index beside a single file, are
+ * warned of. stem NULL is "model". A path to one .safetensors file works too. */
 typedef struct ts_st_dir ts_st_dir;
 ts_status ts_st_dir_open(const char *path, const char *stem, ts_st_dir **out) TS_NODISCARD;
 void ts_st_dir_destroy(ts_st_dir **dir);
@@ -51,6 +52,7 @@ int64_t ts_st_dir_count(const ts_st_dir *dir);
 const ts_st_tensor *ts_st_dir_at(const ts_st_dir *dir, int64_t i); /* by name, ascending */
 const ts_st_tensor *ts_st_dir_find(const ts_st_dir *dir, const char *name);
 size_t ts_st_dir_bytes(const ts_st_dir *dir); /* of all tensors */
+bool ts_st_dir_has_index(const ts_st_dir *dir); /* its shards are those that an index names */
 
 /* Copies elements [first, first + n) converted to float32. Only from F64, F32, F16 and BF16:
  * another type is TS_ERR_USER with file and tensor. The range must lie inside (asserted). */

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@ struct ts_st_dir {
     size_t n_shards, cap_shards;
     const ts_st_tensor **tensors; /* by name */
     size_t n, bytes;
+    bool has_index;
 };
 
 static int by_name(const void *a, const void *b)
@@ -120,10 +122,48 @@ static ts_status open_index(ts_st_dir *d, const char *dir, const char *index)
         st = open_mapped(d, dir, index, map);
     if (st == TS_OK)
         st = check_mapped(d, index, map);
+    d->has_index = true;
     json_decref(root);
     return st;
 }
 
+static bool is_open(const ts_st_dir *d, const char *name)
+{
+    for (size_t i = 0; i < d->n_shards; i++)
+        if (!strcmp(d->shards[i].name, name))
+            return true;
+    return false;
+}
+
+/* STEM.safetensors or STEM-anything.safetensors. */
+static bool is_weights(const char *name, const char *stem)
+{
+    static const char end[] = ".safetensors";
+    const size_t n = strlen(name), m = strlen(stem);
+    return !strncmp(name, stem, m) && (name[m] == '-' || name[m] == '.') && n > sizeof end - 1 &&
+           !strcmp(name + n - (sizeof end - 1), end);
+}
+
+/* Weights that stand in the folder and are not read: a wrong index, or a folder written twice. */
+static ts_status report_left_out(const ts_st_dir *d, const char *dir, const char *stem)
+{
+    char **names;
+    size_t n, left = 0, first = 0;
+    TS_TRY(ts_dir_list(dir, &names, &n));
+    for (size_t i = 0; i < n; i++)
+        if (is_weights(names[i], stem) && !is_open(d, names[i]) && !left++)
+            first = i;
+    if (left)
+        ts_log(TS_LOG_WARN, "%s: %s%s left out: %s", dir, names[first],
+               left > 1 ? " and more weights are" : " is",
+               d->has_index ? "the index does not name it" : "the single file has all weights");
+    for (size_t i = 0; i < n; i++)
+        ts_free(&names[i]);
+    ts_free(&names);
+    return TS_OK;
+}
+
+/* A single file goes before an index, as in transformers. */
 static ts_status open_folder(ts_st_dir *d, const char *dir, const char *stem)
 {
     ts_str single = { 0 }, index = { 0 };
@@ -134,15 +174,19 @@ static ts_status open_folder(ts_st_dir *d, const char *dir, const char *stem)
         if (!ts_path_is_dir(dir))
             st = ts_error(TS_ERR_USER, "%s: no such folder; expected one with %s.safetensors", dir,
                           stem);
-        else if (ts_path_exists(index.s)) /* a single file counts only where there is no index */
-            st = open_index(d, dir, index.s);
         else if (ts_path_exists(single.s))
-            st = open_shard(d, single.s, stem);
+            st = open_shard(d, single.s, single.s + strlen(dir) + 1);
+        else if (ts_path_exists(index.s))
+            st = open_index(d, dir, index.s);
         else
             st = ts_error(TS_ERR_USER,
                           "%s: has neither %s.safetensors nor %s.safetensors.index.json", dir, stem,
                           stem);
     }
+    if (st == TS_OK && !d->has_index && ts_path_exists(index.s))
+        ts_log(TS_LOG_WARN, "%s is read, and not the shards that %s names", single.s, index.s);
+    else if (st == TS_OK)
+        st = report_left_out(d, dir, stem);
     ts_str_deinit(&single);
     ts_str_deinit(&index);
     return st;
@@ -183,6 +227,7 @@ void ts_st_dir_destroy(ts_st_dir **dir)
 
 int64_t ts_st_dir_count(const ts_st_dir *d) { return (int64_t)d->n; }
 size_t ts_st_dir_bytes(const ts_st_dir *d) { return d->bytes; }
+bool ts_st_dir_has_index(const ts_st_dir *d) { return d->has_index; }
 
 const ts_st_tensor *ts_st_dir_at(const ts_st_dir *d, int64_t i)
 {

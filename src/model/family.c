@@ -153,6 +153,14 @@ const char *ts_family_alias(const ts_family *f, const char *hf_name)
     return n && !strncmp(hf_name, f->prefix, n) ? hf_name + n : NULL;
 }
 
+const char *ts_family_module(const ts_family *f, const char *name)
+{
+    for (const ts_name_row *row = f->names; row->name; row++)
+        if (!strcmp(row->name, name))
+            return row->hf_name;
+    return NULL;
+}
+
 static bool ends_with(const char *s, const char *end)
 {
     const size_t n = strlen(s), m = strlen(end);
@@ -169,13 +177,7 @@ bool ts_family_ignores(const ts_family *f, const ts_arch *a, const char *hf_name
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         if (ends_with(hf_name, buffers[i]))
             return true;
-    if (!a->tied)
-        return false;
-    for (const ts_name_row *row = f->names; row->name; row++) {
-        const size_t n = strlen(row->hf_name);
-        if (!strcmp(row->name, "output_layer") && !strncmp(row->hf_name, hf_name, n) &&
-            !strcmp(hf_name + n, ".weight"))
-            return true;
-    }
-    return false;
+    const char *head = ts_family_module(f, "output_layer");
+    const size_t n = head ? strlen(head) : 0;
+    return a->tied && head && !strncmp(head, hf_name, n) && !strcmp(hf_name + n, ".weight");
 }

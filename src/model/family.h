@@ -87,6 +87,9 @@ typedef struct ts_family {
 ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m) TS_NODISCARD;
 /* The other name under which published files may hold this tensor (without the prefix), or NULL. */
 const char *ts_family_alias(const ts_family *f, const char *hf_name);
+/* The family's name of one of our parameters that no layer has (of "output_layer": "lm_head"),
+ * without ".weight". */
+const char *ts_family_module(const ts_family *f, const char *name);
 /* A tensor that files of the family may hold and that no parameter needs: buffers of masks and
  * frequencies, the output layer of a tied model. Tensors that are neither mapped nor ignored are a
  * mistake. */

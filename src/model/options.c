@@ -289,6 +289,8 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
         st = ts_strdup(folder, &m->folder);
     if (st == TS_OK)
         st = ts_st_dir_open(folder, NULL, &dir);
+    if (st == TS_OK)
+        st = ts_weights_settle_tie(m->family, dir, folder, &a, m->config);
     if (st == TS_OK) {
         m->file_dtype = ts_weights_dtype(dir);
         st = use_decoder(&a, use, value_type(use, m->file_dtype), m);

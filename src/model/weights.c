@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void ts_model_deinit(ts_model *m)
@@ -45,21 +46,46 @@ static ts_status wrong_shape(const ts_st_tensor *t, const ts_name_tensor *want)
     return st;
 }
 
-/* The file's tensor, under its name or the name that files of the base model alone have. */
-static const ts_st_tensor *find_tensor(const ts_family *f, const ts_st_dir *dir, const char *name)
+/* Under its name or the name that files of the base model alone have. */
+static const ts_st_tensor *find_named(const ts_family *f, const ts_st_dir *dir, const char *name)
 {
     const ts_st_tensor *t = ts_st_dir_find(dir, name);
     const char *alias = t ? NULL : ts_family_alias(f, name);
     return alias ? ts_st_dir_find(dir, alias) : t;
 }
 
-static ts_status check_tensor(const ts_family *f, const ts_st_dir *dir, const char *folder,
-                              const ts_name_tensor *want)
+enum { NAME = 128 };
+
+/* The tensor's name of the embedding or the output layer. */
+static const char *weight_of(const ts_family *f, const char *ours, char name[NAME])
 {
-    const ts_st_tensor *t = find_tensor(f, dir, want->hf_name);
+    const char *module = ts_family_module(f, ours);
+    snprintf(name, NAME, "%s.weight", module ? module : "");
+    return name;
+}
+
+const ts_st_tensor *ts_weights_find(const ts_family *f, const ts_arch *a, const ts_st_dir *dir,
+                                    const char *name)
+{
+    char own[NAME];
+    const ts_st_tensor *t = find_named(f, dir, name);
+    if (!t && a->tied && !strcmp(name, weight_of(f, "embedding.word_embeddings", own)))
+        t = find_named(f, dir, weight_of(f, "output_layer", own));
+    return t;
+}
+
+static ts_status check_tensor(const ts_family *f, const ts_arch *a, const ts_st_dir *dir,
+                              const char *folder, const ts_name_tensor *want)
+{
+    char head[NAME];
+    const ts_st_tensor *t = ts_weights_find(f, a, dir, want->hf_name);
     if (!t)
-        return ts_error(TS_ERR_USER, "%s: tensor %s is in none of the .safetensors files", folder,
-                        want->hf_name);
+        return ts_error(TS_ERR_USER, "%s: tensor %s is in none of the .safetensors files%s", folder,
+                        want->hf_name,
+                        strcmp(want->hf_name, weight_of(f, "output_layer", head))
+                            ? ""
+                            : " (if the output layer is the embedding, config.json must say "
+                              "tie_word_embeddings: true)");
     bool same = t->rank == want->rank;
     for (int i = 0; same && i < want->rank; i++)
         same = t->shape[i] == want->dim[i];
@@ -67,6 +93,54 @@ static ts_status check_tensor(const ts_family *f, const ts_st_dir *dir, const ch
 }
 
 enum { PIECE = 1 << 20 };
+
+static ts_status same_values(const ts_st_tensor *a, const ts_st_tensor *b, bool *same)
+{
+    float *x;
+    TS_TRY(ts_alloc(&x, 2 * PIECE, sizeof *x));
+    ts_status st = TS_OK;
+    *same = true;
+    for (int64_t i = 0; st == TS_OK && *same && i < a->elements; i += PIECE) {
+        const int64_t n = a->elements - i < PIECE ? a->elements - i : PIECE;
+        st = ts_st_read_f32(a, i, n, x);
+        if (st == TS_OK)
+            st = ts_st_read_f32(b, i, n, x + PIECE);
+        for (int64_t k = 0; st == TS_OK && *same && k < n; k++)
+            *same = x[k] == x[PIECE + k];
+    }
+    ts_free(&x);
+    return st;
+}
+
+ts_status ts_weights_settle_tie(const ts_family *f, const ts_st_dir *dir, const char *folder,
+                                ts_arch *a, json_t *config)
+{
+    char e[NAME], h[NAME];
+    if (!a->tied)
+        return TS_OK;
+    const ts_st_tensor *embed = find_named(f, dir, weight_of(f, "embedding.word_embeddings", e));
+    const ts_st_tensor *head = find_named(f, dir, weight_of(f, "output_layer", h));
+    if (!embed || !head)
+        return TS_OK;
+    const ts_name_tensor shape = { .rank = 2, .dim = { a->vocab, a->hidden } };
+    const bool fits = head->rank == 2 && head->shape[0] == a->vocab && head->shape[1] == a->hidden;
+    if (!fits)
+        return wrong_shape(head, &shape);
+    if (embed->elements != head->elements) /* found when the embedding is read */
+        return TS_OK;
+    bool same;
+    TS_TRY(same_values(embed, head, &same));
+    if (same)
+        return TS_OK;
+    a->tied = false;
+    ts_log(TS_LOG_WARN,
+           "%s: config.json says tie_word_embeddings, but %s and %s have different values: both "
+           "are kept, and the output layer is not the embedding",
+           folder, embed->name, head->name);
+    if (json_object_set_new(config, "tie_word_embeddings", json_false()))
+        return ts_error(TS_ERR_NOMEM, "out of memory while reading %s", folder);
+    return TS_OK;
+}
 
 /* Rows one after another, as many at a time as the buffer holds. */
 static ts_status load_rows(ts_decoder *d, const ts_name_piece *piece, const ts_st_tensor *t,
@@ -151,10 +225,12 @@ ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_di
         widest = d->params.p[i]->dim[1] > widest ? d->params.p[i]->dim[1] : widest;
     TS_TRY_TO(done, st, ts_alloc(&buffer, (size_t)widest, sizeof *buffer));
     for (size_t i = 0; i < map.n_tensors; i++)
-        TS_TRY_TO(done, st, check_tensor(family, dir, folder, &map.tensor[i]));
+        TS_TRY_TO(done, st, check_tensor(family, &d->arch, dir, folder, &map.tensor[i]));
     for (size_t i = 0; i < map.n_tensors; i++)
-        TS_TRY_TO(done, st, load_tensor(d, &map, &map.tensor[i],
-                                        find_tensor(family, dir, map.tensor[i].hf_name), buffer));
+        TS_TRY_TO(done, st,
+                  load_tensor(d, &map, &map.tensor[i],
+                              ts_weights_find(family, &d->arch, dir, map.tensor[i].hf_name),
+                              buffer));
     report_unused(family, &d->arch, &map, dir, folder);
     ts_param_set_changed(&d->params);
 done:

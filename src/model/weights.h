@@ -18,6 +18,16 @@ void ts_model_deinit(ts_model *m);
 /* What the matrices of a folder are stored in (the type that most bytes have). */
 ts_st_dtype ts_weights_dtype(const ts_st_dir *dir);
 
+/* Whether a model that config.json calls tied is so in the files, decided as transformers 5 does:
+ * where they hold an embedding and an output layer of different values, both count: a->tied and
+ * config's tie_word_embeddings become false, with a warning. */
+ts_status ts_weights_settle_tie(const ts_family *family, const ts_st_dir *dir, const char *folder,
+                                ts_arch *a, json_t *config) TS_NODISCARD;
+/* A tensor of the model under its name, the name in files of the base model alone, or, for the
+ * embedding of a tied model, the output layer's; NULL: not there. */
+const ts_st_tensor *ts_weights_find(const ts_family *family, const ts_arch *a, const ts_st_dir *dir,
+                                    const char *name);
+
 /* Reads all values of an allocated decoder from the folder's files, slice by slice. Missing tensors
  * and shapes that do not fit are TS_ERR_USER with names and both shapes; tensors that the family
  * does not use are reported once in the log. */

@@ -1,8 +1,7 @@
 #include "train/hf_check.h"
 
 #include "base/file.h"
-#include "io/safetensors.h"
-#include "model/family.h"
+#include "model/weights.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,7 +46,7 @@ static ts_status check_index(checker *c)
     json_t *root = NULL;
     int64_t total = 0;
     ts_status st = ts_path_join(&path, c->folder, "model.safetensors.index.json");
-    if (st == TS_OK && ts_path_exists(path.s)) {
+    if (st == TS_OK && ts_st_dir_has_index(c->dir)) {
         st = ts_json_read(path.s, &root);
         const json_t *meta = json_object_get(root, "metadata");
         if (st == TS_OK && json_is_object(meta))
@@ -62,26 +61,9 @@ static ts_status check_index(checker *c)
     return as_finding(c, st);
 }
 
-/* Without the family's prefix, as files of a base model have it. */
-static const char *bare(const ts_family *f, const char *name)
-{
-    const size_t n = f->prefix ? strlen(f->prefix) : 0;
-    return n && !strncmp(name, f->prefix, n) ? name + n : name;
-}
-
-static const ts_st_tensor *find_tensor(const checker *c, const char *name)
-{
-    const ts_st_tensor *t = ts_st_dir_find(c->dir, name);
-    const char *without = bare(c->family, name);
-    if (!t && without != name)
-        t = ts_st_dir_find(c->dir, without);
-    const char *alias = t ? NULL : ts_family_alias(c->family, name);
-    return t || !alias ? t : ts_st_dir_find(c->dir, alias);
-}
-
 static void check_shape(checker *c, const ts_name_tensor *want)
 {
-    const ts_st_tensor *t = find_tensor(c, want->hf_name);
+    const ts_st_tensor *t = ts_weights_find(c->family, &c->arch, c->dir, want->hf_name);
     char have[256] = "", need[256] = "";
     if (!t) {
         found(c, "%s: tensor %s is missing", c->folder, want->hf_name);
@@ -110,14 +92,13 @@ static int by_text(const void *a, const void *b)
 /* All names that the model's tensors may have in files, sorted; free the array. */
 static ts_status list_names(const checker *c, const ts_name_map *m, const char ***out, size_t *n)
 {
-    TS_TRY(ts_alloc(out, 3 * m->n_tensors, sizeof **out));
+    TS_TRY(ts_alloc(out, 2 * m->n_tensors, sizeof **out));
     for (size_t i = 0; i < m->n_tensors; i++) {
         const char *name = m->tensor[i].hf_name, *alias = ts_family_alias(c->family, name);
-        (*out)[3 * i] = name;
-        (*out)[3 * i + 1] = bare(c->family, name);
-        (*out)[3 * i + 2] = alias ? alias : name;
+        (*out)[2 * i] = name;
+        (*out)[2 * i + 1] = alias ? alias : name;
     }
-    *n = 3 * m->n_tensors;
+    *n = 2 * m->n_tensors;
     qsort(*out, *n, sizeof **out, by_text);
     return TS_OK;
 }
@@ -158,6 +139,8 @@ static ts_status check_config(checker *c)
         st = ts_family_read_folder(c->folder, &c->family, &c->arch, &again);
         if (st == TS_OK)
             c->check->model_type = c->family->model_type;
+        if (st == TS_OK && c->dir)
+            st = ts_weights_settle_tie(c->family, c->dir, c->folder, &c->arch, again);
         if (st == TS_OK && c->dir)
             st = check_tensors(c);
         if (again)

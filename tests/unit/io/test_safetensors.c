@@ -296,6 +296,15 @@ static void refuses_folders(void **state)
         REFUSED(ts_st_dir_open(t.dir, NULL, &d), TS_ERR_USER, cases[i].message);
         assert_null(d);
     }
+    /* a single file goes before whatever index stands beside it, as in transformers */
+    file[0] = (char)(sizeof one - 1 - 8 - 1);
+    memcpy(file + 1, one + 1, sizeof one - 2);
+    temp_write(&t, "model.safetensors", file, sizeof one - 1);
+    OK(ts_st_dir_open(t.dir, NULL, &d));
+    assert_int_equal(ts_st_dir_count(d), 1);
+    assert_non_null(strstr(ts_st_dir_find(d, "a")->path, "model.safetensors"));
+    assert_false(ts_st_dir_has_index(d));
+    ts_st_dir_destroy(&d);
     temp_remove(&t);
 }
 

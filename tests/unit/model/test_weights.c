@@ -1,0 +1,234 @@
+/* Files that contradict config.json: which of them counts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "../temp.h"
+#include "device/cpu/isa.h"
+#include "io/st_write.h"
+#include "model/options.h"
+#include "tessera/log.h"
+
+#include <string.h>
+
+static const char tied[] = "tests/golden/families/qwen2"; /* [79, 24], tied */
+static const char embed[] = "model.embed_tokens.weight", head[] = "lm_head.weight";
+enum { VOCAB = 79, HIDDEN = 24 };
+
+typedef struct spot {
+    temp t;
+    ts_device *dev;
+    char warned[1024];
+} spot;
+
+static void on_log(void *ctx, ts_log_level level, const char *line)
+{
+    spot *s = ctx;
+    if (level == TS_LOG_WARN)
+        snprintf(s->warned, sizeof s->warned, "%s", line);
+}
+
+static void spot_make(spot *s)
+{
+    const ts_device_options o = { .threads = 1, .isa = TS_ISA_ALL };
+    *s = (spot){ 0 };
+    temp_make(&s->t);
+    OK(ts_device_open("cpu", &o, &s->dev));
+    ts_log_to(TS_LOG_INFO, on_log, s);
+}
+
+static void spot_remove(spot *s)
+{
+    ts_log_to(TS_LOG_INFO, NULL, NULL);
+    ts_device_close(&s->dev);
+    temp_remove(&s->t);
+}
+
+static ts_status load(spot *s, ts_model *m)
+{
+    const ts_model_use use = { .dev = s->dev, .compute = TS_DTYPE_F32, .training = true };
+    s->warned[0] = 0;
+    return ts_model_load(s->t.dir, &use, m);
+}
+
+/* The tied model's tensors but for its embedding, and then these two where they are given. */
+static void write_weights(spot *s, const float *embedding, const float *output, int64_t rows)
+{
+    ts_st_dir *d = NULL;
+    ts_st_writer *w = NULL;
+    const int64_t shape[2] = { VOCAB, HIDDEN }, out[2] = { rows, HIDDEN };
+    int64_t n = 0;
+    OK(ts_st_dir_open(tied, NULL, &d));
+    OK(ts_st_writer_create(temp_path(&s->t, "model.safetensors"), &w));
+    for (int64_t i = 0; i < ts_st_dir_count(d); i++) {
+        const ts_st_tensor *x = ts_st_dir_at(d, i);
+        if (strcmp(x->name, embed))
+            OK(ts_st_writer_add(w, x->name, x->dtype, x->rank, x->shape));
+    }
+    if (embedding)
+        OK(ts_st_writer_add(w, embed, TS_ST_F32, 2, shape));
+    if (output)
+        OK(ts_st_writer_add(w, head, TS_ST_F32, 2, out));
+    OK(ts_st_writer_begin(w));
+    for (int64_t i = 0; i < ts_st_dir_count(d); i++) {
+        const ts_st_tensor *x = ts_st_dir_at(d, i);
+        if (strcmp(x->name, embed))
+            OK(ts_st_writer_put(w, n++, 0, x->data, x->size));
+    }
+    if (embedding)
+        OK(ts_st_writer_put(w, n++, 0, embedding, VOCAB * HIDDEN * sizeof *embedding));
+    if (output)
+        OK(ts_st_writer_put(w, n, 0, output, (size_t)(rows * HIDDEN) * sizeof *output));
+    OK(ts_st_writer_finish(w));
+    ts_st_writer_destroy(&w);
+    ts_st_dir_destroy(&d);
+}
+
+static void write_config(spot *s, bool ties)
+{
+    json_t *c = NULL;
+    char file[128];
+    snprintf(file, sizeof file, "%s/config.json", tied);
+    OK(ts_json_read(file, &c));
+    json_object_set_new(c, "tie_word_embeddings", json_boolean(ties));
+    char *text = json_dumps(c, 0);
+    temp_write(&s->t, "config.json", text, strlen(text));
+    free(text);
+    json_decref(c);
+}
+
+static void fill(float *v, float first)
+{
+    for (int i = 0; i < VOCAB * HIDDEN; i++)
+        v[i] = first + (float)i;
+}
+
+static const float *values(const ts_model *m, const char *name)
+{
+    const ts_param *p = ts_param_find(&m->decoder->params, name);
+    return p ? p->value : NULL;
+}
+
+static void test_equal_head(void **state)
+{
+    (void)state;
+    float a[VOCAB * HIDDEN];
+    spot s;
+    ts_model m = { 0 };
+    spot_make(&s);
+    fill(a, 1);
+    write_config(&s, true);
+    write_weights(&s, a, a, VOCAB);
+    OK(load(&s, &m));
+    assert_true(m.decoder->arch.tied);
+    assert_null(values(&m, "output_layer.weight"));
+    assert_string_equal(s.warned, "");
+    ts_model_deinit(&m);
+    spot_remove(&s);
+}
+
+/* One value in the last place decides, as in transformers; what is written then says so. */
+static void test_other_head(void **state)
+{
+    (void)state;
+    float a[VOCAB * HIDDEN], b[VOCAB * HIDDEN];
+    const ts_weights_save_options o = { .dtype = TS_ST_F32 };
+    ts_st_dir *saved = NULL;
+    spot s;
+    ts_model m = { 0 };
+    spot_make(&s);
+    fill(a, 1);
+    fill(b, 1);
+    b[VOCAB * HIDDEN - 1] += 0.125f;
+    write_config(&s, true);
+    write_weights(&s, a, b, VOCAB);
+    OK(load(&s, &m));
+    assert_false(m.decoder->arch.tied);
+    assert_memory_equal(values(&m, "embedding.word_embeddings.weight"), a, sizeof a);
+    assert_memory_equal(values(&m, "output_layer.weight"), b, sizeof b);
+    assert_non_null(strstr(s.warned, "tie_word_embeddings"));
+    assert_non_null(strstr(s.warned, head));
+    OK(ts_weights_save(&m, temp_path(&s.t, "saved"), &o));
+    ts_model_deinit(&m);
+    OK(ts_st_dir_open(temp_path(&s.t, "saved"), NULL, &saved));
+    assert_memory_equal(ts_st_dir_find(saved, head)->data, b, sizeof b);
+    ts_st_dir_destroy(&saved);
+    const ts_model_use use = { .dev = s.dev, .compute = TS_DTYPE_F32, .training = true };
+    s.warned[0] = 0;
+    OK(ts_model_load(temp_path(&s.t, "saved"), &use, &m));
+    assert_false(m.decoder->arch.tied);
+    assert_string_equal(s.warned, "");
+    ts_model_deinit(&m);
+    spot_remove(&s);
+}
+
+/* A tied model may be stored by its output layer alone. */
+static void test_head_alone(void **state)
+{
+    (void)state;
+    float a[VOCAB * HIDDEN];
+    spot s;
+    ts_model m = { 0 };
+    spot_make(&s);
+    fill(a, 3);
+    write_config(&s, true);
+    write_weights(&s, NULL, a, VOCAB);
+    OK(load(&s, &m));
+    assert_true(m.decoder->arch.tied);
+    assert_memory_equal(values(&m, "embedding.word_embeddings.weight"), a, sizeof a);
+    assert_string_equal(s.warned, "");
+    ts_model_deinit(&m);
+    spot_remove(&s);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    float a[(VOCAB + 1) * HIDDEN];
+    spot s;
+    ts_model m = { 0 };
+    spot_make(&s);
+    memset(a, 0, sizeof a);
+    write_config(&s, true);
+    write_weights(&s, a, a, VOCAB + 1);
+    REFUSED(load(&s, &m), TS_ERR_USER, "lm_head.weight has shape [80, 24]");
+    write_config(&s, false);
+    write_weights(&s, a, NULL, VOCAB);
+    REFUSED(load(&s, &m), TS_ERR_USER, "lm_head.weight is in none");
+    assert_non_null(strstr(ts_error_message(), "tie_word_embeddings"));
+    spot_remove(&s);
+}
+
+/* Weights in the folder that are not read are said. */
+static void test_left_out(void **state)
+{
+    (void)state;
+    float a[VOCAB * HIDDEN];
+    spot s;
+    ts_model m = { 0 };
+    spot_make(&s);
+    fill(a, 1);
+    write_config(&s, true);
+    write_weights(&s, a, NULL, VOCAB);
+    temp_write(&s.t, "model-00001-of-00002.safetensors", "", 0);
+    OK(load(&s, &m));
+    assert_non_null(strstr(s.warned, "model-00001-of-00002.safetensors is left out"));
+    ts_model_deinit(&m);
+    temp_write(&s.t, "model.safetensors.index.json", "{}", 2);
+    OK(load(&s, &m));
+    assert_non_null(strstr(s.warned, "model.safetensors.index.json names"));
+    ts_model_deinit(&m);
+    spot_remove(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_equal_head), cmocka_unit_test(test_other_head),
+        cmocka_unit_test(test_head_alone), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_left_out),
+    };
+    return cmocka_run_group_tests_name("weights of a folder", tests, NULL, NULL);
+}

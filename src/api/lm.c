@@ -3,6 +3,7 @@
 #include "api/words.h"
 #include "base/file.h"
 #include "infer/score.h"
+#include "train/model_files.h"
 #include "train/resume.h"
 
 const ts_option ts_lm_option_rows[] = {
@@ -44,17 +45,7 @@ void ts_lm_end(ts_lm *lm)
     if (lm->has_tok)
         ts_text_tokenizer_close(&lm->tok);
     lm->has_tok = false;
-}
-
-static bool folder_has_tokenizer(const char *folder)
-{
-    static const char *const names[] = { "tokenizer.json", "tokenizer.model", "vocab.json" };
-    ts_str path = { 0 };
-    bool found = false;
-    for (size_t i = 0; folder && i < sizeof names / sizeof *names && !found; i++)
-        found = ts_path_join(&path, folder, names[i]) == TS_OK && ts_path_exists(path.s);
-    ts_str_deinit(&path);
-    return found;
+    ts_option_set_destroy(&lm->folder_set);
 }
 
 static ts_status open_tokenizer(ts_lm *lm, const ts_text_options *o)
@@ -64,29 +55,26 @@ static ts_status open_tokenizer(ts_lm *lm, const ts_text_options *o)
     return lm->tok.tok ? ts_tokenizer_scratch_create(lm->tok.tok, &lm->scratch) : TS_OK;
 }
 
-static ts_text_options of_folder(const ts_lm *lm)
-{
-    return (ts_text_options){ .type = "PretrainedFromHF", .name_or_path = lm->model.folder };
-}
-
 ts_status ts_lm_find_tokenizer(ts_lm *lm)
 {
-    const ts_text_options folder = of_folder(lm);
-    const bool given = ts_text_options_given(&lm->to);
-    if (!given && !folder_has_tokenizer(lm->model.folder))
+    ts_text_options own;
+    bool found;
+    if (lm->has_tok)
         return TS_OK;
-    return open_tokenizer(lm, given ? &lm->to : &folder);
+    if (ts_text_options_given(&lm->to))
+        return open_tokenizer(lm, &lm->to);
+    TS_TRY(ts_model_tokenizer(&lm->model, &own, &lm->folder_set, &found));
+    return found ? open_tokenizer(lm, &own) : TS_OK;
 }
 
 ts_status ts_lm_need_tokenizer(ts_lm *lm)
 {
-    const ts_text_options folder = of_folder(lm);
-    if (lm->has_tok)
-        return TS_OK;
-    if (!lm->model.folder)
-        return ts_error(TS_ERR_USER, "--load %s says no folder with a tokenizer: give \"ids\"",
-                        lm->rt.load);
-    return open_tokenizer(lm, &folder);
+    TS_TRY(ts_lm_find_tokenizer(lm));
+    return lm->has_tok ? TS_OK
+                       : ts_error(TS_ERR_USER,
+                                  "%s holds no tokenizer: give \"ids\", or name one "
+                                  "(--tokenizer-name-or-path)",
+                                  lm->rt.load);
 }
 
 ts_status ts_lm_open(const char *folder, const char *const *options, size_t n, ts_lm **out)
@@ -164,11 +152,7 @@ ts_status ts_lm_check_text(const ts_lm *lm, const ts_ids *ids)
 
 ts_status ts_lm_add_text(ts_lm *lm, const char *text, size_t n, ts_ids *out)
 {
-    if (!lm->has_tok)
-        return ts_error(TS_ERR_USER,
-                        "%s has no tokenizer: give \"ids\", or name a tokenizer "
-                        "(--tokenizer-name-or-path)",
-                        lm->model.folder ? lm->model.folder : "the checkpoint");
+    TS_TRY(ts_lm_need_tokenizer(lm));
     TS_TRY(ts_text_encode(&lm->tok, lm->scratch, text, n, out));
     return ts_lm_check_text(lm, out);
 }

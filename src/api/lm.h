@@ -27,6 +27,7 @@ struct ts_lm {
     ts_text_options to;
     ts_lm_options o;
     ts_option_set *set; /* whose texts the options are; NULL in the commands */
+    ts_option_set *folder_set; /* likewise, of the tokenizer in the model's folder */
     ts_device *dev;
     ts_model model;
     ts_tape *tape; /* made when something is scored */
@@ -41,7 +42,7 @@ ts_status ts_lm_begin(ts_lm *lm) TS_NODISCARD;
 void ts_lm_end(ts_lm *lm);
 /* The tokenizer that the options name, else the model folder's, where there is one. */
 ts_status ts_lm_find_tokenizer(ts_lm *lm) TS_NODISCARD;
-/* The model folder's, opened at the first call; none there is TS_ERR_USER. */
+/* The same, once; none is TS_ERR_USER. */
 ts_status ts_lm_need_tokenizer(ts_lm *lm) TS_NODISCARD;
 static inline bool ts_lm_has_text(const ts_lm *lm) { return lm->has_tok && lm->tok.tok; }
 /* Appends; ids outside the model's vocabulary are TS_ERR_USER. */

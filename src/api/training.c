@@ -90,7 +90,11 @@ ts_status ts_training_save_hf(ts_training *t, const char *folder, const char *dt
     if (dtype && strcmp(dtype, "fp32") && strcmp(dtype, "bf16") && strcmp(dtype, "fp16"))
         return ts_error(TS_ERR_USER, "ts_training_save_hf: dtype %s: expected fp32, bf16 or fp16",
                         dtype);
-    TS_TRY(ts_comm_agree(t->comm, ts_weights_may_save(folder)));
+    const ts_weights_source source = ts_model_source(&t->job.model);
+    ts_status st = ts_weights_may_save(folder, "ts_training_save_hf: folder");
+    if (st == TS_OK)
+        st = ts_weights_check(&source);
+    TS_TRY(ts_comm_agree(t->comm, st));
     return t->status = ts_job_save_hf(&t->job, folder, dtype);
 }
 

@@ -194,11 +194,12 @@ static ts_status run(int argc, char *const *argv)
     const ts_option_table tables[] = {
         { score_rows, sizeof score_rows / sizeof *score_rows, &s.o },
         { ts_lm_option_rows, ts_lm_option_count, &s.lm.o },
+        { ts_text_option_rows, ts_text_option_count, &s.lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &s.lm.rt },
     };
     ts_option_set *set;
     bool helped;
-    TS_TRY(ts_command_options(&ts_cmd_score, usage, tables, 3, argc, argv, &set, &helped));
+    TS_TRY(ts_command_options(&ts_cmd_score, usage, tables, 4, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
     ts_log_init((ts_log_level)s.lm.rt.log_level, "");

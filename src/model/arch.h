@@ -3,7 +3,7 @@
  * model/decoder.c build and run whatever is described, and know no family. */
 #ifndef TS_MODEL_ARCH_H
 #define TS_MODEL_ARCH_H
-#include "base/mem.h"
+#include "base/json.h"
 #include "device/kernels/act.h"
 
 typedef enum ts_norm_kind { TS_NORM_RMS, TS_NORM_LAYER } ts_norm_kind;
@@ -118,6 +118,15 @@ ts_status ts_arch_check(const ts_arch *a, const char *file) TS_NODISCARD;
 size_t ts_arch_params(const ts_arch *a, ts_arch_param *out);
 /* The same model, whatever family described it. */
 bool ts_arch_equal(const ts_arch *a, const ts_arch *b);
+/* Appends in words what a and b differ in, with the options that say it; *n: how many things. out
+ * may be NULL. */
+ts_status ts_arch_differences(const ts_arch *a, const ts_arch *b, ts_str *out, int *n) TS_NODISCARD;
+
+/* The description in JSON, in the words of this file: for checkpoints of models that no family of
+ * Hugging Face can say. Reading checks (TS_ERR_USER that names file and key); `a` must be
+ * initialised. */
+ts_status ts_arch_write(const ts_arch *a, json_t **out) TS_NODISCARD;
+ts_status ts_arch_read(const json_t *o, const char *file, ts_arch *a) TS_NODISCARD;
 
 /* Fills cosines and sines [positions, dim / 2] of positions 0, 1, ...; the attention factor is
  * multiplied in. seq_len, the largest position of the batch + 1, matters to two scalings: dynamic

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "model/families.h"
 
+#include <limits.h>
 #include <string.h>
 
 const ts_family *const ts_families[] = {
@@ -107,8 +108,29 @@ static ts_status write_config(const ts_family *f, const ts_arch *a, json_t *o)
     return f->write(a, o);
 }
 
-/* *out receives the config when the family, reading it back, sees the same model. */
-static ts_status try_family(const ts_family *f, const ts_arch *a, json_t **out)
+/* How near a family comes to a description. */
+typedef struct nearness {
+    int least; /* differences of the nearest family, INT_MAX: none yet */
+    const ts_family *family;
+    ts_str words;
+} nearness;
+
+static ts_status note_nearest(const ts_family *f, const ts_arch *a, const ts_arch *back,
+                              nearness *near)
+{
+    int n;
+    TS_TRY(ts_arch_differences(a, back, NULL, &n));
+    if (n >= near->least)
+        return TS_OK;
+    near->least = n;
+    near->family = f;
+    ts_str_reset(&near->words);
+    return ts_arch_differences(a, back, &near->words, &n);
+}
+
+/* *out receives the config when the family, reading it back, sees the same model. near may be
+ * NULL. */
+static ts_status try_family(const ts_family *f, const ts_arch *a, nearness *near, json_t **out)
 {
     ts_arch back;
     ts_arch_init(&back);
@@ -119,27 +141,119 @@ static ts_status try_family(const ts_family *f, const ts_arch *a, json_t **out)
         st = describe(f, o, "config.json", &back);
     if (st == TS_OK && ts_arch_equal(a, &back))
         *out = json_incref(o);
+    else if (st == TS_OK && near)
+        st = note_nearest(f, a, &back, near);
     ts_arch_deinit(&back);
     json_decref(o);
     return st == TS_ERR_USER ? TS_OK : st; /* what the family refuses to read, it cannot say */
 }
 
+/* The family that the description came from first, then all; *family stays NULL where none fits. */
+static ts_status find_family(const ts_arch *a, nearness *near, const ts_family **family,
+                             json_t **config)
+{
+    const ts_family *own = ts_family_named(a->family);
+    *family = NULL;
+    if (own && own->write)
+        TS_TRY(try_family(own, a, near, config));
+    if (*config)
+        *family = own;
+    for (size_t i = 0; ts_families[i] && !*config; i++) {
+        if (ts_families[i]->write)
+            TS_TRY(try_family(ts_families[i], a, near, config));
+        if (*config)
+            *family = ts_families[i];
+    }
+    return TS_OK;
+}
+
+static ts_status nobody_fits(const nearness *near)
+{
+    if (!near->family)
+        return ts_error(TS_ERR_USER, "no Hugging Face class that is known here can say this model");
+    return ts_error(TS_ERR_USER,
+                    "no Hugging Face class that is known here can say this model; the nearest, %s, "
+                    "has another %s",
+                    near->family->architecture, ts_str_text(&near->words));
+}
+
 ts_status ts_family_describe(const ts_arch *a, const ts_family **family, json_t **config)
 {
-    for (size_t i = 0; ts_families[i]; i++) {
-        json_t *o = NULL;
-        if (ts_families[i]->write)
-            TS_TRY(try_family(ts_families[i], a, &o));
-        if (o) {
-            *family = ts_families[i];
-            *config = o;
-            return TS_OK;
-        }
-    }
-    return ts_error(
-        TS_ERR_USER,
-        "no Hugging Face family has this combination of features (norm, position embedding, "
-        "biases, activation, ...), so the model cannot be written in that form");
+    nearness near = { .least = INT_MAX };
+    const ts_family *f = NULL;
+    json_t *o = NULL;
+    ts_status st = find_family(a, &near, &f, &o);
+    if (st == TS_OK && !o)
+        st = nobody_fits(&near);
+    ts_str_deinit(&near.words);
+    if (st != TS_OK)
+        return st;
+    *family = f;
+    *config = o;
+    return TS_OK;
+}
+
+/* ---- a description that a family can say in other words ---- */
+
+void ts_family_fit_deinit(ts_family_fit *f)
+{
+    ts_arch_deinit(&f->arch);
+    json_decref(f->config);
+    *f = (ts_family_fit){ 0 };
+}
+
+/* What may be changed without changing what the model computes. */
+enum { FILL_ATTENTION = 1, FILL_MLP = 2, FILL_POSITIONS = 4, FILLS = 8 };
+
+/* False: the same as with fewer changes. */
+static bool change(ts_arch *a, int fill, double offset)
+{
+    const ts_arch before = *a;
+    if (fill & FILL_ATTENTION)
+        a->bias_qkv = a->bias_proj = true;
+    if (fill & FILL_MLP)
+        a->bias_fc1 = a->bias_fc2 = true;
+    if (fill & FILL_POSITIONS && a->position == TS_POSITION_NONE)
+        a->position = TS_POSITION_LEARNED;
+    a->norm_offset = offset;
+    if (fill & FILL_ATTENTION && before.bias_qkv && before.bias_proj)
+        return false;
+    if (fill & FILL_MLP && before.bias_fc1 && before.bias_fc2)
+        return false;
+    return !(fill & FILL_POSITIONS) || before.position == TS_POSITION_NONE;
+}
+
+static ts_status try_changed(const ts_arch *a, int fill, double offset, nearness *near,
+                             ts_family_fit *out)
+{
+    ts_family_fit f = { 0 };
+    TS_TRY(ts_arch_copy(a, &f.arch));
+    ts_status st = TS_OK;
+    if (change(&f.arch, fill, offset))
+        st = find_family(&f.arch, near, &f.family, &f.config);
+    if (st == TS_OK && f.config)
+        *out = f;
+    else
+        ts_family_fit_deinit(&f);
+    return st;
+}
+
+ts_status ts_family_fit_init(ts_family_fit *out, const ts_arch *a)
+{
+    const double offsets[] = { a->norm_offset, 0, 1 };
+    nearness near = { .least = INT_MAX };
+    ts_family_fit f = { 0 };
+    ts_status st = TS_OK;
+    for (int fill = 0; fill < FILLS && st == TS_OK && !f.config; fill++)
+        for (int i = 0; i < 3 && st == TS_OK && !f.config; i++)
+            if (i == 0 || offsets[i] != a->norm_offset)
+                st = try_changed(a, fill, offsets[i], fill ? NULL : &near, &f);
+    if (st == TS_OK && !f.config)
+        st = nobody_fits(&near);
+    ts_str_deinit(&near.words);
+    if (st == TS_OK)
+        *out = f;
+    return st;
 }
 
 ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m)

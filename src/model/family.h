@@ -105,8 +105,21 @@ const ts_family *ts_family_named(const char *model_type); /* or NULL */
 /* Reads folder/config.json: family, description (checked), and the config itself (json_decref). */
 ts_status ts_family_read_folder(const char *folder, const ts_family **family, ts_arch *arch,
                                 json_t **config) TS_NODISCARD;
-/* The first family (of the fixed order of ts_families) that can say this description exactly: for
- * models that were described by options. TS_ERR_USER when none can. */
+/* The family that the description came from (arch's `family`), else the first of ts_families that
+ * can say it exactly: for models that were described by options. TS_ERR_USER when none can, with the
+ * nearest class and what it has otherwise. */
 ts_status ts_family_describe(const ts_arch *a, const ts_family **family,
                              json_t **config) TS_NODISCARD;
+
+/* A family that computes the same as a description, exactly or after changes that do not count:
+ * norm weights counted from 0 or from 1 (they are stored with the difference added), biases and
+ * position embeddings that the description lacks (they are stored as zeros). */
+typedef struct ts_family_fit {
+    const ts_family *family;
+    ts_arch arch; /* what the config says */
+    json_t *config;
+} ts_family_fit;
+/* The fewest changes win; TS_ERR_USER as ts_family_describe. */
+ts_status ts_family_fit_init(ts_family_fit *f, const ts_arch *a) TS_NODISCARD;
+void ts_family_fit_deinit(ts_family_fit *f);
 #endif

@@ -52,9 +52,12 @@ ts_status ts_glm_read(const json_t *o, const char *file, ts_arch *a)
     return TS_OK;
 }
 
+/* Half of each head, whatever `a` says: other readers of this class (vLLM) take that for granted and
+ * do not look at partial_rotary_factor. */
 ts_status ts_glm_write(const ts_arch *a, json_t *o)
 {
     TS_TRY(ts_config_write(a, &defaults, o));
+    TS_TRY(ts_config_put(o, "partial_rotary_factor", json_real(defaults.rotary)));
     return ts_config_put(o, "attention_bias", json_boolean(a->bias_qkv));
 }
 

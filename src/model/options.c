@@ -3,6 +3,7 @@
 #include "base/file.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define GROUP "model"
@@ -178,8 +179,10 @@ static ts_status describe_config(const ts_model_options *o, ts_arch *a)
     const ts_family *f;
     TS_TRY(ts_json_read(o->model_config, &config));
     ts_status st = ts_family_of(config, o->model_config, &f);
-    if (st == TS_OK)
+    if (st == TS_OK) {
+        snprintf(a->family, sizeof a->family, "%s", f->model_type);
         st = f->read(config, o->model_config, a);
+    }
     if (st == TS_OK)
         st = ts_arch_check(a, o->model_config);
     json_decref(config);

@@ -10,7 +10,10 @@ void ts_model_deinit(ts_model *m)
 {
     ts_decoder_destroy(&m->decoder);
     json_decref(m->config);
+    json_decref(m->tokenizer);
     ts_free(&m->folder);
+    ts_side_files_deinit(&m->files);
+    ts_side_files_deinit(&m->hf_files);
     *m = (ts_model){ 0 };
 }
 

@@ -2,6 +2,7 @@
 #ifndef TS_MODEL_WEIGHTS_H
 #define TS_MODEL_WEIGHTS_H
 #include "io/safetensors.h"
+#include "io/side_files.h"
 #include "model/decoder.h"
 #include "model/family.h"
 
@@ -12,6 +13,10 @@ typedef struct ts_model {
     char *folder;            /* where it came from, or NULL */
     ts_st_dtype file_dtype;  /* of its matrices in files */
     ts_decoder *decoder;
+    /* what is saved beside the weights: in checkpoints, and in Hugging Face folders; and how a
+     * checkpoint's files make the tokenizer (train/model_files.h). Empty where nothing is saved. */
+    ts_side_files files, hf_files;
+    json_t *tokenizer;
 } ts_model;
 void ts_model_deinit(ts_model *m);
 
@@ -40,13 +45,43 @@ typedef struct ts_weights_save_options {
 } ts_weights_save_options;
 /* Whether `folder` may be written by ts_weights_save: it is not there, or holds nothing but the
  * files of a model. Anything else in it would be lost, so it is TS_ERR_USER that names what was
- * found. */
-ts_status ts_weights_may_save(const char *folder) TS_NODISCARD;
+ * found, and `option`: where the folder's name came from. */
+ts_status ts_weights_may_save(const char *folder, const char *option) TS_NODISCARD;
 
-/* Writes a complete Hugging Face folder: config.json (the one read, with the new type; or the
- * family's own), generation_config.json, weights, and the tokenizer's and other small files of the
- * folder that the model came from. Written to the side and renamed: `folder` is replaced when it is
- * complete. */
-ts_status ts_weights_save(const ts_model *m, const char *folder,
+/* Where the values of a described model come from. */
+typedef struct ts_weights_source {
+    const ts_arch *arch;
+    const ts_family *family;    /* NULL: one is found for arch */
+    const json_t *config;       /* as read, with `family` */
+    const ts_side_files *files; /* beside the weights; without generation_config.json one is made */
+    /* Elements [at, at + n) of the parameter (ts_arch_params' names, with its layer) as fp32. */
+    ts_status (*read)(void *ctx, const char *param, int64_t at, int64_t n, float *to);
+    void *ctx;
+    /* may be NULL: told of each tensor that is written */
+    void (*progress)(void *ctx, size_t done, size_t all);
+} ts_weights_source;
+ts_weights_source ts_model_source(ts_model *m);
+
+/* Whether the model can be written as a Hugging Face folder at all: all that ts_weights_write does
+ * before it takes values. TS_ERR_USER that says what no class can express. */
+ts_status ts_weights_check(const ts_weights_source *s) TS_NODISCARD;
+/* Writes a complete Hugging Face folder: config.json (the one read, with the new type; or a
+ * family's own), generation_config.json, weights, and the files beside them. Values pass through a
+ * buffer of a few MiB (a transposed tensor: its size). Written to the side and renamed: `folder` is
+ * replaced when it is complete. */
+ts_status ts_weights_write(const ts_weights_source *s, const char *folder, const char *option,
+                           const ts_weights_save_options *o) TS_NODISCARD;
+/* The same of a model in memory. */
+ts_status ts_weights_save(ts_model *m, const char *folder,
                           const ts_weights_save_options *o) TS_NODISCARD;
+
+/* The pieces that a folder is made of, for writers of other sources: its config with the type of its
+ * weights; the making of a folder to the side. */
+ts_status ts_weights_save_config(const json_t *config, const char *folder,
+                                 ts_st_dtype dtype) TS_NODISCARD;
+ts_status ts_weights_publish(const char *folder, const char *option,
+                             ts_status (*make)(void *ctx, const char *folder),
+                             void *ctx) TS_NODISCARD;
+/* generation_config.json's text from the description's ids of special tokens. */
+ts_status ts_weights_generation_config(const ts_arch *a, ts_str *out) TS_NODISCARD;
 #endif

@@ -38,11 +38,16 @@ static ts_status need(const char *value, const char *type, const char *option)
     return value ? TS_OK : ts_error(TS_ERR_USER, "--tokenizer-type %s needs --%s", type, option);
 }
 
+ts_tokenizer_options ts_text_file_options(const ts_text_options *o)
+{
+    return (ts_tokenizer_options){ .tiktoken_pattern = o->tiktoken_pattern,
+                                   .tiktoken_special = o->tiktoken_special.v,
+                                   .n_tiktoken_special = (size_t)o->tiktoken_special.n };
+}
+
 static ts_status open_file(const ts_text_options *o, const char *path, ts_text_tokenizer *t)
 {
-    const ts_tokenizer_options more = { .tiktoken_pattern = o->tiktoken_pattern,
-                                        .tiktoken_special = o->tiktoken_special.v,
-                                        .n_tiktoken_special = (size_t)o->tiktoken_special.n };
+    const ts_tokenizer_options more = ts_text_file_options(o);
     return ts_tokenizer_open(path, &more, &t->tok);
 }
 

@@ -24,6 +24,8 @@ typedef struct ts_text_tokenizer {
 
 /* Whether the options name a tokenizer at all. */
 bool ts_text_options_given(const ts_text_options *o);
+/* What a tokenizer's file alone does not say. */
+ts_tokenizer_options ts_text_file_options(const ts_text_options *o);
 /* Missing files and unknown types are TS_ERR_USER with the options' names. */
 ts_status ts_text_tokenizer_open(const ts_text_options *o, ts_text_tokenizer *out) TS_NODISCARD;
 void ts_text_tokenizer_close(ts_text_tokenizer *t);

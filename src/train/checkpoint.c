@@ -100,7 +100,8 @@ static ts_status prepare(ts_checkpointer *c, job *j, const ts_ckpt_tensor *tenso
     TS_ASSERT(json_is_object(state), "the state of a checkpoint must be a JSON object");
     json_decref(state);
     TS_TRY(ckpt_root_recover(c->dir));
-    TS_TRY(ckpt_root_room(c->dir, j->iteration, j->plan.disk_bytes + (double)j->state.len));
+    const size_t small = j->state.len + (c->options.files ? ts_side_files_bytes(c->options.files) : 0);
+    TS_TRY(ckpt_root_room(c->dir, j->iteration, j->plan.disk_bytes + (double)small));
     if (mkdir(j->folder, 0750) < 0)
         return ts_error(TS_ERR_IO, "%s: cannot make the folder: %s", j->folder, strerror(errno));
     return TS_OK;
@@ -237,6 +238,15 @@ done:
     return st;
 }
 
+static ts_status write_side_files(const ts_checkpointer *c, job *j)
+{
+    const ts_side_files *f = c->options.files;
+    for (size_t i = 0; f && i < f->n; i++)
+        TS_TRY(ckpt_write_file(j->folder, f->v[i].name, ts_str_text(&f->v[i].text),
+                               f->v[i].text.len, &j->entries));
+    return TS_OK;
+}
+
 /* Rank 0: the small files, then the name. */
 static ts_status publish(ts_checkpointer *c, job *j)
 {
@@ -250,6 +260,8 @@ static ts_status publish(ts_checkpointer *c, job *j)
     ts_status st = TS_OK;
     for (int part = 0; st == TS_OK && part < TS_CKPT_PARTS; part++)
         st = ckpt_write_index(&j->plan, (ts_ckpt_part)part, j->folder, &j->entries);
+    if (st == TS_OK)
+        st = write_side_files(c, j);
     if (st == TS_OK)
         st = ckpt_write_file(j->folder, CKPT_STATE, j->state.s, j->state.len, &j->entries);
     if (st == TS_OK)

@@ -3,6 +3,7 @@
  *   DIR/latest_checkpointed_iteration.txt            "100\n", written last
  *   DIR/iter_0000100/model-0000i-of-0000N.safetensors, model.safetensors.index.json
  *                    optimizer-0000i-of-0000N.safetensors, optimizer.safetensors.index.json
+ *                    tokenizer.json, ...             the caller's small files, not looked into
  *                    state.json                      the caller's, not looked into
  *                    manifest.json                   sizes and CRC-32C of all of these, and its own
  *
@@ -18,6 +19,7 @@
 #include "base/json.h"
 #include "dist/comm.h"
 #include "io/safetensors.h"
+#include "io/side_files.h"
 
 /* ---- saving ---- */
 
@@ -44,6 +46,7 @@ typedef struct ts_ckpt_options {
     size_t
         staging_bytes; /* background: at most so much memory per rank for copies (0: no limit); what
                              * does not fit is written before save returns */
+    const ts_side_files *files; /* saved with each iteration (rank 0); borrowed, may be NULL */
 } ts_ckpt_options;
 
 typedef struct ts_checkpointer ts_checkpointer;

@@ -2,7 +2,9 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "train/model_files.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
@@ -17,22 +19,30 @@ void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
 }
 
 typedef struct tokens_info {
-    int64_t vocab;  /* 0: no tokenizer */
+    int64_t vocab;         /* 0: no tokenizer */
+    ts_text_tokenizer tok; /* where has_tok */
+    bool has_tok;
     int32_t eod, pad;
 } tokens_info;
 
 static ts_status read_tokenizer(const ts_job *j, tokens_info *k)
 {
-    *k = (tokens_info){ 0, -1, -1 };
-    if (!ts_text_options_given(&j->o->text)) {
-        k->vocab = j->o->text.vocab_size;
+    *k = (tokens_info){ .vocab = j->o->text.vocab_size, .eod = -1, .pad = -1 };
+    if (!ts_text_options_given(&j->o->text))
         return TS_OK;
-    }
-    ts_text_tokenizer t;
-    TS_TRY(ts_text_tokenizer_open(&j->o->text, &t));
-    *k = (tokens_info){ t.vocab_size, t.eod, t.pad };
-    ts_text_tokenizer_close(&t);
+    TS_TRY(ts_text_tokenizer_open(&j->o->text, &k->tok));
+    k->has_tok = true;
+    k->vocab = k->tok.vocab_size;
+    k->eod = k->tok.eod;
+    k->pad = k->tok.pad;
     return TS_OK;
+}
+
+static void close_tokenizer(tokens_info *k)
+{
+    if (k->has_tok)
+        ts_text_tokenizer_close(&k->tok);
+    k->has_tok = false;
 }
 
 /* ---- model ---- */
@@ -45,12 +55,14 @@ static ts_model_use use_of(const ts_job *j)
                            .freeze = j->o->train.freeze };
 }
 
-static ts_status model_from_options(ts_job *j, int64_t vocab)
+static ts_status model_from_options(ts_job *j, const tokens_info *k)
 {
     const ts_model_use use = use_of(j);
     ts_arch a;
     ts_arch_init(&a);
-    ts_status st = ts_model_describe(&j->o->model, j->set, vocab, &a);
+    ts_status st = ts_model_describe(&j->o->model, j->set, k->vocab, &a);
+    if (st == TS_OK && k->has_tok)
+        ts_arch_take_ids(&a, &k->tok);
     if (st == TS_OK)
         st = ts_model_make(&a, &use, (uint64_t)j->o->train.seed, &j->model);
     ts_arch_deinit(&a);
@@ -62,13 +74,9 @@ static bool described(const ts_job *j)
     return j->o->model.num_layers > 0 || j->o->model.model_config;
 }
 
-/* The checkpoint's own description, unless options describe the model (they are compared by shapes
- * when the weights are taken). */
-static ts_status model_for_checkpoint(ts_job *j, const ts_checkpoint *ck, int64_t vocab)
+static ts_status model_for_checkpoint(ts_job *j, const ts_checkpoint *ck)
 {
     const ts_model_use use = use_of(j);
-    if (described(j) && !json_is_object(json_object_get(ts_checkpoint_state(ck), "config")))
-        return model_from_options(j, vocab);
     TS_TRY(ts_model_from_checkpoint(ck, &use, &j->model));
     return ts_model_compare(&j->o->model, j->set, &j->model.decoder->arch, ts_checkpoint_path(ck));
 }
@@ -98,19 +106,19 @@ static bool is_hugging_face(const char *folder)
     return yes;
 }
 
-static ts_status make_model(ts_job *j, const ts_checkpoint *ck, int64_t vocab)
+static ts_status make_model(ts_job *j, const ts_checkpoint *ck, const tokens_info *k)
 {
     const char *load = j->o->runtime.load;
     const ts_model_use use = use_of(j);
     if (ck)
-        return model_for_checkpoint(j, ck, vocab);
+        return model_for_checkpoint(j, ck);
     if (load && is_hugging_face(load)) {
         TS_TRY(ts_model_load(load, &use, &j->model));
         return ts_model_compare(&j->o->model, j->set, &j->model.decoder->arch, load);
     }
     if (load)
         TS_TRY(missing_load(j));
-    return model_from_options(j, vocab);
+    return model_from_options(j, k);
 }
 
 /* ---- the state ---- */
@@ -174,12 +182,43 @@ static ts_status open_data(ts_job *j, const tokens_info *k)
 
 /* ---- all of it ---- */
 
+/* What is written at the end must be known to work before the first step. */
+static ts_status check_save_hf(ts_job *j, bool with_data)
+{
+    const ts_train_options *o = &j->o->train;
+    const struct {
+        const char *option, *path;
+    } others[] = { { "--save", o->save },
+                   { "--tensorboard-dir", o->tensorboard_dir },
+                   { "--metrics-jsonl", o->metrics_jsonl } };
+    if (!o->save_hf)
+        return TS_OK;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (others[i].path)
+            TS_TRY(ts_model_folder_apart(o->save_hf, "--save-hf", others[i].path,
+                                         others[i].option));
+    if (with_data)
+        TS_TRY(ts_weights_may_save(o->save_hf, "--save-hf"));
+    const ts_weights_source s = ts_model_source(&j->model);
+    char why[512];
+    const ts_status st = ts_weights_check(&s);
+    if (st != TS_ERR_USER)
+        return st;
+    snprintf(why, sizeof why, "%s", ts_error_message());
+    return ts_error(st,
+                    "--save-hf %s: %s. Without --save-hf it can be trained, and its checkpoints "
+                    "(--save) scored and generated with",
+                    o->save_hf, why);
+}
+
+/* Rank 0 saves what stands beside the weights. */
 static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_data, tokens_info *k)
 {
-    if (j->o->train.save_hf && with_data)
-        TS_TRY(ts_weights_may_save(j->o->train.save_hf));
     TS_TRY(read_tokenizer(j, k));
-    return make_model(j, ck, k->vocab);
+    TS_TRY(make_model(j, ck, k));
+    if (with_data && j->dev->computes && j->comm->rank == 0)
+        TS_TRY(ts_model_take_files(&j->model, &j->o->text, k->has_tok ? &k->tok : NULL));
+    return check_save_hf(j, with_data);
 }
 
 static ts_status prepare_trainer(ts_job *j, const ts_checkpoint *ck)
@@ -199,7 +238,9 @@ static ts_status prepare(ts_job *j, const ts_checkpoint *ck, bool with_data)
 {
     tokens_info k;
     const bool first = j->comm->local_rank == 0;
-    TS_TRY(ts_comm_agree(j->comm, prepare_model(j, ck, with_data, &k)));
+    const ts_status made = prepare_model(j, ck, with_data, &k);
+    close_tokenizer(&k);
+    TS_TRY(ts_comm_agree(j->comm, made));
     if (with_data && j->comm->size > 1)
         TS_TRY(ts_comm_agree(j->comm, first ? open_data(j, &k) : TS_OK));
     ts_status st = with_data && !j->source ? open_data(j, &k) : TS_OK;

@@ -255,7 +255,8 @@ static ts_status open_loop(loop *l)
     if (o->save) {
         const ts_ckpt_options c = { .dir = o->save,
                                     .keep = o->keep,
-                                    .is_background = o->async_save };
+                                    .is_background = o->async_save,
+                                    .files = &l->j->model.files };
         TS_TRY(ts_checkpointer_create(&c, l->j->comm, &l->checkpointer));
     }
     if (l->j->comm->rank == 0)

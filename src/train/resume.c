@@ -1,5 +1,7 @@
 #include "train/resume.h"
 
+#include "base/file.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,15 +9,22 @@
 
 /* ---- state ---- */
 
-static json_t *model_config(const ts_model *m)
+/* The model in a family's words, or in our own. */
+static ts_status describe_model(const ts_model *m, json_t *state)
 {
+    const ts_arch *a = &m->decoder->arch;
     const ts_family *f;
-    json_t *c = NULL;
-    if (m->config)
-        return json_deep_copy(m->config);
-    if (ts_family_describe(&m->decoder->arch, &f, &c) != TS_OK)
-        return json_null(); /* no family says it: the options must be given again */
-    return c;
+    json_t *o = m->config ? json_deep_copy(m->config) : NULL;
+    const char *key = "config";
+    ts_status st = m->config && !o ? ts_error(TS_ERR_NOMEM, "out of memory") : TS_OK;
+    if (!m->config && ts_family_describe(a, &f, &o) != TS_OK) {
+        key = "arch";
+        st = ts_arch_write(a, &o);
+    }
+    if (st == TS_OK && (json_object_set_new(state, key, o) ||
+                        json_object_set_new(state, "pad_frozen", json_boolean(a->pad_frozen))))
+        st = ts_error(TS_ERR_NOMEM, "out of memory while describing the model");
+    return st;
 }
 
 static ts_status state_text(const ts_trainer *t, const ts_option_set *options, char **out)
@@ -29,15 +38,17 @@ static ts_status state_text(const ts_trainer *t, const ts_option_set *options, c
     TS_TRY(st);
     /* skipped steps are consumed samples without num_steps; the seed is among the options */
     json_t *s = json_pack(
-        "{s:I, s:I, s:I, s:I, s:{s:b, s:f, s:I, s:I}, s:s, s:o*, s:s*, s:o}", "iteration",
+        "{s:I, s:I, s:I, s:I, s:{s:b, s:f, s:I, s:I}, s:s, s:O*, s:o}", "iteration",
         (json_int_t)t->iteration, "consumed_train_samples", (json_int_t)t->consumed, "num_steps",
         (json_int_t)t->scheduled, "optimizer_steps", (json_int_t)t->optim.steps, "grad_scaler",
         "dynamic", t->scaler.dynamic, "scale", t->scaler.scale, "growth_tracker",
         (json_int_t)t->scaler.good, "hysteresis_tracker", (json_int_t)t->scaler.tolerance,
-        "file_dtype", ts_st_dtype_name(t->model->file_dtype), "config", model_config(t->model),
-        "folder", t->model->folder, "options", opts);
-    *out = s ? json_dumps(s, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
+        "file_dtype", ts_st_dtype_name(t->model->file_dtype), "tokenizer", t->model->tokenizer,
+        "options", opts);
+    st = s ? describe_model(t->model, s) : TS_OK;
+    *out = s && st == TS_OK ? json_dumps(s, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(s);
+    TS_TRY(st);
     return *out ? TS_OK
                 : ts_error(TS_ERR_NOMEM, "out of memory while writing the state of a checkpoint");
 }
@@ -329,31 +340,55 @@ ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **fami
                                  json_t **config)
 {
     const char *file = ts_checkpoint_state_file(ck);
-    const json_t *c = json_object_get(ts_checkpoint_state(ck), "config");
-    if (!json_is_object(c))
-        return ts_error(TS_ERR_USER,
-                        "%s does not describe the model in Hugging Face's words: give its options "
-                        "(--num-layers, --hidden-size, ...)",
+    const json_t *s = ts_checkpoint_state(ck), *c = json_object_get(s, "config"),
+                 *own = json_object_get(s, "arch");
+    bool frozen;
+    *family = NULL;
+    *config = NULL;
+    if (json_is_object(own)) {
+        TS_TRY(ts_arch_read(own, file, a));
+    } else if (json_is_object(c)) {
+        TS_TRY(ts_family_of(c, file, family));
+        TS_TRY((*family)->read(c, file, a));
+        TS_TRY(ts_arch_check(a, file));
+    } else {
+        return ts_error(TS_ERR_USER, "%s does not describe the model: config and arch are missing",
                         file);
-    TS_TRY(ts_family_of(c, file, family));
-    TS_TRY((*family)->read(c, file, a));
-    TS_TRY(ts_arch_check(a, file));
+    }
+    TS_TRY(ts_json_bool(s, file, "pad_frozen", a->pad_frozen, &frozen));
+    a->pad_frozen = frozen;
+    if (!*family)
+        return TS_OK;
     *config = json_deep_copy(c);
     return *config ? TS_OK : ts_error(TS_ERR_NOMEM, "out of memory while reading %s", file);
+}
+
+/* The checkpoint's own folder, where it holds files beside the weights (generation_config.json
+ * always is one), else the folder that an older one names. */
+static ts_status folder_of(const ts_checkpoint *ck, char **out)
+{
+    ts_str path = { 0 };
+    const char *named = json_string_value(json_object_get(ts_checkpoint_state(ck), "folder"));
+    ts_status st = ts_path_join(&path, ts_checkpoint_path(ck), "generation_config.json");
+    if (st == TS_OK && (ts_path_exists(path.s) || !named))
+        st = ts_strdup(ts_checkpoint_path(ck), out);
+    else if (st == TS_OK)
+        st = ts_strdup(named, out);
+    ts_str_deinit(&path);
+    return st;
 }
 
 static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_arch *a,
                            ts_model *m)
 {
     const json_t *s = ts_checkpoint_state(ck);
-    const char *folder = json_string_value(json_object_get(s, "folder"));
     const char *type = json_string_value(json_object_get(s, "file_dtype"));
     TS_TRY(ts_checkpoint_describe(ck, &m->family, a, &m->config));
     if (!type || !ts_st_dtype_from_name(type, &m->file_dtype))
         return ts_error(TS_ERR_USER, "%s: file_dtype is missing or not the name of a type",
                         ts_checkpoint_state_file(ck));
-    if (folder)
-        TS_TRY(ts_strdup(folder, &m->folder));
+    m->tokenizer = json_deep_copy(json_object_get(s, "tokenizer"));
+    TS_TRY(folder_of(ck, &m->folder));
     TS_TRY(ts_decoder_create(use->dev, a, use->compute, a->vocab, &m->decoder));
     TS_TRY(ts_model_allocate(m->decoder, use, use->training ? use->master : use->compute));
     return use->dev->computes ? load_values(m->decoder, ck) : TS_OK;

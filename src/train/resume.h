@@ -26,7 +26,7 @@ ts_status ts_model_from_checkpoint(const ts_checkpoint *ck, const ts_model_use *
 /* --load of either kind: a Hugging Face folder or checkpoints. For commands that only read. */
 ts_status ts_model_open(const char *folder, int64_t step, const ts_model_use *use,
                         ts_model *out) TS_NODISCARD;
-/* The description alone (for the trainer, which allocates by itself). */
+/* The description alone; family and config stay NULL where only our own words describe the model. */
 ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **family, ts_arch *a,
                                  json_t **config) TS_NODISCARD;
 #endif

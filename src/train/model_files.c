@@ -1,0 +1,122 @@
+#include "train/model_files.h"
+
+#include "base/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void ts_arch_take_ids(ts_arch *a, const ts_text_tokenizer *t)
+{
+    bool known = false;
+    for (int i = 0; i < a->n_eos; i++)
+        known = known || a->eos[i] == t->eod;
+    if (t->eod >= 0 && !known) {
+        a->eos[0] = t->eod;
+        a->n_eos = 1;
+    }
+    if (t->bos >= 0)
+        a->bos = t->bos;
+    if (t->pad >= 0 && t->pad != t->eod)
+        a->pad = t->pad;
+    a->pad_frozen = false; /* as Megatron trains: the row of the filling token like any other */
+}
+
+/* ---- what is saved ---- */
+
+static const char generation_config[] = "generation_config.json";
+
+static ts_status make_generation_config(ts_model *m)
+{
+    ts_str text = { 0 };
+    ts_status st = ts_weights_generation_config(&m->decoder->arch, &text);
+    if (st == TS_OK)
+        st = ts_side_files_put(&m->files, generation_config, text.s, text.len);
+    ts_str_deinit(&text);
+    return st;
+}
+
+static ts_status take_tokenizer(ts_model *m, const ts_text_options *o, const ts_text_tokenizer *t)
+{
+    json_decref(m->tokenizer);
+    m->tokenizer = NULL;
+    ts_side_files_remove_tokenizer(&m->files);
+    return ts_tokenizer_files_take(o, t, &m->files, &m->tokenizer);
+}
+
+ts_status ts_model_take_files(ts_model *m, const ts_text_options *o, const ts_text_tokenizer *t)
+{
+    if (m->folder && ts_path_is_dir(m->folder))
+        TS_TRY(ts_side_files_read(&m->files, m->folder));
+    if (t)
+        TS_TRY(take_tokenizer(m, o, t));
+    if (!ts_side_files_find(&m->files, generation_config))
+        TS_TRY(make_generation_config(m));
+    return ts_tokenizer_files_hf(&m->files, m->tokenizer, &m->hf_files);
+}
+
+/* ---- what a folder holds ---- */
+
+static bool has_tokenizer(const char *folder)
+{
+    static const char *const names[] = { "tokenizer.json", "tokenizer.model", "spiece.model",
+                                         "sentencepiece.bpe.model", "vocab.json" };
+    ts_str path = { 0 };
+    bool found = false;
+    for (size_t i = 0; folder && i < sizeof names / sizeof *names && !found; i++)
+        found = ts_path_join(&path, folder, names[i]) == TS_OK && ts_path_exists(path.s);
+    ts_str_deinit(&path);
+    return found;
+}
+
+ts_status ts_model_tokenizer(const ts_model *m, ts_text_options *o, ts_option_set **set,
+                             bool *found)
+{
+    *found = m->tokenizer || has_tokenizer(m->folder);
+    if (m->tokenizer)
+        return ts_tokenizer_files_options(m->tokenizer, m->folder, o, set);
+    *o = (ts_text_options){ .type = "PretrainedFromHF", .name_or_path = m->folder };
+    return TS_OK;
+}
+
+/* ---- folders ---- */
+
+/* The path without links, with a / at its end; what is not there yet stays as it is written. */
+static ts_status resolve(const char *path, ts_str *out)
+{
+    ts_str head = { 0 };
+    size_t n = strlen(path);
+    char *real = NULL;
+    ts_status st = ts_str_puts(&head, path);
+    while (st == TS_OK && !(real = realpath(head.len ? head.s : ".", NULL)) && head.len) {
+        while (head.len && head.s[head.len - 1] == '/')
+            head.s[--head.len] = 0;
+        while (head.len && head.s[head.len - 1] != '/')
+            head.s[--head.len] = 0;
+    }
+    ts_str_reset(out);
+    if (st == TS_OK)
+        st = ts_str_printf(out, "%s/%s", real ? real : "", path + head.len);
+    while (st == TS_OK && out->len > 1 && out->s[out->len - 1] == '/' && n)
+        out->s[--out->len] = 0;
+    if (st == TS_OK)
+        st = ts_str_puts(out, "/");
+    free(real);
+    ts_str_deinit(&head);
+    return st;
+}
+
+ts_status ts_model_folder_apart(const char *folder, const char *option, const char *other,
+                                const char *other_option)
+{
+    ts_str a = { 0 }, b = { 0 };
+    ts_status st = resolve(folder, &a);
+    if (st == TS_OK)
+        st = resolve(other, &b);
+    if (st == TS_OK && !strncmp(b.s, a.s, a.len))
+        st = ts_error(TS_ERR_USER,
+                      "%s %s would replace what %s %s writes: name another folder for one of them",
+                      option, folder, other_option, other);
+    ts_str_deinit(&a);
+    ts_str_deinit(&b);
+    return st;
+}

@@ -27,23 +27,6 @@ static void start_log(const ts_job_options *o, const ts_comm *comm)
     ts_log_init(comm->rank > 0 ? TS_LOG_WARN : (ts_log_level)o->runtime.log_level, prefix);
 }
 
-static void describe_start(const ts_job *j)
-{
-    const ts_trainer *t = j->trainer;
-    if (j->comm->rank)
-        return;
-    if (j->o->train.freeze.n)
-        ts_log(TS_LOG_INFO, "%lld of the parameters are trained (--freeze)",
-               (long long)ts_decoder_trained(j->model.decoder));
-    ts_log(TS_LOG_INFO,
-           "%lld parameters, %s, %d process%s, global batch %lld = %lld x %d x %lld micro-batches, "
-           "iterations %lld to %lld",
-           (long long)ts_decoder_parameters(j->model.decoder), ts_dtype_name(j->compute),
-           j->comm->size, j->comm->size > 1 ? "es" : "", (long long)t->global, (long long)t->micro,
-           j->comm->size, (long long)t->n_micro, (long long)t->iteration + 1,
-           (long long)j->train_iters);
-}
-
 static void show_timing(const ts_device *dev, const ts_comm *comm)
 {
     ts_str table = { 0 };
@@ -56,8 +39,9 @@ static ts_status train(ts_training *t)
 {
     const ts_job_hooks hooks = { .signals = true };
     ts_status st = ts_training_begin(t);
+    if (st == TS_OK)
+        st = ts_job_describe(&t->job);
     if (st == TS_OK) {
-        describe_start(&t->job);
         st = ts_job_run(&t->job, &hooks);
         show_timing(t->dev, t->comm);
     }

@@ -157,6 +157,26 @@ int64_t ts_gpt_dataset_count(const ts_gpt_dataset *d) { return d->order.n_sample
 ts_gpt_order ts_gpt_dataset_order(const ts_gpt_dataset *d) { return d->order; }
 bool ts_gpt_dataset_is_mapped(const ts_gpt_dataset *d) { return d->cache.map[0].data != NULL; }
 
+ts_status ts_gpt_dataset_facts(const ts_gpt_dataset *d, ts_gpt_facts *out)
+{
+    enum { LOOKED_AT = 100 };
+    ts_gpt_facts f = { ts_indexed_prefix(d->data), d->count, d->order.tokens, -1 };
+    bool several = false;
+    for (int64_t i = 0; i < d->count && i < LOOKED_AT && !several; i++) {
+        const int64_t seq = d->first + i;
+        const int32_t length = ts_indexed_length(d->data, seq);
+        int32_t last = 0;
+        if (!length)
+            continue;
+        TS_TRY(ts_indexed_read(d->data, seq, length - 1, 1, 0, (int64_t)INT32_MAX + 1, &last));
+        several = f.last >= 0 && last != f.last;
+        f.last = last;
+    }
+    f.last = several ? -1 : f.last;
+    *out = f;
+    return TS_OK;
+}
+
 static ts_status out_of_order(const ts_gpt_dataset *d, int64_t i)
 {
     return ts_error(TS_ERR_USER,

@@ -27,6 +27,7 @@ typedef struct ts_gpt_place {
 
 /* The order itself. */
 typedef struct ts_gpt_order {
+    int64_t tokens; /* of the sequences, once through */
     int64_t epochs, n_documents, n_samples;
     int64_t n_before; /* samples that belong to all passes but a separate last one */
     bool is_last_separate;
@@ -43,6 +44,14 @@ enum { TS_GPT_LONG = 32 << 20 };
 ts_status ts_gpt_dataset_create(const ts_gpt_args *args, ts_gpt_dataset **out) TS_NODISCARD;
 void ts_gpt_dataset_destroy(ts_gpt_dataset **ds);
 int64_t ts_gpt_dataset_count(const ts_gpt_dataset *ds);
+
+/* What a reader would want to know of the sequences before it draws from them. */
+typedef struct ts_gpt_facts {
+    const char *prefix;
+    int64_t sequences, tokens;
+    int32_t last; /* token that ends each of the first sequences; -1: they end in several ways */
+} ts_gpt_facts;
+ts_status ts_gpt_dataset_facts(const ts_gpt_dataset *ds, ts_gpt_facts *out) TS_NODISCARD;
 /* Tokens of sample i into out [S + 1]; *n tells how many there are (less only in a partial last
  * sample). Ids outside [0, vocab) are refused as ts_indexed_read does. */
 ts_status ts_gpt_dataset_get(const ts_gpt_dataset *ds, int64_t i, int64_t vocab, int32_t *out,

@@ -11,6 +11,7 @@ ts_status ts_gpt_order_plan(const ts_gpt_args *a, ts_gpt_order *p)
     *p = (ts_gpt_order){ .epochs = 1 };
     for (int64_t i = 0; i < a->count; i++)
         tokens += ts_indexed_length(a->data, a->first + i);
+    p->tokens = tokens;
     if (tokens < 2)
         return ts_error(TS_ERR_USER,
                         "%s.bin: sequences %lld to %lld hold %lld tokens, nothing to train on",

@@ -1,37 +1,13 @@
-#include "data/source.h"
+#include "data/source_parts.h"
 
 #include "base/file.h"
-#include "data/blend.h"
-#include "data/gpt_dataset.h"
+#include "base/log.h"
 #include "data/split.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { CHECK_AT_ONCE = 64 << 20 }; /* bytes of tokens */
-
-struct ts_dataset {
-    const ts_data_source *source;
-    ts_gpt_dataset **members;
-    int64_t n_members;
-    ts_blend *blend;  /* NULL: the one member as it is */
-    int64_t n_mock;   /* made-up samples; -1: files */
-    int64_t n;
-};
-
-typedef struct opened {
-    char *prefix;
-    ts_indexed *data;
-} opened;
-
-struct ts_data_source {
-    ts_data_need need;
-    bool eod_mask_loss, reset_positions, reset_attention;
-    const char *cache_folder;
-    opened *files; /* each file is opened once, whatever reads it */
-    size_t n_files, cap_files;
-    ts_dataset *parts[TS_DATA_PARTS];
-};
 
 static ts_status open_file(ts_data_source *s, const char *prefix, const ts_indexed **out)
 {
@@ -41,7 +17,7 @@ static ts_status open_file(ts_data_source *s, const char *prefix, const ts_index
             return TS_OK;
         }
     TS_TRY(ts_grow(&s->files, &s->cap_files, s->n_files + 1, sizeof *s->files));
-    opened *f = &s->files[s->n_files];
+    ts_source_file *f = &s->files[s->n_files];
     TS_TRY(ts_strdup(prefix, &f->prefix));
     s->n_files++;
     TS_TRY(ts_indexed_open(prefix, &f->data));
@@ -53,8 +29,9 @@ static ts_status open_file(ts_data_source *s, const char *prefix, const ts_index
     return TS_OK;
 }
 
-/* One member: n wanted samples (-1: one pass) of a part of a file; *out stays NULL where the split
- * leaves the part nothing. */
+static const char *const part_word[] = { "training", "validation", "test" };
+
+/* One member: n wanted samples (-1: one pass) of a part of a file. */
 static ts_status open_member(ts_data_source *s, const char *prefix, const double split[4], int part,
                              int64_t n, ts_gpt_dataset **out)
 {
@@ -67,16 +44,12 @@ static ts_status open_member(ts_data_source *s, const char *prefix, const double
                       .part = names[part],
                       .reads_only = s->need.reads_cache_only };
     TS_TRY(open_file(s, prefix, &data));
-    if (!(split[part + 1] > split[part]))
-        return TS_OK;
     ts_split_range(split, part, ts_indexed_count(data), &a.first, &a.count);
     if (a.count == 0)
         return ts_error(TS_ERR_USER,
-                        "%s.idx: %lld sequences are too few: --split leaves %s data none", prefix,
-                        (long long)ts_indexed_count(data),
-                        part == TS_DATA_TRAIN   ? "training"
-                        : part == TS_DATA_VALID ? "validation"
-                                                : "test");
+                        "%s.idx: %lld sequences are too few: --split leaves %s data none%s", prefix,
+                        (long long)ts_indexed_count(data), part_word[part],
+                        part == TS_DATA_TRAIN ? "" : " (with --eval-iters 0 none is needed)");
     a.data = data;
     return ts_gpt_dataset_create(&a, out);
 }
@@ -92,24 +65,37 @@ static int64_t share(double weight, int64_t n, bool with_surplus)
 static ts_status blend_weighted(ts_dataset *d, const ts_blend_words *w, int64_t n)
 {
     int64_t size = 0;
-    for (int64_t i = 0; i < w->n; i++)
+    for (int64_t i = 0; i < w->n; i++) {
+        d->weights[i] = w->weights[i];
         size += share(w->weights[i], n, false);
-    return ts_blend_create(w->weights, w->n, size, &d->blend);
+        if (w->weights[i] == 0)
+            ts_log(TS_LOG_WARN, "%s has the weight 0: nothing of it is read", w->prefixes[i]);
+    }
+    return ts_blend_create(d->weights, w->n, size, &d->blend);
 }
 
-static ts_status blend_by_size(ts_dataset *d, int64_t n)
+/* Each file is gone through once; nothing is drawn from one that has no whole sample. */
+static ts_status blend_by_size(ts_dataset *d, const ts_blend_words *w, int64_t n, int part)
 {
-    double *weights = NULL;
+    const long long length = (long long)d->source->need.seq_length + 1;
     int64_t total = 0;
-    TS_TRY(ts_alloc(&weights, (size_t)d->n_members, sizeof *weights));
     for (int64_t i = 0; i < d->n_members; i++) {
-        weights[i] = (double)ts_gpt_dataset_count(d->members[i]);
-        total += ts_gpt_dataset_count(d->members[i]);
+        const int64_t count = ts_gpt_dataset_count(d->members[i]);
+        d->weights[i] = (double)count;
+        total += count;
     }
-    ts_blend_normalize(weights, d->n_members);
-    const ts_status st = ts_blend_create(weights, d->n_members, n < total ? n : total, &d->blend);
-    ts_free(&weights);
-    return st;
+    if (total == 0)
+        return ts_error(TS_ERR_USER,
+                        "%lld files hold no %s sample: none has %lld tokens (--seq-length and one) "
+                        "in its part%s",
+                        (long long)d->n_members, part_word[part], length,
+                        part == TS_DATA_TRAIN ? "" : " (with --eval-iters 0 none is needed)");
+    for (int64_t i = 0; i < d->n_members; i++)
+        if (d->weights[i] == 0)
+            ts_log(TS_LOG_WARN, "%s: its %s part has less than %lld tokens (--seq-length and one): "
+                   "nothing of it is read", w->prefixes[i], part_word[part], length);
+    ts_blend_normalize(d->weights, d->n_members);
+    return ts_blend_create(d->weights, d->n_members, n < total ? n : total, &d->blend);
 }
 
 static ts_status open_members(ts_data_source *s, ts_dataset *d, const ts_blend_words *w,
@@ -121,16 +107,13 @@ static ts_status open_members(ts_data_source *s, ts_dataset *d, const ts_blend_w
     for (int64_t i = 0; i < w->n; i++) {
         const int64_t want = is_single ? n : w->weights ? share(w->weights[i], n, true) : -1;
         TS_TRY(open_member(s, w->prefixes[i], split, part, want, &d->members[i]));
-        if (!d->members[i]) { /* the split is the same for all */
-            d->n = 0;
-            return TS_OK;
-        }
     }
     if (is_single) {
         d->n = ts_gpt_dataset_count(d->members[0]);
         return TS_OK;
     }
-    TS_TRY(w->weights ? blend_weighted(d, w, n) : blend_by_size(d, n));
+    TS_TRY(ts_alloc(&d->weights, (size_t)w->n, sizeof *d->weights));
+    TS_TRY(w->weights ? blend_weighted(d, w, n) : blend_by_size(d, w, n, part));
     d->n = ts_blend_count(d->blend);
     return TS_OK;
 }
@@ -143,6 +126,7 @@ static void dataset_destroy(ts_dataset **ds)
     for (int64_t i = 0; i < d->n_members; i++)
         ts_gpt_dataset_destroy(&d->members[i]);
     ts_free(&d->members);
+    ts_free(&d->weights);
     ts_blend_destroy(&d->blend);
     ts_free(ds);
 }
@@ -162,7 +146,7 @@ static ts_status open_part(ts_data_source *s, const char *option, const ts_optio
             st = open_members(s, d, &w, split, part, n);
     }
     ts_blend_words_deinit(&w);
-    if (st == TS_OK && d->n > 0)
+    if (st == TS_OK)
         s->parts[part] = d;
     else
         dataset_destroy(&d);
@@ -182,9 +166,25 @@ static ts_status read_words(const char *path, ts_str *text, ts_option_list *out)
                   : ts_error(TS_ERR_USER, "--data-args-path %s: the file has no words", path);
 }
 
+/* Made-up tokens are for who asks for them. */
+static ts_status check_training(const ts_data_options *o, bool has_parts)
+{
+    if (o->data_path.n || o->data_args_path || o->train_data_path.n || o->mock_data)
+        return TS_OK;
+    if (has_parts)
+        return ts_error(TS_ERR_USER, "%s is given, but nothing to train on: give --train-data-path "
+                                     "as well, or --data-path with --split",
+                        o->valid_data_path.n ? "--valid-data-path" : "--test-data-path");
+    return ts_error(TS_ERR_USER, "there are no data to train on: give --data-path PREFIX (or "
+                                 "--train-data-path, --data-args-path); --mock-data trains on "
+                                 "made-up tokens");
+}
+
 static ts_status check_options(const ts_data_options *o, const ts_data_need *need)
 {
     const bool has_parts = o->train_data_path.n || o->valid_data_path.n || o->test_data_path.n;
+    if (need->n_train > 0)
+        TS_TRY(check_training(o, has_parts));
     if (o->data_path.n && has_parts)
         return ts_error(TS_ERR_USER, "--data-path goes with --split; give it or --train-data-path, "
                                      "--valid-data-path and --test-data-path, not both");
@@ -211,12 +211,16 @@ static ts_status open_parts(ts_data_source *s, const ts_data_options *o)
     double split[4];
     ts_str text = { 0 };
     ts_option_list words = { 0 };
+    const bool is_split = !has_own && !o->mock_data;
     ts_status st = ts_split_parse(o->split ? o->split : "969,30,1", split);
+    if (st == TS_OK && is_split && s->need.n_train > 0 && !(split[1] > 0))
+        st = ts_error(TS_ERR_USER, "--split %s leaves nothing to train on: its first number is the "
+                                   "share of training", o->split);
     if (st == TS_OK && o->data_args_path)
         st = read_words(o->data_args_path, &text, &words);
     const ts_option_list *all = o->data_args_path ? &words : o->data_path.n ? &o->data_path : NULL;
     for (int p = 0; st == TS_OK && p < TS_DATA_PARTS; p++) {
-        if (wanted[p] == 0 || (has_own && !own[p]->n))
+        if (wanted[p] == 0 || (has_own && !own[p]->n) || (is_split && !(split[p + 1] > split[p])))
             continue;
         if (has_own) {
             const double whole[4] = { 0, p < 1, p < 2, 1 }; /* part p is everything */

@@ -59,8 +59,13 @@ typedef struct ts_data_source ts_data_source;
 ts_status ts_data_source_create(const ts_data_options *o, const ts_data_need *need,
                                 ts_data_source **out) TS_NODISCARD;
 void ts_data_source_destroy(ts_data_source **source);
-/* NULL: not asked for, or the split leaves it no data. Borrowed. */
+/* NULL: not asked for, or --split gives it no share (never training). Borrowed. */
 const ts_dataset *ts_data_source_part(const ts_data_source *source, ts_data_part part);
+
+/* What a part is made of, as lines for the reader: files, sequences, tokens, how often they are gone
+ * through, and how documents end. */
+ts_status ts_data_source_describe(const ts_data_source *source, ts_data_part part,
+                                  ts_str *out) TS_NODISCARD;
 
 /* The "single" order: first sample of micro-batch m (0, 1, ...) of a rank after `consumed`
  * samples; the rank takes micro_batch of them. */

@@ -70,22 +70,21 @@ void ts_blend_words_deinit(ts_blend_words *b)
     b->n = 0;
 }
 
+/* Megatron picks digits and points out of whatever stands there, so that -1,2,3 is 1,2,3 and
+ * nan,1,1 is 1,1; here what is neither number nor separator is refused. */
 ts_status ts_split_parse(const char *text, double out[4])
 {
+    static const char separators[] = " ,/:;[]()";
     double v[3] = { 0 };
     int n = 0;
-    for (const char *s = text; *s;) {
-        const size_t len = strspn(s, ".0123456789");
-        if (!len) {
-            s++;
-            continue;
-        }
+    for (const char *s = text + strspn(text, separators); *s; s += strspn(s, separators)) {
+        const size_t len = strcspn(s, separators);
         char word[64] = { 0 };
         if (len >= sizeof word || n == 3)
             return ts_error(TS_ERR_USER, "--split %s: expected up to three numbers", text);
         memcpy(word, s, len);
-        if (!take_number(word, &v[n++]))
-            return ts_error(TS_ERR_USER, "--split %s: \"%s\" is not a number", text, word);
+        if (strspn(word, ".0123456789") != len || !take_number(word, &v[n++]))
+            return ts_error(TS_ERR_USER, "--split %s: \"%s\" is not a number from 0", text, word);
         s += len;
     }
     const double sum = v[0] + v[1] + v[2];

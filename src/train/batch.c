@@ -1,35 +1,17 @@
 #include "train/step.h"
 
-#include <string.h>
-
 static const ts_dataset *part_of(const ts_trainer *t, ts_data_part part)
 {
     return t->source ? ts_data_source_part(t->source, part) : NULL;
-}
-
-/* Without data every token is 0 and trained. Planning does not even hold the batch. */
-static void made_up(ts_trainer *t)
-{
-    if (!t->dev->computes)
-        return;
-    const size_t rows = (size_t)(t->n_micro * t->micro), S = (size_t)t->o->seq_length;
-    memset(t->tokens, 0, rows * (S + 1) * sizeof *t->tokens);
-    for (size_t i = 0; i < rows * S; i++)
-        t->mask[i] = 1;
-    if (t->positions)
-        memset(t->positions, 0, rows * S * sizeof *t->positions);
-    if (t->segments)
-        memset(t->segments, 0, rows * S * sizeof *t->segments);
 }
 
 ts_status ts_batch_read(ts_trainer *t, ts_data_part part, int64_t first)
 {
     const ts_dataset *ds = part_of(t, part);
     const int64_t S = t->o->seq_length;
-    if (!ds) {
-        made_up(t);
+    TS_ASSERT(ds || !t->dev->computes, "part %d has no data", (int)part);
+    if (!ds) /* planning does not even hold the batch */
         return TS_OK;
-    }
     for (int64_t m = 0; m < t->n_micro; m++) {
         TS_TRY(ts_picker_take(&t->picker[part], first, m, t->picked));
         for (int64_t b = 0; b < t->micro; b++) {

@@ -265,7 +265,7 @@ static ts_status open_checkpoint(const ts_job *j, ts_checkpoint **ck)
 ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_device *dev,
                       ts_comm *comm, bool with_data, ts_job *j)
 {
-    *j = (ts_job){ .o = o, .set = set, .comm = comm, .dev = dev };
+    *j = (ts_job){ .o = o, .set = set, .comm = comm, .dev = dev, .loaded = -1 };
     ts_checkpoint *ck = NULL;
     TS_TRY(ts_runtime_dtype(&o->runtime, &j->compute));
     TS_TRY(ts_parallel_options_check(&o->parallel));
@@ -276,6 +276,8 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     j->train_iters = o->train.train_iters ? o->train.train_iters
                                           : ts_batch_ramp_steps(&j->ramp, o->train.train_samples);
     ts_status st = open_checkpoint(j, &ck);
+    if (ck)
+        j->loaded = ts_checkpoint_iteration(ck);
     if (st == TS_OK)
         st = prepare(j, ck, with_data);
     ts_checkpoint_close(&ck);

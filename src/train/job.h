@@ -35,6 +35,7 @@ typedef struct ts_job {
     ts_trainer *trainer;
     ts_batch_ramp ramp;
     int64_t train_iters;
+    int64_t loaded; /* iteration of the checkpoint that was loaded; -1: none was */
 } ts_job;
 
 /* with_data false: no data file is looked at (planning). Collective: all ranks get the same status.
@@ -42,6 +43,9 @@ typedef struct ts_job {
 ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_device *dev,
                       ts_comm *comm, bool with_data, ts_job *job) TS_NODISCARD;
 void ts_job_close(ts_job *j);
+
+/* Says what is about to run: where it begins, the model's size, memory, data. Rank 0 speaks. */
+ts_status ts_job_describe(const ts_job *j) TS_NODISCARD;
 
 typedef struct ts_job_hooks {
     ts_train_hook *step; /* after each step, on every rank; may be NULL */

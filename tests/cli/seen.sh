@@ -10,6 +10,22 @@ same "$D/log.rates" "$D/metrics.rates"
 checks=$((checks + 1))
 [ "$(wc -l <"$D/log.rates")" = 8 ] || wrong "rates in the log: $(cat "$D/log.rates")"
 [ "$(head -n 1 "$D/log.rates")" = 0.000000E+00 ] || wrong "the first step of a warm-up: $(head -n 1 "$D/log.rates")"
+# where a run begins
+expect 0 "beginning with random weights (--seed 5)" train --save "$D/ck" --save-hf "$D/hf"
+expect 0 "beginning with the weights of $D/hf" train --load "$D/hf"
+expect 0 "continuing from iteration 8 of $D/ck" train --load "$D/ck" --train-iters 10
+expect 0 "beginning with the weights of iteration 8 of $D/ck (--finetune)" train --load "$D/ck" --finetune
+expect 0 "optimizer 175.1 kB" train # two moments of 21,696 parameters, and what aligns them
+checks=$((checks + 2))
+grep -q "^21696 parameters, fp32" "$D/err" || wrong "the number of parameters is not said"
+grep -q "weights 87.6 kB, gradients 87.6 kB" "$D/err" || wrong "memory: $(grep memory "$D/err")"
+for iters in 8 5; do
+    expect 0 "nothing is left to train: the run has done 8 iterations, and --train-iters asks for $iters" \
+        train --load "$D/ck" --train-iters $iters
+    checks=$((checks + 1))
+    ! grep -q "iterations [0-9]* to" "$D/err" || wrong "a run that is done says $(grep "iterations " "$D/err")"
+done
+rm -rf "$D/ck"
 
 # TensorBoard's files: how often, perplexity where asked, and what a run that goes on makes readers forget
 events() { # events FOLDER TEXT: how often a text is in its event files

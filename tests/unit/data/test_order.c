@@ -246,7 +246,8 @@ static void refuses_words(void **state)
 {
     (void)state;
     double split[4];
-    static const char *const bad[] = { "", "0,0,0", "a", "1,2,3,4", "1.2.3" };
+    static const char *const bad[] = { "", "0,0,0", "a", "1,2,3,4", "1.2.3", "nan,1,1",
+                                        "-1,2,3", "1,inf", "1e2,1" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         REFUSED(ts_split_parse(bad[i], split), TS_ERR_USER, "--split");
     static const struct {

@@ -198,6 +198,8 @@ static void refuses(void **state)
     need.vocab_size = 100;
     o.split = "9999,1,0";
     REFUSED(ts_data_source_create(&o, &need, &s), TS_ERR_USER, "leaves validation data none");
+    o.split = "0,1,0";
+    REFUSED(ts_data_source_create(&o, &need, &s), TS_ERR_USER, "--split 0,1,0 leaves nothing");
     o.split = "x";
     REFUSED(ts_data_source_create(&o, &need, &s), TS_ERR_USER, "--split");
     o.split = "100,0,0";
@@ -207,6 +209,10 @@ static void refuses(void **state)
     REFUSED(ts_data_source_create(&o, &need, &s), TS_ERR_USER, "--train-data-path");
     o = (ts_data_options){ .data_path = list_of(&word, 1), .mock_data = true };
     REFUSED(ts_data_source_create(&o, &need, &s), TS_ERR_USER, "--mock-data");
+    o = (ts_data_options){ .split = "100,0,0" };
+    REFUSED(ts_data_source_create(&o, &need, &s), TS_ERR_USER, "there are no data to train on");
+    o.valid_data_path = list_of(&word, 1);
+    REFUSED(ts_data_source_create(&o, &need, &s), TS_ERR_USER, "--valid-data-path is given, but");
     need.eod = -1;
     o = (ts_data_options){ .data_path = list_of(&word, 1), .reset_position_ids = true };
     REFUSED(ts_data_source_create(&o, &need, &s), TS_ERR_USER, "--reset-position-ids");

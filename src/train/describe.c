@@ -1,0 +1,81 @@
+#include "train/job.h"
+
+#include "base/log.h"
+#include "base/str.h"
+
+#include <stdio.h>
+
+static void say_origin(const ts_job *j)
+{
+    const char *load = j->o->runtime.load;
+    if (j->loaded < 0 && load && j->model.folder)
+        ts_log(TS_LOG_INFO, "beginning with the weights of %s", load);
+    else if (j->loaded < 0)
+        ts_log(TS_LOG_INFO, "beginning with random weights (--seed %lld)",
+               (long long)j->o->train.seed);
+    else if (j->o->train.finetune)
+        ts_log(TS_LOG_INFO, "beginning with the weights of iteration %lld of %s (--finetune)",
+               (long long)j->loaded, load);
+    else
+        ts_log(TS_LOG_INFO, "continuing from iteration %lld of %s%s", (long long)j->loaded, load,
+               j->o->train.no_load_optim ? ", without its moments (--no-load-optim)" : "");
+}
+
+static void say_size(const ts_job *j)
+{
+    const ts_trainer *t = j->trainer;
+    const bool is_done = t->iteration >= j->train_iters;
+    char steps[96];
+    if (j->o->train.freeze.n)
+        ts_log(TS_LOG_INFO, "%lld of the parameters are trained (--freeze)",
+               (long long)ts_decoder_trained(j->model.decoder));
+    snprintf(steps, sizeof steps, is_done ? "iterations: none" : "iterations %lld to %lld",
+             (long long)t->iteration + 1, (long long)j->train_iters);
+    ts_log(TS_LOG_INFO,
+           "%lld parameters, %s, %d process%s, global batch %lld = %lld x %d x %lld micro-batches, "
+           "%s",
+           (long long)ts_decoder_parameters(j->model.decoder), ts_dtype_name(j->compute),
+           j->comm->size, j->comm->size > 1 ? "es" : "", (long long)t->global, (long long)t->micro,
+           j->comm->size, (long long)t->n_micro, steps);
+    if (is_done)
+        ts_log(TS_LOG_INFO,
+               "nothing is left to train: the run has done %lld iterations, and %s asks for %lld",
+               (long long)t->iteration,
+               j->o->train.train_iters ? "--train-iters" : "--train-samples",
+               (long long)j->train_iters);
+}
+
+/* What is held from here to the end; activations come with the first step. */
+static void say_memory(const ts_job *j)
+{
+    const int64_t *now = j->dev->mem.now;
+    char all[32], weights[32], gradients[32], optimizer[32];
+    ts_log(TS_LOG_INFO,
+           "memory: %s of each process are held (weights %s, gradients %s, optimizer %s); "
+           "`tessera plan` with the same options says what a step adds",
+           ts_human_bytes((double)j->dev->mem.total, all),
+           ts_human_bytes((double)now[TS_MEM_WEIGHT], weights),
+           ts_human_bytes((double)now[TS_MEM_GRAD], gradients),
+           ts_human_bytes((double)now[TS_MEM_OPTIM], optimizer));
+}
+
+ts_status ts_job_describe(const ts_job *j)
+{
+    ts_str text = { 0 };
+    ts_status st = TS_OK;
+    if (j->comm->rank)
+        return TS_OK;
+    say_origin(j);
+    for (int p = 0; st == TS_OK && p < TS_DATA_PARTS; p++) {
+        if (p != TS_DATA_TRAIN && !ts_data_source_part(j->source, (ts_data_part)p))
+            continue;
+        ts_str_reset(&text);
+        st = ts_data_source_describe(j->source, (ts_data_part)p, &text);
+        if (st == TS_OK)
+            ts_log(TS_LOG_INFO, "%s", text.s);
+    }
+    ts_str_deinit(&text);
+    say_memory(j);
+    say_size(j);
+    return st;
+}

@@ -1,5 +1,7 @@
 #include "base/file.h"
 
+#include "base/output.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -202,46 +204,13 @@ ts_status ts_disk_free(const char *path, double *bytes)
     return TS_OK;
 }
 
-static ts_status write_all(int fd, const char *path, const char *data, size_t size)
-{
-    for (size_t at = 0; at < size;) {
-        const ssize_t n = write(fd, data + at, size - at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return ts_error(TS_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
-        at += (size_t)n;
-    }
-    if (fsync(fd) < 0)
-        return ts_error(TS_ERR_IO, "%s: cannot be flushed: %s", path, strerror(errno));
-    return TS_OK;
-}
-
 ts_status ts_file_write_atomic(const char *path, const void *data, size_t size)
 {
-    ts_str tmp = { 0 };
-    TS_TRY(ts_str_printf(&tmp, "%s.tmp", path));
-    ts_status st = TS_OK;
-    const int fd = open(tmp.s, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    if (fd < 0)
-        st = ts_error(TS_ERR_IO, "%s: cannot be made: %s", tmp.s, strerror(errno));
-    else {
-        st = write_all(fd, tmp.s, data, size);
-        if (close(fd) < 0 && st == TS_OK)
-            st = ts_error(TS_ERR_IO, "%s: cannot be closed: %s", tmp.s, strerror(errno));
-        if (st == TS_OK && rename(tmp.s, path) < 0)
-            st = ts_error(TS_ERR_IO, "%s: cannot be renamed to %s: %s", tmp.s, path,
-                          strerror(errno));
-        if (st != TS_OK)
-            unlink(tmp.s);
-    }
-    if (st == TS_OK) {
-        const char *slash = strrchr(path, '/');
-        ts_str_reset(&tmp);
-        st = slash ? ts_str_add(&tmp, path, (size_t)(slash - path) + 1) : ts_str_puts(&tmp, ".");
-        if (st == TS_OK)
-            st = ts_dir_sync(tmp.s);
-    }
-    ts_str_deinit(&tmp);
+    ts_output o;
+    TS_TRY(ts_output_open(&o, NULL, path, TS_OUTPUT_REPLACE));
+    ts_status st = ts_output_write(&o, data, size);
+    if (st == TS_OK)
+        st = ts_output_finish(&o);
+    ts_output_abandon(&o);
     return st;
 }

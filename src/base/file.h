@@ -30,6 +30,6 @@ ts_status ts_dir_sync(const char *path) TS_NODISCARD;
 /* Bytes free for us on the file system that holds path (or its nearest existing parent). */
 ts_status ts_disk_free(const char *path, double *bytes) TS_NODISCARD;
 
-/* Writes path.tmp, flushes it to disk, renames it over path and flushes the folder. */
+/* The file whole or not at all, by the rules of base/output.h. */
 ts_status ts_file_write_atomic(const char *path, const void *data, size_t size) TS_NODISCARD;
 #endif

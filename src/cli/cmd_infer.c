@@ -43,7 +43,7 @@ typedef struct inferer {
     bool *is_ready;
     size_t written, done;
     size_t shown; /* ids of the stream's line */
-    ts_jsonl_out out;
+    ts_output out;
     double began, said;
 } inferer;
 
@@ -208,7 +208,7 @@ static ts_status generate(inferer *s)
     TS_TRY(ts_lm_run(&s->lm, &s->config, batch, s->lines, s->n_lines, &hooks));
     if (!s->streams && ts_log_is_terminal() && s->said > s->began)
         ts_log_raw("\n");
-    return s->streams ? TS_OK : ts_jsonl_out_finish(&s->out);
+    return s->streams ? TS_OK : ts_output_finish(&s->out);
 }
 
 /* ---- the command ---- */
@@ -231,6 +231,8 @@ static ts_status check(const inferer *s)
 static ts_status open_all(inferer *s, const ts_option_set *set)
 {
     TS_TRY(check(s));
+    if (s->o.output)
+        TS_TRY(ts_output_check("--output", s->o.output));
     TS_TRY(ts_lm_begin(&s->lm));
     TS_TRY(ts_lm_gen_config(&s->lm, &s->go, set, &s->config));
     TS_TRY(ts_lm_find_tokenizer(&s->lm));
@@ -241,7 +243,7 @@ static ts_status open_all(inferer *s, const ts_option_set *set)
 
 static void close_all(inferer *s)
 {
-    ts_jsonl_out_abandon(&s->out);
+    ts_output_abandon(&s->out);
     for (size_t i = 0; i < s->n_lines; i++) {
         int32_t *ids = (int32_t *)(uintptr_t)s->lines[i].prompt.ids;
         ts_free(&ids);

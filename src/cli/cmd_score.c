@@ -126,7 +126,7 @@ static ts_status write_logits(scorer *s, const int32_t *ids, int64_t n)
     return st;
 }
 
-static ts_status score_line(scorer *s, const ts_jsonl *in, const json_t *line, ts_jsonl_out *out)
+static ts_status score_line(scorer *s, const ts_jsonl *in, const json_t *line, ts_output *out)
 {
     int32_t *ids = NULL;
     int64_t n, first;
@@ -151,7 +151,7 @@ static ts_status score_line(scorer *s, const ts_jsonl *in, const json_t *line, t
 static ts_status score_file(scorer *s)
 {
     ts_jsonl in;
-    ts_jsonl_out out = { 0 };
+    ts_output out = { 0 };
     ts_status st = ts_jsonl_open(s->o.input, &in);
     if (st == TS_OK)
         st = ts_jsonl_out_open(s->o.output, &out);
@@ -164,8 +164,8 @@ static ts_status score_file(scorer *s)
         json_decref(line);
     }
     if (st == TS_OK)
-        st = ts_jsonl_out_finish(&out);
-    ts_jsonl_out_abandon(&out);
+        st = ts_output_finish(&out);
+    ts_output_abandon(&out);
     ts_jsonl_close(&in);
     return st;
 }
@@ -174,6 +174,12 @@ static ts_status open_all(scorer *s)
 {
     if (!s->lm.rt.load || !s->o.input)
         return ts_error(TS_ERR_USER, "--%s is missing", s->lm.rt.load ? "input" : "load");
+    if (s->o.logits && s->o.output && ts_output_is_same(s->o.logits, s->o.output))
+        return ts_error(TS_ERR_USER, "--logits %s and --output %s name the same file: give two",
+                        s->o.logits, s->o.output);
+    TS_TRY(ts_output_check("--output", s->o.output));
+    if (s->o.logits)
+        TS_TRY(ts_output_check("--logits", s->o.logits));
     return ts_lm_begin(&s->lm);
 }
 

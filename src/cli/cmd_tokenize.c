@@ -1,12 +1,12 @@
 /* tessera tokenize: lines with "text" to lines with "ids", or back. */
 #include "base/file.h"
 #include "base/json.h"
+#include "base/output.h"
 #include "base/thread.h"
 #include "cli/command.h"
 #include "text/json_fields.h"
 #include "text/tokenizer.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,44 +36,6 @@ static const ts_option rows[] = {
     TS_ROW(EACH, tokenize_options, tiktoken_special, "tiktoken-special", NULL, 0, 0, NULL, GROUP,
            "a special token of a .tiktoken file; the ids follow the last rank. May be repeated"),
 };
-
-/* Where lines go: a file beside the output that replaces it at the end, or standard output. */
-typedef struct sink {
-    FILE *to;
-    const char *path;
-    ts_str side;
-} sink;
-
-static ts_status sink_open(sink *s, const char *path)
-{
-    *s = (sink){ .to = stdout, .path = path };
-    if (!path || !strcmp(path, "-"))
-        return TS_OK;
-    TS_TRY(ts_str_printf(&s->side, "%s.tmp", path));
-    s->to = fopen(s->side.s, "wb");
-    if (!s->to)
-        return ts_error(TS_ERR_USER, "--output %s cannot be written: %s", path, strerror(errno));
-    return TS_OK;
-}
-
-/* Ends the output; after a failure (st) the file at the path stays as it was. */
-static ts_status sink_close(sink *s, ts_status st)
-{
-    if (s->to && s->to != stdout) {
-        const bool ok = !ferror(s->to);
-        if (fclose(s->to) != 0 || !ok)
-            st = st == TS_OK
-                     ? ts_error(TS_ERR_IO, "%s: writing failed: %s", s->side.s, strerror(errno))
-                     : st;
-        if (st == TS_OK && rename(s->side.s, s->path) != 0)
-            st = ts_error(TS_ERR_IO, "%s cannot be renamed to %s: %s", s->side.s, s->path,
-                          strerror(errno));
-        if (st != TS_OK)
-            remove(s->side.s);
-    }
-    ts_str_deinit(&s->side);
-    return st;
-}
 
 /* One thread's; its lines go to the block that it works on. */
 typedef struct worker {
@@ -243,7 +205,7 @@ static void cut_block(block *b, const char **s, const char *end, int64_t *line)
 }
 
 /* Rounds of blocks: worked on side by side, written in order. */
-static ts_status do_blocks(job *j, const ts_map *in, sink *out)
+static ts_status do_blocks(job *j, const ts_map *in, ts_output *out)
 {
     const char *s = (const char *)in->data, *end = s + in->size;
     for (int64_t line = 1, n; s < end;) {
@@ -252,8 +214,7 @@ static ts_status do_blocks(job *j, const ts_map *in, sink *out)
         ts_pool_run(j->pool, n, 1, do_share, j);
         for (int64_t i = 0; i < n; i++) {
             const block *b = &j->blocks[i];
-            if (b->out.len && fwrite(b->out.s, 1, b->out.len, out->to) != b->out.len)
-                return ts_error(TS_ERR_IO, "writing the output failed: %s", strerror(errno));
+            TS_TRY(ts_output_write(out, ts_str_text(&b->out), b->out.len));
             if (b->status != TS_OK)
                 return ts_error(b->status, "%s", b->why);
         }
@@ -305,7 +266,7 @@ static ts_status check(const tokenize_options *o)
         return ts_error(TS_ERR_USER, "--skip-special-tokens goes with --decode only");
     if (o->add_special && o->decode)
         return ts_error(TS_ERR_USER, "--add-special-tokens does not go with --decode");
-    return TS_OK;
+    return o->output ? ts_output_check("--output", o->output) : TS_OK;
 }
 
 static ts_status tokenize(const tokenize_options *o)
@@ -315,7 +276,7 @@ static ts_status tokenize(const tokenize_options *o)
                                        .n_tiktoken_special = (size_t)o->tiktoken_special.n };
     ts_tokenizer *tok = NULL;
     ts_map in = { 0 };
-    sink out = { 0 };
+    ts_output out = { 0 };
     job j = { 0 };
     ts_status st = check(o);
     if (st == TS_OK)
@@ -324,12 +285,13 @@ static ts_status tokenize(const tokenize_options *o)
         st = ts_tokenizer_open(o->tokenizer, &how, &tok);
     if (st == TS_OK)
         st = make_job(&j, o, tok, in.size);
-    if (st == TS_OK) {
-        st = sink_open(&out, o->output);
-        if (st == TS_OK)
-            st = do_blocks(&j, &in, &out);
-        st = sink_close(&out, st);
-    }
+    if (st == TS_OK)
+        st = ts_output_open(&out, "--output", o->output ? o->output : "-", TS_OUTPUT_REPLACE);
+    if (st == TS_OK)
+        st = do_blocks(&j, &in, &out);
+    if (st == TS_OK)
+        st = ts_output_finish(&out);
+    ts_output_abandon(&out);
     drop_job(&j);
     ts_tokenizer_destroy(&tok);
     ts_map_close(&in);

@@ -1,15 +1,12 @@
 #include "data/gpt_cache.h"
 
 #include "base/log.h"
+#include "base/output.h"
 #include "data/md5.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { HEADER_MAX = 192, ITEM = 4 };
 
@@ -156,32 +153,17 @@ void ts_gpt_cache_close(ts_gpt_cache *c)
 
 /* ---- writing ---- */
 
-static bool put_all(int fd, const void *head, size_t n_head, const void *data, size_t n)
-{
-    FILE *f = fdopen(fd, "wb");
-    if (!f) {
-        close(fd);
-        return false;
-    }
-    const bool ok =
-        fchmod(fd, 0644) == 0 && fwrite(head, 1, n_head, f) == n_head && fwrite(data, 1, n, f) == n;
-    return (fclose(f) == 0) && ok;
-}
-
-/* A process that dies leaves a temporary file of its own and nothing else. */
 static ts_status write_file(const char *path, const void *head, size_t n_head, const void *data,
                             size_t n)
 {
-    ts_str temporary = { 0 };
-    TS_TRY(ts_str_printf(&temporary, "%s.XXXXXX", path));
-    const int fd = mkstemp(temporary.s);
-    ts_status st = TS_OK;
-    if (fd < 0 || !put_all(fd, head, n_head, data, n) || rename(temporary.s, path) != 0) {
-        st = ts_error(TS_ERR_IO, "%s cannot be written: %s", path, strerror(errno));
-        if (fd >= 0)
-            unlink(temporary.s);
-    }
-    ts_str_deinit(&temporary);
+    ts_output o;
+    TS_TRY(ts_output_open(&o, NULL, path, TS_OUTPUT_REPLACE));
+    ts_status st = ts_output_write(&o, head, n_head);
+    if (st == TS_OK)
+        st = ts_output_write(&o, data, n);
+    if (st == TS_OK)
+        st = ts_output_finish(&o);
+    ts_output_abandon(&o);
     return st;
 }
 

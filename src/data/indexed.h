@@ -45,7 +45,8 @@ ts_status ts_indexed_read(const ts_indexed *d, int64_t seq, int64_t first, int64
 /* Checks every item of the file so. */
 ts_status ts_indexed_check_ids(const ts_indexed *d, int64_t lo, int64_t hi) TS_NODISCARD;
 
-/* Writes PREFIX.bin.tmp and PREFIX.idx.tmp and renames both when all is on disk. */
+/* Writes PREFIX.bin and PREFIX.idx by the rules of base/output.h: both are there at the end, or
+ * what was there before. */
 typedef struct ts_indexed_builder ts_indexed_builder;
 ts_status ts_indexed_builder_create(const char *prefix, ts_indexed_dtype dtype,
                                     ts_indexed_builder **out) TS_NODISCARD;

@@ -1,26 +1,21 @@
 #include "data/indexed.h"
 
 #include "base/file.h"
+#include "base/output.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { BUFFER = 1 << 20 };
 
 /* A file written from front to back. */
 typedef struct sink {
-    ts_str path, temp;
-    int fd;
+    ts_output out;
     unsigned char *buf;
     size_t used;
 } sink;
 
 struct ts_indexed_builder {
     sink bin, idx;
-    ts_str dir;
     ts_indexed_dtype dtype;
     int32_t *lengths;
     size_t n_seq, cap_seq;
@@ -28,48 +23,26 @@ struct ts_indexed_builder {
      * ... and no list is kept. */
     int64_t *ends;
     size_t n_doc, cap_doc;
-    bool is_plain, is_finished;
+    bool is_plain;
     int64_t tokens;
 };
 
-static ts_status sink_error(const sink *s, const char *doing)
-{
-    const int e = errno;
-    if (e == ENOSPC || e == EDQUOT)
-        return ts_error(TS_ERR_IO, "%s: no space left on device while %s", s->temp.s, doing);
-    return ts_error(TS_ERR_IO, "%s: %s failed: %s", s->temp.s, doing, strerror(e));
-}
-
+/* A prefix that cannot be written is found before the work. */
 static ts_status sink_open(sink *s, const char *prefix, const char *end)
 {
-    TS_TRY(ts_str_printf(&s->path, "%s.%s", prefix, end));
-    TS_TRY(ts_str_printf(&s->temp, "%s.%s.tmp", prefix, end));
+    ts_str path = { 0 };
     TS_TRY(ts_alloc(&s->buf, BUFFER, 1));
-    s->fd = open(s->temp.s, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (s->fd < 0) /* found before the work: a wrong --output-prefix */
-        return ts_error(TS_ERR_USER, "%s: cannot be made: %s", s->temp.s, strerror(errno));
-    return TS_OK;
-}
-
-static ts_status sink_write(const sink *s, const void *data, size_t n)
-{
-    const char *p = data;
-    while (n) {
-        const ssize_t k = write(s->fd, p, n);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k < 0)
-            return sink_error(s, "writing");
-        p += k, n -= (size_t)k;
-    }
-    return TS_OK;
+    TS_TRY(ts_str_printf(&path, "%s.%s", prefix, end));
+    const ts_status st = ts_output_open(&s->out, "--output-prefix", path.s, TS_OUTPUT_REPLACE);
+    ts_str_deinit(&path);
+    return st;
 }
 
 static ts_status sink_flush(sink *s)
 {
     const size_t n = s->used;
     s->used = 0;
-    return sink_write(s, s->buf, n);
+    return ts_output_write(&s->out, s->buf, n);
 }
 
 static ts_status sink_put(sink *s, const void *data, size_t n)
@@ -77,31 +50,16 @@ static ts_status sink_put(sink *s, const void *data, size_t n)
     if (n > BUFFER - s->used)
         TS_TRY(sink_flush(s));
     if (n >= BUFFER)
-        return sink_write(s, data, n);
+        return ts_output_write(&s->out, data, n);
     memcpy(s->buf + s->used, data, n);
     s->used += n;
     return TS_OK;
 }
 
-static ts_status sink_finish(sink *s)
+static void sink_deinit(sink *s)
 {
-    TS_TRY(sink_flush(s));
-    if (fsync(s->fd) < 0)
-        return sink_error(s, "flushing");
-    const int rc = close(s->fd);
-    s->fd = -1;
-    return rc < 0 ? sink_error(s, "closing") : TS_OK;
-}
-
-static void sink_deinit(sink *s, bool keep)
-{
-    if (s->fd >= 0)
-        close(s->fd);
-    if (!keep && s->temp.s)
-        unlink(s->temp.s);
+    ts_output_abandon(&s->out);
     ts_free(&s->buf);
-    ts_str_deinit(&s->path);
-    ts_str_deinit(&s->temp);
 }
 
 ts_status ts_indexed_builder_create(const char *prefix, ts_indexed_dtype dtype,
@@ -110,14 +68,9 @@ ts_status ts_indexed_builder_create(const char *prefix, ts_indexed_dtype dtype,
     TS_ASSERT(ts_indexed_dtype_size(dtype), "no data type %d", (int)dtype);
     ts_indexed_builder *b = NULL;
     TS_TRY(ts_alloc(&b, 1, sizeof *b));
-    b->bin.fd = b->idx.fd = -1;
     b->dtype = dtype;
     b->is_plain = true;
-    const char *slash = strrchr(prefix, '/');
-    ts_status st = slash ? ts_str_add(&b->dir, prefix, (size_t)(slash - prefix) + 1)
-                         : ts_str_puts(&b->dir, ".");
-    if (st == TS_OK)
-        st = sink_open(&b->bin, prefix, "bin");
+    ts_status st = sink_open(&b->bin, prefix, "bin");
     if (st == TS_OK)
         st = sink_open(&b->idx, prefix, "idx");
     if (st != TS_OK) {
@@ -161,7 +114,7 @@ ts_status ts_indexed_builder_add(ts_indexed_builder *b, const int32_t *ids, int6
     TS_ASSERT(n >= 0, "length %lld", (long long)n);
     if (n > INT32_MAX)
         return ts_error(TS_ERR_USER, "%s: a sequence of %lld tokens, at most %d fit the format",
-                        b->bin.path.s, (long long)n, INT32_MAX);
+                        b->bin.out.name.s, (long long)n, INT32_MAX);
     TS_TRY(add_length(b, (int32_t)n));
     return b->dtype == TS_INDEXED_I32 ? sink_put(&b->bin, ids, (size_t)n * sizeof *ids)
                                       : put_narrow(b, ids, n);
@@ -244,17 +197,10 @@ static ts_status write_index(ts_indexed_builder *b)
 ts_status ts_indexed_builder_finish(ts_indexed_builder *b)
 {
     TS_TRY(write_index(b));
-    TS_TRY(sink_finish(&b->bin));
-    TS_TRY(sink_finish(&b->idx));
-    /* An old index never describes a new .bin: it goes first. */
-    if (unlink(b->idx.path.s) < 0 && errno != ENOENT)
-        return sink_error(&b->idx, "replacing the old index");
-    if (rename(b->bin.temp.s, b->bin.path.s) < 0)
-        return sink_error(&b->bin, "renaming");
-    if (rename(b->idx.temp.s, b->idx.path.s) < 0)
-        return sink_error(&b->idx, "renaming");
-    b->is_finished = true;
-    return ts_dir_sync(b->dir.s);
+    TS_TRY(sink_flush(&b->bin));
+    TS_TRY(sink_flush(&b->idx));
+    /* An old index never describes a new .bin. */
+    return ts_output_finish_all((ts_output *const[]){ &b->bin.out, &b->idx.out }, 2);
 }
 
 void ts_indexed_builder_destroy(ts_indexed_builder **builder)
@@ -262,9 +208,8 @@ void ts_indexed_builder_destroy(ts_indexed_builder **builder)
     ts_indexed_builder *b = *builder;
     if (!b)
         return;
-    sink_deinit(&b->bin, b->is_finished);
-    sink_deinit(&b->idx, b->is_finished);
-    ts_str_deinit(&b->dir);
+    sink_deinit(&b->bin);
+    sink_deinit(&b->idx);
     ts_free(&b->lengths);
     ts_free(&b->ends);
     ts_free(builder);

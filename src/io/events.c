@@ -172,7 +172,7 @@ static ts_status open_file(ts_events *e, const char *dir, int64_t first_step)
         ts_str_reset(&e->path);
         TS_TRY(ts_str_printf(&e->path, "%s/events.out.tfevents.%010lld.%s.%lld.%d", dir,
                              (long long)seconds, *host ? host : "localhost", (long long)getpid(), i));
-        e->fd = open(e->path.s, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
+        e->fd = open(e->path.s, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0640);
         if (e->fd < 0 && errno != EEXIST)
             return ts_error(TS_ERR_IO, "%s: cannot be made: %s", e->path.s, strerror(errno));
     }

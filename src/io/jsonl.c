@@ -2,11 +2,9 @@
 
 #include "base/file.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 ts_status ts_jsonl_open(const char *path, ts_jsonl *out)
 {
@@ -73,56 +71,13 @@ ts_status ts_jsonl_ids(const ts_jsonl *j, const json_t *line, int64_t vocab, int
     return TS_OK;
 }
 
-ts_status ts_jsonl_out_open(const char *path, ts_jsonl_out *out)
+ts_status ts_jsonl_out_open(const char *path, ts_output *out)
 {
-    *out = (ts_jsonl_out){ 0 };
-    if (!path || !strcmp(path, "-")) {
-        out->file = stdout;
-        return TS_OK;
-    }
-    snprintf(out->path, sizeof out->path, "%s", path);
-    snprintf(out->tmp, sizeof out->tmp, "%s.tmp-%d", path, (int)getpid() % 100000);
-    out->file = fopen(out->tmp, "we");
-    if (!out->file)
-        return ts_error(TS_ERR_USER, "--output %s: cannot be made: %s", path, strerror(errno));
-    return TS_OK;
+    return ts_output_open(out, "--output", path ? path : "-", TS_OUTPUT_REPLACE);
 }
 
-static ts_status write_failed(const ts_jsonl_out *o)
+ts_status ts_jsonl_out_line(ts_output *o, ts_str *line)
 {
-    return ts_error(TS_ERR_IO, "%s: cannot be written: %s",
-                    o->path[0] ? o->path : "standard output", strerror(errno));
-}
-
-ts_status ts_jsonl_out_line(ts_jsonl_out *o, const ts_str *line)
-{
-    if (fwrite(ts_str_text(line), 1, line->len, o->file) != line->len ||
-        fputc('\n', o->file) == EOF)
-        return write_failed(o);
-    return TS_OK;
-}
-
-ts_status ts_jsonl_out_finish(ts_jsonl_out *o)
-{
-    if (fflush(o->file) != 0)
-        return write_failed(o);
-    if (o->path[0]) {
-        const bool ok = fsync(fileno(o->file)) == 0;
-        if (fclose(o->file) != 0 || !ok || rename(o->tmp, o->path) != 0) {
-            o->file = NULL;
-            unlink(o->tmp);
-            return write_failed(o);
-        }
-    }
-    o->file = NULL;
-    return TS_OK;
-}
-
-void ts_jsonl_out_abandon(ts_jsonl_out *o)
-{
-    if (!o->file || !o->path[0])
-        return;
-    fclose(o->file);
-    unlink(o->tmp);
-    o->file = NULL;
+    TS_TRY(ts_str_puts(line, "\n"));
+    return ts_output_write(o, line->s, line->len);
 }

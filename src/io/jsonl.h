@@ -3,6 +3,7 @@
 #ifndef TS_IO_JSONL_H
 #define TS_IO_JSONL_H
 #include "base/json.h"
+#include "base/output.h"
 
 typedef struct ts_jsonl {
     char name[512];      /* of the file */
@@ -20,13 +21,8 @@ ts_status ts_jsonl_error(const ts_jsonl *j, const char *fmt, ...) TS_PRINTF(2, 3
 ts_status ts_jsonl_ids(const ts_jsonl *j, const json_t *line, int64_t vocab, int32_t **ids,
                        int64_t *n) TS_NODISCARD;
 
-/* A writer to `path` ("-" or NULL: standard output). finish publishes the file. */
-typedef struct ts_jsonl_out {
-    void *file;          /* FILE * */
-    char path[512], tmp[528];
-} ts_jsonl_out;
-ts_status ts_jsonl_out_open(const char *path, ts_jsonl_out *out) TS_NODISCARD;
-ts_status ts_jsonl_out_line(ts_jsonl_out *o, const ts_str *line) TS_NODISCARD; /* without newline */
-ts_status ts_jsonl_out_finish(ts_jsonl_out *o) TS_NODISCARD;
-void ts_jsonl_out_abandon(ts_jsonl_out *o); /* after finish: nothing */
+/* The file of --output ("-" or NULL: standard output); ts_output_finish publishes it. */
+ts_status ts_jsonl_out_open(const char *path, ts_output *out) TS_NODISCARD;
+/* Writes the line, which has no newline yet and has one afterwards, at once. */
+ts_status ts_jsonl_out_line(ts_output *o, ts_str *line) TS_NODISCARD;
 #endif

@@ -1,6 +1,6 @@
 #include "io/st_write.h"
 
-#include "base/file.h"
+#include "base/output.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,8 +24,8 @@ struct ts_st_writer {
     item *items;     /* in the order of adding */
     size_t n, cap;
     size_t total; /* bytes of data */
-    int fd;
-    bool is_begun, is_finished;
+    ts_output out;
+    bool is_begun;
     ts_status (*watch)(void *ctx, size_t at, const void *data, size_t n); /* NULL: nobody watches */
     void *watch_ctx;
 };
@@ -43,7 +43,6 @@ ts_status ts_st_writer_create(const char *path, ts_st_writer **out)
 {
     ts_st_writer *w = NULL;
     TS_TRY(ts_alloc(&w, 1, sizeof *w));
-    w->fd = -1;
     ts_status st = ts_strdup(path, &w->path);
     if (st == TS_OK)
         st = ts_str_puts(&w->metadata, "\"format\":\"pt\"");
@@ -151,7 +150,7 @@ static ts_status put_bytes(ts_st_writer *w, const void *data, size_t n, size_t a
     if (w->watch)
         TS_TRY(w->watch(w->watch_ctx, at, data, n));
     while (n) {
-        const ssize_t k = pwrite(w->fd, p, n, (off_t)at);
+        const ssize_t k = pwrite(w->out.fd, p, n, (off_t)at);
         if (k < 0 && errno == EINTR)
             continue;
         if (k < 0)
@@ -171,12 +170,12 @@ ts_status ts_st_writer_begin(ts_st_writer *w)
     if (st == TS_OK)
         st = make_header(w, order, &h);
     ts_free(&order);
-    if (st == TS_OK && (w->fd = open(w->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) < 0)
-        st = io_error(w, "making the file");
+    if (st == TS_OK)
+        st = ts_output_open(&w->out, NULL, w->path, TS_OUTPUT_SEEK);
     w->is_begun = st == TS_OK;
     /* Booking the space finds a full disk before the work; where it cannot be done, writing will
      * tell. */
-    if (st == TS_OK && fallocate(w->fd, 0, 0, (off_t)(h.len + w->total)) < 0 &&
+    if (st == TS_OK && fallocate(w->out.fd, 0, 0, (off_t)(h.len + w->total)) < 0 &&
         (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
         st = io_error(w, "booking space");
     if (st == TS_OK)
@@ -202,14 +201,7 @@ ts_status ts_st_writer_finish(ts_st_writer *w)
     for (size_t i = 0; i < w->n; i++)
         TS_ASSERT(w->items[i].done == w->items[i].size, "%s: tensor %s has %zu of %zu bytes",
                   w->path, w->items[i].name, w->items[i].done, w->items[i].size);
-    if (fsync(w->fd) < 0)
-        return io_error(w, "flushing");
-    const int rc = close(w->fd);
-    w->fd = -1;
-    if (rc < 0)
-        return io_error(w, "closing");
-    w->is_finished = true;
-    return TS_OK;
+    return ts_output_finish(&w->out);
 }
 
 void ts_st_writer_destroy(ts_st_writer **writer)
@@ -217,10 +209,7 @@ void ts_st_writer_destroy(ts_st_writer **writer)
     ts_st_writer *w = *writer;
     if (!w)
         return;
-    if (w->fd >= 0)
-        close(w->fd);
-    if (w->is_begun && !w->is_finished)
-        unlink(w->path);
+    ts_output_abandon(&w->out);
     for (size_t i = 0; i < w->n; i++)
         ts_free(&w->items[i].name);
     ts_free(&w->items);

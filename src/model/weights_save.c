@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "base/output.h"
 #include "io/st_write.h"
 #include "model/config.h"
 #include "model/weights.h"
@@ -280,10 +281,7 @@ ts_status ts_weights_publish(const char *folder, const char *option,
 {
     ts_str path = { 0 }, tmp = { 0 }, old = { 0 };
     TS_TRY(ts_weights_may_save(folder, option));
-    size_t n = strlen(folder);
-    while (n > 1 && folder[n - 1] == '/')
-        n--;
-    ts_status st = ts_str_add(&path, folder, n);
+    ts_status st = ts_path_follow(folder, &path);
     if (st == TS_OK)
         st = ts_str_printf(&tmp, "%s.tmp-%d", path.s, (int)getpid());
     if (st == TS_OK)

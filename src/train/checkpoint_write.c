@@ -68,7 +68,7 @@ static ts_status io_error(const char *path, const char *doing)
 
 static ts_status put_text(const char *path, const char *text, size_t n)
 {
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
     if (fd < 0)
         return io_error(path, "making the file");
     ts_status st = TS_OK;

@@ -62,7 +62,8 @@ static ts_status recover_one(const char *dir, const char *name)
     ts_str path = { 0 }, home = { 0 };
     int64_t iteration;
     ts_status st = ts_path_join(&path, dir, name);
-    if (st == TS_OK && ckpt_folder_parse(name, ".tmp-", &iteration)) {
+    const bool is_torn = !strncmp(name, CKPT_TRACKER ".tmp-", sizeof CKPT_TRACKER ".tmp-" - 1);
+    if (st == TS_OK && (is_torn || ckpt_folder_parse(name, ".tmp-", &iteration))) {
         st = ts_remove_tree(path.s);
     } else if (st == TS_OK && ckpt_folder_parse(name, ".old-", &iteration)) {
         st = join_folder(&home, dir, "", iteration);

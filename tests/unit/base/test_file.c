@@ -59,10 +59,10 @@ static void atomic(void **state)
     OK(ts_file_write_atomic(temp_path(&t, "g"), "", 0));
     content_is(temp_path(&t, "g"), "");
     REFUSED(ts_file_write_atomic(temp_path(&t, "no/folder"), "x", 1), TS_ERR_IO, "cannot be made");
-    /* A folder in the way: refused at the rename, and no .tmp is left. */
+    /* A folder in the way: refused, and nothing is left beside it. */
     OK(ts_mkdirs(temp_path(&t, "dir")));
     temp_write(&t, "dir/in", "x", 1);
-    REFUSED(ts_file_write_atomic(temp_path(&t, "dir"), "x", 1), TS_ERR_IO, "cannot be renamed");
+    REFUSED(ts_file_write_atomic(temp_path(&t, "dir"), "x", 1), TS_ERR_IO, "is a folder; a file was expected");
     OK(ts_dir_list(t.dir, &names, &n));
     assert_int_equal(n, 3);
     assert_string_equal(names[0], "dir");

@@ -138,7 +138,7 @@ static void refuses_options(void **state)
     o = options(input, NULL);
     REFUSED(ts_preprocess(&o, &numbers, &totals), TS_ERR_USER, "--output-prefix");
     o = options(input, "/nowhere/x");
-    REFUSED(ts_preprocess(&o, &numbers, &totals), TS_ERR_USER, "/nowhere/x_text_document.bin.tmp");
+    REFUSED(ts_preprocess(&o, &numbers, &totals), TS_ERR_USER, "/nowhere/x_text_document.bin: cannot be made");
     o = options(input, temp_path(&t, "x"));
     o.handler_name = "AlpacaStyleInstructionHandler";
     REFUSED(ts_preprocess(&o, &numbers, &totals), TS_ERR_USER, "--handler-name");

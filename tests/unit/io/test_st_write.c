@@ -225,7 +225,7 @@ static void unwritable(void **state)
     temp t;
     temp_make(&t);
     REFUSED(write_much(temp_path(&t, "no/w.safetensors"), 65536, RLIM_INFINITY), TS_ERR_IO,
-            "no/w.safetensors: making the file");
+            "no/w.safetensors: cannot be made");
     temp_remove(&t);
 }
 

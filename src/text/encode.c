@@ -153,19 +153,39 @@ static ts_status encode_scanned(const ts_tokenizer *tok, ts_tokenizer_scratch *s
     return TS_OK;
 }
 
+/* The rest of a word whose beginning was another text: it is no word that the cache may know. */
+static ts_status encode_rest_of_word(const ts_tokenizer *tok, ts_tokenizer_scratch *sc,
+                                     const char *s, size_t n, ts_ids *out)
+{
+    sc->word.n = 0;
+    sc->model.goes_on = true;
+    const ts_status st = ts_token_model_encode(&tok->model, &sc->model, s, n, &sc->word);
+    sc->model.goes_on = false;
+    return st == TS_OK ? append(tok, sc->word.v, sc->word.n, out, 0) : st;
+}
+
+/* Where a piece of text stands: at the beginning of all, and then whether it goes on where another
+ * text ended. */
+typedef struct place {
+    bool first, goes_on;
+} place;
+
 /* Normalised text without added tokens in it. */
 static ts_status encode_plain(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s,
-                              size_t n, bool first, ts_ids *out)
+                              size_t n, place at, ts_ids *out)
 {
     const ts_pieces *pieces;
     if (n == 0)
         return TS_OK;
-    if (tok->pre.scan && (!tok->model.cut_at_meta || tok->model.bytes))
+    if (tok->pre.scan && !at.goes_on && (!tok->model.cut_at_meta || tok->model.bytes))
         return encode_scanned(tok, sc, s, n, out);
-    TS_TRY(ts_pretokenize(&tok->pre, tok->unicode, &sc->pre, s, n, first, &s, &pieces));
+    TS_TRY(ts_pretokenize(&tok->pre, tok->unicode, &sc->pre, s, n, at.first, at.goes_on, &s,
+                          &pieces));
     for (size_t i = 0; i < pieces->n; i++) {
         const ts_piece p = pieces->v[i];
-        if (tok->model.bytes)
+        if (at.goes_on && p.first && tok->model.kind == TS_MODEL_WORDPIECE)
+            TS_TRY(encode_rest_of_word(tok, sc, s + p.off, p.len, out));
+        else if (tok->model.bytes)
             TS_TRY(encode_piece(tok, sc, s + p.off, p.len, p.len, out, 0));
         else
             TS_TRY(encode_long(tok, sc, s + p.off, p.len, out, 0));
@@ -175,18 +195,22 @@ static ts_status encode_plain(const ts_tokenizer *tok, ts_tokenizer_scratch *sc,
 
 /* Text between raw added tokens: normalise, then cut out the normalised ones. */
 static ts_status encode_gap(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s,
-                            size_t n, bool first, ts_ids *out)
+                            size_t n, place at, ts_ids *out)
 {
     bool moved;
     if (n == 0)
         return TS_OK;
-    TS_TRY(ts_normalize(&tok->norm, s, n, sc->raw, &s, &n, &moved));
+    if (at.goes_on)
+        TS_TRY(ts_normalize_rest(&tok->norm, s, n, sc->raw, &s, &n, &moved));
+    else
+        TS_TRY(ts_normalize(&tok->norm, s, n, sc->raw, &s, &n, &moved));
     ts_added_scan scan = { .a = &tok->added, .trie = &tok->added.normal, .text = s, .n = n };
     ts_added_hit hit;
     do {
         ts_added_next(&scan, &hit);
+        const bool first = at.first && !moved && hit.gap == 0;
         TS_TRY(encode_plain(tok, sc, s + hit.gap, hit.gap_end - hit.gap,
-                            first && !moved && hit.gap == 0, out));
+                            (place){ first, first && at.goes_on }, out));
         if (hit.token)
             TS_TRY(ts_ids_add(out, hit.token->id));
     } while (hit.token);
@@ -194,24 +218,26 @@ static ts_status encode_gap(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, c
 }
 
 static ts_status encode_sp(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s,
-                           size_t n, ts_ids *out)
+                           size_t n, bool goes_on, ts_ids *out)
 {
     ts_str *text = &sc->raw[0];
     ts_str_reset(text);
-    TS_TRY(ts_sp_normalize(tok, s, n, text));
+    TS_TRY(ts_sp_normalize(tok, s, n, goes_on, text));
     if (text->len == 0)
         return TS_OK;
     return encode_long(tok, sc, text->s, text->len, out, out->n);
 }
 
 static ts_status encode_hf(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s,
-                           size_t n, ts_ids *out)
+                           size_t n, bool goes_on, ts_ids *out)
 {
     ts_added_scan scan = { .a = &tok->added, .trie = &tok->added.raw, .text = s, .n = n };
     ts_added_hit hit;
     do {
         ts_added_next(&scan, &hit);
-        TS_TRY(encode_gap(tok, sc, s + hit.gap, hit.gap_end - hit.gap, hit.gap == 0, out));
+        const bool first = hit.gap == 0;
+        TS_TRY(encode_gap(tok, sc, s + hit.gap, hit.gap_end - hit.gap,
+                          (place){ first, first && goes_on }, out));
         if (hit.token)
             TS_TRY(ts_ids_add(out, hit.token->id));
     } while (hit.token);
@@ -241,20 +267,35 @@ static size_t check_utf8(const char *s, size_t n)
     return n;
 }
 
+static ts_status need_utf8(const char *text, size_t n)
+{
+    const size_t good = check_utf8(text, n);
+    return good == n ? TS_OK
+                     : ts_error(TS_ERR_USER, "the text is not UTF-8: byte %zu is 0x%02x", good,
+                                (unsigned char)text[good]);
+}
+
 ts_status ts_tokenizer_encode(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *text,
                               size_t n, bool special, ts_ids *out)
 {
-    const size_t good = check_utf8(text, n);
-    if (good < n)
-        return ts_error(TS_ERR_USER, "the text is not UTF-8: byte %zu is 0x%02x", good,
-                        (unsigned char)text[good]);
+    TS_TRY(need_utf8(text, n));
     if (tok->is_sp)
-        return encode_sp(tok, sc, text, n, out);
+        return encode_sp(tok, sc, text, n, false, out);
     for (size_t i = 0; special && i < tok->post.before.n; i++)
         TS_TRY(ts_ids_add(out, tok->post.before.v[i]));
     if (!special || !tok->post.drops_text)
-        TS_TRY(encode_hf(tok, sc, text, n, out));
+        TS_TRY(encode_hf(tok, sc, text, n, false, out));
     for (size_t i = 0; special && i < tok->post.after.n; i++)
         TS_TRY(ts_ids_add(out, tok->post.after.v[i]));
     return TS_OK;
 }
+
+ts_status ts_tokenizer_encode_rest(const ts_tokenizer *tok, ts_tokenizer_scratch *sc,
+                                   const char *text, size_t n, ts_ids *out)
+{
+    TS_TRY(need_utf8(text, n));
+    return tok->is_sp ? encode_sp(tok, sc, text, n, true, out)
+                      : encode_hf(tok, sc, text, n, true, out);
+}
+
+size_t ts_tokenizer_ends(const ts_tokenizer *tok) { return tok->is_sp ? 0 : tok->post.after.n; }

@@ -57,6 +57,7 @@ typedef struct ts_lattice_node {
 } ts_lattice_node;
 
 typedef struct ts_token_model_work {
+    bool goes_on; /* the next piece is the rest of a word (WordPiece) */
     ts_bpe_work bpe;
     ts_lattice_node *node;
     size_t node_cap;

@@ -241,14 +241,16 @@ bool ts_norm_is_idle(const ts_norm_op *op, const char *s, size_t n)
     return op->kind == TS_NORM_REPLACE && memmem(s, n, op->a, op->a_len) == NULL;
 }
 
-ts_status ts_normalize(const ts_normalizer *nm, const char *s, size_t n, ts_str buf[2],
-                       const char **text, size_t *len, bool *moved)
+static ts_status normalize(const ts_normalizer *nm, const char *s, size_t n, bool goes_on,
+                           ts_str buf[2], const char **text, size_t *len, bool *moved)
 {
     int which = 0;
     const size_t before = n;
     *moved = false;
     for (size_t i = 0; i < nm->n; i++) {
         if (ts_norm_is_idle(&nm->op[i], s, n))
+            continue;
+        if (nm->op[i].kind == TS_NORM_PREPEND && goes_on && !*moved)
             continue;
         ts_str *out = &buf[which];
         which = !which;
@@ -263,6 +265,18 @@ ts_status ts_normalize(const ts_normalizer *nm, const char *s, size_t n, ts_str 
     *text = s;
     *len = n;
     return TS_OK;
+}
+
+ts_status ts_normalize(const ts_normalizer *nm, const char *s, size_t n, ts_str buf[2],
+                       const char **text, size_t *len, bool *moved)
+{
+    return normalize(nm, s, n, false, buf, text, len, moved);
+}
+
+ts_status ts_normalize_rest(const ts_normalizer *nm, const char *s, size_t n, ts_str buf[2],
+                            const char **text, size_t *len, bool *moved)
+{
+    return normalize(nm, s, n, true, buf, text, len, moved);
 }
 
 void ts_normalizer_deinit(ts_normalizer *nm)

@@ -48,6 +48,9 @@ void ts_normalizer_deinit(ts_normalizer *nm);
  * *moved: characters at the beginning were dropped. */
 ts_status ts_normalize(const ts_normalizer *nm, const char *s, size_t n, ts_str buf[2],
                        const char **text, size_t *len, bool *moved) TS_NODISCARD;
+/* Of a text that follows on another without a gap: nothing is put in front of it. */
+ts_status ts_normalize_rest(const ts_normalizer *nm, const char *s, size_t n, ts_str buf[2],
+                            const char **text, size_t *len, bool *moved) TS_NODISCARD;
 /* Applies one operation. */
 ts_status ts_norm_apply(const ts_norm_op *op, const char *s, size_t n, ts_str *out) TS_NODISCARD;
 /* Whether the operation leaves the text as it is; quick, and may say false without need. */

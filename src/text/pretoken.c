@@ -178,12 +178,13 @@ static ts_status split_piece(const ts_pre_step *st, const ts_unicode *u, const c
 }
 
 /* Metaspace: blanks become the replacement, which also comes in front. */
-static ts_status rewrite_meta(const ts_pre_step *st, const char *s, ts_piece p, ts_str *out)
+static ts_status rewrite_meta(const ts_pre_step *st, const char *s, ts_piece p, bool goes_on,
+                              ts_str *out)
 {
     const bool has = p.len >= st->text_len && !memcmp(s, st->text, st->text_len);
     const bool wanted =
         st->prepend == TS_PREPEND_ALWAYS || (st->prepend == TS_PREPEND_FIRST && p.first);
-    if (wanted && !has && s[0] != ' ')
+    if (wanted && !has && s[0] != ' ' && !goes_on)
         TS_TRY(ts_str_add(out, st->text, st->text_len));
     for (size_t i = 0, end; i < p.len; i = end) {
         const char *blank = memchr(s + i, ' ', p.len - i);
@@ -198,8 +199,8 @@ static ts_status rewrite_meta(const ts_pre_step *st, const char *s, ts_piece p, 
 }
 
 /* Pieces of `in` rewritten into `text`. */
-static ts_status rewrite(const ts_pre_step *st, bool bytes, const char *from, const ts_pieces *in,
-                         ts_str *text, ts_pieces *out)
+static ts_status rewrite(const ts_pre_step *st, bool bytes, bool goes_on, const char *from,
+                         const ts_pieces *in, ts_str *text, ts_pieces *out)
 {
     ts_str_reset(text);
     out->n = 0;
@@ -214,9 +215,9 @@ static ts_status rewrite(const ts_pre_step *st, bool bytes, const char *from, co
                 TS_TRY(ts_str_add(text, c, n));
             }
         } else if (st->is_metaspace) {
-            TS_TRY(rewrite_meta(st, s, p, text));
+            TS_TRY(rewrite_meta(st, s, p, goes_on && p.first, text));
         } else {
-            TS_TRY(ts_str_add(text, " ", s[0] == ' ' ? 0 : 1));
+            TS_TRY(ts_str_add(text, " ", s[0] == ' ' || (goes_on && p.first) ? 0 : 1));
             TS_TRY(ts_str_add(text, s, p.len));
         }
         TS_TRY(push(out, off, text->len - off, p.first));
@@ -225,7 +226,8 @@ static ts_status rewrite(const ts_pre_step *st, bool bytes, const char *from, co
 }
 
 ts_status ts_pretokenize(const ts_pretoken *p, const ts_unicode *u, ts_pre_work *w, const char *s,
-                         size_t n, bool first, const char **text, const ts_pieces **out)
+                         size_t n, bool first, bool goes_on, const char **text,
+                         const ts_pieces **out)
 {
     int now = 0, buf = 0; /* which of the two is current, which buffer is free */
     w->pieces[0].n = 0;
@@ -233,7 +235,8 @@ ts_status ts_pretokenize(const ts_pretoken *p, const ts_unicode *u, ts_pre_work 
     for (size_t i = 0; i < p->n; i++) {
         const ts_pre_step *st = &p->step[i];
         if (st->is_metaspace || st->add_space) {
-            TS_TRY(rewrite(st, false, s, &w->pieces[now], &w->text[buf], &w->pieces[!now]));
+            TS_TRY(rewrite(st, false, goes_on, s, &w->pieces[now], &w->text[buf],
+                           &w->pieces[!now]));
             s = ts_str_text(&w->text[buf]);
             buf = !buf;
             now = !now;
@@ -245,7 +248,8 @@ ts_status ts_pretokenize(const ts_pretoken *p, const ts_unicode *u, ts_pre_work 
             now = !now;
         }
         if (st->map_bytes) {
-            TS_TRY(rewrite(st, true, s, &w->pieces[now], &w->text[buf], &w->pieces[!now]));
+            TS_TRY(rewrite(st, true, false, s, &w->pieces[now], &w->text[buf],
+                           &w->pieces[!now]));
             s = ts_str_text(&w->text[buf]);
             buf = !buf;
             now = !now;

@@ -73,9 +73,10 @@ bool ts_pretoken_take_bytes(ts_pretoken *p);
 void ts_pretoken_finish(ts_pretoken *p);
 void ts_pretoken_deinit(ts_pretoken *p);
 
-/* Cuts s[0..n). The pieces lie in *text (borrowed from s or from the work space). */
+/* Cuts s[0..n). The pieces lie in *text (borrowed from s or from the work space). first: s is the
+ * text's beginning; goes_on: where another text ended, so no blank is put in front of it. */
 ts_status ts_pretokenize(const ts_pretoken *p, const ts_unicode *u, ts_pre_work *w, const char *s,
-                         size_t n, bool first, const char **text,
+                         size_t n, bool first, bool goes_on, const char **text,
                          const ts_pieces **out) TS_NODISCARD;
 void ts_pre_work_deinit(ts_pre_work *w);
 #endif

@@ -45,7 +45,8 @@ static ts_status add_part(const ts_tokenizer *tok, const char *s, size_t n, ts_s
     return TS_OK;
 }
 
-ts_status ts_sp_normalize(const ts_tokenizer *tok, const char *s, size_t n, ts_str *out)
+ts_status ts_sp_normalize(const ts_tokenizer *tok, const char *s, size_t n, bool goes_on,
+                          ts_str *out)
 {
     const ts_sp_norm *sp = &tok->sp;
     size_t i = 0, used, len;
@@ -58,7 +59,8 @@ ts_status ts_sp_normalize(const ts_tokenizer *tok, const char *s, size_t n, ts_s
         }
     if (i == n)
         return TS_OK;
-    if (sp->dummy_prefix && !sp->suffix_blanks)
+    /* blanks that were dropped in the middle of a text are one */
+    if (goes_on ? i > 0 : sp->dummy_prefix && !sp->suffix_blanks)
         TS_TRY(add_blank(tok, out));
     bool after_blank = sp->squeeze_blanks;
     for (; i < n; i += used) {

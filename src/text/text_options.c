@@ -1,5 +1,7 @@
 #include "text/text_options.h"
 
+#include "text/unicode.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,4 +171,71 @@ ts_status ts_text_encode(const ts_text_tokenizer *t, ts_tokenizer_scratch *scrat
     if (t->with_bos && t->bos >= 0)
         TS_TRY(ts_ids_add(out, t->bos));
     return ts_tokenizer_encode(t->tok, scratch, text, n, t->with_special, out);
+}
+
+/* Of a text that another follows: without what ends texts. */
+static ts_status encode_first(const ts_text_tokenizer *t, ts_tokenizer_scratch *scratch,
+                              const char *text, size_t n, ts_ids *out)
+{
+    out->n = 0;
+    TS_TRY(ts_text_encode(t, scratch, text, n, out));
+    const size_t ends = t->tok && t->with_special ? ts_tokenizer_ends(t->tok) : 0;
+    out->n -= ends < out->n ? ends : out->n;
+    return TS_OK;
+}
+
+static bool begins_with(const ts_ids *all, const ts_ids *part)
+{
+    return part->n <= all->n &&
+           (part->n == 0 || !memcmp(all->v, part->v, part->n * sizeof *part->v));
+}
+
+static size_t without_blanks(const char *s, size_t n)
+{
+    for (size_t at = n; at > 0;) {
+        do
+            at--;
+        while (at > 0 && ((unsigned char)s[at] & 0xC0) == 0x80);
+        const int len = ts_utf8_len(s + at, n - at);
+        if (!len || !ts_char_is_space(ts_utf8_decode(s + at, len)))
+            return n;
+        n = at;
+    }
+    return n;
+}
+
+static ts_status encode_apart(const ts_text_tokenizer *t, ts_tokenizer_scratch *scratch,
+                              const char *second, size_t n, const ts_ids *first, ts_ids *out)
+{
+    out->n = 0;
+    for (size_t i = 0; i < first->n; i++)
+        TS_TRY(ts_ids_add(out, first->v[i]));
+    return t->tok ? ts_tokenizer_encode_rest(t->tok, scratch, second, n, out)
+                  : encode_numbers(t, second, n, out);
+}
+
+ts_status ts_text_encode_pair(const ts_text_tokenizer *t, ts_tokenizer_scratch *scratch,
+                              const char *first, size_t n_text, const char *second, size_t n_second,
+                              ts_ids *out, size_t *n_first)
+{
+    ts_str whole = { 0 };
+    ts_ids ids = { 0 };
+    const size_t bare = without_blanks(first, n_text);
+    ts_status st;
+    TS_TRY_TO(done, st, ts_str_add(&whole, first, n_text));
+    TS_TRY_TO(done, st, ts_str_add(&whole, second, n_second));
+    out->n = 0;
+    TS_TRY_TO(done, st, ts_text_encode(t, scratch, ts_str_text(&whole), whole.len, out));
+    TS_TRY_TO(done, st, encode_first(t, scratch, first, n_text, &ids));
+    if (!begins_with(out, &ids) && bare < n_text)
+        TS_TRY_TO(done, st, encode_first(t, scratch, first, bare, &ids));
+    if (!begins_with(out, &ids)) {
+        TS_TRY_TO(done, st, encode_first(t, scratch, first, n_text, &ids));
+        TS_TRY_TO(done, st, encode_apart(t, scratch, second, n_second, &ids, out));
+    }
+    *n_first = ids.n;
+done:
+    ts_str_deinit(&whole);
+    ts_ids_deinit(&ids);
+    return st;
 }

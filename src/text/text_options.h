@@ -35,4 +35,12 @@ void ts_text_tokenizer_close(ts_text_tokenizer *t);
  * vocab_size) is TS_ERR_USER. */
 ts_status ts_text_encode(const ts_text_tokenizer *t, ts_tokenizer_scratch *scratch,
                          const char *text, size_t n, ts_ids *out) TS_NODISCARD;
+/* The same of a text that was cut in two, and how many of the ids are the first part's, *n_first.
+ * They are those of the whole text where it begins with the first part's; else, by the rule of
+ * lm-evaluation-harness, where it begins with the first part's without the blanks at its end; and
+ * where a token spans the cut even then, those of the first part and, behind them, of the second
+ * encoded alone, with nothing put in front of it or behind it. */
+ts_status ts_text_encode_pair(const ts_text_tokenizer *t, ts_tokenizer_scratch *scratch,
+                              const char *first, size_t n_text, const char *second, size_t n_second,
+                              ts_ids *out, size_t *n_first) TS_NODISCARD;
 #endif

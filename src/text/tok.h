@@ -61,8 +61,8 @@ ts_status ts_load_roles(ts_tokenizer *tok, const char *folder) TS_NODISCARD;
 ts_status ts_tokenizer_open_bytes(const char *data, size_t n, const char *name,
                                   const ts_unicode *unicode, ts_tokenizer **out) TS_NODISCARD;
 
-/* sp_text.c */
-ts_status ts_sp_normalize(const ts_tokenizer *tok, const char *s, size_t n,
+/* sp_text.c; goes_on: as for ts_pretokenize */
+ts_status ts_sp_normalize(const ts_tokenizer *tok, const char *s, size_t n, bool goes_on,
                           ts_str *out) TS_NODISCARD;
 ts_status ts_sp_decode(const ts_tokenizer *tok, const int32_t *ids, size_t n,
                        ts_str *out) TS_NODISCARD;

@@ -43,6 +43,13 @@ void ts_tokenizer_scratch_destroy(ts_tokenizer_scratch **scratch);
  * is not UTF-8 is TS_ERR_USER with the offset. */
 ts_status ts_tokenizer_encode(const ts_tokenizer *tok, ts_tokenizer_scratch *scratch,
                               const char *text, size_t n, bool special, ts_ids *out) TS_NODISCARD;
+/* Appends the ids of a text that goes on where another ended: nothing is put in front of it or
+ * behind it. A word whose beginning is the other text's is not known as such; where tokens inside a
+ * word have a mark of their own (WordPiece), the first ones bear it. */
+ts_status ts_tokenizer_encode_rest(const ts_tokenizer *tok, ts_tokenizer_scratch *scratch,
+                                   const char *text, size_t n, ts_ids *out) TS_NODISCARD;
+/* How many ids the post-processor puts behind a text. */
+size_t ts_tokenizer_ends(const ts_tokenizer *tok);
 /* Appends the text of ids to out. An id outside the vocabulary is TS_ERR_USER. */
 ts_status ts_tokenizer_decode(const ts_tokenizer *tok, const int32_t *ids, size_t n,
                               bool skip_special, ts_str *out) TS_NODISCARD;

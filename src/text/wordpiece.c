@@ -14,7 +14,6 @@ static ts_status unknown_word(const ts_token_model *m, ts_ids *out)
 ts_status ts_wordpiece_encode(const ts_token_model *m, ts_token_model_work *w, const char *s,
                               size_t n, ts_ids *out)
 {
-    (void)w;
     const size_t before = out->n;
     const uint32_t inside = ts_trie_walk(&m->trie, m->prefix, m->prefix_len);
     int64_t chars = 0;
@@ -25,8 +24,9 @@ ts_status ts_wordpiece_encode(const ts_token_model *m, ts_token_model_work *w, c
     for (size_t i = 0, len; i < n; i += len) {
         /* A token inside a word stands in the vocabulary behind the prefix. */
         int32_t id = -1;
-        if (i == 0 || inside != 0 || m->prefix_len == 0)
-            id = ts_trie_prefix(&m->trie, i ? inside : 0, s + i, n - i, &len);
+        const bool within = i > 0 || w->goes_on;
+        if (!within || inside != 0 || m->prefix_len == 0)
+            id = ts_trie_prefix(&m->trie, within ? inside : 0, s + i, n - i, &len);
         if (id < 0) {
             out->n = before;
             return unknown_word(m, out);

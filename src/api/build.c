@@ -23,7 +23,7 @@ static json_t *object(void) { return json_object(); }
 
 static void put_text(json_t *o, const char *key, const char *value)
 {
-    json_object_set_new(o, key, json_string(value));
+    json_object_set_new(o, key, ts_json_string(value));
 }
 
 /* The value of the first "key : value" line of a file in /proc, or "". */
@@ -107,7 +107,7 @@ static json_t *processor_info(unsigned isa)
     json_object_set_new(p, "cores", json_integer(ts_cpu_count()));
     ts_isa_names(isa, sets);
     for (char *w = strtok_r(sets, " ", &save); w; w = strtok_r(NULL, " ", &save))
-        json_array_append_new(list, json_string(w));
+        json_array_append_new(list, ts_json_string(w));
     json_object_set_new(p, "instruction_sets", list);
     return p;
 }

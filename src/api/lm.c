@@ -195,6 +195,20 @@ ts_status ts_lm_decode(ts_lm *lm, const int32_t *ids, size_t n_ids, char **text,
 
 /* ---- scores ---- */
 
+ts_status ts_lm_explain(const ts_lm *lm, ts_status st)
+{
+    ts_str why = { 0 };
+    if (st == TS_ERR_RUN &&
+        ts_model_not_finite(&lm->model, lm->rt.load, lm->o.ckpt_step, &why) == TS_OK)
+        st = ts_error_context(st, "%s",
+                              why.len ? why.s
+                                      : "all weights are finite: the model's values do not fit the "
+                                        "type that it computes in (give --bf16, or none of --fp16 "
+                                        "and --bf16)");
+    ts_str_deinit(&why);
+    return st;
+}
+
 static ts_status ready_to_score(ts_lm *lm, const char *function, const int32_t *ids, size_t n)
 {
     const ts_tape_options to = { 0 };

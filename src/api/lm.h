@@ -45,6 +45,9 @@ ts_status ts_lm_find_tokenizer(ts_lm *lm) TS_NODISCARD;
 /* The same, once; none is TS_ERR_USER. */
 ts_status ts_lm_need_tokenizer(ts_lm *lm) TS_NODISCARD;
 static inline bool ts_lm_has_text(const ts_lm *lm) { return lm->has_tok && lm->tok.tok; }
+/* Of a result that is not a number (st is TS_ERR_RUN and its message is set): adds which weights are
+ * not, if any. Returns st, whatever it is. */
+ts_status ts_lm_explain(const ts_lm *lm, ts_status st) TS_NODISCARD;
 /* Appends; ids outside the model's vocabulary are TS_ERR_USER. */
 ts_status ts_lm_add_text(ts_lm *lm, const char *text, size_t n, ts_ids *out) TS_NODISCARD;
 ts_status ts_lm_check_ids(const ts_lm *lm, const int32_t *ids, size_t n) TS_NODISCARD;

@@ -2,6 +2,9 @@
 
 #include "base/file.h"
 
+#include <math.h>
+#include <string.h>
+
 ts_status ts_json_parse(const char *text, size_t n, const char *name, json_t **out)
 {
     json_error_t e;
@@ -21,6 +24,23 @@ ts_status ts_json_read(const char *path, json_t **out)
         st = ts_json_parse(ts_str_text(&text), text.len, path, out);
     ts_str_deinit(&text);
     return st;
+}
+
+json_t *ts_json_number(double v) { return isfinite(v) ? json_real(v) : json_null(); }
+
+json_t *ts_json_string(const char *text)
+{
+    if (!text)
+        return json_null();
+    const size_t n = strlen(text);
+    if (ts_utf8_check(text, n) == n)
+        return json_stringn(text, n);
+    ts_str quoted = { 0 };
+    json_t *v = ts_str_json(&quoted, text, n) == TS_OK
+                    ? json_loadb(quoted.s, quoted.len, JSON_DECODE_ANY, NULL)
+                    : NULL;
+    ts_str_deinit(&quoted);
+    return v;
 }
 
 static const json_t *look_up(const json_t *o, const char *key)

@@ -12,6 +12,11 @@ ts_status ts_json_read(const char *path, json_t **out) TS_NODISCARD;
  * for. */
 ts_status ts_yaml_read(const char *path, json_t **out) TS_NODISCARD;
 
+/* New values for objects to be written: null where the number is not finite; text that is not UTF-8
+ * with U+FFFD for what is not; NULL (text): null. NULL: no memory. */
+json_t *ts_json_number(double v);
+json_t *ts_json_string(const char *text);
+
 /* Typed look-ups in an object. A missing key or null gives the default; a wrong type or a value
  * outside [lo, hi] is TS_ERR_USER that names file and key. Strings are borrowed from the object. */
 ts_status ts_json_int(const json_t *o, const char *file, const char *key, int64_t def, int64_t lo,

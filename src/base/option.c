@@ -487,7 +487,7 @@ static ts_status json_value(const entry *e, ts_str *out)
         return ts_str_puts(out,
                            *(const bool *)f == (e->row->type == TS_OPTION_FLAG) ? "true" : "false");
     case TS_OPTION_INT: return ts_str_printf(out, "%lld", (long long)*(const int64_t *)f);
-    case TS_OPTION_REAL: return ts_str_printf(out, "%.17g", *(const double *)f);
+    case TS_OPTION_REAL: return ts_str_json_real(out, *(const double *)f, 17);
     case TS_OPTION_TEXT: {
         const char *t = *(const char *const *)f;
         return t ? ts_str_json(out, t, strlen(t)) : ts_str_puts(out, "null");

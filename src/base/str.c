@@ -1,5 +1,6 @@
 #include "base/str.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,11 +53,16 @@ ts_status ts_str_json(ts_str *b, const char *s, size_t n)
     size_t from = 0;
     for (size_t i = 0; i < n; i++) {
         const unsigned char c = (unsigned char)s[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
+        const int len = c < 0x80 ? 1 : ts_utf8_len(s + i, n - i);
+        if (len && c >= 0x20 && c != '"' && c != '\\') {
+            i += (size_t)len - 1;
             continue;
+        }
         TS_TRY(ts_str_add(b, s + from, i - from));
         from = i + 1;
-        if (c == '"' || c == '\\')
+        if (!len)
+            TS_TRY(ts_str_puts(b, "\xEF\xBF\xBD"));
+        else if (c == '"' || c == '\\')
             TS_TRY(ts_str_printf(b, "\\%c", c));
         else if (c == '\n')
             TS_TRY(ts_str_puts(b, "\\n"));
@@ -69,6 +75,11 @@ ts_status ts_str_json(ts_str *b, const char *s, size_t n)
     }
     TS_TRY(ts_str_add(b, s + from, n - from));
     return ts_str_add(b, "\"", 1);
+}
+
+ts_status ts_str_json_real(ts_str *b, double v, int digits)
+{
+    return isfinite(v) ? ts_str_printf(b, "%.*g", digits, v) : ts_str_puts(b, "null");
 }
 
 static bool is_tail(unsigned char c) { return (c & 0xC0) == 0x80; }

@@ -13,8 +13,11 @@ void ts_str_reset(ts_str *b); /* empty, memory kept */
 ts_status ts_str_add(ts_str *b, const char *s, size_t n) TS_NODISCARD;
 ts_status ts_str_puts(ts_str *b, const char *s) TS_NODISCARD;
 ts_status ts_str_printf(ts_str *b, const char *fmt, ...) TS_PRINTF(2, 3) TS_NODISCARD;
-/* Adds s as a JSON string with its quotes (valid UTF-8 is kept, control bytes are escaped). */
+/* Adds s as a JSON string with its quotes (valid UTF-8 is kept, control bytes are escaped, other
+ * bytes are U+FFFD). */
 ts_status ts_str_json(ts_str *b, const char *s, size_t n) TS_NODISCARD;
+/* Adds a number as JSON, of so many digits: null where it is not finite. */
+ts_status ts_str_json_real(ts_str *b, double v, int digits) TS_NODISCARD;
 
 static inline const char *ts_str_text(const ts_str *b) { return b->s ? b->s : ""; }
 

@@ -136,8 +136,10 @@ static ts_status format_line(const ts_lm_answer *a, ts_str *l)
         TS_TRY(ts_str_json(l, a->text, a->n_text));
     }
     TS_TRY(ts_str_printf(l, ", \"finish_reason\": \"%s\"", a->is_stopped ? "stop" : "length"));
-    for (size_t i = 0; a->logprobs && i < a->n_ids; i++)
-        TS_TRY(ts_str_printf(l, "%s%.9g", i ? ", " : ", \"logprobs\": [", a->logprobs[i]));
+    for (size_t i = 0; a->logprobs && i < a->n_ids; i++) {
+        TS_TRY(ts_str_puts(l, i ? ", " : ", \"logprobs\": ["));
+        TS_TRY(ts_str_json_real(l, a->logprobs[i], 9));
+    }
     return ts_str_puts(l, a->logprobs ? "]}" : "}");
 }
 
@@ -205,7 +207,8 @@ static ts_status generate(inferer *s)
     if (!s->streams)
         TS_TRY(ts_jsonl_out_open(s->o.output, &s->out));
     s->began = s->said = ts_now();
-    TS_TRY(ts_lm_run(&s->lm, &s->config, batch, s->lines, s->n_lines, &hooks));
+    TS_TRY(ts_lm_explain(&s->lm,
+                         ts_lm_run(&s->lm, &s->config, batch, s->lines, s->n_lines, &hooks)));
     if (!s->streams && ts_log_is_terminal() && s->said > s->began)
         ts_log_raw("\n");
     return s->streams ? TS_OK : ts_output_finish(&s->out);

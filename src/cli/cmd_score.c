@@ -4,6 +4,7 @@
 #include "io/jsonl.h"
 #include "io/st_write.h"
 
+#include <math.h>
 #include <stdio.h>
 
 typedef struct score_options {
@@ -33,6 +34,7 @@ typedef struct scorer {
     bool *greedy;
     size_t cap_l, cap_g;
     ts_str line;
+    int64_t bad_line; /* the first with a score that is not a number; 0: none */
 } scorer;
 
 /* Why a line cannot be scored, with its place. */
@@ -43,6 +45,18 @@ static ts_status of_line(const ts_jsonl *in, ts_status st)
         return st;
     snprintf(why, sizeof why, "%s", ts_error_message());
     return ts_jsonl_error(in, "%s", why);
+}
+
+static ts_status encode(scorer *s, const json_t *text, const json_t *prompt, const json_t *rest,
+                        ts_ids *ids, size_t *first)
+{
+    *first = 0;
+    if (text)
+        return ts_text_encode(&s->lm.tok, s->lm.scratch, json_string_value(text),
+                              json_string_length(text), ids);
+    return ts_text_encode_pair(&s->lm.tok, s->lm.scratch, json_string_value(prompt),
+                               json_string_length(prompt), json_string_value(rest),
+                               json_string_length(rest), ids, first);
 }
 
 /* Ids of a line; *first is where scoring begins (behind a prompt). */
@@ -59,14 +73,9 @@ static ts_status line_ids(scorer *s, const ts_jsonl *in, const json_t *line, int
                               "\"ids\", \"text\", or \"prompt\" and \"completion\" were expected");
     TS_TRY(ts_lm_need_tokenizer(&s->lm));
     ts_ids out = { 0 };
-    const json_t *head = json_is_string(text) ? text : prompt;
-    ts_status st = ts_text_encode(&s->lm.tok, s->lm.scratch, json_string_value(head),
-                                  json_string_length(head), &out);
-    if (st == TS_OK && head == prompt) {
-        *first = (int64_t)out.n > 0 ? (int64_t)out.n : 1;
-        st = ts_tokenizer_encode(s->lm.tok.tok, s->lm.scratch, json_string_value(rest),
-                                 json_string_length(rest), false, &out);
-    }
+    size_t behind = 0;
+    ts_status st = of_line(
+        in, encode(s, json_is_string(text) ? text : NULL, prompt, rest, &out, &behind));
     if (st == TS_OK)
         st = of_line(in, ts_lm_check_text(&s->lm, &out));
     if (st != TS_OK) {
@@ -75,6 +84,7 @@ static ts_status line_ids(scorer *s, const ts_jsonl *in, const json_t *line, int
     }
     *ids = out.v;
     *n = (int64_t)out.n;
+    *first = behind > 0 ? (int64_t)behind : 1;
     return TS_OK;
 }
 
@@ -86,22 +96,30 @@ static ts_status format_line(scorer *s, const int32_t *ids, int64_t n, int64_t f
     TS_TRY(ts_str_puts(l, "{\"ids\": ["));
     for (int64_t i = 0; i < n; i++)
         TS_TRY(ts_str_printf(l, "%s%d", i ? ", " : "", (int)ids[i]));
-    TS_TRY(ts_str_puts(l, "], \"logprobs\": ["));
-    for (int64_t i = 0; i < n; i++) {
-        if (i == 0)
-            TS_TRY(ts_str_puts(l, "null"));
-        else
-            TS_TRY(ts_str_printf(l, ", %.9g", s->logprobs[i]));
+    TS_TRY(ts_str_puts(l, "], \"logprobs\": [null"));
+    for (int64_t i = 1; i < n; i++) {
+        TS_TRY(ts_str_puts(l, ", "));
+        TS_TRY(ts_str_json_real(l, s->logprobs[i], 9));
         sum += i >= first ? s->logprobs[i] : 0;
     }
-    TS_TRY(ts_str_printf(l, "], \"sum\": %.17g, \"count\": %lld, \"greedy\": [", sum,
+    TS_TRY(ts_str_puts(l, "], \"sum\": "));
+    TS_TRY(ts_str_json_real(l, sum, 17));
+    TS_TRY(ts_str_printf(l, ", \"count\": %lld, \"greedy\": [null",
                          (long long)(n > first ? n - first : 0)));
-    for (int64_t i = 0; i < n; i++)
-        TS_TRY(ts_str_printf(l, "%s%s", i ? ", " : "",
-                             i == 0         ? "null"
-                             : s->greedy[i] ? "true"
-                                            : "false"));
+    for (int64_t i = 1; i < n; i++)
+        TS_TRY(ts_str_printf(l, ", %s",
+                             isnan(s->logprobs[i]) ? "null"
+                             : s->greedy[i]        ? "true"
+                                                   : "false"));
     return ts_str_puts(l, "]}");
+}
+
+/* Whether all scores are numbers; of what is no number, the first line is remembered. */
+static void look_for_nan(scorer *s, int64_t line, int64_t n)
+{
+    for (int64_t i = 1; i < n && !s->bad_line; i++)
+        if (!isfinite(s->logprobs[i]))
+            s->bad_line = line;
 }
 
 static ts_status write_logits(scorer *s, const int32_t *ids, int64_t n)
@@ -138,6 +156,8 @@ static ts_status score_line(scorer *s, const ts_jsonl *in, const json_t *line, t
         st = ts_grow(&s->greedy, &s->cap_g, (size_t)n, sizeof *s->greedy);
     if (st == TS_OK)
         st = ts_lm_score(&s->lm, ids, (size_t)n, s->logprobs, s->greedy);
+    if (st == TS_OK)
+        look_for_nan(s, in->line, n);
     if (st == TS_OK && s->o.logits && in->line == 1)
         st = write_logits(s, ids, n);
     if (st == TS_OK)
@@ -146,6 +166,12 @@ static ts_status score_line(scorer *s, const ts_jsonl *in, const json_t *line, t
         st = ts_jsonl_out_line(out, &s->line);
     ts_free(&ids);
     return st;
+}
+
+static ts_status no_number(const scorer *s)
+{
+    return ts_lm_explain(&s->lm, ts_error(TS_ERR_RUN, "line %lld: a log-probability is not a number",
+                                          (long long)s->bad_line));
 }
 
 static ts_status score_file(scorer *s)
@@ -167,7 +193,7 @@ static ts_status score_file(scorer *s)
         st = ts_output_finish(&out);
     ts_output_abandon(&out);
     ts_jsonl_close(&in);
-    return st;
+    return st == TS_OK && s->bad_line ? no_number(s) : st;
 }
 
 static ts_status open_all(scorer *s)

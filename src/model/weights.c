@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -96,6 +97,23 @@ static ts_status check_tensor(const ts_family *f, const ts_arch *a, const ts_st_
 }
 
 enum { PIECE = 1 << 20 };
+
+ts_status ts_weights_not_finite(const ts_st_tensor *t, int64_t *at)
+{
+    float *x;
+    *at = -1;
+    TS_TRY(ts_alloc(&x, PIECE, sizeof *x));
+    ts_status st = TS_OK;
+    for (int64_t i = 0; st == TS_OK && *at < 0 && i < t->elements; i += PIECE) {
+        const int64_t n = t->elements - i < PIECE ? t->elements - i : PIECE;
+        st = ts_st_read_f32(t, i, n, x);
+        for (int64_t k = 0; st == TS_OK && *at < 0 && k < n; k++)
+            if (!isfinite(x[k]))
+                *at = i + k;
+    }
+    ts_free(&x);
+    return st;
+}
 
 static ts_status same_values(const ts_st_tensor *a, const ts_st_tensor *b, bool *same)
 {

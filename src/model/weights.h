@@ -33,6 +33,9 @@ ts_status ts_weights_settle_tie(const ts_family *family, const ts_st_dir *dir, c
 const ts_st_tensor *ts_weights_find(const ts_family *family, const ts_arch *a, const ts_st_dir *dir,
                                     const char *name);
 
+/* The first value of a tensor that is not finite: its place, or -1. */
+ts_status ts_weights_not_finite(const ts_st_tensor *t, int64_t *at) TS_NODISCARD;
+
 /* Reads all values of an allocated decoder from the folder's files, slice by slice. Missing tensors
  * and shapes that do not fit are TS_ERR_USER with names and both shapes; tensors that the family
  * does not use are reported once in the log. */

@@ -226,9 +226,9 @@ static json_t *rank_json(const ts_plan_rank *r)
                   "gradients", (json_int_t)m->at_peak[TS_MEM_GRAD], "optimizer",
                   (json_int_t)m->at_peak[TS_MEM_OPTIM], "activations",
                   (json_int_t)m->at_peak[TS_MEM_ACT], "buffers", (json_int_t)ts_plan_buffers(m));
-    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:f, s:o}", "rank", r->rank, "count",
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o}", "rank", r->rank, "count",
                      r->count, "tp", r->tp, "cp", r->cp, "ep", r->ep, "dp", r->dp, "pp", r->pp,
-                     "memory", mem, "flops", r->flops, "traffic", traffic_json(r));
+                     "memory", mem, "flops", ts_json_number(r->flops), "traffic", traffic_json(r));
 }
 
 static json_t *plan_json(const ts_plan *p, json_t *hardware)
@@ -236,9 +236,10 @@ static json_t *plan_json(const ts_plan *p, json_t *hardware)
     json_t *ranks = json_array();
     for (int i = 0; ranks && i < p->n_ranks; i++)
         json_array_append_new(ranks, rank_json(&p->rank[i]));
-    return json_pack("{s:o, s:f, s:f, s:f, s:o}", "ranks", ranks, "step_seconds", p->step_seconds,
-                     "tokens_per_second", p->tokens_per_second, "bubble", p->bubble, "hardware",
-                     hardware);
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "ranks", ranks, "step_seconds",
+                     ts_json_number(p->step_seconds), "tokens_per_second",
+                     ts_json_number(p->tokens_per_second), "bubble", ts_json_number(p->bubble),
+                     "hardware", hardware);
 }
 
 ts_status ts_plan_json(const ts_plan *p, ts_str *out)

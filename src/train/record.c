@@ -85,11 +85,10 @@ static double tflops_of(const ts_trainer *t, double seconds)
     return seconds > 0 ? ts_trainer_step_flops(t) / seconds / (double)t->comm->size * 1e-12 : 0;
 }
 
-/* JSON has no NaN. */
 static ts_status number(ts_str *l, const char *name, double v)
 {
-    return isfinite(v) ? ts_str_printf(l, ", \"%s\": %.17g", name, v)
-                       : ts_str_printf(l, ", \"%s\": null", name);
+    TS_TRY(ts_str_printf(l, ", \"%s\": ", name));
+    return ts_str_json_real(l, v, 17);
 }
 
 static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,
@@ -114,12 +113,10 @@ static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step
         TS_TRY(number(l, "mfu", tflops / r->o->peak_tflops));
     if (valid_loss)
         TS_TRY(number(l, "valid_lm_loss", *valid_loss));
+    TS_TRY(number(l, "iteration_seconds", s->seconds));
     return ts_str_printf(
-        l,
-        ", \"iteration_seconds\": %.9g, \"memory_peak_bytes\": %lld, \"rss_peak_bytes\": %lld, "
-        "\"skipped\": %s}\n",
-        s->seconds, (long long)s->memory_peak, (long long)s->rss_peak,
-        s->skipped ? "true" : "false");
+        l, ", \"memory_peak_bytes\": %lld, \"rss_peak_bytes\": %lld, \"skipped\": %s}\n",
+        (long long)s->memory_peak, (long long)s->rss_peak, s->skipped ? "true" : "false");
 }
 
 static ts_status write_metrics(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,

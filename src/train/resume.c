@@ -38,10 +38,10 @@ static ts_status state_text(const ts_trainer *t, const ts_option_set *options, c
     TS_TRY(st);
     /* skipped steps are consumed samples without num_steps; the seed is among the options */
     json_t *s = json_pack(
-        "{s:I, s:I, s:I, s:I, s:{s:b, s:f, s:I, s:I}, s:s, s:O*, s:o}", "iteration",
+        "{s:I, s:I, s:I, s:I, s:{s:b, s:o, s:I, s:I}, s:s, s:O*, s:o}", "iteration",
         (json_int_t)t->iteration, "consumed_train_samples", (json_int_t)t->consumed, "num_steps",
         (json_int_t)t->scheduled, "optimizer_steps", (json_int_t)t->optim.steps, "grad_scaler",
-        "dynamic", t->scaler.dynamic, "scale", t->scaler.scale, "growth_tracker",
+        "dynamic", t->scaler.dynamic, "scale", ts_json_number(t->scaler.scale), "growth_tracker",
         (json_int_t)t->scaler.good, "hysteresis_tracker", (json_int_t)t->scaler.tolerance,
         "file_dtype", ts_st_dtype_name(t->model->file_dtype), "tokenizer", t->model->tokenizer,
         "options", opts);
@@ -417,4 +417,56 @@ ts_status ts_model_open(const char *folder, int64_t step, const ts_model_use *us
     const ts_status st = ts_model_from_checkpoint(ck, use, out);
     ts_checkpoint_close(&ck);
     return st;
+}
+
+/* ---- models that are no numbers ---- */
+
+static ts_status tell_not_finite(const ts_st_tensor *t, ts_str *why)
+{
+    int64_t at;
+    float v;
+    if (!t)
+        return TS_OK;
+    TS_TRY(ts_weights_not_finite(t, &at));
+    if (at < 0)
+        return TS_OK;
+    TS_TRY(ts_st_read_f32(t, at, 1, &v));
+    return ts_str_printf(why, "%s: tensor %s holds %s at element %lld of %lld", t->path, t->name,
+                         isnan(v) ? "nan" : v < 0 ? "-inf" : "inf", (long long)at,
+                         (long long)t->elements);
+}
+
+static ts_status look_in_checkpoint(const ts_model *m, const char *folder, int64_t step,
+                                    ts_str *why)
+{
+    const ts_param_set *p = &m->decoder->params;
+    ts_checkpoint *ck;
+    TS_TRY(ts_checkpoint_open(folder, step, TS_CKPT_MODEL_ONLY | TS_CKPT_UNCHECKED, NULL, &ck));
+    ts_status st = TS_OK;
+    for (size_t i = 0; st == TS_OK && !why->len && i < p->n; i++)
+        st = tell_not_finite(ts_checkpoint_tensor(ck, p->p[i]->name), why);
+    ts_checkpoint_close(&ck);
+    return st;
+}
+
+static ts_status look_in_folder(const ts_model *m, const char *folder, ts_str *why)
+{
+    const ts_arch *a = &m->decoder->arch;
+    ts_name_map map = { 0 };
+    ts_st_dir *dir = NULL;
+    ts_status st = ts_family_names(m->family, a, &map);
+    if (st == TS_OK)
+        st = ts_st_dir_open(folder, NULL, &dir);
+    for (size_t i = 0; st == TS_OK && !why->len && i < map.n_tensors; i++)
+        st = tell_not_finite(ts_weights_find(m->family, a, dir, map.tensor[i].hf_name), why);
+    ts_st_dir_destroy(&dir);
+    ts_name_map_deinit(&map);
+    return st;
+}
+
+ts_status ts_model_not_finite(const ts_model *m, const char *folder, int64_t step, ts_str *why)
+{
+    ts_str_reset(why);
+    return ts_checkpoint_is(folder) ? look_in_checkpoint(m, folder, step, why)
+                                    : look_in_folder(m, folder, why);
 }

@@ -26,6 +26,10 @@ ts_status ts_model_from_checkpoint(const ts_checkpoint *ck, const ts_model_use *
 /* --load of either kind: a Hugging Face folder or checkpoints. For commands that only read. */
 ts_status ts_model_open(const char *folder, int64_t step, const ts_model_use *use,
                         ts_model *out) TS_NODISCARD;
+/* Why a model that was opened so gives no numbers: *why tells of its first tensor with a value that
+ * is not finite, in the order of the model, or is "" when all are finite. */
+ts_status ts_model_not_finite(const ts_model *m, const char *folder, int64_t step,
+                              ts_str *why) TS_NODISCARD;
 /* The description alone; family and config stay NULL where only our own words describe the model. */
 ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **family, ts_arch *a,
                                  json_t **config) TS_NODISCARD;

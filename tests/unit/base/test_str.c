@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/str.h"
 
+#include <math.h>
 #include <string.h>
 
 static void growing(void **state)
@@ -44,6 +45,23 @@ static void json_texts(void **state)
     ts_str_reset(&b);
     OK(ts_str_json(&b, "", 0));
     assert_string_equal(b.s, "\"\"");
+    ts_str_reset(&b);
+    OK(ts_str_json(&b, "caf\xe9 \xed\xa0\x80", 8)); /* Latin-1, a surrogate */
+    assert_string_equal(b.s, "\"caf\xEF\xBF\xBD \xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"");
+    ts_str_deinit(&b);
+}
+
+static void json_numbers(void **state)
+{
+    (void)state;
+    ts_str b = { 0 };
+    OK(ts_str_json_real(&b, 0.1, 17));
+    assert_string_equal(b.s, "0.10000000000000001");
+    ts_str_reset(&b);
+    OK(ts_str_json_real(&b, (double)-NAN, 9));
+    OK(ts_str_json_real(&b, (double)INFINITY, 9));
+    OK(ts_str_json_real(&b, -(double)INFINITY, 9));
+    assert_string_equal(b.s, "nullnullnull");
     ts_str_deinit(&b);
 }
 
@@ -212,7 +230,8 @@ static void errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(growing), cmocka_unit_test(json_texts), cmocka_unit_test(utf8_points),
+        cmocka_unit_test(growing), cmocka_unit_test(json_texts),
+        cmocka_unit_test(json_numbers), cmocka_unit_test(utf8_points),
         cmocka_unit_test(utf8_bytes), cmocka_unit_test(distances), cmocka_unit_test(human),
         cmocka_unit_test(memory), cmocka_unit_test(arenas), cmocka_unit_test(errors),
     };

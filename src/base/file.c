@@ -13,6 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+/* *size: 0 where it is not known (pipes, /proc). */
 static ts_status open_to_read(const char *path, int *fd, size_t *size)
 {
     struct stat sb;
@@ -23,7 +24,28 @@ static ts_status open_to_read(const char *path, int *fd, size_t *size)
         close(*fd);
         return ts_error(TS_ERR_USER, "%s: is not a file", path);
     }
-    *size = (size_t)sb.st_size;
+    *size = S_ISREG(sb.st_mode) ? (size_t)sb.st_size : 0;
+    return TS_OK;
+}
+
+/* Reads to the end, whatever size was said. */
+static ts_status read_all(int fd, size_t size, const char *path, ts_str *out)
+{
+    ts_str_reset(out);
+    TS_TRY(ts_grow(&out->s, &out->cap, size + 1, 1));
+    for (;;) {
+        if (out->len + 1 >= out->cap)
+            TS_TRY(ts_grow(&out->s, &out->cap, out->cap * 2, 1));
+        const ssize_t n = read(fd, out->s + out->len, out->cap - out->len - 1);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return ts_error(TS_ERR_USER, "%s: cannot be read: %s", path, strerror(errno));
+        if (n == 0)
+            break;
+        out->len += (size_t)n;
+    }
+    out->s[out->len] = 0;
     return TS_OK;
 }
 
@@ -32,25 +54,23 @@ ts_status ts_file_read(const char *path, ts_str *out)
     int fd;
     size_t size;
     TS_TRY(open_to_read(path, &fd, &size));
-    ts_str_reset(out);
-    ts_status st = ts_grow(&out->s, &out->cap, size + 1, 1);
-    for (;;) { /* pipes and /proc say size 0, so read to the end whatever was said */
-        if (st == TS_OK && out->len + 1 >= out->cap)
-            st = ts_grow(&out->s, &out->cap, out->cap * 2, 1);
-        if (st != TS_OK)
-            break;
-        const ssize_t n = read(fd, out->s + out->len, out->cap - out->len - 1);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            st = ts_error(TS_ERR_USER, "%s: cannot be read: %s", path, strerror(errno));
-        if (n <= 0)
-            break;
-        out->len += (size_t)n;
-    }
-    if (st == TS_OK)
-        out->s[out->len] = 0;
+    const ts_status st = read_all(fd, size, path, out);
     close(fd);
+    return st;
+}
+
+/* What cannot be mapped, for it has no size, is read. */
+static ts_status map_pipe(int fd, const char *path, ts_map *out)
+{
+    ts_str text = { 0 };
+    const ts_status st = read_all(fd, 0, path, &text);
+    if (st == TS_OK && text.len) {
+        *out = (ts_map){ (unsigned char *)text.s, text.len, true };
+        return TS_OK;
+    }
+    ts_str_deinit(&text);
+    if (st == TS_OK)
+        *out = (ts_map){ 0 };
     return st;
 }
 
@@ -59,18 +79,25 @@ ts_status ts_map_open(const char *path, ts_map *out)
     int fd;
     size_t size;
     TS_TRY(open_to_read(path, &fd, &size));
+    ts_status st = TS_OK;
     void *p = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+    if (!size)
+        st = map_pipe(fd, path, out);
+    else if (p == MAP_FAILED)
+        st = ts_error(TS_ERR_USER, "%s: cannot be mapped: %s", path, strerror(errno));
+    else
+        *out = (ts_map){ p, size, false };
     close(fd);
-    if (p == MAP_FAILED)
-        return ts_error(TS_ERR_USER, "%s: cannot be mapped: %s", path, strerror(errno));
-    *out = (ts_map){ p, size };
-    return TS_OK;
+    return st;
 }
 
 void ts_map_close(ts_map *m)
 {
-    if (m->data)
-        munmap((void *)(uintptr_t)m->data, m->size);
+    void *data = (void *)(uintptr_t)m->data;
+    if (m->is_read)
+        ts_free(&data);
+    else if (data)
+        munmap(data, m->size);
     *m = (ts_map){ 0 };
 }
 

@@ -7,10 +7,12 @@
  * message. */
 ts_status ts_file_read(const char *path, ts_str *out) TS_NODISCARD;
 
-/* A file mapped read-only and private. Zero-length files map to data NULL. */
+/* A file mapped read-only and private; a pipe and the like is read to its end instead. Without a
+ * byte, data is NULL. */
 typedef struct ts_map {
     const unsigned char *data;
     size_t size;
+    bool is_read;
 } ts_map;
 ts_status ts_map_open(const char *path, ts_map *out) TS_NODISCARD; /* missing file: TS_ERR_USER */
 void ts_map_close(ts_map *m);

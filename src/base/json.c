@@ -20,8 +20,9 @@ ts_status ts_json_read(const char *path, json_t **out)
 {
     ts_str text = { 0 };
     ts_status st = ts_file_read(path, &text);
+    const size_t mark = text.len >= 3 && !memcmp(text.s, "\xEF\xBB\xBF", 3) ? 3 : 0;
     if (st == TS_OK)
-        st = ts_json_parse(ts_str_text(&text), text.len, path, out);
+        st = ts_json_parse(ts_str_text(&text) + mark, text.len - mark, path, out);
     ts_str_deinit(&text);
     return st;
 }

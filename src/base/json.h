@@ -7,6 +7,7 @@
 /* Parses a whole text; duplicate keys and trailing text are refused. `name` (a file, "FILE:LINE")
  * stands in the message. The result belongs to the caller (json_decref). Errors are TS_ERR_USER. */
 ts_status ts_json_parse(const char *text, size_t n, const char *name, json_t **out) TS_NODISCARD;
+/* The same of a file; a byte order mark of UTF-8 is passed over. */
 ts_status ts_json_read(const char *path, json_t **out) TS_NODISCARD;
 /* A YAML file (mappings with text keys, lists, scalars; no aliases) as the JSON value it stands
  * for. */

@@ -10,11 +10,13 @@ TS_API_BEGIN
 
 typedef struct ts_preprocess_totals {
     int64_t documents, tokens; /* of all keys */
-    double bytes, seconds;
+    double bytes, seconds; /* bytes of text */
+    int64_t bad_records;   /* left out with --on-bad-record skip */
 } ts_preprocess_totals;
 
 /* `tessera preprocess` with these options: writes PREFIX_KEY_document.bin and .idx. A bad document
- * is TS_ERR_USER naming FILE:LINE; then nothing is left at the destination. totals may be NULL. */
+ * is TS_ERR_USER naming FILE:LINE (or left out, as --on-bad-record says), and so are files without a
+ * document; then nothing is left at the destination. totals may be NULL. */
 TS_API ts_status ts_data_preprocess(const char *const *options, size_t n,
                                     ts_preprocess_totals *totals) TS_NODISCARD;
 

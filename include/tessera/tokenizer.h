@@ -48,8 +48,8 @@ typedef enum ts_codec_role { TS_CODEC_BOS, TS_CODEC_EOS, TS_CODEC_PAD, TS_CODEC_
 TS_API int32_t ts_codec_role_id(const ts_codec *codec, ts_codec_role role);
 
 /* Learns a byte-level BPE vocabulary and writes it as a Hugging Face tokenizer folder: what
- * `tessera train-tokenizer` does with these options (--input FILE..., --output DIR,
- * --vocab-size). */
+ * `tessera train-tokenizer` does with these options (--input FILE..., --json-keys,
+ * --output DIR, --vocab-size). Files without text are TS_ERR_USER. */
 TS_API ts_status ts_tokenizer_train(const char *const *options, size_t n) TS_NODISCARD;
 
 TS_API_END

@@ -15,6 +15,7 @@
 #include <utf8proc.h>
 #include <yaml.h>
 #include <zlib.h>
+#include <zstd.h>
 #if TESSERA_HAVE_MPI
 #include <mpi.h>
 #endif
@@ -89,6 +90,7 @@ static json_t *libraries_info(void)
         put_text(l, "pcre2", text);
     put_text(l, "utf8proc", utf8proc_version());
     put_text(l, "zlib", zlibVersion());
+    put_text(l, "zstd", ZSTD_versionString());
     yaml_get_version(&major, &minor, &patch);
     snprintf(text, sizeof text, "%d.%d.%d", major, minor, patch);
     put_text(l, "yaml", text);

@@ -8,7 +8,8 @@ ts_status ts_preprocess_run(const ts_preprocess_options *o, const ts_text_option
                             ts_preprocess_totals *totals) TS_NODISCARD;
 
 typedef struct ts_tokenizer_train_options {
-    ts_option_list input, special;
+    ts_feed_options feed;
+    ts_option_list special;
     const char *output;
     int64_t vocab_size, min_frequency;
 } ts_tokenizer_train_options;

@@ -1,8 +1,10 @@
 #include "api/preprocess_run.h"
 #include "api/words.h"
+#include "base/arena.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "io/json_fields.h"
 #include "tessera/tokenizer.h"
 #include "text/bpe_train.h"
 
@@ -11,7 +13,7 @@
 #define ROW(type, field, name, def, lo, hi, help)                                                  \
     TS_ROW(type, ts_tokenizer_train_options, field, name, def, lo, hi, NULL, "tokenizer", help)
 const ts_option ts_tokenizer_train_rows[] = {
-    ROW(LIST, input, "input", NULL, 0, 0, "text files in UTF-8"),
+    TS_FEED_ROWS(ts_tokenizer_train_options, feed, "tokenizer"),
     ROW(TEXT, output, "output", NULL, 0, 0, "folder for tokenizer.json and tokenizer_config.json"),
     ROW(INT, vocab_size, "vocab-size", "32000", 257, 1 << 24, "tokens in all"),
     ROW(INT, min_frequency, "min-frequency", "2", 1, 1e15, "a pair that is rarer is not merged"),
@@ -28,17 +30,115 @@ static void show(void *ctx, int64_t tokens)
         ts_log_raw("\r%lld tokens, %.1f s ", (long long)tokens, ts_now() - *began);
 }
 
-static ts_status feed_file(ts_bpe_trainer *t, const char *path, double *bytes)
+/* ---- reading ---- */
+
+typedef struct learner {
+    const ts_tokenizer_train_options *o;
+    ts_bpe_trainer *t;
+    ts_textfeed *feed;
+    ts_text_batch batch;
+    ts_json_fields fields;
+    ts_arena arena; /* texts of records */
+    ts_bpe_text *texts;
+    size_t n, cap;
+    bool has_text; /* other than white space */
+    int64_t records;
+    ts_bad_records bad;
+    double bytes, began, said;
+} learner;
+
+/* A field is there until the next record is read, a copy until the next batch. */
+static ts_status copy_text(learner *l, const ts_json_field *f, ts_bpe_text *out)
 {
-    ts_map m;
-    TS_TRY(ts_map_open(path, &m));
-    const size_t bad = ts_utf8_check((const char *)m.data, m.size);
-    ts_status st = bad == m.size ? ts_bpe_trainer_feed(t, (const char *)m.data, m.size)
-                                 : ts_error(TS_ERR_USER, "%s: byte %zu is not UTF-8", path, bad);
-    *bytes += (double)m.size;
-    ts_map_close(&m);
-    return st;
+    char *copy;
+    TS_TRY(ts_arena_alloc(&l->arena, f->n + !f->n, &copy));
+    memcpy(copy, f->s, f->n);
+    *out = (ts_bpe_text){ copy, f->n };
+    return TS_OK;
 }
+
+/* Text i of the batch, or its texts, to l->texts. */
+static ts_status take_document(learner *l, size_t i)
+{
+    const ts_text_batch *b = &l->batch;
+    const ts_option_list *keys = &l->o->feed.json_keys;
+    const char *s = b->text.s + b->spans[i].at;
+    const size_t n = b->spans[i].n, n_texts = b->is_json ? (size_t)keys->n : 1;
+    if (!b->is_json)
+        TS_TRY(ts_text_batch_check(b, i));
+    else
+        TS_TRY(ts_json_texts_read(&l->fields, s, n, keys->v, n_texts, "--json-keys"));
+    TS_TRY(ts_grow(&l->texts, &l->cap, l->n + n_texts, sizeof *l->texts));
+    for (size_t k = 0; k < n_texts; k++) {
+        ts_bpe_text t = { s, n };
+        if (b->is_json)
+            TS_TRY(copy_text(l, &l->fields.v[k], &t));
+        for (size_t at = 0; at < t.n && !l->has_text; at++)
+            l->has_text = (unsigned char)t.s[at] > ' ';
+        l->texts[l->n++] = t;
+    }
+    l->records++;
+    return TS_OK;
+}
+
+static ts_status take_batch(learner *l)
+{
+    ts_arena_reset(&l->arena);
+    l->n = 0;
+    for (size_t i = 0; i < l->batch.n; i++) {
+        ts_status st = take_document(l, i);
+        if (st != TS_OK)
+            st = ts_text_batch_error(&l->batch, i, st);
+        if (st == TS_ERR_USER && l->o->feed.on_bad_record == TS_BAD_RECORD_SKIP)
+            ts_bad_records_add(&l->bad, ts_error_message());
+        else
+            TS_TRY(st);
+    }
+    return ts_bpe_trainer_feed(l->t, l->texts, l->n);
+}
+
+static void say_read(learner *l)
+{
+    const double now = ts_now();
+    if (!ts_log_is_terminal() || now - l->said < 0.2)
+        return;
+    l->said = now;
+    ts_log_raw("\r%lld records, %.1f MB read, %.1f s ", (long long)l->records, l->bytes / 1e6,
+               now - l->began);
+}
+
+static ts_status read_all(learner *l)
+{
+    ts_feed_options o = l->o->feed;
+    o.any_name = true;
+    o.whole_lines = true;
+    o.piece = (size_t)ts_cpu_count() << 20; /* some for each thread */
+    TS_TRY(ts_textfeed_create(&o, &l->feed));
+    for (;;) {
+        TS_TRY(ts_textfeed_next(l->feed, &l->batch));
+        if (!l->batch.n)
+            break;
+        l->bytes += (double)l->batch.bytes;
+        TS_TRY(take_batch(l));
+        say_read(l);
+    }
+    ts_bad_records_say(&l->bad, l->records);
+    return l->has_text ? TS_OK
+                       : ts_error(TS_ERR_USER, "--input %s%s: there is no text to learn from",
+                                  o.input.v[0], o.input.n > 1 ? " and others" : "");
+}
+
+static void drop_learner(learner *l)
+{
+    ts_bpe_trainer_destroy(&l->t);
+    ts_textfeed_destroy(&l->feed);
+    ts_text_batch_deinit(&l->batch);
+    ts_json_fields_deinit(&l->fields);
+    ts_arena_deinit(&l->arena);
+    ts_free(&l->texts);
+}
+
+/* ---- the result ---- */
 
 static ts_status write_folder(const ts_bpe_trainer *t, const ts_tokenizer_train_options *o)
 {
@@ -69,24 +169,22 @@ static ts_status write_folder(const ts_bpe_trainer *t, const ts_tokenizer_train_
 
 ts_status ts_tokenizer_train_run(const ts_tokenizer_train_options *o)
 {
-    ts_bpe_trainer *t;
-    double bytes = 0, began = ts_now();
-    if (!o->input.n || !o->output)
-        return ts_error(TS_ERR_USER, "--%s is missing", o->input.n ? "output" : "input");
-    TS_TRY(ts_bpe_trainer_create(&t));
-    ts_status st = TS_OK;
-    for (int64_t i = 0; i < o->input.n && st == TS_OK; i++)
-        st = feed_file(t, o->input.v[i], &bytes);
+    learner l = { .o = o, .began = ts_now() };
+    if (!o->output)
+        return ts_error(TS_ERR_USER, "--output is missing");
+    ts_status st = ts_bpe_trainer_create(&l.t);
     if (st == TS_OK)
-        st = ts_bpe_trainer_run(t, o->vocab_size, o->min_frequency, o->special.v,
-                                (size_t)o->special.n, show, &began);
+        st = read_all(&l);
     if (st == TS_OK)
-        st = write_folder(t, o);
+        st = ts_bpe_trainer_run(l.t, o->vocab_size, o->min_frequency, o->special.v,
+                                (size_t)o->special.n, show, &l.began);
+    if (st == TS_OK)
+        st = write_folder(l.t, o);
     if (st == TS_OK)
         ts_log(TS_LOG_INFO, "%s%lld tokens from %.1f MB in %.1f s: %s/tokenizer.json",
-               ts_log_is_terminal() ? "\r" : "", (long long)ts_bpe_trainer_tokens(t), bytes / 1e6,
-               ts_now() - began, o->output);
-    ts_bpe_trainer_destroy(&t);
+               ts_log_is_terminal() ? "\r" : "", (long long)ts_bpe_trainer_tokens(l.t),
+               l.bytes / 1e6, ts_now() - l.began, o->output);
+    drop_learner(&l);
     return st;
 }
 

@@ -51,6 +51,14 @@ static bool takes_words(const ts_option *r)
     return r->type == TS_OPTION_LIST || (r->type == TS_OPTION_NOTE && r->lo != 0);
 }
 
+/* Whether one more of it on the command line adds to what is there. */
+static bool adds(const entry *e)
+{
+    const ts_option *r = e->row;
+    return e->from == FROM_COMMAND && (r->type == TS_OPTION_EACH ||
+                                       (r->type == TS_OPTION_LIST && r->lo == TS_LIST_ADDS));
+}
+
 static entry *find(const ts_option_set *s, const char *name)
 {
     for (size_t i = 0; i < s->n; i++)
@@ -150,7 +158,7 @@ static ts_status set_word(ts_option_set *s, const entry *e, const char *text)
     case TS_OPTION_LIST:
     case TS_OPTION_EACH: {
         char *word = (char *)(uintptr_t)text;
-        return set_list(s, e, 1, &word, e->row->type == TS_OPTION_EACH && e->from == FROM_COMMAND);
+        return set_list(s, e, 1, &word, adds(e));
     }
     case TS_OPTION_NOTE: return TS_OK;
     }
@@ -264,7 +272,7 @@ ts_status ts_option_parse(ts_option_set *s, int argc, char *const *argv)
             if (!n)
                 return ts_error(TS_ERR_USER, "--%s: at least one value is missing", name);
             if (t == TS_OPTION_LIST)
-                TS_TRY(set_list(s, e, n, argv + i, false));
+                TS_TRY(set_list(s, e, n, argv + i, adds(e)));
             i += n;
         } else {
             if (!equals && (i >= argc || is_option(argv[i])))

@@ -12,12 +12,15 @@ typedef enum ts_option_type {
     TS_OPTION_REAL,   /* double in [lo, hi] */
     TS_OPTION_TEXT,   /* const char *; NULL when not given and no default */
     TS_OPTION_CHOICE, /* int: index into the list "a|b|c" in `choices` */
-    /* ts_option_list: all words up to the next option; a repeated option replaces */
+    /* ts_option_list: all words up to the next option; a repeated option replaces (lo TS_LIST_ADDS:
+     * adds) */
     TS_OPTION_LIST,
     TS_OPTION_EACH, /* ts_option_list: one word each time; repeated options add */
     TS_OPTION_NOTE, /* no field: accepted and without effect here (kernel or launcher of another
                        platform); `lo`: how many words it takes (-1: up to the next option) */
 } ts_option_type;
+
+enum { TS_LIST_ADDS = 1 };
 
 typedef struct ts_option_list {
     const char **v;

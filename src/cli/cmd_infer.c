@@ -11,12 +11,16 @@
 typedef struct infer_options {
     const char *input, *output, *prompt;
     bool json;
+    int on_bad_record;
 } infer_options;
 
 #define ROW(type, field, name, def, lo, hi, help)                                                  \
     TS_ROW(type, infer_options, field, name, def, lo, hi, NULL, "infer", help)
 static const ts_option infer_rows[] = {
-    ROW(TEXT, input, "input", NULL, 0, 0, "JSON lines with \"ids\" or \"text\""),
+    ROW(TEXT, input, "input", NULL, 0, 0,
+        "JSON lines with \"ids\", \"text\" or \"prompt\", also packed (.gz, .zst); - is the standard "
+        "input"),
+    TS_BAD_RECORD_ROW(infer_options, on_bad_record, "infer"),
     ROW(TEXT, prompt, "prompt", NULL, 0, 0, "one text, instead of --input"),
     ROW(TEXT, output, "output", NULL, 0, 0,
         "JSON lines: ids (the new ones), text, finish_reason, logprobs; - is the standard output"),
@@ -76,29 +80,32 @@ static ts_status add_line(inferer *s, int32_t *ids, int64_t n)
     return st;
 }
 
-static ts_status read_line(inferer *s, const ts_jsonl *in, const json_t *line)
+/* What a record may hold; of several the first in this order counts. */
+static const char *const record_keys[] = { "ids", "text", "prompt", "messages" };
+
+static ts_status read_line(inferer *s, ts_jsonl *in, const json_t *line)
 {
-    const json_t *text = json_object_get(line, "text");
+    const json_t *text = json_object_get(line, "text"), *prompt = json_object_get(line, "prompt");
     int32_t *ids = NULL;
     int64_t n = 0;
     ts_status st = TS_OK;
+    text = text ? text : prompt;
     if (json_object_get(line, "ids"))
         TS_TRY(ts_jsonl_ids(in, line, s->lm.model.decoder->arch.vocab, &ids, &n));
     else if (json_is_string(text))
         st = encode(s, json_string_value(text), json_string_length(text), &ids, &n);
+    else if (text)
+        return ts_jsonl_error(in, "\"%s\" is not a string", text == prompt ? "prompt" : "text");
     else if (json_object_get(line, "messages"))
         return ts_jsonl_error(
             in, "\"messages\": chat templates are not supported yet, give \"text\" or \"ids\"");
     else
-        return ts_jsonl_error(in, "\"ids\" or \"text\" was expected");
+        return ts_jsonl_error(in, "\"ids\", \"text\" or \"prompt\" was expected");
     if (st == TS_OK)
         st = add_line(s, ids, n);
-    if (st == TS_ERR_USER) {
-        char why[512];
-        snprintf(why, sizeof why, "%s", ts_error_message());
-        return ts_jsonl_error(in, "%s", why);
-    }
-    return st;
+    if (st != TS_ERR_USER || (text && !s->lm.has_tok)) /* that no record could help */
+        return st;
+    return ts_jsonl_error(in, "%s", ts_error_message());
 }
 
 static ts_status read_input(inferer *s)
@@ -110,13 +117,15 @@ static ts_status read_input(inferer *s)
         TS_TRY(encode(s, s->o.prompt, strlen(s->o.prompt), &ids, &n));
         return add_line(s, ids, n);
     }
-    ts_status st = ts_jsonl_open(s->o.input, &in);
+    ts_status st = ts_jsonl_open(s->o.input, record_keys,
+                                 sizeof record_keys / sizeof *record_keys,
+                                 (ts_on_bad_record)s->o.on_bad_record, &in);
     while (st == TS_OK) {
         json_t *line;
         st = ts_jsonl_next(&in, &line);
         if (st != TS_OK || !line)
             break;
-        st = read_line(s, &in, line);
+        st = ts_jsonl_done(&in, read_line(s, &in, line));
         json_decref(line);
     }
     ts_jsonl_close(&in);

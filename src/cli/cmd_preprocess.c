@@ -5,8 +5,11 @@
 extern const ts_command ts_cmd_preprocess;
 
 static const char usage[] =
-    "usage: tessera preprocess --input FILE_OR_FOLDER --output-prefix PREFIX --tokenizer-type TYPE ... "
-    "[--json-keys KEY...] [--append-eod] [--workers N]\n";
+    "usage: tessera preprocess --input FILE_OR_FOLDER... --output-prefix PREFIX --tokenizer-type TYPE ... "
+    "[--json-keys KEY...] [--append-eod] [--workers N]\n\n"
+    "Files are .txt, .jsonl, .ndjson or .json, plain or packed (.gz, .zst); - is the standard input.\n"
+    "example: zcat corpus.jsonl.gz | tessera preprocess --input - --output-prefix corpus --append-eod\n"
+    "    --tokenizer-type PretrainedFromHF --tokenizer-name-or-path models/my-model";
 
 static ts_status convert(const ts_preprocess_options *o, const ts_text_options *t)
 {

@@ -9,13 +9,16 @@
 
 typedef struct score_options {
     const char *input, *output, *logits;
+    int on_bad_record;
 } score_options;
 
 #define ROW(type, field, name, def, help)                                                          \
     TS_ROW(type, score_options, field, name, def, 0, 0, NULL, "score", help)
 static const ts_option score_rows[] = {
     ROW(TEXT, input, "input", NULL,
-        "JSON lines with \"ids\" or \"text\" (or \"prompt\" and \"completion\")"),
+        "JSON lines with \"ids\" or \"text\" (or \"prompt\" and \"completion\"), also packed (.gz, "
+        ".zst); - is the standard input"),
+    TS_BAD_RECORD_ROW(score_options, on_bad_record, "score"),
     ROW(TEXT, output, "output", "-", "JSON lines: ids, logprobs, sum, count, greedy"),
     ROW(TEXT, logits, "logits", NULL,
         "also write the first line's logits to this safetensors file"),
@@ -25,7 +28,7 @@ static const char usage[] =
     "usage: tessera score --load DIR --input FILE.jsonl --output OUT.jsonl\n\n"
     "Writes the natural logarithm of each token's probability given those before it (the first is\n"
     "null), their sum, and whether each was the most probable one.\n"
-    "example: echo '{\"text\": \"The sky is blue.\"}' | tessera score --load models/my-model --input /dev/stdin";
+    "example: echo '{\"text\": \"The sky is blue.\"}' | tessera score --load models/my-model --input -";
 
 typedef struct scorer {
     score_options o;
@@ -38,7 +41,7 @@ typedef struct scorer {
 } scorer;
 
 /* Why a line cannot be scored, with its place. */
-static ts_status of_line(const ts_jsonl *in, ts_status st)
+static ts_status of_line(ts_jsonl *in, ts_status st)
 {
     char why[512];
     if (st != TS_ERR_USER)
@@ -60,7 +63,7 @@ static ts_status encode(scorer *s, const json_t *text, const json_t *prompt, con
 }
 
 /* Ids of a line; *first is where scoring begins (behind a prompt). */
-static ts_status line_ids(scorer *s, const ts_jsonl *in, const json_t *line, int32_t **ids,
+static ts_status line_ids(scorer *s, ts_jsonl *in, const json_t *line, int32_t **ids,
                           int64_t *n, int64_t *first)
 {
     *first = 1;
@@ -144,7 +147,7 @@ static ts_status write_logits(scorer *s, const int32_t *ids, int64_t n)
     return st;
 }
 
-static ts_status score_line(scorer *s, const ts_jsonl *in, const json_t *line, ts_output *out)
+static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_output *out)
 {
     int32_t *ids = NULL;
     int64_t n, first;
@@ -158,7 +161,7 @@ static ts_status score_line(scorer *s, const ts_jsonl *in, const json_t *line, t
         st = ts_lm_score(&s->lm, ids, (size_t)n, s->logprobs, s->greedy);
     if (st == TS_OK)
         look_for_nan(s, in->line, n);
-    if (st == TS_OK && s->o.logits && in->line == 1)
+    if (st == TS_OK && s->o.logits && in->records == 1)
         st = write_logits(s, ids, n);
     if (st == TS_OK)
         st = format_line(s, ids, n, first);
@@ -178,7 +181,9 @@ static ts_status score_file(scorer *s)
 {
     ts_jsonl in;
     ts_output out = { 0 };
-    ts_status st = ts_jsonl_open(s->o.input, &in);
+    static const char *const keys[] = { "ids", "text", "prompt", "completion" };
+    ts_status st = ts_jsonl_open(s->o.input, keys, sizeof keys / sizeof *keys,
+                                 (ts_on_bad_record)s->o.on_bad_record, &in);
     if (st == TS_OK)
         st = ts_jsonl_out_open(s->o.output, &out);
     while (st == TS_OK) {
@@ -186,7 +191,7 @@ static ts_status score_file(scorer *s)
         st = ts_jsonl_next(&in, &line);
         if (st != TS_OK || !line)
             break;
-        st = score_line(s, &in, line, &out);
+        st = ts_jsonl_done(&in, score_line(s, &in, line, &out));
         json_decref(line);
     }
     if (st == TS_OK)

@@ -1,10 +1,10 @@
 /* tessera tokenize: lines with "text" to lines with "ids", or back. */
-#include "base/file.h"
-#include "base/json.h"
 #include "base/output.h"
 #include "base/thread.h"
 #include "cli/command.h"
-#include "text/json_fields.h"
+#include "io/bad_records.h"
+#include "io/input.h"
+#include "io/json_fields.h"
 #include "text/tokenizer.h"
 
 #include <stdio.h>
@@ -16,6 +16,7 @@ typedef struct tokenize_options {
     const char *tokenizer, *input, *output, *tiktoken_pattern;
     ts_option_list tiktoken_special;
     bool decode, add_special, skip_special;
+    int on_bad_record;
 } tokenize_options;
 
 #define GROUP "tokenize"
@@ -23,7 +24,9 @@ static const ts_option rows[] = {
     TS_ROW(TEXT, tokenize_options, tokenizer, "tokenizer", NULL, 0, 0, NULL, GROUP,
            "a Hugging Face folder, a tokenizer.json, a SentencePiece .model or a .tiktoken file"),
     TS_ROW(TEXT, tokenize_options, input, "input", NULL, 0, 0, NULL, GROUP,
-           "JSON lines with \"text\" (with --decode: \"ids\")"),
+           "JSON lines with \"text\" (with --decode: \"ids\"), also packed (.gz, .zst); - is the "
+           "standard input"),
+    TS_BAD_RECORD_ROW(tokenize_options, on_bad_record, GROUP),
     TS_ROW(TEXT, tokenize_options, output, "output", NULL, 0, 0, NULL, GROUP,
            "where the lines go; left out or -: standard output"),
     TS_ROW(FLAG, tokenize_options, add_special, "add-special-tokens", NULL, 0, 0, NULL, GROUP,
@@ -79,65 +82,41 @@ static ts_status encode_text(worker *w, const char *s, size_t n, ts_str *out)
     return ts_str_puts(out, "]}\n");
 }
 
-static ts_status encode_line(worker *w, const json_t *o, const char *name, ts_str *out)
+static ts_status encode_line(worker *w, const char *s, size_t n, ts_str *out)
 {
-    const json_t *text = json_object_get(o, "text");
-    if (!json_is_string(text))
-        return ts_error(TS_ERR_USER, "%s: expected an object with a string \"text\"", name);
-    const ts_status st =
-        encode_text(w, json_string_value(text), json_string_length(text), out);
-    return st == TS_OK ? TS_OK : ts_error_context(st, "%s", name);
+    static const char *const key[] = { "text" };
+    TS_TRY(ts_json_texts_read(&w->fields, s, n, key, 1, NULL));
+    return encode_text(w, w->fields.v[0].s, w->fields.v[0].n, out);
 }
 
-static ts_status decode_line(worker *w, const json_t *o, const char *name, ts_str *out)
+static ts_status take_ids(worker *w, const json_t *ids)
 {
-    const json_t *ids = json_object_get(o, "ids");
     if (!json_is_array(ids))
-        return ts_error(TS_ERR_USER, "%s: expected an object with a list \"ids\"", name);
+        return ts_error(TS_ERR_USER, "expected an object with a list \"ids\"");
     w->ids.n = 0;
     for (size_t i = 0; i < json_array_size(ids); i++) {
         const json_t *id = json_array_get(ids, i);
         const json_int_t v = json_is_integer(id) ? json_integer_value(id) : -1;
         if (v < 0 || v > INT32_MAX)
-            return ts_error(TS_ERR_USER, "%s: id number %zu is not a whole number from 0 on", name,
-                            i + 1);
+            return ts_error(TS_ERR_USER, "id number %zu is not a whole number from 0 on", i + 1);
         TS_TRY(ts_ids_add(&w->ids, (int32_t)v));
     }
+    return TS_OK;
+}
+
+static ts_status decode_line(worker *w, const char *s, size_t n, ts_str *out)
+{
+    static const char *const key[] = { "ids" };
+    json_t *o;
+    TS_TRY(ts_json_fields_object(&w->fields, s, n, key, 1, &o));
+    const ts_status st = take_ids(w, json_object_get(o, "ids"));
+    json_decref(o);
+    TS_TRY(st);
     ts_str_reset(&w->text);
-    if (ts_tokenizer_decode(w->tok, w->ids.v, w->ids.n, w->o->skip_special, &w->text) != TS_OK)
-        return ts_error_context(TS_ERR_USER, "%s", name);
+    TS_TRY(ts_tokenizer_decode(w->tok, w->ids.v, w->ids.n, w->o->skip_special, &w->text));
     TS_TRY(ts_str_puts(out, "{\"text\":"));
     TS_TRY(ts_str_json(out, ts_str_text(&w->text), w->text.len));
     return ts_str_puts(out, "}\n");
-}
-
-/* A line by the JSON library, which has the messages. */
-static ts_status parse_line(worker *w, const char *s, size_t n, int64_t line, ts_str *out)
-{
-    ts_str name = { 0 };
-    json_t *o = NULL;
-    ts_status st = ts_str_printf(&name, "%s:%lld", w->o->input, (long long)line);
-    if (st == TS_OK)
-        st = ts_json_parse(s, n, name.s, &o);
-    if (st == TS_OK)
-        st = w->o->decode ? decode_line(w, o, name.s, out) : encode_line(w, o, name.s, out);
-    json_decref(o);
-    ts_str_deinit(&name);
-    return st;
-}
-
-static ts_status do_line(worker *w, const char *s, size_t n, int64_t line, ts_str *out)
-{
-    static const char *const key[] = { "text" };
-    ts_json_field text;
-    bool found = false;
-    if (!w->o->decode)
-        TS_TRY(ts_json_fields_read(&w->fields, s, n, key, 1, true, &text, &found));
-    if (!found)
-        return parse_line(w, s, n, line, out);
-    const ts_status st = encode_text(w, text.s, text.n, out);
-    return st == TS_OK ? TS_OK
-                       : ts_error_context(st, "%s:%lld", w->o->input, (long long)line);
 }
 
 static bool is_blank(const char *s, size_t n)
@@ -151,10 +130,28 @@ static bool is_blank(const char *s, size_t n)
 typedef struct block {
     const char *s, *end;
     int64_t line; /* of the first, from 1 */
+    int64_t good;
     ts_str out;
+    ts_str bad; /* why records were left out, each with FILE:LINE and a NUL behind */
     ts_status status;
     char why[1024];
 } block;
+
+static ts_status do_line(worker *w, block *b, const char *s, size_t n, int64_t line)
+{
+    const size_t before = b->out.len;
+    ts_status st = w->o->decode ? decode_line(w, s, n, &b->out) : encode_line(w, s, n, &b->out);
+    if (st == TS_OK) {
+        b->good++;
+        return TS_OK;
+    }
+    st = ts_error(st, "%s:%lld: %s", ts_input_path_name(w->o->input), (long long)line,
+                  ts_error_message());
+    if (st != TS_ERR_USER || w->o->on_bad_record != TS_BAD_RECORD_SKIP)
+        return st;
+    b->out.len = before;
+    return ts_str_add(&b->bad, ts_error_message(), strlen(ts_error_message()) + 1);
+}
 
 /* JSON lines end at 0x0A and nowhere else. */
 static ts_status do_block(worker *w, block *b)
@@ -164,7 +161,7 @@ static ts_status do_block(worker *w, block *b)
         const char *nl = memchr(s, '\n', (size_t)(b->end - s));
         const size_t n = (size_t)((nl ? nl : b->end) - s);
         if (!is_blank(s, n))
-            TS_TRY(do_line(w, s, n, line, &b->out));
+            TS_TRY(do_line(w, b, s, n, line));
         s += n + 1;
     }
     return TS_OK;
@@ -172,11 +169,45 @@ static ts_status do_block(worker *w, block *b)
 
 enum { BLOCK = 1 << 18, BLOCKS_A_THREAD = 8 };
 
+/* The input: lines that were read and are still to be worked on. */
+typedef struct source {
+    ts_input *in;
+    ts_str text;
+    size_t at, end; /* [at, end) are whole lines */
+    bool at_end;    /* there is nothing behind the text */
+    int64_t line;   /* the number of the line at `at` */
+} source;
+
+/* Reads n bytes, and as many more as a line needs to be whole. */
+static ts_status read_lines(source *s, size_t n)
+{
+    const size_t rest = s->text.len - s->at;
+    if (rest && s->at)
+        memmove(s->text.s, s->text.s + s->at, rest);
+    s->text.len = rest;
+    s->at = s->end = 0;
+    while (!s->end && !s->at_end) {
+        size_t got;
+        if (s->text.len > TS_INPUT_LONGEST)
+            return ts_input_too_long(ts_input_name(s->in), s->line);
+        TS_TRY(ts_grow(&s->text.s, &s->text.cap, s->text.len + n, 1));
+        char *const to = s->text.s + s->text.len;
+        TS_TRY(ts_input_read(s->in, to, n, &got));
+        s->text.len += got;
+        s->at_end = got < n;
+        const char *nl = s->at_end ? NULL : memrchr(to, '\n', got);
+        s->end = s->at_end ? s->text.len : nl ? (size_t)(nl - s->text.s) + 1 : 0;
+    }
+    return TS_OK;
+}
+
 typedef struct job {
     ts_pool *pool;
     worker *workers;
     block *blocks;
     int64_t n_workers, n_blocks;
+    int64_t good;
+    ts_bad_records bad;
 } job;
 
 static void do_share(void *ctx, int64_t begin, int64_t end, int thread)
@@ -191,41 +222,56 @@ static void do_share(void *ctx, int64_t begin, int64_t end, int thread)
 }
 
 /* Takes the next lines off the input, about BLOCK bytes. */
-static void cut_block(block *b, const char **s, const char *end, int64_t *line)
+static void cut_block(block *b, source *from)
 {
-    b->s = *s;
-    b->line = *line;
-    const char *nl =
-        end - *s > BLOCK ? memchr(*s + BLOCK, '\n', (size_t)(end - *s - BLOCK)) : NULL;
+    const char *s = from->text.s + from->at, *end = from->text.s + from->end;
+    b->s = s;
+    b->line = from->line;
+    b->good = 0;
+    const char *nl = end - s > BLOCK ? memchr(s + BLOCK, '\n', (size_t)(end - s - BLOCK)) : NULL;
     b->end = nl ? nl + 1 : end;
-    for (const char *p = b->s; p < b->end && (p = memchr(p, '\n', (size_t)(b->end - p))); p++)
-        ++*line;
-    *s = b->end;
+    for (const char *p = s; p < b->end && (p = memchr(p, '\n', (size_t)(b->end - p))); p++)
+        from->line++;
+    from->at = (size_t)(b->end - from->text.s);
     ts_str_reset(&b->out);
+    ts_str_reset(&b->bad);
+}
+
+static ts_status write_block(job *j, const block *b, ts_output *out)
+{
+    TS_TRY(ts_output_write(out, ts_str_text(&b->out), b->out.len));
+    for (const char *why = b->bad.s; b->bad.len && why < b->bad.s + b->bad.len;
+         why += strlen(why) + 1)
+        ts_bad_records_add(&j->bad, why);
+    j->good += b->good;
+    return b->status == TS_OK ? TS_OK : ts_error(b->status, "%s", b->why);
 }
 
 /* Rounds of blocks: worked on side by side, written in order. */
-static ts_status do_blocks(job *j, const ts_map *in, ts_output *out)
+static ts_status do_blocks(job *j, source *in, ts_output *out)
 {
-    const char *s = (const char *)in->data, *end = s + in->size;
-    for (int64_t line = 1, n; s < end;) {
-        for (n = 0; n < j->n_blocks && s < end; n++)
-            cut_block(&j->blocks[n], &s, end, &line);
+    while (in->at < in->end) {
+        int64_t n = 0;
+        for (; n < j->n_blocks && in->at < in->end; n++)
+            cut_block(&j->blocks[n], in);
         ts_pool_run(j->pool, n, 1, do_share, j);
-        for (int64_t i = 0; i < n; i++) {
-            const block *b = &j->blocks[i];
-            TS_TRY(ts_output_write(out, ts_str_text(&b->out), b->out.len));
-            if (b->status != TS_OK)
-                return ts_error(b->status, "%s", b->why);
-        }
+        for (int64_t i = 0; i < n; i++)
+            TS_TRY(write_block(j, &j->blocks[i], out));
+        if (in->at == in->end)
+            TS_TRY(read_lines(in, (size_t)j->n_blocks * BLOCK));
     }
+    ts_bad_records_say(&j->bad, j->good);
     return TS_OK;
 }
 
-static ts_status make_job(job *j, const tokenize_options *o, const ts_tokenizer *tok, size_t size)
+/* A thread for each core, but not more than a short input has work for. */
+static ts_status make_job(job *j, const tokenize_options *o, const ts_tokenizer *tok, source *in)
 {
-    const int64_t most = (int64_t)(size / BLOCK) + 1;
     j->n_workers = ts_cpu_count();
+    TS_TRY(ts_input_open(o->input, &in->in));
+    in->line = 1;
+    TS_TRY(read_lines(in, (size_t)j->n_workers * BLOCKS_A_THREAD * BLOCK));
+    const int64_t most = (int64_t)(in->end / BLOCK) + 1;
     if (j->n_workers > most)
         j->n_workers = most;
     j->n_blocks = j->n_workers * BLOCKS_A_THREAD;
@@ -249,8 +295,10 @@ static void drop_job(job *j)
         ts_str_deinit(&w->text);
         ts_tokenizer_scratch_destroy(&w->scratch);
     }
-    for (int64_t i = 0; j->blocks && i < j->n_blocks; i++)
+    for (int64_t i = 0; j->blocks && i < j->n_blocks; i++) {
         ts_str_deinit(&j->blocks[i].out);
+        ts_str_deinit(&j->blocks[i].bad);
+    }
     ts_free(&j->workers);
     ts_free(&j->blocks);
     ts_pool_destroy(&j->pool);
@@ -275,16 +323,14 @@ static ts_status tokenize(const tokenize_options *o)
                                        .tiktoken_special = o->tiktoken_special.v,
                                        .n_tiktoken_special = (size_t)o->tiktoken_special.n };
     ts_tokenizer *tok = NULL;
-    ts_map in = { 0 };
+    source in = { 0 };
     ts_output out = { 0 };
     job j = { 0 };
     ts_status st = check(o);
     if (st == TS_OK)
-        st = ts_map_open(o->input, &in);
-    if (st == TS_OK)
         st = ts_tokenizer_open(o->tokenizer, &how, &tok);
     if (st == TS_OK)
-        st = make_job(&j, o, tok, in.size);
+        st = make_job(&j, o, tok, &in);
     if (st == TS_OK)
         st = ts_output_open(&out, "--output", o->output ? o->output : "-", TS_OUTPUT_REPLACE);
     if (st == TS_OK)
@@ -294,7 +340,8 @@ static ts_status tokenize(const tokenize_options *o)
     ts_output_abandon(&out);
     drop_job(&j);
     ts_tokenizer_destroy(&tok);
-    ts_map_close(&in);
+    ts_input_close(&in.in);
+    ts_str_deinit(&in.text);
     return st;
 }
 

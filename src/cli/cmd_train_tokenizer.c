@@ -2,8 +2,9 @@
 #include "cli/command.h"
 
 static const char usage[] =
-    "usage: tessera train-tokenizer --input FILE... --output DIR [--vocab-size N]\n\n"
+    "usage: tessera train-tokenizer --input FILE_OR_FOLDER... --output DIR [--vocab-size N]\n\n"
     "Learns a byte-level BPE vocabulary (GPT-2's kind) and writes it as a Hugging Face tokenizer folder.\n"
+    "Of JSON lines it reads the fields of --json-keys, as preprocess does.\n"
     "example: tessera train-tokenizer --input book.txt --vocab-size 4096 --output my-tokenizer";
 
 static ts_status run(int argc, char *const *argv);

@@ -34,8 +34,10 @@ typedef struct ring {
     int64_t n, workers;
     int64_t n_read, n_taken, n_written; /* slots so far; slot i is slots[i % n] */
     bool stop;                          /* the writer gave up */
-    ts_indexed_builder **builders;      /* [json_keys.n] */
+    ts_indexed_builder **builders;      /* [feed.json_keys.n] */
     ts_preprocess_totals totals;
+    ts_bad_records bad;
+    double position; /* in the files, of what was written */
     double started, said;
     int64_t next_line; /* of progress, in documents */
 } ring;
@@ -120,20 +122,24 @@ static void say_progress(ring *r, bool at_end)
     if (!at_end && (now - r->said < (terminal ? 0.2 : 1.0) ||
                     (!terminal && r->totals.documents < r->next_line)))
         return;
-    const double mb = r->totals.bytes / 1e6, speed = passed > 0 ? mb / passed : 0;
-    const double left = speed > 0 ? (ts_textfeed_bytes(r->feed) / 1e6 - mb) / speed : 0;
+    const double mb = r->totals.bytes / 1e6, size = ts_textfeed_bytes(r->feed);
+    const bool left = !at_end && size >= r->position && r->position > 0;
+    const int seconds = (int)(left ? (size / r->position - 1) * passed : passed);
     ts_log_raw("%s%lld documents, %.1f MB, %lld tokens, %.0f documents/s, %.2f MB/s, %d:%02d %s%s",
                terminal ? "\r\033[K" : "", (long long)r->totals.documents, mb,
                (long long)r->totals.tokens, passed > 0 ? (double)r->totals.documents / passed : 0,
-               speed, (int)(at_end ? passed : left) / 60, (int)(at_end ? passed : left) % 60,
-               at_end ? "in all" : "left", terminal && !at_end ? "" : "\n");
+               passed > 0 ? mb / passed : 0, seconds / 60, seconds % 60,
+               at_end ? "in all"
+               : left ? "left"
+                      : "so far",
+               terminal && !at_end ? "" : "\n");
     r->said = now;
     r->next_line = r->totals.documents + r->o->log_interval;
 }
 
 static ts_status write_slot(ring *r, const slot *s)
 {
-    for (int64_t k = 0; k < r->o->json_keys.n; k++) {
+    for (int64_t k = 0; k < r->o->feed.json_keys.n; k++) {
         const ts_token_run *run = &s->tokens.runs[k];
         size_t at = 0;
         for (size_t d = 0; d < run->n; d++) {
@@ -145,6 +151,10 @@ static ts_status write_slot(ring *r, const slot *s)
     }
     r->totals.documents += s->tokens.documents;
     r->totals.bytes += (double)s->text.bytes;
+    r->position = s->text.position;
+    const char *why = s->tokens.bad.s;
+    for (size_t i = 0; i < s->tokens.n_bad; i++, why += strlen(why) + 1)
+        ts_bad_records_add(&r->bad, why);
     say_progress(r, false);
     return TS_OK;
 }
@@ -206,7 +216,7 @@ static ts_status run_threads(ring *r)
 
 static ts_status make_ring(ring *r)
 {
-    const int64_t keys = r->o->json_keys.n;
+    const int64_t keys = r->o->feed.json_keys.n;
     r->workers = r->o->workers ? r->o->workers : ts_cpu_count();
     r->n = 2 * r->workers + 2;
     pthread_mutex_init(&r->lock, NULL);
@@ -219,7 +229,7 @@ static ts_status make_ring(ring *r)
     ts_status st = TS_OK;
     for (int64_t k = 0; st == TS_OK && k < keys; k++) {
         ts_str_reset(&prefix);
-        st = ts_str_printf(&prefix, "%s_%s_document", r->o->output_prefix, r->o->json_keys.v[k]);
+        st = ts_str_printf(&prefix, "%s_%s_document", r->o->output_prefix, r->o->feed.json_keys.v[k]);
         if (st == TS_OK)
             st = ts_indexed_builder_create(prefix.s, TS_INDEXED_I32, &r->builders[k]);
     }
@@ -229,7 +239,7 @@ static ts_status make_ring(ring *r)
 
 static void drop_ring(ring *r)
 {
-    const int64_t keys = r->o->json_keys.n;
+    const int64_t keys = r->o->feed.json_keys.n;
     for (int64_t i = 0; r->slots && i < r->n; i++) {
         slot *s = &r->slots[i];
         for (int64_t k = 0; s->tokens.runs && k < keys; k++) {
@@ -237,6 +247,7 @@ static void drop_ring(ring *r)
             ts_free(&s->tokens.runs[k].lengths);
         }
         ts_free(&s->tokens.runs);
+        ts_str_deinit(&s->tokens.bad);
         ts_json_fields_deinit(&s->tokens.fields);
         ts_text_batch_deinit(&s->text);
     }
@@ -251,9 +262,6 @@ static void drop_ring(ring *r)
 
 static ts_status check_options(const ts_preprocess_options *o, const ts_text_tokenizer *tok)
 {
-    if (!o->input)
-        return ts_error(TS_ERR_USER,
-                        "--input is missing: a .txt, .json or .jsonl file, or a folder of them");
     if (!o->output_prefix)
         return ts_error(TS_ERR_USER,
                         "--output-prefix is missing: files are PREFIX_KEY_document.bin and .idx");
@@ -264,12 +272,6 @@ static ts_status check_options(const ts_preprocess_options *o, const ts_text_tok
     if (o->split_sentences)
         return ts_error(TS_ERR_USER,
                         "--split-sentences is not offered; documents are written whole");
-    if (!o->json_keys.n)
-        return ts_error(TS_ERR_USER, "--json-keys: expected at least one key");
-    for (int64_t i = 0; i < o->json_keys.n; i++)
-        for (int64_t j = 0; j < i; j++)
-            if (!strcmp(o->json_keys.v[i], o->json_keys.v[j]))
-                return ts_error(TS_ERR_USER, "--json-keys: %s is given twice", o->json_keys.v[i]);
     if (o->append_eod && tok->eod < 0)
         return ts_error(TS_ERR_USER,
                         "--append-eod: the tokenizer has no end-of-document token; name one with "
@@ -279,51 +281,33 @@ static ts_status check_options(const ts_preprocess_options *o, const ts_text_tok
     return TS_OK;
 }
 
-/* \n, \t, \r and \\ in a separator as it is typed. */
-static ts_status unescape(const char *s, char **out)
+static ts_status no_documents(const ring *r)
 {
-    char *to;
-    if (!s) {
-        *out = NULL;
-        return TS_OK;
-    }
-    TS_TRY(ts_strdup(s, out));
-    for (to = *out; *s; s++) {
-        const char *const from = "ntr\\", *const c = *s == '\\' && s[1] ? strchr(from, s[1]) : NULL;
-        *to++ = c ? "\n\t\r\\"[c - from] : *s;
-        s += c != NULL;
-    }
-    *to = 0;
-    return TS_OK;
+    const ts_option_list *input = &r->o->feed.input;
+    return ts_error(TS_ERR_USER, "--input %s%s: no documents%s", input->v[0],
+                    input->n > 1 ? " and others" : "",
+                    r->bad.n ? ": all records are bad" : "");
 }
 
 ts_status ts_preprocess(const ts_preprocess_options *o, const ts_text_tokenizer *tok,
                         ts_preprocess_totals *totals)
 {
-    char *separator;
     ring r = { .o = o, .tok = tok, .started = ts_now(), .next_line = o->log_interval };
     TS_TRY(check_options(o, tok));
-    TS_TRY(unescape(o->document_separator, &separator));
-    ts_status st = ts_textfeed_create(o->input, separator, 0, &r.feed);
-    ts_free(&separator);
-    if (st == TS_OK && !ts_textfeed_is_json(r.feed) && o->json_keys.n > 1)
-        st = ts_error(TS_ERR_USER, "--json-keys: plain text has one key, but %lld are given",
-                      (long long)o->json_keys.n);
-    if (st != TS_OK) {
-        ts_textfeed_destroy(&r.feed);
-        return st;
-    }
+    TS_TRY(ts_textfeed_create(&o->feed, &r.feed));
     r.said = r.started;
-    st = make_ring(&r);
+    ts_status st = make_ring(&r);
     if (st == TS_OK)
         st = run_threads(&r);
+    ts_bad_records_say(&r.bad, r.totals.documents);
     if (st == TS_OK && r.totals.documents == 0)
-        st = ts_error(TS_ERR_USER, "--input %s: no documents", o->input);
-    for (int64_t k = 0; st == TS_OK && k < o->json_keys.n; k++)
+        st = no_documents(&r);
+    for (int64_t k = 0; st == TS_OK && k < o->feed.json_keys.n; k++)
         st = ts_indexed_builder_finish(r.builders[k]);
     if (st == TS_OK) {
         say_progress(&r, true);
         r.totals.seconds = ts_now() - r.started;
+        r.totals.bad_records = r.bad.n;
         *totals = r.totals;
     }
     drop_ring(&r);

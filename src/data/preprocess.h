@@ -1,13 +1,14 @@
 /* Text and JSON files to indexed token files: Megatron's preprocess_data.py. */
 #ifndef TS_DATA_PREPROCESS_H
 #define TS_DATA_PREPROCESS_H
-#include "base/option.h"
+#include "data/textfeed.h"
 #include "tessera/data.h"
 #include "text/text_options.h"
 
 typedef struct ts_preprocess_options {
-    const char *input, *output_prefix, *document_separator, *handler_name;
-    ts_option_list json_keys, merge_group_keys;
+    ts_feed_options feed;
+    const char *output_prefix, *handler_name;
+    ts_option_list merge_group_keys;
     bool append_eod, split_sentences;
     int64_t workers, log_interval, pad_to_multiple_of;
 } ts_preprocess_options;
@@ -15,8 +16,9 @@ extern const ts_option ts_preprocess_option_rows[];
 extern const size_t ts_preprocess_option_count;
 
 /* Writes PREFIX_KEY_document.bin and .idx (int32) for each key. Documents keep their order,
- * whatever the number of workers. A bad document is TS_ERR_USER naming FILE:LINE; then nothing is
- * left at the destination. Progress goes to the log. */
+ * whatever the number of workers. A bad document is TS_ERR_USER naming FILE:LINE, or left out
+ * (--on-bad-record); after a failure, and where there are no documents, nothing is left at the
+ * destination. Progress goes to the log. */
 ts_status ts_preprocess(const ts_preprocess_options *o, const ts_text_tokenizer *tok,
                         ts_preprocess_totals *totals) TS_NODISCARD;
 

@@ -27,7 +27,7 @@ static ts_status merge_key(const ts_preprocess_options *o, const char *key, char
     ts_status st = ts_str_printf(&target, "%s_%s", o->output_prefix, key);
     for (size_t i = 0; st == TS_OK && i < n; i++) {
         ts_indexed *d = NULL;
-        st = prefix_of(o->input, names[i], key, &prefix);
+        st = prefix_of(o->feed.input.v[0], names[i], key, &prefix);
         if (st != TS_OK || !prefix.len)
             continue;
         st = ts_indexed_open(prefix.s, &d);
@@ -39,7 +39,7 @@ static ts_status merge_key(const ts_preprocess_options *o, const char *key, char
     }
     if (st == TS_OK && !b)
         st = ts_error(TS_ERR_USER, "--merge-group-keys %s: no .idx file in %s has it in its name",
-                      key, o->input);
+                      key, o->feed.input.v[0]);
     if (st == TS_OK)
         st = ts_indexed_builder_finish(b);
     if (st == TS_OK) {
@@ -57,12 +57,13 @@ ts_status ts_preprocess_merge(const ts_preprocess_options *o, ts_preprocess_tota
     char **names;
     size_t n;
     *totals = (ts_preprocess_totals){ 0 };
-    if (!o->input || !ts_path_is_dir(o->input))
+    const char *folder = o->feed.input.n == 1 ? o->feed.input.v[0] : NULL;
+    if (!folder || !ts_path_is_dir(folder))
         return ts_error(TS_ERR_USER,
                         "--merge-group-keys needs --input FOLDER with .bin/.idx files");
     if (!o->output_prefix)
         return ts_error(TS_ERR_USER, "--output-prefix is missing");
-    TS_TRY(ts_dir_list(o->input, &names, &n));
+    TS_TRY(ts_dir_list(folder, &names, &n));
     ts_status st = TS_OK;
     for (int64_t k = 0; st == TS_OK && k < o->merge_group_keys.n; k++)
         st = merge_key(o, o->merge_group_keys.v[k], names, n, totals);

@@ -6,11 +6,7 @@
     { .name = name_, .type = TS_OPTION_NOTE, .lo = words, .group = "accepted", .help = help_ }
 
 const ts_option ts_preprocess_option_rows[] = {
-    ROW(TEXT, input, "input", NULL, 0, 0, "input",
-        ".txt, .json or .jsonl file, or a folder of them"),
-    ROW(LIST, json_keys, "json-keys", "text", 0, 0, "input", "fields of a record that hold text"),
-    ROW(TEXT, document_separator, "document-separator", NULL, 0, 0, "input",
-        "what parts documents in .txt files (\\n, \\t and \\\\ may be used); a line each otherwise"),
+    TS_FEED_ROWS(ts_preprocess_options, feed, "input"),
     ROW(TEXT, handler_name, "handler-name", "GeneralPretrainHandler", 0, 0, "input",
         "kind of records: GeneralPretrainHandler"),
     ROW(TEXT, output_prefix, "output-prefix", NULL, 0, 0, "output",

@@ -1,14 +1,10 @@
 #include "data/textfeed.h"
 
-#include "base/file.h"
+#include "io/input.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { PIECE = 1 << 20, MAX_DOCUMENT = 1 << 30 };
+enum { PIECE = 1 << 20 };
 
 typedef enum mode { LINES, SEPARATED, LIST } mode;
 
@@ -16,110 +12,87 @@ typedef enum mode { LINES, SEPARATED, LIST } mode;
 typedef enum expect { ELEMENT_OR_END, ELEMENT, COMMA_OR_END, NOTHING } expect;
 
 struct ts_textfeed {
-    char **files;
-    size_t n_files, file; /* file: the one being read */
-    int fd;
-    bool is_json, at_end; /* at_end: of the file */
+    ts_text_files files;
+    size_t file; /* the one being read */
+    ts_input *in;
+    bool is_json, at_end; /* of the file */
     mode mode;
     expect expect;
     char *separator;
-    ts_str rest; /* read but not yet used */
+    bool is_one_text, whole_lines; /* is_one_text: a plain text has one key, but more are given */
+    ts_str rest;                   /* read but not yet used */
     int64_t line;
-    double bytes;
+    double before; /* bytes of the files before this one */
     size_t piece;
 };
 
-static const char *const kinds[] = { ".txt", ".jsonl", ".json", NULL };
-
-static int kind_of(const char *name)
+/* \n, \t, \r and \\ in a separator as it is typed. */
+static ts_status unescape(const char *s, char **out)
 {
-    const size_t n = strlen(name);
-    for (int k = 0; kinds[k]; k++) {
-        const size_t m = strlen(kinds[k]);
-        if (n > m && !strcmp(name + n - m, kinds[k]))
-            return k;
+    char *to;
+    TS_TRY(ts_strdup(s, out));
+    for (to = *out; *s; s++) {
+        const char *const from = "ntr\\", *const c = *s == '\\' && s[1] ? strchr(from, s[1]) : NULL;
+        *to++ = c ? "\n\t\r\\"[c - from] : *s;
+        s += c != NULL;
     }
-    return -1;
-}
-
-static ts_status add_file(ts_textfeed *f, const char *path)
-{
-    struct stat sb;
-    /* unreadable files are found before the work */
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return ts_error(TS_ERR_USER, "--input %s: cannot be opened: %s", path, strerror(errno));
-    f->bytes += fstat(fd, &sb) == 0 ? (double)sb.st_size : 0;
-    close(fd);
-    TS_TRY(ts_strdup(path, &f->files[f->n_files]));
-    f->n_files++;
+    *to = 0;
     return TS_OK;
 }
 
-static ts_status add_folder(ts_textfeed *f, const char *input, char *const *names, size_t n)
+static ts_status check_keys(const ts_option_list *keys)
 {
-    size_t count[3] = { 0 };
-    ts_str path = { 0 };
-    for (size_t i = 0; i < n; i++)
-        if (kind_of(names[i]) >= 0)
-            count[kind_of(names[i])]++;
-    int most = 0;
-    for (int k = 1; kinds[k]; k++)
-        if (count[k] > count[most])
-            most = k;
-    if (!count[most])
-        return ts_error(TS_ERR_USER, "--input %s: the folder has no .txt, .json or .jsonl files",
-                        input);
-    f->is_json = most > 0;
-    ts_status st = ts_alloc(&f->files, count[most], sizeof *f->files);
-    for (size_t i = 0; st == TS_OK && i < n; i++) {
-        if (kind_of(names[i]) != most)
-            continue;
-        st = ts_path_join(&path, input, names[i]);
-        if (st == TS_OK)
-            st = add_file(f, path.s);
-    }
-    ts_str_deinit(&path);
-    return st;
+    if (!keys->n)
+        return ts_error(TS_ERR_USER, "--json-keys: expected at least one key");
+    for (int64_t i = 0; i < keys->n; i++)
+        for (int64_t j = 0; j < i; j++)
+            if (!strcmp(keys->v[i], keys->v[j]))
+                return ts_error(TS_ERR_USER, "--json-keys: %s is given twice", keys->v[i]);
+    return TS_OK;
 }
 
-static ts_status find_files(ts_textfeed *f, const char *input)
+static ts_status one_key_only(const char *file)
 {
-    if (!ts_path_is_dir(input)) {
-        TS_TRY(ts_alloc(&f->files, 1, sizeof *f->files));
-        TS_TRY(add_file(f, input));
-        if (kind_of(input) < 0)
-            return ts_error(
-                TS_ERR_USER,
-                "--input %s: expected a .txt, .json or .jsonl file, or a folder of them", input);
-        f->is_json = kind_of(input) > 0;
-        return TS_OK;
-    }
-    char **names;
-    size_t n;
-    TS_TRY(ts_dir_list(input, &names, &n));
-    const ts_status st = add_folder(f, input, names, n);
-    for (size_t i = 0; i < n; i++)
-        ts_free(&names[i]);
-    ts_free(&names);
-    return st;
+    return ts_error(TS_ERR_USER,
+                    "%s: plain text has one key, but more are given with --json-keys", file);
 }
 
-ts_status ts_textfeed_create(const char *input, const char *separator, size_t piece,
-                             ts_textfeed **out)
+/* What the files' kinds say about the options, as far as it is known before they are read. */
+static ts_status check_kinds(const ts_textfeed *f)
+{
+    size_t n_json = 0;
+    for (size_t i = 0; i < f->files.n; i++) {
+        const ts_text_file *v = &f->files.v[i];
+        n_json += v->kind == TS_TEXT_JSONL || v->kind == TS_TEXT_JSON;
+        if (v->kind == TS_TEXT_TXT && f->is_one_text)
+            return one_key_only(v->path);
+    }
+    if (f->separator && n_json == f->files.n)
+        return ts_error(TS_ERR_USER, "--document-separator is for .txt files, but --input %s is "
+                        "JSON", f->files.v[0].path);
+    return TS_OK;
+}
+
+ts_status ts_textfeed_create(const ts_feed_options *o, ts_textfeed **out)
 {
     ts_textfeed *f = NULL;
+    if (!o->input.n)
+        return ts_error(TS_ERR_USER, "--input is missing: .txt, .jsonl or .json files, folders of "
+                        "them, or - for the standard input");
+    TS_TRY(check_keys(&o->json_keys));
+    if (o->document_separator && !*o->document_separator)
+        return ts_error(TS_ERR_USER, "--document-separator is empty");
     TS_TRY(ts_alloc(&f, 1, sizeof *f));
-    f->fd = -1;
-    f->piece = piece ? piece : PIECE;
-    ts_status st = find_files(f, input);
-    if (st == TS_OK && separator && f->is_json)
-        st = ts_error(TS_ERR_USER, "--document-separator is for .txt files, but --input %s is JSON",
-                      input);
-    if (st == TS_OK && separator && !*separator)
-        st = ts_error(TS_ERR_USER, "--document-separator is empty");
-    if (st == TS_OK && separator)
-        st = ts_strdup(separator, &f->separator);
+    f->piece = o->piece ? o->piece : PIECE;
+    f->whole_lines = o->whole_lines;
+    f->is_one_text = o->json_keys.n > 1;
+    ts_status st = TS_OK;
+    if (o->document_separator)
+        st = unescape(o->document_separator, &f->separator);
+    if (st == TS_OK)
+        st = ts_text_files_find(&o->input, (ts_text_kind)o->input_format, o->any_name, &f->files);
+    if (st == TS_OK)
+        st = check_kinds(f);
     if (st != TS_OK) {
         ts_textfeed_destroy(&f);
         return st;
@@ -133,11 +106,8 @@ void ts_textfeed_destroy(ts_textfeed **feed)
     ts_textfeed *f = *feed;
     if (!f)
         return;
-    if (f->fd >= 0)
-        close(f->fd);
-    for (size_t i = 0; i < f->n_files; i++)
-        ts_free(&f->files[i]);
-    ts_free(&f->files);
+    ts_input_close(&f->in);
+    ts_text_files_deinit(&f->files);
     ts_free(&f->separator);
     ts_str_deinit(&f->rest);
     ts_free(feed);
@@ -149,24 +119,34 @@ void ts_text_batch_deinit(ts_text_batch *b)
     ts_free(&b->spans);
 }
 
-double ts_textfeed_bytes(const ts_textfeed *f) { return f->bytes; }
-bool ts_textfeed_is_json(const ts_textfeed *f) { return f->is_json; }
+ts_status ts_text_batch_check(const ts_text_batch *b, size_t i)
+{
+    const ts_span *v = &b->spans[i];
+    const size_t bad = ts_utf8_check(b->text.s + v->at, v->n);
+    return bad == v->n ? TS_OK
+                       : ts_error(TS_ERR_USER, "not UTF-8 at byte %zu of the document", bad);
+}
+
+ts_status ts_text_batch_error(const ts_text_batch *b, size_t i, ts_status st)
+{
+    return ts_error(st, "%s:%lld: %s", b->file, (long long)b->spans[i].line, ts_error_message());
+}
+
+double ts_textfeed_bytes(const ts_textfeed *f) { return f->files.bytes; }
+
+static const char *file_name(const ts_textfeed *f)
+{
+    return ts_input_path_name(f->files.v[f->file].path);
+}
 
 /* Appends about a piece of the file to t; sets at_end. */
 static ts_status read_more(ts_textfeed *f, ts_str *t)
 {
+    size_t got;
     TS_TRY(ts_grow(&t->s, &t->cap, t->len + f->piece + 1, 1));
-    const size_t goal = t->len + f->piece;
-    while (t->len < goal && !f->at_end) {
-        const ssize_t n = read(f->fd, t->s + t->len, goal - t->len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return ts_error(TS_ERR_IO, "%s: reading failed: %s", f->files[f->file],
-                            strerror(errno));
-        f->at_end = n == 0;
-        t->len += (size_t)n;
-    }
+    TS_TRY(ts_input_read(f->in, t->s + t->len, f->piece, &got));
+    f->at_end = got < f->piece;
+    t->len += got;
     t->s[t->len] = 0;
     return TS_OK;
 }
@@ -178,39 +158,60 @@ static size_t skip_blank(const char *s, size_t at, size_t n)
     return at;
 }
 
+/* What a text is by how it begins: records begin with an object whose first name is in quotes. *more:
+ * that is not to be seen yet. */
+static ts_text_kind kind_by_content(const ts_str *t, bool *more)
+{
+    const char *s = t->s;
+    size_t at = skip_blank(s, 0, t->len);
+    *more = at == t->len;
+    const bool is_list = !*more && s[at] == '[';
+    if (is_list)
+        at = skip_blank(s, at + 1, t->len);
+    *more = at == t->len;
+    if (*more || s[at] != '{')
+        return TS_TEXT_TXT;
+    at = skip_blank(s, at + 1, t->len);
+    *more = at == t->len;
+    if (*more || (s[at] != '"' && s[at] != '}'))
+        return TS_TEXT_TXT;
+    return is_list ? TS_TEXT_JSON : TS_TEXT_JSONL;
+}
+
 static ts_status open_next(ts_textfeed *f)
 {
-    const char *path = f->files[f->file];
-    f->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (f->fd < 0)
-        return ts_error(TS_ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
-    (void)posix_fadvise(f->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    const ts_text_file *file = &f->files.v[f->file];
+    ts_text_kind kind;
+    size_t first;
+    TS_TRY(ts_input_open(file->path, &f->in));
     f->at_end = false;
     f->line = 1;
     ts_str_reset(&f->rest);
-    size_t bom, first;
-    do { /* up to the first byte that tells a list */
+    bool more;
+    do { /* up to the first bytes that tell the kind, or a list */
         TS_TRY(read_more(f, &f->rest));
-        bom = f->rest.len >= 3 && !memcmp(f->rest.s, "\xEF\xBB\xBF", 3) ? 3 : 0;
-        first = skip_blank(f->rest.s, bom, f->rest.len);
-    } while (!f->at_end && (f->rest.len < 3 || first == f->rest.len) && first < MAX_DOCUMENT);
-    f->mode = f->separator ? SEPARATED : LINES;
-    if (f->is_json && first < f->rest.len && f->rest.s[first] == '[' && kind_of(path) == 2) {
+        first = skip_blank(f->rest.s, 0, f->rest.len);
+        more = first == f->rest.len;
+        kind = file->kind ? file->kind : kind_by_content(&f->rest, &more);
+    } while (!f->at_end && more && first < TS_INPUT_LONGEST);
+    f->is_json = kind != TS_TEXT_TXT;
+    if (!f->is_json && f->is_one_text)
+        return one_key_only(file_name(f));
+    f->mode = f->separator && !f->is_json ? SEPARATED : LINES;
+    if (kind == TS_TEXT_JSON && first < f->rest.len && f->rest.s[first] == '[') {
         f->mode = LIST;
         f->expect = ELEMENT_OR_END;
         for (size_t i = 0; i < first; i++)
             f->line += f->rest.s[i] == '\n';
         memset(f->rest.s, ' ', first + 1); /* blanks before an element are skipped */
-    } else if (bom) {
-        memmove(f->rest.s, f->rest.s + bom, f->rest.len - bom + 1);
-        f->rest.len -= bom;
     }
     return TS_OK;
 }
 
-static ts_status emit(ts_text_batch *b, size_t at, size_t end, int64_t line)
+/* Adds the document [at, end) of the batch's text; a blank one only where `blank` says so. */
+static ts_status emit(ts_text_batch *b, size_t at, size_t end, int64_t line, bool blank)
 {
-    if (skip_blank(b->text.s, at, end) == end)
+    if (at == end || (!blank && skip_blank(b->text.s, at, end) == end))
         return TS_OK;
     TS_TRY(ts_grow(&b->spans, &b->cap, b->n + 1, sizeof *b->spans));
     b->spans[b->n++] = (ts_span){ at, end - at, line };
@@ -227,20 +228,23 @@ typedef struct scan {
     bool is_open, in_text, is_escaped; /* LIST */
 } scan;
 
-static ts_status scan_lines(ts_text_batch *b, scan *c)
+/* keep: with their ends, and empty ones too. */
+static ts_status scan_lines(ts_text_batch *b, scan *c, bool keep)
 {
     const char *s = b->text.s, *nl;
     while ((nl = memchr(s + c->at, '\n', b->text.len - c->at))) {
-        size_t end = (size_t)(nl - s);
-        c->at = end + 1;
-        if (end > c->start && s[end - 1] == '\r')
+        size_t end = (size_t)(nl - s) + keep;
+        c->at = (size_t)(nl - s) + 1;
+        if (!keep && end > c->start && s[end - 1] == '\r')
             end--;
-        TS_TRY(emit(b, c->start, end, c->line++));
+        TS_TRY(emit(b, c->start, end, c->line++, keep));
         c->start = c->at;
     }
     c->at = b->text.len;
     return TS_OK;
 }
+
+static bool keeps_lines(const ts_textfeed *f) { return f->whole_lines && !f->is_json; }
 
 static ts_status scan_separated(ts_text_batch *b, scan *c, const char *sep)
 {
@@ -248,7 +252,7 @@ static ts_status scan_separated(ts_text_batch *b, scan *c, const char *sep)
     const size_t m = strlen(sep);
     while ((hit = memmem(s + c->at, b->text.len - c->at, sep, m))) {
         const size_t end = (size_t)(hit - s);
-        TS_TRY(emit(b, c->start, end, c->line));
+        TS_TRY(emit(b, c->start, end, c->line, false));
         for (size_t i = c->start; i < end + m; i++)
             c->line += s[i] == '\n';
         c->start = c->at = end + m;
@@ -262,7 +266,7 @@ static ts_status close_element(ts_textfeed *f, ts_text_batch *b, scan *c, size_t
 {
     c->is_open = false;
     f->expect = COMMA_OR_END;
-    TS_TRY(emit(b, c->start, end, c->start_line));
+    TS_TRY(emit(b, c->start, end, c->start_line, false));
     c->start = end;
     return TS_OK;
 }
@@ -276,7 +280,7 @@ static ts_status between(ts_textfeed *f, scan *c, char ch)
     else if (ch == ']' && (e == COMMA_OR_END || e == ELEMENT_OR_END))
         f->expect = NOTHING;
     else if (ch == ',' || ch == ']' || ch == '}' || e == COMMA_OR_END || e == NOTHING)
-        return ts_error(TS_ERR_USER, "%s:%lld: not valid JSON: expected %s", f->files[f->file],
+        return ts_error(TS_ERR_USER, "%s:%lld: not valid JSON: expected %s", file_name(f),
                         (long long)c->line,
                         e == NOTHING        ? "nothing after the list"
                         : e == COMMA_OR_END ? "a comma or ]"
@@ -325,7 +329,7 @@ static ts_status scan_list(ts_textfeed *f, ts_text_batch *b, scan *c)
 
 static ts_status scan_on(ts_textfeed *f, ts_text_batch *b, scan *c)
 {
-    return f->mode == LINES       ? scan_lines(b, c)
+    return f->mode == LINES       ? scan_lines(b, c, keeps_lines(f))
            : f->mode == SEPARATED ? scan_separated(b, c, f->separator)
                                   : scan_list(f, b, c);
 }
@@ -335,11 +339,12 @@ static ts_status finish_file(ts_textfeed *f, ts_text_batch *b, scan *c)
 {
     if (f->mode == LIST && f->expect != NOTHING)
         return ts_error(TS_ERR_USER, "%s:%lld: not valid JSON: the list is not closed",
-                        f->files[f->file], (long long)c->line);
+                        file_name(f), (long long)c->line);
     if (f->mode != LIST)
-        TS_TRY(emit(b, c->start, b->text.len, c->line));
-    close(f->fd);
-    f->fd = -1;
+        TS_TRY(emit(b, c->start, b->text.len, c->line, keeps_lines(f)));
+    f->before += ts_input_used(f->in);
+    b->position = f->before;
+    ts_input_close(&f->in);
     f->file++;
     ts_str_reset(&f->rest);
     return TS_OK;
@@ -348,25 +353,25 @@ static ts_status finish_file(ts_textfeed *f, ts_text_batch *b, scan *c)
 ts_status ts_textfeed_next(ts_textfeed *f, ts_text_batch *b)
 {
     b->n = b->bytes = 0;
-    while (b->n == 0 && f->file < f->n_files) {
-        if (f->fd < 0)
+    while (b->n == 0 && f->file < f->files.n) {
+        if (!f->in)
             TS_TRY(open_next(f));
         const ts_str was = b->text;
         b->text = f->rest;
         f->rest = was;
-        b->file = f->files[f->file];
+        b->file = file_name(f);
         b->is_json = f->is_json;
         scan c = { .line = f->line, .start_line = f->line };
         for (;;) {
             TS_TRY(scan_on(f, b, &c));
             if (b->n || f->at_end)
                 break;
-            if (b->text.len - c.start > MAX_DOCUMENT)
-                return ts_error(TS_ERR_USER, "%s:%lld: a document of more than %d bytes", b->file,
-                                (long long)c.line, MAX_DOCUMENT);
+            if (b->text.len - c.start > TS_INPUT_LONGEST)
+                return ts_input_too_long(b->file, c.line);
             TS_TRY(read_more(f, &b->text));
         }
         b->bytes += c.start;
+        b->position = f->before + ts_input_used(f->in);
         if (f->at_end) {
             b->bytes += b->text.len - c.start;
             TS_TRY(finish_file(f, b, &c));

@@ -1,15 +1,20 @@
-#include "text/json_fields.h"
+#include "io/json_fields.h"
 
 #include <string.h>
 
-enum { MAX_DEPTH = 32, MAX_KEYS = 16, MAX_DIGITS = 15 };
+enum { MAX_DEPTH = 2048 };
 
-/* The line under work; false from any of the readers: leave it to the library. */
 typedef struct reader {
     const char *p, *end;
-    char *to; /* where the next text with escapes goes; the rest of the line would fit */
-    bool unique;
+    char *to;         /* where the next text with escapes goes; the rest of the line would fit */
+    const char *what; /* why a function below returned false, at p */
 } reader;
+
+static bool bad(reader *r, const char *what)
+{
+    r->what = what;
+    return false;
+}
 
 static const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
 
@@ -36,25 +41,24 @@ static inline size_t plain_bytes(const char *p, const char *end)
     return (size_t)(p - from);
 }
 
-/* Bytes from p on up to a quote, a backslash or the end; false: not fit for a string. */
-static bool text_bytes(const char *p, const char *end, size_t *n)
+/* Steps over what stands in a text up to a quote or a backslash. */
+static bool text_bytes(reader *r)
 {
-    const char *const from = p;
     for (;;) {
-        p += plain_bytes(p, end);
-        if (p == end || (unsigned char)*p < 0x20)
-            return false; /* a string that does not end, or a control character */
-        while (p < end && (*p & 0x80)) {
-            const int len = ts_utf8_len(p, (size_t)(end - p));
+        r->p += plain_bytes(r->p, r->end);
+        if (r->p == r->end)
+            return bad(r, "the string does not end");
+        if ((unsigned char)*r->p < 0x20)
+            return bad(r, "a control character in a string (it would be \\n, \\t, \\u00..)");
+        while (r->p < r->end && (*r->p & 0x80)) {
+            const int len = ts_utf8_len(r->p, (size_t)(r->end - r->p));
             if (len == 0)
-                return false;
-            p += len;
+                return bad(r, "a byte that is not UTF-8");
+            r->p += len;
         }
-        if (p < end && (*p == '"' || *p == '\\'))
-            break;
+        if (r->p < r->end && (*r->p == '"' || *r->p == '\\'))
+            return true;
     }
-    *n = (size_t)(p - from);
-    return true;
 }
 
 static int hex_digit(char c)
@@ -68,12 +72,10 @@ static int hex_digit(char c)
 static bool hex4(reader *r, uint32_t *out)
 {
     uint32_t c = 0;
-    if (r->end - r->p < 4)
-        return false;
     for (int i = 0; i < 4; i++) {
-        const int d = hex_digit(r->p[i]);
+        const int d = r->end - r->p > i ? hex_digit(r->p[i]) : -1;
         if (d < 0)
-            return false;
+            return bad(r, "four hexadecimal digits were expected");
         c = c << 4 | (uint32_t)d;
     }
     r->p += 4;
@@ -84,59 +86,114 @@ static bool hex4(reader *r, uint32_t *out)
 /* What follows \u, a pair of them for a character past U+FFFF. */
 static bool code_point(reader *r)
 {
-    uint32_t c, low;
-    if (!hex4(r, &c) || c == 0 || (c >= 0xDC00 && c < 0xE000))
+    static const char half[] = "half of a surrogate pair, which is no character";
+    uint32_t c, low = 0;
+    const char *const from = r->p;
+    if (!hex4(r, &c))
         return false;
-    if (c >= 0xD800 && c < 0xDC00) {
-        if (r->end - r->p < 2 || r->p[0] != '\\' || r->p[1] != 'u')
-            return false;
+    if (c >= 0xD800 && c < 0xDC00 && r->end - r->p >= 2 && r->p[0] == '\\' && r->p[1] == 'u') {
         r->p += 2;
-        if (!hex4(r, &low) || low < 0xDC00 || low > 0xDFFF)
+        if (!hex4(r, &low))
             return false;
+    }
+    if (c >= 0xD800 && c < 0xE000) {
+        if (c >= 0xDC00 || low < 0xDC00 || low > 0xDFFF) {
+            r->p = from - 2; /* the backslash */
+            return bad(r, half);
+        }
         c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
     }
     r->to += ts_utf8_encode(c, r->to);
     return true;
 }
 
+static const char meaning[128] = { ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+                                   ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t' };
+
+/* What a backslash before the character means; 0: something else. */
+static char meant(const reader *r)
+{
+    const unsigned char c = r->p < r->end ? (unsigned char)*r->p : 0;
+    return c < sizeof meaning ? meaning[c] : 0;
+}
+
 static bool escape(reader *r)
 {
-    static const char means[128] = { ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
-                                     ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t' };
-    if (r->p == r->end)
-        return false;
-    const unsigned char c = (unsigned char)*r->p++;
-    if (c == 'u')
-        return code_point(r);
-    const char meant = c < sizeof means ? means[c] : 0;
-    *r->to = meant;
-    r->to += meant != 0;
-    return meant != 0;
+    const char c = meant(r);
+    if (c) {
+        *r->to++ = c;
+        r->p++;
+        return true;
+    }
+    if (r->p == r->end || *r->p != 'u')
+        return bad(r, "an unknown escape");
+    r->p++;
+    return code_point(r);
 }
 
 /* A string behind its first quote. A text with escapes in it is written to r->to. */
-static bool string(reader *r, ts_json_field *out)
+static bool text(reader *r, ts_json_field *out)
 {
-    size_t n;
-    if (!text_bytes(r->p, r->end, &n))
+    const char *from = r->p;
+    if (!text_bytes(r))
         return false;
-    if (r->p[n] == '"') {
-        *out = (ts_json_field){ r->p, n };
-        r->p += n + 1;
+    if (*r->p == '"') {
+        *out = (ts_json_field){ from, (size_t)(r->p++ - from), TS_JSON_TEXT };
         return true;
     }
     char *const begin = r->to;
     for (;;) {
-        memcpy(r->to, r->p, n);
-        r->to += n;
-        r->p += n;
+        memcpy(r->to, from, (size_t)(r->p - from));
+        r->to += r->p - from;
         if (*r->p++ == '"')
             break;
-        if (!escape(r) || !text_bytes(r->p, r->end, &n))
+        if (!escape(r))
+            return false;
+        from = r->p;
+        if (!text_bytes(r))
             return false;
     }
-    *out = (ts_json_field){ begin, (size_t)(r->to - begin) };
+    *out = (ts_json_field){ begin, (size_t)(r->to - begin), TS_JSON_TEXT };
     return true;
+}
+
+/* The high bit of each quote and backslash; again only the lowest is to be used. */
+static inline uint64_t stops(uint64_t w)
+{
+    const uint64_t quote = w ^ ones * '"', slash = w ^ ones * '\\';
+    return (((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & highs;
+}
+
+static const char *to_stop(const char *p, const char *end)
+{
+    for (; end - p >= 8; p += 8) {
+        uint64_t w;
+        memcpy(&w, p, sizeof w);
+        const uint64_t stop = stops(w);
+        if (stop)
+            return p + (__builtin_ctzll(stop) >> 3);
+    }
+    while (p < end && *p != '"' && *p != '\\')
+        p++;
+    return p;
+}
+
+/* Steps over a string that nobody wants, from behind its first quote. */
+static bool skip_string(reader *r)
+{
+    for (uint32_t c;;) {
+        r->p = to_stop(r->p, r->end);
+        if (r->p == r->end)
+            return bad(r, "the string does not end");
+        if (*r->p++ == '"')
+            return true;
+        if (meant(r))
+            r->p++;
+        else if (r->p == r->end || *r->p != 'u')
+            return bad(r, "an unknown escape");
+        else if (r->p++, !hex4(r, &c))
+            return false;
+    }
 }
 
 static void skip_blank(reader *r)
@@ -155,37 +212,43 @@ static bool take(reader *r, char c)
     return true;
 }
 
-static size_t digits(reader *r)
+static bool digits(reader *r)
 {
     const char *const from = r->p;
     while (r->p < r->end && *r->p >= '0' && *r->p <= '9')
         r->p++;
-    return (size_t)(r->p - from);
+    return r->p > from || bad(r, "a digit was expected");
 }
 
-/* A number of few digits: any that could overflow is left to the library. */
+static bool word(reader *r, const char *name)
+{
+    const size_t n = strlen(name);
+    if ((size_t)(r->end - r->p) < n || memcmp(r->p, name, n) != 0)
+        return bad(r, "a value was expected");
+    r->p += n;
+    return true;
+}
+
 static bool number(reader *r)
 {
     r->p += *r->p == '-';
+    if (r->p < r->end && *r->p == 'I')
+        return word(r, "Infinity");
     const char *const from = r->p;
-    size_t n = digits(r);
-    if (n == 0 || n > MAX_DIGITS || (*from == '0' && n > 1))
+    if (!digits(r))
         return false;
+    if (*from == '0' && r->p - from > 1)
+        return bad(r, "a number does not begin with 0 and another digit");
     if (r->p < r->end && *r->p == '.') {
         r->p++;
-        n = digits(r);
-        if (n == 0)
+        if (!digits(r))
             return false;
     }
-    return r->p == r->end || (*r->p | 0x20) != 'e';
-}
-
-static bool word(reader *r, const char *text)
-{
-    const size_t n = strlen(text);
-    if ((size_t)(r->end - r->p) < n || memcmp(r->p, text, n) != 0)
-        return false;
-    r->p += n;
+    if (r->p < r->end && (*r->p | 0x20) == 'e') {
+        r->p++;
+        r->p += r->p < r->end && (*r->p == '+' || *r->p == '-');
+        return digits(r);
+    }
     return true;
 }
 
@@ -194,93 +257,201 @@ static bool value(reader *r, int depth);
 /* Steps over an object or a list behind its bracket. */
 static bool inside(reader *r, bool is_object, int depth)
 {
-    const char close = is_object ? '}' : ']';
-    char *const to = r->to;
-    int n = 0;
     if (depth > MAX_DEPTH)
-        return false;
-    if (take(r, close))
+        return bad(r, "brackets are nested too deeply");
+    if (take(r, is_object ? '}' : ']'))
         return true;
     do {
-        ts_json_field key;
-        if (is_object && !(take(r, '"') && string(r, &key) && take(r, ':')))
+        if (is_object && !take(r, '"'))
+            return bad(r, "a name in quotes was expected");
+        if (is_object && !skip_string(r))
             return false;
-        if (is_object && (r->to != to || (r->unique && ++n > 1)))
-            return false; /* a key with escapes; keys that would have to be compared */
+        if (is_object && !take(r, ':'))
+            return bad(r, "a colon was expected");
         if (!value(r, depth + 1))
             return false;
     } while (take(r, ','));
-    return take(r, close);
+    return take(r, is_object ? '}' : ']') ||
+           bad(r, is_object ? "a comma or } was expected" : "a comma or ] was expected");
 }
 
 /* Steps over a value. */
 static bool value(reader *r, int depth)
 {
-    ts_json_field text;
-    char *const to = r->to;
     skip_blank(r);
     if (r->p == r->end)
-        return false;
+        return bad(r, "a value was expected");
     switch (*r->p) {
-    case '"':
-        r->p++;
-        if (!string(r, &text))
-            return false;
-        r->to = to;
-        return true;
+    case '"': r->p++; return skip_string(r);
     case '{':
     case '[': r->p++; return inside(r, r->p[-1] == '{', depth);
     case 't': return word(r, "true");
     case 'f': return word(r, "false");
     case 'n': return word(r, "null");
-    default:
-        return (*r->p == '-' || (*r->p >= '0' && *r->p <= '9')) && r->end - r->p > 1 && number(r);
+    case 'N': return word(r, "NaN");
+    case 'I': return word(r, "Infinity");
+    case '-': return number(r);
+    default: return (*r->p >= '0' && *r->p <= '9') ? number(r) : bad(r, "a value was expected");
     }
 }
 
-static bool is_key(const ts_json_field *f, const char *key)
+/* Which of the keys the name behind its first quote is; n_keys: none. */
+static bool name(reader *r, const char *const *keys, size_t n_keys, size_t *k)
 {
-    return strlen(key) == f->n && memcmp(f->s, key, f->n) == 0;
+    ts_json_field f = { .s = r->p };
+    if (!skip_string(r))
+        return false;
+    f.n = (size_t)(r->p - 1 - f.s);
+    if (memchr(f.s, '\\', f.n)) { /* spelt out; what cannot be is none of the keys */
+        reader again = { .p = f.s, .end = r->end, .to = r->to };
+        if (!text(&again, &f))
+            f.n = SIZE_MAX;
+    }
+    for (*k = 0; *k < n_keys; ++*k)
+        if (strlen(keys[*k]) == f.n && memcmp(f.s, keys[*k], f.n) == 0)
+            break;
+    return true;
 }
 
-/* The members of the outermost object, behind its brace. */
-static bool members(reader *r, const char *const *keys, size_t n_keys, ts_json_field *field)
+/* The members of the outermost object, behind its brace. *text_key: the key in whose text reading
+ * stopped. */
+static bool members(reader *r, const char *const *keys, size_t n_keys, ts_json_field *field,
+                    const char **text_key)
 {
-    ts_json_field seen[MAX_KEYS];
-    size_t n = 0, wanted = 0;
+    if (take(r, '}'))
+        return true;
     do {
-        char *const to = r->to;
-        if (n == MAX_KEYS || !take(r, '"') || !string(r, &seen[n]) || r->to != to || !take(r, ':'))
+        size_t k;
+        if (!take(r, '"'))
+            return bad(r, "a name in quotes was expected");
+        if (!name(r, keys, n_keys, &k))
             return false;
-        for (size_t i = 0; i < n; i++)
-            if (seen[i].n == seen[n].n && memcmp(seen[i].s, seen[n].s, seen[n].n) == 0)
+        if (!take(r, ':'))
+            return bad(r, "a colon was expected");
+        skip_blank(r);
+        const char *const from = r->p;
+        if (k < n_keys && r->p < r->end && *r->p == '"') {
+            r->p++;
+            *text_key = keys[k];
+            if (!text(r, &field[k]))
                 return false;
-        size_t k = 0;
-        while (k < n_keys && !is_key(&seen[n], keys[k]))
-            k++;
-        n++;
-        if (k < n_keys) {
-            wanted++;
-            if (!take(r, '"') || !string(r, &field[k]))
-                return false;
-        } else if (!value(r, 0)) {
-            return false;
+            *text_key = NULL;
+            continue;
         }
+        if (!value(r, 0))
+            return false;
+        if (k < n_keys)
+            field[k] = (ts_json_field){ from, (size_t)(r->p - from), TS_JSON_OTHER };
     } while (take(r, ','));
-    return take(r, '}') && wanted == n_keys;
+    return take(r, '}') || bad(r, "a comma or } was expected");
+}
+
+/* The character that p stands at, counted from 1. */
+static size_t column(const char *s, const char *p)
+{
+    size_t n = 1;
+    for (; s < p; s++)
+        n += (*s & 0xC0) != 0x80;
+    return n;
 }
 
 ts_status ts_json_fields_read(ts_json_fields *f, const char *s, size_t n, const char *const *keys,
-                              size_t n_keys, bool unique, ts_json_field *field, bool *found)
+                              size_t n_keys)
 {
+    reader r = { .p = s, .end = s + n };
+    const char *text_key = NULL;
     TS_TRY(ts_grow(&f->memory.s, &f->memory.cap, n + 4, 1));
-    reader r = { .p = s, .end = s + n, .to = f->memory.s, .unique = unique };
-    *found = take(&r, '{') && members(&r, keys, n_keys, field);
-    if (*found) {
+    TS_TRY(ts_grow(&f->v, &f->cap, n_keys + !n_keys, sizeof *f->v));
+    memset(f->v, 0, n_keys * sizeof *f->v);
+    r.to = f->memory.s;
+    if (!take(&r, '{'))
+        return ts_error(TS_ERR_USER, "expected a JSON object, found \"%.*s\"",
+                        (int)(r.end - r.p < 20 ? r.end - r.p : 20), r.p);
+    bool good = members(&r, keys, n_keys, f->v, &text_key);
+    if (good) {
         skip_blank(&r);
-        *found = r.p == r.end;
+        good = r.p == r.end || bad(&r, "nothing was expected behind the object");
+    }
+    if (good)
+        return TS_OK;
+    if (text_key)
+        return ts_error(TS_ERR_USER, "not valid JSON: \"%s\", column %zu: %s", text_key,
+                        column(s, r.p), r.what);
+    return ts_error(TS_ERR_USER, "not valid JSON: column %zu: %s", column(s, r.p), r.what);
+}
+
+/* ---- what is asked of the fields ---- */
+
+/* Names of the object's members, for a message. */
+static ts_status list_names(const char *s, size_t n, ts_str *out)
+{
+    reader r = { .p = s, .end = s + n };
+    TS_TRY(ts_str_puts(out, ""));
+    for (bool more = take(&r, '{'); more && take(&r, '"') && out->len < 200; more = take(&r, ',')) {
+        const char *const from = r.p;
+        if (!skip_string(&r))
+            break;
+        const size_t len = (size_t)(r.p - 1 - from);
+        TS_TRY(ts_str_printf(out, "%s%.*s", out->len ? ", " : "", (int)(len < 60 ? len : 60), from));
+        if (!take(&r, ':') || !value(&r, 0))
+            break;
+    }
+    return out->len ? TS_OK : ts_str_puts(out, "nothing");
+}
+
+static ts_status no_field(const char *s, size_t n, const char *key, const char *option)
+{
+    ts_str names = { 0 };
+    ts_status st = list_names(s, n, &names);
+    if (st == TS_OK)
+        st = ts_error(TS_ERR_USER, "the record has no \"%s\"%s%s%s; it has: %s", key,
+                      option ? " (" : "", option ? option : "", option ? ")" : "", names.s);
+    ts_str_deinit(&names);
+    return st;
+}
+
+ts_status ts_json_texts_read(ts_json_fields *f, const char *s, size_t n, const char *const *keys,
+                             size_t n_keys, const char *option)
+{
+    TS_TRY(ts_json_fields_read(f, s, n, keys, n_keys));
+    for (size_t k = 0; k < n_keys; k++) {
+        const ts_json_field *v = &f->v[k];
+        if (v->kind == TS_JSON_ABSENT)
+            return no_field(s, n, keys[k], option);
+        if (v->kind != TS_JSON_TEXT)
+            return ts_error(TS_ERR_USER, "\"%s\" is not a string: %.*s", keys[k],
+                            (int)(v->n < 40 ? v->n : 40), v->s);
     }
     return TS_OK;
 }
 
-void ts_json_fields_deinit(ts_json_fields *f) { ts_str_deinit(&f->memory); }
+ts_status ts_json_fields_object(ts_json_fields *f, const char *s, size_t n,
+                                const char *const *keys, size_t n_keys, json_t **out)
+{
+    TS_TRY(ts_json_fields_read(f, s, n, keys, n_keys));
+    json_t *o = json_object();
+    for (size_t k = 0; o && k < n_keys; k++) {
+        const ts_json_field *v = &f->v[k];
+        json_error_t e = { .text = "no memory" };
+        if (v->kind == TS_JSON_ABSENT)
+            continue;
+        json_t *made = v->kind == TS_JSON_TEXT
+                           ? json_stringn(v->s, v->n)
+                           : json_loadb(v->s, v->n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
+        if (made && json_object_set_new(o, keys[k], made) == 0)
+            continue;
+        json_decref(o);
+        return ts_error(TS_ERR_USER, "\"%s\" cannot be read: %s", keys[k], e.text);
+    }
+    if (!o)
+        return ts_error(TS_ERR_NOMEM, "no memory for a record");
+    *out = o;
+    return TS_OK;
+}
+
+void ts_json_fields_deinit(ts_json_fields *f)
+{
+    ts_str_deinit(&f->memory);
+    ts_free(&f->v);
+    f->cap = 0;
+}

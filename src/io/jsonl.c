@@ -1,55 +1,105 @@
 #include "io/jsonl.h"
 
-#include "base/file.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-ts_status ts_jsonl_open(const char *path, ts_jsonl *out)
+enum { PIECE = 1 << 16 };
+
+ts_status ts_jsonl_open(const char *path, const char *const *keys, size_t n_keys,
+                        ts_on_bad_record on_bad, ts_jsonl *out)
 {
-    *out = (ts_jsonl){ 0 };
-    snprintf(out->name, sizeof out->name, "%s", path);
-    return ts_file_read(path, &out->text);
+    *out = (ts_jsonl){ .keys = keys, .n_keys = n_keys, .skip = on_bad == TS_BAD_RECORD_SKIP };
+    return ts_input_open(path, &out->in);
 }
 
-void ts_jsonl_close(ts_jsonl *j) { ts_str_deinit(&j->text); }
+void ts_jsonl_close(ts_jsonl *j)
+{
+    if (j->in)
+        ts_bad_records_say(&j->bad, j->records);
+    ts_input_close(&j->in);
+    ts_json_fields_deinit(&j->fields);
+    ts_str_deinit(&j->text);
+}
+
+/* The next line without its end; *s NULL: there is none. */
+static ts_status next_line(ts_jsonl *j, const char **s, size_t *n)
+{
+    const char *nl = NULL;
+    size_t from = j->at, got;
+    while (!j->at_end && !(j->text.len > from &&
+                           (nl = memchr(j->text.s + from, '\n', j->text.len - from)))) {
+        from = j->text.len - j->at;
+        if (from && j->at)
+            memmove(j->text.s, j->text.s + j->at, from);
+        j->at = 0;
+        j->text.len = from;
+        if (from > TS_INPUT_LONGEST)
+            return ts_input_too_long(ts_input_name(j->in), j->line + 1);
+        TS_TRY(ts_grow(&j->text.s, &j->text.cap, from + PIECE, 1));
+        TS_TRY(ts_input_read(j->in, j->text.s + from, PIECE, &got));
+        j->text.len += got;
+        j->at_end = got < PIECE;
+    }
+    if (!nl && j->text.len > j->at)
+        nl = memchr(j->text.s + j->at, '\n', j->text.len - j->at);
+    *s = j->at < j->text.len ? j->text.s + j->at : NULL;
+    *n = (nl ? (size_t)(nl - j->text.s) : j->text.len) - j->at;
+    j->at += *n + (nl != NULL);
+    return TS_OK;
+}
+
+static bool is_blank(const char *s, size_t n)
+{
+    while (n && (*s == ' ' || *s == '\t' || *s == '\r'))
+        s++, n--;
+    return n == 0;
+}
 
 ts_status ts_jsonl_next(ts_jsonl *j, json_t **out)
 {
     *out = NULL;
-    while (j->at < j->text.len) {
-        const char *line = j->text.s + j->at;
-        const char *end = memchr(line, '\n', j->text.len - j->at);
-        const size_t n = end ? (size_t)(end - line) : j->text.len - j->at;
-        j->at += n + 1;
-        j->line++;
-        if (strspn(line, " \t\r") >= n)
-            continue;
-        char where[576];
-        snprintf(where, sizeof where, "%s:%lld", j->name, (long long)j->line);
-        TS_TRY(ts_json_parse(line, n, where, out));
-        if (json_is_object(*out))
+    for (;;) {
+        const char *s = NULL;
+        size_t n = 0;
+        TS_TRY(next_line(j, &s, &n));
+        if (!s)
             return TS_OK;
-        json_decref(*out);
-        *out = NULL;
-        return ts_jsonl_error(j, "a JSON object was expected");
+        j->line++;
+        if (is_blank(s, n))
+            continue;
+        j->records++; /* unless it proves bad */
+        const ts_status st =
+            ts_json_fields_object(&j->fields, s, n, j->keys, j->n_keys, out);
+        if (st == TS_OK)
+            return TS_OK;
+        TS_TRY(ts_jsonl_done(
+            j, st == TS_ERR_USER ? ts_jsonl_error(j, "%s", ts_error_message()) : st));
     }
+}
+
+ts_status ts_jsonl_done(ts_jsonl *j, ts_status st)
+{
+    if (st != TS_ERR_USER || !j->is_bad || !j->skip)
+        return st;
+    j->is_bad = false;
+    j->records--;
+    ts_bad_records_add(&j->bad, ts_error_message());
     return TS_OK;
 }
 
-ts_status ts_jsonl_error(const ts_jsonl *j, const char *fmt, ...)
+ts_status ts_jsonl_error(ts_jsonl *j, const char *fmt, ...)
 {
     char text[1024];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    return ts_error(TS_ERR_USER, "%s:%lld: %s", j->name, (long long)j->line, text);
+    j->is_bad = true;
+    return ts_error(TS_ERR_USER, "%s:%lld: %s", ts_input_name(j->in), (long long)j->line, text);
 }
 
-ts_status ts_jsonl_ids(const ts_jsonl *j, const json_t *line, int64_t vocab, int32_t **ids,
-                       int64_t *n)
+ts_status ts_jsonl_ids(ts_jsonl *j, const json_t *line, int64_t vocab, int32_t **ids, int64_t *n)
 {
     const json_t *a = json_object_get(line, "ids");
     int32_t *v;

@@ -2,23 +2,40 @@
  * leaves nothing half-written. A line ends at the byte 0x0A and nowhere else. */
 #ifndef TS_IO_JSONL_H
 #define TS_IO_JSONL_H
-#include "base/json.h"
 #include "base/output.h"
+#include "io/bad_records.h"
+#include "io/input.h"
+#include "io/json_fields.h"
 
 typedef struct ts_jsonl {
-    char name[512];      /* of the file */
-    ts_str text;         /* the whole file */
+    ts_input *in;
+    const char *const *keys; /* what is read of a record */
+    size_t n_keys;
+    ts_json_fields fields;
+    ts_str text; /* read but not yet used from `at` on */
     size_t at;
-    int64_t line;        /* number of the line that was read last */
+    bool at_end;
+    int64_t line;    /* number of the line that was read last */
+    int64_t records; /* that were given out and not passed over */
+    bool skip;       /* --on-bad-record skip */
+    bool is_bad;     /* the last error was about the record read last */
+    ts_bad_records bad;
 } ts_jsonl;
-ts_status ts_jsonl_open(const char *path, ts_jsonl *out) TS_NODISCARD;
+/* path: as ts_input_open has it. keys [n_keys]: the fields that records are read for, borrowed; what
+ * stands in others does not matter. */
+ts_status ts_jsonl_open(const char *path, const char *const *keys, size_t n_keys,
+                        ts_on_bad_record on_bad, ts_jsonl *out) TS_NODISCARD;
 void ts_jsonl_close(ts_jsonl *j);
-/* The next object (json_decref), NULL at the end. Empty lines are passed over. */
+/* The next record (json_decref): an object with those of the keys that it has; NULL at the end.
+ * Empty lines are passed over, and with --on-bad-record skip lines that are no record. */
 ts_status ts_jsonl_next(ts_jsonl *j, json_t **out) TS_NODISCARD;
-/* TS_ERR_USER that begins with FILE:LINE of the line read last. */
-ts_status ts_jsonl_error(const ts_jsonl *j, const char *fmt, ...) TS_PRINTF(2, 3);
+/* TS_ERR_USER that begins with FILE:LINE of the line read last: its record is bad. */
+ts_status ts_jsonl_error(ts_jsonl *j, const char *fmt, ...) TS_PRINTF(2, 3);
+/* What became of a record: a failure that is the record's own, and to be skipped, is named, counted
+ * and TS_OK. */
+ts_status ts_jsonl_done(ts_jsonl *j, ts_status st) TS_NODISCARD;
 /* "ids": [...] of a line as int32 in [0, vocab); free *ids. */
-ts_status ts_jsonl_ids(const ts_jsonl *j, const json_t *line, int64_t vocab, int32_t **ids,
+ts_status ts_jsonl_ids(ts_jsonl *j, const json_t *line, int64_t vocab, int32_t **ids,
                        int64_t *n) TS_NODISCARD;
 
 /* The file of --output ("-" or NULL: standard output); ts_output_finish publishes it. */

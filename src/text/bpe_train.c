@@ -151,52 +151,36 @@ static ts_status add_word(counter *c, const unsigned char *s, size_t n, int64_t 
 
 typedef struct feed {
     ts_bpe_trainer *t;
-    const unsigned char *text;
-    size_t n;
+    ts_scan_fn *scan;
+    const ts_bpe_text *texts;
 } feed;
 
-enum { SHARE = 1 << 18 };
-
-/* The begin of the first line at or behind `at`. */
-static size_t line_at(const feed *f, size_t at)
+static ts_status count_text(const feed *f, counter *c, const ts_bpe_text *text)
 {
-    if (at == 0 || at >= f->n)
-        return at < f->n ? at : f->n;
-    const unsigned char *nl = memchr(f->text + at - 1, '\n', f->n - at + 1);
-    return nl ? (size_t)(nl - f->text) + 1 : f->n;
-}
-
-static ts_status count_lines(feed *f, counter *c, size_t at, size_t end)
-{
-    ts_scan_fn *scan = ts_scan_find(ts_scan_gpt2_pattern);
-    while (at < end) {
-        const unsigned char *p = f->text + at, *nl = memchr(p, '\n', end - at);
-        const unsigned char *stop = nl ? nl + 1 : f->text + end;
-        at = (size_t)(stop - f->text);
-        for (size_t len; p < stop; p += len) {
-            len = scan(f->t->unicode, p, stop);
-            TS_TRY(add_word(c, p, len, 1, false));
-        }
+    const unsigned char *p = (const unsigned char *)text->s, *stop = p + text->n;
+    for (size_t len; p < stop; p += len) {
+        len = f->scan(f->t->unicode, p, stop);
+        TS_TRY(add_word(c, p, len, 1, false));
     }
     return TS_OK;
 }
 
 static void count_share(void *ctx, int64_t begin, int64_t end, int thread)
 {
-    feed *f = ctx;
+    const feed *f = ctx;
     counter *c = &f->t->counters[thread];
-    if (c->status != TS_OK)
-        return;
-    const size_t from = line_at(f, (size_t)begin * SHARE), to = line_at(f, (size_t)end * SHARE);
-    c->status = count_lines(f, c, from, to);
-    if (c->status != TS_OK)
-        snprintf(c->why, sizeof c->why, "%s", ts_error_message());
+    for (int64_t i = begin; i < end && c->status == TS_OK; i++) {
+        c->status = count_text(f, c, &f->texts[i]);
+        if (c->status != TS_OK)
+            snprintf(c->why, sizeof c->why, "%s", ts_error_message());
+    }
 }
 
-ts_status ts_bpe_trainer_feed(ts_bpe_trainer *t, const char *text, size_t n)
+ts_status ts_bpe_trainer_feed(ts_bpe_trainer *t, const ts_bpe_text *texts, size_t n)
 {
-    feed f = { t, (const unsigned char *)text, n };
-    ts_pool_run(t->pool, (int64_t)((n + SHARE - 1) / SHARE), 1, count_share, &f);
+    feed f = { t, ts_scan_find(ts_scan_gpt2_pattern), texts };
+    const int64_t shares = 16 * (int64_t)t->n_counters;
+    ts_pool_run(t->pool, (int64_t)n, (int64_t)n / shares + 1, count_share, &f);
     for (int i = 0; i < t->n_counters; i++)
         if (t->counters[i].status != TS_OK)
             return ts_error(t->counters[i].status, "%s", t->counters[i].why);

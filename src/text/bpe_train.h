@@ -12,9 +12,13 @@ typedef struct ts_bpe_trainer ts_bpe_trainer;
 
 ts_status ts_bpe_trainer_create(ts_bpe_trainer **out) TS_NODISCARD;
 void ts_bpe_trainer_destroy(ts_bpe_trainer **t);
-/* Counts the words of a text (valid UTF-8), cut line by line (as that trainer reads files) by
- * GPT-2's pattern; on all cores. */
-ts_status ts_bpe_trainer_feed(ts_bpe_trainer *t, const char *text, size_t n) TS_NODISCARD;
+typedef struct ts_bpe_text {
+    const char *s; /* valid UTF-8 */
+    size_t n;
+} ts_bpe_text;
+/* Counts the words of texts, each cut as a whole by GPT-2's pattern; on all cores. (That trainer
+ * reads files by lines with their ends, and other texts whole.) */
+ts_status ts_bpe_trainer_feed(ts_bpe_trainer *t, const ts_bpe_text *texts, size_t n) TS_NODISCARD;
 /* Once, after the last text: merges until there are vocab_size tokens or no pair is left that occurs
  * min_frequency times. progress (may be NULL) is told the number of tokens now and then. */
 ts_status ts_bpe_trainer_run(ts_bpe_trainer *t, int64_t vocab_size, int64_t min_frequency,

@@ -10,8 +10,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const char *const ends[] = { ".txt", ".jsonl", ".json", ".txt" };
     static const char *key[] = { "text" };
     const ts_text_tokenizer numbers = { .vocab_size = 101, .eod = 100, .pad = -1, .bos = -1 };
-    const ts_preprocess_options o = { .json_keys = { key, 1 }, .append_eod = true };
     char path[64];
+    const char *input[] = { path };
+    ts_preprocess_options o = { .feed = { .input = { input, 1 }, .json_keys = { key, 1 } },
+                                .append_eod = true };
     ts_textfeed *f = NULL;
     ts_text_batch b = { 0 };
     ts_token_run run = { 0 };
@@ -20,8 +22,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     const int kind = data[0] & 3;
     fuzz_write(ends[kind], data + 1, size - 1);
-    if (ts_textfeed_create(fuzz_path(ends[kind], path), kind == 3 ? "ab" : NULL,
-                           64 + (data[0] >> 4), &f) != TS_OK)
+    fuzz_path(ends[kind], path);
+    o.feed.document_separator = kind == 3 ? "ab" : NULL;
+    o.feed.piece = 64 + (data[0] >> 4);
+    o.feed.on_bad_record = data[0] >> 2 & 1 ? TS_BAD_RECORD_SKIP : TS_BAD_RECORD_STOP;
+    if (ts_textfeed_create(&o.feed, &f) != TS_OK)
         abort();
     while (ts_textfeed_next(f, &b) == TS_OK && b.n) {
         size_t at = 0;
@@ -36,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)!ts_preprocess_batch(&o, &numbers, NULL, &b, &out);
     }
     ts_json_fields_deinit(&out.fields);
+    ts_str_deinit(&out.bad);
     ts_ids_deinit(&run.ids);
     ts_free(&run.lengths);
     ts_text_batch_deinit(&b);

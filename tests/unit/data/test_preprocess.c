@@ -15,14 +15,17 @@ static const ts_text_tokenizer numbers = { .vocab_size = 101, .eod = 100, .pad =
 
 static const char *text_key[] = { "text" }, *two_keys[] = { "text", "more" };
 
-static ts_preprocess_options options(const char *input, const char *prefix)
+/* input: stays with the options */
+static ts_preprocess_options options_of(const char **input, const char *prefix)
 {
-    return (ts_preprocess_options){ .input = input,
+    return (ts_preprocess_options){ .feed = { .input = { input, *input != NULL },
+                                              .json_keys = { text_key, 1 } },
                                     .output_prefix = prefix,
-                                    .json_keys = { text_key, 1 },
                                     .workers = 2,
                                     .log_interval = 1000000000 };
 }
+
+#define options(input, prefix) options_of((const char *[]){ input }, prefix)
 
 /* A data set as "1 2 3|4|". */
 static void show(const char *prefix, ts_str *out)
@@ -65,7 +68,7 @@ static void writes_documents(void **state)
     show(temp_path(&t, "out_text_document"), &got);
     assert_string_equal(got.s, "1 2 3|4|");
     o.append_eod = true;
-    o.json_keys = (ts_option_list){ two_keys, 2 };
+    o.feed.json_keys = (ts_option_list){ two_keys, 2 };
     OK(ts_preprocess(&o, &numbers, &totals));
     show(temp_path(&t, "out_text_document"), &got);
     assert_string_equal(got.s, "1 2 3 100|4 100|");
@@ -78,7 +81,7 @@ static void writes_documents(void **state)
     temp_write(&t, "in.txt", "1 2\n3\n", 6);
     snprintf(input, sizeof input, "%s", temp_path(&t, "in.txt"));
     o = options(input, prefix);
-    o.document_separator = "\\n3";
+    o.feed.document_separator = "\\n3";
     OK(ts_preprocess(&o, &numbers, &totals));
     show(temp_path(&t, "out_text_document"), &got);
     assert_string_equal(got.s, "1 2|");
@@ -97,6 +100,9 @@ static void refuses(void **state)
           "a.jsonl:3: the record has no \"text\" (--json-keys); it has: txt, n" },
         { "a.jsonl", "{\"text\":5}\n", "a.jsonl:1: \"text\" is not a string" },
         { "a.jsonl", "[1]\n", "a.jsonl:1: expected a JSON object" },
+        { "a.jsonl", "{\"text\":null}\n", "a.jsonl:1: \"text\" is not a string: null" },
+        { "a.jsonl", "{\"text\":\"1 \\udc80\"}\n", "\"text\", column 12: half of a surrogate pair" },
+        { "a.jsonl", "\xFF\xFE{\0", "a.jsonl: is UTF-16 text" },
         { "a.jsonl", "{\"text\":\"\xFF\"}\n", "a.jsonl:1: not valid JSON" },
         { "a.json", "[{\"text\":\"1\"},\n{\"text\":}]", "a.json:2: not valid JSON" },
         { "a.txt", "1\n\xC3\x28\n", "a.txt:2: not UTF-8 at byte 0" },
@@ -143,7 +149,7 @@ static void refuses_options(void **state)
     o.handler_name = "AlpacaStyleInstructionHandler";
     REFUSED(ts_preprocess(&o, &numbers, &totals), TS_ERR_USER, "--handler-name");
     o = options(input, temp_path(&t, "x"));
-    o.json_keys = (ts_option_list){ two_keys, 2 };
+    o.feed.json_keys = (ts_option_list){ two_keys, 2 };
     REFUSED(ts_preprocess(&o, &numbers, &totals), TS_ERR_USER, "--json-keys");
     o = options(input, temp_path(&t, "x"));
     o.append_eod = true;

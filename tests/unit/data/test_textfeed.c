@@ -3,35 +3,54 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "../temp.h"
 #include "data/textfeed.h"
 
-/* All documents of an input as "line:text|line:text|". */
-static ts_status read_input(const char *input, const char *separator, size_t piece, ts_str *out)
+static const char *text_key[] = { "text" };
+
+static ts_feed_options options(const char **input, const char *separator, size_t piece)
+{
+    return (ts_feed_options){ .input = { input, 1 },
+                              .json_keys = { text_key, 1 },
+                              .document_separator = separator,
+                              .piece = piece };
+}
+
+/* All documents of the options' inputs as "line:text|line:text|". */
+static ts_status read_all(const ts_feed_options *o, ts_str *out)
 {
     ts_textfeed *f = NULL;
     ts_text_batch b = { 0 };
     double bytes = 0;
     ts_str_reset(out);
-    TS_TRY(ts_textfeed_create(input, separator, piece, &f));
+    TS_TRY(ts_textfeed_create(o, &f));
     ts_status st;
     while ((st = ts_textfeed_next(f, &b)) == TS_OK && b.n) {
         for (size_t i = 0; i < b.n; i++)
             OK(ts_str_printf(out, "%lld:%.*s|", (long long)b.spans[i].line, (int)b.spans[i].n,
                              b.text.s + b.spans[i].at));
-        bytes += (double)b.bytes;
+        assert_true(b.position >= bytes);
+        bytes = b.position;
     }
     if (st == TS_OK) {
         OK(ts_textfeed_next(f, &b)); /* the end stays the end */
         assert_int_equal(b.n, 0);
-        assert_true(bytes <= ts_textfeed_bytes(f));
+        assert_true(bytes <= ts_textfeed_bytes(f) || ts_textfeed_bytes(f) < 0);
     }
     ts_text_batch_deinit(&b);
     ts_textfeed_destroy(&f);
     return st;
+}
+
+static ts_status read_input(const char *input, const char *separator, size_t piece, ts_str *out)
+{
+    const ts_feed_options o = options(&input, separator, piece);
+    return read_all(&o, out);
 }
 
 static void cuts_documents(void **state)
@@ -80,7 +99,10 @@ static void refuses(void **state)
         { "a.json", "[1,\n]", "a.json:2: not valid JSON: expected a value" },
         { "a.json", "[,1]", "expected a value" },
         { "a.json", "[1]\n[2]", "a.json:2: not valid JSON: expected nothing after the list" },
-        { "a.csv", "a,b\n", "a.csv: expected a .txt, .json or .jsonl file" },
+        { "a.csv", "a,b\n", "a.csv: expected a .txt, .jsonl, .ndjson or .json file" },
+        { "a.txt", "\xFF\xFE" "a\0b", "a.txt: is UTF-16 text; UTF-8 is read" },
+        { "a.txt", "PK\3\4 and more", "a.txt: is a zip file" },
+        { "a.txt.gz", "text", "a.txt.gz: is not gzip data, though its name says so" },
     };
     temp t;
     ts_str got = { 0 };
@@ -91,27 +113,78 @@ static void refuses(void **state)
                 cases[i].message);
     }
     REFUSED(read_input(temp_path(&t, "absent.txt"), NULL, 0, &got), TS_ERR_USER,
-            "absent.txt: cannot be opened");
+            "absent.txt: cannot be opened: No such file or directory");
     REFUSED(read_input(temp_path(&t, "a.json"), "--", 0, &got), TS_ERR_USER,
             "--document-separator");
     ts_str_deinit(&got);
     temp_remove(&t);
 }
 
-static void reads_the_commonest_kind_of_a_folder(void **state)
+/* Everything below a folder that can be read, in the order of the paths, and each file once. */
+static void reads_all_of_a_folder(void **state)
 {
     (void)state;
     temp t;
     ts_str got = { 0 };
+    char elsewhere[96];
     temp_make(&t);
-    REFUSED(read_input(t.dir, NULL, 0, &got), TS_ERR_USER, "no .txt, .json or .jsonl");
-    temp_write(&t, "b.jsonl", "{\"b\":1}", 7);
+    REFUSED(read_input(t.dir, NULL, 0, &got), TS_ERR_USER, "nothing in this folder can be read");
+    temp_write(&t, "d.csv", "x", 1);
+    temp_write(&t, ".hidden.txt", "x", 1);
+    REFUSED(read_input(t.dir, NULL, 0, &got), TS_ERR_USER, "nothing in this folder can be read");
+    OK(ts_mkdirs(temp_path(&t, "sub/deep")));
+    temp_write(&t, "b.JSONL", "{\"b\":1}", 7);
     temp_write(&t, "a.jsonl", "{}\n", 3);
     temp_write(&t, "empty.jsonl", "", 0);
-    temp_write(&t, "c.txt", "text", 4);
-    temp_write(&t, "d.csv", "x", 1);
+    temp_write(&t, "c.txt", "text\nmore", 9);
+    temp_write(&t, "sub/deep/e.json", "[1,\n2]", 6);
+    temp_write(&t, "sub/d.ndjson", "{\"d\":2}", 7);
+    snprintf(elsewhere, sizeof elsewhere, "%s", temp_path(&t, "."));
+    assert_int_equal(symlink(elsewhere, temp_path(&t, "sub/loop")), 0);
+    assert_int_equal(symlink("../c.txt", temp_path(&t, "sub/same.txt")), 0);
+    assert_int_equal(symlink("nothing.txt", temp_path(&t, "dangling.txt")), 0);
+    assert_int_equal(mkfifo(temp_path(&t, "pipe.txt"), 0600), 0);
     OK(read_input(t.dir, NULL, 0, &got));
-    assert_string_equal(got.s, "1:{}|1:{\"b\":1}|");
+    assert_string_equal(got.s, "1:{}|1:{\"b\":1}|1:text|2:more|1:{\"d\":2}|1:1|2:2|");
+    OK(read_input(temp_path(&t, "[a-c].*"), NULL, 0, &got));
+    assert_string_equal(got.s, "1:{}|1:{\"b\":1}|1:text|2:more|");
+    REFUSED(read_input(temp_path(&t, "x*"), NULL, 0, &got), TS_ERR_USER, "no file has such a name");
+    REFUSED(read_input(temp_path(&t, "**/x"), NULL, 0, &got), TS_ERR_USER, "a folder is read");
+    ts_str_deinit(&got);
+    temp_remove(&t);
+}
+
+/* What has no name to tell its kind is told by how it begins; --input-format wins. */
+static void tells_kinds_by_content(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        { " \n{ \"a\":1}\n{}", "2:{ \"a\":1}|3:{}|" }, { "{}", "1:{}|" },
+        { "\n [\n {\"a\":1},\n{}]", "3:{\"a\":1}|4:{}|" }, { "[music]\nla", "1:[music]|2:la|" },
+        { "{x}\n", "1:{x}|" },                              { "\xEF\xBB\xBF{\"a\":1}", "1:{\"a\":1}|" },
+        { "", "" },
+    };
+    temp t;
+    ts_str got = { 0 };
+    temp_make(&t);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        temp_write(&t, "part-0", cases[i].text, strlen(cases[i].text));
+        const char *path = temp_path(&t, "part-0");
+        for (size_t piece = 1; piece < 20; piece++) {
+            ts_feed_options o = options(&path, NULL, piece);
+            REFUSED(read_all(&o, &got), TS_ERR_USER, "--input-format");
+            o.any_name = true;
+            OK(read_all(&o, &got));
+            assert_string_equal(ts_str_text(&got), cases[i].want);
+            o.input_format = TS_TEXT_TXT;
+            o.whole_lines = true;
+            OK(read_all(&o, &got));
+            if (got.len + 3 < strlen(cases[i].text))
+                fail_msg("of '%s' there is '%s'", cases[i].text, ts_str_text(&got));
+        }
+    }
     ts_str_deinit(&got);
     temp_remove(&t);
 }
@@ -137,7 +210,9 @@ static void long_files(void **state)
         }
         OK(ts_str_puts(&file, mode == 1 ? "]" : ""));
         temp_write(&t, names[mode], file.s, file.len);
-        OK(ts_textfeed_create(temp_path(&t, names[mode]), mode == 2 ? "<sep>" : NULL, 0, &f));
+        const char *path = temp_path(&t, names[mode]);
+        const ts_feed_options o = options(&path, mode == 2 ? "<sep>" : NULL, 0);
+        OK(ts_textfeed_create(&o, &f));
         int next = 0;
         double bytes = 0;
         for (;;) {
@@ -168,7 +243,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cuts_documents),
         cmocka_unit_test(refuses),
-        cmocka_unit_test(reads_the_commonest_kind_of_a_folder),
+        cmocka_unit_test(reads_all_of_a_folder),
+        cmocka_unit_test(tells_kinds_by_content),
         cmocka_unit_test(long_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

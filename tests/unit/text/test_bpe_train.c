@@ -12,6 +12,24 @@
 
 #include <string.h>
 
+/* The lines of a text with their ends, all at once or one by one. */
+static void feed_lines(ts_bpe_trainer *t, const ts_str *text, bool at_once)
+{
+    ts_bpe_text *lines = NULL;
+    size_t n = 0, cap = 0;
+    for (const char *s = text->s, *nl; s < text->s + text->len; s = nl) {
+        nl = strchr(s, '\n');
+        nl = nl ? nl + 1 : text->s + text->len;
+        OK(ts_grow(&lines, &cap, n + 1, sizeof *lines));
+        lines[n++] = (ts_bpe_text){ s, (size_t)(nl - s) };
+    }
+    for (size_t i = 0; !at_once && i < n; i++)
+        OK(ts_bpe_trainer_feed(t, &lines[i], 1));
+    if (at_once)
+        OK(ts_bpe_trainer_feed(t, lines, n));
+    ts_free(&lines);
+}
+
 /* The merges of one run are those of the Hugging Face trainer (scripts/golden_bpe_train.py). */
 static void check_run(const json_t *run, const ts_str *text)
 {
@@ -24,7 +42,7 @@ static void check_run(const json_t *run, const ts_str *text)
     ts_str out = { 0 };
     json_t *root = NULL;
     OK(ts_bpe_trainer_create(&t));
-    OK(ts_bpe_trainer_feed(t, text->s, text->len));
+    feed_lines(t, text, true);
     OK(ts_bpe_trainer_run(t, json_integer_value(json_object_get(run, "vocab_size")),
                           json_integer_value(json_object_get(run, "min_frequency")), special, n,
                           NULL, NULL));
@@ -55,7 +73,7 @@ static void equals_reference(void **state)
     ts_str_deinit(&text);
 }
 
-/* Long texts are counted in shares by threads: the same as counting them at once, line by line. */
+/* Many texts are counted in shares by threads: the same as counting them one by one. */
 static void shares_do_not_matter(void **state)
 {
     (void)state;
@@ -65,12 +83,8 @@ static void shares_do_not_matter(void **state)
         OK(ts_str_printf(&text, "line %d of%*s text%s", i % 977, i % 5, "", i % 7 ? "\n" : " - "));
     for (int k = 0; k < 2; k++)
         OK(ts_bpe_trainer_create(&t[k]));
-    OK(ts_bpe_trainer_feed(t[0], text.s, text.len));
-    for (const char *s = text.s, *nl; *s; s = nl) {
-        nl = strchr(s, '\n');
-        nl = nl ? nl + 1 : text.s + text.len;
-        OK(ts_bpe_trainer_feed(t[1], s, (size_t)(nl - s)));
-    }
+    feed_lines(t[0], &text, true);
+    feed_lines(t[1], &text, false);
     for (int k = 0; k < 2; k++) {
         OK(ts_bpe_trainer_run(t[k], 1000, 1, NULL, 0, NULL, NULL));
         OK(ts_bpe_trainer_json(t[k], &json[k]));

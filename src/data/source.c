@@ -68,7 +68,7 @@ static ts_status blend_weighted(ts_dataset *d, const ts_blend_words *w, int64_t 
     for (int64_t i = 0; i < w->n; i++) {
         d->weights[i] = w->weights[i];
         size += share(w->weights[i], n, false);
-        if (w->weights[i] == 0)
+        if (w->weights[i] == 0 && d->source->need.speaks)
             ts_log(TS_LOG_WARN, "%s has the weight 0: nothing of it is read", w->prefixes[i]);
     }
     return ts_blend_create(d->weights, w->n, size, &d->blend);
@@ -91,7 +91,7 @@ static ts_status blend_by_size(ts_dataset *d, const ts_blend_words *w, int64_t n
                         (long long)d->n_members, part_word[part], length,
                         part == TS_DATA_TRAIN ? "" : " (with --eval-iters 0 none is needed)");
     for (int64_t i = 0; i < d->n_members; i++)
-        if (d->weights[i] == 0)
+        if (d->weights[i] == 0 && d->source->need.speaks)
             ts_log(TS_LOG_WARN, "%s: its %s part has less than %lld tokens (--seq-length and one): "
                    "nothing of it is read", w->prefixes[i], part_word[part], length);
     ts_blend_normalize(d->weights, d->n_members);

@@ -25,6 +25,7 @@ typedef struct ts_data_need {
     int64_t vocab_size;               /* ids must be below; 0: not checked */
     int32_t eod, pad;                 /* -1: none */
     bool reads_cache_only;            /* another process writes the cache of orders */
+    bool speaks;                      /* warns of what is odd; another process does else */
 } ts_data_need;
 
 typedef enum ts_data_part {

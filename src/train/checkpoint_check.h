@@ -41,6 +41,14 @@ ts_status ts_ckpt_latest(const char *dir, int64_t *iteration) TS_NODISCARD;
  * message says why. */
 ts_status ts_ckpt_pick(const char *dir, int64_t step, const ts_ckpt_entry *list, size_t n,
                        size_t *at) TS_NODISCARD;
+/* How many iterations beyond this one a folder holds, by whatever program, and the last of them: what
+ * a run that stands at `iteration` (-1: before any) may write over. A folder that is not there holds
+ * none, and neither does one whose first save was killed before it was done: one iteration, and
+ * nothing that says it is the latest. */
+ts_status ts_ckpt_beyond(const char *dir, int64_t iteration, int64_t *n,
+                         int64_t *last) TS_NODISCARD;
+/* Whether `path`, the folder of all iterations or of one, belongs to the folder `dir`. */
+ts_status ts_ckpt_is_in(const char *path, const char *dir, bool *yes) TS_NODISCARD;
 /* Whether path is one iteration's folder (true) and not the folder of all. */
 bool ts_ckpt_is_iteration(const char *path);
 #endif

@@ -171,6 +171,56 @@ ts_status ts_ckpt_pick(const char *dir, int64_t step, const ts_ckpt_entry *list,
     return st;
 }
 
+static ts_status has_tracker(const char *dir, bool *yes)
+{
+    ts_str path = { 0 };
+    const ts_status st = ts_path_join(&path, dir, CKPT_TRACKER);
+    *yes = st == TS_OK && ts_path_exists(path.s);
+    ts_str_deinit(&path);
+    return st;
+}
+
+ts_status ts_ckpt_beyond(const char *dir, int64_t iteration, int64_t *n, int64_t *last)
+{
+    char **names;
+    size_t n_names;
+    int64_t of;
+    bool is_published = false;
+    *n = *last = 0;
+    if (!ts_path_is_dir(dir))
+        return TS_OK;
+    TS_TRY(has_tracker(dir, &is_published));
+    TS_TRY(ts_dir_list(dir, &names, &n_names));
+    for (size_t i = 0; i < n_names; i++) {
+        if (ckpt_folder_parse(names[i], "", &of) && of > iteration) {
+            ++*n;
+            *last = of > *last ? of : *last;
+        }
+        ts_free(&names[i]);
+    }
+    ts_free(&names);
+    if (*n == 1 && !is_published)
+        *n = 0;
+    return TS_OK;
+}
+
+ts_status ts_ckpt_is_in(const char *path, const char *dir, bool *yes)
+{
+    struct stat a, b;
+    ts_str root = { 0 };
+    ts_status st = TS_OK;
+    *yes = false;
+    if (ts_ckpt_is_iteration(path))
+        st = ts_path_join(&root, path, "..");
+    else
+        st = ts_str_puts(&root, path);
+    if (st == TS_OK)
+        *yes = stat(root.s, &a) == 0 && stat(dir, &b) == 0 && a.st_dev == b.st_dev &&
+               a.st_ino == b.st_ino;
+    ts_str_deinit(&root);
+    return st;
+}
+
 void ts_ckpt_list_free(ts_ckpt_entry **list, size_t n)
 {
     for (size_t i = 0; *list && i < n; i++)

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "train/checkpoint_check.h"
 #include "train/model_files.h"
 
 #include <stdio.h>
@@ -91,8 +92,9 @@ static ts_status missing_load(const ts_job *j)
         return ts_error(TS_ERR_USER,
                         "--load %s: there is neither a checkpoint nor a Hugging Face folder", load);
     if (ts_path_exists(load) || (j->o->train.save && !strcmp(load, j->o->train.save))) {
-        ts_log(TS_LOG_WARN, "--load %s: there is no checkpoint yet; beginning from random weights",
-               load);
+        if (j->comm->rank == 0)
+            ts_log(TS_LOG_WARN,
+                   "--load %s: there is no checkpoint yet; beginning from random weights", load);
         return TS_OK;
     }
     return ts_error(TS_ERR_USER, "--load %s: there is no such folder", load);
@@ -175,7 +177,8 @@ static ts_status open_data(ts_job *j, const tokens_info *k)
                                  : a->n_eos  ? (int32_t)a->eos[0]
                                              : -1,
                           .pad = k->pad,
-                          .reads_cache_only = j->comm->local_rank > 0 };
+                          .reads_cache_only = j->comm->local_rank > 0,
+                          .speaks = j->comm->rank == 0 };
     TS_TRY(count_samples(j, &need));
     return ts_data_source_create(&j->o->data, &need, &j->source);
 }
@@ -261,6 +264,36 @@ static ts_status open_checkpoint(const ts_job *j, ts_checkpoint **ck)
                               j->o->train.finetune ? TS_CKPT_MODEL_ONLY : 0, j->comm, ck);
 }
 
+/* What one run has saved no other may write over unasked: a restart that forgets --load, or loads
+ * something else. Going on from where an earlier checkpoint stands is what someone set back. */
+static ts_status check_target(const ts_job *j)
+{
+    const ts_train_options *o = &j->o->train;
+    const char *load = j->o->runtime.load;
+    char begins[64] = "from the beginning";
+    bool continues = false;
+    int64_t n, last;
+    if (!o->save || o->override_checkpoints)
+        return TS_OK;
+    if (j->loaded >= 0 && !o->finetune) {
+        TS_TRY(ts_ckpt_is_in(load, o->save, &continues));
+        snprintf(begins, sizeof begins, "from iteration %lld of --load", (long long)j->loaded);
+    }
+    TS_TRY(ts_ckpt_beyond(o->save, continues ? j->loaded : -1, &n, &last));
+    if (n && continues)
+        ts_log(TS_LOG_WARN,
+               "the run is set back to iteration %lld: what %s holds beyond (up to iteration %lld) "
+               "is written again",
+               (long long)j->loaded, o->save, (long long)last);
+    if (!n || continues)
+        return TS_OK;
+    return ts_error(TS_ERR_USER,
+                    "--save %s holds checkpoints of another run, up to iteration %lld, and this one "
+                    "starts %s%s: continue that one with --load %s, choose another folder, or write "
+                    "over them with --override-checkpoints",
+                    o->save, (long long)last, begins, o->finetune ? " (--finetune)" : "", o->save);
+}
+
 /* In place: the trainer keeps the address of the model. */
 ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_device *dev,
                       ts_comm *comm, bool with_data, ts_job *j)
@@ -278,6 +311,8 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     ts_status st = open_checkpoint(j, &ck);
     if (ck)
         j->loaded = ts_checkpoint_iteration(ck);
+    if (st == TS_OK && with_data)
+        st = ts_comm_agree(comm, comm->rank == 0 ? check_target(j) : TS_OK);
     if (st == TS_OK)
         st = prepare(j, ck, with_data);
     ts_checkpoint_close(&ck);

@@ -115,6 +115,8 @@ const ts_option ts_train_option_rows[] = {
         "steps between checkpoints (one is always written at the end)"),
     ROW(INT, keep, "keep-checkpoints", "0", 0, BIG, NULL, "checkpoints",
         "newest checkpoints kept (0: all)"),
+    ROW(FLAG, override_checkpoints, "override-checkpoints", NULL, 0, 0, NULL, "checkpoints",
+        "write into a folder that holds checkpoints of another run"),
     ROW(FLAG, async_save, "async-save", NULL, 0, 0, NULL, "checkpoints",
         "write while training goes on"),
     ROW(FLAG, no_save_optim, "no-save-optim", NULL, 0, 0, NULL, "checkpoints", "weights only"),

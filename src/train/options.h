@@ -55,7 +55,7 @@ typedef struct ts_train_options {
     /* saving, stopping */
     const char *save, *save_hf, *save_hf_dtype;
     int64_t save_interval, keep, exit_interval, ckpt_step, exit_duration;
-    bool async_save, no_save_optim, no_load_optim, no_load_rng, finetune, exit_on_missing,
+    bool override_checkpoints, async_save, no_save_optim, no_load_optim, no_load_rng, finetune, exit_on_missing,
         use_checkpoint_args;
     /* seeing */
     int64_t log_interval, events_interval;

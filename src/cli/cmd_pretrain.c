@@ -38,6 +38,7 @@ static void show_timing(const ts_device *dev, const ts_comm *comm)
 static ts_status train(ts_training *t)
 {
     const ts_job_hooks hooks = { .signals = true };
+    ts_job_watch_loading();
     ts_status st = ts_training_begin(t);
     if (st == TS_OK)
         st = ts_job_describe(&t->job);

@@ -47,6 +47,9 @@ void ts_job_close(ts_job *j);
 /* Says what is about to run: where it begins, the model's size, memory, data. Rank 0 speaks. */
 ts_status ts_job_describe(const ts_job *j) TS_NODISCARD;
 
+/* From now until ts_job_run watches them itself SIGTERM and SIGINT end the program at once. */
+void ts_job_watch_loading(void);
+
 typedef struct ts_job_hooks {
     ts_train_hook *step; /* after each step, on every rank; may be NULL */
     void *ctx;

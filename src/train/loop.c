@@ -31,6 +31,25 @@ static void watch_signals(bool on)
     sigaction(SIGINT, &a, NULL);
 }
 
+static void on_early_signal(int number)
+{
+    static const char text[] = "stopped before the first step\n";
+    const ssize_t told = write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(told < 0 ? 1 : 128 + number);
+}
+
+/* Before the first step nothing is begun that would have to be finished. A shell starts what it
+ * puts into the background with SIGINT ignored; that does not hold here either. */
+void ts_job_watch_loading(void)
+{
+    struct sigaction a;
+    memset(&a, 0, sizeof a);
+    a.sa_handler = on_early_signal;
+    sigemptyset(&a.sa_mask);
+    sigaction(SIGTERM, &a, NULL);
+    sigaction(SIGINT, &a, NULL);
+}
+
 /* ---- saving ---- */
 
 typedef struct loop {
@@ -41,8 +60,29 @@ typedef struct loop {
     int64_t saved;                 /* iteration saved last */
     int64_t batch;                 /* sequences of the last step; 0: none yet */
     double began;
-    bool hook_stops;
+    bool hook_stops; /* on this rank */
+    bool stops;      /* some rank was asked to stop: all know it */
 } loop;
+
+static bool time_is_up(const loop *l)
+{
+    const int64_t minutes = l->j->o->train.exit_duration;
+    return minutes && ts_now() - l->began > 60.0 * (double)minutes;
+}
+
+static bool is_asked(void *ctx)
+{
+    const loop *l = ctx;
+    return asked_to_stop || l->hook_stops || time_is_up(l);
+}
+
+static ts_status agree_to_stop(loop *l)
+{
+    bool stop;
+    TS_TRY(ts_trainer_agree_to_stop(l->j->trainer, &stop));
+    l->stops = l->stops || stop;
+    return TS_OK;
+}
 
 /* A disk that is full stops nothing but the save, while there will be another. */
 static ts_status forgive(const loop *l, ts_status st, const char *what)
@@ -70,7 +110,12 @@ static ts_status try_save(loop *l)
     return st;
 }
 
-static ts_status save(loop *l) { return forgive(l, try_save(l), "saving the checkpoint"); }
+/* It may take long: whoever asked meanwhile need not wait for another step. */
+static ts_status save(loop *l)
+{
+    TS_TRY(forgive(l, try_save(l), "saving the checkpoint"));
+    return agree_to_stop(l);
+}
 
 /* The last one is the run's result: without it the run has failed, after all else was done. */
 static ts_status save_last(loop *l, bool *lost)
@@ -105,29 +150,28 @@ static ts_status save_hugging_face(loop *l)
 
 /* ---- evaluation ---- */
 
-static ts_status evaluate(loop *l, ts_data_part part, const char *name, double *loss, bool *done)
+/* e->is_whole: there is a loss. */
+static ts_status evaluate(loop *l, ts_data_part part, const char *name, ts_evaluation *e)
 {
     const ts_train_options *o = &l->j->o->train;
     ts_trainer *t = l->j->trainer;
-    *done = false;
+    *e = (ts_evaluation){ 0 };
     if (!o->eval_iters || !l->j->source || !ts_data_source_part(l->j->source, part))
         return TS_OK;
     /* Which samples come next follows from the iteration alone, so a resumed run evaluates on the
      * same. */
     const int64_t before = part == TS_DATA_VALID ? (t->iteration - 1) / o->eval_interval : 0;
-    TS_TRY(
-        ts_trainer_evaluate(t, part, before * o->eval_iters * t->ramp.full, o->eval_iters, loss));
-    *done = true;
-    return l->recorder ? ts_recorder_evaluation(l->recorder, t, name, *loss) : TS_OK;
+    TS_TRY(ts_trainer_evaluate(t, part, before * o->eval_iters * t->ramp.full, o->eval_iters, e));
+    l->stops = l->stops || e->stop;
+    if (!e->is_whole && t->comm->rank == 0)
+        ts_log(TS_LOG_INFO, "the evaluation on %s data after iteration %lld is broken off", name,
+               (long long)t->iteration);
+    if (!e->is_whole || !l->recorder)
+        return TS_OK;
+    return forgive(l, ts_recorder_evaluation(l->recorder, t, name, e->loss), "writing a record");
 }
 
 /* ---- the loop ---- */
-
-static bool time_is_up(const loop *l)
-{
-    const int64_t minutes = l->j->o->train.exit_duration;
-    return minutes && ts_now() - l->began > 60.0 * (double)minutes;
-}
 
 /* Tells the caller of the step and does what it asks for. */
 static ts_status ask(loop *l, const ts_step_result *r, const double *valid)
@@ -194,24 +238,24 @@ static ts_status one_iteration(loop *l, bool *stop)
     const ts_train_options *o = &l->j->o->train;
     ts_trainer *t = l->j->trainer;
     ts_step_result r;
-    double valid;
-    bool evaluated = false;
+    ts_evaluation e = { 0 };
     size_batch(l);
-    TS_TRY(ts_trainer_step(t, asked_to_stop || l->hook_stops || time_is_up(l), &r));
+    TS_TRY(ts_trainer_step(t, is_asked(l), &r));
+    l->stops = l->stops || r.stop;
     warn_of_overflow(l);
     if (t->iteration % o->eval_interval == 0)
-        TS_TRY(evaluate(l, TS_DATA_VALID, "validation", &valid, &evaluated));
+        TS_TRY(evaluate(l, TS_DATA_VALID, "validation", &e));
+    const double *valid = e.is_whole ? &e.loss : NULL;
     if (l->recorder)
-        TS_TRY(forgive(l, ts_recorder_step(l->recorder, t, &r, evaluated ? &valid : NULL),
-                       "writing a record"));
+        TS_TRY(forgive(l, ts_recorder_step(l->recorder, t, &r, valid), "writing a record"));
     if (l->checkpointer)
         TS_TRY(forgive(l, ts_checkpointer_poll(l->checkpointer), "saving the checkpoint"));
     if (o->save_interval && t->iteration % o->save_interval == 0)
         TS_TRY(save_by_interval(l));
     if (l->hooks->step)
-        TS_TRY(ask(l, &r, evaluated ? &valid : NULL));
+        TS_TRY(ask(l, &r, valid));
     /* Alone there is nobody who must hear of it first. */
-    *stop = r.stop || (l->hook_stops && t->comm->size == 1) ||
+    *stop = l->stops || (l->hook_stops && t->comm->size == 1) ||
             (o->exit_interval && t->iteration % o->exit_interval == 0);
     return TS_OK;
 }
@@ -227,13 +271,14 @@ static void say_stopped(const loop *l)
 static ts_status finish(loop *l)
 {
     const ts_trainer *t = l->j->trainer;
-    double loss;
-    bool done, lost;
+    ts_evaluation e;
+    bool lost;
     TS_TRY(save_last(l, &lost));
-    if (t->iteration >= l->j->train_iters && !asked_to_stop) {
+    if (t->iteration >= l->j->train_iters && !l->stops) {
         if (t->iteration % l->j->o->train.eval_interval != 0) /* else it was done a moment ago */
-            TS_TRY(evaluate(l, TS_DATA_VALID, "validation", &loss, &done));
-        TS_TRY(evaluate(l, TS_DATA_TEST, "test", &loss, &done));
+            TS_TRY(evaluate(l, TS_DATA_VALID, "validation", &e));
+        if (!l->stops)
+            TS_TRY(evaluate(l, TS_DATA_TEST, "test", &e));
     }
     TS_TRY(save_hugging_face(l));
     return lost ? ts_error(TS_ERR_IO, "the state after iteration %lld was not saved to %s",
@@ -268,19 +313,25 @@ ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks)
 {
     loop l = { .j = j,
                .hooks = hooks,
-               .saved = j->trainer->iteration > 0 ? j->trainer->iteration : -1,
+               .saved = j->trainer->iteration, /* or nothing is there to save yet */
                .began = ts_now() };
     bool stop = false;
     asked_to_stop = 0;
+    j->trainer->asked = is_asked;
+    j->trainer->asked_ctx = &l;
     if (hooks->signals)
         watch_signals(true);
     ts_status st = open_loop(&l);
+    if (st == TS_OK)
+        st = agree_to_stop(&l);
+    stop = l.stops;
     while (st == TS_OK && !stop && j->trainer->iteration < j->train_iters)
         st = one_iteration(&l, &stop);
     if (st == TS_OK) {
         say_stopped(&l);
         st = finish(&l);
     }
+    j->trainer->asked = NULL;
     ts_recorder_destroy(&l.recorder);
     ts_checkpointer_destroy(&l.checkpointer);
     if (hooks->signals)

@@ -208,27 +208,51 @@ static ts_status evaluate_batch(ts_trainer *t, double total[2])
     return TS_OK;
 }
 
+/* What one rank brings the others: that it failed, or that it was asked to stop. */
+enum { GO_ON, STOP, FAILED };
+
+static ts_status agree(ts_trainer *t, ts_status st, bool *stop)
+{
+    int64_t wish = st != TS_OK ? FAILED : t->asked && t->asked(t->asked_ctx) ? STOP : GO_ON;
+    TS_TRY(t->comm->all_reduce(t->comm, &wish, 1, TS_COMM_I64, TS_COMM_MAX));
+    *stop = wish == STOP;
+    return wish == FAILED ? ts_comm_agree(t->comm, st) : TS_OK;
+}
+
+ts_status ts_trainer_agree_to_stop(ts_trainer *t, bool *stop) { return agree(t, TS_OK, stop); }
+
+static ts_status evaluate_batches(ts_trainer *t, ts_data_part part, int64_t first, int64_t n,
+                                  ts_evaluation *e, double total[2])
+{
+    int64_t done = 0;
+    TS_TRY(agree(t, TS_OK, &e->stop));
+    while (done < n && !e->stop) {
+        ts_status st = ts_batch_read(t, part, first + done * t->global);
+        if (st == TS_OK)
+            st = evaluate_batch(t, total);
+        TS_TRY(agree(t, st, &e->stop));
+        done++;
+    }
+    e->is_whole = done == n;
+    return TS_OK;
+}
+
 ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, int64_t n,
-                              double *loss)
+                              ts_evaluation *out)
 {
     double total[2] = { 0, 0 }; /* loss, tokens */
     const int64_t global = t->global, n_micro = t->n_micro;
+    *out = (ts_evaluation){ 0 };
     enter(t, "evaluation");
-    ts_status st = TS_OK;
     t->global = t->ramp.full; /* however large the batch of training is just now */
     t->n_micro = t->global / (t->micro * t->comm->size);
-    for (int64_t i = 0; i < n && st == TS_OK; i++) {
-        st = ts_batch_read(t, part, first + i * t->global);
-        if (st == TS_OK)
-            st = evaluate_batch(t, total);
-    }
+    ts_status st = evaluate_batches(t, part, first, n, out, total);
     t->global = global;
     t->n_micro = n_micro;
     ts_tape_reset(t->tape);
-    st = ts_comm_agree(t->comm, st);
     if (st == TS_OK)
         st = t->comm->all_reduce(t->comm, total, 2, TS_COMM_F64, TS_COMM_SUM);
-    *loss = total[1] > 0 ? total[0] / total[1] : 0;
+    out->loss = total[1] > 0 ? total[0] / total[1] : 0;
     enter(t, NULL);
     return st;
 }

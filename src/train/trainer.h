@@ -70,6 +70,8 @@ typedef struct ts_trainer {
     int64_t *picked;        /* [micro] samples of a micro-batch */
     double *gathered;       /* [processes * (n_micro + TS_STEP_EXTRA)] */
     int64_t copies;         /* bytes of a background save, booked */
+    bool (*asked)(void *ctx); /* whether this rank was asked to stop; NULL: it never is */
+    void *asked_ctx;
     /* position in the run */
     /* scheduled: samples that the schedule has counted */
     int64_t iteration, consumed, scheduled, skipped;
@@ -87,10 +89,17 @@ void ts_trainer_size_batch(ts_trainer *t);
 /* One step with the next global batch. `stop`: this rank was asked to stop (all learn it). A loss
  * that is not a number is TS_ERR_RUN on all ranks (unless it may be). */
 ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r) TS_NODISCARD;
-/* Mean loss over n full global batches of a part, beginning at its sample `first` (wrapping
- * round). */
+/* Mean loss over n full global batches of a part, beginning at its sample `first` (wrapping round).
+ * Whether a rank was asked to stop is looked at before each batch and behind the last. */
+typedef struct ts_evaluation {
+    double loss;
+    bool is_whole; /* no batch is missing */
+    bool stop;     /* some rank was asked to stop */
+} ts_evaluation;
 ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, int64_t n,
-                              double *loss) TS_NODISCARD;
+                              ts_evaluation *out) TS_NODISCARD;
+/* Whether some rank was asked to stop. Collective. */
+ts_status ts_trainer_agree_to_stop(ts_trainer *t, bool *stop) TS_NODISCARD;
 /* Floating-point operations of one step over all ranks (Megatron's count: no recomputation). */
 double ts_trainer_step_flops(const ts_trainer *t);
 #endif

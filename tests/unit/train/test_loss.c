@@ -96,16 +96,16 @@ static void each_token_counts_once(void **state)
     rig_make(&single, "--seq-length 16 --train-iters 100 --lr 0.1 --global-batch-size 1",
              TS_DTYPE_F32, true);
     for (int64_t i = 0; i < GLOBAL; i++) {
-        double loss;
+        ts_evaluation e;
         int64_t tokens = 0;
-        OK(ts_trainer_evaluate(single.trainer, TS_DATA_TRAIN, i, 1, &loss));
+        OK(ts_trainer_evaluate(single.trainer, TS_DATA_TRAIN, i, 1, &e));
         int32_t ids[S + 1];
         OK(ts_dataset_get(ts_data_source_part(single.source, TS_DATA_TRAIN), i,
                           &(ts_sample){ .tokens = ids }));
         for (int k = 0; k < S; k++)
             tokens += ids[k] != END;
-        sum += loss * (double)tokens;
-        means += loss / GLOBAL;
+        sum += e.loss * (double)tokens;
+        means += e.loss / GLOBAL;
         n += tokens;
         least = tokens < least ? tokens : least;
         most = tokens > most ? tokens : most;

@@ -48,7 +48,8 @@ static void plan_of(const char *options, ts_plan *p)
     "--num-layers 3 --hidden-size 64 --ffn-hidden-size 160 --num-attention-heads 4 --swiglu "      \
     "--normalization RMSNorm --position-embedding-type rope --disable-bias-linear "                \
     "--max-position-embeddings 64 --tokenizer-type NullTokenizer --vocab-size 499 "                \
-    "--make-vocab-size-divisible-by 1 --seq-length 64 --train-iters 4 --lr 1e-4 --threads 1 --mock-data "
+    "--make-vocab-size-divisible-by 1 --seq-length 64 --train-iters 4 --lr 1e-4 --threads 1 "        \
+    "--mock-data "
 
 /* Two real steps: the second's counts by kernel, and the ledger. */
 static void real_step(const setup *s, ts_kernel_stat *stat, ts_mem_ledger *mem)
@@ -59,7 +60,8 @@ static void real_step(const setup *s, ts_kernel_stat *stat, ts_mem_ledger *mem)
     ts_step_result r;
     assert_int_equal(ts_runtime_open(&s->o.runtime, 0, 1, &dev), TS_OK);
     assert_int_equal(ts_comm_self_create(&comm), TS_OK);
-    assert_int_equal(ts_job_open(&s->o, s->set, dev, comm, true, &job), TS_OK);
+    if (ts_job_open(&s->o, s->set, dev, comm, true, &job) != TS_OK)
+        fail_msg("%s", ts_error_message());
     assert_int_equal(ts_trainer_step(job.trainer, false, &r), TS_OK);
     memcpy(stat, dev->stat, sizeof dev->stat);
     assert_int_equal(ts_trainer_step(job.trainer, false, &r), TS_OK);
@@ -109,7 +111,7 @@ static void counts_are_those_of_a_real_step(void **state)
         "--micro-batch-size 1 --global-batch-size 7 --deterministic-mode --hidden-dropout 0.1");
     same_as_real(
         "--num-layers 2 --hidden-size 64 --num-attention-heads 4 --max-position-embeddings 32 "
-        "--tokenizer-type NullTokenizer --vocab-size 99 --seq-length 32 --train-iters 4 --lr 1e-4 --threads 1");
+        "--tokenizer-type NullTokenizer --vocab-size 99 --seq-length 32 --train-iters 4 --lr 1e-4 --threads 1 --mock-data");
 }
 
 static void products_are_what_the_formula_says(void **state)

@@ -36,7 +36,6 @@ echo "== training (Ctrl-C saves and stops; the same command goes on)"
 # shellcheck disable=SC2086
 $t pretrain $options --log-interval 20 --save "$out/checkpoints" --save-interval 200 --load "$out/checkpoints" \
     --keep-checkpoints 2 --metrics-jsonl "$out/metrics.jsonl" --tensorboard-dir "$out/tensorboard" --save-hf "$out/model"
-cp "$out"/tokenizer/* "$out/model/"
-echo "== what the model writes"
+echo "== what the model writes (the folder holds its tokenizer; so do the checkpoints)"
 $t infer --load "$out/model" --prompt "hacker: n." --max-new-tokens 120 --do-sample --temperature 0.8 \
     --top-p 0.95 --seed 1

@@ -18,7 +18,7 @@
 TS_API_BEGIN
 
 /* The subjects that have options: "tokenizer", "tokenizer_train", "preprocess", "model",
- * "generate", "train", "plan", "checkpoint"; NULL for an index past the end. */
+ * "generate", "train", "plan", "checkpoint", "convert"; NULL for an index past the end. */
 TS_API const char *ts_options_subject(size_t index);
 
 /* The options of a subject with types, defaults and meaning, as text for people; and the defaults

@@ -2,6 +2,7 @@
 #ifndef TESSERA_TESSERA_H
 #define TESSERA_TESSERA_H
 #include "tessera/checkpoint.h"
+#include "tessera/convert.h"
 #include "tessera/data.h"
 #include "tessera/log.h"
 #include "tessera/model.h"

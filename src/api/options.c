@@ -4,6 +4,7 @@
 #include "api/lm.h"
 #include "api/preprocess_run.h"
 #include "api/words.h"
+#include "convert/convert.h"
 #include "plan/simulate.h"
 
 #include <string.h>
@@ -18,12 +19,14 @@ typedef struct settings {
     ts_lm_batch_options batch;
     ts_lm_options lm;
     ts_checkpoint_options checkpoint;
+    ts_convert_options convert;
 } settings;
 
 enum { MOST_TABLES = TS_JOB_TABLES + 1 };
 
 static const char *const subjects[] = {
-    "tokenizer", "tokenizer_train", "preprocess", "model", "generate", "train", "plan", "checkpoint"
+    "tokenizer", "tokenizer_train", "preprocess", "model", "generate", "train", "plan", "checkpoint",
+    "convert",
 };
 enum { N_SUBJECTS = sizeof subjects / sizeof *subjects };
 
@@ -58,8 +61,11 @@ static size_t tables_of(size_t subject, settings *s, ts_option_table *out)
         out[TS_JOB_TABLES] =
             (ts_option_table){ ts_plan_option_rows, ts_plan_option_count, &s->plan };
         return subject == 5 ? TS_JOB_TABLES : TS_JOB_TABLES + 1;
-    default:
+    case 7:
         out[0] = (ts_option_table){ ts_checkpoint_rows, ts_checkpoint_count_rows, &s->checkpoint };
+        return 1;
+    default:
+        out[0] = (ts_option_table){ ts_convert_rows, ts_convert_count_rows, &s->convert };
         return 1;
     }
 }

@@ -117,6 +117,10 @@ static ts_status describe_heads(const ts_model_options *o, ts_arch *a)
     a->attn_scale = 1 / sqrt((double)a->head_dim);
     a->bias_qkv = o->bias_linear || o->qkv_bias;
     a->bias_proj = o->bias_linear;
+    if (o->qk_layernorm && a->norm != TS_NORM_RMS)
+        return ts_error(TS_ERR_USER,
+                        "--qk-layernorm with --normalization LayerNorm: queries and keys can only be "
+                        "normed as by --normalization RMSNorm");
     a->qk_norm = o->qk_layernorm ? TS_QK_NORM_HEAD : TS_QK_NORM_NONE;
     return TS_OK;
 }

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "text/sp_json.h"
 #include "text/tiktoken_json.h"
 
 #include <inttypes.h>
@@ -320,6 +321,19 @@ static ts_status from_tiktoken(const ts_side_file *f, const json_t *note, ts_sid
     return st;
 }
 
+/* Likewise a SentencePiece model, which stays beside it for other readers. *can: it has that form;
+ * without, transformers makes of the model what it can. */
+static ts_status from_sentencepiece(const ts_side_file *f, bool with_bos, ts_side_files *out,
+                                    bool *can)
+{
+    ts_str text = { 0 };
+    ts_status st = ts_sp_json(ts_str_text(&f->text), f->text.len, f->name, with_bos, &text, can);
+    if (st == TS_OK && *can)
+        st = ts_side_files_put(out, "tokenizer.json", text.s, text.len);
+    ts_str_deinit(&text);
+    return st;
+}
+
 static const ts_side_file *find_tiktoken(const ts_side_files *files)
 {
     for (size_t i = 0; i < files->n; i++)
@@ -332,19 +346,25 @@ ts_status ts_tokenizer_files_hf(const ts_side_files *files, const json_t *note, 
 {
     const json_t *options = json_object_get(note, "options");
     const char *type = json_string_value(json_object_get(options, "tokenizer-type"));
-    const ts_side_file *ranks = find_tiktoken(files);
-    const char *class = "PreTrainedTokenizerFast";
+    const ts_side_file *ranks = find_tiktoken(files),
+                       *pieces = ts_side_files_find(files, "tokenizer.model");
+    const bool has_json = ts_side_files_find(files, "tokenizer.json");
+    const bool has_config = ts_side_files_find(files, "tokenizer_config.json");
+    const bool adds_bos = type && !strcmp(type, "Llama2Tokenizer");
+    bool can = true;
     TS_TRY(ts_side_files_copy(files, out));
     if (!note || (type && !strcmp(type, "NullTokenizer")))
         return TS_OK;
-    const bool has_json = ts_side_files_find(files, "tokenizer.json");
     if (ranks && !has_json)
         TS_TRY(from_tiktoken(ranks, note, out));
-    else if (!has_json && ts_side_files_find(files, "tokenizer.model"))
-        class = "LlamaTokenizer";
-    else if (!has_json && ts_side_files_find(files, "vocab.json"))
-        class = "GPT2Tokenizer";
-    if (!ts_side_files_find(out, "tokenizer_config.json"))
-        return make_config(note, class, type && !strcmp(type, "Llama2Tokenizer"), out);
-    return json_object_get(options, "tokenizer-kwargs") ? correct_config(note, out) : TS_OK;
+    else if (pieces && !has_json && !has_config)
+        TS_TRY(from_sentencepiece(pieces, adds_bos, out, &can));
+    if (has_config)
+        return json_object_get(options, "tokenizer-kwargs") ? correct_config(note, out) : TS_OK;
+    return make_config(note,
+                       !can                                          ? "LlamaTokenizer"
+                       : ts_side_files_find(out, "tokenizer.json")   ? "PreTrainedTokenizerFast"
+                       : ts_side_files_find(out, "vocab.json")       ? "GPT2Tokenizer"
+                                                                     : "PreTrainedTokenizerFast",
+                       adds_bos, out);
 }

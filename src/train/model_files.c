@@ -114,7 +114,8 @@ ts_status ts_model_folder_apart(const char *folder, const char *option, const ch
         st = resolve(other, &b);
     if (st == TS_OK && !strncmp(b.s, a.s, a.len))
         st = ts_error(TS_ERR_USER,
-                      "%s %s would replace what %s %s writes: name another folder for one of them",
+                      "%s %s would replace %s %s, which is the same folder or in it: name another "
+                      "folder",
                       option, folder, other_option, other);
     ts_str_deinit(&a);
     ts_str_deinit(&b);

@@ -363,9 +363,7 @@ ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **fami
     return *config ? TS_OK : ts_error(TS_ERR_NOMEM, "out of memory while reading %s", file);
 }
 
-/* The checkpoint's own folder, where it holds files beside the weights (generation_config.json
- * always is one), else the folder that an older one names. */
-static ts_status folder_of(const ts_checkpoint *ck, char **out)
+ts_status ts_checkpoint_folder(const ts_checkpoint *ck, char **out)
 {
     ts_str path = { 0 };
     const char *named = json_string_value(json_object_get(ts_checkpoint_state(ck), "folder"));
@@ -388,7 +386,7 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_
         return ts_error(TS_ERR_USER, "%s: file_dtype is missing or not the name of a type",
                         ts_checkpoint_state_file(ck));
     m->tokenizer = json_deep_copy(json_object_get(s, "tokenizer"));
-    TS_TRY(folder_of(ck, &m->folder));
+    TS_TRY(ts_checkpoint_folder(ck, &m->folder));
     TS_TRY(ts_decoder_create(use->dev, a, use->compute, a->vocab, &m->decoder));
     TS_TRY(ts_model_allocate(m->decoder, use, use->training ? use->master : use->compute));
     return use->dev->computes ? load_values(m->decoder, ck) : TS_OK;

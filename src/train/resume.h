@@ -33,4 +33,7 @@ ts_status ts_model_not_finite(const ts_model *m, const char *folder, int64_t ste
 /* The description alone; family and config stay NULL where only our own words describe the model. */
 ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **family, ts_arch *a,
                                  json_t **config) TS_NODISCARD;
+/* Where the files beside a checkpoint's weights are: its own folder (which holds
+ * generation_config.json at least), or the folder that an older checkpoint names. */
+ts_status ts_checkpoint_folder(const ts_checkpoint *ck, char **out) TS_NODISCARD;
 #endif

@@ -21,6 +21,19 @@ expect() {
     got=$?
     [ "$got" = "$code" ] || wrong "exit $got, expected $code: $*: $(tail -n 1 "$D/err")"
     cat "$D/err" "$D/out" | grep -qF -- "$text" || wrong "no \"$text\" from: $*: $(tail -n 2 "$D/err")"
+    [ "$got" != 2 ] || [ "$1" != "$T" ] || advice "${2-}" "$*"
+    [ "$got" != 2 ] || [ "$1" != train ] || advice pretrain "$*"
+}
+
+# A refusal advises only options that its command has: advice COMMAND WORDS-THAT-WERE-GIVEN
+advice() {
+    ! grep -q "is no option" "$D/err" || return 0
+    [ -f "$D/help-$1" ] || "$T" help "$1" >"$D/help-$1" 2>/dev/null || return 0
+    for o in $(grep -o -e '--[a-z][a-z0-9-]*' "$D/err" | sort -u); do
+        case " $2 " in *" $o "* | *" $o="*) continue ;; esac
+        case $o in --help | --config) continue ;; esac
+        grep -q -e "$o\b" "$D/help-$1" || wrong "tessera $1 has no $o, which its message names: $(tail -n 1 "$D/err")"
+    done
 }
 
 # same A B: two files with the same bytes

@@ -1,0 +1,108 @@
+#include "convert/convert.h"
+
+#include "base/file.h"
+#include "train/model_files.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const ts_convert_reader *const readers[] = { &ts_convert_checkpoint, &ts_convert_hf };
+static const ts_convert_writer *const writers[] = { &ts_convert_hf_writer };
+enum { N_READERS = sizeof readers / sizeof *readers };
+
+static ts_status find_reader(const ts_convert_options *o, const ts_convert_reader **out)
+{
+    const char *dir = o->load_dir;
+    if (!ts_path_exists(dir))
+        return ts_error(TS_ERR_USER, "--load-dir %s: there is no such folder", dir);
+    for (int i = 0; i < N_READERS; i++)
+        if (o->load_type ? o->load_type == i + 1 : readers[i]->is(dir)) {
+            *out = readers[i];
+            return readers[i]->is(dir)
+                       ? TS_OK
+                       : ts_error(TS_ERR_USER, "--load-dir %s: is not of the kind %s "
+                                               "(--load-model-type)", dir, readers[i]->name);
+        }
+    return ts_error(TS_ERR_USER,
+                    "--load-dir %s: neither a checkpoint (iter_.../manifest.json) nor a Hugging "
+                    "Face folder (config.json)",
+                    dir);
+}
+
+static ts_status check(const ts_convert_options *o)
+{
+    if (!o->load_dir || !o->save_dir)
+        return ts_error(TS_ERR_USER, "--%s is missing", o->load_dir ? "save-dir" : "load-dir");
+    TS_TRY(ts_weights_may_save(o->save_dir, "--save-dir"));
+    return ts_model_folder_apart(o->save_dir, "--save-dir", o->load_dir, "--load-dir");
+}
+
+/* MindSpeed LLM's names of kinds are Hugging Face's with a version behind: llama2 is llama. */
+static ts_status check_kind(const ts_convert_options *o, const ts_convert_model *m)
+{
+    ts_family_fit fit = { 0 };
+    const char *type = json_string_value(json_object_get(m->source.config, "model_type"));
+    if (!o->model_type_hf)
+        return TS_OK;
+    if (!m->source.config) {
+        TS_TRY(ts_family_fit_init(&fit, m->source.arch));
+        type = fit.family->model_type;
+    }
+    const bool fits = !type || !strncmp(o->model_type_hf, type, strlen(type));
+    ts_family_fit_deinit(&fit);
+    return fits ? TS_OK
+                : ts_error(TS_ERR_USER, "--model-type-hf %s: %s is of the kind %s",
+                           o->model_type_hf, m->path, type);
+}
+
+/* What stands in the folder now. */
+static ts_status describe(const ts_convert_options *o, const ts_convert_model *m,
+                          ts_convert_result *r)
+{
+    ts_str path = { 0 };
+    json_t *config = NULL;
+    ts_st_dir *dir = NULL;
+    ts_status st = ts_path_join(&path, o->save_dir, "config.json");
+    if (st == TS_OK)
+        st = ts_json_read(path.s, &config);
+    if (st == TS_OK)
+        st = ts_st_dir_open(o->save_dir, NULL, &dir);
+    if (st == TS_OK) {
+        const char *name =
+            json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
+        snprintf(r->architecture, sizeof r->architecture, "%s", name ? name : "");
+        snprintf(r->from, sizeof r->from, "%s", m->reader->name);
+        r->iteration = m->iteration;
+        r->tensors = ts_st_dir_count(dir);
+        r->bytes = (int64_t)ts_st_dir_bytes(dir);
+    }
+    ts_st_dir_destroy(&dir);
+    json_decref(config);
+    ts_str_deinit(&path);
+    return st;
+}
+
+static ts_status convert(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
+{
+    TS_TRY(check_kind(o, m));
+    if (o->check && !m->source.arch)
+        return ts_error(TS_ERR_USER,
+                        "--check: %s is of a kind that cannot be run here; without it, it can be "
+                        "converted",
+                        m->path);
+    TS_TRY(writers[o->save_type]->write(o, m, r));
+    TS_TRY(describe(o, m, r));
+    return o->check ? ts_convert_compare(o, m, r) : TS_OK;
+}
+
+ts_status ts_convert_run(const ts_convert_options *o, ts_convert_result *r)
+{
+    ts_convert_model m = { .iteration = -1 };
+    TS_TRY(check(o));
+    TS_TRY(find_reader(o, &m.reader));
+    ts_status st = m.reader->open(o, &m);
+    if (st == TS_OK)
+        st = convert(o, &m, r);
+    m.reader->close(&m);
+    return st;
+}

@@ -1,0 +1,64 @@
+/* A model's weights from one form into another, tensor by tensor: memory stays at the largest tensor.
+ *
+ * Two small tables know the forms. A reader tells its form by content and opens it as a
+ * ts_convert_model: values under Megatron core's names (model/family.h) and, for a Hugging Face
+ * folder, its tensors as they are. A writer makes its form of that. */
+#ifndef TS_CONVERT_CONVERT_H
+#define TS_CONVERT_CONVERT_H
+#include "base/option.h"
+#include "model/weights.h"
+#include "tessera/convert.h"
+
+typedef struct ts_convert_options {
+    const char *load_dir, *save_dir, *model_type_hf, *max_shard_size;
+    int load_type, save_type; /* 0: told by content; else number of the reader + 1, the writer */
+    int dtype;                /* 0: as they are */
+    int64_t step, threads;
+    bool check, json;
+} ts_convert_options;
+extern const ts_option ts_convert_rows[];
+extern const size_t ts_convert_count_rows;
+
+typedef struct ts_convert_model ts_convert_model;
+
+typedef struct ts_convert_reader {
+    const char *name; /* --load-model-type */
+    bool (*is)(const char *path);
+    /* Fills m; what it made is freed by close, also after a failure. */
+    ts_status (*open)(const ts_convert_options *o, ts_convert_model *m);
+    void (*close)(ts_convert_model *m);
+} ts_convert_reader;
+
+struct ts_convert_model {
+    const ts_convert_reader *reader;
+    const char *path;
+    int64_t iteration;        /* -1: none */
+    ts_weights_source source; /* arch NULL: of a family that is not known here */
+    ts_st_dtype dtype;        /* of the matrices in files */
+    const ts_st_dir *tensors; /* under Hugging Face's names; NULL: it is no such folder */
+    const json_t *config;     /* likewise */
+    void *own;
+};
+
+typedef struct ts_convert_writer {
+    const char *name; /* --save-model-type */
+    ts_status (*write)(const ts_convert_options *o, ts_convert_model *m,
+                       ts_convert_result *r);
+} ts_convert_writer;
+
+extern const ts_convert_reader ts_convert_checkpoint, ts_convert_hf;
+extern const ts_convert_writer ts_convert_hf_writer;
+
+/* Everything is checked before anything is written; nothing is left under --save-dir when it fails.
+ * With --check the result's logits are compared: more than rounding is TS_ERR_RUN. */
+ts_status ts_convert_run(const ts_convert_options *o, ts_convert_result *r) TS_NODISCARD;
+
+/* For readers and writers: the type that is asked for, or this one; bytes of a shard (0: the
+ * default); progress on the log. */
+ts_st_dtype ts_convert_dtype(const ts_convert_options *o, ts_st_dtype as_is);
+ts_status ts_convert_shard_bytes(const ts_convert_options *o, size_t *out) TS_NODISCARD;
+void ts_convert_progress(size_t done, size_t all);
+/* The largest difference of logits between what was read and what was written. */
+ts_status ts_convert_compare(const ts_convert_options *o, const ts_convert_model *m,
+                             ts_convert_result *r) TS_NODISCARD;
+#endif

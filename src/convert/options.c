@@ -1,0 +1,75 @@
+#include "convert/convert.h"
+
+#include "base/log.h"
+#include "base/thread.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROW(type, field, name, def, lo, hi, choices, help)                                         \
+    TS_ROW(type, ts_convert_options, field, name, def, lo, hi, choices, "conversion", help)
+#define TYPES "auto|fp32|bf16|fp16"
+
+const ts_option ts_convert_rows[] = {
+    ROW(TEXT, load_dir, "load-dir", NULL, 0, 0, NULL,
+        "a checkpoint (or its folder of checkpoints), or a Hugging Face folder"),
+    ROW(TEXT, save_dir, "save-dir", NULL, 0, 0, NULL, "the Hugging Face folder to be made"),
+    ROW(CHOICE, load_type, "load-model-type", "auto", 0, 0, "auto|tessera|hf",
+        "what is read; auto tells it by content"),
+    ROW(CHOICE, save_type, "save-model-type", "hf", 0, 0, "hf", "what is written"),
+    ROW(CHOICE, dtype, "params-dtype", "auto", 0, 0, TYPES,
+        "type of the weights; auto: as they are (of a checkpoint: as the model came in)"),
+    ROW(CHOICE, dtype, "save-hf-dtype", "auto", 0, 0, TYPES, "as --params-dtype"),
+    ROW(TEXT, max_shard_size, "max-shard-size", NULL, 0, 0, NULL,
+        "files of at most so many bytes, as 5000000000, 500MB or 2GiB (default 5GB)"),
+    ROW(INT, step, "ckpt-step", "-1", -1, 9e15, NULL, "this iteration instead of the newest (-1)"),
+    ROW(TEXT, model_type_hf, "model-type-hf", NULL, 0, 0, NULL,
+        "the model's kind, as a check against what is read"),
+    ROW(FLAG, check, "check", NULL, 0, 0, NULL,
+        "load both forms, compare their logits and say the largest difference"),
+    ROW(INT, threads, "threads", "0", 0, 4096, NULL, "--check: threads (0: all cores)"),
+    ROW(FLAG, json, "json", NULL, 0, 0, NULL, "print one JSON object"),
+};
+const size_t ts_convert_count_rows = sizeof ts_convert_rows / sizeof *ts_convert_rows;
+
+ts_st_dtype ts_convert_dtype(const ts_convert_options *o, ts_st_dtype as_is)
+{
+    const ts_st_dtype types[] = { as_is, TS_ST_F32, TS_ST_BF16, TS_ST_F16 };
+    return types[o->dtype];
+}
+
+ts_status ts_convert_shard_bytes(const ts_convert_options *o, size_t *out)
+{
+    static const struct {
+        const char *unit;
+        double bytes;
+    } units[] = { { "", 1 },     { "B", 1 },        { "KB", 1e3 },         { "MB", 1e6 },
+                  { "GB", 1e9 }, { "KiB", 1024.0 }, { "MiB", 1048576.0 }, { "GiB", 1073741824.0 } };
+    char *end;
+    *out = 0;
+    if (!o->max_shard_size)
+        return TS_OK;
+    const double n = strtod(o->max_shard_size, &end);
+    for (size_t i = 0; end != o->max_shard_size && i < sizeof units / sizeof *units; i++)
+        if (!strcmp(end, units[i].unit) && n * units[i].bytes >= 1 && n * units[i].bytes < 1e18) {
+            *out = (size_t)(n * units[i].bytes);
+            return TS_OK;
+        }
+    return ts_error(TS_ERR_USER,
+                    "--max-shard-size %s: expected a number of bytes, or one with KB, MB, GB, KiB, "
+                    "MiB or GiB behind it",
+                    o->max_shard_size);
+}
+
+void ts_convert_progress(size_t done, size_t all)
+{
+    static double said;
+    const bool terminal = ts_log_is_terminal();
+    const double now = ts_now();
+    if (done == 1)
+        said = now;
+    if (now - said < (terminal ? 0.5 : 10))
+        return;
+    said = now;
+    ts_log_raw("%s%zu of %zu tensors%s", terminal ? "\r" : "", done, all, terminal ? "   " : "\n");
+}

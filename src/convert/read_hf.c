@@ -1,0 +1,70 @@
+/* Hugging Face folders. Of a family that is not known here the tensors can still be carried over as
+ * they are. */
+#include "base/file.h"
+#include "convert/convert.h"
+
+typedef struct own {
+    ts_st_dir *dir;
+    ts_arch arch;
+    const ts_family *family;
+    json_t *config;
+    ts_side_files files;
+} own;
+
+static bool is_hf(const char *path)
+{
+    ts_str file = { 0 };
+    const bool yes = ts_path_join(&file, path, "config.json") == TS_OK && ts_path_exists(file.s);
+    ts_str_deinit(&file);
+    return yes;
+}
+
+static ts_status read_config(own *x, const char *folder)
+{
+    ts_str path = { 0 };
+    ts_status st = ts_path_join(&path, folder, "config.json");
+    if (st == TS_OK)
+        st = ts_json_read(path.s, &x->config);
+    if (st == TS_OK && !json_is_object(x->config))
+        st = ts_error(TS_ERR_USER, "%s: expected an object", path.s);
+    ts_str_deinit(&path);
+    return st;
+}
+
+static ts_status open_hf(const ts_convert_options *o, ts_convert_model *m)
+{
+    own *x;
+    json_t *again = NULL;
+    TS_TRY(ts_alloc(&x, 1, sizeof *x));
+    m->own = x;
+    ts_arch_init(&x->arch);
+    TS_TRY(read_config(x, o->load_dir));
+    TS_TRY(ts_st_dir_open(o->load_dir, NULL, &x->dir));
+    TS_TRY(ts_side_files_read(&x->files, o->load_dir));
+    m->path = o->load_dir;
+    m->tensors = x->dir;
+    m->config = x->config;
+    m->dtype = ts_weights_dtype(x->dir);
+    m->source = (ts_weights_source){ .config = x->config, .files = &x->files };
+    const ts_status st = ts_family_read_folder(o->load_dir, &x->family, &x->arch, &again);
+    json_decref(again);
+    if (st == TS_ERR_USER) /* not known here */
+        return TS_OK;
+    m->source.arch = &x->arch;
+    m->source.family = x->family;
+    return st;
+}
+
+static void close_hf(ts_convert_model *m)
+{
+    own *x = m->own;
+    if (!x)
+        return;
+    ts_st_dir_destroy(&x->dir);
+    ts_arch_deinit(&x->arch);
+    json_decref(x->config);
+    ts_side_files_deinit(&x->files);
+    ts_free(&m->own);
+}
+
+const ts_convert_reader ts_convert_hf = { "hf", is_hf, open_hf, close_hf };

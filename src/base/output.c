@@ -150,13 +150,19 @@ static bool take_fd(int fd, int *out)
     return true;
 }
 
+static bool make_new(ts_output *o, const char *path, int flags)
+{
+    return take_fd(open(path, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE), &o->fd);
+}
+
+bool ts_output_open_new(ts_output *o, int flags) { return make_new(o, o->name.s, flags); }
+
 static ts_status make_temp(ts_output *o, const char *option, const char *path)
 {
     for (int i = 0; !o->fd; i++) {
         ts_str_reset(&o->temp);
         TS_TRY(ts_str_printf(&o->temp, "%s.tmp-%d-%d", o->target.s, (int)getpid(), i));
-        const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-        if (!take_fd(open(o->temp.s, flags, MODE), &o->fd) && errno != EEXIST) {
+        if (!make_new(o, o->temp.s, O_RDWR) && errno != EEXIST) {
             ts_str_reset(&o->temp);
             return failed(option, path, "cannot be made");
         }

@@ -32,6 +32,9 @@ typedef struct ts_output {
  * mistake, and the message begins with both. NULL: TS_ERR_IO. On failure there is nothing to undo. */
 ts_status ts_output_open(ts_output *o, const char *option, const char *path,
                          ts_output_way way) TS_NODISCARD;
+/* Makes the file o->name, which must not be there, with the mode of a result; flags: how to open.
+ * False: errno says why. */
+bool ts_output_open_new(ts_output *o, int flags);
 /* What open would refuse, before any work; makes nothing. */
 ts_status ts_output_check(const char *option, const char *path) TS_NODISCARD;
 /* The path without a link at its end, and without slashes there: what a rename has to replace. */

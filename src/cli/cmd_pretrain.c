@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -39,6 +40,7 @@ static ts_status train(ts_training *t)
 {
     const ts_job_hooks hooks = { .signals = true };
     ts_job_watch_loading();
+    signal(SIGPIPE, SIG_IGN); /* who reads the metrics or the log may go; the run stays */
     ts_status st = ts_training_begin(t);
     if (st == TS_OK)
         st = ts_job_describe(&t->job);

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "io/crc32c.h"
 #include "io/events.pb-c.h"
+#include "io/trail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +13,8 @@
 #include <unistd.h>
 
 struct ts_events {
-    ts_str path, record;
-    int fd;
+    ts_str record;
+    ts_trail trail;
 };
 
 static ts_status put32(ts_str *out, uint32_t v)
@@ -125,21 +126,6 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static ts_status write_record(ts_events *e)
-{
-    const char *p = e->record.s;
-    for (size_t n = e->record.len; n;) {
-        const ssize_t k = write(e->fd, p, n);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k < 0)
-            return ts_error(TS_ERR_IO, "%s: %s", e->path.s,
-                            errno == ENOSPC ? "no space left on device" : strerror(errno));
-        p += k, n -= (size_t)k;
-    }
-    return TS_OK;
-}
-
 /* Readers take the files of a folder in the order of their names. What tells them to forget must
  * come after what is to be forgotten, also within a second and after a clock was set back. */
 static ts_status after_all(const char *dir, int64_t *seconds)
@@ -159,7 +145,7 @@ static ts_status after_all(const char *dir, int64_t *seconds)
     return TS_OK;
 }
 
-static ts_status open_file(ts_events *e, const char *dir, int64_t first_step)
+static ts_status open_file(ts_output *file, const char *dir, int64_t first_step)
 {
     char host[256] = "localhost";
     int64_t seconds = (int64_t)now();
@@ -168,26 +154,39 @@ static ts_status open_file(ts_events *e, const char *dir, int64_t first_step)
         TS_TRY(after_all(dir, &seconds));
     if (gethostname(host, sizeof host - 1) < 0)
         host[0] = 0;
-    for (int i = 0; e->fd < 0; i++) { /* two of one second and process get their own */
-        ts_str_reset(&e->path);
-        TS_TRY(ts_str_printf(&e->path, "%s/events.out.tfevents.%010lld.%s.%lld.%d", dir,
+    for (int i = 0; !file->fd; i++) { /* two of one second and process get their own */
+        ts_str_reset(&file->name);
+        TS_TRY(ts_str_printf(&file->name, "%s/events.out.tfevents.%010lld.%s.%lld.%d", dir,
                              (long long)seconds, *host ? host : "localhost", (long long)getpid(), i));
-        e->fd = open(e->path.s, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0640);
-        if (e->fd < 0 && errno != EEXIST)
-            return ts_error(TS_ERR_IO, "%s: cannot be made: %s", e->path.s, strerror(errno));
+        if (!ts_output_open_new(file, O_WRONLY | O_APPEND) && errno != EEXIST)
+            return ts_error(TS_ERR_IO, "%s: cannot be made: %s", file->name.s, strerror(errno));
     }
-    TS_TRY(ts_event_record_version(now(), &e->record));
-    if (first_step > 0)
-        TS_TRY(ts_event_record_start(now(), first_step, &e->record));
-    return write_record(e);
+    return TS_OK;
+}
+
+static ts_status begin(ts_events *e, const char *dir, int64_t first_step)
+{
+    ts_output file = { 0 };
+    ts_status st = open_file(&file, dir, first_step);
+    if (st == TS_OK)
+        st = ts_event_record_version(now(), &e->record);
+    if (st == TS_OK && first_step > 0)
+        st = ts_event_record_start(now(), first_step, &e->record);
+    if (st == TS_OK)
+        st = ts_output_write(&file, e->record.s, e->record.len);
+    if (st == TS_OK)
+        ts_trail_init(&e->trail, &file, "records");
+    else if (file.fd)
+        (void)unlink(file.name.s);
+    ts_output_abandon(&file);
+    return st;
 }
 
 ts_status ts_events_create(const char *dir, int64_t first_step, ts_events **out)
 {
     ts_events *e = NULL;
     TS_TRY(ts_alloc(&e, 1, sizeof *e));
-    e->fd = -1;
-    const ts_status st = open_file(e, dir, first_step);
+    const ts_status st = begin(e, dir, first_step);
     if (st != TS_OK)
         ts_events_destroy(&e);
     else
@@ -195,30 +194,33 @@ ts_status ts_events_create(const char *dir, int64_t first_step, ts_events **out)
     return st;
 }
 
-void ts_events_destroy(ts_events **events)
+ts_status ts_events_close(ts_events **events)
 {
     ts_events *e = *events;
     if (!e)
-        return;
-    if (e->fd >= 0)
-        close(e->fd);
-    ts_str_deinit(&e->path);
+        return TS_OK;
+    const ts_status st = ts_trail_close(&e->trail);
     ts_str_deinit(&e->record);
     ts_free(events);
+    return st;
 }
 
-const char *ts_events_path(const ts_events *e) { return e->path.s; }
+void ts_events_destroy(ts_events **events) { (void)!ts_events_close(events); }
+
+const char *ts_events_path(const ts_events *e) { return e->trail.out.name.s; }
 
 ts_status ts_events_scalars(ts_events *e, int64_t step, const ts_event_scalar *v, size_t n)
 {
     ts_str_reset(&e->record);
     TS_TRY(ts_event_record_scalars(now(), step, v, n, &e->record));
-    return write_record(e);
+    ts_trail_add(&e->trail, e->record.s, e->record.len);
+    return TS_OK;
 }
 
 ts_status ts_events_text(ts_events *e, int64_t step, const char *tag, const char *text)
 {
     ts_str_reset(&e->record);
     TS_TRY(ts_event_record_text(now(), step, tag, text, &e->record));
-    return write_record(e);
+    ts_trail_add(&e->trail, e->record.s, e->record.len);
+    return TS_OK;
 }

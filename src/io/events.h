@@ -13,10 +13,12 @@ typedef struct ts_events ts_events;
  * that goes on says with which step, first_step > 0: what readers know from other files of the
  * folder about this step and later ones, they drop. */
 ts_status ts_events_create(const char *dir, int64_t first_step, ts_events **out) TS_NODISCARD;
-void ts_events_destroy(ts_events **e);
+/* TS_ERR_IO: records are missing. */
+ts_status ts_events_close(ts_events **e) TS_NODISCARD;
+void ts_events_destroy(ts_events **e); /* the same for who has failed already */
 const char *ts_events_path(const ts_events *e);
-/* One record with all values of a step, written at once: a crash leaves whole records. TS_ERR_IO
- * with the path on failure. */
+/* One record with all values of a step, written at once: a crash leaves whole records. A record that
+ * cannot be written is kept and tried again (io/trail.h). */
 ts_status ts_events_scalars(ts_events *e, int64_t step, const ts_event_scalar *v,
                             size_t n) TS_NODISCARD;
 /* A text for TensorBoard's text page (Markdown), such as the options of a run at step 0. */

@@ -332,6 +332,8 @@ ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks)
         st = finish(&l);
     }
     j->trainer->asked = NULL;
+    if (st == TS_OK)
+        st = ts_recorder_close(&l.recorder);
     ts_recorder_destroy(&l.recorder);
     ts_checkpointer_destroy(&l.checkpointer);
     if (hooks->signals)

@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "io/events.h"
+#include "io/trail.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 struct ts_recorder {
     const ts_train_options *o;
     int64_t train_iters;
-    FILE *metrics;
+    ts_trail metrics;
     /* The second one counts its steps in samples, in a folder of its own: where a reader is told to
      * forget what lies behind a step, it does so for all that is in the folder. */
     ts_events *events, *by_samples;
@@ -55,9 +55,8 @@ ts_status ts_recorder_create(const ts_trainer *t, int64_t train_iters, bool is_a
     TS_TRY(ts_alloc(&r, 1, sizeof *r));
     *r = (ts_recorder){ .o = o, .train_iters = train_iters, .began = ts_now(), .began_at = -1 };
     ts_status st = TS_OK;
-    if (o->metrics_jsonl && !(r->metrics = fopen(o->metrics_jsonl, "ae")))
-        st = ts_error(TS_ERR_USER, "--metrics-jsonl %s: cannot be opened for writing: %s",
-                      o->metrics_jsonl, strerror(errno));
+    if (o->metrics_jsonl)
+        st = ts_trail_open_lines(&r->metrics, "--metrics-jsonl", o->metrics_jsonl);
     if (st == TS_OK && o->tensorboard_dir)
         st = open_events(r, t, is_again);
     if (st != TS_OK)
@@ -67,18 +66,20 @@ ts_status ts_recorder_create(const ts_trainer *t, int64_t train_iters, bool is_a
     return st;
 }
 
-void ts_recorder_destroy(ts_recorder **rec)
+ts_status ts_recorder_close(ts_recorder **rec)
 {
     ts_recorder *r = *rec;
     if (!r)
-        return;
-    if (r->metrics)
-        fclose(r->metrics);
-    ts_events_destroy(&r->events);
-    ts_events_destroy(&r->by_samples);
+        return TS_OK;
+    ts_status st = ts_trail_close(&r->metrics), of_events = ts_events_close(&r->events);
+    st = st == TS_OK ? of_events : st;
+    of_events = ts_events_close(&r->by_samples);
     ts_str_deinit(&r->line);
     ts_free(rec);
+    return st == TS_OK ? of_events : st;
 }
+
+void ts_recorder_destroy(ts_recorder **r) { (void)!ts_recorder_close(r); }
 
 static double tflops_of(const ts_trainer *t, double seconds)
 {
@@ -123,12 +124,7 @@ static ts_status write_metrics(ts_recorder *r, const ts_trainer *t, const ts_ste
                                const double *valid_loss)
 {
     TS_TRY(metrics_line(r, t, s, valid_loss));
-    if (fwrite(r->line.s, 1, r->line.len, r->metrics) != r->line.len || fflush(r->metrics) != 0) {
-        ts_log(TS_LOG_WARN, "--metrics-jsonl %s: cannot be written: %s; training goes on without",
-               r->o->metrics_jsonl, strerror(errno));
-        fclose(r->metrics);
-        r->metrics = NULL;
-    }
+    ts_trail_add(&r->metrics, r->line.s, r->line.len);
     return TS_OK;
 }
 
@@ -203,7 +199,7 @@ ts_status ts_recorder_step(ts_recorder *r, const ts_trainer *t, const ts_step_re
     } else if (!isfinite(s->loss)) {
         r->nan++;
     }
-    if (r->metrics)
+    if (ts_trail_is_open(&r->metrics))
         TS_TRY(write_metrics(r, t, s, valid_loss));
     if (r->events && t->iteration % r->o->events_interval == 0)
         TS_TRY(write_events(r, t, s));

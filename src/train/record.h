@@ -11,7 +11,9 @@ typedef struct ts_recorder ts_recorder;
  * earlier attempt at the steps from here on may be there, which TensorBoard is told to forget. */
 ts_status ts_recorder_create(const ts_trainer *t, int64_t train_iters, bool is_again,
                              ts_recorder **out) TS_NODISCARD;
-void ts_recorder_destroy(ts_recorder **r);
+/* TS_ERR_IO: records that could not be written until now are missing; training itself is well. */
+ts_status ts_recorder_close(ts_recorder **r) TS_NODISCARD;
+void ts_recorder_destroy(ts_recorder **r); /* the same for who has failed already */
 /* After a step; valid_loss: of an evaluation in this iteration, NULL when there was none. */
 ts_status ts_recorder_step(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,
                            const double *valid_loss) TS_NODISCARD;

@@ -21,7 +21,7 @@ for how in "" --async-save; do
     expect 1 "the state after iteration 8 was not saved to $D/ck" limited train --load "$D/ck" --save "$D/ck" \
         --save-interval 3 --metrics-jsonl "$D/l.jsonl" $how
     checks=$((checks + 5))
-    [ "$(grep -c 'warning: saving the checkpoint failed, training goes on' "$D/err")" = 2 ] || wrong "not one warning a save"
+    [ "$(grep -c 'warning: saving the checkpoint failed, training goes on' "$D/err")" = 2 ] || wrong "not one warning a save: $(cat "$D/err")"
     [ "$(grep -c 'warning' "$D/err")" = 3 ] || wrong "other warnings: $(grep warning "$D/err")"
     grep -q 'warning: saving the last checkpoint failed' "$D/err" || wrong "the last save's failure is not told of"
     grep -q "$D/ck/.tmp-iter_0000008/.*safetensors.*File too large" "$D/err" || wrong "the file or the reason is not named"
@@ -44,8 +44,20 @@ cp -r "$D/whole" "$D/kept"
 expect 1 "File too large" limited train --save-hf "$D/kept"
 ok diff -r "$D/whole" "$D/kept"
 ok test "$(echo "$D"/kept*)" = "$D/kept"
-# the record is lost, the run is not
-expect 0 "training goes on without" limited train --train-iters 450 --metrics-jsonl "$D/long.jsonl"
+# the record is lost, the run is not: what there was room for are whole lines, and the end says how many are missing
+expect 1 "lines are missing: File too large" limited train --train-iters 450 --metrics-jsonl "$D/long.jsonl"
+checks=$((checks + 2))
+[ "$(grep -c 'its lines wait in memory' "$D/err")" = 1 ] || wrong "not one warning of the metrics"
+[ "$(grep -c '^{"iteration": [0-9]*, .*}$' "$D/long.jsonl")" = "$(wc -l <"$D/long.jsonl")" ] || wrong "a torn line"
+# a line that a killed run left torn is cut off; another's last line is ended
+for torn in '{"iter' '{"iteration": 9, "consumed_samples": 72, "lm_lo'; do
+    printf '{"iteration": 1}\n%s' "$torn" >"$D/torn.jsonl"
+    expect 0 "the last line is torn and is cut off" train --train-iters 2 --metrics-jsonl "$D/torn.jsonl"
+    ok test "$(cut -c 1-16 "$D/torn.jsonl" | tr '\n' ' ')" = '{"iteration": 1} {"iteration": 1, {"iteration": 2, '
+done
+printf 'a note' >"$D/torn.jsonl"
+ok train --train-iters 1 --metrics-jsonl "$D/torn.jsonl"
+ok test "$(cut -c 1-15 "$D/torn.jsonl" | tr '\n' ' ')" = 'a note {"iteration": 1 '
 
 # places that cannot be written to: said before the first step, nothing made
 touch "$D/file"
@@ -63,7 +75,7 @@ refused "--save-hf $D/file: is there, but is no folder" --save-hf "$D/file"
 refused "--save-hf $D/file/hf: cannot be made: $D/file is no folder to write to" --save-hf "$D/file/hf"
 refused "--save-hf $D/file/a/b: cannot be made" --save-hf "$D/file/a/b"
 refused "--tensorboard-dir $D/file: " --tensorboard-dir "$D/file"
-expect 2 "--metrics-jsonl $D/file/m.jsonl: cannot be opened" train --metrics-jsonl "$D/file/m.jsonl"
+expect 2 "--metrics-jsonl $D/file/m.jsonl: cannot be written: Not a directory" train --metrics-jsonl "$D/file/m.jsonl"
 expect 0 "" train --train-iters 2 --lr-warmup-iters 0 --save "$D/new/a/b" --save-hf "$D/new/hf/x"
 expect 0 "" "$T" checkpoint verify "$D/new/a/b"
 if [ "$(id -u)" = 0 ]; then

@@ -60,6 +60,7 @@ each tokenize --output
 each score --output
 each infer --output
 each logits --logits
+each metrics --metrics-jsonl
 expect 2 "--logits - and --output - name the same file" score --logits - --output -
 expect 2 "name the same file" score --logits "$D/one" --output "$D/one"
 
@@ -84,7 +85,7 @@ for mask in 000 027 077; do
         mkdir -m 750 "$U" || exit 1
         "$T" preprocess --input "$D/numbers.txt" --output-prefix "$U/data" --tokenizer-type NullTokenizer \
             --vocab-size 96 && train --train-iters 2 --save "$U/ck" --save-hf "$U/hf" --tensorboard-dir "$U/tb" \
-            --data-cache-path "$U/cache" &&
+            --metrics-jsonl "$U/m.jsonl" --data-cache-path "$U/cache" &&
             "$T" train-tokenizer --input "$D/numbers.txt" --output "$U/tok" --vocab-size 300 &&
             tokenize --output "$U/t.jsonl" && score --output "$U/s.jsonl" --logits "$U/l.safetensors" &&
             infer --output "$U/i.jsonl"

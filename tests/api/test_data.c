@@ -38,7 +38,7 @@ static void test_options(void **state)
         assert_int_equal(text[0], '{');
         ts_memory_free(text);
     }
-    assert_int_equal(n, 8);
+    assert_int_equal(n, 9);
     OK(ts_options_defaults("train", &text));
     assert_non_null(strstr(text, "\"micro-batch-size\""));
     ts_memory_free(text);

@@ -411,6 +411,30 @@ bool ts_option_given(const ts_option_set *s, const char *name)
     return e->from != FROM_DEFAULT;
 }
 
+bool ts_option_is_on(const ts_option_set *s, const char *name)
+{
+    const entry *e = find(s, name);
+    if (!e || e->from == FROM_DEFAULT)
+        return false;
+    if (e->row->type == TS_OPTION_FLAG)
+        return *(const bool *)field(e);
+    return e->row->type != TS_OPTION_NOFLAG || !*(const bool *)field(e);
+}
+
+ts_status ts_option_exclude(const ts_option_set *s, const char *a, const char *b)
+{
+    if (!ts_option_is_on(s, a) || !ts_option_is_on(s, b))
+        return TS_OK;
+    return ts_error(TS_ERR_USER, "--%s and --%s contradict each other: give one", a, b);
+}
+
+void ts_option_warn_alone(const ts_option_set *s, const char *name, bool has_partner,
+                          const char *partner)
+{
+    if (!has_partner && ts_option_is_on(s, name))
+        ts_log(TS_LOG_WARN, "--%s has no effect without %s", name, partner);
+}
+
 const char *ts_option_value_word(const ts_option *r)
 {
     switch (r->type) {

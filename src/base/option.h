@@ -70,6 +70,16 @@ typedef ts_status ts_option_visit(void *ctx, const ts_option *row, bool begins_g
 ts_status ts_option_walk(const ts_option_set *set, ts_option_visit *visit, void *ctx) TS_NODISCARD;
 /* The word for a value of the row's type ("N", "TEXT", ...), its choices, or "" for a flag. */
 const char *ts_option_value_word(const ts_option *row);
+/* Whether the user gave the option, a flag not as false; false too where the command has none of
+ * that name. */
+bool ts_option_is_on(const ts_option_set *set, const char *name);
+/* Two that contradict each other, both on: TS_ERR_USER that names them. */
+ts_status ts_option_exclude(const ts_option_set *set, const char *a, const char *b) TS_NODISCARD;
+/* Warns where the option is on and what it works on is not there; `partner` as the reader would
+ * type it. */
+void ts_option_warn_alone(const ts_option_set *set, const char *name, bool has_partner,
+                          const char *partner);
+
 /* The help text of a command by group, with types and defaults. */
 ts_status ts_option_help(const ts_option_set *set, ts_str *out) TS_NODISCARD;
 /* Resolved values as a JSON object (given and default), for records and checkpoints. */

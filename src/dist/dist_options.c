@@ -1,5 +1,7 @@
 #include "dist/dist_options.h"
 
+#include <string.h>
+
 #define ROW(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW(type, ts_dist_options, field, name, def, lo, hi, choices, "distributed", help)
 #define NOTE(name_, words, help_)                                                                  \
@@ -49,12 +51,32 @@ int64_t ts_dist_bucket_elements(const ts_dist_options *o)
     return o->ddp_bucket_size > 0 ? o->ddp_bucket_size : (int64_t)4 << 20;
 }
 
-ts_status ts_dist_options_check(const ts_dist_options *o, const ts_comm *world)
+/* One of the two alone is held against where the processes are. */
+static ts_status check_hosts(const ts_dist_options *o, ts_comm *world)
 {
+    int64_t hosts = world->local_rank == 0, ends[2] = { world->local_size, -world->local_size };
+    TS_TRY(world->all_reduce(world, &hosts, 1, TS_COMM_I64, TS_COMM_SUM));
+    TS_TRY(world->all_reduce(world, ends, 2, TS_COMM_I64, TS_COMM_MAX));
+    if (o->nnodes > 0 && o->nnodes != hosts)
+        return ts_error(TS_ERR_USER, "--nnodes says %lld hosts, the launcher started processes on "
+                                     "%lld", (long long)o->nnodes, (long long)hosts);
+    if (o->nproc_per_node > 0 && (o->nproc_per_node != ends[0] || ends[0] != -ends[1]))
+        return ts_error(TS_ERR_USER,
+                        "--nproc_per_node says %lld processes on a host, the launcher started %lld "
+                        "there: start them with mpirun -n %lld (or srun)",
+                        (long long)o->nproc_per_node,
+                        (long long)(ends[0] != o->nproc_per_node ? ends[0] : -ends[1]),
+                        (long long)(o->nproc_per_node * hosts));
+    return TS_OK;
+}
+
+ts_status ts_dist_options_check(const ts_dist_options *o, ts_comm *world)
+{
+    const bool both = o->nnodes > 0 && o->nproc_per_node > 0, any = o->nnodes || o->nproc_per_node;
     if (o->worker_num > 0 && o->worker_num != world->size)
         return ts_error(TS_ERR_USER, "--worker_num says %lld processes, the launcher started %d",
                         (long long)o->worker_num, world->size);
-    if (o->nnodes > 0 && o->nproc_per_node > 0 && o->nnodes * o->nproc_per_node != world->size)
+    if (both && o->nnodes * o->nproc_per_node != world->size)
         return ts_error(
             TS_ERR_USER,
             "--nnodes %lld times --nproc_per_node %lld is %lld processes, the launcher started %d: "
@@ -62,5 +84,6 @@ ts_status ts_dist_options_check(const ts_dist_options *o, const ts_comm *world)
             (long long)o->nnodes, (long long)o->nproc_per_node,
             (long long)(o->nnodes * o->nproc_per_node), world->size,
             (long long)(o->nnodes * o->nproc_per_node));
-    return TS_OK;
+    /* a made-up group has no hosts */
+    return any && !both && strcmp(world->kind, "sim") ? check_hosts(o, world) : TS_OK;
 }

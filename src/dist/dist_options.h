@@ -16,5 +16,5 @@ extern const size_t ts_dist_option_count;
 /* Elements of a gradient bucket: what the user said, else a size that was measured. */
 int64_t ts_dist_bucket_elements(const ts_dist_options *o);
 /* TS_ERR_USER when the numbers of hosts and processes do not fit what was started. */
-ts_status ts_dist_options_check(const ts_dist_options *o, const ts_comm *world) TS_NODISCARD;
+ts_status ts_dist_options_check(const ts_dist_options *o, ts_comm *world) TS_NODISCARD;
 #endif

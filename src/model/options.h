@@ -23,6 +23,20 @@ typedef struct ts_model_options {
 extern const ts_option ts_model_option_rows[];
 extern const size_t ts_model_option_count;
 
+/* Choices of --position-embedding-type and --rope-scaling-type. */
+enum { TS_MODEL_POSITION_LEARNED, TS_MODEL_POSITION_ROPE, TS_MODEL_POSITION_NONE };
+enum {
+    TS_MODEL_SCALING_NONE,
+    TS_MODEL_SCALING_LINEAR,
+    TS_MODEL_SCALING_DYNAMIC,
+    TS_MODEL_SCALING_YARN,
+    TS_MODEL_SCALING_LLAMA3
+};
+
+/* Contradictions: TS_ERR_USER that names both options. */
+ts_status ts_model_options_check(const ts_model_options *o, const ts_option_set *set) TS_NODISCARD;
+/* Warns of options that have no effect without another. */
+void ts_model_options_warn(const ts_model_options *o, const ts_option_set *set);
 /* The description that the options give for a model to be made; `vocab` tokens (0: unknown), padded
  * as the options say. Missing sizes and contradictions are TS_ERR_USER. */
 ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set, int64_t vocab,

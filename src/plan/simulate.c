@@ -157,7 +157,10 @@ static int64_t world_size(const ts_job_options *o, const ts_plan_options *p)
     if (o->dist.nnodes && o->dist.nproc_per_node)
         return o->dist.nnodes * o->dist.nproc_per_node;
     int64_t rank;
-    return o->dist.worker_num ? o->dist.worker_num : ts_comm_launched(&rank);
+    const int64_t launched = ts_comm_launched(&rank);
+    if (o->dist.worker_num)
+        return o->dist.worker_num;
+    return launched == 1 && o->dist.nproc_per_node ? o->dist.nproc_per_node : launched;
 }
 
 ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p,

@@ -59,6 +59,24 @@ static void say_memory(const ts_job *j)
            ts_human_bytes((double)now[TS_MEM_OPTIM], optimizer));
 }
 
+static void warn_of_parts(const ts_job *j)
+{
+    const ts_arch *a = &j->model.decoder->arch;
+    const ts_train_options *o = &j->o->train;
+    if (ts_option_is_on(j->set, "eval-iters") && o->eval_iters > 0 &&
+        !ts_data_source_part(j->source, TS_DATA_VALID))
+        ts_log(TS_LOG_WARN, "--eval-iters %lld has no effect without validation data (%s)",
+               (long long)o->eval_iters,
+               j->o->data.train_data_path.n ? "--valid-data-path" : "the second number of --split");
+    if (a->position == TS_POSITION_ROPE && a->max_positions > 0 &&
+        o->seq_length > a->max_positions)
+        ts_log(TS_LOG_WARN,
+               "--seq-length %lld is longer than the %lld positions that %s was made for "
+               "(max_position_embeddings)",
+               (long long)o->seq_length, (long long)a->max_positions,
+               j->o->runtime.load ? j->o->runtime.load : "the model");
+}
+
 ts_status ts_job_describe(const ts_job *j)
 {
     ts_str text = { 0 };
@@ -75,6 +93,7 @@ ts_status ts_job_describe(const ts_job *j)
             ts_log(TS_LOG_INFO, "%s", text.s);
     }
     ts_str_deinit(&text);
+    warn_of_parts(j);
     say_memory(j);
     say_size(j);
     return st;

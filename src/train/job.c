@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "train/checkpoint_check.h"
 #include "train/model_files.h"
+#include "train/together.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -114,7 +115,13 @@ static ts_status make_model(ts_job *j, const ts_checkpoint *ck, const tokens_inf
     const ts_model_use use = use_of(j);
     if (ck)
         return model_for_checkpoint(j, ck);
+    if (load && j->o->train.ckpt_step >= 0)
+        return ts_error(TS_ERR_USER, "--ckpt-step %lld: --load %s is no folder of checkpoints",
+                        (long long)j->o->train.ckpt_step, load);
     if (load && is_hugging_face(load)) {
+        if (j->o->model.model_config)
+            return ts_error(TS_ERR_USER, "--model-config and --load %s, a Hugging Face folder, both "
+                                         "describe the model: give one", load);
         TS_TRY(ts_model_load(load, &use, &j->model));
         return ts_model_compare(&j->o->model, j->set, &j->model.decoder->arch, load);
     }
@@ -303,11 +310,14 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     TS_TRY(ts_runtime_dtype(&o->runtime, &j->compute));
     TS_TRY(ts_parallel_options_check(&o->parallel));
     TS_TRY(ts_train_options_check(&o->train, comm->size));
+    TS_TRY(ts_job_check_together(o, set));
     if (o->train.main_params_dtype && j->compute != TS_DTYPE_BF16)
         return ts_error(TS_ERR_USER, "--main-params-dtype bf16 goes with --bf16");
     TS_TRY(ts_batch_ramp_init(&j->ramp, &o->train, comm->size));
     j->train_iters = o->train.train_iters ? o->train.train_iters
                                           : ts_batch_ramp_steps(&j->ramp, o->train.train_samples);
+    if (comm->rank == 0)
+        ts_job_warn_alone(o, set, j->ramp.full);
     ts_status st = open_checkpoint(j, &ck);
     if (ck)
         j->loaded = ts_checkpoint_iteration(ck);

@@ -1,5 +1,6 @@
 #include "train/options.h"
 
+#include "train/lr.h"
 #include "train/ramp.h"
 
 #define BIG 1e15
@@ -210,6 +211,48 @@ static ts_status check_types(const ts_train_options *o)
     return TS_OK;
 }
 
+/* Lengths given in two ways, and a warm-up that does not end before the decay does. */
+static ts_status check_rate(const ts_train_options *o, int64_t batch)
+{
+    const char *warmup = o->lr_warmup_samples ? "lr-warmup-samples" : "lr-warmup-iters";
+    const char *decay = o->lr_decay_samples  ? "lr-decay-samples"
+                        : o->lr_decay_iters ? "lr-decay-iters"
+                        : o->train_samples  ? "train-samples"
+                                            : "train-iters";
+    const struct {
+        bool both;
+        const char *a, *b;
+    } twice[] = {
+        { o->lr_warmup_fraction > 0 && o->lr_warmup_iters, "lr-warmup-fraction", "lr-warmup-iters" },
+        { o->lr_warmup_fraction > 0 && o->lr_warmup_samples, "lr-warmup-fraction",
+          "lr-warmup-samples" },
+        { o->lr_warmup_iters && o->lr_warmup_samples, "lr-warmup-iters", "lr-warmup-samples" },
+        { o->lr_decay_iters && o->lr_decay_samples, "lr-decay-iters", "lr-decay-samples" },
+        { o->lr_wsd_decay_iters && o->lr_wsd_decay_samples, "lr-wsd-decay-iters",
+          "lr-wsd-decay-samples" },
+    };
+    ts_lr_schedule s;
+    for (size_t i = 0; i < sizeof twice / sizeof *twice; i++)
+        if (twice[i].both)
+            return ts_error(TS_ERR_USER, "--%s and --%s contradict each other: give one",
+                            twice[i].a, twice[i].b);
+    if (o->min_lr > o->lr)
+        return ts_error(TS_ERR_USER, "--min-lr %g is above --lr %g", o->min_lr, o->lr);
+    if (o->lr_warmup_init > o->lr)
+        return ts_error(TS_ERR_USER, "--lr-warmup-init %g is above --lr %g", o->lr_warmup_init,
+                        o->lr);
+    if (o->lr_decay_style == TS_LR_WSD && !o->lr_wsd_decay_iters && !o->lr_wsd_decay_samples)
+        return ts_error(TS_ERR_USER, "--lr-decay-style WSD needs --lr-wsd-decay-iters or "
+                                     "--lr-wsd-decay-samples");
+    TS_TRY(ts_lr_schedule_init(&s, o, batch));
+    if (s.warmup > (double)s.decay)
+        return ts_error(TS_ERR_USER,
+                        "--%s is longer than --%s: a warm-up of %.0f sequences, a decay that ends "
+                        "after %lld",
+                        warmup, decay, s.warmup, (long long)s.decay);
+    return TS_OK;
+}
+
 ts_status ts_train_options_check(const ts_train_options *o, int dp)
 {
     TS_TRY(need(o->seq_length > 0, "seq-length"));
@@ -237,11 +280,10 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
     if (o->min_loss_scale > o->initial_loss_scale)
         return ts_error(TS_ERR_USER, "--min-loss-scale %g is above --initial-loss-scale %g",
                         o->min_loss_scale, o->initial_loss_scale);
-    if (o->min_lr > o->lr)
-        return ts_error(TS_ERR_USER, "--min-lr %g is above --lr %g", o->min_lr, o->lr);
-    if (o->lr_decay_style == TS_LR_WSD && !o->lr_wsd_decay_iters && !o->lr_wsd_decay_samples)
-        return ts_error(TS_ERR_USER, "--lr-decay-style WSD needs --lr-wsd-decay-iters or "
-                                     "--lr-wsd-decay-samples");
+    TS_TRY(check_rate(o, ramp.full));
+    if (o->recompute_activations && o->recompute_granularity == 1)
+        return ts_error(TS_ERR_USER, "--recompute-activations is --recompute-granularity selective "
+                                     "and contradicts --recompute-granularity full: give one");
     if (o->save_interval && !o->save)
         return ts_error(TS_ERR_USER, "--save-interval needs --save, a folder for the checkpoints");
     return TS_OK;

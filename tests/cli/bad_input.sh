@@ -57,7 +57,7 @@ expect 2 "$D/latin.txt" "$T" preprocess --input "$D/latin.txt" --output-prefix "
 absent "$D/latin_text_document.bin"
 absent "$D/latin_text_document.idx"
 # a model of 97 tokens under a tokenizer of more
-expect 2 "vocabulary" "$T" pretrain $batch --load "$D/model" --data-path "$D/data_text_document" --train-iters 2 \
+expect 2 "vocabulary" "$T" pretrain $batch --load "$D/model" --data-path "$D/data_text_document" --train-iters 2 --lr-warmup-iters 0 \
     --tokenizer-type PretrainedFromHF --tokenizer-name-or-path "$D/tok"
 absent "$D/never.jsonl"
 

@@ -81,10 +81,38 @@ static void nonsense(void **state)
     end(&f);
 }
 
+/* One process here: each of the two alone is held against that. */
+static void alone(void **state)
+{
+    (void)state;
+    static const struct {
+        ts_dist_options o;
+        const char *says; /* NULL: taken */
+    } rows[] = {
+        { { .nproc_per_node = 4 }, "--nproc_per_node says 4 processes on a host, the launcher "
+                                   "started 1 there: start them with mpirun -n 4" },
+        { { .nnodes = 2 }, "--nnodes says 2 hosts, the launcher started processes on 1" },
+        { { .worker_num = 2 }, "--worker_num says 2 processes, the launcher started 1" },
+        { { .nnodes = 2, .nproc_per_node = 1 }, "is 2 processes, the launcher started 1" },
+        { { .nproc_per_node = 1 }, NULL },
+        { { .nnodes = 1 }, NULL },
+        { { .nnodes = 1, .nproc_per_node = 1, .worker_num = 1 }, NULL },
+    };
+    ts_comm *world;
+    assert_int_equal(ts_comm_self_create(&world), TS_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const ts_status st = ts_dist_options_check(&rows[i].o, world);
+        assert_int_equal(st, rows[i].says ? TS_ERR_USER : TS_OK);
+        if (rows[i].says && !strstr(ts_error_message(), rows[i].says))
+            fail_msg("row %d: %s", (int)i, ts_error_message());
+    }
+    ts_comm_destroy(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(defaults),
                                         cmocka_unit_test(script_of_another_launcher),
-                                        cmocka_unit_test(nonsense) };
+                                        cmocka_unit_test(nonsense), cmocka_unit_test(alone) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

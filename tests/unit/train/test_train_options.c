@@ -46,6 +46,23 @@ static void contradictions_name_both_sides(void **state)
             "--lr-decay-style WSD needs --lr-wsd-decay-iters or --lr-wsd-decay-samples");
     taken(GOOD "--lr-decay-style WSD --lr-wsd-decay-iters 3", 1);
     taken(GOOD "--lr-wsd-decay-iters 3", 1);
+    refused(GOOD "--lr-warmup-iters 11", 1,
+            "--lr-warmup-iters is longer than --train-iters: a warm-up of 11 sequences, a decay "
+            "that ends after 10");
+    taken(GOOD "--lr-warmup-iters 10", 1);
+    taken(GOOD "--lr-warmup-iters 11 --lr-decay-iters 11", 1);
+    refused(GOOD "--lr-warmup-iters 4 --lr-decay-iters 3 --global-batch-size 6", 1,
+            "--lr-warmup-iters is longer than --lr-decay-iters: a warm-up of 24 sequences");
+    refused("--seq-length 8 --train-samples 10 --lr 0.001 --lr-warmup-samples 11", 1,
+            "--lr-warmup-samples is longer than --train-samples");
+    refused(GOOD "--lr-warmup-fraction 0.5 --lr-warmup-iters 1", 1,
+            "--lr-warmup-fraction and --lr-warmup-iters contradict each other");
+    taken(GOOD "--lr-warmup-fraction 0.5 --lr-warmup-iters 0 --lr-warmup-samples 0", 1);
+    refused(GOOD "--lr-decay-iters 5 --lr-decay-samples 5", 1,
+            "--lr-decay-iters and --lr-decay-samples contradict each other");
+    refused(GOOD "--lr-warmup-init 0.002", 1, "--lr-warmup-init 0.002 is above --lr 0.001");
+    refused(GOOD "--recompute-activations --recompute-granularity full", 1,
+            "contradicts --recompute-granularity full");
     refused(GOOD "--save-interval 5", 1, "--save-interval needs --save");
     taken(GOOD "--save-interval 5 --save folder", 1);
 }

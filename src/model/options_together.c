@@ -1,0 +1,57 @@
+/* Options of a model that contradict each other, or have no effect without another. */
+#include "model/options.h"
+
+ts_status ts_model_options_check(const ts_model_options *o, const ts_option_set *set)
+{
+    const bool has_type = ts_option_is_on(set, "use-rope-scaling") || o->rope_scaling_type;
+    TS_TRY(ts_option_exclude(set, "swiglu", "squared-relu"));
+    if (o->use_rotary && ts_option_is_on(set, "position-embedding-type") &&
+        o->position_embedding_type != TS_MODEL_POSITION_ROPE)
+        return ts_error(TS_ERR_USER, "--use-rotary-position-embeddings contradicts "
+                                     "--position-embedding-type, which is not rope: give one");
+    if (o->rotary_seq_len_interpolation_factor > 1 && o->rope_scaling_type)
+        return ts_error(TS_ERR_USER, "--rotary-seq-len-interpolation-factor stretches linearly and "
+                                     "contradicts --rope-scaling-type: give one");
+    if (ts_option_is_on(set, "rope-scaling-factor") && o->rope_scaling_factor != 1 && !has_type)
+        return ts_error(TS_ERR_USER, "--rope-scaling-factor %g needs --rope-scaling-type: nothing "
+                                     "is stretched without", o->rope_scaling_factor);
+    return TS_OK;
+}
+
+static void warn_rope(const ts_model_options *o, const ts_option_set *set)
+{
+    static const char *const of_rope[] = { "rotary-base", "rotary-percent", "rotary-interleaved",
+                                           "rotary-seq-len-interpolation-factor",
+                                           "rope-scaling-type", "rope-scaling-factor" };
+    static const char *const of_llama3[] = { "low-freq-factor", "high-freq-factor" };
+    static const char *const of_yarn[] = { "beta-fast", "beta-slow", "rope-scaling-mscale",
+                                           "rope-scaling-mscale-all-dim" };
+    const int type = o->rope_scaling_type;
+    const bool llama3 = type == TS_MODEL_SCALING_LLAMA3 ||
+                        ts_option_is_on(set, "use-rope-scaling"),
+               rope = o->use_rotary || o->position_embedding_type == TS_MODEL_POSITION_ROPE;
+    for (size_t i = 0; i < sizeof of_rope / sizeof *of_rope; i++)
+        ts_option_warn_alone(set, of_rope[i], rope, "--position-embedding-type rope");
+    for (size_t i = 0; i < sizeof of_llama3 / sizeof *of_llama3; i++)
+        ts_option_warn_alone(set, of_llama3[i], llama3, "--rope-scaling-type llama3");
+    for (size_t i = 0; i < sizeof of_yarn / sizeof *of_yarn; i++)
+        ts_option_warn_alone(set, of_yarn[i], type == TS_MODEL_SCALING_YARN,
+                             "--rope-scaling-type yarn");
+    ts_option_warn_alone(set, "rope-scaling-original-max-position-embeddings",
+                         llama3 || type == TS_MODEL_SCALING_YARN ||
+                             type == TS_MODEL_SCALING_DYNAMIC,
+                         "--rope-scaling-type dynamic, yarn or llama3");
+}
+
+void ts_model_options_warn(const ts_model_options *o, const ts_option_set *set)
+{
+    if (!o->num_layers || o->model_config) /* a folder or file describes the model */
+        return;
+    warn_rope(o, set);
+    ts_option_warn_alone(set, "num-query-groups", o->group_query_attention,
+                         "--group-query-attention");
+    ts_option_warn_alone(set, "add-qkv-bias", !o->bias_linear,
+                         "--disable-bias-linear (all linear layers have a bias)");
+    ts_option_warn_alone(set, "make-vocab-size-divisible-by", !o->padded_vocab_size,
+                         "a size to pad (--padded-vocab-size says the padded one)");
+}

@@ -1,0 +1,156 @@
+/* Options of several modules that contradict each other, or have no effect without another. */
+#include "train/together.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+/* ---- contradictions ---- */
+
+/* What --load is asked for, and nothing is there to take it from. */
+static ts_status check_load(const ts_job_options *o, const ts_option_set *set)
+{
+    if (o->runtime.load)
+        return TS_OK;
+    if (o->train.finetune)
+        return ts_error(TS_ERR_USER, "--finetune needs --load, a folder with the weights");
+    if (o->train.ckpt_step >= 0 && ts_option_is_on(set, "ckpt-step"))
+        return ts_error(TS_ERR_USER, "--ckpt-step %lld needs --load, a folder of checkpoints",
+                        (long long)o->train.ckpt_step);
+    return TS_OK;
+}
+
+ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *set)
+{
+    const int64_t positions = o->model.max_position_embeddings;
+    TS_TRY(check_load(o, set));
+    TS_TRY(ts_model_options_check(&o->model, set));
+    if (positions && o->train.seq_length > positions)
+        return ts_error(TS_ERR_USER,
+                        "--seq-length %lld is longer than --max-position-embeddings %lld",
+                        (long long)o->train.seq_length, (long long)positions);
+    return TS_OK;
+}
+
+/* ---- without effect ---- */
+
+static void warn_saving(const ts_job_options *o, const ts_option_set *set)
+{
+    static const char *const saving[] = { "async-save", "keep-checkpoints", "most-recent-k",
+                                          "no-save-optim", "override-checkpoints" };
+    static const char *const loading[] = { "no-load-optim", "no-load-rng", "use-checkpoint-args",
+                                           "exit-on-missing-checkpoint" };
+    for (size_t i = 0; i < sizeof saving / sizeof *saving; i++)
+        ts_option_warn_alone(set, saving[i], o->train.save, "--save");
+    for (size_t i = 0; i < sizeof loading / sizeof *loading; i++)
+        ts_option_warn_alone(set, loading[i], o->runtime.load, "--load");
+    ts_option_warn_alone(set, "save-hf-dtype", o->train.save_hf, "--save-hf");
+}
+
+static void warn_rate(const ts_train_options *t, const ts_option_set *set)
+{
+    const bool constant = t->lr_decay_style == TS_LR_CONSTANT, wsd = t->lr_decay_style == TS_LR_WSD,
+               fraction = t->lr_warmup_fraction > 0, adam = t->optimizer == TS_OPTIMIZER_ADAM;
+    static const char *const tail[] = { "lr-wsd-decay-iters", "lr-wsd-decay-samples",
+                                        "lr-wsd-decay-style" };
+    static const char *const decay[] = { "lr-decay-iters", "lr-decay-samples" };
+    static const char *const of_adam[] = { "adam-beta1", "adam-beta2", "adam-eps" };
+    for (size_t i = 0; i < sizeof tail / sizeof *tail; i++)
+        ts_option_warn_alone(set, tail[i], wsd, "--lr-decay-style WSD");
+    for (size_t i = 0; i < sizeof decay / sizeof *decay; i++)
+        ts_option_warn_alone(set, decay[i], !constant || fraction,
+                             "a decay (--lr-decay-style constant has none)");
+    ts_option_warn_alone(set, "min-lr", !constant, "a decay (--lr-decay-style constant has none)");
+    ts_option_warn_alone(set, "lr-warmup-init",
+                         fraction || t->lr_warmup_iters || t->lr_warmup_samples,
+                         "a warm-up (--lr-warmup-iters, -samples or -fraction)");
+    for (size_t i = 0; i < sizeof of_adam / sizeof *of_adam; i++)
+        ts_option_warn_alone(set, of_adam[i], adam, "--optimizer adam");
+    ts_option_warn_alone(set, "sgd-momentum", !adam, "--optimizer sgd");
+}
+
+/* A decay may be longer than the run, and so may the warm-up then. */
+static void warn_run_length(const ts_train_options *t, int64_t batch)
+{
+    const int64_t samples = t->train_samples ? t->train_samples : t->train_iters * batch;
+    ts_lr_schedule s;
+    if (ts_lr_schedule_init(&s, t, batch) == TS_OK && s.warmup > (double)samples)
+        ts_log(TS_LOG_WARN,
+               "the warm-up is longer than the run: --lr is not reached in --%s (a warm-up of %.0f "
+               "sequences, a run of %lld)",
+               t->train_iters ? "train-iters" : "train-samples", s.warmup, (long long)samples);
+}
+
+static void warn_precision(const ts_job_options *o, const ts_option_set *set)
+{
+    static const char *const dynamic[] = { "initial-loss-scale", "min-loss-scale",
+                                           "loss-scale-window", "hysteresis" };
+    const bool fixed = o->train.loss_scale > 0, full = o->train.recompute_granularity == 1;
+    ts_option_warn_alone(set, "loss-scale", o->runtime.fp16, "--fp16");
+    for (size_t i = 0; i < sizeof dynamic / sizeof *dynamic; i++) {
+        ts_option_warn_alone(set, dynamic[i], o->runtime.fp16, "--fp16");
+        ts_option_warn_alone(set, dynamic[i], !o->runtime.fp16 || !fixed,
+                             "a scale that changes (--loss-scale gives a fixed one)");
+    }
+    ts_option_warn_alone(set, "packed-weights", o->runtime.bf16, "--bf16");
+    ts_option_warn_alone(set, "recompute-method", full, "--recompute-granularity full");
+    ts_option_warn_alone(set, "recompute-num-layers", full, "--recompute-granularity full");
+}
+
+static void warn_data(const ts_job_options *o, const ts_option_set *set)
+{
+    const ts_data_options *d = &o->data;
+    const bool parts = d->train_data_path.n || d->valid_data_path.n || d->test_data_path.n,
+               evaluates = o->train.eval_iters > 0;
+    ts_option_warn_alone(set, "split", !parts && !d->mock_data, "--data-path");
+    ts_option_warn_alone(set, "data-cache-path", !d->mock_data, "files (--mock-data has none)");
+    ts_option_warn_alone(set, "no-data-sharding", d->dataloader_type == TS_DATALOADER_CYCLIC,
+                         "--dataloader-type cyclic");
+    ts_option_warn_alone(set, "eval-interval", evaluates, "evaluations (--eval-iters is 0)");
+    ts_option_warn_alone(set, "valid-data-path", evaluates, "evaluations (--eval-iters is 0)");
+    ts_option_warn_alone(set, "test-data-path", evaluates, "evaluations (--eval-iters is 0)");
+}
+
+static void warn_tokenizer(const ts_text_options *t, const ts_option_set *set)
+{
+    const bool given = ts_text_options_given(t),
+               null = given && t->type && !strcmp(t->type, "NullTokenizer"), files = given && !null;
+    static const char *const of_files[] = { "tokenizer-kwargs", "tiktoken-pattern",
+                                            "tiktoken-special", "tiktoken-special-tokens" };
+    static const char *const names[] = { "tokenizer-name-or-path", "tokenizer-model", "vocab-file",
+                                         "merge-file" };
+    ts_option_warn_alone(set, "vocab-size", null || !given,
+                         "--tokenizer-type NullTokenizer (the tokenizer given has its own)");
+    for (size_t i = 0; i < sizeof of_files / sizeof *of_files; i++)
+        ts_option_warn_alone(set, of_files[i], files, "a tokenizer's files");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        ts_option_warn_alone(set, names[i], !null,
+                             "a --tokenizer-type that reads files (NullTokenizer reads none)");
+    ts_option_warn_alone(set, "merge-file", t->vocab_file, "--vocab-file");
+}
+
+static void warn_seeing(const ts_job_options *o, const ts_option_set *set)
+{
+    const ts_train_options *t = &o->train;
+    const bool free_order = !ts_train_is_deterministic(t);
+    ts_option_warn_alone(set, "tensorboard-log-interval", t->tensorboard_dir, "--tensorboard-dir");
+    ts_option_warn_alone(set, "log-validation-ppl-to-tensorboard", t->tensorboard_dir,
+                         "--tensorboard-dir");
+    ts_option_warn_alone(set, "peak-tflops", t->metrics_jsonl, "--metrics-jsonl");
+    ts_option_warn_alone(set, "overlap-grad-reduce", free_order,
+                         "an order of sums that is free (--deterministic-mode fixes it)");
+    ts_option_warn_alone(set, "ddp-bucket-size", free_order,
+                         "an order of sums that is free (--deterministic-mode fixes it)");
+}
+
+void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int64_t batch)
+{
+    warn_saving(o, set);
+    warn_rate(&o->train, set);
+    warn_run_length(&o->train, batch);
+    warn_precision(o, set);
+    warn_data(o, set);
+    warn_tokenizer(&o->text, set);
+    warn_seeing(o, set);
+    ts_model_options_warn(&o->model, set);
+}

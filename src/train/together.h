@@ -1,0 +1,11 @@
+/* What a training command's options, each good alone, are together. */
+#ifndef TS_TRAIN_TOGETHER_H
+#define TS_TRAIN_TOGETHER_H
+#include "train/job.h"
+
+/* Contradictions: TS_ERR_USER that names both sides. */
+ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *set) TS_NODISCARD;
+/* Warns of options that have no effect without a partner that is not there, naming it. batch:
+ * sequences of a full step. */
+void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int64_t batch);
+#endif

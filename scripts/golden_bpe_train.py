@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The vocabulary that Hugging Face's BpeTrainer makes of a small text of our own:
 tests/golden/bpe_train/text.txt and runs.json (special tokens, vocabulary size, minimum
-frequency, merges)."""
+frequency, merges; whole: as one text and not line by line)."""
 import json
 import os
 import random
@@ -28,13 +28,18 @@ def main():
     with open(path, "w", encoding="utf-8", newline="") as f:
         f.write(text())
     runs = []
-    for size, least, special in ((500, 2, ["<|endoftext|>"]), (900, 1, []), (4000, 5, ["<s>", "</s>"])):
+    for size, least, special, whole in ((500, 2, ["<|endoftext|>"], False), (900, 1, [], False), (4000, 5, ["<s>", "</s>"], False),
+                                        (600, 2, [], True)):
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        tokenizer.train([path], trainers.BpeTrainer(vocab_size=size, min_frequency=least, special_tokens=special,
-                                                    initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+        trainer = trainers.BpeTrainer(vocab_size=size, min_frequency=least, special_tokens=special,
+                                      initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+        if whole:
+            tokenizer.train_from_iterator([text()], trainer)
+        else:
+            tokenizer.train([path], trainer)
         merges = json.loads(tokenizer.to_str())["model"]["merges"]
-        runs.append({"vocab_size": size, "min_frequency": least, "special": special, "merges": merges})
+        runs.append({"vocab_size": size, "min_frequency": least, "special": special, "whole": whole, "merges": merges})
     with open(os.path.join(HERE, "runs.json"), "w", encoding="utf-8") as f:
         f.write("[\n" + ",\n".join(json.dumps(r, ensure_ascii=False) for r in runs) + "\n]\n")
 

@@ -114,6 +114,13 @@ size_t ts_utf8_check(const char *s, size_t n)
 {
     size_t i = 0;
     while (i < n) {
+        uint64_t eight = ~(uint64_t)0;
+        if (n - i >= sizeof eight)
+            memcpy(&eight, s + i, sizeof eight);
+        if (!(eight & 0x8080808080808080u)) { /* all ASCII */
+            i += sizeof eight;
+            continue;
+        }
         const int len = ts_utf8_len(s + i, n - i);
         if (!len)
             return i;

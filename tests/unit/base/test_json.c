@@ -33,6 +33,20 @@ static void refusals(void **state)
     REFUSED(ts_json_read("/no/such.json", &v), TS_ERR_USER, "/no/such.json: cannot be opened");
 }
 
+/* Windows' editors put one there. */
+static void byte_order_mark(void **state)
+{
+    (void)state;
+    temp t;
+    json_t *v;
+    temp_make(&t);
+    temp_write(&t, "a.json", "\xEF\xBB\xBF{\"a\": 1}", 11);
+    OK(ts_json_read(temp_path(&t, "a.json"), &v));
+    assert_int_equal(json_object_size(v), 1);
+    json_decref(v);
+    temp_remove(&t);
+}
+
 static void look_ups(void **state)
 {
     (void)state;
@@ -125,7 +139,10 @@ static void yaml(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refusals), cmocka_unit_test(look_ups), cmocka_unit_test(yaml),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(byte_order_mark),
+        cmocka_unit_test(look_ups),
+        cmocka_unit_test(yaml),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

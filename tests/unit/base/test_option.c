@@ -12,7 +12,7 @@ typedef struct settings {
     double rate;
     const char *name, *other;
     int kind;
-    ts_option_list list, each;
+    ts_option_list list, added, each;
 } settings;
 
 #define ROW(type, field, name, def, lo, hi, choices, help)                                         \
@@ -27,6 +27,7 @@ static const ts_option rows[] = {
     ROW(TEXT, name, "name", NULL, 0, 0, NULL, "a name"),
     ROW(CHOICE, kind, "kind", "second", 0, 0, "first|second|third", "which"),
     ROW(LIST, list, "words", NULL, 0, 0, NULL, "words"),
+    ROW(LIST, added, "more", NULL, TS_LIST_ADDS, 0, NULL, "words that add up"),
     ROW(EACH, each, "each", NULL, 0, 0, NULL, "one each time"),
     { .name = "quiet-note", .type = TS_OPTION_NOTE, .group = "g" },
     { .name = "note-with-value", .type = TS_OPTION_NOTE, .lo = 1, .group = "g" },
@@ -96,11 +97,13 @@ static void replaced(void **state)
     fixture f;
     begin(&f);
     OK(PARSE(&f, "--words", "a", "b", "--words", "c", "--each", "p", "--each", "q", "--use-flag",
-             "--use-flag=false", "--no-keep=false", "--count", "4", "--count", "50.0", "--n-layer",
+             "--more", "x", "y", "--more=z", "--more", "-", "--use-flag=false", "--no-keep=false", "--count", "4", "--count", "50.0", "--n-layer",
              "9"));
     assert_int_equal(f.v.list.n, 1);
     assert_string_equal(f.v.list.v[0], "c");
     assert_int_equal(f.v.each.n, 2);
+    assert_int_equal(f.v.added.n, 4);
+    assert_string_equal(f.v.added.v[3], "-");
     assert_true(!f.v.flag && f.v.keeps && f.v.count == 50 && f.v.layers == 9);
     ts_option_set_destroy(&f.set);
 }

@@ -42,7 +42,10 @@ static void check_run(const json_t *run, const ts_str *text)
     ts_str out = { 0 };
     json_t *root = NULL;
     OK(ts_bpe_trainer_create(&t));
-    feed_lines(t, text, true);
+    if (json_is_true(json_object_get(run, "whole")))
+        OK(ts_bpe_trainer_feed(t, &(const ts_bpe_text){ text->s, text->len }, 1));
+    else
+        feed_lines(t, text, true);
     OK(ts_bpe_trainer_run(t, json_integer_value(json_object_get(run, "vocab_size")),
                           json_integer_value(json_object_get(run, "min_frequency")), special, n,
                           NULL, NULL));

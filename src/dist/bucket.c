@@ -1,5 +1,7 @@
 #include "dist/bucket.h"
 
+#include "dist/bf16_sum.h"
+
 /* Backward finishes the last layers first, so buckets start from the end of the array, and strictly
  * one after the other: collectives must start in the same order everywhere. A bucket that is ready
  * early waits for the ones behind it. */
@@ -19,12 +21,13 @@ struct ts_reducer {
     ts_comm *comm;
     float *grads;
     int64_t total, size; /* elements: all, of one bucket */
-    bool overlap, open;
+    bool overlap, open, computes;
     int64_t n_buckets, n_params;
     int64_t next;   /* bucket that starts next; all above have started, -1: all have */
     int64_t oldest; /* bucket that finishes next; all above have finished */
     bucket *b;
     param_range *p;
+    uint16_t *send, *recv; /* [bucket], [bucket + a share's rest]: with bf16 */
 };
 
 static ts_status place_params(ts_reducer *r, const int64_t *offset, const int64_t *count)
@@ -75,7 +78,19 @@ void ts_reducer_destroy(ts_reducer **reducer)
         return;
     ts_free(&r->b);
     ts_free(&r->p);
+    ts_free(&r->send);
+    ts_free(&r->recv);
     ts_free(reducer);
+}
+
+ts_status ts_reducer_use_bf16(ts_reducer *r, bool computes)
+{
+    r->overlap = false;
+    r->computes = computes;
+    if (r->size > r->total && r->total > 0)
+        r->size = r->total;
+    TS_TRY(ts_alloc(&r->send, (size_t)r->size, sizeof *r->send));
+    return ts_alloc(&r->recv, (size_t)ts_bf16_sum_room(r->comm, r->size), sizeof *r->recv);
 }
 
 void ts_reducer_begin(ts_reducer *r)
@@ -129,6 +144,8 @@ ts_status ts_reducer_finish(ts_reducer *r)
     r->open = false;
     if (!r->overlap) {
         r->next = r->oldest = -1;
+        if (r->send)
+            return ts_bf16_sum(r->comm, r->computes ? r->grads : NULL, r->total, r->size, r->send, r->recv);
         return r->comm->all_reduce(r->comm, r->grads, r->total, TS_COMM_F32, TS_COMM_SUM);
     }
     while (r->next >= 0)

@@ -15,6 +15,10 @@ ts_status ts_reducer_create(ts_comm *comm, float *grads, int64_t total, const in
 /* Waits for nothing: after a failure the buffers may still be MPI's, and the job has to end. */
 void ts_reducer_destroy(ts_reducer **r);
 
+/* From now on what is sent is bf16, see dist/bf16_sum.h, all of it in ts_reducer_finish. computes
+ * false: the gradients are no memory (a simulated device), and only what is sent is counted. */
+ts_status ts_reducer_use_bf16(ts_reducer *r, bool computes) TS_NODISCARD;
+
 /* Before the backward pass that completes the gradients. */
 void ts_reducer_begin(ts_reducer *r);
 /* The gradient of parameter i is complete (once a round). Every rank must see its parameters done

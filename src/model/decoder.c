@@ -111,8 +111,10 @@ static ts_status make_all(ts_decoder *d, int64_t rows)
     if (a->final_norm)
         TS_TRY(make_norm(&m, "decoder.final_layernorm", a->hidden, &d->final_norm));
     d->head = d->embedding;
+    d->embedding->decoupled = true;
     if (!a->tied)
         TS_TRY(make(&m, "output_layer.weight", rows, a->hidden, &d->head));
+    d->head->decoupled = true;
     if (a->bias_head)
         TS_TRY(make(&m, "output_layer.bias", rows, 0, &d->head_bias));
     return TS_OK;

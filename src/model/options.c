@@ -1,8 +1,10 @@
 #include "model/options.h"
 
 #include "base/file.h"
+#include "base/log.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,8 +42,11 @@ const ts_option ts_model_option_rows[] = {
         1 << 20, NULL, "positions are divided by this"),
     ROW(CHOICE, rope_scaling_type, "rope-scaling-type", "none", 0, 0,
         "none|linear|dynamic|yarn|llama3", "stretching of rotary embeddings"),
+    ROW(FLAG, use_rope_scaling, "use-rope-scaling", NULL, 0, 0, NULL,
+        "stretching as Llama 3.1 has it: --rope-scaling-type llama3 with factor 8 from 8192 positions, "
+        "unless options say otherwise"),
     ROW(REAL, rope_scaling_factor, "rope-scaling-factor", "1.0", 0, 1e6, NULL,
-        "factor of the stretching"),
+        "factor of the stretching (with --use-rope-scaling 8 by default)"),
     ROW(INT, rope_original_max, "rope-scaling-original-max-position-embeddings", NULL, 1, 1 << 30,
         NULL, "sequence length before stretching"),
     ROW(REAL, low_freq_factor, "low-freq-factor", "1.0", 0, 1e6, NULL, "llama3 scaling"),
@@ -59,7 +64,9 @@ const ts_option ts_model_option_rows[] = {
     ROW(NOFLAG, bias_linear, "disable-bias-linear", NULL, 0, 0, NULL, "linear layers without bias"),
     ROW(FLAG, qkv_bias, "add-qkv-bias", NULL, 0, 0, NULL, "bias of queries, keys and values only"),
     ROW(FLAG, qk_layernorm, "qk-layernorm", NULL, 0, 0, NULL, "norm of each query and key head"),
-    ROW(INT, window_size, "window-size", NULL, 1, 1 << 30, NULL, "a query sees this many keys"),
+    ROW(LIST, window_size, "window-size", NULL, 0, 0, NULL,
+        "N: a query sees N keys, its own among them; L,0: its own and L before it (-1: all), as "
+        "Megatron counts; also (L,0) and L 0"),
     ROW(FLAG, untie, "untie-embeddings-and-output-weights", NULL, 0, 0, NULL,
         "an output layer of its own"),
     ROW(INT, make_vocab_size_divisible_by, "make-vocab-size-divisible-by", "128", 1, 1 << 20, NULL,
@@ -134,7 +141,29 @@ static void describe_mlp(const ts_model_options *o, ts_arch *a)
     a->bias_fc1 = a->bias_fc2 = o->bias_linear;
 }
 
-static ts_status describe_positions(const ts_model_options *o, ts_arch *a)
+/* Megatron's --use-rope-scaling: Llama 3.1's stretching, whose numbers stand in its code. */
+static ts_status scale_as_llama3(const ts_model_options *o, const ts_option_set *set,
+                                 ts_rope_config *r)
+{
+    if (o->rope_scaling_type != TS_MODEL_SCALING_NONE &&
+        o->rope_scaling_type != TS_MODEL_SCALING_LLAMA3)
+        return ts_error(TS_ERR_USER,
+                        "--use-rope-scaling is --rope-scaling-type llama3, but another type is "
+                        "given: give one of the two options");
+    if (o->rotary_seq_len_interpolation_factor > 1)
+        return ts_error(TS_ERR_USER,
+                        "--use-rope-scaling and --rotary-seq-len-interpolation-factor contradict "
+                        "each other: give one");
+    r->scaling = TS_ROPE_LLAMA3;
+    if (!set || !ts_option_given(set, "rope-scaling-factor"))
+        r->factor = 8;
+    if (!o->rope_original_max)
+        r->original_max_positions = 8192;
+    return TS_OK;
+}
+
+static ts_status describe_positions(const ts_model_options *o, const ts_option_set *set,
+                                    ts_arch *a)
 {
     const bool rope = o->use_rotary || o->position_embedding_type == TS_MODEL_POSITION_ROPE;
     a->max_positions = o->max_position_embeddings;
@@ -166,11 +195,45 @@ static ts_status describe_positions(const ts_model_options *o, ts_arch *a)
         r->factor = (double)o->rotary_seq_len_interpolation_factor;
     }
     a->n_ropes = 1;
+    if (o->use_rope_scaling)
+        TS_TRY(scale_as_llama3(o, set, r));
     if (r->dim < 2 || r->dim % 2)
         return ts_error(TS_ERR_USER,
                         "--rotary-percent %g of heads of %lld gives %lld rotated values, an even "
                         "number of at least 2 was expected",
                         o->rotary_percent, (long long)a->head_dim, (long long)r->dim);
+    return TS_OK;
+}
+
+ts_status ts_model_window(const ts_option_list *words, int64_t *keys)
+{
+    long long v[2] = { 0, 0 };
+    int n = 0;
+    bool bad = words->n > 2;
+    for (int64_t i = 0; i < words->n && !bad; i++)
+        for (const char *s = words->v[i]; !bad && *s;) {
+            char *end = NULL;
+            s += strspn(s, "([, ");
+            bad = n == 2;
+            if (!bad)
+                v[n++] = strtoll(s, &end, 10);
+            bad = bad || end == s || !strchr(",]) ", *end) || v[n - 1] > 1 << 30;
+            s = bad ? s : end + strspn(end, ",]) ");
+        }
+    const char *last = words->n > 0 ? words->v[words->n - 1] : "";
+    const bool megatron = n == 2, cut_off = *last && last[strlen(last) - 1] == ',';
+    bad = bad || cut_off || (megatron ? v[0] < -1 : words->n > 0 && (n != 1 || v[0] < 1));
+    if (bad)
+        return ts_error(TS_ERR_USER,
+                        "--window-size %s%s%s: a number of keys from 1 on, or L,0 (keys before a "
+                        "query's own; -1: all) were expected",
+                        words->v[0], words->n > 1 ? " " : "", words->n > 1 ? words->v[1] : "");
+    if (megatron && v[1] != 0 && !(v[0] == -1 && v[1] == -1))
+        return ts_error(TS_ERR_USER,
+                        "--window-size %lld,%lld: a query sees no keys behind its own (attention is "
+                        "causal): give %lld,0",
+                        v[0], v[1], v[0]);
+    *keys = megatron ? v[0] + 1 : v[0];
     return TS_OK;
 }
 
@@ -199,6 +262,7 @@ static int64_t pad_vocab(const ts_model_options *o, int64_t vocab)
 ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set, int64_t vocab,
                             ts_arch *a)
 {
+    int64_t window = 0;
     if (o->model_config) {
         TS_TRY(describe_config(o, a));
         return ts_model_compare(o, set, a, o->model_config);
@@ -223,8 +287,9 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
     a->init_std = o->init_method_std;
     TS_TRY(describe_heads(o, a));
     describe_mlp(o, a);
-    TS_TRY(describe_positions(o, a));
-    TS_TRY(ts_arch_layers(a, o->window_size));
+    TS_TRY(describe_positions(o, set, a));
+    TS_TRY(ts_model_window(&o->window_size, &window));
+    TS_TRY(ts_arch_layers(a, window));
     return ts_arch_check(a, "the model's options");
 }
 
@@ -277,6 +342,7 @@ static ts_status compare_positions(const ts_model_options *o, const ts_option_se
           (double)r->dim },
         { "rotary-interleaved", o->rotary_interleaved, r->interleaved },
         { "rope-scaling-type", o->rope_scaling_type, scaling_choice(r) },
+        { "use-rope-scaling", o->use_rope_scaling, r->scaling == TS_ROPE_LLAMA3 },
         { "rope-scaling-factor", o->rope_scaling_factor, r->factor },
     };
     const given learned[] = {
@@ -321,7 +387,7 @@ ts_status ts_model_allocate(ts_decoder *d, const ts_model_use *use, ts_dtype val
     if (use->training && use->freeze.n)
         TS_TRY(ts_decoder_freeze(d, use->freeze.v, use->freeze.n));
     return use->inference ? ts_decoder_allocate_one(d, use->quant)
-                          : ts_decoder_allocate(d, value, use->training);
+                          : ts_decoder_allocate(d, value, use->training && !use->no_grads);
 }
 
 static ts_status use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value, ts_model *m)

@@ -18,7 +18,9 @@ typedef struct ts_model_options {
     int rope_scaling_type;
     double rope_scaling_factor, low_freq_factor, high_freq_factor, beta_fast, beta_slow, mscale,
         mscale_all_dim;
-    int64_t rope_original_max, window_size;
+    bool use_rope_scaling;
+    int64_t rope_original_max;
+    ts_option_list window_size; /* words, see ts_model_window */
 } ts_model_options;
 extern const ts_option ts_model_option_rows[];
 extern const size_t ts_model_option_count;
@@ -37,6 +39,8 @@ enum {
 ts_status ts_model_options_check(const ts_model_options *o, const ts_option_set *set) TS_NODISCARD;
 /* Warns of options that have no effect without another. */
 void ts_model_options_warn(const ts_model_options *o, const ts_option_set *set);
+/* Keys that a query sees by --window-size, its own among them; 0: all. */
+ts_status ts_model_window(const ts_option_list *words, int64_t *keys) TS_NODISCARD;
 /* The description that the options give for a model to be made; `vocab` tokens (0: unknown), padded
  * as the options say. Missing sizes and contradictions are TS_ERR_USER. */
 ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set, int64_t vocab,
@@ -54,6 +58,7 @@ typedef struct ts_model_use {
      * computing so) */
     bool training;
     ts_dtype master;
+    bool no_grads;     /* with training: the same values, to be evaluated alone */
     bool inference;    /* without training: one form of each weight, in few bits where `quant` */
     ts_quant quant;
     bool int8, int8_head; /* see ts_decoder_use_int8 */

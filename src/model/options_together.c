@@ -3,7 +3,7 @@
 
 ts_status ts_model_options_check(const ts_model_options *o, const ts_option_set *set)
 {
-    const bool has_type = ts_option_is_on(set, "use-rope-scaling") || o->rope_scaling_type;
+    const bool has_type = o->use_rope_scaling || o->rope_scaling_type;
     TS_TRY(ts_option_exclude(set, "swiglu", "squared-relu"));
     if (o->use_rotary && ts_option_is_on(set, "position-embedding-type") &&
         o->position_embedding_type != TS_MODEL_POSITION_ROPE)
@@ -22,13 +22,13 @@ static void warn_rope(const ts_model_options *o, const ts_option_set *set)
 {
     static const char *const of_rope[] = { "rotary-base", "rotary-percent", "rotary-interleaved",
                                            "rotary-seq-len-interpolation-factor",
-                                           "rope-scaling-type", "rope-scaling-factor" };
+                                           "rope-scaling-type", "rope-scaling-factor",
+                                           "use-rope-scaling" };
     static const char *const of_llama3[] = { "low-freq-factor", "high-freq-factor" };
     static const char *const of_yarn[] = { "beta-fast", "beta-slow", "rope-scaling-mscale",
                                            "rope-scaling-mscale-all-dim" };
     const int type = o->rope_scaling_type;
-    const bool llama3 = type == TS_MODEL_SCALING_LLAMA3 ||
-                        ts_option_is_on(set, "use-rope-scaling"),
+    const bool llama3 = type == TS_MODEL_SCALING_LLAMA3 || o->use_rope_scaling,
                rope = o->use_rotary || o->position_embedding_type == TS_MODEL_POSITION_ROPE;
     for (size_t i = 0; i < sizeof of_rope / sizeof *of_rope; i++)
         ts_option_warn_alone(set, of_rope[i], rope, "--position-embedding-type rope");

@@ -210,8 +210,9 @@ ts_status ts_plan_hardware_json(const ts_sim_hardware *hw, json_t **out)
 {
     char isa[64];
     json_t *o =
-        json_pack("{s:o, s:s, s:s, s:i}", "name", ts_json_string(hw->name), "kind", hw->is_gpu ? "gpu" : "cpu",
-                  "isa", ts_isa_names(hw->isa, isa), "threads", hw->threads);
+        json_pack("{s:o, s:s, s:s, s:i}", "name", ts_json_string(hw->name), "kind",
+                  hw->is_gpu ? "gpu" : "cpu", "isa", ts_isa_names(hw->isa, isa), "threads",
+                  hw->threads);
     bool ok = o != NULL;
     for (size_t i = 0; ok && i < FIELDS; i++)
         ok = !json_object_set_new(

@@ -40,6 +40,7 @@ typedef struct ts_param {
     float *grad;         /* fp32, like value; NULL: frozen or inference */
     bool grad_empty;     /* what is in grad does not count: who adds first writes (see below) */
     bool frozen;         /* not trained: no place in the flat arrays */
+    bool decoupled;      /* embedding or output layer: may have a learning rate of its own */
     int64_t index;       /* number in the set */
     int64_t offset;      /* element offset in the set's flat arrays, of what is trained */
     bool decays;         /* weight decay applies */

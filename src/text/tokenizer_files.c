@@ -29,7 +29,7 @@ static const char *base_name(const char *path)
 
 static ts_status set_text(json_t *o, const char *key, const char *text)
 {
-    json_t *v = text ? json_string(text) : json_null();
+    json_t *v = ts_json_string(text);
     return !v || json_object_set_new(o, key, v) ? no_memory() : TS_OK;
 }
 
@@ -120,7 +120,7 @@ static ts_status set_list(json_t *o, const char *key, const ts_option_list *l)
     if (!list || json_object_set_new(o, key, list))
         return no_memory();
     for (int64_t i = 0; i < l->n; i++)
-        if (json_array_append_new(list, json_string(l->v[i])))
+        if (json_array_append_new(list, ts_json_string(l->v[i])))
             return no_memory();
     return TS_OK;
 }

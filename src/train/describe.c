@@ -24,12 +24,16 @@ static void say_origin(const ts_job *j)
 static void say_size(const ts_job *j)
 {
     const ts_trainer *t = j->trainer;
-    const bool is_done = t->iteration >= j->train_iters;
+    const bool alone = j->o->train.skip_train;
+    const bool is_done = !alone && t->iteration >= j->train_iters;
     char steps[96];
     if (j->o->train.freeze.n)
         ts_log(TS_LOG_INFO, "%lld of the parameters are trained (--freeze)",
                (long long)ts_decoder_trained(j->model.decoder));
-    snprintf(steps, sizeof steps, is_done ? "iterations: none" : "iterations %lld to %lld",
+    snprintf(steps, sizeof steps,
+             alone     ? "evaluation alone (--skip-train)"
+             : is_done ? "iterations: none"
+                       : "iterations %lld to %lld",
              (long long)t->iteration + 1, (long long)j->train_iters);
     ts_log(TS_LOG_INFO,
            "%lld parameters, %s, %d process%s, global batch %lld = %lld x %d x %lld micro-batches, "

@@ -52,6 +52,7 @@ static void close_tokenizer(tokens_info *k)
 static ts_model_use use_of(const ts_job *j)
 {
     return (ts_model_use){ .dev = j->dev, .compute = j->compute, .training = true,
+                           .no_grads = j->o->train.skip_train,
                            .master = ts_train_dtype(j->o->train.main_params_dtype),
                            .int8 = j->o->train.int8 != 0, .int8_head = j->o->train.int8 == 2,
                            .freeze = j->o->train.freeze };
@@ -136,7 +137,7 @@ static ts_status restore(ts_job *j, const ts_checkpoint *ck)
 {
     const ts_train_options *o = &j->o->train;
     ts_str changes = { 0 };
-    TS_TRY(ts_trainer_restore(j->trainer, ck, o->finetune, !o->no_load_optim));
+    TS_TRY(ts_trainer_restore(j->trainer, ck, o->finetune, !o->no_load_optim && !o->skip_train));
     if (o->finetune)
         return TS_OK;
     const ts_status st = ts_checkpoint_option_changes(ck, j->set, &changes);
@@ -239,7 +240,9 @@ static ts_status prepare_trainer(ts_job *j, const ts_checkpoint *ck)
                              &j->trainer));
     if (ck && j->dev->computes)
         TS_TRY(restore(j, ck));
-    return ts_picker_check(&j->trainer->picker[TS_DATA_TRAIN], j->trainer->consumed);
+    return o->skip_train
+               ? TS_OK
+               : ts_picker_check(&j->trainer->picker[TS_DATA_TRAIN], j->trainer->consumed);
 }
 
 /* The first process of each host opens the data before the others: a long order is then made once,
@@ -280,7 +283,7 @@ static ts_status check_target(const ts_job *j)
     char begins[64] = "from the beginning";
     bool continues = false;
     int64_t n, last;
-    if (!o->save || o->override_checkpoints)
+    if (!o->save || o->override_checkpoints || o->skip_train)
         return TS_OK;
     if (j->loaded >= 0 && !o->finetune) {
         TS_TRY(ts_ckpt_is_in(load, o->save, &continues));
@@ -301,6 +304,19 @@ static ts_status check_target(const ts_job *j)
                     o->save, (long long)last, begins, o->finetune ? " (--finetune)" : "", o->save);
 }
 
+static ts_status check_reduction(const ts_job *j)
+{
+    if (!j->o->train.grad_reduce_in_bf16)
+        return TS_OK;
+    if (j->compute != TS_DTYPE_BF16)
+        return ts_error(TS_ERR_USER, "--grad-reduce-in-bf16 goes with --bf16");
+    if (j->comm->rank == 0 && j->comm->size == 1)
+        ts_log(TS_LOG_WARN, "--grad-reduce-in-bf16 has no effect with one process (mpirun -n N)");
+    else if (j->comm->rank == 0 && j->o->dist.overlap_grad_reduce)
+        ts_log(TS_LOG_WARN, "--overlap-grad-reduce has no effect with --grad-reduce-in-bf16");
+    return TS_OK;
+}
+
 /* In place: the trainer keeps the address of the model. */
 ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_device *dev,
                       ts_comm *comm, bool with_data, ts_job *j)
@@ -311,11 +327,15 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     TS_TRY(ts_parallel_options_check(&o->parallel));
     TS_TRY(ts_train_options_check(&o->train, comm->size));
     TS_TRY(ts_job_check_together(o, set));
+    if (o->train.skip_train && !with_data)
+        return ts_error(TS_ERR_USER, "--skip-train: there is no step of training to plan");
     if (o->train.main_params_dtype && j->compute != TS_DTYPE_BF16)
         return ts_error(TS_ERR_USER, "--main-params-dtype bf16 goes with --bf16");
     TS_TRY(ts_batch_ramp_init(&j->ramp, &o->train, comm->size));
-    j->train_iters = o->train.train_iters ? o->train.train_iters
-                                          : ts_batch_ramp_steps(&j->ramp, o->train.train_samples);
+    j->train_iters = o->train.train_iters     ? o->train.train_iters
+                     : o->train.train_samples ? ts_batch_ramp_steps(&j->ramp, o->train.train_samples)
+                                              : 1; /* --skip-train alone: the order needs a number */
+    TS_TRY(check_reduction(j));
     if (comm->rank == 0)
         ts_job_warn_alone(o, set, j->ramp.full);
     ts_status st = open_checkpoint(j, &ck);

@@ -21,7 +21,7 @@ static void on_signal(int number)
     asked_to_stop = number;
 }
 
-static void watch_signals(bool on)
+static void watch_signals(bool on, int also)
 {
     struct sigaction a;
     memset(&a, 0, sizeof a);
@@ -29,6 +29,7 @@ static void watch_signals(bool on)
     sigemptyset(&a.sa_mask);
     sigaction(SIGTERM, &a, NULL);
     sigaction(SIGINT, &a, NULL);
+    sigaction(also, &a, NULL);
 }
 
 static void on_early_signal(int number)
@@ -299,7 +300,7 @@ static ts_status open_loop(loop *l)
     ts_status st = TS_OK;
     if (o->save) {
         const ts_ckpt_options c = { .dir = o->save,
-                                    .keep = o->keep,
+                                    .keep = o->keep > 0 ? o->keep : 0,
                                     .is_background = o->async_save,
                                     .files = &l->j->model.files };
         TS_TRY(ts_checkpointer_create(&c, l->j->comm, &l->checkpointer));
@@ -307,6 +308,33 @@ static ts_status open_loop(loop *l)
     if (l->j->comm->rank == 0)
         st = ts_recorder_create(l->j->trainer, l->j->train_iters, may_be_again(l->j), &l->recorder);
     return ts_comm_agree(l->j->comm, st);
+}
+
+/* --skip-train. */
+static ts_status evaluate_alone(loop *l)
+{
+    const ts_train_options *o = &l->j->o->train;
+    ts_evaluation valid = { 0 }, test = { 0 };
+    if (l->j->comm->rank == 0 && (o->save || o->save_hf || o->tensorboard_dir || o->metrics_jsonl))
+        ts_log(TS_LOG_WARN, "--skip-train evaluates only: nothing is written (--%s has no effect)",
+               o->save              ? "save"
+               : o->save_hf         ? "save-hf"
+               : o->tensorboard_dir ? "tensorboard-dir"
+                                    : "metrics-jsonl");
+    ts_status st = TS_OK;
+    if (l->j->comm->rank == 0)
+        st = ts_recorder_create(l->j->trainer, l->j->train_iters, false, &l->recorder);
+    st = ts_comm_agree(l->j->comm, st);
+    if (st == TS_OK)
+        st = evaluate(l, TS_DATA_VALID, "validation", &valid);
+    if (st == TS_OK)
+        st = evaluate(l, TS_DATA_TEST, "test", &test);
+    ts_recorder_destroy(&l->recorder);
+    return st != TS_OK || valid.is_whole || test.is_whole
+               ? st
+               : ts_error(TS_ERR_USER,
+                          "--skip-train: there is nothing to evaluate on: neither a validation nor "
+                          "a test split (--split, --valid-data-path), or --eval-iters is 0");
 }
 
 ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks)
@@ -317,10 +345,13 @@ ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks)
                .began = ts_now() };
     bool stop = false;
     asked_to_stop = 0;
+    const int also = ts_train_exit_signal(&j->o->train);
+    if (j->o->train.skip_train)
+        return evaluate_alone(&l);
     j->trainer->asked = is_asked;
     j->trainer->asked_ctx = &l;
     if (hooks->signals)
-        watch_signals(true);
+        watch_signals(true, also);
     ts_status st = open_loop(&l);
     if (st == TS_OK)
         st = agree_to_stop(&l);
@@ -337,6 +368,6 @@ ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks)
     ts_recorder_destroy(&l.recorder);
     ts_checkpointer_destroy(&l.checkpointer);
     if (hooks->signals)
-        watch_signals(false);
+        watch_signals(false, also);
     return st;
 }

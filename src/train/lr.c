@@ -25,6 +25,13 @@ ts_status ts_lr_schedule_init(ts_lr_schedule *s, const ts_train_options *o, int6
     return TS_OK;
 }
 
+void ts_lr_schedule_decoupled(ts_lr_schedule *s, const ts_train_options *o)
+{
+    s->max = o->decoupled_lr;
+    if (o->decoupled_min_lr >= 0)
+        s->min = o->decoupled_min_lr;
+}
+
 /* The last part of warm-up, stable, decay: 1 before it. */
 static double wsd_coefficient(const ts_lr_schedule *s, int64_t t)
 {

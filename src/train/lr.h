@@ -16,6 +16,8 @@ typedef struct ts_lr_schedule {
  * is as long as the run or longer leaves nothing of the decay. */
 ts_status ts_lr_schedule_init(ts_lr_schedule *s, const ts_train_options *o,
                               int64_t global_batch) TS_NODISCARD;
+/* The same with the rates of --decoupled-lr. */
+void ts_lr_schedule_decoupled(ts_lr_schedule *s, const ts_train_options *o);
 /* The rate after `samples` samples: with 0, the rate of the first step. */
 double ts_lr_at(const ts_lr_schedule *s, int64_t samples);
 #endif

@@ -157,10 +157,11 @@ void ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double gr
         const ts_param *p = z->params->p[i];
         if (p->frozen)
             continue;
+        const double rate = z->has_decoupled && p->decoupled ? z->decoupled_lr : lr;
         if (z->o->optimizer == TS_OPTIMIZER_ADAM)
-            adam(z, p, grads + p->offset, lr, grad_scale);
+            adam(z, p, grads + p->offset, rate, grad_scale);
         else
-            sgd(z, p, grads + p->offset, lr, grad_scale);
+            sgd(z, p, grads + p->offset, rate, grad_scale);
     }
     ts_param_set_trained(z->params);
     for (size_t i = 0; i < z->params->n; i++)

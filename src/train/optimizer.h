@@ -14,6 +14,8 @@ typedef struct ts_optimizer {
     ts_storage *sums;   /* doubles: one for each block of sumsq */
     ts_storage *zeros;  /* int64, when they are counted */
     int64_t steps;      /* taken so far: Adam's t */
+    bool has_decoupled; /* the next step's rate of decoupled parameters is decoupled_lr */
+    double decoupled_lr;
 } ts_optimizer;
 
 ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o,

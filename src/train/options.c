@@ -1,7 +1,10 @@
 #include "train/options.h"
 
+#include "base/log.h"
 #include "train/lr.h"
 #include "train/ramp.h"
+
+#include <signal.h>
 
 #define BIG 1e15
 #define ROW(type, field, name, def, lo, hi, choices, group, help)                                  \
@@ -45,6 +48,8 @@ const ts_option ts_train_option_rows[] = {
         "batches of one evaluation on the validation split"),
     ROW(INT, eval_interval, "eval-interval", "1000", 1, BIG, NULL, "evaluation",
         "steps between evaluations"),
+    ROW(FLAG, skip_train, "skip-train", NULL, 0, 0, NULL, "evaluation",
+        "evaluate on the validation and the test split once; nothing is trained or written"),
     ROW(REAL, lr, "lr", NULL, 0, 1e6, NULL, "learning rate", "highest learning rate"),
     ROW(REAL, min_lr, "min-lr", "0", 0, 1e6, NULL, "learning rate", "lowest rate of the decay"),
     ROW(CHOICE, lr_decay_style, "lr-decay-style", "linear", 0, 0,
@@ -67,6 +72,10 @@ const ts_option ts_train_option_rows[] = {
         "warm-up as a share of the decay"),
     ROW(REAL, lr_warmup_init, "lr-warmup-init", "0", 0, 1e6, NULL, "learning rate",
         "rate of the first step"),
+    ROW(REAL, decoupled_lr, "decoupled-lr", "-1", -1, 1e6, NULL, "learning rate",
+        "highest rate of the embedding and the output layer (-1: --lr)"),
+    ROW(REAL, decoupled_min_lr, "decoupled-min-lr", "-1", -1, 1e6, NULL, "learning rate",
+        "lowest rate of these (-1: --min-lr)"),
     ROW(CHOICE, optimizer, "optimizer", "adam", 0, 0, "adam|sgd", "optimizer", "AdamW or SGD"),
     ROW(REAL, adam_beta1, "adam-beta1", "0.9", 0, 0.99999999, NULL, "optimizer",
         "of the first moment"),
@@ -89,6 +98,8 @@ const ts_option ts_train_option_rows[] = {
         "--bf16; vectors stay fp32)"),
     ROW(CHOICE, main_grads_dtype, "main-grads-dtype", "fp32", 0, 0, TYPES, "optimizer",
         "of the gradients: fp32"),
+    ROW(FLAG, grad_reduce_in_bf16, "grad-reduce-in-bf16", NULL, 0, 0, NULL, "distributed",
+        "send gradients as bf16 when they are summed over the processes (with --bf16): half the bytes"),
     ROW(REAL, loss_scale, "loss-scale", NULL, 0, 1e30, NULL, "fp16", "fixed loss scale"),
     ROW(REAL, initial_loss_scale, "initial-loss-scale", "4294967296", 1, 1e30, NULL, "fp16",
         "first dynamic loss scale"),
@@ -118,6 +129,8 @@ const ts_option ts_train_option_rows[] = {
         "newest checkpoints kept (0: all)"),
     ROW(FLAG, override_checkpoints, "override-checkpoints", NULL, 0, 0, NULL, "checkpoints",
         "write into a folder that holds checkpoints of another run"),
+    ROW(INT, keep, "most-recent-k", "0", -1, BIG, NULL, "checkpoints",
+        "another name of --keep-checkpoints (0 and -1: all)"),
     ROW(FLAG, async_save, "async-save", NULL, 0, 0, NULL, "checkpoints",
         "write while training goes on"),
     ROW(FLAG, no_save_optim, "no-save-optim", NULL, 0, 0, NULL, "checkpoints", "weights only"),
@@ -139,6 +152,8 @@ const ts_option ts_train_option_rows[] = {
         "fp32, bf16 or fp16 (default: as the model came; fp32 for a new one)"),
     ROW(INT, exit_interval, "exit-interval", NULL, 1, BIG, NULL, "stopping",
         "stop after the first step that this divides"),
+    ROW(CHOICE, exit_signal, "exit-signal", "SIGTERM", 0, 0, TS_EXIT_SIGNALS, "stopping",
+        "a signal that ends the run with a checkpoint; SIGTERM and SIGINT do in any case"),
     ROW(INT, exit_duration, "exit-duration-in-mins", NULL, 1, BIG, NULL, "stopping",
         "stop after this time"),
     ROW(INT, log_interval, "log-interval", "100", 1, BIG, NULL, "seeing",
@@ -253,15 +268,53 @@ static ts_status check_rate(const ts_train_options *o, int64_t batch)
     return TS_OK;
 }
 
+int ts_train_exit_signal(const ts_train_options *o)
+{
+    static const int number[] = { SIGTERM, SIGINT,  SIGHUP,  SIGQUIT,
+                                  SIGUSR1, SIGUSR2, SIGALRM, SIGXCPU };
+    return number[o->exit_signal];
+}
+
+static ts_status check_decoupled(const ts_train_options *o)
+{
+    const struct {
+        const char *name;
+        double v;
+    } rate[] = { { "decoupled-lr", o->decoupled_lr }, { "decoupled-min-lr", o->decoupled_min_lr } };
+    for (int i = 0; i < 2; i++)
+        if (rate[i].v < 0 && rate[i].v != -1)
+            return ts_error(TS_ERR_USER, "--%s %g: a rate from 0 on was expected (-1: none of its own)",
+                            rate[i].name, rate[i].v);
+    if (o->decoupled_lr < 0 && o->decoupled_min_lr >= 0)
+        ts_log(TS_LOG_WARN, "--decoupled-min-lr has no effect without --decoupled-lr");
+    const double lowest = o->decoupled_min_lr >= 0 ? o->decoupled_min_lr : o->min_lr;
+    if (o->decoupled_lr >= 0 && lowest > o->decoupled_lr)
+        return ts_error(TS_ERR_USER, "--%s %g is above --decoupled-lr %g",
+                        o->decoupled_min_lr >= 0 ? "decoupled-min-lr" : "min-lr", lowest,
+                        o->decoupled_lr);
+    return TS_OK;
+}
+
+static ts_status check_reduction(const ts_train_options *o)
+{
+    if (o->grad_reduce_in_bf16 && ts_train_is_deterministic(o))
+        return ts_error(TS_ERR_USER,
+                        "--grad-reduce-in-bf16 contradicts --deterministic-mode: what is rounded "
+                        "depends on the number of processes");
+    return TS_OK;
+}
+
 ts_status ts_train_options_check(const ts_train_options *o, int dp)
 {
     TS_TRY(need(o->seq_length > 0, "seq-length"));
-    TS_TRY(need(o->train_iters > 0 || o->train_samples > 0, "train-iters"));
-    TS_TRY(need(o->lr > 0, "lr"));
+    TS_TRY(need(o->train_iters > 0 || o->train_samples > 0 || o->skip_train, "train-iters"));
+    TS_TRY(need(o->lr > 0 || o->skip_train, "lr"));
     if (o->train_iters && o->train_samples)
         return ts_error(TS_ERR_USER,
                         "--train-iters and --train-samples contradict each other: give one");
     TS_TRY(check_types(o));
+    TS_TRY(check_decoupled(o));
+    TS_TRY(check_reduction(o));
     const int64_t chunk = o->micro_batch_size * dp;
     if (o->global_batch_size && o->global_batch_size % chunk)
         return ts_error(TS_ERR_USER,
@@ -280,7 +333,8 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
     if (o->min_loss_scale > o->initial_loss_scale)
         return ts_error(TS_ERR_USER, "--min-loss-scale %g is above --initial-loss-scale %g",
                         o->min_loss_scale, o->initial_loss_scale);
-    TS_TRY(check_rate(o, ramp.full));
+    if (!o->skip_train)
+        TS_TRY(check_rate(o, ramp.full));
     if (o->recompute_activations && o->recompute_granularity == 1)
         return ts_error(TS_ERR_USER, "--recompute-activations is --recompute-granularity selective "
                                      "and contradicts --recompute-granularity full: give one");

@@ -35,6 +35,7 @@ typedef struct ts_train_options {
     ts_option_list freeze; /* modules, see ts_decoder_freeze */
     /* rate */
     double lr, min_lr, lr_warmup_init, lr_warmup_fraction;
+    double decoupled_lr, decoupled_min_lr; /* of embedding and output layer; -1: as the others */
     int64_t lr_warmup_iters, lr_warmup_samples, lr_decay_iters, lr_decay_samples,
         lr_wsd_decay_iters, lr_wsd_decay_samples;
     int lr_decay_style, lr_wsd_decay_style;
@@ -55,6 +56,8 @@ typedef struct ts_train_options {
     /* saving, stopping */
     const char *save, *save_hf, *save_hf_dtype;
     int64_t save_interval, keep, exit_interval, ckpt_step, exit_duration;
+    int exit_signal; /* TS_EXIT_SIGNALS */
+    bool skip_train, grad_reduce_in_bf16;
     bool override_checkpoints, async_save, no_save_optim, no_load_optim, no_load_rng, finetune, exit_on_missing,
         use_checkpoint_args;
     /* seeing */
@@ -67,6 +70,10 @@ typedef struct ts_train_options {
 extern const ts_option ts_train_option_rows[];
 extern const size_t ts_train_option_count;
 
+/* The choices of --exit-signal, and the number that one stands for. */
+#define TS_EXIT_SIGNALS                                                                            \
+    "SIGTERM|SIGINT|SIGHUP|SIGQUIT|SIGUSR1|SIGUSR2|SIGALRM|SIGXCPU"
+int ts_train_exit_signal(const ts_train_options *o);
 /* Checks what belongs together; data-parallel size dp. Messages name the options. */
 ts_status ts_train_options_check(const ts_train_options *o, int dp) TS_NODISCARD;
 /* The type that a choice of *_dtype stands for, once checked. */

@@ -55,9 +55,9 @@ ts_status ts_recorder_create(const ts_trainer *t, int64_t train_iters, bool is_a
     TS_TRY(ts_alloc(&r, 1, sizeof *r));
     *r = (ts_recorder){ .o = o, .train_iters = train_iters, .began = ts_now(), .began_at = -1 };
     ts_status st = TS_OK;
-    if (o->metrics_jsonl)
+    if (o->metrics_jsonl && !o->skip_train)
         st = ts_trail_open_lines(&r->metrics, "--metrics-jsonl", o->metrics_jsonl);
-    if (st == TS_OK && o->tensorboard_dir)
+    if (st == TS_OK && o->tensorboard_dir && !o->skip_train)
         st = open_events(r, t, is_again);
     if (st != TS_OK)
         ts_recorder_destroy(&r);
@@ -103,6 +103,8 @@ static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step
     TS_TRY(number(l, "lm_loss", s->loss));
     TS_TRY(number(l, "grad_norm", s->grad_norm));
     TS_TRY(number(l, "learning_rate", s->lr));
+    if (t->optim.has_decoupled)
+        TS_TRY(number(l, "decoupled_learning_rate", s->decoupled_lr));
     TS_TRY(number(l, "loss_scale", s->loss_scale));
     if (r->o->log_num_zeros)
         TS_TRY(ts_str_printf(l, ", \"num_zeros\": %lld", (long long)s->zeros));
@@ -139,7 +141,10 @@ static ts_status write_events(ts_recorder *r, const ts_trainer *t, const ts_step
         { "learning-rate vs samples", s->lr }, { "lm loss vs samples", s->loss },
         { "loss-scale vs samples", s->loss_scale }, { "grad-norm vs samples", s->grad_norm },
     };
+    const ts_event_scalar decoupled = { "decoupled-learning-rate", s->decoupled_lr };
     TS_TRY(ts_events_scalars(r->events, t->iteration, by_step, sizeof by_step / sizeof *by_step));
+    if (t->optim.has_decoupled)
+        TS_TRY(ts_events_scalars(r->events, t->iteration, &decoupled, 1));
     return ts_events_scalars(r->by_samples, t->consumed, by_samples,
                              sizeof by_samples / sizeof *by_samples);
 }
@@ -157,7 +162,8 @@ static void time_left(const ts_recorder *r, const ts_trainer *t, char *buf, size
 /* Megatron's line, its fields in its order; rate and time left behind them. */
 static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *s)
 {
-    char when[32], left[32], throughput[64] = "", zeros[48] = "", norm[48] = "", loss[48] = "";
+    char when[32], left[32], throughput[64] = "", zeros[48] = "", norm[48] = "", loss[48] = "",
+         rate[64] = "";
     const time_t now = time(NULL);
     struct tm tm;
     strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", localtime_r(&now, &tm));
@@ -169,17 +175,19 @@ static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *
                  tflops_of(t, per));
     if (mean > 0)
         snprintf(loss, sizeof loss, " lm loss: %.6E |", mean);
+    if (t->optim.has_decoupled)
+        snprintf(rate, sizeof rate, " decoupled learning rate: %.6E |", s->decoupled_lr);
     if (r->o->log_num_zeros)
         snprintf(zeros, sizeof zeros, " num zeros: %lld |", (long long)s->zeros);
     if (r->o->log_params_norm)
         snprintf(norm, sizeof norm, " params norm: %.3f |", s->params_norm);
     ts_log_raw(
         " [%s] iteration %8lld/%8lld | consumed samples: %12lld | elapsed time per iteration (ms): %.1f |%s"
-        " learning rate: %.6E | global batch size: %5lld |%s loss scale: %.1f | grad norm: %.3f |%s%s"
+        " learning rate: %.6E |%s global batch size: %5lld |%s loss scale: %.1f | grad norm: %.3f |%s%s"
         " number of skipped iterations: %3lld | number of nan iterations: %3lld |"
         " tokens per second: %.1f | time left: %s |\n",
         when, (long long)t->iteration, (long long)r->train_iters, (long long)t->consumed, per * 1e3,
-        throughput, s->lr, (long long)t->global, loss, s->loss_scale,
+        throughput, s->lr, rate, (long long)t->global, loss, s->loss_scale,
         s->grad_norm, zeros, norm, (long long)r->skipped, (long long)r->nan,
         (double)r->tokens / r->seconds, left);
 }

@@ -292,7 +292,7 @@ static const char *const of_the_run[] = {
     "loss-scale-window", "hysteresis", "hidden-dropout", "attention-dropout", "optimizer",
     "exp-avg-dtype", "exp-avg-sq-dtype", "main-params-dtype", "freeze",
     "adam-beta1", "adam-beta2", "adam-eps", "sgd-momentum", "weight-decay", "clip-grad", "lr",
-    "min-lr", "lr-decay-style", "lr-wsd-decay-style", "lr-decay-iters", "lr-decay-samples",
+    "min-lr", "decoupled-lr", "decoupled-min-lr", "grad-reduce-in-bf16", "lr-decay-style", "lr-wsd-decay-style", "lr-decay-iters", "lr-decay-samples",
     "lr-wsd-decay-iters", "lr-warmup-iters", "lr-warmup-samples", "lr-warmup-fraction",
     "lr-warmup-init"
 };

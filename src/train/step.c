@@ -168,7 +168,9 @@ ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r)
     const double began = ts_now();
     const float *grads;
     double *sums;
-    *r = (ts_step_result){ .lr = ts_lr_at(&t->schedule, t->scheduled) };
+    *r = (ts_step_result){ .lr = ts_lr_at(&t->schedule, t->scheduled),
+                           .decoupled_lr = ts_lr_at(&t->decoupled, t->scheduled) };
+    t->optim.decoupled_lr = r->decoupled_lr;
     ts_watch_iteration(t->comm->watch, t->iteration + 1);
     ts_watch_phase(t->comm->watch, "reading data");
     ts_status st = ts_comm_agree(t->comm, ts_batch_read(t, TS_DATA_TRAIN, t->consumed));

@@ -81,8 +81,12 @@ static ts_status make_reducer(ts_trainer *t, bool overlap, int64_t bucket)
 static ts_status make_gradients(ts_trainer *t, bool overlap, int64_t bucket)
 {
     const size_t bytes = (size_t)t->model->decoder->params.total * sizeof(float);
+    if (!t->deterministic && t->comm->size > 1) {
+        TS_TRY(make_reducer(t, overlap, bucket));
+        return t->o->grad_reduce_in_bf16 ? ts_reducer_use_bf16(t->reducer, t->dev->computes) : TS_OK;
+    }
     if (!t->deterministic)
-        return t->comm->size > 1 ? make_reducer(t, overlap, bucket) : TS_OK;
+        return TS_OK;
     TS_TRY(ts_storage_create(t->dev, TS_MEM_GRAD, bytes, &t->acc));
     if (t->comm->size == 1)
         return TS_OK;
@@ -91,6 +95,18 @@ static ts_status make_gradients(ts_trainer *t, bool overlap, int64_t bucket)
     t->staging_bytes = bytes < STAGING ? bytes : STAGING;
     t->staging_bytes = t->staging_bytes > least ? t->staging_bytes : least;
     return ts_storage_create(t->dev, TS_MEM_COMM, t->staging_bytes, &t->staging);
+}
+
+/* What only training needs. */
+static ts_status make_training(ts_trainer *t, bool overlap, int64_t bucket)
+{
+    TS_TRY(ts_lr_schedule_init(&t->schedule, t->o, t->global));
+    t->decoupled = t->schedule;
+    ts_lr_schedule_decoupled(&t->decoupled, t->o);
+    TS_TRY(make_gradients(t, overlap, bucket));
+    TS_TRY(ts_optimizer_init(&t->optim, t->o, &t->model->decoder->params));
+    t->optim.has_decoupled = t->o->decoupled_lr >= 0;
+    return TS_OK;
 }
 
 /* The host's side of a step's batch, booked like all that grows with it; sim only books it. */
@@ -184,9 +200,8 @@ ts_status ts_trainer_create(const ts_train_options *o, ts_device *dev, ts_comm *
     if (shares_forms(t))
         ts_param_set_share_forms(&model->decoder->params);
     TS_TRY_TO(fail, st, check_model(t));
-    TS_TRY_TO(fail, st, ts_lr_schedule_init(&t->schedule, o, t->global));
-    TS_TRY_TO(fail, st, make_gradients(t, overlap, bucket));
-    TS_TRY_TO(fail, st, ts_optimizer_init(&t->optim, o, &model->decoder->params));
+    if (!o->skip_train)
+        TS_TRY_TO(fail, st, make_training(t, overlap, bucket));
     TS_TRY_TO(fail, st, ts_tape_create(dev, &model->decoder->params, &tape, &t->tape));
     TS_TRY_TO(fail, st, make_batch(t));
     TS_TRY_TO(fail, st, make_pickers(t, data));

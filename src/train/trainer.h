@@ -30,7 +30,7 @@ void ts_loss_scaler_update(ts_loss_scaler *s, bool overflow);
 /* What a step found. */
 typedef struct ts_step_result {
     double loss;            /* mean over the trained tokens of the global batch */
-    double grad_norm, params_norm, lr, loss_scale;
+    double grad_norm, params_norm, lr, decoupled_lr, loss_scale;
     int64_t tokens, zeros;
     bool skipped;           /* overflow in fp16: no update was made */
     bool stop;              /* some rank was asked to stop */
@@ -51,7 +51,7 @@ typedef struct ts_trainer {
     int64_t micro, global, n_micro;
     ts_tape *tape;
     ts_optimizer optim;
-    ts_lr_schedule schedule;
+    ts_lr_schedule schedule, decoupled; /* of --decoupled-lr, when optim.has_decoupled */
     ts_loss_scaler scaler;
     ts_recompute_plan recompute;
     bool with_segments, with_positions; /* reset-attention-mask, reset-position-ids */

@@ -35,6 +35,14 @@ ts_status ts_config_refuse(const json_t *o, const char *file, const char *key, c
     return ts_error(TS_ERR_USER, "%s: %s is not supported: %s", file, key, why);
 }
 
+ts_status ts_config_causal(const json_t *o, const char *file)
+{
+    bool causal = true;
+    TS_TRY(ts_json_bool(o, file, "is_causal", true, &causal));
+    return causal ? TS_OK
+                  : ts_error(TS_ERR_USER, "%s: is_causal is false: attention must be causal", file);
+}
+
 /* Names of transformers' activations; the first of equals is the one that is written. */
 static const struct {
     const char *name;
@@ -157,6 +165,7 @@ static ts_status read_heads(const json_t *o, const char *file, const ts_config_d
 ts_status ts_config_read(const json_t *o, const char *file, const ts_config_defaults *d, ts_arch *a)
 {
     TS_TRY(ts_config_refuse(o, file, "quantization_config", "the weights must not be quantised"));
+    TS_TRY(ts_config_causal(o, file));
     TS_TRY(read_size(o, file, "vocab_size", d->vocab, TS_ARCH_MAX_VOCAB, &a->vocab));
     TS_TRY(read_size(o, file, "hidden_size", d->hidden, TS_ARCH_MAX_WIDTH, &a->hidden));
     TS_TRY(read_size(o, file, "intermediate_size", d->ffn, TS_ARCH_MAX_WIDTH, &a->ffn));

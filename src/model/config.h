@@ -41,6 +41,8 @@ ts_status ts_config_real(const json_t *o, const char *file, const char *key, dou
 /* TS_ERR_USER when the key is given and neither null nor false: `why` says what it would need. */
 ts_status ts_config_refuse(const json_t *o, const char *file, const char *key,
                            const char *why) TS_NODISCARD;
+/* is_causal, which all of transformers' classes know, must not be false. */
+ts_status ts_config_causal(const json_t *o, const char *file) TS_NODISCARD;
 /* bos, pad and eos (a number or a list). */
 ts_status ts_config_ids(const json_t *o, const char *file, const ts_config_defaults *d,
                         ts_arch *a) TS_NODISCARD;

@@ -20,13 +20,24 @@ static const ts_name_row names[] = {
     { 0 },
 };
 
+/* transformers takes a size under its general name too, and then before GPT-2's own. */
+static const char *key_of(const json_t *o, const char *general, const char *own)
+{
+    const json_t *v = json_object_get(o, general);
+    return v && !json_is_null(v) ? general : own;
+}
+
 static ts_status read_sizes(const json_t *o, const char *file, ts_arch *a)
 {
     TS_TRY(ts_json_int(o, file, "vocab_size", 50257, 1, TS_ARCH_MAX_VOCAB, &a->vocab));
-    TS_TRY(ts_json_int(o, file, "n_positions", 1024, 1, TS_ARCH_MAX_POSITIONS, &a->max_positions));
-    TS_TRY(ts_json_int(o, file, "n_embd", 768, 1, TS_ARCH_MAX_WIDTH / 4, &a->hidden));
-    TS_TRY(ts_json_int(o, file, "n_layer", 12, 1, TS_ARCH_MAX_LAYERS, &a->n_layers));
-    TS_TRY(ts_json_int(o, file, "n_head", 12, 1, TS_ARCH_MAX_HEADS, &a->n_heads));
+    const char *positions = key_of(o, "max_position_embeddings", "n_positions"),
+               *hidden = key_of(o, "hidden_size", "n_embd"),
+               *layers = key_of(o, "num_hidden_layers", "n_layer"),
+               *heads = key_of(o, "num_attention_heads", "n_head");
+    TS_TRY(ts_json_int(o, file, positions, 1024, 1, TS_ARCH_MAX_POSITIONS, &a->max_positions));
+    TS_TRY(ts_json_int(o, file, hidden, 768, 1, TS_ARCH_MAX_WIDTH / 4, &a->hidden));
+    TS_TRY(ts_json_int(o, file, layers, 12, 1, TS_ARCH_MAX_LAYERS, &a->n_layers));
+    TS_TRY(ts_json_int(o, file, heads, 12, 1, TS_ARCH_MAX_HEADS, &a->n_heads));
     TS_TRY(ts_json_int(o, file, "n_inner", 4 * a->hidden, 1, TS_ARCH_MAX_WIDTH, &a->ffn));
     if (a->hidden % a->n_heads)
         return ts_error(
@@ -42,6 +53,7 @@ static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
 {
     bool scaled = true;
     TS_TRY(ts_config_refuse(o, file, "quantization_config", "the weights must not be quantised"));
+    TS_TRY(ts_config_causal(o, file));
     TS_TRY(ts_config_refuse(o, file, "add_cross_attention", "there is no encoder"));
     TS_TRY(read_sizes(o, file, a));
     TS_TRY(ts_config_real(o, file, "layer_norm_epsilon", 1e-5, 1e-5, &a->norm_eps));

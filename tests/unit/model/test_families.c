@@ -206,6 +206,24 @@ static void test_qkv_rows(void **state)
     }
 }
 
+/* transformers 5.24: GPT2Config(hidden_size=24, ...) is n_embd 24, and goes before an n_embd. */
+static void test_general_names(void **state)
+{
+    (void)state;
+    json_t *config = json_pack("{s:s,s:i,s:i,s:i,s:i,s:i}", "model_type", "gpt2", "n_head", 3,
+                               "num_attention_heads", 4, "hidden_size", 24, "num_hidden_layers", 2,
+                               "max_position_embeddings", 40);
+    const ts_family *family = NULL;
+    ts_arch a;
+    OK(golden_arch(config, &family, &a));
+    assert_int_equal(a.n_heads, 4);
+    assert_int_equal(a.hidden, 24);
+    assert_int_equal(a.n_layers, 2);
+    assert_int_equal(a.max_positions, 40);
+    ts_arch_deinit(&a);
+    json_decref(config);
+}
+
 /* Features that no shape shows, of an empty config.json. */
 static void test_features(void **state)
 {
@@ -372,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_configs),     cmocka_unit_test(test_qkv_rows),
         cmocka_unit_test(test_describe),    cmocka_unit_test(test_nobody_fits),
         cmocka_unit_test(test_other_names), cmocka_unit_test(test_read_folder),
+        cmocka_unit_test(test_general_names),
         cmocka_unit_test(test_features),
     };
     return cmocka_run_group_tests_name("model families", tests, NULL, NULL);

@@ -9,9 +9,14 @@
 #include <string.h>
 
 enum {
+#ifdef TESSERA_FUZZ /* made anew thousands of times a second there, and to be full soon */
+    TS_CACHE_BITS = 6,
+    TS_CACHE_POOL = 1 << 13,
+#else
     TS_CACHE_BITS = 17,
-    TS_CACHE_BUCKETS = 1 << TS_CACHE_BITS,
     TS_CACHE_POOL = 1 << 22,
+#endif
+    TS_CACHE_BUCKETS = 1 << TS_CACHE_BITS,
     TS_CACHE_MAX_WORD = 256,
     TS_CACHE_IDS = 3
 };

@@ -3,7 +3,6 @@
 #include "io/safetensors.h"
 #include "train/ckpt.h"
 
-#include <string.h>
 #include <sys/stat.h>
 
 static const char shard[] =
@@ -16,11 +15,7 @@ static void manifest(const uint8_t *data, size_t size)
 {
     ckpt_manifest m;
     uint32_t syndrome;
-    char *text = malloc(size + 1);
-    if (!text)
-        abort();
-    memcpy(text, data, size);
-    text[size] = 0;
+    char *text = fuzz_text(data, size);
     if (ckpt_manifest_parse(text, size, "manifest.json", &m) == TS_OK)
         ckpt_manifest_deinit(&m);
     if (ckpt_manifest_syndrome(text, size, &syndrome)) {
@@ -51,11 +46,7 @@ static void manifest(const uint8_t *data, size_t size)
 static void names(const uint8_t *data, size_t size)
 {
     int64_t n = -1;
-    char *text = malloc(size + 1);
-    if (!text)
-        abort();
-    memcpy(text, data, size);
-    text[size] = 0;
+    char *text = fuzz_text(data, size);
     if (ckpt_tracker_parse(text, size, &n) && n < 0)
         abort();
     if (ckpt_folder_parse(text, "", &n) && n < 0)
@@ -66,23 +57,16 @@ static void names(const uint8_t *data, size_t size)
 /* As the index of a folder with one small shard. */
 static void index_file(const uint8_t *data, size_t size)
 {
-    char path[64], dir[64], file[160];
+    char path[FUZZ_PATH];
     ts_st_dir *d = NULL;
-    snprintf(dir, sizeof dir, "%s", fuzz_path(".dir", path));
-    mkdir(dir, 0700);
-    snprintf(file, sizeof file, "%.60s/s.safetensors", dir);
-    FILE *f = fopen(file, "wb");
-    if (!f || fwrite(shard, 1, sizeof shard - 1, f) != sizeof shard - 1 || fclose(f))
-        abort();
-    snprintf(file, sizeof file, "%.60s/model.safetensors.index.json", dir);
-    f = fopen(file, "wb");
-    if (!f || (size && fwrite(data, 1, size, f) != size) || fclose(f))
-        abort();
-    if (ts_st_dir_open(dir, "model", &d) == TS_OK)
+    mkdir(fuzz_path("dir", path), 0700);
+    fuzz_write("dir/s.safetensors", shard, sizeof shard - 1);
+    fuzz_write("dir/model.safetensors.index.json", data, size);
+    if (ts_st_dir_open(path, "model", &d) == TS_OK)
         ts_st_dir_destroy(&d);
     else if (!*ts_error_message())
         abort();
-    (void)!ts_remove_tree(dir);
+    (void)!ts_remove_tree(path);
 }
 
 /* The first byte says what the rest is taken for. */

@@ -5,15 +5,15 @@
 /* First byte: size of the .bin; then the .bin; then the .idx. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char path[64];
+    char path[FUZZ_PATH];
     int32_t tokens[9];
     ts_indexed *d = NULL;
     ts_gpt_dataset *g = NULL;
     if (size < 1 || size - 1 < data[0])
         return 0;
-    fuzz_write(".bin", data + 1, data[0]);
-    fuzz_write(".idx", data + 1 + data[0], size - 1 - data[0]);
-    if (ts_indexed_open(fuzz_path("", path), &d) == TS_OK) {
+    fuzz_write("d.bin", data + 1, data[0]);
+    fuzz_write("d.idx", data + 1 + data[0], size - 1 - data[0]);
+    if (ts_indexed_open(fuzz_path("d", path), &d) == TS_OK) {
         (void)!ts_indexed_check_ids(d, 0, 100);
         for (int64_t i = 0; i < ts_indexed_count(d); i++)
             if (ts_indexed_boundary(d, ts_indexed_document_of(d, i)) > i)
@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ts_gpt_dataset_destroy(&g);
     }
     ts_indexed_destroy(&d);
-    fuzz_remove(".bin");
-    fuzz_remove(".idx");
+    fuzz_remove("d.bin");
+    fuzz_remove("d.idx");
     return 0;
 }

@@ -1,16 +1,14 @@
 #include "fuzz.h"
 #include "data/preprocess_batch.h"
 
-#include <string.h>
-
 /* First byte: which kind of file. Documents lie inside their batch, in order; NullTokenizer reads
  * them. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const ends[] = { ".txt", ".jsonl", ".json", ".txt" };
+    static const char *const names[] = { "t.txt", "t.jsonl", "t.json", "t.txt" };
     static const char *key[] = { "text" };
     const ts_text_tokenizer numbers = { .vocab_size = 101, .eod = 100, .pad = -1, .bos = -1 };
-    char path[64];
+    char path[FUZZ_PATH];
     const char *input[] = { path };
     ts_preprocess_options o = { .feed = { .input = { input, 1 }, .json_keys = { key, 1 } },
                                 .append_eod = true };
@@ -21,8 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1)
         return 0;
     const int kind = data[0] & 3;
-    fuzz_write(ends[kind], data + 1, size - 1);
-    fuzz_path(ends[kind], path);
+    fuzz_write(names[kind], data + 1, size - 1);
+    fuzz_path(names[kind], path);
     o.feed.document_separator = kind == 3 ? "ab" : NULL;
     o.feed.piece = 64 + (data[0] >> 4);
     o.feed.on_bad_record = data[0] >> 2 & 1 ? TS_BAD_RECORD_SKIP : TS_BAD_RECORD_STOP;
@@ -46,6 +44,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ts_free(&run.lengths);
     ts_text_batch_deinit(&b);
     ts_textfeed_destroy(&f);
-    fuzz_remove(ends[kind]);
+    fuzz_remove(names[kind]);
     return 0;
 }

@@ -1,23 +1,43 @@
-# Fuzz targets (libFuzzer): cmake --preset fuzz. As tests they run a short
-# while each (TESSERA_FUZZ_SECONDS) from corpus/<name>.
+# Fuzz targets (libFuzzer): cmake --preset fuzz. As tests they run a short while each
+# (TESSERA_FUZZ_SECONDS) from corpus/<name>; scripts/fuzz_long.sh runs them longer. README.md has the table.
 if(TESSERA_FUZZ)
   set(TESSERA_FUZZ_SECONDS 10 CACHE STRING "seconds that each fuzz target runs as a test")
-  # ts_fuzz_test(name libs...): fuzz/fuzz_<name>.c
+  # ts_fuzz_test(name [JSON] libs...): fuzz_<name>.c; JSON: with the mutator that keeps JSON whole.
   function(ts_fuzz_test name)
-    add_executable(fuzz_${name} ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/fuzz_${name}.c)
-    target_link_libraries(fuzz_${name} PRIVATE ${ARGN})
+    cmake_parse_arguments(arg "JSON" "" "" ${ARGN})
+    set(here ${CMAKE_CURRENT_SOURCE_DIR}/fuzz)
+    add_executable(fuzz_${name} ${here}/fuzz_${name}.c ${here}/fuzz.c $<$<BOOL:${arg_JSON}>:${here}/json_mutate.c>)
+    target_link_libraries(fuzz_${name} PRIVATE ${arg_UNPARSED_ARGUMENTS} ts_base)
     target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    set(dict)
+    if(EXISTS ${here}/${name}.dict)
+      set(dict -dict=${here}/${name}.dict)
+    endif()
     add_dependencies(fuzz_all fuzz_${name})
     file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/corpus/${name}) # what is found goes here, not into the source
-    add_test(NAME fuzz/${name} COMMAND fuzz_${name} -max_total_time=${TESSERA_FUZZ_SECONDS} -rss_limit_mb=1024 -timeout=5
-             ${CMAKE_BINARY_DIR}/corpus/${name} ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${name})
+    add_test(NAME fuzz/${name} COMMAND ${here}/run.sh $<TARGET_FILE:fuzz_${name}> ${CMAKE_BINARY_DIR}/corpus/
+             ${dict}
+             -max_total_time=${TESSERA_FUZZ_SECONDS} ${CMAKE_BINARY_DIR}/corpus/${name} ${here}/corpus/${name})
   endfunction()
   add_custom_target(fuzz_all)
-  ts_fuzz_test(safetensors ts_io)
-  ts_fuzz_test(indexed ts_data)
-  ts_fuzz_test(json ts_base)
   ts_fuzz_test(checkpoint ts_checkpoint)
-  ts_fuzz_test(textfeed ts_data)
-  ts_fuzz_test(tokenizer_json ts_text)
+  ts_fuzz_test(config JSON ts_model)
+  ts_fuzz_test(gen_config JSON ts_infer)
+  ts_fuzz_test(gpt_cache ts_data)
+  ts_fuzz_test(hardware JSON ts_plan)
+  ts_fuzz_test(hf_folder JSON ts_train)
+  ts_fuzz_test(indexed ts_data)
+  ts_fuzz_test(job ts_plan)
+  ts_fuzz_test(json)
+  ts_fuzz_test(jsonl ts_text ts_io)
+  ts_fuzz_test(options)
+  ts_fuzz_test(ranks ts_text)
+  ts_fuzz_test(regex ts_text)
+  ts_fuzz_test(safetensors ts_io)
+  ts_fuzz_test(scan ts_text)
   ts_fuzz_test(sentencepiece ts_text)
+  ts_fuzz_test(state JSON ts_train)
+  ts_fuzz_test(textfeed ts_data)
+  ts_fuzz_test(tokenizer_json JSON ts_text)
+  ts_fuzz_test(words ts_train)
 endif()

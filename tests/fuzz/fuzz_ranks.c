@@ -1,0 +1,84 @@
+/* The tokenizers that are no JSON of their own: rank files, GPT-2's pair of files, and the files
+ * beside a tokenizer that say which tokens begin and end. */
+#include "fuzz_text.h"
+
+#include <sys/stat.h>
+
+/* A pattern, a NUL, and the ranks; without the NUL GPT-2's pattern. */
+static void ranks(const char *s, size_t n)
+{
+    static const char *const special[] = { "<|endoftext|>", "<|a b|>" };
+    const char *nul = memchr(s, 0, n), *text = nul ? nul + 1 : s;
+    const ts_tokenizer_options how = { .tiktoken_pattern = nul ? s : NULL,
+                                       .tiktoken_special = special,
+                                       .n_tiktoken_special = 2 };
+    ts_tokenizer *tok = NULL;
+    if (ts_tokenizer_new(fuzz_unicode(), &tok) != TS_OK)
+        abort();
+    const bool is_text = !nul || ts_utf8_check(s, (size_t)(nul - s)) == (size_t)(nul - s);
+    if (is_text && ts_load_tiktoken(tok, text, n - (size_t)(text - s), "f.tiktoken", &how) == TS_OK)
+        fuzz_use(tok, NULL, 0);
+    ts_tokenizer_destroy(&tok);
+}
+
+/* vocab.json, a NUL, and merges.txt. */
+static void gpt2(const char *s, size_t n)
+{
+    const char *nul = memchr(s, 0, n);
+    ts_tokenizer *tok = NULL;
+    ts_str vocab = { 0 }, merges = { 0 };
+    if (!nul)
+        return;
+    if (ts_tokenizer_new(fuzz_unicode(), &tok) != TS_OK ||
+        ts_str_add(&vocab, s, (size_t)(nul - s)) != TS_OK ||
+        ts_str_add(&merges, nul + 1, n - (size_t)(nul + 1 - s)) != TS_OK)
+        abort();
+    if (ts_load_gpt2(tok, &vocab, "vocab.json", &merges, "merges.txt") == TS_OK &&
+        ts_added_finish(&tok->added, &tok->norm, "vocab.json") == TS_OK)
+        fuzz_use(tok, NULL, 0);
+    ts_str_deinit(&vocab);
+    ts_str_deinit(&merges);
+    ts_tokenizer_destroy(&tok);
+}
+
+/* tokenizer_config.json, a NUL, and special_tokens_map.json, beside a tokenizer of a few tokens. */
+static void roles(const char *s, size_t n)
+{
+    static const char whole[] =
+        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"<s>\":2},\"merges\":[]},"
+        "\"added_tokens\":[{\"id\":2,\"content\":\"<s>\",\"special\":true}]}";
+    const char *nul = memchr(s, 0, n);
+    const size_t first = nul ? (size_t)(nul - s) : n;
+    char path[FUZZ_PATH];
+    ts_tokenizer *tok = NULL;
+    if (mkdir(fuzz_path("roles", path), 0700) == 0)
+        fuzz_write("roles/tokenizer.json", whole, sizeof whole - 1);
+    fuzz_write("roles/tokenizer_config.json", s, first);
+    fuzz_remove("roles/special_tokens_map.json");
+    if (nul)
+        fuzz_write("roles/special_tokens_map.json", nul + 1, n - first - 1);
+    if (ts_tokenizer_new(fuzz_unicode(), &tok) != TS_OK ||
+        ts_load_json(tok, whole, sizeof whole - 1, "tokenizer.json") != TS_OK)
+        abort();
+    if (ts_load_roles(tok, fuzz_path("roles", path)) == TS_OK) {
+        const int32_t id[] = { ts_tokenizer_bos(tok), ts_tokenizer_eos(tok),
+                               ts_tokenizer_pad(tok), ts_tokenizer_unk(tok) };
+        for (size_t i = 0; i < sizeof id / sizeof *id; i++)
+            if (id[i] < -1 || id[i] >= ts_tokenizer_vocab_size(tok))
+                abort();
+    } else if (!strstr(ts_error_message(), path)) {
+        abort();
+    }
+    ts_tokenizer_destroy(&tok);
+}
+
+/* The first byte says what the rest is taken for. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 1)
+        return 0;
+    char *s = fuzz_text(data + 1, size - 1);
+    (data[0] == 'g' ? gpt2 : data[0] == 'r' ? roles : ranks)(s, size - 1);
+    free(s);
+    return 0;
+}

@@ -79,7 +79,7 @@ ts_status ts_regex_find(const ts_regex *re, const char *s, size_t from, size_t n
                         from, why);
     }
     *found = rc >= 0 && b >= a;
-    *start = a;
+    *start = a < from ? from : a; /* \K in a look-behind sets it back, even before `from` */
     *end = b;
     return TS_OK;
 }

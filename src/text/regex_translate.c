@@ -78,10 +78,10 @@ static ts_status category_members(const char *name, size_t n, ts_str *out)
  * not one. */
 static const char *category_name(const char *p, size_t *n)
 {
-    const char *close = p[1] == '{' ? strchr(p, '}') : NULL;
     *n = 0;
-    if (p[0] != 'p' && p[0] != 'P')
+    if (p[0] != 'p' && p[0] != 'P') /* or the end, behind which nothing is */
         return NULL;
+    const char *close = p[1] == '{' ? strchr(p, '}') : NULL;
     if (close) {
         *n = (size_t)(close - p) - 2;
         return p + 2;

@@ -101,6 +101,24 @@ static void exploding_expression(void **state)
     ts_regex_destroy(&re);
 }
 
+/* Expressions of a hostile file: a match never begins before the place where the search did, and
+ * nothing is read behind a backslash at the end. */
+static void hostile_expressions(void **state)
+{
+    (void)state;
+    ts_regex *re = NULL;
+    bool found;
+    size_t a, b;
+    OK(ts_regex_create("(?<=(?1))b|(\\Ka)", "test", &re));
+    OK(ts_regex_find(re, "aab", 2, 3, &found, &a, &b));
+    assert_true(found && a == 2 && b == 3);
+    ts_regex_destroy(&re);
+    char *ends = malloc(3); /* so that a sanitizer sees what is read behind it */
+    memcpy(ends, "a\\", 3);
+    REFUSED(ts_regex_create(ends, "some file", &re), TS_ERR_USER, "some file");
+    free(ends);
+}
+
 static void byte_alphabet(void **state)
 {
     (void)state;
@@ -200,7 +218,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(search_is_leftmost_longest), cmocka_unit_test(expressions_of_ruby),
-        cmocka_unit_test(exploding_expression),       cmocka_unit_test(byte_alphabet),
+        cmocka_unit_test(exploding_expression),       cmocka_unit_test(hostile_expressions),
+        cmocka_unit_test(byte_alphabet),
         cmocka_unit_test(ill_formed_text),            cmocka_unit_test(json_in_parts),
         cmocka_unit_test(cache_gives_back),
     };

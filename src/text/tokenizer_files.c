@@ -192,33 +192,57 @@ static ts_status add_word(words *w, const char *prefix, const char *text)
     return TS_OK;
 }
 
-static ts_status add_value(words *w, const char *name, const json_t *v, const char *folder)
+/* "--name=" and the value; a path is a file's plain name or ".": the folder and nothing outside. */
+static ts_status add_scalar(words *w, const char *name, const char *text, const char *folder)
 {
     const char *as;
-    char number[32];
-    ts_str path = { 0 };
-    const char *text = json_string_value(v);
+    ts_str option = { 0 }, path = { 0 };
+    ts_status st = ts_str_printf(&option, "--%s=", name);
+    if (st == TS_OK && is_path_option(name, &as)) {
+        if (!*text || strchr(text, '/') || !strcmp(text, ".."))
+            st = ts_error(TS_ERR_USER,
+                          "%s: the note of its tokenizer names \"%.80s\" as %s, which is not the "
+                          "plain name of a file",
+                          folder, text, name);
+        else if (!strcmp(text, "."))
+            st = ts_str_puts(&path, folder);
+        else
+            st = ts_path_join(&path, folder, text);
+        text = ts_str_text(&path);
+    }
+    if (st == TS_OK)
+        st = add_word(w, option.s, text);
+    ts_str_deinit(&option);
+    ts_str_deinit(&path);
+    return st;
+}
+
+static ts_status add_list(words *w, const char *name, const json_t *list, const char *folder)
+{
     TS_TRY(add_word(w, "--", name));
-    if (text && is_path_option(name, &as)) {
-        ts_status st = !strcmp(text, ".") ? ts_str_puts(&path, folder)
-                                          : ts_path_join(&path, folder, text);
-        if (st == TS_OK)
-            st = add_word(w, "", path.s);
-        ts_str_deinit(&path);
-        return st;
-    }
-    if (text)
-        return add_word(w, "", text);
-    if (json_is_integer(v)) {
-        snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
-        return add_word(w, "", number);
-    }
-    for (size_t i = 0; i < json_array_size(v); i++) {
-        const char *each = json_string_value(json_array_get(v, i));
-        if (each)
-            TS_TRY(add_word(w, "", each));
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *each = json_string_value(json_array_get(list, i));
+        if (!each || !strncmp(each, "--", 2))
+            return ts_error(TS_ERR_USER, "%s: the note of its tokenizer: %s has an entry that is no "
+                            "word", folder, name);
+        TS_TRY(add_word(w, "", each));
     }
     return TS_OK;
+}
+
+static ts_status add_value(words *w, const char *name, const json_t *v, const char *folder)
+{
+    char number[32];
+    if (strchr(name, '='))
+        return ts_error(TS_ERR_USER, "%s: the note of its tokenizer: %.80s is no option", folder,
+                        name);
+    if (json_is_string(v))
+        return add_scalar(w, name, json_string_value(v), folder);
+    if (json_is_integer(v)) {
+        snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+        return add_scalar(w, name, number, folder);
+    }
+    return add_list(w, name, v, folder);
 }
 
 ts_status ts_tokenizer_files_options(const json_t *note, const char *folder, ts_text_options *o,

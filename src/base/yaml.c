@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "base/json.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -21,8 +22,9 @@ static json_t *scalar(const yaml_event_t *e)
     if (!strcmp(s, "false") || !strcmp(s, "False"))
         return json_false();
     char *end;
+    errno = 0;
     const long long i = strtoll(s, &end, 10);
-    if (!*end)
+    if (!*end && !errno) /* beyond: a real number */
         return json_integer(i);
     const double v = strtod(s, &end);
     if (!*end && strpbrk(s, "0123456789") && v - v == 0)
@@ -95,6 +97,32 @@ static json_t *node(yaml_parser_t *p, const yaml_event_t *e, int depth)
     }
 }
 
+/* The next event is of this type. */
+static bool next_is(yaml_parser_t *p, yaml_event_type_t type)
+{
+    yaml_event_t e;
+    if (!yaml_parser_parse(p, &e))
+        return false;
+    const bool is = e.type == type;
+    yaml_event_delete(&e);
+    return is;
+}
+
+/* The one document of the stream, with nothing behind it; NULL: something else. */
+static json_t *document(yaml_parser_t *p, const char **wrong)
+{
+    bool ended;
+    if (!next_is(p, YAML_STREAM_START_EVENT) || !next_is(p, YAML_DOCUMENT_START_EVENT))
+        return NULL;
+    json_t *v = next_node(p, 0, YAML_NO_EVENT, &ended);
+    if (v && next_is(p, YAML_DOCUMENT_END_EVENT) && next_is(p, YAML_STREAM_END_EVENT))
+        return v;
+    if (v && !p->problem)
+        *wrong = "a second document begins";
+    json_decref(v);
+    return NULL;
+}
+
 ts_status ts_yaml_read(const char *path, json_t **out)
 {
     ts_str text = { 0 };
@@ -105,25 +133,16 @@ ts_status ts_yaml_read(const char *path, json_t **out)
         return ts_error(TS_ERR_NOMEM, "out of memory while reading %s", path);
     }
     yaml_parser_set_input_string(&p, (const unsigned char *)ts_str_text(&text), text.len);
-    json_t *v = NULL;
-    yaml_event_t e;
-    while (!v && yaml_parser_parse(&p, &e)) {
-        const yaml_event_type_t type = e.type;
-        if (type != YAML_STREAM_START_EVENT && type != YAML_DOCUMENT_START_EVENT) {
-            v = node(&p, &e, 0);
-            yaml_event_delete(&e);
-            break;
-        }
-        yaml_event_delete(&e);
-    }
     ts_status st = TS_OK;
+    const char *wrong = "unexpected content";
+    json_t *v = document(&p, &wrong);
     if (v)
         *out = v;
     else
         st = ts_error(
             TS_ERR_USER,
             "%s: not valid YAML (mappings, lists and scalars are understood): line %zu: %s", path,
-            p.mark.line + 1, p.problem ? p.problem : "unexpected content");
+            p.mark.line + 1, p.problem ? p.problem : wrong);
     yaml_parser_delete(&p);
     ts_str_deinit(&text);
     return st;

@@ -118,7 +118,11 @@ static void yaml(void **state)
         "{\"list\":[1,\"two\",3.0],\"block\":[\"a\",{\"b\":\"c\"}],\"nested\":{\"x\":{\"y\":1}}}");
     yaml_is(&t, "---\nn: 9223372036854775807\nx: inf\ny: nan\nz: 1e400\n",
             "{\"n\":9223372036854775807,\"x\":\"inf\",\"y\":\"nan\",\"z\":\"1e400\"}");
+    yaml_is(&t, "a: 9223372036854775808\n...\n", "{\"a\":9223372036854775808.0}");
     yaml_is(&t, "- 1\n- []\n- {}\n", "[1,[],{}]");
+    yaml_refused(&t, "a: 1\n---\na: 2\n", "a second document begins");
+    yaml_refused(&t, "{a: 1} b: 2\n", "not valid YAML");
+    yaml_refused(&t, "a: 1\n...\n]\n", "not valid YAML");
     yaml_refused(&t, "a: [1, 2\nb: 3\n", "f.yaml: not valid YAML");
     yaml_refused(&t, "a: 1\n\tb: 2\n", "line 2");
     yaml_refused(&t, "a: &x 1\nb: *x\n", "not valid YAML");

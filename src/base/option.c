@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -287,6 +288,8 @@ ts_status ts_option_parse(ts_option_set *s, int argc, char *const *argv)
 static ts_status scalar_text(const json_t *v, ts_str *out)
 {
     ts_str_reset(out);
+    if (json_is_string(v) && strlen(json_string_value(v)) != json_string_length(v))
+        return ts_error(TS_ERR_USER, "has a NUL character in it");
     if (json_is_string(v))
         return ts_str_puts(out, json_string_value(v));
     if (json_is_boolean(v))
@@ -298,23 +301,37 @@ static ts_status scalar_text(const json_t *v, ts_str *out)
     return ts_error(TS_ERR_USER, "is neither text, number, true nor false");
 }
 
-static ts_status take_array(ts_option_set *s, const entry *e, const json_t *array)
+/* The elements as words, which set_list copies. */
+static ts_status array_words(const json_t *array, char **words)
 {
     ts_str text = { 0 };
     ts_status st = TS_OK;
     size_t i;
     json_t *v;
-    bool first = true;
     json_array_foreach(array, i, v) {
-        if ((st = scalar_text(v, &text)) == TS_OK) {
-            char *word = text.s;
-            st = set_list(s, e, 1, &word, !first);
-        }
-        first = false;
-        if (st != TS_OK)
+        if ((st = scalar_text(v, &text)) != TS_OK ||
+            (st = ts_strdup(ts_str_text(&text), &words[i])) != TS_OK)
             break;
     }
     ts_str_deinit(&text);
+    return st;
+}
+
+static ts_status take_array(ts_option_set *s, const entry *e, const json_t *array)
+{
+    const size_t n = json_array_size(array);
+    char **words;
+    if (n == 0)
+        return TS_OK;
+    if (n > INT_MAX)
+        return ts_error(TS_ERR_USER, "is a list of %zu words", n);
+    TS_TRY(ts_alloc(&words, n, sizeof *words));
+    ts_status st = array_words(array, words);
+    if (st == TS_OK)
+        st = set_list(s, e, (int)n, words, false);
+    for (size_t i = 0; i < n; i++)
+        ts_free(&words[i]);
+    ts_free(&words);
     return st;
 }
 

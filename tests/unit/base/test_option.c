@@ -186,6 +186,29 @@ static void files(void **state)
     temp_remove(&t);
 }
 
+/* A blend may name thousands of data sets; memory grows with their number, not with its square. */
+static void long_lists(void **state)
+{
+    (void)state;
+    enum { N = 60000 };
+    temp t;
+    fixture f;
+    char *text = malloc(N * 8 + 32), *p = text;
+    temp_make(&t);
+    begin(&f);
+    assert_non_null(text);
+    p += sprintf(p, "{\"words\": [");
+    for (int i = 0; i < N; i++)
+        p += sprintf(p, "%s\"%d\"", i ? "," : "", i % 1000);
+    strcpy(p, "]}");
+    read_text(&f, &t, "long.json", text);
+    assert_int_equal(f.v.list.n, N);
+    assert_string_equal(f.v.list.v[N - 1], "999");
+    free(text);
+    ts_option_set_destroy(&f.set);
+    temp_remove(&t);
+}
+
 static void file_messages(void **state)
 {
     (void)state;
@@ -204,6 +227,8 @@ static void file_messages(void **state)
           "%s: --cuont is no option of this command. Did you mean --count? (--help lists all)" },
         { "a.json", "{\"words\": [[1]]}",
           "is neither text, number, true nor false\n  in %s, key words" },
+        { "a.json", "{\"name\": \"a\\u0000b\"}",
+          "has a NUL character in it\n  in %s, key name" },
         { "a.yaml", "[1, 2]", "%s: name: value pairs were expected" },
         { "a.json", "{\"a\": 1,}", NULL },
         { "a.yml", "a: [", NULL },
@@ -318,7 +343,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults), cmocka_unit_test(all_types), cmocka_unit_test(replaced),
-        cmocka_unit_test(messages), cmocka_unit_test(files), cmocka_unit_test(file_messages),
+        cmocka_unit_test(messages), cmocka_unit_test(files), cmocka_unit_test(long_lists),
+        cmocka_unit_test(file_messages),
         cmocka_unit_test(environment), cmocka_unit_test(help_and_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

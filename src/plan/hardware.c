@@ -58,7 +58,7 @@ typedef struct field {
 static const field fields[] = {
     FIELD(flops_f32, true, false),
     FIELD(flops_16, true, false),
-    FIELD(flops_8, false, false),
+    FIELD(flops_8, false, true), /* 0: those of flops_16 */
     FIELD(attention_share, false, false),
     FIELD(bytes_per_second, true, false),
     FIELD(seconds_per_launch, false, true),

@@ -32,26 +32,38 @@ static void refused(const char *text, const char *word)
         fail_msg("%s: does not name %s", ts_error_message(), word);
 }
 
+/* What is written of a description is that description. */
+static void goes_round(const ts_sim_hardware *a)
+{
+    ts_sim_hardware b;
+    json_t *o;
+    assert_int_equal(ts_plan_hardware_json(a, &o), TS_OK);
+    char *text = json_dumps(o, JSON_REAL_PRECISION(17));
+    if (read_text(text, &b) != TS_OK)
+        fail_msg("%s", ts_error_message());
+    assert_string_equal(a->name, b.name);
+    assert_int_equal(a->isa, b.isa);
+    assert_int_equal(a->threads, b.threads);
+    assert_true(a->flops_f32 == b.flops_f32 && a->flops_16 == b.flops_16 &&
+                a->flops_8 == b.flops_8 && a->bytes_per_second == b.bytes_per_second &&
+                a->network_latency == b.network_latency && a->memory_bytes == b.memory_bytes);
+    free(text);
+    json_decref(o);
+}
+
 static void a_description_goes_round(void **state)
 {
     (void)state;
-    ts_sim_hardware a, b;
+    ts_sim_hardware hw;
     int local = 0;
-    json_t *o;
-    assert_int_equal(ts_plan_hardware("epyc-9654", 0, 4, &local, &a), TS_OK);
+    assert_int_equal(ts_plan_hardware("epyc-9654", 0, 4, &local, &hw), TS_OK);
     assert_int_equal(local, 4);
-    assert_int_equal(a.threads, 24);
-    assert_int_equal(ts_plan_hardware_json(&a, &o), TS_OK);
-    char *text = json_dumps(o, JSON_REAL_PRECISION(17));
-    assert_int_equal(read_text(text, &b), TS_OK);
-    assert_string_equal(a.name, b.name);
-    assert_int_equal(a.isa, b.isa);
-    assert_int_equal(a.threads, b.threads);
-    assert_true(a.flops_f32 == b.flops_f32 && a.flops_16 == b.flops_16 &&
-                a.bytes_per_second == b.bytes_per_second &&
-                a.network_latency == b.network_latency && a.memory_bytes == b.memory_bytes);
-    free(text);
-    json_decref(o);
+    assert_int_equal(hw.threads, 24);
+    goes_round(&hw);
+    /* rates that are not given */
+    assert_int_equal(read_text("{\"flops_f32\": 1e12, \"flops_16\": 1e12, "
+                               "\"bytes_per_second\": 1e11}", &hw), TS_OK);
+    goes_round(&hw);
 }
 
 static void the_line_names_every_instruction_set(void **state)

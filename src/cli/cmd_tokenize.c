@@ -35,7 +35,8 @@ static const ts_option rows[] = {
     TS_ROW(FLAG, tokenize_options, skip_special, "skip-special-tokens", NULL, 0, 0, NULL, GROUP,
            "leave special tokens out of decoded text"),
     TS_ROW(TEXT, tokenize_options, tiktoken_pattern, "tiktoken-pattern", NULL, 0, 0, NULL, GROUP,
-           "regular expression that cuts the text for a .tiktoken file (GPT-2's)"),
+           "what cuts the text for a .tiktoken file: v1 or v2 (Megatron's), or a regular expression "
+           "(GPT-2's)"),
     TS_ROW(EACH, tokenize_options, tiktoken_special, "tiktoken-special", NULL, 0, 0, NULL, GROUP,
            "a special token of a .tiktoken file; the ids follow the last rank. May be repeated"),
 };

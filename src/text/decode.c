@@ -201,16 +201,16 @@ static ts_status dec_ctc(const ts_dec_op *op, const char *s, size_t n, ts_texts 
 
 static ts_status dec_regex(const ts_dec_op *op, const char *s, size_t n, ts_texts *out)
 {
-    size_t from = 0, at = 0, start, end;
-    bool found;
-    while (at <= n) {
-        TS_TRY(ts_regex_find(op->regex, s, at, n, &found, &start, &end));
+    ts_regex_walk walk = { 0 };
+    size_t from = 0, start, end;
+    bool found = n > 0;
+    while (found) {
+        TS_TRY(ts_regex_next(op->regex, &walk, s, n, &found, &start, &end));
         if (!found)
             break;
         TS_TRY(ts_str_add(&out->text, s + from, start - from));
         TS_TRY(ts_str_add(&out->text, op->b, op->b_len));
         from = end;
-        at = end > start ? end : end + (end < n ? ts_utf8_width((unsigned char)s[end]) : 1);
     }
     TS_TRY(ts_str_add(&out->text, s + from, n - from));
     return end_token(out);

@@ -47,19 +47,19 @@ static ts_status load_strip(ts_dec_op *op, const json_t *o, const char *file)
 static ts_status load_replace(ts_dec_op *op, const json_t *o, const char *file)
 {
     const json_t *pattern = json_object_get(o, "pattern");
-    const char *text, *regex;
-    TS_TRY(ts_json_text(pattern, file, "String", NULL, &text));
-    TS_TRY(ts_json_text(pattern, file, "Regex", NULL, &regex));
+    const json_t *text = json_object_get(pattern, "String"),
+                 *regex = json_object_get(pattern, "Regex");
     TS_TRY(take(o, file, "content", "", &op->b, &op->b_len));
-    if (!text && !regex)
+    if (!json_is_string(text) && !json_is_string(regex))
         return ts_error(TS_ERR_USER, "%s: decoder Replace needs pattern.String or pattern.Regex",
                         file);
-    if (!text) {
+    if (!json_is_string(text)) {
         op->kind = TS_DEC_REPLACE_REGEX;
-        return ts_regex_create(regex, file, &op->regex);
+        return ts_regex_create(json_string_value(regex), json_string_length(regex),
+                               TS_DIALECT_ONIGURUMA, file, &op->regex);
     }
-    op->a_len = strlen(text);
-    return ts_strdup(text, &op->a);
+    op->a_len = json_string_length(text);
+    return ts_strndup(json_string_value(text), op->a_len, &op->a);
 }
 
 static ts_status load_one(ts_decoder *d, const json_t *o, const char *type, const char *file)

@@ -74,10 +74,27 @@ static ts_status merges_of_ranks(ts_token_model *m)
     return ts_bpe_settle(&m->bpe);
 }
 
+/* The pattern as given, Megatron's names of patterns, or GPT-2's. */
+static const char *pattern_of(const char *given)
+{
+    static const struct { const char *name, *pattern;
+    } known[] = {
+        { "v1", "[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|"
+                "\\s+(?!\\S)|\\s+" },
+        { "v2", "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+|"
+                "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*|"
+                "\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+" },
+    };
+    for (size_t i = 0; given && i < sizeof known / sizeof *known; i++)
+        if (!strcmp(given, known[i].name))
+            return known[i].pattern;
+    return given ? given : ts_scan_gpt2_pattern;
+}
+
 ts_status ts_load_tiktoken(ts_tokenizer *tok, const char *text, size_t n, const char *file,
                            const ts_tokenizer_options *options)
 {
-    const char *pattern = options && options->tiktoken_pattern ? options->tiktoken_pattern : NULL;
+    const char *given = options ? options->tiktoken_pattern : NULL;
     ts_token_model *m = &tok->model;
     m->kind = TS_MODEL_BPE;
     m->bytes = m->raw = m->ignore_merges = true;
@@ -93,8 +110,8 @@ ts_status ts_load_tiktoken(ts_tokenizer *tok, const char *text, size_t n, const 
         TS_TRY(ts_added_add(&tok->added, s, strlen(s), t));
     }
     TS_TRY(ts_added_finish(&tok->added, &tok->norm, file));
-    TS_TRY(ts_pretoken_add_pattern(&tok->pre, pattern ? pattern : ts_scan_gpt2_pattern,
-                                   pattern ? "--tiktoken-pattern" : file));
+    TS_TRY(ts_pretoken_add_pattern(&tok->pre, pattern_of(given),
+                                   given ? "--tiktoken-pattern" : file));
     ts_pretoken_finish(&tok->pre);
     tok->eos = ts_added_find(&tok->added, "<|endoftext|>", 13);
     return TS_OK;

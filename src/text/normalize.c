@@ -108,17 +108,17 @@ static ts_status replace(const ts_norm_op *op, const char *s, size_t n, ts_str *
 
 static ts_status replace_regex(const ts_norm_op *op, const char *s, size_t n, ts_str *out)
 {
-    size_t from = 0, at = 0, start, end;
-    bool found;
-    while (at <= n) {
-        TS_TRY(ts_regex_find(op->regex, s, at, n, &found, &start, &end));
+    ts_regex_walk walk = { 0 };
+    size_t from = 0, start, end;
+    bool found = n > 0;
+    while (found) {
+        TS_TRY(ts_regex_next(op->regex, &walk, s, n, &found, &start, &end));
         if (!found)
             break;
         TS_TRY(ts_str_add(out, s + from, start - from));
         TS_TRY(ts_str_add(out, op->b, op->b_len));
         TS_TRY(check_growth(n, out->len));
         from = end;
-        at = end > start ? end : end + (end < n ? ts_utf8_width((unsigned char)s[end]) : 1);
     }
     return ts_str_add(out, s + from, n - from);
 }

@@ -65,7 +65,8 @@ static ts_status load_replace(ts_normalizer *nm, const json_t *o, const char *fi
     TS_TRY(new_op(nm, text ? TS_NORM_REPLACE : TS_NORM_REPLACE_REGEX, file, &op));
     TS_TRY(take_text(content, &op->b, &op->b_len));
     return text ? take_text(text, &op->a, &op->a_len)
-                : ts_regex_create(json_string_value(regex), file, &op->regex);
+                : ts_regex_create(json_string_value(regex), json_string_length(regex),
+                                  TS_DIALECT_ONIGURUMA, file, &op->regex);
 }
 
 static ts_status load_precompiled(ts_normalizer *nm, const json_t *o, const char *file)

@@ -16,17 +16,24 @@ static ts_status push(ts_pieces *out, size_t off, size_t len, bool first)
 typedef struct splitter {
     const ts_pre_step *step;
     ts_pieces *out;
-    size_t base; /* out->n when the piece under work began */
     size_t begin; /* of the piece under work */
     bool first;
+    size_t off, len; /* what was made last and may still grow, with `any` */
+    bool any;
     bool before; /* whether the stretch before was a match */
 } splitter;
 
+static ts_status finish(splitter *sp)
+{
+    const bool any = sp->any;
+    sp->any = false;
+    return any ? push(sp->out, sp->off, sp->len, sp->first && sp->off == sp->begin) : TS_OK;
+}
+
+/* Matches of no width count: they part what would else be joined. */
 static ts_status stretch(splitter *sp, size_t off, size_t len, bool is_match)
 {
-    ts_pieces *out = sp->out;
     const bool match = is_match != sp->step->invert;
-    const bool any = out->n > sp->base;
     bool join = false;
     switch (sp->step->behavior) {
     case TS_SPLIT_REMOVED:
@@ -36,21 +43,25 @@ static ts_status stretch(splitter *sp, size_t off, size_t len, bool is_match)
     case TS_SPLIT_ISOLATED:
         break;
     case TS_SPLIT_CONTIGUOUS:
-        join = any && match == sp->before;
+        join = match == sp->before;
         break;
     case TS_SPLIT_PREVIOUS:
-        join = any && match && !sp->before;
+        join = match && !sp->before;
         break;
     case TS_SPLIT_NEXT: /* a gap takes the match before it */
-        join = any && !match && sp->before;
+        join = !match && sp->before;
         break;
     }
     sp->before = match;
-    if (join) {
-        out->v[out->n - 1].len += len;
+    if (join && sp->any) {
+        sp->len += len;
         return TS_OK;
     }
-    return push(out, off, len, sp->first && off == sp->begin);
+    TS_TRY(finish(sp));
+    sp->any = true;
+    sp->off = off;
+    sp->len = len;
+    return TS_OK;
 }
 
 static ts_status split_chars(splitter *sp, const char *s, size_t n, size_t off)
@@ -89,18 +100,17 @@ static ts_status split_text(splitter *sp, const char *s, size_t n, size_t off)
 
 static ts_status split_regex(splitter *sp, const char *s, size_t n, size_t off)
 {
-    size_t gap = 0, at = 0, start, end;
+    ts_regex_walk walk = { 0 };
+    size_t gap = 0, start, end;
     bool found;
-    while (at < n) {
-        TS_TRY(ts_regex_find(sp->step->regex, s, at, n, &found, &start, &end));
+    for (;;) {
+        TS_TRY(ts_regex_next(sp->step->regex, &walk, s, n, &found, &start, &end));
         if (!found)
             break;
         if (start > gap)
             TS_TRY(stretch(sp, off + gap, start - gap, false));
-        if (end > start)
-            TS_TRY(stretch(sp, off + start, end - start, true));
+        TS_TRY(stretch(sp, off + start, end - start, true));
         gap = end;
-        at = end > start ? end : end + (end < n ? ts_utf8_width((unsigned char)s[end]) : 1);
     }
     return gap < n ? stretch(sp, off + gap, n - gap, false) : TS_OK;
 }
@@ -155,9 +165,7 @@ static ts_status split_fixed(splitter *sp, const char *s, size_t n, size_t off)
 static ts_status split_piece(const ts_pre_step *st, const ts_unicode *u, const char *text,
                              ts_piece piece, ts_pieces *out)
 {
-    splitter sp = {
-        .step = st, .out = out, .base = out->n, .begin = piece.off, .first = piece.first
-    };
+    splitter sp = { .step = st, .out = out, .begin = piece.off, .first = piece.first };
     const char *s = text + piece.off;
     if (st->fixed > 0)
         return split_fixed(&sp, s, piece.len, piece.off);
@@ -165,16 +173,21 @@ static ts_status split_piece(const ts_pre_step *st, const ts_unicode *u, const c
     case TS_MATCH_SCAN:
         return split_scan(&sp, u, s, piece.len, piece.off);
     case TS_MATCH_REGEX:
-        return split_regex(&sp, s, piece.len, piece.off);
+        TS_TRY(split_regex(&sp, s, piece.len, piece.off));
+        break;
     case TS_MATCH_TEXT:
-        return split_text(&sp, s, piece.len, piece.off);
+        TS_TRY(split_text(&sp, s, piece.len, piece.off));
+        break;
     case TS_MATCH_CHAR:
-        return split_chars(&sp, s, piece.len, piece.off);
+        TS_TRY(split_chars(&sp, s, piece.len, piece.off));
+        break;
     case TS_MATCH_WORD:
-        return split_words(&sp, s, piece.len, piece.off);
+        TS_TRY(split_words(&sp, s, piece.len, piece.off));
+        break;
     default:
         return push(out, piece.off, piece.len, piece.first);
     }
+    return finish(&sp);
 }
 
 /* Metaspace: blanks become the replacement, which also comes in front. */

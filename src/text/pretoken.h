@@ -64,7 +64,7 @@ typedef struct ts_pre_work {
 } ts_pre_work;
 
 ts_status ts_pretoken_load(ts_pretoken *p, const json_t *o, const char *file) TS_NODISCARD;
-/* A pattern whose matches and gaps are the pieces. */
+/* tiktoken's: matches of the pattern are the pieces, and what stands between them is dropped. */
 ts_status ts_pretoken_add_pattern(ts_pretoken *p, const char *pattern,
                                   const char *file) TS_NODISCARD;
 /* Leaves the byte-level alphabet out when the last step alone maps to it; says whether it did. */

@@ -54,21 +54,31 @@ static ts_status behavior_of(const json_t *o, const char *file, ts_split_behavio
 }
 
 /* A pattern: by scanner where one is known and its matches are isolated, else by expression. */
-static ts_status use_pattern(ts_pre_step *st, const char *pattern, const char *file)
+static ts_status use_pattern(ts_pre_step *st, const char *pattern, size_t n, ts_dialect dialect,
+                             const char *file)
 {
-    st->scan = st->behavior == TS_SPLIT_ISOLATED ? ts_scan_find(pattern) : NULL;
-    st->match = st->scan ? TS_MATCH_SCAN : TS_MATCH_REGEX;
-    if (st->behavior != TS_SPLIT_ISOLATED || !st->scan)
-        TS_TRY(ts_regex_create(pattern, file, &st->regex));
-    return st->text ? TS_OK : ts_strdup(pattern, &st->text);
+    st->scan = strlen(pattern) == n ? ts_scan_find(pattern) : NULL;
+    const bool all = st->behavior == TS_SPLIT_ISOLATED ||
+                     (st->behavior == TS_SPLIT_REMOVED && st->invert);
+    if (st->scan && all) { /* these patterns leave nothing out */
+        st->behavior = TS_SPLIT_ISOLATED;
+        st->invert = false;
+        st->match = TS_MATCH_SCAN;
+    } else {
+        st->scan = NULL;
+        st->match = TS_MATCH_REGEX;
+        TS_TRY(ts_regex_create(pattern, n, dialect, file, &st->regex));
+    }
+    return ts_strndup(pattern, n, &st->text);
 }
 
 ts_status ts_pretoken_add_pattern(ts_pretoken *p, const char *pattern, const char *file)
 {
     ts_pre_step *st = NULL;
     TS_TRY(new_step(p, file, &st));
-    st->behavior = TS_SPLIT_ISOLATED;
-    return use_pattern(st, pattern, file);
+    st->behavior = TS_SPLIT_REMOVED; /* known patterns match everything */
+    st->invert = true;
+    return use_pattern(st, pattern, strlen(pattern), TS_DIALECT_RUST, file);
 }
 
 static ts_status load_split(ts_pretoken *p, const json_t *o, const char *file)
@@ -84,7 +94,8 @@ static ts_status load_split(ts_pretoken *p, const json_t *o, const char *file)
     TS_TRY(behavior_of(o, file, TS_SPLIT_ISOLATED, &st->behavior));
     TS_TRY(ts_json_bool(o, file, "invert", false, &st->invert));
     if (regex)
-        return use_pattern(st, json_string_value(regex), file);
+        return use_pattern(st, json_string_value(regex), json_string_length(regex),
+                           TS_DIALECT_ONIGURUMA, file);
     st->text_len = json_string_length(text);
     if (st->text_len == 0)
         return ts_error(TS_ERR_USER, "%s: pre-tokenizer Split has an empty pattern", file);
@@ -101,7 +112,9 @@ static ts_status load_bytes(ts_pretoken *p, const json_t *o, const char *file)
     TS_TRY(ts_json_bool(o, file, "use_regex", true, &use_regex));
     st->map_bytes = true;
     st->behavior = TS_SPLIT_ISOLATED;
-    return use_regex ? use_pattern(st, ts_scan_gpt2_pattern, file) : TS_OK;
+    return use_regex ? use_pattern(st, ts_scan_gpt2_pattern, strlen(ts_scan_gpt2_pattern),
+                                   TS_DIALECT_ONIGURUMA, file)
+                     : TS_OK;
 }
 
 static ts_status load_meta(ts_pretoken *p, const json_t *o, const char *file)

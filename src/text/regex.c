@@ -1,5 +1,7 @@
 #include "text/regex.h"
 
+#include "text/unicode.h"
+
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <string.h>
@@ -11,27 +13,38 @@ struct ts_regex {
 
 enum { MAX_PATTERN = 1 << 16, MATCH_LIMIT = 10000000, HEAP_LIMIT_KIB = 65536 };
 
-ts_status ts_regex_create(const char *pattern, const char *where, ts_regex **out)
+/* Compiles; a newline is \n alone, whatever PCRE2 was built for. */
+static pcre2_code *compile(const ts_str *text, int *code, PCRE2_SIZE *at)
+{
+    pcre2_compile_context *how = pcre2_compile_context_create(NULL);
+    if (how)
+        pcre2_set_newline(how, PCRE2_NEWLINE_LF);
+    pcre2_code *re = pcre2_compile((PCRE2_SPTR)ts_str_text(text), text->len,
+                                   PCRE2_UTF | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, code, at,
+                                   how);
+    pcre2_compile_context_free(how);
+    return re;
+}
+
+ts_status ts_regex_create(const char *pattern, size_t n, ts_dialect dialect, const char *where,
+                          ts_regex **out)
 {
     ts_str text = { 0 };
     ts_regex *re = NULL;
     ts_status st = TS_OK;
     int code = 0;
     PCRE2_SIZE at = 0;
-    if (strlen(pattern) > MAX_PATTERN)
+    if (n > MAX_PATTERN)
         return ts_error(TS_ERR_USER, "%s: a regular expression of %zu bytes, expected at most %d",
-                        where, strlen(pattern), MAX_PATTERN);
-    TS_TRY_TO(done, st, ts_regex_translate(pattern, &text));
+                        where, n, MAX_PATTERN);
+    TS_TRY_TO(done, st, ts_regex_translate(pattern, n, dialect, where, &text));
     TS_TRY_TO(done, st, ts_alloc(&re, 1, sizeof *re));
-    re->code = pcre2_compile((PCRE2_SPTR)ts_str_text(&text), text.len,
-                             PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C,
-                             &code, &at, NULL);
+    re->code = compile(&text, &code, &at);
     if (!re->code) {
         char why[160] = "";
         pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof why);
-        st = ts_error(TS_ERR_USER,
-                      "%s: cannot use the regular expression '%s': %s (at byte %zu of '%s')", where,
-                      pattern, why, (size_t)at, ts_str_text(&text));
+        st = ts_error(TS_ERR_USER, "%s: cannot use the regular expression '%s': %s", where, pattern,
+                      why);
         goto done;
     }
     pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE); /* without it the interpreter does the same */
@@ -81,5 +94,26 @@ ts_status ts_regex_find(const ts_regex *re, const char *s, size_t from, size_t n
     *found = rc >= 0 && b >= a;
     *start = a < from ? from : a; /* \K in a look-behind sets it back, even before `from` */
     *end = b;
+    return TS_OK;
+}
+
+ts_status ts_regex_next(const ts_regex *re, ts_regex_walk *walk, const char *s, size_t n,
+                        bool *found, size_t *start, size_t *end)
+{
+    *found = false;
+    while (walk->at <= n) {
+        TS_TRY(ts_regex_find(re, s, walk->at, n, found, start, end));
+        if (!*found)
+            return TS_OK;
+        const bool again = *end == *start && walk->any && *end == walk->last_end;
+        walk->at = *end;
+        if (!again) {
+            walk->any = true;
+            walk->last_end = *end;
+            return TS_OK;
+        }
+        *found = false;
+        walk->at += *end < n ? ts_utf8_width((unsigned char)s[*end]) : 1;
+    }
     return TS_OK;
 }

@@ -1,259 +1,522 @@
-/* Oniguruma's Ruby syntax in PCRE2's words. What differs: \s \w \h, (?m), and character classes,
- * which may be nested and intersected (&&). A class with such parts becomes an expression for
- * one character: union is alternation, intersection a look-ahead, negation a negative
- * look-ahead. */
+/* Regular expressions of tokenizers in PCRE2's words. Everything on which the engines differ is
+ * written out: classes as sets of Unicode 16.0, case, word boundaries, possessive and nested
+ * repeats. What cannot be said so is refused. */
 #include "text/regex.h"
+#include "text/regex_parser.h"
+#include "text/unicode.h"
 
 #include <string.h>
 
-#define SPACE                                                                                      \
-    "\\x09-\\x0d\\x20\\x85\\xa0\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}"   \
-    "\\x{3000}"
-#define WORD "\\p{L}\\p{M}\\p{N}\\p{Pc}\\x{24b6}-\\x{24e9}"
-#define HEX "0-9a-fA-F"
+enum { MAX_DEPTH = 200, MAX_RUN = 256, MAX_REPEAT = 65535 };
 
-enum { MAX_DEPTH = 30 };
+/* What a repeat at this place would repeat. */
+typedef struct atom {
+    size_t begin;     /* in the output */
+    bool is_there;
+    bool is_repeated; /* with a repeat on it: the next one needs a group */
+    bool is_look;     /* an anchor or look-around, which cannot be repeated */
+} atom;
 
-/* What Unicode 16.0 assigns and 14.0, PCRE2's, does not: named beside a general category. A
- * newer PCRE2 finds the same twice. */
-static const struct newer {
-    uint32_t lo, hi;
-    const char *category;
-} newer[] = {
-    { 0x897, 0x897, "Mn" }, { 0xCF3, 0xCF3, "Mc" }, { 0xECE, 0xECE, "Mn" },
-    { 0x1B4E, 0x1B4F, "Po" }, { 0x1B7F, 0x1B7F, "Po" }, { 0x1C89, 0x1C89, "Lu" },
-    { 0x1C8A, 0x1C8A, "Ll" }, { 0x2427, 0x2429, "So" }, { 0x2FFC, 0x2FFF, "So" },
-    { 0x31E4, 0x31E5, "So" }, { 0x31EF, 0x31EF, "So" }, { 0xA7CB, 0xA7CC, "Lu" },
-    { 0xA7CD, 0xA7CD, "Ll" }, { 0xA7DA, 0xA7DA, "Lu" }, { 0xA7DB, 0xA7DB, "Ll" },
-    { 0xA7DC, 0xA7DC, "Lu" }, { 0x105C0, 0x105F3, "Lo" }, { 0x10D40, 0x10D49, "Nd" },
-    { 0x10D4A, 0x10D4D, "Lo" }, { 0x10D4E, 0x10D4E, "Lm" }, { 0x10D4F, 0x10D4F, "Lo" },
-    { 0x10D50, 0x10D65, "Lu" }, { 0x10D69, 0x10D6D, "Mn" }, { 0x10D6E, 0x10D6E, "Pd" },
-    { 0x10D6F, 0x10D6F, "Lm" }, { 0x10D70, 0x10D85, "Ll" }, { 0x10D8E, 0x10D8F, "Sm" },
-    { 0x10EC2, 0x10EC4, "Lo" }, { 0x10EFC, 0x10EFF, "Mn" }, { 0x1123F, 0x11240, "Lo" },
-    { 0x11241, 0x11241, "Mn" }, { 0x11380, 0x11389, "Lo" }, { 0x1138B, 0x1138B, "Lo" },
-    { 0x1138E, 0x1138E, "Lo" }, { 0x11390, 0x113B5, "Lo" }, { 0x113B7, 0x113B7, "Lo" },
-    { 0x113B8, 0x113BA, "Mc" }, { 0x113BB, 0x113C0, "Mn" }, { 0x113C2, 0x113C2, "Mc" },
-    { 0x113C5, 0x113C5, "Mc" }, { 0x113C7, 0x113CA, "Mc" }, { 0x113CC, 0x113CD, "Mc" },
-    { 0x113CE, 0x113CE, "Mn" }, { 0x113CF, 0x113CF, "Mc" }, { 0x113D0, 0x113D0, "Mn" },
-    { 0x113D1, 0x113D1, "Lo" }, { 0x113D2, 0x113D2, "Mn" }, { 0x113D3, 0x113D3, "Lo" },
-    { 0x113D4, 0x113D5, "Po" }, { 0x113D7, 0x113D8, "Po" }, { 0x113E1, 0x113E2, "Mn" },
-    { 0x116D0, 0x116E3, "Nd" }, { 0x11B00, 0x11B09, "Po" }, { 0x11BC0, 0x11BE0, "Lo" },
-    { 0x11BE1, 0x11BE1, "Po" }, { 0x11BF0, 0x11BF9, "Nd" }, { 0x11F00, 0x11F01, "Mn" },
-    { 0x11F02, 0x11F02, "Lo" }, { 0x11F03, 0x11F03, "Mc" }, { 0x11F04, 0x11F10, "Lo" },
-    { 0x11F12, 0x11F33, "Lo" }, { 0x11F34, 0x11F35, "Mc" }, { 0x11F36, 0x11F3A, "Mn" },
-    { 0x11F3E, 0x11F3F, "Mc" }, { 0x11F40, 0x11F40, "Mn" }, { 0x11F41, 0x11F41, "Mc" },
-    { 0x11F42, 0x11F42, "Mn" }, { 0x11F43, 0x11F4F, "Po" }, { 0x11F50, 0x11F59, "Nd" },
-    { 0x11F5A, 0x11F5A, "Mn" }, { 0x1342F, 0x1342F, "Lo" }, { 0x13439, 0x1343F, "Cf" },
-    { 0x13440, 0x13440, "Mn" }, { 0x13441, 0x13446, "Lo" }, { 0x13447, 0x13455, "Mn" },
-    { 0x13460, 0x143FA, "Lo" }, { 0x16100, 0x1611D, "Lo" }, { 0x1611E, 0x16129, "Mn" },
-    { 0x1612A, 0x1612C, "Mc" }, { 0x1612D, 0x1612F, "Mn" }, { 0x16130, 0x16139, "Nd" },
-    { 0x16D40, 0x16D42, "Lm" }, { 0x16D43, 0x16D6A, "Lo" }, { 0x16D6B, 0x16D6C, "Lm" },
-    { 0x16D6D, 0x16D6F, "Po" }, { 0x16D70, 0x16D79, "Nd" }, { 0x18CFF, 0x18CFF, "Lo" },
-    { 0x1B132, 0x1B132, "Lo" }, { 0x1B155, 0x1B155, "Lo" }, { 0x1CC00, 0x1CCEF, "So" },
-    { 0x1CCF0, 0x1CCF9, "Nd" }, { 0x1CD00, 0x1CEB3, "So" }, { 0x1D2C0, 0x1D2D3, "No" },
-    { 0x1DF25, 0x1DF2A, "Ll" }, { 0x1E030, 0x1E06D, "Lm" }, { 0x1E08F, 0x1E08F, "Mn" },
-    { 0x1E4D0, 0x1E4EA, "Lo" }, { 0x1E4EB, 0x1E4EB, "Lm" }, { 0x1E4EC, 0x1E4EF, "Mn" },
-    { 0x1E4F0, 0x1E4F9, "Nd" }, { 0x1E5D0, 0x1E5ED, "Lo" }, { 0x1E5EE, 0x1E5EF, "Mn" },
-    { 0x1E5F0, 0x1E5F0, "Lo" }, { 0x1E5F1, 0x1E5FA, "Nd" }, { 0x1E5FF, 0x1E5FF, "Po" },
-    { 0x1F6DC, 0x1F6DC, "So" }, { 0x1F774, 0x1F776, "So" }, { 0x1F77B, 0x1F77F, "So" },
-    { 0x1F7D9, 0x1F7D9, "So" }, { 0x1F8B2, 0x1F8BB, "So" }, { 0x1F8C0, 0x1F8C1, "So" },
-    { 0x1FA75, 0x1FA77, "So" }, { 0x1FA87, 0x1FA89, "So" }, { 0x1FA8F, 0x1FA8F, "So" },
-    { 0x1FAAD, 0x1FAAF, "So" }, { 0x1FABB, 0x1FABF, "So" }, { 0x1FAC6, 0x1FAC6, "So" },
-    { 0x1FACE, 0x1FACF, "So" }, { 0x1FADA, 0x1FADC, "So" }, { 0x1FADF, 0x1FADF, "So" },
-    { 0x1FAE8, 0x1FAE9, "So" }, { 0x1FAF7, 0x1FAF8, "So" }, { 0x1FBCB, 0x1FBEF, "So" },
-    { 0x2B739, 0x2B739, "Lo" }, { 0x2EBF0, 0x2EE5D, "Lo" }, { 0x31350, 0x323AF, "Lo" },
-};
-
-/* The characters of \p{name}, as members of a class. */
-static ts_status category_members(const char *name, size_t n, ts_str *out)
-{
-    TS_TRY(ts_str_printf(out, "\\p{%.*s}", (int)n, name));
-    for (size_t i = 0; n > 0 && n <= 2 && i < sizeof newer / sizeof *newer; i++)
-        if (!strncmp(newer[i].category, name, n))
-            TS_TRY(ts_str_printf(out, "\\x{%x}-\\x{%x}", newer[i].lo, newer[i].hi));
-    return TS_OK;
-}
-
-/* \p{..} or \pL at p, which is behind the backslash: its name, and where it ends. NULL: it is
- * not one. */
-static const char *category_name(const char *p, size_t *n)
-{
-    *n = 0;
-    if (p[0] != 'p' && p[0] != 'P') /* or the end, behind which nothing is */
-        return NULL;
-    const char *close = p[1] == '{' ? strchr(p, '}') : NULL;
-    if (close) {
-        *n = (size_t)(close - p) - 2;
-        return p + 2;
-    }
-    *n = p[1] >= 'A' && p[1] <= 'Z';
-    return *n ? p + 1 : NULL;
-}
-
-static ts_status class_of(const char **at, ts_str *out, int depth);
-
-/* One escape inside a class, as members of it; a negated \S, \W, \H goes to `parts` as its own. */
-static ts_status class_escape(const char **at, ts_str *flat, ts_str *parts)
-{
-    const char *p = *at + 1;
-    *at += 2;
-    switch (*p) {
-    case 's':
-        return ts_str_puts(flat, SPACE);
-    case 'w':
-        return ts_str_puts(flat, WORD);
-    case 'h':
-        return ts_str_puts(flat, HEX);
-    case 'S':
-        return ts_str_puts(parts, "|[^" SPACE "]");
-    case 'W':
-        return ts_str_puts(parts, "|[^" WORD "]");
-    case 'H':
-        return ts_str_puts(parts, "|[^" HEX "]");
-    case 0:
-        --*at;
-        return ts_str_puts(flat, "\\\\");
-    default:
-        break;
-    }
+/* Characters that were read but not yet written, because several may belong together. */
+typedef struct run {
+    uint32_t c[MAX_RUN];
     size_t n;
-    const char *name = category_name(p, &n);
-    if (name) {
-        *at = name + n + (name == p + 2);
-        if (*p == 'p')
-            return category_members(name, n, flat);
-        TS_TRY(ts_str_puts(parts, "|[^"));
-        TS_TRY(category_members(name, n, parts));
-        return ts_str_puts(parts, "]");
+} run;
+
+typedef struct repeat {
+    uint32_t low, high; /* high: UINT32_MAX for no end */
+    bool lazy, possessive;
+} repeat;
+
+ts_status ts_rx_refuse(const ts_rx *x, const char *at, const char *what)
+{
+    const size_t n = (size_t)(x->end - at);
+    return ts_error(TS_ERR_USER,
+                    "%s: cannot use the regular expression '%s': %s at byte %zu ('%.*s%s'), which "
+                    "is not supported",
+                    x->where, x->pattern, what, (size_t)(at - x->pattern), (int)(n < 16 ? n : 16),
+                    at, n > 16 ? "..." : "");
+}
+
+static ts_status alternatives(ts_rx *x, ts_str *out);
+
+/* ---- repeats ---- */
+
+/* {n}, {n,}, {,m}, {n,m}; false: the brace is a character. */
+static bool interval(ts_rx *x, repeat *r, bool *fixed)
+{
+    const char *p = x->p + 1;
+    const bool has_low = ts_rx_digits(&p, x->end, &r->low);
+    *fixed = false;
+    r->high = r->low;
+    if (p < x->end && *p == ',') {
+        p++;
+        const bool has_high = ts_rx_digits(&p, x->end, &r->high);
+        if (!has_high && !has_low)
+            return false;
+        r->high = has_high ? r->high : UINT32_MAX;
+    } else if (has_low) {
+        *fixed = true;
+    } else {
+        return false;
     }
-    TS_TRY(ts_str_add(flat, p - 1, 2));
-    if (*p == 'x' && p[1] == '{') {
-        const char *close = strchr(p, '}');
-        if (close) {
-            TS_TRY(ts_str_add(flat, p + 1, (size_t)(close - p)));
-            *at = close + 1;
-        }
+    if (p == x->end || *p != '}')
+        return false;
+    x->p = p + 1;
+    return true;
+}
+
+/* A repeat at p, if there is one. */
+static ts_status take_repeat(ts_rx *x, repeat *r, bool *found)
+{
+    const char *const from = x->p, c = x->p < x->end ? *x->p : 0;
+    const bool rust = x->dialect == TS_DIALECT_RUST;
+    bool fixed = false, braces = false;
+    *r = (repeat){ .low = c == '+', .high = c == '?' ? 1 : UINT32_MAX };
+    *found = false;
+    if (c == '{') {
+        braces = interval(x, r, &fixed);
+        if (!braces)
+            return TS_OK;
+    } else if (c == '?' || c == '*' || c == '+') {
+        x->p++;
+    } else {
+        return TS_OK;
     }
+    *found = true;
+    if (r->low > r->high) {
+        if (rust)
+            return ts_rx_refuse(x, from, "an interval that ends before it begins");
+        const uint32_t low = r->low; /* Oniguruma: {3,1} is {1,3}, possessive */
+        r->low = r->high;
+        r->high = low;
+        r->possessive = true;
+    }
+    if ((r->high != UINT32_MAX && r->high > MAX_REPEAT) || r->low > MAX_REPEAT)
+        return ts_rx_refuse(x, from, "a repeat of more than 65535 times");
+    /* Oniguruma: {n}? and {n,m}+ are two repeats, one on the other. */
+    if ((rust || (!fixed && !r->possessive)) && ts_rx_take(x, "?"))
+        r->lazy = true;
+    else if ((rust || !braces) && ts_rx_take(x, "+"))
+        r->possessive = true;
+    if (x->options & TS_RX_LAZY && !r->possessive)
+        r->lazy = !r->lazy;
     return TS_OK;
 }
 
-/* One operand of && : [flat] and further parts, as one expression. */
-static ts_status close_operand(ts_str *flat, ts_str *parts, ts_str *out)
+/* Puts `text` before out[at...]. */
+static ts_status insert(ts_str *out, size_t at, const char *text)
 {
-    if (parts->len == 0)
-        return flat->len ? ts_str_printf(out, "[%s]", ts_str_text(flat)) : ts_str_puts(out, "(?!)");
-    TS_TRY(ts_str_puts(out, "(?:"));
-    if (flat->len)
-        TS_TRY(ts_str_printf(out, "[%s]%s", ts_str_text(flat), ts_str_text(parts)));
+    const size_t n = strlen(text), tail = out->len - at;
+    TS_TRY(ts_str_puts(out, text));
+    memmove(out->s + at + n, out->s + at, tail);
+    memcpy(out->s + at, text, n);
+    return TS_OK;
+}
+
+static ts_status put_repeat(ts_str *out, atom *a, const repeat *r)
+{
+    if (a->is_repeated) {
+        TS_TRY(insert(out, a->begin, "(?:"));
+        TS_TRY(ts_str_puts(out, ")"));
+    }
+    if (r->possessive)
+        TS_TRY(insert(out, a->begin, "(?>"));
+    if (r->high == UINT32_MAX && r->low < 2)
+        TS_TRY(ts_str_puts(out, r->low ? "+" : "*"));
+    else if (r->low == 0 && r->high == 1)
+        TS_TRY(ts_str_puts(out, "?"));
+    else if (r->high == UINT32_MAX)
+        TS_TRY(ts_str_printf(out, "{%u,}", r->low));
     else
-        TS_TRY(ts_str_puts(out, ts_str_text(parts) + 1));
+        TS_TRY(ts_str_printf(out, "{%u,%u}", r->low, r->high));
+    if (r->lazy)
+        TS_TRY(ts_str_puts(out, "?"));
+    a->is_repeated = true;
+    return r->possessive ? ts_str_puts(out, ")") : TS_OK;
+}
+
+/* ---- groups ---- */
+
+static ts_status add_group(ts_rx *x, const char *name, size_t n)
+{
+    TS_TRY(ts_grow(&x->group, &x->groups_cap, x->n_groups + 1, sizeof *x->group));
+    x->group[x->n_groups++] = (ts_rx_group){ x->names.len, n };
+    x->n_named += n > 0;
+    return ts_str_add(&x->names, name, n);
+}
+
+/* The rest of a group up to its closing parenthesis, with `options` inside. */
+static ts_status group_body(ts_rx *x, const char *open, const char *begin, unsigned options,
+                            ts_str *out)
+{
+    const unsigned before = x->options;
+    if (x->depth >= MAX_DEPTH)
+        return ts_rx_refuse(x, begin, "groups that are nested more than 200 deep");
+    TS_TRY(ts_str_puts(out, open));
+    x->options = options;
+    x->depth++;
+    TS_TRY(alternatives(x, out));
+    x->depth--;
+    x->options = before;
+    if (!ts_rx_take(x, ")"))
+        return ts_rx_refuse(x, begin, "a parenthesis that is not closed");
     return ts_str_puts(out, ")");
 }
 
-/* The members up to the closing bracket. `simple` is set when everything is in `flat`. */
-static ts_status class_body(const char **at, ts_str *flat, ts_str *expr, bool *simple, int depth)
+static ts_status look(ts_rx *x, const char *open, bool behind, const char *begin, ts_str *out)
 {
-    ts_str parts = { 0 }, operands = { 0 };
-    ts_status st = TS_OK;
-    const char *first = *at;
-    bool is_open = true;
-    while (**at && is_open && st == TS_OK) {
-        const char *p = *at;
-        if (*p == ']' && p != first) {
-            is_open = false;
-            ++*at;
-        } else if (p[0] == '[' && p[1] == ':' && strstr(p, ":]")) {
-            const char *close = strstr(p, ":]") + 2;
-            st = ts_str_add(flat, p, (size_t)(close - p));
-            *at = close;
-        } else if (*p == '[') {
-            TS_TRY_TO(done, st, ts_str_puts(&parts, "|"));
-            st = class_of(at, &parts, depth + 1);
-        } else if (p[0] == '&' && p[1] == '&') {
-            TS_TRY_TO(done, st, ts_str_puts(&operands, "(?="));
-            TS_TRY_TO(done, st, close_operand(flat, &parts, &operands));
-            st = ts_str_puts(&operands, ")");
-            ts_str_reset(flat);
-            ts_str_reset(&parts);
-            *at += 2;
-        } else if (*p == '\\') {
-            st = class_escape(at, flat, &parts);
-        } else {
-            st = ts_str_add(flat, p, 1);
-            ++*at;
+    const bool in_behind = x->in_behind, in_look = x->in_look;
+    x->in_behind |= behind;
+    x->in_look = true;
+    TS_TRY(group_body(x, open, begin, x->options, out));
+    x->in_behind = in_behind;
+    x->in_look = in_look;
+    return TS_OK;
+}
+
+static ts_status named_group(ts_rx *x, char close, const char *begin, ts_str *out)
+{
+    const char *end = memchr(x->p, close, (size_t)(x->end - x->p)), *name = x->p;
+    if (!end || end == name)
+        return ts_rx_refuse(x, begin, "a group without a name");
+    for (size_t i = 0; i < x->n_groups && x->dialect == TS_DIALECT_RUST; i++)
+        if (x->group[i].name_len == (size_t)(end - name) &&
+            !memcmp(x->names.s + x->group[i].name, name, x->group[i].name_len))
+            return ts_rx_refuse(x, begin, "a second group of the same name");
+    TS_TRY(add_group(x, name, (size_t)(end - name)));
+    x->p = end + 1;
+    return group_body(x, "(", begin, x->options, out);
+}
+
+/* The bit of an option letter, 0: none that is known. */
+static unsigned option_of(const ts_rx *x, char c)
+{
+    const bool rust = x->dialect == TS_DIALECT_RUST;
+    switch (c) {
+    case 'i':
+        return TS_RX_FOLD;
+    case 'x':
+        return TS_RX_EXTENDED;
+    case 'm':
+        return rust ? TS_RX_LINES : TS_RX_DOTALL;
+    case 's':
+        return rust ? TS_RX_DOTALL : 0;
+    case 'U':
+        return rust ? TS_RX_LAZY : 0;
+    case 'W':
+        return rust ? 0 : TS_RX_ASCII_WORD;
+    case 'D':
+        return rust ? 0 : TS_RX_ASCII_DIGIT;
+    case 'S':
+        return rust ? 0 : TS_RX_ASCII_SPACE;
+    case 'P':
+        return rust ? 0 : TS_RX_ASCII_POSIX;
+    default:
+        return 0;
+    }
+}
+
+/* (?imx-imx) or (?imx-imx:..); p is at the first letter. *alone: no colon. */
+static ts_status option_group(ts_rx *x, const char *begin, ts_str *out, bool *alone)
+{
+    unsigned options = x->options;
+    bool off = false;
+    *alone = false;
+    for (; x->p < x->end && *x->p != ':' && *x->p != ')'; x->p++) {
+        const unsigned bit = option_of(x, *x->p);
+        if (*x->p == '-' && !off)
+            off = true;
+        else if (*x->p == 'u' && x->dialect == TS_DIALECT_RUST && !off)
+            continue;
+        else if (!bit)
+            return ts_rx_refuse(x, begin, "a group of a kind or with an option");
+        options = off ? options & ~bit : options | bit;
+    }
+    if (ts_rx_take(x, ":"))
+        return group_body(x, "(?:", begin, options, out);
+    if (!ts_rx_take(x, ")"))
+        return ts_rx_refuse(x, begin, "options without an end");
+    *alone = true;
+    if (x->dialect == TS_DIALECT_RUST) { /* they hold to the end of the group around */
+        x->options = options;
+        return TS_OK;
+    }
+    /* Oniguruma: the rest of the group around, alternatives and all, becomes a group. */
+    const unsigned before = x->options;
+    TS_TRY(ts_str_puts(out, "(?:"));
+    x->options = options;
+    x->depth++;
+    TS_TRY(alternatives(x, out));
+    x->depth--;
+    x->options = before;
+    return ts_str_puts(out, ")");
+}
+
+/* Whether p is at (?:..) around characters alone that is not repeated: Oniguruma joins them with
+ * those around, which counts for case (U+00DF is "s(?:s)"). */
+static bool is_plain_group(ts_rx *x)
+{
+    const char *p = x->p + 3, *const begin = p;
+    const bool extended = x->options & TS_RX_EXTENDED;
+    if (!(x->options & TS_RX_FOLD) || x->dialect != TS_DIALECT_ONIGURUMA || x->plain_end ||
+        !ts_rx_at(x, "(?:"))
+        return false;
+    while (p < x->end && *p && !strchr("\\[](){}*+?|.^$", *p) &&
+           !(extended && strchr("# \t\n\r\f", *p)))
+        p++;
+    if (p == begin || p == x->end || *p != ')')
+        return false;
+    x->plain_end = p++;
+    const bool repeated = p < x->end && *p && strchr("*+?{", *p);
+    if (repeated || (extended && p < x->end && strchr("# \t\n\r\f(", *p)))
+        x->plain_end = NULL;
+    return x->plain_end != NULL;
+}
+
+/* At an opening parenthesis. */
+static ts_status group(ts_rx *x, ts_str *out, atom *a, bool *alone)
+{
+    const char *const begin = x->p++;
+    *alone = false;
+    if (!ts_rx_at(x, "?")) {
+        if (ts_rx_at(x, "*"))
+            return ts_rx_refuse(x, begin, "(*..)");
+        if (x->only_named)
+            return group_body(x, "(?:", begin, x->options, out);
+        TS_TRY(add_group(x, "", 0));
+        return group_body(x, "(", begin, x->options, out);
+    }
+    x->p++;
+    if (ts_rx_take(x, ":"))
+        return group_body(x, "(?:", begin, x->options, out);
+    if (ts_rx_take(x, ">"))
+        return group_body(x, "(?>", begin, x->options, out);
+    a->is_look = true;
+    if (ts_rx_take(x, "="))
+        return look(x, "(?=", false, begin, out);
+    if (ts_rx_take(x, "!"))
+        return look(x, "(?!", false, begin, out);
+    if (ts_rx_take(x, "<="))
+        return look(x, "(?<=", true, begin, out);
+    if (ts_rx_take(x, "<!"))
+        return look(x, "(?<!", true, begin, out);
+    a->is_look = false;
+    if (ts_rx_take(x, "<"))
+        return named_group(x, '>', begin, out);
+    if (x->dialect == TS_DIALECT_RUST && ts_rx_take(x, "P<"))
+        return named_group(x, '>', begin, out);
+    if (x->dialect == TS_DIALECT_RUST && ts_rx_take(x, "P="))
+        return ts_rx_named_reference(x, begin, ')', out);
+    if (x->dialect == TS_DIALECT_ONIGURUMA && ts_rx_take(x, "'"))
+        return named_group(x, '\'', begin, out);
+    return option_group(x, begin, out, alone);
+}
+
+/* ---- branches ---- */
+
+/* Writes the run, and, with a repeat behind it, its last character as an atom of its own. */
+static ts_status flush(ts_rx *x, run *r, bool split, atom *a, ts_str *out)
+{
+    if (r->n == 0)
+        return TS_OK;
+    const size_t n = r->n - (split ? 1 : 0);
+    TS_TRY(ts_rx_put_text(x, r->c, n, out));
+    r->n = 0;
+    if (!split)
+        return TS_OK;
+    *a = (atom){ .begin = out->len, .is_there = true };
+    return ts_rx_put_text(x, r->c + n, 1, out);
+}
+
+static ts_status push(ts_rx *x, run *r, uint32_t c, atom *a, ts_str *out)
+{
+    if (r->n == MAX_RUN) {
+        if (x->options & TS_RX_FOLD)
+            return ts_rx_refuse(x, x->p, "a text of more than 256 characters of any case");
+        TS_TRY(flush(x, r, false, a, out));
+    }
+    r->c[r->n++] = c;
+    return TS_OK;
+}
+
+/* Comments, and white space where it does not count. */
+static ts_status skip(ts_rx *x)
+{
+    for (const char *from = NULL; from != x->p;) {
+        from = x->p;
+        if (x->p == x->plain_end) {
+            x->plain_end = NULL;
+            x->p++;
+        } else if (is_plain_group(x)) {
+            x->p += 3;
+        } else if (ts_rx_take(x, "(?#")) {
+            while (x->p < x->end && *x->p != ')')
+                x->p += *x->p == '\\' && x->end - x->p > 1 ? 2 : 1;
+            if (!ts_rx_take(x, ")"))
+                return ts_rx_refuse(x, from, "a comment without an end");
+        } else if (x->options & TS_RX_EXTENDED && x->p < x->end) {
+            if (*x->p == '#') {
+                const char *nl = memchr(x->p, '\n', (size_t)(x->end - x->p));
+                x->p = nl ? nl + 1 : x->end;
+            } else if (strchr(" \t\n\r\f", *x->p) && *x->p) {
+                x->p++;
+            } else if (x->dialect == TS_DIALECT_RUST && (*x->p == '\v' || *x->p & 0x80)) {
+                return ts_rx_refuse(x, x->p, "a character beyond ASCII under (?x)");
+            }
         }
     }
-    *simple = parts.len == 0 && operands.len == 0;
-    if (st == TS_OK && !*simple) {
-        TS_TRY_TO(done, st, ts_str_printf(expr, "(?:%s", ts_str_text(&operands)));
-        TS_TRY_TO(done, st, close_operand(flat, &parts, expr));
-        st = ts_str_puts(expr, ")");
+    return TS_OK;
+}
+
+static ts_status put_plain_anchor(ts_rx *x, char c, ts_str *out)
+{
+    if (x->dialect == TS_DIALECT_ONIGURUMA) /* lines, by PCRE2_MULTILINE */
+        return ts_str_printf(out, "%c", c);
+    if (x->options & TS_RX_LINES)
+        return ts_str_puts(out, c == '^' ? "(?:\\A|(?<=\\x{a}))" : "(?=\\x{a}|\\z)");
+    return ts_str_puts(out, c == '^' ? "\\A" : "\\z");
+}
+
+/* One more part of a branch that is no plain character; *c is one all the same with *is_char. */
+static ts_status part(ts_rx *x, ts_str *out, atom *a, bool *is_char, uint32_t *c, bool *ended)
+{
+    const char *const begin = x->p;
+    *is_char = false;
+    *a = (atom){ .begin = out->len, .is_there = true };
+    switch (*x->p) {
+    case '(':
+        return group(x, out, a, ended);
+    case '[':
+        x->p++;
+        return ts_rx_class(x, out);
+    case '.':
+        x->p++;
+        return ts_str_puts(out, x->options & TS_RX_DOTALL ? "(?s:.)" : "[^\\x{a}]");
+    case '^':
+    case '$':
+        a->is_look = x->dialect == TS_DIALECT_ONIGURUMA;
+        return put_plain_anchor(x, *x->p++, out);
+    case '\\':
+        x->p++;
+        if (x->p == x->end)
+            return ts_rx_refuse(x, begin, "a backslash at its end");
+        return ts_rx_escape(x, begin, out, &a->is_look, is_char, c);
+    default:
+        *is_char = true;
+        *c = ts_rx_char(x);
+        return TS_OK;
     }
-done:
-    ts_str_deinit(&parts);
-    ts_str_deinit(&operands);
-    return st;
 }
 
-/* A whole class; *at stands at its opening bracket. */
-static ts_status class_of(const char **at, ts_str *out, int depth)
+/* The other numbers of \x{61 62}. */
+static ts_status finish_sequence(ts_rx *x, run *r, atom *a, ts_str *out)
 {
-    ts_str flat = { 0 }, expr = { 0 };
-    bool simple = true;
-    ts_status st = TS_OK;
-    const char *begin = *at;
-    if (depth > MAX_DEPTH)
-        return ts_error(TS_ERR_USER, "character classes nested more than %d deep", MAX_DEPTH);
-    ++*at;
-    const bool negated = **at == '^';
-    *at += negated;
-    TS_TRY_TO(done, st, class_body(at, &flat, &expr, &simple, depth));
-    if ((*at)[-1] != ']' || *at - begin < 2) /* not closed: leave the complaint to the compiler */
-        st = ts_str_puts(out, begin);
-    else if (simple)
-        st = ts_str_printf(out, negated ? "[^%s]" : "[%s]", ts_str_text(&flat));
-    else
-        st = ts_str_printf(out, negated ? "(?:(?!%s)(?s:.))" : "%s", ts_str_text(&expr));
-done:
-    ts_str_deinit(&flat);
-    ts_str_deinit(&expr);
-    return st;
-}
-
-static ts_status escape(const char **at, ts_str *out)
-{
-    static const struct { char c; const char *text;
-    } map[] = {
-        { 's', "[" SPACE "]" }, { 'S', "[^" SPACE "]" }, { 'w', "[" WORD "]" },
-        { 'W', "[^" WORD "]" }, { 'h', "[" HEX "]" },    { 'H', "[^" HEX "]" },
-    };
-    size_t n;
-    const char c = (*at)[1], *name = category_name(*at + 1, &n);
-    if (name) {
-        *at = name + n + (name == *at + 3);
-        TS_TRY(ts_str_puts(out, c == 'p' ? "[" : "[^"));
-        TS_TRY(category_members(name, n, out));
-        return ts_str_puts(out, "]");
-    }
-    *at += c ? 2 : 1;
-    for (size_t i = 0; i < sizeof map / sizeof *map; i++)
-        if (c == map[i].c)
-            return ts_str_puts(out, map[i].text);
-    return c ? ts_str_add(out, *at - 2, 2) : ts_str_puts(out, "\\");
-}
-
-ts_status ts_regex_translate(const char *pattern, ts_str *out)
-{
-    for (const char *p = pattern; *p;) {
-        if (*p == '\\')
-            TS_TRY(escape(&p, out));
-        else if (*p == '[')
-            TS_TRY(class_of(&p, out, 0));
-        else if (p[0] == '(' && p[1] == '?' && p[2] == 'm' && (p[3] == ':' || p[3] == ')')) {
-            TS_TRY(ts_str_puts(out, "(?s")); /* Ruby's m is everyone else's s */
-            p += 3;
-        } else
-            TS_TRY(ts_str_add(out, p++, 1));
+    bool more;
+    uint32_t c;
+    while (x->sequence) {
+        TS_TRY(ts_rx_code_of_sequence(x, &more, &c));
+        if (more)
+            TS_TRY(push(x, r, c, a, out));
     }
     return TS_OK;
+}
+
+/* A part that is not a repeat. *ended: it took the rest of the branch with it. */
+static ts_status next_part(ts_rx *x, run *r, atom *a, ts_str *out, bool *ended)
+{
+    const unsigned before = x->options;
+    ts_str piece = { 0 };
+    atom next;
+    bool is_char, alone = false;
+    uint32_t c;
+    ts_status st = part(x, &piece, &next, &is_char, &c, &alone);
+    if (st == TS_OK && is_char) {
+        st = push(x, r, c, a, out);
+        if (st == TS_OK)
+            st = finish_sequence(x, r, a, out);
+    } else if (st == TS_OK) {
+        const unsigned now = x->options;
+        x->options = before; /* the run came before an option of Rust's */
+        st = flush(x, r, false, a, out);
+        x->options = now;
+        next.begin = out->len;
+        next.is_there = !alone;
+        *a = next;
+        if (st == TS_OK)
+            st = ts_str_add(out, ts_str_text(&piece), piece.len);
+    }
+    ts_str_deinit(&piece);
+    *ended = alone && x->dialect == TS_DIALECT_ONIGURUMA;
+    return st;
+}
+
+/* Up to an alternative, the end of the group or of the pattern. */
+static ts_status branch(ts_rx *x, ts_str *out)
+{
+    run r = { .n = 0 };
+    atom a = { 0 };
+    repeat times;
+    bool found, ended = false;
+    for (;;) {
+        TS_TRY(skip(x));
+        const char *const begin = x->p;
+        if (ended || x->p == x->end || *x->p == '|' || *x->p == ')')
+            return flush(x, &r, false, &a, out);
+        TS_TRY(take_repeat(x, &times, &found));
+        if (!found) {
+            TS_TRY(next_part(x, &r, &a, out, &ended));
+            continue;
+        }
+        TS_TRY(flush(x, &r, true, &a, out));
+        if (!a.is_there || a.is_look)
+            return ts_rx_refuse(x, begin, "a repeat of nothing or of a place");
+        if (a.is_repeated && x->dialect == TS_DIALECT_RUST)
+            return ts_rx_refuse(x, begin, "a repeat of a repeat");
+        TS_TRY(put_repeat(out, &a, &times));
+    }
+}
+
+static ts_status alternatives(ts_rx *x, ts_str *out)
+{
+    TS_TRY(branch(x, out));
+    while (ts_rx_take(x, "|")) {
+        TS_TRY(ts_str_puts(out, "|"));
+        TS_TRY(branch(x, out));
+    }
+    return TS_OK;
+}
+
+static ts_status whole(ts_rx *x, ts_str *out)
+{
+    x->p = x->pattern;
+    x->options = 0;
+    x->n_groups = x->n_named = x->highest_ref = 0;
+    ts_str_reset(&x->names);
+    ts_str_reset(out);
+    TS_TRY(alternatives(x, out));
+    if (x->p < x->end)
+        return ts_rx_refuse(x, x->p, "a parenthesis that was not opened");
+    return TS_OK;
+}
+
+ts_status ts_regex_translate(const char *pattern, size_t n, ts_dialect dialect, const char *where,
+                             ts_str *out)
+{
+    ts_rx x = { .pattern = pattern, .end = pattern + n, .dialect = dialect, .where = where };
+    ts_status st = ts_rx_find_categories(&x);
+    if (st == TS_OK)
+        st = whole(&x, out);
+    if (st == TS_OK && x.n_named && dialect == TS_DIALECT_ONIGURUMA) {
+        x.only_named = true; /* beside groups with names others do not capture */
+        st = whole(&x, out);
+    }
+    if (st == TS_OK && x.highest_ref > x.n_groups)
+        st = ts_rx_refuse(&x, pattern, "a back reference to no group");
+    ts_free(&x.group);
+    ts_str_deinit(&x.names);
+    ts_folds_deinit(&x.folds);
+    for (size_t i = 0; i < sizeof x.category / sizeof *x.category; i++)
+        ts_charset_deinit(&x.category[i]);
+    return st;
 }

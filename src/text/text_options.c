@@ -21,7 +21,7 @@ const ts_option ts_text_option_rows[] = {
     ROW(LIST, kwargs, "tokenizer-kwargs",
         "pairs such as eos_token <|endoftext|> pad_token <|extra_0|>"),
     ROW(TEXT, tiktoken_pattern, "tiktoken-pattern",
-        "regular expression of a .tiktoken file (GPT-2's)"),
+        "of a .tiktoken file: v1 or v2 (Megatron's), or a regular expression (GPT-2's)"),
     ROW(LIST, tiktoken_special, "tiktoken-special",
         "special tokens of a .tiktoken file, after the last rank"),
     ROW(LIST, tiktoken_special, "tiktoken-special-tokens", "as --tiktoken-special"),

@@ -19,7 +19,8 @@ void ts_ids_deinit(ts_ids *ids);
 ts_status ts_ids_add(ts_ids *ids, int32_t id) TS_NODISCARD;
 
 typedef struct ts_tokenizer_options {
-    const char *tiktoken_pattern; /* regular expression for a .tiktoken file; NULL: GPT-2's */
+    /* of a .tiktoken file: v1 or v2 (Megatron's), or a regular expression; NULL: GPT-2's */
+    const char *tiktoken_pattern;
     const char *const *tiktoken_special; /* texts of special tokens, ids follow the last rank */
     size_t n_tiktoken_special;
 } ts_tokenizer_options;

@@ -153,8 +153,7 @@ static unsigned flags_of(uint32_t c)
     return f;
 }
 
-/* Blocks whose characters are all alike: only the first is looked at. */
-static bool is_uniform(uint32_t block)
+bool ts_char_block_is_uniform(uint32_t block)
 {
     static const struct { uint16_t lo, hi;
     } r[] = {
@@ -164,8 +163,31 @@ static bool is_uniform(uint32_t block)
     };
     for (size_t i = 0; i < sizeof r / sizeof *r; i++)
         if (block >= r[i].lo && block <= r[i].hi)
-            return block != 0xE01; /* variation selectors are marks */
+            return block != 0xE00 && block != 0xE01 && /* tags and variation selectors */
+                   (block & 0xFF) != 0xFF;             /* no characters at the end */
     return false;
+}
+
+size_t ts_char_fold(uint32_t c, uint32_t out[3])
+{
+    utf8proc_int32_t to[4];
+    int boundary = 0;
+    out[1] = out[2] = 0;
+    for (size_t i = 0; c >= newer_lower[0].lo && i < sizeof newer_lower / sizeof *newer_lower; i++)
+        if (c >= newer_lower[i].lo && c <= newer_lower[i].hi &&
+            ts_char_category(c) == UTF8PROC_CATEGORY_LU) {
+            out[0] = (uint32_t)((int32_t)c + newer_lower[i].delta);
+            return 1;
+        }
+    const utf8proc_ssize_t n =
+        utf8proc_decompose_char((utf8proc_int32_t)c, to, 4, UTF8PROC_CASEFOLD, &boundary);
+    if (n < 1 || n > 3) {
+        out[0] = c;
+        return 1;
+    }
+    for (utf8proc_ssize_t i = 0; i < n; i++)
+        out[i] = (uint32_t)to[i];
+    return (size_t)n;
 }
 
 ts_status ts_unicode_create(ts_unicode **out)
@@ -175,12 +197,12 @@ ts_status ts_unicode_create(ts_unicode **out)
     TS_TRY(ts_alloc(&u, 1, sizeof *u));
     for (uint32_t b = 0; b < 0x1100; b++) {
         uint8_t f[256];
-        if (is_uniform(b) && b > 0 && is_uniform(b - 1) && b != 0x324) {
+        if (ts_char_block_is_uniform(b) && b > 0 && ts_char_block_is_uniform(b - 1) && b != 0x324) {
             u->block[b] = u->block[b - 1]; /* of one range, or both without any flag */
             continue;
         }
         memset(f, (int)flags_of(b << 8), sizeof f);
-        for (uint32_t i = 1; !is_uniform(b) && i < 256; i++)
+        for (uint32_t i = 1; !ts_char_block_is_uniform(b) && i < 256; i++)
             f[i] = (uint8_t)flags_of(b << 8 | i);
         size_t k = 0;
         while (k < n && memcmp(u->flags + 256 * k, f, 256) != 0)

@@ -50,6 +50,10 @@ static inline size_t ts_utf8_width(unsigned char b)
 }
 
 int ts_char_category(uint32_t c); /* a UTF8PROC_CATEGORY_ value, Unicode 16.0 */
+/* Blocks of 256 characters whose category is that of the first. */
+bool ts_char_block_is_uniform(uint32_t block);
+/* Full case folding: 1 to 3 characters, then zeros. */
+size_t ts_char_fold(uint32_t c, uint32_t out[3]);
 bool ts_char_is_space(uint32_t c);
 bool ts_char_is_punctuation(
     uint32_t c); /* ASCII punctuation and symbols, and what Unicode 8 calls P */

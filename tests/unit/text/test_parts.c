@@ -56,7 +56,7 @@ static void expect_match(const char *pattern, const char *text, size_t start, si
     ts_regex *re = NULL;
     bool found;
     size_t a, b;
-    OK(ts_regex_create(pattern, "test", &re));
+    OK(ts_regex_create(pattern, strlen(pattern), TS_DIALECT_ONIGURUMA, "test", &re));
     OK(ts_regex_find(re, text, 0, strlen(text), &found, &a, &b));
     if (found != (end > 0) || (found && (a != start || b != end)))
         fail_msg("%s in '%s': found %d, %zu to %zu", pattern, text, found, a, b);
@@ -82,8 +82,8 @@ static void expressions_of_ruby(void **state)
     expect_match("\\P{L}", "a1", 1, 2);
     expect_match("x++a", "xxa", 0, 3);
     ts_regex *re = NULL;
-    REFUSED(ts_regex_create("(a", "some file", &re), TS_ERR_USER, "some file");
-    REFUSED(ts_regex_create("[a", "some file", &re), TS_ERR_USER, "some file");
+    REFUSED(ts_regex_create("(a", 2, TS_DIALECT_ONIGURUMA, "some file", &re), TS_ERR_USER, "some file");
+    REFUSED(ts_regex_create("[a", 2, TS_DIALECT_ONIGURUMA, "some file", &re), TS_ERR_USER, "some file");
 }
 
 /* A pattern that explodes is an error, not a wait. */
@@ -95,7 +95,7 @@ static void exploding_expression(void **state)
     size_t a, b;
     char text[64];
     memset(text, 'a', sizeof text);
-    OK(ts_regex_create("(?:a|aa|aaa)+$x", "test", &re));
+    OK(ts_regex_create("(?:a|aa|aaa)+$x", 15, TS_DIALECT_ONIGURUMA, "test", &re));
     const ts_status st = ts_regex_find(re, text, 0, sizeof text, &found, &a, &b);
     assert_true(st == TS_ERR_USER || !found);
     ts_regex_destroy(&re);

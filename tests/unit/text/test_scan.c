@@ -138,7 +138,7 @@ static void pick_chars(const ts_unicode *u, uint32_t c[CHARS])
     uint64_t x = 99;
     size_t n = 0, other = 0;
     for (int k = 0; k < KINDS; k++)
-        OK(ts_regex_create(kinds[k], "test", &re[k]));
+        OK(ts_regex_create(kinds[k], strlen(kinds[k]), TS_DIALECT_ONIGURUMA, "test", &re[k]));
     while (n < CHARS) {
         const uint32_t v = (uint32_t)(next(&x) % most[next(&x) % 6]);
         if (v == 0 || (v >= 0xD800 && v < 0xE000))
@@ -232,7 +232,7 @@ static void scanners_equal_patterns(void **state)
         ts_scan_fn *scan = ts_scan_find(patterns[k]);
         ts_regex *re = NULL;
         assert_true(scan != NULL);
-        OK(ts_regex_create(patterns[k], "test", &re));
+        OK(ts_regex_create(patterns[k], strlen(patterns[k]), TS_DIALECT_ONIGURUMA, "test", &re));
         for (uint64_t seed = 1; seed < 20000; seed++) {
             char s[256];
             bool ends[257] = { false };
@@ -257,7 +257,7 @@ static void all_of_unicode(void **state)
     for (size_t k = 0; k < sizeof patterns / sizeof *patterns; k++) {
         ts_regex *re = NULL;
         uint64_t x = 12345 + k;
-        OK(ts_regex_create(patterns[k], "test", &re));
+        OK(ts_regex_create(patterns[k], strlen(patterns[k]), TS_DIALECT_ONIGURUMA, "test", &re));
         for (int round = 0; round < 1500; round++) {
             bool ends[LONG_TEXT + 1] = { false };
             const size_t n = long_text(c, &x, s, sizeof s);
@@ -336,7 +336,7 @@ static void three_stages(void **state)
     assert_true(scan != NULL);
     OK(ts_unicode_create(&u));
     for (int i = 0; i < 3; i++)
-        OK(ts_regex_create(deepseek[i], "test", &re[i]));
+        OK(ts_regex_create(deepseek[i], strlen(deepseek[i]), TS_DIALECT_ONIGURUMA, "test", &re[i]));
     static char s[LONG_TEXT];
     static bool ends[LONG_TEXT + 1];
     static uint32_t c[CHARS];

@@ -43,8 +43,8 @@ ts_status ts_regex_create(const char *pattern, size_t n, ts_dialect dialect, con
     if (!re->code) {
         char why[160] = "";
         pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof why);
-        st = ts_error(TS_ERR_USER, "%s: cannot use the regular expression '%s': %s", where, pattern,
-                      why);
+        st = ts_error(TS_ERR_USER, "%s: cannot use the regular expression '%.*s': %s", where, (int)n,
+                      pattern, why);
         goto done;
     }
     pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE); /* without it the interpreter does the same */

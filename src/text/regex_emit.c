@@ -167,8 +167,8 @@ done:
 
 ts_status ts_rx_put_char(ts_str *out, uint32_t c)
 {
-    const bool plain = c < 0x80 && ((c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
-                                    c == '\'' || c == '_');
+    const bool letter = (c | 32) >= 'a' && (c | 32) <= 'z', digit = c >= '0' && c <= '9';
+    const bool plain = c < 0x80 && (letter || digit || c == '\'' || c == '_');
     if (plain)
         return ts_str_printf(out, "%c", (int)c);
     return ts_str_printf(out, "\\x{%x}", c);

@@ -7,13 +7,19 @@
 
 #include <string.h>
 
-enum { MAX_DEPTH = 200, MAX_RUN = 256, MAX_REPEAT = 65535 };
+enum {
+    MAX_DEPTH = 200,
+    MAX_RUN = 256,
+    MAX_REPEAT = 65535,
+    MAX_STACKED = 50,     /* repeats of one thing */
+    MAX_OUTPUT = 1 << 22, /* far more than PCRE2 takes */
+};
 
 /* What a repeat at this place would repeat. */
 typedef struct atom {
     size_t begin;     /* in the output */
     bool is_there;
-    bool is_repeated; /* with a repeat on it: the next one needs a group */
+    int repeats;      /* on it already: the next one needs a group */
     bool is_look;     /* an anchor or look-around, which cannot be repeated */
 } atom;
 
@@ -32,10 +38,10 @@ ts_status ts_rx_refuse(const ts_rx *x, const char *at, const char *what)
 {
     const size_t n = (size_t)(x->end - at);
     return ts_error(TS_ERR_USER,
-                    "%s: cannot use the regular expression '%s': %s at byte %zu ('%.*s%s'), which "
+                    "%s: cannot use the regular expression '%.*s': %s at byte %zu ('%.*s%s'), which "
                     "is not supported",
-                    x->where, x->pattern, what, (size_t)(at - x->pattern), (int)(n < 16 ? n : 16),
-                    at, n > 16 ? "..." : "");
+                    x->where, (int)(x->end - x->pattern), x->pattern, what,
+                    (size_t)(at - x->pattern), (int)(n < 16 ? n : 16), at, n > 16 ? "..." : "");
 }
 
 static ts_status alternatives(ts_rx *x, ts_str *out);
@@ -116,7 +122,7 @@ static ts_status insert(ts_str *out, size_t at, const char *text)
 
 static ts_status put_repeat(ts_str *out, atom *a, const repeat *r)
 {
-    if (a->is_repeated) {
+    if (a->repeats) {
         TS_TRY(insert(out, a->begin, "(?:"));
         TS_TRY(ts_str_puts(out, ")"));
     }
@@ -132,7 +138,7 @@ static ts_status put_repeat(ts_str *out, atom *a, const repeat *r)
         TS_TRY(ts_str_printf(out, "{%u,%u}", r->low, r->high));
     if (r->lazy)
         TS_TRY(ts_str_puts(out, "?"));
-    a->is_repeated = true;
+    a->repeats++;
     return r->possessive ? ts_str_puts(out, ")") : TS_OK;
 }
 
@@ -430,7 +436,9 @@ static ts_status next_part(ts_rx *x, run *r, atom *a, ts_str *out, bool *ended)
     atom next;
     bool is_char, alone = false;
     uint32_t c;
-    ts_status st = part(x, &piece, &next, &is_char, &c, &alone);
+    ts_status st = out->len < MAX_OUTPUT
+                       ? part(x, &piece, &next, &is_char, &c, &alone)
+                       : ts_rx_refuse(x, x->p, "more than there is room for");
     if (st == TS_OK && is_char) {
         st = push(x, r, c, a, out);
         if (st == TS_OK)
@@ -471,7 +479,7 @@ static ts_status branch(ts_rx *x, ts_str *out)
         TS_TRY(flush(x, &r, true, &a, out));
         if (!a.is_there || a.is_look)
             return ts_rx_refuse(x, begin, "a repeat of nothing or of a place");
-        if (a.is_repeated && x->dialect == TS_DIALECT_RUST)
+        if (a.repeats >= (x->dialect == TS_DIALECT_RUST ? 1 : MAX_STACKED))
             return ts_rx_refuse(x, begin, "a repeat of a repeat");
         TS_TRY(put_repeat(out, &a, &times));
     }

@@ -44,7 +44,7 @@ static void split(const char *pattern, ts_split_behavior behavior, const char *t
     ts_pretoken_deinit(&p);
 }
 
-/* First byte: the behavior; then a pattern, a NUL, and the text to search. */
+/* First byte: the behavior, and whose dialect; then a pattern, a NUL, and the text to search. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const uint8_t *nul = size > 1 ? memchr(data + 1, 0, size - 1) : NULL;
@@ -58,8 +58,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
          *text = fuzz_text(own, n < 200 ? n : 200);
     n = ts_utf8_check(text, n < 200 ? n : 200);
     if (ts_utf8_check(pattern, strlen(pattern)) == strlen(pattern)) { /* as JSON gives it */
-        (void)!ts_regex_translate(pattern, &out);
-        if (ts_regex_create(pattern, "pattern", &re) == TS_OK) {
+        const ts_dialect dialect = data[0] & 64 ? TS_DIALECT_RUST : TS_DIALECT_ONIGURUMA;
+        (void)!ts_regex_translate(pattern, strlen(pattern), dialect, "pattern", &out);
+        if (ts_regex_create(pattern, strlen(pattern), dialect, "pattern", &re) == TS_OK) {
             search(re, text, n);
             if (!ts_scan_find(pattern))
                 split(pattern, data[0] % 5, text, n);

@@ -49,7 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const size_t k = data[0] % N, n = ts_utf8_check((const char *)data + 1, size - 1);
     const char *pattern = patterns[k] ? patterns[k] : ts_scan_gpt2_pattern;
     ts_scan_fn *scan = ts_scan_find(pattern);
-    if (!scan || (!regex[k] && ts_regex_create(pattern, "pattern", &regex[k]) != TS_OK))
+    if (!scan || (!regex[k] && ts_regex_create(pattern, strlen(pattern), TS_DIALECT_ONIGURUMA,
+                                               "pattern", &regex[k]) != TS_OK))
         abort();
     char *copy = malloc(n + 1); /* so that bytes behind it are not there to be read */
     if (!copy)

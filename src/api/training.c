@@ -2,6 +2,7 @@
 
 #include "api/words.h"
 #include "base/log.h"
+#include "train/together.h"
 
 #include <string.h>
 
@@ -20,6 +21,8 @@ ts_status ts_training_begin(ts_training *t)
     TS_TRY(start_watchdog(t));
     TS_TRY(ts_runtime_open(&t->o.runtime, t->comm->local_rank, t->comm->local_size, &t->dev));
     TS_TRY(ts_job_open(&t->o, t->set, t->dev, t->comm, true, &t->job));
+    if (t->comm->rank == 0)
+        ts_job_warn_alone(&t->o, t->set, t->comm->size);
     t->is_open = true;
     return TS_OK;
 }

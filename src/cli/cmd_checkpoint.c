@@ -156,7 +156,19 @@ static ts_status show(const char *dir, const ts_checkpoint_options *o)
 
 /* ---- the command ---- */
 
-static ts_status act(const char *verb, const char *dir, const ts_checkpoint_options *o)
+static ts_status check_together(const char *verb, const ts_checkpoint_options *o,
+                                const ts_option_set *set)
+{
+    if (o->all && o->step >= 0)
+        return ts_error(TS_ERR_USER, "--all and --ckpt-step contradict each other: give one");
+    ts_option_warn_alone(set, "all", !strcmp(verb, "verify"), "verify");
+    ts_option_warn_alone(set, "quick", !strcmp(verb, "list"), "list");
+    ts_option_warn_alone(set, "ckpt-step", strcmp(verb, "list") != 0, "verify or show");
+    return TS_OK;
+}
+
+static ts_status act(const char *verb, const char *dir, const ts_checkpoint_options *o,
+                     const ts_option_set *set)
 {
     static const struct {
         const char *name;
@@ -170,6 +182,7 @@ static ts_status act(const char *verb, const char *dir, const ts_checkpoint_opti
                     "tessera checkpoint %s: the folder is missing: tessera checkpoint %s DIR", verb,
                     verb);
             TS_TRY(ts_checkpoint_need_folder(dir));
+            TS_TRY(check_together(verb, o, set));
             return verbs[i].fn(dir, o);
         }
     return ts_error(TS_ERR_USER,
@@ -199,7 +212,7 @@ static ts_status run(int argc, char *const *argv)
     }
     ts_status st = ts_command_options(&ts_cmd_checkpoint, usage, tables, 1, n, rest, &set, &helped);
     if (st == TS_OK && !helped) {
-        st = act(word[0], word[1], &o);
+        st = act(word[0], word[1], &o, set);
         ts_option_set_destroy(&set);
     }
     ts_free(&rest);

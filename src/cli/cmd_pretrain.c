@@ -1,6 +1,7 @@
 #include "api/training.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "plan/report.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -36,6 +37,30 @@ static void show_timing(const ts_device *dev, const ts_comm *comm)
     ts_str_deinit(&table);
 }
 
+/* What the plan of the same job says of its highest moment. One that cannot be made is no reason not
+ * to train. */
+static void say_memory(const ts_training *t)
+{
+    const ts_plan_options p = { .world_size = t->comm->size };
+    ts_job_options o = t->o;
+    ts_plan plan;
+    char peak[32], weights[32], gradients[32], optimizer[32], activations[32];
+    o.dist.nnodes = o.dist.worker_num = 0;
+    o.dist.nproc_per_node = t->comm->local_size;
+    if (t->comm->rank || ts_plan_run(&o, t->set, &p, &plan) != TS_OK)
+        return;
+    const ts_mem_ledger *m = &plan.rank[0].mem;
+    ts_log(ts_plan_fits(&plan) ? TS_LOG_INFO : TS_LOG_WARN,
+           "memory: about %s in each process at the highest moment of a step (weights %s, gradients "
+           "%s, optimizer %s, activations %s)%s",
+           ts_human_bytes((double)m->peak, peak),
+           ts_human_bytes((double)m->at_peak[TS_MEM_WEIGHT], weights),
+           ts_human_bytes((double)m->at_peak[TS_MEM_GRAD], gradients),
+           ts_human_bytes((double)m->at_peak[TS_MEM_OPTIM], optimizer),
+           ts_human_bytes((double)m->at_peak[TS_MEM_ACT], activations),
+           ts_plan_fits(&plan) ? "" : ", which does not fit: see `tessera plan` with the same options");
+}
+
 static ts_status train(ts_training *t)
 {
     const ts_job_hooks hooks = { .signals = true };
@@ -45,6 +70,7 @@ static ts_status train(ts_training *t)
     if (st == TS_OK)
         st = ts_job_describe(&t->job);
     if (st == TS_OK) {
+        say_memory(t);
         st = ts_job_run(&t->job, &hooks);
         show_timing(t->dev, t->comm);
     }

@@ -193,7 +193,8 @@ static void take_options(const ts_gen_options *o, const ts_option_set *set, ts_g
 static ts_status check_options(const ts_gen_options *o, const ts_option_set *set,
                                const ts_gen_config *c)
 {
-    static const char *const only_sampling[] = { "temperature", "top-k", "top-p", "min-p" };
+    static const char *const only_sampling[] = { "temperature", "top-k", "top-p", "min-p",
+                                                 "seed" };
     if (o->greedy && o->do_sample)
         return ts_error(TS_ERR_USER, "--greedy and --do-sample contradict each other: give one");
     if (o->greedy && c->num_beams > 1)
@@ -208,13 +209,18 @@ static ts_status check_options(const ts_gen_options *o, const ts_option_set *set
         return ts_error(TS_ERR_USER, "--stop does not go with --num-beams");
     if (c->num_beams > 1 && c->logprobs)
         return ts_error(TS_ERR_USER, "--logprobs does not go with --num-beams");
+    if (c->max_new_tokens && c->sampling.min_new_tokens > c->max_new_tokens)
+        return ts_error(TS_ERR_USER, "--min-new-tokens %lld is more than --max-new-tokens %lld",
+                        (long long)c->sampling.min_new_tokens, (long long)c->max_new_tokens);
     for (int64_t i = 0; i < c->n_stop; i++)
         if (!c->stop[i][0])
             return ts_error(TS_ERR_USER, "--stop: the text is empty");
-    for (size_t i = 0; !c->sampling.do_sample && i < sizeof only_sampling / sizeof *only_sampling;
-         i++)
-        if (ts_option_given(set, only_sampling[i]))
-            ts_log(TS_LOG_WARN, "--%s has no effect without --do-sample", only_sampling[i]);
+    for (size_t i = 0; i < sizeof only_sampling / sizeof *only_sampling; i++)
+        ts_option_warn_alone(set, only_sampling[i], c->sampling.do_sample, "--do-sample");
+    ts_option_warn_alone(set, "length-penalty", c->num_beams > 1, "--num-beams above 1");
+    ts_option_warn_alone(set, "early-stopping", c->num_beams > 1, "--num-beams above 1");
+    ts_option_warn_alone(set, "min-new-tokens", !c->ignore_eos,
+                         "end-of-text tokens (--ignore-eos goes on after them)");
     return TS_OK;
 }
 

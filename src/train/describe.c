@@ -49,20 +49,6 @@ static void say_size(const ts_job *j)
                (long long)j->train_iters);
 }
 
-/* What is held from here to the end; activations come with the first step. */
-static void say_memory(const ts_job *j)
-{
-    const int64_t *now = j->dev->mem.now;
-    char all[32], weights[32], gradients[32], optimizer[32];
-    ts_log(TS_LOG_INFO,
-           "memory: %s of each process are held (weights %s, gradients %s, optimizer %s); "
-           "`tessera plan` with the same options says what a step adds",
-           ts_human_bytes((double)j->dev->mem.total, all),
-           ts_human_bytes((double)now[TS_MEM_WEIGHT], weights),
-           ts_human_bytes((double)now[TS_MEM_GRAD], gradients),
-           ts_human_bytes((double)now[TS_MEM_OPTIM], optimizer));
-}
-
 static void warn_of_parts(const ts_job *j)
 {
     const ts_arch *a = &j->model.decoder->arch;
@@ -98,7 +84,6 @@ ts_status ts_job_describe(const ts_job *j)
     }
     ts_str_deinit(&text);
     warn_of_parts(j);
-    say_memory(j);
     say_size(j);
     return st;
 }

@@ -336,8 +336,6 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
                      : o->train.train_samples ? ts_batch_ramp_steps(&j->ramp, o->train.train_samples)
                                               : 1; /* --skip-train alone: the order needs a number */
     TS_TRY(check_reduction(j));
-    if (comm->rank == 0)
-        ts_job_warn_alone(o, set, j->ramp.full);
     ts_status st = open_checkpoint(j, &ck);
     if (ck)
         j->loaded = ts_checkpoint_iteration(ck);

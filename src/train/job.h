@@ -44,7 +44,7 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
                       ts_comm *comm, bool with_data, ts_job *job) TS_NODISCARD;
 void ts_job_close(ts_job *j);
 
-/* Says what is about to run: where it begins, the model's size, memory, data. Rank 0 speaks. */
+/* Says what is about to run: where it begins, its data, the model's size. Rank 0 speaks. */
 ts_status ts_job_describe(const ts_job *j) TS_NODISCARD;
 
 /* From now until ts_job_run watches them itself SIGTERM and SIGINT end the program at once. */

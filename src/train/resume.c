@@ -409,6 +409,9 @@ ts_status ts_model_from_checkpoint(const ts_checkpoint *ck, const ts_model_use *
 ts_status ts_model_open(const char *folder, int64_t step, const ts_model_use *use, ts_model *out)
 {
     ts_checkpoint *ck;
+    if (!ts_checkpoint_is(folder) && step >= 0 && ts_path_is_dir(folder))
+        return ts_error(TS_ERR_USER, "--ckpt-step %lld: --load %s is no folder of checkpoints",
+                        (long long)step, folder);
     if (!ts_checkpoint_is(folder))
         return ts_model_load(folder, use, out);
     TS_TRY(ts_checkpoint_open(folder, step, TS_CKPT_MODEL_ONLY, NULL, &ck));

@@ -70,9 +70,10 @@ static void warn_rate(const ts_train_options *t, const ts_option_set *set)
 }
 
 /* A decay may be longer than the run, and so may the warm-up then. */
-static void warn_run_length(const ts_train_options *t, int64_t batch)
+static void warn_run_length(const ts_train_options *t, int dp)
 {
-    const int64_t samples = t->train_samples ? t->train_samples : t->train_iters * batch;
+    const int64_t batch = t->global_batch_size ? t->global_batch_size : t->micro_batch_size * dp,
+                  samples = t->train_samples ? t->train_samples : t->train_iters * batch;
     ts_lr_schedule s;
     if (ts_lr_schedule_init(&s, t, batch) == TS_OK && s.warmup > (double)samples)
         ts_log(TS_LOG_WARN,
@@ -143,11 +144,11 @@ static void warn_seeing(const ts_job_options *o, const ts_option_set *set)
                          "an order of sums that is free (--deterministic-mode fixes it)");
 }
 
-void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int64_t batch)
+void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp)
 {
     warn_saving(o, set);
     warn_rate(&o->train, set);
-    warn_run_length(&o->train, batch);
+    warn_run_length(&o->train, dp);
     warn_precision(o, set);
     warn_data(o, set);
     warn_tokenizer(&o->text, set);

@@ -5,7 +5,7 @@
 
 /* Contradictions: TS_ERR_USER that names both sides. */
 ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *set) TS_NODISCARD;
-/* Warns of options that have no effect without a partner that is not there, naming it. batch:
- * sequences of a full step. */
-void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int64_t batch);
+/* Warns of options that have no effect without a partner that is not there, naming it. dp:
+ * processes. */
+void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp);
 #endif

@@ -29,7 +29,7 @@ expect() {
 advice() {
     ! grep -q "is no option" "$D/err" || return 0
     [ -f "$D/help-$1" ] || "$T" help "$1" >"$D/help-$1" 2>/dev/null || return 0
-    for o in $(grep -o -e '--[a-z][a-z0-9-]*' "$D/err" | sort -u); do
+    for o in $(grep -o -e '--[a-z][a-z0-9_-]*' "$D/err" | sort -u); do
         case " $2 " in *" $o "* | *" $o="*) continue ;; esac
         case $o in --help | --config) continue ;; esac
         grep -q -e "$o\b" "$D/help-$1" || wrong "tessera $1 has no $o, which its message names: $(tail -n 1 "$D/err")"

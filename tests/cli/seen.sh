@@ -18,7 +18,11 @@ expect 0 "beginning with the weights of iteration 8 of $D/ck (--finetune)" train
 expect 0 "optimizer 175.1 kB" train # two moments of 21,696 parameters, and what aligns them
 checks=$((checks + 2))
 grep -q "^21696 parameters, fp32" "$D/err" || wrong "the number of parameters is not said"
-grep -q "weights 87.6 kB, gradients 87.6 kB" "$D/err" || wrong "memory: $(grep memory "$D/err")"
+grep -q "^memory: about .* (weights 87.6 kB, gradients 87.6 kB, optimizer 175.1 kB, activations " "$D/err" || wrong "memory: $(grep memory "$D/err")"
+# what it says beforehand is what the steps then take
+train --metrics-jsonl "$D/peak.jsonl" >"$D/out" 2>"$D/err"
+peak=$(sed -n '$s/.*"memory_peak_bytes": \([0-9]*\),.*/\1/p' "$D/peak.jsonl")
+grep -q "^memory: about $(awk "BEGIN { printf \"%.1f\", $peak / 1e6 }") MB" "$D/err" || wrong "$peak bytes: $(grep memory "$D/err")"
 for iters in 8 5; do
     expect 0 "nothing is left to train: the run has done 8 iterations, and --train-iters asks for $iters" \
         train --load "$D/ck" --train-iters $iters

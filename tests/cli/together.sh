@@ -139,4 +139,27 @@ refused --ckpt-step "--load $D/model" --load "$D/model" --ckpt-step 4
 checks=$((checks + 1))
 train --load "$D/model" --seq-length 32 >"$D/out" 2>"$D/err"
 grep -qF "warning: --seq-length 32 is longer than the 16 positions that $D/model was made for" "$D/err" || wrong "positions: $(cat "$D/err")"
+
+# other commands
+expect 2 "--ckpt-step 4: --load $D/model is no folder of checkpoints" "$T" score --load "$D/model" --ckpt-step 4 --input "$D/in.jsonl"
+infer() { # infer TEXT CODE OPTIONS...
+    text=$1 code=$2
+    shift 2
+    expect "$code" "$text" "$T" infer --load "$D/model" --input "$D/in.jsonl" --max-new-tokens 2 "$@"
+}
+echo '{"ids": [1, 2, 3]}' >"$D/in.jsonl"
+infer "--greedy and --do-sample contradict each other" 2 --greedy --do-sample
+infer "--min-new-tokens 3 is more than --max-new-tokens 2" 2 --min-new-tokens 3
+infer "--prompt and --input contradict each other" 2 --prompt x
+infer "--temperature has no effect without --do-sample" 0 --temperature 0.5
+infer "--seed has no effect without --do-sample" 0 --seed 4
+infer "--length-penalty has no effect without --num-beams" 0 --length-penalty 2
+infer "--early-stopping has no effect without --num-beams" 0 --early-stopping
+infer "--min-new-tokens has no effect without end-of-text tokens" 0 --min-new-tokens 1 --ignore-eos
+# shellcheck disable=SC2086
+expect 0 "" "$T" pretrain $job --load "$D/model" --save "$D/ck"
+expect 2 "--all and --ckpt-step contradict each other" "$T" checkpoint verify "$D/ck" --all --ckpt-step 1
+expect 0 "--quick has no effect without list" "$T" checkpoint verify "$D/ck" --quick
+expect 0 "--all has no effect without verify" "$T" checkpoint list "$D/ck" --all
+expect 0 "--ckpt-step has no effect without verify or show" "$T" checkpoint list "$D/ck" --ckpt-step 1
 finish

@@ -13,17 +13,9 @@ static struct made {
     char model[128];
 } made;
 
-static void copy(const char *from, const char *to)
-{
-    size_t n;
-    char *text = slurp(from, &n);
-    spill(to, text);
-    free(text);
-}
-
 static int make_model(void **state)
 {
-    char tokenizer[128], data[128], prefix[128], a[160], b[160];
+    char tokenizer[128], data[128], prefix[128];
     ts_training *t;
     (void)state;
     ts_log_to(TS_LOG_ERROR, NULL, NULL);
@@ -65,12 +57,6 @@ static int make_model(void **state)
     OK(ts_training_run(t, NULL, NULL));
     OK(ts_training_save_hf(t, made.model, NULL));
     ts_training_close(&t);
-    for (int i = 0; i < 2; i++) {
-        const char *name = i ? "tokenizer_config.json" : "tokenizer.json";
-        snprintf(a, sizeof a, "%s/%s", tokenizer, name);
-        snprintf(b, sizeof b, "%s/%s", made.model, name);
-        copy(a, b);
-    }
     return 0;
 }
 
@@ -80,6 +66,27 @@ static int drop_model(void **state)
     ts_log_to(TS_LOG_INFO, NULL, NULL);
     place_remove(&made.p);
     return 0;
+}
+
+/* ---- other forms ---- */
+
+static void test_convert(void **state)
+{
+    char to[160], save[200];
+    const char *options[] = { save, "--params-dtype bf16", "--check" };
+    const char *twice[] = { save, "--load-dir x" };
+    ts_convert_result r = { 0 };
+    (void)state;
+    snprintf(to, sizeof to, "%s/bf16", made.p.dir);
+    snprintf(save, sizeof save, "--save-dir %s", to);
+    OK(ts_convert(made.model, options, N(options), &r));
+    assert_string_equal(r.architecture, "LlamaForCausalLM");
+    assert_string_equal(r.from, "hf");
+    assert_true(r.iteration == -1 && r.tensors == 20 && r.checked);
+    assert_true(r.difference > 0 && r.difference < 0.1 * r.largest_logit);
+    REFUSED(ts_convert(NULL, options, N(options), NULL), "folder must");
+    REFUSED(ts_convert(made.model, twice, N(twice), NULL), "give one");
+    REFUSED(ts_convert(made.model, NULL, 0, NULL), "--save-dir is missing");
 }
 
 /* ---- scores ---- */
@@ -336,6 +343,7 @@ static void test_generate_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_convert),
         cmocka_unit_test(test_score),        cmocka_unit_test(test_generate_like_program),
         cmocka_unit_test(test_text),         cmocka_unit_test(test_open_refusals),
         cmocka_unit_test(test_use_refusals), cmocka_unit_test(test_generate_refusals),

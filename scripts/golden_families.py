@@ -78,6 +78,11 @@ CASES = {
     "gpt_neox": ("gpt_neox", {**NEOX, "rope_parameters": dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.4)}, 4, {}),
     "gpt_neox-sequential": ("gpt_neox", {**NEOX, "use_parallel_residual": False, "attention_bias": False, "tie_word_embeddings": True, "rope_parameters": dict(
         rope_type="linear", rope_theta=10000.0, factor=2.0, partial_rotary_factor=1.0)}, 5, {}),
+    "arcee": ("arcee", {**WHOLE, "attention_bias": True}, 5, dict(seed=106)),
+    "nemotron": ("nemotron", {**no(LLAMA, "rms_norm_eps"), "norm_eps": 1e-5}, 4, dict(seed=103)),
+    "nemotron-bias": ("nemotron", {**no(LLAMA, "rms_norm_eps", "head_dim"), "num_attention_heads": 3, "num_key_value_heads": 3, "attention_bias": True, "mlp_bias": True,
+                                   "tie_word_embeddings": True, "hidden_act": "gelu", "rope_parameters": dict(rope_type="linear", rope_theta=10000.0, factor=2.0, partial_rotary_factor=1.0)}, 5, dict(seed=104, dtype="bfloat16")),
+    "stablelm": ("stablelm", {**no(WHOLE, "head_dim", "rms_norm_eps"), "layer_norm_eps": 1e-5, "use_qkv_bias": True}, 4, dict(seed=105)),
     "internlm2": ("llama", {**no(WHOLE, "head_dim"), "attention_bias": True, "rope_parameters": dict(
         rope_type="dynamic", rope_theta=10000.0, factor=2.0), "max_position_embeddings": 16}, 4, dict(internlm2=True)),
 }
@@ -257,7 +262,7 @@ def expected(model, how):
     head = get("head_dim") or hidden // heads
     return dict(hidden=hidden, n_layers=c.num_hidden_layers, n_heads=heads, n_kv_heads=get("num_key_value_heads") or heads, head_dim=head,
                 ffn=get("intermediate_size", "n_inner") or 4 * hidden, vocab=c.vocab_size, max_positions=c.max_position_embeddings,
-                eps=get("rms_norm_eps", "norm_epsilon", "layer_norm_eps", "layer_norm_epsilon"), tied=bool(c.tie_word_embeddings),
+                eps=get("rms_norm_eps", "norm_epsilon", "norm_eps", "layer_norm_eps", "layer_norm_epsilon"), tied=bool(c.tie_word_embeddings),
                 parameters=sum(p.numel() for p in model.parameters()),
                 **features(model), windows=[layer_window(model, i) for i in range(c.num_hidden_layers)])
 
@@ -351,7 +356,8 @@ def defaults():
     """What an empty config.json of each type is: the classes' own defaults."""
     out = []
     for model_type in sorted({t for t, *_ in CASES.values()}):
-        c = AutoConfig.for_model(model_type)
+        # transformers' class of Nemotron cannot be made from its own default, which is no number
+        c = AutoConfig.for_model(model_type, **(dict(num_key_value_heads=48) if model_type == "nemotron" else {}))
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(c)
         out.append(dict(name=f"defaults of {model_type}", config=dict(model_type=model_type), expect=expected(model, {}),

@@ -18,10 +18,14 @@ extern const ts_family ts_family_gemma3;
 extern const ts_family ts_family_glm;
 extern const ts_family ts_family_glm4;
 extern const ts_family ts_family_internlm2;
+extern const ts_family ts_family_arcee;
+extern const ts_family ts_family_nemotron;
+extern const ts_family ts_family_stablelm;
 
 /* Names that more than one family has. */
 extern const ts_name_row ts_llama_names[];
 extern const ts_name_row ts_gemma2_names[];
+extern const ts_name_row ts_plain_names[];
 
 /* What one family gives to its successors. */
 ts_status ts_gemma_read(const json_t *o, const char *file, const ts_config_defaults *d,
@@ -31,4 +35,7 @@ ts_status ts_gemma2_scale(const json_t *o, const char *file, ts_arch *a) TS_NODI
 ts_status ts_gemma2_write_scale(const ts_arch *a, json_t *o) TS_NODISCARD;
 ts_status ts_glm_read(const json_t *o, const char *file, ts_arch *a) TS_NODISCARD;
 ts_status ts_glm_write(const ts_arch *a, json_t *o) TS_NODISCARD;
+/* Biases and a plain MLP: Arcee to Nemotron. */
+ts_status ts_plain_read(const json_t *o, const char *file, ts_arch *a) TS_NODISCARD;
+ts_status ts_plain_write(const ts_arch *a, json_t *o) TS_NODISCARD;
 #endif

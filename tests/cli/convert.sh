@@ -112,9 +112,16 @@ same "$D/ckt.p" "$D/hft.p"
 expect 0 '"text": ' cat "$D/ckt.text"
 expect 2 "holds no tokenizer" "$T" score --load "$D/hf1" --input "$D/p.jsonl"
 ok "$T" score --load "$D/hf2" --input "$D/ids.jsonl" --output "$D/o" --tokenizer-type NullTokenizer --vocab-size 96
+# a run that goes on takes it along too, without being told of it again
+# shellcheck disable=SC2086
+ok pre $llama --data-path "$D/text_text_document" --load "$D/ckt" --save "$D/ckt" --lr 0.05 --train-iters 22
+for f in tokenizer.json chat_template.jinja generation_config.json; do
+    same "$D/ckt/iter_0000020/$f" "$D/ckt/iter_0000022/$f"
+done
+ok "$T" infer --load "$D/ckt" --ckpt-step 22 --prompt "12 34" --greedy --max-new-tokens 8 --json
 # a damaged tokenizer file is found as any other
 printf x >>"$D/ckt/iter_0000020/tokenizer.json"
-expect 2 "tokenizer.json: damaged" "$T" checkpoint verify "$D/ckt"
+expect 2 "tokenizer.json: damaged" "$T" checkpoint verify "$D/ckt" --ckpt-step 20
 
 # a model that is tuned on keeps its files
 printf '{"temperature": 0.7, "eos_token_id": 7}' >"$D/hft/generation_config.json"

@@ -192,6 +192,15 @@ static void test_classes(void **state)
         { ROPE, "GPTNeoXForCausalLM" },
         { ROPE "--group-query-attention --num-query-groups 1", "Starcoder2ForCausalLM" },
         { ROPE "--rotary-percent 0.5", "GPTNeoXForCausalLM" },
+        { ROPE "--rotary-percent 0.5 --squared-relu --apply-layernorm-1p " NOBIAS
+          "--group-query-attention --num-query-groups 1", "NemotronForCausalLM" },
+        { ROPE "--rotary-percent 0.5 --group-query-attention --num-query-groups 1",
+          "NemotronForCausalLM" },
+        { ROPE "--swiglu " NOBIAS, "StableLmForCausalLM" },
+        { ROPE "--swiglu --rotary-percent 0.5 --add-qkv-bias " NOBIAS, "StableLmForCausalLM" },
+        { ROPE "--swiglu", "" }, /* no class has these norms, a gate and its biases */
+        { ROPE "--normalization RMSNorm " NOBIAS, "ArceeForCausalLM" },
+        { ROPE "--normalization RMSNorm --squared-relu", "ArceeForCausalLM" },
         { "--swiglu", "" },
         { "--normalization RMSNorm", "" },
     };

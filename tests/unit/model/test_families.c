@@ -253,6 +253,9 @@ static void test_features(void **state)
           TS_ACT_GELU_TANH },
         { "gpt2", 0, false, false, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_GELU_TANH },
         { "gpt_neox", 0, false, false, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_GELU },
+        { "arcee", 0, false, false, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_RELU2 },
+        { "nemotron", 1, false, false, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_RELU2 },
+        { "stablelm", 0, false, true, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_SILU },
     };
     size_t n = 0;
     while (ts_families[n])

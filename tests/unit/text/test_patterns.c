@@ -52,7 +52,7 @@ static void check_pieces(const splits *sp, const ts_pretoken *p, const json_t *t
     const size_t n = json_string_length(text);
     const ts_pieces *pieces;
     size_t k = 0;
-    OK(ts_pretokenize(p, sp->unicode, &w, s, n, true, &s, &pieces));
+    OK(ts_pretokenize(p, sp->unicode, &w, s, n, true, false, &s, &pieces));
     for (size_t i = 0; i < pieces->n; i++) {
         const size_t at[2] = { pieces->v[i].off, pieces->v[i].off + pieces->v[i].len };
         for (int e = begins ? 0 : 1; e < 2; e++, k++)

@@ -142,6 +142,21 @@ ts_status ts_config_whole_heads(const ts_arch *a, const char *file)
     return TS_OK;
 }
 
+/* Where a class has no head_dim, its rotary embedding takes one all the same, and attention does
+ * not. */
+static ts_status no_other_head_dim(const json_t *o, const char *file, const ts_arch *a)
+{
+    int64_t head_dim = 0;
+    TS_TRY(ts_config_int(o, file, "head_dim", a->head_dim, a->head_dim, 1, TS_ARCH_MAX_HEAD_DIM,
+                         &head_dim));
+    if (head_dim != a->head_dim)
+        return ts_error(TS_ERR_USER,
+                        "%s: head_dim is %lld, but heads of models of this type are hidden_size / "
+                        "num_attention_heads = %lld wide",
+                        file, (long long)head_dim, (long long)a->head_dim);
+    return TS_OK;
+}
+
 static ts_status read_heads(const json_t *o, const char *file, const ts_config_defaults *d,
                             ts_arch *a)
 {
@@ -159,7 +174,7 @@ static ts_status read_heads(const json_t *o, const char *file, const ts_config_d
         return TS_OK;
     TS_TRY(ts_config_whole_heads(a, file));
     a->head_dim = a->hidden / a->n_heads;
-    return TS_OK;
+    return d->head_dim == TS_NO_KEY ? no_other_head_dim(o, file, a) : TS_OK;
 }
 
 ts_status ts_config_read(const json_t *o, const char *file, const ts_config_defaults *d, ts_arch *a)

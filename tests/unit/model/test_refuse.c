@@ -79,6 +79,8 @@ static const trial texts[] = {
     { "{\"model_type\":\"gpt2\",\"is_causal\":false}", "is_causal" },
     { "{\"model_type\":\"llama\",\"is_causal\":false}", "is_causal" },
     { "{\"model_type\":\"gpt_neox\",\"is_causal\":false}", "is_causal" },
+    { "{\"model_type\":\"gpt_neox\",\"head_dim\":64}", "head_dim" },
+    { "{\"model_type\":\"stablelm\",\"head_dim\":64}", "head_dim" },
     { "{\"model_type\":\"gpt2\",\"n_layer\":-4}", "n_layer" },
     { "{\"model_type\":\"gpt2\",\"scale_attn_by_inverse_layer_idx\":1}",
       "scale_attn_by_inverse_layer_idx" },

@@ -30,7 +30,7 @@ static void cut(const ts_comm *c, int64_t n, parts *p)
 static ts_status sum_piece(ts_comm *c, float *x, int64_t n, const parts *p, uint16_t *send,
                            uint16_t *recv)
 {
-    uint16_t *sums = send + p->to_at[c->rank] / 2;
+    uint16_t *sums = send ? send + p->to_at[c->rank] / 2 : NULL;
     for (int64_t i = 0; x && i < n; i++)
         send[i] = ts_f32_to_bf16(x[i]);
     TS_TRY(c->all_to_all_v(c, send, p->to, p->to_at, recv, p->from, p->from_at, TS_COMM_U8));

@@ -10,8 +10,8 @@
 
 /* Values that recv must have room for, when `piece` values go at a time. */
 int64_t ts_bf16_sum_room(const ts_comm *c, int64_t piece);
-/* x [n] becomes the sum, piece by piece; send [piece], recv [room]. x may be NULL where nothing is
- * computed (a simulated comm). */
+/* x [n] becomes the sum, piece by piece; send [piece], recv [room]. All three are NULL where nothing
+ * is computed (a simulated comm). */
 ts_status ts_bf16_sum(ts_comm *c, float *x, int64_t n, int64_t piece, uint16_t *send,
                       uint16_t *recv) TS_NODISCARD;
 #endif

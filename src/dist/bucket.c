@@ -21,7 +21,7 @@ struct ts_reducer {
     ts_comm *comm;
     float *grads;
     int64_t total, size; /* elements: all, of one bucket */
-    bool overlap, open, computes;
+    bool overlap, open, in_bf16;
     int64_t n_buckets, n_params;
     int64_t next;   /* bucket that starts next; all above have started, -1: all have */
     int64_t oldest; /* bucket that finishes next; all above have finished */
@@ -86,9 +86,11 @@ void ts_reducer_destroy(ts_reducer **reducer)
 ts_status ts_reducer_use_bf16(ts_reducer *r, bool computes)
 {
     r->overlap = false;
-    r->computes = computes;
+    r->in_bf16 = true;
     if (r->size > r->total && r->total > 0)
         r->size = r->total;
+    if (!computes)
+        return TS_OK;
     TS_TRY(ts_alloc(&r->send, (size_t)r->size, sizeof *r->send));
     return ts_alloc(&r->recv, (size_t)ts_bf16_sum_room(r->comm, r->size), sizeof *r->recv);
 }
@@ -144,8 +146,9 @@ ts_status ts_reducer_finish(ts_reducer *r)
     r->open = false;
     if (!r->overlap) {
         r->next = r->oldest = -1;
-        if (r->send)
-            return ts_bf16_sum(r->comm, r->computes ? r->grads : NULL, r->total, r->size, r->send, r->recv);
+        if (r->in_bf16)
+            return ts_bf16_sum(r->comm, r->send ? r->grads : NULL, r->total, r->size, r->send,
+                               r->recv);
         return r->comm->all_reduce(r->comm, r->grads, r->total, TS_COMM_F32, TS_COMM_SUM);
     }
     while (r->next >= 0)
@@ -153,6 +156,11 @@ ts_status ts_reducer_finish(ts_reducer *r)
     for (; r->oldest >= 0; r->oldest--)
         TS_TRY(r->comm->wait(r->comm, &r->b[r->oldest].request));
     return TS_OK;
+}
+
+int64_t ts_reducer_bytes(const ts_reducer *r)
+{
+    return r->in_bf16 ? 2 * (r->size + ts_bf16_sum_room(r->comm, r->size)) : 0;
 }
 
 int64_t ts_reducer_buckets(const ts_reducer *r) { return r->n_buckets; }

@@ -28,5 +28,6 @@ ts_status ts_reducer_param_done(ts_reducer *r, int64_t i) TS_NODISCARD;
 ts_status ts_reducer_progress(ts_reducer *r) TS_NODISCARD;
 /* Sends what was never reported done and waits for all: grads hold the sums. */
 ts_status ts_reducer_finish(ts_reducer *r) TS_NODISCARD;
+int64_t ts_reducer_bytes(const ts_reducer *r); /* of what is sent and received, beside grads */
 int64_t ts_reducer_buckets(const ts_reducer *r);
 #endif

@@ -83,7 +83,11 @@ static ts_status make_gradients(ts_trainer *t, bool overlap, int64_t bucket)
     const size_t bytes = (size_t)t->model->decoder->params.total * sizeof(float);
     if (!t->deterministic && t->comm->size > 1) {
         TS_TRY(make_reducer(t, overlap, bucket));
-        return t->o->grad_reduce_in_bf16 ? ts_reducer_use_bf16(t->reducer, t->dev->computes) : TS_OK;
+        if (t->o->grad_reduce_in_bf16)
+            TS_TRY(ts_reducer_use_bf16(t->reducer, t->dev->computes));
+        t->reducer_bytes = ts_reducer_bytes(t->reducer);
+        ts_device_book(t->dev, TS_MEM_COMM, t->reducer_bytes);
+        return TS_OK;
     }
     if (!t->deterministic)
         return TS_OK;
@@ -224,6 +228,7 @@ void ts_trainer_destroy(ts_trainer **trainer)
     ts_storage_release(&t->staging);
     ts_reducer_destroy(&t->reducer);
     ts_device_book(t->dev, TS_MEM_DATA, -t->batch_bytes);
+    ts_device_book(t->dev, TS_MEM_COMM, -t->reducer_bytes);
     ts_device_book(t->dev, TS_MEM_OTHER, -t->copies);
     ts_free(&t->tokens);
     ts_free(&t->positions);

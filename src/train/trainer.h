@@ -61,6 +61,7 @@ typedef struct ts_trainer {
     ts_storage *staging;
     size_t staging_bytes;
     ts_reducer *reducer;    /* otherwise, with several processes */
+    int64_t reducer_bytes;  /* that it holds, booked */
     ts_status hook_status;  /* of what the backward pass set going */
     /* one step's batch on the host; sim has none */
     int64_t batch_bytes;

@@ -68,7 +68,7 @@ static ts_status train(ts_training *t)
     signal(SIGPIPE, SIG_IGN); /* who reads the metrics or the log may go; the run stays */
     ts_status st = ts_training_begin(t);
     if (st == TS_OK)
-        st = ts_job_describe(&t->job);
+        st = ts_comm_agree(t->comm, ts_job_describe(&t->job));
     if (st == TS_OK) {
         say_memory(t);
         st = ts_job_run(&t->job, &hooks);

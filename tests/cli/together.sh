@@ -105,6 +105,7 @@ warned --num-query-groups --group-query-attention --num-query-groups 2
 warned --make-vocab-size-divisible-by --padded-vocab-size --padded-vocab-size 128 --make-vocab-size-divisible-by 64
 warned --add-qkv-bias --disable-bias-linear --add-qkv-bias
 warned --rotary-percent "--position-embedding-type rope" --rotary-percent 0.5
+warned --reset-position-ids "which this model has none of" --reset-position-ids --position-embedding-type none
 job="$bare $null --eval-iters 0 --train-data-path $D/data_text_document"
 warned --valid-data-path --eval-iters --valid-data-path "$D/data_text_document"
 warned --test-data-path --eval-iters --test-data-path "$D/data_text_document"

@@ -77,7 +77,7 @@ ts_status ts_job_describe(const ts_job *j)
         return TS_OK;
     say_origin(j);
     for (int p = 0; st == TS_OK && p < TS_DATA_PARTS; p++) {
-        if (p != TS_DATA_TRAIN && !ts_data_source_part(j->source, (ts_data_part)p))
+        if (!ts_data_source_part(j->source, (ts_data_part)p))
             continue;
         ts_str_reset(&text);
         st = ts_data_source_describe(j->source, (ts_data_part)p, &text);

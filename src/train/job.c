@@ -188,6 +188,8 @@ static ts_status open_data(ts_job *j, const tokens_info *k)
                           .reads_cache_only = j->comm->local_rank > 0,
                           .speaks = j->comm->rank == 0 };
     TS_TRY(count_samples(j, &need));
+    if (o->skip_train) /* of training nothing is read */
+        need.n_train = 0;
     return ts_data_source_create(&j->o->data, &need, &j->source);
 }
 

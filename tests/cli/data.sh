@@ -38,7 +38,10 @@ refused "2 files hold no training sample: none has 17 tokens" --data-path "$shor
 refused "2 files hold no validation sample" --train-data-path "$data" --valid-data-path "$short" "$D/short2" --eval-iters 1
 expect 0 "$short: its training part has less than 17 tokens" train --data-path "$data" "$short"
 expect 0 "$short has the weight 0: nothing of it is read" train --data-path 1 "$data" 0 "$short"
-# good ones go on
+# good ones go on; an evaluation alone needs nothing to train on
+expect 0 "evaluation alone (--skip-train)" train --data-path "$data" --split 0,100,0 --eval-iters 1 --skip-train
+# shellcheck disable=SC2086
+expect 0 "validation loss" "$T" pretrain $shape $batch --valid-data-path "$data" --eval-iters 1 --skip-train
 expect 0 "iterations 1 to 8" train --split "969, 30, 1"
 expect 0 "iterations 1 to 8" train --split 8/1/1
 # shellcheck disable=SC2086

@@ -1,6 +1,7 @@
 #include "base/output.h"
 
 #include "base/file.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -322,8 +323,8 @@ static ts_status sync_folder(ts_output *o)
 
 static void drop(ts_output *o)
 {
-    if (o->aside.len)
-        (void)unlink(o->aside.s);
+    if (o->aside.len && unlink(o->aside.s) < 0)
+        ts_log(TS_LOG_WARN, "%s: an old file cannot be removed: %s", o->aside.s, strerror(errno));
     ts_str_reset(&o->aside);
     ts_output_abandon(o);
 }
@@ -378,10 +379,11 @@ ts_status ts_output_finish_all(ts_output *const *list, size_t n)
         st = publish(list[i]);
     if (st != TS_OK)
         take_back(list, n);
+    const bool is_new = st == TS_OK;
     for (size_t i = 0; st == TS_OK && i < n; i++)
         st = sync_folder(list[i]);
     for (size_t i = 0; i < n; i++) {
-        if (st == TS_OK)
+        if (is_new)
             drop(list[i]);
         else
             ts_output_abandon(list[i]);

@@ -291,6 +291,7 @@ static ts_status run(int argc, char *const *argv)
     ts_status st = open_all(&s, set);
     if (st == TS_OK)
         st = generate(&s);
+    st = ts_device_explain(s.lm.dev, st);
     close_all(&s);
     ts_option_set_destroy(&set);
     return st;

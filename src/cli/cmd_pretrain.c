@@ -74,6 +74,7 @@ static ts_status train(ts_training *t)
         st = ts_job_run(&t->job, &hooks);
         show_timing(t->dev, t->comm);
     }
+    st = ts_device_explain(t->dev, st);
     ts_training_end(t);
     return st;
 }

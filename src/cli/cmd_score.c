@@ -243,6 +243,7 @@ static ts_status run(int argc, char *const *argv)
     ts_status st = open_all(&s);
     if (st == TS_OK)
         st = score_file(&s);
+    st = ts_device_explain(s.lm.dev, st);
     close_all(&s);
     ts_option_set_destroy(&set);
     return st;

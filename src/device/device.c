@@ -117,6 +117,22 @@ static ts_status no_memory(const ts_device *d, ts_mem_kind kind, size_t bytes)
     return st;
 }
 
+ts_status ts_device_explain(const ts_device *d, ts_status st)
+{
+    static const char title[] = "Who holds what:";
+    ts_str table = { 0 };
+    char why[1024];
+    if (st != TS_ERR_NOMEM || !d || strstr(ts_error_message(), title))
+        return st;
+    snprintf(why, sizeof why, "%s", ts_error_message());
+    if (ts_device_mem_table(d, &table) == TS_OK)
+        st = ts_error(st, "%s. %s\n%s", why, title, table.s);
+    else
+        st = ts_error(st, "%s", why);
+    ts_str_deinit(&table);
+    return st;
+}
+
 ts_status ts_device_alloc(ts_device *d, ts_mem_kind kind, size_t bytes, void **out)
 {
     const size_t size = ts_device_round(bytes);

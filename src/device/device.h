@@ -91,6 +91,9 @@ static inline void ts_device_part(ts_device *d, const char *part, int64_t layer)
 /* "backward, attention of layer 7", into buf of 128 bytes; "start" before the first phase. Returns
  * buf. */
 const char *ts_device_peak_at(const ts_device *d, char *buf);
+/* Adds the table of who holds what to the message of a TS_ERR_NOMEM that has none, as memory ran
+ * out that is not counted. Returns st; d may be NULL. */
+ts_status ts_device_explain(const ts_device *d, ts_status st);
 /* The table of who holds what, as text. */
 ts_status ts_device_mem_table(const ts_device *d, ts_str *out) TS_NODISCARD;
 void ts_device_reset_peak(ts_device *d);

@@ -89,9 +89,14 @@ void ts_tape_destroy(ts_tape **tape)
     ts_free(tape);
 }
 
+enum { MOST_KEPT = 2 }; /* tensors that a frame hands out when it ends */
+
+/* Makes room for them in the outer frame, to which nothing is added meanwhile: a pop cannot fail. */
 ts_status ts_tape_push(ts_tape *tape)
 {
-    ts_frame *f;
+    ts_frame *f, *outer = tape->frame;
+    if (outer)
+        TS_TRY(ts_grow(&outer->t, &outer->cap, outer->n + MOST_KEPT, sizeof *outer->t));
     TS_TRY(ts_alloc(&f, 1, sizeof *f));
     f->outer = tape->frame;
     tape->frame = f;
@@ -117,13 +122,12 @@ static bool frame_remove(ts_frame *f, const ts_tensor *t)
     return false;
 }
 
-/* The outer frame's list grew before when needed; a pin moves without being counted anew. */
+/* A pin moves without being counted anew; its place was made when the frame began. */
 static void hand_out(ts_frame *from, ts_frame *to, ts_tensor *t)
 {
     if (!t || !frame_remove(from, t))
         return;
-    const ts_status st = ts_grow(&to->t, &to->cap, to->n + 1, sizeof *to->t);
-    TS_ASSERT(st == TS_OK, "no memory for a frame of %zu tensors", to->n);
+    TS_ASSERT(to->n < to->cap, "no room in a frame of %zu tensors", to->n);
     to->t[to->n++] = t;
 }
 

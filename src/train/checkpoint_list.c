@@ -237,7 +237,7 @@ bool ts_checkpoint_is(const char *path)
     if (ts_ckpt_is_iteration(path))
         return true;
     if (ts_ckpt_list(path, &list, &n) != TS_OK)
-        return false;
+        return true; /* not to be taken for a folder without any: opening it says why */
     ts_ckpt_list_free(&list, n);
     return n > 0;
 }

@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -88,6 +89,29 @@ static void few_tensors(void **state)
     assert_int_equal(ts_checkpoint_count(ck, TS_CKPT_MODEL), 0);
     ts_checkpoint_close(&ck);
     ts_checkpointer_destroy(&c);
+    temp_remove(&t);
+}
+
+/* A folder that cannot be listed just now holds checkpoints for all that is known: a run that took it
+ * for an empty one would begin anew. */
+static void cannot_be_listed(void **state)
+{
+    (void)state;
+    temp t;
+    struct rlimit was, none;
+    ts_checkpoint *ck = NULL;
+    temp_make(&t);
+    save_some(t.dir, 0, false, 1, (const int64_t[]){ 1 });
+    assert_true(ts_checkpoint_is(t.dir));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    none = was;
+    none.rlim_cur = 0; /* no file can be opened */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    const bool is = ts_checkpoint_is(t.dir);
+    const ts_status st = ts_checkpoint_open(t.dir, -1, 0, NULL, &ck);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    assert_true(is);
+    REFUSED(st, TS_ERR_USER, "Too many open files");
     temp_remove(&t);
 }
 
@@ -557,6 +581,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(saves_and_loads), cmocka_unit_test(few_tensors),
+        cmocka_unit_test(cannot_be_listed),
         cmocka_unit_test(keeps_the_newest), cmocka_unit_test(replaces_an_iteration),
         cmocka_unit_test(ranks), cmocka_unit_test(background_is_equal),
         cmocka_unit_test(one_job_a_folder), cmocka_unit_test(falls_back),

@@ -56,6 +56,18 @@ static bool is_blank(const char *s, size_t n)
     return n == 0;
 }
 
+static ts_status take_fields(ts_jsonl *j, const char *s, size_t n, json_t **out)
+{
+    json_t *first;
+    TS_TRY(ts_json_fields_object(&j->fields, s, n, j->keys, 1, &first));
+    if (j->n_keys == 1 || json_object_size(first)) {
+        *out = first;
+        return TS_OK;
+    }
+    json_decref(first);
+    return ts_json_fields_object(&j->fields, s, n, j->keys, j->n_keys, out);
+}
+
 ts_status ts_jsonl_next(ts_jsonl *j, json_t **out)
 {
     *out = NULL;
@@ -69,8 +81,7 @@ ts_status ts_jsonl_next(ts_jsonl *j, json_t **out)
         if (is_blank(s, n))
             continue;
         j->records++; /* unless it proves bad */
-        const ts_status st =
-            ts_json_fields_object(&j->fields, s, n, j->keys, j->n_keys, out);
+        const ts_status st = take_fields(j, s, n, out);
         if (st == TS_OK)
             return TS_OK;
         TS_TRY(ts_jsonl_done(

@@ -22,7 +22,7 @@ typedef struct ts_jsonl {
     ts_bad_records bad;
 } ts_jsonl;
 /* path: as ts_input_open has it. keys [n_keys]: the fields that records are read for, borrowed; what
- * stands in others does not matter. */
+ * stands in others does not matter, and where there is the first, in none of the rest either. */
 ts_status ts_jsonl_open(const char *path, const char *const *keys, size_t n_keys,
                         ts_on_bad_record on_bad, ts_jsonl *out) TS_NODISCARD;
 void ts_jsonl_close(ts_jsonl *j);

@@ -121,6 +121,9 @@ says "1 documents, 2 tokens" --input "$D/two.jsonl" --on-bad-record skip --json-
 check "half of a record" " 1 " "$(ids)"
 expect 2 "$D/bad.jsonl:2: " "$T" tokenize --tokenizer $tok --input "$D/bad.jsonl" --output "$D/never.jsonl"
 expect 2 "$D/bad.jsonl:2: " "$T" score --load "$D/model" --input "$D/bad.jsonl" --output "$D/never.jsonl"
+echo '{"ids":[1,2],"text":"\ud800"}' >"$D/ids.jsonl" # where there are ids, no text is read
+expect 0 logprobs "$T" score --load "$D/model" --input "$D/ids.jsonl"
+expect 0 finish_reason "$T" infer --load "$D/model" --input "$D/ids.jsonl" --json --max-new-tokens 1
 echo '{"ids":[1,NaN]}' >"$D/nan.jsonl"
 expect 2 "$D/nan.jsonl:1: \"ids\" cannot be read" "$T" score --load "$D/model" --input "$D/nan.jsonl" --output "$D/never.jsonl"
 expect 2 "$D/bad.jsonl:2: " "$T" infer --load "$D/model" --input "$D/bad.jsonl" --output "$D/never.jsonl"

@@ -61,10 +61,30 @@ static bool looks_like_json(const char *s, size_t n)
     return i < n && s[i] == '{';
 }
 
+static bool is_base64(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '+' ||
+           c == '/' || c == '=';
+}
+
+/* A file of ranks begins with a token in base64, a blank and a number. */
+static bool looks_like_ranks(const char *s, size_t n)
+{
+    size_t i = 0;
+    while (i < n && is_base64(s[i]))
+        i++;
+    const size_t number = i + 1;
+    if (i == 0 || i == n || s[i] != ' ')
+        return false;
+    for (i++; i < n && s[i] >= '0' && s[i] <= '9';)
+        i++;
+    return i > number && (i == n || s[i] == '\n' || s[i] == '\r');
+}
+
 static ts_status load_bytes(ts_tokenizer *tok, const char *data, size_t n, const char *path,
                             const ts_tokenizer_options *options)
 {
-    if (ends_with(path, ".tiktoken"))
+    if (ends_with(path, ".tiktoken") || looks_like_ranks(data, n))
         return ts_load_tiktoken(tok, data, n, path, options);
     if (looks_like_json(data, n))
         return ts_load_json(tok, data, n, path);

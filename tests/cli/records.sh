@@ -34,6 +34,9 @@ done
 check "tokenize --decode --input -" '{"text":"ab"}' \
     "$(echo '{"text":"ab","x":NaN}' | "$T" tokenize --tokenizer $tok --input - | "$T" tokenize --tokenizer $tok --decode --input -)"
 check "a tokenizer from a pipe" 2 "$("$T" tokenize --tokenizer <(cat $tok/tokenizer.json) --input "$D/a.jsonl" | grep -c ids)"
+ranks=tests/golden/patterns/ranks.tiktoken
+check "a tiktoken file from a pipe" "$("$T" tokenize --tokenizer $ranks --input "$D/a.jsonl")" \
+    "$("$T" tokenize --tokenizer <(cat $ranks) --input "$D/a.jsonl")"
 make_data
 expect 0 "iterations 1 to 2" train --train-iters 2 --save-hf "$D/model" --lr-warmup-iters 0
 for input in - /dev/stdin; do

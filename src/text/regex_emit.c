@@ -9,7 +9,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-enum { N_CATEGORIES = 30, FEW_RANGES = 8 };
+enum { N_CATEGORIES = 30, FEW_RANGES = 8, MANY_RANGES = 100 };
 
 static const char *const names[N_CATEGORIES] = {
     "Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps",
@@ -134,13 +134,53 @@ static ts_status with_surrogates(ts_charset *s)
     return TS_OK;
 }
 
+/* The categories of which most ranges are in s, into `most`. */
+static ts_status most_of(ts_rx *x, ts_charset *s, ts_charset *most)
+{
+    ts_charset part = { 0 };
+    ts_status st = TS_OK;
+    for (int i = 0; i < N_CATEGORIES && st == TS_OK; i++) {
+        st = ts_charset_copy(&part, &x->category[i]);
+        if (st == TS_OK)
+            st = ts_charset_intersect(&part, s);
+        if (st == TS_OK && 2 * part.n > x->category[i].n)
+            st = ts_charset_unite(most, &x->category[i]);
+    }
+    ts_charset_deinit(&part);
+    return st;
+}
+
+/* A set that is made of whole categories but for some characters: those are looked for first. *n:
+ * how many names and ranges that takes. */
+static ts_status put_without(ts_rx *x, ts_charset *s, ts_str *out, size_t *n)
+{
+    ts_charset most = { 0 }, rest = { 0 };
+    ts_status st = TS_OK;
+    size_t n_rest, n_most;
+    TS_TRY_TO(done, st, most_of(x, s, &most));
+    TS_TRY_TO(done, st, ts_charset_copy(&rest, s));
+    TS_TRY_TO(done, st, ts_charset_invert(&rest));
+    TS_TRY_TO(done, st, ts_charset_intersect(&rest, &most));
+    TS_TRY_TO(done, st, ts_charset_unite(&most, s));
+    TS_TRY_TO(done, st, ts_str_puts(out, "(?:(?!["));
+    TS_TRY_TO(done, st, put_members(x, &rest, out, &n_rest));
+    TS_TRY_TO(done, st, ts_str_puts(out, "])["));
+    TS_TRY_TO(done, st, put_members(x, &most, out, &n_most));
+    st = ts_str_puts(out, "])");
+    *n = rest.n && most.n ? n_rest + n_most : SIZE_MAX;
+done:
+    ts_charset_deinit(&most);
+    ts_charset_deinit(&rest);
+    return st;
+}
+
 ts_status ts_rx_put_set(ts_rx *x, ts_charset *s, ts_str *out)
 {
-    ts_str text[2] = { { 0 }, { 0 } };
+    ts_str text[3] = { { 0 }, { 0 }, { 0 } };
     ts_charset other = { 0 };
     ts_status st = TS_OK;
-    size_t n[2];
-    TS_TRY_TO(done, st, ts_charset_unite(&other, s));
+    size_t n[3] = { 0, 0, SIZE_MAX };
+    TS_TRY_TO(done, st, ts_charset_copy(&other, s));
     TS_TRY_TO(done, st, with_surrogates(&other));
     TS_TRY_TO(done, st, put_members(x, &other, &text[0], &n[0]));
     if (n[0] <= FEW_RANGES && text[0].len) {
@@ -151,16 +191,20 @@ ts_status ts_rx_put_set(ts_rx *x, ts_charset *s, ts_str *out)
     TS_TRY_TO(done, st, ts_charset_invert(&other));
     TS_TRY_TO(done, st, with_surrogates(&other));
     TS_TRY_TO(done, st, put_members(x, &other, &text[1], &n[1]));
+    if (n[0] > MANY_RANGES && n[1] > MANY_RANGES && x->has_categories)
+        TS_TRY_TO(done, st, put_without(x, s, &text[2], &n[2]));
     if (text[0].len == 0) /* no character at all */
         st = ts_str_puts(out, "[^\\x{0}-\\x{10ffff}]");
     else if (text[1].len == 0)
         st = ts_str_puts(out, "(?s:.)");
+    else if (n[2] < n[0] / 2 && n[2] < n[1] / 2)
+        st = ts_str_add(out, text[2].s, text[2].len);
     else
         st = n[1] < n[0] ? ts_str_printf(out, "[^%s]", ts_str_text(&text[1]))
                          : ts_str_printf(out, "[%s]", ts_str_text(&text[0]));
 done:
-    ts_str_deinit(&text[0]);
-    ts_str_deinit(&text[1]);
+    for (int i = 0; i < 3; i++)
+        ts_str_deinit(&text[i]);
     ts_charset_deinit(&other);
     return st;
 }

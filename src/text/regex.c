@@ -13,15 +13,19 @@ struct ts_regex {
 
 enum { MAX_PATTERN = 1 << 16, MATCH_LIMIT = 10000000, HEAP_LIMIT_KIB = 65536 };
 
-/* Compiles; a newline is \n alone, whatever PCRE2 was built for. */
+/* Compiles; a newline is \n alone, whatever PCRE2 was built for. Where an expression begins with an
+ * atomic group with alternatives, the compiled code of PCRE2 10.42 takes the second alternative
+ * though the first matched, unless it does without what it knows of the beginnings of matches. */
 static pcre2_code *compile(const ts_str *text, int *code, PCRE2_SIZE *at)
 {
     pcre2_compile_context *how = pcre2_compile_context_create(NULL);
     if (how)
         pcre2_set_newline(how, PCRE2_NEWLINE_LF);
-    pcre2_code *re = pcre2_compile((PCRE2_SPTR)ts_str_text(text), text->len,
-                                   PCRE2_UTF | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, code, at,
-                                   how);
+    const uint32_t plain = PCRE2_UTF | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
+    const bool atomic = strstr(ts_str_text(text), "(?>") != NULL;
+    pcre2_code *re =
+        pcre2_compile((PCRE2_SPTR)ts_str_text(text), text->len,
+                      plain | (atomic ? PCRE2_NO_START_OPTIMIZE : 0), code, at, how);
     pcre2_compile_context_free(how);
     return re;
 }

@@ -105,7 +105,8 @@ static ts_status set_escape(ts_rx *x, const char *begin, ts_str *out, bool *foun
         return TS_OK;
     x->p++;
     if (k == 'R')
-        return ts_str_puts(out, "(?>\\x{d}\\x{a}|[\\x{a}-\\x{d}\\x{85}\\x{2028}\\x{2029}])");
+        return ts_str_puts(out, "(?:\\x{d}\\x{a}|(?!\\x{d}\\x{a})"
+                                "[\\x{a}-\\x{d}\\x{85}\\x{2028}-\\x{2029}])");
     if (k == 'N' || k == 'O')
         return ts_str_puts(out, k == 'N' ? "[^\\x{a}]" : "(?s:.)");
     if (letter)

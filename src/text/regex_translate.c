@@ -126,7 +126,9 @@ static ts_status put_repeat(ts_str *out, atom *a, const repeat *r)
         TS_TRY(insert(out, a->begin, "(?:"));
         TS_TRY(ts_str_puts(out, ")"));
     }
-    if (r->possessive)
+    /* Of groups and repeats it is an atomic group: see regex.c. */
+    const bool atomic = r->possessive && out->s[a->begin] == '(';
+    if (atomic)
         TS_TRY(insert(out, a->begin, "(?>"));
     if (r->high == UINT32_MAX && r->low < 2)
         TS_TRY(ts_str_puts(out, r->low ? "+" : "*"));
@@ -136,10 +138,8 @@ static ts_status put_repeat(ts_str *out, atom *a, const repeat *r)
         TS_TRY(ts_str_printf(out, "{%u,}", r->low));
     else
         TS_TRY(ts_str_printf(out, "{%u,%u}", r->low, r->high));
-    if (r->lazy)
-        TS_TRY(ts_str_puts(out, "?"));
     a->repeats++;
-    return r->possessive ? ts_str_puts(out, ")") : TS_OK;
+    return ts_str_puts(out, atomic ? ")" : r->possessive ? "+" : r->lazy ? "?" : "");
 }
 
 /* ---- groups ---- */

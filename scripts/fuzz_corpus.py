@@ -3,6 +3,7 @@
 failed or that a long run found. Run from the project's root.
 usage: scripts/fuzz_corpus.py [DATA OUT]     seeds from the real files below DATA instead, made small too, into OUT/<target>"""
 import base64
+import gzip
 import json
 import lzma
 import sys
@@ -30,14 +31,18 @@ def binary_files():
 
 
 def lines_of_text():
+    put("input", "gzip", b"g\x06\0\0\0" + b"a text, a text, a text\n" * 9)
+    put("input", "two-members", b"x" + 2 * gzip.compress(b"a text\n", mtime=0))
+    put("input", "zstandard", b"x" + bytes.fromhex("28b52ffd2007390000") + b"a text\n")
+    put("input", "mark", b"x\xef\xbb\xbfa text")
     put("json", "config", b'{"model_type":"llama","hidden_size":64,"rms_norm_eps":1e-6,"tie_word_embeddings":false,"eos_token_id":[1,2],"rope_scaling":null}')
     put("json", "index", (golden / "io/sharded/model.safetensors.index.json").read_bytes())
     put("textfeed", "lines", b"\x001 2\n3\r\n\n4")
     put("textfeed", "jsonl", b'\x01{"text":"1 2"}\n{"text":"3","n":[1,{}]}\n')
     put("textfeed", "list", b'\x02 [{"text":"1 2"},\n{"text":"3]","n":[1,{"a":"\\""}]} , 3,null]\n')
     put("textfeed", "parted", b"\x031ab2\nab\n3")
-    put("jsonl", "ids", '{"ids": [1, 2, 99], "text": "a\\u00e9\\n", "b": "x"}\n\n{"ids":[]}\n')
-    put("jsonl", "prompt", '{"text":"日本 \\ud83d\\udc4d","b":"","n":[1.5,-2,true,null,{"c":"d"}]}\r\n{"prompt":"a","completion":"b"}')
+    put("jsonl", "ids", '\x00{"ids": [1, 2, 99], "text": "a\\u00e9\\n", "b": "x"}\n\n{"ids":[]}\n')
+    put("jsonl", "prompt", '\x01{"text":"日本 \\ud83d\\udc4d","b":"","n":[1.5,-2,true,null,{"c":"d"}]}\r\n{"prompt":"a","completion":"b"}')
 
 
 # ---- tokenizers ----
@@ -205,7 +210,7 @@ def real_files(data):
     for path in sorted(data.glob("**/*.jsonl")):
         lines = path.read_bytes().splitlines(True)[:40]
         few = b"".join(x for x in lines if len(x) < 600)[:4000]
-        put("jsonl", path.stem, few)
+        put("jsonl", path.stem, b"\x00" + few)
         put("textfeed", path.stem, b"\x01" + few)
     for path in sorted(data.glob("text/*/*.txt")):
         few = path.read_bytes()[5000:7000]

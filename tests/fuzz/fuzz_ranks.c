@@ -1,8 +1,40 @@
 /* The tokenizers that are no JSON of their own: rank files, GPT-2's pair of files, and the files
  * beside a tokenizer that say which tokens begin and end. */
 #include "fuzz_text.h"
+#include "text/tiktoken_json.h"
 
 #include <sys/stat.h>
+
+/* The same tokenizer as a tokenizer.json: it opens, and gives the same ids. */
+static void as_json(const ts_tokenizer *tok, const char *ranks, size_t n,
+                    const ts_tokenizer_options *how)
+{
+    static const char text[] = "abc ab  a'st\n<|endoftext|>c b";
+    const ts_option_list special = { (const char **)(uintptr_t)how->tiktoken_special,
+                                     (int64_t)how->n_tiktoken_special };
+    const ts_text_options o = { .tiktoken_pattern = how->tiktoken_pattern,
+                                .tiktoken_special = special };
+    ts_str json = { 0 };
+    ts_tokenizer *other = NULL;
+    ts_tokenizer_scratch *scratch[2] = { NULL, NULL };
+    ts_ids a = { 0 }, b = { 0 };
+    if (ts_tiktoken_json(ranks, n, "f.tiktoken", &o, &json) == TS_OK) {
+        if (ts_tokenizer_open_bytes(json.s, json.len, "f.json", fuzz_unicode(), &other) != TS_OK ||
+            ts_tokenizer_scratch_create(tok, &scratch[0]) != TS_OK ||
+            ts_tokenizer_scratch_create(other, &scratch[1]) != TS_OK)
+            abort();
+        if (ts_tokenizer_encode(tok, scratch[0], text, sizeof text - 1, false, &a) == TS_OK &&
+            (ts_tokenizer_encode(other, scratch[1], text, sizeof text - 1, false, &b) != TS_OK ||
+             a.n != b.n || (a.n && memcmp(a.v, b.v, a.n * sizeof *a.v))))
+            abort();
+    }
+    ts_tokenizer_scratch_destroy(&scratch[0]);
+    ts_tokenizer_scratch_destroy(&scratch[1]);
+    ts_tokenizer_destroy(&other);
+    ts_ids_deinit(&a);
+    ts_ids_deinit(&b);
+    ts_str_deinit(&json);
+}
 
 /* A pattern, a NUL, and the ranks; without the NUL GPT-2's pattern. */
 static void ranks(const char *s, size_t n)
@@ -16,8 +48,11 @@ static void ranks(const char *s, size_t n)
     if (ts_tokenizer_new(fuzz_unicode(), &tok) != TS_OK)
         abort();
     const bool is_text = !nul || ts_utf8_check(s, (size_t)(nul - s)) == (size_t)(nul - s);
-    if (is_text && ts_load_tiktoken(tok, text, n - (size_t)(text - s), "f.tiktoken", &how) == TS_OK)
+    if (is_text && ts_load_tiktoken(tok, text, n - (size_t)(text - s), "f.tiktoken", &how) ==
+                       TS_OK) {
         fuzz_use(tok, NULL, 0);
+        as_json(tok, text, n - (size_t)(text - s), &how);
+    }
     ts_tokenizer_destroy(&tok);
 }
 

@@ -29,7 +29,13 @@ static ts_status read_line(ts_token_model *m, const char *s, size_t n, const cha
     if (token->len > MAX_TOKEN)
         return ts_error(TS_ERR_USER, "%s:%zu: a token of %zu bytes, expected at most %d", file,
                         line, token->len, MAX_TOKEN);
-    return token->len ? ts_vocab_add(&m->vocab, token->s, token->len, rank) : TS_OK;
+    if (!token->len)
+        return TS_OK;
+    if (ts_vocab_text(&m->vocab, (int32_t)rank, NULL) &&
+        !ts_vocab_is(&m->vocab, (int32_t)rank, token->s, token->len))
+        return ts_error(TS_ERR_USER, "%s:%zu: rank %ld is that of another token too", file, line,
+                        rank);
+    return ts_vocab_add(&m->vocab, token->s, token->len, rank);
 }
 
 static ts_status read_ranks(ts_token_model *m, const char *text, size_t n, const char *file)

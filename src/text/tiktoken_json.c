@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_HOLES = 1 << 16 };
+
 /* Bytes in GPT-2's alphabet, as a JSON string. */
 static ts_status put_token(ts_str *out, const char *s, size_t n)
 {
@@ -105,16 +107,19 @@ static ts_status put_merges(ts_str *out, const ts_vocab *v, int32_t id, split *s
     return TS_OK;
 }
 
+/* tokenizers numbers special tokens from the number of tokens on, so a rank that nothing has gets a
+ * token too: with a blank, which is no character of the alphabet, so that no text has it. */
 static ts_status put_model(ts_str *out, const ts_vocab *v, split *splits)
 {
     bool first = true;
     for (int32_t id = 0; id < (int32_t)v->n_ids; id++) {
         size_t n;
         const char *s = ts_vocab_text(v, id, &n);
-        if (!s)
-            continue;
         TS_TRY(ts_str_puts(out, first ? "\n    " : ",\n    "));
-        TS_TRY(put_token(out, s, n));
+        if (s)
+            TS_TRY(put_token(out, s, n));
+        else
+            TS_TRY(ts_str_printf(out, "\" %d\"", (int)id));
         TS_TRY(ts_str_printf(out, ": %d", (int)id));
         first = false;
     }
@@ -139,6 +144,9 @@ ts_status ts_tiktoken_json(const char *ranks, size_t n, const char *file, const 
             longest = tok->model.vocab.entry[i].len;
     if (st == TS_OK)
         st = ts_alloc(&splits, longest, sizeof *splits);
+    if (st == TS_OK && tok->model.vocab.n_ids - tok->model.vocab.n > MOST_HOLES)
+        st = ts_error(TS_ERR_USER, "%s: %zu of its ranks up to %zu have no token", file,
+                      tok->model.vocab.n_ids - tok->model.vocab.n, tok->model.vocab.n_ids - 1);
     if (st == TS_OK)
         st = put_added(out, tok);
     if (st == TS_OK)

@@ -72,6 +72,7 @@ static void damaged_files(void **state)
     refuse_file(&t, "x.tiktoken", "YQ== 0\nYg==\n", "x.tiktoken:2");
     refuse_file(&t, "x.tiktoken", "YQ== 0\nY?== 1\n", "x.tiktoken:2");
     refuse_file(&t, "x.tiktoken", "YQ== -1\n", "rank '-1'");
+    refuse_file(&t, "x.tiktoken", "YQ== 0\nYg== 0\n", "x.tiktoken:2: rank 0 is that of another token");
     refuse_file(&t, "x.tiktoken", "", "no token");
     temp_remove(&t);
 }

@@ -11,6 +11,7 @@ enum {
     MAX_DEPTH = 200,
     MAX_RUN = 256,
     MAX_REPEAT = 65535,
+    MAX_SHOWN = 16,       /* bytes of what is refused */
     MAX_STACKED = 50,     /* repeats of one thing */
     MAX_OUTPUT = 1 << 22, /* far more than PCRE2 takes */
 };
@@ -36,12 +37,15 @@ typedef struct repeat {
 
 ts_status ts_rx_refuse(const ts_rx *x, const char *at, const char *what)
 {
-    const size_t n = (size_t)(x->end - at);
+    const size_t rest = (size_t)(x->end - at);
+    size_t n = rest < MAX_SHOWN ? rest : MAX_SHOWN;
+    while (n < rest && ((unsigned char)at[n] & 0xC0) == 0x80)
+        n--; /* not in the middle of a character */
     return ts_error(TS_ERR_USER,
                     "%s: cannot use the regular expression '%.*s': %s at byte %zu ('%.*s%s'), which "
                     "is not supported",
                     x->where, (int)(x->end - x->pattern), x->pattern, what,
-                    (size_t)(at - x->pattern), (int)(n < 16 ? n : 16), at, n > 16 ? "..." : "");
+                    (size_t)(at - x->pattern), (int)n, at, n < rest ? "..." : "");
 }
 
 static ts_status alternatives(ts_rx *x, ts_str *out);

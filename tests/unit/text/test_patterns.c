@@ -108,6 +108,7 @@ static void refused_by_name(void **state)
     static const char *const cases[][2] = {
         { "a\\X", "a text segment (\\X, \\y, \\Y) at byte 1 ('\\X')" },
         { "\\y", "a text segment" },
+        { "\\X0123456789abc日", "('\\X0123456789abc...')" }, /* cut before a character */
         { "(a)\\g<1>", "a call of a group (\\g) at byte 3" },
         { "(?~ab)", "a group of a kind" },
         { "(a)?(?(1)b|c)", "a group of a kind" },

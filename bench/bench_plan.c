@@ -113,6 +113,8 @@ int main(int argc, char **argv)
     if (st == TS_OK)
         st = ts_option_parse(set, argc - 2, argv + 2);
     if (st == TS_OK)
+        st = ts_option_finish(set);
+    if (st == TS_OK)
         st = bench(&o, set, &p, atoi(argv[1]));
     if (st != TS_OK)
         fprintf(stderr, "%s\n", ts_error_message());

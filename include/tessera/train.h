@@ -50,8 +50,9 @@ typedef unsigned ts_train_hook(void *ctx, const ts_train_step *step);
 TS_API ts_status ts_training_run(ts_training *t, ts_train_hook *hook, void *ctx) TS_NODISCARD;
 
 /* Writes the model as a Hugging Face folder; one that is there is replaced when the new one is
- * complete, and refused where it holds anything else. dtype: "fp32", "bf16", "fp16", or NULL for
- * the type of the files that it came from. */
+ * complete, and refused where it holds anything else. dtype: "fp32", "bf16", "fp16" (or Hugging
+ * Face's "float32", "bfloat16", "float16"); NULL or "auto" for the type of the files that it came
+ * from. */
 TS_API ts_status ts_training_save_hf(ts_training *t, const char *folder,
                                      const char *dtype) TS_NODISCARD;
 

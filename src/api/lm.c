@@ -29,9 +29,6 @@ ts_status ts_lm_begin(ts_lm *lm)
                                      : TS_QUANT_NONE;
     TS_TRY(ts_runtime_dtype(&lm->rt, &use.compute));
     TS_TRY(ts_runtime_open(&lm->rt, 0, 1, &lm->dev));
-    if (!lm->dev->computes)
-        return ts_error(TS_ERR_USER, "--device %s computes nothing: there is nothing to say with",
-                        lm->rt.device);
     use.dev = lm->dev;
     return ts_model_open(lm->rt.load, lm->o.ckpt_step, &use, &lm->model);
 }

@@ -90,15 +90,16 @@ ts_status ts_training_save_hf(ts_training *t, const char *folder, const char *dt
     TS_NEED(t);
     TS_NEED(folder);
     TS_TRY(check_usable(t, __func__));
-    if (dtype && strcmp(dtype, "fp32") && strcmp(dtype, "bf16") && strcmp(dtype, "fp16"))
-        return ts_error(TS_ERR_USER, "ts_training_save_hf: dtype %s: expected fp32, bf16 or fp16",
-                        dtype);
+    const int type = dtype ? ts_option_choice(TS_WORDS_WEIGHTS, dtype) : TS_SAVE_HF_AUTO;
+    if (type < 0)
+        return ts_error(TS_ERR_USER,
+                        "ts_training_save_hf: dtype %s: expected fp32, bf16, fp16 or auto", dtype);
     const ts_weights_source source = ts_model_source(&t->job.model);
     ts_status st = ts_weights_may_save(folder, "ts_training_save_hf: folder");
     if (st == TS_OK)
         st = ts_weights_check(&source);
     TS_TRY(ts_comm_agree(t->comm, st));
-    return t->status = ts_job_save_hf(&t->job, folder, dtype);
+    return t->status = ts_job_save_hf(&t->job, folder, (ts_save_hf_dtype)type);
 }
 
 int64_t ts_training_iteration(const ts_training *t) { return t ? t->job.trainer->iteration : 0; }

@@ -1,5 +1,8 @@
 #include "api/words.h"
 
+#include "base/log.h"
+#include "dist/comm.h"
+
 #include <string.h>
 
 ts_status ts_argument_missing(const char *function, const char *argument)
@@ -44,8 +47,20 @@ ts_status ts_words_take(ts_option_set *set, int argc, char *const *argv)
     ts_status st = read_config(set, &argc, words);
     if (st == TS_OK)
         st = ts_option_parse(set, argc, words);
+    if (st == TS_OK)
+        st = ts_option_finish(set);
     ts_free(&words);
     return st;
+}
+
+void ts_words_log_notes(const ts_option_set *set)
+{
+    ts_str text = { 0 };
+    int64_t rank;
+    ts_comm_launched(&rank);
+    if (rank == 0 && ts_option_notes(set, &text) == TS_OK && text.len)
+        ts_log(TS_LOG_INFO, "%s", text.s);
+    ts_str_deinit(&text);
 }
 
 /* One word, or the two of "--name value". */
@@ -82,9 +97,10 @@ ts_status ts_words_parse(const ts_option_table *tables, size_t n_tables, const c
     for (size_t i = 0; words && i < 2 * n; i++)
         ts_free(&words[i]);
     ts_free(&words);
-    if (st == TS_OK)
+    if (st == TS_OK) {
+        ts_words_log_notes(s);
         *set = s;
-    else
+    } else
         ts_option_set_destroy(&s);
     return st;
 }

@@ -6,6 +6,9 @@
 /* Parses words that may hold --config FILE, which ranks below the other words. */
 ts_status ts_words_take(ts_option_set *set, int argc, char *const *argv) TS_NODISCARD;
 
+/* One line, from the first process alone, that names the options given that have no effect. */
+void ts_words_log_notes(const ts_option_set *set);
+
 /* Joins the tables, whose values are zero, and parses the options of a public function (their form
  * is in tessera/options.h). The values' texts live as long as the set. */
 ts_status ts_words_parse(const ts_option_table *tables, size_t n_tables, const char *const *options,

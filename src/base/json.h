@@ -9,9 +9,9 @@
 ts_status ts_json_parse(const char *text, size_t n, const char *name, json_t **out) TS_NODISCARD;
 /* The same of a file; a byte order mark of UTF-8 is passed over. */
 ts_status ts_json_read(const char *path, json_t **out) TS_NODISCARD;
-/* A YAML file (mappings with text keys, lists, scalars; no aliases) as the JSON value it stands
- * for. */
-ts_status ts_yaml_read(const char *path, json_t **out) TS_NODISCARD;
+/* A YAML file (mappings with text keys, lists, scalars; no aliases) as the JSON value it stands for.
+ * lines, where not NULL: an object {KEY: {"line": N, "in": the same for a mapping under the key}}. */
+ts_status ts_yaml_read(const char *path, json_t **out, json_t **lines) TS_NODISCARD;
 
 /* New values for objects to be written: null where the number is not finite; text that is not UTF-8
  * with U+FFFD for what is not; NULL (text): null. NULL: no memory. */

@@ -32,7 +32,7 @@ void ts_log(ts_log_level level, const char *fmt, ...)
     static const char *const name[] = { "debug: ", "", "warning: ", "error: " };
     if (level < sink.level)
         return;
-    char text[4096];
+    char text[8704]; /* a whole error message fits */
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);

@@ -11,14 +11,20 @@ typedef enum ts_option_type {
     TS_OPTION_INT,    /* int64_t in [lo, hi] */
     TS_OPTION_REAL,   /* double in [lo, hi] */
     TS_OPTION_TEXT,   /* const char *; NULL when not given and no default */
-    TS_OPTION_CHOICE, /* int: index into the list "a|b|c" in `choices` */
+    TS_OPTION_CHOICE, /* int: index into the list "a|b|c" in `choices`; "fp32,float32|bf16": a
+                         choice may have several spellings, of which the first is shown */
     /* ts_option_list: all words up to the next option; a repeated option replaces (lo TS_LIST_ADDS:
      * adds) */
     TS_OPTION_LIST,
     TS_OPTION_EACH, /* ts_option_list: one word each time; repeated options add */
-    TS_OPTION_NOTE, /* no field: accepted and without effect here (kernel or launcher of another
-                       platform); `lo`: how many words it takes (-1: up to the next option) */
+    /* The following have no field. `lo`: how many words they take; TS_OPTION_MANY: one or more, up
+     * to the next option; TS_OPTION_ANY: or none. */
+    TS_OPTION_NOTE,  /* accepted and without effect here; `choices`: the words that it may have */
+    TS_OPTION_LATER, /* of a subject that there is not yet, `help`: refused, all of them in one
+                        message, unless given one of the neutral values "a|b" in `def` */
+    TS_OPTION_HINT,  /* a name from elsewhere, refused; `help`: what it is called here */
 } ts_option_type;
+enum { TS_OPTION_MANY = -1, TS_OPTION_ANY = -2 };
 
 enum { TS_LIST_ADDS = 1 };
 
@@ -28,12 +34,17 @@ typedef struct ts_option_list {
 } ts_option_list;
 
 typedef struct ts_option {
-    const char *name; /* without the dashes */
+    const char *name; /* without the dashes; "section.": all that a section of that name holds (LATER
+                         and NOTE) */
     ts_option_type type;
     size_t offset;       /* of the field in the module's struct */
     const char *def;     /* default as it would be typed; NULL: zero, false, not given */
     double lo, hi;       /* range of numbers; both 0: any */
-    const char *choices; /* CHOICE */
+    bool below;          /* numbers: hi itself is out of range */
+    bool told;           /* NOTE: where it is given, its help is told too */
+    const char *with;    /* LATER: matters where this option, of that type too, is refused; else it is
+                            accepted without effect */
+    const char *choices; /* CHOICE, NOTE */
     const char *group, *help;
 } ts_option;
 
@@ -53,23 +64,35 @@ ts_status ts_option_set_create(const ts_option_table *tables, size_t n,
                                ts_option_set **out) TS_NODISCARD;
 void ts_option_set_destroy(ts_option_set **set); /* texts and lists in the values die with it */
 
-/* Parses words (argv without program and command). Unknown: TS_ERR_USER with the nearest names. */
+/* The following three take what is given and collect what is wrong with it for ts_option_finish;
+ * they return only what cannot be gone on from (a file that cannot be read, memory).
+ * Words: argv without program and command. Names may have _ for -. */
 ts_status ts_option_parse(ts_option_set *set, int argc, char *const *argv) TS_NODISCARD;
 /* Takes name: value pairs from a JSON or YAML file; origin is remembered for messages. Values given
- * on the command line win whatever the order of calls. Keys may have _ for -. */
+ * on the command line win whatever the order of calls. */
 ts_status ts_option_read_file(ts_option_set *set, const char *path) TS_NODISCARD;
 /* TESSERA_NUM_LAYERS=3 sets num-layers; only names of the table are looked at. */
 ts_status ts_option_read_env(ts_option_set *set, char *const *environ_) TS_NODISCARD;
+/* Refuses (TS_ERR_USER) all that was wrong in one message: values, names that are no options of the
+ * command with the nearest ones, and options of subjects that are not there yet. */
+ts_status ts_option_finish(const ts_option_set *set) TS_NODISCARD;
 
 /* Whether the user gave the option (in any way). Unknown names are a programmer's mistake. */
 bool ts_option_given(const ts_option_set *set, const char *name);
+/* One line that names the options given that are accepted and have no effect; empty where there are
+ * none. */
+ts_status ts_option_notes(const ts_option_set *set, ts_str *out) TS_NODISCARD;
+/* Number of the word in a list of choices, or -1. */
+int ts_option_choice(const char *choices, const char *word);
 
 /* Visits the rows in the order of the help text: by group, as each group first appears, and at the
- * end those without effect (TS_OPTION_NOTE), which have no group. Stops at the first failure. */
+ * end those without effect (TS_OPTION_NOTE), whose groups do not matter; not LATER and HINT. Stops
+ * at the first failure. */
 typedef ts_status ts_option_visit(void *ctx, const ts_option *row, bool begins_group);
 ts_status ts_option_walk(const ts_option_set *set, ts_option_visit *visit, void *ctx) TS_NODISCARD;
-/* The word for a value of the row's type ("N", "TEXT", ...), its choices, or "" for a flag. */
-const char *ts_option_value_word(const ts_option *row);
+/* Appends the word for a value of the row's type ("N", "TEXT", ...), its choices ("a|b", each in its
+ * first spelling), or nothing for a flag. */
+ts_status ts_option_value_word(const ts_option *row, ts_str *out) TS_NODISCARD;
 /* Whether the user gave the option, a flag not as false; false too where the command has none of
  * that name. */
 bool ts_option_is_on(const ts_option_set *set, const char *name);
@@ -85,7 +108,23 @@ ts_status ts_option_help(const ts_option_set *set, ts_str *out) TS_NODISCARD;
 /* Resolved values as a JSON object (given and default), for records and checkpoints. */
 ts_status ts_option_json(const ts_option_set *set, ts_str *out) TS_NODISCARD;
 
+/* Spellings of element types: Megatron-LM's and Hugging Face's. */
+#define TS_WORDS_FP32 "fp32,float32,float,torch.float32"
+#define TS_WORDS_BF16 "bf16,bfloat16,torch.bfloat16"
+#define TS_WORDS_FP16 "fp16,float16,half,torch.float16"
+/* Types of weights in files; auto: as they are. */
+#define TS_WORDS_WEIGHTS "auto|" TS_WORDS_FP32 "|" TS_WORDS_BF16 "|" TS_WORDS_FP16
+
 #define TS_ROW(type_, struct_, field_, name_, def_, lo_, hi_, choices_, group_, help_)             \
     { .name = name_, .type = TS_OPTION_##type_, .offset = offsetof(struct_, field_), .def = def_,  \
       .lo = lo_, .hi = hi_, .choices = choices_, .group = group_, .help = help_ }
+#define TS_NOTE(name_, words_, group_, help_)                                                      \
+    { .name = name_, .type = TS_OPTION_NOTE, .lo = words_, .group = group_, .help = help_ }
+#define TS_TOLD(name_, words_, group_, help_)                                                      \
+    { .name = name_, .type = TS_OPTION_NOTE, .lo = words_, .told = true, .group = group_,          \
+      .help = help_ }
+#define TS_LATER(name_, words_, neutral_, subject_)                                                \
+    { .name = name_, .type = TS_OPTION_LATER, .lo = words_, .def = neutral_, .help = subject_ }
+#define TS_HINT(name_, words_, here_)                                                              \
+    { .name = name_, .type = TS_OPTION_HINT, .lo = words_, .help = here_ }
 #endif

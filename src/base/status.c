@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* In the thread's own storage from its start, so that "out of memory" can always be said. */
-static _Thread_local char message[2048];
+static _Thread_local char message[8192];
 
 ts_status ts_error(ts_status st, const char *fmt, ...)
 {

@@ -32,31 +32,42 @@ static json_t *scalar(const yaml_event_t *e)
     return json_stringn(s, n);
 }
 
-static json_t *node(yaml_parser_t *p, const yaml_event_t *first, int depth);
+/* lines: NULL, or an object that a mapping fills (json.h). */
+static json_t *node(yaml_parser_t *p, const yaml_event_t *first, int depth, json_t *lines);
 
-static json_t *next_node(yaml_parser_t *p, int depth, yaml_event_type_t end, bool *ended)
+static json_t *next_node(yaml_parser_t *p, int depth, yaml_event_type_t end, bool *ended,
+                         json_t *lines, int *line)
 {
     yaml_event_t e;
     *ended = false;
     if (!yaml_parser_parse(p, &e))
         return NULL;
     json_t *v = NULL;
+    if (line)
+        *line = (int)e.start_mark.line + 1;
     if (e.type == end)
         *ended = true;
     else
-        v = node(p, &e, depth);
+        v = node(p, &e, depth, lines);
     yaml_event_delete(&e);
     return v;
 }
 
-static json_t *mapping(yaml_parser_t *p, int depth)
+static json_t *mapping(yaml_parser_t *p, int depth, json_t *lines)
 {
     json_t *o = json_object();
     for (bool ended;;) {
-        json_t *key = next_node(p, depth + 1, YAML_MAPPING_END_EVENT, &ended);
+        int line = 0;
+        json_t *key =
+            next_node(p, depth + 1, YAML_MAPPING_END_EVENT, &ended, NULL, &line);
         if (ended)
             return o;
-        json_t *value = key ? next_node(p, depth + 1, YAML_NO_EVENT, &ended) : NULL;
+        json_t *in = lines ? json_object() : NULL;
+        json_t *value = key ? next_node(p, depth + 1, YAML_NO_EVENT, &ended, in, NULL) : NULL;
+        if (lines && value && json_is_string(key))
+            json_object_set_new(lines, json_string_value(key),
+                                json_pack("{s:i, s:O}", "line", line, "in", in));
+        json_decref(in);
         /* A key that stands twice is refused, as in JSON. */
         const bool fine =
             value && json_is_string(key) && !json_object_get(o, json_string_value(key));
@@ -75,7 +86,7 @@ static json_t *sequence(yaml_parser_t *p, int depth)
 {
     json_t *a = json_array();
     for (bool ended;;) {
-        json_t *v = next_node(p, depth + 1, YAML_SEQUENCE_END_EVENT, &ended);
+        json_t *v = next_node(p, depth + 1, YAML_SEQUENCE_END_EVENT, &ended, NULL, NULL);
         if (ended)
             return a;
         if (!v || json_array_append_new(a, v)) {
@@ -85,13 +96,13 @@ static json_t *sequence(yaml_parser_t *p, int depth)
     }
 }
 
-static json_t *node(yaml_parser_t *p, const yaml_event_t *e, int depth)
+static json_t *node(yaml_parser_t *p, const yaml_event_t *e, int depth, json_t *lines)
 {
     if (depth > MAX_DEPTH)
         return NULL;
     switch (e->type) {
     case YAML_SCALAR_EVENT: return scalar(e);
-    case YAML_MAPPING_START_EVENT: return mapping(p, depth);
+    case YAML_MAPPING_START_EVENT: return mapping(p, depth, lines);
     case YAML_SEQUENCE_START_EVENT: return sequence(p, depth);
     default: return NULL; /* aliases are not followed */
     }
@@ -109,12 +120,12 @@ static bool next_is(yaml_parser_t *p, yaml_event_type_t type)
 }
 
 /* The one document of the stream, with nothing behind it; NULL: something else. */
-static json_t *document(yaml_parser_t *p, const char **wrong)
+static json_t *document(yaml_parser_t *p, json_t *lines, const char **wrong)
 {
     bool ended;
     if (!next_is(p, YAML_STREAM_START_EVENT) || !next_is(p, YAML_DOCUMENT_START_EVENT))
         return NULL;
-    json_t *v = next_node(p, 0, YAML_NO_EVENT, &ended);
+    json_t *v = next_node(p, 0, YAML_NO_EVENT, &ended, lines, NULL);
     if (v && next_is(p, YAML_DOCUMENT_END_EVENT) && next_is(p, YAML_STREAM_END_EVENT))
         return v;
     if (v && !p->problem)
@@ -123,7 +134,7 @@ static json_t *document(yaml_parser_t *p, const char **wrong)
     return NULL;
 }
 
-ts_status ts_yaml_read(const char *path, json_t **out)
+ts_status ts_yaml_read(const char *path, json_t **out, json_t **lines)
 {
     ts_str text = { 0 };
     TS_TRY(ts_file_read(path, &text));
@@ -135,14 +146,17 @@ ts_status ts_yaml_read(const char *path, json_t **out)
     yaml_parser_set_input_string(&p, (const unsigned char *)ts_str_text(&text), text.len);
     ts_status st = TS_OK;
     const char *wrong = "unexpected content";
-    json_t *v = document(&p, &wrong);
-    if (v)
+    json_t *at = lines ? json_object() : NULL, *v = document(&p, at, &wrong);
+    if (v) {
         *out = v;
-    else
+        if (lines)
+            *lines = json_incref(at);
+    } else
         st = ts_error(
             TS_ERR_USER,
             "%s: not valid YAML (mappings, lists and scalars are understood): line %zu: %s", path,
             p.mark.line + 1, p.problem ? p.problem : wrong);
+    json_decref(at);
     yaml_parser_delete(&p);
     ts_str_deinit(&text);
     return st;

@@ -1,4 +1,5 @@
 #include "api/lm.h"
+#include "api/words.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "cli/command.h"
@@ -288,6 +289,7 @@ static ts_status run(int argc, char *const *argv)
     if (helped)
         return TS_OK;
     ts_log_init((ts_log_level)s.lm.rt.log_level, "");
+    ts_words_log_notes(set);
     ts_status st = open_all(&s, set);
     if (st == TS_OK)
         st = generate(&s);

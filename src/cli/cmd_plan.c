@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "api/words.h"
 #include "cli/command.h"
 #include "dist/comm.h"
 #include "plan/report.h"
@@ -50,6 +51,7 @@ static ts_status run(int argc, char *const *argv)
     if (helped)
         return TS_OK;
     ts_log_init((ts_log_level)o.runtime.log_level, "");
+    ts_words_log_notes(set);
     const ts_status st = print_plan(&o, set, &p);
     ts_option_set_destroy(&set);
     return st;

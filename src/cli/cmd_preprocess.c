@@ -1,4 +1,5 @@
 #include "api/preprocess_run.h"
+#include "api/words.h"
 #include "base/log.h"
 #include "cli/command.h"
 
@@ -32,6 +33,7 @@ static ts_status run(int argc, char *const *argv)
     TS_TRY(ts_command_options(&ts_cmd_preprocess, usage, tables, 2, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
+    ts_words_log_notes(set);
     const ts_status st = convert(&o, &t);
     ts_option_set_destroy(&set);
     return st;

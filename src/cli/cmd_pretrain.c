@@ -1,4 +1,5 @@
 #include "api/training.h"
+#include "api/words.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "plan/report.h"
@@ -96,6 +97,7 @@ static ts_status run(int argc, char *const *argv)
     ts_status st = ts_comm_world(&t.comm);
     if (st == TS_OK) {
         start_log(&t.o, t.comm);
+        ts_words_log_notes(t.set);
         st = train(&t);
         /* said here: ending the job may end this process at once */
         if (st != TS_OK && t.comm->size > 1)

@@ -28,11 +28,11 @@ static ts_status put_quoted(ts_str *out, const char *s, const char *escaped)
     return TS_OK;
 }
 
-/* "a|b|c" with blanks between. */
+/* "a|b|c" with blanks between; of each its first spelling. */
 static ts_status put_choices(ts_str *out, const char *choices)
 {
-    for (const char *c = choices; *c; c++)
-        TS_TRY(ts_str_add(out, *c == '|' ? " " : c, 1));
+    for (const char *c = choices; *c; c += strcspn(c, "|"), c += *c == '|')
+        TS_TRY(ts_str_printf(out, "%s%.*s", c == choices ? "" : " ", (int)strcspn(c, "|,"), c));
     return TS_OK;
 }
 

@@ -51,10 +51,21 @@ typedef struct page {
     bool options, notes; /* sections that have begun */
 } page;
 
+static ts_status put_value_word(ts_str *out, const ts_option *r)
+{
+    ts_str word = { 0 };
+    ts_status st = ts_option_value_word(r, &word);
+    if (st == TS_OK && word.len)
+        st = ts_str_puts(out, "\\fR \\fI");
+    if (st == TS_OK)
+        st = put_text(out, ts_str_text(&word));
+    ts_str_deinit(&word);
+    return st;
+}
+
 static ts_status put_row(void *ctx, const ts_option *r, bool begins)
 {
     page *p = ctx;
-    const char *word = ts_option_value_word(r);
     if (r->type == TS_OPTION_NOTE) {
         TS_TRY(ts_str_puts(p->out, p->notes ? "\n" : ".SH ACCEPTED WITHOUT EFFECT\n"));
         p->notes = true;
@@ -69,8 +80,7 @@ static ts_status put_row(void *ctx, const ts_option *r, bool begins)
         TS_TRY(ts_str_printf(p->out, ".SS %s\n", r->group));
     TS_TRY(ts_str_puts(p->out, ".TP\n\\fB\\-\\-"));
     TS_TRY(put_text(p->out, r->name));
-    TS_TRY(ts_str_puts(p->out, *word ? "\\fR \\fI" : ""));
-    TS_TRY(put_text(p->out, word));
+    TS_TRY(put_value_word(p->out, r));
     TS_TRY(ts_str_puts(p->out, "\\fR\n"));
     TS_TRY(put_text(p->out, r->help ? r->help : "(no more is said of it)"));
     if (r->def) {

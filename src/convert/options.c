@@ -8,7 +8,6 @@
 
 #define ROW(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW(type, ts_convert_options, field, name, def, lo, hi, choices, "conversion", help)
-#define TYPES "auto|fp32|bf16|fp16"
 
 const ts_option ts_convert_rows[] = {
     ROW(TEXT, load_dir, "load-dir", NULL, 0, 0, NULL,
@@ -17,9 +16,9 @@ const ts_option ts_convert_rows[] = {
     ROW(CHOICE, load_type, "load-model-type", "auto", 0, 0, "auto|tessera|hf",
         "what is read; auto tells it by content"),
     ROW(CHOICE, save_type, "save-model-type", "hf", 0, 0, "hf", "what is written"),
-    ROW(CHOICE, dtype, "params-dtype", "auto", 0, 0, TYPES,
+    ROW(CHOICE, dtype, "params-dtype", "auto", 0, 0, TS_WORDS_WEIGHTS,
         "type of the weights; auto: as they are (of a checkpoint: as the model came in)"),
-    ROW(CHOICE, dtype, "save-hf-dtype", "auto", 0, 0, TYPES, "as --params-dtype"),
+    ROW(CHOICE, dtype, "save-hf-dtype", "auto", 0, 0, TS_WORDS_WEIGHTS, "as --params-dtype"),
     ROW(TEXT, max_shard_size, "max-shard-size", NULL, 0, 0, NULL,
         "files of at most so many bytes, as 5000000000, 500MB or 2GiB (default 5GB)"),
     ROW(INT, step, "ckpt-step", "-1", -1, 9e15, NULL, "this iteration instead of the newest (-1)"),

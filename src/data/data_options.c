@@ -2,8 +2,8 @@
 
 #define ROW(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW(type, ts_data_options, field, name, def, lo, hi, choices, "data", help)
-#define NOTE(name_, words, help_)                                                                  \
-    { .name = name_, .type = TS_OPTION_NOTE, .lo = words, .group = "data", .help = help_ }
+#define NOTE(name_, words, help_) TS_NOTE(name_, words, "data", help_)
+#define RECORDS "records that are read while training; `tessera preprocess` makes files for --data-path"
 
 const ts_option ts_data_option_rows[] = {
     ROW(LIST, data_path, "data-path", NULL, 0, 0, NULL,
@@ -38,5 +38,33 @@ const ts_option ts_data_option_rows[] = {
     NOTE("create-attention-mask-in-dataloader", 0, "masks are never stored"),
     NOTE("no-mmap-bin-files", 0, "files are always mapped"),
     NOTE("data-impl", 1, "one format"),
+    NOTE("data-manager-type", 1, "one order of samples, Megatron's"),
+    NOTE("dataloader-drop-last", TS_OPTION_ANY, "incomplete batches are always dropped"),
+    NOTE("workers", 1, "`tessera preprocess --workers`"),
+    NOTE("max-new-tokens", 1, "`tessera infer --max-new-tokens`"),
+    NOTE("preprocessing-num-workers", 1, "`tessera preprocess --workers`"),
+    NOTE("overwrite-cache", TS_OPTION_ANY, "--data-cache-path holds orders of samples alone"),
+    NOTE("use-one-sent-docs", 0, "a matter of other models"),
+    { .name = "handler-name", .type = TS_OPTION_LATER, .lo = 1, .def = "GeneralPretrainHandler",
+      .help = "records of this kind; GeneralPretrainHandler's, plain text, are understood" },
+    TS_LATER("formatting", 1, NULL, RECORDS),
+    TS_LATER("packing", TS_OPTION_ANY, "false|False", RECORDS),
+    TS_LATER("max-samples", 1, NULL, RECORDS),
+    TS_LATER("train-doc-idx-path", 1, NULL, RECORDS),
+    TS_LATER("train-sample-idx-path", 1, NULL, RECORDS),
+    TS_LATER("train-shuffle-idx-path", 1, NULL, RECORDS),
+    TS_LATER("data-efficiency-curriculum-learning", 0, NULL, RECORDS),
+    TS_LATER("random-ltd", 0, NULL, RECORDS),
+    TS_HINT("data", TS_OPTION_MANY, "--data-path PREFIX, of files that `tessera preprocess` makes"),
+    TS_LATER("dataset", TS_OPTION_MANY, NULL, RECORDS),
+    TS_HINT("append-eod", TS_OPTION_ANY, "`tessera preprocess --append-eod`"),
+    TS_HINT("dataset-dir", 1, "--data-path PREFIX, of files that `tessera preprocess` makes"),
+    TS_LATER("dataset.", TS_OPTION_ANY, NULL, RECORDS),
+    TS_HINT("file-name", 1, "--data-path PREFIX, of files that `tessera preprocess` makes"),
+    TS_HINT("train-file", 1, "--data-path PREFIX, of files that `tessera preprocess` makes"),
+    TS_HINT("train-data", TS_OPTION_MANY, "--train-data-path"),
+    TS_HINT("validation-file", 1, "--valid-data-path"),
+    TS_HINT("val-data", TS_OPTION_MANY, "--valid-data-path"),
+    TS_HINT("dataloader-num-workers", 1, "--num-workers"),
 };
 const size_t ts_data_option_count = sizeof ts_data_option_rows / sizeof *ts_data_option_rows;

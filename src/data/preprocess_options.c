@@ -2,8 +2,8 @@
 
 #define ROW(type_, field, name, def, lo, hi, group, help)                                          \
     TS_ROW(type_, ts_preprocess_options, field, name, def, lo, hi, NULL, group, help)
-#define NOTE(name_, words, help_)                                                                  \
-    { .name = name_, .type = TS_OPTION_NOTE, .lo = words, .group = "accepted", .help = help_ }
+#define NOTE(name_, words, help_) TS_NOTE(name_, words, "accepted", help_)
+#define RECORDS "records of instructions, preferences and chats; plain text is understood"
 
 const ts_option ts_preprocess_option_rows[] = {
     TS_FEED_ROWS(ts_preprocess_options, feed, "input"),
@@ -35,6 +35,22 @@ const ts_option ts_preprocess_option_rows[] = {
     NOTE("overwrite-cache", 0, "there is no cache"),
     NOTE("streaming", 0, "files are always streamed"),
     NOTE("dataset-impl", 1, "one format"),
+    NOTE("data-impl", 1, "one format"),
+    TS_LATER("prompt-type", 1, "empty", RECORDS),
+    TS_LATER("map-keys", 1, NULL, RECORDS),
+    TS_LATER("pack", 0, NULL, RECORDS),
+    TS_LATER("neat-pack", 0, NULL, RECORDS),
+    TS_LATER("enable-thinking", 1, "none", RECORDS),
+    TS_LATER("placeholder-token", 1, NULL, RECORDS),
+    TS_LATER("reward-tokens", TS_OPTION_MANY, NULL, RECORDS),
+    TS_LATER("script-data-dir", 1, NULL, RECORDS),
+    TS_LATER("hf-datasets-params", 1, NULL, RECORDS),
+    TS_LATER("interleave-probs", TS_OPTION_MANY, NULL, RECORDS),
+    TS_HINT("output", 1, "--output-prefix"),
+    TS_HINT("output-dir", 1, "--output-prefix"),
+    TS_HINT("json-key", 1, "--json-keys"),
+    TS_HINT("text-column", 1, "--json-keys"),
+    TS_HINT("num-workers", 1, "--workers"),
 };
 const size_t ts_preprocess_option_count =
     sizeof ts_preprocess_option_rows / sizeof *ts_preprocess_option_rows;

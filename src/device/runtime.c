@@ -12,7 +12,8 @@
 const ts_option ts_runtime_option_rows[] = {
     ROW(TEXT, load, "load", NULL, 0, 0, NULL,
         "a Hugging Face folder or a folder of Tessera checkpoints"),
-    ROW(TEXT, device, "device", "cpu", 0, 0, NULL, "cpu, or sim (accounts, computes nothing)"),
+    ROW(CHOICE, device, "device", "cpu", 0, 0, "cpu|sim",
+        "where tensors are and kernels run; sim computes nothing, it accounts"),
     ROW(INT, threads, "threads", NULL, 1, 4096, NULL,
         "threads of this process (default: cores / processes of this host)"),
     ROW(CHOICE, isa, "isa", "auto", 0, 0, "auto|portable|avx2|avx512|avx512_bf16|amx",
@@ -25,6 +26,25 @@ const ts_option ts_runtime_option_rows[] = {
     ROW(FLAG, fp16, "fp16", NULL, 0, 0, NULL, "compute in float16"),
     ROW(FLAG, kernel_timing, "kernel-timing", NULL, 0, 0, NULL,
         "measure kernels and print where the time went"),
+    TS_HINT("model", 1, "--load DIR"),
+    TS_HINT("model-path", 1, "--load DIR"),
+    TS_HINT("model-name-or-path", 1, "--load DIR"),
+    TS_HINT("pretrained-model-name-or-path", 1, "--load DIR"),
+    TS_HINT("checkpoint", 1, "--load DIR"),
+    TS_HINT("checkpoint-path", 1, "--load DIR"),
+    TS_HINT("load-dir", 1, "--load DIR"),
+    TS_HINT("init-from-hf-path", 1, "--load DIR"),
+    TS_HINT("dtype", 1, "--bf16, --fp16, or neither for fp32"),
+    TS_HINT("torch-dtype", 1, "--bf16, --fp16, or neither for fp32"),
+    TS_HINT("params-dtype", 1, "--bf16, --fp16, or neither for fp32"),
+    TS_HINT("precision", 1, "--bf16, --fp16, or neither for fp32"),
+    TS_HINT("mixed-precision", 1, "--bf16, --fp16, or neither for fp32"),
+    TS_HINT("fp32", 0, "fp32 is what is computed in without --bf16 and --fp16"),
+    TS_HINT("device-map", 1, "--device"),
+    TS_HINT("num-threads", 1, "--threads"),
+    TS_HINT("n-threads", 1, "--threads"),
+    TS_HINT("verbose", 0, "--log-level debug"),
+    TS_HINT("quiet", 0, "--log-level warning"),
     ROW(CHOICE, log_level, "log-level", "info", 0, 0, "debug|info|warning|error", "messages shown"),
 };
 const size_t ts_runtime_option_count =
@@ -63,7 +83,7 @@ static ts_status choose_isa(int choice, unsigned *out)
 ts_status ts_runtime_open(const ts_runtime_options *o, int local_rank, int local_size,
                           ts_device **out)
 {
-    if (!strcmp(o->device, "sim"))
+    if (o->device == TS_RUNTIME_SIM)
         return ts_error(
             TS_ERR_USER,
             "--device sim: nothing is computed there; `tessera plan` with the same options "
@@ -78,7 +98,7 @@ ts_status ts_runtime_open(const ts_runtime_options *o, int local_rank, int local
     TS_TRY(choose_isa(o->isa, &d.isa));
     if (!d.unplaced)
         ts_numa_bind_rank(NULL, local_rank, local_size, threads);
-    TS_TRY(ts_device_open(o->device, &d, out));
+    TS_TRY(ts_device_open("cpu", &d, out));
     (*out)->timing = o->kernel_timing;
     return TS_OK;
 }

@@ -4,9 +4,11 @@
 #include "base/option.h"
 #include "device/device.h"
 
+enum { TS_RUNTIME_CPU, TS_RUNTIME_SIM };
+
 typedef struct ts_runtime_options {
     const char *load;
-    const char *device;
+    int device; /* TS_RUNTIME_* */
     int64_t threads;
     double memory_limit_gb;
     bool bf16, fp16, kernel_timing;

@@ -11,7 +11,6 @@
 #define GROUP "model"
 #define ROW(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW(type, ts_model_options, field, name, def, lo, hi, choices, GROUP, help)
-#define NOTE(name_, words) { .name = name_, .type = TS_OPTION_NOTE, .lo = words, .group = GROUP }
 
 const ts_option ts_model_option_rows[] = {
     ROW(TEXT, model_config, "model-config", NULL, 0, 0, NULL,
@@ -36,6 +35,11 @@ const ts_option ts_model_option_rows[] = {
     ROW(REAL, rotary_base, "rotary-base", "10000", 1, 1e12, NULL, "theta of rotary embeddings"),
     ROW(REAL, rotary_percent, "rotary-percent", "1.0", 0, 1, NULL,
         "share of a head that is rotated"),
+    ROW(REAL, rotary_percent, "partial-rotary-factor", "1.0", 0, 1, NULL, "as --rotary-percent"),
+    ROW(FLAG, glm_rope, "use-glm-rope", NULL, 0, 0, NULL,
+        "the first half of a head is rotated, in pairs (2i, 2i+1)"),
+    ROW(FLAG, no_position_embedding, "no-position-embedding", NULL, 0, 0, NULL,
+        "no learned positions"),
     ROW(FLAG, rotary_interleaved, "rotary-interleaved", NULL, 0, 0, NULL,
         "rotate pairs (2i, 2i+1)"),
     ROW(INT, rotary_seq_len_interpolation_factor, "rotary-seq-len-interpolation-factor", NULL, 1,
@@ -49,50 +53,66 @@ const ts_option ts_model_option_rows[] = {
         "factor of the stretching (with --use-rope-scaling 8 by default)"),
     ROW(INT, rope_original_max, "rope-scaling-original-max-position-embeddings", NULL, 1, 1 << 30,
         NULL, "sequence length before stretching"),
+    ROW(INT, rope_original_max, "original-max-position-embeddings", NULL, 1, 1 << 30, NULL,
+        "as --rope-scaling-original-max-position-embeddings"),
     ROW(REAL, low_freq_factor, "low-freq-factor", "1.0", 0, 1e6, NULL, "llama3 scaling"),
     ROW(REAL, high_freq_factor, "high-freq-factor", "4.0", 0, 1e6, NULL, "llama3 scaling"),
     ROW(REAL, beta_fast, "beta-fast", "32", 0, 1e6, NULL, "yarn scaling"),
+    ROW(REAL, beta_fast, "rope-scaling-beta-fast", "32", 0, 1e6, NULL, "as --beta-fast"),
     ROW(REAL, beta_slow, "beta-slow", "1", 0, 1e6, NULL, "yarn scaling"),
+    ROW(REAL, beta_slow, "rope-scaling-beta-slow", "1", 0, 1e6, NULL, "as --beta-slow"),
     ROW(REAL, mscale, "rope-scaling-mscale", NULL, 0, 1e6, NULL, "yarn scaling"),
     ROW(REAL, mscale_all_dim, "rope-scaling-mscale-all-dim", NULL, 0, 1e6, NULL, "yarn scaling"),
     ROW(CHOICE, normalization, "normalization", "LayerNorm", 0, 0, "LayerNorm|RMSNorm",
         "kind of norm"),
     ROW(REAL, norm_epsilon, "norm-epsilon", "1e-5", 0, 1, NULL, "epsilon of norms"),
     ROW(FLAG, layernorm_1p, "apply-layernorm-1p", NULL, 0, 0, NULL, "norm weights count as 1 + w"),
+    ROW(FLAG, layernorm_1p, "add-rmsnorm-offset", NULL, 0, 0, NULL, "as --apply-layernorm-1p"),
+    ROW(FLAG, post_norm, "post-norm", NULL, 0, 0, NULL,
+        "a norm behind attention and MLP too, before the residual is added"),
     ROW(FLAG, swiglu, "swiglu", NULL, 0, 0, NULL, "gated MLP with SiLU (without: GELU)"),
+    ROW(FLAG, geglu, "geglu", NULL, 0, 0, NULL, "gated MLP with GELU"),
+    ROW(FLAG, gelu_tanh, "gelu-tanh", NULL, 0, 0, NULL, "gated MLP with GELU by tanh"),
     ROW(FLAG, squared_relu, "squared-relu", NULL, 0, 0, NULL, "MLP with squared ReLU"),
     ROW(NOFLAG, bias_linear, "disable-bias-linear", NULL, 0, 0, NULL, "linear layers without bias"),
     ROW(FLAG, qkv_bias, "add-qkv-bias", NULL, 0, 0, NULL, "bias of queries, keys and values only"),
+    ROW(FLAG, dense_bias, "add-dense-bias", NULL, 0, 0, NULL, "bias of attention's output layer"),
+    ROW(FLAG, output_bias, "add-output-layer-bias", NULL, 0, 0, NULL,
+        "bias of the model's output layer"),
     ROW(FLAG, qk_layernorm, "qk-layernorm", NULL, 0, 0, NULL, "norm of each query and key head"),
     ROW(LIST, window_size, "window-size", NULL, 0, 0, NULL,
         "N: a query sees N keys, its own among them; L,0: its own and L before it (-1: all), as "
         "Megatron counts; also (L,0) and L 0"),
+    ROW(INT, sliding_window, "sliding-window", NULL, 1, 1 << 30, NULL,
+        "as --window-size N (a model of Mistral's kind)"),
+    ROW(INT, interleave_sliding_window, "interleave-sliding-window", NULL, 1, 1 << 30, NULL,
+        "the same in the first, third, ... layer"),
+    ROW(REAL, query_pre_attn_scalar, "query-pre-attn-scalar", NULL, 0, 1e9, NULL,
+        "scores are divided by the root of this (default: the width of a head)"),
+    ROW(REAL, attn_softcap, "attn-logit-softcapping", NULL, 0, 1e9, NULL,
+        "scores s become c tanh(s / c)"),
+    ROW(REAL, logit_softcap, "output-logit-softcapping", NULL, 0, 1e9, NULL,
+        "logits s become c tanh(s / c)"),
+    ROW(FLAG, input_embeds_norm, "input-embeds-norm", NULL, 0, 0, NULL,
+        "embeddings times the root of --hidden-size"),
+    ROW(REAL, embed_scale, "embedding-multiplier-scale", NULL, 0, 1e9, NULL,
+        "embeddings times this"),
+    ROW(REAL, embed_scale, "scale-emb", NULL, 0, 1e9, NULL, "as --embedding-multiplier-scale"),
+    ROW(REAL, logit_scale, "output-multiplier-scale", NULL, 0, 1e9, NULL, "logits times this"),
+    ROW(REAL, dim_model_base, "dim-model-base", NULL, 0, 1e9, NULL,
+        "logits times this / --hidden-size (MiniCPM)"),
+    ROW(REAL, scale_depth, "scale-depth", NULL, 0, 1e9, NULL,
+        "outputs of attention and MLP times this / root of --num-layers (MiniCPM)"),
     ROW(FLAG, untie, "untie-embeddings-and-output-weights", NULL, 0, 0, NULL,
         "an output layer of its own"),
     ROW(INT, make_vocab_size_divisible_by, "make-vocab-size-divisible-by", "128", 1, 1 << 20, NULL,
         "the vocabulary is padded to a multiple"),
     ROW(INT, padded_vocab_size, "padded-vocab-size", NULL, 1, 1 << 28, NULL,
         "size of the vocabulary, padded"),
+    ROW(INT, padded_vocab_size, "pad-vocab-size-to", NULL, 1, 1 << 28, NULL,
+        "as --padded-vocab-size"),
     ROW(REAL, init_method_std, "init-method-std", "0.02", 0, 100, NULL,
         "standard deviation of random weights"),
-    NOTE("use-mcore-models", 0),
-    NOTE("use-flash-attn", 0),
-    NOTE("transformer-impl", 1),
-    NOTE("spec", 2),
-    NOTE("attention-softmax-in-fp32", 0),
-    NOTE("no-masked-softmax-fusion", 0),
-    NOTE("use-fused-swiglu", 0),
-    NOTE("use-fused-rmsnorm", 0),
-    NOTE("use-fused-rotary-pos-emb", 0),
-    NOTE("no-rope-fusion", 0),
-    NOTE("no-bias-gelu-fusion", 0),
-    NOTE("no-bias-swiglu-fusion", 0),
-    NOTE("no-bias-dropout-fusion", 0),
-    NOTE("no-gradient-accumulation-fusion", 0),
-    NOTE("no-persist-layer-norm", 0),
-    NOTE("use-cpu-initialization", 0),
-    NOTE("gemm-gradient-accumulation-fusion", 0),
-    NOTE("model-type-hf", 1),
 };
 const size_t ts_model_option_count = sizeof ts_model_option_rows / sizeof *ts_model_option_rows;
 
@@ -118,9 +138,11 @@ static ts_status describe_heads(const ts_model_options *o, ts_arch *a)
                         "--num-query-groups %lld does not divide --num-attention-heads %lld",
                         (long long)a->n_kv_heads, (long long)a->n_heads);
     a->head_dim = o->kv_channels ? o->kv_channels : a->hidden / a->n_heads;
-    a->attn_scale = 1 / sqrt((double)a->head_dim);
+    a->attn_scale = 1 / sqrt(o->query_pre_attn_scalar > 0 ? o->query_pre_attn_scalar
+                                                          : (double)a->head_dim);
     a->bias_qkv = o->bias_linear || o->qkv_bias;
-    a->bias_proj = o->bias_linear;
+    a->bias_proj = o->bias_linear || o->dense_bias;
+    a->attn_softcap = o->attn_softcap;
     if (o->qk_layernorm && a->norm != TS_NORM_RMS)
         return ts_error(TS_ERR_USER,
                         "--qk-layernorm with --normalization LayerNorm: queries and keys can only be "
@@ -131,8 +153,11 @@ static ts_status describe_heads(const ts_model_options *o, ts_arch *a)
 
 static void describe_mlp(const ts_model_options *o, ts_arch *a)
 {
-    a->gated = o->swiglu;
-    a->act = o->swiglu ? TS_ACT_SILU : o->squared_relu ? TS_ACT_RELU2 : TS_ACT_GELU;
+    a->gated = o->swiglu || o->geglu || o->gelu_tanh;
+    a->act = o->swiglu         ? TS_ACT_SILU
+             : o->gelu_tanh    ? TS_ACT_GELU_TANH
+             : o->squared_relu ? TS_ACT_RELU2
+                               : TS_ACT_GELU;
     a->ffn = o->ffn_hidden_size ? o->ffn_hidden_size
              : o->swiglu        ? 4 * a->hidden * 2 / 3 / 64 * 64
                                 : 4 * a->hidden;
@@ -168,7 +193,8 @@ static ts_status describe_positions(const ts_model_options *o, const ts_option_s
     const bool rope = o->use_rotary || o->position_embedding_type == TS_MODEL_POSITION_ROPE;
     a->max_positions = o->max_position_embeddings;
     a->position = rope                                          ? TS_POSITION_ROPE
-                  : o->position_embedding_type == TS_MODEL_POSITION_NONE ? TS_POSITION_NONE
+                  : o->position_embedding_type == TS_MODEL_POSITION_NONE || o->no_position_embedding
+                      ? TS_POSITION_NONE
                                                                 : TS_POSITION_LEARNED;
     if (!rope)
         return TS_OK;
@@ -176,8 +202,9 @@ static ts_status describe_positions(const ts_model_options *o, const ts_option_s
                                           TS_ROPE_YARN, TS_ROPE_LLAMA3 };
     ts_rope_config *r = &a->rope[0];
     *r = (ts_rope_config){ .theta = o->rotary_base,
-                           .interleaved = o->rotary_interleaved,
-                           .dim = (int64_t)((double)a->head_dim * o->rotary_percent),
+                           .interleaved = o->rotary_interleaved || o->glm_rope,
+                           .dim = (int64_t)((double)a->head_dim *
+                                            (o->glm_rope ? 0.5 : o->rotary_percent)),
                            .scaling = of[o->rope_scaling_type],
                            .factor = o->rope_scaling_factor,
                            .low_freq_factor = o->low_freq_factor,
@@ -237,6 +264,34 @@ ts_status ts_model_window(const ts_option_list *words, int64_t *keys)
     return TS_OK;
 }
 
+/* What embeddings, sublayers and logits are multiplied with. */
+static void describe_scales(const ts_model_options *o, ts_arch *a)
+{
+    if (o->embed_scale > 0)
+        a->embed_scale = o->embed_scale;
+    if (o->input_embeds_norm)
+        a->embed_scale = sqrt((double)a->hidden);
+    if (o->logit_scale > 0)
+        a->logit_scale = o->logit_scale;
+    if (o->dim_model_base > 0)
+        a->logit_scale *= o->dim_model_base / (double)a->hidden;
+    if (o->scale_depth > 0)
+        a->residual_scale = o->scale_depth / sqrt((double)a->n_layers);
+    a->logit_softcap = o->logit_softcap;
+    a->bias_head = o->output_bias;
+}
+
+/* Windows of single layers, once there are layers. */
+static void describe_windows(const ts_model_options *o, ts_arch *a)
+{
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        if (o->sliding_window)
+            a->layer[i].window = o->sliding_window;
+        if (o->interleave_sliding_window)
+            a->layer[i].window = i % 2 == 0 ? o->interleave_sliding_window : 0;
+    }
+}
+
 static ts_status describe_config(const ts_model_options *o, ts_arch *a)
 {
     json_t *config;
@@ -283,13 +338,16 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
     a->norm_eps = o->norm_epsilon;
     a->norm_offset = o->layernorm_1p ? 1 : 0;
     a->pre_norm = a->final_norm = true;
+    a->post_norm = o->post_norm;
     a->tied = !o->untie;
     a->init_std = o->init_method_std;
+    describe_scales(o, a);
     TS_TRY(describe_heads(o, a));
     describe_mlp(o, a);
     TS_TRY(describe_positions(o, set, a));
     TS_TRY(ts_model_window(&o->window_size, &window));
     TS_TRY(ts_arch_layers(a, window));
+    describe_windows(o, a);
     return ts_arch_check(a, "the model's options");
 }
 
@@ -375,6 +433,9 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
         { "normalization", o->normalization, a->norm == TS_NORM_RMS },
         { "untie-embeddings-and-output-weights", o->untie, !a->tied },
         { "qk-layernorm", o->qk_layernorm, a->qk_norm != TS_QK_NORM_NONE },
+        { "post-norm", o->post_norm, a->post_norm },
+        { "attn-logit-softcapping", o->attn_softcap, a->attn_softcap },
+        { "output-logit-softcapping", o->logit_softcap, a->logit_softcap },
     };
     TS_TRY(compare(g, sizeof g / sizeof *g, set, folder));
     return compare_positions(o, set, a, folder);

@@ -12,6 +12,11 @@ typedef struct ts_model_options {
     int64_t max_position_embeddings, make_vocab_size_divisible_by, padded_vocab_size;
     bool group_query_attention, swiglu, bias_linear, qkv_bias, untie, qk_layernorm, layernorm_1p;
     bool use_rotary, rotary_interleaved, squared_relu;
+    bool dense_bias, output_bias, post_norm, geglu, gelu_tanh, no_position_embedding, glm_rope,
+        input_embeds_norm;
+    int64_t sliding_window, interleave_sliding_window;
+    double attn_softcap, logit_softcap, query_pre_attn_scalar; /* 0: none */
+    double embed_scale, logit_scale, dim_model_base, scale_depth;  /* 0: none */
     int position_embedding_type, normalization;
     double norm_epsilon, rotary_base, rotary_percent, init_method_std;
     int64_t rotary_seq_len_interpolation_factor;
@@ -24,6 +29,9 @@ typedef struct ts_model_options {
 } ts_model_options;
 extern const ts_option ts_model_option_rows[];
 extern const size_t ts_model_option_count;
+/* Rows without values: what scripts say of models that has no effect here or is not there yet. */
+extern const ts_option ts_model_script_rows[];
+extern const size_t ts_model_script_count;
 
 /* Choices of --position-embedding-type and --rope-scaling-type. */
 enum { TS_MODEL_POSITION_LEARNED, TS_MODEL_POSITION_ROPE, TS_MODEL_POSITION_NONE };

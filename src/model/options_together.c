@@ -1,10 +1,25 @@
 /* Options of a model that contradict each other, or have no effect without another. */
 #include "model/options.h"
 
+static ts_status check_one_of(const ts_option_set *set, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < i; k++)
+            TS_TRY(ts_option_exclude(set, names[k], names[i]));
+    return TS_OK;
+}
+
 ts_status ts_model_options_check(const ts_model_options *o, const ts_option_set *set)
 {
+    static const char *const activations[] = { "swiglu", "squared-relu", "geglu", "gelu-tanh" };
+    static const char *const windows[] = { "window-size", "sliding-window",
+                                           "interleave-sliding-window" };
+    static const char *const scales[] = { "input-embeds-norm", "embedding-multiplier-scale",
+                                          "scale-emb" };
     const bool has_type = o->use_rope_scaling || o->rope_scaling_type;
-    TS_TRY(ts_option_exclude(set, "swiglu", "squared-relu"));
+    TS_TRY(check_one_of(set, activations, sizeof activations / sizeof *activations));
+    TS_TRY(check_one_of(set, windows, sizeof windows / sizeof *windows));
+    TS_TRY(check_one_of(set, scales, sizeof scales / sizeof *scales));
     if (o->use_rotary && ts_option_is_on(set, "position-embedding-type") &&
         o->position_embedding_type != TS_MODEL_POSITION_ROPE)
         return ts_error(TS_ERR_USER, "--use-rotary-position-embeddings contradicts "

@@ -1,41 +1,111 @@
 #include "parallel/options.h"
 
-#define ROW(field, name, help)                                                                     \
-    TS_ROW(INT, ts_parallel_options, field, name, "1", 1, 1 << 20, NULL, "layout", help)
-#define NOTE(name_, words) { .name = name_, .type = TS_OPTION_NOTE, .lo = words, .group = "layout" }
+#define SIZES                                                                                      \
+    "tensor, pipeline, context and expert parallelism; give 1 or leave them out: processes (mpirun -n N) share the batch"
+#define LAYOUT(name_, words, help_) TS_NOTE(name_, words, "layout", help_)
+#define KEPT "where something is kept, not what it is"
+#define TRAVELS "when something travels, not what it is"
 
 const ts_option ts_parallel_option_rows[] = {
-    ROW(tensor, "tensor-model-parallel-size", "processes that share each layer (1)"),
-    ROW(pipeline, "pipeline-model-parallel-size", "stages of layers (1)"),
-    ROW(context, "context-parallel-size", "processes that share a sequence (1)"),
-    ROW(expert, "expert-model-parallel-size", "processes that share experts (1)"),
-    ROW(expert_tensor, "expert-tensor-parallel-size", "processes that share an expert (1)"),
-    /* These change where things are kept or when they travel, never the result. */
-    NOTE("sequence-parallel", 0), NOTE("use-distributed-optimizer", 0), NOTE("reuse-fp32-param", 0),
-    NOTE("overlap-param-gather", 0), NOTE("swap-optimizer", 0), NOTE("swap-optimizer-times", 1),
-    NOTE("context-parallel-algo", 1), NOTE("use-cp-send-recv-overlap", 0),
-    NOTE("recompute-norm", 0), NOTE("recompute-norm-num-layers", 1),
-    NOTE("recompute-activation-function", 0), NOTE("recompute-activation-function-num-layers", 1),
-    NOTE("use-mc2", 0), NOTE("use-fused-mlp", 0), NOTE("sparse-mode", 1),
+    TS_LATER("tensor-model-parallel-size", 1, "1", SIZES),
+    TS_LATER("pipeline-model-parallel-size", 1, "1", SIZES),
+    TS_LATER("context-parallel-size", 1, "1", SIZES),
+    TS_LATER("expert-model-parallel-size", 1, "1", SIZES),
+    TS_LATER("moe-expert-parallel-size", 1, "1", SIZES),
+    TS_LATER("expert-tensor-parallel-size", 1, "1", SIZES),
+    TS_LATER("hierarchical-context-parallel-sizes", TS_OPTION_MANY, "1", SIZES),
+    TS_LATER("tp-size", 1, "1", SIZES),
+    TS_LATER("ep-size", 1, "1", SIZES),
+    TS_LATER("cp-size", 1, "1", SIZES),
+    TS_LATER("num-layers-per-virtual-pipeline-stage", 1, NULL, SIZES),
+    TS_LATER("num-virtual-stages-per-pipeline-rank", 1, "1", SIZES),
+    TS_LATER("pipeline-model-parallel-split-rank", 1, NULL, SIZES),
+    TS_LATER("pipeline-model-parallel-layout", 1, NULL, SIZES),
+    TS_LATER("decoder-first-pipeline-num-layers", 1, NULL, SIZES),
+    TS_LATER("decoder-last-pipeline-num-layers", 1, NULL, SIZES),
+    TS_LATER("num-layer-list", 1, NULL, SIZES),
+    TS_LATER("noop-layers", 1, NULL, SIZES),
+    TS_LATER("schedules-method", 1, NULL, SIZES),
+    TS_LATER("tp-2d", 0, NULL, SIZES),
+    TS_LATER("tp-x", 1, "1", SIZES),
+    TS_LATER("tp-y", 1, "1", SIZES),
+    TS_LATER("ulysses-degree-in-cp", 1, "1", SIZES),
+    TS_LATER("moe-tp-extend-ep", 0, NULL, SIZES),
+    LAYOUT("sequence-parallel", 0, "divides activations between processes of a layer"),
+    LAYOUT("use-distributed-optimizer", 0, KEPT),
+    LAYOUT("reuse-fp32-param", 0, KEPT),
+    LAYOUT("swap-optimizer", 0, KEPT),
+    LAYOUT("swap-optimizer-times", 1, KEPT),
+    LAYOUT("recompute-norm", 0, "outputs of norms are always made again"),
+    LAYOUT("recompute-norm-num-layers", 1, "outputs of norms are always made again"),
+    LAYOUT("recompute-activation-function", 0, "outputs of activation functions are made again"),
+    LAYOUT("recompute-activation-function-num-layers", 1,
+           "outputs of activation functions are made again"),
+    LAYOUT("use-torch-fsdp2", 0, KEPT),
+    LAYOUT("use-megatron-fsdp", 0, KEPT),
+    LAYOUT("use-custom-fsdp", 0, KEPT),
+    LAYOUT("data-parallel-sharding-strategy", 1, KEPT),
+    LAYOUT("fsdp2-config-path", 1, KEPT),
+    LAYOUT("fsdp-size", 1, KEPT),
+    LAYOUT("ep-fsdp-size", 1, KEPT),
+    LAYOUT("fsdp-modules", TS_OPTION_ANY, KEPT),
+    LAYOUT("ep-modules", TS_OPTION_ANY, KEPT),
+    LAYOUT("ep-fsdp-modules", TS_OPTION_ANY, KEPT),
+    LAYOUT("ignored-modules", TS_OPTION_ANY, KEPT),
+    LAYOUT("hook-modules", TS_OPTION_ANY, KEPT),
+    LAYOUT("efsdp-shard-placement-fn", 1, KEPT),
+    LAYOUT("fsdp-implementation", 1, KEPT),
+    LAYOUT("reshard-after-forward", TS_OPTION_ANY, KEPT),
+    LAYOUT("num-to-forward-prefetch", 1, TRAVELS),
+    LAYOUT("reduce-dtype", 1, "gradients are summed in fp32"),
+    LAYOUT("chunk-mbs", 1, KEPT),
+    LAYOUT("chunk-mbs-arg-indexs", TS_OPTION_ANY, KEPT),
+    LAYOUT("chunk-mbs-batch-dim", 1, KEPT),
+    LAYOUT("chunk-mbs-kwarg-names", TS_OPTION_ANY, KEPT),
+    LAYOUT("chunk-mbs-modules", TS_OPTION_ANY, KEPT),
+    LAYOUT("enable-chunk-batch", TS_OPTION_ANY, KEPT),
+    LAYOUT("overlap-param-gather", 0, TRAVELS),
+    LAYOUT("overlap-param-gather-with-optimizer-step", 0, TRAVELS),
+    LAYOUT("delay-param-gather", 0, TRAVELS),
+    LAYOUT("no-delay-grad-reduce", 0, TRAVELS),
+    LAYOUT("delay-grad-reduce", 0, TRAVELS),
+    LAYOUT("tp-comm-overlap", 0, TRAVELS),
+    LAYOUT("tp-comm-overlap-cfg", 1, TRAVELS),
+    LAYOUT("disable-tp-comm-overlap-ag", 0, TRAVELS),
+    LAYOUT("disable-tp-comm-overlap-rs", 0, TRAVELS),
+    LAYOUT("no-async-tensor-model-parallel-allreduce", 0, TRAVELS),
+    LAYOUT("no-overlap-p2p-communication", 0, TRAVELS),
+    LAYOUT("overlap-p2p-communication-warmup-flush", 0, TRAVELS),
+    LAYOUT("no-scatter-gather-tensors-in-pipeline", 0, TRAVELS),
+    LAYOUT("align-param-gather", 0, TRAVELS),
+    LAYOUT("defer-embedding-wgrad-compute", 0, TRAVELS),
+    LAYOUT("standalone-embedding-stage", 0, "goes with stages of layers"),
+    LAYOUT("no-pipeline-parallel", 0, "always so"),
+    LAYOUT("context-parallel-algo", 1, TRAVELS),
+    LAYOUT("cp-type", 1, TRAVELS),
+    LAYOUT("cp-comm-type", TS_OPTION_MANY, TRAVELS),
+    LAYOUT("cp-window-size", 1, TRAVELS),
+    LAYOUT("use-cp-send-recv-overlap", 0, TRAVELS),
+    LAYOUT("use-fused-ring-attention-update", 0, TRAVELS),
+    LAYOUT("kv-head-repeat-before-uly-alltoall", 0, TRAVELS),
+    LAYOUT("adaptive-cp-dynamic-attn-mask", 0, TRAVELS),
+    LAYOUT("adaptive-cp-manually-set-mask-list", 0, TRAVELS),
+    LAYOUT("adaptive-cp-only-reschedule", 0, TRAVELS),
+    LAYOUT("use-ascend-mc2", 0, TRAVELS),
+    LAYOUT("use-mc2", 0, TRAVELS),
+    LAYOUT("use-ascend-coc", 0, TRAVELS),
+    LAYOUT("coc-fused-kernel", 0, TRAVELS),
+    LAYOUT("coc-parallel-num", 1, TRAVELS),
+    LAYOUT("mla-up-proj-tp-overlap", 0, TRAVELS),
+    LAYOUT("moe-token-dispatcher-type", 1, TRAVELS),
+    LAYOUT("ep-dispatcher", 1, TRAVELS),
+    LAYOUT("moe-enable-deepep", 0, TRAVELS),
+    LAYOUT("moe-permutation-async-comm", 0, TRAVELS),
+    LAYOUT("moe-alltoall-overlap-comm", 0, TRAVELS),
+    LAYOUT("moe-allgather-overlap-comm", 0, TRAVELS),
+    LAYOUT("moe-fb-overlap", 0, TRAVELS),
+    LAYOUT("moe-shared-expert-overlap", 0, TRAVELS),
+    LAYOUT("moe-zerc", 0, TRAVELS),
 };
 const size_t ts_parallel_option_count =
     sizeof ts_parallel_option_rows / sizeof *ts_parallel_option_rows;
-
-static ts_status must_be_one(int64_t n, const char *name)
-{
-    if (n == 1)
-        return TS_OK;
-    return ts_error(TS_ERR_USER,
-                    "--%s %lld: only 1 is there in this version; processes are used for data "
-                    "parallelism (mpirun -n N)",
-                    name, (long long)n);
-}
-
-ts_status ts_parallel_options_check(const ts_parallel_options *o)
-{
-    TS_TRY(must_be_one(o->tensor, "tensor-model-parallel-size"));
-    TS_TRY(must_be_one(o->pipeline, "pipeline-model-parallel-size"));
-    TS_TRY(must_be_one(o->context, "context-parallel-size"));
-    TS_TRY(must_be_one(o->expert, "expert-model-parallel-size"));
-    return must_be_one(o->expert_tensor, "expert-tensor-parallel-size");
-}

@@ -4,12 +4,6 @@
 #define TS_PARALLEL_OPTIONS_H
 #include "base/option.h"
 
-typedef struct ts_parallel_options {
-    int64_t tensor, pipeline, context, expert, expert_tensor;
-} ts_parallel_options;
-extern const ts_option ts_parallel_option_rows[];
+extern const ts_option ts_parallel_option_rows[]; /* without values */
 extern const size_t ts_parallel_option_count;
-
-/* Refuses a layout that is not there (TS_ERR_USER naming the option). */
-ts_status ts_parallel_options_check(const ts_parallel_options *o) TS_NODISCARD;
 #endif

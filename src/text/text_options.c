@@ -25,8 +25,12 @@ const ts_option ts_text_option_rows[] = {
     ROW(LIST, tiktoken_special, "tiktoken-special",
         "special tokens of a .tiktoken file, after the last rank"),
     ROW(LIST, tiktoken_special, "tiktoken-special-tokens", "as --tiktoken-special"),
-    { .name = "tokenizer-not-use-fast", .type = TS_OPTION_NOTE, .group = "tokenizer",
-      .help = "there is one implementation" },
+    TS_NOTE("tokenizer-not-use-fast", 0, "tokenizer", "there is one implementation"),
+    TS_NOTE("vocab-extra-ids", 1, "tokenizer", "a tokenizer's file says its special tokens"),
+    TS_HINT("tokenizer", 1, "--tokenizer-name-or-path (or --tokenizer-model FILE)"),
+    TS_HINT("tokenizer-path", 1, "--tokenizer-name-or-path"),
+    TS_HINT("tokenizer-name", 1, "--tokenizer-name-or-path"),
+    TS_HINT("vocab", 1, "--vocab-file, or --vocab-size with NullTokenizer"),
 };
 const size_t ts_text_option_count = sizeof ts_text_option_rows / sizeof *ts_text_option_rows;
 

@@ -262,6 +262,8 @@ ts_status ts_tokenizer_files_options(const json_t *note, const char *folder, ts_
     }
     if (st == TS_OK)
         st = ts_option_parse(s, (int)w.n, w.v);
+    if (st == TS_OK)
+        st = ts_option_finish(s);
     for (size_t i = 0; i < w.n; i++)
         ts_free(&w.v[i]);
     ts_free(&w.v);

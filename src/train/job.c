@@ -17,7 +17,9 @@ void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
     out[3] = (ts_option_table){ ts_data_option_rows, ts_data_option_count, &o->data };
     out[4] = (ts_option_table){ ts_dist_option_rows, ts_dist_option_count, &o->dist };
     out[5] = (ts_option_table){ ts_train_option_rows, ts_train_option_count, &o->train };
-    out[6] = (ts_option_table){ ts_parallel_option_rows, ts_parallel_option_count, &o->parallel };
+    out[6] = (ts_option_table){ ts_parallel_option_rows, ts_parallel_option_count, NULL };
+    out[7] = (ts_option_table){ ts_model_script_rows, ts_model_script_count, NULL };
+    out[8] = (ts_option_table){ ts_train_script_rows, ts_train_script_count, NULL };
 }
 
 typedef struct tokens_info {
@@ -326,7 +328,8 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     *j = (ts_job){ .o = o, .set = set, .comm = comm, .dev = dev, .loaded = -1 };
     ts_checkpoint *ck = NULL;
     TS_TRY(ts_runtime_dtype(&o->runtime, &j->compute));
-    TS_TRY(ts_parallel_options_check(&o->parallel));
+    if (!ts_option_given(set, "lr") && !o->train.skip_train)
+        return ts_error(TS_ERR_USER, "--lr is missing");
     TS_TRY(ts_train_options_check(&o->train, comm->size));
     TS_TRY(ts_job_check_together(o, set));
     if (o->train.skip_train && !with_data)

@@ -19,9 +19,8 @@ typedef struct ts_job_options {
     ts_data_options data;
     ts_dist_options dist;
     ts_train_options train;
-    ts_parallel_options parallel;
 } ts_job_options;
-enum { TS_JOB_TABLES = 7 };
+enum { TS_JOB_TABLES = 9 };
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 
 typedef struct ts_job {
@@ -59,7 +58,6 @@ typedef struct ts_job_hooks {
 /* Trains to the end (or until told to stop): steps, evaluation, log, checkpoints, the Hugging Face
  * folder. Called again it goes on. */
 ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks) TS_NODISCARD;
-/* The model as a Hugging Face folder; dtype "fp32", "bf16", "fp16", NULL: that of its files.
- * Collective. */
-ts_status ts_job_save_hf(ts_job *j, const char *folder, const char *dtype) TS_NODISCARD;
+/* The model as a Hugging Face folder. Collective. */
+ts_status ts_job_save_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype) TS_NODISCARD;
 #endif

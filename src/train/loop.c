@@ -130,13 +130,12 @@ static ts_status save_last(loop *l, bool *lost)
     return *lost ? TS_OK : st;
 }
 
-ts_status ts_job_save_hf(ts_job *j, const char *folder, const char *dtype)
+ts_status ts_job_save_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype)
 {
-    ts_weights_save_options s = { .dtype = j->model.file_dtype };
-    if (dtype)
-        s.dtype = !strcmp(dtype, "fp32")   ? TS_ST_F32
-                  : !strcmp(dtype, "bf16") ? TS_ST_BF16
-                                           : TS_ST_F16;
+    static const ts_st_dtype of[] = { [TS_SAVE_HF_F32] = TS_ST_F32, [TS_SAVE_HF_BF16] = TS_ST_BF16,
+                                      [TS_SAVE_HF_F16] = TS_ST_F16 };
+    const ts_weights_save_options s = { .dtype = dtype == TS_SAVE_HF_AUTO ? j->model.file_dtype
+                                                                          : of[dtype] };
     ts_status st = TS_OK;
     if (j->comm->rank == 0)
         st = ts_weights_save(&j->model, folder, &s);
@@ -146,7 +145,7 @@ ts_status ts_job_save_hf(ts_job *j, const char *folder, const char *dtype)
 static ts_status save_hugging_face(loop *l)
 {
     const ts_train_options *o = &l->j->o->train;
-    return o->save_hf ? ts_job_save_hf(l->j, o->save_hf, o->save_hf_dtype) : TS_OK;
+    return o->save_hf ? ts_job_save_hf(l->j, o->save_hf, (ts_save_hf_dtype)o->save_hf_dtype) : TS_OK;
 }
 
 /* ---- evaluation ---- */

@@ -9,11 +9,11 @@
 #define BIG 1e15
 #define ROW(type, field, name, def, lo, hi, choices, group, help)                                  \
     TS_ROW(type, ts_train_options, field, name, def, lo, hi, choices, group, help)
-#define TYPES "fp32|bf16|fp16|fp8"
-#define NOTE(name_, words)                                                                         \
-    {                                                                                              \
-        .name = name_, .type = TS_OPTION_NOTE, .lo = words, .group = "training"                    \
-    }
+/* a number from 0 on that is below 1 */
+#define SHARE(field_, name_, def_, group_, help_)                                                  \
+    { .name = name_, .type = TS_OPTION_REAL, .offset = offsetof(ts_train_options, field_),         \
+      .def = def_, .lo = 0, .hi = 1, .below = true, .group = group_, .help = help_ }
+#define TYPES TS_WORDS_FP32 "|" TS_WORDS_BF16 "|" TS_WORDS_FP16 "|fp8"
 
 const ts_option ts_train_option_rows[] = {
     ROW(INT, micro_batch_size, "micro-batch-size", "1", 1, 1 << 24, NULL, "training",
@@ -29,9 +29,9 @@ const ts_option ts_train_option_rows[] = {
     ROW(INT, seq_length, "seq-length", NULL, 1, 1 << 26, NULL, "training", "tokens of a sequence"),
     ROW(INT, seed, "seed", "1234", 0, 4294967295.0, NULL, "training",
         "for weights, dropout and the order of samples"),
-    ROW(REAL, hidden_dropout, "hidden-dropout", "0", 0, 0.999999, NULL, "training",
+    SHARE(hidden_dropout, "hidden-dropout", "0", "training",
         "dropout on sublayers and embeddings (Megatron's default of 0.1 must be asked for)"),
-    ROW(REAL, attention_dropout, "attention-dropout", "0", 0, 0.999999, NULL, "training",
+    SHARE(attention_dropout, "attention-dropout", "0", "training",
         "dropout on attention probabilities (likewise)"),
     ROW(CHOICE, int8, "int8", "none", 0, 0, "none|layers|all", "training",
         "multiply in 8-bit integers, forward and for the gradients of inputs (weight gradients stay "
@@ -77,12 +77,10 @@ const ts_option ts_train_option_rows[] = {
     ROW(REAL, decoupled_min_lr, "decoupled-min-lr", "-1", -1, 1e6, NULL, "learning rate",
         "lowest rate of these (-1: --min-lr)"),
     ROW(CHOICE, optimizer, "optimizer", "adam", 0, 0, "adam|sgd", "optimizer", "AdamW or SGD"),
-    ROW(REAL, adam_beta1, "adam-beta1", "0.9", 0, 0.99999999, NULL, "optimizer",
-        "of the first moment"),
-    ROW(REAL, adam_beta2, "adam-beta2", "0.999", 0, 0.99999999, NULL, "optimizer",
-        "of the second moment"),
+    SHARE(adam_beta1, "adam-beta1", "0.9", "optimizer", "of the first moment"),
+    SHARE(adam_beta2, "adam-beta2", "0.999", "optimizer", "of the second moment"),
     ROW(REAL, adam_eps, "adam-eps", "1e-8", 0, 1, NULL, "optimizer", "added to the root"),
-    ROW(REAL, sgd_momentum, "sgd-momentum", "0.9", 0, 0.99999999, NULL, "optimizer", "of SGD"),
+    SHARE(sgd_momentum, "sgd-momentum", "0.9", "optimizer", "of SGD"),
     ROW(REAL, weight_decay, "weight-decay", "0.01", 0, 1e6, NULL, "optimizer",
         "decoupled; not on norms and biases"),
     ROW(REAL, clip_grad, "clip-grad", "1.0", 0, 1e30, NULL, "optimizer",
@@ -122,6 +120,8 @@ const ts_option ts_train_option_rows[] = {
         "the same bits for any number of processes"),
     ROW(FLAG, npu_deterministic, "npu-deterministic", NULL, 0, 0, NULL, "repeatability",
         "the same as --deterministic-mode"),
+    ROW(FLAG, npu_deterministic, "use-deter-comp", NULL, 0, 0, NULL, "repeatability",
+        "the same as --deterministic-mode"),
     ROW(TEXT, save, "save", NULL, 0, 0, NULL, "checkpoints", "folder for checkpoints"),
     ROW(INT, save_interval, "save-interval", NULL, 1, BIG, NULL, "checkpoints",
         "steps between checkpoints (one is always written at the end)"),
@@ -148,8 +148,8 @@ const ts_option ts_train_option_rows[] = {
         "accepted: the model's shape always comes from the checkpoint where options leave it open"),
     ROW(TEXT, save_hf, "save-hf", NULL, 0, 0, NULL, "checkpoints",
         "write a Hugging Face folder at the end"),
-    ROW(TEXT, save_hf_dtype, "save-hf-dtype", NULL, 0, 0, NULL, "checkpoints",
-        "fp32, bf16 or fp16 (default: as the model came; fp32 for a new one)"),
+    ROW(CHOICE, save_hf_dtype, "save-hf-dtype", "auto", 0, 0, TS_WORDS_WEIGHTS, "checkpoints",
+        "type of its weights (auto: as the model came; fp32 for a new one)"),
     ROW(INT, exit_interval, "exit-interval", NULL, 1, BIG, NULL, "stopping",
         "stop after the first step that this divides"),
     ROW(CHOICE, exit_signal, "exit-signal", "SIGTERM", 0, 0, TS_EXIT_SIGNALS, "stopping",
@@ -175,20 +175,6 @@ const ts_option ts_train_option_rows[] = {
         "the perplexity of evaluations in TensorBoard's files, beside their loss"),
     ROW(NOFLAG, check_for_nan, "no-check-for-nan-in-loss-and-grad", NULL, 0, 0, NULL, "training",
         "go on when the loss is not a number"),
-    NOTE("manual-gc", 0),
-    NOTE("manual-gc-interval", 1),
-    NOTE("no-shared-storage", 0),
-    NOTE("accumulate-allreduce-grads-in-fp32", 0),
-    NOTE("calculate-per-token-loss", 0),
-    NOTE("exit-signal-handler", 0),
-    NOTE("log-timers-to-tensorboard", 0),
-    NOTE("timing-log-level", 1),
-    NOTE("no-save-rng", 0),
-    NOTE("ckpt-format", 1),
-    NOTE("override-opt_param-scheduler", 0),
-    NOTE("finetune-no-load", 0),
-    NOTE("jit-compile", 0),
-    NOTE("use-fused-adamw", 0),
 };
 const size_t ts_train_option_count = sizeof ts_train_option_rows / sizeof *ts_train_option_rows;
 
@@ -308,7 +294,6 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
 {
     TS_TRY(need(o->seq_length > 0, "seq-length"));
     TS_TRY(need(o->train_iters > 0 || o->train_samples > 0 || o->skip_train, "train-iters"));
-    TS_TRY(need(o->lr > 0 || o->skip_train, "lr"));
     if (o->train_iters && o->train_samples)
         return ts_error(TS_ERR_USER,
                         "--train-iters and --train-samples contradict each other: give one");

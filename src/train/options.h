@@ -25,6 +25,14 @@ typedef enum ts_packed_weights {
     TS_PACKED_SHARED
 } ts_packed_weights;
 
+/* The type of a Hugging Face folder's weights: that of the model's own files, or one of these. */
+typedef enum ts_save_hf_dtype {
+    TS_SAVE_HF_AUTO,
+    TS_SAVE_HF_F32,
+    TS_SAVE_HF_BF16,
+    TS_SAVE_HF_F16
+} ts_save_hf_dtype;
+
 typedef struct ts_train_options {
     int64_t micro_batch_size, global_batch_size, train_iters, train_samples, seq_length;
     int64_t seed, eval_iters, eval_interval;
@@ -54,7 +62,8 @@ typedef struct ts_train_options {
     /* repeatability */
     bool deterministic, npu_deterministic;
     /* saving, stopping */
-    const char *save, *save_hf, *save_hf_dtype;
+    const char *save, *save_hf;
+    int save_hf_dtype; /* TS_SAVE_HF_* */
     int64_t save_interval, keep, exit_interval, ckpt_step, exit_duration;
     int exit_signal; /* TS_EXIT_SIGNALS */
     bool skip_train, grad_reduce_in_bf16;
@@ -69,6 +78,9 @@ typedef struct ts_train_options {
 } ts_train_options;
 extern const ts_option ts_train_option_rows[];
 extern const size_t ts_train_option_count;
+/* Rows without values: what scripts say of training that has no effect here or is not there yet. */
+extern const ts_option ts_train_script_rows[];
+extern const size_t ts_train_script_count;
 
 /* The choices of --exit-signal, and the number that one stands for. */
 #define TS_EXIT_SIGNALS                                                                            \

@@ -131,7 +131,7 @@ static void test_like_program(void **state)
     assert_int_equal(c.samples, STEPS * 4);
     assert_int_equal(c.tokens, STEPS * 4 * 16);
     assert_int_equal(ts_training_iteration(t), STEPS);
-    OK(ts_training_save_hf(t, r.hf, "fp32"));
+    OK(ts_training_save_hf(t, r.hf, "float32"));
     ts_training_close(&t);
     assert_null(t);
     snprintf(file, sizeof file, "%s/metrics", r.p.dir);

@@ -27,7 +27,7 @@ expect() {
 
 # A refusal advises only options that its command has: advice COMMAND WORDS-THAT-WERE-GIVEN
 advice() {
-    ! grep -q "is no option" "$D/err" || return 0
+    ! grep -q -e "no option of this command" -e "not in this version" "$D/err" || return 0
     [ -f "$D/help-$1" ] || "$T" help "$1" >"$D/help-$1" 2>/dev/null || return 0
     for o in $(grep -o -e '--[a-z][a-z0-9_-]*' "$D/err" | sort -u); do
         case " $2 " in *" $o "* | *" $o="*) continue ;; esac

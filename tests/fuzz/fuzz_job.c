@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     tables[TS_JOB_TABLES] = (ts_option_table){ ts_plan_option_rows, ts_plan_option_count, &p };
     if (ts_option_set_create(tables, TS_JOB_TABLES + 1, &set) != TS_OK)
         abort();
-    if (ts_option_parse(set, n, words) == TS_OK)
+    if (ts_option_parse(set, n, words) == TS_OK && ts_option_finish(set) == TS_OK)
         plan(&o, set, &p);
     else if (!*ts_error_message())
         abort();

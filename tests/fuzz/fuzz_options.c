@@ -49,7 +49,9 @@ static ts_status take_lines(ts_option_set *set, char kind, char *s)
     for (char *save = NULL, *w; n < 255 && (w = strtok_r(s, "\n", &save)); s = NULL)
         words[n++] = w;
     words[n] = NULL;
-    return kind == 'e' ? ts_option_read_env(set, words) : ts_option_parse(set, n, words);
+    const ts_status st =
+        kind == 'e' ? ts_option_read_env(set, words) : ts_option_parse(set, n, words);
+    return st == TS_OK ? ts_option_finish(set) : st;
 }
 
 static ts_status take_file(ts_option_set *set, const char *name, const void *s, size_t n)
@@ -58,7 +60,7 @@ static ts_status take_file(ts_option_set *set, const char *name, const void *s, 
     fuzz_write(name, s, n);
     const ts_status st = ts_option_read_file(set, fuzz_path(name, path));
     fuzz_remove(name);
-    return st;
+    return st == TS_OK ? ts_option_finish(set) : st;
 }
 
 /* What was understood is within its bounds, can be written, and is the same when read back. */

@@ -86,7 +86,7 @@ static void yaml_is(temp *t, const char *text, const char *json)
 {
     json_t *got = NULL, *want = parsed(json);
     temp_write(t, "f.yaml", text, strlen(text));
-    OK(ts_yaml_read(temp_path(t, "f.yaml"), &got));
+    OK(ts_yaml_read(temp_path(t, "f.yaml"), &got, NULL));
     if (!json_equal(got, want)) {
         char *s = json_dumps(got, JSON_ENCODE_ANY);
         fail_msg("%s became %s", text, s);
@@ -99,7 +99,7 @@ static void yaml_refused(temp *t, const char *text, const char *message)
 {
     json_t *v = NULL;
     temp_write(t, "f.yaml", text, strlen(text));
-    REFUSED(ts_yaml_read(temp_path(t, "f.yaml"), &v), TS_ERR_USER, message);
+    REFUSED(ts_yaml_read(temp_path(t, "f.yaml"), &v, NULL), TS_ERR_USER, message);
     assert_null(v);
 }
 
@@ -136,7 +136,7 @@ static void yaml(void **state)
     deep[200] = 0;
     yaml_refused(&t, deep, "not valid YAML");
     json_t *v;
-    REFUSED(ts_yaml_read("/no/such.yaml", &v), TS_ERR_USER, "/no/such.yaml: cannot be opened");
+    REFUSED(ts_yaml_read("/no/such.yaml", &v, NULL), TS_ERR_USER, "/no/such.yaml: cannot be opened");
     temp_remove(&t);
 }
 

@@ -35,7 +35,7 @@ static void chosen(void **state)
     static const unsigned last[] = { 0, 0, TS_ISA_AVX2, TS_ISA_AVX512, TS_ISA_BF16, TS_ISA_AMX };
     const unsigned has = ts_isa_detect();
     for (int i = 0; i < 6; i++) {
-        const ts_runtime_options o = { .device = "cpu", .threads = 1, .isa = i };
+        const ts_runtime_options o = { .threads = 1, .isa = i };
         ts_device *d = NULL;
         if ((has & last[i]) != last[i]) {
             REFUSED(ts_runtime_open(&o, 0, 1, &d), TS_ERR_USER, "--isa ");

@@ -20,7 +20,8 @@ static ts_status parse(fixture *f, int n, const char *const *words)
     const ts_option_table table = { ts_dist_option_rows, ts_dist_option_count, &f->o };
     assert_int_equal(ts_option_set_create(&table, 1, &f->set), TS_OK);
     assert_int_equal(ts_comm_sim_create(0, 16, "world", NULL, &f->world), TS_OK);
-    return ts_option_parse(f->set, n, (char *const *)(uintptr_t)words);
+    const ts_status st = ts_option_parse(f->set, n, (char *const *)(uintptr_t)words);
+    return st == TS_OK ? ts_option_finish(f->set) : st;
 }
 
 static void end(fixture *f)

@@ -47,6 +47,7 @@ static ts_status resolve(setup *s, const char *file, const char *words, ts_gen_c
         argv[argc++] = w;
     OK(ts_option_set_create(&table, 1, &s->set));
     OK(ts_option_parse(s->set, argc, argv));
+    OK(ts_option_finish(s->set));
     const ts_status st = ts_gen_config_resolve(&s->o, s->set, s->t.dir, &s->arch, c);
     ts_option_set_destroy(&s->set);
     return st;

@@ -31,6 +31,8 @@ static ts_status describe(const char *more, ts_arch *a)
     ts_arch_init(a);
     ts_status st = ts_option_parse(set, n, words);
     if (st == TS_OK)
+        st = ts_option_finish(set);
+    if (st == TS_OK)
         st = ts_model_describe(&o, set, 96, a);
     ts_option_set_destroy(&set);
     return st;

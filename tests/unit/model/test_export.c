@@ -69,6 +69,7 @@ static ts_status describe(const char *options, ts_arch *a)
     ts_arch_init(a);
     OK(ts_option_set_create(&table, 1, &set));
     OK(ts_option_parse(set, n, words));
+    OK(ts_option_finish(set));
     const ts_status st = ts_model_describe(&o, set, VOCAB, a);
     ts_option_set_destroy(&set);
     return st;

@@ -1,6 +1,7 @@
 ts_unit_test(model families LINK ts_model)
 ts_unit_test(model rope LINK ts_model)
 ts_unit_test(model refuse LINK ts_model)
+ts_unit_test(model blocks LINK ts_model)
 ts_unit_test(model weights LINK ts_model)
 ts_unit_test(model export LINK ts_infer ts_model)
 ts_unit_test(model describe LINK ts_model)

@@ -28,7 +28,9 @@ static void begin(setup *s, const char *options)
     strcpy(s->text, options);
     for (char *w = strtok(s->text, " "); w; w = strtok(NULL, " "))
         s->words[n++] = w;
-    const ts_status st = ts_option_parse(s->set, n, s->words);
+    ts_status st = ts_option_parse(s->set, n, s->words);
+    if (st == TS_OK)
+        st = ts_option_finish(s->set);
     if (st != TS_OK)
         fail_msg("%s", ts_error_message());
 }

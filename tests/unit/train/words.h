@@ -26,6 +26,7 @@ static inline void words_parse(words *w, const char *text)
         argv[n++] = p;
     }
     OK(ts_option_parse(w->set, n, argv));
+    OK(ts_option_finish(w->set));
 }
 
 static inline void words_free(words *w) { ts_option_set_destroy(&w->set); }

@@ -1,0 +1,141 @@
+#include "base/option_set.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef ts_option_entry entry;
+
+static bool same_name(const char *a, const char *b)
+{
+    for (; *a && *b; a++, b++)
+        if (*a != *b && !(strchr("-_", *a) && strchr("-_", *b)))
+            return false;
+    return *a == *b;
+}
+
+static entry *find_exact(const ts_option_set *s, const char *name)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (same_name(s->e[i].row->name, name))
+            return &s->e[i];
+    return NULL;
+}
+
+entry *ts_option_find(const ts_option_set *s, const char *name)
+{
+    entry *e = find_exact(s, name);
+    for (const char *dot = strchr(name, '.'); dot && !e; dot = strchr(dot + 1, '.')) {
+        char section[128];
+        snprintf(section, sizeof section, "%.*s", (int)(dot + 1 - name), name);
+        e = find_exact(s, section);
+    }
+    const char *last = strrchr(name, '.');
+    return e || !last || !last[1] ? e : find_exact(s, last + 1);
+}
+
+/* The nearest names, and those that the word is a part of. */
+static ts_status put_nearest(const ts_option_set *s, const char *name, ts_str *out)
+{
+    const char *best[3] = { 0 };
+    int dist[3] = { 99, 99, 99 };
+    for (size_t i = 0; i < s->n; i++) {
+        const char *known = s->e[i].row->name;
+        if (s->e[i].row->type == TS_OPTION_HINT || strchr(known, '.'))
+            continue;
+        int d = ts_edit_distance(name, known);
+        if (strlen(name) >= 4 && strstr(known, name))
+            d = d < 4 ? d : 4;
+        for (int k = 0; k < 3; k++) {
+            if (d < dist[k]) {
+                memmove(dist + k + 1, dist + k, (size_t)(2 - k) * sizeof *dist);
+                memmove(best + k + 1, best + k, (size_t)(2 - k) * sizeof *best);
+                dist[k] = d;
+                best[k] = known;
+                break;
+            }
+        }
+    }
+    const int near = (int)strlen(name) / 3 + 2;
+    for (int k = 0; k < 3 && best[k] && dist[k] <= near; k++)
+        TS_TRY(ts_str_printf(out, "%s--%s", k ? ", " : " (did you mean ", best[k]));
+    return best[0] && dist[0] <= near ? ts_str_puts(out, "?)") : TS_OK;
+}
+
+ts_status ts_option_strange(ts_option_set *s, const char *name, const char *place)
+{
+    const char *last = strrchr(name, '.');
+    TS_TRY(ts_str_printf(&s->strange, "%s--%s%s", s->strange.len ? ", " : "", name, place));
+    return put_nearest(s, last ? last + 1 : name, &s->strange);
+}
+
+ts_status ts_option_renamed(ts_option_set *s, const char *name, const char *place,
+                            const char *here)
+{
+    return ts_str_printf(&s->renamed, "\n  --%s%s: %s", name, place, here);
+}
+
+/* Whether a row without a value is refused. */
+static bool is_refused(const ts_option_set *s, const entry *e)
+{
+    const entry *with = e->said && e->row->with ? ts_option_find(s, e->row->with) : NULL;
+    return e->said && (!with || with->said);
+}
+
+/* Options of subjects that there are not yet, a line for each subject. */
+static ts_status put_later(const ts_option_set *s, ts_str *out)
+{
+    bool any = false;
+    for (size_t i = 0; i < s->n; i++) {
+        const char *subject = s->e[i].row->help;
+        bool seen = !is_refused(s, &s->e[i]);
+        for (size_t k = 0; k < i && !seen; k++)
+            seen = is_refused(s, &s->e[k]) && !strcmp(s->e[k].row->help, subject);
+        if (seen)
+            continue;
+        TS_TRY(ts_str_puts(out, any ? "" : out->len ? "\nnot in this version:"
+                                                    : "not in this version:"));
+        any = true;
+        for (size_t k = i; k < s->n; k++)
+            if (is_refused(s, &s->e[k]) && !strcmp(s->e[k].row->help, subject))
+                TS_TRY(ts_str_printf(out, "%s%s", k == i ? "\n  " : ", ", s->e[k].said));
+        TS_TRY(ts_str_printf(out, ": %s", subject));
+    }
+    return TS_OK;
+}
+
+ts_status ts_option_finish(const ts_option_set *s)
+{
+    ts_str text = { 0 };
+    ts_status st = ts_str_puts(&text, ts_str_text(&s->wrong));
+    if (st == TS_OK && s->strange.len)
+        st = ts_str_printf(&text, "%sno option of this command: %s. --help lists all",
+                           text.len ? "\n" : "", s->strange.s);
+    if (st == TS_OK && s->renamed.len)
+        st = ts_str_printf(&text, "%swhat is called otherwise here:%s", text.len ? "\n" : "",
+                           s->renamed.s);
+    if (st == TS_OK)
+        st = put_later(s, &text);
+    if (st == TS_OK && text.len)
+        st = ts_error(TS_ERR_USER, "%s", text.s);
+    ts_str_deinit(&text);
+    return st;
+}
+
+ts_status ts_option_notes(const ts_option_set *s, ts_str *out)
+{
+    bool any = false;
+    for (size_t i = 0; i < s->n; i++) {
+        const ts_option *r = s->e[i].row;
+        const bool alone = s->e[i].said && !is_refused(s, &s->e[i]);
+        if (!alone && (r->type != TS_OPTION_NOTE || s->e[i].from == TS_FROM_DEFAULT))
+            continue;
+        TS_TRY(ts_str_printf(out, "%s--%s", any ? ", " : "accepted, without effect here: ",
+                             r->name));
+        if (alone)
+            TS_TRY(ts_str_printf(out, " (it goes with --%s)", r->with));
+        else if (r->told && r->help)
+            TS_TRY(ts_str_printf(out, " (%s)", r->help));
+        any = true;
+    }
+    return TS_OK;
+}

@@ -1,0 +1,77 @@
+/* The inside of option.h, shared by its sources: what a joined table knows of each row. */
+#ifndef TS_BASE_OPTION_SET_H
+#define TS_BASE_OPTION_SET_H
+#include "base/option.h"
+
+/* Where a value came from; a later source of lower rank does not replace it. */
+typedef enum ts_option_origin {
+    TS_FROM_DEFAULT,
+    TS_FROM_FILE,
+    TS_FROM_ENV,
+    TS_FROM_COMMAND
+} ts_option_origin;
+
+typedef struct ts_option_entry {
+    const ts_option *row;
+    void *values;
+    ts_option_origin from;
+    const char *said; /* LATER: how it was given, where that is not the neutral value */
+} ts_option_entry;
+
+struct ts_option_set {
+    ts_option_entry *e;
+    size_t n;
+    void **owned; /* texts and arrays that values point to */
+    size_t n_owned, cap_owned;
+    ts_str wrong;   /* values that could not be taken, a line each */
+    ts_str strange; /* names that are no options of this command */
+    ts_str renamed; /* names from elsewhere that are others here, a line each */
+};
+
+static inline void *ts_option_field(const ts_option_entry *e)
+{
+    return (char *)e->values + e->row->offset;
+}
+
+/* The row of a name; - and _ are alike. "section.name" is the section's row "section." where there
+ * is one, else the name's. NULL: none. */
+ts_option_entry *ts_option_find(const ts_option_set *set, const char *name);
+/* How false and true are written: 0 and 1. */
+#define TS_TRUTHS "false,False|true,True"
+
+/* Whether the row has no value of its own. */
+static inline bool ts_option_is_mute(const ts_option *r)
+{
+    return r->type == TS_OPTION_NOTE || r->type == TS_OPTION_LATER || r->type == TS_OPTION_HINT;
+}
+
+/* Whether one more of it on the command line adds to what is there. */
+static inline bool ts_option_adds(const ts_option_entry *e)
+{
+    const ts_option *r = e->row;
+    return e->from == TS_FROM_COMMAND && (r->type == TS_OPTION_EACH ||
+                                          (r->type == TS_OPTION_LIST && r->lo == TS_LIST_ADDS));
+}
+
+/* Remembers a name that is no option of this command, with what may have been meant. place: behind
+ * the name, such as " in FILE:3". */
+ts_status ts_option_strange(ts_option_set *set, const char *name, const char *place) TS_NODISCARD;
+/* Likewise one whose name here is known. */
+ts_status ts_option_renamed(ts_option_set *set, const char *name, const char *place,
+                            const char *here) TS_NODISCARD;
+
+/* Memory that lives as long as the set, which takes it over even on failure; a copy of a text. */
+ts_status ts_option_keep(ts_option_set *set, void *p) TS_NODISCARD;
+ts_status ts_option_own(ts_option_set *set, const char *text, const char **out) TS_NODISCARD;
+
+/* One word for all types but lists, of which it is one word. Flags take "true" and "false". */
+ts_status ts_option_set_word(ts_option_set *set, const ts_option_entry *e,
+                             const char *text) TS_NODISCARD;
+ts_status ts_option_set_list(ts_option_set *set, const ts_option_entry *e, int n,
+                             char *const *words, bool add) TS_NODISCARD;
+
+/* Appends "a|b", the first spelling of each choice, or (other) all further spellings: "c, d". */
+ts_status ts_option_choices(const char *choices, bool other, ts_str *out) TS_NODISCARD;
+/* The message of a word that is none of a row's choices; returns TS_ERR_USER. */
+ts_status ts_option_none_of(const ts_option *r, const char *text) TS_NODISCARD;
+#endif

@@ -7,7 +7,7 @@ ok() { # ok COMMAND...: succeeds
     "$@" >"$D/out" 2>"$D/err" </dev/null || wrong "$*: $(tail -n 1 "$D/err")"
 }
 make_data
-ok train --train-iters 2 --save-hf "$D/hf"
+ok train --train-iters 2 --lr-warmup-iters 0 --save-hf "$D/hf"
 printf '{"text": "a b\\u00e9"}\n{"text": "c"}\n' >"$D/text.jsonl"
 printf '{"ids": [1, 2, 3, 4]}\n{"ids": [5, 6]}\n' >"$D/ids.jsonl"
 ok "$T" train-tokenizer --input "$D/numbers.txt" --output "$D/tok" --vocab-size 300
@@ -72,7 +72,7 @@ ok "$T" preprocess --input "$D/numbers.txt" --output-prefix "$D/d" --tokenizer-t
 same "$D/far/d.bin" "$D/data_text_document.bin"
 ln -s far/hf "$D/hf-link"
 cp -r "$D/hf" "$D/far/hf"
-ok train --train-iters 2 --save-hf "$D/hf-link/"
+ok train --train-iters 2 --lr-warmup-iters 0 --save-hf "$D/hf-link/"
 [ -L "$D/hf-link" ] || wrong "the link to a Hugging Face folder is gone"
 same "$D/far/hf/model.safetensors" "$D/hf/model.safetensors"
 [ "$(echo "$D"/far/*)" = "$D/far/d.bin $D/far/hf" ] || wrong "beside the folder: $(ls "$D/far")"
@@ -84,7 +84,7 @@ for mask in 000 027 077; do
         umask $mask
         mkdir -m 750 "$U" || exit 1
         "$T" preprocess --input "$D/numbers.txt" --output-prefix "$U/data" --tokenizer-type NullTokenizer \
-            --vocab-size 96 && train --train-iters 2 --save "$U/ck" --save-hf "$U/hf" --tensorboard-dir "$U/tb" \
+            --vocab-size 96 && train --train-iters 2 --lr-warmup-iters 0 --save "$U/ck" --save-hf "$U/hf" --tensorboard-dir "$U/tb" \
             --metrics-jsonl "$U/m.jsonl" --data-cache-path "$U/cache" &&
             "$T" train-tokenizer --input "$D/numbers.txt" --output "$U/tok" --vocab-size 300 &&
             tokenize --output "$U/t.jsonl" && score --output "$U/s.jsonl" --logits "$U/l.safetensors" &&

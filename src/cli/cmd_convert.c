@@ -1,3 +1,4 @@
+#include "api/words.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/command.h"
@@ -64,6 +65,7 @@ static ts_status run_as(const ts_command *cmd, int argc, char *const *argv)
     TS_TRY(ts_command_options(cmd, usage, tables, 1, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
+    ts_words_log_notes(set);
     ts_status st = ts_convert_run(&o, &r);
     if (st == TS_OK && o.json)
         st = print_json(&o, &r);

@@ -9,6 +9,10 @@
 #define ROW(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW(type, ts_convert_options, field, name, def, lo, hi, choices, "conversion", help)
 
+#define SHARDS                                                                                     \
+    "folders that are cut for several processes of a layer or a stage; Hugging Face folders are whole"
+#define ADAPTERS "adapters (LoRA, QLoRA)"
+
 const ts_option ts_convert_rows[] = {
     ROW(TEXT, load_dir, "load-dir", NULL, 0, 0, NULL,
         "a checkpoint (or its folder of checkpoints), or a Hugging Face folder"),
@@ -28,6 +32,61 @@ const ts_option ts_convert_rows[] = {
         "load both forms, compare their logits and say the largest difference"),
     ROW(INT, threads, "threads", "0", 0, 4096, NULL, "--check: threads (0: all cores)"),
     ROW(FLAG, json, "json", NULL, 0, 0, NULL, "print one JSON object"),
+    /* what scripts of MindSpeed LLM's converters say beside */
+    TS_NOTE("model-type", 1, "conversion", "kinds are told by content"),
+    TS_NOTE("cvt-type", 1, "conversion", "kinds are told by content"),
+    TS_NOTE("loader", 1, "conversion", "kinds are told by content"),
+    TS_NOTE("saver", 1, "conversion", "kinds are told by content"),
+    TS_NOTE("use-mcore-models", 0, "conversion", "one naming of tensors"),
+    TS_NOTE("transformer-impl", 1, "conversion", "one naming of tensors"),
+    TS_NOTE("spec", TS_OPTION_MANY, "conversion", "the folder describes its model"),
+    TS_NOTE("add-qkv-bias", 0, "conversion", "the folder describes its model"),
+    TS_NOTE("qk-layernorm", 0, "conversion", "the folder describes its model"),
+    TS_NOTE("tokenizer-model", 1, "conversion", "the folder's tokenizer is taken along"),
+    TS_NOTE("hf-cfg-dir", 1, "conversion", "config.json and tokenizer come with the model"),
+    TS_NOTE("save-layer-by-layer", 0, "conversion", "memory is that of the largest tensor always"),
+    TS_LATER("target-tensor-parallel-size", 1, "1", SHARDS),
+    TS_LATER("target-pipeline-parallel-size", 1, "1", SHARDS),
+    TS_LATER("target-expert-parallel-size", 1, "1", SHARDS),
+    TS_LATER("source-tensor-parallel-size", 1, "1", SHARDS),
+    TS_LATER("source-pipeline-parallel-size", 1, "1", SHARDS),
+    TS_LATER("source-expert-parallel-size", 1, "1", SHARDS),
+    TS_LATER("num-layers-per-virtual-pipeline-stage", 1, NULL, SHARDS),
+    TS_LATER("num-layer-list", 1, NULL, SHARDS),
+    TS_LATER("noop-layers", 1, NULL, SHARDS),
+    TS_LATER("load-dir-cloud", 1, NULL, SHARDS),
+    TS_LATER("load-dir-edge", 1, NULL, SHARDS),
+    TS_LATER("save-dir-cloud", 1, NULL, SHARDS),
+    TS_LATER("save-dir-edge", 1, NULL, SHARDS),
+    TS_LATER("merge-stages", 1, NULL, SHARDS),
+    TS_LATER("middle-ranks", 1, NULL, SHARDS),
+    TS_LATER("middle-stages", 1, NULL, SHARDS),
+    TS_LATER("split-rank", 1, NULL, SHARDS),
+    TS_LATER("w-pack", 1, NULL, "models whose query, key and value weights come in one tensor W_pack"),
+    TS_LATER("orm", 0, NULL, "reward heads"),
+    TS_LATER("lora-load", 1, NULL, ADAPTERS),
+    TS_LATER("lora-r", 1, "0", ADAPTERS),
+    TS_LATER("lora-alpha", 1, NULL, ADAPTERS),
+    TS_LATER("lora-target-modules", TS_OPTION_MANY, NULL, ADAPTERS),
+    TS_LATER("save-lora-to-hf", 0, NULL, ADAPTERS),
+    TS_LATER("qlora-nf4", 0, NULL, ADAPTERS),
+    TS_LATER("moe-grouped-gemm", 0, NULL, "mixtures of experts"),
+    TS_HINT("load", 1, "--load-dir"),
+    TS_HINT("input", 1, "--load-dir"),
+    TS_HINT("model", 1, "--load-dir"),
+    TS_HINT("hf-dir", 1, "--load-dir, or --save-dir"),
+    TS_HINT("mg-dir", 1, "--load-dir, or --save-dir"),
+    TS_HINT("input-fp8-hf-path", 1, "--load-dir"),
+    TS_HINT("output-hf-path", 1, "--save-dir"),
+    TS_HINT("quant-type", 1, "--params-dtype"),
+    TS_HINT("save", 1, "--save-dir"),
+    TS_HINT("output", 1, "--save-dir"),
+    TS_HINT("output-dir", 1, "--save-dir"),
+    TS_HINT("outfile", 1, "--save-dir"),
+    TS_HINT("save-hf", 1, "--save-dir"),
+    TS_HINT("dtype", 1, "--params-dtype"),
+    TS_HINT("torch-dtype", 1, "--params-dtype"),
+    TS_HINT("outtype", 1, "--params-dtype"),
 };
 const size_t ts_convert_count_rows = sizeof ts_convert_rows / sizeof *ts_convert_rows;
 

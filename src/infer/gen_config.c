@@ -9,6 +9,9 @@
 #define ROW(type, field, name, lo, hi, help)                                                       \
     TS_ROW(type, ts_gen_options, field, name, NULL, lo, hi, NULL, "generation", help)
 
+#define CHAT "chat templates; the text of --prompt and \"text\" is taken as it stands"
+#define TASKS "evaluation on tasks; `tessera score` gives the probabilities of texts"
+
 const ts_option ts_gen_option_rows[] = {
     ROW(INT, max_new_tokens, "max-new-tokens", 1, 1 << 30,
         "new tokens at most (default: generation_config.json's, else 128)"),
@@ -38,6 +41,28 @@ const ts_option ts_gen_option_rows[] = {
         "also the natural logarithm of each new token's probability (of the model, before any penalty)"),
     ROW(INT, seed, "seed", 0, 9007199254740992.0,
         "of --do-sample; a line's draws depend on it and the line's number"),
+    TS_NOTE("use-kv-cache", 0, "generation", "keys and values are always kept"),
+    TS_NOTE("broadcast", 0, "generation", "one process generates"),
+    TS_NOTE("infer-backend", 1, "generation", "one way of generating"),
+    TS_NOTE("max-tokens-to-oom", 1, "generation", "--memory-limit-gb bounds memory"),
+    TS_LATER("hf-chat-template", 0, NULL, CHAT),
+    TS_LATER("prompt-type", 1, "empty", CHAT),
+    TS_LATER("enable-thinking", 1, "none", CHAT),
+    TS_LATER("system", 1, NULL, CHAT),
+    TS_LATER("history-turns", 1, NULL, CHAT),
+    TS_LATER("task-data-path", TS_OPTION_MANY, NULL, TASKS),
+    TS_LATER("evaluation-batch-size", 1, NULL, TASKS),
+    TS_LATER("no-chat-template", 0, NULL, TASKS),
+    TS_LATER("instruction-template", 1, NULL, TASKS),
+    TS_LATER("alternative-prompt", 0, NULL, TASKS),
+    TS_HINT("task", TS_OPTION_MANY, "--greedy, --do-sample, or --num-beams N"),
+    TS_HINT("max-tokens", 1, "--max-new-tokens"),
+    TS_HINT("n-predict", 1, "--max-new-tokens"),
+    TS_HINT("beam-width", 1, "--num-beams"),
+    TS_HINT("add-eos-token", TS_OPTION_MANY, "--stop TEXT"),
+    TS_HINT("stop-words", TS_OPTION_MANY, "--stop TEXT"),
+    TS_HINT("output-file", 1, "--output"),
+    TS_HINT("input-file", 1, "--input"),
 };
 const size_t ts_gen_option_count = sizeof ts_gen_option_rows / sizeof *ts_gen_option_rows;
 

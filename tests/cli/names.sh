@@ -33,6 +33,10 @@ expect 2 "--epochs: --train-iters" train --epochs 8
 expect 2 "--output: --save" train --output x
 expect 2 "--dtype: --bf16" "$T" infer --load x --dtype bfloat16 --prompt a
 
+expect 2 "--task: --greedy, --do-sample" "$T" infer --load x --task greedy --prompt a
+expect 2 "--target-tensor-parallel-size 2, --target-pipeline-parallel-size 4: folders" "$T" convert --load-dir x --save-dir y \
+    --use-mcore-models --model-type-hf llama2 --target-tensor-parallel-size 2 --target-pipeline-parallel-size 4
+
 # what is accepted is named in one line, once, by the first process
 platform="--use-mcore-models --transformer-impl local --attention-backend fused --cross-entropy-loss-fusion --use-legacy-models
     --ckpt-fully-parallel-load --dist-ckpt-format torch_dist --empty-unused-memory-level 1 --trust-remote-code --local_rank 0

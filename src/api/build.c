@@ -22,9 +22,18 @@
 
 static json_t *object(void) { return json_object(); }
 
-static void put_text(json_t *o, const char *key, const char *value)
+/* Where there is no memory for a part there is no whole: *o becomes NULL, and so does what holds it. */
+static void put(json_t **o, const char *key, json_t *value)
 {
-    json_object_set_new(o, key, ts_json_string(value));
+    if (json_object_set_new(*o, key, value)) {
+        json_decref(*o);
+        *o = NULL;
+    }
+}
+
+static void put_text(json_t **o, const char *key, const char *value)
+{
+    put(o, key, ts_json_string(value));
 }
 
 /* The value of the first "key : value" line of a file in /proc, or "". */
@@ -48,16 +57,16 @@ static void proc_value(const char *path, const char *key, char *out, size_t size
 static json_t *build_info(void)
 {
     json_t *b = object();
-    put_text(b, "compiler",
+    put_text(&b, "compiler",
 #ifdef __clang__
              "clang " __clang_version__
 #else
              "gcc " __VERSION__
 #endif
     );
-    put_text(b, "type", TESSERA_BUILD_TYPE);
-    json_object_set_new(b, "sanitizers", json_boolean(TESSERA_HAVE_SANITIZERS));
-    json_object_set_new(b, "mpi", json_boolean(TESSERA_HAVE_MPI));
+    put_text(&b, "type", TESSERA_BUILD_TYPE);
+    put(&b, "sanitizers", json_boolean(TESSERA_HAVE_SANITIZERS));
+    put(&b, "mpi", json_boolean(TESSERA_HAVE_MPI));
     return b;
 }
 
@@ -69,10 +78,10 @@ static json_t *mpi_info(void)
     json_t *m = object();
     MPI_Get_library_version(text, &n);
     text[strcspn(text, ",\n")] = 0;
-    put_text(m, "library", text);
+    put_text(&m, "library", text);
     MPI_Get_version(&version, &subversion);
     snprintf(text, sizeof text, "%d.%d", version, subversion);
-    put_text(m, "standard", text);
+    put_text(&m, "standard", text);
     return m;
 #else
     return json_null();
@@ -84,17 +93,17 @@ static json_t *libraries_info(void)
     char text[64];
     int major, minor, patch;
     json_t *l = object();
-    put_text(l, "jansson", jansson_version_str());
+    put_text(&l, "jansson", jansson_version_str());
     if (pcre2_config(PCRE2_CONFIG_VERSION, NULL) <= (int)sizeof text &&
         pcre2_config(PCRE2_CONFIG_VERSION, text) > 0)
-        put_text(l, "pcre2", text);
-    put_text(l, "utf8proc", utf8proc_version());
-    put_text(l, "zlib", zlibVersion());
-    put_text(l, "zstd", ZSTD_versionString());
+        put_text(&l, "pcre2", text);
+    put_text(&l, "utf8proc", utf8proc_version());
+    put_text(&l, "zlib", zlibVersion());
+    put_text(&l, "zstd", ZSTD_versionString());
     yaml_get_version(&major, &minor, &patch);
     snprintf(text, sizeof text, "%d.%d.%d", major, minor, patch);
-    put_text(l, "yaml", text);
-    put_text(l, "protobuf-c", protobuf_c_version());
+    put_text(&l, "yaml", text);
+    put_text(&l, "protobuf-c", protobuf_c_version());
     return l;
 }
 
@@ -102,15 +111,20 @@ static json_t *processor_info(unsigned isa)
 {
     char model[256], sets[64], *save = NULL;
     json_t *p = object(), *list = json_array();
+    int bad = 0;
     struct utsname u;
     proc_value("/proc/cpuinfo", "model name", model, sizeof model);
-    put_text(p, "model", model[0] ? model : "unknown");
-    put_text(p, "machine", uname(&u) == 0 ? u.machine : "unknown");
-    json_object_set_new(p, "cores", json_integer(ts_cpu_count()));
+    put_text(&p, "model", model[0] ? model : "unknown");
+    put_text(&p, "machine", uname(&u) == 0 ? u.machine : "unknown");
+    put(&p, "cores", json_integer(ts_cpu_count()));
     ts_isa_names(isa, sets);
     for (char *w = strtok_r(sets, " ", &save); w; w = strtok_r(NULL, " ", &save))
-        json_array_append_new(list, ts_json_string(w));
-    json_object_set_new(p, "instruction_sets", list);
+        bad = bad || json_array_append_new(list, ts_json_string(w));
+    put(&p, "instruction_sets", list);
+    if (bad) {
+        json_decref(p);
+        p = NULL;
+    }
     return p;
 }
 
@@ -120,10 +134,10 @@ static json_t *memory_info(void)
     long long kb = 0;
     json_t *m = object();
     proc_value("/proc/meminfo", "MemAvailable", free_kb, sizeof free_kb);
-    json_object_set_new(m, "total_bytes",
+    put(&m, "total_bytes",
                         json_integer((json_int_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE)));
     if (sscanf(free_kb, "%lld", &kb) == 1)
-        json_object_set_new(m, "available_bytes", json_integer(kb * 1024));
+        put(&m, "available_bytes", json_integer(kb * 1024));
     return m;
 }
 
@@ -131,7 +145,7 @@ static json_t *kernels_info(const ts_cpu *c)
 {
     json_t *k = object();
     for (int i = 0; i < TS_KERNEL_COUNT; i++)
-        put_text(k, ts_kernel_name((ts_kernel)i),
+        put_text(&k, ts_kernel_name((ts_kernel)i),
                  c->kernel[i].variant ? c->kernel[i].variant : "ref");
     return k;
 }
@@ -143,16 +157,16 @@ ts_status ts_build_collect(bool kernels, json_t **out)
     TS_TRY(ts_device_open("cpu", &d, &dev));
     const ts_cpu *c = (const ts_cpu *)dev;
     json_t *j = object();
-    put_text(j, "version", TESSERA_VERSION);
-    json_object_set_new(j, "build", build_info());
-    json_object_set_new(j, "processor", processor_info(c->isa));
-    json_object_set_new(j, "threads", json_integer(ts_cpu_count()));
-    json_object_set_new(j, "memory", memory_info());
-    json_object_set_new(j, "devices", json_pack("[s, s]", "cpu", "sim"));
-    json_object_set_new(j, "mpi", mpi_info());
-    json_object_set_new(j, "libraries", libraries_info());
+    put_text(&j, "version", TESSERA_VERSION);
+    put(&j, "build", build_info());
+    put(&j, "processor", processor_info(c->isa));
+    put(&j, "threads", json_integer(ts_cpu_count()));
+    put(&j, "memory", memory_info());
+    put(&j, "devices", json_pack("[s, s]", "cpu", "sim"));
+    put(&j, "mpi", mpi_info());
+    put(&j, "libraries", libraries_info());
     if (kernels)
-        json_object_set_new(j, "kernels", kernels_info(c));
+        put(&j, "kernels", kernels_info(c));
     ts_device_close(&dev);
     *out = j;
     return j ? TS_OK : ts_error(TS_ERR_NOMEM, "out of memory");

@@ -5,13 +5,21 @@
 #include <math.h>
 #include <string.h>
 
+/* The library says where, and where memory ran out says nothing in most places. */
+ts_status ts_json_refused(const char *name, const json_error_t *e)
+{
+    if (e->line < 1 || json_error_code(e) == json_error_out_of_memory)
+        return ts_error(TS_ERR_NOMEM, "out of memory while reading %s", name);
+    return ts_error(TS_ERR_USER, "%s: not valid JSON: line %d, column %d: %s", name, e->line,
+                    e->column, e->text);
+}
+
 ts_status ts_json_parse(const char *text, size_t n, const char *name, json_t **out)
 {
     json_error_t e;
     json_t *v = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &e);
     if (!v)
-        return ts_error(TS_ERR_USER, "%s: not valid JSON: line %d, column %d: %s", name, e.line,
-                        e.column, e.text);
+        return ts_json_refused(name, &e);
     *out = v;
     return TS_OK;
 }

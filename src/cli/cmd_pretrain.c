@@ -102,9 +102,11 @@ static ts_status run(int argc, char *const *argv)
         /* said here: ending the job may end this process at once */
         if (st != TS_OK && t.comm->size > 1)
             ts_log(TS_LOG_ERROR, "%s", ts_error_message());
-        /* A user's mistake is found by all ranks alike; any other failure may be this rank's
-         * alone. */
-        ts_comm_finish(&t.comm, st != TS_OK && st != TS_ERR_USER);
+        /* A user's mistake is found by all ranks alike, or by one that sees other files than the
+         * rest, which wait for it; any other failure may be this rank's alone. */
+        enum { PATIENCE = 20 };
+        const bool is_common = st == TS_OK || (st == TS_ERR_USER && ts_comm_meet(t.comm, PATIENCE));
+        ts_comm_finish(&t.comm, !is_common);
     }
     ts_option_set_destroy(&t.set);
     return st;

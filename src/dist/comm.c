@@ -90,6 +90,16 @@ void ts_comm_finish(ts_comm **world, bool failed)
     ts_comm_destroy(world);
 }
 
+bool ts_comm_meet(const ts_comm *world, double seconds)
+{
+#if TESSERA_HAVE_MPI
+    if (world && world->size > 1 && (!strcmp(world->kind, "mpi") || !strcmp(world->kind, "shm")))
+        return ts_comm_mpi_meet(seconds);
+#endif
+    (void)world, (void)seconds;
+    return true;
+}
+
 void ts_comm_destroy(ts_comm **c)
 {
     if (*c)

@@ -60,6 +60,10 @@ ts_status ts_comm_world(ts_comm **out) TS_NODISCARD;
  * without a launcher. */
 int64_t ts_comm_launched(int64_t *rank);
 
+/* Whether all processes get here within this time: a mistake that each was to find for itself has been
+ * found by all. Then `ts_comm_finish` with false is safe. */
+bool ts_comm_meet(const ts_comm *world, double seconds);
+
 /* Ends MPI. `failed`: this rank failed alone and the others may be waiting for it; takes them down
  * (MPI_Abort, exit code 1) and, with MPI, does not come back. After a failure that ts_comm_agree
  * made known to all ranks finish with false and leave with the status's own exit code. Fine with a

@@ -1,5 +1,6 @@
 #include "dist/comm_mpi.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "dist/comm_cost.h"
 #include "dist/comm_shm.h"
 #include "dist/mpi_wait.h"
@@ -8,6 +9,7 @@
 #include <mpi.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Every collective is started without waiting and waited for in one place (ts_mpi_wait), which
@@ -395,6 +397,21 @@ ts_status ts_comm_mpi_world(int64_t expected, bool direct, ts_comm **out)
     }
     *out = &m->c;
     return TS_OK;
+}
+
+bool ts_comm_mpi_meet(double seconds)
+{
+    const struct timespec nap = { .tv_nsec = 1000000 };
+    MPI_Request all;
+    int is_done = 0;
+    if (MPI_Ibarrier(MPI_COMM_WORLD, &all) != MPI_SUCCESS)
+        return false;
+    for (const double until = ts_now() + seconds; !is_done && ts_now() < until;)
+        if (MPI_Test(&all, &is_done, MPI_STATUS_IGNORE) != MPI_SUCCESS)
+            return false;
+        else if (!is_done)
+            nanosleep(&nap, NULL);
+    return is_done;
 }
 
 void ts_comm_mpi_finish(ts_comm **world, bool failed)

@@ -8,6 +8,7 @@
  * direct: between processes of one host through shared memory (comm_shm.h) where it can be had. */
 ts_status ts_comm_mpi_world(int64_t expected, bool direct, ts_comm **out) TS_NODISCARD;
 /* Ends MPI; with `failed` ends the whole job, and does not come back. */
+bool ts_comm_mpi_meet(double seconds);
 void ts_comm_mpi_finish(ts_comm **world, bool failed);
 /* For tests, of a communicator of kind "mpi": pieces of at most max_count values, as if MPI's int
  * were that small. */

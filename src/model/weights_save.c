@@ -4,6 +4,7 @@
 #include "model/config.h"
 #include "model/weights.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,9 +184,10 @@ ts_status ts_weights_save_config(const json_t *config, const char *folder, ts_st
     json_t *c = json_deep_copy(config);
     if (!c)
         return ts_error(TS_ERR_NOMEM, "out of memory while writing config.json");
-    json_object_set_new(c, json_object_get(c, "torch_dtype") ? "torch_dtype" : "dtype",
-                        json_string(name));
-    const ts_status st = write_json(folder, "config.json", c);
+    const char *key = json_object_get(c, "torch_dtype") ? "torch_dtype" : "dtype";
+    const ts_status st = json_object_set_new(c, key, json_string(name))
+                             ? ts_error(TS_ERR_NOMEM, "out of memory while writing config.json")
+                             : write_json(folder, "config.json", c);
     json_decref(c);
     return st;
 }
@@ -269,10 +271,17 @@ ts_status ts_weights_may_save(const char *folder, const char *option)
 static ts_status publish(const char *tmp, const char *folder, const char *old)
 {
     TS_TRY(ts_remove_tree(old));
-    if (ts_path_exists(folder) && rename(folder, old) != 0)
-        return ts_error(TS_ERR_IO, "%s: cannot be renamed to %s", folder, old);
-    if (rename(tmp, folder) != 0)
-        return ts_error(TS_ERR_IO, "%s: cannot be renamed to %s", tmp, folder);
+    const bool is_replaced = ts_path_exists(folder);
+    if (is_replaced && rename(folder, old) != 0)
+        return ts_error(TS_ERR_IO, "%s: cannot be renamed to %s: %s", folder, old,
+                        strerror(errno));
+    if (rename(tmp, folder) != 0) {
+        const ts_status st = ts_error(TS_ERR_IO, "%s: cannot be renamed to %s: %s", tmp, folder,
+                                      strerror(errno));
+        return is_replaced && rename(old, folder) != 0
+                   ? ts_error_context(st, "what was there is in %s now", old)
+                   : st;
+    }
     return ts_remove_tree(old);
 }
 
@@ -296,7 +305,7 @@ ts_status ts_weights_publish(const char *folder, const char *option,
         st = ts_dir_sync(tmp.s);
     if (st == TS_OK)
         st = publish(tmp.s, path.s, old.s);
-    else if (tmp.s && ts_remove_tree(tmp.s) != TS_OK)
+    if (st != TS_OK && tmp.s && ts_remove_tree(tmp.s) != TS_OK)
         st = TS_ERR_IO;
     ts_str_deinit(&path);
     ts_str_deinit(&tmp);

@@ -209,12 +209,16 @@ ts_status ts_plan_table(const ts_plan *p, ts_str *out)
 static json_t *traffic_json(const ts_plan_rank *r)
 {
     json_t *o = json_object();
-    for (const ts_plan_traffic *t = r->traffic; o && t->group; t++)
-        json_object_set_new(o, t->group,
-                            json_pack("{s:I, s:I, s:I}", "calls", (json_int_t)t->sent.calls,
-                                      "messages", (json_int_t)t->sent.messages, "bytes",
-                                      (json_int_t)(t->sent.bytes + 0.5)));
-    return o;
+    int bad = !o;
+    for (const ts_plan_traffic *t = r->traffic; !bad && t->group; t++)
+        bad = json_object_set_new(o, t->group,
+                                  json_pack("{s:I, s:I, s:I}", "calls", (json_int_t)t->sent.calls,
+                                            "messages", (json_int_t)t->sent.messages, "bytes",
+                                            (json_int_t)(t->sent.bytes + 0.5)));
+    if (!bad)
+        return o;
+    json_decref(o);
+    return NULL;
 }
 
 static json_t *rank_json(const ts_plan_rank *r)
@@ -235,7 +239,10 @@ static json_t *plan_json(const ts_plan *p, json_t *hardware)
 {
     json_t *ranks = json_array();
     for (int i = 0; ranks && i < p->n_ranks; i++)
-        json_array_append_new(ranks, rank_json(&p->rank[i]));
+        if (json_array_append_new(ranks, rank_json(&p->rank[i]))) {
+            json_decref(ranks);
+            ranks = NULL;
+        }
     return json_pack("{s:o, s:o, s:o, s:o, s:o}", "ranks", ranks, "step_seconds",
                      ts_json_number(p->step_seconds), "tokens_per_second",
                      ts_json_number(p->tokens_per_second), "bubble", ts_json_number(p->bubble),

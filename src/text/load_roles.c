@@ -35,8 +35,7 @@ static ts_status read_json(const char *path, json_t **out)
         *out =
             json_loadb(ts_str_text(&text), text.len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
         if (!*out)
-            st = ts_error(TS_ERR_USER, "%s: not valid JSON: line %d, column %d: %s", path, e.line,
-                          e.column, e.text);
+            st = ts_json_refused(path, &e);
     }
     ts_str_deinit(&text);
     return st;

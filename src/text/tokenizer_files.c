@@ -321,8 +321,7 @@ static ts_status correct_config(const json_t *note, ts_side_files *out)
     json_t *config =
         json_loadb(ts_str_text(&f->text), f->text.len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
     if (!config)
-        return ts_error(TS_ERR_USER, "tokenizer_config.json: not valid JSON: line %d: %s", e.line,
-                        e.text);
+        return ts_json_refused("tokenizer_config.json", &e);
     ts_status st = set_roles(config, note) ? no_memory() : TS_OK;
     if (st == TS_OK)
         st = put_json(out, "tokenizer_config.json", config);

@@ -83,7 +83,8 @@ whole() {
 judge() {
     case $rc in
     0) if ! grep -q 'warning: .*\(saving the checkpoint failed\|cannot be removed\)' "$D/run.err" &&
-        [ "$(digest $command)" != "$(cat "$D/want")" ]; then
+        [ -n "$(digest $command | diff - "$D/want" | grep '^[<>]' | grep -v '^< ./ck/iter_')" ]; then
+        # a checkpoint more is one that could not be told to be good, and so was not removed
         digest $command | diff - "$D/want" | grep '^[<>]' | head -n 3 >>"$D/log"
         bad "the result differs"
     fi ;;

@@ -2,26 +2,30 @@
 
 #include "base/file.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
-/* The library says where, and where memory ran out says nothing in most places. */
-ts_status ts_json_refused(const char *name, const json_error_t *e)
+ts_status ts_json_load(const char *text, size_t n, size_t flags, const char *name, json_t **out)
 {
-    if (e->line < 1 || json_error_code(e) == json_error_out_of_memory)
+    json_error_t e;
+    errno = 0;
+    json_t *v = json_loadb(text, n, flags, &e);
+    if (v) {
+        *out = v;
+        return TS_OK;
+    }
+    /* The library says so in few places. */
+    if (errno == ENOMEM || e.line < 1 || json_error_code(&e) == json_error_out_of_memory)
         return ts_error(TS_ERR_NOMEM, "out of memory while reading %s", name);
-    return ts_error(TS_ERR_USER, "%s: not valid JSON: line %d, column %d: %s", name, e->line,
-                    e->column, e->text);
+    return ts_error(TS_ERR_USER, "%s: not valid JSON: line %d, column %d: %s", name, e.line,
+                    e.column, e.text);
 }
 
 ts_status ts_json_parse(const char *text, size_t n, const char *name, json_t **out)
 {
-    json_error_t e;
-    json_t *v = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &e);
-    if (!v)
-        return ts_json_refused(name, &e);
-    *out = v;
-    return TS_OK;
+    return ts_json_load(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, name,
+                        out);
 }
 
 ts_status ts_json_read(const char *path, json_t **out)

@@ -8,9 +8,10 @@
  * stands in the message. The result belongs to the caller (json_decref). Errors are TS_ERR_USER, or
  * TS_ERR_NOMEM. */
 ts_status ts_json_parse(const char *text, size_t n, const char *name, json_t **out) TS_NODISCARD;
-/* The error that the library found while it parsed `name`. */
-ts_status ts_json_refused(const char *name, const json_error_t *e);
-/* The same of a file; a byte order mark of UTF-8 is passed over. */
+/* The same with the library's flags of one's own. */
+ts_status ts_json_load(const char *text, size_t n, size_t flags, const char *name,
+                       json_t **out) TS_NODISCARD;
+/* ts_json_parse of a file; a byte order mark of UTF-8 is passed over. */
 ts_status ts_json_read(const char *path, json_t **out) TS_NODISCARD;
 /* A YAML file (mappings with text keys, lists, scalars; no aliases) as the JSON value it stands for.
  * lines, where not NULL: an object {KEY: {"line": N, "in": the same for a mapping under the key}}. */

@@ -29,14 +29,10 @@ static void take_role(const ts_tokenizer *tok, const json_t *o, const char *key,
 static ts_status read_json(const char *path, json_t **out)
 {
     ts_str text = { 0 };
-    json_error_t e;
     ts_status st = ts_file_read(path, &text);
-    if (st == TS_OK) {
-        *out =
-            json_loadb(ts_str_text(&text), text.len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
-        if (!*out)
-            st = ts_json_refused(path, &e);
-    }
+    if (st == TS_OK)
+        st = ts_json_load(ts_str_text(&text), text.len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL,
+                          path, out);
     ts_str_deinit(&text);
     return st;
 }

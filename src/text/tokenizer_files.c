@@ -317,11 +317,10 @@ static ts_status make_config(const json_t *note, const char *class, bool adds_bo
 static ts_status correct_config(const json_t *note, ts_side_files *out)
 {
     const ts_side_file *f = ts_side_files_find(out, "tokenizer_config.json");
-    json_error_t e;
-    json_t *config =
-        json_loadb(ts_str_text(&f->text), f->text.len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
-    if (!config)
-        return ts_json_refused("tokenizer_config.json", &e);
+    json_t *config;
+    TS_TRY(ts_json_load(ts_str_text(&f->text), f->text.len,
+                        JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, "tokenizer_config.json",
+                        &config));
     ts_status st = set_roles(config, note) ? no_memory() : TS_OK;
     if (st == TS_OK)
         st = put_json(out, "tokenizer_config.json", config);

@@ -4,6 +4,7 @@
 #include "base/json.h"
 
 #include <math.h>
+#include <errno.h>
 #include <string.h>
 
 static json_t *parsed(const char *text)
@@ -140,6 +141,35 @@ static void yaml(void **state)
     temp_remove(&t);
 }
 
+static int64_t allocations_left;
+
+static void *some_malloc(size_t n)
+{
+    if (allocations_left-- > 0)
+        return malloc(n);
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* A good text for which there is no memory is not called a bad one. */
+static void out_of_memory(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"a\": [1, 2.5, \"b\", {\"c\": null}], \"a longer key\": true}";
+    ts_status st = TS_ERR_NOMEM;
+    int64_t n = 0;
+    for (json_t *v = NULL; st != TS_OK; n++) {
+        json_set_alloc_funcs(some_malloc, free);
+        allocations_left = n;
+        st = ts_json_parse(text, sizeof text - 1, "x.json", &v);
+        json_set_alloc_funcs(malloc, free);
+        if (st != TS_OK)
+            assert_int_equal(st, TS_ERR_NOMEM);
+        json_decref(st == TS_OK ? v : NULL);
+    }
+    assert_in_range(n, 5, 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +177,7 @@ int main(void)
         cmocka_unit_test(byte_order_mark),
         cmocka_unit_test(look_ups),
         cmocka_unit_test(yaml),
+        cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,11 +35,44 @@ static ts_status make_generation_config(ts_model *m)
     return st;
 }
 
+/* Whether each token of t is a token of the folder's tokenizer, with the same id. */
+static ts_status knows_tokens(const ts_model *m, const ts_text_tokenizer *t, bool *knows)
+{
+    ts_text_options o;
+    ts_option_set *set = NULL;
+    ts_text_tokenizer own = { 0 };
+    TS_TRY(ts_model_tokenizer(m, &o, &set, knows));
+    ts_status st = *knows ? ts_text_tokenizer_open(&o, &own) : TS_OK;
+    *knows = st == TS_OK && own.tok && t->vocab_size <= own.vocab_size;
+    for (int32_t id = 0; *knows && id < (int32_t)t->vocab_size; id++) {
+        const char *a = ts_tokenizer_id_token(t->tok, id), *b = ts_tokenizer_id_token(own.tok, id);
+        *knows = !a || (b && !strcmp(a, b));
+    }
+    if (own.tok)
+        ts_text_tokenizer_close(&own);
+    ts_option_set_destroy(&set);
+    return st == TS_ERR_USER ? TS_OK : st; /* a damaged one gives way */
+}
+
+/* The folder's other files (chat template, special tokens) stay where the tokenizer that options name
+ * is the folder's own in another class, and all of them where it only counts. */
 static ts_status take_tokenizer(ts_model *m, const ts_text_options *o, const ts_text_tokenizer *t)
 {
+    bool has = false, knows = false;
+    ts_text_options own;
+    ts_option_set *set = NULL;
+    if (!t->tok) {
+        TS_TRY(ts_model_tokenizer(m, &own, &set, &has));
+        ts_option_set_destroy(&set);
+        if (has)
+            return TS_OK;
+    } else {
+        TS_TRY(knows_tokens(m, t, &knows));
+    }
     json_decref(m->tokenizer);
     m->tokenizer = NULL;
-    ts_side_files_remove_tokenizer(&m->files);
+    if (!knows)
+        ts_side_files_remove_tokenizer(&m->files);
     return ts_tokenizer_files_take(o, t, &m->files, &m->tokenizer);
 }
 

@@ -130,4 +130,22 @@ for f in tokenizer.json tokenizer_config.json chat_template.jinja generation_con
     same "$D/hft/$f" "$D/hff/$f"
     same "$D/hft/$f" "$D/ckf/iter_0000003/$f"
 done
+# ... also where the data came with numbers alone, or the tokenizer under another name
+mkdir "$D/other"
+cp "$D/hft/tokenizer.json" "$D/other/mine.json"
+n=0
+while read -r how; do
+    n=$((n + 1))
+    # shellcheck disable=SC2086
+    ok pre --load "$D/hft" --data-path "$D/text_text_document" --save "$D/ckg$n" --save-hf "$D/hfg$n" $how
+    ok "$T" export --load-dir "$D/ckg$n" --save-dir "$D/expg$n"
+    for f in tokenizer.json tokenizer_config.json chat_template.jinja generation_config.json; do
+        same "$D/hft/$f" "$D/hfg$n/$f"
+        same "$D/hft/$f" "$D/expg$n/$f"
+    done
+    ok "$T" infer --load "$D/ckg$n" --prompt "12 34" --greedy --max-new-tokens 4
+done <<END
+--tokenizer-type NullTokenizer --vocab-size 299
+--tokenizer-type PretrainedFromHF --tokenizer-model $D/other/mine.json
+END
 finish

@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* Logits divided by less would not be numbers of fp32 any more. */
+#define LEAST_TEMPERATURE 1e-30
+
 #define ROW(type, field, name, lo, hi, help)                                                       \
     TS_ROW(type, ts_gen_options, field, name, NULL, lo, hi, NULL, "generation", help)
 
@@ -142,6 +145,9 @@ static ts_status read_early_stopping(const json_t *j, const char *file, ts_gen_c
     return TS_OK;
 }
 
+/* The ranges are the options'. */
+static bool in(double v, double lo, double hi) { return v >= lo && v <= hi; }
+
 static ts_status read_file(const json_t *j, const char *file, ts_gen_config *c)
 {
     ts_sampling *s = &c->sampling;
@@ -158,12 +164,14 @@ static ts_status read_file(const json_t *j, const char *file, ts_gen_config *c)
     TS_TRY(ts_json_int(j, file, "num_beams", 1, 1, 64, &c->num_beams));
     TS_TRY(ts_json_real(j, file, "length_penalty", 1, &c->length_penalty));
     TS_TRY(read_early_stopping(j, file, c));
-    if (!(s->top_p >= 0 && s->top_p <= 1) || !(s->min_p >= 0 && s->min_p <= 1) ||
-        !(s->temperature >= 0) || !(s->repetition_penalty > 0))
+    if (!in(s->top_p, 0, 1) || !in(s->min_p, 0, 1) || !in(s->temperature, 0, 1e6) ||
+        !in(s->repetition_penalty, 1e-6, 1e6) || !in(c->length_penalty, -1e6, 1e6))
         return ts_error(TS_ERR_USER,
-                        "%s: expected top_p and min_p in [0, 1], temperature and "
-                        "repetition_penalty above 0; found %g, %g, %g, %g",
-                        file, s->top_p, s->min_p, s->temperature, s->repetition_penalty);
+                        "%s: expected top_p and min_p from 0 to 1, temperature from 0 and "
+                        "repetition_penalty from 1e-6 to 1e6, length_penalty from -1e6 to 1e6; "
+                        "found %g, %g, %g, %g, %g",
+                        file, s->top_p, s->min_p, s->temperature, s->repetition_penalty,
+                        c->length_penalty);
     report_unknown(j, file);
     return read_eos(j, file, s);
 }
@@ -226,10 +234,11 @@ static ts_status check_options(const ts_gen_options *o, const ts_option_set *set
         return ts_error(TS_ERR_USER,
                         "--greedy and --num-beams %lld contradict each other: give one",
                         (long long)c->num_beams);
-    if (c->sampling.do_sample && c->sampling.temperature == 0)
+    if (c->sampling.do_sample && c->sampling.temperature < LEAST_TEMPERATURE)
         return ts_error(TS_ERR_USER,
-                        "--temperature 0: expected a number above 0 (--greedy always takes the "
-                        "most probable token)");
+                        "--temperature %g: expected a number above 0, and not below %g (--greedy "
+                        "always takes the most probable token)",
+                        c->sampling.temperature, LEAST_TEMPERATURE);
     if (c->num_beams > 1 && c->n_stop)
         return ts_error(TS_ERR_USER, "--stop does not go with --num-beams");
     if (c->num_beams > 1 && c->logprobs)

@@ -288,6 +288,8 @@ ts_status ts_sampler_next(ts_sampler *s, const float *logits, const ts_seen *see
         return TS_OK;
     }
     TS_TRY(ts_sampler_filter(s));
+    if (s->n == 0) /* one that is not a number leaves no sum of probabilities to cut from */
+        return no_numbers(place);
     *out = choose(s, ts_sample_uniform(s->o->seed, place, 0));
     return TS_OK;
 }

@@ -97,6 +97,12 @@ static void test_refused(void **state)
     ts_gen_config c;
     REFUSED(resolve(s, NULL, "--greedy --do-sample", &c), TS_ERR_USER, "--greedy and --do-sample");
     REFUSED(resolve(s, NULL, "--do-sample --temperature 0", &c), TS_ERR_USER, "--temperature 0");
+    REFUSED(resolve(s, NULL, "--do-sample --temperature 1e-50", &c), TS_ERR_USER,
+            "--temperature 1e-50");
+    REFUSED(resolve(s, "{\"temperature\": 1e300}", "", &c), TS_ERR_USER, "1e+300");
+    REFUSED(resolve(s, "{\"repetition_penalty\": 1e300}", "", &c), TS_ERR_USER, "1e+300");
+    REFUSED(resolve(s, "{\"length_penalty\": -1e300}", "", &c), TS_ERR_USER, "-1e+300");
+    OK(resolve(s, "{}", "", &c));
     REFUSED(resolve(s, NULL, "--num-beams 2 --stop x", &c), TS_ERR_USER, "--stop");
     REFUSED(resolve(s, NULL, "--num-beams 2 --greedy", &c), TS_ERR_USER, "--num-beams 2");
     REFUSED(resolve(s, "[]", "", &c), TS_ERR_USER, "object");

@@ -103,6 +103,27 @@ static void test_frequencies(void **state)
     ts_sampler_deinit(&s);
 }
 
+/* Some logits that are no numbers, by every way to cut: said, never a draw from nothing. */
+static void test_no_numbers(void **state)
+{
+    (void)state;
+    enum { V = 5 };
+    static const float z[V] = { 0.5f, NAN, 2, -INFINITY, 1.25f };
+    for (int how = 0; how < 8; how++) {
+        const ts_sampling o = { .do_sample = true, .temperature = 0.5, .repetition_penalty = 1,
+                                .top_p = how & 1 ? 0.9 : 1, .top_k = how & 2 ? 3 : 0,
+                                .min_p = how & 4 ? 0.1 : 0, .keep = 1 };
+        ts_sampler s;
+        int32_t id = -1;
+        OK(ts_sampler_init(&s, &o, V));
+        if (ts_sampler_next(&s, z, NULL, (ts_place_in_line){ 0, 0 }, &id) == TS_OK)
+            assert_true(id == 0 || id == 2 || id == 4);
+        else
+            assert_non_null(strstr(ts_error_message(), "not a number"));
+        ts_sampler_deinit(&s);
+    }
+}
+
 static void test_place(void **state)
 {
     (void)state;
@@ -154,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_processors), cmocka_unit_test(test_frequencies),
+        cmocka_unit_test(test_no_numbers),
         cmocka_unit_test(test_place),      cmocka_unit_test(test_argmax),
         cmocka_unit_test(test_seen),
     };

@@ -156,12 +156,13 @@ static ts_status check_scaling(const ts_rope_config *r, const char *file)
             "0 < low_freq_factor < high_freq_factor",
             file, r->low_freq_factor, r->high_freq_factor);
     if (r->scaling == TS_ROPE_YARN &&
-        (!sane(r->beta_fast) || !sane(r->beta_slow) || r->theta <= 1 || !isfinite(r->mscale) ||
-         !isfinite(r->mscale_all_dim) || r->mscale < 0 || r->mscale_all_dim < 0))
+        (!sane(r->beta_fast) || !sane(r->beta_slow) || r->theta <= 1 ||
+         !(r->mscale >= 0 && r->mscale < 1e6) ||
+         !(r->mscale_all_dim >= 0 && r->mscale_all_dim < 1e6)))
         return ts_error(
             TS_ERR_USER,
             "%s: yarn rope scaling: beta_fast and beta_slow must be above 0, rope_theta "
-            "above 1, mscale and mscale_all_dim not below 0",
+            "above 1, mscale and mscale_all_dim from 0 to 1e6",
             file);
     if (far && !(r->attention_factor >= 0 && r->attention_factor < 1e6))
         return ts_error(TS_ERR_USER, "%s: rope scaling: attention_factor is %g, expected 0 to 1e6",

@@ -25,7 +25,8 @@
 #define CONFIG_ROWS                                                                                \
     { "model_type", "[\"llama\", \"qwen2\", \"qwen3\", \"mistral\", \"gpt2\", \"gpt_neox\","       \
                     "\"starcoder2\", \"olmo2\", \"phi3\", \"gemma\", \"gemma2\", \"gemma3_text\"," \
-                    "\"gemma3\", \"glm\", \"glm4\", \"internlm2\"]", NULL },                       \
+                    "\"gemma3\", \"glm\", \"glm4\", \"internlm2\", \"nemotron\", \"stablelm\","    \
+                    "\"arcee\"]", NULL },                                                          \
     { "rope_scaling", "[" ROPES "]", NULL }, { "rope_parameters", "[" ROPES "]", NULL },           \
     { "rope_theta", "[10000.0, 500000, 1e-3, 1e30]", NULL },                                       \
     { "partial_rotary_factor", "[0.5, 1.0, 0.25, 0.3]", NULL },                                    \
@@ -41,7 +42,9 @@
     { "layer_norm_eps", "[1e-5, 0.0]", NULL }, { "layer_norm_epsilon", "[1e-5]", NULL },           \
     { "norm_epsilon", "[1e-5]", NULL }, { "initializer_range", "[0.02, 0.0]", NULL },              \
     { "tie_word_embeddings", FLAGS, NULL }, { "attention_bias", FLAGS, NULL },                     \
-    { "mlp_bias", FLAGS, NULL }, { "bias", FLAGS, NULL }, { "use_bias", FLAGS, NULL },             \
+    { "mlp_bias", FLAGS, NULL }, { "use_qkv_bias", FLAGS, NULL },                                  \
+    { "qk_layernorm", FLAGS, NULL }, { "norm_eps", "[1e-5]", NULL },                               \
+    { "bias", FLAGS, NULL }, { "use_bias", FLAGS, NULL },                                          \
     { "use_sliding_window", FLAGS, NULL }, { "use_parallel_residual", FLAGS, NULL },               \
     { "scale_attn_weights", FLAGS, NULL }, { "add_cross_attention", FLAGS, NULL },                 \
     { "scale_attn_by_inverse_layer_idx", FLAGS, NULL },                                            \

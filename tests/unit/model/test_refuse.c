@@ -124,6 +124,8 @@ static void test_ropes(void **state)
           "embeddings\":4.5}",
           "original_max_position_embeddings" },
         { "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2,\"beta_fast\":-1}", "beta_fast" },
+        { "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2,\"mscale\":1e300,\"mscale_all_dim\":1}",
+          "mscale" },
         { "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2},\"rope_theta\":1", "rope_theta" },
         { "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2,\"attention_factor\":-1}",
           "attention_factor" },

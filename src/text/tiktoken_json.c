@@ -74,6 +74,13 @@ static ts_status put_added(ts_str *out, const ts_tokenizer *tok)
         "\"byte_fallback\": false, \"ignore_merges\": true, \"vocab\": {");
 }
 
+/* The rank's token; NULL: none, also where a later line gave it another rank. */
+static const char *token_of(const ts_vocab *v, int32_t id, size_t *n)
+{
+    const char *s = ts_vocab_text(v, id, n);
+    return s && ts_vocab_is(v, id, s, *n) ? s : NULL;
+}
+
 typedef struct split {
     int32_t left, right;
     size_t at;
@@ -89,7 +96,7 @@ static int by_ranks(const void *a, const void *b)
 static ts_status put_merges(ts_str *out, const ts_vocab *v, int32_t id, split *splits, bool *first)
 {
     size_t n, k = 0;
-    const char *s = ts_vocab_text(v, id, &n);
+    const char *s = token_of(v, id, &n);
     for (size_t i = 1; s && i < n; i++) {
         const split x = { ts_vocab_find(v, s, i), ts_vocab_find(v, s + i, n - i), i };
         if (x.left >= 0 && x.right >= 0)
@@ -114,7 +121,7 @@ static ts_status put_model(ts_str *out, const ts_vocab *v, split *splits)
     bool first = true;
     for (int32_t id = 0; id < (int32_t)v->n_ids; id++) {
         size_t n;
-        const char *s = ts_vocab_text(v, id, &n);
+        const char *s = token_of(v, id, &n);
         TS_TRY(ts_str_puts(out, first ? "\n    " : ",\n    "));
         if (s)
             TS_TRY(put_token(out, s, n));

@@ -154,6 +154,12 @@ static void write_ranks(temp *t, int last)
     ts_str_deinit(&s);
 }
 
+static void append(temp *t, const char *line)
+{
+    FILE *f = fopen(temp_path(t, "x.tiktoken"), "a");
+    assert_true(f && fputs(line, f) >= 0 && fclose(f) == 0);
+}
+
 static void test_tiktoken(void **state)
 {
     (void)state;
@@ -169,6 +175,8 @@ static void test_tiktoken(void **state)
     o.tiktoken_pattern = pattern;
     check_alike(&o);
     write_ranks(&t, 263); /* with ranks that nothing has, as files of p50k_base have them */
+    check_alike(&o);
+    append(&t, "aGU= 300\n"); /* another rank for "he": the last one counts */
     check_alike(&o);
     temp_remove(&t);
 }

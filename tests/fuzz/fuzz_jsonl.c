@@ -10,7 +10,9 @@ enum { KEYS = sizeof keys / sizeof *keys };
 static void compare(ts_json_fields *f, const char *line, size_t n)
 {
     json_error_t e;
-    json_t *whole = json_loadb(line, n, JSON_ALLOW_NUL, &e), *some = NULL;
+    /* (jansson 2.14 passes over a NUL behind a number) */
+    json_t *whole = memchr(line, 0, n) ? NULL : json_loadb(line, n, JSON_ALLOW_NUL, &e);
+    json_t *some = NULL;
     const ts_status st = ts_json_fields_object(f, line, n, keys, KEYS, &some);
     if (st == TS_ERR_NOMEM || (st != TS_OK && !*ts_error_message()))
         abort();

@@ -12,6 +12,6 @@ trap 'rm -rf "$TMPDIR"' EXIT
 trap 'kill "$child" 2>/dev/null' INT TERM
 # Memory that cannot be had is an answer; what is lost is a fault.
 export ASAN_OPTIONS="allocator_may_return_null=1:detect_leaks=1:malloc_context_size=12:quarantine_size_mb=32:$ASAN_OPTIONS"
-"$program" -artifact_prefix="$found" -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=1024 -print_final_stats=1 "$@" &
+"$program" -artifact_prefix="$found" -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=2560 -print_final_stats=1 "$@" &
 child=$!
 wait "$child"

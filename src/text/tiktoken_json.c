@@ -61,9 +61,11 @@ static ts_status put_added(ts_str *out, const ts_tokenizer *tok)
                             "\"Sequence\", \"pretokenizers\": [\n    {\"type\": \"Split\", "
                             "\"pattern\": {\"Regex\": "));
     TS_TRY(put_pattern(out, tok->pre.step[0].text));
+    TS_TRY(ts_str_puts(out, tok->pre.step[0].invert /* what it does not match is left out */
+                                ? "}, \"behavior\": \"Removed\", \"invert\": true},\n"
+                                : "}, \"behavior\": \"Isolated\", \"invert\": false},\n"));
     return ts_str_puts(
         out,
-        "}, \"behavior\": \"Isolated\", \"invert\": false},\n"
         "    {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, "
         "\"use_regex\": false}]},\n"
         "  \"post_processor\": null,\n"

@@ -5,7 +5,7 @@
 
 #include <sys/stat.h>
 
-/* The same tokenizer as a tokenizer.json: it opens, and gives the same ids. */
+/* The same tokenizer as a tokenizer.json: with GPT-2's pattern it opens, and gives the same ids. */
 static void as_json(const ts_tokenizer *tok, const char *ranks, size_t n,
                     const ts_tokenizer_options *how)
 {
@@ -19,8 +19,11 @@ static void as_json(const ts_tokenizer *tok, const char *ranks, size_t n,
     ts_tokenizer_scratch *scratch[2] = { NULL, NULL };
     ts_ids a = { 0 }, b = { 0 };
     if (ts_tiktoken_json(ranks, n, "f.tiktoken", &o, &json) == TS_OK) {
-        if (ts_tokenizer_open_bytes(json.s, json.len, "f.json", fuzz_unicode(), &other) != TS_OK ||
-            ts_tokenizer_scratch_create(tok, &scratch[0]) != TS_OK ||
+        const bool opens = ts_tokenizer_open_bytes(json.s, json.len, "f.json", fuzz_unicode(),
+                                                   &other) == TS_OK;
+        if (how->tiktoken_pattern) /* the two languages of patterns differ */
+            goto done;
+        if (!opens || ts_tokenizer_scratch_create(tok, &scratch[0]) != TS_OK ||
             ts_tokenizer_scratch_create(other, &scratch[1]) != TS_OK)
             abort();
         if (ts_tokenizer_encode(tok, scratch[0], text, sizeof text - 1, false, &a) == TS_OK &&
@@ -28,6 +31,7 @@ static void as_json(const ts_tokenizer *tok, const char *ranks, size_t n,
              a.n != b.n || (a.n && memcmp(a.v, b.v, a.n * sizeof *a.v))))
             abort();
     }
+done:
     ts_tokenizer_scratch_destroy(&scratch[0]);
     ts_tokenizer_scratch_destroy(&scratch[1]);
     ts_tokenizer_destroy(&other);

@@ -172,6 +172,8 @@ static void test_tiktoken(void **state)
     check_alike(&o);
     o.tiktoken_special = (ts_option_list){ special, 1 };
     check_alike(&o);
+    o.tiktoken_pattern = "\\p{L}+| "; /* what it does not match has no tokens */
+    check_alike(&o);
     o.tiktoken_pattern = pattern;
     check_alike(&o);
     write_ranks(&t, 263); /* with ranks that nothing has, as files of p50k_base have them */

@@ -8,7 +8,6 @@
 #include <pcre2.h>
 #include <protobuf-c/protobuf-c.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -177,12 +176,13 @@ const char *ts_version(void) { return TESSERA_VERSION; }
 ts_status ts_build_info(char **json)
 {
     json_t *j;
+    ts_str text = { 0 };
     TS_NEED(json);
     TS_TRY(ts_build_collect(true, &j));
-    char *text = json_dumps(j, JSON_INDENT(2));
+    ts_status st = ts_json_write(j, JSON_INDENT(2), "what is known of the build", &text);
     json_decref(j);
-    if (!text)
-        return ts_error(TS_ERR_NOMEM, "out of memory");
-    *json = text;
-    return TS_OK;
+    if (st == TS_OK)
+        st = ts_give_text(&text, json, NULL);
+    ts_str_deinit(&text);
+    return st;
 }

@@ -7,7 +7,6 @@
 #include "train/checkpoint.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define ROW(type, field, name, def, lo, hi, help)                                                  \
@@ -114,16 +113,6 @@ static ts_status show_tensor(const ts_st_tensor *t, const char *part, bool is_fi
     return ts_str_printf(out, "], \"bytes\": %zu}", t->size);
 }
 
-static ts_status show_state(const json_t *state, ts_str *out)
-{
-    char *text = json_dumps(state, JSON_REAL_PRECISION(17));
-    if (!text)
-        return ts_error(TS_ERR_NOMEM, "out of memory while printing the state");
-    const ts_status st = ts_str_puts(out, text);
-    free(text);
-    return st;
-}
-
 static ts_status show_open(const ts_checkpoint *ck, ts_str *out)
 {
     bool is_first = true;
@@ -131,7 +120,7 @@ static ts_status show_open(const ts_checkpoint *ck, ts_str *out)
     TS_TRY(ts_str_json(out, ts_checkpoint_path(ck), strlen(ts_checkpoint_path(ck))));
     TS_TRY(ts_str_printf(out, ", \"iteration\": %" PRId64 ", \"world_size\": %d, \"state\": ",
                          ts_checkpoint_iteration(ck), ts_checkpoint_world_size(ck)));
-    TS_TRY(show_state(ts_checkpoint_state(ck), out));
+    TS_TRY(ts_json_write(ts_checkpoint_state(ck), JSON_REAL_PRECISION(17), "the state", out));
     TS_TRY(ts_str_puts(out, ", \"tensors\": ["));
     for (int part = 0; part < TS_CKPT_PARTS; part++)
         for (int64_t i = 0; i < ts_checkpoint_count(ck, (ts_ckpt_part)part); i++) {

@@ -39,6 +39,29 @@ ts_status ts_json_read(const char *path, json_t **out)
     return st;
 }
 
+typedef struct writing {
+    ts_str *out;
+    ts_status st;
+} writing;
+
+static int write_part(const char *text, size_t n, void *ctx)
+{
+    writing *w = ctx;
+    if (w->st == TS_OK)
+        w->st = ts_str_add(w->out, text, n);
+    return w->st == TS_OK ? 0 : -1;
+}
+
+/* The library goes on after some failures of the memory it writes to, and the text lacks parts then:
+ * so the memory is ours, and the first failure counts. */
+ts_status ts_json_write(const json_t *v, size_t flags, const char *what, ts_str *out)
+{
+    writing w = { out, TS_OK };
+    const int rc = v ? json_dump_callback(v, write_part, &w, flags) : -1;
+    return rc == 0 && w.st == TS_OK ? TS_OK
+                                    : ts_error(TS_ERR_NOMEM, "out of memory while writing %s", what);
+}
+
 json_t *ts_json_number(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 
 json_t *ts_json_string(const char *text)

@@ -17,6 +17,10 @@ ts_status ts_json_read(const char *path, json_t **out) TS_NODISCARD;
  * lines, where not NULL: an object {KEY: {"line": N, "in": the same for a mapping under the key}}. */
 ts_status ts_yaml_read(const char *path, json_t **out, json_t **lines) TS_NODISCARD;
 
+/* Appends v as text; flags are the library's (JSON_INDENT(2), ...). v NULL, or no memory on the way:
+ * TS_ERR_NOMEM that names what was to be written, and out is to be thrown away. */
+ts_status ts_json_write(const json_t *v, size_t flags, const char *what, ts_str *out) TS_NODISCARD;
+
 /* New values for objects to be written: null where the number is not finite; text that is not UTF-8
  * with U+FFFD for what is not; NULL (text): null. NULL: no memory. */
 json_t *ts_json_number(double v);

@@ -108,16 +108,22 @@ static ts_status show_tensor(const ts_st_tensor *t, const char *part)
 }
 
 /* State, one key a line. */
-static void show_state(const json_t *state)
+static ts_status show_state(const json_t *state)
 {
     const char *key;
     json_t *v;
+    ts_str text = { 0 };
+    ts_status st = TS_OK;
     json_object_foreach((json_t *)(uintptr_t)state, key, v)
     {
-        char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
-        printf("%s: %s\n", key, text ? text : "?");
-        free(text);
+        ts_str_reset(&text);
+        st = ts_json_write(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17), key, &text);
+        if (st != TS_OK)
+            break;
+        printf("%s: %s\n", key, text.s);
     }
+    ts_str_deinit(&text);
+    return st;
 }
 
 static ts_status show_checkpoint(const ts_checkpoint *ck)
@@ -125,7 +131,7 @@ static ts_status show_checkpoint(const ts_checkpoint *ck)
     ts_status st = TS_OK;
     printf("%s: iteration %" PRId64 ", saved by %d processes\n\n", ts_checkpoint_path(ck),
            ts_checkpoint_iteration(ck), ts_checkpoint_world_size(ck));
-    show_state(ts_checkpoint_state(ck));
+    TS_TRY(show_state(ts_checkpoint_state(ck)));
     printf("\n");
     for (int part = 0; part < TS_CKPT_PARTS; part++)
         for (int64_t i = 0; st == TS_OK && i < ts_checkpoint_count(ck, (ts_ckpt_part)part); i++)

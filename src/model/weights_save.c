@@ -165,13 +165,14 @@ static ts_status save_weights(const plan *p, const char *folder, const ts_weight
 
 static ts_status write_json(const char *folder, const char *name, const json_t *o)
 {
-    ts_str path = { 0 };
-    char *text = json_dumps(o, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
-    ts_status st = text ? ts_path_join(&path, folder, name)
-                        : ts_error(TS_ERR_NOMEM, "out of memory while writing %s", name);
+    ts_str path = { 0 }, text = { 0 };
+    ts_status st = ts_json_write(o, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(17), name,
+                                 &text);
     if (st == TS_OK)
-        st = ts_file_write_atomic(path.s, text, strlen(text));
-    free(text);
+        st = ts_path_join(&path, folder, name);
+    if (st == TS_OK)
+        st = ts_file_write_atomic(path.s, text.s, text.len);
+    ts_str_deinit(&text);
     ts_str_deinit(&path);
     return st;
 }
@@ -195,17 +196,13 @@ ts_status ts_weights_save_config(const json_t *config, const char *folder, ts_st
 ts_status ts_weights_generation_config(const ts_arch *a, ts_str *out)
 {
     json_t *c = json_pack("{s:b}", "_from_model_config", 1);
-    char *text = NULL;
     ts_status st = c ? ts_config_write_ids(a, c) : ts_error(TS_ERR_NOMEM, "no memory");
     static const char *const keys[] = { "bos_token_id", "pad_token_id", "eos_token_id" };
     for (size_t i = 0; st == TS_OK && i < sizeof keys / sizeof *keys; i++)
         if (json_is_null(json_object_get(c, keys[i])))
             json_object_del(c, keys[i]);
-    if (st == TS_OK && !(text = json_dumps(c, JSON_INDENT(2) | JSON_SORT_KEYS)))
-        st = ts_error(TS_ERR_NOMEM, "out of memory while writing generation_config.json");
     if (st == TS_OK)
-        st = ts_str_puts(out, text);
-    free(text);
+        st = ts_json_write(c, JSON_INDENT(2) | JSON_SORT_KEYS, "generation_config.json", out);
     json_decref(c);
     return st;
 }

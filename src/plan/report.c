@@ -3,7 +3,6 @@
 #include "plan/hardware.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 /* ---- what of the ledger a row shows ---- */
 
@@ -254,11 +253,8 @@ ts_status ts_plan_json(const ts_plan *p, ts_str *out)
     json_t *hardware;
     TS_TRY(ts_plan_hardware_json(&p->hw, &hardware));
     json_t *o = plan_json(p, hardware);
-    char *text = o ? json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(15)) : NULL;
+    const ts_status st =
+        ts_json_write(o, JSON_INDENT(1) | JSON_REAL_PRECISION(15), "the plan", out);
     json_decref(o);
-    if (!text)
-        return ts_error(TS_ERR_NOMEM, "out of memory while writing the plan");
-    const ts_status st = ts_str_printf(out, "%s\n", text);
-    free(text);
-    return st;
+    return st == TS_OK ? ts_str_puts(out, "\n") : st;
 }

@@ -281,9 +281,11 @@ enum { N_ROLES = sizeof roles / sizeof *roles };
 
 static ts_status put_json(ts_side_files *out, const char *name, const json_t *o)
 {
-    char *text = json_dumps(o, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-    const ts_status st = text ? ts_side_files_put(out, name, text, strlen(text)) : no_memory();
-    free(text);
+    ts_str text = { 0 };
+    ts_status st = ts_json_write(o, JSON_INDENT(2) | JSON_REAL_PRECISION(17), name, &text);
+    if (st == TS_OK)
+        st = ts_side_files_put(out, name, text.s, text.len);
+    ts_str_deinit(&text);
     return st;
 }
 

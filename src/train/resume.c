@@ -27,7 +27,7 @@ static ts_status describe_model(const ts_model *m, json_t *state)
     return st;
 }
 
-static ts_status state_text(const ts_trainer *t, const ts_option_set *options, char **out)
+static ts_status state_text(const ts_trainer *t, const ts_option_set *options, ts_str *out)
 {
     ts_str given = { 0 };
     json_t *opts = NULL;
@@ -46,11 +46,11 @@ static ts_status state_text(const ts_trainer *t, const ts_option_set *options, c
         "file_dtype", ts_st_dtype_name(t->model->file_dtype), "tokenizer", t->model->tokenizer,
         "options", opts);
     st = s ? describe_model(t->model, s) : TS_OK;
-    *out = s && st == TS_OK ? json_dumps(s, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
+    if (st == TS_OK)
+        st = ts_json_write(s, JSON_INDENT(1) | JSON_REAL_PRECISION(17),
+                           "the state of a checkpoint", out);
     json_decref(s);
-    TS_TRY(st);
-    return *out ? TS_OK
-                : ts_error(TS_ERR_NOMEM, "out of memory while writing the state of a checkpoint");
+    return st;
 }
 
 /* ---- saving ---- */
@@ -119,14 +119,14 @@ void ts_trainer_book_copies(ts_trainer *t, int64_t bytes)
 ts_status ts_trainer_save(ts_trainer *t, ts_checkpointer *c, const ts_option_set *options)
 {
     tensor_list l = { 0 };
-    char *state = NULL;
+    ts_str state = { 0 };
     ts_status st = list_tensors(t, &l);
     if (st == TS_OK)
         st = state_text(t, options, &state);
     if (st == TS_OK)
-        st = ts_checkpointer_save(c, t->iteration, l.t, l.n, state);
+        st = ts_checkpointer_save(c, t->iteration, l.t, l.n, state.s);
     ts_trainer_book_copies(t, (int64_t)ts_checkpointer_staging(c));
-    free(state);
+    ts_str_deinit(&state);
     ts_free(&l.t);
     ts_free(&l.name);
     return st;
@@ -292,7 +292,8 @@ static const char *const of_the_run[] = {
     "loss-scale-window", "hysteresis", "hidden-dropout", "attention-dropout", "optimizer",
     "exp-avg-dtype", "exp-avg-sq-dtype", "main-params-dtype", "freeze",
     "adam-beta1", "adam-beta2", "adam-eps", "sgd-momentum", "weight-decay", "clip-grad", "lr",
-    "min-lr", "decoupled-lr", "decoupled-min-lr", "grad-reduce-in-bf16", "lr-decay-style", "lr-wsd-decay-style", "lr-decay-iters", "lr-decay-samples",
+    "min-lr", "decoupled-lr", "decoupled-min-lr", "grad-reduce-in-bf16", "lr-decay-style",
+    "lr-wsd-decay-style", "lr-decay-iters", "lr-decay-samples",
     "lr-wsd-decay-iters", "lr-warmup-iters", "lr-warmup-samples", "lr-warmup-fraction",
     "lr-warmup-init"
 };
@@ -303,13 +304,15 @@ static ts_status add_change(ts_str *out, const char *name, const json_t *was, co
 {
     if (!was || !is || json_equal(was, is))
         return TS_OK;
-    char *a = json_dumps(was, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)),
-         *b = json_dumps(is, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
-    const ts_status st = a && b ? ts_str_printf(out, "%s--%s %.200s (was %.200s)",
-                                                out->len ? ", " : "", name, b, a)
-                                : ts_error(TS_ERR_NOMEM, "out of memory while comparing options");
-    free(a);
-    free(b);
+    ts_str a = { 0 }, b = { 0 };
+    const size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
+    ts_status st = ts_json_write(was, flags, name, &a);
+    if (st == TS_OK)
+        st = ts_json_write(is, flags, name, &b);
+    if (st == TS_OK)
+        st = ts_str_printf(out, "%s--%s %.200s (was %.200s)", out->len ? ", " : "", name, b.s, a.s);
+    ts_str_deinit(&a);
+    ts_str_deinit(&b);
     return st;
 }
 

@@ -13,6 +13,8 @@ ts_status ts_charsmap_init(ts_charsmap *m, const char *data, size_t n, const cha
         return ts_error(TS_ERR_USER,
                         "%s: the character map's trie is said to have %u bytes; %zu are there",
                         where, size, n - 4);
+    if (ts_utf8_check(data + 4 + size, n - 4 - size) != n - 4 - size)
+        return ts_error(TS_ERR_USER, "%s: the character map's replacements are not UTF-8", where);
     TS_TRY(ts_alloc(&m->unit, size / 4, 4));
     m->n_units = size / 4;
     memcpy(m->unit, data + 4, size);
@@ -58,7 +60,7 @@ const char *ts_charsmap_find(const ts_charsmap *m, const char *s, size_t n, bool
             break;
         if (unit & 256) {
             const uint32_t value = m->unit[at] & ~(1u << 31);
-            if (value >= m->text_len)
+            if (value >= m->text_len || (m->text[value] & 0xC0) == 0x80) /* inside a character */
                 break;
             best = m->text + value;
             *len = i + 1;

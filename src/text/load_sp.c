@@ -161,7 +161,10 @@ static ts_status read_norm(ts_tokenizer *tok, const TsSp__ModelProto *p, const c
     }
     const TsSp__TrainerSpec *t = p->trainer_spec;
     sp->suffix_blanks = t && t->treat_whitespace_as_suffix;
-    return ts_strdup(t && t->unk_surface ? t->unk_surface : " \xE2\x81\x87 ", &sp->unk_surface);
+    const char *surface = t && t->unk_surface ? t->unk_surface : " \xE2\x81\x87 ";
+    if (ts_utf8_check(surface, strlen(surface)) != strlen(surface))
+        return ts_error(TS_ERR_USER, "%s: unk_surface is not UTF-8", file);
+    return ts_strdup(surface, &sp->unk_surface);
 }
 
 /* A control piece by its name, or by the usual one. */

@@ -59,6 +59,9 @@ static void damaged_files(void **state)
         { BPE(",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{"
               "\"id\":\"x\"}}]}"),
           "'x'" },
+        { BPE(",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":"
+              "\"CAAAAAAEAAABAAAA/wA=\"}"),
+          "not UTF-8" },
         { BPE(",\"decoder\":{\"type\":\"Magic\"}"), "decoder 'Magic'" },
         { BPE(",\"added_tokens\":[{\"id\":3}]"), "added token 0" },
     };
@@ -69,6 +72,8 @@ static void damaged_files(void **state)
         refuse_file(&t, "tokenizer.json", json[i][0], json[i][1]);
     refuse_file(&t, "x.model", "\x0a\x05zz", "not a SentencePiece model");
     refuse_file(&t, "x.model", "", "no pieces");
+    refuse_file(&t, "x.model", "\x0a\x05\x0a\x01u\x18\x02\x12\x04\xe2\x02\x01\x80",
+                "unk_surface is not UTF-8");
     refuse_file(&t, "x.tiktoken", "YQ== 0\nYg==\n", "x.tiktoken:2");
     refuse_file(&t, "x.tiktoken", "YQ== 0\nY?== 1\n", "x.tiktoken:2");
     refuse_file(&t, "x.tiktoken", "YQ== -1\n", "rank '-1'");

@@ -75,6 +75,8 @@ def tokenizers():
     put("tokenizer_json", "precompiled", {
         "model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0], ["a", -1.5], ["ab", -2]]},
         "normalizer": {"type": "Precompiled", "precompiled_charsmap": "CAAAAAAEAAABAAAAYQA="}})
+    word = (golden / "text/sp_word/tokenizer.model").read_bytes()
+    put("sentencepiece", "surface", word + b"\x12\x04\xe2\x02\x01\x80")
     ranks = "".join(f"{base64.b64encode(t).decode()} {i}\n"
                     for i, t in enumerate([bytes([b]) for b in b"abc \n'st"] + [b"ab", b"abc", b" a"]))
     put("ranks", "ranks", "t" + ranks)

@@ -90,6 +90,9 @@ const fuzz_row fuzz_rows[] = {
     FLAG("split", "Metaspace"),
     { "prepend_scheme", "[\"always\", \"first\", \"never\"]", "Metaspace" },
     { "replacement", "[\"\xE2\x96\x81\", \"_\", \"aa\", \"\"]", "Metaspace" },
+    { "precompiled_charsmap", "[\"CAAAAAAEAAABAAAAYQA=\", \"CAAAAAAEAAABAAAA/wA=\", "
+                              "\"CAAAAAAEAAABAAAAw6kA\", \"CAAAAAAEAAACAAAAw6kA\", \"\"]",
+      "Precompiled" },
     FLAG("clean_text", "BertNormalizer"),
     FLAG("handle_chinese_chars", "BertNormalizer"),
     { "strip_accents", "[true, false, null]", "BertNormalizer" },

@@ -55,7 +55,8 @@ static void ranks(const char *s, size_t n)
     if (is_text && ts_load_tiktoken(tok, text, n - (size_t)(text - s), "f.tiktoken", &how) ==
                        TS_OK) {
         fuzz_use(tok, NULL, 0);
-        as_json(tok, text, n - (size_t)(text - s), &how);
+        if (n % 8 == 0) /* it makes tables of its own, which takes longer than the rest */
+            as_json(tok, text, n - (size_t)(text - s), &how);
     }
     ts_tokenizer_destroy(&tok);
 }

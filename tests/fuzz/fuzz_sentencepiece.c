@@ -25,6 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     fuzz_use(tok, NULL, 0);
     ts_tokenizer_destroy(&tok);
-    as_json((const char *)data, size);
+    if (size % 8 == 0) /* it makes tables of its own, which takes longer than the rest */
+        as_json((const char *)data, size);
     return 0;
 }

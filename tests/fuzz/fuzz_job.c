@@ -36,6 +36,31 @@ static void plan(ts_job_options *o, const ts_option_set *set, ts_plan_options *p
     ts_str_deinit(&text);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Words that begin like an option and are none are left out: suggesting names for them takes longer
+ * than the rest, and is what the target `options` is for. */
+static bool is_word(const ts_option_table *tables, const char *word)
+{
+    static const char *names[1024];
+    static size_t n;
+    char name[64];
+    const char *key = name;
+    const bool first = n == 0;
+    for (size_t t = 0; first && t <= TS_JOB_TABLES; t++)
+        for (size_t i = 0; i < tables[t].n && n < 1024; i++)
+            names[n++] = tables[t].rows[i].name;
+    if (first)
+        qsort(names, n, sizeof *names, by_name);
+    if (strncmp(word, "--", 2))
+        return true;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
+    return bsearch(&key, names, n, sizeof *names, by_name);
+}
+
 /* The words of a command line, one a line. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -45,11 +70,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ts_option_set *set;
     char *text = fuzz_text(data, size), *words[MOST_WORDS];
     int n = 0;
-    for (char *s = text, *save = NULL, *w; n < MOST_WORDS && (w = strtok_r(s, "\n", &save));
-         s = NULL)
-        words[n++] = w;
     ts_job_tables(&o, tables);
     tables[TS_JOB_TABLES] = (ts_option_table){ ts_plan_option_rows, ts_plan_option_count, &p };
+    for (char *s = text, *save = NULL, *w; n < MOST_WORDS && (w = strtok_r(s, "\n", &save));
+         s = NULL)
+        if (is_word(tables, w))
+            words[n++] = w;
     if (ts_option_set_create(tables, TS_JOB_TABLES + 1, &set) != TS_OK)
         abort();
     if (ts_option_parse(set, n, words) == TS_OK && ts_option_finish(set) == TS_OK)

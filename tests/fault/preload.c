@@ -8,6 +8,7 @@
  *   FAULT_ONLY  io: the folder whose files count, and the standard output
  *   FAULT_RANK  only in this process of an MPI job
  *   FAULT_LOG   file that gets "hit NAME WHAT" and at the end "calls N" */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -254,7 +255,7 @@ int fchmod(int fd, mode_t mode)
     FAIL("fchmod", is_file(fd), "");
     return (int)syscall(SYS_fchmod, fd, mode);
 }
-void *opendir(const char *path)
+DIR *opendir(const char *path)
 {
     REAL(void *, "opendir", const char *);
     return is_below(path) && fails(false, "opendir", path, CALLER) ? NULL : real(path);

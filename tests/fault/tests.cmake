@@ -15,7 +15,7 @@ ts_fault_test(tape_memory LINK ts_ops)
 
 # Every command under every fault: long, and so by hand (cmake --build . --target fault_sweep).
 add_library(fault_preload MODULE EXCLUDE_FROM_ALL fault/preload.c)
-target_compile_options(fault_preload PRIVATE -fPIC -Wno-pedantic)
+target_compile_options(fault_preload PRIVATE -fPIC -fvisibility=default -Wno-pedantic)
 target_link_libraries(fault_preload PRIVATE ${CMAKE_DL_LIBS})
 add_custom_target(fault_sweep
   COMMAND ${CMAKE_CURRENT_LIST_DIR}/sweep.sh $<TARGET_FILE:tessera> $<TARGET_FILE:fault_preload>

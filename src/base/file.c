@@ -103,6 +103,12 @@ void ts_map_close(ts_map *m)
 
 bool ts_path_exists(const char *path) { return access(path, F_OK) == 0; }
 
+bool ts_path_ends(const char *path, const char *end)
+{
+    const size_t n = strlen(path), m = strlen(end);
+    return n >= m && !strcmp(path + n - m, end);
+}
+
 bool ts_path_is_dir(const char *path)
 {
     struct stat sb;

@@ -19,6 +19,7 @@ void ts_map_close(ts_map *m);
 
 bool ts_path_exists(const char *path);
 bool ts_path_is_dir(const char *path);
+bool ts_path_ends(const char *path, const char *end);
 /* a/b into out (reset first). */
 ts_status ts_path_join(ts_str *out, const char *a, const char *b) TS_NODISCARD;
 /* Makes the folder and its parents (mode 0750). */

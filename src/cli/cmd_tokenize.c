@@ -5,6 +5,7 @@
 #include "io/bad_records.h"
 #include "io/input.h"
 #include "io/json_fields.h"
+#include "io/jsonl.h"
 #include "text/tokenizer.h"
 
 #include <stdio.h>
@@ -120,13 +121,6 @@ static ts_status decode_line(worker *w, const char *s, size_t n, ts_str *out)
     return ts_str_puts(out, "}\n");
 }
 
-static bool is_blank(const char *s, size_t n)
-{
-    while (n > 0 && (*s == ' ' || *s == '\t' || *s == '\r'))
-        s++, n--;
-    return n == 0;
-}
-
 /* Whole lines of the input, worked on by one thread, and what becomes of them. */
 typedef struct block {
     const char *s, *end;
@@ -161,7 +155,7 @@ static ts_status do_block(worker *w, block *b)
     for (const char *s = b->s; s < b->end; line++) {
         const char *nl = memchr(s, '\n', (size_t)(b->end - s));
         const size_t n = (size_t)((nl ? nl : b->end) - s);
-        if (!is_blank(s, n))
+        if (!ts_jsonl_is_blank(s, n))
             TS_TRY(do_line(w, b, s, n, line));
         s += n + 1;
     }

@@ -49,7 +49,7 @@ static ts_status next_line(ts_jsonl *j, const char **s, size_t *n)
     return TS_OK;
 }
 
-static bool is_blank(const char *s, size_t n)
+bool ts_jsonl_is_blank(const char *s, size_t n)
 {
     while (n && (*s == ' ' || *s == '\t' || *s == '\r'))
         s++, n--;
@@ -78,7 +78,7 @@ ts_status ts_jsonl_next(ts_jsonl *j, json_t **out)
         if (!s)
             return TS_OK;
         j->line++;
-        if (is_blank(s, n))
+        if (ts_jsonl_is_blank(s, n))
             continue;
         j->records++; /* unless it proves bad */
         const ts_status st = take_fields(j, s, n, out);

@@ -38,6 +38,9 @@ ts_status ts_jsonl_done(ts_jsonl *j, ts_status st) TS_NODISCARD;
 ts_status ts_jsonl_ids(ts_jsonl *j, const json_t *line, int64_t vocab, int32_t **ids,
                        int64_t *n) TS_NODISCARD;
 
+/* Whether a line has nothing in it: such lines are passed over. */
+bool ts_jsonl_is_blank(const char *line, size_t n);
+
 /* The file of --output ("-" or NULL: standard output); ts_output_finish publishes it. */
 ts_status ts_jsonl_out_open(const char *path, ts_output *out) TS_NODISCARD;
 /* Writes the line, which has no newline yet and has one afterwards, at once. */

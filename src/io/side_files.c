@@ -70,12 +70,6 @@ ts_status ts_side_files_copy(const ts_side_files *f, ts_side_files *out)
     return TS_OK;
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), m = strlen(end);
-    return n > m && !strcmp(s + n - m, end);
-}
-
 bool ts_side_file_of_tokenizer(const char *name)
 {
     static const char *const names[] = {
@@ -87,8 +81,8 @@ bool ts_side_file_of_tokenizer(const char *name)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(name, names[i]))
             return true;
-    return ends_with(name, ".tiktoken") ||
-           (!strncmp(name, "tokenization_", 13) && ends_with(name, ".py"));
+    return ts_path_ends(name, ".tiktoken") ||
+           (!strncmp(name, "tokenization_", 13) && ts_path_ends(name, ".py"));
 }
 
 /* Families that transformers runs from code beside the weights cannot be loaded without it. */
@@ -96,7 +90,7 @@ bool ts_side_file_known(const char *name)
 {
     const bool code = !strncmp(name, "modeling_", 9) || !strncmp(name, "configuration_", 14);
     return ts_side_file_of_tokenizer(name) || !strcmp(name, "generation_config.json") ||
-           (code && ends_with(name, ".py"));
+           (code && ts_path_ends(name, ".py"));
 }
 
 ts_status ts_side_files_take(ts_side_files *f, const char *folder, const char *name, const char *as,

@@ -38,12 +38,6 @@ void ts_tokenizer_destroy(ts_tokenizer **tok)
     ts_free(tok);
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), m = strlen(end);
-    return n >= m && !strcmp(s + n - m, end);
-}
-
 /* A folder's file, "" when it is not there. */
 static ts_status in_folder(const char *folder, const char *name, ts_str *path)
 {
@@ -84,7 +78,7 @@ static bool looks_like_ranks(const char *s, size_t n)
 static ts_status load_bytes(ts_tokenizer *tok, const char *data, size_t n, const char *path,
                             const ts_tokenizer_options *options)
 {
-    if (ends_with(path, ".tiktoken") || looks_like_ranks(data, n))
+    if (ts_path_ends(path, ".tiktoken") || looks_like_ranks(data, n))
         return ts_load_tiktoken(tok, data, n, path, options);
     if (looks_like_json(data, n))
         return ts_load_json(tok, data, n, path);
@@ -167,7 +161,7 @@ static ts_status load_beside(ts_tokenizer *tok, const char *path)
 {
     const char *slash = strrchr(path, '/');
     char *folder = NULL;
-    if (!ends_with(path, "tokenizer.json"))
+    if (!ts_path_ends(path, "tokenizer.json"))
         return TS_OK;
     TS_TRY(slash ? ts_strndup(path, (size_t)(slash - path) + 1, &folder) : ts_strdup(".", &folder));
     const ts_status st = ts_load_roles(tok, folder);

@@ -15,12 +15,6 @@ static ts_status no_memory(void)
     return ts_error(TS_ERR_NOMEM, "out of memory for the files of a tokenizer");
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), m = strlen(end);
-    return n >= m && !strcmp(s + n - m, end);
-}
-
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -41,7 +35,7 @@ static const char *usual_name(const char *path, const ts_str *text)
     size_t i = 0;
     while (i < text->len && strchr(" \t\r\n", text->s[i]) && text->s[i])
         i++;
-    if (ends_with(path, ".tiktoken"))
+    if (ts_path_ends(path, ".tiktoken"))
         return base_name(path);
     return i < text->len && text->s[i] == '{' ? "tokenizer.json" : "tokenizer.model";
 }
@@ -65,7 +59,7 @@ static ts_status take_beside(const char *path, ts_side_files *files)
                                          "chat_template.jinja" };
     char *folder = NULL;
     bool found;
-    if (!ends_with(path, "tokenizer.json"))
+    if (!ts_path_ends(path, "tokenizer.json"))
         return TS_OK;
     const size_t n = (size_t)(base_name(path) - path);
     TS_TRY(n ? ts_strndup(path, n, &folder) : ts_strdup(".", &folder));
@@ -363,7 +357,7 @@ static ts_status from_sentencepiece(const ts_side_file *f, bool with_bos, ts_sid
 static const ts_side_file *find_tiktoken(const ts_side_files *files)
 {
     for (size_t i = 0; i < files->n; i++)
-        if (ends_with(files->v[i].name, ".tiktoken"))
+        if (ts_path_ends(files->v[i].name, ".tiktoken"))
             return &files->v[i];
     return NULL;
 }

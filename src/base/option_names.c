@@ -5,10 +5,12 @@
 
 typedef ts_option_entry entry;
 
+static bool is_dash(char c) { return c == '-' || c == '_'; }
+
 static bool same_name(const char *a, const char *b)
 {
     for (; *a && *b; a++, b++)
-        if (*a != *b && !(strchr("-_", *a) && strchr("-_", *b)))
+        if (*a != *b && !(is_dash(*a) && is_dash(*b)))
             return false;
     return *a == *b;
 }

@@ -308,19 +308,6 @@ static ts_status check_target(const ts_job *j)
                     o->save, (long long)last, begins, o->finetune ? " (--finetune)" : "", o->save);
 }
 
-static ts_status check_reduction(const ts_job *j)
-{
-    if (!j->o->train.grad_reduce_in_bf16)
-        return TS_OK;
-    if (j->compute != TS_DTYPE_BF16)
-        return ts_error(TS_ERR_USER, "--grad-reduce-in-bf16 goes with --bf16");
-    if (j->comm->rank == 0 && j->comm->size == 1)
-        ts_log(TS_LOG_WARN, "--grad-reduce-in-bf16 has no effect with one process (mpirun -n N)");
-    else if (j->comm->rank == 0 && j->o->dist.overlap_grad_reduce)
-        ts_log(TS_LOG_WARN, "--overlap-grad-reduce has no effect with --grad-reduce-in-bf16");
-    return TS_OK;
-}
-
 /* In place: the trainer keeps the address of the model. */
 ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_device *dev,
                       ts_comm *comm, bool with_data, ts_job *j)
@@ -340,7 +327,8 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     j->train_iters = o->train.train_iters     ? o->train.train_iters
                      : o->train.train_samples ? ts_batch_ramp_steps(&j->ramp, o->train.train_samples)
                                               : 1; /* --skip-train alone: the order needs a number */
-    TS_TRY(check_reduction(j));
+    if (o->train.grad_reduce_in_bf16 && j->compute != TS_DTYPE_BF16)
+        return ts_error(TS_ERR_USER, "--grad-reduce-in-bf16 goes with --bf16");
     ts_status st = open_checkpoint(j, &ck);
     if (ck)
         j->loaded = ts_checkpoint_iteration(ck);

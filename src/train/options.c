@@ -1,6 +1,5 @@
 #include "train/options.h"
 
-#include "base/log.h"
 #include "train/lr.h"
 #include "train/ramp.h"
 
@@ -271,8 +270,6 @@ static ts_status check_decoupled(const ts_train_options *o)
         if (rate[i].v < 0 && rate[i].v != -1)
             return ts_error(TS_ERR_USER, "--%s %g: a rate from 0 on was expected (-1: none of its own)",
                             rate[i].name, rate[i].v);
-    if (o->decoupled_lr < 0 && o->decoupled_min_lr >= 0)
-        ts_log(TS_LOG_WARN, "--decoupled-min-lr has no effect without --decoupled-lr");
     const double lowest = o->decoupled_min_lr >= 0 ? o->decoupled_min_lr : o->min_lr;
     if (o->decoupled_lr >= 0 && lowest > o->decoupled_lr)
         return ts_error(TS_ERR_USER, "--%s %g is above --decoupled-lr %g",

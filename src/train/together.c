@@ -67,6 +67,7 @@ static void warn_rate(const ts_train_options *t, const ts_option_set *set)
     for (size_t i = 0; i < sizeof of_adam / sizeof *of_adam; i++)
         ts_option_warn_alone(set, of_adam[i], adam, "--optimizer adam");
     ts_option_warn_alone(set, "sgd-momentum", !adam, "--optimizer sgd");
+    ts_option_warn_alone(set, "decoupled-min-lr", t->decoupled_lr >= 0, "--decoupled-lr");
 }
 
 /* A decay may be longer than the run, and so may the warm-up then. */
@@ -130,6 +131,13 @@ static void warn_tokenizer(const ts_text_options *t, const ts_option_set *set)
     ts_option_warn_alone(set, "merge-file", t->vocab_file, "--vocab-file");
 }
 
+static void warn_sums(const ts_train_options *t, const ts_option_set *set, int dp)
+{
+    ts_option_warn_alone(set, "grad-reduce-in-bf16", dp > 1, "several processes (mpirun -n N)");
+    ts_option_warn_alone(set, "overlap-grad-reduce", !t->grad_reduce_in_bf16,
+                         "sums in fp32 (--grad-reduce-in-bf16 makes them after the backward pass)");
+}
+
 static void warn_seeing(const ts_job_options *o, const ts_option_set *set)
 {
     const ts_train_options *t = &o->train;
@@ -152,6 +160,7 @@ void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp
     warn_precision(o, set);
     warn_data(o, set);
     warn_tokenizer(&o->text, set);
+    warn_sums(&o->train, set, dp);
     warn_seeing(o, set);
     ts_model_options_warn(&o->model, set);
 }

@@ -39,6 +39,8 @@ expect 0 "--decoupled-lr 0.002 (was 0.004" train $both --decoupled-lr 2e-3 --loa
 expect 2 "--decoupled-min-lr 0.01 is above --decoupled-lr 0.004" train --decoupled-lr 4e-3 --decoupled-min-lr 1e-2
 expect 2 "--decoupled-lr -0.5: a rate from 0 on" train --decoupled-lr -0.5
 expect 0 "--decoupled-min-lr has no effect without --decoupled-lr" train --decoupled-min-lr 1e-5
+checks=$((checks + 1))
+[ "$(grep -c 'decoupled-min-lr has no effect' "$D/err")" = 1 ] || wrong "the warning is said more than once"
 
 # ---- --skip-train: the numbers of the run's own last evaluation, and nothing written
 eval="--split 60,20,20 --eval-iters 2 --eval-interval 4"
@@ -78,7 +80,7 @@ expect 2 "SIGNONE" train --exit-signal SIGNONE
 # ---- --grad-reduce-in-bf16
 expect 2 "--grad-reduce-in-bf16 goes with --bf16" train --grad-reduce-in-bf16
 expect 2 "--grad-reduce-in-bf16 contradicts --deterministic-mode" train --grad-reduce-in-bf16 --deterministic-mode --bf16
-expect 0 "--grad-reduce-in-bf16 has no effect with one process" train --grad-reduce-in-bf16 --bf16
+expect 0 "--grad-reduce-in-bf16 has no effect without several processes" train --grad-reduce-in-bf16 --bf16
 # planned: half the bytes
 # shellcheck disable=SC2086
 for how in "" --grad-reduce-in-bf16; do

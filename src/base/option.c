@@ -9,12 +9,27 @@
 
 typedef ts_option_entry entry;
 
+/* Zero, false, nothing. */
+static void clear(const entry *e)
+{
+    static const size_t size[] = {
+        [TS_OPTION_FLAG] = sizeof(bool),           [TS_OPTION_NOFLAG] = sizeof(bool),
+        [TS_OPTION_INT] = sizeof(int64_t),         [TS_OPTION_REAL] = sizeof(double),
+        [TS_OPTION_TEXT] = sizeof(const char *),   [TS_OPTION_CHOICE] = sizeof(int),
+        [TS_OPTION_LIST] = sizeof(ts_option_list), [TS_OPTION_EACH] = sizeof(ts_option_list),
+    };
+    if (!ts_option_is_mute(e->row))
+        memset(ts_option_field(e), 0, size[e->row->type]);
+}
+
 static ts_status set_default(ts_option_set *s, const entry *e)
 {
     const ts_option *r = e->row;
+    if (ts_option_is_mute(r))
+        return TS_OK;
     if (r->type == TS_OPTION_NOFLAG)
         *(bool *)ts_option_field(e) = true;
-    return r->def && !ts_option_is_mute(r) ? ts_option_set_word(s, e, r->def) : TS_OK;
+    return r->def ? ts_option_set_word(s, e, r->def) : TS_OK;
 }
 
 ts_status ts_option_set_create(const ts_option_table *tables, size_t n, ts_option_set **out)
@@ -30,9 +45,12 @@ ts_status ts_option_set_create(const ts_option_table *tables, size_t n, ts_optio
             const ts_option *r = &tables[t].rows[i];
             TS_ASSERT(!ts_option_find(s, r->name), "two options are called --%s", r->name);
             s->e[s->n] = (entry){ .row = r, .values = tables[t].values };
-            st = set_default(s, &s->e[s->n++]);
+            clear(&s->e[s->n++]);
         }
     }
+    /* Not sooner: rows that are one field's other names have no default. */
+    for (size_t i = 0; st == TS_OK && i < s->n; i++)
+        st = set_default(s, &s->e[i]);
     if (st != TS_OK)
         ts_option_set_destroy(&s);
     else

@@ -109,7 +109,6 @@ __attribute__((format(printf, 1, 2))) static inline char *program(const char *fo
     va_start(ap, format);
     vsnprintf(line + n, sizeof line - n, format, ap);
     va_end(ap);
-    strncat(line, " 2>/dev/null", sizeof line - strlen(line) - 1);
     FILE *f = popen(line, "r");
     assert_non_null(f);
     assert_non_null(out);

@@ -58,7 +58,7 @@ typedef struct fixture {
 
 static void begin(fixture *f)
 {
-    memset(f, 0, sizeof *f);
+    memset(f, 0xa5, sizeof *f); /* nothing of what was there before shows */
     const ts_option_table tables[] = { { rows, sizeof rows / sizeof *rows, &f->v },
                                        { more, 1, &f->v } };
     OK(ts_option_set_create(tables, 2, &f->set));

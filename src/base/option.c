@@ -9,7 +9,7 @@
 
 typedef ts_option_entry entry;
 
-/* Zero, false, nothing. */
+/* The value of a field without a default: zero, false, NULL, an empty list. */
 static void clear(const entry *e)
 {
     static const size_t size[] = {
@@ -48,7 +48,8 @@ ts_status ts_option_set_create(const ts_option_table *tables, size_t n, ts_optio
             clear(&s->e[s->n++]);
         }
     }
-    /* Not sooner: rows that are one field's other names have no default. */
+    /* After all fields are cleared: a field may have several names, of which only one has the
+     * default, and clearing it again for the next would take that away. */
     for (size_t i = 0; st == TS_OK && i < s->n; i++)
         st = set_default(s, &s->e[i]);
     if (st != TS_OK)

@@ -57,8 +57,9 @@ typedef struct ts_option_table {
 
 typedef struct ts_option_set ts_option_set;
 
-/* Joins tables (borrowed). Fields get their defaults now, whatever was in them; what of the structs is
- * no row's field stays as it is. Two rows of one name are a programmer's mistake. */
+/* Joins tables (borrowed). Every field that a row describes gets its default now (without one: zero,
+ * false, NULL), whatever was in it; the rest of the structs is left alone. Two rows of one name are
+ * a programmer's mistake. */
 ts_status ts_option_set_create(const ts_option_table *tables, size_t n,
                                ts_option_set **out) TS_NODISCARD;
 void ts_option_set_destroy(ts_option_set **set); /* texts and lists in the values die with it */

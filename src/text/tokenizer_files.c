@@ -247,7 +247,6 @@ ts_status ts_tokenizer_files_options(const json_t *note, const char *folder, ts_
     const ts_option_table table = { ts_text_option_rows, ts_text_option_count, o };
     words w = { 0 };
     ts_option_set *s = NULL;
-    *o = (ts_text_options){ 0 };
     ts_status st = ts_option_set_create(&table, 1, &s);
     json_object_foreach(options, name, v)
     {

@@ -47,9 +47,9 @@ typedef struct ts_i8_kernels {
 } ts_i8_kernels;
 
 void ts_i8_kernels_init_ref(ts_i8_kernels *k);
-void ts_i8_kernels_init_avx2(ts_i8_kernels *k);
-void ts_i8_kernels_init_vnni(ts_i8_kernels *k);
-void ts_i8_kernels_init_amx(ts_i8_kernels *k); /* after vnni, whose packing it keeps */
+TS_ANY_CPU void ts_i8_kernels_init_avx2(ts_i8_kernels *k);
+TS_ANY_CPU void ts_i8_kernels_init_vnni(ts_i8_kernels *k);
+TS_ANY_CPU void ts_i8_kernels_init_amx(ts_i8_kernels *k); /* after vnni, whose packing it keeps */
 
 static inline int64_t ts_i8_blocks(int64_t k) { return (k + TS_GEMM_I8_BLOCK - 1) / TS_GEMM_I8_BLOCK; }
 static inline int64_t ts_i8_steps(int64_t k) { return (k + 3) / 4; }

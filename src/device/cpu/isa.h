@@ -14,6 +14,14 @@ enum {
     TS_ISA_ALL = 0xFFFF,
 };
 
+/* For a function that stands among kernels and runs on any CPU all the same: `sim` asks how a
+ * processor packs its weights on one that cannot run it. */
+#if defined(__x86_64__)
+#define TS_ANY_CPU __attribute__((target("no-avx")))
+#else
+#define TS_ANY_CPU
+#endif
+
 /* What this CPU and its operating system have. Where there is AMX, asks the system to let this
  * process and its threads use it. */
 unsigned ts_isa_detect(void);

@@ -127,6 +127,28 @@ static void a_gpu_packs_nothing(void **state)
     ts_device_close(&d);
 }
 
+/* Also on a processor that has none of these instructions. */
+static void any_processor_is_planned_for(void **state)
+{
+    (void)state;
+    static const char *const isa[] = { "", "avx2", "avx2 avx512", "avx2 avx512 avx512_bf16 avx512_vnni",
+                                       "avx2 avx512 avx512_bf16 avx512_vnni amx_bf16 amx_int8" };
+    static const size_t bf16[] = { 0, 0, 0, 96 * 32 * 4, 96 * 32 * 4 };
+    for (size_t i = 0; i < sizeof isa / sizeof *isa; i++) {
+        ts_sim_hardware hw;
+        ts_device *d;
+        char text[256];
+        snprintf(text, sizeof text, "{\"isa\": \"%s\", \"flops_f32\": 1e12, \"flops_16\": 1e12, "
+                                    "\"bytes_per_second\": 1e11}", isa[i]);
+        assert_int_equal(read_text(text, &hw), TS_OK);
+        assert_int_equal(ts_sim_open_hardware(&hw, &d), TS_OK);
+        assert_int_equal(d->gemm_packed_bytes(d, TS_GEMM_NT, TS_DTYPE_F32, 64, 64), 0);
+        assert_int_equal(d->gemm_packed_bytes(d, TS_GEMM_NT, TS_DTYPE_BF16, 64, 64), bf16[i]);
+        assert_true(d->gemm_packed_bytes(d, TS_GEMM_NT, TS_DTYPE_I8, 64, 64) >= 64 * 64);
+        ts_device_close(&d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +157,7 @@ int main(void)
         cmocka_unit_test(bad_descriptions_are_refused),
         cmocka_unit_test(ranks_share_a_machine),
         cmocka_unit_test(a_gpu_packs_nothing),
+        cmocka_unit_test(any_processor_is_planned_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -188,6 +188,33 @@ static void not_finite(const check_env *e)
     }
 }
 
+/* Neither is hidden where it stands among the weights: whatever its bits, it spoils its column. */
+static void weights_not_finite(const check_env *e)
+{
+    enum { N = 50, K = 200 };
+    static const uint32_t bad[] = { 0x7FC00000, 0x7FFFFFFF, 0xFFFFFFFF, 0x7F800000, 0xFF800000 };
+    for (size_t q = 0; q < CHECK_COUNT(kinds); q++) {
+        check_case("quantize infinities and NaNs, %s", kinds[q] == TS_QUANT_INT8 ? "int8" : "nf4");
+        float *w = check_in(2, TS_DTYPE_F32, N * K, 1);
+        for (size_t i = 0; i < CHECK_COUNT(bad); i++)
+            memcpy(&w[(10 * i + 1) * K + 49 * i], &bad[i], 4);
+        check_touched(w);
+        const ts_quantize_args p = { .quant = kinds[q], .n = N, .k = K, .ld = K,
+                                     .src_dtype = TS_DTYPE_F32, .src = w,
+                                     .dst = check_work(ts_quant_bytes(kinds[q], N, K)) };
+        check_kernel(e, TS_KERNEL_quantize, &p, 0);
+        check_touched(p.dst);
+        const ts_gemm_quant_args g = { .quant = kinds[q], .m = 1, .n = N, .k = K, .lda = K, .ldc = N,
+                                       .a = check_in(1, TS_DTYPE_F32, K, 1), .b = p.dst,
+                                       .a_dtype = TS_DTYPE_F32, .c_dtype = TS_DTYPE_F32,
+                                       .c = check_out(TS_DTYPE_F32, N) };
+        check_kernel(e, TS_KERNEL_gemm_quant, &g, 0);
+        for (int64_t j = 0; j < N; j++)
+            if (!isnan(((const float *)g.c)[j]) != (j % 10 != 1))
+                check_fail("column %lld: %g", (long long)j, (double)((const float *)g.c)[j]);
+    }
+}
+
 /* A row's bits do not depend on the other rows. */
 static void alone(const check_env *e)
 {
@@ -264,6 +291,7 @@ void check_quant(const check_env *e)
     sizes(e);
     large(e);
     not_finite(e);
+    weights_not_finite(e);
     alone(e);
     rows(e);
 }

@@ -23,6 +23,14 @@ grep -q 'nan\|inf' "$D/bad.jsonl" && wrong "bad.jsonl is no JSON: $(head -n 1 "$
     wrong "$(sed -n 2p "$D/bad.jsonl")"
 expect 1 "tensor model.norm.weight holds nan" "$T" infer --load "$D/nan" --input "$D/in.jsonl" --output "$D/gen.jsonl" --greedy
 
+# few bits do not hide it: the same in a matrix, which becomes whole numbers
+cp -r "$D/hf" "$D/nan2"
+at=$((8 + $(od -A n -t u8 -N 8 "$D/hf/model.safetensors")))
+printf '\000\000\300\177' | dd of="$D/nan2/model.safetensors" bs=1 seek=$at conv=notrunc 2>"$D/err"
+for bits in 8 4; do
+    expect 1 "embed_tokens.weight holds nan at element 0" "$T" score --load "$D/nan2" --input "$D/in.jsonl" --load-in-${bits}bit
+done
+
 # names that are not UTF-8 stand in records all the same
 odd="$D/caf$(printf '\351')"
 expect 0 "" train --train-iters 2 --lr-warmup-iters 1 --save "$odd"

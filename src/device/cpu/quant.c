@@ -58,14 +58,16 @@ static int nearest_level(float whole)
     return above;
 }
 
-/* One row's group: values v[64], to lanes of the panel's group `to`. */
+/* One row's group: values v[64], to lanes of the panel's group `to`. One that is not finite makes the
+ * scale NaN, for whole numbers cannot say it. */
 static uint16_t put_group(ts_quant quant, const float *v, int lane, uint8_t *to)
 {
-    enum { STEP = TS_QUANT_PANEL * 4 };
+    enum { STEP = TS_QUANT_PANEL * 4, NAN_BF16 = 0x7FC0 };
     float most = 0;
+    bool finite = true;
     for (int i = 0; i < TS_QUANT_GROUP; i++)
-        most = fabsf(v[i]) > most ? fabsf(v[i]) : most;
-    const uint16_t scale = bf16_up(most / 127);
+        most = fabsf(v[i]) > most ? fabsf(v[i]) : most, finite = finite && isfinite(v[i]);
+    const uint16_t scale = finite ? bf16_up(most / 127) : NAN_BF16;
     const float inverse = scale ? 1 / ts_bf16_to_f32(scale) : 0;
     for (int i = 0; i < TS_QUANT_GROUP; i++) {
         const int step = i / 4, at = lane * 4 + i % 4;

@@ -2,7 +2,8 @@
  *
  * A matrix W [n, k] is cut in groups of 64 along k; each row's group has a scale s (bf16, rounded
  * up) and whole numbers q in [-127, 127]: W ~ s q. INT8 holds any q; NF4 holds one of sixteen, the
- * levels of the QLoRA paper times 127, rounded. s is the largest |W| of the group / 127.
+ * levels of the QLoRA paper times 127, rounded. s is the largest |W| of the group / 127, or NaN
+ * where one is not finite.
  *
  * Products: a group of a row of A becomes whole numbers a = round(A / t) with t = max |A| / 32512,
  * so that nothing is lost that 16 bits hold, and

@@ -1,22 +1,21 @@
 #include "base/json.h"
 
 #include "base/file.h"
+#include "base/json_memory.h"
 
-#include <errno.h>
 #include <math.h>
 #include <string.h>
 
 ts_status ts_json_load(const char *text, size_t n, size_t flags, const char *name, json_t **out)
 {
     json_error_t e;
-    errno = 0;
-    json_t *v = json_loadb(text, n, flags, &e);
+    bool is_short;
+    json_t *v = ts_json_read_guarded(text, n, flags, &e, &is_short);
     if (v) {
         *out = v;
         return TS_OK;
     }
-    /* The library says so in few places. */
-    if (errno == ENOMEM || e.line < 1 || json_error_code(&e) == json_error_out_of_memory)
+    if (is_short)
         return ts_error(TS_ERR_NOMEM, "out of memory while reading %s", name);
     return ts_error(TS_ERR_USER, "%s: not valid JSON: line %d, column %d: %s", name, e.line,
                     e.column, e.text);
@@ -72,9 +71,10 @@ json_t *ts_json_string(const char *text)
     if (ts_utf8_check(text, n) == n)
         return json_stringn(text, n);
     ts_str quoted = { 0 };
-    json_t *v = ts_str_json(&quoted, text, n) == TS_OK
-                    ? json_loadb(quoted.s, quoted.len, JSON_DECODE_ANY, NULL)
-                    : NULL;
+    json_t *v = NULL;
+    if (ts_str_json(&quoted, text, n) != TS_OK ||
+        ts_json_load(quoted.s, quoted.len, JSON_DECODE_ANY, "a text", &v) != TS_OK)
+        v = NULL;
     ts_str_deinit(&quoted);
     return v;
 }

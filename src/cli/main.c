@@ -1,3 +1,4 @@
+#include "base/json_memory.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/pages.h"
@@ -5,6 +6,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const ts_command *find_command(const char *name)
@@ -123,6 +125,7 @@ int main(int argc, char **argv)
 {
     /* A file that reaches the limit of its size (ulimit -f) is a write that failed, not the end. */
     signal(SIGXFSZ, SIG_IGN);
+    ts_json_guard_memory(malloc);
     const ts_status st = run(argc, argv);
     if (st != TS_OK && ts_error_message()[0])
         ts_log(TS_LOG_ERROR, "%s", ts_error_message());

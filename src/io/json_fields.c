@@ -1,5 +1,7 @@
 #include "io/json_fields.h"
 
+#include "base/json_memory.h"
+
 #include <string.h>
 
 enum { MAX_DEPTH = 2048 };
@@ -425,6 +427,8 @@ ts_status ts_json_texts_read(ts_json_fields *f, const char *s, size_t n, const c
     return TS_OK;
 }
 
+static ts_status no_memory(void) { return ts_error(TS_ERR_NOMEM, "no memory for a record"); }
+
 ts_status ts_json_fields_object(ts_json_fields *f, const char *s, size_t n,
                                 const char *const *keys, size_t n_keys, json_t **out)
 {
@@ -432,19 +436,23 @@ ts_status ts_json_fields_object(ts_json_fields *f, const char *s, size_t n,
     json_t *o = json_object();
     for (size_t k = 0; o && k < n_keys; k++) {
         const ts_json_field *v = &f->v[k];
-        json_error_t e = { .text = "no memory" };
+        json_error_t e;
+        bool is_short = true;
         if (v->kind == TS_JSON_ABSENT)
             continue;
         json_t *made = v->kind == TS_JSON_TEXT
                            ? json_stringn(v->s, v->n)
-                           : json_loadb(v->s, v->n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
+                           : ts_json_read_guarded(v->s, v->n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e,
+                                                  &is_short);
         if (made && json_object_set_new(o, keys[k], made) == 0)
             continue;
         json_decref(o);
+        if (made || is_short)
+            return no_memory();
         return ts_error(TS_ERR_USER, "\"%s\" cannot be read: %s", keys[k], e.text);
     }
     if (!o)
-        return ts_error(TS_ERR_NOMEM, "no memory for a record");
+        return no_memory();
     *out = o;
     return TS_OK;
 }

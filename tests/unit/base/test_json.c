@@ -2,6 +2,7 @@
 #include "../cmocka_all.h"
 #include "../temp.h"
 #include "base/json.h"
+#include "base/json_memory.h"
 
 #include <math.h>
 #include <errno.h>
@@ -142,32 +143,55 @@ static void yaml(void **state)
 }
 
 static int64_t allocations_left;
+static bool fails_once; /* else the later ones fail, too */
 
 static void *some_malloc(size_t n)
 {
-    if (allocations_left-- > 0)
+    if (allocations_left-- > 0 || (fails_once && allocations_left < -1))
         return malloc(n);
     errno = ENOMEM;
     return NULL;
 }
 
-/* A good text for which there is no memory is not called a bad one. */
+/* Each allocation of a good text fails in turn: the text is not called a bad one, nor read as another. */
+static void read_without_memory(const char *text)
+{
+    ts_status st = TS_ERR_NOMEM;
+    int64_t n = 0;
+    for (json_t *v = NULL, *whole = parsed(text); st != TS_OK || n == 0; n++) {
+        allocations_left = n;
+        st = ts_json_parse(text, strlen(text), "x.json", &v);
+        allocations_left = INT64_MAX;
+        if (st != TS_OK)
+            assert_int_equal(st, TS_ERR_NOMEM);
+        else
+            assert_true(json_equal(v, whole));
+        if (st == TS_OK) {
+            json_decref(v);
+            json_decref(whole);
+        }
+    }
+    assert_in_range(n, 5, 1000);
+}
+
 static void out_of_memory(void **state)
 {
     (void)state;
-    static const char text[] = "{\"a\": [1, 2.5, \"b\", {\"c\": null}], \"a longer key\": true}";
-    ts_status st = TS_ERR_NOMEM;
-    int64_t n = 0;
-    for (json_t *v = NULL; st != TS_OK; n++) {
-        json_set_alloc_funcs(some_malloc, free);
-        allocations_left = n;
-        st = ts_json_parse(text, sizeof text - 1, "x.json", &v);
-        json_set_alloc_funcs(malloc, free);
-        if (st != TS_OK)
-            assert_int_equal(st, TS_ERR_NOMEM);
-        json_decref(st == TS_OK ? v : NULL);
+    char large[5000];
+    int n = snprintf(large, sizeof large, "{\"k\": [\"");
+    memset(large + n, 'x', 3000);
+    snprintf(large + n + 3000, sizeof large - (size_t)n - 3000, "\", \"a\\u00e9\"], \"b\": 1}");
+    allocations_left = INT64_MAX;
+    ts_json_guard_memory(some_malloc);
+    for (int once = 0; once < 2; once++) {
+        fails_once = once;
+        read_without_memory("{\"a\": [1, 2.5, \"b\", {\"c\": null}], \"a longer key\": true}");
+        read_without_memory("{\"a key of some length\": \"an \\\"escape\\\" where the text grows\\n\"}");
+        read_without_memory("[1234567890123456, 0.12345678901234567890123456789012, -1e-300]");
+        read_without_memory("[\"1234567\", \"123456789012345\", \"a\", 1234567890123456789]");
+        read_without_memory(large);
     }
-    assert_in_range(n, 5, 1000);
+    ts_json_guard_memory(malloc);
 }
 
 int main(void)

@@ -77,6 +77,16 @@ static void append(ts_tape *tape, const ts_attention_op *o, const ts_tensor *qkv
     }
 }
 
+/* The kernel leaves rows behind a sequence's queries as they are, and what follows reads all
+ * rows: no row's result depends on another, but rubbish may be slow to compute with. */
+static void clear_padding(ts_tape *tape, const ts_attention_op *o, int64_t b, ts_tensor *y)
+{
+    const size_t row = (size_t)y->dim[1] * ts_dtype_size(y->dtype);
+    const int64_t n = o->S - o->q_len[b];
+    if (n)
+        tape->dev->zero(tape->dev, at(y, (b * o->S + o->q_len[b]) * y->dim[1]), (size_t)n * row);
+}
+
 static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, ts_tensor *qkv, ts_tensor *y)
 {
     ts_tensor *lengths; /* q_start, q_len, kv_len for the kernel */
@@ -90,6 +100,7 @@ static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, ts_tensor *
         host[1][b] = o->q_len[b];
         host[2][b] = o->q_start[b] + o->q_len[b];
         pairs += (double)o->q_len[b] * (double)host[2][b];
+        clear_padding(tape, o, b, y);
     }
     int32_t *dev = ts_tensor_data(lengths);
     for (int i = 0; i < 3; i++)

@@ -51,8 +51,8 @@ typedef struct ts_kv_cache {
 } ts_kv_cache;
 
 /* Attention over fused rows (ts_attn_args has the formulas). With a cache, the new keys and values
- * are put behind the ones that are there (row q_start[b] + i) and queries see all of them; no
- * gradient then. */
+ * are put behind the ones that are there (row q_start[b] + i) and queries see all of them; rows
+ * behind q_len[b] are padding and come out as zeros; no gradient then. */
 typedef struct ts_attention_op {
     int64_t B, S, n_q, n_kv, head_dim;
     float scale, softcap;

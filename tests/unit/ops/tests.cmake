@@ -1,0 +1,1 @@
+ts_unit_test(ops attention LINK ts_ops)

@@ -36,6 +36,10 @@ static ts_status read_block(const ts_shm_head *h, int q, char *to, const char *f
 {
     while (bytes > 0) {
         const ssize_t n = read_process(h->rank[q].pid, to, (uintptr_t)from, bytes);
+        if (n < 0 && errno == ESRCH)
+            return ts_error(TS_ERR_RUN,
+                            "rank %d (process %lld) has ended while its values were being read", q,
+                            (long long)h->rank[q].pid);
         if (n <= 0)
             return ts_error(TS_ERR_RUN, "values of rank %d (process %lld) cannot be read: %s", q,
                             (long long)h->rank[q].pid, n < 0 ? strerror(errno) : "nothing comes");

@@ -69,6 +69,15 @@ ends() {
     done
     [ "$(wc -l <"$D/cut.jsonl")" -lt $steps ] || wrong "$what: came too late, all steps were done"
 }
+# says_who RANK: whose end it was: the launcher saw it first, or the other rank, which was reading its values
+says_who() {
+    checks=$((checks + 1))
+    grep -q "rank $1 (process [0-9]*) has ended" "$D/err" && return
+    if [ $open_mpi ]; then
+        grep -F "process rank $1 " "$D/err" | grep -F "on node $(uname -n | cut -d. -f1) " | grep -qF "signal 9" ||
+            wrong "$what: who has ended? $(cat "$D/err")"
+    fi
+}
 # goes_on N: from the last checkpoint with N processes for some steps: the same numbers, weights and moments
 goes_on() {
     rm -rf "$D/rest.jsonl"
@@ -99,13 +108,15 @@ goes_on() {
 what="rank 1 killed"
 start
 kill -KILL "$(rank_pid 1)"
-ends 5 ${open_mpi:+"process rank 1"} ${open_mpi:+"on node $(uname -n | cut -d. -f1)"} ${open_mpi:+"signal 9"}
+ends 5
+says_who 1
 goes_on 2
 
 what="rank 0 killed while saving in the background"
 start --async-save
 kill -KILL "$(rank_pid 0)"
-ends 5 ${open_mpi:+"process rank 0"}
+ends 5
+says_who 0
 goes_on 1
 
 what="launcher killed"

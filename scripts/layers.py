@@ -10,6 +10,7 @@ ROWS = [
     ["base"],
     ["dist"],
     ["io"],
+    ["ckpt"],
     ["data", "text", "media"],
     ["device"],
     ["tensor"],

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "train/checkpoint.h"
+#include "ckpt/checkpoint.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef TS_API_CHECKPOINT_H
 #define TS_API_CHECKPOINT_H
 #include "base/option.h"
-#include "train/checkpoint_check.h"
+#include "ckpt/check.h"
 
 typedef struct ts_checkpoint_options {
     bool json, all, quick;

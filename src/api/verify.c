@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "train/checkpoint.h"
+#include "ckpt/checkpoint.h"
 #include "train/hf_check.h"
 
 #include <inttypes.h>

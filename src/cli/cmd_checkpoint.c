@@ -1,7 +1,7 @@
 #include "api/checkpoint.h"
 #include "base/json.h"
+#include "ckpt/checkpoint.h"
 #include "cli/command.h"
-#include "train/checkpoint.h"
 
 #include <inttypes.h>
 #include <stdio.h>

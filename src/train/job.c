@@ -2,7 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "train/checkpoint_check.h"
+#include "ckpt/check.h"
 #include "train/model_files.h"
 #include "train/together.h"
 

@@ -2,7 +2,7 @@
  * bits. */
 #ifndef TS_TRAIN_RESUME_H
 #define TS_TRAIN_RESUME_H
-#include "train/checkpoint.h"
+#include "ckpt/checkpoint.h"
 #include "train/trainer.h"
 
 /* Hands weights, moments and the state to the checkpointer. */

@@ -5,7 +5,7 @@
  *   edit_checkpoint FROM ITERATION TO KEY VALUE       KEY of state.json ("a.b": in an object), VALUE
  *                                                     JSON or "drop"
  *   edit_checkpoint FROM ITERATION TO TENSOR ulp|zero|drop    ulp: the last bit of one element */
-#include "train/checkpoint.h"
+#include "ckpt/checkpoint.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 # The program as a user sees it: each tests/cli/<subject>.sh is run with the program's path.
 add_executable(edit_checkpoint cli/edit_checkpoint.c)
-target_link_libraries(edit_checkpoint PRIVATE ts_checkpoint)
+target_link_libraries(edit_checkpoint PRIVATE ts_ckpt)
 file(GLOB ts_cli_scripts CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.sh)
 list(FILTER ts_cli_scripts EXCLUDE REGEX "/lib\\.sh$")
 foreach(script ${ts_cli_scripts})

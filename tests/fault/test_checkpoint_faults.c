@@ -7,10 +7,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "../unit/train/ckpt_make.h"
+#include "../unit/ckpt/ckpt_make.h"
 #include "base/log.h"
+#include "ckpt/check.h"
 #include "io_hooks.h"
-#include "train/checkpoint_check.h"
 
 #include <errno.h>
 #include <unistd.h>

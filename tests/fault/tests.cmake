@@ -9,8 +9,8 @@ function(ts_fault_test subject)
   add_test(NAME fault/${subject} COMMAND fault_${subject} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 endfunction()
 
-ts_fault_test(checkpoint_faults LINK ts_checkpoint)
-ts_fault_test(checkpoint_crash LINK ts_checkpoint)
+ts_fault_test(checkpoint_faults LINK ts_ckpt)
+ts_fault_test(checkpoint_crash LINK ts_ckpt)
 ts_fault_test(tape_memory LINK ts_ops)
 
 # Every command under every fault: long, and so by hand (cmake --build . --target fault_sweep).

@@ -1,7 +1,7 @@
 #include "base/file.h"
+#include "ckpt/ckpt.h"
 #include "fuzz.h"
 #include "io/safetensors.h"
-#include "train/ckpt.h"
 
 #include <sys/stat.h>
 

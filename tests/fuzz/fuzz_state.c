@@ -1,8 +1,8 @@
+#include "ckpt/ckpt.h"
 #include "config_rows.h"
 #include "fuzz.h"
 #include "json_mutate.h"
 #include "text/tokenizer_files.h"
-#include "train/ckpt.h"
 #include "train/resume.h"
 
 #include <sys/stat.h>

@@ -1,8 +1,8 @@
-#include "train/ckpt.h"
+#include "ckpt/ckpt.h"
 
 #include "base/file.h"
 #include "base/log.h"
-#include "train/checkpoint_check.h"
+#include "ckpt/check.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -14,8 +14,8 @@
  *
  * Functions that take a communicator are called by all its ranks alike and return the same status
  * on all; NULL is one process. */
-#ifndef TS_TRAIN_CHECKPOINT_H
-#define TS_TRAIN_CHECKPOINT_H
+#ifndef TS_CKPT_CHECKPOINT_H
+#define TS_CKPT_CHECKPOINT_H
 #include "base/json.h"
 #include "dist/comm.h"
 #include "io/safetensors.h"

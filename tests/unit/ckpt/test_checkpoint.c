@@ -4,10 +4,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "ckpt/check.h"
+#include "ckpt/ckpt.h"
 #include "ckpt_make.h"
 #include "thread_comm.h"
-#include "train/checkpoint_check.h"
-#include "train/ckpt.h"
 
 #include <signal.h>
 #include <sys/mount.h>

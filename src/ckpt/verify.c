@@ -1,8 +1,8 @@
-#include "train/checkpoint_check.h"
+#include "ckpt/check.h"
 
 #include "base/file.h"
+#include "ckpt/ckpt.h"
 #include "io/crc32c.h"
-#include "train/ckpt.h"
 
 #include <errno.h>
 #include <fcntl.h>

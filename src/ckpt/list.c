@@ -1,7 +1,7 @@
-#include "train/checkpoint_check.h"
+#include "ckpt/check.h"
 
 #include "base/file.h"
-#include "train/ckpt.h"
+#include "ckpt/ckpt.h"
 
 #include <stdlib.h>
 #include <string.h>

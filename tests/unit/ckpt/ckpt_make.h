@@ -2,7 +2,7 @@
 #ifndef TS_TESTS_CKPT_MAKE_H
 #define TS_TESTS_CKPT_MAKE_H
 #include "../temp.h"
-#include "train/checkpoint.h"
+#include "ckpt/checkpoint.h"
 
 #include <string.h>
 

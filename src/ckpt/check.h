@@ -1,6 +1,6 @@
 /* Looking into folders of checkpoints: what is there, and which byte of it is damaged. */
-#ifndef TS_TRAIN_CHECKPOINT_CHECK_H
-#define TS_TRAIN_CHECKPOINT_CHECK_H
+#ifndef TS_CKPT_CHECK_H
+#define TS_CKPT_CHECK_H
 #include "base/str.h"
 #include "tessera/checkpoint.h" /* ts_ckpt_damage: one finding */
 

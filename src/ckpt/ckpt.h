@@ -1,7 +1,7 @@
-/* What the files of the checkpoint module share; private to it. The contract is in checkpoint.h. */
-#ifndef TS_TRAIN_CKPT_H
-#define TS_TRAIN_CKPT_H
-#include "train/checkpoint.h"
+/* What the files of this folder share; private to it. The contract is in checkpoint.h. */
+#ifndef TS_CKPT_CKPT_H
+#define TS_CKPT_CKPT_H
+#include "ckpt/checkpoint.h"
 
 #define CKPT_TRACKER "latest_checkpointed_iteration.txt"
 #define CKPT_MANIFEST "manifest.json"

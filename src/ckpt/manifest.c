@@ -1,4 +1,4 @@
-#include "train/ckpt.h"
+#include "ckpt/ckpt.h"
 
 #include "base/file.h"
 #include "io/crc32c.h"

@@ -1,7 +1,9 @@
 #include "ckpt/check.h"
 
 #include "base/file.h"
-#include "ckpt/ckpt.h"
+#include "ckpt/checkpoint.h"
+#include "ckpt/manifest.h"
+#include "ckpt/names.h"
 
 #include <stdlib.h>
 #include <string.h>

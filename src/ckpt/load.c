@@ -1,8 +1,10 @@
-#include "ckpt/ckpt.h"
+#include "ckpt/checkpoint.h"
 
 #include "base/file.h"
 #include "base/log.h"
 #include "ckpt/check.h"
+#include "ckpt/manifest.h"
+#include "ckpt/names.h"
 
 #include <stdio.h>
 #include <string.h>

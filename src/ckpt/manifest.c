@@ -1,6 +1,7 @@
-#include "ckpt/ckpt.h"
+#include "ckpt/manifest.h"
 
 #include "base/file.h"
+#include "ckpt/names.h"
 #include "io/crc32c.h"
 
 #include <inttypes.h>
@@ -15,108 +16,6 @@ static const char head[] = "{\n  \"format\": \"tessera-checkpoint\",\n  \"checks
 static const char no_checksum[] = "00000000";
 
 enum { HEAD = sizeof head - 1, DIGITS = 8, MAX_MANIFEST = 1 << 30 };
-
-const char *ckpt_part_stem(ts_ckpt_part part)
-{
-    return part == TS_CKPT_MODEL ? "model" : "optimizer";
-}
-
-void ckpt_folder_name(char *out, const char *prefix, int64_t iteration)
-{
-    snprintf(out, CKPT_NAME, "%siter_%07" PRId64, prefix, iteration);
-}
-
-bool ckpt_folder_parse(const char *name, const char *prefix, int64_t *iteration)
-{
-    char again[CKPT_NAME];
-    const size_t n = strlen(prefix) + strlen("iter_");
-    if (strlen(name) <= n || strlen(name) > n + 18 ||
-        strspn(name + n, "0123456789") != strlen(name + n))
-        return false;
-    const int64_t v = strtoll(name + n, NULL, 10);
-    ckpt_folder_name(again, prefix, v);
-    if (strcmp(again, name))
-        return false;
-    *iteration = v;
-    return true;
-}
-
-bool ckpt_is_plain_name(const char *name)
-{
-    return *name && strlen(name) <= 255 && !strchr(name, '/') && !strchr(name, '\\') &&
-           strcmp(name, ".") && strcmp(name, "..");
-}
-
-bool ckpt_tracker_parse(const char *text, size_t n, int64_t *iteration)
-{
-    if (n && text[n - 1] == '\n')
-        n--;
-    if (n < 1 || n > 18 || (n > 1 && *text == '0'))
-        return false;
-    int64_t v = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return false;
-        v = v * 10 + (text[i] - '0');
-    }
-    *iteration = v;
-    return true;
-}
-
-ts_status ckpt_sums_add(ckpt_sums *s, const void *data, size_t n)
-{
-    const char *p = data;
-    while (n) {
-        const size_t left = CKPT_CHUNK - s->size % CKPT_CHUNK, k = n < left ? n : left;
-        s->crc = ts_crc32c(s->crc, p, k);
-        s->size += k, p += k, n -= k;
-        if (k == left) {
-            TS_TRY(ts_str_printf(&s->hex, "%08" PRIx32, s->crc));
-            s->crc = 0;
-        }
-    }
-    return TS_OK;
-}
-
-ts_status ckpt_sums_finish(ckpt_sums *s)
-{
-    return s->size % CKPT_CHUNK ? ts_str_printf(&s->hex, "%08" PRIx32, s->crc) : TS_OK;
-}
-
-/* A change of byte i by v leaves T[v], moved on through the n-1-i bytes behind, as the difference.
- * So the moving is undone byte by byte (the table's top bytes are all different, which makes that
- * unique) until some T[v] appears. A single bit is taken before any other byte: it is the likelier
- * damage. */
-bool ckpt_sums_locate(uint32_t syndrome, size_t n, size_t *byte, int *bit)
-{
-    uint32_t table[256];
-    uint8_t by_top[256];
-    size_t bytes = 0, bits = 0, where = 0;
-    for (uint32_t v = 0; v < 256; v++) {
-        uint32_t r = v;
-        for (int i = 0; i < 8; i++)
-            r = r & 1 ? r >> 1 ^ 0x82F63B78u : r >> 1;
-        table[v] = r;
-        by_top[r >> 24] = (uint8_t)v;
-    }
-    *bit = -1;
-    uint32_t r = syndrome;
-    for (size_t i = n; r && i-- > 0;) {
-        const uint32_t v = by_top[r >> 24];
-        if (table[v] == r && (v & (v - 1)) == 0) {
-            *byte = i;
-            *bit = __builtin_ctz(v);
-            bits++;
-        } else if (table[v] == r) {
-            where = i;
-            bytes++;
-        }
-        r = (r ^ table[v]) << 8 | v;
-    }
-    if (bits == 0 && bytes == 1)
-        *byte = where;
-    return bits == 1 || (bits == 0 && bytes == 1);
-}
 
 ts_status ckpt_manifest_entry(ts_str *entries, const char *name, const ckpt_sums *s)
 {

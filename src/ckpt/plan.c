@@ -1,5 +1,6 @@
-#include "ckpt/ckpt.h"
+#include "ckpt/plan.h"
 
+#include "ckpt/sums.h"
 #include "io/crc32c.h"
 
 #include <stdio.h>

@@ -1,8 +1,9 @@
-#include "ckpt/ckpt.h"
+#include "ckpt/root.h"
 
 #include "base/file.h"
 #include "base/log.h"
 #include "ckpt/check.h"
+#include "ckpt/names.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,11 @@
-#include "ckpt/ckpt.h"
+#include "ckpt/checkpoint.h"
 
 #include "base/file.h"
 #include "base/log.h"
+#include "ckpt/manifest.h"
+#include "ckpt/names.h"
+#include "ckpt/root.h"
+#include "ckpt/write.h"
 
 #include <errno.h>
 #include <pthread.h>

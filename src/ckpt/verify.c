@@ -1,7 +1,8 @@
 #include "ckpt/check.h"
 
 #include "base/file.h"
-#include "ckpt/ckpt.h"
+#include "ckpt/manifest.h"
+#include "ckpt/names.h"
 #include "io/crc32c.h"
 
 #include <errno.h>

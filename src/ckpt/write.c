@@ -1,6 +1,7 @@
-#include "ckpt/ckpt.h"
+#include "ckpt/write.h"
 
 #include "base/file.h"
+#include "ckpt/manifest.h"
 #include "io/st_write.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 #include "base/file.h"
-#include "ckpt/ckpt.h"
+#include "ckpt/checkpoint.h"
+#include "ckpt/manifest.h"
+#include "ckpt/names.h"
 #include "fuzz.h"
 #include "io/safetensors.h"
 

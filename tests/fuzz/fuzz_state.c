@@ -1,4 +1,5 @@
-#include "ckpt/ckpt.h"
+#include "ckpt/manifest.h"
+#include "ckpt/names.h"
 #include "config_rows.h"
 #include "fuzz.h"
 #include "json_mutate.h"

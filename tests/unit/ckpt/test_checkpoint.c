@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "ckpt/check.h"
-#include "ckpt/ckpt.h"
+#include "ckpt/names.h"
 #include "ckpt_make.h"
 #include "thread_comm.h"
 

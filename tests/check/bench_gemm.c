@@ -1,7 +1,7 @@
 /* --bench of matrix products: the shapes of a 135M and a 1B model, [tokens, out, in] of a linear
  * layer. */
 #include "check.h"
-#include "device/cpu/gemm.h"
+#include "device/cpu/gemm/gemm.h"
 
 #include <stdio.h>
 #include <stdlib.h>

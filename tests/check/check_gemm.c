@@ -2,7 +2,7 @@
  * an element may miss the sum in double by the rounding unit of fp32 x (a few + growth of a k-term
  * sum) x the sum of |a b|. */
 #include "check.h"
-#include "device/cpu/gemm.h"
+#include "device/cpu/gemm/gemm.h"
 
 typedef struct gemm_case {
     ts_gemm_form form;

@@ -2,7 +2,7 @@
 #define ts_i8_kernels_init_amx ts_i8_kernels_init_amx_emulated
 #define ts_cpu_init_gemm_i8 ts_cpu_init_gemm_i8_emulated
 #define ts_cpu_gemm_i8_bytes ts_cpu_gemm_i8_bytes_emulated
-#include "device/cpu/gemm_i8.c"
+#include "device/cpu/gemm/gemm_i8.c"
 #undef ts_cpu_init_gemm_i8
 #undef ts_cpu_gemm_i8_bytes
 #include "check.h"

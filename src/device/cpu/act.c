@@ -1,5 +1,0 @@
-#define TS_ISA ref
-#include "device/cpu/simd/f32_ref.h"
-#include "device/cpu/act_simd.h"
-
-void ts_cpu_init_act(ts_cpu *c) { TS_ROWWISE_CHOOSE(c, act); }

@@ -1,0 +1,17 @@
+#define TILE_NR4
+#include "device/cpu/simd/tile_avx512.h"
+#include "device/cpu/simd/tile_exp.h"
+#include "device/cpu/simd/tile_f32.h"
+
+#include "device/cpu/attn/attn_tile.h"
+
+#include "device/cpu/attn/attn_fwd.h"
+
+#include "device/cpu/attn/attn_few.h"
+
+#include "device/cpu/attn/attn_bwd.h"
+
+void ts_attn_body_init_avx512(ts_attn_body *body)
+{
+    *body = (ts_attn_body){ fwd, fwd_join, bwd, bwd_keys, "avx512" };
+}

@@ -1,3 +1,0 @@
-#define TS_ISA avx2
-#include "device/cpu/simd/f32_avx2.h"
-#include "device/cpu/elementwise_simd.h"

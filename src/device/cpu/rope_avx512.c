@@ -1,3 +1,0 @@
-#define TS_ISA avx512
-#include "device/cpu/simd/f32_avx512.h"
-#include "device/cpu/rope_simd.h"

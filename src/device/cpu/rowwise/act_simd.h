@@ -1,0 +1,177 @@
+/* Activations, plain and gated, for any vocabulary (see norm_simd.h). */
+#include "device/cpu/rowwise/rowwise.h"
+#include "device/cpu/simd/row.h"
+
+/* x (1 + tanh(u)) / 2 = x sigmoid(2u): 2u is x (K + K3 x^2). */
+static const float gelu_k = 1.59576912f, gelu_k3 = 0.0713548162f;
+
+V_FN vf act_value(vf x, ts_act f)
+{
+    vf density;
+    switch (f) {
+    case TS_ACT_SILU: return v_mul(x, v_sigmoid(x));
+    case TS_ACT_GELU: return v_mul(x, v_phi(x, &density));
+    case TS_ACT_GELU_TANH:
+        return v_mul(x, v_sigmoid(v_mul(x, v_fma(v_mul(x, x), v_set(gelu_k3), v_set(gelu_k)))));
+    case TS_ACT_GELU_QUICK: return v_mul(x, v_sigmoid(v_mul(x, v_set(1.702f))));
+    case TS_ACT_RELU2: return v_mul(v_max(v_set(0), x), v_max(v_set(0), x));
+    default: return v_max(v_set(0), x);
+    }
+}
+
+/* The derivative; *value gets f(x). */
+V_FN vf act_slope(vf x, ts_act f, vf *value)
+{
+    const vf one = v_set(1);
+    if (f == TS_ACT_GELU) {
+        vf density;
+        const vf phi = v_phi(x, &density);
+        *value = v_mul(x, phi);
+        return v_fma(x, density, phi);
+    }
+    if (f == TS_ACT_RELU || f == TS_ACT_RELU2) {
+        const vf r = v_max(v_set(0), x);
+        *value = f == TS_ACT_RELU ? r : v_mul(r, r);
+        return f == TS_ACT_RELU2 ? v_add(r, r) : v_sel(v_ge(v_set(0), x), v_set(0), one);
+    }
+    vf u = x, du = one; /* the sigmoid's argument and its derivative */
+    if (f == TS_ACT_GELU_TANH) {
+        const vf x2 = v_mul(x, x);
+        u = v_mul(x, v_fma(x2, v_set(gelu_k3), v_set(gelu_k)));
+        du = v_fma(x2, v_set(3 * gelu_k3), v_set(gelu_k));
+    } else if (f == TS_ACT_GELU_QUICK) {
+        u = v_mul(x, v_set(1.702f));
+        du = v_set(1.702f);
+    }
+    const vf s = v_sigmoid(u);
+    *value = v_mul(x, s);
+    return v_fma(v_mul(*value, du), v_sub(one, s), s);
+}
+
+/* Calls body(..., act, dtype) with the function as a constant. */
+#define BY_ACT(act, body, a, begin, end, t)                                           \
+    switch (act) {                                                                    \
+    case TS_ACT_SILU: body(a, begin, end, TS_ACT_SILU, t); break;                     \
+    case TS_ACT_GELU: body(a, begin, end, TS_ACT_GELU, t); break;                     \
+    case TS_ACT_GELU_TANH: body(a, begin, end, TS_ACT_GELU_TANH, t); break;           \
+    case TS_ACT_GELU_QUICK: body(a, begin, end, TS_ACT_GELU_QUICK, t); break;         \
+    case TS_ACT_RELU2: body(a, begin, end, TS_ACT_RELU2, t); break;                   \
+    default: body(a, begin, end, TS_ACT_RELU, t);                                     \
+    }
+
+V_FN void act_fwd_at(const ts_act_args *a, int64_t i, int64_t n, ts_act f, ts_dtype t)
+{
+    v_store_as(a->y, i, n, t, act_value(v_load_as(a->x, i, n, t), f));
+}
+
+V_FN void act_fwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, ts_dtype t)
+{
+    int64_t i = begin;
+    for (; i + V <= end; i += V)
+        act_fwd_at(a, i, V, f, t);
+    if (i < end)
+        act_fwd_at(a, i, end - i, f, t);
+}
+
+V_FN void act_bwd_at(const ts_act_args *a, int64_t i, int64_t n, ts_act f, ts_dtype t)
+{
+    vf value;
+    const vf slope = act_slope(v_load_as(a->x, i, n, t), f, &value);
+    v_store_as(a->dx, i, n, t, v_mul(v_load_as(a->dy, i, n, t), slope));
+}
+
+V_FN void act_bwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, ts_dtype t)
+{
+    int64_t i = begin;
+    for (; i + V <= end; i += V)
+        act_bwd_at(a, i, V, f, t);
+    if (i < end)
+        act_bwd_at(a, i, end - i, f, t);
+}
+
+/* Gated: place c of row r; the gate stands at 2 cols r + c, up cols further on. */
+V_FN void glu_fwd_at(const ts_act_args *a, int64_t r, int64_t c, int64_t n, ts_act f, ts_dtype t)
+{
+    const int64_t gate = 2 * a->cols * r + c;
+    const vf up = v_load_as(a->x, gate + a->cols, n, t);
+    v_store_as(a->y, a->cols * r + c, n, t, v_mul(act_value(v_load_as(a->x, gate, n, t), f), up));
+}
+
+V_FN void glu_fwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, ts_dtype t)
+{
+    for (int64_t r = begin; r < end; r++) {
+        int64_t c = 0;
+        for (; c + V <= a->cols; c += V)
+            glu_fwd_at(a, r, c, V, f, t);
+        if (c < a->cols)
+            glu_fwd_at(a, r, c, a->cols - c, f, t);
+    }
+}
+
+V_FN void glu_bwd_at(const ts_act_args *a, int64_t r, int64_t c, int64_t n, ts_act f, ts_dtype t)
+{
+    const int64_t gate = 2 * a->cols * r + c;
+    const vf up = v_load_as(a->x, gate + a->cols, n, t),
+             dy = v_load_as(a->dy, a->cols * r + c, n, t);
+    vf value;
+    const vf slope = act_slope(v_load_as(a->x, gate, n, t), f, &value);
+    v_store_as(a->dx, gate, n, t, v_mul(v_mul(dy, up), slope));
+    v_store_as(a->dx, gate + a->cols, n, t, v_mul(dy, value));
+}
+
+V_FN void glu_bwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, ts_dtype t)
+{
+    for (int64_t r = begin; r < end; r++) {
+        int64_t c = 0;
+        for (; c + V <= a->cols; c += V)
+            glu_bwd_at(a, r, c, V, f, t);
+        if (c < a->cols)
+            glu_bwd_at(a, r, c, a->cols - c, f, t);
+    }
+}
+
+V_FN void act_fwd_typed(const ts_act_args *a, int64_t begin, int64_t end, ts_dtype t)
+{
+    BY_ACT(a->act, act_fwd_all, a, begin * a->cols, end * a->cols, t)
+}
+V_FN void act_bwd_typed(const ts_act_args *a, int64_t begin, int64_t end, ts_dtype t)
+{
+    BY_ACT(a->act, act_bwd_all, a, begin * a->cols, end * a->cols, t)
+}
+V_FN void glu_fwd_typed(const ts_act_args *a, int64_t begin, int64_t end, ts_dtype t)
+{
+    BY_ACT(a->act, glu_fwd_all, a, begin, end, t)
+}
+V_FN void glu_bwd_typed(const ts_act_args *a, int64_t begin, int64_t end, ts_dtype t)
+{
+    BY_ACT(a->act, glu_bwd_all, a, begin, end, t)
+}
+
+static void act_fwd(const void *args, int64_t begin, int64_t end)
+{
+    const ts_act_args *a = args;
+    V_BY_DTYPE(a->dtype, act_fwd_typed, a, begin, end)
+}
+static void act_bwd(const void *args, int64_t begin, int64_t end)
+{
+    const ts_act_args *a = args;
+    V_BY_DTYPE(a->dtype, act_bwd_typed, a, begin, end)
+}
+static void glu_fwd(const void *args, int64_t begin, int64_t end)
+{
+    const ts_act_args *a = args;
+    V_BY_DTYPE(a->dtype, glu_fwd_typed, a, begin, end)
+}
+static void glu_bwd(const void *args, int64_t begin, int64_t end)
+{
+    const ts_act_args *a = args;
+    V_BY_DTYPE(a->dtype, glu_bwd_typed, a, begin, end)
+}
+
+void TS_ISA_NAME(ts_act_kernels_init)(ts_cpu_kernel *table)
+{
+    table[TS_KERNEL_act_fwd] = TS_ROWWISE_ROW(act_fwd, 0);
+    table[TS_KERNEL_act_bwd] = TS_ROWWISE_ROW(act_bwd, 0);
+    table[TS_KERNEL_glu_fwd] = TS_ROWWISE_ROW(glu_fwd, 0);
+    table[TS_KERNEL_glu_bwd] = TS_ROWWISE_ROW(glu_bwd, 0);
+}

@@ -1,0 +1,157 @@
+/* Copies, sums, dropout, column sums, for any vocabulary (see norm_simd.h). */
+#include "device/cpu/rowwise/rowwise.h"
+#include "device/cpu/simd/row.h"
+
+V_FN void fill_all(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype t)
+{
+    const vf v = v_set(a->alpha);
+    int64_t i = begin;
+    for (; i + V <= end; i += V)
+        v_store_as(a->y, i, V, t, v);
+    if (i < end)
+        v_store_as(a->y, i, end - i, t, v);
+}
+
+V_FN void copy_all(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype x, ts_dtype y)
+{
+    int64_t i = begin;
+    for (; i + V <= end; i += V)
+        v_store_as(a->y, i, V, y, v_load_as(a->x, i, V, x));
+    if (i < end)
+        v_store_as(a->y, i, end - i, y, v_load_as(a->x, i, end - i, x));
+}
+
+V_FN void copy_from(const ts_elementwise_args *a, int64_t begin, int64_t end,
+                    ts_dtype x){ V_BY_DTYPE(a->y_dtype, copy_all, a, begin, end, x) }
+
+V_FN void add_at(const ts_elementwise_args *a, int64_t i, int64_t n, ts_dtype x, ts_dtype z,
+                 ts_dtype y)
+{
+    const vf bz = v_mul(v_set(a->beta), v_load_as(a->z, i, n, z));
+    v_store_as(a->y, i, n, y, v_fma(v_set(a->alpha), v_load_as(a->x, i, n, x), bz));
+}
+
+V_FN void add_all(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype x, ts_dtype z,
+                  ts_dtype y)
+{
+    int64_t i = begin;
+    for (; i + V <= end; i += V)
+        add_at(a, i, V, x, z, y);
+    if (i < end)
+        add_at(a, i, end - i, x, z, y);
+}
+
+/* The usual mixtures; the rest choose their conversions at each step. */
+V_FN void add_same(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype t)
+{
+    add_all(a, begin, end, t, t, t);
+}
+V_FN void add_to_f32(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype x)
+{
+    add_all(a, begin, end, x, TS_DTYPE_F32, TS_DTYPE_F32);
+}
+
+static void fill(const void *args, int64_t begin, int64_t end)
+{
+    const ts_elementwise_args *a = args;
+    V_BY_DTYPE(a->y_dtype, fill_all, a, begin, end)
+}
+
+static void copy(const void *args, int64_t begin, int64_t end)
+{
+    const ts_elementwise_args *a = args;
+    if (a->x_dtype != a->y_dtype) {
+        V_BY_DTYPE(a->x_dtype, copy_from, a, begin, end)
+    } else if (a->x != a->y) {
+        const size_t size = ts_dtype_size(a->x_dtype), at = (size_t)begin * size;
+        memcpy((char *)a->y + at, (const char *)a->x + at, (size_t)(end - begin) * size);
+    }
+}
+
+static void add(const void *args, int64_t begin, int64_t end)
+{
+    const ts_elementwise_args *a = args;
+    if (a->x_dtype == a->z_dtype && a->z_dtype == a->y_dtype)
+        V_BY_DTYPE(a->y_dtype, add_same, a, begin, end)
+    else if (a->z_dtype == TS_DTYPE_F32 && a->y_dtype == TS_DTYPE_F32)
+        V_BY_DTYPE(a->x_dtype, add_to_f32, a, begin, end)
+    else
+        add_all(a, begin, end, a->x_dtype, a->z_dtype, a->y_dtype);
+}
+
+/* ---- dropout: numbers come 4V at a time, from the block that element `first + i` lies in */
+
+V_FN void dropout_at(const ts_dropout_args *a, const uint32_t *u, int64_t i, int64_t n, vf p,
+                     vf scale, ts_dtype t)
+{
+    const vf x = v_mul(v_load_as(a->x, i, n, t), scale);
+    const vf kept = v_sel(v_ge(v_uniform(u, n), p), x, v_set(0));
+    v_store_as(a->y, i, n, t, a->res ? v_add(kept, v_load_as(a->res, i, n, t)) : kept);
+}
+
+V_FN void dropout_all(const ts_dropout_args *a, int64_t begin, int64_t end, ts_dtype t)
+{
+    const vf p = v_set(a->p), scale = v_set((vs)(1 / (1 - (double)a->p)));
+    uint32_t u[4 * V];
+    int64_t i = begin;
+    while (i < end) {
+        const uint64_t e = (uint64_t)(a->first + i);
+        const int64_t skip = (int64_t)(e % 4),
+                      stop = i + 4 * V - skip < end ? i + 4 * V - skip : end;
+        v_philox(&a->rng, e / 4, u);
+        const uint32_t *v = u + skip;
+        for (; i + V <= stop; i += V, v += V)
+            dropout_at(a, v, i, V, p, scale, t);
+        if (i < stop)
+            dropout_at(a, v, i, stop - i, p, scale, t);
+        i = stop;
+    }
+}
+
+static void dropout(const void *args, int64_t begin, int64_t end)
+{
+    const ts_dropout_args *a = args;
+    V_BY_DTYPE(a->dtype, dropout_all, a, begin, end)
+}
+
+/* ---- column sums: as the weight gradients of the norms */
+
+V_FN void sum_strip(const ts_col_sum_args *a, int64_t c, int64_t n, int vectors, ts_dtype t)
+{
+    vf sum[V_STRIP];
+    for (int k = 0; k < vectors; k++)
+        sum[k] = v_set(0);
+    for (int64_t r = 0; r < a->rows; r++)
+        for (int k = 0; k < vectors; k++)
+            sum[k] = v_add(sum[k], v_load_as(a->dy, r * a->ld + c + k * V, n, t));
+    for (int k = 0; k < vectors; k++) {
+        float *b = a->db + c + k * V;
+        v_store(b, n, v_add(v_load(b, n), sum[k]));
+    }
+}
+
+V_FN void sum_cols(const ts_col_sum_args *a, int64_t begin, int64_t end, ts_dtype t)
+{
+    int64_t c = begin;
+    for (; c + V_STRIP * V <= end; c += V_STRIP * V)
+        sum_strip(a, c, V, V_STRIP, t);
+    for (; c + V_STRIP / 2 * V <= end; c += V_STRIP / 2 * V)
+        sum_strip(a, c, V, V_STRIP / 2, t);
+    for (; c < end; c += V)
+        sum_strip(a, c, end - c, 1, t);
+}
+
+static void col_sum(const void *args, int64_t begin, int64_t end)
+{
+    const ts_col_sum_args *a = args;
+    V_BY_DTYPE(a->dtype, sum_cols, a, begin, end)
+}
+
+void TS_ISA_NAME(ts_elementwise_kernels_init)(ts_cpu_kernel *table)
+{
+    table[TS_KERNEL_fill] = TS_ROWWISE_ROW(fill, 0);
+    table[TS_KERNEL_copy] = TS_ROWWISE_ROW(copy, 0);
+    table[TS_KERNEL_add] = TS_ROWWISE_ROW(add, 0);
+    table[TS_KERNEL_dropout] = TS_ROWWISE_ROW(dropout, 0);
+    table[TS_KERNEL_col_sum] = TS_ROWWISE_ROW(col_sum, TS_ROWWISE_COLUMNS);
+}

@@ -1,0 +1,169 @@
+/* Optimizer steps, for any vocabulary (see norm_simd.h). */
+#include "device/cpu/rowwise/rowwise.h"
+#include "device/cpu/simd/row.h"
+
+/* What is the same for all elements, worked out in double. */
+typedef struct adamw_factors {
+    vf beta1, beta2, rest1, rest2, scale, eps, root_c2, step, decay;
+} adamw_factors;
+
+/* The types of p, m and v. */
+typedef struct adamw_types {
+    ts_dtype p, m, v;
+} adamw_types;
+
+V_FN void adamw_put(void *to, int64_t i, int64_t n, ts_dtype t, vf x, vu r, int factor)
+{
+    if (t == TS_DTYPE_BF16)
+        v_store_random((uint16_t *)to + i, n, x, factor == 1 ? r : v_times16(r, factor));
+    else
+        v_store_as(to, i, n, TS_DTYPE_F32, x);
+}
+
+/* r: the elements' random numbers, not looked at when all types are fp32. */
+V_FN void adamw_at(const ts_adamw_args *a, const adamw_factors *f, int64_t i, int64_t n, vu r,
+                   adamw_types t)
+{
+    const vf g = v_mul(v_load(a->grad + i, n), f->scale);
+    const vf m = v_fma(g, f->rest1, v_mul(v_load_as(a->m, i, n, t.m), f->beta1));
+    const vf v = v_fma(v_mul(g, g), f->rest2, v_mul(v_load_as(a->v, i, n, t.v), f->beta2));
+    const vf below = v_fma(v_sqrt(v), f->root_c2, f->eps);
+    const vf p = v_mul(v_load_as(a->p, i, n, t.p), f->decay);
+    adamw_put(a->m, i, n, t.m, m, r, TS_ROUND_M);
+    adamw_put(a->v, i, n, t.v, v, r, TS_ROUND_V);
+    adamw_put(a->p, i, n, t.p, v_fnma(v_div(m, below), f->step, p), r, TS_ROUND_P);
+}
+
+V_FN void adamw_plain(const ts_adamw_args *a, const adamw_factors *f, int64_t begin, int64_t end)
+{
+    const adamw_types t = { TS_DTYPE_F32, TS_DTYPE_F32, TS_DTYPE_F32 };
+    const uint32_t none[V] = { 0 };
+    const vu r = v_halves(none, 0, V);
+    int64_t i = begin;
+    for (; i + V <= end; i += V)
+        adamw_at(a, f, i, V, r, t);
+    if (i < end)
+        adamw_at(a, f, i, end - i, r, t);
+}
+
+/* Numbers come 8V at a time, from the block that element i lies in. */
+V_FN void adamw_rounded(const ts_adamw_args *a, const adamw_factors *f, int64_t begin, int64_t end,
+                        adamw_types t)
+{
+    _Alignas(64) uint32_t u[4 * V];
+    int64_t i = begin;
+    while (i < end) {
+        const int64_t first = i / 8 * 8, stop = first + 8 * V < end ? first + 8 * V : end;
+        v_philox(&a->rng, (uint64_t)first / 8, u);
+        for (; i + V <= stop; i += V)
+            adamw_at(a, f, i, V, v_halves(u, i - first, V), t);
+        if (i < stop)
+            adamw_at(a, f, i, stop - i, v_halves(u, i - first, stop - i), t);
+        i = stop;
+    }
+}
+
+#define ADAMW_CASE(p, m, v)                                                                        \
+    case (p) << 2 | (m) << 1 | (v):                                                                \
+        adamw_rounded(a, f, begin, end,                                                            \
+                      (adamw_types){ (p) ? TS_DTYPE_BF16 : TS_DTYPE_F32,                           \
+                                     (m) ? TS_DTYPE_BF16 : TS_DTYPE_F32,                           \
+                                     (v) ? TS_DTYPE_BF16 : TS_DTYPE_F32 });                        \
+        break
+
+static void adamw_by_type(const ts_adamw_args *a, const adamw_factors *f, int64_t begin,
+                          int64_t end)
+{
+    switch ((a->p_dtype == TS_DTYPE_BF16) << 2 | (a->m_dtype == TS_DTYPE_BF16) << 1 |
+            (a->v_dtype == TS_DTYPE_BF16)) {
+        ADAMW_CASE(0, 0, 1);
+        ADAMW_CASE(0, 1, 0);
+        ADAMW_CASE(0, 1, 1);
+        ADAMW_CASE(1, 0, 0);
+        ADAMW_CASE(1, 0, 1);
+        ADAMW_CASE(1, 1, 0);
+        ADAMW_CASE(1, 1, 1);
+    default: adamw_plain(a, f, begin, end);
+    }
+}
+
+static void adamw(const void *args, int64_t begin, int64_t end)
+{
+    const ts_adamw_args *a = args;
+    const adamw_factors f = {
+        v_set(a->beta1), v_set(a->beta2), v_set((vs)(1 - (double)a->beta1)),
+        v_set((vs)(1 - (double)a->beta2)), v_set(a->grad_scale), v_set(a->eps),
+        v_set((vs)(1 / sqrt(a->c2))), v_set((vs)((double)a->lr / a->c1)),
+        v_set((vs)(1 - (double)a->lr * (double)a->weight_decay)),
+    };
+    adamw_by_type(a, &f, begin, end);
+}
+
+V_FN void sgd_at(const ts_sgd_args *a, int64_t i, int64_t n, bool momentum)
+{
+    const vf p = v_load(a->p + i, n);
+    vf g = v_mul(v_load(a->grad + i, n), v_set(a->grad_scale));
+    g = v_fma(p, v_set(a->weight_decay), g);
+    if (momentum) {
+        g = v_fma(v_load(a->m + i, n), v_set(a->momentum), g);
+        v_store(a->m + i, n, g);
+    }
+    v_store(a->p + i, n, v_fnma(g, v_set(a->lr), p));
+}
+
+V_FN void sgd_all(const ts_sgd_args *a, int64_t begin, int64_t end, bool momentum)
+{
+    int64_t i = begin;
+    for (; i + V <= end; i += V)
+        sgd_at(a, i, V, momentum);
+    if (i < end)
+        sgd_at(a, i, end - i, momentum);
+}
+
+static void sgd(const void *args, int64_t begin, int64_t end)
+{
+    const ts_sgd_args *a = args;
+    if (a->m && a->momentum > 0)
+        sgd_all(a, begin, end, true);
+    else
+        sgd_all(a, begin, end, false);
+}
+
+V_FN void sumsq_blocks(const ts_sumsq_args *a, int64_t begin, int64_t end, ts_dtype t)
+{
+    for (int64_t b = begin; b < end; b++) {
+        const int64_t from = b * TS_SUMSQ_BLOCK, left = a->len - from;
+        const int64_t n = left < TS_SUMSQ_BLOCK ? left : TS_SUMSQ_BLOCK;
+        vd even = vd_zero(), odd = vd_zero();
+        int64_t zeros = 0, i = 0;
+        for (; i + 2 * V <= n; i += 2 * V) {
+            const vf v = v_load_as(a->x, from + i, V, t),
+                     w = v_load_as(a->x, from + i + V, V, t);
+            even = vd_add_square(even, v);
+            odd = vd_add_square(odd, w);
+            if (a->zeros)
+                zeros += v_count(v_eq(v, v_set(0)), V) + v_count(v_eq(w, v_set(0)), V);
+        }
+        for (; i < n; i += V) {
+            const vf v = v_load_as(a->x, from + i, n - i, t);
+            even = vd_add_square(even, v);
+            zeros += v_count(v_eq(v, v_set(0)), n - i);
+        }
+        a->out[b] = vd_sum(even) + vd_sum(odd);
+        if (a->zeros)
+            a->zeros[b] = zeros;
+    }
+}
+
+static void sumsq(const void *args, int64_t begin, int64_t end)
+{
+    const ts_sumsq_args *a = args;
+    V_BY_DTYPE(a->x_dtype, sumsq_blocks, a, begin, end)
+}
+
+void TS_ISA_NAME(ts_optim_kernels_init)(ts_cpu_kernel *table)
+{
+    table[TS_KERNEL_adamw] = TS_ROWWISE_ROW(adamw, 0);
+    table[TS_KERNEL_sgd] = TS_ROWWISE_ROW(sgd, 0);
+    table[TS_KERNEL_sumsq] = TS_ROWWISE_ROW(sumsq, 0);
+}

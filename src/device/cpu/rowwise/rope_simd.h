@@ -1,0 +1,440 @@
+/* Norm and rotation of queries and keys, for any vocabulary (see norm_simd.h). */
+#include "device/cpu/rowwise/rowwise.h"
+#include "device/cpu/simd/row.h"
+
+/* The query heads, or the key heads, of a row: `per` in each group, from `first` on. */
+typedef struct part {
+    int64_t per, first, heads;
+    int64_t rstd;    /* where theirs begin in a row of rstd */
+    const float *w;
+    float *dw;
+} part;
+
+static part query_part(const ts_rope_args *a)
+{
+    return (part){ .per = a->n_q / a->n_kv, .heads = a->n_q, .w = a->wq, .dw = a->dwq };
+}
+
+static part key_part(const ts_rope_args *a)
+{
+    const int64_t r = a->n_q / a->n_kv;
+    return (part){ .per = 1, .first = r * a->head_dim, .heads = a->n_kv,
+                   .rstd = a->full_norm ? 1 : a->n_q, .w = a->wk, .dw = a->dwk };
+}
+
+static int64_t row_width(const ts_rope_args *a) { return (a->n_q + 2 * a->n_kv) * a->head_dim; }
+
+/* Where head h of the part begins in a row. */
+V_FN int64_t head_at(const ts_rope_args *a, const part *p, int64_t h)
+{
+    const int64_t group = h / p->per, stride = (a->n_q / a->n_kv + 2) * a->head_dim;
+    return group * stride + p->first + (h - group * p->per) * a->head_dim;
+}
+
+/* Its norm weights and its place in rstd. */
+V_FN const float *head_w(const ts_rope_args *a, const part *p, int64_t h)
+{
+    return p->w + (a->full_norm ? h * a->head_dim : 0);
+}
+V_FN int64_t head_rstd(const ts_rope_args *a, const part *p, int64_t row, int64_t h)
+{
+    return a->full_norm ? 2 * row + p->rstd : (a->n_q + a->n_kv) * row + p->rstd + h;
+}
+
+/* Pairs i to i + n - 1 of what begins at element `at`: halves, or neighbours. */
+typedef struct pair {
+    vf a, b;
+} pair;
+V_FN pair load_pair(const void *p, int64_t at, int64_t half, int64_t i, int64_t n, bool inter,
+                    ts_dtype t)
+{
+    if (!inter)
+        return (pair){ v_load_as(p, at + i, n, t), v_load_as(p, at + half + i, n, t) };
+    pair v;
+    v_unzip(v_load_as(p, at + 2 * i, 2 * n, t), v_load_as(p, at + 2 * i + V, 2 * n - V, t), &v.a,
+            &v.b);
+    return v;
+}
+V_FN void store_pair(void *p, int64_t at, int64_t half, int64_t i, int64_t n, bool inter,
+                     ts_dtype t, pair v)
+{
+    if (!inter) {
+        v_store_as(p, at + i, n, t, v.a);
+        v_store_as(p, at + half + i, n, t, v.b);
+        return;
+    }
+    vf lo, hi;
+    v_zip(v.a, v.b, &lo, &hi);
+    v_store_as(p, at + 2 * i, 2 * n, t, lo);
+    v_store_as(p, at + 2 * i + V, 2 * n - V, t, hi);
+}
+
+/* By angle, or back by it. */
+V_FN pair rotate(pair x, const float *cs, const float *sn, int64_t i, int64_t n, bool back)
+{
+    const vf c = v_load(cs + i, n), s = v_load(sn + i, n);
+    if (back)
+        return (pair){ v_fma(x.a, c, v_mul(x.b, s)), v_fnma(x.a, s, v_mul(x.b, c)) };
+    return (pair){ v_fnma(x.b, s, v_mul(x.a, c)), v_fma(x.a, s, v_mul(x.b, c)) };
+}
+
+/* One head on its way: where it stands, its weights, factors, angles. */
+typedef struct head {
+    int64_t at;
+    const float *w, *cs, *sn; /* w NULL: no norm */
+    vf rstd, mean;            /* mean: of d * h, for backward */
+    vf offset;
+} head;
+
+V_FN pair pair_gain(const head *h, int64_t half, int64_t i, int64_t n, bool inter)
+{
+    pair g = load_pair(h->w, 0, half, i, n, inter, TS_DTYPE_F32);
+    return (pair){ v_add(g.a, h->offset), v_add(g.b, h->offset) };
+}
+V_FN vf rest_gain(const head *h, int64_t c, int64_t n)
+{
+    return v_add(v_load(h->w + c, n), h->offset);
+}
+
+/* ---- forward */
+
+V_FN void fwd_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, bool norm,
+                   bool inter, ts_dtype t)
+{
+    const int64_t half = a->rot_dim / 2;
+    pair x = load_pair(a->x, h->at, half, i, n, inter, t);
+    if (norm) {
+        const pair g = pair_gain(h, half, i, n, inter);
+        x = (pair){ v_mul(v_mul(x.a, h->rstd), g.a), v_mul(v_mul(x.b, h->rstd), g.b) };
+    }
+    store_pair(a->y, h->at, half, i, n, inter, t, rotate(x, h->cs, h->sn, i, n, false));
+}
+
+V_FN void fwd_head(const ts_rope_args *a, const head *h, bool norm, bool inter, ts_dtype t)
+{
+    const int64_t half = a->rot_dim / 2;
+    int64_t i = 0;
+    for (; i + V <= half; i += V)
+        fwd_pair(a, h, i, V, norm, inter, t);
+    if (i < half)
+        fwd_pair(a, h, i, half - i, norm, inter, t);
+    for (int64_t c = a->rot_dim; c < a->head_dim; c += V) {
+        const int64_t n = a->head_dim - c;
+        vf x = v_load_as(a->x, h->at + c, n, t);
+        if (norm)
+            x = v_mul(v_mul(x, h->rstd), rest_gain(h, c, n));
+        v_store_as(a->y, h->at + c, n, t, x);
+    }
+}
+
+V_FN vs head_square(const ts_rope_args *a, int64_t at, ts_dtype t)
+{
+    vf even = v_set(0), odd = v_set(0);
+    for (int64_t c = 0; c < a->head_dim; c += 2 * V) {
+        const vf x = v_load_as(a->x, at + c, a->head_dim - c, t);
+        const vf y = v_load_as(a->x, at + c + V, a->head_dim - c - V, t);
+        even = v_fma(x, x, even);
+        odd = v_fma(y, y, odd);
+    }
+    return v_sum(v_add(even, odd));
+}
+
+V_FN float rope_root(vs sum, int64_t n, float eps)
+{
+    return (float)(1 / sqrt((double)sum / (double)n + (double)eps));
+}
+
+V_FN void fwd_part(const ts_rope_args *a, const part *p, int64_t row, bool norm, bool inter,
+                   ts_dtype t)
+{
+    const int64_t base = row * row_width(a),
+                  angle = a->rot_dim ? a->pos[row] * (a->rot_dim / 2) : 0;
+    head h = { .cs = a->cos + angle, .sn = a->sin + angle, .offset = v_set(a->offset) };
+    if (norm && a->full_norm) {
+        vs sum = 0;
+        for (int64_t k = 0; k < p->heads; k++)
+            sum += head_square(a, base + head_at(a, p, k), t);
+        a->rstd[head_rstd(a, p, row, 0)] = rope_root(sum, p->heads * a->head_dim, a->eps);
+    }
+    for (int64_t k = 0; k < p->heads; k++) {
+        h.at = base + head_at(a, p, k);
+        if (norm) {
+            float *rstd = &a->rstd[head_rstd(a, p, row, k)];
+            if (!a->full_norm)
+                *rstd = rope_root(head_square(a, h.at, t), a->head_dim, a->eps);
+            h.rstd = v_set(*rstd);
+            h.w = head_w(a, p, k);
+        }
+        fwd_head(a, &h, norm, inter, t);
+    }
+}
+
+/* Value heads pass. */
+static void copy_values(const ts_rope_args *a, const void *from, void *to, int64_t row)
+{
+    if (from == to)
+        return;
+    const size_t size = ts_dtype_size(a->dtype);
+    const int64_t r = a->n_q / a->n_kv;
+    for (int64_t g = 0; g < a->n_kv; g++) {
+        const int64_t at = row * row_width(a) + (g * (r + 2) + r + 1) * a->head_dim;
+        memcpy((char *)to + (size_t)at * size, (const char *)from + (size_t)at * size,
+               (size_t)a->head_dim * size);
+    }
+}
+
+V_FN void fwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool norm, bool inter,
+                   ts_dtype t)
+{
+    const part q = query_part(a), k = key_part(a);
+    for (int64_t row = begin; row < end; row++) {
+        fwd_part(a, &q, row, norm, inter, t);
+        fwd_part(a, &k, row, norm, inter, t);
+        copy_values(a, a->x, a->y, row);
+    }
+}
+
+/* ---- backward: with dz = dy rotated back, d = dz * g, h = x * rstd: dx = rstd * (d - h * mean(d *
+ * h)) */
+
+V_FN pair back_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, bool inter,
+                    ts_dtype t)
+{
+    return rotate(load_pair(a->dy, h->at, a->rot_dim / 2, i, n, inter, t), h->cs, h->sn, i, n,
+                  true);
+}
+
+V_FN vf norm_back(const head *h, vf dz, vf g, vf x)
+{
+    return v_mul(h->rstd, v_fnma(v_mul(x, h->rstd), h->mean, v_mul(dz, g)));
+}
+
+V_FN void bwd_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, bool norm,
+                   bool inter, ts_dtype t)
+{
+    const int64_t half = a->rot_dim / 2;
+    pair dz = back_pair(a, h, i, n, inter, t);
+    if (norm) {
+        const pair g = pair_gain(h, half, i, n, inter),
+                   x = load_pair(a->x, h->at, half, i, n, inter, t);
+        dz = (pair){ norm_back(h, dz.a, g.a, x.a), norm_back(h, dz.b, g.b, x.b) };
+    }
+    store_pair(a->dx, h->at, half, i, n, inter, t, dz);
+}
+
+V_FN void bwd_head(const ts_rope_args *a, const head *h, bool norm, bool inter, ts_dtype t)
+{
+    const int64_t half = a->rot_dim / 2;
+    int64_t i = 0;
+    for (; i + V <= half; i += V)
+        bwd_pair(a, h, i, V, norm, inter, t);
+    if (i < half)
+        bwd_pair(a, h, i, half - i, norm, inter, t);
+    for (int64_t c = a->rot_dim; c < a->head_dim; c += V) {
+        const int64_t n = a->head_dim - c;
+        vf dz = v_load_as(a->dy, h->at + c, n, t);
+        if (norm)
+            dz = norm_back(h, dz, rest_gain(h, c, n), v_load_as(a->x, h->at + c, n, t));
+        v_store_as(a->dx, h->at + c, n, t, dz);
+    }
+}
+
+/* sum of d * h over a head */
+V_FN vs head_dot(const ts_rope_args *a, const head *h, bool inter, ts_dtype t)
+{
+    const int64_t half = a->rot_dim / 2;
+    vf sum_a = v_set(0), sum_b = v_set(0);
+    for (int64_t i = 0; i < half; i += V) {
+        const int64_t n = half - i;
+        const pair dz = back_pair(a, h, i, n, inter, t), g = pair_gain(h, half, i, n, inter);
+        const pair x = load_pair(a->x, h->at, half, i, n, inter, t);
+        sum_a = v_fma(v_mul(dz.a, g.a), v_mul(x.a, h->rstd), sum_a);
+        sum_b = v_fma(v_mul(dz.b, g.b), v_mul(x.b, h->rstd), sum_b);
+    }
+    for (int64_t c = a->rot_dim; c < a->head_dim; c += V) {
+        const int64_t n = a->head_dim - c;
+        const vf d = v_mul(v_load_as(a->dy, h->at + c, n, t), rest_gain(h, c, n));
+        sum_a = v_fma(d, v_mul(v_load_as(a->x, h->at + c, n, t), h->rstd), sum_a);
+    }
+    return v_sum(v_add(sum_a, sum_b));
+}
+
+V_FN head bwd_prepare(const ts_rope_args *a, const part *p, int64_t row, int64_t k, bool norm)
+{
+    const int64_t angle = a->rot_dim ? a->pos[row] * (a->rot_dim / 2) : 0;
+    head h = { .at = row * row_width(a) + head_at(a, p, k), .cs = a->cos + angle,
+               .sn = a->sin + angle,
+               .offset = v_set(a->offset) };
+    if (norm) {
+        h.w = head_w(a, p, k);
+        h.rstd = v_set(a->rstd[head_rstd(a, p, row, k)]);
+    }
+    return h;
+}
+
+V_FN void bwd_part(const ts_rope_args *a, const part *p, int64_t row, bool norm, bool inter,
+                   ts_dtype t)
+{
+    vs dot = 0;
+    if (norm && a->full_norm)
+        for (int64_t k = 0; k < p->heads; k++) {
+            const head h = bwd_prepare(a, p, row, k, true);
+            dot += head_dot(a, &h, inter, t);
+        }
+    for (int64_t k = 0; k < p->heads; k++) {
+        head h = bwd_prepare(a, p, row, k, norm);
+        if (norm && a->full_norm)
+            h.mean = v_set(dot / (vs)(p->heads * a->head_dim));
+        else if (norm)
+            h.mean = v_set(head_dot(a, &h, inter, t) / (vs)a->head_dim);
+        bwd_head(a, &h, norm, inter, t);
+    }
+}
+
+V_FN void bwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool norm, bool inter,
+                   ts_dtype t)
+{
+    const part q = query_part(a), k = key_part(a);
+    for (int64_t row = begin; row < end; row++) {
+        bwd_part(a, &q, row, norm, inter, t);
+        bwd_part(a, &k, row, norm, inter, t);
+        copy_values(a, a->dy, a->dx, row);
+    }
+}
+
+/* ---- weight gradients: dw[c] += sum over rows (and heads that share w) of dz * h, rows in
+ * order */
+
+/* Which columns of a head, and which heads add to them. */
+typedef struct span {
+    int64_t begin, end, first_head, last_head;
+    float *dw; /* of column 0 */
+} span;
+
+/* Columns c to c + n - 1, all rotated with the partner at c + shift, or not rotated (shift 0). */
+V_FN void dw_vector(const ts_rope_args *a, const part *p, const span *s, int64_t c, int64_t n,
+                    int64_t shift, ts_dtype t)
+{
+    const int64_t half = a->rot_dim / 2;
+    vf sum = v_set(0);
+    for (int64_t row = 0; row < a->rows; row++)
+        for (int64_t k = s->first_head; k < s->last_head; k++) {
+            const head h = bwd_prepare(a, p, row, k, true);
+            vf dz = v_load_as(a->dy, h.at + c, n, t);
+            if (shift) {
+                const int64_t i = shift > 0 ? c : c - half;
+                const vf other =
+                    v_mul(v_load_as(a->dy, h.at + c + shift, n, t), v_load(h.sn + i, n));
+                const vf mine = v_mul(dz, v_load(h.cs + i, n));
+                dz = shift > 0 ? v_add(mine, other) : v_sub(mine, other);
+            }
+            sum = v_fma(dz, v_mul(v_load_as(a->x, h.at + c, n, t), h.rstd), sum);
+        }
+    v_store(s->dw + c, n, v_add(v_load(s->dw + c, n), sum));
+}
+
+/* n pairs of neighbours from column c on. */
+V_FN void dw_neighbours(const ts_rope_args *a, const part *p, const span *s, int64_t c, int64_t n,
+                        ts_dtype t)
+{
+    const int64_t i = c / 2;
+    pair sum = { v_set(0), v_set(0) };
+    for (int64_t row = 0; row < a->rows; row++)
+        for (int64_t k = s->first_head; k < s->last_head; k++) {
+            const head h = bwd_prepare(a, p, row, k, true);
+            const pair dz = back_pair(a, &h, i, n, true, t),
+                       x = load_pair(a->x, h.at, 0, i, n, true, t);
+            sum.a = v_fma(dz.a, v_mul(x.a, h.rstd), sum.a);
+            sum.b = v_fma(dz.b, v_mul(x.b, h.rstd), sum.b);
+        }
+    const pair old = load_pair(s->dw, 0, 0, i, n, true, TS_DTYPE_F32);
+    sum = (pair){ v_add(old.a, sum.a), v_add(old.b, sum.b) };
+    store_pair(s->dw, 0, 0, i, n, true, TS_DTYPE_F32, sum);
+}
+
+V_FN int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
+
+V_FN void dw_span(const ts_rope_args *a, const part *p, span s, bool inter, ts_dtype t)
+{
+    const int64_t half = a->rot_dim / 2;
+    const int64_t stop[3] = { half, a->rot_dim, a->head_dim }, shift[3] = { half, -half, 0 };
+    int64_t c = s.begin;
+    if (inter)
+        for (int64_t end = lesser(s.end, a->rot_dim), n; c < end; c += 2 * n) {
+            n = lesser((end - c) / 2, V);
+            dw_neighbours(a, p, &s, c, n, t);
+        }
+    for (int k = inter ? 2 : 0; k < 3; k++)
+        for (int64_t end = lesser(s.end, stop[k]), n; c < end; c += n) {
+            n = lesser(end - c, V);
+            dw_vector(a, p, &s, c, n, shift[k], t);
+        }
+}
+
+/* Columns [begin, end) of one part's weights. */
+V_FN void dw_part(const ts_rope_args *a, const part *p, int64_t begin, int64_t end, bool inter,
+                  ts_dtype t)
+{
+    const int64_t D = a->head_dim;
+    if (begin >= end || !p->dw)
+        return;
+    if (!a->full_norm) {
+        dw_span(a, p, (span){ begin, end, 0, p->heads, p->dw }, inter, t);
+        return;
+    }
+    for (int64_t k = begin / D; k * D < end; k++) {
+        const int64_t from = begin > k * D ? begin - k * D : 0, to = lesser(end - k * D, D);
+        dw_span(a, p, (span){ from, to, k, k + 1, p->dw + k * D }, inter, t);
+    }
+}
+
+V_FN void dw_cols(const ts_rope_args *a, int64_t begin, int64_t end, bool inter, ts_dtype t)
+{
+    const part q = query_part(a), k = key_part(a);
+    const int64_t mine = a->full_norm ? a->n_q * a->head_dim : a->head_dim;
+    dw_part(a, &q, begin, lesser(end, mine), inter, t);
+    dw_part(a, &k, begin > mine ? begin - mine : 0, end - mine, inter, t);
+}
+
+static void rope_fwd(const void *args, int64_t begin, int64_t end)
+{
+    const ts_rope_args *a = args;
+    if (a->wq && a->interleaved)
+        V_BY_DTYPE(a->dtype, fwd_rows, a, begin, end, true, true)
+    else if (a->wq)
+        V_BY_DTYPE(a->dtype, fwd_rows, a, begin, end, true, false)
+    else if (a->interleaved)
+        V_BY_DTYPE(a->dtype, fwd_rows, a, begin, end, false, true)
+    else
+        V_BY_DTYPE(a->dtype, fwd_rows, a, begin, end, false, false)
+}
+
+static void rope_bwd(const void *args, int64_t begin, int64_t end)
+{
+    const ts_rope_args *a = args;
+    if (a->wq && a->interleaved)
+        V_BY_DTYPE(a->dtype, bwd_rows, a, begin, end, true, true)
+    else if (a->wq)
+        V_BY_DTYPE(a->dtype, bwd_rows, a, begin, end, true, false)
+    else if (a->interleaved)
+        V_BY_DTYPE(a->dtype, bwd_rows, a, begin, end, false, true)
+    else
+        V_BY_DTYPE(a->dtype, bwd_rows, a, begin, end, false, false)
+}
+
+static void rope_dw(const void *args, int64_t begin, int64_t end)
+{
+    const ts_rope_args *a = args;
+    if (a->interleaved)
+        V_BY_DTYPE(a->dtype, dw_cols, a, begin, end, true)
+    else
+        V_BY_DTYPE(a->dtype, dw_cols, a, begin, end, false)
+}
+
+void TS_ISA_NAME(ts_rope_kernels_init)(ts_cpu_kernel *table)
+{
+    enum { PAIRS = 16 }; /* shares of rope_dw never part neighbours (head_dim is even) */
+    table[TS_KERNEL_rope_fwd] = TS_ROWWISE_ROW(rope_fwd, 0);
+    table[TS_KERNEL_rope_bwd] = TS_ROWWISE_ROW(rope_bwd, 0);
+    table[TS_KERNEL_rope_dw] = TS_ROWWISE_ROW(rope_dw, PAIRS);
+}

@@ -1,0 +1,49 @@
+/* How a row-wise subject is put together: <subject>_simd.h is compiled once per instruction set,
+ * each time with one exported function, and <subject>.c chooses. */
+#ifndef TS_DEVICE_CPU_ROWWISE_ROWWISE_H
+#define TS_DEVICE_CPU_ROWWISE_ROWWISE_H
+#include "device/cpu/cpu.h"
+
+#define TS_ROWWISE_DECLARE(subject)                                \
+    void ts_##subject##_kernels_init_ref(ts_cpu_kernel *table);    \
+    void ts_##subject##_kernels_init_avx2(ts_cpu_kernel *table);   \
+    void ts_##subject##_kernels_init_avx512(ts_cpu_kernel *table);
+TS_ROWWISE_DECLARE(norm)
+TS_ROWWISE_DECLARE(rope)
+TS_ROWWISE_DECLARE(act)
+TS_ROWWISE_DECLARE(elementwise)
+TS_ROWWISE_DECLARE(embed)
+TS_ROWWISE_DECLARE(loss)
+TS_ROWWISE_DECLARE(optim)
+#undef TS_ROWWISE_DECLARE
+
+/* A row of the table; shares are multiples of `unit` items. */
+#define TS_ROWWISE_STRING_(x) #x
+#define TS_ROWWISE_STRING(x) TS_ROWWISE_STRING_(x)
+#define TS_ROWWISE_ROW(fn, unit) \
+    ((ts_cpu_kernel){ .rows = (fn), .variant = TS_ROWWISE_STRING(TS_ISA), .grain = (unit) })
+
+/* Column kernels are shared out by so many columns: whole cache lines, and whole vectors of every
+ * ISA. */
+enum { TS_ROWWISE_COLUMNS = 64 };
+
+/* Fills the subject's rows: the reference, then what the instruction sets in c->isa do better. */
+typedef void ts_rowwise_init_fn(ts_cpu_kernel *table);
+static inline void ts_rowwise_choose(ts_cpu *c, ts_rowwise_init_fn *ref, ts_rowwise_init_fn *avx2,
+                                     ts_rowwise_init_fn *avx512)
+{
+    ref(c->kernel);
+    if (avx2 && c->isa & TS_ISA_AVX2)
+        avx2(c->kernel);
+    if (avx512 && c->isa & TS_ISA_AVX512)
+        avx512(c->kernel);
+}
+#if defined(__x86_64__)
+#define TS_ROWWISE_CHOOSE(c, subject)                              \
+    ts_rowwise_choose(c, ts_##subject##_kernels_init_ref, ts_##subject##_kernels_init_avx2, \
+                      ts_##subject##_kernels_init_avx512)
+#else
+#define TS_ROWWISE_CHOOSE(c, subject)                                                              \
+    ts_rowwise_choose(c, ts_##subject##_kernels_init_ref, NULL, NULL)
+#endif
+#endif

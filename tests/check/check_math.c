@@ -1,6 +1,6 @@
 #define TS_ISA ref
 #include "device/cpu/simd/f32_ref.h"
-#include "check_math_simd.h"
+#include "check_math_body.h"
 
 #include "check.h"
 

@@ -1,3 +1,3 @@
 #define TS_ISA avx2
 #include "device/cpu/simd/f32_avx2.h"
-#include "check_math_simd.h"
+#include "check_math_body.h"

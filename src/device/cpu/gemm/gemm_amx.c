@@ -7,9 +7,9 @@
 
 #define PAIRS 1
 #define DOT amx_dot_bf16
-#include "device/cpu/gemm/gemm_finish.h"
-#include "device/cpu/gemm/gemm_amx.h"
-#include "device/cpu/gemm/gemm_pack512.h"
+#include "device/cpu/gemm/gemm_finish_body.h"
+#include "device/cpu/gemm/gemm_amx_body.h"
+#include "device/cpu/gemm/gemm_pack512_body.h"
 
 static __attribute__((noinline)) void put(const ts_gemm_tile *t, extent e, const int lower)
 {

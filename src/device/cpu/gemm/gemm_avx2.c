@@ -13,7 +13,7 @@ static inline vu v_unit(const char *p)
 static inline vu v_half(const char *p) { return v_unit(p); }
 static inline vf v_dot(vf acc, vu a, vu b) { return _mm256_fmadd_ps(a, b, acc); }
 
-#include "device/cpu/gemm/gemm_tile.h"
+#include "device/cpu/gemm/gemm_tile_body.h"
 
 #define CASES(r)                                                                                   \
     case (r) * 4 + 1: tile_of(t, r, 1); break;                                                     \

@@ -13,9 +13,9 @@ static inline vu v_unit(const char *p)
 static inline vu v_half(const char *p) { return v_unit(p); }
 static inline vf v_dot(vf acc, vu a, vu b) { return _mm512_fmadd_ps(a, b, acc); }
 
-#include "device/cpu/gemm/gemm_pack512.h"
-#include "device/cpu/gemm/gemm_tile.h"
-#include "device/cpu/gemm/gemm_cases512.h"
+#include "device/cpu/gemm/gemm_pack512_body.h"
+#include "device/cpu/gemm/gemm_tile_body.h"
+#include "device/cpu/gemm/gemm_cases512_body.h"
 
 void ts_gemm_kernels_init_avx512(ts_gemm_kernels *k)
 {

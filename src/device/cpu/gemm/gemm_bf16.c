@@ -21,7 +21,7 @@ static inline vf v_dot(vf acc, vu a, vu b)
     return _mm512_dpbf16_ps(acc, (__m512bh)a, (__m512bh)b);
 }
 
-#include "device/cpu/gemm/gemm_pack512.h"
+#include "device/cpu/gemm/gemm_pack512_body.h"
 
 /* Rounds as bf16_bits does, but takes numbers below 2^-126 for zero: v_dot leaves none. */
 INLINE void store_bf16(uint16_t *c, int64_t ld, vf acc[ROWS][VECS], const int rows, const int vecs)
@@ -36,8 +36,8 @@ INLINE void store_bf16(uint16_t *c, int64_t ld, vf acc[ROWS][VECS], const int ro
     }
 }
 #define STORE_BF16 store_bf16
-#include "device/cpu/gemm/gemm_tile.h"
-#include "device/cpu/gemm/gemm_cases512.h"
+#include "device/cpu/gemm/gemm_tile_body.h"
+#include "device/cpu/gemm/gemm_cases512_body.h"
 
 void ts_gemm_kernels_init_bf16(ts_gemm_kernels *k)
 {

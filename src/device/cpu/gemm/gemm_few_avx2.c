@@ -9,7 +9,7 @@ static inline void v_store(float *p, vf v) { _mm256_storeu_ps(p, v); }
 static inline vf v_set(float x) { return _mm256_set1_ps(x); }
 static inline vf v_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 
-#include "device/cpu/gemm/gemm_few_add.h"
+#include "device/cpu/gemm/gemm_few_body.h"
 
 static inline vf full(const void *p, ts_dtype t)
 {

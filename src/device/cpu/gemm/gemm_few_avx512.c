@@ -9,7 +9,7 @@ static inline void v_store(float *p, vf v) { _mm512_storeu_ps(p, v); }
 static inline vf v_set(float x) { return _mm512_set1_ps(x); }
 static inline vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 
-#include "device/cpu/gemm/gemm_few_add.h"
+#include "device/cpu/gemm/gemm_few_body.h"
 
 /* Elements k..k+3 of rows j, 4 + j, 8 + j, 12 + j. */
 INLINE vf corners(const float *row, int64_t ld, int j)

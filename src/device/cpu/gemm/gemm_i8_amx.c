@@ -3,8 +3,8 @@
 #include "device/cpu/gemm/gemm_vec512.h"
 
 #define DOT amx_dot_u8i8
-#include "device/cpu/gemm/gemm_finish.h"
-#include "device/cpu/gemm/gemm_amx.h"
+#include "device/cpu/gemm/gemm_finish_body.h"
+#include "device/cpu/gemm/gemm_amx_body.h"
 #include "device/cpu/gemm/gemm_i8.h"
 
 /* In a thread's scratch. */

@@ -70,7 +70,7 @@ static inline void v_bytes(uint8_t *p, int64_t n, vi v)
     memcpy(p, eight, n < V ? (size_t)n : V);
 }
 
-#include "device/cpu/gemm/gemm_i8_tile.h"
+#include "device/cpu/gemm/gemm_i8_body.h"
 
 static void tile(const ts_i8_tile *t)
 {

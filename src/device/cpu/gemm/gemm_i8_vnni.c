@@ -72,8 +72,8 @@ INLINE void store_bf16(uint16_t *c, int64_t ld, vf v[ROWS][VECS], const int rows
 }
 #define STORE_BF16 store_bf16
 
-#include "device/cpu/gemm/gemm_i8_tile.h"
-#include "device/cpu/gemm/gemm_cases512.h"
+#include "device/cpu/gemm/gemm_i8_body.h"
+#include "device/cpu/gemm/gemm_cases512_body.h"
 
 void ts_i8_kernels_init_vnni(ts_i8_kernels *k)
 {

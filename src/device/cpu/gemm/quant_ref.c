@@ -1,5 +1,5 @@
 /* Products with weights of few bits in plain C. */
-#include "device/cpu/gemm/quant_rows.h"
+#include "device/cpu/gemm/quant_body.h"
 
 static void tile(const ts_quant_tile *t)
 {

@@ -1,3 +1,3 @@
 #define TS_ISA avx512
 #include "device/cpu/simd/f32_avx512.h"
-#include "device/cpu/rowwise/embed_simd.h"
+#include "device/cpu/rowwise/embed_body.h"

@@ -1,3 +1,3 @@
 #define TS_ISA avx512
 #include "device/cpu/simd/f32_avx512.h"
-#include "device/cpu/rowwise/loss_simd.h"
+#include "device/cpu/rowwise/loss_body.h"

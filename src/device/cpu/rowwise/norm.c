@@ -1,5 +1,5 @@
 #define TS_ISA ref
 #include "device/cpu/simd/f32_ref.h"
-#include "device/cpu/rowwise/norm_simd.h"
+#include "device/cpu/rowwise/norm_body.h"
 
 void ts_cpu_init_norm(ts_cpu *c) { TS_ROWWISE_CHOOSE(c, norm); }

@@ -1,5 +1,5 @@
 #define TS_ISA ref
 #include "device/cpu/simd/f32_ref.h"
-#include "device/cpu/rowwise/rope_simd.h"
+#include "device/cpu/rowwise/rope_body.h"
 
 void ts_cpu_init_rope(ts_cpu *c) { TS_ROWWISE_CHOOSE(c, rope); }

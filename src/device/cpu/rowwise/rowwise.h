@@ -1,4 +1,4 @@
-/* How a row-wise subject is put together: <subject>_simd.h is compiled once per instruction set,
+/* How a row-wise subject is put together: <subject>_body.h is compiled once per instruction set,
  * each time with one exported function, and <subject>.c chooses. */
 #ifndef TS_DEVICE_CPU_ROWWISE_ROWWISE_H
 #define TS_DEVICE_CPU_ROWWISE_ROWWISE_H

@@ -1,6 +1,6 @@
 /* Sums of products in tiles of 16 x 16: up to 32 rows of A against a panel of 48 columns, six tiles
  * of sums, one of A and one of B at a time. No include guard: the including file has chosen DOT and
- * included gemm_finish.h (WIDTH).
+ * included gemm_finish_body.h (WIDTH).
  *
  * Steps are taken 16 at once. The last group is filled up with zeros in copies, since what lies
  * behind the operands may be no number, or no memory; so are the rows that a tile of A lacks. */

@@ -1,6 +1,6 @@
 /* Attention forward of few rows against many keys (decoding): each key is used so seldom that
  * packing it would cost more than it saves, so keys and values are read where they stand. Compiled
- * once per instruction set, after attn_fwd.h. No include guard. */
+ * once per instruction set, after attn_fwd_body.h. No include guard. */
 
 /* Scores of mr rows and n keys: V keys at a time, each with V sums, which are added up together. */
 static void few_scores(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, int64_t n)

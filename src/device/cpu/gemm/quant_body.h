@@ -1,5 +1,5 @@
-/* Rows of A as whole numbers, and sums into rows of C, for every instruction set by the compiler's own hand. No include
- * guard: a file that includes it gets its own copy. */
+/* Rows of A as whole numbers, and sums into rows of C, for every instruction set by the compiler's
+ * own hand. No include guard: a file that includes it gets its own copy. */
 #include "device/cpu/gemm/quant.h"
 
 #include <float.h>

@@ -1,4 +1,4 @@
-/* Activations, plain and gated, for any vocabulary (see norm_simd.h). */
+/* Activations, plain and gated, for any vocabulary (see norm_body.h). */
 #include "device/cpu/rowwise/rowwise.h"
 #include "device/cpu/simd/row.h"
 

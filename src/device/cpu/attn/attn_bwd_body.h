@@ -1,4 +1,4 @@
-/* Attention backward, compiled once per instruction set. After attn_tile.h. No include guard.
+/* Attention backward, compiled once per instruction set. After attn_tile_body.h. No include guard.
  *
  * p = exp(s - lse); dv += p^T do; dp = do v^T; ds = p * (dp - delta); dq += ds k; dk += ds^T q.
  * scale (of dq, dk) and 1 / (1 - dropout) (of dv) are applied when the sums are written. */

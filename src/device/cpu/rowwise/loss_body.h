@@ -1,4 +1,4 @@
-/* Softmax cross-entropy, for any vocabulary of vectors (see norm_simd.h).
+/* Softmax cross-entropy, for any vocabulary of vectors (see norm_body.h).
  *
  * Three passes over a row: the largest, the sum of exponentials, the gradient. With a gradient the
  * logits are overwritten on the way, by exponentials (one exponential an element instead of two)

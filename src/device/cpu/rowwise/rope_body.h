@@ -1,4 +1,4 @@
-/* Norm and rotation of queries and keys, for any vocabulary (see norm_simd.h). */
+/* Norm and rotation of queries and keys, for any vocabulary (see norm_body.h). */
 #include "device/cpu/rowwise/rowwise.h"
 #include "device/cpu/simd/row.h"
 

@@ -1,4 +1,4 @@
-/* Copies, sums, dropout, column sums, for any vocabulary (see norm_simd.h). */
+/* Copies, sums, dropout, column sums, for any vocabulary (see norm_body.h). */
 #include "device/cpu/rowwise/rowwise.h"
 #include "device/cpu/simd/row.h"
 

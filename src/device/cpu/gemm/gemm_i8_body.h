@@ -1,5 +1,5 @@
 /* Products in 8-bit integers, written once for every instruction set. No include guard: the
- * including file has chosen V, ROWS, VECS and, beside the names that gemm_finish.h needs,
+ * including file has chosen V, ROWS, VECS and, beside the names that gemm_finish_body.h needs,
  *
  *   vi                      V lanes of int32; vb: the magnitudes of V floats, as bits
  *   v_unit(p), v_units(p)   four bytes in all lanes; V units
@@ -12,8 +12,8 @@
  *   v_ints_of(i), vi_none(), vi_add, vi_times(v, i), vi_sum, vi_put(p, v)
  *   vi_low(v, i, u)         u with the low byte of v as its byte i
  *   v_bytes(p, n, v)        the low bytes of the first n lanes
- *   STORE_BF16              as in gemm_tile.h, or not */
-#include "device/cpu/gemm/gemm_finish.h"
+ *   STORE_BF16              as in gemm_tile_body.h, or not */
+#include "device/cpu/gemm/gemm_finish_body.h"
 #include "device/cpu/gemm/gemm_i8.h"
 
 typedef ts_i8_tile tile_args;

@@ -1,4 +1,4 @@
-/* Optimizer steps, for any vocabulary (see norm_simd.h). */
+/* Optimizer steps, for any vocabulary (see norm_body.h). */
 #include "device/cpu/rowwise/rowwise.h"
 #include "device/cpu/simd/row.h"
 

@@ -1,4 +1,4 @@
-/* Token embedding, for any vocabulary of vectors (see norm_simd.h). */
+/* Token embedding, for any vocabulary of vectors (see norm_body.h). */
 #include "device/cpu/rowwise/rowwise.h"
 #include "device/cpu/simd/row.h"
 

@@ -13,7 +13,7 @@
  *   STORE_BF16(uint16_t *c, int64_t ld, vf acc[ROWS][VECS], int rows, int vecs)
  *
  * ROWS x VECS accumulators, VECS registers of B and one of A must fit in the registers. */
-#include "device/cpu/gemm/gemm_finish.h"
+#include "device/cpu/gemm/gemm_finish_body.h"
 
 typedef ts_gemm_tile tile_args;
 INLINE const ts_gemm_tile *tile_out(const tile_args *t) { return t; }

@@ -1,4 +1,5 @@
-/* Attention forward, compiled once per instruction set. After attn_tile.h. No include guard. */
+/* Attention forward, compiled once per instruction set. After attn_tile_body.h. No include
+ * guard. */
 
 typedef struct fwd_work {
     const ts_attn_args *a;

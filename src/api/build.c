@@ -2,7 +2,7 @@
  * starting it would take longer than all the rest. */
 #include "api/build.h"
 #include "api/words.h"
-#include "device/cpu/cpu.h"
+#include "device/cpu/kernel.h"
 #include "tessera/version.h"
 
 #include <pcre2.h>

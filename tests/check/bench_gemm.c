@@ -2,6 +2,7 @@
  * layer. */
 #include "check.h"
 #include "device/cpu/gemm/gemm.h"
+#include "device/cpu/gemm/gemm_kernels.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -10,7 +10,7 @@
 #ifndef TS_TESTS_CHECK_H
 #define TS_TESTS_CHECK_H
 #include "check_subjects.h" /* made by tests.cmake: CHECK_SUBJECTS(X) */
-#include "device/cpu/cpu.h"
+#include "device/cpu/kernel.h"
 #include <float.h>
 #include <math.h>
 #include <stdio.h>

@@ -2,6 +2,7 @@
  * double (what is left is the adding up of blocks in fp32), and the real product (what is left is
  * half a step of each value). */
 #include "check.h"
+#include "device/cpu/gemm/gemm.h"
 #include "device/cpu/gemm/gemm_i8.h"
 
 #include <time.h>

@@ -4,7 +4,7 @@
 #define ts_gemm_kernels_init_amx init_emulated
 #define ts_cpu_init_gemm ts_cpu_init_gemm_emulated
 #define ts_cpu_gemm_packed_bytes ts_cpu_gemm_packed_bytes_emulated
-#include "device/cpu/gemm/gemm.h"
+#include "device/cpu/gemm/gemm_kernels.h"
 
 void ts_gemm_kernels_init_amx_emulated(ts_gemm_kernels *k);
 static bool is_wrong; /* a processor that does not what it says */

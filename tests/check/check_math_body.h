@@ -3,13 +3,13 @@
 #include "check_math.h"
 #include "device/cpu/simd/row.h"
 
-V_FN vf phi_only(vf x)
+INLINE vf phi_only(vf x)
 {
     vf density;
     return v_phi(x, &density);
 }
 
-V_FN vf density_only(vf x)
+INLINE vf density_only(vf x)
 {
     vf density;
     (void)v_phi(x, &density);

@@ -3,6 +3,7 @@
  * in double of what was stored; what it may miss: half of a's step (1 / 32512 of the group's
  * largest) for every weight, and the rounding of fp32 sums of groups. */
 #include "check.h"
+#include "device/cpu/gemm/gemm.h"
 
 typedef struct quant_case {
     ts_quant quant;

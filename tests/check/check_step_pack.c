@@ -1,5 +1,6 @@
 /* A step that makes the forms on its way against the step and then gemm_pack: bit by bit. */
 #include "check.h"
+#include "device/cpu/gemm/gemm.h"
 
 #include <math.h>
 #include <string.h>

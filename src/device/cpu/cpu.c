@@ -1,6 +1,9 @@
-#include "device/cpu/cpu.h"
-
+#include "device/cpu/attn/attn.h"
+#include "device/cpu/gemm/gemm.h"
 #include "device/cpu/heap.h"
+#include "device/cpu/kernel.h"
+#include "device/cpu/place.h"
+#include "device/cpu/rowwise/rowwise.h"
 
 #include <string.h>
 #include <sys/mman.h>

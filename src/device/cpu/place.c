@@ -1,6 +1,7 @@
+#include "device/cpu/place.h"
+
 #include "base/log.h"
 #include "base/numa.h"
-#include "device/cpu/cpu.h"
 #include "device/cpu/heap.h"
 
 /* The caller, thread 0, is not bound: it is the user's, and starts others. A thread's own scratch

@@ -1,6 +1,6 @@
 #include "device/sim/sim.h"
 
-#include "device/cpu/cpu.h"
+#include "device/cpu/gemm/gemm.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Instruction sets: their names, and the option that chooses them. */
 #include "../cmocka_all.h"
 #include "../temp.h"
-#include "device/cpu/cpu.h"
+#include "device/cpu/kernel.h"
 #include "device/runtime.h"
 
 #include <string.h>

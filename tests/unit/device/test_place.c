@@ -2,7 +2,7 @@
  * to two nodes. */
 #include "../cmocka_all.h"
 #include "../temp.h"
-#include "device/cpu/cpu.h"
+#include "device/cpu/place.h"
 
 #include <sched.h>
 #include <stdatomic.h>

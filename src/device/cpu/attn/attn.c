@@ -2,7 +2,7 @@
  * lengths) alone, never from the number of threads, so the order of all sums is fixed. */
 #include "device/cpu/attn/attn.h"
 
-#include "device/cpu/cpu.h"
+#include "device/cpu/kernel.h"
 
 #include <math.h>
 
@@ -15,10 +15,6 @@ enum {
     SMALL_FLOPS = 8000000, /* less is done by the caller alone; */
     SMALL_FEW = 250000,    /* of few rows, which wait for memory */
 };
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* False: the reference has to do it. */
 static bool choose_body(const ts_cpu *c, const ts_attn_args *a, ts_attn_body *body)
@@ -45,8 +41,8 @@ static bool choose_body(const ts_cpu *c, const ts_attn_args *a, ts_attn_body *bo
 static ts_attn_shape shape_of(const ts_attn_args *a)
 {
     const int64_t d = a->head_dim, part = d <= 128 ? 1 : d <= 256 ? 2 : 4;
-    const int64_t r = a->n_q / a->n_kv, all = ceil_div(most(a->S_q * r, 1), 6) * 6;
-    return (ts_attn_shape){ .r = r, .rows = least(TS_ATTN_ROWS / part, all),
+    const int64_t r = a->n_q / a->n_kv, all = ceil_div(max64(a->S_q * r, 1), 6) * 6;
+    return (ts_attn_shape){ .r = r, .rows = min64(TS_ATTN_ROWS / part, all),
                             .tile = TS_ATTN_TILE / part, .dp = (d + 15) / 16 * 16 };
 }
 
@@ -82,7 +78,7 @@ static int64_t longest_kv(const ts_attn_args *a)
 {
     int64_t n = 0;
     for (int64_t b = 0; b < a->B; b++)
-        n = most(n, ts_attn_kv_len(a, b));
+        n = max64(n, ts_attn_kv_len(a, b));
     return n;
 }
 
@@ -100,7 +96,7 @@ static bool is_small(const job *j)
 
 static void run_by(const job *j, int64_t n, int64_t grain, ts_share_fn *fn)
 {
-    ts_pool_run(j->cpu->pool, n, is_small(j) ? most(n, 1) : grain, fn, (void *)(uintptr_t)j);
+    ts_pool_run(j->cpu->pool, n, is_small(j) ? max64(n, 1) : grain, fn, (void *)(uintptr_t)j);
 }
 
 static void run(const job *j, int64_t n, ts_share_fn *fn) { run_by(j, n, 1, fn); }
@@ -109,7 +105,7 @@ static void run(const job *j, int64_t n, ts_share_fn *fn) { run_by(j, n, 1, fn);
 static ts_attn_block block_of(const job *j, int64_t group, int64_t i)
 {
     ts_attn_block k = { .b = group / j->a->n_kv, .g = group % j->a->n_kv, .row0 = i * j->s.rows };
-    k.rows = most(least(j->s.rows, ts_attn_q_len(j->a, k.b) * j->s.r - k.row0), 0);
+    k.rows = max64(min64(j->s.rows, ts_attn_q_len(j->a, k.b) * j->s.r - k.row0), 0);
     k.key1 = ts_attn_kv_len(j->a, k.b);
     return k;
 }
@@ -157,8 +153,8 @@ static float *partial_of(const job *j, int64_t piece, int64_t split, int64_t row
 /* Splits that the shared scratch can hold the partial results of. */
 static int64_t most_splits(const job *j)
 {
-    return most(
-        TS_CPU_SHARED_SCRATCH / 4 / most(j->a->n_kv * j->blocks * j->s.rows * (2 + j->s.dp), 1), 1);
+    const int64_t floats = j->a->n_kv * j->blocks * j->s.rows * (2 + j->s.dp); /* of a split */
+    return max64(TS_CPU_SHARED_SCRATCH / 4 / max64(floats, 1), 1);
 }
 
 /* Split `split` of the keys that the sequence has (the last ones may be empty). */
@@ -167,8 +163,8 @@ static ts_attn_block split_of(const job *j, int64_t group, int64_t block, int64_
     ts_attn_block k = block_of(j, group, block);
     int64_t each = ceil_div(ceil_div(k.key1, is_few(j) ? most_splits(j) : j->splits), 16) * 16;
     if (is_few(j))
-        each = most(each, FEW_SPLIT);
-    k.key0 = least(split * each, k.key1), k.key1 = least((split + 1) * each, k.key1);
+        each = max64(each, FEW_SPLIT);
+    k.key0 = min64(split * each, k.key1), k.key1 = min64((split + 1) * each, k.key1);
     return k;
 }
 
@@ -214,8 +210,8 @@ static int64_t splits_of(const job *j)
     if (is_few(j))
         splits = ceil_div(longest_kv(a), FEW_SPLIT);
     else if (blocks * a->n_kv < MIN_ITEMS / 2 && blocks > 0 && !a->q_len)
-        splits = least(ceil_div(MIN_ITEMS, blocks), a->S_kv / MIN_SPLIT);
-    return most(least(splits, most_splits(j)), 1);
+        splits = min64(ceil_div(MIN_ITEMS, blocks), a->S_kv / MIN_SPLIT);
+    return max64(min64(splits, most_splits(j)), 1);
 }
 
 static void attn_fwd(ts_cpu *cpu, const void *args, int64_t n)
@@ -236,7 +232,7 @@ static void attn_fwd(ts_cpu *cpu, const void *args, int64_t n)
     const int64_t floats = a->n_kv * j.blocks * j.splits * j.s.rows * (2 + j.s.dp);
     const int64_t wave = TS_CPU_SHARED_SCRATCH / 4 / floats;
     for (int64_t b = 0; b < a->B; b += wave) {
-        const int64_t B = least(wave, a->B - b);
+        const int64_t B = min64(wave, a->B - b);
         j.first_group = b * a->n_kv;
         run(&j, B * j.blocks * j.splits, fwd_split_share);
         run(&j, B * a->n_kv * j.blocks, fwd_join_share);
@@ -276,7 +272,7 @@ static key_range keys_of(const job *j, const ts_attn_block *k)
         int64_t lo, hi;
         ts_attn_range(j->a, k->b, i, &lo, &hi);
         if (lo < hi)
-            all.begin = least(all.begin, lo), all.end = most(all.end, hi);
+            all.begin = min64(all.begin, lo), all.end = max64(all.end, hi);
     }
     return all;
 }
@@ -288,7 +284,7 @@ static void use_sums(const job *j, const ts_attn_sums *s, const ts_attn_block *k
     if (all.begin >= all.end)
         return;
     const int64_t begin = all.begin / FINISH_KEYS * FINISH_KEYS;
-    const int64_t end = least(ceil_div(all.end, FINISH_KEYS) * FINISH_KEYS, j->a->S_kv);
+    const int64_t end = min64(ceil_div(all.end, FINISH_KEYS) * FINISH_KEYS, j->a->S_kv);
     if (used->begin >= used->end)
         *used = (key_range){ begin, begin };
     if (begin < used->begin) {
@@ -310,7 +306,7 @@ static int64_t cost_of(const job *j, int64_t group, int64_t i)
         return 0;
     ts_attn_range(j->a, k.b, k.row0 / j->s.r, &first, &unused);
     ts_attn_range(j->a, k.b, (k.row0 + k.rows - 1) / j->s.r, &unused, &last);
-    return most(last - first, 0) + j->s.tile;
+    return max64(last - first, 0) + j->s.tile;
 }
 
 /* Where rows see few keys (documents, a window), a chunk of rows that follow each other has sums
@@ -324,7 +320,7 @@ static key_range blocks_in_rows(const job *j, int64_t group, int64_t chunk)
     for (int64_t i = 0; i < j->blocks; i++) {
         const int64_t cost = cost_of(j, group, i);
         const int64_t of =
-            least((2 * before + cost) * j->chunks / most(2 * total, 1), j->chunks - 1);
+            min64((2 * before + cost) * j->chunks / max64(2 * total, 1), j->chunks - 1);
         if (of == chunk && r.begin == j->blocks)
             r.begin = i;
         if (of > chunk) {
@@ -376,7 +372,7 @@ static void find_sums(const job *j, int64_t group, int64_t key0, int64_t keys, i
             *first = *first < 0 ? c : *first;
             *last = c;
         }
-    *first = most(*first, 0), *last = most(*last, 0);
+    *first = max64(*first, 0), *last = max64(*last, 0);
     for (int64_t c = *first; c <= *last; c++) {
         const ts_attn_sums sums = sums_at(shared_sums(j, group, c), j->sum_floats, 0);
         if (!(of[c].begin <= key0 && key0 < of[c].end))
@@ -394,7 +390,7 @@ static void bwd_finish_share(void *ctx, int64_t begin, int64_t end, int thread)
         int64_t first, last;
         ts_attn_block k = block_of(j, group, 0);
         k.key0 = i % parts * FINISH_KEYS;
-        k.key1 = least(k.key0 + FINISH_KEYS, k.key1);
+        k.key1 = min64(k.key0 + FINISH_KEYS, k.key1);
         if (k.key0 >= k.key1)
             continue;
         find_sums(j, group, k.key0, k.key1 - k.key0, &first, &last);
@@ -410,11 +406,11 @@ static void bwd_in_one(job *j, int64_t room)
     key_range summed[MOST_CHUNKS];
     j->summed = summed;
     j->in_rows = j->a->first_key || (j->a->window > 0 && j->a->window < j->a->S_kv);
-    j->chunks = most(least(least(want, room), j->blocks / 2), 1);
+    j->chunks = max64(min64(min64(want, room), j->blocks / 2), 1);
     j->shared_sums = j->chunks > 1 || j->sum_floats * 4 > TS_CPU_THREAD_SCRATCH - TS_ATTN_SCRATCH;
     const int64_t wave = j->shared_sums ? room / j->chunks : j->groups;
     for (j->first_group = 0; j->first_group < j->groups; j->first_group += wave) {
-        const int64_t groups = least(wave, j->groups - j->first_group);
+        const int64_t groups = min64(wave, j->groups - j->first_group);
         run(j, groups * j->chunks, bwd_share);
         if (j->chunks > 1)
             run(j, groups * ceil_div(j->a->S_kv, FINISH_KEYS), bwd_finish_share);
@@ -438,7 +434,7 @@ static void bwd_segment_share(void *ctx, int64_t begin, int64_t end, int thread)
         const int64_t group = i % j->groups, key0 = i / j->groups * j->segment;
         const ts_attn_sums sums = sums_at(thread_sums(j, thread), j->sum_floats, key0);
         ts_attn_block k = block_of(j, group, 0);
-        const int64_t key1 = least(key0 + j->segment, k.key1);
+        const int64_t key1 = min64(key0 + j->segment, k.key1);
         if (key0 >= key1)
             continue;
         clear_sums(j, &sums, 0, key1 - key0);
@@ -487,7 +483,7 @@ static void attn_bwd(ts_cpu *cpu, const void *args, int64_t n)
     job j = job_of(cpu, a);
     if (choose_body(cpu, a, &j.body)) {
         j.sum_floats = 2 * a->S_kv * j.s.dp;
-        const int64_t room = TS_CPU_SHARED_SCRATCH / 4 / most(j.sum_floats, 1);
+        const int64_t room = TS_CPU_SHARED_SCRATCH / 4 / max64(j.sum_floats, 1);
         if (room > 0)
             bwd_in_one(&j, room);
         else

@@ -13,7 +13,7 @@
  *           depend on threads. */
 #ifndef TS_DEVICE_CPU_ATTN_ATTN_H
 #define TS_DEVICE_CPU_ATTN_ATTN_H
-#include "device/cpu/isa.h"
+#include "device/cpu/helpers.h"
 #include "device/kernels/attn.h"
 
 enum {
@@ -64,8 +64,11 @@ void ts_attn_body_init_avx2(ts_attn_body *body);
 void ts_attn_body_init_avx512(ts_attn_body *body);
 void ts_attn_body_init_bf16(ts_attn_body *body); /* bf16 data only */
 
-/* The plain reference, in double: cpu is a ts_cpu *. */
 struct ts_cpu;
+/* Fills attention's rows of the table for the instruction sets in c->isa. */
+void ts_cpu_init_attn(struct ts_cpu *c);
+
+/* The plain reference, in double. */
 void ts_attn_fwd_ref(struct ts_cpu *cpu, const void *args, int64_t n);
 void ts_attn_bwd_ref(struct ts_cpu *cpu, const void *args, int64_t n);
 

@@ -31,7 +31,7 @@ static void bwd_begin(bwd_work *w, const ts_attn_args *a, const ts_attn_shape *s
                       const ts_attn_block *k, char *scratch)
 {
     const char *begin = scratch;
-    *w = (bwd_work){ .a = a, .s = s, .k = k, .words = up(dim_words(a), V), .d_words = dim_words(a),
+    *w = (bwd_work){ .a = a, .s = s, .k = k, .words = round_up(dim_words(a), V), .d_words = dim_words(a),
                      .p_ld = s->tile + P_PAD, .plain = is_plain(a) };
     w->log2_scale = w->plain ? a->scale * LOG2E : LOG2E;
     w->kept = a->dropout > 0 ? (float)(1 / (1 - (double)a->dropout)) : 1;
@@ -99,7 +99,7 @@ typedef struct bwd_row {
     int64_t c0;
 } bwd_row;
 
-ALWAYS void grad_at(const bwd_work *w, const bool plain, const bool masked, const bwd_row *x,
+INLINE void grad_at(const bwd_work *w, const bool plain, const bool masked, const bwd_row *x,
                     int64_t c, vf *p, vf *ds)
 {
     vf s = v_load(x->score + c), dp = v_load(x->dscore + c), tanh_of = v_set(0);
@@ -120,7 +120,7 @@ ALWAYS void grad_at(const bwd_work *w, const bool plain, const bool masked, cons
 }
 
 /* Two rows: p and ds in pair form at p, ds; ds in row form at row0, row1. */
-ALWAYS void grad_pair(const bwd_work *w, const bool plain, const bool masked, const bwd_row x[2],
+INLINE void grad_pair(const bwd_work *w, const bool plain, const bool masked, const bwd_row x[2],
                       int64_t c0, int64_t c1, uint32_t *p, uint32_t *ds, uint32_t *row0,
                       uint32_t *row1)
 {
@@ -170,9 +170,9 @@ static void grad_pair_any(const bwd_work *w, const bwd_row x[2], int64_t c0, int
 static bwd_row bwd_row_of(const bwd_work *w, int64_t r0, int64_t m, int64_t mr, int64_t j0,
                           int64_t c0, int64_t c1)
 {
-    const int64_t i = r0 + least(m, mr - 1), tile = w->s->tile;
-    bwd_row x = { .score = w->score + least(m, mr - 1) * tile,
-                  .dscore = w->dscore + least(m, mr - 1) * tile, .lse = w->f->lse[i],
+    const int64_t i = r0 + min64(m, mr - 1), tile = w->s->tile;
+    bwd_row x = { .score = w->score + min64(m, mr - 1) * tile,
+                  .dscore = w->dscore + min64(m, mr - 1) * tile, .lse = w->f->lse[i],
                   .delta = w->f->delta[i], .slope = w->f->slope[i],
                   .from_pos = w->f->pos[i] - (float)j0, .lo = w->f->lo[i] - j0,
                   .hi = w->f->hi[i] - j0, .keep = w->keep + m % 2 * (TS_ATTN_TILE / 8), .c0 = c0 };
@@ -220,7 +220,7 @@ static void bwd_strip(bwd_work *w, int64_t r0, int64_t mr, int64_t j0, int64_t n
 static void clear_outside(const bwd_work *w, int64_t r0, int64_t mr, int64_t columns)
 {
     const int64_t c0 = w->c0[r0 / MR], c1 = w->c1[r0 / MR];
-    for (int64_t i = r0 / UNIT; i < up(r0 + mr, 2) / UNIT; i++) {
+    for (int64_t i = r0 / UNIT; i < round_up(r0 + mr, 2) / UNIT; i++) {
         uint32_t *p = w->p + i * w->p_ld, *ds = w->ds + i * w->p_ld;
         memset(p, 0, (size_t)c0 * 4);
         memset(ds, 0, (size_t)c0 * 4);
@@ -246,7 +246,7 @@ static void bwd_keys_of_tile(const bwd_work *w, int64_t j0, int64_t n, const ts_
                 last--;
             if (first >= last)
                 continue;
-            const int64_t u0 = first * MR / UNIT, u1 = up(least(last * MR, rows), 2) / UNIT;
+            const int64_t u0 = first * MR / UNIT, u1 = round_up(min64(last * MR, rows), 2) / UNIT;
             multiply_all((product){ .a = (second ? w->ds : w->p) + u0 * w->p_ld + j, .a_row = 1,
                                     .a_word = w->p_ld,
                                     .b = (second ? w->q_pair : w->dout_pair) + u0 * dp + v0 * V,
@@ -256,7 +256,7 @@ static void bwd_keys_of_tile(const bwd_work *w, int64_t j0, int64_t n, const ts_
                                          (j0 - sums->key0 + j) * dp + v0 * V,
                                     .c_ld = dp,
                                     .beta = ones },
-                         least(MR, n - j), vecs);
+                         min64(MR, n - j), vecs);
         }
     }
 }
@@ -269,10 +269,10 @@ static void bwd_tile(bwd_work *w, int64_t j0, int64_t n, const ts_attn_sums *sum
     if (want_dq)
         pack_keys(a, w->s, w->k, a->k, j0, n, 0, w->k_pair);
     for (int64_t r0 = 0; r0 < w->k->rows; r0 += MR) {
-        const int64_t mr = least(MR, w->k->rows - r0);
+        const int64_t mr = min64(MR, w->k->rows - r0);
         bwd_strip(w, r0, mr, j0, n, want_dq);
         if (sums)
-            clear_outside(w, r0, mr, up(n, V));
+            clear_outside(w, r0, mr, round_up(n, V));
     }
     if (sums)
         bwd_keys_of_tile(w, j0, n, sums);
@@ -287,7 +287,7 @@ static void bwd(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_blo
     bwd_load_rows(&w, want_dq);
     memset(w.dq, 0, (size_t)(k->rows * s->dp) * sizeof *w.dq);
     for (int64_t j0 = w.f->lo_all; j0 < w.f->hi_all; j0 += s->tile)
-        bwd_tile(&w, j0, least(s->tile, w.f->hi_all - j0), sums, want_dq);
+        bwd_tile(&w, j0, min64(s->tile, w.f->hi_all - j0), sums, want_dq);
     const vf scale = v_set(a->scale);
     for (int64_t i = 0; want_dq && i < k->rows; i++) {
         const int64_t dst = q_at(a, k, s->r, k->row0 + i);

@@ -9,7 +9,7 @@ static void few_scores(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, in
     for (int64_t j = 0; j < n; j += V) {
         const void *key[V];
         for (int64_t i = 0; i < V; i++)
-            key[i] = at(a->k, kv_at(a, w->k, j0 + least(j + i, n - 1)), a->dtype);
+            key[i] = at(a->k, kv_at(a, w->k, j0 + min64(j + i, n - 1)), a->dtype);
         for (int64_t m = 0; m < mr; m++) {
             vf sum[V];
 #pragma GCC unroll 16
@@ -27,13 +27,13 @@ static void few_scores(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, in
 }
 
 /* o[m] = o[m] * shrink[m] + p v, columns c..c+NR*V-1. */
-ALWAYS void few_values(const int mr, const fwd_work *w, int64_t r0, int64_t j0, int64_t n,
+INLINE void few_values(const int mr, const fwd_work *w, int64_t r0, int64_t j0, int64_t n,
                        int64_t c, const float *shrink)
 {
     const ts_attn_args *a = w->a;
     const int64_t dp = w->s->dp, p_ld = w->s->tile / UNIT;
     vf sum[MR][NR];
-    const int vecs = (int)least(NR, (dp - c) / V);
+    const int vecs = (int)min64(NR, (dp - c) / V);
 #pragma GCC unroll 8
     for (int m = 0; m < mr; m++)
 #pragma GCC unroll 4
@@ -42,11 +42,11 @@ ALWAYS void few_values(const int mr, const fwd_work *w, int64_t r0, int64_t j0, 
                                  : v_set(0);
     for (int64_t j = 0; j < n; j += UNIT) {
         const void *one = at(a->v, kv_at(a, w->k, j0 + j), a->dtype);
-        const void *two = at(a->v, kv_at(a, w->k, j0 + least(j + UNIT - 1, n - 1)), a->dtype);
+        const void *two = at(a->v, kv_at(a, w->k, j0 + min64(j + UNIT - 1, n - 1)), a->dtype);
         vu b[NR];
 #pragma GCC unroll 2
         for (int i = 0; i < NR; i += 2)
-            u_pair_at(one, two, most(least(c + i * V, a->head_dim), 0), a->head_dim, a->dtype,
+            u_pair_at(one, two, max64(min64(c + i * V, a->head_dim), 0), a->head_dim, a->dtype,
                       b + i);
 #pragma GCC unroll 8
         for (int m = 0; m < mr; m++) {
@@ -88,7 +88,7 @@ static void few_strip(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, int
     if (c0 >= c1)
         return;
     few_scores(w, r0, mr, j0, n);
-    strip_softmax(w, r0, mr, j0, 0, up(n, V), shrink);
+    strip_softmax(w, r0, mr, j0, 0, round_up(n, V), shrink);
     v_store(shrink, v_exp2(v_load(shrink)));
     for (int64_t c = 0; c < w->s->dp; c += NR * V)
         few[mr - 1](w, r0, j0, n, c, shrink);
@@ -108,13 +108,13 @@ static void fwd(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_blo
     memset(w.sum, 0, (size_t)(k->rows * V) * sizeof *w.sum);
     memset(w.o, 0, (size_t)(k->rows * s->dp) * sizeof *w.o);
     for (int64_t j0 = w.f->lo_all; j0 < w.f->hi_all; j0 += s->tile) {
-        const int64_t n = least(s->tile, w.f->hi_all - j0);
+        const int64_t n = min64(s->tile, w.f->hi_all - j0);
         if (!few) {
             pack_transposed(a, s, k, a->k, j0, n, w.f->hi_all, w.kt, w.pack);
             pack_keys(a, s, k, a->v, j0, n, w.f->hi_all, w.v);
         }
         for (int64_t r0 = 0; r0 < k->rows; r0 += MR)
-            (few ? few_strip : fwd_strip)(&w, r0, least(MR, k->rows - r0), j0, n);
+            (few ? few_strip : fwd_strip)(&w, r0, min64(MR, k->rows - r0), j0, n);
     }
     if (partial)
         memcpy(partial + 2 * k->rows, w.o, (size_t)(k->rows * s->dp) * sizeof *w.o);

@@ -24,7 +24,7 @@ static fwd_work fwd_begin(const ts_attn_args *a, const ts_attn_shape *s, const t
                           char *scratch)
 {
     const char *begin = scratch;
-    fwd_work w = { .a = a, .s = s, .k = k, .words = up(dim_words(a), V), .d_words = dim_words(a),
+    fwd_work w = { .a = a, .s = s, .k = k, .words = round_up(dim_words(a), V), .d_words = dim_words(a),
                    .plain = is_plain(a) };
     w.log2_scale = w.plain ? a->scale * LOG2E : LOG2E;
     w.f = carve(&scratch, (int64_t)sizeof *w.f / 4);
@@ -101,7 +101,7 @@ static void strip_softmax(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0,
     for (int64_t m = 0; m < mr; m++) {
         float *x = w->score + m * tile;
         const int64_t lo = w->f->lo[r0 + m] - j0, hi = w->f->hi[r0 + m] - j0;
-        sees[m] = most(lo, c0) < least(hi, c1);
+        sees[m] = max64(lo, c0) < min64(hi, c1);
         if (!sees[m])
             continue;
         if (!w->plain || lo > c0 || hi < c1)

@@ -1,7 +1,7 @@
 /* Attention, the plain reference: arithmetic in double, one row at a time, nothing but running sums
  * kept. */
 #include "device/cpu/attn/attn.h"
-#include "device/cpu/cpu.h"
+#include "device/cpu/kernel.h"
 
 #include <math.h>
 

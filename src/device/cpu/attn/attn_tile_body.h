@@ -7,7 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-#define ALWAYS static inline __attribute__((always_inline))
 #define LOG2E 1.44269504088896340736f
 
 /* ---- products: C[m][n] (= or C * beta[m] +=) sum over words u of A[m][u] . B[u][n] */
@@ -23,7 +22,7 @@ typedef struct product {
     const float *beta;    /* [MR]; NULL: C is written without being read */
 } product;
 
-ALWAYS void multiply(const int mr, const int nr, const product *x)
+INLINE void multiply(const int mr, const int nr, const product *x)
 {
     vf sum[MR][NR];
     const uint32_t *a = x->a, *b = x->b;
@@ -95,10 +94,6 @@ static const float ones[MR] = { 1, 1, 1, 1, 1, 1 };
 
 /* ---- addresses */
 
-static int64_t up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-
 static const void *at(const void *p, int64_t i, ts_dtype t)
 {
     return (const char *)p + i * (int64_t)ts_dtype_size(t);
@@ -129,7 +124,7 @@ static int64_t stat_at(const ts_attn_args *a, const ts_attn_block *k, int64_t r,
 static void *carve(char **scratch, int64_t words)
 {
     char *p = *scratch;
-    *scratch = p + up(words * 4, 64);
+    *scratch = p + round_up(words * 4, 64);
     return p;
 }
 
@@ -146,20 +141,20 @@ static void ask_for(const ts_attn_args *a, const void *key)
         __builtin_prefetch(p + i, 0, 2);
 }
 
-/* n keys from key j0 of `x`, transposed: [up(words, V)][tile]; keys up to a multiple of V are 0.
+/* n keys from key j0 of `x`, transposed: [round_up(words, V)][tile]; keys up to a multiple of V are 0.
  * The tile behind it is fetched as far as key `end`. */
 static void pack_transposed(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
                             const void *x, int64_t j0, int64_t n, int64_t end, uint32_t *dst,
                             uint32_t *rows)
 {
-    const int64_t words = up(dim_words(a), V), step = a->kv_row * (int64_t)ts_dtype_size(a->dtype);
+    const int64_t words = round_up(dim_words(a), V), step = a->kv_row * (int64_t)ts_dtype_size(a->dtype);
     const bool is_words = UNIT * ts_dtype_size(a->dtype) == 4 && a->head_dim == words * UNIT;
     for (int64_t j = 0; j < n; j += V) {
         const char *from = at(x, kv_at(a, k, j0 + j), a->dtype);
         const bool in_place = is_words && j + V <= n;
         for (int64_t i = 0; i < V; i++) {
             if (!in_place)
-                u_pack_row(rows + i * words, words, from + least(i, n - 1 - j) * step,
+                u_pack_row(rows + i * words, words, from + min64(i, n - 1 - j) * step,
                            j + i < n ? a->head_dim : 0, a->dtype);
             if (j0 + j + i + s->tile < end)
                 ask_for(a, from + (i + s->tile) * step);
@@ -170,14 +165,14 @@ static void pack_transposed(const ts_attn_args *a, const ts_attn_shape *s, const
     }
 }
 
-/* n keys from key j0 of `x` in pair form: [up(n, V) / UNIT][dp]. */
+/* n keys from key j0 of `x` in pair form: [round_up(n, V) / UNIT][dp]. */
 static void pack_keys(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
                       const void *x, int64_t j0, int64_t n, int64_t end, uint32_t *dst)
 {
-    for (int64_t j = 0; j < up(n, V); j += 2) {
-        for (int64_t key = j0 + j + s->tile; key < least(j0 + j + s->tile + 2, end); key++)
+    for (int64_t j = 0; j < round_up(n, V); j += 2) {
+        for (int64_t key = j0 + j + s->tile; key < min64(j0 + j + s->tile + 2, end); key++)
             ask_for(a, at(x, kv_at(a, k, key), a->dtype));
-        const void *one = at(x, kv_at(a, k, j0 + least(j, n - 1)), a->dtype);
+        const void *one = at(x, kv_at(a, k, j0 + min64(j, n - 1)), a->dtype);
         const void *two = j + 1 < n ? at(x, kv_at(a, k, j0 + j + 1), a->dtype) : NULL;
         u_pack_pair(dst + j / UNIT * s->dp, s->dp, one, two, j < n ? a->head_dim : 0, a->dtype);
     }
@@ -204,11 +199,11 @@ static void find_rows(const ts_attn_args *a, const ts_attn_shape *s, const ts_at
         const int64_t row = k->row0 + i, head = k->g * s->r + row % s->r;
         int64_t lo, hi;
         f->pos[i] = (float)ts_attn_range(a, k->b, row / s->r, &lo, &hi);
-        lo = most(lo, k->key0), hi = least(hi, k->key1);
+        lo = max64(lo, k->key0), hi = min64(hi, k->key1);
         if (hi <= lo)
             lo = hi = 0;
         else
-            f->lo_all = least(f->lo_all, lo), f->hi_all = most(f->hi_all, hi);
+            f->lo_all = min64(f->lo_all, lo), f->hi_all = max64(f->hi_all, hi);
         f->lo[i] = (int32_t)lo, f->hi[i] = (int32_t)hi;
         f->slope[i] = a->slopes ? a->slopes[head] : 0;
         f->drop[i] = ts_attn_drop_row(a, k->b, head, row / s->r);
@@ -224,8 +219,8 @@ static void strip_columns(const row_facts *f, int64_t r0, int64_t mr, int64_t j0
     int64_t lo = INT64_MAX, hi = 0;
     for (int64_t i = r0; i < r0 + mr; i++)
         if (f->lo[i] < f->hi[i])
-            lo = least(lo, f->lo[i]), hi = most(hi, f->hi[i]);
-    lo = most(lo - j0, 0) / V * V, hi = up(most(least(hi - j0, n), 0), V);
+            lo = min64(lo, f->lo[i]), hi = max64(hi, f->hi[i]);
+    lo = max64(lo - j0, 0) / V * V, hi = round_up(max64(min64(hi - j0, n), 0), V);
     *c0 = lo < hi ? lo : 0;
     *c1 = lo < hi ? hi : 0;
 }
@@ -234,7 +229,7 @@ static void strip_columns(const row_facts *f, int64_t r0, int64_t mr, int64_t j0
 
 /* scale * s, soft cap (*tanh_of: what was capped), ALiBi. j: key of lane 0, as seen from the
  * position. */
-ALWAYS vf logit(const ts_attn_args *a, vf s, float slope, float from_pos, vf *tanh_of)
+INLINE vf logit(const ts_attn_args *a, vf s, float slope, float from_pos, vf *tanh_of)
 {
     s = v_mul(s, v_set(a->scale));
     *tanh_of = v_set(0);

@@ -1,5 +1,5 @@
 #include "base/log.h"
-#include "device/cpu/cpu.h"
+#include "device/cpu/gemm/gemm.h"
 
 #include <string.h>
 

@@ -1,6 +1,7 @@
 #include "device/cpu/gemm/gemm.h"
 
 #include "device/cpu/gemm/gemm_few.h"
+#include "device/cpu/gemm/gemm_kernels.h"
 
 #include <string.h>
 
@@ -43,10 +44,6 @@ typedef struct job {
     ts_gemm_panels pack_a, pack_b;
     int64_t pack_a_tasks, pack_tasks;
 } job;
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
 void ts_gemm_kernels_init(ts_gemm_kernels *k, unsigned isa, ts_dtype dtype)
 {

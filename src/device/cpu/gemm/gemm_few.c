@@ -19,8 +19,6 @@ typedef struct job {
     int64_t lda;
 } job;
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-
 static void kernels_of(ts_gemm_few_kernels *k, unsigned isa)
 {
     *k = (ts_gemm_few_kernels){ 0 };

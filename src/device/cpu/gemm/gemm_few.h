@@ -3,7 +3,7 @@
  * those of the tiles, to the bit, so that a row's result does not depend on how many there are. */
 #ifndef TS_DEVICE_CPU_GEMM_GEMM_FEW_H
 #define TS_DEVICE_CPU_GEMM_GEMM_FEW_H
-#include "device/cpu/gemm/gemm.h"
+#include "device/cpu/gemm/gemm_kernels.h"
 
 typedef struct ts_gemm_few_kernels {
     int rows, width;

@@ -1,6 +1,6 @@
 /* What happens to the sums of a tile that is not plainly stored. No include guard: written once for
  * every instruction set, with the names that gemm_tile_body.h lists. */
-#include "device/cpu/gemm/gemm.h"
+#include "device/cpu/gemm/gemm_kernels.h"
 
 enum { WIDTH = V * VECS };
 

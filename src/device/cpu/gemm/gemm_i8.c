@@ -1,5 +1,7 @@
 #include "device/cpu/gemm/gemm_i8.h"
 
+#include "device/cpu/gemm/gemm.h"
+
 typedef struct job {
     const ts_gemm_args *g;
     ts_cpu *cpu;
@@ -8,9 +10,6 @@ typedef struct job {
     int64_t m0, m;
     int64_t rows, panels;  /* rows of a task; tasks are panels x chunks of rows */
 } job;
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static void kernels_init(ts_i8_kernels *k, unsigned isa)
 {

@@ -11,7 +11,7 @@
  * scale of A, all before): the bits of a result are the same on every instruction set. */
 #ifndef TS_DEVICE_CPU_GEMM_GEMM_I8_H
 #define TS_DEVICE_CPU_GEMM_GEMM_I8_H
-#include "device/cpu/gemm/gemm.h"
+#include "device/cpu/gemm/gemm_kernels.h"
 
 enum { TS_I8_STEPS = TS_GEMM_I8_BLOCK / 4 }; /* units of a whole block */
 

@@ -1,5 +1,5 @@
 /* Products in 8-bit integers by vpdpbusd, 64 at a time. */
-#include "device/cpu/gemm/gemm.h"
+#include "device/cpu/gemm/gemm_kernels.h"
 #include "device/cpu/gemm/gemm_vec512.h"
 
 #include <string.h>

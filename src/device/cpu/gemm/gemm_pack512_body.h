@@ -1,5 +1,5 @@
 /* Panels by 16 x 16 units. PAIRS (0 or 1) says what a unit is. */
-#include "device/cpu/gemm/gemm.h"
+#include "device/cpu/gemm/gemm_kernels.h"
 
 /* Where 16 neighbouring columns of step 0 go: within a panel of 48, or half and half to two panels
  * of 8. */

@@ -1,4 +1,4 @@
-#include "device/cpu/gemm/gemm.h"
+#include "device/cpu/gemm/gemm_kernels.h"
 
 static void row_times_b(const ts_gemm_args *g, int64_t i)
 {

@@ -1,6 +1,7 @@
 #include "device/cpu/gemm/quant.h"
 
 #include "device/cpu/gemm/gemm.h"
+#include "device/cpu/gemm/gemm_kernels.h"
 
 #include <math.h>
 #include <string.h>
@@ -17,9 +18,6 @@ enum {
 const uint8_t ts_quant_nf4[16] = { 128 - 127, 128 - 88, 128 - 67, 128 - 50, 128 - 36, 128 - 23,
                                    128 - 12,  128,      128 + 10, 128 + 20, 128 + 31, 128 + 43,
                                    128 + 56,  128 + 71, 128 + 92, 128 + 127 };
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static void kernels_of(ts_quant_kernels *k, unsigned isa)
 {

@@ -5,7 +5,7 @@
  * which is kept beside the row. */
 #ifndef TS_DEVICE_CPU_GEMM_QUANT_H
 #define TS_DEVICE_CPU_GEMM_QUANT_H
-#include "device/cpu/cpu.h"
+#include "device/cpu/kernel.h"
 
 typedef struct ts_quant_side {
     float scale;    /* t */

@@ -1,5 +1,5 @@
 /* Products with weights of few bits by vpmaddwd: eight columns at a time, widened to 16 bits. */
-#include "device/cpu/gemm/gemm.h"
+#include "device/cpu/gemm/gemm_kernels.h"
 #include "device/cpu/gemm/quant_body.h"
 
 #include <immintrin.h>

@@ -1,6 +1,7 @@
 /* Rows of A as whole numbers, and sums into rows of C, for every instruction set by the compiler's
  * own hand. No include guard: a file that includes it gets its own copy. */
 #include "device/cpu/gemm/quant.h"
+#include "device/cpu/helpers.h"
 
 #include <float.h>
 #include <math.h>
@@ -72,7 +73,7 @@ static void split_row(const void *row, int64_t k, ts_dtype t, int8_t *a, ts_quan
 }
 
 /* With t a constant loops have no branches, which compilers then make vectors of. */
-static inline __attribute__((always_inline)) void put_as(const ts_quant_row *r, const ts_dtype t)
+INLINE void put_as(const ts_quant_row *r, const ts_dtype t)
 {
     float v[TS_QUANT_PANEL];
     memcpy(v, r->acc, sizeof v);

@@ -1,5 +1,5 @@
 /* Products with weights of few bits by vpdpbusd: 16 columns at a time, four of k in a lane. */
-#include "device/cpu/gemm/gemm.h"
+#include "device/cpu/gemm/gemm_kernels.h"
 #include "device/cpu/gemm/quant_body.h"
 
 #include <immintrin.h>

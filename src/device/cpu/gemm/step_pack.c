@@ -1,6 +1,7 @@
 /* Optimizer steps that leave the forms of a weight behind: a block of the weight is stepped and
  * packed before it leaves the caches, so that packing reads nothing from memory. */
 #include "device/cpu/gemm/gemm.h"
+#include "device/cpu/gemm/gemm_kernels.h"
 
 /* A block: whole panels of both forms. Rows of parameters are stepped in the order of memory, which
  * counts more than that the block stays in L2: L3 will do. */
@@ -15,9 +16,6 @@ typedef struct job {
     ts_gemm_panels nt, nn;
     int64_t across; /* blocks */
 } job;
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static void one_block(const job *j, int64_t row, int64_t col)
 {

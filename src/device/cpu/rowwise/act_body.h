@@ -5,7 +5,7 @@
 /* x (1 + tanh(u)) / 2 = x sigmoid(2u): 2u is x (K + K3 x^2). */
 static const float gelu_k = 1.59576912f, gelu_k3 = 0.0713548162f;
 
-V_FN vf act_value(vf x, ts_act f)
+INLINE vf act_value(vf x, ts_act f)
 {
     vf density;
     switch (f) {
@@ -20,7 +20,7 @@ V_FN vf act_value(vf x, ts_act f)
 }
 
 /* The derivative; *value gets f(x). */
-V_FN vf act_slope(vf x, ts_act f, vf *value)
+INLINE vf act_slope(vf x, ts_act f, vf *value)
 {
     const vf one = v_set(1);
     if (f == TS_ACT_GELU) {
@@ -59,12 +59,12 @@ V_FN vf act_slope(vf x, ts_act f, vf *value)
     default: body(a, begin, end, TS_ACT_RELU, t);                                     \
     }
 
-V_FN void act_fwd_at(const ts_act_args *a, int64_t i, int64_t n, ts_act f, ts_dtype t)
+INLINE void act_fwd_at(const ts_act_args *a, int64_t i, int64_t n, ts_act f, ts_dtype t)
 {
     v_store_as(a->y, i, n, t, act_value(v_load_as(a->x, i, n, t), f));
 }
 
-V_FN void act_fwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, ts_dtype t)
+INLINE void act_fwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, ts_dtype t)
 {
     int64_t i = begin;
     for (; i + V <= end; i += V)
@@ -73,14 +73,14 @@ V_FN void act_fwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f
         act_fwd_at(a, i, end - i, f, t);
 }
 
-V_FN void act_bwd_at(const ts_act_args *a, int64_t i, int64_t n, ts_act f, ts_dtype t)
+INLINE void act_bwd_at(const ts_act_args *a, int64_t i, int64_t n, ts_act f, ts_dtype t)
 {
     vf value;
     const vf slope = act_slope(v_load_as(a->x, i, n, t), f, &value);
     v_store_as(a->dx, i, n, t, v_mul(v_load_as(a->dy, i, n, t), slope));
 }
 
-V_FN void act_bwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, ts_dtype t)
+INLINE void act_bwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, ts_dtype t)
 {
     int64_t i = begin;
     for (; i + V <= end; i += V)
@@ -90,14 +90,14 @@ V_FN void act_bwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f
 }
 
 /* Gated: place c of row r; the gate stands at 2 cols r + c, up cols further on. */
-V_FN void glu_fwd_at(const ts_act_args *a, int64_t r, int64_t c, int64_t n, ts_act f, ts_dtype t)
+INLINE void glu_fwd_at(const ts_act_args *a, int64_t r, int64_t c, int64_t n, ts_act f, ts_dtype t)
 {
     const int64_t gate = 2 * a->cols * r + c;
     const vf up = v_load_as(a->x, gate + a->cols, n, t);
     v_store_as(a->y, a->cols * r + c, n, t, v_mul(act_value(v_load_as(a->x, gate, n, t), f), up));
 }
 
-V_FN void glu_fwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, ts_dtype t)
+INLINE void glu_fwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, ts_dtype t)
 {
     for (int64_t r = begin; r < end; r++) {
         int64_t c = 0;
@@ -108,7 +108,7 @@ V_FN void glu_fwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f
     }
 }
 
-V_FN void glu_bwd_at(const ts_act_args *a, int64_t r, int64_t c, int64_t n, ts_act f, ts_dtype t)
+INLINE void glu_bwd_at(const ts_act_args *a, int64_t r, int64_t c, int64_t n, ts_act f, ts_dtype t)
 {
     const int64_t gate = 2 * a->cols * r + c;
     const vf up = v_load_as(a->x, gate + a->cols, n, t),
@@ -119,7 +119,7 @@ V_FN void glu_bwd_at(const ts_act_args *a, int64_t r, int64_t c, int64_t n, ts_a
     v_store_as(a->dx, gate + a->cols, n, t, v_mul(dy, value));
 }
 
-V_FN void glu_bwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, ts_dtype t)
+INLINE void glu_bwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, ts_dtype t)
 {
     for (int64_t r = begin; r < end; r++) {
         int64_t c = 0;
@@ -130,19 +130,19 @@ V_FN void glu_bwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f
     }
 }
 
-V_FN void act_fwd_typed(const ts_act_args *a, int64_t begin, int64_t end, ts_dtype t)
+INLINE void act_fwd_typed(const ts_act_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     BY_ACT(a->act, act_fwd_all, a, begin * a->cols, end * a->cols, t)
 }
-V_FN void act_bwd_typed(const ts_act_args *a, int64_t begin, int64_t end, ts_dtype t)
+INLINE void act_bwd_typed(const ts_act_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     BY_ACT(a->act, act_bwd_all, a, begin * a->cols, end * a->cols, t)
 }
-V_FN void glu_fwd_typed(const ts_act_args *a, int64_t begin, int64_t end, ts_dtype t)
+INLINE void glu_fwd_typed(const ts_act_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     BY_ACT(a->act, glu_fwd_all, a, begin, end, t)
 }
-V_FN void glu_bwd_typed(const ts_act_args *a, int64_t begin, int64_t end, ts_dtype t)
+INLINE void glu_bwd_typed(const ts_act_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     BY_ACT(a->act, glu_bwd_all, a, begin, end, t)
 }

@@ -2,7 +2,7 @@
 #include "device/cpu/rowwise/rowwise.h"
 #include "device/cpu/simd/row.h"
 
-V_FN void fill_all(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype t)
+INLINE void fill_all(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     const vf v = v_set(a->alpha);
     int64_t i = begin;
@@ -12,7 +12,8 @@ V_FN void fill_all(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_
         v_store_as(a->y, i, end - i, t, v);
 }
 
-V_FN void copy_all(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype x, ts_dtype y)
+INLINE void copy_all(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype x,
+                     ts_dtype y)
 {
     int64_t i = begin;
     for (; i + V <= end; i += V)
@@ -21,18 +22,18 @@ V_FN void copy_all(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_
         v_store_as(a->y, i, end - i, y, v_load_as(a->x, i, end - i, x));
 }
 
-V_FN void copy_from(const ts_elementwise_args *a, int64_t begin, int64_t end,
-                    ts_dtype x){ V_BY_DTYPE(a->y_dtype, copy_all, a, begin, end, x) }
+INLINE void copy_from(const ts_elementwise_args *a, int64_t begin, int64_t end,
+                      ts_dtype x){ V_BY_DTYPE(a->y_dtype, copy_all, a, begin, end, x) }
 
-V_FN void add_at(const ts_elementwise_args *a, int64_t i, int64_t n, ts_dtype x, ts_dtype z,
-                 ts_dtype y)
+INLINE void add_at(const ts_elementwise_args *a, int64_t i, int64_t n, ts_dtype x, ts_dtype z,
+                   ts_dtype y)
 {
     const vf bz = v_mul(v_set(a->beta), v_load_as(a->z, i, n, z));
     v_store_as(a->y, i, n, y, v_fma(v_set(a->alpha), v_load_as(a->x, i, n, x), bz));
 }
 
-V_FN void add_all(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype x, ts_dtype z,
-                  ts_dtype y)
+INLINE void add_all(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype x,
+                    ts_dtype z, ts_dtype y)
 {
     int64_t i = begin;
     for (; i + V <= end; i += V)
@@ -42,11 +43,11 @@ V_FN void add_all(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_d
 }
 
 /* The usual mixtures; the rest choose their conversions at each step. */
-V_FN void add_same(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype t)
+INLINE void add_same(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     add_all(a, begin, end, t, t, t);
 }
-V_FN void add_to_f32(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype x)
+INLINE void add_to_f32(const ts_elementwise_args *a, int64_t begin, int64_t end, ts_dtype x)
 {
     add_all(a, begin, end, x, TS_DTYPE_F32, TS_DTYPE_F32);
 }
@@ -81,15 +82,15 @@ static void add(const void *args, int64_t begin, int64_t end)
 
 /* ---- dropout: numbers come 4V at a time, from the block that element `first + i` lies in */
 
-V_FN void dropout_at(const ts_dropout_args *a, const uint32_t *u, int64_t i, int64_t n, vf p,
-                     vf scale, ts_dtype t)
+INLINE void dropout_at(const ts_dropout_args *a, const uint32_t *u, int64_t i, int64_t n, vf p,
+                       vf scale, ts_dtype t)
 {
     const vf x = v_mul(v_load_as(a->x, i, n, t), scale);
     const vf kept = v_sel(v_ge(v_uniform(u, n), p), x, v_set(0));
     v_store_as(a->y, i, n, t, a->res ? v_add(kept, v_load_as(a->res, i, n, t)) : kept);
 }
 
-V_FN void dropout_all(const ts_dropout_args *a, int64_t begin, int64_t end, ts_dtype t)
+INLINE void dropout_all(const ts_dropout_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     const vf p = v_set(a->p), scale = v_set((vs)(1 / (1 - (double)a->p)));
     uint32_t u[4 * V];
@@ -116,7 +117,7 @@ static void dropout(const void *args, int64_t begin, int64_t end)
 
 /* ---- column sums: as the weight gradients of the norms */
 
-V_FN void sum_strip(const ts_col_sum_args *a, int64_t c, int64_t n, int vectors, ts_dtype t)
+INLINE void sum_strip(const ts_col_sum_args *a, int64_t c, int64_t n, int vectors, ts_dtype t)
 {
     vf sum[V_STRIP];
     for (int k = 0; k < vectors; k++)
@@ -130,7 +131,7 @@ V_FN void sum_strip(const ts_col_sum_args *a, int64_t c, int64_t n, int vectors,
     }
 }
 
-V_FN void sum_cols(const ts_col_sum_args *a, int64_t begin, int64_t end, ts_dtype t)
+INLINE void sum_cols(const ts_col_sum_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     int64_t c = begin;
     for (; c + V_STRIP * V <= end; c += V_STRIP * V)

@@ -2,8 +2,8 @@
 #include "device/cpu/rowwise/rowwise.h"
 #include "device/cpu/simd/row.h"
 
-V_FN void fwd_at(const ts_embed_args *a, int64_t r, int64_t c, int64_t n, ts_dtype table,
-                 ts_dtype t)
+INLINE void fwd_at(const ts_embed_args *a, int64_t r, int64_t c, int64_t n, ts_dtype table,
+                   ts_dtype t)
 {
     const int64_t row = a->ids ? a->ids[r] : r;
     vf v = v_mul(v_load_as(a->table, row * a->cols + c, n, table), v_set(a->scale));
@@ -12,7 +12,7 @@ V_FN void fwd_at(const ts_embed_args *a, int64_t r, int64_t c, int64_t n, ts_dty
     v_store_as(a->y, r * a->cols + c, n, t, v);
 }
 
-V_FN void fwd_rows(const ts_embed_args *a, int64_t begin, int64_t end, ts_dtype table, ts_dtype t)
+INLINE void fwd_rows(const ts_embed_args *a, int64_t begin, int64_t end, ts_dtype table, ts_dtype t)
 {
     for (int64_t r = begin; r < end; r++) {
         int64_t c = 0;
@@ -23,7 +23,7 @@ V_FN void fwd_rows(const ts_embed_args *a, int64_t begin, int64_t end, ts_dtype 
     }
 }
 
-V_FN void fwd_from(const ts_embed_args *a, int64_t begin, int64_t end, ts_dtype table)
+INLINE void fwd_from(const ts_embed_args *a, int64_t begin, int64_t end, ts_dtype table)
 {
     V_BY_DTYPE(a->dtype, fwd_rows, a, begin, end, table)
 }
@@ -34,7 +34,7 @@ static void embed_fwd(const void *args, int64_t begin, int64_t end)
     V_BY_DTYPE(a->table_dtype, fwd_from, a, begin, end)
 }
 
-V_FN void bwd_at(const ts_embed_args *a, int64_t r, int64_t c, int64_t n, ts_dtype t)
+INLINE void bwd_at(const ts_embed_args *a, int64_t r, int64_t c, int64_t n, ts_dtype t)
 {
     const vf dy = v_load_as(a->dy, r * a->cols + c, n, t);
     if (a->dtable && !(a->freezes && a->ids[r] == a->frozen)) {
@@ -48,7 +48,7 @@ V_FN void bwd_at(const ts_embed_args *a, int64_t r, int64_t c, int64_t n, ts_dty
 }
 
 /* Each share walks all rows for its columns: rows that share an id are added in order. */
-V_FN void bwd_cols(const ts_embed_args *a, int64_t begin, int64_t end, ts_dtype t)
+INLINE void bwd_cols(const ts_embed_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     for (int64_t r = 0; r < a->rows; r++) {
         int64_t c = begin;

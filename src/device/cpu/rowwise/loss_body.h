@@ -20,19 +20,19 @@ typedef struct row {
 } row;
 
 /* Rounded, so that what is stored and found again is what was compared. */
-V_FN vf capped(const row *w, vf z)
+INLINE vf capped(const row *w, vf z)
 {
     return v_round_as(v_mul(w->cap, v_tanh(v_mul(z, w->inverse_cap))), TS_DTYPE_F32);
 }
 
 /* Logits as pass one and two see them. */
-V_FN vf logit(const row *w, int64_t c, int64_t n, bool cap)
+INLINE vf logit(const row *w, int64_t c, int64_t n, bool cap)
 {
     const vf z = v_load(w->z + c, n);
     return cap ? capped(w, z) : z;
 }
 
-V_FN vf first_look(const row *w, int64_t c, int64_t n, bool cap, bool grad)
+INLINE vf first_look(const row *w, int64_t c, int64_t n, bool cap, bool grad)
 {
     const vf z = logit(w, c, n, cap);
     if (cap && grad)
@@ -41,7 +41,7 @@ V_FN vf first_look(const row *w, int64_t c, int64_t n, bool cap, bool grad)
 }
 
 /* NaN is passed over here and found by the sum. */
-V_FN vs row_max(const row *w, bool cap, bool grad)
+INLINE vs row_max(const row *w, bool cap, bool grad)
 {
     const int64_t n = w->a->cols;
     v4 most = v4_set(-INFINITY);
@@ -55,7 +55,7 @@ V_FN vs row_max(const row *w, bool cap, bool grad)
 }
 
 /* The lowest column that holds the largest. */
-V_FN int32_t row_argmax(const row *w, vf most, bool cap)
+INLINE int32_t row_argmax(const row *w, vf most, bool cap)
 {
     const int64_t n = w->a->cols;
     for (int64_t c = 0; c < n; c += V) {
@@ -66,7 +66,7 @@ V_FN int32_t row_argmax(const row *w, vf most, bool cap)
     return 0;
 }
 
-V_FN vf exponential(const row *w, int64_t c, int64_t n, vf most, bool cap, bool keep)
+INLINE vf exponential(const row *w, int64_t c, int64_t n, vf most, bool cap, bool keep)
 {
     const vf e = v_exp(v_sub(logit(w, c, n, cap), most));
     if (keep)
@@ -74,7 +74,7 @@ V_FN vf exponential(const row *w, int64_t c, int64_t n, vf most, bool cap, bool 
     return v_keep(n, e, v_set(0));
 }
 
-V_FN double row_sum(const row *w, vf most, bool cap, bool keep)
+INLINE double row_sum(const row *w, vf most, bool cap, bool keep)
 {
     double total = 0;
     for (int64_t begin = 0; begin < w->a->cols; begin += BLOCK) {
@@ -91,7 +91,7 @@ V_FN double row_sum(const row *w, vf most, bool cap, bool keep)
     return total;
 }
 
-V_FN void put_gradients(const row *w, double scale, ts_dtype t)
+INLINE void put_gradients(const row *w, double scale, ts_dtype t)
 {
     const int64_t n = w->a->cols;
     const vf s = v_set((vs)scale);
@@ -103,13 +103,13 @@ V_FN void put_gradients(const row *w, double scale, ts_dtype t)
 }
 
 /* d = weight * e^(s - lse) * (1 - (s / cap)^2) */
-V_FN vf capped_gradient(const row *w, vf s, vf lse, vf weight)
+INLINE vf capped_gradient(const row *w, vf s, vf lse, vf weight)
 {
     const vf t = v_mul(s, w->inverse_cap);
     return v_mul(v_mul(weight, v_exp(v_sub(s, lse))), v_fnma(t, t, v_set(1)));
 }
 
-V_FN void put_capped_gradients(const row *w, double lse, float weight, ts_dtype t)
+INLINE void put_capped_gradients(const row *w, double lse, float weight, ts_dtype t)
 {
     const int64_t n = w->a->cols;
     const vf l = v_set((vs)lse), wt = v_set(weight);
@@ -120,7 +120,7 @@ V_FN void put_capped_gradients(const row *w, double lse, float weight, ts_dtype 
         v_store_as(w->d, c, n - c, t, capped_gradient(w, v_load(w->z + c, n - c), l, wt));
 }
 
-V_FN void xent_row(const ts_loss_args *a, int64_t r, bool cap, bool grad, ts_dtype t)
+INLINE void xent_row(const ts_loss_args *a, int64_t r, bool cap, bool grad, ts_dtype t)
 {
     const float weight = a->weight ? a->weight[r] : 1;
     const bool skip = a->labels[r] < 0 || !(weight < 0 || weight > 0);
@@ -158,8 +158,8 @@ V_FN void xent_row(const ts_loss_args *a, int64_t r, bool cap, bool grad, ts_dty
     ts_store_f32(w.d, w.label, t, (float)((double)weight * (p - 1) * slope));
 }
 
-V_FN void xent_rows(const ts_loss_args *a, int64_t begin, int64_t end, bool cap, bool grad,
-                    ts_dtype t)
+INLINE void xent_rows(const ts_loss_args *a, int64_t begin, int64_t end, bool cap, bool grad,
+                      ts_dtype t)
 {
     for (int64_t r = begin; r < end; r++)
         xent_row(a, r, cap, grad, t);

@@ -3,13 +3,13 @@
 #include "device/cpu/rowwise/rowwise.h"
 #include "device/cpu/simd/row.h"
 
-V_FN vf gain(const ts_norm_args *a, int64_t c, int64_t n)
+INLINE vf gain(const ts_norm_args *a, int64_t c, int64_t n)
 {
     return v_add(a->w ? v_load(a->w + c, n) : v_set(1), v_set(a->offset));
 }
 
 /* s = x + res, rounded as it is stored, since that is what backward will see. */
-V_FN vf take(const ts_norm_args *a, int64_t i, int64_t n, bool res, ts_dtype t)
+INLINE vf take(const ts_norm_args *a, int64_t i, int64_t n, bool res, ts_dtype t)
 {
     const vf x = v_load_as(a->x, i, n, t);
     if (!res)
@@ -19,21 +19,21 @@ V_FN vf take(const ts_norm_args *a, int64_t i, int64_t n, bool res, ts_dtype t)
     return s;
 }
 
-V_FN float inverse_root(vs mean_square, float eps)
+INLINE float inverse_root(vs mean_square, float eps)
 {
     return (float)(1 / sqrt((double)mean_square + (double)eps));
 }
 
 /* ---- RMS */
 
-V_FN void rms_out(const ts_norm_args *a, const void *s, int64_t row, int64_t c, int64_t n, vf rstd,
-                  ts_dtype t)
+INLINE void rms_out(const ts_norm_args *a, const void *s, int64_t row, int64_t c, int64_t n,
+                    vf rstd, ts_dtype t)
 {
     const vf h = v_mul(v_load_as(s, row + c, n, t), rstd);
     v_store_as(a->y, row + c, n, t, v_mul(h, gain(a, c, n)));
 }
 
-V_FN void rms_fwd_rows(const ts_norm_args *a, int64_t begin, int64_t end, bool res, ts_dtype t)
+INLINE void rms_fwd_rows(const ts_norm_args *a, int64_t begin, int64_t end, bool res, ts_dtype t)
 {
     const int64_t n = a->cols;
     const void *s = res ? a->sum : a->x;
@@ -72,28 +72,28 @@ static void rms_fwd(const void *args, int64_t begin, int64_t end)
 typedef struct place {
     vf d, h;
 } place;
-V_FN place look(const ts_norm_args *a, int64_t row, int64_t c, int64_t n, vf rstd, vf mean,
-                ts_dtype t)
+INLINE place look(const ts_norm_args *a, int64_t row, int64_t c, int64_t n, vf rstd, vf mean,
+                  ts_dtype t)
 {
     const void *s = a->sum ? a->sum : a->x;
     const vf d = v_mul(v_load_as(a->dy, row + c, n, t), gain(a, c, n));
     return (place){ d, v_mul(v_sub(v_load_as(s, row + c, n, t), mean), rstd) };
 }
 
-V_FN void put_dx(const ts_norm_args *a, int64_t i, int64_t n, vf dx, ts_dtype t)
+INLINE void put_dx(const ts_norm_args *a, int64_t i, int64_t n, vf dx, ts_dtype t)
 {
     v_store_as(a->dx, i, n, t, a->dsum ? v_add(dx, v_load_as(a->dsum, i, n, t)) : dx);
 }
 
 /* dx = rstd * (d - mean_d - h * mean_dh) + dsum */
-V_FN void bwd_out(const ts_norm_args *a, int64_t row, int64_t c, int64_t n, vf rstd, vf mean,
-                  vf mean_d, vf mean_dh, ts_dtype t)
+INLINE void bwd_out(const ts_norm_args *a, int64_t row, int64_t c, int64_t n, vf rstd, vf mean,
+                    vf mean_d, vf mean_dh, ts_dtype t)
 {
     const place p = look(a, row, c, n, rstd, mean, t);
     put_dx(a, row + c, n, v_mul(rstd, v_fnma(p.h, mean_dh, v_sub(p.d, mean_d))), t);
 }
 
-V_FN void bwd_rows(const ts_norm_args *a, int64_t begin, int64_t end, bool layer, ts_dtype t)
+INLINE void bwd_rows(const ts_norm_args *a, int64_t begin, int64_t end, bool layer, ts_dtype t)
 {
     const int64_t n = a->cols;
     for (int64_t r = begin; r < end; r++) {
@@ -134,7 +134,7 @@ static void ln_bwd(const void *args, int64_t begin, int64_t end)
 
 /* ---- layer norm: mean, then variance about it, then the output */
 
-V_FN vs row_mean(const ts_norm_args *a, int64_t row, bool res, ts_dtype t)
+INLINE vs row_mean(const ts_norm_args *a, int64_t row, bool res, ts_dtype t)
 {
     const int64_t n = a->cols;
     v4 sum = v4_set(0);
@@ -147,7 +147,7 @@ V_FN vs row_mean(const ts_norm_args *a, int64_t row, bool res, ts_dtype t)
     return v4_sum(sum) / (vs)n;
 }
 
-V_FN vs row_variance(const void *s, int64_t row, int64_t n, vf mean, ts_dtype t)
+INLINE vs row_variance(const void *s, int64_t row, int64_t n, vf mean, ts_dtype t)
 {
     v4 sum = v4_set(0);
     int64_t c = 0;
@@ -163,15 +163,15 @@ V_FN vs row_variance(const void *s, int64_t row, int64_t n, vf mean, ts_dtype t)
     return v4_sum(sum) / (vs)n;
 }
 
-V_FN void ln_out(const ts_norm_args *a, const void *s, int64_t row, int64_t c, int64_t n, vf mean,
-                 vf rstd, ts_dtype t)
+INLINE void ln_out(const ts_norm_args *a, const void *s, int64_t row, int64_t c, int64_t n, vf mean,
+                   vf rstd, ts_dtype t)
 {
     const vf h = v_mul(v_sub(v_load_as(s, row + c, n, t), mean), rstd);
     const vf b = a->b ? v_load(a->b + c, n) : v_set(0);
     v_store_as(a->y, row + c, n, t, v_fma(h, gain(a, c, n), b));
 }
 
-V_FN void ln_fwd_rows(const ts_norm_args *a, int64_t begin, int64_t end, bool res, ts_dtype t)
+INLINE void ln_fwd_rows(const ts_norm_args *a, int64_t begin, int64_t end, bool res, ts_dtype t)
 {
     const int64_t n = a->cols;
     const void *s = res ? a->sum : a->x;
@@ -200,7 +200,8 @@ static void ln_fwd(const void *args, int64_t begin, int64_t end)
 
 /* ---- weight gradients: a strip of columns at a time, its sums in registers, rows in order */
 
-V_FN void dw_strip(const ts_norm_args *a, int64_t c, int64_t n, int vectors, bool layer, ts_dtype t)
+INLINE void dw_strip(const ts_norm_args *a, int64_t c, int64_t n, int vectors, bool layer,
+                     ts_dtype t)
 {
     const void *s = a->sum ? a->sum : a->x;
     vf dw[V_STRIP], db[V_STRIP];
@@ -224,7 +225,7 @@ V_FN void dw_strip(const ts_norm_args *a, int64_t c, int64_t n, int vectors, boo
     }
 }
 
-V_FN void dw_cols(const ts_norm_args *a, int64_t begin, int64_t end, bool layer, ts_dtype t)
+INLINE void dw_cols(const ts_norm_args *a, int64_t begin, int64_t end, bool layer, ts_dtype t)
 {
     int64_t c = begin;
     for (; c + V_STRIP * V <= end; c += V_STRIP * V)

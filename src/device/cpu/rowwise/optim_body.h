@@ -12,7 +12,7 @@ typedef struct adamw_types {
     ts_dtype p, m, v;
 } adamw_types;
 
-V_FN void adamw_put(void *to, int64_t i, int64_t n, ts_dtype t, vf x, vu r, int factor)
+INLINE void adamw_put(void *to, int64_t i, int64_t n, ts_dtype t, vf x, vu r, int factor)
 {
     if (t == TS_DTYPE_BF16)
         v_store_random((uint16_t *)to + i, n, x, factor == 1 ? r : v_times16(r, factor));
@@ -21,8 +21,8 @@ V_FN void adamw_put(void *to, int64_t i, int64_t n, ts_dtype t, vf x, vu r, int 
 }
 
 /* r: the elements' random numbers, not looked at when all types are fp32. */
-V_FN void adamw_at(const ts_adamw_args *a, const adamw_factors *f, int64_t i, int64_t n, vu r,
-                   adamw_types t)
+INLINE void adamw_at(const ts_adamw_args *a, const adamw_factors *f, int64_t i, int64_t n, vu r,
+                     adamw_types t)
 {
     const vf g = v_mul(v_load(a->grad + i, n), f->scale);
     const vf m = v_fma(g, f->rest1, v_mul(v_load_as(a->m, i, n, t.m), f->beta1));
@@ -34,7 +34,7 @@ V_FN void adamw_at(const ts_adamw_args *a, const adamw_factors *f, int64_t i, in
     adamw_put(a->p, i, n, t.p, v_fnma(v_div(m, below), f->step, p), r, TS_ROUND_P);
 }
 
-V_FN void adamw_plain(const ts_adamw_args *a, const adamw_factors *f, int64_t begin, int64_t end)
+INLINE void adamw_plain(const ts_adamw_args *a, const adamw_factors *f, int64_t begin, int64_t end)
 {
     const adamw_types t = { TS_DTYPE_F32, TS_DTYPE_F32, TS_DTYPE_F32 };
     const uint32_t none[V] = { 0 };
@@ -47,8 +47,8 @@ V_FN void adamw_plain(const ts_adamw_args *a, const adamw_factors *f, int64_t be
 }
 
 /* Numbers come 8V at a time, from the block that element i lies in. */
-V_FN void adamw_rounded(const ts_adamw_args *a, const adamw_factors *f, int64_t begin, int64_t end,
-                        adamw_types t)
+INLINE void adamw_rounded(const ts_adamw_args *a, const adamw_factors *f, int64_t begin,
+                          int64_t end, adamw_types t)
 {
     _Alignas(64) uint32_t u[4 * V];
     int64_t i = begin;
@@ -99,7 +99,7 @@ static void adamw(const void *args, int64_t begin, int64_t end)
     adamw_by_type(a, &f, begin, end);
 }
 
-V_FN void sgd_at(const ts_sgd_args *a, int64_t i, int64_t n, bool momentum)
+INLINE void sgd_at(const ts_sgd_args *a, int64_t i, int64_t n, bool momentum)
 {
     const vf p = v_load(a->p + i, n);
     vf g = v_mul(v_load(a->grad + i, n), v_set(a->grad_scale));
@@ -111,7 +111,7 @@ V_FN void sgd_at(const ts_sgd_args *a, int64_t i, int64_t n, bool momentum)
     v_store(a->p + i, n, v_fnma(g, v_set(a->lr), p));
 }
 
-V_FN void sgd_all(const ts_sgd_args *a, int64_t begin, int64_t end, bool momentum)
+INLINE void sgd_all(const ts_sgd_args *a, int64_t begin, int64_t end, bool momentum)
 {
     int64_t i = begin;
     for (; i + V <= end; i += V)
@@ -129,7 +129,7 @@ static void sgd(const void *args, int64_t begin, int64_t end)
         sgd_all(a, begin, end, false);
 }
 
-V_FN void sumsq_blocks(const ts_sumsq_args *a, int64_t begin, int64_t end, ts_dtype t)
+INLINE void sumsq_blocks(const ts_sumsq_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     for (int64_t b = begin; b < end; b++) {
         const int64_t from = b * TS_SUMSQ_BLOCK, left = a->len - from;

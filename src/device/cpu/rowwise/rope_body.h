@@ -25,18 +25,18 @@ static part key_part(const ts_rope_args *a)
 static int64_t row_width(const ts_rope_args *a) { return (a->n_q + 2 * a->n_kv) * a->head_dim; }
 
 /* Where head h of the part begins in a row. */
-V_FN int64_t head_at(const ts_rope_args *a, const part *p, int64_t h)
+INLINE int64_t head_at(const ts_rope_args *a, const part *p, int64_t h)
 {
     const int64_t group = h / p->per, stride = (a->n_q / a->n_kv + 2) * a->head_dim;
     return group * stride + p->first + (h - group * p->per) * a->head_dim;
 }
 
 /* Its norm weights and its place in rstd. */
-V_FN const float *head_w(const ts_rope_args *a, const part *p, int64_t h)
+INLINE const float *head_w(const ts_rope_args *a, const part *p, int64_t h)
 {
     return p->w + (a->full_norm ? h * a->head_dim : 0);
 }
-V_FN int64_t head_rstd(const ts_rope_args *a, const part *p, int64_t row, int64_t h)
+INLINE int64_t head_rstd(const ts_rope_args *a, const part *p, int64_t row, int64_t h)
 {
     return a->full_norm ? 2 * row + p->rstd : (a->n_q + a->n_kv) * row + p->rstd + h;
 }
@@ -45,8 +45,8 @@ V_FN int64_t head_rstd(const ts_rope_args *a, const part *p, int64_t row, int64_
 typedef struct pair {
     vf a, b;
 } pair;
-V_FN pair load_pair(const void *p, int64_t at, int64_t half, int64_t i, int64_t n, bool inter,
-                    ts_dtype t)
+INLINE pair load_pair(const void *p, int64_t at, int64_t half, int64_t i, int64_t n, bool inter,
+                      ts_dtype t)
 {
     if (!inter)
         return (pair){ v_load_as(p, at + i, n, t), v_load_as(p, at + half + i, n, t) };
@@ -55,8 +55,8 @@ V_FN pair load_pair(const void *p, int64_t at, int64_t half, int64_t i, int64_t 
             &v.b);
     return v;
 }
-V_FN void store_pair(void *p, int64_t at, int64_t half, int64_t i, int64_t n, bool inter,
-                     ts_dtype t, pair v)
+INLINE void store_pair(void *p, int64_t at, int64_t half, int64_t i, int64_t n, bool inter,
+                       ts_dtype t, pair v)
 {
     if (!inter) {
         v_store_as(p, at + i, n, t, v.a);
@@ -70,7 +70,7 @@ V_FN void store_pair(void *p, int64_t at, int64_t half, int64_t i, int64_t n, bo
 }
 
 /* By angle, or back by it. */
-V_FN pair rotate(pair x, const float *cs, const float *sn, int64_t i, int64_t n, bool back)
+INLINE pair rotate(pair x, const float *cs, const float *sn, int64_t i, int64_t n, bool back)
 {
     const vf c = v_load(cs + i, n), s = v_load(sn + i, n);
     if (back)
@@ -86,20 +86,20 @@ typedef struct head {
     vf offset;
 } head;
 
-V_FN pair pair_gain(const head *h, int64_t half, int64_t i, int64_t n, bool inter)
+INLINE pair pair_gain(const head *h, int64_t half, int64_t i, int64_t n, bool inter)
 {
     pair g = load_pair(h->w, 0, half, i, n, inter, TS_DTYPE_F32);
     return (pair){ v_add(g.a, h->offset), v_add(g.b, h->offset) };
 }
-V_FN vf rest_gain(const head *h, int64_t c, int64_t n)
+INLINE vf rest_gain(const head *h, int64_t c, int64_t n)
 {
     return v_add(v_load(h->w + c, n), h->offset);
 }
 
 /* ---- forward */
 
-V_FN void fwd_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, bool norm,
-                   bool inter, ts_dtype t)
+INLINE void fwd_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, bool norm,
+                     bool inter, ts_dtype t)
 {
     const int64_t half = a->rot_dim / 2;
     pair x = load_pair(a->x, h->at, half, i, n, inter, t);
@@ -110,7 +110,7 @@ V_FN void fwd_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, b
     store_pair(a->y, h->at, half, i, n, inter, t, rotate(x, h->cs, h->sn, i, n, false));
 }
 
-V_FN void fwd_head(const ts_rope_args *a, const head *h, bool norm, bool inter, ts_dtype t)
+INLINE void fwd_head(const ts_rope_args *a, const head *h, bool norm, bool inter, ts_dtype t)
 {
     const int64_t half = a->rot_dim / 2;
     int64_t i = 0;
@@ -127,7 +127,7 @@ V_FN void fwd_head(const ts_rope_args *a, const head *h, bool norm, bool inter, 
     }
 }
 
-V_FN vs head_square(const ts_rope_args *a, int64_t at, ts_dtype t)
+INLINE vs head_square(const ts_rope_args *a, int64_t at, ts_dtype t)
 {
     vf even = v_set(0), odd = v_set(0);
     for (int64_t c = 0; c < a->head_dim; c += 2 * V) {
@@ -139,13 +139,13 @@ V_FN vs head_square(const ts_rope_args *a, int64_t at, ts_dtype t)
     return v_sum(v_add(even, odd));
 }
 
-V_FN float rope_root(vs sum, int64_t n, float eps)
+INLINE float rope_root(vs sum, int64_t n, float eps)
 {
     return (float)(1 / sqrt((double)sum / (double)n + (double)eps));
 }
 
-V_FN void fwd_part(const ts_rope_args *a, const part *p, int64_t row, bool norm, bool inter,
-                   ts_dtype t)
+INLINE void fwd_part(const ts_rope_args *a, const part *p, int64_t row, bool norm, bool inter,
+                     ts_dtype t)
 {
     const int64_t base = row * row_width(a),
                   angle = a->rot_dim ? a->pos[row] * (a->rot_dim / 2) : 0;
@@ -183,8 +183,8 @@ static void copy_values(const ts_rope_args *a, const void *from, void *to, int64
     }
 }
 
-V_FN void fwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool norm, bool inter,
-                   ts_dtype t)
+INLINE void fwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool norm, bool inter,
+                     ts_dtype t)
 {
     const part q = query_part(a), k = key_part(a);
     for (int64_t row = begin; row < end; row++) {
@@ -197,20 +197,20 @@ V_FN void fwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool norm,
 /* ---- backward: with dz = dy rotated back, d = dz * g, h = x * rstd: dx = rstd * (d - h * mean(d *
  * h)) */
 
-V_FN pair back_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, bool inter,
-                    ts_dtype t)
+INLINE pair back_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, bool inter,
+                      ts_dtype t)
 {
     return rotate(load_pair(a->dy, h->at, a->rot_dim / 2, i, n, inter, t), h->cs, h->sn, i, n,
                   true);
 }
 
-V_FN vf norm_back(const head *h, vf dz, vf g, vf x)
+INLINE vf norm_back(const head *h, vf dz, vf g, vf x)
 {
     return v_mul(h->rstd, v_fnma(v_mul(x, h->rstd), h->mean, v_mul(dz, g)));
 }
 
-V_FN void bwd_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, bool norm,
-                   bool inter, ts_dtype t)
+INLINE void bwd_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, bool norm,
+                     bool inter, ts_dtype t)
 {
     const int64_t half = a->rot_dim / 2;
     pair dz = back_pair(a, h, i, n, inter, t);
@@ -222,7 +222,7 @@ V_FN void bwd_pair(const ts_rope_args *a, const head *h, int64_t i, int64_t n, b
     store_pair(a->dx, h->at, half, i, n, inter, t, dz);
 }
 
-V_FN void bwd_head(const ts_rope_args *a, const head *h, bool norm, bool inter, ts_dtype t)
+INLINE void bwd_head(const ts_rope_args *a, const head *h, bool norm, bool inter, ts_dtype t)
 {
     const int64_t half = a->rot_dim / 2;
     int64_t i = 0;
@@ -240,7 +240,7 @@ V_FN void bwd_head(const ts_rope_args *a, const head *h, bool norm, bool inter, 
 }
 
 /* sum of d * h over a head */
-V_FN vs head_dot(const ts_rope_args *a, const head *h, bool inter, ts_dtype t)
+INLINE vs head_dot(const ts_rope_args *a, const head *h, bool inter, ts_dtype t)
 {
     const int64_t half = a->rot_dim / 2;
     vf sum_a = v_set(0), sum_b = v_set(0);
@@ -259,7 +259,7 @@ V_FN vs head_dot(const ts_rope_args *a, const head *h, bool inter, ts_dtype t)
     return v_sum(v_add(sum_a, sum_b));
 }
 
-V_FN head bwd_prepare(const ts_rope_args *a, const part *p, int64_t row, int64_t k, bool norm)
+INLINE head bwd_prepare(const ts_rope_args *a, const part *p, int64_t row, int64_t k, bool norm)
 {
     const int64_t angle = a->rot_dim ? a->pos[row] * (a->rot_dim / 2) : 0;
     head h = { .at = row * row_width(a) + head_at(a, p, k), .cs = a->cos + angle,
@@ -272,8 +272,8 @@ V_FN head bwd_prepare(const ts_rope_args *a, const part *p, int64_t row, int64_t
     return h;
 }
 
-V_FN void bwd_part(const ts_rope_args *a, const part *p, int64_t row, bool norm, bool inter,
-                   ts_dtype t)
+INLINE void bwd_part(const ts_rope_args *a, const part *p, int64_t row, bool norm, bool inter,
+                     ts_dtype t)
 {
     vs dot = 0;
     if (norm && a->full_norm)
@@ -291,8 +291,8 @@ V_FN void bwd_part(const ts_rope_args *a, const part *p, int64_t row, bool norm,
     }
 }
 
-V_FN void bwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool norm, bool inter,
-                   ts_dtype t)
+INLINE void bwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool norm, bool inter,
+                     ts_dtype t)
 {
     const part q = query_part(a), k = key_part(a);
     for (int64_t row = begin; row < end; row++) {
@@ -312,8 +312,8 @@ typedef struct span {
 } span;
 
 /* Columns c to c + n - 1, all rotated with the partner at c + shift, or not rotated (shift 0). */
-V_FN void dw_vector(const ts_rope_args *a, const part *p, const span *s, int64_t c, int64_t n,
-                    int64_t shift, ts_dtype t)
+INLINE void dw_vector(const ts_rope_args *a, const part *p, const span *s, int64_t c, int64_t n,
+                      int64_t shift, ts_dtype t)
 {
     const int64_t half = a->rot_dim / 2;
     vf sum = v_set(0);
@@ -334,8 +334,8 @@ V_FN void dw_vector(const ts_rope_args *a, const part *p, const span *s, int64_t
 }
 
 /* n pairs of neighbours from column c on. */
-V_FN void dw_neighbours(const ts_rope_args *a, const part *p, const span *s, int64_t c, int64_t n,
-                        ts_dtype t)
+INLINE void dw_neighbours(const ts_rope_args *a, const part *p, const span *s, int64_t c, int64_t n,
+                          ts_dtype t)
 {
     const int64_t i = c / 2;
     pair sum = { v_set(0), v_set(0) };
@@ -352,9 +352,9 @@ V_FN void dw_neighbours(const ts_rope_args *a, const part *p, const span *s, int
     store_pair(s->dw, 0, 0, i, n, true, TS_DTYPE_F32, sum);
 }
 
-V_FN int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
+INLINE int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 
-V_FN void dw_span(const ts_rope_args *a, const part *p, span s, bool inter, ts_dtype t)
+INLINE void dw_span(const ts_rope_args *a, const part *p, span s, bool inter, ts_dtype t)
 {
     const int64_t half = a->rot_dim / 2;
     const int64_t stop[3] = { half, a->rot_dim, a->head_dim }, shift[3] = { half, -half, 0 };
@@ -372,8 +372,8 @@ V_FN void dw_span(const ts_rope_args *a, const part *p, span s, bool inter, ts_d
 }
 
 /* Columns [begin, end) of one part's weights. */
-V_FN void dw_part(const ts_rope_args *a, const part *p, int64_t begin, int64_t end, bool inter,
-                  ts_dtype t)
+INLINE void dw_part(const ts_rope_args *a, const part *p, int64_t begin, int64_t end, bool inter,
+                    ts_dtype t)
 {
     const int64_t D = a->head_dim;
     if (begin >= end || !p->dw)
@@ -388,7 +388,7 @@ V_FN void dw_part(const ts_rope_args *a, const part *p, int64_t begin, int64_t e
     }
 }
 
-V_FN void dw_cols(const ts_rope_args *a, int64_t begin, int64_t end, bool inter, ts_dtype t)
+INLINE void dw_cols(const ts_rope_args *a, int64_t begin, int64_t end, bool inter, ts_dtype t)
 {
     const part q = query_part(a), k = key_part(a);
     const int64_t mine = a->full_norm ? a->n_q * a->head_dim : a->head_dim;

@@ -1,10 +1,12 @@
 /* How a row-wise subject is put together: <subject>_body.h is compiled once per instruction set,
- * each time with one exported function, and <subject>.c chooses. */
+ * each time with one exported function, and <subject>.c chooses: ts_cpu_init_<subject> fills the
+ * subject's rows of the table for the instruction sets in c->isa. */
 #ifndef TS_DEVICE_CPU_ROWWISE_ROWWISE_H
 #define TS_DEVICE_CPU_ROWWISE_ROWWISE_H
-#include "device/cpu/cpu.h"
+#include "device/cpu/kernel.h"
 
 #define TS_ROWWISE_DECLARE(subject)                                \
+    void ts_cpu_init_##subject(ts_cpu *c);                          \
     void ts_##subject##_kernels_init_ref(ts_cpu_kernel *table);    \
     void ts_##subject##_kernels_init_avx2(ts_cpu_kernel *table);   \
     void ts_##subject##_kernels_init_avx512(ts_cpu_kernel *table);

@@ -11,58 +11,58 @@ typedef struct vd {
 } vd;
 enum { V = 8, V_STRIP = 4 };
 
-V_FN __m256i v_lanes(int64_t n)
+INLINE __m256i v_lanes(int64_t n)
 {
     const int left = (int)(n > V ? V : n < 0 ? 0 : n);
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(left), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-V_FN vf v_set(vs s) { return _mm256_set1_ps(s); }
-V_FN vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
-V_FN vf v_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
-V_FN vf v_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
-V_FN vf v_div(vf a, vf b) { return _mm256_div_ps(a, b); }
-V_FN vf v_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
-V_FN vf v_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
-V_FN vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
-V_FN vf v_min(vf a, vf b) { return _mm256_min_ps(a, b); }
-V_FN vf v_sqrt(vf a) { return _mm256_sqrt_ps(a); }
-V_FN vf v_abs(vf a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
-V_FN vm v_ge(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_GE_OQ); }
-V_FN vm v_eq(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
-V_FN vf v_sel(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m); }
-V_FN vf v_keep(int64_t n, vf a, vf other)
+INLINE vf v_set(vs s) { return _mm256_set1_ps(s); }
+INLINE vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
+INLINE vf v_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
+INLINE vf v_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
+INLINE vf v_div(vf a, vf b) { return _mm256_div_ps(a, b); }
+INLINE vf v_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+INLINE vf v_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
+INLINE vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
+INLINE vf v_min(vf a, vf b) { return _mm256_min_ps(a, b); }
+INLINE vf v_sqrt(vf a) { return _mm256_sqrt_ps(a); }
+INLINE vf v_abs(vf a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+INLINE vm v_ge(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_GE_OQ); }
+INLINE vm v_eq(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
+INLINE vf v_sel(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m); }
+INLINE vf v_keep(int64_t n, vf a, vf other)
 {
     return n >= V ? a : v_sel(_mm256_castsi256_ps(v_lanes(n)), a, other);
 }
-V_FN vf v_copysign(vf a, vf sign)
+INLINE vf v_copysign(vf a, vf sign)
 {
     const vf bit = _mm256_set1_ps(-0.0f);
     return _mm256_or_ps(_mm256_andnot_ps(bit, a), _mm256_and_ps(bit, sign));
 }
-V_FN int v_first(vm m, int64_t n)
+INLINE int v_first(vm m, int64_t n)
 {
     const int in = _mm256_movemask_ps(_mm256_and_ps(m, _mm256_castsi256_ps(v_lanes(n))));
     return in ? __builtin_ctz((unsigned)in) : -1;
 }
-V_FN int v_count(vm m, int64_t n)
+INLINE int v_count(vm m, int64_t n)
 {
     return __builtin_popcount(
         (unsigned)_mm256_movemask_ps(_mm256_and_ps(m, _mm256_castsi256_ps(v_lanes(n)))));
 }
-V_FN vs v_sum(vf v)
+INLINE vs v_sum(vf v)
 {
     const __m128 h = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     const __m128 q = _mm_add_ps(h, _mm_movehl_ps(h, h));
     return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
 }
-V_FN vs v_hmax(vf v)
+INLINE vs v_hmax(vf v)
 {
     const __m128 h = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     const __m128 q = _mm_max_ps(h, _mm_movehl_ps(h, h));
     return _mm_cvtss_f32(_mm_max_ss(q, _mm_movehdup_ps(q)));
 }
 
-V_FN __m128i v_to_bf16(vf v)
+INLINE __m128i v_to_bf16(vf v)
 {
     const __m256i u = _mm256_castps_si256(v), high = _mm256_srli_epi32(u, 16);
     const __m256i half = _mm256_add_epi32(_mm256_and_si256(high, _mm256_set1_epi32(1)),
@@ -73,17 +73,17 @@ V_FN __m128i v_to_bf16(vf v)
     const __m256i w = _mm256_blendv_epi8(r, quiet, nan);
     return _mm_packus_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
 }
-V_FN vf v_from_bf16(__m128i h)
+INLINE vf v_from_bf16(__m128i h)
 {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
 }
-V_FN __m128i v_to_f16(vf v)
+INLINE __m128i v_to_f16(vf v)
 {
     return _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
 /* AVX2 has no masks for 16-bit lanes: a tail goes through the stack. */
-V_FN vf v_load_as(const void *p, int64_t i, int64_t n, ts_dtype t)
+INLINE vf v_load_as(const void *p, int64_t i, int64_t n, ts_dtype t)
 {
     if (t == TS_DTYPE_F32) {
         const float *f = (const float *)p + i;
@@ -99,7 +99,7 @@ V_FN vf v_load_as(const void *p, int64_t i, int64_t n, ts_dtype t)
     const __m128i u = _mm_loadu_si128((const __m128i *)(const void *)h);
     return t == TS_DTYPE_BF16 ? v_from_bf16(u) : _mm256_cvtph_ps(u);
 }
-V_FN void v_store_as(void *p, int64_t i, int64_t n, ts_dtype t, vf v)
+INLINE void v_store_as(void *p, int64_t i, int64_t n, ts_dtype t, vf v)
 {
     if (t == TS_DTYPE_F32) {
         float *f = (float *)p + i;
@@ -120,35 +120,35 @@ V_FN void v_store_as(void *p, int64_t i, int64_t n, ts_dtype t, vf v)
     for (int k = 0; k < n; k++)
         h[k] = tail[k];
 }
-V_FN vf v_round_as(vf v, ts_dtype t)
+INLINE vf v_round_as(vf v, ts_dtype t)
 {
     return t == TS_DTYPE_BF16  ? v_from_bf16(v_to_bf16(v))
            : t == TS_DTYPE_F16 ? _mm256_cvtph_ps(v_to_f16(v))
                                : v;
 }
 
-V_FN void v_unzip(vf lo, vf hi, vf *even, vf *odd)
+INLINE void v_unzip(vf lo, vf hi, vf *even, vf *odd)
 {
     /* a: neighbours 0-3 of lo and of hi, b: 4-7 of each; so each half comes out in order. */
     const vf a = _mm256_permute2f128_ps(lo, hi, 0x20), b = _mm256_permute2f128_ps(lo, hi, 0x31);
     *even = _mm256_shuffle_ps(a, b, 0x88);
     *odd = _mm256_shuffle_ps(a, b, 0xDD);
 }
-V_FN void v_zip(vf even, vf odd, vf *lo, vf *hi)
+INLINE void v_zip(vf even, vf odd, vf *lo, vf *hi)
 {
     const vf a = _mm256_unpacklo_ps(even, odd), b = _mm256_unpackhi_ps(even, odd);
     *lo = _mm256_permute2f128_ps(a, b, 0x20);
     *hi = _mm256_permute2f128_ps(a, b, 0x31);
 }
 
-V_FN vd vd_zero(void) { return (vd){ _mm256_setzero_pd(), _mm256_setzero_pd() }; }
-V_FN vd vd_add_square(vd s, vf v)
+INLINE vd vd_zero(void) { return (vd){ _mm256_setzero_pd(), _mm256_setzero_pd() }; }
+INLINE vd vd_add_square(vd s, vf v)
 {
     const __m256d lo = _mm256_cvtps_pd(_mm256_castps256_ps128(v));
     const __m256d hi = _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
     return (vd){ _mm256_fmadd_pd(lo, lo, s.lo), _mm256_fmadd_pd(hi, hi, s.hi) };
 }
-V_FN double vd_sum(vd s)
+INLINE double vd_sum(vd s)
 {
     const __m256d t = _mm256_add_pd(s.lo, s.hi);
     const __m128d h = _mm_add_pd(_mm256_castpd256_pd128(t), _mm256_extractf128_pd(t, 1));
@@ -158,7 +158,7 @@ V_FN double vd_sum(vd s)
 /* exp: x = j ln2 + r, |r| <= ln2/2; e^r = 1 + (r + r^2 q(r)), q of degree 4 (error 0.06 u); 2^j in
  * two factors, so that the smallest and the largest results come out right.
  * Error: r + r^2 q 0.5 u, last sum 1 u, halves of j exact: under 2 u in all (u = 2^-24). */
-V_FN vf v_exp(vf x)
+INLINE vf v_exp(vf x)
 {
     const vf c = v_min(v_set(89.0f), v_max(v_set(-104.0f), x));
     const vf k = _mm256_round_ps(v_mul(c, v_set(0x1.715476p0f)),
@@ -179,7 +179,7 @@ V_FN vf v_exp(vf x)
 
 /* 4 blocks side by side, one to a lane of 64 bits (see f32_avx512.h); lanes 2k and 2k + 1 work on
  * blocks k and k + 2. */
-V_FN void v_philox4(const ts_rng *r, uint64_t block, uint32_t out[2 * V])
+INLINE void v_philox4(const ts_rng *r, uint64_t block, uint32_t out[2 * V])
 {
     const __m256i m0 = _mm256_set1_epi64x(0xD2511F53), m2 = _mm256_set1_epi64x(0xCD9E8D57);
     __m256i c0 = _mm256_add_epi64(_mm256_set1_epi64x((int64_t)block),
@@ -201,13 +201,13 @@ V_FN void v_philox4(const ts_rng *r, uint64_t block, uint32_t out[2 * V])
     _mm256_storeu_si256(o, _mm256_unpacklo_epi64(a, b));
     _mm256_storeu_si256(o + 1, _mm256_unpackhi_epi64(a, b));
 }
-V_FN void v_philox(const ts_rng *r, uint64_t block, uint32_t out[4 * V])
+INLINE void v_philox(const ts_rng *r, uint64_t block, uint32_t out[4 * V])
 {
     v_philox4(r, block, out);
     v_philox4(r, block + 4, out + 2 * V);
 }
 typedef __m256i vu;
-V_FN vu v_halves(const uint32_t *u, int64_t at, int64_t n)
+INLINE vu v_halves(const uint32_t *u, int64_t at, int64_t n)
 {
     const uint16_t *h = (const uint16_t *)(const void *)u + at;
     uint16_t tail[V] = { 0 };
@@ -217,11 +217,11 @@ V_FN vu v_halves(const uint32_t *u, int64_t at, int64_t n)
     }
     return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)h));
 }
-V_FN vu v_times16(vu r, int factor)
+INLINE vu v_times16(vu r, int factor)
 {
     return _mm256_mullo_epi16(r, _mm256_set1_epi32(factor));
 }
-V_FN void v_store_random(uint16_t *p, int64_t n, vf v, vu r)
+INLINE void v_store_random(uint16_t *p, int64_t n, vf v, vu r)
 {
     const __m256i u = _mm256_castps_si256(v);
     const __m256i quiet = _mm256_or_si256(u, _mm256_set1_epi32(0x400000));
@@ -234,7 +234,7 @@ V_FN void v_store_random(uint16_t *p, int64_t n, vf v, vu r)
     for (int k = 0; k < n && n < V; k++)
         p[k] = tail[k];
 }
-V_FN vf v_uniform(const uint32_t *u, int64_t n)
+INLINE vf v_uniform(const uint32_t *u, int64_t n)
 {
     const __m256i v = _mm256_maskload_epi32((const int *)(const void *)u, v_lanes(n));
     return v_mul(_mm256_cvtepi32_ps(_mm256_srli_epi32(v, 8)), v_set(0x1p-24f));

@@ -31,37 +31,37 @@ typedef struct vd {
 } vd;
 enum { V = 16, V_STRIP = 8 };
 
-V_FN vm v_lanes(int64_t n) { return (vm)(n >= V ? 0xFFFFu : n <= 0 ? 0u : (1u << n) - 1); }
-V_FN vf v_set(vs s) { return _mm512_set1_ps(s); }
-V_FN vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
-V_FN vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
-V_FN vf v_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
-V_FN vf v_div(vf a, vf b) { return _mm512_div_ps(a, b); }
-V_FN vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }   /* a*b + c */
-V_FN vf v_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); } /* c - a*b */
-V_FN vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
-V_FN vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
-V_FN vf v_sqrt(vf a) { return _mm512_sqrt_ps(a); }
-V_FN vf v_abs(vf a) { return _mm512_abs_ps(a); }
-V_FN vm v_ge(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
-V_FN vm v_eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
-V_FN vf v_sel(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
-V_FN vf v_keep(int64_t n, vf a, vf other) { return n >= V ? a : v_sel(v_lanes(n), a, other); }
-V_FN vf v_copysign(vf a, vf sign)
+INLINE vm v_lanes(int64_t n) { return (vm)(n >= V ? 0xFFFFu : n <= 0 ? 0u : (1u << n) - 1); }
+INLINE vf v_set(vs s) { return _mm512_set1_ps(s); }
+INLINE vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+INLINE vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+INLINE vf v_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+INLINE vf v_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+INLINE vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }   /* a*b + c */
+INLINE vf v_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); } /* c - a*b */
+INLINE vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+INLINE vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+INLINE vf v_sqrt(vf a) { return _mm512_sqrt_ps(a); }
+INLINE vf v_abs(vf a) { return _mm512_abs_ps(a); }
+INLINE vm v_ge(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
+INLINE vm v_eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+INLINE vf v_sel(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
+INLINE vf v_keep(int64_t n, vf a, vf other) { return n >= V ? a : v_sel(v_lanes(n), a, other); }
+INLINE vf v_copysign(vf a, vf sign)
 {
     const vf bit = _mm512_set1_ps(-0.0f);
     return _mm512_or_ps(_mm512_andnot_ps(bit, a), _mm512_and_ps(bit, sign));
 }
-V_FN int v_first(vm m, int64_t n)
+INLINE int v_first(vm m, int64_t n)
 {
     const unsigned in = (unsigned)m & v_lanes(n);
     return in ? __builtin_ctz(in) : -1;
 }
-V_FN int v_count(vm m, int64_t n) { return __builtin_popcount((unsigned)m & v_lanes(n)); }
-V_FN vs v_sum(vf v) { return _mm512_reduce_add_ps(v); }
-V_FN vs v_hmax(vf v) { return _mm512_reduce_max_ps(v); }
+INLINE int v_count(vm m, int64_t n) { return __builtin_popcount((unsigned)m & v_lanes(n)); }
+INLINE vs v_sum(vf v) { return _mm512_reduce_add_ps(v); }
+INLINE vs v_hmax(vf v) { return _mm512_reduce_max_ps(v); }
 
-V_FN __m256i v_to_bf16(vf v)
+INLINE __m256i v_to_bf16(vf v)
 {
     const __m512i u = _mm512_castps_si512(v), high = _mm512_srli_epi32(u, 16);
     const __m512i half = _mm512_add_epi32(_mm512_and_si512(high, _mm512_set1_epi32(1)),
@@ -70,16 +70,16 @@ V_FN __m256i v_to_bf16(vf v)
     const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
     return _mm512_cvtepi32_epi16(_mm512_mask_or_epi32(r, nan, high, _mm512_set1_epi32(0x40)));
 }
-V_FN vf v_from_bf16(__m256i h)
+INLINE vf v_from_bf16(__m256i h)
 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
 }
-V_FN __m256i v_to_f16(vf v)
+INLINE __m256i v_to_f16(vf v)
 {
     return _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-V_FN vf v_load_as(const void *p, int64_t i, int64_t n, ts_dtype t)
+INLINE vf v_load_as(const void *p, int64_t i, int64_t n, ts_dtype t)
 {
     if (t == TS_DTYPE_F32) {
         const float *f = (const float *)p + i;
@@ -90,7 +90,7 @@ V_FN vf v_load_as(const void *p, int64_t i, int64_t n, ts_dtype t)
                              : _mm256_maskz_loadu_epi16(v_lanes(n), h);
     return t == TS_DTYPE_BF16 ? v_from_bf16(u) : _mm512_cvtph_ps(u);
 }
-V_FN void v_store_as(void *p, int64_t i, int64_t n, ts_dtype t, vf v)
+INLINE void v_store_as(void *p, int64_t i, int64_t n, ts_dtype t, vf v)
 {
     if (t == TS_DTYPE_F32) {
         float *f = (float *)p + i;
@@ -107,40 +107,40 @@ V_FN void v_store_as(void *p, int64_t i, int64_t n, ts_dtype t, vf v)
     else
         _mm256_mask_storeu_epi16(h, v_lanes(n), u);
 }
-V_FN vf v_round_as(vf v, ts_dtype t)
+INLINE vf v_round_as(vf v, ts_dtype t)
 {
     return t == TS_DTYPE_BF16  ? v_from_bf16(v_to_bf16(v))
            : t == TS_DTYPE_F16 ? _mm512_cvtph_ps(v_to_f16(v))
                                : v;
 }
 
-V_FN void v_unzip(vf lo, vf hi, vf *even, vf *odd)
+INLINE void v_unzip(vf lo, vf hi, vf *even, vf *odd)
 {
     const __m512i e = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     *even = _mm512_permutex2var_ps(lo, e, hi);
     *odd = _mm512_permutex2var_ps(lo, _mm512_add_epi32(e, _mm512_set1_epi32(1)), hi);
 }
-V_FN void v_zip(vf even, vf odd, vf *lo, vf *hi)
+INLINE void v_zip(vf even, vf odd, vf *lo, vf *hi)
 {
     const __m512i l = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
     *lo = _mm512_permutex2var_ps(even, l, odd);
     *hi = _mm512_permutex2var_ps(even, _mm512_add_epi32(l, _mm512_set1_epi32(8)), odd);
 }
 
-V_FN vd vd_zero(void) { return (vd){ _mm512_setzero_pd(), _mm512_setzero_pd() }; }
-V_FN vd vd_add_square(vd s, vf v)
+INLINE vd vd_zero(void) { return (vd){ _mm512_setzero_pd(), _mm512_setzero_pd() }; }
+INLINE vd vd_add_square(vd s, vf v)
 {
     const __m512d lo = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
     const __m512d hi = _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1));
     return (vd){ _mm512_fmadd_pd(lo, lo, s.lo), _mm512_fmadd_pd(hi, hi, s.hi) };
 }
-V_FN double vd_sum(vd s) { return _mm512_reduce_add_pd(_mm512_add_pd(s.lo, s.hi)); }
+INLINE double vd_sum(vd s) { return _mm512_reduce_add_pd(_mm512_add_pd(s.lo, s.hi)); }
 
 /* exp: x = (i + 16 j) ln2/16 + r, |r| <= ln2/32; 2^(i/16) from a table in a register, e^r by a
  * cubic (error 0.03 u), 2^j by scalef, which also makes infinities, zeros and subnormals. Adding
  * 1.5 * 2^19 leaves x log2(e) rounded to sixteenths, its last four bits the table's index.
  * Error: table 1 u, last sum 1 u, the rest under 0.2 u: 2.2 u in all (u = 2^-24). */
-V_FN vf v_exp(vf x)
+INLINE vf v_exp(vf x)
 {
     const vf table =
         _mm512_setr_ps(1, 1.04427373f, 1.09050775f, 1.13878858f, 1.18920708f, 1.24185777f,
@@ -159,7 +159,7 @@ V_FN vf v_exp(vf x)
 /* 8 blocks side by side, one to a lane of 64 bits: factors and products are then where they are
  * wanted, and what else stands in a lane's upper half does not matter. Lanes 2k and 2k + 1 work on
  * blocks k and k + 4, so that their numbers come out in order. */
-V_FN void v_philox8(const ts_rng *r, uint64_t block, uint32_t out[2 * V])
+INLINE void v_philox8(const ts_rng *r, uint64_t block, uint32_t out[2 * V])
 {
     const __m512i m0 = _mm512_set1_epi64(0xD2511F53), m2 = _mm512_set1_epi64(0xCD9E8D57);
     __m512i c0 = _mm512_add_epi64(_mm512_set1_epi64((int64_t)block),
@@ -180,23 +180,23 @@ V_FN void v_philox8(const ts_rng *r, uint64_t block, uint32_t out[2 * V])
     _mm512_storeu_si512(out, _mm512_unpacklo_epi64(a, b));
     _mm512_storeu_si512(out + V, _mm512_unpackhi_epi64(a, b));
 }
-V_FN void v_philox(const ts_rng *r, uint64_t block, uint32_t out[4 * V])
+INLINE void v_philox(const ts_rng *r, uint64_t block, uint32_t out[4 * V])
 {
     v_philox8(r, block, out);
     v_philox8(r, block + 8, out + 2 * V);
 }
 typedef __m512i vu;
-V_FN vu v_halves(const uint32_t *u, int64_t at, int64_t n)
+INLINE vu v_halves(const uint32_t *u, int64_t at, int64_t n)
 {
     const uint16_t *h = (const uint16_t *)(const void *)u + at;
     return _mm512_cvtepu16_epi32(n >= V ? _mm256_loadu_si256((const __m256i *)(const void *)h)
                                         : _mm256_maskz_loadu_epi16(v_lanes(n), h));
 }
-V_FN vu v_times16(vu r, int factor)
+INLINE vu v_times16(vu r, int factor)
 {
     return _mm512_mullo_epi16(r, _mm512_set1_epi32(factor)); /* upper halves stay 0 */
 }
-V_FN void v_store_random(uint16_t *p, int64_t n, vf v, vu r)
+INLINE void v_store_random(uint16_t *p, int64_t n, vf v, vu r)
 {
     const __m512i u = _mm512_castps_si512(v);
     const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
@@ -208,7 +208,7 @@ V_FN void v_store_random(uint16_t *p, int64_t n, vf v, vu r)
     else
         _mm256_mask_storeu_epi16(p, v_lanes(n), h);
 }
-V_FN vf v_uniform(const uint32_t *u, int64_t n)
+INLINE vf v_uniform(const uint32_t *u, int64_t n)
 {
     const __m512i v = _mm512_maskz_loadu_epi32(v_lanes(n), u);
     return v_mul(_mm512_cvtepi32_ps(_mm512_srli_epi32(v, 8)), v_set(0x1p-24f));

@@ -6,7 +6,7 @@
 /* tanh: below 0.55 x + x^3 P(x^2) (fit 0.02 u, rounding 1.2 u); above 1 - 2 / (e^2x + 1), whose
  * second term, at most 0.5, is 5 u wrong relative to itself, and with the last rounding 6 u of the
  * result. */
-V_FN vf v_tanh(vf x)
+INLINE vf v_tanh(vf x)
 {
     const vf a = v_abs(x), s = v_mul(x, x);
     vf p = v_fma(s, v_set(-0.00628247243f), v_set(0.0210777577f));
@@ -21,7 +21,7 @@ V_FN vf v_tanh(vf x)
 
 /* 1 / (1 + e^-x): 3.2 u from the exponential (and nothing where it is small), 2 u from sum and
  * quotient. */
-V_FN vf v_sigmoid(vf x)
+INLINE vf v_sigmoid(vf x)
 {
     return v_div(v_set(1), v_add(v_set(1), v_exp(v_sub(v_set(0), x))));
 }
@@ -30,7 +30,7 @@ V_FN vf v_sigmoid(vf x)
  * z), z = |x| / sqrt 2 (fit of erfc(z) e^(z^2) / t, error 0.14 u). The rounding of x^2/2 costs
  * x^2/2 u of the exponential, the polynomial and t 8 u: (12 + x^2) u of the tail in all, and 1 u
  * more of 1 - tail. */
-V_FN vf v_phi(vf x, vf *density)
+INLINE vf v_phi(vf x, vf *density)
 {
     const vf a = v_abs(x);
     const vf z = v_min(v_set(10.2f), v_mul(a, v_set(0.707106781f)));

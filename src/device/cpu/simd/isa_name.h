@@ -3,6 +3,7 @@
 #define TS_DEVICE_CPU_SIMD_ISA_NAME_H
 #include "base/dtype.h"
 #include "base/rng.h"
+#include "device/cpu/helpers.h"
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,9 +11,6 @@
 #define TS_CAT_(a, b) a##_##b
 #define TS_CAT(a, b) TS_CAT_(a, b)
 #define TS_ISA_NAME(f) TS_CAT(f, TS_ISA)
-
-/* Always inlined: a type or a flag that is a constant at the call becomes one inside. */
-#define V_FN static inline __attribute__((always_inline))
 
 /* Calls body(..., dtype) with the data type as a constant: conversions are chosen outside the
  * loops. */

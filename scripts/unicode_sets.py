@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes src/text/unicode_sets.h: the characters of every property name that patterns of tokenizer.json may have.
+"""Makes src/text/regex/unicode_sets.h: the characters of every property name that patterns of tokenizer.json may have.
 
-usage: unicode_sets.py NAMES [SUMS] > src/text/unicode_sets.h
+usage: unicode_sets.py NAMES [SUMS] > src/text/regex/unicode_sets.h
 NAMES lists the names, one a line (Oniguruma's page UNICODE_PROPERTIES does). The library `tokenizers` is asked for the characters
 of each. A set is written as general categories and the ranges where it differs from them: from the end of one range to the
 beginning of the next, and the length less 1, in digits of five bits, the lowest first; a digit plus 32 is followed by another.

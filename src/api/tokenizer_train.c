@@ -6,7 +6,7 @@
 #include "base/thread.h"
 #include "io/json_fields.h"
 #include "tessera/tokenizer.h"
-#include "text/bpe_train.h"
+#include "text/bpe/bpe_train.h"
 
 #include <string.h>
 

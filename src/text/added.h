@@ -1,7 +1,7 @@
 /* Added tokens: texts that are cut out before (or after) normalising and stand for one id. */
 #ifndef TS_TEXT_ADDED_H
 #define TS_TEXT_ADDED_H
-#include "text/normalize.h"
+#include "text/normalize/normalize.h"
 #include "text/trie.h"
 #include "text/vocab.h"
 

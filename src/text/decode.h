@@ -2,7 +2,7 @@
 #ifndef TS_TEXT_DECODE_H
 #define TS_TEXT_DECODE_H
 #include "base/json.h"
-#include "text/regex.h"
+#include "text/regex/regex.h"
 
 typedef enum ts_dec_kind {
     TS_DEC_BYTES,

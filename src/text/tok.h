@@ -4,10 +4,10 @@
 #include "text/added.h"
 #include "text/cache.h"
 #include "text/decode.h"
-#include "text/model.h"
-#include "text/normalize.h"
+#include "text/model/model.h"
+#include "text/normalize/normalize.h"
 #include "text/postproc.h"
-#include "text/pretoken.h"
+#include "text/pretoken/pretoken.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
 

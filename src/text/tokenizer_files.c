@@ -2,8 +2,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "text/sp_json.h"
-#include "text/tiktoken_json.h"
+#include "text/load/sp_json.h"
+#include "text/load/tiktoken_json.h"
 
 #include <inttypes.h>
 #include <stdio.h>

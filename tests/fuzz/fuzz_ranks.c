@@ -1,7 +1,7 @@
 /* The tokenizers that are no JSON of their own: rank files, GPT-2's pair of files, and the files
  * beside a tokenizer that say which tokens begin and end. */
 #include "fuzz_text.h"
-#include "text/tiktoken_json.h"
+#include "text/load/tiktoken_json.h"
 
 #include <sys/stat.h>
 

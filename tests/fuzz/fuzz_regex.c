@@ -1,6 +1,6 @@
 #include "fuzz.h"
-#include "text/pretoken.h"
-#include "text/regex.h"
+#include "text/pretoken/pretoken.h"
+#include "text/regex/regex.h"
 
 /* Every match lies in the text, behind the one before; all matches are few. */
 static void search(const ts_regex *re, const char *text, size_t n)

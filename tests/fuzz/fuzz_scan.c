@@ -1,6 +1,6 @@
 #include "fuzz_text.h"
-#include "text/regex.h"
-#include "text/scan.h"
+#include "text/pretoken/scan.h"
+#include "text/regex/regex.h"
 
 #define CONTRACTIONS "'s|'t|'re|'ve|'m|'ll|'d"
 #define TAIL "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"

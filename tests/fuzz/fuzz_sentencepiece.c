@@ -1,5 +1,5 @@
 #include "fuzz_text.h"
-#include "text/sp_json.h"
+#include "text/load/sp_json.h"
 
 /* As a tokenizer.json, which opens. */
 static void as_json(const char *data, size_t size)

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "../temp.h"
-#include "text/bpe.h"
+#include "text/bpe/bpe.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
 #include "../temp.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "text/bpe_train.h"
+#include "text/bpe/bpe_train.h"
 
 #include <string.h>
 

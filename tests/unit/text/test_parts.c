@@ -7,8 +7,8 @@
 
 #include "../temp.h"
 #include "text/cache.h"
-#include "text/json_cut.h"
-#include "text/regex.h"
+#include "text/load/json_cut.h"
+#include "text/regex/regex.h"
 #include "text/trie.h"
 #include "text/unicode.h"
 #include "text/vocab.h"

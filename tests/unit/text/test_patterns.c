@@ -6,8 +6,8 @@
 #include <cmocka.h>
 
 #include "cases.h"
-#include "text/charset.h"
-#include "text/pretoken.h"
+#include "text/pretoken/pretoken.h"
+#include "text/regex/charset.h"
 
 #include <stdio.h>
 

@@ -6,8 +6,8 @@
 #include <cmocka.h>
 
 #include "../temp.h"
-#include "text/regex.h"
-#include "text/scan.h"
+#include "text/pretoken/scan.h"
+#include "text/regex/regex.h"
 
 #include <string.h>
 

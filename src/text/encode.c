@@ -5,6 +5,33 @@
 
 enum { WORDS_AHEAD = 32, WORDS_MOST = WORDS_AHEAD + TS_BLOCK };
 
+ts_status ts_tokenizer_scratch_create(const ts_tokenizer *tok, ts_tokenizer_scratch **out)
+{
+    (void)tok;
+    ts_tokenizer_scratch *sc = NULL;
+    TS_TRY(ts_alloc(&sc, 1, sizeof *sc));
+    const ts_status st = ts_cache_init(&sc->cache);
+    if (st != TS_OK)
+        ts_tokenizer_scratch_destroy(&sc);
+    else
+        *out = sc;
+    return st;
+}
+
+void ts_tokenizer_scratch_destroy(ts_tokenizer_scratch **scratch)
+{
+    ts_tokenizer_scratch *sc = *scratch;
+    if (sc) {
+        ts_cache_deinit(&sc->cache);
+        ts_token_model_work_deinit(&sc->model);
+        ts_pre_work_deinit(&sc->pre);
+        for (int i = 0; i < 2; i++)
+            ts_str_deinit(&sc->raw[i]);
+        ts_ids_deinit(&sc->word);
+    }
+    ts_free(scratch);
+}
+
 static ts_status append(const ts_tokenizer *tok, const int32_t *ids, size_t n, ts_ids *out,
                         size_t from)
 {

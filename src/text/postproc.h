@@ -2,7 +2,7 @@
 #ifndef TS_TEXT_POSTPROC_H
 #define TS_TEXT_POSTPROC_H
 #include "base/json.h"
-#include "text/tokenizer.h"
+#include "text/ids.h"
 
 typedef struct ts_postproc {
     ts_ids before, after;

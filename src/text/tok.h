@@ -66,13 +66,4 @@ ts_status ts_sp_normalize(const ts_tokenizer *tok, const char *s, size_t n, bool
                           ts_str *out) TS_NODISCARD;
 ts_status ts_sp_decode(const ts_tokenizer *tok, const int32_t *ids, size_t n,
                        ts_str *out) TS_NODISCARD;
-
-/* model_load.c: merges of text pairs; finds where texts may be cut before U+2581. */
-ts_status ts_token_model_add_merge(ts_token_model *m, const char *a, size_t a_len, const char *b,
-                                   size_t b_len, uint32_t rank, const char *file) TS_NODISCARD;
-/* Every way to make a token of two others is a merge, ranked by `rank` of the token. */
-ts_status ts_token_model_add_splits(ts_token_model *m, int32_t id, const char *s, size_t n,
-                                    uint32_t rank,
-                                    int32_t (*find)(const ts_token_model *m, const char *s,
-                                                    size_t n)) TS_NODISCARD;
 #endif

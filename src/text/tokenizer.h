@@ -6,17 +6,11 @@
 #ifndef TS_TEXT_TOKENIZER_H
 #define TS_TEXT_TOKENIZER_H
 #include "base/str.h"
+#include "text/ids.h"
 
 typedef struct ts_tokenizer ts_tokenizer;
 /* work space and word cache of one thread */
 typedef struct ts_tokenizer_scratch ts_tokenizer_scratch;
-
-typedef struct ts_ids {
-    int32_t *v;
-    size_t n, cap;
-} ts_ids;
-void ts_ids_deinit(ts_ids *ids);
-ts_status ts_ids_add(ts_ids *ids, int32_t id) TS_NODISCARD;
 
 typedef struct ts_tokenizer_options {
     /* of a .tiktoken file: v1 or v2 (Megatron's), or a regular expression; NULL: GPT-2's */

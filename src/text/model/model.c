@@ -6,20 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void ts_ids_deinit(ts_ids *ids)
-{
-    ts_free(&ids->v);
-    ids->n = ids->cap = 0;
-}
-
-ts_status ts_ids_add(ts_ids *ids, int32_t id)
-{
-    if (ids->n == ids->cap)
-        TS_TRY(ts_grow(&ids->v, &ids->cap, ids->n + 1, sizeof *ids->v));
-    ids->v[ids->n++] = id;
-    return TS_OK;
-}
-
 ts_status ts_token_model_encode(const ts_token_model *m, ts_token_model_work *w, const char *s,
                                 size_t n, ts_ids *out)
 {

@@ -1,8 +1,9 @@
 /* The models: a piece of text to ids. */
 #ifndef TS_TEXT_MODEL_MODEL_H
 #define TS_TEXT_MODEL_MODEL_H
+#include "base/str.h"
 #include "text/bpe/bpe.h"
-#include "text/tokenizer.h"
+#include "text/ids.h"
 #include "text/trie.h"
 #include "text/vocab.h"
 
@@ -78,6 +79,15 @@ void ts_token_model_work_deinit(ts_token_model_work *w);
 void ts_token_model_find_bytes(ts_token_model *m);
 /* Fills byte_first and byte_rest from the byte-level alphabet. */
 ts_status ts_token_model_use_bytes(ts_token_model *m) TS_NODISCARD;
+
+/* model_load.c: merges of text pairs; finds where texts may be cut before U+2581. */
+ts_status ts_token_model_add_merge(ts_token_model *m, const char *a, size_t a_len, const char *b,
+                                   size_t b_len, uint32_t rank, const char *file) TS_NODISCARD;
+/* Every way to make a token of two others is a merge, ranked by `rank` of the token. */
+ts_status ts_token_model_add_splits(ts_token_model *m, int32_t id, const char *s, size_t n,
+                                    uint32_t rank,
+                                    int32_t (*find)(const ts_token_model *m, const char *s,
+                                                    size_t n)) TS_NODISCARD;
 
 /* By kind; in bpe_model.c, unigram.c, wordpiece.c, sp_model.c. */
 ts_status ts_bpe_encode(const ts_token_model *m, ts_token_model_work *w, const char *s, size_t n,

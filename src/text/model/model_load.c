@@ -1,4 +1,4 @@
-#include "text/tok.h"
+#include "text/model/model.h"
 
 #include <string.h>
 

@@ -4,14 +4,7 @@
 #ifndef TS_TEXT_PRETOKEN_SCAN_H
 #define TS_TEXT_PRETOKEN_SCAN_H
 #include "text/pretoken/scan_block.h"
-#include "text/unicode.h"
-
-/* Length (> 0) of the piece at p: a match of the pattern, or the text up to the next match. The
- * text is valid UTF-8, p < end, and a piece ended at p. */
-typedef size_t ts_scan_fn(const ts_unicode *u, const unsigned char *p, const unsigned char *end);
-
-/* Length of 's|'t|'re|'ve|'m|'ll|'d at p; with fold, in any case (U+017F is an s then). 0: no match. */
-size_t ts_scan_contraction(const unsigned char *p, const unsigned char *end, bool fold);
+#include "text/pretoken/scanners.h"
 
 /* NULL: no scanner for this pattern. */
 ts_scan_fn *ts_scan_find(const char *pattern);

@@ -1,6 +1,6 @@
 #include "text/pretoken/scan_block.h"
 
-#include "text/pretoken/scan.h"
+#include "text/pretoken/scanners.h"
 
 #ifdef __SSE2__
 #include <emmintrin.h>

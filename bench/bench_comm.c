@@ -10,7 +10,7 @@
  * memory allows, where the arrays are larger than the caches: bytes that must be read and written
  * by all ranks at least, against a loop over memory in all ranks at once. */
 #include "base/thread.h"
-#include "dist/comm.h"
+#include "dist/world.h"
 
 #include <mpi.h>
 #include <stdio.h>

@@ -2,6 +2,7 @@
 
 #include "api/words.h"
 #include "base/log.h"
+#include "dist/world.h"
 #include "train/together.h"
 
 #include <string.h>

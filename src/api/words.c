@@ -1,7 +1,7 @@
 #include "api/words.h"
 
 #include "base/log.h"
-#include "dist/comm.h"
+#include "dist/world.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #include "base/log.h"
 #include "api/words.h"
 #include "cli/command.h"
-#include "dist/comm.h"
+#include "dist/world.h"
 #include "plan/report.h"
 #include "train/together.h"
 

@@ -2,6 +2,7 @@
 #include "api/words.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "dist/world.h"
 #include "plan/report.h"
 
 #include <signal.h>

@@ -16,7 +16,7 @@ typedef struct ts_comm_traffic {
 } ts_comm_traffic;
 
 typedef struct ts_comm ts_comm;
-typedef struct ts_comm_request ts_comm_request; /* one operation under way */
+typedef struct ts_comm_request ts_comm_request; /* one operation under way; each kind's own */
 
 struct ts_comm {
     const char *kind;  /* "self", "mpi", "shm" (MPI's processes, on one host), "sim" */
@@ -52,23 +52,6 @@ struct ts_comm {
     ts_status (*barrier)(ts_comm *c);
     void (*destroy)(ts_comm *c);
 };
-
-/* The processes of this job: MPI when a launcher started several of us, else self. Call once. A
- * launcher of several processes without MPI in this build, or of another MPI, is TS_ERR_USER. */
-ts_status ts_comm_world(ts_comm **out) TS_NODISCARD;
-/* Processes by the launcher's word, and this one's number, without starting anything; 1 and 0
- * without a launcher. */
-int64_t ts_comm_launched(int64_t *rank);
-
-/* Whether all processes get here within this time: a mistake that each was to find for itself has been
- * found by all. Then `ts_comm_finish` with false is safe. */
-bool ts_comm_meet(const ts_comm *world, double seconds);
-
-/* Ends MPI. `failed`: this rank failed alone and the others may be waiting for it; takes them down
- * (MPI_Abort, exit code 1) and, with MPI, does not come back. After a failure that ts_comm_agree
- * made known to all ranks finish with false and leave with the status's own exit code. Fine with a
- * pointer to NULL. */
-void ts_comm_finish(ts_comm **world, bool failed);
 
 ts_status ts_comm_self_create(ts_comm **out) TS_NODISCARD;
 /* Rank `rank` of a made-up group. seconds is increased by what each call would take; may be

@@ -24,12 +24,13 @@ typedef struct mpi_comm {
     int *ints; /* [2 * size]: counts and displacements for MPI */
 } mpi_comm;
 
-struct ts_comm_request {
+typedef struct mpi_request {
     int n;
     MPI_Request r[]; /* [n] */
-};
+} mpi_request;
 
 static mpi_comm *mpi_of(ts_comm *c) { return (mpi_comm *)c; }
+static mpi_request *own(ts_comm_request *r) { return (mpi_request *)(void *)r; }
 
 static MPI_Datatype type_of(ts_comm_type t)
 {
@@ -81,7 +82,7 @@ static ts_status all_reduce_start(ts_comm *c, void *buf, int64_t n, ts_comm_type
 {
     mpi_comm *m = mpi_of(c);
     const int64_t pieces = n > 0 ? (n - 1) / m->max_count + 1 : 0;
-    ts_comm_request *r;
+    mpi_request *r;
     TS_TRY(ts_alloc(&r, 1, sizeof *r + (size_t)pieces * sizeof *r->r));
     count(c, TS_ALL_REDUCE, bytes_of(n, t));
     for (int64_t b = 0; b < n; b += m->max_count) {
@@ -94,7 +95,7 @@ static ts_status all_reduce_start(ts_comm *c, void *buf, int64_t n, ts_comm_type
         }
         r->n++;
     }
-    *out = r;
+    *out = (ts_comm_request *)(void *)r;
     return TS_OK;
 }
 
@@ -102,7 +103,7 @@ static ts_status test(ts_comm *c, ts_comm_request **r, bool *done)
 {
     int flag = 1;
     if (*r)
-        TS_TRY(check(c, TS_ALL_REDUCE, ts_mpi_look((*r)->n, (*r)->r, &flag)));
+        TS_TRY(check(c, TS_ALL_REDUCE, ts_mpi_look(own(*r)->n, own(*r)->r, &flag)));
     *done = flag;
     if (flag)
         ts_free(r);
@@ -113,7 +114,7 @@ static ts_status wait(ts_comm *c, ts_comm_request **r)
 {
     if (!*r)
         return TS_OK;
-    const ts_status st = await(c, TS_ALL_REDUCE, (*r)->n, (*r)->r);
+    const ts_status st = await(c, TS_ALL_REDUCE, own(*r)->n, own(*r)->r);
     ts_free(r);
     return st;
 }

@@ -1,3 +1,5 @@
+#include "dist/comm_shm.h"
+
 #include "base/thread.h"
 #include "dist/comm_cost.h"
 #include "dist/shm_piece.h"
@@ -22,7 +24,7 @@ typedef struct shm_comm {
     int spins;
     ts_watch watch;
     char host[64];
-    ts_comm_request *first, *last; /* under way, in order */
+    ts_shm_request *first, *last; /* under way, in order */
     int64_t *uniform;              /* [2 * size] counts and offsets of all_gather */
     bool reads;                    /* every rank may read every other's memory */
     int64_t token;                 /* proves it */
@@ -33,6 +35,7 @@ typedef struct shm_comm {
 } shm_comm;
 
 static shm_comm *shm_of(ts_comm *c) { return (shm_comm *)c; }
+static ts_shm_request *own(ts_comm_request *r) { return (ts_shm_request *)(void *)r; }
 
 typedef enum counter { PUT, REDUCED, TAKEN } counter;
 
@@ -72,12 +75,12 @@ static bool beyond_caches(const shm_comm *s, int64_t n, ts_comm_type t)
     return (size_t)n * ts_comm_type_size(t) > CACHES / (size_t)s->c.size;
 }
 
-static double began(const ts_comm_request *r, int64_t k)
+static double began(const ts_shm_request *r, int64_t k)
 {
     return r->turns && ts_shm_is_timed(r->turn + k) ? ts_now() : 0;
 }
 
-static void ended(shm_comm *s, ts_comm_request *r, int64_t k, ts_shm_step step, double t0)
+static void ended(shm_comm *s, ts_shm_request *r, int64_t k, ts_shm_step step, double t0)
 {
     if (t0 > 0) {
         ts_shm_timed(r->turns, r->turn + k, step, ts_now() - t0);
@@ -85,7 +88,7 @@ static void ended(shm_comm *s, ts_comm_request *r, int64_t k, ts_shm_step step, 
     }
 }
 
-static ts_shm_way way_of(const ts_comm_request *r, int64_t k)
+static ts_shm_way way_of(const ts_shm_request *r, int64_t k)
 {
     return r->direct  ? TS_SHM_DIRECT
            : r->turns ? ts_shm_way_of(r->turns, r->turn + k)
@@ -93,7 +96,7 @@ static ts_shm_way way_of(const ts_comm_request *r, int64_t k)
                       : TS_SHM_THROUGH;
 }
 
-static void put(shm_comm *s, ts_comm_request *r)
+static void put(shm_comm *s, ts_shm_request *r)
 {
     const int64_t k = r->put++;
     const double t0 = began(r, k);
@@ -114,7 +117,7 @@ static bool stepped(shm_comm *s, ts_status st)
     return st == TS_OK;
 }
 
-static bool take(shm_comm *s, ts_comm_request *r)
+static bool take(shm_comm *s, ts_shm_request *r)
 {
     const double t0 = began(r, r->taken);
     if (!stepped(s, ts_shm_take(&s->place, r, r->taken)))
@@ -124,7 +127,7 @@ static bool take(shm_comm *s, ts_comm_request *r)
     return true;
 }
 
-static void share(shm_comm *s, ts_comm_request *r)
+static void share(shm_comm *s, ts_shm_request *r)
 {
     const double t0 = began(r, r->reduced);
     ts_shm_reduce(&s->place, r, r->reduced);
@@ -133,7 +136,7 @@ static void share(shm_comm *s, ts_comm_request *r)
 }
 
 /* Every rank gives as long an array here (`longest`), so all come to the same. */
-static void choose_way(shm_comm *s, ts_comm_request *r, int64_t longest)
+static void choose_way(shm_comm *s, ts_shm_request *r, int64_t longest)
 {
     const bool reads = r->what == TS_SHM_GATHER || r->what == TS_SHM_SPREAD;
     const int64_t bytes = longest * (int64_t)ts_comm_type_size(r->t);
@@ -149,7 +152,7 @@ static void choose_way(shm_comm *s, ts_comm_request *r, int64_t longest)
     r->turns = &s->turns[r->what][size];
 }
 
-static void begin_turns(ts_comm_request *r)
+static void begin_turns(ts_shm_request *r)
 {
     if (r->turns) {
         r->turn = r->turns->pieces;
@@ -159,7 +162,7 @@ static void begin_turns(ts_comm_request *r)
 
 /* All have put the first piece of an exchange, and said how many values they have for one rank:
  * all must go through as many pieces. Nothing was begun after it. */
-static void learn_length(shm_comm *s, ts_comm_request *r)
+static void learn_length(shm_comm *s, ts_shm_request *r)
 {
     int64_t longest = 0;
     for (int q = 0; q < s->c.size; q++) {
@@ -179,7 +182,7 @@ static void learn_length(shm_comm *s, ts_comm_request *r)
 }
 
 /* One step of a collective if one can be taken. What is in the slots longest goes first. */
-static bool step(shm_comm *s, ts_comm_request *r)
+static bool step(shm_comm *s, ts_shm_request *r)
 {
     const bool reduces = r->what == TS_SHM_REDUCE;
     if (r->taken < r->put && (!reduces || r->taken < r->reduced) &&
@@ -201,10 +204,10 @@ static bool step(shm_comm *s, ts_comm_request *r)
 }
 
 /* This rank has taken all its steps. */
-static bool passed(const ts_comm_request *r) { return r->taken == r->pieces; }
+static bool passed(const ts_shm_request *r) { return r->taken == r->pieces; }
 
 /* Others may still be reading this rank's memory. */
-static bool finished(const shm_comm *s, const ts_comm_request *r)
+static bool finished(const shm_comm *s, const ts_shm_request *r)
 {
     return passed(r) && (!r->direct || all_beyond(s, TAKEN, r->first + r->pieces - 1));
 }
@@ -249,7 +252,7 @@ static void pause_cpu(void)
 #endif
 }
 
-static ts_status finish(shm_comm *s, const ts_comm_request *r, const char *name)
+static ts_status finish(shm_comm *s, const ts_shm_request *r, const char *name)
 {
     ts_watch_enter(&s->watch, name);
     int spins = 0;
@@ -274,7 +277,7 @@ static ts_status finish(shm_comm *s, const ts_comm_request *r, const char *name)
     return s->st == TS_OK ? TS_OK : ts_error(s->st, "%s: %s", name, s->why);
 }
 
-static void enqueue(shm_comm *s, ts_comm_request *r, int64_t pieces)
+static void enqueue(shm_comm *s, ts_shm_request *r, int64_t pieces)
 {
     r->pieces = pieces;
     r->first = s->issued;
@@ -291,13 +294,13 @@ static void enqueue(shm_comm *s, ts_comm_request *r, int64_t pieces)
 }
 
 /* longest: values that go through one slot, on the rank that has most. */
-static void start(shm_comm *s, ts_comm_request *r, int64_t longest)
+static void start(shm_comm *s, ts_shm_request *r, int64_t longest)
 {
     choose_way(s, r, longest);
     enqueue(s, r, ts_shm_pieces(longest, r->each));
 }
 
-static ts_status run(shm_comm *s, ts_comm_request *r, int64_t longest, ts_collective what)
+static ts_status run(shm_comm *s, ts_shm_request *r, int64_t longest, ts_collective what)
 {
     r->stream = beyond_caches(s, longest, r->t);
     start(s, r, longest);
@@ -311,16 +314,16 @@ static void count(ts_comm *c, ts_collective what, int64_t n, ts_comm_type t)
     ts_traffic_add(&c->traffic, &x);
 }
 
-static ts_comm_request reduction(shm_comm *s, void *buf, int64_t n, ts_comm_type t, ts_comm_op op)
+static ts_shm_request reduction(shm_comm *s, void *buf, int64_t n, ts_comm_type t, ts_comm_op op)
 {
     const bool flat = s->c.size == 2 || (size_t)n * ts_comm_type_size(t) <= FLAT;
-    return (ts_comm_request){ .what = flat ? TS_SHM_REDUCE_FLAT : TS_SHM_REDUCE, .t = t, .op = op,
-                              .n = n, .recv = buf, .each = values_in(s, t) };
+    return (ts_shm_request){ .what = flat ? TS_SHM_REDUCE_FLAT : TS_SHM_REDUCE, .t = t, .op = op,
+                             .n = n, .recv = buf, .each = values_in(s, t) };
 }
 
 static ts_status all_reduce(ts_comm *c, void *buf, int64_t n, ts_comm_type t, ts_comm_op op)
 {
-    ts_comm_request r = reduction(shm_of(c), buf, n, t, op);
+    ts_shm_request r = reduction(shm_of(c), buf, n, t, op);
     count(c, TS_ALL_REDUCE, n, t);
     return run(shm_of(c), &r, n, TS_ALL_REDUCE);
 }
@@ -328,12 +331,12 @@ static ts_status all_reduce(ts_comm *c, void *buf, int64_t n, ts_comm_type t, ts
 static ts_status all_reduce_start(ts_comm *c, void *buf, int64_t n, ts_comm_type t, ts_comm_op op,
                                   ts_comm_request **out)
 {
-    ts_comm_request *r;
+    ts_shm_request *r;
     TS_TRY(ts_alloc(&r, 1, sizeof *r));
     *r = reduction(shm_of(c), buf, n, t, op);
     count(c, TS_ALL_REDUCE, n, t);
     start(shm_of(c), r, n);
-    *out = r;
+    *out = (ts_comm_request *)(void *)r;
     return TS_OK;
 }
 
@@ -341,7 +344,7 @@ static ts_status test(ts_comm *c, ts_comm_request **r, bool *done)
 {
     shm_comm *s = shm_of(c);
     advance(s);
-    *done = !*r || finished(s, *r);
+    *done = !*r || finished(s, own(*r));
     if (*done)
         ts_free(r);
     return s->st == TS_OK ? TS_OK : ts_error(s->st, "%s", s->why);
@@ -349,7 +352,7 @@ static ts_status test(ts_comm *c, ts_comm_request **r, bool *done)
 
 static ts_status wait(ts_comm *c, ts_comm_request **r)
 {
-    const ts_status st = *r ? finish(shm_of(c), *r, ts_collective_name(TS_ALL_REDUCE)) : TS_OK;
+    const ts_status st = *r ? finish(shm_of(c), own(*r), ts_collective_name(TS_ALL_REDUCE)) : TS_OK;
     ts_free(r);
     return st;
 }
@@ -365,9 +368,9 @@ static ts_status all_gather_v(ts_comm *c, const void *send, int64_t n, void *rec
     TS_ASSERT(n == counts[c->rank], "rank %d sends %lld, others expect %lld", c->rank, (long long)n,
               (long long)counts[c->rank]);
     count(c, TS_ALL_GATHER, sum, t);
-    ts_comm_request r = { .what = TS_SHM_GATHER, .t = t, .n = n, .send = send, .recv = recv,
-                          .each = values_in(shm_of(c), t), .recv_counts = counts,
-                          .recv_offsets = offsets };
+    ts_shm_request r = { .what = TS_SHM_GATHER, .t = t, .n = n, .send = send, .recv = recv,
+                         .each = values_in(shm_of(c), t), .recv_counts = counts,
+                         .recv_offsets = offsets };
     return run(shm_of(c), &r, longest, TS_ALL_GATHER);
 }
 
@@ -393,11 +396,11 @@ static ts_status all_to_all_v(ts_comm *c, const void *send, const int64_t *send_
               (long long)send_counts[me], (long long)recv_counts[me]);
     count(c, TS_ALL_TO_ALL, sent, t);
     shm_comm *s = shm_of(c);
-    ts_comm_request r = { .what = TS_SHM_EXCHANGE, .t = t, .longest = longest, .send = send,
-                          .recv = recv, .each = part_in(s, t), .send_counts = send_counts,
-                          .send_offsets = send_offsets, .recv_counts = recv_counts,
-                          .recv_offsets = recv_offsets,
-                          .stream = beyond_caches(s, longest, t) };
+    ts_shm_request r = { .what = TS_SHM_EXCHANGE, .t = t, .longest = longest, .send = send,
+                         .recv = recv, .each = part_in(s, t), .send_counts = send_counts,
+                         .send_offsets = send_offsets, .recv_counts = recv_counts,
+                         .recv_offsets = recv_offsets,
+                         .stream = beyond_caches(s, longest, t) };
     r.direct = s->reads && (longest * (int64_t)ts_comm_type_size(t) >= DIRECT || longest > r.each);
     r.past = s->past && longest * (int64_t)ts_comm_type_size(t) >= TRIED;
     if (s->reads)
@@ -417,9 +420,9 @@ static ts_status reduce_scatter_v(ts_comm *c, const void *send, void *recv, cons
         longest = counts[r] > longest ? counts[r] : longest;
     }
     count(c, TS_REDUCE_SCATTER, sum, t);
-    ts_comm_request r = { .what = TS_SHM_SCATTER, .t = t, .op = op, .send = send, .recv = recv,
-                          .each = part_in(shm_of(c), t), .send_counts = counts,
-                          .send_offsets = offsets };
+    ts_shm_request r = { .what = TS_SHM_SCATTER, .t = t, .op = op, .send = send, .recv = recv,
+                         .each = part_in(shm_of(c), t), .send_counts = counts,
+                         .send_offsets = offsets };
     return run(shm_of(c), &r, longest, TS_REDUCE_SCATTER);
 }
 
@@ -427,15 +430,15 @@ static ts_status broadcast(ts_comm *c, void *buf, int64_t n, ts_comm_type t, int
 {
     TS_ASSERT(root >= 0 && root < c->size, "root %d of %d", root, c->size);
     count(c, TS_BROADCAST, n, t);
-    ts_comm_request r = { .what = TS_SHM_SPREAD, .t = t, .n = n, .recv = buf, .root = root,
-                          .each = values_in(shm_of(c), t) };
+    ts_shm_request r = { .what = TS_SHM_SPREAD, .t = t, .n = n, .recv = buf, .root = root,
+                         .each = values_in(shm_of(c), t) };
     return run(shm_of(c), &r, n, TS_BROADCAST);
 }
 
 static ts_status barrier(ts_comm *c)
 {
     count(c, TS_BARRIER, 0, TS_COMM_U8);
-    ts_comm_request r = { .what = TS_SHM_MEET, .t = TS_COMM_U8, .each = 1 };
+    ts_shm_request r = { .what = TS_SHM_MEET, .t = TS_COMM_U8, .each = 1 };
     return run(shm_of(c), &r, 1, TS_BARRIER);
 }
 

@@ -1,9 +1,10 @@
 /* Inside the shared memory: who has come how far, and slots for what is passed on. */
 #ifndef TS_DIST_SHM_H
 #define TS_DIST_SHM_H
-#include "dist/comm_shm.h"
-
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 /* Every collective goes in pieces, numbered through the life of the communicator. Each rank puts
  * its part of a piece into its slot, reduces its share of it when all have put, and takes the

@@ -8,17 +8,17 @@
 /* Values whose sum stays in the first cache while rank after rank is added. */
 enum { TILE = 2048 };
 
-static char *slot(const ts_shm_place *p, const ts_comm_request *r, int64_t k, int rank)
+static char *slot(const ts_shm_place *p, const ts_shm_request *r, int64_t k, int rank)
 {
     return p->slots + ((size_t)((r->first + k) % TS_SHM_SLOTS) * (size_t)p->size + (size_t)rank) *
                           p->slot_bytes;
 }
 
 /* Values before piece k. */
-static int64_t begin_of(const ts_comm_request *r, int64_t k) { return (k - r->bare) * r->each; }
+static int64_t begin_of(const ts_shm_request *r, int64_t k) { return (k - r->bare) * r->each; }
 
 /* How many of n values fall into piece k. */
-static int64_t part(const ts_comm_request *r, int64_t n, int64_t k)
+static int64_t part(const ts_shm_request *r, int64_t n, int64_t k)
 {
     const int64_t left = n - begin_of(r, k);
     return left < 0 ? 0 : left < r->each ? left : r->each;
@@ -38,20 +38,20 @@ static void copy(void *to, const void *from, int64_t values, size_t z, bool stre
 
 /* Where in a slot rank d's values of a SCATTER or EXCHANGE lie. Between two ranks there is one
  * place; else the own one holds sums. */
-static size_t place_of(const ts_shm_place *p, const ts_comm_request *r, int d)
+static size_t place_of(const ts_shm_place *p, const ts_shm_request *r, int d)
 {
     const size_t z = ts_comm_type_size(r->t);
     return p->size == 2 ? 0 : p->slot_bytes / z / (size_t)p->size * z * (size_t)d;
 }
 
 /* The values of piece k for rank d where they lie. */
-static const char *source(const ts_comm_request *r, int64_t k, int d)
+static const char *source(const ts_shm_request *r, int64_t k, int d)
 {
     const int64_t at = begin_of(r, k) + (r->send_offsets ? r->send_offsets[d] : 0);
     return (r->send ? r->send : r->recv) + (size_t)at * ts_comm_type_size(r->t);
 }
 
-static void put_parts(const ts_shm_place *p, const ts_comm_request *r, int64_t k, char *to,
+static void put_parts(const ts_shm_place *p, const ts_shm_request *r, int64_t k, char *to,
                       bool past)
 {
     const size_t z = ts_comm_type_size(r->t);
@@ -60,7 +60,7 @@ static void put_parts(const ts_shm_place *p, const ts_comm_request *r, int64_t k
             copy(to + place_of(p, r, d), source(r, k, d), part(r, r->send_counts[d], k), z, past);
 }
 
-void ts_shm_keep(const ts_shm_place *p, const ts_comm_request *r, int64_t from, int64_t to)
+void ts_shm_keep(const ts_shm_place *p, const ts_shm_request *r, int64_t from, int64_t to)
 {
     const bool gathers = r->what == TS_SHM_GATHER;
     if ((!gathers && r->what != TS_SHM_EXCHANGE) || r->bare)
@@ -79,7 +79,7 @@ void ts_shm_keep(const ts_shm_place *p, const ts_comm_request *r, int64_t from, 
         memcpy(recv, own, (size_t)m * z); /* from this core's caches to its caches: the fastest */
 }
 
-static void put_values(const ts_shm_place *p, const ts_comm_request *r, int64_t k, bool past)
+static void put_values(const ts_shm_place *p, const ts_shm_request *r, int64_t k, bool past)
 {
     const int me = p->rank;
     const size_t z = ts_comm_type_size(r->t);
@@ -110,7 +110,7 @@ static void put_values(const ts_shm_place *p, const ts_comm_request *r, int64_t 
     }
 }
 
-void ts_shm_put(const ts_shm_place *p, const ts_comm_request *r, int64_t k, ts_shm_way way)
+void ts_shm_put(const ts_shm_place *p, const ts_shm_request *r, int64_t k, ts_shm_way way)
 {
     ts_shm_rank *me = &p->head->rank[p->rank];
     const int64_t place = (r->first + k) % TS_SHM_SLOTS;
@@ -129,7 +129,7 @@ void ts_shm_put(const ts_shm_place *p, const ts_comm_request *r, int64_t k, ts_s
 
 /* out = the m values of all ranks, in rank order: own this rank's, and slot + at of the others.
  * The sum so far lies at `sum`, which may be out. */
-static void combine_all(const ts_shm_place *p, const ts_comm_request *r, int64_t k, size_t at,
+static void combine_all(const ts_shm_place *p, const ts_shm_request *r, int64_t k, size_t at,
                         const char *own, char *sum, char *out, int64_t m)
 {
     const size_t z = ts_comm_type_size(r->t);
@@ -145,7 +145,7 @@ static void combine_all(const ts_shm_place *p, const ts_comm_request *r, int64_t
     }
 }
 
-void ts_shm_reduce(const ts_shm_place *p, const ts_comm_request *r, int64_t k)
+void ts_shm_reduce(const ts_shm_place *p, const ts_shm_request *r, int64_t k)
 {
     const size_t z = ts_comm_type_size(r->t);
     const int64_t m = part(r, r->n, k), b = share_begin(m, p->size, p->rank),
@@ -157,7 +157,7 @@ void ts_shm_reduce(const ts_shm_place *p, const ts_comm_request *r, int64_t k)
 }
 
 /* What rank q has for this one, n values, to where they belong. */
-static ts_status fetch(const ts_shm_place *p, const ts_comm_request *r, int64_t k, int q, char *to,
+static ts_status fetch(const ts_shm_place *p, const ts_shm_request *r, int64_t k, int q, char *to,
                        int64_t n)
 {
     const char *from = slot(p, r, k, q);
@@ -170,7 +170,7 @@ static ts_status fetch(const ts_shm_place *p, const ts_comm_request *r, int64_t 
     return TS_OK;
 }
 
-static ts_status take_from(const ts_shm_place *p, const ts_comm_request *r, int64_t k, int q)
+static ts_status take_from(const ts_shm_place *p, const ts_shm_request *r, int64_t k, int q)
 {
     const size_t z = ts_comm_type_size(r->t);
     const int64_t m = part(r, r->n, k), at = begin_of(r, k);
@@ -193,7 +193,7 @@ static ts_status take_from(const ts_shm_place *p, const ts_comm_request *r, int6
 
 /* Where a rank reduces alone, the sum so far of more than two ranks stays in the own slot: the
  * buffer holds a term that is still to come. */
-ts_status ts_shm_take(const ts_shm_place *p, const ts_comm_request *r, int64_t k)
+ts_status ts_shm_take(const ts_shm_place *p, const ts_shm_request *r, int64_t k)
 {
     const int me = p->rank;
     const size_t z = ts_comm_type_size(r->t);

@@ -2,6 +2,7 @@
  * on its share, take what others have done. comm_shm.c says when. */
 #ifndef TS_DIST_SHM_PIECE_H
 #define TS_DIST_SHM_PIECE_H
+#include "dist/comm.h"
 #include "dist/shm_way.h"
 
 typedef enum ts_shm_work {
@@ -17,7 +18,7 @@ typedef enum ts_shm_work {
 /* One collective under way. Pieces [first, first + pieces) of the communicator's count are its
  * own. Of an EXCHANGE there is one piece until all have put that and said how much they send; was
  * that piece direct and it is too much for that, another number of pieces follow. */
-struct ts_comm_request {
+typedef struct ts_shm_request {
     ts_shm_work what;
     ts_comm_type t;
     ts_comm_op op;
@@ -35,8 +36,8 @@ struct ts_comm_request {
     const char *send;
     char *recv; /* SCATTER: this rank's part */
     const int64_t *send_counts, *send_offsets, *recv_counts, *recv_offsets;
-    ts_comm_request *next;
-};
+    struct ts_shm_request *next;
+} ts_shm_request;
 
 typedef struct ts_shm_place {
     ts_shm_head *head;
@@ -47,15 +48,15 @@ typedef struct ts_shm_place {
 } ts_shm_place;
 
 /* What piece k of this rank is for others, into its slot, or where they find it. */
-void ts_shm_put(const ts_shm_place *p, const ts_comm_request *r, int64_t k, ts_shm_way way);
+void ts_shm_put(const ts_shm_place *p, const ts_shm_request *r, int64_t k, ts_shm_way way);
 /* GATHER and EXCHANGE: what stays with this rank, when the others know of the rest: pieces
  * [from, to). */
-void ts_shm_keep(const ts_shm_place *p, const ts_comm_request *r, int64_t from, int64_t to);
+void ts_shm_keep(const ts_shm_place *p, const ts_shm_request *r, int64_t from, int64_t to);
 /* REDUCE, when all have put: this rank's share of all ranks' values, in rank order, into its slot
  * and its buffer. */
-void ts_shm_reduce(const ts_shm_place *p, const ts_comm_request *r, int64_t k);
+void ts_shm_reduce(const ts_shm_place *p, const ts_shm_request *r, int64_t k);
 /* When all have put (REDUCE: reduced). */
-ts_status ts_shm_take(const ts_shm_place *p, const ts_comm_request *r, int64_t k) TS_NODISCARD;
+ts_status ts_shm_take(const ts_shm_place *p, const ts_shm_request *r, int64_t k) TS_NODISCARD;
 
 static inline int64_t ts_shm_pieces(int64_t longest, int64_t each)
 {

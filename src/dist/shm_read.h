@@ -2,6 +2,7 @@
  * system may forbid it (containers, ptrace rules); then everything goes through slots. */
 #ifndef TS_DIST_SHM_READ_H
 #define TS_DIST_SHM_READ_H
+#include "base/status.h"
 #include "dist/shm.h"
 
 enum { TS_SHM_BOUNCE = 128 << 10 };

@@ -1,5 +1,6 @@
 #include "plan/simulate.h"
 
+#include "dist/world.h"
 #include "plan/hardware.h"
 
 #include <string.h>

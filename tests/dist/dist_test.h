@@ -2,7 +2,7 @@
  * takes the job down, so that mpirun's exit code tells. */
 #ifndef TS_TESTS_DIST_TEST_H
 #define TS_TESTS_DIST_TEST_H
-#include "dist/comm.h"
+#include "dist/world.h"
 
 #include <errno.h>
 #include <linux/filter.h>

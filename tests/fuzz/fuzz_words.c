@@ -3,7 +3,7 @@
 #include "data/blend.h"
 #include "data/source.h"
 #include "data/split.h"
-#include "dist/comm.h"
+#include "dist/world.h"
 #include "fuzz.h"
 #include "model/options.h"
 #include "train/ramp.h"

@@ -7,6 +7,7 @@
 
 #include "dist/bucket.h"
 #include "dist/ordered.h"
+#include "dist/world.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "base/file.h"
 #include "base/output.h"
 #include "io/st_write.h"
-#include "model/config.h"
+#include "model/families/config.h"
 #include "model/weights.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* GPT-NeoX, Pythia, Dolly: attention and MLP side by side, part of a head rotated, layer norms,
  * biases; a head's query, key and value stand side by side as ours do. */
-#include "model/families.h"
+#include "model/families/families.h"
 
 static const ts_config_defaults defaults = {
     .vocab = 50432,

@@ -1,8 +1,8 @@
 /* Reading and writing what the config.json files of most families have in common. Defaults are
  * those of transformers' configuration classes; a null counts as missing unless a function says
  * otherwise. */
-#ifndef TS_MODEL_CONFIG_H
-#define TS_MODEL_CONFIG_H
+#ifndef TS_MODEL_FAMILIES_CONFIG_H
+#define TS_MODEL_FAMILIES_CONFIG_H
 #include "model/family.h"
 
 /* What a family takes when a key is missing. */

@@ -2,7 +2,7 @@
  * 4 had rope_theta and partial_rotary_factor beside an object rope_scaling, whose kind was first
  * "type" and later "rope_type". transformers 5 reads all of them, and what it prefers is
  * preferred here. */
-#include "model/config.h"
+#include "model/families/config.h"
 
 #include <string.h>
 

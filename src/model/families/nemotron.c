@@ -1,6 +1,6 @@
 /* Nemotron, Minitron: layer norms whose weights count as 1 + w, a plain MLP that squares a ReLU, half of
  * each head rotated. */
-#include "model/families.h"
+#include "model/families/families.h"
 
 static const ts_config_defaults defaults = {
     .vocab = 256000,

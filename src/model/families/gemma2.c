@@ -1,5 +1,5 @@
 /* Gemma 2: norms before and after each part, a window in every other layer, soft caps. */
-#include "model/families.h"
+#include "model/families/families.h"
 
 #include <math.h>
 

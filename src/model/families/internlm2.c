@@ -1,6 +1,6 @@
 /* InternLM 2 and 2.5: Llama under other names, queries, keys and values of a group side by side
  * as ours are. transformers runs it from code beside the weights. */
-#include "model/families.h"
+#include "model/families/families.h"
 
 static const ts_config_defaults defaults = {
     .vocab = 103168,

@@ -1,5 +1,5 @@
 /* Mistral 7B, Nemo, Small: Llama with a sliding window in the first version. */
-#include "model/families.h"
+#include "model/families/families.h"
 
 static const ts_config_defaults defaults = {
     .vocab = 32000,

@@ -1,6 +1,6 @@
 /* GLM-4-9B and its kin: half of each head is rotated, in neighbouring pairs; gate and up in one
  * tensor. */
-#include "model/families.h"
+#include "model/families/families.h"
 
 static const ts_config_defaults defaults = {
     .vocab = 151552,

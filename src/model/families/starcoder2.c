@@ -1,5 +1,5 @@
 /* StarCoder 2: Llama's attention with biases, layer norms, a plain MLP. */
-#include "model/families.h"
+#include "model/families/families.h"
 
 static const ts_config_defaults defaults = {
     .vocab = 49152,

@@ -1,5 +1,5 @@
 /* Arcee (AFM): Llama with a plain MLP, which squares a ReLU. */
-#include "model/families.h"
+#include "model/families/families.h"
 
 static const ts_config_defaults defaults = {
     .vocab = 32000,

@@ -1,6 +1,6 @@
 /* Phi-3, Phi-3.5, Phi-4: Llama with fused projections; longrope; part of a head rotated in
  * Phi-4-mini. */
-#include "model/families.h"
+#include "model/families/families.h"
 
 static const ts_config_defaults defaults = {
     .vocab = 32064,

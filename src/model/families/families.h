@@ -1,7 +1,7 @@
-/* The families, one file each; the list stands in family.c. */
-#ifndef TS_MODEL_FAMILIES_H
-#define TS_MODEL_FAMILIES_H
-#include "model/config.h"
+/* The families, one file each; the list stands in families.c. */
+#ifndef TS_MODEL_FAMILIES_FAMILIES_H
+#define TS_MODEL_FAMILIES_FAMILIES_H
+#include "model/families/config.h"
 
 extern const ts_family ts_family_llama;
 extern const ts_family ts_family_qwen2;

@@ -1,6 +1,6 @@
 /* GPT-2: learned positions, layer norms, biases everywhere; weights stand as [in, out] in the
  * files. */
-#include "model/families.h"
+#include "model/families/families.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* Gemma 3, text: five layers with a window and a short rotary base to one that sees everything;
  * norms of queries and keys. */
-#include "model/families.h"
+#include "model/families/families.h"
 
 static const ts_config_defaults defaults = {
     .vocab = 262208,

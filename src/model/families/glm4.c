@@ -1,5 +1,5 @@
 /* GLM-4-0414, GLM-Z1: GLM with norms after each part too. */
-#include "model/families.h"
+#include "model/families/families.h"
 
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },

@@ -1,4 +1,4 @@
-#include "model/config.h"
+#include "model/families/config.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* StableLM 2, StableLM 3B: Llama with layer norms and a quarter of each head rotated. */
-#include "model/families.h"
+#include "model/families/families.h"
 
 static const ts_config_defaults defaults = {
     .vocab = 50304,

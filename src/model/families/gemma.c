@@ -1,5 +1,5 @@
 /* Gemma 1: norm weights count as 1 + w, embeddings are scaled, GeGLU, tied. */
-#include "model/families.h"
+#include "model/families/families.h"
 
 #include <math.h>
 #include <string.h>

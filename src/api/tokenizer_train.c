@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/output.h"
 #include "base/thread.h"
 #include "io/json_fields.h"
 #include "tessera/tokenizer.h"

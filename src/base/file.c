@@ -1,7 +1,5 @@
 #include "base/file.h"
 
-#include "base/output.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -235,15 +233,4 @@ ts_status ts_disk_free(const char *path, double *bytes)
     ts_free(&p);
     *bytes = (double)v.f_bavail * (double)v.f_frsize;
     return TS_OK;
-}
-
-ts_status ts_file_write_atomic(const char *path, const void *data, size_t size)
-{
-    ts_output o;
-    TS_TRY(ts_output_open(&o, NULL, path, TS_OUTPUT_REPLACE));
-    ts_status st = ts_output_write(&o, data, size);
-    if (st == TS_OK)
-        st = ts_output_finish(&o);
-    ts_output_abandon(&o);
-    return st;
 }

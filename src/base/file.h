@@ -1,4 +1,4 @@
-/* Files: reading whole, mapping, writing so that a reader never sees half of it. */
+/* Files: reading whole, mapping, what there is in folders. Writing is in output.h. */
 #ifndef TS_BASE_FILE_H
 #define TS_BASE_FILE_H
 #include "base/str.h"
@@ -32,7 +32,4 @@ ts_status ts_dir_list(const char *path, char ***names, size_t *n) TS_NODISCARD;
 ts_status ts_dir_sync(const char *path) TS_NODISCARD;
 /* Bytes free for us on the file system that holds path (or its nearest existing parent). */
 ts_status ts_disk_free(const char *path, double *bytes) TS_NODISCARD;
-
-/* The file whole or not at all, by the rules of base/output.h. */
-ts_status ts_file_write_atomic(const char *path, const void *data, size_t size) TS_NODISCARD;
 #endif

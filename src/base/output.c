@@ -405,3 +405,14 @@ void ts_output_abandon(ts_output *o)
     ts_str_deinit(&o->aside);
     o->fd = o->straight = 0;
 }
+
+ts_status ts_file_write_atomic(const char *path, const void *data, size_t size)
+{
+    ts_output o;
+    TS_TRY(ts_output_open(&o, NULL, path, TS_OUTPUT_REPLACE));
+    ts_status st = ts_output_write(&o, data, size);
+    if (st == TS_OK)
+        st = ts_output_finish(&o);
+    ts_output_abandon(&o);
+    return st;
+}

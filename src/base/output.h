@@ -51,4 +51,7 @@ ts_status ts_output_finish(ts_output *o) TS_NODISCARD;
 ts_status ts_output_finish_all(ts_output *const *list, size_t n) TS_NODISCARD;
 /* Gives up what is not finished; after finish: nothing. */
 void ts_output_abandon(ts_output *o);
+
+/* All of it in one call: the file whole or not at all. */
+ts_status ts_file_write_atomic(const char *path, const void *data, size_t size) TS_NODISCARD;
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/output.h"
 #include "ckpt/check.h"
 #include "ckpt/names.h"
 

@@ -1,6 +1,7 @@
 #include "io/side_files.h"
 
 #include "base/file.h"
+#include "base/output.h"
 
 #include <string.h>
 

@@ -1,6 +1,7 @@
 #include "io/st_write.h"
 
 #include "base/file.h"
+#include "base/output.h"
 
 #include <stdlib.h>
 #include <string.h>

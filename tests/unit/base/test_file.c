@@ -1,6 +1,7 @@
 /* Files: whole, mapped, written so that nobody sees half of one. */
 #include "../cmocka_all.h"
 #include "../temp.h"
+#include "base/output.h"
 
 #include <string.h>
 #include <sys/stat.h>

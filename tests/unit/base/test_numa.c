@@ -2,6 +2,7 @@
 #include "../cmocka_all.h"
 #include "../temp.h"
 #include "base/numa.h"
+#include "base/output.h"
 
 #include <string.h>
 #include <sys/mman.h>

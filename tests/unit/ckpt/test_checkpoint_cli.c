@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/output.h"
 #include "ckpt_make.h"
 
 #include <sys/wait.h>

@@ -2,6 +2,7 @@
  * to two nodes. */
 #include "../cmocka_all.h"
 #include "../temp.h"
+#include "base/output.h"
 #include "device/cpu/place.h"
 
 #include <sched.h>

@@ -1,19 +1,9 @@
 /* Text and JSON files to indexed token files: Megatron's preprocess_data.py. */
 #ifndef TS_DATA_PREPROCESS_H
 #define TS_DATA_PREPROCESS_H
-#include "data/textfeed.h"
+#include "data/preprocess_options.h"
 #include "tessera/data.h"
 #include "text/text_options.h"
-
-typedef struct ts_preprocess_options {
-    ts_feed_options feed;
-    const char *output_prefix, *handler_name;
-    ts_option_list merge_group_keys;
-    bool append_eod, split_sentences;
-    int64_t workers, log_interval, pad_to_multiple_of;
-} ts_preprocess_options;
-extern const ts_option ts_preprocess_option_rows[];
-extern const size_t ts_preprocess_option_count;
 
 /* Writes PREFIX_KEY_document.bin and .idx (int32) for each key. Documents keep their order,
  * whatever the number of workers. A bad document is TS_ERR_USER naming FILE:LINE, or left out

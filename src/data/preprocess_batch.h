@@ -1,9 +1,10 @@
 /* Documents of one batch to ids: what a worker of preprocess does. */
 #ifndef TS_DATA_PREPROCESS_BATCH_H
 #define TS_DATA_PREPROCESS_BATCH_H
-#include "data/preprocess.h"
+#include "data/preprocess_options.h"
 #include "data/textfeed.h"
 #include "io/json_fields.h"
+#include "text/text_options.h"
 
 /* Ids of one key: documents one after another. A document without ids is left out. */
 typedef struct ts_token_run {

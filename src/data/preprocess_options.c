@@ -1,4 +1,4 @@
-#include "data/preprocess.h"
+#include "data/preprocess_options.h"
 
 #define ROW(type_, field, name, def, lo, hi, group, help)                                          \
     TS_ROW(type_, ts_preprocess_options, field, name, def, lo, hi, NULL, group, help)

@@ -1,3 +1,4 @@
+#include "cli/command.h"
 #include "cli/pages.h"
 
 #include <stdio.h>

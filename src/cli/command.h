@@ -1,16 +1,8 @@
-/* The commands. Each is one file cmd_<name>.c: it parses its options, calls a recipe, prints. */
+/* What every command begins with: its options. */
 #ifndef TS_CLI_COMMAND_H
 #define TS_CLI_COMMAND_H
 #include "base/option.h"
-
-typedef struct ts_command {
-    const char *name, *summary;
-    /* argv: the words after the command's name. Results go to stdout; errors are returned. */
-    ts_status (*run)(int argc, char *const *argv);
-} ts_command;
-
-/* All commands, ending with a NULL name. */
-extern const ts_command *const ts_commands[];
+#include "cli/commands.h"
 
 /* Fills the values of the joined tables from the environment, --config FILE and argv. When argv
  * asks for --help, prints the command's help to stdout and sets *helped: the command is done.

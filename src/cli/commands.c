@@ -1,4 +1,4 @@
-#include "cli/command.h"
+#include "cli/commands.h"
 
 extern const ts_command ts_cmd_checkpoint, ts_cmd_completion, ts_cmd_convert, ts_cmd_export,
     ts_cmd_infer, ts_cmd_info, ts_cmd_plan, ts_cmd_pretrain, ts_cmd_score, ts_cmd_preprocess,

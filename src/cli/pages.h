@@ -2,7 +2,8 @@
  * pages (roff, man(7)) and the completion scripts of shells. */
 #ifndef TS_CLI_PAGES_H
 #define TS_CLI_PAGES_H
-#include "cli/command.h"
+#include "base/option.h"
+#include "cli/commands.h"
 
 /* Adds the manual page tessera-COMMAND(1). usage: the command's own text, as its help shows it. */
 ts_status ts_page_man(const ts_command *cmd, const char *usage, const ts_option_set *set,

@@ -7,7 +7,7 @@
  * opening it again. */
 #include "base/file.h"
 #include "base/thread.h"
-#include "data/gpt_order.h"
+#include "data/gpt_dataset.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,0 +1,40 @@
+# The folders of src/ as libraries, in the order of src/layers.txt.
+
+# Sets TS_LAYERS: the folders from the bottom up, and TS_LAYER_<folder>: the number of its row.
+macro(ts_read_layers)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/layers.txt)
+  file(STRINGS ${CMAKE_SOURCE_DIR}/src/layers.txt rows REGEX "^row ")
+  set(TS_LAYERS)
+  set(number 0)
+  foreach(row ${rows})
+    math(EXPR number "${number} + 1")
+    string(REPLACE " " ";" row "${row}")
+    list(REMOVE_AT row 0)
+    foreach(folder ${row})
+      list(APPEND TS_LAYERS ${folder})
+      set(TS_LAYER_${folder} ${number})
+    endforeach()
+  endforeach()
+endmacro()
+
+# A library links to what stands in its own row or below.
+function(ts_check_layer name)
+  foreach(other ${ARGN})
+    string(REGEX REPLACE "^ts_" "" folder ${other})
+    if(other MATCHES "^ts_" AND NOT TS_LAYER_${folder} LESS_EQUAL TS_LAYER_${name})
+      message(FATAL_ERROR "src/${name}/CMakeLists.txt links ${other}, which stands above it in src/layers.txt")
+    endif()
+  endforeach()
+endfunction()
+
+# ts_library(folder LINK libs... SOURCES files...): the static library of one folder of src/.
+function(ts_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    list(FILTER arg_SOURCES EXCLUDE REGEX "_(avx2|avx512|bf16|vnni|amx)\\.c$")
+  endif()
+  ts_isa_flags(${arg_SOURCES})
+  add_library(ts_${name} STATIC ${arg_SOURCES})
+  ts_check_layer(${name} ${arg_LINK})
+  target_link_libraries(ts_${name} PUBLIC ${arg_LINK})
+endfunction()

@@ -166,6 +166,36 @@ int ts_utf8_encode(uint32_t c, char *out)
     return 4;
 }
 
+static uint64_t mix(uint64_t h)
+{
+    h ^= h >> 32;
+    h *= 0xd6e8feb86659fd93u;
+    return h ^ (h >> 29);
+}
+
+/* The last word overlaps the one before it, and in a short text its own parts: the length is part
+ * of the hash, so no two texts are taken for one. */
+uint64_t ts_hash_bytes(const char *s, size_t n)
+{
+    uint64_t h = 0x9e3779b97f4a7c15u ^ n, w = 0;
+    if (n >= 8) {
+        for (size_t i = 0; i + 8 < n; i += 8) {
+            memcpy(&w, s + i, 8);
+            h = mix(h ^ w) * 0x9fb21c651e98df25u;
+        }
+        memcpy(&w, s + n - 8, 8);
+    } else if (n >= 4) {
+        uint32_t low, high;
+        memcpy(&low, s, 4);
+        memcpy(&high, s + n - 4, 4);
+        w = (uint64_t)high << 32 | low;
+    } else if (n) {
+        w = (uint64_t)(unsigned char)s[n - 1] << 16 | (uint64_t)(unsigned char)s[n / 2] << 8 |
+            (unsigned char)s[0];
+    }
+    return mix(mix(h ^ w) * 0x9fb21c651e98df25u);
+}
+
 enum { NAME_MAX_LEN = 96 };
 
 int ts_edit_distance(const char *a, const char *b)

@@ -31,6 +31,9 @@ uint32_t ts_utf8_decode(const char *s, int len);
 /* Writes up to 4 bytes, returns how many. */
 int ts_utf8_encode(uint32_t c, char *out);
 
+/* A hash of n bytes: all of its bits are good ones. Not for what is kept in files. */
+uint64_t ts_hash_bytes(const char *s, size_t n);
+
 /* Edit distance (Damerau-Levenshtein, restricted) of two short names; for "did you mean". */
 int ts_edit_distance(const char *a, const char *b);
 

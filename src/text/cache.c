@@ -1,6 +1,6 @@
 #include "text/cache.h"
 
-#include "text/vocab.h"
+#include "base/str.h"
 
 enum { ENTRIES = 2 * TS_CACHE_BUCKETS, LINE = 64 };
 

@@ -24,8 +24,6 @@ typedef struct ts_vocab {
     size_t n_ids, by_id_cap;
 } ts_vocab;
 
-uint64_t ts_hash_bytes(const char *s, size_t n);
-
 /* Room for n tokens without re-hashing. */
 ts_status ts_vocab_reserve(ts_vocab *v, size_t n) TS_NODISCARD;
 /* A text given twice keeps its last id, an id given twice its last text. Ids outside

@@ -32,6 +32,14 @@ static ts_status set_default(ts_option_set *s, const entry *e)
     return r->def ? ts_option_set_word(s, e, r->def) : TS_OK;
 }
 
+static ts_status add_row(ts_option_set *s, const ts_option *r, void *values)
+{
+    TS_TRY(ts_option_add_name(s, r->name));
+    s->e[s->n] = (entry){ .row = r, .values = values };
+    clear(&s->e[s->n++]);
+    return TS_OK;
+}
+
 ts_status ts_option_set_create(const ts_option_table *tables, size_t n, ts_option_set **out)
 {
     ts_option_set *s;
@@ -40,14 +48,11 @@ ts_status ts_option_set_create(const ts_option_table *tables, size_t n, ts_optio
         total += tables[t].n;
     TS_TRY(ts_alloc(&s, 1, sizeof *s));
     ts_status st = ts_alloc(&s->e, total, sizeof *s->e);
-    for (size_t t = 0; st == TS_OK && t < n; t++) {
-        for (size_t i = 0; st == TS_OK && i < tables[t].n; i++) {
-            const ts_option *r = &tables[t].rows[i];
-            TS_ASSERT(!ts_option_find(s, r->name), "two options are called --%s", r->name);
-            s->e[s->n] = (entry){ .row = r, .values = tables[t].values };
-            clear(&s->e[s->n++]);
-        }
-    }
+    if (st == TS_OK)
+        st = ts_names_create(total, &s->names);
+    for (size_t t = 0; st == TS_OK && t < n; t++)
+        for (size_t i = 0; st == TS_OK && i < tables[t].n; i++)
+            st = add_row(s, &tables[t].rows[i], tables[t].values);
     /* After all fields are cleared: a field may have several names, of which only one has the
      * default, and clearing it again for the next would take that away. */
     for (size_t i = 0; st == TS_OK && i < s->n; i++)
@@ -69,6 +74,7 @@ void ts_option_set_destroy(ts_option_set **set)
     ts_str_deinit(&s->wrong);
     ts_str_deinit(&s->strange);
     ts_str_deinit(&s->renamed);
+    ts_names_destroy(&s->names);
     ts_free(&s->owned);
     ts_free(&s->e);
     ts_free(set);

@@ -5,22 +5,34 @@
 
 typedef ts_option_entry entry;
 
-static bool is_dash(char c) { return c == '-' || c == '_'; }
+enum { NAME_MAX_LEN = 128 };
 
-static bool same_name(const char *a, const char *b)
+/* A name as the set's table has it: _ as -. False: longer than any option's. */
+static bool plain_name(const char *name, char out[NAME_MAX_LEN])
 {
-    for (; *a && *b; a++, b++)
-        if (*a != *b && !(is_dash(*a) && is_dash(*b)))
-            return false;
-    return *a == *b;
+    size_t n = 0;
+    for (; name[n] && n < NAME_MAX_LEN; n++)
+        out[n] = name[n] == '_' ? '-' : name[n];
+    if (n == NAME_MAX_LEN)
+        return false;
+    out[n] = 0;
+    return true;
+}
+
+ts_status ts_option_add_name(ts_option_set *s, const char *name)
+{
+    char plain[NAME_MAX_LEN];
+    const bool fits = plain_name(name, plain);
+    TS_ASSERT(fits, "the name of option --%s is too long", name);
+    TS_ASSERT(ts_names_find(s->names, plain) < 0, "two options are called --%s", name);
+    return ts_names_add(s->names, plain);
 }
 
 static entry *find_exact(const ts_option_set *s, const char *name)
 {
-    for (size_t i = 0; i < s->n; i++)
-        if (same_name(s->e[i].row->name, name))
-            return &s->e[i];
-    return NULL;
+    char plain[NAME_MAX_LEN];
+    const int64_t i = plain_name(name, plain) ? ts_names_find(s->names, plain) : -1;
+    return i < 0 ? NULL : &s->e[i];
 }
 
 entry *ts_option_find(const ts_option_set *s, const char *name)

@@ -1,6 +1,7 @@
 /* The inside of option.h, shared by its sources: what a joined table knows of each row. */
 #ifndef TS_BASE_OPTION_SET_H
 #define TS_BASE_OPTION_SET_H
+#include "base/names.h"
 #include "base/option.h"
 
 /* Where a value came from; a later source of lower rank does not replace it. */
@@ -21,6 +22,7 @@ typedef struct ts_option_entry {
 struct ts_option_set {
     ts_option_entry *e;
     size_t n;
+    ts_names *names; /* number i is entry i's, with - for _ */
     void **owned; /* texts and arrays that values point to */
     size_t n_owned, cap_owned;
     ts_str wrong;   /* values that could not be taken, a line each */
@@ -33,6 +35,8 @@ static inline void *ts_option_field(const ts_option_entry *e)
     return (char *)e->values + e->row->offset;
 }
 
+/* Enters the next entry's name; one that another has is a programmer's mistake. */
+ts_status ts_option_add_name(ts_option_set *set, const char *name) TS_NODISCARD;
 /* The row of a name; - and _ are alike. "section.name" is the section's row "section." where there
  * is one, else the name's. NULL: none. */
 ts_option_entry *ts_option_find(const ts_option_set *set, const char *name);

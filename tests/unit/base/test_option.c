@@ -5,6 +5,8 @@
 #include "base/option.h"
 
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 typedef struct settings {
     bool flag, keeps;
@@ -447,6 +449,57 @@ static void help_and_json(void **state)
     ts_str_deinit(&s);
 }
 
+/* Names are told apart in full, whatever their length; - and _ are alike. */
+static void names_found(void **state)
+{
+    (void)state;
+    fixture f;
+    char word[400];
+    begin(&f);
+    char *argv[] = { "--num_layers", "3", "--use_flag" };
+    OK(ts_option_parse(f.set, 3, argv));
+    OK(ts_option_finish(f.set));
+    assert_true(f.v.layers == 3 && f.v.flag);
+    assert_true(ts_option_given(f.set, "num_layers") && ts_option_given(f.set, "num-layers"));
+    assert_false(ts_option_is_on(f.set, "num-layer"));
+    assert_false(ts_option_is_on(f.set, "num-layerss"));
+    ts_option_set_destroy(&f.set);
+    begin(&f);
+    for (size_t n = 120; n < sizeof word; n++) {
+        memset(word, 'x', n);
+        memcpy(word, "--", 2);
+        word[n] = 0;
+        assert_false(ts_option_is_on(f.set, word + 2));
+        char *one[] = { word };
+        OK(ts_option_parse(f.set, 1, one));
+    }
+    assert_int_equal(ts_option_finish(f.set), TS_ERR_USER);
+    ts_option_set_destroy(&f.set);
+}
+
+/* Two rows of one name, of one table or two, are a programmer's mistake: the process ends. */
+static void doubled_names(void **state)
+{
+    (void)state;
+    static const ts_option again[] = { TS_NOTE("num_layers", 1, "g", NULL) };
+    static const ts_option other_name[] = { TS_NOTE("num-layerss", 1, "g", NULL) };
+    for (int i = 0; i < 2; i++) {
+        const pid_t child = fork();
+        if (!child) {
+            settings v;
+            ts_option_set *set = NULL;
+            const ts_option_table tables[] = { { rows, sizeof rows / sizeof *rows, &v },
+                                               { i ? again : other_name, 1, NULL } };
+            close(STDERR_FILENO);
+            _exit(ts_option_set_create(tables, 2, &set) != TS_OK);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(WIFSIGNALED(status), i);
+        assert_true(i || WEXITSTATUS(status) == 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -454,6 +507,7 @@ int main(void)
         cmocka_unit_test(messages), cmocka_unit_test(together), cmocka_unit_test(taken),
         cmocka_unit_test(files), cmocka_unit_test(long_lists), cmocka_unit_test(file_messages),
         cmocka_unit_test(environment), cmocka_unit_test(help_and_json),
+        cmocka_unit_test(names_found), cmocka_unit_test(doubled_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
  * --help, the reference page and the messages all come from the rows. Names are Megatron-LM's. */
 #ifndef TS_BASE_OPTION_H
 #define TS_BASE_OPTION_H
+#include "base/json.h"
 #include "base/str.h"
 
 typedef enum ts_option_type {
@@ -42,6 +43,9 @@ typedef struct ts_option {
     double lo, hi;       /* range of numbers; both 0: any */
     bool below;          /* numbers: hi itself is out of range */
     bool told;           /* NOTE: where it is given, its help is told too */
+    bool decides;        /* what is computed (data, their order, arithmetic), so that a run that goes on
+                            with another value is another run; not where, how fast, what is shown or
+                            kept, nor what a checkpoint itself holds. Of all names of a field alike */
     const char *with;    /* LATER: matters where this option, of that type too, is refused; else it is
                             accepted without effect */
     const char *choices; /* CHOICE, NOTE */
@@ -107,6 +111,10 @@ void ts_option_warn_alone(const ts_option_set *set, const char *name, bool has_p
 ts_status ts_option_help(const ts_option_set *set, ts_str *out) TS_NODISCARD;
 /* Resolved values as a JSON object (given and default), for records and checkpoints. */
 ts_status ts_option_json(const ts_option_set *set, ts_str *out) TS_NODISCARD;
+/* Appends "--seed 6 (was 5), ...": options that decide the run and have another value than in `was`,
+ * an object that ts_option_json made. Several names of one field count once; what one side does not
+ * know is of another version. */
+ts_status ts_option_changes(const ts_option_set *set, const json_t *was, ts_str *out) TS_NODISCARD;
 
 /* Spellings of element types: Megatron-LM's and Hugging Face's. */
 #define TS_WORDS_FP32 "fp32,float32,float,torch.float32"
@@ -118,6 +126,10 @@ ts_status ts_option_json(const ts_option_set *set, ts_str *out) TS_NODISCARD;
 #define TS_ROW(type_, struct_, field_, name_, def_, lo_, hi_, choices_, group_, help_)             \
     { .name = name_, .type = TS_OPTION_##type_, .offset = offsetof(struct_, field_), .def = def_,  \
       .lo = lo_, .hi = hi_, .choices = choices_, .group = group_, .help = help_ }
+/* The same of an option that decides what is computed. */
+#define TS_RUN_ROW(type_, struct_, field_, name_, def_, lo_, hi_, choices_, group_, help_)         \
+    { .name = name_, .type = TS_OPTION_##type_, .offset = offsetof(struct_, field_), .def = def_,  \
+      .lo = lo_, .hi = hi_, .decides = true, .choices = choices_, .group = group_, .help = help_ }
 #define TS_NOTE(name_, words_, group_, help_)                                                      \
     { .name = name_, .type = TS_OPTION_NOTE, .lo = words_, .group = group_, .help = help_ }
 #define TS_TOLD(name_, words_, group_, help_)                                                      \

@@ -167,3 +167,52 @@ ts_status ts_option_json(const ts_option_set *s, ts_str *out)
     }
     return ts_str_puts(out, "\n}\n");
 }
+
+/* ---- changes ---- */
+
+/* An earlier row of the same field, of those that were saved too. */
+static bool is_alias(const ts_option_set *s, size_t i, const json_t *was)
+{
+    const entry *e = &s->e[i];
+    for (size_t k = 0; k < i; k++) {
+        const ts_option *r = s->e[k].row;
+        if (s->e[k].values == e->values && r->offset == e->row->offset && !ts_option_is_mute(r) &&
+            json_object_get(was, r->name))
+            return true;
+    }
+    return false;
+}
+
+static ts_status add_change(ts_str *out, const char *name, const json_t *was, const json_t *is)
+{
+    if (json_equal(was, is))
+        return TS_OK;
+    ts_str a = { 0 }, b = { 0 };
+    const size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
+    ts_status st = ts_json_write(was, flags, name, &a);
+    if (st == TS_OK)
+        st = ts_json_write(is, flags, name, &b);
+    if (st == TS_OK)
+        st = ts_str_printf(out, "%s--%s %.200s (was %.200s)", out->len ? ", " : "", name, b.s, a.s);
+    ts_str_deinit(&a);
+    ts_str_deinit(&b);
+    return st;
+}
+
+ts_status ts_option_changes(const ts_option_set *s, const json_t *was, ts_str *out)
+{
+    ts_str text = { 0 };
+    json_t *is = NULL;
+    ts_status st = ts_option_json(s, &text);
+    if (st == TS_OK)
+        st = ts_json_parse(text.s, text.len, "options", &is);
+    ts_str_deinit(&text);
+    for (size_t i = 0; st == TS_OK && i < s->n; i++) {
+        const ts_option *r = s->e[i].row;
+        const json_t *before = json_object_get(was, r->name);
+        if (r->decides && before && !is_alias(s, i, was))
+            st = add_change(out, r->name, before, json_object_get(is, r->name));
+    }
+    json_decref(is);
+    return st;
+}

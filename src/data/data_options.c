@@ -2,32 +2,35 @@
 
 #define ROW(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW(type, ts_data_options, field, name, def, lo, hi, choices, "data", help)
+/* an option that decides what is computed */
+#define RUN(type, field, name, def, lo, hi, choices, help)                                         \
+    TS_RUN_ROW(type, ts_data_options, field, name, def, lo, hi, choices, "data", help)
 #define NOTE(name_, words, help_) TS_NOTE(name_, words, "data", help_)
 #define RECORDS "records that are read while training; `tessera preprocess` makes files for --data-path"
 
 const ts_option ts_data_option_rows[] = {
-    ROW(LIST, data_path, "data-path", NULL, 0, 0, NULL,
+    RUN(LIST, data_path, "data-path", NULL, 0, 0, NULL,
         "prefixes of .bin/.idx files, or weight prefix pairs, for all parts by --split"),
-    ROW(TEXT, split, "split", "969,30,1", 0, 0, NULL,
+    RUN(TEXT, split, "split", "969,30,1", 0, 0, NULL,
         "proportions of training, validation and test data"),
-    ROW(LIST, train_data_path, "train-data-path", NULL, 0, 0, NULL,
+    RUN(LIST, train_data_path, "train-data-path", NULL, 0, 0, NULL,
         "as --data-path, for training alone"),
-    ROW(LIST, valid_data_path, "valid-data-path", NULL, 0, 0, NULL,
+    RUN(LIST, valid_data_path, "valid-data-path", NULL, 0, 0, NULL,
         "as --data-path, for validation alone"),
-    ROW(LIST, test_data_path, "test-data-path", NULL, 0, 0, NULL, "as --data-path, for test alone"),
-    ROW(TEXT, data_args_path, "data-args-path", NULL, 0, 0, NULL,
+    RUN(LIST, test_data_path, "test-data-path", NULL, 0, 0, NULL, "as --data-path, for test alone"),
+    RUN(TEXT, data_args_path, "data-args-path", NULL, 0, 0, NULL,
         "file with the words of --data-path"),
-    ROW(FLAG, mock_data, "mock-data", NULL, 0, 0, NULL, "made-up tokens instead of files"),
-    ROW(FLAG, eod_mask_loss, "eod-mask-loss", NULL, 0, 0, NULL,
+    RUN(FLAG, mock_data, "mock-data", NULL, 0, 0, NULL, "made-up tokens instead of files"),
+    RUN(FLAG, eod_mask_loss, "eod-mask-loss", NULL, 0, 0, NULL,
         "no loss where the input is end-of-document"),
-    ROW(FLAG, reset_position_ids, "reset-position-ids", NULL, 0, 0, NULL,
+    RUN(FLAG, reset_position_ids, "reset-position-ids", NULL, 0, 0, NULL,
         "positions restart after end-of-document"),
-    ROW(FLAG, reset_attention_mask, "reset-attention-mask", NULL, 0, 0, NULL,
+    RUN(FLAG, reset_attention_mask, "reset-attention-mask", NULL, 0, 0, NULL,
         "documents in one sample do not see each other"),
-    ROW(CHOICE, dataloader_type, "dataloader-type", "single", 0, 0, "single|cyclic|external",
+    RUN(CHOICE, dataloader_type, "dataloader-type", "single", 0, 0, "single|cyclic|external",
         "order of samples: single passes through the shuffled order once, cyclic permutes it again "
         "in each pass (external is refused)"),
-    ROW(NOFLAG, data_sharding, "no-data-sharding", NULL, 0, 0, NULL,
+    RUN(NOFLAG, data_sharding, "no-data-sharding", NULL, 0, 0, NULL,
         "cyclic: permute all samples together instead of a part for each process"),
     ROW(INT, num_workers, "num-workers", "2", 0, 1024, NULL,
         "data loading threads; batches are the same whatever it is"),

@@ -8,6 +8,9 @@
 
 #define ROW(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW(type, ts_runtime_options, field, name, def, lo, hi, choices, "device", help)
+/* an option that decides what is computed */
+#define RUN(type, field, name, def, lo, hi, choices, help)                                         \
+    TS_RUN_ROW(type, ts_runtime_options, field, name, def, lo, hi, choices, "device", help)
 
 const ts_option ts_runtime_option_rows[] = {
     ROW(TEXT, load, "load", NULL, 0, 0, NULL,
@@ -22,8 +25,8 @@ const ts_option ts_runtime_option_rows[] = {
         "with several memory nodes: threads stay on one each, tensors are spread over them"),
     ROW(REAL, memory_limit_gb, "memory-limit-gb", NULL, 0, 1e9, NULL,
         "refuse to hold more than this in tensors"),
-    ROW(FLAG, bf16, "bf16", NULL, 0, 0, NULL, "compute in bfloat16"),
-    ROW(FLAG, fp16, "fp16", NULL, 0, 0, NULL, "compute in float16"),
+    RUN(FLAG, bf16, "bf16", NULL, 0, 0, NULL, "compute in bfloat16"),
+    RUN(FLAG, fp16, "fp16", NULL, 0, 0, NULL, "compute in float16"),
     ROW(FLAG, kernel_timing, "kernel-timing", NULL, 0, 0, NULL,
         "measure kernels and print where the time went"),
     TS_HINT("model", 1, "--load DIR"),

@@ -12,6 +12,8 @@
 #define ROW(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW(type, ts_model_options, field, name, def, lo, hi, choices, GROUP, help)
 
+/* None decides what a run that goes on computes: its checkpoint describes the model, and
+ * ts_model_compare speaks of contradictions. */
 const ts_option ts_model_option_rows[] = {
     ROW(TEXT, model_config, "model-config", NULL, 0, 0, NULL,
         "a Hugging Face config.json: make that model with random weights"),

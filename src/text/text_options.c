@@ -5,26 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROW(type_, field, name, help)                                                              \
-    TS_ROW(type_, ts_text_options, field, name, NULL, 0, 0, NULL, "tokenizer", help)
+/* All decide what is computed: which ids end and fill documents. */
+#define RUN(type_, field, name, help)                                                              \
+    TS_RUN_ROW(type_, ts_text_options, field, name, NULL, 0, 0, NULL, "tokenizer", help)
 
 const ts_option ts_text_option_rows[] = {
-    ROW(TEXT, type, "tokenizer-type",
+    RUN(TEXT, type, "tokenizer-type",
         "PretrainedFromHF (or HuggingFaceTokenizer), GPT2BPETokenizer, Llama2Tokenizer, "
         "GPTSentencePieceTokenizer, TikTokenizer, NullTokenizer"),
-    ROW(TEXT, name_or_path, "tokenizer-name-or-path", "folder with the tokenizer's files"),
-    ROW(TEXT, model, "tokenizer-model", "SentencePiece, tiktoken or tokenizer.json file"),
-    ROW(TEXT, vocab_file, "vocab-file", "vocab.json of GPT2BPETokenizer"),
-    ROW(TEXT, merge_file, "merge-file", "merges.txt of GPT2BPETokenizer"),
-    TS_ROW(INT, ts_text_options, vocab_size, "vocab-size", "0", 0, 2147483646, NULL, "tokenizer",
+    RUN(TEXT, name_or_path, "tokenizer-name-or-path", "folder with the tokenizer's files"),
+    RUN(TEXT, model, "tokenizer-model", "SentencePiece, tiktoken or tokenizer.json file"),
+    RUN(TEXT, vocab_file, "vocab-file", "vocab.json of GPT2BPETokenizer"),
+    RUN(TEXT, merge_file, "merge-file", "merges.txt of GPT2BPETokenizer"),
+    TS_RUN_ROW(INT, ts_text_options, vocab_size, "vocab-size", "0", 0, 2147483646, NULL, "tokenizer",
            "NullTokenizer: ids 0 to N-1, and N ends a document"),
-    ROW(LIST, kwargs, "tokenizer-kwargs",
+    RUN(LIST, kwargs, "tokenizer-kwargs",
         "pairs such as eos_token <|endoftext|> pad_token <|extra_0|>"),
-    ROW(TEXT, tiktoken_pattern, "tiktoken-pattern",
+    RUN(TEXT, tiktoken_pattern, "tiktoken-pattern",
         "of a .tiktoken file: v1 or v2 (Megatron's), or a regular expression (GPT-2's)"),
-    ROW(LIST, tiktoken_special, "tiktoken-special",
+    RUN(LIST, tiktoken_special, "tiktoken-special",
         "special tokens of a .tiktoken file, after the last rank"),
-    ROW(LIST, tiktoken_special, "tiktoken-special-tokens", "as --tiktoken-special"),
+    RUN(LIST, tiktoken_special, "tiktoken-special-tokens", "as --tiktoken-special"),
     TS_NOTE("tokenizer-not-use-fast", 0, "tokenizer", "there is one implementation"),
     TS_NOTE("vocab-extra-ids", 1, "tokenizer", "a tokenizer's file says its special tokens"),
     TS_HINT("tokenizer", 1, "--tokenizer-name-or-path (or --tokenizer-model FILE)"),

@@ -60,7 +60,7 @@ typedef struct ts_train_options {
     int64_t recompute_num_layers;
     bool recompute_activations, replay;
     /* repeatability */
-    bool deterministic, npu_deterministic;
+    bool deterministic;
     /* saving, stopping */
     const char *save, *save_hf;
     int save_hf_dtype; /* TS_SAVE_HF_* */
@@ -90,8 +90,4 @@ int ts_train_exit_signal(const ts_train_options *o);
 ts_status ts_train_options_check(const ts_train_options *o, int dp) TS_NODISCARD;
 /* The type that a choice of *_dtype stands for, once checked. */
 static inline ts_dtype ts_train_dtype(int choice) { return choice ? TS_DTYPE_BF16 : TS_DTYPE_F32; }
-static inline bool ts_train_is_deterministic(const ts_train_options *o)
-{
-    return o->deterministic || o->npu_deterministic;
-}
 #endif

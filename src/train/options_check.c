@@ -99,7 +99,7 @@ static ts_status check_decoupled(const ts_train_options *o)
 
 static ts_status check_reduction(const ts_train_options *o)
 {
-    if (o->grad_reduce_in_bf16 && ts_train_is_deterministic(o))
+    if (o->grad_reduce_in_bf16 && o->deterministic)
         return ts_error(TS_ERR_USER,
                         "--grad-reduce-in-bf16 contradicts --deterministic-mode: what is rounded "
                         "depends on the number of processes");

@@ -281,60 +281,16 @@ ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool weight
 
 /* ---- with what it goes on ---- */
 
-/* Options that decide what is computed. Another value is the user's right, but not a matter for
- * silence: the run is no longer the one that was interrupted. */
-static const char *const of_the_run[] = {
-    "seed", "data-path", "train-data-path", "valid-data-path", "test-data-path",
-    "data-args-path", "split", "mock-data", "eod-mask-loss", "reset-position-ids",
-    "reset-attention-mask", "dataloader-type", "seq-length", "micro-batch-size",
-    "global-batch-size", "rampup-batch-size", "train-iters", "train-samples", "eval-iters",
-    "eval-interval", "bf16", "fp16", "int8", "loss-scale", "min-loss-scale",
-    "loss-scale-window", "hysteresis", "hidden-dropout", "attention-dropout", "optimizer",
-    "exp-avg-dtype", "exp-avg-sq-dtype", "main-params-dtype", "freeze",
-    "adam-beta1", "adam-beta2", "adam-eps", "sgd-momentum", "weight-decay", "clip-grad", "lr",
-    "min-lr", "decoupled-lr", "decoupled-min-lr", "grad-reduce-in-bf16", "lr-decay-style",
-    "lr-wsd-decay-style", "lr-decay-iters", "lr-decay-samples",
-    "lr-wsd-decay-iters", "lr-warmup-iters", "lr-warmup-samples", "lr-warmup-fraction",
-    "lr-warmup-init"
-};
-
-/* Appends "--seed 6 (was 5)" when the values differ; an option that one side does not know is of
- * another version. */
-static ts_status add_change(ts_str *out, const char *name, const json_t *was, const json_t *is)
-{
-    if (!was || !is || json_equal(was, is))
-        return TS_OK;
-    ts_str a = { 0 }, b = { 0 };
-    const size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
-    ts_status st = ts_json_write(was, flags, name, &a);
-    if (st == TS_OK)
-        st = ts_json_write(is, flags, name, &b);
-    if (st == TS_OK)
-        st = ts_str_printf(out, "%s--%s %.200s (was %.200s)", out->len ? ", " : "", name, b.s, a.s);
-    ts_str_deinit(&a);
-    ts_str_deinit(&b);
-    return st;
-}
-
+/* Another value of what decides the run is the user's right, but not a matter for silence: the run
+ * is no longer the one that was interrupted. */
 ts_status ts_checkpoint_option_changes(const ts_checkpoint *ck, const ts_option_set *set,
                                        ts_str *out)
 {
     const json_t *was = json_object_get(ts_checkpoint_state(ck), "options");
-    const char *file = ts_checkpoint_state_file(ck);
-    ts_str given = { 0 };
-    json_t *is = NULL;
     ts_str_reset(out);
     if (!json_is_object(was))
-        return ts_error(TS_ERR_USER, "%s: options is missing", file);
-    ts_status st = ts_option_json(set, &given);
-    if (st == TS_OK)
-        st = ts_json_parse(given.s, given.len, "options", &is);
-    for (size_t i = 0; st == TS_OK && i < sizeof of_the_run / sizeof *of_the_run; i++)
-        st = add_change(out, of_the_run[i], json_object_get(was, of_the_run[i]),
-                        json_object_get(is, of_the_run[i]));
-    json_decref(is);
-    ts_str_deinit(&given);
-    return st;
+        return ts_error(TS_ERR_USER, "%s: options is missing", ts_checkpoint_state_file(ck));
+    return ts_option_changes(set, was, out);
 }
 
 /* ---- models ---- */

@@ -141,7 +141,7 @@ static void warn_sums(const ts_train_options *t, const ts_option_set *set, int d
 static void warn_seeing(const ts_job_options *o, const ts_option_set *set)
 {
     const ts_train_options *t = &o->train;
-    const bool free_order = !ts_train_is_deterministic(t);
+    const bool free_order = !t->deterministic;
     ts_option_warn_alone(set, "tensorboard-log-interval", t->tensorboard_dir, "--tensorboard-dir");
     ts_option_warn_alone(set, "log-validation-ppl-to-tensorboard", t->tensorboard_dir,
                          "--tensorboard-dir");

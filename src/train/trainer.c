@@ -192,7 +192,7 @@ ts_status ts_trainer_create(const ts_train_options *o, ts_device *dev, ts_comm *
     TS_TRY(ts_alloc(&t, 1, sizeof *t));
     *t = (ts_trainer){ .o = o, .dev = dev, .comm = comm, .model = model, .source = source,
                        .compute = compute, .micro = o->micro_batch_size,
-                       .deterministic = ts_train_is_deterministic(o),
+                       .deterministic = o->deterministic,
                        .recompute = plan_recompute(o),
                        .with_segments = data->reset_attention_mask,
                        .with_positions = data->reset_position_ids };

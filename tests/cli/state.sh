@@ -78,6 +78,11 @@ altered warned 4 options.split '"80,20,0"' "--split \"90,10,0\" (was \"80,20,0\"
 altered warned 4 options.data-path '["elsewhere"]' "(was [\"elsewhere\"])"
 altered warned 4 options.lr 0.002 "--lr 0.001 (was 0.002)"
 altered warned 4 options.hidden-dropout 0 "--hidden-dropout 0.1 (was 0)"
+altered warned 4 options.lr-wsd-decay-samples 8 "--lr-wsd-decay-samples 0 (was 8)"
+altered warned 4 options.no-data-sharding true "--no-data-sharding false (was true)"
+altered warned 4 options.deterministic-mode true "--deterministic-mode false (was true)"
+altered warned 4 options.tokenizer-kwargs '["eos_token", "a"]' "--tokenizer-kwargs [] (was [\"eos_token\", \"a\"])"
+altered same 4 options.log-interval 7
 # every kind of tensor: one bit of a weight, none of a moment
 "$edit" "$D/all" 4 tensors | sed '/layers\.0/d' >"$D/names"
 while read -r name; do

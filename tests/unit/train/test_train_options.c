@@ -1,5 +1,6 @@
 /* What the options of training contradict each other in, each with the sentence that says so. */
 #include "../cmocka_all.h"
+#include "train/job.h"
 #include "words.h"
 
 #define GOOD "--seq-length 8 --train-iters 10 --lr 0.001 "
@@ -147,6 +148,31 @@ static void numbers_have_bounds(void **state)
     }
 }
 
+/* All names of a field say alike whether it decides what is computed; what has no field says
+ * nothing. */
+static void names_of_a_field_decide_alike(void **state)
+{
+    (void)state;
+    static ts_job_options o;
+    ts_option_table t[TS_JOB_TABLES];
+    int decide = 0;
+    ts_job_tables(&o, t);
+    for (int k = 0; k < TS_JOB_TABLES; k++)
+        for (size_t i = 0; i < t[k].n; i++) {
+            const ts_option *a = &t[k].rows[i];
+            decide += a->decides;
+            if (a->decides && a->type >= TS_OPTION_NOTE)
+                fail_msg("--%s has no value that could decide", a->name);
+            for (size_t j = 0; j < i; j++) {
+                const ts_option *b = &t[k].rows[j];
+                if (a->type < TS_OPTION_NOTE && b->type < TS_OPTION_NOTE &&
+                    a->offset == b->offset && a->decides != b->decides)
+                    fail_msg("--%s and --%s are names of one field", a->name, b->name);
+            }
+        }
+    assert_true(decide > 60);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +181,7 @@ int main(void)
         cmocka_unit_test(batches_must_divide),
         cmocka_unit_test(types_of_the_optimizer),
         cmocka_unit_test(numbers_have_bounds),
+        cmocka_unit_test(names_of_a_field_decide_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,6 +49,8 @@ typedef struct ts_option {
     const char *with;    /* LATER: matters where this option, of that type too, is refused; else it is
                             accepted without effect */
     const char *choices; /* CHOICE, NOTE */
+    const char *idle, *why; /* FLAG ("true"), CHOICE: the word that is accepted without effect here, and
+                               why */
     const char *group, *help;
 } ts_option;
 

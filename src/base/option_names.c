@@ -135,17 +135,31 @@ ts_status ts_option_finish(const ts_option_set *s)
     return st;
 }
 
+/* Whether what was given is the row's word without effect. */
+static bool is_idle(const entry *e)
+{
+    const ts_option *r = e->row;
+    if (!r->idle || e->from == TS_FROM_DEFAULT)
+        return false;
+    return r->type == TS_OPTION_FLAG
+               ? *(const bool *)ts_option_field(e)
+               : *(const int *)ts_option_field(e) == ts_option_choice(r->choices, r->idle);
+}
+
 ts_status ts_option_notes(const ts_option_set *s, ts_str *out)
 {
     bool any = false;
     for (size_t i = 0; i < s->n; i++) {
         const ts_option *r = s->e[i].row;
-        const bool alone = s->e[i].said && !is_refused(s, &s->e[i]);
-        if (!alone && (r->type != TS_OPTION_NOTE || s->e[i].from == TS_FROM_DEFAULT))
+        const bool alone = s->e[i].said && !is_refused(s, &s->e[i]), idle = is_idle(&s->e[i]);
+        if (!alone && !idle && (r->type != TS_OPTION_NOTE || s->e[i].from == TS_FROM_DEFAULT))
             continue;
         TS_TRY(ts_str_printf(out, "%s--%s", any ? ", " : "accepted, without effect here: ",
                              r->name));
-        if (alone)
+        if (idle)
+            TS_TRY(ts_str_printf(out, "%s%s (%s)", r->type == TS_OPTION_CHOICE ? " " : "",
+                                 r->type == TS_OPTION_CHOICE ? r->idle : "", r->why));
+        else if (alone)
             TS_TRY(ts_str_printf(out, " (it goes with --%s)", r->with));
         else if (r->told && r->help)
             TS_TRY(ts_str_printf(out, " (%s)", r->help));

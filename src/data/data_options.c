@@ -32,8 +32,6 @@ const ts_option ts_data_option_rows[] = {
         "in each pass (external is refused)"),
     RUN(NOFLAG, data_sharding, "no-data-sharding", NULL, 0, 0, NULL,
         "cyclic: permute all samples together instead of a part for each process"),
-    ROW(INT, num_workers, "num-workers", "2", 0, 1024, NULL,
-        "data loading threads; batches are the same whatever it is"),
     ROW(TEXT, data_cache_path, "data-cache-path", NULL, 0, 0, NULL,
         "folder for the orders of samples, made once (default: cache/GPTDataset_indices beside the "
         "data for orders of more than 33 million entries, else none)"),
@@ -43,6 +41,8 @@ const ts_option ts_data_option_rows[] = {
     NOTE("data-impl", 1, "one format"),
     NOTE("data-manager-type", 1, "one order of samples, Megatron's"),
     NOTE("dataloader-drop-last", TS_OPTION_ANY, "incomplete batches are always dropped"),
+    NOTE("num-workers", 1, "batches are taken from mapped files as steps need them"),
+    NOTE("dataloader-num-workers", 1, "batches are taken from mapped files as steps need them"),
     NOTE("workers", 1, "`tessera preprocess --workers`"),
     NOTE("max-new-tokens", 1, "`tessera infer --max-new-tokens`"),
     NOTE("preprocessing-num-workers", 1, "`tessera preprocess --workers`"),
@@ -68,6 +68,5 @@ const ts_option ts_data_option_rows[] = {
     TS_HINT("train-data", TS_OPTION_MANY, "--train-data-path"),
     TS_HINT("validation-file", 1, "--valid-data-path"),
     TS_HINT("val-data", TS_OPTION_MANY, "--valid-data-path"),
-    TS_HINT("dataloader-num-workers", 1, "--num-workers"),
 };
 const size_t ts_data_option_count = sizeof ts_data_option_rows / sizeof *ts_data_option_rows;

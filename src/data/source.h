@@ -10,7 +10,6 @@ typedef struct ts_data_options {
     const char *data_args_path, *split, *data_cache_path;
     bool mock_data, eod_mask_loss, reset_position_ids, reset_attention_mask;
     bool data_sharding; /* cyclic: each process permutes a part of its own */
-    int64_t num_workers;
     int dataloader_type;
 } ts_data_options;
 enum { TS_DATALOADER_SINGLE, TS_DATALOADER_CYCLIC, TS_DATALOADER_EXTERNAL };

@@ -13,6 +13,7 @@
     { .name = name_, .type = TS_OPTION_REAL, .offset = offsetof(ts_train_options, field_),         \
       .def = def_, .lo = 0, .hi = 1, .below = true, .decides = true, .group = group_,              \
       .help = help_ }
+#define ATTENTION "attention is always computed again: its scores are never kept"
 #define TYPES TS_WORDS_FP32 "|" TS_WORDS_BF16 "|" TS_WORDS_FP16 "|fp8"
 
 const ts_option ts_train_option_rows[] = {
@@ -106,14 +107,18 @@ const ts_option ts_train_option_rows[] = {
         "good steps until the scale is doubled"),
     RUN(INT, hysteresis, "hysteresis", "2", 1, BIG, NULL, "fp16",
         "overflows until the scale is halved"),
-    ROW(CHOICE, recompute_granularity, "recompute-granularity", "none", 0, 0, "none|full|selective",
-        "memory", "what is computed again instead of kept"),
+    { .name = "recompute-granularity", .type = TS_OPTION_CHOICE,
+      .offset = offsetof(ts_train_options, recompute_granularity), .def = "none",
+      .choices = "none|full|selective", .idle = "selective", .why = ATTENTION, .group = "memory",
+      .help = "what is computed again instead of kept: layers (full); attention (selective) always is, "
+              "so that selective changes nothing" },
     ROW(CHOICE, recompute_method, "recompute-method", "none", 0, 0, "none|uniform|block", "memory",
         "full: in groups of layers (uniform) or the first layers singly (block)"),
     ROW(INT, recompute_num_layers, "recompute-num-layers", "1", 1, 1 << 20, NULL, "memory",
         "layers of a group, or how many layers"),
-    ROW(FLAG, recompute_activations, "recompute-activations", NULL, 0, 0, NULL, "memory",
-        "the same as --recompute-granularity selective"),
+    { .name = "recompute-activations", .type = TS_OPTION_FLAG,
+      .offset = offsetof(ts_train_options, recompute_activations), .idle = "true", .why = ATTENTION,
+      .group = "memory", .help = "the same as --recompute-granularity selective" },
     ROW(NOFLAG, replay, "keep-cheap-activations", NULL, 0, 0, NULL, "memory",
         "keep the outputs of norms and activation functions instead of making them again"),
     RUN(FLAG, deterministic, "deterministic-mode", NULL, 0, 0, NULL, "repeatability",
@@ -136,16 +141,12 @@ const ts_option ts_train_option_rows[] = {
     ROW(FLAG, no_save_optim, "no-save-optim", NULL, 0, 0, NULL, "checkpoints", "weights only"),
     ROW(FLAG, no_load_optim, "no-load-optim", NULL, 0, 0, NULL, "checkpoints",
         "leave the moments behind"),
-    ROW(FLAG, no_load_rng, "no-load-rng", NULL, 0, 0, NULL, "checkpoints",
-        "accepted: random numbers have no state here"),
     ROW(FLAG, finetune, "finetune", NULL, 0, 0, NULL, "checkpoints",
         "take only the weights of --load and begin at iteration 0"),
     ROW(INT, ckpt_step, "ckpt-step", "-1", -1, BIG, NULL, "checkpoints",
         "iteration to load (-1: the newest)"),
     ROW(FLAG, exit_on_missing, "exit-on-missing-checkpoint", NULL, 0, 0, NULL, "checkpoints",
         "refuse to begin anew when --load holds no checkpoint"),
-    ROW(FLAG, use_checkpoint_args, "use-checkpoint-args", NULL, 0, 0, NULL, "checkpoints",
-        "accepted: the model's shape always comes from the checkpoint where options leave it open"),
     ROW(TEXT, save_hf, "save-hf", NULL, 0, 0, NULL, "checkpoints",
         "write a Hugging Face folder at the end"),
     ROW(CHOICE, save_hf_dtype, "save-hf-dtype", "auto", 0, 0, TS_WORDS_WEIGHTS, "checkpoints",

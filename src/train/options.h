@@ -67,8 +67,7 @@ typedef struct ts_train_options {
     int64_t save_interval, keep, exit_interval, ckpt_step, exit_duration;
     int exit_signal; /* TS_EXIT_SIGNALS */
     bool skip_train, grad_reduce_in_bf16;
-    bool override_checkpoints, async_save, no_save_optim, no_load_optim, no_load_rng, finetune, exit_on_missing,
-        use_checkpoint_args;
+    bool override_checkpoints, async_save, no_save_optim, no_load_optim, finetune, exit_on_missing;
     /* seeing */
     int64_t log_interval, events_interval;
     const char *metrics_jsonl, *tensorboard_dir;

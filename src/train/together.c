@@ -38,8 +38,7 @@ static void warn_saving(const ts_job_options *o, const ts_option_set *set)
 {
     static const char *const saving[] = { "async-save", "keep-checkpoints", "most-recent-k",
                                           "no-save-optim", "override-checkpoints" };
-    static const char *const loading[] = { "no-load-optim", "no-load-rng", "use-checkpoint-args",
-                                           "exit-on-missing-checkpoint" };
+    static const char *const loading[] = { "no-load-optim", "exit-on-missing-checkpoint" };
     for (size_t i = 0; i < sizeof saving / sizeof *saving; i++)
         ts_option_warn_alone(set, saving[i], o->train.save, "--save");
     for (size_t i = 0; i < sizeof loading / sizeof *loading; i++)

@@ -42,7 +42,8 @@ refused --lr-wsd-decay-iters --lr-wsd-decay-samples --lr-wsd-decay-iters 8 --lr-
 refused --lr-warmup-init "--lr 0.001" --lr-warmup-init 1
 refused --min-lr --lr --min-lr 1
 refused --train-iters --train-samples --train-samples 8
-refused --recompute-activations --recompute-granularity --recompute-activations --recompute-granularity full
+expect 2 "--recompute-activations is --recompute-granularity selective and contradicts --recompute-granularity full" \
+    train --recompute-activations --recompute-granularity full
 refused --finetune --load --finetune
 refused --ckpt-step --load --ckpt-step 4
 refused --save-interval --save --save-interval 4
@@ -59,7 +60,7 @@ warned --keep-checkpoints --save --keep-checkpoints 2
 warned --no-save-optim --save --no-save-optim
 warned --override-checkpoints --save --override-checkpoints
 warned --save-hf-dtype --save-hf --save-hf-dtype bf16
-for option in --no-load-optim --no-load-rng --use-checkpoint-args --exit-on-missing-checkpoint; do
+for option in --no-load-optim --exit-on-missing-checkpoint; do
     warned $option --load $option
 done
 warned --loss-scale --fp16 --loss-scale 4
@@ -69,6 +70,14 @@ warned --initial-loss-scale --loss-scale --fp16 --loss-scale 4 --initial-loss-sc
 warned --packed-weights --bf16 --packed-weights kept
 warned --recompute-method "--recompute-granularity full" --recompute-method block
 warned --recompute-num-layers "--recompute-granularity full" --recompute-num-layers 2 --recompute-granularity selective
+# what changes nothing is told of with its reason, as a note
+expect 0 "without effect here: --recompute-granularity selective (attention is always" train --recompute-granularity selective
+expect 0 "without effect here: --recompute-activations (attention is always" train --recompute-activations
+expect 0 "without effect here: --num-workers, --no-load-rng, --use-checkpoint-args" train --num-workers 2 --no-load-rng \
+    --use-checkpoint-args
+checks=$((checks + 1))
+train --recompute-granularity full >"$D/out" 2>&1 </dev/null
+! grep -q "without effect" "$D/out" || wrong "--recompute-granularity full: $(grep "without effect" "$D/out")"
 warned --lr-wsd-decay-style "--lr-decay-style WSD" --lr-wsd-decay-style linear
 warned --lr-wsd-decay-iters "--lr-decay-style WSD" --lr-wsd-decay-iters 4
 warned --min-lr "--lr-decay-style constant" --lr-decay-style constant

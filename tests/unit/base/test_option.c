@@ -511,6 +511,43 @@ static void doubled_names(void **state)
     }
 }
 
+/* A word of an option that changes nothing is told of with its reason, other words are not. */
+static void idle_words(void **state)
+{
+    (void)state;
+    static const ts_option idle[] = {
+        { .name = "kind", .type = TS_OPTION_CHOICE, .offset = offsetof(settings, kind),
+          .choices = "none|most|some", .def = "some", .idle = "some", .why = "always so",
+          .group = "g" },
+        { .name = "part", .type = TS_OPTION_FLAG, .offset = offsetof(settings, flag),
+          .idle = "true", .why = "never kept", .group = "g" },
+    };
+    static const struct {
+        const char *words[2], *notes;
+    } given[] = {
+        { { NULL, NULL }, "" },
+        { { "--kind=most", "--part=false" }, "" },
+        { { "--kind=none", "--part" },
+          "accepted, without effect here: --part (never kept)" },
+        { { "--kind=some", "--part" },
+          "accepted, without effect here: --kind some (always so), --part (never kept)" },
+    };
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        settings v;
+        ts_option_set *set;
+        ts_str text = { 0 };
+        const ts_option_table table = { idle, sizeof idle / sizeof *idle, &v };
+        char *argv[] = { (char *)(uintptr_t)given[i].words[0], (char *)(uintptr_t)given[i].words[1] };
+        OK(ts_option_set_create(&table, 1, &set));
+        OK(ts_option_parse(set, argv[0] ? 2 : 0, argv));
+        OK(ts_option_finish(set));
+        OK(ts_option_notes(set, &text));
+        assert_string_equal(ts_str_text(&text), given[i].notes);
+        ts_str_deinit(&text);
+        ts_option_set_destroy(&set);
+    }
+}
+
 static void changes_from(const ts_option_set *set, const char *was, const char *expected)
 {
     json_t *o;
@@ -556,6 +593,7 @@ int main(void)
         cmocka_unit_test(files), cmocka_unit_test(long_lists), cmocka_unit_test(file_messages),
         cmocka_unit_test(environment), cmocka_unit_test(help_and_json),
         cmocka_unit_test(names_found), cmocka_unit_test(doubled_names), cmocka_unit_test(changes),
+        cmocka_unit_test(idle_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

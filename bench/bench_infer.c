@@ -57,7 +57,7 @@ static ts_status fill(ts_decoder *d)
                 r = r * 1664525u + 1013904223u;
                 v[k] = p->rank > 1 ? (float)(int32_t)r * 0x1p-31f * 0.04f : 1;
             }
-            st = ts_param_put(&d->params, p, at, n, v);
+            st = ts_param_put(p, at, n, v);
         }
     }
     ts_free(&v);

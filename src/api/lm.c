@@ -212,7 +212,7 @@ static ts_status ready_to_score(ts_lm *lm, const char *function, const int32_t *
     if (!n)
         return ts_error(TS_ERR_USER, "%s: there are no tokens to score", function);
     TS_TRY(ts_lm_check_ids(lm, ids, n));
-    return lm->tape ? TS_OK : ts_tape_create(lm->dev, &lm->model.decoder->params, &to, &lm->tape);
+    return lm->tape ? TS_OK : ts_tape_create(lm->dev, &to, &lm->tape);
 }
 
 ts_status ts_lm_score(ts_lm *lm, const int32_t *ids, size_t n, double *logprobs, bool *greedy)

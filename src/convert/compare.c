@@ -43,7 +43,7 @@ static ts_status run(trial *t, const char *folder, int64_t step)
     if (st == TS_OK)
         st = ts_alloc(&t->logits, (size_t)t->n * (size_t)t->vocab, sizeof *t->logits);
     if (st == TS_OK)
-        st = ts_tape_create(t->dev, &m.decoder->params, &to, &tape);
+        st = ts_tape_create(t->dev, &to, &tape);
     if (st == TS_OK)
         st = ts_score_logits(m.decoder, tape, t->ids, t->n, t->logits);
     ts_tape_destroy(&tape);

@@ -27,7 +27,7 @@ static ts_status create(ts_engine *e, int64_t slots)
     const int64_t layers = e->d->arch.n_layers;
     const ts_tape_options o = { 0 };
     e->slots = slots;
-    TS_TRY(ts_tape_create(e->dev, &e->d->params, &o, &e->tape));
+    TS_TRY(ts_tape_create(e->dev, &o, &e->tape));
     TS_TRY(ts_alloc(&e->cache, (size_t)layers, sizeof *e->cache));
     TS_TRY(ts_alloc(&e->view, (size_t)layers, sizeof *e->view));
     TS_TRY(ts_alloc(&e->view_storage, (size_t)layers, sizeof *e->view_storage));

@@ -127,8 +127,9 @@ ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype comput
     TS_TRY(ts_alloc(&d, 1, sizeof *d));
     d->dev = dev;
     d->compute = compute;
-    ts_param_set_init(&d->params, dev);
-    ts_status st = ts_arch_copy(arch, &d->arch);
+    ts_status st = ts_param_set_init(&d->params, dev);
+    if (st == TS_OK)
+        st = ts_arch_copy(arch, &d->arch);
     if (st == TS_OK)
         st = make_all(d, vocab_rows > arch->vocab ? vocab_rows : arch->vocab);
     if (st != TS_OK)
@@ -170,50 +171,41 @@ void ts_decoder_use_int8(ts_decoder *d, bool head)
 
 ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant)
 {
-    for (size_t i = 0; i < d->params.n; i++)
-        d->params.p[i]->quant = d->params.p[i]->rank > 1 ? quant : TS_QUANT_NONE;
-    if (quant) /* few bits of a row of the vocabulary are seen at once in all its logits */
-        d->head->quant = TS_QUANT_INT8;
-    d->embedding->is_table = d->embedding != d->head;
-    if (d->positions)
-        d->positions->is_table = true;
-    return ts_param_set_allocate_one(&d->params, d->compute);
+    for (size_t i = 0; i < d->params.n; i++) {
+        ts_param *p = d->params.p[i];
+        const bool is_table = p == d->positions || (p == d->embedding && p != d->head);
+        /* few bits of a row of the vocabulary are seen at once in all its logits */
+        const ts_quant bits = quant && p == d->head ? TS_QUANT_INT8 : quant;
+        if (p->rank == 1)
+            ts_param_hold(p, TS_HELD_FROZEN, TS_DTYPE_F32, TS_QUANT_NONE);
+        else if (is_table)
+            ts_param_hold(p, TS_HELD_FROZEN, d->compute, TS_QUANT_NONE);
+        else
+            ts_param_hold(p, TS_HELD_ONE, d->compute, bits);
+    }
+    return ts_param_set_allocate(&d->params, d->compute);
 }
 
 /* ---- random values ---- */
 
-enum { INIT_PIECE = 1 << 16 };
-
-static ts_status init_param(ts_decoder *d, ts_param *p, uint64_t seed, double std, float *buffer)
+static ts_status init_param(const ts_decoder *d, ts_param *p, uint64_t seed, double std)
 {
-    const ts_rng rng = ts_rng_stream(seed, TS_RNG_INIT, 0, (uint32_t)p->index);
     const bool out = strstr(p->name, "linear_proj.weight") || strstr(p->name, "linear_fc2.weight");
     const bool norm = strstr(p->name, "norm") && strstr(p->name, ".weight");
     const double s = out ? std / sqrt(2.0 * (double)d->arch.n_layers) : std;
-    for (int64_t i = 0; i < ts_param_count(p); i += INIT_PIECE) {
-        const int64_t left = ts_param_count(p) - i, n = left < INIT_PIECE ? left : INIT_PIECE;
-        if (p->rank > 1)
-            ts_rng_normal(&rng, (uint64_t)i, n, (float)s, buffer);
-        else
-            for (int64_t k = 0; k < n; k++)
-                buffer[k] = norm ? 1 - (float)d->arch.norm_offset : 0;
-        TS_TRY(ts_param_put(&d->params, p, i, n, buffer));
-    }
-    return TS_OK;
+    if (p->rank > 1)
+        return ts_param_put_normal(p, seed, (float)s);
+    return ts_param_put_constant(p, norm ? 1 - (float)d->arch.norm_offset : 0);
 }
 
 ts_status ts_decoder_init(ts_decoder *d, uint64_t seed, double std)
 {
-    float *buffer;
     if (!d->dev->computes)
         return TS_OK;
-    TS_TRY(ts_alloc(&buffer, INIT_PIECE, sizeof *buffer));
-    ts_status st = TS_OK;
-    for (size_t i = 0; st == TS_OK && i < d->params.n; i++)
-        st = init_param(d, d->params.p[i], seed, std, buffer);
-    ts_free(&buffer);
+    for (size_t i = 0; i < d->params.n; i++)
+        TS_TRY(init_param(d, d->params.p[i], seed, std));
     ts_param_set_changed(&d->params);
-    return st;
+    return TS_OK;
 }
 
 /* ---- rotary tables ---- */

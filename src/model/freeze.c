@@ -117,18 +117,18 @@ ts_status ts_decoder_freeze(ts_decoder *d, const char *const *patterns, int64_t 
         bool found = false;
         for (size_t i = 0; i < s->n; i++) {
             const bool fits = has(s->p[i]->name, patterns[k]);
-            s->p[i]->frozen = s->p[i]->frozen || fits;
+            if (fits)
+                s->p[i]->held = TS_HELD_FROZEN;
             found = found || fits;
         }
         if (!found)
             return fits_nothing(d, patterns[k]);
     }
-    ts_param_set_freeze(s);
-    if (s->total == 0)
+    if (ts_decoder_trained(d) == 0)
         return ts_error(TS_ERR_USER, "--freeze leaves nothing to train");
     d->first_trained = d->arch.n_layers;
     for (size_t i = s->n; i-- > 0;)
-        if (!s->p[i]->frozen && layer_of(s->p[i]) >= 0)
+        if (ts_param_is_trained(s->p[i]) && layer_of(s->p[i]) >= 0)
             d->first_trained = layer_of(s->p[i]);
     return TS_OK;
 }
@@ -163,9 +163,9 @@ double ts_decoder_training_flops(const ts_decoder *d, double seq_length)
         const ts_param *p = d->params.p[i];
         const double n = multiplies(d, p) ? 2 * (double)ts_param_count(p) : 0;
         const bool is_head = p == d->head && p == d->embedding;
-        backward += p->frozen ? 0 : n;
+        backward += ts_param_is_trained(p) ? n : 0;
         backward += below && !is_head ? n : 0;
-        below = below || !p->frozen;
+        below = below || ts_param_is_trained(p);
         if (layer_of(p) >= 0 && p == d->block[layer_of(p)].attention.qkv && below)
             backward += 2 * attention;
     }
@@ -178,7 +178,7 @@ int64_t ts_decoder_trained(const ts_decoder *d)
 {
     int64_t n = 0;
     for (size_t i = 0; i < d->params.n; i++)
-        n += d->params.p[i]->frozen ? 0 : ts_param_count(d->params.p[i]);
+        n += ts_param_is_trained(d->params.p[i]) ? ts_param_count(d->params.p[i]) : 0;
     return n;
 }
 

@@ -164,22 +164,22 @@ ts_status ts_weights_settle_tie(const ts_family *f, const ts_st_dir *dir, const 
 }
 
 /* Rows one after another, as many at a time as the buffer holds. */
-static ts_status load_rows(ts_decoder *d, const ts_name_piece *piece, const ts_st_tensor *t,
-                           ts_param *p, float *buffer)
+static ts_status load_rows(const ts_name_piece *piece, const ts_st_tensor *t, ts_param *p,
+                           float *buffer)
 {
     const int64_t cols = p->dim[1];
     const int64_t step = PIECE / cols > 0 ? PIECE / cols : 1;
     for (int64_t r = 0; r < piece->rows; r += step) {
         const int64_t n = piece->rows - r < step ? piece->rows - r : step;
         TS_TRY(ts_st_read_f32(t, (piece->hf_row + r) * cols, n * cols, buffer));
-        TS_TRY(ts_param_put(&d->params, p, (piece->row + r) * cols, n * cols, buffer));
+        TS_TRY(ts_param_put(p, (piece->row + r) * cols, n * cols, buffer));
     }
     return TS_OK;
 }
 
 /* The file holds [in, out]: our row r is its column hf_row + r. */
-static ts_status load_transposed(ts_decoder *d, const ts_name_piece *piece,
-                                 const ts_st_tensor *t, ts_param *p, float *buffer)
+static ts_status load_transposed(const ts_name_piece *piece, const ts_st_tensor *t, ts_param *p,
+                                 float *buffer)
 {
     const int64_t in = p->dim[1], out = t->shape[1];
     float *whole;
@@ -188,7 +188,7 @@ static ts_status load_transposed(ts_decoder *d, const ts_name_piece *piece,
     for (int64_t r = 0; st == TS_OK && r < piece->rows; r++) {
         for (int64_t i = 0; i < in; i++)
             buffer[i] = whole[i * out + piece->hf_row + r];
-        st = ts_param_put(&d->params, p, (piece->row + r) * in, in, buffer);
+        st = ts_param_put(p, (piece->row + r) * in, in, buffer);
     }
     ts_free(&whole);
     return st;
@@ -201,8 +201,8 @@ static ts_status load_tensor(ts_decoder *d, const ts_name_map *map, const ts_nam
         const ts_name_piece *piece = &map->piece[i];
         ts_param *p = ts_param_find(&d->params, piece->name);
         TS_ASSERT(p, "%s has no parameter %s", piece->hf_name, piece->name);
-        TS_TRY(piece->transposed ? load_transposed(d, piece, t, p, buffer)
-                                 : load_rows(d, piece, t, p, buffer));
+        TS_TRY(piece->transposed ? load_transposed(piece, t, p, buffer)
+                                 : load_rows(piece, t, p, buffer));
     }
     return TS_OK;
 }

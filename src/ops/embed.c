@@ -22,9 +22,9 @@ static ts_status embed_weight(ts_tape *tape, ts_record *r)
 {
     const ts_embed_op *o = r->attr;
     ts_embed_args a = args_of(o, r->out[0]);
-    ts_param_grad_settle(tape->params, r->param[0]);
+    ts_param_grad_settle(r->param[0]);
     if (r->param[1])
-        ts_param_grad_settle(tape->params, r->param[1]);
+        ts_param_grad_settle(r->param[1]);
     a.dy = ts_tensor_data(r->out[0]->grad);
     a.dtable = o->table->grad;
     a.dpos_table = o->positions ? o->positions->grad : NULL;
@@ -39,7 +39,7 @@ static ts_status embed_taken_out(ts_tape *tape, const ts_embed_op *o, ts_tensor 
 {
     ts_tensor *rows;
     TS_TRY(ts_tape_new(tape, o->table->dtype, y->dim[0], y->dim[1], &rows));
-    ts_param_rows(tape->params, o->table, ts_tensor_data(o->ids), y->dim[0], rows->dtype,
+    ts_param_rows(o->table, ts_tensor_data(o->ids), y->dim[0], rows->dtype,
                   ts_tensor_data(rows));
     ts_embed_args a = args_of(o, y);
     a.table = ts_tensor_data(rows);
@@ -68,8 +68,8 @@ ts_status ts_op_embed(ts_tape *tape, const ts_embed_op *o, ts_tensor **y)
         *(ts_embed_op *)r->attr = *o;
         r->out[0] = *y;
         (*y)->wants_grad = true;
-        ts_record_param(tape, r, 0, o->table);
-        ts_record_param(tape, r, 1, o->positions);
+        TS_TRY(ts_record_param(tape, r, 0, o->table));
+        TS_TRY(ts_record_param(tape, r, 1, o->positions));
     }
     return TS_OK;
 }

@@ -12,7 +12,7 @@ ts_cost ts_gemm_cost(int64_t m, int64_t n, int64_t k, ts_dtype dtype, ts_dtype c
 static ts_status multiply(ts_tape *tape, ts_param *w, ts_gemm_args *a)
 {
     ts_form f;
-    TS_TRY(ts_param_form(tape->params, w, a->form, w->int8 ? TS_DTYPE_I8 : a->dtype, &f));
+    TS_TRY(ts_param_form(w, a->form, w->int8 ? TS_DTYPE_I8 : a->dtype, &f));
     ts_cost cost = ts_gemm_cost(a->m, a->n, a->k, a->dtype, a->c_dtype);
     const double weights = (double)ts_param_count(w), size = (double)ts_dtype_size(a->dtype);
     if (f.quant) {
@@ -117,8 +117,8 @@ ts_status ts_op_linear(ts_tape *tape, ts_tensor *x, ts_param *w, ts_param *b, ts
         (*y)->wants_grad = true;
         if (w->grad)
             ts_record_save(tape, r, x);
-        ts_record_param(tape, r, 0, w);
-        ts_record_param(tape, r, 1, b);
+        TS_TRY(ts_record_param(tape, r, 0, w));
+        TS_TRY(ts_record_param(tape, r, 1, b));
     }
     return TS_OK;
 }

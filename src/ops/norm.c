@@ -114,8 +114,8 @@ static ts_status record_norm(ts_tape *tape, const norm_attr *n, ts_tensor *x, ts
     ts_record_save(tape, r, n->rstd);
     if (n->mean)
         ts_record_save(tape, r, n->mean);
-    ts_record_param(tape, r, 0, n->o.w);
-    ts_record_param(tape, r, 1, n->o.b);
+    TS_TRY(ts_record_param(tape, r, 0, n->o.w));
+    TS_TRY(ts_record_param(tape, r, 1, n->o.b));
     return TS_OK;
 }
 

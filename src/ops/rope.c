@@ -93,8 +93,8 @@ ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *qkv, ts_tens
             ts_record_save(tape, r, qkv);
             ts_record_save(tape, r, n.rstd);
         }
-        ts_record_param(tape, r, 0, o->wq);
-        ts_record_param(tape, r, 1, o->wk);
+        TS_TRY(ts_record_param(tape, r, 0, o->wq));
+        TS_TRY(ts_record_param(tape, r, 1, o->wk));
     }
     return TS_OK;
 }

@@ -9,13 +9,11 @@ typedef struct ts_frame {
     size_t n, cap;
 } ts_frame;
 
-ts_status ts_tape_create(ts_device *dev, ts_param_set *params, const ts_tape_options *o,
-                         ts_tape **out)
+ts_status ts_tape_create(ts_device *dev, const ts_tape_options *o, ts_tape **out)
 {
     ts_tape *t;
     TS_TRY(ts_alloc(&t, 1, sizeof *t));
     t->dev = dev;
-    t->params = params;
     t->opt = *o;
     t->recording = true;
     const ts_status st = ts_tape_push(t);
@@ -56,9 +54,6 @@ static void drop_records(ts_record *r)
             clear_grad(r->out[i]);
         for (int i = 0; i < 3; i++)
             clear_grad(r->in[i]);
-        for (int i = 0; i < TS_RECORD_PARAMS; i++)
-            if (r->param[i])
-                r->param[i]->uses = 0;
     }
 }
 
@@ -67,6 +62,7 @@ void ts_tape_reset(ts_tape *tape)
     drop_records(tape->last);
     drop_records(tape->deferred);
     tape->last = tape->deferred = NULL;
+    ts_uses_clear(&tape->uses);
     while (tape->frame->outer)
         ts_tape_pop(tape, NULL);
     for (size_t i = 0; i < tape->frame->n; i++)
@@ -86,6 +82,7 @@ void ts_tape_destroy(ts_tape **tape)
     ts_free(&(*tape)->frame->t);
     ts_free(&(*tape)->frame);
     ts_arena_deinit(&(*tape)->arena);
+    ts_uses_deinit(&(*tape)->uses);
     ts_free(tape);
 }
 
@@ -220,12 +217,10 @@ void ts_record_save(ts_tape *tape, ts_record *r, ts_tensor *t)
     ts_tensor_pin(t);
 }
 
-void ts_record_param(ts_tape *tape, ts_record *r, int i, ts_param *p)
+ts_status ts_record_param(ts_tape *tape, ts_record *r, int i, ts_param *p)
 {
-    (void)tape;
     r->param[i] = p;
-    if (p && p->grad)
-        p->uses++;
+    return p && p->grad ? ts_uses_add(&tape->uses, p) : TS_OK;
 }
 
 ts_status ts_tape_need(ts_tape *tape, ts_tensor *t, void **data)
@@ -280,9 +275,9 @@ static void params_done(ts_tape *tape, const ts_record *r)
 {
     for (int i = 0; i < TS_RECORD_PARAMS; i++) {
         ts_param *p = r->param[i];
-        if (!p || !p->grad || --p->uses != 0)
+        if (!p || !p->grad || ts_uses_come(&tape->uses, p) != 0)
             continue;
-        ts_param_grad_settle(tape->params, p);
+        ts_param_grad_settle(p);
         if (tape->hooks.param_done)
             tape->hooks.param_done(tape->hooks.ctx, p);
     }

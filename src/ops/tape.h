@@ -10,7 +10,7 @@
 #ifndef TS_OPS_TAPE_H
 #define TS_OPS_TAPE_H
 #include "base/arena.h"
-#include "tensor/param.h"
+#include "ops/uses.h"
 
 typedef struct ts_tape ts_tape;
 typedef struct ts_record ts_record;
@@ -55,18 +55,17 @@ typedef struct ts_tape_options {
 
 struct ts_tape {
     ts_device *dev;
-    ts_param_set *params;
     ts_tape_options opt;
     ts_tape_hooks hooks;
     bool recording;
     ts_arena arena;
+    ts_uses uses;        /* what gradients are still to come */
     ts_record *last;
     ts_record *deferred; /* by prev, newest first */
     struct ts_frame *frame;
 };
 
-ts_status ts_tape_create(ts_device *dev, ts_param_set *params, const ts_tape_options *o,
-                         ts_tape **out) TS_NODISCARD;
+ts_status ts_tape_create(ts_device *dev, const ts_tape_options *o, ts_tape **out) TS_NODISCARD;
 void ts_tape_destroy(ts_tape **tape);
 /* Drops all records, tensors and gradients. */
 void ts_tape_reset(ts_tape *tape);
@@ -97,7 +96,7 @@ ts_status ts_tape_record(ts_tape *tape, const ts_op *op, size_t attr_size,
  * noted but not pinned. */
 void ts_record_save(ts_tape *tape, ts_record *r, ts_tensor *t);
 /* Makes a parameter's gradient expected from this record. */
-void ts_record_param(ts_tape *tape, ts_record *r, int i, ts_param *p);
+ts_status ts_record_param(ts_tape *tape, ts_record *r, int i, ts_param *p) TS_NODISCARD;
 /* t's bytes, replayed if they were dropped. Pinned by the current frame if so. */
 ts_status ts_tape_need(ts_tape *tape, ts_tensor *t, void **data) TS_NODISCARD;
 

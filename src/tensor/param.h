@@ -1,19 +1,30 @@
-/* Parameters. The value that counts is one row-major array (the fp32 master in training, the files'
- * type in inference); the forms that kernels multiply with are made from it when first needed and
- * again after it changed: packed panels in the compute type, or a plain copy, as the device
- * likes.
+/* Parameters. A parameter has an identity, a holding and forms.
  *
- * When each weight is multiplied once a step, forms need not outlive their product: they are then
- * made in two buffers that all weights share (ts_param_set_share_forms), which saves a copy of the
- * weights for each direction and leaves what was packed in the caches.
+ * Identity: its name, shape and place in the whole model, and the number that random values and
+ * optimizer state hang on. None of it depends on how many processes share the model.
  *
- * A set that is never trained may hold one form alone (ts_param_set_allocate_one): a matrix is then
- * row-major only while its values arrive, and `value` is NULL afterwards unless rows are what the
- * device multiplies with. */
+ * Holding: what of it is in memory. A trained one is a row-major array (the fp32 master) with a
+ * gradient and moments beside it; a frozen one is the array alone, in a type of its own; one that is
+ * only ever multiplied may be held in the one form that products read, in few bits if wanted, and
+ * is then row-major only while its values arrive. It is each parameter's own matter, so that
+ * trained adapters can stand beside frozen weights of few bits.
+ *
+ * Forms: what kernels multiply with, packed panels in the compute type or a plain copy, as the device
+ * likes. They are made from the values when first needed and again after these changed. When each
+ * weight is multiplied once a step, forms need not outlive their product: they are then made in two
+ * buffers that all weights share (ts_param_set_share_forms), which saves a copy of the weights for
+ * each direction and leaves what was packed in the caches. */
 #ifndef TS_TENSOR_PARAM_H
 #define TS_TENSOR_PARAM_H
+#include "base/names.h"
 #include "tensor/place.h"
 #include "tensor/tensor.h"
+
+typedef enum ts_held {
+    TS_HELD_TRAINED, /* values, and gradients where the set has them */
+    TS_HELD_FROZEN,  /* values */
+    TS_HELD_ONE,     /* the one form that is multiplied (NT) */
+} ts_held;
 
 /* One form of a weight matrix, ready for a GEMM. */
 typedef struct ts_form {
@@ -31,64 +42,81 @@ typedef struct ts_form_slot {
 } ts_form_slot;
 
 typedef struct ts_param {
-    char name[96];
+    /* identity */
+    char *name;          /* of the whole tensor */
     ts_place place;
-    int rank;
-    int64_t dim[2];      /* of the share on this rank; rank 1: [n, 1] */
-    ts_dtype dtype;      /* of value */
-    void *value;         /* [dim0, dim1]; in the set's storage */
-    float *grad;         /* fp32, like value; NULL: frozen or inference */
-    bool grad_empty;     /* what is in grad does not count: who adds first writes (see below) */
-    bool frozen;         /* not trained: no place in the flat arrays */
-    bool decoupled;      /* embedding or output layer: may have a learning rate of its own */
-    int64_t index;       /* number in the set */
-    int64_t offset;      /* element offset in the set's flat arrays, of what is trained */
+    int64_t id;          /* number in the whole model: random streams hang on it */
     bool decays;         /* weight decay applies */
+    bool decoupled;      /* embedding or output layer: may have a learning rate of its own */
+    /* the share that is here */
+    struct ts_param_set *set;
+    int64_t index;       /* number in the set */
+    int rank;            /* 2: a matrix; 1: a vector */
+    int64_t dim[2];      /* as a matrix: the first dimension and all others; of a vector [n, 1] */
+    /* holding */
+    ts_held held;
+    bool has_type;       /* ts_param_hold has said the type */
+    ts_dtype dtype;      /* of value, or of the one form */
+    ts_quant quant;      /* of the one form */
+    void *value;         /* [dim0, dim1]; NULL once the one form is there */
+    ts_storage *own;     /* of value, where it is not in the set's storage */
+    int64_t filled;      /* elements that have arrived */
+    bool sealed;         /* the one form is there, value is not */
+    /* training */
+    float *grad;         /* fp32, like value; NULL: not trained, or no gradients */
+    bool grad_empty;     /* what is in grad does not count: who adds first writes (see below) */
+    int64_t offset;      /* element offset in the set's flat arrays; -1: not trained */
+    /* products */
     bool int8;           /* forward and input gradient multiply in 8-bit integers (gemm_i8) */
     unsigned version;    /* grows with every change of value */
-    /* of a set of single forms */
-    ts_quant quant;      /* what this one is to become */
-    bool is_table;       /* only looked up, never multiplied: its rows stay as they are */
-    bool sealed;         /* the form is there, value is not */
-    ts_storage *own;     /* of value, before (and after, where rows are the form) */
-    int64_t filled;      /* elements that have arrived */
-    int uses;            /* backward records of this micro-batch that still have to add to grad */
     /* packed for forward and for the input gradient; nt also holds a plain copy */
     ts_form_slot nt, nn;
 } ts_param;
 
 static inline int64_t ts_param_count(const ts_param *p) { return p->dim[0] * p->dim[1]; }
+static inline bool ts_param_is_trained(const ts_param *p) { return p->held == TS_HELD_TRAINED; }
 
-/* All parameters of a model in one flat order; gradients and moments of those that are trained are
- * flat arrays with the same element offsets (each parameter begins at a multiple of 64 elements), and
- * so are fp32 values when nothing is frozen. */
+/* Parameters in one order; gradients and moments of those that are trained are flat arrays with the
+ * same element offsets (each parameter begins at a multiple of 64 elements), and so are fp32 values
+ * when all are trained. Parameters point to their set, which therefore stays where it is. */
 typedef struct ts_param_set {
     ts_device *dev;
     ts_param **p;
     size_t n, cap;
-    int64_t total;       /* elements of the flat arrays, padding included */
+    ts_names *names;
+    int64_t next_id;
+    int64_t total;       /* elements of the flat arrays, padding included; once allocated */
     ts_storage *values, *grads;
-    bool single;         /* single forms */
     bool shares;         /* forms are in these, not in the parameters' */
     ts_form_slot nt, nn;
 } ts_param_set;
 
-void ts_param_set_init(ts_param_set *s, ts_device *dev);
+ts_status ts_param_set_init(ts_param_set *s, ts_device *dev) TS_NODISCARD;
 void ts_param_set_deinit(ts_param_set *s);
-/* Declares a parameter (no memory yet). dim1 0: one dimension. Borrowed result, lives with the
- * set. */
+/* Declares a parameter of which this share is here (no memory yet). A name given twice is a
+ * programmer's mistake. Borrowed result, lives with the set. */
+ts_status ts_param_declare(ts_param_set *s, const char *name, const ts_place *place, bool decays,
+                           ts_param **out) TS_NODISCARD;
+/* The same of one that is here whole, [dim0, dim1]; dim1 0: one dimension. */
 ts_status ts_param_add(ts_param_set *s, const char *name, int64_t dim0, int64_t dim1, bool decays,
                        ts_param **out) TS_NODISCARD;
+/* n parameters of the model stand elsewhere: those behind them keep their ids. */
+static inline void ts_param_skip(ts_param_set *s, int64_t n) { s->next_id += n; }
 ts_param *ts_param_find(const ts_param_set *s, const char *name); /* or NULL */
-/* Takes those out of the flat arrays whose `frozen` was set. Before anything is allocated. */
-void ts_param_set_freeze(ts_param_set *s);
-/* Allocates all values. Matrices get `dtype`, vectors always fp32. Content undefined. */
+
+/* Before anything is allocated: how p is held, and its type. Who is not told of is trained. */
+void ts_param_hold(ts_param *p, ts_held held, ts_dtype dtype, ts_quant quant);
+/* Allocates what each one's holding wants. Types that were not told: matrices `dtype`, vectors fp32.
+ * Content undefined. */
 ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;
-/* For a set that is never trained: matrices of `dtype` in one form each, made when the last of its
- * elements has been put; those with a `quant` in few bits. */
-ts_status ts_param_set_allocate_one(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;
-/* Elements [at, at + n) of a parameter from fp32 on the host; v is overwritten. */
-ts_status ts_param_put(ts_param_set *s, ts_param *p, int64_t at, int64_t n, float *v) TS_NODISCARD;
+/* Elements [at, at + n) of the share from fp32 on the host; v is overwritten. With the last of them
+ * the one form of a parameter that is held in it is made. */
+ts_status ts_param_put(ts_param *p, int64_t at, int64_t n, float *v) TS_NODISCARD;
+/* All elements: from N(0, std^2), each by the seed, the parameter's id and its number in the whole; or
+ * one value. */
+ts_status ts_param_put_normal(ts_param *p, uint64_t seed, float std) TS_NODISCARD;
+ts_status ts_param_put_constant(ts_param *p, float value) TS_NODISCARD;
+
 /* Allocates fp32 gradients for all parameters that are trained. Zeroed. */
 ts_status ts_param_set_allocate_grads(ts_param_set *s) TS_NODISCARD;
 /* Gradients begin anew. Those of matrices are not cleared: the first product writes where others
@@ -103,8 +131,9 @@ static inline bool ts_param_grad_begin(ts_param *p)
     return empty;
 }
 /* Zeros, if nobody has written yet. */
-void ts_param_grad_settle(const ts_param_set *s, ts_param *p);
+void ts_param_grad_settle(ts_param *p);
 void ts_param_set_settle_grads(ts_param_set *s);
+
 /* From now on forms last until the next weight's of the same direction. */
 void ts_param_set_share_forms(ts_param_set *s);
 /* To be called after values changed: all of them (load), or those that are trained (optimizer
@@ -117,15 +146,12 @@ void ts_param_set_trained(ts_param_set *s);
 typedef struct ts_kept_forms {
     void *nt, *nn;
 } ts_kept_forms;
-ts_kept_forms ts_param_kept_forms(const ts_param_set *s, const ts_param *p);
+ts_kept_forms ts_param_kept_forms(const ts_param *p);
 void ts_param_forms_made(ts_param *p);
-
 /* The weight as B of a GEMM of this form in this type; made now if it is missing or old. */
-ts_status ts_param_form(ts_param_set *s, ts_param *p, ts_gemm_form form, ts_dtype dtype,
-                        ts_form *out) TS_NODISCARD;
-/* y[r] = row ids[r], for r < rows; the device's, as are ids (int32) and y. */
-void ts_param_rows(ts_param_set *s, const ts_param *p, const int32_t *ids, int64_t rows,
-                   ts_dtype dtype, void *y);
+ts_status ts_param_form(ts_param *p, ts_gemm_form form, ts_dtype dtype, ts_form *out) TS_NODISCARD;
+/* y[r] = row ids[r], for r < rows; the device's, as are ids (int32) and y. Of a sealed one. */
+void ts_param_rows(const ts_param *p, const int32_t *ids, int64_t rows, ts_dtype dtype, void *y);
 /* A vector's values (norm weights, biases). */
 static inline const float *ts_param_vector(const ts_param *p)
 {

@@ -65,7 +65,7 @@ static ts_status add_zeros(const ts_optimizer *z, int64_t n, int64_t *count)
     for (int64_t i = 0; i < n; i++)
         *count += host[i];
     for (size_t i = 0; i < z->params->n; i++)
-        *count += z->params->p[i]->frozen ? 0 : ts_param_count(z->params->p[i]);
+        *count += ts_param_is_trained(z->params->p[i]) ? ts_param_count(z->params->p[i]) : 0;
     ts_free(&host);
     return TS_OK;
 }
@@ -102,52 +102,96 @@ ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm)
     return TS_OK;
 }
 
-/* One of the two; then also the forms that p keeps, while its values are in the caches. */
-static void launch(const ts_optimizer *z, const ts_param *p, const ts_adamw_args *adamw,
+/* Elements [at, at + n) of a parameter. */
+typedef struct stretch {
+    const ts_param *p;
+    int64_t at, n, whole; /* whole: the number of the first in the whole parameter */
+} stretch;
+
+/* One of the two; all of a parameter at once: also the forms that it keeps, while its values are in
+ * the caches. */
+static void launch(const ts_optimizer *z, const stretch *x, const ts_adamw_args *adamw,
                    const ts_sgd_args *sgd, ts_cost cost)
 {
     ts_device *dev = z->params->dev;
-    const ts_kept_forms kept = ts_param_kept_forms(z->params, p);
-    if (kept.nt || kept.nn) {
+    const ts_param *p = x->p;
+    const ts_kept_forms kept = ts_param_kept_forms(p);
+    if (x->n == ts_param_count(p) && (kept.nt || kept.nn)) {
         const ts_step_pack_args a = { .adamw = adamw, .sgd = sgd, .n = p->dim[0], .k = p->dim[1],
                                       .nt = kept.nt, .nn = kept.nn };
-        cost.bytes += (double)ts_param_count(p) * (2.0 * !!kept.nt + 2.0 * !!kept.nn);
+        cost.bytes += (double)x->n * (2.0 * !!kept.nt + 2.0 * !!kept.nn);
         ts_launch_step_pack(dev, &a, 0, cost);
     } else if (adamw) {
-        ts_launch_adamw(dev, adamw, ts_param_count(p), cost);
+        ts_launch_adamw(dev, adamw, x->n, cost);
     } else {
-        ts_launch_sgd(dev, sgd, ts_param_count(p), cost);
+        ts_launch_sgd(dev, sgd, x->n, cost);
     }
 }
 
-static void adam(const ts_optimizer *z, const ts_param *p, const float *g, double lr, double scale)
+static void *element(void *values, ts_dtype t, int64_t i)
+{
+    return (char *)values + (size_t)i * ts_dtype_size(t);
+}
+
+static void adam(const ts_optimizer *z, const stretch *x, const float *g, double lr, double scale)
 {
     const ts_train_options *o = z->o;
-    const double t = (double)z->steps, n = (double)ts_param_count(p);
+    const ts_param *p = x->p;
+    const double t = (double)z->steps, n = (double)x->n;
     const ts_dtype tm = z->m_dtype, tv = z->v_dtype, tp = p->dtype;
     const double bytes = 4 + 2 * (double)(ts_dtype_size(tm) + ts_dtype_size(tv) +
                                           ts_dtype_size(tp));
-    const ts_adamw_args a = { .p = p->value, .m = ts_optimizer_at(z->m, tm, p),
-                              .v = ts_optimizer_at(z->v, tv, p), .grad = g, .lr = (float)lr,
+    const ts_adamw_args a = { .p = element(p->value, tp, x->at),
+                              .m = element(ts_optimizer_at(z->m, tm, p), tm, x->at),
+                              .v = element(ts_optimizer_at(z->v, tv, p), tv, x->at),
+                              .grad = g + x->at, .lr = (float)lr,
                               .p_dtype = tp, .m_dtype = tm, .v_dtype = tv,
                               .rng = ts_rng_stream((uint64_t)o->seed, TS_RNG_ROUND,
-                                                   (uint64_t)z->steps, (uint32_t)p->index),
+                                                   (uint64_t)z->steps, (uint32_t)p->id),
+                              .first = x->whole,
                               .beta1 = (float)o->adam_beta1, .beta2 = (float)o->adam_beta2,
                               .eps = (float)o->adam_eps,
                               .weight_decay = p->decays ? (float)o->weight_decay : 0,
                               .grad_scale = (float)scale, .c1 = 1 - pow(o->adam_beta1, t),
                               .c2 = 1 - pow(o->adam_beta2, t) };
-    launch(z, p, &a, NULL, (ts_cost){ 12 * n, bytes * n, TS_DTYPE_F32 });
+    launch(z, x, &a, NULL, (ts_cost){ 12 * n, bytes * n, TS_DTYPE_F32 });
 }
 
-static void sgd(const ts_optimizer *z, const ts_param *p, const float *g, double lr, double scale)
+static void sgd(const ts_optimizer *z, const stretch *x, const float *g, double lr, double scale)
 {
-    const double n = (double)ts_param_count(p);
+    const ts_param *p = x->p;
+    const double n = (double)x->n;
     const ts_sgd_args a = { .p = p->value, .m = z->m ? (float *)z->m->data + p->offset : NULL,
                             .grad = g, .lr = (float)lr, .momentum = (float)z->o->sgd_momentum,
                             .weight_decay = p->decays ? (float)z->o->weight_decay : 0,
                             .grad_scale = (float)scale };
-    launch(z, p, NULL, &a, (ts_cost){ 4 * n, (z->m ? 20 : 12) * n, TS_DTYPE_F32 });
+    launch(z, x, NULL, &a, (ts_cost){ 4 * n, (z->m ? 20 : 12) * n, TS_DTYPE_F32 });
+}
+
+/* Elements from `at` on that one launch may take. Where random bits round something they hang on an
+ * element's number in the whole, so that it ends where the share's elements no longer follow one
+ * another there. */
+static int64_t stretch_from(const ts_optimizer *z, const ts_param *p, int64_t at, int64_t *whole)
+{
+    const int64_t run = ts_place_run(&p->place, at, whole);
+    const bool rounds = z->o->optimizer == TS_OPTIMIZER_ADAM &&
+                        (p->dtype == TS_DTYPE_BF16 || z->m_dtype == TS_DTYPE_BF16 ||
+                         z->v_dtype == TS_DTYPE_BF16);
+    return rounds ? run : ts_param_count(p) - at;
+}
+
+static void step_param(const ts_optimizer *z, const ts_param *p, const float *g, double lr,
+                       double scale)
+{
+    const int64_t count = ts_param_count(p);
+    stretch x = { .p = p };
+    for (; x.at < count; x.at += x.n) {
+        x.n = stretch_from(z, p, x.at, &x.whole);
+        if (z->o->optimizer == TS_OPTIMIZER_ADAM)
+            adam(z, &x, g, lr, scale);
+        else
+            sgd(z, &x, g, lr, scale);
+    }
 }
 
 void ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double grad_scale)
@@ -155,16 +199,16 @@ void ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double gr
     z->steps++;
     for (size_t i = 0; i < z->params->n; i++) {
         const ts_param *p = z->params->p[i];
-        if (p->frozen)
+        if (!ts_param_is_trained(p))
             continue;
         const double rate = z->has_decoupled && p->decoupled ? z->decoupled_lr : lr;
-        if (z->o->optimizer == TS_OPTIMIZER_ADAM)
-            adam(z, p, grads + p->offset, rate, grad_scale);
-        else
-            sgd(z, p, grads + p->offset, rate, grad_scale);
+        step_param(z, p, grads + p->offset, rate, grad_scale);
     }
     ts_param_set_trained(z->params);
-    for (size_t i = 0; i < z->params->n; i++)
-        if (!z->params->p[i]->frozen)
-            ts_param_forms_made(z->params->p[i]);
+    for (size_t i = 0; i < z->params->n; i++) {
+        ts_param *p = z->params->p[i];
+        int64_t whole;
+        if (ts_param_is_trained(p) && stretch_from(z, p, 0, &whole) == ts_param_count(p))
+            ts_param_forms_made(p);
+    }
 }

@@ -83,7 +83,7 @@ static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
         add_tensor(l, "", p->p[i], TS_CKPT_MODEL, p->p[i]->dtype, p->p[i]->value);
     for (size_t i = 0; i < p->n && !t->o->no_save_optim; i++) {
         const ts_optimizer *z = &t->optim;
-        if (p->p[i]->frozen)
+        if (!ts_param_is_trained(p->p[i]))
             continue;
         if (z->m)
             add_tensor(l, "optimizer.exp_avg.", p->p[i], TS_CKPT_OPTIMIZER, z->m_dtype,
@@ -106,7 +106,7 @@ int64_t ts_trainer_state_bytes(const ts_trainer *t)
         moments += ts_dtype_size(z->v_dtype);
     for (size_t i = 0; i < s->n; i++)
         bytes += (size_t)ts_param_count(s->p[i]) *
-                 ((s->p[i]->frozen ? 0 : moments) + ts_dtype_size(s->p[i]->dtype));
+                 ((ts_param_is_trained(s->p[i]) ? moments : 0) + ts_dtype_size(s->p[i]->dtype));
     return (int64_t)bytes;
 }
 
@@ -198,7 +198,7 @@ static ts_status load_values(ts_decoder *d, const ts_checkpoint *ck)
         TS_TRY(ts_alloc(&buffer, (size_t)ts_param_count(p), sizeof *buffer));
         ts_status st = ts_st_read_f32(t, 0, ts_param_count(p), buffer);
         if (st == TS_OK)
-            st = ts_param_put(&d->params, p, 0, ts_param_count(p), buffer);
+            st = ts_param_put(p, 0, ts_param_count(p), buffer);
         ts_free(&buffer);
         TS_TRY(st);
     }
@@ -216,7 +216,7 @@ static ts_status load_moments(ts_trainer *t, const ts_checkpoint *ck)
                         ts_checkpoint_path(ck));
     for (size_t i = 0; i < p->n; i++) {
         const ts_optimizer *z = &t->optim;
-        if (p->p[i]->frozen)
+        if (!ts_param_is_trained(p->p[i]))
             continue;
         if (z->m)
             TS_TRY(load_moment(ck, "optimizer.exp_avg.", p->p[i], z->m, z->m_dtype));

@@ -65,7 +65,7 @@ static ts_status make_reducer(ts_trainer *t, bool overlap, int64_t bucket)
     if (st == TS_OK)
         st = ts_alloc(&count, p->n, sizeof *count);
     for (size_t i = 0; st == TS_OK && i < p->n; i++) {
-        if (p->p[i]->frozen) /* empty: never reported done */
+        if (!ts_param_is_trained(p->p[i])) /* empty: never reported done */
             continue;
         offset[i] = p->p[i]->offset;
         count[i] = ts_param_count(p->p[i]);
@@ -206,7 +206,7 @@ ts_status ts_trainer_create(const ts_train_options *o, ts_device *dev, ts_comm *
     TS_TRY_TO(fail, st, check_model(t));
     if (!o->skip_train)
         TS_TRY_TO(fail, st, make_training(t, overlap, bucket));
-    TS_TRY_TO(fail, st, ts_tape_create(dev, &model->decoder->params, &tape, &t->tape));
+    TS_TRY_TO(fail, st, ts_tape_create(dev, &tape, &t->tape));
     TS_TRY_TO(fail, st, make_batch(t));
     TS_TRY_TO(fail, st, make_pickers(t, data));
     TS_TRY_TO(fail, st, ts_decoder_prepare(model->decoder, o->seq_length, o->seq_length));

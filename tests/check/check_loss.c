@@ -195,13 +195,13 @@ static ts_status bench_head(ts_device *dev, int64_t every, double *best)
     ts_param *w;
     ts_tape *tape;
     ts_tensor *x, *labels, *loss;
-    ts_param_set_init(&params, dev);
+    TS_TRY(ts_param_set_init(&params, dev));
     TS_TRY(ts_param_add(&params, "w", VOCAB, HIDDEN, true, &w));
     TS_TRY(ts_param_set_allocate(&params, TS_DTYPE_F32));
     TS_TRY(ts_param_set_allocate_grads(&params));
     memcpy(w->value, check_in(1, TS_DTYPE_F32, VOCAB * HIDDEN, 0.1),
            VOCAB * HIDDEN * sizeof(float));
-    TS_TRY(ts_tape_create(dev, &params, &(ts_tape_options){ 0 }, &tape));
+    TS_TRY(ts_tape_create(dev, &(ts_tape_options){ 0 }, &tape));
     for (int i = 0; i < 6; i++) {
         ts_tape_reset(tape);
         TS_TRY(ts_tape_new(tape, TS_DTYPE_BF16, ROWS, HIDDEN, &x));

@@ -25,12 +25,12 @@ static ts_status nested(ts_tape *tape, int depth, ts_tensor **a, ts_tensor **b)
     return st;
 }
 
-static ts_status work(ts_device *dev, ts_param_set *params)
+static ts_status work(ts_device *dev)
 {
     const ts_tape_options o = { 0 };
     ts_tape *tape;
     ts_tensor *a, *b;
-    TS_TRY(ts_tape_create(dev, params, &o, &tape));
+    TS_TRY(ts_tape_create(dev, &o, &tape));
     ts_status st = nested(tape, 3, &a, &b);
     for (int i = 0; st == TS_OK && i < 20; i++)
         st = nested(tape, 0, &a, &b);
@@ -42,15 +42,14 @@ static void each_allocation(void **state)
 {
     (void)state;
     const ts_device_options o = { .threads = 1 };
-    ts_param_set params = { 0 };
     ts_device *dev;
     int64_t n = 0;
     OK(ts_device_open("cpu", &o, &dev));
-    OK(work(dev, &params));
+    OK(work(dev));
     const int64_t held = dev->mem.total; /* work space of kernels */
     for (bool is_hit = true; is_hit; n++) {
         hooks_arm_memory(n);
-        ts_status st = work(dev, &params);
+        ts_status st = work(dev);
         is_hit = hooks_arm_memory(-1);
         assert_int_equal(st, is_hit ? TS_ERR_NOMEM : TS_OK);
         st = ts_device_explain(dev, st);

@@ -63,7 +63,7 @@ static void open_case(golden *g, const char *name)
     const ts_model_use use = { .dev = g->dev, .compute = TS_DTYPE_F32, .training = true };
     OK(ts_model_load(g->path, &use, &g->model));
     const ts_tape_options to = { 0 };
-    OK(ts_tape_create(g->dev, &g->model.decoder->params, &to, &g->tape));
+    OK(ts_tape_create(g->dev, &to, &g->tape));
     const json_t *rows = json_object_get(g->json, "tokens");
     g->B = (int64_t)json_array_size(rows);
     g->S = (int64_t)json_array_size(json_array_get(rows, 0));

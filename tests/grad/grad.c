@@ -289,7 +289,7 @@ static ts_status run_tape(const grad_case *g, const expected *x, ts_dtype t, ben
         TS_TRY(ts_tape_run_weights(b->env.tape));
     for (size_t i = 0; i < b->params.n; i++)
         if (b->params.p[i]->grad)
-            ts_param_grad_settle(&b->params, b->params.p[i]);
+            ts_param_grad_settle(b->params.p[i]);
     return TS_OK;
 }
 
@@ -351,11 +351,12 @@ static void run_on(const grad_case *g, const expected *x, ts_dtype t, unsigned i
     if (!y || !c || ts_device_open("cpu", &o, &b.env.dev) != TS_OK)
         die("opening the device");
     const int64_t held = b.env.dev->mem.total;
-    ts_param_set_init(&b.params, b.env.dev);
+    if (ts_param_set_init(&b.params, b.env.dev) != TS_OK)
+        die("making the parameters");
     for (int64_t i = 0; i < g->n_out; i++)
         c[i] = (float)x->c[i];
     b.env.c = c;
-    if (ts_tape_create(b.env.dev, &b.params, &g->tape, &b.env.tape) != TS_OK ||
+    if (ts_tape_create(b.env.dev, &g->tape, &b.env.tape) != TS_OK ||
         run_tape(g, x, t, &b, y) != TS_OK)
         die(g->name);
     compare_all(j, x, &b, y);

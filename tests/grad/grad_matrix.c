@@ -271,7 +271,7 @@ static ts_status big_run(const big *o, ts_device *dev, bool *good)
     ts_param_set params;
     ts_param *w, *b;
     grad_env e = { .dev = dev };
-    ts_param_set_init(&params, dev);
+    TS_TRY(ts_param_set_init(&params, dev));
     TS_TRY(ts_param_add(&params, "w", VOCAB, HIDDEN, true, &w));
     TS_TRY(ts_param_add(&params, "b", VOCAB, 0, true, &b));
     TS_TRY(ts_param_set_allocate(&params, TS_DTYPE_F32));
@@ -280,7 +280,7 @@ static ts_status big_run(const big *o, ts_device *dev, bool *good)
         ((float *)w->value)[i] = (float)o->w[i];
     for (int64_t i = 0; i < VOCAB; i++)
         ((float *)b->value)[i] = (float)o->b[i];
-    TS_TRY(ts_tape_create(dev, &params, &(ts_tape_options){ 0 }, &e.tape));
+    TS_TRY(ts_tape_create(dev, &(ts_tape_options){ 0 }, &e.tape));
     *good = true;
     for (int k = 0; k < 2; k++) {
         TS_TRY(big_once(o, &e, w, b, k, loss[k], dx[k]));

@@ -11,13 +11,14 @@
  *
  * All in fp32; p, m and v are each stored in fp32 or in bf16, then rounded up or down at random
  * (ts_f32_to_bf16_random); p comes from m and v before they are rounded. With the stream cut into
- * pieces of 16 bits, lower halves first, element i takes piece i, r: v is rounded with r, m and p
- * with multiples of it modulo 2^16, by factors that spread any two of the three evenly. */
+ * pieces of 16 bits, lower halves first, element i takes piece first + i, r: v is rounded with r, m
+ * and p with multiples of it modulo 2^16, by factors that spread any two of the three evenly. */
 enum { TS_ROUND_V = 1, TS_ROUND_M = 0x6329, TS_ROUND_P = 0xBC91 };
 typedef struct ts_adamw_args {
     void *p, *m, *v;    /* [n] of the types below, F32 or BF16 */
     ts_dtype p_dtype, m_dtype, v_dtype;
     ts_rng rng;         /* read when one of them is BF16 */
+    int64_t first;      /* the number of element 0 in the whole parameter */
     const float *grad;  /* [n] */
     float lr, beta1, beta2, eps, weight_decay, grad_scale;
     double c1, c2;

@@ -200,7 +200,7 @@ static void check_scoring(const char *name)
     const ts_tape_options to = { 0 };
     double logprobs[ALL];
     float *z = NULL;
-    OK(ts_tape_create(f.dev, &f.model.decoder->params, &to, &tape));
+    OK(ts_tape_create(f.dev, &to, &tape));
     OK(ts_alloc(&z, (size_t)(ALL * a->vocab), sizeof *z));
     for (int64_t i = 0; i < new; i++) {
         const int64_t n = PROMPT + i;
@@ -334,7 +334,7 @@ static void score_as(const char *name, const ts_model_use *use, double *logprobs
     const ts_tape_options to = { 0 };
     fixture f;
     open_as(&f, name, 1, *use);
-    OK(ts_tape_create(f.dev, &f.model.decoder->params, &to, &tape));
+    OK(ts_tape_create(f.dev, &to, &tape));
     OK(ts_score_ids(f.model.decoder, tape, ids, 12, logprobs, greedy));
     *bytes = f.dev->mem.now[TS_MEM_WEIGHT];
     ts_tape_destroy(&tape);

@@ -82,7 +82,7 @@ static void logits_of(ts_decoder *d, float *out)
     static const int32_t ids[TOKENS] = { 3, 14, 1, 5, 9, 2 };
     const ts_tape_options to = { 0 };
     ts_tape *tape;
-    OK(ts_tape_create(dev, &d->params, &to, &tape));
+    OK(ts_tape_create(dev, &to, &tape));
     OK(ts_score_logits(d, tape, ids, TOKENS, out));
     ts_tape_destroy(&tape);
 }

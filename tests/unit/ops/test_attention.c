@@ -17,7 +17,7 @@ static void padding_is_zero(ts_dtype t)
     ts_tensor *qkv, *y;
     ts_kv_cache cache = { .capacity = 8 };
     OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = TS_ISA_ALL }, &dev));
-    OK(ts_tape_create(dev, NULL, &(ts_tape_options){ 0 }, &tape));
+    OK(ts_tape_create(dev, &(ts_tape_options){ 0 }, &tape));
     OK(ts_storage_create(dev, TS_MEM_OTHER, B * 8 * 2 * WIDTH * sizeof(float), &cache.kv));
     memset(cache.kv->data, 0, B * 8 * 2 * WIDTH * sizeof(float));
     OK(ts_tape_new(tape, t, B * S, 3 * WIDTH, &qkv));

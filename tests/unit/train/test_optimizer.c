@@ -32,7 +32,7 @@ static bench *bench_make(const char *text)
     assert_non_null(b);
     b->seed = 12345;
     OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = TS_ISA_ALL }, &b->dev));
-    ts_param_set_init(&b->set, b->dev);
+    OK(ts_param_set_init(&b->set, b->dev));
     OK(ts_param_add(&b->set, "matrix", shape[0][0], shape[0][1], true, &b->p[0]));
     OK(ts_param_add(&b->set, "vector", shape[1][0], shape[1][1], false, &b->p[1]));
     OK(ts_param_add(&b->set, "lone", shape[2][0], shape[2][1], true, &b->p[2]));
@@ -219,7 +219,7 @@ static void bits_of(const char *text, int threads, unsigned isa, int64_t steps, 
     words w;
     ts_optimizer z;
     OK(ts_device_open("cpu", &(ts_device_options){ .threads = threads, .isa = isa }, &dev));
-    ts_param_set_init(&set, dev);
+    OK(ts_param_set_init(&set, dev));
     OK(ts_param_add(&set, "first", 3, 0, true, &p));
     OK(ts_param_add(&set, "matrix", ROWS, COLS, true, &p));
     OK(ts_param_set_allocate(&set, TS_DTYPE_BF16));
@@ -266,6 +266,85 @@ static void random_bits_have_addresses(void **state)
     assert_true(differ < N / 1000);
 }
 
+/* ---- shares of one matrix ---- */
+
+enum { WHOLE_ROWS = 26, WHOLE_COLS = 61, WHOLE_COUNT = WHOLE_ROWS * WHOLE_COLS };
+
+/* A step in 16 bits on a share of the matrix; weights and moments to where they stand in the whole. */
+static void step_share(const ts_place *place, uint16_t out[3][WHOLE_COUNT])
+{
+    ts_device *dev = NULL;
+    ts_param_set set;
+    ts_param *p;
+    ts_form f;
+    words w;
+    ts_optimizer z;
+    OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = TS_ISA_ALL }, &dev));
+    OK(ts_param_set_init(&set, dev));
+    ts_param_skip(&set, 7);
+    OK(ts_param_declare(&set, "matrix", place, true, &p));
+    OK(ts_param_set_allocate(&set, TS_DTYPE_BF16));
+    OK(ts_param_set_allocate_grads(&set));
+    words_parse(&w, "--use-precision-aware-optimizer --main-params-dtype bf16 --exp-avg-dtype bf16 "
+                    "--exp-avg-sq-dtype bf16");
+    OK(ts_optimizer_init(&z, &w.o, &set));
+    uint16_t *const of[] = { p->value, ts_optimizer_at(z.m, TS_DTYPE_BF16, p),
+                             ts_optimizer_at(z.v, TS_DTYPE_BF16, p) };
+    for (int64_t i = 0, at; i < ts_param_count(p); i++) {
+        (void)ts_place_run(place, i, &at);
+        of[0][i] = ts_f32_to_bf16(1 + (float)(at % 37));
+        p->grad[i] = (float)(at % 101) * 0x1p-6f;
+    }
+    for (int step = 0; step < 2; step++) { /* the second with forms that the first has left */
+        ts_param_set_changed(&set);
+        OK(ts_param_form(p, TS_GEMM_NT, TS_DTYPE_BF16, &f));
+        ts_optimizer_step(&z, set.grads->data, 1e-3, 0.3);
+    }
+    for (int64_t i = 0, at; i < ts_param_count(p); i++) {
+        (void)ts_place_run(place, i, &at);
+        for (int k = 0; k < 3; k++)
+            out[k][at] = of[k][i];
+    }
+    /* what products read after the step are the new values */
+    ts_form fresh;
+    OK(ts_param_form(p, TS_GEMM_NT, TS_DTYPE_BF16, &f));
+    const size_t bytes = dev->gemm_packed_bytes(dev, TS_GEMM_NT, TS_DTYPE_BF16, p->dim[0], p->dim[1]);
+    char *kept = malloc(bytes + 1);
+    assert_non_null(kept);
+    memcpy(kept, f.data, bytes);
+    ts_param_set_changed(&set);
+    OK(ts_param_form(p, TS_GEMM_NT, TS_DTYPE_BF16, &fresh));
+    assert_memory_equal(kept, fresh.data, bytes);
+    free(kept);
+    ts_optimizer_deinit(&z);
+    words_free(&w);
+    ts_param_set_deinit(&set);
+    ts_device_close(&dev);
+}
+
+/* However a matrix is cut, each element is rounded as in the whole. */
+static void shares_round_as_the_whole(void **state)
+{
+    (void)state;
+    static const struct {
+        int dim, stretches;
+        int64_t n, unit;
+    } cut[] = { { 0, 1, 2, 2 }, { 0, 2, 3, 1 }, { 1, 1, 3, 1 }, { 0, 1, 2, 13 } };
+    static uint16_t whole[3][WHOLE_COUNT], parts[3][WHOLE_COUNT];
+    const ts_place all = ts_place_whole(WHOLE_ROWS, WHOLE_COLS);
+    step_share(&all, whole);
+    for (size_t c = 0; c < sizeof cut / sizeof *cut; c++) {
+        memset(parts, 0, sizeof parts);
+        for (int64_t i = 0; i < cut[c].n; i++) {
+            ts_place p = all;
+            ts_place_cut_even(&p, cut[c].dim, TS_AXIS_TENSOR, cut[c].n, i, cut[c].stretches,
+                              cut[c].unit);
+            step_share(&p, parts);
+        }
+        assert_memory_equal(whole, parts, sizeof whole);
+    }
+}
+
 /* Values of two types: the norm is of all of them. */
 static void norm_of_mixed_types(void **state)
 {
@@ -277,7 +356,7 @@ static void norm_of_mixed_types(void **state)
     ts_optimizer z;
     double norm;
     OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = TS_ISA_ALL }, &dev));
-    ts_param_set_init(&set, dev);
+    OK(ts_param_set_init(&set, dev));
     OK(ts_param_add(&set, "matrix", 300, 301, true, &p[0]));
     OK(ts_param_add(&set, "vector", 16, 0, false, &p[1]));
     OK(ts_param_set_allocate(&set, TS_DTYPE_BF16));
@@ -363,7 +442,7 @@ static void sums_of_many(void **state)
     ts_optimizer z;
     double sum;
     OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = TS_ISA_ALL }, &dev));
-    ts_param_set_init(&set, dev);
+    OK(ts_param_set_init(&set, dev));
     OK(ts_param_add(&set, "matrix", ROWS, COLS, true, &p));
     OK(ts_param_set_allocate(&set, TS_DTYPE_F32));
     OK(ts_param_set_allocate_grads(&set));
@@ -390,6 +469,7 @@ int main(void)
         cmocka_unit_test(bf16_follows_double),
         cmocka_unit_test(small_changes_are_not_lost),
         cmocka_unit_test(random_bits_have_addresses),
+        cmocka_unit_test(shares_round_as_the_whole),
         cmocka_unit_test(norm_of_mixed_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,15 +46,16 @@ INLINE void adamw_plain(const ts_adamw_args *a, const adamw_factors *f, int64_t 
         adamw_at(a, f, i, end - i, r, t);
 }
 
-/* Numbers come 8V at a time, from the block that element i lies in. */
+/* Random bits come for 8V elements at a time, from the block of 8 that element i lies in on. */
 INLINE void adamw_rounded(const ts_adamw_args *a, const adamw_factors *f, int64_t begin,
                           int64_t end, adamw_types t)
 {
     _Alignas(64) uint32_t u[4 * V];
     int64_t i = begin;
     while (i < end) {
-        const int64_t first = i / 8 * 8, stop = first + 8 * V < end ? first + 8 * V : end;
-        v_philox(&a->rng, (uint64_t)first / 8, u);
+        const int64_t block = (a->first + i) / 8, first = block * 8 - a->first,
+                      stop = first + 8 * V < end ? first + 8 * V : end;
+        v_philox(&a->rng, (uint64_t)block, u);
         for (; i + V <= stop; i += V)
             adamw_at(a, f, i, V, v_halves(u, i - first, V), t);
         if (i < stop)

@@ -1,0 +1,158 @@
+/* The forms of weights: see param.h. */
+#include "tensor/param.h"
+
+void ts_param_set_changed(ts_param_set *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        s->p[i]->version++;
+}
+
+void ts_param_set_trained(ts_param_set *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        s->p[i]->version += ts_param_is_trained(s->p[i]);
+}
+
+static void *kept_form(const ts_form_slot *slot, const ts_param *p)
+{
+    return slot->storage && slot->of == p && slot->packed_as == TS_DTYPE_BF16 ? slot->storage->data
+                                                                             : NULL;
+}
+
+ts_kept_forms ts_param_kept_forms(const ts_param *p)
+{
+    if (p->set->shares || p->held == TS_HELD_ONE)
+        return (ts_kept_forms){ NULL, NULL };
+    return (ts_kept_forms){ kept_form(&p->nt, p), kept_form(&p->nn, p) };
+}
+
+void ts_param_forms_made(ts_param *p)
+{
+    if (kept_form(&p->nt, p))
+        p->nt.version = p->version;
+    if (kept_form(&p->nn, p))
+        p->nn.version = p->version;
+}
+
+void ts_param_set_share_forms(ts_param_set *s)
+{
+    s->shares = true;
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->p[i]->held == TS_HELD_ONE)
+            continue;
+        ts_storage_release(&s->p[i]->nt.storage);
+        ts_storage_release(&s->p[i]->nn.storage);
+    }
+}
+
+static ts_status slot_storage(ts_device *dev, ts_form_slot *slot, size_t bytes)
+{
+    if (slot->storage && slot->storage->bytes >= bytes)
+        return TS_OK;
+    ts_storage_release(&slot->storage);
+    slot->of = NULL;
+    return ts_storage_create(dev, TS_MEM_WEIGHT, bytes, &slot->storage);
+}
+
+/* The place of this weight's form, and whether the form is there. */
+static ts_status form_slot(ts_param *p, bool nt, size_t bytes, ts_form_slot **out, bool *there)
+{
+    ts_param_set *s = p->set;
+    const bool shares = s->shares && p->held != TS_HELD_ONE;
+    ts_form_slot *slot = shares ? nt ? &s->nt : &s->nn : nt ? &p->nt : &p->nn;
+    TS_TRY(slot_storage(s->dev, slot, bytes));
+    *there = slot->of == p && slot->version == p->version;
+    slot->of = p;
+    slot->version = p->version;
+    *out = slot;
+    return TS_OK;
+}
+
+static ts_status packed_form(ts_param *p, ts_gemm_form form, ts_dtype dtype,
+                             size_t bytes, ts_form *out)
+{
+    const bool nt = form == TS_GEMM_NT;
+    ts_form_slot *slot;
+    bool there;
+    TS_TRY(form_slot(p, nt, bytes, &slot, &there));
+    slot->packed_as = dtype;
+    *out = (ts_form){ slot->storage->data, 0, true, TS_QUANT_NONE };
+    if (there)
+        return TS_OK;
+    const ts_gemm_pack_args a = { .form = form, .n = nt ? p->dim[0] : p->dim[1],
+                                  .k = nt ? p->dim[1] : p->dim[0], .ld = p->dim[1],
+                                  .src_dtype = p->dtype, .dtype = dtype, .src = p->value,
+                                  .dst = slot->storage->data };
+    const double count = (double)ts_param_count(p);
+    const ts_cost cost = { 0, count * (double)(ts_dtype_size(p->dtype) + ts_dtype_size(dtype)),
+                           dtype };
+    if (dtype == TS_DTYPE_I8)
+        ts_launch_gemm_i8_pack(p->set->dev, &a, 0, cost);
+    else
+        ts_launch_gemm_pack(p->set->dev, &a, 0, cost);
+    return TS_OK;
+}
+
+/* A row-major copy in the compute type, for both directions. */
+static ts_status plain_form(ts_param *p, ts_dtype dtype, ts_form *out)
+{
+    const double count = (double)ts_param_count(p);
+    ts_form_slot *slot;
+    bool there;
+    TS_TRY(form_slot(p, true, (size_t)ts_param_count(p) * ts_dtype_size(dtype), &slot, &there));
+    slot->packed_as = TS_DTYPE_F32;
+    *out = (ts_form){ slot->storage->data, p->dim[1], false, TS_QUANT_NONE };
+    if (there)
+        return TS_OK;
+    const ts_elementwise_args a = { .x_dtype = p->dtype, .y_dtype = dtype, .x = p->value,
+                                    .y = slot->storage->data };
+    ts_launch_copy(p->set->dev, &a, ts_param_count(p),
+                   (ts_cost){ 0, count * (double)(ts_dtype_size(p->dtype) + ts_dtype_size(dtype)),
+                              dtype });
+    return TS_OK;
+}
+
+static ts_status quant_form(ts_param *p, ts_form *out)
+{
+    if (!p->sealed) {
+        const ts_quantize_args a = { .quant = p->quant, .n = p->dim[0], .k = p->dim[1],
+                                     .ld = p->dim[1], .src_dtype = p->dtype, .src = p->value };
+        ts_quantize_args q = a;
+        const size_t bytes = ts_quant_bytes(p->quant, a.n, a.k);
+        TS_TRY(slot_storage(p->set->dev, &p->nt, bytes));
+        q.dst = p->nt.storage->data;
+        ts_launch_quantize(p->set->dev, &q, 0, (ts_cost){ 0, (double)bytes, p->dtype });
+    }
+    *out = (ts_form){ .data = p->nt.storage->data, .quant = p->quant };
+    return TS_OK;
+}
+
+void ts_param_rows(const ts_param *p, const int32_t *ids, int64_t rows, ts_dtype dtype, void *y)
+{
+    TS_ASSERT(p->sealed, "%s has rows of its own", p->name);
+    const ts_gemm_rows_args a = { .quant = p->quant, .n = p->dim[0], .k = p->dim[1],
+                                  .rows = rows, .b = p->nt.storage->data, .ids = ids,
+                                  .y_dtype = dtype, .y = y };
+    ts_launch_gemm_rows(p->set->dev, &a, rows, (ts_cost){ 0, 4 * (double)(rows * a.k), dtype });
+}
+
+ts_status ts_param_form(ts_param *p, ts_gemm_form form, ts_dtype dtype, ts_form *out)
+{
+    ts_device *dev = p->set->dev;
+    if (p->quant)
+        return quant_form(p, out);
+    if (p->sealed) {
+        TS_ASSERT(form == TS_GEMM_NT && dtype == p->dtype, "%s exists in one form", p->name);
+        *out = (ts_form){ p->nt.storage->data, 0, true, TS_QUANT_NONE };
+        return TS_OK;
+    }
+    const bool nt = form == TS_GEMM_NT;
+    const size_t bytes = dev->gemm_packed_bytes(dev, form, dtype, nt ? p->dim[0] : p->dim[1],
+                                                nt ? p->dim[1] : p->dim[0]);
+    if (bytes)
+        return packed_form(p, form, dtype, bytes, out);
+    if (p->dtype != dtype)
+        return plain_form(p, dtype, out);
+    *out = (ts_form){ p->value, p->dim[1], false, TS_QUANT_NONE };
+    return TS_OK;
+}

@@ -18,10 +18,10 @@ int64_t ts_xent_chunk(int64_t rows, int64_t vocab)
 typedef struct xent {
     ts_tape *tape;
     const ts_xent_op *o;
-    ts_dtype dtype;        /* of x and of gradients */
-    int64_t chunk;         /* rows of logits */
-    ts_tensor *logits;     /* then their gradient in the compute type, each row at its logits' */
-    int64_t ld, ld_d;      /* from row to row of logits, of gradients */
+    ts_dtype dtype;    /* of x and of gradients */
+    int64_t chunk;     /* rows of logits */
+    ts_tensor *logits; /* then their gradient in the compute type, each row at its logits' */
+    int64_t ld, ld_d;  /* from row to row of logits, of gradients */
     bool grads;
 } xent;
 
@@ -29,11 +29,11 @@ typedef struct xent {
 typedef struct rows {
     int64_t n;
     const void *x;
-    void *dx;              /* NULL: not wanted */
+    void *dx; /* NULL: not wanted */
     const int32_t *labels;
-    const float *weight;   /* NULL: 1 */
+    const float *weight; /* NULL: 1 */
     float *loss;
-    int32_t *argmax;       /* NULL: not wanted */
+    int32_t *argmax; /* NULL: not wanted */
 } rows;
 
 static int64_t width(const ts_tensor *t) { return t->rank > 1 ? t->dim[1] : 1; }
@@ -58,8 +58,11 @@ static ts_status some_logits(ts_tape *tape, const ts_xent_op *o, ts_dtype dtype,
                            logits, ld));
     if (o->logit_scale != 1) {
         const int64_t n = n_rows * ld; /* with what lies between rows */
-        const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32, .z_dtype = TS_DTYPE_F32,
-                                        .y_dtype = TS_DTYPE_F32, .x = logits, .z = logits,
+        const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32,
+                                        .z_dtype = TS_DTYPE_F32,
+                                        .y_dtype = TS_DTYPE_F32,
+                                        .x = logits,
+                                        .z = logits,
                                         .y = logits,
                                         .alpha = o->logit_scale };
         ts_launch_add(tape->dev, &a, n, (ts_cost){ (double)n, 8.0 * (double)n, TS_DTYPE_F32 });
@@ -73,8 +76,12 @@ static ts_status chunk_gradients(const xent *k, const rows *r)
     void *d = ts_tensor_data(k->logits);
     if (o->logit_scale != 1) {
         const int64_t n = r->n * k->ld_d; /* with what lies between rows */
-        const ts_elementwise_args a = { .x_dtype = k->dtype, .z_dtype = k->dtype,
-                                        .y_dtype = k->dtype, .x = d, .z = d, .y = d,
+        const ts_elementwise_args a = { .x_dtype = k->dtype,
+                                        .z_dtype = k->dtype,
+                                        .y_dtype = k->dtype,
+                                        .x = d,
+                                        .z = d,
+                                        .y = d,
                                         .alpha = o->logit_scale };
         ts_launch_add(k->tape->dev, &a, n, (ts_cost){ (double)n, 4.0 * (double)n, k->dtype });
     }
@@ -92,10 +99,17 @@ static ts_status run_chunk(const xent *k, const rows *r)
     const int64_t cols = k->o->w->dim[0];
     float *logits = ts_tensor_data(k->logits);
     TS_TRY(some_logits(k->tape, k->o, k->dtype, r->x, r->n, logits, k->ld));
-    const ts_loss_args a = { .cols = cols, .ld = k->ld, .logits = logits, .softcap = k->o->softcap,
-                             .labels = r->labels, .weight = r->weight, .loss = r->loss,
-                             .argmax = r->argmax, .d_dtype = k->dtype,
-                             .dlogits = k->grads ? logits : NULL, .ld_d = k->ld_d };
+    const ts_loss_args a = { .cols = cols,
+                             .ld = k->ld,
+                             .logits = logits,
+                             .softcap = k->o->softcap,
+                             .labels = r->labels,
+                             .weight = r->weight,
+                             .loss = r->loss,
+                             .argmax = r->argmax,
+                             .d_dtype = k->dtype,
+                             .dlogits = k->grads ? logits : NULL,
+                             .ld_d = k->ld_d };
     const double n = (double)r->n * (double)cols;
     ts_launch_softmax_xent(k->tape->dev, &a, r->n,
                            (ts_cost){ 6 * n,
@@ -104,18 +118,26 @@ static ts_status run_chunk(const xent *k, const rows *r)
     return k->grads ? chunk_gradients(k, r) : TS_OK;
 }
 
+/* Where a call's results go, and what weighs its gradient; NULL: not wanted. */
+typedef struct results {
+    const ts_tensor *dx, *loss, *argmax, *weight;
+} results;
+
+static void *row_or_null(const ts_tensor *t, int64_t row) { return t ? row_at(t, row) : NULL; }
+
 /* All rows, where they are. */
-static ts_status run_all(xent *k, const ts_tensor *x, const ts_tensor *dx, const ts_tensor *loss,
-                         const ts_tensor *argmax)
+static ts_status run_all(xent *k, const ts_tensor *x, const results *to)
 {
     const int64_t T = x->dim[0];
     TS_TRY(make_buffers(k));
     for (int64_t row = 0; row < T; row += k->chunk) {
-        const rows r = { .n = T - row < k->chunk ? T - row : k->chunk, .x = row_at(x, row),
-                         .dx = dx ? row_at(dx, row) : NULL, .labels = row_at(k->o->labels, row),
-                         .weight = k->o->weight ? row_at(k->o->weight, row) : NULL,
-                         .loss = row_at(loss, row),
-                         .argmax = argmax ? row_at(argmax, row) : NULL };
+        const rows r = { .n = T - row < k->chunk ? T - row : k->chunk,
+                         .x = row_at(x, row),
+                         .dx = row_or_null(to->dx, row),
+                         .labels = row_at(k->o->labels, row),
+                         .weight = row_or_null(to->weight, row),
+                         .loss = row_or_null(to->loss, row),
+                         .argmax = row_or_null(to->argmax, row) };
         TS_TRY(run_chunk(k, &r));
     }
     return TS_OK;
@@ -123,100 +145,77 @@ static ts_status run_all(xent *k, const ts_tensor *x, const ts_tensor *dx, const
 
 /* ---- rows that count ---- */
 
-/* A row of label -1 or weight 0 has neither loss nor gradient. Where there are such rows, the
- * others are brought together and multiplied alone. */
-typedef struct choice {
-    int64_t n;       /* rows that count */
-    int32_t *host;   /* of all that follows */
-    int32_t *at;     /* [n]: which they are */
-    int32_t *back;   /* [T]: 1 + a row's place in its chunk; 0: it does not count */
-    int32_t *labels; /* [n] */
-    float *weight;   /* [n] */
-} choice;
-
-static ts_status choose(const xent *k, int64_t T, choice *c)
+int64_t ts_choose_rows(const int32_t *labels, int64_t T, int32_t *at, int32_t *back,
+                       int32_t *chosen)
 {
-    ts_device *dev = k->tape->dev;
-    TS_TRY(ts_alloc(&c->host, (size_t)T * 4, sizeof *c->host));
-    c->at = c->host, c->back = c->host + T, c->labels = c->host + 2 * T;
-    c->weight = (float *)(void *)(c->host + 3 * T);
-    dev->to_host(dev, c->labels, ts_tensor_data(k->o->labels), (size_t)T * sizeof *c->labels);
-    for (int64_t r = 0; r < T; r++)
-        c->weight[r] = 1;
-    if (k->o->weight)
-        dev->to_host(dev, c->weight, ts_tensor_data(k->o->weight), (size_t)T * sizeof *c->weight);
+    int64_t n = 0;
     for (int64_t r = 0; r < T; r++) {
-        const float weight = c->weight[r];
-        if (c->labels[r] < 0 || !(weight < 0 || weight > 0))
+        back[r] = labels[r] < 0 ? 0 : (int32_t)(1 + n);
+        if (labels[r] < 0)
             continue;
-        c->labels[c->n] = c->labels[r];
-        c->weight[c->n] = weight;
-        c->at[c->n] = (int32_t)r;
-        c->back[r] = (int32_t)(1 + c->n++ % k->chunk);
+        at[n] = (int32_t)r;
+        chosen[n++] = labels[r];
     }
-    return TS_OK;
-}
-
-static ts_status upload(ts_tape *tape, const void *host, ts_dtype dtype, int64_t n, ts_tensor **out)
-{
-    TS_TRY(ts_tape_new(tape, dtype, n, 0, out));
-    tape->dev->to_device(tape->dev, ts_tensor_data(*out), host, ts_tensor_bytes(*out));
-    return TS_OK;
+    return n;
 }
 
 /* to[r] = row ids[r] of `from`, r < n */
 static void move_rows(ts_tape *tape, const ts_tensor *from, const int32_t *ids, int64_t n, void *to)
 {
-    const ts_embed_args a = { .rows = n, .cols = width(from), .table_dtype = from->dtype,
-                              .dtype = from->dtype, .table = ts_tensor_data(from), .ids = ids,
-                              .scale = 1, .y = to };
+    const ts_embed_args a = { .rows = n,
+                              .cols = width(from),
+                              .table_dtype = from->dtype,
+                              .dtype = from->dtype,
+                              .table = ts_tensor_data(from),
+                              .ids = ids,
+                              .scale = 1,
+                              .y = to };
     const double count = (double)(n * a.cols);
     ts_launch_embed_fwd(tape->dev, &a, n,
                         (ts_cost){ count, 2 * count * (double)ts_dtype_size(a.dtype), a.dtype });
 }
 
-/* What is chosen, on the device. */
-typedef struct packed_rows {
-    ts_tensor *at, *back, *labels, *weight; /* as in choice */
-    ts_tensor *x;                           /* [chunk, hidden] */
-    ts_tensor *dx, *loss;                   /* [1 + chunk, hidden], [1 + chunk]; row 0: zero */
-} packed_rows;
-
-static ts_status pack_init(const xent *k, const choice *c, const ts_tensor *x, packed_rows *p)
+/* One row more than wanted; the first is zero. */
+static ts_status below_zero_row(ts_tape *tape, ts_dtype dtype, int64_t n, int64_t cols,
+                                ts_tensor **out)
 {
-    ts_tape *tape = k->tape;
-    TS_TRY(upload(tape, c->at, TS_DTYPE_I32, c->n, &p->at));
-    TS_TRY(upload(tape, c->back, TS_DTYPE_I32, x->dim[0], &p->back));
-    TS_TRY(upload(tape, c->labels, TS_DTYPE_I32, c->n, &p->labels));
-    TS_TRY(upload(tape, c->weight, TS_DTYPE_F32, c->n, &p->weight));
-    TS_TRY(ts_tape_new(tape, k->dtype, k->chunk, x->dim[1], &p->x));
-    TS_TRY(ts_tape_new(tape, k->dtype, 1 + k->chunk, x->dim[1], &p->dx));
-    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, 1 + k->chunk, 0, &p->loss));
-    tape->dev->zero(tape->dev, ts_tensor_data(p->dx), (size_t)x->dim[1] * ts_dtype_size(k->dtype));
-    tape->dev->zero(tape->dev, ts_tensor_data(p->loss), sizeof(float));
+    TS_TRY(ts_tape_new(tape, dtype, 1 + n, cols, out));
+    tape->dev->zero(tape->dev, ts_tensor_data(*out),
+                    (size_t)(cols ? cols : 1) * ts_dtype_size(dtype));
     return TS_OK;
 }
 
-/* The rows that count, chunk by chunk. With a chunk go the rows up to the next chunk's first. */
-static ts_status run_chosen(xent *k, const choice *c, const ts_tensor *x, const ts_tensor *dx,
-                            const ts_tensor *loss)
+/* The rows that count are brought together, chunk by chunk, and multiplied alone; what comes of them
+ * is then taken to all rows, of which the others take the zero row. */
+static ts_status run_chosen(xent *k, const ts_tensor *x, const results *to)
 {
-    packed_rows p;
+    const ts_chosen_rows *c = k->o->chosen;
+    ts_tape *tape = k->tape;
+    ts_tensor *few, *dx = NULL, *loss = NULL, *weight = NULL;
     TS_TRY(make_buffers(k));
-    TS_TRY(pack_init(k, c, x, &p));
-    for (int64_t i = 0, row = 0; i < c->n; i += k->chunk) {
-        const int64_t n = c->n - i < k->chunk ? c->n - i : k->chunk,
-                      end = i + n < c->n ? c->at[i + n] : x->dim[0];
-        const rows r = { .n = n, .x = row_at(p.x, 0), .dx = dx ? row_at(p.dx, 1) : NULL,
-                         .labels = row_at(p.labels, i), .weight = row_at(p.weight, i),
-                         .loss = row_at(p.loss, 1) };
-        move_rows(k->tape, x, row_at(p.at, i), n, row_at(p.x, 0));
-        TS_TRY(run_chunk(k, &r));
-        move_rows(k->tape, p.loss, row_at(p.back, row), end - row, row_at(loss, row));
-        if (dx)
-            move_rows(k->tape, p.dx, row_at(p.back, row), end - row, row_at(dx, row));
-        row = end;
+    TS_TRY(ts_tape_new(tape, k->dtype, k->chunk, x->dim[1], &few));
+    if (to->dx)
+        TS_TRY(below_zero_row(tape, k->dtype, c->n, x->dim[1], &dx));
+    if (to->loss)
+        TS_TRY(below_zero_row(tape, TS_DTYPE_F32, c->n, 0, &loss));
+    if (to->weight) {
+        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, c->n, 0, &weight));
+        move_rows(tape, to->weight, ts_tensor_data(c->at), c->n, ts_tensor_data(weight));
     }
+    for (int64_t i = 0; i < c->n; i += k->chunk) {
+        const rows r = { .n = c->n - i < k->chunk ? c->n - i : k->chunk,
+                         .x = row_at(few, 0),
+                         .dx = row_or_null(dx, 1 + i),
+                         .labels = row_at(c->labels, i),
+                         .weight = row_or_null(weight, i),
+                         .loss = row_or_null(loss, 1 + i) };
+        move_rows(tape, x, row_at(c->at, i), r.n, row_at(few, 0));
+        TS_TRY(run_chunk(k, &r));
+    }
+    if (loss)
+        move_rows(tape, loss, ts_tensor_data(c->back), x->dim[0], ts_tensor_data(to->loss));
+    if (dx)
+        move_rows(tape, dx, ts_tensor_data(c->back), x->dim[0], ts_tensor_data(to->dx));
     return TS_OK;
 }
 
@@ -226,51 +225,86 @@ static void zero(ts_tape *tape, const ts_tensor *t)
         tape->dev->zero(tape->dev, ts_tensor_data(t), ts_tensor_bytes(t));
 }
 
-static ts_status run(xent *k, const ts_tensor *x, const ts_tensor *dx, const ts_tensor *loss,
-                     const ts_tensor *argmax)
+/* One pass over the rows. The argmax is wanted of all of them. */
+static ts_status run(xent *k, const ts_tensor *x, const results *to)
 {
-    const int64_t T = x->dim[0];
-    choice c = { 0 };
-    k->chunk = ts_xent_chunk(T, k->o->w->dim[0]);
-    if (argmax || !k->tape->dev->computes) /* a simulated device has no labels to look at */
-        return run_all(k, x, dx, loss, argmax);
-    ts_status st = choose(k, T, &c);
-    if (st == TS_OK && c.n == T) {
-        st = run_all(k, x, dx, loss, NULL);
-    } else if (st == TS_OK && c.n == 0) {
-        zero(k->tape, loss);
-        zero(k->tape, dx);
-    } else if (st == TS_OK) {
-        if (c.n < k->chunk)
-            k->chunk = c.n;
-        st = run_chosen(k, &c, x, dx, loss);
+    const ts_chosen_rows *c = to->argmax ? NULL : k->o->chosen;
+    const int64_t n = c ? c->n : x->dim[0];
+    k->chunk = ts_xent_chunk(x->dim[0], k->o->w->dim[0]);
+    if (n < k->chunk)
+        k->chunk = n;
+    if (n == 0) {
+        zero(k->tape, to->loss);
+        zero(k->tape, to->dx);
+        return TS_OK;
     }
-    ts_free(&c.host);
+    TS_TRY(ts_tape_push(k->tape));
+    const ts_status st = c ? run_chosen(k, x, to) : run_all(k, x, to);
+    ts_tape_pop(k->tape, NULL);
     return st;
+}
+
+/* ---- the operator ---- */
+
+typedef struct xent_attr {
+    ts_xent_op o;
+    ts_chosen_rows chosen;
+} xent_attr;
+
+static ts_status xent_backward(ts_tape *tape, ts_record *r)
+{
+    const xent_attr *a = r->attr;
+    ts_tensor *x = r->in[0], *dx = NULL;
+    xent k = { .tape = tape, .o = &a->o, .dtype = x->dtype, .grads = true };
+    void *data;
+    TS_TRY(ts_tape_need(tape, x, &data));
+    if (x->wants_grad)
+        TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
+    const results to = { .dx = dx,
+                         .loss = a->o.late ? r->out[0] : NULL,
+                         .weight = r->out[0]->grad };
+    TS_TRY(run(&k, x, &to));
+    return dx ? ts_tape_accumulate(tape, x, dx) : TS_OK;
+}
+
+static const ts_op xent_op = { .name = "linear_xent", .backward = xent_backward };
+
+static ts_status record(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tensor *loss)
+{
+    ts_record *r;
+    TS_TRY(ts_tape_record(tape, &xent_op, sizeof(xent_attr), &r));
+    xent_attr *a = r->attr;
+    a->o = *o;
+    if (o->chosen) {
+        a->chosen = *o->chosen;
+        a->o.chosen = &a->chosen;
+    }
+    r->in[0] = x;
+    r->out[0] = loss;
+    loss->wants_grad = true;
+    ts_record_save(tape, r, x);
+    if (o->late) /* its values come with the backward */
+        ts_record_save(tape, r, loss);
+    TS_TRY(ts_record_param(tape, r, 0, o->w));
+    return ts_record_param(tape, r, 1, o->b);
 }
 
 ts_status ts_op_linear_xent(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tensor **loss,
                             ts_tensor **argmax)
 {
     const int64_t T = x->dim[0];
-    xent k = { .tape = tape, .o = o, .dtype = x->dtype,
-               .grads = tape->recording && (x->wants_grad || o->w->grad || (o->b && o->b->grad)) };
-    ts_tensor *dx = NULL;
+    const bool records = tape->recording && (x->wants_grad || o->w->grad || (o->b && o->b->grad));
+    xent k = { .tape = tape, .o = o, .dtype = x->dtype };
     TS_ASSERT(x->dim[1] == o->w->dim[1], "linear_xent: rows of %lld times %s", (long long)x->dim[1],
               o->w->name);
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, T, 0, loss));
     if (argmax)
         TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, T, 0, argmax));
-    TS_TRY(ts_tape_push(tape));
-    ts_status st = TS_OK;
-    if (k.grads && x->wants_grad)
-        st = ts_tape_new(tape, x->dtype, T, x->dim[1], &dx);
-    if (st == TS_OK)
-        st = run(&k, x, dx, *loss, argmax ? *argmax : NULL);
-    if (st == TS_OK && dx)
-        st = ts_tape_accumulate(tape, x, dx);
-    ts_tape_pop(tape, NULL);
-    return st;
+    if (!records || !o->late || argmax) {
+        const results to = { .loss = *loss, .argmax = argmax ? *argmax : NULL };
+        TS_TRY(run(&k, x, &to));
+    }
+    return records ? record(tape, o, x, *loss) : TS_OK;
 }
 
 ts_status ts_op_logits(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tensor **logits)
@@ -279,8 +313,9 @@ ts_status ts_op_logits(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tens
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, T, cols, logits));
     TS_TRY(some_logits(tape, o, x->dtype, ts_tensor_data(x), T, ts_tensor_data(*logits), cols));
     if (o->softcap > 0) {
-        const ts_loss_args a = { .cols = cols, .ld = cols, .logits = ts_tensor_data(*logits),
-                                 .softcap = o->softcap };
+        const ts_loss_args a = {
+            .cols = cols, .ld = cols, .logits = ts_tensor_data(*logits), .softcap = o->softcap
+        };
         const double n = (double)T * (double)cols;
         ts_launch_softcap(tape->dev, &a, T, (ts_cost){ 4 * n, 8 * n, TS_DTYPE_F32 });
     }

@@ -79,20 +79,35 @@ ts_status ts_op_add(ts_tape *tape, ts_tensor *a, float alpha, ts_tensor *b, floa
 ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng, int64_t first,
                         ts_tensor **y) TS_NODISCARD;
 
+/* Rows that count, of T. Whoever makes a batch knows them. */
+typedef struct ts_chosen_rows {
+    int64_t n;
+    const ts_tensor *at;     /* int32 [n]: which they are, in order */
+    const ts_tensor *back;   /* int32 [T]: 1 + a row's number among them; 0: it does not count */
+    const ts_tensor *labels; /* int32 [n]: theirs */
+} ts_chosen_rows;
+
+/* From labels on the host, [T]: fills at [n], back [T] and chosen [n] of those that are not -1;
+ * returns n. */
+int64_t ts_choose_rows(const int32_t *labels, int64_t T, int32_t *at, int32_t *back,
+                       int32_t *chosen);
+
 /* The output layer with cross-entropy. Logits exist only for a chunk of rows at a time.
  *   z = softcap(logit_scale * (x W^T + b)),  loss[t] = -log softmax(z)[label[t]]
- * While recording, the gradient with weights weight[t] (already divided by whatever the loss is
- * averaged over, times the loss scale) is computed at once: it is added to W's and b's gradients
- * and becomes x's. */
+ * The backward makes the logits again, so that its gradient may depend on the losses. Where it does
+ * not, `late` saves the products of the forward: while recording, the losses' values are then there
+ * after the backward only, and 0 where the gradient is. Labels and chosen rows must stay until
+ * then. */
 typedef struct ts_xent_op {
     ts_param *w, *b;          /* [vocab, hidden], [vocab] or NULL */
     int64_t vocab;            /* rows of w that are real; 0: all (padded vocabulary takes part) */
     float softcap, logit_scale;
     const ts_tensor *labels;  /* int32 [T], -1: ignore */
-    const ts_tensor *weight;  /* fp32 [T] or NULL (1) */
+    const ts_chosen_rows *chosen; /* others have label -1 and take no products; NULL: all rows do */
+    bool late;
 } ts_xent_op;
-/* loss: fp32 [T]. argmax: int32 [T], may be NULL (not wanted); then rows with label -1 or weight 0
- * take no products. */
+/* loss: fp32 [T], 0 where the label is -1. argmax: int32 [T] of all rows, there at once; may be
+ * NULL (not wanted). */
 ts_status ts_op_linear_xent(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tensor **loss,
                             ts_tensor **argmax) TS_NODISCARD;
 /* Logits in fp32 [T, vocab] for a few rows (no gradient). */

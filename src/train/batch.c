@@ -39,6 +39,8 @@ int64_t ts_batch_tokens(const ts_trainer *t)
 
 typedef struct batch_tensors {
     ts_tensor *ids, *pos, *labels, *weight, *first_key;
+    ts_chosen_rows chosen;
+    bool some; /* not all rows are chosen */
 } batch_tensors;
 
 /* A tensor of 4-byte values filled from a host array that is made for the purpose. */
@@ -65,6 +67,27 @@ static void first_keys(const ts_trainer *t, int64_t row0, int32_t *out)
     }
 }
 
+/* labels: [n], and room for three times as much behind them. */
+static ts_status upload_labels(ts_trainer *t, int32_t *labels, int64_t n, batch_tensors *b)
+{
+    TS_TRY(upload(t, TS_DTYPE_I32, labels, n, &b->labels));
+    if (!labels) /* sim: none to look at */
+        return TS_OK;
+    int32_t *at = labels + n, *back = at + n, *few = back + n;
+    b->chosen.n = ts_choose_rows(labels, n, at, back, few);
+    b->some = b->chosen.n < n;
+    if (!b->some || b->chosen.n == 0)
+        return TS_OK;
+    ts_tensor *on_device[3];
+    TS_TRY(upload(t, TS_DTYPE_I32, at, b->chosen.n, &on_device[0]));
+    TS_TRY(upload(t, TS_DTYPE_I32, back, n, &on_device[1]));
+    TS_TRY(upload(t, TS_DTYPE_I32, few, b->chosen.n, &on_device[2]));
+    b->chosen.at = on_device[0], b->chosen.back = on_device[1], b->chosen.labels = on_device[2];
+    return TS_OK;
+}
+
+enum { BUFFERS = 4 }; /* arrays of a micro-batch's size that upload_all needs on the host */
+
 /* On sim there is nothing to copy from: the tensors are made, the loops have no turns. */
 static ts_status upload_all(ts_trainer *t, int64_t m, double weight, int32_t *buffer,
                             batch_tensors *b)
@@ -72,6 +95,7 @@ static ts_status upload_all(ts_trainer *t, int64_t m, double weight, int32_t *bu
     const int64_t S = t->o->seq_length, row0 = m * t->micro, rows = t->micro * S,
                   n = buffer ? rows : 0;
     float *const w = (float *)(void *)buffer;
+    *b = (batch_tensors){ 0 };
     for (int64_t i = 0; i < n; i++)
         buffer[i] = t->tokens[(row0 + i / S) * (S + 1) + i % S];
     TS_TRY(upload(t, TS_DTYPE_I32, buffer, rows, &b->ids));
@@ -81,11 +105,10 @@ static ts_status upload_all(ts_trainer *t, int64_t m, double weight, int32_t *bu
     for (int64_t i = 0; i < n; i++)
         buffer[i] =
             t->mask[row0 * S + i] > 0 ? t->tokens[(row0 + i / S) * (S + 1) + i % S + 1] : -1;
-    TS_TRY(upload(t, TS_DTYPE_I32, buffer, rows, &b->labels));
+    TS_TRY(upload_labels(t, buffer, rows, b));
     for (int64_t i = 0; i < n; i++)
         w[i] = (float)((double)t->mask[row0 * S + i] * weight);
     TS_TRY(upload(t, TS_DTYPE_F32, w, rows, &b->weight));
-    b->first_key = NULL;
     if (t->with_segments) {
         if (buffer)
             first_keys(t, row0, buffer);
@@ -98,7 +121,9 @@ static ts_status forward(ts_trainer *t, int64_t m, const batch_tensors *b, ts_te
 {
     ts_decoder *d = t->model->decoder;
     const bool train = t->tape->recording;
-    const ts_run run = { .B = t->micro, .S = t->o->seq_length, .pos = b->pos,
+    const ts_run run = { .B = t->micro,
+                         .S = t->o->seq_length,
+                         .pos = b->pos,
                          .first_key = b->first_key,
                          .hidden_dropout = train ? (float)t->o->hidden_dropout : 0,
                          .attention_dropout = train ? (float)t->o->attention_dropout : 0,
@@ -116,15 +141,16 @@ static ts_status forward(ts_trainer *t, int64_t m, const batch_tensors *b, ts_te
     ts_device_part(t->dev, "output layer and loss", -1);
     ts_xent_op o = ts_decoder_head(d);
     o.labels = b->labels;
-    o.weight = b->weight;
-    return ts_op_linear_xent(t->tape, &o, hidden, loss, NULL);
+    o.chosen = b->some ? &b->chosen : NULL;
+    o.late = true;
+    TS_TRY(ts_op_linear_xent(t->tape, &o, hidden, loss, NULL));
+    return ts_tape_accumulate(t->tape, *loss, b->weight);
 }
 
-ts_status ts_batch_forward(ts_trainer *t, int64_t m, double weight, double *sum)
+ts_status ts_batch_forward(ts_trainer *t, int64_t m, double weight, ts_tensor **loss)
 {
-    const int64_t n = t->micro * t->o->seq_length;
+    const int64_t n = BUFFERS * t->micro * t->o->seq_length;
     batch_tensors b;
-    ts_tensor *loss;
     int32_t *buffer = NULL;
     if (t->dev->computes)
         TS_TRY(ts_alloc(&buffer, (size_t)n, sizeof *buffer));
@@ -133,13 +159,18 @@ ts_status ts_batch_forward(ts_trainer *t, int64_t m, double weight, double *sum)
     ts_device_book(t->dev, TS_MEM_DATA, -n * (int64_t)sizeof *buffer);
     ts_free(&buffer);
     TS_TRY(st);
-    TS_TRY(forward(t, m, &b, &loss));
-    *sum = 0;
+    return forward(t, m, &b, loss);
+}
+
+double ts_batch_loss(ts_trainer *t, int64_t m, const ts_tensor *loss)
+{
+    const int64_t n = t->micro * t->o->seq_length;
+    double sum = 0;
     if (!t->dev->computes)
-        return TS_OK;
+        return 0;
     t->dev->to_host(t->dev, t->losses, ts_tensor_data(loss), (size_t)n * sizeof *t->losses);
     const float *mask = t->mask + m * n;
     for (int64_t i = 0; i < n; i++)
-        *sum += (double)mask[i] * (double)t->losses[i];
-    return TS_OK;
+        sum += (double)mask[i] * (double)t->losses[i];
+    return sum;
 }

@@ -37,9 +37,10 @@ static ts_status count_tokens(ts_trainer *t, int64_t *tokens)
 static ts_status micro_batch(ts_trainer *t, int64_t m, double weight, double *sum)
 {
     const bool last = m + 1 == t->n_micro;
+    ts_tensor *loss;
     ts_tape_reset(t->tape);
     enter(t, "forward");
-    TS_TRY(ts_batch_forward(t, m, weight, sum));
+    TS_TRY(ts_batch_forward(t, m, weight, &loss));
     if (t->reducer && last) {
         ts_reducer_begin(t->reducer);
         ts_trainer_hooks(t, true);
@@ -48,7 +49,9 @@ static ts_status micro_batch(ts_trainer *t, int64_t m, double weight, double *su
     t->hook_status = TS_OK;
     const ts_status st = ts_tape_backward(t->tape);
     ts_trainer_hooks(t, false);
-    return st == TS_OK ? t->hook_status : st;
+    TS_TRY(st);
+    *sum = ts_batch_loss(t, m, loss);
+    return t->hook_status;
 }
 
 /* Gradients of all micro-batches, summed over all ranks: *grads is where they are. */
@@ -200,11 +203,11 @@ ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r)
 static ts_status evaluate_batch(ts_trainer *t, double total[2])
 {
     for (int64_t m = 0; m < t->n_micro; m++) {
-        double sum;
+        ts_tensor *loss;
         ts_tape_reset(t->tape);
         t->tape->recording = false;
-        TS_TRY(ts_batch_forward(t, m, 1, &sum));
-        total[0] += sum;
+        TS_TRY(ts_batch_forward(t, m, 1, &loss));
+        total[0] += ts_batch_loss(t, m, loss);
     }
     total[1] += (double)ts_batch_tokens(t);
     return TS_OK;

@@ -10,7 +10,9 @@ void ts_trainer_hooks(ts_trainer *t, bool on);
 ts_status ts_batch_read(ts_trainer *t, ts_data_part part, int64_t first) TS_NODISCARD;
 /* Trained tokens of the batch that was read. */
 int64_t ts_batch_tokens(const ts_trainer *t);
-/* One micro-batch forward (and, while recording, the loss's gradient with this weight for each
- * trained token). *sum receives the sum of the losses of its trained tokens. */
-ts_status ts_batch_forward(ts_trainer *t, int64_t m, double weight, double *sum) TS_NODISCARD;
+/* One micro-batch forward; while recording, the losses get their gradient, this weight for each
+ * trained token, and have their values when the backward pass is over. */
+ts_status ts_batch_forward(ts_trainer *t, int64_t m, double weight, ts_tensor **loss) TS_NODISCARD;
+/* The sum of the losses of a micro-batch's trained tokens, once they are there. */
+double ts_batch_loss(ts_trainer *t, int64_t m, const ts_tensor *loss);
 #endif

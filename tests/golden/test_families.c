@@ -155,9 +155,9 @@ static double forward_backward(golden *g)
     OK(ts_decoder_prepare(d, g->S, g->S));
     OK(ts_decoder_forward(d, g->tape, &run, NULL, ids, &hidden));
     o.labels = upload(g, TS_DTYPE_I32, labels);
-    o.weight = upload(g, TS_DTYPE_F32, weight);
     OK(ts_op_linear_xent(g->tape, &o, hidden, &loss, NULL));
     g->dev->to_host(g->dev, losses, ts_tensor_data(loss), (size_t)n * sizeof *losses);
+    OK(ts_tape_accumulate(g->tape, loss, upload(g, TS_DTYPE_F32, weight)));
     OK(ts_tape_backward(g->tape));
     ts_tape_reset(g->tape);
     double sum = 0;

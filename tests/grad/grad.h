@@ -55,7 +55,7 @@ struct grad_case {
     /* set by the harness: the values themselves, for what is constant in F */
     double *const *x0;
     ts_tape_options tape;
-    bool is_backward_done;     /* run has set the leaves' gradients itself (losses) */
+    bool is_late;              /* outputs have their values after the backward */
     bool with_bf16;            /* also in bf16 */
 };
 

@@ -82,22 +82,40 @@ static void xent_oracle(const grad_case *g, double *const *x, double *y)
     }
 }
 
+static ts_status choose(grad_env *e, const int32_t *labels, int64_t T, ts_chosen_rows *out)
+{
+    int32_t *host = calloc((size_t)T * 3, sizeof *host);
+    ts_tensor *at, *back, *few;
+    TS_ASSERT(host, "no memory");
+    out->n = ts_choose_rows(labels, T, host, host + T, host + 2 * T);
+    ts_status st = grad_ints(e, host, T, &at);
+    if (st == TS_OK)
+        st = grad_ints(e, host + T, T, &back);
+    if (st == TS_OK)
+        st = grad_ints(e, host + 2 * T, T, &few);
+    out->at = at, out->back = back, out->labels = few;
+    free(host);
+    return st;
+}
+
 static ts_status xent_run(const grad_case *g, grad_env *e)
 {
     const xent_case *n = g->ctx;
     const int64_t rows = g->var[0].d0;
-    ts_tensor *labels, *weight;
+    ts_tensor *labels;
     TS_TRY(grad_ints(e, n->labels, rows, &labels));
-    TS_TRY(grad_floats(e, e->c, rows, &weight));
+    ts_chosen_rows chosen;
+    TS_TRY(choose(e, n->labels, rows, &chosen));
     const ts_xent_op o = { .w = e->param[1], .b = e->param[2], .softcap = n->softcap,
-                           .logit_scale = n->logit_scale, .labels = labels, .weight = weight };
+                           .logit_scale = n->logit_scale, .labels = labels,
+                           .chosen = n->alone ? &chosen : NULL, .late = g->is_late };
     ts_tensor *argmax;
-    return ts_op_linear_xent(e->tape, &o, e->leaf[0], &e->out[0], n->alone ? NULL : &argmax);
+    return ts_op_linear_xent(e->tape, &o, e->leaf[0], &e->out[0],
+                             n->alone || g->is_late ? NULL : &argmax);
 }
 
 #define XENT                                                                                       \
-    .n_out = 6, .longest = 19, .oracle = xent_oracle, .run = xent_run, .is_backward_done = true,   \
-    .with_bf16 = true
+    .n_out = 6, .longest = 19, .oracle = xent_oracle, .run = xent_run, .with_bf16 = true
 #define XENT_CTX(...) .ctx = &(const xent_case){ __VA_ARGS__ }
 #define SOME_LABELS { 3, 0, -1, 18, -1, 7 }
 static const grad_case xents[] = {
@@ -153,6 +171,51 @@ static const grad_case xents[] = {
       { IN("x", 6, 10, .is_frozen = true), PARAM("w", 19, 10) },
       XENT,
       XENT_CTX(.labels = SOME_LABELS, .logit_scale = 2, .alone = true) },
+    { "cross-entropy, late, alone",
+      { IN("x", 6, 10), PARAM("w", 19, 10), PARAM("b", 19, 0) },
+      XENT,
+      .is_late = true,
+      XENT_CTX(.labels = SOME_LABELS, .logit_scale = 0.25f, .softcap = 0.8f, .alone = true) },
+    { "cross-entropy, late, alone, first and last left out",
+      { IN("x", 6, 10), PARAM("w", 19, 10) },
+      XENT,
+      .is_late = true,
+      XENT_CTX(.labels = { -1, 3, 0, 18, 7, -1 }, .logit_scale = 1, .alone = true) },
+    { "cross-entropy, late, alone, one row",
+      { IN("x", 6, 10), PARAM("w", 19, 10), PARAM("b", 19, 0) },
+      XENT,
+      .is_late = true,
+      XENT_CTX(.labels = { -1, -1, -1, 4, -1, -1 }, .logit_scale = 1, .alone = true) },
+    { "cross-entropy, late, alone, no row",
+      { IN("x", 6, 10), PARAM("w", 19, 10), PARAM("b", 19, 0) },
+      XENT,
+      .is_late = true,
+      XENT_CTX(.labels = { -1, -1, -1, -1, -1, -1 }, .logit_scale = 1, .alone = true) },
+    { "cross-entropy, late, alone, all rows",
+      { IN("x", 6, 10), PARAM("w", 19, 10) },
+      XENT,
+      .is_late = true,
+      XENT_CTX(.labels = { 3, 0, 2, 18, 2, 7 }, .logit_scale = 1, .alone = true) },
+    { "cross-entropy, late, alone, frozen head",
+      { IN("x", 6, 10), PARAM("w", 19, 10, .is_frozen = true) },
+      XENT,
+      .is_late = true,
+      XENT_CTX(.labels = SOME_LABELS, .logit_scale = 2, .alone = true) },
+    { "cross-entropy, late, alone, frozen input",
+      { IN("x", 6, 10, .is_frozen = true), PARAM("w", 19, 10) },
+      XENT,
+      .is_late = true,
+      XENT_CTX(.labels = SOME_LABELS, .logit_scale = 2, .alone = true) },
+    { "cross-entropy, late, all rows",
+      { IN("x", 6, 10), PARAM("w", 19, 10), PARAM("b", 19, 0) },
+      XENT,
+      .is_late = true,
+      XENT_CTX(.labels = { 3, 0, 2, 18, 2, 7 }, .logit_scale = 1) },
+    { "cross-entropy, late, ignored labels among all rows",
+      { IN("x", 6, 10), PARAM("w", 19, 10), PARAM("b", 19, 0) },
+      XENT,
+      .is_late = true,
+      XENT_CTX(.labels = SOME_LABELS, .logit_scale = 0.25f, .softcap = 0.8f) },
 };
 
 /* ---- cross-entropy in several chunks ---- */
@@ -190,7 +253,7 @@ static void big_row(big *o, int64_t t, double *p)
         p[v] = z;
         sum += exp(z);
     }
-    const bool counts = o->label[t] >= 0 && o->weight[t] != 0;
+    const bool counts = o->label[t] >= 0;
     o->loss[t] = counts ? log(sum) - p[o->label[t]] : 0;
     for (int64_t v = 0; counts && v < VOCAB; v++) {
         const double d = (double)o->weight[t] * (exp(p[v]) / sum - (v == o->label[t]));
@@ -215,8 +278,8 @@ static big big_make(void)
     };
     double *p = filled(VOCAB, 0);
     for (int64_t t = 0; t < ROWS; t++) {
-        o.weight[t] = t == 33 ? 0 : (float)(0.5 + 0.01 * (double)t);
-        o.label[t] = t % 9 == 4 ? -1 : (int32_t)(t * 1731 % VOCAB);
+        o.weight[t] = (float)(0.5 + 0.01 * (double)t);
+        o.label[t] = t % 9 == 4 || t == 33 ? -1 : (int32_t)(t * 1731 % VOCAB);
         big_row(&o, t, p);
     }
     free(p);
@@ -250,6 +313,7 @@ static ts_status big_once(const big *o, grad_env *e, ts_param *w, ts_param *b, b
                           float *loss, float *dx)
 {
     ts_tensor *x, *l, *labels, *weight, *argmax;
+    ts_chosen_rows chosen;
     TS_TRY(ts_tape_new(e->tape, TS_DTYPE_F32, ROWS, HIDDEN, &x));
     x->wants_grad = true;
     for (int64_t i = 0; i < ROWS * HIDDEN; i++)
@@ -258,8 +322,12 @@ static ts_status big_once(const big *o, grad_env *e, ts_param *w, ts_param *b, b
     TS_TRY(grad_floats(e, o->weight, ROWS, &weight));
     memset(w->grad, 0, VOCAB * HIDDEN * sizeof(float));
     memset(b->grad, 0, VOCAB * sizeof(float));
-    const ts_xent_op op = { .w = w, .b = b, .logit_scale = 1, .labels = labels, .weight = weight };
+    TS_TRY(choose(e, o->label, ROWS, &chosen));
+    const ts_xent_op op = { .w = w, .b = b, .logit_scale = 1, .labels = labels,
+                            .chosen = alone ? &chosen : NULL, .late = alone };
     TS_TRY(ts_op_linear_xent(e->tape, &op, x, &l, alone ? NULL : &argmax));
+    TS_TRY(ts_tape_accumulate(e->tape, l, weight));
+    TS_TRY(ts_tape_backward(e->tape));
     memcpy(loss, ts_tensor_data(l), ROWS * sizeof *loss);
     memcpy(dx, ts_tensor_data(x->grad), ROWS * HIDDEN * sizeof *dx);
     return TS_OK;

@@ -1,6 +1,7 @@
 /* Checkpoints of training. */
 #include "base/file.h"
 #include "convert/convert.h"
+#include "model/param_list.h"
 #include "train/model_files.h"
 #include "train/resume.h"
 
@@ -35,24 +36,19 @@ static void on_tensor(void *ctx, size_t done, size_t all)
 /* Every parameter of the description, with its shape. */
 static ts_status check_tensors(const own *x)
 {
-    ts_arch_param params[TS_ARCH_MAX_PARAMS];
-    const size_t n = ts_arch_params(&x->arch, params);
-    char name[128];
-    for (size_t i = 0; i < n; i++)
-        for (int64_t l = 0; l < (params[i].per_layer ? x->arch.n_layers : 1); l++) {
-            if (params[i].per_layer)
-                snprintf(name, sizeof name, "decoder.layers.%lld.%s", (long long)l, params[i].name);
-            else
-                snprintf(name, sizeof name, "%s", params[i].name);
-            const ts_st_tensor *t = ts_checkpoint_tensor(x->ck, name);
-            const int64_t *dim = params[i].dim;
-            if (!t || t->shape[0] != dim[0] || (dim[1] && (t->rank < 2 || t->shape[1] != dim[1])))
-                return ts_error(TS_ERR_USER,
-                                "%s: tensor %s is missing, or has another shape than the "
-                                "description says",
-                                ts_checkpoint_path(x->ck), name);
-        }
-    return TS_OK;
+    ts_param_list list;
+    ts_status st = ts_param_list_make(&x->arch, &list);
+    for (size_t i = 0; st == TS_OK && i < ts_names_count(list.names); i++) {
+        const char *name = ts_names_text(list.names, i);
+        const ts_st_tensor *t = ts_checkpoint_tensor(x->ck, name);
+        const int64_t *dim = list.param[i].dim;
+        if (!t || t->shape[0] != dim[0] || (dim[1] && (t->rank < 2 || t->shape[1] != dim[1])))
+            st = ts_error(TS_ERR_USER,
+                          "%s: tensor %s is missing, or has another shape than the description says",
+                          ts_checkpoint_path(x->ck), name);
+    }
+    ts_param_list_deinit(&list);
+    return st;
 }
 
 static ts_status take_files(own *x)

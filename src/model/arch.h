@@ -27,7 +27,7 @@ typedef enum ts_rope_scaling {
     TS_ROPE_LLAMA3,
 } ts_rope_scaling;
 
-enum { TS_ROPE_MAX_FACTORS = 128, TS_ARCH_MAX_EOS = 8, TS_ARCH_MAX_PARAMS = 32 };
+enum { TS_ROPE_MAX_FACTORS = 128, TS_ARCH_MAX_EOS = 8 };
 /* Bounds of a description; products of two of them fit an int64_t. */
 enum {
     TS_ARCH_MAX_LAYERS = 10000,
@@ -96,13 +96,6 @@ typedef struct ts_arch {
     int n_eos;
 } ts_arch;
 
-/* One kind of parameter that a described model has. */
-typedef struct ts_arch_param {
-    const char *name;   /* see family.h; those of a layer without "decoder.layers.<i>." */
-    bool per_layer;
-    int64_t dim[2];     /* dim[1] 0: one dimension */
-} ts_arch_param;
-
 /* Neutral values: pre-norm RMS Llama-like features, sizes 0, scales 1, ids -1. */
 void ts_arch_init(ts_arch *a);
 void ts_arch_deinit(ts_arch *a);
@@ -113,9 +106,6 @@ ts_status ts_arch_layers(ts_arch *a, int64_t window) TS_NODISCARD;
  * `file` and the key. Every description is checked before it is built. */
 ts_status ts_arch_check(const ts_arch *a, const char *file) TS_NODISCARD;
 
-/* The parameters that the model has, [TS_ARCH_MAX_PARAMS] at most; returns how many. The one list
- * that building, name maps and counting go by. */
-size_t ts_arch_params(const ts_arch *a, ts_arch_param *out);
 /* The same model, whatever family described it. */
 bool ts_arch_equal(const ts_arch *a, const ts_arch *b);
 /* Appends in words what a and b differ in, with the options that say it; *n: how many things. out

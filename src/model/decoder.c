@@ -1,123 +1,87 @@
 #include "model/decoder.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
-/* ---- parameters ---- */
+/* ---- modules ---- */
 
-typedef struct maker {
-    ts_decoder *d;
-    char prefix[36];
-} maker;
-
-static ts_status make(const maker *m, const char *name, int64_t dim0, int64_t dim1, ts_param **out)
+static ts_norm_layer norm_of(const ts_arch *a, bool present)
 {
-    char full[96];
-    snprintf(full, sizeof full, "%s%s", m->prefix, name);
-    return ts_param_add(&m->d->params, full, dim0, dim1, dim1 != 0, out);
+    return (ts_norm_layer){ .present = present, .has_bias = a->norm_bias, .width = a->hidden,
+                            .op = { .layer = a->norm == TS_NORM_LAYER, .eps = (float)a->norm_eps,
+                                    .offset = (float)a->norm_offset } };
 }
 
-static ts_status make_norm(const maker *m, const char *name, int64_t width, ts_norm_layer *n)
+static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
 {
-    const ts_arch *a = &m->d->arch;
-    char full[60];
-    n->present = true;
-    n->op = (ts_norm_op){ .layer = a->norm == TS_NORM_LAYER, .eps = (float)a->norm_eps,
-                          .offset = (float)a->norm_offset };
-    snprintf(full, sizeof full, "%s.weight", name);
-    TS_TRY(make(m, full, width, 0, &n->op.w));
-    if (!a->norm_bias)
-        return TS_OK;
-    snprintf(full, sizeof full, "%s.bias", name);
-    return make(m, full, width, 0, &n->op.b);
-}
-
-static ts_status make_linear(const maker *m, const char *name, int64_t out, int64_t in, bool bias,
-                             ts_param **w, ts_param **b)
-{
-    char full[60];
-    snprintf(full, sizeof full, "%s.weight", name);
-    TS_TRY(make(m, full, out, in, w));
-    if (!bias)
-        return TS_OK;
-    snprintf(full, sizeof full, "%s.bias", name);
-    return make(m, full, out, 0, b);
-}
-
-static ts_status make_attention(const maker *m, int64_t layer, ts_attention_layer *l)
-{
-    const ts_arch *a = &m->d->arch;
     const int64_t width = a->n_heads * a->head_dim;
     const double scale = a->attn_scale / (a->attn_by_layer ? (double)(layer + 1) : 1);
-    *l = (ts_attention_layer){ .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
-                               .window = a->layer[layer].window, .scale = (float)scale,
-                               .softcap = (float)a->attn_softcap };
-    l->rope = (ts_rope_op){ .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
-                            .full_norm = a->qk_norm == TS_QK_NORM_FULL, .eps = (float)a->norm_eps,
-                            .offset = (float)a->norm_offset };
-    TS_TRY(make_linear(m, "self_attention.linear_qkv", ts_arch_qkv_width(a), a->hidden, a->bias_qkv,
-                       &l->qkv, &l->qkv_bias));
-    if (a->qk_norm != TS_QK_NORM_NONE) {
-        const bool full = l->rope.full_norm;
-        TS_TRY(make(m, "self_attention.q_layernorm.weight", full ? width : a->head_dim, 0,
-                    &l->rope.wq));
-        TS_TRY(make(m, "self_attention.k_layernorm.weight",
-                    full ? a->n_kv_heads * a->head_dim : a->head_dim, 0, &l->rope.wk));
+    return (ts_attention_layer){
+        .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
+        .window = a->layer[layer].window, .scale = (float)scale, .softcap = (float)a->attn_softcap,
+        .qk_norm = a->qk_norm != TS_QK_NORM_NONE,
+        .qkv = { .in = a->hidden, .out = ts_arch_qkv_width(a), .has_bias = a->bias_qkv },
+        .proj = { .in = width, .out = a->hidden, .has_bias = a->bias_proj },
+        .rope = { .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
+                  .full_norm = a->qk_norm == TS_QK_NORM_FULL, .eps = (float)a->norm_eps,
+                  .offset = (float)a->norm_offset },
+    };
+}
+
+static ts_block block_of(const ts_arch *a, int64_t layer)
+{
+    return (ts_block){
+        .number = layer, .parallel = a->parallel_residual,
+        .residual_scale = (float)a->residual_scale,
+        .input_norm = norm_of(a, a->pre_norm), .post_attn_norm = norm_of(a, a->post_norm),
+        .pre_mlp_norm = norm_of(a, a->pre_norm), .post_mlp_norm = norm_of(a, a->post_norm),
+        .attention = attention_of(a, layer),
+        .mlp = { .act = a->act, .gated = a->gated,
+                 .fc1 = { .in = a->hidden, .out = a->gated ? 2 * a->ffn : a->ffn,
+                          .has_bias = a->bias_fc1 },
+                 .fc2 = { .in = a->ffn, .out = a->hidden, .has_bias = a->bias_fc2 } },
+    };
+}
+
+static ts_status declare_layers(ts_decoder *d, const ts_declarer *all)
+{
+    for (int64_t i = 0; i < d->arch.n_layers; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "decoder.layers.%d", (int)i);
+        const ts_declarer in = ts_declare_in(all, name);
+        d->block[i] = block_of(&d->arch, i);
+        TS_TRY(ts_block_declare(&in, &d->block[i]));
     }
-    return make_linear(m, "self_attention.linear_proj", a->hidden, width, a->bias_proj, &l->proj,
-                       &l->proj_bias);
-}
-
-static ts_status make_block(ts_decoder *d, int64_t layer)
-{
-    const ts_arch *a = &d->arch;
-    ts_block *b = &d->block[layer];
-    maker m = { .d = d };
-    snprintf(m.prefix, sizeof m.prefix, "decoder.layers.%d.", (int)layer);
-    b->number = layer;
-    b->parallel = a->parallel_residual;
-    b->residual_scale = (float)a->residual_scale;
-    if (a->pre_norm)
-        TS_TRY(make_norm(&m, "input_layernorm", a->hidden, &b->input_norm));
-    TS_TRY(make_attention(&m, layer, &b->attention));
-    if (a->post_norm)
-        TS_TRY(make_norm(&m, "post_attn_norm", a->hidden, &b->post_attn_norm));
-    if (a->pre_norm)
-        TS_TRY(make_norm(&m, "pre_mlp_layernorm", a->hidden, &b->pre_mlp_norm));
-    b->mlp.act = a->act;
-    b->mlp.gated = a->gated;
-    TS_TRY(make_linear(&m, "mlp.linear_fc1", a->gated ? 2 * a->ffn : a->ffn, a->hidden, a->bias_fc1,
-                       &b->mlp.fc1, &b->mlp.fc1_bias));
-    TS_TRY(make_linear(&m, "mlp.linear_fc2", a->hidden, a->ffn, a->bias_fc2, &b->mlp.fc2,
-                       &b->mlp.fc2_bias));
-    if (a->post_norm)
-        TS_TRY(make_norm(&m, "post_mlp_layernorm", a->hidden, &b->post_mlp_norm));
     return TS_OK;
 }
 
-static ts_status make_all(ts_decoder *d, int64_t rows)
+/* All parameters, in the order in which they are used. */
+static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
 {
     const ts_arch *a = &d->arch;
-    maker m = { .d = d };
-    TS_TRY(make(&m, "embedding.word_embeddings.weight", rows, a->hidden, &d->embedding));
+    const ts_param_spec table = { .place = ts_place_whole(rows, a->hidden), .decoupled = true };
+    const ts_param_spec positions = { .place = ts_place_whole(a->max_positions, a->hidden) };
+    const ts_param_spec bias = { .place = ts_place_whole(rows, 0), .start = TS_START_CONSTANT };
+    TS_TRY(ts_declare(all, "embedding.word_embeddings.weight", &table, &d->embedding));
     if (a->position == TS_POSITION_LEARNED)
-        TS_TRY(make(&m, "embedding.position_embeddings.weight", a->max_positions, a->hidden,
-                    &d->positions));
-    TS_TRY(ts_alloc(&d->block, (size_t)a->n_layers, sizeof *d->block));
-    for (int64_t i = 0; i < a->n_layers; i++)
-        TS_TRY(make_block(d, i));
-    if (a->final_norm)
-        TS_TRY(make_norm(&m, "decoder.final_layernorm", a->hidden, &d->final_norm));
+        TS_TRY(ts_declare(all, "embedding.position_embeddings.weight", &positions, &d->positions));
+    TS_TRY(declare_layers(d, all));
+    d->final_norm = norm_of(a, a->final_norm);
+    TS_TRY(ts_norm_declare(all, "decoder.final_layernorm", &d->final_norm));
     d->head = d->embedding;
-    d->embedding->decoupled = true;
     if (!a->tied)
-        TS_TRY(make(&m, "output_layer.weight", rows, a->hidden, &d->head));
-    d->head->decoupled = true;
-    if (a->bias_head)
-        TS_TRY(make(&m, "output_layer.bias", rows, 0, &d->head_bias));
-    return TS_OK;
+        TS_TRY(ts_declare(all, "output_layer.weight", &table, &d->head));
+    return a->bias_head ? ts_declare(all, "output_layer.bias", &bias, &d->head_bias) : TS_OK;
+}
+
+ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
+{
+    ts_decoder d = { .arch = *a };
+    const ts_declarer all = { .list = list, .ctx = ctx };
+    TS_TRY(ts_alloc(&d.block, (size_t)a->n_layers, sizeof *d.block));
+    const ts_status st = declare(&d, &all, a->vocab);
+    ts_free(&d.block);
+    return st;
 }
 
 ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype compute,
@@ -131,7 +95,10 @@ ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype comput
     if (st == TS_OK)
         st = ts_arch_copy(arch, &d->arch);
     if (st == TS_OK)
-        st = make_all(d, vocab_rows > arch->vocab ? vocab_rows : arch->vocab);
+        st = ts_alloc(&d->block, (size_t)arch->n_layers, sizeof *d->block);
+    if (st == TS_OK)
+        st = declare(d, &(ts_declarer){ .set = &d->params },
+                     vocab_rows > arch->vocab ? vocab_rows : arch->vocab);
     if (st != TS_OK)
         ts_decoder_destroy(&d);
     else
@@ -188,22 +155,17 @@ ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant)
 
 /* ---- random values ---- */
 
-static ts_status init_param(const ts_decoder *d, ts_param *p, uint64_t seed, double std)
-{
-    const bool out = strstr(p->name, "linear_proj.weight") || strstr(p->name, "linear_fc2.weight");
-    const bool norm = strstr(p->name, "norm") && strstr(p->name, ".weight");
-    const double s = out ? std / sqrt(2.0 * (double)d->arch.n_layers) : std;
-    if (p->rank > 1)
-        return ts_param_put_normal(p, seed, (float)s);
-    return ts_param_put_constant(p, norm ? 1 - (float)d->arch.norm_offset : 0);
-}
-
 ts_status ts_decoder_init(ts_decoder *d, uint64_t seed, double std)
 {
+    const double narrow = std / sqrt(2.0 * (double)d->arch.n_layers);
     if (!d->dev->computes)
         return TS_OK;
-    for (size_t i = 0; i < d->params.n; i++)
-        TS_TRY(init_param(d, d->params.p[i], seed, std));
+    for (size_t i = 0; i < d->params.n; i++) {
+        ts_param *p = d->params.p[i];
+        TS_TRY(p->start == TS_START_CONSTANT
+                   ? ts_param_put_constant(p, p->start_value)
+                   : ts_param_put_normal(p, seed, (float)(p->start == TS_START_OUT ? narrow : std)));
+    }
     ts_param_set_changed(&d->params);
     return TS_OK;
 }

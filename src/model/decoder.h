@@ -22,6 +22,8 @@ typedef struct ts_decoder {
 ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype compute,
                             int64_t vocab_rows, ts_decoder **out) TS_NODISCARD;
 void ts_decoder_destroy(ts_decoder **d);
+/* Tells the parameters that the (checked) description has, by name and shape, without making any. */
+ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx) TS_NODISCARD;
 
 /* Allocates values of this type (and gradients when training) after ts_decoder_create. */
 ts_status ts_decoder_allocate(ts_decoder *d, ts_dtype value, bool training) TS_NODISCARD;

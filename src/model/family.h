@@ -57,7 +57,7 @@ typedef enum ts_name_part {
 } ts_name_part;
 
 typedef struct ts_name_row {
-    const char *name;    /* ours, as in ts_arch_params, without ".weight" */
+    const char *name;    /* ours, without what is before it in a layer and ".weight" */
     const char *hf_name; /* likewise; with '*' for the layer's number in the names of a layer */
     ts_name_part part;
     bool transposed;

@@ -166,7 +166,7 @@ double ts_decoder_training_flops(const ts_decoder *d, double seq_length)
         backward += ts_param_is_trained(p) ? n : 0;
         backward += below && !is_head ? n : 0;
         below = below || ts_param_is_trained(p);
-        if (layer_of(p) >= 0 && p == d->block[layer_of(p)].attention.qkv && below)
+        if (layer_of(p) >= 0 && p == d->block[layer_of(p)].attention.qkv.w && below)
             backward += 2 * attention;
     }
     if (below && d->head == d->embedding)

@@ -1,4 +1,5 @@
 #include "model/family.h"
+#include "model/param_list.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +20,8 @@ typedef struct target {
     const ts_arch *a;
     const ts_name_row *row;
     const char *suffix; /* ".weight" or ".bias" */
-    ts_arch_param param;
+    const char *name;
+    ts_listed_param param;
     int64_t layer;
 } target;
 
@@ -50,17 +52,12 @@ static ts_status add_piece(ts_name_map *m, const target *t, int64_t hf_row, int6
     TS_TRY(ts_grow(&m->piece, &m->cap_pieces, m->n_pieces + 1, sizeof *m->piece));
     ts_name_tensor *x = &m->tensor[m->n_tensors - 1];
     ts_name_piece *p = &m->piece[m->n_pieces];
-    char name[256];
-    if (t->param.per_layer)
-        snprintf(name, sizeof name, "decoder.layers.%lld.%s", (long long)t->layer, t->param.name);
-    else
-        snprintf(name, sizeof name, "%s", t->param.name);
     *p = (ts_name_piece){ .hf_name = x->hf_name,
                           .hf_row = hf_row,
                           .row = row,
                           .rows = rows,
                           .transposed = t->row->transposed && x->rank == 2 };
-    TS_TRY(ts_strdup(name, &p->name));
+    TS_TRY(ts_strdup(t->name, &p->name));
     m->n_pieces++;
     x->n_pieces++;
     return TS_OK;
@@ -109,50 +106,67 @@ static ts_status add_row(ts_name_map *m, const target *t)
     return TS_OK;
 }
 
-/* Is this parameter name + suffix? */
-static bool named(const ts_arch_param *p, const char *name, const char *suffix)
-{
-    const size_t n = strlen(name);
-    return !strncmp(p->name, name, n) && !strcmp(p->name + n, suffix);
-}
-
 static const char *const suffixes[] = { ".weight", ".bias" };
 
-/* The weight and the bias of a row, those of them that the description has. */
-static ts_status add_both(ts_name_map *m, const ts_arch *a, const ts_name_row *row, int64_t layer,
-                          const ts_arch_param *params, size_t n)
-{
-    for (int s = 0; s < 2; s++)
-        for (size_t i = 0; i < n; i++)
-            if (named(&params[i], row->name, suffixes[s]))
-                TS_TRY(add_row(m, &(target){ a, row, suffixes[s], params[i], layer }));
-    return TS_OK;
-}
+/* A description's parameters, and which of them the rows have named. */
+typedef struct naming {
+    ts_name_map *map;
+    const ts_arch *a;
+    ts_param_list list;
+    bool *named;
+} naming;
 
 static bool of_layer(const ts_name_row *row)
 {
     return row->name && strchr(row->hf_name, '*');
 }
 
-ts_status ts_name_table(ts_name_map *m, const ts_arch *a, const ts_name_row *rows)
+/* The weight and the bias of a row, those of them that the description has. */
+static ts_status add_both(naming *n, const ts_name_row *row, int64_t layer)
 {
-    ts_arch_param params[TS_ARCH_MAX_PARAMS];
-    const size_t n = ts_arch_params(a, params);
-    for (size_t i = 0; i < n; i++) {
-        bool found = false;
-        for (const ts_name_row *row = rows; row->name && !found; row++)
-            found =
-                named(&params[i], row->name, ".weight") || named(&params[i], row->name, ".bias");
-        TS_ASSERT(found, "the family %s has no name for %s", a->family, params[i].name);
+    for (int s = 0; s < 2; s++) {
+        char name[256];
+        if (of_layer(row))
+            snprintf(name, sizeof name, "decoder.layers.%lld.%s%s", (long long)layer, row->name,
+                     suffixes[s]);
+        else
+            snprintf(name, sizeof name, "%s%s", row->name, suffixes[s]);
+        const int64_t i = ts_names_find(n->list.names, name);
+        if (i < 0)
+            continue;
+        n->named[i] = true;
+        TS_TRY(add_row(n->map, &(target){ n->a, row, suffixes[s], name, n->list.param[i], layer }));
     }
+    return TS_OK;
+}
+
+/* Rows of layers that stand together are gone through layer by layer. */
+static ts_status add_rows(naming *n, const ts_name_row *rows)
+{
     for (const ts_name_row *row = rows; row->name;) {
         const ts_name_row *end = row + 1;
         while (of_layer(row) && of_layer(end))
             end++;
-        for (int64_t layer = 0; layer < (of_layer(row) ? a->n_layers : 1); layer++)
+        for (int64_t layer = 0; layer < (of_layer(row) ? n->a->n_layers : 1); layer++)
             for (const ts_name_row *x = row; x < end; x++)
-                TS_TRY(add_both(m, a, x, layer, params, n));
+                TS_TRY(add_both(n, x, layer));
         row = end;
     }
     return TS_OK;
+}
+
+ts_status ts_name_table(ts_name_map *m, const ts_arch *a, const ts_name_row *rows)
+{
+    naming n = { .map = m, .a = a };
+    TS_TRY(ts_param_list_make(a, &n.list));
+    const size_t count = ts_names_count(n.list.names);
+    ts_status st = ts_alloc(&n.named, count, sizeof *n.named);
+    if (st == TS_OK)
+        st = add_rows(&n, rows);
+    for (size_t i = 0; st == TS_OK && i < count; i++)
+        TS_ASSERT(n.named[i], "the family %s has no name for %s", a->family,
+                  ts_names_text(n.list.names, i));
+    ts_free(&n.named);
+    ts_param_list_deinit(&n.list);
+    return st;
 }

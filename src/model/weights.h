@@ -57,7 +57,7 @@ typedef struct ts_weights_source {
     const ts_family *family;    /* NULL: one is found for arch */
     const json_t *config;       /* as read, with `family` */
     const ts_side_files *files; /* beside the weights; without generation_config.json one is made */
-    /* Elements [at, at + n) of the parameter (ts_arch_params' names, with its layer) as fp32. */
+    /* Elements [at, at + n) of the parameter (its name in the model) as fp32. */
     ts_status (*read)(void *ctx, const char *param, int64_t at, int64_t n, float *to);
     void *ctx;
     /* may be NULL: told of each tensor that is written */

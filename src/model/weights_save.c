@@ -2,6 +2,7 @@
 #include "base/output.h"
 #include "io/st_write.h"
 #include "model/families/config.h"
+#include "model/param_list.h"
 #include "model/weights.h"
 
 #include <errno.h>
@@ -20,10 +21,12 @@ typedef struct plan {
     const ts_arch *arch;
     ts_family_fit fit; /* where the source has no family */
     ts_name_map map;
+    ts_param_list has; /* what the source has; the family may have more: biases and positions, zeros */
 } plan;
 
 static void plan_close(plan *p)
 {
+    ts_param_list_deinit(&p->has);
     ts_name_map_deinit(&p->map);
     ts_family_fit_deinit(&p->fit);
 }
@@ -37,24 +40,8 @@ static ts_status plan_open(const ts_weights_source *s, plan *p)
         p->config = p->fit.config;
         p->arch = &p->fit.arch;
     }
+    TS_TRY(ts_param_list_make(s->arch, &p->has));
     return ts_family_names(p->family, p->arch, &p->map);
-}
-
-/* Whether the described model has the parameter (a name with its layer); the family may have more:
- * biases and positions, which are zeros. */
-static bool has_param(const ts_arch *a, const char *name)
-{
-    ts_arch_param params[TS_ARCH_MAX_PARAMS];
-    const size_t n = ts_arch_params(a, params);
-    const char *rest = name;
-    if (!strncmp(name, "decoder.layers.", 15)) {
-        rest = strchr(name + 15, '.');
-        rest = rest ? rest + 1 : name;
-    }
-    for (size_t i = 0; i < n; i++)
-        if (!strcmp(params[i].name, params[i].per_layer ? rest : name))
-            return true;
-    return false;
 }
 
 typedef struct saver {
@@ -72,7 +59,7 @@ static ts_status get_values(const saver *s, const ts_name_piece *piece, int64_t 
 {
     const plan *p = s->plan;
     const double more = p->source->arch->norm_offset - p->arch->norm_offset;
-    if (!has_param(p->source->arch, piece->name)) {
+    if (ts_names_find(p->has.names, piece->name) < 0) {
         memset(v, 0, (size_t)n * sizeof *v);
         return TS_OK;
     }

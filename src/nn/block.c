@@ -1,5 +1,19 @@
 #include "nn/block.h"
 
+ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
+{
+    const ts_declarer attention = ts_declare_in(d, "self_attention"), mlp = ts_declare_in(d, "mlp");
+    TS_TRY(ts_norm_declare(d, "input_layernorm", &b->input_norm));
+    TS_TRY(ts_attention_declare(&attention, &b->attention));
+    TS_TRY(ts_norm_declare(d, "post_attn_norm", &b->post_attn_norm));
+    TS_TRY(ts_norm_declare(d, "pre_mlp_layernorm", &b->pre_mlp_norm));
+    TS_TRY(ts_mlp_declare(&mlp, &b->mlp));
+    TS_TRY(ts_norm_declare(d, "post_mlp_layernorm", &b->post_mlp_norm));
+    b->mixer = ts_attention_sublayer(&b->attention);
+    b->feed = ts_mlp_sublayer(&b->mlp);
+    return TS_OK;
+}
+
 /* What happens to a sublayer's output before it joins the residual stream. */
 static ts_status finish_sublayer(ts_tape *tape, const ts_block *b, const ts_norm_layer *norm,
                                  const ts_run *run, int64_t which, ts_tensor *x, ts_tensor **y)
@@ -36,15 +50,14 @@ static ts_status attention_part(ts_tape *tape, const ts_block *b, const ts_run *
 {
     ts_tensor *h;
     TS_TRY(enter(tape, &b->input_norm, x, res, s, &h));
-    TS_TRY(ts_attention_forward(tape, &b->attention, run, b->number, h, a));
+    TS_TRY(b->mixer.forward(b->mixer.module, tape, run, b->number, h, a));
     return finish_sublayer(tape, b, &b->post_attn_norm, run, 0, *a, a);
 }
 
 static ts_status mlp_part(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *h,
                           ts_tensor **m)
 {
-    ts_device_part(tape->dev, "mlp", b->number);
-    TS_TRY(ts_mlp_forward(tape, &b->mlp, h, m));
+    TS_TRY(b->feed.forward(b->feed.module, tape, run, b->number, h, m));
     return finish_sublayer(tape, b, &b->post_mlp_norm, run, 1, *m, m);
 }
 

@@ -1,18 +1,30 @@
 #include "nn/block.h"
 
+ts_status ts_mlp_declare(const ts_declarer *d, ts_mlp_layer *l)
+{
+    TS_TRY(ts_linear_declare(d, "linear_fc1", &l->fc1));
+    l->fc2.start = TS_START_OUT;
+    return ts_linear_declare(d, "linear_fc2", &l->fc2);
+}
+
 static ts_status run_mlp(ts_tape *tape, const ts_mlp_layer *l, ts_tensor *x, ts_tensor **y)
 {
     ts_tensor *h, *a;
-    TS_TRY(ts_op_linear(tape, x, l->fc1, l->fc1_bias, &h));
+    TS_TRY(ts_linear_forward(tape, &l->fc1, x, &h));
     TS_TRY(ts_op_act(tape, l->act, l->gated, h, &a));
     ts_tape_drop(tape, h);
-    return ts_op_linear(tape, a, l->fc2, l->fc2_bias, y);
+    return ts_linear_forward(tape, &l->fc2, a, y);
 }
 
-ts_status ts_mlp_forward(ts_tape *tape, const ts_mlp_layer *l, ts_tensor *x, ts_tensor **y)
+static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer,
+                         ts_tensor *x, ts_tensor **y)
 {
+    (void)run;
+    ts_device_part(tape->dev, "mlp", layer);
     TS_TRY(ts_tape_push(tape));
-    const ts_status st = run_mlp(tape, l, x, y);
+    const ts_status st = run_mlp(tape, module, x, y);
     ts_tape_pop(tape, st == TS_OK ? *y : NULL);
     return st;
 }
+
+ts_sublayer ts_mlp_sublayer(const ts_mlp_layer *l) { return (ts_sublayer){ forward, l }; }

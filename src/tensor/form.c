@@ -16,7 +16,7 @@ void ts_param_set_trained(ts_param_set *s)
 static void *kept_form(const ts_form_slot *slot, const ts_param *p)
 {
     return slot->storage && slot->of == p && slot->packed_as == TS_DTYPE_BF16 ? slot->storage->data
-                                                                             : NULL;
+                                                                              : NULL;
 }
 
 ts_kept_forms ts_param_kept_forms(const ts_param *p)
@@ -68,8 +68,8 @@ static ts_status form_slot(ts_param *p, bool nt, size_t bytes, ts_form_slot **ou
     return TS_OK;
 }
 
-static ts_status packed_form(ts_param *p, ts_gemm_form form, ts_dtype dtype,
-                             size_t bytes, ts_form *out)
+static ts_status packed_form(ts_param *p, ts_gemm_form form, ts_dtype dtype, size_t bytes,
+                             ts_form *out)
 {
     const bool nt = form == TS_GEMM_NT;
     ts_form_slot *slot;
@@ -79,9 +79,13 @@ static ts_status packed_form(ts_param *p, ts_gemm_form form, ts_dtype dtype,
     *out = (ts_form){ slot->storage->data, 0, true, TS_QUANT_NONE };
     if (there)
         return TS_OK;
-    const ts_gemm_pack_args a = { .form = form, .n = nt ? p->dim[0] : p->dim[1],
-                                  .k = nt ? p->dim[1] : p->dim[0], .ld = p->dim[1],
-                                  .src_dtype = p->dtype, .dtype = dtype, .src = p->value,
+    const ts_gemm_pack_args a = { .form = form,
+                                  .n = nt ? p->dim[0] : p->dim[1],
+                                  .k = nt ? p->dim[1] : p->dim[0],
+                                  .ld = p->dim[1],
+                                  .src_dtype = p->dtype,
+                                  .dtype = dtype,
+                                  .src = p->value,
                                   .dst = slot->storage->data };
     const double count = (double)ts_param_count(p);
     const ts_cost cost = { 0, count * (double)(ts_dtype_size(p->dtype) + ts_dtype_size(dtype)),
@@ -104,19 +108,24 @@ static ts_status plain_form(ts_param *p, ts_dtype dtype, ts_form *out)
     *out = (ts_form){ slot->storage->data, p->dim[1], false, TS_QUANT_NONE };
     if (there)
         return TS_OK;
-    const ts_elementwise_args a = { .x_dtype = p->dtype, .y_dtype = dtype, .x = p->value,
-                                    .y = slot->storage->data };
-    ts_launch_copy(p->set->dev, &a, ts_param_count(p),
-                   (ts_cost){ 0, count * (double)(ts_dtype_size(p->dtype) + ts_dtype_size(dtype)),
-                              dtype });
+    const ts_elementwise_args a = {
+        .x_dtype = p->dtype, .y_dtype = dtype, .x = p->value, .y = slot->storage->data
+    };
+    ts_launch_copy(
+        p->set->dev, &a, ts_param_count(p),
+        (ts_cost){ 0, count * (double)(ts_dtype_size(p->dtype) + ts_dtype_size(dtype)), dtype });
     return TS_OK;
 }
 
 static ts_status quant_form(ts_param *p, ts_form *out)
 {
     if (!p->sealed) {
-        const ts_quantize_args a = { .quant = p->quant, .n = p->dim[0], .k = p->dim[1],
-                                     .ld = p->dim[1], .src_dtype = p->dtype, .src = p->value };
+        const ts_quantize_args a = { .quant = p->quant,
+                                     .n = p->dim[0],
+                                     .k = p->dim[1],
+                                     .ld = p->dim[1],
+                                     .src_dtype = p->dtype,
+                                     .src = p->value };
         ts_quantize_args q = a;
         const size_t bytes = ts_quant_bytes(p->quant, a.n, a.k);
         TS_TRY(slot_storage(p->set->dev, &p->nt, bytes));
@@ -130,9 +139,14 @@ static ts_status quant_form(ts_param *p, ts_form *out)
 void ts_param_rows(const ts_param *p, const int32_t *ids, int64_t rows, ts_dtype dtype, void *y)
 {
     TS_ASSERT(p->sealed, "%s has rows of its own", p->name);
-    const ts_gemm_rows_args a = { .quant = p->quant, .n = p->dim[0], .k = p->dim[1],
-                                  .rows = rows, .b = p->nt.storage->data, .ids = ids,
-                                  .y_dtype = dtype, .y = y };
+    const ts_gemm_rows_args a = { .quant = p->quant,
+                                  .n = p->dim[0],
+                                  .k = p->dim[1],
+                                  .rows = rows,
+                                  .b = p->nt.storage->data,
+                                  .ids = ids,
+                                  .y_dtype = dtype,
+                                  .y = y };
     ts_launch_gemm_rows(p->set->dev, &a, rows, (ts_cost){ 0, 4 * (double)(rows * a.k), dtype });
 }
 

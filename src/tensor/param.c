@@ -46,9 +46,16 @@ ts_status ts_param_declare(ts_param_set *s, const char *name, const ts_place *pl
         return st;
     }
     const int64_t rows = ts_place_local(place, 0), count = ts_place_count(place);
-    *p = (ts_param){ .name = p->name, .place = *place, .id = s->next_id++, .decays = decays, .set = s,
-                     .index = (int64_t)s->n, .rank = place->rank > 1 ? 2 : 1,
-                     .dim = { rows, rows ? count / rows : 0 }, .offset = -1, .version = 1 };
+    *p = (ts_param){ .name = p->name,
+                     .place = *place,
+                     .id = s->next_id++,
+                     .decays = decays,
+                     .set = s,
+                     .index = (int64_t)s->n,
+                     .rank = place->rank > 1 ? 2 : 1,
+                     .dim = { rows, rows ? count / rows : 0 },
+                     .offset = -1,
+                     .version = 1 };
     s->p[s->n++] = p;
     *out = p;
     return TS_OK;

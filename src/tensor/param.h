@@ -26,10 +26,17 @@ typedef enum ts_held {
     TS_HELD_ONE,     /* the one form that is multiplied (NT) */
 } ts_held;
 
+/* What a parameter's values are before training. */
+typedef enum ts_start {
+    TS_START_NORMAL,   /* N(0, std^2) */
+    TS_START_OUT,      /* likewise, narrower: a projection into the residual stream */
+    TS_START_CONSTANT, /* start_value */
+} ts_start;
+
 /* One form of a weight matrix, ready for a GEMM. */
 typedef struct ts_form {
     const void *data;
-    int64_t ld;    /* row stride when not packed */
+    int64_t ld; /* row stride when not packed */
     bool packed;
     ts_quant quant; /* not NONE: in the layout of device/kernels/quant.h */
 } ts_form;
@@ -43,32 +50,34 @@ typedef struct ts_form_slot {
 
 typedef struct ts_param {
     /* identity */
-    char *name;          /* of the whole tensor */
+    char *name; /* of the whole tensor */
     ts_place place;
-    int64_t id;          /* number in the whole model: random streams hang on it */
-    bool decays;         /* weight decay applies */
-    bool decoupled;      /* embedding or output layer: may have a learning rate of its own */
+    int64_t id; /* number in the whole model: random streams hang on it */
+    ts_start start;
+    float start_value;
+    bool decays;    /* weight decay applies */
+    bool decoupled; /* embedding or output layer: may have a learning rate of its own */
     /* the share that is here */
     struct ts_param_set *set;
-    int64_t index;       /* number in the set */
-    int rank;            /* 2: a matrix; 1: a vector */
-    int64_t dim[2];      /* as a matrix: the first dimension and all others; of a vector [n, 1] */
+    int64_t index;  /* number in the set */
+    int rank;       /* 2: a matrix; 1: a vector */
+    int64_t dim[2]; /* as a matrix: the first dimension and all others; of a vector [n, 1] */
     /* holding */
     ts_held held;
-    bool has_type;       /* ts_param_hold has said the type */
-    ts_dtype dtype;      /* of value, or of the one form */
-    ts_quant quant;      /* of the one form */
-    void *value;         /* [dim0, dim1]; NULL once the one form is there */
-    ts_storage *own;     /* of value, where it is not in the set's storage */
-    int64_t filled;      /* elements that have arrived */
-    bool sealed;         /* the one form is there, value is not */
+    bool has_type;   /* ts_param_hold has said the type */
+    ts_dtype dtype;  /* of value, or of the one form */
+    ts_quant quant;  /* of the one form */
+    void *value;     /* [dim0, dim1]; NULL once the one form is there */
+    ts_storage *own; /* of value, where it is not in the set's storage */
+    int64_t filled;  /* elements that have arrived */
+    bool sealed;     /* the one form is there, value is not */
     /* training */
-    float *grad;         /* fp32, like value; NULL: not trained, or no gradients */
-    bool grad_empty;     /* what is in grad does not count: who adds first writes (see below) */
-    int64_t offset;      /* element offset in the set's flat arrays; -1: not trained */
+    float *grad;     /* fp32, like value; NULL: not trained, or no gradients */
+    bool grad_empty; /* what is in grad does not count: who adds first writes (see below) */
+    int64_t offset;  /* element offset in the set's flat arrays; -1: not trained */
     /* products */
-    bool int8;           /* forward and input gradient multiply in 8-bit integers (gemm_i8) */
-    unsigned version;    /* grows with every change of value */
+    bool int8;        /* forward and input gradient multiply in 8-bit integers (gemm_i8) */
+    unsigned version; /* grows with every change of value */
     /* packed for forward and for the input gradient; nt also holds a plain copy */
     ts_form_slot nt, nn;
 } ts_param;
@@ -85,9 +94,9 @@ typedef struct ts_param_set {
     size_t n, cap;
     ts_names *names;
     int64_t next_id;
-    int64_t total;       /* elements of the flat arrays, padding included; once allocated */
+    int64_t total; /* elements of the flat arrays, padding included; once allocated */
     ts_storage *values, *grads;
-    bool shares;         /* forms are in these, not in the parameters' */
+    bool shares; /* forms are in these, not in the parameters' */
     ts_form_slot nt, nn;
 } ts_param_set;
 

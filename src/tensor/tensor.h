@@ -31,8 +31,8 @@ void ts_storage_release(ts_storage **s);
 
 typedef struct ts_tensor ts_tensor;
 struct ts_tensor {
-    ts_storage *storage;     /* NULL once dropped */
-    size_t offset;           /* bytes */
+    ts_storage *storage; /* NULL once dropped */
+    size_t offset;       /* bytes */
     ts_dtype dtype;
     int rank;
     int64_t dim[TS_MAX_RANK]; /* row-major, dense */

@@ -13,7 +13,9 @@ static int64_t blocks_of(int64_t len) { return (len + TS_SUMSQ_BLOCK - 1) / TS_S
 
 ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param_set *params)
 {
-    *z = (ts_optimizer){ .o = o, .params = params, .m_dtype = ts_train_dtype(o->exp_avg_dtype),
+    *z = (ts_optimizer){ .o = o,
+                         .params = params,
+                         .m_dtype = ts_train_dtype(o->exp_avg_dtype),
                          .v_dtype = ts_train_dtype(o->exp_avg_sq_dtype) };
     const bool adam = o->optimizer == TS_OPTIMIZER_ADAM;
     if (adam || o->sgd_momentum > 0)
@@ -75,8 +77,11 @@ ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *x, double *sum, int64
     ts_device *dev = z->params->dev;
     const int64_t n = blocks_of(z->params->total);
     const bool count = zero_count && z->zeros;
-    const ts_sumsq_args a = { .x = x, .x_dtype = TS_DTYPE_F32, .len = z->params->total,
-                              .out = z->sums->data, .zeros = count ? z->zeros->data : NULL };
+    const ts_sumsq_args a = { .x = x,
+                              .x_dtype = TS_DTYPE_F32,
+                              .len = z->params->total,
+                              .out = z->sums->data,
+                              .zeros = count ? z->zeros->data : NULL };
     ts_launch_sumsq(dev, &a, n,
                     (ts_cost){ 2.0 * (double)a.len, 4.0 * (double)a.len, TS_DTYPE_F32 });
     *sum = 0;
@@ -91,11 +96,12 @@ ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm)
     for (size_t i = 0; i < s->n; i++) {
         const ts_param *p = s->p[i];
         const int64_t len = ts_param_count(p), n = blocks_of(len);
-        const ts_sumsq_args a = { .x = p->value, .x_dtype = p->dtype, .len = len,
-                                  .out = z->sums->data };
+        const ts_sumsq_args a = {
+            .x = p->value, .x_dtype = p->dtype, .len = len, .out = z->sums->data
+        };
         ts_launch_sumsq(s->dev, &a, n,
-                        (ts_cost){ 2.0 * (double)len,
-                                   (double)len * (double)ts_dtype_size(p->dtype), TS_DTYPE_F32 });
+                        (ts_cost){ 2.0 * (double)len, (double)len * (double)ts_dtype_size(p->dtype),
+                                   TS_DTYPE_F32 });
         TS_TRY(add_blocks(z, n, &sum));
     }
     *norm = sqrt(sum);
@@ -117,8 +123,9 @@ static void launch(const ts_optimizer *z, const stretch *x, const ts_adamw_args 
     const ts_param *p = x->p;
     const ts_kept_forms kept = ts_param_kept_forms(p);
     if (x->n == ts_param_count(p) && (kept.nt || kept.nn)) {
-        const ts_step_pack_args a = { .adamw = adamw, .sgd = sgd, .n = p->dim[0], .k = p->dim[1],
-                                      .nt = kept.nt, .nn = kept.nn };
+        const ts_step_pack_args a = {
+            .adamw = adamw, .sgd = sgd, .n = p->dim[0], .k = p->dim[1], .nt = kept.nt, .nn = kept.nn
+        };
         cost.bytes += (double)x->n * (2.0 * !!kept.nt + 2.0 * !!kept.nn);
         ts_launch_step_pack(dev, &a, 0, cost);
     } else if (adamw) {
@@ -139,20 +146,25 @@ static void adam(const ts_optimizer *z, const stretch *x, const float *g, double
     const ts_param *p = x->p;
     const double t = (double)z->steps, n = (double)x->n;
     const ts_dtype tm = z->m_dtype, tv = z->v_dtype, tp = p->dtype;
-    const double bytes = 4 + 2 * (double)(ts_dtype_size(tm) + ts_dtype_size(tv) +
-                                          ts_dtype_size(tp));
+    const double bytes =
+        4 + 2 * (double)(ts_dtype_size(tm) + ts_dtype_size(tv) + ts_dtype_size(tp));
     const ts_adamw_args a = { .p = element(p->value, tp, x->at),
                               .m = element(ts_optimizer_at(z->m, tm, p), tm, x->at),
                               .v = element(ts_optimizer_at(z->v, tv, p), tv, x->at),
-                              .grad = g + x->at, .lr = (float)lr,
-                              .p_dtype = tp, .m_dtype = tm, .v_dtype = tv,
+                              .grad = g + x->at,
+                              .lr = (float)lr,
+                              .p_dtype = tp,
+                              .m_dtype = tm,
+                              .v_dtype = tv,
                               .rng = ts_rng_stream((uint64_t)o->seed, TS_RNG_ROUND,
                                                    (uint64_t)z->steps, (uint32_t)p->id),
                               .first = x->whole,
-                              .beta1 = (float)o->adam_beta1, .beta2 = (float)o->adam_beta2,
+                              .beta1 = (float)o->adam_beta1,
+                              .beta2 = (float)o->adam_beta2,
                               .eps = (float)o->adam_eps,
                               .weight_decay = p->decays ? (float)o->weight_decay : 0,
-                              .grad_scale = (float)scale, .c1 = 1 - pow(o->adam_beta1, t),
+                              .grad_scale = (float)scale,
+                              .c1 = 1 - pow(o->adam_beta1, t),
                               .c2 = 1 - pow(o->adam_beta2, t) };
     launch(z, x, &a, NULL, (ts_cost){ 12 * n, bytes * n, TS_DTYPE_F32 });
 }
@@ -161,8 +173,11 @@ static void sgd(const ts_optimizer *z, const stretch *x, const float *g, double 
 {
     const ts_param *p = x->p;
     const double n = (double)x->n;
-    const ts_sgd_args a = { .p = p->value, .m = z->m ? (float *)z->m->data + p->offset : NULL,
-                            .grad = g, .lr = (float)lr, .momentum = (float)z->o->sgd_momentum,
+    const ts_sgd_args a = { .p = p->value,
+                            .m = z->m ? (float *)z->m->data + p->offset : NULL,
+                            .grad = g,
+                            .lr = (float)lr,
+                            .momentum = (float)z->o->sgd_momentum,
                             .weight_decay = p->decays ? (float)z->o->weight_decay : 0,
                             .grad_scale = (float)scale };
     launch(z, x, NULL, &a, (ts_cost){ 4 * n, (z->m ? 20 : 12) * n, TS_DTYPE_F32 });
@@ -174,9 +189,9 @@ static void sgd(const ts_optimizer *z, const stretch *x, const float *g, double 
 static int64_t stretch_from(const ts_optimizer *z, const ts_param *p, int64_t at, int64_t *whole)
 {
     const int64_t run = ts_place_run(&p->place, at, whole);
-    const bool rounds = z->o->optimizer == TS_OPTIMIZER_ADAM &&
-                        (p->dtype == TS_DTYPE_BF16 || z->m_dtype == TS_DTYPE_BF16 ||
-                         z->v_dtype == TS_DTYPE_BF16);
+    const bool rounds =
+        z->o->optimizer == TS_OPTIMIZER_ADAM &&
+        (p->dtype == TS_DTYPE_BF16 || z->m_dtype == TS_DTYPE_BF16 || z->v_dtype == TS_DTYPE_BF16);
     return rounds ? run : ts_param_count(p) - at;
 }
 

@@ -7,6 +7,7 @@
 
 #include "../temp.h"
 #include "golden.h"
+#include "model/param_list.h"
 
 #include <math.h>
 
@@ -51,11 +52,12 @@ static void check_sizes(const char *name, const json_t *want, const ts_arch *a)
 
 static void check_parameters(const char *name, const json_t *want, const ts_arch *a)
 {
-    ts_arch_param p[TS_ARCH_MAX_PARAMS];
-    const size_t n = ts_arch_params(a, p);
+    ts_param_list l;
     int64_t total = 0;
-    for (size_t i = 0; i < n; i++)
-        total += p[i].dim[0] * (p[i].dim[1] ? p[i].dim[1] : 1) * (p[i].per_layer ? a->n_layers : 1);
+    OK(ts_param_list_make(a, &l));
+    for (size_t i = 0; i < ts_names_count(l.names); i++)
+        total += l.param[i].dim[0] * (l.param[i].dim[1] ? l.param[i].dim[1] : 1);
+    ts_param_list_deinit(&l);
     expect_int(name, want, "parameters", total);
 }
 
@@ -113,14 +115,11 @@ static void check_covered(const ts_name_map *m, const char *name, const ts_name_
 
 static void check_pieces(const ts_arch *a, const ts_name_map *m)
 {
-    ts_arch_param p[TS_ARCH_MAX_PARAMS];
-    const size_t n = ts_arch_params(a, p);
-    char name[128];
-    for (size_t i = 0; i < n; i++)
-        for (int64_t l = 0; l < (p[i].per_layer ? a->n_layers : 1); l++) {
-            snprintf(name, sizeof name, "decoder.layers.%lld.%s", (long long)l, p[i].name);
-            check_covered(m, p[i].per_layer ? name : p[i].name, NULL, p[i].dim[0]);
-        }
+    ts_param_list l;
+    OK(ts_param_list_make(a, &l));
+    for (size_t i = 0; i < ts_names_count(l.names); i++)
+        check_covered(m, ts_names_text(l.names, i), NULL, l.param[i].dim[0]);
+    ts_param_list_deinit(&l);
     size_t next = 0;
     for (size_t i = 0; i < m->n_tensors; i++) {
         const ts_name_tensor *t = &m->tensor[i];

@@ -244,8 +244,8 @@ static void nor_again_in_vain(void **state)
     r.dev->timing = true;
     OK(ts_trainer_step(r.trainer, false, &s));
     const ts_block *b = &r.model.decoder->block[2];
-    const int64_t layer = ts_param_count(b->attention.qkv) + ts_param_count(b->attention.proj) +
-                          ts_param_count(b->mlp.fc1) + ts_param_count(b->mlp.fc2);
+    const int64_t layer = ts_param_count(b->attention.qkv.w) + ts_param_count(b->attention.proj.w) +
+                          ts_param_count(b->mlp.fc1.w) + ts_param_count(b->mlp.fc2.w);
     const double want = S * GLOBAL * (ts_decoder_training_flops(r.model.decoder, 0) +
                                       2 * (double)layer);
     assert_true(fabs(product_flops(r.dev) - want) < 1e-9 * want);

@@ -1,0 +1,32 @@
+#include "model/param_list.h"
+
+#include "model/decoder.h"
+
+static ts_status add(void *ctx, const char *name, const ts_param_spec *spec)
+{
+    ts_param_list *l = ctx;
+    const size_t n = ts_names_count(l->names);
+    TS_TRY(ts_grow(&l->param, &l->cap, n + 1, sizeof *l->param));
+    TS_TRY(ts_names_add(l->names, name));
+    for (int i = 0; i < 2; i++)
+        l->param[n].dim[i] = i < spec->place.rank ? spec->place.dim[i].whole : 0;
+    return TS_OK;
+}
+
+ts_status ts_param_list_make(const ts_arch *a, ts_param_list *out)
+{
+    *out = (ts_param_list){ 0 };
+    ts_status st = ts_names_create(0, &out->names);
+    if (st == TS_OK)
+        st = ts_decoder_list(a, add, out);
+    if (st != TS_OK)
+        ts_param_list_deinit(out);
+    return st;
+}
+
+void ts_param_list_deinit(ts_param_list *l)
+{
+    ts_names_destroy(&l->names);
+    ts_free(&l->param);
+    *l = (ts_param_list){ 0 };
+}

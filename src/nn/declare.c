@@ -1,0 +1,26 @@
+#include "nn/declare.h"
+
+#include <stdio.h>
+
+ts_declarer ts_declare_in(const ts_declarer *d, const char *name)
+{
+    ts_declarer in = *d;
+    const int n = snprintf(in.prefix, sizeof in.prefix, "%s%s.", d->prefix, name);
+    TS_ASSERT(n < TS_DECLARED_NAME, "the name of module %s%s is too long", d->prefix, name);
+    return in;
+}
+
+ts_status ts_declare(const ts_declarer *d, const char *name, const ts_param_spec *spec,
+                     ts_param **out)
+{
+    char full[TS_DECLARED_NAME];
+    const int n = snprintf(full, sizeof full, "%s%s", d->prefix, name);
+    TS_ASSERT(n < TS_DECLARED_NAME, "the name of parameter %s%s is too long", d->prefix, name);
+    if (!d->set)
+        return d->list(d->ctx, full, spec);
+    TS_TRY(ts_param_declare(d->set, full, &spec->place, spec->place.rank > 1, out));
+    (*out)->start = spec->start;
+    (*out)->start_value = spec->value;
+    (*out)->decoupled = spec->decoupled;
+    return TS_OK;
+}

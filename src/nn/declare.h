@@ -1,0 +1,31 @@
+/* Modules declare what parameters they have, in the order in which they use them. The same code
+ * makes them in a set and lists them for who only needs names and shapes (name maps, converters, the
+ * count of a description). */
+#ifndef TS_NN_DECLARE_H
+#define TS_NN_DECLARE_H
+#include "tensor/param.h"
+
+typedef struct ts_param_spec {
+    ts_place place;
+    ts_start start;
+    float value;    /* of a constant start */
+    bool decoupled; /* see ts_param */
+} ts_param_spec;
+
+typedef ts_status ts_list_fn(void *ctx, const char *name, const ts_param_spec *spec);
+
+enum { TS_DECLARED_NAME = 128 };
+
+typedef struct ts_declarer {
+    ts_param_set *set; /* where parameters are made; NULL: they are told to `list` */
+    ts_list_fn *list;
+    void *ctx;
+    char prefix[TS_DECLARED_NAME]; /* of names: "decoder.layers.3." */
+} ts_declarer;
+
+/* The same for a module within, whose names begin with `name` and a dot. */
+ts_declarer ts_declare_in(const ts_declarer *d, const char *name);
+/* A parameter into *out (untouched where parameters are listed). Matrices decay, vectors do not. */
+ts_status ts_declare(const ts_declarer *d, const char *name, const ts_param_spec *spec,
+                     ts_param **out) TS_NODISCARD;
+#endif

@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "base/log.h"
 #include "base/output.h"
 #include "io/st_write.h"
 #include "model/families/config.h"
@@ -266,7 +267,22 @@ static ts_status publish(const char *tmp, const char *folder, const char *old)
                    ? ts_error_context(st, "what was there is in %s now", old)
                    : st;
     }
-    return ts_remove_tree(old);
+    if (ts_remove_tree(old) != TS_OK) /* the new folder is good */
+        ts_log(TS_LOG_WARN, "%s: the folder that was replaced cannot be removed: %s", old,
+               ts_error_message());
+    return TS_OK;
+}
+
+/* Clears away what was written; that may fail too, but what failed first is what the reader must
+ * know. */
+static ts_status give_up(ts_status st, const char *tmp)
+{
+    char text[1024];
+    snprintf(text, sizeof text, "%s", ts_error_message());
+    if (ts_remove_tree(tmp) != TS_OK)
+        ts_log(TS_LOG_WARN, "%s: what was written of the folder cannot be removed: %s", tmp,
+               ts_error_message());
+    return ts_error(st, "%s", text);
 }
 
 ts_status ts_weights_publish(const char *folder, const char *option,
@@ -289,8 +305,8 @@ ts_status ts_weights_publish(const char *folder, const char *option,
         st = ts_dir_sync(tmp.s);
     if (st == TS_OK)
         st = publish(tmp.s, path.s, old.s);
-    if (st != TS_OK && tmp.s && ts_remove_tree(tmp.s) != TS_OK)
-        st = TS_ERR_IO;
+    if (st != TS_OK && tmp.s)
+        st = give_up(st, tmp.s);
     ts_str_deinit(&path);
     ts_str_deinit(&tmp);
     ts_str_deinit(&old);

@@ -11,6 +11,7 @@ endfunction()
 
 ts_fault_test(checkpoint_faults LINK ts_ckpt)
 ts_fault_test(checkpoint_crash LINK ts_ckpt)
+ts_fault_test(folder_faults LINK ts_model)
 ts_fault_test(tape_memory LINK ts_ops)
 
 # Every command under every fault: long, and so by hand (cmake --build . --target fault_sweep).

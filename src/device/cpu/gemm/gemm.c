@@ -5,44 +5,73 @@
 
 #include <string.h>
 
-/* How the work is cut. A task is one panel of B against a run of rows of C: the slice of the panel
- * stays in L2 while A streams past it, 32 bytes a step against 24 multiplications. */
+/* The driver: cuts a product into tasks for the threads, has panels packed, calls the micro-kernel
+ * tile by tile. (Panel, tile, unit and step are explained in gemm_kernels.h.)
+ *
+ * A step of an 8 x 48 tile is 24 vector multiplications, and reads 32 bytes of A and 192 of B.
+ * From memory that is too much for any core, so what is read again must still lie in a cache:
+ *
+ *                 s0        n0 .. n0 + n
+ *                          +-----+-----+-----+
+ *                          |     |     |     |  a block of B, packed: in L3
+ *                          +-----+-----+-----+  one panel of it, a slice of k: in L2
+ *       +--------+         +-----+-----+-----+
+ *    m0 | chunk 0|         |task0|task1|task2|  a task is one chunk of rows against one panel; it
+ *       +--------+         +-----+-----+-----+  goes down its column, tile by tile
+ *       | chunk 1|         |task3|task4|task5|
+ *       +--------+         +-----+-----+-----+
+ *       a block of A
+ *
+ *   from tile to tile    every tile of a task reads the same slice of the panel: it is in L2
+ *   from task to task    a thread goes on to the right, and the chunk of A is still in L2
+ *   from block to block  an operand that stays is not packed again, and is in L3 */
 enum {
-    SLICE = 2048,       /* steps summed in registers: a slice of a panel is 384 KiB */
-    BLOCK = 2 * SLICE,  /* steps packed at once */
-    /* what is packed at once, for L3 */
-    A_BYTES = 8 << 20, B_BYTES = TS_CPU_SHARED_SCRATCH - A_BYTES,
-    /* a packing task: rows as long as can be, so that memory is read in its order */
-    ALONG_STEPS = 512, ACROSS_X = 1152, ACROSS_STEPS = 32,
-    A_IN_L2 = 768 << 10, /* bytes of A that a task goes over again and again */
-    PACK_PAST = 16 << 20, /* bytes of panels that would not stay in L3 until they are read */
-    SMALL = 1 << 19,    /* steps x columns x rows below which threads are not worth waking: 8 us */
-    PART_BYTES = 2 << 20, /* of a thread's scratch: partial sums; behind them a panel of its own */
-    OWN_ROWS = 96,      /* rows of A that a thread packs for itself */
-    OWN_LEAST = 3,      /* such pieces a thread, or all pack together */
-    MEMO = 64,          /* threads that remember what they have packed */
+    /* Registers must be stored and loaded again at the end of a slice, so slices are long; but a
+     * slice of a panel, 2048 x 48 floats or 384 KiB, must leave room for A in L2. */
+    SLICE = 2048,
+    BLOCK = 2 * SLICE, /* steps packed at once */
+    /* What is packed at once should stay in L3: both together fill the device's shared scratch. */
+    A_BYTES = 8 << 20,
+    B_BYTES = TS_CPU_SHARED_SCRATCH - A_BYTES,
+    /* Packing waits for memory, which is fastest in its own order. So a packing task follows the
+     * rows of the source as far as it can: 512 steps where they run along k, 1152 columns where
+     * they run across it. */
+    ALONG_STEPS = 512,
+    ACROSS_X = 1152,
+    ACROSS_STEPS = 32,
+    A_IN_L2 = 768 << 10, /* bytes of a chunk of A, at most */
+    /* Weights packed beforehand that are larger than this have left L3 before they are used: they
+     * would only drive others out, and are written past the caches. */
+    PACK_PAST = 16 << 20,
+    SMALL = 1 << 19, /* steps x columns x rows, 8 us: waking threads would cost as much */
+    /* A thread's scratch: sums of finished slices, then a panel that it packs for itself. */
+    PART_BYTES = 2 << 20,
+    OWN_ROWS = 96, /* rows of A that a thread packs for itself */
+    OWN_LEAST = 3, /* such chunks a thread, or threads would wait long for the last of them */
+    MEMO = 64,     /* threads that can remember which chunk they have packed */
 };
 
 _Static_assert(PART_BYTES + BLOCK * 48 * 4 <= TS_CPU_THREAD_SCRATCH, "a panel of a thread's own");
 
+/* One product under way. Threads read it and do not write to it, but for `packed`. */
 typedef struct job {
     const ts_gemm_args *g;
     ts_cpu *cpu;
     ts_gemm_kernels kern;
-    int64_t steps;                 /* all of k */
-    bool a_packs, b_packs;         /* on the fly */
-    bool own_panels;               /* each panel has one task only, which packs it for itself */
-    bool own_rows;                 /* tasks pack their rows of A for themselves */
-    bool wide;                     /* run_wide is at work: its sums are in thread 0's scratch */
-    /* the block at hand: rows, columns, steps */
-    int64_t m0, m, n0, n, s0, s;
-    const char *a, *b;             /* its first unit */
-    int64_t a_row, a_step, a_sliver, b_panel; /* bytes from row to row, ... of tiles to tiles */
-    int64_t rows, chunks, panels;  /* rows of a task; tasks are chunks x panels */
-    int64_t parts;                 /* own_rows: tasks are chunks x parts of the panels */
-    int64_t packed[MEMO];          /* own_rows: 1 + the chunk in a thread's scratch */
+    int64_t steps;                /* all of k, in units */
+    bool a_packs, b_packs;        /* the operand is packed now; else it is read as it lies */
+    bool own_panels;              /* each panel has one task only, which packs it for itself */
+    bool own_rows;                /* each thread packs its chunks of A for itself */
+    bool long_k;                  /* run_long_k is at work: its sums fill thread 0's scratch */
+    int64_t m0, m, n0, n, s0, s;  /* the block at hand: first row, rows; columns; steps */
+    const char *a, *b;            /* the block's first unit of each operand */
+    int64_t a_row, a_step;        /* bytes from row to row of A, from step to step */
+    int64_t a_panel, b_panel;     /* bytes from one tile's A to the next, from panel to panel */
+    int64_t rows, chunks, panels; /* rows of a chunk; tasks are chunks x panels */
+    int64_t parts;                /* own_rows: tasks are chunks x parts, a part being some panels */
+    int64_t packed[MEMO];         /* own_rows: by thread, 1 + the chunk in its scratch */
     ts_gemm_panels pack_a, pack_b;
-    int64_t pack_a_tasks, pack_tasks;
+    int64_t pack_a_tasks, pack_tasks; /* A's come first */
 } job;
 
 void ts_gemm_kernels_init(ts_gemm_kernels *k, unsigned isa, ts_dtype dtype)
@@ -62,7 +91,8 @@ void ts_gemm_kernels_init(ts_gemm_kernels *k, unsigned isa, ts_dtype dtype)
 #endif
 }
 
-/* An even cut of n into blocks of at most `most`, in multiples of the packing unit. */
+/* 1000 columns in blocks of at most 900 (864, in whole packing tasks) would be 864 and a poor 136.
+ * This makes them alike, 576 and 424. Returns the size of a block. */
 static int64_t even_block(int64_t n, int64_t most)
 {
     most -= most % TS_GEMM_PACK_X;
@@ -71,8 +101,12 @@ static int64_t even_block(int64_t n, int64_t most)
 
 /* ---- packing */
 
-/* x and steps of a packing task. Where rows run along k, a task has 96 of them; where they run
- * across, all of some. */
+/* What one packing task takes of the source, drawn as it lies in memory:
+ *
+ *   rows along k         up to 512 steps       rows across k (k_major)    up to 1152 x
+ *                      +------------------+                             +------------+
+ *                 96 x |  ->->->->->->    |                    32 steps |  ->->->->  |
+ *                      +------------------+                             +------------+  */
 static void pack_shape(const ts_gemm_panels *p, int64_t *x, int64_t *steps)
 {
     *x = p->k_major ? even_block(p->n_x, ACROSS_X) : TS_GEMM_PACK_X;
@@ -89,7 +123,8 @@ static int64_t pack_tasks_of(const ts_gemm_panels *p)
     return ceil_div(p->n_x, x) * ceil_div(p->steps, steps);
 }
 
-/* Tasks that follow each other lie side by side along the rows. */
+/* A thread takes tasks one after another: those side by side along the source's rows come first, so
+ * that it reads memory in its order. */
 static void pack_task(ts_gemm_pack_fn *pack, const ts_gemm_panels *p, int64_t task)
 {
     int64_t x, steps;
@@ -112,7 +147,8 @@ static void pack_blocks(void *ctx, int64_t begin, int64_t end, int thread)
     }
 }
 
-/* Element (x, k0) of an operand, whose rows run along k or across. */
+/* How to pack x in [x0, x0 + n_x) of an operand for the steps of the block at hand; the caller adds
+ * dst and width. */
 static ts_gemm_panels panels_of(const job *j, const void *src, int64_t ld, bool k_major, int64_t x0,
                                 int64_t n_x)
 {
@@ -125,7 +161,11 @@ static ts_gemm_panels panels_of(const job *j, const void *src, int64_t ld, bool 
     };
 }
 
-/* Points a and b at the block at hand, and packs what is not yet there. */
+/* Points a and b at the block at hand, and packs what is not yet there, both operands in one go:
+ * with two, threads that have done their share of A would wait before B.
+ *
+ *   shared scratch   | panels of B ............ | panels (or rows) of A ... |
+ *                    0                          B_BYTES  */
 static void fetch_block(job *j, bool pack_a, bool pack_b)
 {
     const ts_gemm_args *g = j->g;
@@ -134,12 +174,12 @@ static void fetch_block(job *j, bool pack_a, bool pack_b)
     j->pack_a_tasks = j->pack_tasks = 0;
     if (j->a_packs) {
         j->a = scratch + B_BYTES;
-        j->a_row = 4, j->a_step = rows * 4, j->a_sliver = j->s * rows * 4;
+        j->a_row = 4, j->a_step = rows * 4, j->a_panel = j->s * rows * 4;
         if (j->kern.pack_a)
             j->a_row = j->s * 4, j->a_step = 4;
     } else {
         j->a_row = g->lda * (int64_t)ts_dtype_size(g->dtype), j->a_step = 4,
-        j->a_sliver = rows * j->a_row;
+        j->a_panel = rows * j->a_row;
         j->a = (const char *)g->a + j->m0 * j->a_row + j->s0 * 4;
     }
     j->b = j->b_packs ? scratch : g->b;
@@ -159,7 +199,12 @@ static void fetch_block(job *j, bool pack_a, bool pack_b)
 
 /* ---- tiles */
 
-/* Where sums come from and go to: partial sums of a 16-bit C wait in `part`. */
+/* Where the sums of a tile's slice come from and go to. Sums of a few slices rounded to 16 bits in
+ * between would lose what fp32 has gained, so a 16-bit C gets only the last; an fp32 C is its own
+ * store:
+ *
+ *   fp32 C     slice 0 + bias + add -> C;  slice 1 + C -> C;  slice 2 + C -> C
+ *   16-bit C   slice 0 -> part;  slice 1 + part -> part;  slice 2 + part + bias + add -> C  */
 static void place(const job *j, ts_gemm_tile *t, int64_t row, int64_t col, float *part, bool first,
                   bool last)
 {
@@ -183,6 +228,8 @@ static void place(const job *j, ts_gemm_tile *t, int64_t row, int64_t col, float
         t->c = part, t->ldc = j->kern.width, t->c_dtype = TS_DTYPE_F32;
 }
 
+/* Where one task is all that reads a panel, packing for everybody would send the panel to L3 and
+ * back. The task packs it into its own L2 instead, behind its partial sums. */
 static const char *pack_own(const job *j, int64_t col, char *dst)
 {
     const ts_gemm_args *g = j->g;
@@ -193,8 +240,13 @@ static const char *pack_own(const job *j, int64_t col, char *dst)
     return dst;
 }
 
-/* While a panel is at work the next one comes from memory, a part with each tile: rows that are few
- * would wait for it else. It is the same thread's next task (base/thread.h). */
+/* Few rows are done with a panel before the next has come from memory. So each tile prefetches 64
+ * bytes a step of the next panel, which is this thread's next task (base/thread.h):
+ *
+ *   panel p, tiles    | 0 | 1 | 2 | 3 | ...      steps x 64 bytes each, so three tiles have asked
+ *   panel p + 1       |--0--|--1--|--2--|        for a panel 48 units wide
+ *
+ * When all is asked for, or there is no next panel, it asks for what is there already. */
 static const char *ahead(const job *j, int64_t panel, const ts_gemm_tile *t, int64_t tile)
 {
     const int64_t part = tile * t->steps * 64;
@@ -202,6 +254,9 @@ static const char *ahead(const job *j, int64_t panel, const ts_gemm_tile *t, int
     return more && part < t->steps * j->kern.width * 4 ? t->b + j->b_panel + part : t->b;
 }
 
+/* One chunk of rows against one panel. All rows are done for a slice before the next slice begins:
+ * the other way round, each tile would fetch all slices of the panel, which are more than L2.
+ * `part` has room for the chunk's sums between slices. */
 static void run_task(const job *j, int64_t panel, int64_t chunk, float *part)
 {
     const int64_t width = j->kern.width, col = panel * width,
@@ -216,10 +271,10 @@ static void run_task(const job *j, int64_t panel, int64_t chunk, float *part)
         t.half_step = last && !j->a_packs && j->kern.pairs && j->g->k % 2;
         t.steps -= t.half_step;
         t.b = b + b_at + s * width * 4;
-        t.a_next = j->a + begin / j->kern.rows * j->a_sliver + s * j->a_step;
+        t.a_next = j->a + begin / j->kern.rows * j->a_panel + s * j->a_step;
         for (int64_t row = begin; row < end; row += j->kern.rows) {
             t.rows = (int)min64(j->kern.rows, end - row);
-            t.a = t.a_next, t.a_next += j->a_sliver;
+            t.a = t.a_next, t.a_next += j->a_panel;
             t.ahead = ahead(j, panel, &t, (row - begin) / j->kern.rows);
             place(j, &t, row, col, part + (row - begin) * width, first, last);
             j->kern.tile(&t);
@@ -239,17 +294,26 @@ static void run_tasks(void *ctx, int64_t begin, int64_t end, int thread)
         j->kern.end();
 }
 
-/* ---- a product whose A has to be turned round: each thread packs some rows of it, goes over all of
- * B with them, and meanwhile has the next ones fetched from memory */
+/* ---- gradients of weights: threads pack A for themselves
+ *
+ * In the form TN, A runs across k and must be packed, all of it, and m is large. Packed by all
+ * together it goes to L3 and comes back, and nobody multiplies meanwhile. Here each thread packs a
+ * chunk of 96 rows into its own scratch, multiplies it with every panel of B, and while it does,
+ * prefetches the source of the next chunk:
+ *
+ *   thread 0   pack 0 | chunk 0 x panels 0, 1, 2 .. (asks for 1) | pack 1 | chunk 1 x panels ..
+ *   thread 1   pack 8 | chunk 8 x panels 0, 1, 2 .. (asks for 9) | pack 9 | chunk 9 x panels ..  */
 
 static bool can_own_rows(const job *j)
 {
     const int64_t threads = ts_pool_threads(j->cpu->pool), s = min64(j->steps, BLOCK);
-    return j->a_packs && j->b_packs && !j->wide && !j->kern.pack_a && j->kern.pairs &&
+    return j->a_packs && j->b_packs && !j->long_k && !j->kern.pack_a && j->kern.pairs &&
            j->g->form == TS_GEMM_TN && j->g->c_dtype == TS_DTYPE_F32 &&
            j->g->m >= OWN_ROWS * OWN_LEAST * threads && OWN_ROWS * s * 4 <= TS_CPU_THREAD_SCRATCH;
 }
 
+/* A task is a chunk against a part of the panels. A task a chunk would leave threads idle at the
+ * end; there are about 16 tasks a thread, and `packed` saves packing a chunk again for each. */
 static void cut_own_rows(job *j)
 {
     const int64_t threads = ts_pool_threads(j->cpu->pool);
@@ -267,7 +331,8 @@ static void pack_rows(const job *j, int64_t chunk, char *dst)
     j->kern.pack(&p, 0, rows, 0, j->s);
 }
 
-/* One part in `panels` of what the chunk's packing will read. */
+/* Prefetches one part in `panels` of what packing `chunk` will read. All at once would be more
+ * lines than a core can have under way; a part with each panel comes in time. */
 static void ask_for_rows(const job *j, int64_t chunk, int64_t panel)
 {
     const ts_gemm_args *g = j->g;
@@ -282,6 +347,8 @@ static void ask_for_rows(const job *j, int64_t chunk, int64_t panel)
             __builtin_prefetch(a + c, 0, 2);
 }
 
+/* As run_tasks. j.a is set so far back that the chunk, which is all there is, stands where run_task
+ * looks for it. */
 static void run_own_rows(void *ctx, int64_t begin, int64_t end, int thread)
 {
     job *all = ctx, j = *all;
@@ -293,7 +360,7 @@ static void run_own_rows(void *ctx, int64_t begin, int64_t end, int thread)
             pack_rows(&j, chunk, own);
         if (thread < MEMO)
             all->packed[thread] = 1 + chunk;
-        j.a = own - chunk * j.rows / j.kern.rows * j.a_sliver;
+        j.a = own - chunk * j.rows / j.kern.rows * j.a_panel;
         for (int64_t panel = first; panel < last; panel++) {
             ask_for_rows(&j, chunk + 1, panel);
             run_task(&j, panel, chunk, NULL);
@@ -301,10 +368,18 @@ static void run_own_rows(void *ctx, int64_t begin, int64_t end, int thread)
     }
 }
 
-/* Rows of a task: they and a panel stay in L2; of few panels, threads still end together. */
+/* Chooses the rows of a chunk. Too many, and a chunk and a panel leave L2; too few, and a panel is
+ * fetched for a handful of tiles. And where tasks do not divide evenly, threads wait for the last:
+ *
+ *   3 tasks on 2 threads                 6 half as large: nobody waits
+ *   thread 0  |#####|#####|              |##|##|##|
+ *   thread 1  |#####|.....| waste        |##|##|##|
+ *
+ * So it begins with the fewest chunks that fit into L2, tries more of them, and keeps the cut with
+ * the least waste (in tiles). It ends when tasks become too short, or cannot become much fairer. */
 static void cut_rows(job *j)
 {
-    enum { FINE = 16, LEAST = 6 }; /* tasks a thread; tiles a task */
+    enum { FINE = 16, LEAST = 6 }; /* tasks a thread that are fair enough; tiles a task */
     const int64_t threads = ts_pool_threads(j->cpu->pool), tiles = ceil_div(j->m, j->kern.rows);
     const int64_t panels = ceil_div(j->n, j->kern.width);
     const int64_t in_l2 = A_IN_L2 / (min64(j->s, SLICE) * 4 + 4) / j->kern.rows;
@@ -323,6 +398,7 @@ static void cut_rows(job *j)
     j->chunks = ceil_div(j->m, j->rows), j->panels = panels;
 }
 
+/* Runs the tasks of the block at hand. Small products stay on the caller's thread: one share. */
 static void run_block(job *j)
 {
     if (j->own_rows) {
@@ -335,7 +411,15 @@ static void run_block(job *j)
                 run_tasks, j);
 }
 
-/* ---- blocks */
+/* ---- blocks: as much of A and B as fits into the shared scratch at a time
+ *
+ * Each block of B is packed once and stays while all of A passes; A is packed once if all of its
+ * rows fit, else again for each block of B:
+ *
+ *   for steps s0 .. of k                          an operand that is not packed is one block
+ *       for columns n0 ..   pack B (if m0 == 0)
+ *           for rows m0 ..  pack A (if n0 == 0, or A is not whole)
+ *               run_block: C[m0 .., n0 ..] += A block x B block  */
 
 static void run_blocks(job *j)
 {
@@ -343,7 +427,8 @@ static void run_blocks(job *j)
     const int64_t s_most = j->b_packs ? min64(j->steps, BLOCK) : j->steps;
     const int64_t n_most = j->b_packs ? even_block(g->n, B_BYTES / (s_most * 4 + 4)) : g->n;
     j->own_rows = can_own_rows(j);
-    const int64_t m_most = j->a_packs && !j->own_rows ? even_block(g->m, A_BYTES / (s_most * 4 + 4)) : g->m;
+    const int64_t m_most =
+        j->a_packs && !j->own_rows ? even_block(g->m, A_BYTES / (s_most * 4 + 4)) : g->m;
     for (j->s0 = 0; j->s0 == 0 || j->s0 < j->steps; j->s0 += s_most) {
         j->s = min64(s_most, j->steps - j->s0);
         for (j->n0 = 0; j->n0 < g->n; j->n0 += n_most) {
@@ -351,31 +436,40 @@ static void run_blocks(job *j)
             for (j->m0 = 0; j->m0 < g->m; j->m0 += m_most) {
                 j->m = min64(m_most, g->m - j->m0);
                 (j->own_rows ? cut_own_rows : cut_rows)(j);
-                j->own_panels = j->b_packs && j->chunks == 1 && m_most == g->m && !j->wide;
+                j->own_panels = j->b_packs && j->chunks == 1 && m_most == g->m && !j->long_k;
                 fetch_block(j, j->a_packs && !j->own_rows && (j->n0 == 0 || m_most < g->m),
                             j->b_packs && j->m0 == 0 && !j->own_panels);
                 run_block(j);
             }
         }
-        if (s_most == 0)
+        if (s_most == 0) /* k is 0: C is bias and add, or zero */
             break;
     }
 }
 
-/* ---- more of k than is packed at once, into a 16-bit C: summed in fp32 by parts of C, rounded
- * last */
+/* ---- a long k into a 16-bit C
+ *
+ * Where k takes several blocks, sums must wait between blocks, and a 16-bit C cannot hold them:
+ * rounding each time would lose digits. All of C in fp32 may be more than there is scratch. So C is
+ * done in parts of 512 x 1536, each a product of its own into fp32 scratch, rounded at the end:
+ *
+ *   C  +------+------+      sum (fp32, thread 0's scratch)
+ *      | part | part |      = block 0 of k + block 1 + ...
+ *      +------+------+      then part = round(sum + bias + add)
+ *      | part | part |
+ *      +------+------+  */
 
-enum { WIDE_ROWS = 512, WIDE_COLS = 1536 };
-_Static_assert(WIDE_ROWS * WIDE_COLS * sizeof(float) <= TS_CPU_THREAD_SCRATCH, "part of C");
+enum { LONG_K_ROWS = 512, LONG_K_COLS = 1536 };
+_Static_assert(LONG_K_ROWS * LONG_K_COLS * sizeof(float) <= TS_CPU_THREAD_SCRATCH, "part of C");
 
-typedef struct wide {
+typedef struct long_k {
     const ts_gemm_args *g; /* of this part of C */
     const float *sum;      /* [m, n] of the part */
-} wide;
+} long_k;
 
 static void round_rows(void *ctx, int64_t begin, int64_t end, int thread)
 {
-    const wide *w = ctx;
+    const long_k *w = ctx;
     const ts_gemm_args *g = w->g;
     (void)thread;
     for (int64_t i = begin; i < end; i++) {
@@ -390,30 +484,30 @@ static void round_rows(void *ctx, int64_t begin, int64_t end, int thread)
     }
 }
 
-static void run_wide(job *j)
+static void run_long_k(job *j)
 {
     const ts_gemm_args whole = *j->g;
-    j->wide = true;
+    j->long_k = true;
     const int64_t a_at =
         (whole.form == TS_GEMM_TN ? 1 : whole.lda) * (int64_t)ts_dtype_size(whole.dtype);
     const int64_t b_at =
         (whole.form == TS_GEMM_NT ? whole.ldb : 1) * (int64_t)ts_dtype_size(whole.dtype);
     const int64_t size = (int64_t)ts_dtype_size(whole.c_dtype);
-    for (int64_t m0 = 0; m0 < whole.m; m0 += WIDE_ROWS) {
-        for (int64_t n0 = 0; n0 < whole.n; n0 += WIDE_COLS) {
+    for (int64_t m0 = 0; m0 < whole.m; m0 += LONG_K_ROWS) {
+        for (int64_t n0 = 0; n0 < whole.n; n0 += LONG_K_COLS) {
             ts_gemm_args part = whole, sum;
             const int64_t at = (m0 * whole.ldc + n0) * size;
-            part.m = min64(WIDE_ROWS, whole.m - m0), part.n = min64(WIDE_COLS, whole.n - n0);
+            part.m = min64(LONG_K_ROWS, whole.m - m0), part.n = min64(LONG_K_COLS, whole.n - n0);
             part.a = (const char *)whole.a + m0 * a_at, part.b = (const char *)whole.b + n0 * b_at;
             part.c = (char *)whole.c + at;
             part.add = whole.add ? (const char *)whole.add + at : NULL;
             part.bias = whole.bias ? whole.bias + n0 : NULL;
-            sum = part; /* no task has partial sums of its own now: thread 0's scratch is free */
+            sum = part; /* into fp32 no task has sums of its own: thread 0's scratch is free */
             sum.c = ts_cpu_scratch(j->cpu, 0), sum.c_dtype = TS_DTYPE_F32, sum.ldc = part.n;
             sum.bias = NULL, sum.add = NULL;
             j->g = &sum;
             run_blocks(j);
-            ts_pool_run(j->cpu->pool, part.m, 16, round_rows, &(wide){ &part, sum.c });
+            ts_pool_run(j->cpu->pool, part.m, 16, round_rows, &(long_k){ &part, sum.c });
         }
     }
 }
@@ -435,7 +529,7 @@ static void gemm(ts_cpu *cpu, const void *args, int64_t n)
     j.a_packs = g->form == TS_GEMM_TN || (g->dtype != TS_DTYPE_F32 && !j.kern.pairs);
     j.b_packs = !g->b_packed;
     if (j.b_packs && j.steps > BLOCK && g->c_dtype != TS_DTYPE_F32)
-        run_wide(&j);
+        run_long_k(&j);
     else
         run_blocks(&j);
 }
@@ -453,6 +547,7 @@ static void pack_shares(void *ctx, int64_t begin, int64_t end, int thread)
         pack_task(j->kern.pack, &j->panels, t);
 }
 
+/* Weights are packed once and multiplied many times: their panels go to the caller's memory. */
 static void gemm_pack(ts_cpu *cpu, const void *args, int64_t n)
 {
     const ts_gemm_pack_args *g = args;
@@ -470,8 +565,8 @@ static void gemm_pack(ts_cpu *cpu, const void *args, int64_t n)
     ts_pool_run(cpu->pool, tasks, tasks < 4 ? 4 : 1, pack_shares, &j);
 }
 
-/* Only pairs of bf16 are kept packed: panels of floats would double the weights' memory, and
- * packing them on the fly costs one part in m of the product. */
+/* 0: this device keeps no packed form. Only pairs of bf16 are kept so: panels of floats would
+ * double the weights' memory, and packing them on the fly costs one part in m of the product. */
 size_t ts_cpu_gemm_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n,
                                 int64_t k)
 {

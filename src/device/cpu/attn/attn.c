@@ -1,5 +1,22 @@
-/* Attention: which body runs, and how the work is cut. Every cut follows from the shape (and the
- * lengths) alone, never from the number of threads, so the order of all sums is fixed. */
+/* Attention's driver: which body runs, and how the work is cut for the threads. (Block, tile and
+ * group are explained in attn.h.)
+ *
+ * A block of rows is the natural task, but there may be too few of them: one sequence while
+ * decoding is a single block a KV head, and all cores but a few would wait. So
+ *
+ *   forward   many blocks: a task is a block          few: the keys are split as well, and partial
+ *                                                     results are joined
+ *             keys ->                                 keys ->
+ *             +---------------+ task 0                +--------+--------+
+ *             +---------------+ task 1                | task 0 | task 1 |  then join
+ *             +---------------+ task 2                +--------+--------+
+ *
+ *   backward  a task is a chunk: some blocks of a group, with their own sums of dk and dv, which a
+ *             second pass adds up; or, where sums of all keys do not fit, dq first, and then dk and
+ *             dv by segments of keys
+ *
+ * If a cut depended on the number of threads, another machine would add in another order and get
+ * other bits. Every cut here follows from the shape and the lengths alone. */
 #include "device/cpu/attn/attn.h"
 
 #include "device/cpu/kernel.h"
@@ -7,16 +24,20 @@
 #include <math.h>
 
 enum {
-    MIN_ITEMS = 16,        /* pieces of work worth having, when the shape allows */
-    MIN_SPLIT = 512,       /* keys a piece, when there are few pieces */
-    FEW_SPLIT = 256,       /* keys a piece of all groups, when there are few rows (decoding) */
-    FINISH_KEYS = 128,     /* keys a piece, when sums are put together */
-    MOST_CHUNKS = 32,      /* of all groups together, when a group has several: 2 MIN_ITEMS */
-    SMALL_FLOPS = 8000000, /* less is done by the caller alone; */
-    SMALL_FEW = 250000,    /* of few rows, which wait for memory */
+    MIN_ITEMS = 16,    /* tasks to cut for, if the shape allows: some for every thread */
+    MIN_SPLIT = 512,   /* keys of a split, at least: each costs a partial result and its joining */
+    FEW_SPLIT = 256,   /* the same for few rows, whose splits serve all groups at once */
+    FINISH_KEYS = 128, /* keys that are put together at a time from the sums of chunks */
+    /* Chunks of all groups together, if a group has several: they are cut for MIN_ITEMS, and
+     * rounding up at most doubles them. */
+    MOST_CHUNKS = 2 * MIN_ITEMS,
+    /* Less than this the caller does alone, since waking threads would cost as much. Few rows do
+     * little with each key but wait for memory, where help pays sooner. */
+    SMALL_FLOPS = 8000000,
+    SMALL_FEW = 250000,
 };
 
-/* False: the reference has to do it. */
+/* The best body for this device and data; false: only the reference can do it. */
 static bool choose_body(const ts_cpu *c, const ts_attn_args *a, ts_attn_body *body)
 {
 #if defined(__x86_64__)
@@ -37,7 +58,8 @@ static bool choose_body(const ts_cpu *c, const ts_attn_args *a, ts_attn_body *bo
 #endif
 }
 
-/* Blocks and tiles such that one thread's scratch holds a block's packed rows, tile and sums. */
+/* A body packs a block's rows and a tile's keys into TS_ATTN_SCRATCH bytes. Larger heads make
+ * longer rows, so they get fewer of them; a short sequence gets no more rows than it has. */
 static ts_attn_shape shape_of(const ts_attn_args *a)
 {
     const int64_t d = a->head_dim, part = d <= 128 ? 1 : d <= 256 ? 2 : 4;
@@ -55,16 +77,18 @@ typedef struct job {
     const ts_attn_args *a;
     ts_attn_shape s;
     ts_attn_body body;
-    int64_t blocks;       /* row blocks a group, for S_q rows */
-    int64_t groups;       /* B * n_kv */
-    int64_t splits;       /* forward: pieces of the keys */
-    int64_t chunks;       /* backward: sets of row blocks, each with its own sums */
-    int64_t first_group;  /* of this wave: what the shared scratch holds at a time */
-    int64_t sum_floats;   /* of one set of sums */
-    bool shared_sums;     /* sums stand in the shared scratch, else in the thread's */
-    bool in_rows;         /* a chunk's blocks follow each other, else they are `chunks` apart */
-    key_range *summed;    /* [MOST_CHUNKS] by chunk: keys whose sums it has made */
-    int64_t segment;      /* backward in two passes: keys at a time */
+    int64_t blocks;      /* of a group, when a sequence has all S_q queries */
+    int64_t groups;      /* B * n_kv: group number b * n_kv + g is KV head g of sequence b */
+    int64_t splits;      /* forward: parts that the keys are split in */
+    int64_t chunks;      /* backward: of a group; each is some blocks and a set of sums */
+    /* Partial results or sums of all groups may be more than the shared scratch: groups go in
+     * waves, and this is the first of the wave at hand. */
+    int64_t first_group;
+    int64_t sum_floats;  /* of one set of sums: dk, then dv */
+    bool shared_sums;    /* sums are in the shared scratch; else in the thread's */
+    bool in_rows;        /* a chunk's blocks follow each other; else they are `chunks` apart */
+    key_range *summed;   /* [MOST_CHUNKS] by chunk: keys that its sums are valid for */
+    int64_t segment;     /* backward in two passes: keys that are summed at a time */
 } job;
 
 static job job_of(ts_cpu *cpu, const ts_attn_args *a)
@@ -82,8 +106,9 @@ static int64_t longest_kv(const ts_attn_args *a)
     return n;
 }
 
-/* Few rows: what a sequence's pieces are depends on its own keys alone, so that neither a cache's
- * size nor its neighbours in the batch change its bits. */
+/* Few rows, as in decoding. The answer to a prompt must not change because of the prompts that
+ * happen to be in the same batch, or of how large the cache was made: here the keys of a sequence
+ * are cut by its own number of keys, and not by S_kv. */
 static bool is_few(const job *j) { return j->a->S_q * j->s.r <= TS_ATTN_FEW; }
 
 static bool is_small(const job *j)
@@ -94,6 +119,7 @@ static bool is_small(const job *j)
            (is_few(j) ? SMALL_FEW : SMALL_FLOPS);
 }
 
+/* Shares n tasks out; a thread takes `grain` of them at a time. */
 static void run_by(const job *j, int64_t n, int64_t grain, ts_share_fn *fn)
 {
     ts_pool_run(j->cpu->pool, n, is_small(j) ? max64(n, 1) : grain, fn, (void *)(uintptr_t)j);
@@ -101,7 +127,8 @@ static void run_by(const job *j, int64_t n, int64_t grain, ts_share_fn *fn)
 
 static void run(const job *j, int64_t n, ts_share_fn *fn) { run_by(j, n, 1, fn); }
 
-/* Block `i` of group number `group`; all keys of the sequence. rows may come out 0. */
+/* Block `i` of group number `group`, against all keys of its sequence. A sequence shorter than S_q
+ * has no rows for its last blocks: rows is 0. */
 static ts_attn_block block_of(const job *j, int64_t group, int64_t i)
 {
     ts_attn_block k = { .b = group / j->a->n_kv, .g = group % j->a->n_kv, .row0 = i * j->s.rows };
@@ -112,8 +139,14 @@ static ts_attn_block block_of(const job *j, int64_t group, int64_t i)
 
 /* ---- forward */
 
-/* Reads a byte of each line of a sequence's keys and values: all heads in one stream, which the
- * hardware runs ahead of, where one head's lines alone are a pattern that it does not see. */
+/* Few rows wait for memory, and one head's keys are a pattern that hardware does not prefetch:
+ * short pieces, a whole row of all heads apart. Reading all heads' lines once, in the order of
+ * memory, is a plain stream, which it runs ahead of; then each head finds its keys in the cache.
+ *
+ *           head 0  head 1  head 2
+ *   key 0      1       2       3        this reads 1 2 3 4 5 6 7 8 9;
+ *   key 1      4       5       6        head 0 alone would read 1 4 7
+ *   key 2      7       8       9  */
 static void read_ahead(const ts_attn_args *a, const ts_attn_block *k)
 {
     const int64_t size = (int64_t)ts_dtype_size(a->dtype), row = a->kv_row * size;
@@ -130,10 +163,11 @@ static void read_ahead(const ts_attn_args *a, const ts_attn_block *k)
     }
 }
 
+/* Tasks of whole blocks. Under a causal mask the last rows see the most keys; were they done last,
+ * threads would wait for the longest task. So they come first, and the short ones fill the end. */
 static void fwd_share(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const job *j = ctx;
-    /* the last rows first: under a causal mask they cost most */
     for (int64_t i = begin; i < end; i++) {
         const ts_attn_block k = block_of(j, i % j->groups, j->blocks - 1 - i / j->groups);
         if (k.rows > 0 && is_few(j) && (k.g == 0 || i == begin))
@@ -143,6 +177,8 @@ static void fwd_share(void *ctx, int64_t begin, int64_t end, int thread)
     }
 }
 
+/* Where a split of a piece (one block of one group) leaves its partial result. A piece's splits lie
+ * one behind another, as fwd_join wants them. */
 static float *partial_of(const job *j, int64_t piece, int64_t split, int64_t rows)
 {
     float *base =
@@ -150,14 +186,16 @@ static float *partial_of(const job *j, int64_t piece, int64_t split, int64_t row
     return base + split * rows * (2 + j->s.dp);
 }
 
-/* Splits that the shared scratch can hold the partial results of. */
+/* So many splits of one sequence, with all its groups and blocks, have room for their partial
+ * results in the shared scratch. */
 static int64_t most_splits(const job *j)
 {
-    const int64_t floats = j->a->n_kv * j->blocks * j->s.rows * (2 + j->s.dp); /* of a split */
+    const int64_t floats = j->a->n_kv * j->blocks * j->s.rows * (2 + j->s.dp); /* of one split */
     return max64(TS_CPU_SHARED_SCRATCH / 4 / max64(floats, 1), 1);
 }
 
-/* Split `split` of the keys that the sequence has (the last ones may be empty). */
+/* Split number `split` of a block's keys. A sequence with fewer keys than the longest leaves its
+ * last splits empty. */
 static ts_attn_block split_of(const job *j, int64_t group, int64_t block, int64_t split)
 {
     ts_attn_block k = block_of(j, group, block);
@@ -168,7 +206,8 @@ static ts_attn_block split_of(const job *j, int64_t group, int64_t block, int64_
     return k;
 }
 
-/* An item is some keys of a sequence, for all groups one after another. */
+/* Tasks of splits. A task is some keys of a sequence for all groups one after another, so that the
+ * lines that read_ahead brings serve every head. */
 static void fwd_split_share(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const job *j = ctx;
@@ -189,6 +228,7 @@ static void fwd_split_share(void *ctx, int64_t begin, int64_t end, int thread)
     }
 }
 
+/* The second pass: partial results of a piece become its rows' o and lse. */
 static void fwd_join_share(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const job *j = ctx;
@@ -200,8 +240,9 @@ static void fwd_join_share(void *ctx, int64_t begin, int64_t end, int thread)
     }
 }
 
-/* How many splits; few rows are bound by memory, and their splits are what a cache holds. Sequences
- * with lengths of their own (a prefill) are not split: the cut would depend on their neighbours. */
+/* How many splits. Few rows always go by FEW_SPLIT keys, which is what a cache holds of all heads.
+ * More rows are split only when their blocks are too few for the threads, and never if sequences
+ * have lengths of their own (a prefill): the cut would depend on their neighbours in the batch. */
 static int64_t splits_of(const job *j)
 {
     const ts_attn_args *a = j->a;
@@ -228,7 +269,7 @@ static void attn_fwd(ts_cpu *cpu, const void *args, int64_t n)
                is_few(&j) && a->B >= ts_pool_threads(cpu->pool) ? a->n_kv : 1, fwd_share);
         return;
     }
-    /* of a sequence */
+    /* partial results of one sequence; a wave is as many sequences as there is room for */
     const int64_t floats = a->n_kv * j.blocks * j.splits * j.s.rows * (2 + j.s.dp);
     const int64_t wave = TS_CPU_SHARED_SCRATCH / 4 / floats;
     for (int64_t b = 0; b < a->B; b += wave) {
@@ -257,14 +298,14 @@ static float *shared_sums(const job *j, int64_t group, int64_t chunk)
            ((group - j->first_group) * j->chunks + chunk) * j->sum_floats;
 }
 
-/* Sums of keys [key0, key0 + keys), counted from the first that there are sums of. */
+/* Clears the sums of `keys` keys; key0 is counted from the first that s has a row for. */
 static void clear_sums(const job *j, const ts_attn_sums *s, int64_t key0, int64_t keys)
 {
     memset(s->dk + key0 * j->s.dp, 0, (size_t)(keys * j->s.dp) * sizeof *s->dk);
     memset(s->dv + key0 * j->s.dp, 0, (size_t)(keys * j->s.dp) * sizeof *s->dv);
 }
 
-/* Keys that a row of the block sees, from the first to the last. */
+/* The keys that the rows of a block see, from the first of any row to the last of any. */
 static key_range keys_of(const job *j, const ts_attn_block *k)
 {
     key_range all = { INT64_MAX, 0 };
@@ -277,7 +318,12 @@ static key_range keys_of(const job *j, const ts_attn_block *k)
     return all;
 }
 
-/* Sums of the keys that the block sees are cleared, unless they are in use already. */
+/* Clearing a chunk's sums of all keys would cost more than using them, where its rows see few. So
+ * they are cleared as blocks come to need them, in whole pieces of FINISH_KEYS; `used` is the range
+ * that is cleared already, and grows at either end:
+ *
+ *   block 0 sees        [#####]               used  [.....]
+ *   block 1 sees           [######]           used  [.........]   clears only the new end  */
 static void use_sums(const job *j, const ts_attn_sums *s, const ts_attn_block *k, key_range *used)
 {
     const key_range all = keys_of(j, k);
@@ -297,7 +343,7 @@ static void use_sums(const job *j, const ts_attn_sums *s, const ts_attn_block *k
     }
 }
 
-/* Roughly what a block costs: the keys of its rows, and what every block costs. */
+/* Roughly what a block costs: the keys its rows see, and a tile more that any block costs. */
 static int64_t cost_of(const job *j, int64_t group, int64_t i)
 {
     const ts_attn_block k = block_of(j, group, i);
@@ -309,8 +355,13 @@ static int64_t cost_of(const job *j, int64_t group, int64_t i)
     return max64(last - first, 0) + j->s.tile;
 }
 
-/* Where rows see few keys (documents, a window), a chunk of rows that follow each other has sums
- * for few keys. Its blocks: a share of the cost. */
+/* Which blocks a chunk has. Under a plain causal mask, chunks of blocks that follow each other
+ * would be very unequal, so chunks take turns. Where rows see few keys (documents, a window),
+ * neighbours see the same ones: a chunk of neighbours needs sums for those keys only, and there is
+ * less to clear and to add. This is the second kind: a chunk has the blocks whose middles fall into
+ * its share of the total cost.
+ *
+ *   in turns (bwd_share)    0 1 2 0 1 2 0 1 2         in rows (here)    0 0 0 0 1 1 2 2 2  */
 static key_range blocks_in_rows(const job *j, int64_t group, int64_t chunk)
 {
     int64_t total = 0, before = 0;
@@ -332,7 +383,8 @@ static key_range blocks_in_rows(const job *j, int64_t group, int64_t chunk)
     return r;
 }
 
-/* One chunk of a group: some row blocks. */
+/* Tasks of chunks. A group's only chunk writes dk and dv at once; of several, each leaves its sums
+ * for bwd_finish_share. */
 static void bwd_share(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const job *j = ctx;
@@ -360,8 +412,9 @@ static void bwd_share(void *ctx, int64_t begin, int64_t end, int thread)
     }
 }
 
-/* The chunks that have sums of keys from key0 on, *first to *last; what lies between without any is
- * cleared. None: the first is taken, cleared. */
+/* Which chunks have sums of the keys from key0 on. bwd_keys adds sets that lie evenly apart, so it
+ * gets all from *first to *last; one in between that has not seen these keys holds old numbers, and
+ * is cleared here. If no chunk has seen them, the first is cleared and taken: dk and dv are 0. */
 static void find_sums(const job *j, int64_t group, int64_t key0, int64_t keys, int64_t *first,
                       int64_t *last)
 {
@@ -380,6 +433,7 @@ static void find_sums(const job *j, int64_t group, int64_t key0, int64_t keys, i
     }
 }
 
+/* The second pass: dk and dv of FINISH_KEYS keys from the sums of all chunks. */
 static void bwd_finish_share(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const job *j = ctx;
@@ -399,7 +453,9 @@ static void bwd_finish_share(void *ctx, int64_t begin, int64_t end, int thread)
     }
 }
 
-/* Sums of dk and dv for all keys at once: five products a tile. */
+/* The usual backward: every tile's p is made once, and everything is taken from it (five products a
+ * tile: scores, dp, dq, dk, dv). That takes sums of dk and dv for all keys. `room`: sets of them
+ * that fit into the shared scratch. */
 static void bwd_in_one(job *j, int64_t room)
 {
     const int64_t want = j->groups > 0 ? ceil_div(MIN_ITEMS, j->groups) : 1;
@@ -417,6 +473,7 @@ static void bwd_in_one(job *j, int64_t room)
     }
 }
 
+/* The first of two passes: delta and dq, by blocks, the longest first as in fwd_share. */
 static void bwd_dq_share(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const job *j = ctx;
@@ -427,6 +484,8 @@ static void bwd_dq_share(void *ctx, int64_t begin, int64_t end, int thread)
     }
 }
 
+/* The second: a task is a segment of a group's keys, and goes over all blocks. Nobody else has
+ * these keys, so their sums stay in the thread's scratch. */
 static void bwd_segment_share(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const job *j = ctx;
@@ -449,8 +508,15 @@ static void bwd_segment_share(void *ctx, int64_t begin, int64_t end, int thread)
     }
 }
 
-/* So many keys that their sums do not fit: dq first, then dk and dv for some keys at a time (seven
- * products a tile). */
+/* So many keys that not even one set of sums fits. Then p is made twice, seven products a tile
+ * instead of five:
+ *
+ *               keys ->                                segment 0   segment 1
+ *             +-----------------------+               +-----------+-----------+
+ *   1. dq     | task 0: a block       |   2. dk, dv   | task 0:   | task 1:   |
+ *             +-----------------------+               | all       | all       |
+ *             | task 1                |               | blocks    | blocks    |
+ *             +-----------------------+               +-----------+-----------+  */
 static void bwd_in_two(job *j)
 {
     run(j, j->groups * j->blocks, bwd_dq_share);
@@ -459,7 +525,8 @@ static void bwd_in_two(job *j)
     run(j, j->groups * ceil_div(j->a->S_kv, j->segment), bwd_segment_share);
 }
 
-/* dsink = - sum over rows of p_sink * delta. */
+/* A sink is a logit without a value: it takes its share of the softmax and gives nothing to o. So
+ * dp of it is 0, and dsink = sum over rows of p_sink * (0 - delta). A task is a head. */
 static void sink_share(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const ts_attn_args *a = ((const job *)ctx)->a;
@@ -469,7 +536,7 @@ static void sink_share(void *ctx, int64_t begin, int64_t end, int thread)
         for (int64_t b = 0; b < a->B; b++)
             for (int64_t i = 0; i < ts_attn_q_len(a, b); i++) {
                 const int64_t stat = (b * a->n_q + h) * a->S_q + i;
-                /* else the row saw nothing but the sink: o is constant */
+                /* else the row saw no key: o is 0 whatever the sink is */
                 if (a->lse[stat] != -INFINITY)
                     sum += exp((double)a->sinks[h] - a->lse[stat]) * a->delta[stat];
             }

@@ -1,60 +1,81 @@
-/* Attention on the CPU: what the driver (attn.c) and the bodies by instruction set share.
+/* Attention on the CPU: what the driver (attn.c) and the bodies of each instruction set agree on.
  *
- * The query heads of a kv group are rows of one matrix: row = query * r + head of the group. So a
- * packed tile of keys serves all of them, and a matrix product never sees what a head is. Each row
- * sees one range of keys [lo, hi) (causal, window, first_key and kv_len all are ranges), which is
- * all that masking is.
+ * Scores of all queries and keys at once would be S x S numbers, gigabytes for a long sequence. So
+ * they are made tile by tile, used, and forgotten. And a key that is loaded should serve many rows:
+ * the query heads that share a KV head (a group) see the same keys, so they are stacked as rows of
+ * one matrix, and the products below need not know what a head is:
  *
- * forward   a block of rows x a tile of keys: s = q k^T (registers), online softmax,
- *           o = o * alpha + p v
- * backward  the same blocks; p and ds of a block and tile are kept for dv += p^T do,
- *           dk += ds^T q. dk, dv are added up in fp32 by one of n_chunks row-block sets each; the
- *           sets are summed in order. How work is cut depends on the shape alone, so bits do not
- *           depend on threads. */
+ *     row = query * r + head of the group     keys ->   tile 0   tile 1   tile 2
+ *                                                     +--------+--------+--------+
+ *     query 0, head 0    r = 2 query                  | scores |        |        |
+ *     query 0, head 1    heads a KV head     block 0  |        |      no row of  |
+ *     query 1, head 0                                 |        |      the block  |
+ *     query 1, head 1                                 +--------+--    sees these |
+ *     query 2, head 0                        block 1  |        |        |        |
+ *     ...                                             +--------+--------+--------+
+ *
+ * Every mask (causal, window, first_key, kv_len) leaves a row one range of keys [lo, hi). So a mask
+ * is two numbers a row, and a tile that no row of the block sees is not computed at all.
+ *
+ * forward   a block goes over its tiles from left to right. A row's softmax needs the largest of
+ *           all its scores, which the first tile cannot know: the row keeps the largest so far, the
+ *           sum of exponentials and o relative to it, and shrinks both when a larger one comes. At
+ *           the end o is divided by the sum, and the row's log-sum-exp (lse) is kept.
+ * backward  makes p again, tile by tile, from lse. dq of a row is a sum over tiles, as o was; but
+ *           dk and dv of a key are sums over the rows of all blocks, and two threads must not add
+ *           to the same ones. So blocks are shared out in chunks, each with fp32 sums of its own,
+ *           which are put together in order at the end. */
 #ifndef TS_DEVICE_CPU_ATTN_ATTN_H
 #define TS_DEVICE_CPU_ATTN_ATTN_H
 #include "device/cpu/helpers.h"
 #include "device/kernels/attn.h"
 
 enum {
-    TS_ATTN_ROWS = 192,     /* rows of a block at most: a multiple of 6 (register tile) and of 2 */
-    TS_ATTN_TILE = 256,     /* keys of a tile at most */
-    /* bytes that a body may use of a thread's scratch; the rest holds sums */
+    TS_ATTN_ROWS = 192, /* rows of a block, at most: a multiple of 6 (register tile) and of 2 */
+    TS_ATTN_TILE = 256, /* keys of a tile, at most */
+    /* A thread's scratch: what a body packs for a block and a tile; behind it, sums of dk, dv. */
     TS_ATTN_SCRATCH = 3 << 19,
-    TS_ATTN_FEW = 12,       /* rows that read keys where they stand instead of packing them */
-    TS_ATTN_MOST_DIM = 512, /* larger heads take the reference */
+    /* So few rows (decoding) use a packed key too seldom to pay for packing: up to this many, keys
+     * are read where they stand. */
+    TS_ATTN_FEW = 12,
+    TS_ATTN_MOST_DIM = 512, /* larger heads take the reference: no block of them would fit */
 };
 
 typedef struct ts_attn_shape {
-    int64_t r;    /* query heads a kv head */
-    int64_t rows; /* a block */
-    int64_t tile; /* keys */
-    int64_t dp;   /* head_dim rounded up to 16: the width of fp32 accumulators */
+    int64_t r;    /* query heads that share a KV head */
+    int64_t rows; /* of a block */
+    int64_t tile; /* keys of a tile */
+    int64_t dp;   /* head_dim rounded up to 16, so that rows of fp32 sums are whole vectors */
 } ts_attn_shape;
 
-/* Rows [row0, row0 + rows) of group g of sequence b, against keys [key0, key1). */
+/* What one call of a body does: rows [row0, row0 + rows) of group g of sequence b, against keys
+ * [key0, key1). */
 typedef struct ts_attn_block {
     int64_t b, g, row0, rows, key0, key1;
 } ts_attn_block;
 
-/* Sums of dk and dv in fp32: [keys, dp] each, of keys from `key0`. */
+/* One set of sums: dk and dv in fp32, [keys, dp] each; the first row is key `key0`. */
 typedef struct ts_attn_sums {
     float *dk, *dv;
     int64_t key0;
 } ts_attn_sums;
 
 typedef struct ts_attn_body {
-    /* partial NULL: o and lse are written. Else [rows * (2 + dp)]: maximum, sum, unscaled o. */
+    /* partial NULL: all keys are here, and o and lse are written. Else the keys are split among
+     * several calls, and this one leaves its rows' state: [rows] maxima, [rows] sums, [rows, dp] o
+     * not yet divided by the sum. */
     void (*fwd)(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
                 char *scratch, float *partial);
-    /* Joins n partials (one after another) of the same rows, in order. */
+    /* o and lse from n such partials of the same rows, one after another: each is shrunk from its
+     * own maximum to the largest and added, in order. */
     void (*fwd_join)(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
                      char *scratch, const float *partial, int64_t n);
-    /* sums NULL: dk and dv are not wanted; want_dq: delta and dq are written, else delta is
-     * read. */
+    /* Adds to the sums of dk and dv; NULL: they are not wanted. want_dq: writes delta and dq; else
+     * delta is there from an earlier call. */
     void (*bwd)(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
                 char *scratch, const ts_attn_sums *sums, bool want_dq);
-    /* Writes dk, dv of keys [key0, key1) of k from n sets of sums, `stride` floats apart. */
+    /* dk and dv of keys [key0, key1) of k from n sets of sums that lie `stride` floats apart, added
+     * in order. */
     void (*bwd_keys)(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
                      const ts_attn_sums *sums, int64_t n, int64_t stride);
     const char *name;
@@ -65,10 +86,10 @@ void ts_attn_body_init_avx512(ts_attn_body *body);
 void ts_attn_body_init_bf16(ts_attn_body *body); /* bf16 data only */
 
 struct ts_cpu;
-/* Fills attention's rows of the table for the instruction sets in c->isa. */
+/* Fills attention's rows of the kernel table for the instruction sets in c->isa. */
 void ts_cpu_init_attn(struct ts_cpu *c);
 
-/* The plain reference, in double. */
+/* The specification, in double, without tiles. */
 void ts_attn_fwd_ref(struct ts_cpu *cpu, const void *args, int64_t n);
 void ts_attn_bwd_ref(struct ts_cpu *cpu, const void *args, int64_t n);
 
@@ -82,7 +103,11 @@ static inline int64_t ts_attn_kv_len(const ts_attn_args *a, int64_t b)
     return a->kv_len ? a->kv_len[b] : a->S_kv;
 }
 
-/* The keys [*lo, *hi) that query row i of sequence b sees; empty: both 0. Returns its position. */
+/* All masks in one place: the keys [*lo, *hi) that query i of sequence b sees; none: both are 0.
+ * Returns the query's position.
+ *
+ *   keys   0 .... first_key .... pos - window + 1 .... pos .... kv_len
+ *                                [#######################]       seen: causal, with a window  */
 static inline int64_t ts_attn_range(const ts_attn_args *a, int64_t b, int64_t i, int64_t *lo,
                                     int64_t *hi)
 {
@@ -100,7 +125,8 @@ static inline int64_t ts_attn_range(const ts_attn_args *a, int64_t b, int64_t i,
     return pos;
 }
 
-/* Dropout keeps an element whose number, shifted right by 8, is at least this. */
+/* Dropout compares integers, so that every variant drops the same elements: one is kept if its
+ * random number, shifted right by 8 (24 bits, which a float holds exactly), is at least this. */
 static inline uint32_t ts_attn_drop_below(float p)
 {
     const double t = (double)p * 0x1p24;
@@ -108,7 +134,8 @@ static inline uint32_t ts_attn_drop_below(float p)
     return (double)u < t ? u + 1 : u;
 }
 
-/* First element's address of the row (b, head h, query i) in the stream of random numbers. */
+/* Where in the stream of random numbers the row (b, head h, query i) begins. It counts samples and
+ * heads of the whole job, so that cutting the job in another way drops the same elements. */
 static inline uint64_t ts_attn_drop_row(const ts_attn_args *a, int64_t b, int64_t h, int64_t i)
 {
     const int64_t head = (a->sample0 + b) * a->n_q_total + a->head0 + h;

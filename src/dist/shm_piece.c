@@ -5,26 +5,34 @@
 
 #include <string.h>
 
-/* Values whose sum stays in the first cache while rank after rank is added. */
+/* A whole piece summed rank by rank would leave L1 between one rank and the next. So it is summed
+ * in tiles of this many values, all ranks for a tile before the next. */
 enum { TILE = 2048 };
 
+/* Where `rank` puts piece k. A slot serves every fourth piece:
+ *
+ *   slots [SLOTS][size][slot_bytes]     | rank 0 | rank 1 | rank 0 | rank 1 | ...
+ *                                       |  pieces 0, 4..  |  pieces 1, 5..  |  */
 static char *slot(const ts_shm_place *p, const ts_shm_request *r, int64_t k, int rank)
 {
     return p->slots + ((size_t)((r->first + k) % TS_SHM_SLOTS) * (size_t)p->size + (size_t)rank) *
                           p->slot_bytes;
 }
 
-/* Values before piece k. */
+/* Where piece k begins, in values. Bare pieces carry none, so the next one begins at 0. */
 static int64_t begin_of(const ts_shm_request *r, int64_t k) { return (k - r->bare) * r->each; }
 
-/* How many of n values fall into piece k. */
+/* How many of n values fall into piece k: a rank with fewer than the longest has none in the last
+ * pieces, and still goes through them. */
 static int64_t part(const ts_shm_request *r, int64_t n, int64_t k)
 {
     const int64_t left = n - begin_of(r, k);
     return left < 0 ? 0 : left < r->each ? left : r->each;
 }
 
-/* Equal shares of m values, whole cache lines but for the last. */
+/* Where a rank's share of m values begins, when all reduce together. A rank writes its share's sums
+ * into its slot while others still read theirs there: a cache line that both touch would go back
+ * and forth between their cores. So shares begin at multiples of 16 values, a line of floats. */
 static int64_t share_begin(int64_t m, int size, int rank)
 {
     return rank == size ? m : m / 16 * rank / size * 16;
@@ -36,21 +44,25 @@ static void copy(void *to, const void *from, int64_t values, size_t z, bool stre
         ts_copy_fast(to, from, (size_t)values * z, stream);
 }
 
-/* Where in a slot rank d's values of a SCATTER or EXCHANGE lie. Between two ranks there is one
- * place; else the own one holds sums. */
+/* In a SCATTER or EXCHANGE, rank me has other values for each rank d, so its slot has a place for
+ * each. Nothing is put into its own place, which holds sums meanwhile (SCATTER). Between two ranks
+ * there is one other, who has the whole slot:
+ *
+ *   slot of rank 1 of 4   | for 0 | (sums) | for 2 | for 3 |       of 2   | for 0 ........... |  */
 static size_t place_of(const ts_shm_place *p, const ts_shm_request *r, int d)
 {
     const size_t z = ts_comm_type_size(r->t);
     return p->size == 2 ? 0 : p->slot_bytes / z / (size_t)p->size * z * (size_t)d;
 }
 
-/* The values of piece k for rank d where they lie. */
+/* Where this rank's values of piece k for rank d lie in its own array. */
 static const char *source(const ts_shm_request *r, int64_t k, int d)
 {
     const int64_t at = begin_of(r, k) + (r->send_offsets ? r->send_offsets[d] : 0);
     return (r->send ? r->send : r->recv) + (size_t)at * ts_comm_type_size(r->t);
 }
 
+/* Into each other rank's place what is for it. */
 static void put_parts(const ts_shm_place *p, const ts_shm_request *r, int64_t k, char *to,
                       bool past)
 {
@@ -64,7 +76,7 @@ void ts_shm_keep(const ts_shm_place *p, const ts_shm_request *r, int64_t from, i
 {
     const bool gathers = r->what == TS_SHM_GATHER;
     if ((!gathers && r->what != TS_SHM_EXCHANGE) || r->bare)
-        return; /* before that was known, all was one piece */
+        return; /* the bare piece was all of it then, and its keep has copied everything */
     const size_t z = ts_comm_type_size(r->t);
     const int64_t n = gathers ? r->n : r->send_counts[p->rank], b = from * r->each,
                   e = to * r->each;
@@ -76,9 +88,10 @@ void ts_shm_keep(const ts_shm_place *p, const ts_shm_request *r, int64_t from, i
     if (own != recv && r->stream)
         copy(recv, own, m, z, true);
     else if (own != recv)
-        memcpy(recv, own, (size_t)m * z); /* from this core's caches to its caches: the fastest */
+        memcpy(recv, own, (size_t)m * z); /* source and target may both be in this core's caches */
 }
 
+/* Into this rank's slot what others need of piece k, and no more. */
 static void put_values(const ts_shm_place *p, const ts_shm_request *r, int64_t k, bool past)
 {
     const int me = p->rank;
@@ -86,7 +99,7 @@ static void put_values(const ts_shm_place *p, const ts_shm_request *r, int64_t k
     const int64_t m = part(r, r->n, k);
     char *to = slot(p, r, k, me);
     switch (r->what) {
-    case TS_SHM_REDUCE: { /* all but the own share, which only this rank needs */
+    case TS_SHM_REDUCE: { /* all but its own share, which it reads in its array itself */
         const int64_t b = share_begin(m, p->size, me), e = share_begin(m, p->size, me + 1);
         const char *from = source(r, k, me);
         copy(to, from, b, z, past);
@@ -121,14 +134,21 @@ void ts_shm_put(const ts_shm_place *p, const ts_shm_request *r, int64_t k, ts_sh
         put_values(p, r, k, way == TS_SHM_PAST);
         return;
     }
-    atomic_thread_fence(memory_order_seq_cst); /* values that were stored past the caches, too */
+    /* The others will read the array itself. If it was stored past the caches, those stores may
+     * still be under way, and a counter's release does not wait for them: the fence does. */
+    atomic_thread_fence(memory_order_seq_cst);
     const char **addresses = (const char **)(void *)slot(p, r, k, p->rank);
     for (int d = 0; d < p->size; d++)
         addresses[d] = source(r, k, d);
 }
 
-/* out = the m values of all ranks, in rank order: own this rank's, and slot + at of the others.
- * The sum so far lies at `sum`, which may be out. */
+/* out = the m values of all ranks, added in rank order, so that every rank gets the same bits. This
+ * rank's values are at `own`, the others' in their slots from byte `at` on.
+ *
+ *   out = ((rank 0 + rank 1) + rank 2) + rank 3         tile by tile
+ *           first and second sum: at `sum`, last: at `out`
+ *
+ * sum may be out, unless own is out as well and a sum would overwrite values still to be added. */
 static void combine_all(const ts_shm_place *p, const ts_shm_request *r, int64_t k, size_t at,
                         const char *own, char *sum, char *out, int64_t m)
 {
@@ -156,7 +176,8 @@ void ts_shm_reduce(const ts_shm_place *p, const ts_shm_request *r, int64_t k)
     copy(buf, mine, n, z, false);
 }
 
-/* What rank q has for this one, n values, to where they belong. */
+/* Copies the n values that rank q has for this one to `to`, from q's slot, or, where the slot has
+ * addresses, from q's memory. */
 static ts_status fetch(const ts_shm_place *p, const ts_shm_request *r, int64_t k, int q, char *to,
                        int64_t n)
 {
@@ -170,6 +191,7 @@ static ts_status fetch(const ts_shm_place *p, const ts_shm_request *r, int64_t k
     return TS_OK;
 }
 
+/* Step 3 for what does not reduce on the spot: rank q's contribution to this rank's array. */
 static ts_status take_from(const ts_shm_place *p, const ts_shm_request *r, int64_t k, int q)
 {
     const size_t z = ts_comm_type_size(r->t);
@@ -191,8 +213,12 @@ static ts_status take_from(const ts_shm_place *p, const ts_shm_request *r, int64
     }
 }
 
-/* Where a rank reduces alone, the sum so far of more than two ranks stays in the own slot: the
- * buffer holds a term that is still to come. */
+/* FLAT and SCATTER sum here. A sum may not overwrite values of this rank that are yet to be added:
+ *
+ *   FLAT      sums go to the array, whose values were put into the own slot and are read from there
+ *   SCATTER   sums go to the own place of the own slot, since recv may be part of send
+ *
+ * Of two ranks there is a single sum, straight to its place, and no such danger. */
 ts_status ts_shm_take(const ts_shm_place *p, const ts_shm_request *r, int64_t k)
 {
     const int me = p->rank;

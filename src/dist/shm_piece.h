@@ -1,63 +1,85 @@
-/* What a rank does with one piece of a collective: put what others need where they find it, work
- * on its share, take what others have done. comm_shm.c says when. */
+/* Collectives between processes of one host. No rank can write into another's arrays, so values go
+ * through memory that all share. An array may be larger than that and than any cache, so it goes in
+ * pieces, each of which is taken while it is still near. A rank has a slot for a piece, which it
+ * alone writes, and a piece has three steps (the middle one only where ranks share the summing):
+ *
+ *   rank 0   [0|1|2] put 1, 2    [0| | ] reduce share 0 of all     [0|1|2] take 1, 2 from
+ *   rank 1   [0|1|2] put 0, 2    [ |1| ]        share 1 of all     [0|1|2] take 0, 2
+ *   rank 2   [0|1|2] put 0, 1    [ | |2]        share 2 of all     [0|1|2] take 0, 1
+ *            array -> slot       all slots -> its own slot         slots -> array
+ *
+ * This file is what a rank does in a step. When it may begin (all ranks have put, a slot is free
+ * again) comm_shm.c knows by the counters of shm.h. */
 #ifndef TS_DIST_SHM_PIECE_H
 #define TS_DIST_SHM_PIECE_H
 #include "dist/comm.h"
 #include "dist/shm_way.h"
 
 typedef enum ts_shm_work {
-    TS_SHM_REDUCE,      /* each rank reduces a share, and all take it */
-    TS_SHM_REDUCE_FLAT, /* each rank reduces all: for small arrays, and between two ranks */
-    TS_SHM_SCATTER,     /* reduces; each rank has its part only */
-    TS_SHM_GATHER,
-    TS_SHM_EXCHANGE,
-    TS_SHM_SPREAD,
-    TS_SHM_MEET,
+    TS_SHM_REDUCE,      /* a rank reduces its share of the array, then all take all shares */
+    TS_SHM_REDUCE_FLAT, /* every rank reduces everything: more work, but one wait less. For small
+                           arrays, and between two ranks */
+    TS_SHM_SCATTER,     /* reduces; a rank gets its own part of the result only */
+    TS_SHM_GATHER,      /* every rank gets every rank's array */
+    TS_SHM_EXCHANGE,    /* every rank has values for every other (all-to-all) */
+    TS_SHM_SPREAD,      /* every rank gets the root's array (broadcast) */
+    TS_SHM_MEET,        /* nothing is passed on, all wait for all (barrier) */
 } ts_shm_work;
 
-/* One collective under way. Pieces [first, first + pieces) of the communicator's count are its
- * own. Of an EXCHANGE there is one piece until all have put that and said how much they send; was
- * that piece direct and it is too much for that, another number of pieces follow. */
+/* One collective under way. A communicator counts pieces through its life; this one's are
+ * [first, first + pieces) of the count, and all ranks must come to the same number of them, or they
+ * wait for each other for ever. In an EXCHANGE a rank knows only how much it sends itself. So that
+ * starts as one piece, with which every rank says how much it has for one other; all find the
+ * largest, and know how many pieces follow:
+ *
+ *   ranks cannot read each other's memory    | values | values | values |
+ *   they can, and all fits into caches       | values or addresses |
+ *   they can, but it is larger               | bare: nobody takes it | values | values |  */
 typedef struct ts_shm_request {
     ts_shm_work what;
     ts_comm_type t;
     ts_comm_op op;
-    int root;
-    int64_t first, pieces, put, reduced, taken; /* the last three: pieces of this collective done */
-    int64_t each;                               /* values in a whole piece (for one rank) */
-    int64_t n;                                  /* REDUCE*, SPREAD, GATHER: values of this rank */
-    int64_t longest;                            /* EXCHANGE: values for one rank, at most */
-    bool stream;                                /* more than the caches hold */
-    bool direct;                                /* in one piece, read where it lies */
-    int64_t bare;                               /* EXCHANGE: first pieces that carry no values */
-    int64_t turn;                               /* pieces of such collectives before it */
-    ts_shm_turns *turns;                        /* find out which way pieces go; NULL: `past` */
-    bool past;                                  /* the caches, if not direct */
-    const char *send;
-    char *recv; /* SCATTER: this rank's part */
-    const int64_t *send_counts, *send_offsets, *recv_counts, *recv_offsets;
+    int root;                    /* SPREAD */
+    int64_t first, pieces;
+    int64_t put, reduced, taken; /* steps that this rank has done, in pieces of this collective */
+    int64_t each;                /* values in a whole piece; SCATTER, EXCHANGE: for one rank */
+    int64_t n;                   /* REDUCE*, SPREAD, GATHER: values of this rank */
+    int64_t longest;             /* EXCHANGE: values of this rank for one other, at most */
+    bool stream;                 /* larger than the caches: results are written past them */
+    bool direct;                 /* one piece, which the others read where it lies */
+    int64_t bare;                /* EXCHANGE: first pieces that carry no values: 0 or 1 */
+    int64_t turn;                /* pieces that have gone by `turns` before this collective */
+    ts_shm_turns *turns;         /* finds out the way of such collectives' pieces (shm_way.h); or */
+    bool past;                   /* NULL, and this is the way: past the caches or through them */
+    const char *send;            /* NULL: recv is both */
+    char *recv;                  /* SCATTER: this rank's part */
+    const int64_t *send_counts, *send_offsets, *recv_counts, *recv_offsets; /* [size], in values */
     struct ts_shm_request *next;
 } ts_shm_request;
 
+/* Where a rank stands: the shared memory, and who it is in it. */
 typedef struct ts_shm_place {
     ts_shm_head *head;
     char *slots;
     size_t slot_bytes;
     int rank, size;
-    char *bounce; /* [TS_SHM_BOUNCE] */
+    char *bounce; /* [TS_SHM_BOUNCE], this rank's own: shm_read.h */
 } ts_shm_place;
 
-/* What piece k of this rank is for others, into its slot, or where they find it. */
+/* Step 1: what the others need of this rank's piece k, into its slot; or, `way` being direct, the
+ * addresses where they find it. */
 void ts_shm_put(const ts_shm_place *p, const ts_shm_request *r, int64_t k, ts_shm_way way);
-/* GATHER and EXCHANGE: what stays with this rank, when the others know of the rest: pieces
- * [from, to). */
+/* GATHER and EXCHANGE: copies what a rank sends to itself, of pieces [from, to). Done after the
+ * others have been told of the piece: they need not wait for it. */
 void ts_shm_keep(const ts_shm_place *p, const ts_shm_request *r, int64_t from, int64_t to);
-/* REDUCE, when all have put: this rank's share of all ranks' values, in rank order, into its slot
- * and its buffer. */
+/* Step 2, REDUCE only, when all have put: sums this rank's share of all ranks' values, in rank
+ * order, into its slot and its own array. */
 void ts_shm_reduce(const ts_shm_place *p, const ts_shm_request *r, int64_t k);
-/* When all have put (REDUCE: reduced). */
+/* Step 3, when all have put (REDUCE: reduced): the result, or what the others have for this rank,
+ * into its array. Fails if another's memory cannot be read. */
 ts_status ts_shm_take(const ts_shm_place *p, const ts_shm_request *r, int64_t k) TS_NODISCARD;
 
+/* Pieces of at most `each` values that `longest` values take. */
 static inline int64_t ts_shm_pieces(int64_t longest, int64_t each)
 {
     return longest > 0 ? (longest - 1) / each + 1 : 0;

@@ -4,6 +4,6 @@
 set -e
 cd "$(dirname "$0")/.."
 scripts/install.sh
-cmake -G Ninja -S . -B build -DCMAKE_BUILD_TYPE=Release -DTESSERA_WERROR=ON -DTESSERA_TESTS=ON >/dev/null
+cmake --preset release -DTESSERA_WERROR=ON -DTESSERA_TESTS=ON >/dev/null
 cmake --build build
 ctest --test-dir build --output-on-failure

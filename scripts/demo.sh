@@ -10,7 +10,7 @@ else
     cd "$(dirname "$0")/.."
     t=build/tessera out=${1:-build/demo}
     scripts/install.sh jargon-text
-    cmake -G Ninja -S . -B build -DCMAKE_BUILD_TYPE=Release -DTESSERA_TESTS=OFF >/dev/null
+    cmake --preset release -DTESSERA_TESTS=OFF >/dev/null
     cmake --build build
 fi
 mkdir -p "$out"

@@ -294,18 +294,18 @@ static void describe_windows(const ts_model_options *o, ts_arch *a)
     }
 }
 
-static ts_status describe_config(const ts_model_options *o, ts_arch *a)
+ts_status ts_model_config_read(const char *file, ts_arch *a)
 {
     json_t *config;
     const ts_family *f;
-    TS_TRY(ts_json_read(o->model_config, &config));
-    ts_status st = ts_family_of(config, o->model_config, &f);
+    TS_TRY(ts_json_read(file, &config));
+    ts_status st = ts_family_of(config, file, &f);
     if (st == TS_OK) {
         snprintf(a->family, sizeof a->family, "%s", f->model_type);
-        st = f->read(config, o->model_config, a);
+        st = f->read(config, file, a);
     }
     if (st == TS_OK)
-        st = ts_arch_check(a, o->model_config);
+        st = ts_arch_check(a, file);
     json_decref(config);
     return st;
 }
@@ -321,7 +321,7 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
 {
     int64_t window = 0;
     if (o->model_config) {
-        TS_TRY(describe_config(o, a));
+        TS_TRY(ts_model_config_read(o->model_config, a));
         return ts_model_compare(o, set, a, o->model_config);
     }
     TS_TRY(need(o->num_layers, "num-layers"));
@@ -351,96 +351,6 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
     TS_TRY(ts_arch_layers(a, window));
     describe_windows(o, a);
     return ts_arch_check(a, "the model's options");
-}
-
-/* Where positions come from, and how they are stretched, as the options' choices have it. */
-static int position_choice(const ts_arch *a)
-{
-    return a->position == TS_POSITION_ROPE      ? TS_MODEL_POSITION_ROPE
-           : a->position == TS_POSITION_LEARNED ? TS_MODEL_POSITION_LEARNED
-                                                : TS_MODEL_POSITION_NONE;
-}
-
-static int scaling_choice(const ts_rope_config *r)
-{
-    switch (r->scaling) {
-    case TS_ROPE_DEFAULT: return TS_MODEL_SCALING_NONE;
-    case TS_ROPE_LINEAR: return TS_MODEL_SCALING_LINEAR;
-    case TS_ROPE_DYNAMIC: return TS_MODEL_SCALING_DYNAMIC;
-    case TS_ROPE_YARN: return TS_MODEL_SCALING_YARN;
-    case TS_ROPE_LLAMA3: return TS_MODEL_SCALING_LLAMA3;
-    default: return -1; /* none of the options' */
-    }
-}
-
-typedef struct given {
-    const char *name;
-    double want, have;
-} given;
-
-static ts_status compare(const given *g, size_t n, const ts_option_set *set, const char *folder)
-{
-    for (size_t i = 0; set && i < n; i++)
-        if (ts_option_given(set, g[i].name) && fabs(g[i].want - g[i].have) > 1e-9 * fabs(g[i].have))
-            return ts_error(TS_ERR_USER, "--%s %g contradicts %s, which says %g", g[i].name,
-                            g[i].want, folder, g[i].have);
-    return TS_OK;
-}
-
-/* What options say of positions; those of rope count where the model has it. */
-static ts_status compare_positions(const ts_model_options *o, const ts_option_set *set,
-                                   const ts_arch *a, const char *folder)
-{
-    const ts_rope_config *r = &a->rope[0];
-    const given positions[] = {
-        { "position-embedding-type", o->position_embedding_type, position_choice(a) },
-        { "use-rotary-position-embeddings", o->use_rotary, a->position == TS_POSITION_ROPE },
-    };
-    const given rope[] = {
-        { "rotary-base", o->rotary_base, r->theta },
-        { "rotary-percent", (double)(int64_t)((double)a->head_dim * o->rotary_percent),
-          (double)r->dim },
-        { "rotary-interleaved", o->rotary_interleaved, r->interleaved },
-        { "rope-scaling-type", o->rope_scaling_type, scaling_choice(r) },
-        { "use-rope-scaling", o->use_rope_scaling, r->scaling == TS_ROPE_LLAMA3 },
-        { "rope-scaling-factor", o->rope_scaling_factor, r->factor },
-    };
-    const given learned[] = {
-        { "max-position-embeddings", (double)o->max_position_embeddings,
-          (double)a->max_positions },
-    };
-    TS_TRY(compare(positions, sizeof positions / sizeof *positions, set, folder));
-    return a->position == TS_POSITION_ROPE ? compare(rope, sizeof rope / sizeof *rope, set, folder)
-           : a->position == TS_POSITION_LEARNED ? compare(learned, 1, set, folder)
-                                                : TS_OK;
-}
-
-ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
-                           const char *folder)
-{
-    const given g[] = {
-        { "num-layers", (double)o->num_layers, (double)a->n_layers },
-        { "hidden-size", (double)o->hidden_size, (double)a->hidden },
-        { "ffn-hidden-size", (double)o->ffn_hidden_size, (double)a->ffn },
-        { "num-attention-heads", (double)o->num_attention_heads, (double)a->n_heads },
-        { "num-query-groups", (double)o->num_query_groups, (double)a->n_kv_heads },
-        { "kv-channels", (double)o->kv_channels, (double)a->head_dim },
-        { "padded-vocab-size", (double)o->padded_vocab_size, (double)a->vocab },
-        { "norm-epsilon", o->norm_epsilon, a->norm_eps },
-        { "apply-layernorm-1p", o->layernorm_1p, a->norm_offset != 0 },
-        { "swiglu", o->swiglu, a->gated },
-        { "squared-relu", o->squared_relu, !a->gated && a->act == TS_ACT_RELU2 },
-        { "disable-bias-linear", !o->bias_linear, !a->bias_proj && !a->bias_fc1 && !a->bias_fc2 },
-        { "add-qkv-bias", o->qkv_bias, a->bias_qkv },
-        { "normalization", o->normalization, a->norm == TS_NORM_RMS },
-        { "untie-embeddings-and-output-weights", o->untie, !a->tied },
-        { "qk-layernorm", o->qk_layernorm, a->qk_norm != TS_QK_NORM_NONE },
-        { "post-norm", o->post_norm, a->post_norm },
-        { "attn-logit-softcapping", o->attn_softcap, a->attn_softcap },
-        { "output-logit-softcapping", o->logit_softcap, a->logit_softcap },
-    };
-    TS_TRY(compare(g, sizeof g / sizeof *g, set, folder));
-    return compare_positions(o, set, a, folder);
 }
 
 ts_status ts_model_allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value)

@@ -49,6 +49,8 @@ ts_status ts_model_options_check(const ts_model_options *o, const ts_option_set 
 void ts_model_options_warn(const ts_model_options *o, const ts_option_set *set);
 /* Keys that a query sees by --window-size, its own among them; 0: all. */
 ts_status ts_model_window(const ts_option_list *words, int64_t *keys) TS_NODISCARD;
+/* The description in a config.json; `a` must be initialised. */
+ts_status ts_model_config_read(const char *file, ts_arch *a) TS_NODISCARD;
 /* The description that the options give for a model to be made; `vocab` tokens (0: unknown), padded
  * as the options say. Missing sizes and contradictions are TS_ERR_USER. */
 ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set, int64_t vocab,
@@ -57,6 +59,9 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
  * TS_ERR_USER that names the option and both values. */
 ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
                            const char *folder) TS_NODISCARD;
+/* The same of --model-config, beside the checkpoint of a run that may have begun with it. */
+ts_status ts_model_compare_config(const ts_model_options *o, const ts_arch *a,
+                                  const char *folder) TS_NODISCARD;
 
 /* How the values are to be held. */
 typedef struct ts_model_use {

@@ -83,7 +83,9 @@ static ts_status model_for_checkpoint(ts_job *j, const ts_checkpoint *ck)
 {
     const ts_model_use use = use_of(j);
     TS_TRY(ts_model_from_checkpoint(ck, &use, &j->model));
-    return ts_model_compare(&j->o->model, j->set, &j->model.decoder->arch, ts_checkpoint_path(ck));
+    const ts_arch *a = &j->model.decoder->arch;
+    TS_TRY(ts_model_compare(&j->o->model, j->set, a, ts_checkpoint_path(ck)));
+    return ts_model_compare_config(&j->o->model, a, ts_checkpoint_path(ck));
 }
 
 static ts_status missing_load(const ts_job *j)
@@ -96,7 +98,7 @@ static ts_status missing_load(const ts_job *j)
         return ts_error(TS_ERR_USER,
                         "--load %s: there is neither a checkpoint nor a Hugging Face folder", load);
     if (ts_path_exists(load) || (j->o->train.save && !strcmp(load, j->o->train.save))) {
-        if (j->comm->rank == 0)
+        if (j->comm->rank == 0 && j->dev->computes) /* planning it says nothing */
             ts_log(TS_LOG_WARN,
                    "--load %s: there is no checkpoint yet; beginning from random weights", load);
         return TS_OK;

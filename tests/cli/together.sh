@@ -136,15 +136,47 @@ job="--seq-length 16 --train-iters 1 --lr 1e-3 --train-data-path $D/data_text_do
 quiet --load "$D/model" --num-layers 1 --hidden-size 16 --position-embedding-type rope --swiglu --disable-bias-linear --rotary-percent 1.0 \
     --max-position-embeddings 4096 --padded-vocab-size 128
 for words in "--squared-relu" "--position-embedding-type learned_absolute" "--rotary-percent 0.5" "--padded-vocab-size 256" \
-    "--rope-scaling-type llama3" "--add-qkv-bias" "--apply-layernorm-1p" "--rotary-interleaved" "--hidden-size 64"; do
+    "--rope-scaling-type llama3" "--add-qkv-bias" "--apply-layernorm-1p" "--rotary-interleaved" "--hidden-size 64" \
+    "--window-size 8" "--window-size 8,0" "--sliding-window 8" "--interleave-sliding-window 8" "--query-pre-attn-scalar 3" \
+    "--input-embeds-norm" "--embedding-multiplier-scale 2" "--scale-emb 2" "--output-multiplier-scale 3" "--dim-model-base 3" \
+    "--scale-depth 2" "--add-dense-bias" "--add-output-layer-bias" "--geglu" "--gelu-tanh" "--add-rmsnorm-offset" \
+    "--use-glm-rope" "--partial-rotary-factor 0.5" "--rotary-seq-len-interpolation-factor 2" "--pad-vocab-size-to 256"; do
     # shellcheck disable=SC2086
     refused "${words%% *}" "contradicts $D/model" --load "$D/model" $words
 done
-for words in "--use-rotary-position-embeddings" "--disable-bias-linear" "--max-position-embeddings 32" "--swiglu"; do
+for words in "--use-rotary-position-embeddings" "--disable-bias-linear" "--max-position-embeddings 32" "--swiglu" "--no-position-embedding"; do
     # shellcheck disable=SC2086
     refused "${words%% *}" "contradicts $D/gpt2" --load "$D/gpt2" $words
 done
 refused --model-config --load --load "$D/model" --model-config "$D/model/config.json"
+# one command begins a run and goes on with it, whatever describes the model
+again() {
+    rm -rf "$D/again"
+    for turn in first second; do
+        expect 0 "" train --load "$D/again" --save "$D/again" --train-iters 1 "$@"
+    done
+}
+plain="$bare $null --train-data-path $D/data_text_document --eval-iters 0"
+llama="--position-embedding-type rope --normalization RMSNorm --disable-bias-linear"
+while read -r words; do
+    job="$plain $llama $words"
+    again
+done <<END
+--add-dense-bias --add-output-layer-bias --untie-embeddings-and-output-weights
+--window-size 7,0 --query-pre-attn-scalar 7.3 --geglu
+--interleave-sliding-window 5 --output-multiplier-scale 0.3 --dim-model-base 9 --gelu-tanh
+--scale-emb 12 --scale-depth 1.4 --use-glm-rope
+--rope-scaling-type yarn --rope-scaling-factor 4 --original-max-position-embeddings 8 --beta-fast 30 --rope-scaling-mscale 0.7
+--use-rope-scaling --low-freq-factor 1.5 --rope-scaling-factor 4
+END
+train --low-freq-factor 2 --load "$D/again" >"$D/out" 2>"$D/err" && wrong "another --low-freq-factor is not refused"
+grep -qF -- "--low-freq-factor 2 contradicts $D/again/iter_0000001, which says 1.5" "$D/err" || wrong "$(cat "$D/err")"
+job="--seq-length 16 --lr 1e-3 --train-data-path $D/data_text_document --eval-iters 0 $null --model-config $D/config.json"
+cp "$D/model/config.json" "$D/config.json"
+again
+sed 's/10000/500/' "$D/model/config.json" >"$D/config.json"
+refused --model-config "contradicts $D/again/iter_0000001: the models differ in base of rotary" --load "$D/again" --train-iters 2
+job="--seq-length 16 --train-iters 1 --lr 1e-3 --train-data-path $D/data_text_document --eval-iters 0"
 refused --ckpt-step "--load $D/model" --load "$D/model" --ckpt-step 4
 checks=$((checks + 1))
 train --load "$D/model" --seq-length 32 >"$D/out" 2>"$D/err"

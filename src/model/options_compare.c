@@ -1,0 +1,212 @@
+/* Options of a model beside a folder that describes it: what they say must be what it says. */
+#include "model/options.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Where positions come from, and how they are stretched, as the options' choices have it. */
+static int position_choice(const ts_arch *a)
+{
+    return a->position == TS_POSITION_ROPE      ? TS_MODEL_POSITION_ROPE
+           : a->position == TS_POSITION_LEARNED ? TS_MODEL_POSITION_LEARNED
+                                                : TS_MODEL_POSITION_NONE;
+}
+
+static int scaling_choice(const ts_rope_config *r)
+{
+    switch (r->scaling) {
+    case TS_ROPE_DEFAULT: return TS_MODEL_SCALING_NONE;
+    case TS_ROPE_LINEAR: return TS_MODEL_SCALING_LINEAR;
+    case TS_ROPE_DYNAMIC: return TS_MODEL_SCALING_DYNAMIC;
+    case TS_ROPE_YARN: return TS_MODEL_SCALING_YARN;
+    case TS_ROPE_LLAMA3: return TS_MODEL_SCALING_LLAMA3;
+    default: return -1; /* none of the options' */
+    }
+}
+
+typedef struct given {
+    const char *name;
+    double want, have;
+} given;
+
+static ts_status compare(const given *g, size_t n, const ts_option_set *set, const char *folder)
+{
+    for (size_t i = 0; set && i < n; i++)
+        if (ts_option_given(set, g[i].name) && fabs(g[i].want - g[i].have) > 1e-9 * fabs(g[i].have))
+            return ts_error(TS_ERR_USER, "--%s %g contradicts %s, which says %g", g[i].name,
+                            g[i].want, folder, g[i].have);
+    return TS_OK;
+}
+
+/* Numbers of one way of stretching count where the model is stretched so. */
+static ts_status compare_scaling(const ts_model_options *o, const ts_option_set *set,
+                                 const ts_rope_config *r, const char *folder)
+{
+    const given llama3[] = {
+        { "low-freq-factor", o->low_freq_factor, r->low_freq_factor },
+        { "high-freq-factor", o->high_freq_factor, r->high_freq_factor },
+    };
+    const given yarn[] = {
+        { "beta-fast", o->beta_fast, r->beta_fast },
+        { "rope-scaling-beta-fast", o->beta_fast, r->beta_fast },
+        { "beta-slow", o->beta_slow, r->beta_slow },
+        { "rope-scaling-beta-slow", o->beta_slow, r->beta_slow },
+        { "rope-scaling-mscale", o->mscale, r->mscale },
+        { "rope-scaling-mscale-all-dim", o->mscale_all_dim, r->mscale_all_dim },
+    };
+    const double length = (double)o->rope_original_max, has = (double)r->original_max_positions;
+    const given original[] = {
+        { "rope-scaling-original-max-position-embeddings", length, has },
+        { "original-max-position-embeddings", length, has },
+    };
+    if (r->scaling == TS_ROPE_LLAMA3)
+        TS_TRY(compare(llama3, sizeof llama3 / sizeof *llama3, set, folder));
+    if (r->scaling == TS_ROPE_YARN)
+        TS_TRY(compare(yarn, sizeof yarn / sizeof *yarn, set, folder));
+    return r->scaling == TS_ROPE_LLAMA3 || r->scaling == TS_ROPE_YARN
+               ? compare(original, sizeof original / sizeof *original, set, folder)
+               : TS_OK;
+}
+
+static ts_status compare_rope(const ts_model_options *o, const ts_option_set *set,
+                              const ts_arch *a, const char *folder)
+{
+    const ts_rope_config *r = &a->rope[0];
+    const double rotated = (double)(int64_t)((double)a->head_dim * o->rotary_percent);
+    const given g[] = {
+        { "rotary-base", o->rotary_base, r->theta },
+        { "rotary-percent", rotated, (double)r->dim },
+        { "partial-rotary-factor", rotated, (double)r->dim },
+        { "use-glm-rope", o->glm_rope, r->interleaved && 2 * r->dim == a->head_dim },
+        { "rotary-interleaved", o->rotary_interleaved, r->interleaved },
+        { "rotary-seq-len-interpolation-factor", (double)o->rotary_seq_len_interpolation_factor,
+          r->scaling == TS_ROPE_LINEAR ? r->factor : 1 },
+        { "rope-scaling-type", o->rope_scaling_type, scaling_choice(r) },
+        { "use-rope-scaling", o->use_rope_scaling, r->scaling == TS_ROPE_LLAMA3 },
+        { "rope-scaling-factor", o->rope_scaling_factor, r->factor },
+    };
+    TS_TRY(compare(g, sizeof g / sizeof *g, set, folder));
+    return compare_scaling(o, set, r, folder);
+}
+
+/* What options say of positions; those of rope count where the model has it. */
+static ts_status compare_positions(const ts_model_options *o, const ts_option_set *set,
+                                   const ts_arch *a, const char *folder)
+{
+    const given positions[] = {
+        { "position-embedding-type", o->position_embedding_type, position_choice(a) },
+        { "use-rotary-position-embeddings", o->use_rotary, a->position == TS_POSITION_ROPE },
+        { "no-position-embedding", o->no_position_embedding, a->position != TS_POSITION_LEARNED },
+    };
+    const given learned[] = {
+        { "max-position-embeddings", (double)o->max_position_embeddings,
+          (double)a->max_positions },
+    };
+    TS_TRY(compare(positions, sizeof positions / sizeof *positions, set, folder));
+    return a->position == TS_POSITION_ROPE      ? compare_rope(o, set, a, folder)
+           : a->position == TS_POSITION_LEARNED ? compare(learned, 1, set, folder)
+                                                : TS_OK;
+}
+
+/* Layer by layer; the first that differs is named by its window. 0: all keys are seen. */
+static ts_status compare_windows(const ts_model_options *o, const ts_option_set *set,
+                                 const ts_arch *a, const char *folder)
+{
+    int64_t window = 0;
+    TS_TRY(ts_model_window(&o->window_size, &window));
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        const double has = (double)a->layer[i].window;
+        const given g[] = {
+            { "window-size", (double)window, has },
+            { "sliding-window", (double)o->sliding_window, has },
+            { "interleave-sliding-window",
+              i % 2 == 0 ? (double)o->interleave_sliding_window : 0, has },
+        };
+        TS_TRY(compare(g, sizeof g / sizeof *g, set, folder));
+    }
+    return TS_OK;
+}
+
+/* What embeddings, scores, sublayers and logits are multiplied with; 0 stands for nothing. */
+static ts_status compare_scales(const ts_model_options *o, const ts_option_set *set,
+                                const ts_arch *a, const char *folder)
+{
+    const double embed = o->embed_scale > 0 ? o->embed_scale : 1, hidden = (double)a->hidden,
+                 depth = sqrt((double)a->n_layers),
+                 logits = o->logit_scale > 0 ? o->logit_scale : 1,
+                 base = o->dim_model_base > 0 ? o->dim_model_base : hidden;
+    const given g[] = {
+        { "query-pre-attn-scalar",
+          o->query_pre_attn_scalar > 0 ? o->query_pre_attn_scalar : (double)a->head_dim,
+          1 / (a->attn_scale * a->attn_scale) },
+        { "attn-logit-softcapping", o->attn_softcap, a->attn_softcap },
+        { "output-logit-softcapping", o->logit_softcap, a->logit_softcap },
+        { "input-embeds-norm", o->input_embeds_norm, a->embed_scale == sqrt(hidden) },
+        { "embedding-multiplier-scale", embed, a->embed_scale },
+        { "scale-emb", embed, a->embed_scale },
+        { "output-multiplier-scale", logits, a->logit_scale * hidden / base },
+        { "dim-model-base", base, a->logit_scale * hidden / logits },
+        { "scale-depth", o->scale_depth > 0 ? o->scale_depth : depth, a->residual_scale * depth },
+    };
+    return compare(g, sizeof g / sizeof *g, set, folder);
+}
+
+ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
+                           const char *folder)
+{
+    const given g[] = {
+        { "num-layers", (double)o->num_layers, (double)a->n_layers },
+        { "hidden-size", (double)o->hidden_size, (double)a->hidden },
+        { "ffn-hidden-size", (double)o->ffn_hidden_size, (double)a->ffn },
+        { "num-attention-heads", (double)o->num_attention_heads, (double)a->n_heads },
+        { "num-query-groups", (double)o->num_query_groups, (double)a->n_kv_heads },
+        { "kv-channels", (double)o->kv_channels, (double)a->head_dim },
+        { "padded-vocab-size", (double)o->padded_vocab_size, (double)a->vocab },
+        { "pad-vocab-size-to", (double)o->padded_vocab_size, (double)a->vocab },
+        { "norm-epsilon", o->norm_epsilon, a->norm_eps },
+        { "apply-layernorm-1p", o->layernorm_1p, a->norm_offset != 0 },
+        { "add-rmsnorm-offset", o->layernorm_1p, a->norm_offset != 0 },
+        { "swiglu", o->swiglu, a->gated && a->act == TS_ACT_SILU },
+        { "geglu", o->geglu, a->gated && a->act == TS_ACT_GELU },
+        { "gelu-tanh", o->gelu_tanh, a->gated && a->act == TS_ACT_GELU_TANH },
+        { "squared-relu", o->squared_relu, !a->gated && a->act == TS_ACT_RELU2 },
+        { "disable-bias-linear", !o->bias_linear,
+          (!a->bias_proj || o->dense_bias) && !a->bias_fc1 && !a->bias_fc2 },
+        { "add-qkv-bias", o->qkv_bias, a->bias_qkv },
+        { "add-dense-bias", o->dense_bias, a->bias_proj },
+        { "add-output-layer-bias", o->output_bias, a->bias_head },
+        { "normalization", o->normalization, a->norm == TS_NORM_RMS },
+        { "untie-embeddings-and-output-weights", o->untie, !a->tied },
+        { "qk-layernorm", o->qk_layernorm, a->qk_norm != TS_QK_NORM_NONE },
+        { "post-norm", o->post_norm, a->post_norm },
+    };
+    TS_TRY(compare(g, sizeof g / sizeof *g, set, folder));
+    TS_TRY(compare_scales(o, set, a, folder));
+    TS_TRY(compare_windows(o, set, a, folder));
+    return compare_positions(o, set, a, folder);
+}
+
+ts_status ts_model_compare_config(const ts_model_options *o, const ts_arch *a, const char *folder)
+{
+    ts_arch config;
+    ts_str what = { 0 };
+    int n = 0;
+    if (!o->model_config)
+        return TS_OK;
+    ts_arch_init(&config);
+    ts_status st = ts_model_config_read(o->model_config, &config);
+    /* special tokens are the tokenizer's */
+    config.bos = a->bos;
+    config.pad = a->pad;
+    config.n_eos = a->n_eos;
+    memcpy(config.eos, a->eos, sizeof config.eos);
+    config.pad_frozen = a->pad_frozen;
+    if (st == TS_OK)
+        st = ts_arch_differences(&config, a, &what, &n);
+    if (st == TS_OK && n)
+        st = ts_error(TS_ERR_USER, "--model-config %s contradicts %s: the models differ in %s",
+                      o->model_config, folder, what.s);
+    ts_str_deinit(&what);
+    ts_arch_deinit(&config);
+    return st;
+}

@@ -101,8 +101,10 @@ static ts_status run(int argc, char *const *argv)
         ts_words_log_notes(t.set);
         st = train(&t);
         /* said here: ending the job may end this process at once */
-        if (st != TS_OK && t.comm->size > 1)
+        if (st != TS_OK && t.comm->size > 1) {
             ts_log(TS_LOG_ERROR, "%s", ts_error_message());
+            st = ts_error(st, "%s", ""); /* and not again at the end */
+        }
         /* A user's mistake is found by all ranks alike, or by one that sees other files than the
          * rest, which wait for it; any other failure may be this rank's alone. */
         enum { PATIENCE = 20 };

@@ -316,6 +316,8 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
 {
     *j = (ts_job){ .o = o, .set = set, .comm = comm, .dev = dev, .loaded = -1 };
     ts_checkpoint *ck = NULL;
+    if (with_data && comm->size > 1)
+        TS_TRY(ts_job_check_alike(set, comm));
     TS_TRY(ts_runtime_dtype(&o->runtime, &j->compute));
     if (!ts_option_given(set, "lr") && !o->train.skip_train)
         return ts_error(TS_ERR_USER, "--lr is missing");

@@ -105,6 +105,21 @@ goes_on() {
     done
 }
 
+# Processes that were told different things compute no run together.
+told() { # told TEXT OPTIONS-OF-RANK-1
+    # shellcheck disable=SC2086
+    expect 2 "$1" pretrain mpirun $launcher -n 2 sh -c 'case ${OMPI_COMM_WORLD_RANK:-$PMI_RANK} in 1) set -- "$@" '"$2"' ;; esac; exec "$@"' \
+        sh "$T" pretrain
+    checks=$((checks + 1))
+    [ "$(grep -cF -- "error: rank 1 of 2: $1" "$D/err")" = 1 ] || wrong "said more than once: $(cat "$D/err")"
+}
+steps=2
+told "--seed is 6 here and 5 on rank 0" "--seed 6"
+told "--lr is 0.01 here and 0.001 on rank 0" "--lr 0.01"
+told "--save is \"$D/one\" here and null on rank 0" "--save $D/one"
+absent "$D/one"
+steps=100000
+
 what="rank 1 killed"
 start
 kill -KILL "$(rank_pid 1)"

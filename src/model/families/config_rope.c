@@ -78,6 +78,16 @@ static ts_status read_original(const json_t *config, const json_t *rope, const c
                        &r->original_max_positions);
 }
 
+/* 0 is a factor, which leaves nothing of the scores, and not the lack of one. */
+static ts_status read_attention_factor(const json_t *rope, const char *file, ts_rope_config *r)
+{
+    const json_t *given = json_object_get(rope, "attention_factor");
+    if (json_is_number(given) && json_number_value(given) == 0)
+        return ts_error(TS_ERR_USER, "%s: rope scaling: attention_factor is 0, expected above 0",
+                        file);
+    return ts_config_real(rope, file, "attention_factor", 0, 0, &r->attention_factor);
+}
+
 static ts_status read_scaling(const json_t *config, const json_t *rope, const char *file,
                               const ts_arch *a, ts_rope_config *r)
 {
@@ -90,7 +100,7 @@ static ts_status read_scaling(const json_t *config, const json_t *rope, const ch
         return ts_error(TS_ERR_USER, "%s: rope scaling: factor is %g, expected a number above 0",
                         file, r->factor);
     if (ratio)
-        TS_TRY(ts_config_real(rope, file, "attention_factor", 0, 0, &r->attention_factor));
+        TS_TRY(read_attention_factor(rope, file, r));
     if (r->scaling == TS_ROPE_LLAMA3) {
         TS_TRY(ts_config_real(rope, file, "low_freq_factor", 0, 0, &r->low_freq_factor));
         TS_TRY(ts_config_real(rope, file, "high_freq_factor", 0, 0, &r->high_freq_factor));
@@ -161,6 +171,10 @@ ts_status ts_config_rope(const json_t *o, const char *file, const ts_config_defa
     TS_TRY(ts_config_real(o, file, "rope_theta", theta, theta, &theta));
     if (rotary > 0)
         TS_TRY(ts_config_real(o, file, "partial_rotary_factor", rotary, rotary, &rotary));
+    if (d->rotary > 0 && rotary <= 0) /* 0 stands for models that know no part */
+        return ts_error(TS_ERR_USER,
+                        "%s: partial_rotary_factor is %g, expected above 0 and up to 1", file,
+                        rotary);
     return ts_config_rope_object(o, rope, file, theta, rotary, a, out);
 }
 

@@ -46,7 +46,8 @@ ts_status ts_gemma_write(const ts_arch *a, const ts_config_defaults *d, json_t *
 static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
 {
     TS_TRY(ts_gemma_read(o, file, &defaults, a));
-    if (a->act == TS_ACT_GELU) /* the first files say "gelu" and mean the approximation */
+    const char *act = json_string_value(json_object_get(o, defaults.act_key));
+    if (act && !strcmp(act, "gelu")) /* the first files say so and mean the approximation */
         a->act = TS_ACT_GELU_TANH;
     return TS_OK;
 }

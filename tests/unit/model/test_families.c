@@ -283,6 +283,27 @@ static void test_features(void **state)
     }
 }
 
+/* Gemma's first files say "gelu" for the approximation; the other names say what they mean. */
+static void test_gemma_act(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        ts_act act;
+    } trials[] = { { "gelu", TS_ACT_GELU_TANH },
+                   { "gelu_pytorch_tanh", TS_ACT_GELU_TANH },
+                   { "gelu_python", TS_ACT_GELU } };
+    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) {
+        json_t *config = json_pack("{s:s, s:s}", "model_type", "gemma", "hidden_act", trials[i].name);
+        const ts_family *family = NULL;
+        ts_arch a;
+        OK(golden_arch(config, &family, &a));
+        assert_int_equal(a.act, trials[i].act);
+        ts_arch_deinit(&a);
+        json_decref(config);
+    }
+}
+
 /* A description that came from a family is found to fit it, or one before it that says the same. */
 static void test_describe(void **state)
 {
@@ -393,7 +414,7 @@ int main(void)
         cmocka_unit_test(test_describe),    cmocka_unit_test(test_nobody_fits),
         cmocka_unit_test(test_other_names), cmocka_unit_test(test_read_folder),
         cmocka_unit_test(test_general_names),
-        cmocka_unit_test(test_features),
+        cmocka_unit_test(test_features), cmocka_unit_test(test_gemma_act),
     };
     return cmocka_run_group_tests_name("model families", tests, NULL, NULL);
 }

@@ -85,6 +85,8 @@ static const trial texts[] = {
     { "{\"model_type\":\"gpt2\",\"scale_attn_by_inverse_layer_idx\":1}",
       "scale_attn_by_inverse_layer_idx" },
     { "{\"model_type\":\"gpt_neox\",\"rotary_pct\":0}", "rotary_pct" },
+    { "{\"model_type\":\"phi3\",\"partial_rotary_factor\":0}", "partial_rotary_factor" },
+    { "{\"model_type\":\"glm\",\"partial_rotary_factor\":-0.5}", "partial_rotary_factor" },
     { "{\"model_type\":\"gpt_neox\",\"hidden_size\":48,\"num_attention_heads\":4,\"rotary_"
       "pct\":0.05}",
       "partial_rotary_factor" },
@@ -128,6 +130,8 @@ static void test_ropes(void **state)
           "mscale" },
         { "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2},\"rope_theta\":1", "rope_theta" },
         { "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2,\"attention_factor\":-1}",
+          "attention_factor" },
+        { "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2,\"attention_factor\":0}",
           "attention_factor" },
         { "\"rope_scaling\":{\"rope_type\":\"longrope\"}", "short_factor" },
         { "\"rope_scaling\":{\"rope_type\":\"longrope\",\"short_factor\":[1],\"long_factor\":[1]}",

@@ -27,6 +27,18 @@ void ts_log_to(ts_log_level level, ts_log_sink *to, void *ctx)
     sink.no_raw = level > TS_LOG_INFO;
 }
 
+/* Messages quote names and values out of files: what would move the cursor, colour or ring does not
+ * reach a terminal. Also the controls that stand in UTF-8 as C2 80 to C2 9F. */
+static void make_plain(char *text)
+{
+    for (unsigned char *s = (unsigned char *)text; *s; s++) {
+        if ((*s < ' ' && *s != '\n' && *s != '\t') || *s == 0x7f)
+            *s = '?';
+        if (s[0] == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0)
+            s[0] = s[1] = '?';
+    }
+}
+
 void ts_log(ts_log_level level, const char *fmt, ...)
 {
     static const char *const name[] = { "debug: ", "", "warning: ", "error: " };
@@ -37,6 +49,7 @@ void ts_log(ts_log_level level, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    make_plain(text);
     if (sink.to)
         sink.to(sink.ctx, level, text);
     else

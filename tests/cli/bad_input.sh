@@ -61,6 +61,11 @@ expect 2 "vocabulary" "$T" pretrain $batch --load "$D/model" --data-path "$D/dat
     --tokenizer-type PretrainedFromHF --tokenizer-name-or-path "$D/tok"
 absent "$D/never.jsonl"
 
+# what a file says is quoted without what a terminal would obey
+printf '\033[31mred\302\233\007\n' >"$D/escape.jsonl"
+expect 2 'expected a JSON object, found "?[31mred???"' "$T" preprocess --input "$D/escape.jsonl" --output-prefix "$D/escape" \
+    --tokenizer-type NullTokenizer --vocab-size 9
+
 # failures while running
 expect 1 "is not a number" train --optimizer sgd --lr 1e6 --min-lr 1e6 --lr-decay-style constant --lr-warmup-iters 0 \
     --weight-decay 1e6 --clip-grad 0

@@ -46,6 +46,7 @@ typedef struct ts_option {
     bool decides;        /* what is computed (data, their order, arithmetic), so that a run that goes on
                             with another value is another run; not where, how fast, what is shown or
                             kept, nor what a checkpoint itself holds. Of all names of a field alike */
+    bool inherits;       /* where all such are left out, a run that goes on has what it had */
     const char *with;    /* LATER: matters where this option, of that type too, is refused; else it is
                             accepted without effect */
     const char *choices; /* CHOICE, NOTE */
@@ -132,6 +133,11 @@ ts_status ts_option_changes(const ts_option_set *set, const json_t *was, ts_str 
 #define TS_RUN_ROW(type_, struct_, field_, name_, def_, lo_, hi_, choices_, group_, help_)         \
     { .name = name_, .type = TS_OPTION_##type_, .offset = offsetof(struct_, field_), .def = def_,  \
       .lo = lo_, .hi = hi_, .decides = true, .choices = choices_, .group = group_, .help = help_ }
+/* The same of one that a run which goes on inherits. */
+#define TS_KEPT_ROW(type_, struct_, field_, name_, def_, lo_, hi_, choices_, group_, help_)        \
+    { .name = name_, .type = TS_OPTION_##type_, .offset = offsetof(struct_, field_), .def = def_,  \
+      .lo = lo_, .hi = hi_, .decides = true, .inherits = true, .choices = choices_,                \
+      .group = group_, .help = help_ }
 #define TS_NOTE(name_, words_, group_, help_)                                                      \
     { .name = name_, .type = TS_OPTION_NOTE, .lo = words_, .group = group_, .help = help_ }
 #define TS_TOLD(name_, words_, group_, help_)                                                      \

@@ -199,8 +199,18 @@ static ts_status add_change(ts_str *out, const char *name, const json_t *was, co
     return st;
 }
 
+/* None of the options that a run can inherit is given. */
+static bool leaves_out(const ts_option_set *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->e[i].row->inherits && s->e[i].from != TS_FROM_DEFAULT)
+            return false;
+    return true;
+}
+
 ts_status ts_option_changes(const ts_option_set *s, const json_t *was, ts_str *out)
 {
+    const bool inherits = leaves_out(s);
     ts_str text = { 0 };
     json_t *is = NULL;
     ts_status st = ts_option_json(s, &text);
@@ -210,7 +220,7 @@ ts_status ts_option_changes(const ts_option_set *s, const json_t *was, ts_str *o
     for (size_t i = 0; st == TS_OK && i < s->n; i++) {
         const ts_option *r = s->e[i].row;
         const json_t *before = json_object_get(was, r->name);
-        if (r->decides && before && !is_alias(s, i, was))
+        if (r->decides && !(r->inherits && inherits) && before && !is_alias(s, i, was))
             st = add_change(out, r->name, before, json_object_get(is, r->name));
     }
     json_decref(is);

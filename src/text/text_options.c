@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* All decide what is computed: which ids end and fill documents. */
+/* All decide what is computed: which ids end and fill documents. A checkpoint has its tokenizer. */
 #define RUN(type_, field, name, help)                                                              \
-    TS_RUN_ROW(type_, ts_text_options, field, name, NULL, 0, 0, NULL, "tokenizer", help)
+    TS_KEPT_ROW(type_, ts_text_options, field, name, NULL, 0, 0, NULL, "tokenizer", help)
 
 const ts_option ts_text_option_rows[] = {
     RUN(TEXT, type, "tokenizer-type",
@@ -17,7 +17,7 @@ const ts_option ts_text_option_rows[] = {
     RUN(TEXT, model, "tokenizer-model", "SentencePiece, tiktoken or tokenizer.json file"),
     RUN(TEXT, vocab_file, "vocab-file", "vocab.json of GPT2BPETokenizer"),
     RUN(TEXT, merge_file, "merge-file", "merges.txt of GPT2BPETokenizer"),
-    TS_RUN_ROW(INT, ts_text_options, vocab_size, "vocab-size", "0", 0, 2147483646, NULL, "tokenizer",
+    TS_KEPT_ROW(INT, ts_text_options, vocab_size, "vocab-size", "0", 0, 2147483646, NULL, "tokenizer",
            "NullTokenizer: ids 0 to N-1, and N ends a document"),
     RUN(LIST, kwargs, "tokenizer-kwargs",
         "pairs such as eos_token <|endoftext|> pad_token <|extra_0|>"),

@@ -2,6 +2,8 @@
 # An interrupted run equals an undisturbed one, bit for bit; what is missing from a checkpoint shows.
 . "$(dirname "$0")/lib.sh"
 make_data
+awk 'BEGIN { for (d = 0; d < 60; d++) { s = ""; for (i = 0; i < 30; i++) s = s (i ? " " : "") (d * 7 + i * i) % 50; print s } }' >"$D/few.txt"
+"$T" preprocess --input "$D/few.txt" --output-prefix "$D/few" --tokenizer-type NullTokenizer --vocab-size 90 >/dev/null 2>&1
 have_mpi() { command -v mpirun >/dev/null 2>&1; }
 on() { # on N COMMAND...: under N processes
     n=$1
@@ -51,6 +53,11 @@ expect 0 "" run 0 --bf16 --save "$D/ck" --exit-interval 3
 expect 0 '--exp-avg-dtype "bf16" (was "fp32")' run 0 $bf16_moments --load "$D/ck" --save "$D/ck" --exit-interval 5
 expect 0 '--exp-avg-sq-dtype "fp32" (was "bf16")' run 0 --bf16 --load "$D/ck"
 expect 2 "--main-params-dtype bf16 goes with --bf16" run 0 --use-precision-aware-optimizer --main-params-dtype bf16
+
+# so is another tokenizer, which ends documents with another id; one that is not named again is the same
+rm -rf "$D/ck"
+expect 0 "" run 0 --vocab-size 90 --padded-vocab-size 97 --data-path "$D/few_text_document" --save "$D/ck" --exit-interval 3
+expect 0 '--vocab-size 50 (was 90)' run 0 --vocab-size 50 --data-path "$D/few_text_document" --load "$D/ck"
 
 # packed copies of the weights: the same bits whether the optimizer writes them or each product makes its own
 rm -rf "$D/ck"

@@ -8,6 +8,7 @@
 
 #include "../unit/temp.h"
 #include "base/log.h"
+#include "base/output.h"
 #include "io_hooks.h"
 #include "model/weights.h"
 

@@ -58,6 +58,7 @@ static const ts_option deciding[] = {
     RUN(CHOICE, kind, "order", "second", "first|second|third"),
     RUN(NOFLAG, keeps, "no-part", NULL, NULL),
     RUN(LIST, list, "paths", NULL, NULL),
+    TS_KEPT_ROW(TEXT, settings, other, "words", NULL, 0, 0, NULL, "run", "decides, and is inherited"),
     ROW(INT, count, "threads", "7", 0, 0, NULL, "decides nothing"),
     TS_NOTE("once", 1, "run", "decides nothing either"),
 };
@@ -582,6 +583,10 @@ static void changes(void **state)
                  "--seed 5 (was null), --order \"second\" (was \"first\"), --no-part false (was true), "
                  "--paths [] (was [\"a\"])");
     ts_str_deinit(&text);
+    changes_from(set, "{\"words\": \"old\"}", "");
+    char *argv[] = { "--words", "new" };
+    OK(ts_option_parse(set, 2, argv));
+    changes_from(set, "{\"words\": \"old\"}", "--words \"new\" (was \"old\")");
     ts_option_set_destroy(&set);
 }
 

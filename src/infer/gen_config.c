@@ -93,6 +93,17 @@ static const unknown_setting unknown_settings[] = {
     { "exponential_decay_length_penalty", 0 },
     { "penalty_alpha", 0 },
     { "stop_strings", 0 },
+    { "min_length", 0 },
+    { "num_return_sequences", 1 },
+    { "encoder_no_repeat_ngram_size", 0 },
+    { "encoder_repetition_penalty", 1 },
+    { "renormalize_logits", 0 },
+    { "watermarking_config", 0 },
+    { "token_healing", 0 },
+    { "force_words_ids", 0 },
+    { "constraints", 0 },
+    { "dola_layers", 0 },
+    { "max_time", 0 },
 };
 
 static void report_unknown(const json_t *j, const char *file)
@@ -223,6 +234,10 @@ static void take_options(const ts_gen_options *o, const ts_option_set *set, ts_g
     c->n_stop = o->stop.n;
 }
 
+/* A setting, named as it was given: by its option, or by the folder's file. */
+#define NAMED(set, option, key)                                                                    \
+    (ts_option_given(set, option) ? "--" option : "generation_config.json's " key)
+
 static ts_status check_options(const ts_gen_options *o, const ts_option_set *set,
                                const ts_gen_config *c)
 {
@@ -236,16 +251,20 @@ static ts_status check_options(const ts_gen_options *o, const ts_option_set *set
                         (long long)c->num_beams);
     if (c->sampling.do_sample && c->sampling.temperature < LEAST_TEMPERATURE)
         return ts_error(TS_ERR_USER,
-                        "--temperature %g: expected a number above 0, and not below %g (--greedy "
+                        "%s %g: expected a number above 0, and not below %g (--greedy "
                         "always takes the most probable token)",
-                        c->sampling.temperature, LEAST_TEMPERATURE);
+                        NAMED(set, "temperature", "temperature"), c->sampling.temperature,
+                        LEAST_TEMPERATURE);
     if (c->num_beams > 1 && c->n_stop)
         return ts_error(TS_ERR_USER, "--stop does not go with --num-beams");
     if (c->num_beams > 1 && c->logprobs)
         return ts_error(TS_ERR_USER, "--logprobs does not go with --num-beams");
     if (c->max_new_tokens && c->sampling.min_new_tokens > c->max_new_tokens)
-        return ts_error(TS_ERR_USER, "--min-new-tokens %lld is more than --max-new-tokens %lld",
-                        (long long)c->sampling.min_new_tokens, (long long)c->max_new_tokens);
+        return ts_error(TS_ERR_USER, "%s %lld is more than %s %lld",
+                        NAMED(set, "min-new-tokens", "min_new_tokens"),
+                        (long long)c->sampling.min_new_tokens,
+                        NAMED(set, "max-new-tokens", "max_new_tokens"),
+                        (long long)c->max_new_tokens);
     for (int64_t i = 0; i < c->n_stop; i++)
         if (!c->stop[i][0])
             return ts_error(TS_ERR_USER, "--stop: the text is empty");

@@ -61,6 +61,19 @@ expect 2 "vocabulary" "$T" pretrain $batch --load "$D/model" --data-path "$D/dat
     --tokenizer-type PretrainedFromHF --tokenizer-name-or-path "$D/tok"
 absent "$D/never.jsonl"
 
+# what generation_config.json asks for and is not done is named, and what cannot be as the file's
+generate() { # generate TEXT CODE CONFIG
+    broken
+    echo "$3" >"$D/broken/generation_config.json"
+    expect "$2" "$1" "$T" infer --load "$D/broken" --input "$D/in.jsonl" --json --max-new-tokens 2
+}
+for setting in '"min_length": 40' '"num_return_sequences": 3' '"encoder_repetition_penalty": 1.5' '"no_repeat_ngram_size": 2'; do
+    key=${setting%%\":*}
+    generate "${key#?} is not supported and is left out" 0 "{$setting}"
+done
+generate "error: generation_config.json's temperature 0: expected" 2 '{"do_sample": true, "temperature": 0}'
+generate "error: generation_config.json's min_new_tokens 9 is more than --max-new-tokens 2" 2 '{"min_new_tokens": 9}'
+
 # what a file says is quoted without what a terminal would obey
 printf '\033[31mred\302\233\007\n' >"$D/escape.jsonl"
 expect 2 'expected a JSON object, found "?[31mred???"' "$T" preprocess --input "$D/escape.jsonl" --output-prefix "$D/escape" \

@@ -20,7 +20,8 @@ typedef struct ts_i8_rows {
     const void *src;    /* [rows, k] */
     ts_dtype src_dtype;
     int64_t ld, k;
-    uint8_t *q;         /* [rows, q_ld]; q_ld: k rounded up to a unit */
+    uint8_t *q;         /* [rows, q_ld]; q_ld: k rounded up to a unit, behind k is anything: B has
+                           zeros there */
     int64_t q_ld;
     float *scale;       /* [rows, blocks] */
     int64_t blocks;

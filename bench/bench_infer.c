@@ -1,8 +1,8 @@
 /* Prefill and decoding of a model with random weights: tokens per second, and what share of the
  * memory's speed the weights are read at. bench/infer.py runs it beside a peer. */
 #include "base/thread.h"
-#include "device/cpu/isa.h"
 #include "device/device.h"
+#include "device/isa.h"
 #include "infer/engine.h"
 #include "model/decoder.h"
 
@@ -191,7 +191,7 @@ static bool read_option(settings *s, const char *name, const char *v)
         }
     if (!strcmp(name, "--threads"))
         return (s->threads = atoi(v)) > 0;
-    if (!strcmp(name, "--isa")) /* bits of device/cpu/isa.h */
+    if (!strcmp(name, "--isa")) /* bits of device/isa.h */
         return (s->isa = (unsigned)atoi(v)) || true;
     return false;
 }

@@ -3,7 +3,7 @@
  * (a = b + 3 c) and updates in place, on arrays that fit in each level of cache or in none; bytes
  * are the algorithm's. Each figure is the best of many runs of two milliseconds or more. */
 #include "base/thread.h"
-#include "device/cpu/isa.h"
+#include "device/isa.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 # A kernel file is compiled for the instruction set that its name ends in; everything else is plain x86-64
-# (or whatever the machine is). Which of them runs is decided at run time (src/device/cpu/isa.h).
+# (or whatever the machine is). Which of them runs is decided at run time (src/device/isa.h).
 function(ts_isa_flags)
   set(level -O3)
   if(TESSERA_SANITIZE OR TESSERA_FUZZ)

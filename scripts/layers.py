@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Order of includes, as src/layers.txt declares it. A file includes only what stands below its own row, or its
 own folder; folders of one row, and sub-folders of one folder, use each other in one direction only. A public
-header is included from its folder on. No file, a .c and its .h taken as one, is part of a circle.
+header is included from its folder on; an inner folder by itself, and by the files that stand after it. No
+file, a .c and its .h taken as one, is part of a circle.
 layers.py [SOURCE]; exit 1 on a violation."""
 import pathlib
 import re
@@ -12,7 +13,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 
 class Layers:
     def __init__(self, root):
-        self.rank, self.home, self.circles, self.bad = {}, {}, set(), []
+        self.rank, self.home, self.inner, self.circles, self.bad = {}, {}, {}, set(), []
         for line in (root / "src" / "layers.txt").read_text().splitlines():
             word = line.split("#")[0].split()
             if not word:
@@ -21,6 +22,8 @@ class Layers:
                 self.rank.update({folder: len(set(self.rank.values())) for folder in word[1:]})
             elif word[0] == "public" and len(word) > 2:
                 self.home.update({"tessera/" + header: word[1] for header in word[2:]})
+            elif word[0] == "inner" and len(word) > 1:
+                self.inner[word[1]] = set(word[2:])
             elif word[0] == "circle" and len(word) > 2:
                 self.circles.add(tuple(sorted(word[1:])))
             else:
@@ -29,6 +32,8 @@ class Layers:
         headers = {"tessera/" + p.name for p in (root / "include" / "tessera").glob("*.h")}
         self.compare(folders, set(self.rank), "the folder src/")
         self.compare(headers, set(self.home), "the public header ")
+        inner = {folder for folder in self.inner if (root / "src" / folder).is_dir()}
+        self.compare(inner, set(self.inner), "the inner folder src/")
         self.compare(set(self.home.values()), folders & set(self.home.values()), "the home of public headers ")
 
     def compare(self, there, named, what):
@@ -39,6 +44,9 @@ class Layers:
         """One include of src/<folder>/... or, with folder None, of a public header."""
         other = self.home.get(target) if target.startswith("tessera/") else target.split("/")[0]
         own = self.home.get(name[len("include/"):]) if folder is None else folder
+        for inner, guests in self.inner.items():
+            if target.startswith(inner + "/") and not name.startswith(f"src/{inner}/") and name not in guests:
+                self.bad.append(f"{name} includes {target}, which is for src/{inner} alone")
         if folder is None and not target.startswith("tessera/"):
             self.bad.append(f"{name} is public and includes {target}")
         elif other in self.rank and own in self.rank and other != own:

@@ -59,7 +59,7 @@ struct ts_device {
 
 typedef struct ts_device_options {
     int threads;       /* 0: all cores */
-    /* TS_ISA_* that may be used; TS_ISA_ALL: what the CPU has (device/cpu/isa.h) */
+    /* TS_ISA_* that may be used; TS_ISA_ALL: what the CPU has (device/isa.h) */
     unsigned isa;
     int64_t limit;     /* bytes; 0: none */
     bool unplaced;     /* leave it to the system which memory nodes threads and bytes are on */

@@ -2,7 +2,7 @@
 
 #include "base/numa.h"
 #include "base/thread.h"
-#include "device/cpu/isa.h"
+#include "device/isa.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #include "plan/hardware.h"
 
 #include "base/thread.h"
-#include "device/cpu/isa.h"
+#include "device/isa.h"
 
 #include <math.h>
 #include <stdio.h>

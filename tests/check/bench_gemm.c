@@ -3,6 +3,7 @@
 #include "check.h"
 #include "device/cpu/gemm/gemm.h"
 #include "device/cpu/gemm/gemm_kernels.h"
+#include "device/packing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,7 +132,7 @@ static bool bench_args(ts_gemm_args *g, ts_cpu *c, const bench_pass *p, const in
     g->c = bench_take(m, (size_t)(g->m * g->n * 4));
     if (!g->a || !g->b || !g->c || !p->packed)
         return g->a && g->b && g->c;
-    const size_t packed = ts_cpu_gemm_packed_bytes(&c->base, p->form, dtype, g->n, g->k);
+    const size_t packed = ts_packing_bytes(c->isa, p->form, dtype, g->n, g->k);
     ts_gemm_pack_args a = { .form = p->form, .n = g->n, .k = g->k, .ld = g->ldb, .src_dtype = dtype,
                             .dtype = dtype, .src = g->b,
                             .dst = packed ? bench_take(m, packed) : NULL };

@@ -3,6 +3,8 @@
  * sum) x the sum of |a b|. */
 #include "check.h"
 #include "device/cpu/gemm/gemm.h"
+#include "device/cpu/gemm/gemm_kernels.h"
+#include "device/packing.h"
 
 typedef struct gemm_case {
     ts_gemm_form form;
@@ -70,9 +72,8 @@ static bool left_out(const check_env *e, ts_dtype t) { return e->bf16_only && t 
 static void run_case(const check_env *e, const gemm_case *c)
 {
     const bool nt = c->form == TS_GEMM_NT, tn = c->form == TS_GEMM_TN;
-    const ts_device *d = &e->one->base;
     const size_t packed =
-        c->packed ? ts_cpu_gemm_packed_bytes(d, c->form, c->dtype, c->n, c->k) : 0;
+        c->packed ? ts_packing_bytes(e->one->isa, c->form, c->dtype, c->n, c->k) : 0;
     if ((c->packed && !packed) || left_out(e, c->dtype))
         return;
     check_case("gemm %s m %lld n %lld k %lld %s -> %s%s%s%s%s%s%s gap %d scale %g",
@@ -222,8 +223,8 @@ static void pack_types(const check_env *e)
             for (size_t t = 0; t < CHECK_COUNT(types); t++) {
                 const int64_t n = shape[i][0], k = shape[i][1], rows = form ? k : n,
                               ld = (form ? n : k) + 3;
-                const size_t size = ts_cpu_gemm_packed_bytes(&e->one->base, (ts_gemm_form)form,
-                                                             TS_DTYPE_BF16, n, k);
+                const size_t size =
+                    ts_packing_bytes(e->one->isa, (ts_gemm_form)form, TS_DTYPE_BF16, n, k);
                 if (!size)
                     return;
                 check_case("gemm_pack %s n %lld k %lld from %s", form_name[form], (long long)n,
@@ -301,9 +302,8 @@ static void alone(const check_env *e)
             for (size_t i = 0; i < CHECK_COUNT(ks) && !left_out(e, types[t]); i++)
                 for (int packs = 0; packs < 2; packs++) {
                     const int64_t m = 66, n = 53, k = ks[i];
-                    const ts_device *d = &e->one->base;
                     const size_t size =
-                        packs ? ts_cpu_gemm_packed_bytes(d, TS_GEMM_NT, types[t], n, k) : 0;
+                        packs ? ts_packing_bytes(e->one->isa, TS_GEMM_NT, types[t], n, k) : 0;
                     if (packs && !size)
                         continue;
                     check_case("gemm NT k %lld %s, rows alone%s", (long long)k,
@@ -404,9 +404,18 @@ static void rounded(const check_env *e)
         }
 }
 
+static void widths(const check_env *e)
+{
+    ts_gemm_kernels k;
+    check_case("panels are those that memory is foreseen with");
+    ts_gemm_kernels_init(&k, e->isa, TS_DTYPE_BF16);
+    check_equal("columns", 0, k.pairs ? k.width : 0, ts_packing_of(e->isa).pairs);
+}
+
 void check_gemm(const check_env *e);
 void check_gemm(const check_env *e)
 {
+    widths(e);
     sizes(e);
     large(e);
     blocks(e);

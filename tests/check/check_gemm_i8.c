@@ -4,6 +4,7 @@
 #include "check.h"
 #include "device/cpu/gemm/gemm.h"
 #include "device/cpu/gemm/gemm_i8.h"
+#include "device/packing.h"
 
 #include <time.h>
 
@@ -83,7 +84,7 @@ static void run_case(const check_env *e, const i8_case *c)
     ts_gemm_pack_args p = { .form = c->form, .n = c->n, .k = c->k, .ld = ld,
                             .src_dtype = c->src_dtype, .dtype = TS_DTYPE_I8 };
     p.src = check_in(2, c->src_dtype, (nt ? c->n : c->k) * ld, 1);
-    p.dst = check_work(ts_cpu_gemm_packed_bytes(&e->one->base, c->form, TS_DTYPE_I8, c->n, c->k));
+    p.dst = check_work(ts_packing_bytes(e->one->isa, c->form, TS_DTYPE_I8, c->n, c->k));
     if (c->bias)
         g.bias = check_in(4, TS_DTYPE_F32, c->n, 1);
     if (c->add)
@@ -106,7 +107,7 @@ static void check_not_finite(const check_env *e, float bad, bool in_a)
     (in_a ? a : b)[x * k + at] = bad;
     check_touched(a), check_touched(b);
     ts_gemm_pack_args p = { .n = n, .k = k, .ld = k, .src = b, .dtype = TS_DTYPE_I8 };
-    p.dst = check_work(ts_cpu_gemm_i8_bytes(e->isa, n, k));
+    p.dst = check_work(ts_packing_bytes(e->isa, p.form, TS_DTYPE_I8, n, k));
     check_kernel(e, TS_KERNEL_gemm_i8_pack, &p, 0);
     check_touched(p.dst);
     ts_gemm_args g = { .m = m, .n = n, .k = k, .lda = k, .ldc = n, .a = a, .b = p.dst,
@@ -133,7 +134,7 @@ static void rounded(const check_env *e)
     a[3 * k + 1] = INFINITY, a[10 * k + 2] = NAN;
     check_touched(a);
     ts_gemm_pack_args p = { .n = n, .k = k, .ld = k, .src = b, .dtype = TS_DTYPE_I8 };
-    p.dst = check_work(ts_cpu_gemm_i8_bytes(e->isa, n, k));
+    p.dst = check_work(ts_packing_bytes(e->isa, p.form, TS_DTYPE_I8, n, k));
     check_kernel(e, TS_KERNEL_gemm_i8_pack, &p, 0);
     check_touched(p.dst);
     ts_gemm_args g = { .m = m, .n = n, .k = k, .lda = k, .ldc = n, .a = a, .b = p.dst,
@@ -230,8 +231,7 @@ void bench_gemm_i8(const check_env *e)
         ts_gemm_pack_args p = { .form = g.form, .n = g.n, .k = g.k, .ld = s[2],
                                 .dtype = TS_DTYPE_I8 };
         p.src = check_in(2, TS_DTYPE_F32, g.n * g.k, 1);
-        p.dst = check_work(
-            ts_cpu_gemm_packed_bytes(&e->one->base, g.form, TS_DTYPE_I8, g.n, g.k));
+        p.dst = check_work(ts_packing_bytes(e->one->isa, g.form, TS_DTYPE_I8, g.n, g.k));
         g.b = p.dst;
         const double pack = best_of(e->two, TS_KERNEL_gemm_i8_pack, &p);
         const double one = best_of(e->one, TS_KERNEL_gemm_i8, &g);

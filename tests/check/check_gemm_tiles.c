@@ -3,7 +3,6 @@
 #define ts_gemm_kernels_init ts_gemm_kernels_init_emulated
 #define ts_gemm_kernels_init_amx init_emulated
 #define ts_cpu_init_gemm ts_cpu_init_gemm_emulated
-#define ts_cpu_gemm_packed_bytes ts_cpu_gemm_packed_bytes_emulated
 #include "device/cpu/gemm/gemm_kernels.h"
 
 void ts_gemm_kernels_init_amx_emulated(ts_gemm_kernels *k);
@@ -27,7 +26,6 @@ void init_emulated(ts_gemm_kernels *k)
 
 #include "device/cpu/gemm/gemm.c"
 #undef ts_cpu_init_gemm
-#undef ts_cpu_gemm_packed_bytes
 #include "base/log.h"
 #include "check.h"
 

@@ -4,6 +4,7 @@
  * largest) for every weight, and the rounding of fp32 sums of groups. */
 #include "check.h"
 #include "device/cpu/gemm/gemm.h"
+#include "device/packing.h"
 
 typedef struct quant_case {
     ts_quant quant;
@@ -251,8 +252,7 @@ static void rows(const check_env *e)
     static const int64_t shape[][2] = { { 1, 1 }, { 50, 33 }, { 97, 64 }, { 48, 7 } };
     for (size_t i = 0; i < CHECK_COUNT(shape); i++) {
         const int64_t n = shape[i][0], k = shape[i][1];
-        const size_t size =
-            ts_cpu_gemm_packed_bytes(&e->one->base, TS_GEMM_NT, TS_DTYPE_BF16, n, k);
+        const size_t size = ts_packing_bytes(e->one->isa, TS_GEMM_NT, TS_DTYPE_BF16, n, k);
         if (!size)
             return;
         check_case("gemm_rows n %lld k %lld", (long long)n, (long long)k);

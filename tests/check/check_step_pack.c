@@ -1,6 +1,7 @@
 /* A step that makes the forms on its way against the step and then gemm_pack: bit by bit. */
 #include "check.h"
 #include "device/cpu/gemm/gemm.h"
+#include "device/packing.h"
 
 #include <math.h>
 #include <string.h>
@@ -12,7 +13,7 @@ typedef struct forms {
 
 static size_t packed(const ts_cpu *c, ts_gemm_form form, int64_t n, int64_t k)
 {
-    return ts_cpu_gemm_packed_bytes(&c->base, form, TS_DTYPE_BF16, n, k);
+    return ts_packing_bytes(c->isa, form, TS_DTYPE_BF16, n, k);
 }
 
 static forms make_forms(const ts_cpu *c, int64_t n, int64_t k, int which)

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "../unit/temp.h"
-#include "device/cpu/isa.h"
+#include "device/isa.h"
 #include "infer/score.h"
 #include "model/options.h"
 #include "train/optimizer.h"

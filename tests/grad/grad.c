@@ -1,6 +1,6 @@
 #include "grad.h"
 #include "base/thread.h"
-#include "device/cpu/isa.h"
+#include "device/isa.h"
 
 #include <float.h>
 #include <math.h>

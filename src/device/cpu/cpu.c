@@ -4,6 +4,7 @@
 #include "device/cpu/kernel.h"
 #include "device/cpu/place.h"
 #include "device/cpu/rowwise/rowwise.h"
+#include "device/packing.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -79,6 +80,12 @@ static void cpu_launch(ts_device *d, ts_kernel kernel, const void *args, int64_t
         stat->seconds += ts_now() - began;
 }
 
+static size_t cpu_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n,
+                               int64_t k)
+{
+    return ts_packing_bytes(((const ts_cpu *)d)->isa, form, dtype, n, k);
+}
+
 static void cpu_close(ts_device *d)
 {
     ts_cpu *c = as_cpu(d);
@@ -110,7 +117,7 @@ ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
                            .alloc = cpu_alloc, .free = cpu_free,
                            .to_device = cpu_copy, .to_host = cpu_copy,
                            .move = cpu_copy, .zero = cpu_zero,
-                           .launch = cpu_launch, .gemm_packed_bytes = ts_cpu_gemm_packed_bytes,
+                           .launch = cpu_launch, .gemm_packed_bytes = cpu_packed_bytes,
                            .close = cpu_close };
     c->base.mem.limit = o->limit;
     c->isa = ts_isa_detect() & o->isa;

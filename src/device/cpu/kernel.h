@@ -6,15 +6,9 @@
 #ifndef TS_DEVICE_CPU_KERNEL_H
 #define TS_DEVICE_CPU_KERNEL_H
 #include "base/thread.h"
-#include "device/cpu/isa.h"
 #include "device/device.h"
-
-/* Work space, booked at open and the same on sim: what a kernel needs beyond it, it does
- * without. */
-enum {
-    TS_CPU_SHARED_SCRATCH = 24 << 20, /* one, for a whole kernel's packed operand */
-    TS_CPU_THREAD_SCRATCH = 3 << 20,  /* one a thread */
-};
+#include "device/isa.h"
+#include "device/workspace.h"
 
 typedef struct ts_cpu ts_cpu;
 typedef void ts_cpu_rows_fn(const void *args, int64_t begin, int64_t end);
@@ -40,11 +34,5 @@ struct ts_cpu {
 static inline char *ts_cpu_scratch(const ts_cpu *c, int thread)
 {
     return c->thread_scratch + (size_t)thread * TS_CPU_THREAD_SCRATCH;
-}
-
-/* What a CPU device with this many threads books at open. */
-static inline int64_t ts_cpu_workspace_bytes(int threads)
-{
-    return TS_CPU_SHARED_SCRATCH + (int64_t)threads * TS_CPU_THREAD_SCRATCH;
 }
 #endif

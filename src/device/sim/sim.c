@@ -1,6 +1,9 @@
 #include "device/sim/sim.h"
 
-#include "device/cpu/gemm/gemm.h"
+#include "base/thread.h"
+#include "device/isa.h"
+#include "device/packing.h"
+#include "device/workspace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +15,6 @@ typedef struct ts_sim {
     double seconds;
     double activation_seconds; /* bytes x seconds */
     uintptr_t next;  /* the next made-up address */
-    ts_cpu shadow;   /* answers how a CPU of this kind lays out packed weights; never runs */
 } ts_sim;
 
 static const ts_sim *as_sim(const ts_device *d) { return (const ts_sim *)(const void *)d; }
@@ -89,7 +91,7 @@ static size_t sim_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype d
 {
     if (as_sim(d)->hw.is_gpu)
         return 0;
-    return ts_cpu_gemm_packed_bytes(&as_sim(d)->shadow.base, form, dtype, n, k);
+    return ts_packing_bytes(as_sim(d)->hw.isa, form, dtype, n, k);
 }
 
 static void sim_close(ts_device *d) { ts_free(&d); }
@@ -135,7 +137,6 @@ ts_status ts_sim_open_hardware(const ts_sim_hardware *hw, ts_device **out)
                            .close = sim_close };
     s->hw = *hw;
     s->next = 1u << 20;
-    s->shadow.isa = hw->isa;
     if (!hw->is_gpu)
         ts_device_book(&s->base, TS_MEM_OTHER, ts_cpu_workspace_bytes(hw->threads));
     *out = &s->base;

@@ -3,7 +3,7 @@
 #include "../cmocka_all.h"
 
 #include "../temp.h"
-#include "device/cpu/isa.h"
+#include "device/isa.h"
 #include "infer/score.h"
 #include "model/options.h"
 

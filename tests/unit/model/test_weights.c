@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "../temp.h"
-#include "device/cpu/isa.h"
+#include "device/isa.h"
 #include "io/st_write.h"
 #include "model/options.h"
 #include "tessera/log.h"

@@ -1,7 +1,7 @@
 /* Attention with a cache: rows of padding. */
 #include "../cmocka_all.h"
 #include "../temp.h"
-#include "device/cpu/isa.h"
+#include "device/isa.h"
 #include "ops/ops.h"
 
 #include <string.h>

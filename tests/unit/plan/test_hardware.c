@@ -1,5 +1,5 @@
 #include "base/file.h"
-#include "device/cpu/isa.h"
+#include "device/isa.h"
 #include "plan/hardware.h"
 
 #include <setjmp.h>
@@ -127,24 +127,36 @@ static void a_gpu_packs_nothing(void **state)
     ts_device_close(&d);
 }
 
-/* Also on a processor that has none of these instructions. */
+/* Also on a processor that has none of these instructions: nothing of the other one's kernels runs. */
 static void any_processor_is_planned_for(void **state)
 {
     (void)state;
-    static const char *const isa[] = { "", "avx2", "avx2 avx512", "avx2 avx512 avx512_bf16 avx512_vnni",
-                                       "avx2 avx512 avx512_bf16 avx512_vnni amx_bf16 amx_int8" };
-    static const size_t bf16[] = { 0, 0, 0, 96 * 32 * 4, 96 * 32 * 4 };
-    for (size_t i = 0; i < sizeof isa / sizeof *isa; i++) {
+    static const struct {
+        const char *isa;
+        size_t pairs, i8; /* columns of a panel */
+    } rows[] = { { "", 0, 16 },
+                 { "avx2", 0, 16 },
+                 { "avx2 avx512", 0, 16 },
+                 { "avx2 avx512 avx512_vnni", 0, 48 },
+                 { "avx2 avx512 avx512_bf16", 48, 16 },
+                 { "avx2 avx512 avx512_bf16 avx512_vnni", 48, 48 },
+                 { "avx2 avx512 avx512_bf16 avx512_vnni amx_bf16 amx_int8", 48, 48 } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const size_t pairs = rows[i].pairs, i8 = rows[i].i8;
         ts_sim_hardware hw;
         ts_device *d;
         char text[256];
         snprintf(text, sizeof text, "{\"isa\": \"%s\", \"flops_f32\": 1e12, \"flops_16\": 1e12, "
-                                    "\"bytes_per_second\": 1e11}", isa[i]);
+                                    "\"bytes_per_second\": 1e11}", rows[i].isa);
         assert_int_equal(read_text(text, &hw), TS_OK);
         assert_int_equal(ts_sim_open_hardware(&hw, &d), TS_OK);
-        assert_int_equal(d->gemm_packed_bytes(d, TS_GEMM_NT, TS_DTYPE_F32, 64, 64), 0);
-        assert_int_equal(d->gemm_packed_bytes(d, TS_GEMM_NT, TS_DTYPE_BF16, 64, 64), bf16[i]);
-        assert_true(d->gemm_packed_bytes(d, TS_GEMM_NT, TS_DTYPE_I8, 64, 64) >= 64 * 64);
+        /* 100 columns in panels; 33 rows in pairs, and in fours with two rows more a block of 192 */
+        assert_int_equal(d->gemm_packed_bytes(d, TS_GEMM_NN, TS_DTYPE_BF16, 100, 33),
+                         pairs ? (100 + pairs - 1) / pairs * pairs * 17 * 4 : 0);
+        assert_int_equal(d->gemm_packed_bytes(d, TS_GEMM_NT, TS_DTYPE_I8, 100, 33),
+                         (100 + i8 - 1) / i8 * i8 * (2 + 9) * 4);
+        assert_int_equal(d->gemm_packed_bytes(d, TS_GEMM_TN, TS_DTYPE_BF16, 100, 33), 0);
+        assert_int_equal(d->gemm_packed_bytes(d, TS_GEMM_NT, TS_DTYPE_F32, 100, 33), 0);
         ts_device_close(&d);
     }
 }

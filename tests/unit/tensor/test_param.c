@@ -3,7 +3,7 @@
 #include "../cmocka_all.h"
 #include "../temp.h"
 #include "base/rng.h"
-#include "device/cpu/isa.h"
+#include "device/isa.h"
 #include "tensor/param.h"
 
 #include <string.h>

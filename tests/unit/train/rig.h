@@ -3,7 +3,7 @@
 #define TS_TESTS_RIG_H
 #include "../cmocka_all.h"
 #include "data/indexed.h"
-#include "device/cpu/isa.h"
+#include "device/isa.h"
 #include "train/trainer.h"
 #include "words.h"
 

@@ -1,6 +1,6 @@
 /* AdamW and SGD over a small parameter set, step by step beside the same rules in double. */
 #include "../cmocka_all.h"
-#include "device/cpu/isa.h"
+#include "device/isa.h"
 #include "train/optimizer.h"
 #include "words.h"
 

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "device/cpu/gemm/gemm.h"
+#include "device/packing.h"
 
 #include <string.h>
 
@@ -53,7 +54,8 @@ static bool int8_is_same(ts_cpu *cpu, trial *t)
     ts_gemm_args g = { .form = TS_GEMM_NT, .m = M, .n = N, .k = K, .a = t->a, .b = t->packed,
                        .b_packed = true, .lda = K, .ldc = N, .dtype = TS_DTYPE_BF16,
                        .c_dtype = TS_DTYPE_F32, .bias = t->bias };
-    TS_ASSERT(ts_cpu_gemm_i8_bytes(cpu->isa, N, K) <= sizeof t->packed, "room for the panels");
+    TS_ASSERT(ts_packing_bytes(cpu->isa, p.form, p.dtype, N, K) <= sizeof t->packed,
+              "room for the panels");
     cpu->kernel[TS_KERNEL_gemm_i8_pack].whole(cpu, &p, 0);
     return same(cpu, TS_KERNEL_gemm_i8, &g, t);
 }

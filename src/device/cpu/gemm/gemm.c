@@ -565,20 +565,6 @@ static void gemm_pack(ts_cpu *cpu, const void *args, int64_t n)
     ts_pool_run(cpu->pool, tasks, tasks < 4 ? 4 : 1, pack_shares, &j);
 }
 
-/* 0: this device keeps no packed form. Only pairs of bf16 are kept so: panels of floats would
- * double the weights' memory, and packing them on the fly costs one part in m of the product. */
-size_t ts_cpu_gemm_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n,
-                                int64_t k)
-{
-    ts_gemm_kernels kern;
-    if (dtype == TS_DTYPE_I8)
-        return ts_cpu_gemm_i8_bytes(((const ts_cpu *)d)->isa, n, k);
-    ts_gemm_kernels_init(&kern, ((const ts_cpu *)d)->isa, dtype);
-    if (!kern.pairs || form == TS_GEMM_TN)
-        return 0;
-    return (size_t)(round_up(n, kern.width) * ceil_div(k, 2)) * 4;
-}
-
 void ts_cpu_init_gemm(ts_cpu *c)
 {
     ts_gemm_kernels kern;

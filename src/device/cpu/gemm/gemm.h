@@ -13,9 +13,4 @@ void ts_cpu_init_step_pack(ts_cpu *c);
 /* Multiplies a little with AMX and without, where it is in c->isa; takes it out, and says so, when
  * the results are not the same. After ts_cpu_init_gemm and _gemm_i8, which are then due again. */
 ts_status ts_cpu_try_amx(ts_cpu *c) TS_NODISCARD;
-
-/* Bytes of an operand in packed form. */
-size_t ts_cpu_gemm_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n,
-                                int64_t k);
-size_t ts_cpu_gemm_i8_bytes(unsigned isa, int64_t n, int64_t k);
 #endif

@@ -4,6 +4,7 @@
  * groups of 16 steps from the slice's begin, whatever its place in a tile, so its bits depend on k
  * alone, as with the other kernels. */
 #include "device/cpu/gemm/gemm_vec512.h"
+#include "device/packing.h"
 
 #define PAIRS 1
 #define DOT amx_dot_bf16
@@ -65,6 +66,7 @@ static void pack_a(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int6
     }
 }
 
+_Static_assert((int)WIDTH == (int)TS_PACKING_PAIRS, "what memory is foreseen with");
 void ts_gemm_kernels_init_amx(ts_gemm_kernels *k)
 {
     *k = (ts_gemm_kernels){ .rows = 2 * AMX_ROWS, .width = WIDTH, .pairs = true, .tile = tile,

@@ -1,5 +1,6 @@
 /* Products of pairs of bf16, 16 pairs at a time. */
 #include "device/cpu/gemm/gemm_vec512.h"
+#include "device/packing.h"
 
 #define PAIRS 1
 typedef __m512i vu;
@@ -39,6 +40,7 @@ INLINE void store_bf16(uint16_t *c, int64_t ld, vf acc[ROWS][VECS], const int ro
 #include "device/cpu/gemm/gemm_tile_body.h"
 #include "device/cpu/gemm/gemm_cases512_body.h"
 
+_Static_assert((int)WIDTH == (int)TS_PACKING_PAIRS, "what memory is foreseen with");
 void ts_gemm_kernels_init_bf16(ts_gemm_kernels *k)
 {
     *k = (ts_gemm_kernels){

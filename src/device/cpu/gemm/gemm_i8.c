@@ -130,13 +130,6 @@ static void gemm_i8_pack(ts_cpu *cpu, const void *args, int64_t n)
     ts_pool_run(cpu->pool, ceil_div(j.g->n, j.kern.width), 1, pack_shares, &j);
 }
 
-size_t ts_cpu_gemm_i8_bytes(unsigned isa, int64_t n, int64_t k)
-{
-    ts_i8_kernels kern;
-    kernels_init(&kern, isa);
-    return (size_t)(ceil_div(n, kern.width) * ts_i8_panel(k, kern.width));
-}
-
 void ts_cpu_init_gemm_i8(ts_cpu *c)
 {
     ts_i8_kernels kern;

@@ -12,6 +12,7 @@
 #ifndef TS_DEVICE_CPU_GEMM_GEMM_I8_H
 #define TS_DEVICE_CPU_GEMM_GEMM_I8_H
 #include "device/cpu/gemm/gemm_kernels.h"
+#include "device/packing.h"
 
 enum { TS_I8_STEPS = TS_GEMM_I8_BLOCK / 4 }; /* units of a whole block */
 
@@ -48,17 +49,11 @@ typedef struct ts_i8_kernels {
 } ts_i8_kernels;
 
 void ts_i8_kernels_init_ref(ts_i8_kernels *k);
-TS_ANY_CPU void ts_i8_kernels_init_avx2(ts_i8_kernels *k);
-TS_ANY_CPU void ts_i8_kernels_init_vnni(ts_i8_kernels *k);
-TS_ANY_CPU void ts_i8_kernels_init_amx(ts_i8_kernels *k); /* after vnni, whose packing it keeps */
+void ts_i8_kernels_init_avx2(ts_i8_kernels *k);
+void ts_i8_kernels_init_vnni(ts_i8_kernels *k);
+void ts_i8_kernels_init_amx(ts_i8_kernels *k); /* after vnni, whose packing it keeps */
 
-static inline int64_t ts_i8_blocks(int64_t k) { return (k + TS_GEMM_I8_BLOCK - 1) / TS_GEMM_I8_BLOCK; }
-static inline int64_t ts_i8_steps(int64_t k) { return (k + 3) / 4; }
-/* Bytes of a panel, and of one whole block in it. */
-static inline int64_t ts_i8_panel(int64_t k, int64_t width)
-{
-    return (ts_i8_blocks(k) * 2 + ts_i8_steps(k)) * width * 4;
-}
+/* Bytes of one whole block in a panel. */
 static inline int64_t ts_i8_block(int64_t width) { return (2 + TS_I8_STEPS) * width * 4; }
 
 /* The scale of a block whose largest magnitude has these bits, and what its values are multiplied

@@ -52,6 +52,7 @@ static void tile(const ts_i8_tile *t)
     finish(&t->out, w->sum);
 }
 
+_Static_assert((int)WIDTH == (int)TS_PACKING_I8_VNNI, "what memory is foreseen with");
 void ts_i8_kernels_init_amx(ts_i8_kernels *k)
 {
     k->rows = 2 * AMX_ROWS, k->variant = "amx", k->tile = tile;

@@ -85,6 +85,7 @@ static void tile(const ts_i8_tile *t)
     }
 }
 
+_Static_assert((int)WIDTH == (int)TS_PACKING_I8, "what memory is foreseen with");
 void ts_i8_kernels_init_ref(ts_i8_kernels *k)
 {
     *k = (ts_i8_kernels){ .rows = ROWS, .width = WIDTH, .variant = "ref", .quantise = quantise,

@@ -75,6 +75,7 @@ INLINE void store_bf16(uint16_t *c, int64_t ld, vf v[ROWS][VECS], const int rows
 #include "device/cpu/gemm/gemm_i8_body.h"
 #include "device/cpu/gemm/gemm_cases512_body.h"
 
+_Static_assert((int)WIDTH == (int)TS_PACKING_I8_VNNI, "what memory is foreseen with");
 void ts_i8_kernels_init_vnni(ts_i8_kernels *k)
 {
     *k = (ts_i8_kernels){ .rows = ROWS, .width = WIDTH, .variant = "vnni", .quantise = quantise,

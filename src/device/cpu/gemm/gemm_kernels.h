@@ -94,10 +94,10 @@ typedef struct ts_gemm_kernels {
 } ts_gemm_kernels;
 
 /* Each fills only what it does better than those above it. */
-TS_ANY_CPU void ts_gemm_kernels_init_avx2(ts_gemm_kernels *k);
-TS_ANY_CPU void ts_gemm_kernels_init_avx512(ts_gemm_kernels *k);
-TS_ANY_CPU void ts_gemm_kernels_init_bf16(ts_gemm_kernels *k);
-TS_ANY_CPU void ts_gemm_kernels_init_amx(ts_gemm_kernels *k);
+void ts_gemm_kernels_init_avx2(ts_gemm_kernels *k);
+void ts_gemm_kernels_init_avx512(ts_gemm_kernels *k);
+void ts_gemm_kernels_init_bf16(ts_gemm_kernels *k);
+void ts_gemm_kernels_init_amx(ts_gemm_kernels *k);
 /* The best kernels for operands of `dtype`; rows is 0 when only the reference can do them. */
 void ts_gemm_kernels_init(ts_gemm_kernels *k, unsigned isa, ts_dtype dtype);
 

@@ -1,4 +1,4 @@
-#include "device/cpu/isa.h"
+#include "device/isa.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* Instruction sets that kernels are compiled for, as bits. */
-#ifndef TS_DEVICE_CPU_ISA_H
-#define TS_DEVICE_CPU_ISA_H
+#ifndef TS_DEVICE_ISA_H
+#define TS_DEVICE_ISA_H
 
 enum {
     TS_ISA_AVX2 = 1u << 0,   /* with FMA and F16C */
@@ -13,14 +13,6 @@ enum {
     TS_ISA_REF = 0,
     TS_ISA_ALL = 0xFFFF,
 };
-
-/* For a function that stands among kernels and runs on any CPU all the same: `sim` asks how a
- * processor packs its weights on one that cannot run it. */
-#if defined(__x86_64__)
-#define TS_ANY_CPU __attribute__((target("no-avx")))
-#else
-#define TS_ANY_CPU
-#endif
 
 /* What this CPU and its operating system have. Where there is AMX, asks the system to let this
  * process and its threads use it. */

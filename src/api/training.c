@@ -91,7 +91,8 @@ ts_status ts_training_save_hf(ts_training *t, const char *folder, const char *dt
     TS_NEED(t);
     TS_NEED(folder);
     TS_TRY(check_usable(t, __func__));
-    const int type = dtype ? ts_option_choice(TS_WORDS_WEIGHTS, dtype) : TS_SAVE_HF_AUTO;
+    const int type =
+        dtype ? ts_option_choice(TS_CHOICES(TS_SAVE_HF_DTYPES), dtype) : TS_SAVE_HF_AUTO;
     if (type < 0)
         return ts_error(TS_ERR_USER,
                         "ts_training_save_hf: dtype %s: expected fp32, bf16, fp16 or auto", dtype);

@@ -144,7 +144,8 @@ static ts_status put_off(ts_option_set *s, entry *e, const char *given, const ch
     for (int i = 0; i < n && st == TS_OK; i++)
         st = ts_str_printf(&text, "%s%s", i ? " " : "", words[i]);
     const char *value = ts_str_text(&text);
-    const bool off = n == 1 && !r->lo && ts_option_choice(TS_TRUTHS, value) == 0;
+    const bool off =
+        n == 1 && !r->lo && ts_option_choice(TS_CHOICES(TS_TRUTHS), value) == TS_TRUTH_FALSE;
     const bool cut = text.len > MOST;
     const size_t name = strlen(given), dot = name && given[name - 1] == '.';
     e->said = NULL;
@@ -187,7 +188,7 @@ static int count_words(const ts_option *r, int argc, char *const *argv)
     int least = 1, most = 1, n = 0;
     const bool mute = ts_option_is_mute(r);
     if (r->type == TS_OPTION_FLAG || r->type == TS_OPTION_NOFLAG || (mute && r->lo == 0))
-        return argc > 0 && ts_option_choice(TS_TRUTHS, argv[0]) >= 0;
+        return argc > 0 && ts_option_choice(TS_CHOICES(TS_TRUTHS), argv[0]) >= 0;
     if (r->type == TS_OPTION_LIST)
         most = argc;
     else if (mute) {

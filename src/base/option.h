@@ -3,6 +3,7 @@
  * --help, the reference page and the messages all come from the rows. Names are Megatron-LM's. */
 #ifndef TS_BASE_OPTION_H
 #define TS_BASE_OPTION_H
+#include "base/choice.h"
 #include "base/json.h"
 #include "base/str.h"
 
@@ -12,8 +13,7 @@ typedef enum ts_option_type {
     TS_OPTION_INT,    /* int64_t in [lo, hi] */
     TS_OPTION_REAL,   /* double in [lo, hi] */
     TS_OPTION_TEXT,   /* const char *; NULL when not given and no default */
-    TS_OPTION_CHOICE, /* int: index into the list "a|b|c" in `choices`; "fp32,float32|bf16": a
-                         choice may have several spellings, of which the first is shown */
+    TS_OPTION_CHOICE, /* int: an enum's value, of which TS_CHOICES makes `choices` */
     /* ts_option_list: all words up to the next option; a repeated option replaces (lo TS_LIST_ADDS:
      * adds) */
     TS_OPTION_LIST,
@@ -49,7 +49,7 @@ typedef struct ts_option {
     bool inherits;       /* where all such are left out, a run that goes on has what it had */
     const char *with;    /* LATER: matters where this option, of that type too, is refused; else it is
                             accepted without effect */
-    const char *choices; /* CHOICE, NOTE */
+    const char *choices; /* CHOICE, NOTE: "a|b|c" */
     const char *idle, *why; /* FLAG ("true"), CHOICE: the word that is accepted without effect here, and
                                why */
     const char *group, *help;
@@ -118,13 +118,6 @@ ts_status ts_option_json(const ts_option_set *set, ts_str *out) TS_NODISCARD;
  * an object that ts_option_json made. Several names of one field count once; what one side does not
  * know is of another version. */
 ts_status ts_option_changes(const ts_option_set *set, const json_t *was, ts_str *out) TS_NODISCARD;
-
-/* Spellings of element types: Megatron-LM's and Hugging Face's. */
-#define TS_WORDS_FP32 "fp32,float32,float,torch.float32"
-#define TS_WORDS_BF16 "bf16,bfloat16,torch.bfloat16"
-#define TS_WORDS_FP16 "fp16,float16,half,torch.float16"
-/* Types of weights in files; auto: as they are. */
-#define TS_WORDS_WEIGHTS "auto|" TS_WORDS_FP32 "|" TS_WORDS_BF16 "|" TS_WORDS_FP16
 
 #define TS_ROW(type_, struct_, field_, name_, def_, lo_, hi_, choices_, group_, help_)             \
     { .name = name_, .type = TS_OPTION_##type_, .offset = offsetof(struct_, field_), .def = def_,  \

@@ -40,8 +40,9 @@ ts_status ts_option_add_name(ts_option_set *set, const char *name) TS_NODISCARD;
 /* The row of a name; - and _ are alike. "section.name" is the section's row "section." where there
  * is one, else the name's. NULL: none. */
 ts_option_entry *ts_option_find(const ts_option_set *set, const char *name);
-/* How false and true are written: 0 and 1. */
-#define TS_TRUTHS "false,False|true,True"
+/* How false and true are written. */
+#define TS_TRUTHS(W) W(TS_TRUTH_FALSE, "false,False") W(TS_TRUTH_TRUE, "true,True")
+typedef enum ts_truth { TS_TRUTHS(TS_CHOICE_VALUE) } ts_truth;
 
 /* Whether the row has no value of its own. */
 static inline bool ts_option_is_mute(const ts_option *r)

@@ -8,6 +8,9 @@
 
 typedef ts_option_entry entry;
 
+#define FLAG_VALUES(W) W(FLAG_FALSE, "0,false,False") W(FLAG_TRUE, "1,true,True")
+enum { FLAG_VALUES(TS_CHOICE_VALUE) };
+
 static void *field(const entry *e) { return ts_option_field(e); }
 
 ts_status ts_option_own(ts_option_set *s, const char *text, const char **out)
@@ -173,11 +176,12 @@ ts_status ts_option_set_word(ts_option_set *s, const entry *e, const char *text)
     switch (e->row->type) {
     case TS_OPTION_FLAG:
     case TS_OPTION_NOFLAG: {
-        const int yes = ts_option_choice("0,false,False|1,true,True", text);
-        if (yes < 0)
+        const int truth = ts_option_choice(TS_CHOICES(FLAG_VALUES), text);
+        if (truth < 0)
             return ts_error(TS_ERR_USER, "%s: \"%s\" is neither true nor false", e->row->name,
                             text);
-        *(bool *)field(e) = e->row->type == TS_OPTION_FLAG ? yes : !yes;
+        *(bool *)field(e) =
+            truth == (e->row->type == TS_OPTION_FLAG ? FLAG_TRUE : FLAG_FALSE);
         return TS_OK;
     }
     case TS_OPTION_INT:

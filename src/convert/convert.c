@@ -6,17 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
-static const ts_convert_reader *const readers[] = { &ts_convert_checkpoint, &ts_convert_hf };
-static const ts_convert_writer *const writers[] = { &ts_convert_hf_writer };
-enum { N_READERS = sizeof readers / sizeof *readers };
+static const ts_convert_reader *const readers[] = {
+    [TS_CONVERT_LOAD_TESSERA] = &ts_convert_checkpoint, [TS_CONVERT_LOAD_HF] = &ts_convert_hf
+};
+static const ts_convert_writer *const writers[] = { [TS_CONVERT_SAVE_HF] = &ts_convert_hf_writer };
 
 static ts_status find_reader(const ts_convert_options *o, const ts_convert_reader **out)
 {
     const char *dir = o->load_dir;
     if (!ts_path_exists(dir))
         return ts_error(TS_ERR_USER, "--load-dir %s: there is no such folder", dir);
-    for (int i = 0; i < N_READERS; i++)
-        if (o->load_type ? o->load_type == i + 1 : readers[i]->is(dir)) {
+    for (int i = TS_CONVERT_LOAD_AUTO + 1; i < TS_CONVERT_LOAD_KINDS; i++)
+        if (o->load_type == TS_CONVERT_LOAD_AUTO ? readers[i]->is(dir) : o->load_type == i) {
             *out = readers[i];
             return readers[i]->is(dir)
                        ? TS_OK

@@ -9,10 +9,21 @@
 #include "model/weights.h"
 #include "tessera/convert.h"
 
+#define TS_CONVERT_LOADS(W)                                                                        \
+    W(TS_CONVERT_LOAD_AUTO, "auto") /* told by content */                                          \
+    W(TS_CONVERT_LOAD_TESSERA, "tessera")                                                          \
+    W(TS_CONVERT_LOAD_HF, "hf")
+typedef enum ts_convert_load {
+    TS_CONVERT_LOADS(TS_CHOICE_VALUE) TS_CONVERT_LOAD_KINDS
+} ts_convert_load;
+
+#define TS_CONVERT_SAVES(W) W(TS_CONVERT_SAVE_HF, "hf")
+typedef enum ts_convert_save { TS_CONVERT_SAVES(TS_CHOICE_VALUE) } ts_convert_save;
+
 typedef struct ts_convert_options {
     const char *load_dir, *save_dir, *model_type_hf, *max_shard_size;
-    int load_type, save_type; /* 0: told by content; else number of the reader + 1, the writer */
-    int dtype;                /* 0: as they are */
+    int load_type, save_type; /* TS_CONVERT_LOAD_*, TS_CONVERT_SAVE_* */
+    int dtype;                /* TS_SAVE_HF_* */
     int64_t step, threads;
     bool check, json;
 } ts_convert_options;
@@ -55,7 +66,10 @@ ts_status ts_convert_run(const ts_convert_options *o, ts_convert_result *r) TS_N
 
 /* For readers and writers: the type that is asked for, or this one; bytes of a shard (0: the
  * default); progress on the log. */
-ts_st_dtype ts_convert_dtype(const ts_convert_options *o, ts_st_dtype as_is);
+static inline ts_st_dtype ts_convert_dtype(const ts_convert_options *o, ts_st_dtype as_is)
+{
+    return ts_save_hf_dtype_of((ts_save_hf_dtype)o->dtype, as_is);
+}
 ts_status ts_convert_shard_bytes(const ts_convert_options *o, size_t *out) TS_NODISCARD;
 void ts_convert_progress(size_t done, size_t all);
 /* The largest difference of logits between what was read and what was written. */

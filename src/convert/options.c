@@ -17,12 +17,14 @@ const ts_option ts_convert_rows[] = {
     ROW(TEXT, load_dir, "load-dir", NULL, 0, 0, NULL,
         "a checkpoint (or its folder of checkpoints), or a Hugging Face folder"),
     ROW(TEXT, save_dir, "save-dir", NULL, 0, 0, NULL, "the Hugging Face folder to be made"),
-    ROW(CHOICE, load_type, "load-model-type", "auto", 0, 0, "auto|tessera|hf",
+    ROW(CHOICE, load_type, "load-model-type", "auto", 0, 0, TS_CHOICES(TS_CONVERT_LOADS),
         "what is read; auto tells it by content"),
-    ROW(CHOICE, save_type, "save-model-type", "hf", 0, 0, "hf", "what is written"),
-    ROW(CHOICE, dtype, "params-dtype", "auto", 0, 0, TS_WORDS_WEIGHTS,
+    ROW(CHOICE, save_type, "save-model-type", "hf", 0, 0, TS_CHOICES(TS_CONVERT_SAVES),
+        "what is written"),
+    ROW(CHOICE, dtype, "params-dtype", "auto", 0, 0, TS_CHOICES(TS_SAVE_HF_DTYPES),
         "type of the weights; auto: as they are (of a checkpoint: as the model came in)"),
-    ROW(CHOICE, dtype, "save-hf-dtype", "auto", 0, 0, TS_WORDS_WEIGHTS, "as --params-dtype"),
+    ROW(CHOICE, dtype, "save-hf-dtype", "auto", 0, 0, TS_CHOICES(TS_SAVE_HF_DTYPES),
+        "as --params-dtype"),
     ROW(TEXT, max_shard_size, "max-shard-size", NULL, 0, 0, NULL,
         "files of at most so many bytes, as 5000000000, 500MB or 2GiB (default 5GB)"),
     ROW(INT, step, "ckpt-step", "-1", -1, 9e15, NULL, "this iteration instead of the newest (-1)"),
@@ -89,12 +91,6 @@ const ts_option ts_convert_rows[] = {
     TS_HINT("outtype", 1, "--params-dtype"),
 };
 const size_t ts_convert_count_rows = sizeof ts_convert_rows / sizeof *ts_convert_rows;
-
-ts_st_dtype ts_convert_dtype(const ts_convert_options *o, ts_st_dtype as_is)
-{
-    const ts_st_dtype types[] = { as_is, TS_ST_F32, TS_ST_BF16, TS_ST_F16 };
-    return types[o->dtype];
-}
 
 ts_status ts_convert_shard_bytes(const ts_convert_options *o, size_t *out)
 {

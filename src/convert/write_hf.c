@@ -79,7 +79,7 @@ static ts_status copy_folder(void *ctx, const char *folder)
 static ts_status check_copy(const copy *c)
 {
     const json_t *q = json_object_get(c->m->config, "quantization_config");
-    if (q && !json_is_null(q) && c->o->dtype)
+    if (q && !json_is_null(q) && c->o->dtype != TS_SAVE_HF_AUTO)
         return ts_error(TS_ERR_USER,
                         "%s: the weights are quantised (quantization_config in config.json), so "
                         "their type cannot be changed: leave out --params-dtype",

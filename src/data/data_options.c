@@ -27,7 +27,7 @@ const ts_option ts_data_option_rows[] = {
         "positions restart after end-of-document"),
     RUN(FLAG, reset_attention_mask, "reset-attention-mask", NULL, 0, 0, NULL,
         "documents in one sample do not see each other"),
-    RUN(CHOICE, dataloader_type, "dataloader-type", "single", 0, 0, "single|cyclic|external",
+    RUN(CHOICE, dataloader_type, "dataloader-type", "single", 0, 0, TS_CHOICES(TS_DATALOADERS),
         "order of samples: single passes through the shuffled order once, cyclic permutes it again "
         "in each pass (external is refused)"),
     RUN(NOFLAG, data_sharding, "no-data-sharding", NULL, 0, 0, NULL,

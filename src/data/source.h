@@ -5,14 +5,19 @@
 #define TS_DATA_SOURCE_H
 #include "base/option.h"
 
+#define TS_DATALOADERS(W)                                                                          \
+    W(TS_DATALOADER_SINGLE, "single")                                                              \
+    W(TS_DATALOADER_CYCLIC, "cyclic")                                                              \
+    W(TS_DATALOADER_EXTERNAL, "external")
+typedef enum ts_dataloader { TS_DATALOADERS(TS_CHOICE_VALUE) } ts_dataloader;
+
 typedef struct ts_data_options {
     ts_option_list data_path, train_data_path, valid_data_path, test_data_path;
     const char *data_args_path, *split, *data_cache_path;
     bool mock_data, eod_mask_loss, reset_position_ids, reset_attention_mask;
     bool data_sharding; /* cyclic: each process permutes a part of its own */
-    int dataloader_type;
+    int dataloader_type; /* TS_DATALOADER_* */
 } ts_data_options;
-enum { TS_DATALOADER_SINGLE, TS_DATALOADER_CYCLIC, TS_DATALOADER_EXTERNAL };
 extern const ts_option ts_data_option_rows[];
 extern const size_t ts_data_option_count;
 

@@ -11,8 +11,8 @@
 typedef struct ts_feed_options {
     ts_option_list input, json_keys;
     const char *document_separator; /* with \n, \t, \r, \\ as they are typed; NULL: lines */
-    int input_format;               /* a ts_text_kind; 0: told by name or content */
-    int on_bad_record;              /* a ts_on_bad_record */
+    int input_format;               /* TS_TEXT_* */
+    int on_bad_record;              /* TS_BAD_RECORD_* */
     /* no options: */
     bool any_name;    /* a file may have any name and is then told by its content */
     bool whole_lines; /* a line of a .txt file is given with its end, and empty ones too */
@@ -29,7 +29,7 @@ typedef struct ts_feed_options {
                "what parts documents in .txt files (\\n, \\t and \\\\ may be used); a line each "  \
                "otherwise"),                                                                       \
         TS_ROW(CHOICE, struct_, feed_.input_format, "input-format", "auto", 0, 0,                  \
-               "auto|txt|jsonl|json", group_,                                                      \
+               TS_CHOICES(TS_TEXT_KINDS), group_,                                                  \
                "what the files are; auto: by their names, pipes by how they begin"),               \
         TS_BAD_RECORD_ROW(struct_, feed_.on_bad_record, group_)
 

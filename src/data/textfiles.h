@@ -4,12 +4,12 @@
 #define TS_DATA_TEXTFILES_H
 #include "base/option.h"
 
-typedef enum ts_text_kind {
-    TS_TEXT_UNKNOWN, /* the content must tell: pipes, the standard input */
-    TS_TEXT_TXT,
-    TS_TEXT_JSONL,
-    TS_TEXT_JSON, /* a list, or an object a line */
-} ts_text_kind;
+#define TS_TEXT_KINDS(W)                                                                           \
+    W(TS_TEXT_UNKNOWN, "auto") /* the content must tell: pipes, the standard input */              \
+    W(TS_TEXT_TXT, "txt")                                                                          \
+    W(TS_TEXT_JSONL, "jsonl")                                                                      \
+    W(TS_TEXT_JSON, "json") /* a list, or an object a line */
+typedef enum ts_text_kind { TS_TEXT_KINDS(TS_CHOICE_VALUE) } ts_text_kind;
 
 typedef struct ts_text_file {
     char *path;

@@ -1,5 +1,6 @@
 #include "device/runtime.h"
 
+#include "base/log.h"
 #include "base/numa.h"
 #include "base/thread.h"
 #include "device/isa.h"
@@ -12,16 +13,24 @@
 #define RUN(type, field, name, def, lo, hi, choices, help)                                         \
     TS_RUN_ROW(type, ts_runtime_options, field, name, def, lo, hi, choices, "device", help)
 
+#define LEVELS(W)                                                                                  \
+    W(TS_LOG_DEBUG, "debug")                                                                       \
+    W(TS_LOG_INFO, "info")                                                                         \
+    W(TS_LOG_WARN, "warning")                                                                      \
+    W(TS_LOG_ERROR, "error")
+enum { LEVELS(TS_CHOICE_ORDER) };
+LEVELS(TS_CHOICE_CHECK)
+
 const ts_option ts_runtime_option_rows[] = {
     ROW(TEXT, load, "load", NULL, 0, 0, NULL,
         "a Hugging Face folder or a folder of Tessera checkpoints"),
-    ROW(CHOICE, device, "device", "cpu", 0, 0, "cpu|sim",
+    ROW(CHOICE, device, "device", "cpu", 0, 0, TS_CHOICES(TS_RUNTIME_DEVICES),
         "where tensors are and kernels run; sim computes nothing, it accounts"),
     ROW(INT, threads, "threads", NULL, 1, 4096, NULL,
         "threads of this process (default: cores / processes of this host)"),
-    ROW(CHOICE, isa, "isa", "auto", 0, 0, "auto|portable|avx2|avx512|avx512_bf16|amx",
+    ROW(CHOICE, isa, "isa", "auto", 0, 0, TS_CHOICES(TS_RUNTIME_ISAS),
         "instructions that kernels use at most (auto: all that this CPU has)"),
-    ROW(CHOICE, numa, "numa", "auto", 0, 0, "auto|off",
+    ROW(CHOICE, numa, "numa", "auto", 0, 0, TS_CHOICES(TS_RUNTIME_NUMA),
         "with several memory nodes: threads stay on one each, tensors are spread over them"),
     ROW(REAL, memory_limit_gb, "memory-limit-gb", NULL, 0, 1e9, NULL,
         "refuse to hold more than this in tensors"),
@@ -48,7 +57,7 @@ const ts_option ts_runtime_option_rows[] = {
     TS_HINT("n-threads", 1, "--threads"),
     TS_HINT("verbose", 0, "--log-level debug"),
     TS_HINT("quiet", 0, "--log-level warning"),
-    ROW(CHOICE, log_level, "log-level", "info", 0, 0, "debug|info|warning|error", "messages shown"),
+    ROW(CHOICE, log_level, "log-level", "info", 0, 0, TS_CHOICES(LEVELS), "messages shown"),
 };
 const size_t ts_runtime_option_count =
     sizeof ts_runtime_option_rows / sizeof *ts_runtime_option_rows;
@@ -68,12 +77,14 @@ static ts_status choose_isa(int choice, unsigned *out)
     static const struct {
         const char *name;
         unsigned needs, uses;
-    } sets[] = { { "auto", 0, TS_ISA_ALL },
-                 { "portable", 0, TS_ISA_REF },
-                 { "avx2", TS_ISA_AVX2, TS_ISA_AVX2 },
-                 { "avx512", TS_ISA_AVX512, AVX512 },
-                 { "avx512_bf16", TS_ISA_BF16, AVX512 | TS_ISA_BF16 },
-                 { "amx", TS_ISA_AMX, TS_ISA_ALL } };
+    } sets[] = {
+        [TS_RUNTIME_ISA_AUTO] = { "auto", 0, TS_ISA_ALL },
+        [TS_RUNTIME_ISA_PORTABLE] = { "portable", 0, TS_ISA_REF },
+        [TS_RUNTIME_ISA_AVX2] = { "avx2", TS_ISA_AVX2, TS_ISA_AVX2 },
+        [TS_RUNTIME_ISA_AVX512] = { "avx512", TS_ISA_AVX512, AVX512 },
+        [TS_RUNTIME_ISA_AVX512_BF16] = { "avx512_bf16", TS_ISA_BF16, AVX512 | TS_ISA_BF16 },
+        [TS_RUNTIME_ISA_AMX] = { "amx", TS_ISA_AMX, TS_ISA_ALL },
+    };
     const unsigned has = ts_isa_detect();
     char names[64];
     if ((has & sets[choice].needs) != sets[choice].needs)
@@ -97,7 +108,7 @@ ts_status ts_runtime_open(const ts_runtime_options *o, int local_rank, int local
         threads = threads > 0 ? threads : 1;
     }
     ts_device_options d = { .threads = threads, .limit = (int64_t)(o->memory_limit_gb * 1e9),
-                            .unplaced = o->numa > 0 };
+                            .unplaced = o->numa == TS_RUNTIME_NUMA_OFF };
     TS_TRY(choose_isa(o->isa, &d.isa));
     if (!d.unplaced)
         ts_numa_bind_rank(NULL, local_rank, local_size, threads);

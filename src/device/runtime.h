@@ -4,7 +4,22 @@
 #include "base/option.h"
 #include "device/device.h"
 
-enum { TS_RUNTIME_CPU, TS_RUNTIME_SIM };
+#define TS_RUNTIME_DEVICES(W) W(TS_RUNTIME_CPU, "cpu") W(TS_RUNTIME_SIM, "sim")
+typedef enum ts_runtime_device { TS_RUNTIME_DEVICES(TS_CHOICE_VALUE) } ts_runtime_device;
+
+#define TS_RUNTIME_ISAS(W)                                                                         \
+    W(TS_RUNTIME_ISA_AUTO, "auto")                                                                 \
+    W(TS_RUNTIME_ISA_PORTABLE, "portable")                                                         \
+    W(TS_RUNTIME_ISA_AVX2, "avx2")                                                                 \
+    W(TS_RUNTIME_ISA_AVX512, "avx512")                                                             \
+    W(TS_RUNTIME_ISA_AVX512_BF16, "avx512_bf16")                                                   \
+    W(TS_RUNTIME_ISA_AMX, "amx")
+typedef enum ts_runtime_isa {
+    TS_RUNTIME_ISAS(TS_CHOICE_VALUE) TS_RUNTIME_ISA_CHOICES
+} ts_runtime_isa;
+
+#define TS_RUNTIME_NUMA(W) W(TS_RUNTIME_NUMA_AUTO, "auto") W(TS_RUNTIME_NUMA_OFF, "off")
+typedef enum ts_runtime_numa { TS_RUNTIME_NUMA(TS_CHOICE_VALUE) } ts_runtime_numa;
 
 typedef struct ts_runtime_options {
     const char *load;
@@ -12,7 +27,8 @@ typedef struct ts_runtime_options {
     int64_t threads;
     double memory_limit_gb;
     bool bf16, fp16, kernel_timing;
-    int isa, numa, log_level;
+    int isa, numa; /* TS_RUNTIME_ISA_*, TS_RUNTIME_NUMA_* */
+    int log_level; /* a ts_log_level */
 } ts_runtime_options;
 extern const ts_option ts_runtime_option_rows[];
 extern const size_t ts_runtime_option_count;

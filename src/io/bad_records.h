@@ -4,11 +4,13 @@
 #define TS_IO_BAD_RECORDS_H
 #include "base/option.h"
 
-typedef enum ts_on_bad_record { TS_BAD_RECORD_STOP, TS_BAD_RECORD_SKIP } ts_on_bad_record;
+#define TS_ON_BAD_RECORD(W) W(TS_BAD_RECORD_STOP, "stop") W(TS_BAD_RECORD_SKIP, "skip")
+typedef enum ts_on_bad_record { TS_ON_BAD_RECORD(TS_CHOICE_VALUE) } ts_on_bad_record;
 
 /* The option's row: the field is an int. */
 #define TS_BAD_RECORD_ROW(struct_, field_, group_)                                                 \
-    TS_ROW(CHOICE, struct_, field_, "on-bad-record", "stop", 0, 0, "stop|skip", group_,            \
+    TS_ROW(CHOICE, struct_, field_, "on-bad-record", "stop", 0, 0, TS_CHOICES(TS_ON_BAD_RECORD),   \
+           group_,                                                                                 \
            "a record that cannot be read: stop, or leave it out, name it and count it")
 
 /* Zero-initialise. */

@@ -31,7 +31,7 @@ const ts_option ts_model_option_rows[] = {
     ROW(INT, max_position_embeddings, "max-position-embeddings", NULL, 1, 1 << 30, NULL,
         "longest sequence the model is made for"),
     ROW(CHOICE, position_embedding_type, "position-embedding-type", "learned_absolute", 0, 0,
-        "learned_absolute|rope|none", "how positions enter"),
+        TS_CHOICES(TS_MODEL_POSITIONS), "how positions enter"),
     ROW(FLAG, use_rotary, "use-rotary-position-embeddings", NULL, 0, 0, NULL,
         "the same as --position-embedding-type rope"),
     ROW(REAL, rotary_base, "rotary-base", "10000", 1, 1e12, NULL, "theta of rotary embeddings"),
@@ -47,7 +47,7 @@ const ts_option ts_model_option_rows[] = {
     ROW(INT, rotary_seq_len_interpolation_factor, "rotary-seq-len-interpolation-factor", NULL, 1,
         1 << 20, NULL, "positions are divided by this"),
     ROW(CHOICE, rope_scaling_type, "rope-scaling-type", "none", 0, 0,
-        "none|linear|dynamic|yarn|llama3", "stretching of rotary embeddings"),
+        TS_CHOICES(TS_MODEL_SCALINGS), "stretching of rotary embeddings"),
     ROW(FLAG, use_rope_scaling, "use-rope-scaling", NULL, 0, 0, NULL,
         "stretching as Llama 3.1 has it: --rope-scaling-type llama3 with factor 8 from 8192 positions, "
         "unless options say otherwise"),
@@ -65,8 +65,8 @@ const ts_option ts_model_option_rows[] = {
     ROW(REAL, beta_slow, "rope-scaling-beta-slow", "1", 0, 1e6, NULL, "as --beta-slow"),
     ROW(REAL, mscale, "rope-scaling-mscale", NULL, 0, 1e6, NULL, "yarn scaling"),
     ROW(REAL, mscale_all_dim, "rope-scaling-mscale-all-dim", NULL, 0, 1e6, NULL, "yarn scaling"),
-    ROW(CHOICE, normalization, "normalization", "LayerNorm", 0, 0, "LayerNorm|RMSNorm",
-        "kind of norm"),
+    ROW(CHOICE, normalization, "normalization", "LayerNorm", 0, 0,
+        TS_CHOICES(TS_MODEL_NORMS), "kind of norm"),
     ROW(REAL, norm_epsilon, "norm-epsilon", "1e-5", 0, 1, NULL, "epsilon of norms"),
     ROW(FLAG, layernorm_1p, "apply-layernorm-1p", NULL, 0, 0, NULL, "norm weights count as 1 + w"),
     ROW(FLAG, layernorm_1p, "add-rmsnorm-offset", NULL, 0, 0, NULL, "as --apply-layernorm-1p"),
@@ -200,8 +200,11 @@ static ts_status describe_positions(const ts_model_options *o, const ts_option_s
                                                                 : TS_POSITION_LEARNED;
     if (!rope)
         return TS_OK;
-    static const ts_rope_scaling of[] = { TS_ROPE_DEFAULT, TS_ROPE_LINEAR, TS_ROPE_DYNAMIC,
-                                          TS_ROPE_YARN, TS_ROPE_LLAMA3 };
+    static const ts_rope_scaling of[] = { [TS_MODEL_SCALING_NONE] = TS_ROPE_DEFAULT,
+                                          [TS_MODEL_SCALING_LINEAR] = TS_ROPE_LINEAR,
+                                          [TS_MODEL_SCALING_DYNAMIC] = TS_ROPE_DYNAMIC,
+                                          [TS_MODEL_SCALING_YARN] = TS_ROPE_YARN,
+                                          [TS_MODEL_SCALING_LLAMA3] = TS_ROPE_LLAMA3 };
     ts_rope_config *r = &a->rope[0];
     *r = (ts_rope_config){ .theta = o->rotary_base,
                            .interleaved = o->rotary_interleaved || o->glm_rope,
@@ -335,7 +338,7 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
     a->n_layers = o->num_layers;
     a->hidden = o->hidden_size;
     a->vocab = pad_vocab(o, vocab);
-    a->norm = o->normalization ? TS_NORM_RMS : TS_NORM_LAYER;
+    a->norm = o->normalization == TS_MODEL_NORM_RMS ? TS_NORM_RMS : TS_NORM_LAYER;
     a->norm_bias = a->norm == TS_NORM_LAYER;
     a->norm_eps = o->norm_epsilon;
     a->norm_offset = o->layernorm_1p ? 1 : 0;

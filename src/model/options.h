@@ -5,6 +5,23 @@
 #include "base/option.h"
 #include "model/weights.h"
 
+#define TS_MODEL_POSITIONS(W)                                                                      \
+    W(TS_MODEL_POSITION_LEARNED, "learned_absolute")                                               \
+    W(TS_MODEL_POSITION_ROPE, "rope")                                                              \
+    W(TS_MODEL_POSITION_NONE, "none")
+typedef enum ts_model_position { TS_MODEL_POSITIONS(TS_CHOICE_VALUE) } ts_model_position;
+
+#define TS_MODEL_SCALINGS(W)                                                                       \
+    W(TS_MODEL_SCALING_NONE, "none")                                                               \
+    W(TS_MODEL_SCALING_LINEAR, "linear")                                                           \
+    W(TS_MODEL_SCALING_DYNAMIC, "dynamic")                                                         \
+    W(TS_MODEL_SCALING_YARN, "yarn")                                                               \
+    W(TS_MODEL_SCALING_LLAMA3, "llama3")
+typedef enum ts_model_scaling { TS_MODEL_SCALINGS(TS_CHOICE_VALUE) } ts_model_scaling;
+
+#define TS_MODEL_NORMS(W) W(TS_MODEL_NORM_LAYER, "LayerNorm") W(TS_MODEL_NORM_RMS, "RMSNorm")
+typedef enum ts_model_norm { TS_MODEL_NORMS(TS_CHOICE_VALUE) } ts_model_norm;
+
 typedef struct ts_model_options {
     const char *model_config; /* a config.json to initialise from */
     int64_t num_layers, hidden_size, ffn_hidden_size, num_attention_heads, num_query_groups,
@@ -17,10 +34,10 @@ typedef struct ts_model_options {
     int64_t sliding_window, interleave_sliding_window;
     double attn_softcap, logit_softcap, query_pre_attn_scalar; /* 0: none */
     double embed_scale, logit_scale, dim_model_base, scale_depth;  /* 0: none */
-    int position_embedding_type, normalization;
+    int position_embedding_type, normalization; /* TS_MODEL_POSITION_*, TS_MODEL_NORM_* */
     double norm_epsilon, rotary_base, rotary_percent, init_method_std;
     int64_t rotary_seq_len_interpolation_factor;
-    int rope_scaling_type;
+    int rope_scaling_type; /* TS_MODEL_SCALING_* */
     double rope_scaling_factor, low_freq_factor, high_freq_factor, beta_fast, beta_slow, mscale,
         mscale_all_dim;
     bool use_rope_scaling;
@@ -32,16 +49,6 @@ extern const size_t ts_model_option_count;
 /* Rows without values: what scripts say of models that has no effect here or is not there yet. */
 extern const ts_option ts_model_script_rows[];
 extern const size_t ts_model_script_count;
-
-/* Choices of --position-embedding-type and --rope-scaling-type. */
-enum { TS_MODEL_POSITION_LEARNED, TS_MODEL_POSITION_ROPE, TS_MODEL_POSITION_NONE };
-enum {
-    TS_MODEL_SCALING_NONE,
-    TS_MODEL_SCALING_LINEAR,
-    TS_MODEL_SCALING_DYNAMIC,
-    TS_MODEL_SCALING_YARN,
-    TS_MODEL_SCALING_LLAMA3
-};
 
 /* Contradictions: TS_ERR_USER that names both options. */
 ts_status ts_model_options_check(const ts_model_options *o, const ts_option_set *set) TS_NODISCARD;

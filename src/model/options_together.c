@@ -16,7 +16,8 @@ ts_status ts_model_options_check(const ts_model_options *o, const ts_option_set 
                                            "interleave-sliding-window" };
     static const char *const scales[] = { "input-embeds-norm", "embedding-multiplier-scale",
                                           "scale-emb" };
-    const bool has_type = o->use_rope_scaling || o->rope_scaling_type;
+    const bool typed = o->rope_scaling_type != TS_MODEL_SCALING_NONE,
+               has_type = o->use_rope_scaling || typed;
     TS_TRY(check_one_of(set, activations, sizeof activations / sizeof *activations));
     TS_TRY(check_one_of(set, windows, sizeof windows / sizeof *windows));
     TS_TRY(check_one_of(set, scales, sizeof scales / sizeof *scales));
@@ -24,7 +25,7 @@ ts_status ts_model_options_check(const ts_model_options *o, const ts_option_set 
         o->position_embedding_type != TS_MODEL_POSITION_ROPE)
         return ts_error(TS_ERR_USER, "--use-rotary-position-embeddings contradicts "
                                      "--position-embedding-type, which is not rope: give one");
-    if (o->rotary_seq_len_interpolation_factor > 1 && o->rope_scaling_type)
+    if (o->rotary_seq_len_interpolation_factor > 1 && typed)
         return ts_error(TS_ERR_USER, "--rotary-seq-len-interpolation-factor stretches linearly and "
                                      "contradicts --rope-scaling-type: give one");
     if (ts_option_is_on(set, "rope-scaling-factor") && o->rope_scaling_factor != 1 && !has_type)

@@ -18,6 +18,13 @@ void ts_model_deinit(ts_model *m)
     *m = (ts_model){ 0 };
 }
 
+ts_st_dtype ts_save_hf_dtype_of(ts_save_hf_dtype choice, ts_st_dtype as_is)
+{
+    static const ts_st_dtype of[] = { [TS_SAVE_HF_F32] = TS_ST_F32, [TS_SAVE_HF_BF16] = TS_ST_BF16,
+                                      [TS_SAVE_HF_F16] = TS_ST_F16 };
+    return choice == TS_SAVE_HF_AUTO ? as_is : of[choice];
+}
+
 ts_st_dtype ts_weights_dtype(const ts_st_dir *dir)
 {
     size_t bytes[TS_ST_DTYPES] = { 0 };

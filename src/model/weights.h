@@ -1,6 +1,7 @@
 /* Weights between Hugging Face folders and a decoder. */
 #ifndef TS_MODEL_WEIGHTS_H
 #define TS_MODEL_WEIGHTS_H
+#include "base/choice.h"
 #include "io/safetensors.h"
 #include "io/side_files.h"
 #include "model/decoder.h"
@@ -22,6 +23,15 @@ void ts_model_deinit(ts_model *m);
 
 /* What the matrices of a folder are stored in (the type that most bytes have). */
 ts_st_dtype ts_weights_dtype(const ts_st_dir *dir);
+
+/* The type of the weights in a folder to be made, as options choose it. */
+#define TS_SAVE_HF_DTYPES(W)                                                                       \
+    W(TS_SAVE_HF_AUTO, "auto") /* as they are */                                                   \
+    W(TS_SAVE_HF_F32, TS_WORDS_FP32)                                                               \
+    W(TS_SAVE_HF_BF16, TS_WORDS_BF16)                                                              \
+    W(TS_SAVE_HF_F16, TS_WORDS_FP16)
+typedef enum ts_save_hf_dtype { TS_SAVE_HF_DTYPES(TS_CHOICE_VALUE) } ts_save_hf_dtype;
+ts_st_dtype ts_save_hf_dtype_of(ts_save_hf_dtype choice, ts_st_dtype as_is);
 
 /* Whether a model that config.json calls tied is so in the files, decided as transformers 5 does:
  * where they hold an embedding and an output layer of different values, both count: a->tied and

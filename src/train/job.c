@@ -56,7 +56,8 @@ static ts_model_use use_of(const ts_job *j)
     return (ts_model_use){ .dev = j->dev, .compute = j->compute, .training = true,
                            .no_grads = j->o->train.skip_train,
                            .master = ts_train_dtype(j->o->train.main_params_dtype),
-                           .int8 = j->o->train.int8 != 0, .int8_head = j->o->train.int8 == 2,
+                           .int8 = j->o->train.int8 != TS_INT8_NONE,
+                           .int8_head = j->o->train.int8 == TS_INT8_ALL,
                            .freeze = j->o->train.freeze };
 }
 
@@ -325,7 +326,7 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     TS_TRY(ts_job_check_together(o, set));
     if (o->train.skip_train && !with_data)
         return ts_error(TS_ERR_USER, "--skip-train: there is no step of training to plan");
-    if (o->train.main_params_dtype && j->compute != TS_DTYPE_BF16)
+    if (o->train.main_params_dtype != TS_STATE_F32 && j->compute != TS_DTYPE_BF16)
         return ts_error(TS_ERR_USER, "--main-params-dtype bf16 goes with --bf16");
     TS_TRY(ts_batch_ramp_init(&j->ramp, &o->train, comm->size));
     j->train_iters = o->train.train_iters     ? o->train.train_iters

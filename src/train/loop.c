@@ -132,10 +132,7 @@ static ts_status save_last(loop *l, bool *lost)
 
 ts_status ts_job_save_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype)
 {
-    static const ts_st_dtype of[] = { [TS_SAVE_HF_F32] = TS_ST_F32, [TS_SAVE_HF_BF16] = TS_ST_BF16,
-                                      [TS_SAVE_HF_F16] = TS_ST_F16 };
-    const ts_weights_save_options s = { .dtype = dtype == TS_SAVE_HF_AUTO ? j->model.file_dtype
-                                                                          : of[dtype] };
+    const ts_weights_save_options s = { .dtype = ts_save_hf_dtype_of(dtype, j->model.file_dtype) };
     ts_status st = TS_OK;
     if (j->comm->rank == 0)
         st = ts_weights_save(&j->model, folder, &s);

@@ -1,5 +1,7 @@
 #include "train/options.h"
 
+#include "model/weights.h"
+
 #include <signal.h>
 
 #define BIG 1e15
@@ -14,7 +16,6 @@
       .def = def_, .lo = 0, .hi = 1, .below = true, .decides = true, .group = group_,              \
       .help = help_ }
 #define ATTENTION "attention is always computed again: its scores are never kept"
-#define TYPES TS_WORDS_FP32 "|" TS_WORDS_BF16 "|" TS_WORDS_FP16 "|fp8"
 
 const ts_option ts_train_option_rows[] = {
     RUN(INT, micro_batch_size, "micro-batch-size", "1", 1, 1 << 24, NULL, "training",
@@ -34,13 +35,14 @@ const ts_option ts_train_option_rows[] = {
         "dropout on sublayers and embeddings (Megatron's default of 0.1 must be asked for)"),
     SHARE(attention_dropout, "attention-dropout", "0", "training",
         "dropout on attention probabilities (likewise)"),
-    RUN(CHOICE, int8, "int8", "none", 0, 0, "none|layers|all", "training",
+    RUN(CHOICE, int8, "int8", "none", 0, 0, TS_CHOICES(TS_INT8_PARTS), "training",
         "multiply in 8-bit integers, forward and for the gradients of inputs (weight gradients stay "
         "as they are): in the layers, or in the output layer too (docs/training.md)"),
     RUN(LIST, freeze, "freeze", NULL, 0, 0, NULL, "training",
         "modules that are not trained, by whole parts of their names as checkpoints have them: embedding, "
         "self_attention, mlp.linear_fc1, layers.{0-11}, layers.{*}.mlp"),
-    ROW(CHOICE, packed_weights, "packed-weights", "auto", 0, 0, "auto|kept|shared", "memory",
+    ROW(CHOICE, packed_weights, "packed-weights", "auto", 0, 0, TS_CHOICES(TS_PACKED_WEIGHTS),
+        "memory",
         "copies of the weights that products in bf16 read: kept by each weight and written by the "
         "optimizer, or made for each product in memory that all weights share; the same bits, more "
         "speed or less memory (auto: kept with several micro-batches a step or at most 512 tokens "
@@ -54,9 +56,9 @@ const ts_option ts_train_option_rows[] = {
     RUN(REAL, lr, "lr", NULL, 0, 1e6, NULL, "learning rate", "highest learning rate"),
     RUN(REAL, min_lr, "min-lr", "0", 0, 1e6, NULL, "learning rate", "lowest rate of the decay"),
     RUN(CHOICE, lr_decay_style, "lr-decay-style", "linear", 0, 0,
-        "constant|linear|cosine|inverse-square-root|WSD", "learning rate", "form of the decay"),
+        TS_CHOICES(TS_LR_DECAYS), "learning rate", "form of the decay"),
     RUN(CHOICE, lr_wsd_decay_style, "lr-wsd-decay-style", "exponential", 0, 0,
-        "linear|cosine|exponential|minus_sqrt", "learning rate", "the last part of WSD"),
+        TS_CHOICES(TS_WSD_DECAYS), "learning rate", "the last part of WSD"),
     RUN(INT, lr_decay_iters, "lr-decay-iters", NULL, 1, BIG, NULL, "learning rate",
         "steps until the lowest rate (default --train-iters)"),
     RUN(INT, lr_decay_samples, "lr-decay-samples", NULL, 1, BIG, NULL, "learning rate",
@@ -77,7 +79,8 @@ const ts_option ts_train_option_rows[] = {
         "highest rate of the embedding and the output layer (-1: --lr)"),
     RUN(REAL, decoupled_min_lr, "decoupled-min-lr", "-1", -1, 1e6, NULL, "learning rate",
         "lowest rate of these (-1: --min-lr)"),
-    RUN(CHOICE, optimizer, "optimizer", "adam", 0, 0, "adam|sgd", "optimizer", "AdamW or SGD"),
+    RUN(CHOICE, optimizer, "optimizer", "adam", 0, 0, TS_CHOICES(TS_OPTIMIZERS), "optimizer",
+        "AdamW or SGD"),
     SHARE(adam_beta1, "adam-beta1", "0.9", "optimizer", "of the first moment"),
     SHARE(adam_beta2, "adam-beta2", "0.999", "optimizer", "of the second moment"),
     RUN(REAL, adam_eps, "adam-eps", "1e-8", 0, 1, NULL, "optimizer", "added to the root"),
@@ -88,14 +91,18 @@ const ts_option ts_train_option_rows[] = {
         "largest global norm of the gradient (0: no clipping)"),
     ROW(FLAG, precision_aware, "use-precision-aware-optimizer", NULL, 0, 0, NULL, "optimizer",
         "allow the four types below to differ from fp32"),
-    RUN(CHOICE, exp_avg_dtype, "exp-avg-dtype", "fp32", 0, 0, TYPES, "optimizer",
+    RUN(CHOICE, exp_avg_dtype, "exp-avg-dtype", "fp32", 0, 0,
+        TS_CHOICES(TS_STATE_DTYPES), "optimizer",
         "of the first moments: fp32, or bf16 with stochastic rounding"),
-    RUN(CHOICE, exp_avg_sq_dtype, "exp-avg-sq-dtype", "fp32", 0, 0, TYPES, "optimizer",
+    RUN(CHOICE, exp_avg_sq_dtype, "exp-avg-sq-dtype", "fp32", 0, 0,
+        TS_CHOICES(TS_STATE_DTYPES), "optimizer",
         "of the second moments: likewise"),
-    RUN(CHOICE, main_params_dtype, "main-params-dtype", "fp32", 0, 0, TYPES, "optimizer",
+    RUN(CHOICE, main_params_dtype, "main-params-dtype", "fp32", 0, 0,
+        TS_CHOICES(TS_STATE_DTYPES), "optimizer",
         "of the weights that the optimizer changes: fp32, or bf16 with stochastic rounding (with "
         "--bf16; vectors stay fp32)"),
-    RUN(CHOICE, main_grads_dtype, "main-grads-dtype", "fp32", 0, 0, TYPES, "optimizer",
+    RUN(CHOICE, main_grads_dtype, "main-grads-dtype", "fp32", 0, 0,
+        TS_CHOICES(TS_STATE_DTYPES), "optimizer",
         "of the gradients: fp32"),
     RUN(FLAG, grad_reduce_in_bf16, "grad-reduce-in-bf16", NULL, 0, 0, NULL, "distributed",
         "send gradients as bf16 when they are summed over the processes (with --bf16): half the bytes"),
@@ -109,10 +116,12 @@ const ts_option ts_train_option_rows[] = {
         "overflows until the scale is halved"),
     { .name = "recompute-granularity", .type = TS_OPTION_CHOICE,
       .offset = offsetof(ts_train_options, recompute_granularity), .def = "none",
-      .choices = "none|full|selective", .idle = "selective", .why = ATTENTION, .group = "memory",
+      .choices = TS_CHOICES(TS_GRANULARITIES), .idle = "selective", .why = ATTENTION,
+      .group = "memory",
       .help = "what is computed again instead of kept: layers (full); attention (selective) always is, "
               "so that selective changes nothing" },
-    ROW(CHOICE, recompute_method, "recompute-method", "none", 0, 0, "none|uniform|block", "memory",
+    ROW(CHOICE, recompute_method, "recompute-method", "none", 0, 0,
+        TS_CHOICES(TS_RECOMPUTE_METHODS), "memory",
         "full: in groups of layers (uniform) or the first layers singly (block)"),
     ROW(INT, recompute_num_layers, "recompute-num-layers", "1", 1, 1 << 20, NULL, "memory",
         "layers of a group, or how many layers"),
@@ -149,11 +158,12 @@ const ts_option ts_train_option_rows[] = {
         "refuse to begin anew when --load holds no checkpoint"),
     ROW(TEXT, save_hf, "save-hf", NULL, 0, 0, NULL, "checkpoints",
         "write a Hugging Face folder at the end"),
-    ROW(CHOICE, save_hf_dtype, "save-hf-dtype", "auto", 0, 0, TS_WORDS_WEIGHTS, "checkpoints",
-        "type of its weights (auto: as the model came; fp32 for a new one)"),
+    ROW(CHOICE, save_hf_dtype, "save-hf-dtype", "auto", 0, 0, TS_CHOICES(TS_SAVE_HF_DTYPES),
+        "checkpoints", "type of its weights (auto: as the model came; fp32 for a new one)"),
     ROW(INT, exit_interval, "exit-interval", NULL, 1, BIG, NULL, "stopping",
         "stop after the first step that this divides"),
-    ROW(CHOICE, exit_signal, "exit-signal", "SIGTERM", 0, 0, TS_EXIT_SIGNALS, "stopping",
+    ROW(CHOICE, exit_signal, "exit-signal", "SIGTERM", 0, 0, TS_CHOICES(TS_EXIT_SIGNALS),
+        "stopping",
         "a signal that ends the run with a checkpoint; SIGTERM and SIGINT do in any case"),
     ROW(INT, exit_duration, "exit-duration-in-mins", NULL, 1, BIG, NULL, "stopping",
         "stop after this time"),
@@ -181,7 +191,9 @@ const size_t ts_train_option_count = sizeof ts_train_option_rows / sizeof *ts_tr
 
 int ts_train_exit_signal(const ts_train_options *o)
 {
-    static const int number[] = { SIGTERM, SIGINT,  SIGHUP,  SIGQUIT,
-                                  SIGUSR1, SIGUSR2, SIGALRM, SIGXCPU };
+    static const int number[] = { [TS_EXIT_SIGTERM] = SIGTERM, [TS_EXIT_SIGINT] = SIGINT,
+                                  [TS_EXIT_SIGHUP] = SIGHUP,   [TS_EXIT_SIGQUIT] = SIGQUIT,
+                                  [TS_EXIT_SIGUSR1] = SIGUSR1, [TS_EXIT_SIGUSR2] = SIGUSR2,
+                                  [TS_EXIT_SIGALRM] = SIGALRM, [TS_EXIT_SIGXCPU] = SIGXCPU };
     return number[o->exit_signal];
 }

@@ -4,34 +4,68 @@
 #include "base/dtype.h"
 #include "base/option.h"
 
-typedef enum ts_lr_decay {
-    TS_LR_CONSTANT,
-    TS_LR_LINEAR,
-    TS_LR_COSINE,
-    TS_LR_INVERSE_SQRT,
-    TS_LR_WSD
-} ts_lr_decay;
-typedef enum ts_wsd_decay {
-    TS_WSD_LINEAR,
-    TS_WSD_COSINE,
-    TS_WSD_EXPONENTIAL,
-    TS_WSD_MINUS_SQRT
-} ts_wsd_decay;
-typedef enum ts_optimizer_kind { TS_OPTIMIZER_ADAM, TS_OPTIMIZER_SGD } ts_optimizer_kind;
+#define TS_LR_DECAYS(W)                                                                            \
+    W(TS_LR_CONSTANT, "constant")                                                                  \
+    W(TS_LR_LINEAR, "linear")                                                                      \
+    W(TS_LR_COSINE, "cosine")                                                                      \
+    W(TS_LR_INVERSE_SQRT, "inverse-square-root")                                                   \
+    W(TS_LR_WSD, "WSD")
+typedef enum ts_lr_decay { TS_LR_DECAYS(TS_CHOICE_VALUE) } ts_lr_decay;
 
-typedef enum ts_packed_weights {
-    TS_PACKED_AUTO,
-    TS_PACKED_KEPT,
-    TS_PACKED_SHARED
-} ts_packed_weights;
+#define TS_WSD_DECAYS(W)                                                                           \
+    W(TS_WSD_LINEAR, "linear")                                                                     \
+    W(TS_WSD_COSINE, "cosine")                                                                     \
+    W(TS_WSD_EXPONENTIAL, "exponential")                                                           \
+    W(TS_WSD_MINUS_SQRT, "minus_sqrt")
+typedef enum ts_wsd_decay { TS_WSD_DECAYS(TS_CHOICE_VALUE) } ts_wsd_decay;
 
-/* The type of a Hugging Face folder's weights: that of the model's own files, or one of these. */
-typedef enum ts_save_hf_dtype {
-    TS_SAVE_HF_AUTO,
-    TS_SAVE_HF_F32,
-    TS_SAVE_HF_BF16,
-    TS_SAVE_HF_F16
-} ts_save_hf_dtype;
+#define TS_OPTIMIZERS(W) W(TS_OPTIMIZER_ADAM, "adam") W(TS_OPTIMIZER_SGD, "sgd")
+typedef enum ts_optimizer_kind { TS_OPTIMIZERS(TS_CHOICE_VALUE) } ts_optimizer_kind;
+
+/* Types of what the optimizer keeps. */
+#define TS_STATE_DTYPES(W)                                                                         \
+    W(TS_STATE_F32, TS_WORDS_FP32)                                                                 \
+    W(TS_STATE_BF16, TS_WORDS_BF16)                                                                \
+    W(TS_STATE_F16, TS_WORDS_FP16)                                                                 \
+    W(TS_STATE_F8, "fp8")
+typedef enum ts_state_dtype { TS_STATE_DTYPES(TS_CHOICE_VALUE) } ts_state_dtype;
+
+#define TS_PACKED_WEIGHTS(W)                                                                       \
+    W(TS_PACKED_AUTO, "auto")                                                                      \
+    W(TS_PACKED_KEPT, "kept")                                                                      \
+    W(TS_PACKED_SHARED, "shared")
+typedef enum ts_packed_weights { TS_PACKED_WEIGHTS(TS_CHOICE_VALUE) } ts_packed_weights;
+
+/* What multiplies in 8-bit integers. */
+#define TS_INT8_PARTS(W)                                                                           \
+    W(TS_INT8_NONE, "none")                                                                        \
+    W(TS_INT8_LAYERS, "layers")                                                                    \
+    W(TS_INT8_ALL, "all") /* the output layer too */
+typedef enum ts_int8_parts { TS_INT8_PARTS(TS_CHOICE_VALUE) } ts_int8_parts;
+
+#define TS_GRANULARITIES(W)                                                                        \
+    W(TS_GRANULARITY_NONE, "none")                                                                 \
+    W(TS_GRANULARITY_FULL, "full")                                                                 \
+    W(TS_GRANULARITY_SELECTIVE, "selective")
+typedef enum ts_granularity { TS_GRANULARITIES(TS_CHOICE_VALUE) } ts_granularity;
+
+#define TS_RECOMPUTE_METHODS(W)                                                                    \
+    W(TS_RECOMPUTE_METHOD_NONE, "none")                                                            \
+    W(TS_RECOMPUTE_METHOD_UNIFORM, "uniform")                                                      \
+    W(TS_RECOMPUTE_METHOD_BLOCK, "block")
+typedef enum ts_recompute_method { TS_RECOMPUTE_METHODS(TS_CHOICE_VALUE) } ts_recompute_method;
+
+/* Signals that may end the run. */
+#define TS_EXIT_SIGNALS(W)                                                                         \
+    W(TS_EXIT_SIGTERM, "SIGTERM")                                                                  \
+    W(TS_EXIT_SIGINT, "SIGINT")                                                                    \
+    W(TS_EXIT_SIGHUP, "SIGHUP")                                                                    \
+    W(TS_EXIT_SIGQUIT, "SIGQUIT")                                                                  \
+    W(TS_EXIT_SIGUSR1, "SIGUSR1")                                                                  \
+    W(TS_EXIT_SIGUSR2, "SIGUSR2")                                                                  \
+    W(TS_EXIT_SIGALRM, "SIGALRM")                                                                  \
+    W(TS_EXIT_SIGXCPU, "SIGXCPU")
+typedef enum ts_exit_signal { TS_EXIT_SIGNALS(TS_CHOICE_VALUE) } ts_exit_signal;
 
 typedef struct ts_train_options {
     int64_t micro_batch_size, global_batch_size, train_iters, train_samples, seq_length;
@@ -39,24 +73,24 @@ typedef struct ts_train_options {
     ts_option_list rampup_batch_size; /* words of START INCREMENT SAMPLES */
     double hidden_dropout, attention_dropout;
     int packed_weights; /* TS_PACKED_* */
-    int int8; /* 0: no, 1: the layers, 2: the output layer too */
+    int int8;           /* TS_INT8_* */
     ts_option_list freeze; /* modules, see ts_decoder_freeze */
     /* rate */
     double lr, min_lr, lr_warmup_init, lr_warmup_fraction;
     double decoupled_lr, decoupled_min_lr; /* of embedding and output layer; -1: as the others */
     int64_t lr_warmup_iters, lr_warmup_samples, lr_decay_iters, lr_decay_samples,
         lr_wsd_decay_iters, lr_wsd_decay_samples;
-    int lr_decay_style, lr_wsd_decay_style;
+    int lr_decay_style, lr_wsd_decay_style; /* TS_LR_*, TS_WSD_* */
     /* optimizer */
-    int optimizer;
+    int optimizer;        /* TS_OPTIMIZER_* */
     bool precision_aware; /* the types below may differ from fp32 */
-    int exp_avg_dtype, exp_avg_sq_dtype, main_params_dtype, main_grads_dtype;
+    int exp_avg_dtype, exp_avg_sq_dtype, main_params_dtype, main_grads_dtype; /* TS_STATE_* */
     double adam_beta1, adam_beta2, adam_eps, sgd_momentum, weight_decay, clip_grad;
     double initial_loss_scale, min_loss_scale, loss_scale;
     int64_t loss_scale_window, hysteresis;
     bool log_num_zeros, log_params_norm, check_for_nan;
     /* memory */
-    int recompute_granularity, recompute_method;
+    int recompute_granularity, recompute_method; /* TS_GRANULARITY_*, TS_RECOMPUTE_METHOD_* */
     int64_t recompute_num_layers;
     bool recompute_activations, replay;
     /* repeatability */
@@ -65,7 +99,7 @@ typedef struct ts_train_options {
     const char *save, *save_hf;
     int save_hf_dtype; /* TS_SAVE_HF_* */
     int64_t save_interval, keep, exit_interval, ckpt_step, exit_duration;
-    int exit_signal; /* TS_EXIT_SIGNALS */
+    int exit_signal; /* TS_EXIT_* */
     bool skip_train, grad_reduce_in_bf16;
     bool override_checkpoints, async_save, no_save_optim, no_load_optim, finetune, exit_on_missing;
     /* seeing */
@@ -81,12 +115,13 @@ extern const size_t ts_train_option_count;
 extern const ts_option ts_train_script_rows[];
 extern const size_t ts_train_script_count;
 
-/* The choices of --exit-signal, and the number that one stands for. */
-#define TS_EXIT_SIGNALS                                                                            \
-    "SIGTERM|SIGINT|SIGHUP|SIGQUIT|SIGUSR1|SIGUSR2|SIGALRM|SIGXCPU"
+/* The number of the signal that --exit-signal chose. */
 int ts_train_exit_signal(const ts_train_options *o);
 /* Checks what belongs together; data-parallel size dp. Messages name the options. */
 ts_status ts_train_options_check(const ts_train_options *o, int dp) TS_NODISCARD;
 /* The type that a choice of *_dtype stands for, once checked. */
-static inline ts_dtype ts_train_dtype(int choice) { return choice ? TS_DTYPE_BF16 : TS_DTYPE_F32; }
+static inline ts_dtype ts_train_dtype(int choice)
+{
+    return choice == TS_STATE_BF16 ? TS_DTYPE_BF16 : TS_DTYPE_F32;
+}
 #endif

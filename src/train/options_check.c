@@ -11,7 +11,8 @@ static ts_status need(bool given, const char *name)
 /* Megatron's rules of --use-precision-aware-optimizer, and which of its types there are here. */
 static ts_status check_types(const ts_train_options *o)
 {
-    static const char *const word[] = { "fp32", "bf16", "fp16", "fp8" };
+    static const char *const word[] = { [TS_STATE_F32] = "fp32", [TS_STATE_BF16] = "bf16",
+                                        [TS_STATE_F16] = "fp16", [TS_STATE_F8] = "fp8" };
     const struct {
         const char *name;
         int type;
@@ -23,16 +24,16 @@ static ts_status check_types(const ts_train_options *o)
         return ts_error(TS_ERR_USER,
                         "--use-precision-aware-optimizer is for --optimizer adam, not sgd");
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
-        if (t[i].type && !o->precision_aware)
+        if (t[i].type != TS_STATE_F32 && !o->precision_aware)
             return ts_error(TS_ERR_USER, "--%s %s needs --use-precision-aware-optimizer", t[i].name,
                             word[t[i].type]);
-        if (t[i].type > 1)
+        if (t[i].type == TS_STATE_F16 || t[i].type == TS_STATE_F8)
             return ts_error(TS_ERR_USER,
                             "--%s %s needs a scale for each tensor, which there is not here: give "
                             "bf16 or fp32",
                             t[i].name, word[t[i].type]);
     }
-    if (o->main_grads_dtype)
+    if (o->main_grads_dtype != TS_STATE_F32)
         return ts_error(TS_ERR_USER, "--main-grads-dtype bf16: gradients are summed in fp32 here");
     return TS_OK;
 }
@@ -136,7 +137,7 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
                         o->min_loss_scale, o->initial_loss_scale);
     if (!o->skip_train)
         TS_TRY(check_rate(o, ramp.full));
-    if (o->recompute_activations && o->recompute_granularity == 1)
+    if (o->recompute_activations && o->recompute_granularity == TS_GRANULARITY_FULL)
         return ts_error(TS_ERR_USER, "--recompute-activations is --recompute-granularity selective "
                                      "and contradicts --recompute-granularity full: give one");
     if (o->save_interval && !o->save)

@@ -86,7 +86,8 @@ static void warn_precision(const ts_job_options *o, const ts_option_set *set)
 {
     static const char *const dynamic[] = { "initial-loss-scale", "min-loss-scale",
                                            "loss-scale-window", "hysteresis" };
-    const bool fixed = o->train.loss_scale > 0, full = o->train.recompute_granularity == 1;
+    const bool fixed = o->train.loss_scale > 0,
+               full = o->train.recompute_granularity == TS_GRANULARITY_FULL;
     ts_option_warn_alone(set, "loss-scale", o->runtime.fp16, "--fp16");
     for (size_t i = 0; i < sizeof dynamic / sizeof *dynamic; i++) {
         ts_option_warn_alone(set, dynamic[i], o->runtime.fp16, "--fp16");

@@ -148,10 +148,10 @@ static ts_status make_pickers(ts_trainer *t, const ts_data_options *data)
 
 static ts_recompute_plan plan_recompute(const ts_train_options *o)
 {
-    if (o->recompute_granularity != 1)
+    if (o->recompute_granularity != TS_GRANULARITY_FULL)
         return (ts_recompute_plan){ TS_RECOMPUTE_NONE, 0 };
-    return (ts_recompute_plan){ o->recompute_method == 2 ? TS_RECOMPUTE_BLOCK
-                                                         : TS_RECOMPUTE_UNIFORM,
+    const bool block = o->recompute_method == TS_RECOMPUTE_METHOD_BLOCK;
+    return (ts_recompute_plan){ block ? TS_RECOMPUTE_BLOCK : TS_RECOMPUTE_UNIFORM,
                                 o->recompute_num_layers };
 }
 

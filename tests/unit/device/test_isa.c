@@ -32,9 +32,12 @@ static void detected(void **state)
 static void chosen(void **state)
 {
     (void)state;
-    static const unsigned last[] = { 0, 0, TS_ISA_AVX2, TS_ISA_AVX512, TS_ISA_BF16, TS_ISA_AMX };
+    static const unsigned last[] = { [TS_RUNTIME_ISA_AVX2] = TS_ISA_AVX2,
+                                     [TS_RUNTIME_ISA_AVX512] = TS_ISA_AVX512,
+                                     [TS_RUNTIME_ISA_AVX512_BF16] = TS_ISA_BF16,
+                                     [TS_RUNTIME_ISA_AMX] = TS_ISA_AMX };
     const unsigned has = ts_isa_detect();
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < TS_RUNTIME_ISA_CHOICES; i++) {
         const ts_runtime_options o = { .threads = 1, .isa = i };
         ts_device *d = NULL;
         if ((has & last[i]) != last[i]) {
@@ -45,9 +48,9 @@ static void chosen(void **state)
         OK(ts_runtime_open(&o, 0, 1, &d));
         const unsigned uses = ((ts_cpu *)d)->isa;
         assert_int_equal(uses & ~has, 0);
-        if (i == 0)
+        if (i == TS_RUNTIME_ISA_AUTO)
             assert_int_equal(uses, has);
-        else if (i < 5)
+        else if (i != TS_RUNTIME_ISA_AMX)
             assert_int_equal(uses & ~(last[i] * 2 - 1) & ~(unsigned)TS_ISA_VNNI, 0);
         ts_device_close(&d);
     }

@@ -1,4 +1,5 @@
-#include "base/json.h"
+#include "base/option.h"
+
 #include "base/log.h"
 #include "base/option_set.h"
 

@@ -1,8 +1,9 @@
-/* The inside of option.h, shared by its sources: what a joined table knows of each row. */
+/* The inside of an option set, shared by option.h's sources: what is known of each row. */
 #ifndef TS_BASE_OPTION_SET_H
 #define TS_BASE_OPTION_SET_H
 #include "base/names.h"
-#include "base/option.h"
+#include "base/option_row.h"
+#include "base/str.h"
 
 /* Where a value came from; a later source of lower rank does not replace it. */
 typedef enum ts_option_origin {

@@ -1,3 +1,4 @@
+#include "base/option.h"
 #include "base/option_set.h"
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* The description as a table of its fields: what two descriptions differ in, and a form in JSON for
  * checkpoints of models that no family can say. */
+#include "base/choice.h"
 #include "base/json.h"
 #include "model/arch.h"
 
@@ -12,21 +13,51 @@ typedef struct field {
     const char *key;
     field_type type;
     size_t offset;
-    const char *choices; /* "a|b|c": the values of an enumeration, from 0 on */
+    const char *choices; /* "a|b|c": the values of an enumeration */
     const char *words;   /* for people; NULL: as the key */
 } field;
 
 #define F(type, name, choices, words) { #name, FIELD_##type, offsetof(ts_arch, name), choices, words }
-#define ACTS "silu|gelu|gelu_tanh|gelu_quick|relu|relu2"
+
+/* The words of JSON, in the order of the enumerations. */
+#define POSITIONS(W)                                                                               \
+    W(TS_POSITION_NONE, "none") W(TS_POSITION_ROPE, "rope") W(TS_POSITION_LEARNED, "learned")
+#define NORMS(W) W(TS_NORM_RMS, "rms") W(TS_NORM_LAYER, "layer")
+#define ACTS(W)                                                                                    \
+    W(TS_ACT_SILU, "silu")                                                                         \
+    W(TS_ACT_GELU, "gelu")                                                                         \
+    W(TS_ACT_GELU_TANH, "gelu_tanh")                                                               \
+    W(TS_ACT_GELU_QUICK, "gelu_quick")                                                             \
+    W(TS_ACT_RELU, "relu")                                                                         \
+    W(TS_ACT_RELU2, "relu2")
+#define QK_NORMS(W)                                                                                \
+    W(TS_QK_NORM_NONE, "none") W(TS_QK_NORM_HEAD, "head") W(TS_QK_NORM_FULL, "full")
+#define SCALINGS(W)                                                                                \
+    W(TS_ROPE_DEFAULT, "default")                                                                  \
+    W(TS_ROPE_LINEAR, "linear")                                                                    \
+    W(TS_ROPE_DYNAMIC, "dynamic")                                                                  \
+    W(TS_ROPE_YARN, "yarn")                                                                        \
+    W(TS_ROPE_LONGROPE, "longrope")                                                                \
+    W(TS_ROPE_LLAMA3, "llama3")
+enum { POSITIONS(TS_CHOICE_ORDER) };
+POSITIONS(TS_CHOICE_CHECK)
+enum { NORMS(TS_CHOICE_ORDER) };
+NORMS(TS_CHOICE_CHECK)
+enum { ACTS(TS_CHOICE_ORDER) };
+ACTS(TS_CHOICE_CHECK)
+enum { QK_NORMS(TS_CHOICE_ORDER) };
+QK_NORMS(TS_CHOICE_CHECK)
+enum { SCALINGS(TS_CHOICE_ORDER) };
+SCALINGS(TS_CHOICE_CHECK)
 
 /* Order of messages: the most particular first. */
 static const field fields[] = {
-    F(CHOICE, position, "none|rope|learned", "position embedding (--position-embedding-type)"),
-    F(CHOICE, norm, "rms|layer", "kind of norm (--normalization)"),
+    F(CHOICE, position, TS_CHOICES(POSITIONS), "position embedding (--position-embedding-type)"),
+    F(CHOICE, norm, TS_CHOICES(NORMS), "kind of norm (--normalization)"),
     F(REAL, norm_offset, NULL, "norm weights as 1 + w (--apply-layernorm-1p)"),
     F(BOOL, gated, NULL, "gated MLP (--swiglu)"),
-    F(CHOICE, act, ACTS, "activation of the MLP"),
-    F(CHOICE, qk_norm, "none|head|full", "norm of queries and keys (--qk-layernorm)"),
+    F(CHOICE, act, TS_CHOICES(ACTS), "activation of the MLP"),
+    F(CHOICE, qk_norm, TS_CHOICES(QK_NORMS), "norm of queries and keys (--qk-layernorm)"),
     F(BOOL, bias_qkv, NULL, "bias of queries, keys and values (--add-qkv-bias)"),
     F(BOOL, bias_proj, NULL, "bias of the attention's output (--disable-bias-linear)"),
     F(BOOL, bias_fc1, NULL, "biases of the MLP (--disable-bias-linear)"),
@@ -65,7 +96,7 @@ static const field rope_fields[] = {
     R(INT, dim, NULL),
     R(INT, odd_dim, NULL),
     R(BOOL, interleaved, NULL),
-    R(CHOICE, scaling, "default|linear|dynamic|yarn|longrope|llama3"),
+    R(CHOICE, scaling, TS_CHOICES(SCALINGS)),
     R(REAL, factor, NULL),
     R(REAL, low_freq_factor, NULL),
     R(REAL, high_freq_factor, NULL),

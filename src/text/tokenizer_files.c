@@ -224,12 +224,25 @@ static ts_status add_list(words *w, const char *name, const json_t *list, const 
     return TS_OK;
 }
 
+/* As the note's writer spells it, for which is_path_option and add_value look. */
+static const ts_option *row_of(const char *name)
+{
+    for (size_t i = 0; i < ts_text_option_count; i++)
+        if (!strcmp(ts_text_option_rows[i].name, name))
+            return &ts_text_option_rows[i];
+    return NULL;
+}
+
 static ts_status add_value(words *w, const char *name, const json_t *v, const char *folder)
 {
     char number[32];
-    if (strchr(name, '='))
+    const ts_option *row = row_of(name);
+    if (!row)
         return ts_error(TS_ERR_USER, "%s: the note of its tokenizer: %.80s is no option", folder,
                         name);
+    if (json_is_array(v) != (row->type == TS_OPTION_LIST))
+        return ts_error(TS_ERR_USER, "%s: the note of its tokenizer: %s %s a list", folder, name,
+                        json_is_array(v) ? "is not" : "is");
     if (json_is_string(v))
         return add_scalar(w, name, json_string_value(v), folder);
     if (json_is_integer(v)) {

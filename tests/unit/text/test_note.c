@@ -43,6 +43,9 @@ static void files_elsewhere(void **state)
     note_is("{\"tokenizer-model\": \"/etc/passwd\"}", NULL, "not the plain name of a file");
     note_is("{\"vocab-file\": \"..\"}", NULL, "not the plain name of a file");
     note_is("{\"merge-file\": \"\"}", NULL, "not the plain name of a file");
+    note_is("{\"tokenizer-model\": [\"../../other\"]}", NULL, "tokenizer-model is not a list");
+    note_is("{\"tokenizer_model\": \"../../other\"}", NULL, "tokenizer_model is no option");
+    note_is("{\"tokenizer-kwargs\": \"eos_token\"}", NULL, "tokenizer-kwargs is a list");
     note_is("{\"tokenizer-model=/etc/passwd\": []}", NULL, "is no option");
     note_is("{\"tokenizer-model=/etc/passwd\": \"x\"}", NULL, "is no option");
     note_is("{\"tokenizer-kwargs\": [\"a\", \"--tokenizer-model\", \"/etc/passwd\"]}", NULL,

@@ -7,6 +7,7 @@
 #     COMMANDS  of: tokenize train_tokenizer preprocess merge score infer plan info verify fresh resume async ranks
 #     KINDS     of: memory limit, or of errno's names: ENOSPC EIO EMFILE EACCES
 #     STRIDE    only every so many calls
+#   rank=0 in the environment: of ranks, the first process meets the faults; otherwise the second does
 # shellcheck disable=SC2154,SC2086,SC2329,SC1091
 . "$(dirname "$0")/../cli/lib.sh"
 lib=$2
@@ -137,7 +138,6 @@ for command in $commands; do
             more=
         else
             case $kind in memory) how="FAULT_KIND=memory" ;; *) how="FAULT_KIND=io FAULT_ERRNO=$(number $kind)" ;; esac
-            [ $command != ranks ] || [ $kind = memory ] || continue
             once FAULT_AT=0 $how
             calls=$(sed -n 's/^calls //p' "$D/log" | sort -n | tail -n 1)
             [ "${calls:-0}" -gt 0 ] || [ $kind != memory ] || { echo "$command, $kind: no call was counted: the library is not at work"; exit 1; }

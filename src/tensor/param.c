@@ -92,12 +92,12 @@ static int64_t room(const ts_param *p)
     return (ts_param_count(p) + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
 }
 
-/* In the set's storage; in fp32 as in the flat arrays. */
-static size_t value_bytes(const ts_param *p)
+/* In the storage of a set of that type; all in fp32 stand as in the flat arrays. */
+static size_t value_bytes(const ts_param *p, ts_dtype dtype)
 {
     if (p->held == TS_HELD_ONE)
         return 0;
-    return p->dtype == TS_DTYPE_F32
+    return dtype == TS_DTYPE_F32 && p->dtype == TS_DTYPE_F32
                ? (size_t)room(p) * sizeof(float)
                : ts_device_round((size_t)ts_param_count(p) * ts_dtype_size(p->dtype));
 }
@@ -110,7 +110,7 @@ ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype)
         ts_param *p = s->p[i];
         if (!p->has_type)
             p->dtype = p->rank > 1 ? dtype : TS_DTYPE_F32;
-        bytes += value_bytes(p);
+        bytes += value_bytes(p, dtype);
         p->offset = ts_param_is_trained(p) ? s->total : -1;
         s->total += ts_param_is_trained(p) ? room(p) : 0;
     }
@@ -118,7 +118,7 @@ ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype)
     for (size_t i = 0; i < s->n; i++) {
         if (s->p[i]->held != TS_HELD_ONE)
             s->p[i]->value = (char *)s->values->data + at;
-        at += value_bytes(s->p[i]);
+        at += value_bytes(s->p[i], dtype);
     }
     return TS_OK;
 }

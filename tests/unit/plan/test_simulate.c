@@ -148,6 +148,12 @@ static void traffic_is_a_ring_over_the_gradients(void **state)
     assert_true(eight.rank[0].flops == one.rank[0].flops);
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+enum { MOST_MIB = 512 }; /* what was freed waits in the sanitizer's quarantine of 256 MiB */
+#else
+enum { MOST_MIB = 64 };
+#endif
+
 static void a_large_model_costs_nothing_to_plan(void **state)
 {
     (void)state;
@@ -165,7 +171,7 @@ static void a_large_model_costs_nothing_to_plan(void **state)
     assert_int_equal(p.n_micro, 1024);
     assert_true(p.rank[0].mem.peak > (int64_t)1e12);
     getrusage(RUSAGE_SELF, &u);
-    assert_true(u.ru_maxrss < 200 * 1024);
+    assert_true(u.ru_maxrss < MOST_MIB * 1024);
 }
 
 static void a_missing_option_is_named(void **state)

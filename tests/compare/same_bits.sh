@@ -6,7 +6,7 @@
 #
 # OLD, NEW: paths of `tessera`. PATTERN: only jobs whose name it matches (an extended regular expression: `^use8-`,
 # `ramp|sgd`). A line for each job that differs, with its files, and a summary; exit 1 where one differs, 2 where
-# nothing was compared. About 300 small jobs, ten minutes on an idle machine with two cores; all in a folder of
+# nothing was compared. Some 300 small jobs, two to five minutes on two cores; all in a folder of
 # its own under $TMPDIR (or /tmp), removed at the end. No test of ctest, which has no program of before.
 #
 # Compared: the exit code; the weights, optimizer state and indexes of checkpoints and what state.json says of

@@ -100,6 +100,22 @@ static inline void rig_make(rig *r, const char *text, ts_dtype compute, bool mas
     rig_make_as(r, text, compute, mask_ends, NULL);
 }
 
+/* A copy of all weights as they stand in their storage, with zeros between them: there the storage
+ * has what was there before. To be freed. */
+static inline void *rig_weights(const rig *r, size_t *bytes)
+{
+    const ts_param_set *s = &r->model.decoder->params;
+    char *copy = calloc(s->values->bytes, 1);
+    assert_non_null(copy);
+    for (size_t i = 0; i < s->n; i++) {
+        const ts_param *p = s->p[i];
+        memcpy(copy + ((const char *)p->value - (const char *)s->values->data), p->value,
+               (size_t)ts_param_count(p) * ts_dtype_size(p->dtype));
+    }
+    *bytes = s->values->bytes;
+    return copy;
+}
+
 static inline void rig_free(rig *r)
 {
     ts_trainer_destroy(&r->trainer);

@@ -162,9 +162,7 @@ ts_status ts_decoder_init(ts_decoder *d, uint64_t seed, double std)
         return TS_OK;
     for (size_t i = 0; i < d->params.n; i++) {
         ts_param *p = d->params.p[i];
-        TS_TRY(p->start == TS_START_CONSTANT
-                   ? ts_param_put_constant(p, p->start_value)
-                   : ts_param_put_normal(p, seed, (float)(p->start == TS_START_OUT ? narrow : std)));
+        TS_TRY(ts_param_begin(p, seed, (float)(p->start == TS_START_OUT ? narrow : std)));
     }
     ts_param_set_changed(&d->params);
     return TS_OK;

@@ -118,7 +118,7 @@ ts_status ts_decoder_freeze(ts_decoder *d, const char *const *patterns, int64_t 
         for (size_t i = 0; i < s->n; i++) {
             const bool fits = has(s->p[i]->name, patterns[k]);
             if (fits)
-                s->p[i]->held = TS_HELD_FROZEN;
+                ts_param_freeze(s->p[i]);
             found = found || fits;
         }
         if (!found)

@@ -6,13 +6,13 @@
 
 typedef struct ts_run {
     int64_t B, S;
-    const ts_tensor *pos; /* int32 [B * S]: position in its document */
+    const ts_tensor *pos;        /* int32 [B * S]: position in its document */
     /* int32 [B * S]: first key that may be seen (packed documents), or NULL */
     const ts_tensor *first_key;
     /* Dropout: probabilities (0: none) and where in the run this is. */
     float hidden_dropout, attention_dropout;
     uint64_t seed;
-    int64_t step, sample0; /* sample0: number in the global batch of the first sequence */
+    int64_t step, sample0;       /* sample0: number in the global batch of the first sequence */
     /* Generation: one cache for each layer, NULL in training. Lengths are on the host, [B]. */
     ts_kv_cache *cache;
     const int32_t *q_start, *q_len;

@@ -2,8 +2,6 @@
 
 #include "base/rng.h"
 
-#include <string.h>
-
 enum { ALIGN_ELEMENTS = 64 };
 
 ts_status ts_param_set_init(ts_param_set *s, ts_device *dev)
@@ -37,7 +35,7 @@ ts_status ts_param_declare(ts_param_set *s, const char *name, const ts_place *pl
     TS_ASSERT(!ts_param_find(s, name), "two parameters are called %s", name);
     TS_TRY(ts_grow(&s->p, &s->cap, s->n + 1, sizeof *s->p));
     TS_TRY(ts_alloc(&p, 1, sizeof *p));
-    ts_status st = ts_strndup(name, strlen(name), &p->name);
+    ts_status st = ts_strdup(name, &p->name);
     if (st == TS_OK)
         st = ts_names_add(s->names, name);
     if (st != TS_OK) {
@@ -76,10 +74,17 @@ ts_param *ts_param_find(const ts_param_set *s, const char *name)
 
 /* ---- holding ---- */
 
+void ts_param_freeze(ts_param *p)
+{
+    TS_ASSERT(!p->set->values, "%s has been allocated", p->name);
+    p->held = TS_HELD_FROZEN;
+}
+
 void ts_param_hold(ts_param *p, ts_held held, ts_dtype dtype, ts_quant quant)
 {
     TS_ASSERT(!p->set->values, "%s has been allocated", p->name);
-    TS_ASSERT(held == TS_HELD_ONE ? p->rank > 1 : !quant, "%s: no matrix in few bits", p->name);
+    TS_ASSERT(held == TS_HELD_ONE ? p->rank > 1 : !quant,
+              "%s: one form is a matrix's, and few bits are one form's", p->name);
     p->held = held;
     p->dtype = dtype;
     p->quant = quant;
@@ -153,33 +158,23 @@ ts_status ts_param_put(ts_param *p, int64_t at, int64_t n, float *v)
     return p->own && p->filled == ts_param_count(p) ? seal(p) : TS_OK;
 }
 
-enum { PIECE = 1 << 16 };
+enum { PIECE = 1 << 16 }; /* elements that are made on the host at a time */
 
-ts_status ts_param_put_normal(ts_param *p, uint64_t seed, float std)
+ts_status ts_param_begin(ts_param *p, uint64_t seed, float std)
 {
     const ts_rng rng = ts_rng_stream(seed, TS_RNG_INIT, 0, (uint32_t)p->id);
+    const int64_t count = ts_param_count(p);
     float *v;
-    TS_TRY(ts_alloc(&v, PIECE, sizeof *v));
+    TS_TRY(ts_alloc(&v, (size_t)(count < PIECE ? count : PIECE), sizeof *v));
     ts_status st = TS_OK;
-    for (int64_t at = 0, n, whole; st == TS_OK && at < ts_param_count(p); at += n) {
+    for (int64_t at = 0, n, whole; st == TS_OK && at < count; at += n) {
         n = ts_place_run(&p->place, at, &whole);
         n = n < PIECE ? n : PIECE;
-        ts_rng_normal(&rng, (uint64_t)whole, n, std, v);
-        st = ts_param_put(p, at, n, v);
-    }
-    ts_free(&v);
-    return st;
-}
-
-ts_status ts_param_put_constant(ts_param *p, float value)
-{
-    float *v;
-    TS_TRY(ts_alloc(&v, PIECE, sizeof *v));
-    ts_status st = TS_OK;
-    for (int64_t at = 0, n; st == TS_OK && at < ts_param_count(p); at += n) {
-        n = ts_param_count(p) - at < PIECE ? ts_param_count(p) - at : PIECE;
-        for (int64_t i = 0; i < n; i++)
-            v[i] = value;
+        if (p->start == TS_START_CONSTANT)
+            for (int64_t i = 0; i < n; i++)
+                v[i] = p->start_value;
+        else
+            ts_rng_normal(&rng, (uint64_t)whole, n, std, v);
         st = ts_param_put(p, at, n, v);
     }
     ts_free(&v);

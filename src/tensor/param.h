@@ -114,6 +114,7 @@ static inline void ts_param_skip(ts_param_set *s, int64_t n) { s->next_id += n; 
 ts_param *ts_param_find(const ts_param_set *s, const char *name); /* or NULL */
 
 /* Before anything is allocated: how p is held, and its type. Who is not told of is trained. */
+void ts_param_freeze(ts_param *p); /* its type as if it were trained */
 void ts_param_hold(ts_param *p, ts_held held, ts_dtype dtype, ts_quant quant);
 /* Allocates what each one's holding wants. Types that were not told: matrices `dtype`, vectors fp32.
  * Content undefined. */
@@ -121,10 +122,9 @@ ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;
 /* Elements [at, at + n) of the share from fp32 on the host; v is overwritten. With the last of them
  * the one form of a parameter that is held in it is made. */
 ts_status ts_param_put(ts_param *p, int64_t at, int64_t n, float *v) TS_NODISCARD;
-/* All elements: from N(0, std^2), each by the seed, the parameter's id and its number in the whole; or
- * one value. */
-ts_status ts_param_put_normal(ts_param *p, uint64_t seed, float std) TS_NODISCARD;
-ts_status ts_param_put_constant(ts_param *p, float value) TS_NODISCARD;
+/* All elements as `start` says: from N(0, std^2), each by the seed, the parameter's id and its number
+ * in the whole; or start_value. */
+ts_status ts_param_begin(ts_param *p, uint64_t seed, float std) TS_NODISCARD;
 
 /* Allocates fp32 gradients for all parameters that are trained. Zeroed. */
 ts_status ts_param_set_allocate_grads(ts_param_set *s) TS_NODISCARD;

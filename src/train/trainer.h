@@ -69,7 +69,7 @@ typedef struct ts_trainer {
     float *mask;            /* [n_micro * micro, S] */
     float *losses;          /* [micro * S] */
     int64_t *picked;        /* [micro] samples of a micro-batch */
-    double *gathered;       /* [processes * (n_micro + TS_STEP_EXTRA)] */
+    double *gathered;       /* [processes * (n_micro + 8)]: see step.c */
     int64_t copies;         /* bytes of a background save, booked */
     bool (*asked)(void *ctx); /* whether this rank was asked to stop; NULL: it never is */
     void *asked_ctx;

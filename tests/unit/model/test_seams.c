@@ -151,8 +151,8 @@ static void adapter_on_one_linear(void **state)
     assert_non_null(ts_param_find(&set, "lora_a.weight"));
     OK(ts_param_set_allocate(&set, TS_DTYPE_F32));
     OK(ts_param_set_allocate_grads(&set));
-    OK(ts_param_put_normal(l.a.w, 5, 0.3f));
-    OK(ts_param_put_normal(l.b.w, 5, 0.3f));
+    OK(ts_param_begin(l.a.w, 5, 0.3f));
+    OK(ts_param_begin(l.b.w, 5, 0.3f));
     ts_param_set_changed(&set);
     const double alone = step(&r, d);
     w->adapter = &l.base;

@@ -108,7 +108,7 @@ static void start_share(ts_device *dev, const ts_place *place, float out[ROWS * 
     ts_param_skip(&set, 3);
     OK(ts_param_declare(&set, "matrix", place, true, &p));
     OK(ts_param_set_allocate(&set, TS_DTYPE_F32));
-    OK(ts_param_put_normal(p, 17, 0.02f));
+    OK(ts_param_begin(p, 17, 0.02f));
     for (int64_t i = 0, at; i < ts_param_count(p); i++) {
         (void)ts_place_run(place, i, &at);
         out[at] = ((const float *)p->value)[i];
@@ -164,7 +164,7 @@ static void each_is_held_its_own_way(void **state)
     OK(ts_param_set_allocate(&set, TS_DTYPE_F32));
     OK(ts_param_set_allocate_grads(&set));
     for (size_t i = 0; i < set.n; i++)
-        OK(ts_param_put_normal(set.p[i], 1, 1));
+        OK(ts_param_begin(set.p[i], 1, 1));
     ts_param_set_changed(&set);
     assert_true(trained->dtype == TS_DTYPE_F32 && trained->grad && trained->offset == 0);
     assert_true(vector->grad && vector->offset == 128 && set.total == 192);

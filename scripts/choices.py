@@ -5,7 +5,7 @@ import pathlib
 import re
 import sys
 
-ROW = re.compile(r"\w+\(\s*CHOICE\s*,")
+ROW = re.compile(r"\w+\((?:\s*[\w| ]+,)?\s*CHOICE\s*,")
 OWN_ROW = re.compile(r"\{[^{}]*\.type\s*=\s*TS_OPTION_CHOICE\b[^{}]*\}")
 WORDS = re.compile(r"\bTS_CHOICES\(\w+\)")
 
@@ -25,8 +25,8 @@ def rows(code):
             end += 1
         args = code[m.end():end].split(",")
         macro = m.group().split("(")[0]
-        field = args[1] if macro in ("TS_ROW", "TS_RUN_ROW") else args[0]
-        yield m.start(), code[m.start():end], field.strip().split(".")[-1], macro.endswith(("ROW", "RUN"))
+        field = args[1] if macro.startswith("TS_") else args[0]
+        yield m.start(), code[m.start():end], field.strip().split(".")[-1], macro != "F"
     for m in OWN_ROW.finditer(code):
         field = re.search(r"offsetof\([^,]*,\s*([\w.]+)", m.group())
         yield m.start(), m.group(), field.group(1).split(".")[-1] if field else "?", True

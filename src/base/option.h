@@ -57,8 +57,17 @@ void ts_option_warn_alone(const ts_option_set *set, const char *name, bool has_p
 ts_status ts_option_help(const ts_option_set *set, ts_str *out) TS_NODISCARD;
 /* Resolved values as a JSON object (given and default), for records and checkpoints. */
 ts_status ts_option_json(const ts_option_set *set, ts_str *out) TS_NODISCARD;
-/* Appends "--seed 6 (was 5), ...": options that decide the run and have another value than in `was`,
- * an object that ts_option_json made. Several names of one field count once; what one side does not
- * know is of another version. */
+/* An option that has another value in an object that ts_option_json made, here or elsewhere. */
+typedef struct ts_option_difference {
+    const ts_option *row;
+    const json_t *here, *there;
+    const char *here_text, *there_text; /* the same in JSON */
+} ts_option_difference;
+typedef ts_status ts_option_differs_fn(void *ctx, const ts_option_difference *d);
+/* Tells fn of each, in the order of the rows, until it fails. Several names of one field count once;
+ * what one side does not know is of another version. */
+ts_status ts_option_compare(const ts_option_set *set, const json_t *there, ts_option_differs_fn *fn,
+                            void *ctx) TS_NODISCARD;
+/* Appends "--seed 6 (was 5), ...": options that decide the run and differ from `was`. */
 ts_status ts_option_changes(const ts_option_set *set, const json_t *was, ts_str *out) TS_NODISCARD;
 #endif

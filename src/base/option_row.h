@@ -29,6 +29,20 @@ enum { TS_OPTION_MANY = -1, TS_OPTION_ANY = -2 };
 
 enum { TS_LIST_ADDS = 1 };
 
+/* What the value of an option is, to whom. */
+enum {
+    /* of what is computed (data, their order, arithmetic), so that a run that goes on with another
+     * value is another run; not of where, how fast, what is shown or kept, nor of what a checkpoint
+     * itself holds */
+    TS_OPTION_DECIDES = 1,
+    /* where all such are left out, a run that goes on has what it had */
+    TS_OPTION_INHERITS = 2,
+    /* a place of files, which may be another on each host of a job; whether it is given may not */
+    TS_OPTION_PLACE = 4,
+    /* each process's own: what it computes with, what it says */
+    TS_OPTION_OWN = 8,
+};
+
 typedef struct ts_option_list {
     const char **v;
     int64_t n;
@@ -43,10 +57,7 @@ typedef struct ts_option {
     double lo, hi;       /* range of numbers; both 0: any */
     bool below;          /* numbers: hi itself is out of range */
     bool told;           /* NOTE: where it is given, its help is told too */
-    bool decides;        /* what is computed (data, their order, arithmetic), so that a run that goes on
-                            with another value is another run; not where, how fast, what is shown or
-                            kept, nor what a checkpoint itself holds. Of all names of a field alike */
-    bool inherits;       /* where all such are left out, a run that goes on has what it had */
+    unsigned is;         /* TS_OPTION_DECIDES, ...; of all names of a field alike */
     const char *with;    /* LATER: matters where this option, of that type too, is refused; else it is
                             accepted without effect */
     const char *choices; /* CHOICE, NOTE: "a|b|c" */
@@ -65,18 +76,12 @@ typedef struct ts_option_table {
 /* Tables joined. */
 typedef struct ts_option_set ts_option_set;
 
+/* With what it is, one of the above or several. */
+#define TS_ROW_IS(is_, type_, struct_, field_, name_, def_, lo_, hi_, choices_, group_, help_)     \
+    { .name = name_, .type = TS_OPTION_##type_, .offset = offsetof(struct_, field_), .def = def_,  \
+      .lo = lo_, .hi = hi_, .is = is_, .choices = choices_, .group = group_, .help = help_ }
 #define TS_ROW(type_, struct_, field_, name_, def_, lo_, hi_, choices_, group_, help_)             \
-    { .name = name_, .type = TS_OPTION_##type_, .offset = offsetof(struct_, field_), .def = def_,  \
-      .lo = lo_, .hi = hi_, .choices = choices_, .group = group_, .help = help_ }
-/* The same of an option that decides what is computed. */
-#define TS_RUN_ROW(type_, struct_, field_, name_, def_, lo_, hi_, choices_, group_, help_)         \
-    { .name = name_, .type = TS_OPTION_##type_, .offset = offsetof(struct_, field_), .def = def_,  \
-      .lo = lo_, .hi = hi_, .decides = true, .choices = choices_, .group = group_, .help = help_ }
-/* The same of one that a run which goes on inherits. */
-#define TS_KEPT_ROW(type_, struct_, field_, name_, def_, lo_, hi_, choices_, group_, help_)        \
-    { .name = name_, .type = TS_OPTION_##type_, .offset = offsetof(struct_, field_), .def = def_,  \
-      .lo = lo_, .hi = hi_, .decides = true, .inherits = true, .choices = choices_,                \
-      .group = group_, .help = help_ }
+    TS_ROW_IS(0, type_, struct_, field_, name_, def_, lo_, hi_, choices_, group_, help_)
 #define TS_NOTE(name_, words_, group_, help_)                                                      \
     { .name = name_, .type = TS_OPTION_NOTE, .lo = words_, .group = group_, .help = help_ }
 #define TS_TOLD(name_, words_, group_, help_)                                                      \

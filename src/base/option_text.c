@@ -169,61 +169,74 @@ ts_status ts_option_json(const ts_option_set *s, ts_str *out)
     return ts_str_puts(out, "\n}\n");
 }
 
-/* ---- changes ---- */
+/* ---- differences ---- */
 
 /* An earlier row of the same field, of those that were saved too. */
-static bool is_alias(const ts_option_set *s, size_t i, const json_t *was)
+static bool is_alias(const ts_option_set *s, size_t i, const json_t *there)
 {
     const entry *e = &s->e[i];
     for (size_t k = 0; k < i; k++) {
         const ts_option *r = s->e[k].row;
         if (s->e[k].values == e->values && r->offset == e->row->offset && !ts_option_is_mute(r) &&
-            json_object_get(was, r->name))
+            json_object_get(there, r->name))
             return true;
     }
     return false;
 }
 
-static ts_status add_change(ts_str *out, const char *name, const json_t *was, const json_t *is)
+static ts_status tell(const ts_option *row, const json_t *here, const json_t *there,
+                      ts_option_differs_fn *fn, void *ctx)
 {
-    if (json_equal(was, is))
-        return TS_OK;
     ts_str a = { 0 }, b = { 0 };
     const size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
-    ts_status st = ts_json_write(was, flags, name, &a);
+    ts_status st = ts_json_write(here, flags, row->name, &a);
     if (st == TS_OK)
-        st = ts_json_write(is, flags, name, &b);
+        st = ts_json_write(there, flags, row->name, &b);
     if (st == TS_OK)
-        st = ts_str_printf(out, "%s--%s %.200s (was %.200s)", out->len ? ", " : "", name, b.s, a.s);
+        st = fn(ctx, &(ts_option_difference){ row, here, there, a.s, b.s });
     ts_str_deinit(&a);
     ts_str_deinit(&b);
     return st;
 }
 
-/* None of the options that a run can inherit is given. */
-static bool leaves_out(const ts_option_set *s)
+ts_status ts_option_compare(const ts_option_set *s, const json_t *there, ts_option_differs_fn *fn,
+                            void *ctx)
 {
-    for (size_t i = 0; i < s->n; i++)
-        if (s->e[i].row->inherits && s->e[i].from != TS_FROM_DEFAULT)
-            return false;
-    return true;
+    ts_str text = { 0 };
+    json_t *all = NULL;
+    ts_status st = ts_option_json(s, &text);
+    if (st == TS_OK)
+        st = ts_json_parse(text.s, text.len, "options", &all);
+    ts_str_deinit(&text);
+    for (size_t i = 0; st == TS_OK && i < s->n; i++) {
+        const ts_option *r = s->e[i].row;
+        const json_t *one = json_object_get(all, r->name), *other = json_object_get(there, r->name);
+        if (one && other && !json_equal(one, other) && !is_alias(s, i, there))
+            st = tell(r, one, other, fn, ctx);
+    }
+    json_decref(all);
+    return st;
+}
+
+typedef struct changes {
+    ts_str *out;
+    bool inherits; /* none of the options that a run can inherit is given */
+} changes;
+
+static ts_status add_change(void *ctx, const ts_option_difference *d)
+{
+    const changes *c = ctx;
+    if (!(d->row->is & TS_OPTION_DECIDES) || (d->row->is & TS_OPTION_INHERITS && c->inherits))
+        return TS_OK;
+    return ts_str_printf(c->out, "%s--%s %.200s (was %.200s)", c->out->len ? ", " : "", d->row->name,
+                         d->here_text, d->there_text);
 }
 
 ts_status ts_option_changes(const ts_option_set *s, const json_t *was, ts_str *out)
 {
-    const bool inherits = leaves_out(s);
-    ts_str text = { 0 };
-    json_t *is = NULL;
-    ts_status st = ts_option_json(s, &text);
-    if (st == TS_OK)
-        st = ts_json_parse(text.s, text.len, "options", &is);
-    ts_str_deinit(&text);
-    for (size_t i = 0; st == TS_OK && i < s->n; i++) {
-        const ts_option *r = s->e[i].row;
-        const json_t *before = json_object_get(was, r->name);
-        if (r->decides && !(r->inherits && inherits) && before && !is_alias(s, i, was))
-            st = add_change(out, r->name, before, json_object_get(is, r->name));
-    }
-    json_decref(is);
-    return st;
+    changes c = { out, true };
+    for (size_t i = 0; i < s->n; i++)
+        if (s->e[i].row->is & TS_OPTION_INHERITS && s->e[i].from != TS_FROM_DEFAULT)
+            c.inherits = false;
+    return ts_option_compare(s, was, add_change, &c);
 }

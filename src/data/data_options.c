@@ -4,22 +4,25 @@
     TS_ROW(type, ts_data_options, field, name, def, lo, hi, choices, "data", help)
 /* an option that decides what is computed */
 #define RUN(type, field, name, def, lo, hi, choices, help)                                         \
-    TS_RUN_ROW(type, ts_data_options, field, name, def, lo, hi, choices, "data", help)
+    TS_ROW_IS(TS_OPTION_DECIDES, type, ts_data_options, field, name, def, lo, hi, choices, "data", \
+              help)
+/* files that decide it */
+#define FILES(type, field, name, help)                                                             \
+    TS_ROW_IS(TS_OPTION_DECIDES | TS_OPTION_PLACE, type, ts_data_options, field, name, NULL, 0, 0, \
+              NULL, "data", help)
 #define NOTE(name_, words, help_) TS_NOTE(name_, words, "data", help_)
-#define RECORDS "records that are read while training; `tessera preprocess` makes files for --data-path"
+#define RECORDS                                                                                    \
+    "records that are read while training; `tessera preprocess` makes files for --data-path"
 
 const ts_option ts_data_option_rows[] = {
-    RUN(LIST, data_path, "data-path", NULL, 0, 0, NULL,
-        "prefixes of .bin/.idx files, or weight prefix pairs, for all parts by --split"),
+    FILES(LIST, data_path, "data-path",
+          "prefixes of .bin/.idx files, or weight prefix pairs, for all parts by --split"),
     RUN(TEXT, split, "split", "969,30,1", 0, 0, NULL,
         "proportions of training, validation and test data"),
-    RUN(LIST, train_data_path, "train-data-path", NULL, 0, 0, NULL,
-        "as --data-path, for training alone"),
-    RUN(LIST, valid_data_path, "valid-data-path", NULL, 0, 0, NULL,
-        "as --data-path, for validation alone"),
-    RUN(LIST, test_data_path, "test-data-path", NULL, 0, 0, NULL, "as --data-path, for test alone"),
-    RUN(TEXT, data_args_path, "data-args-path", NULL, 0, 0, NULL,
-        "file with the words of --data-path"),
+    FILES(LIST, train_data_path, "train-data-path", "as --data-path, for training alone"),
+    FILES(LIST, valid_data_path, "valid-data-path", "as --data-path, for validation alone"),
+    FILES(LIST, test_data_path, "test-data-path", "as --data-path, for test alone"),
+    FILES(TEXT, data_args_path, "data-args-path", "file with the words of --data-path"),
     RUN(FLAG, mock_data, "mock-data", NULL, 0, 0, NULL, "made-up tokens instead of files"),
     RUN(FLAG, eod_mask_loss, "eod-mask-loss", NULL, 0, 0, NULL,
         "no loss where the input is end-of-document"),
@@ -32,7 +35,9 @@ const ts_option ts_data_option_rows[] = {
         "in each pass (external is refused)"),
     RUN(NOFLAG, data_sharding, "no-data-sharding", NULL, 0, 0, NULL,
         "cyclic: permute all samples together instead of a part for each process"),
-    ROW(TEXT, data_cache_path, "data-cache-path", NULL, 0, 0, NULL,
+    TS_ROW_IS(
+        TS_OPTION_PLACE, TEXT, ts_data_options, data_cache_path, "data-cache-path", NULL, 0, 0,
+        NULL, "data",
         "folder for the orders of samples, made once (default: cache/GPTDataset_indices beside the "
         "data for orders of more than 33 million entries, else none)"),
     NOTE("no-create-attention-mask-in-dataloader", 0, "masks are never stored"),
@@ -48,7 +53,10 @@ const ts_option ts_data_option_rows[] = {
     NOTE("preprocessing-num-workers", 1, "`tessera preprocess --workers`"),
     NOTE("overwrite-cache", TS_OPTION_ANY, "--data-cache-path holds orders of samples alone"),
     NOTE("use-one-sent-docs", 0, "a matter of other models"),
-    { .name = "handler-name", .type = TS_OPTION_LATER, .lo = 1, .def = "GeneralPretrainHandler",
+    { .name = "handler-name",
+      .type = TS_OPTION_LATER,
+      .lo = 1,
+      .def = "GeneralPretrainHandler",
       .help = "records of this kind; GeneralPretrainHandler's, plain text, are understood" },
     TS_LATER("formatting", 1, NULL, RECORDS),
     TS_LATER("packing", TS_OPTION_ANY, "false|False", RECORDS),

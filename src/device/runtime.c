@@ -11,7 +11,12 @@
     TS_ROW(type, ts_runtime_options, field, name, def, lo, hi, choices, "device", help)
 /* an option that decides what is computed */
 #define RUN(type, field, name, def, lo, hi, choices, help)                                         \
-    TS_RUN_ROW(type, ts_runtime_options, field, name, def, lo, hi, choices, "device", help)
+    TS_ROW_IS(TS_OPTION_DECIDES, type, ts_runtime_options, field, name, def, lo, hi, choices,      \
+              "device", help)
+/* what each process may have of its own */
+#define OWN(type, field, name, def, lo, hi, choices, help)                                         \
+    TS_ROW_IS(TS_OPTION_OWN, type, ts_runtime_options, field, name, def, lo, hi, choices, "device", \
+              help)
 
 #define LEVELS(W)                                                                                  \
     W(TS_LOG_DEBUG, "debug")                                                                       \
@@ -22,21 +27,21 @@ enum { LEVELS(TS_CHOICE_ORDER) };
 LEVELS(TS_CHOICE_CHECK)
 
 const ts_option ts_runtime_option_rows[] = {
-    ROW(TEXT, load, "load", NULL, 0, 0, NULL,
-        "a Hugging Face folder or a folder of Tessera checkpoints"),
+    TS_ROW_IS(TS_OPTION_PLACE, TEXT, ts_runtime_options, load, "load", NULL, 0, 0, NULL, "device",
+              "a Hugging Face folder or a folder of Tessera checkpoints"),
     ROW(CHOICE, device, "device", "cpu", 0, 0, TS_CHOICES(TS_RUNTIME_DEVICES),
         "where tensors are and kernels run; sim computes nothing, it accounts"),
-    ROW(INT, threads, "threads", NULL, 1, 4096, NULL,
+    OWN(INT, threads, "threads", NULL, 1, 4096, NULL,
         "threads of this process (default: cores / processes of this host)"),
-    ROW(CHOICE, isa, "isa", "auto", 0, 0, TS_CHOICES(TS_RUNTIME_ISAS),
+    OWN(CHOICE, isa, "isa", "auto", 0, 0, TS_CHOICES(TS_RUNTIME_ISAS),
         "instructions that kernels use at most (auto: all that this CPU has)"),
-    ROW(CHOICE, numa, "numa", "auto", 0, 0, TS_CHOICES(TS_RUNTIME_NUMA),
+    OWN(CHOICE, numa, "numa", "auto", 0, 0, TS_CHOICES(TS_RUNTIME_NUMA),
         "with several memory nodes: threads stay on one each, tensors are spread over them"),
-    ROW(REAL, memory_limit_gb, "memory-limit-gb", NULL, 0, 1e9, NULL,
+    OWN(REAL, memory_limit_gb, "memory-limit-gb", NULL, 0, 1e9, NULL,
         "refuse to hold more than this in tensors"),
     RUN(FLAG, bf16, "bf16", NULL, 0, 0, NULL, "compute in bfloat16"),
     RUN(FLAG, fp16, "fp16", NULL, 0, 0, NULL, "compute in float16"),
-    ROW(FLAG, kernel_timing, "kernel-timing", NULL, 0, 0, NULL,
+    OWN(FLAG, kernel_timing, "kernel-timing", NULL, 0, 0, NULL,
         "measure kernels and print where the time went"),
     TS_HINT("model", 1, "--load DIR"),
     TS_HINT("model-path", 1, "--load DIR"),
@@ -57,7 +62,7 @@ const ts_option ts_runtime_option_rows[] = {
     TS_HINT("n-threads", 1, "--threads"),
     TS_HINT("verbose", 0, "--log-level debug"),
     TS_HINT("quiet", 0, "--log-level warning"),
-    ROW(CHOICE, log_level, "log-level", "info", 0, 0, TS_CHOICES(LEVELS), "messages shown"),
+    OWN(CHOICE, log_level, "log-level", "info", 0, 0, TS_CHOICES(LEVELS), "messages shown"),
 };
 const size_t ts_runtime_option_count =
     sizeof ts_runtime_option_rows / sizeof *ts_runtime_option_rows;

@@ -15,8 +15,8 @@
 /* None decides what a run that goes on computes: its checkpoint describes the model, and
  * ts_model_compare speaks of contradictions. */
 const ts_option ts_model_option_rows[] = {
-    ROW(TEXT, model_config, "model-config", NULL, 0, 0, NULL,
-        "a Hugging Face config.json: make that model with random weights"),
+    TS_ROW_IS(TS_OPTION_PLACE, TEXT, ts_model_options, model_config, "model-config", NULL, 0, 0, NULL,
+              GROUP, "a Hugging Face config.json: make that model with random weights"),
     ROW(INT, num_layers, "num-layers", NULL, 1, 100000, NULL, "transformer layers"),
     ROW(INT, hidden_size, "hidden-size", NULL, 1, 1 << 20, NULL, "width of the residual stream"),
     ROW(INT, ffn_hidden_size, "ffn-hidden-size", NULL, 1, 1 << 24, NULL,

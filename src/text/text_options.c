@@ -6,18 +6,22 @@
 #include <string.h>
 
 /* All decide what is computed: which ids end and fill documents. A checkpoint has its tokenizer. */
+#define ALL (TS_OPTION_DECIDES | TS_OPTION_INHERITS)
 #define RUN(type_, field, name, help)                                                              \
-    TS_KEPT_ROW(type_, ts_text_options, field, name, NULL, 0, 0, NULL, "tokenizer", help)
+    TS_ROW_IS(ALL, type_, ts_text_options, field, name, NULL, 0, 0, NULL, "tokenizer", help)
+#define FILES(field, name, help)                                                                   \
+    TS_ROW_IS(ALL | TS_OPTION_PLACE, TEXT, ts_text_options, field, name, NULL, 0, 0, NULL,         \
+              "tokenizer", help)
 
 const ts_option ts_text_option_rows[] = {
     RUN(TEXT, type, "tokenizer-type",
         "PretrainedFromHF (or HuggingFaceTokenizer), GPT2BPETokenizer, Llama2Tokenizer, "
         "GPTSentencePieceTokenizer, TikTokenizer, NullTokenizer"),
-    RUN(TEXT, name_or_path, "tokenizer-name-or-path", "folder with the tokenizer's files"),
-    RUN(TEXT, model, "tokenizer-model", "SentencePiece, tiktoken or tokenizer.json file"),
-    RUN(TEXT, vocab_file, "vocab-file", "vocab.json of GPT2BPETokenizer"),
-    RUN(TEXT, merge_file, "merge-file", "merges.txt of GPT2BPETokenizer"),
-    TS_KEPT_ROW(INT, ts_text_options, vocab_size, "vocab-size", "0", 0, 2147483646, NULL, "tokenizer",
+    FILES(name_or_path, "tokenizer-name-or-path", "folder with the tokenizer's files"),
+    FILES(model, "tokenizer-model", "SentencePiece, tiktoken or tokenizer.json file"),
+    FILES(vocab_file, "vocab-file", "vocab.json of GPT2BPETokenizer"),
+    FILES(merge_file, "merge-file", "merges.txt of GPT2BPETokenizer"),
+    TS_ROW_IS(ALL, INT, ts_text_options, vocab_size, "vocab-size", "0", 0, 2147483646, NULL, "tokenizer",
            "NullTokenizer: ids 0 to N-1, and N ends a document"),
     RUN(LIST, kwargs, "tokenizer-kwargs",
         "pairs such as eos_token <|endoftext|> pad_token <|extra_0|>"),

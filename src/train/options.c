@@ -9,11 +9,17 @@
     TS_ROW(type, ts_train_options, field, name, def, lo, hi, choices, group, help)
 /* an option that decides what is computed */
 #define RUN(type, field, name, def, lo, hi, choices, group, help)                                  \
-    TS_RUN_ROW(type, ts_train_options, field, name, def, lo, hi, choices, group, help)
+    TS_ROW_IS(TS_OPTION_DECIDES, type, ts_train_options, field, name, def, lo, hi, choices, group, help)
+/* a file or folder */
+#define PLACE(field, name, group, help)                                                            \
+    TS_ROW_IS(TS_OPTION_PLACE, TEXT, ts_train_options, field, name, NULL, 0, 0, NULL, group, help)
+/* what each process may have of its own */
+#define OWN(type, field, name, def, lo, hi, choices, group, help)                                  \
+    TS_ROW_IS(TS_OPTION_OWN, type, ts_train_options, field, name, def, lo, hi, choices, group, help)
 /* likewise, a number from 0 on that is below 1 */
 #define SHARE(field_, name_, def_, group_, help_)                                                  \
     { .name = name_, .type = TS_OPTION_REAL, .offset = offsetof(ts_train_options, field_),         \
-      .def = def_, .lo = 0, .hi = 1, .below = true, .decides = true, .group = group_,              \
+      .def = def_, .lo = 0, .hi = 1, .below = true, .is = TS_OPTION_DECIDES, .group = group_,        \
       .help = help_ }
 #define ATTENTION "attention is always computed again: its scores are never kept"
 
@@ -41,7 +47,7 @@ const ts_option ts_train_option_rows[] = {
     RUN(LIST, freeze, "freeze", NULL, 0, 0, NULL, "training",
         "modules that are not trained, by whole parts of their names as checkpoints have them: embedding, "
         "self_attention, mlp.linear_fc1, layers.{0-11}, layers.{*}.mlp"),
-    ROW(CHOICE, packed_weights, "packed-weights", "auto", 0, 0, TS_CHOICES(TS_PACKED_WEIGHTS),
+    OWN(CHOICE, packed_weights, "packed-weights", "auto", 0, 0, TS_CHOICES(TS_PACKED_WEIGHTS),
         "memory",
         "copies of the weights that products in bf16 read: kept by each weight and written by the "
         "optimizer, or made for each product in memory that all weights share; the same bits, more "
@@ -136,7 +142,7 @@ const ts_option ts_train_option_rows[] = {
         "the same as --deterministic-mode"),
     RUN(FLAG, deterministic, "use-deter-comp", NULL, 0, 0, NULL, "repeatability",
         "the same as --deterministic-mode"),
-    ROW(TEXT, save, "save", NULL, 0, 0, NULL, "checkpoints", "folder for checkpoints"),
+    PLACE(save, "save", "checkpoints", "folder for checkpoints"),
     ROW(INT, save_interval, "save-interval", NULL, 1, BIG, NULL, "checkpoints",
         "steps between checkpoints (one is always written at the end)"),
     ROW(INT, keep, "keep-checkpoints", "0", 0, BIG, NULL, "checkpoints",
@@ -156,7 +162,7 @@ const ts_option ts_train_option_rows[] = {
         "iteration to load (-1: the newest)"),
     ROW(FLAG, exit_on_missing, "exit-on-missing-checkpoint", NULL, 0, 0, NULL, "checkpoints",
         "refuse to begin anew when --load holds no checkpoint"),
-    ROW(TEXT, save_hf, "save-hf", NULL, 0, 0, NULL, "checkpoints",
+    PLACE(save_hf, "save-hf", "checkpoints",
         "write a Hugging Face folder at the end"),
     ROW(CHOICE, save_hf_dtype, "save-hf-dtype", "auto", 0, 0, TS_CHOICES(TS_SAVE_HF_DTYPES),
         "checkpoints", "type of its weights (auto: as the model came; fp32 for a new one)"),
@@ -175,10 +181,10 @@ const ts_option ts_train_option_rows[] = {
         "zeros in the gradient"),
     ROW(FLAG, log_params_norm, "log-params-norm", NULL, 0, 0, NULL, "seeing",
         "norm of the parameters"),
-    ROW(REAL, peak_tflops, "peak-tflops", NULL, 0, 1e9, NULL, "seeing",
+    OWN(REAL, peak_tflops, "peak-tflops", NULL, 0, 1e9, NULL, "seeing",
         "of this process's device, for the share of it that is used (mfu)"),
-    ROW(TEXT, metrics_jsonl, "metrics-jsonl", NULL, 0, 0, NULL, "seeing", "one JSON object a step"),
-    ROW(TEXT, tensorboard_dir, "tensorboard-dir", NULL, 0, 0, NULL, "seeing",
+    PLACE(metrics_jsonl, "metrics-jsonl", "seeing", "one JSON object a step"),
+    PLACE(tensorboard_dir, "tensorboard-dir", "seeing",
         "TensorBoard event files"),
     ROW(INT, events_interval, "tensorboard-log-interval", "1", 1, BIG, NULL, "seeing",
         "steps between values in TensorBoard's files"),

@@ -113,7 +113,11 @@ told() { # told TEXT OPTIONS-OF-RANK-1
     checks=$((checks + 1))
     [ "$(grep -cF -- "error: rank 1 of 2: $1" "$D/err")" = 1 ] || wrong "said more than once: $(cat "$D/err")"
 }
-steps=2
+steps=4
+# what a process computes with, and where its host has the files, is its own
+# shellcheck disable=SC2086
+expect 0 "" pretrain mpirun $launcher -n 2 sh -c 'case ${OMPI_COMM_WORLD_RANK:-$PMI_RANK} in 1) set -- "$@" --threads 2 --data-path "$0" ;; esac
+    exec "$@"' "$D/./data_text_document" "$T" pretrain --threads 1
 told "--seed is 6 here and 5 on rank 0" "--seed 6"
 told "--lr is 0.01 here and 0.001 on rank 0" "--lr 0.01"
 told "--save is \"$D/one\" here and null on rank 0" "--save $D/one"

@@ -15,14 +15,14 @@ typedef struct settings {
 } settings;
 
 #define RUN(type, field, name, def, choices)                                                       \
-    TS_RUN_ROW(type, settings, field, name, def, 0, 0, choices, "run", "decides")
+    TS_ROW_IS(TS_OPTION_DECIDES, type, settings, field, name, def, 0, 0, choices, "run", "decides")
 static const ts_option deciding[] = {
     RUN(INT, layers, "seed", "5", NULL),
     RUN(INT, layers, "random-seed", "5", NULL),
     RUN(CHOICE, kind, "order", "second", "first|second|third"),
     RUN(NOFLAG, keeps, "no-part", NULL, NULL),
     RUN(LIST, list, "paths", NULL, NULL),
-    TS_KEPT_ROW(TEXT, settings, words, "words", NULL, 0, 0, NULL, "run", "decides, and is inherited"),
+    TS_ROW_IS(TS_OPTION_DECIDES | TS_OPTION_INHERITS, TEXT, settings, words, "words", NULL, 0, 0, NULL, "run", "decides, and is inherited"),
     TS_ROW(INT, settings, count, "threads", "7", 0, 0, NULL, "g", "decides nothing"),
     TS_NOTE("once", 1, "run", "decides nothing either"),
 };

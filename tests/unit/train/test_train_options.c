@@ -160,13 +160,13 @@ static void names_of_a_field_decide_alike(void **state)
     for (int k = 0; k < TS_JOB_TABLES; k++)
         for (size_t i = 0; i < t[k].n; i++) {
             const ts_option *a = &t[k].rows[i];
-            decide += a->decides;
-            if (a->decides && a->type >= TS_OPTION_NOTE)
+            decide += a->is & TS_OPTION_DECIDES;
+            if (a->is && a->type >= TS_OPTION_NOTE)
                 fail_msg("--%s has no value that could decide", a->name);
             for (size_t j = 0; j < i; j++) {
                 const ts_option *b = &t[k].rows[j];
                 if (a->type < TS_OPTION_NOTE && b->type < TS_OPTION_NOTE &&
-                    a->offset == b->offset && a->decides != b->decides)
+                    a->offset == b->offset && a->is != b->is)
                     fail_msg("--%s and --%s are names of one field", a->name, b->name);
             }
         }

@@ -81,7 +81,7 @@ static void report(const settings *s, const char *what, int64_t batch, double *s
     qsort(seconds, (size_t)n, sizeof *seconds, by_value);
     const double median = seconds[n / 2], best = seconds[0];
     printf("{\"what\": \"%s\", \"shape\": \"%s\", \"batch\": %lld, \"tokens_per_second\": %.2f, "
-           "\"best\": %.2f, \"weights_gb_per_second\": %.2f, \"rss_mib\": %ld}\n",
+           "\"best_tokens_per_second\": %.2f, \"weights_gb_per_second\": %.2f, \"rss_mib\": %ld}\n",
            what, s->shape->name, (long long)batch, (double)tokens / median, (double)tokens / best,
            bytes / median * 1e-9, u.ru_maxrss / 1024);
     fflush(stdout);

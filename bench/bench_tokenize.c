@@ -1,10 +1,11 @@
 /* Speed of opening a tokenizer and of encoding with it.
  *
- *   bench_tokenize TOKENIZER FILE.jsonl [REPEATS [THREADS]]
+ *   bench_tokenize [--json] TOKENIZER FILE.jsonl [REPEATS [THREADS]]
  *
  * FILE has lines with "text". Prints MB of text and millions of ids a second, the best of the
  * repeats; the first pass, with an empty word cache, stands apart. Time is processor time, that of
- * all threads together (a busy machine disturbs less), and beside it the clock's. */
+ * all threads together (a busy machine disturbs less), and beside it the clock's. --json: as one
+ * object, which text.py reads. */
 #include "base/file.h"
 #include "base/json.h"
 #include "base/thread.h"
@@ -94,23 +95,49 @@ static ts_status one_pass(ts_pool *pool, job *j, int threads, double took[2], in
     return TS_OK;
 }
 
-static ts_status bench(const char *tokenizer, const char *file, int repeats, int threads)
+typedef struct options {
+    const char *tokenizer, *file;
+    int repeats, threads;
+    bool json;
+} options;
+
+/* first and best: processor seconds, wall seconds of a pass. */
+static void report(const options *o, const texts *t, double open, int64_t ids,
+                   const double first[2], const double best[2])
 {
+    const double mb = (double)t->bytes / 1e6;
+    if (o->json)
+        printf("{\"open_s\": %.4f, \"texts\": %zu, \"mb\": %.3f, \"ids\": %lld, \"threads\": %d, "
+               "\"repeats\": %d, \"first_mb_per_cpu_s\": %.3f, \"best_mb_per_cpu_s\": %.3f, "
+               "\"first_mb_per_s\": %.3f, \"best_mb_per_s\": %.3f, "
+               "\"best_million_ids_per_cpu_s\": %.3f}\n",
+               open, t->n, mb, (long long)ids, o->threads, o->repeats, mb / first[0], mb / best[0],
+               mb / first[1], mb / best[1], (double)ids / best[0] / 1e6);
+    else
+        printf("open %.3f s; %zu texts, %.1f MB, %lld ids, %d threads: first pass %.1f MB/s, best "
+               "of %d: %.1f MB/s (by the clock %.1f and %.1f), %.2f M ids/s\n",
+               open, t->n, mb, (long long)ids, o->threads, mb / first[0], o->repeats, mb / best[0],
+               mb / first[1], mb / best[1], (double)ids / best[0] / 1e6);
+}
+
+static ts_status bench(const options *o)
+{
+    const int threads = o->threads;
     ts_tokenizer *tok = NULL;
     ts_pool *pool = NULL;
     texts t = { 0 };
     double first[2] = { 0 }, best[2] = { 1e9, 1e9 };
     int64_t ids = 0;
     const double from = cpu_now();
-    TS_TRY(ts_tokenizer_open(tokenizer, NULL, &tok));
+    TS_TRY(ts_tokenizer_open(o->tokenizer, NULL, &tok));
     const double open = cpu_now() - from;
-    TS_TRY(read_texts(file, &t));
+    TS_TRY(read_texts(o->file, &t));
     TS_TRY(ts_pool_create(threads, &pool));
     job j = { .tok = tok, .t = &t };
     TS_TRY(ts_alloc(&j.workers, (size_t)threads, sizeof *j.workers));
     for (int i = 0; i < threads; i++)
         TS_TRY(ts_tokenizer_scratch_create(tok, &j.workers[i].scratch));
-    for (int r = 0; r < repeats; r++) {
+    for (int r = 0; r < o->repeats; r++) {
         double took[2];
         TS_TRY(one_pass(pool, &j, threads, took, &ids));
         for (int k = 0; k < 2; k++) {
@@ -118,12 +145,7 @@ static ts_status bench(const char *tokenizer, const char *file, int repeats, int
             best[k] = took[k] < best[k] ? took[k] : best[k];
         }
     }
-    const double mb = (double)t.bytes / 1e6;
-    printf(
-        "open %.3f s; %zu texts, %.1f MB, %lld ids, %d threads: first pass %.1f MB/s, best of %d: "
-        "%.1f MB/s (by the clock %.1f and %.1f), %.2f M ids/s\n",
-        open, t.n, mb, (long long)ids, threads, mb / first[0], repeats, mb / best[0], mb / first[1],
-        mb / best[1], (double)ids / best[0] / 1e6);
+    report(o, &t, open, ids, first, best);
     for (int i = 0; i < threads; i++) {
         ts_tokenizer_scratch_destroy(&j.workers[i].scratch);
         ts_ids_deinit(&j.workers[i].ids);
@@ -140,12 +162,17 @@ static ts_status bench(const char *tokenizer, const char *file, int repeats, int
 
 int main(int argc, char **argv)
 {
+    const bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    argc -= json, argv += json;
     if (argc < 3) {
-        fprintf(stderr, "usage: bench_tokenize TOKENIZER FILE.jsonl [REPEATS [THREADS]]\n");
+        fprintf(stderr,
+                "usage: bench_tokenize [--json] TOKENIZER FILE.jsonl [REPEATS [THREADS]]\n");
         return 2;
     }
-    if (bench(argv[1], argv[2], argc > 3 ? atoi(argv[3]) : 5, argc > 4 ? atoi(argv[4]) : 1) !=
-        TS_OK) {
+    const options o = { .tokenizer = argv[1], .file = argv[2], .json = json,
+                        .repeats = argc > 3 ? atoi(argv[3]) : 5,
+                        .threads = argc > 4 ? atoi(argv[4]) : 1 };
+    if (bench(&o) != TS_OK) {
         fprintf(stderr, "%s\n", ts_error_message());
         return 1;
     }

@@ -4,13 +4,13 @@
 usage: bench/kernels.py [--check build/tests/check] [--only gemm,attention,loss,optimizer] [--threads N] [--repeat N]
                         [--ggml FOLDER_WHERE_LLAMA_CPP_WAS_BUILT]
 
-Ours are the figures of `check --bench --isa all`; the peer's are medians. Needs a Python with torch and numpy (whose wheel
+Ours are the figures of `check --bench --json --isa all`; the peer's are medians. Needs a Python with torch and numpy (whose wheel
 brings OpenBLAS). Products: both read activations and weights from memory; our weights are packed, as they are in training.
 With --ggml, ggml's mul_mat stands beside the forward products of 1024 tokens.
 """
 import argparse
+import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -40,8 +40,10 @@ torch.set_num_threads(a.threads)
 
 
 def ours(subject):
-    words = [a.check, "--bench", "--only", subject, "--isa", "all", "--threads", str(a.threads)]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    """What was measured, an object each."""
+    words = [a.check, "--bench", "--json", "--only", subject, "--isa", "all", "--threads", str(a.threads)]
+    out = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    return [json.loads(line) for line in out.splitlines()]
 
 
 def seconds(work, least=0.2):
@@ -80,23 +82,25 @@ def gemm():
 
 
 def gemm_beside(ggml_program):
-    for block in re.split(r"(?=^gemm )", ours("gemm"), flags=re.M)[1:]:
-        head = block.splitlines()[0]
-        fp32, ratios, beside_ggml = head.startswith("gemm fp32"), [], []
-        print(f"\n{head}\n{'':16} {'tokens x out x in':22} {'ours':>8} {'share':>6}" + (f" {'MKL':>8} {'OpenBLAS':>16}" if fp32 else f" {'oneDNN':>8}")
+    measured = ours("gemm")
+    for roof in (r for r in measured if r["what"] == "roof"):
+        fp32, ratios, beside_ggml = roof["dtype"] == "fp32", [], []
+        print(f"\ngemm {roof['dtype']}, {roof['variant']}: roof {roof['one_thread_gflop_per_s']:.1f} GFLOP/s on one thread, "
+              f"{roof['gflop_per_s']:.1f} on {roof['threads']}; load {roof['load']:.1f}\n{'':16} {'tokens x out x in':22} {'ours':>8} {'share':>6}" + (f" {'MKL':>8} {'OpenBLAS':>16}" if fp32 else f" {'oneDNN':>8}")
               + (f" {'ggml':>14}" if ggml_program else ""))
-        packed = "(?:, packed)" if "packed" in block else ""
-        rows = re.findall(rf"^  (forward{packed}|input gradient{packed}|weight gradient) +(\d+) x +(\d+) x +(\d+) +\S+ \( *\d+ %\) +(\S+) \( *(\d+) %\)", block, re.M)
-        for which, m, n, k, speed, share in rows:
-            which = which.removesuffix(", packed")
-            m, n, k, speed = int(m), int(n), int(k), float(speed)
+        rows = [r for r in measured if r["dtype"] == roof["dtype"] and "share_of_roof" in r]
+        packs = any(r["packed"] for r in rows)
+        for r in rows:
+            which, m, n, k, speed = r["what"], r["tokens"], r["out"], r["in"], r["gflop_per_s"]
+            if r["packed"] != (packs and which != "weight gradient"):
+                continue
             work = 2e-9 * m * n * k
             peers = [work / peer_products(which, m, n, k, torch.float32 if fp32 else torch.bfloat16, blas) for blas in ((False, True) if fp32 else (False,))]
             ratios.append([speed / x for x in peers])
             if ggml_program and which == "forward" and m == 1024:
                 peers.append(work / ggml.seconds(ggml_program, "fp32" if fp32 else "bf16", m, n, k, a.threads, a.repeat))
                 beside_ggml.append(speed / peers[-1])
-            print(f"{which:16} {m:6} x {n:6} x {k:4}  {speed:8.1f} {share:>4} % " + " ".join(f"{x:8.1f} ({speed / x:4.2f})" for x in peers), flush=True)
+            print(f"{which:16} {m:6} x {n:6} x {k:4}  {speed:8.1f} {100 * r['share_of_roof']:4.0f} % " + " ".join(f"{x:8.1f} ({speed / x:4.2f})" for x in peers), flush=True)
         print("geometric mean of the ratios: " + ", ".join(f"{statistics.geometric_mean(r):.3f}" for r in zip(*ratios))
               + (f"; beside ggml, forward products of 1024 tokens: {statistics.geometric_mean(beside_ggml):.2f}" if beside_ggml else ""))
 
@@ -117,33 +121,31 @@ def peer_attention(dtype, b, h, kv, d, documents):
 
 
 def attention():
-    text = ours("attn")
+    measured = ours("attn")
     roofs = {"bf16": share_of_roof("bf16"), "fp32": share_of_roof("fp32")}
     print("\ncausal attention, forward and backward, ms; GFLOP/s of the pairs that are seen, and their share of the roof")
-    rows = re.findall(r"^  (bf16|fp32) B (\d+) T +(\d+) (\d+)/(\d+) x (\d+) all +fwd.*sum +(\S+) ms; useful +(\S+),", text, re.M)
-    for dtype, b, t, h, kv, d, ms, useful in rows:
-        b, t, h, kv, d, ms = int(b), int(t), int(h), int(kv), int(d), float(ms)
-        peer = peer_attention(dtype, b, h, kv, d, [t])
-        print(f"{dtype} B {b} T {t:5} {h}/{kv} x {d:3}  ours {ms:8.2f} ({useful} GFLOP/s{roofs[dtype](useful)})  PyTorch {peer:8.2f}  ratio {peer / ms:5.2f}", flush=True)
+    for r in (r for r in measured if r["what"] == "train"):
+        dtype, b, t, ms, useful = r["dtype"], r["batch"], r["tokens"], r["both_ms"], r["useful_gflop_per_s"]
+        heads = h, kv, d = r["query_heads"], r["kv_heads"], r["head_dim"]
+        peer = peer_attention(dtype, b, *heads, [t])
+        print(f"{dtype} B {b} T {t:5} {h}/{kv} x {d:3}  ours {ms:8.2f} ({useful:.1f} GFLOP/s{roofs[dtype](useful)})  PyTorch {peer:8.2f}  ratio {peer / ms:5.2f}", flush=True)
     print("\ndocuments packed in a row of 4096, beside the same ones in batches of their length (ours) and one after another (PyTorch)")
-    rows = re.findall(r"^  (bf16|fp32) packed (.*?) \((.*?)\) (\d+)/(\d+) x (\d+) all +fwd.*?sum +(\S+) ms; useful +(\S+) GFLOP/s; apart.*?sum +(\S+) ms; .* (\S+)$", text, re.M)
-    for dtype, name, lengths, h, kv, d, ms, useful, apart, share in rows:
-        peer = peer_attention(dtype, 1, int(h), int(kv), int(d), [int(x) for x in lengths.split()])
-        print(f"{dtype} {name:16} ours {float(ms):8.2f} ({useful} GFLOP/s{roofs[dtype](useful)})  apart {float(apart):8.2f}, speed packed / apart {share}"
-              f"  PyTorch {peer:8.2f}  ratio {peer / float(ms):5.2f}", flush=True)
+    for r in (r for r in measured if r["what"] == "packed"):
+        dtype, ms, useful, apart = r["dtype"], r["both_ms"], r["useful_gflop_per_s"], r["apart_both_ms"]
+        peer = peer_attention(dtype, 1, r["query_heads"], r["kv_heads"], r["head_dim"], r["document_tokens"])
+        print(f"{dtype} {r['name']:16} ours {ms:8.2f} ({useful:.1f} GFLOP/s{roofs[dtype](useful)})  apart {apart:8.2f}, speed packed / apart {apart / ms:.3f}"
+              f"  PyTorch {peer:8.2f}  ratio {peer / ms:5.2f}", flush=True)
 
 
 def share_of_roof(dtype):
     """What prints a speed's share of the roof in this type, on all threads of the run."""
     peak = train.roof(argparse.Namespace(tessera=str(Path(a.check).parent.parent / "tessera"), dtype=dtype, threads=a.threads))
-    return lambda speed: f", {float(speed) / peak / 10:.0f} %" if peak else ""
+    return lambda speed: f", {speed / peak / 10:.0f} %" if peak else ""
 
 
 def loss():
-    text = ours("loss")
+    mine_ms = next(r for r in ours("loss") if r["what"] == "linear and loss")
     print("\nlinear and loss, 512 x 576 x 49152, bf16, forward and backward, ms")
-    whole, half = (float(re.search(rf"^  {name} +all +(\S+) ms", text, re.M).group(1))
-                   for name in ("linear and loss, 512 x 576 x 49152, bf16", "every other row masked"))
     w = torch.randn(49152, 576, requires_grad=True)
     x = torch.randn(512, 576).bfloat16().requires_grad_()
     y = torch.randint(0, 49152, (512,))
@@ -154,16 +156,15 @@ def loss():
             total = F.cross_entropy(F.linear(x, w).float(), labels)
         torch.autograd.grad(total, (x, w))
     compiled = torch.compile(run)
-    for name, labels, mine in (("all rows", y, whole), ("every other row masked", masked, half)):
+    for name, labels, mine in (("all rows", y, mine_ms["all_rows_ms"]), ("every other row masked", masked, mine_ms["every_other_row_ms"])):
         plain, fast = 1e3 * seconds(lambda: run(labels)), 1e3 * seconds(lambda: compiled(labels))
         print(f"{name:24} ours {mine:8.1f}  PyTorch {plain:8.1f}, compiled {fast:8.1f}  ratio {min(plain, fast) / mine:5.2f}", flush=True)
 
 
 def optimizer():
     print("\nAdamW and clipping, ns per 1000 elements")
-    text = ours("optim,step_pack")
     n = 16 << 20
-    ms = {name: float(v) for name, v in re.findall(r"^  (\S.*?) {2,}all +(\S+) ms", text, re.M)}
+    ms = {r["what"]: r["ms"] for r in ours("optim,step_pack") if "ms" in r}
     weights = [torch.zeros(1 << 20, requires_grad=True) for _ in range(16)]
     for w in weights:
         w.grad = torch.full_like(w, 1e-3)

@@ -10,6 +10,7 @@ two cores (--seq 1024 --steps 1 is two of them); what has been done and what is 
 gcc with OpenMP.
 """
 import argparse
+import json
 import os
 import random
 import re
@@ -19,6 +20,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+sys.dont_write_bytecode = True
+import train  # noqa: E402
 
 DRIVER = r"""
 #define TESTING
@@ -41,13 +45,13 @@ int main(int argc, char **argv)
         gpt2_backward(&model);
         gpt2_update(&model, 1e-4f, 0.9f, 0.999f, 1e-8f, 0.0f, s + 1);
         clock_gettime(CLOCK_MONOTONIC, &b);
-        printf("%s %f loss %f\n", s ? "step" : "warm-up", (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) * 1e-9,
+        printf("{\"step\": %d, \"seconds\": %f, \"loss\": %f}\n", s, (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) * 1e-9,
                (double)model.mean_loss);
         fflush(stdout);
     }
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
-    printf("rss %ld\n", u.ru_maxrss * 1024L);
+    printf("{\"rss_peak_bytes\": %ld}\n", u.ru_maxrss * 1024L);
     return 0;
 }
 """
@@ -82,19 +86,20 @@ def check_memory(batch, seq):
 
 
 def run_peer(words, steps, threads):
-    """The program's output, told line by line with an estimate of the time left."""
+    """The objects that the driver prints; each step is told at once, with an estimate of the time left. What llm.c itself prints is
+    passed over."""
     p = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=dict(os.environ, OMP_NUM_THREADS=str(threads)))
-    lines, n = [], 0
+    rows = []
     for line in p.stdout:
-        lines.append(line)
-        done = re.match(r"(?:warm-up|step) (\S+) loss (\S+)", line)
-        if done:
-            n += 1
-            left = (steps + 1 - n) * float(done.group(1))
-            print(f"llm.c    step {n} of {steps + 1}: {float(done.group(1)):.1f} s, loss {done.group(2)}; about {left:.0f} s left", flush=True)
+        if not line.startswith("{"):
+            continue
+        rows.append(json.loads(line))
+        if "step" in rows[-1]:
+            n, took = rows[-1]["step"] + 1, rows[-1]["seconds"]
+            print(f"llm.c    step {n} of {steps + 1}: {took:.1f} s, loss {rows[-1]['loss']:f}; about {(steps + 1 - n) * took:.0f} s left", flush=True)
     if p.wait():
         sys.exit(f"llm.c's program failed with code {p.returncode}")
-    return "".join(lines)
+    return rows
 
 
 def main():
@@ -114,18 +119,19 @@ def main():
         driver.write_text(DRIVER)
         checkpoint(model, a.seq)
         subprocess.run(["gcc", *FLAGS.split(), "-w", "-I", a.source, "-o", f"{folder}/llmc", str(driver), "-lm"], check=True)
-        out = run_peer([f"{folder}/llmc", str(model), str(a.batch), str(a.seq), str(a.steps)], a.steps, a.threads)
-    times = [float(x) for x in re.findall(r"^step (\S+)", out, re.M)]
+        rows = run_peer([f"{folder}/llmc", str(model), str(a.batch), str(a.seq), str(a.steps)], a.steps, a.threads)
+    times = [r["seconds"] for r in rows[1:-1]]  # the first is warm-up, the last the memory
     peer = tokens / statistics.median(times)
-    rss = int(re.search(r"rss (\d+)", out).group(1)) / 2**30
+    rss = rows[-1]["rss_peak_bytes"] / 2**30
     print(f"llm.c    median {peer:8.1f} tokens/s, best {tokens / min(times):8.1f}, peak resident {rss:5.2f} GiB", flush=True)
     for dtype in ("fp32", "bf16"):
         out = subprocess.run([sys.executable, str(Path(__file__).with_name("train.py")), "--tessera", a.tessera, "--shape", "gpt2", "--seq",
                               str(a.seq), "--batch", str(a.batch), "--dtype", dtype, "--threads", str(a.threads), "--steps",
-                              str(max(a.steps, 5)), "--only", "tessera"], check=True, text=True, capture_output=True).stdout
-        ours = float(re.search(r"median +(\S+)", out).group(1))
-        print(out.splitlines()[1], f" {dtype}: {ours / peer:.1f} times llm.c", flush=True)
-        print(out.splitlines()[2], flush=True)
+                              str(max(a.steps, 5)), "--only", "tessera", "--json"], check=True, text=True, capture_output=True).stdout
+        row = json.loads(out)
+        lines = train.said(row).splitlines()
+        print(lines[0], f" {dtype}: {row['median_tokens_per_s'] / peer:.1f} times llm.c", flush=True)
+        print(lines[1], flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 /* roof [--threads N] [--json]: what this machine can do at most, so that a kernel's speed can be
  * given as a share of it. Arithmetic: loops that touch registers only. Memory: sums, copies, triads
  * (a = b + 3 c) and updates in place, on arrays that fit in each level of cache or in none; bytes
- * are the algorithm's. Each figure is the best of many runs of two milliseconds or more. */
+ * are the algorithm's. Each figure is the best of many runs of two milliseconds or more. --json: an
+ * object a line, which train.py reads. */
 #include "base/thread.h"
 #include "device/isa.h"
 
@@ -272,15 +273,22 @@ static void print_table(const bench *b)
         printf("load average %.2f (this program included)\n", load);
 }
 
+/* A unit as part of a key. */
+static const char *key_of(const char *unit)
+{
+    return strcmp(unit, "GFLOP/s") == 0 ? "gflop_per_s"
+           : strcmp(unit, "Gop/s") == 0 ? "gop_per_s"
+                                        : "gb_per_s";
+}
+
 static void print_json(const bench *b)
 {
-    printf("{\n  \"threads\": %d,\n  \"results\": [\n", ts_pool_threads(b->all));
     for (int i = 0; i < b->count; i++) {
         const result *r = &b->results[i];
-        printf("    {\"what\": \"%s\", \"unit\": \"%s\", \"one\": %.2f, \"all\": %.2f}%s\n",
-               r->what, r->unit, r->one, r->all, i + 1 < b->count ? "," : "");
+        const char *key = key_of(r->unit);
+        printf("{\"what\": \"%s\", \"threads\": %d, \"%s\": %.2f, \"one_thread_%s\": %.2f}\n",
+               r->what, ts_pool_threads(b->all), key, r->all, key, r->one);
     }
-    printf("  ]\n}\n");
 }
 
 static ts_status run_all(bench *b, int threads)

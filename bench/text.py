@@ -16,7 +16,6 @@ with an empty word cache. Divide by nothing for one thread; for two, the clock's
 import argparse
 import json
 import os
-import re
 import resource
 import statistics
 import subprocess
@@ -115,8 +114,8 @@ def main():
                 mine, theirs = [], []
                 for _ in range(a.repeats):
                     theirs.append([part_mb / s for s in peer("encode", tokenizer, part, threads)])
-                    said = subprocess.run([bench, tokenizer, whole, "1", str(threads)], capture_output=True, text=True, check=True).stdout
-                    mine.append([float(v) for v in re.search(r"first pass ([0-9.]+) .*clock ([0-9.]+) ", said).groups()])
+                    said = json.loads(subprocess.run([bench, "--json", tokenizer, whole, "1", str(threads)], capture_output=True, text=True, check=True).stdout)
+                    mine.append([said["first_mb_per_cpu_s"], said["first_mb_per_s"]])
                 row("encode " + name, threads, mine, theirs)
             mine, theirs = [], []
             for _ in range(a.repeats):

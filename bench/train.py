@@ -3,7 +3,7 @@
 
 usage: bench/train.py [--tessera build/tessera] [--python PYTHON_WITH_TORCH] [--shape llama135m|llama1b|gpt2|tiny]
                       [--seq N] [--batch N] [--dtype bf16|fp32] [--threads N] [--steps N] [--rounds N] [--eager]
-                      [--optimizer adam|sgd] [--frozen] [--options "WORDS FOR TESSERA ALONE"]
+                      [--optimizer adam|sgd] [--frozen] [--options "WORDS FOR TESSERA ALONE"] [--only tessera|peer] [--json]
 
 The peer is what a user would write: scaled_dot_product_attention, torch.compile, fused AdamW, bf16 autocast over fp32
 weights, gradient norm clipped, tcmalloc preloaded where it is installed. Programs alternate for `rounds`; of each the
@@ -187,18 +187,39 @@ def roof(a):
     program = Path(a.tessera).parent / "bench" / "roof"
     if not program.exists():
         return None
-    out = subprocess.run([str(program)], capture_output=True, text=True, check=True).stdout
-    row = re.search(rf"^{a.dtype},.*?(\S+) +(\S+) GFLOP/s", out, re.M)
-    return float(row.group(1 if a.threads == 1 else 2)) / 1000 if row else None
+    out = subprocess.run([str(program), "--json"], capture_output=True, text=True, check=True).stdout
+    key = "one_thread_gflop_per_s" if a.threads == 1 else "gflop_per_s"
+    rows = [r for r in map(json.loads, out.splitlines()) if r["what"].startswith(a.dtype + ",")]
+    return max(r[key] for r in rows) / 1000 if rows else None
 
 
-def say_more(a, run, seconds):
-    """Share of the roof (Megatron's count of operations, none for recomputation), and where the time goes."""
-    peak = roof(a)
-    if peak:
-        print(f"         {run['operations'] / seconds * 1000:.0f} GFLOP/s, {100 * run['operations'] / seconds / peak:.0f} % of the roof of {peak * 1000:.0f}")
-    shares = re.findall(r"^(\S+) +\d+ +\S+ +(\S+) % +\S+ +\S+$", run["where"].split("\n\n")[-1], re.M)
-    print("         time: " + ", ".join(f"{name} {share} %" for name, share in shares))
+def summary(a, name, runs):
+    """What is told of one side, by person or by --json. Of Tessera also its speed beside the roof (Megatron's count of
+    operations, none for recomputation), and where the time goes."""
+    times, tokens = [t for r in runs for t in r["times"]], a.batch * a.seq
+    row = dict(what=name, median_tokens_per_s=tokens / statistics.median(times), best_tokens_per_s=tokens / min(times),
+               rss_peak_bytes=max(r["rss"] for r in runs), losses=runs[0]["losses"])
+    if "version" in runs[0]:
+        row["torch"] = runs[0]["version"]
+    if name == "tessera":
+        # The program's own table (--kernel-timing), which is for people alone.
+        shares = re.findall(r"^(\S+) +\d+ +\S+ +(\S+) % +\S+ +\S+$", runs[-1]["where"].split("\n\n")[-1], re.M)
+        peak = roof(a)
+        row.update(gflop_per_s=1000 * runs[-1]["operations"] / statistics.median(times), roof_gflop_per_s=peak and 1000 * peak,
+                   time_percent={kind: float(share) for kind, share in shares})
+    return row
+
+
+def said(row):
+    """The same in words."""
+    lines = [f"{row['what']:8} median {row['median_tokens_per_s']:8.1f} tokens/s, best {row['best_tokens_per_s']:8.1f}, peak resident "
+             f"{row['rss_peak_bytes'] / 2**30:5.2f} GiB, losses {' '.join(f'{x:.3f}' for x in row['losses'][:3])}"
+             f"{'  torch ' + row['torch'] if 'torch' in row else ''}"]
+    if row.get("roof_gflop_per_s"):
+        lines.append(f"         {row['gflop_per_s']:.0f} GFLOP/s, {100 * row['gflop_per_s'] / row['roof_gflop_per_s']:.0f} % of the roof of {row['roof_gflop_per_s']:.0f}")
+    if "time_percent" in row:
+        lines.append("         time: " + ", ".join(f"{kind} {share} %" for kind, share in row["time_percent"].items()))
+    return "\n".join(lines)
 
 
 def main():
@@ -217,13 +238,15 @@ def main():
     p.add_argument("--optimizer", default="adam", choices=["adam", "sgd"])
     p.add_argument("--options", default="", help="further options of tessera pretrain")
     p.add_argument("--only", choices=["tessera", "peer"])
+    p.add_argument("--json", action="store_true", help="an object a line, for scripts")
     p.add_argument("--as-peer", action="store_true", help=argparse.SUPPRESS)
     a = p.parse_args()
     shape = SHAPES[a.shape]
     if a.as_peer:
         return peer(a, shape)
-    tokens, got = a.batch * a.seq, {"tessera": [], "peer": []}
-    print(f"{a.shape}, {a.dtype}, batch {a.batch} x {a.seq}, {a.threads} threads{', all but the norms frozen' if a.frozen else ''}, load {os.getloadavg()[0]:.1f}", flush=True)
+    got = {"tessera": [], "peer": []}
+    say = (lambda *_, **__: None) if a.json else print
+    say(f"{a.shape}, {a.dtype}, batch {a.batch} x {a.seq}, {a.threads} threads{', all but the norms frozen' if a.frozen else ''}, load {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         prefix = some_data(Path(folder), a, shape)
         for _ in range(a.rounds):
@@ -235,18 +258,14 @@ def main():
     for name, runs in got.items():
         if not runs:
             continue
-        times = [t for r in runs for t in r["times"]]
-        best[name] = tokens / statistics.median(times)
-        print(f"{name:8} median {best[name]:8.1f} tokens/s, best {tokens / min(times):8.1f}, peak resident "
-              f"{max(r['rss'] for r in runs) / 2**30:5.2f} GiB, losses {' '.join(f'{x:.3f}' for x in runs[0]['losses'][:3])}"
-              f"{'  torch ' + runs[0]['version'] if 'version' in runs[0] else ''}", flush=True)
-        if name == "tessera":
-            say_more(a, runs[-1], statistics.median(times))
+        row = summary(a, name, runs)
+        best[name] = row["median_tokens_per_s"]
+        print(json.dumps(row) if a.json else said(row), flush=True)
     if len(best) == 2:
         pairs = zip(got["tessera"][0]["losses"], got["peer"][0]["losses"])
         apart = max(abs(x - y) / y for x, y in pairs)
-        print(f"ratio    {best['tessera'] / best['peer']:.3f}; losses {100 * apart:.2f} % apart at most{'' if apart < 0.01 else ': VOID, they do not do the same'}; "
-              f"load at the end {os.getloadavg()[0]:.1f}")
+        say(f"ratio    {best['tessera'] / best['peer']:.3f}; losses {100 * apart:.2f} % apart at most{'' if apart < 0.01 else ': VOID, they do not do the same'}; "
+            f"load at the end {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 typedef struct bench_pass {
@@ -16,9 +17,9 @@ typedef struct bench_pass {
 } bench_pass;
 
 static const bench_pass passes[] = { { "forward", TS_GEMM_NT, false },
-                                     { "forward, packed", TS_GEMM_NT, true },
+                                     { "forward", TS_GEMM_NT, true },
                                      { "input gradient", TS_GEMM_NN, false },
-                                     { "input gradient, packed", TS_GEMM_NN, true },
+                                     { "input gradient", TS_GEMM_NN, true },
                                      { "weight gradient", TS_GEMM_TN, false } };
 static const int64_t bench_shapes[][3] = {
     { 1024, 1536, 576 },  { 1024, 576, 1536 },    { 1024, 960, 576 },   { 4096, 1536, 576 },
@@ -143,17 +144,65 @@ static bool bench_args(ts_gemm_args *g, ts_cpu *c, const bench_pass *p, const in
     return true;
 }
 
+/* A speed on one thread and on all of them, in GFLOP/s or GB/s. */
+typedef struct bench_speed {
+    double one, all;
+} bench_speed;
+
+static bench_speed say_roof(const check_env *e, ts_dtype dtype, bench_memory *m)
+{
+    const bench_speed roof = { peak(e->one, dtype, m), peak(e->two, dtype, m) };
+    const int threads = ts_pool_threads(e->two->pool);
+    const char *variant = e->one->kernel[TS_KERNEL_gemm].variant;
+    double load = 0;
+    if (getloadavg(&load, 1) != 1)
+        load = 0;
+    if (e->json)
+        check_json("\"what\": \"roof\", \"dtype\": \"%s\", \"variant\": \"%s\", \"threads\": %d, "
+                   "\"gflop_per_s\": %.2f, \"one_thread_gflop_per_s\": %.2f, \"load\": %.2f",
+                   ts_dtype_name(dtype), variant, threads, roof.all, roof.one, load);
+    else
+        printf("gemm %s, %s (%s): roof %.1f GFLOP/s on one thread, %.1f on %d; load %.1f\n",
+               ts_dtype_name(dtype), e->isa_name, variant, roof.one, roof.all, threads, load);
+    return roof;
+}
+
+static void say_product(const check_env *e, const bench_pass *p, const int64_t *shape,
+                        ts_dtype dtype, bench_speed v, bench_speed roof)
+{
+    const long long tokens = shape[0], out = shape[1], in = shape[2];
+    if (e->json)
+        check_json("\"what\": \"%s\", \"packed\": %s, \"dtype\": \"%s\", \"tokens\": %lld, "
+                   "\"out\": %lld, \"in\": %lld, \"gflop_per_s\": %.2f, \"share_of_roof\": %.4f, "
+                   "\"one_thread_gflop_per_s\": %.2f, \"one_thread_share_of_roof\": %.4f",
+                   p->name, p->packed ? "true" : "false", ts_dtype_name(dtype), tokens, out, in,
+                   v.all, v.all / roof.all, v.one, v.one / roof.one);
+    else
+        printf("  %s%-*s %5lld x %6lld x %4lld  %7.1f (%3.0f %%)  %7.1f (%3.0f %%)\n", p->name,
+               (int)(22 - strlen(p->name)), p->packed ? ", packed" : "", tokens, out, in, v.one,
+               100 * v.one / roof.one, v.all, 100 * v.all / roof.all);
+    fflush(stdout);
+}
+
+/* Few tokens, as in generation: the weights' bytes are what counts. */
+static void say_few(const check_env *e, int64_t tokens, bool packed, ts_dtype dtype, bench_speed v)
+{
+    if (e->json)
+        check_json("\"what\": \"few tokens\", \"packed\": %s, \"dtype\": \"%s\", "
+                   "\"tokens\": %lld, \"out\": 8192, \"in\": 2048, \"weights_gb_per_s\": %.2f, "
+                   "\"one_thread_weights_gb_per_s\": %.2f",
+                   packed ? "true" : "false", ts_dtype_name(dtype), (long long)tokens, v.all,
+                   v.one);
+    else
+        printf("  %-22s %5lld x   8192 x 2048  %7.1f GB/s       %7.1f GB/s\n",
+               packed ? "forward, packed" : "forward", (long long)tokens, v.one, v.all);
+}
+
 static void bench_type(const check_env *e, ts_dtype dtype, bench_memory *m)
 {
     m->used = 0;
-    const double roof1 = peak(e->one, dtype, m), roof2 = peak(e->two, dtype, m);
-    const int threads = ts_pool_threads(e->two->pool);
+    const bench_speed roof = say_roof(e, dtype, m);
     const size_t shapes = e->isa & TS_ISA_BF16 ? CHECK_COUNT(bench_shapes) : 5;
-    double load = 0;
-    const bool known = getloadavg(&load, 1) == 1;
-    printf("gemm %s, %s (%s): roof %.1f GFLOP/s on one thread, %.1f on %d; load %.1f\n",
-           ts_dtype_name(dtype), e->isa_name, e->one->kernel[TS_KERNEL_gemm].variant, roof1, roof2,
-           threads, known ? load : 0.0);
     for (size_t p = 0; p < CHECK_COUNT(passes); p++) {
         double log1 = 0, log2 = 0;
         int count = 0;
@@ -163,28 +212,25 @@ static void bench_type(const check_env *e, ts_dtype dtype, bench_memory *m)
             m->used = 0;
             if (!bench_args(&g, e->one, &passes[p], shape, dtype, m))
                 continue;
-            const double one = gflops(e->one, &g), two = gflops(e->two, &g);
-            log1 += log(one / roof1), log2 += log(two / roof2), count++;
-            printf("  %-22s %5lld x %6lld x %4lld  %7.1f (%3.0f %%)  %7.1f (%3.0f %%)\n",
-                   passes[p].name, (long long)shape[0], (long long)shape[1], (long long)shape[2],
-                   one, 100 * one / roof1, two, 100 * two / roof2);
-            fflush(stdout);
+            const bench_speed v = { gflops(e->one, &g), gflops(e->two, &g) };
+            log1 += log(v.one / roof.one), log2 += log(v.all / roof.all), count++;
+            say_product(e, &passes[p], shape, dtype, v, roof);
         }
-        if (count)
-            printf("  %-22s geometric mean           (%3.0f %%)           (%3.0f %%)\n",
-                   passes[p].name, 100 * exp(log1 / count), 100 * exp(log2 / count));
+        if (count && !e->json)
+            printf("  %s%-*s geometric mean           (%3.0f %%)           (%3.0f %%)\n",
+                   passes[p].name, (int)(22 - strlen(passes[p].name)),
+                   passes[p].packed ? ", packed" : "", 100 * exp(log1 / count),
+                   100 * exp(log2 / count));
     }
-    /* generation: the weights' bytes are what counts */
     for (int64_t tokens = 1; tokens <= 32; tokens *= 2) {
         const int64_t shape[3] = { tokens, 8192, 2048 };
         ts_gemm_args g;
         m->used = 0;
         if (!bench_args(&g, e->one, &passes[1], shape, dtype, m))
             bench_args(&g, e->one, &passes[0], shape, dtype, m);
-        const double bytes = (double)ts_dtype_size(dtype) / 2 / (double)tokens;
-        printf("  %-22s %5lld x   8192 x 2048  %7.1f GB/s       %7.1f GB/s\n",
-               g.b_packed ? "forward, packed" : "forward", (long long)tokens,
-               gflops(e->one, &g) * bytes, gflops(e->two, &g) * bytes);
+        const double bytes = (double)ts_dtype_size(dtype) / 2 / (double)tokens; /* a FLOP */
+        const bench_speed v = { gflops(e->one, &g) * bytes, gflops(e->two, &g) * bytes };
+        say_few(e, tokens, g.b_packed, dtype, v);
     }
 }
 
@@ -194,13 +240,13 @@ void bench_gemm(const check_env *e)
     ts_gemm_kernels k;
     ts_gemm_kernels_init(&k, e->isa, TS_DTYPE_F32);
     if (!k.rows) {
-        printf("gemm: the reference is not timed\n");
+        fprintf(stderr, "gemm: the reference is not timed\n");
         return;
     }
     bench_memory m = { .size = (size_t)2400 << 20 };
     m.at = aligned_alloc(4096, m.size);
     if (!m.at) {
-        printf("gemm: no memory to measure on\n");
+        fprintf(stderr, "gemm: no memory to measure on\n");
         return;
     }
     bench_type(e, TS_DTYPE_BF16, &m);

@@ -409,13 +409,11 @@ static void touch(void *ctx, int64_t begin, int64_t end, int thread)
         x[0] *= 0.5f, x[1] *= 0.5f, x[2] *= 0.5f, x[3] *= 0.5f;
 }
 
-/* Bytes a second of reading and writing memory in place, measured once. */
+/* Bytes a second of reading and writing memory in place. */
 static double memory_roof(ts_pool *pool)
 {
-    static double roof;
+    double roof = 0;
     const int64_t n = 32 << 20;
-    if (roof > 0)
-        return roof;
     stream s = { must(aligned_alloc(64, (size_t)n * sizeof(float))) };
     memset(s.x, 0, (size_t)n * sizeof(float));
     for (int i = 0; i < 6; i++) {
@@ -425,15 +423,42 @@ static double memory_roof(ts_pool *pool)
         roof = i > 0 && rate > roof ? rate : roof;
     }
     free(s.x);
-    printf("memory, in place, %d threads: %.1f GB/s\n", ts_pool_threads(pool), roof * 1e-9);
     return roof;
+}
+
+void check_json(const char *fmt, ...)
+{
+    va_list ap;
+    printf("{\"subject\": \"%s\", \"isa\": \"%s\", ", S.subject, S.isa_name);
+    va_start(ap, fmt);
+    vprintf(fmt, ap);
+    va_end(ap);
+    printf("}\n");
+    fflush(stdout);
 }
 
 void check_bench(const check_env *e, const char *label, ts_kernel k, const void *args, int64_t n,
                  double amount, const char *unit, double bytes)
 {
-    const double roof = memory_roof(e->two->pool);
+    static double roof; /* measured once */
+    if (roof <= 0) {
+        roof = memory_roof(e->two->pool);
+        if (e->json)
+            check_json("\"what\": \"memory, in place\", \"threads\": %d, \"gb_per_s\": %.2f",
+                       ts_pool_threads(e->two->pool), roof * 1e-9);
+        else
+            printf("memory, in place, %d threads: %.1f GB/s\n", ts_pool_threads(e->two->pool),
+                   roof * 1e-9);
+    }
     const double t = best_seconds(e->two, k, args, n, 0.4);
+    if (e->json) {
+        char moved[64] = "";
+        if (bytes > 0)
+            snprintf(moved, sizeof moved, ", \"moved_gb_per_s\": %.2f", bytes / t * 1e-9);
+        check_json("\"what\": \"%s\", \"ms\": %.4f, \"g%s_per_s\": %.3f%s", label, t * 1e3, unit,
+                   amount / t * 1e-9, moved);
+        return;
+    }
     printf("  %-44s %-7s %9.3f ms %8.2f G%s/s", label, e->isa_name, t * 1e3, amount / t * 1e-9,
            unit);
     if (bytes > 0)

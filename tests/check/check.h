@@ -22,6 +22,7 @@ typedef struct check_env {
     ts_cpu *ref;          /* the reference's, with as many threads as `two` */
     uint64_t seed;        /* --seed: mixed into check_in's by itself */
     bool bf16_only;       /* of cases with several types of operands, these alone */
+    bool json;            /* --json: what --bench measures goes to check_json and nowhere else */
 } check_env;
 
 #define CHECK_DECLARE(subject)                \
@@ -85,4 +86,7 @@ void check_fail(const char *fmt, ...) TS_PRINTF(1, 2);
  * figure). */
 void check_bench(const check_env *e, const char *label, ts_kernel k, const void *args, int64_t n,
                  double amount, const char *unit, double bytes);
+/* One measurement as a JSON object on a line: its subject and instruction set, then the members
+ * that `fmt` gives, units in their names. */
+void check_json(const char *fmt, ...) TS_PRINTF(1, 2);
 #endif

@@ -447,6 +447,14 @@ static void bench_train(const check_env *e, ts_dtype dtype, int64_t B, int64_t S
     const train_time t = time_train(e, &g, NULL);
     /* forward, the causal half */
     const double flops = 2.0 * (double)B * 9 * (double)(S * S) * (double)D, sum = t.fwd + t.bwd;
+    if (e->json) {
+        check_json("\"what\": \"train\", \"dtype\": \"%s\", \"batch\": %lld, \"tokens\": %lld, "
+                   "\"query_heads\": 9, \"kv_heads\": 3, \"head_dim\": %lld, \"forward_ms\": %.4f, "
+                   "\"backward_ms\": %.4f, \"both_ms\": %.4f, \"useful_gflop_per_s\": %.2f",
+                   ts_dtype_name(dtype), (long long)B, (long long)S, (long long)D, t.fwd * 1e3,
+                   t.bwd * 1e3, sum * 1e3, 3 * flops / sum * 1e-9);
+        return;
+    }
     printf(
         "  %-4s B %lld T %5lld 9/3 x %lld %-7s fwd %7.2f bwd %7.2f sum %7.2f ms; useful %6.1f, with recompute"
         " %6.1f GFLOP/s (fwd %.1f, bwd %.1f)\n",
@@ -472,11 +480,20 @@ static void bench_packed(const check_env *e, ts_dtype dtype, const char *name, c
         if (k == 0 || docs[k] != docs[k - 1])
             last = time_train(e, &one, NULL);
         snprintf(lengths + strlen(lengths), sizeof lengths - strlen(lengths), "%s%lld",
-                 k ? " " : "", (long long)docs[k]);
+                 k ? ", " : "", (long long)docs[k]);
         apart.fwd += share * last.fwd, apart.bwd += share * last.bwd;
         squares += (double)(docs[k] * docs[k]);
     }
     const double sum = packed.fwd + packed.bwd, flops = 2.0 * 9 * squares * 64;
+    if (e->json) {
+        check_json("\"what\": \"packed\", \"dtype\": \"%s\", \"name\": \"%s\", "
+                   "\"document_tokens\": [%s], \"query_heads\": 9, \"kv_heads\": 3, "
+                   "\"head_dim\": 64, \"both_ms\": %.4f, \"useful_gflop_per_s\": %.2f, "
+                   "\"apart_both_ms\": %.4f",
+                   ts_dtype_name(dtype), name, lengths, sum * 1e3, 3 * flops / sum * 1e-9,
+                   (apart.fwd + apart.bwd) * 1e3);
+        return;
+    }
     printf("  %-4s packed %s (%s) 9/3 x 64 %-7s fwd %7.2f bwd %7.2f sum %7.2f ms; useful %6.1f GFLOP/s; apart"
            " fwd %7.2f bwd %7.2f sum %7.2f ms; share of its speed %.3f\n",
            ts_dtype_name(dtype), name, lengths, e->isa_name, packed.fwd * 1e3, packed.bwd * 1e3, sum * 1e3,
@@ -496,9 +513,15 @@ static void bench_decode(const check_env *e, ts_dtype dtype, int64_t B, int64_t 
     inputs(&a, &g);
     a.o = check_out(dtype, n.o);
     const double fwd = best_of(e, TS_KERNEL_attn_fwd, &a, 100);
+    const double rate = 2.0 * (double)(B * S * 3 * 64) * (double)ts_dtype_size(dtype) / fwd * 1e-9;
+    if (e->json) {
+        check_json("\"what\": \"decode\", \"dtype\": \"%s\", \"batch\": %lld, \"keys\": %lld, "
+                   "\"forward_ms\": %.4f, \"keys_and_values_gb_per_s\": %.2f",
+                   ts_dtype_name(dtype), (long long)B, (long long)S, fwd * 1e3, rate);
+        return;
+    }
     printf("  %-4s decode B %lld, %lld keys, %-7s %8.4f ms %6.1f GB/s of keys and values\n",
-           ts_dtype_name(dtype), (long long)B, (long long)S, e->isa_name, fwd * 1e3,
-           2.0 * (double)(B * S * 3 * 64) * (double)ts_dtype_size(dtype) / fwd * 1e-9);
+           ts_dtype_name(dtype), (long long)B, (long long)S, e->isa_name, fwd * 1e3, rate);
     fflush(stdout);
 }
 

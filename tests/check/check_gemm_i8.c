@@ -214,11 +214,12 @@ void bench_gemm_i8(const check_env *e)
                                         { 2048, 576, 1536 }, { 1024, 8192, 2048 },
                                         { 1024, 2048, 8192 } };
     if (!(e->isa & TS_ISA_AVX2)) {
-        printf("gemm_i8: the reference is not timed\n");
+        fprintf(stderr, "gemm_i8: the reference is not timed\n");
         return;
     }
-    printf("gemm_i8, bf16 x packed -> bf16, quantising A included (%s), %s\n", e->isa_name,
-           e->one->kernel[TS_KERNEL_gemm_i8].variant);
+    if (!e->json)
+        printf("gemm_i8, bf16 x packed -> bf16, quantising A included (%s), %s\n", e->isa_name,
+               e->one->kernel[TS_KERNEL_gemm_i8].variant);
     for (size_t i = 0; i < CHECK_COUNT(shape) * 2; i++) {
         const int64_t *s = shape[i / 2];
         check_case("bench");
@@ -237,8 +238,16 @@ void bench_gemm_i8(const check_env *e)
         const double one = best_of(e->one, TS_KERNEL_gemm_i8, &g);
         const double two = best_of(e->two, TS_KERNEL_gemm_i8, &g);
         const double ops = 2 * (double)g.m * (double)g.n * (double)g.k;
-        printf("  %s %5lld x %5lld x %5lld  %7.1f  %7.1f Gop/s  pack %5.2f Gelem/s\n",
-               nn ? "NN" : "NT", (long long)g.m, (long long)g.n, (long long)g.k, ops / one * 1e-9,
-               ops / two * 1e-9, (double)g.n * (double)g.k / pack * 1e-9);
+        const double packed = (double)g.n * (double)g.k;
+        if (e->json)
+            check_json("\"what\": \"%s\", \"m\": %lld, \"n\": %lld, \"k\": %lld, "
+                       "\"gop_per_s\": %.2f, \"one_thread_gop_per_s\": %.2f, "
+                       "\"pack_gelem_per_s\": %.3f",
+                       nn ? "NN" : "NT", (long long)g.m, (long long)g.n, (long long)g.k,
+                       ops / two * 1e-9, ops / one * 1e-9, packed / pack * 1e-9);
+        else
+            printf("  %s %5lld x %5lld x %5lld  %7.1f  %7.1f Gop/s  pack %5.2f Gelem/s\n",
+                   nn ? "NN" : "NT", (long long)g.m, (long long)g.n, (long long)g.k,
+                   ops / one * 1e-9, ops / two * 1e-9, packed / pack * 1e-9);
     }
 }

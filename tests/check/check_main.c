@@ -1,5 +1,5 @@
-/* check [--only SUBJECT[,SUBJECT]] [--isa ref|avx2|avx512|bf16|all] [--bench] [--threads N] [--seed N]
- * [--list] */
+/* check [--only SUBJECT[,SUBJECT]] [--isa ref|avx2|avx512|bf16|all] [--bench [--json]]
+ *       [--threads N] [--seed N] [--list] */
 #include "check.h"
 #include "check_main.h"
 
@@ -29,7 +29,7 @@ static const struct {
 
 typedef struct options {
     const char *only, *isa;
-    bool bench;
+    bool bench, json;
     int threads;
     uint64_t seed;
 } options;
@@ -78,7 +78,8 @@ static bool listed(const char *list, const char *name)
 /* True: all went well. */
 static bool run_subject(const subject *s, size_t mask, unsigned has, const options *o)
 {
-    check_env e = { .isa_name = masks[mask].name, .isa = masks[mask].isa & has, .seed = o->seed };
+    check_env e = { .isa_name = masks[mask].name, .isa = masks[mask].isa & has, .seed = o->seed,
+                    .json = o->json };
     e.one = open_table(e.isa, 1, s);
     e.two = open_table(e.isa, o->threads, s);
     e.ref = open_table(TS_ISA_REF, o->threads, s);
@@ -104,7 +105,7 @@ static int usage(const char *text, const char *found)
 {
     fprintf(stderr,
             "check: %s%s\nusage: check [--only SUBJECT[,SUBJECT]] [--isa ref|avx2|avx512|bf16|all] "
-            "[--bench] [--threads N] [--seed N] [--list]\n",
+            "[--bench [--json]] [--threads N] [--seed N] [--list]\n",
             text, found);
     return 2;
 }
@@ -116,6 +117,8 @@ int main(int argc, char **argv)
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(argv[i], "--bench") == 0) {
             o.bench = true;
+        } else if (strcmp(argv[i], "--json") == 0) {
+            o.json = true;
         } else if (strcmp(argv[i], "--list") == 0) {
             for (size_t s = 0; s < CHECK_COUNT(subjects); s++)
                 printf("%s\n", subjects[s].name);
@@ -134,6 +137,8 @@ int main(int argc, char **argv)
     }
     if (o.threads < 1 || o.threads > 64)
         return usage("--threads must be 1 to 64", "");
+    if (o.json && !o.bench)
+        return usage("--json is for --bench", "");
     const unsigned has = ts_isa_detect();
     bool fine = true;
     int ran = 0;
@@ -144,11 +149,11 @@ int main(int argc, char **argv)
             if (o.isa && !listed(o.isa, masks[m].name))
                 continue;
             ran++;
-            if (!o.isa && m > 0 && (masks[m].isa & has) == (masks[m - 1].isa & has))
+            if (o.isa || m == 0 || (masks[m].isa & has) != (masks[m - 1].isa & has))
+                fine &= run_subject(&subjects[s], m, has, &o);
+            else if (!o.json)
                 printf("%-12s %-7s skipped: this CPU has nothing more\n", subjects[s].name,
                        masks[m].name);
-            else
-                fine &= run_subject(&subjects[s], m, has, &o);
         }
     }
     if (!ran)

@@ -119,7 +119,8 @@ static bool frame_remove(ts_frame *f, const ts_tensor *t)
     return false;
 }
 
-/* A pin moves without being counted anew; its place was made when the frame began. */
+/* t's pin moves from one frame to the other, so it is not counted anew. Its place in `to` was made
+ * when `from` began. */
 static void hand_out(ts_frame *from, ts_frame *to, ts_tensor *t)
 {
     if (!t || !frame_remove(from, t))
@@ -302,7 +303,8 @@ static ts_status run_weight(ts_tape *tape, ts_record *r)
     TS_TRY(ts_tape_push(tape));
     const ts_status st = r->op->weight(tape, r);
     ts_tape_pop(tape, NULL);
-    finish(tape, r);
+    if (st == TS_OK)
+        finish(tape, r);
     return st;
 }
 
@@ -328,6 +330,17 @@ static ts_status run_backward(ts_tape *tape, ts_record *r)
     return TS_OK;
 }
 
+/* A record whose backward failed goes back to the tape with all before it, behind what a segment
+ * has left there of its own: its pins and gradients are found by nobody else, and reset frees what
+ * it finds. */
+static void put_back(ts_tape *tape, ts_record *r)
+{
+    ts_record **at = &tape->last;
+    while (*at)
+        at = &(*at)->prev;
+    *at = r;
+}
+
 /* Records down to the beginning of the tape; `last` is emptied first, so that a segment's own
  * records (made while its record runs) form a list of their own. */
 ts_status ts_tape_backward(ts_tape *tape)
@@ -338,10 +351,10 @@ ts_status ts_tape_backward(ts_tape *tape)
     tape->recording = false;
     ts_status st = TS_OK;
     while (r && st == TS_OK) {
-        ts_record *prev = r->prev;
+        ts_record *prev = r->prev; /* a deferred one goes to another list */
         st = run_backward(tape, r);
-        if (st != TS_OK && !tape->last)
-            tape->last = prev; /* reset must still find what is left */
+        if (st != TS_OK)
+            put_back(tape, r);
         r = prev;
         if (tape->hooks.progress)
             tape->hooks.progress(tape->hooks.ctx);
@@ -355,8 +368,9 @@ ts_status ts_tape_run_weights(ts_tape *tape)
     ts_status st = TS_OK;
     while (tape->deferred && st == TS_OK) {
         ts_record *r = tape->deferred;
-        tape->deferred = r->prev;
         st = run_weight(tape, r);
+        if (st == TS_OK)
+            tape->deferred = r->prev;
     }
     return st;
 }
@@ -378,11 +392,10 @@ static ts_status segment_backward(ts_tape *tape, ts_record *r)
     TS_TRY(st);
     out->wants_grad = true;
     TS_TRY(ts_tape_accumulate(tape, out, r->out[0]->grad));
-    TS_TRY(ts_tape_backward(tape));
-    if (in->grad) {
+    st = ts_tape_backward(tape);
+    if (st == TS_OK && in->grad)
         st = ts_tape_accumulate(tape, r->in[0], in->grad);
-        clear_grad(in);
-    }
+    clear_grad(in); /* also of a pass that failed: its records may be gone that would do it */
     return st;
 }
 

@@ -63,13 +63,13 @@ typedef struct ts_trainer {
     ts_reducer *reducer;    /* otherwise, with several processes */
     int64_t reducer_bytes;  /* that it holds, booked */
     ts_status hook_status;  /* of what the backward pass set going */
-    /* one step's batch on the host; sim has none */
+    /* one step's batch on the host; sim books its bytes and has none of the arrays */
     int64_t batch_bytes;
     int32_t *tokens, *positions, *segments; /* [n_micro * micro, S + 1], [.., S], [.., S] */
     float *mask;            /* [n_micro * micro, S] */
     float *losses;          /* [micro * S] */
     int64_t *picked;        /* [micro] samples of a micro-batch */
-    double *gathered;       /* [processes * (n_micro + 8)]: see step.c */
+    double *gathered;       /* [processes * (n_micro + 8)]: losses, and what step.c adds */
     int64_t copies;         /* bytes of a background save, booked */
     bool (*asked)(void *ctx); /* whether this rank was asked to stop; NULL: it never is */
     void *asked_ctx;

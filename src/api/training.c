@@ -112,6 +112,6 @@ int64_t ts_training_parameters(const ts_training *t)
     return t ? ts_decoder_parameters(t->job.model.decoder) : 0;
 }
 
-int64_t ts_training_global_batch(const ts_training *t) { return t ? t->job.trainer->global : 0; }
+int64_t ts_training_global_batch(const ts_training *t) { return t ? t->job.trainer->feed.global : 0; }
 int ts_training_rank(const ts_training *t) { return t ? t->comm->rank : 0; }
 int ts_training_processes(const ts_training *t) { return t ? t->comm->size : 0; }

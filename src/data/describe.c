@@ -15,12 +15,12 @@ static ts_status put_end(const ts_gpt_facts *f, int32_t eod, ts_str *out)
 }
 
 /* Samples that are drawn from a member, as a share of all. */
-static double drawn(const ts_dataset *d, int64_t member, int64_t wanted)
+static double drawn(const ts_text_part *d, int64_t member, int64_t wanted)
 {
     return (double)wanted * (d->weights ? d->weights[member] : 1);
 }
 
-static ts_status put_member(const ts_dataset *d, int64_t i, int64_t wanted, bool is_only,
+static ts_status put_member(const ts_text_part *d, int64_t i, int64_t wanted, bool is_only,
                             ts_str *out)
 {
     const ts_data_need *need = &d->source->need;
@@ -36,7 +36,7 @@ static ts_status put_member(const ts_dataset *d, int64_t i, int64_t wanted, bool
     return put_end(&f, need->eod, out);
 }
 
-static ts_status put_members(const ts_dataset *d, int64_t wanted, ts_str *out)
+static ts_status put_members(const ts_text_part *d, int64_t wanted, ts_str *out)
 {
     enum { SHOWN = 16 };
     for (int64_t i = 0; i < d->n_members && i < SHOWN; i++)
@@ -50,13 +50,13 @@ ts_status ts_data_source_describe(const ts_data_source *s, ts_data_part part, ts
 {
     static const char *const word[] = { "training", "validation", "test" };
     const int64_t wanted[] = { s->need.n_train, s->need.n_valid, s->need.n_test };
-    const ts_dataset *d = s->parts[part];
+    const ts_text_part *d = s->parts[part];
     int64_t sequences = 0, tokens = 0;
     if (!d)
         return ts_str_printf(out, "%s data: none", word[part]);
-    if (d->n_mock >= 0)
+    if (d->is_made_up)
         return ts_str_printf(out, "%s data: %lld samples of made-up tokens (--mock-data)",
-                             word[part], (long long)d->n_mock);
+                             word[part], (long long)d->base.n);
     for (int64_t i = 0; i < d->n_members; i++) {
         const ts_gpt_order order = ts_gpt_dataset_order(d->members[i]);
         tokens += order.tokens;

@@ -4,6 +4,7 @@
 #ifndef TS_DATA_SOURCE_H
 #define TS_DATA_SOURCE_H
 #include "base/option.h"
+#include "data/dataset.h"
 
 #define TS_DATALOADERS(W)                                                                          \
     W(TS_DATALOADER_SINGLE, "single")                                                              \
@@ -39,28 +40,18 @@ typedef enum ts_data_part {
     TS_DATA_PARTS
 } ts_data_part;
 
-/* One part. Read-only after opening: any number of threads may get samples. */
-typedef struct ts_dataset ts_dataset;
-
-/* Where a sample goes; S is seq_length. Inputs are tokens[0..S), labels tokens[1..S]. */
-typedef struct ts_sample {
-    int32_t *tokens;    /* [S + 1] */
-    float *loss_mask;   /* [S], 1 or 0; may be NULL */
-    /* [S], restarting after an end of document with reset-position-ids; may be NULL */
-    int32_t *positions;
-    /* [S], 0, 1, ... : with reset-attention-mask tokens see their own only; may be NULL */
-    int32_t *segments;
-} ts_sample;
-
-int64_t ts_dataset_count(const ts_dataset *ds);
-/* Sample i of [0, count). An id outside the vocabulary is TS_ERR_USER naming file, document and
- * id. */
-ts_status ts_dataset_get(const ts_dataset *ds, int64_t i, const ts_sample *out) TS_NODISCARD;
+/* The fields of a sample of S = seq_length tokens, as the options ask for them:
+ *   tokens        int32 [S + 1]: inputs are the first S, labels the last S
+ *   loss_mask     fp32 [S], 1 or 0
+ *   position_ids  int32 [S], with reset-position-ids: beginning again after an end of document
+ *   segments      int32 [S], 0, 1, ..., with reset-attention-mask: tokens see their own only */
+enum { TS_DATA_FIELDS = 4 };
+int ts_data_fields(const ts_data_options *o, int64_t seq_length, ts_field out[TS_DATA_FIELDS]);
 
 typedef struct ts_data_source ts_data_source;
 /* Opens, checks and shuffles everything that is needed; small files (up to 64 MiB) are checked for
- * ids outside the vocabulary at once, larger ones as they are read. Messages name options and
- * files. */
+ * ids outside the vocabulary at once, larger ones as they are read: then a sample with one is
+ * TS_ERR_USER. Messages name options, files, document and id. */
 ts_status ts_data_source_create(const ts_data_options *o, const ts_data_need *need,
                                 ts_data_source **out) TS_NODISCARD;
 void ts_data_source_destroy(ts_data_source **source);

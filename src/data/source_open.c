@@ -62,7 +62,7 @@ static int64_t share(double weight, int64_t n, bool with_surplus)
     return (int64_t)(with_surplus ? ceil(want * 1.005) : want);
 }
 
-static ts_status blend_weighted(ts_dataset *d, const ts_blend_words *w, int64_t n)
+static ts_status blend_weighted(ts_text_part *d, const ts_blend_words *w, int64_t n)
 {
     int64_t size = 0;
     for (int64_t i = 0; i < w->n; i++) {
@@ -75,7 +75,7 @@ static ts_status blend_weighted(ts_dataset *d, const ts_blend_words *w, int64_t 
 }
 
 /* Each file is gone through once; nothing is drawn from one that has no whole sample. */
-static ts_status blend_by_size(ts_dataset *d, const ts_blend_words *w, int64_t n, int part)
+static ts_status blend_by_size(ts_text_part *d, const ts_blend_words *w, int64_t n, int part)
 {
     const long long length = (long long)d->source->need.seq_length + 1;
     int64_t total = 0;
@@ -98,7 +98,7 @@ static ts_status blend_by_size(ts_dataset *d, const ts_blend_words *w, int64_t n
     return ts_blend_create(d->weights, d->n_members, n < total ? n : total, &d->blend);
 }
 
-static ts_status open_members(ts_data_source *s, ts_dataset *d, const ts_blend_words *w,
+static ts_status open_members(ts_data_source *s, ts_text_part *d, const ts_blend_words *w,
                               const double split[4], int part, int64_t n)
 {
     const bool is_single = w->n == 1 && !w->weights;
@@ -109,18 +109,18 @@ static ts_status open_members(ts_data_source *s, ts_dataset *d, const ts_blend_w
         TS_TRY(open_member(s, w->prefixes[i], split, part, want, &d->members[i]));
     }
     if (is_single) {
-        d->n = ts_gpt_dataset_count(d->members[0]);
+        d->base.n = ts_gpt_dataset_count(d->members[0]);
         return TS_OK;
     }
     TS_TRY(ts_alloc(&d->weights, (size_t)w->n, sizeof *d->weights));
     TS_TRY(w->weights ? blend_weighted(d, w, n) : blend_by_size(d, w, n, part));
-    d->n = ts_blend_count(d->blend);
+    d->base.n = ts_blend_count(d->blend);
     return TS_OK;
 }
 
-static void dataset_destroy(ts_dataset **ds)
+static void part_destroy(ts_text_part **part)
 {
-    ts_dataset *d = *ds;
+    ts_text_part *d = *part;
     if (!d)
         return;
     for (int64_t i = 0; i < d->n_members; i++)
@@ -128,17 +128,19 @@ static void dataset_destroy(ts_dataset **ds)
     ts_free(&d->members);
     ts_free(&d->weights);
     ts_blend_destroy(&d->blend);
-    ts_free(ds);
+    ts_free(part);
 }
 
 /* words NULL: made-up tokens. */
 static ts_status open_part(ts_data_source *s, const char *option, const ts_option_list *words,
                            const double split[4], int part, int64_t n)
 {
-    ts_dataset *d = NULL;
+    ts_text_part *d = NULL;
     ts_blend_words w = { 0 };
     TS_TRY(ts_alloc(&d, 1, sizeof *d));
-    *d = (ts_dataset){ .source = s, .n_mock = words ? -1 : n, .n = n };
+    *d = (ts_text_part){ .base = { .n = n, .field = s->field, .n_fields = s->n_fields, .get = ts_text_part_get },
+                         .source = s,
+                         .is_made_up = !words };
     ts_status st = TS_OK;
     if (words) {
         st = ts_blend_words_parse(option, words, &w);
@@ -149,7 +151,7 @@ static ts_status open_part(ts_data_source *s, const char *option, const ts_optio
     if (st == TS_OK)
         s->parts[part] = d;
     else
-        dataset_destroy(&d);
+        part_destroy(&d);
     return st == TS_OK ? st : ts_error_context(st, "while opening --%s", option);
 }
 
@@ -246,6 +248,7 @@ ts_status ts_data_source_create(const ts_data_options *o, const ts_data_need *ne
                            .reset_positions = o->reset_position_ids,
                            .reset_attention = o->reset_attention_mask,
                            .cache_folder = o->data_cache_path };
+    s->n_fields = ts_data_fields(o, need->seq_length, s->field);
     const int64_t most = (int64_t)INT32_MAX + 1;
     if (need->vocab_size <= 0 || need->vocab_size > most)
         s->need.vocab_size = most;
@@ -265,7 +268,7 @@ void ts_data_source_destroy(ts_data_source **source)
     if (!s)
         return;
     for (int p = 0; p < TS_DATA_PARTS; p++)
-        dataset_destroy(&s->parts[p]);
+        part_destroy(&s->parts[p]);
     for (size_t i = 0; i < s->n_files; i++) {
         ts_indexed_destroy(&s->files[i].data);
         ts_free(&s->files[i].prefix);
@@ -276,65 +279,5 @@ void ts_data_source_destroy(ts_data_source **source)
 
 const ts_dataset *ts_data_source_part(const ts_data_source *s, ts_data_part part)
 {
-    return s->parts[part];
-}
-
-int64_t ts_dataset_count(const ts_dataset *d) { return d->n; }
-
-/* Runs of counting numbers, 2 to 257 long, each ended by end-of-document. */
-static void make_up(const ts_dataset *d, int64_t i, int32_t *tokens, int64_t n)
-{
-    const ts_data_need *need = &d->source->need;
-    const int64_t vocab = need->vocab_size < 1 << 16 ? need->vocab_size : 1 << 16;
-    uint64_t x = (uint64_t)i * 0xD1342543DE82EF95u + need->seed;
-    int64_t left = 0, at = 0;
-    for (int64_t k = 0; k < n; k++) {
-        if (left == 0) {
-            x += 0x9E3779B97F4A7C15u, x ^= x >> 30, x *= 0xBF58476D1CE4E5B9u;
-            x ^= x >> 27, x *= 0x94D049BB133111EBu, x ^= x >> 31;
-            left = 2 + (int64_t)(x & 255);
-            at = (int64_t)(x >> 8 & 0xFFFF);
-        }
-        left--;
-        tokens[k] = left == 0 && need->eod >= 0 ? need->eod : (int32_t)(at++ % vocab);
-    }
-}
-
-static void mark(const ts_data_source *s, int64_t n, const ts_sample *out)
-{
-    const int64_t S = s->need.seq_length;
-    const int32_t eod = s->need.eod, pad = s->need.pad;
-    int32_t position = 0, segment = 0;
-    for (int64_t k = 0; k < S; k++) {
-        const bool is_end = eod >= 0 && out->tokens[k] == eod;
-        /* of the label */
-        const bool is_pad = k + 1 >= n || (pad >= 0 && out->tokens[k + 1] == pad);
-        if (out->loss_mask)
-            out->loss_mask[k] = is_pad || (s->eod_mask_loss && is_end) ? 0 : 1;
-        if (out->positions)
-            out->positions[k] = position;
-        if (out->segments)
-            out->segments[k] = segment;
-        position = s->reset_positions && is_end ? 0 : position + 1;
-        segment += s->reset_attention && is_end;
-    }
-    for (int64_t k = 0; k <= S; k++)
-        if (k >= n || (pad >= 0 && out->tokens[k] == pad))
-            out->tokens[k] = 0;
-}
-
-ts_status ts_dataset_get(const ts_dataset *d, int64_t i, const ts_sample *out)
-{
-    const ts_data_source *s = d->source;
-    int64_t member = 0, n = s->need.seq_length + 1;
-    TS_ASSERT(i >= 0 && i < d->n, "sample %lld of %lld", (long long)i, (long long)d->n);
-    if (d->n_mock >= 0) {
-        make_up(d, i, out->tokens, n);
-    } else {
-        if (d->blend)
-            ts_blend_at(d->blend, i, &member, &i);
-        TS_TRY(ts_gpt_dataset_get(d->members[member], i, s->need.vocab_size, out->tokens, &n));
-    }
-    mark(s, n, out);
-    return TS_OK;
+    return s->parts[part] ? &s->parts[part]->base : NULL;
 }

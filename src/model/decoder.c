@@ -271,19 +271,20 @@ static ts_status segment(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **ou
     return ts_op_add(tape, x, 1, res, 1, out);
 }
 
-static ts_status all_layers(ts_decoder *d, ts_tape *tape, const ts_run *run,
-                            const ts_recompute_plan *plan, ts_tensor **x, ts_tensor **res)
+/* Layers [at, last): first those that are recomputed, as `plan` counts them from the model's first. */
+static ts_status layers_of(ts_decoder *d, ts_tape *tape, const ts_run *run,
+                           const ts_recompute_plan *plan, const ts_decoder_span *span,
+                           ts_tensor **x, ts_tensor **res)
 {
-    const int64_t n = d->arch.n_layers;
     const bool uniform = plan && plan->method == TS_RECOMPUTE_UNIFORM;
     const int64_t group = uniform ? plan->layers : 1;
-    const int64_t segments = !plan || plan->method == TS_RECOMPUTE_NONE ? 0
-                             : uniform                                  ? n
-                                                                        : plan->layers;
-    int64_t i = 0;
+    const int64_t again = !plan || plan->method == TS_RECOMPUTE_NONE ? 0
+                          : uniform                                  ? span->last
+                                                                     : plan->layers;
+    int64_t i = span->first;
     *res = NULL;
-    for (; i < n && i < segments; i += group) {
-        const layers_ctx c = { d, run, i, i + group < n ? i + group : n };
+    for (; i < span->last && i < again; i += group) {
+        const layers_ctx c = { d, run, i, i + group < span->last ? i + group : span->last };
         ts_tensor *in = *x;
         const bool recording = tape->recording;
         tape->recording = recording && (in->wants_grad || c.end > d->first_trained);
@@ -292,36 +293,52 @@ static ts_status all_layers(ts_decoder *d, ts_tape *tape, const ts_run *run,
         TS_TRY(st);
         ts_tape_drop(tape, in);
     }
-    if (i >= n)
+    if (i >= span->last)
         return TS_OK;
-    const layers_ctx c = { d, run, i, n };
+    const layers_ctx c = { d, run, i, span->last };
     return run_layers(tape, &c, x, res);
 }
 
 static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
-                         const ts_recompute_plan *plan, const ts_tensor *ids, ts_tensor **hidden)
+                         const ts_recompute_plan *plan, const ts_decoder_span *span,
+                         ts_tensor **out)
 {
-    ts_tensor *x, *res;
-    ts_device_part(d->dev, "embedding", -1);
-    TS_TRY(embed(d, tape, run, ids, &x));
-    TS_TRY(all_layers(d, tape, run, plan, &x, &res));
+    const bool ends = span->last == d->arch.n_layers;
+    ts_tensor *x = span->stream, *res;
+    if (!x) {
+        ts_device_part(d->dev, "embedding", -1);
+        TS_TRY(embed(d, tape, run, span->ids, &x));
+    }
+    TS_TRY(layers_of(d, tape, run, plan, span, &x, &res));
     ts_device_part(d->dev, "final norm", -1);
-    if (d->final_norm.present)
-        return ts_op_norm(tape, &d->final_norm.op, x, res, NULL, hidden);
+    if (ends && d->final_norm.present)
+        return ts_op_norm(tape, &d->final_norm.op, x, res, NULL, out);
     if (res)
-        return ts_op_add(tape, x, 1, res, 1, hidden);
-    *hidden = x;
+        return ts_op_add(tape, x, 1, res, 1, out);
+    *out = x;
     return TS_OK;
+}
+
+ts_status ts_decoder_run(ts_decoder *d, ts_tape *tape, const ts_run *run,
+                         const ts_recompute_plan *recompute, const ts_decoder_span *span,
+                         ts_tensor **out)
+{
+    TS_ASSERT(0 <= span->first && span->first <= span->last && span->last <= d->arch.n_layers &&
+                  (span->stream || (span->ids && span->first == 0)),
+              "layers %lld to %lld of %lld", (long long)span->first, (long long)span->last,
+              (long long)d->arch.n_layers);
+    TS_TRY(ts_tape_push(tape));
+    const ts_status st = forward(d, tape, run, recompute, span, out);
+    ts_tape_pop(tape, st == TS_OK ? *out : NULL);
+    return st;
 }
 
 ts_status ts_decoder_forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
                              const ts_recompute_plan *recompute, const ts_tensor *ids,
                              ts_tensor **hidden)
 {
-    TS_TRY(ts_tape_push(tape));
-    const ts_status st = forward(d, tape, run, recompute, ids, hidden);
-    ts_tape_pop(tape, st == TS_OK ? *hidden : NULL);
-    return st;
+    const ts_decoder_span all = { .ids = ids, .last = d->arch.n_layers };
+    return ts_decoder_run(d, tape, run, recompute, &all, hidden);
 }
 
 ts_xent_op ts_decoder_head(const ts_decoder *d)

@@ -2,6 +2,7 @@
 #ifndef TS_MODEL_DECODER_H
 #define TS_MODEL_DECODER_H
 #include "model/arch.h"
+#include "model/network.h"
 #include "nn/block.h"
 
 typedef struct ts_decoder {
@@ -48,21 +49,24 @@ ts_status ts_decoder_init(ts_decoder *d, uint64_t seed, double std) TS_NODISCARD
  * nothing changes; to be called before a forward pass. */
 ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len) TS_NODISCARD;
 
-/* Recomputation: full layers in groups, or a number of single layers from the first. */
-typedef enum ts_recompute {
-    TS_RECOMPUTE_NONE,
-    TS_RECOMPUTE_UNIFORM,
-    TS_RECOMPUTE_BLOCK
-} ts_recompute;
-typedef struct ts_recompute_plan {
-    ts_recompute method;
-    int64_t layers; /* uniform: layers in one segment; block: how many layers */
-} ts_recompute_plan;
-
-/* ids int32 [B * S] to the final norm's output [B * S, hidden]. recompute may be NULL. */
+/* Which layers run, [first, last), and what from: ids int32 [B * S], which are embedded (first is 0);
+ * or with ids NULL a stream [B * S, hidden] as it is, embeddings or what a run that ended at `first`
+ * gave. A run to the last layer ends with the final norm. */
+typedef struct ts_decoder_span {
+    const ts_tensor *ids;
+    ts_tensor *stream;
+    int64_t first, last;
+} ts_decoder_span;
+/* *out [B * S, hidden]. recompute may be NULL. */
+ts_status ts_decoder_run(ts_decoder *d, ts_tape *tape, const ts_run *run,
+                         const ts_recompute_plan *recompute, const ts_decoder_span *span,
+                         ts_tensor **out) TS_NODISCARD;
+/* All of it: ids int32 [B * S] to the final norm's output. */
 ts_status ts_decoder_forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
                              const ts_recompute_plan *recompute, const ts_tensor *ids,
                              ts_tensor **hidden) TS_NODISCARD;
+/* As what a recipe trains. */
+ts_network ts_decoder_network(ts_decoder *d);
 /* What the output layer needs: labels and weights are to be filled in. */
 ts_xent_op ts_decoder_head(const ts_decoder *d);
 

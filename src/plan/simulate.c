@@ -73,7 +73,7 @@ static ts_status step(const simulation *s, ts_trainer *t, int64_t n_micro, count
 {
     ts_step_result r;
     const counters before = count(s);
-    t->n_micro = n_micro;
+    t->feed.n_micro = n_micro;
     TS_TRY(ts_trainer_step(t, false, &r));
     const counters after = count(s);
     *out = add(&after, -1, &before);
@@ -85,7 +85,7 @@ static ts_status step(const simulation *s, ts_trainer *t, int64_t n_micro, count
 static ts_status steps(const simulation *s, ts_trainer *t, counters *out)
 {
     enum { FEW = 3 };
-    const int64_t n = t->n_micro, few = n < FEW ? n : FEW;
+    const int64_t n = t->feed.n_micro, few = n < FEW ? n : FEW;
     counters more;
     TS_TRY(step(s, t, few, out));
     if (t->o->save && t->o->async_save && t->o->save_interval)
@@ -96,7 +96,7 @@ static ts_status steps(const simulation *s, ts_trainer *t, counters *out)
         more = add(&more, -1, out);
         *out = add(out, (double)(n - few), &more);
     }
-    t->n_micro = n;
+    t->feed.n_micro = n;
     return TS_OK;
 }
 
@@ -124,10 +124,10 @@ static ts_status simulate(const simulation *s, ts_job *job, ts_plan *p)
     p->layers = job->model.decoder->arch.n_layers;
     p->vocab = job->model.decoder->arch.vocab;
     p->compute = job->compute;
-    p->global = t->global;
-    p->micro = t->micro;
-    p->n_micro = t->n_micro;
-    p->ramp = t->ramp;
+    p->global = t->feed.global;
+    p->micro = t->feed.micro;
+    p->n_micro = t->feed.n_micro;
+    p->ramp = t->feed.ramp;
     p->train_iters = job->train_iters;
     p->seq_length = t->o->seq_length;
     describe_rank(s, &c, &p->rank[0]);

@@ -39,8 +39,8 @@ static void say_size(const ts_job *j)
            "%lld parameters, %s, %d process%s, global batch %lld = %lld x %d x %lld micro-batches, "
            "%s",
            (long long)ts_decoder_parameters(j->model.decoder), ts_dtype_name(j->compute),
-           j->comm->size, j->comm->size > 1 ? "es" : "", (long long)t->global, (long long)t->micro,
-           j->comm->size, (long long)t->n_micro, steps);
+           j->comm->size, j->comm->size > 1 ? "es" : "", (long long)t->feed.global, (long long)t->feed.micro,
+           j->comm->size, (long long)t->feed.n_micro, steps);
     if (is_done)
         ts_log(TS_LOG_INFO,
                "nothing is left to train: the run has done %lld iterations, and %s asks for %lld",

@@ -9,19 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
-{
-    out[0] = (ts_option_table){ ts_runtime_option_rows, ts_runtime_option_count, &o->runtime };
-    out[1] = (ts_option_table){ ts_model_option_rows, ts_model_option_count, &o->model };
-    out[2] = (ts_option_table){ ts_text_option_rows, ts_text_option_count, &o->text };
-    out[3] = (ts_option_table){ ts_data_option_rows, ts_data_option_count, &o->data };
-    out[4] = (ts_option_table){ ts_dist_option_rows, ts_dist_option_count, &o->dist };
-    out[5] = (ts_option_table){ ts_train_option_rows, ts_train_option_count, &o->train };
-    out[6] = (ts_option_table){ ts_parallel_option_rows, ts_parallel_option_count, NULL };
-    out[7] = (ts_option_table){ ts_model_script_rows, ts_model_script_count, NULL };
-    out[8] = (ts_option_table){ ts_train_script_rows, ts_train_script_count, NULL };
-}
-
 typedef struct tokens_info {
     int64_t vocab;         /* 0: no tokenizer */
     ts_text_tokenizer tok; /* where has_tok */
@@ -239,17 +226,33 @@ static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_dat
     return check_save_hf(j, with_data);
 }
 
+static ts_status make_trainer(ts_job *j)
+{
+    ts_field field[TS_DATA_FIELDS];
+    ts_trainer_args a = { .o = &j->o->train, .dev = j->dev, .comm = j->comm,
+                          .objective = &j->objective.base, .fp16 = j->compute == TS_DTYPE_F16,
+                          .overlap = j->o->dist.overlap_grad_reduce,
+                          .bucket = ts_dist_bucket_elements(&j->o->dist) };
+    a.feed = (ts_feed_args){ .field = field,
+                             .n_fields = ts_data_fields(&j->o->data, a.o->seq_length, field),
+                             .data = &j->o->data,
+                             .with_values = j->dev->computes };
+    for (int p = 0; j->source && p < TS_DATA_PARTS; p++)
+        a.feed.part[p] = ts_data_source_part(j->source, (ts_data_part)p);
+    const ts_network network = ts_decoder_network(j->model.decoder);
+    ts_lm_objective_init(&j->objective, &network, a.o, j->o->data.reset_attention_mask);
+    return ts_trainer_create(&a, &j->trainer);
+}
+
 static ts_status prepare_trainer(ts_job *j, const ts_checkpoint *ck)
 {
     const ts_train_options *o = &j->o->train;
-    TS_TRY(ts_trainer_create(o, j->dev, j->comm, &j->model, j->source, &j->o->data, j->compute,
-                             j->o->dist.overlap_grad_reduce, ts_dist_bucket_elements(&j->o->dist),
-                             &j->trainer));
+    TS_TRY(make_trainer(j));
     if (ck && j->dev->computes)
         TS_TRY(restore(j, ck));
     return o->skip_train
                ? TS_OK
-               : ts_picker_check(&j->trainer->picker[TS_DATA_TRAIN], j->trainer->consumed);
+               : ts_picker_check(&j->trainer->feed.picker[TS_DATA_TRAIN], j->trainer->consumed);
 }
 
 /* The first process of each host opens the data before the others: a long order is then made once,

@@ -3,25 +3,11 @@
  * on `sim`. */
 #ifndef TS_TRAIN_JOB_H
 #define TS_TRAIN_JOB_H
-#include "device/runtime.h"
-#include "dist/dist_options.h"
-#include "parallel/options.h"
 #include "tessera/train.h"
-#include "text/text_options.h"
+#include "train/job_options.h"
+#include "train/objective/lm.h"
 #include "train/record.h"
 #include "train/resume.h"
-
-/* All options of a training command, by module. */
-typedef struct ts_job_options {
-    ts_runtime_options runtime;
-    ts_model_options model;
-    ts_text_options text;
-    ts_data_options data;
-    ts_dist_options dist;
-    ts_train_options train;
-} ts_job_options;
-enum { TS_JOB_TABLES = 9 };
-void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 
 typedef struct ts_job {
     const ts_job_options *o;
@@ -31,6 +17,7 @@ typedef struct ts_job {
     ts_dtype compute;
     ts_model model;
     ts_data_source *source; /* NULL when planning */
+    ts_lm_objective objective;
     ts_trainer *trainer;
     ts_batch_ramp ramp;
     int64_t train_iters;

@@ -102,7 +102,7 @@ static ts_status try_save(loop *l)
         return TS_OK;
     const double began = ts_now();
     ts_watch_phase(l->j->comm->watch, "saving");
-    const ts_status st = ts_trainer_save(l->j->trainer, l->checkpointer, l->j->set);
+    const ts_status st = ts_trainer_save(l->j->trainer, &l->j->model, l->checkpointer, l->j->set);
     if (st == TS_OK && l->j->comm->rank == 0)
         ts_log(TS_LOG_INFO, "saved checkpoint of iteration %lld to %s in %.2f s", (long long)i,
                l->j->o->train.save, ts_now() - began);
@@ -158,7 +158,7 @@ static ts_status evaluate(loop *l, ts_data_part part, const char *name, ts_evalu
     /* Which samples come next follows from the iteration alone, so a resumed run evaluates on the
      * same. */
     const int64_t before = part == TS_DATA_VALID ? (t->iteration - 1) / o->eval_interval : 0;
-    TS_TRY(ts_trainer_evaluate(t, part, before * o->eval_iters * t->ramp.full, o->eval_iters, e));
+    TS_TRY(ts_trainer_evaluate(t, part, before * o->eval_iters * t->feed.ramp.full, o->eval_iters, e));
     l->stops = l->stops || e->stop;
     if (!e->is_whole && t->comm->rank == 0)
         ts_log(TS_LOG_INFO, "the evaluation on %s data after iteration %lld is broken off", name,
@@ -222,12 +222,12 @@ static void size_batch(loop *l)
 {
     ts_trainer *t = l->j->trainer;
     ts_trainer_size_batch(t);
-    if (t->ramp.samples && t->global != l->batch && l->j->comm->rank == 0)
+    if (t->feed.ramp.samples && t->feed.global != l->batch && l->j->comm->rank == 0)
         ts_log(TS_LOG_INFO,
                l->batch ? "ramping up batch size from %lld to %lld"
                         : "batch size after %lld samples: %lld",
-               (long long)(l->batch ? l->batch : t->consumed), (long long)t->global);
-    l->batch = t->global;
+               (long long)(l->batch ? l->batch : t->consumed), (long long)t->feed.global);
+    l->batch = t->feed.global;
 }
 
 static ts_status one_iteration(loop *l, bool *stop)

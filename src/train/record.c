@@ -133,7 +133,7 @@ static ts_status write_metrics(ts_recorder *r, const ts_trainer *t, const ts_ste
 static ts_status write_events(ts_recorder *r, const ts_trainer *t, const ts_step_result *s)
 {
     const ts_event_scalar by_step[] = {
-        { "learning-rate", s->lr }, { "batch-size", (double)t->global }, { "lm loss", s->loss },
+        { "learning-rate", s->lr }, { "batch-size", (double)t->feed.global }, { "lm loss", s->loss },
         { "loss-scale", s->loss_scale }, { "grad-norm", s->grad_norm },
         { "iteration-time", s->seconds }, { "throughput", tflops_of(t, s->seconds) },
     };
@@ -187,7 +187,7 @@ static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *
         " number of skipped iterations: %3lld | number of nan iterations: %3lld |"
         " tokens per second: %.1f | time left: %s |\n",
         when, (long long)t->iteration, (long long)r->train_iters, (long long)t->consumed, per * 1e3,
-        throughput, s->lr, rate, (long long)t->global, loss, s->loss_scale,
+        throughput, s->lr, rate, (long long)t->feed.global, loss, s->loss_scale,
         s->grad_norm, zeros, norm, (long long)r->skipped, (long long)r->nan,
         (double)r->tokens / r->seconds, left);
 }

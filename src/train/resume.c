@@ -27,7 +27,8 @@ static ts_status describe_model(const ts_model *m, json_t *state)
     return st;
 }
 
-static ts_status state_text(const ts_trainer *t, const ts_option_set *options, ts_str *out)
+static ts_status state_text(const ts_trainer *t, const ts_model *m, const ts_option_set *options,
+                            ts_str *out)
 {
     ts_str given = { 0 };
     json_t *opts = NULL;
@@ -43,9 +44,9 @@ static ts_status state_text(const ts_trainer *t, const ts_option_set *options, t
         (json_int_t)t->scheduled, "optimizer_steps", (json_int_t)t->optim.steps, "grad_scaler",
         "dynamic", t->scaler.dynamic, "scale", ts_json_number(t->scaler.scale), "growth_tracker",
         (json_int_t)t->scaler.good, "hysteresis_tracker", (json_int_t)t->scaler.tolerance,
-        "file_dtype", ts_st_dtype_name(t->model->file_dtype), "tokenizer", t->model->tokenizer,
+        "file_dtype", ts_st_dtype_name(m->file_dtype), "tokenizer", m->tokenizer,
         "options", opts);
-    st = s ? describe_model(t->model, s) : TS_OK;
+    st = s ? describe_model(m, s) : TS_OK;
     if (st == TS_OK)
         st = ts_json_write(s, JSON_INDENT(1) | JSON_REAL_PRECISION(17),
                            "the state of a checkpoint", out);
@@ -76,7 +77,7 @@ static void add_tensor(tensor_list *l, const char *prefix, const ts_param *p, ts
 
 static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
 {
-    const ts_param_set *p = &t->model->decoder->params;
+    const ts_param_set *p = t->objective->params;
     TS_TRY(ts_alloc(&l->t, p->n * 3, sizeof *l->t));
     TS_TRY(ts_alloc(&l->name, p->n * 3, sizeof *l->name));
     for (size_t i = 0; i < p->n; i++)
@@ -97,7 +98,7 @@ static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
 
 int64_t ts_trainer_state_bytes(const ts_trainer *t)
 {
-    const ts_param_set *s = &t->model->decoder->params;
+    const ts_param_set *s = t->objective->params;
     const ts_optimizer *z = &t->optim;
     size_t moments = 0, bytes = 0;
     if (z->m && !t->o->no_save_optim)
@@ -116,13 +117,14 @@ void ts_trainer_book_copies(ts_trainer *t, int64_t bytes)
     t->copies = bytes;
 }
 
-ts_status ts_trainer_save(ts_trainer *t, ts_checkpointer *c, const ts_option_set *options)
+ts_status ts_trainer_save(ts_trainer *t, const ts_model *m, ts_checkpointer *c,
+                          const ts_option_set *options)
 {
     tensor_list l = { 0 };
     ts_str state = { 0 };
     ts_status st = list_tensors(t, &l);
     if (st == TS_OK)
-        st = state_text(t, options, &state);
+        st = state_text(t, m, options, &state);
     if (st == TS_OK)
         st = ts_checkpointer_save(c, t->iteration, l.t, l.n, state.s);
     ts_trainer_book_copies(t, (int64_t)ts_checkpointer_staging(c));
@@ -184,10 +186,10 @@ static ts_status load_moment(const ts_checkpoint *ck, const char *prefix, const 
     return st;
 }
 
-static ts_status load_values(ts_decoder *d, const ts_checkpoint *ck)
+static ts_status load_values(ts_param_set *s, const ts_checkpoint *ck)
 {
-    for (size_t i = 0; i < d->params.n; i++) {
-        ts_param *p = d->params.p[i];
+    for (size_t i = 0; i < s->n; i++) {
+        ts_param *p = s->p[i];
         if (p->dtype == TS_DTYPE_F32 && p->value) {
             TS_TRY(load_flat(ck, "", p, p->value));
             continue;
@@ -202,13 +204,13 @@ static ts_status load_values(ts_decoder *d, const ts_checkpoint *ck)
         ts_free(&buffer);
         TS_TRY(st);
     }
-    ts_param_set_changed(&d->params);
+    ts_param_set_changed(s);
     return TS_OK;
 }
 
 static ts_status load_moments(ts_trainer *t, const ts_checkpoint *ck)
 {
-    const ts_param_set *p = &t->model->decoder->params;
+    const ts_param_set *p = t->objective->params;
     if (ts_checkpoint_count(ck, TS_CKPT_OPTIMIZER) == 0 && (t->optim.m || t->optim.v))
         return ts_error(TS_ERR_USER,
                         "%s holds no optimizer state (it was saved with --no-save-optim): continue "
@@ -268,7 +270,7 @@ static ts_status load_counters(ts_trainer *t, const ts_checkpoint *ck)
 ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool weights_only,
                              bool with_optimizer)
 {
-    TS_TRY(load_values(t->model->decoder, ck));
+    TS_TRY(load_values(t->objective->params, ck));
     if (weights_only)
         return TS_OK;
     if (with_optimizer)
@@ -348,7 +350,7 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_
     TS_TRY(ts_checkpoint_folder(ck, &m->folder));
     TS_TRY(ts_decoder_create(use->dev, a, use->compute, a->vocab, &m->decoder));
     TS_TRY(ts_model_allocate(m->decoder, use, use->training ? use->master : use->compute));
-    return use->dev->computes ? load_values(m->decoder, ck) : TS_OK;
+    return use->dev->computes ? load_values(&m->decoder->params, ck) : TS_OK;
 }
 
 ts_status ts_model_from_checkpoint(const ts_checkpoint *ck, const ts_model_use *use, ts_model *out)

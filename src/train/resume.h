@@ -3,10 +3,11 @@
 #ifndef TS_TRAIN_RESUME_H
 #define TS_TRAIN_RESUME_H
 #include "ckpt/checkpoint.h"
+#include "model/options.h"
 #include "train/trainer.h"
 
-/* Hands weights, moments and the state to the checkpointer. */
-ts_status ts_trainer_save(ts_trainer *t, ts_checkpointer *c,
+/* Hands weights, moments and the state to the checkpointer. m: what the state says of the model. */
+ts_status ts_trainer_save(ts_trainer *t, const ts_model *m, ts_checkpointer *c,
                           const ts_option_set *options) TS_NODISCARD;
 /* Bytes of tensors in a checkpoint, and the copies of them that a background save holds on this
  * rank, for the account of memory. */

@@ -2,6 +2,7 @@
 #include "train/together.h"
 
 #include "base/log.h"
+#include "train/lr.h"
 
 #include <string.h>
 

@@ -1,7 +1,8 @@
 /* What a training command's options, each good alone, are together. */
 #ifndef TS_TRAIN_TOGETHER_H
 #define TS_TRAIN_TOGETHER_H
-#include "train/job.h"
+#include "dist/comm.h"
+#include "train/job_options.h"
 
 /* Contradictions: TS_ERR_USER that names both sides. */
 ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *set) TS_NODISCARD;

@@ -1,88 +1,73 @@
-/* One training job on one rank: model, optimizer, data, and the step that ties them together.
+/* The engine of a run: micro-batches on tapes, their gradients' sum over all ranks, clipping, loss scale
+ * and optimizer. What is trained for, an objective says (train/objective/); what it is trained on, a
+ * feed.
  *
- * The loss is the sum over all trained tokens of the global batch divided by their number, whatever
- * the micro-batches and processes; gradients likewise. In deterministic mode gradients are added
- * micro-batch after micro-batch in the order of the global batch, so the bits do not depend on the
- * processes. */
+ * The loss is the sum over all losses that count of the global batch, as they are weighed, over the sum
+ * of their weights, whatever the micro-batches and processes; gradients likewise. */
 #ifndef TS_TRAIN_TRAINER_H
 #define TS_TRAIN_TRAINER_H
-#include "data/picker.h"
-#include "dist/bucket.h"
-#include "dist/ordered.h"
-#include "model/options.h"
+#include "train/feed.h"
+#include "train/grads.h"
 #include "train/lr.h"
 #include "train/optimizer.h"
-#include "train/ramp.h"
-
-/* Dynamic loss scale for fp16 (Megatron's DynamicGradScaler). */
-typedef struct ts_loss_scaler {
-    bool dynamic;
-    double scale, min;
-    int64_t window, hysteresis, good, tolerance;
-    int64_t stuck; /* overflows in a row with the lowest scale, counted anew by each process */
-} ts_loss_scaler;
-/* So many overflows with the lowest scale, one after the other, end a run: nothing is left that
- * could be lowered. */
-enum { TS_LOSS_SCALER_STUCK = 10 };
-void ts_loss_scaler_init(ts_loss_scaler *s, const ts_train_options *o, bool fp16);
-void ts_loss_scaler_update(ts_loss_scaler *s, bool overflow);
+#include "train/scaler.h"
 
 /* What a step found. */
 typedef struct ts_step_result {
-    double loss;            /* mean over the trained tokens of the global batch */
+    double loss; /* mean over the trained tokens of the global batch */
     double grad_norm, params_norm, lr, decoupled_lr, loss_scale;
     int64_t tokens, zeros;
-    bool skipped;           /* overflow in fp16: no update was made */
-    bool stop;              /* some rank was asked to stop */
+    bool skipped; /* overflow in fp16: no update was made */
+    bool stop;    /* some rank was asked to stop */
     double seconds;
     int64_t memory_peak, rss_peak; /* bytes, the largest rank */
 } ts_step_result;
 
+/* A micro-batch under way: between its forward pass and the end of its backward pass. */
+typedef struct ts_flight {
+    ts_tape *tape;
+    ts_tensor *losses;
+} ts_flight;
+
 typedef struct ts_trainer {
     const ts_train_options *o;
     ts_device *dev;
-    ts_comm *comm;          /* the data-parallel group: all processes */
-    ts_model *model;
-    const ts_data_source *source; /* NULL: made-up zeros (planning) */
-    ts_picker picker[TS_DATA_PARTS];
-    ts_dtype compute;
-    ts_batch_ramp ramp;
-    /* batch sizes; micro-batches of a step on this rank. Full until ts_trainer_size_batch */
-    int64_t micro, global, n_micro;
-    ts_tape *tape;
+    ts_comm *comm; /* the data-parallel group: all processes */
+    ts_objective *objective;
+    ts_feed feed;
+    ts_flight *flight; /* [flights] */
+    int flights;       /* micro-batches whose forward pass is done before the first's backward */
+    ts_grads grads;
     ts_optimizer optim;
     ts_lr_schedule schedule, decoupled; /* of --decoupled-lr, when optim.has_decoupled */
     ts_loss_scaler scaler;
-    ts_recompute_plan recompute;
-    bool with_segments, with_positions; /* reset-attention-mask, reset-position-ids */
-    /* gradients */
-    bool deterministic;
-    ts_storage *acc;        /* deterministic: the sum so far, flat */
-    ts_storage *staging;
-    size_t staging_bytes;
-    ts_reducer *reducer;    /* otherwise, with several processes */
-    int64_t reducer_bytes;  /* that it holds, booked */
-    ts_status hook_status;  /* of what the backward pass set going */
-    /* one step's batch on the host; sim books its bytes and has none of the arrays */
-    int64_t batch_bytes;
-    int32_t *tokens, *positions, *segments; /* [n_micro * micro, S + 1], [.., S], [.., S] */
-    float *mask;            /* [n_micro * micro, S] */
-    float *losses;          /* [micro * S] */
-    int64_t *picked;        /* [micro] samples of a micro-batch */
-    double *gathered;       /* [processes * (n_micro + 8)]: losses, and what step.c adds */
-    int64_t copies;         /* bytes of a background save, booked */
+    int64_t losses;           /* of a micro-batch */
+    float *host;              /* [losses] their weights, then the losses themselves */
+    double *gathered;         /* [processes * (n_micro + TS_STEP_EXTRAS)]: see step.c */
+    int64_t host_bytes;       /* of the batch and these, booked */
+    int64_t copies;           /* bytes of a background save, booked */
     bool (*asked)(void *ctx); /* whether this rank was asked to stop; NULL: it never is */
     void *asked_ctx;
     /* position in the run */
     /* scheduled: samples that the schedule has counted */
     int64_t iteration, consumed, scheduled, skipped;
 } ts_trainer;
+enum { TS_STEP_EXTRAS = 8 };
 
-/* Options must have been checked. Borrows everything. overlap and bucket are of dist's options. */
-ts_status ts_trainer_create(const ts_train_options *o, ts_device *dev, ts_comm *comm,
-                            ts_model *model, const ts_data_source *source,
-                            const ts_data_options *data, ts_dtype compute, bool overlap,
-                            int64_t bucket, ts_trainer **out) TS_NODISCARD;
+typedef struct ts_trainer_args {
+    const ts_train_options *o; /* checked */
+    ts_device *dev;
+    ts_comm *comm;
+    ts_objective *objective;
+    ts_feed_args feed;
+    bool fp16;    /* with a loss scale */
+    bool overlap; /* of dist's options, as the next */
+    int64_t bucket;
+    int flights; /* 0: 1, which takes the least memory */
+} ts_trainer_args;
+
+/* Borrows what the arguments point to. */
+ts_status ts_trainer_create(const ts_trainer_args *a, ts_trainer **out) TS_NODISCARD;
 void ts_trainer_destroy(ts_trainer **t);
 
 /* Gives the next step the batch size that its place in the run asks for. */

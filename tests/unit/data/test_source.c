@@ -52,24 +52,33 @@ static void marks_follow_the_options(void **state)
         assert_non_null(d);
         assert_null(ts_data_source_part(s, TS_DATA_VALID));
         assert_null(ts_data_source_part(s, TS_DATA_TEST));
-        assert_true(ts_dataset_count(d) >= 30);
-        for (int64_t i = 0; i < ts_dataset_count(d); i++) {
-            int32_t tokens[S + 1], plain[S + 1], positions[S], segments[S], position = 0,
-                                                                            segment = 0;
-            float loss[S];
-            OK(ts_dataset_get(d, i, &(ts_sample){ tokens, loss, positions, segments }));
-            OK(ts_dataset_get(d, i, &(ts_sample){ .tokens = plain }));
-            assert_memory_equal(tokens, plain, sizeof tokens);
+        assert_true(d->n >= 30);
+        ts_batch all, few; /* a batch may have less than the samples, and any row of it is theirs */
+        OK(ts_batch_create(d->field, d->n_fields, 2, true, &all));
+        OK(ts_batch_create(d->field, 1, 1, true, &few));
+        for (int64_t i = 0; i < d->n; i++) {
+            int32_t position = 0, segment = 0;
+            OK(d->get(d, i, &all, 1));
+            OK(d->get(d, i, &few, 0));
+            const int32_t *tokens = ts_batch_ints(&all, "tokens", 1),
+                          *positions = ts_batch_ints(&all, "position_ids", 1),
+                          *segments = ts_batch_ints(&all, "segments", 1);
+            const float *loss = ts_batch_floats(&all, "loss_mask", 1);
+            assert_memory_equal(tokens, ts_batch_ints(&few, "tokens", 0), (S + 1) * sizeof *tokens);
+            assert_int_equal(positions != NULL, (flags & 2) != 0);
+            assert_int_equal(segments != NULL, (flags & 4) != 0);
             for (int k = 0; k < S; k++) {
                 const bool end = tokens[k] == 99;
                 assert_true(loss[k] == ((flags & 1) && end ? 0.0f : 1.0f));
-                assert_int_equal(positions[k], position);
-                assert_int_equal(segments[k], segment);
+                assert_true(!positions || positions[k] == position);
+                assert_true(!segments || segments[k] == segment);
                 position = (flags & 2) && end ? 0 : position + 1;
                 segment += (flags & 4) && end;
                 assert_int_equal(tokens[k + 1], end ? 10 : tokens[k] == 13 ? 99 : tokens[k] + 1);
             }
         }
+        ts_batch_deinit(&all);
+        ts_batch_deinit(&few);
         ts_data_source_destroy(&s);
     }
     temp_remove(&t);
@@ -88,18 +97,30 @@ static void pads_carry_no_loss(void **state)
         .seq_length = S, .n_train = 10, .vocab_size = 100, .eod = 99, .pad = 12
     };
     OK(ts_data_source_create(&o, &need, &s));
-    for (int64_t i = 0; i < ts_dataset_count(ts_data_source_part(s, TS_DATA_TRAIN)); i++) {
-        int32_t tokens[S + 1];
-        float loss[S];
-        OK(ts_dataset_get(ts_data_source_part(s, TS_DATA_TRAIN), i,
-                          &(ts_sample){ tokens, loss, NULL, NULL }));
+    const ts_dataset *d = ts_data_source_part(s, TS_DATA_TRAIN);
+    ts_batch b;
+    OK(ts_batch_create(d->field, d->n_fields, 1, true, &b));
+    for (int64_t i = 0; i < d->n; i++) {
+        const int32_t *tokens = ts_batch_ints(&b, "tokens", 0);
+        const float *loss = ts_batch_floats(&b, "loss_mask", 0);
+        OK(d->get(d, i, &b, 0));
         for (int k = 0; k < S; k++) { /* 12 is read as padding: 0, without loss */
             assert_int_not_equal(tokens[k], 12);
             assert_true(loss[k] == (tokens[k + 1] == 0 ? 0.0f : 1.0f));
         }
     }
+    ts_batch_deinit(&b);
     ts_data_source_destroy(&s);
     temp_remove(&t);
+}
+
+static void get_tokens(const ts_dataset *d, int64_t i, int32_t *tokens)
+{
+    ts_batch b;
+    OK(ts_batch_create(d->field, 1, 1, true, &b));
+    OK(d->get(d, i, &b, 0));
+    memcpy(tokens, ts_batch_ints(&b, "tokens", 0), (S + 1) * sizeof *tokens);
+    ts_batch_deinit(&b);
 }
 
 static int family(const int32_t *tokens)
@@ -128,23 +149,23 @@ static void blends_files(void **state)
     ts_data_options o = { .data_path = list_of(weighted, 4), .split = "90,10,0" };
     OK(ts_data_source_create(&o, &need, &s));
     const ts_dataset *d = ts_data_source_part(s, TS_DATA_TRAIN);
-    assert_int_equal(ts_dataset_count(d), 10);
+    assert_int_equal(d->n, 10);
     assert_non_null(ts_data_source_part(s, TS_DATA_VALID));
     for (int i = 0; i < 10; i++) {
         int32_t tokens[S + 1];
-        OK(ts_dataset_get(d, i, &(ts_sample){ .tokens = tokens }));
+        get_tokens(d, i, tokens);
         assert_int_equal(family(tokens), want[i]);
     }
     ts_data_source_destroy(&s);
     o.data_path = list_of(plain, 2);
     OK(ts_data_source_create(&o, &need, &s)); /* whole files: 11 and 16 samples, 10 wanted */
-    assert_int_equal(ts_dataset_count(ts_data_source_part(s, TS_DATA_TRAIN)), 10);
+    assert_int_equal(ts_data_source_part(s, TS_DATA_TRAIN)->n, 10);
     ts_data_source_destroy(&s);
     o = (ts_data_options){ .train_data_path = list_of(weighted, 4),
                            .valid_data_path = list_of(plain, 1) };
     OK(ts_data_source_create(&o, &need, &s));
-    assert_int_equal(ts_dataset_count(ts_data_source_part(s, TS_DATA_TRAIN)), 10);
-    assert_int_equal(ts_dataset_count(ts_data_source_part(s, TS_DATA_VALID)), 12);
+    assert_int_equal(ts_data_source_part(s, TS_DATA_TRAIN)->n, 10);
+    assert_int_equal(ts_data_source_part(s, TS_DATA_VALID)->n, 12);
     ts_data_source_destroy(&s);
     ts_str args = { 0 };
     OK(ts_str_printf(&args, "0.3 %s\n0.7\t%s\n", a, b));
@@ -152,7 +173,7 @@ static void blends_files(void **state)
     ts_str_deinit(&args);
     o = (ts_data_options){ .data_args_path = temp_path(&t, "args"), .split = "100" };
     OK(ts_data_source_create(&o, &need, &s));
-    assert_int_equal(ts_dataset_count(ts_data_source_part(s, TS_DATA_TRAIN)), 10);
+    assert_int_equal(ts_data_source_part(s, TS_DATA_TRAIN)->n, 10);
     ts_data_source_destroy(&s);
     temp_remove(&t);
 }
@@ -168,10 +189,10 @@ static void mock_data(void **state)
     int32_t a[S + 1], b[S + 1];
     OK(ts_data_source_create(&o, &need, &s));
     const ts_dataset *d = ts_data_source_part(s, TS_DATA_TRAIN);
-    assert_int_equal(ts_dataset_count(d), 100);
+    assert_int_equal(d->n, 100);
     for (int64_t i = 0; i < 100; i++) {
-        OK(ts_dataset_get(d, i, &(ts_sample){ .tokens = a }));
-        OK(ts_dataset_get(d, i, &(ts_sample){ .tokens = b }));
+        get_tokens(d, i, a);
+        get_tokens(d, i, b);
         assert_memory_equal(a, b, sizeof a);
         for (int k = 0; k <= S; k++)
             assert_in_range(a[k], 0, 49);

@@ -4,6 +4,8 @@
 #include "../cmocka_all.h"
 #include "data/indexed.h"
 #include "device/isa.h"
+#include "model/options.h"
+#include "train/objective/lm.h"
 #include "train/trainer.h"
 #include "words.h"
 
@@ -59,10 +61,25 @@ typedef struct rig {
     ts_comm *comm;
     ts_model model;
     ts_data_source *source;
+    ts_field field[TS_DATA_FIELDS];
+    ts_lm_objective objective;
     ts_trainer *trainer;
 } rig;
 
 #define COMMON "--seq-length 16 --train-iters 100 --lr 0.1 --optimizer sgd --global-batch-size 8 "
+
+/* A trainer for the rig's objective. */
+static inline void rig_train(rig *r, ts_dtype compute, int flights)
+{
+    const ts_trainer_args a = { .o = &r->w.o, .dev = r->dev, .comm = r->comm,
+                                .objective = &r->objective.base, .fp16 = compute == TS_DTYPE_F16,
+                                .bucket = 1 << 20, .flights = flights,
+                                .feed = { .field = r->field,
+                                          .n_fields = ts_data_fields(&r->data, S, r->field),
+                                          .part = { ts_data_source_part(r->source, TS_DATA_TRAIN) },
+                                          .data = &r->data, .with_values = true } };
+    OK(ts_trainer_create(&a, &r->trainer));
+}
 
 /* adjust: changes the description; may be NULL. */
 static inline void rig_make_as(rig *r, const char *text, ts_dtype compute, bool mask_ends,
@@ -91,8 +108,9 @@ static inline void rig_make_as(rig *r, const char *text, ts_dtype compute, bool 
                                .freeze = r->w.o.freeze };
     OK(ts_model_make(&a, &use, 42, &r->model));
     ts_arch_deinit(&a);
-    OK(ts_trainer_create(&r->w.o, r->dev, r->comm, &r->model, r->source, &r->data, compute, false,
-                         1 << 20, &r->trainer));
+    const ts_network network = ts_decoder_network(r->model.decoder);
+    ts_lm_objective_init(&r->objective, &network, &r->w.o, false);
+    rig_train(r, compute, 0);
 }
 
 static inline void rig_make(rig *r, const char *text, ts_dtype compute, bool mask_ends)

@@ -122,7 +122,7 @@ static const char *const how[] = {
 static const float *gradient(const rig *r, const ts_param *p)
 {
     const ts_trainer *t = r->trainer;
-    return (const float *)(t->deterministic ? t->acc->data : r->model.decoder->params.grads->data) +
+    return (const float *)(t->grads.deterministic ? t->grads.acc->data : r->model.decoder->params.grads->data) +
            p->offset;
 }
 

@@ -72,6 +72,40 @@ static void micro_batches_do_not_matter(void **state)
     every_cut_gives_the_same(false, "--deterministic-mode");
 }
 
+/* Forward passes of several micro-batches before the first backward pass, each on a tape of its own:
+ * gradients add up in the same order, so not a bit changes; only the memory does. */
+static void nor_how_many_are_under_way(void **state)
+{
+    (void)state;
+    static const char *const how_summed[] = { "", "--deterministic-mode" };
+    for (int k = 0; k < 2; k++) {
+        char text[256];
+        int64_t least = 0;
+        curve one;
+        snprintf(text, sizeof text, COMMON "--micro-batch-size 2 %s", how_summed[k]);
+        train(text, TS_DTYPE_F32, true, &one);
+        for (int flights = 2; flights <= 5; flights++) { /* there are four micro-batches */
+            rig r;
+            size_t bytes;
+            ts_step_result s;
+            rig_make(&r, text, TS_DTYPE_F32, true);
+            ts_trainer_destroy(&r.trainer);
+            rig_train(&r, TS_DTYPE_F32, flights);
+            for (int i = 0; i < STEPS; i++) {
+                OK(ts_trainer_step(r.trainer, false, &s));
+                assert_true(s.loss == one.loss[i] && s.grad_norm == one.norm[i]);
+            }
+            float *weights = rig_weights(&r, &bytes);
+            assert_memory_equal(weights, one.weights, bytes);
+            assert_true(s.memory_peak > (flights < 5 ? least : 0) && s.memory_peak > one.peak);
+            least = s.memory_peak;
+            free(weights);
+            rig_free(&r);
+        }
+        free(one.weights);
+    }
+}
+
 static void nor_when_ends_carry_no_loss(void **state)
 {
     (void)state;
@@ -95,9 +129,7 @@ static void each_token_counts_once(void **state)
         ts_evaluation e;
         int64_t tokens = 0;
         OK(ts_trainer_evaluate(single.trainer, TS_DATA_TRAIN, i, 1, &e));
-        int32_t ids[S + 1];
-        OK(ts_dataset_get(ts_data_source_part(single.source, TS_DATA_TRAIN), i,
-                          &(ts_sample){ .tokens = ids }));
+        const int32_t *ids = ts_batch_ints(&single.trainer->feed.batch, "tokens", 0);
         for (int k = 0; k < S; k++)
             tokens += ids[k] != END;
         sum += e.loss * (double)tokens;
@@ -258,6 +290,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(micro_batches_do_not_matter),
+        cmocka_unit_test(nor_how_many_are_under_way),
         cmocka_unit_test(nor_when_ends_carry_no_loss),
         cmocka_unit_test(each_token_counts_once),
         cmocka_unit_test(bf16_is_near),

@@ -1,6 +1,6 @@
 /* The dynamic loss scale, step by step. */
 #include "../cmocka_all.h"
-#include "train/trainer.h"
+#include "train/scaler.h"
 #include "words.h"
 
 static ts_loss_scaler scaler(const char *text, bool fp16)

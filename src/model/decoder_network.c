@@ -1,0 +1,75 @@
+/* The decoder as a network, and the fields of a batch by name. */
+#include "model/decoder.h"
+
+#include <string.h>
+
+void ts_fields_put(ts_fields *f, const char *name, const ts_tensor *t)
+{
+    TS_ASSERT(f->n < TS_NETWORK_FIELDS, "field %s: a batch has %d already", name, f->n);
+    f->name[f->n] = name;
+    f->tensor[f->n++] = t;
+}
+
+const ts_tensor *ts_fields_get(const ts_fields *f, const char *name)
+{
+    for (int i = 0; i < f->n; i++)
+        if (!strcmp(f->name[i], name))
+            return f->tensor[i];
+    return NULL;
+}
+
+static ts_status prepare(void *self, int64_t seq_length)
+{
+    ts_decoder *d = self;
+    const ts_arch *a = &d->arch;
+    if (a->position == TS_POSITION_LEARNED && seq_length > a->max_positions)
+        return ts_error(TS_ERR_USER,
+                        "--seq-length %lld is longer than the model's %lld positions "
+                        "(--max-position-embeddings)",
+                        (long long)seq_length, (long long)a->max_positions);
+    return ts_decoder_prepare(d, seq_length, seq_length);
+}
+
+/* Recomputation runs layers again during the backward pass: what they read must outlive this call. */
+static ts_status forward(void *self, ts_tape *tape, const ts_network_call *c, ts_tensor **out)
+{
+    ts_run *run;
+    TS_TRY(ts_arena_alloc(&tape->arena, sizeof *run, &run));
+    *run = (ts_run){ .B = c->B,
+                     .S = c->S,
+                     .pos = ts_fields_get(c->fields, "position_ids"),
+                     .first_key = ts_fields_get(c->fields, "first_key"),
+                     .hidden_dropout = c->hidden_dropout,
+                     .attention_dropout = c->attention_dropout,
+                     .seed = c->seed,
+                     .step = c->step,
+                     .sample0 = c->sample0 };
+    const ts_decoder_span span = { .ids = c->stream ? NULL : ts_fields_get(c->fields, "tokens"),
+                                   .stream = c->stream,
+                                   .first = c->first,
+                                   .last = c->last };
+    return ts_decoder_run(self, tape, run, &c->recompute, &span, out);
+}
+
+static ts_xent_op head(const void *self) { return ts_decoder_head(self); }
+
+static double training_flops(const void *self, double seq_length)
+{
+    return ts_decoder_training_flops(self, seq_length);
+}
+
+ts_network ts_decoder_network(ts_decoder *d)
+{
+    static const ts_network_kind kind = { .name = "decoder",
+                                          .prepare = prepare,
+                                          .forward = forward,
+                                          .head = head,
+                                          .training_flops = training_flops };
+    return (ts_network){ .kind = &kind,
+                         .self = d,
+                         .dev = d->dev,
+                         .params = &d->params,
+                         .compute = d->compute,
+                         .layers = d->arch.n_layers,
+                         .width = d->arch.hidden };
+}

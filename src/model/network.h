@@ -1,0 +1,69 @@
+/* A network: what runs, behind one table, whatever it is made of. A recipe (train/objective/) knows no
+ * more of it. The decoder is the first and the example to read (decoder_network.c). */
+#ifndef TS_MODEL_NETWORK_H
+#define TS_MODEL_NETWORK_H
+#include "ops/ops.h"
+
+/* Tensors of one micro-batch on the device, by name. What a decoder reads:
+ *   tokens        int32 [B * S]
+ *   position_ids  int32 [B * S]: position in its document
+ *   first_key     int32 [B * S]: first key that may be seen (packed documents); may be missing */
+enum { TS_NETWORK_FIELDS = 12 };
+typedef struct ts_fields {
+    int n;
+    const char *name[TS_NETWORK_FIELDS]; /* literals */
+    const ts_tensor *tensor[TS_NETWORK_FIELDS];
+} ts_fields;
+void ts_fields_put(ts_fields *f, const char *name, const ts_tensor *t);
+const ts_tensor *ts_fields_get(const ts_fields *f, const char *name); /* or NULL */
+
+/* Recomputation: full layers in groups, or a number of single layers from the first. */
+typedef enum ts_recompute {
+    TS_RECOMPUTE_NONE,
+    TS_RECOMPUTE_UNIFORM,
+    TS_RECOMPUTE_BLOCK
+} ts_recompute;
+typedef struct ts_recompute_plan {
+    ts_recompute method;
+    int64_t layers; /* uniform: layers in one segment; block: how many layers */
+} ts_recompute_plan;
+
+/* One forward pass. Layers [first, last) run. With `stream` NULL the tokens are embedded before them
+ * (first is 0); else it is taken as it is: embeddings [B * S, width] from elsewhere, or what a pass
+ * that ended at `first` gave. A pass whose last layer is the network's ends with the final norm. */
+typedef struct ts_network_call {
+    int64_t B, S;
+    const ts_fields *fields; /* tensors stay until the backward pass is over */
+    ts_tensor *stream;
+    int64_t first, last;
+    ts_recompute_plan recompute;
+    /* Dropout: probabilities (0: none), and where in the run this is (nn/run.h). */
+    float hidden_dropout, attention_dropout;
+    uint64_t seed;
+    int64_t step, sample0;
+} ts_network_call;
+
+typedef struct ts_network_kind {
+    const char *name;
+    /* Whether it can run sequences of this length (TS_ERR_USER if not), and what it must have ready for
+     * them. Before the first pass. */
+    ts_status (*prepare)(void *self, int64_t seq_length);
+    /* *out [B * S, width], the tape's. */
+    ts_status (*forward)(void *self, ts_tape *tape, const ts_network_call *c, ts_tensor **out);
+    /* What cross-entropy over its output needs; labels are to be filled in. NULL: it has no output
+     * layer. */
+    ts_xent_op (*head)(const void *self);
+    /* Operations of a training step for one token of sequences of this length. */
+    double (*training_flops)(const void *self, double seq_length);
+} ts_network_kind;
+
+/* A reference to one; borrows all. */
+typedef struct ts_network {
+    const ts_network_kind *kind;
+    void *self;
+    ts_device *dev;
+    ts_param_set *params;
+    ts_dtype compute; /* of activations */
+    int64_t layers, width;
+} ts_network;
+#endif

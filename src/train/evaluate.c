@@ -1,0 +1,63 @@
+/* Losses without training, and whether to stop. */
+#include "train/flight.h"
+
+/* total: the losses' sum and their weights'. */
+static ts_status evaluate_batch(ts_trainer *t, double total[2])
+{
+    ts_flight *f = &t->flight[0];
+    for (int64_t m = 0; m < t->feed.n_micro; m++) {
+        double sum;
+        TS_TRY(ts_flight_forward(t, f, m, 1, true));
+        TS_TRY(ts_flight_sum(t, f, m, &sum));
+        total[0] += sum;
+    }
+    total[1] += ts_flight_counts(t);
+    return TS_OK;
+}
+
+/* What one rank brings the others: that it failed, or that it was asked to stop. */
+enum { GO_ON, STOP, FAILED };
+
+static ts_status agree(ts_trainer *t, ts_status st, bool *stop)
+{
+    int64_t wish = st != TS_OK ? FAILED : t->asked && t->asked(t->asked_ctx) ? STOP : GO_ON;
+    TS_TRY(t->comm->all_reduce(t->comm, &wish, 1, TS_COMM_I64, TS_COMM_MAX));
+    *stop = wish == STOP;
+    return wish == FAILED ? ts_comm_agree(t->comm, st) : TS_OK;
+}
+
+ts_status ts_trainer_agree_to_stop(ts_trainer *t, bool *stop) { return agree(t, TS_OK, stop); }
+
+static ts_status evaluate_batches(ts_trainer *t, ts_data_part part, int64_t first, int64_t n,
+                                  ts_evaluation *e, double total[2])
+{
+    int64_t done = 0;
+    TS_TRY(agree(t, TS_OK, &e->stop));
+    while (done < n && !e->stop) {
+        ts_status st = ts_feed_read(&t->feed, part, first + done * t->feed.global);
+        if (st == TS_OK)
+            st = evaluate_batch(t, total);
+        TS_TRY(agree(t, st, &e->stop));
+        done++;
+    }
+    e->is_whole = done == n;
+    return TS_OK;
+}
+
+ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, int64_t n,
+                              ts_evaluation *out)
+{
+    double total[2] = { 0, 0 };
+    const int64_t global = t->feed.global;
+    *out = (ts_evaluation){ 0 };
+    ts_trainer_enter(t, "evaluation");
+    ts_feed_size(&t->feed, t->feed.ramp.full); /* however large the batch of training is just now */
+    ts_status st = evaluate_batches(t, part, first, n, out, total);
+    ts_feed_size(&t->feed, global);
+    ts_tape_reset(t->flight[0].tape);
+    if (st == TS_OK)
+        st = t->comm->all_reduce(t->comm, total, 2, TS_COMM_F64, TS_COMM_SUM);
+    out->loss = total[1] > 0 ? total[0] / total[1] : 0;
+    ts_trainer_enter(t, NULL);
+    return st;
+}

@@ -1,0 +1,40 @@
+/* The global batches of a run, as far as a rank reads them: which samples, and their fields on the
+ * host. */
+#ifndef TS_TRAIN_FEED_H
+#define TS_TRAIN_FEED_H
+#include "data/picker.h"
+#include "train/objective/objective.h"
+#include "train/ramp.h"
+
+typedef struct ts_feed {
+    const ts_dataset *part[TS_DATA_PARTS]; /* borrowed; NULL: not there, or planning */
+    ts_picker picker[TS_DATA_PARTS];
+    ts_batch_ramp ramp;
+    int rank, size; /* data-parallel */
+    /* Samples of a micro-batch and of the global batch; micro-batches of a step on this rank. */
+    int64_t micro, global, n_micro;
+    ts_batch batch;  /* this rank's samples of the largest global batch */
+    int64_t *picked; /* [micro] */
+} ts_feed;
+
+/* What samples have, where they come from, and how they are gone through. */
+typedef struct ts_feed_args {
+    const ts_field *field;
+    int n_fields;
+    const ts_dataset *part[TS_DATA_PARTS];
+    const ts_data_options *data;
+    bool with_values; /* false: planning */
+} ts_feed_args;
+
+/* Room for the largest batch. Zero is a valid empty feed. */
+ts_status ts_feed_init(ts_feed *f, const ts_train_options *o, const ts_feed_args *a, int rank,
+                       int size) TS_NODISCARD;
+void ts_feed_deinit(ts_feed *f);
+
+/* Gives the next batch this many samples. */
+void ts_feed_size(ts_feed *f, int64_t global);
+/* Reads this rank's samples of the global batch that begins at sample `first` of a part. */
+ts_status ts_feed_read(ts_feed *f, ts_data_part part, int64_t first) TS_NODISCARD;
+/* Micro-batch m of what was read; its step is the caller's to say. */
+ts_micro_batch ts_feed_micro(const ts_feed *f, int64_t m);
+#endif

@@ -1,0 +1,127 @@
+#include "train/grads.h"
+
+#include "dist/ordered.h"
+
+enum { STAGING = 8 << 20 };
+
+/* ---- made ---- */
+
+static ts_status make_reducer(ts_grads *g, bool overlap, int64_t bucket)
+{
+    const ts_param_set *p = g->params;
+    int64_t *offset = NULL, *count = NULL;
+    ts_status st = ts_alloc(&offset, p->n, sizeof *offset);
+    if (st == TS_OK)
+        st = ts_alloc(&count, p->n, sizeof *count);
+    for (size_t i = 0; st == TS_OK && i < p->n; i++) {
+        if (!ts_param_is_trained(p->p[i])) /* empty: never reported done */
+            continue;
+        offset[i] = p->p[i]->offset;
+        count[i] = ts_param_count(p->p[i]);
+    }
+    if (st == TS_OK)
+        st = ts_reducer_create(g->comm, p->grads->data, p->total, offset, count, (int64_t)p->n,
+                               bucket, overlap, &g->reducer);
+    ts_free(&offset);
+    ts_free(&count);
+    return st;
+}
+
+ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, ts_device *dev, ts_comm *comm,
+                        ts_param_set *params, bool overlap, int64_t bucket)
+{
+    const size_t bytes = (size_t)params->total * sizeof(float);
+    *g =
+        (ts_grads){ .dev = dev, .comm = comm, .params = params, .deterministic = o->deterministic };
+    if (!g->deterministic && comm->size > 1) {
+        TS_TRY(make_reducer(g, overlap, bucket));
+        if (o->grad_reduce_in_bf16)
+            TS_TRY(ts_reducer_use_bf16(g->reducer, dev->computes));
+        g->reducer_bytes = ts_reducer_bytes(g->reducer);
+        ts_device_book(dev, TS_MEM_COMM, g->reducer_bytes);
+        return TS_OK;
+    }
+    if (!g->deterministic)
+        return TS_OK;
+    TS_TRY(ts_storage_create(dev, TS_MEM_GRAD, bytes, &g->acc));
+    if (comm->size == 1)
+        return TS_OK;
+    /* At least a block of every rank. */
+    const size_t least = (size_t)comm->size * 64 * sizeof(float);
+    g->staging_bytes = bytes < STAGING ? bytes : STAGING;
+    g->staging_bytes = g->staging_bytes > least ? g->staging_bytes : least;
+    return ts_storage_create(dev, TS_MEM_COMM, g->staging_bytes, &g->staging);
+}
+
+void ts_grads_deinit(ts_grads *g)
+{
+    ts_storage_release(&g->acc);
+    ts_storage_release(&g->staging);
+    ts_reducer_destroy(&g->reducer);
+    if (g->dev)
+        ts_device_book(g->dev, TS_MEM_COMM, -g->reducer_bytes);
+    *g = (ts_grads){ 0 };
+}
+
+/* ---- a step ---- */
+
+/* Hooks cannot fail: the first failure is kept for the end of the pass. */
+static void keep_failure(ts_grads *g, ts_status st)
+{
+    if (g->failure == TS_OK)
+        g->failure = st;
+}
+
+static void on_progress(void *ctx)
+{
+    ts_grads *g = ctx;
+    keep_failure(g, ts_reducer_progress(g->reducer));
+}
+
+static void on_param_done(void *ctx, ts_param *p)
+{
+    ts_grads *g = ctx;
+    keep_failure(g, ts_reducer_param_done(g->reducer, p->index));
+}
+
+void ts_grads_begin(ts_grads *g)
+{
+    if (g->deterministic)
+        g->dev->zero(g->dev, g->acc->data, g->acc->bytes);
+}
+
+/* Hooks are on during the last micro-batch's backward only: before that a gradient is not complete. */
+void ts_grads_enter(ts_grads *g, ts_tape *tape, bool is_first, bool is_last)
+{
+    if (is_first || g->deterministic)
+        ts_param_set_clear_grads(g->params);
+    g->failure = TS_OK;
+    tape->hooks = (ts_tape_hooks){ 0 };
+    if (!g->reducer || !is_last)
+        return;
+    ts_reducer_begin(g->reducer);
+    tape->hooks = (ts_tape_hooks){ on_progress, on_param_done, g };
+}
+
+ts_status ts_grads_leave(ts_grads *g, ts_tape *tape, bool is_last)
+{
+    tape->hooks = (ts_tape_hooks){ 0 };
+    TS_TRY(g->failure);
+    if (is_last || g->deterministic)
+        ts_param_set_settle_grads(g->params);
+    if (!g->deterministic)
+        return TS_OK;
+    return ts_ordered_add(g->comm, g->params->grads->data, g->dev->computes ? g->acc->data : NULL,
+                          g->params->total, g->staging ? g->staging->data : NULL,
+                          (int64_t)(g->staging_bytes / sizeof(float)));
+}
+
+ts_status ts_grads_finish(ts_grads *g, const float **sum)
+{
+    *sum = g->deterministic ? g->acc->data : g->params->grads->data;
+    if (g->reducer)
+        return ts_reducer_finish(g->reducer);
+    if (!g->deterministic)
+        return TS_OK;
+    return ts_ordered_finish(g->comm, g->dev->computes ? g->acc->data : NULL, g->params->total);
+}

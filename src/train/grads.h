@@ -1,0 +1,38 @@
+/* The gradients of a step: those of all micro-batches, summed over all ranks.
+ *
+ * In deterministic mode every micro-batch's gradient is made alone and added in the order of the global
+ * batch, so that the bits do not depend on the processes (dist/ordered.h). Otherwise micro-batches add up
+ * where gradients are made, and the sum is reduced while the last one's backward pass goes on
+ * (dist/bucket.h). */
+#ifndef TS_TRAIN_GRADS_H
+#define TS_TRAIN_GRADS_H
+#include "dist/bucket.h"
+#include "ops/tape.h"
+#include "train/options.h"
+
+typedef struct ts_grads {
+    ts_device *dev;
+    ts_comm *comm;
+    ts_param_set *params;
+    bool deterministic;
+    ts_storage *acc; /* deterministic: the sum so far, flat */
+    ts_storage *staging;
+    size_t staging_bytes;
+    ts_reducer *reducer;   /* otherwise, with several processes */
+    int64_t reducer_bytes; /* that it holds, booked */
+    ts_status failure;     /* of what the backward pass set going */
+} ts_grads;
+
+/* Borrows all but the options. overlap and bucket (elements) are of dist's options. */
+ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, ts_device *dev, ts_comm *comm,
+                        ts_param_set *params, bool overlap, int64_t bucket) TS_NODISCARD;
+void ts_grads_deinit(ts_grads *g);
+
+/* A step: begin; for each micro-batch, first to last, enter before its backward pass, leave behind it;
+ * finish. */
+void ts_grads_begin(ts_grads *g);
+void ts_grads_enter(ts_grads *g, ts_tape *tape, bool is_first, bool is_last);
+ts_status ts_grads_leave(ts_grads *g, ts_tape *tape, bool is_last) TS_NODISCARD;
+/* Collective. *sum, flat, is where the gradients are until the next step begins. */
+ts_status ts_grads_finish(ts_grads *g, const float **sum) TS_NODISCARD;
+#endif

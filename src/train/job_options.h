@@ -1,0 +1,23 @@
+/* The options of a training command, and what they are together. */
+#ifndef TS_TRAIN_JOB_OPTIONS_H
+#define TS_TRAIN_JOB_OPTIONS_H
+#include "data/source.h"
+#include "device/runtime.h"
+#include "dist/dist_options.h"
+#include "model/options.h"
+#include "parallel/options.h"
+#include "text/text_options.h"
+#include "train/options.h"
+
+/* All options of a training command, by module. */
+typedef struct ts_job_options {
+    ts_runtime_options runtime;
+    ts_model_options model;
+    ts_text_options text;
+    ts_data_options data;
+    ts_dist_options dist;
+    ts_train_options train;
+} ts_job_options;
+enum { TS_JOB_TABLES = 9 };
+void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
+#endif

@@ -1,0 +1,183 @@
+#include "train/objective/lm.h"
+
+/* A micro-batch on the device, and what its losses are taken of. */
+typedef struct lm_batch {
+    ts_fields fields;
+    ts_tensor *labels;
+    ts_chosen_rows chosen;
+    bool some; /* not all rows are chosen */
+} lm_batch;
+
+/* The first key that a row may see: where its document begins. */
+static void first_keys(const ts_micro_batch *m, int64_t S, int32_t *out)
+{
+    for (int64_t b = 0; b < m->rows; b++) {
+        const int32_t *segment = ts_batch_ints(m->batch, "segments", m->row + b);
+        int32_t first = 0;
+        for (int64_t s = 0; s < S; s++) {
+            if (s > 0 && segment[s] != segment[s - 1])
+                first = (int32_t)s;
+            out[b * S + s] = first;
+        }
+    }
+}
+
+static void positions(const ts_micro_batch *m, int64_t S, int32_t *out)
+{
+    for (int64_t b = 0; b < m->rows; b++) {
+        const int32_t *p = ts_batch_ints(m->batch, "position_ids", m->row + b);
+        for (int64_t s = 0; s < S; s++)
+            out[b * S + s] = p ? p[s] : (int32_t)s;
+    }
+}
+
+static void tokens(const ts_micro_batch *m, int64_t S, int32_t *out)
+{
+    for (int64_t b = 0; b < m->rows; b++) {
+        const int32_t *t = ts_batch_ints(m->batch, "tokens", m->row + b);
+        for (int64_t s = 0; s < S; s++)
+            out[b * S + s] = t[s];
+    }
+}
+
+/* What follows each token, -1 where its loss does not count. */
+static void labels(const ts_micro_batch *m, int64_t S, int32_t *out)
+{
+    for (int64_t b = 0; b < m->rows; b++) {
+        const int32_t *t = ts_batch_ints(m->batch, "tokens", m->row + b);
+        const float *mask = ts_batch_floats(m->batch, "loss_mask", m->row + b);
+        for (int64_t s = 0; s < S; s++)
+            out[b * S + s] = mask[s] > 0 ? t[s + 1] : -1;
+    }
+}
+
+/* The rows that count are chosen here, once. labels [n], and room for three times as much behind. */
+static ts_status upload_labels(ts_tape *tape, int32_t *label, int64_t n, lm_batch *b)
+{
+    TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, label, n, &b->labels));
+    if (!label) /* none to look at */
+        return TS_OK;
+    int32_t *at = label + n, *back = at + n, *few = back + n;
+    b->chosen.n = ts_choose_rows(label, n, at, back, few);
+    b->some = b->chosen.n < n;
+    if (!b->some || b->chosen.n == 0)
+        return TS_OK;
+    ts_tensor *on_device[3];
+    TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, at, b->chosen.n, &on_device[0]));
+    TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, back, n, &on_device[1]));
+    TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, few, b->chosen.n, &on_device[2]));
+    b->chosen.at = on_device[0], b->chosen.back = on_device[1], b->chosen.labels = on_device[2];
+    return TS_OK;
+}
+
+static ts_status upload_field(ts_tape *tape, const char *name, const int32_t *host, int64_t n,
+                              ts_fields *f)
+{
+    ts_tensor *t;
+    TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, host, n, &t));
+    ts_fields_put(f, name, t);
+    return TS_OK;
+}
+
+enum { BUFFERS = 4 }; /* arrays of a micro-batch's size that upload needs on the host */
+
+/* buffer NULL: nothing is computed, and the tensors are made alone. */
+static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
+                        int32_t *buffer, lm_batch *b)
+{
+    const int64_t S = o->seq_length, n = m->rows * S;
+    *b = (lm_batch){ 0 };
+    if (buffer)
+        tokens(m, S, buffer);
+    TS_TRY(upload_field(tape, "tokens", buffer, n, &b->fields));
+    if (buffer)
+        positions(m, S, buffer);
+    TS_TRY(upload_field(tape, "position_ids", buffer, n, &b->fields));
+    if (buffer)
+        labels(m, S, buffer);
+    TS_TRY(upload_labels(tape, buffer, n, b));
+    if (!o->has_segments)
+        return TS_OK;
+    if (buffer)
+        first_keys(m, S, buffer);
+    return upload_field(tape, "first_key", buffer, n, &b->fields);
+}
+
+static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
+                           const lm_batch *b, ts_tensor **losses)
+{
+    ts_tensor *hidden;
+    const ts_network_call call = { .B = m->rows,
+                                   .S = o->seq_length,
+                                   .fields = &b->fields,
+                                   .last = o->network.layers,
+                                   .recompute = o->recompute,
+                                   .hidden_dropout = tape->recording ? o->hidden_dropout : 0,
+                                   .attention_dropout = tape->recording ? o->attention_dropout : 0,
+                                   .seed = o->seed,
+                                   .step = m->step,
+                                   .sample0 = m->sample0 };
+    TS_TRY(o->network.kind->forward(o->network.self, tape, &call, &hidden));
+    ts_device_part(tape->dev, "output layer and loss", -1);
+    ts_xent_op x = o->network.kind->head(o->network.self);
+    x.labels = b->labels;
+    x.chosen = b->some ? &b->chosen : NULL;
+    x.late = true;
+    return ts_op_linear_xent(tape, &x, hidden, losses, NULL);
+}
+
+static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch *m,
+                         ts_tensor **losses)
+{
+    const ts_lm_objective *o = (const ts_lm_objective *)(const void *)base;
+    const int64_t n = BUFFERS * m->rows * o->seq_length;
+    lm_batch b;
+    int32_t *buffer = NULL;
+    if (tape->dev->computes)
+        TS_TRY(ts_alloc(&buffer, (size_t)n, sizeof *buffer));
+    ts_device_book(tape->dev, TS_MEM_DATA, n * (int64_t)sizeof *buffer);
+    const ts_status st = upload(o, tape, m, buffer, &b);
+    ts_device_book(tape->dev, TS_MEM_DATA, -n * (int64_t)sizeof *buffer);
+    ts_free(&buffer);
+    return st == TS_OK ? losses_of(o, tape, m, &b, losses) : st;
+}
+
+static ts_status prepare(ts_objective *base)
+{
+    const ts_lm_objective *o = (const ts_lm_objective *)(const void *)base;
+    return o->network.kind->prepare(o->network.self, o->seq_length);
+}
+
+static double flops(const ts_objective *base, int64_t samples)
+{
+    const ts_lm_objective *o = (const ts_lm_objective *)(const void *)base;
+    const double S = (double)o->seq_length;
+    return S * (double)samples * o->network.kind->training_flops(o->network.self, S);
+}
+
+static ts_recompute_plan plan_recompute(const ts_train_options *o)
+{
+    if (o->recompute_granularity != TS_GRANULARITY_FULL)
+        return (ts_recompute_plan){ TS_RECOMPUTE_NONE, 0 };
+    const bool block = o->recompute_method == TS_RECOMPUTE_METHOD_BLOCK;
+    return (ts_recompute_plan){ block ? TS_RECOMPUTE_BLOCK : TS_RECOMPUTE_UNIFORM,
+                                o->recompute_num_layers };
+}
+
+void ts_lm_objective_init(ts_lm_objective *o, const ts_network *network, const ts_train_options *t,
+                          bool has_segments)
+{
+    *o = (ts_lm_objective){ .base = { .name = "lm loss",
+                                      .params = network->params,
+                                      .counts = "loss_mask",
+                                      .prepare = prepare,
+                                      .forward = forward,
+                                      .flops = flops },
+                            .network = *network,
+                            .seq_length = t->seq_length,
+                            .recompute = plan_recompute(t),
+                            .hidden_dropout = (float)t->hidden_dropout,
+                            .attention_dropout = (float)t->attention_dropout,
+                            .seed = (uint64_t)t->seed,
+                            .has_segments = has_segments };
+}

@@ -1,0 +1,22 @@
+/* The language model: each token is told from those before it. */
+#ifndef TS_TRAIN_OBJECTIVE_LM_H
+#define TS_TRAIN_OBJECTIVE_LM_H
+#include "train/objective/objective.h"
+#include "train/options.h"
+
+/* Fields of a batch: tokens [S + 1] and loss_mask [S]; position_ids and segments where the data has
+ * them (data/source.h). */
+typedef struct ts_lm_objective {
+    ts_objective base;
+    ts_network network;
+    int64_t seq_length;
+    ts_recompute_plan recompute;
+    float hidden_dropout, attention_dropout; /* in training */
+    uint64_t seed;                           /* of their random numbers */
+    bool has_segments; /* the data has them: told here, since a planned batch has no values */
+} ts_lm_objective;
+
+/* As the options of a run ask for it. Borrows nothing but what the network does. */
+void ts_lm_objective_init(ts_lm_objective *o, const ts_network *network, const ts_train_options *t,
+                          bool has_segments);
+#endif

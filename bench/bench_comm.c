@@ -38,14 +38,14 @@ static ts_status ours(const bench *b, op what, int64_t n)
     ts_comm *c = b->comm;
     const int64_t *counts = b->v, *offsets = b->v + c->size;
     switch (what) {
-    case REDUCE:
-        return c->all_reduce(c, b->recv, n, TS_COMM_F32, TS_COMM_SUM);
+    case REDUCE: return ts_comm_run(c, ts_all_reduce(b->recv, n, TS_COMM_F32, TS_COMM_SUM));
     case SCATTER:
-        return c->reduce_scatter_v(c, b->send, b->recv, counts, offsets, TS_COMM_F32, TS_COMM_SUM);
-    case GATHER:
-        return c->all_gather(c, b->send, b->recv, n / c->size, TS_COMM_F32);
+        return ts_comm_run(
+            c, ts_reduce_scatter_v(b->send, b->recv, counts, offsets, TS_COMM_F32, TS_COMM_SUM));
+    case GATHER: return ts_comm_run(c, ts_all_gather(b->send, b->recv, n / c->size, TS_COMM_F32));
     default:
-        return c->all_to_all_v(c, b->send, counts, offsets, b->recv, counts, offsets, TS_COMM_F32);
+        return ts_comm_run(
+            c, ts_all_to_all_v(b->send, counts, offsets, b->recv, counts, offsets, TS_COMM_F32));
     }
 }
 
@@ -68,12 +68,12 @@ static ts_status theirs(const bench *b, op what, int64_t n)
 static ts_status time_calls(const bench *b, bool mpi, op what, int64_t n, int64_t calls,
                             double *seconds)
 {
-    TS_TRY(b->comm->barrier(b->comm));
+    TS_TRY(ts_comm_run(b->comm, ts_barrier()));
     const double begin = ts_now();
     for (int64_t i = 0; i < calls; i++)
         TS_TRY(mpi ? theirs(b, what, n) : ours(b, what, n));
     *seconds = (ts_now() - begin) / (double)calls;
-    return b->comm->all_reduce(b->comm, seconds, 1, TS_COMM_F64, TS_COMM_MAX);
+    return ts_comm_run(b->comm, ts_all_reduce(seconds, 1, TS_COMM_F64, TS_COMM_MAX));
 }
 
 static int by_value(const void *x, const void *y)
@@ -127,12 +127,12 @@ static ts_status find_roof(bench *b)
 {
     double best = 0;
     for (int round = 0; round < 5; round++) {
-        TS_TRY(b->comm->barrier(b->comm));
+        TS_TRY(ts_comm_run(b->comm, ts_barrier()));
         const double begin = ts_now();
         for (int64_t i = 0; i < b->most; i++)
             b->recv[i] += 1;
         double seconds = ts_now() - begin;
-        TS_TRY(b->comm->all_reduce(b->comm, &seconds, 1, TS_COMM_F64, TS_COMM_MAX));
+        TS_TRY(ts_comm_run(b->comm, ts_all_reduce(&seconds, 1, TS_COMM_F64, TS_COMM_MAX)));
         const double rate = 2.0 * b->comm->size * (double)b->most * sizeof(float) / seconds;
         best = rate > best ? rate : best;
     }

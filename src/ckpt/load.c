@@ -153,10 +153,10 @@ static ts_status find_together(const char *path, int64_t step, ts_comm *comm, ca
 {
     ts_status st = comm->rank == 0 ? find(path, step, out) : TS_OK;
     TS_TRY(ts_comm_agree(comm, st));
-    TS_TRY(comm->broadcast(comm, &out->n, 1, TS_COMM_I64, 0));
+    TS_TRY(ts_comm_run(comm, ts_broadcast(&out->n, 1, TS_COMM_I64, 0)));
     st = comm->rank == 0 ? TS_OK : ts_alloc(&out->v, (size_t)out->n, sizeof *out->v);
     TS_TRY(ts_comm_agree(comm, st));
-    return comm->broadcast(comm, out->v, out->n, TS_COMM_I64, 0);
+    return ts_comm_run(comm, ts_broadcast(out->v, out->n, TS_COMM_I64, 0));
 }
 
 /* *is_newer: refused for the version of its format, which a fallback must not hide. */
@@ -180,7 +180,7 @@ static ts_status try_one(const char *folder, unsigned flags, ts_comm *comm, bool
     snprintf(text, sizeof text, "%s", ts_error_message());
     int64_t newer = ckpt_manifest_read(folder, &m) != TS_OK && m.is_newer;
     ckpt_manifest_deinit(&m);
-    TS_TRY(comm->all_reduce(comm, &newer, 1, TS_COMM_I64, TS_COMM_MAX));
+    TS_TRY(ts_comm_run(comm, ts_all_reduce(&newer, 1, TS_COMM_I64, TS_COMM_MAX)));
     *is_newer = newer;
     return ts_error(st, "%s", text);
 }

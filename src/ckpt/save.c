@@ -114,7 +114,7 @@ static ts_status prepare(ts_checkpointer *c, job *j, const ts_ckpt_tensor *tenso
 static ts_status check_alike(ts_comm *world, const ckpt_plan *p)
 {
     int64_t v[2] = { p->digest, -p->digest };
-    TS_TRY(world->all_reduce(world, v, 2, TS_COMM_I64, TS_COMM_MAX));
+    TS_TRY(ts_comm_run(world, ts_all_reduce(v, 2, TS_COMM_I64, TS_COMM_MAX)));
     TS_ASSERT(v[0] == -v[1], "the ranks do not save the same tensors");
     return TS_OK;
 }
@@ -220,15 +220,16 @@ static ts_status gather_entries(ts_comm *world, ts_str *entries)
     char *all = NULL;
     ts_status st = ts_alloc(&counts, 2 * (size_t)world->size, sizeof *counts);
     TS_TRY_TO(done, st, ts_comm_agree(world, st));
-    TS_TRY_TO(done, st, world->all_gather(world, &n, counts, 1, TS_COMM_I64));
+    TS_TRY_TO(done, st, ts_comm_run(world, ts_all_gather(&n, counts, 1, TS_COMM_I64)));
     for (int r = 0; r < world->size; r++) {
         counts[world->size + r] = total;
         total += counts[r];
     }
     st = ts_alloc(&all, (size_t)total + 1, 1);
     TS_TRY_TO(done, st, ts_comm_agree(world, st));
-    TS_TRY_TO(done, st, world->all_gather_v(world, ts_str_text(entries), n, all, counts,
-                                            counts + world->size, TS_COMM_U8));
+    TS_TRY_TO(done, st,
+              ts_comm_run(world, ts_all_gather_v(ts_str_text(entries), n, all, counts,
+                                                 counts + world->size, TS_COMM_U8)));
     ts_str_reset(entries);
     for (int r = 0; st == TS_OK && r < world->size; r++) {
         if (counts[r] && entries->len)
@@ -345,7 +346,7 @@ ts_status ts_checkpointer_poll(ts_checkpointer *c)
     if (!c->job)
         return TS_OK;
     int64_t done = atomic_load(&c->job->is_written);
-    TS_TRY(c->world->all_reduce(c->world, &done, 1, TS_COMM_I64, TS_COMM_MIN));
+    TS_TRY(ts_comm_run(c->world, ts_all_reduce(&done, 1, TS_COMM_I64, TS_COMM_MIN)));
     return done ? conclude(c) : TS_OK;
 }
 

@@ -6,7 +6,7 @@ static int64_t share_of(const ts_comm *c, int64_t n) { return (n + c->size - 1) 
 
 int64_t ts_bf16_sum_room(const ts_comm *c, int64_t piece) { return share_of(c, piece) * c->size; }
 
-/* Bytes by rank: what goes to each rank, where from; what comes from each, where to. */
+/* Values by rank: what goes to each rank, where from; what comes from each, where to. */
 typedef struct parts {
     int64_t *to, *to_at, *from, *from_at;
     int64_t mine; /* values of this rank's share */
@@ -17,30 +17,31 @@ static void cut(const ts_comm *c, int64_t n, parts *p)
     const int64_t share = share_of(c, n);
     for (int r = 0; r < c->size; r++) {
         const int64_t begin = r * share < n ? r * share : n, left = n - begin;
-        p->to_at[r] = 2 * begin;
-        p->to[r] = 2 * (left < share ? left : share);
+        p->to_at[r] = begin;
+        p->to[r] = left < share ? left : share;
     }
-    p->mine = p->to[c->rank] / 2;
+    p->mine = p->to[c->rank];
     for (int r = 0; r < c->size; r++) {
-        p->from[r] = 2 * p->mine;
-        p->from_at[r] = 2 * r * p->mine;
+        p->from[r] = p->mine;
+        p->from_at[r] = r * p->mine;
     }
 }
 
 static ts_status sum_piece(ts_comm *c, float *x, int64_t n, const parts *p, uint16_t *send,
                            uint16_t *recv)
 {
-    uint16_t *sums = send ? send + p->to_at[c->rank] / 2 : NULL;
+    uint16_t *sums = send ? send + p->to_at[c->rank] : NULL;
     for (int64_t i = 0; x && i < n; i++)
         send[i] = ts_f32_to_bf16(x[i]);
-    TS_TRY(c->all_to_all_v(c, send, p->to, p->to_at, recv, p->from, p->from_at, TS_COMM_U8));
+    TS_TRY(ts_comm_run(
+        c, ts_all_to_all_v(send, p->to, p->to_at, recv, p->from, p->from_at, TS_COMM_BF16)));
     for (int64_t i = 0; x && i < p->mine; i++) {
         float sum = 0;
         for (int r = 0; r < c->size; r++)
             sum += ts_bf16_to_f32(recv[r * p->mine + i]);
         sums[i] = ts_f32_to_bf16(sum);
     }
-    TS_TRY(c->all_gather_v(c, sums, 2 * p->mine, send, p->to, p->to_at, TS_COMM_U8));
+    TS_TRY(ts_comm_run(c, ts_all_gather_v(sums, p->mine, send, p->to, p->to_at, TS_COMM_BF16)));
     for (int64_t i = 0; x && i < n; i++)
         x[i] = ts_bf16_to_f32(send[i]);
     return TS_OK;

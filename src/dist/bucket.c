@@ -110,8 +110,8 @@ static ts_status start_next(ts_reducer *r)
 {
     const int64_t b = r->next--, begin = b * r->size;
     const int64_t n = r->total - begin < r->size ? r->total - begin : r->size;
-    return r->comm->all_reduce_start(r->comm, r->grads + begin, n, TS_COMM_F32, TS_COMM_SUM,
-                                     &r->b[b].request);
+    return ts_comm_start(r->comm, ts_all_reduce(r->grads + begin, n, TS_COMM_F32, TS_COMM_SUM),
+                         &r->b[b].request);
 }
 
 ts_status ts_reducer_param_done(ts_reducer *r, int64_t i)
@@ -132,7 +132,7 @@ ts_status ts_reducer_progress(ts_reducer *r)
 {
     while (r->oldest > r->next) {
         bool done;
-        TS_TRY(r->comm->test(r->comm, &r->b[r->oldest].request, &done));
+        TS_TRY(ts_comm_test(r->comm, &r->b[r->oldest].request, &done));
         if (!done)
             break;
         r->oldest--;
@@ -149,12 +149,12 @@ ts_status ts_reducer_finish(ts_reducer *r)
         if (r->in_bf16)
             return ts_bf16_sum(r->comm, r->send ? r->grads : NULL, r->total, r->size, r->send,
                                r->recv);
-        return r->comm->all_reduce(r->comm, r->grads, r->total, TS_COMM_F32, TS_COMM_SUM);
+        return ts_comm_run(r->comm, ts_all_reduce(r->grads, r->total, TS_COMM_F32, TS_COMM_SUM));
     }
     while (r->next >= 0)
         TS_TRY(start_next(r));
     for (; r->oldest >= 0; r->oldest--)
-        TS_TRY(r->comm->wait(r->comm, &r->b[r->oldest].request));
+        TS_TRY(ts_comm_wait(r->comm, &r->b[r->oldest].request));
     return TS_OK;
 }
 

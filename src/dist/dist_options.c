@@ -82,8 +82,8 @@ int64_t ts_dist_bucket_elements(const ts_dist_options *o)
 static ts_status check_hosts(const ts_dist_options *o, ts_comm *world)
 {
     int64_t hosts = world->local_rank == 0, ends[2] = { world->local_size, -world->local_size };
-    TS_TRY(world->all_reduce(world, &hosts, 1, TS_COMM_I64, TS_COMM_SUM));
-    TS_TRY(world->all_reduce(world, ends, 2, TS_COMM_I64, TS_COMM_MAX));
+    TS_TRY(ts_comm_run(world, ts_all_reduce(&hosts, 1, TS_COMM_I64, TS_COMM_SUM)));
+    TS_TRY(ts_comm_run(world, ts_all_reduce(ends, 2, TS_COMM_I64, TS_COMM_MAX)));
     if (o->nnodes > 0 && o->nnodes != hosts)
         return ts_error(TS_ERR_USER, "--nnodes says %lld hosts, the launcher started processes on "
                                      "%lld", (long long)o->nnodes, (long long)hosts);

@@ -41,29 +41,32 @@ static void rest(const ts_mpi_waiter *w, int64_t looks)
     nanosleep(&(struct timespec){ .tv_nsec = SLEEP_NS }, NULL);
 }
 
-int ts_mpi_look(int n, MPI_Request *r, int *done)
+int ts_mpi_look(int64_t n, MPI_Request *r, bool *done)
 {
-    *done = 1;
-    for (int i = 0; i < n; i++) {
+    *done = true;
+    for (int64_t i = 0; i < n; i++) {
         int one = 0;
         const int code = MPI_Test(&r[i], &one, MPI_STATUS_IGNORE); /* done before: done */
         if (code != MPI_SUCCESS)
             return code;
-        *done &= one;
+        *done &= one != 0;
     }
     return MPI_SUCCESS;
 }
 
-ts_status ts_mpi_wait(ts_mpi_waiter *w, const char *what, int n, MPI_Request *r)
+ts_status ts_mpi_wait(ts_mpi_waiter *w, const char *what, int peer,
+                      ts_status (*look)(void *ctx, bool *done), void *ctx)
 {
+    ts_status st;
+    bool done = false;
+    atomic_store_explicit(&w->watch.behind, peer + 1, memory_order_relaxed);
     ts_watch_enter(&w->watch, what);
-    int done = 0, code = MPI_SUCCESS;
     for (int64_t looks = 0;; looks++) {
-        code = ts_mpi_look(n, r, &done);
-        if (done || code != MPI_SUCCESS)
+        st = look(ctx, &done);
+        if (done || st != TS_OK)
             break;
         rest(w, looks);
     }
     ts_watch_leave(&w->watch);
-    return ts_mpi_check(w, what, code);
+    return st;
 }

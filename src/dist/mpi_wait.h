@@ -5,18 +5,22 @@
 
 #include <mpi.h>
 
+/* One a process, for all its communicators. */
 typedef struct ts_mpi_waiter {
     int rank;
     bool crowded; /* more processes than cores on this host */
     char host[64];
     ts_watch watch;
+    struct ts_mpi_request *halfway; /* what has a second half to be started: mpi_call.h */
 } ts_mpi_waiter;
 
 void ts_mpi_waiter_init(ts_mpi_waiter *w, int rank, int local_size);
 /* Looks once at each of n requests; *done when all are. Returns MPI's code. */
-int ts_mpi_look(int n, MPI_Request *r, int *done);
-/* Waits for all n requests; what names the collective, a literal. */
-ts_status ts_mpi_wait(ts_mpi_waiter *w, const char *what, int n, MPI_Request *r) TS_NODISCARD;
+int ts_mpi_look(int64_t n, MPI_Request *r, bool *done);
+/* Calls look until it is done or fails; what names the collective, a literal. peer: number in the
+ * world of the rank that is waited for, -1: any. */
+ts_status ts_mpi_wait(ts_mpi_waiter *w, const char *what, int peer,
+                      ts_status (*look)(void *ctx, bool *done), void *ctx) TS_NODISCARD;
 /* TS_OK, or TS_ERR_RUN naming collective, rank, host and MPI's reason. */
 ts_status ts_mpi_check(const ts_mpi_waiter *w, const char *what, int code) TS_NODISCARD;
 #endif

@@ -43,8 +43,8 @@ static ts_status add_all(ts_comm *comm, const float *g, float *acc, int64_t tota
     const int64_t longest = ((total + 63) / 64 / p + 1) * 64;
     for (int64_t at = 0; at < longest; at += piece) {
         cut_piece(comm, total, at, piece, l);
-        TS_TRY(comm->all_to_all_v(comm, g, l->send_counts, l->send_offsets, staging, l->recv_counts,
-                                  l->recv_offsets, TS_COMM_F32));
+        TS_TRY(ts_comm_run(comm, ts_all_to_all_v(g, l->send_counts, l->send_offsets, staging,
+                                                 l->recv_counts, l->recv_offsets, TS_COMM_F32)));
         if (acc && at < n)
             add_piece(comm, g + begin + at, acc + begin + at, n - at < piece ? n - at : piece,
                       staging, piece);
@@ -82,8 +82,9 @@ ts_status ts_ordered_finish(ts_comm *comm, float *acc, int64_t total)
         v[p + r] = ts_ordered_begin(total, p, r);
         v[r] = ts_ordered_begin(total, p, r + 1) - v[p + r];
     }
-    const ts_status st = comm->all_gather_v(comm, acc ? acc + v[p + comm->rank] : NULL,
-                                            v[comm->rank], acc, v, v + p, TS_COMM_F32);
+    const ts_status st =
+        ts_comm_run(comm, ts_all_gather_v(acc ? acc + v[p + comm->rank] : NULL, v[comm->rank], acc,
+                                          v, v + p, TS_COMM_F32));
     ts_free(&v);
     return st;
 }

@@ -17,6 +17,29 @@ size_t ts_shm_slots_offset(int size)
     return (head + 4095) / 4096 * 4096;
 }
 
+size_t ts_shm_channels_offset(int size)
+{
+    return ts_shm_slots_offset(size) + TS_SHM_SLOTS * (size_t)size * ts_shm_piece_bytes(size);
+}
+
+size_t ts_shm_message_bytes(int size)
+{
+    const size_t most = (size_t)TS_SHM_MOST / ((size_t)size * (size_t)size) / 64 * 64;
+    return most > TS_SHM_MESSAGE         ? TS_SHM_MESSAGE
+           : most < TS_SHM_MESSAGE_LEAST ? TS_SHM_MESSAGE_LEAST
+                                         : most;
+}
+
+size_t ts_shm_channel_bytes(int size)
+{
+    return sizeof(ts_shm_channel) + TS_SHM_SLOTS * ts_shm_message_bytes(size);
+}
+
+size_t ts_shm_bytes(int size)
+{
+    return ts_shm_channels_offset(size) + (size_t)size * (size_t)size * ts_shm_channel_bytes(size);
+}
+
 /* Sleepers count themselves, then look once more, then sleep on the event they saw before looking.
  * Between what a rank says and its look for sleepers, and between a sleeper's count and its last
  * look, everything is in one order: one of the two sees the other. */

@@ -12,6 +12,7 @@
  * each. A slot is large enough that its lines have left the second cache of the core that wrote
  * them when another asks for them, and small enough that they are still in the third. */
 enum { TS_SHM_SLOTS = 4, TS_SHM_PIECE = 256 << 10, TS_SHM_MOST = 64 << 20 };
+enum { TS_SHM_MESSAGE = 64 << 10, TS_SHM_MESSAGE_LEAST = 1 << 10 }; /* a piece of a message */
 
 /* What a rank writes and the others read: a cache line, and another that stays. */
 typedef struct ts_shm_rank {
@@ -26,12 +27,23 @@ typedef struct ts_shm_head {
     int64_t cookie;
     _Alignas(64) _Atomic uint32_t event; /* changes when sleepers are woken; a futex */
     _Alignas(64) _Atomic uint32_t sleepers;
-    ts_shm_rank rank[]; /* [size], then the slots: [SLOTS][size][piece bytes] */
+    ts_shm_rank rank[]; /* [size], then the slots: [SLOTS][size][piece bytes], then the channels */
 } ts_shm_head;
+
+/* From one rank to another: shm_message.h. Either end writes a line of its own. */
+typedef struct ts_shm_channel {
+    _Alignas(64) _Atomic int64_t put; /* pieces */
+    int64_t bytes[TS_SHM_SLOTS];      /* of the whole message; as a slot */
+    _Alignas(64) _Atomic int64_t taken;
+} ts_shm_channel; /* then its slots: [SLOTS][message bytes] */
 
 /* Bytes of one rank's slot: a multiple of 64. */
 size_t ts_shm_piece_bytes(int size);
 size_t ts_shm_slots_offset(int size);
+size_t ts_shm_channels_offset(int size);
+size_t ts_shm_message_bytes(int size); /* of a channel's slot: a multiple of 64 */
+size_t ts_shm_channel_bytes(int size); /* of a channel; they lie as [from][to] */
+size_t ts_shm_bytes(int size);         /* of everything */
 /* After this rank has said that it has come further: wakes those who sleep. */
 void ts_shm_signal(ts_shm_head *h);
 /* Before the last look: counts this rank among the sleepers and returns the event as it is. */

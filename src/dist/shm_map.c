@@ -30,8 +30,7 @@ ts_status ts_shm_make(int size, ts_shm_map *map, ts_shm_ticket *ticket)
     *map = (ts_shm_map){ .fd = -1 };
     if (size > TS_SHM_MOST / TS_SHM_SLOTS / 4096)
         return ts_error(TS_ERR_RUN, "shared memory: %d processes are too many", size);
-    const size_t bytes =
-        ts_shm_slots_offset(size) + TS_SHM_SLOTS * (size_t)size * ts_shm_piece_bytes(size);
+    const size_t bytes = ts_shm_bytes(size);
     map->fd = memfd_create("tessera", MFD_CLOEXEC);
     if (map->fd < 0)
         return failed("memfd_create");

@@ -118,8 +118,7 @@ static void put_values(const ts_shm_place *p, const ts_shm_request *r, int64_t k
     case TS_SHM_SCATTER:
         put_parts(p, r, k, to, past);
         break;
-    case TS_SHM_MEET:
-        break;
+    default: /* MEET */ break;
     }
 }
 
@@ -142,6 +141,17 @@ void ts_shm_put(const ts_shm_place *p, const ts_shm_request *r, int64_t k, ts_sh
         addresses[d] = source(r, k, d);
 }
 
+/* A tile of a 16-bit type: at most TS_SUM_TILE values, rounded once. */
+static void combine_16(const ts_shm_place *p, const ts_shm_request *r, int64_t k, size_t at,
+                       const char *own, char *out, int64_t n)
+{
+    float acc[TS_SUM_TILE];
+    ts_widen(acc, p->rank == 0 ? own : slot(p, r, k, 0) + at, n, r->t);
+    for (int q = 1; q < p->size; q++)
+        ts_fold(acc, p->rank == q ? own : slot(p, r, k, q) + at, n, r->t, r->op);
+    ts_narrow(out, acc, n, r->t);
+}
+
 /* out = the m values of all ranks, added in rank order, so that every rank gets the same bits. This
  * rank's values are at `own`, the others' in their slots from byte `at` on.
  *
@@ -153,9 +163,15 @@ static void combine_all(const ts_shm_place *p, const ts_shm_request *r, int64_t 
                         const char *own, char *sum, char *out, int64_t m)
 {
     const size_t z = ts_comm_type_size(r->t);
-    for (int64_t b = 0; b < m; b += TILE) {
-        const int64_t n = m - b < TILE ? m - b : TILE;
+    const bool narrow = r->t == TS_COMM_BF16 || r->t == TS_COMM_F16;
+    const int64_t tile = narrow ? TS_SUM_TILE : TILE;
+    for (int64_t b = 0; b < m; b += tile) {
+        const int64_t n = m - b < tile ? m - b : tile;
         const size_t o = (size_t)b * z;
+        if (narrow) {
+            combine_16(p, r, k, at + o, own + o, out + o, n);
+            continue;
+        }
         const char *x = p->rank == 0 ? own + o : slot(p, r, k, 0) + at + o;
         for (int q = 1; q < p->size; q++) {
             char *to = q + 1 == p->size ? out + o : sum + o;

@@ -24,13 +24,15 @@ typedef enum ts_shm_work {
     TS_SHM_EXCHANGE,    /* every rank has values for every other (all-to-all) */
     TS_SHM_SPREAD,      /* every rank gets the root's array (broadcast) */
     TS_SHM_MEET,        /* nothing is passed on, all wait for all (barrier) */
+    TS_SHM_SEND,        /* a message to another rank, or from it: shm_message.h */
+    TS_SHM_RECV,
 } ts_shm_work;
 
-/* One collective under way. A communicator counts pieces through its life; this one's are
- * [first, first + pieces) of the count, and all ranks must come to the same number of them, or they
- * wait for each other for ever. In an EXCHANGE a rank knows only how much it sends itself. So that
- * starts as one piece, with which every rank says how much it has for one other; all find the
- * largest, and know how many pieces follow:
+/* One call under way; of messages shm_message.h says more. A communicator counts the pieces of its
+ * collectives through its life; this one's are [first, first + pieces) of the count, and all ranks
+ * must come to the same number of them, or they wait for each other for ever. In an EXCHANGE a rank
+ * knows only how much it sends itself. So that starts as one piece, with which every rank says how
+ * much it has for one other; all find the largest, and know how many pieces follow:
  *
  *   ranks cannot read each other's memory    | values | values | values |
  *   they can, and all fits into caches       | values or addresses |
@@ -39,11 +41,12 @@ typedef struct ts_shm_request {
     ts_shm_work what;
     ts_comm_type t;
     ts_comm_op op;
-    int root;                    /* SPREAD */
+    ts_collective name; /* as the caller knows it */
+    int root;           /* SPREAD; SEND, RECV: the other rank */
     int64_t first, pieces;
     int64_t put, reduced, taken; /* steps that this rank has done, in pieces of this collective */
     int64_t each;                /* values in a whole piece; SCATTER, EXCHANGE: for one rank */
-    int64_t n;                   /* REDUCE*, SPREAD, GATHER: values of this rank */
+    int64_t n;                   /* REDUCE*, SPREAD, GATHER, SEND, RECV: values of this rank */
     int64_t longest;             /* EXCHANGE: values of this rank for one other, at most */
     bool stream;                 /* larger than the caches: results are written past them */
     bool direct;                 /* one piece, which the others read where it lies */
@@ -53,14 +56,16 @@ typedef struct ts_shm_request {
     bool past;                   /* NULL, and this is the way: past the caches or through them */
     const char *send;            /* NULL: recv is both */
     char *recv;                  /* SCATTER: this rank's part */
-    const int64_t *send_counts, *send_offsets, *recv_counts, *recv_offsets; /* [size], in values */
+    /* [size], in values; NULL where the work has none. They point into counts. */
+    int64_t *send_counts, *send_offsets, *recv_counts, *recv_offsets;
     struct ts_shm_request *next;
+    int64_t counts[]; /* [4 * size] */
 } ts_shm_request;
 
 /* Where a rank stands: the shared memory, and who it is in it. */
 typedef struct ts_shm_place {
     ts_shm_head *head;
-    char *slots;
+    char *slots, *channels;
     size_t slot_bytes;
     int rank, size;
     char *bounce; /* [TS_SHM_BOUNCE], this rank's own: shm_read.h */

@@ -1,5 +1,7 @@
 #include "dist/sum.h"
 
+#include "base/dtype.h"
+
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -69,6 +71,35 @@ void ts_combine(void *out, const void *a, const void *b, int64_t n, ts_comm_type
     }
 #endif
     combine(out, a, b, n, t, op);
+}
+
+static ts_dtype dtype_of(ts_comm_type t)
+{
+    return t == TS_COMM_BF16 ? TS_DTYPE_BF16 : TS_DTYPE_F16;
+}
+
+void ts_widen(float *acc, const void *x, int64_t n, ts_comm_type t)
+{
+    const ts_dtype d = dtype_of(t);
+    for (int64_t i = 0; i < n; i++)
+        acc[i] = ts_load_f32(x, i, d);
+}
+
+void ts_fold(float *acc, const void *x, int64_t n, ts_comm_type t, ts_comm_op op)
+{
+    float wide[TS_SUM_TILE];
+    for (int64_t b = 0; b < n; b += TS_SUM_TILE) {
+        const int64_t m = n - b < TS_SUM_TILE ? n - b : TS_SUM_TILE;
+        ts_widen(wide, (const uint16_t *)x + b, m, t);
+        ts_combine(acc + b, acc + b, wide, m, TS_COMM_F32, op);
+    }
+}
+
+void ts_narrow(void *out, const float *acc, int64_t n, ts_comm_type t)
+{
+    const ts_dtype d = dtype_of(t);
+    for (int64_t i = 0; i < n; i++)
+        ts_store_f32(out, i, d, acc[i]);
 }
 
 void ts_sum_f32(float *a, const float *b, int64_t n)

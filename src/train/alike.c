@@ -24,12 +24,12 @@ static ts_status check(void *ctx, const ts_option_difference *d)
 static ts_status tell_all(ts_comm *comm, const ts_str *own, char **out, size_t *size)
 {
     int64_t n = (int64_t)own->len;
-    TS_TRY(comm->broadcast(comm, &n, 1, TS_COMM_I64, 0));
+    TS_TRY(ts_comm_run(comm, ts_broadcast(&n, 1, TS_COMM_I64, 0)));
     TS_TRY(ts_comm_agree(comm, ts_alloc(out, (size_t)n, 1)));
     if (comm->rank == 0)
         memcpy(*out, own->s, own->len);
     *size = (size_t)n;
-    return comm->broadcast(comm, *out, n, TS_COMM_U8, 0);
+    return ts_comm_run(comm, ts_broadcast(*out, n, TS_COMM_U8, 0));
 }
 
 ts_status ts_job_check_alike(const ts_option_set *set, ts_comm *comm)

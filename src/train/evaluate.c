@@ -21,7 +21,7 @@ enum { GO_ON, STOP, FAILED };
 static ts_status agree(ts_trainer *t, ts_status st, bool *stop)
 {
     int64_t wish = st != TS_OK ? FAILED : t->asked && t->asked(t->asked_ctx) ? STOP : GO_ON;
-    TS_TRY(t->comm->all_reduce(t->comm, &wish, 1, TS_COMM_I64, TS_COMM_MAX));
+    TS_TRY(ts_comm_run(t->comm, ts_all_reduce(&wish, 1, TS_COMM_I64, TS_COMM_MAX)));
     *stop = wish == STOP;
     return wish == FAILED ? ts_comm_agree(t->comm, st) : TS_OK;
 }
@@ -56,7 +56,7 @@ ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, i
     ts_feed_size(&t->feed, global);
     ts_tape_reset(t->flight[0].tape);
     if (st == TS_OK)
-        st = t->comm->all_reduce(t->comm, total, 2, TS_COMM_F64, TS_COMM_SUM);
+        st = ts_comm_run(t->comm, ts_all_reduce(total, 2, TS_COMM_F64, TS_COMM_SUM));
     out->loss = total[1] > 0 ? total[0] / total[1] : 0;
     ts_trainer_enter(t, NULL);
     return st;

@@ -20,7 +20,7 @@ static double rss_peak(void)
 static ts_status count_tokens(ts_trainer *t, int64_t *tokens)
 {
     *tokens = (int64_t)ts_flight_counts(t);
-    TS_TRY(t->comm->all_reduce(t->comm, tokens, 1, TS_COMM_I64, TS_COMM_SUM));
+    TS_TRY(ts_comm_run(t->comm, ts_all_reduce(tokens, 1, TS_COMM_I64, TS_COMM_SUM)));
     if (*tokens <= 0)
         return ts_error(TS_ERR_USER, "the global batch of iteration %lld has no token to train on",
                         (long long)t->iteration + 1);
@@ -66,7 +66,7 @@ static ts_status share_results(ts_trainer *t, double *mine, bool stop, ts_step_r
     x[EXTRA_STOP] = stop;
     x[EXTRA_MEMORY] = (double)t->dev->mem.peak;
     x[EXTRA_RSS] = rss_peak();
-    TS_TRY(t->comm->all_gather(t->comm, mine, t->gathered, n, TS_COMM_F64));
+    TS_TRY(ts_comm_run(t->comm, ts_all_gather(mine, t->gathered, n, TS_COMM_F64)));
     r->memory_peak = t->dev->mem.peak;
     if (!t->dev->computes)
         return TS_OK;

@@ -79,7 +79,7 @@ int main(void)
     sum_of(comm, 4096, 4096);
     const double half = comm->traffic.bytes - before;
     float x[4096] = { 0 };
-    EXPECT_OK(comm->all_reduce(comm, x, 4096, TS_COMM_F32, TS_COMM_SUM));
+    EXPECT_OK(ts_comm_run(comm, ts_all_reduce(x, 4096, TS_COMM_F32, TS_COMM_SUM)));
     const double whole = comm->traffic.bytes - before - half;
     EXPECT(comm->size == 1 || half * 2 <= whole * 1.01, "%g bytes are sent, in fp32 %g", half, whole);
     reduce(comm);

@@ -1,6 +1,7 @@
 #include "base/thread.h"
 #include "dist/comm_mpi.h"
 #include "dist/comm_shm.h"
+#include "dist/shm_map.h"
 #include "dist/shm_read.h"
 #include "dist/shm_way.h"
 #include "dist_test.h"
@@ -66,13 +67,13 @@ static void all_reduces(ts_comm *comm, int64_t n, ts_comm_type t, ts_comm_op op)
         set(b, i, t, value(comm->rank, i, t));
     }
     ts_comm_request *r;
-    EXPECT_OK(comm->all_reduce_start(comm, b, n, t, op, &r));
-    EXPECT_OK(comm->all_reduce(comm, a, n, t, op)); /* overtakes */
+    EXPECT_OK(ts_comm_start(comm, ts_all_reduce(b, n, t, op), &r));
+    EXPECT_OK(ts_comm_run(comm, ts_all_reduce(a, n, t, op))); /* overtakes */
     bool done = false;
     if (n % 2)
         while (!done)
-            EXPECT_OK(comm->test(comm, &r, &done));
-    EXPECT_OK(comm->wait(comm, &r));
+            EXPECT_OK(ts_comm_test(comm, &r, &done));
+    EXPECT_OK(ts_comm_wait(comm, &r));
     EXPECT(!r, "the request was left behind");
     for (int64_t i = 0; i < n; i++) {
         const double want = reduced(comm->size, i, t, op);
@@ -91,7 +92,7 @@ static void gathers(ts_comm *comm, int64_t n, ts_comm_type t)
     int64_t counts[64], offsets[64], end = 0;
     for (int64_t i = 0; i < n; i++)
         set(send, i, t, value(comm->rank, i, t));
-    EXPECT_OK(comm->all_gather(comm, send, recv, n, t));
+    EXPECT_OK(ts_comm_run(comm, ts_all_gather(send, recv, n, t)));
     for (int64_t i = 0; i < n * p; i++)
         EXPECT(get(recv, i, t) == (double)value((int)(i / n), i % n, t), "[%lld]", (long long)i);
     for (int r = 0; r < p; r++) { /* rank 0 has none; with gaps of one */
@@ -106,8 +107,8 @@ static void gathers(ts_comm *comm, int64_t n, ts_comm_type t)
                                                                               : 8);
         for (int64_t i = 0; i < counts[comm->rank]; i++)
             set(in_place ? mine : send, i, t, value(comm->rank, i, t));
-        EXPECT_OK(comm->all_gather_v(comm, in_place ? mine : send, counts[comm->rank], recv, counts,
-                                     offsets, t));
+        EXPECT_OK(ts_comm_run(comm, ts_all_gather_v(in_place ? mine : send, counts[comm->rank],
+                                                    recv, counts, offsets, t)));
         for (int r = 0; r < p; r++) {
             for (int64_t i = 0; i < counts[r]; i++)
                 EXPECT(get(recv, offsets[r] + i, t) == (double)value(r, i, t), "%d[%lld]", r,
@@ -133,7 +134,7 @@ static void all_to_alls(ts_comm *comm, int64_t n, ts_comm_type t)
         for (int64_t i = 0; i < sc[d]; i++)
             set(send, so[d] + i, t, value(me + 5 * d, i, t));
     }
-    EXPECT_OK(comm->all_to_all_v(comm, send, sc, so, recv, rc, ro, t));
+    EXPECT_OK(ts_comm_run(comm, ts_all_to_all_v(send, sc, so, recv, rc, ro, t)));
     for (int d = 0; d < p; d++)
         for (int64_t i = 0; i < rc[d]; i++)
             EXPECT(get(recv, ro[d] + i, t) == (double)value(d + 5 * me, i, t), "from %d [%lld]", d,
@@ -154,12 +155,12 @@ static void reduce_scatters(ts_comm *comm, int64_t n, ts_comm_type t, ts_comm_op
     for (int64_t i = 0; i < end; i++)
         set(send, i, t, value(me, i, t));
     set(recv, counts[me], t, 77);
-    EXPECT_OK(comm->reduce_scatter_v(comm, send, recv, counts, offsets, t, op));
+    EXPECT_OK(ts_comm_run(comm, ts_reduce_scatter_v(send, recv, counts, offsets, t, op)));
     EXPECT(get(recv, counts[me], t) == 77, "written behind the end");
     for (int64_t i = 0; i < end; i++)
         EXPECT(get(send, i, t) == (double)value(me, i, t), "send changed at %lld", (long long)i);
     char *mine = (char *)send + offsets[me] * (t == TS_COMM_U8 ? 1 : t == TS_COMM_F32 ? 4 : 8);
-    EXPECT_OK(comm->reduce_scatter_v(comm, send, mine, counts, offsets, t, op));
+    EXPECT_OK(ts_comm_run(comm, ts_reduce_scatter_v(send, mine, counts, offsets, t, op)));
     for (int64_t i = 0; i < counts[me]; i++) {
         const double want = reduced(p, offsets[me] + i, t, op);
         EXPECT(get(recv, i, t) == want && get(mine, i, t) == want,
@@ -176,11 +177,11 @@ static void broadcasts(ts_comm *comm, int64_t n, ts_comm_type t)
     for (int root = 0; root < comm->size; root++) {
         for (int64_t i = 0; i < n; i++)
             set(a, i, t, comm->rank == root ? value(root, i, t) : 1);
-        EXPECT_OK(comm->broadcast(comm, a, n, t, root));
+        EXPECT_OK(ts_comm_run(comm, ts_broadcast(a, n, t, root)));
         for (int64_t i = 0; i < n; i++)
             EXPECT(get(a, i, t) == (double)value(root, i, t), "root %d [%lld]", root, (long long)i);
     }
-    EXPECT_OK(comm->barrier(comm));
+    EXPECT_OK(ts_comm_run(comm, ts_barrier()));
     ts_free(&a);
 }
 
@@ -237,7 +238,7 @@ static void lose_rank(ts_comm *comm, const char *how, bool large)
         EXPECT_OK(ts_watchdog_create(comm->watch, comm->rank, comm->size, comm->host, 1, say_stuck,
                                      NULL, &dog));
     ts_watch_phase(comm->watch, "testing");
-    EXPECT_OK(comm->barrier(comm));
+    EXPECT_OK(ts_comm_run(comm, ts_barrier()));
     if (comm->rank == comm->size - 1) {
         if (strcmp(how, "killed") == 0)
             raise(SIGKILL);
@@ -251,7 +252,7 @@ static void lose_rank(ts_comm *comm, const char *how, bool large)
     if (large)
         gathers(comm, 500009, TS_COMM_F32);
     else
-        EXPECT_OK(comm->all_reduce(comm, x, 100, TS_COMM_F32, TS_COMM_SUM));
+        EXPECT_OK(ts_comm_run(comm, ts_all_reduce(x, 100, TS_COMM_F32, TS_COMM_SUM)));
     fprintf(stderr, "rank %d came through\n", comm->rank);
     _exit(0); /* the runner wants a failure */
 }
@@ -341,10 +342,10 @@ static void bench(ts_comm *comm)
         double best = 1e9;
         for (int round = 0; round < 3; round++) {
             memset(a, 0, (size_t)n * 4);
-            EXPECT_OK(comm->barrier(comm));
+            EXPECT_OK(ts_comm_run(comm, ts_barrier()));
             const double t0 = ts_now();
             for (int64_t i = 0; i < repeats; i++)
-                EXPECT_OK(comm->all_reduce(comm, a, n, TS_COMM_F32, TS_COMM_SUM));
+                EXPECT_OK(ts_comm_run(comm, ts_all_reduce(a, n, TS_COMM_F32, TS_COMM_SUM)));
             best = fmin(best, (ts_now() - t0) / (double)repeats);
         }
         if (comm->rank == 0)

@@ -29,59 +29,58 @@ static inline size_t group_size_of(ts_comm_type t)
 
 static inline void group_meet(ts_comm *c) { pthread_barrier_wait(&((group_rank *)c)->g->barrier); }
 
-static inline ts_status group_all_reduce(ts_comm *c, void *buf, int64_t n, ts_comm_type t,
-                                         ts_comm_op op)
+static inline void group_all_reduce(ts_comm *c, const ts_comm_call *x)
 {
     group *g = ((group_rank *)c)->g;
     int64_t out[8];
-    TS_ASSERT(t == TS_COMM_I64 && n <= 8 && op != TS_COMM_SUM, "not needed so far");
-    g->send[c->rank] = buf;
+    TS_ASSERT(x->type == TS_COMM_I64 && x->n <= 8 && x->op != TS_COMM_SUM, "not needed so far");
+    g->send[c->rank] = x->recv;
     group_meet(c);
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < x->n; i++) {
         out[i] = ((const int64_t *)g->send[0])[i];
         for (int r = 1; r < g->size; r++) {
             const int64_t v = ((const int64_t *)g->send[r])[i];
-            if (op == TS_COMM_MAX ? v > out[i] : v < out[i])
+            if (x->op == TS_COMM_MAX ? v > out[i] : v < out[i])
                 out[i] = v;
         }
     }
     group_meet(c);
-    memcpy(buf, out, (size_t)n * 8);
-    return TS_OK;
+    memcpy(x->recv, out, (size_t)x->n * 8);
 }
 
-static inline ts_status group_all_gather_v(ts_comm *c, const void *send, int64_t n, void *recv,
-                                           const int64_t *counts, const int64_t *offsets,
-                                           ts_comm_type t)
+static inline void group_all_gather(ts_comm *c, const ts_comm_call *x)
 {
     group *g = ((group_rank *)c)->g;
-    TS_ASSERT(n == counts[c->rank], "rank %d", c->rank);
-    g->send[c->rank] = send;
+    const size_t z = group_size_of(x->type);
+    g->send[c->rank] = x->send;
     group_meet(c);
     for (int r = 0; r < g->size; r++)
-        memcpy((char *)recv + (size_t)offsets[r] * group_size_of(t), g->send[r],
-               (size_t)counts[r] * group_size_of(t));
+        memcpy((char *)x->recv + (size_t)ts_call_offset(x->recv_offsets, x->n, r) * z, g->send[r],
+               (size_t)ts_call_count(x->recv_counts, x->n, r) * z);
     group_meet(c);
-    return TS_OK;
 }
 
-static inline ts_status group_all_gather(ts_comm *c, const void *send, void *recv, int64_t n,
-                                         ts_comm_type t)
-{
-    int64_t counts[GROUP_MOST], offsets[GROUP_MOST];
-    for (int r = 0; r < c->size; r++)
-        counts[r] = n, offsets[r] = r * n;
-    return group_all_gather_v(c, send, n, recv, counts, offsets, t);
-}
-
-static inline ts_status group_broadcast(ts_comm *c, void *buf, int64_t n, ts_comm_type t, int root)
+static inline void group_broadcast(ts_comm *c, const ts_comm_call *x)
 {
     group *g = ((group_rank *)c)->g;
-    g->send[c->rank] = buf;
+    g->send[c->rank] = x->recv;
     group_meet(c);
-    if (c->rank != root)
-        memcpy(buf, g->send[root], (size_t)n * group_size_of(t));
+    if (c->rank != x->peer)
+        memcpy(x->recv, g->send[x->peer], (size_t)x->n * group_size_of(x->type));
     group_meet(c);
+}
+
+static inline ts_status group_start(ts_comm *c, const ts_comm_call *x, ts_comm_request **out)
+{
+    (void)out; /* done at once */
+    TS_ASSERT(x->what == TS_ALL_REDUCE || x->what == TS_ALL_GATHER || x->what == TS_BROADCAST,
+              "not needed so far");
+    if (x->what == TS_ALL_REDUCE)
+        group_all_reduce(c, x);
+    else if (x->what == TS_ALL_GATHER)
+        group_all_gather(c, x);
+    else
+        group_broadcast(c, x);
     return TS_OK;
 }
 
@@ -101,17 +100,17 @@ static inline void *group_thread(void *p)
 /* Runs fn on `size` ranks at once. */
 static inline void group_run(int size, void (*fn)(ts_comm *c, void *ctx), void *ctx)
 {
+    static const ts_comm_table table = { .start = group_start };
     group g = { .size = size };
     group_task tasks[GROUP_MOST];
     pthread_t threads[GROUP_MOST];
     pthread_barrier_init(&g.barrier, NULL, (unsigned)size);
     for (int r = 0; r < size; r++) {
-        tasks[r] = (group_task){ .rank = { .comm = { .kind = "threads", .group = "world", .rank = r,
+        tasks[r] = (group_task){ .rank = { .comm = { .kind = "threads",
+                                                     .group = "world",
+                                                     .rank = r,
                                                      .size = size,
-                                                     .all_reduce = group_all_reduce,
-                                                     .all_gather = group_all_gather,
-                                                     .all_gather_v = group_all_gather_v,
-                                                     .broadcast = group_broadcast },
+                                                     .table = &table },
                                            .g = &g },
                                  .fn = fn,
                                  .ctx = ctx };

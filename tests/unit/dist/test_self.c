@@ -21,23 +21,25 @@ static void collectives(void **state)
     float a[4] = { 1, 2, 3, 4 }, b[6] = { 0 };
     ts_comm_request *r;
     bool done = false;
-    assert_int_equal(c->all_reduce(c, a, 4, TS_COMM_F32, TS_COMM_SUM), TS_OK);
-    assert_int_equal(c->all_reduce_start(c, a, 4, TS_COMM_F32, TS_COMM_MAX, &r), TS_OK);
-    assert_int_equal(c->test(c, &r, &done), TS_OK);
+    assert_int_equal(ts_comm_run(c, ts_all_reduce(a, 4, TS_COMM_F32, TS_COMM_SUM)), TS_OK);
+    assert_int_equal(ts_comm_start(c, ts_all_reduce(a, 4, TS_COMM_F32, TS_COMM_MAX), &r), TS_OK);
+    assert_int_equal(ts_comm_test(c, &r, &done), TS_OK);
     assert_true(done && !r);
-    assert_int_equal(c->wait(c, &r), TS_OK);
+    assert_int_equal(ts_comm_wait(c, &r), TS_OK);
     assert_true(a[0] == 1 && a[3] == 4);
-    assert_int_equal(c->all_gather(c, a, b, 2, TS_COMM_F32), TS_OK);
+    assert_int_equal(ts_comm_run(c, ts_all_gather(a, b, 2, TS_COMM_F32)), TS_OK);
     assert_true(b[0] == 1 && b[1] == 2 && b[2] == 0);
     const int64_t two = 2, at = 3, from = 1;
-    assert_int_equal(c->all_gather_v(c, a, 2, b, &two, &at, TS_COMM_F32), TS_OK);
+    assert_int_equal(ts_comm_run(c, ts_all_gather_v(a, 2, b, &two, &at, TS_COMM_F32)), TS_OK);
     assert_true(b[3] == 1 && b[4] == 2 && b[5] == 0);
-    assert_int_equal(c->all_to_all_v(c, a, &two, &from, b, &two, &at, TS_COMM_F32), TS_OK);
+    assert_int_equal(ts_comm_run(c, ts_all_to_all_v(a, &two, &from, b, &two, &at, TS_COMM_F32)),
+                     TS_OK);
     assert_true(b[3] == 2 && b[4] == 3);
-    assert_int_equal(c->reduce_scatter_v(c, a, b, &two, &from, TS_COMM_F32, TS_COMM_SUM), TS_OK);
+    assert_int_equal(
+        ts_comm_run(c, ts_reduce_scatter_v(a, b, &two, &from, TS_COMM_F32, TS_COMM_SUM)), TS_OK);
     assert_true(b[0] == 2 && b[1] == 3 && b[2] == 0);
-    assert_int_equal(c->broadcast(c, a, 4, TS_COMM_F32, 0), TS_OK);
-    assert_int_equal(c->barrier(c), TS_OK);
+    assert_int_equal(ts_comm_run(c, ts_broadcast(a, 4, TS_COMM_F32, 0)), TS_OK);
+    assert_int_equal(ts_comm_run(c, ts_barrier()), TS_OK);
     assert_int_equal(c->traffic.calls, 8);
     assert_int_equal(c->traffic.messages, 0);
     ts_comm_finish(&c, true);

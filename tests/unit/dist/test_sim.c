@@ -25,28 +25,31 @@ static void traffic_of_each(void **state)
     ts_comm *c;
     assert_int_equal(ts_comm_sim_create(1, 4, "dp", &link, &c), TS_OK);
     assert_string_equal(c->group, "dp");
-    assert_int_equal(c->all_reduce(c, nowhere, 1000, TS_COMM_F32, TS_COMM_SUM), TS_OK);
+    assert_int_equal(ts_comm_run(c, ts_all_reduce(nowhere, 1000, TS_COMM_F32, TS_COMM_SUM)), TS_OK);
     assert_int_equal(c->traffic.messages, 6);
     assert_true(fabs(c->traffic.bytes - (6000)) <= 1e-6);
     assert_true(fabs(seconds - (6e-3 + 6e-6)) < 1e-12);
-    assert_int_equal(c->all_gather(c, nowhere, nowhere, 1000, TS_COMM_F64), TS_OK);
+    assert_int_equal(ts_comm_run(c, ts_all_gather(nowhere, nowhere, 1000, TS_COMM_F64)), TS_OK);
     assert_int_equal(c->traffic.messages, 6 + 3);
     assert_true(fabs(c->traffic.bytes - (6000 + 24000)) <= 1e-6);
     const int64_t counts[] = { 10, 20, 30, 40 }, at[] = { 0, 10, 30, 60 };
-    assert_int_equal(c->all_gather_v(c, nowhere, 20, nowhere, counts, at, TS_COMM_U8), TS_OK);
-    assert_true(fabs(c->traffic.bytes - (30000 + 75)) <= 1e-6);
-    assert_int_equal(c->all_to_all_v(c, nowhere, counts, at, nowhere, counts, at, TS_COMM_F32),
+    assert_int_equal(ts_comm_run(c, ts_all_gather_v(nowhere, 20, nowhere, counts, at, TS_COMM_U8)),
                      TS_OK);
+    assert_true(fabs(c->traffic.bytes - (30000 + 75)) <= 1e-6);
+    assert_int_equal(
+        ts_comm_run(c, ts_all_to_all_v(nowhere, counts, at, nowhere, counts, at, TS_COMM_F32)),
+        TS_OK);
     assert_true(fabs(c->traffic.bytes - (30075 + 320)) <= 1e-6);
-    assert_int_equal(c->broadcast(c, nowhere, 100, TS_COMM_I64, 3), TS_OK);
-    assert_int_equal(c->barrier(c), TS_OK);
+    assert_int_equal(ts_comm_run(c, ts_broadcast(nowhere, 100, TS_COMM_I64, 3)), TS_OK);
+    assert_int_equal(ts_comm_run(c, ts_barrier()), TS_OK);
     assert_true(fabs(c->traffic.bytes - (30395 + 800)) <= 1e-6);
     assert_int_equal(c->traffic.messages, 6 + 3 + 3 + 3 + 1 + 2);
     assert_int_equal(c->traffic.calls, 6);
     assert_int_equal(ts_comm_agree(c, TS_OK), TS_OK);
     const ts_comm_traffic before = c->traffic;
     assert_int_equal(
-        c->reduce_scatter_v(c, nowhere, nowhere, counts, at, TS_COMM_F32, TS_COMM_SUM), TS_OK);
+        ts_comm_run(c, ts_reduce_scatter_v(nowhere, nowhere, counts, at, TS_COMM_F32, TS_COMM_SUM)),
+        TS_OK);
     assert_true(fabs(c->traffic.bytes - before.bytes - 300) <= 1e-6);
     assert_int_equal(c->traffic.messages - before.messages, 3);
     ts_comm_destroy(&c);
@@ -61,7 +64,7 @@ static void alone_costs_nothing(void **state)
     };
     ts_comm *c;
     assert_int_equal(ts_comm_sim_create(0, 1, "dp", &link, &c), TS_OK);
-    assert_int_equal(c->all_reduce(c, nowhere, 1000, TS_COMM_F32, TS_COMM_SUM), TS_OK);
+    assert_int_equal(ts_comm_run(c, ts_all_reduce(nowhere, 1000, TS_COMM_F32, TS_COMM_SUM)), TS_OK);
     assert_true(seconds == 0 && c->traffic.messages == 0 && c->traffic.bytes == 0);
     ts_comm_destroy(&c);
 }

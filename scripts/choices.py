@@ -24,9 +24,9 @@ def rows(code):
             depth += {"(": 1, ")": -1}.get(code[end], 0)
             end += 1
         args = code[m.end():end].split(",")
-        macro = m.group().split("(")[0]
+        macro = m.group().split("(")[0] # F, L, R: a field of a model's description, no option
         field = args[1] if macro.startswith("TS_") else args[0]
-        yield m.start(), code[m.start():end], field.strip().split(".")[-1], macro != "F"
+        yield m.start(), code[m.start():end], field.strip().split(".")[-1], macro not in ("F", "L", "R")
     for m in OWN_ROW.finditer(code):
         field = re.search(r"offsetof\([^,]*,\s*([\w.]+)", m.group())
         yield m.start(), m.group(), field.group(1).split(".")[-1] if field else "?", True

@@ -12,6 +12,13 @@ typedef enum ts_position_kind {
     TS_POSITION_ROPE,
     TS_POSITION_LEARNED
 } ts_position_kind;
+typedef enum ts_attention_kind {
+    TS_ATTENTION_SOFTMAX, /* over all keys before a query, or its window of them */
+} ts_attention_kind;
+typedef enum ts_mlp_kind {
+    TS_MLP_PLAIN, /* fc2(act(fc1 x)) */
+    TS_MLP_GATED, /* fc2(act(gate x) * up x) */
+} ts_mlp_kind;
 typedef enum ts_qk_norm_kind {
     TS_QK_NORM_NONE,
     TS_QK_NORM_HEAD, /* one weight of head_dim for all heads (Qwen3, Gemma 3) */
@@ -27,7 +34,7 @@ typedef enum ts_rope_scaling {
     TS_ROPE_LLAMA3,
 } ts_rope_scaling;
 
-enum { TS_ROPE_MAX_FACTORS = 128, TS_ARCH_MAX_EOS = 8 };
+enum { TS_ROPE_MAX_FACTORS = 128, TS_ARCH_MAX_EOS = 8, TS_ARCH_MAX_ROPES = 2 };
 /* Bounds of a description; products of two of them fit an int64_t. */
 enum {
     TS_ARCH_MAX_LAYERS = 10000,
@@ -58,12 +65,17 @@ typedef struct ts_rope_config {
     float short_factor[TS_ROPE_MAX_FACTORS], long_factor[TS_ROPE_MAX_FACTORS];
 } ts_rope_config;
 
-/* What differs from layer to layer. */
+/* What a layer is. The model's fields of the same sense are what its layers have unless something else
+ * is said of them (ts_arch_layers); what is built goes by the layers. */
 typedef struct ts_layer_arch {
-    int64_t window; /* keys a query sees, itself among them; 0: all */
-    int rope;       /* which of arch->rope */
+    ts_attention_kind attention;
+    ts_mlp_kind mlp;
+    ts_position_kind position; /* LEARNED: it came with the embedding, of all layers or of none */
+    int rope;                  /* ROPE: which of arch->rope */
+    int64_t window;            /* keys a query sees, itself among them; 0: all */
 } ts_layer_arch;
 
+/* Each field is a row of model/arch_rows.h too. */
 typedef struct ts_arch {
     char family[32];  /* model_type of the family that read it */
     int64_t n_layers, hidden, n_heads, n_kv_heads, head_dim, ffn, vocab, max_positions;
@@ -75,12 +87,12 @@ typedef struct ts_arch {
     bool final_norm;
     bool parallel_residual;    /* x + attn(norm1 x) + mlp(norm2 x) (GPT-NeoX) */
     ts_qk_norm_kind qk_norm;
-    ts_position_kind position;
-    ts_rope_config rope[2];
+    ts_position_kind position; /* of layers; LEARNED: the embedding has a table of positions */
+    ts_rope_config rope[TS_ARCH_MAX_ROPES];
     int n_ropes;
     ts_layer_arch *layer;      /* [n_layers], owned */
     bool bias_qkv, bias_proj, bias_fc1, bias_fc2, bias_head;
-    bool gated;                /* MLP: act(gate) * up */
+    bool gated;                /* MLPs of layers are */
     ts_act act;
     bool tied;                 /* the output layer is the embedding */
     double embed_scale;        /* 1: none */
@@ -100,8 +112,12 @@ typedef struct ts_arch {
 void ts_arch_init(ts_arch *a);
 void ts_arch_deinit(ts_arch *a);
 ts_status ts_arch_copy(const ts_arch *a, ts_arch *out) TS_NODISCARD;
-/* Makes layer[] of n_layers entries with this window. */
+/* Makes layer[] of n_layers entries as the model's fields say, with this window. */
 ts_status ts_arch_layers(ts_arch *a, int64_t window) TS_NODISCARD;
+/* Positions of the model and of every layer. */
+void ts_arch_set_position(ts_arch *a, ts_position_kind position);
+/* Whether any layer has a rotary embedding. */
+bool ts_arch_rotates(const ts_arch *a);
 /* Refuses what cannot be (heads that do not divide, sizes out of bounds, ...): TS_ERR_USER naming
  * `file` and the key. Every description is checked before it is built. */
 ts_status ts_arch_check(const ts_arch *a, const char *file) TS_NODISCARD;
@@ -113,7 +129,8 @@ bool ts_arch_equal(const ts_arch *a, const ts_arch *b);
 ts_status ts_arch_differences(const ts_arch *a, const ts_arch *b, ts_str *out, int *n) TS_NODISCARD;
 
 /* The description in JSON, in the words of this file: for checkpoints of models that no family of
- * Hugging Face can say. Reading checks (TS_ERR_USER that names file and key); `a` must be
+ * Hugging Face can say. What the layers have is written where it is not what the model's fields say,
+ * and read where it is there. Reading checks (TS_ERR_USER that names file and key); `a` must be
  * initialised. */
 ts_status ts_arch_write(const ts_arch *a, json_t **out) TS_NODISCARD;
 ts_status ts_arch_read(const json_t *o, const char *file, ts_arch *a) TS_NODISCARD;

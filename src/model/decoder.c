@@ -14,6 +14,8 @@ static ts_norm_layer norm_of(const ts_arch *a, bool present)
 
 static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
 {
+    TS_ASSERT(a->layer[layer].attention == TS_ATTENTION_SOFTMAX, "attention of layer %lld",
+              (long long)layer);
     const int64_t width = a->n_heads * a->head_dim;
     const double scale = a->attn_scale / (a->attn_by_layer ? (double)(layer + 1) : 1);
     return (ts_attention_layer){
@@ -28,6 +30,16 @@ static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
     };
 }
 
+static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
+{
+    const bool gated = a->layer[layer].mlp == TS_MLP_GATED;
+    return (ts_mlp_layer){
+        .act = a->act, .gated = gated,
+        .fc1 = { .in = a->hidden, .out = gated ? 2 * a->ffn : a->ffn, .has_bias = a->bias_fc1 },
+        .fc2 = { .in = a->ffn, .out = a->hidden, .has_bias = a->bias_fc2 },
+    };
+}
+
 static ts_block block_of(const ts_arch *a, int64_t layer)
 {
     return (ts_block){
@@ -35,11 +47,7 @@ static ts_block block_of(const ts_arch *a, int64_t layer)
         .residual_scale = (float)a->residual_scale,
         .input_norm = norm_of(a, a->pre_norm), .post_attn_norm = norm_of(a, a->post_norm),
         .pre_mlp_norm = norm_of(a, a->pre_norm), .post_mlp_norm = norm_of(a, a->post_norm),
-        .attention = attention_of(a, layer),
-        .mlp = { .act = a->act, .gated = a->gated,
-                 .fc1 = { .in = a->hidden, .out = a->gated ? 2 * a->ffn : a->ffn,
-                          .has_bias = a->bias_fc1 },
-                 .fc2 = { .in = a->ffn, .out = a->hidden, .has_bias = a->bias_fc2 } },
+        .attention = attention_of(a, layer), .mlp = mlp_of(a, layer),
     };
 }
 
@@ -192,15 +200,14 @@ static ts_status fill_table(ts_decoder *d, int i, int64_t positions, int64_t seq
 static bool depends_on_length(const ts_decoder *d)
 {
     for (int i = 0; i < d->arch.n_ropes; i++)
-        if (d->arch.rope[i].scaling == TS_ROPE_DYNAMIC ||
-            d->arch.rope[i].scaling == TS_ROPE_LONGROPE)
+        if (ts_rope_varies(&d->arch.rope[i]))
             return true;
     return false;
 }
 
 ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len)
 {
-    if (d->arch.position != TS_POSITION_ROPE)
+    if (!ts_arch_rotates(&d->arch))
         return TS_OK;
     if (positions <= d->rope_positions && (seq_len == d->rope_seq || !depends_on_length(d)))
         return TS_OK;
@@ -211,7 +218,7 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len)
     for (int64_t l = 0; l < d->arch.n_layers; l++) {
         ts_rope_op *o = &d->block[l].attention.rope;
         const int which = d->arch.layer[l].rope;
-        if (which < 0) /* a layer without positions */
+        if (d->arch.layer[l].position != TS_POSITION_ROPE)
             continue;
         o->rot_dim = d->arch.rope[which].dim;
         o->interleaved = d->arch.rope[which].interleaved;

@@ -206,7 +206,7 @@ static bool change(ts_arch *a, int fill, double offset)
     if (fill & FILL_MLP)
         a->bias_fc1 = a->bias_fc2 = true;
     if (fill & FILL_POSITIONS && a->position == TS_POSITION_NONE)
-        a->position = TS_POSITION_LEARNED;
+        ts_arch_set_position(a, TS_POSITION_LEARNED);
     a->norm_offset = offset;
     if (fill & FILL_ATTENTION && before.bias_qkv && before.bias_proj)
         return false;

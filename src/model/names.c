@@ -99,7 +99,7 @@ static ts_status add_row(ts_name_map *m, const target *t)
         return add_groups(m, t, n_q + n_k, (r + 1) * D, D);
     case TS_PART_GATE:
     case TS_PART_UP:
-        TS_ASSERT(a->gated, "%s of an MLP that is not gated", t->row->hf_name);
+        TS_ASSERT(a->layer[t->layer].mlp == TS_MLP_GATED, "%s of an MLP that is not gated", t->row->hf_name);
         TS_TRY(add_tensor(m, t, all / 2));
         return add_piece(m, t, 0, t->row->part == TS_PART_UP ? all / 2 : 0, all / 2);
     }

@@ -43,7 +43,6 @@ ts_status ts_plain_read(const json_t *o, const char *file, ts_arch *a)
     TS_TRY(ts_json_bool(o, file, "mlp_bias", false, &mlp));
     a->bias_qkv = a->bias_proj = attention;
     a->bias_fc1 = a->bias_fc2 = mlp;
-    a->gated = false;
     return TS_OK;
 }
 
@@ -55,6 +54,7 @@ ts_status ts_plain_write(const ts_arch *a, json_t *o)
 
 static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
 {
+    a->gated = false;
     TS_TRY(ts_config_read(o, file, &defaults, a));
     TS_TRY(ts_config_whole_heads(a, file));
     return ts_plain_read(o, file, a);

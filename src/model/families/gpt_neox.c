@@ -52,6 +52,7 @@ static ts_status read_rope(const json_t *o, const char *file, ts_arch *a)
 
 static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
 {
+    a->gated = false;
     TS_TRY(ts_config_read(o, file, &defaults, a));
     TS_TRY(read_rope(o, file, a));
     TS_TRY(ts_json_bool(o, file, "attention_bias", true, &a->bias_qkv));
@@ -60,7 +61,6 @@ static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
     a->bias_fc1 = a->bias_fc2 = true;
     a->norm = TS_NORM_LAYER;
     a->norm_bias = true;
-    a->gated = false;
     a->pad_frozen = false;
     return TS_OK;
 }

@@ -24,6 +24,7 @@ static const ts_config_defaults defaults = {
 
 static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
 {
+    a->gated = false;
     TS_TRY(ts_config_read(o, file, &defaults, a));
     TS_TRY(ts_plain_read(o, file, a));
     a->norm = TS_NORM_LAYER;

@@ -38,12 +38,12 @@ static const ts_name_row names[] = {
 
 static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
 {
+    a->gated = false;
     TS_TRY(ts_config_read(o, file, &defaults, a));
     TS_TRY(ts_json_bool(o, file, "use_bias", true, &a->bias_qkv));
     a->bias_proj = a->bias_fc1 = a->bias_fc2 = a->bias_qkv;
     a->norm = TS_NORM_LAYER;
     a->norm_bias = true;
-    a->gated = false;
     return ts_config_window(o, file, 0, a);
 }
 

@@ -351,7 +351,7 @@ static void test_nobody_fits(void **state)
     json_t *config = NULL;
     json_t *llama = json_pack("{s:s}", "model_type", "llama");
     OK(golden_arch(llama, &f, &a));
-    a.position = TS_POSITION_NONE;
+    ts_arch_set_position(&a, TS_POSITION_NONE);
     REFUSED(ts_family_describe(&a, &f, &config), TS_ERR_USER, "no Hugging Face class that is known here can say this model; the nearest, LlamaForCausalLM, has another position embedding");
     assert_null(config);
     ts_arch_deinit(&a);

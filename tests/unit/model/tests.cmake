@@ -1,3 +1,4 @@
+ts_unit_test(model arch LINK ts_model)
 ts_unit_test(model families LINK ts_model)
 ts_unit_test(model rope LINK ts_model)
 ts_unit_test(model refuse LINK ts_model)

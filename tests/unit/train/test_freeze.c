@@ -89,7 +89,7 @@ static void rich(ts_arch *a)
     a->norm = TS_NORM_LAYER;
     a->norm_bias = a->bias_qkv = a->bias_proj = a->bias_fc1 = a->bias_fc2 = true;
     a->qk_norm = TS_QK_NORM_HEAD;
-    a->position = TS_POSITION_LEARNED;
+    ts_arch_set_position(a, TS_POSITION_LEARNED);
     a->n_ropes = 0;
     a->tied = false;
     a->bias_head = true;

@@ -1,0 +1,70 @@
+/* What a description may be. */
+#include "model/arch_rows.h"
+
+#include <math.h>
+
+static ts_status check_bounds(const ts_arch *a, const ts_field_row *r, const char *file)
+{
+    const double v = ts_field_get(a, r);
+    const bool within = isfinite(v) && (r->above ? v > r->lo : v >= r->lo) && v <= r->hi;
+    if (within)
+        return TS_OK;
+    if (r->type == TS_FIELD_INT)
+        return ts_error(TS_ERR_USER, "%s: %s is %.0f, expected %.0f to %.0f", file, r->name, v,
+                        r->lo, r->hi);
+    return ts_error(TS_ERR_USER, "%s: %s is %g, expected a number %s %g (and at most %.10g)", file,
+                    r->name, v, r->above ? "above" : "not below", r->lo, r->hi);
+}
+
+static ts_status check_norms(const ts_arch *a, const char *file)
+{
+    if (!a->pre_norm && !a->post_norm)
+        return ts_error(TS_ERR_USER, "%s: a layer needs a norm before or after its parts", file);
+    if (a->norm_bias && (a->post_norm || a->norm != TS_NORM_LAYER))
+        return ts_error(TS_ERR_USER, "%s: norms with a bias are layer norms before a layer's parts",
+                        file);
+    if (a->parallel_residual && (!a->pre_norm || a->post_norm))
+        return ts_error(TS_ERR_USER,
+                        "%s: a parallel residual needs norms before attention and MLP only", file);
+    return TS_OK;
+}
+
+static ts_status check_layer(const ts_arch *a, int64_t i, const char *file)
+{
+    const ts_layer_arch *l = &a->layer[i];
+    TS_ASSERT(l->rope >= 0 && l->rope < TS_ARCH_MAX_ROPES, "layer %lld", (long long)i);
+    if (l->window < 0)
+        return ts_error(TS_ERR_USER, "%s: sliding_window is %lld, expected 1 or more", file,
+                        (long long)l->window);
+    if (l->position == TS_POSITION_ROPE && l->rope >= a->n_ropes)
+        return ts_error(TS_ERR_USER, "%s: layer %lld has no rotary embedding", file, (long long)i);
+    if ((l->position == TS_POSITION_LEARNED) != (a->position == TS_POSITION_LEARNED))
+        return ts_error(TS_ERR_USER,
+                        "%s: layer %lld and the model: learned positions come with the embedding, "
+                        "of all layers or of none",
+                        file, (long long)i);
+    return TS_OK;
+}
+
+ts_status ts_arch_check(const ts_arch *a, const char *file)
+{
+    for (size_t i = 0; i < ts_arch_row_count; i++)
+        if (ts_arch_rows[i].name)
+            TS_TRY(check_bounds(a, &ts_arch_rows[i], file));
+    if (a->n_heads % a->n_kv_heads)
+        return ts_error(
+            TS_ERR_USER,
+            "%s: num_attention_heads is %lld, expected a multiple of num_key_value_heads, "
+            "which is %lld",
+            file, (long long)a->n_heads, (long long)a->n_kv_heads);
+    TS_TRY(check_norms(a, file));
+    TS_ASSERT(a->layer, "%s: a description without layers", file);
+    const bool rotates = ts_arch_rotates(a);
+    if (rotates && (a->n_ropes < 1 || a->n_ropes > TS_ARCH_MAX_ROPES))
+        return ts_error(TS_ERR_USER, "%s: %d rotary embeddings, expected 1 or 2", file, a->n_ropes);
+    for (int i = 0; rotates && i < a->n_ropes; i++)
+        TS_TRY(ts_rope_check(&a->rope[i], a->head_dim, file));
+    for (int64_t i = 0; i < a->n_layers; i++)
+        TS_TRY(check_layer(a, i, file));
+    return TS_OK;
+}

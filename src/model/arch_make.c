@@ -1,0 +1,61 @@
+/* A description, its copies and its layers. */
+#include "model/arch_rows.h"
+
+#include <string.h>
+
+void ts_arch_init(ts_arch *a)
+{
+    *a = (ts_arch){ 0 };
+    for (size_t i = 0; i < ts_arch_row_count; i++)
+        if (ts_field_is_number(&ts_arch_rows[i]))
+            ts_field_set(a, &ts_arch_rows[i], ts_arch_rows[i].def);
+    for (int i = 0; i < TS_ARCH_MAX_EOS; i++)
+        a->eos[i] = -1;
+    a->pad_frozen = true;
+}
+
+void ts_arch_deinit(ts_arch *a)
+{
+    ts_free(&a->layer);
+    a->n_layers = 0;
+}
+
+ts_status ts_arch_copy(const ts_arch *a, ts_arch *out)
+{
+    ts_layer_arch *layer = NULL;
+    if (a->layer) {
+        TS_TRY(ts_alloc(&layer, (size_t)a->n_layers, sizeof *layer));
+        memcpy(layer, a->layer, (size_t)a->n_layers * sizeof *layer);
+    }
+    *out = *a;
+    out->layer = layer;
+    return TS_OK;
+}
+
+ts_status ts_arch_layers(ts_arch *a, int64_t window)
+{
+    ts_layer_arch *layer = NULL;
+    TS_TRY(ts_alloc(&layer, (size_t)a->n_layers, sizeof *layer));
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        layer[i] = ts_layer_default(a);
+        layer[i].window = window;
+    }
+    ts_free(&a->layer);
+    a->layer = layer;
+    return TS_OK;
+}
+
+void ts_arch_set_position(ts_arch *a, ts_position_kind position)
+{
+    a->position = position;
+    for (int64_t i = 0; a->layer && i < a->n_layers; i++)
+        a->layer[i].position = position;
+}
+
+bool ts_arch_rotates(const ts_arch *a)
+{
+    for (int64_t i = 0; i < a->n_layers; i++)
+        if (a->layer[i].position == TS_POSITION_ROPE)
+            return true;
+    return false;
+}

@@ -1,0 +1,255 @@
+#include "model/arch_rows.h"
+
+#include "base/choice.h"
+
+#include <string.h>
+
+/* The words of JSON, in the order of the enumerations. */
+#define POSITIONS(W)                                                                               \
+    W(TS_POSITION_NONE, "none") W(TS_POSITION_ROPE, "rope") W(TS_POSITION_LEARNED, "learned")
+#define NORMS(W) W(TS_NORM_RMS, "rms") W(TS_NORM_LAYER, "layer")
+#define ACTS(W)                                                                                    \
+    W(TS_ACT_SILU, "silu")                                                                         \
+    W(TS_ACT_GELU, "gelu")                                                                         \
+    W(TS_ACT_GELU_TANH, "gelu_tanh")                                                               \
+    W(TS_ACT_GELU_QUICK, "gelu_quick")                                                             \
+    W(TS_ACT_RELU, "relu")                                                                         \
+    W(TS_ACT_RELU2, "relu2")
+#define QK_NORMS(W)                                                                                \
+    W(TS_QK_NORM_NONE, "none") W(TS_QK_NORM_HEAD, "head") W(TS_QK_NORM_FULL, "full")
+#define ATTENTIONS(W) W(TS_ATTENTION_SOFTMAX, "softmax")
+#define MLPS(W) W(TS_MLP_PLAIN, "plain") W(TS_MLP_GATED, "gated")
+#define SCALINGS(W)                                                                                \
+    W(TS_ROPE_DEFAULT, "default")                                                                  \
+    W(TS_ROPE_LINEAR, "linear")                                                                    \
+    W(TS_ROPE_DYNAMIC, "dynamic")                                                                  \
+    W(TS_ROPE_YARN, "yarn")                                                                        \
+    W(TS_ROPE_LONGROPE, "longrope")                                                                \
+    W(TS_ROPE_LLAMA3, "llama3")
+enum { POSITIONS(TS_CHOICE_ORDER) };
+POSITIONS(TS_CHOICE_CHECK)
+enum { NORMS(TS_CHOICE_ORDER) };
+NORMS(TS_CHOICE_CHECK)
+enum { ACTS(TS_CHOICE_ORDER) };
+ACTS(TS_CHOICE_CHECK)
+enum { QK_NORMS(TS_CHOICE_ORDER) };
+QK_NORMS(TS_CHOICE_CHECK)
+enum { ATTENTIONS(TS_CHOICE_ORDER) };
+ATTENTIONS(TS_CHOICE_CHECK)
+enum { MLPS(TS_CHOICE_ORDER) };
+MLPS(TS_CHOICE_CHECK)
+enum { SCALINGS(TS_CHOICE_ORDER) };
+SCALINGS(TS_CHOICE_CHECK)
+_Static_assert(sizeof(ts_position_kind) == sizeof(int) && sizeof(ts_act) == sizeof(int),
+               "enumerations are read and written as int");
+
+#define ROW(struct_, type_, field_, ...)                                                           \
+    .field = #field_, .type = TS_FIELD_##type_, .offset = offsetof(struct_, field_),               \
+    .size = sizeof((struct_ *)0)->field_, __VA_ARGS__
+#define F(type_, field_, ...) { .key = #field_, ROW(ts_arch, type_, field_, __VA_ARGS__) }
+#define SIZE(field_, most_, name_, ...)                                                            \
+    F(INT, field_, .lo = 1, .hi = most_, .name = name_, __VA_ARGS__)
+#define SCALE(field_, name_, ...)                                                                  \
+    F(REAL, field_, .hi = 1e9, .name = name_, __VA_ARGS__)
+#define ID(field_) F(INT, field_, .def = -1, .lo = -1, .hi = INT32_MAX, .later = true, .words = TOKENS)
+#define TOKENS "ids of special tokens"
+
+/* Order of messages: the most particular first. It is JSON's too. */
+const ts_field_row ts_arch_rows[] = {
+    F(CHOICE, position, .def = TS_POSITION_ROPE, .choices = TS_CHOICES(POSITIONS), .shapes = true,
+      .words = "position embedding", .option = "position-embedding-type"),
+    F(CHOICE, norm, .def = TS_NORM_RMS, .choices = TS_CHOICES(NORMS), .words = "kind of norm",
+      .option = "normalization"),
+    F(REAL, norm_offset, .hi = 1, .name = "norm offset", .words = "norm weights as 1 + w",
+      .option = "apply-layernorm-1p"),
+    F(BOOL, gated, .def = true, .shapes = true, .words = "gated MLP", .option = "swiglu"),
+    F(CHOICE, act, .def = TS_ACT_SILU, .choices = TS_CHOICES(ACTS),
+      .words = "activation of the MLP"),
+    F(CHOICE, qk_norm, .choices = TS_CHOICES(QK_NORMS), .shapes = true,
+      .words = "norm of queries and keys", .option = "qk-layernorm"),
+    F(BOOL, bias_qkv, .shapes = true, .words = "bias of queries, keys and values",
+      .option = "add-qkv-bias"),
+    F(BOOL, bias_proj, .shapes = true, .words = "bias of the attention's output",
+      .option = "disable-bias-linear"),
+    F(BOOL, bias_fc1, .shapes = true, .words = "biases of the MLP",
+      .option = "disable-bias-linear"),
+    F(BOOL, bias_fc2, .shapes = true, .words = "bias of the MLP's output",
+      .option = "disable-bias-linear"),
+    F(BOOL, bias_head, .shapes = true, .words = "bias of the output layer",
+      .option = "add-output-layer-bias", .says = TS_SAYS_VALUE),
+    F(BOOL, tied, .shapes = true, .words = "tied output layer",
+      .option = "untie-embeddings-and-output-weights", .says = TS_SAYS_NOT),
+    SIZE(n_kv_heads, TS_ARCH_MAX_HEADS, "num_key_value_heads", .shapes = true,
+         .words = "key and value heads", .option = "num-query-groups"),
+    SIZE(head_dim, TS_ARCH_MAX_HEAD_DIM, "head_dim", .shapes = true, .words = "width of a head",
+         .option = "kv-channels"),
+    F(BOOL, norm_bias, .shapes = true, .words = "bias of norms"),
+    F(BOOL, pre_norm, .def = true, .shapes = true, .words = "norms before attention and MLP"),
+    F(BOOL, post_norm, .shapes = true, .words = "norms after attention and MLP",
+      .option = "post-norm", .says = TS_SAYS_VALUE),
+    F(BOOL, final_norm, .def = true, .shapes = true, .words = "norm after the last layer"),
+    F(BOOL, parallel_residual, .words = "attention and MLP side by side"),
+    SCALE(embed_scale, "embedding scale", .def = 1, .above = true,
+          .words = "scale of the embedding"),
+    SCALE(attn_scale, "attention scale", .def = 1, .above = true,
+          .words = "scale of attention scores"),
+    F(BOOL, attn_by_layer, .words = "attention scores divided by the layer's number"),
+    SCALE(attn_softcap, "attn_logit_softcapping", .words = "soft cap of attention scores",
+          .option = "attn-logit-softcapping", .says = TS_SAYS_VALUE),
+    SCALE(logit_softcap, "final_logit_softcapping", .words = "soft cap of logits",
+          .option = "output-logit-softcapping", .says = TS_SAYS_VALUE),
+    SCALE(residual_scale, "residual scale", .def = 1, .above = true,
+          .words = "scale of residuals"),
+    SCALE(logit_scale, "logit scale", .def = 1, .above = true, .words = "scale of logits"),
+    F(REAL, norm_eps, .def = 1e-6, .hi = 1, .name = "norm epsilon", .words = "epsilon of norms",
+      .option = "norm-epsilon", .says = TS_SAYS_VALUE),
+    SCALE(init_std, "initializer_range", .def = 0.02, .words = "deviation of random weights",
+          .option = "init-method-std"),
+    SIZE(n_layers, TS_ARCH_MAX_LAYERS, "num_hidden_layers", .shapes = true, .words = "layers",
+         .option = "num-layers", .says = TS_SAYS_VALUE),
+    SIZE(hidden, TS_ARCH_MAX_WIDTH, "hidden_size", .shapes = true, .words = "hidden size",
+         .option = "hidden-size", .says = TS_SAYS_VALUE),
+    SIZE(n_heads, TS_ARCH_MAX_HEADS, "num_attention_heads", .shapes = true, .words = "heads",
+         .option = "num-attention-heads", .says = TS_SAYS_VALUE),
+    SIZE(ffn, TS_ARCH_MAX_WIDTH, "intermediate_size", .shapes = true, .words = "width of the MLP",
+         .option = "ffn-hidden-size"),
+    SIZE(vocab, TS_ARCH_MAX_VOCAB, "vocab_size", .shapes = true, .words = "vocabulary"),
+    SIZE(max_positions, TS_ARCH_MAX_POSITIONS, "max_position_embeddings", .shapes = true,
+         .words = "positions", .option = "max-position-embeddings"),
+    { .key = "ropes", ROW(ts_arch, ROPES, rope, .words = NULL) },
+    F(COUNT, n_ropes, .words = NULL),
+    { .key = "layers", ROW(ts_arch, LAYERS, layer, .words = NULL) },
+    F(IDS, eos, .words = TOKENS),
+    F(COUNT, n_eos, .words = NULL),
+    ID(bos),
+    ID(pad),
+    F(APART, pad_frozen, .def = true), /* of training; a checkpoint has it beside the description */
+    F(APART, family, .words = NULL),   /* two families can describe one model */
+};
+const size_t ts_arch_row_count = sizeof ts_arch_rows / sizeof *ts_arch_rows;
+
+/* key: of the list with an entry a layer */
+#define L(key_, type_, field_, ...) { .key = key_, ROW(ts_layer_arch, type_, field_, __VA_ARGS__) }
+const ts_field_row ts_layer_rows[] = {
+    L("windows", INT, window, .hi = INT32_MAX, .always = true, .words = "window",
+      .option = "window-size"),
+    L("layer_ropes", INT, rope, .hi = TS_ARCH_MAX_ROPES - 1, .always = true),
+    L("layer_positions", CHOICE, position, .choices = TS_CHOICES(POSITIONS), .model = "position"),
+    L("layer_attentions", CHOICE, attention, .choices = TS_CHOICES(ATTENTIONS),
+      .words = "kind of attention"),
+    L("layer_mlps", CHOICE, mlp, .choices = TS_CHOICES(MLPS), .model = "gated"),
+};
+const size_t ts_layer_row_count = sizeof ts_layer_rows / sizeof *ts_layer_rows;
+
+enum {
+    STRETCHED = INT32_MAX & ~(1 << TS_ROPE_DEFAULT),
+    DYNAMIC = 1 << TS_ROPE_DYNAMIC,
+    YARN = 1 << TS_ROPE_YARN,
+    LONGROPE = 1 << TS_ROPE_LONGROPE,
+    LLAMA3 = 1 << TS_ROPE_LLAMA3,
+};
+#define R(type_, field_, ...) { .key = #field_, ROW(ts_rope_config, type_, field_, __VA_ARGS__) }
+#define PAIRS "order of rotated pairs", .option = "rotary-interleaved"
+#define PART "rotated part of a head", .option = "rotary-percent"
+#define BASE "base of rotary embeddings", .option = "rotary-base"
+#define STRETCH "stretching of rotary embeddings", .option = "rope-scaling-type"
+const ts_field_row ts_rope_rows[] = {
+    R(REAL, theta, .words = BASE),
+    R(INT, dim, .words = PART),
+    R(INT, odd_dim, .words = PART),
+    R(BOOL, interleaved, .words = PAIRS),
+    R(CHOICE, scaling, .choices = TS_CHOICES(SCALINGS), .words = STRETCH),
+    R(REAL, factor, .words = STRETCH, .scalings = STRETCHED),
+    R(REAL, low_freq_factor, .words = STRETCH, .scalings = LLAMA3),
+    R(REAL, high_freq_factor, .words = STRETCH, .scalings = LLAMA3),
+    R(INT, original_max_positions, .words = STRETCH, .scalings = LLAMA3 | YARN | LONGROPE),
+    R(REAL, beta_fast, .words = STRETCH, .scalings = YARN),
+    R(REAL, beta_slow, .words = STRETCH, .scalings = YARN),
+    R(REAL, mscale, .words = STRETCH, .scalings = YARN),
+    R(REAL, mscale_all_dim, .words = STRETCH, .scalings = YARN),
+    R(REAL, attention_factor, .words = STRETCH, .scalings = YARN | LONGROPE),
+    R(BOOL, no_truncate, .words = STRETCH, .scalings = YARN),
+    R(INT, max_positions, .words = STRETCH, .scalings = DYNAMIC),
+    R(APART, short_factor, .words = STRETCH, .scalings = LONGROPE),
+    R(APART, long_factor, .words = STRETCH, .scalings = LONGROPE),
+};
+const size_t ts_rope_row_count = sizeof ts_rope_rows / sizeof *ts_rope_rows;
+
+double ts_field_get(const void *base, const ts_field_row *r)
+{
+    const char *at = (const char *)base + r->offset;
+    int v;
+    switch (r->type) {
+    case TS_FIELD_REAL:
+        return *(const double *)(const void *)at;
+    case TS_FIELD_BOOL:
+        return *(const bool *)at;
+    case TS_FIELD_INT:
+        if (r->size == sizeof(int64_t))
+            return (double)*(const int64_t *)(const void *)at;
+        break;
+    default:
+        TS_ASSERT(r->type == TS_FIELD_CHOICE, "%s is no number", r->key);
+    }
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+
+void ts_field_set(void *base, const ts_field_row *r, double v)
+{
+    char *at = (char *)base + r->offset;
+    const int n = (int)v;
+    switch (r->type) {
+    case TS_FIELD_REAL:
+        *(double *)(void *)at = v;
+        return;
+    case TS_FIELD_BOOL:
+        *(bool *)at = v != 0;
+        return;
+    case TS_FIELD_INT:
+        if (r->size == sizeof(int64_t)) {
+            *(int64_t *)(void *)at = (int64_t)v;
+            return;
+        }
+        break;
+    default:
+        TS_ASSERT(r->type == TS_FIELD_CHOICE, "%s is no number", r->key);
+    }
+    memcpy(at, &n, sizeof n);
+}
+
+const ts_field_row *ts_arch_row_at(size_t offset)
+{
+    for (size_t i = 0; i < ts_arch_row_count; i++)
+        if (ts_arch_rows[i].offset == offset)
+            return &ts_arch_rows[i];
+    return NULL;
+}
+
+const ts_field_row *ts_arch_row_named(const char *key)
+{
+    for (size_t i = 0; key && i < ts_arch_row_count; i++)
+        if (!strcmp(ts_arch_rows[i].key, key))
+            return &ts_arch_rows[i];
+    return NULL;
+}
+
+const char *ts_field_choice(const char *choices, int i, size_t *n)
+{
+    for (; i > 0 && choices; i--) {
+        choices = strchr(choices, '|');
+        choices = choices ? choices + 1 : NULL;
+    }
+    *n = choices ? strcspn(choices, "|") : 0;
+    return choices;
+}
+
+ts_layer_arch ts_layer_default(const ts_arch *a)
+{
+    ts_layer_arch l = { 0 };
+    for (size_t i = 0; i < ts_layer_row_count; i++) {
+        const ts_field_row *r = &ts_layer_rows[i], *of = ts_arch_row_named(r->model);
+        ts_field_set(&l, r, of ? ts_field_get(a, of) : r->def);
+    }
+    return l;
+}

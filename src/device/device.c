@@ -1,6 +1,7 @@
 #include "device/device.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *ts_kernel_name(ts_kernel k)
@@ -46,6 +47,68 @@ void ts_device_close(ts_device **d)
         (*d)->close(*d);
     *d = NULL;
 }
+
+/* ---- everything at once ---- */
+
+static ts_status sync_now(ts_device *d)
+{
+    (void)d;
+    return TS_OK;
+}
+
+static ts_status host_memory(ts_device *d, size_t bytes, void **out)
+{
+    const size_t size = ts_device_round(bytes ? bytes : 1);
+    (void)d;
+    *out = aligned_alloc(64, size);
+    return *out ? TS_OK : ts_error(TS_ERR_NOMEM, "out of memory: %zu bytes for copies", bytes);
+}
+
+static void free_host_memory(ts_device *d, void *p, size_t bytes)
+{
+    (void)d, (void)bytes;
+    free(p);
+}
+
+static void copy_now(ts_device *d, ts_way way, void *dst, const void *src, size_t bytes)
+{
+    if (way == TS_TO_DEVICE)
+        d->to_device(d, dst, src, bytes);
+    else
+        d->to_host(d, dst, src, bytes);
+}
+
+static ts_status no_event(ts_device *d, ts_event **out)
+{
+    (void)d;
+    *out = NULL;
+    return TS_OK;
+}
+
+static void forget_event(ts_device *d, ts_event *e) { (void)d, (void)e; }
+static void record_now(ts_device *d, ts_queue q, ts_event *e) { (void)d, (void)q, (void)e; }
+static void follow_now(ts_device *d, ts_queue q, const ts_event *e) { (void)d, (void)q, (void)e; }
+
+static bool reached_now(ts_device *d, const ts_event *e)
+{
+    (void)d, (void)e;
+    return true;
+}
+
+void ts_device_at_once(ts_device *d)
+{
+    d->sync = sync_now;
+    d->alloc_host = host_memory;
+    d->free_host = free_host_memory;
+    d->copy = copy_now;
+    d->event_create = no_event;
+    d->event_destroy = forget_event;
+    d->record = record_now;
+    d->follow = follow_now;
+    d->reached = reached_now;
+}
+
+/* ---- the ledger ---- */
 
 void ts_device_book(ts_device *d, ts_mem_kind kind, int64_t bytes)
 {
@@ -171,6 +234,7 @@ static void add_stat(ts_kernel_stat *to, const ts_kernel_stat *s)
 ts_status ts_device_stat_table(const ts_device *d, ts_str *out)
 {
     ts_kernel_stat by_class[TS_CLASSES] = { 0 }, all = { 0 };
+    char a[32], b[32];
     for (int k = 0; k < TS_KERNEL_COUNT; k++) {
         add_stat(&by_class[ts_kernel_class_of((ts_kernel)k)], &d->stat[k]);
         add_stat(&all, &d->stat[k]);
@@ -185,5 +249,8 @@ ts_status ts_device_stat_table(const ts_device *d, ts_str *out)
         if (by_class[c].calls)
             TS_TRY(
                 stat_row(ts_kernel_class_name((ts_kernel_class)c), &by_class[c], all.seconds, out));
-    return stat_row("all kernels", &all, all.seconds, out);
+    TS_TRY(stat_row("all kernels", &all, all.seconds, out));
+    return ts_str_printf(out, "\ncopied to the device %s, to the host %s",
+                         ts_human_bytes(d->copied[TS_TO_DEVICE], a),
+                         ts_human_bytes(d->copied[TS_TO_HOST], b));
 }

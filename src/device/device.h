@@ -1,6 +1,13 @@
 /* A device: memory, copies and kernels behind one table. `cpu` computes, `sim` only accounts.
  * Kernels take pointers and sizes, never tensors, so a device knows nothing of what stands above
- * it. */
+ * it.
+ *
+ * One thread at a time calls a device. Host code reads and writes the device's memory by this table
+ * alone, and what it asks for may be done later: copies and kernels go into a queue. Results are good
+ * after `sync`, which is also where a device tells that something could not be done: copies and
+ * launches return nothing. Whoever uses a result on the host passes sync's status on. Where the
+ * memory is the host's (`on_host`) it may be used where it lies, after sync too: a short cut that
+ * needs another way beside it. */
 #ifndef TS_DEVICE_DEVICE_H
 #define TS_DEVICE_DEVICE_H
 #include "base/mem.h"
@@ -33,24 +40,60 @@ typedef struct ts_mem_ledger {
     double taken[TS_MEM_KINDS]; /* bytes ever booked, without what was given back */
 } ts_mem_ledger;
 
+/* A queue is done in the order in which it was filled; between the two there is no order but what
+ * events make. */
+typedef enum ts_queue {
+    TS_QUEUE_MAIN, /* launches, and the copies that they need */
+    TS_QUEUE_COPY, /* copies beside them */
+} ts_queue;
+/* A place in a queue: made by event_create, marked by record. */
+typedef struct ts_event ts_event;
+
+typedef enum ts_way { TS_TO_DEVICE, TS_TO_HOST, TS_WAYS } ts_way;
+
 typedef struct ts_device ts_device;
 struct ts_device {
     const char *name; /* "cpu", "sim" */
     bool computes;    /* false: pointers are not to be read (sim) */
-    bool on_host;     /* its memory is the host's, which may read it where it lies */
+    bool on_host;     /* its memory is the host's */
     ts_mem_ledger mem;
     ts_kernel_stat stat[TS_KERNEL_COUNT];
-    bool timing;      /* measure kernels' seconds */
+    double copied[TS_WAYS]; /* bytes so far */
+    bool timing;            /* measure kernels' seconds */
 
     /* Fresh bytes at a multiple of 64; content undefined. Use ts_device_alloc, which books them. */
     ts_status (*alloc)(ts_device *d, size_t bytes, void **out);
-    void (*free)(ts_device *d, void *p, size_t bytes);
-    /* Between host memory and the device's; both exist even when they are the same. */
+    void (*free)(ts_device *d, void *p, size_t bytes); /* once what is in the queues is done */
+    /* ---- the main queue ---- */
+    /* Between host memory and the device's; both exist even when they are the same. src may be used
+     * again when to_device returns; dst is not to be touched between to_host and sync. */
     void (*to_device)(ts_device *d, void *dst, const void *src, size_t bytes);
     void (*to_host)(ts_device *d, void *dst, const void *src, size_t bytes); /* sim: zeros */
     void (*move)(ts_device *d, void *dst, const void *src, size_t bytes); /* within the device */
     void (*zero)(ts_device *d, void *dst, size_t bytes);
+    /* args are read before this returns (step_pack's inner ones too); memory that they name is the
+     * device's. */
     void (*launch)(ts_device *d, ts_kernel k, const void *args, int64_t n, ts_cost cost);
+    /* Waits until both queues are empty. What could not be done since the device was opened is
+     * TS_ERR_RUN, here and in every later sync: its memory is worth nothing then. */
+    ts_status (*sync)(ts_device *d);
+
+    /* ---- the queue of copies ---- */
+    /* Host memory at a multiple of 64 that the device reaches by itself; content undefined. */
+    ts_status (*alloc_host)(ts_device *d, size_t bytes, void **out);
+    void (*free_host)(ts_device *d, void *p, size_t bytes);
+    /* The host's end lies in memory of alloc_host. Neither end is to be touched until an event
+     * behind the copy is reached, or sync. */
+    void (*copy)(ts_device *d, ts_way way, void *dst, const void *src, size_t bytes);
+    /* Events of devices that do everything at once may be NULL. A new one is reached. */
+    ts_status (*event_create)(ts_device *d, ts_event **out);
+    void (*event_destroy)(ts_device *d, ts_event *e);
+    /* The event is now reached when all that is in q is done. */
+    void (*record)(ts_device *d, ts_queue q, ts_event *e);
+    /* What is put into q from now on waits for the event, as it was recorded last. */
+    void (*follow)(ts_device *d, ts_queue q, const ts_event *e);
+    bool (*reached)(ts_device *d, const ts_event *e); /* never waits */
+
     /* Bytes of a packed B; 0: this device does not pack that form and type (pass B as it is). */
     size_t (*gemm_packed_bytes)(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n,
                                 int64_t k);
@@ -101,6 +144,14 @@ void ts_device_reset_peak(ts_device *d);
  * on. */
 ts_status ts_device_stat_table(const ts_device *d, ts_str *out) TS_NODISCARD;
 
+/* to_host and sync: dst is good when this is TS_OK. */
+static inline ts_status TS_NODISCARD ts_device_read(ts_device *d, void *dst, const void *src,
+                                                    size_t bytes)
+{
+    d->to_host(d, dst, src, bytes);
+    return d->sync(d);
+}
+
 /* Typed launches: ts_launch_gemm(device, &args, n, cost) and so on. */
 #define TS_KERNEL_LAUNCH(name, args_type, class)                                                   \
     static inline void ts_launch_##name(ts_device *d, const args_type *a, int64_t n, ts_cost cost) \
@@ -109,6 +160,10 @@ ts_status ts_device_stat_table(const ts_device *d, ts_str *out) TS_NODISCARD;
     }
 TS_KERNELS(TS_KERNEL_LAUNCH)
 #undef TS_KERNEL_LAUNCH
+
+/* For devices that have done everything when a call returns: fills in all that has to do with
+ * queues, `copy` by to_device and to_host. */
+void ts_device_at_once(ts_device *d);
 
 /* The kinds of device, for the registry. */
 ts_status ts_cpu_open(const ts_device_options *o, ts_device **out) TS_NODISCARD;

@@ -22,9 +22,21 @@ static void cpu_free(ts_device *d, void *p, size_t bytes)
     ts_cpu_heap_free(as_cpu(d)->heap, p);
 }
 
-static void cpu_copy(ts_device *d, void *dst, const void *src, size_t bytes)
+static void cpu_move(ts_device *d, void *dst, const void *src, size_t bytes)
 {
     (void)d;
+    memcpy(dst, src, bytes);
+}
+
+static void cpu_to_device(ts_device *d, void *dst, const void *src, size_t bytes)
+{
+    d->copied[TS_TO_DEVICE] += (double)bytes;
+    memcpy(dst, src, bytes);
+}
+
+static void cpu_to_host(ts_device *d, void *dst, const void *src, size_t bytes)
+{
+    d->copied[TS_TO_HOST] += (double)bytes;
     memcpy(dst, src, bytes);
 }
 
@@ -115,10 +127,11 @@ ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
     TS_TRY(ts_alloc(&c, 1, sizeof *c));
     c->base = (ts_device){ .name = "cpu", .computes = true, .on_host = true,
                            .alloc = cpu_alloc, .free = cpu_free,
-                           .to_device = cpu_copy, .to_host = cpu_copy,
-                           .move = cpu_copy, .zero = cpu_zero,
+                           .to_device = cpu_to_device, .to_host = cpu_to_host,
+                           .move = cpu_move, .zero = cpu_zero,
                            .launch = cpu_launch, .gemm_packed_bytes = cpu_packed_bytes,
                            .close = cpu_close };
+    ts_device_at_once(&c->base);
     c->base.mem.limit = o->limit;
     c->isa = ts_isa_detect() & o->isa;
     const int threads = o->threads > 0 ? o->threads : ts_cpu_count();

@@ -33,7 +33,7 @@ typedef struct ts_ckpt_tensor {
     ts_st_dtype dtype;
     int rank;
     int64_t shape[TS_ST_MAX_RANK]; /* global */
-    const void *data;              /* host bytes, row-major; borrowed during the call */
+    const void *data;              /* row-major; borrowed during the call */
     /* the rows held here: 0 and shape[0] (or 0 and 0), nothing else yet */
     int64_t row0, rows;
 } ts_ckpt_tensor;
@@ -47,6 +47,10 @@ typedef struct ts_ckpt_options {
         staging_bytes; /* background: at most so much memory per rank for copies (0: no limit); what
                              * does not fit is written before save returns */
     const ts_side_files *files; /* saved with each iteration (rank 0); borrowed, may be NULL */
+    /* Where the tensors' data are no host memory: copies n bytes of them to the host. Called during
+     * ts_checkpointer_save, by its caller's thread. NULL: they are. */
+    ts_status (*fetch)(void *ctx, void *to, const void *data, size_t n);
+    void *fetch_ctx;
 } ts_ckpt_options;
 
 typedef struct ts_checkpointer ts_checkpointer;

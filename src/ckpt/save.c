@@ -120,12 +120,12 @@ static ts_status check_alike(ts_comm *world, const ckpt_plan *p)
 }
 
 /* This rank's shards, those in the staging buffer or the others. */
-static ts_status write_shards(job *j, int rank, bool staged)
+static ts_status write_shards(const ts_checkpointer *c, job *j, bool staged)
 {
     for (size_t i = 0; i < j->plan.n_shards; i++) {
         const ckpt_shard *s = &j->plan.shards[i];
-        if (s->writer == rank && s->is_staged == staged)
-            TS_TRY(ckpt_write_shard(&j->plan, s, j->folder, &j->entries));
+        if (s->writer == c->world->rank && s->is_staged == staged)
+            TS_TRY(ckpt_write_shard(&j->plan, s, &c->options, j->folder, &j->entries));
     }
     return TS_OK;
 }
@@ -150,62 +150,57 @@ static void plan_staging(ts_checkpointer *c, job *j)
         j->plan.shards[i].is_staged = false;
 }
 
-static void copy_to_staging(ts_checkpointer *c, job *j)
+static ts_status copy_to_staging(ts_checkpointer *c, job *j)
 {
+    const ts_ckpt_options *o = &c->options;
     char *to = c->staging;
     for (size_t i = 0; i < j->plan.n_shards; i++) {
         const ckpt_shard *s = &j->plan.shards[i];
         for (int64_t k = s->first; s->is_staged && k < s->first + s->n; k++) {
-            if (j->plan.sizes[k])
-                memcpy(to, j->plan.tensors[k].data, j->plan.sizes[k]);
+            const void *data = j->plan.tensors[k].data;
+            const size_t n = j->plan.sizes[k];
+            if (n && o->fetch)
+                TS_TRY(o->fetch(o->fetch_ctx, to, data, n));
+            else if (n)
+                memcpy(to, data, n);
             j->plan.tensors[k].data = to;
-            to += j->plan.sizes[k];
+            to += n;
         }
     }
+    return TS_OK;
 }
 
-typedef struct thread_arg {
-    job *job;
-    int rank;
-} thread_arg;
-
-static void *write_in_background(void *p)
+static void *write_in_background(void *checkpointer)
 {
-    thread_arg a = *(thread_arg *)p;
-    ts_free(&p);
-    a.job->status = write_shards(a.job, a.rank, true);
-    if (a.job->status != TS_OK)
-        snprintf(a.job->message, sizeof a.job->message, "%s", ts_error_message());
-    atomic_store(&a.job->is_written, true);
+    const ts_checkpointer *c = checkpointer;
+    job *j = c->job;
+    j->status = write_shards(c, j, true);
+    if (j->status != TS_OK)
+        snprintf(j->message, sizeof j->message, "%s", ts_error_message());
+    atomic_store(&j->is_written, true);
     return NULL;
 }
 
 /* Signals stay with the thread that trains. Where no thread can be had, the work is done here. */
 static void start_thread(ts_checkpointer *c, job *j)
 {
-    thread_arg *a = NULL;
     sigset_t all, before;
     sigfillset(&all);
-    if (ts_alloc(&a, 1, sizeof *a) == TS_OK) {
-        *a = (thread_arg){ j, c->world->rank };
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        j->has_thread = pthread_create(&j->thread, NULL, write_in_background, a) == 0;
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        if (!j->has_thread)
-            ts_free(&a);
-    }
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    j->has_thread = pthread_create(&j->thread, NULL, write_in_background, c) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!j->has_thread)
-        j->status = write_shards(j, c->world->rank, true);
+        j->status = write_shards(c, j, true);
 }
 
 static void begin_background(ts_checkpointer *c, job *j)
 {
     plan_staging(c, j);
-    j->status = write_shards(j, c->world->rank, false);
-    if (j->status == TS_OK) {
-        copy_to_staging(c, j);
+    j->status = write_shards(c, j, false);
+    if (j->status == TS_OK)
+        j->status = copy_to_staging(c, j);
+    if (j->status == TS_OK)
         start_thread(c, j);
-    }
     if (!j->has_thread) {
         if (j->status != TS_OK)
             snprintf(j->message, sizeof j->message, "%s", ts_error_message());
@@ -335,7 +330,7 @@ ts_status ts_checkpointer_save(ts_checkpointer *c, int64_t iteration, const ts_c
         begin_background(c, j);
         return TS_OK;
     }
-    j->status = write_shards(j, c->world->rank, false);
+    j->status = write_shards(c, j, false);
     if (j->status != TS_OK)
         snprintf(j->message, sizeof j->message, "%s", ts_error_message());
     return conclude(c);

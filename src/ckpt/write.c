@@ -20,24 +20,39 @@ static ts_status watch(void *ctx, size_t at, const void *data, size_t n)
     return ckpt_sums_add(s, data, n);
 }
 
-static ts_status put_tensors(const ckpt_plan *p, const ckpt_shard *s, ts_st_writer *w)
+/* One tensor, piece by piece; buffer [PIECE]: where pieces are fetched to, NULL: they are here. */
+static ts_status put_tensor(const ts_ckpt_options *o, const char *data, size_t size, int64_t i,
+                            char *buffer, ts_st_writer *w)
 {
+    for (size_t at = 0; at < size; at += PIECE) {
+        const size_t n = size - at < PIECE ? size - at : PIECE;
+        if (buffer)
+            TS_TRY(o->fetch(o->fetch_ctx, buffer, data + at, n));
+        TS_TRY(ts_st_writer_put(w, i, at, buffer ? buffer : data + at, n));
+    }
+    return TS_OK;
+}
+
+static ts_status put_tensors(const ckpt_plan *p, const ckpt_shard *s, const ts_ckpt_options *o,
+                             ts_st_writer *w)
+{
+    char *buffer = NULL;
     for (int64_t i = 0; i < s->n; i++) {
         const ts_ckpt_tensor *t = &p->tensors[s->first + i];
         TS_TRY(ts_st_writer_add(w, t->name, t->dtype, t->rank, t->shape));
     }
     TS_TRY(ts_st_writer_begin(w));
-    for (int64_t i = 0; i < s->n; i++) {
-        const char *data = p->tensors[s->first + i].data;
-        const size_t size = p->sizes[s->first + i];
-        for (size_t at = 0; at < size; at += PIECE)
-            TS_TRY(ts_st_writer_put(w, i, at, data + at, size - at < PIECE ? size - at : PIECE));
-    }
-    return ts_st_writer_finish(w);
+    if (o->fetch && !s->is_staged)
+        TS_TRY(ts_alloc(&buffer, PIECE, 1));
+    ts_status st = TS_OK;
+    for (int64_t i = 0; st == TS_OK && i < s->n; i++)
+        st = put_tensor(o, p->tensors[s->first + i].data, p->sizes[s->first + i], i, buffer, w);
+    ts_free(&buffer);
+    return st == TS_OK ? ts_st_writer_finish(w) : st;
 }
 
-ts_status ckpt_write_shard(const ckpt_plan *p, const ckpt_shard *s, const char *folder,
-                           ts_str *entries)
+ts_status ckpt_write_shard(const ckpt_plan *p, const ckpt_shard *s, const ts_ckpt_options *o,
+                           const char *folder, ts_str *entries)
 {
     ts_str path = { 0 };
     ckpt_sums sums = { 0 };
@@ -47,7 +62,7 @@ ts_status ckpt_write_shard(const ckpt_plan *p, const ckpt_shard *s, const char *
         st = ts_st_writer_create(path.s, &w);
     if (st == TS_OK) {
         ts_st_writer_watch(w, watch, &sums);
-        st = put_tensors(p, s, w);
+        st = put_tensors(p, s, o, w);
     }
     if (st == TS_OK)
         st = ckpt_sums_finish(&sums);

@@ -287,13 +287,15 @@ static ts_status hand_out(ts_engine *e, ts_tensor *logits, ts_logits *out)
     *out = (ts_logits){ ts_tensor_data(logits), logits->dim[1] };
     if (e->dev->on_host) {
         ts_tape_pop(e->tape, logits);
-        return TS_OK;
+        return e->dev->sync(e->dev);
     }
-    TS_TRY(ts_grow(&e->logits, &e->cap_logits, (size_t)ts_tensor_count(logits), sizeof *e->logits));
-    e->dev->to_host(e->dev, e->logits, out->v, ts_tensor_bytes(logits));
+    ts_status st =
+        ts_grow(&e->logits, &e->cap_logits, (size_t)ts_tensor_count(logits), sizeof *e->logits);
+    if (st == TS_OK)
+        st = ts_device_read(e->dev, e->logits, out->v, ts_tensor_bytes(logits));
     out->v = e->logits;
     ts_tape_reset(e->tape);
-    return TS_OK;
+    return st;
 }
 
 static ts_status clean_pass(ts_engine *e, int64_t first, int64_t B, int64_t S, ts_logits *out)

@@ -49,7 +49,7 @@ static ts_status score(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
     o.labels = labels;
     TS_TRY(ts_op_linear_xent(tape, &o, hidden, &l, &best));
     d->dev->to_host(d->dev, loss, ts_tensor_data(l), (size_t)n * sizeof *loss);
-    d->dev->to_host(d->dev, argmax, ts_tensor_data(best), (size_t)n * sizeof *argmax);
+    TS_TRY(ts_device_read(d->dev, argmax, ts_tensor_data(best), (size_t)n * sizeof *argmax));
     logprobs[0] = 0;
     greedy[0] = false;
     for (int64_t i = 1; i < n; i++) {
@@ -85,8 +85,7 @@ static ts_status logits_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int
     TS_TRY(ts_decoder_forward(d, tape, &s.run, NULL, s.ids, &hidden));
     const ts_xent_op o = ts_decoder_head(d);
     TS_TRY(ts_op_logits(tape, &o, hidden, &z));
-    d->dev->to_host(d->dev, out, ts_tensor_data(z), ts_tensor_bytes(z));
-    return TS_OK;
+    return ts_device_read(d->dev, out, ts_tensor_data(z), ts_tensor_bytes(z));
 }
 
 ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, float *out)

@@ -374,7 +374,7 @@ static ts_status read_decoder(void *ctx, const char *param, int64_t at, int64_t 
     const ts_param *p = ts_param_find(&d->params, param);
     TS_ASSERT(p && p->value, "there is no parameter %s", param);
     const void *from = (const char *)p->value + (size_t)at * ts_dtype_size(p->dtype);
-    d->dev->to_host(d->dev, v, from, (size_t)n * ts_dtype_size(p->dtype));
+    TS_TRY(ts_device_read(d->dev, v, from, (size_t)n * ts_dtype_size(p->dtype)));
     if (p->dtype != TS_DTYPE_F32) /* in place: wider, back to front */
         for (int64_t i = n; i-- > 0;)
             v[i] = ts_load_f32(v, i, p->dtype);

@@ -55,7 +55,7 @@ ts_status ts_flight_sum(ts_trainer *t, const ts_flight *f, int64_t m, double *su
     *sum = 0;
     if (!t->dev->computes)
         return TS_OK;
-    t->dev->to_host(t->dev, t->host, ts_tensor_data(f->losses), (size_t)n * sizeof *t->host);
+    TS_TRY(ts_device_read(t->dev, t->host, ts_tensor_data(f->losses), (size_t)n * sizeof *t->host));
     for (int64_t i = 0; i < n; i++)
         *sum += (counts ? (double)counts[i] : 1) * (double)t->host[i];
     return TS_OK;

@@ -1,7 +1,5 @@
 #include "train/grads.h"
 
-#include "dist/ordered.h"
-
 enum { STAGING = 8 << 20 };
 
 /* ---- made ---- */
@@ -20,8 +18,8 @@ static ts_status make_reducer(ts_grads *g, bool overlap, int64_t bucket)
         count[i] = ts_param_count(p->p[i]);
     }
     if (st == TS_OK)
-        st = ts_reducer_create(g->comm, p->grads->data, p->total, offset, count, (int64_t)p->n,
-                               bucket, overlap, &g->reducer);
+        st = ts_reducer_create(g->comm, ts_staged_grads(&g->staged), p->total, offset, count,
+                               (int64_t)p->n, bucket, overlap, &g->reducer);
     ts_free(&offset);
     ts_free(&count);
     return st;
@@ -34,6 +32,7 @@ ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, ts_device *dev, 
     *g =
         (ts_grads){ .dev = dev, .comm = comm, .params = params, .deterministic = o->deterministic };
     if (!g->deterministic && comm->size > 1) {
+        TS_TRY(ts_staged_init(&g->staged, params, comm, 0));
         TS_TRY(make_reducer(g, overlap, bucket));
         if (o->grad_reduce_in_bf16)
             TS_TRY(ts_reducer_use_bf16(g->reducer, dev->computes));
@@ -44,19 +43,21 @@ ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, ts_device *dev, 
     if (!g->deterministic)
         return TS_OK;
     TS_TRY(ts_storage_create(dev, TS_MEM_GRAD, bytes, &g->acc));
-    if (comm->size == 1)
-        return TS_OK;
     /* At least a block of every rank. */
     const size_t least = (size_t)comm->size * 64 * sizeof(float);
-    g->staging_bytes = bytes < STAGING ? bytes : STAGING;
-    g->staging_bytes = g->staging_bytes > least ? g->staging_bytes : least;
-    return ts_storage_create(dev, TS_MEM_COMM, g->staging_bytes, &g->staging);
+    size_t room = bytes < STAGING ? bytes : STAGING;
+    room = room > least ? room : least;
+    TS_TRY(ts_staged_init(&g->staged, params, comm, (int64_t)(room / sizeof(float))));
+    if (comm->size == 1 || g->staged.staging)
+        return TS_OK;
+    return ts_storage_create(dev, TS_MEM_COMM, room, &g->room);
 }
 
 void ts_grads_deinit(ts_grads *g)
 {
+    ts_staged_deinit(&g->staged);
     ts_storage_release(&g->acc);
-    ts_storage_release(&g->staging);
+    ts_storage_release(&g->room);
     ts_reducer_destroy(&g->reducer);
     if (g->dev)
         ts_device_book(g->dev, TS_MEM_COMM, -g->reducer_bytes);
@@ -75,19 +76,18 @@ static void keep_failure(ts_grads *g, ts_status st)
 static void on_progress(void *ctx)
 {
     ts_grads *g = ctx;
-    keep_failure(g, ts_reducer_progress(g->reducer));
+    keep_failure(g, ts_staged_progress(&g->staged, g->reducer));
 }
 
 static void on_param_done(void *ctx, ts_param *p)
 {
     ts_grads *g = ctx;
-    keep_failure(g, ts_reducer_param_done(g->reducer, p->index));
+    keep_failure(g, ts_staged_param_done(&g->staged, g->reducer, p));
 }
 
-void ts_grads_begin(ts_grads *g)
+ts_status ts_grads_begin(ts_grads *g)
 {
-    if (g->deterministic)
-        g->dev->zero(g->dev, g->acc->data, g->acc->bytes);
+    return g->deterministic ? ts_staged_clear(&g->staged, g->acc) : TS_OK;
 }
 
 /* Hooks are on during the last micro-batch's backward only: before that a gradient is not complete. */
@@ -99,7 +99,7 @@ void ts_grads_enter(ts_grads *g, ts_tape *tape, bool is_first, bool is_last)
     tape->hooks = (ts_tape_hooks){ 0 };
     if (!g->reducer || !is_last)
         return;
-    ts_reducer_begin(g->reducer);
+    ts_staged_begin(&g->staged, g->reducer);
     tape->hooks = (ts_tape_hooks){ on_progress, on_param_done, g };
 }
 
@@ -109,19 +109,13 @@ ts_status ts_grads_leave(ts_grads *g, ts_tape *tape, bool is_last)
     TS_TRY(g->failure);
     if (is_last || g->deterministic)
         ts_param_set_settle_grads(g->params);
-    if (!g->deterministic)
-        return TS_OK;
-    return ts_ordered_add(g->comm, g->params->grads->data, g->dev->computes ? g->acc->data : NULL,
-                          g->params->total, g->staging ? g->staging->data : NULL,
-                          (int64_t)(g->staging_bytes / sizeof(float)));
+    return g->deterministic ? ts_staged_add(&g->staged, g->acc, g->room) : TS_OK;
 }
 
 ts_status ts_grads_finish(ts_grads *g, const float **sum)
 {
     *sum = g->deterministic ? g->acc->data : g->params->grads->data;
     if (g->reducer)
-        return ts_reducer_finish(g->reducer);
-    if (!g->deterministic)
-        return TS_OK;
-    return ts_ordered_finish(g->comm, g->dev->computes ? g->acc->data : NULL, g->params->total);
+        return ts_staged_finish(&g->staged, g->reducer);
+    return g->deterministic ? ts_staged_add_up(&g->staged, g->acc) : TS_OK;
 }

@@ -6,20 +6,20 @@
  * (dist/bucket.h). */
 #ifndef TS_TRAIN_GRADS_H
 #define TS_TRAIN_GRADS_H
-#include "dist/bucket.h"
 #include "ops/tape.h"
 #include "train/options.h"
+#include "train/staged.h"
 
 typedef struct ts_grads {
     ts_device *dev;
     ts_comm *comm;
     ts_param_set *params;
     bool deterministic;
-    ts_storage *acc; /* deterministic: the sum so far, flat */
-    ts_storage *staging;
-    size_t staging_bytes;
+    ts_storage *acc;       /* deterministic: the sum so far, flat */
+    ts_storage *room;      /* for what is received from other ranks */
     ts_reducer *reducer;   /* otherwise, with several processes */
     int64_t reducer_bytes; /* that it holds, booked */
+    ts_staged staged;      /* how the gradients come to either */
     ts_status failure;     /* of what the backward pass set going */
 } ts_grads;
 
@@ -30,7 +30,7 @@ void ts_grads_deinit(ts_grads *g);
 
 /* A step: begin; for each micro-batch, first to last, enter before its backward pass, leave behind it;
  * finish. */
-void ts_grads_begin(ts_grads *g);
+ts_status ts_grads_begin(ts_grads *g) TS_NODISCARD;
 void ts_grads_enter(ts_grads *g, ts_tape *tape, bool is_first, bool is_last);
 ts_status ts_grads_leave(ts_grads *g, ts_tape *tape, bool is_last) TS_NODISCARD;
 /* Collective. *sum, flat, is where the gradients are until the next step begins. */

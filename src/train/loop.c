@@ -298,7 +298,9 @@ static ts_status open_loop(loop *l)
         const ts_ckpt_options c = { .dir = o->save,
                                     .keep = o->keep > 0 ? o->keep : 0,
                                     .is_background = o->async_save,
-                                    .files = &l->j->model.files };
+                                    .files = &l->j->model.files,
+                                    .fetch = l->j->dev->on_host ? NULL : ts_trainer_fetch,
+                                    .fetch_ctx = l->j->dev };
         TS_TRY(ts_checkpointer_create(&c, l->j->comm, &l->checkpointer));
     }
     if (l->j->comm->rank == 0)

@@ -49,11 +49,11 @@ static ts_status add_blocks(const ts_optimizer *z, int64_t n, double *sum)
     if (!dev->computes)
         return TS_OK;
     TS_TRY(ts_alloc(&host, (size_t)n, sizeof *host));
-    dev->to_host(dev, host, z->sums->data, (size_t)n * sizeof *host);
-    for (int64_t i = 0; i < n; i++)
+    const ts_status st = ts_device_read(dev, host, z->sums->data, (size_t)n * sizeof *host);
+    for (int64_t i = 0; st == TS_OK && i < n; i++)
         *sum += host[i];
     ts_free(&host);
-    return TS_OK;
+    return st;
 }
 
 /* The zeros that sumsq has counted, but for the padding's. */
@@ -62,14 +62,15 @@ static ts_status add_zeros(const ts_optimizer *z, int64_t n, int64_t *count)
     ts_device *dev = z->params->dev;
     int64_t *host;
     TS_TRY(ts_alloc(&host, (size_t)n, sizeof *host));
-    dev->to_host(dev, host, z->zeros->data, (size_t)n * sizeof *host);
-    *count = -z->params->total;
-    for (int64_t i = 0; i < n; i++)
-        *count += host[i];
+    const ts_status st = ts_device_read(dev, host, z->zeros->data, (size_t)n * sizeof *host);
+    int64_t sum = -z->params->total;
+    for (int64_t i = 0; st == TS_OK && i < n; i++)
+        sum += host[i];
     for (size_t i = 0; i < z->params->n; i++)
-        *count += ts_param_is_trained(z->params->p[i]) ? ts_param_count(z->params->p[i]) : 0;
+        sum += ts_param_is_trained(z->params->p[i]) ? ts_param_count(z->params->p[i]) : 0;
+    *count = sum;
     ts_free(&host);
-    return TS_OK;
+    return st;
 }
 
 ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *x, double *sum, int64_t *zero_count)

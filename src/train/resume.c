@@ -117,12 +117,19 @@ void ts_trainer_book_copies(ts_trainer *t, int64_t bytes)
     t->copies = bytes;
 }
 
+ts_status ts_trainer_fetch(void *device, void *to, const void *data, size_t n)
+{
+    return ts_device_read(device, to, data, n);
+}
+
 ts_status ts_trainer_save(ts_trainer *t, const ts_model *m, ts_checkpointer *c,
                           const ts_option_set *options)
 {
     tensor_list l = { 0 };
     ts_str state = { 0 };
-    ts_status st = list_tensors(t, &l);
+    ts_status st = t->dev->sync(t->dev);
+    if (st == TS_OK)
+        st = list_tensors(t, &l);
     if (st == TS_OK)
         st = state_text(t, m, options, &state);
     if (st == TS_OK)
@@ -154,21 +161,56 @@ static ts_status find(const ts_checkpoint *ck, const char *prefix, const ts_para
     return TS_OK;
 }
 
-static ts_status load_flat(const ts_checkpoint *ck, const char *prefix, const ts_param *p,
-                           float *to)
+/* Whether the host may write p's values or moments where they lie. */
+static bool can_read_into(const ts_param *p, const void *to, ts_dtype type)
 {
-    const ts_st_tensor *t;
-    TS_TRY(find(ck, prefix, p, &t));
-    return ts_st_read_f32(t, 0, ts_param_count(p), to);
+    return to && type == TS_DTYPE_F32 && p->set->dev->on_host;
 }
 
-/* A moment of this type, whatever the file's: what is wider there is rounded to nearest. */
-static ts_status load_moment(const ts_checkpoint *ck, const char *prefix, const ts_param *p,
+/* Reads a tensor through a buffer, piece by piece; put: what is done with the pieces. */
+static ts_status
+read_pieces(const ts_st_tensor *t, ts_param *p,
+            ts_status (*put)(void *ctx, ts_param *p, int64_t at, int64_t n, float *v), void *ctx)
+{
+    enum { PIECE = 1 << 20 };
+    const int64_t count = ts_param_count(p);
+    float *v;
+    TS_TRY(ts_alloc(&v, (size_t)(count < PIECE ? count : PIECE), sizeof *v));
+    ts_status st = TS_OK;
+    for (int64_t at = 0; st == TS_OK && at < count; at += PIECE) {
+        const int64_t n = count - at < PIECE ? count - at : PIECE;
+        st = ts_st_read_f32(t, at, n, v);
+        if (st == TS_OK)
+            st = put(ctx, p, at, n, v);
+    }
+    ts_free(&v);
+    return st;
+}
+
+typedef struct moment {
+    char *to;
+    ts_dtype type;
+} moment;
+
+/* What is wider in the file is rounded to nearest. */
+static ts_status put_moment(void *ctx, ts_param *p, int64_t at, int64_t n, float *v)
+{
+    const moment *m = ctx;
+    ts_device *dev = p->set->dev;
+    const size_t size = ts_dtype_size(m->type);
+    if (m->type != TS_DTYPE_F32) /* in place: narrower, front to back */
+        for (int64_t i = 0; i < n; i++)
+            ts_store_f32(v, i, m->type, v[i]);
+    dev->to_device(dev, m->to + (size_t)at * size, v, (size_t)n * size);
+    return TS_OK;
+}
+
+/* A moment of this type, whatever the file's. */
+static ts_status load_moment(const ts_checkpoint *ck, const char *prefix, ts_param *p,
                              const ts_storage *flat, ts_dtype type)
 {
-    const int64_t n = ts_param_count(p);
-    void *to = ts_optimizer_at(flat, type, p);
-    float *buffer;
+    moment m = { ts_optimizer_at(flat, type, p), type };
+    const ts_st_tensor *t;
     char name[128];
     snprintf(name, sizeof name, "%s%s", prefix, p->name);
     if (!ts_checkpoint_tensor(ck, name))
@@ -176,33 +218,28 @@ static ts_status load_moment(const ts_checkpoint *ck, const char *prefix, const 
                         "%s: tensor %s is missing; a run that freezes %s (--freeze) saves none: "
                         "continue with its --freeze, or with --no-load-optim",
                         ts_checkpoint_path(ck), name, p->name);
-    if (type == TS_DTYPE_F32)
-        return load_flat(ck, prefix, p, to);
-    TS_TRY(ts_alloc(&buffer, (size_t)n, sizeof *buffer));
-    const ts_status st = load_flat(ck, prefix, p, buffer);
-    for (int64_t i = 0; st == TS_OK && i < n; i++)
-        ts_store_f32(to, i, type, buffer[i]);
-    ts_free(&buffer);
-    return st;
+    TS_TRY(find(ck, prefix, p, &t));
+    return can_read_into(p, m.to, type)
+               ? ts_st_read_f32(t, 0, ts_param_count(p), (float *)(void *)m.to)
+               : read_pieces(t, p, put_moment, &m);
+}
+
+static ts_status put_values(void *ctx, ts_param *p, int64_t at, int64_t n, float *v)
+{
+    (void)ctx;
+    return ts_param_put(p, at, n, v);
 }
 
 static ts_status load_values(ts_param_set *s, const ts_checkpoint *ck)
 {
+    TS_TRY(s->dev->sync(s->dev)); /* before the host writes */
     for (size_t i = 0; i < s->n; i++) {
         ts_param *p = s->p[i];
-        if (p->dtype == TS_DTYPE_F32 && p->value) {
-            TS_TRY(load_flat(ck, "", p, p->value));
-            continue;
-        }
         const ts_st_tensor *t;
-        float *buffer;
         TS_TRY(find(ck, "", p, &t));
-        TS_TRY(ts_alloc(&buffer, (size_t)ts_param_count(p), sizeof *buffer));
-        ts_status st = ts_st_read_f32(t, 0, ts_param_count(p), buffer);
-        if (st == TS_OK)
-            st = ts_param_put(p, 0, ts_param_count(p), buffer);
-        ts_free(&buffer);
-        TS_TRY(st);
+        TS_TRY(can_read_into(p, p->value, p->dtype)
+                   ? ts_st_read_f32(t, 0, ts_param_count(p), p->value)
+                   : read_pieces(t, p, put_values, NULL));
     }
     ts_param_set_changed(s);
     return TS_OK;
@@ -216,6 +253,7 @@ static ts_status load_moments(ts_trainer *t, const ts_checkpoint *ck)
                         "%s holds no optimizer state (it was saved with --no-save-optim): continue "
                         "with --no-load-optim, or begin anew from its weights with --finetune",
                         ts_checkpoint_path(ck));
+    TS_TRY(t->dev->sync(t->dev)); /* before the host writes */
     for (size_t i = 0; i < p->n; i++) {
         const ts_optimizer *z = &t->optim;
         if (!ts_param_is_trained(p->p[i]))

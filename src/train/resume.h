@@ -6,6 +6,8 @@
 #include "model/options.h"
 #include "train/trainer.h"
 
+/* ts_ckpt_options.fetch, with the device as ctx: for one whose memory is not the host's. */
+ts_status ts_trainer_fetch(void *device, void *to, const void *data, size_t n) TS_NODISCARD;
 /* Hands weights, moments and the state to the checkpointer. m: what the state says of the model. */
 ts_status ts_trainer_save(ts_trainer *t, const ts_model *m, ts_checkpointer *c,
                           const ts_option_set *options) TS_NODISCARD;

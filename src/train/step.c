@@ -42,7 +42,7 @@ static ts_status backward(ts_trainer *t, ts_flight *f, int64_t m, double *sum)
 static ts_status all_micro_batches(ts_trainer *t, double weight, double *sums, const float **grads)
 {
     const int64_t n = t->feed.n_micro, ahead = t->flights - 1;
-    ts_grads_begin(&t->grads);
+    TS_TRY(ts_grads_begin(&t->grads));
     for (int64_t i = 0; i < n + ahead; i++) {
         const int64_t back = i - ahead;
         if (i < n) {

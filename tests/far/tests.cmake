@@ -1,0 +1,15 @@
+# A device that keeps its memory from the host (far.h), and the program on it: it takes the CPU's place when the
+# program is linked.
+set(far_link -Wl,--wrap=ts_cpu_open -rdynamic)
+get_target_property(tessera_libraries tessera LINK_LIBRARIES)
+add_executable(tessera_far ${CMAKE_CURRENT_LIST_DIR}/far.c $<TARGET_OBJECTS:tessera>)
+target_link_libraries(tessera_far PRIVATE ${tessera_libraries})
+target_link_options(tessera_far PRIVATE ${far_link})
+add_test(NAME far/program COMMAND ${CMAKE_CURRENT_LIST_DIR}/far.sh $<TARGET_FILE:tessera> $<TARGET_FILE:tessera_far>
+         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(far/program PROPERTIES TIMEOUT 300)
+
+add_executable(test_far_contract ${CMAKE_CURRENT_LIST_DIR}/test_contract.c ${CMAKE_CURRENT_LIST_DIR}/far.c)
+target_link_libraries(test_far_contract PRIVATE ts_device PkgConfig::CMOCKA m)
+target_link_options(test_far_contract PRIVATE ${far_link})
+add_test(NAME far/contract COMMAND test_far_contract WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

@@ -129,9 +129,9 @@ static ts_status restore(ts_job *j, const ts_checkpoint *ck)
 {
     const ts_train_options *o = &j->o->train;
     ts_str changes = { 0 };
-    TS_TRY(ts_trainer_restore(j->trainer, ck, o->finetune, !o->no_load_optim && !o->skip_train));
-    if (o->finetune)
+    if (o->finetune) /* the weights alone, which are there */
         return TS_OK;
+    TS_TRY(ts_trainer_restore(j->trainer, ck, !o->no_load_optim && !o->skip_train));
     const ts_status st = ts_checkpoint_option_changes(ck, j->set, &changes);
     if (st == TS_OK && changes.len && j->comm->rank == 0)
         ts_log(TS_LOG_WARN,

@@ -305,12 +305,8 @@ static ts_status load_counters(ts_trainer *t, const ts_checkpoint *ck)
     return load_scaler(&t->scaler, s, file);
 }
 
-ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool weights_only,
-                             bool with_optimizer)
+ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool with_optimizer)
 {
-    TS_TRY(load_values(t->objective->params, ck));
-    if (weights_only)
-        return TS_OK;
     if (with_optimizer)
         TS_TRY(load_moments(t, ck));
     TS_TRY(load_counters(t, ck));

@@ -15,9 +15,10 @@ ts_status ts_trainer_save(ts_trainer *t, const ts_model *m, ts_checkpointer *c,
  * rank, for the account of memory. */
 int64_t ts_trainer_state_bytes(const ts_trainer *t);
 void ts_trainer_book_copies(ts_trainer *t, int64_t bytes);
-/* Takes weights and, unless weights_only, moments, counters and scaler from an open checkpoint. A
- * tensor that is missing or has another shape is TS_ERR_USER. */
-ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool weights_only,
+/* Takes moments (with_optimizer), counters and scaler from an open checkpoint, whose weights the
+ * trainer's model was made with (ts_model_from_checkpoint). A tensor that is missing or has another
+ * shape is TS_ERR_USER. */
+ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck,
                              bool with_optimizer) TS_NODISCARD;
 /* Options that decide what is computed and have another value than in the run that was saved, as
  * a list for the reader; "" when there is none. */

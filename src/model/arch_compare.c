@@ -104,7 +104,7 @@ ts_status ts_arch_differences(const ts_arch *a, const ts_arch *b, ts_str *out, i
     telling t = { .out = out };
     for (size_t i = 0; i < ts_arch_row_count; i++) {
         const ts_field_row *r = &ts_arch_rows[i];
-        if (ts_field_is_number(r) && !field_equal(a, b, r))
+        if (ts_field_is_told(r) && !field_equal(a, b, r))
             TS_TRY(tell(&t, r));
         if (r->type == TS_FIELD_IDS && !ends_equal(a, b))
             TS_TRY(tell(&t, r));

@@ -105,7 +105,7 @@ static ts_status write_row(const ts_arch *a, const ts_field_row *r, json_t *o)
     case TS_FIELD_IDS:
         return write_ends(a, o);
     default:
-        return ts_field_is_number(r) ? put(o, r->key, field_value(a, r)) : TS_OK;
+        return ts_field_is_told(r) ? put(o, r->key, field_value(a, r)) : TS_OK;
     }
 }
 
@@ -265,7 +265,7 @@ static ts_status read_row(const json_t *o, const char *file, const ts_field_row 
     case TS_FIELD_IDS:
         return read_ends(o, file, a);
     default:
-        return ts_field_is_number(r) ? read_field(o, file, r, a) : TS_OK;
+        return ts_field_is_told(r) ? read_field(o, file, r, a) : TS_OK;
     }
 }
 

@@ -11,7 +11,6 @@ void ts_arch_init(ts_arch *a)
             ts_field_set(a, &ts_arch_rows[i], ts_arch_rows[i].def);
     for (int i = 0; i < TS_ARCH_MAX_EOS; i++)
         a->eos[i] = -1;
-    a->pad_frozen = true;
 }
 
 void ts_arch_deinit(ts_arch *a)

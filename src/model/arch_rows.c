@@ -123,8 +123,8 @@ const ts_field_row ts_arch_rows[] = {
     F(COUNT, n_eos, .words = NULL),
     ID(bos),
     ID(pad),
-    F(APART, pad_frozen, .def = true), /* of training; a checkpoint has it beside the description */
-    F(APART, family, .words = NULL),   /* two families can describe one model */
+    F(BOOL, pad_frozen, .def = true, .apart = true), /* of training; a checkpoint has it beside */
+    F(TEXT, family, .apart = true), /* two families can describe one model */
 };
 const size_t ts_arch_row_count = sizeof ts_arch_rows / sizeof *ts_arch_rows;
 
@@ -170,8 +170,8 @@ const ts_field_row ts_rope_rows[] = {
     R(REAL, attention_factor, .words = STRETCH, .scalings = YARN | LONGROPE),
     R(BOOL, no_truncate, .words = STRETCH, .scalings = YARN),
     R(INT, max_positions, .words = STRETCH, .scalings = DYNAMIC),
-    R(APART, short_factor, .words = STRETCH, .scalings = LONGROPE),
-    R(APART, long_factor, .words = STRETCH, .scalings = LONGROPE),
+    R(FACTORS, short_factor, .words = STRETCH, .scalings = LONGROPE),
+    R(FACTORS, long_factor, .words = STRETCH, .scalings = LONGROPE),
 };
 const size_t ts_rope_row_count = sizeof ts_rope_rows / sizeof *ts_rope_rows;
 

@@ -15,7 +15,8 @@ typedef enum ts_field_type {
     TS_FIELD_LAYERS,
     TS_FIELD_IDS,
     TS_FIELD_COUNT,  /* of one of these lists */
-    TS_FIELD_APART,  /* neither compared nor in the description's JSON */
+    TS_FIELD_TEXT,
+    TS_FIELD_FACTORS, /* of a rotary embedding: floats, dim / 2 of them */
 } ts_field_type;
 
 /* What an option's value is to its field. */
@@ -39,6 +40,7 @@ typedef struct ts_field_row {
     const char *option;  /* that says it */
     ts_field_says says;
     bool shapes;         /* with another value a model may have other parameters */
+    bool apart;          /* neither compared nor in the description's JSON */
     bool later;          /* a description of before it lacks it: def */
     unsigned scalings;   /* of a rotary embedding: bits 1 << TS_ROPE_* of those that it matters to; 0: all */
     const char *model;   /* of a layer: the model's field that is its default; NULL: def is */
@@ -51,6 +53,11 @@ extern const size_t ts_arch_row_count, ts_layer_row_count, ts_rope_row_count;
 static inline bool ts_field_is_number(const ts_field_row *r)
 {
     return r->type <= TS_FIELD_CHOICE;
+}
+/* Whether the field is compared and written as a number. */
+static inline bool ts_field_is_told(const ts_field_row *r)
+{
+    return ts_field_is_number(r) && !r->apart;
 }
 /* A number's value in the struct at base; all of them are exact in a double. */
 double ts_field_get(const void *base, const ts_field_row *r);

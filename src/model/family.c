@@ -63,7 +63,7 @@ static ts_status describe(const ts_family *f, const json_t *config, const char *
 {
     ts_arch_init(a);
     snprintf(a->family, sizeof a->family, "%s", f->model_type);
-    TS_TRY(f->read(config, file, a));
+    TS_TRY(ts_family_read(f, config, file, a));
     return ts_arch_check(a, file);
 }
 
@@ -97,7 +97,7 @@ static ts_status write_config(const ts_family *f, const ts_arch *a, json_t *o)
         json_array_append_new(list, json_string(f->architecture)) ||
         json_object_set_new(o, "model_type", json_string(f->model_type)))
         return ts_error(TS_ERR_NOMEM, "no memory for a configuration");
-    return f->write(a, o);
+    return ts_family_write(f, a, o);
 }
 
 /* How near a family comes to a description. */
@@ -146,12 +146,12 @@ static ts_status find_family(const ts_arch *a, nearness *near, const ts_family *
 {
     const ts_family *own = ts_family_named(a->family);
     *family = NULL;
-    if (own && own->write)
+    if (own && !own->read_only)
         TS_TRY(try_family(own, a, near, config));
     if (*config)
         *family = own;
     for (size_t i = 0; ts_families[i] && !*config; i++) {
-        if (ts_families[i]->write)
+        if (!ts_families[i]->read_only)
             TS_TRY(try_family(ts_families[i], a, near, config));
         if (*config)
             *family = ts_families[i];
@@ -250,18 +250,19 @@ ts_status ts_family_fit_init(ts_family_fit *out, const ts_arch *a)
 
 ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m)
 {
-    return ts_name_table(m, a, f->names);
+    return ts_name_table(m, a, ts_family_name_rows(f));
 }
 
 const char *ts_family_alias(const ts_family *f, const char *hf_name)
 {
-    const size_t n = f->prefix ? strlen(f->prefix) : 0;
-    return n && !strncmp(hf_name, f->prefix, n) ? hf_name + n : NULL;
+    const char *prefix = ts_family_prefix(f);
+    const size_t n = prefix ? strlen(prefix) : 0;
+    return n && !strncmp(hf_name, prefix, n) ? hf_name + n : NULL;
 }
 
 const char *ts_family_module(const ts_family *f, const char *name)
 {
-    for (const ts_name_row *row = f->names; row->name; row++)
+    for (const ts_name_row *row = ts_family_name_rows(f); row->name; row++)
         if (!strcmp(row->name, name))
             return row->hf_name;
     return NULL;

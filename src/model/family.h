@@ -52,7 +52,9 @@ typedef enum ts_name_part {
     TS_PART_K,
     TS_PART_V,
     TS_PART_QKV,  /* all queries, then all keys, then all values */
-    TS_PART_GATE, /* the upper and the lower half of a gated linear_fc1 */
+    /* the upper and the lower half of a gated linear_fc1; of a plain one there is no gate, and the whole
+     * is up */
+    TS_PART_GATE,
     TS_PART_UP,
 } ts_name_part;
 
@@ -68,20 +70,30 @@ typedef struct ts_name_row {
  * through layer by layer. A parameter that no row covers is a programmer's mistake. */
 ts_status ts_name_table(ts_name_map *m, const ts_arch *a, const ts_name_row *rows) TS_NODISCARD;
 
-typedef struct ts_family {
-    const char *model_type;      /* config.json's */
+/* What config.json says is a table of rows too (model/families/config.h). A family has a base, whose
+ * rows, names and prefix are its own unless it says otherwise. */
+typedef struct ts_family ts_family;
+struct ts_family {
+    const char *model_type;      /* config.json's; NULL: a base alone, no family */
     const char *architecture;    /* "LlamaForCausalLM" */
+    const ts_family *base;
     const char *prefix; /* "model.": begins the names of the base model; files saved from the base
-                                    model alone lack it. NULL: none */
-    const ts_name_row *names;
-    /* Reads a config.json (of transformers 4 or 5) into *a, which ts_arch_init has prepared. Sizes
-     * are checked for range here, the whole by ts_arch_check afterwards; messages name file and
-     * key. */
-    ts_status (*read)(const json_t *config, const char *file, ts_arch *a);
-    /* Writes a config that `read` and transformers understand; NULL: this family is read only. What
-     * the family cannot say is left out: whether it fits is found by reading it back. */
-    ts_status (*write)(const ts_arch *a, json_t *config);
-} ts_family;
+                                    model alone lack it. NULL: the base's */
+    const ts_name_row *names;         /* NULL: the base's */
+    const struct ts_config_row *rows; /* a row of kind TS_CONFIG_END behind them */
+    bool read_only; /* transformers has no class: configs are not written */
+};
+
+/* Reads a config.json (of transformers 4 or 5) into *a, which ts_arch_init has prepared. Sizes are
+ * checked for range here, the whole by ts_arch_check afterwards; messages name file and key. */
+ts_status ts_family_read(const ts_family *f, const json_t *config, const char *file,
+                         ts_arch *a) TS_NODISCARD;
+/* Writes a config that ts_family_read and transformers understand. What the family cannot say is left
+ * out: whether it fits is found by reading it back. */
+ts_status ts_family_write(const ts_family *f, const ts_arch *a, json_t *config) TS_NODISCARD;
+/* Own or inherited. */
+const char *ts_family_prefix(const ts_family *f); /* NULL: none */
+const ts_name_row *ts_family_name_rows(const ts_family *f);
 
 /* Tensors and pieces of a described model. */
 ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m) TS_NODISCARD;

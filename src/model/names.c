@@ -74,6 +74,16 @@ static ts_status add_groups(ts_name_map *m, const target *t, int64_t hf_row, int
     return TS_OK;
 }
 
+static ts_status add_half(ts_name_map *m, const target *t)
+{
+    const bool gated = t->a->layer[t->layer].mlp == TS_MLP_GATED, up = t->row->part == TS_PART_UP;
+    const int64_t rows = gated ? t->param.dim[0] / 2 : t->param.dim[0];
+    if (!gated && !up)
+        return TS_OK;
+    TS_TRY(add_tensor(m, t, rows));
+    return add_piece(m, t, 0, gated && up ? rows : 0, rows);
+}
+
 static ts_status add_row(ts_name_map *m, const target *t)
 {
     const ts_arch *a = t->a;
@@ -99,9 +109,7 @@ static ts_status add_row(ts_name_map *m, const target *t)
         return add_groups(m, t, n_q + n_k, (r + 1) * D, D);
     case TS_PART_GATE:
     case TS_PART_UP:
-        TS_ASSERT(a->layer[t->layer].mlp == TS_MLP_GATED, "%s of an MLP that is not gated", t->row->hf_name);
-        TS_TRY(add_tensor(m, t, all / 2));
-        return add_piece(m, t, 0, t->row->part == TS_PART_UP ? all / 2 : 0, all / 2);
+        return add_half(m, t);
     }
     return TS_OK;
 }

@@ -305,7 +305,7 @@ ts_status ts_model_config_read(const char *file, ts_arch *a)
     ts_status st = ts_family_of(config, file, &f);
     if (st == TS_OK) {
         snprintf(a->family, sizeof a->family, "%s", f->model_type);
-        st = f->read(config, file, a);
+        st = ts_family_read(f, config, file, a);
     }
     if (st == TS_OK)
         st = ts_arch_check(a, file);

@@ -344,7 +344,7 @@ ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **fami
         TS_TRY(ts_arch_read(own, file, a));
     } else if (json_is_object(c)) {
         TS_TRY(ts_family_of(c, file, family));
-        TS_TRY((*family)->read(c, file, a));
+        TS_TRY(ts_family_read(*family, c, file, a));
         TS_TRY(ts_arch_check(a, file));
     } else {
         return ts_error(TS_ERR_USER, "%s does not describe the model: config and arch are missing",

@@ -51,7 +51,7 @@ static void check_written(const ts_arch *a)
         return;
     ts_arch back;
     ts_arch_init(&back);
-    if (family->read(config, "back.json", &back) != TS_OK ||
+    if (ts_family_read(family, config, "back.json", &back) != TS_OK ||
         ts_arch_check(&back, "back.json") != TS_OK || !ts_arch_equal(a, &back))
         abort();
     ts_arch_deinit(&back);
@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ts_arch_init(&a);
     ts_status st = ts_family_of(config, "config.json", &family);
     if (st == TS_OK)
-        st = family->read(config, "config.json", &a);
+        st = ts_family_read(family, config, "config.json", &a);
     if (st == TS_OK)
         st = ts_arch_check(&a, "config.json");
     if (st == TS_OK && a.n_layers <= 16) {

@@ -1,36 +1,103 @@
-/* Reading and writing what the config.json files of most families have in common. Defaults are
- * those of transformers' configuration classes; a null counts as missing unless a function says
- * otherwise. */
+/* What config.json says, as rows: "config key -> field", read and written by the same row. A family is
+ * the rows that it has otherwise than its base: first those of the base, in their order, each replaced
+ * by the family's row of the same field or key where it has one, then its own. Defaults are those of
+ * transformers' configuration classes. */
 #ifndef TS_MODEL_FAMILIES_CONFIG_H
 #define TS_MODEL_FAMILIES_CONFIG_H
 #include "model/family.h"
 
-/* What a family takes when a key is missing. */
-typedef struct ts_config_defaults {
-    int64_t vocab, hidden, ffn, layers, heads;
-    int64_t kv_heads; /* TS_AS_HEADS, or TS_NO_KEY */
-    int64_t head_dim; /* 0: hidden / heads; TS_NO_KEY: always that */
-    int64_t positions;
-    const char *eps_key, *act_key;
-    double eps;
-    const char *act;
-    double init_std;
-    double theta;  /* 0: no rotary embedding */
-    double rotary; /* rotated part of a head by default; 0: always all of it */
-    bool tied;
-    int64_t bos, eos, pad; /* -1: none */
-} ts_config_defaults;
+typedef enum ts_config_kind {
+    TS_CONFIG_END,
+    /* a number or a truth in a key, in the bounds of the field's row (model/arch_rows.h); an activation by
+     * its name */
+    TS_CONFIG_COPY,
+    TS_CONFIG_FIXED,  /* `def`, always: no key says it */
+    TS_CONFIG_REFUSE, /* the key must be missing, null or false */
+    TS_CONFIG_OWN,    /* nothing but its functions */
+} ts_config_kind;
 
-enum { TS_AS_HEADS = 0, TS_NO_KEY = -1 };
+typedef struct ts_config_row ts_config_row;
+typedef ts_status ts_config_read_fn(const ts_config_row *r, const json_t *o, const char *file,
+                                    ts_arch *a);
+typedef ts_status ts_config_write_fn(const ts_config_row *r, const ts_arch *a, json_t *o);
 
-/* Sizes, norm epsilon, activation, tying, token ids, rope[0], attention scale 1 /
- * sqrt(head_dim), and layers that see everything. */
-ts_status ts_config_read(const json_t *o, const char *file, const ts_config_defaults *d,
-                         ts_arch *a) TS_NODISCARD;
+enum { TS_CONFIG_FIELDS = 4 };
+struct ts_config_row {
+    ts_config_kind kind;
+    const char *key;
+    /* offsets in ts_arch, 0: none. All get the value, the first is written. Rows of `layer` come last, when
+     * everything else is there and all layers are as the model's fields say. */
+    size_t field[TS_CONFIG_FIELDS];
+    double def;          /* of a missing key */
+    bool has_null;       /* a null is `null` (and that is written as one), else it is a missing key */
+    double null;
+    double most;         /* upper bound; 0: the field's */
+    const char *before;  /* a key that counts instead of `key` where it is there */
+    const char *word;    /* of an activation that has several: the one to write */
+    const char *why;     /* REFUSE: what it would need */
+    double part;         /* rotary embedding: the rotated part of a head; 0: always all of it */
+    ts_config_read_fn *read;   /* instead of what the kind does; NULL: that */
+    ts_config_write_fn *write;
+};
 
+#define TS_CONFIG_AT(field_) offsetof(ts_arch, field_)
+#define TS_CONFIG_ROW(kind_, key_, field_, def_, ...)                                              \
+    { .kind = TS_CONFIG_##kind_, .key = key_, .field = { TS_CONFIG_AT(field_) }, .def = def_,      \
+      __VA_ARGS__ }
+#define TS_COPY(key_, field_, def_)                                                                \
+    { .kind = TS_CONFIG_COPY, .key = key_, .field = { TS_CONFIG_AT(field_) }, .def = def_ }
+#define TS_COPY_BOTH(key_, field_, other_, def_)                                                   \
+    { .kind = TS_CONFIG_COPY, .key = key_, .def = def_,                                            \
+      .field = { TS_CONFIG_AT(field_), TS_CONFIG_AT(other_) } }
+/* A token's id: -1 and null for none. A soft cap: 0 and null for none. */
+#define TS_ID(key_, field_, def_)                                                                  \
+    TS_CONFIG_ROW(COPY, key_, field_, def_, .has_null = true, .null = -1)
+#define TS_CAP(key_, field_, def_) TS_CONFIG_ROW(COPY, key_, field_, def_, .has_null = true)
+#define TS_FIXED(field_, value_)                                                                   \
+    { .kind = TS_CONFIG_FIXED, .field = { TS_CONFIG_AT(field_) }, .def = value_ }
+#define TS_REFUSE(key_, why_) { .kind = TS_CONFIG_REFUSE, .key = key_, .why = why_ }
+#define TS_OWN(key_, field_, read_, write_, def_)                                                  \
+    TS_CONFIG_ROW(OWN, key_, field_, def_, .read = read_, .write = write_)
+/* What is to be looked at when the fields are there. */
+#define TS_CHECK(read_) { .kind = TS_CONFIG_OWN, .read = read_ }
+
+/* Rows that more than one family has otherwise than the base. */
+#define TS_KV_HEADS(def_)                                                                          \
+    TS_OWN("num_key_value_heads", n_kv_heads, ts_config_read_kv_heads, ts_config_write_kv_heads, def_)
+#define TS_HEAD_DIM(def_)                                                                          \
+    TS_OWN("head_dim", head_dim, ts_config_read_head_dim, ts_config_write_head_dim, def_)
+/* Heads that are hidden / heads wide, whatever head_dim says. */
+#define TS_NO_HEAD_DIM TS_OWN("head_dim", head_dim, ts_config_no_head_dim, NULL, 0)
+#define TS_ROPE(theta_, part_)                                                                     \
+    TS_CONFIG_ROW(OWN, "rope_theta", rope, theta_, .part = part_, .read = ts_config_read_rope,     \
+                  .write = ts_config_write_ropes)
+#define TS_ENDS(def_)                                                                              \
+    TS_OWN("eos_token_id", eos, ts_config_read_ends, ts_config_write_ends, def_)
+/* sliding_window for every layer: `def` where the key is missing, none for a null. */
+#define TS_WINDOW(def_)                                                                            \
+    TS_OWN("sliding_window", layer, ts_config_read_window, ts_config_write_window, def_)
+/* Qwen's rule: the layers from max_window_layers on see sliding_window keys where use_sliding_window
+ * is set, unless layer_types says it layer by layer. */
+#define TS_QWEN_WINDOWS                                                                            \
+    TS_OWN("sliding_window", layer, ts_config_read_qwen_windows, ts_config_write_qwen_windows, 4096)
+
+ts_config_read_fn ts_config_read_kv_heads, ts_config_read_head_dim, ts_config_no_head_dim,
+    ts_config_kv_as_heads, ts_config_read_rope, ts_config_read_ends, ts_config_read_window,
+    ts_config_read_qwen_windows;
+ts_config_write_fn ts_config_write_kv_heads, ts_config_write_head_dim, ts_config_write_ropes,
+    ts_config_write_ends, ts_config_write_window, ts_config_write_qwen_windows,
+    ts_config_write_layers;
 /* hidden_size must be a multiple of the number of heads even where head_dim is given: some of
  * transformers' classes say so. */
-ts_status ts_config_whole_heads(const ts_arch *a, const char *file) TS_NODISCARD;
+ts_config_read_fn ts_config_whole_heads;
+/* 1 / sqrt(head_dim), which no key says. */
+ts_config_read_fn ts_config_attn_scale;
+
+/* What a row's kind does, for who adds to it. */
+ts_config_read_fn ts_config_copy_in;
+ts_config_write_fn ts_config_copy_out;
+
+/* ---- for functions of rows: a null counts as missing unless said otherwise ---- */
 
 /* A whole number in [lo, hi]; `missing` for a missing key, `null` for a null. */
 ts_status ts_config_int(const json_t *o, const char *file, const char *key, int64_t missing,
@@ -38,52 +105,32 @@ ts_status ts_config_int(const json_t *o, const char *file, const char *key, int6
 /* A finite number. */
 ts_status ts_config_real(const json_t *o, const char *file, const char *key, double missing,
                          double null, double *out) TS_NODISCARD;
-/* TS_ERR_USER when the key is given and neither null nor false: `why` says what it would need. */
-ts_status ts_config_refuse(const json_t *o, const char *file, const char *key,
-                           const char *why) TS_NODISCARD;
-/* is_causal, which all of transformers' classes know, must not be false. */
-ts_status ts_config_causal(const json_t *o, const char *file) TS_NODISCARD;
-/* bos, pad and eos (a number or a list). */
-ts_status ts_config_ids(const json_t *o, const char *file, const ts_config_defaults *d,
-                        ts_arch *a) TS_NODISCARD;
-ts_status ts_config_act(const json_t *o, const char *file, const char *key, const char *def,
-                        ts_act *out) TS_NODISCARD;
-/* sliding_window for every layer: `missing` for a missing key, none for a null. */
-ts_status ts_config_window(const json_t *o, const char *file, int64_t missing,
-                           ts_arch *a) TS_NODISCARD;
-/* Qwen's rule: the layers from max_window_layers on see sliding_window keys where
- * use_sliding_window is set, unless layer_types says it layer by layer. */
-ts_status ts_config_qwen_windows(const json_t *o, const char *file, ts_arch *a) TS_NODISCARD;
-ts_status ts_config_write_qwen_windows(const ts_arch *a, json_t *o) TS_NODISCARD;
 /* layer_types, if given, says which layers have the window and which see everything: *given
  * tells. */
 ts_status ts_config_layer_types(const json_t *o, const char *file, int64_t window, ts_arch *a,
                                 bool *given) TS_NODISCARD;
+/* transformers' name of an activation and back; NULL, false: none. */
+const char *ts_config_act_name(ts_act act);
+bool ts_config_act_named(const char *name, ts_act *out);
 
-/* The rotary embedding that `rope_parameters` (transformers 5) or rope_scaling, rope_theta and
- * partial_rotary_factor (transformers 4) in `o` describe. Needs a->head_dim, a->max_positions. */
-ts_status ts_config_rope(const json_t *o, const char *file, const ts_config_defaults *d,
-                         const ts_arch *a, ts_rope_config *out) TS_NODISCARD;
 /* The object with the rotary embedding's parameters, or NULL. */
 ts_status ts_config_rope_find(const json_t *o, const char *file, const json_t **out) TS_NODISCARD;
+/* The rotary embedding that `rope_parameters` (transformers 5) or rope_scaling, rope_theta and
+ * partial_rotary_factor (transformers 4) in `o` describe. Needs a->head_dim, a->max_positions. */
+ts_status ts_config_rope(const json_t *o, const char *file, double theta, double part,
+                         const ts_arch *a, ts_rope_config *out) TS_NODISCARD;
 /* The same from one object of parameters (or NULL) with what stands outside it: theta and
  * rotated part. */
 ts_status ts_config_rope_object(const json_t *config, const json_t *rope, const char *file,
                                 double theta, double rotary, const ts_arch *a,
                                 ts_rope_config *out) TS_NODISCARD;
 
-/* Writing: the keys that ts_config_read reads, in transformers 4's form, which transformers 5
- * reads too. The setters fail with TS_ERR_NOMEM only. */
-ts_status ts_config_write(const ts_arch *a, const ts_config_defaults *d, json_t *o) TS_NODISCARD;
-ts_status ts_config_put(json_t *o, const char *key,
-                        json_t *value) TS_NODISCARD; /* takes value, NULL: no memory */
+/* Writing: in transformers 4's form, which transformers 5 reads too; TS_ERR_NOMEM only. put takes the
+ * value, NULL: no memory. */
+ts_status ts_config_put(json_t *o, const char *key, json_t *value) TS_NODISCARD;
 ts_status ts_config_write_ids(const ts_arch *a, json_t *o) TS_NODISCARD;
-/* transformers' name; GPT-2 calls the tanh form of GELU gelu_new. */
-const char *ts_config_act_name(ts_act act, bool gpt2);
 /* The part of a head whose product with head_dim, rounded down, is the rotated width. */
 double ts_config_rotary_part(const ts_arch *a);
-/* layer_types and sliding_window as a's layers have them. */
-ts_status ts_config_write_layers(const ts_arch *a, json_t *o) TS_NODISCARD;
 /* A rope_scaling object, or null where there is no scaling. */
 ts_status ts_config_write_rope(const ts_rope_config *r, json_t *o) TS_NODISCARD;
 #endif

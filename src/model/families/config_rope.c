@@ -156,11 +156,11 @@ ts_status ts_config_rope_find(const json_t *o, const char *file, const json_t **
     return *out ? TS_OK : find_object(o, file, "rope_parameters", out);
 }
 
-ts_status ts_config_rope(const json_t *o, const char *file, const ts_config_defaults *d,
+ts_status ts_config_rope(const json_t *o, const char *file, double theta, double part,
                          const ts_arch *a, ts_rope_config *out)
 {
     const json_t *rope = NULL;
-    double theta = d->theta, rotary = d->rotary;
+    double rotary = part;
     TS_TRY(ts_config_rope_find(o, file, &rope));
     if (json_object_get(rope, "full_attention") || json_object_get(rope, "sliding_attention"))
         return ts_error(
@@ -171,7 +171,7 @@ ts_status ts_config_rope(const json_t *o, const char *file, const ts_config_defa
     TS_TRY(ts_config_real(o, file, "rope_theta", theta, theta, &theta));
     if (rotary > 0)
         TS_TRY(ts_config_real(o, file, "partial_rotary_factor", rotary, rotary, &rotary));
-    if (d->rotary > 0 && rotary <= 0) /* 0 stands for models that know no part */
+    if (part > 0 && rotary <= 0) /* 0 stands for models that know no part */
         return ts_error(TS_ERR_USER,
                         "%s: partial_rotary_factor is %g, expected above 0 and up to 1", file,
                         rotary);

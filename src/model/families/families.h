@@ -22,20 +22,9 @@ extern const ts_family ts_family_arcee;
 extern const ts_family ts_family_nemotron;
 extern const ts_family ts_family_stablelm;
 
-/* Names that more than one family has. */
-extern const ts_name_row ts_llama_names[];
-extern const ts_name_row ts_gemma2_names[];
-extern const ts_name_row ts_plain_names[];
+/* What all have in common; no family itself. */
+extern const ts_family ts_family_base;
 
-/* What one family gives to its successors. */
-ts_status ts_gemma_read(const json_t *o, const char *file, const ts_config_defaults *d,
-                        ts_arch *a) TS_NODISCARD;
-ts_status ts_gemma_write(const ts_arch *a, const ts_config_defaults *d, json_t *o) TS_NODISCARD;
-ts_status ts_gemma2_scale(const json_t *o, const char *file, ts_arch *a) TS_NODISCARD;
-ts_status ts_gemma2_write_scale(const ts_arch *a, json_t *o) TS_NODISCARD;
-ts_status ts_glm_read(const json_t *o, const char *file, ts_arch *a) TS_NODISCARD;
-ts_status ts_glm_write(const ts_arch *a, json_t *o) TS_NODISCARD;
-/* Biases and a plain MLP: Arcee to Nemotron. */
-ts_status ts_plain_read(const json_t *o, const char *file, ts_arch *a) TS_NODISCARD;
-ts_status ts_plain_write(const ts_arch *a, json_t *o) TS_NODISCARD;
+/* Norms before a part, after it, or both: OLMo 2 to Gemma 3. */
+extern const ts_name_row ts_norms_around_names[];
 #endif

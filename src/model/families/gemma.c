@@ -4,62 +4,44 @@
 #include <math.h>
 #include <string.h>
 
-static const ts_config_defaults defaults = {
-    .vocab = 256000,
-    .hidden = 3072,
-    .ffn = 24576,
-    .layers = 28,
-    .heads = 16,
-    .kv_heads = 16,
-    .head_dim = 256,
-    .positions = 8192,
-    .eps_key = "rms_norm_eps",
-    .eps = 1e-6,
-    .act = "gelu_pytorch_tanh",
-    .init_std = 0.02,
-    .act_key = "hidden_act",
-    .theta = 10000,
-    .tied = true,
-    .bos = 2,
-    .eos = 1,
-    .pad = 0,
-};
-
-ts_status ts_gemma_read(const json_t *o, const char *file, const ts_config_defaults *d, ts_arch *a)
+static ts_status scale_embedding(const ts_config_row *r, const json_t *o, const char *file,
+                                 ts_arch *a)
 {
-    bool bias = false;
-    TS_TRY(ts_config_refuse(o, file, "use_bidirectional_attention", "attention must be causal"));
-    TS_TRY(ts_config_read(o, file, d, a));
-    TS_TRY(ts_json_bool(o, file, "attention_bias", false, &bias));
-    a->bias_qkv = a->bias_proj = bias;
-    a->norm_offset = 1;
+    (void)r, (void)o, (void)file;
     a->embed_scale = sqrt((double)a->hidden);
     return TS_OK;
 }
 
-ts_status ts_gemma_write(const ts_arch *a, const ts_config_defaults *d, json_t *o)
+/* The first files say "gelu" and mean the approximation. */
+static ts_status read_act(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
-    TS_TRY(ts_config_write(a, d, o));
-    return ts_config_put(o, "attention_bias", json_boolean(a->bias_qkv));
-}
-
-static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
-{
-    TS_TRY(ts_gemma_read(o, file, &defaults, a));
-    const char *act = json_string_value(json_object_get(o, defaults.act_key));
-    if (act && !strcmp(act, "gelu")) /* the first files say so and mean the approximation */
+    TS_TRY(ts_config_copy_in(r, o, file, a));
+    const char *act = json_string_value(json_object_get(o, r->key));
+    if (act && !strcmp(act, "gelu"))
         a->act = TS_ACT_GELU_TANH;
     return TS_OK;
 }
 
-static ts_status write_config(const ts_arch *a, json_t *o)
-{
-    return ts_gemma_write(a, &defaults, o);
-}
+static const ts_config_row rows[] = {
+    TS_REFUSE("use_bidirectional_attention", "attention must be causal"),
+    TS_COPY("vocab_size", vocab, 256000),
+    TS_COPY("hidden_size", hidden, 3072),
+    TS_COPY("intermediate_size", ffn, 24576),
+    TS_COPY("num_hidden_layers", n_layers, 28),
+    TS_COPY("num_attention_heads", n_heads, 16),
+    TS_KV_HEADS(16),
+    TS_HEAD_DIM(256),
+    TS_COPY("max_position_embeddings", max_positions, 8192),
+    TS_CONFIG_ROW(COPY, "hidden_act", act, TS_ACT_GELU_TANH, .read = read_act),
+    TS_COPY("tie_word_embeddings", tied, true),
+    TS_ID("bos_token_id", bos, 2),
+    TS_ID("pad_token_id", pad, 0),
+    TS_ENDS(1),
+    TS_COPY_BOTH("attention_bias", bias_qkv, bias_proj, false),
+    TS_FIXED(norm_offset, 1),
+    TS_OWN(NULL, embed_scale, scale_embedding, NULL, 0),
+    { TS_CONFIG_END },
+};
 
-const ts_family ts_family_gemma = { .model_type = "gemma",
-                                    .architecture = "GemmaForCausalLM",
-                                    .prefix = "model.",
-                                    .names = ts_llama_names,
-                                    .read = read_config,
-                                    .write = write_config };
+const ts_family ts_family_gemma = { .model_type = "gemma", .architecture = "GemmaForCausalLM",
+                                    .base = &ts_family_base, .rows = rows };

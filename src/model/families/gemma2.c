@@ -3,29 +3,8 @@
 
 #include <math.h>
 
-static const ts_config_defaults defaults = {
-    .vocab = 256000,
-    .hidden = 2304,
-    .ffn = 9216,
-    .layers = 26,
-    .heads = 8,
-    .kv_heads = 4,
-    .head_dim = 256,
-    .positions = 8192,
-    .eps_key = "rms_norm_eps",
-    .eps = 1e-6,
-    .act = "gelu_pytorch_tanh",
-    .init_std = 0.02,
-    .act_key = "hidden_activation",
-    .theta = 10000,
-    .tied = true,
-    .bos = 2,
-    .eos = 1,
-    .pad = 0,
-};
-
-/* Gemma 3's too. */
-const ts_name_row ts_gemma2_names[] = {
+/* Gemma 3's and OLMo 2's too. */
+const ts_name_row ts_norms_around_names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
     { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
     { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
@@ -45,57 +24,50 @@ const ts_name_row ts_gemma2_names[] = {
     { 0 },
 };
 
-ts_status ts_gemma2_scale(const json_t *o, const char *file, ts_arch *a)
+static ts_status read_scale(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
     double scalar = 0;
-    TS_TRY(ts_config_real(o, file, "query_pre_attn_scalar", 256, 256, &scalar));
+    TS_TRY(ts_config_real(o, file, r->key, r->def, r->def, &scalar));
     if (scalar <= 0)
         return ts_error(TS_ERR_USER, "%s: query_pre_attn_scalar is %g, expected a number above 0",
                         file, scalar);
     a->attn_scale = 1 / sqrt(scalar);
-    a->post_norm = true;
-    return ts_config_whole_heads(a, file);
+    return TS_OK;
 }
 
-ts_status ts_gemma2_write_scale(const ts_arch *a, json_t *o)
+static ts_status write_scale(const ts_config_row *r, const ts_arch *a, json_t *o)
 {
     const double scalar = 1 / (a->attn_scale * a->attn_scale);
-    return ts_config_put(o, "query_pre_attn_scalar",
+    return ts_config_put(o, r->key,
                          scalar < 1e15 ? json_integer(llround(scalar)) : json_real(scalar));
 }
 
-static ts_status put_cap(json_t *o, const char *key, double cap)
-{
-    return ts_config_put(o, key, cap > 0 ? json_real(cap) : json_null());
-}
-
-static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
+static ts_status read_layers(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
     bool given = false;
     int64_t window = 0;
-    TS_TRY(ts_gemma_read(o, file, &defaults, a));
-    TS_TRY(ts_gemma2_scale(o, file, a));
-    TS_TRY(ts_config_real(o, file, "attn_logit_softcapping", 50, 0, &a->attn_softcap));
-    TS_TRY(ts_config_real(o, file, "final_logit_softcapping", 30, 0, &a->logit_softcap));
-    TS_TRY(ts_config_int(o, file, "sliding_window", 4096, 0, 1, INT32_MAX, &window));
+    TS_TRY(ts_config_int(o, file, r->key, (int64_t)r->def, 0, 1, INT32_MAX, &window));
     TS_TRY(ts_config_layer_types(o, file, window, a, &given));
     for (int64_t i = 0; i < a->n_layers && !given; i += 2)
         a->layer[i].window = window;
     return TS_OK;
 }
 
-static ts_status write_config(const ts_arch *a, json_t *o)
-{
-    TS_TRY(ts_gemma_write(a, &defaults, o));
-    TS_TRY(ts_gemma2_write_scale(a, o));
-    TS_TRY(put_cap(o, "attn_logit_softcapping", a->attn_softcap));
-    TS_TRY(put_cap(o, "final_logit_softcapping", a->logit_softcap));
-    return ts_config_write_layers(a, o);
-}
+static const ts_config_row rows[] = {
+    TS_COPY("hidden_size", hidden, 2304),
+    TS_COPY("intermediate_size", ffn, 9216),
+    TS_COPY("num_hidden_layers", n_layers, 26),
+    TS_COPY("num_attention_heads", n_heads, 8),
+    TS_KV_HEADS(4),
+    TS_COPY("hidden_activation", act, TS_ACT_GELU_TANH),
+    TS_OWN("query_pre_attn_scalar", attn_scale, read_scale, write_scale, 256),
+    TS_FIXED(post_norm, true),
+    TS_CHECK(ts_config_whole_heads),
+    TS_CAP("attn_logit_softcapping", attn_softcap, 50),
+    TS_CAP("final_logit_softcapping", logit_softcap, 30),
+    TS_OWN("sliding_window", layer, read_layers, ts_config_write_layers, 4096),
+    { TS_CONFIG_END },
+};
 
-const ts_family ts_family_gemma2 = { .model_type = "gemma2",
-                                     .architecture = "Gemma2ForCausalLM",
-                                     .prefix = "model.",
-                                     .names = ts_gemma2_names,
-                                     .read = read_config,
-                                     .write = write_config };
+const ts_family ts_family_gemma2 = { .model_type = "gemma2", .architecture = "Gemma2ForCausalLM",
+                                     .base = &ts_family_gemma, .names = ts_norms_around_names, .rows = rows };

@@ -4,8 +4,6 @@
 
 #include <math.h>
 
-static const ts_config_defaults ids = { .bos = 50256, .eos = 50256, .pad = -1 };
-
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "transformer.wte" },
     { .name = "embedding.position_embeddings", .hf_name = "transformer.wpe" },
@@ -20,83 +18,79 @@ static const ts_name_row names[] = {
     { 0 },
 };
 
-/* transformers takes a size under its general name too, and then before GPT-2's own. */
-static const char *key_of(const json_t *o, const char *general, const char *own)
+static ts_status read_width(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
-    const json_t *v = json_object_get(o, general);
-    return v && !json_is_null(v) ? general : own;
+    return ts_json_int(o, file, r->key, 4 * a->hidden, 1, TS_ARCH_MAX_WIDTH, &a->ffn);
 }
 
-static ts_status read_sizes(const json_t *o, const char *file, ts_arch *a)
+static ts_status read_heads(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
-    TS_TRY(ts_json_int(o, file, "vocab_size", 50257, 1, TS_ARCH_MAX_VOCAB, &a->vocab));
-    const char *positions = key_of(o, "max_position_embeddings", "n_positions"),
-               *hidden = key_of(o, "hidden_size", "n_embd"),
-               *layers = key_of(o, "num_hidden_layers", "n_layer"),
-               *heads = key_of(o, "num_attention_heads", "n_head");
-    TS_TRY(ts_json_int(o, file, positions, 1024, 1, TS_ARCH_MAX_POSITIONS, &a->max_positions));
-    TS_TRY(ts_json_int(o, file, hidden, 768, 1, TS_ARCH_MAX_WIDTH / 4, &a->hidden));
-    TS_TRY(ts_json_int(o, file, layers, 12, 1, TS_ARCH_MAX_LAYERS, &a->n_layers));
-    TS_TRY(ts_json_int(o, file, heads, 12, 1, TS_ARCH_MAX_HEADS, &a->n_heads));
-    TS_TRY(ts_json_int(o, file, "n_inner", 4 * a->hidden, 1, TS_ARCH_MAX_WIDTH, &a->ffn));
+    (void)r, (void)o;
     if (a->hidden % a->n_heads)
         return ts_error(
             TS_ERR_USER,
             "%s: n_embd (the hidden size) is %lld, expected a multiple of n_head, which is %lld",
             file, (long long)a->hidden, (long long)a->n_heads);
-    a->n_kv_heads = a->n_heads;
     a->head_dim = a->hidden / a->n_heads;
     return TS_OK;
 }
 
-static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
+static ts_status read_scale(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
     bool scaled = true;
-    TS_TRY(ts_config_refuse(o, file, "quantization_config", "the weights must not be quantised"));
-    TS_TRY(ts_config_causal(o, file));
-    TS_TRY(ts_config_refuse(o, file, "add_cross_attention", "there is no encoder"));
-    TS_TRY(read_sizes(o, file, a));
-    TS_TRY(ts_config_real(o, file, "layer_norm_epsilon", 1e-5, 1e-5, &a->norm_eps));
-    TS_TRY(ts_config_real(o, file, "initializer_range", 0.02, 0.02, &a->init_std));
-    TS_TRY(ts_config_act(o, file, "activation_function", "gelu_new", &a->act));
-    TS_TRY(ts_json_bool(o, file, "tie_word_embeddings", true, &a->tied));
-    TS_TRY(ts_json_bool(o, file, "scale_attn_weights", true, &scaled));
-    TS_TRY(ts_json_bool(o, file, "scale_attn_by_inverse_layer_idx", false, &a->attn_by_layer));
-    TS_TRY(ts_config_ids(o, file, &ids, a));
+    TS_TRY(ts_json_bool(o, file, r->key, true, &scaled));
     a->attn_scale = scaled ? 1 / sqrt((double)a->head_dim) : 1;
-    a->norm = TS_NORM_LAYER;
-    a->norm_bias = true;
-    a->position = TS_POSITION_LEARNED;
-    a->bias_qkv = a->bias_proj = a->bias_fc1 = a->bias_fc2 = true;
-    a->gated = false;
-    a->pad_frozen = false;
-    return ts_arch_layers(a, 0);
+    return TS_OK;
 }
 
-static ts_status write_config(const ts_arch *a, json_t *o)
+static ts_status write_scale(const ts_config_row *r, const ts_arch *a, json_t *o)
 {
-    TS_TRY(ts_config_put(o, "vocab_size", json_integer(a->vocab)));
-    TS_TRY(ts_config_put(o, "n_positions", json_integer(a->max_positions)));
-    TS_TRY(ts_config_put(o, "n_embd", json_integer(a->hidden)));
-    TS_TRY(ts_config_put(o, "n_layer", json_integer(a->n_layers)));
-    TS_TRY(ts_config_put(o, "n_head", json_integer(a->n_heads)));
-    TS_TRY(ts_config_put(o, "n_inner", json_integer(a->ffn)));
-    TS_TRY(ts_config_put(o, "layer_norm_epsilon", json_real(a->norm_eps)));
-    TS_TRY(ts_config_put(o, "initializer_range", json_real(a->init_std)));
-    TS_TRY(ts_config_put(o, "activation_function", json_string(ts_config_act_name(a->act, true))));
-    TS_TRY(ts_config_put(o, "tie_word_embeddings", json_boolean(a->tied)));
-    TS_TRY(ts_config_put(o, "scale_attn_weights", json_boolean(a->attn_scale != 1)));
-    TS_TRY(ts_config_put(o, "scale_attn_by_inverse_layer_idx", json_boolean(a->attn_by_layer)));
-    /* Dropout is an option of training here; transformers' default would be 0.1. */
+    return ts_config_put(o, r->key, json_boolean(a->attn_scale != 1));
+}
+
+/* Dropout is an option of training here; transformers' default would be 0.1. */
+static ts_status write_dropout(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    (void)r, (void)a;
     TS_TRY(ts_config_put(o, "attn_pdrop", json_real(0)));
     TS_TRY(ts_config_put(o, "embd_pdrop", json_real(0)));
-    TS_TRY(ts_config_put(o, "resid_pdrop", json_real(0)));
-    return ts_config_write_ids(a, o);
+    return ts_config_put(o, "resid_pdrop", json_real(0));
 }
 
-const ts_family ts_family_gpt2 = { .model_type = "gpt2",
-                                   .architecture = "GPT2LMHeadModel",
-                                   .prefix = "transformer.",
-                                   .names = names,
-                                   .read = read_config,
-                                   .write = write_config };
+/* transformers takes a size under its general name too, and then before GPT-2's own. */
+#define SIZE(own_, field_, def_, general_, most_)                                                  \
+    TS_CONFIG_ROW(COPY, own_, field_, def_, .before = general_, .most = most_)
+
+static const ts_config_row rows[] = {
+    TS_REFUSE("add_cross_attention", "there is no encoder"),
+    TS_COPY("vocab_size", vocab, 50257),
+    SIZE("n_embd", hidden, 768, "hidden_size", TS_ARCH_MAX_WIDTH / 4),
+    TS_CONFIG_ROW(COPY, "n_inner", ffn, 0, .read = read_width),
+    SIZE("n_layer", n_layers, 12, "num_hidden_layers", 0),
+    SIZE("n_positions", max_positions, 1024, "max_position_embeddings", 0),
+    SIZE("n_head", n_heads, 12, "num_attention_heads", 0),
+    TS_OWN(NULL, n_kv_heads, ts_config_kv_as_heads, NULL, 0),
+    TS_OWN(NULL, head_dim, read_heads, NULL, 0),
+    TS_OWN("scale_attn_weights", attn_scale, read_scale, write_scale, 0),
+    TS_COPY("scale_attn_by_inverse_layer_idx", attn_by_layer, false),
+    TS_COPY("layer_norm_epsilon", norm_eps, 1e-5),
+    TS_CONFIG_ROW(COPY, "activation_function", act, TS_ACT_GELU_TANH, .word = "gelu_new"),
+    TS_COPY("tie_word_embeddings", tied, true),
+    TS_ID("bos_token_id", bos, 50256),
+    TS_ENDS(50256),
+    TS_OWN(NULL, rope, NULL, NULL, 0), /* none */
+    TS_FIXED(position, TS_POSITION_LEARNED),
+    TS_FIXED(norm, TS_NORM_LAYER),
+    TS_FIXED(norm_bias, true),
+    TS_FIXED(bias_qkv, true),
+    TS_FIXED(bias_proj, true),
+    TS_FIXED(bias_fc1, true),
+    TS_FIXED(bias_fc2, true),
+    TS_FIXED(gated, false),
+    TS_FIXED(pad_frozen, false),
+    { .kind = TS_CONFIG_OWN, .write = write_dropout },
+    { TS_CONFIG_END },
+};
+
+const ts_family ts_family_gpt2 = { .model_type = "gpt2", .architecture = "GPT2LMHeadModel",
+                                   .base = &ts_family_base, .prefix = "transformer.", .names = names, .rows = rows };

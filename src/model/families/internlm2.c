@@ -2,26 +2,6 @@
  * as ours are. transformers runs it from code beside the weights. */
 #include "model/families/families.h"
 
-static const ts_config_defaults defaults = {
-    .vocab = 103168,
-    .hidden = 4096,
-    .ffn = 11008,
-    .layers = 32,
-    .heads = 32,
-    .kv_heads = TS_AS_HEADS,
-    .head_dim = TS_NO_KEY,
-    .positions = 2048,
-    .eps_key = "rms_norm_eps",
-    .eps = 1e-6,
-    .act_key = "hidden_act",
-    .act = "silu",
-    .init_std = 0.02,
-    .theta = 10000,
-    .bos = 1,
-    .eos = 2,
-    .pad = 0,
-};
-
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "model.tok_embeddings" },
     { .name = "self_attention.linear_qkv", .hf_name = "model.layers.*.attention.wqkv" },
@@ -36,17 +16,13 @@ static const ts_name_row names[] = {
     { 0 },
 };
 
-static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
-{
-    TS_TRY(ts_config_read(o, file, &defaults, a));
-    TS_TRY(ts_json_bool(o, file, "bias", true, &a->bias_qkv));
-    a->bias_proj = a->bias_qkv;
-    return TS_OK;
-}
+static const ts_config_row rows[] = {
+    TS_COPY("vocab_size", vocab, 103168),
+    TS_NO_HEAD_DIM,
+    TS_ID("pad_token_id", pad, 0),
+    TS_COPY_BOTH("bias", bias_qkv, bias_proj, true),
+    { TS_CONFIG_END },
+};
 
-const ts_family ts_family_internlm2 = { .model_type = "internlm2",
-                                        .architecture = "InternLM2ForCausalLM",
-                                        .prefix = "model.",
-                                        .names = names,
-                                        .read = read_config,
-                                        .write = NULL };
+const ts_family ts_family_internlm2 = { .model_type = "internlm2", .architecture = "InternLM2ForCausalLM",
+                                        .base = &ts_family_base, .names = names, .read_only = true, .rows = rows };

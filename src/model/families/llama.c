@@ -2,67 +2,12 @@
  * DeepSeek-R1-Distill-Llama */
 #include "model/families/families.h"
 
-static const ts_config_defaults defaults = {
-    .vocab = 32000,
-    .hidden = 4096,
-    .ffn = 11008,
-    .layers = 32,
-    .heads = 32,
-    .kv_heads = TS_AS_HEADS,
-    .positions = 2048,
-    .eps_key = "rms_norm_eps",
-    .eps = 1e-6,
-    .act_key = "hidden_act",
-    .act = "silu",
-    .init_std = 0.02,
-    .theta = 10000,
-    .bos = 1,
-    .eos = 2,
-    .pad = -1,
+static const ts_config_row rows[] = {
+    TS_COPY_BOTH("attention_bias", bias_qkv, bias_proj, false),
+    TS_COPY_BOTH("mlp_bias", bias_fc1, bias_fc2, false),
+    TS_CHECK(ts_config_whole_heads),
+    { TS_CONFIG_END },
 };
 
-/* Rows for Mistral, Qwen 2 and 3 and Gemma too; a row counts where the description has its
- * parameter. */
-const ts_name_row ts_llama_names[] = {
-    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
-    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
-    { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.q_norm" },
-    { .name = "self_attention.k_layernorm", .hf_name = "model.layers.*.self_attn.k_norm" },
-    { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false },
-    { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false },
-    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
-    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
-    { .name = "output_layer", .hf_name = "lm_head" },
-    { 0 },
-};
-
-static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
-{
-    bool attention = false, mlp = false;
-    TS_TRY(ts_config_read(o, file, &defaults, a));
-    TS_TRY(ts_config_whole_heads(a, file));
-    TS_TRY(ts_json_bool(o, file, "attention_bias", false, &attention));
-    TS_TRY(ts_json_bool(o, file, "mlp_bias", false, &mlp));
-    a->bias_qkv = a->bias_proj = attention;
-    a->bias_fc1 = a->bias_fc2 = mlp;
-    return TS_OK;
-}
-
-static ts_status write_config(const ts_arch *a, json_t *o)
-{
-    TS_TRY(ts_config_write(a, &defaults, o));
-    TS_TRY(ts_config_put(o, "attention_bias", json_boolean(a->bias_qkv)));
-    return ts_config_put(o, "mlp_bias", json_boolean(a->bias_fc1));
-}
-
-const ts_family ts_family_llama = { .model_type = "llama",
-                                    .architecture = "LlamaForCausalLM",
-                                    .prefix = "model.",
-                                    .names = ts_llama_names,
-                                    .read = read_config,
-                                    .write = write_config };
+const ts_family ts_family_llama = { .model_type = "llama", .architecture = "LlamaForCausalLM",
+                                    .base = &ts_family_base, .rows = rows };

@@ -2,46 +2,26 @@
  * each head rotated. */
 #include "model/families/families.h"
 
-static const ts_config_defaults defaults = {
-    .vocab = 256000,
-    .hidden = 6144,
-    .ffn = 24576,
-    .layers = 32,
-    .heads = 48,
-    .kv_heads = TS_AS_HEADS,
-    .positions = 4096,
-    .eps_key = "norm_eps",
-    .eps = 1e-5,
-    .act_key = "hidden_act",
-    .act = "relu2",
-    .init_std = 0.0134,
-    .theta = 10000,
-    .rotary = 0.5,
-    .bos = 2,
-    .eos = 3,
-    .pad = -1,
+static const ts_config_row rows[] = {
+    TS_COPY("vocab_size", vocab, 256000),
+    TS_COPY("hidden_size", hidden, 6144),
+    TS_COPY("intermediate_size", ffn, 24576),
+    TS_COPY("num_attention_heads", n_heads, 48),
+    TS_COPY("max_position_embeddings", max_positions, 4096),
+    TS_COPY("norm_eps", norm_eps, 1e-5),
+    TS_COPY("hidden_act", act, TS_ACT_RELU2),
+    TS_COPY("initializer_range", init_std, 0.0134),
+    TS_ID("bos_token_id", bos, 2),
+    TS_ENDS(3),
+    TS_ROPE(10000, 0.5),
+    TS_COPY_BOTH("attention_bias", bias_qkv, bias_proj, false),
+    TS_COPY_BOTH("mlp_bias", bias_fc1, bias_fc2, false),
+    TS_FIXED(gated, false),
+    TS_FIXED(norm, TS_NORM_LAYER),
+    TS_FIXED(norm_bias, true),
+    TS_FIXED(norm_offset, 1),
+    { TS_CONFIG_END },
 };
 
-static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
-{
-    a->gated = false;
-    TS_TRY(ts_config_read(o, file, &defaults, a));
-    TS_TRY(ts_plain_read(o, file, a));
-    a->norm = TS_NORM_LAYER;
-    a->norm_bias = true;
-    a->norm_offset = 1;
-    return TS_OK;
-}
-
-static ts_status write_config(const ts_arch *a, json_t *o)
-{
-    TS_TRY(ts_config_write(a, &defaults, o));
-    return ts_plain_write(a, o);
-}
-
-const ts_family ts_family_nemotron = { .model_type = "nemotron",
-                                       .architecture = "NemotronForCausalLM",
-                                       .prefix = "model.",
-                                       .names = ts_plain_names,
-                                       .read = read_config,
-                                       .write = write_config };
+const ts_family ts_family_nemotron = { .model_type = "nemotron", .architecture = "NemotronForCausalLM",
+                                       .base = &ts_family_base, .rows = rows };

@@ -2,26 +2,6 @@
  * Phi-4-mini. */
 #include "model/families/families.h"
 
-static const ts_config_defaults defaults = {
-    .vocab = 32064,
-    .hidden = 3072,
-    .ffn = 8192,
-    .layers = 32,
-    .heads = 32,
-    .kv_heads = TS_AS_HEADS,
-    .positions = 4096,
-    .eps_key = "rms_norm_eps",
-    .eps = 1e-5,
-    .act_key = "hidden_act",
-    .act = "silu",
-    .init_std = 0.02,
-    .theta = 10000,
-    .rotary = 1,
-    .bos = 1,
-    .eos = 32000,
-    .pad = 32000,
-};
-
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
     { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
@@ -50,30 +30,37 @@ static ts_status default_length(const json_t *o, const char *file, ts_arch *a)
     return TS_OK;
 }
 
-static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
+static ts_status read_rope(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
-    TS_TRY(ts_config_read(o, file, &defaults, a));
+    TS_TRY(ts_config_read_rope(r, o, file, a));
     if (a->rope[0].scaling != TS_ROPE_DEFAULT && a->rope[0].scaling != TS_ROPE_LONGROPE)
         return ts_error(TS_ERR_USER, "%s: rope_type of a phi3 model must be default or longrope",
                         file);
-    if (a->rope[0].scaling == TS_ROPE_LONGROPE)
-        TS_TRY(default_length(o, file, a));
-    return ts_config_window(o, file, 0, a);
+    return a->rope[0].scaling == TS_ROPE_LONGROPE ? default_length(o, file, a) : TS_OK;
 }
 
-static ts_status write_config(const ts_arch *a, json_t *o)
+static ts_status write_rope(const ts_config_row *r, const ts_arch *a, json_t *o)
 {
-    const int64_t window = a->layer[0].window;
-    TS_TRY(ts_config_write(a, &defaults, o));
-    if (a->rope[0].scaling == TS_ROPE_LONGROPE)
-        TS_TRY(ts_config_put(o, "original_max_position_embeddings",
-                             json_integer(a->rope[0].original_max_positions)));
-    return ts_config_put(o, "sliding_window", window ? json_integer(window) : json_null());
+    TS_TRY(ts_config_write_ropes(r, a, o));
+    if (a->rope[0].scaling != TS_ROPE_LONGROPE)
+        return TS_OK;
+    return ts_config_put(o, "original_max_position_embeddings",
+                         json_integer(a->rope[0].original_max_positions));
 }
 
-const ts_family ts_family_phi3 = { .model_type = "phi3",
-                                   .architecture = "Phi3ForCausalLM",
-                                   .prefix = "model.",
-                                   .names = names,
-                                   .read = read_config,
-                                   .write = write_config };
+static const ts_config_row rows[] = {
+    TS_COPY("vocab_size", vocab, 32064),
+    TS_COPY("hidden_size", hidden, 3072),
+    TS_COPY("intermediate_size", ffn, 8192),
+    TS_COPY("max_position_embeddings", max_positions, 4096),
+    TS_COPY("rms_norm_eps", norm_eps, 1e-5),
+    TS_ID("pad_token_id", pad, 32000),
+    TS_ENDS(32000),
+    TS_CONFIG_ROW(OWN, "rope_theta", rope, 10000, .part = 1, .read = read_rope,
+                  .write = write_rope),
+    TS_WINDOW(0),
+    { TS_CONFIG_END },
+};
+
+const ts_family ts_family_phi3 = { .model_type = "phi3", .architecture = "Phi3ForCausalLM",
+                                   .base = &ts_family_base, .names = names, .rows = rows };

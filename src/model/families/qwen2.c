@@ -1,41 +1,17 @@
 /* Qwen 1.5, 2, 2.5, QwQ: Llama with biases on queries, keys and values. */
 #include "model/families/families.h"
 
-static const ts_config_defaults defaults = {
-    .vocab = 151936,
-    .hidden = 4096,
-    .ffn = 22016,
-    .layers = 32,
-    .heads = 32,
-    .kv_heads = 32,
-    .positions = 32768,
-    .eps_key = "rms_norm_eps",
-    .eps = 1e-6,
-    .act_key = "hidden_act",
-    .act = "silu",
-    .init_std = 0.02,
-    .theta = 10000,
-    .bos = -1,
-    .eos = -1,
-    .pad = -1,
+static const ts_config_row rows[] = {
+    TS_COPY("vocab_size", vocab, 151936),
+    TS_COPY("intermediate_size", ffn, 22016),
+    TS_KV_HEADS(32),
+    TS_COPY("max_position_embeddings", max_positions, 32768),
+    TS_ID("bos_token_id", bos, -1),
+    TS_ENDS(-1),
+    TS_FIXED(bias_qkv, true),
+    TS_QWEN_WINDOWS,
+    { TS_CONFIG_END },
 };
 
-static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
-{
-    TS_TRY(ts_config_read(o, file, &defaults, a));
-    a->bias_qkv = true;
-    return ts_config_qwen_windows(o, file, a);
-}
-
-static ts_status write_config(const ts_arch *a, json_t *o)
-{
-    TS_TRY(ts_config_write(a, &defaults, o));
-    return ts_config_write_qwen_windows(a, o);
-}
-
-const ts_family ts_family_qwen2 = { .model_type = "qwen2",
-                                    .architecture = "Qwen2ForCausalLM",
-                                    .prefix = "model.",
-                                    .names = ts_llama_names,
-                                    .read = read_config,
-                                    .write = write_config };
+const ts_family ts_family_qwen2 = { .model_type = "qwen2", .architecture = "Qwen2ForCausalLM",
+                                    .base = &ts_family_base, .rows = rows };

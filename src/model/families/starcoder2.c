@@ -1,26 +1,6 @@
 /* StarCoder 2: Llama's attention with biases, layer norms, a plain MLP. */
 #include "model/families/families.h"
 
-static const ts_config_defaults defaults = {
-    .vocab = 49152,
-    .hidden = 3072,
-    .ffn = 12288,
-    .layers = 30,
-    .heads = 24,
-    .kv_heads = 2,
-    .positions = 4096,
-    .eps_key = "norm_epsilon",
-    .eps = 1e-5,
-    .act_key = "hidden_act",
-    .act = "gelu_pytorch_tanh",
-    .init_std = 0.018042,
-    .theta = 10000,
-    .tied = true,
-    .bos = 50256,
-    .eos = 50256,
-    .pad = -1,
-};
-
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
     { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
@@ -36,28 +16,29 @@ static const ts_name_row names[] = {
     { 0 },
 };
 
-static ts_status read_config(const json_t *o, const char *file, ts_arch *a)
-{
-    a->gated = false;
-    TS_TRY(ts_config_read(o, file, &defaults, a));
-    TS_TRY(ts_json_bool(o, file, "use_bias", true, &a->bias_qkv));
-    a->bias_proj = a->bias_fc1 = a->bias_fc2 = a->bias_qkv;
-    a->norm = TS_NORM_LAYER;
-    a->norm_bias = true;
-    return ts_config_window(o, file, 0, a);
-}
+static const ts_config_row rows[] = {
+    TS_COPY("vocab_size", vocab, 49152),
+    TS_COPY("hidden_size", hidden, 3072),
+    TS_COPY("intermediate_size", ffn, 12288),
+    TS_COPY("num_hidden_layers", n_layers, 30),
+    TS_COPY("num_attention_heads", n_heads, 24),
+    TS_KV_HEADS(2),
+    TS_COPY("max_position_embeddings", max_positions, 4096),
+    TS_COPY("norm_epsilon", norm_eps, 1e-5),
+    TS_COPY("hidden_act", act, TS_ACT_GELU_TANH),
+    TS_COPY("initializer_range", init_std, 0.018042),
+    TS_COPY("tie_word_embeddings", tied, true),
+    TS_ID("bos_token_id", bos, 50256),
+    TS_ENDS(50256),
+    { .kind = TS_CONFIG_COPY, .key = "use_bias", .def = true,
+      .field = { TS_CONFIG_AT(bias_qkv), TS_CONFIG_AT(bias_proj), TS_CONFIG_AT(bias_fc1),
+                 TS_CONFIG_AT(bias_fc2) } },
+    TS_FIXED(norm, TS_NORM_LAYER),
+    TS_FIXED(norm_bias, true),
+    TS_FIXED(gated, false),
+    TS_WINDOW(0),
+    { TS_CONFIG_END },
+};
 
-static ts_status write_config(const ts_arch *a, json_t *o)
-{
-    const int64_t window = a->layer[0].window;
-    TS_TRY(ts_config_write(a, &defaults, o));
-    TS_TRY(ts_config_put(o, "use_bias", json_boolean(a->bias_qkv)));
-    return ts_config_put(o, "sliding_window", window ? json_integer(window) : json_null());
-}
-
-const ts_family ts_family_starcoder2 = { .model_type = "starcoder2",
-                                         .architecture = "Starcoder2ForCausalLM",
-                                         .prefix = "model.",
-                                         .names = names,
-                                         .read = read_config,
-                                         .write = write_config };
+const ts_family ts_family_starcoder2 = { .model_type = "starcoder2", .architecture = "Starcoder2ForCausalLM",
+                                         .base = &ts_family_base, .names = names, .rows = rows };

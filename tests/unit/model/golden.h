@@ -32,7 +32,7 @@ static inline ts_status golden_arch(const json_t *config, const ts_family **fami
 {
     ts_arch_init(a);
     TS_TRY(ts_family_of(config, "x/config.json", family));
-    TS_TRY((*family)->read(config, "x/config.json", a));
+    TS_TRY(ts_family_read(*family, config, "x/config.json", a));
     return ts_arch_check(a, "x/config.json");
 }
 #endif

@@ -1,5 +1,6 @@
 ts_unit_test(model arch LINK ts_model)
 ts_unit_test(model families LINK ts_model)
+ts_unit_test(model made_up LINK ts_model)
 ts_unit_test(model rope LINK ts_model)
 ts_unit_test(model refuse LINK ts_model)
 ts_unit_test(model blocks LINK ts_model)

@@ -147,6 +147,7 @@ static ts_status from_object(const json_t *o, const char *file, int threads, ts_
     hw->is_gpu = kind[0] == 'g';
     hw->threads = threads > 0 ? threads : (int)n;
     snprintf(hw->name, sizeof hw->name, "%s", name);
+    hw->name[ts_utf8_check(hw->name, strlen(hw->name))] = 0; /* cut between characters */
     return read_numbers(o, file, hw);
 }
 

@@ -51,6 +51,25 @@ static void goes_round(const ts_sim_hardware *a)
     json_decref(o);
 }
 
+/* A name that is too long ends before the character that does not fit. */
+static void names_are_cut_between_characters(void **state)
+{
+    (void)state;
+    for (int ahead = 0; ahead < 4; ahead++) {
+        ts_sim_hardware hw;
+        char text[1024];
+        int n = snprintf(text, sizeof text, "{\"name\": \"%.*s", ahead, "abc");
+        for (int i = 0; i < 60; i++)
+            n += snprintf(text + n, sizeof text - (size_t)n, "\xE2\x82\xAC"); /* the euro's sign */
+        snprintf(text + n, sizeof text - (size_t)n,
+                 "\", \"flops_f32\": 1e12, \"flops_16\": 1e12, \"bytes_per_second\": 1e11}");
+        assert_int_equal(read_text(text, &hw), TS_OK);
+        assert_int_equal((strlen(hw.name) - (size_t)ahead) % 3, 0);
+        assert_true(strlen(hw.name) + 3 >= sizeof hw.name);
+        goes_round(&hw);
+    }
+}
+
 static void a_description_goes_round(void **state)
 {
     (void)state;
@@ -165,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_description_goes_round),
+        cmocka_unit_test(names_are_cut_between_characters),
         cmocka_unit_test(the_line_names_every_instruction_set),
         cmocka_unit_test(bad_descriptions_are_refused),
         cmocka_unit_test(ranks_share_a_machine),

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "infer/score.h"
 #include "train/model_files.h"
-#include "train/resume.h"
+#include "model/open.h"
 
 const ts_option ts_lm_option_rows[] = {
     TS_ROW(INT, ts_lm_options, ckpt_step, "ckpt-step", "-1", -1, 9e15, NULL, "model",

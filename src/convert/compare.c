@@ -3,7 +3,7 @@
 
 #include "base/rng.h"
 #include "infer/score.h"
-#include "train/resume.h"
+#include "model/open.h"
 
 #include <math.h>
 

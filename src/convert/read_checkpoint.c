@@ -3,7 +3,7 @@
 #include "convert/convert.h"
 #include "model/param_list.h"
 #include "train/model_files.h"
-#include "train/resume.h"
+#include "model/open.h"
 
 #include <string.h>
 

@@ -2,6 +2,7 @@
  * they are. */
 #include "base/file.h"
 #include "convert/convert.h"
+#include "model/open.h"
 
 typedef struct own {
     ts_st_dir *dir;
@@ -10,14 +11,6 @@ typedef struct own {
     json_t *config;
     ts_side_files files;
 } own;
-
-static bool is_hf(const char *path)
-{
-    ts_str file = { 0 };
-    const bool yes = ts_path_join(&file, path, "config.json") == TS_OK && ts_path_exists(file.s);
-    ts_str_deinit(&file);
-    return yes;
-}
 
 static ts_status read_config(own *x, const char *folder)
 {
@@ -67,4 +60,4 @@ static void close_hf(ts_convert_model *m)
     ts_free(&m->own);
 }
 
-const ts_convert_reader ts_convert_hf = { "hf", is_hf, open_hf, close_hf };
+const ts_convert_reader ts_convert_hf = { "hf", ts_model_is_hf, open_hf, close_hf };

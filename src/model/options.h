@@ -69,26 +69,4 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
 /* The same of --model-config, beside the checkpoint of a run that may have begun with it. */
 ts_status ts_model_compare_config(const ts_model_options *o, const ts_arch *a,
                                   const char *folder) TS_NODISCARD;
-
-/* How the values are to be held. */
-typedef struct ts_model_use {
-    ts_device *dev;
-    ts_dtype compute;  /* of activations */
-    /* masters of this type (0: fp32) with gradients; else values as in the files (fp32 when
-     * computing so) */
-    bool training;
-    ts_dtype master;
-    bool no_grads;     /* with training: the same values, to be evaluated alone */
-    bool inference;    /* without training: one form of each weight, in few bits where `quant` */
-    ts_quant quant;
-    bool int8, int8_head; /* see ts_decoder_use_int8 */
-    ts_option_list freeze; /* training: see ts_decoder_freeze */
-} ts_model_use;
-/* Allocates the values of a decoder in that way; `value`: their type, unless for inference. */
-ts_status ts_model_allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value) TS_NODISCARD;
-/* Reads a Hugging Face folder: description, weights. */
-ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *out) TS_NODISCARD;
-/* Makes a described model with random values; takes the arch over (it is copied). */
-ts_status ts_model_make(const ts_arch *a, const ts_model_use *use, uint64_t seed,
-                        ts_model *out) TS_NODISCARD;
 #endif

@@ -94,14 +94,6 @@ static ts_status missing_load(const ts_job *j)
     return ts_error(TS_ERR_USER, "--load %s: there is no such folder", load);
 }
 
-static bool is_hugging_face(const char *folder)
-{
-    ts_str path = { 0 };
-    const bool yes = ts_path_join(&path, folder, "config.json") == TS_OK && ts_path_exists(path.s);
-    ts_str_deinit(&path);
-    return yes;
-}
-
 static ts_status make_model(ts_job *j, const ts_checkpoint *ck, const tokens_info *k)
 {
     const char *load = j->o->runtime.load;
@@ -111,7 +103,7 @@ static ts_status make_model(ts_job *j, const ts_checkpoint *ck, const tokens_inf
     if (load && j->o->train.ckpt_step >= 0)
         return ts_error(TS_ERR_USER, "--ckpt-step %lld: --load %s is no folder of checkpoints",
                         (long long)j->o->train.ckpt_step, load);
-    if (load && is_hugging_face(load)) {
+    if (load && ts_model_is_hf(load)) {
         if (j->o->model.model_config)
             return ts_error(TS_ERR_USER, "--model-config and --load %s, a Hugging Face folder, both "
                                          "describe the model: give one", load);

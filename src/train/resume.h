@@ -3,7 +3,7 @@
 #ifndef TS_TRAIN_RESUME_H
 #define TS_TRAIN_RESUME_H
 #include "ckpt/checkpoint.h"
-#include "model/options.h"
+#include "model/open.h"
 #include "train/trainer.h"
 
 /* ts_ckpt_options.fetch, with the device as ctx: for one whose memory is not the host's. */
@@ -24,20 +24,4 @@ ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck,
  * a list for the reader; "" when there is none. */
 ts_status ts_checkpoint_option_changes(const ts_checkpoint *ck, const ts_option_set *set,
                                        ts_str *out) TS_NODISCARD;
-/* The model that a checkpoint describes, with its weights. */
-ts_status ts_model_from_checkpoint(const ts_checkpoint *ck, const ts_model_use *use,
-                                   ts_model *out) TS_NODISCARD;
-/* --load of either kind: a Hugging Face folder or checkpoints. For commands that only read. */
-ts_status ts_model_open(const char *folder, int64_t step, const ts_model_use *use,
-                        ts_model *out) TS_NODISCARD;
-/* Why a model that was opened so gives no numbers: *why tells of its first tensor with a value that
- * is not finite, in the order of the model, or is "" when all are finite. */
-ts_status ts_model_not_finite(const ts_model *m, const char *folder, int64_t step,
-                              ts_str *why) TS_NODISCARD;
-/* The description alone; family and config stay NULL where only our own words describe the model. */
-ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **family, ts_arch *a,
-                                 json_t **config) TS_NODISCARD;
-/* Where the files beside a checkpoint's weights are: its own folder (which holds
- * generation_config.json at least), or the folder that an older checkpoint names. */
-ts_status ts_checkpoint_folder(const ts_checkpoint *ck, char **out) TS_NODISCARD;
 #endif

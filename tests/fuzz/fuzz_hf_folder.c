@@ -2,7 +2,7 @@
 #include "config_rows.h"
 #include "fuzz.h"
 #include "json_mutate.h"
-#include "model/options.h"
+#include "model/open.h"
 #include "train/hf_check.h"
 
 #include <sys/stat.h>

@@ -9,7 +9,7 @@
 #include "../unit/temp.h"
 #include "device/isa.h"
 #include "infer/score.h"
-#include "model/options.h"
+#include "model/open.h"
 #include "train/optimizer.h"
 
 #include <float.h>

@@ -6,7 +6,7 @@
 #include "device/isa.h"
 #include "infer/generate.h"
 #include "infer/score.h"
-#include "model/options.h"
+#include "model/open.h"
 
 #include <math.h>
 #include <string.h>

@@ -5,6 +5,7 @@
 #include "../temp.h"
 #include "device/isa.h"
 #include "infer/score.h"
+#include "model/open.h"
 #include "model/options.h"
 
 #include <math.h>

@@ -8,7 +8,7 @@
 #include "../temp.h"
 #include "device/isa.h"
 #include "io/st_write.h"
-#include "model/options.h"
+#include "model/open.h"
 #include "tessera/log.h"
 
 #include <string.h>

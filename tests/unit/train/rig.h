@@ -4,7 +4,7 @@
 #include "../cmocka_all.h"
 #include "data/indexed.h"
 #include "device/isa.h"
-#include "model/options.h"
+#include "model/open.h"
 #include "train/objective/lm.h"
 #include "train/trainer.h"
 #include "words.h"

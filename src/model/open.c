@@ -1,0 +1,157 @@
+#include "model/open.h"
+
+#include "base/file.h"
+
+#include <math.h>
+
+ts_status ts_model_allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value)
+{
+    if (use->int8)
+        ts_decoder_use_int8(d, use->int8_head);
+    if (use->training && use->freeze.n)
+        TS_TRY(ts_decoder_freeze(d, use->freeze.v, use->freeze.n));
+    return use->inference ? ts_decoder_allocate_one(d, use->quant)
+                          : ts_decoder_allocate(d, value, use->training && !use->no_grads);
+}
+
+static ts_status use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value, ts_model *m)
+{
+    TS_TRY(ts_decoder_create(use->dev, a, use->compute, a->vocab, &m->decoder));
+    return ts_model_allocate(m->decoder, use, value);
+}
+
+static ts_dtype value_type(const ts_model_use *use, ts_st_dtype file)
+{
+    if (use->training)
+        return use->master;
+    if (use->compute == TS_DTYPE_F32)
+        return TS_DTYPE_F32;
+    return file == TS_ST_F32 ? use->compute : file == TS_ST_BF16 ? TS_DTYPE_BF16 : TS_DTYPE_F16;
+}
+
+static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
+{
+    ts_arch a;
+    ts_st_dir *dir = NULL;
+    ts_arch_init(&a);
+    ts_status st = ts_family_read_folder(folder, &m->family, &a, &m->config);
+    if (st == TS_OK)
+        st = ts_strdup(folder, &m->folder);
+    if (st == TS_OK)
+        st = ts_st_dir_open(folder, NULL, &dir);
+    if (st == TS_OK)
+        st = ts_weights_settle_tie(m->family, dir, folder, &a, m->config);
+    if (st == TS_OK) {
+        m->file_dtype = ts_weights_dtype(dir);
+        st = use_decoder(&a, use, value_type(use, m->file_dtype), m);
+    }
+    if (st == TS_OK && use->dev->computes)
+        st = ts_weights_load(m->decoder, m->family, dir, folder);
+    ts_st_dir_destroy(&dir);
+    ts_arch_deinit(&a);
+    return st;
+}
+
+bool ts_model_is_hf(const char *folder)
+{
+    ts_str path = { 0 };
+    const bool yes = ts_path_join(&path, folder, "config.json") == TS_OK && ts_path_exists(path.s);
+    ts_str_deinit(&path);
+    return yes;
+}
+
+ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *out)
+{
+    ts_model m = { 0 };
+    if (!ts_path_is_dir(folder))
+        return ts_error(TS_ERR_USER, "--load %s: there is no such folder", folder);
+    const ts_status st = load(folder, use, &m);
+    if (st != TS_OK)
+        ts_model_deinit(&m);
+    else
+        *out = m;
+    return st;
+}
+
+ts_status ts_model_make(const ts_arch *a, const ts_model_use *use, uint64_t seed, ts_model *out)
+{
+    ts_model m = { .file_dtype = TS_ST_F32 };
+    ts_status st = use_decoder(a, use, use->master, &m);
+    if (st == TS_OK)
+        st = ts_decoder_init(m.decoder, seed, a->init_std);
+    if (st != TS_OK)
+        ts_model_deinit(&m);
+    else
+        *out = m;
+    return st;
+}
+
+/* ---- of either kind ---- */
+
+ts_status ts_model_open(const char *folder, int64_t step, const ts_model_use *use, ts_model *out)
+{
+    ts_checkpoint *ck;
+    if (!ts_checkpoint_is(folder) && step >= 0 && ts_path_is_dir(folder))
+        return ts_error(TS_ERR_USER, "--ckpt-step %lld: --load %s is no folder of checkpoints",
+                        (long long)step, folder);
+    if (!ts_checkpoint_is(folder))
+        return ts_model_load(folder, use, out);
+    TS_TRY(ts_checkpoint_open(folder, step, TS_CKPT_MODEL_ONLY, NULL, &ck));
+    const ts_status st = ts_model_from_checkpoint(ck, use, out);
+    ts_checkpoint_close(&ck);
+    return st;
+}
+
+/* ---- models that are no numbers ---- */
+
+static ts_status tell_not_finite(const ts_st_tensor *t, ts_str *why)
+{
+    int64_t at;
+    float v;
+    if (!t)
+        return TS_OK;
+    TS_TRY(ts_weights_not_finite(t, &at));
+    if (at < 0)
+        return TS_OK;
+    TS_TRY(ts_st_read_f32(t, at, 1, &v));
+    return ts_str_printf(why, "%s: tensor %s holds %s at element %lld of %lld", t->path, t->name,
+                         isnan(v) ? "nan"
+                         : v < 0  ? "-inf"
+                                  : "inf",
+                         (long long)at, (long long)t->elements);
+}
+
+static ts_status look_in_checkpoint(const ts_model *m, const char *folder, int64_t step,
+                                    ts_str *why)
+{
+    const ts_param_set *p = &m->decoder->params;
+    ts_checkpoint *ck;
+    TS_TRY(ts_checkpoint_open(folder, step, TS_CKPT_MODEL_ONLY | TS_CKPT_UNCHECKED, NULL, &ck));
+    ts_status st = TS_OK;
+    for (size_t i = 0; st == TS_OK && !why->len && i < p->n; i++)
+        st = tell_not_finite(ts_checkpoint_tensor(ck, p->p[i]->name), why);
+    ts_checkpoint_close(&ck);
+    return st;
+}
+
+static ts_status look_in_folder(const ts_model *m, const char *folder, ts_str *why)
+{
+    const ts_arch *a = &m->decoder->arch;
+    ts_name_map map = { 0 };
+    ts_st_dir *dir = NULL;
+    ts_status st = ts_family_names(m->family, a, &map);
+    if (st == TS_OK)
+        st = ts_st_dir_open(folder, NULL, &dir);
+    for (size_t i = 0; st == TS_OK && !why->len && i < map.n_tensors; i++)
+        st = tell_not_finite(ts_weights_find(m->family, a, dir, map.tensor[i].hf_name), why);
+    ts_st_dir_destroy(&dir);
+    ts_name_map_deinit(&map);
+    return st;
+}
+
+ts_status ts_model_not_finite(const ts_model *m, const char *folder, int64_t step, ts_str *why)
+{
+    ts_str_reset(why);
+    return ts_checkpoint_is(folder) ? look_in_checkpoint(m, folder, step, why)
+                                    : look_in_folder(m, folder, why);
+}

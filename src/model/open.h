@@ -1,0 +1,49 @@
+/* Models made or opened for use: random values of a description, a Hugging Face folder, a checkpoint.
+ * Whoever needs a model from a path gets it here. */
+#ifndef TS_MODEL_OPEN_H
+#define TS_MODEL_OPEN_H
+#include "base/option.h"
+#include "ckpt/checkpoint.h"
+#include "model/weights.h"
+
+/* How the values are to be held. */
+typedef struct ts_model_use {
+    ts_device *dev;
+    ts_dtype compute; /* of activations */
+    /* masters of this type (0: fp32) with gradients; else values as in the files (fp32 when
+     * computing so) */
+    bool training;
+    ts_dtype master;
+    bool no_grads;  /* with training: the same values, to be evaluated alone */
+    bool inference; /* without training: one form of each weight, in few bits where `quant` */
+    ts_quant quant;
+    bool int8, int8_head;  /* see ts_decoder_use_int8 */
+    ts_option_list freeze; /* training: see ts_decoder_freeze */
+} ts_model_use;
+/* Allocates the values of a decoder in that way; `value`: their type, unless for inference. */
+ts_status ts_model_allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value) TS_NODISCARD;
+/* Whether the folder has a config.json. */
+bool ts_model_is_hf(const char *folder);
+/* Reads a Hugging Face folder: description, weights. */
+ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *out) TS_NODISCARD;
+/* Makes a described model with random values; takes the arch over (it is copied). */
+ts_status ts_model_make(const ts_arch *a, const ts_model_use *use, uint64_t seed,
+                        ts_model *out) TS_NODISCARD;
+
+/* The model that a checkpoint describes, with its weights. */
+ts_status ts_model_from_checkpoint(const ts_checkpoint *ck, const ts_model_use *use,
+                                   ts_model *out) TS_NODISCARD;
+/* --load of either kind: a Hugging Face folder or checkpoints. For commands that only read. */
+ts_status ts_model_open(const char *folder, int64_t step, const ts_model_use *use,
+                        ts_model *out) TS_NODISCARD;
+/* Why a model that was opened so gives no numbers: *why tells of its first tensor with a value that
+ * is not finite, in the order of the model, or is "" when all are finite. */
+ts_status ts_model_not_finite(const ts_model *m, const char *folder, int64_t step,
+                              ts_str *why) TS_NODISCARD;
+/* The description alone; family and config stay NULL where only our own words describe the model. */
+ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **family, ts_arch *a,
+                                 json_t **config) TS_NODISCARD;
+/* Where the files beside a checkpoint's weights are: its own folder (which holds
+ * generation_config.json at least), or the folder that an older checkpoint names. */
+ts_status ts_checkpoint_folder(const ts_checkpoint *ck, char **out) TS_NODISCARD;
+#endif

@@ -1,0 +1,87 @@
+/* The model that a checkpoint describes and holds. */
+#include "base/file.h"
+#include "model/open.h"
+#include "model/param_read.h"
+
+ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **family, ts_arch *a,
+                                 json_t **config)
+{
+    const char *file = ts_checkpoint_state_file(ck);
+    const json_t *s = ts_checkpoint_state(ck), *c = json_object_get(s, "config"),
+                 *own = json_object_get(s, "arch");
+    bool frozen;
+    *family = NULL;
+    *config = NULL;
+    if (json_is_object(own)) {
+        TS_TRY(ts_arch_read(own, file, a));
+    } else if (json_is_object(c)) {
+        TS_TRY(ts_family_of(c, file, family));
+        TS_TRY(ts_family_read(*family, c, file, a));
+        TS_TRY(ts_arch_check(a, file));
+    } else {
+        return ts_error(TS_ERR_USER, "%s does not describe the model: config and arch are missing",
+                        file);
+    }
+    TS_TRY(ts_json_bool(s, file, "pad_frozen", a->pad_frozen, &frozen));
+    a->pad_frozen = frozen;
+    if (!*family)
+        return TS_OK;
+    *config = json_deep_copy(c);
+    return *config ? TS_OK : ts_error(TS_ERR_NOMEM, "out of memory while reading %s", file);
+}
+
+ts_status ts_checkpoint_folder(const ts_checkpoint *ck, char **out)
+{
+    ts_str path = { 0 };
+    const char *named = json_string_value(json_object_get(ts_checkpoint_state(ck), "folder"));
+    ts_status st = ts_path_join(&path, ts_checkpoint_path(ck), "generation_config.json");
+    if (st == TS_OK && (ts_path_exists(path.s) || !named))
+        st = ts_strdup(ts_checkpoint_path(ck), out);
+    else if (st == TS_OK)
+        st = ts_strdup(named, out);
+    ts_str_deinit(&path);
+    return st;
+}
+
+static ts_status load_values(ts_param_set *s, const ts_checkpoint *ck)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        const ts_st_tensor *t = ts_checkpoint_tensor(ck, s->p[i]->name);
+        if (!t)
+            return ts_error(TS_ERR_USER, "%s: tensor %s is missing", ts_checkpoint_path(ck),
+                            s->p[i]->name);
+        TS_TRY(ts_param_read_values(s->p[i], t));
+    }
+    ts_param_set_changed(s);
+    return TS_OK;
+}
+
+static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_arch *a,
+                           ts_model *m)
+{
+    const json_t *s = ts_checkpoint_state(ck);
+    const char *type = json_string_value(json_object_get(s, "file_dtype"));
+    TS_TRY(ts_checkpoint_describe(ck, &m->family, a, &m->config));
+    if (!type || !ts_st_dtype_from_name(type, &m->file_dtype))
+        return ts_error(TS_ERR_USER, "%s: file_dtype is missing or not the name of a type",
+                        ts_checkpoint_state_file(ck));
+    m->tokenizer = json_deep_copy(json_object_get(s, "tokenizer"));
+    TS_TRY(ts_checkpoint_folder(ck, &m->folder));
+    TS_TRY(ts_decoder_create(use->dev, a, use->compute, a->vocab, &m->decoder));
+    TS_TRY(ts_model_allocate(m->decoder, use, use->training ? use->master : use->compute));
+    return use->dev->computes ? load_values(&m->decoder->params, ck) : TS_OK;
+}
+
+ts_status ts_model_from_checkpoint(const ts_checkpoint *ck, const ts_model_use *use, ts_model *out)
+{
+    ts_model m = { 0 };
+    ts_arch a;
+    ts_arch_init(&a);
+    const ts_status st = make_from(ck, use, &a, &m);
+    ts_arch_deinit(&a);
+    if (st != TS_OK)
+        ts_model_deinit(&m);
+    else
+        *out = m;
+    return st;
+}

@@ -1,0 +1,99 @@
+#include "model/param_read.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void add_dim(char *to, size_t size, int i, int64_t dim)
+{
+    const size_t n = strlen(to);
+    snprintf(to + n, size - n, "%s%lld", i ? ", " : "", (long long)dim);
+}
+
+static ts_status check_shape(const ts_param *p, const ts_st_tensor *t)
+{
+    const ts_place *place = &p->place;
+    char have[160] = "", want[160] = "";
+    bool same = t->rank == place->rank;
+    for (int i = 0; same && i < t->rank; i++)
+        same = t->shape[i] == place->dim[i].whole;
+    if (same)
+        return TS_OK;
+    for (int i = 0; i < t->rank; i++)
+        add_dim(have, sizeof have, i, t->shape[i]);
+    for (int i = 0; i < place->rank; i++)
+        add_dim(want, sizeof want, i, place->dim[i].whole);
+    return ts_error(TS_ERR_USER, "%s: tensor %s has shape [%s], the model's options say [%s]",
+                    t->path, t->name, have, want);
+}
+
+/* Elements [at, at + n) of the share from the file, run by run of the whole. */
+static ts_status read_share(const ts_param *p, const ts_st_tensor *t, int64_t at, int64_t n,
+                            float *v)
+{
+    while (n > 0) {
+        int64_t first, run = ts_place_run(&p->place, at, &first);
+        run = run < n ? run : n;
+        TS_TRY(ts_st_read_f32(t, first, run, v));
+        at += run, v += run, n -= run;
+    }
+    return TS_OK;
+}
+
+/* What is done with a piece of the share. */
+typedef struct sink {
+    char *to; /* NULL: the parameter's values */
+    ts_dtype type;
+} sink;
+
+static ts_status put(ts_param *p, const sink *s, int64_t at, int64_t n, float *v)
+{
+    ts_device *dev = p->set->dev;
+    const size_t size = ts_dtype_size(s->type);
+    if (!s->to)
+        return ts_param_put(p, at, n, v);
+    if (s->type != TS_DTYPE_F32) /* in place: narrower, front to back */
+        for (int64_t i = 0; i < n; i++)
+            ts_store_f32(v, i, s->type, v[i]);
+    dev->to_device(dev, s->to + (size_t)at * size, v, (size_t)n * size);
+    return TS_OK;
+}
+
+static ts_status read_pieces(ts_param *p, const ts_st_tensor *t, const sink *s)
+{
+    enum { PIECE = 1 << 20 };
+    const int64_t count = ts_param_count(p);
+    float *v;
+    TS_TRY(ts_alloc(&v, (size_t)(count < PIECE ? count : PIECE), sizeof *v));
+    ts_status st = TS_OK;
+    for (int64_t at = 0; st == TS_OK && at < count; at += PIECE) {
+        const int64_t n = count - at < PIECE ? count - at : PIECE;
+        st = read_share(p, t, at, n, v);
+        if (st == TS_OK)
+            st = put(p, s, at, n, v);
+    }
+    ts_free(&v);
+    return st;
+}
+
+/* Straight to its place where the host may write there, when all that may still be under way is done. */
+static ts_status read_into(ts_param *p, const ts_st_tensor *t, void *to)
+{
+    TS_TRY(p->set->dev->sync(p->set->dev));
+    return read_share(p, t, 0, ts_param_count(p), to);
+}
+
+ts_status ts_param_read_values(ts_param *p, const ts_st_tensor *t)
+{
+    TS_TRY(check_shape(p, t));
+    if (p->value && p->dtype == TS_DTYPE_F32 && p->set->dev->on_host)
+        return read_into(p, t, p->value);
+    return read_pieces(p, t, &(sink){ NULL, p->dtype });
+}
+
+ts_status ts_param_read(ts_param *p, const ts_st_tensor *t, void *to, ts_dtype type)
+{
+    TS_TRY(check_shape(p, t));
+    if (type == TS_DTYPE_F32 && p->set->dev->on_host)
+        return read_into(p, t, to);
+    return read_pieces(p, t, &(sink){ to, type });
+}

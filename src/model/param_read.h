@@ -1,0 +1,13 @@
+/* What is here of a parameter, out of the whole tensor in a file: any layout reads any file. */
+#ifndef TS_MODEL_PARAM_READ_H
+#define TS_MODEL_PARAM_READ_H
+#include "io/safetensors.h"
+#include "tensor/param.h"
+
+/* A tensor of another shape than the parameter's whole is TS_ERR_USER that names file, tensor and both
+ * shapes. Values count as changed when ts_param_set_changed says so. */
+ts_status ts_param_read_values(ts_param *p, const ts_st_tensor *t) TS_NODISCARD;
+/* The same into another array of the parameter's share, on the set's device, such as a moment; type:
+ * F32, BF16 or F16. What is wider in the file is rounded to nearest. */
+ts_status ts_param_read(ts_param *p, const ts_st_tensor *t, void *to, ts_dtype type) TS_NODISCARD;
+#endif

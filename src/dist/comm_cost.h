@@ -10,11 +10,14 @@
  *   send            one message, the array; it costs its receiver nothing  */
 #ifndef TS_DIST_COMM_COST_H
 #define TS_DIST_COMM_COST_H
-#include "dist/comm.h"
+#include "dist/comm_call.h"
 
-/* Messages and bytes that this rank sends; calls is 1. */
-ts_comm_traffic ts_call_cost(const ts_comm *c, const ts_comm_call *call);
+typedef struct ts_comm_traffic {
+    int64_t calls, messages; /* messages and bytes that one rank sends */
+    double bytes;
+} ts_comm_traffic;
+
+/* Of one call, to rank `rank` of `size`. calls is 1. */
+ts_comm_traffic ts_call_cost(const ts_comm_call *call, int rank, int size);
 void ts_traffic_add(ts_comm_traffic *sum, const ts_comm_traffic *t);
-const char *ts_collective_name(ts_collective what);
-size_t ts_comm_type_size(ts_comm_type t);
 #endif

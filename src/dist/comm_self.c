@@ -1,4 +1,4 @@
-#include "dist/comm_cost.h"
+#include "dist/comm.h"
 
 #include <string.h>
 

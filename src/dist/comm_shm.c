@@ -1,7 +1,6 @@
 #include "dist/comm_shm.h"
 
 #include "base/thread.h"
-#include "dist/comm_cost.h"
 #include "dist/shm_read.h"
 #include "dist/shm_run.h"
 

@@ -1,4 +1,4 @@
-#include "dist/comm_cost.h"
+#include "dist/comm.h"
 
 /* A rank of a group that does not exist: every call is booked and nothing is read or written, so
  * pointers may be made up. Everything is done at its start, so there are no requests. */
@@ -13,7 +13,7 @@ static ts_status start(ts_comm *c, const ts_comm_call *call, ts_comm_request **o
 {
     (void)out;
     const sim_comm *s = (const sim_comm *)c;
-    const ts_comm_traffic cost = ts_call_cost(c, call);
+    const ts_comm_traffic cost = ts_call_cost(call, c->rank, c->size);
     if (s->linked && s->link.spend && cost.messages > 0) {
         double seconds = s->link.latency * (double)cost.messages;
         if (s->link.bytes_per_second > 0)

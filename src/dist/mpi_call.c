@@ -1,6 +1,5 @@
 #include "dist/mpi_call.h"
 
-#include "dist/comm_cost.h"
 #include "dist/sum.h"
 
 #include <string.h>
@@ -301,7 +300,7 @@ static ts_status move(ts_mpi_waiter *w)
 
 static bool has_halves(const ts_comm_call *x)
 {
-    return (x->type == TS_COMM_BF16 || x->type == TS_COMM_F16) &&
+    return ts_comm_type_is_half(x->type) &&
            (x->what == TS_ALL_REDUCE || x->what == TS_REDUCE_SCATTER);
 }
 

@@ -1,6 +1,5 @@
 #include "dist/shm_message.h"
 
-#include "dist/comm_cost.h"
 #include "dist/shm_read.h"
 #include "dist/sum.h"
 

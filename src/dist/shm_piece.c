@@ -1,5 +1,4 @@
 #include "dist/shm_piece.h"
-#include "dist/comm_cost.h"
 #include "dist/shm_read.h"
 #include "dist/sum.h"
 
@@ -163,7 +162,7 @@ static void combine_all(const ts_shm_place *p, const ts_shm_request *r, int64_t 
                         const char *own, char *sum, char *out, int64_t m)
 {
     const size_t z = ts_comm_type_size(r->t);
-    const bool narrow = r->t == TS_COMM_BF16 || r->t == TS_COMM_F16;
+    const bool narrow = ts_comm_type_is_half(r->t);
     const int64_t tile = narrow ? TS_SUM_TILE : TILE;
     for (int64_t b = 0; b < m; b += tile) {
         const int64_t n = m - b < tile ? m - b : tile;

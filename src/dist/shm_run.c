@@ -1,7 +1,6 @@
 #include "dist/shm_run.h"
 
 #include "base/thread.h"
-#include "dist/comm_cost.h"
 #include "dist/shm_message.h"
 #include "dist/sum.h"
 

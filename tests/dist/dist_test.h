@@ -2,6 +2,7 @@
  * takes the job down, so that mpirun's exit code tells. */
 #ifndef TS_TESTS_DIST_TEST_H
 #define TS_TESTS_DIST_TEST_H
+#include "dist/comm_mpi.h"
 #include "dist/world.h"
 
 #include <errno.h>
@@ -58,5 +59,24 @@ static inline bool forbid_reading(void)
     int64_t rank;
     const int64_t size = ts_comm_launched(&rank);
     return rank + 1 < size || forbid(SYS_process_vm_readv);
+}
+
+/* The world in one of several ways: mpi, even on one host; pieces, which are all that MPI can count
+ * to; no-reading; or as it comes. Does not come back without one. */
+static inline ts_comm *open_world(const char *way)
+{
+    ts_comm *comm;
+    const bool pieces = strcmp(way, "pieces") == 0, mpi = pieces || strcmp(way, "mpi") == 0;
+    if (strcmp(way, "no-reading") == 0 && !forbid_reading()) {
+        fprintf(stderr, "SKIPPED: no filter of system calls here\n");
+        exit(77);
+    }
+    if ((mpi ? ts_comm_mpi_world(0, false, &comm) : ts_comm_world(&comm)) != TS_OK) {
+        fprintf(stderr, "%s\n", ts_error_message());
+        exit(1);
+    }
+    if (pieces)
+        ts_comm_mpi_limit(comm, 301);
+    return comm;
 }
 #endif

@@ -1,6 +1,6 @@
-/* Every collective, type and operation, compared bit by bit with plain loops in rank order: values
+/* Every collective, type and operation, done at once and started, compared bit by bit with plain loops in rank order: values
  * whose sums round, odd sizes, buffers that begin anywhere, guards around them, several at once. */
-#include "dist/comm_cost.h"
+#include "base/dtype.h"
 #include "dist_test.h"
 
 #include <math.h>
@@ -50,6 +50,10 @@ static void fill(void *p, int64_t n, ts_comm_type t, int rank)
             ((double *)p)[i] = h % 977 == 5 ? NAN : v;
         else if (t == TS_COMM_I64)
             ((int64_t *)p)[i] = (int64_t)(h >> 8) - ((int64_t)1 << 55);
+        else if (t == TS_COMM_BF16)
+            ((uint16_t *)p)[i] = ts_f32_to_bf16(h % 977 == 5 ? NAN : (float)v);
+        else if (t == TS_COMM_F16)
+            ((uint16_t *)p)[i] = ts_f32_to_f16(h % 977 == 5 ? NAN : (float)v);
         else
             ((unsigned char *)p)[i] = (unsigned char)h;
     }
@@ -79,6 +83,33 @@ static void plain_combine(void *acc, const void *x, int64_t n, ts_comm_type t, t
         PLAIN(unsigned char);
 }
 
+static float wide(const void *p, int64_t i, ts_comm_type t)
+{
+    const uint16_t h = ((const uint16_t *)p)[i];
+    return t == TS_COMM_BF16 ? ts_bf16_to_f32(h) : ts_f16_to_f32(h);
+}
+
+/* Of a 16-bit type: in fp32, rounded once. */
+static void plain_reduced_16(ts_comm *comm, char *out, char *x, int64_t n, ts_comm_type t,
+                             ts_comm_op op)
+{
+    float *acc, *y;
+    EXPECT_OK(ts_alloc(&acc, (size_t)n + 1, sizeof *acc));
+    EXPECT_OK(ts_alloc(&y, (size_t)n + 1, sizeof *y));
+    for (int q = 0; q < comm->size; q++) {
+        fill(x, n, t, q);
+        for (int64_t i = 0; i < n; i++)
+            (q ? y : acc)[i] = wide(x, i, t);
+        if (q)
+            plain_combine(acc, y, n, TS_COMM_F32, op);
+    }
+    for (int64_t i = 0; i < n; i++)
+        ((uint16_t *)(void *)out)[i] =
+            t == TS_COMM_BF16 ? ts_f32_to_bf16(acc[i]) : ts_f32_to_f16(acc[i]);
+    ts_free(&acc);
+    ts_free(&y);
+}
+
 /* What all ranks' n values reduce to. */
 static char *plain_reduced(ts_comm *comm, int64_t n, ts_comm_type t, ts_comm_op op)
 {
@@ -86,12 +117,30 @@ static char *plain_reduced(ts_comm *comm, int64_t n, ts_comm_type t, ts_comm_op 
     EXPECT_OK(ts_alloc(&acc, (size_t)n + 1, ts_comm_type_size(t)));
     EXPECT_OK(ts_alloc(&x, (size_t)n + 1, ts_comm_type_size(t)));
     fill(acc, n, t, 0);
-    for (int q = 1; q < comm->size; q++) {
+    for (int q = 1; q < comm->size && ts_comm_type_size(t) != 2; q++) {
         fill(x, n, t, q);
         plain_combine(acc, x, n, t, op);
     }
+    if (ts_comm_type_size(t) == 2 && comm->size > 1)
+        plain_reduced_16(comm, acc, x, n, t, op);
     ts_free(&x);
     return acc;
+}
+
+/* At once, or started and waited for. */
+static void perform(ts_comm *comm, bool starts, ts_comm_call call)
+{
+    ts_comm_request *r;
+    if (!starts) {
+        EXPECT_OK(ts_comm_run(comm, call));
+        return;
+    }
+    bool done = false;
+    EXPECT_OK(ts_comm_start(comm, call, &r));
+    for (int looks = 0; !done && looks < 100; looks++)
+        EXPECT_OK(ts_comm_test(comm, &r, &done));
+    EXPECT_OK(ts_comm_wait(comm, &r));
+    EXPECT(!r, "the request was left behind");
 }
 
 static void expect_same(ts_comm *comm, const char *what, const void *got, const void *want,
@@ -113,7 +162,8 @@ static void cut(const ts_comm *comm, int64_t n, int64_t *counts, int64_t *offset
     }
 }
 
-static void reductions(ts_comm *comm, int64_t n, ts_comm_type t, ts_comm_op op, int64_t shift)
+static void reductions(ts_comm *comm, int64_t n, ts_comm_type t, ts_comm_op op, int64_t shift,
+                       bool starts)
 {
     const size_t z = ts_comm_type_size(t);
     int64_t counts[64], offsets[64];
@@ -123,19 +173,19 @@ static void reductions(ts_comm *comm, int64_t n, ts_comm_type t, ts_comm_op op, 
     const size_t at = (size_t)offsets[comm->rank] * z;
     room a = make_room(comm, n, t, shift), b = make_room(comm, own, t, 1);
     fill(a.at, n, t, comm->rank);
-    EXPECT_OK(ts_comm_run(comm, ts_reduce_scatter_v(a.at, b.at, counts, offsets, t, op)));
+    perform(comm, starts, ts_reduce_scatter_v(a.at, b.at, counts, offsets, t, op));
     expect_same(comm, "reduce-scatter", b.at, want + at, own, t);
-    EXPECT_OK(ts_comm_run(comm, ts_reduce_scatter_v(a.at, a.at + at, counts, offsets, t, op)));
+    perform(comm, starts, ts_reduce_scatter_v(a.at, a.at + at, counts, offsets, t, op));
     expect_same(comm, "reduce-scatter in place", a.at + at, want + at, own, t);
     fill(a.at, n, t, comm->rank);
-    EXPECT_OK(ts_comm_run(comm, ts_all_reduce(a.at, n, t, op)));
+    perform(comm, starts, ts_all_reduce(a.at, n, t, op));
     expect_same(comm, "all-reduce", a.at, want, n, t);
     leave_room(comm, &a);
     leave_room(comm, &b);
     ts_free(&want);
 }
 
-static void movements(ts_comm *comm, int64_t n, ts_comm_type t, int64_t shift)
+static void movements(ts_comm *comm, int64_t n, ts_comm_type t, int64_t shift, bool starts)
 {
     const size_t z = ts_comm_type_size(t);
     const int p = comm->size, me = comm->rank;
@@ -144,7 +194,7 @@ static void movements(ts_comm *comm, int64_t n, ts_comm_type t, int64_t shift)
     room send = make_room(comm, n, t, shift), recv = make_room(comm, n * p, t, 3),
          want = make_room(comm, n, t, 0);
     fill(send.at, n, t, me);
-    EXPECT_OK(ts_comm_run(comm, ts_all_gather(send.at, recv.at, n, t)));
+    perform(comm, starts, ts_all_gather(send.at, recv.at, n, t));
     for (int q = 0; q < p; q++) {
         fill(want.at, n, t, q);
         expect_same(comm, "all-gather", recv.at + (size_t)(q * n) * z, want.at, n, t);
@@ -152,7 +202,7 @@ static void movements(ts_comm *comm, int64_t n, ts_comm_type t, int64_t shift)
     /* Every rank cuts its values into the same parts, so what comes is as long from all. */
     for (int q = 0; q < p; q++)
         from[q] = counts[me], to[q] = q * counts[me];
-    EXPECT_OK(ts_comm_run(comm, ts_all_to_all_v(send.at, counts, offsets, recv.at, from, to, t)));
+    perform(comm, starts, ts_all_to_all_v(send.at, counts, offsets, recv.at, from, to, t));
     for (int q = 0; q < p; q++) {
         fill(want.at, n, t, q);
         expect_same(comm, "all-to-all", recv.at + (size_t)to[q] * z,
@@ -161,14 +211,15 @@ static void movements(ts_comm *comm, int64_t n, ts_comm_type t, int64_t shift)
     for (int q = 0; q < p; q++) /* all stays where it is, but for one value to the next rank */
         from[q] = n < 2 ? 0 : q == me ? n - 1 : q == (me + 1) % p, offsets[q] = q == me ? 0 : n - 1,
         counts[q] = n < 2 ? 0 : q == me ? n - 1 : (q + 1) % p == me, to[q] = q == me ? 0 : n - 1;
-    EXPECT_OK(ts_comm_run(comm, ts_all_to_all_v(send.at, from, offsets, recv.at, counts, to, t)));
+    perform(comm, starts, ts_all_to_all_v(send.at, from, offsets, recv.at, counts, to, t));
     expect_same(comm, "what stays", recv.at, send.at, n < 2 ? 0 : n - 1, t);
     for (int root = 0; root < p; root++) {
         fill(send.at, n, t, me + 10);
-        EXPECT_OK(ts_comm_run(comm, ts_broadcast(send.at, n, t, root)));
+        perform(comm, starts, ts_broadcast(send.at, n, t, root));
         fill(want.at, n, t, root + 10);
         expect_same(comm, "broadcast", send.at, want.at, n, t);
     }
+    perform(comm, starts, ts_barrier());
     leave_room(comm, &send);
     leave_room(comm, &recv);
     leave_room(comm, &want);
@@ -215,9 +266,9 @@ static void several(ts_comm *comm, int64_t scale)
         const ts_comm_op op = (ts_comm_op)(k % 3);
         EXPECT_OK(ts_comm_start(comm, ts_all_reduce(a[k].at, n, TS_COMM_F32, op), &r[k]));
         if (k % 2)
-            movements(comm, 1001, TS_COMM_I64, k);
+            movements(comm, 1001, TS_COMM_I64, k, k == 3);
     }
-    reductions(comm, scale, TS_COMM_F64, TS_COMM_SUM, 1);
+    reductions(comm, scale, TS_COMM_F64, TS_COMM_SUM, 1, false);
     for (int i = 0; i < N; i++) {
         const int k = order[i];
         const int64_t n = scale * (k * 7 % N) + k;
@@ -233,27 +284,21 @@ static void several(ts_comm *comm, int64_t scale)
 
 int main(int argc, char **argv)
 {
-    ts_comm *comm;
-    if (argc > 1 && strcmp(argv[1], "no-reading") == 0 && !forbid_reading()) {
-        fprintf(stderr, "SKIPPED: no filter of system calls here\n");
-        return 77;
-    }
-    if (ts_comm_world(&comm) != TS_OK) {
-        fprintf(stderr, "%s\n", ts_error_message());
-        return 1;
-    }
+    ts_comm *comm = open_world(argc > 1 ? argv[1] : "");
     static const int64_t ns[] = { 0, 1, 3, 17, 1023, 2049, 16385, 100003 };
     for (size_t k = 0; k < sizeof ns / sizeof *ns; k++)
-        for (ts_comm_type t = TS_COMM_F32; t <= TS_COMM_U8; t++) {
-            for (ts_comm_op op = TS_COMM_SUM; op <= TS_COMM_MIN; op++)
-                reductions(comm, ns[k], t, op, (int64_t)k + op);
-            movements(comm, ns[k], t, (int64_t)k);
-        }
+        for (ts_comm_type t = TS_COMM_F32; t <= TS_COMM_F16; t++)
+            for (int starts = 0; starts <= (ns[k] < 50000); starts++) {
+                for (ts_comm_op op = TS_COMM_SUM; op <= TS_COMM_MIN; op++)
+                    reductions(comm, ns[k], t, op, (int64_t)k + op, starts);
+                movements(comm, ns[k], t, (int64_t)k, starts);
+            }
     several(comm, 5);
     several(comm, 40000);
     /* Many pieces: some go through the caches and some past them. */
-    reductions(comm, 2200001, TS_COMM_F32, TS_COMM_SUM, 5);
-    movements(comm, 4400001, TS_COMM_F32, 7);
+    reductions(comm, 2200001, TS_COMM_F32, TS_COMM_SUM, 5, false);
+    reductions(comm, 2200001, TS_COMM_BF16, TS_COMM_SUM, 3, true);
+    movements(comm, 4400001, TS_COMM_F32, 7, true);
     several(comm, 450000);
     for (int64_t few = 1; few < 100000; few = few * 20 + 3)
         for (int64_t n = 200; n < 4000000; n *= 25)

@@ -1,0 +1,122 @@
+#include "dist/mesh.h"
+
+/* Every dimension is a stride and a size: its groups are the ranks that differ by multiples of the
+ * stride within stride * size. cp and dp lie side by side between tp and pp, so the two together
+ * are such a dimension as well, and so are ep and expert-dp, which cut it another way:
+ *
+ *   rank    tp fastest | cp | dp            | pp
+ *           tp         | ep     | expert-dp | pp          */
+static int stride_of(const ts_mesh *m, ts_mesh_dim dim)
+{
+    const int *n = m->size;
+    switch (dim) {
+    case TS_MESH_TP: return 1;
+    case TS_MESH_CP:
+    case TS_MESH_EP:
+    case TS_MESH_DP_CP: return n[TS_MESH_TP];
+    case TS_MESH_DP: return n[TS_MESH_TP] * n[TS_MESH_CP];
+    case TS_MESH_EXPERT_DP: return n[TS_MESH_TP] * n[TS_MESH_EP];
+    default: return n[TS_MESH_TP] * n[TS_MESH_DP_CP];
+    }
+}
+
+int ts_mesh_at(const ts_mesh *m, ts_mesh_dim dim, int rank)
+{
+    return rank / stride_of(m, dim) % m->size[dim];
+}
+
+int ts_mesh_rank(const ts_mesh *m, ts_mesh_dim dim, int rank, int at)
+{
+    return rank + (at - ts_mesh_at(m, dim, rank)) * stride_of(m, dim);
+}
+
+const char *ts_mesh_dim_name(ts_mesh_dim dim)
+{
+    static const char *const name[] = { "tp", "cp", "ep", "dp", "pp", "dp-cp", "expert-dp" };
+    return name[dim];
+}
+
+static int or_one(int n) { return n ? n : 1; }
+
+static ts_status measure(const ts_mesh_shape *s, ts_mesh *m)
+{
+    const int world = m->world->size;
+    const int64_t tp = or_one(s->tp), cp = or_one(s->cp), ep = or_one(s->ep), pp = or_one(s->pp);
+    TS_ASSERT(tp > 0 && cp > 0 && ep > 0 && pp > 0, "a mesh of %lld x %lld x %lld x %lld",
+              (long long)tp, (long long)cp, (long long)ep, (long long)pp);
+    /* by steps: the product of what a user wrote may be anything */
+    if (world % tp || world / tp % cp || world / tp / cp % pp)
+        return ts_error(TS_ERR_USER,
+                        "%d processes cannot be shared out: --tensor-model-parallel-size %lld "
+                        "times --context-parallel-size %lld times --pipeline-model-parallel-size "
+                        "%lld does not divide them",
+                        world, (long long)tp, (long long)cp, (long long)pp);
+    const int64_t same = world / tp / pp;
+    if (same % ep)
+        return ts_error(TS_ERR_USER,
+                        "%d processes cannot be shared out: --expert-model-parallel-size %lld does "
+                        "not divide the %lld that --tensor-model-parallel-size %lld and "
+                        "--pipeline-model-parallel-size %lld leave",
+                        world, (long long)ep, (long long)same, (long long)tp, (long long)pp);
+    m->size[TS_MESH_TP] = (int)tp, m->size[TS_MESH_CP] = (int)cp, m->size[TS_MESH_EP] = (int)ep;
+    m->size[TS_MESH_DP] = (int)(same / cp), m->size[TS_MESH_PP] = (int)pp;
+    m->size[TS_MESH_DP_CP] = (int)same, m->size[TS_MESH_EXPERT_DP] = (int)(same / ep);
+    return TS_OK;
+}
+
+/* The dimension whose communicator it uses: both reduce gradients over the same groups. Dimensions of
+ * different use stay apart where their groups happen to be the same: each has its own order of
+ * calls, and its own row in tables. */
+static ts_mesh_dim twin_of(const ts_mesh *m, ts_mesh_dim dim)
+{
+    if (dim == TS_MESH_EXPERT_DP && m->size[TS_MESH_EP] == 1)
+        dim = TS_MESH_DP_CP;
+    if (dim == TS_MESH_DP_CP && m->size[TS_MESH_CP] == 1)
+        dim = TS_MESH_DP;
+    return dim;
+}
+
+static ts_status make_group(ts_mesh *m, ts_mesh_dim dim)
+{
+    const int n = m->size[dim];
+    int *ranks;
+    ts_status st = ts_alloc(&ranks, (size_t)n, sizeof *ranks);
+    TS_TRY(ts_comm_agree(m->world, st));
+    for (int i = 0; i < n; i++)
+        ranks[i] = ts_mesh_rank(m, dim, m->world->rank, i);
+    st = ts_comm_group(m->world, ts_mesh_dim_name(dim), ranks, n, &m->comm[dim]);
+    ts_free(&ranks);
+    return st;
+}
+
+ts_status ts_mesh_create(ts_comm *world, const ts_mesh_shape *shape, ts_mesh **out)
+{
+    ts_mesh *m = NULL;
+    ts_status st = ts_alloc(&m, 1, sizeof *m);
+    TS_TRY_TO(fail, st, ts_comm_agree(world, st));
+    m->world = world;
+    TS_TRY_TO(fail, st, measure(shape, m));
+    for (ts_mesh_dim d = TS_MESH_TP; d < TS_MESH_DIMS; d++) {
+        const ts_mesh_dim twin = twin_of(m, d);
+        m->at[d] = ts_mesh_at(m, d, world->rank);
+        m->comm[d] = m->comm[twin];
+        if (twin == d)
+            TS_TRY_TO(fail, st, make_group(m, d));
+    }
+    *out = m;
+    return TS_OK;
+fail:
+    ts_mesh_destroy(&m);
+    return st;
+}
+
+void ts_mesh_destroy(ts_mesh **mesh)
+{
+    ts_mesh *m = *mesh;
+    if (!m)
+        return;
+    for (int d = TS_MESH_DIMS - 1; d >= 0; d--)
+        if (twin_of(m, (ts_mesh_dim)d) == (ts_mesh_dim)d)
+            ts_comm_destroy(&m->comm[d]);
+    ts_free(mesh);
+}

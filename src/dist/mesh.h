@@ -1,0 +1,69 @@
+/* The processes of a job as a mesh of named dimensions, in Megatron's order (tp-cp-ep-dp-pp): the
+ * ranks of a tensor-parallel group are neighbours, those of a pipeline furthest apart.
+ *
+ *   rank = ((pp * DP + dp) * CP + cp) * TP + tp         DP = world / (TP * CP * PP)
+ *
+ * Layers of experts see the same ranks in another way. What is data and context parallel elsewhere
+ * holds different experts within an ep group, and the same ones across an expert-dp group:
+ *
+ *   dp * CP + cp = edp * EP + ep
+ *
+ * 16 ranks, TP 2, PP 4 (so DP 2), EP 2:     tp   [0 1] [2 3] [4 5] ...     dp, ep  [0 2] [1 3] ...
+ *                                           pp   [0 4 8 12] [1 5 9 13] ... */
+#ifndef TS_DIST_MESH_H
+#define TS_DIST_MESH_H
+#include "dist/comm.h"
+
+typedef enum ts_mesh_dim {
+    TS_MESH_TP,        /* pieces of a tensor */
+    TS_MESH_CP,        /* pieces of a sequence */
+    TS_MESH_EP,        /* experts */
+    TS_MESH_DP,        /* samples */
+    TS_MESH_PP,        /* stages of layers */
+    TS_MESH_DP_CP,     /* all that hold the same weights: dp and cp together, cp the faster */
+    TS_MESH_EXPERT_DP, /* all that hold the same experts */
+    TS_MESH_DIMS,
+} ts_mesh_dim;
+
+typedef struct ts_mesh_shape {
+    int tp, cp, ep, pp; /* 0 is 1; dp is what is left of the world */
+} ts_mesh_shape;
+
+typedef struct ts_mesh {
+    ts_comm *world;              /* borrowed */
+    int size[TS_MESH_DIMS];      /* ranks in a group of the dimension */
+    int at[TS_MESH_DIMS];        /* where this rank stands in its own: its rank in comm */
+    ts_comm *comm[TS_MESH_DIMS]; /* its own group of each. DP_CP is DP where cp is 1, EXPERT_DP is
+                                    DP_CP where ep is 1 */
+} ts_mesh;
+
+/* Every rank of the world calls; on a simulated world (comm_sim) the mesh is a simulated one. Sizes
+ * that do not divide the world are TS_ERR_USER. */
+ts_status ts_mesh_create(ts_comm *world, const ts_mesh_shape *shape, ts_mesh **out) TS_NODISCARD;
+void ts_mesh_destroy(ts_mesh **mesh);
+
+/* Of any rank of the world: where it stands in its group of the dimension, and the rank that stands
+ * at `at` there. */
+int ts_mesh_at(const ts_mesh *m, ts_mesh_dim dim, int rank);
+int ts_mesh_rank(const ts_mesh *m, ts_mesh_dim dim, int rank, int at);
+const char *ts_mesh_dim_name(ts_mesh_dim dim); /* of its communicator: "tp", "dp-cp", ... */
+
+/* The neighbours of this rank's stage, as ranks of comm[TS_MESH_PP]. In a ring: behind the last
+ * stage comes the first, which is what an interleaved schedule sends to. */
+static inline int ts_mesh_next_stage(const ts_mesh *m)
+{
+    return (m->at[TS_MESH_PP] + 1) % m->size[TS_MESH_PP];
+}
+
+static inline int ts_mesh_previous_stage(const ts_mesh *m)
+{
+    return (m->at[TS_MESH_PP] + m->size[TS_MESH_PP] - 1) % m->size[TS_MESH_PP];
+}
+
+static inline bool ts_mesh_is_first_stage(const ts_mesh *m) { return m->at[TS_MESH_PP] == 0; }
+
+static inline bool ts_mesh_is_last_stage(const ts_mesh *m)
+{
+    return m->at[TS_MESH_PP] == m->size[TS_MESH_PP] - 1;
+}
+#endif

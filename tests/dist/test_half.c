@@ -1,5 +1,6 @@
 /* Reductions of 16-bit types against sums in double. A sum may miss the true one by the roundings
- * that it is allowed: one of fp32 for each rank but the first, and one of the type. */
+ * that it is allowed: one of fp32 for each rank but the first, and one of the type. And against a
+ * plain loop in the order of the ranks, to the bit. */
 #include "base/dtype.h"
 #include "dist_test.h"
 
@@ -29,9 +30,11 @@ static void expect(ts_comm *comm, const uint16_t *got, int64_t from, int64_t n, 
                  least = 0x1p-25; /* half the last place */
     for (int64_t i = 0; i < n; i++) {
         double sum = 0, size = 0, most = -INFINITY, fewest = INFINITY;
+        float in_order = 0;
         for (int r = 0; r < comm->size; r++) {
             const uint16_t h = value(r, from + i, t);
             const double x = get(&h, 0, t);
+            in_order += (float)x;
             sum += x, size += fabs(x), most = fmax(most, x), fewest = fmin(fewest, x);
         }
         const double want = op == TS_COMM_SUM ? sum : op == TS_COMM_MAX ? most : fewest;

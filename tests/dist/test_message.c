@@ -91,6 +91,22 @@ static void beside_collectives(ts_comm *comm, ts_comm_type t)
     EXPECT_OK(ts_comm_wait(comm, &r));
 }
 
+/* An empty message arrives when it was sent, and not before. */
+static void empty(ts_comm *comm)
+{
+    ts_comm_request *r = NULL;
+    bool done = false;
+    if (comm->rank == 1) {
+        EXPECT_OK(ts_comm_start(comm, ts_recv(NULL, 0, TS_COMM_F32, 0), &r));
+        EXPECT_OK(ts_comm_test(comm, &r, &done));
+        EXPECT(!done && r, "nobody has sent it");
+    }
+    EXPECT_OK(ts_comm_run(comm, ts_barrier()));
+    if (comm->rank == 0)
+        EXPECT_OK(ts_comm_run(comm, ts_send(NULL, 0, TS_COMM_F32, 1)));
+    EXPECT_OK(ts_comm_wait(comm, &r));
+}
+
 static void of_any_type(ts_comm *comm)
 {
     for (ts_comm_type t = TS_COMM_F32; t <= TS_COMM_F16; t++) {
@@ -171,6 +187,7 @@ int main(int argc, char **argv)
     chain(comm, 0);
     chain(comm, 200000);
     in_order(comm);
+    empty(comm);
     of_any_type(comm);
     beside_collectives(comm, TS_COMM_F64);
     beside_collectives(comm, TS_COMM_BF16);

@@ -47,6 +47,54 @@ static void collectives(void **state)
     ts_comm_finish(&c, false);
 }
 
+/* Started, in parts of equal length, and of 16 bits: what went in comes out. */
+static void started(void **state)
+{
+    (void)state;
+    ts_comm *c;
+    assert_int_equal(ts_comm_self_create(&c), TS_OK);
+    const uint16_t a[4] = { 1, 0x8000, 0x7fc1, 0xffff };
+    uint16_t b[4];
+    const ts_comm_call calls[] = {
+        ts_all_gather(a, b, 4, TS_COMM_F16),
+        ts_all_to_all(a, b, 4, TS_COMM_BF16),
+        ts_reduce_scatter(a, b, 4, TS_COMM_BF16, TS_COMM_SUM),
+    };
+    for (size_t k = 0; k < sizeof calls / sizeof *calls; k++) {
+        ts_comm_request *r;
+        bool done = false;
+        memset(b, 0, sizeof b);
+        assert_int_equal(ts_comm_start(c, calls[k], &r), TS_OK);
+        assert_int_equal(ts_comm_test(c, &r, &done), TS_OK);
+        assert_true(done);
+        assert_memory_equal(a, b, sizeof a);
+    }
+    memcpy(b, a, sizeof a);
+    assert_int_equal(ts_comm_run(c, ts_all_reduce(b, 4, TS_COMM_F16, TS_COMM_SUM)), TS_OK);
+    assert_memory_equal(a, b, sizeof a);
+    ts_comm_destroy(&c);
+}
+
+static void groups(void **state)
+{
+    (void)state;
+    ts_comm *c, *g, *inner, *none;
+    const int all = 0;
+    assert_int_equal(ts_comm_self_create(&c), TS_OK);
+    assert_int_equal(ts_comm_group(c, "tp", &all, 1, &g), TS_OK);
+    assert_string_equal(g->kind, "self");
+    assert_string_equal(g->group, "tp");
+    assert_int_equal(ts_comm_split(g, "pp", 3, -5, &inner), TS_OK);
+    assert_true(inner->size == 1 && inner->rank == 0);
+    assert_int_equal(ts_comm_world_rank(inner, 0), 0);
+    assert_int_equal(inner->traffic.calls, 0);
+    assert_int_equal(ts_comm_split(c, "pp", -1, 0, &none), TS_OK);
+    assert_null(none);
+    ts_comm_destroy(&inner);
+    ts_comm_destroy(&g);
+    ts_comm_destroy(&c);
+}
+
 static void agreement(void **state)
 {
     (void)state;
@@ -128,7 +176,8 @@ static void parts(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(collectives), cmocka_unit_test(agreement),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(collectives), cmocka_unit_test(started),
+                                        cmocka_unit_test(groups), cmocka_unit_test(agreement),
                                         cmocka_unit_test(world), cmocka_unit_test(reducers),
                                         cmocka_unit_test(parts) };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,6 +69,60 @@ static void alone_costs_nothing(void **state)
     ts_comm_destroy(&c);
 }
 
+/* A message costs its sender; started calls cost what they cost at once. */
+static void messages(void **state)
+{
+    (void)state;
+    double seconds = 0;
+    const ts_comm_sim_link link = {
+        .bytes_per_second = 1e9, .latency = 1e-3, .spend = spend, .ctx = &seconds
+    };
+    ts_comm *c;
+    ts_comm_request *r;
+    bool done = false;
+    assert_int_equal(ts_comm_sim_create(1, 4, "pp", &link, &c), TS_OK);
+    assert_int_equal(ts_comm_start(c, ts_send(nowhere, 1000, TS_COMM_BF16, 2), &r), TS_OK);
+    assert_int_equal(ts_comm_test(c, &r, &done), TS_OK);
+    assert_true(done && c->traffic.messages == 1 && fabs(c->traffic.bytes - 2000) < 1e-6);
+    assert_true(fabs(seconds - (1e-3 + 2e-6)) < 1e-12);
+    assert_int_equal(ts_comm_run(c, ts_recv(nowhere, 1000, TS_COMM_F16, 0)), TS_OK);
+    assert_true(c->traffic.calls == 2 && c->traffic.messages == 1);
+    assert_int_equal(ts_comm_start(c, ts_all_to_all(nowhere, nowhere, 10, TS_COMM_F32), &r), TS_OK);
+    assert_int_equal(ts_comm_wait(c, &r), TS_OK);
+    assert_true(fabs(c->traffic.bytes - (2000 + 3 * 40)) < 1e-6);
+    assert_int_equal(
+        ts_comm_run(c, ts_reduce_scatter(nowhere, nowhere, 10, TS_COMM_F64, TS_COMM_SUM)), TS_OK);
+    assert_true(fabs(c->traffic.bytes - (2120 + 240)) < 1e-6);
+    ts_comm_destroy(&c);
+}
+
+/* A group of a made-up one is made up, over the same link. */
+static void groups(void **state)
+{
+    (void)state;
+    double seconds = 0;
+    const ts_comm_sim_link link = {
+        .bytes_per_second = 1e9, .latency = 1e-3, .spend = spend, .ctx = &seconds
+    };
+    const int ranks[] = { 700, 5, 3 };
+    ts_comm *c, *g, *none;
+    assert_int_equal(ts_comm_sim_create(5, 1000, "world", &link, &c), TS_OK);
+    assert_int_equal(ts_comm_group(c, "tp", ranks, 3, &g), TS_OK);
+    assert_true(g->rank == 1 && g->size == 3);
+    assert_string_equal(g->kind, "sim");
+    assert_string_equal(g->group, "tp");
+    assert_int_equal(ts_comm_world_rank(g, 0), 700);
+    assert_int_equal(ts_comm_world_rank(g, 2), 3);
+    seconds = 0;
+    assert_int_equal(ts_comm_run(g, ts_all_reduce(nowhere, 300, TS_COMM_F32, TS_COMM_SUM)), TS_OK);
+    assert_true(g->traffic.messages == 4 && fabs(g->traffic.bytes - 1600) < 1e-6);
+    assert_true(fabs(seconds - (4e-3 + 1.6e-6)) < 1e-12);
+    assert_int_equal(ts_comm_group(c, "tp", NULL, 0, &none), TS_OK);
+    assert_null(none);
+    ts_comm_destroy(&g);
+    ts_comm_destroy(&c);
+}
+
 /* What the reducers send is the same as one all-reduce of everything; 1024 ranks are no more
  * work. */
 static void reducers(void **state)
@@ -99,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(traffic_of_each),
                                         cmocka_unit_test(alone_costs_nothing),
+                                        cmocka_unit_test(messages), cmocka_unit_test(groups),
                                         cmocka_unit_test(reducers) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

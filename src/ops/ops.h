@@ -31,18 +31,18 @@ typedef struct ts_norm_op {
 ts_status ts_op_norm(ts_tape *tape, const ts_norm_op *o, ts_tensor *x, ts_tensor *res,
                      ts_tensor **sum, ts_tensor **y) TS_NODISCARD;
 
-/* Norm of q and k (optional) and rotary embedding on fused query-key-value rows. Without a norm it
- * works in place: the bytes of qkv become y's and qkv must not be read any more. */
+/* Norm of q and k (optional) and rotary embedding on fused query-key-value rows, [T, (n_q + 2 n_kv)
+ * head_dim]; on queries alone where n_kv is 0, on key-value rows alone where n_q is 0. Without a norm
+ * it works in place: the bytes of x become y's and x must not be read any more. */
 typedef struct ts_rope_op {
     int64_t n_q, n_kv, head_dim, rot_dim;
     bool interleaved, full_norm;
     const ts_storage *cos, *sin; /* fp32 [positions, rot_dim / 2] */
-    const ts_tensor *pos;        /* int32 [T] */
-    ts_param *wq, *wk;           /* both or none */
+    const ts_tensor *pos;        /* int32 [T]; may be NULL without a rotation */
+    ts_param *wq, *wk;           /* of the heads that there are; none: no norm */
     float eps, offset;
 } ts_rope_op;
-ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *qkv,
-                     ts_tensor **y) TS_NODISCARD;
+ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 
 /* Keys and values of earlier tokens. One for each layer; rows [B, capacity, n_kv, 2, head_dim]. */
 typedef struct ts_kv_cache {

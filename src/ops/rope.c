@@ -11,9 +11,9 @@ static ts_rope_args args_of(const ts_rope_op *o, const ts_tensor *t)
                            .rot_dim = o->rot_dim, .interleaved = o->interleaved,
                            .full_norm = o->full_norm, .dtype = t->dtype,
                            .cos = o->cos ? o->cos->data : NULL, .sin = o->sin ? o->sin->data : NULL,
-                           .pos = ts_tensor_data(o->pos), .wq = ts_param_vector(o->wq),
-                           .wk = ts_param_vector(o->wk), .eps = o->eps, .offset = o->offset,
-                           .rows = t->dim[0] };
+                           .pos = o->pos ? ts_tensor_data(o->pos) : NULL,
+                           .wq = ts_param_vector(o->wq), .wk = ts_param_vector(o->wk),
+                           .eps = o->eps, .offset = o->offset, .rows = t->dim[0] };
 }
 
 static ts_cost cost_of(const ts_tensor *t)
@@ -22,7 +22,11 @@ static ts_cost cost_of(const ts_tensor *t)
     return (ts_cost){ 6 * n, 2 * n * (double)ts_dtype_size(t->dtype), t->dtype };
 }
 
-static bool trains(const ts_rope_op *o) { return o->wq && (o->wq->grad || o->wk->grad); }
+static bool has_norm(const ts_rope_op *o) { return o->wq || o->wk; }
+
+static float *grad_of(const ts_param *w) { return w ? w->grad : NULL; }
+
+static bool trains(const ts_rope_op *o) { return grad_of(o->wq) || grad_of(o->wk); }
 
 static ts_status rope_backward(ts_tape *tape, ts_record *r)
 {
@@ -31,12 +35,12 @@ static ts_status rope_backward(ts_tape *tape, ts_record *r)
     if (!r->in[0]->wants_grad)
         return TS_OK;
     /* In place when there is no norm and nobody else holds dy. */
-    if (n->o.wq || dy->pins > 1 || dy->storage->refs > 1)
+    if (has_norm(&n->o) || dy->pins > 1 || dy->storage->refs > 1)
         TS_TRY(ts_tape_new(tape, dy->dtype, dy->dim[0], dy->dim[1], &dx));
     ts_rope_args a = args_of(&n->o, dy);
     a.dy = ts_tensor_data(dy);
     a.dx = ts_tensor_data(dx);
-    if (n->o.wq) {
+    if (has_norm(&n->o)) {
         a.x = ts_tensor_data(r->in[0]);
         a.rstd = ts_tensor_data(n->rstd);
     }
@@ -53,8 +57,8 @@ static ts_status rope_weight(ts_tape *tape, ts_record *r)
     a.x = ts_tensor_data(r->in[0]);
     a.rstd = ts_tensor_data(n->rstd);
     a.dy = ts_tensor_data(r->out[0]->grad);
-    a.dwq = n->o.wq->grad;
-    a.dwk = n->o.wk->grad;
+    a.dwq = grad_of(n->o.wq);
+    a.dwk = grad_of(n->o.wk);
     const int64_t columns =
         n->o.full_norm ? (n->o.n_q + n->o.n_kv) * n->o.head_dim : 2 * n->o.head_dim;
     ts_launch_rope_dw(tape->dev, &a, columns, cost_of(r->in[0]));
@@ -63,34 +67,36 @@ static ts_status rope_weight(ts_tape *tape, ts_record *r)
 
 static const ts_op rope_op = { .name = "rope", .backward = rope_backward, .weight = rope_weight };
 
-ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *qkv, ts_tensor **y)
+ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *x, ts_tensor **y)
 {
     rope_attr n = { .o = *o };
-    TS_ASSERT(qkv->dim[1] == (o->n_q + 2 * o->n_kv) * o->head_dim,
-              "rope: rows of %lld for %lld + 2 x %lld heads", (long long)qkv->dim[1],
+    TS_ASSERT(x->dim[1] == (o->n_q + 2 * o->n_kv) * o->head_dim,
+              "rope: rows of %lld for %lld + 2 x %lld heads", (long long)x->dim[1],
               (long long)o->n_q, (long long)o->n_kv);
-    if (o->wq) {
-        TS_TRY(ts_tape_new(tape, qkv->dtype, qkv->dim[0], qkv->dim[1], y));
-        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, qkv->dim[0], o->full_norm ? 2 : o->n_q + o->n_kv,
+    TS_ASSERT(!has_norm(o) || (!o->wq == !o->n_q && !o->wk == !o->n_kv),
+              "rope: a norm for one of queries and keys");
+    if (has_norm(o)) {
+        TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
+        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, x->dim[0], o->full_norm ? 2 : o->n_q + o->n_kv,
                            &n.rstd));
     } else {
-        TS_TRY(ts_tape_alias(tape, qkv, y));
+        TS_TRY(ts_tape_alias(tape, x, y));
         (*y)->wants_grad = false;
     }
-    ts_rope_args a = args_of(o, qkv);
-    a.x = ts_tensor_data(qkv);
+    ts_rope_args a = args_of(o, x);
+    a.x = ts_tensor_data(x);
     a.y = ts_tensor_data(*y);
     a.rstd = n.rstd ? ts_tensor_data(n.rstd) : NULL;
-    ts_launch_rope_fwd(tape->dev, &a, a.rows, cost_of(qkv));
-    if (tape->recording && (qkv->wants_grad || trains(o))) {
+    ts_launch_rope_fwd(tape->dev, &a, a.rows, cost_of(x));
+    if (tape->recording && (x->wants_grad || trains(o))) {
         ts_record *r;
         TS_TRY(ts_tape_record(tape, &rope_op, sizeof n, &r));
         *(rope_attr *)r->attr = n;
-        r->in[0] = qkv;
+        r->in[0] = x;
         r->out[0] = *y;
         (*y)->wants_grad = true;
-        if (o->wq) {
-            ts_record_save(tape, r, qkv);
+        if (has_norm(o)) {
+            ts_record_save(tape, r, x);
             ts_record_save(tape, r, n.rstd);
         }
         TS_TRY(ts_record_param(tape, r, 0, o->wq));

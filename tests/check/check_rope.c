@@ -10,18 +10,20 @@ typedef struct rope_case {
     int64_t width;
 } rope_case;
 
+static bool has_norm(const ts_rope_args *a) { return a->wq || a->wk; }
+
 static void name(const rope_case *c, const char *kernel)
 {
     const ts_rope_args *a = &c->a;
     check_case("%s %s rows %lld n_q %lld n_kv %lld head %lld rot %lld%s%s%s offset %g scale %g%s",
                kernel, ts_dtype_name(a->dtype), (long long)a->rows, (long long)a->n_q,
                (long long)a->n_kv, (long long)a->head_dim, (long long)a->rot_dim,
-               a->interleaved ? " interleaved" : "", a->wq ? " norm" : "",
+               a->interleaved ? " interleaved" : "", has_norm(a) ? " norm" : "",
                a->full_norm ? " full" : "", (double)a->offset, c->scale,
                c->in_place ? " in place" : "");
 }
 
-/* The buffers that all three kernels need; c->a.wq and wk say whether a norm is wanted. */
+/* The buffers that all three kernels need; c->a.wq and wk say of which a norm is wanted. */
 static ts_rope_args prepare(const rope_case *c)
 {
     ts_rope_args a = c->a;
@@ -37,17 +39,17 @@ static ts_rope_args prepare(const rope_case *c)
         pos[r] = pos[r] < 0 ? -pos[r] : pos[r];
     check_touched(cs), check_touched(sn), check_touched(pos);
     a.cos = cs, a.sin = sn, a.pos = pos;
-    if (a.wq) {
+    if (a.wq)
         a.wq = check_in(4, TS_DTYPE_F32, a.full_norm ? a.n_q * D : D, 1);
+    if (a.wk)
         a.wk = check_in(5, TS_DTYPE_F32, a.full_norm ? a.n_kv * D : D, 1);
-    }
     return a;
 }
 
 /* Where column i of head h (queries, then keys, then values) stands in a row. */
 static int64_t place(const ts_rope_args *a, int64_t h, int64_t i)
 {
-    const int64_t r = a->n_q / a->n_kv, D = a->head_dim;
+    const int64_t r = a->n_kv ? a->n_q / a->n_kv : a->n_q, D = a->head_dim;
     if (h < a->n_q)
         return (h / r * (r + 2) + h % r) * D + i;
     const int64_t g = (h - a->n_q) % a->n_kv;
@@ -108,14 +110,14 @@ static void forward(const check_env *e, const rope_case *c)
     void *x = check_inout(6, t, a.rows * c->width, c->scale);
     a.x = x;
     a.y = c->in_place ? x : check_out(t, a.rows * c->width);
-    a.rstd = a.wq ? check_out(TS_DTYPE_F32, n_rstd) : NULL;
+    a.rstd = has_norm(&a) ? check_out(TS_DTYPE_F32, n_rstd) : NULL;
     check_kernel(e, TS_KERNEL_rope_fwd, &a, a.rows);
     double *head = check_f64(D);
     for (int64_t row = 0; row < a.rows; row++)
         for (int64_t h = 0; h < heads + a.n_kv; h++) {
             const int64_t base = row * c->width;
             double rstd = 1, tol = 4 * CHECK_U;
-            if (a.wq && h < heads) {
+            if (has_norm(&a) && h < heads) {
                 const int64_t from = a.full_norm ? (is_key(&a, h) ? a.n_q : 0) : h;
                 const int64_t count = a.full_norm ? (is_key(&a, h) ? a.n_kv : a.n_q) : 1;
                 double square = 0;
@@ -130,7 +132,7 @@ static void forward(const check_env *e, const rope_case *c)
             }
             for (int64_t i = 0; i < D; i++) {
                 head[i] = check_before(x, base + place(&a, h, i), t);
-                if (a.wq && h < heads)
+                if (has_norm(&a) && h < heads)
                     head[i] *= rstd * weight(&a, h, i);
             }
             for (int64_t i = 0; i < D; i++) {
@@ -154,7 +156,7 @@ static void give_rstd(const rope_case *c, ts_rope_args *a, bool in_place)
     a->dy = dy;
     a->dx = in_place ? dy : NULL;
     a->x = NULL;
-    if (!a->wq)
+    if (!has_norm(a))
         return;
     a->x = check_in(6, a->dtype, a->rows * c->width, c->scale);
     a->rstd = check_inout(8, TS_DTYPE_F32, n, 1);
@@ -191,7 +193,7 @@ static void backward(const check_env *e, const rope_case *c)
             head_back(c, &a, row, h, dz + h * D, size + h * D);
             const int64_t to = !a.full_norm ? h : is_key(&a, h) ? a.n_q : 0;
             const int64_t count = D * (!a.full_norm ? 1 : is_key(&a, h) ? a.n_kv : a.n_q);
-            for (int64_t i = 0; a.wq && i < D; i++) {
+            for (int64_t i = 0; has_norm(&a) && i < D; i++) {
                 const double f = weight(&a, h, i) * check_get(a.x, base + place(&a, h, i), t) *
                                  (double)a.rstd[rstd_at(&a, row, h)] / (double)count;
                 mean[to] += dz[h * D + i] * f;
@@ -202,7 +204,7 @@ static void backward(const check_env *e, const rope_case *c)
             for (int64_t i = 0; i < D; i++) {
                 const int64_t at = base + place(&a, h, i), k = h * D + i;
                 double want = dz[k], bound = 4 * CHECK_U * size[k];
-                if (a.wq) {
+                if (has_norm(&a)) {
                     const int64_t to = !a.full_norm ? h : is_key(&a, h) ? a.n_q : 0;
                     const double rstd = (double)a.rstd[rstd_at(&a, row, h)], g = weight(&a, h, i);
                     const double v = check_get(a.x, at, t) * rstd;
@@ -222,19 +224,20 @@ static void backward(const check_env *e, const rope_case *c)
 
 static void weights(const check_env *e, const rope_case *c)
 {
-    if (!c->a.wq)
+    if (!has_norm(&c->a))
         return;
     name(c, "rope_dw");
     ts_rope_args a = prepare(c);
     const int64_t D = a.head_dim, heads = a.n_q + a.n_kv;
     const int64_t nq = a.full_norm ? a.n_q * D : D, nk = a.full_norm ? a.n_kv * D : D;
     give_rstd(c, &a, false);
-    a.dwq = check_inout(9, TS_DTYPE_F32, nq, 1);
-    a.dwk = check_inout(10, TS_DTYPE_F32, nk, 1);
+    a.dwq = a.wq ? check_inout(9, TS_DTYPE_F32, nq, 1) : NULL;
+    a.dwk = a.wk ? check_inout(10, TS_DTYPE_F32, nk, 1) : NULL;
     check_kernel(e, TS_KERNEL_rope_dw, &a, nq + nk);
     double *sum = check_f64(nq + nk), *sizes = check_f64(nq + nk), *dz = check_f64(D),
            *size = check_f64(D);
-    for (int64_t k = 0; k < nq + nk; k++) {
+    const int64_t begin = a.wq ? 0 : nq, end = a.wk ? nq + nk : nq;
+    for (int64_t k = begin; k < end; k++) {
         sum[k] = k < nq ? check_before(a.dwq, k, TS_DTYPE_F32)
                         : check_before(a.dwk, k - nq, TS_DTYPE_F32);
         sizes[k] = fabs(sum[k]);
@@ -251,9 +254,9 @@ static void weights(const check_env *e, const rope_case *c)
                 sizes[from + i] += size[i] * fabs(v);
             }
         }
-    for (int64_t k = 0; k < nq + nk; k++)
+    for (int64_t k = begin; k < end; k++)
         check_near(k < nq ? "dwq" : "dwk", k, (double)(k < nq ? a.dwq[k] : a.dwk[k - nq]), sum[k],
-                   growth(a.rows * a.n_q) * sizes[k]);
+                   growth(a.rows * (a.n_q ? a.n_q : a.n_kv)) * sizes[k]);
 }
 
 void check_rope(const check_env *e)
@@ -262,7 +265,8 @@ void check_rope(const check_env *e)
         int64_t n_q, n_kv, head, rot;
     } shape[] = { { 1, 1, 2, 2 },     { 3, 1, 8, 8 },   { 4, 2, 16, 16 }, { 2, 2, 30, 14 },
                   { 6, 2, 32, 32 },   { 4, 4, 34, 34 }, { 9, 3, 64, 64 }, { 4, 1, 80, 32 },
-                  { 8, 2, 128, 128 }, { 2, 1, 66, 0 },  { 2, 1, 18, 18 } };
+                  { 8, 2, 128, 128 }, { 2, 1, 66, 0 },  { 2, 1, 18, 18 },
+                  { 3, 0, 32, 32 },   { 0, 2, 34, 20 } }; /* queries alone, keys and values alone */
     static const double scale[] = { 1, 1e-4, 1e4 };
     static const float some = 0; /* only says that there is a norm */
     int k = 0;
@@ -273,8 +277,8 @@ void check_rope(const check_env *e)
                 rope_case c = { .a = { .n_q = shape[s].n_q, .n_kv = shape[s].n_kv,
                                        .head_dim = shape[s].head, .rot_dim = shape[s].rot,
                                        .interleaved = v % 2, .full_norm = norm == 2,
-                                       .dtype = (ts_dtype)t, .wq = norm ? &some : NULL,
-                                       .wk = norm ? &some : NULL, .eps = 1e-6f,
+                                       .dtype = (ts_dtype)t, .wq = norm && shape[s].n_q ? &some : NULL,
+                                       .wk = norm && shape[s].n_kv ? &some : NULL, .eps = 1e-6f,
                                        .offset = k % 5 == 0 ? 1.0f : 0.0f, .rows = 1 + k % 5 },
                                 .scale = norm ? scale[k % 3] : 1,
                                 .in_place = v >= 6 };

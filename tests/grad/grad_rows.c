@@ -156,14 +156,19 @@ typedef struct rope_case {
     int rot; /* of D */
     bool interleaved, with_norm, full_norm;
     float offset;
+    bool only_q, only_kv; /* rows of queries alone, of keys and values alone */
 } rope_case;
+
+static int64_t n_q(const rope_case *n) { return n->only_kv ? 0 : Q; }
+static int64_t n_kv(const rope_case *n) { return n->only_q ? 0 : KV; }
+static int64_t row_of(const rope_case *n) { return (n_q(n) + 2 * n_kv(n)) * D; }
 
 static float angle(int64_t pos, int64_t i) { return (float)(0.3 * (double)pos / (1 + (double)i)); }
 
 /* The head's place in a row, and its number among queries or keys; values are not looked at. */
-static int64_t place_of(int64_t head, bool is_key)
+static int64_t place_of(const rope_case *n, int64_t head, bool is_key)
 {
-    const int64_t r = Q / KV;
+    const int64_t r = n->only_q ? Q : n_q(n) / KV;
     return is_key ? head * (r + 2) * D + r * D : head / r * (r + 2) * D + head % r * D;
 }
 
@@ -183,13 +188,13 @@ static void rope_head(const rope_case *n, int64_t pos, const double *in, double 
 static void rope_part(const rope_case *n, const double *x, double *y, int64_t pos, bool is_key,
                       const double *w)
 {
-    const int64_t heads = is_key ? KV : Q;
+    const int64_t heads = is_key ? n_kv(n) : n_q(n);
     double all = 0;
     for (int64_t h = 0; h < heads; h++)
         for (int64_t i = 0; i < D; i++)
-            all += x[place_of(h, is_key) + i] * x[place_of(h, is_key) + i] / (double)(heads * D);
+            all += x[place_of(n, h, is_key) + i] * x[place_of(n, h, is_key) + i] / (double)(heads * D);
     for (int64_t h = 0; h < heads; h++) {
-        const double *in = x + place_of(h, is_key);
+        const double *in = x + place_of(n, h, is_key);
         double own = 0, v[D];
         for (int64_t i = 0; i < D; i++)
             own += in[i] * in[i] / D;
@@ -199,17 +204,19 @@ static void rope_part(const rope_case *n, const double *x, double *y, int64_t po
                 v[i] *= (w[n->full_norm ? h * D + i : i] + n->offset) /
                         sqrt((n->full_norm ? all : own) + (double)1e-3f);
         }
-        rope_head(n, pos, v, y + place_of(h, is_key));
+        rope_head(n, pos, v, y + place_of(n, h, is_key));
     }
 }
 
 static void rope_oracle(const grad_case *g, double *const *x, double *y)
 {
+    const rope_case *n = g->ctx;
+    const int64_t row = row_of(n);
     for (int64_t t = 0; t < T; t++) {
-        for (int64_t i = 0; i < ROW; i++)
-            y[t * ROW + i] = x[0][t * ROW + i];
-        rope_part(g->ctx, x[0] + t * ROW, y + t * ROW, rope_pos[t], false, x[1]);
-        rope_part(g->ctx, x[0] + t * ROW, y + t * ROW, rope_pos[t], true, x[2]);
+        for (int64_t i = 0; i < row; i++)
+            y[t * row + i] = x[0][t * row + i];
+        rope_part(n, x[0] + t * row, y + t * row, rope_pos[t], false, x[1]);
+        rope_part(n, x[0] + t * row, y + t * row, rope_pos[t], true, x[n->only_kv ? 1 : 2]);
     }
 }
 
@@ -227,15 +234,17 @@ static ts_status rope_run(const grad_case *g, grad_env *e)
     TS_TRY(grad_table(e, c, POSITIONS * D / 2, &cos_));
     TS_TRY(grad_table(e, s, POSITIONS * D / 2, &sin_));
     TS_TRY(grad_ints(e, rope_pos, T, &pos));
-    const ts_rope_op o = { .n_q = Q, .n_kv = KV, .head_dim = D, .rot_dim = n->rot,
+    const ts_rope_op o = { .n_q = n_q(n), .n_kv = n_kv(n), .head_dim = D, .rot_dim = n->rot,
                            .interleaved = n->interleaved, .full_norm = n->full_norm, .cos = cos_,
-                           .sin = sin_, .pos = pos, .wq = e->param[1], .wk = e->param[2],
+                           .sin = sin_, .pos = pos, .wq = n->only_kv ? NULL : e->param[1],
+                           .wk = e->param[n->only_kv ? 1 : 2],
                            .eps = 1e-3f, .offset = n->offset };
     return ts_op_rope(e->tape, &o, e->leaf[0], &e->out[0]);
 }
 
-#define ROPE                                                                                       \
-    .n_out = T * ROW, .longest = Q * D, .oracle = rope_oracle, .run = rope_run, .with_bf16 = true
+#define ROPE ROPE_OF(ROW)
+#define ROPE_OF(row)                                                                               \
+    .n_out = T * (row), .longest = Q * D, .oracle = rope_oracle, .run = rope_run, .with_bf16 = true
 #define ROPE_CTX(...) .ctx = &(const rope_case){ __VA_ARGS__ }
 #define HEAD_W PARAM("wq", D, 0), PARAM("wk", D, 0)
 static const grad_case ropes[] = {
@@ -266,6 +275,27 @@ static const grad_case ropes[] = {
       { IN("qkv", T, ROW), PARAM("wq", Q *D, 0), PARAM("wk", KV *D, 0) },
       ROPE,
       ROPE_CTX(.rot = D, .with_norm = true, .full_norm = true) },
+    { "rope, queries alone", { IN("q", T, Q *D) }, ROPE_OF(Q *D), ROPE_CTX(.rot = D, .only_q = true) },
+    { "rope, keys and values alone",
+      { IN("kv", T, 2 * KV * D) },
+      ROPE_OF(2 * KV * D),
+      ROPE_CTX(.rot = D / 2, .interleaved = true, .only_kv = true) },
+    { "rope, queries alone, norm of heads",
+      { IN("q", T, Q *D), PARAM("wq", D, 0) },
+      ROPE_OF(Q *D),
+      ROPE_CTX(.rot = D, .with_norm = true, .only_q = true) },
+    { "rope, keys and values alone, norm of heads",
+      { IN("kv", T, 2 * KV * D), PARAM("wk", D, 0) },
+      ROPE_OF(2 * KV * D),
+      ROPE_CTX(.rot = D, .with_norm = true, .only_kv = true) },
+    { "rope, queries alone, norm over all heads",
+      { IN("q", T, Q *D), PARAM("wq", Q *D, 0) },
+      ROPE_OF(Q *D),
+      ROPE_CTX(.rot = D, .with_norm = true, .full_norm = true, .only_q = true) },
+    { "rope, keys and values alone, norm over all heads",
+      { IN("kv", T, 2 * KV * D), PARAM("wk", KV *D, 0) },
+      ROPE_OF(2 * KV * D),
+      ROPE_CTX(.rot = D / 2, .with_norm = true, .full_norm = true, .only_kv = true) },
 };
 
 /* ---- activations ---- */

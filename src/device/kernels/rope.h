@@ -2,7 +2,8 @@
  * position embedding (Su et al., arXiv 2104.09864).
  *
  * qkv rows are Megatron's: for each of n_kv groups the group's r = n_q / n_kv query heads, then its
- * key head, then its value head, each head_dim wide: [rows, n_kv * (r + 2) * head_dim].
+ * key head, then its value head, each head_dim wide: [rows, n_kv * (r + 2) * head_dim]. Queries alone
+ * (n_kv 0) and keys with their values alone (n_q 0) are such rows too: width (n_q + 2 n_kv) * head_dim.
  *
  *   norm (w given): per head over head_dim, or over all heads' values together (full_norm, OLMo 2);
  *                   h = x * rstd,  y = h * (w + offset)
@@ -22,7 +23,8 @@ typedef struct ts_rope_args {
     const float *cos, *sin;    /* [positions, rot_dim / 2], scaling already in */
     const int32_t *pos;        /* [rows]: row of cos and sin */
     const float *wq, *wk;      /* norm weights: [head_dim], or [n_q*head_dim], [n_kv*head_dim] when
-                                  full_norm, in head order; both NULL: no norm */
+                                  full_norm, in head order; both NULL: no norm; NULL
+                                  for heads that there are none of */
     float eps, offset;
     /* [rows, width] before norm and rotation (backward: needed with norm) */
     const void *x;

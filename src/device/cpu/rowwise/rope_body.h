@@ -2,23 +2,33 @@
 #include "device/cpu/rowwise/rowwise.h"
 #include "device/cpu/simd/row.h"
 
-/* The query heads, or the key heads, of a row: `per` in each group, from `first` on. */
+/* The query heads, or the key heads, of a row: `per` in each group, from `first` on; a group follows
+ * `stride` elements behind the one before. */
 typedef struct part {
-    int64_t per, first, heads;
+    int64_t per, first, heads, stride;
     int64_t rstd;    /* where theirs begin in a row of rstd */
     const float *w;
     float *dw;
 } part;
 
+/* Query heads of a group; queries alone are one group. */
+static int64_t group_heads(const ts_rope_args *a)
+{
+    return a->n_kv ? a->n_q / a->n_kv : a->n_q;
+}
+
 static part query_part(const ts_rope_args *a)
 {
-    return (part){ .per = a->n_q / a->n_kv, .heads = a->n_q, .w = a->wq, .dw = a->dwq };
+    const int64_t r = group_heads(a);
+    return (part){ .per = r, .heads = a->n_q, .stride = (r + 2) * a->head_dim, .w = a->wq,
+                   .dw = a->dwq };
 }
 
 static part key_part(const ts_rope_args *a)
 {
-    const int64_t r = a->n_q / a->n_kv;
+    const int64_t r = group_heads(a);
     return (part){ .per = 1, .first = r * a->head_dim, .heads = a->n_kv,
+                   .stride = (r + 2) * a->head_dim,
                    .rstd = a->full_norm ? 1 : a->n_q, .w = a->wk, .dw = a->dwk };
 }
 
@@ -27,8 +37,8 @@ static int64_t row_width(const ts_rope_args *a) { return (a->n_q + 2 * a->n_kv) 
 /* Where head h of the part begins in a row. */
 INLINE int64_t head_at(const ts_rope_args *a, const part *p, int64_t h)
 {
-    const int64_t group = h / p->per, stride = (a->n_q / a->n_kv + 2) * a->head_dim;
-    return group * stride + p->first + (h - group * p->per) * a->head_dim;
+    const int64_t group = h / p->per;
+    return group * p->stride + p->first + (h - group * p->per) * a->head_dim;
 }
 
 /* Its norm weights and its place in rstd. */
@@ -150,7 +160,7 @@ INLINE void fwd_part(const ts_rope_args *a, const part *p, int64_t row, bool nor
     const int64_t base = row * row_width(a),
                   angle = a->rot_dim ? a->pos[row] * (a->rot_dim / 2) : 0;
     head h = { .cs = a->cos + angle, .sn = a->sin + angle, .offset = v_set(a->offset) };
-    if (norm && a->full_norm) {
+    if (norm && a->full_norm && p->heads) {
         vs sum = 0;
         for (int64_t k = 0; k < p->heads; k++)
             sum += head_square(a, base + head_at(a, p, k), t);
@@ -175,7 +185,7 @@ static void copy_values(const ts_rope_args *a, const void *from, void *to, int64
     if (from == to)
         return;
     const size_t size = ts_dtype_size(a->dtype);
-    const int64_t r = a->n_q / a->n_kv;
+    const int64_t r = group_heads(a);
     for (int64_t g = 0; g < a->n_kv; g++) {
         const int64_t at = row * row_width(a) + (g * (r + 2) + r + 1) * a->head_dim;
         memcpy((char *)to + (size_t)at * size, (const char *)from + (size_t)at * size,
@@ -396,12 +406,14 @@ INLINE void dw_cols(const ts_rope_args *a, int64_t begin, int64_t end, bool inte
     dw_part(a, &k, begin > mine ? begin - mine : 0, end - mine, inter, t);
 }
 
+static bool has_norm(const ts_rope_args *a) { return a->wq || a->wk; }
+
 static void rope_fwd(const void *args, int64_t begin, int64_t end)
 {
     const ts_rope_args *a = args;
-    if (a->wq && a->interleaved)
+    if (has_norm(a) && a->interleaved)
         V_BY_DTYPE(a->dtype, fwd_rows, a, begin, end, true, true)
-    else if (a->wq)
+    else if (has_norm(a))
         V_BY_DTYPE(a->dtype, fwd_rows, a, begin, end, true, false)
     else if (a->interleaved)
         V_BY_DTYPE(a->dtype, fwd_rows, a, begin, end, false, true)
@@ -412,9 +424,9 @@ static void rope_fwd(const void *args, int64_t begin, int64_t end)
 static void rope_bwd(const void *args, int64_t begin, int64_t end)
 {
     const ts_rope_args *a = args;
-    if (a->wq && a->interleaved)
+    if (has_norm(a) && a->interleaved)
         V_BY_DTYPE(a->dtype, bwd_rows, a, begin, end, true, true)
-    else if (a->wq)
+    else if (has_norm(a))
         V_BY_DTYPE(a->dtype, bwd_rows, a, begin, end, true, false)
     else if (a->interleaved)
         V_BY_DTYPE(a->dtype, bwd_rows, a, begin, end, false, true)

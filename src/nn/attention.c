@@ -42,7 +42,7 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
                                 .head_dim = l->head_dim,
                                 .scale = l->scale,
                                 .softcap = l->softcap,
-                                .window = l->window,
+                                .mask = ts_mask_causal(l->window),
                                 .first_key = run->first_key,
                                 .dropout = run->attention_dropout,
                                 .rng = ts_run_rng(run, TS_RNG_ATTN_DROPOUT, layer),
@@ -50,7 +50,7 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
                                 .cache = run->cache ? &run->cache[layer] : NULL,
                                 .q_start = run->q_start,
                                 .q_len = run->q_len };
-    TS_TRY(ts_op_attention(tape, &o, rotated, &heads));
+    TS_TRY(ts_op_attention(tape, &o, rotated, NULL, &heads, NULL));
     return ts_linear_forward(tape, &l->proj, heads, y);
 }
 

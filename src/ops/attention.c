@@ -10,51 +10,84 @@ static char *at(const ts_tensor *t, int64_t element)
     return (char *)ts_tensor_data(t) + (size_t)element * ts_dtype_size(t->dtype);
 }
 
-/* Addresses in fused rows: a group's queries, its key, its value. */
-static ts_attn_args args_of(const ts_attention_op *o, const ts_tensor *qkv)
+static const int32_t *keys_of(const ts_tensor *rows) { return rows ? ts_tensor_data(rows) : NULL; }
+
+/* Where queries, keys and values stand in q and kv, or in tensors like them; kv NULL: fused. */
+typedef struct columns {
+    void *q, *k, *v;
+    int64_t q_group, kv_group; /* elements from one group to the next */
+} columns;
+
+static columns columns_of(const ts_attention_op *o, const ts_tensor *q, const ts_tensor *kv)
 {
-    const int64_t r = o->n_q / o->n_kv, group = (r + 2) * o->head_dim, width = o->n_kv * group;
-    return (ts_attn_args){ .B = o->B, .S_q = o->S, .S_kv = o->S, .kv_batch = o->S, .n_q = o->n_q,
-                           .n_kv = o->n_kv, .head_dim = o->head_dim, .dtype = qkv->dtype,
-                           .scale = o->scale, .softcap = o->softcap, .causal = true,
-                           .window = o->window, .q_row = width, .q_group = group, .kv_row = width,
-                           .kv_group = group, .q = ts_tensor_data(qkv),
-                           .k = at(qkv, r * o->head_dim), .v = at(qkv, (r + 1) * o->head_dim),
-                           .first_key = o->first_key ? ts_tensor_data(o->first_key) : NULL,
-                           .dropout = o->dropout, .rng = o->rng, .sample0 = o->sample0,
-                           .n_q_total = o->n_q };
+    const int64_t r = o->n_q / o->n_kv, d = o->head_dim;
+    if (kv)
+        return (columns){ at(q, 0), at(kv, 0), at(kv, d), r * d, 2 * d };
+    return (columns){ at(q, 0), at(q, r * d), at(q, (r + 1) * d), (r + 2) * d, (r + 2) * d };
 }
 
-/* Pairs of query and key that are seen, for the cost: a triangle, cut by the window. */
-static double seen_pairs(const ts_attention_op *o)
+static ts_attn_args args_of(const ts_attention_op *o, const ts_tensor *q, const ts_tensor *kv)
 {
-    const double S = (double)o->S, w = o->window > 0 && o->window < o->S ? (double)o->window : S;
-    return (double)o->B * (double)o->n_q * (w * (w + 1) / 2 + (S - w) * w);
+    const columns c = columns_of(o, q, kv);
+    const ts_tensor *keys = kv ? kv : q;
+    const int64_t S_kv = keys->dim[0] / o->B;
+    return (ts_attn_args){ .B = o->B, .S_q = o->S, .S_kv = S_kv, .q_batch = o->S, .kv_batch = S_kv,
+                           .n_q = o->n_q, .n_kv = o->n_kv, .head_dim = o->head_dim,
+                           .dtype = q->dtype, .scale = o->scale, .softcap = o->softcap,
+                           .mask = o->mask, .q_row = q->dim[1], .q_group = c.q_group,
+                           .kv_row = keys->dim[1], .kv_group = c.kv_group, .q = c.q, .k = c.k,
+                           .v = c.v, .first_key = keys_of(o->first_key),
+                           .last_key = keys_of(o->last_key), .dropout = o->dropout, .rng = o->rng,
+                           .sample0 = o->sample0, .n_q_total = o->n_q };
 }
 
-static ts_cost cost_of(const ts_attention_op *o, const ts_tensor *qkv, double products)
+/* sum over v < y of v, held to 0 .. most */
+static double sum_below(double y, double most)
 {
-    return (ts_cost){ 2 * products * seen_pairs(o) * (double)o->head_dim,
-                      2 * (double)ts_tensor_bytes(qkv), qkv->dtype };
+    if (y <= 0)
+        return 0;
+    return y <= most ? y * (y - 1) / 2 : most * (most + 1) / 2 + (y - 1 - most) * most;
+}
+
+/* Query i sees the keys from pos - left to pos + right that there are: the end of this range and
+ * its beginning, held to 0 .. S_kv, differ by their number. */
+double ts_mask_pairs(const ts_attention_mask *m, int64_t S_q, int64_t S_kv)
+{
+    const int64_t left = ts_mask_left(m), right = ts_mask_right(m);
+    const double keys = (double)S_kv, queries = (double)S_q;
+    const double end = (double)(m->offset + right + 1), begin = (double)(m->offset - left);
+    const double ends =
+        right < 0 ? queries * keys : sum_below(end + queries, keys) - sum_below(end, keys);
+    return left < 0 ? ends : ends - (sum_below(begin + queries, keys) - sum_below(begin, keys));
+}
+
+static ts_cost cost_of(const ts_attention_op *o, const ts_tensor *q, const ts_tensor *kv,
+                       double products)
+{
+    const double bytes = (double)(ts_tensor_bytes(q) + (kv ? ts_tensor_bytes(kv) : 0));
+    const int64_t S_kv = (kv ? kv : q)->dim[0] / o->B;
+    const double pairs = (double)o->B * (double)o->n_q * ts_mask_pairs(&o->mask, o->S, S_kv);
+    return (ts_cost){ 2 * products * pairs * (double)o->head_dim, 2 * bytes, q->dtype };
 }
 
 static ts_status attention_backward(ts_tape *tape, ts_record *r)
 {
     const attention_attr *n = r->attr;
-    ts_tensor *qkv = r->in[0], *dqkv, *delta;
-    TS_TRY(ts_tape_new(tape, qkv->dtype, qkv->dim[0], qkv->dim[1], &dqkv));
-    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, ts_tensor_count(n->lse), 0, &delta));
-    ts_attn_args a = args_of(&n->o, qkv);
+    ts_tensor *q = r->in[0], *kv = r->in[1], *dq, *dkv = NULL, *delta;
+    TS_TRY(ts_tape_new(tape, q->dtype, q->dim[0], q->dim[1], &dq));
+    if (kv)
+        TS_TRY(ts_tape_new(tape, kv->dtype, kv->dim[0], kv->dim[1], &dkv));
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n->lse->dim[0], n->lse->dim[1], &delta));
+    const columns d = columns_of(&n->o, dq, dkv);
+    ts_attn_args a = args_of(&n->o, q, kv);
     a.o = ts_tensor_data(r->out[0]);
     a.lse = ts_tensor_data(n->lse);
     a.dout = ts_tensor_data(r->out[0]->grad);
     a.delta = ts_tensor_data(delta);
-    const int64_t heads = n->o.n_q / n->o.n_kv;
-    a.dq = ts_tensor_data(dqkv);
-    a.dk = at(dqkv, heads * n->o.head_dim);
-    a.dv = at(dqkv, (heads + 1) * n->o.head_dim);
-    ts_launch_attn_bwd(tape->dev, &a, 0, cost_of(&n->o, qkv, 5));
-    return ts_tape_accumulate(tape, qkv, dqkv);
+    a.dq = d.q, a.dk = d.k, a.dv = d.v;
+    ts_launch_attn_bwd(tape->dev, &a, 0, cost_of(&n->o, q, kv, 5));
+    TS_TRY(ts_tape_accumulate(tape, q, dq));
+    return ts_tape_accumulate(tape, kv, dkv);
 }
 
 static const ts_op attention_op = { .name = "attention", .backward = attention_backward };
@@ -105,7 +138,7 @@ static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, ts_tensor *
     int32_t *dev = ts_tensor_data(lengths);
     for (int i = 0; i < 3; i++)
         tape->dev->to_device(tape->dev, dev + i * o->B, host[i], (size_t)o->B * sizeof **host);
-    ts_attn_args a = args_of(o, qkv);
+    ts_attn_args a = args_of(o, qkv, NULL);
     const int64_t pair = 2 * o->head_dim;
     a.q_start = dev, a.q_len = dev + o->B, a.kv_len = dev + 2 * o->B;
     a.S_kv = a.kv_batch = o->cache->capacity;
@@ -118,30 +151,56 @@ static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, ts_tensor *
     return TS_OK;
 }
 
-ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *qkv, ts_tensor **y)
+static void check_shapes(const ts_attention_op *o, const ts_tensor *q, const ts_tensor *kv)
 {
-    TS_ASSERT(qkv->dim[0] == o->B * o->S && o->n_q % o->n_kv == 0,
-              "attention: %lld rows for %lld x %lld", (long long)qkv->dim[0], (long long)o->B,
+    const int64_t heads = kv ? o->n_q : o->n_q + 2 * o->n_kv;
+    TS_ASSERT(q->dim[0] == o->B * o->S && o->n_q % o->n_kv == 0,
+              "attention: %lld rows for %lld x %lld", (long long)q->dim[0], (long long)o->B,
               (long long)o->S);
-    TS_TRY(ts_tape_new(tape, qkv->dtype, qkv->dim[0], o->n_q * o->head_dim, y));
-    if (o->cache)
-        return with_cache(tape, o, qkv, *y);
-    const bool record = tape->recording && qkv->wants_grad;
+    TS_ASSERT(q->dim[1] == heads * o->head_dim, "attention: rows of %lld for %lld heads of %lld",
+              (long long)q->dim[1], (long long)heads, (long long)o->head_dim);
+    TS_ASSERT(!kv || (kv->dim[0] % o->B == 0 && kv->dim[1] == 2 * o->n_kv * o->head_dim &&
+                      kv->dtype == q->dtype),
+              "attention: keys and values [%lld, %lld] for %lld sequences, 2 x %lld heads of %lld",
+              (long long)kv->dim[0], (long long)kv->dim[1], (long long)o->B, (long long)o->n_kv,
+              (long long)o->head_dim);
+    const ts_tensor *const rows[] = { o->first_key, o->last_key };
+    for (int i = 0; i < 2; i++)
+        TS_ASSERT(!rows[i] || (rows[i]->dtype == TS_DTYPE_I32 && rows[i]->dim[0] == q->dim[0]),
+                  "attention: limits of keys for %lld of %lld rows", (long long)rows[i]->dim[0],
+                  (long long)q->dim[0]);
+}
+
+ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *q, ts_tensor *kv,
+                          ts_tensor **y, ts_tensor **lse)
+{
+    check_shapes(o, q, kv);
+    TS_TRY(ts_tape_new(tape, q->dtype, q->dim[0], o->n_q * o->head_dim, y));
+    if (o->cache) {
+        TS_ASSERT(!kv && !lse, "attention: a cache with keys apart, or with a log-sum-exp");
+        return with_cache(tape, o, q, *y);
+    }
+    const bool record = tape->recording && (q->wants_grad || (kv && kv->wants_grad));
     attention_attr n = { .o = *o };
-    if (record)
-        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, o->B * o->n_q * o->S, 0, &n.lse));
-    ts_attn_args a = args_of(o, qkv);
+    if (record || lse)
+        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, q->dim[0], o->n_q, &n.lse));
+    ts_attn_args a = args_of(o, q, kv);
     a.o = ts_tensor_data(*y);
     a.lse = n.lse ? ts_tensor_data(n.lse) : NULL;
-    ts_launch_attn_fwd(tape->dev, &a, 0, cost_of(o, qkv, 2));
+    ts_launch_attn_fwd(tape->dev, &a, 0, cost_of(o, q, kv, 2));
+    if (lse)
+        *lse = n.lse;
     if (record) {
         ts_record *r;
         TS_TRY(ts_tape_record(tape, &attention_op, sizeof n, &r));
         *(attention_attr *)r->attr = n;
-        r->in[0] = qkv;
+        r->in[0] = q;
+        r->in[1] = kv;
         r->out[0] = *y;
         (*y)->wants_grad = true;
-        ts_record_save(tape, r, qkv);
+        ts_record_save(tape, r, q);
+        if (kv)
+            ts_record_save(tape, r, kv);
         ts_record_save(tape, r, *y);
         ts_record_save(tape, r, n.lse);
     }

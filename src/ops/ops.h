@@ -32,7 +32,7 @@ ts_status ts_op_norm(ts_tape *tape, const ts_norm_op *o, ts_tensor *x, ts_tensor
                      ts_tensor **sum, ts_tensor **y) TS_NODISCARD;
 
 /* Norm of q and k (optional) and rotary embedding on fused query-key-value rows, [T, (n_q + 2 n_kv)
- * head_dim]; on queries alone where n_kv is 0, on key-value rows alone where n_q is 0. Without a norm
+ * head_dim]; on queries alone where n_kv is 0, on key-value rows alone where n_q is 0. With no norm
  * it works in place: the bytes of x become y's and x must not be read any more. */
 typedef struct ts_rope_op {
     int64_t n_q, n_kv, head_dim, rot_dim;
@@ -50,22 +50,35 @@ typedef struct ts_kv_cache {
     int64_t capacity;
 } ts_kv_cache;
 
-/* Attention over fused rows (ts_attn_args has the formulas). With a cache, the new keys and values
- * are put behind the ones that are there (row q_start[b] + i) and queries see all of them; rows
- * behind q_len[b] are padding and come out as zeros; no gradient then. */
+/* Attention (ts_attn_args has the formulas) of B sequences of S queries. Keys and values come with
+ * the queries, or apart from them, of this sequence or another:
+ *
+ *   kv NULL   q: fused rows [B * S, (n_q + 2 n_kv) head_dim], of each group its queries, key, value
+ *   kv given  q: [B * S, n_q head_dim]; kv: [B * S_kv, 2 n_kv head_dim], of each group its key and
+ *             value
+ *
+ * y is [B * S, n_q head_dim]. lse: the log-sum-exp of each row's scores, fp32 [B * S, n_q], -inf
+ * where a row sees no key; NULL: not wanted. No gradient goes through it.
+ *
+ * With a cache (fused rows, causal or a window, no lse), the new keys and values are put behind the
+ * ones that are there (row q_start[b] + i) and queries see all of them; rows behind q_len[b] are
+ * padding and come out as zeros; no gradient then. */
 typedef struct ts_attention_op {
     int64_t B, S, n_q, n_kv, head_dim;
     float scale, softcap;
-    int64_t window;
-    const ts_tensor *first_key;  /* int32 [T] or NULL */
+    ts_attention_mask mask;
+    const ts_tensor *first_key, *last_key; /* int32 [B * S] or NULL; stay until the backward */
     float dropout;
     ts_rng rng;
     int64_t sample0;
     ts_kv_cache *cache;          /* NULL: none */
     const int32_t *q_start, *q_len; /* [B], host; with a cache */
 } ts_attention_op;
-ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *qkv,
-                          ts_tensor **y) TS_NODISCARD;
+ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *q, ts_tensor *kv,
+                          ts_tensor **y, ts_tensor **lse) TS_NODISCARD;
+/* Pairs of query and key that a mask lets see each other, of S_q queries and S_kv keys: what the
+ * operator's cost is counted by. Documents are not known to it. */
+double ts_mask_pairs(const ts_attention_mask *m, int64_t S_q, int64_t S_kv);
 
 /* y = act(x), or gated: x = [gate | up], y = act(gate) * up. */
 ts_status ts_op_act(ts_tape *tape, ts_act act, bool gated, ts_tensor *x,

@@ -13,6 +13,9 @@ typedef struct geometry {
     int64_t window;
     bool causal, fused, docs, lengths, sinks, slopes, cache, shared;
     bool blind; /* rows in the middle see nothing, then themselves only */
+    bool ends;  /* last_key: of documents (with docs), or of padding */
+    int64_t gap; /* rows of q between sequences */
+    const ts_attention_mask *mask; /* instead of causal and window; NULL: these */
 } geometry;
 
 typedef struct sizes {
@@ -21,19 +24,30 @@ typedef struct sizes {
 
 static sizes sizes_of(const ts_attn_args *a)
 {
-    return (sizes){ a->B * a->S_q * a->q_row,
+    return (sizes){ a->B * a->q_batch * a->q_row,
                     (a->kv_batch ? a->B * a->kv_batch : a->S_kv) * a->kv_row,
                     a->B * a->S_q * a->n_q * a->head_dim, a->B * a->n_q * a->S_q };
+}
+
+static ts_attention_mask mask_of(const geometry *g)
+{
+    if (g->mask)
+        return *g->mask;
+    if (g->causal)
+        return ts_mask_causal(g->window);
+    return g->window ? (ts_attention_mask){ TS_MASK_WINDOW, g->window - 1, -1, 0 }
+                     : (ts_attention_mask){ .kind = TS_MASK_BIDIRECTIONAL };
 }
 
 /* Strides, masks and factors; no buffers of elements yet. */
 static ts_attn_args args_of(const geometry *g)
 {
     const int64_t r = g->n_q / g->n_kv;
-    ts_attn_args a = { .B = g->B, .S_q = g->S_q, .S_kv = g->S_kv, .kv_batch = g->S_kv,
+    ts_attn_args a = { .B = g->B, .S_q = g->S_q, .S_kv = g->S_kv,
+                       .q_batch = g->S_q + g->gap, .kv_batch = g->S_kv,
                        .n_q = g->n_q, .n_kv = g->n_kv, .head_dim = g->D, .dtype = g->dtype,
                        .scale = (float)(1 / sqrt((double)g->D)), .softcap = (float)g->softcap,
-                       .causal = g->causal, .window = g->window, .dropout = (float)g->dropout,
+                       .mask = mask_of(g), .dropout = (float)g->dropout,
                        .rng = ts_rng_stream(77, TS_RNG_ATTN_DROPOUT, 3, 1), .sample0 = 5,
                        .head0 = 2, .n_q_total = g->n_q + 3 };
     if (g->fused) {
@@ -73,15 +87,18 @@ static void add_masks(ts_attn_args *a, const geometry *g)
             start[b] = (int32_t)(a->S_kv - a->S_q - 2 * b);
         a->q_start = start;
     }
-    if (g->docs) { /* documents of growing length; row 3 sees nothing that is there */
-        int32_t *first = counts(a->B * a->S_q);
+    if (g->docs || g->ends) { /* documents of growing length; row 3 sees nothing that is there */
+        int32_t *first = counts(a->B * a->S_q), *last = counts(a->B * a->S_q);
         for (int64_t b = 0; b < a->B; b++)
             for (int64_t i = 0, begin = 0, length = 5; i < a->S_q; i++) {
                 if (i == begin + length)
                     begin = i, length = length * 3 / 2 + b;
                 first[b * a->S_q + i] = (int32_t)(i == 3 ? a->S_kv + 2 : begin);
+                last[b * a->S_q + i] =
+                    (int32_t)(g->docs ? begin + length - 1 : i == 5 ? -1 : a->S_kv - 3 - 2 * b);
             }
-        a->first_key = first;
+        a->first_key = g->docs ? first : NULL;
+        a->last_key = g->ends ? last : NULL;
     }
     if (g->blind) {
         int32_t *first = counts(a->B * a->S_q);

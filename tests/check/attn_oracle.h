@@ -37,7 +37,7 @@ static int64_t kv_len(const ts_attn_args *a, int64_t b)
 static int64_t q_index(const ts_attn_args *a, int64_t b, int64_t h, int64_t i)
 {
     const int64_t r = a->n_q / a->n_kv;
-    return (b * a->S_q + i) * a->q_row + h / r * a->q_group + h % r * a->head_dim;
+    return (b * a->q_batch + i) * a->q_row + h / r * a->q_group + h % r * a->head_dim;
 }
 
 static int64_t kv_index(const ts_attn_args *a, int64_t b, int64_t h, int64_t j)
@@ -50,12 +50,32 @@ static int64_t o_index(const ts_attn_args *a, int64_t b, int64_t h, int64_t i)
     return ((b * a->S_q + i) * a->n_q + h) * a->head_dim;
 }
 
+static int64_t stat_index(const ts_attn_args *a, int64_t b, int64_t h, int64_t i)
+{
+    return (b * a->S_q + i) * a->n_q + h;
+}
+
+static int64_t position(const ts_attn_args *a, int64_t b, int64_t i)
+{
+    return (a->q_start ? a->q_start[b] : 0) + a->mask.offset + i;
+}
+
 static bool sees(const ts_attn_args *a, int64_t b, int64_t i, int64_t j)
 {
-    const int64_t pos = (a->q_start ? a->q_start[b] : 0) + i;
-    if (j >= kv_len(a, b) || (a->causal && j > pos) || (a->window > 0 && pos - j >= a->window))
+    const ts_attention_mask *m = &a->mask;
+    const int64_t after = j - position(a, b, i), row = b * a->S_q + i;
+    if (j >= kv_len(a, b) || (a->first_key && j < a->first_key[row]) ||
+        (a->last_key && j > a->last_key[row]))
         return false;
-    return !a->first_key || j >= a->first_key[b * a->S_q + i];
+    switch (m->kind) {
+    case TS_MASK_BIDIRECTIONAL:
+        return true;
+    case TS_MASK_CAUSAL:
+        return after <= 0;
+    case TS_MASK_WINDOW:
+        return (m->left == -1 || -after <= m->left) && (m->right == -1 || after <= m->right);
+    }
+    return false;
 }
 
 static double kept(const ts_attn_args *a, int64_t b, int64_t h, int64_t i, int64_t j)
@@ -89,7 +109,7 @@ static score_row score_row_of(const ts_attn_args *a)
 static void score(const ts_attn_args *a, const doubles *x, const units *e, int64_t b, int64_t h,
                   int64_t i, score_row *row)
 {
-    const int64_t q = q_index(a, b, h, i), pos = (a->q_start ? a->q_start[b] : 0) + i;
+    const int64_t q = q_index(a, b, h, i), pos = position(a, b, i);
     row->n = 0, row->top = -INFINITY;
     for (int64_t j = 0; j < a->S_kv; j++) {
         double dot = 0, size = 0, slope = 1, slope_err = 0;
@@ -120,7 +140,7 @@ static void score(const ts_attn_args *a, const doubles *x, const units *e, int64
 static void forward_row(const ts_attn_args *a, const doubles *x, const units *e, int64_t b,
                         int64_t h, int64_t i, score_row *row, oracle *w)
 {
-    const int64_t stat = (b * a->n_q + h) * a->S_q + i, o = o_index(a, b, h, i);
+    const int64_t stat = stat_index(a, b, h, i), o = o_index(a, b, h, i);
     score(a, x, e, b, h, i, row);
     w->lse[stat] = -INFINITY, w->lse_err[stat] = 0;
     if (row->n == 0)
@@ -156,7 +176,7 @@ static void forward_row(const ts_attn_args *a, const doubles *x, const units *e,
 static void backward_row(const ts_attn_args *a, const doubles *x, const units *e, int64_t b,
                          int64_t h, int64_t i, score_row *row, oracle *w)
 {
-    const int64_t stat = (b * a->n_q + h) * a->S_q + i, o = o_index(a, b, h, i),
+    const int64_t stat = stat_index(a, b, h, i), o = o_index(a, b, h, i),
                   q = q_index(a, b, h, i);
     const int64_t D = a->head_dim;
     /* sums as long as the kernel's: all rows of all heads of the group */

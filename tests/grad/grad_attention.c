@@ -1,4 +1,5 @@
-/* Attention: shared keys, window, cap on scores, packed documents, dropout. */
+/* Attention: shared keys, masks, cap on scores, packed documents, dropout; keys of this sequence or
+ * of another. */
 #include "grad.h"
 
 #include <math.h>
@@ -9,12 +10,23 @@ typedef struct attn_case {
     int64_t n_q, n_kv, head_dim;
     float scale, softcap, dropout;
     int64_t window;
-    bool packed;
+    bool packed, ends;
     int64_t sample0;
+    int64_t keys;                  /* of a sequence, in a tensor of their own; 0: fused rows */
+    const ts_attention_mask *mask; /* NULL: causal, by window */
 } attn_case;
 
 /* Documents begin at rows 0, 2 of the first sequence and at 0, 1, 4 of the second. */
 static const int32_t first_key[T] = { 0, 0, 2, 2, 2, 0, 1, 1, 1, 4 };
+static const int32_t last_key[T] = { 1, 1, 4, 4, 4, 0, 3, 3, 3, 4 };
+enum { MOST_KEYS = 8 };
+
+static ts_attention_mask mask_of(const attn_case *n)
+{
+    return n->mask ? *n->mask : ts_mask_causal(n->window);
+}
+
+static int64_t keys_of(const attn_case *n) { return n->keys ? n->keys : S; }
 
 static ts_rng rng(void) { return ts_rng_stream(21, TS_RNG_ATTN_DROPOUT, 3, 1); }
 
@@ -24,79 +36,100 @@ static double kept(const attn_case *n, int64_t b, int64_t h, int64_t i, int64_t 
     uint32_t u[4];
     if (!(n->dropout > 0))
         return 1;
-    const int64_t e = (((n->sample0 + b) * n->n_q + h) * S + i) * S + j;
+    const int64_t e = (((n->sample0 + b) * n->n_q + h) * S + i) * keys_of(n) + j;
     ts_rng_block(&r, (uint64_t)(e / 4), u);
     return ts_rng_uniform(u[e % 4]) < n->dropout ? 0 : 1 / (1 - (double)n->dropout);
 }
 
 static bool sees(const attn_case *n, int64_t b, int64_t i, int64_t j)
 {
-    return j <= i && (n->window == 0 || i - j < n->window) &&
-           (!n->packed || j >= first_key[b * S + i]);
+    const int64_t row = b * S + i;
+    if ((n->packed && j < first_key[row]) || (n->ends && j > last_key[row]))
+        return false;
+    if (!n->mask)
+        return j <= i && (n->window == 0 || i - j < n->window);
+    const int64_t after = j - i - n->mask->offset;
+    if (n->mask->kind != TS_MASK_WINDOW)
+        return n->mask->kind == TS_MASK_BIDIRECTIONAL || after <= 0;
+    return (n->mask->left < 0 || -after <= n->mask->left) &&
+           (n->mask->right < 0 || after <= n->mask->right);
 }
 
-/* Where the row's parts stand in x: its query, and the first key and value of its group. */
+/* Where the row's parts stand: its query in x[0], the first key and value of its group in x[kv]. */
 typedef struct row_place {
     int64_t q, k, v, width, out;
+    int kv;
 } row_place;
 
 static row_place place_of(const attn_case *n, int64_t b, int64_t h, int64_t i)
 {
-    const int64_t r = n->n_q / n->n_kv, D = n->head_dim, width = n->n_kv * (r + 2) * D;
-    const int64_t group = h / r * (r + 2) * D, first = b * S * width + group;
-    return (row_place){ .q = first + i * width + h % r * D, .k = first + r * D,
-                        .v = first + (r + 1) * D, .width = width,
-                        .out = ((b * S + i) * n->n_q + h) * D };
+    const int64_t r = n->n_q / n->n_kv, D = n->head_dim;
+    row_place p = { .out = ((b * S + i) * n->n_q + h) * D };
+    if (n->keys) {
+        p.width = 2 * n->n_kv * D, p.kv = 1;
+        p.q = p.out;
+        p.k = b * n->keys * p.width + h / r * 2 * D;
+        p.v = p.k + D;
+    } else {
+        p.width = n->n_kv * (r + 2) * D;
+        const int64_t first = b * S * p.width + h / r * (r + 2) * D;
+        p.q = first + i * p.width + h % r * D;
+        p.k = first + r * D;
+        p.v = p.k + D;
+    }
+    return p;
 }
 
-static void probabilities(const attn_case *n, const double *x, int64_t b, int64_t h, int64_t i,
-                          double p[S])
+/* Of the keys that the row sees; none: all 0. */
+static void probabilities(const attn_case *n, double *const *x, int64_t b, int64_t h, int64_t i,
+                          double p[MOST_KEYS])
 {
     const row_place at = place_of(n, b, h, i);
     double sum = 0;
-    for (int64_t j = 0; j < S; j++) {
+    for (int64_t j = 0; j < keys_of(n); j++) {
         double s = 0;
         for (int64_t c = 0; c < n->head_dim; c++)
-            s += x[at.q + c] * x[at.k + j * at.width + c];
+            s += x[0][at.q + c] * x[at.kv][at.k + j * at.width + c];
         s *= n->scale;
         s = n->softcap > 0 ? n->softcap * tanh(s / n->softcap) : s;
         p[j] = sees(n, b, i, j) ? exp(s) : 0;
         sum += p[j];
     }
-    for (int64_t j = 0; j < S; j++)
+    for (int64_t j = 0; j < keys_of(n) && sum > 0; j++)
         p[j] /= sum;
 }
 
-static void one_row(const attn_case *n, const double *x, int64_t b, int64_t h, int64_t i, double *y)
+static void one_row(const attn_case *n, double *const *x, int64_t b, int64_t h, int64_t i,
+                    double *y)
 {
     const row_place at = place_of(n, b, h, i);
-    double p[S];
+    double p[MOST_KEYS];
     probabilities(n, x, b, h, i, p);
     for (int64_t c = 0; c < n->head_dim; c++) {
         y[at.out + c] = 0;
-        for (int64_t j = 0; j < S; j++)
-            y[at.out + c] += p[j] * kept(n, b, h, i, j) * x[at.v + j * at.width + c];
+        for (int64_t j = 0; j < keys_of(n); j++)
+            y[at.out + c] += p[j] * kept(n, b, h, i, j) * x[at.kv][at.v + j * at.width + c];
     }
 }
 
 /* d score = p (dp - delta): dp = dout.v and delta = dout.o cancel, wholly where one key is seen. */
-static void row_cancels(const attn_case *n, const double *x, const double *c, int64_t b, int64_t h,
-                        int64_t i, double *mass)
+static void row_cancels(const attn_case *n, double *const *x, const double *c, int64_t b, int64_t h,
+                        int64_t i, double *const *mass)
 {
     const row_place at = place_of(n, b, h, i);
-    double p[S], dp[S], delta = 0;
+    double p[MOST_KEYS], dp[MOST_KEYS], delta = 0;
     probabilities(n, x, b, h, i, p);
-    for (int64_t j = 0; j < S; j++) {
+    for (int64_t j = 0; j < keys_of(n); j++) {
         dp[j] = 0;
         for (int64_t d = 0; d < n->head_dim; d++)
-            dp[j] += kept(n, b, h, i, j) * fabs(c[at.out + d] * x[at.v + j * at.width + d]);
+            dp[j] += kept(n, b, h, i, j) * fabs(c[at.out + d] * x[at.kv][at.v + j * at.width + d]);
         delta += p[j] * dp[j];
     }
-    for (int64_t j = 0; j < S; j++)
+    for (int64_t j = 0; j < keys_of(n); j++)
         for (int64_t d = 0; d < n->head_dim; d++) {
             const double ds = n->scale * p[j] * (dp[j] + delta);
-            mass[at.q + d] += ds * fabs(x[at.k + j * at.width + d]);
-            mass[at.k + j * at.width + d] += ds * fabs(x[at.q + d]);
+            mass[0][at.q + d] += ds * fabs(x[at.kv][at.k + j * at.width + d]);
+            mass[at.kv][at.k + j * at.width + d] += ds * fabs(x[0][at.q + d]);
         }
 }
 
@@ -106,7 +139,7 @@ static void attn_cancels(const grad_case *g, double *const *x, const double *c, 
     for (int64_t b = 0; b < B; b++)
         for (int64_t h = 0; h < n->n_q; h++)
             for (int64_t i = 0; i < S; i++)
-                row_cancels(n, x[0], c, b, h, i, mass[0]);
+                row_cancels(n, x, c, b, h, i, mass);
 }
 
 static void attn_oracle(const grad_case *g, double *const *x, double *y)
@@ -115,27 +148,37 @@ static void attn_oracle(const grad_case *g, double *const *x, double *y)
     for (int64_t b = 0; b < B; b++)
         for (int64_t h = 0; h < n->n_q; h++)
             for (int64_t i = 0; i < S; i++)
-                one_row(n, x[0], b, h, i, y);
+                one_row(n, x, b, h, i, y);
 }
 
 static ts_status attn_run(const grad_case *g, grad_env *e)
 {
     const attn_case *n = g->ctx;
-    ts_tensor *first = NULL;
+    ts_tensor *first = NULL, *last = NULL;
     if (n->packed)
         TS_TRY(grad_ints(e, first_key, T, &first));
+    if (n->ends)
+        TS_TRY(grad_ints(e, last_key, T, &last));
     const ts_attention_op o = { .B = B, .S = S, .n_q = n->n_q, .n_kv = n->n_kv,
                                 .head_dim = n->head_dim, .scale = n->scale, .softcap = n->softcap,
-                                .window = n->window, .first_key = first, .dropout = n->dropout,
-                                .rng = rng(), .sample0 = n->sample0 };
-    return ts_op_attention(e->tape, &o, e->leaf[0], &e->out[0]);
+                                .mask = mask_of(n), .first_key = first, .last_key = last,
+                                .dropout = n->dropout, .rng = rng(), .sample0 = n->sample0 };
+    return ts_op_attention(e->tape, &o, e->leaf[0], n->keys ? e->leaf[1] : NULL, &e->out[0], NULL);
 }
 
+/* Variables and what a case is judged by: fused rows, or keys of a sequence of their own. */
 #define ATTN(q, kv, d)                                                                             \
-    { IN("qkv", T, ((q) + 2 * (kv)) * (d)) }, .n_out = T * (q) * (d), .longest = (d) + S,          \
-                                              .oracle = attn_oracle, .run = attn_run,              \
-                                              .cancels = attn_cancels, .with_bf16 = true
+    { IN("qkv", T, ((q) + 2 * (kv)) * (d)) }, ATTN_REST(q, d, S)
+#define APART(q, kv, d, keys_)                                                                     \
+    { IN("q", T, (q) * (d)), IN("kv", B *(keys_), 2 * (kv) * (d)) }, ATTN_REST(q, d, keys_)
+#define ATTN_REST(q, d, keys_)                                                                     \
+    .n_out = T * (q) * (d), .longest = (d) + S + (keys_), .oracle = attn_oracle, .run = attn_run,  \
+    .cancels = attn_cancels, .with_bf16 = true
 #define ATTN_CTX(...) .ctx = &(const attn_case){ __VA_ARGS__ }
+static const ts_attention_mask all = { .kind = TS_MASK_BIDIRECTIONAL },
+                               around = { .kind = TS_MASK_WINDOW, .left = 1, .right = 2 },
+                               corner = { .kind = TS_MASK_CAUSAL, .offset = 3 },
+                               late = { .kind = TS_MASK_CAUSAL, .offset = -2 };
 static const grad_case cases[] = {
     { "attention", ATTN(2, 2, 8), ATTN_CTX(.n_q = 2, .n_kv = 2, .head_dim = 8, .scale = 0.7f) },
     { "attention, one head of 5", ATTN(1, 1, 5),
@@ -159,6 +202,29 @@ static const grad_case cases[] = {
     { "attention, everything", ATTN(4, 2, 4),
       ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 1.5f, .softcap = 1.5f, .dropout = 0.25f,
                .window = 3, .packed = true, .sample0 = 2) },
+    { "attention, bidirectional", ATTN(2, 1, 4),
+      ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 0.9f, .mask = &all) },
+    { "attention, bidirectional, packed", ATTN(4, 2, 4),
+      ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 0.9f, .mask = &all, .packed = true,
+               .ends = true) },
+    { "attention, window to both sides", ATTN(2, 1, 4),
+      ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 0.9f, .mask = &around) },
+    { "attention, apart, causal", APART(4, 2, 4, S),
+      ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 0.9f, .keys = S) },
+    { "attention, another sequence", APART(4, 2, 4, 7),
+      ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 0.9f, .keys = 7, .mask = &all) },
+    { "attention, another sequence of one key", APART(2, 2, 5, 1),
+      ATTN_CTX(.n_q = 2, .n_kv = 2, .head_dim = 5, .scale = 0.9f, .keys = 1, .mask = &all) },
+    { "attention, another sequence, some keys", APART(2, 1, 4, 3),
+      ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 0.9f, .keys = 3, .mask = &all,
+               .packed = true, .ends = true) },
+    { "attention, rectangle", APART(2, 1, 4, 8),
+      ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 0.9f, .keys = 8, .mask = &corner) },
+    { "attention, rows that see nothing", APART(2, 1, 4, 3),
+      ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 0.9f, .keys = 3, .mask = &late) },
+    { "attention, apart, everything", APART(4, 2, 4, 7),
+      ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 1.5f, .softcap = 1.5f, .dropout = 0.25f,
+               .packed = true, .ends = true, .sample0 = 2, .keys = 7, .mask = &around) },
 };
 
 int main(void)

@@ -4,18 +4,18 @@
  *   s = scale * q.k;  softcap c > 0: s = c * tanh(s / c);  masked: -inf
  *   p = softmax(s);  dropout on p;  o = p v;  lse = log sum exp(s)
  *
- * One launch does B sequences. Query row i of sequence b has position q_start[b] + i (0 when NULL)
- * and sees keys j with j <= position (causal), position - j < window (window > 0), and j >=
- * first_key[row] (packed documents; NULL: 0). q_len / kv_len give lengths (NULL: S_q / S_kv for
- * all); rows past them are not touched, and keys past kv_len do not exist. A row that sees no key
- * gets o = 0, lse = -inf.
+ * One launch does B sequences of S_q queries and S_kv keys. Query i of sequence b stands at key
+ * pos = offset + q_start[b] + i (q_start NULL: 0). Which keys it sees, the mask says and, row by
+ * row, first_key and last_key (documents, padding); q_len / kv_len give lengths (NULL: S_q /
+ * S_kv for all): rows past them are not touched, and keys past kv_len do not exist. A row that sees
+ * no key gets o = 0, lse = -inf, and gives no gradient.
  *
  * Heads are addressed, not copied: query head h = g * r + j (r = n_q / n_kv, group g) stands at
  * q + row * q_row + g * q_group + j * head_dim, its key at k + key * kv_row + g * kv_group, its
- * value at v + key * kv_row + g * kv_group (units: elements). In Megatron's fused rows q_row =
- * kv_row = width, q_group = kv_group = (r + 2) * head_dim. Row 0 of sequence b is row b * S_q of q,
- * o; keys of sequence b begin at row b * kv_batch (S_kv, or more in a cache). o is [B * S_q, n_q *
- * head_dim] dense.
+ * value at v + key * kv_row + g * kv_group (units: elements). q, k, v may be tensors of their own,
+ * or columns of one: in Megatron's fused rows q_row = kv_row = width, q_group = kv_group = (r + 2) *
+ * head_dim. Sequence b begins at row b * q_batch of q, b * kv_batch of k and v (S_q, S_kv, or more
+ * where there is room between). o is [B * S_q, n_q * head_dim] dense.
  *
  * Backward: delta = sum(do * o) per row and head; ds = p * (dp - delta) (through softcap and
  * dropout); dq, dk, dv stand at the same addresses of dq/dk/dv as q/k/v of theirs; all their
@@ -24,20 +24,48 @@
 #define TS_DEVICE_KERNELS_ATTN_H
 #include "base/dtype.h"
 #include "base/rng.h"
-#include <stdbool.h>
+
+typedef enum ts_mask_kind {
+    TS_MASK_CAUSAL,        /* keys j <= pos */
+    TS_MASK_BIDIRECTIONAL, /* all */
+    TS_MASK_WINDOW,        /* pos - left <= j <= pos + right */
+} ts_mask_kind;
+
+/* Which keys a query sees by where it stands. All zeros is the causal mask of one sequence. */
+typedef struct ts_attention_mask {
+    ts_mask_kind kind;
+    int64_t left, right; /* TS_MASK_WINDOW: keys beside pos, Transformer Engine's count; -1: all */
+    int64_t offset;      /* of pos: queries that begin later than keys do, or at S_kv - S_q */
+} ts_attention_mask;
+
+/* Causal; a query sees `keys` keys, itself among them. 0: all that are before it. */
+static inline ts_attention_mask ts_mask_causal(int64_t keys)
+{
+    return keys > 0 ? (ts_attention_mask){ .kind = TS_MASK_WINDOW, .left = keys - 1 }
+                    : (ts_attention_mask){ .kind = TS_MASK_CAUSAL };
+}
+
+/* The limits that a mask of any kind comes to; -1: none. */
+static inline int64_t ts_mask_left(const ts_attention_mask *m)
+{
+    return m->kind == TS_MASK_WINDOW ? m->left : -1;
+}
+static inline int64_t ts_mask_right(const ts_attention_mask *m)
+{
+    return m->kind == TS_MASK_CAUSAL ? 0 : m->kind == TS_MASK_WINDOW ? m->right : -1;
+}
 
 typedef struct ts_attn_args {
-    int64_t B, S_q, S_kv, kv_batch;
+    int64_t B, S_q, S_kv, q_batch, kv_batch;
     int64_t n_q, n_kv, head_dim;
     ts_dtype dtype;                 /* q, k, v, o and their gradients: F32, BF16, F16 */
     float scale, softcap;
-    bool causal;
-    int64_t window;                 /* 0: none */
+    ts_attention_mask mask;
     int64_t q_row, q_group, kv_row, kv_group;
     const void *q, *k, *v;
     void *o;                        /* [B * S_q, n_q * head_dim] */
-    float *lse;                     /* [B, n_q, S_q]; NULL: not wanted (inference) */
-    const int32_t *first_key;       /* [B * S_q] or NULL */
+    float *lse;                     /* [B * S_q, n_q]; NULL: not wanted (inference) */
+    const int32_t *first_key, *last_key; /* [B * S_q]: of the keys that a row may see; or NULL */
     const int32_t *q_start, *q_len, *kv_len; /* [B] or NULL */
     const float *sinks;             /* [n_q]: a logit that joins the denominator only; or NULL */
     const float *slopes;            /* [n_q] ALiBi: s -= slope * (position - j); or NULL */
@@ -46,7 +74,7 @@ typedef struct ts_attn_args {
     ts_rng rng;
     int64_t sample0, head0, n_q_total; /* sample = sample0 + b, head = head0 + h */
     const void *dout;               /* gradient of o, like o */
-    float *delta;                   /* [B, n_q, S_q] work space of the backward */
+    float *delta;                   /* [B * S_q, n_q] work space of the backward */
     void *dq, *dk, *dv;
     float *dsinks;                  /* [n_q] added to; or NULL */
 } ts_attn_args;

@@ -1,9 +1,12 @@
-/* Attention with a cache: rows of padding. */
+/* Attention: rows of padding with a cache; keys in the queries' rows and apart from them; the
+ * log-sum-exp; what masks cost. */
 #include "../cmocka_all.h"
 #include "../temp.h"
 #include "device/isa.h"
+#include "device/sim/sim.h"
 #include "ops/ops.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { B = 3, S = 4, HEADS = 2, DIM = 8, WIDTH = HEADS * DIM };
@@ -28,7 +31,7 @@ static void padding_is_zero(ts_dtype t)
     ts_tape_pop(tape, NULL);
     const ts_attention_op o = { .B = B, .S = S, .n_q = HEADS, .n_kv = HEADS, .head_dim = DIM,
                                 .scale = 1, .cache = &cache, .q_start = start, .q_len = len };
-    OK(ts_op_attention(tape, &o, qkv, &y));
+    OK(ts_op_attention(tape, &o, qkv, NULL, &y, NULL));
     const size_t row = WIDTH * ts_dtype_size(t);
     static const char zero[WIDTH * sizeof(float)];
     for (int b = 0; b < B; b++)
@@ -48,8 +51,231 @@ static void padding(void **state)
     padding_is_zero(TS_DTYPE_BF16);
 }
 
+/* ---- without a cache ---- */
+
+enum { N_Q = 4, N_KV = 2, R = N_Q / N_KV, D = 8, FUSED = (N_Q + 2 * N_KV) * D };
+enum { ROWS = 7, KEYS = 11 };
+
+typedef struct rig {
+    ts_device *dev;
+    ts_tape *tape;
+} rig;
+
+static void open_rig(rig *r, unsigned isa)
+{
+    OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = isa }, &r->dev));
+    OK(ts_tape_create(r->dev, &(ts_tape_options){ 0 }, &r->tape));
+}
+
+static void close_rig(rig *r)
+{
+    ts_tape_destroy(&r->tape);
+    ts_device_close(&r->dev);
+}
+
+static float value(int64_t i) { return (float)((i * 7919 + 13) % 201 - 100) / 64; }
+
+/* A leaf with some values. */
+static ts_tensor *leaf(ts_tape *tape, int64_t rows, int64_t width, int64_t seed)
+{
+    ts_tensor *t;
+    OK(ts_tape_new(tape, TS_DTYPE_F32, rows, width, &t));
+    for (int64_t i = 0; i < rows * width; i++)
+        ((float *)ts_tensor_data(t))[i] = value(i + seed);
+    t->wants_grad = true;
+    return t;
+}
+
+static float *data(const ts_tensor *t) { return ts_tensor_data(t); }
+
+/* Where head `head` of group g stands in a fused row: its queries, then its key, its value. */
+static const float *part_of(const ts_tensor *fused, int64_t row, int64_t g, int64_t head)
+{
+    return data(fused) + row * FUSED + (g * (R + 2) + head) * D;
+}
+
+/* The same values in fused rows and apart: the same results and gradients, to the bit. */
+static void fused_is_apart_at(unsigned isa, ts_attention_mask mask)
+{
+    rig r;
+    ts_tensor *y[2];
+    open_rig(&r, isa);
+    ts_tensor *fused = leaf(r.tape, 2 * ROWS, FUSED, 0), *q = leaf(r.tape, 2 * ROWS, N_Q * D, 1),
+              *kv = leaf(r.tape, 2 * ROWS, 2 * N_KV * D, 2);
+    for (int64_t row = 0; row < 2 * ROWS; row++)
+        for (int64_t g = 0; g < N_KV; g++) {
+            memcpy(data(q) + row * N_Q * D + g * R * D, part_of(fused, row, g, 0),
+                   R * D * sizeof(float));
+            memcpy(data(kv) + (row * N_KV + g) * 2 * D, part_of(fused, row, g, R),
+                   2 * D * sizeof(float));
+        }
+    const ts_attention_op o = { .B = 2, .S = ROWS, .n_q = N_Q, .n_kv = N_KV, .head_dim = D,
+                                .scale = 0.4f, .mask = mask };
+    OK(ts_op_attention(r.tape, &o, fused, NULL, &y[0], NULL));
+    OK(ts_op_attention(r.tape, &o, q, kv, &y[1], NULL));
+    assert_memory_equal(data(y[0]), data(y[1]), ts_tensor_bytes(y[0]));
+    ts_tensor *dy = leaf(r.tape, 2 * ROWS, N_Q * D, 3);
+    OK(ts_tape_accumulate(r.tape, y[0], dy));
+    OK(ts_tape_accumulate(r.tape, y[1], dy));
+    OK(ts_tape_backward(r.tape));
+    for (int64_t row = 0; row < 2 * ROWS; row++)
+        for (int64_t g = 0; g < N_KV; g++) {
+            assert_memory_equal(data(q->grad) + row * N_Q * D + g * R * D,
+                                part_of(fused->grad, row, g, 0), R * D * sizeof(float));
+            assert_memory_equal(data(kv->grad) + (row * N_KV + g) * 2 * D,
+                                part_of(fused->grad, row, g, R), 2 * D * sizeof(float));
+        }
+    close_rig(&r);
+}
+
+static void fused_is_apart(void **state)
+{
+    static const ts_attention_mask masks[] = {
+        { .kind = TS_MASK_CAUSAL },
+        { .kind = TS_MASK_BIDIRECTIONAL },
+        { .kind = TS_MASK_WINDOW, .left = 2, .right = 1 },
+    };
+    (void)state;
+    for (size_t m = 0; m < sizeof masks / sizeof *masks; m++) {
+        fused_is_apart_at(0, masks[m]);
+        fused_is_apart_at(TS_ISA_ALL, masks[m]);
+    }
+}
+
+/* Log-sum-exp of the scores of head h of row i against keys [lo, hi) of its sequence. */
+static double lse_of(const ts_tensor *q, const ts_tensor *kv, int64_t b, int64_t i, int64_t h,
+                     int64_t lo, int64_t hi, double scale)
+{
+    double sum = 0;
+    for (int64_t j = lo; j < hi; j++) {
+        double s = 0;
+        for (int64_t c = 0; c < D; c++)
+            s += (double)data(q)[((b * ROWS + i) * N_Q + h) * D + c] *
+                 (double)data(kv)[((b * KEYS + j) * N_KV + h / R) * 2 * D + c];
+        sum += exp(scale * s);
+    }
+    return log(sum); /* -inf where there is no key */
+}
+
+/* One number a row and head, with and without gradients wanted; -inf where no key is seen. */
+static void log_sum_exp(void **state)
+{
+    (void)state;
+    const unsigned isa[] = { 0, TS_ISA_ALL };
+    for (int k = 0; k < 4; k++) {
+        rig r;
+        ts_tensor *y, *lse;
+        open_rig(&r, isa[k % 2]);
+        r.tape->recording = k < 2;
+        ts_tensor *q = leaf(r.tape, 2 * ROWS, N_Q * D, 5),
+                  *kv = leaf(r.tape, 2 * KEYS, 2 * N_KV * D, 6);
+        const ts_attention_op o = { .B = 2, .S = ROWS, .n_q = N_Q, .n_kv = N_KV, .head_dim = D,
+                                    .scale = 0.25f,
+                                    .mask = { .kind = TS_MASK_WINDOW, .left = 3, .right = 2,
+                                              .offset = -4 } };
+        OK(ts_op_attention(r.tape, &o, q, kv, &y, &lse));
+        assert_true(lse->dtype == TS_DTYPE_F32 && lse->dim[0] == 2 * ROWS && lse->dim[1] == N_Q);
+        assert_false(lse->wants_grad);
+        for (int64_t row = 0; row < 2 * ROWS; row++)
+            for (int64_t h = 0; h < N_Q; h++) {
+                const int64_t pos = row % ROWS - 4, lo = pos - 3 > 0 ? pos - 3 : 0,
+                              hi = pos + 3 < KEYS ? pos + 3 : KEYS;
+                const double want = lse_of(q, kv, row / ROWS, row % ROWS, h, lo, hi, 0.25);
+                const double got = (double)data(lse)[row * N_Q + h];
+                assert_int_equal(hi <= lo, got == -INFINITY);
+                /* scores of up to 8 x 1.5^2 / 4, in fp32 */
+                assert_true(hi <= lo || fabs(got - want) < 1e-5);
+            }
+        close_rig(&r);
+    }
+}
+
+/* ---- cost ---- */
+
+static double counted(const ts_attention_mask *m, int64_t S_q, int64_t S_kv)
+{
+    double n = 0;
+    for (int64_t i = 0; i < S_q; i++)
+        for (int64_t j = 0; j < S_kv; j++) {
+            const int64_t after = j - i - m->offset;
+            n += m->kind == TS_MASK_BIDIRECTIONAL ||
+                 (m->kind == TS_MASK_CAUSAL && after <= 0) ||
+                 (m->kind == TS_MASK_WINDOW && (m->left < 0 || -after <= m->left) &&
+                  (m->right < 0 || after <= m->right));
+        }
+    return n;
+}
+
+static void pairs(void **state)
+{
+    (void)state;
+    for (int64_t S_q = 0; S_q < 12; S_q += 1 + S_q / 4)
+        for (int64_t S_kv = 0; S_kv < 14; S_kv += 1 + S_kv / 5)
+            for (int64_t offset = -16; offset <= 16; offset++)
+                for (int64_t left = -1; left < 16; left++)
+                    for (int64_t right = -1; right < 16; right += 2) {
+                        const ts_attention_mask window = { TS_MASK_WINDOW, left, right, offset };
+                        const ts_attention_mask causal = { .kind = TS_MASK_CAUSAL,
+                                                           .offset = offset };
+                        assert_true(ts_mask_pairs(&window, S_q, S_kv) ==
+                                    counted(&window, S_q, S_kv));
+                        assert_true(ts_mask_pairs(&causal, S_q, S_kv) ==
+                                    counted(&causal, S_q, S_kv));
+                    }
+    const ts_attention_mask all = { .kind = TS_MASK_BIDIRECTIONAL };
+    assert_true(ts_mask_pairs(&all, 6, 9) == 54);
+}
+
+/* What the simulated device counts and how long it takes for it, forward and backward. */
+static void cost_of(ts_attention_mask mask, int64_t length, int64_t keys, ts_kernel_stat out[2])
+{
+    ts_sim_hardware hw;
+    ts_device *dev;
+    ts_tape *tape;
+    ts_tensor *q, *kv, *y, *dy;
+    ts_sim_hardware_here(&hw, TS_ISA_ALL, 2);
+    hw.bytes_per_second = 1e30, hw.seconds_per_launch = 0; /* products alone */
+    OK(ts_sim_open_hardware(&hw, &dev));
+    OK(ts_tape_create(dev, &(ts_tape_options){ 0 }, &tape));
+    OK(ts_tape_new(tape, TS_DTYPE_F32, length, N_Q * D, &q));
+    OK(ts_tape_new(tape, TS_DTYPE_F32, keys, 2 * N_KV * D, &kv));
+    OK(ts_tape_new(tape, TS_DTYPE_F32, length, N_Q * D, &dy));
+    kv->wants_grad = true;
+    const ts_attention_op o = { .B = 1, .S = length, .n_q = N_Q, .n_kv = N_KV, .head_dim = D,
+                                .scale = 1, .mask = mask };
+    OK(ts_op_attention(tape, &o, q, kv, &y, NULL));
+    OK(ts_tape_accumulate(tape, y, dy));
+    OK(ts_tape_backward(tape));
+    out[0] = dev->stat[TS_KERNEL_attn_fwd], out[1] = dev->stat[TS_KERNEL_attn_bwd];
+    ts_tape_destroy(&tape);
+    ts_device_close(&dev);
+}
+
+static void costs(void **state)
+{
+    static const ts_attention_mask causal = { .kind = TS_MASK_CAUSAL },
+                                   all = { .kind = TS_MASK_BIDIRECTIONAL };
+    enum { LONG = 1000 };
+    ts_kernel_stat one[2], two[2], wide[2];
+    (void)state;
+    cost_of(causal, LONG, LONG, one);
+    cost_of(all, LONG, LONG, two);
+    cost_of(all, LONG, 3 * LONG, wide);
+    const double each[2] = { 4.0 * N_Q * D, 10.0 * N_Q * D }; /* two products a pair, and five */
+    for (int i = 0; i < 2; i++) {
+        assert_true(one[i].flops == each[i] * LONG * (LONG + 1) / 2);
+        assert_true(two[i].flops == each[i] * LONG * LONG && wide[i].flops == 3 * two[i].flops);
+        /* a query sees itself in both: (LONG + 1) / 2 and LONG pairs of a row */
+        assert_true(fabs(two[i].seconds / one[i].seconds - 2.0 * LONG / (LONG + 1)) < 1e-9);
+        assert_true(fabs(wide[i].seconds / two[i].seconds - 3) < 1e-9);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(padding) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(padding), cmocka_unit_test(fused_is_apart), cmocka_unit_test(log_sum_exp),
+        cmocka_unit_test(pairs),   cmocka_unit_test(costs),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

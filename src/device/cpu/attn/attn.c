@@ -461,7 +461,8 @@ static void bwd_in_one(job *j, int64_t room)
     const int64_t want = j->groups > 0 ? ceil_div(MIN_ITEMS, j->groups) : 1;
     key_range summed[MOST_CHUNKS];
     j->summed = summed;
-    j->in_rows = j->a->first_key || (j->a->window > 0 && j->a->window < j->a->S_kv);
+    const int64_t left = ts_mask_left(&j->a->mask);
+    j->in_rows = j->a->first_key || j->a->last_key || (left >= 0 && left + 1 < j->a->S_kv);
     j->chunks = max64(min64(min64(want, room), j->blocks / 2), 1);
     j->shared_sums = j->chunks > 1 || j->sum_floats * 4 > TS_CPU_THREAD_SCRATCH - TS_ATTN_SCRATCH;
     const int64_t wave = j->shared_sums ? room / j->chunks : j->groups;
@@ -535,7 +536,7 @@ static void sink_share(void *ctx, int64_t begin, int64_t end, int thread)
         double sum = 0;
         for (int64_t b = 0; b < a->B; b++)
             for (int64_t i = 0; i < ts_attn_q_len(a, b); i++) {
-                const int64_t stat = (b * a->n_q + h) * a->S_q + i;
+                const int64_t stat = ts_attn_stat(a, b, h, i);
                 /* else the row saw no key: o is 0 whatever the sink is */
                 if (a->lse[stat] != -INFINITY)
                     sum += exp((double)a->sinks[h] - a->lse[stat]) * a->delta[stat];

@@ -14,7 +14,7 @@
  *     query 2, head 0                        block 1  |        |        |        |
  *     ...                                             +--------+--------+--------+
  *
- * Every mask (causal, window, first_key, kv_len) leaves a row one range of keys [lo, hi). So a mask
+ * Every mask (causal, window, first_key, last_key, kv_len) leaves a row one range of keys [lo, hi). So a mask
  * is two numbers a row, and a tile that no row of the block sees is not computed at all.
  *
  * forward   a block goes over its tiles from left to right. A row's softmax needs the largest of
@@ -29,6 +29,8 @@
 #define TS_DEVICE_CPU_ATTN_ATTN_H
 #include "device/cpu/helpers.h"
 #include "device/kernels/attn.h"
+
+#include <stdbool.h>
 
 enum {
     TS_ATTN_ROWS = 192, /* rows of a block, at most: a multiple of 6 (register tile) and of 2 */
@@ -103,23 +105,32 @@ static inline int64_t ts_attn_kv_len(const ts_attn_args *a, int64_t b)
     return a->kv_len ? a->kv_len[b] : a->S_kv;
 }
 
+/* Where lse and delta have the numbers of head h, query i of sequence b. */
+static inline int64_t ts_attn_stat(const ts_attn_args *a, int64_t b, int64_t h, int64_t i)
+{
+    return (b * a->S_q + i) * a->n_q + h;
+}
+
 /* All masks in one place: the keys [*lo, *hi) that query i of sequence b sees; none: both are 0.
  * Returns the query's position.
  *
- *   keys   0 .... first_key .... pos - window + 1 .... pos .... kv_len
- *                                [#######################]       seen: causal, with a window  */
+ *   keys   0 .... first_key .... pos - left .... pos .... pos + right .... last_key .... kv_len
+ *                                [##############################]       seen: a window  */
 static inline int64_t ts_attn_range(const ts_attn_args *a, int64_t b, int64_t i, int64_t *lo,
                                     int64_t *hi)
 {
-    const int64_t pos = (a->q_start ? a->q_start[b] : 0) + i;
+    const int64_t pos = a->mask.offset + (a->q_start ? a->q_start[b] : 0) + i;
+    const int64_t left = ts_mask_left(&a->mask), right = ts_mask_right(&a->mask);
     *lo = a->first_key ? a->first_key[b * a->S_q + i] : 0;
     *hi = ts_attn_kv_len(a, b);
-    if (a->window > 0 && *lo < pos - a->window + 1)
-        *lo = pos - a->window + 1;
+    if (a->last_key && *hi > (int64_t)a->last_key[b * a->S_q + i] + 1)
+        *hi = (int64_t)a->last_key[b * a->S_q + i] + 1;
+    if (left >= 0 && *lo < pos - left)
+        *lo = pos - left;
     if (*lo < 0)
         *lo = 0;
-    if (a->causal && *hi > pos + 1)
-        *hi = pos + 1;
+    if (right >= 0 && *hi > pos + right + 1)
+        *hi = pos + right + 1;
     if (*hi <= *lo)
         *lo = *hi = 0;
     return pos;

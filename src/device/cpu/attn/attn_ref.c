@@ -21,9 +21,9 @@ static ref_row row_of(const ts_attn_args *a, int64_t b, int64_t h, int64_t i)
 {
     const int64_t r = a->n_q / a->n_kv;
     ref_row x = { .b = b, .h = h, .i = i };
-    x.q = (b * a->S_q + i) * a->q_row + h / r * a->q_group + h % r * a->head_dim;
+    x.q = (b * a->q_batch + i) * a->q_row + h / r * a->q_group + h % r * a->head_dim;
     x.o = ((b * a->S_q + i) * a->n_q + h) * a->head_dim;
-    x.stat = (b * a->n_q + h) * a->S_q + i;
+    x.stat = ts_attn_stat(a, b, h, i);
     x.pos = ts_attn_range(a, b, i, &x.lo, &x.hi);
     x.drop = ts_attn_drop_row(a, b, h, i);
     return x;

@@ -102,7 +102,7 @@ static const void *at(const void *p, int64_t i, ts_dtype t)
 /* Element of q (or dq) where row `row` of the group begins; of k, v; of o and dout. */
 static int64_t q_at(const ts_attn_args *a, const ts_attn_block *k, int64_t r, int64_t row)
 {
-    return (k->b * a->S_q + row / r) * a->q_row + k->g * a->q_group + row % r * a->head_dim;
+    return (k->b * a->q_batch + row / r) * a->q_row + k->g * a->q_group + row % r * a->head_dim;
 }
 
 static int64_t kv_at(const ts_attn_args *a, const ts_attn_block *k, int64_t key)
@@ -117,7 +117,7 @@ static int64_t o_at(const ts_attn_args *a, const ts_attn_block *k, int64_t r, in
 
 static int64_t stat_at(const ts_attn_args *a, const ts_attn_block *k, int64_t r, int64_t row)
 {
-    return (k->b * a->n_q + k->g * r + row % r) * a->S_q + row / r;
+    return ts_attn_stat(a, k->b, k->g * r + row % r, row / r);
 }
 
 /* `words` 32-bit words of scratch at a multiple of 64 bytes. */

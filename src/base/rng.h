@@ -13,6 +13,8 @@ typedef enum ts_rng_purpose {
     TS_RNG_SAMPLE,       /* choosing the next token */
     TS_RNG_ROUND,        /* stochastic rounding */
     TS_RNG_TEST,
+    TS_RNG_CROSS_HIDDEN_DROPOUT, /* after, and in, attention to a second sequence */
+    TS_RNG_CROSS_ATTN_DROPOUT,
 } ts_rng_purpose;
 
 /* One stream of numbers: everything but the position. */

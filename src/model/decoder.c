@@ -20,8 +20,8 @@ static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
     const double scale = a->attn_scale / (a->attn_by_layer ? (double)(layer + 1) : 1);
     return (ts_attention_layer){
         .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
-        .window = a->layer[layer].window, .scale = (float)scale, .softcap = (float)a->attn_softcap,
-        .qk_norm = a->qk_norm != TS_QK_NORM_NONE,
+        .mask = ts_mask_causal(a->layer[layer].window), .scale = (float)scale,
+        .softcap = (float)a->attn_softcap, .qk_norm = a->qk_norm != TS_QK_NORM_NONE,
         .qkv = { .in = a->hidden, .out = ts_arch_qkv_width(a), .has_bias = a->bias_qkv },
         .proj = { .in = width, .out = a->hidden, .has_bias = a->bias_proj },
         .rope = { .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,

@@ -1,5 +1,13 @@
 #include "nn/block.h"
 
+/* Where keys and values come from, and what queries may see of them. */
+typedef struct keys_from {
+    ts_tensor *x;
+    const ts_tensor *pos, *first_key, *last_key;
+    ts_kv_cache *cache;
+    ts_rng_purpose dropout;
+} keys_from;
+
 ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l)
 {
     const bool full = l->rope.full_norm;
@@ -8,7 +16,12 @@ ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l)
                               .value = 1 - l->rope.offset };
     ts_param_spec k = q;
     k.place = ts_place_whole(full ? l->n_kv * l->head_dim : l->head_dim, 0);
-    TS_TRY(ts_linear_declare(d, "linear_qkv", &l->qkv));
+    if (l->is_apart) {
+        TS_TRY(ts_linear_declare(d, "linear_q", &l->q));
+        TS_TRY(ts_linear_declare(d, "linear_kv", &l->kv));
+    } else {
+        TS_TRY(ts_linear_declare(d, "linear_qkv", &l->qkv));
+    }
     if (l->qk_norm) {
         TS_TRY(ts_declare(d, "q_layernorm.weight", &q, &l->rope.wq));
         TS_TRY(ts_declare(d, "k_layernorm.weight", &k, &l->rope.wk));
@@ -17,24 +30,46 @@ ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l)
     return ts_linear_declare(d, "linear_proj", &l->proj);
 }
 
-static ts_status rotate(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
-                        ts_tensor *qkv, ts_tensor **y)
+static ts_status rotate(ts_tape *tape, ts_rope_op o, const ts_tensor *pos, ts_tensor *x,
+                        ts_tensor **y)
 {
-    if (!l->rope.rot_dim && !l->rope.wq) {
-        *y = qkv;
+    o.pos = pos;
+    o.rot_dim = pos ? o.rot_dim : 0;
+    if (!o.rot_dim && !o.wq && !o.wk) {
+        *y = x;
         return TS_OK;
     }
-    ts_rope_op o = l->rope;
-    o.pos = run->pos;
-    return ts_op_rope(tape, &o, qkv, y);
+    return ts_op_rope(tape, &o, x, y);
+}
+
+/* Queries from x, keys and values from another sequence or the same one. */
+static ts_status project_apart(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
+                               const keys_from *from, ts_tensor *x, ts_tensor **q, ts_tensor **kv)
+{
+    ts_rope_op queries = l->rope, keys = l->rope;
+    queries.n_kv = 0, queries.wk = NULL;
+    keys.n_q = 0, keys.wq = NULL;
+    TS_TRY(ts_linear_forward(tape, &l->q, x, q));
+    TS_TRY(rotate(tape, queries, run->pos, *q, q));
+    TS_TRY(ts_linear_forward(tape, &l->kv, from->x, kv));
+    return rotate(tape, keys, from->pos, *kv, kv);
+}
+
+static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
+                         const keys_from *from, ts_tensor *x, ts_tensor **q, ts_tensor **kv)
+{
+    if (l->is_apart)
+        return project_apart(tape, l, run, from, x, q, kv);
+    *kv = NULL;
+    TS_TRY(ts_linear_forward(tape, &l->qkv, x, q));
+    return rotate(tape, l->rope, run->pos, *q, q);
 }
 
 static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
-                        int64_t layer, ts_tensor *x, ts_tensor **y)
+                        int64_t layer, const keys_from *from, ts_tensor *x, ts_tensor **y)
 {
-    ts_tensor *qkv, *rotated, *heads;
-    TS_TRY(ts_linear_forward(tape, &l->qkv, x, &qkv));
-    TS_TRY(rotate(tape, l, run, qkv, &rotated));
+    ts_tensor *q, *kv, *heads;
+    TS_TRY(project(tape, l, run, from, x, &q, &kv));
     const ts_attention_op o = { .B = run->B,
                                 .S = run->S,
                                 .n_q = l->n_q,
@@ -42,29 +77,58 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
                                 .head_dim = l->head_dim,
                                 .scale = l->scale,
                                 .softcap = l->softcap,
-                                .mask = ts_mask_causal(l->window),
-                                .first_key = run->first_key,
+                                .mask = l->mask,
+                                .first_key = from->first_key,
+                                .last_key = from->last_key,
                                 .dropout = run->attention_dropout,
-                                .rng = ts_run_rng(run, TS_RNG_ATTN_DROPOUT, layer),
+                                .rng = ts_run_rng(run, from->dropout, layer),
                                 .sample0 = run->sample0,
-                                .cache = run->cache ? &run->cache[layer] : NULL,
+                                .cache = from->cache,
                                 .q_start = run->q_start,
                                 .q_len = run->q_len };
-    TS_TRY(ts_op_attention(tape, &o, rotated, NULL, &heads, NULL));
+    TS_TRY(ts_op_attention(tape, &o, q, kv, &heads, NULL));
     return ts_linear_forward(tape, &l->proj, heads, y);
+}
+
+static ts_status attend_in_frame(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
+                                 int64_t layer, const keys_from *from, ts_tensor *x, ts_tensor **y)
+{
+    TS_TRY(ts_tape_push(tape));
+    const ts_status st = attend(tape, l, run, layer, from, x, y);
+    ts_tape_pop(tape, st == TS_OK ? *y : NULL);
+    return st;
 }
 
 static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer,
                          ts_tensor *x, ts_tensor **y)
 {
+    const keys_from self = { .x = x, .pos = run->pos, .first_key = run->first_key,
+                             .last_key = run->last_key,
+                             .cache = run->cache ? &run->cache[layer] : NULL,
+                             .dropout = TS_RNG_ATTN_DROPOUT };
     ts_device_part(tape->dev, "attention", layer);
-    TS_TRY(ts_tape_push(tape));
-    const ts_status st = attend(tape, module, run, layer, x, y);
-    ts_tape_pop(tape, st == TS_OK ? *y : NULL);
-    return st;
+    return attend_in_frame(tape, module, run, layer, &self, x, y);
+}
+
+static ts_status forward_cross(const void *module, ts_tape *tape, const ts_run *run, int64_t layer,
+                               ts_tensor *x, ts_tensor **y)
+{
+    const ts_attention_layer *l = module;
+    const ts_context *c = &run->context;
+    const keys_from other = { .x = c->x, .pos = c->pos, .first_key = c->first_key,
+                              .last_key = c->last_key, .dropout = TS_RNG_CROSS_ATTN_DROPOUT };
+    TS_ASSERT(l->is_apart && c->x, "layer %lld attends to a second sequence: there is none",
+              (long long)layer);
+    ts_device_part(tape->dev, "cross attention", layer);
+    return attend_in_frame(tape, l, run, layer, &other, x, y);
 }
 
 ts_sublayer ts_attention_sublayer(const ts_attention_layer *l)
 {
     return (ts_sublayer){ forward, l };
+}
+
+ts_sublayer ts_cross_attention_sublayer(const ts_attention_layer *l)
+{
+    return (ts_sublayer){ forward_cross, l };
 }

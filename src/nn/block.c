@@ -2,10 +2,17 @@
 
 ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
 {
-    const ts_declarer attention = ts_declare_in(d, "self_attention"), mlp = ts_declare_in(d, "mlp");
+    const ts_declarer attention = ts_declare_in(d, "self_attention"),
+                      cross = ts_declare_in(d, "cross_attention"), mlp = ts_declare_in(d, "mlp");
     TS_TRY(ts_norm_declare(d, "input_layernorm", &b->input_norm));
     TS_TRY(ts_attention_declare(&attention, &b->attention));
     TS_TRY(ts_norm_declare(d, "post_attn_norm", &b->post_attn_norm));
+    if (b->cross_attention.n_q) {
+        TS_TRY(ts_norm_declare(d, "pre_cross_attn_layernorm", &b->pre_cross_norm));
+        TS_TRY(ts_attention_declare(&cross, &b->cross_attention));
+        TS_TRY(ts_norm_declare(d, "post_cross_attn_norm", &b->post_cross_norm));
+        b->cross = ts_cross_attention_sublayer(&b->cross_attention);
+    }
     TS_TRY(ts_norm_declare(d, "pre_mlp_layernorm", &b->pre_mlp_norm));
     TS_TRY(ts_mlp_declare(&mlp, &b->mlp));
     TS_TRY(ts_norm_declare(d, "post_mlp_layernorm", &b->post_mlp_norm));
@@ -14,15 +21,41 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
     return TS_OK;
 }
 
+/* A sublayer with its norms, and the stream of random numbers of its dropout. */
+typedef struct part {
+    const ts_norm_layer *before, *after;
+    const ts_sublayer *sublayer;
+    ts_rng_purpose dropout;
+    int64_t stream;
+} part;
+
+static part mixer_of(const ts_block *b)
+{
+    return (part){ &b->input_norm, &b->post_attn_norm, &b->mixer, TS_RNG_HIDDEN_DROPOUT,
+                   2 * b->number + 1 };
+}
+
+static part cross_of(const ts_block *b)
+{
+    return (part){ &b->pre_cross_norm, &b->post_cross_norm, &b->cross, TS_RNG_CROSS_HIDDEN_DROPOUT,
+                   b->number };
+}
+
+static part feed_of(const ts_block *b)
+{
+    return (part){ &b->pre_mlp_norm, &b->post_mlp_norm, &b->feed, TS_RNG_HIDDEN_DROPOUT,
+                   2 * b->number + 2 };
+}
+
 /* What happens to a sublayer's output before it joins the residual stream. */
-static ts_status finish_sublayer(ts_tape *tape, const ts_block *b, const ts_norm_layer *norm,
-                                 const ts_run *run, int64_t which, ts_tensor *x, ts_tensor **y)
+static ts_status finish_sublayer(ts_tape *tape, const ts_block *b, const part *p,
+                                 const ts_run *run, ts_tensor *x, ts_tensor **y)
 {
     *y = x;
-    if (norm->present)
-        TS_TRY(ts_op_norm(tape, &norm->op, *y, NULL, NULL, y));
+    if (p->after->present)
+        TS_TRY(ts_op_norm(tape, &p->after->op, *y, NULL, NULL, y));
     if (run->hidden_dropout > 0) {
-        const ts_rng rng = ts_run_rng(run, TS_RNG_HIDDEN_DROPOUT, 2 * b->number + which + 1);
+        const ts_rng rng = ts_run_rng(run, p->dropout, p->stream);
         TS_TRY(ts_op_dropout(tape, *y, run->hidden_dropout, &rng, run->sample0 * run->S * x->dim[1],
                              y));
     }
@@ -45,51 +78,70 @@ static ts_status enter(ts_tape *tape, const ts_norm_layer *norm, ts_tensor *x, t
     return TS_OK;
 }
 
-static ts_status attention_part(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *x,
-                                ts_tensor *res, ts_tensor **s, ts_tensor **a)
+/* What a part makes of h, which it has entered with. */
+static ts_status run_part(ts_tape *tape, const ts_block *b, const part *p, const ts_run *run,
+                          ts_tensor *h, ts_tensor **y)
+{
+    TS_TRY(p->sublayer->forward(p->sublayer->module, tape, run, b->number, h, y));
+    return finish_sublayer(tape, b, p, run, *y, y);
+}
+
+static ts_status enter_and_run(ts_tape *tape, const ts_block *b, const part *p, const ts_run *run,
+                               ts_tensor *const in[2], ts_tensor *out[2])
 {
     ts_tensor *h;
-    TS_TRY(enter(tape, &b->input_norm, x, res, s, &h));
-    TS_TRY(b->mixer.forward(b->mixer.module, tape, run, b->number, h, a));
-    return finish_sublayer(tape, b, &b->post_attn_norm, run, 0, *a, a);
+    TS_TRY(enter(tape, p->before, in[0], in[1], &out[0], &h));
+    return run_part(tape, b, p, run, h, &out[1]);
 }
 
-static ts_status mlp_part(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *h,
-                          ts_tensor **m)
+/* The stream in two parts, before and after. */
+static ts_status part_in_frame(ts_tape *tape, const ts_block *b, const part *p, const ts_run *run,
+                               ts_tensor *const in[2], ts_tensor *out[2])
 {
-    TS_TRY(b->feed.forward(b->feed.module, tape, run, b->number, h, m));
-    return finish_sublayer(tape, b, &b->post_mlp_norm, run, 1, *m, m);
-}
-
-static ts_status sequential(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *x,
-                            ts_tensor *res, ts_tensor **x_out, ts_tensor **res_out)
-{
-    ts_tensor *s, *a, *h;
     TS_TRY(ts_tape_push(tape));
-    ts_status st = attention_part(tape, b, run, x, res, &s, &a);
-    ts_tape_pop2(tape, st == TS_OK ? s : NULL, st == TS_OK ? a : NULL);
-    TS_TRY(st);
-    TS_TRY(enter(tape, &b->pre_mlp_norm, s, a, x_out, &h));
-    return mlp_part(tape, b, run, h, res_out);
+    const ts_status st = enter_and_run(tape, b, p, run, in, out);
+    ts_tape_pop2(tape, st == TS_OK ? out[0] : NULL, st == TS_OK ? out[1] : NULL);
+    return st;
 }
 
-static ts_status parallel(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *x,
-                          ts_tensor *res, ts_tensor **x_out, ts_tensor **res_out)
+static ts_status sequential(ts_tape *tape, const ts_block *b, const ts_run *run,
+                            ts_tensor *const in[2], ts_tensor *out[2])
 {
-    ts_tensor *s, *a, *h;
-    TS_TRY(attention_part(tape, b, run, x, res, &s, &a));
-    TS_TRY(ts_op_norm(tape, &b->pre_mlp_norm.op, s, NULL, NULL, &h));
-    TS_TRY(mlp_part(tape, b, run, h, res_out));
-    return ts_op_add(tape, s, 1, a, 1, x_out);
+    const part mixer = mixer_of(b), cross = cross_of(b), feed = feed_of(b);
+    ts_tensor *s[2], *c[2];
+    TS_TRY(part_in_frame(tape, b, &mixer, run, in, s));
+    if (!b->cross.forward)
+        return enter_and_run(tape, b, &feed, run, s, out);
+    TS_TRY(part_in_frame(tape, b, &cross, run, s, c));
+    if (s[0] != c[0])
+        ts_tape_drop(tape, s[0]);
+    ts_tape_drop(tape, s[1]);
+    return enter_and_run(tape, b, &feed, run, c, out);
+}
+
+static ts_status parallel(ts_tape *tape, const ts_block *b, const ts_run *run,
+                          ts_tensor *const in[2], ts_tensor *out[2])
+{
+    const part mixer = mixer_of(b), feed = feed_of(b);
+    ts_tensor *s[2], *h;
+    TS_ASSERT(!b->cross.forward, "layer %lld attends to a second sequence beside its MLP",
+              (long long)b->number);
+    TS_TRY(enter_and_run(tape, b, &mixer, run, in, s));
+    TS_TRY(ts_op_norm(tape, &b->pre_mlp_norm.op, s[0], NULL, NULL, &h));
+    TS_TRY(run_part(tape, b, &feed, run, h, &out[1]));
+    return ts_op_add(tape, s[0], 1, s[1], 1, &out[0]);
 }
 
 ts_status ts_block_forward(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *x,
                            ts_tensor *res, ts_tensor **x_out, ts_tensor **res_out)
 {
+    ts_tensor *const in[2] = { x, res };
+    ts_tensor *out[2];
     ts_device_part(tape->dev, "norm", b->number);
     TS_TRY(ts_tape_push(tape));
-    const ts_status st = b->parallel ? parallel(tape, b, run, x, res, x_out, res_out)
-                                     : sequential(tape, b, run, x, res, x_out, res_out);
-    ts_tape_pop2(tape, st == TS_OK ? *x_out : NULL, st == TS_OK ? *res_out : NULL);
+    const ts_status st = (b->parallel ? parallel : sequential)(tape, b, run, in, out);
+    ts_tape_pop2(tape, st == TS_OK ? out[0] : NULL, st == TS_OK ? out[1] : NULL);
+    if (st == TS_OK)
+        *x_out = out[0], *res_out = out[1];
     return st;
 }

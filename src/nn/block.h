@@ -1,5 +1,6 @@
-/* A transformer block: attention and MLP, each with norms and a residual connection. Which of them,
- * and in which order, is said by the settings; nothing here knows a family.
+/* A transformer block: attention, attention to a second sequence where there is one, and MLP, each
+ * with norms and a residual connection. Which of them, and in which order, is said by the settings;
+ * nothing here knows a family.
  *
  * A module's settings are filled in first; declaring it then makes its parameters. */
 #ifndef TS_NN_BLOCK_H
@@ -8,14 +9,17 @@
 #include "nn/norm.h"
 #include "nn/run.h"
 
-/* x -> o: fused query-key-value projection, norm of q and k, rotary embedding, attention,
- * projection. */
+/* x -> o: projection to queries, keys and values, norm of q and k, rotary embedding, attention,
+ * projection. One linear gives all three (linear_qkv, Megatron's fused rows), or one gives queries
+ * and another keys and values (linear_q, linear_kv): these may be made from another sequence. */
 typedef struct ts_attention_layer {
-    int64_t n_q, n_kv, head_dim, window;
+    int64_t n_q, n_kv, head_dim;
+    ts_attention_mask mask;
     float scale, softcap;
     bool qk_norm; /* norm of q and k: over all heads together where rope.full_norm */
-    ts_linear qkv, proj;
-    ts_rope_op rope; /* rot_dim 0 and no weights: nothing to do */
+    bool is_apart;
+    ts_linear qkv, q, kv, proj; /* q and kv where is_apart, else qkv */
+    ts_rope_op rope;            /* rot_dim 0 and no weights: nothing to do */
 } ts_attention_layer;
 ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l) TS_NODISCARD;
 
@@ -33,21 +37,25 @@ typedef struct ts_sublayer {
                          ts_tensor *x, ts_tensor **y);
     const void *module; /* borrowed */
 } ts_sublayer;
-/* The modules above as such. */
+/* The modules above as such. Attention of x to itself, and (is_apart) to the run's context. */
 ts_sublayer ts_attention_sublayer(const ts_attention_layer *l);
+ts_sublayer ts_cross_attention_sublayer(const ts_attention_layer *l);
 ts_sublayer ts_mlp_sublayer(const ts_mlp_layer *l);
 
 typedef struct ts_block {
     int64_t number; /* of the layer: names streams of random numbers and the cache */
-    ts_norm_layer input_norm, post_attn_norm, pre_mlp_norm, post_mlp_norm;
-    ts_attention_layer attention;
+    ts_norm_layer input_norm, post_attn_norm, pre_cross_norm, post_cross_norm, pre_mlp_norm,
+        post_mlp_norm;
+    ts_attention_layer attention, cross_attention; /* cross_attention.n_q 0: none */
     ts_mlp_layer mlp;
-    ts_sublayer mixer, feed; /* what runs: attention and mlp, unless others were put there */
-    bool parallel;           /* both sublayers read the same residual stream */
-    float residual_scale;    /* of each sublayer's output */
+    /* What runs, in this order: attention, cross_attention and mlp, unless others were put there.
+     * cross.forward NULL: nothing stands between the two. */
+    ts_sublayer mixer, cross, feed;
+    bool parallel;        /* both sublayers read the same residual stream; then no cross */
+    float residual_scale; /* of each sublayer's output */
 } ts_block;
 
-/* Declares what the block has and puts attention and mlp into their places. b stays where it is. */
+/* Declares what the block has and puts it into its places. b stays where it is. */
 ts_status ts_block_declare(const ts_declarer *d, ts_block *b) TS_NODISCARD;
 /* The residual stream in two parts, x + res (res NULL: x alone), so that the addition can be done
  * by the next norm. The results are the same two parts after the block. */

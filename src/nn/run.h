@@ -4,11 +4,22 @@
 #define TS_NN_RUN_H
 #include "ops/ops.h"
 
+/* A second sequence that queries attend to: an encoder's output, an image's patches. Whoever gives
+ * it keeps it, with its rows of int32, until the backward is over; its gradient comes to x. */
+typedef struct ts_context {
+    ts_tensor *x;                /* [B * its length, width]; NULL: there is none */
+    const ts_tensor *pos;        /* int32 [B * its length]; NULL: its keys are not rotated */
+    /* int32 [B * S], by query: its keys that may be seen; or NULL */
+    const ts_tensor *first_key, *last_key;
+} ts_context;
+
 typedef struct ts_run {
     int64_t B, S;
     const ts_tensor *pos;        /* int32 [B * S]: position in its document */
-    /* int32 [B * S]: first key that may be seen (packed documents), or NULL */
-    const ts_tensor *first_key;
+    /* int32 [B * S]: first and last key that may be seen (packed documents, padding), or NULL; the
+     * last one matters where a mask lets queries see what comes after them */
+    const ts_tensor *first_key, *last_key;
+    ts_context context;
     /* Dropout: probabilities (0: none) and where in the run this is. */
     float hidden_dropout, attention_dropout;
     uint64_t seed;

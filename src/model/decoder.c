@@ -69,17 +69,15 @@ static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
     const ts_arch *a = &d->arch;
     const ts_param_spec table = { .place = ts_place_whole(rows, a->hidden), .decoupled = true };
     const ts_param_spec positions = { .place = ts_place_whole(a->max_positions, a->hidden) };
-    const ts_param_spec bias = { .place = ts_place_whole(rows, 0), .start = TS_START_CONSTANT };
     TS_TRY(ts_declare(all, "embedding.word_embeddings.weight", &table, &d->embedding));
     if (a->position == TS_POSITION_LEARNED)
         TS_TRY(ts_declare(all, "embedding.position_embeddings.weight", &positions, &d->positions));
     TS_TRY(declare_layers(d, all));
     d->final_norm = norm_of(a, a->final_norm);
     TS_TRY(ts_norm_declare(all, "decoder.final_layernorm", &d->final_norm));
-    d->head = d->embedding;
-    if (!a->tied)
-        TS_TRY(ts_declare(all, "output_layer.weight", &table, &d->head));
-    return a->bias_head ? ts_declare(all, "output_layer.bias", &bias, &d->head_bias) : TS_OK;
+    d->head = (ts_linear){ .in = a->hidden, .out = rows, .has_bias = a->bias_head, .tied = a->tied,
+                           .decoupled = true, .w = a->tied ? d->embedding : NULL };
+    return ts_linear_declare(all, "output_layer", &d->head);
 }
 
 ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
@@ -139,8 +137,8 @@ void ts_decoder_use_int8(ts_decoder *d, bool head)
 {
     for (size_t i = 0; i < d->params.n; i++) {
         ts_param *p = d->params.p[i];
-        const bool outside = p == d->embedding || p == d->positions || p == d->head;
-        p->int8 = p->rank > 1 && (!outside || (head && p == d->head));
+        const bool outside = p == d->embedding || p == d->positions || p == d->head.w;
+        p->int8 = p->rank > 1 && (!outside || (head && p == d->head.w));
     }
 }
 
@@ -148,9 +146,9 @@ ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant)
 {
     for (size_t i = 0; i < d->params.n; i++) {
         ts_param *p = d->params.p[i];
-        const bool is_table = p == d->positions || (p == d->embedding && p != d->head);
+        const bool is_table = p == d->positions || (p == d->embedding && p != d->head.w);
         /* few bits of a row of the vocabulary are seen at once in all its logits */
-        const ts_quant bits = quant && p == d->head ? TS_QUANT_INT8 : quant;
+        const ts_quant bits = quant && p == d->head.w ? TS_QUANT_INT8 : quant;
         if (p->rank == 1)
             ts_param_hold(p, TS_HELD_FROZEN, TS_DTYPE_F32, TS_QUANT_NONE);
         else if (is_table)
@@ -294,7 +292,8 @@ static ts_status layers_of(ts_decoder *d, ts_tape *tape, const ts_run *run,
         const layers_ctx c = { d, run, i, i + group < span->last ? i + group : span->last };
         ts_tensor *in = *x;
         const bool recording = tape->recording;
-        tape->recording = recording && (in->wants_grad || c.end > d->first_trained);
+        tape->recording = recording && (in->wants_grad || c.end > d->first_trained ||
+                                        ts_run_joins_train(run, c.begin, c.end));
         const ts_status st = ts_tape_segment(tape, segment, &c, sizeof c, in, x);
         tape->recording = recording;
         TS_TRY(st);
@@ -350,7 +349,8 @@ ts_status ts_decoder_forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
 
 ts_xent_op ts_decoder_head(const ts_decoder *d)
 {
-    return (ts_xent_op){ .w = d->head, .b = d->head_bias, .vocab = d->arch.vocab,
+    TS_ASSERT(!d->head.adapter, "the loss multiplies with the output layer's weight alone");
+    return (ts_xent_op){ .w = d->head.w, .b = d->head.b, .vocab = d->arch.vocab,
                          .softcap = (float)d->arch.logit_softcap,
                          .logit_scale = (float)d->arch.logit_scale };
 }

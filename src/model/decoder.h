@@ -10,7 +10,8 @@ typedef struct ts_decoder {
     ts_device *dev;
     ts_dtype compute;      /* of activations: F32, BF16, F16 */
     ts_param_set params;
-    ts_param *embedding, *positions, *head, *head_bias; /* head is the embedding when tied */
+    ts_param *embedding, *positions;
+    ts_linear head; /* its weight is the embedding when tied */
     ts_block *block;       /* [n_layers] */
     ts_norm_layer final_norm;
     ts_storage *cos[2], *sin[2];

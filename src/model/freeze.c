@@ -138,7 +138,7 @@ ts_status ts_decoder_freeze(ts_decoder *d, const char *const *patterns, int64_t 
 /* A matrix that is multiplied with, not only looked up. */
 static bool multiplies(const ts_decoder *d, const ts_param *p)
 {
-    return p->rank > 1 && p != d->positions && (p != d->embedding || d->head == d->embedding);
+    return p->rank > 1 && p != d->positions && (p != d->embedding || d->head.tied);
 }
 
 double ts_decoder_flops_per_token(const ts_decoder *d)
@@ -162,15 +162,15 @@ double ts_decoder_training_flops(const ts_decoder *d, double seq_length)
     for (size_t i = 0; i < d->params.n; i++) {
         const ts_param *p = d->params.p[i];
         const double n = multiplies(d, p) ? 2 * (double)ts_param_count(p) : 0;
-        const bool is_head = p == d->head && p == d->embedding;
+        const bool is_head = d->head.tied && p == d->head.w;
         backward += ts_param_is_trained(p) ? n : 0;
         backward += below && !is_head ? n : 0;
         below = below || ts_param_is_trained(p);
         if (layer_of(p) >= 0 && p == d->block[layer_of(p)].attention.qkv.w && below)
             backward += 2 * attention;
     }
-    if (below && d->head == d->embedding)
-        backward += 2 * (double)ts_param_count(d->head);
+    if (below && d->head.tied)
+        backward += 2 * (double)ts_param_count(d->head.w);
     return ts_decoder_flops_per_token(d) + (double)a->n_layers * attention + backward;
 }
 

@@ -132,6 +132,18 @@ static ts_status parallel(ts_tape *tape, const ts_block *b, const ts_run *run,
     return ts_op_add(tape, s[0], 1, s[1], 1, &out[0]);
 }
 
+/* What the pass adds behind this layer. */
+static ts_status join(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor **x)
+{
+    for (int i = 0; i < run->n_joins; i++) {
+        const ts_join *j = &run->joins[i];
+        if (j->layer == b->number)
+            TS_TRY(j->rows ? ts_op_add_rows(tape, *x, j->rows, j->x, x)
+                           : ts_op_add(tape, *x, 1, j->x, 1, x));
+    }
+    return TS_OK;
+}
+
 ts_status ts_block_forward(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *x,
                            ts_tensor *res, ts_tensor **x_out, ts_tensor **res_out)
 {
@@ -139,7 +151,9 @@ ts_status ts_block_forward(ts_tape *tape, const ts_block *b, const ts_run *run, 
     ts_tensor *out[2];
     ts_device_part(tape->dev, "norm", b->number);
     TS_TRY(ts_tape_push(tape));
-    const ts_status st = (b->parallel ? parallel : sequential)(tape, b, run, in, out);
+    ts_status st = (b->parallel ? parallel : sequential)(tape, b, run, in, out);
+    if (st == TS_OK)
+        st = join(tape, b, run, &out[0]);
     ts_tape_pop2(tape, st == TS_OK ? out[0] : NULL, st == TS_OK ? out[1] : NULL);
     if (st == TS_OK)
         *x_out = out[0], *res_out = out[1];

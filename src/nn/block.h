@@ -58,7 +58,8 @@ typedef struct ts_block {
 /* Declares what the block has and puts it into its places. b stays where it is. */
 ts_status ts_block_declare(const ts_declarer *d, ts_block *b) TS_NODISCARD;
 /* The residual stream in two parts, x + res (res NULL: x alone), so that the addition can be done
- * by the next norm. The results are the same two parts after the block. */
+ * by the next norm. The results are the same two parts after the block, with what the pass adds behind
+ * it (ts_join). */
 ts_status ts_block_forward(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *x,
                            ts_tensor *res, ts_tensor **x_out, ts_tensor **res_out) TS_NODISCARD;
 #endif

@@ -15,6 +15,8 @@ struct ts_adapter {
 typedef struct ts_linear {
     int64_t in, out;
     bool has_bias;
+    bool tied;                 /* w is another module's, which declares it: whoever ties them sets it */
+    bool decoupled;            /* see ts_param */
     ts_start start;            /* of the weight */
     ts_param *w, *b;           /* [out, in], [out] or NULL */
     const ts_adapter *adapter; /* borrowed; NULL: none */

@@ -13,6 +13,14 @@ typedef struct ts_context {
     const ts_tensor *first_key, *last_key;
 } ts_context;
 
+/* What joins the residual stream behind a layer, such as features of images that a tower of their own
+ * gives (DeepStack's): added to all rows, or to some. Its gradient is the stream's there. */
+typedef struct ts_join {
+    int64_t layer;
+    ts_tensor *x;               /* [T, hidden], or [rows->n, hidden]; of the stream's type */
+    const ts_chosen_rows *rows; /* whose they are (labels do not matter); NULL: every row has one */
+} ts_join;
+
 typedef struct ts_run {
     int64_t B, S;
     const ts_tensor *pos;        /* int32 [B * S]: position in its document */
@@ -24,10 +32,23 @@ typedef struct ts_run {
     float hidden_dropout, attention_dropout;
     uint64_t seed;
     int64_t step, sample0;       /* sample0: number in the global batch of the first sequence */
+    /* What joins behind layers, [n_joins], in the order in which it is added; it stays until the backward
+     * pass is over. */
+    const ts_join *joins;
+    int n_joins;
     /* Generation: one cache for each layer, NULL in training. Lengths are on the host, [B]. */
     ts_kv_cache *cache;
     const int32_t *q_start, *q_len;
 } ts_run;
+
+/* Whether anything that joins behind layers [first, last) wants a gradient. */
+static inline bool ts_run_joins_train(const ts_run *r, int64_t first, int64_t last)
+{
+    for (int i = 0; i < r->n_joins; i++)
+        if (r->joins[i].layer >= first && r->joins[i].layer < last && r->joins[i].x->wants_grad)
+            return true;
+    return false;
+}
 
 /* The stream of numbers of one layer's dropout. */
 static inline ts_rng ts_run_rng(const ts_run *r, ts_rng_purpose purpose, int64_t layer)

@@ -1,5 +1,6 @@
 #include "ops/gemm.h"
 #include "ops/ops.h"
+#include "ops/rows.h"
 
 /* Bytes of one chunk's logits, which become their gradient in place. For each chunk the weight is
  * read twice and its gradient read and written: with 256 rows that takes memory a fourteenth of the
@@ -159,32 +160,6 @@ int64_t ts_choose_rows(const int32_t *labels, int64_t T, int32_t *at, int32_t *b
     return n;
 }
 
-/* to[r] = row ids[r] of `from`, r < n */
-static void move_rows(ts_tape *tape, const ts_tensor *from, const int32_t *ids, int64_t n, void *to)
-{
-    const ts_embed_args a = { .rows = n,
-                              .cols = width(from),
-                              .table_dtype = from->dtype,
-                              .dtype = from->dtype,
-                              .table = ts_tensor_data(from),
-                              .ids = ids,
-                              .scale = 1,
-                              .y = to };
-    const double count = (double)(n * a.cols);
-    ts_launch_embed_fwd(tape->dev, &a, n,
-                        (ts_cost){ count, 2 * count * (double)ts_dtype_size(a.dtype), a.dtype });
-}
-
-/* One row more than wanted; the first is zero. */
-static ts_status below_zero_row(ts_tape *tape, ts_dtype dtype, int64_t n, int64_t cols,
-                                ts_tensor **out)
-{
-    TS_TRY(ts_tape_new(tape, dtype, 1 + n, cols, out));
-    tape->dev->zero(tape->dev, ts_tensor_data(*out),
-                    (size_t)(cols ? cols : 1) * ts_dtype_size(dtype));
-    return TS_OK;
-}
-
 /* The rows that count are brought together, chunk by chunk, and multiplied alone; what comes of them
  * is then taken to all rows, of which the others take the zero row. */
 static ts_status run_chosen(xent *k, const ts_tensor *x, const results *to)
@@ -195,12 +170,12 @@ static ts_status run_chosen(xent *k, const ts_tensor *x, const results *to)
     TS_TRY(make_buffers(k));
     TS_TRY(ts_tape_new(tape, k->dtype, k->chunk, x->dim[1], &few));
     if (to->dx)
-        TS_TRY(below_zero_row(tape, k->dtype, c->n, x->dim[1], &dx));
+        TS_TRY(ts_rows_below_zero(tape, k->dtype, c->n, x->dim[1], &dx));
     if (to->loss)
-        TS_TRY(below_zero_row(tape, TS_DTYPE_F32, c->n, 0, &loss));
+        TS_TRY(ts_rows_below_zero(tape, TS_DTYPE_F32, c->n, 0, &loss));
     if (to->weight) {
         TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, c->n, 0, &weight));
-        move_rows(tape, to->weight, ts_tensor_data(c->at), c->n, ts_tensor_data(weight));
+        ts_rows_move(tape, to->weight, ts_tensor_data(c->at), c->n, ts_tensor_data(weight));
     }
     for (int64_t i = 0; i < c->n; i += k->chunk) {
         const rows r = { .n = c->n - i < k->chunk ? c->n - i : k->chunk,
@@ -209,13 +184,13 @@ static ts_status run_chosen(xent *k, const ts_tensor *x, const results *to)
                          .labels = row_at(c->labels, i),
                          .weight = row_or_null(weight, i),
                          .loss = row_or_null(loss, 1 + i) };
-        move_rows(tape, x, row_at(c->at, i), r.n, row_at(few, 0));
+        ts_rows_move(tape, x, row_at(c->at, i), r.n, row_at(few, 0));
         TS_TRY(run_chunk(k, &r));
     }
     if (loss)
-        move_rows(tape, loss, ts_tensor_data(c->back), x->dim[0], ts_tensor_data(to->loss));
+        ts_rows_move(tape, loss, ts_tensor_data(c->back), x->dim[0], ts_tensor_data(to->loss));
     if (dx)
-        move_rows(tape, dx, ts_tensor_data(c->back), x->dim[0], ts_tensor_data(to->dx));
+        ts_rows_move(tape, dx, ts_tensor_data(c->back), x->dim[0], ts_tensor_data(to->dx));
     return TS_OK;
 }
 

@@ -105,6 +105,10 @@ typedef struct ts_chosen_rows {
 int64_t ts_choose_rows(const int32_t *labels, int64_t T, int32_t *at, int32_t *back,
                        int32_t *chosen);
 
+/* y = x, and to row at[i] of it row i of `more` is added; [T, cols] and [rows->n, cols] of one type. */
+ts_status ts_op_add_rows(ts_tape *tape, ts_tensor *x, const ts_chosen_rows *rows, ts_tensor *more,
+                         ts_tensor **y) TS_NODISCARD;
+
 /* The output layer with cross-entropy. Logits exist only for a chunk of rows at a time.
  *   z = softcap(logit_scale * (x W^T + b)),  loss[t] = -log softmax(z)[label[t]]
  * The backward makes the logits again, so that its gradient may depend on the losses. Where it does

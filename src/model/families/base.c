@@ -23,8 +23,8 @@ static const ts_name_row names[] = {
     { 0 },
 };
 
-/* All of transformers' classes know it. */
-static ts_status causal(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+/* All of transformers' classes know the key. */
+ts_status ts_config_causal(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
     bool is_causal = true;
     (void)a;
@@ -35,16 +35,16 @@ static ts_status causal(const ts_config_row *r, const json_t *o, const char *fil
 }
 
 static const ts_config_row rows[] = {
-    TS_REFUSE("quantization_config", "the weights must not be quantised"),
-    { .kind = TS_CONFIG_OWN, .key = "is_causal", .read = causal },
+    TS_NOT_QUANTISED,
+    TS_CAUSAL,
     TS_COPY("vocab_size", vocab, 32000),
     TS_COPY("hidden_size", hidden, 4096),
     TS_COPY("intermediate_size", ffn, 11008),
     TS_COPY("num_hidden_layers", n_layers, 32),
-    TS_COPY("max_position_embeddings", max_positions, 2048),
     TS_COPY("num_attention_heads", n_heads, 32),
     TS_KV_HEADS(0),
     TS_HEAD_DIM(0),
+    TS_COPY("max_position_embeddings", max_positions, 2048),
     TS_OWN(NULL, attn_scale, ts_config_attn_scale, NULL, 0),
     TS_COPY("rms_norm_eps", norm_eps, 1e-6),
     TS_COPY("initializer_range", init_std, 0.02),

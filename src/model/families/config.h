@@ -61,7 +61,9 @@ struct ts_config_row {
 /* What is to be looked at when the fields are there. */
 #define TS_CHECK(read_) { .kind = TS_CONFIG_OWN, .read = read_ }
 
-/* Rows that more than one family has otherwise than the base. */
+/* Rows that more than one table has. */
+#define TS_NOT_QUANTISED TS_REFUSE("quantization_config", "the weights must not be quantised")
+#define TS_CAUSAL { .kind = TS_CONFIG_OWN, .key = "is_causal", .read = ts_config_causal }
 #define TS_KV_HEADS(def_)                                                                          \
     TS_OWN("num_key_value_heads", n_kv_heads, ts_config_read_kv_heads, ts_config_write_kv_heads, def_)
 #define TS_HEAD_DIM(def_)                                                                          \
@@ -81,7 +83,7 @@ struct ts_config_row {
 #define TS_QWEN_WINDOWS                                                                            \
     TS_OWN("sliding_window", layer, ts_config_read_qwen_windows, ts_config_write_qwen_windows, 4096)
 
-ts_config_read_fn ts_config_read_kv_heads, ts_config_read_head_dim, ts_config_no_head_dim,
+ts_config_read_fn ts_config_causal, ts_config_read_kv_heads, ts_config_read_head_dim, ts_config_no_head_dim,
     ts_config_kv_as_heads, ts_config_read_rope, ts_config_read_ends, ts_config_read_window,
     ts_config_read_qwen_windows;
 ts_config_write_fn ts_config_write_kv_heads, ts_config_write_head_dim, ts_config_write_ropes,

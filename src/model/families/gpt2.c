@@ -62,23 +62,27 @@ static ts_status write_dropout(const ts_config_row *r, const ts_arch *a, json_t 
     TS_CONFIG_ROW(COPY, own_, field_, def_, .before = general_, .most = most_)
 
 static const ts_config_row rows[] = {
+    TS_NOT_QUANTISED,
+    TS_CAUSAL,
     TS_REFUSE("add_cross_attention", "there is no encoder"),
     TS_COPY("vocab_size", vocab, 50257),
-    SIZE("n_embd", hidden, 768, "hidden_size", TS_ARCH_MAX_WIDTH / 4),
-    TS_CONFIG_ROW(COPY, "n_inner", ffn, 0, .read = read_width),
-    SIZE("n_layer", n_layers, 12, "num_hidden_layers", 0),
     SIZE("n_positions", max_positions, 1024, "max_position_embeddings", 0),
+    SIZE("n_embd", hidden, 768, "hidden_size", TS_ARCH_MAX_WIDTH / 4),
+    SIZE("n_layer", n_layers, 12, "num_hidden_layers", 0),
     SIZE("n_head", n_heads, 12, "num_attention_heads", 0),
+    TS_CONFIG_ROW(COPY, "n_inner", ffn, 0, .read = read_width),
     TS_OWN(NULL, n_kv_heads, ts_config_kv_as_heads, NULL, 0),
     TS_OWN(NULL, head_dim, read_heads, NULL, 0),
-    TS_OWN("scale_attn_weights", attn_scale, read_scale, write_scale, 0),
-    TS_COPY("scale_attn_by_inverse_layer_idx", attn_by_layer, false),
     TS_COPY("layer_norm_epsilon", norm_eps, 1e-5),
+    TS_COPY("initializer_range", init_std, 0.02),
     TS_CONFIG_ROW(COPY, "activation_function", act, TS_ACT_GELU_TANH, .word = "gelu_new"),
     TS_COPY("tie_word_embeddings", tied, true),
+    TS_OWN("scale_attn_weights", attn_scale, read_scale, write_scale, 0),
+    TS_COPY("scale_attn_by_inverse_layer_idx", attn_by_layer, false),
+    { .kind = TS_CONFIG_OWN, .write = write_dropout },
     TS_ID("bos_token_id", bos, 50256),
+    TS_ID("pad_token_id", pad, -1),
     TS_ENDS(50256),
-    TS_OWN(NULL, rope, NULL, NULL, 0), /* none */
     TS_FIXED(position, TS_POSITION_LEARNED),
     TS_FIXED(norm, TS_NORM_LAYER),
     TS_FIXED(norm_bias, true),
@@ -88,9 +92,8 @@ static const ts_config_row rows[] = {
     TS_FIXED(bias_fc2, true),
     TS_FIXED(gated, false),
     TS_FIXED(pad_frozen, false),
-    { .kind = TS_CONFIG_OWN, .write = write_dropout },
     { TS_CONFIG_END },
 };
 
 const ts_family ts_family_gpt2 = { .model_type = "gpt2", .architecture = "GPT2LMHeadModel",
-                                   .base = &ts_family_base, .prefix = "transformer.", .names = names, .rows = rows };
+                                   .prefix = "transformer.", .names = names, .rows = rows };

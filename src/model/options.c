@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "model/arch_rows.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -118,6 +119,45 @@ const ts_option ts_model_option_rows[] = {
 };
 const size_t ts_model_option_count = sizeof ts_model_option_rows / sizeof *ts_model_option_rows;
 
+const ts_option *ts_model_option_named(const char *name)
+{
+    for (size_t i = 0; i < ts_model_option_count; i++)
+        if (!strcmp(ts_model_option_rows[i].name, name))
+            return &ts_model_option_rows[i];
+    TS_ASSERT(false, "no option of a model is called --%s", name);
+    return NULL;
+}
+
+double ts_model_option_value(const ts_model_options *o, const ts_option *row)
+{
+    const void *at = (const char *)o + row->offset;
+    switch (row->type) {
+    case TS_OPTION_FLAG:
+        return *(const bool *)at;
+    case TS_OPTION_NOFLAG:
+        return !*(const bool *)at;
+    case TS_OPTION_INT:
+        return (double)*(const int64_t *)at;
+    case TS_OPTION_CHOICE:
+        return *(const int *)at;
+    default:
+        TS_ASSERT(row->type == TS_OPTION_REAL, "--%s is no number", row->name);
+        return *(const double *)at;
+    }
+}
+
+/* Fields that an option says as they are (model/arch_rows.h). */
+static void describe_fields(const ts_model_options *o, ts_arch *a)
+{
+    for (size_t i = 0; i < ts_arch_row_count; i++) {
+        const ts_field_row *r = &ts_arch_rows[i];
+        if (r->says == TS_SAYS_SOMETHING)
+            continue;
+        const double v = ts_model_option_value(o, ts_model_option_named(r->option));
+        ts_field_set(a, r, r->says == TS_SAYS_NOT ? v == 0 : v);
+    }
+}
+
 static ts_status need(int64_t value, const char *name)
 {
     if (value > 0)
@@ -128,7 +168,6 @@ static ts_status need(int64_t value, const char *name)
 
 static ts_status describe_heads(const ts_model_options *o, ts_arch *a)
 {
-    a->n_heads = o->num_attention_heads;
     a->n_kv_heads = o->group_query_attention ? o->num_query_groups : a->n_heads;
     if (!o->kv_channels && a->hidden % a->n_heads)
         return ts_error(TS_ERR_USER,
@@ -144,7 +183,6 @@ static ts_status describe_heads(const ts_model_options *o, ts_arch *a)
                                                           : (double)a->head_dim);
     a->bias_qkv = o->bias_linear || o->qkv_bias;
     a->bias_proj = o->bias_linear || o->dense_bias;
-    a->attn_softcap = o->attn_softcap;
     if (o->qk_layernorm && a->norm != TS_NORM_RMS)
         return ts_error(TS_ERR_USER,
                         "--qk-layernorm with --normalization LayerNorm: queries and keys can only be "
@@ -282,8 +320,6 @@ static void describe_scales(const ts_model_options *o, ts_arch *a)
         a->logit_scale *= o->dim_model_base / (double)a->hidden;
     if (o->scale_depth > 0)
         a->residual_scale = o->scale_depth / sqrt((double)a->n_layers);
-    a->logit_softcap = o->logit_softcap;
-    a->bias_head = o->output_bias;
 }
 
 /* Windows of single layers, once there are layers. */
@@ -335,16 +371,11 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
     if (o->padded_vocab_size && o->padded_vocab_size < vocab)
         return ts_error(TS_ERR_USER, "--padded-vocab-size %lld is less than the tokenizer's %lld",
                         (long long)o->padded_vocab_size, (long long)vocab);
-    a->n_layers = o->num_layers;
-    a->hidden = o->hidden_size;
+    describe_fields(o, a);
     a->vocab = pad_vocab(o, vocab);
     a->norm = o->normalization == TS_MODEL_NORM_RMS ? TS_NORM_RMS : TS_NORM_LAYER;
     a->norm_bias = a->norm == TS_NORM_LAYER;
-    a->norm_eps = o->norm_epsilon;
     a->norm_offset = o->layernorm_1p ? 1 : 0;
-    a->pre_norm = a->final_norm = true;
-    a->post_norm = o->post_norm;
-    a->tied = !o->untie;
     a->init_std = o->init_method_std;
     describe_scales(o, a);
     TS_TRY(describe_heads(o, a));

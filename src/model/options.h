@@ -50,6 +50,11 @@ extern const size_t ts_model_option_count;
 extern const ts_option ts_model_script_rows[];
 extern const size_t ts_model_script_count;
 
+/* The row of this name, which there must be; an option's value as a number: a flag's is whether what it
+ * says is so, a list has none. */
+const ts_option *ts_model_option_named(const char *name);
+double ts_model_option_value(const ts_model_options *o, const ts_option *row);
+
 /* Contradictions: TS_ERR_USER that names both options. */
 ts_status ts_model_options_check(const ts_model_options *o, const ts_option_set *set) TS_NODISCARD;
 /* Warns of options that have no effect without another. */

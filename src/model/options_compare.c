@@ -1,7 +1,9 @@
 /* Options of a model beside a folder that describes it: what they say must be what it says. */
+#include "model/arch_rows.h"
 #include "model/options.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Where positions come from, and how they are stretched, as the options' choices have it. */
@@ -24,17 +26,70 @@ static int scaling_choice(const ts_rope_config *r)
     }
 }
 
+/* What an option says of a model and what the model is; of all names of the option's field. */
 typedef struct given {
     const char *name;
     double want, have;
 } given;
 
+/* As the user would type it. */
+static void value_text(const ts_option *r, double v, char *text, size_t size)
+{
+    size_t n;
+    const char *word;
+    switch (r->type) {
+    case TS_OPTION_FLAG:
+    case TS_OPTION_NOFLAG:
+        snprintf(text, size, "%s", v != 0 ? "true" : "false");
+        return;
+    case TS_OPTION_CHOICE:
+        word = v < 0 ? NULL : ts_field_choice(r->choices, (int)v, &n);
+        snprintf(text, size, "%.*s", word ? (int)strcspn(word, ",|") : 14,
+                 word ? word : "something else");
+        return;
+    default:
+        snprintf(text, size, "%g", v);
+    }
+}
+
+static ts_status compare_one(const given *g, const ts_option_set *set, const char *folder)
+{
+    char want[64], have[64];
+    const ts_option *row = ts_model_option_named(g->name);
+    if (fabs(g->want - g->have) <= 1e-9 * fabs(g->have))
+        return TS_OK;
+    for (size_t i = 0; i < ts_model_option_count; i++) {
+        const ts_option *r = &ts_model_option_rows[i];
+        if (r->offset != row->offset || !ts_option_given(set, r->name))
+            continue;
+        value_text(r, g->want, want, sizeof want);
+        value_text(r, g->have, have, sizeof have);
+        return ts_error(TS_ERR_USER, "--%s %s contradicts %s, which says %s", r->name, want, folder,
+                        have);
+    }
+    return TS_OK;
+}
+
 static ts_status compare(const given *g, size_t n, const ts_option_set *set, const char *folder)
 {
     for (size_t i = 0; set && i < n; i++)
-        if (ts_option_given(set, g[i].name) && fabs(g[i].want - g[i].have) > 1e-9 * fabs(g[i].have))
-            return ts_error(TS_ERR_USER, "--%s %g contradicts %s, which says %g", g[i].name,
-                            g[i].want, folder, g[i].have);
+        TS_TRY(compare_one(&g[i], set, folder));
+    return TS_OK;
+}
+
+/* Options that say a field's value (model/arch_rows.h). */
+static ts_status compare_fields(const ts_model_options *o, const ts_option_set *set,
+                                const ts_arch *a, const char *folder)
+{
+    for (size_t i = 0; i < ts_arch_row_count; i++) {
+        const ts_field_row *r = &ts_arch_rows[i];
+        if (r->says == TS_SAYS_SOMETHING)
+            continue;
+        const double v = ts_field_get(a, r);
+        const given g = { r->option, ts_model_option_value(o, ts_model_option_named(r->option)),
+                          r->says == TS_SAYS_NOT ? v == 0 : v };
+        TS_TRY(compare(&g, 1, set, folder));
+    }
     return TS_OK;
 }
 
@@ -48,23 +103,18 @@ static ts_status compare_scaling(const ts_model_options *o, const ts_option_set 
     };
     const given yarn[] = {
         { "beta-fast", o->beta_fast, r->beta_fast },
-        { "rope-scaling-beta-fast", o->beta_fast, r->beta_fast },
         { "beta-slow", o->beta_slow, r->beta_slow },
-        { "rope-scaling-beta-slow", o->beta_slow, r->beta_slow },
         { "rope-scaling-mscale", o->mscale, r->mscale },
         { "rope-scaling-mscale-all-dim", o->mscale_all_dim, r->mscale_all_dim },
     };
     const double length = (double)o->rope_original_max, has = (double)r->original_max_positions;
-    const given original[] = {
-        { "rope-scaling-original-max-position-embeddings", length, has },
-        { "original-max-position-embeddings", length, has },
-    };
+    const given original = { "rope-scaling-original-max-position-embeddings", length, has };
     if (r->scaling == TS_ROPE_LLAMA3)
         TS_TRY(compare(llama3, sizeof llama3 / sizeof *llama3, set, folder));
     if (r->scaling == TS_ROPE_YARN)
         TS_TRY(compare(yarn, sizeof yarn / sizeof *yarn, set, folder));
     return r->scaling == TS_ROPE_LLAMA3 || r->scaling == TS_ROPE_YARN
-               ? compare(original, sizeof original / sizeof *original, set, folder)
+               ? compare(&original, 1, set, folder)
                : TS_OK;
 }
 
@@ -76,7 +126,6 @@ static ts_status compare_rope(const ts_model_options *o, const ts_option_set *se
     const given g[] = {
         { "rotary-base", o->rotary_base, r->theta },
         { "rotary-percent", rotated, (double)r->dim },
-        { "partial-rotary-factor", rotated, (double)r->dim },
         { "use-glm-rope", o->glm_rope, r->interleaved && 2 * r->dim == a->head_dim },
         { "rotary-interleaved", o->rotary_interleaved, r->interleaved },
         { "rotary-seq-len-interpolation-factor", (double)o->rotary_seq_len_interpolation_factor,
@@ -139,11 +188,8 @@ static ts_status compare_scales(const ts_model_options *o, const ts_option_set *
         { "query-pre-attn-scalar",
           o->query_pre_attn_scalar > 0 ? o->query_pre_attn_scalar : (double)a->head_dim,
           1 / (a->attn_scale * a->attn_scale) },
-        { "attn-logit-softcapping", o->attn_softcap, a->attn_softcap },
-        { "output-logit-softcapping", o->logit_softcap, a->logit_softcap },
         { "input-embeds-norm", o->input_embeds_norm, a->embed_scale == sqrt(hidden) },
         { "embedding-multiplier-scale", embed, a->embed_scale },
-        { "scale-emb", embed, a->embed_scale },
         { "output-multiplier-scale", logits, a->logit_scale * hidden / base },
         { "dim-model-base", base, a->logit_scale * hidden / logits },
         { "scale-depth", o->scale_depth > 0 ? o->scale_depth : depth, a->residual_scale * depth },
@@ -154,32 +200,30 @@ static ts_status compare_scales(const ts_model_options *o, const ts_option_set *
 ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
                            const char *folder)
 {
+    bool gated = true, plain = true; /* all layers */
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        gated = gated && a->layer[i].mlp == TS_MLP_GATED;
+        plain = plain && a->layer[i].mlp == TS_MLP_PLAIN;
+    }
     const given g[] = {
-        { "num-layers", (double)o->num_layers, (double)a->n_layers },
-        { "hidden-size", (double)o->hidden_size, (double)a->hidden },
         { "ffn-hidden-size", (double)o->ffn_hidden_size, (double)a->ffn },
-        { "num-attention-heads", (double)o->num_attention_heads, (double)a->n_heads },
         { "num-query-groups", (double)o->num_query_groups, (double)a->n_kv_heads },
         { "kv-channels", (double)o->kv_channels, (double)a->head_dim },
         { "padded-vocab-size", (double)o->padded_vocab_size, (double)a->vocab },
-        { "pad-vocab-size-to", (double)o->padded_vocab_size, (double)a->vocab },
-        { "norm-epsilon", o->norm_epsilon, a->norm_eps },
         { "apply-layernorm-1p", o->layernorm_1p, a->norm_offset != 0 },
-        { "add-rmsnorm-offset", o->layernorm_1p, a->norm_offset != 0 },
-        { "swiglu", o->swiglu, a->gated && a->act == TS_ACT_SILU },
-        { "geglu", o->geglu, a->gated && a->act == TS_ACT_GELU },
-        { "gelu-tanh", o->gelu_tanh, a->gated && a->act == TS_ACT_GELU_TANH },
-        { "squared-relu", o->squared_relu, !a->gated && a->act == TS_ACT_RELU2 },
+        { "swiglu", o->swiglu, gated && a->act == TS_ACT_SILU },
+        { "geglu", o->geglu, gated && a->act == TS_ACT_GELU },
+        { "gelu-tanh", o->gelu_tanh, gated && a->act == TS_ACT_GELU_TANH },
+        { "squared-relu", o->squared_relu, plain && a->act == TS_ACT_RELU2 },
         { "disable-bias-linear", !o->bias_linear,
           (!a->bias_proj || o->dense_bias) && !a->bias_fc1 && !a->bias_fc2 },
         { "add-qkv-bias", o->qkv_bias, a->bias_qkv },
         { "add-dense-bias", o->dense_bias, a->bias_proj },
-        { "add-output-layer-bias", o->output_bias, a->bias_head },
-        { "normalization", o->normalization == TS_MODEL_NORM_RMS, a->norm == TS_NORM_RMS },
-        { "untie-embeddings-and-output-weights", o->untie, !a->tied },
+        { "normalization", o->normalization,
+          a->norm == TS_NORM_RMS ? TS_MODEL_NORM_RMS : TS_MODEL_NORM_LAYER },
         { "qk-layernorm", o->qk_layernorm, a->qk_norm != TS_QK_NORM_NONE },
-        { "post-norm", o->post_norm, a->post_norm },
     };
+    TS_TRY(compare_fields(o, set, a, folder));
     TS_TRY(compare(g, sizeof g / sizeof *g, set, folder));
     TS_TRY(compare_scales(o, set, a, folder));
     TS_TRY(compare_windows(o, set, a, folder));

@@ -37,10 +37,10 @@ again() {
         run --train-iters 6 --load ck --ckpt-step 2 --save on --save-hf hf --metrics-jsonl on.jsonl "$@" &&
         run --train-iters 2 --lr-warmup-iters 1 --load on --finetune --save-hf tuned --async-save --save anew "$@"
 }
-few_bits=4
 small="--max-new-tokens 5 --ignore-eos"
 use() {
-    again "$@" && for bits in "" "--load-in-8bit" "--load-in-${few_bits}bit" --bf16; do
+    again "$@" || return
+    for bits in "" "--load-in-8bit" "--load-in-4bit" --bf16; do
         "$TESSERA" score --load hf --input "$D/in.jsonl" --output "s$bits.jsonl" --logits "l$bits.safetensors" $bits &&
             "$TESSERA" infer --load on --input "$D/in.jsonl" --output "g$bits.jsonl" $small $bits || return
     done

@@ -1,26 +1,30 @@
-/* The families, one file each; the list stands in families.c. */
+/* The families, one file each. */
 #ifndef TS_MODEL_FAMILIES_FAMILIES_H
 #define TS_MODEL_FAMILIES_FAMILIES_H
 #include "model/families/config.h"
 
-extern const ts_family ts_family_llama;
-extern const ts_family ts_family_qwen2;
-extern const ts_family ts_family_qwen3;
-extern const ts_family ts_family_mistral;
-extern const ts_family ts_family_gpt2;
-extern const ts_family ts_family_gpt_neox;
-extern const ts_family ts_family_starcoder2;
-extern const ts_family ts_family_olmo2;
-extern const ts_family ts_family_phi3;
-extern const ts_family ts_family_gemma;
-extern const ts_family ts_family_gemma2;
-extern const ts_family ts_family_gemma3;
-extern const ts_family ts_family_glm;
-extern const ts_family ts_family_glm4;
-extern const ts_family ts_family_internlm2;
-extern const ts_family ts_family_arcee;
-extern const ts_family ts_family_nemotron;
-extern const ts_family ts_family_stablelm;
+/* In the order in which they are tried for a model that options described. */
+#define TS_FAMILIES(F)                                                                             \
+    F(llama)                                                                                       \
+    F(qwen2)                                                                                       \
+    F(qwen3)                                                                                       \
+    F(mistral)                                                                                     \
+    F(gpt2)                                                                                        \
+    F(gpt_neox)                                                                                    \
+    F(starcoder2)                                                                                  \
+    F(olmo2)                                                                                       \
+    F(phi3)                                                                                        \
+    F(gemma)                                                                                       \
+    F(gemma2)                                                                                      \
+    F(gemma3)                                                                                      \
+    F(glm)                                                                                         \
+    F(glm4)                                                                                        \
+    F(internlm2)                                                                                   \
+    F(arcee)                                                                                       \
+    F(nemotron)                                                                                    \
+    F(stablelm)
+#define TS_FAMILY_DECLARE(name_) extern const ts_family ts_family_##name_;
+TS_FAMILIES(TS_FAMILY_DECLARE)
 
 /* What all have in common; no family itself. */
 extern const ts_family ts_family_base;

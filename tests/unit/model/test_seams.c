@@ -28,6 +28,53 @@ static void output_is_a_linear(void **state)
     close_rig(&r);
 }
 
+/* ---- layers of several kinds ---- */
+
+static double loss_of(const rig *r, const ts_arch *a)
+{
+    ts_decoder *d;
+    OK(ts_arch_check(a, "test"));
+    OK(ts_decoder_create(r->dev, a, TS_DTYPE_F32, VOCAB, &d));
+    OK(ts_decoder_allocate(d, TS_DTYPE_F32, true));
+    OK(ts_decoder_init(d, 7, 0.5));
+    OK(ts_decoder_prepare(d, S, S));
+    for (int64_t i = 0; i < LAYERS; i++)
+        assert_int_equal(d->block[i].mlp.fc1.out,
+                         a->layer[i].mlp == TS_MLP_GATED ? 2 * a->ffn : a->ffn);
+    const double loss = step(r, d);
+    ts_tape_reset(r->tape);
+    ts_decoder_destroy(&d);
+    return loss;
+}
+
+/* What is built goes by the layers, and the model's fields are no more than what these begin with. */
+static void layers_of_several_kinds(void **state)
+{
+    (void)state;
+    rig r;
+    ts_arch a, b;
+    open_rig(&r);
+    describe(&a);
+    describe(&b);
+    const double rope = loss_of(&r, &a);
+    a.layer[0].position = TS_POSITION_NONE;
+    const double one = loss_of(&r, &a);
+    a.layer[1].position = TS_POSITION_NONE;
+    ts_arch_set_position(&b, TS_POSITION_NONE);
+    b.n_ropes = 0;
+    const double none = loss_of(&r, &a);
+    assert_true(none == loss_of(&r, &b) && fabs(none - one) > 1e-4 && fabs(one - rope) > 1e-4);
+    a.layer[0].mlp = a.layer[1].mlp = TS_MLP_PLAIN;
+    b.gated = false;
+    OK(ts_arch_layers(&b, 0));
+    assert_true(loss_of(&r, &a) == loss_of(&r, &b));
+    a.layer[0].mlp = TS_MLP_GATED;
+    assert_true(fabs(loss_of(&r, &a) - loss_of(&r, &b)) > 1e-3);
+    ts_arch_deinit(&a);
+    ts_arch_deinit(&b);
+    close_rig(&r);
+}
+
 /* ---- an adapter ---- */
 
 enum { RANK = 3 };
@@ -320,6 +367,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(output_is_a_linear),
+        cmocka_unit_test(layers_of_several_kinds),
         cmocka_unit_test(adapter_on_one_linear),
         cmocka_unit_test(experts_in_one_layer),
         cmocka_unit_test(features_behind_layers),

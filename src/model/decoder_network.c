@@ -39,6 +39,7 @@ static ts_status forward(void *self, ts_tape *tape, const ts_network_call *c, ts
                      .S = c->S,
                      .pos = ts_fields_get(c->fields, "position_ids"),
                      .first_key = ts_fields_get(c->fields, "first_key"),
+                     .last_key = ts_fields_get(c->fields, "last_key"),
                      .hidden_dropout = c->hidden_dropout,
                      .attention_dropout = c->attention_dropout,
                      .seed = c->seed,

@@ -7,7 +7,8 @@
 /* Tensors of one micro-batch on the device, by name. What a decoder reads:
  *   tokens        int32 [B * S]
  *   position_ids  int32 [B * S]: position in its document
- *   first_key     int32 [B * S]: first key that may be seen (packed documents); may be missing */
+ *   first_key, last_key   int32 [B * S]: keys that may be seen (packed documents, padding); may be
+ *                 missing */
 enum { TS_NETWORK_FIELDS = 12 };
 typedef struct ts_fields {
     int n;

@@ -1,5 +1,6 @@
 /* Other things to train for than the next token, each with its own data, fields and loss: which of three
- * classes a sequence belongs to, and a number told from it. The trainer knows none of them. */
+ * classes a sequence belongs to, and a number told from it, by a decoder's last token or by an encoder's
+ * first, which sees all others. The trainer knows none of them. */
 #include "../cmocka_all.h"
 #include "device/isa.h"
 #include "model/decoder.h"
@@ -15,7 +16,10 @@ enum { S = 6, VOCAB = 12, HIDDEN = 16, LAYERS = 2, GLOBAL = 8, SAMPLES = 32, CLA
 
 /* Sequences of 3 to S tokens that are no pads; what is to be told of them hangs on their last. */
 static int length_of(int64_t i) { return 3 + (int)(i * 5 % (S - 2)); }
-static int32_t token_of(int64_t i, int s) { return (int32_t)(1 + (i * 7 + s * 5 + i * s) % (VOCAB - 1)); }
+static int32_t token_of(int64_t i, int s) /* the first is always the same */
+{
+    return s == 0 ? 1 : (int32_t)(1 + (i * 7 + s * 5 + i * s) % (VOCAB - 1));
+}
 static int32_t class_of(int64_t i) { return token_of(i, length_of(i) - 1) % CLASSES; }
 static float value_of(int64_t i) { return 0.25f * (float)token_of(i, length_of(i) - 1) - 1; }
 
@@ -42,7 +46,7 @@ static const ts_dataset with_classes = { SAMPLES, classes, 3, get },
 
 /* ---- operators, on the host's memory ---- */
 
-/* y[b] = x[last[b]] */
+/* y[b] = x[at[b]] */
 typedef struct pool_attr {
     int64_t at[GLOBAL];
 } pool_attr;
@@ -61,7 +65,8 @@ static ts_status pool_backward(ts_tape *tape, ts_record *r)
 }
 static const ts_op pool_op = { .name = "pool", .backward = pool_backward };
 
-static ts_status pool(ts_tape *tape, ts_tensor *x, const ts_micro_batch *m, ts_tensor **y)
+/* Of each sequence the first row, or the last token's. */
+static ts_status pool(ts_tape *tape, ts_tensor *x, const ts_micro_batch *m, bool first, ts_tensor **y)
 {
     const size_t row = (size_t)x->dim[1] * sizeof(float);
     ts_record *r;
@@ -69,7 +74,7 @@ static ts_status pool(ts_tape *tape, ts_tensor *x, const ts_micro_batch *m, ts_t
     TS_TRY(ts_tape_record(tape, &pool_op, sizeof(pool_attr), &r));
     pool_attr *a = r->attr;
     for (int64_t b = 0; b < m->rows; b++) {
-        a->at[b] = b * S + ts_batch_ints(m->batch, "length", m->row + b)[0] - 1;
+        a->at[b] = b * S + (first ? 0 : ts_batch_ints(m->batch, "length", m->row + b)[0] - 1);
         memcpy((char *)ts_tensor_data(*y) + (size_t)b * row,
                (char *)ts_tensor_data(x) + (size_t)a->at[b] * row, row);
     }
@@ -110,29 +115,36 @@ static ts_status squares(ts_tape *tape, ts_tensor *x, ts_tensor *value, ts_tenso
 
 /* ---- the objectives ---- */
 
-/* Both pool the last token's state and put a linear layer on it. */
+/* Both put a linear layer on one token's state. */
 typedef struct pooled {
     ts_objective base;
     ts_network network;
     ts_linear score;
+    bool encodes; /* to both sides, but not to the pads; the first token's state */
 } pooled;
 
 static ts_status state_of(const pooled *o, ts_tape *tape, const ts_micro_batch *m, ts_tensor **y)
 {
-    int32_t at[GLOBAL * S];
+    int32_t at[GLOBAL * S], last[GLOBAL * S];
     ts_fields fields = { 0 };
-    ts_tensor *tokens, *positions, *hidden;
-    for (int64_t i = 0; i < m->rows * S; i++)
+    ts_tensor *tokens, *positions, *ends, *hidden;
+    for (int64_t i = 0; i < m->rows * S; i++) {
         at[i] = (int32_t)(i % S);
+        last[i] = ts_batch_ints(m->batch, "length", m->row + i / S)[0] - 1;
+    }
     TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, ts_batch_ints(m->batch, "tokens", m->row),
                                m->rows * S, &tokens));
     TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, at, m->rows * S, &positions));
     ts_fields_put(&fields, "tokens", tokens);
     ts_fields_put(&fields, "position_ids", positions);
+    if (o->encodes) {
+        TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, last, m->rows * S, &ends));
+        ts_fields_put(&fields, "last_key", ends);
+    }
     const ts_network_call call = { .B = m->rows, .S = S, .fields = &fields,
                                    .last = o->network.layers };
     TS_TRY(o->network.kind->forward(o->network.self, tape, &call, &hidden));
-    return pool(tape, hidden, m, y);
+    return pool(tape, hidden, m, o->encodes, y);
 }
 
 static ts_status classify(ts_objective *base, ts_tape *tape, const ts_micro_batch *m,
@@ -200,7 +212,10 @@ static void make_decoder(run *r, int64_t outputs)
     OK(ts_decoder_init(r->d, 7, 0.3));
 }
 
-static void open_run(run *r, const char *text, const ts_dataset *data, int64_t outputs)
+/* Which token's state is looked at, and what it sees. */
+typedef enum way { LAST, FIRST, FIRST_OF_ENCODER } way;
+
+static void open_run(run *r, const char *text, const ts_dataset *data, int64_t outputs, way from)
 {
     static const ts_data_options in_order = { .dataloader_type = TS_DATALOADER_SINGLE };
     *r = (run){ 0 };
@@ -209,6 +224,9 @@ static void open_run(run *r, const char *text, const ts_dataset *data, int64_t o
     OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = TS_ISA_ALL }, &r->dev));
     OK(ts_comm_self_create(&r->comm));
     make_decoder(r, outputs);
+    r->objective.encodes = from != LAST;
+    for (int64_t l = 0; from == FIRST_OF_ENCODER && l < LAYERS; l++)
+        r->d->block[l].attention.mask.kind = TS_MASK_BIDIRECTIONAL;
     r->objective.network = ts_decoder_network(r->d);
     r->objective.base =
         (ts_objective){ .name = outputs > 1 ? "classification" : "regression",
@@ -259,14 +277,14 @@ static double first_loss(run *r, bool classifies)
 
 /* The first loss is the one that the formula gives, cuts into micro-batches change it by roundings
  * alone, a step goes down as far as the gradient says, and many steps learn it. */
-static void trains(const ts_dataset *data, int64_t outputs)
+static void trains(const ts_dataset *data, int64_t outputs, way from)
 {
     run whole, cut;
     ts_step_result a, b;
     ts_evaluation after;
     open_run(&whole, COMMON "--optimizer sgd --sgd-momentum 0 --weight-decay 0 --clip-grad 0 "
-                            "--lr 2e-5 --micro-batch-size 8", data, outputs);
-    open_run(&cut, COMMON "--lr 0.02 --micro-batch-size 2 --weight-decay 0", data, outputs);
+                            "--lr 2e-5 --micro-batch-size 8", data, outputs, from);
+    open_run(&cut, COMMON "--lr 0.02 --micro-batch-size 2 --weight-decay 0", data, outputs, from);
     const double want = first_loss(&whole, outputs > 1);
     OK(ts_trainer_step(whole.trainer, false, &a));
     OK(ts_trainer_step(cut.trainer, false, &b));
@@ -289,13 +307,35 @@ static void trains(const ts_dataset *data, int64_t outputs)
 static void classes_of_sequences(void **state)
 {
     (void)state;
-    trains(&with_classes, CLASSES);
+    trains(&with_classes, CLASSES, LAST);
 }
 
 static void numbers_of_sequences(void **state)
 {
     (void)state;
-    trains(&with_numbers, 1);
+    trains(&with_numbers, 1, LAST);
+}
+
+/* What is told hangs on the last token: the first one's state knows of it where attention goes to both
+ * sides. Where it is causal that state is the same for all, and the loss cannot fall below the variance of
+ * what is to be told. */
+static void numbers_by_an_encoder(void **state)
+{
+    (void)state;
+    run causal;
+    ts_step_result s;
+    double mean = 0, variance = 0;
+    trains(&with_numbers, 1, FIRST_OF_ENCODER);
+    open_run(&causal, COMMON "--lr 0.02 --micro-batch-size 2 --weight-decay 0", &with_numbers, 1,
+             FIRST);
+    for (int i = 0; i < 2 * SAMPLES / GLOBAL + 1; i++) /* the last batch is the first again */
+        OK(ts_trainer_step(causal.trainer, false, &s));
+    for (int i = 0; i < GLOBAL; i++)
+        mean += (double)value_of(i) / GLOBAL;
+    for (int i = 0; i < GLOBAL; i++)
+        variance += ((double)value_of(i) - mean) * ((double)value_of(i) - mean) / GLOBAL;
+    assert_true(variance > 0.1 && s.loss > (1 - 1e-5) * variance);
+    close_run(&causal);
 }
 
 int main(void)
@@ -303,6 +343,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(classes_of_sequences),
         cmocka_unit_test(numbers_of_sequences),
+        cmocka_unit_test(numbers_by_an_encoder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

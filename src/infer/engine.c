@@ -11,8 +11,7 @@ struct ts_engine {
     ts_device *dev;
     ts_tape *tape;
     int64_t slots, capacity;
-    ts_kv_cache *cache, *view;   /* [n_layers]; view: the same from some slot on */
-    ts_storage *view_storage;    /* [n_layers], never counted */
+    ts_layer_state **state;      /* [n_layers]; NULL of a layer that keeps nothing */
     int32_t *length;             /* [slots] */
     int32_t *q_start, *q_len;    /* [slots] of the pass at hand */
     int32_t *ids, *pos;          /* [rows] of the pass at hand */
@@ -28,9 +27,12 @@ static ts_status create(ts_engine *e, int64_t slots)
     const ts_tape_options o = { 0 };
     e->slots = slots;
     TS_TRY(ts_tape_create(e->dev, &o, &e->tape));
-    TS_TRY(ts_alloc(&e->cache, (size_t)layers, sizeof *e->cache));
-    TS_TRY(ts_alloc(&e->view, (size_t)layers, sizeof *e->view));
-    TS_TRY(ts_alloc(&e->view_storage, (size_t)layers, sizeof *e->view_storage));
+    TS_TRY(ts_alloc(&e->state, (size_t)layers, sizeof *e->state));
+    for (int64_t l = 0; l < layers; l++) {
+        const ts_sublayer *mixer = &e->d->block[l].mixer;
+        if (mixer->make_state)
+            TS_TRY(mixer->make_state(mixer->module, e->dev, e->d->compute, slots, &e->state[l]));
+    }
     TS_TRY(ts_alloc(&e->length, (size_t)slots, sizeof *e->length));
     TS_TRY(ts_alloc(&e->q_start, (size_t)slots, sizeof *e->q_start));
     return ts_alloc(&e->q_len, (size_t)slots, sizeof *e->q_len);
@@ -57,13 +59,11 @@ void ts_engine_destroy(ts_engine **engine)
     ts_engine *e = *engine;
     if (!e)
         return;
-    for (int64_t l = 0; e->cache && l < e->d->arch.n_layers; l++)
-        ts_storage_release(&e->cache[l].kv);
+    for (int64_t l = 0; e->state && l < e->d->arch.n_layers; l++)
+        ts_layer_state_destroy(&e->state[l]);
     ts_storage_release(&e->spare);
     ts_tape_destroy(&e->tape);
-    ts_free(&e->cache);
-    ts_free(&e->view);
-    ts_free(&e->view_storage);
+    ts_free(&e->state);
     ts_free(&e->length);
     ts_free(&e->q_start);
     ts_free(&e->q_len);
@@ -76,36 +76,7 @@ void ts_engine_destroy(ts_engine **engine)
 int64_t ts_engine_length(const ts_engine *e, int64_t slot) { return e->length[slot]; }
 int64_t ts_engine_slots(const ts_engine *e) { return e->slots; }
 
-/* ---- the cache ---- */
-
-/* Bytes of one token's keys and values in one layer. */
-static size_t row_bytes(const ts_engine *e)
-{
-    return (size_t)(e->d->arch.n_kv_heads * 2 * e->d->arch.head_dim) * ts_dtype_size(e->d->compute);
-}
-
-static char *slot_at(const ts_engine *e, int64_t layer, int64_t slot)
-{
-    return (char *)e->cache[layer].kv->data +
-           (size_t)(slot * e->cache[layer].capacity) * row_bytes(e);
-}
-
-static ts_status grow_layer(ts_engine *e, int64_t layer, int64_t capacity)
-{
-    ts_storage *kv;
-    size_t bytes;
-    if (!ts_mul_size((size_t)(e->slots * capacity), row_bytes(e), &bytes))
-        return ts_error(TS_ERR_NOMEM, "a cache for %lld sequences of %lld tokens is too large",
-                        (long long)e->slots, (long long)capacity);
-    TS_TRY(ts_storage_create(e->dev, TS_MEM_OTHER, bytes, &kv));
-    for (int64_t s = 0; e->cache[layer].kv && s < e->slots; s++)
-        if (e->length[s] > 0)
-            e->dev->move(e->dev, (char *)kv->data + (size_t)(s * capacity) * row_bytes(e),
-                         slot_at(e, layer, s), (size_t)e->length[s] * row_bytes(e));
-    ts_storage_release(&e->cache[layer].kv);
-    e->cache[layer] = (ts_kv_cache){ kv, capacity };
-    return TS_OK;
-}
+/* ---- what the layers keep ---- */
 
 ts_status ts_engine_reserve(ts_engine *e, int64_t tokens)
 {
@@ -115,8 +86,8 @@ ts_status ts_engine_reserve(ts_engine *e, int64_t tokens)
     ts_storage_release(&e->spare);
     for (int64_t l = 0; l < e->d->arch.n_layers; l++)
         /* a growth that failed half-way is finished by the next */
-        if (e->cache[l].capacity != capacity)
-            TS_TRY(grow_layer(e, l, capacity));
+        if (e->state[l])
+            TS_TRY(e->state[l]->kind->reserve(e->state[l], capacity, e->length));
     e->capacity = capacity;
     return TS_OK;
 }
@@ -129,19 +100,24 @@ static ts_status need(ts_engine *e, int64_t tokens)
     return ts_engine_reserve(e, tokens > 2 * e->capacity ? tokens : 2 * e->capacity);
 }
 
+static void copy_slot(ts_layer_state *s, int64_t to, int64_t from, int64_t length)
+{
+    if (s)
+        s->kind->copy(s, to, from, length);
+}
+
 void ts_engine_copy(ts_engine *e, int64_t to, int64_t from)
 {
     if (to == from)
         return;
     for (int64_t l = 0; l < e->d->arch.n_layers; l++)
-        e->dev->move(e->dev, slot_at(e, l, to), slot_at(e, l, from),
-                     (size_t)e->length[from] * row_bytes(e));
+        copy_slot(e->state[l], to, from, e->length[from]);
     e->length[to] = e->length[from];
 }
 
 /* The cycles of a permutation need one spare slot; a slot that nobody reads any more is overwritten
  * first. */
-static void reorder_layer(ts_engine *e, int64_t layer, const int64_t *from, int64_t n)
+static void reorder_layer(ts_engine *e, ts_layer_state *s, const int64_t *from, int64_t n)
 {
     int readers[TS_ENGINE_MOST_SLOTS] = { 0 };
     int64_t source[TS_ENGINE_MOST_SLOTS];
@@ -160,29 +136,40 @@ static void reorder_layer(ts_engine *e, int64_t layer, const int64_t *from, int6
             if (blocked < 0)
                 return;
             i = blocked; /* a cycle: what stands here goes to the spare slot */
-            e->dev->move(e->dev, e->spare->data, slot_at(e, layer, i),
-                         (size_t)e->length[i] * row_bytes(e));
+            s->kind->put_aside(s, i, e->length[i], e->spare->data);
             for (int64_t k = 0; k < n; k++)
                 if (!done[k] && source[k] == i)
                     source[k] = SPARE;
         }
-        const char *src =
-            source[i] == SPARE ? (char *)e->spare->data : slot_at(e, layer, source[i]);
-        e->dev->move(e->dev, slot_at(e, layer, i), src, (size_t)e->length[from[i]] * row_bytes(e));
+        if (source[i] == SPARE)
+            s->kind->put_back(s, i, e->length[from[i]], e->spare->data);
+        else
+            s->kind->copy(s, i, source[i], e->length[from[i]]);
         done[i] = true;
         if (source[i] != SPARE)
             readers[source[i]]--;
     }
 }
 
+/* Room for what any layer holds of one slot. */
+static ts_status make_spare(ts_engine *e)
+{
+    size_t most = 0;
+    if (e->spare)
+        return TS_OK;
+    for (int64_t l = 0; l < e->d->arch.n_layers; l++)
+        if (e->state[l] && e->state[l]->kind->slot_bytes(e->state[l]) > most)
+            most = e->state[l]->kind->slot_bytes(e->state[l]);
+    return ts_storage_create(e->dev, TS_MEM_OTHER, most, &e->spare);
+}
+
 ts_status ts_engine_reorder(ts_engine *e, const int64_t *from, int64_t n)
 {
     int32_t length[TS_ENGINE_MOST_SLOTS];
-    if (!e->spare)
-        TS_TRY(
-            ts_storage_create(e->dev, TS_MEM_OTHER, (size_t)e->capacity * row_bytes(e), &e->spare));
+    TS_TRY(make_spare(e));
     for (int64_t l = 0; l < e->d->arch.n_layers; l++)
-        reorder_layer(e, l, from, n);
+        if (e->state[l])
+            reorder_layer(e, e->state[l], from, n);
     for (int64_t i = 0; i < n; i++)
         length[i] = e->length[from[i]];
     for (int64_t i = 0; i < n; i++)
@@ -258,19 +245,14 @@ static ts_status pass(ts_engine *e, int64_t first, int64_t B, int64_t S, ts_tens
 {
     ts_tensor *ids, *pos, *hidden, *last;
     int64_t longest = 0;
-    for (int64_t l = 0; l < e->d->arch.n_layers; l++) {
-        e->view_storage[l] = *e->cache[l].kv;
-        e->view_storage[l].data = slot_at(e, l, first);
-        e->view[l] = (ts_kv_cache){ &e->view_storage[l], e->capacity };
-    }
     for (int64_t b = 0; b < B; b++)
         longest = e->q_start[b] + e->q_len[b] > longest ? e->q_start[b] + e->q_len[b] : longest;
     const int64_t length = rope_length(e, longest);
     TS_TRY(ts_decoder_prepare(e->d, length > 1 ? longest : e->capacity, length));
     TS_TRY(int_tensor(e->tape, e->ids, B * S, &ids));
     TS_TRY(int_tensor(e->tape, e->pos, B * S, &pos));
-    const ts_run run = { .B = B, .S = S, .pos = pos, .cache = e->view, .q_start = e->q_start,
-                         .q_len = e->q_len };
+    const ts_run run = { .B = B, .S = S, .pos = pos, .state = e->state, .slot0 = first,
+                         .q_start = e->q_start, .q_len = e->q_len };
     TS_TRY(ts_decoder_forward(e->d, e->tape, &run, NULL, ids, &hidden));
     for (int64_t b = 0; b < B; b++)
         e->length[first + b] = e->q_start[b] + e->q_len[b];

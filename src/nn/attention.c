@@ -84,6 +84,7 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
                                 .rng = ts_run_rng(run, from->dropout, layer),
                                 .sample0 = run->sample0,
                                 .cache = from->cache,
+                                .slot0 = run->slot0,
                                 .q_start = run->q_start,
                                 .q_len = run->q_len };
     TS_TRY(ts_op_attention(tape, &o, q, kv, &heads, NULL));
@@ -104,7 +105,7 @@ static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, i
 {
     const keys_from self = { .x = x, .pos = run->pos, .first_key = run->first_key,
                              .last_key = run->last_key,
-                             .cache = run->cache ? &run->cache[layer] : NULL,
+                             .cache = ts_kv_state_cache(run->state ? run->state[layer] : NULL),
                              .dropout = TS_RNG_ATTN_DROPOUT };
     ts_device_part(tape->dev, "attention", layer);
     return attend_in_frame(tape, module, run, layer, &self, x, y);
@@ -123,12 +124,19 @@ static ts_status forward_cross(const void *module, ts_tape *tape, const ts_run *
     return attend_in_frame(tape, l, run, layer, &other, x, y);
 }
 
+static ts_status make_state(const void *module, ts_device *dev, ts_dtype dtype, int64_t slots,
+                            ts_layer_state **out)
+{
+    const ts_attention_layer *l = module;
+    return ts_kv_state_create(dev, dtype, slots, l->n_kv, l->head_dim, out);
+}
+
 ts_sublayer ts_attention_sublayer(const ts_attention_layer *l)
 {
-    return (ts_sublayer){ forward, l };
+    return (ts_sublayer){ .forward = forward, .module = l, .make_state = make_state };
 }
 
 ts_sublayer ts_cross_attention_sublayer(const ts_attention_layer *l)
 {
-    return (ts_sublayer){ forward_cross, l };
+    return (ts_sublayer){ .forward = forward_cross, .module = l };
 }

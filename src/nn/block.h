@@ -36,6 +36,9 @@ typedef struct ts_sublayer {
     ts_status (*forward)(const void *module, ts_tape *tape, const ts_run *run, int64_t layer,
                          ts_tensor *x, ts_tensor **y);
     const void *module; /* borrowed */
+    /* What it keeps of earlier tokens, in activations of this type; NULL: nothing. */
+    ts_status (*make_state)(const void *module, ts_device *dev, ts_dtype dtype, int64_t slots,
+                            ts_layer_state **out);
 } ts_sublayer;
 /* The modules above as such. Attention of x to itself, and (is_apart) to the run's context. */
 ts_sublayer ts_attention_sublayer(const ts_attention_layer *l);

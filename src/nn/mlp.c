@@ -27,4 +27,4 @@ static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, i
     return st;
 }
 
-ts_sublayer ts_mlp_sublayer(const ts_mlp_layer *l) { return (ts_sublayer){ forward, l }; }
+ts_sublayer ts_mlp_sublayer(const ts_mlp_layer *l) { return (ts_sublayer){ .forward = forward, .module = l }; }

@@ -2,7 +2,7 @@
  * dropout's address, caches. One for each pass; layers only read it. */
 #ifndef TS_NN_RUN_H
 #define TS_NN_RUN_H
-#include "ops/ops.h"
+#include "nn/state.h"
 
 /* A second sequence that queries attend to: an encoder's output, an image's patches. Whoever gives
  * it keeps it, with its rows of int32, until the backward is over; its gradient comes to x. */
@@ -36,8 +36,11 @@ typedef struct ts_run {
      * pass is over. */
     const ts_join *joins;
     int n_joins;
-    /* Generation: one cache for each layer, NULL in training. Lengths are on the host, [B]. */
-    ts_kv_cache *cache;
+    /* Generation: what each layer keeps, NULL in training; sequence b is in slot slot0 + b. Of each,
+     * tokens that are there already and tokens of this pass (rows behind them are padding), on the
+     * host, [B]. */
+    ts_layer_state *const *state;
+    int64_t slot0;
     const int32_t *q_start, *q_len;
 } ts_run;
 

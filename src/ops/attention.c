@@ -100,7 +100,7 @@ static void append(ts_tape *tape, const ts_attention_op *o, const ts_tensor *qkv
     for (int64_t b = 0; b < o->B; b++) {
         for (int64_t i = 0; i < o->q_len[b]; i++) {
             char *to = (char *)o->cache->kv->data +
-                       (size_t)((b * o->cache->capacity + o->q_start[b] + i) * row) * size;
+                       (size_t)(((o->slot0 + b) * o->cache->capacity + o->q_start[b] + i) * row) * size;
             for (int64_t g = 0; g < o->n_kv; g++)
                 tape->dev->move(tape->dev, to + (size_t)(g * pair) * size,
                                 at(qkv, (b * o->S + i) * qkv->dim[1] + g * (r + 2) * o->head_dim +
@@ -143,7 +143,8 @@ static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, ts_tensor *
     a.q_start = dev, a.q_len = dev + o->B, a.kv_len = dev + 2 * o->B;
     a.S_kv = a.kv_batch = o->cache->capacity;
     a.kv_row = o->n_kv * pair, a.kv_group = pair;
-    a.k = o->cache->kv->data;
+    a.k = (const char *)o->cache->kv->data +
+          (size_t)(o->slot0 * a.kv_batch * a.kv_row) * ts_dtype_size(qkv->dtype);
     a.v = (const char *)a.k + (size_t)o->head_dim * ts_dtype_size(qkv->dtype);
     a.o = ts_tensor_data(y);
     ts_launch_attn_fwd(tape->dev, &a, 0, (ts_cost){ 4 * pairs * (double)(o->n_q * o->head_dim),

@@ -72,6 +72,7 @@ typedef struct ts_attention_op {
     ts_rng rng;
     int64_t sample0;
     ts_kv_cache *cache;          /* NULL: none */
+    int64_t slot0;               /* of the cache: sequence b is there sequence slot0 + b */
     const int32_t *q_start, *q_len; /* [B], host; with a cache */
 } ts_attention_op;
 ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *q, ts_tensor *kv,

@@ -205,7 +205,7 @@ static void experts_in_one_layer(void **state)
     memcpy(grad, mlp->fc1.w->grad, bytes);
     two_experts e = { .each = { ts_mlp_sublayer(mlp), ts_mlp_sublayer(mlp) },
                       .share = { 0.25f, 0.75f } };
-    d->block[0].feed = (ts_sublayer){ run_experts, &e };
+    d->block[0].feed = (ts_sublayer){ .forward = run_experts, .module = &e };
     const double split = step(&r, d);
     assert_true(fabs(split - plain) < 1e-4 * T);
     for (int64_t i = 0; i < ts_param_count(mlp->fc1.w); i++)

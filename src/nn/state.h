@@ -1,0 +1,42 @@
+/* What a layer keeps of earlier tokens while sequences are continued: keys and values, or whatever
+ * its kind of mixing needs, behind one table, so that generation knows none of them. Sequences live in
+ * slots 0, 1, ...; what a slot holds depends on its own tokens alone. */
+#ifndef TS_NN_STATE_H
+#define TS_NN_STATE_H
+#include "ops/ops.h"
+
+typedef struct ts_layer_state ts_layer_state;
+
+typedef struct ts_layer_state_kind {
+    /* Room for so many tokens in every slot; the length[slot] that are there stay. A failure changes
+     * nothing. */
+    ts_status (*reserve)(ts_layer_state *s, int64_t tokens, const int32_t *length);
+    /* Slot `to` becomes a copy of another, which holds `length` tokens. */
+    void (*copy)(ts_layer_state *s, int64_t to, int64_t from, int64_t length);
+    /* What a slot holds to memory of the device, slot_bytes at most, and back. */
+    size_t (*slot_bytes)(const ts_layer_state *s);
+    void (*put_aside)(ts_layer_state *s, int64_t slot, int64_t length, void *to);
+    void (*put_back)(ts_layer_state *s, int64_t slot, int64_t length, const void *from);
+    void (*destroy)(ts_layer_state *s);
+} ts_layer_state_kind;
+
+/* Whoever implements one puts this first into a struct of his own. */
+struct ts_layer_state {
+    const ts_layer_state_kind *kind;
+    ts_device *dev;
+    int64_t slots;
+};
+
+static inline void ts_layer_state_destroy(ts_layer_state **s)
+{
+    if (*s)
+        (*s)->kind->destroy(*s);
+    *s = NULL;
+}
+
+/* Keys and values: see ts_kv_cache. */
+ts_status ts_kv_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, int64_t n_kv,
+                             int64_t head_dim, ts_layer_state **out) TS_NODISCARD;
+/* What attention reads and writes, with room for every slot; NULL: s is NULL. */
+ts_kv_cache *ts_kv_state_cache(ts_layer_state *s);
+#endif

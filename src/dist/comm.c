@@ -7,12 +7,12 @@
 /* Programmer's mistakes. */
 static void check(const ts_comm *c, const ts_comm_call *call)
 {
-    const char *what = ts_collective_name(call->what);
     const int64_t n = call->n, *sc = call->send_counts, *rc = call->recv_counts;
     const bool message = call->what == TS_SEND || call->what == TS_RECV;
-    TS_ASSERT(n >= 0, "%s of %lld values", what, (long long)n);
+    TS_ASSERT(n >= 0, "%s of %lld values", ts_collective_name(call->what), (long long)n);
     TS_ASSERT(call->peer >= 0 && call->peer < c->size && !(message && call->peer == c->rank),
-              "%s with rank %d, on rank %d of %d", what, call->peer, c->rank, c->size);
+              "%s with rank %d, on rank %d of %d", ts_collective_name(call->what), call->peer,
+              c->rank, c->size);
     TS_ASSERT(call->what != TS_ALL_GATHER || n == ts_call_count(rc, n, c->rank),
               "rank %d sends %lld, others expect %lld", c->rank, (long long)n,
               (long long)rc[c->rank]);
@@ -22,13 +22,18 @@ static void check(const ts_comm *c, const ts_comm_call *call)
               (long long)rc[c->rank]);
 }
 
-ts_status ts_comm_start(ts_comm *c, ts_comm_call call, ts_comm_request **out)
+static ts_status begin(ts_comm *c, const ts_comm_call *call, ts_comm_request **out)
 {
-    check(c, &call);
-    const ts_comm_traffic t = ts_call_cost(&call, c->rank, c->size);
+    check(c, call);
+    const ts_comm_traffic t = ts_call_cost(call, c->rank, c->size);
     ts_traffic_add(&c->traffic, &t);
     *out = NULL;
-    return c->table->start(c, &call, out);
+    return c->table->start(c, call, out);
+}
+
+ts_status ts_comm_start(ts_comm *c, ts_comm_call call, ts_comm_request **out)
+{
+    return begin(c, &call, out);
 }
 
 ts_status ts_comm_test(ts_comm *c, ts_comm_request **r, bool *done)
@@ -45,7 +50,7 @@ ts_status ts_comm_wait(ts_comm *c, ts_comm_request **r)
 ts_status ts_comm_run(ts_comm *c, ts_comm_call call)
 {
     ts_comm_request *r;
-    TS_TRY(ts_comm_start(c, call, &r));
+    TS_TRY(begin(c, &call, &r));
     return ts_comm_wait(c, &r);
 }
 

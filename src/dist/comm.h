@@ -2,8 +2,8 @@
  * one process and the example to read; `mpi` is MPI; `shm` is MPI's processes on one host, through
  * memory they share; `sim` counts what a group of any size would send.
  *
- * What is to be done is a value, made by one of the functions of comm_call.h. It is done at once, or
- * started and waited for later:
+ * What is to be done is a value, made by one of the functions of comm_call.h. It is done at once,
+ * or started and waited for later:
  *
  *   ts_comm_run(c, ts_all_reduce(x, n, TS_COMM_F32, TS_COMM_SUM))
  *   ts_comm_start(c, ts_send(x, n, TS_COMM_BF16, next), &request)  ...  ts_comm_wait(c, &request)
@@ -52,8 +52,8 @@ struct ts_comm {
 /* Does it and waits until it is done. */
 ts_status ts_comm_run(ts_comm *c, ts_comm_call call) TS_NODISCARD;
 /* Requests are waited for or tested in any order, each until it is NULL. *out may be NULL at once,
- * which test and wait take for done. After a failure arrays may still be written to, and the job has
- * to end. */
+ * which test and wait take for done. After a failure arrays may still be written to, and the job
+ * has to end. */
 ts_status ts_comm_start(ts_comm *c, ts_comm_call call, ts_comm_request **out) TS_NODISCARD;
 ts_status ts_comm_test(ts_comm *c, ts_comm_request **r, bool *done) TS_NODISCARD;
 ts_status ts_comm_wait(ts_comm *c, ts_comm_request **r) TS_NODISCARD;

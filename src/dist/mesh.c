@@ -64,8 +64,8 @@ static ts_status measure(const ts_mesh_shape *s, ts_mesh *m)
     return TS_OK;
 }
 
-/* The dimension whose communicator it uses: both reduce gradients over the same groups. Dimensions of
- * different use stay apart where their groups happen to be the same: each has its own order of
+/* The dimension whose communicator it uses: both reduce gradients over the same groups. Dimensions
+ * of different use stay apart where their groups happen to be the same: each has its own order of
  * calls, and its own row in tables. */
 static ts_mesh_dim twin_of(const ts_mesh *m, ts_mesh_dim dim)
 {

@@ -248,8 +248,10 @@ bool ts_shm_advance(ts_shm_comm *s)
 {
     bool any = false;
     for (ts_shm_comm *q = s->world; q; q = q->next) {
-        any |= advance_collectives(q);
-        any |= advance_messages(q);
+        if (q->first)
+            any |= advance_collectives(q);
+        if (q->messages)
+            any |= advance_messages(q);
     }
     return any;
 }

@@ -1,5 +1,6 @@
-/* Every collective, type and operation, done at once and started, compared bit by bit with plain loops in rank order: values
- * whose sums round, odd sizes, buffers that begin anywhere, guards around them, several at once. */
+/* Every collective, type and operation, done at once and started, compared bit by bit with plain
+ * loops in rank order: values whose sums round, odd sizes, buffers that begin anywhere, guards
+ * around them, several at once. */
 #include "base/dtype.h"
 #include "dist_test.h"
 

@@ -40,7 +40,8 @@ typedef struct ts_sublayer {
     ts_status (*make_state)(const void *module, ts_device *dev, ts_dtype dtype, int64_t slots,
                             ts_layer_state **out);
 } ts_sublayer;
-/* The modules above as such. Attention of x to itself, and (is_apart) to the run's context. */
+/* The modules above as such. Attention of x to itself, and (is_apart) to the run's context, whose
+ * keys and values no cache holds: each pass makes them anew. */
 ts_sublayer ts_attention_sublayer(const ts_attention_layer *l);
 ts_sublayer ts_cross_attention_sublayer(const ts_attention_layer *l);
 ts_sublayer ts_mlp_sublayer(const ts_mlp_layer *l);

@@ -13,9 +13,9 @@
  * Heads are addressed, not copied: query head h = g * r + j (r = n_q / n_kv, group g) stands at
  * q + row * q_row + g * q_group + j * head_dim, its key at k + key * kv_row + g * kv_group, its
  * value at v + key * kv_row + g * kv_group (units: elements). q, k, v may be tensors of their own,
- * or columns of one: in Megatron's fused rows q_row = kv_row = width, q_group = kv_group = (r + 2) *
- * head_dim. Sequence b begins at row b * q_batch of q, b * kv_batch of k and v (S_q, S_kv, or more
- * where there is room between). o is [B * S_q, n_q * head_dim] dense.
+ * or columns of one: in Megatron's fused rows q_row = kv_row = width, q_group = kv_group =
+ * (r + 2) * head_dim. Sequence b begins at row b * q_batch of q, b * kv_batch of k and v: S_q and
+ * S_kv, or more where there is room between. o is [B * S_q, n_q * head_dim] dense.
  *
  * Backward: delta = sum(do * o) per row and head; ds = p * (dp - delta) (through softcap and
  * dropout); dq, dk, dv stand at the same addresses of dq/dk/dv as q/k/v of theirs; all their

@@ -35,10 +35,10 @@ ts_status ts_arch_layers(ts_arch *a, int64_t window)
 {
     ts_layer_arch *layer = NULL;
     TS_TRY(ts_alloc(&layer, (size_t)a->n_layers, sizeof *layer));
-    for (int64_t i = 0; i < a->n_layers; i++) {
-        layer[i] = ts_layer_default(a);
-        layer[i].window = window;
-    }
+    ts_layer_arch usual = ts_layer_default(a);
+    usual.window = window;
+    for (int64_t i = 0; i < a->n_layers; i++)
+        layer[i] = usual;
     ts_free(&a->layer);
     a->layer = layer;
     return TS_OK;

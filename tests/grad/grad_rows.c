@@ -402,6 +402,29 @@ static ts_status dropout_run(const grad_case *g, grad_env *e)
     return ts_op_dropout(e->tape, e->leaf[0], keep_p, &r, 1003, &e->out[0]);
 }
 
+/* Rows 1, 2 and 4 of x get one more each. */
+enum { CHOSEN = 3 };
+static const int32_t chosen_at[CHOSEN] = { 1, 2, 4 }, chosen_back[T] = { 0, 1, 2, 0, 3 };
+
+static void add_rows_oracle(const grad_case *g, double *const *x, double *y)
+{
+    (void)g;
+    for (int64_t t = 0; t < T; t++)
+        for (int64_t c = 0; c < W; c++)
+            y[t * W + c] = x[0][t * W + c] +
+                           (chosen_back[t] ? x[1][(chosen_back[t] - 1) * W + c] : 0);
+}
+
+static ts_status add_rows_run(const grad_case *g, grad_env *e)
+{
+    ts_tensor *at, *back;
+    (void)g;
+    TS_TRY(grad_ints(e, chosen_at, CHOSEN, &at));
+    TS_TRY(grad_ints(e, chosen_back, T, &back));
+    const ts_chosen_rows rows = { .n = CHOSEN, .at = at, .back = back };
+    return ts_op_add_rows(e->tape, e->leaf[0], &rows, e->leaf[1], &e->out[0]);
+}
+
 #define SUM .n_out = T * W, .oracle = add_oracle, .run = add_run, .with_bf16 = true
 static const grad_case sums[] = {
     { "add", { IN("a", T, W), IN("b", T, W) }, SUM, .ctx = &(const add_case){ 1, 1, false } },
@@ -414,6 +437,17 @@ static const grad_case sums[] = {
       SUM,
       .ctx = &(const add_case){ 2, 1, false } },
     { "scale", { IN("a", T, W) }, SUM, .ctx = &(const add_case){ -2.5f, 0, true } },
+    { "rows added",
+      { IN("x", T, W), IN("more", CHOSEN, W) },
+      .n_out = T * W,
+      .oracle = add_rows_oracle,
+      .run = add_rows_run,
+      .with_bf16 = true },
+    { "rows added to frozen ones",
+      { IN("x", T, W, .is_frozen = true), IN("more", CHOSEN, W) },
+      .n_out = T * W,
+      .oracle = add_rows_oracle,
+      .run = add_rows_run },
     { "dropout",
       { IN("x", T, W) },
       .n_out = T * W,

@@ -219,13 +219,6 @@ static int64_t rope_length(const ts_engine *e, int64_t n)
 
 /* ---- passes ---- */
 
-static ts_status int_tensor(ts_tape *tape, const int32_t *v, int64_t n, ts_tensor **out)
-{
-    TS_TRY(ts_tape_new_kind(tape, TS_MEM_DATA, TS_DTYPE_I32, n, 0, out));
-    tape->dev->to_device(tape->dev, ts_tensor_data(*out), v, (size_t)n * sizeof *v);
-    return TS_OK;
-}
-
 /* The last row of each sequence of B x S, as [B, hidden]. */
 static ts_status last_rows(ts_engine *e, int64_t B, int64_t S, ts_tensor *hidden, ts_tensor **out)
 {
@@ -249,8 +242,8 @@ static ts_status pass(ts_engine *e, int64_t first, int64_t B, int64_t S, ts_tens
         longest = e->q_start[b] + e->q_len[b] > longest ? e->q_start[b] + e->q_len[b] : longest;
     const int64_t length = rope_length(e, longest);
     TS_TRY(ts_decoder_prepare(e->d, length > 1 ? longest : e->capacity, length));
-    TS_TRY(int_tensor(e->tape, e->ids, B * S, &ids));
-    TS_TRY(int_tensor(e->tape, e->pos, B * S, &pos));
+    TS_TRY(ts_tape_upload(e->tape, TS_DTYPE_I32, e->ids, B * S, &ids));
+    TS_TRY(ts_tape_upload(e->tape, TS_DTYPE_I32, e->pos, B * S, &pos));
     const ts_run run = { .B = B, .S = S, .pos = pos, .state = e->state, .slot0 = first,
                          .q_start = e->q_start, .q_len = e->q_len };
     TS_TRY(ts_decoder_forward(e->d, e->tape, &run, NULL, ids, &hidden));

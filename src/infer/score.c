@@ -6,13 +6,6 @@ typedef struct sequence {
     ts_run run;
 } sequence;
 
-static ts_status int_tensor(ts_tape *tape, const int32_t *v, int64_t n, ts_tensor **out)
-{
-    TS_TRY(ts_tape_new_kind(tape, TS_MEM_DATA, TS_DTYPE_I32, n, 0, out));
-    tape->dev->to_device(tape->dev, ts_tensor_data(*out), v, (size_t)n * sizeof *v);
-    return TS_OK;
-}
-
 static ts_status put_sequence(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n,
                               sequence *s)
 {
@@ -24,9 +17,9 @@ static ts_status put_sequence(ts_decoder *d, ts_tape *tape, const int32_t *ids, 
     TS_TRY(ts_alloc(&pos, (size_t)n, sizeof *pos));
     for (int64_t i = 0; i < n; i++)
         pos[i] = (int32_t)i;
-    ts_status st = int_tensor(tape, ids, n, &s->ids);
+    ts_status st = ts_tape_upload(tape, TS_DTYPE_I32, ids, n, &s->ids);
     if (st == TS_OK)
-        st = int_tensor(tape, pos, n, &s->pos);
+        st = ts_tape_upload(tape, TS_DTYPE_I32, pos, n, &s->pos);
     if (st == TS_OK)
         st = ts_decoder_prepare(d, n, n);
     ts_free(&pos);
@@ -43,7 +36,7 @@ static ts_status score(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
     argmax[n - 1] = -1;
     for (int64_t i = 0; i + 1 < n; i++)
         argmax[i] = ids[i + 1];
-    TS_TRY(int_tensor(tape, argmax, n, &labels));
+    TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, argmax, n, &labels));
     TS_TRY(ts_decoder_forward(d, tape, &s.run, NULL, s.ids, &hidden));
     ts_xent_op o = ts_decoder_head(d);
     o.labels = labels;

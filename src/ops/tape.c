@@ -180,6 +180,15 @@ ts_status ts_tape_new(ts_tape *tape, ts_dtype dtype, int64_t d0, int64_t d1, ts_
     return ts_tape_new_kind(tape, TS_MEM_ACT, dtype, d0, d1, out);
 }
 
+ts_status ts_tape_upload(ts_tape *tape, ts_dtype dtype, const void *host, int64_t n,
+                         ts_tensor **out)
+{
+    TS_TRY(ts_tape_new_kind(tape, TS_MEM_DATA, dtype, n, 0, out));
+    if (tape->dev->computes)
+        tape->dev->to_device(tape->dev, ts_tensor_data(*out), host, (size_t)n * ts_dtype_size(dtype));
+    return TS_OK;
+}
+
 ts_status ts_tape_alias(ts_tape *tape, const ts_tensor *t, ts_tensor **out)
 {
     ts_tensor *a;

@@ -75,6 +75,10 @@ ts_status ts_tape_new(ts_tape *tape, ts_dtype dtype, int64_t d0, int64_t d1,
                       ts_tensor **out) TS_NODISCARD;
 ts_status ts_tape_new_kind(ts_tape *tape, ts_mem_kind kind, ts_dtype dtype, int64_t d0, int64_t d1,
                            ts_tensor **out) TS_NODISCARD;
+/* One of kind DATA with n values of the host, which are free at once; not read where nothing is
+ * computed. */
+ts_status ts_tape_upload(ts_tape *tape, ts_dtype dtype, const void *host, int64_t n,
+                         ts_tensor **out) TS_NODISCARD;
 /* Another tensor over the same bytes and shape. */
 ts_status ts_tape_alias(ts_tape *tape, const ts_tensor *t, ts_tensor **out) TS_NODISCARD;
 

@@ -30,7 +30,7 @@ static ts_status put_weights(ts_trainer *t, ts_flight *f, const ts_micro_batch *
     const float *counts = counts_at(t, m->row);
     for (int64_t i = 0; t->host && i < n; i++)
         t->host[i] = (float)((counts ? (double)counts[i] : 1) * weight);
-    return ts_objective_upload(f->tape, TS_DTYPE_F32, t->host, n, out);
+    return ts_tape_upload(f->tape, TS_DTYPE_F32, t->host, n, out);
 }
 
 ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, int64_t m, double weight, bool evaluates)

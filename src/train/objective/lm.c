@@ -54,7 +54,7 @@ static void labels(const ts_micro_batch *m, int64_t S, int32_t *out)
 /* The rows that count are chosen here, once. labels [n], and room for three times as much behind. */
 static ts_status upload_labels(ts_tape *tape, int32_t *label, int64_t n, lm_batch *b)
 {
-    TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, label, n, &b->labels));
+    TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, label, n, &b->labels));
     if (!label) /* none to look at */
         return TS_OK;
     int32_t *at = label + n, *back = at + n, *few = back + n;
@@ -63,9 +63,9 @@ static ts_status upload_labels(ts_tape *tape, int32_t *label, int64_t n, lm_batc
     if (!b->some || b->chosen.n == 0)
         return TS_OK;
     ts_tensor *on_device[3];
-    TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, at, b->chosen.n, &on_device[0]));
-    TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, back, n, &on_device[1]));
-    TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, few, b->chosen.n, &on_device[2]));
+    TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, at, b->chosen.n, &on_device[0]));
+    TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, back, n, &on_device[1]));
+    TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, few, b->chosen.n, &on_device[2]));
     b->chosen.at = on_device[0], b->chosen.back = on_device[1], b->chosen.labels = on_device[2];
     return TS_OK;
 }
@@ -74,7 +74,7 @@ static ts_status upload_field(ts_tape *tape, const char *name, const int32_t *ho
                               ts_fields *f)
 {
     ts_tensor *t;
-    TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, host, n, &t));
+    TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, host, n, &t));
     ts_fields_put(f, name, t);
     return TS_OK;
 }

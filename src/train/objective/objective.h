@@ -35,9 +35,4 @@ struct ts_objective {
     /* Operations of a step over so many samples. */
     double (*flops)(const ts_objective *o, int64_t samples);
 };
-
-/* n values of 4 bytes from the host as a tensor of the batch, of kind TS_MEM_DATA. host: not read where
- * nothing is computed; free at once. */
-ts_status ts_objective_upload(ts_tape *tape, ts_dtype dtype, const void *host, int64_t n,
-                              ts_tensor **out) TS_NODISCARD;
 #endif

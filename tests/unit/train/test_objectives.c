@@ -132,13 +132,13 @@ static ts_status state_of(const pooled *o, ts_tape *tape, const ts_micro_batch *
         at[i] = (int32_t)(i % S);
         last[i] = ts_batch_ints(m->batch, "length", m->row + i / S)[0] - 1;
     }
-    TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, ts_batch_ints(m->batch, "tokens", m->row),
+    TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, ts_batch_ints(m->batch, "tokens", m->row),
                                m->rows * S, &tokens));
-    TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, at, m->rows * S, &positions));
+    TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, at, m->rows * S, &positions));
     ts_fields_put(&fields, "tokens", tokens);
     ts_fields_put(&fields, "position_ids", positions);
     if (o->encodes) {
-        TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, last, m->rows * S, &ends));
+        TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, last, m->rows * S, &ends));
         ts_fields_put(&fields, "last_key", ends);
     }
     const ts_network_call call = { .B = m->rows, .S = S, .fields = &fields,
@@ -153,7 +153,7 @@ static ts_status classify(ts_objective *base, ts_tape *tape, const ts_micro_batc
     const pooled *o = (const pooled *)(const void *)base;
     ts_tensor *state, *labels;
     TS_TRY(state_of(o, tape, m, &state));
-    TS_TRY(ts_objective_upload(tape, TS_DTYPE_I32, ts_batch_ints(m->batch, "labels", m->row),
+    TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, ts_batch_ints(m->batch, "labels", m->row),
                                m->rows, &labels));
     const ts_xent_op x = { .w = o->score.w, .b = o->score.b, .labels = labels, .logit_scale = 1,
                            .late = true };
@@ -167,7 +167,7 @@ static ts_status regress(ts_objective *base, ts_tape *tape, const ts_micro_batch
     ts_tensor *state, *told, *values;
     TS_TRY(state_of(o, tape, m, &state));
     TS_TRY(ts_linear_forward(tape, &o->score, state, &told));
-    TS_TRY(ts_objective_upload(tape, TS_DTYPE_F32, ts_batch_floats(m->batch, "values", m->row),
+    TS_TRY(ts_tape_upload(tape, TS_DTYPE_F32, ts_batch_floats(m->batch, "values", m->row),
                                m->rows, &values));
     return squares(tape, told, values, losses);
 }

@@ -78,7 +78,8 @@ static ts_status start(ts_comm *c, const ts_comm_call *x, ts_comm_request **out)
     ts_shm_comm *s = shm_of(c);
     ts_shm_request *r;
     if (s->st != TS_OK)
-        return ts_error(s->st, "%s: %s", ts_collective_name(x->what), s->why);
+        return ts_error(s->st, "%s in the group %s: %s", ts_collective_name(x->what), c->group,
+                        s->why);
     TS_TRY(take_request(s, &r));
     r->name = x->what, r->t = x->type, r->op = x->op, r->root = x->peer, r->n = x->n;
     r->send = x->send, r->recv = x->recv;

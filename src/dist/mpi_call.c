@@ -11,7 +11,7 @@ enum { EXCHANGE, MESSAGE, SUMS, MOST_SUMS = 8192 };
 struct ts_mpi_request {
     ts_mpi_comm *m;
     ts_comm_call call;
-    int peer; /* in the world; -1 */
+    int peer; /* of a message, in the world; -1: who is missing in a collective MPI does not say */
     size_t n, cap;
     MPI_Request *r;      /* [n] */
     int *ints;           /* all-gather: [2 * size] counts and displacements for MPI */
@@ -267,14 +267,13 @@ static void leave_halfway(ts_mpi_request *q)
 /* All parts of the own share are here. The counts of the call may be gone. */
 static ts_status second_half(ts_mpi_request *q)
 {
-    enum { TILE = TS_SUM_TILE };
     const bool all = q->call.what == TS_ALL_REDUCE;
     const ts_comm_type t = q->call.type;
     char *out = at(q->call.recv, all ? q->begin : 0, t);
-    float acc[TILE];
+    float acc[TS_SUM_TILE];
     leave_halfway(q);
-    for (int64_t b = 0; b < q->mine; b += TILE) {
-        const int64_t n = q->mine - b < TILE ? q->mine - b : TILE;
+    for (int64_t b = 0; b < q->mine; b += TS_SUM_TILE) {
+        const int64_t n = q->mine - b < TS_SUM_TILE ? q->mine - b : TS_SUM_TILE;
         ts_widen(acc, at(q->parts, b, t), n, t);
         for (int r = 1; r < q->m->c.size; r++)
             ts_fold(acc, at(q->parts, r * q->mine + b, t), n, t, q->call.op);
@@ -319,7 +318,9 @@ static ts_status start_call(ts_mpi_request *q)
     case TS_BROADCAST: return start_spread(q, x->recv, x->n, x->peer);
     case TS_SEND: return send(q, x->send, x->n, x->type, x->peer, MESSAGE);
     case TS_RECV: return receive(q, x->recv, x->n, x->type, x->peer, MESSAGE);
-    default: TS_TRY(next(q, &r)); return check(q, MPI_Ibarrier(q->m->comm, r));
+    default:
+        TS_TRY(next(q, &r));
+        return check(q, MPI_Ibarrier(q->m->comm, r));
     }
 }
 
@@ -337,9 +338,8 @@ ts_status ts_mpi_start(ts_comm *c, const ts_comm_call *call, ts_comm_request **o
     ts_mpi_request *q;
     TS_TRY(ts_alloc(&q, 1, sizeof *q));
     q->m = mpi_of(c), q->call = *call;
-    q->peer = call->what == TS_SEND || call->what == TS_RECV || call->what == TS_BROADCAST
-                  ? ts_comm_world_rank(c, call->peer)
-                  : -1;
+    const bool is_message = call->what == TS_SEND || call->what == TS_RECV;
+    q->peer = is_message ? ts_comm_world_rank(c, call->peer) : -1;
     const ts_status st = start_call(q);
     if (st != TS_OK)
         drop(q); /* what was started is lost: the job ends on this error */

@@ -135,7 +135,7 @@ static void begin_turns(ts_shm_request *r)
 }
 
 /* All have put the first piece of an exchange, and said how many values they have for one rank:
- * all must go through as many pieces. Nothing was begun after it. */
+ * all must go through as many pieces. What comes after it has no numbers yet. */
 static void learn_length(ts_shm_comm *s, ts_shm_request *r)
 {
     int64_t longest = 0;
@@ -313,7 +313,10 @@ void ts_shm_begin(ts_shm_comm *s, ts_shm_request *r, int64_t longest)
 ts_status ts_shm_state(const ts_shm_comm *s, const ts_shm_request *r, bool *done)
 {
     *done = s->st == TS_OK && finished(s, r);
-    return s->st == TS_OK ? TS_OK : ts_error(s->st, "%s: %s", ts_collective_name(r->name), s->why);
+    if (s->st == TS_OK)
+        return TS_OK;
+    return ts_error(s->st, "%s in the group %s: %s", ts_collective_name(r->name), s->c.group,
+                    s->why);
 }
 
 /* Who has done least of all collectives: when nothing moves any more, the one that does not come.

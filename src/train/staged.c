@@ -8,6 +8,15 @@ static ts_device *device_of(const ts_staged *s) { return s->params->dev; }
 
 static size_t flat_bytes(const ts_staged *s) { return (size_t)s->params->total * sizeof(float); }
 
+static ts_status host_array(const ts_staged *s, float **out)
+{
+    ts_device *dev = device_of(s);
+    void *p;
+    TS_TRY(dev->alloc_host(dev, flat_bytes(s), &p));
+    *out = p;
+    return TS_OK;
+}
+
 static ts_status make_marks(ts_staged *s)
 {
     ts_device *dev = device_of(s);
@@ -27,12 +36,12 @@ ts_status ts_staged_init(ts_staged *s, ts_param_set *params, ts_comm *comm, int6
     if (dev->on_host || !dev->computes || comm->size == 1)
         return TS_OK;
     TS_TRY(dev->event_create(dev, &s->back));
-    TS_TRY(dev->alloc_host(dev, flat_bytes(s), (void **)&s->grads));
+    TS_TRY(host_array(s, &s->grads));
     memset(s->grads, 0, flat_bytes(s)); /* what lies between parameters stays so */
     if (!n_staging)
         return make_marks(s);
     TS_TRY(ts_alloc(&s->staging, (size_t)n_staging, sizeof *s->staging));
-    return dev->alloc_host(dev, flat_bytes(s), (void **)&s->acc);
+    return host_array(s, &s->acc);
 }
 
 void ts_staged_deinit(ts_staged *s)

@@ -27,8 +27,10 @@ static void make(rig *r, ts_status (*open)(const ts_device_options *, ts_device 
 {
     const ts_device_options o = { .threads = 2, .isa = TS_ISA_ALL };
     assert_int_equal(open(&o, &r->dev), TS_OK);
-    assert_int_equal(ts_device_alloc(r->dev, TS_MEM_OTHER, bytes, (void **)&r->far), TS_OK);
-    assert_int_equal(r->dev->alloc_host(r->dev, bytes, (void **)&r->host), TS_OK);
+    void *far, *host;
+    assert_int_equal(ts_device_alloc(r->dev, TS_MEM_OTHER, bytes, &far), TS_OK);
+    assert_int_equal(r->dev->alloc_host(r->dev, bytes, &host), TS_OK);
+    r->far = far, r->host = host;
     assert_int_equal(r->dev->event_create(r->dev, &r->e), TS_OK);
     for (int i = 0; i < N; i++)
         r->own[i] = r->host[i] = (float)i;

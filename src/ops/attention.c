@@ -93,19 +93,19 @@ static ts_status attention_backward(ts_tape *tape, ts_record *r)
 static const ts_op attention_op = { .name = "attention", .backward = attention_backward };
 
 /* New keys and values behind the old ones. */
-static void append(ts_tape *tape, const ts_attention_op *o, const ts_tensor *qkv)
+static void append(ts_tape *tape, const ts_attention_op *o, const ts_tensor *q, const ts_tensor *kv)
 {
-    const int64_t r = o->n_q / o->n_kv, pair = 2 * o->head_dim, row = o->n_kv * pair;
-    const size_t size = ts_dtype_size(qkv->dtype);
+    const columns c = columns_of(o, q, kv);
+    const int64_t pair = 2 * o->head_dim, row = o->n_kv * pair, from = (kv ? kv : q)->dim[1];
+    const size_t size = ts_dtype_size(q->dtype);
     for (int64_t b = 0; b < o->B; b++) {
         for (int64_t i = 0; i < o->q_len[b]; i++) {
             char *to = (char *)o->cache->kv->data +
                        (size_t)(((o->slot0 + b) * o->cache->capacity + o->q_start[b] + i) * row) * size;
+            const char *keys = (const char *)c.k + (size_t)((b * o->S + i) * from) * size;
             for (int64_t g = 0; g < o->n_kv; g++)
                 tape->dev->move(tape->dev, to + (size_t)(g * pair) * size,
-                                at(qkv, (b * o->S + i) * qkv->dim[1] + g * (r + 2) * o->head_dim +
-                                            r * o->head_dim),
-                                (size_t)pair * size);
+                                keys + (size_t)(g * c.kv_group) * size, (size_t)pair * size);
         }
     }
 }
@@ -120,12 +120,13 @@ static void clear_padding(ts_tape *tape, const ts_attention_op *o, int64_t b, ts
         tape->dev->zero(tape->dev, at(y, (b * o->S + o->q_len[b]) * y->dim[1]), (size_t)n * row);
 }
 
-static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, ts_tensor *qkv, ts_tensor *y)
+static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, const ts_tensor *q,
+                            const ts_tensor *kv, ts_tensor *y)
 {
     ts_tensor *lengths; /* q_start, q_len, kv_len for the kernel */
     int32_t host[3][256];
     TS_ASSERT(o->B <= 256, "attention: %lld sequences with a cache, at most 256", (long long)o->B);
-    append(tape, o, qkv);
+    append(tape, o, q, kv);
     TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, 3 * o->B, 0, &lengths));
     double pairs = 0;
     for (int64_t b = 0; b < o->B; b++) {
@@ -138,17 +139,17 @@ static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, ts_tensor *
     int32_t *dev = ts_tensor_data(lengths);
     for (int i = 0; i < 3; i++)
         tape->dev->to_device(tape->dev, dev + i * o->B, host[i], (size_t)o->B * sizeof **host);
-    ts_attn_args a = args_of(o, qkv, NULL);
+    ts_attn_args a = args_of(o, q, kv);
     const int64_t pair = 2 * o->head_dim;
     a.q_start = dev, a.q_len = dev + o->B, a.kv_len = dev + 2 * o->B;
     a.S_kv = a.kv_batch = o->cache->capacity;
     a.kv_row = o->n_kv * pair, a.kv_group = pair;
     a.k = (const char *)o->cache->kv->data +
-          (size_t)(o->slot0 * a.kv_batch * a.kv_row) * ts_dtype_size(qkv->dtype);
-    a.v = (const char *)a.k + (size_t)o->head_dim * ts_dtype_size(qkv->dtype);
+          (size_t)(o->slot0 * a.kv_batch * a.kv_row) * ts_dtype_size(q->dtype);
+    a.v = (const char *)a.k + (size_t)o->head_dim * ts_dtype_size(q->dtype);
     a.o = ts_tensor_data(y);
     ts_launch_attn_fwd(tape->dev, &a, 0, (ts_cost){ 4 * pairs * (double)(o->n_q * o->head_dim),
-                                                    pairs * (double)(o->n_kv * pair), qkv->dtype });
+                                                    pairs * (double)(o->n_kv * pair), q->dtype });
     return TS_OK;
 }
 
@@ -178,8 +179,9 @@ ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *q,
     check_shapes(o, q, kv);
     TS_TRY(ts_tape_new(tape, q->dtype, q->dim[0], o->n_q * o->head_dim, y));
     if (o->cache) {
-        TS_ASSERT(!kv && !lse, "attention: a cache with keys apart, or with a log-sum-exp");
-        return with_cache(tape, o, q, *y);
+        TS_ASSERT(!lse && (!kv || kv->dim[0] == q->dim[0]),
+                  "attention: a cache with a log-sum-exp, or with keys of another sequence");
+        return with_cache(tape, o, q, kv, *y);
     }
     const bool record = tape->recording && (q->wants_grad || (kv && kv->wants_grad));
     attention_attr n = { .o = *o };

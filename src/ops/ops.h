@@ -60,9 +60,9 @@ typedef struct ts_kv_cache {
  * y is [B * S, n_q head_dim]. lse: the log-sum-exp of each row's scores, fp32 [B * S, n_q], -inf
  * where a row sees no key; NULL: not wanted. No gradient goes through it.
  *
- * With a cache (fused rows, causal or a window, no lse), the new keys and values are put behind the
- * ones that are there (row q_start[b] + i) and queries see all of them; rows behind q_len[b] are
- * padding and come out as zeros; no gradient then. */
+ * With a cache (keys of this sequence, causal or a window, no lse), the new keys and values are put
+ * behind the ones that are there (row q_start[b] + i) and queries see all of them; rows behind
+ * q_len[b] are padding and come out as zeros; no gradient then. */
 typedef struct ts_attention_op {
     int64_t B, S, n_q, n_kv, head_dim;
     float scale, softcap;

@@ -94,6 +94,18 @@ static const float *part_of(const ts_tensor *fused, int64_t row, int64_t g, int6
     return data(fused) + row * FUSED + (g * (R + 2) + head) * D;
 }
 
+/* The queries, and the keys and values, of fused rows. */
+static void take_apart(const ts_tensor *fused, ts_tensor *q, ts_tensor *kv)
+{
+    for (int64_t row = 0; row < fused->dim[0]; row++)
+        for (int64_t g = 0; g < N_KV; g++) {
+            memcpy(data(q) + row * N_Q * D + g * R * D, part_of(fused, row, g, 0),
+                   R * D * sizeof(float));
+            memcpy(data(kv) + (row * N_KV + g) * 2 * D, part_of(fused, row, g, R),
+                   2 * D * sizeof(float));
+        }
+}
+
 /* The same values in fused rows and apart: the same results and gradients, to the bit. */
 static void fused_is_apart_at(unsigned isa, ts_attention_mask mask)
 {
@@ -102,13 +114,7 @@ static void fused_is_apart_at(unsigned isa, ts_attention_mask mask)
     open_rig(&r, isa);
     ts_tensor *fused = leaf(r.tape, 2 * ROWS, FUSED, 0), *q = leaf(r.tape, 2 * ROWS, N_Q * D, 1),
               *kv = leaf(r.tape, 2 * ROWS, 2 * N_KV * D, 2);
-    for (int64_t row = 0; row < 2 * ROWS; row++)
-        for (int64_t g = 0; g < N_KV; g++) {
-            memcpy(data(q) + row * N_Q * D + g * R * D, part_of(fused, row, g, 0),
-                   R * D * sizeof(float));
-            memcpy(data(kv) + (row * N_KV + g) * 2 * D, part_of(fused, row, g, R),
-                   2 * D * sizeof(float));
-        }
+    take_apart(fused, q, kv);
     const ts_attention_op o = { .B = 2, .S = ROWS, .n_q = N_Q, .n_kv = N_KV, .head_dim = D,
                                 .scale = 0.4f, .mask = mask };
     OK(ts_op_attention(r.tape, &o, fused, NULL, &y[0], NULL));
@@ -140,6 +146,45 @@ static void fused_is_apart(void **state)
         fused_is_apart_at(0, masks[m]);
         fused_is_apart_at(TS_ISA_ALL, masks[m]);
     }
+}
+
+/* A few new tokens behind those of before, fused and apart; the first as without a cache. */
+static void cache_of_either(void **state)
+{
+    static const int32_t begin[2][2] = { { 0, 0 }, { 7, 5 } }, count[2][2] = { { 7, 5 }, { 2, 7 } };
+    (void)state;
+    rig r;
+    ts_kv_cache cache[2];
+    open_rig(&r, TS_ISA_ALL);
+    r.tape->recording = false;
+    const size_t bytes = 2 * 16 * N_KV * 2 * D * sizeof(float);
+    for (int i = 0; i < 2; i++) {
+        cache[i].capacity = 16;
+        OK(ts_storage_create(r.dev, TS_MEM_OTHER, bytes, &cache[i].kv));
+        memset(cache[i].kv->data, 0, bytes);
+    }
+    for (int step = 0; step < 2; step++) {
+        ts_tensor *y[2], *fused = leaf(r.tape, 2 * ROWS, FUSED, step),
+                  *q = leaf(r.tape, 2 * ROWS, N_Q * D, 8),
+                  *kv = leaf(r.tape, 2 * ROWS, 2 * N_KV * D, 9);
+        take_apart(fused, q, kv);
+        ts_attention_op o = { .B = 2, .S = ROWS, .n_q = N_Q, .n_kv = N_KV, .head_dim = D,
+                              .scale = 0.4f, .q_start = begin[step], .q_len = count[step] };
+        o.cache = &cache[0];
+        OK(ts_op_attention(r.tape, &o, fused, NULL, &y[0], NULL));
+        o.cache = &cache[1];
+        OK(ts_op_attention(r.tape, &o, q, kv, &y[1], NULL));
+        assert_memory_equal(data(y[0]), data(y[1]), ts_tensor_bytes(y[0]));
+        assert_memory_equal(cache[0].kv->data, cache[1].kv->data, bytes);
+        o.cache = NULL; /* without one the first tokens see the same */
+        OK(ts_op_attention(r.tape, &o, q, kv, &y[1], NULL));
+        for (int64_t i = 0; step == 0 && i < 2 * ROWS * N_Q * D; i++)
+            assert_true(i / (N_Q * D) % ROWS >= count[0][i / (ROWS * N_Q * D)] ||
+                        fabsf(data(y[0])[i] - data(y[1])[i]) < 1e-5f);
+    }
+    for (int i = 0; i < 2; i++)
+        ts_storage_release(&cache[i].kv);
+    close_rig(&r);
 }
 
 /* Log-sum-exp of the scores of head h of row i against keys [lo, hi) of its sequence. */
@@ -274,8 +319,9 @@ static void costs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(padding), cmocka_unit_test(fused_is_apart), cmocka_unit_test(log_sum_exp),
-        cmocka_unit_test(pairs),   cmocka_unit_test(costs),
+        cmocka_unit_test(padding),         cmocka_unit_test(fused_is_apart),
+        cmocka_unit_test(cache_of_either), cmocka_unit_test(log_sum_exp),
+        cmocka_unit_test(pairs),           cmocka_unit_test(costs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

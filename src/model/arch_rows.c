@@ -198,7 +198,7 @@ double ts_field_get(const void *base, const ts_field_row *r)
 void ts_field_set(void *base, const ts_field_row *r, double v)
 {
     char *at = (char *)base + r->offset;
-    const int n = (int)v;
+    int n;
     switch (r->type) {
     case TS_FIELD_REAL:
         *(double *)(void *)at = v;
@@ -215,6 +215,7 @@ void ts_field_set(void *base, const ts_field_row *r, double v)
     default:
         TS_ASSERT(r->type == TS_FIELD_CHOICE, "%s is no number", r->key);
     }
+    n = (int)v;
     memcpy(at, &n, sizeof n);
 }
 

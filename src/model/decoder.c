@@ -293,7 +293,7 @@ static ts_status layers_of(ts_decoder *d, ts_tape *tape, const ts_run *run,
         ts_tensor *in = *x;
         const bool recording = tape->recording;
         tape->recording = recording && (in->wants_grad || c.end > d->first_trained ||
-                                        ts_run_joins_train(run, c.begin, c.end));
+                                        ts_run_trains_beside(run, c.begin, c.end));
         const ts_status st = ts_tape_segment(tape, segment, &c, sizeof c, in, x);
         tape->recording = recording;
         TS_TRY(st);

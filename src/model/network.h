@@ -2,7 +2,7 @@
  * more of it. The decoder is the first and the example to read (decoder_network.c). */
 #ifndef TS_MODEL_NETWORK_H
 #define TS_MODEL_NETWORK_H
-#include "ops/ops.h"
+#include "nn/run.h"
 
 /* Tensors of one micro-batch on the device, by name. What a decoder reads:
  *   tokens        int32 [B * S]
@@ -37,6 +37,10 @@ typedef struct ts_network_call {
     const ts_fields *fields; /* tensors stay until the backward pass is over */
     ts_tensor *stream;
     int64_t first, last;
+    ts_context context; /* a second sequence, for networks that attend to one */
+    const ts_join
+        *joins; /* [n_joins] what joins the stream behind layers; stays as the fields do */
+    int n_joins;
     ts_recompute_plan recompute;
     /* Dropout: probabilities (0: none), and where in the run this is (nn/run.h). */
     float hidden_dropout, attention_dropout;

@@ -44,9 +44,12 @@ typedef struct ts_run {
     const int32_t *q_start, *q_len;
 } ts_run;
 
-/* Whether anything that joins behind layers [first, last) wants a gradient. */
-static inline bool ts_run_joins_train(const ts_run *r, int64_t first, int64_t last)
+/* Whether anything that comes to layers [first, last) beside the stream wants a gradient: what joins
+ * behind them, a second sequence. */
+static inline bool ts_run_trains_beside(const ts_run *r, int64_t first, int64_t last)
 {
+    if (r->context.x && r->context.x->wants_grad)
+        return true;
     for (int i = 0; i < r->n_joins; i++)
         if (r->joins[i].layer >= first && r->joins[i].layer < last && r->joins[i].x->wants_grad)
             return true;

@@ -106,7 +106,7 @@ static void ramp(char *s)
         if (size < 1 || size > r.full || size < r.start)
             abort();
     }
-    if (ts_batch_ramp_steps(&r, 5000) < 1)
+    if (ts_batch_ramp_steps(&r, 5000) < 5000 / r.full) /* a step has r.full samples at most */
         abort();
 }
 

@@ -7,7 +7,7 @@
  *   1. arch.h: the encoder's width, which layers attend to it
  *   2. block_of in decoder.c: fills cross_attention from that, as block_of_crossing does here
  *   3. its file in families/: the config, and the names of the weights
- *   4. train/batch.c: runs the encoder and puts its output into the run's context
+ *   4. an objective (train/objective/): runs the encoder and puts its output into the run's context
  *   5. ts_decoder_training_flops in freeze.c, which counts what it costs. */
 enum { CONTEXT = 4 };
 static const int32_t context_length[B] = { CONTEXT, CONTEXT - 1 }; /* behind it: padding */

@@ -6,4 +6,4 @@ cd "$(dirname "$0")/.."
 scripts/install.sh
 cmake --preset release -DTESSERA_WERROR=ON -DTESSERA_TESTS=ON >/dev/null
 cmake --build build
-ctest --test-dir build --output-on-failure
+ctest --test-dir build --output-on-failure -j "$(nproc)"

@@ -90,20 +90,41 @@ ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
     return st;
 }
 
-ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype compute,
-                            int64_t vocab_rows, ts_decoder **out)
+/* Heads that share keys and values stay together. */
+static ts_status check_group(const ts_arch *a, const ts_tensor_group *g)
 {
+    const long long size = g->comm->size;
+    if (size > a->n_kv_heads || size > a->ffn)
+        return ts_error(TS_ERR_USER,
+                        "--tensor-model-parallel-size %lld: the model has %lld groups of heads "
+                        "(num_key_value_heads) and is %lld wide within (intermediate_size): fewer "
+                        "processes can share them out", size, (long long)a->n_kv_heads,
+                        (long long)a->ffn);
+    if (a->qk_norm == TS_QK_NORM_FULL)
+        return ts_error(TS_ERR_USER,
+                        "--tensor-model-parallel-size %lld: the norm of queries and keys runs over all "
+                        "heads together, which are not on one process then", size);
+    return TS_OK;
+}
+
+ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype compute,
+                            int64_t vocab_rows, const ts_tensor_group *group, ts_decoder **out)
+{
+    const bool alone = !group || !group->comm || group->comm->size == 1;
     ts_decoder *d;
+    if (!alone)
+        TS_TRY(check_group(arch, group));
     TS_TRY(ts_alloc(&d, 1, sizeof *d));
     d->dev = dev;
     d->compute = compute;
+    d->group = alone ? (ts_tensor_group){ 0 } : *group;
     ts_status st = ts_param_set_init(&d->params, dev);
     if (st == TS_OK)
         st = ts_arch_copy(arch, &d->arch);
     if (st == TS_OK)
         st = ts_alloc(&d->block, (size_t)arch->n_layers, sizeof *d->block);
     if (st == TS_OK)
-        st = declare(d, &(ts_declarer){ .set = &d->params },
+        st = declare(d, &(ts_declarer){ .set = &d->params, .group = alone ? NULL : &d->group },
                      vocab_rows > arch->vocab ? vocab_rows : arch->vocab);
     if (st != TS_OK)
         ts_decoder_destroy(&d);
@@ -314,21 +335,24 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
     if (!x) {
         ts_device_part(d->dev, "embedding", -1);
         TS_TRY(embed(d, tape, run, span->ids, &x));
+        if (d->group.sequence)
+            TS_TRY(ts_op_group_keep(tape, d->group.comm, x, &x));
     }
     TS_TRY(layers_of(d, tape, run, plan, span, &x, &res));
     ts_device_part(d->dev, "final norm", -1);
     if (ends && d->final_norm.present)
-        return ts_op_norm(tape, &d->final_norm.op, x, res, NULL, out);
-    if (res)
-        return ts_op_add(tape, x, 1, res, 1, out);
+        TS_TRY(ts_op_norm(tape, &d->final_norm.op, x, res, NULL, &x));
+    else if (res)
+        TS_TRY(ts_op_add(tape, x, 1, res, 1, &x));
     *out = x;
-    return TS_OK;
+    return ends && d->group.sequence ? ts_op_group_gather(tape, d->group.comm, x, out) : TS_OK;
 }
 
 ts_status ts_decoder_run(ts_decoder *d, ts_tape *tape, const ts_run *run,
                          const ts_recompute_plan *recompute, const ts_decoder_span *span,
                          ts_tensor **out)
 {
+    TS_ASSERT(!d->group.sequence || !run->n_joins, "what joins the stream has all rows");
     TS_ASSERT(0 <= span->first && span->first <= span->last && span->last <= d->arch.n_layers &&
                   (span->stream || (span->ids && span->first == 0)),
               "layers %lld to %lld of %lld", (long long)span->first, (long long)span->last,

@@ -9,6 +9,7 @@ typedef struct ts_decoder {
     ts_arch arch;
     ts_device *dev;
     ts_dtype compute;      /* of activations: F32, BF16, F16 */
+    ts_tensor_group group; /* that shares out the layers' matrices; comm NULL: all are here */
     ts_param_set params;
     ts_param *embedding, *positions;
     ts_linear head; /* its weight is the embedding when tied */
@@ -20,9 +21,12 @@ typedef struct ts_decoder {
 } ts_decoder;
 
 /* Declares all parameters of the (checked) arch; copies it. No memory for values yet. vocab_rows >=
- * arch vocab: rows of the embedding with padding. */
+ * arch vocab: rows of the embedding with padding. group: shares out the matrices of the layers; its
+ * communicator is borrowed; NULL or of one process: all are here. What cannot be shared out so is
+ * TS_ERR_USER. */
 ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype compute,
-                            int64_t vocab_rows, ts_decoder **out) TS_NODISCARD;
+                            int64_t vocab_rows, const ts_tensor_group *group,
+                            ts_decoder **out) TS_NODISCARD;
 void ts_decoder_destroy(ts_decoder **d);
 /* Tells the parameters that the (checked) description has, by name and shape, without making any. */
 ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx) TS_NODISCARD;
@@ -52,7 +56,8 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len) 
 
 /* Which layers run, [first, last), and what from: ids int32 [B * S], which are embedded (first is 0);
  * or with ids NULL a stream [B * S, hidden] as it is, embeddings or what a run that ended at `first`
- * gave. A run to the last layer ends with the final norm. */
+ * gave (with sequence parallelism the rows that are here: run->row0 says which). A run to the last layer
+ * ends with the final norm and has all rows. */
 typedef struct ts_decoder_span {
     const ts_tensor *ids;
     ts_tensor *stream;

@@ -30,6 +30,12 @@ static ts_status prepare(void *self, int64_t seq_length)
     return ts_decoder_prepare(d, seq_length, seq_length);
 }
 
+/* Of so many rows, those that lie on processes before this one. */
+static int64_t rows_before(const ts_decoder *d, int64_t rows)
+{
+    return d->group.sequence ? rows / d->group.comm->size * d->group.comm->rank : 0;
+}
+
 /* Recomputation runs layers again during the backward pass: what they read must outlive this call. */
 static ts_status forward(void *self, ts_tape *tape, const ts_network_call *c, ts_tensor **out)
 {
@@ -37,6 +43,7 @@ static ts_status forward(void *self, ts_tape *tape, const ts_network_call *c, ts
     TS_TRY(ts_arena_alloc(&tape->arena, sizeof *run, &run));
     *run = (ts_run){ .B = c->B,
                      .S = c->S,
+                     .row0 = rows_before(self, c->B * c->S),
                      .pos = ts_fields_get(c->fields, "position_ids"),
                      .first_key = ts_fields_get(c->fields, "first_key"),
                      .last_key = ts_fields_get(c->fields, "last_key"),

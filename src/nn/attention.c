@@ -8,14 +8,36 @@ typedef struct keys_from {
     ts_rng_purpose dropout;
 } keys_from;
 
+/* With a group: groups of heads that share keys and values stay together. */
+static void share(const ts_declarer *d, ts_attention_layer *l)
+{
+    const int64_t queries = l->n_q / l->n_kv, dim = l->head_dim;
+    l->all_q = l->n_q;
+    if (!d->group)
+        return;
+    if (l->is_apart) {
+        ts_linear_share(d, &l->q, TS_CUT_COLUMN, 1, queries * dim);
+        ts_linear_share(d, &l->kv, TS_CUT_COLUMN, 1, 2 * dim);
+    } else {
+        ts_linear_share(d, &l->qkv, TS_CUT_COLUMN, 1, (queries + 2) * dim);
+    }
+    ts_linear_share(d, &l->proj, TS_CUT_ROW, 1, queries * dim);
+    l->head0 = l->proj.span[0].begin / dim;
+    l->n_q = l->proj.span[0].n / dim, l->n_kv = l->n_q / queries;
+    l->rope.n_q = l->n_q, l->rope.n_kv = l->n_kv;
+}
+
 ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l)
 {
     const bool full = l->rope.full_norm;
     const ts_param_spec q = { .place = ts_place_whole(full ? l->n_q * l->head_dim : l->head_dim, 0),
+                              .in_parts = d->group != NULL,
                               .start = TS_START_CONSTANT,
                               .value = 1 - l->rope.offset };
     ts_param_spec k = q;
     k.place = ts_place_whole(full ? l->n_kv * l->head_dim : l->head_dim, 0);
+    TS_ASSERT(!d->group || !(full && l->qk_norm), "a norm over heads that are not all here");
+    share(d, l);
     if (l->is_apart) {
         TS_TRY(ts_linear_declare(d, "linear_q", &l->q));
         TS_TRY(ts_linear_declare(d, "linear_kv", &l->kv));
@@ -75,6 +97,8 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
                                 .n_q = l->n_q,
                                 .n_kv = l->n_kv,
                                 .head_dim = l->head_dim,
+                                .head0 = l->head0,
+                                .all_q = l->all_q,
                                 .scale = l->scale,
                                 .softcap = l->softcap,
                                 .mask = l->mask,
@@ -118,6 +142,7 @@ static ts_status forward_cross(const void *module, ts_tape *tape, const ts_run *
     const ts_context *c = &run->context;
     const keys_from other = { .x = c->x, .pos = c->pos, .first_key = c->first_key,
                               .last_key = c->last_key, .dropout = TS_RNG_CROSS_ATTN_DROPOUT };
+    TS_ASSERT(!ts_shares_rows(l->kv.group), "the rows of a second sequence are not shared out");
     TS_ASSERT(l->is_apart && c->x, "layer %lld attends to a second sequence: there is none",
               (long long)layer);
     ts_device_part(tape->dev, "cross attention", layer);

@@ -13,7 +13,8 @@
  * projection. One linear gives all three (linear_qkv, Megatron's fused rows), or one gives queries
  * and another keys and values (linear_q, linear_kv): these may be made from another sequence. */
 typedef struct ts_attention_layer {
-    int64_t n_q, n_kv, head_dim;
+    /* Heads; once declared those that are here, the first of which is head0 of all_q. */
+    int64_t n_q, n_kv, head_dim, head0, all_q;
     ts_attention_mask mask;
     float scale, softcap;
     bool qk_norm; /* norm of q and k: over all heads together where rope.full_norm */

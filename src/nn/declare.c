@@ -22,5 +22,6 @@ ts_status ts_declare(const ts_declarer *d, const char *name, const ts_param_spec
     (*out)->start = spec->start;
     (*out)->start_value = spec->value;
     (*out)->decoupled = spec->decoupled;
+    (*out)->in_parts = spec->in_parts;
     return TS_OK;
 }

@@ -3,10 +3,21 @@
  * count of a description). */
 #ifndef TS_NN_DECLARE_H
 #define TS_NN_DECLARE_H
+#include "dist/comm.h"
 #include "tensor/param.h"
+
+/* The processes that share out a model's matrices (Megatron-LM's tensor parallelism). Between them the
+ * stream is the same on all, or shared out by its rows (sequence parallelism). */
+typedef struct ts_tensor_group {
+    ts_comm *comm;
+    bool sequence;
+} ts_tensor_group;
+
+static inline bool ts_shares_rows(const ts_tensor_group *g) { return g && g->sequence; }
 
 typedef struct ts_param_spec {
     ts_place place;
+    bool in_parts; /* see ts_param */
     ts_start start;
     float value;    /* of a constant start */
     bool decoupled; /* see ts_param */
@@ -20,6 +31,7 @@ typedef struct ts_declarer {
     ts_param_set *set; /* where parameters are made; NULL: they are told to `list` */
     ts_list_fn *list;
     void *ctx;
+    const ts_tensor_group *group; /* borrowed, longer than the modules live; NULL: one process */
     char prefix[TS_DECLARED_NAME]; /* of names: "decoder.layers.3." */
 } ts_declarer;
 

@@ -1,18 +1,50 @@
 #include "nn/linear.h"
 
+void ts_linear_share(const ts_declarer *d, ts_linear *l, ts_cut cut, int stretches, int64_t unit)
+{
+    if (!d->group)
+        return;
+    const ts_comm *c = d->group->comm;
+    ts_place p = ts_place_whole(cut == TS_CUT_COLUMN ? l->out : l->in, 0);
+    ts_place_cut_even(&p, 0, TS_AXIS_TENSOR, c->size, c->rank, stretches, unit);
+    l->cut = cut;
+    l->n_spans = p.dim[0].n_spans;
+    for (int i = 0; i < l->n_spans; i++)
+        l->span[i] = p.dim[0].span[i];
+}
+
 ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l)
 {
     const ts_declarer in = ts_declare_in(d, name);
-    const ts_param_spec w = { .place = ts_place_whole(l->out, l->in), .start = l->start,
-                              .decoupled = l->decoupled };
-    const ts_param_spec b = { .place = ts_place_whole(l->out, 0), .start = TS_START_CONSTANT };
+    ts_param_spec w = { .place = ts_place_whole(l->out, l->in), .start = l->start,
+                        .decoupled = l->decoupled };
+    ts_param_spec b = { .place = ts_place_whole(l->out, 0), .start = TS_START_CONSTANT };
+    l->group = l->cut ? d->group : NULL;
+    if (l->cut)
+        ts_place_cut(&w.place, l->cut == TS_CUT_ROW, TS_AXIS_TENSOR, l->span, l->n_spans);
+    if (l->cut == TS_CUT_COLUMN)
+        ts_place_cut(&b.place, 0, TS_AXIS_TENSOR, l->span, l->n_spans);
     if (!l->tied)
         TS_TRY(ts_declare(&in, "weight", &w, &l->w));
     return l->has_bias ? ts_declare(&in, "bias", &b, &l->b) : TS_OK;
 }
 
+/* What the group does with a product: its columns stay apart, or its parts are summed. */
+static ts_status shared(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_tensor **y)
+{
+    ts_comm *c = l->group->comm;
+    const bool column = l->cut == TS_CUT_COLUMN;
+    const ts_linear_op o = { .w = l->w, .b = l->b, .group = column ? c : NULL,
+                             .gathers = column && l->group->sequence,
+                             .elsewhere = !column && c->rank > 0 };
+    TS_TRY(ts_op_linear_of(tape, &o, x, y));
+    if (column)
+        return TS_OK;
+    return (l->group->sequence ? ts_op_group_scatter : ts_op_group_sum)(tape, c, *y, y);
+}
+
 ts_status ts_linear_forward(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_tensor **y)
 {
-    TS_TRY(ts_op_linear(tape, x, l->w, l->b, y));
+    TS_TRY(l->group ? shared(tape, l, x, y) : ts_op_linear(tape, x, l->w, l->b, y));
     return l->adapter ? l->adapter->add(l->adapter, tape, x, y) : TS_OK;
 }

@@ -12,8 +12,17 @@ struct ts_adapter {
     ts_status (*add)(const ts_adapter *a, ts_tape *tape, ts_tensor *x, ts_tensor **y);
 };
 
+/* How a group of processes shares out a weight: not at all, by its rows, by its columns. */
+typedef enum ts_cut { TS_CUT_NONE, TS_CUT_COLUMN, TS_CUT_ROW } ts_cut;
+
 typedef struct ts_linear {
-    int64_t in, out;
+    int64_t in, out;           /* of the whole */
+    /* With a group: which rows (COLUMN: a share of the result's columns) or columns (ROW) of the weight
+     * are here, as the module says before it declares. ROW's result is the group's sum. */
+    ts_cut cut;
+    ts_place_span span[TS_PLACE_SPANS];
+    int n_spans;
+    const ts_tensor_group *group;
     bool has_bias;
     bool tied;                 /* w is another module's, which declares it: whoever ties them sets it */
     bool decoupled;            /* see ts_param */
@@ -22,6 +31,9 @@ typedef struct ts_linear {
     const ts_adapter *adapter; /* borrowed; NULL: none */
 } ts_linear;
 
+/* The spans of this process: its share of `stretches` equal stretches, units of `unit` together, of the
+ * result (COLUMN) or of what is multiplied (ROW). Nothing without a group. */
+void ts_linear_share(const ts_declarer *d, ts_linear *l, ts_cut cut, int stretches, int64_t unit);
 /* NAME.weight and NAME.bias, by the sizes that l says. */
 ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l) TS_NODISCARD;
 ts_status ts_linear_forward(ts_tape *tape, const ts_linear *l, ts_tensor *x,

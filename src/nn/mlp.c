@@ -2,6 +2,8 @@
 
 ts_status ts_mlp_declare(const ts_declarer *d, ts_mlp_layer *l)
 {
+    ts_linear_share(d, &l->fc1, TS_CUT_COLUMN, l->gated ? 2 : 1, 1);
+    ts_linear_share(d, &l->fc2, TS_CUT_ROW, 1, 1);
     TS_TRY(ts_linear_declare(d, "linear_fc1", &l->fc1));
     l->fc2.start = TS_START_OUT;
     return ts_linear_declare(d, "linear_fc2", &l->fc2);

@@ -4,9 +4,11 @@ ts_status ts_norm_declare(const ts_declarer *d, const char *name, ts_norm_layer 
 {
     const ts_declarer in = ts_declare_in(d, name);
     const ts_param_spec w = { .place = ts_place_whole(n->width, 0),
+                              .in_parts = ts_shares_rows(d->group),
                               .start = TS_START_CONSTANT,
                               .value = 1 - n->op.offset };
-    const ts_param_spec b = { .place = ts_place_whole(n->width, 0), .start = TS_START_CONSTANT };
+    ts_param_spec b = w;
+    b.value = 0;
     if (!n->present)
         return TS_OK;
     TS_TRY(ts_declare(&in, "weight", &w, &n->op.w));

@@ -23,6 +23,7 @@ typedef struct ts_join {
 
 typedef struct ts_run {
     int64_t B, S;
+    int64_t row0; /* of the B * S rows of the stream, the first that is here (sequence parallelism) */
     const ts_tensor *pos;        /* int32 [B * S]: position in its document */
     /* int32 [B * S]: first and last key that may be seen (packed documents, padding), or NULL; the
      * last one matters where a mask lets queries see what comes after them */

@@ -38,7 +38,7 @@ static ts_attn_args args_of(const ts_attention_op *o, const ts_tensor *q, const 
                            .kv_row = keys->dim[1], .kv_group = c.kv_group, .q = c.q, .k = c.k,
                            .v = c.v, .first_key = keys_of(o->first_key),
                            .last_key = keys_of(o->last_key), .dropout = o->dropout, .rng = o->rng,
-                           .sample0 = o->sample0, .n_q_total = o->n_q };
+                           .sample0 = o->sample0, .head0 = o->head0, .n_q_total = o->all_q ? o->all_q : o->n_q };
 }
 
 /* sum over v < y of v, held to 0 .. most */

@@ -72,53 +72,86 @@ void ts_bias_grad(ts_tape *tape, const ts_param *b, ts_dtype dtype, const void *
                       (ts_cost){ n, n * (double)ts_dtype_size(dtype), dtype });
 }
 
+/* ---- the operator ---- */
+
+/* All rows that are multiplied: x, or the group's rows together. */
+static ts_status all_rows(ts_tape *tape, const ts_linear_op *o, ts_tensor *x, ts_tensor **all)
+{
+    void *data;
+    TS_TRY(ts_tape_need(tape, x, &data));
+    *all = x;
+    return o->gathers ? ts_group_gather(tape, o->group, x, all) : TS_OK;
+}
+
 static ts_status linear_backward(ts_tape *tape, ts_record *r)
 {
+    const ts_linear_op *o = r->attr;
+    const ts_tensor *dy = r->out[0]->grad;
     ts_tensor *x = r->in[0], *dx;
     if (!x->wants_grad)
         return TS_OK;
-    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
-    TS_TRY(ts_gemm_input_grad(tape, r->param[0], x->dtype, ts_tensor_data(r->out[0]->grad),
-                              r->param[0]->dim[0], x->dim[0], ts_tensor_data(dx)));
+    TS_TRY(ts_tape_new(tape, x->dtype, dy->dim[0], x->dim[1], &dx));
+    TS_TRY(ts_gemm_input_grad(tape, o->w, x->dtype, ts_tensor_data(dy), o->w->dim[0], dy->dim[0],
+                              ts_tensor_data(dx)));
+    if (o->gathers)
+        TS_TRY(ts_group_scatter(tape, o->group, dx, &dx));
+    else if (o->group)
+        TS_TRY(ts_group_sum(tape, o->group, dx));
     return ts_tape_accumulate(tape, x, dx);
 }
 
 static ts_status linear_weight(ts_tape *tape, ts_record *r)
 {
-    ts_tensor *x = r->in[0];
+    const ts_linear_op *o = r->attr;
+    ts_tensor *x = r->in[0], *all;
     const void *dy = ts_tensor_data(r->out[0]->grad);
-    if (r->param[0]->grad) {
-        void *data;
-        TS_TRY(ts_tape_need(tape, x, &data));
-        ts_gemm_weight_grad(tape, r->param[0], x->dtype, dy, r->param[0]->dim[0], data, x->dim[0]);
+    const int64_t n = r->out[0]->dim[0];
+    if (o->w->grad) {
+        TS_TRY(all_rows(tape, o, x, &all));
+        ts_gemm_weight_grad(tape, o->w, x->dtype, dy, o->w->dim[0], ts_tensor_data(all), n);
     }
-    if (r->param[1] && r->param[1]->grad)
-        ts_bias_grad(tape, r->param[1], x->dtype, dy, r->param[1]->dim[0], x->dim[0]);
+    if (o->b && o->b->grad)
+        ts_bias_grad(tape, o->b, x->dtype, dy, o->b->dim[0], n);
     return TS_OK;
 }
 
 static const ts_op linear_op = { .name = "linear", .backward = linear_backward,
                                  .weight = linear_weight };
 
-ts_status ts_op_linear(ts_tape *tape, ts_tensor *x, ts_param *w, ts_param *b, ts_tensor **y)
+static ts_status record(ts_tape *tape, const ts_linear_op *o, ts_tensor *x, ts_tensor *y)
+{
+    const bool trains = o->w->grad || (o->b && o->b->grad);
+    ts_record *r;
+    if (!tape->recording || !(x->wants_grad || trains))
+        return TS_OK;
+    TS_TRY(ts_tape_record(tape, &linear_op, sizeof *o, &r));
+    *(ts_linear_op *)r->attr = *o;
+    r->in[0] = x;
+    r->out[0] = y;
+    y->wants_grad = true;
+    if (o->w->grad)
+        ts_record_save(tape, r, x);
+    TS_TRY(ts_record_param(tape, r, 0, o->w));
+    return ts_record_param(tape, r, 1, o->b);
+}
+
+ts_status ts_op_linear_of(ts_tape *tape, const ts_linear_op *o, ts_tensor *x, ts_tensor **y)
 {
     char text[96];
-    TS_ASSERT(x->dim[1] == w->dim[1], "linear: %s times %s [%lld, %lld]", ts_tensor_text(x, text),
-              w->name, (long long)w->dim[0], (long long)w->dim[1]);
-    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], w->dim[0], y));
-    TS_TRY(ts_gemm_forward(tape, w, ts_param_vector(b), x->dtype, ts_tensor_data(x), x->dim[0],
-                           x->dtype, ts_tensor_data(*y), w->dim[0]));
-    const bool trains = w->grad || (b && b->grad);
-    if (tape->recording && (x->wants_grad || trains)) {
-        ts_record *r;
-        TS_TRY(ts_tape_record(tape, &linear_op, 0, &r));
-        r->in[0] = x;
-        r->out[0] = *y;
-        (*y)->wants_grad = true;
-        if (w->grad)
-            ts_record_save(tape, r, x);
-        TS_TRY(ts_record_param(tape, r, 0, w));
-        TS_TRY(ts_record_param(tape, r, 1, b));
-    }
-    return TS_OK;
+    ts_tensor *all;
+    TS_ASSERT(x->dim[1] == o->w->dim[1], "linear: %s times %s [%lld, %lld]", ts_tensor_text(x, text),
+              o->w->name, (long long)o->w->dim[0], (long long)o->w->dim[1]);
+    TS_TRY(all_rows(tape, o, x, &all));
+    TS_TRY(ts_tape_new(tape, x->dtype, all->dim[0], o->w->dim[0], y));
+    TS_TRY(ts_gemm_forward(tape, o->w, o->elsewhere ? NULL : ts_param_vector(o->b), x->dtype,
+                           ts_tensor_data(all), all->dim[0], x->dtype, ts_tensor_data(*y),
+                           o->w->dim[0]));
+    if (all != x)
+        ts_tape_drop(tape, all);
+    return record(tape, o, x, *y);
+}
+
+ts_status ts_op_linear(ts_tape *tape, ts_tensor *x, ts_param *w, ts_param *b, ts_tensor **y)
+{
+    return ts_op_linear_of(tape, &(ts_linear_op){ .w = w, .b = b }, x, y);
 }

@@ -4,7 +4,7 @@
  * itself while the tape is recording and a gradient is wanted. Outputs belong to the tape. */
 #ifndef TS_OPS_OPS_H
 #define TS_OPS_OPS_H
-#include "ops/tape.h"
+#include "ops/group.h"
 
 /* y[t] = scale * table[ids[t]] (+ positions[pos[t]]), in dtype. ids, pos: int32 [T] on the
  * device. */
@@ -18,7 +18,22 @@ typedef struct ts_embed_op {
 } ts_embed_op;
 ts_status ts_op_embed(ts_tape *tape, const ts_embed_op *o, ts_tensor **y) TS_NODISCARD;
 
-/* y = x W^T + b, W [out, in]; b may be NULL. */
+/* y = x W^T + b, W [out, in]; b may be NULL.
+ *
+ * Processes may share out the rows of W (Megatron-LM's column parallelism), each making its part of the
+ * columns of y. x is the same on all, or with `gathers` its rows are shared out and y has the rows of
+ * all; nothing but x's own rows is kept for the backward. The gradient of x is the sum over the group.
+ * Where they share out the columns of W (row parallelism), each y is one part of a sum, to which one of
+ * them adds b (elsewhere: not this one) and of which all make b's gradient. */
+typedef struct ts_linear_op {
+    ts_param *w, *b;
+    ts_comm *group; /* NULL: none shares out rows of w */
+    bool gathers;
+    bool elsewhere;
+} ts_linear_op;
+ts_status ts_op_linear_of(ts_tape *tape, const ts_linear_op *o, ts_tensor *x,
+                          ts_tensor **y) TS_NODISCARD;
+/* Of one process. */
 ts_status ts_op_linear(ts_tape *tape, ts_tensor *x, ts_param *w, ts_param *b,
                        ts_tensor **y) TS_NODISCARD;
 
@@ -71,6 +86,7 @@ typedef struct ts_attention_op {
     float dropout;
     ts_rng rng;
     int64_t sample0;
+    int64_t head0, all_q;        /* dropout's: the first head here, of all heads; all_q 0: n_q */
     ts_kv_cache *cache;          /* NULL: none */
     int64_t slot0;               /* of the cache: sequence b is there sequence slot0 + b */
     const int32_t *q_start, *q_len; /* [B], host; with a cache */

@@ -57,6 +57,9 @@ typedef struct ts_param {
     float start_value;
     bool decays;    /* weight decay applies */
     bool decoupled; /* embedding or output layer: may have a learning rate of its own */
+    /* whole on all processes of a tensor-parallel group, each of which makes a part of its gradient: of
+     * its own rows, or of its own heads */
+    bool in_parts;
     /* the share that is here */
     struct ts_param_set *set;
     int64_t index;  /* number in the set */

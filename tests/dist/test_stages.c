@@ -36,7 +36,7 @@ static ts_decoder *make_decoder(ts_device *dev, ts_dtype compute)
     a.rope[0] = (ts_rope_config){ .theta = 10000, .dim = 4, .max_positions = S };
     EXPECT_OK(ts_arch_layers(&a, 0));
     EXPECT_OK(ts_arch_check(&a, "test"));
-    EXPECT_OK(ts_decoder_create(dev, &a, compute, VOCAB, &d));
+    EXPECT_OK(ts_decoder_create(dev, &a, compute, VOCAB, NULL, &d));
     ts_arch_deinit(&a);
     EXPECT_OK(ts_decoder_allocate(d, TS_DTYPE_F32, true));
     EXPECT_OK(ts_decoder_init(d, 11, 0.3));

@@ -70,7 +70,7 @@ static void make_decoder(ts_decoder **d)
     a.vocab = 8, a.hidden = 4, a.ffn = 4, a.n_layers = 3, a.max_positions = 8;
     a.n_heads = a.n_kv_heads = 1, a.head_dim = 4;
     if (ts_arch_layers(&a, 0) != TS_OK ||
-        ts_decoder_create(dev, &a, TS_DTYPE_F32, a.vocab, d) != TS_OK)
+        ts_decoder_create(dev, &a, TS_DTYPE_F32, a.vocab, NULL, d) != TS_OK)
         abort();
     ts_arch_deinit(&a);
 }

@@ -48,7 +48,7 @@ static inline ts_decoder *make_decoder(ts_device *dev, uint64_t seed, bool train
     ts_arch a;
     ts_decoder *d;
     describe(&a);
-    OK(ts_decoder_create(dev, &a, TS_DTYPE_F32, VOCAB, &d));
+    OK(ts_decoder_create(dev, &a, TS_DTYPE_F32, VOCAB, NULL, &d));
     ts_arch_deinit(&a);
     for (size_t i = 0; !trains && i < d->params.n; i++)
         ts_param_hold(d->params.p[i], TS_HELD_FROZEN, TS_DTYPE_F32, TS_QUANT_NONE);

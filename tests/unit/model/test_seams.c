@@ -14,7 +14,7 @@ static void output_is_a_linear(void **state)
         ts_arch a;
         describe(&a);
         a.tied = tied, a.bias_head = true;
-        OK(ts_decoder_create(r.dev, &a, TS_DTYPE_F32, VOCAB + 8, &r.d[tied]));
+        OK(ts_decoder_create(r.dev, &a, TS_DTYPE_F32, VOCAB + 8, NULL, &r.d[tied]));
         ts_decoder *d = r.d[tied];
         ts_arch_deinit(&a);
         const ts_param *own = ts_param_find(&d->params, "output_layer.weight");
@@ -34,7 +34,7 @@ static double loss_of(const rig *r, const ts_arch *a)
 {
     ts_decoder *d;
     OK(ts_arch_check(a, "test"));
-    OK(ts_decoder_create(r->dev, a, TS_DTYPE_F32, VOCAB, &d));
+    OK(ts_decoder_create(r->dev, a, TS_DTYPE_F32, VOCAB, NULL, &d));
     OK(ts_decoder_allocate(d, TS_DTYPE_F32, true));
     OK(ts_decoder_init(d, 7, 0.5));
     OK(ts_decoder_prepare(d, S, S));

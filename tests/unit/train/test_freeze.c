@@ -17,7 +17,7 @@ static void make_decoder(ts_device *dev, ts_decoder **d)
     ts_arch a;
     describe(&a);
     many_layers(&a);
-    OK(ts_decoder_create(dev, &a, TS_DTYPE_F32, VOCAB, d));
+    OK(ts_decoder_create(dev, &a, TS_DTYPE_F32, VOCAB, NULL, d));
     ts_arch_deinit(&a);
 }
 

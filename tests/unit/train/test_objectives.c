@@ -204,7 +204,7 @@ static void make_decoder(run *r, int64_t outputs)
     a.rope[0] = (ts_rope_config){ .theta = 10000, .dim = 4, .max_positions = S };
     OK(ts_arch_layers(&a, 0));
     OK(ts_arch_check(&a, "test"));
-    OK(ts_decoder_create(r->dev, &a, TS_DTYPE_F32, VOCAB, &r->d));
+    OK(ts_decoder_create(r->dev, &a, TS_DTYPE_F32, VOCAB, NULL, &r->d));
     ts_arch_deinit(&a);
     r->objective.score = (ts_linear){ .in = HIDDEN, .out = outputs, .has_bias = true };
     OK(ts_linear_declare(&(ts_declarer){ .set = &r->d->params }, "score", &r->objective.score));

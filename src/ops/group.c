@@ -1,0 +1,176 @@
+#include "ops/group.h"
+
+static ts_comm_type type_of(ts_dtype t)
+{
+    TS_ASSERT(t == TS_DTYPE_F32 || t == TS_DTYPE_BF16 || t == TS_DTYPE_F16, "a group's tensor of %s",
+              ts_dtype_name(t));
+    return t == TS_DTYPE_F32 ? TS_COMM_F32 : t == TS_DTYPE_BF16 ? TS_COMM_BF16 : TS_COMM_F16;
+}
+
+/* One collective: from and to are the same where it works in place. */
+typedef struct move {
+    ts_collective what;
+    const ts_tensor *from, *to;
+} move;
+
+static ts_comm_call call_of(const ts_comm *c, const move *m, const void *from, void *to)
+{
+    const ts_comm_type t = type_of(m->from->dtype);
+    const int64_t n = ts_tensor_count(m->from);
+    switch (m->what) {
+    case TS_ALL_GATHER: return ts_all_gather(from, to, n, t);
+    case TS_REDUCE_SCATTER: return ts_reduce_scatter(from, to, n / c->size, t, TS_COMM_SUM);
+    default: return ts_all_reduce(to, n, t, TS_COMM_SUM);
+    }
+}
+
+/* By way of the host's memory. */
+static ts_status run_far(ts_device *dev, ts_comm *c, const move *m)
+{
+    const size_t in = ts_tensor_bytes(m->from), out = ts_tensor_bytes(m->to);
+    char *from = NULL, *to = NULL;
+    ts_status st = ts_alloc(&from, in, 1);
+    if (st == TS_OK)
+        st = ts_alloc(&to, out, 1);
+    if (st == TS_OK)
+        st = ts_device_read(dev, m->what == TS_ALL_REDUCE ? to : from, ts_tensor_data(m->from), in);
+    if (st == TS_OK)
+        st = ts_comm_run(c, call_of(c, m, from, to));
+    if (st == TS_OK)
+        dev->to_device(dev, ts_tensor_data(m->to), to, out);
+    ts_free(&from);
+    ts_free(&to);
+    return st;
+}
+
+static ts_status run(const ts_tape *tape, ts_comm *c, const move *m)
+{
+    ts_device *dev = tape->dev;
+    if (dev->computes && !dev->on_host)
+        return run_far(dev, c, m);
+    TS_TRY(dev->sync(dev));
+    return ts_comm_run(c, call_of(c, m, ts_tensor_data(m->from), ts_tensor_data(m->to)));
+}
+
+/* A tensor like x, of so many rows. */
+static ts_status with_rows(ts_tape *tape, const ts_tensor *x, int64_t rows, ts_tensor **y)
+{
+    return ts_tape_new(tape, x->dtype, rows, x->rank > 1 ? x->dim[1] : 0, y);
+}
+
+static int64_t share_of(const ts_comm *c, const ts_tensor *x)
+{
+    TS_ASSERT(x->dim[0] % c->size == 0, "%lld rows for %d processes", (long long)x->dim[0], c->size);
+    return x->dim[0] / c->size;
+}
+
+ts_status ts_group_sum(ts_tape *tape, ts_comm *group, const ts_tensor *x)
+{
+    return run(tape, group, &(move){ TS_ALL_REDUCE, x, x });
+}
+
+ts_status ts_group_gather(ts_tape *tape, ts_comm *group, const ts_tensor *x, ts_tensor **y)
+{
+    TS_TRY(with_rows(tape, x, x->dim[0] * group->size, y));
+    return run(tape, group, &(move){ TS_ALL_GATHER, x, *y });
+}
+
+ts_status ts_group_scatter(ts_tape *tape, ts_comm *group, const ts_tensor *x, ts_tensor **y)
+{
+    TS_TRY(with_rows(tape, x, share_of(group, x), y));
+    return run(tape, group, &(move){ TS_REDUCE_SCATTER, x, *y });
+}
+
+static ts_status keep(ts_tape *tape, const ts_comm *group, const ts_tensor *x, ts_tensor **y)
+{
+    TS_TRY(with_rows(tape, x, share_of(group, x), y));
+    const size_t bytes = ts_tensor_bytes(*y);
+    tape->dev->move(tape->dev, ts_tensor_data(*y),
+                    (const char *)ts_tensor_data(x) + (size_t)group->rank * bytes, bytes);
+    return TS_OK;
+}
+
+/* ---- operators ---- */
+
+typedef struct group_attr {
+    ts_comm *group;
+} group_attr;
+
+static ts_comm *group_of(const ts_record *r) { return ((const group_attr *)r->attr)->group; }
+
+static ts_status pass_gradient(ts_tape *tape, ts_record *r)
+{
+    return ts_tape_accumulate(tape, r->in[0], r->out[0]->grad);
+}
+
+static ts_status gather_gradient(ts_tape *tape, ts_record *r)
+{
+    ts_tensor *dx;
+    TS_TRY(ts_group_gather(tape, group_of(r), r->out[0]->grad, &dx));
+    return ts_tape_accumulate(tape, r->in[0], dx);
+}
+
+static ts_status keep_gradient(ts_tape *tape, ts_record *r)
+{
+    ts_tensor *dx;
+    TS_TRY(keep(tape, group_of(r), r->out[0]->grad, &dx));
+    return ts_tape_accumulate(tape, r->in[0], dx);
+}
+
+static const ts_op sum_op = { .name = "group_sum", .backward = pass_gradient };
+static const ts_op scatter_op = { .name = "group_scatter", .backward = gather_gradient };
+static const ts_op gather_op = { .name = "group_gather", .backward = keep_gradient };
+static const ts_op keep_op = { .name = "group_keep", .backward = gather_gradient };
+
+static ts_status record(ts_tape *tape, const ts_op *op, ts_comm *group, ts_tensor *x, ts_tensor *y)
+{
+    ts_record *r;
+    if (!tape->recording || !x->wants_grad)
+        return TS_OK;
+    TS_TRY(ts_tape_record(tape, op, sizeof(group_attr), &r));
+    *(group_attr *)r->attr = (group_attr){ group };
+    r->in[0] = x;
+    r->out[0] = y;
+    y->wants_grad = true;
+    return TS_OK;
+}
+
+static bool is_alone(const ts_comm *group, ts_tensor *x, ts_tensor **y)
+{
+    *y = x;
+    return !group || group->size == 1;
+}
+
+ts_status ts_op_group_sum(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor **y)
+{
+    if (is_alone(group, x, y))
+        return TS_OK;
+    TS_TRY(ts_tape_alias(tape, x, y));
+    (*y)->wants_grad = false; /* unless recorded */
+    TS_TRY(ts_group_sum(tape, group, *y));
+    return record(tape, &sum_op, group, x, *y);
+}
+
+ts_status ts_op_group_scatter(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor **y)
+{
+    if (is_alone(group, x, y))
+        return TS_OK;
+    TS_TRY(ts_group_scatter(tape, group, x, y));
+    return record(tape, &scatter_op, group, x, *y);
+}
+
+ts_status ts_op_group_gather(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor **y)
+{
+    if (is_alone(group, x, y))
+        return TS_OK;
+    TS_TRY(ts_group_gather(tape, group, x, y));
+    return record(tape, &gather_op, group, x, *y);
+}
+
+ts_status ts_op_group_keep(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor **y)
+{
+    if (is_alone(group, x, y))
+        return TS_OK;
+    TS_TRY(keep(tape, group, x, y));
+    return record(tape, &keep_op, group, x, *y);
+}

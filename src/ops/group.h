@@ -1,0 +1,39 @@
+/* What a group of processes that share out the work on tensors does with them. Every process of the
+ * group calls the same in the same order, with tensors of the same type and shape. Rows are shared out
+ * evenly, process after process: `size` divides them. 16-bit types are summed in fp32 in the order of
+ * the ranks and rounded once (comm_call.h). */
+#ifndef TS_OPS_GROUP_H
+#define TS_OPS_GROUP_H
+#include "dist/comm.h"
+#include "ops/tape.h"
+
+/* ---- at once, without a record: what operators with a group are made of ---- */
+
+/* x summed over the group, in place. */
+ts_status ts_group_sum(ts_tape *tape, ts_comm *group, const ts_tensor *x) TS_NODISCARD;
+/* Everyone's rows. */
+ts_status ts_group_gather(ts_tape *tape, ts_comm *group, const ts_tensor *x,
+                          ts_tensor **y) TS_NODISCARD;
+/* This process's rows of the sum. */
+ts_status ts_group_scatter(ts_tape *tape, ts_comm *group, const ts_tensor *x,
+                           ts_tensor **y) TS_NODISCARD;
+
+/* ---- operators; in a group of one (or NULL) *y is x ----
+ *
+ *                        forward                             gradient
+ *   ts_op_group_sum      x summed over the group             as it is, the same on all
+ *   ts_op_group_scatter  this process's rows of the sum      everyone's rows
+ *   ts_op_group_gather   everyone's rows                     its rows of one that is the same on all
+ *   ts_op_group_keep     its rows of x, the same on all      everyone's rows
+ *
+ * The first is g of Megatron-LM (Shoeybi et al. 2019), the others what its sequence parallelism does
+ * (Korthikanti et al. 2022). Their counterparts before a product are part of it: ts_linear_op. */
+
+/* In place: the bytes of x become y's, and x must not be read any more. */
+ts_status ts_op_group_sum(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
+ts_status ts_op_group_scatter(ts_tape *tape, ts_comm *group, ts_tensor *x,
+                              ts_tensor **y) TS_NODISCARD;
+ts_status ts_op_group_gather(ts_tape *tape, ts_comm *group, ts_tensor *x,
+                             ts_tensor **y) TS_NODISCARD;
+ts_status ts_op_group_keep(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
+#endif

@@ -142,7 +142,7 @@ static ts_status run(const settings *s, ts_device **dev, ts_decoder **d, ts_engi
     TS_TRY(describe(s->shape, &a));
     ts_status st = ts_device_open("cpu", &o, dev);
     if (st == TS_OK)
-        st = ts_decoder_create(*dev, &a, s->dtype, a.vocab, d);
+        st = ts_decoder_create(*dev, &a, s->dtype, a.vocab, NULL, d);
     ts_arch_deinit(&a);
     TS_TRY(st);
     TS_TRY(ts_decoder_allocate_one(*d, s->quant));

@@ -76,10 +76,20 @@ static ts_mesh_dim twin_of(const ts_mesh *m, ts_mesh_dim dim)
     return dim;
 }
 
+/* A job that only shares out samples has one communicator, as it has one order of calls. */
+static bool is_world(const ts_mesh *m, ts_mesh_dim dim)
+{
+    return dim == TS_MESH_DP && m->size[dim] == m->world->size;
+}
+
 static ts_status make_group(ts_mesh *m, ts_mesh_dim dim)
 {
     const int n = m->size[dim];
     int *ranks;
+    if (is_world(m, dim)) {
+        m->comm[dim] = m->world;
+        return TS_OK;
+    }
     ts_status st = ts_alloc(&ranks, (size_t)n, sizeof *ranks);
     TS_TRY(ts_comm_agree(m->world, st));
     for (int i = 0; i < n; i++)
@@ -116,7 +126,7 @@ void ts_mesh_destroy(ts_mesh **mesh)
     if (!m)
         return;
     for (int d = TS_MESH_DIMS - 1; d >= 0; d--)
-        if (twin_of(m, (ts_mesh_dim)d) == (ts_mesh_dim)d)
+        if (twin_of(m, (ts_mesh_dim)d) == (ts_mesh_dim)d && !is_world(m, (ts_mesh_dim)d))
             ts_comm_destroy(&m->comm[d]);
     ts_free(mesh);
 }

@@ -33,8 +33,9 @@ typedef struct ts_mesh {
     ts_comm *world;              /* borrowed */
     int size[TS_MESH_DIMS];      /* ranks in a group of the dimension */
     int at[TS_MESH_DIMS];        /* where this rank stands in its own: its rank in comm */
-    ts_comm *comm[TS_MESH_DIMS]; /* its own group of each. DP_CP is DP where cp is 1, EXPERT_DP is
-                                    DP_CP where ep is 1 */
+    /* its own group of each. DP is the world where it is all of it, DP_CP is DP where cp is 1, EXPERT_DP
+     * is DP_CP where ep is 1 */
+    ts_comm *comm[TS_MESH_DIMS];
 } ts_mesh;
 
 /* Every rank of the world calls; on a simulated world (comm_sim) the mesh is a simulated one. Sizes

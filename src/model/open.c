@@ -16,7 +16,7 @@ ts_status ts_model_allocate(ts_decoder *d, const ts_model_use *use, ts_dtype val
 
 static ts_status use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value, ts_model *m)
 {
-    TS_TRY(ts_decoder_create(use->dev, a, use->compute, a->vocab, NULL, &m->decoder));
+    TS_TRY(ts_decoder_create(use->dev, a, use->compute, a->vocab, &use->group, &m->decoder));
     return ts_model_allocate(m->decoder, use, value);
 }
 

@@ -19,6 +19,7 @@ typedef struct ts_model_use {
     ts_quant quant;
     bool int8, int8_head;  /* see ts_decoder_use_int8 */
     ts_option_list freeze; /* training: see ts_decoder_freeze */
+    ts_tensor_group group; /* that shares out the layers' matrices; comm NULL: none */
 } ts_model_use;
 /* Allocates the values of a decoder in that way; `value`: their type, unless for inference. */
 ts_status ts_model_allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value) TS_NODISCARD;

@@ -171,15 +171,47 @@ ts_status ts_weights_settle_tie(const ts_family *f, const ts_st_dir *dir, const 
 }
 
 /* Rows one after another, as many at a time as the buffer holds. */
+/* A row of the whole. */
+static int64_t row_width(const ts_param *p) { return p->rank > 1 ? p->place.dim[1].whole : 1; }
+
+/* Moves the columns that are here to the front. */
+static void keep_columns(const ts_place_dim *d, float *row)
+{
+    float *to = row;
+    for (int i = 0; d->axis != TS_AXIS_NONE && i < d->n_spans; i++) {
+        memmove(to, row + d->span[i].begin, (size_t)d->span[i].n * sizeof *to);
+        to += d->span[i].n;
+    }
+}
+
+/* n rows of the whole from its row `first` on: those that are here, and what is here of them. The
+ * spans of columns follow one another in the order of the whole. */
+static ts_status put_rows(ts_param *p, int64_t first, int64_t n, float *values)
+{
+    const int64_t cols = row_width(p);
+    if (ts_place_is_whole(&p->place))
+        return ts_param_put(p, first * cols, n * cols, values);
+    for (int64_t r = 0; r < n; r++) {
+        const int64_t here = ts_place_here(&p->place, 0, first + r);
+        float *row = values + r * cols;
+        if (here < 0)
+            continue;
+        if (p->rank > 1)
+            keep_columns(&p->place.dim[1], row);
+        TS_TRY(ts_param_put(p, here * p->dim[1], p->dim[1], row));
+    }
+    return TS_OK;
+}
+
 static ts_status load_rows(const ts_name_piece *piece, const ts_st_tensor *t, ts_param *p,
                            float *buffer)
 {
-    const int64_t cols = p->dim[1];
+    const int64_t cols = row_width(p);
     const int64_t step = PIECE / cols > 0 ? PIECE / cols : 1;
     for (int64_t r = 0; r < piece->rows; r += step) {
         const int64_t n = piece->rows - r < step ? piece->rows - r : step;
         TS_TRY(ts_st_read_f32(t, (piece->hf_row + r) * cols, n * cols, buffer));
-        TS_TRY(ts_param_put(p, (piece->row + r) * cols, n * cols, buffer));
+        TS_TRY(put_rows(p, piece->row + r, n, buffer));
     }
     return TS_OK;
 }
@@ -188,14 +220,14 @@ static ts_status load_rows(const ts_name_piece *piece, const ts_st_tensor *t, ts
 static ts_status load_transposed(const ts_name_piece *piece, const ts_st_tensor *t, ts_param *p,
                                  float *buffer)
 {
-    const int64_t in = p->dim[1], out = t->shape[1];
+    const int64_t in = row_width(p), out = t->shape[1];
     float *whole;
     TS_TRY(ts_alloc(&whole, (size_t)(in * out), sizeof *whole));
     ts_status st = ts_st_read_f32(t, 0, in * out, whole);
     for (int64_t r = 0; st == TS_OK && r < piece->rows; r++) {
         for (int64_t i = 0; i < in; i++)
             buffer[i] = whole[i * out + piece->hf_row + r];
-        st = ts_param_put(p, (piece->row + r) * in, in, buffer);
+        st = put_rows(p, piece->row + r, 1, buffer);
     }
     ts_free(&whole);
     return st;

@@ -1,13 +1,16 @@
 #include "parallel/options.h"
 
 #define SIZES                                                                                      \
-    "tensor, pipeline, context and expert parallelism; give 1 or leave them out: processes (mpirun -n N) share the batch"
+    "pipeline, context and expert parallelism; give 1 or leave them out: processes (mpirun -n N) share the batch"
 #define LAYOUT(name_, words, help_) TS_NOTE(name_, words, "layout", help_)
 #define KEPT "where something is kept, not what it is"
 #define TRAVELS "when something travels, not what it is"
 
 const ts_option ts_parallel_option_rows[] = {
-    TS_LATER("tensor-model-parallel-size", 1, "1", SIZES),
+    TS_ROW(INT, ts_parallel_options, tensor, "tensor-model-parallel-size", "1", 1, 1 << 20, NULL, "layout",
+           "processes that share out each layer's matrices; the others share the batch"),
+    TS_ROW(FLAG, ts_parallel_options, sequence, "sequence-parallel", NULL, 0, 0, NULL, "layout",
+           "the processes of a layer also share out the rows between its products: less memory"),
     TS_LATER("pipeline-model-parallel-size", 1, "1", SIZES),
     TS_LATER("context-parallel-size", 1, "1", SIZES),
     TS_LATER("expert-model-parallel-size", 1, "1", SIZES),
@@ -31,7 +34,6 @@ const ts_option ts_parallel_option_rows[] = {
     TS_LATER("tp-y", 1, "1", SIZES),
     TS_LATER("ulysses-degree-in-cp", 1, "1", SIZES),
     TS_LATER("moe-tp-extend-ep", 0, NULL, SIZES),
-    LAYOUT("sequence-parallel", 0, "divides activations between processes of a layer"),
     LAYOUT("use-distributed-optimizer", 0, KEPT),
     LAYOUT("reuse-fp32-param", 0, KEPT),
     LAYOUT("swap-optimizer", 0, KEPT),

@@ -96,3 +96,17 @@ int64_t ts_place_run(const ts_place *p, int64_t at, int64_t *whole)
     }
     return run;
 }
+
+int64_t ts_place_here(const ts_place *p, int dim, int64_t whole)
+{
+    const ts_place_dim *d = &p->dim[dim];
+    int64_t before = 0;
+    if (d->axis == TS_AXIS_NONE)
+        return whole;
+    for (int i = 0; i < d->n_spans; i++) {
+        if (whole >= d->span[i].begin && whole < d->span[i].begin + d->span[i].n)
+            return before + whole - d->span[i].begin;
+        before += d->span[i].n;
+    }
+    return -1;
+}

@@ -56,7 +56,8 @@ ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, i
     ts_feed_size(&t->feed, global);
     ts_tape_reset(t->flight[0].tape);
     if (st == TS_OK)
-        st = ts_comm_run(t->comm, ts_all_reduce(total, 2, TS_COMM_F64, TS_COMM_SUM));
+        st = ts_comm_run(t->mesh->comm[TS_MESH_DP],
+                         ts_all_reduce(total, 2, TS_COMM_F64, TS_COMM_SUM));
     out->loss = total[1] > 0 ? total[0] / total[1] : 0;
     ts_trainer_enter(t, NULL);
     return st;

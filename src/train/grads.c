@@ -25,12 +25,26 @@ static ts_status make_reducer(ts_grads *g, bool overlap, int64_t bucket)
     return st;
 }
 
-ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, ts_device *dev, ts_comm *comm,
+/* What the tensor-parallel group sums at the end of a step: few and short, so by way of the host. */
+static ts_status make_parts(ts_grads *g, ts_comm *group)
+{
+    g->group = group->size > 1 ? group : NULL;
+    for (size_t i = 0; g->group && i < g->params->n; i++) {
+        const ts_param *p = g->params->p[i];
+        g->n_parts += p->in_parts && ts_param_is_trained(p) ? ts_param_count(p) : 0;
+    }
+    return g->n_parts && g->dev->computes ? ts_alloc(&g->parts, (size_t)g->n_parts, sizeof *g->parts)
+                                          : TS_OK;
+}
+
+ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, ts_device *dev, const ts_mesh *mesh,
                         ts_param_set *params, bool overlap, int64_t bucket)
 {
     const size_t bytes = (size_t)params->total * sizeof(float);
+    ts_comm *comm = mesh->comm[TS_MESH_DP];
     *g =
         (ts_grads){ .dev = dev, .comm = comm, .params = params, .deterministic = o->deterministic };
+    TS_TRY(make_parts(g, mesh->comm[TS_MESH_TP]));
     if (!g->deterministic && comm->size > 1) {
         TS_TRY(ts_staged_init(&g->staged, params, comm, 0));
         TS_TRY(make_reducer(g, overlap, bucket));
@@ -59,6 +73,7 @@ void ts_grads_deinit(ts_grads *g)
     ts_storage_release(&g->acc);
     ts_storage_release(&g->room);
     ts_reducer_destroy(&g->reducer);
+    ts_free(&g->parts);
     if (g->dev)
         ts_device_book(g->dev, TS_MEM_COMM, -g->reducer_bytes);
     *g = (ts_grads){ 0 };
@@ -112,10 +127,37 @@ ts_status ts_grads_leave(ts_grads *g, ts_tape *tape, bool is_last)
     return g->deterministic ? ts_staged_add(&g->staged, g->acc, g->room) : TS_OK;
 }
 
+static ts_status sum_parts(ts_grads *g, float *all)
+{
+    ts_device *dev = g->dev;
+    float *at = g->parts;
+    for (size_t i = 0; g->parts && i < g->params->n; i++) {
+        const ts_param *p = g->params->p[i];
+        if (!p->in_parts || !ts_param_is_trained(p))
+            continue;
+        dev->to_host(dev, at, all + p->offset, (size_t)ts_param_count(p) * sizeof *at);
+        at += ts_param_count(p);
+    }
+    TS_TRY(dev->sync(dev));
+    TS_TRY(ts_comm_run(g->group, ts_all_reduce(g->parts, g->n_parts, TS_COMM_F32, TS_COMM_SUM)));
+    at = g->parts;
+    for (size_t i = 0; g->parts && i < g->params->n; i++) {
+        const ts_param *p = g->params->p[i];
+        if (!p->in_parts || !ts_param_is_trained(p))
+            continue;
+        dev->to_device(dev, all + p->offset, at, (size_t)ts_param_count(p) * sizeof *at);
+        at += ts_param_count(p);
+    }
+    return TS_OK;
+}
+
 ts_status ts_grads_finish(ts_grads *g, const float **sum)
 {
-    *sum = g->deterministic ? g->acc->data : g->params->grads->data;
+    float *all = g->deterministic ? g->acc->data : g->params->grads->data;
+    *sum = all;
     if (g->reducer)
-        return ts_staged_finish(&g->staged, g->reducer);
-    return g->deterministic ? ts_staged_add_up(&g->staged, g->acc) : TS_OK;
+        TS_TRY(ts_staged_finish(&g->staged, g->reducer));
+    if (g->deterministic)
+        TS_TRY(ts_staged_add_up(&g->staged, g->acc));
+    return g->n_parts ? sum_parts(g, all) : TS_OK;
 }

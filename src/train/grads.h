@@ -1,4 +1,5 @@
-/* The gradients of a step: those of all micro-batches, summed over all ranks.
+/* The gradients of a step: those of all micro-batches, summed over all ranks of the data-parallel group,
+ * and what a tensor-parallel group has in parts (ts_param.in_parts) over that.
  *
  * In deterministic mode every micro-batch's gradient is made alone and added in the order of the global
  * batch, so that the bits do not depend on the processes (dist/ordered.h). Otherwise micro-batches add up
@@ -6,6 +7,7 @@
  * (dist/bucket.h). */
 #ifndef TS_TRAIN_GRADS_H
 #define TS_TRAIN_GRADS_H
+#include "dist/mesh.h"
 #include "ops/tape.h"
 #include "train/options.h"
 #include "train/staged.h"
@@ -21,10 +23,13 @@ typedef struct ts_grads {
     int64_t reducer_bytes; /* that it holds, booked */
     ts_staged staged;      /* how the gradients come to either */
     ts_status failure;     /* of what the backward pass set going */
+    ts_comm *group;        /* tensor-parallel; NULL: alone */
+    float *parts;          /* of it: host memory for gradients that are there in parts */
+    int64_t n_parts;
 } ts_grads;
 
 /* Borrows all but the options. overlap and bucket (elements) are of dist's options. */
-ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, ts_device *dev, ts_comm *comm,
+ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, ts_device *dev, const ts_mesh *mesh,
                         ts_param_set *params, bool overlap, int64_t bucket) TS_NODISCARD;
 void ts_grads_deinit(ts_grads *g);
 

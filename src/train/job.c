@@ -45,7 +45,8 @@ static ts_model_use use_of(const ts_job *j)
                            .master = ts_train_dtype(j->o->train.main_params_dtype),
                            .int8 = j->o->train.int8 != TS_INT8_NONE,
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,
-                           .freeze = j->o->train.freeze };
+                           .freeze = j->o->train.freeze,
+                           .group = { j->mesh->comm[TS_MESH_TP], j->o->parallel.sequence } };
 }
 
 static ts_status model_from_options(ts_job *j, const tokens_info *k)
@@ -221,7 +222,7 @@ static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_dat
 static ts_status make_trainer(ts_job *j)
 {
     ts_field field[TS_DATA_FIELDS];
-    ts_trainer_args a = { .o = &j->o->train, .dev = j->dev, .comm = j->comm,
+    ts_trainer_args a = { .o = &j->o->train, .dev = j->dev, .mesh = j->mesh,
                           .objective = &j->objective.base, .fp16 = j->compute == TS_DTYPE_F16,
                           .overlap = j->o->dist.overlap_grad_reduce,
                           .bucket = ts_dist_bucket_elements(&j->o->dist) };
@@ -306,37 +307,67 @@ static ts_status check_target(const ts_job *j)
                     o->save, (long long)last, begins, o->finetune ? " (--finetune)" : "", o->save);
 }
 
+/* Rows are shared out evenly. */
+static ts_status check_layout(const ts_job *j)
+{
+    const ts_train_options *o = &j->o->train;
+    const int64_t size = j->mesh->size[TS_MESH_TP];
+    if (j->o->parallel.sequence && o->seq_length % size)
+        return ts_error(TS_ERR_USER,
+                        "--sequence-parallel: --tensor-model-parallel-size %lld does not divide "
+                        "--seq-length %lld",
+                        (long long)size, (long long)o->seq_length);
+    return TS_OK;
+}
+
+/* What the options are together, before anything is opened. */
+static ts_status check_options(ts_job *j, bool with_data)
+{
+    const ts_job_options *o = j->o;
+    const int replicas = j->mesh->size[TS_MESH_DP];
+    if (!ts_option_given(j->set, "lr") && !o->train.skip_train)
+        return ts_error(TS_ERR_USER, "--lr is missing");
+    TS_TRY(ts_train_options_check(&o->train, replicas));
+    TS_TRY(ts_job_check_together(o, j->set));
+    if (o->train.skip_train && !with_data)
+        return ts_error(TS_ERR_USER, "--skip-train: there is no step of training to plan");
+    if (o->train.main_params_dtype != TS_STATE_F32 && j->compute != TS_DTYPE_BF16)
+        return ts_error(TS_ERR_USER, "--main-params-dtype bf16 goes with --bf16");
+    TS_TRY(ts_batch_ramp_init(&j->ramp, &o->train, replicas));
+    if (o->train.grad_reduce_in_bf16 && j->compute != TS_DTYPE_BF16)
+        return ts_error(TS_ERR_USER, "--grad-reduce-in-bf16 goes with --bf16");
+    return check_layout(j);
+}
+
+static ts_status open_all(ts_job *j, bool with_data)
+{
+    const ts_train_options *o = &j->o->train;
+    ts_checkpoint *ck = NULL;
+    TS_TRY(ts_runtime_dtype(&j->o->runtime, &j->compute));
+    TS_TRY(check_options(j, with_data));
+    j->train_iters = o->train_iters     ? o->train_iters
+                     : o->train_samples ? ts_batch_ramp_steps(&j->ramp, o->train_samples)
+                                        : 1; /* --skip-train alone: the order needs a number */
+    ts_status st = open_checkpoint(j, &ck);
+    if (ck)
+        j->loaded = ts_checkpoint_iteration(ck);
+    if (st == TS_OK && with_data)
+        st = ts_comm_agree(j->comm, j->comm->rank == 0 ? check_target(j) : TS_OK);
+    if (st == TS_OK)
+        st = prepare(j, ck, with_data);
+    ts_checkpoint_close(&ck);
+    return st;
+}
+
 /* In place: the trainer keeps the address of the model. */
 ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_device *dev,
                       ts_comm *comm, bool with_data, ts_job *j)
 {
     *j = (ts_job){ .o = o, .set = set, .comm = comm, .dev = dev, .loaded = -1 };
-    ts_checkpoint *ck = NULL;
     if (with_data && comm->size > 1)
         TS_TRY(ts_job_check_alike(set, comm));
-    TS_TRY(ts_runtime_dtype(&o->runtime, &j->compute));
-    if (!ts_option_given(set, "lr") && !o->train.skip_train)
-        return ts_error(TS_ERR_USER, "--lr is missing");
-    TS_TRY(ts_train_options_check(&o->train, comm->size));
-    TS_TRY(ts_job_check_together(o, set));
-    if (o->train.skip_train && !with_data)
-        return ts_error(TS_ERR_USER, "--skip-train: there is no step of training to plan");
-    if (o->train.main_params_dtype != TS_STATE_F32 && j->compute != TS_DTYPE_BF16)
-        return ts_error(TS_ERR_USER, "--main-params-dtype bf16 goes with --bf16");
-    TS_TRY(ts_batch_ramp_init(&j->ramp, &o->train, comm->size));
-    j->train_iters = o->train.train_iters     ? o->train.train_iters
-                     : o->train.train_samples ? ts_batch_ramp_steps(&j->ramp, o->train.train_samples)
-                                              : 1; /* --skip-train alone: the order needs a number */
-    if (o->train.grad_reduce_in_bf16 && j->compute != TS_DTYPE_BF16)
-        return ts_error(TS_ERR_USER, "--grad-reduce-in-bf16 goes with --bf16");
-    ts_status st = open_checkpoint(j, &ck);
-    if (ck)
-        j->loaded = ts_checkpoint_iteration(ck);
-    if (st == TS_OK && with_data)
-        st = ts_comm_agree(comm, comm->rank == 0 ? check_target(j) : TS_OK);
-    if (st == TS_OK)
-        st = prepare(j, ck, with_data);
-    ts_checkpoint_close(&ck);
+    TS_TRY(ts_mesh_create(comm, &(ts_mesh_shape){ .tp = (int)o->parallel.tensor }, &j->mesh));
+    const ts_status st = open_all(j, with_data);
     if (st != TS_OK)
         ts_job_close(j);
     return st;
@@ -347,4 +378,5 @@ void ts_job_close(ts_job *j)
     ts_trainer_destroy(&j->trainer);
     ts_data_source_destroy(&j->source);
     ts_model_deinit(&j->model);
+    ts_mesh_destroy(&j->mesh);
 }

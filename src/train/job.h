@@ -12,7 +12,8 @@
 typedef struct ts_job {
     const ts_job_options *o;
     const ts_option_set *set;
-    ts_comm *comm;          /* borrowed */
+    ts_comm *comm;          /* all processes; borrowed */
+    ts_mesh *mesh;          /* of them */
     ts_device *dev;         /* borrowed */
     ts_dtype compute;
     ts_model model;

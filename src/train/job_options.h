@@ -17,6 +17,7 @@ typedef struct ts_job_options {
     ts_data_options data;
     ts_dist_options dist;
     ts_train_options train;
+    ts_parallel_options parallel;
 } ts_job_options;
 enum { TS_JOB_TABLES = 9 };
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);

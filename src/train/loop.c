@@ -130,15 +130,6 @@ static ts_status save_last(loop *l, bool *lost)
     return *lost ? TS_OK : st;
 }
 
-ts_status ts_job_save_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype)
-{
-    const ts_weights_save_options s = { .dtype = ts_save_hf_dtype_of(dtype, j->model.file_dtype) };
-    ts_status st = TS_OK;
-    if (j->comm->rank == 0)
-        st = ts_weights_save(&j->model, folder, &s);
-    return ts_comm_agree(j->comm, st);
-}
-
 static ts_status save_hugging_face(loop *l)
 {
     const ts_train_options *o = &l->j->o->train;

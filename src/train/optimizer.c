@@ -11,10 +11,12 @@ static ts_status flat(ts_param_set *p, ts_dtype t, ts_storage **out)
 
 static int64_t blocks_of(int64_t len) { return (len + TS_SUMSQ_BLOCK - 1) / TS_SUMSQ_BLOCK; }
 
-ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param_set *params)
+ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param_set *params,
+                            ts_comm *group)
 {
     *z = (ts_optimizer){ .o = o,
                          .params = params,
+                         .group = group && group->size > 1 ? group : NULL,
                          .m_dtype = ts_train_dtype(o->exp_avg_dtype),
                          .v_dtype = ts_train_dtype(o->exp_avg_sq_dtype) };
     const bool adam = o->optimizer == TS_OPTIMIZER_ADAM;
@@ -56,55 +58,91 @@ static ts_status add_blocks(const ts_optimizer *z, int64_t n, double *sum)
     return st;
 }
 
-/* The zeros that sumsq has counted, but for the padding's. */
-static ts_status add_zeros(const ts_optimizer *z, int64_t n, int64_t *count)
+/* The zeros that sumsq has counted, but for `padding` of them. */
+static ts_status add_zeros(const ts_optimizer *z, int64_t n, int64_t padding, int64_t *count)
 {
     ts_device *dev = z->params->dev;
     int64_t *host;
     TS_TRY(ts_alloc(&host, (size_t)n, sizeof *host));
     const ts_status st = ts_device_read(dev, host, z->zeros->data, (size_t)n * sizeof *host);
-    int64_t sum = -z->params->total;
     for (int64_t i = 0; st == TS_OK && i < n; i++)
-        sum += host[i];
-    for (size_t i = 0; i < z->params->n; i++)
-        sum += ts_param_is_trained(z->params->p[i]) ? ts_param_count(z->params->p[i]) : 0;
-    *count = sum;
+        *count += host[i];
+    *count -= padding;
     ts_free(&host);
     return st;
 }
 
-ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *x, double *sum, int64_t *zero_count)
+/* len numbers: adds the sum of their squares and, where zeros is given, how many are 0 but for padding. */
+static ts_status add_squares(const ts_optimizer *z, const void *x, ts_dtype t, int64_t len,
+                             int64_t padding, double *sum, int64_t *zeros)
 {
     ts_device *dev = z->params->dev;
-    const int64_t n = blocks_of(z->params->total);
-    const bool count = zero_count && z->zeros;
+    const int64_t n = blocks_of(len);
+    const bool count = zeros && z->zeros;
     const ts_sumsq_args a = { .x = x,
-                              .x_dtype = TS_DTYPE_F32,
-                              .len = z->params->total,
+                              .x_dtype = t,
+                              .len = len,
                               .out = z->sums->data,
                               .zeros = count ? z->zeros->data : NULL };
     ts_launch_sumsq(dev, &a, n,
-                    (ts_cost){ 2.0 * (double)a.len, 4.0 * (double)a.len, TS_DTYPE_F32 });
-    *sum = 0;
+                    (ts_cost){ 2.0 * (double)len, (double)len * (double)ts_dtype_size(t),
+                               TS_DTYPE_F32 });
     TS_TRY(add_blocks(z, n, sum));
-    return count && dev->computes ? add_zeros(z, n, zero_count) : TS_OK;
+    return count && dev->computes ? add_zeros(z, n, padding, zeros) : TS_OK;
+}
+
+/* What every process has alike counts once. */
+static bool counts_here(const ts_optimizer *z, const ts_param *p)
+{
+    return !z->group || z->group->rank == 0 || !ts_place_is_whole(&p->place);
+}
+
+static ts_status add_up(const ts_optimizer *z, double *sum, int64_t *zeros)
+{
+    double both[2] = { *sum, zeros ? (double)*zeros : 0 };
+    if (!z->group)
+        return TS_OK;
+    TS_TRY(ts_comm_run(z->group, ts_all_reduce(both, 2, TS_COMM_F64, TS_COMM_SUM)));
+    *sum = both[0];
+    if (zeros)
+        *zeros = (int64_t)both[1];
+    return TS_OK;
+}
+
+static int64_t padding_of(const ts_param_set *s)
+{
+    int64_t n = s->total;
+    for (size_t i = 0; i < s->n; i++)
+        n -= ts_param_is_trained(s->p[i]) ? ts_param_count(s->p[i]) : 0;
+    return n;
+}
+
+ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *x, double *sum, int64_t *zero_count)
+{
+    const ts_param_set *s = z->params;
+    *sum = 0;
+    if (zero_count)
+        *zero_count = 0;
+    if (!z->group)
+        return add_squares(z, x, TS_DTYPE_F32, s->total, padding_of(s), sum, zero_count);
+    for (size_t i = 0; i < s->n; i++) {
+        const ts_param *p = s->p[i];
+        if (ts_param_is_trained(p) && counts_here(z, p))
+            TS_TRY(add_squares(z, x + p->offset, TS_DTYPE_F32, ts_param_count(p), 0, sum, zero_count));
+    }
+    return add_up(z, sum, zero_count);
 }
 
 ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm)
 {
-    ts_param_set *s = z->params;
+    const ts_param_set *s = z->params;
     double sum = 0;
     for (size_t i = 0; i < s->n; i++) {
         const ts_param *p = s->p[i];
-        const int64_t len = ts_param_count(p), n = blocks_of(len);
-        const ts_sumsq_args a = {
-            .x = p->value, .x_dtype = p->dtype, .len = len, .out = z->sums->data
-        };
-        ts_launch_sumsq(s->dev, &a, n,
-                        (ts_cost){ 2.0 * (double)len, (double)len * (double)ts_dtype_size(p->dtype),
-                                   TS_DTYPE_F32 });
-        TS_TRY(add_blocks(z, n, &sum));
+        if (counts_here(z, p))
+            TS_TRY(add_squares(z, p->value, p->dtype, ts_param_count(p), 0, &sum, NULL));
     }
+    TS_TRY(add_up(z, &sum, NULL));
     *norm = sqrt(sum);
     return TS_OK;
 }

@@ -1,12 +1,14 @@
 /* Optimizers over a parameter set: moments as flat arrays beside the gradients. */
 #ifndef TS_TRAIN_OPTIMIZER_H
 #define TS_TRAIN_OPTIMIZER_H
+#include "dist/comm.h"
 #include "tensor/param.h"
 #include "train/options.h"
 
 typedef struct ts_optimizer {
     const ts_train_options *o;
     ts_param_set *params;
+    ts_comm *group; /* tensor-parallel: its processes have shares of what is cut, and the rest alike */
     /* Flat like the set's arrays; v: Adam only, m: NULL for SGD without momentum. In fp32, or in
      * bf16 with stochastic rounding, whose numbers hang on seed, step, parameter and element. */
     ts_storage *m, *v;
@@ -18,12 +20,14 @@ typedef struct ts_optimizer {
     double decoupled_lr;
 } ts_optimizer;
 
-ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o,
-                            ts_param_set *params) TS_NODISCARD;
+/* group: borrowed; NULL: one process. */
+ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param_set *params,
+                            ts_comm *group) TS_NODISCARD;
 void ts_optimizer_deinit(ts_optimizer *z);
 
 /* Sum of squares of a flat array of the set's size, in double, in a fixed order; *zero_count (may
- * be NULL) counts its zeros without the padding between parameters. */
+ * be NULL) counts its zeros without the padding between parameters. With a group, collective, as the
+ * next: of the whole tensors, the same on all. */
 ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *flat, double *sum,
                              int64_t *zero_count) TS_NODISCARD;
 /* The Euclidean norm of all values, whatever their types. */

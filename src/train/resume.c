@@ -1,6 +1,7 @@
 #include "train/resume.h"
 
 #include "model/param_read.h"
+#include "train/whole.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -56,42 +57,78 @@ static ts_status state_text(const ts_trainer *t, const ts_model *m, const ts_opt
 
 /* ---- saving ---- */
 
+/* What is saved of each parameter. */
+typedef enum kind { VALUES, FIRST_MOMENT, SECOND_MOMENT, KINDS } kind;
+
 typedef struct tensor_list {
     ts_ckpt_tensor *t;
     char (*name)[128];
     int64_t n;
+    ts_whole whole[KINDS]; /* of what is cut */
 } tensor_list;
 
-static void add_tensor(tensor_list *l, const char *prefix, const ts_param *p, ts_ckpt_part part,
-                       ts_dtype type, const void *data)
+/* One kind of a trainer's state. */
+typedef struct kept {
+    const ts_trainer *t;
+    kind kind;
+} kept;
+
+static ts_dtype type_of(void *ctx, const ts_param *p)
 {
-    snprintf(l->name[l->n], sizeof *l->name, "%s%s", prefix, p->name);
-    l->t[l->n] = (ts_ckpt_tensor){ .name = l->name[l->n], .part = part,
-                                   .dtype = type == TS_DTYPE_BF16 ? TS_ST_BF16 : TS_ST_F32,
+    const kept *s = ctx;
+    return s->kind == VALUES         ? p->dtype
+           : s->kind == FIRST_MOMENT ? s->t->optim.m_dtype
+                                     : s->t->optim.v_dtype;
+}
+
+static const void *share_of(void *ctx, const ts_param *p)
+{
+    const kept *s = ctx;
+    const ts_storage *flat = s->kind == FIRST_MOMENT ? s->t->optim.m : s->t->optim.v;
+    if (s->kind == VALUES)
+        return p->value;
+    return flat && ts_param_is_trained(p) ? ts_optimizer_at(flat, type_of(ctx, p), p) : NULL;
+}
+
+static ts_status collect(const ts_trainer *t, tensor_list *l)
+{
+    const ts_param_set *p = t->objective->params;
+    for (kind k = VALUES; k < (t->o->no_save_optim ? FIRST_MOMENT : KINDS); k++)
+        TS_TRY(ts_whole_collect(&l->whole[k], t->mesh->comm[TS_MESH_TP], p, share_of, &(kept){ t, k },
+                                type_of));
+    return TS_OK;
+}
+
+static void add_tensor(const ts_trainer *t, tensor_list *l, size_t i, kind k)
+{
+    static const char *const prefix[] = { "", "optimizer.exp_avg.", "optimizer.exp_avg_sq." };
+    const ts_param *p = t->objective->params->p[i];
+    kept s = { t, k };
+    const void *share = share_of(&s, p), *whole = l->whole[k].data ? l->whole[k].data[i] : NULL;
+    if (!share)
+        return;
+    snprintf(l->name[l->n], sizeof *l->name, "%s%s", prefix[k], p->name);
+    l->t[l->n] = (ts_ckpt_tensor){ .name = l->name[l->n],
+                                   .part = k == VALUES ? TS_CKPT_MODEL : TS_CKPT_OPTIMIZER,
+                                   .dtype = type_of(&s, p) == TS_DTYPE_BF16 ? TS_ST_BF16 : TS_ST_F32,
                                    .rank = p->rank,
-                                   .shape = { p->dim[0], p->dim[1] },
-                                   .data = data,
-                                   .rows = p->dim[0] };
+                                   .shape = { p->place.dim[0].whole,
+                                              p->rank > 1 ? p->place.dim[1].whole : 1 },
+                                   .data = whole ? whole : share,
+                                   .rows = p->place.dim[0].whole };
     l->n++;
 }
 
 static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
 {
     const ts_param_set *p = t->objective->params;
-    TS_TRY(ts_alloc(&l->t, p->n * 3, sizeof *l->t));
-    TS_TRY(ts_alloc(&l->name, p->n * 3, sizeof *l->name));
+    TS_TRY(ts_alloc(&l->t, p->n * KINDS, sizeof *l->t));
+    TS_TRY(ts_alloc(&l->name, p->n * KINDS, sizeof *l->name));
     for (size_t i = 0; i < p->n; i++)
-        add_tensor(l, "", p->p[i], TS_CKPT_MODEL, p->p[i]->dtype, p->p[i]->value);
+        add_tensor(t, l, i, VALUES);
     for (size_t i = 0; i < p->n && !t->o->no_save_optim; i++) {
-        const ts_optimizer *z = &t->optim;
-        if (!ts_param_is_trained(p->p[i]))
-            continue;
-        if (z->m)
-            add_tensor(l, "optimizer.exp_avg.", p->p[i], TS_CKPT_OPTIMIZER, z->m_dtype,
-                       ts_optimizer_at(z->m, z->m_dtype, p->p[i]));
-        if (z->v)
-            add_tensor(l, "optimizer.exp_avg_sq.", p->p[i], TS_CKPT_OPTIMIZER, z->v_dtype,
-                       ts_optimizer_at(z->v, z->v_dtype, p->p[i]));
+        add_tensor(t, l, i, FIRST_MOMENT);
+        add_tensor(t, l, i, SECOND_MOMENT);
     }
     return TS_OK;
 }
@@ -127,7 +164,9 @@ ts_status ts_trainer_save(ts_trainer *t, const ts_model *m, ts_checkpointer *c,
 {
     tensor_list l = { 0 };
     ts_str state = { 0 };
-    ts_status st = t->dev->sync(t->dev);
+    ts_status st = ts_comm_agree(t->comm, t->dev->sync(t->dev));
+    if (st == TS_OK)
+        st = collect(t, &l);
     if (st == TS_OK)
         st = list_tensors(t, &l);
     if (st == TS_OK)
@@ -136,6 +175,8 @@ ts_status ts_trainer_save(ts_trainer *t, const ts_model *m, ts_checkpointer *c,
         st = ts_checkpointer_save(c, t->iteration, l.t, l.n, state.s);
     ts_trainer_book_copies(t, (int64_t)ts_checkpointer_staging(c));
     ts_str_deinit(&state);
+    for (kind k = VALUES; k < KINDS; k++)
+        ts_whole_deinit(&l.whole[k]);
     ts_free(&l.t);
     ts_free(&l.name);
     return st;

@@ -6,9 +6,10 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
     TS_TRY(ts_lr_schedule_init(&t->schedule, t->o, t->feed.global));
     t->decoupled = t->schedule;
     ts_lr_schedule_decoupled(&t->decoupled, t->o);
-    TS_TRY(ts_grads_init(&t->grads, t->o, t->dev, t->comm, t->objective->params, a->overlap,
+    TS_TRY(ts_grads_init(&t->grads, t->o, t->dev, t->mesh, t->objective->params, a->overlap,
                          a->bucket));
-    TS_TRY(ts_optimizer_init(&t->optim, t->o, t->objective->params));
+    TS_TRY(ts_optimizer_init(&t->optim, t->o, t->objective->params,
+                             t->mesh->comm[TS_MESH_TP]));
     t->optim.has_decoupled = t->o->decoupled_lr >= 0;
     return TS_OK;
 }
@@ -58,7 +59,8 @@ static bool shares_forms(const ts_trainer *t)
 
 static ts_status make(ts_trainer *t, const ts_trainer_args *a)
 {
-    TS_TRY(ts_feed_init(&t->feed, t->o, &a->feed, t->comm->rank, t->comm->size));
+    TS_TRY(ts_feed_init(&t->feed, t->o, &a->feed, t->mesh->at[TS_MESH_DP],
+                        t->mesh->size[TS_MESH_DP]));
     if (shares_forms(t))
         ts_param_set_share_forms(t->objective->params);
     TS_TRY(t->objective->prepare(t->objective));
@@ -72,7 +74,8 @@ ts_status ts_trainer_create(const ts_trainer_args *a, ts_trainer **out)
 {
     ts_trainer *t;
     TS_TRY(ts_alloc(&t, 1, sizeof *t));
-    *t = (ts_trainer){ .o = a->o, .dev = a->dev, .comm = a->comm, .objective = a->objective };
+    *t = (ts_trainer){ .o = a->o, .dev = a->dev, .comm = a->mesh->world, .mesh = a->mesh,
+                        .objective = a->objective };
     ts_loss_scaler_init(&t->scaler, a->o, a->fp16);
     const ts_status st = make(t, a);
     if (st != TS_OK)

@@ -6,6 +6,7 @@
  * of their weights, whatever the micro-batches and processes; gradients likewise. */
 #ifndef TS_TRAIN_TRAINER_H
 #define TS_TRAIN_TRAINER_H
+#include "dist/mesh.h"
 #include "train/feed.h"
 #include "train/grads.h"
 #include "train/lr.h"
@@ -32,7 +33,8 @@ typedef struct ts_flight {
 typedef struct ts_trainer {
     const ts_train_options *o;
     ts_device *dev;
-    ts_comm *comm; /* the data-parallel group: all processes */
+    ts_comm *comm;       /* all processes */
+    const ts_mesh *mesh; /* of them */
     ts_objective *objective;
     ts_feed feed;
     ts_flight *flight; /* [flights] */
@@ -43,7 +45,7 @@ typedef struct ts_trainer {
     ts_loss_scaler scaler;
     int64_t losses;           /* of a micro-batch */
     float *host;              /* [losses] their weights, then the losses themselves */
-    double *gathered;         /* [processes * (n_micro + TS_STEP_EXTRAS)]: see step.c */
+    double *gathered;         /* [all processes * (n_micro + TS_STEP_EXTRAS)]: see step.c */
     int64_t host_bytes;       /* of the batch and these, booked */
     int64_t copies;           /* bytes of a background save, booked */
     bool (*asked)(void *ctx); /* whether this rank was asked to stop; NULL: it never is */
@@ -57,7 +59,7 @@ enum { TS_STEP_EXTRAS = 8 };
 typedef struct ts_trainer_args {
     const ts_train_options *o; /* checked */
     ts_device *dev;
-    ts_comm *comm;
+    const ts_mesh *mesh;
     ts_objective *objective;
     ts_feed_args feed;
     bool fp16;    /* with a loss scale */

@@ -250,7 +250,7 @@ static void check_adamw(golden *g)
                                  .weight_decay = real_of(a, "weight_decay") };
     ts_param_set *params = &g->model.decoder->params;
     ts_optimizer z;
-    OK(ts_optimizer_init(&z, &o, params));
+    OK(ts_optimizer_init(&z, &o, params, NULL));
     for (int64_t step = 0; step < (int64_t)real_of(a, "steps"); step++) {
         double sumsq = 0;
         const double loss = forward_backward(g);

@@ -59,6 +59,7 @@ typedef struct rig {
     const char *path;
     ts_device *dev;
     ts_comm *comm;
+    ts_mesh *mesh;
     ts_model model;
     ts_data_source *source;
     ts_field field[TS_DATA_FIELDS];
@@ -71,7 +72,7 @@ typedef struct rig {
 /* A trainer for the rig's objective. */
 static inline void rig_train(rig *r, ts_dtype compute, int flights)
 {
-    const ts_trainer_args a = { .o = &r->w.o, .dev = r->dev, .comm = r->comm,
+    const ts_trainer_args a = { .o = &r->w.o, .dev = r->dev, .mesh = r->mesh,
                                 .objective = &r->objective.base, .fp16 = compute == TS_DTYPE_F16,
                                 .bucket = 1 << 20, .flights = flights,
                                 .feed = { .field = r->field,
@@ -99,6 +100,7 @@ static inline void rig_make_as(rig *r, const char *text, ts_dtype compute, bool 
     };
     OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = TS_ISA_ALL }, &r->dev));
     OK(ts_comm_self_create(&r->comm));
+    OK(ts_mesh_create(r->comm, &(ts_mesh_shape){ 0 }, &r->mesh));
     OK(ts_data_source_create(&r->data, &need, &r->source));
     describe(&a);
     if (adjust)
@@ -139,6 +141,7 @@ static inline void rig_free(rig *r)
     ts_trainer_destroy(&r->trainer);
     ts_data_source_destroy(&r->source);
     ts_model_deinit(&r->model);
+    ts_mesh_destroy(&r->mesh);
     ts_comm_destroy(&r->comm);
     ts_device_close(&r->dev);
     words_free(&r->w);

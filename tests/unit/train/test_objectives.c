@@ -190,6 +190,7 @@ typedef struct run {
     words w;
     ts_device *dev;
     ts_comm *comm;
+    ts_mesh *mesh;
     ts_decoder *d;
     pooled objective;
     ts_trainer *trainer;
@@ -223,6 +224,7 @@ static void open_run(run *r, const char *text, const ts_dataset *data, int64_t o
     OK(ts_train_options_check(&r->w.o, 1));
     OK(ts_device_open("cpu", &(ts_device_options){ .threads = 2, .isa = TS_ISA_ALL }, &r->dev));
     OK(ts_comm_self_create(&r->comm));
+    OK(ts_mesh_create(r->comm, &(ts_mesh_shape){ 0 }, &r->mesh));
     make_decoder(r, outputs);
     r->objective.encodes = from != LAST;
     for (int64_t l = 0; from == FIRST_OF_ENCODER && l < LAYERS; l++)
@@ -232,7 +234,7 @@ static void open_run(run *r, const char *text, const ts_dataset *data, int64_t o
         (ts_objective){ .name = outputs > 1 ? "classification" : "regression",
                         .params = &r->d->params, .prepare = prepare,
                         .forward = outputs > 1 ? classify : regress, .flops = flops };
-    const ts_trainer_args a = { .o = &r->w.o, .dev = r->dev, .comm = r->comm,
+    const ts_trainer_args a = { .o = &r->w.o, .dev = r->dev, .mesh = r->mesh,
                                 .objective = &r->objective.base, .bucket = 1 << 20,
                                 .feed = { .field = data->field, .n_fields = data->n_fields,
                                           .part = { data }, .data = &in_order,
@@ -244,6 +246,7 @@ static void close_run(run *r)
 {
     ts_trainer_destroy(&r->trainer);
     ts_decoder_destroy(&r->d);
+    ts_mesh_destroy(&r->mesh);
     ts_comm_destroy(&r->comm);
     ts_device_close(&r->dev);
     words_free(&r->w);

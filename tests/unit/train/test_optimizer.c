@@ -42,7 +42,7 @@ static bench *bench_make(const char *text)
         for (int64_t k = 0; k < ts_param_count(b->p[i]); k++)
             b->value[i][k] = (double)(((float *)b->p[i]->value)[k] = next(b));
     words_parse(&b->w, text);
-    OK(ts_optimizer_init(&b->z, &b->w.o, &b->set));
+    OK(ts_optimizer_init(&b->z, &b->w.o, &b->set, NULL));
     return b;
 }
 
@@ -225,7 +225,7 @@ static void bits_of(const char *text, int threads, unsigned isa, int64_t steps, 
     OK(ts_param_set_allocate(&set, TS_DTYPE_BF16));
     OK(ts_param_set_allocate_grads(&set));
     words_parse(&w, text);
-    OK(ts_optimizer_init(&z, &w.o, &set));
+    OK(ts_optimizer_init(&z, &w.o, &set, NULL));
     uint16_t *value = p->value, *v = ts_optimizer_at(z.v, TS_DTYPE_BF16, p);
     for (int k = 0; k < ROWS * COLS; k++) {
         value[k] = ts_f32_to_bf16(1 + (float)(k % 37));
@@ -287,7 +287,7 @@ static void step_share(const ts_place *place, uint16_t out[3][WHOLE_COUNT])
     OK(ts_param_set_allocate_grads(&set));
     words_parse(&w, "--use-precision-aware-optimizer --main-params-dtype bf16 --exp-avg-dtype bf16 "
                     "--exp-avg-sq-dtype bf16");
-    OK(ts_optimizer_init(&z, &w.o, &set));
+    OK(ts_optimizer_init(&z, &w.o, &set, NULL));
     uint16_t *const of[] = { p->value, ts_optimizer_at(z.m, TS_DTYPE_BF16, p),
                              ts_optimizer_at(z.v, TS_DTYPE_BF16, p) };
     for (int64_t i = 0, at; i < ts_param_count(p); i++) {
@@ -362,7 +362,7 @@ static void norm_of_mixed_types(void **state)
     OK(ts_param_set_allocate(&set, TS_DTYPE_BF16));
     OK(ts_param_set_allocate_grads(&set));
     words_parse(&w, "--use-precision-aware-optimizer --main-params-dtype bf16");
-    OK(ts_optimizer_init(&z, &w.o, &set));
+    OK(ts_optimizer_init(&z, &w.o, &set, NULL));
     for (int k = 0; k < 300 * 301; k++)
         ((uint16_t *)p[0]->value)[k] = ts_f32_to_bf16(2);
     for (int k = 0; k < 16; k++)
@@ -447,7 +447,7 @@ static void sums_of_many(void **state)
     OK(ts_param_set_allocate(&set, TS_DTYPE_F32));
     OK(ts_param_set_allocate_grads(&set));
     words_parse(&w, "--optimizer sgd --sgd-momentum 0");
-    OK(ts_optimizer_init(&z, &w.o, &set));
+    OK(ts_optimizer_init(&z, &w.o, &set, NULL));
     assert_true(set.total > 3 * TS_SUMSQ_BLOCK);
     for (int64_t k = 0; k < ROWS * COLS; k++)
         p->grad[k] = 0x1p-14f;

@@ -1,0 +1,49 @@
+/* The model that is trained as a Hugging Face folder. */
+#include "train/job.h"
+#include "train/whole.h"
+
+/* A model some of whose tensors were collected from the processes that share them. */
+typedef struct whole_model {
+    const ts_model *model;
+    ts_whole values;
+    ts_status (*read)(void *ctx, const char *param, int64_t at, int64_t n, float *to);
+    void *ctx; /* of the others */
+} whole_model;
+
+static const void *value_of(void *ctx, const ts_param *p)
+{
+    (void)ctx;
+    return p->value;
+}
+
+static ts_dtype type_of(void *ctx, const ts_param *p)
+{
+    (void)ctx;
+    return p->dtype;
+}
+
+static ts_status read_whole(void *ctx, const char *name, int64_t at, int64_t n, float *to)
+{
+    const whole_model *m = ctx;
+    const ts_param *p = ts_param_find(&m->model->decoder->params, name);
+    if (!m->values.data || !m->values.data[p->index])
+        return m->read(m->ctx, name, at, n, to);
+    for (int64_t i = 0; i < n; i++)
+        to[i] = ts_load_f32(m->values.data[p->index], at + i, p->dtype);
+    return TS_OK;
+}
+
+ts_status ts_job_save_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype)
+{
+    const ts_weights_save_options s = { .dtype = ts_save_hf_dtype_of(dtype, j->model.file_dtype) };
+    whole_model m = { .model = &j->model };
+    TS_TRY(ts_whole_collect(&m.values, j->mesh->comm[TS_MESH_TP], &j->model.decoder->params, value_of,
+                            NULL, type_of));
+    ts_weights_source source = ts_model_source(&j->model);
+    m.read = source.read, m.ctx = source.ctx;
+    source.read = read_whole, source.ctx = &m;
+    const ts_status st =
+        j->comm->rank == 0 ? ts_weights_write(&source, folder, "--save-hf", &s) : TS_OK;
+    ts_whole_deinit(&m.values);
+    return ts_comm_agree(j->comm, st);
+}

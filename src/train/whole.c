@@ -1,0 +1,109 @@
+#include "train/whole.h"
+
+#include <string.h>
+
+static int64_t whole_count(const ts_place *p)
+{
+    int64_t n = 1;
+    for (int i = 0; i < p->rank; i++)
+        n *= p->dim[i].whole;
+    return n;
+}
+
+/* What a process brings: its place in the whole, and elements in the order of its share. */
+static void put(const ts_place *place, const char *share, size_t size, char *whole)
+{
+    const int64_t n = ts_place_count(place);
+    for (int64_t at = 0, first, run; at < n; at += run) {
+        run = ts_place_run(place, at, &first);
+        run = run < n - at ? run : n - at;
+        memcpy(whole + (size_t)first * size, share + (size_t)at * size, (size_t)run * size);
+    }
+}
+
+/* Buffers for one tensor at a time. */
+typedef struct collector {
+    ts_comm *group;
+    ts_device *dev;
+    ts_place *place; /* [group] */
+    int64_t *counts; /* [group] bytes of each one's share, [group] where it begins */
+    char *mine, *all;
+} collector;
+
+static ts_status open_collector(collector *c)
+{
+    const size_t n = (size_t)c->group->size;
+    TS_TRY(ts_alloc(&c->place, n, sizeof *c->place));
+    return ts_alloc(&c->counts, 2 * n, sizeof *c->counts);
+}
+
+static ts_status make_room(collector *c, const ts_param *p, size_t size, char **whole)
+{
+    const size_t n = (size_t)whole_count(&p->place) * size;
+    TS_TRY(ts_alloc(&c->mine, (size_t)ts_param_count(p) * size, 1));
+    TS_TRY(ts_alloc(&c->all, n, 1));
+    return ts_alloc(whole, n, 1);
+}
+
+static ts_status exchange(collector *c, const ts_param *p, const void *share, size_t size, char *whole)
+{
+    const int n = c->group->size;
+    const size_t bytes = (size_t)ts_param_count(p) * size;
+    int64_t total = 0;
+    ts_status st = ts_device_read(c->dev, c->mine, share, bytes);
+    TS_TRY(ts_comm_agree(c->group, st));
+    TS_TRY(ts_comm_run(c->group, ts_all_gather(&p->place, c->place, sizeof *c->place, TS_COMM_U8)));
+    for (int r = 0; r < n; r++) {
+        c->counts[r] = ts_place_count(&c->place[r]) * (int64_t)size;
+        c->counts[n + r] = total;
+        total += c->counts[r];
+    }
+    TS_TRY(ts_comm_run(c->group, ts_all_gather_v(c->mine, (int64_t)bytes, c->all, c->counts,
+                                                 c->counts + n, TS_COMM_U8)));
+    for (int r = 0; r < n; r++)
+        put(&c->place[r], c->all + c->counts[n + r], size, whole);
+    return TS_OK;
+}
+
+static ts_status collect_one(collector *c, const ts_param *p, const void *share, size_t size,
+                             char **whole)
+{
+    ts_status st = ts_comm_agree(c->group, make_room(c, p, size, whole));
+    if (st == TS_OK)
+        st = exchange(c, p, share, size, *whole);
+    ts_free(&c->mine);
+    ts_free(&c->all);
+    return st;
+}
+
+ts_status ts_whole_collect(ts_whole *w, ts_comm *group, const ts_param_set *params, ts_kept_fn *share,
+                           void *ctx, ts_dtype (*type_of)(void *ctx, const ts_param *p))
+{
+    collector c = { .group = group, .dev = params->dev };
+    *w = (ts_whole){ .params = params };
+    if (group->size == 1)
+        return TS_OK;
+    ts_status st = ts_alloc(&w->data, params->n, sizeof *w->data);
+    if (st == TS_OK)
+        st = open_collector(&c);
+    st = ts_comm_agree(group, st);
+    for (size_t i = 0; st == TS_OK && i < params->n; i++) {
+        const ts_param *p = params->p[i];
+        const void *data = ts_place_is_whole(&p->place) ? NULL : share(ctx, p);
+        if (data)
+            st = collect_one(&c, p, data, ts_dtype_size(type_of(ctx, p)), &w->data[i]);
+    }
+    ts_free(&c.place);
+    ts_free(&c.counts);
+    if (st != TS_OK)
+        ts_whole_deinit(w);
+    return st;
+}
+
+void ts_whole_deinit(ts_whole *w)
+{
+    for (size_t i = 0; w->data && i < w->params->n; i++)
+        ts_free(&w->data[i]);
+    ts_free(&w->data);
+    *w = (ts_whole){ 0 };
+}

@@ -90,20 +90,26 @@ ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
     return st;
 }
 
-/* Heads that share keys and values stay together. */
+/* Heads that share keys and values stay together, and every process has something. */
 static ts_status check_group(const ts_arch *a, const ts_tensor_group *g)
 {
-    const long long size = g->comm->size;
-    if (size > a->n_kv_heads || size > a->ffn)
+    const long long size = g->comm->size, kv = a->n_kv_heads, ffn = a->ffn;
+    if (size > kv || size > ffn)
         return ts_error(TS_ERR_USER,
-                        "--tensor-model-parallel-size %lld: the model has %lld groups of heads "
-                        "(num_key_value_heads) and is %lld wide within (intermediate_size): fewer "
-                        "processes can share them out", size, (long long)a->n_kv_heads,
-                        (long long)a->ffn);
+                        "--tensor-model-parallel-size %lld: the model has %lld key-value heads "
+                        "(num_key_value_heads) and an MLP %lld wide (intermediate_size), which so many "
+                        "processes cannot share out: at most %lld can", size, kv, ffn,
+                        kv < ffn ? kv : ffn);
+    if (!g->unaligned && (kv % size || ffn % size))
+        return ts_error(TS_ERR_USER,
+                        "--tensor-model-parallel-size %lld does not divide the model's %lld key-value "
+                        "heads (num_key_value_heads) and the width of its MLP, %lld "
+                        "(intermediate_size): choose a size that does, or give --unaligned-linear, "
+                        "which shares them out unevenly", size, kv, ffn);
     if (a->qk_norm == TS_QK_NORM_FULL)
         return ts_error(TS_ERR_USER,
-                        "--tensor-model-parallel-size %lld: the norm of queries and keys runs over all "
-                        "heads together, which are not on one process then", size);
+                        "--tensor-model-parallel-size %lld: the norm of this model's queries and keys "
+                        "runs over all heads together, which then are not on one process", size);
     return TS_OK;
 }
 

@@ -282,7 +282,7 @@ ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_di
     TS_TRY_TO(done, st, ts_family_names(family, &d->arch, &map));
     int64_t widest = PIECE;
     for (size_t i = 0; i < d->params.n; i++)
-        widest = d->params.p[i]->dim[1] > widest ? d->params.p[i]->dim[1] : widest;
+        widest = row_width(d->params.p[i]) > widest ? row_width(d->params.p[i]) : widest;
     TS_TRY_TO(done, st, ts_alloc(&buffer, (size_t)widest, sizeof *buffer));
     for (size_t i = 0; i < map.n_tensors; i++)
         TS_TRY_TO(done, st, check_tensor(family, &d->arch, dir, folder, &map.tensor[i]));

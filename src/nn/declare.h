@@ -11,6 +11,7 @@
 typedef struct ts_tensor_group {
     ts_comm *comm;
     bool sequence;
+    bool unaligned; /* heads and widths may be shared out unevenly */
 } ts_tensor_group;
 
 static inline bool ts_shares_rows(const ts_tensor_group *g) { return g && g->sequence; }

@@ -11,6 +11,8 @@ const ts_option ts_parallel_option_rows[] = {
            "processes that share out each layer's matrices; the others share the batch"),
     TS_ROW(FLAG, ts_parallel_options, sequence, "sequence-parallel", NULL, 0, 0, NULL, "layout",
            "the processes of a layer also share out the rows between its products: less memory"),
+    TS_ROW(FLAG, ts_parallel_options, unaligned, "unaligned-linear", NULL, 0, 0, NULL, "layout",
+           "heads and widths that --tensor-model-parallel-size does not divide: some processes have one more"),
     TS_LATER("pipeline-model-parallel-size", 1, "1", SIZES),
     TS_LATER("context-parallel-size", 1, "1", SIZES),
     TS_LATER("expert-model-parallel-size", 1, "1", SIZES),

@@ -46,7 +46,8 @@ static ts_model_use use_of(const ts_job *j)
                            .int8 = j->o->train.int8 != TS_INT8_NONE,
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,
                            .freeze = j->o->train.freeze,
-                           .group = { j->mesh->comm[TS_MESH_TP], j->o->parallel.sequence } };
+                           .group = { j->mesh->comm[TS_MESH_TP], j->o->parallel.sequence,
+                                      j->o->parallel.unaligned } };
 }
 
 static ts_status model_from_options(ts_job *j, const tokens_info *k)

@@ -178,7 +178,7 @@ static void compare_param(const form *f, const ts_param *p, const ts_param *q, c
 
 static void as_one(const form *f)
 {
-    const ts_tensor_group group = { comm, f->sequence };
+    const ts_tensor_group group = { comm, f->sequence, true };
     form in_fp32 = *f;
     pass exact, whole, shared;
     int cut = 0;
@@ -208,7 +208,7 @@ static void as_one(const form *f)
  * the last layer all rows do. */
 static void count_traffic(const form *f)
 {
-    const ts_tensor_group group = { comm, f->sequence };
+    const ts_tensor_group group = { comm, f->sequence, true };
     const double before = comm->traffic.bytes, t = comm->size;
     const double part = T * HIDDEN * sizeof(float) * (t - 1) / t;
     const double expected = part * (f->sequence ? 10 * LAYERS + 1 : 8 * LAYERS);

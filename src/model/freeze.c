@@ -146,7 +146,7 @@ double ts_decoder_flops_per_token(const ts_decoder *d)
     double n = 0;
     for (size_t i = 0; i < d->params.n; i++)
         if (multiplies(d, d->params.p[i]))
-            n += (double)ts_param_count(d->params.p[i]);
+            n += (double)ts_place_whole_count(&d->params.p[i]->place);
     return 2 * n;
 }
 
@@ -161,7 +161,7 @@ double ts_decoder_training_flops(const ts_decoder *d, double seq_length)
     bool below = false; /* something is trained there */
     for (size_t i = 0; i < d->params.n; i++) {
         const ts_param *p = d->params.p[i];
-        const double n = multiplies(d, p) ? 2 * (double)ts_param_count(p) : 0;
+        const double n = multiplies(d, p) ? 2 * (double)ts_place_whole_count(&p->place) : 0;
         const bool is_head = d->head.tied && p == d->head.w;
         backward += ts_param_is_trained(p) ? n : 0;
         backward += below && !is_head ? n : 0;
@@ -170,7 +170,7 @@ double ts_decoder_training_flops(const ts_decoder *d, double seq_length)
             backward += 2 * attention;
     }
     if (below && d->head.tied)
-        backward += 2 * (double)ts_param_count(d->head.w);
+        backward += 2 * (double)ts_place_whole_count(&d->head.w->place);
     return ts_decoder_flops_per_token(d) + (double)a->n_layers * attention + backward;
 }
 
@@ -178,7 +178,7 @@ int64_t ts_decoder_trained(const ts_decoder *d)
 {
     int64_t n = 0;
     for (size_t i = 0; i < d->params.n; i++)
-        n += ts_param_is_trained(d->params.p[i]) ? ts_param_count(d->params.p[i]) : 0;
+        n += ts_param_is_trained(d->params.p[i]) ? ts_place_whole_count(&d->params.p[i]->place) : 0;
     return n;
 }
 
@@ -186,6 +186,6 @@ int64_t ts_decoder_parameters(const ts_decoder *d)
 {
     int64_t n = 0;
     for (size_t i = 0; i < d->params.n; i++)
-        n += ts_param_count(d->params.p[i]);
+        n += ts_place_whole_count(&d->params.p[i]->place);
     return n;
 }

@@ -84,9 +84,13 @@ static ts_status head(const ts_plan *p, ts_str *out)
         TS_TRY(ts_str_printf(out, "trained    %s parameters, the others are frozen (--freeze)\n",
                              human_parameters(p->trained, a)));
     TS_TRY(ts_str_printf(
-        out, "batch      %lld sequences of %lld tokens: %lld x %d process%s x %lld micro-batch%s\n",
-        (long long)p->global, (long long)p->seq_length, (long long)p->micro, p->world_size,
-        p->world_size > 1 ? "es" : "", (long long)p->n_micro, p->n_micro > 1 ? "es" : ""));
+        out, "batch      %lld sequences of %lld tokens: %lld x %d %s%s x %lld micro-batch%s\n",
+        (long long)p->global, (long long)p->seq_length, (long long)p->micro, p->replicas,
+        p->replicas == p->world_size ? "process" : "replica",
+        p->replicas == 1               ? ""
+        : p->replicas == p->world_size ? "es"
+                                       : "s",
+        (long long)p->n_micro, p->n_micro > 1 ? "es" : ""));
     if (p->ramp.samples)
         TS_TRY(ts_str_printf(
             out,
@@ -185,8 +189,8 @@ static ts_status kernels(const ts_plan_rank *r, ts_str *out)
             TS_TRY(ts_str_printf(
                 out, "  group %-4s%10lld %14s %12s %12s %6.1f%%\n", t->group,
                 (long long)t->sent.calls, human_count((double)t->sent.messages, "messages", a),
-                ts_human_bytes(t->sent.bytes, b), human_seconds(r->network_seconds, c),
-                100 * r->network_seconds / r->seconds));
+                ts_human_bytes(t->sent.bytes, b), human_seconds(t->seconds, c),
+                100 * t->seconds / r->seconds));
     return TS_OK;
 }
 

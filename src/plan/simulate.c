@@ -21,15 +21,24 @@ const size_t ts_plan_option_count = sizeof ts_plan_option_rows / sizeof *ts_plan
 /* What has been counted so far. */
 typedef struct counters {
     ts_kernel_stat kernel[TS_KERNEL_COUNT];
-    ts_comm_traffic sent;
+    ts_comm_traffic sent[TS_PLAN_GROUPS];
     double seconds, network, activation_seconds, activation_bytes;
 } counters;
 
 typedef struct simulation {
     ts_device *dev;
     ts_comm *comm;
+    const ts_mesh *mesh; /* of it */
     double network; /* seconds spent in it */
 } simulation;
+
+/* Communicator number i; NULL: there is none, or it is there already. */
+static const ts_comm *group_of(const simulation *s, int i)
+{
+    static const ts_mesh_dim dims[TS_PLAN_GROUPS] = { TS_MESH_DIMS, TS_MESH_TP, TS_MESH_DP, TS_MESH_PP };
+    const ts_comm *c = i ? s->mesh->comm[dims[i]] : s->comm;
+    return i && c == s->comm ? NULL : c;
+}
 
 static void spend(void *ctx, double seconds)
 {
@@ -40,11 +49,14 @@ static void spend(void *ctx, double seconds)
 
 static counters count(const simulation *s)
 {
-    counters c = { .sent = s->comm->traffic, .seconds = ts_sim_seconds(s->dev),
+    counters c = { .seconds = ts_sim_seconds(s->dev),
                    .network = s->network,
                    .activation_seconds = ts_sim_activation_seconds(s->dev),
                    .activation_bytes = s->dev->mem.taken[TS_MEM_ACT] };
     memcpy(c.kernel, s->dev->stat, sizeof c.kernel);
+    for (int i = 0; i < TS_PLAN_GROUPS; i++)
+        if (group_of(s, i))
+            c.sent[i] = group_of(s, i)->traffic;
     return c;
 }
 
@@ -59,9 +71,11 @@ static counters add(const counters *a, double n, const counters *b)
         c.kernel[i].flops += n * b->kernel[i].flops;
         c.kernel[i].bytes += n * b->kernel[i].bytes;
     }
-    c.sent.calls += k * b->sent.calls;
-    c.sent.messages += k * b->sent.messages;
-    c.sent.bytes += n * b->sent.bytes;
+    for (int i = 0; i < TS_PLAN_GROUPS; i++) {
+        c.sent[i].calls += k * b->sent[i].calls;
+        c.sent[i].messages += k * b->sent[i].messages;
+        c.sent[i].bytes += n * b->sent[i].bytes;
+    }
     c.seconds += n * b->seconds;
     c.network += n * b->network;
     c.activation_seconds += n * b->activation_seconds;
@@ -100,15 +114,35 @@ static ts_status steps(const simulation *s, ts_trainer *t, counters *out)
     return TS_OK;
 }
 
-static void describe_rank(const simulation *s, const counters *c, ts_plan_rank *r)
+/* Where samples alone are shared out the world is named for that. */
+static void describe_traffic(const simulation *s, const counters *c, const ts_sim_hardware *hw,
+                             ts_plan_rank *r)
 {
-    *r = (ts_plan_rank){ .rank = s->comm->rank, .count = s->comm->size, .dp = s->comm->rank,
-                         .mem = s->dev->mem, .seconds = c->seconds, .network_seconds = c->network };
+    int n = 0;
+    for (int i = 0; i < TS_PLAN_GROUPS; i++) {
+        const ts_comm *g = group_of(s, i);
+        if (!g || (i && g->size == 1))
+            continue;
+        const ts_comm_traffic *t = &c->sent[i];
+        r->traffic[n++] = (ts_plan_traffic){
+            .group = g == s->mesh->comm[TS_MESH_DP] ? "dp" : g->group, .sent = *t,
+            .seconds = (double)t->messages * hw->network_latency + t->bytes / hw->network_bytes_per_second
+        };
+    }
+}
+
+static void describe_rank(const simulation *s, const counters *c, const ts_sim_hardware *hw,
+                          ts_plan_rank *r)
+{
+    *r = (ts_plan_rank){ .rank = s->comm->rank, .count = s->comm->size,
+                         .tp = s->mesh->at[TS_MESH_TP], .cp = s->mesh->at[TS_MESH_CP],
+                         .ep = s->mesh->at[TS_MESH_EP], .dp = s->mesh->at[TS_MESH_DP],
+                         .pp = s->mesh->at[TS_MESH_PP], .mem = s->dev->mem, .seconds = c->seconds, .network_seconds = c->network };
     memcpy(r->kernel, c->kernel, sizeof r->kernel);
     ts_device_peak_at(s->dev, r->peak_at);
     for (int i = 0; i < TS_KERNEL_COUNT; i++)
         r->flops += c->kernel[i].flops;
-    r->traffic[0] = (ts_plan_traffic){ s->comm->group, c->sent };
+    describe_traffic(s, c, hw, r);
     r->activation_bytes = c->seconds > 0 ? c->activation_seconds / c->seconds : 0;
     r->activation_seconds =
         c->activation_bytes > 0 ? c->activation_seconds / c->activation_bytes : 0;
@@ -124,13 +158,14 @@ static ts_status simulate(const simulation *s, ts_job *job, ts_plan *p)
     p->layers = job->model.decoder->arch.n_layers;
     p->vocab = job->model.decoder->arch.vocab;
     p->compute = job->compute;
+    p->replicas = t->feed.size;
     p->global = t->feed.global;
     p->micro = t->feed.micro;
     p->n_micro = t->feed.n_micro;
     p->ramp = t->feed.ramp;
     p->train_iters = job->train_iters;
     p->seq_length = t->o->seq_length;
-    describe_rank(s, &c, &p->rank[0]);
+    describe_rank(s, &c, &p->hw, &p->rank[0]);
     p->n_ranks = 1;
     p->step_seconds = p->rank[0].seconds;
     p->tokens_per_second = (double)p->global * (double)p->seq_length / p->step_seconds;
@@ -143,9 +178,10 @@ static ts_status open_and_simulate(const ts_job_options *o, const ts_option_set 
     const ts_comm_sim_link link = { p->hw.network_bytes_per_second, p->hw.network_latency, spend,
                                     s };
     ts_job job;
-    TS_TRY(ts_comm_sim_create(0, p->world_size, "dp", &link, &s->comm));
+    TS_TRY(ts_comm_sim_create(0, p->world_size, "world", &link, &s->comm));
     TS_TRY(ts_dist_options_check(&o->dist, s->comm));
     TS_TRY(ts_job_open(o, set, s->dev, s->comm, false, &job));
+    s->mesh = job.mesh;
     const ts_status st = simulate(s, &job, p);
     ts_job_close(&job);
     return st;

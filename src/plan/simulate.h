@@ -18,6 +18,7 @@ enum { TS_PLAN_GROUPS = 4 };
 typedef struct ts_plan_traffic {
     const char *group; /* "dp"; NULL ends the list */
     ts_comm_traffic sent;
+    double seconds;
 } ts_plan_traffic;
 
 /* Ranks that are alike: the first of them. All but the memory is of one step. */
@@ -34,7 +35,7 @@ typedef struct ts_plan_rank {
 } ts_plan_rank;
 
 typedef struct ts_plan {
-    int world_size;
+    int world_size, replicas; /* processes; of them those that share out the batch */
     ts_sim_hardware hw;
     int64_t parameters, trained, layers, vocab, global, micro, n_micro, seq_length;
     ts_batch_ramp ramp; /* the figures are of its full batch */

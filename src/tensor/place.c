@@ -55,6 +55,14 @@ int64_t ts_place_count(const ts_place *p)
     return n;
 }
 
+int64_t ts_place_whole_count(const ts_place *p)
+{
+    int64_t n = 1;
+    for (int i = 0; i < p->rank; i++)
+        n *= p->dim[i].whole;
+    return n;
+}
+
 bool ts_place_is_whole(const ts_place *p)
 {
     for (int i = 0; i < p->rank; i++)

@@ -58,6 +58,7 @@ void ts_place_cut_even(ts_place *p, int dim, ts_axis axis, int64_t n, int64_t i,
 /* The share's size in one dimension; elements of the share, of the whole. */
 int64_t ts_place_local(const ts_place *p, int dim);
 int64_t ts_place_count(const ts_place *p);
+int64_t ts_place_whole_count(const ts_place *p);
 bool ts_place_is_whole(const ts_place *p);
 /* How many elements from the share's number `at` on follow one another in the whole, too (at least
  * one), and what number the first has there. */

@@ -26,7 +26,9 @@ static void say_size(const ts_job *j)
     const ts_trainer *t = j->trainer;
     const bool alone = j->o->train.skip_train;
     const bool is_done = !alone && t->iteration >= j->train_iters;
-    char steps[96];
+    char steps[96], group[64] = "";
+    if (j->mesh->size[TS_MESH_TP] > 1)
+        snprintf(group, sizeof group, ", %d to a layer", j->mesh->size[TS_MESH_TP]);
     if (j->o->train.freeze.n)
         ts_log(TS_LOG_INFO, "%lld of the parameters are trained (--freeze)",
                (long long)ts_decoder_trained(j->model.decoder));
@@ -36,11 +38,11 @@ static void say_size(const ts_job *j)
                        : "iterations %lld to %lld",
              (long long)t->iteration + 1, (long long)j->train_iters);
     ts_log(TS_LOG_INFO,
-           "%lld parameters, %s, %d process%s, global batch %lld = %lld x %d x %lld micro-batches, "
+           "%lld parameters, %s, %d process%s%s, global batch %lld = %lld x %d x %lld micro-batches, "
            "%s",
            (long long)ts_decoder_parameters(j->model.decoder), ts_dtype_name(j->compute),
-           j->comm->size, j->comm->size > 1 ? "es" : "", (long long)t->feed.global, (long long)t->feed.micro,
-           j->comm->size, (long long)t->feed.n_micro, steps);
+           j->comm->size, j->comm->size > 1 ? "es" : "", group, (long long)t->feed.global,
+           (long long)t->feed.micro, t->feed.size, (long long)t->feed.n_micro, steps);
     if (is_done)
         ts_log(TS_LOG_INFO,
                "nothing is left to train: the run has done %lld iterations, and %s asks for %lld",

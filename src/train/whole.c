@@ -2,14 +2,6 @@
 
 #include <string.h>
 
-static int64_t whole_count(const ts_place *p)
-{
-    int64_t n = 1;
-    for (int i = 0; i < p->rank; i++)
-        n *= p->dim[i].whole;
-    return n;
-}
-
 /* What a process brings: its place in the whole, and elements in the order of its share. */
 static void put(const ts_place *place, const char *share, size_t size, char *whole)
 {
@@ -39,7 +31,7 @@ static ts_status open_collector(collector *c)
 
 static ts_status make_room(collector *c, const ts_param *p, size_t size, char **whole)
 {
-    const size_t n = (size_t)whole_count(&p->place) * size;
+    const size_t n = (size_t)ts_place_whole_count(&p->place) * size;
     TS_TRY(ts_alloc(&c->mine, (size_t)ts_param_count(p) * size, 1));
     TS_TRY(ts_alloc(&c->all, n, 1));
     return ts_alloc(whole, n, 1);

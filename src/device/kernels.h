@@ -47,6 +47,8 @@
     X(embed_fwd, ts_embed_args, ROWWISE)                                                           \
     X(embed_bwd, ts_embed_args, ROWWISE)                                                           \
     X(softmax_xent, ts_loss_args, LOSS)                                                            \
+    X(xent_stats, ts_loss_args, LOSS)                                                              \
+    X(xent_finish, ts_loss_args, LOSS)                                                             \
     X(softcap, ts_loss_args, LOSS)                                                                 \
     X(adamw, ts_adamw_args, OPTIMIZER)                                                             \
     X(sgd, ts_sgd_args, OPTIMIZER)                                                                 \

@@ -1,9 +1,13 @@
 #include "ops/ops.h"
 
+static bool is_cut(const ts_embed_op *o) { return ts_group_shares(o->group); }
+
 static ts_embed_args args_of(const ts_embed_op *o, const ts_tensor *t)
 {
     return (ts_embed_args){ .rows = t->dim[0], .cols = t->dim[1], .table_dtype = o->table->dtype,
                             .dtype = t->dtype, .table = o->table->value,
+                            .first = is_cut(o) ? o->first : 0,
+                            .here = is_cut(o) ? o->table->dim[0] : 0,
                             .pos_table = o->positions ? o->positions->value : NULL,
                             .ids = ts_tensor_data(o->ids),
                             .pos = o->pos ? ts_tensor_data(o->pos) : NULL,
@@ -56,12 +60,15 @@ ts_status ts_op_embed(ts_tape *tape, const ts_embed_op *o, ts_tensor **y)
               "embed: int32 ids and positions");
     TS_ASSERT(!o->positions || o->positions->dtype == o->table->dtype,
               "embed: tables of two types");
+    TS_ASSERT(!o->table->sealed || !is_cut(o), "embed: %s in one form is not cut", o->table->name);
     TS_TRY(ts_tape_new(tape, o->dtype, o->ids->dim[0], o->table->dim[1], y));
     if (o->table->sealed)
         return embed_taken_out(tape, o, *y);
     ts_embed_args a = args_of(o, *y);
     a.y = ts_tensor_data(*y);
     ts_launch_embed_fwd(tape->dev, &a, a.rows, cost_of(*y, 2));
+    if (is_cut(o)) /* one value and zeros: exact */
+        TS_TRY(ts_group_sum(tape, o->group, a.y, ts_tensor_count(*y), o->dtype));
     if (tape->recording && (o->table->grad || (o->positions && o->positions->grad))) {
         ts_record *r;
         TS_TRY(ts_tape_record(tape, &embed_op, sizeof *o, &r));

@@ -7,39 +7,41 @@ static ts_comm_type type_of(ts_dtype t)
     return t == TS_DTYPE_F32 ? TS_COMM_F32 : t == TS_DTYPE_BF16 ? TS_COMM_BF16 : TS_COMM_F16;
 }
 
-/* One collective: from and to are the same where it works in place. */
+/* One collective between arrays of the device, which are one where it works in place. */
 typedef struct move {
     ts_collective what;
-    const ts_tensor *from, *to;
+    ts_dtype dtype;
+    int64_t n, n_to; /* values of each */
+    const void *from;
+    void *to;
 } move;
 
 static ts_comm_call call_of(const ts_comm *c, const move *m, const void *from, void *to)
 {
-    const ts_comm_type t = type_of(m->from->dtype);
-    const int64_t n = ts_tensor_count(m->from);
+    const ts_comm_type t = type_of(m->dtype);
     switch (m->what) {
-    case TS_ALL_GATHER: return ts_all_gather(from, to, n, t);
-    case TS_REDUCE_SCATTER: return ts_reduce_scatter(from, to, n / c->size, t, TS_COMM_SUM);
-    default: return ts_all_reduce(to, n, t, TS_COMM_SUM);
+    case TS_ALL_GATHER: return ts_all_gather(from, to, m->n, t);
+    case TS_REDUCE_SCATTER: return ts_reduce_scatter(from, to, m->n / c->size, t, TS_COMM_SUM);
+    default: return ts_all_reduce(to, m->n, t, TS_COMM_SUM);
     }
 }
 
-/* By way of the host's memory. */
+/* By way of memory of the host, which is where communicators work. */
 static ts_status run_far(ts_device *dev, ts_comm *c, const move *m)
 {
-    const size_t in = ts_tensor_bytes(m->from), out = ts_tensor_bytes(m->to);
-    char *from = NULL, *to = NULL;
-    ts_status st = ts_alloc(&from, in, 1);
-    if (st == TS_OK)
-        st = ts_alloc(&to, out, 1);
-    if (st == TS_OK)
-        st = ts_device_read(dev, m->what == TS_ALL_REDUCE ? to : from, ts_tensor_data(m->from), in);
-    if (st == TS_OK)
-        st = ts_comm_run(c, call_of(c, m, from, to));
-    if (st == TS_OK)
-        dev->to_device(dev, ts_tensor_data(m->to), to, out);
-    ts_free(&from);
-    ts_free(&to);
+    const size_t size = ts_dtype_size(m->dtype), in = (size_t)m->n * size, out = (size_t)m->n_to * size;
+    void *from, *to;
+    TS_TRY(dev->alloc_host(dev, in, &from));
+    ts_status st = dev->alloc_host(dev, out, &to);
+    if (st == TS_OK) {
+        st = ts_device_read(dev, m->from == m->to ? to : from, m->from, in);
+        if (st == TS_OK)
+            st = ts_comm_run(c, call_of(c, m, from, to));
+        if (st == TS_OK)
+            dev->to_device(dev, m->to, to, out);
+        dev->free_host(dev, to, out);
+    }
+    dev->free_host(dev, from, in);
     return st;
 }
 
@@ -49,7 +51,14 @@ static ts_status run(const ts_tape *tape, ts_comm *c, const move *m)
     if (dev->computes && !dev->on_host)
         return run_far(dev, c, m);
     TS_TRY(dev->sync(dev));
-    return ts_comm_run(c, call_of(c, m, ts_tensor_data(m->from), ts_tensor_data(m->to)));
+    return ts_comm_run(c, call_of(c, m, m->from, m->to));
+}
+
+static ts_status run_rows(const ts_tape *tape, ts_comm *c, ts_collective what, const ts_tensor *x,
+                          const ts_tensor *y)
+{
+    return run(tape, c, &(move){ what, x->dtype, ts_tensor_count(x), ts_tensor_count(y),
+                                 ts_tensor_data(x), ts_tensor_data(y) });
 }
 
 /* A tensor like x, of so many rows. */
@@ -64,21 +73,21 @@ static int64_t share_of(const ts_comm *c, const ts_tensor *x)
     return x->dim[0] / c->size;
 }
 
-ts_status ts_group_sum(ts_tape *tape, ts_comm *group, const ts_tensor *x)
+ts_status ts_group_sum(ts_tape *tape, ts_comm *group, void *data, int64_t n, ts_dtype dtype)
 {
-    return run(tape, group, &(move){ TS_ALL_REDUCE, x, x });
+    return run(tape, group, &(move){ TS_ALL_REDUCE, dtype, n, n, data, data });
 }
 
 ts_status ts_group_gather(ts_tape *tape, ts_comm *group, const ts_tensor *x, ts_tensor **y)
 {
     TS_TRY(with_rows(tape, x, x->dim[0] * group->size, y));
-    return run(tape, group, &(move){ TS_ALL_GATHER, x, *y });
+    return run_rows(tape, group, TS_ALL_GATHER, x, *y);
 }
 
 ts_status ts_group_scatter(ts_tape *tape, ts_comm *group, const ts_tensor *x, ts_tensor **y)
 {
     TS_TRY(with_rows(tape, x, share_of(group, x), y));
-    return run(tape, group, &(move){ TS_REDUCE_SCATTER, x, *y });
+    return run_rows(tape, group, TS_REDUCE_SCATTER, x, *y);
 }
 
 static ts_status keep(ts_tape *tape, const ts_comm *group, const ts_tensor *x, ts_tensor **y)
@@ -138,7 +147,7 @@ static ts_status record(ts_tape *tape, const ts_op *op, ts_comm *group, ts_tenso
 static bool is_alone(const ts_comm *group, ts_tensor *x, ts_tensor **y)
 {
     *y = x;
-    return !group || group->size == 1;
+    return !ts_group_shares(group);
 }
 
 ts_status ts_op_group_sum(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor **y)
@@ -147,7 +156,7 @@ ts_status ts_op_group_sum(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor
         return TS_OK;
     TS_TRY(ts_tape_alias(tape, x, y));
     (*y)->wants_grad = false; /* unless recorded */
-    TS_TRY(ts_group_sum(tape, group, *y));
+    TS_TRY(ts_group_sum(tape, group, ts_tensor_data(*y), ts_tensor_count(*y), x->dtype));
     return record(tape, &sum_op, group, x, *y);
 }
 

@@ -7,10 +7,14 @@
 #include "dist/comm.h"
 #include "ops/tape.h"
 
-/* ---- at once, without a record: what operators with a group are made of ---- */
+/* NULL and a group of one: everything is here, and nothing is exchanged. */
+static inline bool ts_group_shares(const ts_comm *group) { return group && group->size > 1; }
 
-/* x summed over the group, in place. */
-ts_status ts_group_sum(ts_tape *tape, ts_comm *group, const ts_tensor *x) TS_NODISCARD;
+/* ---- at once, without a record: what operators with a group are made of; they wait for the device ---- */
+
+/* data [n] of dtype, on the device, becomes the sum over the group. */
+ts_status ts_group_sum(ts_tape *tape, ts_comm *group, void *data, int64_t n,
+                       ts_dtype dtype) TS_NODISCARD;
 /* Everyone's rows. */
 ts_status ts_group_gather(ts_tape *tape, ts_comm *group, const ts_tensor *x,
                           ts_tensor **y) TS_NODISCARD;

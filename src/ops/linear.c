@@ -96,7 +96,7 @@ static ts_status linear_backward(ts_tape *tape, ts_record *r)
     if (o->gathers)
         TS_TRY(ts_group_scatter(tape, o->group, dx, &dx));
     else if (o->group)
-        TS_TRY(ts_group_sum(tape, o->group, dx));
+        TS_TRY(ts_group_sum(tape, o->group, ts_tensor_data(dx), ts_tensor_count(dx), dx->dtype));
     return ts_tape_accumulate(tape, x, dx);
 }
 

@@ -1,6 +1,9 @@
 #include "ops/gemm.h"
+#include "ops/group.h"
 #include "ops/ops.h"
 #include "ops/rows.h"
+
+#include <math.h>
 
 /* Bytes of one chunk's logits, which become their gradient in place. For each chunk the weight is
  * read twice and its gradient read and written: with 256 rows that takes memory a fourteenth of the
@@ -15,6 +18,15 @@ int64_t ts_xent_chunk(int64_t rows, int64_t vocab)
     return n < rows ? n : rows;
 }
 
+/* Of a cut vocabulary, what the processes tell each other of a chunk's rows: own_most, most, sum and
+ * at_label of ts_loss_args one behind the other, and the columns that have the largest. */
+typedef struct numbers {
+    ts_tensor *here; /* fp32 [4 * chunk] */
+    float *host;     /* [4 * chunk] */
+    int32_t *column; /* [chunk] */
+    int64_t *lowest; /* [chunk] */
+} numbers;
+
 /* One call. */
 typedef struct xent {
     ts_tape *tape;
@@ -22,6 +34,7 @@ typedef struct xent {
     ts_dtype dtype;    /* of x and of gradients */
     int64_t chunk;     /* rows of logits */
     ts_tensor *logits; /* then their gradient in the compute type, each row at its logits' */
+    numbers numbers;   /* of a cut vocabulary */
     int64_t ld, ld_d;  /* from row to row of logits, of gradients */
     bool grads;
 } xent;
@@ -44,11 +57,31 @@ static void *row_at(const ts_tensor *t, int64_t row)
     return (char *)ts_tensor_data(t) + (size_t)(row * width(t)) * ts_dtype_size(t->dtype);
 }
 
+static bool is_cut(const xent *k) { return ts_group_shares(k->o->group); }
+
+static ts_status make_numbers(xent *k)
+{
+    numbers *x = &k->numbers;
+    TS_TRY(ts_alloc(&x->host, 4 * (size_t)k->chunk, sizeof *x->host));
+    TS_TRY(ts_alloc(&x->column, (size_t)k->chunk, sizeof *x->column));
+    TS_TRY(ts_alloc(&x->lowest, (size_t)k->chunk, sizeof *x->lowest));
+    return ts_tape_new(k->tape, TS_DTYPE_F32, 4 * k->chunk, 0, &x->here);
+}
+
+static void free_numbers(xent *k)
+{
+    ts_free(&k->numbers.host);
+    ts_free(&k->numbers.column);
+    ts_free(&k->numbers.lowest);
+}
+
 static ts_status make_buffers(xent *k)
 {
     enum { LINE = 16 }; /* rows begin at cache lines */
     k->ld = (k->o->w->dim[0] + LINE - 1) / LINE * LINE;
     k->ld_d = k->ld * (int64_t)(sizeof(float) / ts_dtype_size(k->dtype));
+    if (is_cut(k))
+        TS_TRY(make_numbers(k));
     return ts_tape_new(k->tape, TS_DTYPE_F32, k->chunk, k->ld, &k->logits);
 }
 
@@ -95,27 +128,96 @@ static ts_status chunk_gradients(const xent *k, const rows *r)
     return TS_OK;
 }
 
+/* ---- a vocabulary of several processes ---- */
+
+/* From numbers of the columns here to those of all: largest and sums, and into `column` the lowest
+ * of the columns that have the largest. All on the host. */
+static ts_status exchange(const xent *k, int64_t n, bool argmax)
+{
+    const numbers *x = &k->numbers;
+    ts_comm *group = k->o->group;
+    float *own = x->host, *most = own + n, *sum = most + n;
+    memcpy(most, own, (size_t)n * sizeof *most);
+    TS_TRY(ts_comm_run(group, ts_all_reduce(most, n, TS_COMM_F32, TS_COMM_MAX)));
+    for (int64_t r = 0; r < n; r++)
+        sum[r] = (float)((double)sum[r] * exp((double)own[r] - (double)most[r]));
+    TS_TRY(ts_comm_run(group, ts_all_reduce(sum, 2 * n, TS_COMM_F32, TS_COMM_SUM)));
+    if (!argmax)
+        return TS_OK;
+    for (int64_t r = 0; r < n; r++)
+        x->lowest[r] = own[r] < most[r] ? INT32_MAX : x->column[r];
+    TS_TRY(ts_comm_run(group, ts_all_reduce(x->lowest, n, TS_COMM_I64, TS_COMM_MIN)));
+    for (int64_t r = 0; r < n; r++)
+        x->column[r] = (int32_t)x->lowest[r];
+    return TS_OK;
+}
+
+/* The same between the device's numbers and columns. */
+static ts_status exchange_here(const xent *k, const ts_loss_args *a, int64_t n)
+{
+    ts_device *dev = k->tape->dev;
+    const size_t bytes = (size_t)n * sizeof(float);
+    dev->to_host(dev, k->numbers.host, a->own_most, 4 * bytes);
+    if (a->argmax)
+        dev->to_host(dev, k->numbers.column, a->argmax, (size_t)n * sizeof *a->argmax);
+    TS_TRY(dev->sync(dev));
+    TS_TRY(exchange(k, n, a->argmax != NULL));
+    dev->to_device(dev, a->most, k->numbers.host + n, 3 * bytes);
+    if (a->argmax)
+        dev->to_device(dev, a->argmax, k->numbers.column, (size_t)n * sizeof *a->argmax);
+    return TS_OK;
+}
+
+static ts_status cut_losses(const xent *k, ts_loss_args *a, int64_t n)
+{
+    const double count = (double)n * (double)a->cols;
+    const double kept = k->grads ? 4 : 0, d = k->grads ? (double)ts_dtype_size(k->dtype) : 0;
+    a->first = k->o->first;
+    a->own_most = ts_tensor_data(k->numbers.here);
+    a->most = a->own_most + n, a->sum = a->most + n, a->at_label = a->sum + n;
+    ts_launch_xent_stats(k->tape->dev, a, n,
+                         (ts_cost){ 4 * count, count * (4 + kept), TS_DTYPE_F32 });
+    TS_TRY(exchange_here(k, a, n));
+    ts_launch_xent_finish(k->tape->dev, a, n,
+                          (ts_cost){ k->grads ? 2 * count : 0, count * (kept + d), TS_DTYPE_F32 });
+    return TS_OK;
+}
+
+/* The gradient of x over all columns. In the compute type, as the products leave it: the gradients
+ * of logits that they summed were rounded to it one by one, so that rounding a few partial sums
+ * adds less than is there already, and fp32 would be twice the bytes. */
+static ts_status sum_dx(const xent *k, void *dx, int64_t n)
+{
+    if (!dx || !is_cut(k))
+        return TS_OK;
+    return ts_group_sum(k->tape, k->o->group, dx, n * k->o->w->dim[1], k->dtype);
+}
+
+/* ---- chunks ---- */
+
 static ts_status run_chunk(const xent *k, const rows *r)
 {
     const int64_t cols = k->o->w->dim[0];
     float *logits = ts_tensor_data(k->logits);
     TS_TRY(some_logits(k->tape, k->o, k->dtype, r->x, r->n, logits, k->ld));
-    const ts_loss_args a = { .cols = cols,
-                             .ld = k->ld,
-                             .logits = logits,
-                             .softcap = k->o->softcap,
-                             .labels = r->labels,
-                             .weight = r->weight,
-                             .loss = r->loss,
-                             .argmax = r->argmax,
-                             .d_dtype = k->dtype,
-                             .dlogits = k->grads ? logits : NULL,
-                             .ld_d = k->ld_d };
-    const double n = (double)r->n * (double)cols;
-    ts_launch_softmax_xent(k->tape->dev, &a, r->n,
-                           (ts_cost){ 6 * n,
-                                      n * (k->grads ? 4.0 + (double)ts_dtype_size(k->dtype) : 4.0),
-                                      TS_DTYPE_F32 });
+    ts_loss_args a = { .cols = cols,
+                       .ld = k->ld,
+                       .logits = logits,
+                       .softcap = k->o->softcap,
+                       .labels = r->labels,
+                       .weight = r->weight,
+                       .loss = r->loss,
+                       .argmax = r->argmax,
+                       .d_dtype = k->dtype,
+                       .dlogits = k->grads ? logits : NULL,
+                       .ld_d = k->ld_d };
+    if (is_cut(k)) {
+        TS_TRY(cut_losses(k, &a, r->n));
+    } else {
+        const double n = (double)r->n * (double)cols;
+        const double bytes = k->grads ? 4.0 + (double)ts_dtype_size(k->dtype) : 4.0;
+        ts_launch_softmax_xent(k->tape->dev, &a, r->n, (ts_cost){ 6 * n, n * bytes, TS_DTYPE_F32 });
+    }
     return k->grads ? chunk_gradients(k, r) : TS_OK;
 }
 
@@ -141,7 +243,7 @@ static ts_status run_all(xent *k, const ts_tensor *x, const results *to)
                          .argmax = row_or_null(to->argmax, row) };
         TS_TRY(run_chunk(k, &r));
     }
-    return TS_OK;
+    return sum_dx(k, row_or_null(to->dx, 0), T);
 }
 
 /* ---- rows that count ---- */
@@ -187,6 +289,7 @@ static ts_status run_chosen(xent *k, const ts_tensor *x, const results *to)
         ts_rows_move(tape, x, row_at(c->at, i), r.n, row_at(few, 0));
         TS_TRY(run_chunk(k, &r));
     }
+    TS_TRY(sum_dx(k, row_or_null(dx, 1), c->n));
     if (loss)
         ts_rows_move(tape, loss, ts_tensor_data(c->back), x->dim[0], ts_tensor_data(to->loss));
     if (dx)
@@ -200,12 +303,21 @@ static void zero(ts_tape *tape, const ts_tensor *t)
         tape->dev->zero(tape->dev, ts_tensor_data(t), ts_tensor_bytes(t));
 }
 
+/* Rows of a chunk: the same on all processes of a group, whose shares may differ. */
+static int64_t chunk_rows(const xent *k, int64_t T)
+{
+    if (!is_cut(k))
+        return ts_xent_chunk(T, k->o->w->dim[0]);
+    const int64_t size = k->o->group->size;
+    return ts_xent_chunk(T, (k->o->vocab + size - 1) / size);
+}
+
 /* One pass over the rows. The argmax is wanted of all of them. */
 static ts_status run(xent *k, const ts_tensor *x, const results *to)
 {
     const ts_chosen_rows *c = to->argmax ? NULL : k->o->chosen;
     const int64_t n = c ? c->n : x->dim[0];
-    k->chunk = ts_xent_chunk(x->dim[0], k->o->w->dim[0]);
+    k->chunk = chunk_rows(k, x->dim[0]);
     if (n < k->chunk)
         k->chunk = n;
     if (n == 0) {
@@ -216,6 +328,7 @@ static ts_status run(xent *k, const ts_tensor *x, const results *to)
     TS_TRY(ts_tape_push(k->tape));
     const ts_status st = c ? run_chosen(k, x, to) : run_all(k, x, to);
     ts_tape_pop(k->tape, NULL);
+    free_numbers(k);
     return st;
 }
 
@@ -271,6 +384,8 @@ ts_status ts_op_linear_xent(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts
     const bool records = tape->recording && (x->wants_grad || o->w->grad || (o->b && o->b->grad));
     xent k = { .tape = tape, .o = o, .dtype = x->dtype };
     TS_ASSERT(x->dim[1] == o->w->dim[1], "linear_xent: rows of %lld times %s", (long long)x->dim[1],
+              o->w->name);
+    TS_ASSERT(!is_cut(&k) || o->vocab > 0, "linear_xent: how large is the vocabulary of %s?",
               o->w->name);
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, T, 0, loss));
     if (argmax)

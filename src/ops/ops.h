@@ -7,9 +7,15 @@
 #include "ops/group.h"
 
 /* y[t] = scale * table[ids[t]] (+ positions[pos[t]]), in dtype. ids, pos: int32 [T] on the
- * device. */
+ * device.
+ *
+ * The table may be cut over the processes of a group: each has some of its rows, one after another;
+ * positions, ids and y's gradient are the same on all, and so is y, with the values of one process:
+ * each row comes from the one process that has it. */
 typedef struct ts_embed_op {
     ts_param *table, *positions; /* positions may be NULL */
+    ts_comm *group;              /* over which the table is cut; NULL or of one: it is whole */
+    int64_t first;               /* number of the table's first row here in the whole vocabulary */
     const ts_tensor *ids, *pos;
     float scale;
     ts_dtype dtype;
@@ -131,12 +137,21 @@ ts_status ts_op_add_rows(ts_tape *tape, ts_tensor *x, const ts_chosen_rows *rows
  * The backward makes the logits again, so that its gradient may depend on the losses. Where it does
  * not, `late` saves the products of the forward: while recording, the losses' values are then there
  * after the backward only, and 0 where the gradient is. Labels and chosen rows must stay until
- * then. */
+ * then.
+ *
+ * The vocabulary may be cut over the processes of a group: each has some rows of w and b, one after
+ * another, at least one. x, labels, chosen rows and the losses' gradient are the same on all of them
+ * and so are losses, argmax and x's gradient, which is summed over the group in x's type. Between
+ * the processes go numbers a row: the largest logit; the sum of exponentials and the label's logit;
+ * for the argmax its column. */
 typedef struct ts_xent_op {
-    ts_param *w, *b;          /* [vocab, hidden], [vocab] or NULL */
-    int64_t vocab;            /* rows of w that are real; 0: all (padded vocabulary takes part) */
+    ts_param *w, *b;          /* [rows here, hidden], [rows here] or NULL */
+    /* rows of the whole w that are real; 0: all, not with a group (padded vocabulary takes part) */
+    int64_t vocab;
+    ts_comm *group;           /* over which the vocabulary is cut; NULL or of one: w is whole */
+    int64_t first;            /* number of w's first row here in the whole vocabulary */
     float softcap, logit_scale;
-    const ts_tensor *labels;  /* int32 [T], -1: ignore */
+    const ts_tensor *labels;  /* int32 [T] in the whole vocabulary, -1: ignore */
     const ts_chosen_rows *chosen; /* others have label -1 and take no products; NULL: all rows do */
     bool late;
 } ts_xent_op;
@@ -144,7 +159,7 @@ typedef struct ts_xent_op {
  * NULL (not wanted). */
 ts_status ts_op_linear_xent(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tensor **loss,
                             ts_tensor **argmax) TS_NODISCARD;
-/* Logits in fp32 [T, vocab] for a few rows (no gradient). */
+/* Logits in fp32 [T, rows of w here] for a few rows (no gradient, nothing is exchanged). */
 ts_status ts_op_logits(ts_tape *tape, const ts_xent_op *o, ts_tensor *x,
                        ts_tensor **logits) TS_NODISCARD;
 /* Rows of logits that ts_op_linear_xent holds at a time. */

@@ -2,10 +2,18 @@
 #include "device/cpu/rowwise/rowwise.h"
 #include "device/cpu/simd/row.h"
 
-INLINE void fwd_at(const ts_embed_args *a, int64_t r, int64_t c, int64_t n, ts_dtype table,
-                   ts_dtype t)
+/* The table's row for row r, -1: it is not here. */
+INLINE int64_t row_of(const ts_embed_args *a, int64_t r)
 {
-    const int64_t row = a->ids ? a->ids[r] : r;
+    if (!a->ids)
+        return r;
+    const int64_t row = a->ids[r] - a->first;
+    return !a->here || (row >= 0 && row < a->here) ? row : -1;
+}
+
+INLINE void fwd_at(const ts_embed_args *a, int64_t r, int64_t row, int64_t c, int64_t n,
+                   ts_dtype table, ts_dtype t)
+{
     vf v = v_mul(v_load_as(a->table, row * a->cols + c, n, table), v_set(a->scale));
     if (a->pos_table)
         v = v_add(v, v_load_as(a->pos_table, a->pos[r] * a->cols + c, n, table));
@@ -14,12 +22,18 @@ INLINE void fwd_at(const ts_embed_args *a, int64_t r, int64_t c, int64_t n, ts_d
 
 INLINE void fwd_rows(const ts_embed_args *a, int64_t begin, int64_t end, ts_dtype table, ts_dtype t)
 {
+    const size_t bytes = (size_t)a->cols * ts_dtype_size(t);
     for (int64_t r = begin; r < end; r++) {
+        const int64_t row = row_of(a, r);
         int64_t c = 0;
+        if (row < 0) {
+            memset((char *)a->y + (size_t)r * bytes, 0, bytes);
+            continue;
+        }
         for (; c + V <= a->cols; c += V)
-            fwd_at(a, r, c, V, table, t);
+            fwd_at(a, r, row, c, V, table, t);
         if (c < a->cols)
-            fwd_at(a, r, c, a->cols - c, table, t);
+            fwd_at(a, r, row, c, a->cols - c, table, t);
     }
 }
 
@@ -34,11 +48,12 @@ static void embed_fwd(const void *args, int64_t begin, int64_t end)
     V_BY_DTYPE(a->table_dtype, fwd_from, a, begin, end)
 }
 
-INLINE void bwd_at(const ts_embed_args *a, int64_t r, int64_t c, int64_t n, ts_dtype t)
+/* row: of dtable, -1: it gets nothing. */
+INLINE void bwd_at(const ts_embed_args *a, int64_t r, int64_t row, int64_t c, int64_t n, ts_dtype t)
 {
     const vf dy = v_load_as(a->dy, r * a->cols + c, n, t);
-    if (a->dtable && !(a->freezes && a->ids[r] == a->frozen)) {
-        float *d = a->dtable + a->ids[r] * a->cols + c;
+    if (row >= 0) {
+        float *d = a->dtable + row * a->cols + c;
         v_store(d, n, v_fma(dy, v_set(a->scale), v_load(d, n)));
     }
     if (a->dpos_table) {
@@ -51,11 +66,13 @@ INLINE void bwd_at(const ts_embed_args *a, int64_t r, int64_t c, int64_t n, ts_d
 INLINE void bwd_cols(const ts_embed_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     for (int64_t r = 0; r < a->rows; r++) {
+        const bool still = !a->dtable || (a->freezes && a->ids[r] == a->frozen);
+        const int64_t row = still ? -1 : row_of(a, r);
         int64_t c = begin;
         for (; c + V <= end; c += V)
-            bwd_at(a, r, c, V, t);
+            bwd_at(a, r, row, c, V, t);
         if (c < end)
-            bwd_at(a, r, c, end - c, t);
+            bwd_at(a, r, row, c, end - c, t);
     }
 }
 

@@ -120,63 +120,166 @@ INLINE void put_capped_gradients(const row *w, double lse, float weight, ts_dtyp
         v_store_as(w->d, c, n - c, t, capped_gradient(w, v_load(w->z + c, n - c), l, wt));
 }
 
-INLINE void xent_row(const ts_loss_args *a, int64_t r, bool cap, bool grad, ts_dtype t)
+INLINE row row_of(const ts_loss_args *a, int64_t r, bool cap, bool grad, ts_dtype t)
 {
-    const float weight = a->weight ? a->weight[r] : 1;
-    const bool skip = a->labels[r] < 0 || !(weight < 0 || weight > 0);
     row w = { .a = a, .z = a->logits + r * a->ld, .label = a->labels[r] };
     if (grad)
         w.d = (char *)a->dlogits + (size_t)(r * a->ld_d) * ts_dtype_size(t);
     if (cap)
         w.cap = v_set(a->softcap), w.inverse_cap = v_set((vs)(1 / (double)a->softcap));
+    return w;
+}
+
+INLINE float weight_of(const ts_loss_args *a, int64_t r) { return a->weight ? a->weight[r] : 1; }
+
+/* The row does not count. */
+INLINE bool skips(const ts_loss_args *a, int64_t r)
+{
+    const float weight = weight_of(a, r);
+    return a->labels[r] < 0 || !(weight < 0 || weight > 0);
+}
+
+INLINE void put_nothing(const row *w, int64_t r, bool grad, ts_dtype t)
+{
+    if (w->a->loss)
+        w->a->loss[r] = 0;
+    if (grad)
+        memset(w->d, 0, (size_t)w->a->cols * ts_dtype_size(t));
+}
+
+/* Before the passes that overwrite it. */
+INLINE double logit_at(const row *w, int64_t c, bool cap)
+{
+    return (double)v_sum(v_keep(1, logit(w, c, 1, cap), v_set(0)));
+}
+
+/* The derivative of the cap where it made s. */
+INLINE double slope_at(const ts_loss_args *a, double s)
+{
+    return 1 - s / (double)a->softcap * s / (double)a->softcap;
+}
+
+INLINE void xent_row(const ts_loss_args *a, int64_t r, bool cap, bool grad, ts_dtype t)
+{
+    const float weight = weight_of(a, r);
+    const bool skip = skips(a, r);
+    const row w = row_of(a, r, cap, grad, t);
     /* A capped row is the cap of its logits, which pass one of a gradient leaves in their place. */
     const vs most = skip && !a->argmax ? 0 : row_max(&w, cap, grad);
     if (a->argmax)
         a->argmax[r] = row_argmax(&w, v_set(most), cap && !grad);
     if (skip) {
-        if (a->loss)
-            a->loss[r] = 0;
-        if (grad)
-            memset(w.d, 0, (size_t)a->cols * ts_dtype_size(t));
+        put_nothing(&w, r, grad, t);
         return;
     }
-    const vf one_label = logit(&w, w.label, 1, cap && !grad);
-    const double at_label = (double)v_sum(v_keep(1, one_label, v_set(0)));
+    const double at_label = logit_at(&w, w.label, cap && !grad);
     const double sum = row_sum(&w, v_set(most), cap && !grad, grad && !cap);
     const double lse = log(sum) + (double)most, p = exp(at_label - lse);
     if (a->loss)
         a->loss[r] = (float)(lse - at_label);
     if (!grad)
         return;
-    double slope = 1;
-    if (cap) {
+    if (cap)
         put_capped_gradients(&w, lse, weight, t);
-        slope -= at_label / (double)a->softcap * at_label / (double)a->softcap;
-    } else {
+    else
         put_gradients(&w, (double)weight / sum, t);
-    }
+    const double slope = cap ? slope_at(a, at_label) : 1;
     ts_store_f32(w.d, w.label, t, (float)((double)weight * (p - 1) * slope));
 }
 
-INLINE void xent_rows(const ts_loss_args *a, int64_t begin, int64_t end, bool cap, bool grad,
-                      ts_dtype t)
+/* ---- the columns of one process ---- */
+
+/* The label's column, or -1: it is not here. */
+INLINE int64_t label_here(const row *w)
+{
+    const int64_t c = w->label - w->a->first;
+    return c >= 0 && c < w->a->cols ? c : -1;
+}
+
+INLINE void stats_row(const ts_loss_args *a, int64_t r, bool cap, bool grad, ts_dtype t)
+{
+    const bool skip = skips(a, r);
+    const row w = row_of(a, r, cap, grad, t);
+    const vs most = skip && !a->argmax ? 0 : row_max(&w, cap, grad);
+    if (a->argmax)
+        a->argmax[r] = (int32_t)(a->first + row_argmax(&w, v_set(most), cap && !grad));
+    a->own_most[r] = (float)most;
+    a->at_label[r] = a->sum[r] = 0;
+    if (skip)
+        return;
+    const int64_t label = label_here(&w);
+    if (label >= 0)
+        a->at_label[r] = (float)logit_at(&w, label, cap && !grad);
+    /* -inf in all columns here is fine as long as another process has a number. */
+    const vs from = most > -INFINITY ? most : 0;
+    a->sum[r] = (float)row_sum(&w, v_set(from), cap && !grad, grad && !cap);
+}
+
+INLINE void finish_row(const ts_loss_args *a, int64_t r, bool cap, bool grad, ts_dtype t)
+{
+    const row w = row_of(a, r, cap, grad, t);
+    if (skips(a, r)) {
+        put_nothing(&w, r, grad, t);
+        return;
+    }
+    const double weight = (double)weight_of(a, r), at_label = (double)a->at_label[r];
+    const double most = (double)a->most[r], sum = (double)a->sum[r], lse = log(sum) + most;
+    if (a->loss)
+        a->loss[r] = (float)(lse - at_label);
+    if (!grad)
+        return;
+    if (cap)
+        put_capped_gradients(&w, lse, (float)weight, t);
+    else /* what is there are exponentials above the largest here */
+        put_gradients(&w, weight / sum * exp((double)a->own_most[r] - most), t);
+    const int64_t label = label_here(&w);
+    const double slope = cap ? slope_at(a, at_label) : 1;
+    if (label >= 0)
+        ts_store_f32(w.d, label, t, (float)(weight * (exp(at_label - lse) - 1) * slope));
+}
+
+/* ---- kernels ---- */
+
+enum { WHOLE, STATS, FINISH };
+
+INLINE void rows_of(const ts_loss_args *a, int64_t begin, int64_t end, int what, bool cap,
+                    bool grad, ts_dtype t)
 {
     for (int64_t r = begin; r < end; r++)
-        xent_row(a, r, cap, grad, t);
+        if (what == WHOLE)
+            xent_row(a, r, cap, grad, t);
+        else if (what == STATS)
+            stats_row(a, r, cap, grad, t);
+        else
+            finish_row(a, r, cap, grad, t);
+}
+
+INLINE void run_rows(const ts_loss_args *a, int64_t begin, int64_t end, int what)
+{
+    const bool cap = a->softcap > 0;
+    if (!a->dlogits && cap)
+        rows_of(a, begin, end, what, true, false, TS_DTYPE_F32);
+    else if (!a->dlogits)
+        rows_of(a, begin, end, what, false, false, TS_DTYPE_F32);
+    else if (cap)
+        V_BY_DTYPE(a->d_dtype, rows_of, a, begin, end, what, true, true)
+    else
+        V_BY_DTYPE(a->d_dtype, rows_of, a, begin, end, what, false, true)
 }
 
 static void softmax_xent(const void *args, int64_t begin, int64_t end)
 {
-    const ts_loss_args *a = args;
-    const bool cap = a->softcap > 0;
-    if (!a->dlogits && cap)
-        xent_rows(a, begin, end, true, false, TS_DTYPE_F32);
-    else if (!a->dlogits)
-        xent_rows(a, begin, end, false, false, TS_DTYPE_F32);
-    else if (cap)
-        V_BY_DTYPE(a->d_dtype, xent_rows, a, begin, end, true, true)
-    else
-        V_BY_DTYPE(a->d_dtype, xent_rows, a, begin, end, false, true)
+    run_rows(args, begin, end, WHOLE);
+}
+
+static void xent_stats(const void *args, int64_t begin, int64_t end)
+{
+    run_rows(args, begin, end, STATS);
+}
+
+static void xent_finish(const void *args, int64_t begin, int64_t end)
+{
+    run_rows(args, begin, end, FINISH);
 }
 
 static void softcap(const void *args, int64_t begin, int64_t end)
@@ -196,4 +299,6 @@ void TS_ISA_NAME(ts_loss_kernels_init)(ts_cpu_kernel *table)
 {
     table[TS_KERNEL_softcap] = TS_ROWWISE_ROW(softcap, 1);
     table[TS_KERNEL_softmax_xent] = TS_ROWWISE_ROW(softmax_xent, 1);
+    table[TS_KERNEL_xent_stats] = TS_ROWWISE_ROW(xent_stats, 1);
+    table[TS_KERNEL_xent_finish] = TS_ROWWISE_ROW(xent_finish, 1);
 }

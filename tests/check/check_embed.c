@@ -63,6 +63,49 @@ static void gradient(const check_env *e, ts_dtype t, int64_t rows, int64_t cols,
     }
 }
 
+/* Rows [first, first + here) of the table: what comes out is the whole's row or zeros, and the
+ * gradient is the whole's rows. */
+static void part(const check_env *e, ts_dtype table, ts_dtype t, int64_t cols, int64_t first,
+                 int64_t here, bool freezes)
+{
+    const int64_t rows = 37;
+    check_case("embed, rows from %lld, %lld of them, table %s, %s cols %lld freezes %d",
+               (long long)first, (long long)here, ts_dtype_name(table), ts_dtype_name(t),
+               (long long)cols, freezes);
+    const size_t at = (size_t)(first * cols) * ts_dtype_size(table);
+    char *rows_here = check_inout(9, table, here * cols, 1);
+    const char *all = check_in(1, table, VOCABULARY * cols, 1);
+    memcpy(rows_here, all + at, (size_t)(here * cols) * ts_dtype_size(table));
+    check_touched(rows_here);
+    ts_embed_args a = { .rows = rows, .cols = cols, .table_dtype = table, .dtype = t, .scale = 7.75f,
+                        .table = all,
+                        .pos_table = check_in(2, table, POSITIONS * cols, 1),
+                        .ids = ids_below(3, rows, VOCABULARY - 1),
+                        .pos = ids_below(4, rows, POSITIONS - 1),
+                        .y = check_out(t, rows * cols),
+                        .dy = check_in(5, t, rows * cols, 1), .freezes = freezes,
+                        .frozen = (int32_t)first };
+    ts_embed_args b = a;
+    b.table = rows_here, b.first = first, b.here = here;
+    b.y = check_out(t, rows * cols);
+    a.dtable = check_inout(0, TS_DTYPE_F32, VOCABULARY * cols, 0);
+    b.dtable = check_inout(0, TS_DTYPE_F32, here * cols, 0);
+    a.dpos_table = check_inout(0, TS_DTYPE_F32, POSITIONS * cols, 0);
+    b.dpos_table = check_inout(0, TS_DTYPE_F32, POSITIONS * cols, 0);
+    check_kernel(e, TS_KERNEL_embed_fwd, &a, rows);
+    check_kernel(e, TS_KERNEL_embed_fwd, &b, rows);
+    check_kernel(e, TS_KERNEL_embed_bwd, &a, cols);
+    check_kernel(e, TS_KERNEL_embed_bwd, &b, cols);
+    for (int64_t i = 0; i < rows * cols; i++) {
+        const int64_t id = a.ids[i / cols] - first;
+        check_equal("y", i, check_get(b.y, i, t), id < 0 || id >= here ? 0 : check_get(a.y, i, t));
+    }
+    for (int64_t i = 0; i < here * cols; i++)
+        check_equal("dtable", i, (double)b.dtable[i], (double)a.dtable[first * cols + i]);
+    for (int64_t i = 0; i < POSITIONS * cols; i++)
+        check_equal("dpos_table", i, (double)b.dpos_table[i], (double)a.dpos_table[i]);
+}
+
 void check_embed(const check_env *e)
 {
     static const int64_t cols[] = { 1, 7, 8, 9, 15, 16, 17, 33, 64, 200 };
@@ -74,6 +117,9 @@ void check_embed(const check_env *e)
                           k & 2);
             for (int k = 0; k < 8; k++)
                 gradient(e, (ts_dtype)t, k & 4 ? 61 : 5, cols[i], k & 1 ? 1 : 7.75f, 1 + k % 3);
+            part(e, TS_DTYPE_F32, (ts_dtype)t, cols[i], 0, 9, true);
+            part(e, TS_DTYPE_BF16, (ts_dtype)t, cols[i], 9, 1, false);
+            part(e, (ts_dtype)t, TS_DTYPE_F32, cols[i], 10, VOCABULARY - 10, true);
         }
 }
 

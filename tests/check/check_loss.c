@@ -105,12 +105,8 @@ static float *make_logits(const loss_case *c, int64_t ld, const int32_t *labels)
     return z;
 }
 
-static void loss_run(const check_env *e, const loss_case *c)
+static ts_loss_args whole_args(const loss_case *c)
 {
-    check_case(
-        "softmax_xent rows %lld cols %lld gap %lld scale %g cap %g gradient %s %d weights %d specials %d",
-        (long long)c->rows, (long long)c->cols, (long long)c->gap, c->scale, (double)c->cap,
-        ts_dtype_name(c->t), (int)c->gradient, c->weights, c->specials);
     int32_t *labels = check_ints(2, TS_DTYPE_I32, c->rows, (int)c->cols - 1);
     float *weight = check_inout(3, TS_DTYPE_F32, c->rows, 1);
     for (int64_t r = 0; r < c->rows; r++) {
@@ -126,6 +122,16 @@ static void loss_run(const check_env *e, const loss_case *c)
     ts_loss_args a = { .cols = c->cols, .ld = c->cols + c->gap, .softcap = c->cap, .labels = labels,
                        .weight = c->weights ? weight : NULL, .d_dtype = c->t };
     a.logits = make_logits(c, a.ld, labels);
+    return a;
+}
+
+static void loss_run(const check_env *e, const loss_case *c)
+{
+    check_case(
+        "softmax_xent rows %lld cols %lld gap %lld scale %g cap %g gradient %s %d weights %d specials %d",
+        (long long)c->rows, (long long)c->cols, (long long)c->gap, c->scale, (double)c->cap,
+        ts_dtype_name(c->t), (int)c->gradient, c->weights, c->specials);
+    ts_loss_args a = whole_args(c);
     a.loss = c->gap != 1 ? check_out(TS_DTYPE_F32, c->rows) : NULL;
     a.argmax = c->gap != 2 ? check_out(TS_DTYPE_I32, c->rows) : NULL;
     a.ld_d = c->gradient == IN_PLACE ? a.ld * 4 / (int64_t)ts_dtype_size(c->t)
@@ -161,6 +167,154 @@ static void spoiled(const check_env *e, float value)
         check_fail("the row beside it has loss %g", (double)a.loss[1]);
 }
 
+/* ---- a vocabulary in parts ---- */
+
+enum { MOST_PARTS = 4 };
+
+/* The kernels of one process of a group, on its columns. */
+typedef struct part {
+    ts_loss_args a;
+    float *own_most, *sum, *at_label; /* [rows], as xent_stats left them */
+} part;
+
+/* Where part i of n begins: uneven; one column where there are too few. */
+static int64_t part_begin(int64_t cols, int i, int n)
+{
+    return i == n ? cols : i + (cols - n) * i * i / (n * n);
+}
+
+/* What xent_stats must say of its columns: o is of these alone. */
+static void judge_stats(const loss_case *c, const part *p, const oracle *o, int64_t r, bool skips)
+{
+    const ts_loss_args *a = &p->a;
+    const int64_t label = a->labels[r] - a->first;
+    if (skips) {
+        check_equal("sum", r, (double)a->sum[r], 0);
+        check_equal("at_label", r, (double)a->at_label[r], 0);
+        return;
+    }
+    const double most = (double)a->own_most[r], from = isfinite(most) ? most : 0;
+    const double sum = exp(o->lse - from), u = CHECK_U;
+    check_near("own_most", r, most, o->most, isfinite(o->most) ? o->d_most + u * fabs(o->most) : 0);
+    /* most has its error in lse's bound already, and is here what was found */
+    check_near("sum", r, (double)a->sum[r], isfinite(o->most) ? sum : 0,
+               isfinite(o->most) ? sum * (o->d_lse + o->d_most + u * (3 + fabs(o->lse - from))) : 0);
+    const bool here = label >= 0 && label < a->cols;
+    check_near("at_label", r, (double)a->at_label[r], here ? o->s[label] : 0,
+               here && c->cap > 0 ? o->ds[label] : 0);
+}
+
+/* Between the kernels: what the processes tell each other. */
+static void exchange(part *p, int n, int64_t rows)
+{
+    float *most = check_inout(0, TS_DTYPE_F32, rows, 0), *sum = check_inout(0, TS_DTYPE_F32, rows, 0),
+          *at = check_inout(0, TS_DTYPE_F32, rows, 0);
+    for (int64_t r = 0; r < rows; r++) {
+        double total = 0, label = 0, top = -INFINITY;
+        for (int i = 0; i < n; i++)
+            top = fmax(top, (double)p[i].own_most[r]);
+        for (int i = 0; i < n; i++) {
+            total += (double)p[i].sum[r] * exp((double)p[i].own_most[r] - top);
+            label += (double)p[i].at_label[r];
+        }
+        most[r] = (float)top, sum[r] = (float)total, at[r] = (float)label;
+    }
+    check_touched(most), check_touched(sum), check_touched(at);
+    for (int i = 0; i < n; i++)
+        p[i].a.most = most, p[i].a.sum = sum, p[i].a.at_label = at;
+}
+
+static void run_stats(const check_env *e, const loss_case *c, const ts_loss_args *whole, part *p)
+{
+    ts_loss_args *a = &p->a;
+    a->own_most = p->own_most = check_out(TS_DTYPE_F32, c->rows);
+    a->sum = p->sum = check_out(TS_DTYPE_F32, c->rows);
+    a->at_label = p->at_label = check_out(TS_DTYPE_F32, c->rows);
+    a->logits = check_inout(7, TS_DTYPE_F32, c->rows * a->ld, 1);
+    for (int64_t r = 0; r < c->rows; r++)
+        memcpy(a->logits + r * a->ld, whole->logits + r * whole->ld + a->first,
+               (size_t)a->cols * sizeof(float));
+    check_touched(a->logits);
+    if (c->gradient == IN_PLACE)
+        a->dlogits = a->logits;
+    else if (c->gradient == APART)
+        a->dlogits = check_out(c->t, c->rows * a->ld_d);
+    check_kernel(e, TS_KERNEL_xent_stats, a, c->rows);
+    for (int64_t r = 0; r < c->rows; r++) {
+        const bool skips = a->labels[r] < 0 || (a->weight && a->weight[r] == 0);
+        loss_case mine = *c;
+        mine.cols = a->cols;
+        const oracle o = row_oracle(&mine, a, r);
+        judge_stats(c, p, &o, r, skips);
+        if (a->argmax && c->cap == 0) {
+            int64_t best = 0;
+            for (int64_t k = 1; k < a->cols; k++)
+                best = o.s[k] > o.s[best] ? k : best;
+            check_equal("argmax", r, (double)a->argmax[r], (double)(a->first + best));
+        }
+    }
+}
+
+/* Loss and gradient of a part's columns by the oracle of the whole row. A sum and a factor are
+ * rounded once more each than in one process, and each part's exponentials stand above its own
+ * largest. */
+static void judge_part(const loss_case *c, const ts_loss_args *whole, const part *p, int64_t r)
+{
+    const ts_loss_args *a = &p->a;
+    oracle o = row_oracle(c, whole, r);
+    const int64_t label = a->labels[r];
+    const double weight = a->weight ? (double)a->weight[r] : 1;
+    o.d_lse += 3 * CHECK_U;
+    if (label < 0 || weight == 0)
+        check_equal("loss", r, (double)a->loss[r], 0);
+    else
+        check_elem("loss", a->loss, r, TS_DTYPE_F32, o.lse - o.s[label], o.d_lse + o.ds[label]);
+    if (c->gradient == NONE)
+        return;
+    loss_case mine = *c;
+    mine.cols = a->cols;
+    oracle shifted = o;
+    shifted.s += a->first, shifted.ds += a->first;
+    ts_loss_args b = *a;
+    int32_t *local = check_ints(9, TS_DTYPE_I32, c->rows, 0);
+    for (int64_t k = 0; k < c->rows; k++)
+        local[k] = a->labels[k] < 0 ? -1 : 0x7fffffff;
+    if (label >= a->first && label < a->first + a->cols)
+        local[r] = (int32_t)(label - a->first);
+    check_touched(local);
+    b.labels = local;
+    judge_gradient(&mine, &b, &shifted, r, weight);
+}
+
+static void parts_run(const check_env *e, const loss_case *c, int n)
+{
+    check_case("xent_stats and _finish, %d parts, rows %lld cols %lld gap %lld scale %g cap %g "
+               "gradient %s %d weights %d specials %d",
+               n, (long long)c->rows, (long long)c->cols, (long long)c->gap, c->scale,
+               (double)c->cap, ts_dtype_name(c->t), (int)c->gradient, c->weights, c->specials);
+    part p[MOST_PARTS];
+    const ts_loss_args whole = whole_args(c);
+    for (int i = 0; i < n; i++) {
+        p[i] = (part){ .a = whole };
+        ts_loss_args *a = &p[i].a;
+        a->first = part_begin(c->cols, i, n);
+        a->cols = part_begin(c->cols, i + 1, n) - a->first;
+        a->ld = a->cols + c->gap;
+        a->ld_d = c->gradient == IN_PLACE ? a->ld * 4 / (int64_t)ts_dtype_size(c->t)
+                                          : a->cols + 2 * c->gap;
+        a->loss = NULL;
+        a->argmax = c->gap != 2 ? check_out(TS_DTYPE_I32, c->rows) : NULL;
+        run_stats(e, c, &whole, &p[i]);
+    }
+    exchange(p, n, c->rows);
+    for (int i = 0; i < n; i++) {
+        p[i].a.loss = check_out(TS_DTYPE_F32, c->rows);
+        check_kernel(e, TS_KERNEL_xent_finish, &p[i].a, c->rows);
+        for (int64_t r = 0; r < c->rows; r++)
+            judge_part(c, &whole, &p[i], r);
+    }
+}
+
 void check_loss(const check_env *e)
 {
     static const int64_t cols[] = { 1,  2,  7,  8,   9,    15,   16,   17,  33,
@@ -181,6 +335,8 @@ void check_loss(const check_env *e)
                                                       : g < 6 ? IN_PLACE
                                                               : NONE };
                     loss_run(e, &c);
+                    if (c.cols >= MOST_PARTS && (g + k) % 3 == 0)
+                        parts_run(e, &c, 1 + (g + (int)i) % MOST_PARTS);
                 }
     spoiled(e, NAN);
     spoiled(e, INFINITY);

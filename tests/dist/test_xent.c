@@ -165,11 +165,28 @@ static ts_tensor *upload(ts_tape *tape, ts_dtype t, const void *host, int64_t d0
 
 static ts_tensor *upload_floats(ts_tape *tape, ts_dtype t, const float *host, int64_t d0, int64_t d1)
 {
-    ts_tensor *out;
-    EXPECT_OK(ts_tape_new(tape, t, d0, d1, &out));
-    for (int64_t i = 0; i < ts_tensor_count(out); i++)
-        ts_store_f32(ts_tensor_data(out), i, t, host[i]);
+    const int64_t n = d0 * (d1 ? d1 : 1);
+    void *rounded = zeros(n, ts_dtype_size(t));
+    for (int64_t i = 0; i < n; i++)
+        ts_store_f32(rounded, i, t, host[i]);
+    ts_tensor *out = upload(tape, t, rounded, d0, d1);
+    free(rounded);
     return out;
+}
+
+static void download(void *host, const void *from, int64_t n, size_t size)
+{
+    EXPECT_OK(ts_device_read(dev, host, from, (size_t)n * size));
+}
+
+static void download_floats(float *host, const ts_tensor *t)
+{
+    const int64_t n = ts_tensor_count(t);
+    void *rounded = zeros(n, ts_dtype_size(t->dtype));
+    download(rounded, ts_tensor_data(t), n, ts_dtype_size(t->dtype));
+    for (int64_t i = 0; i < n; i++)
+        host[i] = ts_load_f32(rounded, i, t->dtype);
+    free(rounded);
 }
 
 static void choose(ts_tape *tape, int64_t T, ts_chosen_rows *out)
@@ -185,11 +202,11 @@ static void choose(ts_tape *tape, int64_t T, ts_chosen_rows *out)
 static void take(const xent_case *c, const ts_tensor *loss, const ts_tensor *argmax,
                  const ts_tensor *in, outcome *o)
 {
-    memcpy(o->loss, ts_tensor_data(loss), (size_t)c->T * sizeof *o->loss);
+    download_floats(o->loss, loss);
     if (argmax)
-        memcpy(o->argmax, ts_tensor_data(argmax), (size_t)c->T * sizeof *o->argmax);
-    for (int64_t i = 0; in && i < c->T * c->H; i++)
-        o->dx[i] = ts_load_f32(ts_tensor_data(in->grad), i, in->dtype);
+        download(o->argmax, ts_tensor_data(argmax), c->T, sizeof *o->argmax);
+    if (in)
+        download_floats(o->dx, in->grad);
 }
 
 static void pass(const xent_case *c, ts_comm *group, int64_t first, ts_param *pw, ts_param *pb,
@@ -233,13 +250,13 @@ static outcome run(const xent_case *c, ts_comm *group, int64_t first, int64_t n)
         EXPECT_OK(ts_param_add(&params, "b", n, 0, true, &pb));
     EXPECT_OK(ts_param_set_allocate(&params, TS_DTYPE_F32));
     EXPECT_OK(ts_param_set_allocate_grads(&params));
-    memcpy(pw->value, w + first * c->H, (size_t)(n * c->H) * sizeof *w);
+    dev->to_device(dev, pw->value, w + first * c->H, (size_t)(n * c->H) * sizeof *w);
     if (pb)
-        memcpy(pb->value, b + first, (size_t)n * sizeof *b);
+        dev->to_device(dev, pb->value, b + first, (size_t)n * sizeof *b);
     pass(c, group, first, pw, pb, &o);
-    memcpy(o.dw, pw->grad, (size_t)(n * c->H) * sizeof *o.dw);
+    download(o.dw, pw->grad, n * c->H, sizeof *o.dw);
     if (pb)
-        memcpy(o.db, pb->grad, (size_t)n * sizeof *o.db);
+        download(o.db, pb->grad, n, sizeof *o.db);
     ts_param_set_deinit(&params);
     return o;
 }
@@ -391,15 +408,18 @@ static void embed(ts_dtype t, float scale, bool freezes, ts_comm *group, int64_t
     ts_tape *tape;
     ts_tensor *y;
     int32_t ids[E_T], pos[E_T];
+    float values[E_V * E_H];
     EXPECT_OK(ts_param_set_init(&params, dev));
     EXPECT_OK(ts_param_add(&params, "table", n, E_H, true, &table));
     EXPECT_OK(ts_param_add(&params, "positions", E_POS, E_H, true, &positions));
     EXPECT_OK(ts_param_set_allocate(&params, TS_DTYPE_F32));
     EXPECT_OK(ts_param_set_allocate_grads(&params));
     for (int64_t i = 0; i < n * E_H; i++)
-        ((float *)table->value)[i] = made(first * E_H + i, 5, false, false);
+        values[i] = made(first * E_H + i, 5, false, false);
+    dev->to_device(dev, table->value, values, (size_t)(n * E_H) * sizeof *values);
     for (int64_t i = 0; i < E_POS * E_H; i++)
-        ((float *)positions->value)[i] = made(i, 6, false, false);
+        values[i] = made(i, 6, false, false);
+    dev->to_device(dev, positions->value, values, E_POS * E_H * sizeof *values);
     for (int64_t i = 0; i < E_T; i++)
         ids[i] = (int32_t)(i * i % E_V), pos[i] = (int32_t)(i % E_POS);
     EXPECT_OK(ts_tape_create(dev, &(ts_tape_options){ 0 }, &tape));
@@ -409,12 +429,11 @@ static void embed(ts_dtype t, float scale, bool freezes, ts_comm *group, int64_t
                              .pos = upload(tape, TS_DTYPE_I32, pos, E_T, 0),
                              .scale = scale, .dtype = t, .freezes = freezes, .frozen = 4 };
     EXPECT_OK(ts_op_embed(tape, &op, &y));
-    for (int64_t i = 0; i < E_T * E_H; i++)
-        o->y[i] = ts_load_f32(ts_tensor_data(y), i, t);
+    download_floats(o->y, y);
     EXPECT_OK(ts_tape_accumulate(tape, y, upload_floats(tape, t, o->y, E_T, E_H)));
     EXPECT_OK(ts_tape_backward(tape));
-    memcpy(o->table, table->grad, (size_t)(n * E_H) * sizeof(float));
-    memcpy(o->positions, positions->grad, sizeof o->positions);
+    download(o->table, table->grad, n * E_H, sizeof *o->table);
+    download(o->positions, positions->grad, E_POS * E_H, sizeof *o->positions);
     ts_tape_destroy(&tape);
     ts_param_set_deinit(&params);
 }

@@ -67,8 +67,11 @@ static ts_status declare_layers(ts_decoder *d, const ts_declarer *all)
 static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
 {
     const ts_arch *a = &d->arch;
-    const ts_param_spec table = { .place = ts_place_whole(rows, a->hidden), .decoupled = true };
+    ts_param_spec table = { .place = ts_place_whole(rows, a->hidden), .decoupled = true };
     const ts_param_spec positions = { .place = ts_place_whole(a->max_positions, a->hidden) };
+    if (all->group)
+        ts_place_cut_even(&table.place, 0, TS_AXIS_TENSOR, all->group->comm->size,
+                          all->group->comm->rank, 1, 1);
     TS_TRY(ts_declare(all, "embedding.word_embeddings.weight", &table, &d->embedding));
     if (a->position == TS_POSITION_LEARNED)
         TS_TRY(ts_declare(all, "embedding.position_embeddings.weight", &positions, &d->positions));
@@ -77,6 +80,7 @@ static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
     TS_TRY(ts_norm_declare(all, "decoder.final_layernorm", &d->final_norm));
     d->head = (ts_linear){ .in = a->hidden, .out = rows, .has_bias = a->bias_head, .tied = a->tied,
                            .decoupled = true, .w = a->tied ? d->embedding : NULL };
+    ts_linear_share(all, &d->head, TS_CUT_COLUMN, 1, 1);
     return ts_linear_declare(all, "output_layer", &d->head);
 }
 
@@ -94,12 +98,13 @@ ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
 static ts_status check_group(const ts_arch *a, const ts_tensor_group *g)
 {
     const long long size = g->comm->size, kv = a->n_kv_heads, ffn = a->ffn;
-    if (size > kv || size > ffn)
+    const long long least = kv < ffn ? kv : ffn, most = least < a->vocab ? least : a->vocab;
+    if (size > most)
         return ts_error(TS_ERR_USER,
                         "--tensor-model-parallel-size %lld: the model has %lld key-value heads "
-                        "(num_key_value_heads) and an MLP %lld wide (intermediate_size), which so many "
-                        "processes cannot share out: at most %lld can", size, kv, ffn,
-                        kv < ffn ? kv : ffn);
+                        "(num_key_value_heads), an MLP %lld wide (intermediate_size) and a "
+                        "vocabulary of %lld, which so many processes cannot share out: at most %lld can",
+                        size, kv, ffn, (long long)a->vocab, most);
     if (!g->unaligned && (kv % size || ffn % size))
         return ts_error(TS_ERR_USER,
                         "--tensor-model-parallel-size %lld does not divide the model's %lld key-value "
@@ -262,10 +267,17 @@ static float embed_scale(const ts_decoder *d)
     return d->compute == TS_DTYPE_BF16 ? ts_bf16_to_f32(ts_f32_to_bf16(s)) : s;
 }
 
+/* Of the rows of the vocabulary that are here. */
+static int64_t first_token(const ts_decoder *d)
+{
+    return d->group.comm ? d->embedding->place.dim[0].span[0].begin : 0;
+}
+
 static ts_status embed(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_tensor *ids,
                        ts_tensor **x)
 {
-    const ts_embed_op o = { .table = d->embedding, .positions = d->positions, .ids = ids,
+    const ts_embed_op o = { .table = d->embedding, .group = d->group.comm,
+                            .first = first_token(d), .positions = d->positions, .ids = ids,
                             .pos = run->pos, .scale = embed_scale(d), .dtype = d->compute,
                             .freezes = d->arch.pad_frozen && d->arch.pad >= 0,
                             .frozen = (int32_t)d->arch.pad };
@@ -381,6 +393,7 @@ ts_xent_op ts_decoder_head(const ts_decoder *d)
 {
     TS_ASSERT(!d->head.adapter, "the loss multiplies with the output layer's weight alone");
     return (ts_xent_op){ .w = d->head.w, .b = d->head.b, .vocab = d->arch.vocab,
+                         .group = d->group.comm, .first = first_token(d),
                          .softcap = (float)d->arch.logit_softcap,
                          .logit_scale = (float)d->arch.logit_scale };
 }

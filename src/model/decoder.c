@@ -94,21 +94,23 @@ ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
     return st;
 }
 
-/* Heads that share keys and values stay together, and every process has something. */
+/* Heads that share keys and values stay together, or each process has some of one's queries; and every
+ * process has something. */
 static ts_status check_group(const ts_arch *a, const ts_tensor_group *g)
 {
-    const long long size = g->comm->size, kv = a->n_kv_heads, ffn = a->ffn;
-    const long long least = kv < ffn ? kv : ffn, most = least < a->vocab ? least : a->vocab;
-    if (size > most)
+    const long long size = g->comm->size, kv = a->n_kv_heads, ffn = a->ffn, heads = a->n_heads;
+    const bool copies = size > kv;
+    if (size > ffn || size > a->vocab || (copies && (size % kv || heads % size)))
         return ts_error(TS_ERR_USER,
-                        "--tensor-model-parallel-size %lld: the model has %lld key-value heads "
-                        "(num_key_value_heads), an MLP %lld wide (intermediate_size) and a "
-                        "vocabulary of %lld, which so many processes cannot share out: at most %lld can",
-                        size, kv, ffn, (long long)a->vocab, most);
-    if (!g->unaligned && (kv % size || ffn % size))
+                        "--tensor-model-parallel-size %lld: the model has %lld heads (num_attention_heads) "
+                        "with %lld heads of keys and values (num_key_value_heads), an MLP %lld wide "
+                        "(intermediate_size) and a vocabulary of %lld, which so many processes cannot "
+                        "share out: at most as many as heads of keys and values can, or a multiple of "
+                        "these that divides the heads", size, heads, kv, ffn, (long long)a->vocab);
+    if (!g->unaligned && ((!copies && kv % size) || ffn % size))
         return ts_error(TS_ERR_USER,
-                        "--tensor-model-parallel-size %lld does not divide the model's %lld key-value "
-                        "heads (num_key_value_heads) and the width of its MLP, %lld "
+                        "--tensor-model-parallel-size %lld does not divide the model's %lld heads of keys "
+                        "and values (num_key_value_heads) and the width of its MLP, %lld "
                         "(intermediate_size): choose a size that does, or give --unaligned-linear, "
                         "which shares them out unevenly", size, kv, ffn);
     if (a->qk_norm == TS_QK_NORM_FULL)

@@ -8,22 +8,42 @@ typedef struct keys_from {
     ts_rng_purpose dropout;
 } keys_from;
 
-/* With a group: groups of heads that share keys and values stay together. */
+/* More processes than heads of keys and values: `copies` neighbours have the same one, each with its
+ * share of the head's queries. Before them in a group of heads stand `queries` heads of queries. */
+static void share_head(const ts_comm *c, ts_linear *l, int64_t kv, int64_t queries, int64_t dim)
+{
+    const int64_t copies = c->size / kv, head = c->rank / copies, mine = queries / copies;
+    const int64_t begin = head * (queries + 2) * dim;
+    int n = 0;
+    if (queries)
+        l->span[n++] =
+            (ts_place_span){ begin + c->rank % copies * mine * dim, mine * dim };
+    l->span[n++] = (ts_place_span){ begin + queries * dim, 2 * dim };
+    l->n_spans = n;
+    l->cut = TS_CUT_COLUMN;
+    l->parts = (ts_param_parts){ .from = mine * dim, .slot = head, .slots = kv };
+    l->is_copy = c->rank % copies > 0;
+}
+
+/* With a group: groups of heads that share keys and values stay together, or are shared out evenly. */
 static void share(const ts_declarer *d, ts_attention_layer *l)
 {
-    const int64_t queries = l->n_q / l->n_kv, dim = l->head_dim;
+    const int64_t queries = l->n_q / l->n_kv, dim = l->head_dim, kv = l->n_kv;
     l->all_q = l->n_q;
     if (!d->group)
         return;
-    if (l->is_apart) {
-        ts_linear_share(d, &l->q, TS_CUT_COLUMN, 1, queries * dim);
-        ts_linear_share(d, &l->kv, TS_CUT_COLUMN, 1, 2 * dim);
-    } else {
-        ts_linear_share(d, &l->qkv, TS_CUT_COLUMN, 1, (queries + 2) * dim);
-    }
-    ts_linear_share(d, &l->proj, TS_CUT_ROW, 1, queries * dim);
+    const bool copies = d->group->comm->size > kv;
+    const int64_t unit = copies ? l->n_q / d->group->comm->size : queries;
+    ts_linear *keys = l->is_apart ? &l->kv : &l->qkv;
+    if (copies)
+        share_head(d->group->comm, keys, kv, l->is_apart ? 0 : queries, dim);
+    else
+        ts_linear_share(d, keys, TS_CUT_COLUMN, 1, ((l->is_apart ? 0 : queries) + 2) * dim);
+    if (l->is_apart)
+        ts_linear_share(d, &l->q, TS_CUT_COLUMN, 1, unit * dim);
+    ts_linear_share(d, &l->proj, TS_CUT_ROW, 1, unit * dim);
     l->head0 = l->proj.span[0].begin / dim;
-    l->n_q = l->proj.span[0].n / dim, l->n_kv = l->n_q / queries;
+    l->n_q = l->proj.span[0].n / dim, l->n_kv = copies ? 1 : l->n_q / queries;
     l->rope.n_q = l->n_q, l->rope.n_kv = l->n_kv;
 }
 
@@ -31,7 +51,7 @@ ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l)
 {
     const bool full = l->rope.full_norm;
     const ts_param_spec q = { .place = ts_place_whole(full ? l->n_q * l->head_dim : l->head_dim, 0),
-                              .in_parts = d->group != NULL,
+                              .parts = { .slots = d->group != NULL },
                               .start = TS_START_CONSTANT,
                               .value = 1 - l->rope.offset };
     ts_param_spec k = q;

@@ -22,6 +22,9 @@ ts_status ts_declare(const ts_declarer *d, const char *name, const ts_param_spec
     (*out)->start = spec->start;
     (*out)->start_value = spec->value;
     (*out)->decoupled = spec->decoupled;
-    (*out)->in_parts = spec->in_parts;
+    (*out)->parts = spec->parts;
+    const bool copied = d->group && d->group->comm->rank > 0 && ts_place_is_whole(&spec->place);
+    if (copied || spec->is_copy)
+        (*out)->counted = copied ? 0 : spec->parts.from * (*out)->dim[1];
     return TS_OK;
 }

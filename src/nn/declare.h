@@ -18,7 +18,8 @@ static inline bool ts_shares_rows(const ts_tensor_group *g) { return g && g->seq
 
 typedef struct ts_param_spec {
     ts_place place;
-    bool in_parts; /* see ts_param */
+    ts_param_parts parts;
+    bool is_copy; /* another process counts what `parts` has */
     ts_start start;
     float value;    /* of a constant start */
     bool decoupled; /* see ts_param */

@@ -22,6 +22,8 @@ typedef struct ts_linear {
     ts_cut cut;
     ts_place_span span[TS_PLACE_SPANS];
     int n_spans;
+    ts_param_parts parts;      /* of the weight and the bias */
+    bool is_copy;
     const ts_tensor_group *group;
     bool has_bias;
     bool tied;                 /* w is another module's, which declares it: whoever ties them sets it */

@@ -52,6 +52,7 @@ ts_status ts_param_declare(ts_param_set *s, const char *name, const ts_place *pl
                      .index = (int64_t)s->n,
                      .rank = place->rank > 1 ? 2 : 1,
                      .dim = { rows, rows ? count / rows : 0 },
+                     .counted = count,
                      .offset = -1,
                      .version = 1 };
     s->p[s->n++] = p;

@@ -48,6 +48,13 @@ typedef struct ts_form_slot {
     unsigned version;
 } ts_form_slot;
 
+/* What several processes of a tensor-parallel group have alike while each makes a part of its gradient
+ * (of its own rows of the stream, or of its own heads): rows of the share from `from` on, which are
+ * number `slot` of `slots` that the group has together, each with as many. slots 0: nothing. */
+typedef struct ts_param_parts {
+    int64_t from, slot, slots;
+} ts_param_parts;
+
 typedef struct ts_param {
     /* identity */
     char *name; /* of the whole tensor */
@@ -57,9 +64,9 @@ typedef struct ts_param {
     float start_value;
     bool decays;    /* weight decay applies */
     bool decoupled; /* embedding or output layer: may have a learning rate of its own */
-    /* whole on all processes of a tensor-parallel group, each of which makes a part of its gradient: of
-     * its own rows, or of its own heads */
-    bool in_parts;
+    ts_param_parts parts;
+    int64_t counted; /* elements of the share, from the first on, that norms count here: what several
+                        processes of a tensor-parallel group have counts on one */
     /* the share that is here */
     struct ts_param_set *set;
     int64_t index;  /* number in the set */

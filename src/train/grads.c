@@ -1,5 +1,7 @@
 #include "train/grads.h"
 
+#include <string.h>
+
 enum { STAGING = 8 << 20 };
 
 /* ---- made ---- */
@@ -25,14 +27,18 @@ static ts_status make_reducer(ts_grads *g, bool overlap, int64_t bucket)
     return st;
 }
 
+/* Elements of a parameter that the tensor-parallel group sums, of this process. */
+static int64_t part_of(const ts_param *p)
+{
+    return p->parts.slots && ts_param_is_trained(p) ? (p->dim[0] - p->parts.from) * p->dim[1] : 0;
+}
+
 /* What the tensor-parallel group sums at the end of a step: few and short, so by way of the host. */
 static ts_status make_parts(ts_grads *g, ts_comm *group)
 {
     g->group = group->size > 1 ? group : NULL;
-    for (size_t i = 0; g->group && i < g->params->n; i++) {
-        const ts_param *p = g->params->p[i];
-        g->n_parts += p->in_parts && ts_param_is_trained(p) ? ts_param_count(p) : 0;
-    }
+    for (size_t i = 0; g->group && i < g->params->n; i++)
+        g->n_parts += part_of(g->params->p[i]) * g->params->p[i]->parts.slots;
     return g->n_parts && g->dev->computes ? ts_alloc(&g->parts, (size_t)g->n_parts, sizeof *g->parts)
                                           : TS_OK;
 }
@@ -127,27 +133,33 @@ ts_status ts_grads_leave(ts_grads *g, ts_tape *tape, bool is_last)
     return g->deterministic ? ts_staged_add(&g->staged, g->acc, g->room) : TS_OK;
 }
 
-static ts_status sum_parts(ts_grads *g, float *all)
+/* Parts between the flat array and the host's: of each parameter all slots, one of which is its own. */
+static void copy_parts(const ts_grads *g, float *all, bool back)
 {
     ts_device *dev = g->dev;
     float *at = g->parts;
-    for (size_t i = 0; g->parts && i < g->params->n; i++) {
+    for (size_t i = 0; i < g->params->n; i++) {
         const ts_param *p = g->params->p[i];
-        if (!p->in_parts || !ts_param_is_trained(p))
+        const int64_t n = part_of(p);
+        if (!n)
             continue;
-        dev->to_host(dev, at, all + p->offset, (size_t)ts_param_count(p) * sizeof *at);
-        at += ts_param_count(p);
+        float *here = all + p->offset + p->parts.from * p->dim[1], *there = at + p->parts.slot * n;
+        (back ? dev->to_device : dev->to_host)(dev, back ? here : there, back ? there : here,
+                                               (size_t)n * sizeof *at);
+        at += n * p->parts.slots;
     }
-    TS_TRY(dev->sync(dev));
+}
+
+static ts_status sum_parts(ts_grads *g, float *all)
+{
+    if (g->parts) {
+        memset(g->parts, 0, (size_t)g->n_parts * sizeof *g->parts);
+        copy_parts(g, all, false);
+    }
+    TS_TRY(g->dev->sync(g->dev));
     TS_TRY(ts_comm_run(g->group, ts_all_reduce(g->parts, g->n_parts, TS_COMM_F32, TS_COMM_SUM)));
-    at = g->parts;
-    for (size_t i = 0; g->parts && i < g->params->n; i++) {
-        const ts_param *p = g->params->p[i];
-        if (!p->in_parts || !ts_param_is_trained(p))
-            continue;
-        dev->to_device(dev, all + p->offset, at, (size_t)ts_param_count(p) * sizeof *at);
-        at += ts_param_count(p);
-    }
+    if (g->parts)
+        copy_parts(g, all, true);
     return TS_OK;
 }
 

@@ -1,5 +1,5 @@
 /* The gradients of a step: those of all micro-batches, summed over all ranks of the data-parallel group,
- * and what a tensor-parallel group has in parts (ts_param.in_parts) over that.
+ * and what a tensor-parallel group has in parts (ts_param.parts) over that.
  *
  * In deterministic mode every micro-batch's gradient is made alone and added in the order of the global
  * batch, so that the bits do not depend on the processes (dist/ordered.h). Otherwise micro-batches add up

@@ -91,12 +91,6 @@ static ts_status add_squares(const ts_optimizer *z, const void *x, ts_dtype t, i
     return count && dev->computes ? add_zeros(z, n, padding, zeros) : TS_OK;
 }
 
-/* What every process has alike counts once. */
-static bool counts_here(const ts_optimizer *z, const ts_param *p)
-{
-    return !z->group || z->group->rank == 0 || !ts_place_is_whole(&p->place);
-}
-
 static ts_status add_up(const ts_optimizer *z, double *sum, int64_t *zeros)
 {
     double both[2] = { *sum, zeros ? (double)*zeros : 0 };
@@ -127,8 +121,8 @@ ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *x, double *sum, int64
         return add_squares(z, x, TS_DTYPE_F32, s->total, padding_of(s), sum, zero_count);
     for (size_t i = 0; i < s->n; i++) {
         const ts_param *p = s->p[i];
-        if (ts_param_is_trained(p) && counts_here(z, p))
-            TS_TRY(add_squares(z, x + p->offset, TS_DTYPE_F32, ts_param_count(p), 0, sum, zero_count));
+        if (ts_param_is_trained(p) && p->counted)
+            TS_TRY(add_squares(z, x + p->offset, TS_DTYPE_F32, p->counted, 0, sum, zero_count));
     }
     return add_up(z, sum, zero_count);
 }
@@ -139,8 +133,8 @@ ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm)
     double sum = 0;
     for (size_t i = 0; i < s->n; i++) {
         const ts_param *p = s->p[i];
-        if (counts_here(z, p))
-            TS_TRY(add_squares(z, p->value, p->dtype, ts_param_count(p), 0, &sum, NULL));
+        if (p->counted)
+            TS_TRY(add_squares(z, p->value, p->dtype, p->counted, 0, &sum, NULL));
     }
     TS_TRY(add_up(z, &sum, NULL));
     *norm = sqrt(sum);

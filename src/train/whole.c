@@ -13,7 +13,7 @@ static void put(const ts_place *place, const char *share, size_t size, char *who
     }
 }
 
-/* Buffers for one tensor at a time. */
+/* Buffers for one tensor at a time. Shares may overlap. */
 typedef struct collector {
     ts_comm *group;
     ts_device *dev;
@@ -29,28 +29,35 @@ static ts_status open_collector(collector *c)
     return ts_alloc(&c->counts, 2 * n, sizeof *c->counts);
 }
 
-static ts_status make_room(collector *c, const ts_param *p, size_t size, char **whole)
-{
-    const size_t n = (size_t)ts_place_whole_count(&p->place) * size;
-    TS_TRY(ts_alloc(&c->mine, (size_t)ts_param_count(p) * size, 1));
-    TS_TRY(ts_alloc(&c->all, n, 1));
-    return ts_alloc(whole, n, 1);
-}
-
-static ts_status exchange(collector *c, const ts_param *p, const void *share, size_t size, char *whole)
+/* Bytes of everyone's share of p. */
+static ts_status measure(collector *c, const ts_param *p, size_t size, int64_t *total)
 {
     const int n = c->group->size;
-    const size_t bytes = (size_t)ts_param_count(p) * size;
-    int64_t total = 0;
-    ts_status st = ts_device_read(c->dev, c->mine, share, bytes);
-    TS_TRY(ts_comm_agree(c->group, st));
     TS_TRY(ts_comm_run(c->group, ts_all_gather(&p->place, c->place, sizeof *c->place, TS_COMM_U8)));
+    *total = 0;
     for (int r = 0; r < n; r++) {
         c->counts[r] = ts_place_count(&c->place[r]) * (int64_t)size;
-        c->counts[n + r] = total;
-        total += c->counts[r];
+        c->counts[n + r] = *total;
+        *total += c->counts[r];
     }
-    TS_TRY(ts_comm_run(c->group, ts_all_gather_v(c->mine, (int64_t)bytes, c->all, c->counts,
+    return TS_OK;
+}
+
+/* Room, and the own share in it. */
+static ts_status prepare(collector *c, const ts_param *p, const void *share, size_t size,
+                         int64_t total, char **whole)
+{
+    const size_t mine = (size_t)ts_param_count(p) * size;
+    TS_TRY(ts_alloc(&c->mine, mine, 1));
+    TS_TRY(ts_alloc(&c->all, (size_t)total, 1));
+    TS_TRY(ts_alloc(whole, (size_t)ts_place_whole_count(&p->place) * size, 1));
+    return ts_device_read(c->dev, c->mine, share, mine);
+}
+
+static ts_status exchange(collector *c, size_t size, char *whole)
+{
+    const int n = c->group->size;
+    TS_TRY(ts_comm_run(c->group, ts_all_gather_v(c->mine, c->counts[c->group->rank], c->all, c->counts,
                                                  c->counts + n, TS_COMM_U8)));
     for (int r = 0; r < n; r++)
         put(&c->place[r], c->all + c->counts[n + r], size, whole);
@@ -60,9 +67,12 @@ static ts_status exchange(collector *c, const ts_param *p, const void *share, si
 static ts_status collect_one(collector *c, const ts_param *p, const void *share, size_t size,
                              char **whole)
 {
-    ts_status st = ts_comm_agree(c->group, make_room(c, p, size, whole));
+    int64_t total;
+    ts_status st = measure(c, p, size, &total);
     if (st == TS_OK)
-        st = exchange(c, p, share, size, *whole);
+        st = ts_comm_agree(c->group, prepare(c, p, share, size, total, whole));
+    if (st == TS_OK)
+        st = exchange(c, size, *whole);
     ts_free(&c->mine);
     ts_free(&c->all);
     return st;

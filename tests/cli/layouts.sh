@@ -49,11 +49,11 @@ alike() {
 # shellcheck disable=SC2086
 {
     train one 1 $shape --train-iters 6 --save "$D/one" --save-interval 3 --save-hf "$D/hf-one"
-    for layout in "2 tp2" "4 tp4" "4 tp2-dp2" "2 tp2-sp" "4 tp4-sp" "3 tp3"; do
+    for layout in "2 tp2" "4 tp4" "4 tp2-dp2" "2 tp2-sp" "4 tp4-sp" "3 tp3" "8 tp8" "8 tp8-sp"; do
         set -- $layout
         options="--tensor-model-parallel-size $(echo "$2" | sed 's/tp\([0-9]\).*/\1/')"
         case $2 in *sp) options="$options --sequence-parallel" ;; esac
-        case $2 in tp3) options="$options --unaligned-linear" ;; esac
+        case $2 in tp3 | tp8*) options="$options --unaligned-linear" ;; esac
         train "$2" "$1" $shape $options --train-iters 6 --save "$D/$2" --save-interval 3 --save-hf "$D/hf-$2"
         alike "$2" one 1
         # what was saved is whole: its names and shapes are those of one process
@@ -79,9 +79,9 @@ alike() {
     # what cannot be
     expect 2 "--tensor-model-parallel-size 3 times" mpirun $launcher -n 2 "$T" pretrain $common $shape \
         --train-iters 1 --tensor-model-parallel-size 3
-    expect 2 "does not divide the model's 4 key-value heads" mpirun $launcher -n 3 "$T" pretrain $common $shape \
+    expect 2 "does not divide the model's 4 heads of keys and values" mpirun $launcher -n 3 "$T" pretrain $common $shape \
         --train-iters 1 --tensor-model-parallel-size 3
-    expect 2 "at most 4 can" mpirun $launcher -n 8 "$T" pretrain $common $shape --train-iters 1 \
-        --tensor-model-parallel-size 8
+    expect 2 "or a multiple of these that divides the heads" mpirun $launcher -n 6 "$T" pretrain $common $shape \
+        --train-iters 1 --tensor-model-parallel-size 6 --unaligned-linear
 }
 finish

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { B = 2, S = 6, T = B * S, HIDDEN = 16, VOCAB = 24, LAYERS = 2 };
+enum { B = 2, S = 12, T = B * S, HIDDEN = 16, VOCAB = 24, LAYERS = 2 };
 
 static ts_comm *comm;
 static ts_device *dev;
@@ -158,6 +158,34 @@ static void compare(const form *f, const char *what, const ts_tensor *x, const t
     check(f, what, worst, &a);
 }
 
+/* As a step's end does (train/grads.c). */
+static void sum_parts(const ts_param *p)
+{
+    const int64_t n = (p->dim[0] - p->parts.from) * p->dim[1], all = n * p->parts.slots;
+    float *here = p->grad + p->parts.from * p->dim[1], *sum;
+    if (!all)
+        return;
+    sum = calloc((size_t)all, sizeof *sum);
+    EXPECT(sum, "out of memory");
+    memcpy(sum + p->parts.slot * n, here, (size_t)n * sizeof *sum);
+    EXPECT_OK(ts_comm_run(comm, ts_all_reduce(sum, all, TS_COMM_F32, TS_COMM_SUM)));
+    memcpy(here, sum + p->parts.slot * n, (size_t)n * sizeof *sum);
+    free(sum);
+}
+
+/* What norms count, of all processes together: every element of the whole once. */
+static void count_once(const form *f, const ts_decoder *d, const ts_decoder *whole)
+{
+    int64_t n[2] = { 0, 0 };
+    for (size_t i = 0; i < d->params.n; i++) {
+        n[0] += d->params.p[i]->counted;
+        n[1] += ts_param_count(whole->params.p[i]);
+    }
+    EXPECT_OK(ts_comm_run(comm, ts_all_reduce(n, 1, TS_COMM_I64, TS_COMM_SUM)));
+    EXPECT(n[0] == n[1], "%s: norms count %lld elements of %lld", f->name, (long long)n[0],
+           (long long)n[1]);
+}
+
 /* The start's bits, and the gradient. */
 static void compare_param(const form *f, const ts_param *p, const ts_param *q, const ts_param *exact)
 {
@@ -165,8 +193,7 @@ static void compare_param(const form *f, const ts_param *p, const ts_param *q, c
     const answer a = answer_of(q->grad, TS_DTYPE_F32, exact->grad, TS_DTYPE_F32, ts_param_count(q));
     double worst = 0;
     int64_t whole;
-    if (p->in_parts)
-        EXPECT_OK(ts_comm_run(comm, ts_all_reduce(p->grad, n, TS_COMM_F32, TS_COMM_SUM)));
+    sum_parts(p);
     for (int64_t at = 0; at < n; at++) {
         (void)ts_place_run(&p->place, at, &whole);
         worst = fmax(worst, fabs((double)p->grad[at] - (double)q->grad[whole]));
@@ -196,6 +223,7 @@ static void as_one(const form *f)
         cut += !ts_place_is_whole(&p->place);
         compare_param(f, p, whole.d->params.p[i], exact.d->params.p[i]);
     }
+    count_once(f, shared.d, whole.d);
     EXPECT(comm->size == 1 || cut == (f->other ? 6 : 4) * LAYERS, "%s: %d tensors are cut", f->name, cut);
     drop(&shared);
     drop(&whole);

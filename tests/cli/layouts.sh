@@ -56,6 +56,12 @@ alike() {
         case $2 in tp3 | tp8*) options="$options --unaligned-linear" ;; esac
         train "$2" "$1" $shape $options --train-iters 6 --save "$D/$2" --save-interval 3 --save-hf "$D/hf-$2"
         alike "$2" one 1
+        # plan knows a process's memory to the byte
+        checks=$((checks + 1))
+        got=$(sed -n '$s/.*"memory_peak_bytes": *\([0-9]*\).*/\1/p' "$D/$2.jsonl")
+        said=$("$T" plan $common $shape $options --threads 1 --train-iters 6 --world-size "$1" --json 2>"$D/err" |
+            sed -n 's/.*"peak_bytes": *\([0-9]*\).*/\1/p')
+        [ -n "$got" ] && [ "$got" = "$said" ] || wrong "$2: $got bytes, planned $said: $(tail -n 1 "$D/err")"
         # what was saved is whole: its names and shapes are those of one process
         checks=$((checks + 1))
         "$T" checkpoint show "$D/one" 2>"$D/err" | sed '/iteration\|saved\|world\|process\|size\|MB/d' >"$D/show-one"

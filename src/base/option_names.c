@@ -137,10 +137,10 @@ ts_status ts_option_finish(const ts_option_set *s)
 }
 
 /* Whether what was given is the row's word without effect. */
-static bool is_idle(const entry *e)
+static bool is_idle(const ts_option_set *s, const entry *e)
 {
     const ts_option *r = e->row;
-    if (!r->idle || e->from == TS_FROM_DEFAULT)
+    if (!r->idle || e->from == TS_FROM_DEFAULT || (r->unless && ts_option_is_on(s, r->unless)))
         return false;
     return r->type == TS_OPTION_FLAG
                ? *(const bool *)ts_option_field(e)
@@ -152,7 +152,7 @@ ts_status ts_option_notes(const ts_option_set *s, ts_str *out)
     bool any = false;
     for (size_t i = 0; i < s->n; i++) {
         const ts_option *r = s->e[i].row;
-        const bool alone = s->e[i].said && !is_refused(s, &s->e[i]), idle = is_idle(&s->e[i]);
+        const bool alone = s->e[i].said && !is_refused(s, &s->e[i]), idle = is_idle(s, &s->e[i]);
         if (!alone && !idle && (r->type != TS_OPTION_NOTE || s->e[i].from == TS_FROM_DEFAULT))
             continue;
         TS_TRY(ts_str_printf(out, "%s--%s", any ? ", " : "accepted, without effect here: ",

@@ -63,6 +63,7 @@ typedef struct ts_option {
     const char *choices; /* CHOICE, NOTE: "a|b|c" */
     const char *idle, *why; /* FLAG ("true"), CHOICE: the word that is accepted without effect here, and
                                why */
+    const char *unless; /* the option that, on, gives the idle word its effect; NULL: none */
     const char *group, *help;
 } ts_option;
 

@@ -50,6 +50,7 @@ static ts_status forward(void *self, ts_tape *tape, const ts_network_call *c, ts
                      .context = c->context,
                      .joins = c->joins,
                      .n_joins = c->n_joins,
+                     .mlp_again = c->recompute.mlp,
                      .hidden_dropout = c->hidden_dropout,
                      .attention_dropout = c->attention_dropout,
                      .seed = c->seed,

@@ -27,6 +27,7 @@ typedef enum ts_recompute {
 typedef struct ts_recompute_plan {
     ts_recompute method;
     int64_t layers; /* uniform: layers in one segment; block: how many layers */
+    bool mlp;       /* of layers that are not recomputed as a whole: their MLPs */
 } ts_recompute_plan;
 
 /* One forward pass. Layers [first, last) run. With `stream` NULL the tokens are embedded before them

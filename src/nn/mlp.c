@@ -18,13 +18,39 @@ static ts_status run_mlp(ts_tape *tape, const ts_mlp_layer *l, ts_tensor *x, ts_
     return ts_linear_forward(tape, &l->fc2, a, y);
 }
 
+typedef struct again_ctx {
+    const ts_mlp_layer *l;
+    int64_t layer;
+} again_ctx;
+
+static ts_status again(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out)
+{
+    const again_ctx *c = ctx;
+    ts_device_part(tape->dev, "mlp", c->layer);
+    return run_mlp(tape, c->l, in, out);
+}
+
+static bool trains(const ts_linear *l) { return l->adapter || l->w->grad || (l->b && l->b->grad); }
+
+/* As a segment; nothing is to be recorded where nothing in it, or below, is trained. */
+static ts_status run_again(ts_tape *tape, const ts_mlp_layer *l, int64_t layer, ts_tensor *x,
+                           ts_tensor **y)
+{
+    const again_ctx c = { l, layer };
+    const bool recording = tape->recording;
+    tape->recording = recording && (x->wants_grad || trains(&l->fc1) || trains(&l->fc2));
+    const ts_status st = ts_tape_segment(tape, again, &c, sizeof c, x, y);
+    tape->recording = recording;
+    return st;
+}
+
 static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer,
                          ts_tensor *x, ts_tensor **y)
 {
-    (void)run;
     ts_device_part(tape->dev, "mlp", layer);
     TS_TRY(ts_tape_push(tape));
-    const ts_status st = run_mlp(tape, module, x, y);
+    const ts_status st = run->mlp_again ? run_again(tape, module, layer, x, y)
+                                        : run_mlp(tape, module, x, y);
     ts_tape_pop(tape, st == TS_OK ? *y : NULL);
     return st;
 }

@@ -37,6 +37,7 @@ typedef struct ts_run {
      * pass is over. */
     const ts_join *joins;
     int n_joins;
+    bool mlp_again; /* an MLP keeps its input alone and runs again in the backward pass */
     /* Generation: what each layer keeps, NULL in training; sequence b is in slot slot0 + b. Of each,
      * tokens that are there already and tokens of this pass (rows behind them are padding), on the
      * host, [B]. */

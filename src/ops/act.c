@@ -47,7 +47,7 @@ static void act_replay(ts_tape *tape, ts_record *r, int i)
 }
 
 static const ts_op act_op = { .name = "activation", .backward = act_backward,
-                              .replay = act_replay };
+                              .replay = act_replay, .replayed = TS_REPLAY_ACT };
 
 ts_status ts_op_act(ts_tape *tape, ts_act act, bool gated, ts_tensor *x, ts_tensor **y)
 {

@@ -95,7 +95,7 @@ static void norm_replay(ts_tape *tape, ts_record *r, int i)
 }
 
 static const ts_op norm_op = { .name = "norm", .backward = norm_backward, .weight = norm_weight,
-                               .replay = norm_replay };
+                               .replay = norm_replay, .replayed = TS_REPLAY_NORM };
 
 static ts_status record_norm(ts_tape *tape, const norm_attr *n, ts_tensor *x, ts_tensor *res,
                              ts_tensor *y)

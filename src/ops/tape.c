@@ -218,10 +218,18 @@ ts_status ts_tape_record(ts_tape *tape, const ts_op *op, size_t attr_size, ts_re
     return TS_OK;
 }
 
+static bool is_replayed(const ts_tape_options *o, const ts_record *maker)
+{
+    if (!maker || o->defer_weights)
+        return false; /* a deferred half may run when the maker is gone already */
+    const ts_layer_range *in = &o->again[maker->op->replayed];
+    return o->replay || (maker->layer >= in->first && maker->layer < in->last);
+}
+
 void ts_record_save(ts_tape *tape, ts_record *r, ts_tensor *t)
 {
-    if (tape->opt.replay && t->maker && !tape->opt.defer_weights)
-        return; /* a deferred half may run when the maker is gone already */
+    if (is_replayed(&tape->opt, t->maker))
+        return;
     TS_ASSERT(r->n_saved < TS_RECORD_TENSORS, "%s saves too many tensors", r->op->name);
     r->saved[r->n_saved++] = t;
     ts_tensor_pin(t);
@@ -393,6 +401,8 @@ static ts_status segment_backward(ts_tape *tape, ts_record *r)
 {
     const segment_attr *a = r->attr;
     ts_tensor *in, *out;
+    void *bytes;
+    TS_TRY(ts_tape_need(tape, r->in[0], &bytes)); /* a norm's output may have been dropped */
     TS_TRY(ts_tape_alias(tape, r->in[0], &in));
     in->wants_grad = r->in[0]->wants_grad;
     tape->recording = true;

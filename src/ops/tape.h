@@ -15,6 +15,9 @@
 typedef struct ts_tape ts_tape;
 typedef struct ts_record ts_record;
 
+/* What can be made again cheaply, by what makes it. */
+typedef enum ts_replayed { TS_REPLAY_NORM, TS_REPLAY_ACT, TS_REPLAYED } ts_replayed;
+
 typedef struct ts_op {
     const char *name;
     /* Gradients of in[] from those of out[] (ts_tape_accumulate). */
@@ -23,6 +26,7 @@ typedef struct ts_op {
     ts_status (*weight)(ts_tape *tape, ts_record *r);
     /* Computes out[i]'s bytes again into fresh storage (which out[i] already has); NULL: cannot. */
     void (*replay)(ts_tape *tape, ts_record *r, int i);
+    ts_replayed replayed; /* what replay makes */
 } ts_op;
 
 enum { TS_RECORD_TENSORS = 6, TS_RECORD_PARAMS = 3 };
@@ -48,8 +52,15 @@ typedef struct ts_tape_hooks {
     void *ctx;
 } ts_tape_hooks;
 
+typedef struct ts_layer_range {
+    int64_t first, last; /* [first, last) */
+} ts_layer_range;
+
 typedef struct ts_tape_options {
     bool replay;         /* drop what can be replayed cheaply (less memory, a little more work) */
+    /* Without it: what is made in these layers alone, by what makes it; the model's own parts, such as
+     * the norm behind its last layer, are in no layer. */
+    ts_layer_range again[TS_REPLAYED];
     bool defer_weights;  /* keep weight halves for ts_tape_run_weights */
 } ts_tape_options;
 
@@ -96,7 +107,7 @@ void ts_tensor_unpin(ts_tensor *t);
 /* While recording: makes a record with zeroed attr of attr_size bytes. */
 ts_status ts_tape_record(ts_tape *tape, const ts_op *op, size_t attr_size,
                          ts_record **out) TS_NODISCARD;
-/* The record will need t's bytes in backward. With options.replay, a t that can be replayed is
+/* The record will need t's bytes in backward. A t that can be replayed, and is by the options, is
  * noted but not pinned. */
 void ts_record_save(ts_tape *tape, ts_record *r, ts_tensor *t);
 /* Makes a parameter's gradient expected from this record. */

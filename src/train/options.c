@@ -21,7 +21,10 @@
     { .name = name_, .type = TS_OPTION_REAL, .offset = offsetof(ts_train_options, field_),         \
       .def = def_, .lo = 0, .hi = 1, .below = true, .is = TS_OPTION_DECIDES, .group = group_,        \
       .help = help_ }
-#define ATTENTION "attention is always computed again: its scores are never kept"
+/* what is without effect unless another option is given */
+#define UNLESS(other, field_, name_, why_, help_)                                                  \
+    { .name = name_, .type = TS_OPTION_FLAG, .offset = offsetof(ts_train_options, field_),          \
+      .idle = "true", .unless = other, .why = why_, .group = "memory", .help = help_ }
 
 const ts_option ts_train_option_rows[] = {
     RUN(INT, micro_batch_size, "micro-batch-size", "1", 1, 1 << 24, NULL, "training",
@@ -122,18 +125,31 @@ const ts_option ts_train_option_rows[] = {
         "overflows until the scale is halved"),
     { .name = "recompute-granularity", .type = TS_OPTION_CHOICE,
       .offset = offsetof(ts_train_options, recompute_granularity), .def = "none",
-      .choices = TS_CHOICES(TS_GRANULARITIES), .idle = "selective", .why = ATTENTION,
-      .group = "memory",
-      .help = "what is computed again instead of kept: layers (full); attention (selective) always is, "
-              "so that selective changes nothing" },
+      .choices = TS_CHOICES(TS_GRANULARITIES), .idle = "selective", .unless = "recompute-modules",
+      .why = TS_WHY_ATTENTION, .group = "memory",
+      .help = "what is computed again instead of kept: layers (full), or the modules of "
+              "--recompute-modules (selective)" },
     ROW(CHOICE, recompute_method, "recompute-method", "none", 0, 0,
         TS_CHOICES(TS_RECOMPUTE_METHODS), "memory",
         "full: in groups of layers (uniform) or the first layers singly (block)"),
     ROW(INT, recompute_num_layers, "recompute-num-layers", "1", 1, 1 << 20, NULL, "memory",
         "layers of a group, or how many layers"),
-    { .name = "recompute-activations", .type = TS_OPTION_FLAG,
-      .offset = offsetof(ts_train_options, recompute_activations), .idle = "true", .why = ATTENTION,
-      .group = "memory", .help = "the same as --recompute-granularity selective" },
+    UNLESS("recompute-modules", recompute_activations, "recompute-activations", TS_WHY_ATTENTION,
+           "the same as --recompute-granularity selective"),
+    ROW(LIST, recompute_modules, "recompute-modules", NULL, 0, 0, NULL, "memory",
+        "selective: mlp (its input alone is kept), layernorm (as --recompute-norm), core_attn "
+        "(attention: always so; alone where nothing is given)"),
+    UNLESS("keep-cheap-activations", recompute_norm, "recompute-norm", TS_WHY_NORM,
+           "with --keep-cheap-activations: make the outputs of norms again all the same"),
+    ROW(INT, recompute_norm_num_layers, "recompute-norm-num-layers", "-1", -1, 1 << 20, NULL,
+        "memory", "in so many layers, behind those that are recomputed as a whole (-1: all)"),
+    UNLESS("keep-cheap-activations", recompute_activation_function,
+           "recompute-activation-function", TS_WHY_ACT,
+           "with --keep-cheap-activations: make the outputs of activation functions again all the "
+           "same"),
+    ROW(INT, recompute_activation_function_num_layers, "recompute-activation-function-num-layers",
+        "-1", -1, 1 << 20, NULL, "memory",
+        "in so many layers, behind those that are recomputed as a whole (-1: all)"),
     ROW(NOFLAG, replay, "keep-cheap-activations", NULL, 0, 0, NULL, "memory",
         "keep the outputs of norms and activation functions instead of making them again"),
     RUN(FLAG, deterministic, "deterministic-mode", NULL, 0, 0, NULL, "repeatability",

@@ -67,6 +67,13 @@ typedef enum ts_recompute_method { TS_RECOMPUTE_METHODS(TS_CHOICE_VALUE) } ts_re
     W(TS_EXIT_SIGXCPU, "SIGXCPU")
 typedef enum ts_exit_signal { TS_EXIT_SIGNALS(TS_CHOICE_VALUE) } ts_exit_signal;
 
+/* Why some of it has no effect. */
+#define TS_WHY_ATTENTION "attention is always computed again: its scores are never kept"
+#define TS_WHY_NORM                                                                                \
+    "the outputs of norms are made again in all layers, unless --keep-cheap-activations"
+#define TS_WHY_ACT                                                                                 \
+    "the outputs of activation functions are made again in all layers, unless --keep-cheap-activations"
+
 typedef struct ts_train_options {
     int64_t micro_batch_size, global_batch_size, train_iters, train_samples, seq_length;
     int64_t seed, eval_iters, eval_interval;
@@ -93,6 +100,9 @@ typedef struct ts_train_options {
     int recompute_granularity, recompute_method; /* TS_GRANULARITY_*, TS_RECOMPUTE_METHOD_* */
     int64_t recompute_num_layers;
     bool recompute_activations, replay;
+    ts_option_list recompute_modules; /* of selective */
+    bool recompute_norm, recompute_activation_function;
+    int64_t recompute_norm_num_layers, recompute_activation_function_num_layers; /* -1: all */
     /* repeatability */
     bool deterministic;
     /* saving, stopping */

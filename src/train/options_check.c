@@ -2,6 +2,7 @@
 #include "train/lr.h"
 #include "train/options.h"
 #include "train/ramp.h"
+#include "train/recompute.h"
 
 static ts_status need(bool given, const char *name)
 {
@@ -137,9 +138,7 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
                         o->min_loss_scale, o->initial_loss_scale);
     if (!o->skip_train)
         TS_TRY(check_rate(o, ramp.full));
-    if (o->recompute_activations && o->recompute_granularity == TS_GRANULARITY_FULL)
-        return ts_error(TS_ERR_USER, "--recompute-activations is --recompute-granularity selective "
-                                     "and contradicts --recompute-granularity full: give one");
+    TS_TRY(ts_recompute_check(o));
     if (o->save_interval && !o->save)
         return ts_error(TS_ERR_USER, "--save-interval needs --save, a folder for the checkpoints");
     return TS_OK;

@@ -10,6 +10,11 @@
 #define BOARD(name, words)                                                                         \
     TS_NOTE(name, words, "training", "event files hold what docs/training.md says")
 #define MEMORY(name, words) TS_NOTE(name, words, "training", "memory of another platform")
+#define STAGES(name) TS_TOLD(name, 0, "training", "there are no virtual stages of a pipeline")
+#define ADAPTIVE(name, words)                                                                      \
+    TS_TOLD(name, words, "training",                                                               \
+            "layers to recompute are not chosen by memory: `tessera plan` says what "              \
+            "--recompute-num-layers takes")
 #define PROFILE(name, words)                                                                       \
     TS_NOTE(name, words, "training", "goes with --profile")
 #define FORMAT(name_, words, choices_)                                                              \
@@ -48,10 +53,13 @@ const ts_option ts_train_script_rows[] = {
     TS_NOTE("deepspeed-activation-checkpointing", 0, "training",
             "an old name of --recompute-granularity full"),
     MEMORY("swap-attention", 0),
-    MEMORY("recompute-in-advance", 0),
+    STAGES("recompute-in-advance"),
+    STAGES("recompute-in-bubble"),
+    STAGES("enable-recompute-layers-per-pp-rank"),
+    ADAPTIVE("adaptive-recompute-device-swap", 0),
+    ADAPTIVE("adaptive-recompute-device-size", 1),
+    ADAPTIVE("adaptive-recompute-profiling-step", 1),
     MEMORY("recompute-mla-up-proj", 0),
-    MEMORY("recompute-modules", TS_OPTION_ANY),
-    MEMORY("enable-recompute-layers-per-pp-rank", 0),
     MEMORY("mla-swap-core-attn-out", 0),
     MEMORY("mla-zero-memory", 0),
     MEMORY("moe-zero-memory", 1),

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "train/lr.h"
+#include "train/recompute.h"
 
 #include <string.h>
 
@@ -26,6 +27,7 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
     const int64_t positions = o->model.max_position_embeddings;
     TS_TRY(check_load(o, set));
     TS_TRY(ts_model_options_check(&o->model, set));
+    TS_TRY(ts_recompute_check_together(&o->train, set, o->model.num_layers));
     if (positions && o->train.seq_length > positions)
         return ts_error(TS_ERR_USER,
                         "--seq-length %lld is longer than --max-position-embeddings %lld",
@@ -87,8 +89,7 @@ static void warn_precision(const ts_job_options *o, const ts_option_set *set)
 {
     static const char *const dynamic[] = { "initial-loss-scale", "min-loss-scale",
                                            "loss-scale-window", "hysteresis" };
-    const bool fixed = o->train.loss_scale > 0,
-               full = o->train.recompute_granularity == TS_GRANULARITY_FULL;
+    const bool fixed = o->train.loss_scale > 0;
     ts_option_warn_alone(set, "loss-scale", o->runtime.fp16, "--fp16");
     for (size_t i = 0; i < sizeof dynamic / sizeof *dynamic; i++) {
         ts_option_warn_alone(set, dynamic[i], o->runtime.fp16, "--fp16");
@@ -96,8 +97,6 @@ static void warn_precision(const ts_job_options *o, const ts_option_set *set)
                              "a scale that changes (--loss-scale gives a fixed one)");
     }
     ts_option_warn_alone(set, "packed-weights", o->runtime.bf16, "--bf16");
-    ts_option_warn_alone(set, "recompute-method", full, "--recompute-granularity full");
-    ts_option_warn_alone(set, "recompute-num-layers", full, "--recompute-granularity full");
 }
 
 static void warn_data(const ts_job_options *o, const ts_option_set *set)
@@ -159,6 +158,7 @@ void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp
     warn_rate(&o->train, set);
     warn_run_length(&o->train, dp);
     warn_precision(o, set);
+    ts_recompute_warn(&o->train, set);
     warn_data(o, set);
     warn_tokenizer(&o->text, set);
     warn_sums(&o->train, set, dp);

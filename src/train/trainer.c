@@ -1,5 +1,7 @@
 #include "train/trainer.h"
 
+#include "train/recompute.h"
+
 /* What only training needs. */
 static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
 {
@@ -16,7 +18,7 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
 
 static ts_status make_flights(ts_trainer *t, int flights)
 {
-    const ts_tape_options tape = { .replay = t->o->replay };
+    const ts_tape_options tape = ts_recompute_tape(t->o);
     t->flights = flights ? flights : 1;
     TS_TRY(ts_alloc(&t->flight, (size_t)t->flights, sizeof *t->flight));
     for (int i = 0; i < t->flights; i++)

@@ -48,7 +48,7 @@ static void open_stage(stage *s, ts_dtype compute, int64_t first, int64_t last, 
 {
     *s = (stage){ .first = first, .last = last };
     if (recomputes)
-        s->plan = (ts_recompute_plan){ TS_RECOMPUTE_UNIFORM, 1 };
+        s->plan = (ts_recompute_plan){ .method = TS_RECOMPUTE_UNIFORM, .layers = 1 };
     EXPECT_OK(ts_device_open("cpu", &(ts_device_options){ .threads = 1, .isa = TS_ISA_ALL }, &s->dev));
     for (int i = 0; i < UNDER_WAY; i++)
         EXPECT_OK(ts_tape_create(s->dev, &(ts_tape_options){ .replay = true }, &s->f[i].tape));

@@ -1,5 +1,7 @@
 #include "train/objective/lm.h"
 
+#include "train/recompute.h"
+
 /* A micro-batch on the device, and what its losses are taken of. */
 typedef struct lm_batch {
     ts_fields fields;
@@ -155,15 +157,6 @@ static double flops(const ts_objective *base, int64_t samples)
     return S * (double)samples * o->network.kind->training_flops(o->network.self, S);
 }
 
-static ts_recompute_plan plan_recompute(const ts_train_options *o)
-{
-    if (o->recompute_granularity != TS_GRANULARITY_FULL)
-        return (ts_recompute_plan){ TS_RECOMPUTE_NONE, 0 };
-    const bool block = o->recompute_method == TS_RECOMPUTE_METHOD_BLOCK;
-    return (ts_recompute_plan){ block ? TS_RECOMPUTE_BLOCK : TS_RECOMPUTE_UNIFORM,
-                                o->recompute_num_layers };
-}
-
 void ts_lm_objective_init(ts_lm_objective *o, const ts_network *network, const ts_train_options *t,
                           bool has_segments)
 {
@@ -175,7 +168,7 @@ void ts_lm_objective_init(ts_lm_objective *o, const ts_network *network, const t
                                       .flops = flops },
                             .network = *network,
                             .seq_length = t->seq_length,
-                            .recompute = plan_recompute(t),
+                            .recompute = ts_recompute_layers(t),
                             .hidden_dropout = (float)t->hidden_dropout,
                             .attention_dropout = (float)t->attention_dropout,
                             .seed = (uint64_t)t->seed,

@@ -221,7 +221,7 @@ static void second_sequence_again(void **state)
         assert_non_null(kept[i]);
         memcpy(kept[i], sets[i]->grads->data, (size_t)sets[i]->total * sizeof(float));
     }
-    c.plan = &(ts_recompute_plan){ TS_RECOMPUTE_UNIFORM, 1 };
+    c.plan = &(ts_recompute_plan){ .method = TS_RECOMPUTE_UNIFORM, .layers = 1 };
     step_crossing(&c);
     for (int i = 0; i < 3; i++)
         check_kept(sets[i], kept[i], "all trained");

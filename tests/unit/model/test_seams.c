@@ -246,7 +246,7 @@ static ts_tensor *whole(ts_tape *tape, int64_t n, const int32_t *host)
 /* The sum of the losses with these features; n_joins 0: without. */
 static double joined(const rig *r, ts_decoder *d, features *f, int n_joins, bool again, bool grads)
 {
-    static const ts_recompute_plan every_layer = { TS_RECOMPUTE_UNIFORM, 1 };
+    static const ts_recompute_plan every_layer = { .method = TS_RECOMPUTE_UNIFORM, .layers = 1 };
     int32_t ids[T], pos[T], labels[T], at[T], back[T], chosen[T];
     double sum = 0;
     ts_tape_reset(r->tape);

@@ -1,0 +1,132 @@
+#!/bin/sh
+# Recomputation: each option takes as many bytes less as what is no longer kept has, `plan` says so beforehand, and
+# not one bit of losses, gradients and weights changes; the dropout of what runs again is the same too.
+. "$(dirname "$0")/lib.sh"
+
+# The vocabulary is large, so that the highest moment is in the output layer, when all that is kept is there.
+L=4 T_=512 H=64 F=176 ES=4
+job="--num-layers $L --hidden-size $H --ffn-hidden-size $F --num-attention-heads 4 --position-embedding-type rope
+    --normalization RMSNorm --swiglu --disable-bias-linear --max-position-embeddings 256 --seq-length 256
+    --micro-batch-size 2 --global-batch-size 4 --tokenizer-type NullTokenizer --vocab-size 8191 --mock-data
+    --train-iters 3 --lr 1e-2 --eval-iters 0 --hidden-dropout 0.1 --attention-dropout 0.1"
+
+# run NAME OPTIONS...: leaves peak-NAME, planned-NAME, acts-NAME, curve-NAME and weights-NAME
+run() {
+    name=$1
+    shift
+    # shellcheck disable=SC2086
+    "$T" pretrain $job "$@" --metrics-jsonl "$D/m" --save-hf "$D/hf-$name" >"$D/out" 2>"$D/err" </dev/null ||
+        wrong "pretrain $*: $(tail -n 1 "$D/err")"
+    curve "$D/m" >"$D/curve-$name"
+    cp "$D/hf-$name/model.safetensors" "$D/weights-$name"
+    sed 's/.*"memory_peak_bytes": \([0-9]*\).*/\1/' "$D/m" | sort -n | tail -n 1 >"$D/peak-$name"
+    rm -r "$D/m" "$D/hf-$name"
+    # shellcheck disable=SC2086
+    "$T" plan $job "$@" --json >"$D/plan" 2>"$D/err" || wrong "plan $*: $(tail -n 1 "$D/err")"
+    tr -d ' \n' <"$D/plan" | sed 's/.*"peak_bytes":\([0-9]*\).*/\1/' >"$D/planned-$name"
+}
+
+# less BYTES BASE OPTIONS...: against the run of that name
+less() {
+    bytes=$1 base=$2
+    shift 2
+    checks=$((checks + 1))
+    rm -f "$D"/*-this
+    run this "$@"
+    was=$(cat "$D/peak-$base") now=$(cat "$D/peak-this") plan=$(cat "$D/planned-this")
+    [ "$((was - now))" = "$bytes" ] || wrong "$*: $((was - now)) bytes less than $base, not $bytes"
+    [ "$now" = "$plan" ] || wrong "$*: planned $plan bytes, took $now"
+    same "$D/curve-$base" "$D/curve-this"
+    same "$D/weights-$base" "$D/weights-this"
+}
+
+# In a layer: the outputs of two norms, of the activation function, of the MLP's first product (gate and up).
+parts() {
+    norms=$((2 * T_ * H * ES)) act=$((T_ * F * ES)) up=$((T_ * 2 * F * ES))
+}
+
+parts
+run all --keep-cheap-activations
+run cheap
+same "$D/curve-all" "$D/curve-cheap"
+same "$D/weights-all" "$D/weights-cheap"
+keep=--keep-cheap-activations
+less $((L * norms)) all $keep --recompute-norm
+less $((3 * norms)) all $keep --recompute-norm --recompute-norm-num-layers 3
+less 0 all $keep --recompute-norm --recompute-norm-num-layers 0
+less $((L * act)) all $keep --recompute-activation-function
+less "$act" all $keep --recompute-activation-function --recompute-activation-function-num-layers 1
+less $((2 * norms + L * act)) all $keep --recompute-norm --recompute-norm-num-layers 2 --recompute-activation-function
+less $((L * norms)) all $keep --recompute-granularity selective --recompute-modules layernorm core_attn
+less $((L * (norms + act + up))) all $keep --recompute-activations --recompute-modules layernorm mlp
+less $((L * (act + up))) all $keep --recompute-granularity selective --recompute-modules mlp
+less $((L * up)) cheap --recompute-granularity selective --recompute-modules mlp
+# what is so already, or of a pipeline
+less 0 cheap --recompute-norm --recompute-activation-function
+less 0 cheap --recompute-granularity selective
+less 0 cheap --recompute-activations --recompute-modules core_attn
+less 0 cheap --enable-recompute-layers-per-pp-rank --recompute-in-advance
+less 0 cheap --recompute-in-bubble --adaptive-recompute-device-size 100
+
+# Layers: of each that is recomputed only its input stays. The parts are then of the layers behind these.
+full="--recompute-granularity full --recompute-method"
+# shellcheck disable=SC2086
+{
+    run three $keep $full block --recompute-num-layers 3
+    less $((norms)) three $keep $full block --recompute-num-layers 3 --recompute-norm
+    less $((act)) three $keep $full block --recompute-num-layers 3 --recompute-activation-function \
+        --recompute-activation-function-num-layers 4
+    run one $keep $full block --recompute-num-layers 1
+    less $((2 * norms + 3 * act)) one $keep $full block --recompute-num-layers 1 --recompute-norm --recompute-norm-num-layers 2 \
+        --recompute-activation-function
+    # from one to three: of two layers all but their inputs goes, and each is as large as the other
+    run two $keep $full block --recompute-num-layers 2
+    layer=$(($(cat "$D/peak-one") - $(cat "$D/peak-two")))
+    checks=$((checks + 1))
+    [ "$layer" -gt $((norms + act + up)) ] || wrong "a layer that is recomputed keeps all but $layer bytes"
+    less "$layer" two $keep $full block --recompute-num-layers 3
+    less $((2 * layer)) two $keep $full block --recompute-num-layers 4
+    less $((3 * layer)) one $keep $full uniform --recompute-num-layers 1
+}
+
+ES=2
+parts
+job="$job --bf16"
+run all $keep
+run cheap
+less $((L * norms)) all $keep --recompute-norm
+less $((2 * act)) all $keep --recompute-activation-function --recompute-activation-function-num-layers 2
+less $((L * up)) cheap --recompute-granularity selective --recompute-modules mlp
+
+# contradictions, and what is said
+train() {
+    # shellcheck disable=SC2086
+    "$T" pretrain $job "$@"
+}
+said="without effect here"
+for option in --recompute-norm --recompute-activation-function; do
+    # shellcheck disable=SC2086
+    expect 2 "$option contradicts --recompute-granularity full with --recompute-method uniform" train $full uniform $option
+    expect 2 "$option contradicts --recompute-granularity full with --recompute-method uniform" train --recompute-granularity full $option
+    expect 2 "$option contradicts --recompute-granularity selective: give --recompute-modules" train \
+        --recompute-granularity selective $option
+    expect 2 "$option contradicts --recompute-activations: give --recompute-modules" train --recompute-activations $option
+    expect 2 "$option-num-layers 5 is more than --num-layers 4: expected 0 to 4" train $option $option-num-layers 5
+done
+expect 2 "--recompute-modules mpl: expected core_attn, layernorm or mlp" train --recompute-activations --recompute-modules mpl
+expect 2 "--recompute-modules moe_act: there is no such module in this version" train --recompute-activations --recompute-modules moe_act
+expect 2 "--recompute-in-bubble and --recompute-in-advance contradict each other" train --recompute-in-bubble --recompute-in-advance
+expect 2 "--recompute-in-bubble and --recompute-granularity contradict each other" train --recompute-in-bubble \
+    --recompute-granularity full
+job="$job --train-iters 1"
+expect 0 "$said: --recompute-norm (the outputs of norms are made again in all layers" train --recompute-norm
+expect 0 "$said: --recompute-modules layernorm (the outputs of norms" train --recompute-activations --recompute-modules layernorm
+expect 0 "$said: --recompute-modules core_attn (attention is always" train --recompute-activations --recompute-modules core_attn
+expect 0 "--recompute-modules has no effect without --recompute-granularity selective" train --recompute-modules mlp
+for option in --recompute-norm --recompute-activation-function; do
+    expect 0 "$option-num-layers has no effect without $option" train $option-num-layers 1
+done
+checks=$((checks + 1))
+train $keep --recompute-norm --recompute-activation-function >"$D/out" 2>&1 </dev/null
+! grep -q "$said" "$D/out" || wrong "with $keep: $(grep "$said" "$D/out")"
+finish

@@ -21,6 +21,7 @@ typedef struct ts_forecast_figures {
     double step_seconds, tokens_per_second; /* estimates */
     double bubble;                          /* part of the step that pipeline stages wait, 0 to 1 */
     bool fits;                              /* --memory-limit-gb and the host's memory are enough */
+    int64_t swapped_bytes;                  /* at that moment: activations that wait on the host */
 } ts_forecast_figures;
 
 /* options: those of `tessera plan` (subject "plan"): training's, --world-size, --hardware. Any

@@ -33,6 +33,7 @@ static void take_figures(const ts_plan *p, ts_forecast_figures *f)
         .tokens_per_second = p->tokens_per_second,
         .bubble = p->bubble,
         .fits = ts_plan_fits(p),
+        .swapped_bytes = r->mem.at_peak[TS_MEM_SWAP],
     };
     for (const ts_plan_traffic *t = r->traffic; t->group; t++)
         f->traffic_bytes += t->sent.bytes;

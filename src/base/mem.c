@@ -92,6 +92,6 @@ const char *ts_mem_kind_name(ts_mem_kind kind)
 {
     static const char *const names[TS_MEM_KINDS] = { "weights",     "gradients",     "optimizer",
                                                      "activations", "communication", "data",
-                                                     "other" };
+                                                     "other",       "swapped" };
     return names[kind];
 }

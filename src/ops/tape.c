@@ -15,6 +15,7 @@ ts_status ts_tape_create(ts_device *dev, const ts_tape_options *o, ts_tape **out
     TS_TRY(ts_alloc(&t, 1, sizeof *t));
     t->dev = dev;
     t->opt = *o;
+    t->swap.dev = dev;
     t->recording = true;
     const ts_status st = ts_tape_push(t);
     if (st != TS_OK)
@@ -41,6 +42,7 @@ static void clear_grad(ts_tensor *t)
 
 static void release_saved(ts_record *r)
 {
+    ts_swap_drop(&r->swapped);
     while (r->n_saved)
         if (r->saved[--r->n_saved])
             ts_tensor_unpin(r->saved[r->n_saved]);
@@ -83,6 +85,7 @@ void ts_tape_destroy(ts_tape **tape)
     ts_free(&(*tape)->frame);
     ts_arena_deinit(&(*tape)->arena);
     ts_uses_deinit(&(*tape)->uses);
+    ts_swap_deinit(&(*tape)->swap);
     ts_free(tape);
 }
 
@@ -397,13 +400,26 @@ typedef struct segment_attr {
     void *ctx;
 } segment_attr;
 
+/* What the segment began with: the bytes that were kept (a norm's output may have been dropped and is
+ * made again), or those that come back. */
+static ts_status input_again(ts_tape *tape, ts_record *r, ts_tensor **in)
+{
+    const ts_tensor *was = r->in[0];
+    void *bytes;
+    if (!r->swapped) {
+        TS_TRY(ts_tape_need(tape, r->in[0], &bytes));
+        return ts_tape_alias(tape, was, in);
+    }
+    TS_TRY(ts_tape_new(tape, was->dtype, was->dim[0], was->rank > 1 ? was->dim[1] : 0, in));
+    ts_swap_in(&tape->swap, &r->swapped, *in);
+    return TS_OK;
+}
+
 static ts_status segment_backward(ts_tape *tape, ts_record *r)
 {
     const segment_attr *a = r->attr;
     ts_tensor *in, *out;
-    void *bytes;
-    TS_TRY(ts_tape_need(tape, r->in[0], &bytes)); /* a norm's output may have been dropped */
-    TS_TRY(ts_tape_alias(tape, r->in[0], &in));
+    TS_TRY(input_again(tape, r, &in));
     in->wants_grad = r->in[0]->wants_grad;
     tape->recording = true;
     ts_status st = a->fn(tape, a->ctx, in, &out);
@@ -441,7 +457,10 @@ ts_status ts_tape_segment(ts_tape *tape, ts_segment_fn *fn, const void *ctx, siz
         r->in[0] = in;
         r->out[0] = y;
         y->wants_grad = true;
-        ts_record_save(tape, r, in);
+        if (tape->opt.swap)
+            TS_TRY(ts_swap_out(&tape->swap, in, &r->swapped));
+        else
+            ts_record_save(tape, r, in);
     }
     *out = y;
     return TS_OK;

@@ -10,6 +10,7 @@
 #ifndef TS_OPS_TAPE_H
 #define TS_OPS_TAPE_H
 #include "base/arena.h"
+#include "ops/swap.h"
 #include "ops/uses.h"
 
 typedef struct ts_tape ts_tape;
@@ -37,6 +38,7 @@ struct ts_record {
     ts_tensor *in[3], *out[2];            /* nodes: shape and gradient, bytes may be gone */
     ts_tensor *saved[TS_RECORD_TENSORS];  /* pinned until the record is done */
     int n_saved;
+    ts_swap_slot *swapped;                /* in[0]'s bytes, where they wait on the host; or NULL */
     ts_param *param[TS_RECORD_PARAMS];
     void *attr;                           /* the operator's own settings, in the tape's arena */
     /* of the model, and its layer: where the ledger is in backward */
@@ -61,6 +63,7 @@ typedef struct ts_tape_options {
     /* Without it: what is made in these layers alone, by what makes it; the model's own parts, such as
      * the norm behind its last layer, are in no layer. */
     ts_layer_range again[TS_REPLAYED];
+    bool swap;           /* what segments keep, their inputs, waits in the host's memory */
     bool defer_weights;  /* keep weight halves for ts_tape_run_weights */
 } ts_tape_options;
 
@@ -71,6 +74,7 @@ struct ts_tape {
     bool recording;
     ts_arena arena;
     ts_uses uses;        /* what gradients are still to come */
+    ts_swap swap;
     ts_record *last;
     ts_record *deferred; /* by prev, newest first */
     struct ts_frame *frame;

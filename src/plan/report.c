@@ -3,6 +3,7 @@
 #include "plan/hardware.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* ---- what of the ledger a row shows ---- */
 
@@ -117,6 +118,7 @@ static ts_status memory(const ts_plan_rank *r, ts_str *out)
         { "gradients", r->mem.at_peak[TS_MEM_GRAD] },
         { "optimizer", r->mem.at_peak[TS_MEM_OPTIM] },
         { "activations", r->mem.at_peak[TS_MEM_ACT] },
+        { "swapped", r->mem.at_peak[TS_MEM_SWAP] }, /* left out where nothing is */
         { "buffers", ts_plan_buffers(&r->mem) },
         { "peak", r->mem.peak },
     };
@@ -125,10 +127,13 @@ static ts_status memory(const ts_plan_rank *r, ts_str *out)
     TS_TRY(r->count > 1
                ? ts_str_printf(out, "\nmemory of each of the ranks %d to %d\n", r->rank, last)
                : ts_str_printf(out, "\nmemory of rank %d\n", r->rank));
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        TS_TRY(ts_str_printf(out, "  %-12s %12s%s%s\n", rows[i].name,
-                             ts_human_bytes((double)rows[i].bytes, a),
-                             i == 5 ? "   reached in: " : "", i == 5 ? r->peak_at : ""));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const bool is_peak = i == sizeof rows / sizeof *rows - 1;
+        if (rows[i].bytes || strcmp(rows[i].name, "swapped"))
+            TS_TRY(ts_str_printf(out, "  %-12s %12s%s%s\n", rows[i].name,
+                                 ts_human_bytes((double)rows[i].bytes, a),
+                                 is_peak ? "   reached in: " : "", is_peak ? r->peak_at : ""));
+    }
     return ts_str_printf(out, "  activations: %s on average over the step; a byte lives %s\n",
                          ts_human_bytes(r->activation_bytes, a),
                          human_seconds(r->activation_seconds, b));
@@ -233,6 +238,11 @@ static json_t *rank_json(const ts_plan_rank *r)
                   "gradients", (json_int_t)m->at_peak[TS_MEM_GRAD], "optimizer",
                   (json_int_t)m->at_peak[TS_MEM_OPTIM], "activations",
                   (json_int_t)m->at_peak[TS_MEM_ACT], "buffers", (json_int_t)ts_plan_buffers(m));
+    if (m->at_peak[TS_MEM_SWAP] &&
+        json_object_set_new(mem, "swapped", json_integer((json_int_t)m->at_peak[TS_MEM_SWAP]))) {
+        json_decref(mem);
+        return NULL;
+    }
     return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o}", "rank", r->rank, "count",
                      r->count, "tp", r->tp, "cp", r->cp, "ep", r->ep, "dp", r->dp, "pp", r->pp,
                      "memory", mem, "flops", ts_json_number(r->flops), "traffic", traffic_json(r));

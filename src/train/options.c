@@ -150,6 +150,9 @@ const ts_option ts_train_option_rows[] = {
     ROW(INT, recompute_activation_function_num_layers, "recompute-activation-function-num-layers",
         "-1", -1, 1 << 20, NULL, "memory",
         "in so many layers, behind those that are recomputed as a whole (-1: all)"),
+    ROW(FLAG, swap_layer_input, "swap-layer-input", NULL, 0, 0, NULL, "memory",
+        "full: what is kept, the inputs of layers, waits in the host's memory (of use where the device "
+        "has memory of its own)"),
     ROW(NOFLAG, replay, "keep-cheap-activations", NULL, 0, 0, NULL, "memory",
         "keep the outputs of norms and activation functions instead of making them again"),
     RUN(FLAG, deterministic, "deterministic-mode", NULL, 0, 0, NULL, "repeatability",

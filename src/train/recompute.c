@@ -44,7 +44,7 @@ static ts_layer_range layers_after(const ts_train_options *o, int64_t n)
 
 ts_tape_options ts_recompute_tape(const ts_train_options *o)
 {
-    ts_tape_options t = { .replay = o->replay };
+    ts_tape_options t = { .replay = o->replay, .swap = is_full(o) && o->swap_layer_input };
     if (o->recompute_norm)
         t.again[TS_REPLAY_NORM] = layers_after(o, o->recompute_norm_num_layers);
     if (is_selective(o) && has_module(o, "layernorm"))
@@ -144,6 +144,7 @@ void ts_recompute_warn(const ts_train_options *o, const ts_option_set *set)
     const bool full = is_full(o), selective = is_selective(o);
     ts_option_warn_alone(set, "recompute-method", full, "--recompute-granularity full");
     ts_option_warn_alone(set, "recompute-num-layers", full, "--recompute-granularity full");
+    ts_option_warn_alone(set, "swap-layer-input", full, "--recompute-granularity full");
     ts_option_warn_alone(set, "recompute-modules", selective, "--recompute-granularity selective");
     ts_option_warn_alone(set, "recompute-norm-num-layers", o->recompute_norm, "--recompute-norm");
     ts_option_warn_alone(set, "recompute-activation-function-num-layers",

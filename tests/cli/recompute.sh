@@ -10,7 +10,7 @@ job="--num-layers $L --hidden-size $H --ffn-hidden-size $F --num-attention-heads
     --micro-batch-size 2 --global-batch-size 4 --tokenizer-type NullTokenizer --vocab-size 8191 --mock-data
     --train-iters 3 --lr 1e-2 --eval-iters 0 --hidden-dropout 0.1 --attention-dropout 0.1"
 
-# run NAME OPTIONS...: leaves peak-NAME, planned-NAME, acts-NAME, curve-NAME and weights-NAME
+# run NAME OPTIONS...: leaves peak-NAME, planned-NAME, acts-NAME, swap-NAME, curve-NAME and weights-NAME
 run() {
     name=$1
     shift
@@ -23,7 +23,9 @@ run() {
     rm -r "$D/m" "$D/hf-$name"
     # shellcheck disable=SC2086
     "$T" plan $job "$@" --json >"$D/plan" 2>"$D/err" || wrong "plan $*: $(tail -n 1 "$D/err")"
-    tr -d ' \n' <"$D/plan" | sed 's/.*"peak_bytes":\([0-9]*\).*/\1/' >"$D/planned-$name"
+    for field in planned:peak_bytes acts:activations swap:swapped; do
+        tr -d ' \n' <"$D/plan" | sed "s/.*\"${field#*:}\":\([0-9]*\).*/\1/" >"$D/${field%:*}-$name"
+    done
 }
 
 # less BYTES BASE OPTIONS...: against the run of that name
@@ -89,6 +91,25 @@ full="--recompute-granularity full --recompute-method"
     less $((3 * layer)) one $keep $full uniform --recompute-num-layers 1
 }
 
+# swapped BASE LAYERS OPTIONS...: the inputs of so many segments go from one memory to the other, not a byte is lost
+swapped() {
+    base=$1 moved=$(($2 * T_ * H * ES))
+    shift 2
+    less 0 "$base" "$@" --swap-layer-input
+    checks=$((checks + 2))
+    acts=$(($(cat "$D/acts-$base") - $(cat "$D/acts-this"))) swap=$(cat "$D/swap-this")
+    [ "$acts" = "$moved" ] || wrong "$*: $acts bytes of activations less, not $moved"
+    [ "$swap" = "$moved" ] || wrong "$*: $swap bytes in the second memory, not $moved"
+}
+# shellcheck disable=SC2086
+{
+    swapped three 3 $keep $full block --recompute-num-layers 3
+    run uniform $full uniform --recompute-num-layers 1
+    swapped uniform $L $full uniform --recompute-num-layers 1
+    run groups $full uniform --recompute-num-layers 2
+    swapped groups 2 $full uniform --recompute-num-layers 2
+}
+
 ES=2
 parts
 job="$job --bf16"
@@ -97,6 +118,11 @@ run cheap
 less $((L * norms)) all $keep --recompute-norm
 less $((2 * act)) all $keep --recompute-activation-function --recompute-activation-function-num-layers 2
 less $((L * up)) cheap --recompute-granularity selective --recompute-modules mlp
+# shellcheck disable=SC2086
+{
+    run uniform $full uniform
+    swapped uniform $L $full uniform
+}
 
 # contradictions, and what is said
 train() {
@@ -123,6 +149,7 @@ expect 0 "$said: --recompute-norm (the outputs of norms are made again in all la
 expect 0 "$said: --recompute-modules layernorm (the outputs of norms" train --recompute-activations --recompute-modules layernorm
 expect 0 "$said: --recompute-modules core_attn (attention is always" train --recompute-activations --recompute-modules core_attn
 expect 0 "--recompute-modules has no effect without --recompute-granularity selective" train --recompute-modules mlp
+expect 0 "--swap-layer-input has no effect without --recompute-granularity full" train --swap-layer-input
 for option in --recompute-norm --recompute-activation-function; do
     expect 0 "$option-num-layers has no effect without $option" train $option-num-layers 1
 done

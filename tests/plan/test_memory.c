@@ -50,6 +50,15 @@ static const config configs[] = {
       LLAMA VOCAB "--num-layers 5 --seq-length 512 --micro-batch-size 2 --bf16 "
                   "--recompute-granularity full --recompute-method block --recompute-num-layers 2",
       false },
+    { "inputs of layers on the host",
+      LLAMA VOCAB
+      "--num-layers 5 --seq-length 512 --micro-batch-size 2 --bf16 --swap-layer-input "
+      "--recompute-granularity full --recompute-method uniform --recompute-num-layers 1",
+      true },
+    { "MLPs recomputed",
+      LLAMA VOCAB "--num-layers 5 --seq-length 512 --micro-batch-size 2 --bf16 "
+                  "--recompute-granularity selective --recompute-modules mlp",
+      false },
     { "untied", LLAMA VOCAB UNTIED "--num-layers 3 --seq-length 256 --micro-batch-size 2 --bf16",
       true },
     { "many micro-batches",
@@ -136,7 +145,7 @@ static bool plan(const char *program, const char *options, int ranks, planned *p
               ts_json_parse(text.s, text.len, "the plan", &o) == TS_OK;
     const json_t *m = json_object_get(json_array_get(json_object_get(o, "ranks"), 0), "memory");
     static const char *const kinds[] = { "weights", "gradients", "optimizer", "activations",
-                                         "buffers" };
+                                         "swapped", "buffers" };
     p->peak = json_number_value(json_object_get(m, "peak_bytes"));
     p->sum = 0;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)

@@ -37,6 +37,8 @@ static void idle_words(void **state)
           .group = "g" },
         { .name = "part", .type = TS_OPTION_FLAG, .offset = offsetof(settings, flag),
           .idle = "true", .why = "never kept", .group = "g" },
+        { .name = "half", .type = TS_OPTION_FLAG, .offset = offsetof(settings, flag),
+          .idle = "true", .unless = "kind", .why = "of a kind", .group = "g" },
     };
     static const struct {
         const char *words[2], *notes;
@@ -47,6 +49,9 @@ static void idle_words(void **state)
           "accepted, without effect here: --part (never kept)" },
         { { "--kind=some", "--part" },
           "accepted, without effect here: --kind some (always so), --part (never kept)" },
+        { { "--half", "--part=true" },
+          "accepted, without effect here: --part (never kept), --half (of a kind)" },
+        { { "--half", "--kind=none" }, "" },
     };
     for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
         settings v;

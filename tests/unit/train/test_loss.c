@@ -231,6 +231,8 @@ static const char *const how[] = {
     "--recompute-granularity full --recompute-method uniform --keep-cheap-activations",
     "--recompute-granularity full --recompute-method block",
     "--recompute-granularity full --recompute-method block --recompute-num-layers 3",
+    "--recompute-granularity full --swap-layer-input --recompute-num-layers 2",
+    "--recompute-granularity selective --recompute-modules mlp core_attn layernorm",
 };
 enum { HOW = sizeof how / sizeof *how };
 

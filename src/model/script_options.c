@@ -4,6 +4,10 @@
  * one of several kernels for the same result, and models that there are not yet. */
 
 #define KERNEL(name, words) TS_NOTE(name, words, "model", "chooses a kernel; the result is the same")
+/* what other words say of it is --window-size's matter */
+#define MASK(name_, choices_)                                                                      \
+    { .name = name_, .type = TS_OPTION_NOTE, .lo = 1, .choices = choices_, .group = "model",       \
+      .help = "masks are never stored" }
 #define WIDE(name) TS_NOTE(name, 0, "model", "sums, norms and softmax are in fp32 always")
 #define PLACE(name, words) TS_NOTE(name, words, "model", "where something is kept, not what it is")
 
@@ -74,7 +78,9 @@ const ts_option ts_model_script_rows[] = {
     KERNEL("apply-rope-fusion", 0),
     KERNEL("skip-bias-add", 0),
     KERNEL("shape-order", 1),
-    KERNEL("sparse-mode", 1),
+    MASK("sparse-mode", "0|2"),
+    MASK("pre-tockens", "65536|1048576|2147483647"),
+    MASK("next-tockens", "0"),
     KERNEL("jit-compile", 0),
     KERNEL("disable-bf16-reduced-precision-matmul", 0),
     KERNEL("te-rng-tracker", 0),

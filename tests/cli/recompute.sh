@@ -124,6 +124,9 @@ less $((L * up)) cheap --recompute-granularity selective --recompute-modules mlp
     swapped uniform $L $full uniform
 }
 
+# a mask is a range of keys, made in the kernel: there is none to normalise
+less 0 cheap --sparse-mode 2 --pre-tockens 65536 --next-tockens 0 --no-create-attention-mask-in-dataloader
+
 # contradictions, and what is said
 train() {
     # shellcheck disable=SC2086
@@ -144,6 +147,10 @@ expect 2 "--recompute-modules moe_act: there is no such module in this version" 
 expect 2 "--recompute-in-bubble and --recompute-in-advance contradict each other" train --recompute-in-bubble --recompute-in-advance
 expect 2 "--recompute-in-bubble and --recompute-granularity contradict each other" train --recompute-in-bubble \
     --recompute-granularity full
+expect 2 "--sparse-mode" train --sparse-mode 4
+grep -qF "0|2" "$D/err" || wrong "--sparse-mode 4: $(cat "$D/err")"
+expect 2 "--pre-tockens" train --pre-tockens 128
+expect 2 "--next-tockens" train --next-tockens 128
 job="$job --train-iters 1"
 expect 0 "$said: --recompute-norm (the outputs of norms are made again in all layers" train --recompute-norm
 expect 0 "$said: --recompute-modules layernorm (the outputs of norms" train --recompute-activations --recompute-modules layernorm

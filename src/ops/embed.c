@@ -38,20 +38,27 @@ static ts_status embed_weight(ts_tape *tape, ts_record *r)
 
 static const ts_op embed_op = { .name = "embed", .weight = embed_weight };
 
+/* Each value is that of one process, and zeros: exact. */
+static ts_status sum_parts(ts_tape *tape, const ts_embed_op *o, ts_tensor *y)
+{
+    if (!is_cut(o))
+        return TS_OK;
+    return ts_group_sum(tape, o->group, ts_tensor_data(y), ts_tensor_count(y), o->dtype);
+}
+
 /* The table exists in a form for products alone: the rows that are needed are taken out first. */
 static ts_status embed_taken_out(ts_tape *tape, const ts_embed_op *o, ts_tensor *y)
 {
     ts_tensor *rows;
-    TS_TRY(ts_tape_new(tape, o->table->dtype, y->dim[0], y->dim[1], &rows));
-    ts_param_rows(o->table, ts_tensor_data(o->ids), y->dim[0], rows->dtype,
-                  ts_tensor_data(rows));
     ts_embed_args a = args_of(o, y);
+    TS_TRY(ts_tape_new(tape, o->table->dtype, y->dim[0], y->dim[1], &rows));
+    ts_param_rows(o->table, a.ids, a.first, y->dim[0], rows->dtype, ts_tensor_data(rows));
     a.table = ts_tensor_data(rows);
-    a.ids = NULL;
+    a.taken = true;
     a.y = ts_tensor_data(y);
     ts_launch_embed_fwd(tape->dev, &a, a.rows, cost_of(y, 2));
     ts_tape_drop(tape, rows);
-    return TS_OK;
+    return sum_parts(tape, o, y);
 }
 
 ts_status ts_op_embed(ts_tape *tape, const ts_embed_op *o, ts_tensor **y)
@@ -60,15 +67,13 @@ ts_status ts_op_embed(ts_tape *tape, const ts_embed_op *o, ts_tensor **y)
               "embed: int32 ids and positions");
     TS_ASSERT(!o->positions || o->positions->dtype == o->table->dtype,
               "embed: tables of two types");
-    TS_ASSERT(!o->table->sealed || !is_cut(o), "embed: %s in one form is not cut", o->table->name);
     TS_TRY(ts_tape_new(tape, o->dtype, o->ids->dim[0], o->table->dim[1], y));
     if (o->table->sealed)
         return embed_taken_out(tape, o, *y);
     ts_embed_args a = args_of(o, *y);
     a.y = ts_tensor_data(*y);
     ts_launch_embed_fwd(tape->dev, &a, a.rows, cost_of(*y, 2));
-    if (is_cut(o)) /* one value and zeros: exact */
-        TS_TRY(ts_group_sum(tape, o->group, a.y, ts_tensor_count(*y), o->dtype));
+    TS_TRY(sum_parts(tape, o, *y));
     if (tape->recording && (o->table->grad || (o->positions && o->positions->grad))) {
         ts_record *r;
         TS_TRY(ts_tape_record(tape, &embed_op, sizeof *o, &r));

@@ -136,7 +136,8 @@ static ts_status quant_form(ts_param *p, ts_form *out)
     return TS_OK;
 }
 
-void ts_param_rows(const ts_param *p, const int32_t *ids, int64_t rows, ts_dtype dtype, void *y)
+void ts_param_rows(const ts_param *p, const int32_t *ids, int64_t first, int64_t rows,
+                   ts_dtype dtype, void *y)
 {
     TS_ASSERT(p->sealed, "%s has rows of its own", p->name);
     const ts_gemm_rows_args a = { .quant = p->quant,
@@ -145,6 +146,7 @@ void ts_param_rows(const ts_param *p, const int32_t *ids, int64_t rows, ts_dtype
                                   .rows = rows,
                                   .b = p->nt.storage->data,
                                   .ids = ids,
+                                  .first = first,
                                   .y_dtype = dtype,
                                   .y = y };
     ts_launch_gemm_rows(p->set->dev, &a, rows, (ts_cost){ 0, 4 * (double)(rows * a.k), dtype });

@@ -169,8 +169,10 @@ ts_kept_forms ts_param_kept_forms(const ts_param *p);
 void ts_param_forms_made(ts_param *p);
 /* The weight as B of a GEMM of this form in this type; made now if it is missing or old. */
 ts_status ts_param_form(ts_param *p, ts_gemm_form form, ts_dtype dtype, ts_form *out) TS_NODISCARD;
-/* y[r] = row ids[r], for r < rows; the device's, as are ids (int32) and y. Of a sealed one. */
-void ts_param_rows(const ts_param *p, const int32_t *ids, int64_t rows, ts_dtype dtype, void *y);
+/* y[r] = row ids[r] - first, for r < rows, zeros where there is no such row; the device's, as are ids
+ * (int32) and y. Of a sealed one. */
+void ts_param_rows(const ts_param *p, const int32_t *ids, int64_t first, int64_t rows,
+                   ts_dtype dtype, void *y);
 /* A vector's values (norm weights, biases). */
 static inline const float *ts_param_vector(const ts_param *p)
 {

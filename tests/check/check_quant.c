@@ -18,6 +18,23 @@ typedef struct quant_case {
 static const ts_quant kinds[] = { TS_QUANT_INT8, TS_QUANT_NF4 };
 static const ts_dtype types[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_F16 };
 
+/* W is rows [first, first + n) of more: what was row ids[r] is now row ids[r] - first. */
+static void part_of_rows(const check_env *e, const ts_gemm_rows_args *whole)
+{
+    ts_gemm_rows_args part = *whole;
+    part.first = whole->n / 2 + 1;
+    part.y = check_out(TS_DTYPE_F32, whole->n * whole->k);
+    check_kernel(e, TS_KERNEL_gemm_rows, &part, whole->n);
+    for (int64_t r = 0; r < whole->n; r++) /* whole->ids: the last row first */
+        for (int64_t k = 0; k < whole->k; k++) {
+            const int64_t row = whole->n - 1 - r - part.first;
+            const double want =
+                row < 0 ? 0 : check_get(whole->y, (whole->n - 1 - row) * whole->k + k, TS_DTYPE_F32);
+            check_equal("part", r * whole->k + k, check_get(part.y, r * whole->k + k, TS_DTYPE_F32),
+                        want);
+        }
+}
+
 /* Checks quantize and gemm_rows; gives the layout, and the matrix that it stands for. */
 static void *make(const check_env *e, ts_quant quant, int64_t n, int64_t k, ts_dtype t,
                   double scale, double **stored)
@@ -48,6 +65,7 @@ static void *make(const check_env *e, ts_quant quant, int64_t n, int64_t k, ts_d
                             .y_dtype = TS_DTYPE_F32,
                             .y = check_out(TS_DTYPE_F32, n * k) };
     check_kernel(e, TS_KERNEL_gemm_rows, &r, n);
+    part_of_rows(e, &r);
     *stored = check_f64(n * k);
     for (int64_t i = 0; i < n; i++) {
         for (int64_t g = 0; g < k; g += TS_QUANT_GROUP) {

@@ -400,58 +400,77 @@ typedef struct embed_outcome {
     float y[E_T * E_H], table[E_V * E_H], positions[E_POS * E_H];
 } embed_outcome;
 
-static void embed(ts_dtype t, float scale, bool freezes, ts_comm *group, int64_t first, int64_t n,
-                  embed_outcome *o)
+typedef struct embed_case {
+    ts_dtype t;
+    float scale;
+    bool freezes;
+    ts_quant quant; /* not NONE: the table is held in this alone, and has no gradient */
+} embed_case;
+
+static void embed_params(const embed_case *c, int64_t first, int64_t n, ts_param_set *set)
 {
-    ts_param_set params;
+    float values[E_V * E_H];
     ts_param *table, *positions;
+    EXPECT_OK(ts_param_set_init(set, dev));
+    EXPECT_OK(ts_param_add(set, "table", n, E_H, true, &table));
+    EXPECT_OK(ts_param_add(set, "positions", E_POS, E_H, true, &positions));
+    if (c->quant)
+        ts_param_hold(table, TS_HELD_ONE, TS_DTYPE_F32, c->quant);
+    EXPECT_OK(ts_param_set_allocate(set, TS_DTYPE_F32));
+    EXPECT_OK(ts_param_set_allocate_grads(set));
+    for (int64_t i = 0; i < n * E_H; i++)
+        values[i] = made(first * E_H + i, 5, false, false);
+    EXPECT_OK(ts_param_put(table, 0, n * E_H, values));
+    for (int64_t i = 0; i < E_POS * E_H; i++)
+        values[i] = made(i, 6, false, false);
+    EXPECT_OK(ts_param_put(positions, 0, E_POS * E_H, values));
+}
+
+/* Rows [first, first + n) of the table, over `group`. */
+static void embed(const embed_case *c, ts_comm *group, int64_t first, int64_t n, embed_outcome *o)
+{
+    ts_param_set set;
     ts_tape *tape;
     ts_tensor *y;
     int32_t ids[E_T], pos[E_T];
-    float values[E_V * E_H];
-    EXPECT_OK(ts_param_set_init(&params, dev));
-    EXPECT_OK(ts_param_add(&params, "table", n, E_H, true, &table));
-    EXPECT_OK(ts_param_add(&params, "positions", E_POS, E_H, true, &positions));
-    EXPECT_OK(ts_param_set_allocate(&params, TS_DTYPE_F32));
-    EXPECT_OK(ts_param_set_allocate_grads(&params));
-    for (int64_t i = 0; i < n * E_H; i++)
-        values[i] = made(first * E_H + i, 5, false, false);
-    dev->to_device(dev, table->value, values, (size_t)(n * E_H) * sizeof *values);
-    for (int64_t i = 0; i < E_POS * E_H; i++)
-        values[i] = made(i, 6, false, false);
-    dev->to_device(dev, positions->value, values, E_POS * E_H * sizeof *values);
+    embed_params(c, first, n, &set);
     for (int64_t i = 0; i < E_T; i++)
         ids[i] = (int32_t)(i * i % E_V), pos[i] = (int32_t)(i % E_POS);
     EXPECT_OK(ts_tape_create(dev, &(ts_tape_options){ 0 }, &tape));
     tape->recording = true;
-    const ts_embed_op op = { .table = table, .positions = positions, .group = group, .first = first,
-                             .ids = upload(tape, TS_DTYPE_I32, ids, E_T, 0),
-                             .pos = upload(tape, TS_DTYPE_I32, pos, E_T, 0),
-                             .scale = scale, .dtype = t, .freezes = freezes, .frozen = 4 };
+    const ts_embed_op op = { .table = set.p[0], .positions = set.p[1], .group = group,
+                             .first = first, .ids = upload(tape, TS_DTYPE_I32, ids, E_T, 0),
+                             .pos = upload(tape, TS_DTYPE_I32, pos, E_T, 0), .scale = c->scale,
+                             .dtype = c->t, .freezes = c->freezes, .frozen = 4 };
     EXPECT_OK(ts_op_embed(tape, &op, &y));
     download_floats(o->y, y);
-    EXPECT_OK(ts_tape_accumulate(tape, y, upload_floats(tape, t, o->y, E_T, E_H)));
-    EXPECT_OK(ts_tape_backward(tape));
-    download(o->table, table->grad, n * E_H, sizeof *o->table);
-    download(o->positions, positions->grad, E_POS * E_H, sizeof *o->positions);
+    if (!c->quant) {
+        EXPECT_OK(ts_tape_accumulate(tape, y, upload_floats(tape, c->t, o->y, E_T, E_H)));
+        EXPECT_OK(ts_tape_backward(tape));
+        download(o->table, set.p[0]->grad, n * E_H, sizeof *o->table);
+        download(o->positions, set.p[1]->grad, E_POS * E_H, sizeof *o->positions);
+    }
     ts_tape_destroy(&tape);
-    ts_param_set_deinit(&params);
+    ts_param_set_deinit(&set);
 }
 
 /* Whatever is added are zeros: equal values, and gradients of the same bits. */
-static void try_embed(ts_dtype t, float scale, bool freezes)
+static void try_embed(const embed_case *c)
 {
     static embed_outcome one, cut;
     const int64_t first = E_V * comm->rank / comm->size;
     const int64_t n = E_V * (comm->rank + 1) / comm->size - first;
-    embed(t, scale, freezes, NULL, 0, E_V, &one);
-    embed(t, scale, freezes, comm, first, n, &cut);
+    embed(c, NULL, 0, E_V, &one);
+    embed(c, comm, first, n, &cut);
     for (int64_t i = 0; i < E_T * E_H; i++)
-        EXPECT(cut.y[i] == one.y[i], "embedding, %s, element %lld: %g, alone %g", ts_dtype_name(t),
-               (long long)i, (double)cut.y[i], (double)one.y[i]);
+        EXPECT(cut.y[i] == one.y[i], "embedding, %s, in %d, element %lld: %g, alone %g",
+               ts_dtype_name(c->t), (int)c->quant, (long long)i, (double)cut.y[i],
+               (double)one.y[i]);
+    if (c->quant)
+        return;
     EXPECT(memcmp(cut.positions, one.positions, sizeof one.positions) == 0, "of positions");
     EXPECT(memcmp(cut.table, one.table + first * E_H, (size_t)(n * E_H) * sizeof(float)) == 0,
-           "of the table, %s", ts_dtype_name(t));
+           "of the table, %s", ts_dtype_name(c->t));
 }
 
 /* ---- a simulated group ---- */
@@ -508,8 +527,10 @@ int main(int argc, char **argv)
             try_case(&cases[i]);
     if (comm->size == 2)
         try_case(&large);
-    for (int i = 0; i < 6; i++)
-        try_embed((ts_dtype)(i % 3), i % 2 ? 1 : 7.75f, i > 2);
+    for (int i = 0; i < 9; i++)
+        try_embed(&(embed_case){ .t = (ts_dtype)(i % 3), .scale = i % 2 ? 1 : 7.75f,
+                                 .freezes = i > 2,
+                                 .quant = i > 5 ? TS_QUANT_INT8 : TS_QUANT_NONE });
     simulated();
     ts_device_close(&dev);
     ts_comm_finish(&comm, false);

@@ -14,6 +14,7 @@ typedef struct ts_embed_args {
     ts_dtype table_dtype, dtype;   /* dtype: of y and dy */
     const void *table;             /* [vocabulary, cols]; of a part [here, cols] */
     int64_t first, here;           /* the part begins at row `first`; here 0: the table is whole */
+    bool taken;                    /* forward: row r's is row r of table, if it is here at all */
     const void *pos_table;         /* [positions, cols] of table_dtype, or NULL */
     const int32_t *ids, *pos;      /* [rows]; in range: checked before; ids NULL: row r is r, of a whole */
     bool freezes;                  /* dtable[frozen] gets nothing (a padding token) */

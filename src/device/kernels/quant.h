@@ -68,12 +68,14 @@ typedef struct ts_gemm_quant_args {
     const void *add;       /* like c, or NULL; may be c */
 } ts_gemm_quant_args;
 
-/* gemm_rows: y[r] = W[ids[r]] of a matrix that exists in a form for products alone. */
+/* gemm_rows: y[r] = W[ids[r] - first] of a matrix that exists in a form for products alone; zeros
+ * where it has no such row. */
 typedef struct ts_gemm_rows_args {
     ts_quant quant;        /* NONE: panels of gemm_pack (form NT) of BF16 */
     int64_t n, k, rows;
     const void *b;
     const int32_t *ids;    /* [rows] */
+    int64_t first;         /* what ids say of W's first row */
     ts_dtype y_dtype;
     void *y;               /* [rows, k] */
 } ts_gemm_rows_args;

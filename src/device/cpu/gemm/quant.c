@@ -155,11 +155,15 @@ static void gemm_rows(ts_cpu *cpu, const void *args, int64_t n)
     ts_gemm_kernels kern;
     ts_gemm_kernels_init(&kern, cpu->isa, TS_DTYPE_BF16);
     TS_ASSERT(g->quant || kern.pairs, "gemm_rows: this device packs nothing");
-    for (int64_t r = 0; r < n; r++)
+    for (int64_t r = 0; r < n; r++) {
+        const int64_t row = g->ids[r] - g->first;
+        const bool here = row >= 0 && row < g->n;
         for (int64_t k = 0; k < g->k; k++)
             ts_store_f32(g->y, r * g->k + k, g->y_dtype,
-                         g->quant ? quant_at(g, g->ids[r], k)
-                                  : ts_bf16_to_f32(packed_at(g, kern.width, g->ids[r], k)));
+                         !here      ? 0
+                         : g->quant ? quant_at(g, row, k)
+                                    : ts_bf16_to_f32(packed_at(g, kern.width, row, k)));
+    }
 }
 
 /* ---- products ---- */

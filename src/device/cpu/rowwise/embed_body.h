@@ -8,7 +8,9 @@ INLINE int64_t row_of(const ts_embed_args *a, int64_t r)
     if (!a->ids)
         return r;
     const int64_t row = a->ids[r] - a->first;
-    return !a->here || (row >= 0 && row < a->here) ? row : -1;
+    if (a->here && (row < 0 || row >= a->here))
+        return -1;
+    return a->taken ? r : row;
 }
 
 INLINE void fwd_at(const ts_embed_args *a, int64_t r, int64_t row, int64_t c, int64_t n,

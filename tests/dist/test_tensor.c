@@ -91,7 +91,8 @@ static void run(const form *f, const ts_tensor_group *group, pass *p)
 {
     const bool cuts = group && group->sequence;
     const int64_t n = cuts ? T / group->comm->size : T, row0 = cuts ? n * group->comm->rank : 0;
-    const ts_recompute_plan plan = { f->recompute ? TS_RECOMPUTE_UNIFORM : TS_RECOMPUTE_NONE, 1 };
+    const ts_recompute_plan plan = { .method = f->recompute ? TS_RECOMPUTE_UNIFORM : TS_RECOMPUTE_NONE,
+                                     .layers = 1 };
     int32_t pos[T];
     ts_run *r;
     for (int i = 0; i < T; i++)

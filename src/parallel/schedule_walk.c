@@ -1,0 +1,189 @@
+#include "parallel/schedule_walk.h"
+
+#include "base/rng.h"
+#include "base/str.h"
+
+enum { FORWARD, GRADIENT };
+
+ts_status ts_walk_init(ts_walk *w, const ts_schedule *s, const ts_schedule_costs *costs, bool fills)
+{
+    const ts_schedule_shape *shape = &s->shape;
+    const size_t p = (size_t)shape->n_stages, m = (size_t)shape->n_micro;
+    const size_t n = p * (size_t)shape->n_chunks * m;
+    *w = (ts_walk){ .s = s, .costs = costs, .fills = fills };
+    TS_TRY(ts_alloc(&w->input[FORWARD], n, sizeof(double)));
+    TS_TRY(ts_alloc(&w->input[GRADIENT], n, sizeof(double)));
+    TS_TRY(ts_alloc(&w->link_free, 2 * p, sizeof(double)));
+    TS_TRY(ts_alloc(&w->stage, p, sizeof *w->stage));
+    for (size_t i = 0; i < n; i++) {
+        w->input[FORWARD][i] = i < m ? 0 : -1;       /* the first part needs nobody's, */
+        w->input[GRADIENT][i] = i + m >= n ? 0 : -1; /* and the last one has the loss */
+    }
+    return TS_OK;
+}
+
+void ts_walk_deinit(ts_walk *w)
+{
+    ts_free(&w->input[FORWARD]);
+    ts_free(&w->input[GRADIENT]);
+    ts_free(&w->link_free);
+    ts_free(&w->stage);
+}
+
+/* ---- what a unit needs, and what it gives ---- */
+
+static bool makes_gradient(ts_unit u)
+{
+    return u.kind == TS_UNIT_BACKWARD || u.kind == TS_UNIT_INPUT_GRAD;
+}
+
+/* When the unit's input has come; below 0: not yet. Weight halves and recomputation need only what
+ * their stage has done before. */
+static double input_of(const ts_walk *w, int64_t stage, ts_unit u)
+{
+    if (u.kind != TS_UNIT_FORWARD && !makes_gradient(u))
+        return 0;
+    const int64_t part = ts_schedule_part(w->s, (ts_spot){ stage, u.chunk });
+    return w->input[makes_gradient(u)][part * w->s->shape.n_micro + u.micro];
+}
+
+static double chance(const ts_walk *w, int64_t message)
+{
+    const ts_rng rng = ts_rng_stream(w->costs->seed, TS_RNG_TEST, 0, 0);
+    uint32_t bits[4];
+    ts_rng_block(&rng, (uint64_t)message, bits);
+    return w->costs->jitter * bits[0] / UINT32_MAX;
+}
+
+/* Each stage is linked with the next one, and the last with the first. */
+static double *link_between(const ts_walk *w, int64_t a, int64_t b, int direction)
+{
+    const int64_t low = a < b ? a : b, high = a < b ? b : a;
+    const int64_t link = high - low == 1 ? low : w->s->shape.n_stages - 1;
+    return &w->link_free[2 * link + (w->costs->shares_link ? 0 : direction)];
+}
+
+static void hand_on(ts_walk *w, int64_t stage, ts_unit u, double end)
+{
+    const ts_spot here = { stage, u.chunk };
+    const int direction = makes_gradient(u) ? GRADIENT : FORWARD;
+    ts_spot to;
+    if (u.kind != TS_UNIT_FORWARD && !makes_gradient(u))
+        return;
+    if (!(direction == GRADIENT ? ts_schedule_before : ts_schedule_after)(w->s, here, &to))
+        return;
+    const int64_t at = ts_schedule_part(w->s, to) * w->s->shape.n_micro + u.micro;
+    if (to.stage != stage) {
+        double *link = link_between(w, stage, to.stage, direction);
+        end = end > *link ? end : *link;
+        end += w->costs->send + chance(w, 2 * at + direction);
+        *link = end;
+        w->n_messages++;
+    }
+    w->input[direction][at] = end;
+}
+
+/* ---- the next unit ---- */
+
+/* The oldest weight half that waits on the stage, where the walk fills. */
+static bool waiting_half(const ts_walk *w, struct ts_walk_stage *st, int64_t stage, ts_unit *out)
+{
+    const ts_unit *v = w->s->stage[stage].v;
+    while (st->flushed < st->next && v[st->flushed].kind != TS_UNIT_INPUT_GRAD)
+        st->flushed++;
+    if (!w->fills || st->flushed == st->next)
+        return false;
+    *out = v[st->flushed];
+    out->kind = TS_UNIT_WEIGHT_GRAD;
+    return true;
+}
+
+/* What the stage would do next. */
+static bool next_of(const ts_walk *w, int64_t stage, ts_walk_event *out)
+{
+    struct ts_walk_stage *st = &w->stage[stage];
+    const ts_unit_list *list = &w->s->stage[stage];
+    const double come = st->next < list->n ? input_of(w, stage, list->v[st->next]) : -1;
+    *out = (ts_walk_event){ .stage = stage, .begin = st->free };
+    if (come < 0 || come > st->free) {
+        if (!waiting_half(w, st, stage, &out->unit)) {
+            if (come < 0)
+                return false;
+            out->unit = list->v[st->next];
+            out->begin = come;
+        }
+    } else {
+        out->unit = list->v[st->next];
+    }
+    out->end = out->begin + w->costs->unit[out->unit.kind];
+    return true;
+}
+
+/* The earliest end of all: whatever ends before it, and could hand something on, has been done. */
+bool ts_walk_step(ts_walk *w, ts_walk_event *out)
+{
+    ts_walk_event e;
+    bool found = false;
+    for (int64_t r = 0; r < w->s->shape.n_stages; r++) {
+        if (!next_of(w, r, &e) || (found && e.end >= out->end))
+            continue;
+        *out = e;
+        found = true;
+    }
+    if (!found)
+        return false;
+    struct ts_walk_stage *st = &w->stage[out->stage];
+    st->free = out->end;
+    if (w->fills && out->unit.kind == TS_UNIT_WEIGHT_GRAD)
+        st->flushed++;
+    else
+        st->next++;
+    hand_on(w, out->stage, out->unit, out->end);
+    return true;
+}
+
+/* ---- who waits for whom ---- */
+
+/* Adds for what the stage waits, and tells for whom. */
+static ts_status add_waiting(const ts_walk *w, int64_t stage, ts_str *text, int64_t *whom)
+{
+    const int64_t i = w->stage[stage].next;
+    const ts_unit u = w->s->stage[stage].v[i];
+    const ts_spot here = { stage, u.chunk };
+    ts_spot from = here;
+    const bool is_sent =
+        (makes_gradient(u) ? ts_schedule_after : ts_schedule_before)(w->s, here, &from);
+    TS_ASSERT(is_sent, "the ends of the pipeline wait for nobody");
+    *whom = from.stage;
+    return ts_str_printf(
+        text,
+        "%sstage %lld waits at unit %lld (%s of micro-batch %d, chunk %d) for the %s of chunk %lld on stage %lld",
+        text->len ? "; " : "", (long long)stage, (long long)i, ts_unit_kind_name(u.kind), u.micro,
+        u.chunk, makes_gradient(u) ? "gradient" : "output", (long long)from.chunk,
+        (long long)from.stage);
+}
+
+/* Along who waits for whom until a stage comes again, or one that is done and hands on no more. */
+ts_status ts_walk_finish(const ts_walk *w)
+{
+    enum { MOST_TOLD = 8 };
+    const int64_t p = w->s->shape.n_stages;
+    int64_t told[MOST_TOLD], n = 0, r = 0;
+    ts_str text = { 0 };
+    while (r < p && w->stage[r].next == w->s->stage[r].n)
+        r++;
+    if (r == p)
+        return TS_OK;
+    ts_status st = TS_OK;
+    for (bool again = false; st == TS_OK && !again && n < MOST_TOLD;) {
+        told[n++] = r;
+        st = add_waiting(w, r, &text, &r);
+        again = w->stage[r].next == w->s->stage[r].n;
+        for (int64_t i = 0; i < n; i++)
+            again |= told[i] == r;
+    }
+    if (st == TS_OK)
+        st = ts_error(TS_ERR_RUN, "the schedule comes to no end: %s", text.s);
+    ts_str_deinit(&text);
+    return st;
+}

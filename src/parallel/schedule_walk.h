@@ -1,0 +1,47 @@
+/* A schedule's units one after another as time goes by, on all stages: what replays, checks, and
+ * fills idle time. A unit begins when its stage is free and what it needs has come. */
+#ifndef TS_PARALLEL_SCHEDULE_WALK_H
+#define TS_PARALLEL_SCHEDULE_WALK_H
+#include "base/mem.h"
+#include "parallel/schedule.h"
+
+/* In any unit of time; none is below 0. */
+typedef struct ts_schedule_costs {
+    double unit[TS_UNIT_KINDS];
+    double send;      /* from the end of a unit until its message is there; one after another */
+    bool shares_link; /* messages of both directions between two stages wait for each other; else
+                         forward messages and gradients have communicators of their own */
+    double jitter;    /* each message takes up to so much longer, by chance */
+    uint64_t seed;    /* of that chance */
+} ts_schedule_costs;
+
+typedef struct ts_walk_event {
+    int64_t stage;
+    ts_unit unit;
+    double begin, end;
+} ts_walk_event;
+
+typedef struct ts_walk {
+    const ts_schedule *s; /* borrowed, like the costs */
+    const ts_schedule_costs *costs;
+    bool fills;       /* weight halves are not in the lists: each comes when its stage would wait */
+    double *input[2]; /* [part * n_micro + micro]: when it is there for the part; by whether it is a
+                          gradient. Below 0: not yet */
+    double *link_free; /* [2 * link + direction] */
+    int64_t n_messages;
+    struct ts_walk_stage {
+        int64_t next, flushed; /* units of the list that are done; whose weight halves are */
+        double free;
+    } * stage;
+} ts_walk;
+
+/* All is released by ts_walk_deinit, after a failure too. */
+ts_status ts_walk_init(ts_walk *w, const ts_schedule *s, const ts_schedule_costs *costs,
+                       bool fills) TS_NODISCARD;
+void ts_walk_deinit(ts_walk *w);
+/* The unit that ends next. False: none can begin; all is done, or ts_walk_finish fails. */
+bool ts_walk_step(ts_walk *w, ts_walk_event *out);
+/* TS_ERR_RUN where units are left: says which stage waits at which unit for what, and on along who
+ * waits for whom. */
+ts_status ts_walk_finish(const ts_walk *w) TS_NODISCARD;
+#endif

@@ -15,6 +15,7 @@ tokenize() { "$T" tokenize --tokenizer "$D/tok" --input "$D/text.jsonl" "$@"; }
 score() { "$T" score --load "$D/hf" --input "$D/ids.jsonl" "$@"; }
 infer() { "$T" infer --load "$D/hf" --input "$D/ids.jsonl" --max-new-tokens 3 "$@"; }
 metrics() { train --train-iters 3 "$@"; }
+schedule() { "$T" schedule --num-microbatches 3 "$@"; }
 logits() { score --output "$D/scores.$$" "$@"; }
 steps() { sed 's/, "tokens_per_second.*//' "$1"; } # metrics without times; other lines as they are
 
@@ -61,6 +62,8 @@ each score --output
 each infer --output
 each logits --logits
 each metrics --metrics-jsonl
+each schedule --svg
+each schedule --trace
 expect 2 "--logits - and --output - name the same file" score --logits - --output -
 expect 2 "name the same file" score --logits "$D/one" --output "$D/one"
 

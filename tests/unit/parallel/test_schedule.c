@@ -105,8 +105,11 @@ static void interleaved(ts_schedule *s)
     ts_replay r = replay_of(s, &costs);
     expect_sound(s, NULL);
     assert_int_equal(r.n_messages, p == 1 ? 0 : 2 * m * (p * v - 1));
-    for (int64_t i = 0; v > 1 && i < p; i++)
-        assert_int_equal(warmup_of(s, i), least(2 * (p - 1 - i) + (v - 1) * p, m * v - 1));
+    for (int64_t i = 0; v > 1 && i < p; i++) {
+        const int64_t warmup = 2 * (p - 1 - i) + (v - 1) * p;
+        assert_int_equal(warmup_of(s, i), least(warmup, m * v - 1));
+        assert_int_equal(ts_schedule_holds(s, i).units, least(warmup + 1, m * v));
+    }
     expect_idle(s, &costs, (double)(p - 1) * (3 + 5));
     ts_replay_deinit(&r);
 }

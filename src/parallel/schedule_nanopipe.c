@@ -6,12 +6,11 @@
  * Where it would wait is decided beforehand, with a forward and each half taking one unit of time,
  * so that the list is data like any other and each chunk's gradients are summed in order. */
 
-static void split_behind_last_forward(ts_unit_list *list)
+/* The cool-down: as many backwards as there were forwards before the first one. */
+static void split_last(ts_schedule *s, int64_t stage)
 {
-    int64_t i = list->n;
-    while (i > 0 && list->v[i - 1].kind != TS_UNIT_FORWARD)
-        i--;
-    for (i++; i < list->n; i++) /* the backward right behind it is of the steady phase still */
+    ts_unit_list *list = &s->stage[stage];
+    for (int64_t i = list->n - ts_schedule_warmup(&s->shape, stage); i < list->n; i++)
         list->v[i].kind = TS_UNIT_INPUT_GRAD;
 }
 
@@ -29,7 +28,7 @@ ts_status ts_schedule_split_cooldown(ts_schedule *s)
     ts_status st;
     TS_TRY(ts_schedule_empty(&s->shape, s->is_v, &filled));
     for (int64_t r = 0; r < s->shape.n_stages; r++)
-        split_behind_last_forward(&s->stage[r]);
+        split_last(s, r);
     TS_TRY_TO(done, st, ts_walk_init(&w, s, &unit_costs, true));
     while (ts_walk_step(&w, &e))
         ts_schedule_add(filled, e.stage, e.unit.kind, e.unit.micro, e.unit.chunk);

@@ -29,6 +29,15 @@ static inline void expect_sound(const ts_schedule *s, const int64_t *most)
                  (long long)s->shape.n_chunks, (long long)s->shape.n_micro, ts_error_message());
 }
 
+/* How many units of a kind a stage has. */
+static inline int64_t count(const ts_schedule *s, int64_t stage, ts_unit_kind kind)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < s->stage[stage].n; i++)
+        n += s->stage[stage].v[i].kind == kind;
+    return n;
+}
+
 /* Forwards of a stage before its first backward, the one right before it not counted. */
 static inline int64_t warmup_of(const ts_schedule *s, int64_t stage)
 {

@@ -7,14 +7,6 @@
 
 #include "pipes.h"
 
-static int64_t count(const ts_schedule *s, int64_t stage, ts_unit_kind kind)
-{
-    int64_t n = 0;
-    for (int64_t i = 0; i < s->stage[stage].n; i++)
-        n += s->stage[stage].v[i].kind == kind;
-    return n;
-}
-
 /* Everything runs again but what the last part does, whose backwards follow at once. */
 static void in_advance(void **state)
 {

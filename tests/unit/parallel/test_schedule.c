@@ -32,6 +32,9 @@ static int each_shape(ts_schedule_kind kind, ts_schedule_shape more, each_fn *fn
     return n;
 }
 
+#define SHAPE(p, v, m, ...)                                                                        \
+    ((ts_schedule_shape){ .n_stages = p, .n_chunks = v, .n_micro = m, __VA_ARGS__ })
+
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* ---- where the chunks are ---- */
@@ -150,6 +153,11 @@ static void nanopipe(ts_schedule *s)
     const double plain = makespan_of(TS_SCHEDULE_INTERLEAVED, shape, &one_each),
                  span = makespan_of(TS_SCHEDULE_NANOPIPE, shape, &one_each);
     expect_sound(s, NULL);
+    for (int64_t r = 0; r < shape.n_stages; r++) { /* halves in the cool-down alone */
+        const int64_t behind = shape.n_stages - 1 - r, v = shape.n_chunks;
+        const int64_t warmup = v == 1 ? behind : 2 * behind + (v - 1) * shape.n_stages;
+        assert_int_equal(count(s, r, TS_UNIT_INPUT_GRAD), least(warmup, v * shape.n_micro));
+    }
     if (shape.n_stages > 2 && shape.n_micro >= shape.n_stages)
         assert_true(span < plain);
     else
@@ -302,6 +310,26 @@ static void message_of_one_micro_batch(void **state)
                             &costs) == 4 * 3 + 2 * 3 * 0.25);
 }
 
+/* On a link that both directions share, who has ended first goes first, not who has begun first:
+ * here the gradient of micro-batch 1, while the first stage is at forward 2 since long. */
+static void order_on_a_link(void **state)
+{
+    (void)state;
+    const ts_schedule_costs costs = { .unit = { [TS_UNIT_FORWARD] = 5, [TS_UNIT_BACKWARD] = 1 },
+                                      .send = 0.25,
+                                      .shares_link = true };
+    ts_schedule *s = make_pipe(TS_SCHEDULE_1F1B, SHAPE(2, 1, 3, ));
+    ts_replay r = replay_of(s, &costs);
+    assert_int_equal(s->stage[0].v[4].kind, TS_UNIT_BACKWARD);
+    assert_int_equal(s->stage[0].v[4].micro, 1);
+    assert_true(r.stage[0].unit[3].end == 17.5);
+    assert_true(r.stage[1].unit[3].end == 17.25);
+    assert_true(r.stage[0].unit[4].begin == 17.5);
+    assert_true(r.stage[1].unit[4].begin == 17.75);
+    ts_replay_deinit(&r);
+    ts_schedule_destroy(&s);
+}
+
 /* ---- shapes that a schedule does not have ---- */
 
 static void expect_refused(ts_schedule_kind kind, ts_schedule_shape shape, const char *word)
@@ -313,8 +341,6 @@ static void expect_refused(ts_schedule_kind kind, ts_schedule_shape shape, const
         fail_msg("no \"%s\" in: %s", word, ts_error_message());
 }
 
-#define SHAPE(p, v, m, ...)                                                                        \
-    ((ts_schedule_shape){ .n_stages = p, .n_chunks = v, .n_micro = m, __VA_ARGS__ })
 static void shapes_refused(void **state)
 {
     (void)state;
@@ -341,6 +367,7 @@ int main(void)
         cmocka_unit_test(phases_of_dualpipev),
         cmocka_unit_test(late_messages),
         cmocka_unit_test(message_of_one_micro_batch),
+        cmocka_unit_test(order_on_a_link),
         cmocka_unit_test(shapes_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

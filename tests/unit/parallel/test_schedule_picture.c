@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-static int count(const char *text, const char *word)
+static int words(const char *text, const char *word)
 {
     int n = 0;
     for (const char *at = text; (at = strstr(at, word)); at += strlen(word))
@@ -36,10 +36,10 @@ static void svg(void **state)
     ts_replay r = replay_of(s, &one_each);
     ts_str text = { 0 };
     assert_int_equal(ts_schedule_svg(s, &r, "a title", &text), TS_OK);
-    assert_int_equal(count(text.s, "<title>"), units_of(s));
-    assert_int_equal(count(text.s, "<rect"), units_of(s) + 3 + 1 + 3);
-    assert_int_equal(count(text.s, "class=\"n\""), units_of(s)); /* all have room for a number */
-    assert_int_equal(count(text.s, "<title>input gradient of micro-batch 11, chunk 0: "), 3);
+    assert_int_equal(words(text.s, "<title>"), units_of(s));
+    assert_int_equal(words(text.s, "<rect"), units_of(s) + 3 + 1 + 3);
+    assert_int_equal(words(text.s, "class=\"n\""), units_of(s)); /* all have room for a number */
+    assert_int_equal(words(text.s, "<title>input gradient of micro-batch 11, chunk 0: "), 3);
     assert_non_null(strstr(text.s, "a title"));
     assert_non_null(strstr(text.s, "<title>forward of micro-batch 0, chunk 0: 2 to 3</title>"));
     assert_null(strstr(text.s, "recompute"));

@@ -182,7 +182,7 @@ static ts_status check_end(const ts_schedule *s)
     const ts_schedule_costs costs = { 0 };
     ts_walk w;
     ts_walk_event e;
-    ts_status st = ts_walk_init(&w, s, &costs, false);
+    ts_status st = ts_walk_init(&w, s, &costs, (ts_walk_moves){ 0 });
     while (st == TS_OK && ts_walk_step(&w, &e))
         continue;
     if (st == TS_OK)

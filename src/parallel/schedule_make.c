@@ -24,11 +24,16 @@ fail:
     return st;
 }
 
-void ts_schedule_add(ts_schedule *s, int64_t stage, ts_unit_kind kind, int64_t micro, int64_t chunk)
+void ts_schedule_put(ts_schedule *s, int64_t stage, ts_unit unit)
 {
     ts_unit_list *list = &s->stage[stage];
     TS_ASSERT((size_t)list->n < room(&s->shape), "stage %lld has more units than there are",
               (long long)stage);
-    list->v[list->n++] =
-        (ts_unit){ .kind = kind, .micro = (int32_t)micro, .chunk = (int32_t)chunk };
+    list->v[list->n++] = unit;
+}
+
+void ts_schedule_add(ts_schedule *s, int64_t stage, ts_unit_kind kind, int64_t micro, int64_t chunk)
+{
+    ts_schedule_put(s, stage,
+                    (ts_unit){ .kind = kind, .micro = (int32_t)micro, .chunk = (int32_t)chunk });
 }

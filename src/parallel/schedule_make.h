@@ -7,6 +7,7 @@
 /* An empty schedule, with room for all four units that a micro-batch may have in a chunk. */
 ts_status ts_schedule_empty(const ts_schedule_shape *shape, bool is_v,
                             ts_schedule **out) TS_NODISCARD;
+void ts_schedule_put(ts_schedule *s, int64_t stage, ts_unit unit);
 void ts_schedule_add(ts_schedule *s, int64_t stage, ts_unit_kind kind, int64_t micro,
                      int64_t chunk);
 

@@ -1,8 +1,10 @@
+#include "parallel/schedule_fill.h"
 #include "parallel/schedule_make.h"
 
 /* Recomputation as units of their own (MindSpeed's "ripipe"): a forward that runs again keeps but
  * its input, and its RECOMPUTE stands right before the backward. It needs nothing from other
- * stages, so it runs while the gradient is still on its way. */
+ * stages, so it runs while the gradient is still on its way; in the bubble earlier ones come where
+ * the stage would wait. */
 
 static bool is_backward(ts_unit u)
 {
@@ -65,5 +67,7 @@ ts_status ts_schedule_put_recompute(ts_schedule *s)
         put(s, r, again);
         ts_free(&again);
     }
+    if (shape->recompute == TS_RECOMPUTE_BUBBLE)
+        return ts_schedule_fill_recompute(s, shape->group * shape->n_chunks);
     return TS_OK;
 }

@@ -35,7 +35,7 @@ ts_status ts_schedule_replay(const ts_schedule *s, const ts_schedule_costs *cost
     ts_walk w = { 0 };
     ts_status st;
     TS_TRY_TO(done, st, make_room(s, &r));
-    TS_TRY_TO(done, st, ts_walk_init(&w, s, costs, false));
+    TS_TRY_TO(done, st, ts_walk_init(&w, s, costs, (ts_walk_moves){ 0 }));
     run(&w, &r);
     st = ts_walk_finish(&w);
 done:

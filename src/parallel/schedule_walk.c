@@ -5,12 +5,13 @@
 
 enum { FORWARD, GRADIENT };
 
-ts_status ts_walk_init(ts_walk *w, const ts_schedule *s, const ts_schedule_costs *costs, bool fills)
+ts_status ts_walk_init(ts_walk *w, const ts_schedule *s, const ts_schedule_costs *costs,
+                       ts_walk_moves moves)
 {
     const ts_schedule_shape *shape = &s->shape;
     const size_t p = (size_t)shape->n_stages, m = (size_t)shape->n_micro;
     const size_t n = p * (size_t)shape->n_chunks * m;
-    *w = (ts_walk){ .s = s, .costs = costs, .fills = fills };
+    *w = (ts_walk){ .s = s, .costs = costs, .moves = moves };
     TS_TRY(ts_alloc(&w->input[FORWARD], n, sizeof(double)));
     TS_TRY(ts_alloc(&w->input[GRADIENT], n, sizeof(double)));
     TS_TRY(ts_alloc(&w->link_free, 2 * p, sizeof(double)));
@@ -85,17 +86,44 @@ static void hand_on(ts_walk *w, int64_t stage, ts_unit u, double end)
 
 /* ---- the next unit ---- */
 
+/* How many units more the stage holds behind it. */
+static int kept_by(ts_unit u)
+{
+    if (u.kind == TS_UNIT_BACKWARD || u.kind == TS_UNIT_WEIGHT_GRAD)
+        return -1;
+    return u.kind == TS_UNIT_RECOMPUTE || (u.kind == TS_UNIT_FORWARD && !u.runs_again);
+}
+
 /* The oldest weight half that waits on the stage, where the walk fills. */
 static bool waiting_half(const ts_walk *w, struct ts_walk_stage *st, int64_t stage, ts_unit *out)
 {
     const ts_unit *v = w->s->stage[stage].v;
     while (st->flushed < st->next && v[st->flushed].kind != TS_UNIT_INPUT_GRAD)
         st->flushed++;
-    if (!w->fills || st->flushed == st->next)
+    if (!w->moves.weight_halves || st->flushed == st->next)
         return false;
     *out = v[st->flushed];
     out->kind = TS_UNIT_WEIGHT_GRAD;
     return true;
+}
+
+/* The next RECOMPUTE behind what is done, where the stage has room for it until its place. */
+static bool early_recompute(const ts_walk *w, struct ts_walk_stage *st, int64_t stage, ts_unit *out)
+{
+    const ts_unit_list *list = &w->s->stage[stage];
+    int64_t held = st->held;
+    for (int64_t i = st->next; i < list->n && held < w->moves.recompute_held; i++) {
+        const ts_unit u = list->v[i];
+        if (u.kind == TS_UNIT_RECOMPUTE && i >= st->early) {
+            st->in_sight = i;
+            *out = u;
+            return true;
+        }
+        if (u.kind == TS_UNIT_FORWARD && u.runs_again)
+            return false; /* its own may be the one that would be found */
+        held += kept_by(u);
+    }
+    return false;
 }
 
 /* What the stage would do next. */
@@ -106,7 +134,7 @@ static bool next_of(const ts_walk *w, int64_t stage, ts_walk_event *out)
     const double come = st->next < list->n ? input_of(w, stage, list->v[st->next]) : -1;
     *out = (ts_walk_event){ .stage = stage, .begin = st->free };
     if (come < 0 || come > st->free) {
-        if (!waiting_half(w, st, stage, &out->unit)) {
+        if (!waiting_half(w, st, stage, &out->unit) && !early_recompute(w, st, stage, &out->unit)) {
             if (come < 0)
                 return false;
             out->unit = list->v[st->next];
@@ -117,6 +145,25 @@ static bool next_of(const ts_walk *w, int64_t stage, ts_walk_event *out)
     }
     out->end = out->begin + w->costs->unit[out->unit.kind];
     return true;
+}
+
+static void mark_done(ts_walk *w, const ts_walk_event *e)
+{
+    struct ts_walk_stage *st = &w->stage[e->stage];
+    const ts_unit_list *list = &w->s->stage[e->stage];
+    st->free = e->end;
+    st->held += kept_by(e->unit);
+    if (w->moves.weight_halves && e->unit.kind == TS_UNIT_WEIGHT_GRAD) {
+        st->flushed++;
+        return;
+    }
+    /* one in its place never waits */
+    if (e->unit.kind == TS_UNIT_RECOMPUTE && list->v[st->next].kind != TS_UNIT_RECOMPUTE)
+        st->early = st->in_sight + 1;
+    else
+        st->next++;
+    while (st->next < st->early && list->v[st->next].kind == TS_UNIT_RECOMPUTE)
+        st->next++;
 }
 
 /* The earliest end of all: whatever ends before it, and could hand something on, has been done. */
@@ -132,12 +179,7 @@ bool ts_walk_step(ts_walk *w, ts_walk_event *out)
     }
     if (!found)
         return false;
-    struct ts_walk_stage *st = &w->stage[out->stage];
-    st->free = out->end;
-    if (w->fills && out->unit.kind == TS_UNIT_WEIGHT_GRAD)
-        st->flushed++;
-    else
-        st->next++;
+    mark_done(w, out);
     hand_on(w, out->stage, out->unit, out->end);
     return true;
 }

@@ -21,23 +21,34 @@ typedef struct ts_walk_event {
     double begin, end;
 } ts_walk_event;
 
+/* What does not wait for its place in the list. */
+typedef struct ts_walk_moves {
+    bool weight_halves;     /* they are not in the lists: each comes when its stage would wait */
+    int64_t recompute_held; /* RECOMPUTE comes earlier when its stage would wait and does then not
+                               hold more units than this; 0: never */
+} ts_walk_moves;
+
 typedef struct ts_walk {
     const ts_schedule *s; /* borrowed, like the costs */
     const ts_schedule_costs *costs;
-    bool fills;       /* weight halves are not in the lists: each comes when its stage would wait */
+    ts_walk_moves moves;
     double *input[2]; /* [part * n_micro + micro]: when it is there for the part; by whether it is a
                           gradient. Below 0: not yet */
     double *link_free; /* [2 * link + direction] */
     int64_t n_messages;
     struct ts_walk_stage {
-        int64_t next, flushed; /* units of the list that are done; whose weight halves are */
+        int64_t next;     /* units of the list that are done, */
+        int64_t flushed;  /* whose weight halves are, */
+        int64_t early;    /* and the place up to which all RECOMPUTE are */
+        int64_t in_sight; /* the RECOMPUTE that may come now */
+        int64_t held;     /* as ts_schedule_holds counts */
         double free;
     } * stage;
 } ts_walk;
 
 /* All is released by ts_walk_deinit, after a failure too. */
 ts_status ts_walk_init(ts_walk *w, const ts_schedule *s, const ts_schedule_costs *costs,
-                       bool fills) TS_NODISCARD;
+                       ts_walk_moves moves) TS_NODISCARD;
 void ts_walk_deinit(ts_walk *w);
 /* The unit that ends next. False: none can begin; all is done, or ts_walk_finish fails. */
 bool ts_walk_step(ts_walk *w, ts_walk_event *out);

@@ -5,32 +5,6 @@
 
 enum { FORWARD, GRADIENT };
 
-ts_status ts_walk_init(ts_walk *w, const ts_schedule *s, const ts_schedule_costs *costs,
-                       ts_walk_moves moves)
-{
-    const ts_schedule_shape *shape = &s->shape;
-    const size_t p = (size_t)shape->n_stages, m = (size_t)shape->n_micro;
-    const size_t n = p * (size_t)shape->n_chunks * m;
-    *w = (ts_walk){ .s = s, .costs = costs, .moves = moves };
-    TS_TRY(ts_alloc(&w->input[FORWARD], n, sizeof(double)));
-    TS_TRY(ts_alloc(&w->input[GRADIENT], n, sizeof(double)));
-    TS_TRY(ts_alloc(&w->link_free, 2 * p, sizeof(double)));
-    TS_TRY(ts_alloc(&w->stage, p, sizeof *w->stage));
-    for (size_t i = 0; i < n; i++) {
-        w->input[FORWARD][i] = i < m ? 0 : -1;       /* the first part needs nobody's, */
-        w->input[GRADIENT][i] = i + m >= n ? 0 : -1; /* and the last one has the loss */
-    }
-    return TS_OK;
-}
-
-void ts_walk_deinit(ts_walk *w)
-{
-    ts_free(&w->input[FORWARD]);
-    ts_free(&w->input[GRADIENT]);
-    ts_free(&w->link_free);
-    ts_free(&w->stage);
-}
-
 /* ---- what a unit needs, and what it gives ---- */
 
 static bool makes_gradient(ts_unit u)
@@ -64,15 +38,16 @@ static double *link_between(const ts_walk *w, int64_t a, int64_t b, int directio
     return &w->link_free[2 * link + (w->costs->shares_link ? 0 : direction)];
 }
 
-static void hand_on(ts_walk *w, int64_t stage, ts_unit u, double end)
+/* Returns the stage that has now more to go on with: its own where it hands nothing on. */
+static int64_t hand_on(ts_walk *w, int64_t stage, ts_unit u, double end)
 {
     const ts_spot here = { stage, u.chunk };
     const int direction = makes_gradient(u) ? GRADIENT : FORWARD;
     ts_spot to;
     if (u.kind != TS_UNIT_FORWARD && !makes_gradient(u))
-        return;
+        return stage;
     if (!(direction == GRADIENT ? ts_schedule_before : ts_schedule_after)(w->s, here, &to))
-        return;
+        return stage;
     const int64_t at = ts_schedule_part(w->s, to) * w->s->shape.n_micro + u.micro;
     if (to.stage != stage) {
         double *link = link_between(w, stage, to.stage, direction);
@@ -82,6 +57,7 @@ static void hand_on(ts_walk *w, int64_t stage, ts_unit u, double end)
         w->n_messages++;
     }
     w->input[direction][at] = end;
+    return to.stage;
 }
 
 /* ---- the next unit ---- */
@@ -166,22 +142,103 @@ static void mark_done(ts_walk *w, const ts_walk_event *e)
         st->next++;
 }
 
+/* ---- whose turn it is ---- */
+
+/* The lower stage of two that end together, so that a schedule always has the same replay. */
+static bool is_earlier(const ts_walk *w, int64_t a, int64_t b)
+{
+    const double ends_a = w->stage[a].event.end, ends_b = w->stage[b].event.end;
+    return ends_a < ends_b || (ends_a == ends_b && a < b);
+}
+
+static void place(ts_walk *w, int64_t at, int64_t stage)
+{
+    w->queue[at] = stage;
+    w->stage[stage].at = at;
+}
+
+/* Up or down from where it stands, until the order is right again. */
+static void settle(ts_walk *w, int64_t stage)
+{
+    int64_t at = w->stage[stage].at;
+    for (; at > 1 && is_earlier(w, stage, w->queue[at / 2]); at /= 2)
+        place(w, at, w->queue[at / 2]);
+    for (int64_t below; (below = 2 * at) <= w->n_queue; at = below) {
+        if (below < w->n_queue && is_earlier(w, w->queue[below + 1], w->queue[below]))
+            below++;
+        if (!is_earlier(w, w->queue[below], stage))
+            break;
+        place(w, at, w->queue[below]);
+    }
+    place(w, at, stage);
+}
+
+static void leave(ts_walk *w, int64_t stage)
+{
+    const int64_t at = w->stage[stage].at, last = w->queue[w->n_queue--];
+    w->stage[stage].at = 0;
+    if (last == stage)
+        return;
+    place(w, at, last);
+    settle(w, last);
+}
+
+/* After what the stage does next may have changed. */
+static void look_again(ts_walk *w, int64_t stage)
+{
+    struct ts_walk_stage *st = &w->stage[stage];
+    if (!next_of(w, stage, &st->event)) {
+        if (st->at)
+            leave(w, stage);
+        return;
+    }
+    if (!st->at)
+        place(w, ++w->n_queue, stage);
+    settle(w, stage);
+}
+
 /* The earliest end of all: whatever ends before it, and could hand something on, has been done. */
 bool ts_walk_step(ts_walk *w, ts_walk_event *out)
 {
-    ts_walk_event e;
-    bool found = false;
-    for (int64_t r = 0; r < w->s->shape.n_stages; r++) {
-        if (!next_of(w, r, &e) || (found && e.end >= out->end))
-            continue;
-        *out = e;
-        found = true;
-    }
-    if (!found)
+    if (!w->n_queue)
         return false;
+    *out = w->stage[w->queue[1]].event;
     mark_done(w, out);
-    hand_on(w, out->stage, out->unit, out->end);
+    const int64_t whom = hand_on(w, out->stage, out->unit, out->end);
+    look_again(w, out->stage);
+    if (whom != out->stage)
+        look_again(w, whom);
     return true;
+}
+
+ts_status ts_walk_init(ts_walk *w, const ts_schedule *s, const ts_schedule_costs *costs,
+                       ts_walk_moves moves)
+{
+    const ts_schedule_shape *shape = &s->shape;
+    const size_t p = (size_t)shape->n_stages, m = (size_t)shape->n_micro;
+    const size_t n = p * (size_t)shape->n_chunks * m;
+    *w = (ts_walk){ .s = s, .costs = costs, .moves = moves };
+    TS_TRY(ts_alloc(&w->input[FORWARD], n, sizeof(double)));
+    TS_TRY(ts_alloc(&w->input[GRADIENT], n, sizeof(double)));
+    TS_TRY(ts_alloc(&w->link_free, 2 * p, sizeof(double)));
+    TS_TRY(ts_alloc(&w->stage, p, sizeof *w->stage));
+    TS_TRY(ts_alloc(&w->queue, p + 1, sizeof *w->queue));
+    for (size_t i = 0; i < n; i++) {
+        w->input[FORWARD][i] = i < m ? 0 : -1;       /* the first part needs nobody's, */
+        w->input[GRADIENT][i] = i + m >= n ? 0 : -1; /* and the last one has the loss */
+    }
+    for (int64_t r = 0; r < shape->n_stages; r++)
+        look_again(w, r);
+    return TS_OK;
+}
+
+void ts_walk_deinit(ts_walk *w)
+{
+    ts_free(&w->input[FORWARD]);
+    ts_free(&w->input[GRADIENT]);
+    ts_free(&w->link_free);
+    ts_free(&w->stage);
+    ts_free(&w->queue);
 }
 
 /* ---- who waits for whom ---- */

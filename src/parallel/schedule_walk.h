@@ -43,7 +43,10 @@ typedef struct ts_walk {
         int64_t in_sight; /* the RECOMPUTE that may come now */
         int64_t held;     /* as ts_schedule_holds counts */
         double free;
+        ts_walk_event event; /* what it does next, where it can */
+        int64_t at;          /* its place in the queue; 0: it waits, or is done */
     } * stage;
+    int64_t *queue, n_queue; /* stages that can go on: a heap from 1, the earliest end first */
 } ts_walk;
 
 /* All is released by ts_walk_deinit, after a failure too. */

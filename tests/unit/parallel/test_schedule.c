@@ -330,6 +330,34 @@ static void order_on_a_link(void **state)
     ts_schedule_destroy(&s);
 }
 
+/* A walk's units come in the order of their ends, of two at once the lower stage's first: what a
+ * unit could still change for another lies behind both. */
+static void walk_in_order(void **state)
+{
+    (void)state;
+    const ts_schedule_costs costs = { .unit = { [TS_UNIT_FORWARD] = 3,
+                                                [TS_UNIT_BACKWARD] = 5,
+                                                [TS_UNIT_INPUT_GRAD] = 2,
+                                                [TS_UNIT_WEIGHT_GRAD] = 3 },
+                                      .send = 1,
+                                      .jitter = 4 };
+    for (int kind = 0; kind < TS_SCHEDULE_KINDS; kind++) {
+        const int64_t v = kind == TS_SCHEDULE_DUALPIPEV ? 2 : 1;
+        ts_schedule *s = make_pipe((ts_schedule_kind)kind, SHAPE(8, v, 24, ));
+        for (int plain = 0; plain < 2; plain++) {
+            ts_walk w;
+            ts_walk_event e, last = { .end = -1 };
+            assert_int_equal(ts_walk_init(&w, s, plain ? &one_each : &costs, (ts_walk_moves){ 0 }),
+                             TS_OK);
+            for (; ts_walk_step(&w, &e); last = e)
+                assert_true(e.end > last.end || (e.end == last.end && e.stage > last.stage));
+            assert_int_equal(ts_walk_finish(&w), TS_OK);
+            ts_walk_deinit(&w);
+        }
+        ts_schedule_destroy(&s);
+    }
+}
+
 /* ---- shapes that a schedule does not have ---- */
 
 static void expect_refused(ts_schedule_kind kind, ts_schedule_shape shape, const char *word)
@@ -368,6 +396,7 @@ int main(void)
         cmocka_unit_test(late_messages),
         cmocka_unit_test(message_of_one_micro_batch),
         cmocka_unit_test(order_on_a_link),
+        cmocka_unit_test(walk_in_order),
         cmocka_unit_test(shapes_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

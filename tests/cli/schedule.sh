@@ -24,6 +24,7 @@ expect 0 "chunks of each 2, micro-batches 10" schedule dualpipev 4 10
 expect 0 "time 31.5, 4.8 % idle" schedule dualpipev 4 10 --dualpipev-dw-detach
 expect 0 "time 27.5, 12.7 % idle" schedule nanopipe 4 8 --num-virtual-stages-per-pipeline-rank 2
 expect 0 "time 34, " schedule zero-bubble 4 8 --recompute-in-advance
+expect 0 "time 28.5, " schedule interleaved 4 8 --num-virtual-stages-per-pipeline-rank 2 --recompute-in-bubble
 expect 0 "0.0 % idle" schedule 1f1b 1 3
 # a forward of 2 and halves of 3 and 1: (p - 1)(2 + 3 + 1)
 expect 0 "1f1b" schedule 1f1b 4 8 --forward-cost 2 --input-gradient-cost 3 --weight-gradient-cost 1

@@ -4,14 +4,14 @@
 # long: no test of CI. From the build folder: cmake --build . --target fault_sweep
 #
 #   sweep.sh TESSERA LIBFAULT [COMMANDS] [KINDS] [STRIDE]
-#     COMMANDS  of: tokenize train_tokenizer preprocess merge score infer plan info verify fresh resume async ranks
+#     COMMANDS  of: tokenize train_tokenizer preprocess merge score infer plan schedule info verify fresh resume async ranks
 #     KINDS     of: memory limit, or of errno's names: ENOSPC EIO EMFILE EACCES
 #     STRIDE    only every so many calls
 #   rank=0 in the environment: of ranks, the first process meets the faults; otherwise the second does
 # shellcheck disable=SC2154,SC2086,SC2329,SC1091
 . "$(dirname "$0")/../cli/lib.sh"
 lib=$2
-commands=${3:-tokenize train_tokenizer preprocess merge score infer plan info verify fresh resume async ranks}
+commands=${3:-tokenize train_tokenizer preprocess merge score infer plan schedule info verify fresh resume async ranks}
 kinds=${4:-memory limit ENOSPC EIO EMFILE EACCES}
 stride=${5:-1}
 number() { case $1 in ENOSPC) echo 28 ;; EIO) echo 5 ;; EMFILE) echo 24 ;; EACCES) echo 13 ;; esac; }
@@ -26,7 +26,7 @@ printf '{"ids": [1, 2, 3, 4]}\n{"ids": [5, 6]}\n' >"$D/ids.jsonl"
 train --train-iters 1 --save-hf "$D/hf" 2>/dev/null
 mkdir "$D/base" "$D/again" "$D/parts"
 for part in text_a text_b; do cp "$D/data_text_document.bin" "$D/parts/$part.bin" && cp "$D/data_text_document.idx" "$D/parts/$part.idx"; done
-for f in out.jsonl logits.safetensors n_text_document.bin n_text_document.idx; do echo "old $f" >"$D/base/$f"; done
+for f in out.jsonl s.svg s.json logits.safetensors n_text_document.bin n_text_document.idx; do echo "old $f" >"$D/base/$f"; done
 printf '{"iteration": 0}\n' >"$D/base/m.jsonl"
 cp -r "$D/hf" "$D/base/hf"
 cp -r "$D/tok" "$D/base/tok"
@@ -44,6 +44,10 @@ merge() { "$T" preprocess --merge-group-keys text --input "$D/parts" --output-pr
 score() { "$T" score --load "$D/hf" --input "$D/ids.jsonl" --output "$W/out.jsonl" --logits "$W/logits.safetensors" --threads 1 $more; }
 infer() { "$T" infer --load "$D/hf" --input "$D/ids.jsonl" --output "$W/out.jsonl" --max-new-tokens 3 --threads 1 $more; }
 plan() { "$T" plan $shape $batch --train-iters 3 --json; }
+schedule() {
+    "$T" schedule --pipeline-schedule interleaved --pipeline-model-parallel-size 3 --num-microbatches 6 \
+        --num-virtual-stages-per-pipeline-rank 2 --recompute-in-bubble --svg "$W/s.svg" --trace "$W/s.json"
+}
 info() { "$T" info --json; }
 verify() { "$T" checkpoint verify --all "$W/ck"; }
 fresh() { train --train-iters 3 --save-interval 2 --threads 1 $(outputs) $more; }

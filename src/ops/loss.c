@@ -18,8 +18,8 @@ int64_t ts_xent_chunk(int64_t rows, int64_t vocab)
     return n < rows ? n : rows;
 }
 
-/* Of a cut vocabulary, what the processes tell each other of a chunk's rows: own_most, most, sum and
- * at_label of ts_loss_args one behind the other, and the columns that have the largest. */
+/* Of a cut vocabulary, what the processes tell each other of a chunk's rows: own_most, most, sum
+ * and at_label of ts_loss_args one behind the other, and the columns that have the largest. */
 typedef struct numbers {
     ts_tensor *here; /* fp32 [4 * chunk] */
     float *host;     /* [4 * chunk] */

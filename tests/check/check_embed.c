@@ -63,6 +63,22 @@ static void gradient(const check_env *e, ts_dtype t, int64_t rows, int64_t cols,
     }
 }
 
+/* The same of a table of which row r's was taken out before: `all` is the whole. */
+static void taken(const check_env *e, const ts_embed_args *part, const char *all)
+{
+    const size_t size = (size_t)part->cols * ts_dtype_size(part->table_dtype);
+    ts_embed_args a = *part;
+    char *table = check_inout(10, a.table_dtype, a.rows * a.cols, 1);
+    for (int64_t r = 0; r < a.rows; r++)
+        memcpy(table + (size_t)r * size, all + (size_t)a.ids[r] * size, size);
+    check_touched(table);
+    a.table = table, a.taken = true;
+    a.y = check_out(a.dtype, a.rows * a.cols);
+    check_kernel(e, TS_KERNEL_embed_fwd, &a, a.rows);
+    for (int64_t i = 0; i < a.rows * a.cols; i++)
+        check_equal("taken", i, check_get(a.y, i, a.dtype), check_get(part->y, i, a.dtype));
+}
+
 /* Rows [first, first + here) of the table: what comes out is the whole's row or zeros, and the
  * gradient is the whole's rows. */
 static void part(const check_env *e, ts_dtype table, ts_dtype t, int64_t cols, int64_t first,
@@ -96,6 +112,7 @@ static void part(const check_env *e, ts_dtype table, ts_dtype t, int64_t cols, i
     check_kernel(e, TS_KERNEL_embed_fwd, &b, rows);
     check_kernel(e, TS_KERNEL_embed_bwd, &a, cols);
     check_kernel(e, TS_KERNEL_embed_bwd, &b, cols);
+    taken(e, &b, all);
     for (int64_t i = 0; i < rows * cols; i++) {
         const int64_t id = a.ids[i / cols] - first;
         check_equal("y", i, check_get(b.y, i, t), id < 0 || id >= here ? 0 : check_get(a.y, i, t));

@@ -198,7 +198,8 @@ static void judge_stats(const loss_case *c, const part *p, const oracle *o, int6
     check_near("own_most", r, most, o->most, isfinite(o->most) ? o->d_most + u * fabs(o->most) : 0);
     /* most has its error in lse's bound already, and is here what was found */
     check_near("sum", r, (double)a->sum[r], isfinite(o->most) ? sum : 0,
-               isfinite(o->most) ? sum * (o->d_lse + o->d_most + u * (3 + fabs(o->lse - from))) : 0);
+               isfinite(o->most) ? sum * (o->d_lse + o->d_most + u * (3 + fabs(o->lse - from)))
+                                 : 0);
     const bool here = label >= 0 && label < a->cols;
     check_near("at_label", r, (double)a->at_label[r], here ? o->s[label] : 0,
                here && c->cap > 0 ? o->ds[label] : 0);

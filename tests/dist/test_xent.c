@@ -86,10 +86,7 @@ static void make_values(const xent_case *c)
     }
 }
 
-static void free_values(void)
-{
-    free(x), free(w), free(b), free(weight), free(labels);
-}
+static void free_values(void) { free(x), free(w), free(b), free(weight), free(labels); }
 
 /* Logits are dot products of H and a bias, scaled and capped, on both sides of a comparison:
  * 2 (H + 3) u of the sizes summed. From there on as in tests/check/check_loss.c. A gradient of a
@@ -163,7 +160,8 @@ static ts_tensor *upload(ts_tape *tape, ts_dtype t, const void *host, int64_t d0
     return out;
 }
 
-static ts_tensor *upload_floats(ts_tape *tape, ts_dtype t, const float *host, int64_t d0, int64_t d1)
+static ts_tensor *upload_floats(ts_tape *tape, ts_dtype t, const float *host, int64_t d0,
+                                int64_t d1)
 {
     const int64_t n = d0 * (d1 ? d1 : 1);
     void *rounded = zeros(n, ts_dtype_size(t));
@@ -220,10 +218,16 @@ static void pass(const xent_case *c, ts_comm *group, int64_t first, ts_param *pw
     ts_tensor *in = upload_floats(tape, c->half ? TS_DTYPE_BF16 : TS_DTYPE_F32, x, c->T, c->H);
     in->wants_grad = true;
     choose(tape, c->T, &chosen);
-    const ts_xent_op op = { .w = pw, .b = pb, .vocab = c->vocab ? c->vocab : c->V, .group = group,
-                            .first = first, .softcap = c->softcap, .logit_scale = c->logit_scale,
+    const ts_xent_op op = { .w = pw,
+                            .b = pb,
+                            .vocab = c->vocab ? c->vocab : c->V,
+                            .group = group,
+                            .first = first,
+                            .softcap = c->softcap,
+                            .logit_scale = c->logit_scale,
                             .labels = upload(tape, TS_DTYPE_I32, labels, c->T, 0),
-                            .chosen = c->chosen ? &chosen : NULL, .late = c->late };
+                            .chosen = c->chosen ? &chosen : NULL,
+                            .late = c->late };
     EXPECT_OK(ts_op_linear_xent(tape, &op, in, &loss, c->argmax ? &argmax : NULL));
     ts_tensor_pin(loss);
     if (argmax)
@@ -273,8 +277,8 @@ static double worst; /* share of the bound */
 static void near(const facts *f, const char *what, int64_t i, float got, float want, double bound)
 {
     const double share = fabs((double)got - (double)want) / (bound + 1e-30);
-    EXPECT(isfinite(bound) && share <= 1, "%s, %s %lld: %.9g, alone %.9g, bound %g", f->c->name, what, (long long)i,
-           (double)got, (double)want, bound);
+    EXPECT(isfinite(bound) && share <= 1, "%s, %s %lld: %.9g, alone %.9g, bound %g", f->c->name,
+           what, (long long)i, (double)got, (double)want, bound);
     worst = fmax(worst, share);
 }
 
@@ -372,12 +376,15 @@ static const xent_case cases[] = {
     { "seven rows", 9, 5, 7, .logit_scale = 1, .argmax = true },
     { "bias, late", 12, 10, 41, .logit_scale = 1, .bias = true, .late = true },
     { "softcap, scale, bias", 12, 10, 41, .logit_scale = 0.5f, .softcap = 1.5f, .bias = true },
-    { "softcap, late, chosen", 12, 10, 41, .logit_scale = 2, .softcap = 3, .late = true, .chosen = true },
+    { "softcap, late, chosen", 12, 10, 41, .logit_scale = 2, .softcap = 3, .late = true,
+      .chosen = true },
     { "chosen, bias", 13, 17, 70, .logit_scale = 1, .bias = true, .chosen = true },
     { "argmax, chosen", 13, 17, 70, .logit_scale = 1, .chosen = true, .argmax = true },
-    { "argmax, late, softcap", 13, 17, 70, .logit_scale = 1, .softcap = 2, .late = true, .argmax = true },
+    { "argmax, late, softcap", 13, 17, 70, .logit_scale = 1, .softcap = 2, .late = true,
+      .argmax = true },
     { "equals", 40, 4, 64, .logit_scale = 1, .argmax = true, .integers = true },
-    { "equals, softcap", 40, 4, 64, .logit_scale = 1, .softcap = 4, .argmax = true, .integers = true },
+    { "equals, softcap", 40, 4, 64, .logit_scale = 1, .softcap = 4, .argmax = true,
+      .integers = true },
     { "only padding in most", 12, 10, 32, 5, .logit_scale = 1, .argmax = true },
     { "one row in all but one", 12, 10, 50, .cut = FIRST_HAS_ALL, .logit_scale = 1, .bias = true },
     { "one row in all but the last", 12, 10, 50, .cut = LAST_HAS_ALL, .logit_scale = 1 },
@@ -386,7 +393,8 @@ static const xent_case cases[] = {
     { "bf16", 12, 32, 80, .logit_scale = 1, .bias = true, .half = true },
     { "bf16, scale, softcap, late, chosen", 12, 32, 83, .logit_scale = 0.25f, .softcap = 2,
       .late = true, .chosen = true, .half = true },
-    { "bf16, argmax", 40, 16, 64, .logit_scale = 1, .argmax = true, .integers = true, .half = true },
+    { "bf16, argmax", 40, 16, 64, .logit_scale = 1, .argmax = true, .integers = true,
+      .half = true },
 };
 
 /* Several chunks of rows, of as many on all processes though one has nearly all columns. */
@@ -438,10 +446,16 @@ static void embed(const embed_case *c, ts_comm *group, int64_t first, int64_t n,
         ids[i] = (int32_t)(i * i % E_V), pos[i] = (int32_t)(i % E_POS);
     EXPECT_OK(ts_tape_create(dev, &(ts_tape_options){ 0 }, &tape));
     tape->recording = true;
-    const ts_embed_op op = { .table = set.p[0], .positions = set.p[1], .group = group,
-                             .first = first, .ids = upload(tape, TS_DTYPE_I32, ids, E_T, 0),
-                             .pos = upload(tape, TS_DTYPE_I32, pos, E_T, 0), .scale = c->scale,
-                             .dtype = c->t, .freezes = c->freezes, .frozen = 4 };
+    const ts_embed_op op = { .table = set.p[0],
+                             .positions = set.p[1],
+                             .group = group,
+                             .first = first,
+                             .ids = upload(tape, TS_DTYPE_I32, ids, E_T, 0),
+                             .pos = upload(tape, TS_DTYPE_I32, pos, E_T, 0),
+                             .scale = c->scale,
+                             .dtype = c->t,
+                             .freezes = c->freezes,
+                             .frozen = 4 };
     EXPECT_OK(ts_op_embed(tape, &op, &y));
     download_floats(o->y, y);
     if (!c->quant) {
@@ -497,11 +511,13 @@ static void simulated(void)
     EXPECT_OK(ts_tape_new(tape, TS_DTYPE_I32, c.T, 0, &l));
     EXPECT_OK(ts_tape_new(tape, TS_DTYPE_F32, c.T, 0, &g));
     in->wants_grad = true;
-    const ts_xent_op op = { .w = pw, .vocab = c.V, .group = group, .first = c.V / 4,
-                            .logit_scale = 1, .labels = l };
+    const ts_xent_op op = {
+        .w = pw, .vocab = c.V, .group = group, .first = c.V / 4, .logit_scale = 1, .labels = l
+    };
     EXPECT_OK(ts_op_linear_xent(tape, &op, in, &loss, &argmax));
-    const ts_embed_op e = { .table = pw, .group = group, .first = c.V / 4, .ids = l, .scale = 1,
-                            .dtype = TS_DTYPE_BF16 };
+    const ts_embed_op e = {
+        .table = pw, .group = group, .first = c.V / 4, .ids = l, .scale = 1, .dtype = TS_DTYPE_BF16
+    };
     EXPECT_OK(ts_op_embed(tape, &e, &y));
     EXPECT(group->traffic.calls == 4, "%lld calls forward", (long long)group->traffic.calls);
     EXPECT_OK(ts_tape_accumulate(tape, loss, g));
@@ -528,7 +544,8 @@ int main(int argc, char **argv)
     if (comm->size == 2)
         try_case(&large);
     for (int i = 0; i < 9; i++)
-        try_embed(&(embed_case){ .t = (ts_dtype)(i % 3), .scale = i % 2 ? 1 : 7.75f,
+        try_embed(&(embed_case){ .t = (ts_dtype)(i % 3),
+                                 .scale = i % 2 ? 1 : 7.75f,
                                  .freezes = i > 2,
                                  .quant = i > 5 ? TS_QUANT_INT8 : TS_QUANT_NONE });
     simulated();

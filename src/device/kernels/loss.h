@@ -13,9 +13,9 @@
  *   own_most[r] = max z, sum[r] = sum of e^(z - own_most[r]),
  *   at_label[r] = z[label] where the label is here, else 0
  *
- * xent_finish then reads own_most as it was made, and of all columns most (the largest of own_most),
- * sum (of the sums, each times e^(own_most - most)) and at_label (their sum). A row whose largest is
- * -inf has summed e^z. */
+ * xent_finish then reads own_most as it was made, and of all columns most (the largest of
+ * own_most), sum (of the sums, each times e^(own_most - most)) and at_label (their sum). A row whose
+ * largest is -inf has summed e^z. */
 #ifndef TS_DEVICE_KERNELS_LOSS_H
 #define TS_DEVICE_KERNELS_LOSS_H
 #include "base/dtype.h"
@@ -40,7 +40,7 @@ typedef struct ts_loss_args {
 /* softmax_xent: n = rows. softcap: n = rows; logits = softcap * tanh(logits / softcap) in place,
  * nothing else of the struct is read.
  *
- * xent_stats: n = rows; loss, most and dlogits are not written, but whether there will be a gradient
- * says dlogits, for the logits are then overwritten. xent_finish: n = rows, argmax is not touched;
- * weight, logits and dlogits as they were given to xent_stats. */
+ * xent_stats: n = rows; loss, most and dlogits are not written, but logits are where dlogits says
+ * that a gradient will be wanted. xent_finish: n = rows; argmax is not touched, and weight, logits
+ * and dlogits are as they were given to xent_stats. */
 #endif

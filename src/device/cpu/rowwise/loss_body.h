@@ -286,7 +286,9 @@ static void softcap(const void *args, int64_t begin, int64_t end)
 {
     const ts_loss_args *a = args;
     for (int64_t r = begin; r < end; r++) {
-        const row w = { .a = a, .z = a->logits + r * a->ld, .cap = v_set(a->softcap),
+        const row w = { .a = a,
+                        .z = a->logits + r * a->ld,
+                        .cap = v_set(a->softcap),
                         .inverse_cap = v_set((vs)(1 / (double)a->softcap)) };
         for (int64_t c = 0; c < a->cols; c += V) {
             const int64_t n = a->cols - c < V ? a->cols - c : V;

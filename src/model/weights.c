@@ -170,8 +170,7 @@ ts_status ts_weights_settle_tie(const ts_family *f, const ts_st_dir *dir, const 
     return TS_OK;
 }
 
-/* Rows one after another, as many at a time as the buffer holds. */
-/* A row of the whole. */
+/* Values in a row of the whole. */
 static int64_t row_width(const ts_param *p) { return p->rank > 1 ? p->place.dim[1].whole : 1; }
 
 /* Moves the columns that are here to the front. */
@@ -203,6 +202,7 @@ static ts_status put_rows(ts_param *p, int64_t first, int64_t n, float *values)
     return TS_OK;
 }
 
+/* Rows one after another, as many at a time as the buffer holds. */
 static ts_status load_rows(const ts_name_piece *piece, const ts_st_tensor *t, ts_param *p,
                            float *buffer)
 {

@@ -90,7 +90,7 @@ ts_status ts_group_scatter(ts_tape *tape, ts_comm *group, const ts_tensor *x, ts
     return run_rows(tape, group, TS_REDUCE_SCATTER, x, *y);
 }
 
-static ts_status keep(ts_tape *tape, const ts_comm *group, const ts_tensor *x, ts_tensor **y)
+static ts_status keep(ts_tape *tape, ts_comm *group, const ts_tensor *x, ts_tensor **y)
 {
     TS_TRY(with_rows(tape, x, share_of(group, x), y));
     const size_t bytes = ts_tensor_bytes(*y);
@@ -160,26 +160,28 @@ ts_status ts_op_group_sum(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor
     return record(tape, &sum_op, group, x, *y);
 }
 
-ts_status ts_op_group_scatter(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor **y)
+typedef ts_status make_fn(ts_tape *tape, ts_comm *group, const ts_tensor *x, ts_tensor **y);
+
+static ts_status apply(ts_tape *tape, make_fn *make, const ts_op *op, ts_comm *group, ts_tensor *x,
+                       ts_tensor **y)
 {
     if (is_alone(group, x, y))
         return TS_OK;
-    TS_TRY(ts_group_scatter(tape, group, x, y));
-    return record(tape, &scatter_op, group, x, *y);
+    TS_TRY(make(tape, group, x, y));
+    return record(tape, op, group, x, *y);
+}
+
+ts_status ts_op_group_scatter(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor **y)
+{
+    return apply(tape, ts_group_scatter, &scatter_op, group, x, y);
 }
 
 ts_status ts_op_group_gather(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor **y)
 {
-    if (is_alone(group, x, y))
-        return TS_OK;
-    TS_TRY(ts_group_gather(tape, group, x, y));
-    return record(tape, &gather_op, group, x, *y);
+    return apply(tape, ts_group_gather, &gather_op, group, x, y);
 }
 
 ts_status ts_op_group_keep(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor **y)
 {
-    if (is_alone(group, x, y))
-        return TS_OK;
-    TS_TRY(keep(tape, group, x, y));
-    return record(tape, &keep_op, group, x, *y);
+    return apply(tape, keep, &keep_op, group, x, y);
 }

@@ -171,6 +171,7 @@ ts_status ts_trainer_save(ts_trainer *t, const ts_model *m, ts_checkpointer *c,
         st = list_tensors(t, &l);
     if (st == TS_OK)
         st = state_text(t, m, options, &state);
+    st = ts_comm_agree(t->comm, st); /* other groups know nothing of this one's failure */
     if (st == TS_OK)
         st = ts_checkpointer_save(c, t->iteration, l.t, l.n, state.s);
     ts_trainer_book_copies(t, (int64_t)ts_checkpointer_staging(c));

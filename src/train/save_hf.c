@@ -37,13 +37,17 @@ ts_status ts_job_save_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype)
 {
     const ts_weights_save_options s = { .dtype = ts_save_hf_dtype_of(dtype, j->model.file_dtype) };
     whole_model m = { .model = &j->model };
-    TS_TRY(ts_whole_collect(&m.values, j->mesh->comm[TS_MESH_TP], &j->model.decoder->params, value_of,
-                            NULL, type_of));
+    /* only the group of the rank that writes */
+    ts_status st = TS_OK;
+    if (j->mesh->at[TS_MESH_DP] == 0)
+        st = ts_whole_collect(&m.values, j->mesh->comm[TS_MESH_TP], &j->model.decoder->params,
+                              value_of, NULL, type_of);
+    TS_TRY(ts_comm_agree(j->comm, st));
     ts_weights_source source = ts_model_source(&j->model);
     m.read = source.read, m.ctx = source.ctx;
     source.read = read_whole, source.ctx = &m;
-    const ts_status st =
-        j->comm->rank == 0 ? ts_weights_write(&source, folder, "--save-hf", &s) : TS_OK;
+    if (j->comm->rank == 0)
+        st = ts_weights_write(&source, folder, "--save-hf", &s);
     ts_whole_deinit(&m.values);
     return ts_comm_agree(j->comm, st);
 }

@@ -66,6 +66,8 @@ typedef struct ts_comm_sim_link {
     void (*spend)(void *ctx, double seconds);
     void *ctx;
 } ts_comm_sim_link;
+/* What so much traffic takes over it. */
+double ts_comm_sim_seconds(const ts_comm_sim_link *link, const ts_comm_traffic *t);
 ts_status ts_comm_sim_create(int rank, int size, const char *group, const ts_comm_sim_link *link,
                              ts_comm **out) TS_NODISCARD;
 

@@ -9,17 +9,19 @@ typedef struct sim_comm {
     bool linked;
 } sim_comm;
 
+double ts_comm_sim_seconds(const ts_comm_sim_link *link, const ts_comm_traffic *t)
+{
+    const double transfer = link->bytes_per_second > 0 ? t->bytes / link->bytes_per_second : 0;
+    return link->latency * (double)t->messages + transfer;
+}
+
 static ts_status start(ts_comm *c, const ts_comm_call *call, ts_comm_request **out)
 {
     (void)out;
     const sim_comm *s = (const sim_comm *)c;
     const ts_comm_traffic cost = ts_call_cost(call, c->rank, c->size);
-    if (s->linked && s->link.spend && cost.messages > 0) {
-        double seconds = s->link.latency * (double)cost.messages;
-        if (s->link.bytes_per_second > 0)
-            seconds += cost.bytes / s->link.bytes_per_second;
-        s->link.spend(s->link.ctx, seconds);
-    }
+    if (s->linked && s->link.spend && cost.messages > 0)
+        s->link.spend(s->link.ctx, ts_comm_sim_seconds(&s->link, &cost));
     return TS_OK;
 }
 

@@ -32,7 +32,7 @@ typedef struct simulation {
     double network; /* seconds spent in it */
 } simulation;
 
-/* Communicator number i; NULL: there is none, or it is there already. */
+/* Communicator number i, the world first; NULL: a dimension of the mesh that is the world. */
 static const ts_comm *group_of(const simulation *s, int i)
 {
     static const ts_mesh_dim dims[TS_PLAN_GROUPS] = { TS_MESH_DIMS, TS_MESH_TP, TS_MESH_DP, TS_MESH_PP };
@@ -118,6 +118,7 @@ static ts_status steps(const simulation *s, ts_trainer *t, counters *out)
 static void describe_traffic(const simulation *s, const counters *c, const ts_sim_hardware *hw,
                              ts_plan_rank *r)
 {
+    const ts_comm_sim_link link = { hw->network_bytes_per_second, hw->network_latency, NULL, NULL };
     int n = 0;
     for (int i = 0; i < TS_PLAN_GROUPS; i++) {
         const ts_comm *g = group_of(s, i);
@@ -126,8 +127,7 @@ static void describe_traffic(const simulation *s, const counters *c, const ts_si
         const ts_comm_traffic *t = &c->sent[i];
         r->traffic[n++] = (ts_plan_traffic){
             .group = g == s->mesh->comm[TS_MESH_DP] ? "dp" : g->group, .sent = *t,
-            .seconds = (double)t->messages * hw->network_latency + t->bytes / hw->network_bytes_per_second
-        };
+            .seconds = ts_comm_sim_seconds(&link, t) };
     }
 }
 
@@ -137,7 +137,8 @@ static void describe_rank(const simulation *s, const counters *c, const ts_sim_h
     *r = (ts_plan_rank){ .rank = s->comm->rank, .count = s->comm->size,
                          .tp = s->mesh->at[TS_MESH_TP], .cp = s->mesh->at[TS_MESH_CP],
                          .ep = s->mesh->at[TS_MESH_EP], .dp = s->mesh->at[TS_MESH_DP],
-                         .pp = s->mesh->at[TS_MESH_PP], .mem = s->dev->mem, .seconds = c->seconds, .network_seconds = c->network };
+                         .pp = s->mesh->at[TS_MESH_PP], .mem = s->dev->mem, .seconds = c->seconds,
+                         .network_seconds = c->network };
     memcpy(r->kernel, c->kernel, sizeof r->kernel);
     ts_device_peak_at(s->dev, r->peak_at);
     for (int i = 0; i < TS_KERNEL_COUNT; i++)

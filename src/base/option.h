@@ -35,6 +35,11 @@ ts_status ts_option_notes(const ts_option_set *set, ts_str *out) TS_NODISCARD;
 /* Number of the word in a list of choices, or -1. */
 int ts_option_choice(const char *choices, const char *word);
 
+/* Whole numbers from 0 on in the words of a list, parted by commas or words: "1,3 3" is 1, 3, 3. Others
+ * are TS_ERR_USER. *out [n] is the caller's (ts_free). */
+ts_status ts_option_numbers(const char *name, const ts_option_list *words, int64_t **out,
+                            int64_t *n) TS_NODISCARD;
+
 /* Visits the rows in the order of the help text: by group, as each group first appears, and at the
  * end those without effect (TS_OPTION_NOTE), whose groups do not matter; not LATER and HINT. Stops
  * at the first failure. */

@@ -99,6 +99,31 @@ static ts_status set_number(const entry *e, const char *text)
     return TS_OK;
 }
 
+ts_status ts_option_numbers(const char *name, const ts_option_list *words, int64_t **out, int64_t *n)
+{
+    int64_t *v = NULL;
+    size_t cap = 0;
+    ts_status st = ts_grow(&v, &cap, 1, sizeof *v);
+    *n = 0;
+    for (int64_t i = 0; i < words->n; i++)
+        for (const char *s = words->v[i]; st == TS_OK && *s;) {
+            char *end;
+            const bool is_digit = *s >= '0' && *s <= '9';
+            st = ts_grow(&v, &cap, (size_t)*n + 1, sizeof *v);
+            const long long x = is_digit ? strtoll(s, &end, 10) : -1;
+            if (st == TS_OK && (x < 0 || x > 1 << 30 || (*end && (*end != ',' || !end[1]))))
+                st = ts_error(TS_ERR_USER, "--%s %s: expected numbers from 0 on, such as 1,3,3,1",
+                              name, words->v[i]);
+            if (st == TS_OK)
+                v[(*n)++] = x, s = end + (*end == ',');
+        }
+    if (st == TS_OK)
+        *out = v;
+    else
+        ts_free(&v);
+    return st;
+}
+
 /* ---- choices ---- */
 
 int ts_option_choice(const char *choices, const char *text)

@@ -69,9 +69,9 @@ static ts_status make(const schedule_options *o, const ts_option_set *set, ts_sc
                                                        : 1,
         .n_micro = o->micro,
         .group = o->group,
-        .recompute = o->in_advance  ? TS_RECOMPUTE_ADVANCE
-                     : o->in_bubble ? TS_RECOMPUTE_BUBBLE
-                                    : TS_RECOMPUTE_NONE,
+        .recompute = o->in_advance  ? TS_AGAIN_ADVANCE
+                     : o->in_bubble ? TS_AGAIN_BUBBLE
+                                    : TS_AGAIN_NONE,
         .detaches_weights = o->detaches,
     };
     TS_TRY(ts_option_exclude(set, "recompute-in-advance", "recompute-in-bubble"));

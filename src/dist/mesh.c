@@ -99,6 +99,25 @@ static ts_status make_group(ts_mesh *m, ts_mesh_dim dim)
     return st;
 }
 
+/* The groups beside the dimensions that a pipeline needs. */
+static ts_status make_pipeline(ts_mesh *m)
+{
+    const int last = m->size[TS_MESH_PP] - 1, at = m->at[TS_MESH_PP];
+    const int ends[] = { ts_mesh_rank(m, TS_MESH_PP, m->world->rank, 0),
+                         ts_mesh_rank(m, TS_MESH_PP, m->world->rank, last) };
+    int *ranks;
+    if (last == 0)
+        return TS_OK;
+    ts_status st = ts_alloc(&ranks, (size_t)last + 1, sizeof *ranks);
+    TS_TRY(ts_comm_agree(m->world, st));
+    for (int i = 0; i <= last; i++)
+        ranks[i] = ts_mesh_rank(m, TS_MESH_PP, m->world->rank, i);
+    st = ts_comm_group(m->world, "pp-back", ranks, last + 1, &m->pp_back);
+    ts_free(&ranks);
+    TS_TRY(st);
+    return ts_comm_group(m->world, "embd", ends, at == 0 || at == last ? 2 : 0, &m->embd);
+}
+
 ts_status ts_mesh_create(ts_comm *world, const ts_mesh_shape *shape, ts_mesh **out)
 {
     ts_mesh *m = NULL;
@@ -113,6 +132,7 @@ ts_status ts_mesh_create(ts_comm *world, const ts_mesh_shape *shape, ts_mesh **o
         if (twin == d)
             TS_TRY_TO(fail, st, make_group(m, d));
     }
+    TS_TRY_TO(fail, st, make_pipeline(m));
     *out = m;
     return TS_OK;
 fail:
@@ -125,6 +145,8 @@ void ts_mesh_destroy(ts_mesh **mesh)
     ts_mesh *m = *mesh;
     if (!m)
         return;
+    ts_comm_destroy(&m->embd);
+    ts_comm_destroy(&m->pp_back);
     for (int d = TS_MESH_DIMS - 1; d >= 0; d--)
         if (twin_of(m, (ts_mesh_dim)d) == (ts_mesh_dim)d && !is_world(m, (ts_mesh_dim)d))
             ts_comm_destroy(&m->comm[d]);

@@ -36,6 +36,10 @@ typedef struct ts_mesh {
     /* its own group of each. DP is the world where it is all of it, DP_CP is DP where cp is 1, EXPERT_DP
      * is DP_CP where ep is 1 */
     ts_comm *comm[TS_MESH_DIMS];
+    ts_comm *pp_back; /* the pp group once more: gradients that go back through it have an order of
+                         their own; NULL where there is one stage */
+    ts_comm *embd;    /* the first and the last of its stages, which both have the embedding where the
+                         output layer is tied to it; NULL on others, and where there is one stage */
 } ts_mesh;
 
 /* Every rank of the world calls; on a simulated world (comm_sim) the mesh is a simulated one. Sizes

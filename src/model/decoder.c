@@ -51,15 +51,50 @@ static ts_block block_of(const ts_arch *a, int64_t layer)
     };
 }
 
+static ts_status skip(void *set, const char *name, const ts_param_spec *spec)
+{
+    (void)name, (void)spec;
+    ts_param_skip(set, 1);
+    return TS_OK;
+}
+
+/* `all`; for what stands on another stage one that passes over its ids. */
+static ts_declarer where(const ts_declarer *all, bool is_here)
+{
+    ts_declarer d = *all;
+    if (!is_here && d.set)
+        d.list = skip, d.ctx = d.set, d.set = NULL;
+    return d;
+}
+
 static ts_status declare_layers(ts_decoder *d, const ts_declarer *all)
 {
     for (int64_t i = 0; i < d->arch.n_layers; i++) {
         char name[32];
+        const ts_declarer layer = where(all, d->here && d->here[i]);
         snprintf(name, sizeof name, "decoder.layers.%d", (int)i);
-        const ts_declarer in = ts_declare_in(all, name);
+        const ts_declarer in = ts_declare_in(&layer, name);
         d->block[i] = block_of(&d->arch, i);
         TS_TRY(ts_block_declare(&in, &d->block[i]));
     }
+    return TS_OK;
+}
+
+/* A stage that ends a model whose output layer is the embedding has a copy of it. */
+static ts_status declare_embedding(ts_decoder *d, const ts_declarer *all, int64_t rows)
+{
+    const ts_arch *a = &d->arch;
+    const ts_declarer tables = where(all, d->embeds || (d->ends && a->tied)),
+                      others = where(all, d->embeds);
+    ts_param_spec table = { .place = ts_place_whole(rows, a->hidden), .decoupled = true,
+                            .is_copy = !d->embeds, .at_both_ends = a->tied && d->embeds != d->ends };
+    const ts_param_spec positions = { .place = ts_place_whole(a->max_positions, a->hidden) };
+    if (all->group)
+        ts_place_cut_even(&table.place, 0, TS_AXIS_TENSOR, all->group->comm->size,
+                          all->group->comm->rank, 1, 1);
+    TS_TRY(ts_declare(&tables, "embedding.word_embeddings.weight", &table, &d->embedding));
+    if (a->position == TS_POSITION_LEARNED)
+        return ts_declare(&others, "embedding.position_embeddings.weight", &positions, &d->positions);
     return TS_OK;
 }
 
@@ -67,21 +102,15 @@ static ts_status declare_layers(ts_decoder *d, const ts_declarer *all)
 static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
 {
     const ts_arch *a = &d->arch;
-    ts_param_spec table = { .place = ts_place_whole(rows, a->hidden), .decoupled = true };
-    const ts_param_spec positions = { .place = ts_place_whole(a->max_positions, a->hidden) };
-    if (all->group)
-        ts_place_cut_even(&table.place, 0, TS_AXIS_TENSOR, all->group->comm->size,
-                          all->group->comm->rank, 1, 1);
-    TS_TRY(ts_declare(all, "embedding.word_embeddings.weight", &table, &d->embedding));
-    if (a->position == TS_POSITION_LEARNED)
-        TS_TRY(ts_declare(all, "embedding.position_embeddings.weight", &positions, &d->positions));
+    const ts_declarer last = where(all, d->ends);
+    TS_TRY(declare_embedding(d, all, rows));
     TS_TRY(declare_layers(d, all));
     d->final_norm = norm_of(a, a->final_norm);
-    TS_TRY(ts_norm_declare(all, "decoder.final_layernorm", &d->final_norm));
+    TS_TRY(ts_norm_declare(&last, "decoder.final_layernorm", &d->final_norm));
     d->head = (ts_linear){ .in = a->hidden, .out = rows, .has_bias = a->bias_head, .tied = a->tied,
                            .decoupled = true, .w = a->tied ? d->embedding : NULL };
-    ts_linear_share(all, &d->head, TS_CUT_COLUMN, 1, 1);
-    return ts_linear_declare(all, "output_layer", &d->head);
+    ts_linear_share(&last, &d->head, TS_CUT_COLUMN, 1, 1);
+    return ts_linear_declare(&last, "output_layer", &d->head);
 }
 
 ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
@@ -120,8 +149,23 @@ static ts_status check_group(const ts_arch *a, const ts_tensor_group *g)
     return TS_OK;
 }
 
-ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype compute,
-                            int64_t vocab_rows, const ts_tensor_group *group, ts_decoder **out)
+static ts_status note_stage(const ts_decoder_stage *stage, ts_decoder *d)
+{
+    const bool whole = !stage || !stage->layers;
+    d->embeds = whole || stage->embeds;
+    d->ends = whole || stage->ends;
+    TS_TRY(ts_alloc(&d->here, (size_t)d->arch.n_layers, sizeof *d->here));
+    for (int64_t l = 0; l < d->arch.n_layers; l++) {
+        d->here[l] = whole;
+        for (int64_t i = 0; !whole && i < stage->n; i++)
+            d->here[l] = d->here[l] || (l >= stage->layers[i].first && l < stage->layers[i].last);
+    }
+    return TS_OK;
+}
+
+ts_status ts_decoder_create_stage(ts_device *dev, const ts_arch *arch, ts_dtype compute,
+                                  int64_t vocab_rows, const ts_tensor_group *group,
+                                  const ts_decoder_stage *stage, ts_decoder **out)
 {
     const bool alone = !group || !group->comm || group->comm->size == 1;
     ts_decoder *d;
@@ -137,6 +181,10 @@ ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype comput
     if (st == TS_OK)
         st = ts_alloc(&d->block, (size_t)arch->n_layers, sizeof *d->block);
     if (st == TS_OK)
+        st = note_stage(stage, d);
+    if (st == TS_OK)
+        st = ts_decoder_list_weights(d);
+    if (st == TS_OK)
         st = declare(d, &(ts_declarer){ .set = &d->params, .group = alone ? NULL : &d->group },
                      vocab_rows > arch->vocab ? vocab_rows : arch->vocab);
     if (st != TS_OK)
@@ -144,6 +192,12 @@ ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype comput
     else
         *out = d;
     return st;
+}
+
+ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype compute,
+                            int64_t vocab_rows, const ts_tensor_group *group, ts_decoder **out)
+{
+    return ts_decoder_create_stage(dev, arch, compute, vocab_rows, group, NULL, out);
 }
 
 void ts_decoder_destroy(ts_decoder **decoder)
@@ -156,6 +210,8 @@ void ts_decoder_destroy(ts_decoder **decoder)
         ts_storage_release(&d->cos[i]);
         ts_storage_release(&d->sin[i]);
     }
+    ts_free(&d->here);
+    ts_free(&d->weights);
     ts_free(&d->block);
     ts_arch_deinit(&d->arch);
     ts_free(decoder);
@@ -317,7 +373,7 @@ static ts_status segment(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **ou
     return ts_op_add(tape, x, 1, res, 1, out);
 }
 
-/* Layers [at, last): first those that are recomputed, as `plan` counts them from the model's first. */
+/* Layers [at, last): first those that are recomputed, as `plan` counts them from the first of these. */
 static ts_status layers_of(ts_decoder *d, ts_tape *tape, const ts_run *run,
                            const ts_recompute_plan *plan, const ts_decoder_span *span,
                            ts_tensor **x, ts_tensor **res)
@@ -326,7 +382,7 @@ static ts_status layers_of(ts_decoder *d, ts_tape *tape, const ts_run *run,
     const int64_t group = uniform ? plan->layers : 1;
     const int64_t again = !plan || plan->method == TS_RECOMPUTE_NONE ? 0
                           : uniform                                  ? span->last
-                                                                     : plan->layers;
+                                                                     : span->first + plan->layers;
     int64_t i = span->first;
     *res = NULL;
     for (; i < span->last && i < again; i += group) {
@@ -350,7 +406,7 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
                          const ts_recompute_plan *plan, const ts_decoder_span *span,
                          ts_tensor **out)
 {
-    const bool ends = span->last == d->arch.n_layers;
+    const bool ends = span->last == d->arch.n_layers && !span->goes_on;
     ts_tensor *x = span->stream, *res;
     if (!x) {
         ts_device_part(d->dev, "embedding", -1);

@@ -5,14 +5,34 @@
 #include "model/network.h"
 #include "nn/block.h"
 
+/* What of a model is on one stage of a pipeline. Of all zeros: all of it. */
+typedef struct ts_decoder_stage {
+    const ts_layer_range *layers; /* [n], ascending; borrowed while the decoder is made */
+    int64_t n;
+    bool embeds, ends; /* the embedding is here; the final norm and the output layer are */
+} ts_decoder_stage;
+
+/* A weight of the whole model, wherever it is. */
+typedef struct ts_decoder_weight {
+    int64_t layer; /* or -1 */
+    int64_t count; /* of its elements */
+    bool multiplies; /* not only looked up */
+    bool is_qkv, is_table; /* a layer's; the embedding */
+    bool trained;
+} ts_decoder_weight;
+
 typedef struct ts_decoder {
     ts_arch arch;
     ts_device *dev;
     ts_dtype compute;      /* of activations: F32, BF16, F16 */
     ts_tensor_group group; /* that shares out the layers' matrices; comm NULL: all are here */
+    bool *here;            /* [n_layers] which are on this stage of a pipeline; the others' blocks */
+    bool embeds, ends;     /* have no parameters. And what else is: as in ts_decoder_stage */
+    ts_decoder_weight *weights; /* [n_weights] of all stages, in the order of declaration */
+    size_t n_weights;
     ts_param_set params;
-    ts_param *embedding, *positions;
-    ts_linear head; /* its weight is the embedding when tied */
+    ts_param *embedding, *positions; /* NULL: elsewhere */
+    ts_linear head; /* its weight is the embedding when tied: of the last stage a copy */
     ts_block *block;       /* [n_layers] */
     ts_norm_layer final_norm;
     ts_storage *cos[2], *sin[2];
@@ -27,7 +47,14 @@ typedef struct ts_decoder {
 ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype compute,
                             int64_t vocab_rows, const ts_tensor_group *group,
                             ts_decoder **out) TS_NODISCARD;
+/* The same of one stage of a pipeline, which declares what is here under the names and ids of the whole.
+ * stage NULL: all of it. */
+ts_status ts_decoder_create_stage(ts_device *dev, const ts_arch *arch, ts_dtype compute,
+                                  int64_t vocab_rows, const ts_tensor_group *group,
+                                  const ts_decoder_stage *stage, ts_decoder **out) TS_NODISCARD;
 void ts_decoder_destroy(ts_decoder **d);
+/* Fills in d->weights from d->arch; for ts_decoder_create. */
+ts_status ts_decoder_list_weights(ts_decoder *d) TS_NODISCARD;
 /* Tells the parameters that the (checked) description has, by name and shape, without making any. */
 ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx) TS_NODISCARD;
 
@@ -57,11 +84,12 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len) 
 /* Which layers run, [first, last), and what from: ids int32 [B * S], which are embedded (first is 0);
  * or with ids NULL a stream [B * S, hidden] as it is, embeddings or what a run that ended at `first`
  * gave (with sequence parallelism the rows that are here: run->row0 says which). A run to the last layer
- * ends with the final norm and has all rows. */
+ * that does not go on elsewhere ends with the final norm and has all rows. */
 typedef struct ts_decoder_span {
     const ts_tensor *ids;
     ts_tensor *stream;
     int64_t first, last;
+    bool goes_on;
 } ts_decoder_span;
 /* *out [B * S, hidden]. recompute may be NULL. */
 ts_status ts_decoder_run(ts_decoder *d, ts_tape *tape, const ts_run *run,

@@ -59,7 +59,8 @@ static ts_status forward(void *self, ts_tape *tape, const ts_network_call *c, ts
     const ts_decoder_span span = { .ids = c->stream ? NULL : ts_fields_get(c->fields, "tokens"),
                                    .stream = c->stream,
                                    .first = c->first,
-                                   .last = c->last };
+                                   .last = c->last,
+                                   .goes_on = c->goes_on };
     return ts_decoder_run(self, tape, run, &c->recompute, &span, out);
 }
 

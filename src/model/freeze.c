@@ -79,30 +79,26 @@ static bool has(const char *name, const char *pattern)
 /* ---- freezing ---- */
 
 /* The layer that a parameter is of, or -1. */
-static int64_t layer_of(const ts_param *p)
+static int64_t layer_of(const char *name)
 {
     static const char layers[] = "decoder.layers.";
-    return strncmp(p->name, layers, sizeof layers - 1) ? -1
-                                                       : strtol(p->name + sizeof layers - 1, NULL, 10);
+    return strncmp(name, layers, sizeof layers - 1) ? -1 : strtol(name + sizeof layers - 1, NULL, 10);
 }
 
 /* The modules of a layer and those outside, for a message. */
-static ts_status list_modules(const ts_decoder *d, ts_str *out)
+static ts_status add_module(void *text, const char *name, const ts_param_spec *spec)
 {
-    for (size_t i = 0; i < d->params.n; i++) {
-        const char *name = d->params.p[i]->name;
-        if (layer_of(d->params.p[i]) > 0)
-            continue;
-        const char *dot = strrchr(name, '.');
-        TS_TRY(ts_str_printf(out, "%s%.*s", out->len ? ", " : "", (int)(dot - name), name));
-    }
-    return TS_OK;
+    ts_str *out = text;
+    const char *dot = strrchr(name, '.');
+    (void)spec;
+    return layer_of(name) > 0 ? TS_OK
+                              : ts_str_printf(out, "%s%.*s", out->len ? ", " : "", (int)(dot - name), name);
 }
 
 static ts_status fits_nothing(const ts_decoder *d, const char *pattern)
 {
     ts_str modules = { 0 };
-    ts_status st = list_modules(d, &modules);
+    ts_status st = ts_decoder_list(&d->arch, add_module, &modules);
     if (st == TS_OK)
         st = ts_error(TS_ERR_USER, "--freeze %s: no parameter has that in its name; modules are %s",
                       pattern, modules.s);
@@ -110,44 +106,81 @@ static ts_status fits_nothing(const ts_decoder *d, const char *pattern)
     return st;
 }
 
+/* One pattern at the weights of the whole model. */
+typedef struct freezing {
+    ts_decoder *d;
+    const char *pattern;
+    size_t at; /* the weight that is listed next */
+    bool found;
+} freezing;
+
+static ts_status freeze_one(void *ctx, const char *name, const ts_param_spec *spec)
+{
+    freezing *f = ctx;
+    ts_decoder_weight *w = &f->d->weights[f->at++];
+    (void)spec;
+    if (!has(name, f->pattern))
+        return TS_OK;
+    f->found = true;
+    w->trained = false;
+    ts_param *p = ts_param_find(&f->d->params, name);
+    if (p)
+        ts_param_freeze(p);
+    return TS_OK;
+}
+
 ts_status ts_decoder_freeze(ts_decoder *d, const char *const *patterns, int64_t n)
 {
-    ts_param_set *s = &d->params;
     for (int64_t k = 0; k < n; k++) {
-        bool found = false;
-        for (size_t i = 0; i < s->n; i++) {
-            const bool fits = has(s->p[i]->name, patterns[k]);
-            if (fits)
-                ts_param_freeze(s->p[i]);
-            found = found || fits;
-        }
-        if (!found)
+        freezing f = { .d = d, .pattern = patterns[k] };
+        TS_TRY(ts_decoder_list(&d->arch, freeze_one, &f));
+        if (!f.found)
             return fits_nothing(d, patterns[k]);
     }
     if (ts_decoder_trained(d) == 0)
         return ts_error(TS_ERR_USER, "--freeze leaves nothing to train");
     d->first_trained = d->arch.n_layers;
-    for (size_t i = s->n; i-- > 0;)
-        if (ts_param_is_trained(s->p[i]) && layer_of(s->p[i]) >= 0)
-            d->first_trained = layer_of(s->p[i]);
+    for (size_t i = d->n_weights; i-- > 0;)
+        if (d->weights[i].trained && d->weights[i].layer >= 0)
+            d->first_trained = d->weights[i].layer;
     return TS_OK;
 }
 
 /* ---- counting ---- */
 
-/* A matrix that is multiplied with, not only looked up. */
-static bool multiplies(const ts_decoder *d, const ts_param *p)
+typedef struct listing {
+    ts_decoder *d;
+    size_t cap;
+} listing;
+
+static ts_status list_weight(void *ctx, const char *name, const ts_param_spec *spec)
 {
-    return p->rank > 1 && p != d->positions && (p != d->embedding || d->head.tied);
+    listing *l = ctx;
+    ts_decoder *d = l->d;
+    const bool is_table = !strcmp(name, "embedding.word_embeddings.weight");
+    const bool is_looked_up = is_table || !strcmp(name, "embedding.position_embeddings.weight");
+    TS_TRY(ts_grow(&d->weights, &l->cap, d->n_weights + 1, sizeof *d->weights));
+    d->weights[d->n_weights++] = (ts_decoder_weight){
+        .layer = layer_of(name), .count = ts_place_whole_count(&spec->place), .is_table = is_table,
+        .is_qkv = strstr(name, "linear_qkv.weight"),
+        .multiplies = spec->place.rank > 1 && (!is_looked_up || (is_table && d->arch.tied)),
+        .trained = true };
+    return TS_OK;
 }
+
+ts_status ts_decoder_list_weights(ts_decoder *d)
+{
+    return ts_decoder_list(&d->arch, list_weight, &(listing){ .d = d });
+}
+
+static double products(const ts_decoder_weight *w) { return w->multiplies ? 2 * (double)w->count : 0; }
 
 double ts_decoder_flops_per_token(const ts_decoder *d)
 {
     double n = 0;
-    for (size_t i = 0; i < d->params.n; i++)
-        if (multiplies(d, d->params.p[i]))
-            n += (double)ts_place_whole_count(&d->params.p[i]->place);
-    return 2 * n;
+    for (size_t i = 0; i < d->n_weights; i++)
+        n += products(&d->weights[i]);
+    return n;
 }
 
 /* Parameters stand in the order in which they are used, but for an embedding that is the output layer
@@ -157,35 +190,35 @@ double ts_decoder_training_flops(const ts_decoder *d, double seq_length)
     const ts_arch *a = &d->arch;
     /* of a layer: the causal half */
     const double attention = 2 * (double)(a->n_heads * a->head_dim) * seq_length;
-    double backward = 0;
+    double backward = 0, head = 0;
     bool below = false; /* something is trained there */
-    for (size_t i = 0; i < d->params.n; i++) {
-        const ts_param *p = d->params.p[i];
-        const double n = multiplies(d, p) ? 2 * (double)ts_place_whole_count(&p->place) : 0;
-        const bool is_head = d->head.tied && p == d->head.w;
-        backward += ts_param_is_trained(p) ? n : 0;
-        backward += below && !is_head ? n : 0;
-        below = below || ts_param_is_trained(p);
-        if (layer_of(p) >= 0 && p == d->block[layer_of(p)].attention.qkv.w && below)
+    for (size_t i = 0; i < d->n_weights; i++) {
+        const ts_decoder_weight *w = &d->weights[i];
+        const bool is_head = a->tied && w->is_table;
+        head = is_head ? products(w) : head;
+        backward += w->trained ? products(w) : 0;
+        backward += below && !is_head ? products(w) : 0;
+        below = below || w->trained;
+        if (w->is_qkv && below)
             backward += 2 * attention;
     }
-    if (below && d->head.tied)
-        backward += 2 * (double)ts_place_whole_count(&d->head.w->place);
+    if (below)
+        backward += head;
     return ts_decoder_flops_per_token(d) + (double)a->n_layers * attention + backward;
 }
 
 int64_t ts_decoder_trained(const ts_decoder *d)
 {
     int64_t n = 0;
-    for (size_t i = 0; i < d->params.n; i++)
-        n += ts_param_is_trained(d->params.p[i]) ? ts_place_whole_count(&d->params.p[i]->place) : 0;
+    for (size_t i = 0; i < d->n_weights; i++)
+        n += d->weights[i].trained ? d->weights[i].count : 0;
     return n;
 }
 
 int64_t ts_decoder_parameters(const ts_decoder *d)
 {
     int64_t n = 0;
-    for (size_t i = 0; i < d->params.n; i++)
-        n += ts_place_whole_count(&d->params.p[i]->place);
+    for (size_t i = 0; i < d->n_weights; i++)
+        n += d->weights[i].count;
     return n;
 }

@@ -32,12 +32,14 @@ typedef struct ts_recompute_plan {
 
 /* One forward pass. Layers [first, last) run. With `stream` NULL the tokens are embedded before them
  * (first is 0); else it is taken as it is: embeddings [B * S, width] from elsewhere, or what a pass
- * that ended at `first` gave. A pass whose last layer is the network's ends with the final norm. */
+ * that ended at `first` gave. A pass whose last layer is the network's ends with the final norm, unless
+ * it goes on elsewhere. */
 typedef struct ts_network_call {
     int64_t B, S;
     const ts_fields *fields; /* tensors stay until the backward pass is over */
     ts_tensor *stream;
     int64_t first, last;
+    bool goes_on;
     ts_context context; /* a second sequence, for networks that attend to one */
     const ts_join
         *joins; /* [n_joins] what joins the stream behind layers; stays as the fields do */

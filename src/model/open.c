@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-ts_status ts_model_allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value)
+static ts_status allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value)
 {
     if (use->int8)
         ts_decoder_use_int8(d, use->int8_head);
@@ -14,10 +14,14 @@ ts_status ts_model_allocate(ts_decoder *d, const ts_model_use *use, ts_dtype val
                           : ts_decoder_allocate(d, value, use->training && !use->no_grads);
 }
 
-static ts_status use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value, ts_model *m)
+ts_status ts_model_use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value, ts_model *m)
 {
-    TS_TRY(ts_decoder_create(use->dev, a, use->compute, a->vocab, &use->group, &m->decoder));
-    return ts_model_allocate(m->decoder, use, value);
+    ts_decoder_stage stage = { 0 };
+    if (use->stage_of)
+        TS_TRY(use->stage_of(use->stage_ctx, a, &stage));
+    TS_TRY(ts_decoder_create_stage(use->dev, a, use->compute, a->vocab, &use->group, &stage,
+                                   &m->decoder));
+    return allocate(m->decoder, use, value);
 }
 
 static ts_dtype value_type(const ts_model_use *use, ts_st_dtype file)
@@ -43,7 +47,7 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
         st = ts_weights_settle_tie(m->family, dir, folder, &a, m->config);
     if (st == TS_OK) {
         m->file_dtype = ts_weights_dtype(dir);
-        st = use_decoder(&a, use, value_type(use, m->file_dtype), m);
+        st = ts_model_use_decoder(&a, use, value_type(use, m->file_dtype), m);
     }
     if (st == TS_OK && use->dev->computes)
         st = ts_weights_load(m->decoder, m->family, dir, folder);
@@ -76,7 +80,7 @@ ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *o
 ts_status ts_model_make(const ts_arch *a, const ts_model_use *use, uint64_t seed, ts_model *out)
 {
     ts_model m = { .file_dtype = TS_ST_F32 };
-    ts_status st = use_decoder(a, use, use->master, &m);
+    ts_status st = ts_model_use_decoder(a, use, use->master, &m);
     if (st == TS_OK)
         st = ts_decoder_init(m.decoder, seed, a->init_std);
     if (st != TS_OK)

@@ -20,9 +20,14 @@ typedef struct ts_model_use {
     bool int8, int8_head;  /* see ts_decoder_use_int8 */
     ts_option_list freeze; /* training: see ts_decoder_freeze */
     ts_tensor_group group; /* that shares out the layers' matrices; comm NULL: none */
+    /* What of the model is here, of a pipeline's stage. NULL: all of it. */
+    ts_status (*stage_of)(void *ctx, const ts_arch *a, ts_decoder_stage *out);
+    void *stage_ctx;
 } ts_model_use;
-/* Allocates the values of a decoder in that way; `value`: their type, unless for inference. */
-ts_status ts_model_allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value) TS_NODISCARD;
+/* Makes m's decoder of a description, with memory for values; `value`: their type, unless for
+ * inference. */
+ts_status ts_model_use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value,
+                               ts_model *m) TS_NODISCARD;
 /* Whether the folder has a config.json. */
 bool ts_model_is_hf(const char *folder);
 /* Reads a Hugging Face folder: description, weights. */

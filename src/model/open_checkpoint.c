@@ -67,8 +67,7 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_
                         ts_checkpoint_state_file(ck));
     m->tokenizer = json_deep_copy(json_object_get(s, "tokenizer"));
     TS_TRY(ts_checkpoint_folder(ck, &m->folder));
-    TS_TRY(ts_decoder_create(use->dev, a, use->compute, a->vocab, &use->group, &m->decoder));
-    TS_TRY(ts_model_allocate(m->decoder, use, use->training ? use->master : use->compute));
+    TS_TRY(ts_model_use_decoder(a, use, use->training ? use->master : use->compute, m));
     return use->dev->computes ? load_values(&m->decoder->params, ck) : TS_OK;
 }
 

@@ -19,6 +19,8 @@ const ts_option ts_model_option_rows[] = {
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, ts_model_options, model_config, "model-config", NULL, 0, 0, NULL,
               GROUP, "a Hugging Face config.json: make that model with random weights"),
     ROW(INT, num_layers, "num-layers", NULL, 1, 100000, NULL, "transformer layers"),
+    ROW(LIST, noop_layers, "noop-layers", NULL, 0, 0, NULL,
+        "layers of --num-layers, from 0, that are empty: they count only where stages share out layers"),
     ROW(INT, hidden_size, "hidden-size", NULL, 1, 1 << 20, NULL, "width of the residual stream"),
     ROW(INT, ffn_hidden_size, "ffn-hidden-size", NULL, 1, 1 << 24, NULL,
         "width of the MLP (default 4 hidden; with --swiglu 2/3 of that, in multiples of 64)"),
@@ -128,6 +130,39 @@ const ts_option *ts_model_option_named(const char *name)
     return NULL;
 }
 
+static int ascending(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+ts_status ts_model_noop_layers(const ts_model_options *o, int64_t **out, int64_t *n)
+{
+    TS_TRY(ts_option_numbers("noop-layers", &o->noop_layers, out, n));
+    qsort(*out, (size_t)*n, sizeof **out, ascending);
+    for (int64_t i = 0; i < *n; i++) {
+        const int64_t layer = (*out)[i];
+        if (layer < o->num_layers && (i == 0 || (*out)[i - 1] < layer))
+            continue;
+        ts_free(out);
+        return ts_error(TS_ERR_USER,
+                        "--noop-layers: layer %lld is given twice, or is none of the %lld of --num-layers "
+                        "(0 to %lld)",
+                        (long long)layer, (long long)o->num_layers, (long long)o->num_layers - 1);
+    }
+    return TS_OK;
+}
+
+/* Empty layers are not the model's. */
+static int64_t real_layers(const ts_model_options *o)
+{
+    int64_t *empty, n;
+    if (ts_model_noop_layers(o, &empty, &n) != TS_OK) /* ts_model_options_check says so */
+        return o->num_layers;
+    ts_free(&empty);
+    return o->num_layers - n;
+}
+
 double ts_model_option_value(const ts_model_options *o, const ts_option *row)
 {
     const void *at = (const char *)o + row->offset;
@@ -137,7 +172,7 @@ double ts_model_option_value(const ts_model_options *o, const ts_option *row)
     case TS_OPTION_NOFLAG:
         return !*(const bool *)at;
     case TS_OPTION_INT:
-        return (double)*(const int64_t *)at;
+        return (double)(at == (const void *)&o->num_layers ? real_layers(o) : *(const int64_t *)at);
     case TS_OPTION_CHOICE:
         return *(const int *)at;
     default:

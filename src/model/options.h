@@ -43,6 +43,7 @@ typedef struct ts_model_options {
     bool use_rope_scaling;
     int64_t rope_original_max;
     ts_option_list window_size; /* words, see ts_model_window */
+    ts_option_list noop_layers; /* words, see ts_model_noop_layers */
 } ts_model_options;
 extern const ts_option ts_model_option_rows[];
 extern const size_t ts_model_option_count;
@@ -61,6 +62,9 @@ ts_status ts_model_options_check(const ts_model_options *o, const ts_option_set 
 void ts_model_options_warn(const ts_model_options *o, const ts_option_set *set);
 /* Keys that a query sees by --window-size, its own among them; 0: all. */
 ts_status ts_model_window(const ts_option_list *words, int64_t *keys) TS_NODISCARD;
+/* Layers of --num-layers that are none, ascending (*out [n] is the caller's). TS_ERR_USER where they are no
+ * layers or given twice. */
+ts_status ts_model_noop_layers(const ts_model_options *o, int64_t **out, int64_t *n) TS_NODISCARD;
 /* The description in a config.json; `a` must be initialised. */
 ts_status ts_model_config_read(const char *file, ts_arch *a) TS_NODISCARD;
 /* The description that the options give for a model to be made; `vocab` tokens (0: unknown), padded

@@ -18,6 +18,12 @@ ts_status ts_model_options_check(const ts_model_options *o, const ts_option_set 
                                           "scale-emb" };
     const bool typed = o->rope_scaling_type != TS_MODEL_SCALING_NONE,
                has_type = o->use_rope_scaling || typed;
+    int64_t *empty, n;
+    TS_TRY(ts_model_noop_layers(o, &empty, &n));
+    ts_free(&empty);
+    if (o->num_layers && n >= o->num_layers)
+        return ts_error(TS_ERR_USER, "--noop-layers leaves none of --num-layers %lld",
+                        (long long)o->num_layers);
     TS_TRY(check_one_of(set, activations, sizeof activations / sizeof *activations));
     TS_TRY(check_one_of(set, windows, sizeof windows / sizeof *windows));
     TS_TRY(check_one_of(set, scales, sizeof scales / sizeof *scales));

@@ -22,6 +22,7 @@ ts_status ts_declare(const ts_declarer *d, const char *name, const ts_param_spec
     (*out)->start = spec->start;
     (*out)->start_value = spec->value;
     (*out)->decoupled = spec->decoupled;
+    (*out)->at_both_ends = spec->at_both_ends;
     (*out)->parts = spec->parts;
     const bool copied = d->group && d->group->comm->rank > 0 && ts_place_is_whole(&spec->place);
     if (copied || spec->is_copy)

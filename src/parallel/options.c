@@ -1,7 +1,7 @@
 #include "parallel/options.h"
 
 #define SIZES                                                                                      \
-    "pipeline, context and expert parallelism; give 1 or leave them out: processes (mpirun -n N) share the batch"
+    "context and expert parallelism; give 1 or leave them out: processes (mpirun -n N) share the batch"
 #define LAYOUT(name_, words, help_) TS_NOTE(name_, words, "layout", help_)
 #define KEPT "where something is kept, not what it is"
 #define TRAVELS "when something travels, not what it is"
@@ -13,7 +13,6 @@ const ts_option ts_parallel_option_rows[] = {
            "the processes of a layer also share out the rows between its products: less memory"),
     TS_ROW(FLAG, ts_parallel_options, unaligned, "unaligned-linear", NULL, 0, 0, NULL, "layout",
            "heads and widths that --tensor-model-parallel-size does not divide: some processes have one more"),
-    TS_LATER("pipeline-model-parallel-size", 1, "1", SIZES),
     TS_LATER("context-parallel-size", 1, "1", SIZES),
     TS_LATER("expert-model-parallel-size", 1, "1", SIZES),
     TS_LATER("moe-expert-parallel-size", 1, "1", SIZES),
@@ -22,15 +21,6 @@ const ts_option ts_parallel_option_rows[] = {
     TS_LATER("tp-size", 1, "1", SIZES),
     TS_LATER("ep-size", 1, "1", SIZES),
     TS_LATER("cp-size", 1, "1", SIZES),
-    TS_LATER("num-layers-per-virtual-pipeline-stage", 1, NULL, SIZES),
-    TS_LATER("num-virtual-stages-per-pipeline-rank", 1, "1", SIZES),
-    TS_LATER("pipeline-model-parallel-split-rank", 1, NULL, SIZES),
-    TS_LATER("pipeline-model-parallel-layout", 1, NULL, SIZES),
-    TS_LATER("decoder-first-pipeline-num-layers", 1, NULL, SIZES),
-    TS_LATER("decoder-last-pipeline-num-layers", 1, NULL, SIZES),
-    TS_LATER("num-layer-list", 1, NULL, SIZES),
-    TS_LATER("noop-layers", 1, NULL, SIZES),
-    TS_LATER("schedules-method", 1, NULL, SIZES),
     TS_LATER("tp-2d", 0, NULL, SIZES),
     TS_LATER("tp-x", 1, "1", SIZES),
     TS_LATER("tp-y", 1, "1", SIZES),
@@ -73,13 +63,8 @@ const ts_option ts_parallel_option_rows[] = {
     LAYOUT("disable-tp-comm-overlap-ag", 0, TRAVELS),
     LAYOUT("disable-tp-comm-overlap-rs", 0, TRAVELS),
     LAYOUT("no-async-tensor-model-parallel-allreduce", 0, TRAVELS),
-    LAYOUT("no-overlap-p2p-communication", 0, TRAVELS),
-    LAYOUT("overlap-p2p-communication-warmup-flush", 0, TRAVELS),
-    LAYOUT("no-scatter-gather-tensors-in-pipeline", 0, TRAVELS),
     LAYOUT("align-param-gather", 0, TRAVELS),
     LAYOUT("defer-embedding-wgrad-compute", 0, TRAVELS),
-    LAYOUT("standalone-embedding-stage", 0, "goes with stages of layers"),
-    LAYOUT("no-pipeline-parallel", 0, "always so"),
     LAYOUT("context-parallel-algo", 1, TRAVELS),
     LAYOUT("cp-type", 1, TRAVELS),
     LAYOUT("cp-comm-type", TS_OPTION_MANY, TRAVELS),

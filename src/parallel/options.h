@@ -3,12 +3,31 @@
 #ifndef TS_PARALLEL_OPTIONS_H
 #define TS_PARALLEL_OPTIONS_H
 #include "base/option.h"
+#include "parallel/schedule_table.h"
+
+#define TS_METHODS(W) W(TS_METHOD_NONE, "none") W(TS_METHOD_DUALPIPEV, "dualpipev")
+typedef enum ts_pipeline_method { TS_METHODS(TS_CHOICE_VALUE) } ts_pipeline_method;
 
 typedef struct ts_parallel_options {
     int64_t tensor; /* processes that share out each layer's matrices */
     bool sequence;  /* and, where they do not, the rows of the stream */
     bool unaligned; /* heads and widths need not divide */
+    int64_t pipeline; /* stages of layers */
+    /* of them (parallel/stages.h); 0: not given */
+    int64_t chunk_layers, chunks, group, first_layers, last_layers;
+    bool embedding_counts, loss_counts;
+    ts_option_list layer_list;
+    const char *layout;
+    int schedule, method; /* ts_schedule_kind, ts_pipeline_method */
+    bool nanopipe, detaches, in_advance, in_bubble;
 } ts_parallel_options;
 extern const ts_option ts_parallel_option_rows[];
 extern const size_t ts_parallel_option_count;
+/* The same struct's, of a pipeline's stages. */
+extern const ts_option ts_pipeline_option_rows[];
+extern const size_t ts_pipeline_option_count;
+
+/* Contradictions between options of a pipeline: TS_ERR_USER that names them. */
+ts_status ts_pipeline_options_check(const ts_parallel_options *o,
+                                    const ts_option_set *set) TS_NODISCARD;
 #endif

@@ -32,9 +32,9 @@ typedef struct ts_unit {
 } ts_unit;
 
 #define TS_SCHEDULE_RECOMPUTES(W)                                                                  \
-    W(TS_RECOMPUTE_NONE, "none")                                                                   \
-    W(TS_RECOMPUTE_ADVANCE, "advance")                                                             \
-    W(TS_RECOMPUTE_BUBBLE, "bubble")
+    W(TS_AGAIN_NONE, "none")                                                                   \
+    W(TS_AGAIN_ADVANCE, "advance")                                                             \
+    W(TS_AGAIN_BUBBLE, "bubble")
 /* ADVANCE: every unit runs again, beginning before its gradient has come, but for the one whose
  * backward follows at once (on the stage with the last part). BUBBLE (interleaved): only what a
  * stage would hold beyond p x v units. */

@@ -60,14 +60,14 @@ ts_status ts_schedule_put_recompute(ts_schedule *s)
     for (int64_t r = 0; r < shape->n_stages; r++) {
         unsigned char *again;
         TS_TRY(ts_alloc(&again, (size_t)(shape->n_chunks * shape->n_micro), 1));
-        if (shape->recompute == TS_RECOMPUTE_ADVANCE)
+        if (shape->recompute == TS_AGAIN_ADVANCE)
             choose_all(s, r, again);
         else
             choose_surplus(s, r, again);
         put(s, r, again);
         ts_free(&again);
     }
-    if (shape->recompute == TS_RECOMPUTE_BUBBLE)
+    if (shape->recompute == TS_AGAIN_BUBBLE)
         return ts_schedule_fill_recompute(s, shape->group * shape->n_chunks);
     return TS_OK;
 }

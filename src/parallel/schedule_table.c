@@ -96,7 +96,7 @@ static ts_status check_fit(ts_schedule_kind kind, const ts_schedule_shape *shape
         return ts_error(TS_ERR_USER,
                         "schedule %s: %lld micro-batches for %lld stages: expected at least %lld",
                         names[kind], m, p, 2 * p - 1);
-    if (shape->recompute == TS_RECOMPUTE_BUBBLE && kind != TS_SCHEDULE_INTERLEAVED)
+    if (shape->recompute == TS_AGAIN_BUBBLE && kind != TS_SCHEDULE_INTERLEAVED)
         return ts_error(TS_ERR_USER,
                         "schedule %s: recomputation in the bubble is for the interleaved one",
                         names[kind]);
@@ -117,7 +117,7 @@ ts_status ts_schedule_create(ts_schedule_kind kind, const ts_schedule_shape *sha
     TS_TRY(ts_schedule_empty(&whole, recipes[kind].is_v, &s));
     recipes[kind].make(s);
     ts_status st = recipes[kind].finish ? recipes[kind].finish(s) : TS_OK;
-    if (st == TS_OK && whole.recompute != TS_RECOMPUTE_NONE)
+    if (st == TS_OK && whole.recompute != TS_AGAIN_NONE)
         st = ts_schedule_put_recompute(s);
     if (st == TS_OK)
         *out = s;

@@ -4,8 +4,8 @@
 #include "parallel/schedule.h"
 
 #define TS_SCHEDULES(W)                                                                            \
-    W(TS_SCHEDULE_GPIPE, "gpipe")                                                                  \
     W(TS_SCHEDULE_1F1B, "1f1b")                                                                    \
+    W(TS_SCHEDULE_GPIPE, "gpipe")                                                                  \
     W(TS_SCHEDULE_INTERLEAVED, "interleaved")                                                      \
     W(TS_SCHEDULE_ZERO_BUBBLE, "zero-bubble")                                                      \
     W(TS_SCHEDULE_DUALPIPEV, "dualpipev")                                                          \

@@ -64,6 +64,8 @@ typedef struct ts_param {
     float start_value;
     bool decays;    /* weight decay applies */
     bool decoupled; /* embedding or output layer: may have a learning rate of its own */
+    bool at_both_ends; /* of a pipeline: the first stage and the last have it, each with a part of its
+                          gradient */
     ts_param_parts parts;
     int64_t counted; /* elements of the share, from the first on, that norms count here: what several
                         processes of a tensor-parallel group have counts on one */

@@ -4,15 +4,18 @@
 /* total: the losses' sum and their weights'. */
 static ts_status evaluate_batch(ts_trainer *t, double total[2])
 {
-    ts_flight *f = &t->flight[0];
-    for (int64_t m = 0; m < t->feed.n_micro; m++) {
-        double sum;
-        TS_TRY(ts_flight_forward(t, f, m, 1, true));
-        TS_TRY(ts_flight_sum(t, f, m, &sum));
-        total[0] += sum;
-    }
+    TS_TRY(ts_pipeline_evaluate(t, &total[0]));
     total[1] += ts_flight_counts(t);
     return TS_OK;
+}
+
+/* Over the samples' groups, then from the stage that has the losses to the others. */
+static ts_status add_up(ts_trainer *t, double total[2])
+{
+    TS_TRY(ts_comm_run(t->mesh->comm[TS_MESH_DP],
+                       ts_all_reduce(total, 2, TS_COMM_F64, TS_COMM_SUM)));
+    return ts_comm_run(t->mesh->comm[TS_MESH_PP],
+                       ts_broadcast(total, 2, TS_COMM_F64, ts_pipeline_end(&t->pipeline)));
 }
 
 /* What one rank brings the others: that it failed, or that it was asked to stop. */
@@ -54,10 +57,8 @@ ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, i
     ts_feed_size(&t->feed, t->feed.ramp.full); /* however large the batch of training is just now */
     ts_status st = evaluate_batches(t, part, first, n, out, total);
     ts_feed_size(&t->feed, global);
-    ts_tape_reset(t->flight[0].tape);
     if (st == TS_OK)
-        st = ts_comm_run(t->mesh->comm[TS_MESH_DP],
-                         ts_all_reduce(total, 2, TS_COMM_F64, TS_COMM_SUM));
+        st = add_up(t, total);
     out->loss = total[1] > 0 ? total[0] / total[1] : 0;
     ts_trainer_enter(t, NULL);
     return st;

@@ -33,29 +33,42 @@ static ts_status put_weights(ts_trainer *t, ts_flight *f, const ts_micro_batch *
     return ts_tape_upload(f->tape, TS_DTYPE_F32, t->host, n, out);
 }
 
-ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, int64_t m, double weight, bool evaluates)
+static int64_t part_of(const ts_trainer *t, const ts_flight *f)
 {
-    ts_micro_batch micro = ts_feed_micro(&t->feed, m);
-    ts_tensor *weights = NULL;
-    micro.step = t->iteration;
-    ts_tape_reset(f->tape);
-    f->tape->recording = !evaluates;
-    if (!evaluates)
-        TS_TRY(put_weights(t, f, &micro, weight, &weights));
-    TS_TRY(t->objective->forward(t->objective, f->tape, &micro, &f->losses));
-    TS_ASSERT(ts_tensor_count(f->losses) == t->losses, "%lld losses, %lld expected",
-              (long long)ts_tensor_count(f->losses), (long long)t->losses);
-    return evaluates ? TS_OK : ts_tape_accumulate(f->tape, f->losses, weights);
+    return ts_schedule_part(t->pipeline.schedule, (ts_spot){ t->pipeline.stage, f->chunk });
 }
 
-ts_status ts_flight_sum(ts_trainer *t, const ts_flight *f, int64_t m, double *sum)
+ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool records)
+{
+    ts_micro_batch micro = ts_feed_micro(&t->feed, f->micro);
+    ts_tensor *weights = NULL;
+    micro.step = t->iteration;
+    micro.evaluates = weight == 0;
+    micro.part = part_of(t, f);
+    micro.in = f->in;
+    f->out.n = 0;
+    f->tape->recording = records;
+    const bool ends = ts_objective_ends(t->objective, micro.part);
+    if (ends && records)
+        TS_TRY(put_weights(t, f, &micro, weight, &weights));
+    TS_TRY(t->objective->forward(t->objective, f->tape, &micro, &f->out));
+    if (!ends)
+        return TS_OK;
+    const ts_tensor *losses = f->out.tensor[0];
+    TS_ASSERT(ts_tensor_count(losses) == t->losses, "%lld losses, %lld expected",
+              (long long)ts_tensor_count(losses), (long long)t->losses);
+    return records ? ts_tape_accumulate(f->tape, f->out.tensor[0], weights) : TS_OK;
+}
+
+ts_status ts_flight_sum(ts_trainer *t, const ts_flight *f, double *sum)
 {
     const int64_t n = t->losses;
-    const float *counts = counts_at(t, m * t->feed.micro);
+    const float *counts = counts_at(t, f->micro * t->feed.micro);
     *sum = 0;
-    if (!t->dev->computes)
+    if (!t->dev->computes || !ts_objective_ends(t->objective, part_of(t, f)))
         return TS_OK;
-    TS_TRY(ts_device_read(t->dev, t->host, ts_tensor_data(f->losses), (size_t)n * sizeof *t->host));
+    TS_TRY(ts_device_read(t->dev, t->host, ts_tensor_data(f->out.tensor[0]),
+                          (size_t)n * sizeof *t->host));
     for (int64_t i = 0; i < n; i++)
         *sum += (counts ? (double)counts[i] : 1) * (double)t->host[i];
     return TS_OK;

@@ -1,4 +1,4 @@
-/* Inside of the trainer: one micro-batch there and back, shared by training and evaluation. */
+/* Inside of the trainer: micro-batches there and back, shared by training and evaluation. */
 #ifndef TS_TRAIN_FLIGHT_H
 #define TS_TRAIN_FLIGHT_H
 #include "train/trainer.h"
@@ -8,11 +8,21 @@ void ts_trainer_enter(ts_trainer *t, const char *phase);
 
 /* The sum of the weights of all losses of this rank in the batch that was read. */
 double ts_flight_counts(const ts_trainer *t);
-/* Micro-batch m forward, on a tape that is new to it. Unless it only evaluates, every loss gets its
- * gradient: its weight times `weight`. */
-ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, int64_t m, double weight,
-                            bool evaluates) TS_NODISCARD;
+
+/* One part of a micro-batch forward, f->in through it to f->out; f->micro and f->chunk say which. With
+ * weight 0 it only evaluates; else, where the losses are, each gets its gradient: its weight times
+ * `weight`. records: for a backward pass. */
+ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool records) TS_NODISCARD;
 /* The sum of its losses, as they are weighed, when they are there: behind the backward pass, or behind
  * the forward pass that evaluates. */
-ts_status ts_flight_sum(ts_trainer *t, const ts_flight *f, int64_t m, double *sum) TS_NODISCARD;
+ts_status ts_flight_sum(ts_trainer *t, const ts_flight *f, double *sum) TS_NODISCARD;
+
+/* Makes the schedule for the feed's micro-batches, and what it needs. Before the first step, and again
+ * when their number has changed. */
+ts_status ts_pipeline_prepare(ts_trainer *t) TS_NODISCARD;
+void ts_pipeline_deinit(ts_pipeline *p);
+/* All micro-batches there and back. sums [n_micro]: of those whose losses are here. */
+ts_status ts_pipeline_train(ts_trainer *t, double weight, double *sums) TS_NODISCARD;
+/* Forward alone; adds to *sum. */
+ts_status ts_pipeline_evaluate(ts_trainer *t, double *sum) TS_NODISCARD;
 #endif

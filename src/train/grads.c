@@ -51,6 +51,9 @@ ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, ts_device *dev, 
     *g =
         (ts_grads){ .dev = dev, .comm = comm, .params = params, .deterministic = o->deterministic };
     TS_TRY(make_parts(g, mesh->comm[TS_MESH_TP]));
+    for (size_t i = 0; i < params->n; i++)
+        if (params->p[i]->at_both_ends && ts_param_is_trained(params->p[i]))
+            g->ends = mesh->embd;
     if (!g->deterministic && comm->size > 1) {
         TS_TRY(ts_staged_init(&g->staged, params, comm, 0));
         TS_TRY(make_reducer(g, overlap, bucket));
@@ -108,29 +111,34 @@ static void on_param_done(void *ctx, ts_param *p)
 
 ts_status ts_grads_begin(ts_grads *g)
 {
+    ts_param_set_clear_grads(g->params);
+    g->is_begun = false;
     return g->deterministic ? ts_staged_clear(&g->staged, g->acc) : TS_OK;
 }
 
 /* Hooks are on during the last micro-batch's backward only: before that a gradient is not complete. */
-void ts_grads_enter(ts_grads *g, ts_tape *tape, bool is_first, bool is_last)
+void ts_grads_enter(ts_grads *g, ts_tape *tape, bool is_last)
 {
-    if (is_first || g->deterministic)
+    if (g->deterministic)
         ts_param_set_clear_grads(g->params);
     g->failure = TS_OK;
     tape->hooks = (ts_tape_hooks){ 0 };
     if (!g->reducer || !is_last)
         return;
-    ts_staged_begin(&g->staged, g->reducer);
+    if (!g->is_begun)
+        ts_staged_begin(&g->staged, g->reducer);
+    g->is_begun = true;
     tape->hooks = (ts_tape_hooks){ on_progress, on_param_done, g };
 }
 
-ts_status ts_grads_leave(ts_grads *g, ts_tape *tape, bool is_last)
+ts_status ts_grads_leave(ts_grads *g, ts_tape *tape)
 {
     tape->hooks = (ts_tape_hooks){ 0 };
     TS_TRY(g->failure);
-    if (is_last || g->deterministic)
-        ts_param_set_settle_grads(g->params);
-    return g->deterministic ? ts_staged_add(&g->staged, g->acc, g->room) : TS_OK;
+    if (!g->deterministic)
+        return TS_OK;
+    ts_param_set_settle_grads(g->params);
+    return ts_staged_add(&g->staged, g->acc, g->room);
 }
 
 /* Parts between the flat array and the host's: of each parameter all slots, one of which is its own. */
@@ -163,13 +171,52 @@ static ts_status sum_parts(ts_grads *g, float *all)
     return TS_OK;
 }
 
+/* By way of the host where the device's memory is another. */
+static ts_status sum_piece(ts_grads *g, float *at, int64_t n, float *host)
+{
+    const size_t bytes = (size_t)n * sizeof *at;
+    float *x = host ? host : at;
+    if (host)
+        TS_TRY(ts_device_read(g->dev, host, at, bytes));
+    TS_TRY(ts_comm_run(g->ends, ts_all_reduce(x, n, TS_COMM_F32, TS_COMM_SUM)));
+    if (host)
+        g->dev->to_device(g->dev, at, host, bytes);
+    return TS_OK;
+}
+
+static ts_status sum_ends(ts_grads *g, float *all)
+{
+    enum { PIECE = 1 << 20 };
+    const bool direct = g->dev->on_host || !g->dev->computes;
+    float *host = NULL;
+    ts_status st = g->dev->sync(g->dev);
+    if (st == TS_OK && !direct)
+        st = ts_alloc(&host, PIECE, sizeof *host);
+    for (size_t i = 0; st == TS_OK && i < g->params->n; i++) {
+        const ts_param *p = g->params->p[i];
+        const int64_t count = p->at_both_ends ? ts_param_count(p) : 0;
+        const int64_t piece = direct ? count : PIECE;
+        for (int64_t at = 0; st == TS_OK && at < count; at += piece)
+            st = sum_piece(g, g->dev->computes ? all + p->offset + at : NULL,
+                           count - at < piece ? count - at : piece, host);
+    }
+    ts_free(&host);
+    return st;
+}
+
 ts_status ts_grads_finish(ts_grads *g, const float **sum)
 {
     float *all = g->deterministic ? g->acc->data : g->params->grads->data;
     *sum = all;
+    if (!g->deterministic)
+        ts_param_set_settle_grads(g->params);
+    if (g->reducer && !g->is_begun) /* nothing of this stage is trained in the last micro-batch */
+        ts_staged_begin(&g->staged, g->reducer);
     if (g->reducer)
         TS_TRY(ts_staged_finish(&g->staged, g->reducer));
     if (g->deterministic)
         TS_TRY(ts_staged_add_up(&g->staged, g->acc));
-    return g->n_parts ? sum_parts(g, all) : TS_OK;
+    if (g->n_parts)
+        TS_TRY(sum_parts(g, all));
+    return g->ends ? sum_ends(g, all) : TS_OK;
 }

@@ -1,5 +1,6 @@
 /* The gradients of a step: those of all micro-batches, summed over all ranks of the data-parallel group,
- * and what a tensor-parallel group has in parts (ts_param.parts) over that.
+ * and what a tensor-parallel group has in parts (ts_param.parts) over that, and what is at both ends of a
+ * pipeline over these.
  *
  * In deterministic mode every micro-batch's gradient is made alone and added in the order of the global
  * batch, so that the bits do not depend on the processes (dist/ordered.h). Otherwise micro-batches add up
@@ -26,6 +27,8 @@ typedef struct ts_grads {
     ts_comm *group;        /* tensor-parallel; NULL: alone */
     float *parts;          /* of it: host memory for gradients that are there in parts */
     int64_t n_parts;
+    ts_comm *ends;         /* the first and the last stage; NULL: nothing is at both */
+    bool is_begun;         /* the reducer is */
 } ts_grads;
 
 /* Borrows all but the options. overlap and bucket (elements) are of dist's options. */
@@ -33,11 +36,11 @@ ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, ts_device *dev, 
                         ts_param_set *params, bool overlap, int64_t bucket) TS_NODISCARD;
 void ts_grads_deinit(ts_grads *g);
 
-/* A step: begin; for each micro-batch, first to last, enter before its backward pass, leave behind it;
- * finish. */
+/* A step: begin; for each piece of a micro-batch's backward pass enter before it, leave behind it;
+ * finish. The pieces of a part of the model come in the order of micro-batches; is_last: of its last. */
 ts_status ts_grads_begin(ts_grads *g) TS_NODISCARD;
-void ts_grads_enter(ts_grads *g, ts_tape *tape, bool is_first, bool is_last);
-ts_status ts_grads_leave(ts_grads *g, ts_tape *tape, bool is_last) TS_NODISCARD;
+void ts_grads_enter(ts_grads *g, ts_tape *tape, bool is_last);
+ts_status ts_grads_leave(ts_grads *g, ts_tape *tape) TS_NODISCARD;
 /* Collective. *sum, flat, is where the gradients are until the next step begins. */
 ts_status ts_grads_finish(ts_grads *g, const float **sum) TS_NODISCARD;
 #endif

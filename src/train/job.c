@@ -38,7 +38,34 @@ static void close_tokenizer(tokens_info *k)
 
 /* ---- model ---- */
 
-static ts_model_use use_of(const ts_job *j)
+/* Once the model is described. */
+static ts_status stage_of(void *job, const ts_arch *a, ts_decoder_stage *out)
+{
+    ts_job *j = job;
+    const ts_parallel_options *o = &j->o->parallel;
+    int64_t *empty, n;
+    TS_TRY(ts_model_noop_layers(&j->o->model, &empty, &n));
+    const ts_status st = ts_stages_make(o, a->n_layers, empty, n, &j->stages);
+    ts_free(&empty);
+    TS_TRY(st);
+    if (a->tied && j->stages.schedule == TS_SCHEDULE_DUALPIPEV)
+        return ts_error(TS_ERR_USER, "schedule dualpipev: the model's output layer is its embedding "
+                                     "(tie_word_embeddings): choose another schedule, or give "
+                                     "--untie-embeddings-and-output-weights");
+    const ts_stages *s = &j->stages;
+    const int64_t stage = j->mesh->at[TS_MESH_PP], last = s->n_stages * s->n_chunks - 1;
+    TS_TRY(ts_alloc(&j->layers, (size_t)s->n_chunks, sizeof *j->layers));
+    *out = (ts_decoder_stage){ .layers = j->layers, .n = s->n_chunks };
+    for (int64_t c = 0; c < s->n_chunks; c++) {
+        const int64_t part = ts_stages_part(s, stage, c);
+        j->layers[c] = s->part[part];
+        out->embeds = out->embeds || part == 0;
+        out->ends = out->ends || part == last;
+    }
+    return TS_OK;
+}
+
+static ts_model_use use_of(ts_job *j)
 {
     return (ts_model_use){ .dev = j->dev, .compute = j->compute, .training = true,
                            .no_grads = j->o->train.skip_train,
@@ -47,7 +74,8 @@ static ts_model_use use_of(const ts_job *j)
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,
                            .freeze = j->o->train.freeze,
                            .group = { j->mesh->comm[TS_MESH_TP], j->o->parallel.sequence,
-                                      j->o->parallel.unaligned } };
+                                      j->o->parallel.unaligned },
+                           .stage_of = stage_of, .stage_ctx = j };
 }
 
 static ts_status model_from_options(ts_job *j, const tokens_info *k)
@@ -220,21 +248,45 @@ static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_dat
     return check_save_hf(j, with_data);
 }
 
+static ts_schedule_recompute recompute_of(const ts_parallel_options *o)
+{
+    return o->in_advance ? TS_AGAIN_ADVANCE : o->in_bubble ? TS_AGAIN_BUBBLE : TS_AGAIN_NONE;
+}
+
+static ts_pipeline_kind pipeline_of(const ts_job *j)
+{
+    return (ts_pipeline_kind){ .schedule = j->stages.schedule, .chunks = j->stages.n_chunks,
+                               .group = j->o->parallel.group,
+                               .recompute = recompute_of(&j->o->parallel),
+                               .detaches_weights = j->o->parallel.detaches };
+}
+
+static void make_objective(ts_job *j)
+{
+    const ts_parallel_options *o = &j->o->parallel;
+    const ts_network network = ts_decoder_network(j->model.decoder);
+    ts_lm_objective_init(&j->objective, &network, &j->o->train, j->o->data.reset_attention_mask);
+    ts_lm_objective_cut(&j->objective, j->stages.part, j->stages.n_stages * j->stages.n_chunks,
+                        o->sequence ? o->tensor : 1);
+    if (o->in_advance) /* chunks run again as a whole */
+        j->objective.recompute = (ts_recompute_plan){ 0 };
+}
+
 static ts_status make_trainer(ts_job *j)
 {
     ts_field field[TS_DATA_FIELDS];
     ts_trainer_args a = { .o = &j->o->train, .dev = j->dev, .mesh = j->mesh,
                           .objective = &j->objective.base, .fp16 = j->compute == TS_DTYPE_F16,
                           .overlap = j->o->dist.overlap_grad_reduce,
-                          .bucket = ts_dist_bucket_elements(&j->o->dist) };
+                          .bucket = ts_dist_bucket_elements(&j->o->dist),
+                          .pipeline = pipeline_of(j) };
     a.feed = (ts_feed_args){ .field = field,
                              .n_fields = ts_data_fields(&j->o->data, a.o->seq_length, field),
                              .data = &j->o->data,
                              .with_values = j->dev->computes };
     for (int p = 0; j->source && p < TS_DATA_PARTS; p++)
         a.feed.part[p] = ts_data_source_part(j->source, (ts_data_part)p);
-    const ts_network network = ts_decoder_network(j->model.decoder);
-    ts_lm_objective_init(&j->objective, &network, a.o, j->o->data.reset_attention_mask);
+    make_objective(j);
     return ts_trainer_create(&a, &j->trainer);
 }
 
@@ -330,6 +382,9 @@ static ts_status check_options(ts_job *j, bool with_data)
         return ts_error(TS_ERR_USER, "--lr is missing");
     TS_TRY(ts_train_options_check(&o->train, replicas));
     TS_TRY(ts_job_check_together(o, j->set));
+    TS_TRY(ts_pipeline_options_check(&o->parallel, j->set));
+    if (o->parallel.in_advance && o->train.recompute_granularity != TS_GRANULARITY_FULL)
+        return ts_error(TS_ERR_USER, "--recompute-in-advance goes with --recompute-granularity full");
     if (o->train.skip_train && !with_data)
         return ts_error(TS_ERR_USER, "--skip-train: there is no step of training to plan");
     if (o->train.main_params_dtype != TS_STATE_F32 && j->compute != TS_DTYPE_BF16)
@@ -367,7 +422,8 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     *j = (ts_job){ .o = o, .set = set, .comm = comm, .dev = dev, .loaded = -1 };
     if (with_data && comm->size > 1)
         TS_TRY(ts_job_check_alike(set, comm));
-    TS_TRY(ts_mesh_create(comm, &(ts_mesh_shape){ .tp = (int)o->parallel.tensor }, &j->mesh));
+    TS_TRY(ts_mesh_create(comm, &(ts_mesh_shape){ .tp = (int)o->parallel.tensor,
+                                                  .pp = (int)o->parallel.pipeline }, &j->mesh));
     const ts_status st = open_all(j, with_data);
     if (st != TS_OK)
         ts_job_close(j);
@@ -379,5 +435,7 @@ void ts_job_close(ts_job *j)
     ts_trainer_destroy(&j->trainer);
     ts_data_source_destroy(&j->source);
     ts_model_deinit(&j->model);
+    ts_stages_deinit(&j->stages);
+    ts_free(&j->layers);
     ts_mesh_destroy(&j->mesh);
 }

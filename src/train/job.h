@@ -4,6 +4,7 @@
 #ifndef TS_TRAIN_JOB_H
 #define TS_TRAIN_JOB_H
 #include "tessera/train.h"
+#include "parallel/stages.h"
 #include "train/job_options.h"
 #include "train/objective/lm.h"
 #include "train/record.h"
@@ -16,6 +17,8 @@ typedef struct ts_job {
     ts_mesh *mesh;          /* of them */
     ts_device *dev;         /* borrowed */
     ts_dtype compute;
+    ts_stages stages; /* whose parts this process has: chunks of its stage of the mesh */
+    ts_layer_range *layers; /* [stages.n_chunks] of these */
     ts_model model;
     ts_data_source *source; /* NULL when planning */
     ts_lm_objective objective;

@@ -19,6 +19,6 @@ typedef struct ts_job_options {
     ts_train_options train;
     ts_parallel_options parallel;
 } ts_job_options;
-enum { TS_JOB_TABLES = 9 };
+enum { TS_JOB_TABLES = 10 };
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 #endif

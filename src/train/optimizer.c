@@ -103,6 +103,36 @@ static ts_status add_up(const ts_optimizer *z, double *sum, int64_t *zeros)
     return TS_OK;
 }
 
+/* Of each parameter by its id in the whole model, so that the sum does not depend on what is where. x:
+ * flat; NULL: the values. */
+static ts_status sum_by_id(ts_optimizer *z, const float *x, double *sum, int64_t *zeros)
+{
+    const ts_param_set *s = z->params;
+    const int64_t n = s->next_id;
+    double *of;
+    int64_t here = 0;
+    TS_TRY(ts_alloc(&of, (size_t)n + 1, sizeof *of));
+    ts_status st = TS_OK;
+    for (size_t i = 0; st == TS_OK && i < s->n; i++) {
+        const ts_param *p = s->p[i];
+        if (!p->counted || (x && !ts_param_is_trained(p)))
+            continue;
+        st = x ? add_squares(z, x + p->offset, TS_DTYPE_F32, p->counted, 0, &of[p->id], zeros ? &here : NULL)
+               : add_squares(z, p->value, p->dtype, p->counted, 0, &of[p->id], NULL);
+    }
+    of[n] = (double)here;
+    ts_comm *const over[] = { z->group, z->stages };
+    for (int k = 0; k < 2; k++)
+        if (st == TS_OK && over[k])
+            st = ts_comm_run(over[k], ts_all_reduce(of, n + 1, TS_COMM_F64, TS_COMM_SUM));
+    for (int64_t i = 0; i < n; i++)
+        *sum += of[i];
+    if (zeros)
+        *zeros = (int64_t)of[n];
+    ts_free(&of);
+    return st;
+}
+
 static int64_t padding_of(const ts_param_set *s)
 {
     int64_t n = s->total;
@@ -117,6 +147,8 @@ ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *x, double *sum, int64
     *sum = 0;
     if (zero_count)
         *zero_count = 0;
+    if (z->stages || z->o->deterministic)
+        return sum_by_id(z, x, sum, zero_count);
     if (!z->group)
         return add_squares(z, x, TS_DTYPE_F32, s->total, padding_of(s), sum, zero_count);
     for (size_t i = 0; i < s->n; i++) {
@@ -131,6 +163,11 @@ ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm)
 {
     const ts_param_set *s = z->params;
     double sum = 0;
+    if (z->stages || z->o->deterministic) {
+        TS_TRY(sum_by_id(z, NULL, &sum, NULL));
+        *norm = sqrt(sum);
+        return TS_OK;
+    }
     for (size_t i = 0; i < s->n; i++) {
         const ts_param *p = s->p[i];
         if (p->counted)

@@ -9,6 +9,8 @@ typedef struct ts_optimizer {
     const ts_train_options *o;
     ts_param_set *params;
     ts_comm *group; /* tensor-parallel: its processes have shares of what is cut, and the rest alike */
+    ts_comm *stages; /* pipeline-parallel: each has parameters of its own. NULL: one has all.
+                         The caller's to set */
     /* Flat like the set's arrays; v: Adam only, m: NULL for SGD without momentum. In fp32, or in
      * bf16 with stochastic rounding, whose numbers hang on seed, step, parameter and element. */
     ts_storage *m, *v;
@@ -26,8 +28,9 @@ ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param
 void ts_optimizer_deinit(ts_optimizer *z);
 
 /* Sum of squares of a flat array of the set's size, in double, in a fixed order; *zero_count (may
- * be NULL) counts its zeros without the padding between parameters. With a group, collective, as the
- * next: of the whole tensors, the same on all. */
+ * be NULL) counts its zeros without the padding between parameters. With a group or stages, collective,
+ * as the next: of the whole model, the same on all. In deterministic mode parameter by parameter, in
+ * their order in the model, whatever the stages. */
 ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *flat, double *sum,
                              int64_t *zero_count) TS_NODISCARD;
 /* The Euclidean norm of all values, whatever their types. */

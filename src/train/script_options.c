@@ -53,8 +53,6 @@ const ts_option ts_train_script_rows[] = {
     TS_NOTE("deepspeed-activation-checkpointing", 0, "training",
             "an old name of --recompute-granularity full"),
     MEMORY("swap-attention", 0),
-    STAGES("recompute-in-advance"),
-    STAGES("recompute-in-bubble"),
     STAGES("enable-recompute-layers-per-pp-rank"),
     ADAPTIVE("adaptive-recompute-device-swap", 0),
     ADAPTIVE("adaptive-recompute-device-size", 1),

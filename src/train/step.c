@@ -28,44 +28,22 @@ static ts_status count_tokens(ts_trainer *t, int64_t *tokens)
     return TS_OK;
 }
 
-static ts_status backward(ts_trainer *t, ts_flight *f, int64_t m, double *sum)
-{
-    const bool is_last = m + 1 == t->feed.n_micro;
-    ts_grads_enter(&t->grads, f->tape, m == 0, is_last);
-    ts_trainer_enter(t, "backward");
-    TS_TRY(ts_tape_backward(f->tape));
-    TS_TRY(ts_flight_sum(t, f, m, sum));
-    return ts_grads_leave(&t->grads, f->tape, is_last);
-}
-
-/* Micro-batches there and back, at most `flights` under way at a time. *grads: their gradients, summed
- * over all ranks. */
+/* *grads: of all micro-batches, summed over all ranks. */
 static ts_status all_micro_batches(ts_trainer *t, double weight, double *sums, const float **grads)
 {
-    const int64_t n = t->feed.n_micro, ahead = t->flights - 1;
     TS_TRY(ts_grads_begin(&t->grads));
-    for (int64_t i = 0; i < n + ahead; i++) {
-        const int64_t back = i - ahead;
-        if (i < n) {
-            ts_trainer_enter(t, "forward");
-            TS_TRY(ts_flight_forward(t, &t->flight[i % t->flights], i, weight, false));
-        }
-        if (back >= 0)
-            TS_TRY(backward(t, &t->flight[back % t->flights], back, &sums[back]));
-    }
-    for (int i = 0; i < t->flights; i++)
-        ts_tape_reset(t->flight[i].tape);
+    TS_TRY(ts_pipeline_train(t, weight, sums));
     ts_trainer_enter(t, "reduction");
     return ts_grads_finish(&t->grads, grads);
 }
 
-/* Who knows the losses of data-parallel rank d: the first of the tensor-parallel group of its last
- * stage. */
+/* Who knows the losses of data-parallel rank d: the first of the tensor-parallel group of the stage
+ * that has the last part. */
 static int teller(const ts_trainer *t, int d)
 {
     const ts_mesh *m = t->mesh;
     const int first = ts_mesh_rank(m, TS_MESH_TP, m->world->rank, 0);
-    return ts_mesh_rank(m, TS_MESH_DP, ts_mesh_rank(m, TS_MESH_PP, first, m->size[TS_MESH_PP] - 1), d);
+    return ts_mesh_rank(m, TS_MESH_DP, ts_mesh_rank(m, TS_MESH_PP, first, ts_pipeline_end(&t->pipeline)), d);
 }
 
 /* Every rank gets all micro-batches' sums and adds them in the order of the global batch. */

@@ -1,6 +1,4 @@
-#include "train/trainer.h"
-
-#include "train/recompute.h"
+#include "train/flight.h"
 
 /* What only training needs. */
 static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
@@ -12,17 +10,9 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
                          a->bucket));
     TS_TRY(ts_optimizer_init(&t->optim, t->o, t->objective->params,
                              t->mesh->comm[TS_MESH_TP]));
+    if (t->mesh->size[TS_MESH_PP] > 1)
+        t->optim.stages = t->mesh->comm[TS_MESH_PP];
     t->optim.has_decoupled = t->o->decoupled_lr >= 0;
-    return TS_OK;
-}
-
-static ts_status make_flights(ts_trainer *t, int flights)
-{
-    const ts_tape_options tape = ts_recompute_tape(t->o);
-    t->flights = flights ? flights : 1;
-    TS_TRY(ts_alloc(&t->flight, (size_t)t->flights, sizeof *t->flight));
-    for (int i = 0; i < t->flights; i++)
-        TS_TRY(ts_tape_create(t->dev, &tape, &t->flight[i].tape));
     return TS_OK;
 }
 
@@ -68,7 +58,8 @@ static ts_status make(ts_trainer *t, const ts_trainer_args *a)
     TS_TRY(t->objective->prepare(t->objective));
     if (!t->o->skip_train)
         TS_TRY(make_training(t, a));
-    TS_TRY(make_flights(t, a->flights));
+    t->pipeline.kind = a->pipeline;
+    TS_TRY(ts_pipeline_prepare(t));
     return make_host(t);
 }
 
@@ -92,9 +83,7 @@ void ts_trainer_destroy(ts_trainer **trainer)
     ts_trainer *t = *trainer;
     if (!t)
         return;
-    for (int i = 0; t->flight && i < t->flights; i++)
-        ts_tape_destroy(&t->flight[i].tape);
-    ts_free(&t->flight);
+    ts_pipeline_deinit(&t->pipeline);
     ts_optimizer_deinit(&t->optim);
     ts_grads_deinit(&t->grads);
     ts_feed_deinit(&t->feed);

@@ -11,6 +11,7 @@
 #include "train/grads.h"
 #include "train/lr.h"
 #include "train/optimizer.h"
+#include "train/pipeline.h"
 #include "train/scaler.h"
 
 /* What a step found. */
@@ -24,12 +25,6 @@ typedef struct ts_step_result {
     int64_t memory_peak, rss_peak; /* bytes, the largest rank */
 } ts_step_result;
 
-/* A micro-batch under way: between its forward pass and the end of its backward pass. */
-typedef struct ts_flight {
-    ts_tape *tape;
-    ts_tensor *losses;
-} ts_flight;
-
 typedef struct ts_trainer {
     const ts_train_options *o;
     ts_device *dev;
@@ -37,8 +32,7 @@ typedef struct ts_trainer {
     const ts_mesh *mesh; /* of them */
     ts_objective *objective;
     ts_feed feed;
-    ts_flight *flight; /* [flights] */
-    int flights;       /* micro-batches whose forward pass is done before the first's backward */
+    ts_pipeline pipeline;
     ts_grads grads;
     ts_optimizer optim;
     ts_lr_schedule schedule, decoupled; /* of --decoupled-lr, when optim.has_decoupled */
@@ -65,7 +59,7 @@ typedef struct ts_trainer_args {
     bool fp16;    /* with a loss scale */
     bool overlap; /* of dist's options, as the next */
     int64_t bucket;
-    int flights; /* 0: 1, which takes the least memory */
+    ts_pipeline_kind pipeline; /* over the mesh's stages; the objective has a part for each chunk */
 } ts_trainer_args;
 
 /* Borrows what the arguments point to. */

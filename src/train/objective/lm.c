@@ -89,15 +89,19 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
 {
     const int64_t S = o->seq_length, n = m->rows * S;
     *b = (lm_batch){ 0 };
-    if (buffer)
-        tokens(m, S, buffer);
-    TS_TRY(upload_field(tape, "tokens", buffer, n, &b->fields));
+    if (m->part == 0) {
+        if (buffer)
+            tokens(m, S, buffer);
+        TS_TRY(upload_field(tape, "tokens", buffer, n, &b->fields));
+    }
     if (buffer)
         positions(m, S, buffer);
     TS_TRY(upload_field(tape, "position_ids", buffer, n, &b->fields));
-    if (buffer)
-        labels(m, S, buffer);
-    TS_TRY(upload_labels(tape, buffer, n, b));
+    if (ts_objective_ends(&o->base, m->part)) {
+        if (buffer)
+            labels(m, S, buffer);
+        TS_TRY(upload_labels(tape, buffer, n, b));
+    }
     if (!o->has_segments)
         return TS_OK;
     if (buffer)
@@ -105,21 +109,9 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
     return upload_field(tape, "first_key", buffer, n, &b->fields);
 }
 
-static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
-                           const lm_batch *b, ts_tensor **losses)
+static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const lm_batch *b,
+                           ts_tensor *hidden, ts_tensor **losses)
 {
-    ts_tensor *hidden;
-    const ts_network_call call = { .B = m->rows,
-                                   .S = o->seq_length,
-                                   .fields = &b->fields,
-                                   .last = o->network.layers,
-                                   .recompute = o->recompute,
-                                   .hidden_dropout = tape->recording ? o->hidden_dropout : 0,
-                                   .attention_dropout = tape->recording ? o->attention_dropout : 0,
-                                   .seed = o->seed,
-                                   .step = m->step,
-                                   .sample0 = m->sample0 };
-    TS_TRY(o->network.kind->forward(o->network.self, tape, &call, &hidden));
     ts_device_part(tape->dev, "output layer and loss", -1);
     ts_xent_op x = o->network.kind->head(o->network.self);
     x.labels = b->labels;
@@ -128,8 +120,32 @@ static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_mic
     return ts_op_linear_xent(tape, &x, hidden, losses, NULL);
 }
 
-static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch *m,
-                         ts_tensor **losses)
+static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
+                     const lm_batch *b, ts_passed *out)
+{
+    ts_tensor *x;
+    const ts_layer_range all = { 0, o->network.layers }, l = o->layers ? o->layers[m->part] : all;
+    const ts_network_call call = { .B = m->rows,
+                                   .S = o->seq_length,
+                                   .fields = &b->fields,
+                                   .stream = m->in.n ? m->in.tensor[0] : NULL,
+                                   .first = l.first,
+                                   .last = l.last,
+                                   .recompute = o->recompute,
+                                   .hidden_dropout = m->evaluates ? 0 : o->hidden_dropout,
+                                   .attention_dropout = m->evaluates ? 0 : o->attention_dropout,
+                                   .goes_on = !ts_objective_ends(&o->base, m->part),
+                                   .seed = o->seed,
+                                   .step = m->step,
+                                   .sample0 = m->sample0 };
+    TS_TRY(o->network.kind->forward(o->network.self, tape, &call, &x));
+    if (ts_objective_ends(&o->base, m->part))
+        TS_TRY(losses_of(o, tape, b, x, &x));
+    ts_pass(out, x);
+    return TS_OK;
+}
+
+static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch *m, ts_passed *out)
 {
     const ts_lm_objective *o = (const ts_lm_objective *)(const void *)base;
     const int64_t n = BUFFERS * m->rows * o->seq_length;
@@ -141,7 +157,16 @@ static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch
     const ts_status st = upload(o, tape, m, buffer, &b);
     ts_device_book(tape->dev, TS_MEM_DATA, -n * (int64_t)sizeof *buffer);
     ts_free(&buffer);
-    return st == TS_OK ? losses_of(o, tape, m, &b, losses) : st;
+    return st == TS_OK ? run(o, tape, m, &b, out) : st;
+}
+
+/* The stream, or the rows of it that are here. */
+static void passes(const ts_objective *base, int64_t part, int64_t samples, ts_passed_shapes *out)
+{
+    const ts_lm_objective *o = (const ts_lm_objective *)(const void *)base;
+    const int64_t rows = samples * o->seq_length / (o->rows_shared ? o->rows_shared : 1);
+    (void)part;
+    *out = (ts_passed_shapes){ 1, { { o->network.compute, { rows, o->network.width }, true } } };
 }
 
 static ts_status prepare(ts_objective *base)
@@ -165,6 +190,7 @@ void ts_lm_objective_init(ts_lm_objective *o, const ts_network *network, const t
                                       .counts = "loss_mask",
                                       .prepare = prepare,
                                       .forward = forward,
+                                      .passes = passes,
                                       .flops = flops },
                             .network = *network,
                             .seq_length = t->seq_length,
@@ -173,4 +199,12 @@ void ts_lm_objective_init(ts_lm_objective *o, const ts_network *network, const t
                             .attention_dropout = (float)t->attention_dropout,
                             .seed = (uint64_t)t->seed,
                             .has_segments = has_segments };
+}
+
+void ts_lm_objective_cut(ts_lm_objective *o, const ts_layer_range *layers, int64_t parts,
+                         int64_t rows_shared)
+{
+    o->base.parts = parts;
+    o->layers = layers;
+    o->rows_shared = rows_shared;
 }

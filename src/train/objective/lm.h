@@ -14,9 +14,14 @@ typedef struct ts_lm_objective {
     float hidden_dropout, attention_dropout; /* in training */
     uint64_t seed;                           /* of their random numbers */
     bool has_segments; /* the data has them: told here, since a planned batch has no values */
+    const ts_layer_range *layers; /* [base.parts] of each part; NULL: one part has all */
+    int64_t rows_shared; /* processes that share out the rows of what is passed: 0 is 1 */
 } ts_lm_objective;
 
 /* As the options of a run ask for it. Borrows nothing but what the network does. */
 void ts_lm_objective_init(ts_lm_objective *o, const ts_network *network, const ts_train_options *t,
                           bool has_segments);
+/* Cuts it into parts: the layers of each, which are borrowed. */
+void ts_lm_objective_cut(ts_lm_objective *o, const ts_layer_range *layers, int64_t parts,
+                         int64_t rows_shared);
 #endif

@@ -9,12 +9,34 @@
 #include "data/batch.h"
 #include "model/network.h"
 
+/* Tensors that go from one part of a pipeline to the next (of a model alone there is one part), in an
+ * order that both know. */
+enum { TS_PASSED = 4 };
+typedef struct ts_passed {
+    int n;
+    ts_tensor *tensor[TS_PASSED];
+} ts_passed;
+
+typedef struct ts_passed_shape {
+    ts_dtype dtype;
+    int64_t dim[2]; /* dim[1] 0: one dimension */
+    bool has_grad;  /* a gradient of the same shape and type comes back */
+} ts_passed_shape;
+typedef struct ts_passed_shapes {
+    int n;
+    ts_passed_shape v[TS_PASSED];
+} ts_passed_shapes;
+
 /* Samples of a batch that go through the networks together, and where in the run they are. */
 typedef struct ts_micro_batch {
     const ts_batch *batch;
     int64_t row, rows; /* of the batch */
     int64_t step;      /* of the run, from 0 */
     int64_t sample0;   /* number in the global batch of the first sample */
+    bool evaluates;    /* nothing is dropped out, no gradient will come */
+    int64_t part;      /* which part of the objective's runs, and what the part before gave; the first
+                          part has nothing */
+    ts_passed in;
 } ts_micro_batch;
 
 /* Whoever implements one puts this first into a struct of his own. */
@@ -28,11 +50,22 @@ struct ts_objective {
     const char *counts;
     /* What all steps need, once, before the first. */
     ts_status (*prepare)(ts_objective *o);
-    /* One micro-batch: records on the tape; *losses fp32, one dimension. Their values may be there only
-     * when the backward pass is over. Where nothing is computed the batch has no values to look at. */
-    ts_status (*forward)(ts_objective *o, ts_tape *tape, const ts_micro_batch *m,
-                         ts_tensor **losses);
+    int64_t parts; /* that it is cut into; 0 is 1 */
+    /* One micro-batch through a part: records on the tape. The last part gives one tensor, the losses:
+     * fp32, one dimension, whose values may be there only when the backward pass is over; any other
+     * gives what `passes` says. Where nothing is computed the batch has no values to look at. */
+    ts_status (*forward)(ts_objective *o, ts_tape *tape, const ts_micro_batch *m, ts_passed *out);
+    /* What the part hands on of so many samples. NULL: it is never cut. */
+    void (*passes)(const ts_objective *o, int64_t part, int64_t samples, ts_passed_shapes *out);
     /* Operations of a step over so many samples. */
     double (*flops)(const ts_objective *o, int64_t samples);
 };
+
+static inline int64_t ts_objective_parts(const ts_objective *o) { return o->parts ? o->parts : 1; }
+static inline bool ts_objective_ends(const ts_objective *o, int64_t part)
+{
+    return part + 1 == ts_objective_parts(o);
+}
+/* For an objective's forward. */
+static inline void ts_pass(ts_passed *p, ts_tensor *t) { p->tensor[p->n++] = t; }
 #endif

@@ -19,7 +19,7 @@ static void in_advance(void **state)
             for (int64_t m = p; m <= 3 * p; m += p) {
                 ts_schedule_shape shape = { .n_stages = p, .n_chunks = v, .n_micro = m };
                 const double at_once = makespan_of(TS_SCHEDULE_INTERLEAVED, shape, &full);
-                shape.recompute = TS_RECOMPUTE_ADVANCE;
+                shape.recompute = TS_AGAIN_ADVANCE;
                 ts_schedule *s = make_pipe(TS_SCHEDULE_INTERLEAVED, shape);
                 expect_sound(s, NULL);
                 for (int64_t r = 0; r < p; r++)
@@ -41,7 +41,7 @@ static void in_the_bubble(void **state)
                 ts_schedule_shape shape = { .n_stages = p, .n_chunks = v, .n_micro = m };
                 const double plain = makespan_of(TS_SCHEDULE_INTERLEAVED, shape, &one_each);
                 ts_schedule *before = make_pipe(TS_SCHEDULE_INTERLEAVED, shape);
-                shape.recompute = TS_RECOMPUTE_BUBBLE;
+                shape.recompute = TS_AGAIN_BUBBLE;
                 ts_schedule *s = make_pipe(TS_SCHEDULE_INTERLEAVED, shape);
                 int64_t most[8], again = 0;
                 for (int64_t r = 0; r < p; r++) {
@@ -74,7 +74,7 @@ static void with_every_schedule(void **state)
                       (ts_schedule_shape){ .n_stages = 3,
                                            .n_micro = 9,
                                            .n_chunks = kind == TS_SCHEDULE_DUALPIPEV ? 2 : 1,
-                                           .recompute = TS_RECOMPUTE_ADVANCE,
+                                           .recompute = TS_AGAIN_ADVANCE,
                                            .detaches_weights = true });
         expect_sound(s, NULL);
         assert_int_equal(count(s, 0, TS_UNIT_RECOMPUTE) > 0, true);
@@ -87,7 +87,7 @@ static void moved_with_room_for_all(void **state)
 {
     (void)state;
     const ts_schedule_shape shape = {
-        .n_stages = 4, .n_chunks = 1, .n_micro = 8, .recompute = TS_RECOMPUTE_ADVANCE
+        .n_stages = 4, .n_chunks = 1, .n_micro = 8, .recompute = TS_AGAIN_ADVANCE
     };
     ts_schedule *s = make_pipe(TS_SCHEDULE_1F1B, shape);
     assert_int_equal(ts_schedule_fill_recompute(s, 8), TS_OK);

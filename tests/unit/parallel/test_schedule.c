@@ -379,7 +379,7 @@ static void shapes_refused(void **state)
     expect_refused(TS_SCHEDULE_DUALPIPEV, SHAPE(4, 2, 6, ), "expected at least 7");
     expect_refused(TS_SCHEDULE_INTERLEAVED, SHAPE(4, 2, 6, ), "leave 2");
     expect_refused(TS_SCHEDULE_INTERLEAVED, SHAPE(4, 2, 6, .group = 3), "groups of 3");
-    expect_refused(TS_SCHEDULE_NANOPIPE, SHAPE(4, 2, 6, .recompute = TS_RECOMPUTE_BUBBLE),
+    expect_refused(TS_SCHEDULE_NANOPIPE, SHAPE(4, 2, 6, .recompute = TS_AGAIN_BUBBLE),
                    "interleaved");
     expect_refused(TS_SCHEDULE_GPIPE, SHAPE(1 << 12, 1, 1 << 12, ), "at most 4194304 forwards");
     expect_refused(TS_SCHEDULE_GPIPE, SHAPE(1, 1, INT64_MAX, ), "micro-batches");

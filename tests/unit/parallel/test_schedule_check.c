@@ -138,7 +138,7 @@ static ts_schedule *recomputed(void)
     return make_pipe(TS_SCHEDULE_1F1B, (ts_schedule_shape){ .n_stages = 3,
                                                             .n_chunks = 1,
                                                             .n_micro = 6,
-                                                            .recompute = TS_RECOMPUTE_ADVANCE });
+                                                            .recompute = TS_AGAIN_ADVANCE });
 }
 
 static void wrong_recompute(void **state)

@@ -70,11 +70,11 @@ typedef struct rig {
 #define COMMON "--seq-length 16 --train-iters 100 --lr 0.1 --optimizer sgd --global-batch-size 8 "
 
 /* A trainer for the rig's objective. */
-static inline void rig_train(rig *r, ts_dtype compute, int flights)
+static inline void rig_train(rig *r, ts_dtype compute, const ts_pipeline_kind *pipeline)
 {
     const ts_trainer_args a = { .o = &r->w.o, .dev = r->dev, .mesh = r->mesh,
                                 .objective = &r->objective.base, .fp16 = compute == TS_DTYPE_F16,
-                                .bucket = 1 << 20, .flights = flights,
+                                .bucket = 1 << 20, .pipeline = *pipeline,
                                 .feed = { .field = r->field,
                                           .n_fields = ts_data_fields(&r->data, S, r->field),
                                           .part = { ts_data_source_part(r->source, TS_DATA_TRAIN) },
@@ -112,7 +112,7 @@ static inline void rig_make_as(rig *r, const char *text, ts_dtype compute, bool 
     ts_arch_deinit(&a);
     const ts_network network = ts_decoder_network(r->model.decoder);
     ts_lm_objective_init(&r->objective, &network, &r->w.o, false);
-    rig_train(r, compute, 0);
+    rig_train(r, compute, &(ts_pipeline_kind){ 0 });
 }
 
 static inline void rig_make(rig *r, const char *text, ts_dtype compute, bool mask_ends)

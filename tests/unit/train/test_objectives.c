@@ -148,28 +148,32 @@ static ts_status state_of(const pooled *o, ts_tape *tape, const ts_micro_batch *
 }
 
 static ts_status classify(ts_objective *base, ts_tape *tape, const ts_micro_batch *m,
-                          ts_tensor **losses)
+                          ts_passed *out)
 {
     const pooled *o = (const pooled *)(const void *)base;
-    ts_tensor *state, *labels;
+    ts_tensor *state, *labels, *losses;
     TS_TRY(state_of(o, tape, m, &state));
     TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, ts_batch_ints(m->batch, "labels", m->row),
                                m->rows, &labels));
     const ts_xent_op x = { .w = o->score.w, .b = o->score.b, .labels = labels, .logit_scale = 1,
                            .late = true };
-    return ts_op_linear_xent(tape, &x, state, losses, NULL);
+    TS_TRY(ts_op_linear_xent(tape, &x, state, &losses, NULL));
+    ts_pass(out, losses);
+    return TS_OK;
 }
 
 static ts_status regress(ts_objective *base, ts_tape *tape, const ts_micro_batch *m,
-                         ts_tensor **losses)
+                         ts_passed *out)
 {
     const pooled *o = (const pooled *)(const void *)base;
-    ts_tensor *state, *told, *values;
+    ts_tensor *state, *told, *values, *losses;
     TS_TRY(state_of(o, tape, m, &state));
     TS_TRY(ts_linear_forward(tape, &o->score, state, &told));
     TS_TRY(ts_tape_upload(tape, TS_DTYPE_F32, ts_batch_floats(m->batch, "values", m->row),
                                m->rows, &values));
-    return squares(tape, told, values, losses);
+    TS_TRY(squares(tape, told, values, &losses));
+    ts_pass(out, losses);
+    return TS_OK;
 }
 
 static ts_status prepare(ts_objective *base)
@@ -264,8 +268,8 @@ static double first_loss(run *r, bool classifies)
     for (int64_t i = 0; i < GLOBAL; i++) {
         const ts_micro_batch m = { .batch = &r->trainer->feed.batch, .row = i, .rows = 1 };
         double z[CLASSES], all = 0;
-        ts_tape_reset(r->trainer->flight[0].tape);
-        OK(state_of(&r->objective, r->trainer->flight[0].tape, &m, &state));
+        ts_tape_reset(r->trainer->pipeline.flight[0].tape);
+        OK(state_of(&r->objective, r->trainer->pipeline.flight[0].tape, &m, &state));
         for (int c = 0; c < (classifies ? CLASSES : 1); c++) {
             z[c] = (double)b[c];
             for (int k = 0; k < HIDDEN; k++)
@@ -274,7 +278,7 @@ static double first_loss(run *r, bool classifies)
         }
         sum += classifies ? log(all) - z[class_of(i)] : (z[0] - value_of(i)) * (z[0] - value_of(i));
     }
-    ts_tape_reset(r->trainer->flight[0].tape);
+    ts_tape_reset(r->trainer->pipeline.flight[0].tape);
     return sum / GLOBAL;
 }
 

@@ -1,0 +1,119 @@
+#include "base/mem.h"
+#include "base/str.h"
+#include "parallel/stages.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Megatron-LM's words for a pipeline: E the embedding, t a layer, L the output layer and the loss, m a
+ * layer that predicts further tokens; `|` between stages; x*N and (...)*N repeat; commas and blanks are
+ * nothing. */
+
+enum { LONGEST = 1 << 20 };
+
+typedef struct reader {
+    const char *text, *at;
+} reader;
+
+static ts_status wrong(const reader *r, const char *what)
+{
+    return ts_error(TS_ERR_USER,
+                    "--pipeline-model-parallel-layout %s: %s at \"%s\" (character %lld); it is written "
+                    "like \"Et*3|t*4|t*3L\": E embedding, t layer, L loss, | between stages",
+                    r->text, what, r->at, (long long)(r->at - r->text) + 1);
+}
+
+static void skip(reader *r)
+{
+    while (*r->at == ',' || isspace((unsigned char)*r->at))
+        r->at++;
+}
+
+/* What stands at [from, out->len) comes as often as a number behind it says. */
+static ts_status repeat(reader *r, ts_str *out, size_t from)
+{
+    skip(r);
+    if (*r->at != '*')
+        return TS_OK;
+    r->at++;
+    skip(r);
+    char *end;
+    const long n = isdigit((unsigned char)*r->at) ? strtol(r->at, &end, 10) : 0;
+    const size_t unit = out->len - from;
+    if (n < 1 || (size_t)n > LONGEST / (unit ? unit : 1))
+        return wrong(r, "no number of times, from 1,");
+    r->at = end;
+    char *copy;
+    TS_TRY(ts_strndup(ts_str_text(out) + from, unit, &copy));
+    ts_status st = TS_OK;
+    for (long i = 1; st == TS_OK && i < n; i++)
+        st = out->len + unit > LONGEST ? wrong(r, "more than a million") : ts_str_add(out, copy, unit);
+    ts_free(&copy);
+    return st;
+}
+
+/* To the end, or to the parenthesis that closes the first one. */
+static ts_status expand(reader *r, int depth, ts_str *out)
+{
+    for (skip(r); *r->at && *r->at != ')'; skip(r)) {
+        const size_t from = out->len;
+        if (!strchr("EtmL|(", *r->at))
+            return wrong(r, "an unknown letter");
+        if (*r->at == '(') {
+            if (depth > 8)
+                return wrong(r, "too many parentheses");
+            r->at++;
+            TS_TRY(expand(r, depth + 1, out));
+            if (*r->at != ')')
+                return wrong(r, "no closing parenthesis");
+        } else {
+            TS_TRY(ts_str_add(out, r->at, 1));
+        }
+        r->at++;
+        TS_TRY(repeat(r, out, from));
+    }
+    return *r->at && !depth ? wrong(r, "a parenthesis that nothing opens") : TS_OK;
+}
+
+/* Once each: the embedding before all layers, the loss behind them. */
+static ts_status check(reader *r, const char *all)
+{
+    const char *e = strchr(all, 'E'), *l = strchr(all, 'L');
+    const char *first = strpbrk(all, "tL"), *last = l ? strpbrk(l, "tE") : NULL;
+    r->at = r->text;
+    if (strchr(all, 'm'))
+        return wrong(r, "layers that predict further tokens (m) are not in this version;");
+    if (!e || strchr(e + 1, 'E') || !l || strchr(l + 1, 'L') || (first && first < e) || last)
+        return wrong(r, "expected one E before all t, and one L behind them;");
+    if (memchr(all, '|', (size_t)(e - all)) || strchr(l, '|'))
+        return wrong(r, "expected E in the first stage, and L in the last;");
+    return TS_OK;
+}
+
+static ts_status count(const char *all, int64_t **counts, int64_t *n)
+{
+    *n = 1;
+    for (const char *c = all; *c; c++)
+        *n += *c == '|';
+    TS_TRY(ts_alloc(counts, (size_t)*n, sizeof **counts));
+    int64_t at = 0;
+    for (const char *c = all; *c; c++) {
+        (*counts)[at] += *c == 't';
+        at += *c == '|';
+    }
+    return TS_OK;
+}
+
+ts_status ts_stages_layout(const char *text, int64_t **counts, int64_t *n)
+{
+    reader r = { text, text };
+    ts_str all = { 0 };
+    ts_status st = expand(&r, 0, &all);
+    if (st == TS_OK)
+        st = check(&r, ts_str_text(&all));
+    if (st == TS_OK)
+        st = count(ts_str_text(&all), counts, n);
+    ts_str_deinit(&all);
+    return st;
+}

@@ -1,0 +1,45 @@
+/* A step's micro-batches on their way through this process: which units of work it does in which order
+ * (parallel/schedule.h), and what is between their forward and their backward pass. A process alone is a
+ * pipeline of one stage. */
+#ifndef TS_TRAIN_PIPELINE_H
+#define TS_TRAIN_PIPELINE_H
+#include "parallel/schedule_table.h"
+#include "train/passing.h"
+
+/* How a job's pipeline works. Of all zeros: one forward, one backward, one chunk a stage. */
+typedef struct ts_pipeline_kind {
+    ts_schedule_kind schedule;
+    int64_t chunks;                  /* parts of the objective on each stage; 0 is 1 */
+    int64_t group;                   /* as in ts_schedule_shape, like the next two */
+    ts_schedule_recompute recompute;
+    bool detaches_weights;
+} ts_pipeline_kind;
+
+/* A micro-batch under way in one part: between its forward pass and the end of its backward pass. */
+typedef struct ts_flight {
+    ts_tape *tape;
+    bool is_busy;
+    int64_t micro, chunk;
+    ts_passed in, out; /* of the part; the last one's out is its losses */
+    ts_parcel given;   /* what it gave the next part; then, within a stage, the gradient from there */
+    ts_parcel kept;    /* its input, where the forward pass runs again */
+} ts_flight;
+
+typedef struct ts_pipeline {
+    ts_pipeline_kind kind;
+    int stage, n_stages;
+    ts_schedule *schedule; /* of the micro-batches of the step */
+    ts_flight *flight;     /* [n_flights] */
+    int n_flights;
+    bool splits;           /* some backward passes come in halves */
+    ts_passing passing;
+    /* units of this stage up to which messages were asked for, each way */
+    int64_t asked[TS_PASS_WAYS];
+} ts_pipeline;
+
+/* Who has the last part, and so the losses. */
+static inline int ts_pipeline_end(const ts_pipeline *p)
+{
+    return p->schedule->is_v ? 0 : p->n_stages - 1;
+}
+#endif

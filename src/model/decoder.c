@@ -326,16 +326,16 @@ static float embed_scale(const ts_decoder *d)
 }
 
 /* Of the rows of the vocabulary that are here. */
-static int64_t first_token(const ts_decoder *d)
+static int64_t first_token(const ts_decoder *d, const ts_param *w)
 {
-    return d->group.comm ? d->embedding->place.dim[0].span[0].begin : 0;
+    return d->group.comm ? w->place.dim[0].span[0].begin : 0;
 }
 
 static ts_status embed(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_tensor *ids,
                        ts_tensor **x)
 {
     const ts_embed_op o = { .table = d->embedding, .group = d->group.comm,
-                            .first = first_token(d), .positions = d->positions, .ids = ids,
+                            .first = first_token(d, d->embedding), .positions = d->positions, .ids = ids,
                             .pos = run->pos, .scale = embed_scale(d), .dtype = d->compute,
                             .freezes = d->arch.pad_frozen && d->arch.pad >= 0,
                             .frozen = (int32_t)d->arch.pad };
@@ -451,7 +451,7 @@ ts_xent_op ts_decoder_head(const ts_decoder *d)
 {
     TS_ASSERT(!d->head.adapter, "the loss multiplies with the output layer's weight alone");
     return (ts_xent_op){ .w = d->head.w, .b = d->head.b, .vocab = d->arch.vocab,
-                         .group = d->group.comm, .first = first_token(d),
+                         .group = d->group.comm, .first = first_token(d, d->head.w),
                          .softcap = (float)d->arch.logit_softcap,
                          .logit_scale = (float)d->arch.logit_scale };
 }

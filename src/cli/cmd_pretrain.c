@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static const char usage[] =
@@ -81,6 +82,33 @@ static ts_status train(ts_training *t)
     return st;
 }
 
+/* Whether all ranks have the same message; they all call. */
+static bool is_said_by_all(ts_comm *comm, const char *message)
+{
+    const int64_t h = (int64_t)(ts_hash_bytes(message, strlen(message)) >> 1);
+    int64_t ends[2] = { h, -h };
+    return ts_comm_run(comm, ts_all_reduce(ends, 2, TS_COMM_I64, TS_COMM_MAX)) == TS_OK &&
+           ends[0] == -ends[1];
+}
+
+/* Of one of several processes, before the end: ending the job may end this process at once. A user's
+ * mistake is found by all ranks alike, and rank 0 says it, or by one that sees other files than the rest,
+ * which wait for it; any other failure may be this rank's alone. Returns whether all have failed. */
+static bool say_failure(ts_comm *comm, ts_status st)
+{
+    enum { PATIENCE = 20 };
+    const bool early = comm->rank == 0 || st != TS_ERR_USER;
+    char message[8192];
+    snprintf(message, sizeof message, "%s", ts_error_message());
+    if (early)
+        ts_log(TS_LOG_ERROR, "%s", message);
+    const bool is_common = st == TS_ERR_USER && ts_comm_meet(comm, PATIENCE),
+               is_same = is_common && is_said_by_all(comm, message);
+    if (!early && !is_same)
+        ts_log(TS_LOG_ERROR, "%s", message);
+    return is_common;
+}
+
 static ts_status run(int argc, char *const *argv);
 const ts_command ts_cmd_pretrain = { "pretrain", "train a language model from scratch or continue",
                                      run };
@@ -100,15 +128,9 @@ static ts_status run(int argc, char *const *argv)
         start_log(&t.o, t.comm);
         ts_words_log_notes(t.set);
         st = train(&t);
-        /* said here: ending the job may end this process at once */
-        if (st != TS_OK && t.comm->size > 1) {
-            ts_log(TS_LOG_ERROR, "%s", ts_error_message());
+        const bool is_common = t.comm->size == 1 || st == TS_OK || say_failure(t.comm, st);
+        if (st != TS_OK && t.comm->size > 1)
             st = ts_error(st, "%s", ""); /* and not again at the end */
-        }
-        /* A user's mistake is found by all ranks alike, or by one that sees other files than the
-         * rest, which wait for it; any other failure may be this rank's alone. */
-        enum { PATIENCE = 20 };
-        const bool is_common = st == TS_OK || (st == TS_ERR_USER && ts_comm_meet(t.comm, PATIENCE));
         ts_comm_finish(&t.comm, !is_common);
     }
     ts_option_set_destroy(&t.set);

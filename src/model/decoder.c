@@ -123,30 +123,15 @@ ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
     return st;
 }
 
-/* Heads that share keys and values stay together, or each process has some of one's queries; and every
- * process has something. */
-static ts_status check_group(const ts_arch *a, const ts_tensor_group *g)
+/* parallel/rules.c has told a user of what cannot be. */
+static void check_group(const ts_arch *a, const ts_tensor_group *g)
 {
-    const long long size = g->comm->size, kv = a->n_kv_heads, ffn = a->ffn, heads = a->n_heads;
+    const long long size = g->comm->size, kv = a->n_kv_heads;
     const bool copies = size > kv;
-    if (size > ffn || size > a->vocab || (copies && (size % kv || heads % size)))
-        return ts_error(TS_ERR_USER,
-                        "--tensor-model-parallel-size %lld: the model has %lld heads (num_attention_heads) "
-                        "with %lld heads of keys and values (num_key_value_heads), an MLP %lld wide "
-                        "(intermediate_size) and a vocabulary of %lld, which so many processes cannot "
-                        "share out: at most as many as heads of keys and values can, or a multiple of "
-                        "these that divides the heads", size, heads, kv, ffn, (long long)a->vocab);
-    if (!g->unaligned && ((!copies && kv % size) || ffn % size))
-        return ts_error(TS_ERR_USER,
-                        "--tensor-model-parallel-size %lld does not divide the model's %lld heads of keys "
-                        "and values (num_key_value_heads) and the width of its MLP, %lld "
-                        "(intermediate_size): choose a size that does, or give --unaligned-linear, "
-                        "which shares them out unevenly", size, kv, ffn);
-    if (a->qk_norm == TS_QK_NORM_FULL)
-        return ts_error(TS_ERR_USER,
-                        "--tensor-model-parallel-size %lld: the norm of this model's queries and keys "
-                        "runs over all heads together, which then are not on one process", size);
-    return TS_OK;
+    TS_ASSERT(size <= a->ffn && size <= a->vocab && a->qk_norm != TS_QK_NORM_FULL &&
+                  (copies ? size % kv == 0 && a->n_heads % size == 0
+                          : g->unaligned || (kv % size == 0 && a->ffn % size == 0)),
+              "%lld processes cannot share out this model", size);
 }
 
 static ts_status note_stage(const ts_decoder_stage *stage, ts_decoder *d)
@@ -170,7 +155,7 @@ ts_status ts_decoder_create_stage(ts_device *dev, const ts_arch *arch, ts_dtype 
     const bool alone = !group || !group->comm || group->comm->size == 1;
     ts_decoder *d;
     if (!alone)
-        TS_TRY(check_group(arch, group));
+        check_group(arch, group);
     TS_TRY(ts_alloc(&d, 1, sizeof *d));
     d->dev = dev;
     d->compute = compute;

@@ -42,8 +42,8 @@ typedef struct ts_decoder {
 
 /* Declares all parameters of the (checked) arch; copies it. No memory for values yet. vocab_rows >=
  * arch vocab: rows of the embedding with padding. group: shares out the matrices of the layers; its
- * communicator is borrowed; NULL or of one process: all are here. What cannot be shared out so is
- * TS_ERR_USER. */
+ * communicator is borrowed; NULL or of one process: all are here. That it can share them out so the
+ * caller has checked (parallel/rules.h). */
 ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype compute,
                             int64_t vocab_rows, const ts_tensor_group *group,
                             ts_decoder **out) TS_NODISCARD;

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "ckpt/check.h"
+#include "train/layout.h"
 #include "train/model_files.h"
 #include "train/together.h"
 
@@ -86,6 +87,8 @@ static ts_status model_from_options(ts_job *j, const tokens_info *k)
     ts_status st = ts_model_describe(&j->o->model, j->set, k->vocab, &a);
     if (st == TS_OK && k->has_tok)
         ts_arch_take_ids(&a, &k->tok);
+    if (st == TS_OK) /* again, with the vocabulary */
+        st = ts_job_check_layout_of(j->o, &a, j->comm->size);
     if (st == TS_OK)
         st = ts_model_make(&a, &use, (uint64_t)j->o->train.seed, &j->model);
     ts_arch_deinit(&a);
@@ -360,19 +363,6 @@ static ts_status check_target(const ts_job *j)
                     o->save, (long long)last, begins, o->finetune ? " (--finetune)" : "", o->save);
 }
 
-/* Rows are shared out evenly. */
-static ts_status check_layout(const ts_job *j)
-{
-    const ts_train_options *o = &j->o->train;
-    const int64_t size = j->mesh->size[TS_MESH_TP];
-    if (j->o->parallel.sequence && o->seq_length % size)
-        return ts_error(TS_ERR_USER,
-                        "--sequence-parallel: --tensor-model-parallel-size %lld does not divide "
-                        "--seq-length %lld",
-                        (long long)size, (long long)o->seq_length);
-    return TS_OK;
-}
-
 /* What the options are together, before anything is opened. */
 static ts_status check_options(ts_job *j, bool with_data)
 {
@@ -392,7 +382,7 @@ static ts_status check_options(ts_job *j, bool with_data)
     TS_TRY(ts_batch_ramp_init(&j->ramp, &o->train, replicas));
     if (o->train.grad_reduce_in_bf16 && j->compute != TS_DTYPE_BF16)
         return ts_error(TS_ERR_USER, "--grad-reduce-in-bf16 goes with --bf16");
-    return check_layout(j);
+    return TS_OK;
 }
 
 static ts_status open_all(ts_job *j, bool with_data)
@@ -422,6 +412,7 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     *j = (ts_job){ .o = o, .set = set, .comm = comm, .dev = dev, .loaded = -1 };
     if (with_data && comm->size > 1)
         TS_TRY(ts_job_check_alike(set, comm));
+    TS_TRY(ts_job_check_layout(o, set, comm->size));
     TS_TRY(ts_mesh_create(comm, &(ts_mesh_shape){ .tp = (int)o->parallel.tensor,
                                                   .pp = (int)o->parallel.pipeline }, &j->mesh));
     const ts_status st = open_all(j, with_data);

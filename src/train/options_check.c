@@ -118,12 +118,6 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
     TS_TRY(check_types(o));
     TS_TRY(check_decoupled(o));
     TS_TRY(check_reduction(o));
-    const int64_t chunk = o->micro_batch_size * dp;
-    if (o->global_batch_size && o->global_batch_size % chunk)
-        return ts_error(TS_ERR_USER,
-                        "--global-batch-size %lld is no multiple of --micro-batch-size %lld x %d "
-                        "processes",
-                        (long long)o->global_batch_size, (long long)o->micro_batch_size, dp);
     ts_batch_ramp ramp;
     TS_TRY(ts_batch_ramp_init(&ramp, o, dp));
     if (o->train_samples && ts_batch_ramp_steps(&ramp, o->train_samples) == 0)

@@ -85,9 +85,19 @@ alike() {
     # what cannot be
     expect 2 "--tensor-model-parallel-size 3 times" mpirun $launcher -n 2 "$T" pretrain $common $shape \
         --train-iters 1 --tensor-model-parallel-size 3
-    expect 2 "does not divide the model's 4 heads of keys and values" mpirun $launcher -n 3 "$T" pretrain $common $shape \
+    expect 2 "does not divide the model's 4 heads of keys and values (num_key_value_heads): --unaligned-linear" mpirun $launcher -n 3 "$T" pretrain $common $shape \
         --train-iters 1 --tensor-model-parallel-size 3
-    expect 2 "or a multiple of these that divides the heads" mpirun $launcher -n 6 "$T" pretrain $common $shape \
+    expect 2 "nor a multiple of these that divides its 8 heads" mpirun $launcher -n 6 "$T" pretrain $common $shape \
         --train-iters 1 --tensor-model-parallel-size 6 --unaligned-linear
+    # all that is wrong is said together, once, with what would do, before a weight is read
+    rm -rf "$D/hf-tp2-sp/model.safetensors"
+    expect 2 "this layout cannot be:" mpirun $launcher -n 3 "$T" pretrain $common --load "$D/hf-tp2-sp" \
+        --train-iters 1 --tensor-model-parallel-size 3 --sequence-parallel --global-batch-size 3
+    for t in "--global-batch-size 3 is no multiple of --micro-batch-size 2 x 1 processes (it may be 2 or 4)" \
+        "--tensor-model-parallel-size 3 does not divide the model's 4 heads" "the width of the model's MLP, 44" \
+        "does not divide --seq-length 32 (--tensor-model-parallel-size may be 1, 2, 4, 8, 16 or 32)"; do
+        checks=$((checks + 1))
+        [ "$(grep -cF -- "$t" "$D/err")" = 1 ] || wrong "not once \"$t\" in: $(cat "$D/err")"
+    done
 }
 finish

@@ -1,3 +1,4 @@
+ts_unit_test(parallel rules LINK ts_parallel)
 ts_unit_test(parallel schedule LINK ts_parallel)
 ts_unit_test(parallel schedule_check LINK ts_parallel)
 ts_unit_test(parallel recompute LINK ts_parallel)

@@ -67,22 +67,6 @@ static void contradictions_name_both_sides(void **state)
     taken(GOOD "--save-interval 5 --save folder", 1);
 }
 
-static void batches_must_divide(void **state)
-{
-    (void)state;
-    const char *text = GOOD "--micro-batch-size 2 --global-batch-size 12";
-    taken(text, 1);
-    taken(text, 2);
-    taken(text, 3);
-    taken(text, 6);
-    refused(text, 4, "--global-batch-size 12 is no multiple of --micro-batch-size 2 x 4 processes");
-    refused(text, 12,
-            "--global-batch-size 12 is no multiple of --micro-batch-size 2 x 12 processes");
-    refused(GOOD "--micro-batch-size 5 --global-batch-size 12", 1,
-            "--global-batch-size 12 is no multiple of --micro-batch-size 5 x 1 processes");
-    taken(GOOD "--micro-batch-size 5", 7); /* 35 by itself */
-}
-
 /* Megatron's rule: the optimizer's types are fp32 unless --use-precision-aware-optimizer is there.
  * What its fused kernels have and we have not is refused by name. */
 static void types_of_the_optimizer(void **state)
@@ -178,7 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(contradictions_name_both_sides),
-        cmocka_unit_test(batches_must_divide),
+        
         cmocka_unit_test(types_of_the_optimizer),
         cmocka_unit_test(numbers_have_bounds),
         cmocka_unit_test(names_of_a_field_decide_alike),

@@ -1,0 +1,203 @@
+#include "parallel/rules.h"
+
+#include "base/str.h"
+
+#define LL(n) ((long long)(n))
+
+/* ---- values that would do ---- */
+
+typedef bool fits_fn(const ts_layout *l, int64_t n);
+
+/* Appends those of 1 to most that fit: "1, 2 or 4"; of many the first ones. 1 always fits but where
+ * something else is wrong as well: "none" then. */
+static ts_status add_values(ts_str *out, const ts_layout *l, fits_fn *fits, int64_t most)
+{
+    enum { SHOWN = 12 };
+    int64_t v[SHOWN + 1];
+    int n = 0;
+    for (int64_t i = 1; i <= most && n <= SHOWN; i++)
+        if (fits(l, i))
+            v[n++] = i;
+    if (!n)
+        return ts_str_puts(out, "none");
+    for (int i = 0; i < n && i < SHOWN; i++)
+        TS_TRY(ts_str_printf(out, "%s%lld", i == 0 ? "" : i + 1 == n ? " or " : ", ", LL(v[i])));
+    return n > SHOWN ? ts_str_puts(out, ", ...") : TS_OK;
+}
+
+/* " (it may be 1, 2 or 4)" */
+static ts_status may_be(ts_str *out, const ts_layout *l, const char *what, fits_fn *fits,
+                        int64_t most)
+{
+    TS_TRY(ts_str_printf(out, " (%s may be ", what));
+    TS_TRY(add_values(out, l, fits, most));
+    return ts_str_puts(out, ")");
+}
+
+#define TENSOR "--tensor-model-parallel-size"
+
+/* ---- the rules: what is wrong is appended to `say`, nothing where all is well ---- */
+
+/* By steps: the product of what a user wrote may be anything. */
+static bool divides(int64_t n, int64_t a, int64_t b, int64_t c)
+{
+    return n % a == 0 && n / a % b == 0 && n / a / b % c == 0;
+}
+
+static bool tp_fits_world(const ts_layout *l, int64_t n) { return divides(l->world, n, l->cp, l->pp); }
+
+static ts_status world_rule(const ts_layout *l, ts_str *say)
+{
+    if (divides(l->world, l->tp, l->cp, l->pp))
+        return TS_OK;
+    TS_TRY(ts_str_printf(say,
+                         "%lld processes cannot be shared out: " TENSOR " %lld times "
+                         "--context-parallel-size %lld times --pipeline-model-parallel-size %lld "
+                         "does not divide them",
+                         LL(l->world), LL(l->tp), LL(l->cp), LL(l->pp)));
+    return may_be(say, l, TENSOR, tp_fits_world, l->world);
+}
+
+/* What is data and context parallel elsewhere. */
+static int64_t same_weights(const ts_layout *l) { return ts_layout_replicas(l) * l->cp; }
+
+static bool ep_fits(const ts_layout *l, int64_t n) { return same_weights(l) % n == 0; }
+
+static ts_status expert_rule(const ts_layout *l, ts_str *say)
+{
+    if (!ts_layout_replicas(l) || ep_fits(l, l->ep))
+        return TS_OK;
+    TS_TRY(ts_str_printf(say,
+                         "--expert-model-parallel-size %lld does not divide the %lld processes that "
+                         TENSOR " %lld and --pipeline-model-parallel-size %lld leave of %lld",
+                         LL(l->ep), LL(same_weights(l)), LL(l->tp), LL(l->pp), LL(l->world)));
+    return may_be(say, l, "it", ep_fits, same_weights(l));
+}
+
+static bool global_fits(const ts_layout *l, int64_t n)
+{
+    return l->global % l->micro == 0 && l->global / l->micro % n == 0;
+}
+
+static ts_status batch_rule(const ts_layout *l, ts_str *say)
+{
+    const int64_t dp = ts_layout_replicas(l);
+    if (!l->global || !dp || global_fits(l, dp))
+        return TS_OK;
+    const int64_t chunk = l->micro * dp, below = l->global / chunk * chunk;
+    TS_TRY(ts_str_printf(say,
+                         "--global-batch-size %lld is no multiple of --micro-batch-size %lld x %lld "
+                         "processes (it may be ", LL(l->global), LL(l->micro), LL(dp)));
+    if (below)
+        TS_TRY(ts_str_printf(say, "%lld or ", LL(below)));
+    return ts_str_printf(say, "%lld)", LL(below + chunk));
+}
+
+/* Heads that share keys and values stay together, or each process has some of one's queries. */
+static bool tp_fits_heads(const ts_layout *l, int64_t n)
+{
+    if (n > l->kv_heads)
+        return n % l->kv_heads == 0 && l->heads % n == 0;
+    return l->o->unaligned || l->kv_heads % n == 0;
+}
+
+static ts_status heads_rule(const ts_layout *l, ts_str *say)
+{
+    if (!l->kv_heads || tp_fits_heads(l, l->tp))
+        return TS_OK;
+    if (l->tp < l->kv_heads)
+        TS_TRY(ts_str_printf(say,
+                             TENSOR " %lld does not divide the model's %lld heads of keys and values "
+                             "(num_key_value_heads): --unaligned-linear shares them out unevenly",
+                             LL(l->tp), LL(l->kv_heads)));
+    else
+        TS_TRY(ts_str_printf(say,
+                             TENSOR " %lld is neither at most the model's %lld heads of keys and "
+                             "values (num_key_value_heads) nor a multiple of these that divides its "
+                             "%lld heads (num_attention_heads)",
+                             LL(l->tp), LL(l->kv_heads), LL(l->heads)));
+    return may_be(say, l, "it", tp_fits_heads, l->heads);
+}
+
+static bool tp_fits_mlp(const ts_layout *l, int64_t n)
+{
+    return l->ffn >= n && (l->o->unaligned || l->ffn % n == 0);
+}
+
+static ts_status mlp_rule(const ts_layout *l, ts_str *say)
+{
+    if (!l->ffn || tp_fits_mlp(l, l->tp))
+        return TS_OK;
+    TS_TRY(ts_str_printf(say,
+                         TENSOR " %lld %s the width of the model's MLP, %lld (intermediate_size)%s",
+                         LL(l->tp), l->ffn < l->tp ? "is more than" : "does not divide", LL(l->ffn),
+                         l->ffn < l->tp ? "" : ": --unaligned-linear shares it out unevenly"));
+    return may_be(say, l, "it", tp_fits_mlp, l->ffn);
+}
+
+static ts_status vocabulary_rule(const ts_layout *l, ts_str *say)
+{
+    if (!l->vocab || l->tp <= l->vocab)
+        return TS_OK;
+    return ts_str_printf(say, TENSOR " %lld is more than the model's vocabulary of %lld (it may be at "
+                              "most that)", LL(l->tp), LL(l->vocab));
+}
+
+static ts_status norm_rule(const ts_layout *l, ts_str *say)
+{
+    if (!l->norm_of_all_heads || l->tp == 1)
+        return TS_OK;
+    return ts_str_printf(say,
+                         TENSOR " %lld: the norm of this model's queries and keys runs over all heads "
+                         "together, which then are not on one process (it may be 1)", LL(l->tp));
+}
+
+static bool tp_fits_rows(const ts_layout *l, int64_t n) { return l->seq_length % n == 0; }
+
+static ts_status rows_rule(const ts_layout *l, ts_str *say)
+{
+    if (!l->o->sequence || tp_fits_rows(l, l->tp))
+        return TS_OK;
+    TS_TRY(ts_str_printf(say, "--sequence-parallel: " TENSOR " %lld does not divide --seq-length %lld",
+                         LL(l->tp), LL(l->seq_length)));
+    return may_be(say, l, TENSOR, tp_fits_rows, l->seq_length);
+}
+
+/* ---- all of them ---- */
+
+typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
+
+static rule_fn *const rules[] = { world_rule, expert_rule,     batch_rule, heads_rule,
+                                  mlp_rule,   vocabulary_rule, norm_rule,  rows_rule };
+
+int64_t ts_layout_replicas(const ts_layout *l)
+{
+    return divides(l->world, l->tp, l->cp, l->pp) ? l->world / l->tp / l->cp / l->pp : 0;
+}
+
+/* One broken rule is a sentence, several are a list of them. */
+static ts_status refuse(const ts_str *list, int broken)
+{
+    return broken == 1 ? ts_error(TS_ERR_USER, "%s", list->s + 3)
+                       : ts_error(TS_ERR_USER, "this layout cannot be:%s", list->s);
+}
+
+ts_status ts_layout_check(const ts_layout *l)
+{
+    ts_str say = { 0 }, list = { 0 };
+    ts_status st = TS_OK;
+    int broken = 0;
+    for (size_t i = 0; st == TS_OK && i < sizeof rules / sizeof *rules; i++) {
+        ts_str_reset(&say);
+        st = rules[i](l, &say);
+        if (st != TS_OK || !say.len)
+            continue;
+        st = ts_str_printf(&list, "\n  %s", say.s);
+        broken++;
+    }
+    if (st == TS_OK && broken)
+        st = refuse(&list, broken);
+    ts_str_deinit(&say);
+    ts_str_deinit(&list);
+    return st;
+}

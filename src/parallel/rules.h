@@ -1,0 +1,23 @@
+/* What a layout must be for a job: rules over its sizes, all looked at together before a weight is
+ * read, so that a user hears of every mistake at once and of the values that would do. A rule is a
+ * row of the table in rules.c. */
+#ifndef TS_PARALLEL_RULES_H
+#define TS_PARALLEL_RULES_H
+#include "parallel/options.h"
+
+typedef struct ts_layout {
+    int64_t world;              /* processes */
+    int64_t tp, cp, pp, ep;     /* 1: not shared out so */
+    int64_t micro, global;      /* sequences; global 0: micro on each process */
+    int64_t seq_length;
+    int64_t heads, kv_heads, ffn, hidden, vocab, n_layers; /* of the model; 0: not known */
+    bool norm_of_all_heads;     /* of queries and keys, over all heads together */
+    const ts_parallel_options *o;
+} ts_layout;
+
+/* TS_ERR_USER: rules are broken, and the message has a line for each. Rules about what is not known
+ * are left out. */
+ts_status ts_layout_check(const ts_layout *l) TS_NODISCARD;
+/* Processes that share out the batch; 0: the sizes do not divide the world. */
+int64_t ts_layout_replicas(const ts_layout *l);
+#endif

@@ -1,0 +1,70 @@
+#include "train/layout.h"
+
+#include "model/open.h"
+#include "parallel/rules.h"
+
+static ts_status describe_checkpoint(const ts_job_options *o, ts_arch *a)
+{
+    const ts_family *family;
+    json_t *config = NULL;
+    ts_checkpoint *ck;
+    TS_TRY(ts_checkpoint_open(o->runtime.load, o->train.ckpt_step,
+                              TS_CKPT_MODEL_ONLY | TS_CKPT_UNCHECKED, NULL, &ck));
+    const ts_status st = ts_checkpoint_describe(ck, &family, a, &config);
+    json_decref(config);
+    ts_checkpoint_close(&ck);
+    return st;
+}
+
+static ts_status describe_folder(const ts_job_options *o, ts_arch *a)
+{
+    const ts_family *family;
+    json_t *config = NULL;
+    const ts_status st = ts_family_read_folder(o->runtime.load, &family, a, &config);
+    json_decref(config);
+    return st;
+}
+
+/* The vocabulary may be a tokenizer's, which is read later: 0 then. */
+static ts_status describe(const ts_job_options *o, const ts_option_set *set, ts_arch *a)
+{
+    const char *load = o->runtime.load;
+    const int64_t vocab = o->text.vocab_size;
+    if (load && ts_checkpoint_is(load))
+        return describe_checkpoint(o, a);
+    if (load && ts_model_is_hf(load))
+        return describe_folder(o, a);
+    TS_TRY(ts_model_describe(&o->model, set, vocab > 0 ? vocab : 1, a));
+    if (!vocab && !o->model.model_config && !o->model.padded_vocab_size)
+        a->vocab = 0;
+    return TS_OK;
+}
+
+/* a NULL: no model is known. */
+static ts_status check(const ts_job_options *o, const ts_arch *a, int64_t world)
+{
+    ts_layout l = { .world = world, .tp = o->parallel.tensor, .cp = 1, .pp = 1, .ep = 1,
+                    .micro = o->train.micro_batch_size, .global = o->train.global_batch_size,
+                    .seq_length = o->train.seq_length, .o = &o->parallel };
+    if (a) {
+        l.heads = a->n_heads, l.kv_heads = a->n_kv_heads, l.ffn = a->ffn, l.hidden = a->hidden;
+        l.vocab = a->vocab, l.n_layers = a->n_layers;
+        l.norm_of_all_heads = a->qk_norm == TS_QK_NORM_FULL;
+    }
+    return ts_layout_check(&l);
+}
+
+ts_status ts_job_check_layout_of(const ts_job_options *o, const ts_arch *a, int64_t world)
+{
+    return check(o, a, world);
+}
+
+ts_status ts_job_check_layout(const ts_job_options *o, const ts_option_set *set, int64_t world)
+{
+    ts_arch a;
+    ts_arch_init(&a);
+    const bool known = describe(o, set, &a) == TS_OK;
+    const ts_status st = check(o, known ? &a : NULL, world);
+    ts_arch_deinit(&a);
+    return st;
+}

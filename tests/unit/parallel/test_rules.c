@@ -1,0 +1,142 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/status.h"
+#include "parallel/rules.h"
+
+#include <string.h>
+
+static const ts_parallel_options plain = { 0 }, rows = { .sequence = true },
+                                 uneven = { .unaligned = true };
+
+/* 8 processes, a model of 12 heads with 4 of keys and values. */
+static ts_layout sound(void)
+{
+    return (ts_layout){ .world = 8, .tp = 2, .cp = 1, .pp = 1, .ep = 1, .micro = 2, .global = 16,
+                        .seq_length = 32, .heads = 24, .kv_heads = 4, .ffn = 48, .hidden = 64,
+                        .vocab = 96, .n_layers = 4, .o = &plain };
+}
+
+static void taken(ts_layout l)
+{
+    if (ts_layout_check(&l) != TS_OK)
+        fail_msg("refused: %s", ts_error_message());
+}
+
+/* The sentence is the whole message: nothing else is wrong. */
+static void refused(ts_layout l, const char *says)
+{
+    assert_int_equal(ts_layout_check(&l), TS_ERR_USER);
+    assert_string_equal(ts_error_message(), says);
+}
+
+static void processes(void **state)
+{
+    (void)state;
+    ts_layout l = sound();
+    taken(l);
+    l.world = 12, l.global = 24, l.tp = 4, l.cp = 3, l.pp = 2;
+    refused(l, "12 processes cannot be shared out: --tensor-model-parallel-size 4 times "
+               "--context-parallel-size 3 times --pipeline-model-parallel-size 2 does not divide them "
+               "(--tensor-model-parallel-size may be 1 or 2)");
+    l.tp = 1, l.cp = 5;
+    refused(l, "12 processes cannot be shared out: --tensor-model-parallel-size 1 times "
+               "--context-parallel-size 5 times --pipeline-model-parallel-size 2 does not divide them "
+               "(--tensor-model-parallel-size may be none)");
+    l = sound(), l.ep = 3;
+    refused(l, "--expert-model-parallel-size 3 does not divide the 4 processes that "
+               "--tensor-model-parallel-size 2 and --pipeline-model-parallel-size 1 leave of 8 (it may be "
+               "1, 2 or 4)");
+}
+
+static void batches(void **state)
+{
+    (void)state;
+    ts_layout l = sound();
+    l.global = 0;
+    taken(l);
+    l.global = 20;
+    refused(l, "--global-batch-size 20 is no multiple of --micro-batch-size 2 x 4 processes (it may be 16 "
+               "or 24)");
+    l.global = 4;
+    refused(l, "--global-batch-size 4 is no multiple of --micro-batch-size 2 x 4 processes (it may be 8)");
+}
+
+static void models(void **state)
+{
+    (void)state;
+    ts_layout l = sound();
+    l.world = l.tp = 12, l.ffn = 24;
+    taken(l); /* three processes for each head of keys and values */
+    l.world = l.tp = 3;
+    refused(l, "--tensor-model-parallel-size 3 does not divide the model's 4 heads of keys and values "
+               "(num_key_value_heads): --unaligned-linear shares them out unevenly (it may be 1, 2, 4, 8, 12 "
+               "or 24)");
+    l.o = &uneven;
+    taken(l);
+    l.world = l.tp = 6;
+    refused(l, "--tensor-model-parallel-size 6 is neither at most the model's 4 heads of keys and values "
+               "(num_key_value_heads) nor a multiple of these that divides its 24 heads "
+               "(num_attention_heads) (it may be 1, 2, 3, 4, 8, 12 or 24)");
+    l = sound(), l.world = l.tp = 4, l.ffn = 45;
+    refused(l, "--tensor-model-parallel-size 4 does not divide the width of the model's MLP, 45 "
+               "(intermediate_size): --unaligned-linear shares it out unevenly (it may be 1, 3, 5, 9, 15 or "
+               "45)");
+    l.o = &uneven, l.ffn = 3;
+    refused(l, "--tensor-model-parallel-size 4 is more than the width of the model's MLP, 3 "
+               "(intermediate_size) (it may be 1, 2 or 3)");
+    l = sound(), l.vocab = 1;
+    refused(l, "--tensor-model-parallel-size 2 is more than the model's vocabulary of 1 (it may be at most "
+               "that)");
+    l = sound(), l.norm_of_all_heads = true;
+    refused(l, "--tensor-model-parallel-size 2: the norm of this model's queries and keys runs over all "
+               "heads together, which then are not on one process (it may be 1)");
+    l.tp = 1, l.world = 4;
+    taken(l);
+    l = sound(), l.heads = l.kv_heads = l.ffn = l.vocab = 0; /* not known: nothing to say */
+    taken(l);
+}
+
+static void sequences(void **state)
+{
+    (void)state;
+    ts_layout l = sound();
+    l.seq_length = 33;
+    taken(l);
+    l.o = &rows;
+    refused(l, "--sequence-parallel: --tensor-model-parallel-size 2 does not divide --seq-length 33 "
+               "(--tensor-model-parallel-size may be 1, 3, 11 or 33)");
+}
+
+static void together(void **state)
+{
+    (void)state;
+    ts_layout l = sound();
+    l.world = 9, l.tp = 3, l.global = 10, l.seq_length = 32, l.o = &rows, l.ffn = 44;
+    assert_int_equal(ts_layout_check(&l), TS_ERR_USER);
+    const char *m = ts_error_message();
+    static const char *const says[] = { "this layout cannot be:\n  --global-batch-size 10",
+                                        "\n  --tensor-model-parallel-size 3 does not divide the model's 4",
+                                        "\n  --tensor-model-parallel-size 3 does not divide the width",
+                                        "\n  --sequence-parallel: --tensor-model-parallel-size 3" };
+    for (size_t i = 0; i < sizeof says / sizeof *says; i++)
+        if (!strstr(m, says[i]))
+            fail_msg("no \"%s\" in: %s", says[i], m);
+    /* what hangs on another mistake is left out: without it there is no number of replicas */
+    l.world = 8;
+    assert_int_equal(ts_layout_check(&l), TS_ERR_USER);
+    assert_non_null(strstr(ts_error_message(), "8 processes cannot be shared out"));
+    assert_null(strstr(ts_error_message(), "--global-batch-size"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(processes), cmocka_unit_test(batches),
+                                        cmocka_unit_test(models), cmocka_unit_test(sequences),
+                                        cmocka_unit_test(together) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

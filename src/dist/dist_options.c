@@ -61,7 +61,6 @@ const ts_option ts_dist_option_rows[] = {
     NOTE("nccl-communicator-config-path", 1, "no NCCL"),
     NOTE("high-priority-stream-groups", TS_OPTION_ANY, "no NCCL"),
     NOTE("use-nccl-ub", 0, "no NCCL"),
-    NOTE("use-tp-pp-dp-mapping", 0, "one order of groups"),
     NOTE("use-sharp", 0, "MPI decides"),
     TS_HINT("gpus", 1, "mpirun -n N tessera ..., a process for each part of the machine"),
     TS_HINT("num-gpus", 1, "mpirun -n N tessera ..., a process for each part of the machine"),

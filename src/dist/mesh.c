@@ -1,33 +1,58 @@
 #include "dist/mesh.h"
 
-/* Every dimension is a stride and a size: its groups are the ranks that differ by multiples of the
- * stride within stride * size. cp and dp lie side by side between tp and pp, so the two together
- * are such a dimension as well, and so are ep and expert-dp, which cut it another way:
+/* Where a dimension stands in a rank's number: its groups are the ranks that differ by multiples of the
+ * stride within stride * size. */
+typedef struct digit {
+    int stride, size;
+} digit;
+
+/* cp and dp are two digits, the lower first, of the dimension that is both of them; ep and expert-dp cut
+ * the same ranks another way:
  *
- *   rank    tp fastest | cp | dp            | pp
- *           tp         | ep     | expert-dp | pp          */
-static int stride_of(const ts_mesh *m, ts_mesh_dim dim)
+ *   rank    tp fastest | cp | dp            | pp        tp | cp | pp | dp
+ *           tp         | ep     | expert-dp | pp        tp | ep | pp | expert-dp
+ *
+ * In the other order that leaves the stages where they are only if ep is cp; or 1, where the same hold
+ * the same experts that hold the same weights. */
+static int digits_of(const ts_mesh *m, ts_mesh_dim dim, digit d[2])
 {
-    const int *n = m->size;
+    const int *n = m->size, tp = n[TS_MESH_TP], cp = n[TS_MESH_CP], ep = n[TS_MESH_EP],
+              pp = n[TS_MESH_PP], behind = m->pp_before_dp ? pp : 1;
+    if (dim == TS_MESH_EXPERT_DP && ep == 1)
+        dim = TS_MESH_DP_CP;
+    d[0] = (digit){ 1, n[dim] };
     switch (dim) {
     case TS_MESH_TP: return 1;
     case TS_MESH_CP:
-    case TS_MESH_EP:
-    case TS_MESH_DP_CP: return n[TS_MESH_TP];
-    case TS_MESH_DP: return n[TS_MESH_TP] * n[TS_MESH_CP];
-    case TS_MESH_EXPERT_DP: return n[TS_MESH_TP] * n[TS_MESH_EP];
-    default: return n[TS_MESH_TP] * n[TS_MESH_DP_CP];
+    case TS_MESH_EP: d[0].stride = tp; return 1;
+    case TS_MESH_DP: d[0].stride = tp * cp * behind; return 1;
+    case TS_MESH_EXPERT_DP: d[0].stride = tp * ep * behind; return 1;
+    case TS_MESH_PP: d[0].stride = tp * (m->pp_before_dp ? cp : n[TS_MESH_DP_CP]); return 1;
+    default:
+        d[0] = (digit){ tp, cp };
+        d[1] = (digit){ tp * cp * behind, n[TS_MESH_DP] };
+        return 2;
     }
 }
 
 int ts_mesh_at(const ts_mesh *m, ts_mesh_dim dim, int rank)
 {
-    return rank / stride_of(m, dim) % m->size[dim];
+    digit d[2];
+    int at = 0;
+    for (int i = digits_of(m, dim, d) - 1; i >= 0; i--)
+        at = at * d[i].size + rank / d[i].stride % d[i].size;
+    return at;
 }
 
 int ts_mesh_rank(const ts_mesh *m, ts_mesh_dim dim, int rank, int at)
 {
-    return rank + (at - ts_mesh_at(m, dim, rank)) * stride_of(m, dim);
+    digit d[2];
+    const int n = digits_of(m, dim, d);
+    for (int i = 0; i < n; i++) {
+        rank += (at % d[i].size - rank / d[i].stride % d[i].size) * d[i].stride;
+        at /= d[i].size;
+    }
+    return rank;
 }
 
 const char *ts_mesh_dim_name(ts_mesh_dim dim)
@@ -58,6 +83,9 @@ static ts_status measure(const ts_mesh_shape *s, ts_mesh *m)
                         "not divide the %lld that --tensor-model-parallel-size %lld and "
                         "--pipeline-model-parallel-size %lld leave",
                         world, (long long)ep, (long long)same, (long long)tp, (long long)pp);
+    TS_ASSERT(!s->pp_before_dp || pp == 1 || ep == 1 || ep == cp,
+              "stages before samples: %lld of experts, %lld of sequences", (long long)ep, (long long)cp);
+    m->pp_before_dp = s->pp_before_dp;
     m->size[TS_MESH_TP] = (int)tp, m->size[TS_MESH_CP] = (int)cp, m->size[TS_MESH_EP] = (int)ep;
     m->size[TS_MESH_DP] = (int)(same / cp), m->size[TS_MESH_PP] = (int)pp;
     m->size[TS_MESH_DP_CP] = (int)same, m->size[TS_MESH_EXPERT_DP] = (int)(same / ep);

@@ -1,7 +1,9 @@
 /* The processes of a job as a mesh of named dimensions, in Megatron's order (tp-cp-ep-dp-pp): the
- * ranks of a tensor-parallel group are neighbours, those of a pipeline furthest apart.
+ * ranks of a tensor-parallel group are neighbours, those of a pipeline furthest apart; or in its other
+ * one (tp-cp-ep-pp-dp), where those that share out samples are.
  *
  *   rank = ((pp * DP + dp) * CP + cp) * TP + tp         DP = world / (TP * CP * PP)
+ *   rank = ((dp * PP + pp) * CP + cp) * TP + tp         with pp_before_dp
  *
  * Layers of experts see the same ranks in another way. What is data and context parallel elsewhere
  * holds different experts within an ep group, and the same ones across an expert-dp group:
@@ -27,10 +29,12 @@ typedef enum ts_mesh_dim {
 
 typedef struct ts_mesh_shape {
     int tp, cp, ep, pp; /* 0 is 1; dp is what is left of the world */
+    bool pp_before_dp;  /* the other order; experts with stages then need an EP of CP */
 } ts_mesh_shape;
 
 typedef struct ts_mesh {
     ts_comm *world;              /* borrowed */
+    bool pp_before_dp;
     int size[TS_MESH_DIMS];      /* ranks in a group of the dimension */
     int at[TS_MESH_DIMS];        /* where this rank stands in its own: its rank in comm */
     /* its own group of each. DP is the world where it is all of it, DP_CP is DP where cp is 1, EXPERT_DP

@@ -13,6 +13,8 @@ const ts_option ts_parallel_option_rows[] = {
            "the processes of a layer also share out the rows between its products: less memory"),
     TS_ROW(FLAG, ts_parallel_options, unaligned, "unaligned-linear", NULL, 0, 0, NULL, "layout",
            "heads and widths that --tensor-model-parallel-size does not divide: some processes have one more"),
+    TS_ROW(FLAG, ts_parallel_options, pp_before_dp, "use-tp-pp-dp-mapping", NULL, 0, 0, NULL, "layout",
+           "the order of processes is tp-cp-ep-pp-dp instead of tp-cp-ep-dp-pp"),
     TS_LATER("context-parallel-size", 1, "1", SIZES),
     TS_LATER("expert-model-parallel-size", 1, "1", SIZES),
     TS_LATER("moe-expert-parallel-size", 1, "1", SIZES),

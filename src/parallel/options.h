@@ -12,6 +12,7 @@ typedef struct ts_parallel_options {
     int64_t tensor; /* processes that share out each layer's matrices */
     bool sequence;  /* and, where they do not, the rows of the stream */
     bool unaligned; /* heads and widths need not divide */
+    bool pp_before_dp; /* the order of the mesh */
     int64_t pipeline; /* stages of layers */
     /* of them (parallel/stages.h); 0: not given */
     int64_t chunk_layers, chunks, group, first_layers, last_layers;

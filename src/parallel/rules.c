@@ -74,6 +74,18 @@ static ts_status expert_rule(const ts_layout *l, ts_str *say)
     return may_be(say, l, "it", ep_fits, same_weights(l));
 }
 
+/* Both orders of ranks must have the same stages. */
+static ts_status order_rule(const ts_layout *l, ts_str *say)
+{
+    if (!l->o->pp_before_dp || l->pp == 1 || l->ep == 1 || l->ep == l->cp)
+        return TS_OK;
+    return ts_str_printf(say,
+                         "--use-tp-pp-dp-mapping: with --expert-model-parallel-size %lld and "
+                         "--context-parallel-size %lld layers of experts would have other stages than the "
+                         "others (--expert-model-parallel-size may be 1 or %lld)",
+                         LL(l->ep), LL(l->cp), LL(l->cp));
+}
+
 static bool global_fits(const ts_layout *l, int64_t n)
 {
     return l->global % l->micro == 0 && l->global / l->micro % n == 0;
@@ -167,7 +179,7 @@ static ts_status rows_rule(const ts_layout *l, ts_str *say)
 
 typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
-static rule_fn *const rules[] = { world_rule, expert_rule,     batch_rule, heads_rule,
+static rule_fn *const rules[] = { world_rule, expert_rule,     order_rule, batch_rule, heads_rule,
                                   mlp_rule,   vocabulary_rule, norm_rule,  rows_rule };
 
 int64_t ts_layout_replicas(const ts_layout *l)

@@ -413,8 +413,10 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     if (with_data && comm->size > 1)
         TS_TRY(ts_job_check_alike(set, comm));
     TS_TRY(ts_job_check_layout(o, set, comm->size));
-    TS_TRY(ts_mesh_create(comm, &(ts_mesh_shape){ .tp = (int)o->parallel.tensor,
-                                                  .pp = (int)o->parallel.pipeline }, &j->mesh));
+    const ts_mesh_shape shape = { .tp = (int)o->parallel.tensor,
+                                  .pp = (int)o->parallel.pipeline,
+                                  .pp_before_dp = o->parallel.pp_before_dp };
+    TS_TRY(ts_mesh_create(comm, &shape, &j->mesh));
     const ts_status st = open_all(j, with_data);
     if (st != TS_OK)
         ts_job_close(j);

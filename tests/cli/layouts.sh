@@ -49,10 +49,11 @@ alike() {
 # shellcheck disable=SC2086
 {
     train one 1 $shape --train-iters 6 --save "$D/one" --save-interval 3 --save-hf "$D/hf-one"
-    for layout in "2 tp2" "4 tp4" "4 tp2-dp2" "2 tp2-sp" "4 tp4-sp" "3 tp3" "8 tp8" "8 tp8-sp"; do
+    for layout in "2 tp2" "4 tp4" "4 tp2-dp2" "4 tp2-dp2-order" "2 tp2-sp" "4 tp4-sp" "3 tp3" "8 tp8" "8 tp8-sp"; do
         set -- $layout
         options="--tensor-model-parallel-size $(echo "$2" | sed 's/tp\([0-9]\).*/\1/')"
         case $2 in *sp) options="$options --sequence-parallel" ;; esac
+        case $2 in *order) options="$options --use-tp-pp-dp-mapping" ;; esac
         case $2 in tp3 | tp8*) options="$options --unaligned-linear" ;; esac
         train "$2" "$1" $shape $options --train-iters 6 --save "$D/$2" --save-interval 3 --save-hf "$D/hf-$2"
         alike "$2" one 1

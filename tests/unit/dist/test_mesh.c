@@ -81,12 +81,35 @@ static void as_megatron_computes(void **state)
     GROUPS(16, TS_MESH_DP, 2, 0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
 }
 
+/* The same 16 ranks, 2 of each, in both orders. */
+static void in_the_other_order(void **state)
+{
+    (void)state;
+    ts_mesh_shape shape = { .tp = 2, .cp = 2, .pp = 2 };
+    GROUPS(16, TS_MESH_DP_CP, 4, 0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15);
+    shape.pp_before_dp = true;
+    GROUPS(16, TS_MESH_TP, 2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    GROUPS(16, TS_MESH_CP, 2, 0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
+    GROUPS(16, TS_MESH_DP, 2, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+    GROUPS(16, TS_MESH_PP, 2, 0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
+    GROUPS(16, TS_MESH_DP_CP, 4, 0, 2, 8, 10, 1, 3, 9, 11, 4, 6, 12, 14, 5, 7, 13, 15);
+    GROUPS(16, TS_MESH_EXPERT_DP, 4, 0, 2, 8, 10, 1, 3, 9, 11, 4, 6, 12, 14, 5, 7, 13, 15);
+    shape.ep = 2;
+    GROUPS(16, TS_MESH_EP, 2, 0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
+    GROUPS(16, TS_MESH_EXPERT_DP, 2, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+    shape = (ts_mesh_shape){ .tp = 2, .ep = 4, .pp_before_dp = true };
+    GROUPS(16, TS_MESH_EP, 4, 0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15);
+    GROUPS(16, TS_MESH_EXPERT_DP, 2, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
 /* 2 x 3 x 5 x 7 = 210, and a large one: coordinates and ranks are each other's inverse, and groups
  * of one dimension are apart. */
 static void any_shape(void **state)
 {
     (void)state;
-    static const ts_mesh_shape shapes[] = { { 2, 3, 15, 7 }, { 3, 1, 5, 2 }, { 8, 4, 16, 16 } };
+    static const ts_mesh_shape shapes[] = { { .tp = 2, .cp = 3, .ep = 15, .pp = 7 },
+                                             { .tp = 3, .cp = 1, .ep = 5, .pp = 2 },
+                                             { .tp = 8, .cp = 4, .ep = 16, .pp = 16 } };
     static const int worlds[] = { 210, 210, 16384 };
     for (int i = 0; i < 3; i++) {
         ts_comm *comm;
@@ -174,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(as_megatron_describes),
                                         cmocka_unit_test(as_megatron_computes),
+                                        cmocka_unit_test(in_the_other_order),
                                         cmocka_unit_test(any_shape),
                                         cmocka_unit_test(communicators),
                                         cmocka_unit_test(sizes_that_do_not_divide) };

@@ -53,6 +53,21 @@ static void processes(void **state)
                "1, 2 or 4)");
 }
 
+static void orders(void **state)
+{
+    (void)state;
+    static const ts_parallel_options other = { .pp_before_dp = true };
+    ts_layout l = sound();
+    l.world = 16, l.cp = 2, l.pp = 2, l.ep = 4;
+    taken(l);
+    l.ep = 2, l.o = &other;
+    taken(l);
+    l.ep = 4;
+    refused(l, "--use-tp-pp-dp-mapping: with --expert-model-parallel-size 4 and --context-parallel-size 2 "
+               "layers of experts would have other stages than the others (--expert-model-parallel-size may "
+               "be 1 or 2)");
+}
+
 static void batches(void **state)
 {
     (void)state;
@@ -135,7 +150,8 @@ static void together(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(processes), cmocka_unit_test(batches),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(processes), cmocka_unit_test(orders),
+                                        cmocka_unit_test(batches),
                                         cmocka_unit_test(models), cmocka_unit_test(sequences),
                                         cmocka_unit_test(together) };
     return cmocka_run_group_tests(tests, NULL, NULL);

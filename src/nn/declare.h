@@ -12,6 +12,9 @@ typedef struct ts_tensor_group {
     ts_comm *comm;
     bool sequence;
     bool unaligned; /* heads and widths may be shared out unevenly */
+    /* of the rows of a product, which travel while others are multiplied: where they are gathered before
+     * it, and where they are summed behind it; 0 and 1: one after the other */
+    int gather_parts, sum_parts;
 } ts_tensor_group;
 
 static inline bool ts_shares_rows(const ts_tensor_group *g) { return g && g->sequence; }

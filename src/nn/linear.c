@@ -33,15 +33,18 @@ ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l
 /* What the group does with a product: its columns stay apart, or its parts are summed. */
 static ts_status shared(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_tensor **y)
 {
-    ts_comm *c = l->group->comm;
-    const bool column = l->cut == TS_CUT_COLUMN;
-    const ts_linear_op o = { .w = l->w, .b = l->b, .group = column ? c : NULL,
-                             .gathers = column && l->group->sequence,
-                             .elsewhere = !column && c->rank > 0 };
-    TS_TRY(ts_op_linear_of(tape, &o, x, y));
+    const ts_tensor_group *g = l->group;
+    const bool column = l->cut == TS_CUT_COLUMN, in_parts = g->gather_parts > 1 || g->sum_parts > 1;
+    ts_linear_op o = { .w = l->w, .b = l->b, .elsewhere = !column && g->comm->rank > 0,
+                       .gather_parts = g->gather_parts, .sum_parts = g->sum_parts };
     if (column)
+        o.group = g->comm, o.gathers = g->sequence;
+    else if (in_parts)
+        o.sums = g->comm, o.scatters = g->sequence;
+    TS_TRY(ts_op_linear_of(tape, &o, x, y));
+    if (column || in_parts)
         return TS_OK;
-    return (l->group->sequence ? ts_op_group_scatter : ts_op_group_sum)(tape, c, *y, y);
+    return (g->sequence ? ts_op_group_scatter : ts_op_group_sum)(tape, g->comm, *y, y);
 }
 
 ts_status ts_linear_forward(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_tensor **y)

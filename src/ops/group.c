@@ -1,6 +1,6 @@
 #include "ops/group.h"
 
-static ts_comm_type type_of(ts_dtype t)
+ts_comm_type ts_group_type(ts_dtype t)
 {
     TS_ASSERT(t == TS_DTYPE_F32 || t == TS_DTYPE_BF16 || t == TS_DTYPE_F16, "a group's tensor of %s",
               ts_dtype_name(t));
@@ -18,7 +18,7 @@ typedef struct move {
 
 static ts_comm_call call_of(const ts_comm *c, const move *m, const void *from, void *to)
 {
-    const ts_comm_type t = type_of(m->dtype);
+    const ts_comm_type t = ts_group_type(m->dtype);
     switch (m->what) {
     case TS_ALL_GATHER: return ts_all_gather(from, to, m->n, t);
     case TS_REDUCE_SCATTER: return ts_reduce_scatter(from, to, m->n / c->size, t, TS_COMM_SUM);
@@ -67,7 +67,7 @@ static ts_status with_rows(ts_tape *tape, const ts_tensor *x, int64_t rows, ts_t
     return ts_tape_new(tape, x->dtype, rows, x->rank > 1 ? x->dim[1] : 0, y);
 }
 
-static int64_t share_of(const ts_comm *c, const ts_tensor *x)
+int64_t ts_group_share(const ts_comm *c, const ts_tensor *x)
 {
     TS_ASSERT(x->dim[0] % c->size == 0, "%lld rows for %d processes", (long long)x->dim[0], c->size);
     return x->dim[0] / c->size;
@@ -78,21 +78,31 @@ ts_status ts_group_sum(ts_tape *tape, ts_comm *group, void *data, int64_t n, ts_
     return run(tape, group, &(move){ TS_ALL_REDUCE, dtype, n, n, data, data });
 }
 
+ts_status ts_group_gather_into(ts_tape *tape, ts_comm *group, const ts_tensor *x, ts_tensor *all)
+{
+    return run_rows(tape, group, TS_ALL_GATHER, x, all);
+}
+
+ts_status ts_group_scatter_into(ts_tape *tape, ts_comm *group, const ts_tensor *all, ts_tensor *y)
+{
+    return run_rows(tape, group, TS_REDUCE_SCATTER, all, y);
+}
+
 ts_status ts_group_gather(ts_tape *tape, ts_comm *group, const ts_tensor *x, ts_tensor **y)
 {
     TS_TRY(with_rows(tape, x, x->dim[0] * group->size, y));
-    return run_rows(tape, group, TS_ALL_GATHER, x, *y);
+    return ts_group_gather_into(tape, group, x, *y);
 }
 
 ts_status ts_group_scatter(ts_tape *tape, ts_comm *group, const ts_tensor *x, ts_tensor **y)
 {
-    TS_TRY(with_rows(tape, x, share_of(group, x), y));
-    return run_rows(tape, group, TS_REDUCE_SCATTER, x, *y);
+    TS_TRY(with_rows(tape, x, ts_group_share(group, x), y));
+    return ts_group_scatter_into(tape, group, x, *y);
 }
 
 static ts_status keep(ts_tape *tape, ts_comm *group, const ts_tensor *x, ts_tensor **y)
 {
-    TS_TRY(with_rows(tape, x, share_of(group, x), y));
+    TS_TRY(with_rows(tape, x, ts_group_share(group, x), y));
     const size_t bytes = ts_tensor_bytes(*y);
     tape->dev->move(tape->dev, ts_tensor_data(*y),
                     (const char *)ts_tensor_data(x) + (size_t)group->rank * bytes, bytes);

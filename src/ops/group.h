@@ -10,11 +10,21 @@
 /* NULL and a group of one: everything is here, and nothing is exchanged. */
 static inline bool ts_group_shares(const ts_comm *group) { return group && group->size > 1; }
 
+/* Rows of x that are one process's. */
+int64_t ts_group_share(const ts_comm *group, const ts_tensor *x);
+
 /* ---- at once, without a record: what operators with a group are made of; they wait for the device ---- */
 
 /* data [n] of dtype, on the device, becomes the sum over the group. */
 ts_status ts_group_sum(ts_tape *tape, ts_comm *group, void *data, int64_t n,
                        ts_dtype dtype) TS_NODISCARD;
+/* What the group calls a tensor's type. */
+ts_comm_type ts_group_type(ts_dtype t);
+/* Into tensors that are there, [T, w] and [T / size, w]. */
+ts_status ts_group_gather_into(ts_tape *tape, ts_comm *group, const ts_tensor *x,
+                               ts_tensor *all) TS_NODISCARD;
+ts_status ts_group_scatter_into(ts_tape *tape, ts_comm *group, const ts_tensor *all,
+                                ts_tensor *y) TS_NODISCARD;
 /* Everyone's rows. */
 ts_status ts_group_gather(ts_tape *tape, ts_comm *group, const ts_tensor *x,
                           ts_tensor **y) TS_NODISCARD;

@@ -1,5 +1,6 @@
 #include "ops/gemm.h"
 #include "ops/ops.h"
+#include "ops/parts.h"
 
 ts_cost ts_gemm_cost(int64_t m, int64_t n, int64_t k, ts_dtype dtype, ts_dtype c_dtype)
 {
@@ -74,44 +75,115 @@ void ts_bias_grad(ts_tape *tape, const ts_param *b, ts_dtype dtype, const void *
 
 /* ---- the operator ---- */
 
-/* All rows that are multiplied: x, or the group's rows together. */
-static ts_status all_rows(ts_tape *tape, const ts_linear_op *o, ts_tensor *x, ts_tensor **all)
+/* Some rows of a product: forward, or of the input's gradient. */
+typedef struct product {
+    ts_tape *tape;
+    const ts_linear_op *o;
+    bool is_backward;
+    const ts_tensor *from; /* [T, ..]: what is multiplied, where it is all here */
+    ts_tensor *to;         /* [T, ..] */
+} product;
+
+static char *row_of(const ts_tensor *x, int64_t row)
 {
-    void *data;
-    TS_TRY(ts_tape_need(tape, x, &data));
-    *all = x;
-    return o->gathers ? ts_group_gather(tape, o->group, x, all) : TS_OK;
+    return (char *)ts_tensor_data(x) + (size_t)(row * x->dim[1]) * ts_dtype_size(x->dtype);
+}
+
+static ts_status multiply_rows(void *ctx, const void *rows, int64_t row0, int64_t n)
+{
+    const product *p = ctx;
+    const ts_linear_op *o = p->o;
+    const void *from = rows ? rows : row_of(p->from, row0);
+    const ts_dtype t = p->to->dtype;
+    if (p->is_backward)
+        return ts_gemm_input_grad(p->tape, o->w, t, from, o->w->dim[0], n, row_of(p->to, row0));
+    return ts_gemm_forward(p->tape, o->w, o->elsewhere ? NULL : ts_param_vector(o->b), t, from, n, t,
+                           row_of(p->to, row0), o->w->dim[0]);
+}
+
+/* A product of all rows of x, of which each process has its share: the group's rows together are *all. */
+static ts_status multiply_gathered(const product *p, ts_comm *group, const ts_tensor *x,
+                                   ts_tensor **all)
+{
+    product q = *p;
+    TS_TRY(ts_tape_new(p->tape, x->dtype, x->dim[0] * group->size, x->dim[1], all));
+    return ts_parts_gather(p->tape, group, p->o->gather_parts, x, *all, multiply_rows, &q);
+}
+
+/* *y: the sum over the group of a product of what is all here, or this process's rows of it. */
+static ts_status multiply_summed(const product *p, ts_comm *group, bool scatters, ts_tensor **y)
+{
+    product q = *p;
+    *y = p->to;
+    if (!scatters)
+        return ts_parts_sum(p->tape, group, p->o->sum_parts, p->to, multiply_rows, &q);
+    TS_TRY(ts_tape_new(p->tape, p->to->dtype, ts_group_share(group, p->to), p->to->dim[1], y));
+    TS_TRY(ts_parts_scatter(p->tape, group, p->o->sum_parts, p->to, *y, multiply_rows, &q));
+    ts_tape_drop(p->tape, p->to);
+    return TS_OK;
+}
+
+static ts_status multiply_all(const product *p)
+{
+    product q = *p;
+    return multiply_rows(&q, NULL, 0, p->to->dim[0]);
+}
+
+/* Gradients of the rows that are multiplied: kept for the weight's half where they had to be gathered. */
+static ts_status backward_of_sum(const product *p, ts_record *r, const ts_tensor *dy)
+{
+    ts_tensor *all;
+    if (!p->o->scatters)
+        return multiply_all(p);
+    TS_TRY(multiply_gathered(p, p->o->sums, dy, &all));
+    r->kept = r->n_saved;
+    ts_record_save(p->tape, r, all);
+    return TS_OK;
 }
 
 static ts_status linear_backward(ts_tape *tape, ts_record *r)
 {
     const ts_linear_op *o = r->attr;
     const ts_tensor *dy = r->out[0]->grad;
+    const int64_t rows = dy->dim[0] * (o->scatters ? o->sums->size : 1);
     ts_tensor *x = r->in[0], *dx;
+    product p = { .tape = tape, .o = o, .is_backward = true, .from = dy };
     if (!x->wants_grad)
         return TS_OK;
-    TS_TRY(ts_tape_new(tape, x->dtype, dy->dim[0], x->dim[1], &dx));
-    TS_TRY(ts_gemm_input_grad(tape, o->w, x->dtype, ts_tensor_data(dy), o->w->dim[0], dy->dim[0],
-                              ts_tensor_data(dx)));
-    if (o->gathers)
-        TS_TRY(ts_group_scatter(tape, o->group, dx, &dx));
-    else if (o->group)
-        TS_TRY(ts_group_sum(tape, o->group, ts_tensor_data(dx), ts_tensor_count(dx), dx->dtype));
+    TS_TRY(ts_tape_new(tape, x->dtype, rows, x->dim[1], &dx));
+    p.to = dx;
+    TS_TRY(o->group ? multiply_summed(&p, o->group, o->gathers, &dx) : backward_of_sum(&p, r, dy));
     return ts_tape_accumulate(tape, x, dx);
+}
+
+static ts_status all_gradients(ts_tape *tape, const ts_record *r, ts_tensor **dy)
+{
+    const ts_linear_op *o = r->attr;
+    *dy = r->out[0]->grad;
+    if (!o->scatters)
+        return TS_OK;
+    if (!r->in[0]->wants_grad)
+        return ts_group_gather(tape, o->sums, *dy, dy);
+    *dy = r->saved[r->kept];
+    return TS_OK;
 }
 
 static ts_status linear_weight(ts_tape *tape, ts_record *r)
 {
     const ts_linear_op *o = r->attr;
-    ts_tensor *x = r->in[0], *all;
-    const void *dy = ts_tensor_data(r->out[0]->grad);
-    const int64_t n = r->out[0]->dim[0];
+    ts_tensor *x = r->in[0], *all, *dy;
+    void *data;
+    TS_TRY(all_gradients(tape, r, &dy));
     if (o->w->grad) {
-        TS_TRY(all_rows(tape, o, x, &all));
-        ts_gemm_weight_grad(tape, o->w, x->dtype, dy, o->w->dim[0], ts_tensor_data(all), n);
+        TS_TRY(ts_tape_need(tape, x, &data));
+        all = x;
+        if (o->gathers)
+            TS_TRY(ts_group_gather(tape, o->group, x, &all));
+        ts_gemm_weight_grad(tape, o->w, x->dtype, ts_tensor_data(dy), o->w->dim[0],
+                            ts_tensor_data(all), dy->dim[0]);
     }
     if (o->b && o->b->grad)
-        ts_bias_grad(tape, o->b, x->dtype, dy, o->b->dim[0], n);
+        ts_bias_grad(tape, o->b, x->dtype, ts_tensor_data(dy), o->b->dim[0], dy->dim[0]);
     return TS_OK;
 }
 
@@ -135,19 +207,31 @@ static ts_status record(ts_tape *tape, const ts_linear_op *o, ts_tensor *x, ts_t
     return ts_record_param(tape, r, 1, o->b);
 }
 
+static ts_status forward(ts_tape *tape, const ts_linear_op *o, ts_tensor *x, ts_tensor **y)
+{
+    const int64_t rows = x->dim[0] * (o->gathers ? o->group->size : 1);
+    product p = { .tape = tape, .o = o, .from = x };
+    ts_tensor *all;
+    TS_TRY(ts_tape_new(tape, x->dtype, rows, o->w->dim[0], y));
+    p.to = *y;
+    if (o->sums)
+        return multiply_summed(&p, o->sums, o->scatters, y);
+    if (!o->gathers)
+        return multiply_all(&p);
+    TS_TRY(multiply_gathered(&p, o->group, x, &all));
+    ts_tape_drop(tape, all);
+    return TS_OK;
+}
+
 ts_status ts_op_linear_of(ts_tape *tape, const ts_linear_op *o, ts_tensor *x, ts_tensor **y)
 {
     char text[96];
-    ts_tensor *all;
+    void *data;
     TS_ASSERT(x->dim[1] == o->w->dim[1], "linear: %s times %s [%lld, %lld]", ts_tensor_text(x, text),
               o->w->name, (long long)o->w->dim[0], (long long)o->w->dim[1]);
-    TS_TRY(all_rows(tape, o, x, &all));
-    TS_TRY(ts_tape_new(tape, x->dtype, all->dim[0], o->w->dim[0], y));
-    TS_TRY(ts_gemm_forward(tape, o->w, o->elsewhere ? NULL : ts_param_vector(o->b), x->dtype,
-                           ts_tensor_data(all), all->dim[0], x->dtype, ts_tensor_data(*y),
-                           o->w->dim[0]));
-    if (all != x)
-        ts_tape_drop(tape, all);
+    TS_ASSERT(!o->sums || !o->group, "linear: %s is cut both ways", o->w->name);
+    TS_TRY(ts_tape_need(tape, x, &data));
+    TS_TRY(forward(tape, o, x, y));
     return record(tape, o, x, *y);
 }
 

@@ -30,12 +30,20 @@ ts_status ts_op_embed(ts_tape *tape, const ts_embed_op *o, ts_tensor **y) TS_NOD
  * columns of y. x is the same on all, or with `gathers` its rows are shared out and y has the rows of
  * all; nothing but x's own rows is kept for the backward. The gradient of x is the sum over the group.
  * Where they share out the columns of W (row parallelism), each y is one part of a sum, to which one of
- * them adds b (elsewhere: not this one) and of which all make b's gradient. */
+ * them adds b (elsewhere: not this one) and of which all make b's gradient. The sum is the caller's, or
+ * made here with `sums`: y is the sum, the same on all, or with `scatters` has this process's rows of it.
+ *
+ * Products and exchanges may go in parts of the rows, one beside the other (ops/parts.h), with the
+ * same numbers. */
 typedef struct ts_linear_op {
     ts_param *w, *b;
     ts_comm *group; /* NULL: none shares out rows of w */
     bool gathers;
     bool elsewhere;
+    ts_comm *sums;  /* NULL: the columns of w are all here, or the caller sums */
+    bool scatters;
+    /* of what is gathered, and of what is summed or scattered; 0 and 1: in one piece */
+    int gather_parts, sum_parts;
 } ts_linear_op;
 ts_status ts_op_linear_of(ts_tape *tape, const ts_linear_op *o, ts_tensor *x,
                           ts_tensor **y) TS_NODISCARD;

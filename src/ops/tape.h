@@ -38,6 +38,7 @@ struct ts_record {
     ts_tensor *in[3], *out[2];            /* nodes: shape and gradient, bytes may be gone */
     ts_tensor *saved[TS_RECORD_TENSORS];  /* pinned until the record is done */
     int n_saved;
+    int kept;                             /* of these, what the first half has left to the second */
     ts_swap_slot *swapped;                /* in[0]'s bytes, where they wait on the host; or NULL */
     ts_param *param[TS_RECORD_PARAMS];
     void *attr;                           /* the operator's own settings, in the tape's arena */

@@ -13,6 +13,24 @@ const ts_option ts_parallel_option_rows[] = {
            "the processes of a layer also share out the rows between its products: less memory"),
     TS_ROW(FLAG, ts_parallel_options, unaligned, "unaligned-linear", NULL, 0, 0, NULL, "layout",
            "heads and widths that --tensor-model-parallel-size does not divide: some processes have one more"),
+    TS_ROW(FLAG, ts_parallel_options, coc, "use-ascend-coc", NULL, 0, 0, NULL, "layout",
+           "what a product's rows are gathered for or summed up travels in --coc-parallel-num parts, while others "
+           "are multiplied"),
+    TS_ROW(INT, ts_parallel_options, coc_parts, "coc-parallel-num", "1", 1, 8, NULL, "layout",
+           "parts of --use-ascend-coc: 1 (nothing is overlapped), 2, 4 or 8"),
+    TS_ROW(INT, ts_parallel_options, coc_mode, "coc-mode", "-1", -1, 2, NULL, "layout",
+           "of --use-ascend-coc: 0 and 1 multiply in one piece, 2 and -1 in parts"),
+    TS_ROW(FLAG, ts_parallel_options, coc_fused, "coc-fused-kernel", NULL, 0, 0, NULL, "layout",
+           "with --use-ascend-coc: the number of parts is chosen"),
+    TS_ROW(FLAG, ts_parallel_options, mc2, "use-ascend-mc2", NULL, 0, 0, NULL, "layout",
+           "as --use-ascend-coc, the number of parts is chosen; with --sequence-parallel"),
+    TS_ROW(FLAG, ts_parallel_options, mc2, "use-mc2", NULL, 0, 0, NULL, "layout", "as --use-ascend-mc2"),
+    TS_ROW(FLAG, ts_parallel_options, tp_overlap, "tp-comm-overlap", NULL, 0, 0, NULL, "layout",
+           "as --use-ascend-mc2"),
+    TS_ROW(FLAG, ts_parallel_options, no_overlap_gather, "disable-tp-comm-overlap-ag", NULL, 0, 0, NULL, "layout",
+           "of --tp-comm-overlap: rows are gathered before the product"),
+    TS_ROW(FLAG, ts_parallel_options, no_overlap_scatter, "disable-tp-comm-overlap-rs", NULL, 0, 0, NULL, "layout",
+           "of --tp-comm-overlap: rows are summed behind the product"),
     TS_ROW(FLAG, ts_parallel_options, pp_before_dp, "use-tp-pp-dp-mapping", NULL, 0, 0, NULL, "layout",
            "the order of processes is tp-cp-ep-pp-dp instead of tp-cp-ep-dp-pp"),
     TS_LATER("context-parallel-size", 1, "1", SIZES),
@@ -60,10 +78,7 @@ const ts_option ts_parallel_option_rows[] = {
     LAYOUT("delay-param-gather", 0, TRAVELS),
     LAYOUT("no-delay-grad-reduce", 0, TRAVELS),
     LAYOUT("delay-grad-reduce", 0, TRAVELS),
-    LAYOUT("tp-comm-overlap", 0, TRAVELS),
     LAYOUT("tp-comm-overlap-cfg", 1, TRAVELS),
-    LAYOUT("disable-tp-comm-overlap-ag", 0, TRAVELS),
-    LAYOUT("disable-tp-comm-overlap-rs", 0, TRAVELS),
     LAYOUT("no-async-tensor-model-parallel-allreduce", 0, TRAVELS),
     LAYOUT("align-param-gather", 0, TRAVELS),
     LAYOUT("defer-embedding-wgrad-compute", 0, TRAVELS),
@@ -77,11 +92,6 @@ const ts_option ts_parallel_option_rows[] = {
     LAYOUT("adaptive-cp-dynamic-attn-mask", 0, TRAVELS),
     LAYOUT("adaptive-cp-manually-set-mask-list", 0, TRAVELS),
     LAYOUT("adaptive-cp-only-reschedule", 0, TRAVELS),
-    LAYOUT("use-ascend-mc2", 0, TRAVELS),
-    LAYOUT("use-mc2", 0, TRAVELS),
-    LAYOUT("use-ascend-coc", 0, TRAVELS),
-    LAYOUT("coc-fused-kernel", 0, TRAVELS),
-    LAYOUT("coc-parallel-num", 1, TRAVELS),
     LAYOUT("mla-up-proj-tp-overlap", 0, TRAVELS),
     LAYOUT("moe-token-dispatcher-type", 1, TRAVELS),
     LAYOUT("ep-dispatcher", 1, TRAVELS),
@@ -95,3 +105,24 @@ const ts_option ts_parallel_option_rows[] = {
 };
 const size_t ts_parallel_option_count =
     sizeof ts_parallel_option_rows / sizeof *ts_parallel_option_rows;
+
+/* Measured with two processes (bench/bench_overlap.c): more parts hide no more. */
+enum { CHOSEN = 4 };
+
+static int64_t coc_parts(const ts_parallel_options *o)
+{
+    return o->coc_mode == 0 || o->coc_mode == 1 ? 1 : o->coc_fused ? CHOSEN : o->coc_parts;
+}
+
+ts_parallel_parts ts_parallel_overlap(const ts_parallel_options *o)
+{
+    const bool in_rows = o->sequence && (o->mc2 || o->tp_overlap);
+    ts_parallel_parts p = { 1, 1 };
+    if (o->coc)
+        p.gather = p.sum = (int)coc_parts(o);
+    if (in_rows && (o->mc2 || !o->no_overlap_gather))
+        p.gather = CHOSEN;
+    if (in_rows && (o->mc2 || !o->no_overlap_scatter))
+        p.sum = CHOSEN;
+    return p;
+}

@@ -21,6 +21,9 @@ typedef struct ts_parallel_options {
     const char *layout;
     int schedule, method; /* ts_schedule_kind, ts_pipeline_method */
     bool nanopipe, detaches, in_advance, in_bubble;
+    /* exchanges beside products: ts_parallel_overlap */
+    bool coc, coc_fused, mc2, tp_overlap, no_overlap_gather, no_overlap_scatter;
+    int64_t coc_parts, coc_mode;
 } ts_parallel_options;
 extern const ts_option ts_parallel_option_rows[];
 extern const size_t ts_parallel_option_count;
@@ -31,4 +34,11 @@ extern const size_t ts_pipeline_option_count;
 /* Contradictions between options of a pipeline: TS_ERR_USER that names them. */
 ts_status ts_pipeline_options_check(const ts_parallel_options *o,
                                     const ts_option_set *set) TS_NODISCARD;
+
+/* Parts of a product's rows that travel beside it: of what is gathered, of what is summed. 1: one after
+ * the other. */
+typedef struct ts_parallel_parts {
+    int gather, sum;
+} ts_parallel_parts;
+ts_parallel_parts ts_parallel_overlap(const ts_parallel_options *o);
 #endif

@@ -175,12 +175,37 @@ static ts_status rows_rule(const ts_layout *l, ts_str *say)
     return may_be(say, l, TENSOR, tp_fits_rows, l->seq_length);
 }
 
+/* ---- exchanges beside products ---- */
+
+static ts_status overlap_rule(const ts_layout *l, ts_str *say)
+{
+    const ts_parallel_options *o = l->o;
+    const char *name = o->coc ? "--use-ascend-coc" : o->mc2 ? "--use-ascend-mc2" : "--tp-comm-overlap";
+    if ((int)o->coc + (int)o->mc2 + (int)o->tp_overlap > 1)
+        return ts_str_puts(say, "--use-ascend-coc, --use-ascend-mc2 and --tp-comm-overlap are ways of the "
+                                "same: give one");
+    if ((o->coc || o->mc2) && o->unaligned)
+        return ts_str_printf(say, "%s contradicts --unaligned-linear: give one", name);
+    if (l->tp > 1 && (o->mc2 || o->tp_overlap) && !o->sequence)
+        return ts_str_printf(say, "%s needs --sequence-parallel", name);
+    return TS_OK;
+}
+
+static ts_status parts_rule(const ts_layout *l, ts_str *say)
+{
+    const int64_t n = l->o->coc_parts;
+    return n < 1 || !(n & (n - 1)) ? TS_OK
+                                   : ts_str_printf(say, "--coc-parallel-num %lld (it may be 1, 2, 4 or 8)",
+                                                   LL(n));
+}
+
 /* ---- all of them ---- */
 
 typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
 static rule_fn *const rules[] = { world_rule, expert_rule,     order_rule, batch_rule, heads_rule,
-                                  mlp_rule,   vocabulary_rule, norm_rule,  rows_rule };
+                                  mlp_rule,   vocabulary_rule, norm_rule,  rows_rule,
+                                  overlap_rule, parts_rule };
 
 int64_t ts_layout_replicas(const ts_layout *l)
 {

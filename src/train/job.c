@@ -68,14 +68,17 @@ static ts_status stage_of(void *job, const ts_arch *a, ts_decoder_stage *out)
 
 static ts_model_use use_of(ts_job *j)
 {
+    const ts_parallel_parts parts = ts_parallel_overlap(&j->o->parallel);
     return (ts_model_use){ .dev = j->dev, .compute = j->compute, .training = true,
                            .no_grads = j->o->train.skip_train,
                            .master = ts_train_dtype(j->o->train.main_params_dtype),
                            .int8 = j->o->train.int8 != TS_INT8_NONE,
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,
                            .freeze = j->o->train.freeze,
-                           .group = { j->mesh->comm[TS_MESH_TP], j->o->parallel.sequence,
-                                      j->o->parallel.unaligned },
+                           .group = { .comm = j->mesh->comm[TS_MESH_TP],
+                                      .sequence = j->o->parallel.sequence,
+                                      .unaligned = j->o->parallel.unaligned,
+                                      .gather_parts = parts.gather, .sum_parts = parts.sum },
                            .stage_of = stage_of, .stage_ctx = j };
 }
 

@@ -49,10 +49,12 @@ alike() {
 # shellcheck disable=SC2086
 {
     train one 1 $shape --train-iters 6 --save "$D/one" --save-interval 3 --save-hf "$D/hf-one"
-    for layout in "2 tp2" "4 tp4" "4 tp2-dp2" "4 tp2-dp2-order" "2 tp2-sp" "4 tp4-sp" "3 tp3" "8 tp8" "8 tp8-sp"; do
+    for layout in "2 tp2" "4 tp4" "4 tp2-dp2" "4 tp2-dp2-order" "2 tp2-sp" "4 tp4-sp" "3 tp3" "8 tp8" "8 tp8-sp" \
+        "2 tp2-coc" "4 tp4-coc-sp" "2 tp2-mc2-sp"; do
         set -- $layout
         options="--tensor-model-parallel-size $(echo "$2" | sed 's/tp\([0-9]\).*/\1/')"
         case $2 in *sp) options="$options --sequence-parallel" ;; esac
+        case $2 in *coc*) options="$options --use-ascend-coc --coc-parallel-num 4" ;; *mc2*) options="$options --use-ascend-mc2" ;; esac
         case $2 in *order) options="$options --use-tp-pp-dp-mapping" ;; esac
         case $2 in tp3 | tp8*) options="$options --unaligned-linear" ;; esac
         train "$2" "$1" $shape $options --train-iters 6 --save "$D/$2" --save-interval 3 --save-hf "$D/hf-$2"
@@ -68,6 +70,13 @@ alike() {
         "$T" checkpoint show "$D/one" 2>"$D/err" | sed '/iteration\|saved\|world\|process\|size\|MB/d' >"$D/show-one"
         "$T" checkpoint show "$D/$2" 2>"$D/err" | sed '/iteration\|saved\|world\|process\|size\|MB/d' >"$D/show"
         cmp -s "$D/show-one" "$D/show" || wrong "$2: another checkpoint: $(diff "$D/show-one" "$D/show" | head -n 3)"
+    done
+    # exchanges beside products change no bit
+    for pair in "tp2 tp2-coc" "tp4-sp tp4-coc-sp" "tp2-sp tp2-mc2-sp"; do
+        set -- $pair
+        curve "$D/$1.jsonl" >"$D/a"
+        curve "$D/$2.jsonl" >"$D/b"
+        same "$D/a" "$D/b"
     done
     # a checkpoint of one layout goes on in another, moments and all
     train cut 2 $shape --tensor-model-parallel-size 2 --train-iters 6 --exit-interval 3 --save "$D/cut"

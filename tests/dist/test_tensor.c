@@ -22,6 +22,11 @@ typedef struct form {
     ts_dtype compute;
 } form;
 
+static ts_tensor_group group_of(const form *f)
+{
+    return (ts_tensor_group){ .comm = comm, .sequence = f->sequence, .unaligned = true };
+}
+
 /* A decoder and one pass through all its layers. */
 typedef struct pass {
     ts_decoder *d;
@@ -206,7 +211,7 @@ static void compare_param(const form *f, const ts_param *p, const ts_param *q, c
 
 static void as_one(const form *f)
 {
-    const ts_tensor_group group = { comm, f->sequence, true };
+    const ts_tensor_group group = group_of(f);
     form in_fp32 = *f;
     pass exact, whole, shared;
     int cut = 0;
@@ -231,13 +236,47 @@ static void as_one(const form *f)
     drop(&exact);
 }
 
+static void same(const form *f, int parts, const char *what, const ts_tensor *x, const ts_tensor *y)
+{
+    EXPECT(ts_tensor_bytes(x) == ts_tensor_bytes(y) &&
+               memcmp(ts_tensor_data(x), ts_tensor_data(y), ts_tensor_bytes(x)) == 0,
+           "%s: %s is another in %d parts", f->name, what, parts);
+}
+
+/* Exchanges beside the products: the bits of one after the other, from as many bytes. */
+static void in_parts(const form *f, int parts)
+{
+    const ts_tensor_group group = group_of(f);
+    ts_tensor_group beside = group;
+    pass p, q;
+    beside.gather_parts = beside.sum_parts = parts;
+    const double before = comm->traffic.bytes;
+    run(f, &group, &p);
+    const double between = comm->traffic.bytes;
+    const int64_t calls = comm->traffic.calls;
+    run(f, &beside, &q);
+    const double one = between - before, other = comm->traffic.bytes - between;
+    EXPECT(fabs(one - other) < 0.5, "%s: %g bytes in %d parts, %g in one", f->name, other, parts, one);
+    EXPECT(comm->size == 1 || comm->traffic.calls - calls >= parts * (f->sequence ? 6 : 4) * LAYERS,
+           "%s: %lld calls in %d parts", f->name, (long long)(comm->traffic.calls - calls), parts);
+    same(f, parts, "the output", q.out, p.out);
+    same(f, parts, "the stream's gradient", q.in->grad, p.in->grad);
+    for (size_t i = 0; i < p.d->params.n; i++) {
+        const ts_param *a = p.d->params.p[i], *b = q.d->params.p[i];
+        EXPECT(memcmp(a->grad, b->grad, (size_t)ts_param_count(a) * sizeof *a->grad) == 0,
+               "%s: the gradient of %s is another in %d parts", f->name, a->name, parts);
+    }
+    drop(&q);
+    drop(&p);
+}
+
 /* What a process sends, in parts of the whole stream less its own share: a layer's two sums forward and
  * two backward are twice that each. Where rows are shared out they are gathered and scattered instead,
  * four times forward and backward; for the gradients of two products the rows come once more, and behind
  * the last layer all rows do. */
 static void count_traffic(const form *f)
 {
-    const ts_tensor_group group = { comm, f->sequence, true };
+    const ts_tensor_group group = group_of(f);
     const double before = comm->traffic.bytes, t = comm->size;
     const double part = T * HIDDEN * sizeof(float) * (t - 1) / t;
     const double expected = part * (f->sequence ? 10 * LAYERS + 1 : 8 * LAYERS);
@@ -270,6 +309,10 @@ int main(void)
     EXPECT_OK(ts_device_open("cpu", &(ts_device_options){ .threads = 1, .isa = TS_ISA_ALL }, &dev));
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
         as_one(&forms[i]);
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        for (int parts = 2; parts <= 3; parts++)
+            if (T / comm->size % parts == 0)
+                in_parts(&forms[i], parts);
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
         if (forms[i].compute == TS_DTYPE_F32 && !forms[i].recompute)
             count_traffic(&forms[i]);

@@ -127,6 +127,50 @@ static void sequences(void **state)
                "(--tensor-model-parallel-size may be 1, 3, 11 or 33)");
 }
 
+static void overlap(void **state)
+{
+    (void)state;
+    static const ts_parallel_options both = { .coc = true, .coc_parts = 4, .tp_overlap = true },
+                                     odd = { .coc = true, .coc_parts = 3 }, bare = { .mc2 = true },
+                                     cut = { .coc = true, .coc_parts = 4, .unaligned = true };
+    ts_layout l = sound();
+    l.o = &both;
+    refused(l, "--use-ascend-coc, --use-ascend-mc2 and --tp-comm-overlap are ways of the same: give one");
+    l.o = &odd;
+    refused(l, "--coc-parallel-num 3 (it may be 1, 2, 4 or 8)");
+    l.o = &cut;
+    refused(l, "--use-ascend-coc contradicts --unaligned-linear: give one");
+    l.o = &bare;
+    refused(l, "--use-ascend-mc2 needs --sequence-parallel");
+    l.tp = 1;
+    taken(l); /* nothing to overlap */
+}
+
+static void expect_parts(ts_parallel_options o, int gather, int sum)
+{
+    const ts_parallel_parts p = ts_parallel_overlap(&o);
+    assert_int_equal(p.gather, gather);
+    assert_int_equal(p.sum, sum);
+}
+
+static void parts(void **state)
+{
+    (void)state;
+    expect_parts((ts_parallel_options){ .sequence = true, .coc_parts = 8, .coc_mode = -1 }, 1, 1);
+    expect_parts((ts_parallel_options){ .coc = true, .coc_parts = 8, .coc_mode = -1 }, 8, 8);
+    expect_parts((ts_parallel_options){ .coc = true, .coc_parts = 8, .coc_mode = 2 }, 8, 8);
+    expect_parts((ts_parallel_options){ .coc = true, .coc_parts = 8, .coc_mode = 1 }, 1, 1);
+    expect_parts((ts_parallel_options){ .coc = true, .coc_parts = 1, .coc_mode = -1, .coc_fused = true },
+                 4, 4);
+    expect_parts((ts_parallel_options){ .mc2 = true }, 1, 1);
+    expect_parts((ts_parallel_options){ .mc2 = true, .sequence = true }, 4, 4);
+    expect_parts((ts_parallel_options){ .tp_overlap = true, .sequence = true }, 4, 4);
+    expect_parts((ts_parallel_options){ .tp_overlap = true, .sequence = true, .no_overlap_gather = true },
+                 1, 4);
+    expect_parts((ts_parallel_options){ .tp_overlap = true, .sequence = true, .no_overlap_scatter = true },
+                 4, 1);
+}
+
 static void together(void **state)
 {
     (void)state;
@@ -153,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = { cmocka_unit_test(processes), cmocka_unit_test(orders),
                                         cmocka_unit_test(batches),
                                         cmocka_unit_test(models), cmocka_unit_test(sequences),
+                                        cmocka_unit_test(overlap), cmocka_unit_test(parts),
                                         cmocka_unit_test(together) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

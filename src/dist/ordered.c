@@ -34,7 +34,7 @@ static void add_piece(const ts_comm *comm, const float *g, float *acc, int64_t n
     }
 }
 
-static ts_status add_all(ts_comm *comm, const float *g, float *acc, int64_t total, float *staging,
+static ts_status add_all(ts_comm *comm, const float *g, float *own, int64_t total, float *staging,
                          int64_t piece, lists *l)
 {
     const int p = comm->size;
@@ -45,9 +45,9 @@ static ts_status add_all(ts_comm *comm, const float *g, float *acc, int64_t tota
         cut_piece(comm, total, at, piece, l);
         TS_TRY(ts_comm_run(comm, ts_all_to_all_v(g, l->send_counts, l->send_offsets, staging,
                                                  l->recv_counts, l->recv_offsets, TS_COMM_F32)));
-        if (acc && at < n)
-            add_piece(comm, g + begin + at, acc + begin + at, n - at < piece ? n - at : piece,
-                      staging, piece);
+        if (own && at < n)
+            add_piece(comm, g + begin + at, own + at, n - at < piece ? n - at : piece, staging,
+                      piece);
     }
     return TS_OK;
 }
@@ -55,10 +55,17 @@ static ts_status add_all(ts_comm *comm, const float *g, float *acc, int64_t tota
 ts_status ts_ordered_add(ts_comm *comm, const float *g, float *acc, int64_t total, float *staging,
                          int64_t staging_elements)
 {
+    float *own = acc ? acc + ts_ordered_begin(total, comm->size, comm->rank) : NULL;
+    return ts_ordered_add_own(comm, g, own, total, staging, staging_elements);
+}
+
+ts_status ts_ordered_add_own(ts_comm *comm, const float *g, float *own, int64_t total, float *staging,
+                             int64_t staging_elements)
+{
     const int p = comm->size;
     if (p == 1) {
-        if (acc)
-            ts_sum_f32(acc, g, total);
+        if (own)
+            ts_sum_f32(own, g, total);
         return TS_OK;
     }
     const int64_t piece = staging_elements / p / 64 * 64;
@@ -66,7 +73,7 @@ ts_status ts_ordered_add(ts_comm *comm, const float *g, float *acc, int64_t tota
     int64_t *v;
     TS_TRY(ts_alloc(&v, 4 * (size_t)p, sizeof *v));
     lists l = { v, v + p, v + 2 * p, v + 3 * p };
-    const ts_status st = add_all(comm, g, acc, total, staging, piece, &l);
+    const ts_status st = add_all(comm, g, own, total, staging, piece, &l);
     ts_free(&v);
     return st;
 }

@@ -39,10 +39,11 @@ static ts_status read_share(const ts_param *p, const ts_st_tensor *t, int64_t at
     return TS_OK;
 }
 
-/* What is done with a piece of the share. */
+/* Where elements [at, at + n) of the share go. */
 typedef struct sink {
-    char *to; /* NULL: the parameter's values */
+    char *to; /* the first one's place; NULL: the parameter's values */
     ts_dtype type;
+    int64_t at, n;
 } sink;
 
 static ts_status put(ts_param *p, const sink *s, int64_t at, int64_t n, float *v)
@@ -54,19 +55,19 @@ static ts_status put(ts_param *p, const sink *s, int64_t at, int64_t n, float *v
     if (s->type != TS_DTYPE_F32) /* in place: narrower, front to back */
         for (int64_t i = 0; i < n; i++)
             ts_store_f32(v, i, s->type, v[i]);
-    dev->to_device(dev, s->to + (size_t)at * size, v, (size_t)n * size);
+    dev->to_device(dev, s->to + (size_t)(at - s->at) * size, v, (size_t)n * size);
     return TS_OK;
 }
 
-static ts_status read_pieces(ts_param *p, const ts_st_tensor *t, const sink *s)
+static ts_status read_by_buffer(ts_param *p, const ts_st_tensor *t, const sink *s)
 {
-    enum { PIECE = 1 << 20 };
-    const int64_t count = ts_param_count(p);
+    enum { AT_A_TIME = 1 << 20 };
+    const int64_t end = s->at + s->n;
     float *v;
-    TS_TRY(ts_alloc(&v, (size_t)(count < PIECE ? count : PIECE), sizeof *v));
+    TS_TRY(ts_alloc(&v, (size_t)(s->n < AT_A_TIME ? s->n : AT_A_TIME), sizeof *v));
     ts_status st = TS_OK;
-    for (int64_t at = 0; st == TS_OK && at < count; at += PIECE) {
-        const int64_t n = count - at < PIECE ? count - at : PIECE;
+    for (int64_t at = s->at; st == TS_OK && at < end; at += AT_A_TIME) {
+        const int64_t n = end - at < AT_A_TIME ? end - at : AT_A_TIME;
         st = read_share(p, t, at, n, v);
         if (st == TS_OK)
             st = put(p, s, at, n, v);
@@ -76,24 +77,32 @@ static ts_status read_pieces(ts_param *p, const ts_st_tensor *t, const sink *s)
 }
 
 /* Straight to its place where the host may write there, when all that may still be under way is done. */
-static ts_status read_into(ts_param *p, const ts_st_tensor *t, void *to)
+static ts_status read_to(ts_param *p, const ts_st_tensor *t, const sink *s)
 {
-    TS_TRY(p->set->dev->sync(p->set->dev));
-    return read_share(p, t, 0, ts_param_count(p), to);
+    ts_device *dev = p->set->dev;
+    if (!s->to || s->type != TS_DTYPE_F32 || !dev->on_host)
+        return read_by_buffer(p, t, s);
+    TS_TRY(dev->sync(dev));
+    return read_share(p, t, s->at, s->n, (float *)(void *)s->to);
 }
 
 ts_status ts_param_read_values(ts_param *p, const ts_st_tensor *t)
 {
+    sink s = { NULL, p->dtype, 0, ts_param_count(p) };
     TS_TRY(check_shape(p, t));
-    if (p->value && p->dtype == TS_DTYPE_F32 && p->set->dev->on_host)
-        return read_into(p, t, p->value);
-    return read_pieces(p, t, &(sink){ NULL, p->dtype });
+    if (p->dtype == TS_DTYPE_F32 && !p->set->master)
+        s.to = p->value;
+    return read_to(p, t, &s);
 }
 
-ts_status ts_param_read(ts_param *p, const ts_st_tensor *t, void *to, ts_dtype type)
+ts_status ts_param_read(ts_param *p, const ts_st_tensor *t, void *own, ts_dtype type)
 {
+    int64_t i, end = ts_param_pieces(p, &i);
     TS_TRY(check_shape(p, t));
-    if (type == TS_DTYPE_F32 && p->set->dev->on_host)
-        return read_into(p, t, to);
-    return read_pieces(p, t, &(sink){ to, type });
+    for (; i < end; i++) {
+        const ts_piece *x = &p->set->shards.piece[i];
+        char *to = (char *)own + (size_t)x->own * ts_dtype_size(type);
+        TS_TRY(read_to(p, t, &(sink){ to, type, x->at, x->n }));
+    }
+    return TS_OK;
 }

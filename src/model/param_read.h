@@ -7,7 +7,7 @@
 /* A tensor of another shape than the parameter's whole is TS_ERR_USER that names file, tensor and both
  * shapes. Values count as changed when ts_param_set_changed says so. */
 ts_status ts_param_read_values(ts_param *p, const ts_st_tensor *t) TS_NODISCARD;
-/* The same into another array of the parameter's share, on the set's device, such as a moment; type:
- * F32, BF16 or F16. What is wider in the file is rounded to nearest. */
-ts_status ts_param_read(ts_param *p, const ts_st_tensor *t, void *to, ts_dtype type) TS_NODISCARD;
+/* The same into its place in another array of the set's own shares (tensor/shards.h), on the set's device,
+ * such as moments; type: F32, BF16 or F16. What is wider in the file is rounded to nearest. */
+ts_status ts_param_read(ts_param *p, const ts_st_tensor *t, void *own, ts_dtype type) TS_NODISCARD;
 #endif

@@ -70,6 +70,8 @@ ts_status ts_op_embed(ts_tape *tape, const ts_embed_op *o, ts_tensor **y)
     TS_TRY(ts_tape_new(tape, o->dtype, o->ids->dim[0], o->table->dim[1], y));
     if (o->table->sealed)
         return embed_taken_out(tape, o, *y);
+    TS_TRY(ts_param_need(o->table));
+    TS_TRY(ts_param_need(o->positions));
     ts_embed_args a = args_of(o, *y);
     a.y = ts_tensor_data(*y);
     ts_launch_embed_fwd(tape->dev, &a, a.rows, cost_of(*y, 2));

@@ -231,6 +231,7 @@ ts_status ts_op_linear_of(ts_tape *tape, const ts_linear_op *o, ts_tensor *x, ts
               o->w->name, (long long)o->w->dim[0], (long long)o->w->dim[1]);
     TS_ASSERT(!o->sums || !o->group, "linear: %s is cut both ways", o->w->name);
     TS_TRY(ts_tape_need(tape, x, &data));
+    TS_TRY(ts_param_need(o->b));
     TS_TRY(forward(tape, o, x, y));
     return record(tape, o, x, *y);
 }

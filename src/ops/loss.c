@@ -88,6 +88,7 @@ static ts_status make_buffers(xent *k)
 static ts_status some_logits(ts_tape *tape, const ts_xent_op *o, ts_dtype dtype, const void *x,
                              int64_t n_rows, float *logits, int64_t ld)
 {
+    TS_TRY(ts_param_need(o->b));
     TS_TRY(ts_gemm_forward(tape, o->w, ts_param_vector(o->b), dtype, x, n_rows, TS_DTYPE_F32,
                            logits, ld));
     if (o->logit_scale != 1) {

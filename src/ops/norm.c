@@ -134,6 +134,8 @@ ts_status ts_op_norm(ts_tape *tape, const ts_norm_op *o, ts_tensor *x, ts_tensor
     if (o->layer)
         TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, x->dim[0], 0, &n.mean));
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
+    TS_TRY(ts_param_need(o->w));
+    TS_TRY(ts_param_need(o->b));
     ts_norm_args a = args_of(o, x);
     a.x = ts_tensor_data(x);
     a.res = res ? ts_tensor_data(res) : NULL;

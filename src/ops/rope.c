@@ -83,6 +83,8 @@ ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *x, ts_tensor
         TS_TRY(ts_tape_alias(tape, x, y));
         (*y)->wants_grad = false;
     }
+    TS_TRY(ts_param_need(o->wq));
+    TS_TRY(ts_param_need(o->wk));
     ts_rope_args a = args_of(o, x);
     a.x = ts_tensor_data(x);
     a.y = ts_tensor_data(*y);

@@ -244,6 +244,13 @@ ts_status ts_record_param(ts_tape *tape, ts_record *r, int i, ts_param *p)
     return p && p->grad ? ts_uses_add(&tape->uses, p) : TS_OK;
 }
 
+static ts_status need_params(const ts_record *r)
+{
+    for (int i = 0; i < TS_RECORD_PARAMS; i++)
+        TS_TRY(ts_param_need(r->param[i]));
+    return TS_OK;
+}
+
 ts_status ts_tape_need(ts_tape *tape, ts_tensor *t, void **data)
 {
     if (!t->storage) {
@@ -256,6 +263,7 @@ ts_status ts_tape_need(ts_tape *tape, ts_tensor *t, void **data)
             ts_storage_release(&t->storage);
             return st;
         }
+        TS_TRY(need_params(m));
         m->op->replay(tape, m, t == m->out[1]);
     }
     *data = ts_tensor_data(t);
@@ -335,6 +343,8 @@ static ts_status run_backward(ts_tape *tape, ts_record *r)
         return TS_OK;
     }
     ts_device_part(tape->dev, r->part, r->layer);
+    if (r->op->backward)
+        TS_TRY(need_params(r));
     TS_TRY(ts_tape_push(tape));
     ts_status st = r->op->backward ? r->op->backward(tape, r) : TS_OK;
     ts_tape_pop(tape, NULL);

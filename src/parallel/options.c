@@ -33,6 +33,10 @@ const ts_option ts_parallel_option_rows[] = {
            "of --tp-comm-overlap: rows are summed behind the product"),
     TS_ROW(FLAG, ts_parallel_options, pp_before_dp, "use-tp-pp-dp-mapping", NULL, 0, 0, NULL, "layout",
            "the order of processes is tp-cp-ep-pp-dp instead of tp-cp-ep-dp-pp"),
+    TS_ROW(FLAG, ts_parallel_options, distributed_optimizer, "use-distributed-optimizer", NULL, 0, 0, NULL, "layout",
+           "processes that train the same weights share out masters and moments (ZeRO-1)"),
+    TS_ROW(FLAG, ts_parallel_options, overlap_param_gather, "overlap-param-gather", NULL, 0, 0, NULL, "layout",
+           "what is shared out is gathered when the next forward pass comes to it, not behind the step"),
     TS_LATER("context-parallel-size", 1, "1", SIZES),
     TS_LATER("expert-model-parallel-size", 1, "1", SIZES),
     TS_LATER("moe-expert-parallel-size", 1, "1", SIZES),
@@ -46,7 +50,6 @@ const ts_option ts_parallel_option_rows[] = {
     TS_LATER("tp-y", 1, "1", SIZES),
     TS_LATER("ulysses-degree-in-cp", 1, "1", SIZES),
     TS_LATER("moe-tp-extend-ep", 0, NULL, SIZES),
-    LAYOUT("use-distributed-optimizer", 0, KEPT),
     LAYOUT("reuse-fp32-param", 0, KEPT),
     LAYOUT("swap-optimizer", 0, KEPT),
     LAYOUT("swap-optimizer-times", 1, KEPT),
@@ -73,7 +76,6 @@ const ts_option ts_parallel_option_rows[] = {
     LAYOUT("chunk-mbs-kwarg-names", TS_OPTION_ANY, KEPT),
     LAYOUT("chunk-mbs-modules", TS_OPTION_ANY, KEPT),
     LAYOUT("enable-chunk-batch", TS_OPTION_ANY, KEPT),
-    LAYOUT("overlap-param-gather", 0, TRAVELS),
     LAYOUT("overlap-param-gather-with-optimizer-step", 0, TRAVELS),
     LAYOUT("delay-param-gather", 0, TRAVELS),
     LAYOUT("no-delay-grad-reduce", 0, TRAVELS),
@@ -125,4 +127,9 @@ ts_parallel_parts ts_parallel_overlap(const ts_parallel_options *o)
     if (in_rows && (o->mc2 || !o->no_overlap_scatter))
         p.sum = CHOSEN;
     return p;
+}
+
+ts_shard_level ts_parallel_shards(const ts_parallel_options *o)
+{
+    return o->distributed_optimizer ? TS_SHARD_STATE : TS_SHARD_NOTHING;
 }

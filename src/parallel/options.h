@@ -4,6 +4,7 @@
 #define TS_PARALLEL_OPTIONS_H
 #include "base/option.h"
 #include "parallel/schedule_table.h"
+#include "tensor/shards.h"
 
 #define TS_METHODS(W) W(TS_METHOD_NONE, "none") W(TS_METHOD_DUALPIPEV, "dualpipev")
 typedef enum ts_pipeline_method { TS_METHODS(TS_CHOICE_VALUE) } ts_pipeline_method;
@@ -24,6 +25,8 @@ typedef struct ts_parallel_options {
     /* exchanges beside products: ts_parallel_overlap */
     bool coc, coc_fused, mc2, tp_overlap, no_overlap_gather, no_overlap_scatter;
     int64_t coc_parts, coc_mode;
+    /* what data-parallel processes share out: see ts_parallel_shards */
+    bool distributed_optimizer, overlap_param_gather;
 } ts_parallel_options;
 extern const ts_option ts_parallel_option_rows[];
 extern const size_t ts_parallel_option_count;
@@ -41,4 +44,7 @@ typedef struct ts_parallel_parts {
     int gather, sum;
 } ts_parallel_parts;
 ts_parallel_parts ts_parallel_overlap(const ts_parallel_options *o);
+
+/* What the options share out among processes that train the same parameters. */
+ts_shard_level ts_parallel_shards(const ts_parallel_options *o);
 #endif

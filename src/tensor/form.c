@@ -155,6 +155,7 @@ void ts_param_rows(const ts_param *p, const int32_t *ids, int64_t first, int64_t
 ts_status ts_param_form(ts_param *p, ts_gemm_form form, ts_dtype dtype, ts_form *out)
 {
     ts_device *dev = p->set->dev;
+    TS_TRY(ts_param_need(p));
     if (p->quant)
         return quant_form(p, out);
     if (p->sealed) {

@@ -2,8 +2,6 @@
 
 #include "base/rng.h"
 
-enum { ALIGN_ELEMENTS = 64 };
-
 ts_status ts_param_set_init(ts_param_set *s, ts_device *dev)
 {
     *s = (ts_param_set){ .dev = dev };
@@ -25,6 +23,8 @@ void ts_param_set_deinit(ts_param_set *s)
     ts_storage_release(&s->nn.storage);
     ts_storage_release(&s->values);
     ts_storage_release(&s->grads);
+    ts_storage_release(&s->master);
+    ts_shards_deinit(&s->shards);
     *s = (ts_param_set){ 0 };
 }
 
@@ -50,6 +50,7 @@ ts_status ts_param_declare(ts_param_set *s, const char *name, const ts_place *pl
                      .decays = decays,
                      .set = s,
                      .index = (int64_t)s->n,
+                     .unit = s->units,
                      .rank = place->rank > 1 ? 2 : 1,
                      .dim = { rows, rows ? count / rows : 0 },
                      .counted = count,
@@ -92,41 +93,64 @@ void ts_param_hold(ts_param *p, ts_held held, ts_dtype dtype, ts_quant quant)
     p->has_type = true;
 }
 
-/* Elements that a trained one takes in a flat array. */
-static int64_t room(const ts_param *p)
+/* In the storage of a set of that type; all in fp32 stand as in the flat arrays, and so do, each in its
+ * own type, those that are shared out. */
+static size_t value_bytes(const ts_param_set *s, const ts_param *p, ts_dtype dtype)
 {
-    return (ts_param_count(p) + ALIGN_ELEMENTS - 1) / ALIGN_ELEMENTS * ALIGN_ELEMENTS;
-}
-
-/* In the storage of a set of that type; all in fp32 stand as in the flat arrays. */
-static size_t value_bytes(const ts_param *p, ts_dtype dtype)
-{
+    const bool trained = ts_param_is_trained(p);
     if (p->held == TS_HELD_ONE)
         return 0;
-    return dtype == TS_DTYPE_F32 && p->dtype == TS_DTYPE_F32
-               ? (size_t)room(p) * sizeof(float)
+    return (dtype == TS_DTYPE_F32 && p->dtype == TS_DTYPE_F32) || (trained && !ts_shards_alone(&s->shards))
+               ? (size_t)ts_param_room(p) * ts_dtype_size(p->dtype)
                : ts_device_round((size_t)ts_param_count(p) * ts_dtype_size(p->dtype));
+}
+
+/* Places of those that are trained, or of the others, from `at` on; without a storage only counts. */
+static size_t place_values(ts_param_set *s, ts_dtype dtype, bool trained, size_t at)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        ts_param *p = s->p[i];
+        if (!ts_shards_alone(&s->shards) && ts_param_is_trained(p) != trained)
+            continue;
+        p->byte = (int64_t)at;
+        if (s->values && p->held != TS_HELD_ONE)
+            p->value = (char *)s->values->data + at;
+        at += value_bytes(s, p, dtype);
+    }
+    return at;
+}
+
+/* Trained ones first where they are shared out: they travel together. */
+static size_t place_all(ts_param_set *s, ts_dtype dtype)
+{
+    const size_t at = place_values(s, dtype, true, 0);
+    return ts_shards_alone(&s->shards) ? at : place_values(s, dtype, false, at);
+}
+
+static ts_status allocate_master(ts_param_set *s, ts_dtype dtype)
+{
+    if (ts_shards_alone(&s->shards) || s->shards.o.values == dtype)
+        return TS_OK;
+    TS_ASSERT(dtype == TS_DTYPE_F32, "masters that are shared out are fp32");
+    return ts_storage_create(s->dev, TS_MEM_WEIGHT, (size_t)ts_shards_own(&s->shards) * sizeof(float),
+                             &s->master);
 }
 
 ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype)
 {
-    size_t bytes = 0, at = 0;
+    const ts_dtype matrices = ts_shards_alone(&s->shards) ? dtype : s->shards.o.values;
     s->total = 0;
     for (size_t i = 0; i < s->n; i++) {
         ts_param *p = s->p[i];
         if (!p->has_type)
-            p->dtype = p->rank > 1 ? dtype : TS_DTYPE_F32;
-        bytes += value_bytes(p, dtype);
+            p->dtype = p->rank == 1 ? TS_DTYPE_F32 : ts_param_is_trained(p) ? matrices : dtype;
         p->offset = ts_param_is_trained(p) ? s->total : -1;
-        s->total += ts_param_is_trained(p) ? room(p) : 0;
+        s->total += ts_param_is_trained(p) ? ts_param_room(p) : 0;
     }
-    TS_TRY(ts_storage_create(s->dev, TS_MEM_WEIGHT, bytes, &s->values));
-    for (size_t i = 0; i < s->n; i++) {
-        if (s->p[i]->held != TS_HELD_ONE)
-            s->p[i]->value = (char *)s->values->data + at;
-        at += value_bytes(s->p[i], dtype);
-    }
-    return TS_OK;
+    TS_TRY(ts_param_set_cut(s));
+    TS_TRY(ts_storage_create(s->dev, TS_MEM_WEIGHT, place_all(s, dtype), &s->values));
+    place_all(s, dtype);
+    return allocate_master(s, dtype);
 }
 
 /* All elements are there: the form is made, and the rows go. */
@@ -151,6 +175,8 @@ ts_status ts_param_put(ts_param *p, int64_t at, int64_t n, float *v)
         TS_TRY(ts_storage_create(dev, TS_MEM_WEIGHT, (size_t)ts_param_count(p) * size, &p->own));
         p->value = p->own->data;
     }
+    if (p->set->master && ts_param_is_trained(p))
+        ts_param_put_master(p, at, n, v);
     if (p->dtype != TS_DTYPE_F32) /* in place: narrower, front to back */
         for (int64_t i = 0; i < n; i++)
             ts_store_f32(v, i, p->dtype, v[i]);

@@ -13,11 +13,16 @@
  * likes. They are made from the values when first needed and again after these changed. When each
  * weight is multiplied once a step, forms need not outlive their product: they are then made in two
  * buffers that all weights share (ts_param_set_share_forms), which saves a copy of the weights for
- * each direction and leaves what was packed in the caches. */
+ * each direction and leaves what was packed in the caches.
+ *
+ * Shares: processes that train the same parameters may share out masters, moments, gradients and the
+ * values themselves (tensor/shards.h). Who uses a parameter's values says so first (ts_param_need): a
+ * keeper brings what is not here. */
 #ifndef TS_TENSOR_PARAM_H
 #define TS_TENSOR_PARAM_H
 #include "base/names.h"
 #include "tensor/place.h"
+#include "tensor/shards.h"
 #include "tensor/tensor.h"
 
 typedef enum ts_held {
@@ -72,6 +77,7 @@ typedef struct ts_param {
     /* the share that is here */
     struct ts_param_set *set;
     int64_t index;  /* number in the set */
+    int64_t unit;   /* of the set: what is used together */
     int rank;       /* 2: a matrix; 1: a vector */
     int64_t dim[2]; /* as a matrix: the first dimension and all others; of a vector [n, 1] */
     /* holding */
@@ -79,7 +85,7 @@ typedef struct ts_param {
     bool has_type;   /* ts_param_hold has said the type */
     ts_dtype dtype;  /* of value, or of the one form */
     ts_quant quant;  /* of the one form */
-    void *value;     /* [dim0, dim1]; NULL once the one form is there */
+    void *value;     /* [dim0, dim1]; NULL once the one form is there, or while a keeper has it elsewhere */
     ts_storage *own; /* of value, where it is not in the set's storage */
     int64_t filled;  /* elements that have arrived */
     bool sealed;     /* the one form is there, value is not */
@@ -87,6 +93,7 @@ typedef struct ts_param {
     float *grad;     /* fp32, like value; NULL: not trained, or no gradients */
     bool grad_empty; /* what is in grad does not count: who adds first writes (see below) */
     int64_t offset;  /* element offset in the set's flat arrays; -1: not trained */
+    int64_t byte;    /* where values begin, were all of the set here: see ts_param_set_byte */
     /* products */
     bool int8;        /* forward and input gradient multiply in 8-bit integers (gemm_i8) */
     unsigned version; /* grows with every change of value */
@@ -96,6 +103,16 @@ typedef struct ts_param {
 
 static inline int64_t ts_param_count(const ts_param *p) { return p->dim[0] * p->dim[1]; }
 static inline bool ts_param_is_trained(const ts_param *p) { return p->held == TS_HELD_TRAINED; }
+/* Elements that a trained one takes in a flat array. */
+static inline int64_t ts_param_room(const ts_param *p) { return (ts_param_count(p) + 63) / 64 * 64; }
+
+/* Brings values that are not here, before they are used; they stay while those of the same unit and of
+ * the one that is used next are. Gathers are collective: all processes of the group use units in the
+ * same order. */
+typedef struct ts_param_keeper {
+    ts_status (*need)(void *ctx, const ts_param *p);
+    void *ctx;
+} ts_param_keeper;
 
 /* Parameters in one order; gradients and moments of those that are trained are flat arrays with the
  * same element offsets (each parameter begins at a multiple of 64 elements), and so are fp32 values
@@ -108,6 +125,10 @@ typedef struct ts_param_set {
     int64_t next_id;
     int64_t total; /* elements of the flat arrays, padding included; once allocated */
     ts_storage *values, *grads;
+    ts_shards shards;   /* their cut over processes; once allocated */
+    ts_storage *master; /* fp32, of the own shares; NULL: values are the masters */
+    ts_param_keeper keeper;
+    int64_t units; /* begun so far: see ts_param_set_unit */
     bool shares; /* forms are in these, not in the parameters' */
     ts_form_slot nt, nn;
 } ts_param_set;
@@ -124,16 +145,41 @@ ts_status ts_param_add(ts_param_set *s, const char *name, int64_t dim0, int64_t 
 /* n parameters of the model stand elsewhere: those behind them keep their ids. */
 static inline void ts_param_skip(ts_param_set *s, int64_t n) { s->next_id += n; }
 ts_param *ts_param_find(const ts_param_set *s, const char *name); /* or NULL */
+/* What is declared from now on is used together: a unit (of ts_shards). */
+static inline void ts_param_set_unit(ts_param_set *s) { s->units++; }
 
 /* Before anything is allocated: how p is held, and its type. Who is not told of is trained. */
 void ts_param_freeze(ts_param *p); /* its type as if it were trained */
 void ts_param_hold(ts_param *p, ts_held held, ts_dtype dtype, ts_quant quant);
+/* Before anything is allocated: what of the trained ones is shared out with other processes. */
+static inline void ts_param_set_share(ts_param_set *s, const ts_shard_options *o) { s->shards.o = *o; }
 /* Allocates what each one's holding wants. Types that were not told: matrices `dtype`, vectors fp32.
- * Content undefined. */
+ * Content undefined. Where they are shared out `dtype` is the masters'. */
 ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;
-/* Elements [at, at + n) of the share from fp32 on the host; v is overwritten. With the last of them
- * the one form of a parameter that is held in it is made. */
+/* Elements [at, at + n) of the share from fp32 on the host, values and, where they are kept apart, own
+ * masters; v is overwritten. With the last of them the one form of a parameter that is held in it is
+ * made. */
 ts_status ts_param_put(ts_param *p, int64_t at, int64_t n, float *v) TS_NODISCARD;
+/* What the optimizer changes of a piece, and its type. */
+static inline ts_dtype ts_piece_type(const ts_piece *x)
+{
+    return x->p->set->master ? TS_DTYPE_F32 : x->p->dtype;
+}
+static inline void *ts_piece_master(const ts_piece *x)
+{
+    const ts_storage *m = x->p->set->master;
+    return m ? (char *)m->data + (size_t)x->own * sizeof(float)
+             : (char *)x->p->value + (size_t)x->at * ts_dtype_size(x->p->dtype);
+}
+/* Cuts the flat arrays of a set whose offsets are known, as ts_param_set_allocate does. */
+ts_status ts_param_set_cut(ts_param_set *s) TS_NODISCARD;
+/* Of elements [at, at + n) of p those that are own masters. */
+void ts_param_put_master(const ts_param *p, int64_t at, int64_t n, const float *v);
+/* The pieces of p on this process: [*first, result), in the shards' list. */
+int64_t ts_param_pieces(const ts_param *p, int64_t *first);
+/* Where element `flat` of the flat arrays lies among values that all are here, in bytes: the same order,
+ * each parameter in its own type. */
+int64_t ts_param_set_byte(const ts_param_set *s, int64_t flat);
 /* All elements as `start` says: from N(0, std^2), each by the seed, the parameter's id and its number
  * in the whole; or start_value. */
 ts_status ts_param_begin(ts_param *p, uint64_t seed, float std) TS_NODISCARD;
@@ -169,6 +215,11 @@ typedef struct ts_kept_forms {
 } ts_kept_forms;
 ts_kept_forms ts_param_kept_forms(const ts_param *p);
 void ts_param_forms_made(ts_param *p);
+/* p's values are about to be used; NULL: nothing. */
+static inline ts_status ts_param_need(const ts_param *p)
+{
+    return p && p->set->keeper.need ? p->set->keeper.need(p->set->keeper.ctx, p) : TS_OK;
+}
 /* The weight as B of a GEMM of this form in this type; made now if it is missing or old. */
 ts_status ts_param_form(ts_param *p, ts_gemm_form form, ts_dtype dtype, ts_form *out) TS_NODISCARD;
 /* y[r] = row ids[r] - first, for r < rows, zeros where there is no such row; the device's, as are ids

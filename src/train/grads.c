@@ -54,6 +54,12 @@ ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, ts_device *dev, 
     for (size_t i = 0; i < params->n; i++)
         if (params->p[i]->at_both_ends && ts_param_is_trained(params->p[i]))
             g->ends = mesh->embd;
+    if (!ts_shards_alone(&params->shards))
+        return ts_scatter_init(&g->scatter,
+                               &(ts_scatter_options){ .overlap = overlap,
+                                                      .deterministic = o->deterministic,
+                                                      .in_bf16 = o->grad_reduce_in_bf16 },
+                               params, mesh->comm[TS_MESH_DP_CP]);
     if (!g->deterministic && comm->size > 1) {
         TS_TRY(ts_staged_init(&g->staged, params, comm, 0));
         TS_TRY(make_reducer(g, overlap, bucket));
@@ -78,6 +84,7 @@ ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, ts_device *dev, 
 
 void ts_grads_deinit(ts_grads *g)
 {
+    ts_scatter_deinit(&g->scatter);
     ts_staged_deinit(&g->staged);
     ts_storage_release(&g->acc);
     ts_storage_release(&g->room);
@@ -100,19 +107,23 @@ static void keep_failure(ts_grads *g, ts_status st)
 static void on_progress(void *ctx)
 {
     ts_grads *g = ctx;
-    keep_failure(g, ts_staged_progress(&g->staged, g->reducer));
+    keep_failure(g, g->scatter.params ? ts_scatter_progress(&g->scatter)
+                                      : ts_staged_progress(&g->staged, g->reducer));
 }
 
 static void on_param_done(void *ctx, ts_param *p)
 {
     ts_grads *g = ctx;
-    keep_failure(g, ts_staged_param_done(&g->staged, g->reducer, p));
+    keep_failure(g, g->scatter.params ? ts_scatter_param_done(&g->scatter, p)
+                                      : ts_staged_param_done(&g->staged, g->reducer, p));
 }
 
 ts_status ts_grads_begin(ts_grads *g)
 {
     ts_param_set_clear_grads(g->params);
     g->is_begun = false;
+    if (g->scatter.params)
+        return ts_scatter_begin(&g->scatter);
     return g->deterministic ? ts_staged_clear(&g->staged, g->acc) : TS_OK;
 }
 
@@ -123,9 +134,11 @@ void ts_grads_enter(ts_grads *g, ts_tape *tape, bool is_last)
         ts_param_set_clear_grads(g->params);
     g->failure = TS_OK;
     tape->hooks = (ts_tape_hooks){ 0 };
-    if (!g->reducer || !is_last)
+    if (!is_last || !(g->reducer || g->scatter.params))
         return;
-    if (!g->is_begun)
+    if (!g->is_begun && g->scatter.params)
+        ts_scatter_enter(&g->scatter);
+    else if (!g->is_begun)
         ts_staged_begin(&g->staged, g->reducer);
     g->is_begun = true;
     tape->hooks = (ts_tape_hooks){ on_progress, on_param_done, g };
@@ -135,70 +148,96 @@ ts_status ts_grads_leave(ts_grads *g, ts_tape *tape)
 {
     tape->hooks = (ts_tape_hooks){ 0 };
     TS_TRY(g->failure);
-    if (!g->deterministic)
-        return TS_OK;
-    ts_param_set_settle_grads(g->params);
-    return ts_staged_add(&g->staged, g->acc, g->room);
+    if (g->deterministic)
+        ts_param_set_settle_grads(g->params);
+    if (g->scatter.params)
+        return ts_scatter_leave(&g->scatter);
+    return g->deterministic ? ts_staged_add(&g->staged, g->acc, g->room) : TS_OK;
 }
 
-/* Parts between the flat array and the host's: of each parameter all slots, one of which is its own. */
-static void copy_parts(const ts_grads *g, float *all, bool back)
+/* Where the sum of element `at` of a piece stands. */
+static float *sum_at(const ts_grads *g, float *all, const ts_piece *x, int64_t at)
+{
+    return all + (ts_scatter_is_own(&g->scatter) ? x->own : x->p->offset + x->at) + (at - x->at);
+}
+
+/* Elements [from, from + n) of p between the sums that are here and the host's. */
+static void copy_stretch(const ts_grads *g, const ts_param *p, int64_t from, int64_t n, float *host,
+                         float *all, bool back)
 {
     ts_device *dev = g->dev;
+    int64_t i, end = ts_param_pieces(p, &i);
+    for (; i < end; i++) {
+        const ts_piece *x = &g->params->shards.piece[i];
+        const int64_t begin = x->at > from ? x->at : from,
+                      last = x->at + x->n < from + n ? x->at + x->n : from + n;
+        if (begin >= last)
+            continue;
+        float *here = sum_at(g, all, x, begin), *there = host + (begin - from);
+        (back ? dev->to_device : dev->to_host)(dev, back ? here : there, back ? there : here,
+                                               (size_t)(last - begin) * sizeof *here);
+    }
+}
+
+/* Of each parameter all slots, one of which is its own. */
+static void copy_parts(const ts_grads *g, float *all, bool back)
+{
     float *at = g->parts;
     for (size_t i = 0; i < g->params->n; i++) {
         const ts_param *p = g->params->p[i];
         const int64_t n = part_of(p);
         if (!n)
             continue;
-        float *here = all + p->offset + p->parts.from * p->dim[1], *there = at + p->parts.slot * n;
-        (back ? dev->to_device : dev->to_host)(dev, back ? here : there, back ? there : here,
-                                               (size_t)n * sizeof *at);
+        copy_stretch(g, p, p->parts.from * p->dim[1], n, at + p->parts.slot * n, all, back);
         at += n * p->parts.slots;
     }
 }
 
+/* Where shares hold the sums, each element is on one process of the data-parallel group; there it is
+ * brought together first, so that the terms of a sum and their order are those without shares. */
 static ts_status sum_parts(ts_grads *g, float *all)
 {
+    const ts_comm_call call = ts_all_reduce(g->parts, g->n_parts, TS_COMM_F32, TS_COMM_SUM);
     if (g->parts) {
         memset(g->parts, 0, (size_t)g->n_parts * sizeof *g->parts);
         copy_parts(g, all, false);
     }
     TS_TRY(g->dev->sync(g->dev));
-    TS_TRY(ts_comm_run(g->group, ts_all_reduce(g->parts, g->n_parts, TS_COMM_F32, TS_COMM_SUM)));
+    if (g->scatter.params)
+        TS_TRY(ts_comm_run(g->scatter.comm, call));
+    TS_TRY(ts_comm_run(g->group, call));
     if (g->parts)
         copy_parts(g, all, true);
     return TS_OK;
 }
 
-/* By way of the host where the device's memory is another. */
-static ts_status sum_piece(ts_grads *g, float *at, int64_t n, float *host)
+/* Elements of p that both ends have, by way of the host: the two need not have shared them out alike. */
+static ts_status sum_stretch(ts_grads *g, const ts_param *p, int64_t from, int64_t n, float *host, float *all)
 {
-    const size_t bytes = (size_t)n * sizeof *at;
-    float *x = host ? host : at;
+    const ts_comm_call call = ts_all_reduce(host, n, TS_COMM_F32, TS_COMM_SUM);
+    if (host) {
+        memset(host, 0, (size_t)n * sizeof *host);
+        copy_stretch(g, p, from, n, host, all, false);
+    }
+    TS_TRY(g->dev->sync(g->dev));
+    if (g->scatter.params)
+        TS_TRY(ts_comm_run(g->scatter.comm, call));
+    TS_TRY(ts_comm_run(g->ends, call));
     if (host)
-        TS_TRY(ts_device_read(g->dev, host, at, bytes));
-    TS_TRY(ts_comm_run(g->ends, ts_all_reduce(x, n, TS_COMM_F32, TS_COMM_SUM)));
-    if (host)
-        g->dev->to_device(g->dev, at, host, bytes);
-    return TS_OK;
+        copy_stretch(g, p, from, n, host, all, true);
+    return g->dev->sync(g->dev);
 }
 
 static ts_status sum_ends(ts_grads *g, float *all)
 {
     enum { PIECE = 1 << 20 };
-    const bool direct = g->dev->on_host || !g->dev->computes;
     float *host = NULL;
-    ts_status st = g->dev->sync(g->dev);
-    if (st == TS_OK && !direct)
-        st = ts_alloc(&host, PIECE, sizeof *host);
+    ts_status st = g->dev->computes ? ts_alloc(&host, PIECE, sizeof *host) : TS_OK;
     for (size_t i = 0; st == TS_OK && i < g->params->n; i++) {
         const ts_param *p = g->params->p[i];
-        const int64_t count = p->at_both_ends ? ts_param_count(p) : 0;
-        const int64_t piece = direct ? count : PIECE;
-        for (int64_t at = 0; st == TS_OK && at < count; at += piece)
-            st = sum_piece(g, g->dev->computes ? all + p->offset + at : NULL,
-                           count - at < piece ? count - at : piece, host);
+        const int64_t count = p->at_both_ends && ts_param_is_trained(p) ? ts_param_count(p) : 0;
+        for (int64_t at = 0; st == TS_OK && at < count; at += PIECE)
+            st = sum_stretch(g, p, at, count - at < PIECE ? count - at : PIECE, host, all);
     }
     ts_free(&host);
     return st;
@@ -206,16 +245,20 @@ static ts_status sum_ends(ts_grads *g, float *all)
 
 ts_status ts_grads_finish(ts_grads *g, const float **sum)
 {
-    float *all = g->deterministic ? g->acc->data : g->params->grads->data;
-    *sum = all;
+    float *all = g->acc ? g->acc->data : g->params->grads->data;
     if (!g->deterministic)
         ts_param_set_settle_grads(g->params);
-    if (g->reducer && !g->is_begun) /* nothing of this stage is trained in the last micro-batch */
+    if (!g->is_begun && g->scatter.params) /* nothing of this stage has come to its end by itself */
+        ts_scatter_enter(&g->scatter);
+    else if (!g->is_begun && g->reducer)
         ts_staged_begin(&g->staged, g->reducer);
-    if (g->reducer)
+    if (g->scatter.params)
+        TS_TRY(ts_scatter_finish(&g->scatter, &all));
+    else if (g->reducer)
         TS_TRY(ts_staged_finish(&g->staged, g->reducer));
-    if (g->deterministic)
+    else if (g->deterministic)
         TS_TRY(ts_staged_add_up(&g->staged, g->acc));
+    *sum = all;
     if (g->n_parts)
         TS_TRY(sum_parts(g, all));
     return g->ends ? sum_ends(g, all) : TS_OK;

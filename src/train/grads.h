@@ -5,12 +5,14 @@
  * In deterministic mode every micro-batch's gradient is made alone and added in the order of the global
  * batch, so that the bits do not depend on the processes (dist/ordered.h). Otherwise micro-batches add up
  * where gradients are made, and the sum is reduced while the last one's backward pass goes on
- * (dist/bucket.h). */
+ * (dist/bucket.h). Where gradients are shared out (tensor/shards.h) each process gets the sums of its own
+ * shares alone (train/scatter.h). */
 #ifndef TS_TRAIN_GRADS_H
 #define TS_TRAIN_GRADS_H
 #include "dist/mesh.h"
 #include "ops/tape.h"
 #include "train/options.h"
+#include "train/scatter.h"
 #include "train/staged.h"
 
 typedef struct ts_grads {
@@ -23,6 +25,7 @@ typedef struct ts_grads {
     ts_reducer *reducer;   /* otherwise, with several processes */
     int64_t reducer_bytes; /* that it holds, booked */
     ts_staged staged;      /* how the gradients come to either */
+    ts_scatter scatter;    /* instead of all these, of shares */
     ts_status failure;     /* of what the backward pass set going */
     ts_comm *group;        /* tensor-parallel; NULL: alone */
     float *parts;          /* of it: host memory for gradients that are there in parts */
@@ -41,6 +44,6 @@ void ts_grads_deinit(ts_grads *g);
 ts_status ts_grads_begin(ts_grads *g) TS_NODISCARD;
 void ts_grads_enter(ts_grads *g, ts_tape *tape, bool is_last);
 ts_status ts_grads_leave(ts_grads *g, ts_tape *tape) TS_NODISCARD;
-/* Collective. *sum, flat, is where the gradients are until the next step begins. */
+/* Collective. *sum, flat or ts_scatter_is_own, is where the gradients are until the next step begins. */
 ts_status ts_grads_finish(ts_grads *g, const float **sum) TS_NODISCARD;
 #endif

@@ -39,6 +39,19 @@ static void close_tokenizer(tokens_info *k)
 
 /* ---- model ---- */
 
+/* What processes that train the same parameters share out. Products read matrices in the type that is
+ * computed in, but for products in 8-bit integers, whose forms are made of the masters. */
+static ts_shard_options shards_of(const ts_job *j)
+{
+    const ts_dtype master = ts_train_dtype(j->o->train.main_params_dtype);
+    const bool narrow = master == TS_DTYPE_F32 && j->o->train.int8 == TS_INT8_NONE;
+    return (ts_shard_options){ .level = ts_parallel_shards(&j->o->parallel),
+                               .size = j->mesh->size[TS_MESH_DP_CP],
+                               .rank = j->mesh->at[TS_MESH_DP_CP],
+                               .unit = ts_dist_bucket_elements(&j->o->dist),
+                               .values = narrow ? j->compute : master };
+}
+
 /* Once the model is described. */
 static ts_status stage_of(void *job, const ts_arch *a, ts_decoder_stage *out)
 {
@@ -75,6 +88,7 @@ static ts_model_use use_of(ts_job *j)
                            .int8 = j->o->train.int8 != TS_INT8_NONE,
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,
                            .freeze = j->o->train.freeze,
+                           .shards = shards_of(j),
                            .group = { .comm = j->mesh->comm[TS_MESH_TP],
                                       .sequence = j->o->parallel.sequence,
                                       .unaligned = j->o->parallel.unaligned,
@@ -285,6 +299,7 @@ static ts_status make_trainer(ts_job *j)
                           .objective = &j->objective.base, .fp16 = j->compute == TS_DTYPE_F16,
                           .overlap = j->o->dist.overlap_grad_reduce,
                           .bucket = ts_dist_bucket_elements(&j->o->dist),
+                          .overlap_gather = j->o->parallel.overlap_param_gather,
                           .pipeline = pipeline_of(j) };
     a.feed = (ts_feed_args){ .field = field,
                              .n_fields = ts_data_fields(&j->o->data, a.o->seq_length, field),

@@ -2,9 +2,10 @@
 
 #include <math.h>
 
-static ts_status flat(ts_param_set *p, ts_dtype t, ts_storage **out)
+static ts_status moments(ts_param_set *p, ts_dtype t, ts_storage **out)
 {
-    TS_TRY(ts_storage_create(p->dev, TS_MEM_OPTIM, (size_t)p->total * ts_dtype_size(t), out));
+    const size_t bytes = (size_t)ts_shards_own(&p->shards) * ts_dtype_size(t);
+    TS_TRY(ts_storage_create(p->dev, TS_MEM_OPTIM, bytes, out));
     p->dev->zero(p->dev, (*out)->data, (*out)->bytes);
     return TS_OK;
 }
@@ -21,9 +22,9 @@ ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param
                          .v_dtype = ts_train_dtype(o->exp_avg_sq_dtype) };
     const bool adam = o->optimizer == TS_OPTIMIZER_ADAM;
     if (adam || o->sgd_momentum > 0)
-        TS_TRY(flat(params, z->m_dtype, &z->m));
+        TS_TRY(moments(params, z->m_dtype, &z->m));
     if (adam)
-        TS_TRY(flat(params, z->v_dtype, &z->v));
+        TS_TRY(moments(params, z->v_dtype, &z->v));
     int64_t longest = params->total; /* of what is summed: the flat arrays, or one parameter */
     for (size_t i = 0; i < params->n; i++)
         if (ts_param_count(params->p[i]) > longest)
@@ -91,46 +92,20 @@ static ts_status add_squares(const ts_optimizer *z, const void *x, ts_dtype t, i
     return count && dev->computes ? add_zeros(z, n, padding, zeros) : TS_OK;
 }
 
+static ts_status add_over(ts_comm *comm, double both[2])
+{
+    return comm ? ts_comm_run(comm, ts_all_reduce(both, 2, TS_COMM_F64, TS_COMM_SUM)) : TS_OK;
+}
+
 static ts_status add_up(const ts_optimizer *z, double *sum, int64_t *zeros)
 {
     double both[2] = { *sum, zeros ? (double)*zeros : 0 };
-    if (!z->group)
-        return TS_OK;
-    TS_TRY(ts_comm_run(z->group, ts_all_reduce(both, 2, TS_COMM_F64, TS_COMM_SUM)));
+    TS_TRY(add_over(z->sharers, both));
+    TS_TRY(add_over(z->group, both));
     *sum = both[0];
     if (zeros)
         *zeros = (int64_t)both[1];
     return TS_OK;
-}
-
-/* Of each parameter by its id in the whole model, so that the sum does not depend on what is where. x:
- * flat; NULL: the values. */
-static ts_status sum_by_id(ts_optimizer *z, const float *x, double *sum, int64_t *zeros)
-{
-    const ts_param_set *s = z->params;
-    const int64_t n = s->next_id;
-    double *of;
-    int64_t here = 0;
-    TS_TRY(ts_alloc(&of, (size_t)n + 1, sizeof *of));
-    ts_status st = TS_OK;
-    for (size_t i = 0; st == TS_OK && i < s->n; i++) {
-        const ts_param *p = s->p[i];
-        if (!p->counted || (x && !ts_param_is_trained(p)))
-            continue;
-        st = x ? add_squares(z, x + p->offset, TS_DTYPE_F32, p->counted, 0, &of[p->id], zeros ? &here : NULL)
-               : add_squares(z, p->value, p->dtype, p->counted, 0, &of[p->id], NULL);
-    }
-    of[n] = (double)here;
-    ts_comm *const over[] = { z->group, z->stages };
-    for (int k = 0; k < 2; k++)
-        if (st == TS_OK && over[k])
-            st = ts_comm_run(over[k], ts_all_reduce(of, n + 1, TS_COMM_F64, TS_COMM_SUM));
-    for (int64_t i = 0; i < n; i++)
-        *sum += of[i];
-    if (zeros)
-        *zeros = (int64_t)of[n];
-    ts_free(&of);
-    return st;
 }
 
 static int64_t padding_of(const ts_param_set *s)
@@ -141,48 +116,122 @@ static int64_t padding_of(const ts_param_set *s)
     return n;
 }
 
-ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *x, double *sum, int64_t *zero_count)
+/* Of a piece the elements, from its first on, that norms count here. */
+static int64_t counted(const ts_piece *x)
+{
+    const int64_t n = x->p->counted - x->at;
+    return n < 0 ? 0 : n < x->n ? n : x->n;
+}
+
+static const float *grads_of(const ts_optimizer *z, const ts_piece *x, const float *grads)
+{
+    return grads + (z->own_grads ? x->own : x->p->offset + x->at);
+}
+
+/* What norms count here of the model, by parameters' ids: gradients, or where `grads` is NULL values. */
+static ts_status squares_by_id(const ts_optimizer *z, const float *grads, double *of, int64_t *zeros)
+{
+    const ts_shards *s = &z->params->shards;
+    for (int64_t i = 0; i < s->n_pieces; i++) {
+        const ts_piece *x = &s->piece[i];
+        const void *at = grads ? grads_of(z, x, grads) : ts_piece_master(x);
+        if (counted(x))
+            TS_TRY(add_squares(z, at, grads ? TS_DTYPE_F32 : ts_piece_type(x), counted(x), 0,
+                               &of[x->p->id], zeros));
+    }
+    return TS_OK;
+}
+
+/* What is not trained is on all sharers, and counts on one. */
+static ts_status frozen_by_id(const ts_optimizer *z, double *of)
 {
     const ts_param_set *s = z->params;
+    for (size_t i = 0; i < s->n && !(z->sharers && z->sharers->rank); i++) {
+        const ts_param *p = s->p[i];
+        if (!ts_param_is_trained(p) && p->counted)
+            TS_TRY(add_squares(z, p->value, p->dtype, p->counted, 0, &of[p->id], NULL));
+    }
+    return TS_OK;
+}
+
+/* Of each parameter by its id in the whole model, so that the sum does not depend on what is where. */
+static ts_status sum_by_id(ts_optimizer *z, const float *grads, double *sum, int64_t *zeros)
+{
+    const int64_t n = z->params->next_id;
+    double *of;
+    int64_t here = 0;
+    TS_TRY(ts_alloc(&of, (size_t)n + 1, sizeof *of));
+    ts_status st = squares_by_id(z, grads, of, zeros ? &here : NULL);
+    if (st == TS_OK && !grads)
+        st = frozen_by_id(z, of);
+    of[n] = (double)here;
+    ts_comm *const over[] = { z->sharers, z->group, z->stages };
+    for (size_t k = 0; k < sizeof over / sizeof *over; k++)
+        if (st == TS_OK && over[k])
+            st = ts_comm_run(over[k], ts_all_reduce(of, n + 1, TS_COMM_F64, TS_COMM_SUM));
+    for (int64_t i = 0; i < n; i++)
+        *sum += of[i];
+    if (zeros)
+        *zeros = (int64_t)of[n];
+    ts_free(&of);
+    return st;
+}
+
+ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *grads, double *sum, int64_t *zero_count)
+{
+    const ts_shards *s = &z->params->shards;
     *sum = 0;
     if (zero_count)
         *zero_count = 0;
     if (z->stages || z->o->deterministic)
-        return sum_by_id(z, x, sum, zero_count);
-    if (!z->group)
-        return add_squares(z, x, TS_DTYPE_F32, s->total, padding_of(s), sum, zero_count);
-    for (size_t i = 0; i < s->n; i++) {
-        const ts_param *p = s->p[i];
-        if (ts_param_is_trained(p) && p->counted)
-            TS_TRY(add_squares(z, x + p->offset, TS_DTYPE_F32, p->counted, 0, sum, zero_count));
+        return sum_by_id(z, grads, sum, zero_count);
+    if (!z->group && !z->sharers)
+        return add_squares(z, grads, TS_DTYPE_F32, z->params->total, padding_of(z->params), sum,
+                           zero_count);
+    for (int64_t i = 0; i < s->n_pieces; i++) {
+        const ts_piece *x = &s->piece[i];
+        if (counted(x))
+            TS_TRY(add_squares(z, grads_of(z, x, grads), TS_DTYPE_F32, counted(x), 0, sum, zero_count));
     }
     return add_up(z, sum, zero_count);
 }
 
+/* As sum_by_id, a sum for all parameters of a process. */
+static ts_status sum_values(ts_optimizer *z, double *sum)
+{
+    const ts_shards *s = &z->params->shards;
+    for (int64_t i = 0; i < s->n_pieces; i++) {
+        const ts_piece *x = &s->piece[i];
+        if (counted(x))
+            TS_TRY(add_squares(z, ts_piece_master(x), ts_piece_type(x), counted(x), 0, sum, NULL));
+    }
+    for (size_t i = 0; i < z->params->n && !(z->sharers && z->sharers->rank); i++) {
+        const ts_param *p = z->params->p[i];
+        if (!ts_param_is_trained(p) && p->counted)
+            TS_TRY(add_squares(z, p->value, p->dtype, p->counted, 0, sum, NULL));
+    }
+    return add_up(z, sum, NULL);
+}
+
 ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm)
 {
-    const ts_param_set *s = z->params;
     double sum = 0;
-    if (z->stages || z->o->deterministic) {
-        TS_TRY(sum_by_id(z, NULL, &sum, NULL));
-        *norm = sqrt(sum);
-        return TS_OK;
-    }
-    for (size_t i = 0; i < s->n; i++) {
-        const ts_param *p = s->p[i];
-        if (p->counted)
-            TS_TRY(add_squares(z, p->value, p->dtype, p->counted, 0, &sum, NULL));
-    }
-    TS_TRY(add_up(z, &sum, NULL));
+    TS_TRY(z->stages || z->o->deterministic ? sum_by_id(z, NULL, &sum, NULL) : sum_values(z, &sum));
     *norm = sqrt(sum);
     return TS_OK;
 }
 
-/* Elements [at, at + n) of a parameter. */
+/* Elements of a piece that one launch takes: [at, at + n) of it. */
 typedef struct stretch {
-    const ts_param *p;
+    const ts_piece *of;
     int64_t at, n, whole; /* whole: the number of the first in the whole parameter */
 } stretch;
+
+/* The forms that the step may make on the way: those of a parameter that is here alone. */
+static ts_kept_forms kept_forms(const ts_optimizer *z, const ts_param *p)
+{
+    return z->sharers ? (ts_kept_forms){ NULL, NULL } : ts_param_kept_forms(p);
+}
 
 /* One of the two; all of a parameter at once: also the forms that it keeps, while its values are in
  * the caches. */
@@ -190,8 +239,8 @@ static void launch(const ts_optimizer *z, const stretch *x, const ts_adamw_args 
                    const ts_sgd_args *sgd, ts_cost cost)
 {
     ts_device *dev = z->params->dev;
-    const ts_param *p = x->p;
-    const ts_kept_forms kept = ts_param_kept_forms(p);
+    const ts_param *p = x->of->p;
+    const ts_kept_forms kept = kept_forms(z, p);
     if (x->n == ts_param_count(p) && (kept.nt || kept.nn)) {
         const ts_step_pack_args a = {
             .adamw = adamw, .sgd = sgd, .n = p->dim[0], .k = p->dim[1], .nt = kept.nt, .nn = kept.nn
@@ -213,14 +262,14 @@ static void *element(void *values, ts_dtype t, int64_t i)
 static void adam(const ts_optimizer *z, const stretch *x, const float *g, double lr, double scale)
 {
     const ts_train_options *o = z->o;
-    const ts_param *p = x->p;
+    const ts_param *p = x->of->p;
     const double t = (double)z->steps, n = (double)x->n;
-    const ts_dtype tm = z->m_dtype, tv = z->v_dtype, tp = p->dtype;
+    const ts_dtype tm = z->m_dtype, tv = z->v_dtype, tp = ts_piece_type(x->of);
     const double bytes =
         4 + 2 * (double)(ts_dtype_size(tm) + ts_dtype_size(tv) + ts_dtype_size(tp));
-    const ts_adamw_args a = { .p = element(p->value, tp, x->at),
-                              .m = element(ts_optimizer_at(z->m, tm, p), tm, x->at),
-                              .v = element(ts_optimizer_at(z->v, tv, p), tv, x->at),
+    const ts_adamw_args a = { .p = element(ts_piece_master(x->of), tp, x->at),
+                              .m = element(ts_optimizer_at(z->m, tm, x->of), tm, x->at),
+                              .v = element(ts_optimizer_at(z->v, tv, x->of), tv, x->at),
                               .grad = g + x->at,
                               .lr = (float)lr,
                               .p_dtype = tp,
@@ -241,10 +290,10 @@ static void adam(const ts_optimizer *z, const stretch *x, const float *g, double
 
 static void sgd(const ts_optimizer *z, const stretch *x, const float *g, double lr, double scale)
 {
-    const ts_param *p = x->p;
+    const ts_param *p = x->of->p;
     const double n = (double)x->n;
-    const ts_sgd_args a = { .p = p->value,
-                            .m = z->m ? (float *)z->m->data + p->offset : NULL,
+    const ts_sgd_args a = { .p = ts_piece_master(x->of),
+                            .m = z->m ? ts_optimizer_at(z->m, TS_DTYPE_F32, x->of) : NULL,
                             .grad = g,
                             .lr = (float)lr,
                             .momentum = (float)z->o->sgd_momentum,
@@ -256,22 +305,21 @@ static void sgd(const ts_optimizer *z, const stretch *x, const float *g, double 
 /* Elements from `at` on that one launch may take. Where random bits round something they hang on an
  * element's number in the whole, so that it ends where the share's elements no longer follow one
  * another there. */
-static int64_t stretch_from(const ts_optimizer *z, const ts_param *p, int64_t at, int64_t *whole)
+static int64_t stretch_from(const ts_optimizer *z, const ts_piece *x, int64_t at, int64_t *whole)
 {
-    const int64_t run = ts_place_run(&p->place, at, whole);
-    const bool rounds =
-        z->o->optimizer == TS_OPTIMIZER_ADAM &&
-        (p->dtype == TS_DTYPE_BF16 || z->m_dtype == TS_DTYPE_BF16 || z->v_dtype == TS_DTYPE_BF16);
-    return rounds ? run : ts_param_count(p) - at;
+    const int64_t run = ts_place_run(&x->p->place, x->at + at, whole), left = x->n - at;
+    const bool rounds = z->o->optimizer == TS_OPTIMIZER_ADAM &&
+                        (ts_piece_type(x) == TS_DTYPE_BF16 || z->m_dtype == TS_DTYPE_BF16 ||
+                         z->v_dtype == TS_DTYPE_BF16);
+    return rounds && run < left ? run : left;
 }
 
-static void step_param(const ts_optimizer *z, const ts_param *p, const float *g, double lr,
+static void step_piece(const ts_optimizer *z, const ts_piece *piece, const float *g, double lr,
                        double scale)
 {
-    const int64_t count = ts_param_count(p);
-    stretch x = { .p = p };
-    for (; x.at < count; x.at += x.n) {
-        x.n = stretch_from(z, p, x.at, &x.whole);
+    stretch x = { .of = piece };
+    for (; x.at < piece->n; x.at += x.n) {
+        x.n = stretch_from(z, piece, x.at, &x.whole);
         if (z->o->optimizer == TS_OPTIMIZER_ADAM)
             adam(z, &x, g, lr, scale);
         else
@@ -281,19 +329,18 @@ static void step_param(const ts_optimizer *z, const ts_param *p, const float *g,
 
 void ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double grad_scale)
 {
+    const ts_shards *s = &z->params->shards;
     z->steps++;
-    for (size_t i = 0; i < z->params->n; i++) {
-        const ts_param *p = z->params->p[i];
-        if (!ts_param_is_trained(p))
-            continue;
-        const double rate = z->has_decoupled && p->decoupled ? z->decoupled_lr : lr;
-        step_param(z, p, grads + p->offset, rate, grad_scale);
+    for (int64_t i = 0; i < s->n_pieces; i++) {
+        const ts_piece *x = &s->piece[i];
+        const double rate = z->has_decoupled && x->p->decoupled ? z->decoupled_lr : lr;
+        step_piece(z, x, grads_of(z, x, grads), rate, grad_scale);
     }
     ts_param_set_trained(z->params);
-    for (size_t i = 0; i < z->params->n; i++) {
-        ts_param *p = z->params->p[i];
+    for (int64_t i = 0; i < s->n_pieces && !z->sharers; i++) {
+        const ts_piece *x = &s->piece[i];
         int64_t whole;
-        if (ts_param_is_trained(p) && stretch_from(z, p, 0, &whole) == ts_param_count(p))
-            ts_param_forms_made(p);
+        if (stretch_from(z, x, 0, &whole) == x->n)
+            ts_param_forms_made(x->p);
     }
 }

@@ -64,38 +64,26 @@ typedef struct tensor_list {
     ts_ckpt_tensor *t;
     char (*name)[128];
     int64_t n;
-    ts_whole whole[KINDS]; /* of what is cut */
+    ts_whole whole[KINDS];
 } tensor_list;
 
-/* One kind of a trainer's state. */
-typedef struct kept {
-    const ts_trainer *t;
-    kind kind;
-} kept;
-
-static ts_dtype type_of(void *ctx, const ts_param *p)
+/* Which kinds there are. */
+static bool keeps(const ts_trainer *t, kind k)
 {
-    const kept *s = ctx;
-    return s->kind == VALUES         ? p->dtype
-           : s->kind == FIRST_MOMENT ? s->t->optim.m_dtype
-                                     : s->t->optim.v_dtype;
-}
-
-static const void *share_of(void *ctx, const ts_param *p)
-{
-    const kept *s = ctx;
-    const ts_storage *flat = s->kind == FIRST_MOMENT ? s->t->optim.m : s->t->optim.v;
-    if (s->kind == VALUES)
-        return p->value;
-    return flat && ts_param_is_trained(p) ? ts_optimizer_at(flat, type_of(ctx, p), p) : NULL;
+    return k == VALUES || (!t->o->no_save_optim && (k == FIRST_MOMENT ? t->optim.m : t->optim.v));
 }
 
 static ts_status collect(const ts_trainer *t, tensor_list *l)
 {
-    const ts_param_set *p = t->objective->params;
-    for (kind k = VALUES; k < (t->o->no_save_optim ? FIRST_MOMENT : KINDS); k++)
-        TS_TRY(ts_whole_collect(&l->whole[k], t->mesh->comm[TS_MESH_TP], p, share_of, &(kept){ t, k },
-                                type_of));
+    const ts_optimizer *z = &t->optim;
+    for (kind k = VALUES; k < KINDS; k++) {
+        if (!keeps(t, k))
+            continue;
+        TS_TRY(ts_whole_join(&l->whole[k], t->mesh->comm[TS_MESH_DP_CP], t->objective->params,
+                             k == VALUES ? NULL : k == FIRST_MOMENT ? z->m : z->v,
+                             k == FIRST_MOMENT ? z->m_dtype : z->v_dtype));
+        TS_TRY(ts_whole_collect(&l->whole[k], t->mesh->comm[TS_MESH_TP]));
+    }
     return TS_OK;
 }
 
@@ -103,19 +91,19 @@ static void add_tensor(const ts_trainer *t, tensor_list *l, size_t i, kind k)
 {
     static const char *const prefix[] = { "", "optimizer.exp_avg.", "optimizer.exp_avg_sq." };
     const ts_param *p = t->objective->params->p[i];
-    kept s = { t, k };
-    const void *share = share_of(&s, p), *whole = l->whole[k].data ? l->whole[k].data[i] : NULL;
-    if (!share)
+    const void *data = keeps(t, k) ? ts_whole_of(&l->whole[k], p) : NULL;
+    if (!data)
         return;
     snprintf(l->name[l->n], sizeof *l->name, "%s%s", prefix[k], p->name);
-    l->t[l->n] = (ts_ckpt_tensor){ .name = l->name[l->n],
-                                   .part = k == VALUES ? TS_CKPT_MODEL : TS_CKPT_OPTIMIZER,
-                                   .dtype = type_of(&s, p) == TS_DTYPE_BF16 ? TS_ST_BF16 : TS_ST_F32,
-                                   .rank = p->rank,
-                                   .shape = { p->place.dim[0].whole,
-                                              p->rank > 1 ? p->place.dim[1].whole : 1 },
-                                   .data = whole ? whole : share,
-                                   .rows = p->place.dim[0].whole };
+    l->t[l->n] = (ts_ckpt_tensor){
+        .name = l->name[l->n],
+        .part = k == VALUES ? TS_CKPT_MODEL : TS_CKPT_OPTIMIZER,
+        .dtype = ts_whole_type(&l->whole[k], p) == TS_DTYPE_BF16 ? TS_ST_BF16 : TS_ST_F32,
+        .rank = p->rank,
+        .shape = { p->place.dim[0].whole, p->rank > 1 ? p->place.dim[1].whole : 1 },
+        .data = data,
+        .rows = p->place.dim[0].whole
+    };
     l->n++;
 }
 
@@ -126,7 +114,7 @@ static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
     TS_TRY(ts_alloc(&l->name, p->n * KINDS, sizeof *l->name));
     for (size_t i = 0; i < p->n; i++)
         add_tensor(t, l, i, VALUES);
-    for (size_t i = 0; i < p->n && !t->o->no_save_optim; i++) {
+    for (size_t i = 0; i < p->n; i++) {
         add_tensor(t, l, i, FIRST_MOMENT);
         add_tensor(t, l, i, SECOND_MOMENT);
     }
@@ -144,7 +132,8 @@ int64_t ts_trainer_state_bytes(const ts_trainer *t)
         moments += ts_dtype_size(z->v_dtype);
     for (size_t i = 0; i < s->n; i++)
         bytes += (size_t)ts_param_count(s->p[i]) *
-                 ((ts_param_is_trained(s->p[i]) ? moments : 0) + ts_dtype_size(s->p[i]->dtype));
+                 (ts_param_is_trained(s->p[i]) ? moments + ts_dtype_size(s->master ? TS_DTYPE_F32 : s->p[i]->dtype)
+                                               : ts_dtype_size(s->p[i]->dtype));
     return (int64_t)bytes;
 }
 
@@ -165,6 +154,8 @@ ts_status ts_trainer_save(ts_trainer *t, const ts_model *m, ts_checkpointer *c,
     tensor_list l = { 0 };
     ts_str state = { 0 };
     ts_status st = ts_comm_agree(t->comm, t->dev->sync(t->dev));
+    if (st == TS_OK)
+        st = ts_gather_finish(&t->gather);
     if (st == TS_OK)
         st = collect(t, &l);
     if (st == TS_OK)
@@ -187,7 +178,7 @@ ts_status ts_trainer_save(ts_trainer *t, const ts_model *m, ts_checkpointer *c,
 
 /* A moment of this type, whatever the file's: what is wider there is rounded to nearest. */
 static ts_status load_moment(const ts_checkpoint *ck, const char *prefix, ts_param *p,
-                             const ts_storage *flat, ts_dtype type)
+                             const ts_storage *own, ts_dtype type)
 {
     char name[128];
     snprintf(name, sizeof name, "%s%s", prefix, p->name);
@@ -197,7 +188,7 @@ static ts_status load_moment(const ts_checkpoint *ck, const char *prefix, ts_par
                         "%s: tensor %s is missing; a run that freezes %s (--freeze) saves none: "
                         "continue with its --freeze, or with --no-load-optim",
                         ts_checkpoint_path(ck), name, p->name);
-    return ts_param_read(p, t, ts_optimizer_at(flat, type, p), type);
+    return ts_param_read(p, t, own->data, type);
 }
 
 static ts_status load_moments(ts_trainer *t, const ts_checkpoint *ck)

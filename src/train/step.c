@@ -126,7 +126,7 @@ static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
         scale *= t->o->clip_grad / (r->grad_norm + 1e-6);
     ts_optimizer_step(&t->optim, grads, r->lr, scale);
     ts_loss_scaler_update(&t->scaler, false);
-    return TS_OK;
+    return ts_gather_update(&t->gather);
 }
 
 ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r)

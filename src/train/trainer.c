@@ -13,7 +13,10 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
     if (t->mesh->size[TS_MESH_PP] > 1)
         t->optim.stages = t->mesh->comm[TS_MESH_PP];
     t->optim.has_decoupled = t->o->decoupled_lr >= 0;
-    return TS_OK;
+    t->optim.sharers = t->grads.scatter.comm;
+    t->optim.own_grads = ts_scatter_is_own(&t->grads.scatter);
+    return ts_gather_init(&t->gather, t->objective->params, t->mesh->comm[TS_MESH_DP_CP],
+                          a->overlap_gather);
 }
 
 /* The host's side of a step, booked like all that grows with the batch; sim only books it. */
@@ -84,6 +87,7 @@ void ts_trainer_destroy(ts_trainer **trainer)
     if (!t)
         return;
     ts_pipeline_deinit(&t->pipeline);
+    ts_gather_deinit(&t->gather);
     ts_optimizer_deinit(&t->optim);
     ts_grads_deinit(&t->grads);
     ts_feed_deinit(&t->feed);

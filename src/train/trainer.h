@@ -8,6 +8,7 @@
 #define TS_TRAIN_TRAINER_H
 #include "dist/mesh.h"
 #include "train/feed.h"
+#include "train/gather.h"
 #include "train/grads.h"
 #include "train/lr.h"
 #include "train/optimizer.h"
@@ -35,6 +36,7 @@ typedef struct ts_trainer {
     ts_pipeline pipeline;
     ts_grads grads;
     ts_optimizer optim;
+    ts_gather gather;
     ts_lr_schedule schedule, decoupled; /* of --decoupled-lr, when optim.has_decoupled */
     ts_loss_scaler scaler;
     int64_t losses;           /* of a micro-batch */
@@ -59,6 +61,7 @@ typedef struct ts_trainer_args {
     bool fp16;    /* with a loss scale */
     bool overlap; /* of dist's options, as the next */
     int64_t bucket;
+    bool overlap_gather; /* see train/gather.h */
     ts_pipeline_kind pipeline; /* over the mesh's stages; the objective has a part for each chunk */
 } ts_trainer_args;
 

@@ -78,11 +78,66 @@ static ts_status collect_one(collector *c, const ts_param *p, const void *share,
     return st;
 }
 
-ts_status ts_whole_collect(ts_whole *w, ts_comm *group, const ts_param_set *params, ts_kept_fn *share,
-                           void *ctx, ts_dtype (*type_of)(void *ctx, const ts_param *p))
+/* The share of this process of a tensor-parallel group. */
+static const void *share_of(const ts_whole *w, const ts_param *p)
 {
+    const char *all = w->flat ? w->flat : w->own ? w->own->data : NULL;
+    if (!all || (!ts_param_is_trained(p) && w->own == w->params->master))
+        return p->value;
+    return ts_param_is_trained(p) ? all + (size_t)p->offset * ts_dtype_size(w->type) : NULL;
+}
+
+ts_dtype ts_whole_type(const ts_whole *w, const ts_param *p)
+{
+    return w->own && ts_param_is_trained(p) ? w->type : p->dtype;
+}
+
+const void *ts_whole_of(const ts_whole *w, const ts_param *p)
+{
+    return w->data && w->data[p->index] ? w->data[p->index] : share_of(w, p);
+}
+
+/* One unit: the own share in its place, and then the others'. */
+static ts_status join_unit(ts_whole *w, ts_comm *sharers, int64_t u, int64_t *counts)
+{
+    const ts_shards *s = &w->params->shards;
+    const size_t size = ts_dtype_size(w->type);
+    const int n = sharers->size, me = sharers->rank;
+    char *all = w->flat + (size_t)s->begin[u] * size;
+    for (int r = 0; r < n; r++) {
+        counts[n + r] = (ts_shard_begin(s, u, r) - s->begin[u]) * (int64_t)size;
+        counts[r] = (ts_shard_begin(s, u, r + 1) - s->begin[u]) * (int64_t)size - counts[n + r];
+    }
+    char *mine = all + counts[n + me];
+    TS_TRY(ts_device_read(w->params->dev, mine, (char *)w->own->data + (size_t)s->own[u] * size,
+                          (size_t)counts[me]));
+    return ts_comm_run(sharers, ts_all_gather_v(mine, counts[me], all, counts, counts + n, TS_COMM_U8));
+}
+
+ts_status ts_whole_join(ts_whole *w, ts_comm *sharers, const ts_param_set *params, const ts_storage *own,
+                        ts_dtype type)
+{
+    int64_t *counts = NULL;
+    *w = (ts_whole){ .params = params, .own = own ? own : params->master,
+                     .type = own ? type : TS_DTYPE_F32 };
+    if (!w->own || ts_shards_alone(&params->shards))
+        return TS_OK;
+    ts_status st = ts_alloc(&counts, 2 * (size_t)sharers->size, sizeof *counts);
+    if (st == TS_OK)
+        st = ts_alloc(&w->flat, (size_t)params->total * ts_dtype_size(w->type), 1);
+    st = ts_comm_agree(sharers, st);
+    for (int64_t u = 0; st == TS_OK && u < params->shards.n_units; u++)
+        st = join_unit(w, sharers, u, counts);
+    ts_free(&counts);
+    if (st != TS_OK)
+        ts_whole_deinit(w);
+    return st;
+}
+
+ts_status ts_whole_collect(ts_whole *w, ts_comm *group)
+{
+    const ts_param_set *params = w->params;
     collector c = { .group = group, .dev = params->dev };
-    *w = (ts_whole){ .params = params };
     if (group->size == 1)
         return TS_OK;
     ts_status st = ts_alloc(&w->data, params->n, sizeof *w->data);
@@ -91,9 +146,9 @@ ts_status ts_whole_collect(ts_whole *w, ts_comm *group, const ts_param_set *para
     st = ts_comm_agree(group, st);
     for (size_t i = 0; st == TS_OK && i < params->n; i++) {
         const ts_param *p = params->p[i];
-        const void *data = ts_place_is_whole(&p->place) ? NULL : share(ctx, p);
+        const void *data = ts_place_is_whole(&p->place) ? NULL : share_of(w, p);
         if (data)
-            st = collect_one(&c, p, data, ts_dtype_size(type_of(ctx, p)), &w->data[i]);
+            st = collect_one(&c, p, data, ts_dtype_size(ts_whole_type(w, p)), &w->data[i]);
     }
     ts_free(&c.place);
     ts_free(&c.counts);
@@ -107,5 +162,6 @@ void ts_whole_deinit(ts_whole *w)
     for (size_t i = 0; w->data && i < w->params->n; i++)
         ts_free(&w->data[i]);
     ts_free(&w->data);
+    ts_free(&w->flat);
     *w = (ts_whole){ 0 };
 }

@@ -20,6 +20,12 @@ typedef struct bench {
     uint32_t seed;
 } bench;
 
+/* Nothing is shared out: its only piece is the parameter. */
+static void *moment_at(const ts_storage *own, ts_dtype t, const ts_param *p)
+{
+    return ts_optimizer_at(own, t, &p->set->shards.piece[p->index]);
+}
+
 static float next(bench *b)
 {
     b->seed = b->seed * 1664525u + 1013904223u;
@@ -133,7 +139,7 @@ static void sgd_follows_double(void **state)
 
 static double stored(const ts_storage *flat, ts_dtype t, const ts_param *p, int64_t k)
 {
-    return (double)ts_load_f32(ts_optimizer_at(flat, t, p), k, t);
+    return (double)ts_load_f32(moment_at(flat, t, p), k, t);
 }
 
 /* Step by step beside the same rules in double, begun each time from what is stored: rounding at
@@ -192,8 +198,8 @@ static void small_changes_are_not_lost(void **state)
     enum { MANY = 400, COUNT = 185 };
     bench *b = bench_make("--use-precision-aware-optimizer --exp-avg-sq-dtype bf16 "
                           "--exp-avg-dtype bf16 --adam-beta2 0.999 --adam-beta1 0.999");
-    uint16_t *v = ts_optimizer_at(b->z.v, TS_DTYPE_BF16, b->p[MATRIX]),
-             *m = ts_optimizer_at(b->z.m, TS_DTYPE_BF16, b->p[MATRIX]);
+    uint16_t *v = moment_at(b->z.v, TS_DTYPE_BF16, b->p[MATRIX]),
+             *m = moment_at(b->z.m, TS_DTYPE_BF16, b->p[MATRIX]);
     double mean_v = 0, mean_m = 0;
     for (int k = 0; k < COUNT; k++)
         v[k] = m[k] = ts_f32_to_bf16(1.5f);
@@ -226,7 +232,7 @@ static void bits_of(const char *text, int threads, unsigned isa, int64_t steps, 
     OK(ts_param_set_allocate_grads(&set));
     words_parse(&w, text);
     OK(ts_optimizer_init(&z, &w.o, &set, NULL));
-    uint16_t *value = p->value, *v = ts_optimizer_at(z.v, TS_DTYPE_BF16, p);
+    uint16_t *value = p->value, *v = moment_at(z.v, TS_DTYPE_BF16, p);
     for (int k = 0; k < ROWS * COLS; k++) {
         value[k] = ts_f32_to_bf16(1 + (float)(k % 37));
         p->grad[k] = (float)(k % 101) * 0x1p-6f;
@@ -288,8 +294,8 @@ static void step_share(const ts_place *place, uint16_t out[3][WHOLE_COUNT])
     words_parse(&w, "--use-precision-aware-optimizer --main-params-dtype bf16 --exp-avg-dtype bf16 "
                     "--exp-avg-sq-dtype bf16");
     OK(ts_optimizer_init(&z, &w.o, &set, NULL));
-    uint16_t *const of[] = { p->value, ts_optimizer_at(z.m, TS_DTYPE_BF16, p),
-                             ts_optimizer_at(z.v, TS_DTYPE_BF16, p) };
+    uint16_t *const of[] = { p->value, moment_at(z.m, TS_DTYPE_BF16, p),
+                             moment_at(z.v, TS_DTYPE_BF16, p) };
     for (int64_t i = 0, at; i < ts_param_count(p); i++) {
         (void)ts_place_run(place, i, &at);
         of[0][i] = ts_f32_to_bf16(1 + (float)(at % 37));

@@ -1,0 +1,62 @@
+/* How processes that hold the same parameters share out what belongs to them. The flat arrays of a set
+ * (tensor/param.h) are cut into units, and each unit into a share for each process: whole blocks of 64
+ * elements, nearly equal, whatever the parameters' borders:
+ *
+ *   parameters     | a       | b | c            | d     |
+ *   units          |     0           |     1            |
+ *   shares of 3    |  0  |  1  |  2  |   0   |  1   | 2 |
+ *
+ * What a process has of its own shares alone lies in arrays of their own, unit after unit. A piece is
+ * what a share has of one parameter. A process that shares with nobody has one unit, and its pieces are
+ * the parameters. */
+#ifndef TS_TENSOR_SHARDS_H
+#define TS_TENSOR_SHARDS_H
+#include "device/device.h"
+
+struct ts_param;
+
+/* What is shared out; each has all that stands before it. */
+typedef enum ts_shard_level {
+    TS_SHARD_NOTHING,
+    TS_SHARD_STATE,  /* masters and moments: ZeRO-1 */
+    TS_SHARD_GRADS,  /* ZeRO-2 */
+    TS_SHARD_VALUES, /* ZeRO-3 */
+} ts_shard_level;
+
+typedef struct ts_shard_options {
+    ts_shard_level level;
+    int size, rank;  /* of the group; one process shares nothing */
+    int64_t unit;    /* STATE: elements of a unit. Otherwise units are the set's own (ts_param_set_unit) */
+    ts_dtype values; /* matrices as everybody has them; where masters have another type, a process has those
+                        of its own shares alone */
+} ts_shard_options;
+
+typedef struct ts_piece {
+    struct ts_param *p;
+    int64_t at, n; /* elements [at, at + n) of what is here of p */
+    int64_t own;   /* the first one's number in arrays of the own shares */
+} ts_piece;
+
+typedef struct ts_shards {
+    ts_shard_options o;
+    int64_t n_units;
+    int64_t *begin; /* [n_units + 1] elements of the flat arrays */
+    int64_t *own;   /* [n_units + 1] where the own share begins in arrays of the own shares */
+    int64_t *first; /* [n_units + 1] the own share's first piece */
+    ts_piece *piece;
+    int64_t n_pieces;
+} ts_shards;
+
+void ts_shards_deinit(ts_shards *s);
+/* Where the share of a rank begins in the flat arrays; of rank `size`: the unit's end. */
+int64_t ts_shard_begin(const ts_shards *s, int64_t unit, int rank);
+/* The unit with this element. */
+int64_t ts_shard_unit(const ts_shards *s, int64_t element);
+static inline int64_t ts_shards_own(const ts_shards *s) { return s->own[s->n_units]; }
+static inline bool ts_shards_alone(const ts_shards *s)
+{
+    return s->o.level == TS_SHARD_NOTHING || s->o.size < 2;
+}
+/* Longest unit, in elements. */
+int64_t ts_shards_longest(const ts_shards *s);
+#endif

@@ -1,0 +1,144 @@
+/* What of a parameter is this process's own, where processes share out: see param.h and shards.h. */
+#include "tensor/param.h"
+
+/* ---- the cut ---- */
+
+/* Whether a unit of the set's own begins with parameter i. */
+static bool begins_unit(const ts_param_set *set, size_t i)
+{
+    return i == 0 || set->p[i]->unit != set->p[i - 1]->unit;
+}
+
+static int64_t count_units(const ts_shards *s, const ts_param_set *set)
+{
+    int64_t n = 0;
+    if (s->o.level <= TS_SHARD_STATE || ts_shards_alone(s))
+        return set->total > s->o.unit ? (set->total - 1) / s->o.unit + 1 : 1;
+    for (size_t i = 0; i < set->n; i++)
+        n += begins_unit(set, i);
+    return n;
+}
+
+/* A unit of the set's own begins where its first trained parameter does. */
+static void place_units(ts_shards *s, const ts_param_set *set)
+{
+    int64_t unit = 0, at = 0;
+    s->begin[s->n_units] = set->total;
+    if (s->o.level <= TS_SHARD_STATE || ts_shards_alone(s)) {
+        for (; unit < s->n_units; unit++)
+            s->begin[unit] = unit * s->o.unit;
+        return;
+    }
+    for (size_t i = 0; i < set->n; i++) {
+        if (begins_unit(set, i))
+            s->begin[unit++] = at;
+        at += ts_param_is_trained(set->p[i]) ? ts_param_room(set->p[i]) : 0;
+    }
+}
+
+static void add_piece(ts_shards *s, ts_param *p, int64_t begin, int64_t end, int64_t own)
+{
+    const int64_t from = begin > p->offset ? begin : p->offset, last = p->offset + ts_param_count(p),
+                  to = end < last ? end : last;
+    if (from >= to)
+        return;
+    if (s->piece)
+        s->piece[s->n_pieces] = (ts_piece){ p, from - p->offset, to - from, own + from - begin };
+    s->n_pieces++;
+}
+
+/* The pieces of all own shares; only counts them while there is no room. */
+static void cut_pieces(ts_shards *s, const ts_param_set *set)
+{
+    size_t i = 0;
+    s->n_pieces = 0;
+    for (int64_t u = 0; u < s->n_units; u++) {
+        const int64_t begin = ts_shard_begin(s, u, s->o.rank), end = ts_shard_begin(s, u, s->o.rank + 1);
+        s->first[u] = s->n_pieces;
+        s->own[u + 1] = s->own[u] + end - begin;
+        for (; i < set->n && begin < end; i++) {
+            ts_param *p = set->p[i];
+            if (!ts_param_is_trained(p))
+                continue;
+            add_piece(s, p, begin, end, s->own[u]);
+            if (p->offset + ts_param_room(p) > end)
+                break;
+        }
+    }
+    s->first[s->n_units] = s->n_pieces;
+}
+
+ts_status ts_param_set_cut(ts_param_set *set)
+{
+    ts_shards *s = &set->shards;
+    if (s->o.size < 2 || s->o.level == TS_SHARD_NOTHING)
+        s->o = (ts_shard_options){ .size = 1, .values = s->o.values };
+    if (ts_shards_alone(s) || s->o.unit < 64)
+        s->o.unit = set->total > 64 ? set->total : 64;
+    s->o.unit = (s->o.unit + 63) / 64 * 64;
+    s->n_units = count_units(s, set);
+    const size_t n = (size_t)s->n_units + 1;
+    TS_TRY(ts_alloc(&s->begin, n, sizeof *s->begin));
+    TS_TRY(ts_alloc(&s->own, n, sizeof *s->own));
+    TS_TRY(ts_alloc(&s->first, n, sizeof *s->first));
+    place_units(s, set);
+    cut_pieces(s, set);
+    TS_TRY(ts_alloc(&s->piece, (size_t)s->n_pieces, sizeof *s->piece));
+    cut_pieces(s, set);
+    return TS_OK;
+}
+
+/* ---- what is whose ---- */
+
+int64_t ts_param_pieces(const ts_param *p, int64_t *first)
+{
+    const ts_shards *s = &p->set->shards;
+    int64_t low = 0, high = s->n_pieces;
+    while (low < high) {
+        const int64_t middle = (low + high) / 2;
+        if (s->piece[middle].p->offset < p->offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *first = low;
+    while (low < s->n_pieces && s->piece[low].p == p)
+        low++;
+    return low;
+}
+
+/* The last trained one from i down. */
+static const ts_param *trained_from(const ts_param_set *s, size_t i)
+{
+    while (i > 0 && !ts_param_is_trained(s->p[i]))
+        i--;
+    return s->p[i];
+}
+
+int64_t ts_param_set_byte(const ts_param_set *s, int64_t flat)
+{
+    size_t low = 0, high = s->n;
+    while (high - low > 1) {
+        const size_t middle = (low + high) / 2;
+        if (trained_from(s, middle)->offset <= flat)
+            low = middle;
+        else
+            high = middle;
+    }
+    const ts_param *p = trained_from(s, low);
+    return p->byte + (flat - p->offset) * (int64_t)ts_dtype_size(p->dtype);
+}
+
+void ts_param_put_master(const ts_param *p, int64_t at, int64_t n, const float *v)
+{
+    ts_device *dev = p->set->dev;
+    int64_t i, end = ts_param_pieces(p, &i);
+    for (; i < end; i++) {
+        const ts_piece *x = &p->set->shards.piece[i];
+        const int64_t from = at > x->at ? at : x->at,
+                      to = at + n < x->at + x->n ? at + n : x->at + x->n;
+        if (from < to)
+            dev->to_device(dev, (float *)ts_piece_master(x) + (from - x->at), v + (from - at),
+                           (size_t)(to - from) * sizeof *v);
+    }
+}

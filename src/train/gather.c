@@ -1,0 +1,110 @@
+#include "train/gather.h"
+
+static ts_shards *shards_of(const ts_gather *g) { return &g->params->shards; }
+
+/* ---- one unit ---- */
+
+/* The new values of the own share, from its masters. */
+static void convert(const ts_gather *g, int64_t u)
+{
+    const ts_shards *s = shards_of(g);
+    for (int64_t i = s->first[u]; g->params->master && i < s->first[u + 1]; i++) {
+        const ts_piece *x = &s->piece[i];
+        const size_t size = ts_dtype_size(x->p->dtype);
+        const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32,
+                                        .y_dtype = x->p->dtype,
+                                        .x = ts_piece_master(x),
+                                        .y = (char *)x->p->value + (size_t)x->at * size };
+        ts_launch_copy(g->params->dev, &a, x->n,
+                       (ts_cost){ 0, (double)x->n * (double)(sizeof(float) + size), x->p->dtype });
+    }
+}
+
+static ts_status start(ts_gather *g, int64_t u)
+{
+    const ts_shards *s = shards_of(g);
+    const int size = g->comm->size, me = g->comm->rank;
+    const int64_t begin = ts_param_set_byte(g->params, s->begin[u]);
+    char *all = (char *)g->params->values->data + begin;
+    int64_t *counts = g->counts, *offsets = g->counts + size;
+    for (int r = 0; r < size; r++)
+        offsets[r] = ts_param_set_byte(g->params, ts_shard_begin(s, u, r)) - begin;
+    for (int r = 0; r < size; r++)
+        counts[r] = (r + 1 < size ? offsets[r + 1]
+                                  : ts_param_set_byte(g->params, s->begin[u + 1]) - begin) - offsets[r];
+    g->unit[u].state = TS_GATHER_COMING;
+    return ts_comm_start(g->comm, ts_all_gather_v(all + offsets[me], counts[me], all, counts, offsets,
+                                                  TS_COMM_U8), &g->unit[u].request);
+}
+
+static ts_status bring(ts_gather *g, int64_t u)
+{
+    if (g->unit[u].state == TS_GATHER_HERE)
+        return TS_OK;
+    if (g->unit[u].state == TS_GATHER_OLD)
+        TS_TRY(start(g, u));
+    TS_TRY(ts_comm_wait(g->comm, &g->unit[u].request));
+    g->unit[u].state = TS_GATHER_HERE;
+    g->missing--;
+    return TS_OK;
+}
+
+/* ---- all ---- */
+
+/* Values of p: of all units in which it lies, and the one behind them is sent for. */
+static ts_status need(void *ctx, const ts_param *p)
+{
+    ts_gather *g = ctx;
+    const ts_shards *s = shards_of(g);
+    if (g->missing == 0 || p->offset < 0)
+        return TS_OK;
+    const int64_t last = ts_shard_unit(s, p->offset + ts_param_count(p) - 1);
+    for (int64_t u = ts_shard_unit(s, p->offset); u <= last; u++)
+        TS_TRY(bring(g, u));
+    if (last + 1 < s->n_units && g->unit[last + 1].state == TS_GATHER_OLD)
+        return start(g, last + 1);
+    bool done;
+    return last + 1 < s->n_units ? ts_comm_test(g->comm, &g->unit[last + 1].request, &done) : TS_OK;
+}
+
+ts_status ts_gather_init(ts_gather *g, ts_param_set *params, ts_comm *comm, bool overlap)
+{
+    *g = (ts_gather){ 0 };
+    if (ts_shards_alone(&params->shards))
+        return TS_OK;
+    TS_ASSERT(comm->size == params->shards.o.size && comm->rank == params->shards.o.rank,
+              "shares of rank %d of %d", params->shards.o.rank, params->shards.o.size);
+    *g = (ts_gather){ .params = params, .comm = comm, .overlap = overlap };
+    params->keeper = (ts_param_keeper){ need, g };
+    TS_TRY(ts_alloc(&g->unit, (size_t)params->shards.n_units, sizeof *g->unit));
+    return ts_alloc(&g->counts, 2 * (size_t)comm->size, sizeof *g->counts);
+}
+
+void ts_gather_deinit(ts_gather *g)
+{
+    if (g->params)
+        g->params->keeper = (ts_param_keeper){ 0 };
+    ts_free(&g->unit);
+    ts_free(&g->counts);
+    *g = (ts_gather){ 0 };
+}
+
+ts_status ts_gather_update(ts_gather *g)
+{
+    if (!g->params)
+        return TS_OK;
+    for (int64_t u = 0; u < shards_of(g)->n_units; u++) {
+        convert(g, u);
+        g->unit[u].state = TS_GATHER_OLD;
+    }
+    g->missing = shards_of(g)->n_units;
+    TS_TRY(g->params->dev->sync(g->params->dev));
+    return g->overlap ? start(g, 0) : ts_gather_finish(g);
+}
+
+ts_status ts_gather_finish(ts_gather *g)
+{
+    for (int64_t u = 0; g->missing && u < shards_of(g)->n_units; u++)
+        TS_TRY(bring(g, u));
+    return TS_OK;
+}

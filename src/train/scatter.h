@@ -1,0 +1,44 @@
+/* Gradients where they are shared out (tensor/shards.h): summed over the processes so that each gets the
+ * sums of its own shares. In which order they are added is as without shares: see train/grads.h. */
+#ifndef TS_TRAIN_SCATTER_H
+#define TS_TRAIN_SCATTER_H
+#include "dist/comm.h"
+#include "tensor/param.h"
+
+typedef struct ts_scatter_options {
+    bool overlap;       /* a unit goes as soon as it is complete, while backward goes on */
+    bool deterministic; /* added in the order of the global batch (dist/ordered.h) */
+    bool in_bf16;       /* rounded to bf16 on the way, as dist/bf16_sum.h says */
+} ts_scatter_options;
+
+typedef struct ts_scatter_unit {
+    int64_t params, missing; /* that lie in it; of these, not yet complete */
+    bool is_sent;
+    ts_comm_request *request;
+} ts_scatter_unit;
+
+typedef struct ts_scatter {
+    ts_param_set *params; /* NULL: nothing is shared out */
+    ts_comm *comm;
+    ts_scatter_options o;
+    ts_scatter_unit *unit;
+    int64_t *counts;        /* [2 * size] of every rank's share, and where it begins in the unit */
+    ts_storage *own;        /* deterministic: the sums so far */
+    ts_storage *room;       /* deterministic: what is received; in bf16: what is sent, then received */
+    int64_t n_room;
+} ts_scatter;
+
+/* Borrows both; the set has its gradients. */
+ts_status ts_scatter_init(ts_scatter *s, const ts_scatter_options *o, ts_param_set *params,
+                          ts_comm *comm) TS_NODISCARD;
+void ts_scatter_deinit(ts_scatter *s);
+/* As ts_grads_*, which calls. */
+ts_status ts_scatter_begin(ts_scatter *s) TS_NODISCARD;
+void ts_scatter_enter(ts_scatter *s); /* the last micro-batch */
+ts_status ts_scatter_param_done(ts_scatter *s, const ts_param *p) TS_NODISCARD;
+ts_status ts_scatter_progress(ts_scatter *s) TS_NODISCARD;
+ts_status ts_scatter_leave(ts_scatter *s) TS_NODISCARD;
+/* The sums: an array of the own shares (is_own), or in their places in the set's flat array. */
+ts_status ts_scatter_finish(ts_scatter *s, float **sums) TS_NODISCARD;
+static inline bool ts_scatter_is_own(const ts_scatter *s) { return s->own; }
+#endif

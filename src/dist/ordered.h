@@ -5,12 +5,12 @@
 #define TS_DIST_ORDERED_H
 #include "dist/comm.h"
 
-/* The part of [0, total) that a rank owns: whole blocks of 64 but at the end, nearly equal
- * parts. */
+/* The part of [0, total) that a rank owns: whole blocks of 64 but at the end, nearly equal parts, of which
+ * none is longer than the first rank's. */
 static inline int64_t ts_ordered_begin(int64_t total, int size, int rank)
 {
-    const int64_t blocks = (total + 63) / 64,
-                  begin = (blocks / size * rank + blocks % size * rank / size) * 64;
+    const int64_t blocks = (total + 63) / 64, more = blocks % size,
+                  begin = (blocks / size * rank + (rank < more ? rank : more)) * 64;
     return begin < total ? begin : total;
 }
 

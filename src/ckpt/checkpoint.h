@@ -25,15 +25,16 @@
 
 typedef enum ts_ckpt_part { TS_CKPT_MODEL, TS_CKPT_OPTIMIZER, TS_CKPT_PARTS } ts_ckpt_part;
 
-/* One tensor; names are unique over both parts. Every rank brings the same list and holds the whole
- * tensor; the ranks share the writing. */
+/* One tensor; names are unique over both parts. Every rank brings the same list; each tensor is held whole
+ * by all ranks, or by those of a group (ts_ckpt_options.group_of), who share the writing of it. */
 typedef struct ts_ckpt_tensor {
     const char *name; /* borrowed during the call */
     ts_ckpt_part part;
     ts_st_dtype dtype;
     int rank;
     int64_t shape[TS_ST_MAX_RANK]; /* global */
-    const void *data;              /* row-major; borrowed during the call */
+    const void *data;              /* row-major; borrowed during the call; NULL where it is not held */
+    int holder;                    /* the group that holds it */
     /* the rows held here: 0 and shape[0] (or 0 and 0), nothing else yet */
     int64_t row0, rows;
 } ts_ckpt_tensor;
@@ -46,6 +47,8 @@ typedef struct ts_ckpt_options {
     size_t
         staging_bytes; /* background: at most so much memory per rank for copies (0: no limit); what
                              * does not fit is written before save returns */
+    const int *group_of; /* [ranks] each one's group; borrowed, as long as the checkpointer lives. NULL: all
+                            ranks hold all tensors */
     const ts_side_files *files; /* saved with each iteration (rank 0); borrowed, may be NULL */
     /* Where the tensors' data are no host memory: copies n bytes of them to the host. Called during
      * ts_checkpointer_save, by its caller's thread. NULL: they are. */

@@ -43,7 +43,8 @@ static ts_status cut_part(ckpt_plan *p, ts_ckpt_part part, size_t limit)
     for (int64_t i = 0; i < p->n; i++) {
         if (p->tensors[i].part != part)
             continue;
-        if (!s || (s->n && p->sizes[i] > limit - (s->bytes < limit ? s->bytes : limit))) {
+        if (!s || (s->n && p->tensors[i].holder != p->tensors[s->first].holder) ||
+            (s->n && p->sizes[i] > limit - (s->bytes < limit ? s->bytes : limit))) {
             TS_TRY(add_shard(p, part, i));
             s = &p->shards[p->n_shards - 1];
         }
@@ -57,16 +58,18 @@ static ts_status cut_part(ckpt_plan *p, ts_ckpt_part part, size_t limit)
     return TS_OK;
 }
 
-/* Each shard to the rank that has least to write so far. */
-static ts_status deal(ckpt_plan *p, int world_size)
+/* Each shard to the rank of those that hold it that has least to write so far. */
+static ts_status deal(ckpt_plan *p, int world_size, const int *group_of)
 {
     size_t *load = NULL;
     TS_TRY(ts_alloc(&load, (size_t)world_size, sizeof *load));
     for (size_t i = 0; i < p->n_shards; i++) {
-        int least = 0;
-        for (int r = 1; r < world_size; r++)
-            if (load[r] < load[least])
+        const int holder = p->tensors[p->shards[i].first].holder;
+        int least = -1;
+        for (int r = 0; r < world_size; r++)
+            if ((!group_of || group_of[r] == holder) && (least < 0 || load[r] < load[least]))
                 least = r;
+        TS_ASSERT(least >= 0, "no rank holds the tensors of group %d", holder);
         p->shards[i].writer = least;
         load[least] += p->shards[i].bytes + 1;
     }
@@ -147,7 +150,7 @@ static void measure(ckpt_plan *p)
 }
 
 ts_status ckpt_plan_make(const ts_ckpt_tensor *tensors, int64_t n, size_t max_shard_bytes,
-                         int world_size, ckpt_plan *out)
+                         int world_size, const int *group_of, ckpt_plan *out)
 {
     ckpt_plan p = { 0 };
     size_t total[TS_CKPT_PARTS] = { 0 };
@@ -163,7 +166,7 @@ ts_status ckpt_plan_make(const ts_ckpt_tensor *tensors, int64_t n, size_t max_sh
         st = cut_part(&p, (ts_ckpt_part)part, share < max_shard_bytes ? share : max_shard_bytes);
     }
     if (st == TS_OK)
-        st = deal(&p, world_size);
+        st = deal(&p, world_size, group_of);
     for (size_t i = 0; st == TS_OK && i < p.n_shards; i++) {
         const ckpt_shard *s = &p.shards[i];
         qsort(p.tensors + s->first, (size_t)s->n, sizeof *p.tensors, by_layout);

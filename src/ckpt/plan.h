@@ -24,8 +24,9 @@ typedef struct ckpt_plan {
     int64_t digest;    /* of names, types and shapes; equal on all ranks */
 } ckpt_plan;
 
-/* The same on every rank. A name given twice or a tensor held in part is a programmer's mistake. */
+/* The same on every rank. group_of: as in the options, or NULL. A name given twice or a tensor held in part
+ * is a programmer's mistake. */
 ts_status ckpt_plan_make(const ts_ckpt_tensor *tensors, int64_t n, size_t max_shard_bytes,
-                         int world_size, ckpt_plan *out) TS_NODISCARD;
+                         int world_size, const int *group_of, ckpt_plan *out) TS_NODISCARD;
 void ckpt_plan_deinit(ckpt_plan *p);
 #endif

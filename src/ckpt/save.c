@@ -93,7 +93,8 @@ static ts_status prepare(ts_checkpointer *c, job *j, const ts_ckpt_tensor *tenso
     char name[CKPT_NAME];
     ts_str path = { 0 };
     ckpt_folder_name(name, ".tmp-", j->iteration);
-    TS_TRY(ckpt_plan_make(tensors, n, c->options.max_shard_bytes, c->world->size, &j->plan));
+    TS_TRY(ckpt_plan_make(tensors, n, c->options.max_shard_bytes, c->world->size,
+                          c->options.group_of, &j->plan));
     TS_TRY(ts_path_join(&path, c->dir, name));
     j->folder = path.s; /* taken over */
     if (c->world->rank != 0)

@@ -58,6 +58,7 @@ typedef struct loop {
     const ts_job_hooks *hooks;
     ts_recorder *recorder;         /* rank 0 */
     ts_checkpointer *checkpointer; /* with --save */
+    int *stage_of; /* [processes] whose tensors each of them holds */
     int64_t saved;                 /* iteration saved last */
     int64_t batch;                 /* sequences of the last step; 0: none yet */
     double began;
@@ -281,14 +282,24 @@ static bool may_be_again(const ts_job *j)
     return j->trainer->iteration > 0 || (load && to && !strcmp(load, to));
 }
 
+static ts_status list_stages(loop *l)
+{
+    TS_TRY(ts_alloc(&l->stage_of, (size_t)l->j->comm->size, sizeof *l->stage_of));
+    for (int r = 0; r < l->j->comm->size; r++)
+        l->stage_of[r] = ts_mesh_at(l->j->mesh, TS_MESH_PP, r);
+    return TS_OK;
+}
+
 static ts_status open_loop(loop *l)
 {
     const ts_train_options *o = &l->j->o->train;
     ts_status st = TS_OK;
     if (o->save) {
+        TS_TRY(ts_comm_agree(l->j->comm, list_stages(l)));
         const ts_ckpt_options c = { .dir = o->save,
                                     .keep = o->keep > 0 ? o->keep : 0,
                                     .is_background = o->async_save,
+                                    .group_of = l->stage_of,
                                     .files = &l->j->model.files,
                                     .fetch = l->j->dev->on_host ? NULL : ts_trainer_fetch,
                                     .fetch_ctx = l->j->dev };
@@ -356,6 +367,7 @@ ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks)
         st = ts_recorder_close(&l.recorder);
     ts_recorder_destroy(&l.recorder);
     ts_checkpointer_destroy(&l.checkpointer);
+    ts_free(&l.stage_of);
     if (hooks->signals)
         watch_signals(false, also);
     return st;

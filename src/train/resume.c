@@ -1,6 +1,7 @@
 #include "train/resume.h"
 
 #include "model/param_read.h"
+#include "train/stage_list.h"
 #include "train/whole.h"
 
 #include <math.h>
@@ -61,8 +62,8 @@ static ts_status state_text(const ts_trainer *t, const ts_model *m, const ts_opt
 typedef enum kind { VALUES, FIRST_MOMENT, SECOND_MOMENT, KINDS } kind;
 
 typedef struct tensor_list {
+    ts_saved *of; /* [n] what this process holds; then all that is saved */
     ts_ckpt_tensor *t;
-    char (*name)[128];
     int64_t n;
     ts_whole whole[KINDS];
 } tensor_list;
@@ -94,9 +95,10 @@ static void add_tensor(const ts_trainer *t, tensor_list *l, size_t i, kind k)
     const void *data = keeps(t, k) ? ts_whole_of(&l->whole[k], p) : NULL;
     if (!data)
         return;
-    snprintf(l->name[l->n], sizeof *l->name, "%s%s", prefix[k], p->name);
-    l->t[l->n] = (ts_ckpt_tensor){
-        .name = l->name[l->n],
+    ts_saved *s = &l->of[l->n++];
+    snprintf(s->name, sizeof s->name, "%s%s", prefix[k], p->name);
+    s->key = k == VALUES ? p->id : t->objective->params->next_id + 2 * p->id + k - FIRST_MOMENT;
+    s->tensor = (ts_ckpt_tensor){
         .part = k == VALUES ? TS_CKPT_MODEL : TS_CKPT_OPTIMIZER,
         .dtype = ts_whole_type(&l->whole[k], p) == TS_DTYPE_BF16 ? TS_ST_BF16 : TS_ST_F32,
         .rank = p->rank,
@@ -104,19 +106,29 @@ static void add_tensor(const ts_trainer *t, tensor_list *l, size_t i, kind k)
         .data = data,
         .rows = p->place.dim[0].whole
     };
-    l->n++;
 }
 
 static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
 {
     const ts_param_set *p = t->objective->params;
-    TS_TRY(ts_alloc(&l->t, p->n * KINDS, sizeof *l->t));
-    TS_TRY(ts_alloc(&l->name, p->n * KINDS, sizeof *l->name));
+    TS_TRY(ts_alloc(&l->of, p->n * KINDS, sizeof *l->of));
     for (size_t i = 0; i < p->n; i++)
         add_tensor(t, l, i, VALUES);
     for (size_t i = 0; i < p->n; i++) {
         add_tensor(t, l, i, FIRST_MOMENT);
         add_tensor(t, l, i, SECOND_MOMENT);
+    }
+    return TS_OK;
+}
+
+/* What all stages have. */
+static ts_status list_all(const ts_trainer *t, tensor_list *l)
+{
+    TS_TRY(ts_stage_list(t->mesh->comm[TS_MESH_PP], &l->of, &l->n));
+    TS_TRY(ts_alloc(&l->t, (size_t)l->n, sizeof *l->t));
+    for (int64_t i = 0; i < l->n; i++) {
+        l->t[i] = l->of[i].tensor;
+        l->t[i].name = l->of[i].name;
     }
     return TS_OK;
 }
@@ -164,13 +176,15 @@ ts_status ts_trainer_save(ts_trainer *t, const ts_model *m, ts_checkpointer *c,
         st = state_text(t, m, options, &state);
     st = ts_comm_agree(t->comm, st); /* other groups know nothing of this one's failure */
     if (st == TS_OK)
+        st = ts_comm_agree(t->comm, list_all(t, &l));
+    if (st == TS_OK)
         st = ts_checkpointer_save(c, t->iteration, l.t, l.n, state.s);
     ts_trainer_book_copies(t, (int64_t)ts_checkpointer_staging(c));
     ts_str_deinit(&state);
     for (kind k = VALUES; k < KINDS; k++)
         ts_whole_deinit(&l.whole[k]);
     ts_free(&l.t);
-    ts_free(&l.name);
+    ts_free(&l.of);
     return st;
 }
 

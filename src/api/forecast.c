@@ -10,10 +10,7 @@ struct ts_forecast {
 
 static void take_figures(const ts_plan *p, ts_forecast_figures *f)
 {
-    const ts_plan_rank *r = &p->rank[0];
-    for (int i = 1; i < p->n_ranks; i++)
-        if (p->rank[i].mem.peak > r->mem.peak)
-            r = &p->rank[i];
+    const ts_plan_rank *r = ts_plan_worst(p);
     *f = (ts_forecast_figures){
         .world_size = p->world_size,
         .parameters = p->parameters,
@@ -43,10 +40,15 @@ static ts_status fill(const ts_job_options *o, const ts_option_set *set, const t
                       ts_forecast *f)
 {
     ts_plan plan;
-    TS_TRY(ts_plan_run(o, set, p, &plan));
-    take_figures(&plan, &f->f);
-    TS_TRY(ts_plan_json(&plan, &f->json));
-    return ts_plan_table(&plan, &f->table);
+    ts_status st = ts_plan_run(o, set, p, &plan);
+    if (st == TS_OK) {
+        take_figures(&plan, &f->f);
+        st = ts_plan_json(&plan, &f->json);
+    }
+    if (st == TS_OK)
+        st = ts_plan_table(&plan, &f->table);
+    ts_plan_deinit(&plan);
+    return st;
 }
 
 ts_status ts_forecast_make(const char *const *options, size_t n, ts_forecast **out)

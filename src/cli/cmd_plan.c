@@ -23,13 +23,15 @@ static ts_status print_plan(const ts_job_options *o, const ts_option_set *set,
     ts_str text = { 0 };
     int64_t rank; /* under a launcher one process speaks */
     ts_comm_launched(&rank);
-    TS_TRY(ts_plan_run(o, set, p, &plan));
-    const ts_status st = p->json ? ts_plan_json(&plan, &text) : ts_plan_table(&plan, &text);
+    ts_status st = ts_plan_run(o, set, p, &plan);
+    if (st == TS_OK)
+        st = p->json ? ts_plan_json(&plan, &text) : ts_plan_table(&plan, &text);
     if (st == TS_OK && rank == 0)
         ts_job_warn_alone(o, set, plan.world_size);
     if (st == TS_OK && rank == 0)
         fputs(text.s, stdout);
     ts_str_deinit(&text);
+    ts_plan_deinit(&plan);
     return st;
 }
 

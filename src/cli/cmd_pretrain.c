@@ -50,18 +50,24 @@ static void say_memory(const ts_training *t)
     char peak[32], weights[32], gradients[32], optimizer[32], activations[32];
     o.dist.nnodes = o.dist.worker_num = 0;
     o.dist.nproc_per_node = t->comm->local_size;
-    if (t->comm->rank || ts_plan_run(&o, t->set, &p, &plan) != TS_OK)
+    if (t->comm->rank)
         return;
-    const ts_mem_ledger *m = &plan.rank[0].mem;
+    if (ts_plan_run(&o, t->set, &p, &plan) != TS_OK) {
+        ts_plan_deinit(&plan);
+        return;
+    }
+    const ts_mem_ledger *m = &ts_plan_worst(&plan)->mem;
     ts_log(ts_plan_fits(&plan) ? TS_LOG_INFO : TS_LOG_WARN,
-           "memory: about %s in each process at the highest moment of a step (weights %s, gradients "
+           "memory: about %s in %s at the highest moment of a step (weights %s, gradients "
            "%s, optimizer %s, activations %s)%s",
            ts_human_bytes((double)m->peak, peak),
+           plan.n_ranks > 1 ? "each process of the largest stage" : "each process",
            ts_human_bytes((double)m->at_peak[TS_MEM_WEIGHT], weights),
            ts_human_bytes((double)m->at_peak[TS_MEM_GRAD], gradients),
            ts_human_bytes((double)m->at_peak[TS_MEM_OPTIM], optimizer),
            ts_human_bytes((double)m->at_peak[TS_MEM_ACT], activations),
            ts_plan_fits(&plan) ? "" : ", which does not fit: see `tessera plan` with the same options");
+    ts_plan_deinit(&plan);
 }
 
 static ts_status train(ts_training *t)

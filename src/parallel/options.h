@@ -34,6 +34,7 @@ extern const size_t ts_parallel_option_count;
 extern const ts_option ts_pipeline_option_rows[];
 extern const size_t ts_pipeline_option_count;
 
+ts_schedule_recompute ts_parallel_recompute(const ts_parallel_options *o);
 /* Contradictions between options of a pipeline: TS_ERR_USER that names them. */
 ts_status ts_pipeline_options_check(const ts_parallel_options *o,
                                     const ts_option_set *set) TS_NODISCARD;

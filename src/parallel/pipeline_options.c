@@ -105,3 +105,8 @@ ts_status ts_pipeline_options_check(const ts_parallel_options *o, const ts_optio
                             staged[i]);
     return TS_OK;
 }
+
+ts_schedule_recompute ts_parallel_recompute(const ts_parallel_options *o)
+{
+    return o->in_advance ? TS_AGAIN_ADVANCE : o->in_bubble ? TS_AGAIN_BUBBLE : TS_AGAIN_NONE;
+}

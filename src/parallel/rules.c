@@ -1,6 +1,7 @@
 #include "parallel/rules.h"
 
 #include "base/str.h"
+#include "parallel/stages.h"
 
 #define LL(n) ((long long)(n))
 
@@ -199,13 +200,43 @@ static ts_status parts_rule(const ts_layout *l, ts_str *say)
                                                    LL(n));
 }
 
+/* ---- stages ---- */
+
+/* Layers over stages, and micro-batches over the schedule of these. */
+static ts_status check_stages(const ts_layout *l, ts_stages *s)
+{
+    const int64_t dp = ts_layout_replicas(l);
+    TS_TRY(ts_stages_make(l->o, l->n_layers, l->empty, l->n_empty, s));
+    const ts_schedule_shape shape = { .n_stages = s->n_stages,
+                                      .n_chunks = s->n_chunks,
+                                      .n_micro = l->global && dp ? l->global / l->micro / dp : 1,
+                                      .group = l->o->group,
+                                      .recompute = ts_parallel_recompute(l->o) };
+    return dp && (!l->global || global_fits(l, dp)) ? ts_schedule_fits(s->schedule, &shape) : TS_OK;
+}
+
+static ts_status stages_rule(const ts_layout *l, ts_str *say)
+{
+    ts_stages s;
+    if (l->pp == 1 || !l->n_layers)
+        return TS_OK;
+    const ts_status st = check_stages(l, &s);
+    const bool is_v = s.schedule == TS_SCHEDULE_DUALPIPEV;
+    ts_stages_deinit(&s);
+    if (st == TS_OK && is_v && l->tied)
+        return ts_str_puts(say, "schedule dualpipev: the model's output layer is its embedding "
+                                "(tie_word_embeddings): choose another schedule, or give "
+                                "--untie-embeddings-and-output-weights");
+    return st == TS_ERR_USER ? ts_str_puts(say, ts_error_message()) : st;
+}
+
 /* ---- all of them ---- */
 
 typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
 static rule_fn *const rules[] = { world_rule, expert_rule,     order_rule, batch_rule, heads_rule,
                                   mlp_rule,   vocabulary_rule, norm_rule,  rows_rule,
-                                  overlap_rule, parts_rule };
+                                  overlap_rule, parts_rule, stages_rule };
 
 int64_t ts_layout_replicas(const ts_layout *l)
 {

@@ -11,6 +11,9 @@ typedef struct ts_layout {
     int64_t micro, global;      /* sequences; global 0: micro on each process */
     int64_t seq_length;
     int64_t heads, kv_heads, ffn, hidden, vocab, n_layers; /* of the model; 0: not known */
+    const int64_t *empty;       /* [n_empty] layers that are none, as ts_stages_make takes them */
+    int64_t n_empty;
+    bool tied;                  /* the output layer is the embedding */
     bool norm_of_all_heads;     /* of queries and keys, over all heads together */
     const ts_parallel_options *o;
 } ts_layout;

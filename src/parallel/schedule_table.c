@@ -103,6 +103,14 @@ static ts_status check_fit(ts_schedule_kind kind, const ts_schedule_shape *shape
     return r->has_groups ? check_group(names[kind], shape) : TS_OK;
 }
 
+ts_status ts_schedule_fits(ts_schedule_kind kind, const ts_schedule_shape *shape)
+{
+    ts_schedule_shape whole = *shape;
+    whole.group = whole.group ? whole.group : whole.n_stages;
+    TS_TRY(check_sizes(&whole));
+    return check_fit(kind, &whole);
+}
+
 /* ---- making one ---- */
 
 ts_status ts_schedule_create(ts_schedule_kind kind, const ts_schedule_shape *shape,
@@ -112,8 +120,7 @@ ts_status ts_schedule_create(ts_schedule_kind kind, const ts_schedule_shape *sha
     ts_schedule *s;
     if (!whole.group)
         whole.group = whole.n_stages;
-    TS_TRY(check_sizes(&whole));
-    TS_TRY(check_fit(kind, &whole));
+    TS_TRY(ts_schedule_fits(kind, &whole));
     TS_TRY(ts_schedule_empty(&whole, recipes[kind].is_v, &s));
     recipes[kind].make(s);
     ts_status st = recipes[kind].finish ? recipes[kind].finish(s) : TS_OK;

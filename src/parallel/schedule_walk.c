@@ -102,6 +102,12 @@ static bool early_recompute(const ts_walk *w, struct ts_walk_stage *st, int64_t 
     return false;
 }
 
+static double cost_of(const ts_walk *w, int64_t stage, const ts_unit *u)
+{
+    const ts_schedule_costs *c = w->costs;
+    return c->of ? c->of[stage * w->s->shape.n_chunks + u->chunk][u->kind] : c->unit[u->kind];
+}
+
 /* What the stage would do next. */
 static bool next_of(const ts_walk *w, int64_t stage, ts_walk_event *out)
 {
@@ -119,7 +125,7 @@ static bool next_of(const ts_walk *w, int64_t stage, ts_walk_event *out)
     } else {
         out->unit = list->v[st->next];
     }
-    out->end = out->begin + w->costs->unit[out->unit.kind];
+    out->end = out->begin + cost_of(w, stage, &out->unit);
     return true;
 }
 

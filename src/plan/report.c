@@ -108,7 +108,7 @@ static ts_status head(const ts_plan *p, ts_str *out)
         ts_human_bytes(p->hw.bytes_per_second, c));
 }
 
-static ts_status memory(const ts_plan_rank *r, ts_str *out)
+static ts_status memory(const ts_plan_rank *r, int stages, ts_str *out)
 {
     const struct {
         const char *name;
@@ -124,9 +124,13 @@ static ts_status memory(const ts_plan_rank *r, ts_str *out)
     };
     char a[32], b[32];
     const int last = r->rank + r->count - 1;
-    TS_TRY(r->count > 1
-               ? ts_str_printf(out, "\nmemory of each of the ranks %d to %d\n", r->rank, last)
-               : ts_str_printf(out, "\nmemory of rank %d\n", r->rank));
+    if (stages > 1)
+        TS_TRY(ts_str_printf(out, "\nmemory of each process of stage %d (%d, the first is rank %d)\n", r->pp,
+                             r->count, r->rank));
+    else
+        TS_TRY(r->count > 1
+                   ? ts_str_printf(out, "\nmemory of each of the ranks %d to %d\n", r->rank, last)
+                   : ts_str_printf(out, "\nmemory of rank %d\n", r->rank));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const bool is_peak = i == sizeof rows / sizeof *rows - 1;
         if (rows[i].bytes || strcmp(rows[i].name, "swapped"))
@@ -192,7 +196,7 @@ static ts_status kernels(const ts_plan_rank *r, ts_str *out)
     for (const ts_plan_traffic *t = r->traffic; t->group; t++)
         if (t->sent.messages)
             TS_TRY(ts_str_printf(
-                out, "  group %-4s%10lld %14s %12s %12s %6.1f%%\n", t->group,
+                out, "  group %-8s%6lld %14s %12s %12s %6.1f%%\n", t->group,
                 (long long)t->sent.calls, human_count((double)t->sent.messages, "messages", a),
                 ts_human_bytes(t->sent.bytes, b), human_seconds(t->seconds, c),
                 100 * t->seconds / r->seconds));
@@ -204,7 +208,7 @@ ts_status ts_plan_table(const ts_plan *p, ts_str *out)
     char a[32];
     TS_TRY(head(p, out));
     for (int i = 0; i < p->n_ranks; i++) {
-        TS_TRY(memory(&p->rank[i], out));
+        TS_TRY(memory(&p->rank[i], p->n_ranks, out));
         TS_TRY(does_it_fit(p, &p->rank[i], out));
         TS_TRY(kernels(&p->rank[i], out));
     }

@@ -1,6 +1,7 @@
 #include "plan/simulate.h"
 
 #include "dist/world.h"
+#include "parallel/schedule_replay.h"
 #include "plan/hardware.h"
 
 #include <string.h>
@@ -32,12 +33,17 @@ typedef struct simulation {
     double network; /* seconds spent in it */
 } simulation;
 
-/* Communicator number i, the world first; NULL: a dimension of the mesh that is the world. */
+/* Communicator number i, the world first; NULL: there is none, or it is another's. */
 static const ts_comm *group_of(const simulation *s, int i)
 {
-    static const ts_mesh_dim dims[TS_PLAN_GROUPS] = { TS_MESH_DIMS, TS_MESH_TP, TS_MESH_DP, TS_MESH_PP };
-    const ts_comm *c = i ? s->mesh->comm[dims[i]] : s->comm;
-    return i && c == s->comm ? NULL : c;
+    const ts_mesh *m = s->mesh;
+    const ts_comm *const groups[TS_PLAN_GROUPS] = { s->comm, m->comm[TS_MESH_TP], m->comm[TS_MESH_CP],
+                                                    m->comm[TS_MESH_DP], m->comm[TS_MESH_DP_CP],
+                                                    m->comm[TS_MESH_PP], m->pp_back, m->embd };
+    for (int k = 0; k < i; k++)
+        if (groups[k] == groups[i])
+            return NULL;
+    return groups[i];
 }
 
 static void spend(void *ctx, double seconds)
@@ -94,21 +100,33 @@ static ts_status step(const simulation *s, ts_trainer *t, int64_t n_micro, count
     return TS_OK;
 }
 
+/* Micro-batches of which a schedule is in its stride, and those that it takes more at a time. */
+static void stride(const ts_trainer *t, int64_t *few, int64_t *more)
+{
+    enum { ALONE = 3 };
+    const ts_schedule_shape *shape = &t->pipeline.schedule->shape;
+    const int64_t p = shape->n_stages, n = t->feed.n_micro;
+    *more = p > 1 && shape->n_chunks > 1 ? shape->group : 1;
+    const int64_t least = p > 1 ? 4 * p + 2 * *more : ALONE;
+    *few = n <= least ? n : least + (n - least) % *more;
+}
+
 /* The first step also packs weights, so the second is the one that counts. All micro-batches but
  * the first and the last are alike: of many, only as many are run as show what one more adds. */
 static ts_status steps(const simulation *s, ts_trainer *t, counters *out)
 {
-    enum { FEW = 3 };
-    const int64_t n = t->feed.n_micro, few = n < FEW ? n : FEW;
+    int64_t few, of_more;
     counters more;
+    stride(t, &few, &of_more);
+    const int64_t n = t->feed.n_micro;
     TS_TRY(step(s, t, few, out));
     if (t->o->save && t->o->async_save && t->o->save_interval)
         ts_trainer_book_copies(t, (ts_trainer_state_bytes(t) + s->comm->size - 1) / s->comm->size);
     TS_TRY(step(s, t, few, out));
     if (n > few) {
-        TS_TRY(step(s, t, few + 1, &more));
+        TS_TRY(step(s, t, few + of_more, &more));
         more = add(&more, -1, out);
-        *out = add(out, (double)(n - few), &more);
+        *out = add(out, (double)((n - few) / of_more), &more);
     }
     t->feed.n_micro = n;
     return TS_OK;
@@ -134,7 +152,7 @@ static void describe_traffic(const simulation *s, const counters *c, const ts_si
 static void describe_rank(const simulation *s, const counters *c, const ts_sim_hardware *hw,
                           ts_plan_rank *r)
 {
-    *r = (ts_plan_rank){ .rank = s->comm->rank, .count = s->comm->size,
+    *r = (ts_plan_rank){ .rank = s->comm->rank, .count = s->comm->size / s->mesh->size[TS_MESH_PP],
                          .tp = s->mesh->at[TS_MESH_TP], .cp = s->mesh->at[TS_MESH_CP],
                          .ep = s->mesh->at[TS_MESH_EP], .dp = s->mesh->at[TS_MESH_DP],
                          .pp = s->mesh->at[TS_MESH_PP], .mem = s->dev->mem, .seconds = c->seconds,
@@ -149,11 +167,16 @@ static void describe_rank(const simulation *s, const counters *c, const ts_sim_h
         c->activation_bytes > 0 ? c->activation_seconds / c->activation_bytes : 0;
 }
 
-static ts_status simulate(const simulation *s, ts_job *job, ts_plan *p)
+/* What the stages' units take, for the replay of the schedule. */
+typedef struct timing {
+    double (*of)[TS_UNIT_KINDS]; /* [stage * chunks + chunk] */
+    double rest;                 /* the longest of what is no unit: reduction, optimizer */
+    double message;
+} timing;
+
+static void describe_job(const ts_job *job, ts_plan *p)
 {
-    ts_trainer *t = job->trainer;
-    counters c;
-    TS_TRY(steps(s, t, &c));
+    const ts_trainer *t = job->trainer;
     p->parameters = ts_decoder_parameters(job->model.decoder);
     p->trained = ts_decoder_trained(job->model.decoder);
     p->layers = job->model.decoder->arch.n_layers;
@@ -166,25 +189,118 @@ static ts_status simulate(const simulation *s, ts_job *job, ts_plan *p)
     p->ramp = t->feed.ramp;
     p->train_iters = job->train_iters;
     p->seq_length = t->o->seq_length;
-    describe_rank(s, &c, &p->hw, &p->rank[0]);
-    p->n_ranks = 1;
-    p->step_seconds = p->rank[0].seconds;
-    p->tokens_per_second = (double)p->global * (double)p->seq_length / p->step_seconds;
+    p->schedule = t->pipeline.kind.schedule;
+    p->chunks = t->pipeline.schedule->shape.n_chunks;
+}
+
+/* Each unit of this stage, and what is left of the step beside them. */
+static void time_units(const ts_trainer *t, const counters *c, timing *y)
+{
+    const ts_pipeline *p = &t->pipeline;
+    const int64_t v = p->schedule->shape.n_chunks;
+    double units = 0;
+    for (int64_t k = 0; k < v * TS_UNIT_KINDS; k++) {
+        const struct ts_unit_time *x = &p->time[k];
+        const double one = x->units ? x->seconds / (double)x->units : 0;
+        y->of[p->stage * v + k / TS_UNIT_KINDS][k % TS_UNIT_KINDS] = one;
+        units += one * (double)x->units * (double)t->feed.n_micro /
+                 (double)p->schedule->shape.n_micro;
+    }
+    const double rest = c->seconds - units;
+    y->rest = rest > y->rest ? rest : y->rest;
+}
+
+static double unit_clock(void *simulated)
+{
+    const simulation *s = simulated;
+    return ts_sim_seconds(s->dev) - s->network;
+}
+
+static ts_status simulate(simulation *s, ts_job *job, ts_plan *p, ts_plan_rank *r, timing *y)
+{
+    ts_trainer *t = job->trainer;
+    counters c;
+    t->pipeline.clock = unit_clock;
+    t->pipeline.clock_ctx = s;
+    TS_TRY(steps(s, t, &c));
+    describe_rank(s, &c, &p->hw, r);
+    if (!y->of)
+        TS_TRY(ts_alloc(&y->of, (size_t)(job->stages.n_stages * job->stages.n_chunks), sizeof *y->of));
+    time_units(t, &c, y);
+    y->message = ts_comm_sim_seconds(&(ts_comm_sim_link){ p->hw.network_bytes_per_second,
+                                                          p->hw.network_latency, NULL, NULL },
+                                     &(ts_comm_traffic){ .messages = 1,
+                                                         .bytes = (double)t->pipeline.passing.size });
     return TS_OK;
 }
 
-static ts_status open_and_simulate(const ts_job_options *o, const ts_option_set *set, simulation *s,
-                                   ts_plan *p)
+/* A rank on a device of its own; *next: the rank of the next stage in its place, -1 for the last. */
+static ts_status one_rank(const ts_job_options *o, const ts_option_set *set, int rank, ts_plan *p,
+                          timing *y, int *next)
 {
-    const ts_comm_sim_link link = { p->hw.network_bytes_per_second, p->hw.network_latency, spend,
-                                    s };
+    simulation s = { 0 };
     ts_job job;
-    TS_TRY(ts_comm_sim_create(0, p->world_size, "world", &link, &s->comm));
-    TS_TRY(ts_dist_options_check(&o->dist, s->comm));
-    TS_TRY(ts_job_open(o, set, s->dev, s->comm, false, &job));
-    s->mesh = job.mesh;
-    const ts_status st = simulate(s, &job, p);
-    ts_job_close(&job);
+    const ts_comm_sim_link link = { p->hw.network_bytes_per_second, p->hw.network_latency, spend, &s };
+    ts_status st = ts_sim_open_hardware(&p->hw, &s.dev);
+    if (st == TS_OK)
+        st = ts_comm_sim_create(rank, p->world_size, "world", &link, &s.comm);
+    if (st == TS_OK)
+        st = ts_dist_options_check(&o->dist, s.comm);
+    if (st == TS_OK)
+        st = ts_job_open(o, set, s.dev, s.comm, false, &job);
+    if (st == TS_OK) {
+        const ts_mesh *m = s.mesh = job.mesh;
+        const int stage = m->at[TS_MESH_PP];
+        if (!p->rank)
+            st = ts_alloc(&p->rank, (size_t)m->size[TS_MESH_PP], sizeof *p->rank);
+        if (st == TS_OK)
+            st = simulate(&s, &job, p, &p->rank[p->n_ranks++], y);
+        *next = ts_mesh_is_last_stage(m) ? -1 : ts_mesh_rank(m, TS_MESH_PP, rank, stage + 1);
+        describe_job(&job, p);
+        ts_job_close(&job);
+    }
+    ts_comm_destroy(&s.comm);
+    ts_device_close(&s.dev);
+    return st;
+}
+
+/* Stages wait for one another as the schedule says; the rest comes behind it. */
+static ts_status add_up(ts_plan *p, const ts_schedule_shape *shape, const timing *y)
+{
+    const ts_schedule_costs costs = { .of = (const double (*)[TS_UNIT_KINDS])y->of, .send = y->message };
+    ts_schedule *s;
+    ts_replay r;
+    TS_TRY(ts_schedule_create(p->schedule, shape, &s));
+    const ts_status st = ts_schedule_replay(s, &costs, &r);
+    if (st == TS_OK) {
+        double idle = 0;
+        for (int64_t k = 0; k < r.n_stages; k++)
+            idle += r.stage[k].idle / (double)r.n_stages;
+        p->step_seconds = r.makespan + y->rest;
+        p->bubble = idle / p->step_seconds;
+        ts_replay_deinit(&r);
+    }
+    ts_schedule_destroy(&s);
+    return st;
+}
+
+static ts_status all_ranks(const ts_job_options *o, const ts_option_set *set, ts_plan *p)
+{
+    timing y = { 0 };
+    ts_status st = TS_OK;
+    for (int rank = 0; st == TS_OK && rank >= 0;)
+        st = one_rank(o, set, rank, p, &y, &rank);
+    const ts_schedule_shape shape = { .n_stages = p->n_ranks, .n_chunks = p->chunks, .n_micro = p->n_micro,
+                                      .group = o->parallel.group,
+                                      .recompute = ts_parallel_recompute(&o->parallel),
+                                      .detaches_weights = o->parallel.detaches };
+    if (st == TS_OK && p->n_ranks > 1)
+        st = add_up(p, &shape, &y);
+    else if (st == TS_OK)
+        p->step_seconds = p->rank[0].seconds;
+    if (st == TS_OK)
+        p->tokens_per_second = (double)p->global * (double)p->seq_length / p->step_seconds;
+    ts_free(&y.of);
     return st;
 }
 
@@ -204,8 +320,8 @@ static int64_t world_size(const ts_job_options *o, const ts_plan_options *p)
 ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p,
                       ts_plan *out)
 {
-    simulation s = { 0 };
     const int64_t world = world_size(o, p), host = o->dist.nproc_per_node;
+    *out = (ts_plan){ 0 };
     if (world > 1 << 24)
         return ts_error(TS_ERR_USER, "%lld processes: at most %d can be planned for",
                         (long long)world, 1 << 24);
@@ -214,9 +330,20 @@ ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const t
                       .memory_limit = (int64_t)(o->runtime.memory_limit_gb * 1e9) };
     TS_TRY(ts_plan_hardware(p->hardware, (int)o->runtime.threads, (int)world, &out->ranks_of_a_host,
                             &out->hw));
-    TS_TRY(ts_sim_open_hardware(&out->hw, &s.dev));
-    const ts_status st = open_and_simulate(o, set, &s, out);
-    ts_comm_destroy(&s.comm);
-    ts_device_close(&s.dev);
-    return st;
+    return all_ranks(o, set, out);
+}
+
+void ts_plan_deinit(ts_plan *p)
+{
+    ts_free(&p->rank);
+    *p = (ts_plan){ 0 };
+}
+
+const ts_plan_rank *ts_plan_worst(const ts_plan *p)
+{
+    const ts_plan_rank *r = &p->rank[0];
+    for (int i = 1; i < p->n_ranks; i++)
+        if (p->rank[i].mem.peak > r->mem.peak)
+            r = &p->rank[i];
+    return r;
 }

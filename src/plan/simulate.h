@@ -14,14 +14,14 @@ typedef struct ts_plan_options {
 extern const ts_option ts_plan_option_rows[];
 extern const size_t ts_plan_option_count;
 
-enum { TS_PLAN_GROUPS = 4 };
+enum { TS_PLAN_GROUPS = 8 };
 typedef struct ts_plan_traffic {
     const char *group; /* "dp"; NULL ends the list */
     ts_comm_traffic sent;
     double seconds;
 } ts_plan_traffic;
 
-/* Ranks that are alike: the first of them. All but the memory is of one step. */
+/* Ranks that are alike, those of a stage: the first of them. All but the memory is of one step. */
 typedef struct ts_plan_rank {
     int rank, count;
     int tp, cp, ep, dp, pp; /* its coordinates */
@@ -43,12 +43,18 @@ typedef struct ts_plan {
     ts_dtype compute;
     int64_t memory_limit;      /* --memory-limit-gb; 0: none */
     int ranks_of_a_host;
-    ts_plan_rank rank[1];      /* layouts of unlike ranks will need more */
+    ts_plan_rank *rank; /* [n_ranks] stage after stage */
     int n_ranks;
+    ts_schedule_kind schedule; /* of the stages */
+    int64_t chunks;            /* of each */
     double step_seconds, tokens_per_second, bubble;
 } ts_plan;
 
-/* The options are pretrain's; no data file is looked at, and of --load only the description. */
+/* The options are pretrain's; no data file is looked at, and of --load only the description. *out is
+ * released by ts_plan_deinit, after a failure too. */
 ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p,
                       ts_plan *out) TS_NODISCARD;
+void ts_plan_deinit(ts_plan *p);
+/* The one with most memory. */
+const ts_plan_rank *ts_plan_worst(const ts_plan *p);
 #endif

@@ -62,10 +62,6 @@ static ts_status stage_of(void *job, const ts_arch *a, ts_decoder_stage *out)
     const ts_status st = ts_stages_make(o, a->n_layers, empty, n, &j->stages);
     ts_free(&empty);
     TS_TRY(st);
-    if (a->tied && j->stages.schedule == TS_SCHEDULE_DUALPIPEV)
-        return ts_error(TS_ERR_USER, "schedule dualpipev: the model's output layer is its embedding "
-                                     "(tie_word_embeddings): choose another schedule, or give "
-                                     "--untie-embeddings-and-output-weights");
     const ts_stages *s = &j->stages;
     const int64_t stage = j->mesh->at[TS_MESH_PP], last = s->n_stages * s->n_chunks - 1;
     TS_TRY(ts_alloc(&j->layers, (size_t)s->n_chunks, sizeof *j->layers));
@@ -268,16 +264,11 @@ static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_dat
     return check_save_hf(j, with_data);
 }
 
-static ts_schedule_recompute recompute_of(const ts_parallel_options *o)
-{
-    return o->in_advance ? TS_AGAIN_ADVANCE : o->in_bubble ? TS_AGAIN_BUBBLE : TS_AGAIN_NONE;
-}
-
 static ts_pipeline_kind pipeline_of(const ts_job *j)
 {
     return (ts_pipeline_kind){ .schedule = j->stages.schedule, .chunks = j->stages.n_chunks,
                                .group = j->o->parallel.group,
-                               .recompute = recompute_of(&j->o->parallel),
+                               .recompute = ts_parallel_recompute(&j->o->parallel),
                                .detaches_weights = j->o->parallel.detaches };
 }
 

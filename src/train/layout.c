@@ -40,18 +40,29 @@ static ts_status describe(const ts_job_options *o, const ts_option_set *set, ts_
     return TS_OK;
 }
 
-/* a NULL: no model is known. */
-static ts_status check(const ts_job_options *o, const ts_arch *a, int64_t world)
+/* a NULL: no model is known. empty: layers that are none. */
+static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t world, const int64_t *empty,
+                            int64_t n_empty)
 {
-    ts_layout l = { .world = world, .tp = o->parallel.tensor, .cp = 1, .pp = 1, .ep = 1,
+    ts_layout l = { .world = world, .tp = o->parallel.tensor, .cp = 1, .pp = o->parallel.pipeline, .ep = 1,
                     .micro = o->train.micro_batch_size, .global = o->train.global_batch_size,
-                    .seq_length = o->train.seq_length, .o = &o->parallel };
+                    .seq_length = o->train.seq_length, .empty = empty, .n_empty = n_empty,
+                    .o = &o->parallel };
     if (a) {
         l.heads = a->n_heads, l.kv_heads = a->n_kv_heads, l.ffn = a->ffn, l.hidden = a->hidden;
-        l.vocab = a->vocab, l.n_layers = a->n_layers;
+        l.vocab = a->vocab, l.n_layers = a->n_layers, l.tied = a->tied;
         l.norm_of_all_heads = a->qk_norm == TS_QK_NORM_FULL;
     }
     return ts_layout_check(&l);
+}
+
+static ts_status check(const ts_job_options *o, const ts_arch *a, int64_t world)
+{
+    int64_t *empty, n;
+    TS_TRY(ts_model_noop_layers(&o->model, &empty, &n));
+    const ts_status st = check_with(o, a, world, empty, n);
+    ts_free(&empty);
+    return st;
 }
 
 ts_status ts_job_check_layout_of(const ts_job_options *o, const ts_arch *a, int64_t world)

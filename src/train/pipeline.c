@@ -58,6 +58,7 @@ static void close_flights(ts_pipeline *p)
 void ts_pipeline_deinit(ts_pipeline *p)
 {
     close_flights(p);
+    ts_free(&p->time);
     ts_schedule_destroy(&p->schedule);
 }
 
@@ -338,13 +339,33 @@ static ts_status backward(const walk *w, const ts_unit *u, double *sums)
     return ends_flight(u) ? leave(w, f) : TS_OK;
 }
 
-static ts_status train_unit(const walk *w, const ts_unit *u, double *sums)
+static ts_status do_unit(const walk *w, const ts_unit *u, double *sums)
 {
     ts_flight *f;
     bool within;
     if (u->kind == TS_UNIT_RECOMPUTE)
         return again(w, u);
     return u->kind == TS_UNIT_FORWARD ? forward(w, u, &f, &within) : backward(w, u, sums);
+}
+
+static ts_status train_unit(const walk *w, const ts_unit *u, double *sums)
+{
+    ts_pipeline *p = w->p;
+    if (!p->clock)
+        return do_unit(w, u, sums);
+    const double began = p->clock(p->clock_ctx);
+    TS_TRY(do_unit(w, u, sums));
+    struct ts_unit_time *time = &p->time[u->chunk * TS_UNIT_KINDS + u->kind];
+    time->seconds += p->clock(p->clock_ctx) - began;
+    time->units++;
+    return TS_OK;
+}
+
+static ts_status begin_timing(ts_pipeline *p)
+{
+    ts_free(&p->time);
+    return p->clock ? ts_alloc(&p->time, (size_t)p->schedule->shape.n_chunks * TS_UNIT_KINDS, sizeof *p->time)
+                    : TS_OK;
 }
 
 static ts_status begin(ts_trainer *t, double weight, walk *w)
@@ -361,6 +382,7 @@ ts_status ts_pipeline_train(ts_trainer *t, double weight, double *sums)
 {
     walk w;
     TS_TRY(begin(t, weight, &w));
+    TS_TRY(begin_timing(w.p));
     for (int64_t i = 0; i < w.units->n; i++)
         TS_TRY(train_unit(&w, &w.units->v[i], sums));
     return ts_passing_finish(&w.p->passing);

@@ -35,6 +35,12 @@ typedef struct ts_pipeline {
     ts_passing passing;
     /* units of this stage up to which messages were asked for, each way */
     int64_t asked[TS_PASS_WAYS];
+    double (*clock)(void *ctx); /* seconds; NULL: nothing is timed */
+    void *clock_ctx;
+    struct ts_unit_time {
+        double seconds;
+        int64_t units;
+    } *time; /* [chunks * TS_UNIT_KINDS] with a clock: of the last step */
 } ts_pipeline;
 
 /* Who has the last part, and so the losses. */

@@ -42,6 +42,7 @@
     X(fill, ts_elementwise_args, ROWWISE)                                                          \
     X(copy, ts_elementwise_args, ROWWISE)                                                          \
     X(add, ts_elementwise_args, ROWWISE)                                                           \
+    X(swap_blocks, ts_swap_blocks_args, ROWWISE)                                                   \
     X(dropout, ts_dropout_args, ROWWISE)                                                           \
     X(col_sum, ts_col_sum_args, ROWWISE)                                                           \
     X(embed_fwd, ts_embed_args, ROWWISE)                                                           \

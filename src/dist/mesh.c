@@ -22,7 +22,9 @@ static int digits_of(const ts_mesh *m, ts_mesh_dim dim, digit d[2])
         dim = TS_MESH_DP_CP;
     d[0] = (digit){ 1, n[dim] };
     switch (dim) {
-    case TS_MESH_TP: return 1;
+    case TS_MESH_TP:
+    case TS_MESH_TP_X: return 1;
+    case TS_MESH_TP_Y: d[0].stride = n[TS_MESH_TP_X]; return 1;
     case TS_MESH_CP:
     case TS_MESH_EP: d[0].stride = tp; return 1;
     case TS_MESH_DP: d[0].stride = tp * cp * behind; return 1;
@@ -57,7 +59,8 @@ int ts_mesh_rank(const ts_mesh *m, ts_mesh_dim dim, int rank, int at)
 
 const char *ts_mesh_dim_name(ts_mesh_dim dim)
 {
-    static const char *const name[] = { "tp", "cp", "ep", "dp", "pp", "dp-cp", "expert-dp" };
+    static const char *const name[] = { "tp", "cp", "ep", "dp", "pp", "dp-cp", "expert-dp",
+                                        "tp-x", "tp-y" };
     return name[dim];
 }
 
@@ -85,7 +88,10 @@ static ts_status measure(const ts_mesh_shape *s, ts_mesh *m)
                         world, (long long)ep, (long long)same, (long long)tp, (long long)pp);
     TS_ASSERT(!s->pp_before_dp || pp == 1 || ep == 1 || ep == cp,
               "stages before samples: %lld of experts, %lld of sequences", (long long)ep, (long long)cp);
+    TS_ASSERT(!s->tp_x || tp % s->tp_x == 0, "%lld processes as a mesh, %d the one way", (long long)tp,
+              s->tp_x);
     m->pp_before_dp = s->pp_before_dp;
+    m->size[TS_MESH_TP_X] = or_one(s->tp_x), m->size[TS_MESH_TP_Y] = s->tp_x ? (int)tp / s->tp_x : 1;
     m->size[TS_MESH_TP] = (int)tp, m->size[TS_MESH_CP] = (int)cp, m->size[TS_MESH_EP] = (int)ep;
     m->size[TS_MESH_DP] = (int)(same / cp), m->size[TS_MESH_PP] = (int)pp;
     m->size[TS_MESH_DP_CP] = (int)same, m->size[TS_MESH_EXPERT_DP] = (int)(same / ep);

@@ -10,6 +10,8 @@
  *
  *   dp * CP + cp = edp * EP + ep
  *
+ * A tensor-parallel group may be a mesh itself: tp = tp_y * TP_X + tp_x.
+ *
  * 16 ranks, TP 2, PP 4 (so DP 2), EP 2:     tp   [0 1] [2 3] [4 5] ...     dp, ep  [0 2] [1 3] ...
  *                                           pp   [0 4 8 12] [1 5 9 13] ... */
 #ifndef TS_DIST_MESH_H
@@ -24,11 +26,14 @@ typedef enum ts_mesh_dim {
     TS_MESH_PP,        /* stages of layers */
     TS_MESH_DP_CP,     /* all that hold the same weights: dp and cp together, cp the faster */
     TS_MESH_EXPERT_DP, /* all that hold the same experts */
+    TS_MESH_TP_X,      /* neighbours of a tp group that is itself a mesh of two dimensions */
+    TS_MESH_TP_Y,      /* those of it that stand alike among their neighbours */
     TS_MESH_DIMS,
 } ts_mesh_dim;
 
 typedef struct ts_mesh_shape {
     int tp, cp, ep, pp; /* 0 is 1; dp is what is left of the world */
+    int tp_x;           /* a tp group is tp_x times tp / tp_x; 0: it is no such mesh */
     bool pp_before_dp;  /* the other order; experts with stages then need an EP of CP */
 } ts_mesh_shape;
 
@@ -37,7 +42,7 @@ typedef struct ts_mesh {
     bool pp_before_dp;
     int size[TS_MESH_DIMS];      /* ranks in a group of the dimension */
     int at[TS_MESH_DIMS];        /* where this rank stands in its own: its rank in comm */
-    /* its own group of each. DP is the world where it is all of it, DP_CP is DP where cp is 1, EXPERT_DP
+    /* its own group of each. TP_X and TP_Y are of one rank where there is no tp_x; DP is the world where it is all of it, DP_CP is DP where cp is 1, EXPERT_DP
      * is DP_CP where ep is 1 */
     ts_comm *comm[TS_MESH_DIMS];
     ts_comm *pp_back; /* the pp group once more: gradients that go back through it have an order of

@@ -109,8 +109,10 @@ static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
     TS_TRY(ts_norm_declare(&last, "decoder.final_layernorm", &d->final_norm));
     d->head = (ts_linear){ .in = a->hidden, .out = rows, .has_bias = a->bias_head, .tied = a->tied,
                            .decoupled = true, .w = a->tied ? d->embedding : NULL };
-    ts_linear_share(&last, &d->head, TS_CUT_COLUMN, 1, 1);
-    return ts_linear_declare(&last, "output_layer", &d->head);
+    ts_declarer by_rows = last;
+    by_rows.group = last.group ? &d->vocabulary : NULL;
+    ts_linear_share(&by_rows, &d->head, TS_CUT_COLUMN, 1, 1);
+    return ts_linear_declare(&by_rows, "output_layer", &d->head);
 }
 
 ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
@@ -130,7 +132,8 @@ static void check_group(const ts_arch *a, const ts_tensor_group *g)
     const bool copies = size > kv;
     TS_ASSERT(size <= a->ffn && size <= a->vocab && a->qk_norm != TS_QK_NORM_FULL &&
                   (copies ? size % kv == 0 && a->n_heads % size == 0
-                          : g->unaligned || (kv % size == 0 && a->ffn % size == 0)),
+                          : g->unaligned || (kv % size == 0 && a->ffn % size == 0)) &&
+                  (!g->x || (!copies && !g->unaligned && g->sequence && a->hidden % g->y->size == 0)),
               "%lld processes cannot share out this model", size);
 }
 
@@ -159,7 +162,8 @@ ts_status ts_decoder_create_stage(ts_device *dev, const ts_arch *arch, ts_dtype 
     TS_TRY(ts_alloc(&d, 1, sizeof *d));
     d->dev = dev;
     d->compute = compute;
-    d->group = alone ? (ts_tensor_group){ 0 } : *group;
+    d->group = d->vocabulary = alone ? (ts_tensor_group){ 0 } : *group;
+    d->vocabulary.x = d->vocabulary.y = NULL;
     ts_status st = ts_param_set_init(&d->params, dev);
     if (st == TS_OK)
         st = ts_arch_copy(arch, &d->arch);

@@ -26,6 +26,7 @@ typedef struct ts_decoder {
     ts_device *dev;
     ts_dtype compute;      /* of activations: F32, BF16, F16 */
     ts_tensor_group group; /* that shares out the layers' matrices; comm NULL: all are here */
+    ts_tensor_group vocabulary; /* the same, for embedding and output layer: one way, by rows */
     bool *here;            /* [n_layers] which are on this stage of a pipeline; the others' blocks */
     bool embeds, ends;     /* have no parameters. And what else is: as in ts_decoder_stage */
     ts_decoder_weight *weights; /* [n_weights] of all stages, in the order of declaration */

@@ -35,6 +35,7 @@ static void share(const ts_declarer *d, ts_attention_layer *l)
     const bool copies = d->group->comm->size > kv;
     const int64_t unit = copies ? l->n_q / d->group->comm->size : queries;
     ts_linear *keys = l->is_apart ? &l->kv : &l->qkv;
+    TS_ASSERT(!copies || !d->group->x, "heads that several processes have, on a mesh of them");
     if (copies)
         share_head(d->group->comm, keys, kv, l->is_apart ? 0 : queries, dim);
     else
@@ -42,8 +43,10 @@ static void share(const ts_declarer *d, ts_attention_layer *l)
     if (l->is_apart)
         ts_linear_share(d, &l->q, TS_CUT_COLUMN, 1, unit * dim);
     ts_linear_share(d, &l->proj, TS_CUT_ROW, 1, unit * dim);
-    l->head0 = l->proj.span[0].begin / dim;
-    l->n_q = l->proj.span[0].n / dim, l->n_kv = copies ? 1 : l->n_q / queries;
+    const ts_comm *y = d->group->y; /* shares out the heads of its x */
+    l->n_q = l->proj.span[0].n / dim / (y ? y->size : 1);
+    l->head0 = l->proj.span[0].begin / dim + (y ? y->rank * l->n_q : 0);
+    l->n_kv = copies ? 1 : l->n_q / queries;
     l->rope.n_q = l->n_q, l->rope.n_kv = l->n_kv;
 }
 

@@ -10,6 +10,8 @@
  * stream is the same on all, or shared out by its rows (sequence parallelism). */
 typedef struct ts_tensor_group {
     ts_comm *comm;
+    ts_comm *x, *y; /* of a mesh of them, which cuts matrices both ways (ops/linear_2d.h); NULL: one way.
+                       Rows of the stream are shared out then, and nothing is uneven */
     bool sequence;
     bool unaligned; /* heads and widths may be shared out unevenly */
     /* of the rows of a product, which travel while others are multiplied: where they are gathered before

@@ -1,16 +1,28 @@
 #include "nn/linear.h"
 
+#include "ops/linear_2d.h"
+
 void ts_linear_share(const ts_declarer *d, ts_linear *l, ts_cut cut, int stretches, int64_t unit)
 {
     if (!d->group)
         return;
-    const ts_comm *c = d->group->comm;
+    const ts_comm *c = d->group->x ? d->group->x : d->group->comm;
     ts_place p = ts_place_whole(cut == TS_CUT_COLUMN ? l->out : l->in, 0);
     ts_place_cut_even(&p, 0, TS_AXIS_TENSOR, c->size, c->rank, stretches, unit);
     l->cut = cut;
     l->n_spans = p.dim[0].n_spans;
     for (int i = 0; i < l->n_spans; i++)
         l->span[i] = p.dim[0].span[i];
+}
+
+/* The side of the weight that x does not share out, and who has a copy of the bias. */
+static void cut_by_y(const ts_tensor_group *g, const ts_linear *l, ts_param_spec *w, ts_param_spec *b)
+{
+    const bool row = l->cut == TS_CUT_ROW;
+    ts_place_cut_even(&w->place, row ? 0 : 1, TS_AXIS_TENSOR, g->y->size, g->y->rank, 1, 1);
+    if (row)
+        ts_place_cut_even(&b->place, 0, TS_AXIS_TENSOR, g->y->size, g->y->rank, 1, 1);
+    b->is_copy = (row ? g->x : g->y)->rank > 0;
 }
 
 ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l)
@@ -25,6 +37,8 @@ ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l
         ts_place_cut(&w.place, l->cut == TS_CUT_ROW, TS_AXIS_TENSOR, l->span, l->n_spans);
     if (l->cut == TS_CUT_COLUMN)
         ts_place_cut(&b.place, 0, TS_AXIS_TENSOR, l->span, l->n_spans);
+    if (l->cut && d->group->x)
+        cut_by_y(d->group, l, &w, &b);
     if (!l->tied)
         TS_TRY(ts_declare(&in, "weight", &w, &l->w));
     return l->has_bias ? ts_declare(&in, "bias", &b, &l->b) : TS_OK;
@@ -47,8 +61,21 @@ static ts_status shared(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_tens
     return (g->sequence ? ts_op_group_scatter : ts_op_group_sum)(tape, g->comm, *y, y);
 }
 
+/* The same on a mesh. */
+static ts_status shared_both_ways(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_tensor **y)
+{
+    const ts_tensor_group *g = l->group;
+    const bool column = l->cut == TS_CUT_COLUMN;
+    const ts_linear_2d_op o = { .w = l->w, .b = l->b, .all = g->comm, .x = g->x, .y = g->y,
+                                .column = column, .stretches = column ? l->n_spans : 1,
+                                .elsewhere = (column ? g->y : g->x)->rank > 0 };
+    return ts_op_linear_2d(tape, &o, x, y);
+}
+
 ts_status ts_linear_forward(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_tensor **y)
 {
-    TS_TRY(l->group ? shared(tape, l, x, y) : ts_op_linear(tape, x, l->w, l->b, y));
+    TS_TRY(!l->group     ? ts_op_linear(tape, x, l->w, l->b, y)
+           : l->group->x ? shared_both_ways(tape, l, x, y)
+                         : shared(tape, l, x, y));
     return l->adapter ? l->adapter->add(l->adapter, tape, x, y) : TS_OK;
 }

@@ -18,7 +18,8 @@ typedef enum ts_cut { TS_CUT_NONE, TS_CUT_COLUMN, TS_CUT_ROW } ts_cut;
 typedef struct ts_linear {
     int64_t in, out;           /* of the whole */
     /* With a group: which rows (COLUMN: a share of the result's columns) or columns (ROW) of the weight
-     * are here, as the module says before it declares. ROW's result is the group's sum. */
+     * are here, as the module says before it declares. ROW's result is the group's sum. On a mesh they
+     * are those of its x, and its y shares out the other side of the weight. */
     ts_cut cut;
     ts_place_span span[TS_PLACE_SPANS];
     int n_spans;

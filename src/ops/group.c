@@ -14,6 +14,7 @@ typedef struct move {
     int64_t n, n_to; /* values of each */
     const void *from;
     void *to;
+    int64_t *at; /* ALL_TO_ALL: [4 * size], counts and offsets of what is sent and received */
 } move;
 
 static ts_comm_call call_of(const ts_comm *c, const move *m, const void *from, void *to)
@@ -21,6 +22,9 @@ static ts_comm_call call_of(const ts_comm *c, const move *m, const void *from, v
     const ts_comm_type t = ts_group_type(m->dtype);
     switch (m->what) {
     case TS_ALL_GATHER: return ts_all_gather(from, to, m->n, t);
+    case TS_ALL_TO_ALL:
+        return ts_all_to_all_v(from, m->at, m->at + c->size, to, m->at + 2 * c->size,
+                               m->at + 3 * c->size, t);
     case TS_REDUCE_SCATTER: return ts_reduce_scatter(from, to, m->n / c->size, t, TS_COMM_SUM);
     default: return ts_all_reduce(to, m->n, t, TS_COMM_SUM);
     }
@@ -58,7 +62,7 @@ static ts_status run_rows(const ts_tape *tape, ts_comm *c, ts_collective what, c
                           const ts_tensor *y)
 {
     return run(tape, c, &(move){ what, x->dtype, ts_tensor_count(x), ts_tensor_count(y),
-                                 ts_tensor_data(x), ts_tensor_data(y) });
+                                 ts_tensor_data(x), ts_tensor_data(y), NULL });
 }
 
 /* A tensor like x, of so many rows. */
@@ -75,7 +79,7 @@ int64_t ts_group_share(const ts_comm *c, const ts_tensor *x)
 
 ts_status ts_group_sum(ts_tape *tape, ts_comm *group, void *data, int64_t n, ts_dtype dtype)
 {
-    return run(tape, group, &(move){ TS_ALL_REDUCE, dtype, n, n, data, data });
+    return run(tape, group, &(move){ TS_ALL_REDUCE, dtype, n, n, data, data, NULL });
 }
 
 ts_status ts_group_gather_into(ts_tape *tape, ts_comm *group, const ts_tensor *x, ts_tensor *all)
@@ -86,6 +90,23 @@ ts_status ts_group_gather_into(ts_tape *tape, ts_comm *group, const ts_tensor *x
 ts_status ts_group_scatter_into(ts_tape *tape, ts_comm *group, const ts_tensor *all, ts_tensor *y)
 {
     return run_rows(tape, group, TS_REDUCE_SCATTER, all, y);
+}
+
+ts_status ts_group_exchange_into(ts_tape *tape, ts_comm *group, const ts_tensor *x, int stride,
+                                 ts_tensor *y)
+{
+    const int size = group->size;
+    const int64_t n = ts_tensor_count(y) / size;
+    move m = { TS_ALL_TO_ALL, x->dtype, ts_tensor_count(x), ts_tensor_count(y), ts_tensor_data(x),
+               ts_tensor_data(y), NULL };
+    TS_ASSERT(n * ((size - 1) / stride + 1) == m.n, "%lld values to %d processes", (long long)m.n, size);
+    TS_TRY(ts_arena_alloc(&tape->arena, 4 * (size_t)size * sizeof *m.at, &m.at));
+    for (int r = 0; r < size; r++) {
+        m.at[r] = m.at[2 * size + r] = n;
+        m.at[size + r] = r / stride * n;
+        m.at[3 * size + r] = r * n;
+    }
+    return run(tape, group, &m);
 }
 
 ts_status ts_group_gather(ts_tape *tape, ts_comm *group, const ts_tensor *x, ts_tensor **y)

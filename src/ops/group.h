@@ -25,6 +25,10 @@ ts_status ts_group_gather_into(ts_tape *tape, ts_comm *group, const ts_tensor *x
                                ts_tensor *all) TS_NODISCARD;
 ts_status ts_group_scatter_into(ts_tape *tape, ts_comm *group, const ts_tensor *all,
                                 ts_tensor *y) TS_NODISCARD;
+/* x consists of equal blocks, y has a block for each rank, of that size: rank r gets block
+ * r / stride of x. */
+ts_status ts_group_exchange_into(ts_tape *tape, ts_comm *group, const ts_tensor *x, int stride,
+                                 ts_tensor *y) TS_NODISCARD;
 /* Everyone's rows. */
 ts_status ts_group_gather(ts_tape *tape, ts_comm *group, const ts_tensor *x,
                           ts_tensor **y) TS_NODISCARD;

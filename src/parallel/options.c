@@ -13,6 +13,13 @@ const ts_option ts_parallel_option_rows[] = {
            "the processes of a layer also share out the rows between its products: less memory"),
     TS_ROW(FLAG, ts_parallel_options, unaligned, "unaligned-linear", NULL, 0, 0, NULL, "layout",
            "heads and widths that --tensor-model-parallel-size does not divide: some processes have one more"),
+    TS_ROW(FLAG, ts_parallel_options, two, "tp-2d", NULL, 0, 0, NULL, "layout",
+           "matrices are cut both ways, over --tp-x times --tp-y processes, and the rows of the stream over all of "
+           "them"),
+    TS_ROW(INT, ts_parallel_options, x, "tp-x", "1", 1, 1 << 20, NULL, "layout",
+           "of --tp-2d: processes that share out a layer's width within (neighbours)"),
+    TS_ROW(INT, ts_parallel_options, y, "tp-y", "1", 1, 1 << 20, NULL, "layout",
+           "of --tp-2d: processes that share out the width of the stream"),
     TS_ROW(FLAG, ts_parallel_options, coc, "use-ascend-coc", NULL, 0, 0, NULL, "layout",
            "what a product's rows are gathered for or summed up travels in --coc-parallel-num parts, while others "
            "are multiplied"),
@@ -45,9 +52,6 @@ const ts_option ts_parallel_option_rows[] = {
     TS_LATER("tp-size", 1, "1", SIZES),
     TS_LATER("ep-size", 1, "1", SIZES),
     TS_LATER("cp-size", 1, "1", SIZES),
-    TS_LATER("tp-2d", 0, NULL, SIZES),
-    TS_LATER("tp-x", 1, "1", SIZES),
-    TS_LATER("tp-y", 1, "1", SIZES),
     TS_LATER("ulysses-degree-in-cp", 1, "1", SIZES),
     TS_LATER("moe-tp-extend-ep", 0, NULL, SIZES),
     LAYOUT("reuse-fp32-param", 0, KEPT),

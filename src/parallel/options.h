@@ -22,6 +22,8 @@ typedef struct ts_parallel_options {
     const char *layout;
     int schedule, method; /* ts_schedule_kind, ts_pipeline_method */
     bool nanopipe, detaches, in_advance, in_bubble;
+    bool two;          /* the processes of `tensor` are x times y, which cut matrices both ways */
+    int64_t x, y;
     /* exchanges beside products: ts_parallel_overlap */
     bool coc, coc_fused, mc2, tp_overlap, no_overlap_gather, no_overlap_scatter;
     int64_t coc_parts, coc_mode;

@@ -169,11 +169,67 @@ static bool tp_fits_rows(const ts_layout *l, int64_t n) { return l->seq_length %
 
 static ts_status rows_rule(const ts_layout *l, ts_str *say)
 {
-    if (!l->o->sequence || tp_fits_rows(l, l->tp))
+    if (!l->o->sequence || l->o->two || tp_fits_rows(l, l->tp))
         return TS_OK;
     TS_TRY(ts_str_printf(say, "--sequence-parallel: " TENSOR " %lld does not divide --seq-length %lld",
                          LL(l->tp), LL(l->seq_length)));
     return may_be(say, l, TENSOR, tp_fits_rows, l->seq_length);
+}
+
+/* ---- tensors cut both ways ---- */
+
+static bool x_fits(const ts_layout *l, int64_t n) { return n > 1 && n < l->tp && l->tp % n == 0; }
+
+static ts_status mesh_rule(const ts_layout *l, ts_str *say)
+{
+    const int64_t x = l->o->x, y = l->o->y;
+    if (!l->o->two)
+        return x == 1 && y == 1 ? TS_OK : ts_str_puts(say, "--tp-x and --tp-y need --tp-2d");
+    if (x > 1 && y > 1 && l->tp % x == 0 && l->tp / x == y)
+        return TS_OK;
+    TS_TRY(ts_str_printf(say, "--tp-2d: --tp-x %lld times --tp-y %lld is not " TENSOR
+                              " %lld, or one of them is 1", LL(x), LL(y), LL(l->tp)));
+    return may_be(say, l, "--tp-x", x_fits, l->tp);
+}
+
+static bool mesh_fits(const ts_layout *l, int64_t n)
+{
+    return (!l->kv_heads || l->kv_heads % n == 0) && (!l->ffn || l->ffn % n == 0) &&
+           l->seq_length % n == 0;
+}
+
+static ts_status mesh_model_rule(const ts_layout *l, ts_str *say)
+{
+    if (!l->o->two || mesh_fits(l, l->tp))
+        return TS_OK;
+    TS_TRY(ts_str_printf(say,
+                         "--tp-2d: " TENSOR " %lld must divide the model's %lld heads of keys and values "
+                         "(num_key_value_heads), the width of its MLP, %lld (intermediate_size), and "
+                         "--seq-length %lld",
+                         LL(l->tp), LL(l->kv_heads), LL(l->ffn), LL(l->seq_length)));
+    return may_be(say, l, "it", mesh_fits, l->seq_length);
+}
+
+static bool y_fits(const ts_layout *l, int64_t n) { return x_fits(l, n) && l->hidden % n == 0; }
+
+static ts_status mesh_width_rule(const ts_layout *l, ts_str *say)
+{
+    if (!l->o->two || l->hidden % l->o->y == 0)
+        return TS_OK;
+    TS_TRY(ts_str_printf(say, "--tp-y %lld does not divide the model's width, %lld (hidden_size)",
+                         LL(l->o->y), LL(l->hidden)));
+    return may_be(say, l, "it", y_fits, l->tp);
+}
+
+static ts_status mesh_alone_rule(const ts_layout *l, ts_str *say)
+{
+    const ts_parallel_options *o = l->o;
+    const char *other = o->sequence    ? "--sequence-parallel (rows of the stream are shared out anyway)"
+                        : o->unaligned ? "--unaligned-linear"
+                        : o->coc       ? "--use-ascend-coc"
+                        : o->mc2       ? "--use-ascend-mc2"
+                                       : NULL;
+    return o->two && other ? ts_str_printf(say, "--tp-2d contradicts %s: give one", other) : TS_OK;
 }
 
 /* ---- exchanges beside products ---- */
@@ -187,7 +243,7 @@ static ts_status overlap_rule(const ts_layout *l, ts_str *say)
                                 "same: give one");
     if ((o->coc || o->mc2) && o->unaligned)
         return ts_str_printf(say, "%s contradicts --unaligned-linear: give one", name);
-    if (l->tp > 1 && (o->mc2 || o->tp_overlap) && !o->sequence)
+    if (l->tp > 1 && (o->mc2 || o->tp_overlap) && !o->sequence && !o->two)
         return ts_str_printf(say, "%s needs --sequence-parallel", name);
     return TS_OK;
 }
@@ -236,7 +292,8 @@ typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
 static rule_fn *const rules[] = { world_rule, expert_rule,     order_rule, batch_rule, heads_rule,
                                   mlp_rule,   vocabulary_rule, norm_rule,  rows_rule,
-                                  overlap_rule, parts_rule, stages_rule };
+                                  overlap_rule, parts_rule, stages_rule,
+                                  mesh_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule };
 
 int64_t ts_layout_replicas(const ts_layout *l)
 {

@@ -39,7 +39,8 @@ static const ts_comm *group_of(const simulation *s, int i)
     const ts_mesh *m = s->mesh;
     const ts_comm *const groups[TS_PLAN_GROUPS] = { s->comm, m->comm[TS_MESH_TP], m->comm[TS_MESH_CP],
                                                     m->comm[TS_MESH_DP], m->comm[TS_MESH_DP_CP],
-                                                    m->comm[TS_MESH_PP], m->pp_back, m->embd };
+                                                    m->comm[TS_MESH_PP], m->pp_back, m->embd,
+                                                    m->comm[TS_MESH_TP_X], m->comm[TS_MESH_TP_Y] };
     for (int k = 0; k < i; k++)
         if (groups[k] == groups[i])
             return NULL;

@@ -14,7 +14,7 @@ typedef struct ts_plan_options {
 extern const ts_option ts_plan_option_rows[];
 extern const size_t ts_plan_option_count;
 
-enum { TS_PLAN_GROUPS = 8 };
+enum { TS_PLAN_GROUPS = 10 };
 typedef struct ts_plan_traffic {
     const char *group; /* "dp"; NULL ends the list */
     ts_comm_traffic sent;

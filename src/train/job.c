@@ -78,6 +78,7 @@ static ts_status stage_of(void *job, const ts_arch *a, ts_decoder_stage *out)
 static ts_model_use use_of(ts_job *j)
 {
     const ts_parallel_parts parts = ts_parallel_overlap(&j->o->parallel);
+    const bool two = j->o->parallel.two;
     return (ts_model_use){ .dev = j->dev, .compute = j->compute, .training = true,
                            .no_grads = j->o->train.skip_train,
                            .master = ts_train_dtype(j->o->train.main_params_dtype),
@@ -86,7 +87,9 @@ static ts_model_use use_of(ts_job *j)
                            .freeze = j->o->train.freeze,
                            .shards = shards_of(j),
                            .group = { .comm = j->mesh->comm[TS_MESH_TP],
-                                      .sequence = j->o->parallel.sequence,
+                                      .x = two ? j->mesh->comm[TS_MESH_TP_X] : NULL,
+                                      .y = two ? j->mesh->comm[TS_MESH_TP_Y] : NULL,
+                                      .sequence = two || j->o->parallel.sequence,
                                       .unaligned = j->o->parallel.unaligned,
                                       .gather_parts = parts.gather, .sum_parts = parts.sum },
                            .stage_of = stage_of, .stage_ctx = j };
@@ -424,6 +427,7 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     TS_TRY(ts_job_check_layout(o, set, comm->size));
     const ts_mesh_shape shape = { .tp = (int)o->parallel.tensor,
                                   .pp = (int)o->parallel.pipeline,
+                                  .tp_x = o->parallel.two ? (int)o->parallel.x : 0,
                                   .pp_before_dp = o->parallel.pp_before_dp };
     TS_TRY(ts_mesh_create(comm, &shape, &j->mesh));
     const ts_status st = open_all(j, with_data);

@@ -97,13 +97,31 @@ static void col_sum(const check_env *e, ts_dtype t, int64_t rows, int64_t cols, 
     }
 }
 
+/* Numbers are moved, so they are equal. */
+static void swap_blocks(const check_env *e, int64_t a, int64_t b, int64_t n)
+{
+    check_case("swap_blocks %lld x %lld of %lld", (long long)a, (long long)b, (long long)n);
+    const ts_swap_blocks_args s = { .a = a, .b = b, .bytes = (size_t)n * sizeof(float),
+                                    .x = check_in(1, TS_DTYPE_F32, a * b * n, 1),
+                                    .y = check_out(TS_DTYPE_F32, a * b * n) };
+    check_kernel(e, TS_KERNEL_swap_blocks, &s, a * b);
+    for (int64_t i = 0; i < a * b * n; i++) {
+        const int64_t j = i / n / a, k = i / n % a;
+        check_near("y", i, ((const float *)s.y)[i], ((const float *)s.x)[(k * b + j) * n + i % n], 0);
+    }
+}
+
 void check_elementwise(const check_env *e)
 {
     static const double scale[] = { 1, 1e-4, 1e4 };
     static const int64_t first[] = { 0, 1, 3, 6, ((int64_t)1 << 34) - 37, ((int64_t)1 << 34) + 5 };
     static const float p[] = { 0, 0.1f, 0.5f, 0.9f };
     int k = 0;
+    swap_blocks(e, 1, 5, 3);
+    swap_blocks(e, 5, 1, 3);
     for (size_t i = 0; i < CHECK_COUNT(sizes); i++) {
+        swap_blocks(e, 7, 3, sizes[i]);
+        swap_blocks(e, 2, 64, sizes[i]);
         for (int x = 0; x < 3; x++)
             for (int y = 0; y < 3; y++)
                 for (int z = 0; z < 3; z++) {

@@ -50,11 +50,12 @@ alike() {
 {
     train one 1 $shape --train-iters 6 --save "$D/one" --save-interval 3 --save-hf "$D/hf-one"
     for layout in "2 tp2" "4 tp4" "4 tp2-dp2" "4 tp2-dp2-order" "2 tp2-sp" "4 tp4-sp" "3 tp3" "8 tp8" "8 tp8-sp" \
-        "2 tp2-coc" "4 tp4-coc-sp" "2 tp2-mc2-sp"; do
+        "2 tp2-coc" "4 tp4-coc-sp" "2 tp2-mc2-sp" "4 tp4-2d"; do
         set -- $layout
         options="--tensor-model-parallel-size $(echo "$2" | sed 's/tp\([0-9]\).*/\1/')"
         case $2 in *sp) options="$options --sequence-parallel" ;; esac
         case $2 in *coc*) options="$options --use-ascend-coc --coc-parallel-num 4" ;; *mc2*) options="$options --use-ascend-mc2" ;; esac
+        case $2 in *2d) options="$options --tp-2d --tp-x 2 --tp-y 2" ;; esac
         case $2 in *order) options="$options --use-tp-pp-dp-mapping" ;; esac
         case $2 in tp3 | tp8*) options="$options --unaligned-linear" ;; esac
         train "$2" "$1" $shape $options --train-iters 6 --save "$D/$2" --save-interval 3 --save-hf "$D/hf-$2"
@@ -87,10 +88,15 @@ alike() {
     train from-one 1 $shape --train-iters 6 --exit-interval 3 --save "$D/cut-one"
     train again-tp2 4 $shape --tensor-model-parallel-size 2 --train-iters 6 --load "$D/cut-one"
     alike again-tp2 one 4
+    train again-2d 4 $shape --tensor-model-parallel-size 4 --tp-2d --tp-x 2 --tp-y 2 --train-iters 6 --load "$D/cut"
+    alike again-2d one 4
     # a Hugging Face folder of a layout is what another one begins with
     train hf-one 1 --load "$D/hf-tp2-sp" --train-iters 2
     train hf-tp 2 --load "$D/hf-tp2-sp" --tensor-model-parallel-size 2 --train-iters 2
     alike hf-tp hf-one 1
+    train hf-2d 4 --load "$D/hf-tp4-2d" --tensor-model-parallel-size 4 --tp-2d --tp-x 2 --tp-y 2 --train-iters 2
+    train hf-2d-one 1 --load "$D/hf-tp4-2d" --train-iters 2
+    alike hf-2d hf-2d-one 1
 
     # what cannot be
     expect 2 "--tensor-model-parallel-size 3 times" mpirun $launcher -n 2 "$T" pretrain $common $shape \

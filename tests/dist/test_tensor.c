@@ -11,19 +11,22 @@
 
 enum { B = 2, S = 12, T = B * S, HIDDEN = 16, VOCAB = 24, LAYERS = 2 };
 
-static ts_comm *comm;
+static ts_comm *comm, *comm_x, *comm_y;
 static ts_device *dev;
 
 typedef struct form {
     const char *name;
     bool other;    /* layer norms, biases, plain MLP, both sublayers beside each other */
     bool qk_norm, sequence, recompute;
+    bool two; /* cut both ways, over 2 times size / 2 processes */
     float dropout;
     ts_dtype compute;
 } form;
 
 static ts_tensor_group group_of(const form *f)
 {
+    if (f->two)
+        return (ts_tensor_group){ .comm = comm, .x = comm_x, .y = comm_y, .sequence = true };
     return (ts_tensor_group){ .comm = comm, .sequence = f->sequence, .unaligned = true };
 }
 
@@ -49,8 +52,8 @@ static ts_decoder *make_decoder(const form *f, const ts_tensor_group *group)
     ts_arch a;
     ts_decoder *d;
     ts_arch_init(&a);
-    a.n_layers = LAYERS, a.hidden = HIDDEN, a.n_heads = 8, a.n_kv_heads = 4, a.head_dim = 4;
-    a.ffn = 21, a.vocab = VOCAB, a.max_positions = S, a.n_ropes = 1;
+    a.n_layers = LAYERS, a.hidden = HIDDEN, a.n_heads = 8, a.n_kv_heads = f->two ? 8 : 4, a.head_dim = 4;
+    a.ffn = f->two ? 24 : 21, a.vocab = VOCAB, a.max_positions = S, a.n_ropes = 1;
     a.rope[0] = (ts_rope_config){ .theta = 10000, .dim = 4, .max_positions = S };
     a.qk_norm = f->qk_norm ? TS_QK_NORM_HEAD : TS_QK_NORM_NONE;
     if (f->other) {
@@ -219,7 +222,7 @@ static void as_one(const form *f)
     run(&in_fp32, NULL, &exact);
     run(f, NULL, &whole);
     run(f, &group, &shared);
-    const int64_t row0 = f->sequence ? T / comm->size * comm->rank : 0;
+    const int64_t row0 = group.sequence ? T / comm->size * comm->rank : 0;
     compare(f, "the output", shared.out, whole.out, exact.out, 0);
     compare(f, "the stream's gradient", shared.in->grad, whole.in->grad, exact.in->grad, row0);
     for (size_t i = 0; i < whole.d->params.n; i++) {
@@ -230,7 +233,7 @@ static void as_one(const form *f)
         compare_param(f, p, whole.d->params.p[i], exact.d->params.p[i]);
     }
     count_once(f, shared.d, whole.d);
-    EXPECT(comm->size == 1 || cut == (f->other ? 6 : 4) * LAYERS, "%s: %d tensors are cut", f->name, cut);
+    EXPECT(comm->size == 1 || cut == (!f->other ? 4 : f->two ? 8 : 6) * LAYERS, "%s: %d tensors are cut", f->name, cut);
     drop(&shared);
     drop(&whole);
     drop(&exact);
@@ -287,6 +290,38 @@ static void count_traffic(const form *f)
     drop(&p);
 }
 
+/* Cut both ways over x times y: columns of all rows go to each process (an all-to-all of all), partial
+ * sums over x come back to rows (a reduce-scatter of x, an all-to-all of y); within, the columns of y are
+ * gathered and scattered. Each of a layer's four products does one of either forward and two backward,
+ * and its input comes once more for the weight's gradient. */
+static void count_both_ways(const form *f)
+{
+    const ts_tensor_group group = group_of(f);
+    const double x = comm_x->size, y = comm_y->size, rows = T * sizeof(float),
+                 width[] = { 8 * 4 * 3, 8 * 4, 24 * 2, 24 }; /* qkv, heads, gate and up, their product */
+    const ts_comm *c[] = { comm, comm_x, comm_y };
+    double before[3], expected[3] = { 0, 0, 0 };
+    pass p;
+    for (int i = 0; i < 4; i++) {
+        const double spread = rows * HIDDEN / y / (x * y) * (x * y - 1),
+                     sum = rows * HIDDEN / y * (x - 1) / x, back = rows * HIDDEN / y / (x * y) * (y - 1),
+                     within = rows * width[i] / x * (y - 1) / y;
+        const bool column = i % 2 == 0;
+        expected[0] += (column ? 2 : 1) * spread; /* forward and for the weight, or of the gradient */
+        expected[1] += sum, expected[2] += back;
+        expected[2] += (column ? 2 : 3) * within;
+    }
+    for (int i = 0; i < 3; i++)
+        before[i] = c[i]->traffic.bytes;
+    run(f, &group, &p);
+    drop(&p);
+    expected[0] *= LAYERS, expected[1] *= LAYERS, expected[2] *= LAYERS;
+    expected[0] += rows * HIDDEN * (x * y - 1) / (x * y); /* behind the last layer */
+    for (int i = 0; i < 3; i++)
+        EXPECT(fabs(c[i]->traffic.bytes - before[i] - expected[i]) < 0.5, "%s: %g bytes in %s, %g expected",
+               f->name, c[i]->traffic.bytes - before[i], c[i]->group, expected[i]);
+}
+
 int main(void)
 {
     static const form forms[] = {
@@ -299,6 +334,11 @@ int main(void)
         { .name = "sequence, other", .sequence = true, .other = true, .compute = TS_DTYPE_F32 },
         { .name = "sequence, all", .sequence = true, .qk_norm = true, .recompute = true,
           .dropout = 0.2F, .compute = TS_DTYPE_F32 },
+        { .name = "both ways", .two = true, .compute = TS_DTYPE_F32 },
+        { .name = "both ways, other", .two = true, .other = true, .compute = TS_DTYPE_F32 },
+        { .name = "both ways, all", .two = true, .qk_norm = true, .recompute = true, .dropout = 0.2F,
+          .compute = TS_DTYPE_F32 },
+        { .name = "both ways, bf16", .two = true, .compute = TS_DTYPE_BF16 },
         { .name = "bf16", .compute = TS_DTYPE_BF16 },
         { .name = "bf16, sequence", .sequence = true, .other = true, .compute = TS_DTYPE_BF16 },
     };
@@ -307,15 +347,24 @@ int main(void)
         return 1;
     }
     EXPECT_OK(ts_device_open("cpu", &(ts_device_options){ .threads = 1, .isa = TS_ISA_ALL }, &dev));
+    const bool is_mesh = comm->size >= 4 && T / comm->size * comm->size == T;
+    EXPECT_OK(ts_comm_split(comm, "tp-x", comm->rank / 2, comm->rank, &comm_x));
+    EXPECT_OK(ts_comm_split(comm, "tp-y", comm->rank % 2, comm->rank, &comm_y));
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        as_one(&forms[i]);
+        if (is_mesh || !forms[i].two)
+            as_one(&forms[i]);
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
         for (int parts = 2; parts <= 3; parts++)
-            if (T / comm->size % parts == 0)
+            if (T / comm->size % parts == 0 && !forms[i].two)
                 in_parts(&forms[i], parts);
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        if (forms[i].compute == TS_DTYPE_F32 && !forms[i].recompute)
+        if (forms[i].compute == TS_DTYPE_F32 && !forms[i].recompute && !forms[i].two)
             count_traffic(&forms[i]);
+    for (size_t i = 0; is_mesh && i < sizeof forms / sizeof *forms; i++)
+        if (forms[i].two && !forms[i].other && forms[i].compute == TS_DTYPE_F32 && !forms[i].recompute)
+            count_both_ways(&forms[i]);
+    ts_comm_destroy(&comm_y);
+    ts_comm_destroy(&comm_x);
     ts_device_close(&dev);
     ts_comm_finish(&comm, false);
     return 0;

@@ -1,4 +1,4 @@
-/* Additions, copies, conversions, dropout, column sums. */
+/* Additions, copies, conversions, blocks in another order, dropout, column sums. */
 #ifndef TS_DEVICE_KERNELS_ELEMENTWISE_H
 #define TS_DEVICE_KERNELS_ELEMENTWISE_H
 #include "base/dtype.h"
@@ -12,6 +12,15 @@ typedef struct ts_elementwise_args {
     void *y;
     float alpha, beta;
 } ts_elementwise_args;
+
+/* swap_blocks: y[j][i] = x[i][j], blocks of `bytes` each; x is [a][b] of them, y [b][a]. n = a * b; y
+ * overlaps nothing. */
+typedef struct ts_swap_blocks_args {
+    int64_t a, b;
+    size_t bytes;
+    const void *x;
+    void *y;
+} ts_swap_blocks_args;
 
 /* dropout: y = res + keep(e) * x / (1 - p); element e = first + i of the stream decides. Backward
  * is the same call with x = dy, res = NULL. n = elements; y may be x or res. keep: uniform(e) >=

@@ -102,6 +102,19 @@ static void in_the_other_order(void **state)
     GROUPS(16, TS_MESH_EXPERT_DP, 2, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 
+static void two_ways_of_tensors(void **state)
+{
+    (void)state;
+    ts_mesh_shape shape = { .tp = 8, .tp_x = 4 };
+    GROUPS(16, TS_MESH_TP_X, 4, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    GROUPS(16, TS_MESH_TP_Y, 2, 0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
+    shape = (ts_mesh_shape){ .tp = 4, .tp_x = 2, .pp = 2 };
+    GROUPS(8, TS_MESH_TP_X, 2, 0, 1, 2, 3, 4, 5, 6, 7);
+    GROUPS(8, TS_MESH_TP_Y, 2, 0, 2, 1, 3, 4, 6, 5, 7);
+    shape.tp_x = 0;
+    GROUPS(8, TS_MESH_TP_Y, 1, 0, 1, 2, 3, 4, 5, 6, 7);
+}
+
 /* 2 x 3 x 5 x 7 = 210, and a large one: coordinates and ranks are each other's inverse, and groups
  * of one dimension are apart. */
 static void any_shape(void **state)
@@ -198,6 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = { cmocka_unit_test(as_megatron_describes),
                                         cmocka_unit_test(as_megatron_computes),
                                         cmocka_unit_test(in_the_other_order),
+                                        cmocka_unit_test(two_ways_of_tensors),
                                         cmocka_unit_test(any_shape),
                                         cmocka_unit_test(communicators),
                                         cmocka_unit_test(sizes_that_do_not_divide) };

@@ -10,8 +10,9 @@
 
 #include <string.h>
 
-static const ts_parallel_options plain = { 0 }, rows = { .sequence = true },
-                                 uneven = { .unaligned = true };
+static const ts_parallel_options plain = { .x = 1, .y = 1 },
+                                 rows = { .sequence = true, .x = 1, .y = 1 },
+                                 uneven = { .unaligned = true, .x = 1, .y = 1 };
 
 /* 8 processes, a model of 12 heads with 4 of keys and values. */
 static ts_layout sound(void)
@@ -56,7 +57,7 @@ static void processes(void **state)
 static void orders(void **state)
 {
     (void)state;
-    static const ts_parallel_options other = { .pp_before_dp = true };
+    static const ts_parallel_options other = { .pp_before_dp = true, .x = 1, .y = 1 };
     ts_layout l = sound();
     l.world = 16, l.cp = 2, l.pp = 2, l.ep = 4;
     taken(l);
@@ -130,9 +131,10 @@ static void sequences(void **state)
 static void overlap(void **state)
 {
     (void)state;
-    static const ts_parallel_options both = { .coc = true, .coc_parts = 4, .tp_overlap = true },
-                                     odd = { .coc = true, .coc_parts = 3 }, bare = { .mc2 = true },
-                                     cut = { .coc = true, .coc_parts = 4, .unaligned = true };
+    static const ts_parallel_options both = { .coc = true, .coc_parts = 4, .tp_overlap = true, .x = 1, .y = 1 },
+                                     odd = { .coc = true, .coc_parts = 3, .x = 1, .y = 1 },
+                                     bare = { .mc2 = true, .x = 1, .y = 1 },
+                                     cut = { .coc = true, .coc_parts = 4, .unaligned = true, .x = 1, .y = 1 };
     ts_layout l = sound();
     l.o = &both;
     refused(l, "--use-ascend-coc, --use-ascend-mc2 and --tp-comm-overlap are ways of the same: give one");
@@ -144,6 +146,33 @@ static void overlap(void **state)
     refused(l, "--use-ascend-mc2 needs --sequence-parallel");
     l.tp = 1;
     taken(l); /* nothing to overlap */
+}
+
+static void both_ways(void **state)
+{
+    (void)state;
+    ts_parallel_options o = { .two = true, .x = 2, .y = 2 };
+    ts_layout l = sound();
+    l.o = &o, l.tp = 4, l.global = 16;
+    taken(l);
+    o.y = 4;
+    refused(l, "--tp-2d: --tp-x 2 times --tp-y 4 is not --tensor-model-parallel-size 4, or one of them is 1 "
+               "(--tp-x may be 2)");
+    o.x = 4, o.y = 1;
+    refused(l, "--tp-2d: --tp-x 4 times --tp-y 1 is not --tensor-model-parallel-size 4, or one of them is 1 "
+               "(--tp-x may be 2)");
+    o.x = o.y = 2, l.seq_length = 34;
+    refused(l, "--tp-2d: --tensor-model-parallel-size 4 must divide the model's 4 heads of keys and values "
+               "(num_key_value_heads), the width of its MLP, 48 (intermediate_size), and --seq-length 34 (it may "
+               "be 1 or 2)");
+    l = sound(), l.o = &o, l.tp = 4, l.hidden = 63;
+    refused(l, "--tp-y 2 does not divide the model's width, 63 (hidden_size) (it may be none)");
+    l.hidden = 64, o.sequence = true;
+    refused(l, "--tp-2d contradicts --sequence-parallel (rows of the stream are shared out anyway): give one");
+    o.sequence = false, o.coc = true;
+    refused(l, "--tp-2d contradicts --use-ascend-coc: give one");
+    o = (ts_parallel_options){ .x = 2, .y = 2 };
+    refused(l, "--tp-x and --tp-y need --tp-2d");
 }
 
 static void expect_parts(ts_parallel_options o, int gather, int sum)
@@ -197,7 +226,8 @@ int main(void)
     const struct CMUnitTest tests[] = { cmocka_unit_test(processes), cmocka_unit_test(orders),
                                         cmocka_unit_test(batches),
                                         cmocka_unit_test(models), cmocka_unit_test(sequences),
-                                        cmocka_unit_test(overlap), cmocka_unit_test(parts),
+                                        cmocka_unit_test(overlap), cmocka_unit_test(both_ways),
+                                        cmocka_unit_test(parts),
                                         cmocka_unit_test(together) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

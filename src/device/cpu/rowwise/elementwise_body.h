@@ -69,6 +69,16 @@ static void copy(const void *args, int64_t begin, int64_t end)
     }
 }
 
+static void swap_blocks(const void *args, int64_t begin, int64_t end)
+{
+    const ts_swap_blocks_args *s = args;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t from = i % s->a * s->b + i / s->a;
+        memcpy((char *)s->y + (size_t)i * s->bytes, (const char *)s->x + (size_t)from * s->bytes,
+               s->bytes);
+    }
+}
+
 static void add(const void *args, int64_t begin, int64_t end)
 {
     const ts_elementwise_args *a = args;
@@ -153,6 +163,7 @@ void TS_ISA_NAME(ts_elementwise_kernels_init)(ts_cpu_kernel *table)
     table[TS_KERNEL_fill] = TS_ROWWISE_ROW(fill, 0);
     table[TS_KERNEL_copy] = TS_ROWWISE_ROW(copy, 0);
     table[TS_KERNEL_add] = TS_ROWWISE_ROW(add, 0);
+    table[TS_KERNEL_swap_blocks] = TS_ROWWISE_ROW(swap_blocks, 0);
     table[TS_KERNEL_dropout] = TS_ROWWISE_ROW(dropout, 0);
     table[TS_KERNEL_col_sum] = TS_ROWWISE_ROW(col_sum, TS_ROWWISE_COLUMNS);
 }

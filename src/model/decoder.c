@@ -67,12 +67,20 @@ static ts_declarer where(const ts_declarer *all, bool is_here)
     return d;
 }
 
+/* What is used together: the embedding, each layer, what is behind them. */
+static void begin_unit(const ts_declarer *all)
+{
+    if (all->set)
+        ts_param_set_unit(all->set);
+}
+
 static ts_status declare_layers(ts_decoder *d, const ts_declarer *all)
 {
     for (int64_t i = 0; i < d->arch.n_layers; i++) {
         char name[32];
         const ts_declarer layer = where(all, d->here && d->here[i]);
         snprintf(name, sizeof name, "decoder.layers.%d", (int)i);
+        begin_unit(all);
         const ts_declarer in = ts_declare_in(&layer, name);
         d->block[i] = block_of(&d->arch, i);
         TS_TRY(ts_block_declare(&in, &d->block[i]));
@@ -105,6 +113,7 @@ static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
     const ts_declarer last = where(all, d->ends);
     TS_TRY(declare_embedding(d, all, rows));
     TS_TRY(declare_layers(d, all));
+    begin_unit(all);
     d->final_norm = norm_of(a, a->final_norm);
     TS_TRY(ts_norm_declare(&last, "decoder.final_layernorm", &d->final_norm));
     d->head = (ts_linear){ .in = a->hidden, .out = rows, .has_bias = a->bias_head, .tied = a->tied,

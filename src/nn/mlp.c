@@ -30,7 +30,7 @@ static ts_status again(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out)
     return run_mlp(tape, c->l, in, out);
 }
 
-static bool trains(const ts_linear *l) { return l->adapter || l->w->grad || (l->b && l->b->grad); }
+static bool trains(const ts_linear *l) { return l->adapter || ts_param_has_grad(l->w) || ts_param_has_grad(l->b); }
 
 /* As a segment; nothing is to be recorded where nothing in it, or below, is trained. */
 static ts_status run_again(ts_tape *tape, const ts_mlp_layer *l, int64_t layer, ts_tensor *x,

@@ -76,7 +76,7 @@ ts_status ts_op_embed(ts_tape *tape, const ts_embed_op *o, ts_tensor **y)
     a.y = ts_tensor_data(*y);
     ts_launch_embed_fwd(tape->dev, &a, a.rows, cost_of(*y, 2));
     TS_TRY(sum_parts(tape, o, *y));
-    if (tape->recording && (o->table->grad || (o->positions && o->positions->grad))) {
+    if (tape->recording && (ts_param_has_grad(o->table) || ts_param_has_grad(o->positions))) {
         ts_record *r;
         TS_TRY(ts_tape_record(tape, &embed_op, sizeof *o, &r));
         *(ts_embed_op *)r->attr = *o;

@@ -174,7 +174,7 @@ static ts_status linear_weight(ts_tape *tape, ts_record *r)
     ts_tensor *x = r->in[0], *all, *dy;
     void *data;
     TS_TRY(all_gradients(tape, r, &dy));
-    if (o->w->grad) {
+    if (ts_param_has_grad(o->w)) {
         TS_TRY(ts_tape_need(tape, x, &data));
         all = x;
         if (o->gathers)
@@ -182,7 +182,7 @@ static ts_status linear_weight(ts_tape *tape, ts_record *r)
         ts_gemm_weight_grad(tape, o->w, x->dtype, ts_tensor_data(dy), o->w->dim[0],
                             ts_tensor_data(all), dy->dim[0]);
     }
-    if (o->b && o->b->grad)
+    if (ts_param_has_grad(o->b))
         ts_bias_grad(tape, o->b, x->dtype, ts_tensor_data(dy), o->b->dim[0], dy->dim[0]);
     return TS_OK;
 }
@@ -192,7 +192,7 @@ static const ts_op linear_op = { .name = "linear", .backward = linear_backward,
 
 static ts_status record(ts_tape *tape, const ts_linear_op *o, ts_tensor *x, ts_tensor *y)
 {
-    const bool trains = o->w->grad || (o->b && o->b->grad);
+    const bool trains = ts_param_has_grad(o->w) || ts_param_has_grad(o->b);
     ts_record *r;
     if (!tape->recording || !(x->wants_grad || trains))
         return TS_OK;
@@ -201,7 +201,7 @@ static ts_status record(ts_tape *tape, const ts_linear_op *o, ts_tensor *x, ts_t
     r->in[0] = x;
     r->out[0] = y;
     y->wants_grad = true;
-    if (o->w->grad)
+    if (ts_param_has_grad(o->w))
         ts_record_save(tape, r, x);
     TS_TRY(ts_record_param(tape, r, 0, o->w));
     return ts_record_param(tape, r, 1, o->b);

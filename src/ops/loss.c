@@ -122,6 +122,8 @@ static ts_status chunk_gradients(const xent *k, const rows *r)
     }
     if (r->dx)
         TS_TRY(ts_gemm_input_grad(k->tape, o->w, k->dtype, d, k->ld_d, r->n, r->dx));
+    TS_TRY(ts_param_need_grad(o->w));
+    TS_TRY(ts_param_need_grad(o->b));
     if (o->w->grad)
         ts_gemm_weight_grad(k->tape, o->w, k->dtype, d, k->ld_d, r->x, r->n);
     if (o->b && o->b->grad)
@@ -382,7 +384,7 @@ ts_status ts_op_linear_xent(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts
                             ts_tensor **argmax)
 {
     const int64_t T = x->dim[0];
-    const bool records = tape->recording && (x->wants_grad || o->w->grad || (o->b && o->b->grad));
+    const bool records = tape->recording && (x->wants_grad || ts_param_has_grad(o->w) || ts_param_has_grad(o->b));
     xent k = { .tape = tape, .o = o, .dtype = x->dtype };
     TS_ASSERT(x->dim[1] == o->w->dim[1], "linear_xent: rows of %lld times %s", (long long)x->dim[1],
               o->w->name);

@@ -18,7 +18,7 @@ static ts_cost cost_of(const ts_tensor *t, double passes)
     return (ts_cost){ 6 * n, passes * n * (double)ts_dtype_size(t->dtype), t->dtype };
 }
 
-static bool trains(const ts_norm_op *o) { return (o->w && o->w->grad) || (o->b && o->b->grad); }
+static bool trains(const ts_norm_op *o) { return ts_param_has_grad(o->w) || ts_param_has_grad(o->b); }
 
 static ts_status norm_backward(ts_tape *tape, ts_record *r)
 {

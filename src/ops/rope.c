@@ -26,7 +26,7 @@ static bool has_norm(const ts_rope_op *o) { return o->wq || o->wk; }
 
 static float *grad_of(const ts_param *w) { return w ? w->grad : NULL; }
 
-static bool trains(const ts_rope_op *o) { return grad_of(o->wq) || grad_of(o->wk); }
+static bool trains(const ts_rope_op *o) { return ts_param_has_grad(o->wq) || ts_param_has_grad(o->wk); }
 
 static ts_status rope_backward(ts_tape *tape, ts_record *r)
 {

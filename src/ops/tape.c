@@ -241,7 +241,7 @@ void ts_record_save(ts_tape *tape, ts_record *r, ts_tensor *t)
 ts_status ts_record_param(ts_tape *tape, ts_record *r, int i, ts_param *p)
 {
     r->param[i] = p;
-    return p && p->grad ? ts_uses_add(&tape->uses, p) : TS_OK;
+    return ts_param_has_grad(p) ? ts_uses_add(&tape->uses, p) : TS_OK;
 }
 
 static ts_status need_params(const ts_record *r)
@@ -304,7 +304,7 @@ static void params_done(ts_tape *tape, const ts_record *r)
 {
     for (int i = 0; i < TS_RECORD_PARAMS; i++) {
         ts_param *p = r->param[i];
-        if (!p || !p->grad || ts_uses_come(&tape->uses, p) != 0)
+        if (!ts_param_has_grad(p) || ts_uses_come(&tape->uses, p) != 0)
             continue;
         ts_param_grad_settle(p);
         if (tape->hooks.param_done)
@@ -328,6 +328,8 @@ static bool has_gradient(const ts_record *r)
 static ts_status run_weight(ts_tape *tape, ts_record *r)
 {
     ts_device_part(tape->dev, r->part, r->layer);
+    for (int i = 0; i < TS_RECORD_PARAMS; i++)
+        TS_TRY(ts_param_need_grad(r->param[i]));
     TS_TRY(ts_tape_push(tape));
     const ts_status st = r->op->weight(tape, r);
     ts_tape_pop(tape, NULL);

@@ -42,6 +42,15 @@ const ts_option ts_parallel_option_rows[] = {
            "the order of processes is tp-cp-ep-pp-dp instead of tp-cp-ep-dp-pp"),
     TS_ROW(FLAG, ts_parallel_options, distributed_optimizer, "use-distributed-optimizer", NULL, 0, 0, NULL, "layout",
            "processes that train the same weights share out masters and moments (ZeRO-1)"),
+    TS_ROW(FLAG, ts_parallel_options, megatron_fsdp, "use-megatron-fsdp", NULL, 0, 0, NULL, "layout",
+           "they share out what --data-parallel-sharding-strategy says"),
+    TS_ROW(FLAG, ts_parallel_options, megatron_fsdp, "use-custom-fsdp", NULL, 0, 0, NULL, "layout",
+           "as --use-megatron-fsdp"),
+    TS_ROW(CHOICE, ts_parallel_options, sharding, "data-parallel-sharding-strategy", "optim_grads_params", 0, 0,
+           TS_CHOICES(TS_SHARDINGS), "layout",
+           "of --use-megatron-fsdp: nothing, the optimizer's state, gradients too (ZeRO-2), values too (ZeRO-3)"),
+    TS_ROW(FLAG, ts_parallel_options, torch_fsdp, "use-torch-fsdp2", NULL, 0, 0, NULL, "layout",
+           "they share out values, gradients and the optimizer's state, layer by layer (ZeRO-3)"),
     TS_ROW(FLAG, ts_parallel_options, overlap_param_gather, "overlap-param-gather", NULL, 0, 0, NULL, "layout",
            "what is shared out is gathered when the next forward pass comes to it, not behind the step"),
     TS_LATER("context-parallel-size", 1, "1", SIZES),
@@ -57,10 +66,6 @@ const ts_option ts_parallel_option_rows[] = {
     LAYOUT("reuse-fp32-param", 0, KEPT),
     LAYOUT("swap-optimizer", 0, KEPT),
     LAYOUT("swap-optimizer-times", 1, KEPT),
-    LAYOUT("use-torch-fsdp2", 0, KEPT),
-    LAYOUT("use-megatron-fsdp", 0, KEPT),
-    LAYOUT("use-custom-fsdp", 0, KEPT),
-    LAYOUT("data-parallel-sharding-strategy", 1, KEPT),
     LAYOUT("fsdp2-config-path", 1, KEPT),
     LAYOUT("fsdp-size", 1, KEPT),
     LAYOUT("ep-fsdp-size", 1, KEPT),
@@ -135,5 +140,11 @@ ts_parallel_parts ts_parallel_overlap(const ts_parallel_options *o)
 
 ts_shard_level ts_parallel_shards(const ts_parallel_options *o)
 {
+    static const ts_shard_level level[] = { TS_SHARD_NOTHING, TS_SHARD_STATE, TS_SHARD_GRADS,
+                                            TS_SHARD_VALUES };
+    if (o->torch_fsdp)
+        return TS_SHARD_VALUES;
+    if (o->megatron_fsdp)
+        return level[o->sharding];
     return o->distributed_optimizer ? TS_SHARD_STATE : TS_SHARD_NOTHING;
 }

@@ -29,7 +29,16 @@ typedef struct ts_parallel_options {
     int64_t coc_parts, coc_mode;
     /* what data-parallel processes share out: see ts_parallel_shards */
     bool distributed_optimizer, overlap_param_gather;
+    bool megatron_fsdp, torch_fsdp;
+    int sharding; /* TS_SHARDING_*: of megatron_fsdp */
 } ts_parallel_options;
+#define TS_SHARDINGS(W)                                                                            \
+    W(TS_SHARDING_NONE, "no_shard")                                                                \
+    W(TS_SHARDING_STATE, "optim")                                                                  \
+    W(TS_SHARDING_GRADS, "optim_grads")                                                            \
+    W(TS_SHARDING_VALUES, "optim_grads_params")
+typedef enum ts_sharding { TS_SHARDINGS(TS_CHOICE_VALUE) } ts_sharding;
+
 extern const ts_option ts_parallel_option_rows[];
 extern const size_t ts_parallel_option_count;
 /* The same struct's, of a pipeline's stages. */

@@ -105,7 +105,8 @@ static size_t value_bytes(const ts_param_set *s, const ts_param *p, ts_dtype dty
                : ts_device_round((size_t)ts_param_count(p) * ts_dtype_size(p->dtype));
 }
 
-/* Places of those that are trained, or of the others, from `at` on; without a storage only counts. */
+/* Places of those that are trained, or of the others, from `at` on; without a storage only counts. Values
+ * that are shared out have none. */
 static size_t place_values(ts_param_set *s, ts_dtype dtype, bool trained, size_t at)
 {
     for (size_t i = 0; i < s->n; i++) {
@@ -113,7 +114,7 @@ static size_t place_values(ts_param_set *s, ts_dtype dtype, bool trained, size_t
         if (!ts_shards_alone(&s->shards) && ts_param_is_trained(p) != trained)
             continue;
         p->byte = (int64_t)at;
-        if (s->values && p->held != TS_HELD_ONE)
+        if (s->values && p->held != TS_HELD_ONE && !(trained && s->shards.o.level == TS_SHARD_VALUES))
             p->value = (char *)s->values->data + at;
         at += value_bytes(s, p, dtype);
     }
@@ -124,12 +125,15 @@ static size_t place_values(ts_param_set *s, ts_dtype dtype, bool trained, size_t
 static size_t place_all(ts_param_set *s, ts_dtype dtype)
 {
     const size_t at = place_values(s, dtype, true, 0);
-    return ts_shards_alone(&s->shards) ? at : place_values(s, dtype, false, at);
+    return ts_shards_alone(&s->shards)
+               ? at
+               : place_values(s, dtype, false, s->shards.o.level == TS_SHARD_VALUES ? 0 : at);
 }
 
 static ts_status allocate_master(ts_param_set *s, ts_dtype dtype)
 {
-    if (ts_shards_alone(&s->shards) || s->shards.o.values == dtype)
+    if (ts_shards_alone(&s->shards) ||
+        (s->shards.o.values == dtype && s->shards.o.level < TS_SHARD_VALUES))
         return TS_OK;
     TS_ASSERT(dtype == TS_DTYPE_F32, "masters that are shared out are fp32");
     return ts_storage_create(s->dev, TS_MEM_WEIGHT, (size_t)ts_shards_own(&s->shards) * sizeof(float),
@@ -170,13 +174,15 @@ ts_status ts_param_put(ts_param *p, int64_t at, int64_t n, float *v)
 {
     ts_device *dev = p->set->dev;
     const size_t size = ts_dtype_size(p->dtype);
+    if (p->set->master && ts_param_is_trained(p))
+        ts_param_put_master(p, at, n, v);
+    if (!p->value && p->set->master)
+        return TS_OK; /* a keeper has it */
     if (!p->value) {
         TS_ASSERT(p->held == TS_HELD_ONE && !p->sealed, "%s has its values already", p->name);
         TS_TRY(ts_storage_create(dev, TS_MEM_WEIGHT, (size_t)ts_param_count(p) * size, &p->own));
         p->value = p->own->data;
     }
-    if (p->set->master && ts_param_is_trained(p))
-        ts_param_put_master(p, at, n, v);
     if (p->dtype != TS_DTYPE_F32) /* in place: narrower, front to back */
         for (int64_t i = 0; i < n; i++)
             ts_store_f32(v, i, p->dtype, v[i]);
@@ -212,6 +218,8 @@ ts_status ts_param_begin(ts_param *p, uint64_t seed, float std)
 
 ts_status ts_param_set_allocate_grads(ts_param_set *s)
 {
+    if (s->shards.o.level >= TS_SHARD_GRADS)
+        return TS_OK;
     TS_TRY(ts_storage_create(s->dev, TS_MEM_GRAD, (size_t)s->total * sizeof(float), &s->grads));
     s->dev->zero(s->dev, s->grads->data, s->grads->bytes);
     for (size_t i = 0; i < s->n; i++)
@@ -227,14 +235,17 @@ static void zero_grad(ts_param *p)
     p->grad_empty = false;
 }
 
+void ts_param_grad_clear(ts_param *p)
+{
+    p->grad_empty = p->grad && p->rank > 1;
+    if (p->grad && !p->grad_empty)
+        zero_grad(p);
+}
+
 void ts_param_set_clear_grads(ts_param_set *s)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        ts_param *p = s->p[i];
-        p->grad_empty = p->grad && p->rank > 1;
-        if (p->grad && !p->grad_empty)
-            zero_grad(p);
-    }
+    for (size_t i = 0; i < s->n; i++)
+        ts_param_grad_clear(s->p[i]);
 }
 
 void ts_param_grad_settle(ts_param *p)

@@ -90,7 +90,7 @@ typedef struct ts_param {
     int64_t filled;  /* elements that have arrived */
     bool sealed;     /* the one form is there, value is not */
     /* training */
-    float *grad;     /* fp32, like value; NULL: not trained, or no gradients */
+    float *grad;     /* fp32, like value; NULL: not trained, or no gradients, or a keeper has no room yet */
     bool grad_empty; /* what is in grad does not count: who adds first writes (see below) */
     int64_t offset;  /* element offset in the set's flat arrays; -1: not trained */
     int64_t byte;    /* where values begin, were all of the set here: see ts_param_set_byte */
@@ -106,11 +106,11 @@ static inline bool ts_param_is_trained(const ts_param *p) { return p->held == TS
 /* Elements that a trained one takes in a flat array. */
 static inline int64_t ts_param_room(const ts_param *p) { return (ts_param_count(p) + 63) / 64 * 64; }
 
-/* Brings values that are not here, before they are used; they stay while those of the same unit and of
- * the one that is used next are. Gathers are collective: all processes of the group use units in the
- * same order. */
+/* Brings what is not always here, before it is used: values, which stay until another unit's are used
+ * (gathers are collective: all processes of the group use units in the same order); memory for gradients,
+ * which stays until the unit's are complete. */
 typedef struct ts_param_keeper {
-    ts_status (*need)(void *ctx, const ts_param *p);
+    ts_status (*bring)(void *ctx, const ts_param *p);
     void *ctx;
 } ts_param_keeper;
 
@@ -127,7 +127,7 @@ typedef struct ts_param_set {
     ts_storage *values, *grads;
     ts_shards shards;   /* their cut over processes; once allocated */
     ts_storage *master; /* fp32, of the own shares; NULL: values are the masters */
-    ts_param_keeper keeper;
+    ts_param_keeper keeper, grad_keeper; /* of values, of gradients; none: all are here */
     int64_t units; /* begun so far: see ts_param_set_unit */
     bool shares; /* forms are in these, not in the parameters' */
     ts_form_slot nt, nn;
@@ -180,12 +180,29 @@ int64_t ts_param_pieces(const ts_param *p, int64_t *first);
 /* Where element `flat` of the flat arrays lies among values that all are here, in bytes: the same order,
  * each parameter in its own type. */
 int64_t ts_param_set_byte(const ts_param_set *s, int64_t flat);
+/* Of a unit's values, in bytes: how long each rank's share is, and where it begins in the unit [size
+ * each]. Returns where the own one does. */
+int64_t ts_param_set_unit_bytes(const ts_param_set *s, int64_t unit, int64_t *counts, int64_t *offsets);
+/* Values of the own share of a unit, where they are, from its masters if these are kept apart. */
+void ts_param_set_fill_own(ts_param_set *s, int64_t unit);
 /* All elements as `start` says: from N(0, std^2), each by the seed, the parameter's id and its number
  * in the whole; or start_value. */
 ts_status ts_param_begin(ts_param *p, uint64_t seed, float std) TS_NODISCARD;
 
-/* Allocates fp32 gradients for all parameters that are trained. Zeroed. */
+/* Allocates fp32 gradients for all parameters that are trained, zeroed; where gradients are shared out, a
+ * keeper does that piece by piece. */
 ts_status ts_param_set_allocate_grads(ts_param_set *s) TS_NODISCARD;
+/* Whether there will be a gradient of p; NULL: no parameter. */
+static inline bool ts_param_has_grad(const ts_param *p)
+{
+    return p && (p->grad || (p->set->grad_keeper.bring && ts_param_is_trained(p)));
+}
+/* It is about to be added to. */
+static inline ts_status ts_param_need_grad(const ts_param *p)
+{
+    return p && !p->grad && ts_param_has_grad(p) ? p->set->grad_keeper.bring(p->set->grad_keeper.ctx, p)
+                                                 : TS_OK;
+}
 /* Gradients begin anew. Those of matrices are not cleared: the first product writes where others
  * would add (ts_param_grad_begin), which saves two passes over memory; everyone else who adds calls
  * ts_param_grad_settle first. Before the set's gradients are read, all must be settled. */
@@ -197,6 +214,7 @@ static inline bool ts_param_grad_begin(ts_param *p)
     p->grad_empty = false;
     return empty;
 }
+void ts_param_grad_clear(ts_param *p); /* one's own, where there is memory for it */
 /* Zeros, if nobody has written yet. */
 void ts_param_grad_settle(ts_param *p);
 void ts_param_set_settle_grads(ts_param_set *s);
@@ -218,7 +236,7 @@ void ts_param_forms_made(ts_param *p);
 /* p's values are about to be used; NULL: nothing. */
 static inline ts_status ts_param_need(const ts_param *p)
 {
-    return p && p->set->keeper.need ? p->set->keeper.need(p->set->keeper.ctx, p) : TS_OK;
+    return p && p->set->keeper.bring ? p->set->keeper.bring(p->set->keeper.ctx, p) : TS_OK;
 }
 /* The weight as B of a GEMM of this form in this type; made now if it is missing or old. */
 ts_status ts_param_form(ts_param *p, ts_gemm_form form, ts_dtype dtype, ts_form *out) TS_NODISCARD;

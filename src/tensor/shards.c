@@ -5,6 +5,7 @@
 void ts_shards_deinit(ts_shards *s)
 {
     ts_free(&s->begin);
+    ts_free(&s->param);
     ts_free(&s->own);
     ts_free(&s->first);
     ts_free(&s->piece);

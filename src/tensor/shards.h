@@ -41,6 +41,7 @@ typedef struct ts_shards {
     ts_shard_options o;
     int64_t n_units;
     int64_t *begin; /* [n_units + 1] elements of the flat arrays */
+    int64_t *param; /* [n_units + 1] the first parameter, of the set's own units */
     int64_t *own;   /* [n_units + 1] where the own share begins in arrays of the own shares */
     int64_t *first; /* [n_units + 1] the own share's first piece */
     ts_piece *piece;

@@ -24,6 +24,7 @@ static void place_units(ts_shards *s, const ts_param_set *set)
 {
     int64_t unit = 0, at = 0;
     s->begin[s->n_units] = set->total;
+    s->param[s->n_units] = (int64_t)set->n;
     if (s->o.level <= TS_SHARD_STATE || ts_shards_alone(s)) {
         for (; unit < s->n_units; unit++)
             s->begin[unit] = unit * s->o.unit;
@@ -31,7 +32,7 @@ static void place_units(ts_shards *s, const ts_param_set *set)
     }
     for (size_t i = 0; i < set->n; i++) {
         if (begins_unit(set, i))
-            s->begin[unit++] = at;
+            s->begin[unit] = at, s->param[unit++] = (int64_t)i;
         at += ts_param_is_trained(set->p[i]) ? ts_param_room(set->p[i]) : 0;
     }
 }
@@ -79,6 +80,7 @@ ts_status ts_param_set_cut(ts_param_set *set)
     s->n_units = count_units(s, set);
     const size_t n = (size_t)s->n_units + 1;
     TS_TRY(ts_alloc(&s->begin, n, sizeof *s->begin));
+    TS_TRY(ts_alloc(&s->param, n, sizeof *s->param));
     TS_TRY(ts_alloc(&s->own, n, sizeof *s->own));
     TS_TRY(ts_alloc(&s->first, n, sizeof *s->first));
     place_units(s, set);
@@ -140,5 +142,33 @@ void ts_param_put_master(const ts_param *p, int64_t at, int64_t n, const float *
         if (from < to)
             dev->to_device(dev, (float *)ts_piece_master(x) + (from - x->at), v + (from - at),
                            (size_t)(to - from) * sizeof *v);
+    }
+}
+
+int64_t ts_param_set_unit_bytes(const ts_param_set *s, int64_t unit, int64_t *counts, int64_t *offsets)
+{
+    const ts_shards *h = &s->shards;
+    const int64_t begin = ts_param_set_byte(s, h->begin[unit]);
+    for (int r = 0; r < h->o.size; r++)
+        offsets[r] = ts_param_set_byte(s, ts_shard_begin(h, unit, r)) - begin;
+    for (int r = 0; r + 1 < h->o.size; r++)
+        counts[r] = offsets[r + 1] - offsets[r];
+    counts[h->o.size - 1] =
+        ts_param_set_byte(s, h->begin[unit + 1]) - begin - offsets[h->o.size - 1];
+    return offsets[h->o.rank];
+}
+
+void ts_param_set_fill_own(ts_param_set *s, int64_t unit)
+{
+    const ts_shards *h = &s->shards;
+    for (int64_t i = h->first[unit]; s->master && i < h->first[unit + 1]; i++) {
+        const ts_piece *x = &h->piece[i];
+        const size_t size = ts_dtype_size(x->p->dtype);
+        const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32,
+                                        .y_dtype = x->p->dtype,
+                                        .x = ts_piece_master(x),
+                                        .y = (char *)x->p->value + (size_t)x->at * size };
+        ts_launch_copy(s->dev, &a, x->n,
+                       (ts_cost){ 0, (double)x->n * (double)(sizeof(float) + size), x->p->dtype });
     }
 }

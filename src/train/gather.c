@@ -4,37 +4,17 @@ static ts_shards *shards_of(const ts_gather *g) { return &g->params->shards; }
 
 /* ---- one unit ---- */
 
-/* The new values of the own share, from its masters. */
-static void convert(const ts_gather *g, int64_t u)
-{
-    const ts_shards *s = shards_of(g);
-    for (int64_t i = s->first[u]; g->params->master && i < s->first[u + 1]; i++) {
-        const ts_piece *x = &s->piece[i];
-        const size_t size = ts_dtype_size(x->p->dtype);
-        const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32,
-                                        .y_dtype = x->p->dtype,
-                                        .x = ts_piece_master(x),
-                                        .y = (char *)x->p->value + (size_t)x->at * size };
-        ts_launch_copy(g->params->dev, &a, x->n,
-                       (ts_cost){ 0, (double)x->n * (double)(sizeof(float) + size), x->p->dtype });
-    }
-}
-
 static ts_status start(ts_gather *g, int64_t u)
 {
     const ts_shards *s = shards_of(g);
-    const int size = g->comm->size, me = g->comm->rank;
-    const int64_t begin = ts_param_set_byte(g->params, s->begin[u]);
-    char *all = (char *)g->params->values->data + begin;
-    int64_t *counts = g->counts, *offsets = g->counts + size;
-    for (int r = 0; r < size; r++)
-        offsets[r] = ts_param_set_byte(g->params, ts_shard_begin(s, u, r)) - begin;
-    for (int r = 0; r < size; r++)
-        counts[r] = (r + 1 < size ? offsets[r + 1]
-                                  : ts_param_set_byte(g->params, s->begin[u + 1]) - begin) - offsets[r];
+    int64_t *counts = g->counts, *offsets = g->counts + g->comm->size;
+    char *all = (char *)g->params->values->data + ts_param_set_byte(g->params, s->begin[u]);
+    const int64_t mine = ts_param_set_unit_bytes(g->params, u, counts, offsets);
     g->unit[u].state = TS_GATHER_COMING;
-    return ts_comm_start(g->comm, ts_all_gather_v(all + offsets[me], counts[me], all, counts, offsets,
-                                                  TS_COMM_U8), &g->unit[u].request);
+    return ts_comm_start(g->comm,
+                         ts_all_gather_v(all + mine, counts[g->comm->rank], all, counts, offsets,
+                                         TS_COMM_U8),
+                         &g->unit[u].request);
 }
 
 static ts_status bring(ts_gather *g, int64_t u)
@@ -75,6 +55,8 @@ ts_status ts_gather_init(ts_gather *g, ts_param_set *params, ts_comm *comm, bool
     TS_ASSERT(comm->size == params->shards.o.size && comm->rank == params->shards.o.rank,
               "shares of rank %d of %d", params->shards.o.rank, params->shards.o.size);
     *g = (ts_gather){ .params = params, .comm = comm, .overlap = overlap };
+    if (params->shards.o.level == TS_SHARD_VALUES)
+        return ts_visit_init(&g->visit, params, comm);
     params->keeper = (ts_param_keeper){ need, g };
     TS_TRY(ts_alloc(&g->unit, (size_t)params->shards.n_units, sizeof *g->unit));
     return ts_alloc(&g->counts, 2 * (size_t)comm->size, sizeof *g->counts);
@@ -84,17 +66,26 @@ void ts_gather_deinit(ts_gather *g)
 {
     if (g->params)
         g->params->keeper = (ts_param_keeper){ 0 };
+    ts_visit_deinit(&g->visit);
     ts_free(&g->unit);
     ts_free(&g->counts);
     *g = (ts_gather){ 0 };
+}
+
+void ts_gather_begin(ts_gather *g, bool trains)
+{
+    if (g->visit.params)
+        ts_visit_begin(&g->visit, trains ? TS_VISIT_TRAINS : TS_VISIT_EVALUATES);
 }
 
 ts_status ts_gather_update(ts_gather *g)
 {
     if (!g->params)
         return TS_OK;
+    if (g->visit.params)
+        return ts_visit_leave(&g->visit);
     for (int64_t u = 0; u < shards_of(g)->n_units; u++) {
-        convert(g, u);
+        ts_param_set_fill_own(g->params, u);
         g->unit[u].state = TS_GATHER_OLD;
     }
     g->missing = shards_of(g)->n_units;

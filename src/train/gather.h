@@ -1,11 +1,12 @@
 /* Values of parameters whose masters are shared out (tensor/shards.h). Behind an optimizer step each
  * process has the new values of its own shares, and everybody gets the others': in the type that products
  * read, not as masters. With overlap a unit's values come just before they are first used, the next unit's
- * on the way meanwhile. */
+ * on the way meanwhile. Where the values themselves are shared out nothing is gathered then: see
+ * train/visit.h. */
 #ifndef TS_TRAIN_GATHER_H
 #define TS_TRAIN_GATHER_H
 #include "dist/comm.h"
-#include "tensor/param.h"
+#include "train/visit.h"
 
 typedef enum ts_gather_state { TS_GATHER_HERE, TS_GATHER_OLD, TS_GATHER_COMING } ts_gather_state;
 
@@ -21,12 +22,15 @@ typedef struct ts_gather {
     ts_gather_unit *unit;
     int64_t missing; /* units that are not here */
     int64_t *counts; /* [2 * size] bytes of every rank's share, and where it begins */
+    ts_visit visit;  /* instead of all these, of values that are shared out */
 } ts_gather;
 
 /* Borrows both. A set that shares out nothing needs no gather: all other calls then do nothing. Becomes
  * the keeper of the set, which must be done with it before the set is used without. */
 ts_status ts_gather_init(ts_gather *g, ts_param_set *params, ts_comm *comm, bool overlap) TS_NODISCARD;
 void ts_gather_deinit(ts_gather *g);
+/* Before the forward passes of a step of training, or of one that evaluates. */
+void ts_gather_begin(ts_gather *g, bool trains);
 /* Behind the optimizer's step. Collective, as the next. */
 ts_status ts_gather_update(ts_gather *g) TS_NODISCARD;
 /* All values are here: for who reads them by other ways than as a parameter that is used. */

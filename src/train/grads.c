@@ -134,9 +134,9 @@ void ts_grads_enter(ts_grads *g, ts_tape *tape, bool is_last)
         ts_param_set_clear_grads(g->params);
     g->failure = TS_OK;
     tape->hooks = (ts_tape_hooks){ 0 };
-    if (!is_last || !(g->reducer || g->scatter.params))
+    if (!(is_last && (g->reducer || g->scatter.params)) && !ts_scatter_hears_all(&g->scatter))
         return;
-    if (!g->is_begun && g->scatter.params)
+    if (g->scatter.params && (!g->is_begun || ts_scatter_hears_all(&g->scatter)))
         ts_scatter_enter(&g->scatter);
     else if (!g->is_begun)
         ts_staged_begin(&g->staged, g->reducer);
@@ -245,19 +245,20 @@ static ts_status sum_ends(ts_grads *g, float *all)
 
 ts_status ts_grads_finish(ts_grads *g, const float **sum)
 {
-    float *all = g->acc ? g->acc->data : g->params->grads->data;
-    if (!g->deterministic)
+    float *all;
+    if (!g->deterministic && !ts_scatter_hears_all(&g->scatter))
         ts_param_set_settle_grads(g->params);
-    if (!g->is_begun && g->scatter.params) /* nothing of this stage has come to its end by itself */
-        ts_scatter_enter(&g->scatter);
-    else if (!g->is_begun && g->reducer)
+    if (!g->is_begun && g->reducer) /* nothing of this stage has come to its end by itself */
         ts_staged_begin(&g->staged, g->reducer);
-    if (g->scatter.params)
+    if (g->scatter.params) {
         TS_TRY(ts_scatter_finish(&g->scatter, &all));
-    else if (g->reducer)
-        TS_TRY(ts_staged_finish(&g->staged, g->reducer));
-    else if (g->deterministic)
-        TS_TRY(ts_staged_add_up(&g->staged, g->acc));
+    } else {
+        all = g->deterministic ? g->acc->data : g->params->grads->data;
+        if (g->reducer)
+            TS_TRY(ts_staged_finish(&g->staged, g->reducer));
+        if (g->deterministic)
+            TS_TRY(ts_staged_add_up(&g->staged, g->acc));
+    }
     *sum = all;
     if (g->n_parts)
         TS_TRY(sum_parts(g, all));

@@ -277,12 +277,12 @@ static ts_pipeline_kind pipeline_of(const ts_job *j)
 
 static void make_objective(ts_job *j)
 {
-    const ts_parallel_options *o = &j->o->parallel;
-    const ts_network network = ts_decoder_network(j->model.decoder);
+    ts_decoder *d = j->model.decoder;
+    const ts_network network = ts_decoder_network(d);
     ts_lm_objective_init(&j->objective, &network, &j->o->train, j->o->data.reset_attention_mask);
     ts_lm_objective_cut(&j->objective, j->stages.part, j->stages.n_stages * j->stages.n_chunks,
-                        o->sequence ? o->tensor : 1);
-    if (o->in_advance) /* chunks run again as a whole */
+                        d->group.sequence ? d->group.comm->size : 1);
+    if (j->o->parallel.in_advance) /* chunks run again as a whole */
         j->objective.recompute = (ts_recompute_plan){ 0 };
 }
 
@@ -384,7 +384,6 @@ static ts_status check_options(ts_job *j, bool with_data)
         return ts_error(TS_ERR_USER, "--lr is missing");
     TS_TRY(ts_train_options_check(&o->train, replicas));
     TS_TRY(ts_job_check_together(o, j->set));
-    TS_TRY(ts_pipeline_options_check(&o->parallel, j->set));
     if (o->parallel.in_advance && o->train.recompute_granularity != TS_GRANULARITY_FULL)
         return ts_error(TS_ERR_USER, "--recompute-in-advance goes with --recompute-granularity full");
     if (o->train.skip_train && !with_data)
@@ -424,6 +423,7 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     *j = (ts_job){ .o = o, .set = set, .comm = comm, .dev = dev, .loaded = -1 };
     if (with_data && comm->size > 1)
         TS_TRY(ts_job_check_alike(set, comm));
+    TS_TRY(ts_pipeline_options_check(&o->parallel, set));
     TS_TRY(ts_job_check_layout(o, set, comm->size));
     const ts_mesh_shape shape = { .tp = (int)o->parallel.tensor,
                                   .pp = (int)o->parallel.pipeline,

@@ -371,6 +371,7 @@ static ts_status begin_timing(ts_pipeline *p)
 static ts_status begin(ts_trainer *t, double weight, walk *w)
 {
     TS_TRY(ts_pipeline_prepare(t));
+    ts_gather_begin(&t->gather, weight != 0);
     ts_pipeline *p = &t->pipeline;
     *w = (walk){ t, p, units_of(p->schedule, p->stage), weight };
     p->asked[TS_PASS_FORWARD] = p->asked[TS_PASS_BACK] = 0;

@@ -11,6 +11,8 @@ static int64_t length(const ts_scatter *s, int64_t u)
     return shards_of(s)->begin[u + 1] - shards_of(s)->begin[u];
 }
 
+static bool in_units(const ts_scatter *s) { return ts_scatter_hears_all(s); }
+
 /* ---- made ---- */
 
 /* Units in which a trained parameter lies. */
@@ -37,7 +39,15 @@ static ts_status make_ordered(ts_scatter *s)
     const int64_t least = (int64_t)s->comm->size * 64, longest = ts_shards_longest(shards_of(s));
     s->n_room = longest < STAGING / (int64_t)sizeof(float) ? longest : STAGING / (int64_t)sizeof(float);
     s->n_room = s->n_room > least ? s->n_room : least;
-    TS_TRY(ts_storage_create(s->params->dev, TS_MEM_COMM, (size_t)s->n_room * sizeof(float), &s->room));
+    return ts_storage_create(s->params->dev, TS_MEM_COMM, (size_t)s->n_room * sizeof(float), &s->room);
+}
+
+static ts_status bring(void *ctx, const ts_param *p);
+
+static ts_status make_own(ts_scatter *s)
+{
+    if (in_units(s))
+        s->params->grad_keeper = (ts_param_keeper){ bring, s };
     return ts_storage_create(s->params->dev, TS_MEM_GRAD,
                              (size_t)ts_shards_own(shards_of(s)) * sizeof(float), &s->own);
 }
@@ -48,10 +58,12 @@ ts_status ts_scatter_init(ts_scatter *s, const ts_scatter_options *o, ts_param_s
     *s = (ts_scatter){ 0 };
     if (ts_shards_alone(&params->shards))
         return TS_OK;
-    *s = (ts_scatter){ .params = params, .comm = comm, .o = *o };
+    *s = (ts_scatter){ .params = params, .comm = comm, .o = *o, .pending = -1 };
     TS_TRY(ts_alloc(&s->unit, (size_t)params->shards.n_units, sizeof *s->unit));
     TS_TRY(ts_alloc(&s->counts, 2 * (size_t)comm->size, sizeof *s->counts));
     count_params(s);
+    if (o->deterministic || in_units(s))
+        TS_TRY(make_own(s));
     if (o->deterministic)
         return make_ordered(s);
     s->n_room = o->in_bf16 ? ts_shards_longest(shards_of(s)) : 0;
@@ -62,6 +74,10 @@ ts_status ts_scatter_init(ts_scatter *s, const ts_scatter_options *o, ts_param_s
 
 void ts_scatter_deinit(ts_scatter *s)
 {
+    for (int64_t u = 0; s->unit && u < shards_of(s)->n_units; u++)
+        ts_storage_release(&s->unit[u].grads);
+    if (s->params)
+        s->params->grad_keeper = (ts_param_keeper){ 0 };
     ts_storage_release(&s->own);
     ts_storage_release(&s->room);
     ts_free(&s->unit);
@@ -106,6 +122,8 @@ static ts_status sum_in_bf16(ts_scatter *s, int64_t u, float *all)
 
 static float *unit_grads(const ts_scatter *s, int64_t u)
 {
+    if (s->unit[u].grads)
+        return s->unit[u].grads->data;
     return (float *)s->params->grads->data + shards_of(s)->begin[u];
 }
 
@@ -131,21 +149,118 @@ static ts_status add_in_order(ts_scatter *s, int64_t u)
     return ts_ordered_add_own(s->comm, unit_grads(s, u), own, length(s, u), s->room->data, s->n_room);
 }
 
+/* ---- a unit whose gradients are here while they are made ---- */
+
+/* Memory for all of it. */
+static ts_status bring(void *ctx, const ts_param *p)
+{
+    ts_scatter *s = ctx;
+    const ts_shards *h = shards_of(s);
+    const int64_t u = ts_shard_unit(h, p->offset);
+    TS_ASSERT(!s->unit[u].grads, "%s: its gradients are here", p->name);
+    TS_TRY(ts_storage_create(s->params->dev, TS_MEM_GRAD, (size_t)length(s, u) * sizeof(float),
+                             &s->unit[u].grads));
+    for (int64_t i = h->param[u]; i < h->param[u + 1]; i++) {
+        ts_param *q = s->params->p[i];
+        if (ts_param_is_trained(q)) {
+            q->grad = (float *)s->unit[u].grads->data + (q->offset - h->begin[u]);
+            ts_param_grad_clear(q);
+        }
+    }
+    return TS_OK;
+}
+
+static void drop(ts_scatter *s, int64_t u)
+{
+    const ts_shards *h = shards_of(s);
+    for (int64_t i = h->param[u]; i < h->param[u + 1]; i++) {
+        s->params->p[i]->grad = NULL;
+        s->params->p[i]->grad_empty = false;
+    }
+    ts_storage_release(&s->unit[u].grads);
+}
+
+/* The sum of the own share, over all ranks, joins those of earlier micro-batches. */
+static void add_own(ts_scatter *s, int64_t u)
+{
+    const ts_shards *h = shards_of(s);
+    const float *sum = unit_grads(s, u) + (ts_shard_begin(h, u, h->o.rank) - h->begin[u]);
+    float *own = (float *)s->own->data + h->own[u];
+    const int64_t n = h->own[u + 1] - h->own[u];
+    const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32, .z_dtype = TS_DTYPE_F32,
+                                    .y_dtype = TS_DTYPE_F32, .x = sum, .z = own, .y = own,
+                                    .alpha = 1, .beta = 1 };
+    if (s->unit[u].has_sum)
+        ts_launch_add(s->params->dev, &a, n, (ts_cost){ (double)n, 12 * (double)n, TS_DTYPE_F32 });
+    else
+        convert(s, sum, TS_DTYPE_F32, own, TS_DTYPE_F32, n);
+    s->unit[u].has_sum = true;
+}
+
+static ts_status finish_pending(ts_scatter *s)
+{
+    const int64_t u = s->pending;
+    if (u < 0)
+        return TS_OK;
+    s->pending = -1;
+    TS_TRY(ts_comm_wait(s->comm, &s->unit[u].request));
+    add_own(s, u);
+    drop(s, u);
+    return TS_OK;
+}
+
+/* A unit that is complete. While it is on its way the next one is made. */
+static ts_status pass_on(ts_scatter *s, int64_t u)
+{
+    const ts_shards *h = shards_of(s);
+    for (int64_t i = h->param[u]; i < h->param[u + 1]; i++)
+        ts_param_grad_settle(s->params->p[i]);
+    TS_TRY(s->params->dev->sync(s->params->dev));
+    TS_TRY(finish_pending(s));
+    if (s->o.deterministic) {
+        TS_TRY(add_in_order(s, u));
+        drop(s, u);
+        return TS_OK;
+    }
+    TS_TRY(send(s, u));
+    s->pending = u;
+    return s->o.overlap ? TS_OK : finish_pending(s);
+}
+
+/* Units with parameters that were not used in this piece. */
+static ts_status pass_on_rest(ts_scatter *s)
+{
+    for (int64_t u = shards_of(s)->n_units - 1; u >= 0; u--)
+        if (s->unit[u].grads && u != s->pending)
+            TS_TRY(pass_on(s, u));
+    return finish_pending(s);
+}
+
+/* What had no gradient in this step. */
+static void clear_rest(ts_scatter *s)
+{
+    const ts_shards *h = shards_of(s);
+    for (int64_t u = 0; u < h->n_units && !s->o.deterministic; u++)
+        if (!s->unit[u].has_sum)
+            s->params->dev->zero(s->params->dev, (float *)s->own->data + h->own[u],
+                                 (size_t)(h->own[u + 1] - h->own[u]) * sizeof(float));
+}
+
 /* ---- a step ---- */
 
 ts_status ts_scatter_begin(ts_scatter *s)
 {
-    if (s->own)
+    for (int64_t u = 0; u < shards_of(s)->n_units; u++)
+        s->unit[u].has_sum = s->unit[u].is_sent = false;
+    if (s->o.deterministic)
         s->params->dev->zero(s->params->dev, s->own->data, s->own->bytes);
     return TS_OK;
 }
 
 void ts_scatter_enter(ts_scatter *s)
 {
-    for (int64_t u = 0; u < shards_of(s)->n_units; u++) {
+    for (int64_t u = 0; u < shards_of(s)->n_units; u++)
         s->unit[u].missing = s->unit[u].params;
-        s->unit[u].is_sent = false;
-    }
 }
 
 ts_status ts_scatter_param_done(ts_scatter *s, const ts_param *p)
@@ -153,7 +268,9 @@ ts_status ts_scatter_param_done(ts_scatter *s, const ts_param *p)
     int64_t u, last;
     units_of(s, p, &u, &last);
     for (; last >= u; last--)
-        if (--s->unit[last].missing == 0 && s->o.overlap && !s->o.in_bf16)
+        if (--s->unit[last].missing == 0 && in_units(s))
+            TS_TRY(pass_on(s, last));
+        else if (s->unit[last].missing == 0 && s->o.overlap && !s->o.in_bf16)
             TS_TRY(send(s, last));
     return TS_OK;
 }
@@ -169,6 +286,8 @@ ts_status ts_scatter_progress(ts_scatter *s)
 
 ts_status ts_scatter_leave(ts_scatter *s)
 {
+    if (in_units(s))
+        return pass_on_rest(s);
     if (!s->o.deterministic)
         return TS_OK;
     TS_TRY(s->params->dev->sync(s->params->dev));
@@ -180,8 +299,10 @@ ts_status ts_scatter_leave(ts_scatter *s)
 ts_status ts_scatter_finish(ts_scatter *s, float **sums)
 {
     *sums = s->own ? s->own->data : s->params->grads->data;
-    if (s->o.deterministic)
+    if (s->own) {
+        clear_rest(s);
         return TS_OK;
+    }
     TS_TRY(s->params->dev->sync(s->params->dev));
     for (int64_t u = shards_of(s)->n_units - 1; u >= 0; u--)
         if (!s->unit[u].is_sent)

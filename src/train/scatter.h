@@ -1,5 +1,8 @@
 /* Gradients where they are shared out (tensor/shards.h): summed over the processes so that each gets the
- * sums of its own shares. In which order they are added is as without shares: see train/grads.h. */
+ * sums of its own shares. At level STATE every process has memory for all gradients, micro-batches add up
+ * there, and in which order all is added is as without shares (train/grads.h). From level GRADS on there is
+ * memory for units that are being made only: in each micro-batch a unit that is complete is summed over the
+ * processes at once, and the sums of micro-batches add up in the own shares. */
 #ifndef TS_TRAIN_SCATTER_H
 #define TS_TRAIN_SCATTER_H
 #include "dist/comm.h"
@@ -15,6 +18,8 @@ typedef struct ts_scatter_unit {
     int64_t params, missing; /* that lie in it; of these, not yet complete */
     bool is_sent;
     ts_comm_request *request;
+    ts_storage *grads; /* level GRADS, while it is being made */
+    bool has_sum;      /* and the own share has sums of this step */
 } ts_scatter_unit;
 
 typedef struct ts_scatter {
@@ -23,7 +28,8 @@ typedef struct ts_scatter {
     ts_scatter_options o;
     ts_scatter_unit *unit;
     int64_t *counts;        /* [2 * size] of every rank's share, and where it begins in the unit */
-    ts_storage *own;        /* deterministic: the sums so far */
+    ts_storage *own;        /* level GRADS, or deterministic: the sums so far */
+    int64_t pending;        /* level GRADS: the unit that is on its way; -1: none */
     ts_storage *room;       /* deterministic: what is received; in bf16: what is sent, then received */
     int64_t n_room;
 } ts_scatter;
@@ -34,7 +40,13 @@ ts_status ts_scatter_init(ts_scatter *s, const ts_scatter_options *o, ts_param_s
 void ts_scatter_deinit(ts_scatter *s);
 /* As ts_grads_*, which calls. */
 ts_status ts_scatter_begin(ts_scatter *s) TS_NODISCARD;
-void ts_scatter_enter(ts_scatter *s); /* the last micro-batch */
+/* Parameters are to be told of: at level GRADS those of the next piece of a micro-batch, else of the last
+ * micro-batch, once a step. */
+void ts_scatter_enter(ts_scatter *s);
+static inline bool ts_scatter_hears_all(const ts_scatter *s)
+{
+    return s->params && s->params->shards.o.level >= TS_SHARD_GRADS;
+}
 ts_status ts_scatter_param_done(ts_scatter *s, const ts_param *p) TS_NODISCARD;
 ts_status ts_scatter_progress(ts_scatter *s) TS_NODISCARD;
 ts_status ts_scatter_leave(ts_scatter *s) TS_NODISCARD;

@@ -47,6 +47,8 @@ void ts_trainer_size_batch(ts_trainer *t)
 static bool shares_forms(const ts_trainer *t)
 {
     enum { FEW_ROWS = 512 };
+    if (t->objective->params->shards.o.level == TS_SHARD_VALUES)
+        return true; /* forms do not outlive the values */
     if (t->o->packed_weights != TS_PACKED_AUTO)
         return t->o->packed_weights == TS_PACKED_SHARED;
     return t->feed.n_micro == 1 && t->feed.micro * t->o->seq_length > FEW_ROWS;

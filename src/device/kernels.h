@@ -26,6 +26,7 @@
     X(gemm_quant, ts_gemm_quant_args, GEMM)                                                        \
     X(attn_fwd, ts_attn_args, ATTENTION)                                                           \
     X(attn_bwd, ts_attn_args, ATTENTION)                                                           \
+    X(attn_join, ts_attn_join_args, ATTENTION)                                                     \
     X(rms_fwd, ts_norm_args, ROWWISE)                                                              \
     X(rms_bwd, ts_norm_args, ROWWISE)                                                              \
     X(rms_dw, ts_norm_args, ROWWISE)                                                               \
@@ -41,6 +42,7 @@
     X(glu_bwd, ts_act_args, ROWWISE)                                                               \
     X(fill, ts_elementwise_args, ROWWISE)                                                          \
     X(copy, ts_elementwise_args, ROWWISE)                                                          \
+    X(copy_cols, ts_copy_cols_args, ROWWISE)                                                       \
     X(add, ts_elementwise_args, ROWWISE)                                                           \
     X(swap_blocks, ts_swap_blocks_args, ROWWISE)                                                   \
     X(dropout, ts_dropout_args, ROWWISE)                                                           \

@@ -147,6 +147,7 @@ ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
     ts_cpu_init_rope(c);
     ts_cpu_init_act(c);
     ts_cpu_init_elementwise(c);
+    ts_cpu_init_join(c);
     ts_cpu_init_embed(c);
     ts_cpu_init_loss(c);
     ts_cpu_init_optim(c);

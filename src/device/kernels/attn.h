@@ -10,6 +10,10 @@
  * S_kv for all): rows past them are not touched, and keys past kv_len do not exist. A row that sees
  * no key gets o = 0, lse = -inf, and gives no gradient.
  *
+ * Queries and keys may be parts of longer sequences. Then query i stands at position q_at of i
+ * instead, key j at key0 + j, and mask, first_key and last_key are said in positions. q_at.n 0: they
+ * are all there.
+ *
  * Heads are addressed, not copied: query head h = g * r + j (r = n_q / n_kv, group g) stands at
  * q + row * q_row + g * q_group + j * head_dim, its key at k + key * kv_row + g * kv_group, its
  * value at v + key * kv_row + g * kv_group (units: elements). q, k, v may be tensors of their own,
@@ -23,6 +27,7 @@
 #ifndef TS_DEVICE_KERNELS_ATTN_H
 #define TS_DEVICE_KERNELS_ATTN_H
 #include "base/dtype.h"
+#include "base/pieces.h"
 #include "base/rng.h"
 
 typedef enum ts_mask_kind {
@@ -70,7 +75,9 @@ typedef struct ts_attn_args {
     const float *sinks;             /* [n_q]: a logit that joins the denominator only; or NULL */
     const float *slopes;            /* [n_q] ALiBi: s -= slope * (position - j); or NULL */
     float dropout;                  /* probability; kept values are divided by 1 - dropout */
-    /* element ((sample * n_q_total + head) * S_q + i) * S_kv + j, where */
+    ts_pieces q_at;                 /* of parts of sequences: where queries stand */
+    int64_t key0, S_q_all, S_kv_all; /* the first key's position; how long the wholes are */
+    /* element ((sample * n_q_total + head) * S_q + i) * S_kv + j, in positions of the wholes, where */
     ts_rng rng;
     int64_t sample0, head0, n_q_total; /* sample = sample0 + b, head = head0 + h */
     const void *dout;               /* gradient of o, like o */
@@ -79,4 +86,18 @@ typedef struct ts_attn_args {
     float *dsinks;                  /* [n_q] added to; or NULL */
 } ts_attn_args;
 /* attn_fwd, attn_bwd: n is ignored (the kernel shares out its own tiles). */
+
+/* Attention to keys in parts: each part has its own softmax, and o and lse of two together are
+ *
+ *   lse = log(exp(lse_1) + exp(lse_2)),   o = exp(lse_1 - lse) o_1 + exp(lse_2 - lse) o_2
+ *
+ * attn_join: acc and acc_lse become those of them and of o and lse, in fp32; a part of which a row sees
+ * no key has lse -inf and counts for nothing, and its o is not read. n = rows. */
+typedef struct ts_attn_join_args {
+    int64_t n_q, head_dim;
+    ts_dtype dtype;   /* of o */
+    const void *o;    /* [rows, n_q * head_dim] */
+    const float *lse; /* [rows, n_q] */
+    float *acc, *acc_lse;
+} ts_attn_join_args;
 #endif

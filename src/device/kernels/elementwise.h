@@ -4,6 +4,8 @@
 #include "base/dtype.h"
 #include "base/rng.h"
 
+#include <stdbool.h>
+
 /* fill: y = alpha.  copy: y = x (types may differ).  add: y = alpha * x + beta * z, in fp32,
  * rounded once. n = elements; y may be x or z. */
 typedef struct ts_elementwise_args {
@@ -21,6 +23,16 @@ typedef struct ts_swap_blocks_args {
     const void *x;
     void *y;
 } ts_swap_blocks_args;
+
+/* copy_cols: y[i][c] = x[i][c], or x + y rounded once, for c < cols; row i of x begins at element
+ * i * x_row, of y at i * y_row. Both of one type. n = rows. */
+typedef struct ts_copy_cols_args {
+    int64_t cols, x_row, y_row;
+    ts_dtype dtype;
+    bool adds;
+    const void *x;
+    void *y;
+} ts_copy_cols_args;
 
 /* dropout: y = res + keep(e) * x / (1 - p); element e = first + i of the stream decides. Backward
  * is the same call with x = dy, res = NULL. n = elements; y may be x or res. keep: uniform(e) >=

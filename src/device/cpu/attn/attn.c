@@ -357,9 +357,9 @@ static int64_t cost_of(const job *j, int64_t group, int64_t i)
 
 /* Which blocks a chunk has. Under a plain causal mask, chunks of blocks that follow each other
  * would be very unequal, so chunks take turns. Where rows see few keys (documents, a window),
- * neighbours see the same ones: a chunk of neighbours needs sums for those keys only, and there is
- * less to clear and to add. This is the second kind: a chunk has the blocks whose middles fall into
- * its share of the total cost.
+ * neighbours see the same ones: a chunk of neighbours needs sums for those keys only, and there is less to
+ * clear and to add; and rows that are parts of a sequence are unequal in other ways than turns even out.
+ * This is the second kind: a chunk has the blocks whose middles fall into its share of the total cost.
  *
  *   in turns (bwd_share)    0 1 2 0 1 2 0 1 2         in rows (here)    0 0 0 0 1 1 2 2 2  */
 static key_range blocks_in_rows(const job *j, int64_t group, int64_t chunk)
@@ -462,7 +462,7 @@ static void bwd_in_one(job *j, int64_t room)
     key_range summed[MOST_CHUNKS];
     j->summed = summed;
     const int64_t left = ts_mask_left(&j->a->mask);
-    j->in_rows = j->a->first_key || j->a->last_key || (left >= 0 && left + 1 < j->a->S_kv);
+    j->in_rows = j->a->q_at.n || j->a->first_key || j->a->last_key || (left >= 0 && left + 1 < j->a->S_kv);
     j->chunks = max64(min64(min64(want, room), j->blocks / 2), 1);
     j->shared_sums = j->chunks > 1 || j->sum_floats * 4 > TS_CPU_THREAD_SCRATCH - TS_ATTN_SCRATCH;
     const int64_t wave = j->shared_sums ? room / j->chunks : j->groups;

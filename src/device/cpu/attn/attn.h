@@ -111,20 +111,26 @@ static inline int64_t ts_attn_stat(const ts_attn_args *a, int64_t b, int64_t h, 
     return (b * a->S_q + i) * a->n_q + h;
 }
 
+/* Where query i of sequence b stands, without what the mask and q_start add. */
+static inline int64_t ts_attn_place(const ts_attn_args *a, int64_t i)
+{
+    return a->q_at.n ? ts_pieces_at(&a->q_at, i) : i;
+}
+
 /* All masks in one place: the keys [*lo, *hi) that query i of sequence b sees; none: both are 0.
- * Returns the query's position.
+ * Returns the query's position. All are counted from the first key that is here.
  *
  *   keys   0 .... first_key .... pos - left .... pos .... pos + right .... last_key .... kv_len
  *                                [##############################]       seen: a window  */
 static inline int64_t ts_attn_range(const ts_attn_args *a, int64_t b, int64_t i, int64_t *lo,
                                     int64_t *hi)
 {
-    const int64_t pos = a->mask.offset + (a->q_start ? a->q_start[b] : 0) + i;
+    const int64_t pos = a->mask.offset + (a->q_start ? a->q_start[b] : 0) + ts_attn_place(a, i) - a->key0;
     const int64_t left = ts_mask_left(&a->mask), right = ts_mask_right(&a->mask);
-    *lo = a->first_key ? a->first_key[b * a->S_q + i] : 0;
+    *lo = a->first_key ? a->first_key[b * a->S_q + i] - a->key0 : 0;
     *hi = ts_attn_kv_len(a, b);
-    if (a->last_key && *hi > (int64_t)a->last_key[b * a->S_q + i] + 1)
-        *hi = (int64_t)a->last_key[b * a->S_q + i] + 1;
+    if (a->last_key && *hi > (int64_t)a->last_key[b * a->S_q + i] + 1 - a->key0)
+        *hi = (int64_t)a->last_key[b * a->S_q + i] + 1 - a->key0;
     if (left >= 0 && *lo < pos - left)
         *lo = pos - left;
     if (*lo < 0)
@@ -150,6 +156,8 @@ static inline uint32_t ts_attn_drop_below(float p)
 static inline uint64_t ts_attn_drop_row(const ts_attn_args *a, int64_t b, int64_t h, int64_t i)
 {
     const int64_t head = (a->sample0 + b) * a->n_q_total + a->head0 + h;
+    if (a->q_at.n)
+        return (uint64_t)((head * a->S_q_all + ts_attn_place(a, i)) * a->S_kv_all + a->key0);
     return (uint64_t)((head * a->S_q + i) * a->S_kv);
 }
 #endif

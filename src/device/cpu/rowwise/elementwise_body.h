@@ -90,6 +90,30 @@ static void add(const void *args, int64_t begin, int64_t end)
         add_all(a, begin, end, a->x_dtype, a->z_dtype, a->y_dtype);
 }
 
+/* ---- columns of rows */
+
+INLINE void add_row(const char *x, char *y, int64_t cols, ts_dtype t)
+{
+    for (int64_t c = 0; c < cols; c += V) {
+        const int64_t n = cols - c < V ? cols - c : V;
+        v_store_as(y, c, n, t, v_add(v_load_as(x, c, n, t), v_load_as(y, c, n, t)));
+    }
+}
+
+static void copy_cols(const void *args, int64_t begin, int64_t end)
+{
+    const ts_copy_cols_args *a = args;
+    const int64_t size = (int64_t)ts_dtype_size(a->dtype);
+    for (int64_t i = begin; i < end; i++) {
+        const char *x = (const char *)a->x + i * a->x_row * size;
+        char *y = (char *)a->y + i * a->y_row * size;
+        if (a->adds)
+            add_row(x, y, a->cols, a->dtype);
+        else
+            memcpy(y, x, (size_t)(a->cols * size));
+    }
+}
+
 /* ---- dropout: numbers come 4V at a time, from the block that element `first + i` lies in */
 
 INLINE void dropout_at(const ts_dropout_args *a, const uint32_t *u, int64_t i, int64_t n, vf p,
@@ -162,6 +186,7 @@ void TS_ISA_NAME(ts_elementwise_kernels_init)(ts_cpu_kernel *table)
 {
     table[TS_KERNEL_fill] = TS_ROWWISE_ROW(fill, 0);
     table[TS_KERNEL_copy] = TS_ROWWISE_ROW(copy, 0);
+    table[TS_KERNEL_copy_cols] = TS_ROWWISE_ROW(copy_cols, 0);
     table[TS_KERNEL_add] = TS_ROWWISE_ROW(add, 0);
     table[TS_KERNEL_swap_blocks] = TS_ROWWISE_ROW(swap_blocks, 0);
     table[TS_KERNEL_dropout] = TS_ROWWISE_ROW(dropout, 0);

@@ -1,4 +1,4 @@
-#include "ops/ops.h"
+#include "ops/attention.h"
 
 typedef struct attention_attr {
     ts_attention_op o;
@@ -26,7 +26,7 @@ static columns columns_of(const ts_attention_op *o, const ts_tensor *q, const ts
     return (columns){ at(q, 0), at(q, r * d), at(q, (r + 1) * d), (r + 2) * d, (r + 2) * d };
 }
 
-static ts_attn_args args_of(const ts_attention_op *o, const ts_tensor *q, const ts_tensor *kv)
+ts_attn_args ts_attention_args(const ts_attention_op *o, const ts_tensor *q, const ts_tensor *kv)
 {
     const columns c = columns_of(o, q, kv);
     const ts_tensor *keys = kv ? kv : q;
@@ -79,7 +79,7 @@ static ts_status attention_backward(ts_tape *tape, ts_record *r)
         TS_TRY(ts_tape_new(tape, kv->dtype, kv->dim[0], kv->dim[1], &dkv));
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n->lse->dim[0], n->lse->dim[1], &delta));
     const columns d = columns_of(&n->o, dq, dkv);
-    ts_attn_args a = args_of(&n->o, q, kv);
+    ts_attn_args a = ts_attention_args(&n->o, q, kv);
     a.o = ts_tensor_data(r->out[0]);
     a.lse = ts_tensor_data(n->lse);
     a.dout = ts_tensor_data(r->out[0]->grad);
@@ -139,7 +139,7 @@ static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, const ts_te
     int32_t *dev = ts_tensor_data(lengths);
     for (int i = 0; i < 3; i++)
         tape->dev->to_device(tape->dev, dev + i * o->B, host[i], (size_t)o->B * sizeof **host);
-    ts_attn_args a = args_of(o, q, kv);
+    ts_attn_args a = ts_attention_args(o, q, kv);
     const int64_t pair = 2 * o->head_dim;
     a.q_start = dev, a.q_len = dev + o->B, a.kv_len = dev + 2 * o->B;
     a.S_kv = a.kv_batch = o->cache->capacity;
@@ -187,7 +187,7 @@ ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *q,
     attention_attr n = { .o = *o };
     if (record || lse)
         TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, q->dim[0], o->n_q, &n.lse));
-    ts_attn_args a = args_of(o, q, kv);
+    ts_attn_args a = ts_attention_args(o, q, kv);
     a.o = ts_tensor_data(*y);
     a.lse = n.lse ? ts_tensor_data(n.lse) : NULL;
     ts_launch_attn_fwd(tape->dev, &a, 0, cost_of(o, q, kv, 2));

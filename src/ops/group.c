@@ -7,62 +7,37 @@ ts_comm_type ts_group_type(ts_dtype t)
     return t == TS_DTYPE_F32 ? TS_COMM_F32 : t == TS_DTYPE_BF16 ? TS_COMM_BF16 : TS_COMM_F16;
 }
 
-/* One collective between arrays of the device, which are one where it works in place. */
-typedef struct move {
-    ts_collective what;
-    ts_dtype dtype;
-    int64_t n, n_to; /* values of each */
-    const void *from;
-    void *to;
-    int64_t *at; /* ALL_TO_ALL: [4 * size], counts and offsets of what is sent and received */
-} move;
-
-static ts_comm_call call_of(const ts_comm *c, const move *m, const void *from, void *to)
+/* By way of memory of the host, which is where communicators work. One that works in place has one
+ * array, recv. */
+static ts_status run_far(ts_device *dev, ts_comm *c, ts_comm_call call, int64_t n, int64_t n_to)
 {
-    const ts_comm_type t = ts_group_type(m->dtype);
-    switch (m->what) {
-    case TS_ALL_GATHER: return ts_all_gather(from, to, m->n, t);
-    case TS_ALL_TO_ALL:
-        return ts_all_to_all_v(from, m->at, m->at + c->size, to, m->at + 2 * c->size,
-                               m->at + 3 * c->size, t);
-    case TS_REDUCE_SCATTER: return ts_reduce_scatter(from, to, m->n / c->size, t, TS_COMM_SUM);
-    default: return ts_all_reduce(to, m->n, t, TS_COMM_SUM);
-    }
-}
-
-/* By way of memory of the host, which is where communicators work. */
-static ts_status run_far(ts_device *dev, ts_comm *c, const move *m)
-{
-    const size_t size = ts_dtype_size(m->dtype), in = (size_t)m->n * size, out = (size_t)m->n_to * size;
-    void *from, *to;
-    TS_TRY(dev->alloc_host(dev, in, &from));
-    ts_status st = dev->alloc_host(dev, out, &to);
+    const size_t size = ts_comm_type_size(call.type), in = (size_t)n * size, out = (size_t)n_to * size;
+    const bool is_one = !call.send;
+    const void *const from = is_one ? call.recv : call.send;
+    void *host, *host_to, *const to = call.recv;
+    TS_TRY(dev->alloc_host(dev, in, &host));
+    ts_status st = dev->alloc_host(dev, out, &host_to);
     if (st == TS_OK) {
-        st = ts_device_read(dev, m->from == m->to ? to : from, m->from, in);
+        st = ts_device_read(dev, is_one ? host_to : host, from, in);
+        call.send = is_one ? NULL : host;
+        call.recv = host_to;
         if (st == TS_OK)
-            st = ts_comm_run(c, call_of(c, m, from, to));
+            st = ts_comm_run(c, call);
         if (st == TS_OK)
-            dev->to_device(dev, m->to, to, out);
-        dev->free_host(dev, to, out);
+            dev->to_device(dev, to, host_to, out);
+        dev->free_host(dev, host_to, out);
     }
-    dev->free_host(dev, from, in);
+    dev->free_host(dev, host, in);
     return st;
 }
 
-static ts_status run(const ts_tape *tape, ts_comm *c, const move *m)
+ts_status ts_group_run(ts_tape *tape, ts_comm *group, ts_comm_call call, int64_t n, int64_t n_to)
 {
     ts_device *dev = tape->dev;
     if (dev->computes && !dev->on_host)
-        return run_far(dev, c, m);
+        return run_far(dev, group, call, n, n_to);
     TS_TRY(dev->sync(dev));
-    return ts_comm_run(c, call_of(c, m, m->from, m->to));
-}
-
-static ts_status run_rows(const ts_tape *tape, ts_comm *c, ts_collective what, const ts_tensor *x,
-                          const ts_tensor *y)
-{
-    return run(tape, c, &(move){ what, x->dtype, ts_tensor_count(x), ts_tensor_count(y),
-                                 ts_tensor_data(x), ts_tensor_data(y), NULL });
+    return ts_comm_run(group, call);
 }
 
 /* A tensor like x, of so many rows. */
@@ -79,34 +54,43 @@ int64_t ts_group_share(const ts_comm *c, const ts_tensor *x)
 
 ts_status ts_group_sum(ts_tape *tape, ts_comm *group, void *data, int64_t n, ts_dtype dtype)
 {
-    return run(tape, group, &(move){ TS_ALL_REDUCE, dtype, n, n, data, data, NULL });
+    return ts_group_run(tape, group, ts_all_reduce(data, n, ts_group_type(dtype), TS_COMM_SUM), n, n);
 }
 
 ts_status ts_group_gather_into(ts_tape *tape, ts_comm *group, const ts_tensor *x, ts_tensor *all)
 {
-    return run_rows(tape, group, TS_ALL_GATHER, x, all);
+    const int64_t n = ts_tensor_count(x);
+    return ts_group_run(tape, group,
+                        ts_all_gather(ts_tensor_data(x), ts_tensor_data(all), n, ts_group_type(x->dtype)),
+                        n, n * group->size);
 }
 
 ts_status ts_group_scatter_into(ts_tape *tape, ts_comm *group, const ts_tensor *all, ts_tensor *y)
 {
-    return run_rows(tape, group, TS_REDUCE_SCATTER, all, y);
+    const int64_t n = ts_tensor_count(y);
+    return ts_group_run(tape, group,
+                        ts_reduce_scatter(ts_tensor_data(all), ts_tensor_data(y), n,
+                                          ts_group_type(all->dtype), TS_COMM_SUM),
+                        n * group->size, n);
 }
 
 ts_status ts_group_exchange_into(ts_tape *tape, ts_comm *group, const ts_tensor *x, int stride,
                                  ts_tensor *y)
 {
     const int size = group->size;
-    const int64_t n = ts_tensor_count(y) / size;
-    move m = { TS_ALL_TO_ALL, x->dtype, ts_tensor_count(x), ts_tensor_count(y), ts_tensor_data(x),
-               ts_tensor_data(y), NULL };
-    TS_ASSERT(n * ((size - 1) / stride + 1) == m.n, "%lld values to %d processes", (long long)m.n, size);
-    TS_TRY(ts_arena_alloc(&tape->arena, 4 * (size_t)size * sizeof *m.at, &m.at));
+    const int64_t all = ts_tensor_count(x), n = ts_tensor_count(y) / size;
+    int64_t *at; /* counts and offsets of what is sent and received */
+    TS_ASSERT(n * ((size - 1) / stride + 1) == all, "%lld values to %d processes", (long long)all, size);
+    TS_TRY(ts_arena_alloc(&tape->arena, 4 * (size_t)size * sizeof *at, &at));
     for (int r = 0; r < size; r++) {
-        m.at[r] = m.at[2 * size + r] = n;
-        m.at[size + r] = r / stride * n;
-        m.at[3 * size + r] = r * n;
+        at[r] = at[2 * size + r] = n;
+        at[size + r] = r / stride * n;
+        at[3 * size + r] = r * n;
     }
-    return run(tape, group, &m);
+    return ts_group_run(tape, group,
+                        ts_all_to_all_v(ts_tensor_data(x), at, at + size, ts_tensor_data(y),
+                                        at + 2 * size, at + 3 * size, ts_group_type(x->dtype)),
+                        all, n * size);
 }
 
 ts_status ts_group_gather(ts_tape *tape, ts_comm *group, const ts_tensor *x, ts_tensor **y)

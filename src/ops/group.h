@@ -15,11 +15,14 @@ int64_t ts_group_share(const ts_comm *group, const ts_tensor *x);
 
 /* ---- at once, without a record: what operators with a group are made of; they wait for the device ---- */
 
+ts_comm_type ts_group_type(ts_dtype t);
+/* Any collective between arrays of the device: n values of its send (NULL: of its recv, in place) and
+ * n_to of its recv. */
+ts_status ts_group_run(ts_tape *tape, ts_comm *group, ts_comm_call call, int64_t n,
+                       int64_t n_to) TS_NODISCARD;
 /* data [n] of dtype, on the device, becomes the sum over the group. */
 ts_status ts_group_sum(ts_tape *tape, ts_comm *group, void *data, int64_t n,
                        ts_dtype dtype) TS_NODISCARD;
-/* What the group calls a tensor's type. */
-ts_comm_type ts_group_type(ts_dtype t);
 /* Into tensors that are there, [T, w] and [T / size, w]. */
 ts_status ts_group_gather_into(ts_tape *tape, ts_comm *group, const ts_tensor *x,
                                ts_tensor *all) TS_NODISCARD;

@@ -1,0 +1,8 @@
+/* What the attention operators share: how their tensors become a kernel's arguments. */
+#ifndef TS_OPS_ATTENTION_H
+#define TS_OPS_ATTENTION_H
+#include "ops/ops.h"
+
+/* Without o, lse and gradients. q and kv as ts_op_attention has them. */
+ts_attn_args ts_attention_args(const ts_attention_op *o, const ts_tensor *q, const ts_tensor *kv);
+#endif

@@ -4,14 +4,14 @@
 #define TS_BASE_PIECES_H
 #include <stdint.h>
 
-typedef struct ts_piece {
+typedef struct ts_stretch {
     int64_t begin, n; /* [begin, begin + n) */
-} ts_piece;
+} ts_stretch;
 
 enum { TS_PIECES = 2 };
 typedef struct ts_pieces {
     int n;
-    ts_piece piece[TS_PIECES];
+    ts_stretch piece[TS_PIECES];
 } ts_pieces;
 
 static inline ts_pieces ts_pieces_one(int64_t begin, int64_t n)

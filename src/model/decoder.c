@@ -340,8 +340,8 @@ static ts_status embed(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts
     TS_TRY(ts_op_embed(tape, &o, x));
     if (run->hidden_dropout > 0) {
         const ts_rng rng = ts_run_rng(run, TS_RNG_HIDDEN_DROPOUT, 0);
-        TS_TRY(ts_op_dropout(tape, *x, run->hidden_dropout, &rng,
-                             run->sample0 * run->S * d->arch.hidden, x));
+        const ts_row_places rows = ts_run_places(run, 0);
+        TS_TRY(ts_op_dropout(tape, *x, run->hidden_dropout, &rng, &rows, x));
     }
     return TS_OK;
 }

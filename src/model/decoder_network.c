@@ -43,6 +43,7 @@ static ts_status forward(void *self, ts_tape *tape, const ts_network_call *c, ts
     TS_TRY(ts_arena_alloc(&tape->arena, sizeof *run, &run));
     *run = (ts_run){ .B = c->B,
                      .S = c->S,
+                     .spread = c->spread,
                      .row0 = rows_before(self, c->B * c->S),
                      .pos = ts_fields_get(c->fields, "position_ids"),
                      .first_key = ts_fields_get(c->fields, "first_key"),

@@ -8,7 +8,7 @@
  *   tokens        int32 [B * S]
  *   position_ids  int32 [B * S]: position in its document
  *   first_key, last_key   int32 [B * S]: keys that may be seen (packed documents, padding); may be
- *                 missing */
+ *                 missing. Of a sequence that is spread, those of nn/run.h */
 enum { TS_NETWORK_FIELDS = 12 };
 typedef struct ts_fields {
     int n;
@@ -35,7 +35,8 @@ typedef struct ts_recompute_plan {
  * that ended at `first` gave. A pass whose last layer is the network's ends with the final norm, unless
  * it goes on elsewhere. */
 typedef struct ts_network_call {
-    int64_t B, S;
+    int64_t B, S; /* S: rows of a sequence that are here */
+    const ts_spread *spread; /* over which processes sequences are spread; NULL: they are all here */
     const ts_fields *fields; /* tensors stay until the backward pass is over */
     ts_tensor *stream;
     int64_t first, last;

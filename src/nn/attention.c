@@ -134,7 +134,9 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
                                 .slot0 = run->slot0,
                                 .q_start = run->q_start,
                                 .q_len = run->q_len };
-    TS_TRY(ts_op_attention(tape, &o, q, kv, &heads, NULL));
+    TS_ASSERT(!run->spread || !kv, "a second sequence is not shared out");
+    TS_TRY(run->spread ? ts_op_spread_attention(tape, &o, run->spread, layer, q, &heads)
+                       : ts_op_attention(tape, &o, q, kv, &heads, NULL));
     return ts_linear_forward(tape, &l->proj, heads, y);
 }
 

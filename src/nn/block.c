@@ -56,8 +56,8 @@ static ts_status finish_sublayer(ts_tape *tape, const ts_block *b, const part *p
         TS_TRY(ts_op_norm(tape, &p->after->op, *y, NULL, NULL, y));
     if (run->hidden_dropout > 0) {
         const ts_rng rng = ts_run_rng(run, p->dropout, p->stream);
-        const int64_t first = (run->sample0 * run->S + run->row0) * x->dim[1];
-        TS_TRY(ts_op_dropout(tape, *y, run->hidden_dropout, &rng, first, y));
+        const ts_row_places rows = ts_run_places(run, run->row0);
+        TS_TRY(ts_op_dropout(tape, *y, run->hidden_dropout, &rng, &rows, y));
     }
     if (b->residual_scale != 1)
         TS_TRY(ts_op_add(tape, *y, b->residual_scale, NULL, 0, y));

@@ -3,6 +3,7 @@
 #ifndef TS_NN_RUN_H
 #define TS_NN_RUN_H
 #include "nn/state.h"
+#include "ops/spread.h"
 
 /* A second sequence that queries attend to: an encoder's output, an image's patches. Whoever gives
  * it keeps it, with its rows of int32, until the backward is over; its gradient comes to x. */
@@ -22,11 +23,13 @@ typedef struct ts_join {
 } ts_join;
 
 typedef struct ts_run {
-    int64_t B, S;
+    int64_t B, S; /* S: rows of a sequence that are here */
+    const ts_spread *spread; /* processes that share out each sequence; NULL: its rows are all here */
     int64_t row0; /* of the B * S rows of the stream, the first that is here (sequence parallelism) */
     const ts_tensor *pos;        /* int32 [B * S]: position in its document */
     /* int32 [B * S]: first and last key that may be seen (packed documents, padding), or NULL; the
-     * last one matters where a mask lets queries see what comes after them */
+     * last one matters where a mask lets queries see what comes after them. Where sequences are shared out
+     * they are of the queries that attention has here (ts_spread_queries) */
     const ts_tensor *first_key, *last_key;
     ts_context context;
     /* Dropout: probabilities (0: none) and where in the run this is. */
@@ -56,6 +59,15 @@ static inline bool ts_run_trains_beside(const ts_run *r, int64_t first, int64_t 
         if (r->joins[i].layer >= first && r->joins[i].layer < last && r->joins[i].x->wants_grad)
             return true;
     return false;
+}
+
+/* Which rows of the global batch the stream's are, from the row0-th on of those of its sequences. */
+static inline ts_row_places ts_run_places(const ts_run *r, int64_t row0)
+{
+    return (ts_row_places){ .at = ts_spread_here(r->spread, r->S),
+                            .length = r->spread ? r->spread->length : r->S,
+                            .sample0 = r->sample0,
+                            .row0 = row0 };
 }
 
 /* The stream of numbers of one layer's dropout. */

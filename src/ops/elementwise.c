@@ -63,15 +63,37 @@ ts_status ts_op_add(ts_tape *tape, ts_tensor *a, float alpha, ts_tensor *b, floa
 typedef struct dropout_attr {
     float p;
     ts_rng rng;
-    int64_t first;
+    ts_row_places rows;
 } dropout_attr;
+
+/* Row number `row` of the whole, and how many follow it there and in the tensor alike. */
+static int64_t stretch_from(const ts_row_places *p, int64_t row, int64_t *whole)
+{
+    const int64_t here = ts_pieces_count(&p->at), number = p->row0 + row, i = number % here;
+    int64_t end = 0;
+    for (int k = 0; k < p->at.n && end <= i; k++)
+        end += p->at.piece[k].n;
+    *whole = (p->sample0 + number / here) * p->length + ts_pieces_at(&p->at, i);
+    return here == p->length ? INT64_MAX : end - i;
+}
 
 static void launch_dropout(ts_tape *tape, const dropout_attr *n, const ts_tensor *x,
                            const ts_tensor *y)
 {
-    const ts_dropout_args a = { .dtype = x->dtype, .x = ts_tensor_data(x), .y = ts_tensor_data(y),
-                                .p = n->p, .rng = n->rng, .first = n->first };
-    ts_launch_dropout(tape->dev, &a, ts_tensor_count(x), cost_of(x, 2));
+    const size_t row = (size_t)x->dim[1] * ts_dtype_size(x->dtype);
+    for (int64_t at = 0, rows, whole; at < x->dim[0]; at += rows) {
+        rows = stretch_from(&n->rows, at, &whole);
+        rows = rows < x->dim[0] - at ? rows : x->dim[0] - at;
+        const ts_dropout_args a = { .dtype = x->dtype,
+                                    .x = (const char *)ts_tensor_data(x) + (size_t)at * row,
+                                    .y = (char *)ts_tensor_data(y) + (size_t)at * row,
+                                    .p = n->p,
+                                    .rng = n->rng,
+                                    .first = whole * x->dim[1] };
+        const double count = (double)(rows * x->dim[1]);
+        ts_launch_dropout(tape->dev, &a, rows * x->dim[1],
+                          (ts_cost){ 2 * count, 2 * (double)rows * (double)row, x->dtype });
+    }
 }
 
 static ts_status dropout_backward(ts_tape *tape, ts_record *r)
@@ -84,10 +106,10 @@ static ts_status dropout_backward(ts_tape *tape, ts_record *r)
 
 static const ts_op dropout_op = { .name = "dropout", .backward = dropout_backward };
 
-ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng, int64_t first,
-                        ts_tensor **y)
+ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng,
+                        const ts_row_places *rows, ts_tensor **y)
 {
-    const dropout_attr n = { p, *rng, first };
+    const dropout_attr n = { p, *rng, *rows };
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
     launch_dropout(tape, &n, x, *y);
     if (tape->recording && x->wants_grad) {

@@ -119,9 +119,16 @@ ts_status ts_op_act(ts_tape *tape, ts_act act, bool gated, ts_tensor *x,
 ts_status ts_op_add(ts_tape *tape, ts_tensor *a, float alpha, ts_tensor *b, float beta,
                     ts_tensor **y) TS_NODISCARD;
 
-/* y = dropout(x) with element numbers from `first` on. */
-ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng, int64_t first,
-                        ts_tensor **y) TS_NODISCARD;
+/* Which rows of a global batch the rows of a tensor are: of each sequence, `length` rows long, the pieces
+ * `at` are here; sequence sample0 is the first, and of all that the tensor begins with row row0. */
+typedef struct ts_row_places {
+    ts_pieces at;
+    int64_t length, sample0, row0;
+} ts_row_places;
+
+/* y = dropout(x) with the numbers that its elements have in the global batch. */
+ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng,
+                        const ts_row_places *rows, ts_tensor **y) TS_NODISCARD;
 
 /* Rows that count, of T. Whoever makes a batch knows them. */
 typedef struct ts_chosen_rows {

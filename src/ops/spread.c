@@ -27,10 +27,10 @@ ts_pieces ts_spread_rows(const ts_spread *s, int64_t length, int rank)
     int64_t begin = n / s->heads * i + (i < more ? i : more), left = n / s->heads + (i < more);
     ts_pieces p = { 0 };
     for (int k = 0; k < all.n && left > 0; k++) {
-        const ts_piece *from = &all.piece[k];
+        const ts_stretch *from = &all.piece[k];
         if (begin < from->n) {
             const int64_t take = from->n - begin < left ? from->n - begin : left;
-            p.piece[p.n++] = (ts_piece){ from->begin + begin, take };
+            p.piece[p.n++] = (ts_stretch){ from->begin + begin, take };
             left -= take;
             begin = from->n;
         }

@@ -54,14 +54,14 @@ static ts_pieces pieces_of(const ring *r, int at)
 /* ---- what sees what ---- */
 
 /* Whether some of these queries see some of these keys by the mask; documents are not known here. */
-static bool sees(const ts_attention_mask *m, const ts_piece *q, const ts_piece *k)
+static bool sees(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k)
 {
     const int64_t left = ts_mask_left(m), right = ts_mask_right(m), pos = m->offset + q->begin;
     return (right < 0 || k->begin <= pos + q->n - 1 + right) && (left < 0 || k->begin + k->n > pos - left);
 }
 
 /* Whether all of them see all. */
-static bool sees_all(const ts_attention_mask *m, const ts_piece *q, const ts_piece *k)
+static bool sees_all(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k)
 {
     const int64_t left = ts_mask_left(m), right = ts_mask_right(m), pos = m->offset + q->begin;
     return (right < 0 || k->begin + k->n - 1 <= pos + right) && (left < 0 || k->begin >= pos + q->n - 1 - left);
@@ -85,12 +85,12 @@ typedef struct launch {
 } launch;
 
 /* Where several sequences are here their rows lie apart, and all queries take part. */
-static launch launch_of(const ring *r, const ts_piece *k, int64_t key_row0)
+static launch launch_of(const ring *r, const ts_stretch *k, int64_t key_row0)
 {
     launch x = { .q_at = { 0 }, .key_row0 = key_row0, .keys = k->n, .key0 = k->begin, .sees_all = true };
     int64_t row = 0;
     for (int i = 0; i < r->queries.n; i++) {
-        const ts_piece *q = &r->queries.piece[i];
+        const ts_stretch *q = &r->queries.piece[i];
         if (r->o->B > 1 || sees(&r->o->mask, q, k)) {
             x.row0 = x.q_at.n ? x.row0 : row;
             x.rows += q->n;

@@ -1,8 +1,10 @@
 #include "parallel/options.h"
 
 #define SIZES                                                                                      \
-    "context and expert parallelism; give 1 or leave them out: processes (mpirun -n N) share the batch"
+    "expert parallelism; give 1 or leave it out: processes (mpirun -n N) share the batch"
 #define LAYOUT(name_, words, help_) TS_NOTE(name_, words, "layout", help_)
+#define CONTEXT(type, field, name, def, lo, hi, choices, help)                                     \
+    TS_ROW(type, ts_parallel_options, field, name, def, lo, hi, choices, "layout", help)
 #define KEPT "where something is kept, not what it is"
 #define TRAVELS "when something travels, not what it is"
 
@@ -53,15 +55,26 @@ const ts_option ts_parallel_option_rows[] = {
            "they share out values, gradients and the optimizer's state, layer by layer (ZeRO-3)"),
     TS_ROW(FLAG, ts_parallel_options, overlap_param_gather, "overlap-param-gather", NULL, 0, 0, NULL, "layout",
            "what is shared out is gathered when the next forward pass comes to it, not behind the step"),
-    TS_LATER("context-parallel-size", 1, "1", SIZES),
+    CONTEXT(INT, context, "context-parallel-size", "1", 1, 1 << 20, NULL,
+            "processes that share out each sequence, in attention too"),
+    CONTEXT(INT, context, "cp-size", "1", 1, 1 << 20, NULL, "the same"),
+    CONTEXT(CHOICE, context_algo, "context-parallel-algo", "megatron_cp_algo", 0, 0, TS_CHOICES(TS_CONTEXT_ALGOS),
+            "how: keys and values in a ring, heads exchanged (ulysses), both, gathered, or sent where they are seen"),
+    CONTEXT(CHOICE, context_algo, "cp-type", "megatron_cp_algo", 0, 0, TS_CHOICES(TS_CONTEXT_ALGOS), "the same"),
+    CONTEXT(INT, context_heads, "ulysses-degree-in-cp", "1", 1, 1 << 20, NULL,
+            "of the hybrid ways: neighbours that exchange heads"),
+    CONTEXT(INT, context_window, "cp-window-size", "1", 1, 1 << 20, NULL,
+            "of the ring: neighbours with a ring of their own, within the ring of these windows"),
+    CONTEXT(CHOICE, context_keep, "context-parallel-kv-cache-policy", "none", 0, 0, TS_CHOICES(TS_CONTEXT_KEEPS),
+            "of the ring: others' keys (half), and values (full), are kept for the backward pass and travel once"),
+    CONTEXT(INT, context_interval, "context-parallel-cache-interval", "0", 0, 1 << 20, NULL,
+            "layers between two that do so"),
     TS_LATER("expert-model-parallel-size", 1, "1", SIZES),
     TS_LATER("moe-expert-parallel-size", 1, "1", SIZES),
     TS_LATER("expert-tensor-parallel-size", 1, "1", SIZES),
     TS_LATER("hierarchical-context-parallel-sizes", TS_OPTION_MANY, "1", SIZES),
     TS_LATER("tp-size", 1, "1", SIZES),
     TS_LATER("ep-size", 1, "1", SIZES),
-    TS_LATER("cp-size", 1, "1", SIZES),
-    TS_LATER("ulysses-degree-in-cp", 1, "1", SIZES),
     TS_LATER("moe-tp-extend-ep", 0, NULL, SIZES),
     LAYOUT("reuse-fp32-param", 0, KEPT),
     LAYOUT("swap-optimizer", 0, KEPT),
@@ -93,10 +106,7 @@ const ts_option ts_parallel_option_rows[] = {
     LAYOUT("no-async-tensor-model-parallel-allreduce", 0, TRAVELS),
     LAYOUT("align-param-gather", 0, TRAVELS),
     LAYOUT("defer-embedding-wgrad-compute", 0, TRAVELS),
-    LAYOUT("context-parallel-algo", 1, TRAVELS),
-    LAYOUT("cp-type", 1, TRAVELS),
     LAYOUT("cp-comm-type", TS_OPTION_MANY, TRAVELS),
-    LAYOUT("cp-window-size", 1, TRAVELS),
     LAYOUT("use-cp-send-recv-overlap", 0, TRAVELS),
     LAYOUT("use-fused-ring-attention-update", 0, TRAVELS),
     LAYOUT("kv-head-repeat-before-uly-alltoall", 0, TRAVELS),

@@ -9,6 +9,22 @@
 #define TS_METHODS(W) W(TS_METHOD_NONE, "none") W(TS_METHOD_DUALPIPEV, "dualpipev")
 typedef enum ts_pipeline_method { TS_METHODS(TS_CHOICE_VALUE) } ts_pipeline_method;
 
+/* How sequences are shared out (context parallelism), in MindSpeed's words; what each does: context.h. */
+#define TS_CONTEXT_ALGOS(W)                                                                        \
+    W(TS_CONTEXT_RING, "megatron_cp_algo,ring")                                                    \
+    W(TS_CONTEXT_ULYSSES, "ulysses_cp_algo,ulysses")                                               \
+    W(TS_CONTEXT_HYBRID, "hybrid_cp_algo")                                                         \
+    W(TS_CONTEXT_GATHER, "kvallgather_cp_algo,kvallgather")                                        \
+    W(TS_CONTEXT_ADAPTIVE, "adaptive_cp_algo")                                                     \
+    W(TS_CONTEXT_HYBRID_ADAPTIVE, "hybrid_adaptive_cp_algo")
+typedef enum ts_context_algo { TS_CONTEXT_ALGOS(TS_CHOICE_VALUE) } ts_context_algo;
+
+#define TS_CONTEXT_KEEPS(W)                                                                        \
+    W(TS_CONTEXT_KEEP_NONE, "none")                                                                \
+    W(TS_CONTEXT_KEEP_HALF, "half")                                                                \
+    W(TS_CONTEXT_KEEP_FULL, "full")
+typedef enum ts_context_keep { TS_CONTEXT_KEEPS(TS_CHOICE_VALUE) } ts_context_keep;
+
 typedef struct ts_parallel_options {
     int64_t tensor; /* processes that share out each layer's matrices */
     bool sequence;  /* and, where they do not, the rows of the stream */
@@ -31,6 +47,9 @@ typedef struct ts_parallel_options {
     bool distributed_optimizer, overlap_param_gather;
     bool megatron_fsdp, torch_fsdp;
     int sharding; /* TS_SHARDING_*: of megatron_fsdp */
+    int64_t context; /* processes that share out each sequence */
+    int context_algo, context_keep; /* ts_context_algo, ts_context_keep */
+    int64_t context_window, context_heads, context_interval;
 } ts_parallel_options;
 #define TS_SHARDINGS(W)                                                                            \
     W(TS_SHARDING_NONE, "no_shard")                                                                \

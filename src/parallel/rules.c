@@ -169,7 +169,7 @@ static bool tp_fits_rows(const ts_layout *l, int64_t n) { return l->seq_length %
 
 static ts_status rows_rule(const ts_layout *l, ts_str *say)
 {
-    if (!l->o->sequence || l->o->two || tp_fits_rows(l, l->tp))
+    if (!l->o->sequence || l->o->two || l->cp > 1 || tp_fits_rows(l, l->tp)) /* shares: train/job.c */
         return TS_OK;
     TS_TRY(ts_str_printf(say, "--sequence-parallel: " TENSOR " %lld does not divide --seq-length %lld",
                          LL(l->tp), LL(l->seq_length)));

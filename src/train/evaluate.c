@@ -12,7 +12,7 @@ static ts_status evaluate_batch(ts_trainer *t, double total[2])
 /* Over the samples' groups, then from the stage that has the losses to the others. */
 static ts_status add_up(ts_trainer *t, double total[2])
 {
-    TS_TRY(ts_comm_run(t->mesh->comm[TS_MESH_DP],
+    TS_TRY(ts_comm_run(t->mesh->comm[TS_MESH_DP_CP],
                        ts_all_reduce(total, 2, TS_COMM_F64, TS_COMM_SUM)));
     return ts_comm_run(t->mesh->comm[TS_MESH_PP],
                        ts_broadcast(total, 2, TS_COMM_F64, ts_pipeline_end(&t->pipeline)));

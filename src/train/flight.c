@@ -6,20 +6,38 @@ void ts_trainer_enter(ts_trainer *t, const char *phase)
     ts_watch_phase(t->comm->watch, phase ? phase : "between steps");
 }
 
-/* The weights from a row of the batch on; NULL: each is 1. */
-static const float *counts_at(const ts_trainer *t, int64_t row)
+/* How much the losses count of the samples from a row of the batch on. */
+typedef struct loss_weights {
+    const float *counts; /* of whole samples; NULL: each loss counts 1 */
+    const ts_pieces *here;
+    int64_t n, width; /* losses of a sample that are here, and all */
+} loss_weights;
+
+static loss_weights weights_at(const ts_trainer *t, int64_t row)
 {
+    const ts_batch *b = &t->feed.batch;
     const char *name = t->objective->counts;
-    return name ? ts_batch_floats(&t->feed.batch, name, row) : NULL;
+    const ts_pieces *here = &t->objective->here;
+    return (loss_weights){ .counts = name ? ts_batch_floats(b, name, row) : NULL,
+                      .here = here,
+                      .n = ts_pieces_count(here),
+                      .width = name ? b->field[ts_batch_find(b, name)].width : 1 };
+}
+
+static double weight_of(const loss_weights *w, int64_t i)
+{
+    if (!w->counts)
+        return 1;
+    return (double)w->counts[w->n ? i / w->n * w->width + ts_pieces_at(w->here, i % w->n) : i];
 }
 
 double ts_flight_counts(const ts_trainer *t)
 {
     const int64_t n = t->feed.n_micro * t->losses;
-    const float *counts = counts_at(t, 0);
+    const loss_weights w = weights_at(t, 0);
     double sum = 0;
     for (int64_t i = 0; i < n; i++)
-        sum += counts ? (double)counts[i] : 1;
+        sum += weight_of(&w, i);
     return sum;
 }
 
@@ -27,9 +45,9 @@ static ts_status put_weights(ts_trainer *t, ts_flight *f, const ts_micro_batch *
                              ts_tensor **out)
 {
     const int64_t n = t->losses;
-    const float *counts = counts_at(t, m->row);
+    const loss_weights w = weights_at(t, m->row);
     for (int64_t i = 0; t->host && i < n; i++)
-        t->host[i] = (float)((counts ? (double)counts[i] : 1) * weight);
+        t->host[i] = (float)(weight_of(&w, i) * weight);
     return ts_tape_upload(f->tape, TS_DTYPE_F32, t->host, n, out);
 }
 
@@ -63,13 +81,13 @@ ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool rec
 ts_status ts_flight_sum(ts_trainer *t, const ts_flight *f, double *sum)
 {
     const int64_t n = t->losses;
-    const float *counts = counts_at(t, f->micro * t->feed.micro);
+    const loss_weights w = weights_at(t, f->micro * t->feed.micro);
     *sum = 0;
     if (!t->dev->computes || !ts_objective_ends(t->objective, part_of(t, f)))
         return TS_OK;
     TS_TRY(ts_device_read(t->dev, t->host, ts_tensor_data(f->out.tensor[0]),
                           (size_t)n * sizeof *t->host));
     for (int64_t i = 0; i < n; i++)
-        *sum += (counts ? (double)counts[i] : 1) * (double)t->host[i];
+        *sum += weight_of(&w, i) * (double)t->host[i];
     return TS_OK;
 }

@@ -47,7 +47,7 @@ ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, ts_device *dev, 
                         ts_param_set *params, bool overlap, int64_t bucket)
 {
     const size_t bytes = (size_t)params->total * sizeof(float);
-    ts_comm *comm = mesh->comm[TS_MESH_DP];
+    ts_comm *comm = mesh->comm[TS_MESH_DP_CP];
     *g =
         (ts_grads){ .dev = dev, .comm = comm, .params = params, .deterministic = o->deterministic };
     TS_TRY(make_parts(g, mesh->comm[TS_MESH_TP]));

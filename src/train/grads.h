@@ -1,6 +1,6 @@
-/* The gradients of a step: those of all micro-batches, summed over all ranks of the data-parallel group,
- * and what a tensor-parallel group has in parts (ts_param.parts) over that, and what is at both ends of a
- * pipeline over these.
+/* The gradients of a step: those of all micro-batches, summed over all ranks that have other samples or
+ * other parts of them, and what a tensor-parallel group has in parts (ts_param.parts) over that, and
+ * what is at both ends of a pipeline over these.
  *
  * In deterministic mode every micro-batch's gradient is made alone and added in the order of the global
  * batch, so that the bits do not depend on the processes (dist/ordered.h). Otherwise micro-batches add up

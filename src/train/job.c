@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "ckpt/check.h"
+#include "parallel/context.h"
 #include "train/layout.h"
 #include "train/model_files.h"
 #include "train/together.h"
@@ -262,6 +263,9 @@ static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_dat
 {
     TS_TRY(read_tokenizer(j, k));
     TS_TRY(make_model(j, ck, k));
+    const ts_attention_layer *attention = &j->model.decoder->block[0].attention;
+    if (j->spread.comm)
+        TS_TRY(ts_context_check_heads(&j->spread, attention->n_q, attention->n_kv));
     if (with_data && j->dev->computes && j->comm->rank == 0)
         TS_TRY(ts_model_take_files(&j->model, &j->o->text, k->has_tok ? &k->tok : NULL));
     return check_save_hf(j, with_data);
@@ -279,7 +283,8 @@ static void make_objective(ts_job *j)
 {
     ts_decoder *d = j->model.decoder;
     const ts_network network = ts_decoder_network(d);
-    ts_lm_objective_init(&j->objective, &network, &j->o->train, j->o->data.reset_attention_mask);
+    ts_lm_objective_init(&j->objective, &network, &j->o->train, j->o->data.reset_attention_mask,
+                         j->spread.comm ? &j->spread : NULL);
     ts_lm_objective_cut(&j->objective, j->stages.part, j->stages.n_stages * j->stages.n_chunks,
                         d->group.sequence ? d->group.comm->size : 1);
     if (j->o->parallel.in_advance) /* chunks run again as a whole */
@@ -375,6 +380,31 @@ static ts_status check_target(const ts_job *j)
                     o->save, (long long)last, begins, o->finetune ? " (--finetune)" : "", o->save);
 }
 
+/* Rows are shared out evenly. */
+static ts_status check_rows(const ts_job *j, int rank)
+{
+    const ts_train_options *o = &j->o->train;
+    const ts_spread *spread = j->spread.comm ? &j->spread : NULL;
+    const ts_pieces here = ts_spread_rows(spread, o->seq_length, rank);
+    const int64_t size = j->mesh->size[TS_MESH_TP], rows = ts_pieces_count(&here);
+    if (!j->o->parallel.sequence || rows % size == 0)
+        return TS_OK;
+    return ts_error(TS_ERR_USER,
+                    "--sequence-parallel: --tensor-model-parallel-size %lld does not divide %s %lld",
+                    (long long)size, spread ? "a process's share of --seq-length," : "--seq-length",
+                    (long long)rows);
+}
+
+static ts_status check_layout(ts_job *j)
+{
+    ts_comm *cp = j->mesh->comm[TS_MESH_CP];
+    if (cp->size > 1)
+        TS_TRY(ts_context_spread(&j->o->parallel, cp, j->o->train.seq_length, &j->spread));
+    for (int r = 0; r < cp->size; r++)
+        TS_TRY(check_rows(j, r));
+    return TS_OK;
+}
+
 /* What the options are together, before anything is opened. */
 static ts_status check_options(ts_job *j, bool with_data)
 {
@@ -393,7 +423,7 @@ static ts_status check_options(ts_job *j, bool with_data)
     TS_TRY(ts_batch_ramp_init(&j->ramp, &o->train, replicas));
     if (o->train.grad_reduce_in_bf16 && j->compute != TS_DTYPE_BF16)
         return ts_error(TS_ERR_USER, "--grad-reduce-in-bf16 goes with --bf16");
-    return TS_OK;
+    return check_layout(j);
 }
 
 static ts_status open_all(ts_job *j, bool with_data)
@@ -426,6 +456,7 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     TS_TRY(ts_pipeline_options_check(&o->parallel, set));
     TS_TRY(ts_job_check_layout(o, set, comm->size));
     const ts_mesh_shape shape = { .tp = (int)o->parallel.tensor,
+                                  .cp = (int)o->parallel.context,
                                   .pp = (int)o->parallel.pipeline,
                                   .tp_x = o->parallel.two ? (int)o->parallel.x : 0,
                                   .pp_before_dp = o->parallel.pp_before_dp };

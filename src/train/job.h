@@ -21,6 +21,7 @@ typedef struct ts_job {
     ts_layer_range *layers; /* [stages.n_chunks] of these */
     ts_model model;
     ts_data_source *source; /* NULL when planning */
+    ts_spread spread; /* of sequences; comm NULL: they are whole */
     ts_lm_objective objective;
     ts_trainer *trainer;
     ts_batch_ramp ramp;

@@ -44,7 +44,7 @@ static ts_status describe(const ts_job_options *o, const ts_option_set *set, ts_
 static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t world, const int64_t *empty,
                             int64_t n_empty)
 {
-    ts_layout l = { .world = world, .tp = o->parallel.tensor, .cp = 1, .pp = o->parallel.pipeline, .ep = 1,
+    ts_layout l = { .world = world, .tp = o->parallel.tensor, .cp = o->parallel.context, .pp = o->parallel.pipeline, .ep = 1,
                     .micro = o->train.micro_batch_size, .global = o->train.global_batch_size,
                     .seq_length = o->train.seq_length, .empty = empty, .n_empty = n_empty,
                     .o = &o->parallel };

@@ -14,16 +14,16 @@ make_data
 
 # all that is wrong in one message
 expect 2 "no option of this command: --zzzzzz, --qqqqqq, --num-layer (did you mean --num-layers" train \
-    --zzzzzz 1 --qqqqqq --num-layer 2 --context-parallel-size 2 --pipeline-model-parallel-size 4 --num-experts 8 \
+    --zzzzzz 1 --qqqqqq --num-layer 2 --pipeline-model-parallel-size 4 --num-experts 8 \
     --moe-router-topk 2 --learning-rate 1e-3 --lr fast
-for t in "--pipeline-model-parallel-size 4, --context-parallel-size 2: pipeline, context" \
+for t in "--pipeline-model-parallel-size 4: pipeline" \
     "--num-experts 8, --moe-router-topk 2: mixtures of experts" "--learning-rate: --lr" "--lr: \"fast\" is not a number"; do
     checks=$((checks + 1))
     grep -qF -- "$t" "$D/err" || wrong "no \"$t\" in: $(cat "$D/err")"
 done
-printf 'lr: 1e-3\nparallel:\n  context_parallel_size: 2\nlayers: 3\nrl_config:\n  gamma: 1\n' >"$D/c.yaml"
+printf 'lr: 1e-3\nparallel:\n  expert_model_parallel_size: 2\nlayers: 3\nrl_config:\n  gamma: 1\n' >"$D/c.yaml"
 expect 2 "no option of this command: --layers in $D/c.yaml:4" train --config "$D/c.yaml" --zzzzzz
-for t in ", --zzzzzz" "--parallel.context_parallel_size 2 in $D/c.yaml:3" "--rl_config in $D/c.yaml:5"; do
+for t in ", --zzzzzz" "--parallel.expert_model_parallel_size 2 in $D/c.yaml:3" "--rl_config in $D/c.yaml:5"; do
     checks=$((checks + 1))
     grep -qF -- "$t" "$D/err" || wrong "no \"$t\" in: $(cat "$D/err")"
 done

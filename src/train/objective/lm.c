@@ -10,46 +10,58 @@ typedef struct lm_batch {
     bool some; /* not all rows are chosen */
 } lm_batch;
 
-/* The first key that a row may see: where its document begins. */
-static void first_keys(const ts_micro_batch *m, int64_t S, int32_t *out)
+/* The first key that each query may see: where its document begins. */
+static void first_keys(const ts_micro_batch *m, const ts_pieces *at, int32_t *out)
 {
     for (int64_t b = 0; b < m->rows; b++) {
         const int32_t *segment = ts_batch_ints(m->batch, "segments", m->row + b);
-        int32_t first = 0;
-        for (int64_t s = 0; s < S; s++) {
-            if (s > 0 && segment[s] != segment[s - 1])
-                first = (int32_t)s;
-            out[b * S + s] = first;
+        for (int i = 0; i < at->n; i++) {
+            const ts_stretch *p = &at->piece[i];
+            int64_t first = p->begin;
+            while (first > 0 && segment[first - 1] == segment[p->begin])
+                first--;
+            for (int64_t s = p->begin; s < p->begin + p->n; s++) {
+                if (s > p->begin && segment[s] != segment[s - 1])
+                    first = s;
+                *out++ = (int32_t)first;
+            }
         }
     }
 }
 
-static void positions(const ts_micro_batch *m, int64_t S, int32_t *out)
+static void positions(const ts_micro_batch *m, const ts_pieces *at, int32_t *out)
 {
+    const int64_t n = ts_pieces_count(at);
     for (int64_t b = 0; b < m->rows; b++) {
         const int32_t *p = ts_batch_ints(m->batch, "position_ids", m->row + b);
-        for (int64_t s = 0; s < S; s++)
-            out[b * S + s] = p ? p[s] : (int32_t)s;
+        for (int64_t i = 0; i < n; i++) {
+            const int64_t s = ts_pieces_at(at, i);
+            out[b * n + i] = p ? p[s] : (int32_t)s;
+        }
     }
 }
 
-static void tokens(const ts_micro_batch *m, int64_t S, int32_t *out)
+static void tokens(const ts_micro_batch *m, const ts_pieces *at, int32_t *out)
 {
+    const int64_t n = ts_pieces_count(at);
     for (int64_t b = 0; b < m->rows; b++) {
         const int32_t *t = ts_batch_ints(m->batch, "tokens", m->row + b);
-        for (int64_t s = 0; s < S; s++)
-            out[b * S + s] = t[s];
+        for (int64_t i = 0; i < n; i++)
+            out[b * n + i] = t[ts_pieces_at(at, i)];
     }
 }
 
 /* What follows each token, -1 where its loss does not count. */
-static void labels(const ts_micro_batch *m, int64_t S, int32_t *out)
+static void labels(const ts_micro_batch *m, const ts_pieces *at, int32_t *out)
 {
+    const int64_t n = ts_pieces_count(at);
     for (int64_t b = 0; b < m->rows; b++) {
         const int32_t *t = ts_batch_ints(m->batch, "tokens", m->row + b);
         const float *mask = ts_batch_floats(m->batch, "loss_mask", m->row + b);
-        for (int64_t s = 0; s < S; s++)
-            out[b * S + s] = mask[s] > 0 ? t[s + 1] : -1;
+        for (int64_t i = 0; i < n; i++) {
+            const int64_t s = ts_pieces_at(at, i);
+            out[b * n + i] = mask[s] > 0 ? t[s + 1] : -1;
+        }
     }
 }
 
@@ -81,32 +93,48 @@ static ts_status upload_field(ts_tape *tape, const char *name, const int32_t *ho
     return TS_OK;
 }
 
-enum { BUFFERS = 4 }; /* arrays of a micro-batch's size that upload needs on the host */
+/* Rows of a sample: those of the stream, and the queries of attention. */
+static int64_t rows_here(const ts_lm_objective *o) { return ts_pieces_count(&o->base.here); }
+
+static ts_pieces queries_here(const ts_lm_objective *o)
+{
+    return ts_spread_queries(o->spread, o->seq_length, o->spread ? o->spread->comm->rank : 0);
+}
+
+/* Values that upload needs room for on the host: four arrays of the rows of a micro-batch, or one of its
+ * queries. */
+static int64_t room(const ts_lm_objective *o, const ts_micro_batch *m)
+{
+    const ts_pieces at = queries_here(o);
+    const int64_t rows = 4 * rows_here(o), queries = ts_pieces_count(&at);
+    return m->rows * (o->has_segments && queries > rows ? queries : rows);
+}
 
 /* buffer NULL: nothing is computed, and the tensors are made alone. */
 static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
                         int32_t *buffer, lm_batch *b)
 {
-    const int64_t S = o->seq_length, n = m->rows * S;
+    const ts_pieces *here = &o->base.here, at = queries_here(o);
+    const int64_t n = m->rows * rows_here(o);
     *b = (lm_batch){ 0 };
     if (m->part == 0) {
         if (buffer)
-            tokens(m, S, buffer);
+            tokens(m, here, buffer);
         TS_TRY(upload_field(tape, "tokens", buffer, n, &b->fields));
     }
     if (buffer)
-        positions(m, S, buffer);
+        positions(m, here, buffer);
     TS_TRY(upload_field(tape, "position_ids", buffer, n, &b->fields));
     if (ts_objective_ends(&o->base, m->part)) {
         if (buffer)
-            labels(m, S, buffer);
+            labels(m, here, buffer);
         TS_TRY(upload_labels(tape, buffer, n, b));
     }
     if (!o->has_segments)
         return TS_OK;
     if (buffer)
-        first_keys(m, S, buffer);
-    return upload_field(tape, "first_key", buffer, n, &b->fields);
+        first_keys(m, &at, buffer);
+    return upload_field(tape, "first_key", buffer, m->rows * ts_pieces_count(&at), &b->fields);
 }
 
 static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const lm_batch *b,
@@ -126,7 +154,8 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
     ts_tensor *x;
     const ts_layer_range all = { 0, o->network.layers }, l = o->layers ? o->layers[m->part] : all;
     const ts_network_call call = { .B = m->rows,
-                                   .S = o->seq_length,
+                                   .S = rows_here(o),
+                                   .spread = o->spread,
                                    .fields = &b->fields,
                                    .stream = m->in.n ? m->in.tensor[0] : NULL,
                                    .first = l.first,
@@ -148,7 +177,7 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
 static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch *m, ts_passed *out)
 {
     const ts_lm_objective *o = (const ts_lm_objective *)(const void *)base;
-    const int64_t n = BUFFERS * m->rows * o->seq_length;
+    const int64_t n = room(o, m);
     lm_batch b;
     int32_t *buffer = NULL;
     if (tape->dev->computes)
@@ -164,7 +193,7 @@ static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch
 static void passes(const ts_objective *base, int64_t part, int64_t samples, ts_passed_shapes *out)
 {
     const ts_lm_objective *o = (const ts_lm_objective *)(const void *)base;
-    const int64_t rows = samples * o->seq_length / (o->rows_shared ? o->rows_shared : 1);
+    const int64_t rows = samples * rows_here(o) / (o->rows_shared ? o->rows_shared : 1);
     (void)part;
     *out = (ts_passed_shapes){ 1, { { o->network.compute, { rows, o->network.width }, true } } };
 }
@@ -183,17 +212,19 @@ static double flops(const ts_objective *base, int64_t samples)
 }
 
 void ts_lm_objective_init(ts_lm_objective *o, const ts_network *network, const ts_train_options *t,
-                          bool has_segments)
+                          bool has_segments, const ts_spread *spread)
 {
     *o = (ts_lm_objective){ .base = { .name = "lm loss",
                                       .params = network->params,
                                       .counts = "loss_mask",
+                                      .here = ts_spread_here(spread, t->seq_length),
                                       .prepare = prepare,
                                       .forward = forward,
                                       .passes = passes,
                                       .flops = flops },
                             .network = *network,
                             .seq_length = t->seq_length,
+                            .spread = spread,
                             .recompute = ts_recompute_layers(t),
                             .hidden_dropout = (float)t->hidden_dropout,
                             .attention_dropout = (float)t->attention_dropout,

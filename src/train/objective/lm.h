@@ -9,7 +9,8 @@
 typedef struct ts_lm_objective {
     ts_objective base;
     ts_network network;
-    int64_t seq_length;
+    int64_t seq_length; /* of whole sequences */
+    const ts_spread *spread; /* how they are spread over processes; NULL: they are all here */
     ts_recompute_plan recompute;
     float hidden_dropout, attention_dropout; /* in training */
     uint64_t seed;                           /* of their random numbers */
@@ -18,9 +19,9 @@ typedef struct ts_lm_objective {
     int64_t rows_shared; /* processes that share out the rows of what is passed: 0 is 1 */
 } ts_lm_objective;
 
-/* As the options of a run ask for it. Borrows nothing but what the network does. */
+/* As the options of a run ask for it. Borrows what the network does, and the spread. */
 void ts_lm_objective_init(ts_lm_objective *o, const ts_network *network, const ts_train_options *t,
-                          bool has_segments);
+                          bool has_segments, const ts_spread *spread);
 /* Cuts it into parts: the layers of each, which are borrowed. */
 void ts_lm_objective_cut(ts_lm_objective *o, const ts_layer_range *layers, int64_t parts,
                          int64_t rows_shared);

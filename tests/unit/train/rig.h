@@ -111,7 +111,7 @@ static inline void rig_make_as(rig *r, const char *text, ts_dtype compute, bool 
     OK(ts_model_make(&a, &use, 42, &r->model));
     ts_arch_deinit(&a);
     const ts_network network = ts_decoder_network(r->model.decoder);
-    ts_lm_objective_init(&r->objective, &network, &r->w.o, false);
+    ts_lm_objective_init(&r->objective, &network, &r->w.o, false, NULL);
     rig_train(r, compute, &(ts_pipeline_kind){ 0 });
 }
 

@@ -15,6 +15,8 @@ typedef struct geometry {
     bool blind; /* rows in the middle see nothing, then themselves only */
     bool ends;  /* last_key: of documents (with docs), or of padding */
     int64_t gap; /* rows of q between sequences */
+    ts_pieces q_at; /* of the parts of a sequence of `whole` positions; and where the first key stands */
+    int64_t key0, whole;
     const ts_attention_mask *mask; /* instead of causal and window; NULL: these */
 } geometry;
 
@@ -49,7 +51,8 @@ static ts_attn_args args_of(const geometry *g)
                        .scale = (float)(1 / sqrt((double)g->D)), .softcap = (float)g->softcap,
                        .mask = mask_of(g), .dropout = (float)g->dropout,
                        .rng = ts_rng_stream(77, TS_RNG_ATTN_DROPOUT, 3, 1), .sample0 = 5,
-                       .head0 = 2, .n_q_total = g->n_q + 3 };
+                       .head0 = 2, .n_q_total = g->n_q + 3, .q_at = g->q_at, .key0 = g->key0,
+                       .S_q_all = g->whole, .S_kv_all = g->whole };
     if (g->fused) {
         a.q_row = a.kv_row = g->n_kv * (r + 2) * g->D + 3;
         a.q_group = a.kv_group = (r + 2) * g->D;

@@ -55,17 +55,27 @@ static int64_t stat_index(const ts_attn_args *a, int64_t b, int64_t h, int64_t i
     return (b * a->S_q + i) * a->n_q + h;
 }
 
+/* Of query i in the whole sequence, and of key j. */
+static int64_t query_at(const ts_attn_args *a, int64_t i)
+{
+    if (a->q_at.n == 0)
+        return i;
+    const ts_piece *p = a->q_at.piece;
+    return i < p[0].n ? p[0].begin + i : p[1].begin + i - p[0].n;
+}
+static int64_t key_at(const ts_attn_args *a, int64_t j) { return a->q_at.n ? a->key0 + j : j; }
+
 static int64_t position(const ts_attn_args *a, int64_t b, int64_t i)
 {
-    return (a->q_start ? a->q_start[b] : 0) + a->mask.offset + i;
+    return (a->q_start ? a->q_start[b] : 0) + a->mask.offset + query_at(a, i);
 }
 
 static bool sees(const ts_attn_args *a, int64_t b, int64_t i, int64_t j)
 {
     const ts_attention_mask *m = &a->mask;
-    const int64_t after = j - position(a, b, i), row = b * a->S_q + i;
-    if (j >= kv_len(a, b) || (a->first_key && j < a->first_key[row]) ||
-        (a->last_key && j > a->last_key[row]))
+    const int64_t key = key_at(a, j), after = key - position(a, b, i), row = b * a->S_q + i;
+    if (j >= kv_len(a, b) || (a->first_key && key < a->first_key[row]) ||
+        (a->last_key && key > a->last_key[row]))
         return false;
     switch (m->kind) {
     case TS_MASK_BIDIRECTIONAL:
@@ -83,7 +93,9 @@ static double kept(const ts_attn_args *a, int64_t b, int64_t h, int64_t i, int64
     uint32_t u[4];
     if (a->dropout <= 0)
         return 1;
-    const int64_t e = (((a->sample0 + b) * a->n_q_total + a->head0 + h) * a->S_q + i) * a->S_kv + j;
+    const int64_t queries = a->q_at.n ? a->S_q_all : a->S_q, keys = a->q_at.n ? a->S_kv_all : a->S_kv;
+    const int64_t head = (a->sample0 + b) * a->n_q_total + a->head0 + h;
+    const int64_t e = (head * queries + query_at(a, i)) * keys + key_at(a, j);
     ts_rng_block(&a->rng, (uint64_t)(e / 4), u);
     return ts_rng_uniform(u[e % 4]) < a->dropout ? 0 : 1 / (1 - (double)a->dropout);
 }
@@ -127,7 +139,7 @@ static void score(const ts_attn_args *a, const doubles *x, const units *e, int64
             err += 5 * e->u * a->softcap;
         }
         if (a->slopes) {
-            const double bias = (double)a->slopes[h] * (double)(pos - j);
+            const double bias = (double)a->slopes[h] * (double)(pos - key_at(a, j));
             s -= bias;
             err += e->u * (fabs(bias) + fabs(s));
         }

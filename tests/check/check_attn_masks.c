@@ -85,8 +85,39 @@ static void check_mask_cuts(const check_env *e)
                      true);
 }
 
+/* Parts of sequences: queries in one or two pieces, keys before, among and behind them; with each mask,
+ * and features as bits of n say. */
+static void check_parts(const check_env *e)
+{
+    static const struct {
+        ts_pieces q;
+        int64_t key0, keys;
+    } part[] = {
+        { { 1, { { 0, 40 } } }, 0, 40 },
+        { { 1, { { 80, 40 } } }, 40, 40 },
+        { { 2, { { 20, 20 }, { 180, 20 } } }, 20, 20 },
+        { { 2, { { 20, 20 }, { 180, 20 } } }, 180, 20 },
+        { { 2, { { 20, 20 }, { 180, 20 } } }, 0, 200 },
+        { { 2, { { 20, 20 }, { 180, 20 } } }, 60, 20 },
+        { { 2, { { 20, 3 }, { 30, 37 } } }, 10, 57 },
+        { { 2, { { 100, 300 }, { 500, 300 } } }, 100, 600 },
+    };
+    int n = 0;
+    for (size_t p = 0; p < CHECK_COUNT(part); p++)
+        for (size_t m = 0; m < CHECK_COUNT(masks); m++, n++)
+            one_case(e,
+                     &(geometry){ .B = part[p].keys > 200 ? 1 : 2, .S_q = ts_pieces_count(&part[p].q),
+                                  .S_kv = part[p].keys, .n_q = 4, .n_kv = 2, .D = 12,
+                                  .dtype = type[n / 3 % 3], .size = 2, .mask = &masks[m],
+                                  .q_at = part[p].q, .key0 = part[p].key0, .whole = 1000,
+                                  .docs = n % 4 == 0, .ends = n % 8 == 0, .slopes = n % 5 == 0,
+                                  .softcap = n % 5 == 1 ? 1.5 : 0, .dropout = n % 3 == 0 ? 0.3 : 0 },
+                     true);
+}
+
 void check_attn_masks(const check_env *e)
 {
+    check_parts(e);
     check_rectangles(e);
     check_mask_features(e);
     check_mask_cuts(e);

@@ -79,6 +79,26 @@ static void dropout(const check_env *e, ts_dtype t, int64_t n, int64_t first, fl
         check_fail("%lld of %lld kept", (long long)kept, (long long)n);
 }
 
+static void copy_cols(const check_env *e, ts_dtype t, int64_t rows, int64_t cols, int64_t gap, bool adds)
+{
+    check_case("copy_cols %s rows %lld cols %lld gap %lld adds %d", ts_dtype_name(t), (long long)rows,
+               (long long)cols, (long long)gap, adds);
+    const int64_t x_row = cols + gap, y_row = cols + 2 * gap;
+    const void *x = check_in(1, t, rows * x_row, 1);
+    void *y = check_inout(2, t, rows * y_row, 1);
+    const ts_copy_cols_args a = { .cols = cols, .x_row = x_row, .y_row = y_row, .dtype = t, .adds = adds,
+                                  .x = x, .y = y };
+    check_kernel(e, TS_KERNEL_copy_cols, &a, rows);
+    for (int64_t i = 0; i < rows * y_row; i++) {
+        const double was = check_before(y, i, t);
+        const double from = i % y_row < cols ? check_get(x, i / y_row * x_row + i % y_row, t) : 0;
+        if (i % y_row >= cols || !adds)
+            check_equal("y", i, check_get(y, i, t), i % y_row < cols ? from : was);
+        else
+            check_elem("y", y, i, t, was + from, CHECK_U * fabs(was + from));
+    }
+}
+
 static void col_sum(const check_env *e, ts_dtype t, int64_t rows, int64_t cols, int64_t gap)
 {
     check_case("col_sum %s rows %lld cols %lld gap %lld", ts_dtype_name(t), (long long)rows,
@@ -135,6 +155,8 @@ void check_elementwise(const check_env *e)
                 for (int v = 0; v < 6; v++)
                     dropout(e, (ts_dtype)t, sizes[i], first[f], p[k++ % 4], v);
         for (int t = 0; t < 3; t++) {
+            copy_cols(e, (ts_dtype)t, 5, sizes[i], 3, k % 2);
+            copy_cols(e, (ts_dtype)t, 1, sizes[i], 0, k++ % 2);
             col_sum(e, (ts_dtype)t, 1, sizes[i], 0);
             col_sum(e, (ts_dtype)t, 131, sizes[i], t);
         }

@@ -23,7 +23,8 @@ ts_head_form ts_head_form_of(const ts_attention_op *o, int heads)
 
 int64_t ts_head_form_begin(const ts_head_form *f, int heads, int i)
 {
-    return f->groups * f->copies * i / heads;
+    const int64_t n = f->groups * f->copies, more = n % heads; /* the first have one more */
+    return n / heads * i + (i < more ? i : more);
 }
 
 /* Elements of a group as it travels, and of a whole row. */

@@ -8,73 +8,9 @@
  *                           goes on        comes, goes on     where the own part waits
  *
  * Sent directly, a block comes from whose it is, and each part of its gradient goes there at once. */
-#include "ops/message.h"
-#include "ops/spread_inside.h"
+#include "ops/spread_walk.h"
 
 #include <math.h>
-
-typedef struct pair {
-    char *k, *v;
-} pair;
-
-typedef struct ring {
-    ts_tape *tape;
-    const ts_attention_op *o;
-    const ts_spread *s;
-    int n, w, at;      /* processes across, of a window; this one */
-    int64_t rows, row; /* keys of a block, of all sequences; elements of one */
-    ts_dtype dtype;
-    ts_pieces queries;
-} ring;
-
-static ring ring_of(ts_tape *tape, const ts_attention_op *o, const ts_spread *s, ts_dtype dtype)
-{
-    const int n = ts_spread_across(s);
-    const bool is_direct = s->way == TS_SPREAD_DIRECT;
-    return (ring){ .tape = tape, .o = o, .s = s, .n = n, .w = is_direct ? 1 : s->window,
-                   .at = ts_spread_at(s), .rows = o->B * o->S, .row = o->n_kv * o->head_dim,
-                   .dtype = dtype, .queries = ts_spread_queries(s, s->length, s->comm->rank) };
-}
-
-static int64_t bytes_of(const ring *r) { return r->rows * r->row * (int64_t)ts_dtype_size(r->dtype); }
-static int block_at(const ring *r, int t) { return ts_ring_block(r->n, r->w, r->at, t); }
-static int holder(const ring *r, int block, int t) { return ts_ring_holder(r->n, r->w, block, t); }
-
-static pair pair_at(const ring *r, const ts_tensor *t, int64_t number)
-{
-    char *k = (char *)ts_tensor_data(t) + 2 * number * bytes_of(r);
-    return (pair){ k, k + bytes_of(r) };
-}
-
-static ts_pieces pieces_of(const ring *r, int at)
-{
-    return ts_spread_queries(r->s, r->s->length, ts_spread_peer(r->s, at));
-}
-
-/* ---- what sees what ---- */
-
-/* Whether some of these queries see some of these keys by the mask; documents are not known here. */
-static bool sees(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k)
-{
-    const int64_t left = ts_mask_left(m), right = ts_mask_right(m), pos = m->offset + q->begin;
-    return (right < 0 || k->begin <= pos + q->n - 1 + right) && (left < 0 || k->begin + k->n > pos - left);
-}
-
-/* Whether all of them see all. */
-static bool sees_all(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k)
-{
-    const int64_t left = ts_mask_left(m), right = ts_mask_right(m), pos = m->offset + q->begin;
-    return (right < 0 || k->begin + k->n - 1 <= pos + right) && (left < 0 || k->begin >= pos + q->n - 1 - left);
-}
-
-static bool needs(const ring *r, int at, int block)
-{
-    const ts_pieces q = pieces_of(r, at), k = pieces_of(r, block);
-    for (int i = 0; i < q.n * k.n; i++)
-        if (sees(&r->o->mask, &q.piece[i % q.n], &k.piece[i / q.n]))
-            return true;
-    return false;
-}
 
 /* What a kernel does at once: some of the queries, some keys of a block. */
 typedef struct launch {
@@ -85,17 +21,17 @@ typedef struct launch {
 } launch;
 
 /* Where several sequences are here their rows lie apart, and all queries take part. */
-static launch launch_of(const ring *r, const ts_stretch *k, int64_t key_row0)
+static launch launch_of(const ts_ring *r, const ts_stretch *k, int64_t key_row0)
 {
     launch x = { .q_at = { 0 }, .key_row0 = key_row0, .keys = k->n, .key0 = k->begin, .sees_all = true };
     int64_t row = 0;
     for (int i = 0; i < r->queries.n; i++) {
         const ts_stretch *q = &r->queries.piece[i];
-        if (r->o->B > 1 || sees(&r->o->mask, q, k)) {
+        if (r->o->B > 1 || ts_piece_sees(&r->o->mask, q, k)) {
             x.row0 = x.q_at.n ? x.row0 : row;
             x.rows += q->n;
             x.q_at.piece[x.q_at.n++] = *q;
-            x.sees_all = x.sees_all && sees_all(&r->o->mask, q, k);
+            x.sees_all = x.sees_all && ts_piece_sees_all(&r->o->mask, q, k);
         }
         row += q->n;
     }
@@ -104,21 +40,21 @@ static launch launch_of(const ring *r, const ts_stretch *k, int64_t key_row0)
 
 /* Both pieces of a block at once, where the same queries see all of both: then it does not matter which
  * key stands where, unless something hangs on it. */
-static bool are_one(const ring *r, const launch *a, const launch *b)
+static bool are_one(const ts_ring *r, const launch *a, const launch *b)
 {
     return a->sees_all && b->sees_all && a->row0 == b->row0 && a->rows == b->rows && !r->o->first_key &&
            !r->o->last_key && r->o->dropout <= 0;
 }
 
-static int launches_of(const ring *r, int block, launch out[TS_PIECES])
+static int launches_of(const ts_ring *r, int block, launch out[TS_PIECES])
 {
-    const ts_pieces k = pieces_of(r, block);
+    const ts_pieces k = ts_ring_pieces(r, block);
     int n = 0;
     int64_t row = 0;
     for (int i = 0; i < k.n; i++) {
         bool seen = false;
         for (int j = 0; j < r->queries.n; j++)
-            seen = seen || sees(&r->o->mask, &r->queries.piece[j], &k.piece[i]);
+            seen = seen || ts_piece_sees(&r->o->mask, &r->queries.piece[j], &k.piece[i]);
         if (seen)
             out[n++] = launch_of(r, &k.piece[i], row);
         row += k.piece[i].n;
@@ -130,108 +66,6 @@ static int launches_of(const ring *r, int block, launch out[TS_PIECES])
     return n;
 }
 
-/* ---- keys and values on their way ---- */
-
-typedef struct walk {
-    ring *r;
-    bool keeps_keys, keeps_values; /* where they are kept for the backward pass, and */
-    bool are_here;                 /* they are there, in the backward pass */
-    pair own;
-    ts_tensor *kept;               /* of each step from 1 on: keys, and values if these are kept */
-    ts_tensor *buffer[4];
-    ts_message inner[4], outer[4]; /* keys out and in, values out and in */
-} walk;
-
-/* Buffers of steps within a window take turns, and so do those of the window's first step. */
-static ts_status place_of(walk *w, int t, pair *p)
-{
-    ring *r = w->r;
-    *p = w->own;
-    if (t == 0)
-        return TS_OK;
-    if (w->keeps_values) {
-        *p = pair_at(r, w->kept, t - 1);
-        return TS_OK;
-    }
-    const int i = t % r->w ? t % 2 : 2 + t / r->w % 2;
-    if (!w->buffer[i])
-        TS_TRY(ts_tape_new(r->tape, r->dtype, 2 * r->rows, r->row, &w->buffer[i]));
-    *p = pair_at(r, w->buffer[i], 0);
-    if (w->keeps_keys)
-        p->k = (char *)ts_tensor_data(w->kept) + (t - 1) * bytes_of(r);
-    return TS_OK;
-}
-
-static ts_status post(const ring *r, void *data, int64_t n, int at, bool is_out, ts_message *m)
-{
-    const int peer = ts_spread_peer(r->s, at);
-    return is_out ? ts_message_send(r->tape, r->s->comm, data, n, r->dtype, peer, m)
-                  : ts_message_receive(r->tape, r->s->comm, data, n, r->dtype, peer, m);
-}
-
-/* A block goes to another process, or comes: its keys and values, or those of them that must travel. */
-static ts_status pass(walk *w, int t, int at, bool is_out, ts_message m[4])
-{
-    const int64_t n = w->r->rows * w->r->row;
-    pair p;
-    TS_TRY(place_of(w, t, &p));
-    if (!w->keeps_keys || w->keeps_values) /* they lie one behind the other */
-        return post(w->r, p.k, 2 * n, at, is_out, &m[!is_out]);
-    if (!w->are_here)
-        TS_TRY(post(w->r, p.k, n, at, is_out, &m[!is_out]));
-    return post(w->r, p.v, n, at, is_out, &m[2 + !is_out]);
-}
-
-static ts_status set_out_directly(walk *w, int t)
-{
-    const ring *r = w->r;
-    if (t + 1 == r->n)
-        return TS_OK;
-    const int to = holder(r, r->at, t + 1), from = block_at(r, t + 1);
-    if (needs(r, to, r->at))
-        TS_TRY(pass(w, 0, to, true, w->inner));
-    return needs(r, r->at, from) ? pass(w, t + 1, from, false, w->inner) : TS_OK;
-}
-
-/* At the beginning of step t. */
-static ts_status set_out(walk *w, int t)
-{
-    const ring *r = w->r;
-    if (w->are_here && w->keeps_values)
-        return TS_OK;
-    if (r->s->way == TS_SPREAD_DIRECT)
-        return set_out_directly(w, t);
-    if (t + 1 < r->n && (t + 1) % r->w) {
-        TS_TRY(pass(w, t, holder(r, block_at(r, t), t + 1), true, w->inner));
-        TS_TRY(pass(w, t + 1, holder(r, block_at(r, t + 1), t), false, w->inner));
-    }
-    if (t + r->w < r->n && t % r->w == 0) {
-        TS_TRY(pass(w, t, holder(r, block_at(r, t), t + r->w), true, w->outer));
-        TS_TRY(pass(w, t + r->w, holder(r, block_at(r, t + r->w), t), false, w->outer));
-    }
-    return TS_OK;
-}
-
-/* At its end. */
-static ts_status arrive(walk *w, int t)
-{
-    for (int i = 0; i < 4; i++)
-        TS_TRY(ts_message_wait(w->r->tape, w->r->s->comm, &w->inner[i]));
-    for (int i = 0; i < 4 && (t + 1) % w->r->w == 0; i++)
-        TS_TRY(ts_message_wait(w->r->tape, w->r->s->comm, &w->outer[i]));
-    return TS_OK;
-}
-
-static ts_status begin_walk(walk *w, const ts_tensor *q)
-{
-    ring *r = w->r;
-    ts_tensor *own;
-    TS_TRY(ts_tape_new(r->tape, r->dtype, 2 * r->rows, r->row, &own));
-    w->own = pair_at(r, own, 0);
-    ts_spread_take_keys(r->tape, r->o, q, w->own.k);
-    return TS_OK;
-}
-
 /* ---- one launch ---- */
 
 static char *row_of(const ts_tensor *t, int64_t row)
@@ -240,7 +74,7 @@ static char *row_of(const ts_tensor *t, int64_t row)
 }
 
 /* q: fused rows, or queries alone. */
-static ts_attn_args args_of(const ring *r, const launch *x, const ts_tensor *q, pair p)
+static ts_attn_args args_of(const ts_ring *r, const launch *x, const ts_tensor *q, ts_key_pair p)
 {
     const ts_attention_op *o = r->o;
     const int64_t skip = x->key_row0 * r->row * (int64_t)ts_dtype_size(r->dtype);
@@ -263,7 +97,7 @@ static ts_attn_args args_of(const ring *r, const launch *x, const ts_tensor *q, 
     return a;
 }
 
-static ts_cost cost_of(const ring *r, const launch *x, double products)
+static ts_cost cost_of(const ts_ring *r, const launch *x, double products)
 {
     const ts_attention_op *o = r->o;
     const ts_attention_mask all = { .kind = TS_MASK_BIDIRECTIONAL };
@@ -288,7 +122,7 @@ typedef struct sums {
     ts_tensor *acc, *acc_lse, *part, *part_lse;
 } sums;
 
-static ts_status begin_sums(const ring *r, ts_tensor *y, sums *s)
+static ts_status begin_sums(const ts_ring *r, ts_tensor *y, sums *s)
 {
     ts_device *dev = r->tape->dev;
     const ts_attention_op *o = r->o;
@@ -306,7 +140,7 @@ static ts_status begin_sums(const ring *r, ts_tensor *y, sums *s)
     return TS_OK;
 }
 
-static void attend(const ring *r, const launch *x, const ts_tensor *q, pair p, const sums *s)
+static void attend(const ts_ring *r, const launch *x, const ts_tensor *q, ts_key_pair p, const sums *s)
 {
     const ts_attention_op *o = r->o;
     const int64_t rows = o->B * x->rows;
@@ -322,25 +156,25 @@ static void attend(const ring *r, const launch *x, const ts_tensor *q, pair p, c
                         (ts_cost){ 3 * n, n * (8 + (double)ts_dtype_size(r->dtype)), TS_DTYPE_F32 });
 }
 
-static ts_status forward_steps(walk *w, const ts_tensor *q, const sums *s)
+static ts_status forward_steps(ts_walk *w, const ts_tensor *q, const sums *s)
 {
-    ring *r = w->r;
+    ts_ring *r = w->r;
     for (int t = 0; t < r->n; t++) {
         launch x[TS_PIECES];
-        pair p;
-        TS_TRY(set_out(w, t));
-        TS_TRY(place_of(w, t, &p));
-        const int n = launches_of(r, block_at(r, t), x);
+        ts_key_pair p;
+        TS_TRY(ts_walk_set_out(w, t));
+        TS_TRY(ts_walk_place(w, t, &p));
+        const int n = launches_of(r, ts_ring_here(r, t), x);
         for (int i = 0; i < n; i++)
             attend(r, &x[i], q, p, s);
-        TS_TRY(arrive(w, t));
+        TS_TRY(ts_walk_arrive(w, t));
     }
     return TS_OK;
 }
 
-static ts_status make_kept(walk *w, bool keeps)
+static ts_status make_kept(ts_walk *w, bool keeps)
 {
-    ring *r = w->r;
+    ts_ring *r = w->r;
     w->keeps_keys = keeps;
     w->keeps_values = keeps && r->s->keep == TS_SPREAD_KEEP_FULL;
     return keeps ? ts_tape_new(r->tape, r->dtype, (w->keeps_values ? 2 : 1) * (r->n - 1) * r->rows, r->row,
@@ -359,14 +193,14 @@ typedef struct gradients {
     ts_message out[2], in;
 } gradients;
 
-static void add(const ring *r, const void *x, ts_dtype from, void *y, ts_dtype to, int64_t n)
+static void add(const ts_ring *r, const void *x, ts_dtype from, void *y, ts_dtype to, int64_t n)
 {
     const ts_elementwise_args a = { .x_dtype = from, .z_dtype = to, .y_dtype = to, .x = x, .z = y, .y = y,
                                     .alpha = 1, .beta = 1 };
     ts_launch_add(r->tape->dev, &a, n, (ts_cost){ (double)n, 12 * (double)n, to });
 }
 
-static void attend_back(const ring *r, const launch *x, pair p, pair d, const gradients *g)
+static void attend_back(const ts_ring *r, const launch *x, ts_key_pair p, ts_key_pair d, const gradients *g)
 {
     const ts_attention_op *o = r->o;
     const int64_t skip = x->key_row0 * r->row * (int64_t)ts_dtype_size(r->dtype);
@@ -382,7 +216,7 @@ static void attend_back(const ring *r, const launch *x, pair p, pair d, const gr
 }
 
 /* The gradients of a block's keys and values by the queries here; what no query sees has none. */
-static void step_back(const ring *r, int block, pair p, const ts_tensor *to, const gradients *g)
+static void step_back(const ts_ring *r, int block, ts_key_pair p, const ts_tensor *to, const gradients *g)
 {
     ts_device *dev = r->tape->dev;
     launch x[TS_PIECES];
@@ -393,27 +227,27 @@ static void step_back(const ring *r, int block, pair p, const ts_tensor *to, con
     if (keys < r->o->S)
         dev->zero(dev, ts_tensor_data(to), ts_tensor_bytes(to));
     for (int i = 0; i < n; i++)
-        attend_back(r, &x[i], p, pair_at(r, to, 0), g);
+        attend_back(r, &x[i], p, ts_ring_pair(r, to, 0), g);
 }
 
-static ts_status new_flow(const ring *r, ts_tensor **t)
+static ts_status new_flow(const ts_ring *r, ts_tensor **t)
 {
     return *t ? TS_OK : ts_tape_new(r->tape, r->dtype, 2 * r->rows, r->row, t);
 }
 
 /* Behind step t - 1, another process has sent the gradient of what is computed with in step t, or (directly,
  * or behind the last step) of this one's own block. */
-static ts_status expect(const ring *r, gradients *g, int t)
+static ts_status expect(const ts_ring *r, gradients *g, int t)
 {
     const bool own = r->s->way == TS_SPREAD_DIRECT || t == r->n;
-    const int block = own ? r->at : block_at(r, t), from = holder(r, block, t - 1);
-    if (t < 2 || (r->s->way == TS_SPREAD_DIRECT && !needs(r, from, r->at)))
+    const int block = own ? r->at : ts_ring_here(r, t), from = ts_ring_who(r, block, t - 1);
+    if (t < 2 || (r->s->way == TS_SPREAD_DIRECT && !ts_ring_needs(r, from, r->at)))
         return TS_OK;
     TS_TRY(new_flow(r, &g->coming));
-    return post(r, ts_tensor_data(g->coming), ts_tensor_count(g->coming), from, false, &g->in);
+    return ts_ring_post(r, ts_tensor_data(g->coming), ts_tensor_count(g->coming), from, false, &g->in);
 }
 
-static ts_status take(const ring *r, gradients *g, const ts_tensor *to)
+static ts_status take(const ts_ring *r, gradients *g, const ts_tensor *to)
 {
     const bool any = g->in.bytes > 0;
     TS_TRY(ts_message_wait(r->tape, r->s->comm, &g->in));
@@ -423,31 +257,31 @@ static ts_status take(const ring *r, gradients *g, const ts_tensor *to)
 }
 
 /* Of step t >= 1: on to whoever has the block next, and at last home. */
-static ts_status send_on(const ring *r, gradients *g, int t)
+static ts_status send_on(const ts_ring *r, gradients *g, int t)
 {
-    const int block = block_at(r, t);
+    const int block = ts_ring_here(r, t);
     const bool home = r->s->way == TS_SPREAD_DIRECT || t + 1 == r->n;
-    if (r->s->way == TS_SPREAD_DIRECT && !needs(r, r->at, block))
+    if (r->s->way == TS_SPREAD_DIRECT && !ts_ring_needs(r, r->at, block))
         return TS_OK;
     const ts_tensor *flow = g->flow[t % 2];
-    return post(r, ts_tensor_data(flow), ts_tensor_count(flow), home ? block : holder(r, block, t + 1), true,
+    return ts_ring_post(r, ts_tensor_data(flow), ts_tensor_count(flow), home ? block : ts_ring_who(r, block, t + 1), true,
                 &g->out[t % 2]);
 }
 
-static ts_status backward_steps(walk *w, gradients *g)
+static ts_status backward_steps(ts_walk *w, gradients *g)
 {
-    ring *r = w->r;
+    ts_ring *r = w->r;
     for (int t = 0; t < r->n; t++) {
-        pair p;
+        ts_key_pair p;
         ts_tensor **to = t ? &g->flow[t % 2] : &g->own;
         TS_TRY(expect(r, g, t));
-        TS_TRY(set_out(w, t));
-        TS_TRY(place_of(w, t, &p));
+        TS_TRY(ts_walk_set_out(w, t));
+        TS_TRY(ts_walk_place(w, t, &p));
         TS_TRY(ts_message_wait(r->tape, r->s->comm, &g->out[t % 2]));
         TS_TRY(new_flow(r, to));
-        step_back(r, block_at(r, t), p, *to, g);
+        step_back(r, ts_ring_here(r, t), p, *to, g);
         TS_TRY(take(r, g, r->s->way == TS_SPREAD_DIRECT ? g->own : *to));
-        TS_TRY(arrive(w, t));
+        TS_TRY(ts_walk_arrive(w, t));
         if (t)
             TS_TRY(send_on(r, g, t));
     }
@@ -459,7 +293,7 @@ static ts_status backward_steps(walk *w, gradients *g)
 }
 
 /* Queries between fused rows and rows of their own. */
-static void move_queries(const ring *r, const ts_tensor *fused, const ts_tensor *apart, bool back)
+static void move_queries(const ts_ring *r, const ts_tensor *fused, const ts_tensor *apart, bool back)
 {
     const ts_attention_op *o = r->o;
     const int64_t d = o->head_dim, q = o->n_q / o->n_kv, n = r->rows * o->n_kv;
@@ -472,7 +306,7 @@ static void move_queries(const ring *r, const ts_tensor *fused, const ts_tensor 
     ts_launch_copy_cols(r->tape->dev, &a, n, (ts_cost){ 0, 2 * (double)ts_tensor_bytes(apart), r->dtype });
 }
 
-static ts_status begin_gradients(const ring *r, const ring_attr *n, const ts_record *rec, gradients *g)
+static ts_status begin_gradients(const ts_ring *r, const ring_attr *n, const ts_record *rec, gradients *g)
 {
     const ts_tensor *y = rec->out[0];
     ts_tensor *q;
@@ -488,7 +322,7 @@ static ts_status begin_gradients(const ring *r, const ring_attr *n, const ts_rec
 }
 
 /* Into fused rows like x, of the activations' type. */
-static ts_status finish_gradients(const ring *r, const gradients *g, ts_tensor *x)
+static ts_status finish_gradients(const ts_ring *r, const gradients *g, ts_tensor *x)
 {
     const int64_t n = ts_tensor_count(g->dq);
     ts_tensor *dx, *dq = g->dq;
@@ -507,19 +341,19 @@ static ts_status finish_gradients(const ring *r, const gradients *g, ts_tensor *
 static ts_status ring_backward(ts_tape *tape, ts_record *rec)
 {
     const ring_attr *n = rec->attr;
-    ring r = ring_of(tape, &n->o, n->s, rec->in[0]->dtype);
-    walk w = { .r = &r, .keeps_keys = n->kept != NULL, .are_here = n->kept != NULL, .kept = n->kept,
+    ts_ring r = ts_ring_of(tape, &n->o, n->s, rec->in[0]->dtype);
+    ts_walk w = { .r = &r, .keeps_keys = n->kept != NULL, .are_here = n->kept != NULL, .kept = n->kept,
                .keeps_values = n->kept && n->s->keep == TS_SPREAD_KEEP_FULL };
     gradients g;
     TS_TRY(begin_gradients(&r, n, rec, &g));
-    TS_TRY(begin_walk(&w, rec->in[0]));
+    TS_TRY(ts_walk_begin(&w, rec->in[0]));
     TS_TRY(backward_steps(&w, &g));
     return finish_gradients(&r, &g, rec->in[0]);
 }
 
 static const ts_op ring_op = { .name = "ring_attention", .backward = ring_backward };
 
-static ts_status make_record(const ring *r, ts_tensor *q, ts_tensor *y, ts_tensor *lse, ts_tensor *kept)
+static ts_status make_record(const ts_ring *r, ts_tensor *q, ts_tensor *y, ts_tensor *lse, ts_tensor *kept)
 {
     ts_record *rec;
     TS_TRY(ts_tape_record(r->tape, &ring_op, sizeof(ring_attr), &rec));
@@ -535,12 +369,12 @@ static ts_status make_record(const ring *r, ts_tensor *q, ts_tensor *y, ts_tenso
     return TS_OK;
 }
 
-static ts_status forward(ring *r, ts_tensor *q, ts_tensor *y, bool records, bool keeps)
+static ts_status forward(ts_ring *r, ts_tensor *q, ts_tensor *y, bool records, bool keeps)
 {
-    walk w = { .r = r };
+    ts_walk w = { .r = r };
     sums s;
     TS_TRY(make_kept(&w, keeps && records));
-    TS_TRY(begin_walk(&w, q));
+    TS_TRY(ts_walk_begin(&w, q));
     TS_TRY(begin_sums(r, y, &s));
     TS_TRY(forward_steps(&w, q, &s));
     if (s.acc != y) {
@@ -555,7 +389,7 @@ static ts_status forward(ring *r, ts_tensor *q, ts_tensor *y, bool records, bool
 ts_status ts_op_ring_attention(ts_tape *tape, const ts_attention_op *o, const ts_spread *s, bool keeps,
                                ts_tensor *q, ts_tensor **y)
 {
-    ring r = ring_of(tape, o, s, q->dtype);
+    ts_ring r = ts_ring_of(tape, o, s, q->dtype);
     TS_ASSERT(q->dim[0] == o->B * ts_pieces_count(&r.queries), "%lld rows for %lld sequences",
               (long long)q->dim[0], (long long)o->B);
     TS_TRY(ts_tape_new(tape, q->dtype, q->dim[0], o->n_q * o->head_dim, y));

@@ -60,7 +60,7 @@ static int64_t query_at(const ts_attn_args *a, int64_t i)
 {
     if (a->q_at.n == 0)
         return i;
-    const ts_piece *p = a->q_at.piece;
+    const ts_stretch *p = a->q_at.piece;
     return i < p[0].n ? p[0].begin + i : p[1].begin + i - p[0].n;
 }
 static int64_t key_at(const ts_attn_args *a, int64_t j) { return a->q_at.n ? a->key0 + j : j; }

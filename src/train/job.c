@@ -258,6 +258,19 @@ static ts_status check_save_hf(ts_job *j, bool with_data)
                     o->save_hf, why);
 }
 
+/* A bias of the output layer stands behind the layers, a weight that the embedding is before them: both
+ * would have to be here at once. */
+static ts_status check_head(const ts_job *j)
+{
+    const ts_arch *a = &j->model.decoder->arch;
+    if (j->sharers.sharing.level != TS_SHARD_VALUES || !a->tied || !a->bias_head)
+        return TS_OK;
+    return ts_error(TS_ERR_USER,
+                    "%s: this model's output layer has the embedding's weights and a bias of its own, which "
+                    "are not used together: share out less (--use-distributed-optimizer)",
+                    j->sharers.sharing.option);
+}
+
 /* Rank 0 saves what stands beside the weights. */
 static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_data, tokens_info *k)
 {
@@ -266,6 +279,7 @@ static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_dat
     const ts_attention_layer *attention = &j->model.decoder->block[0].attention;
     if (j->spread.comm)
         TS_TRY(ts_context_check_heads(&j->spread, attention->n_q, attention->n_kv));
+    TS_TRY(check_head(j));
     if (with_data && j->dev->computes && j->comm->rank == 0)
         TS_TRY(ts_model_take_files(&j->model, &j->o->text, k->has_tok ? &k->tok : NULL));
     return check_save_hf(j, with_data);
@@ -405,6 +419,26 @@ static ts_status check_layout(ts_job *j)
     return TS_OK;
 }
 
+/* What processes share out of a model's parameters. */
+static ts_status check_sharing(const ts_job *j)
+{
+    const ts_sharing *s = &j->sharers.sharing;
+    if (!s->level)
+        return TS_OK;
+    if (s->level == TS_SHARD_VALUES && j->o->train.main_params_dtype != TS_STATE_F32)
+        return ts_error(TS_ERR_USER, "%s keeps masters in fp32: --main-params-dtype bf16 goes with "
+                                     "--use-distributed-optimizer", s->option);
+    if (j->sharers.copies && j->o->train.deterministic)
+        return ts_error(TS_ERR_USER,
+                        "--deterministic-mode adds in the order of the global batch, which groups of %lld "
+                        "processes (%s) do not: share out among all %d",
+                        (long long)s->group, s->option, j->mesh->size[TS_MESH_DP_CP]);
+    if (j->dev->computes && !j->dev->on_host)
+        return ts_error(TS_ERR_USER, "%s: what is shared out must be in the host's memory, and that of this "
+                                     "device is not: leave it out", s->option);
+    return TS_OK;
+}
+
 /* What the options are together, before anything is opened. */
 static ts_status check_options(ts_job *j, bool with_data)
 {
@@ -423,6 +457,7 @@ static ts_status check_options(ts_job *j, bool with_data)
     TS_TRY(ts_batch_ramp_init(&j->ramp, &o->train, replicas));
     if (o->train.grad_reduce_in_bf16 && j->compute != TS_DTYPE_BF16)
         return ts_error(TS_ERR_USER, "--grad-reduce-in-bf16 goes with --bf16");
+    TS_TRY(check_sharing(j));
     return check_layout(j);
 }
 

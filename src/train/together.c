@@ -138,6 +138,19 @@ static void warn_sums(const ts_train_options *t, const ts_option_set *set, int d
                          "sums in fp32 (--grad-reduce-in-bf16 makes them after the backward pass)");
 }
 
+static void warn_sharing(const ts_parallel_options *p, const ts_option_set *set, int dp)
+{
+    static const char *const sharing[] = { "use-distributed-optimizer", "use-megatron-fsdp",
+                                           "use-torch-fsdp2", "enable-zero3", "layerzero" };
+    for (size_t i = 0; i < sizeof sharing / sizeof *sharing; i++)
+        ts_option_warn_alone(set, sharing[i], dp > 1, "several processes that train the same weights");
+    ts_option_warn_alone(set, "overlap-param-gather", p->distributed_optimizer || p->megatron_fsdp,
+                         "--use-distributed-optimizer");
+    ts_option_warn_alone(set, "data-parallel-sharding-strategy", p->megatron_fsdp, "--use-megatron-fsdp");
+    ts_option_warn_alone(set, "fsdp2-config-path", p->torch_fsdp, "--use-torch-fsdp2");
+    ts_option_warn_alone(set, "layerzero-config", p->layerzero, "--layerzero");
+}
+
 static void warn_seeing(const ts_job_options *o, const ts_option_set *set)
 {
     const ts_train_options *t = &o->train;
@@ -162,6 +175,7 @@ void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp
     warn_data(o, set);
     warn_tokenizer(&o->text, set);
     warn_sums(&o->train, set, dp);
+    warn_sharing(&o->parallel, set, dp);
     warn_seeing(o, set);
     ts_model_options_warn(&o->model, set);
 }

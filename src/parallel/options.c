@@ -53,6 +53,18 @@ const ts_option ts_parallel_option_rows[] = {
            "of --use-megatron-fsdp: nothing, the optimizer's state, gradients too (ZeRO-2), values too (ZeRO-3)"),
     TS_ROW(FLAG, ts_parallel_options, torch_fsdp, "use-torch-fsdp2", NULL, 0, 0, NULL, "layout",
            "they share out values, gradients and the optimizer's state, layer by layer (ZeRO-3)"),
+    TS_ROW(TEXT, ts_parallel_options, fsdp2_config, "fsdp2-config-path", NULL, 0, 0, NULL, "layout",
+           "YAML file for --use-torch-fsdp2: sharding_size, reshard_after_forward, reduce_dtype"),
+    TS_ROW(INT, ts_parallel_options, fsdp_size, "fsdp-size", "1", 1, 1 << 20, NULL, "layout",
+           "processes that share out values, gradients and state (ZeRO-3); groups of them hold copies"),
+    TS_ROW(FLAG, ts_parallel_options, zero3, "enable-zero3", NULL, 0, 0, NULL, "layout",
+           "as --use-megatron-fsdp with optim_grads_params"),
+    TS_ROW(FLAG, ts_parallel_options, layerzero, "layerzero", NULL, 0, 0, NULL, "layout",
+           "the state is shared out among all, values among few neighbours between two steps"),
+    TS_ROW(TEXT, ts_parallel_options, layerzero_config, "layerzero-config", NULL, 0, 0, NULL, "layout",
+           "YAML file for --layerzero: zero3_size, reduce_dtype"),
+    TS_ROW(INT, ts_parallel_options, instances, "num-distributed-optimizer-instances", "1", 1, 1 << 20, NULL,
+           "layout", "groups that hold copies of each other's shares: less traffic between groups, more memory"),
     TS_ROW(FLAG, ts_parallel_options, overlap_param_gather, "overlap-param-gather", NULL, 0, 0, NULL, "layout",
            "what is shared out is gathered when the next forward pass comes to it, not behind the step"),
     CONTEXT(INT, context, "context-parallel-size", "1", 1, 1 << 20, NULL,
@@ -79,8 +91,6 @@ const ts_option ts_parallel_option_rows[] = {
     LAYOUT("reuse-fp32-param", 0, KEPT),
     LAYOUT("swap-optimizer", 0, KEPT),
     LAYOUT("swap-optimizer-times", 1, KEPT),
-    LAYOUT("fsdp2-config-path", 1, KEPT),
-    LAYOUT("fsdp-size", 1, KEPT),
     LAYOUT("ep-fsdp-size", 1, KEPT),
     LAYOUT("fsdp-modules", TS_OPTION_ANY, KEPT),
     LAYOUT("ep-modules", TS_OPTION_ANY, KEPT),
@@ -150,15 +160,4 @@ ts_parallel_parts ts_parallel_overlap(const ts_parallel_options *o)
     if (in_rows && (o->mc2 || !o->no_overlap_scatter))
         p.sum = CHOSEN;
     return p;
-}
-
-ts_shard_level ts_parallel_shards(const ts_parallel_options *o)
-{
-    static const ts_shard_level level[] = { TS_SHARD_NOTHING, TS_SHARD_STATE, TS_SHARD_GRADS,
-                                            TS_SHARD_VALUES };
-    if (o->torch_fsdp)
-        return TS_SHARD_VALUES;
-    if (o->megatron_fsdp)
-        return level[o->sharding];
-    return o->distributed_optimizer ? TS_SHARD_STATE : TS_SHARD_NOTHING;
 }

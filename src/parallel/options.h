@@ -4,7 +4,6 @@
 #define TS_PARALLEL_OPTIONS_H
 #include "base/option.h"
 #include "parallel/schedule_table.h"
-#include "tensor/shards.h"
 
 #define TS_METHODS(W) W(TS_METHOD_NONE, "none") W(TS_METHOD_DUALPIPEV, "dualpipev")
 typedef enum ts_pipeline_method { TS_METHODS(TS_CHOICE_VALUE) } ts_pipeline_method;
@@ -43,13 +42,15 @@ typedef struct ts_parallel_options {
     /* exchanges beside products: ts_parallel_overlap */
     bool coc, coc_fused, mc2, tp_overlap, no_overlap_gather, no_overlap_scatter;
     int64_t coc_parts, coc_mode;
-    /* what data-parallel processes share out: see ts_parallel_shards */
+    /* what data-parallel processes share out: see parallel/sharing.h */
     bool distributed_optimizer, overlap_param_gather;
-    bool megatron_fsdp, torch_fsdp;
+    bool megatron_fsdp, torch_fsdp, layerzero, zero3;
     int sharding; /* TS_SHARDING_*: of megatron_fsdp */
     int64_t context; /* processes that share out each sequence */
     int context_algo, context_keep; /* ts_context_algo, ts_context_keep */
     int64_t context_window, context_heads, context_interval;
+    int64_t instances, fsdp_size; /* groups of sharers that hold copies; processes of one */
+    const char *fsdp2_config, *layerzero_config;
 } ts_parallel_options;
 #define TS_SHARDINGS(W)                                                                            \
     W(TS_SHARDING_NONE, "no_shard")                                                                \
@@ -75,7 +76,4 @@ typedef struct ts_parallel_parts {
     int gather, sum;
 } ts_parallel_parts;
 ts_parallel_parts ts_parallel_overlap(const ts_parallel_options *o);
-
-/* What the options share out among processes that train the same parameters. */
-ts_shard_level ts_parallel_shards(const ts_parallel_options *o);
 #endif

@@ -218,7 +218,7 @@ ts_status ts_param_begin(ts_param *p, uint64_t seed, float std)
 
 ts_status ts_param_set_allocate_grads(ts_param_set *s)
 {
-    if (s->shards.o.level >= TS_SHARD_GRADS)
+    if (ts_shards_grads(&s->shards))
         return TS_OK;
     TS_TRY(ts_storage_create(s->dev, TS_MEM_GRAD, (size_t)s->total * sizeof(float), &s->grads));
     s->dev->zero(s->dev, s->grads->data, s->grads->bytes);

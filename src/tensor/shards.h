@@ -25,6 +25,7 @@ typedef enum ts_shard_level {
 
 typedef struct ts_shard_options {
     ts_shard_level level;
+    bool whole_grads; /* VALUES: but not gradients (LayerZeRO) */
     int size, rank;  /* of the group; one process shares nothing */
     int64_t unit;    /* STATE: elements of a unit. Otherwise units are the set's own (ts_param_set_unit) */
     ts_dtype values; /* matrices as everybody has them; where masters have another type, a process has those
@@ -53,6 +54,11 @@ void ts_shards_deinit(ts_shards *s);
 int64_t ts_shard_begin(const ts_shards *s, int64_t unit, int rank);
 /* The unit with this element. */
 int64_t ts_shard_unit(const ts_shards *s, int64_t element);
+/* Whether gradients are here only while they are made. */
+static inline bool ts_shards_grads(const ts_shards *s)
+{
+    return s->o.level >= TS_SHARD_GRADS && !s->o.whole_grads;
+}
 static inline int64_t ts_shards_own(const ts_shards *s) { return s->own[s->n_units]; }
 static inline bool ts_shards_alone(const ts_shards *s)
 {

@@ -47,7 +47,7 @@ static ts_status need(void *ctx, const ts_param *p)
     return last + 1 < s->n_units ? ts_comm_test(g->comm, &g->unit[last + 1].request, &done) : TS_OK;
 }
 
-ts_status ts_gather_init(ts_gather *g, ts_param_set *params, ts_comm *comm, bool overlap)
+ts_status ts_gather_init(ts_gather *g, ts_param_set *params, ts_comm *comm, ts_comm *near, bool overlap)
 {
     *g = (ts_gather){ 0 };
     if (ts_shards_alone(&params->shards))
@@ -56,7 +56,7 @@ ts_status ts_gather_init(ts_gather *g, ts_param_set *params, ts_comm *comm, bool
               "shares of rank %d of %d", params->shards.o.rank, params->shards.o.size);
     *g = (ts_gather){ .params = params, .comm = comm, .overlap = overlap };
     if (params->shards.o.level == TS_SHARD_VALUES)
-        return ts_visit_init(&g->visit, params, comm);
+        return ts_visit_init(&g->visit, params, comm, near);
     params->keeper = (ts_param_keeper){ need, g };
     TS_TRY(ts_alloc(&g->unit, (size_t)params->shards.n_units, sizeof *g->unit));
     return ts_alloc(&g->counts, 2 * (size_t)comm->size, sizeof *g->counts);

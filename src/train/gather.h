@@ -25,9 +25,10 @@ typedef struct ts_gather {
     ts_visit visit;  /* instead of all these, of values that are shared out */
 } ts_gather;
 
-/* Borrows both. A set that shares out nothing needs no gather: all other calls then do nothing. Becomes
+/* Borrows all; near: NULL, or see train/visit.h. A set that shares out nothing needs no gather: all other calls then do nothing. Becomes
  * the keeper of the set, which must be done with it before the set is used without. */
-ts_status ts_gather_init(ts_gather *g, ts_param_set *params, ts_comm *comm, bool overlap) TS_NODISCARD;
+ts_status ts_gather_init(ts_gather *g, ts_param_set *params, ts_comm *comm, ts_comm *near,
+                         bool overlap) TS_NODISCARD;
 void ts_gather_deinit(ts_gather *g);
 /* Before the forward passes of a step of training, or of one that evaluates. */
 void ts_gather_begin(ts_gather *g, bool trains);

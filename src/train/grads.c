@@ -43,9 +43,10 @@ static ts_status make_parts(ts_grads *g, ts_comm *group)
                                           : TS_OK;
 }
 
-ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, ts_device *dev, const ts_mesh *mesh,
-                        ts_param_set *params, bool overlap, int64_t bucket)
+ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, const ts_mesh *mesh,
+                        const ts_sharers *sharers, ts_param_set *params, bool overlap, int64_t bucket)
 {
+    ts_device *dev = params->dev;
     const size_t bytes = (size_t)params->total * sizeof(float);
     ts_comm *comm = mesh->comm[TS_MESH_DP_CP];
     *g =
@@ -58,8 +59,9 @@ ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, ts_device *dev, 
         return ts_scatter_init(&g->scatter,
                                &(ts_scatter_options){ .overlap = overlap,
                                                       .deterministic = o->deterministic,
-                                                      .in_bf16 = o->grad_reduce_in_bf16 },
-                               params, mesh->comm[TS_MESH_DP_CP]);
+                                                      .in_bf16 = o->grad_reduce_in_bf16 ||
+                                                                 sharers->sharing.in_bf16 },
+                               params, sharers->share, sharers->copies);
     if (!g->deterministic && comm->size > 1) {
         TS_TRY(ts_staged_init(&g->staged, params, comm, 0));
         TS_TRY(make_reducer(g, overlap, bucket));

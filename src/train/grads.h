@@ -13,6 +13,7 @@
 #include "ops/tape.h"
 #include "train/options.h"
 #include "train/scatter.h"
+#include "train/sharers.h"
 #include "train/staged.h"
 
 typedef struct ts_grads {
@@ -35,8 +36,9 @@ typedef struct ts_grads {
 } ts_grads;
 
 /* Borrows all but the options. overlap and bucket (elements) are of dist's options. */
-ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, ts_device *dev, const ts_mesh *mesh,
-                        ts_param_set *params, bool overlap, int64_t bucket) TS_NODISCARD;
+ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, const ts_mesh *mesh,
+                        const ts_sharers *sharers, ts_param_set *params, bool overlap,
+                        int64_t bucket) TS_NODISCARD;
 void ts_grads_deinit(ts_grads *g);
 
 /* A step: begin; for each piece of a micro-batch's backward pass enter before it, leave behind it;

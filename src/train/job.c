@@ -46,9 +46,10 @@ static ts_shard_options shards_of(const ts_job *j)
 {
     const ts_dtype master = ts_train_dtype(j->o->train.main_params_dtype);
     const bool narrow = master == TS_DTYPE_F32 && j->o->train.int8 == TS_INT8_NONE;
-    return (ts_shard_options){ .level = ts_parallel_shards(&j->o->parallel),
-                               .size = j->mesh->size[TS_MESH_DP_CP],
-                               .rank = j->mesh->at[TS_MESH_DP_CP],
+    return (ts_shard_options){ .level = j->sharers.sharing.level,
+                               .whole_grads = j->sharers.sharing.near > 0,
+                               .size = j->sharers.share->size,
+                               .rank = j->sharers.share->rank,
                                .unit = ts_dist_bucket_elements(&j->o->dist),
                                .values = narrow ? j->compute : master };
 }
@@ -308,7 +309,7 @@ static void make_objective(ts_job *j)
 static ts_status make_trainer(ts_job *j)
 {
     ts_field field[TS_DATA_FIELDS];
-    ts_trainer_args a = { .o = &j->o->train, .dev = j->dev, .mesh = j->mesh,
+    ts_trainer_args a = { .o = &j->o->train, .dev = j->dev, .mesh = j->mesh, .sharers = &j->sharers,
                           .objective = &j->objective.base, .fp16 = j->compute == TS_DTYPE_F16,
                           .overlap = j->o->dist.overlap_grad_reduce,
                           .bucket = ts_dist_bucket_elements(&j->o->dist),
@@ -496,7 +497,12 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
                                   .tp_x = o->parallel.two ? (int)o->parallel.x : 0,
                                   .pp_before_dp = o->parallel.pp_before_dp };
     TS_TRY(ts_mesh_create(comm, &shape, &j->mesh));
-    const ts_status st = open_all(j, with_data);
+    ts_sharing sharing;
+    ts_status st = ts_sharing_read(&o->parallel, j->mesh->size[TS_MESH_DP_CP], &sharing);
+    if (st == TS_OK)
+        st = ts_sharers_init(&j->sharers, &sharing, j->mesh);
+    if (st == TS_OK)
+        st = open_all(j, with_data);
     if (st != TS_OK)
         ts_job_close(j);
     return st;
@@ -509,5 +515,6 @@ void ts_job_close(ts_job *j)
     ts_model_deinit(&j->model);
     ts_stages_deinit(&j->stages);
     ts_free(&j->layers);
+    ts_sharers_deinit(&j->sharers);
     ts_mesh_destroy(&j->mesh);
 }

@@ -15,6 +15,7 @@ typedef struct ts_job {
     const ts_option_set *set;
     ts_comm *comm;          /* all processes; borrowed */
     ts_mesh *mesh;          /* of them */
+    ts_sharers sharers;     /* of the mesh */
     ts_device *dev;         /* borrowed */
     ts_dtype compute;
     ts_stages stages; /* whose parts this process has: chunks of its stage of the mesh */

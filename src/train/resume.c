@@ -80,7 +80,7 @@ static ts_status collect(const ts_trainer *t, tensor_list *l)
     for (kind k = VALUES; k < KINDS; k++) {
         if (!keeps(t, k))
             continue;
-        TS_TRY(ts_whole_join(&l->whole[k], t->mesh->comm[TS_MESH_DP_CP], t->objective->params,
+        TS_TRY(ts_whole_join(&l->whole[k], t->sharers->share, t->objective->params,
                              k == VALUES ? NULL : k == FIRST_MOMENT ? z->m : z->v,
                              k == FIRST_MOMENT ? z->m_dtype : z->v_dtype));
         TS_TRY(ts_whole_collect(&l->whole[k], t->mesh->comm[TS_MESH_TP]));

@@ -131,7 +131,7 @@ ts_status ts_job_save_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype)
     whole_model m = { .model = &j->model };
     ts_status st = ts_gather_finish(&j->trainer->gather);
     if (st == TS_OK)
-        st = ts_whole_join(&m.values, j->mesh->comm[TS_MESH_DP_CP], &j->model.decoder->params, NULL,
+        st = ts_whole_join(&m.values, j->sharers.share, &j->model.decoder->params, NULL,
                            TS_DTYPE_F32);
     /* only the groups of the ranks that write and serve */
     if (st == TS_OK && j->mesh->at[TS_MESH_DP_CP] == 0)

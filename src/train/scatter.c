@@ -53,12 +53,13 @@ static ts_status make_own(ts_scatter *s)
 }
 
 ts_status ts_scatter_init(ts_scatter *s, const ts_scatter_options *o, ts_param_set *params,
-                          ts_comm *comm)
+                          ts_comm *comm, ts_comm *copies)
 {
     *s = (ts_scatter){ 0 };
     if (ts_shards_alone(&params->shards))
         return TS_OK;
-    *s = (ts_scatter){ .params = params, .comm = comm, .o = *o, .pending = -1 };
+    *s = (ts_scatter){ .params = params, .comm = comm, .copies = copies, .o = *o,
+                        .pending = -1 };
     TS_TRY(ts_alloc(&s->unit, (size_t)params->shards.n_units, sizeof *s->unit));
     TS_TRY(ts_alloc(&s->counts, 2 * (size_t)comm->size, sizeof *s->counts));
     count_params(s);
@@ -296,12 +297,30 @@ ts_status ts_scatter_leave(ts_scatter *s)
     return TS_OK;
 }
 
+/* The sums of those that share out and of their copies. */
+static ts_status add_copies(ts_scatter *s)
+{
+    const ts_shards *h = shards_of(s);
+    if (!s->copies)
+        return TS_OK;
+    TS_TRY(s->params->dev->sync(s->params->dev));
+    if (s->own)
+        return ts_comm_run(s->copies, ts_all_reduce(s->own->data, ts_shards_own(h), TS_COMM_F32,
+                                                    TS_COMM_SUM));
+    for (int64_t u = 0; u < h->n_units; u++) {
+        float *own = (float *)s->params->grads->data + ts_shard_begin(h, u, h->o.rank);
+        TS_TRY(ts_comm_run(s->copies,
+                           ts_all_reduce(own, h->own[u + 1] - h->own[u], TS_COMM_F32, TS_COMM_SUM)));
+    }
+    return TS_OK;
+}
+
 ts_status ts_scatter_finish(ts_scatter *s, float **sums)
 {
     *sums = s->own ? s->own->data : s->params->grads->data;
     if (s->own) {
         clear_rest(s);
-        return TS_OK;
+        return add_copies(s);
     }
     TS_TRY(s->params->dev->sync(s->params->dev));
     for (int64_t u = shards_of(s)->n_units - 1; u >= 0; u--)
@@ -309,5 +328,5 @@ ts_status ts_scatter_finish(ts_scatter *s, float **sums)
             TS_TRY(send(s, u));
     for (int64_t u = 0; u < shards_of(s)->n_units; u++)
         TS_TRY(ts_comm_wait(s->comm, &s->unit[u].request));
-    return TS_OK;
+    return add_copies(s);
 }

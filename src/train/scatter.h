@@ -25,6 +25,7 @@ typedef struct ts_scatter_unit {
 typedef struct ts_scatter {
     ts_param_set *params; /* NULL: nothing is shared out */
     ts_comm *comm;
+    ts_comm *copies; /* who has the same shares; NULL: nobody */
     ts_scatter_options o;
     ts_scatter_unit *unit;
     int64_t *counts;        /* [2 * size] of every rank's share, and where it begins in the unit */
@@ -34,9 +35,9 @@ typedef struct ts_scatter {
     int64_t n_room;
 } ts_scatter;
 
-/* Borrows both; the set has its gradients. */
+/* Borrows the set and the communicators; the set has its gradients. */
 ts_status ts_scatter_init(ts_scatter *s, const ts_scatter_options *o, ts_param_set *params,
-                          ts_comm *comm) TS_NODISCARD;
+                          ts_comm *comm, ts_comm *copies) TS_NODISCARD;
 void ts_scatter_deinit(ts_scatter *s);
 /* As ts_grads_*, which calls. */
 ts_status ts_scatter_begin(ts_scatter *s) TS_NODISCARD;
@@ -45,7 +46,7 @@ ts_status ts_scatter_begin(ts_scatter *s) TS_NODISCARD;
 void ts_scatter_enter(ts_scatter *s);
 static inline bool ts_scatter_hears_all(const ts_scatter *s)
 {
-    return s->params && s->params->shards.o.level >= TS_SHARD_GRADS;
+    return s->params && ts_shards_grads(&s->params->shards);
 }
 ts_status ts_scatter_param_done(ts_scatter *s, const ts_param *p) TS_NODISCARD;
 ts_status ts_scatter_progress(ts_scatter *s) TS_NODISCARD;

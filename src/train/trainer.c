@@ -6,7 +6,7 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
     TS_TRY(ts_lr_schedule_init(&t->schedule, t->o, t->feed.global));
     t->decoupled = t->schedule;
     ts_lr_schedule_decoupled(&t->decoupled, t->o);
-    TS_TRY(ts_grads_init(&t->grads, t->o, t->dev, t->mesh, t->objective->params, a->overlap,
+    TS_TRY(ts_grads_init(&t->grads, t->o, t->mesh, t->sharers, t->objective->params, a->overlap,
                          a->bucket));
     TS_TRY(ts_optimizer_init(&t->optim, t->o, t->objective->params,
                              t->mesh->comm[TS_MESH_TP]));
@@ -15,8 +15,8 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
     t->optim.has_decoupled = t->o->decoupled_lr >= 0;
     t->optim.sharers = t->grads.scatter.comm;
     t->optim.own_grads = ts_scatter_is_own(&t->grads.scatter);
-    return ts_gather_init(&t->gather, t->objective->params, t->mesh->comm[TS_MESH_DP_CP],
-                          a->overlap_gather);
+    return ts_gather_init(&t->gather, t->objective->params, t->sharers->share,
+                          t->sharers->near, a->overlap_gather);
 }
 
 /* The host's side of a step, booked like all that grows with the batch; sim only books it. */
@@ -75,7 +75,7 @@ ts_status ts_trainer_create(const ts_trainer_args *a, ts_trainer **out)
     ts_trainer *t;
     TS_TRY(ts_alloc(&t, 1, sizeof *t));
     *t = (ts_trainer){ .o = a->o, .dev = a->dev, .comm = a->mesh->world, .mesh = a->mesh,
-                        .objective = a->objective };
+                        .sharers = a->sharers, .objective = a->objective };
     ts_loss_scaler_init(&t->scaler, a->o, a->fp16);
     const ts_status st = make(t, a);
     if (st != TS_OK)

@@ -14,6 +14,7 @@
 #include "train/optimizer.h"
 #include "train/pipeline.h"
 #include "train/scaler.h"
+#include "train/sharers.h"
 
 /* What a step found. */
 typedef struct ts_step_result {
@@ -31,6 +32,7 @@ typedef struct ts_trainer {
     ts_device *dev;
     ts_comm *comm;       /* all processes */
     const ts_mesh *mesh; /* of them */
+    const ts_sharers *sharers;
     ts_objective *objective;
     ts_feed feed;
     ts_pipeline pipeline;
@@ -56,6 +58,7 @@ typedef struct ts_trainer_args {
     const ts_train_options *o; /* checked */
     ts_device *dev;
     const ts_mesh *mesh;
+    const ts_sharers *sharers; /* of the mesh */
     ts_objective *objective;
     ts_feed_args feed;
     bool fp16;    /* with a loss scale */

@@ -1,5 +1,7 @@
 #include "train/visit.h"
 
+#include "dist/ordered.h"
+
 /* ---- one unit ---- */
 
 /* Where the values of a unit's parameters are; NULL: nowhere. */
@@ -14,27 +16,77 @@ static void place_values(const ts_visit *v, int64_t u, char *data)
     }
 }
 
+static int64_t bytes_of(const ts_visit *v, int64_t u)
+{
+    const ts_shards *s = &v->params->shards;
+    return ts_param_set_byte(v->params, s->begin[u + 1]) - ts_param_set_byte(v->params, s->begin[u]);
+}
+
+static void copy(const ts_visit *v, const void *from, void *to, int64_t bytes)
+{
+    const int64_t n = bytes / (int64_t)sizeof(float); /* units are whole lines */
+    const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32, .y_dtype = TS_DTYPE_F32, .x = from, .y = to };
+    ts_launch_copy(v->params->dev, &a, n, (ts_cost){ 0, 2 * (double)bytes, TS_DTYPE_F32 });
+}
+
+/* Of a unit, in bytes, what near process r keeps. */
+static int64_t near_begin(const ts_visit *v, int64_t u, int r)
+{
+    return ts_ordered_begin(bytes_of(v, u), v->near->size, r);
+}
+
+/* Counts and offsets of what each brings, this process's part already in its place. */
+static int64_t parts_of_near(ts_visit *v, int64_t u, char *data)
+{
+    const int n = v->near->size, me = v->near->rank;
+    for (int r = 0; r < n; r++) {
+        v->counts[n + r] = near_begin(v, u, r);
+        v->counts[r] = near_begin(v, u, r + 1) - v->counts[n + r];
+    }
+    copy(v, v->part[u].kept->data, data + v->counts[n + me], v->counts[me]);
+    return v->counts[n + me];
+}
+
 static ts_status gather(ts_visit *v, int64_t u, char *data)
 {
-    const int size = v->comm->size;
-    const int64_t mine = ts_param_set_unit_bytes(v->params, u, v->counts, v->counts + size);
-    return ts_comm_start(v->comm,
-                         ts_all_gather_v(data + mine, v->counts[v->comm->rank], data, v->counts,
+    const bool is_near = v->near && v->part[u].is_new;
+    int64_t mine;
+    v->by = is_near ? v->near : v->comm;
+    const int size = v->by->size;
+    if (is_near) {
+        mine = parts_of_near(v, u, data);
+    } else {
+        ts_param_set_fill_own(v->params, u);
+        mine = ts_param_set_unit_bytes(v->params, u, v->counts, v->counts + size);
+    }
+    TS_TRY(v->params->dev->sync(v->params->dev));
+    return ts_comm_start(v->by,
+                         ts_all_gather_v(data + mine, v->counts[v->by->rank], data, v->counts,
                                          v->counts + size, TS_COMM_U8),
                          &v->request);
+}
+
+/* Of a unit that has come from all, this process's part for those near. */
+static ts_status keep(ts_visit *v, int64_t u)
+{
+    if (!v->near || v->part[u].is_new)
+        return TS_OK;
+    const int64_t begin = near_begin(v, u, v->near->rank),
+                  n = near_begin(v, u, v->near->rank + 1) - begin;
+    ts_visit_part *part = &v->part[u];
+    if (!part->kept)
+        TS_TRY(ts_storage_create(v->params->dev, TS_MEM_WEIGHT, (size_t)n, &part->kept));
+    copy(v, (char *)v->here->data + begin, part->kept->data, n);
+    part->is_new = true;
+    return TS_OK;
 }
 
 /* Memory for a unit, the own share in it, and the others' on their way. */
 static ts_status send_for(ts_visit *v, int64_t u)
 {
-    const ts_shards *s = &v->params->shards;
-    const int64_t bytes = ts_param_set_byte(v->params, s->begin[u + 1]) -
-                          ts_param_set_byte(v->params, s->begin[u]);
-    TS_TRY(ts_storage_create(v->params->dev, TS_MEM_WEIGHT, (size_t)bytes, &v->ahead));
+    TS_TRY(ts_storage_create(v->params->dev, TS_MEM_WEIGHT, (size_t)bytes_of(v, u), &v->ahead));
     v->coming = u;
     place_values(v, u, v->ahead->data);
-    ts_param_set_fill_own(v->params, u);
-    TS_TRY(v->params->dev->sync(v->params->dev));
     return gather(v, u, v->ahead->data);
 }
 
@@ -49,11 +101,11 @@ static void drop(ts_visit *v)
 /* The unit that is coming is the current one. */
 static ts_status arrive(ts_visit *v)
 {
-    TS_TRY(ts_comm_wait(v->comm, &v->request));
+    TS_TRY(ts_comm_wait(v->by, &v->request));
     drop(v);
     v->current = v->coming, v->here = v->ahead;
     v->coming = -1, v->ahead = NULL;
-    return TS_OK;
+    return keep(v, v->current);
 }
 
 /* ---- the order ---- */
@@ -97,15 +149,18 @@ static ts_status need(void *ctx, const ts_param *p)
     const int64_t u = ts_shard_unit(&v->params->shards, p->offset);
     if (u != v->current)
         return switch_to(v, u);
-    return v->coming >= 0 ? ts_comm_test(v->comm, &v->request, &done) : TS_OK;
+    return v->coming >= 0 ? ts_comm_test(v->by, &v->request, &done) : TS_OK;
 }
 
 /* ---- all ---- */
 
-ts_status ts_visit_init(ts_visit *v, ts_param_set *params, ts_comm *comm)
+ts_status ts_visit_init(ts_visit *v, ts_param_set *params, ts_comm *comm, ts_comm *near)
 {
-    *v = (ts_visit){ .params = params, .comm = comm, .current = -1, .coming = -1, .in = v->trace };
+    *v = (ts_visit){ .params = params, .comm = comm, .near = near, .current = -1, .coming = -1,
+                     .in = v->trace };
     params->keeper = (ts_param_keeper){ need, v };
+    if (near)
+        TS_TRY(ts_alloc(&v->part, (size_t)params->shards.n_units, sizeof *v->part));
     return ts_alloc(&v->counts, 2 * (size_t)comm->size, sizeof *v->counts);
 }
 
@@ -113,6 +168,9 @@ void ts_visit_deinit(ts_visit *v)
 {
     ts_storage_release(&v->here);
     ts_storage_release(&v->ahead);
+    for (int64_t u = 0; v->part && u < v->params->shards.n_units; u++)
+        ts_storage_release(&v->part[u].kept);
+    ts_free(&v->part);
     for (int i = 0; i < TS_VISIT_PASSES; i++)
         ts_free(&v->trace[i].unit);
     ts_free(&v->counts);
@@ -130,5 +188,7 @@ ts_status ts_visit_leave(ts_visit *v)
     if (v->coming >= 0)
         TS_TRY(arrive(v));
     drop(v);
+    for (int64_t u = 0; v->part && u < v->params->shards.n_units; u++)
+        v->part[u].is_new = false;
     return TS_OK;
 }

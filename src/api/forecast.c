@@ -32,8 +32,8 @@ static void take_figures(const ts_plan *p, ts_forecast_figures *f)
         .fits = ts_plan_fits(p),
         .swapped_bytes = r->mem.at_peak[TS_MEM_SWAP],
     };
-    for (const ts_plan_traffic *t = r->traffic; t->group; t++)
-        f->traffic_bytes += t->sent.bytes;
+    for (const ts_group_traffic *g = r->traffic.group; g->group; g++)
+        f->traffic_bytes += g->sum.bytes;
 }
 
 static ts_status fill(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p,

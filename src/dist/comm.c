@@ -27,6 +27,7 @@ static ts_status begin(ts_comm *c, const ts_comm_call *call, ts_comm_request **o
     check(c, call);
     const ts_comm_traffic t = ts_call_cost(call, c->rank, c->size);
     ts_traffic_add(&c->traffic, &t);
+    ts_traffic_add(&c->traffic_by[call->what], &t);
     *out = NULL;
     return c->table->start(c, call, out);
 }

@@ -42,7 +42,7 @@ struct ts_comm {
     const char *group; /* what the group is for: "dp", "world"; a literal, for traffic tables */
     int rank, size;
     int local_rank, local_size; /* among the processes of this host */
-    ts_comm_traffic traffic;
+    ts_comm_traffic traffic, traffic_by[TS_COLLECTIVES]; /* the sum, and by kind of call */
     ts_watch *watch;  /* where it says what it waits for; NULL: it never waits */
     const char *host; /* name of this machine; "" where nobody needs it */
     int *ranks;       /* [size] their numbers in the world; NULL: this is the world */

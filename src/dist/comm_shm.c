@@ -198,6 +198,7 @@ static ts_status probe(ts_shm_comm *s)
     TS_TRY(ts_comm_run(&s->c, ts_all_reduce(&reads, 1, TS_COMM_I64, TS_COMM_MIN)));
     s->reads = reads != 0;
     s->c.traffic = (ts_comm_traffic){ 0 };
+    memset(s->c.traffic_by, 0, sizeof s->c.traffic_by);
     return TS_OK;
 }
 

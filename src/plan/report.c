@@ -193,13 +193,15 @@ static ts_status kernels(const ts_plan_rank *r, ts_str *out)
     }
     TS_TRY(ts_str_printf(out, "  %-10s%10s %14s %12s %12s %6.1f%%\n", "zeroing", "", "", "",
                          human_seconds(rest, c), 100 * rest / r->seconds));
-    for (const ts_plan_traffic *t = r->traffic; t->group; t++)
-        if (t->sent.messages)
+    for (int i = 0; r->traffic.group[i].group; i++) {
+        const ts_group_traffic *g = &r->traffic.group[i];
+        if (g->sum.messages)
             TS_TRY(ts_str_printf(
-                out, "  group %-8s%6lld %14s %12s %12s %6.1f%%\n", t->group,
-                (long long)t->sent.calls, human_count((double)t->sent.messages, "messages", a),
-                ts_human_bytes(t->sent.bytes, b), human_seconds(t->seconds, c),
-                100 * t->seconds / r->seconds));
+                out, "  group %-8s%6lld %14s %12s %12s %6.1f%%\n", g->group,
+                (long long)g->sum.calls, human_count((double)g->sum.messages, "messages", a),
+                ts_human_bytes(g->sum.bytes, b), human_seconds(r->traffic_seconds[i], c),
+                100 * r->traffic_seconds[i] / r->seconds));
+    }
     return TS_OK;
 }
 
@@ -218,21 +220,6 @@ ts_status ts_plan_table(const ts_plan *p, ts_str *out)
 
 /* ---- JSON ---- */
 
-static json_t *traffic_json(const ts_plan_rank *r)
-{
-    json_t *o = json_object();
-    int bad = !o;
-    for (const ts_plan_traffic *t = r->traffic; !bad && t->group; t++)
-        bad = json_object_set_new(o, t->group,
-                                  json_pack("{s:I, s:I, s:I}", "calls", (json_int_t)t->sent.calls,
-                                            "messages", (json_int_t)t->sent.messages, "bytes",
-                                            (json_int_t)(t->sent.bytes + 0.5)));
-    if (!bad)
-        return o;
-    json_decref(o);
-    return NULL;
-}
-
 static json_t *rank_json(const ts_plan_rank *r)
 {
     const ts_mem_ledger *m = &r->mem;
@@ -249,7 +236,8 @@ static json_t *rank_json(const ts_plan_rank *r)
     }
     return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o}", "rank", r->rank, "count",
                      r->count, "tp", r->tp, "cp", r->cp, "ep", r->ep, "dp", r->dp, "pp", r->pp,
-                     "memory", mem, "flops", ts_json_number(r->flops), "traffic", traffic_json(r));
+                     "memory", mem, "flops", ts_json_number(r->flops), "traffic",
+                     ts_traffic_json(&r->traffic));
 }
 
 static json_t *plan_json(const ts_plan *p, json_t *hardware)

@@ -22,7 +22,7 @@ const size_t ts_plan_option_count = sizeof ts_plan_option_rows / sizeof *ts_plan
 /* What has been counted so far. */
 typedef struct counters {
     ts_kernel_stat kernel[TS_KERNEL_COUNT];
-    ts_comm_traffic sent[TS_PLAN_GROUPS];
+    ts_traffic sent;
     double seconds, network, activation_seconds, activation_bytes;
 } counters;
 
@@ -32,20 +32,6 @@ typedef struct simulation {
     const ts_mesh *mesh; /* of it */
     double network; /* seconds spent in it */
 } simulation;
-
-/* Communicator number i, the world first; NULL: there is none, or it is another's. */
-static const ts_comm *group_of(const simulation *s, int i)
-{
-    const ts_mesh *m = s->mesh;
-    const ts_comm *const groups[TS_PLAN_GROUPS] = { s->comm, m->comm[TS_MESH_TP], m->comm[TS_MESH_CP],
-                                                    m->comm[TS_MESH_DP], m->comm[TS_MESH_DP_CP],
-                                                    m->comm[TS_MESH_PP], m->pp_back, m->embd,
-                                                    m->comm[TS_MESH_TP_X], m->comm[TS_MESH_TP_Y] };
-    for (int k = 0; k < i; k++)
-        if (groups[k] == groups[i])
-            return NULL;
-    return groups[i];
-}
 
 static void spend(void *ctx, double seconds)
 {
@@ -61,9 +47,7 @@ static counters count(const simulation *s)
                    .activation_seconds = ts_sim_activation_seconds(s->dev),
                    .activation_bytes = s->dev->mem.taken[TS_MEM_ACT] };
     memcpy(c.kernel, s->dev->stat, sizeof c.kernel);
-    for (int i = 0; i < TS_PLAN_GROUPS; i++)
-        if (group_of(s, i))
-            c.sent[i] = group_of(s, i)->traffic;
+    c.sent = ts_mesh_traffic(s->mesh);
     return c;
 }
 
@@ -78,11 +62,7 @@ static counters add(const counters *a, double n, const counters *b)
         c.kernel[i].flops += n * b->kernel[i].flops;
         c.kernel[i].bytes += n * b->kernel[i].bytes;
     }
-    for (int i = 0; i < TS_PLAN_GROUPS; i++) {
-        c.sent[i].calls += k * b->sent[i].calls;
-        c.sent[i].messages += k * b->sent[i].messages;
-        c.sent[i].bytes += n * b->sent[i].bytes;
-    }
+    ts_mesh_traffic_add(&c.sent, n, &b->sent);
     c.seconds += n * b->seconds;
     c.network += n * b->network;
     c.activation_seconds += n * b->activation_seconds;
@@ -133,21 +113,12 @@ static ts_status steps(const simulation *s, ts_trainer *t, counters *out)
     return TS_OK;
 }
 
-/* Where samples alone are shared out the world is named for that. */
-static void describe_traffic(const simulation *s, const counters *c, const ts_sim_hardware *hw,
-                             ts_plan_rank *r)
+static void describe_traffic(const counters *c, const ts_sim_hardware *hw, ts_plan_rank *r)
 {
     const ts_comm_sim_link link = { hw->network_bytes_per_second, hw->network_latency, NULL, NULL };
-    int n = 0;
-    for (int i = 0; i < TS_PLAN_GROUPS; i++) {
-        const ts_comm *g = group_of(s, i);
-        if (!g || (i && g->size == 1))
-            continue;
-        const ts_comm_traffic *t = &c->sent[i];
-        r->traffic[n++] = (ts_plan_traffic){
-            .group = g == s->mesh->comm[TS_MESH_DP] ? "dp" : g->group, .sent = *t,
-            .seconds = ts_comm_sim_seconds(&link, t) };
-    }
+    r->traffic = c->sent;
+    for (int i = 0; c->sent.group[i].group; i++)
+        r->traffic_seconds[i] = ts_comm_sim_seconds(&link, &c->sent.group[i].sum);
 }
 
 static void describe_rank(const simulation *s, const counters *c, const ts_sim_hardware *hw,
@@ -162,7 +133,7 @@ static void describe_rank(const simulation *s, const counters *c, const ts_sim_h
     ts_device_peak_at(s->dev, r->peak_at);
     for (int i = 0; i < TS_KERNEL_COUNT; i++)
         r->flops += c->kernel[i].flops;
-    describe_traffic(s, c, hw, r);
+    describe_traffic(c, hw, r);
     r->activation_bytes = c->seconds > 0 ? c->activation_seconds / c->seconds : 0;
     r->activation_seconds =
         c->activation_bytes > 0 ? c->activation_seconds / c->activation_bytes : 0;

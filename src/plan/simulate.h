@@ -4,6 +4,7 @@
 #ifndef TS_PLAN_SIMULATE_H
 #define TS_PLAN_SIMULATE_H
 #include "device/sim/sim.h"
+#include "dist/traffic.h"
 #include "train/job.h"
 
 typedef struct ts_plan_options {
@@ -14,13 +15,6 @@ typedef struct ts_plan_options {
 extern const ts_option ts_plan_option_rows[];
 extern const size_t ts_plan_option_count;
 
-enum { TS_PLAN_GROUPS = 10 };
-typedef struct ts_plan_traffic {
-    const char *group; /* "dp"; NULL ends the list */
-    ts_comm_traffic sent;
-    double seconds;
-} ts_plan_traffic;
-
 /* Ranks that are alike, those of a stage: the first of them. All but the memory is of one step. */
 typedef struct ts_plan_rank {
     int rank, count;
@@ -29,7 +23,8 @@ typedef struct ts_plan_rank {
     char peak_at[128];
     ts_kernel_stat kernel[TS_KERNEL_COUNT];
     double flops, seconds, network_seconds;
-    ts_plan_traffic traffic[TS_PLAN_GROUPS + 1];
+    ts_traffic traffic;
+    double traffic_seconds[TS_TRAFFIC_GROUPS];
     double activation_bytes;   /* held on average over the step */
     double activation_seconds; /* that a byte of them lives on average */
 } ts_plan_rank;

@@ -61,6 +61,8 @@ typedef struct loop {
     int *stage_of; /* [processes] whose tensors each of them holds */
     int64_t saved;                 /* iteration saved last */
     int64_t batch;                 /* sequences of the last step; 0: none yet */
+    ts_traffic sent;               /* by this rank, in all steps */
+    int64_t steps;
     double began;
     bool hook_stops; /* on this rank */
     bool stops;      /* some rank was asked to stop: all know it */
@@ -231,6 +233,8 @@ static ts_status one_iteration(loop *l, bool *stop)
     size_batch(l);
     TS_TRY(ts_trainer_step(t, is_asked(l), &r));
     l->stops = l->stops || r.stop;
+    ts_mesh_traffic_add(&l->sent, 1, &r.traffic);
+    l->steps++;
     warn_of_overflow(l);
     if (t->iteration % o->eval_interval == 0)
         TS_TRY(evaluate(l, TS_DATA_VALID, "validation", &e));
@@ -255,6 +259,15 @@ static void say_stopped(const loop *l)
         ts_log(TS_LOG_INFO, "asked to stop by signal %d: stopped after iteration %lld%s",
                (int)asked_to_stop, (long long)l->j->trainer->iteration,
                l->checkpointer ? ", saving" : "; nothing is saved without --save");
+}
+
+static void say_traffic(const loop *l)
+{
+    ts_str table = { 0 };
+    if (l->j->comm->rank == 0 && l->j->comm->size > 1 && ts_traffic_table(&l->sent, &table) == TS_OK && table.len)
+        ts_log(TS_LOG_INFO, "sent by rank 0 in %lld steps:\n%.*s", (long long)l->steps,
+               (int)table.len - 1, table.s);
+    ts_str_deinit(&table);
 }
 
 static ts_status finish(loop *l)
@@ -360,6 +373,7 @@ ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks)
         st = one_iteration(&l, &stop);
     if (st == TS_OK) {
         say_stopped(&l);
+        say_traffic(&l);
         st = finish(&l);
     }
     j->trainer->asked = NULL;

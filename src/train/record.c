@@ -92,6 +92,16 @@ static ts_status number(ts_str *l, const char *name, double v)
     return ts_str_json_real(l, v, 17);
 }
 
+static ts_status traffic_member(ts_str *l, const ts_traffic *t)
+{
+    json_t *o = ts_traffic_json(t);
+    ts_status st = ts_str_puts(l, ", \"traffic\": ");
+    if (st == TS_OK)
+        st = ts_json_write(o, 0, "the traffic of a step", l);
+    json_decref(o);
+    return st;
+}
+
 static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,
                               const double *valid_loss)
 {
@@ -117,9 +127,12 @@ static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step
     if (valid_loss)
         TS_TRY(number(l, "valid_lm_loss", *valid_loss));
     TS_TRY(number(l, "iteration_seconds", s->seconds));
-    return ts_str_printf(
-        l, ", \"memory_peak_bytes\": %lld, \"rss_peak_bytes\": %lld, \"skipped\": %s}\n",
-        (long long)s->memory_peak, (long long)s->rss_peak, s->skipped ? "true" : "false");
+    TS_TRY(ts_str_printf(
+        l, ", \"memory_peak_bytes\": %lld, \"rss_peak_bytes\": %lld, \"skipped\": %s",
+        (long long)s->memory_peak, (long long)s->rss_peak, s->skipped ? "true" : "false"));
+    if (t->comm->size > 1)
+        TS_TRY(traffic_member(l, &s->traffic));
+    return ts_str_puts(l, "}\n");
 }
 
 static ts_status write_metrics(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,

@@ -6,7 +6,7 @@
  * of their weights, whatever the micro-batches and processes; gradients likewise. */
 #ifndef TS_TRAIN_TRAINER_H
 #define TS_TRAIN_TRAINER_H
-#include "dist/mesh.h"
+#include "dist/traffic.h"
 #include "train/feed.h"
 #include "train/gather.h"
 #include "train/grads.h"
@@ -25,6 +25,7 @@ typedef struct ts_step_result {
     bool stop;    /* some rank was asked to stop */
     double seconds;
     int64_t memory_peak, rss_peak; /* bytes, the largest rank */
+    ts_traffic traffic;            /* what this rank has sent */
 } ts_step_result;
 
 typedef struct ts_trainer {

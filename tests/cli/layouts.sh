@@ -63,9 +63,15 @@ alike() {
         # plan knows a process's memory to the byte
         checks=$((checks + 1))
         got=$(sed -n '$s/.*"memory_peak_bytes": *\([0-9]*\).*/\1/p' "$D/$2.jsonl")
-        said=$("$T" plan $common $shape $options --threads 1 --train-iters 6 --world-size "$1" --json 2>"$D/err" |
-            sed -n 's/.*"peak_bytes": *\([0-9]*\).*/\1/p')
+        "$T" plan $common $shape $options --threads 1 --train-iters 6 --world-size "$1" --json >"$D/plan" 2>"$D/err"
+        said=$(sed -n 's/.*"peak_bytes": *\([0-9]*\).*/\1/p' "$D/plan")
         [ -n "$got" ] && [ "$got" = "$said" ] || wrong "$2: $got bytes, planned $said: $(tail -n 1 "$D/err")"
+        # and what it sends in a step, by group and kind of call
+        tail -n 1 "$D/$2.jsonl" | tr -d ' ' | sed 's/.*"traffic":\(.*\)}$/\1/' >"$D/sent"
+        tr -d ' \n' <"$D/plan" | sed 's/.*"traffic":\(.*\)}\],"step_seconds.*/\1/' >"$D/planned"
+        echo >>"$D/planned"
+        grep -q '"tp":{"calls":[1-9]' "$D/sent" || wrong "$2 tells no traffic: $(cat "$D/sent")"
+        same "$D/sent" "$D/planned"
         # what was saved is whole: its names and shapes are those of one process
         checks=$((checks + 1))
         "$T" checkpoint show "$D/one" 2>"$D/err" | sed '/iteration\|saved\|world\|process\|size\|MB/d' >"$D/show-one"

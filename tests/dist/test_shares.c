@@ -131,7 +131,7 @@ static float gradient(const run *r, const form *f, const ts_param *p, int step, 
 /* Parameters are used, and their gradients made, from the last to the first. */
 static void micro_batch(run *r, const form *f, int step, int micro)
 {
-    ts_grads_enter(&r->grads, r->tape, micro == 0, micro + 1 == f->micro);
+    ts_grads_enter(&r->grads, r->tape, micro + 1 == f->micro);
     for (int i = PARAMS - 1; i >= 0; i--) {
         ts_param *p = r->set.p[i];
         EXPECT_OK(ts_param_need(p));
@@ -144,7 +144,7 @@ static void micro_batch(run *r, const form *f, int step, int micro)
         if (r->tape->hooks.progress)
             r->tape->hooks.progress(r->tape->hooks.ctx);
     }
-    EXPECT_OK(ts_grads_leave(&r->grads, r->tape, micro + 1 == f->micro));
+    EXPECT_OK(ts_grads_leave(&r->grads, r->tape));
 }
 
 /* What a step tells. */

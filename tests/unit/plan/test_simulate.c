@@ -136,12 +136,12 @@ static void traffic_is_a_ring_over_the_gradients(void **state)
     ts_plan one, eight;
     plan_of(SMALL "--micro-batch-size 2", &one);
     plan_of(SMALL "--micro-batch-size 2 --world-size 8", &eight);
-    assert_int_equal(one.rank[0].traffic[0].sent.messages, 0);
+    assert_int_equal(one.rank[0].traffic.group[0].sum.messages, 0);
     assert_true(one.rank[0].network_seconds == 0);
-    assert_string_equal(eight.rank[0].traffic[0].group, "dp");
+    assert_string_equal(eight.rank[0].traffic.group[0].group, "dp");
     const double grads = (double)eight.rank[0].mem.at_peak[TS_MEM_GRAD] * 2 * 7 / 8;
-    assert_true(eight.rank[0].traffic[0].sent.bytes >= grads);
-    assert_true(eight.rank[0].traffic[0].sent.bytes < grads + 4096); /* losses, statuses */
+    assert_true(eight.rank[0].traffic.group[0].sum.bytes >= grads);
+    assert_true(eight.rank[0].traffic.group[0].sum.bytes < grads + 4096); /* losses, statuses */
     assert_true(eight.rank[0].network_seconds > 0 && eight.step_seconds > one.step_seconds);
     assert_int_equal(eight.rank[0].count, 8);
     assert_int_equal(eight.global, 16);

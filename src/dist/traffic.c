@@ -1,0 +1,97 @@
+#include "dist/traffic.h"
+
+static ts_group_traffic traffic_of(const ts_comm *c, const char *name)
+{
+    ts_group_traffic t = { .group = name, .sum = c->traffic };
+    for (int i = 0; i < TS_COLLECTIVES; i++)
+        t.by[i] = c->traffic_by[i];
+    return t;
+}
+
+/* Several dimensions may be one communicator: the first of them names it. */
+static bool is_new(const ts_mesh *m, int dim)
+{
+    const ts_comm *c = m->comm[dim];
+    for (int i = 0; i < dim; i++)
+        if (m->comm[i] == c)
+            return false;
+    return c != m->world && c->size > 1;
+}
+
+ts_traffic ts_mesh_traffic(const ts_mesh *m)
+{
+    ts_traffic t = { 0 };
+    int n = 0;
+    const bool is_dp = m->world == m->comm[TS_MESH_DP];
+    t.group[n++] = traffic_of(m->world, is_dp ? "dp" : m->world->group);
+    for (int i = 0; i < TS_MESH_DIMS; i++)
+        if (is_new(m, i))
+            t.group[n++] = traffic_of(m->comm[i], m->comm[i]->group);
+    if (m->pp_back)
+        t.group[n++] = traffic_of(m->pp_back, m->pp_back->group);
+    if (m->embd)
+        t.group[n++] = traffic_of(m->embd, m->embd->group);
+    return t;
+}
+
+static void add(ts_comm_traffic *a, double n, const ts_comm_traffic *b)
+{
+    const int64_t k = (int64_t)n;
+    a->calls += k * b->calls, a->messages += k * b->messages, a->bytes += n * b->bytes;
+}
+
+void ts_mesh_traffic_add(ts_traffic *a, double n, const ts_traffic *b)
+{
+    for (int i = 0; b->group[i].group; i++) {
+        a->group[i].group = b->group[i].group;
+        add(&a->group[i].sum, n, &b->group[i].sum);
+        for (int k = 0; k < TS_COLLECTIVES; k++)
+            add(&a->group[i].by[k], n, &b->group[i].by[k]);
+    }
+}
+
+/* ---- shown ---- */
+
+static json_t *counts(const ts_comm_traffic *t)
+{
+    return json_pack("{s:I, s:I, s:I}", "calls", (json_int_t)t->calls, "messages",
+                     (json_int_t)t->messages, "bytes", (json_int_t)(t->bytes + 0.5));
+}
+
+static json_t *group_json(const ts_group_traffic *g)
+{
+    json_t *o = counts(&g->sum), *by = json_object();
+    int bad = !o;
+    for (int i = 0; i < TS_COLLECTIVES && !bad; i++)
+        if (g->by[i].calls)
+            bad = json_object_set_new(by, ts_collective_name((ts_collective)i), counts(&g->by[i]));
+    if (!bad && !json_object_set_new(o, "by", by))
+        return o;
+    json_decref(o);
+    return NULL;
+}
+
+json_t *ts_traffic_json(const ts_traffic *t)
+{
+    json_t *o = json_object();
+    int bad = !o;
+    for (const ts_group_traffic *g = t->group; !bad && g->group; g++)
+        bad = json_object_set_new(o, g->group, group_json(g));
+    if (!bad)
+        return o;
+    json_decref(o);
+    return NULL;
+}
+
+ts_status ts_traffic_table(const ts_traffic *t, ts_str *out)
+{
+    char bytes[32];
+    for (const ts_group_traffic *g = t->group; g->group; g++)
+        for (int i = 0; i < TS_COLLECTIVES; i++)
+            if (g->by[i].calls)
+                TS_TRY(ts_str_printf(out, "  group %-10s%-15s%10lld calls %10lld messages %12s\n",
+                                     g->group, ts_collective_name((ts_collective)i),
+                                     (long long)g->by[i].calls, (long long)g->by[i].messages,
+                                     ts_human_bytes(g->by[i].bytes, bytes)));
+    return TS_OK;
+}

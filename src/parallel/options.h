@@ -69,6 +69,8 @@ ts_schedule_recompute ts_parallel_recompute(const ts_parallel_options *o);
 /* Contradictions between options of a pipeline: TS_ERR_USER that names them. */
 ts_status ts_pipeline_options_check(const ts_parallel_options *o,
                                     const ts_option_set *set) TS_NODISCARD;
+/* Warns of those that have no effect without several stages. */
+void ts_pipeline_options_warn(const ts_parallel_options *o, const ts_option_set *set);
 
 /* Parts of a product's rows that travel beside it: of what is gathered, of what is summed. 1: one after
  * the other. */

@@ -90,23 +90,29 @@ static ts_status check_schedule(const ts_parallel_options *o, const ts_option_se
 
 ts_status ts_pipeline_options_check(const ts_parallel_options *o, const ts_option_set *set)
 {
+    TS_TRY(check_shares(set));
+    return check_schedule(o, set);
+}
+
+void ts_pipeline_options_warn(const ts_parallel_options *o, const ts_option_set *set)
+{
     static const char *const staged[] = { "num-layers-per-virtual-pipeline-stage",
                                           "num-virtual-stages-per-pipeline-rank",
+                                          "microbatch-group-size-per-virtual-pipeline-stage",
                                           "pipeline-model-parallel-layout", "num-layer-list",
                                           "decoder-first-pipeline-num-layers",
-                                          "decoder-last-pipeline-num-layers", "schedules-method",
-                                          "use-nanopipe", "recompute-in-advance",
-                                          "recompute-in-bubble" };
-    TS_TRY(check_shares(set));
-    TS_TRY(check_schedule(o, set));
-    for (size_t i = 0; o->pipeline == 1 && i < sizeof staged / sizeof *staged; i++)
-        if (ts_option_is_on(set, staged[i]) && !(i == 6 && o->method == TS_METHOD_NONE))
-            return ts_error(TS_ERR_USER, "--%s needs stages: --pipeline-model-parallel-size of 2 or more",
-                            staged[i]);
-    return TS_OK;
+                                          "decoder-last-pipeline-num-layers", "use-nanopipe",
+                                          "recompute-in-advance", "recompute-in-bubble" };
+    for (size_t i = 0; i < sizeof staged / sizeof *staged; i++)
+        ts_option_warn_alone(set, staged[i], o->pipeline > 1, "stages (--pipeline-model-parallel-size)");
+    if (o->method != TS_METHOD_NONE)
+        ts_option_warn_alone(set, "schedules-method", o->pipeline > 1,
+                             "stages (--pipeline-model-parallel-size)");
 }
 
 ts_schedule_recompute ts_parallel_recompute(const ts_parallel_options *o)
 {
+    if (o->pipeline == 1)
+        return TS_AGAIN_NONE;
     return o->in_advance ? TS_AGAIN_ADVANCE : o->in_bubble ? TS_AGAIN_BUBBLE : TS_AGAIN_NONE;
 }

@@ -107,9 +107,18 @@ static ts_status chunks_of(const shares *h, int64_t *chunks)
     return TS_OK;
 }
 
+static ts_status whole(shares *h)
+{
+    TS_TRY(make_counts(h, 1));
+    h->count[0] = h->slots;
+    return TS_OK;
+}
+
 static ts_status share_out(shares *h)
 {
     int64_t chunks;
+    if (h->s->n_stages == 1)
+        return whole(h);
     if (h->o->layer_list.n)
         return from_list(h);
     if (h->o->layout)
@@ -139,6 +148,8 @@ static ts_status give_layers(const shares *h, const int64_t *empty, int64_t n_em
 
 static ts_schedule_kind named(const ts_parallel_options *o)
 {
+    if (o->pipeline == 1)
+        return TS_SCHEDULE_1F1B;
     if (o->method == TS_METHOD_DUALPIPEV)
         return TS_SCHEDULE_DUALPIPEV;
     return o->nanopipe ? TS_SCHEDULE_NANOPIPE : (ts_schedule_kind)o->schedule;

@@ -17,10 +17,6 @@ ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool rec
  * the forward pass that evaluates. */
 ts_status ts_flight_sum(ts_trainer *t, const ts_flight *f, double *sum) TS_NODISCARD;
 
-/* Makes the schedule for the feed's micro-batches, and what it needs. Before the first step, and again
- * when their number has changed. */
-ts_status ts_pipeline_prepare(ts_trainer *t) TS_NODISCARD;
-void ts_pipeline_deinit(ts_pipeline *p);
 /* All micro-batches there and back. sums [n_micro]: of those whose losses are here. */
 ts_status ts_pipeline_train(ts_trainer *t, double weight, double *sums) TS_NODISCARD;
 /* Forward alone; adds to *sum. */

@@ -302,7 +302,7 @@ static void make_objective(ts_job *j)
                          j->spread.comm ? &j->spread : NULL);
     ts_lm_objective_cut(&j->objective, j->stages.part, j->stages.n_stages * j->stages.n_chunks,
                         d->group.sequence ? d->group.comm->size : 1);
-    if (j->o->parallel.in_advance) /* chunks run again as a whole */
+    if (ts_parallel_recompute(&j->o->parallel) == TS_AGAIN_ADVANCE) /* chunks run again as a whole */
         j->objective.recompute = (ts_recompute_plan){ 0 };
 }
 
@@ -449,7 +449,7 @@ static ts_status check_options(ts_job *j, bool with_data)
         return ts_error(TS_ERR_USER, "--lr is missing");
     TS_TRY(ts_train_options_check(&o->train, replicas));
     TS_TRY(ts_job_check_together(o, j->set));
-    if (o->parallel.in_advance && o->train.recompute_granularity != TS_GRANULARITY_FULL)
+    if (o->parallel.in_advance && o->parallel.pipeline > 1 && o->train.recompute_granularity != TS_GRANULARITY_FULL)
         return ts_error(TS_ERR_USER, "--recompute-in-advance goes with --recompute-granularity full");
     if (o->train.skip_train && !with_data)
         return ts_error(TS_ERR_USER, "--skip-train: there is no step of training to plan");

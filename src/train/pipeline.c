@@ -1,19 +1,8 @@
-#include "train/flight.h"
-#include "train/recompute.h"
+#include "train/pipeline.h"
 
 /* ---- what a schedule needs ---- */
 
 static const ts_unit_list *units_of(const ts_schedule *s, int64_t stage) { return &s->stage[stage]; }
-
-static bool is_backward(const ts_unit *u)
-{
-    return u->kind == TS_UNIT_BACKWARD || u->kind == TS_UNIT_INPUT_GRAD;
-}
-
-static bool ends_flight(const ts_unit *u)
-{
-    return u->kind == TS_UNIT_BACKWARD || u->kind == TS_UNIT_WEIGHT_GRAD;
-}
 
 /* Micro-batches that a stage has under way at most, and whether some of their backward passes are in
  * halves. */
@@ -24,20 +13,19 @@ static int flights_of(const ts_schedule *s, int64_t stage, bool *splits)
     for (int64_t i = 0; i < l->n; i++) {
         now += l->v[i].kind == TS_UNIT_FORWARD;
         most = now > most ? now : most;
-        now -= ends_flight(&l->v[i]);
+        now -= ts_unit_ends(&l->v[i]);
         *splits = *splits || l->v[i].kind == TS_UNIT_INPUT_GRAD;
     }
     return most;
 }
 
 /* The largest message that leaves this stage or comes to it; none: the objective is in one part. */
-static size_t message_size(const ts_trainer *t)
+static size_t message_size(const ts_objective *o, int64_t samples)
 {
-    const ts_objective *o = t->objective;
     size_t most = 0;
     for (int64_t part = 0; !ts_objective_ends(o, part); part++) {
         ts_passed_shapes s;
-        o->passes(o, part, t->feed.micro, &s);
+        o->passes(o, part, samples, &s);
         most = ts_passed_bytes(&s) > most ? ts_passed_bytes(&s) : most;
     }
     return most;
@@ -62,20 +50,18 @@ void ts_pipeline_deinit(ts_pipeline *p)
     ts_schedule_destroy(&p->schedule);
 }
 
-static ts_status open_flight(ts_trainer *t, ts_flight *f)
+static ts_status open_flight(ts_pipeline *p, const ts_pipeline_needs *n, ts_flight *f)
 {
-    ts_pipeline *p = &t->pipeline;
-    ts_tape_options o = ts_recompute_tape(t->o);
+    ts_tape_options o = n->tape;
     o.defer_weights = p->splits;
-    TS_TRY(ts_tape_create(t->dev, &o, &f->tape));
+    TS_TRY(ts_tape_create(n->dev, &o, &f->tape));
     TS_TRY(ts_parcel_init(&f->given, &p->passing));
     return p->kind.recompute == TS_AGAIN_NONE ? TS_OK : ts_parcel_init(&f->kept, &p->passing);
 }
 
 /* A gradient is taken when its receiver needs it: as many may be under way as that has flights. */
-static ts_status open_flights(ts_trainer *t)
+static ts_status open_flights(ts_pipeline *p, const ts_pipeline_needs *needs)
 {
-    ts_pipeline *p = &t->pipeline;
     const int before = (p->stage + p->n_stages - 1) % p->n_stages;
     bool splits = false;
     int back = flights_of(p->schedule, before, &splits);
@@ -83,10 +69,11 @@ static ts_status open_flights(ts_trainer *t)
     back = p->schedule->is_v && other > back ? other : back;
     p->splits = false;
     const int n = flights_of(p->schedule, p->stage, &p->splits);
-    TS_TRY(ts_passing_init(&p->passing, t->dev, t->mesh, message_size(t), p->n_stages > 1 ? back : 0));
+    TS_TRY(ts_passing_init(&p->passing, needs->dev, needs->mesh,
+                           message_size(needs->objective, needs->micro), p->n_stages > 1 ? back : 0));
     TS_TRY(ts_alloc(&p->flight, (size_t)n, sizeof *p->flight));
     for (; p->n_flights < n; p->n_flights++) {
-        const ts_status st = open_flight(t, &p->flight[p->n_flights]);
+        const ts_status st = open_flight(p, needs, &p->flight[p->n_flights]);
         if (st != TS_OK) {
             p->n_flights++; /* what there is of it goes with the others */
             return st;
@@ -95,317 +82,22 @@ static ts_status open_flights(ts_trainer *t)
     return TS_OK;
 }
 
-ts_status ts_pipeline_prepare(ts_trainer *t)
+ts_status ts_pipeline_prepare(ts_pipeline *p, const ts_pipeline_needs *n)
 {
-    ts_pipeline *p = &t->pipeline;
-    const ts_schedule_shape shape = { .n_stages = t->mesh->size[TS_MESH_PP],
+    const ts_schedule_shape shape = { .n_stages = n->mesh->size[TS_MESH_PP],
                                       .n_chunks = p->kind.chunks ? p->kind.chunks : 1,
-                                      .n_micro = t->feed.n_micro,
+                                      .n_micro = n->n_micro,
                                       .group = p->kind.group,
                                       .recompute = p->kind.recompute,
                                       .detaches_weights = p->kind.detaches_weights };
     if (p->schedule && p->schedule->shape.n_micro == shape.n_micro)
         return TS_OK;
     ts_pipeline_deinit(p);
-    p->stage = t->mesh->at[TS_MESH_PP];
+    p->stage = n->mesh->at[TS_MESH_PP];
     p->n_stages = (int)shape.n_stages;
-    TS_ASSERT(ts_objective_parts(t->objective) == shape.n_stages * shape.n_chunks,
+    TS_ASSERT(ts_objective_parts(n->objective) == shape.n_stages * shape.n_chunks,
               "an objective of %lld parts in a pipeline of %d stages",
-              (long long)ts_objective_parts(t->objective), p->n_stages);
+              (long long)ts_objective_parts(n->objective), p->n_stages);
     TS_TRY(ts_schedule_create(p->kind.schedule, &shape, &p->schedule));
-    return open_flights(t);
-}
-
-/* ---- what a unit takes and gives ---- */
-
-/* A step, or an evaluation. */
-typedef struct walk {
-    ts_trainer *t;
-    ts_pipeline *p;
-    const ts_unit_list *units; /* of this stage */
-    double weight;             /* 0: it evaluates, and only forward units are done */
-} walk;
-
-static ts_flight *find(const walk *w, int64_t micro, int64_t chunk)
-{
-    for (int i = 0; i < w->p->n_flights; i++) {
-        ts_flight *f = &w->p->flight[i];
-        if (f->is_busy && f->micro == micro && f->chunk == chunk)
-            return f;
-    }
-    TS_ASSERT(false, "micro-batch %lld of chunk %lld is not under way", (long long)micro,
-              (long long)chunk);
-    return NULL;
-}
-
-static ts_flight *take_free(const walk *w, const ts_unit *u)
-{
-    ts_flight *f = w->p->flight;
-    while (f < w->p->flight + w->p->n_flights && f->is_busy)
-        f++;
-    TS_ASSERT(f < w->p->flight + w->p->n_flights, "more than %d micro-batches are under way",
-              w->p->n_flights);
-    f->is_busy = true;
-    f->micro = u->micro, f->chunk = u->chunk;
-    f->in.n = f->out.n = 0;
-    return f;
-}
-
-static ts_status leave(const walk *w, ts_flight *f)
-{
-    f->is_busy = false;
-    ts_tape_reset(f->tape);
-    return ts_parcel_wait(&f->given, &w->p->passing, TS_PASS_FORWARD);
-}
-
-/* Whether the unit takes something from another part that way, or gives it something (with the other
- * way's kind of unit): from whom or whom to, and what. */
-static bool neighbour(const walk *w, const ts_unit *u, bool before, ts_spot *other,
-                      ts_passed_shapes *shapes)
-{
-    const ts_objective *o = w->t->objective;
-    const ts_spot at = { w->p->stage, u->chunk };
-    if (!(before ? ts_schedule_before : ts_schedule_after)(w->p->schedule, at, other))
-        return false;
-    o->passes(o, ts_schedule_part(w->p->schedule, before ? *other : at), w->t->feed.micro, shapes);
-    return true;
-}
-
-static bool takes(const walk *w, const ts_unit *u, ts_pass_way way, ts_spot *from, ts_passed_shapes *s)
-{
-    if (way == TS_PASS_FORWARD ? u->kind != TS_UNIT_FORWARD : !is_backward(u))
-        return false;
-    return neighbour(w, u, way == TS_PASS_FORWARD, from, s);
-}
-
-/* The message for the next unit that takes one of another stage may come while others are done. */
-static ts_status ask(const walk *w, ts_pass_way way)
-{
-    ts_pipeline *p = w->p;
-    for (int64_t *i = &p->asked[way]; *i < w->units->n; ++*i) {
-        ts_spot from;
-        ts_passed_shapes s;
-        if (takes(w, &w->units->v[*i], way, &from, &s) && from.stage != p->stage)
-            return ts_passing_ask(&p->passing, way, &s, (int)from.stage);
-    }
-    return TS_OK;
-}
-
-static ts_status unpack(const walk *w, ts_flight *f, const ts_parcel *b, ts_pass_way way,
-                        const ts_passed_shapes *s, ts_passed *out)
-{
-    return ts_parcel_unpack(b, &w->p->passing, way, s, f->tape, out);
-}
-
-/* What the part before or behind gave for this unit; `here`: where it is if that part is on this stage. */
-static ts_status take(const walk *w, ts_flight *f, ts_pass_way way, const ts_spot *from,
-                      const ts_passed_shapes *s, const ts_parcel *here, ts_passed *out)
-{
-    ts_pipeline *p = w->p;
-    if (from->stage == p->stage)
-        return unpack(w, f, here, way, s, out);
-    TS_TRY(ts_parcel_wait(&p->passing.coming[way], &p->passing, way));
-    TS_TRY(unpack(w, f, &p->passing.coming[way], way, s, out));
-    p->asked[way]++;
-    return ask(w, way);
-}
-
-static void want_grads(ts_passed *in, const ts_passed_shapes *s)
-{
-    for (int i = 0; i < in->n; i++)
-        in->tensor[i]->wants_grad = s->v[i].has_grad;
-}
-
-static ts_status take_input(const walk *w, const ts_unit *u, ts_flight *f)
-{
-    ts_spot from;
-    ts_passed_shapes s;
-    ts_flight *giver = NULL;
-    if (!takes(w, u, TS_PASS_FORWARD, &from, &s))
-        return TS_OK;
-    if (from.stage == w->p->stage)
-        giver = find(w, u->micro, from.chunk);
-    TS_TRY(take(w, f, TS_PASS_FORWARD, &from, &s, giver ? &giver->given : NULL, &f->in));
-    want_grads(&f->in, &s);
-    if (u->runs_again && w->weight != 0)
-        TS_TRY(ts_parcel_pack(&f->kept, &w->p->passing, TS_PASS_FORWARD, &s, f->in.tensor));
-    return giver && w->weight == 0 ? leave(w, giver) : TS_OK; /* nothing comes back to it */
-}
-
-/* Its output's bytes are not needed any more, but its gradient is to come. */
-static ts_status give_output(const walk *w, const ts_unit *u, ts_flight *f, bool *within)
-{
-    ts_spot to;
-    ts_passed_shapes s;
-    *within = false;
-    if (!neighbour(w, u, false, &to, &s))
-        return TS_OK;
-    TS_ASSERT(f->out.n == s.n, "a part gives %d tensors, not %d", f->out.n, s.n);
-    TS_TRY(ts_parcel_pack(&f->given, &w->p->passing, TS_PASS_FORWARD, &s, f->out.tensor));
-    for (int i = 0; i < f->out.n; i++)
-        ts_tape_drop(f->tape, f->out.tensor[i]);
-    *within = to.stage == w->p->stage;
-    return *within ? TS_OK
-                   : ts_parcel_send(&f->given, &w->p->passing, TS_PASS_FORWARD, &s, (int)to.stage);
-}
-
-static ts_status take_grads(const walk *w, const ts_unit *u, ts_flight *f)
-{
-    ts_spot from;
-    ts_passed_shapes s;
-    ts_passed g;
-    if (!takes(w, u, TS_PASS_BACK, &from, &s))
-        return TS_OK;
-    TS_TRY(take(w, f, TS_PASS_BACK, &from, &s, &f->given, &g));
-    for (int i = 0; i < g.n; i++) {
-        if (!g.tensor[i])
-            continue;
-        TS_TRY(ts_tape_accumulate(f->tape, f->out.tensor[i], g.tensor[i]));
-        ts_tape_drop(f->tape, g.tensor[i]);
-    }
-    return TS_OK;
-}
-
-static ts_status give_grads(const walk *w, const ts_unit *u, ts_flight *f)
-{
-    ts_spot to;
-    ts_passed_shapes s;
-    ts_tensor *grad[TS_PASSED] = { 0 };
-    if (!neighbour(w, u, true, &to, &s))
-        return TS_OK;
-    for (int i = 0; i < f->in.n; i++)
-        grad[i] = f->in.tensor[i]->grad;
-    if (to.stage != w->p->stage)
-        return ts_passing_send_back(&w->p->passing, &s, grad, (int)to.stage);
-    return ts_parcel_pack(&find(w, u->micro, to.chunk)->given, &w->p->passing, TS_PASS_BACK, &s, grad);
-}
-
-/* ---- units ---- */
-
-static ts_status forward(const walk *w, const ts_unit *u, ts_flight **out, bool *within)
-{
-    ts_flight *f = *out = take_free(w, u);
-    const bool records = w->weight != 0 && !u->runs_again;
-    ts_trainer_enter(w->t, w->weight == 0 ? "evaluation" : "forward");
-    TS_TRY(take_input(w, u, f));
-    TS_TRY(ts_flight_forward(w->t, f, w->weight, records));
-    TS_TRY(give_output(w, u, f, within));
-    if (u->runs_again && w->weight != 0)
-        ts_tape_reset(f->tape);
-    return TS_OK;
-}
-
-/* Its input was kept; what it gives has been given. */
-static ts_status again(const walk *w, const ts_unit *u)
-{
-    ts_flight *f = find(w, u->micro, u->chunk);
-    ts_spot other;
-    ts_passed_shapes s;
-    ts_trainer_enter(w->t, "recomputation");
-    if (neighbour(w, u, true, &other, &s)) {
-        TS_TRY(unpack(w, f, &f->kept, TS_PASS_FORWARD, &s, &f->in));
-        want_grads(&f->in, &s);
-    }
-    TS_TRY(ts_flight_forward(w->t, f, w->weight, true));
-    for (int i = 0; neighbour(w, u, false, &other, &s) && i < f->out.n; i++)
-        ts_tape_drop(f->tape, f->out.tensor[i]);
-    return TS_OK;
-}
-
-/* Gradients are handed on before the weights have theirs. */
-static ts_status run_back(const walk *w, const ts_unit *u, ts_flight *f)
-{
-    if (u->kind != TS_UNIT_WEIGHT_GRAD) {
-        TS_TRY(take_grads(w, u, f));
-        TS_TRY(ts_tape_backward(f->tape));
-        TS_TRY(give_grads(w, u, f));
-    }
-    return u->kind == TS_UNIT_INPUT_GRAD ? TS_OK : ts_tape_run_weights(f->tape);
-}
-
-static ts_status backward(const walk *w, const ts_unit *u, double *sums)
-{
-    ts_trainer *t = w->t;
-    ts_flight *f = find(w, u->micro, u->chunk);
-    const bool is_last = u->micro + 1 == t->feed.n_micro;
-    ts_trainer_enter(t, "backward");
-    ts_grads_enter(&t->grads, f->tape, is_last);
-    TS_TRY(run_back(w, u, f));
-    double sum = 0;
-    if (ends_flight(u))
-        TS_TRY(ts_flight_sum(t, f, &sum));
-    sums[u->micro] += sum;
-    TS_TRY(ts_grads_leave(&t->grads, f->tape));
-    return ends_flight(u) ? leave(w, f) : TS_OK;
-}
-
-static ts_status do_unit(const walk *w, const ts_unit *u, double *sums)
-{
-    ts_flight *f;
-    bool within;
-    if (u->kind == TS_UNIT_RECOMPUTE)
-        return again(w, u);
-    return u->kind == TS_UNIT_FORWARD ? forward(w, u, &f, &within) : backward(w, u, sums);
-}
-
-static ts_status train_unit(const walk *w, const ts_unit *u, double *sums)
-{
-    ts_pipeline *p = w->p;
-    if (!p->clock)
-        return do_unit(w, u, sums);
-    const double began = p->clock(p->clock_ctx);
-    TS_TRY(do_unit(w, u, sums));
-    struct ts_unit_time *time = &p->time[u->chunk * TS_UNIT_KINDS + u->kind];
-    time->seconds += p->clock(p->clock_ctx) - began;
-    time->units++;
-    return TS_OK;
-}
-
-static ts_status begin_timing(ts_pipeline *p)
-{
-    ts_free(&p->time);
-    return p->clock ? ts_alloc(&p->time, (size_t)p->schedule->shape.n_chunks * TS_UNIT_KINDS, sizeof *p->time)
-                    : TS_OK;
-}
-
-static ts_status begin(ts_trainer *t, double weight, walk *w)
-{
-    TS_TRY(ts_pipeline_prepare(t));
-    ts_gather_begin(&t->gather, weight != 0);
-    ts_pipeline *p = &t->pipeline;
-    *w = (walk){ t, p, units_of(p->schedule, p->stage), weight };
-    p->asked[TS_PASS_FORWARD] = p->asked[TS_PASS_BACK] = 0;
-    TS_TRY(ask(w, TS_PASS_FORWARD));
-    return weight == 0 ? TS_OK : ask(w, TS_PASS_BACK);
-}
-
-ts_status ts_pipeline_train(ts_trainer *t, double weight, double *sums)
-{
-    walk w;
-    TS_TRY(begin(t, weight, &w));
-    TS_TRY(begin_timing(w.p));
-    for (int64_t i = 0; i < w.units->n; i++)
-        TS_TRY(train_unit(&w, &w.units->v[i], sums));
-    return ts_passing_finish(&w.p->passing);
-}
-
-static ts_status evaluate_unit(const walk *w, const ts_unit *u, double *total)
-{
-    ts_flight *f;
-    bool within;
-    double sum;
-    TS_TRY(forward(w, u, &f, &within));
-    TS_TRY(ts_flight_sum(w->t, f, &sum));
-    *total += sum;
-    return within ? TS_OK : leave(w, f);
-}
-
-ts_status ts_pipeline_evaluate(ts_trainer *t, double *sum)
-{
-    walk w;
-    TS_TRY(begin(t, 0, &w));
-    for (int64_t i = 0; i < w.units->n; i++)
-        if (w.units->v[i].kind == TS_UNIT_FORWARD)
-            TS_TRY(evaluate_unit(&w, &w.units->v[i], sum));
-    return TS_OK;
+    return open_flights(p, n);
 }

@@ -43,6 +43,30 @@ typedef struct ts_pipeline {
     } *time; /* [chunks * TS_UNIT_KINDS] with a clock: of the last step */
 } ts_pipeline;
 
+typedef struct ts_pipeline_needs {
+    ts_device *dev;
+    const ts_mesh *mesh;
+    const ts_objective *objective; /* of a part for each chunk */
+    int64_t micro, n_micro;        /* samples of a micro-batch, and how many of these a step has */
+    ts_tape_options tape;
+} ts_pipeline_needs;
+
+/* Makes the schedule for a step, and what it needs; where the number of micro-batches has not changed it
+ * is there. Sizes that the schedule does not have are TS_ERR_USER. p->kind is set. */
+ts_status ts_pipeline_prepare(ts_pipeline *p, const ts_pipeline_needs *n) TS_NODISCARD;
+void ts_pipeline_deinit(ts_pipeline *p);
+
+/* A micro-batch's unit that takes its gradient; the last of its units in a chunk. */
+static inline bool ts_unit_goes_back(const ts_unit *u)
+{
+    return u->kind == TS_UNIT_BACKWARD || u->kind == TS_UNIT_INPUT_GRAD;
+}
+
+static inline bool ts_unit_ends(const ts_unit *u)
+{
+    return u->kind == TS_UNIT_BACKWARD || u->kind == TS_UNIT_WEIGHT_GRAD;
+}
+
 /* Who has the last part, and so the losses. */
 static inline int ts_pipeline_end(const ts_pipeline *p)
 {

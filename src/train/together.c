@@ -172,6 +172,7 @@ void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp
     warn_run_length(&o->train, dp);
     warn_precision(o, set);
     ts_recompute_warn(&o->train, set);
+    ts_pipeline_options_warn(&o->parallel, set);
     warn_data(o, set);
     warn_tokenizer(&o->text, set);
     warn_sums(&o->train, set, dp);

@@ -1,4 +1,6 @@
-#include "train/flight.h"
+#include "train/trainer.h"
+
+#include "train/recompute.h"
 
 /* What only training needs. */
 static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
@@ -15,8 +17,9 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
     t->optim.has_decoupled = t->o->decoupled_lr >= 0;
     t->optim.sharers = t->grads.scatter.comm;
     t->optim.own_grads = ts_scatter_is_own(&t->grads.scatter);
-    return ts_gather_init(&t->gather, t->objective->params, t->sharers->share,
-                          t->sharers->near, a->overlap_gather);
+    return t->sharers ? ts_gather_init(&t->gather, t->objective->params, t->sharers->share,
+                                       t->sharers->near, a->overlap_gather)
+                      : TS_OK;
 }
 
 /* The host's side of a step, booked like all that grows with the batch; sim only books it. */
@@ -56,6 +59,17 @@ static bool shares_forms(const ts_trainer *t)
     return t->feed.n_micro == 1 && t->feed.micro * t->o->seq_length > FEW_ROWS;
 }
 
+ts_status ts_trainer_prepare_pipeline(ts_trainer *t)
+{
+    const ts_pipeline_needs n = { .dev = t->dev,
+                                  .mesh = t->mesh,
+                                  .objective = t->objective,
+                                  .micro = t->feed.micro,
+                                  .n_micro = t->feed.n_micro,
+                                  .tape = ts_recompute_tape(t->o) };
+    return ts_pipeline_prepare(&t->pipeline, &n);
+}
+
 static ts_status make(ts_trainer *t, const ts_trainer_args *a)
 {
     TS_TRY(ts_feed_init(&t->feed, t->o, &a->feed, t->mesh->at[TS_MESH_DP],
@@ -66,7 +80,7 @@ static ts_status make(ts_trainer *t, const ts_trainer_args *a)
     if (!t->o->skip_train)
         TS_TRY(make_training(t, a));
     t->pipeline.kind = a->pipeline;
-    TS_TRY(ts_pipeline_prepare(t));
+    TS_TRY(ts_trainer_prepare_pipeline(t));
     return make_host(t);
 }
 

@@ -59,7 +59,7 @@ typedef struct ts_trainer_args {
     const ts_train_options *o; /* checked */
     ts_device *dev;
     const ts_mesh *mesh;
-    const ts_sharers *sharers; /* of the mesh */
+    const ts_sharers *sharers; /* of the mesh; NULL: nobody shares anything out */
     ts_objective *objective;
     ts_feed_args feed;
     bool fp16;    /* with a loss scale */
@@ -73,6 +73,8 @@ typedef struct ts_trainer_args {
 ts_status ts_trainer_create(const ts_trainer_args *a, ts_trainer **out) TS_NODISCARD;
 void ts_trainer_destroy(ts_trainer **t);
 
+/* The pipeline for the feed's micro-batches. A step calls it. */
+ts_status ts_trainer_prepare_pipeline(ts_trainer *t) TS_NODISCARD;
 /* Gives the next step the batch size that its place in the run asks for. */
 void ts_trainer_size_batch(ts_trainer *t);
 /* One step with the next global batch. `stop`: this rank was asked to stop (all learn it). A loss

@@ -1,0 +1,296 @@
+/* A trainer's units of work, one after another as its schedule says. */
+#include "train/flight.h"
+
+/* ---- what a unit takes and gives ---- */
+
+/* A step, or an evaluation. */
+typedef struct walk {
+    ts_trainer *t;
+    ts_pipeline *p;
+    const ts_unit_list *units; /* of this stage */
+    double weight;             /* 0: it evaluates, and only forward units are done */
+} walk;
+
+static ts_flight *find(const walk *w, int64_t micro, int64_t chunk)
+{
+    for (int i = 0; i < w->p->n_flights; i++) {
+        ts_flight *f = &w->p->flight[i];
+        if (f->is_busy && f->micro == micro && f->chunk == chunk)
+            return f;
+    }
+    TS_ASSERT(false, "micro-batch %lld of chunk %lld is not under way", (long long)micro,
+              (long long)chunk);
+    return NULL;
+}
+
+static ts_flight *take_free(const walk *w, const ts_unit *u)
+{
+    ts_flight *f = w->p->flight;
+    while (f < w->p->flight + w->p->n_flights && f->is_busy)
+        f++;
+    TS_ASSERT(f < w->p->flight + w->p->n_flights, "more than %d micro-batches are under way",
+              w->p->n_flights);
+    f->is_busy = true;
+    f->micro = u->micro, f->chunk = u->chunk;
+    f->in.n = f->out.n = 0;
+    return f;
+}
+
+static ts_status leave(const walk *w, ts_flight *f)
+{
+    f->is_busy = false;
+    ts_tape_reset(f->tape);
+    return ts_parcel_wait(&f->given, &w->p->passing, TS_PASS_FORWARD);
+}
+
+/* Whether the unit takes something from another part that way, or gives it something (with the other
+ * way's kind of unit): from whom or whom to, and what. */
+static bool neighbour(const walk *w, const ts_unit *u, bool before, ts_spot *other,
+                      ts_passed_shapes *shapes)
+{
+    const ts_objective *o = w->t->objective;
+    const ts_spot at = { w->p->stage, u->chunk };
+    if (!(before ? ts_schedule_before : ts_schedule_after)(w->p->schedule, at, other))
+        return false;
+    o->passes(o, ts_schedule_part(w->p->schedule, before ? *other : at), w->t->feed.micro, shapes);
+    return true;
+}
+
+static bool takes(const walk *w, const ts_unit *u, ts_pass_way way, ts_spot *from, ts_passed_shapes *s)
+{
+    if (way == TS_PASS_FORWARD ? u->kind != TS_UNIT_FORWARD : !ts_unit_goes_back(u))
+        return false;
+    return neighbour(w, u, way == TS_PASS_FORWARD, from, s);
+}
+
+/* The message for the next unit that takes one of another stage may come while others are done. */
+static ts_status ask(const walk *w, ts_pass_way way)
+{
+    ts_pipeline *p = w->p;
+    for (int64_t *i = &p->asked[way]; *i < w->units->n; ++*i) {
+        ts_spot from;
+        ts_passed_shapes s;
+        if (takes(w, &w->units->v[*i], way, &from, &s) && from.stage != p->stage)
+            return ts_passing_ask(&p->passing, way, &s, (int)from.stage);
+    }
+    return TS_OK;
+}
+
+static ts_status unpack(const walk *w, ts_flight *f, const ts_parcel *b, ts_pass_way way,
+                        const ts_passed_shapes *s, ts_passed *out)
+{
+    return ts_parcel_unpack(b, &w->p->passing, way, s, f->tape, out);
+}
+
+/* What the part before or behind gave for this unit; `here`: where it is if that part is on this stage. */
+static ts_status take(const walk *w, ts_flight *f, ts_pass_way way, const ts_spot *from,
+                      const ts_passed_shapes *s, const ts_parcel *here, ts_passed *out)
+{
+    ts_pipeline *p = w->p;
+    if (from->stage == p->stage)
+        return unpack(w, f, here, way, s, out);
+    TS_TRY(ts_parcel_wait(&p->passing.coming[way], &p->passing, way));
+    TS_TRY(unpack(w, f, &p->passing.coming[way], way, s, out));
+    p->asked[way]++;
+    return ask(w, way);
+}
+
+static void want_grads(ts_passed *in, const ts_passed_shapes *s)
+{
+    for (int i = 0; i < in->n; i++)
+        in->tensor[i]->wants_grad = s->v[i].has_grad;
+}
+
+static ts_status take_input(const walk *w, const ts_unit *u, ts_flight *f)
+{
+    ts_spot from;
+    ts_passed_shapes s;
+    ts_flight *giver = NULL;
+    if (!takes(w, u, TS_PASS_FORWARD, &from, &s))
+        return TS_OK;
+    if (from.stage == w->p->stage)
+        giver = find(w, u->micro, from.chunk);
+    TS_TRY(take(w, f, TS_PASS_FORWARD, &from, &s, giver ? &giver->given : NULL, &f->in));
+    want_grads(&f->in, &s);
+    if (u->runs_again && w->weight != 0)
+        TS_TRY(ts_parcel_pack(&f->kept, &w->p->passing, TS_PASS_FORWARD, &s, f->in.tensor));
+    return giver && w->weight == 0 ? leave(w, giver) : TS_OK; /* nothing comes back to it */
+}
+
+/* Its output's bytes are not needed any more, but its gradient is to come. */
+static ts_status give_output(const walk *w, const ts_unit *u, ts_flight *f, bool *within)
+{
+    ts_spot to;
+    ts_passed_shapes s;
+    *within = false;
+    if (!neighbour(w, u, false, &to, &s))
+        return TS_OK;
+    TS_ASSERT(f->out.n == s.n, "a part gives %d tensors, not %d", f->out.n, s.n);
+    TS_TRY(ts_parcel_pack(&f->given, &w->p->passing, TS_PASS_FORWARD, &s, f->out.tensor));
+    for (int i = 0; i < f->out.n; i++)
+        ts_tape_drop(f->tape, f->out.tensor[i]);
+    *within = to.stage == w->p->stage;
+    return *within ? TS_OK
+                   : ts_parcel_send(&f->given, &w->p->passing, TS_PASS_FORWARD, &s, (int)to.stage);
+}
+
+static ts_status take_grads(const walk *w, const ts_unit *u, ts_flight *f)
+{
+    ts_spot from;
+    ts_passed_shapes s;
+    ts_passed g;
+    if (!takes(w, u, TS_PASS_BACK, &from, &s))
+        return TS_OK;
+    TS_TRY(take(w, f, TS_PASS_BACK, &from, &s, &f->given, &g));
+    for (int i = 0; i < g.n; i++) {
+        if (!g.tensor[i])
+            continue;
+        TS_TRY(ts_tape_accumulate(f->tape, f->out.tensor[i], g.tensor[i]));
+        ts_tape_drop(f->tape, g.tensor[i]);
+    }
+    return TS_OK;
+}
+
+static ts_status give_grads(const walk *w, const ts_unit *u, ts_flight *f)
+{
+    ts_spot to;
+    ts_passed_shapes s;
+    ts_tensor *grad[TS_PASSED] = { 0 };
+    if (!neighbour(w, u, true, &to, &s))
+        return TS_OK;
+    for (int i = 0; i < f->in.n; i++)
+        grad[i] = f->in.tensor[i]->grad;
+    if (to.stage != w->p->stage)
+        return ts_passing_send_back(&w->p->passing, &s, grad, (int)to.stage);
+    return ts_parcel_pack(&find(w, u->micro, to.chunk)->given, &w->p->passing, TS_PASS_BACK, &s, grad);
+}
+
+/* ---- units ---- */
+
+static ts_status forward(const walk *w, const ts_unit *u, ts_flight **out, bool *within)
+{
+    ts_flight *f = *out = take_free(w, u);
+    const bool records = w->weight != 0 && !u->runs_again;
+    ts_trainer_enter(w->t, w->weight == 0 ? "evaluation" : "forward");
+    TS_TRY(take_input(w, u, f));
+    TS_TRY(ts_flight_forward(w->t, f, w->weight, records));
+    TS_TRY(give_output(w, u, f, within));
+    if (u->runs_again && w->weight != 0)
+        ts_tape_reset(f->tape);
+    return TS_OK;
+}
+
+/* Its input was kept; what it gives has been given. */
+static ts_status again(const walk *w, const ts_unit *u)
+{
+    ts_flight *f = find(w, u->micro, u->chunk);
+    ts_spot other;
+    ts_passed_shapes s;
+    ts_trainer_enter(w->t, "recomputation");
+    if (neighbour(w, u, true, &other, &s)) {
+        TS_TRY(unpack(w, f, &f->kept, TS_PASS_FORWARD, &s, &f->in));
+        want_grads(&f->in, &s);
+    }
+    TS_TRY(ts_flight_forward(w->t, f, w->weight, true));
+    for (int i = 0; neighbour(w, u, false, &other, &s) && i < f->out.n; i++)
+        ts_tape_drop(f->tape, f->out.tensor[i]);
+    return TS_OK;
+}
+
+/* Gradients are handed on before the weights have theirs. */
+static ts_status run_back(const walk *w, const ts_unit *u, ts_flight *f)
+{
+    if (u->kind != TS_UNIT_WEIGHT_GRAD) {
+        TS_TRY(take_grads(w, u, f));
+        TS_TRY(ts_tape_backward(f->tape));
+        TS_TRY(give_grads(w, u, f));
+    }
+    return u->kind == TS_UNIT_INPUT_GRAD ? TS_OK : ts_tape_run_weights(f->tape);
+}
+
+static ts_status backward(const walk *w, const ts_unit *u, double *sums)
+{
+    ts_trainer *t = w->t;
+    ts_flight *f = find(w, u->micro, u->chunk);
+    const bool is_last = u->micro + 1 == t->feed.n_micro;
+    ts_trainer_enter(t, "backward");
+    ts_grads_enter(&t->grads, f->tape, is_last);
+    TS_TRY(run_back(w, u, f));
+    double sum = 0;
+    if (ts_unit_ends(u))
+        TS_TRY(ts_flight_sum(t, f, &sum));
+    sums[u->micro] += sum;
+    TS_TRY(ts_grads_leave(&t->grads, f->tape));
+    return ts_unit_ends(u) ? leave(w, f) : TS_OK;
+}
+
+static ts_status do_unit(const walk *w, const ts_unit *u, double *sums)
+{
+    ts_flight *f;
+    bool within;
+    if (u->kind == TS_UNIT_RECOMPUTE)
+        return again(w, u);
+    return u->kind == TS_UNIT_FORWARD ? forward(w, u, &f, &within) : backward(w, u, sums);
+}
+
+static ts_status train_unit(const walk *w, const ts_unit *u, double *sums)
+{
+    ts_pipeline *p = w->p;
+    if (!p->clock)
+        return do_unit(w, u, sums);
+    const double began = p->clock(p->clock_ctx);
+    TS_TRY(do_unit(w, u, sums));
+    struct ts_unit_time *time = &p->time[u->chunk * TS_UNIT_KINDS + u->kind];
+    time->seconds += p->clock(p->clock_ctx) - began;
+    time->units++;
+    return TS_OK;
+}
+
+static ts_status begin_timing(ts_pipeline *p)
+{
+    ts_free(&p->time);
+    return p->clock ? ts_alloc(&p->time, (size_t)p->schedule->shape.n_chunks * TS_UNIT_KINDS, sizeof *p->time)
+                    : TS_OK;
+}
+
+static ts_status begin(ts_trainer *t, double weight, walk *w)
+{
+    TS_TRY(ts_trainer_prepare_pipeline(t));
+    ts_gather_begin(&t->gather, weight != 0);
+    ts_pipeline *p = &t->pipeline;
+    *w = (walk){ t, p, &p->schedule->stage[p->stage], weight };
+    p->asked[TS_PASS_FORWARD] = p->asked[TS_PASS_BACK] = 0;
+    TS_TRY(ask(w, TS_PASS_FORWARD));
+    return weight == 0 ? TS_OK : ask(w, TS_PASS_BACK);
+}
+
+ts_status ts_pipeline_train(ts_trainer *t, double weight, double *sums)
+{
+    walk w;
+    TS_TRY(begin(t, weight, &w));
+    TS_TRY(begin_timing(w.p));
+    for (int64_t i = 0; i < w.units->n; i++)
+        TS_TRY(train_unit(&w, &w.units->v[i], sums));
+    return ts_passing_finish(&w.p->passing);
+}
+
+static ts_status evaluate_unit(const walk *w, const ts_unit *u, double *total)
+{
+    ts_flight *f;
+    bool within;
+    double sum;
+    TS_TRY(forward(w, u, &f, &within));
+    TS_TRY(ts_flight_sum(w->t, f, &sum));
+    *total += sum;
+    return within ? TS_OK : leave(w, f);
+}
+
+ts_status ts_pipeline_evaluate(ts_trainer *t, double *sum)
+{
+    walk w;
+    TS_TRY(begin(t, 0, &w));
+    for (int64_t i = 0; i < w.units->n; i++)
+        if (w.units->v[i].kind == TS_UNIT_FORWARD)
+            TS_TRY(evaluate_unit(&w, &w.units->v[i], sum));
+    return TS_OK;
+}

@@ -151,6 +151,17 @@ static void warn_sharing(const ts_parallel_options *p, const ts_option_set *set,
     ts_option_warn_alone(set, "layerzero-config", p->layerzero, "--layerzero");
 }
 
+static void warn_context(const ts_parallel_options *p, const ts_option_set *set)
+{
+    static const char *const names[] = { "context-parallel-algo", "cp-type", "ulysses-degree-in-cp",
+                                         "cp-window-size", "context-parallel-kv-cache-policy" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        ts_option_warn_alone(set, names[i], p->context > 1, "--context-parallel-size above 1");
+    ts_option_warn_alone(set, "context-parallel-cache-interval",
+                         p->context > 1 && p->context_keep != TS_CONTEXT_KEEP_NONE,
+                         "--context-parallel-kv-cache-policy");
+}
+
 static void warn_seeing(const ts_job_options *o, const ts_option_set *set)
 {
     const ts_train_options *t = &o->train;
@@ -177,6 +188,7 @@ void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp
     warn_tokenizer(&o->text, set);
     warn_sums(&o->train, set, dp);
     warn_sharing(&o->parallel, set, dp);
+    warn_context(&o->parallel, set);
     warn_seeing(o, set);
     ts_model_options_warn(&o->model, set);
 }

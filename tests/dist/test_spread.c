@@ -121,6 +121,20 @@ static void run(const attention *a, ts_dtype t, const ts_spread *s, ts_device *d
     EXPECT_OK(ts_tape_backward(p->tape));
 }
 
+/* As numbers on the host. */
+static double *values_of(const ts_tensor *x)
+{
+    const int64_t n = ts_tensor_count(x);
+    void *bytes = malloc(ts_tensor_bytes(x));
+    double *v = malloc((size_t)n * sizeof *v);
+    EXPECT(bytes && v, "out of memory");
+    EXPECT_OK(ts_device_read(dev, bytes, ts_tensor_data(x), ts_tensor_bytes(x)));
+    for (int64_t i = 0; i < n; i++)
+        v[i] = (double)ts_load_f32(bytes, i, x->dtype);
+    free(bytes);
+    return v;
+}
+
 /* The rows here of x against those of the whole, and of the whole in fp32. A sum of the products and weights of
  * up to MOST keys in another order differs by as many roundings at most; a 16-bit type moves the parts' numbers
  * about as far as it moves the whole's, each of two parts in its own direction, and once more where they join. */
@@ -128,17 +142,16 @@ static void compare(const char *what, const attention *a, const ts_pieces *at, c
                     const ts_tensor *whole, const ts_tensor *exact, bool same_bits)
 {
     const int64_t n = ts_pieces_count(at), width = x->dim[1];
-    double worst = 0, top = 0, noise = 0;
+    double worst = 0, top = 0, noise = 0, *all = values_of(whole), *most = values_of(exact), *here = values_of(x);
     for (int64_t i = 0; i < ts_tensor_count(exact); i++) {
-        const double e = ts_load_f32(ts_tensor_data(exact), i, TS_DTYPE_F32);
-        top = fmax(top, fabs(e));
-        noise = fmax(noise, fabs(e - (double)ts_load_f32(ts_tensor_data(whole), i, whole->dtype)));
+        top = fmax(top, fabs(most[i]));
+        noise = fmax(noise, fabs(most[i] - all[i]));
     }
     for (int64_t i = 0; i < a->B * n * width; i++) {
         const int64_t row = i / width, in = row / n * a->S + ts_pieces_at(at, row % n);
-        worst = fmax(worst, fabs((double)ts_load_f32(ts_tensor_data(x), i, x->dtype) -
-                                 (double)ts_load_f32(ts_tensor_data(whole), in * width + i % width, x->dtype)));
+        worst = fmax(worst, fabs(here[i] - all[in * width + i % width]));
     }
+    free(all), free(most), free(here);
     const double bound = same_bits ? 0 : (double)a->S * 0x1p-24 * top + 4 * noise;
     EXPECT(top > 0.01 && worst <= bound, "%s, %s differs by %g, bound %g, numbers up to %g", a->name, what,
            worst, bound, top);

@@ -17,9 +17,12 @@ add_test(NAME far/contract COMMAND test_far_contract WORKING_DIRECTORY ${CMAKE_S
 # A group of such devices: what it exchanges comes to the host and goes back.
 if(TESSERA_HAVE_MPI)
   set(far_dist ${CMAKE_CURRENT_LIST_DIR}/../dist)
-  add_executable(far_xent ${far_dist}/test_xent.c ${CMAKE_CURRENT_LIST_DIR}/far.c)
-  target_link_libraries(far_xent PRIVATE ts_model ts_dist m)
-  target_link_options(far_xent PRIVATE ${far_link})
-  add_test(NAME far/xent COMMAND ${far_dist}/run.sh $<TARGET_FILE:far_xent> 2 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(far/xent PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 150 RUN_SERIAL ON)
+  foreach(subject xent spread)
+    add_executable(far_${subject} ${far_dist}/test_${subject}.c ${CMAKE_CURRENT_LIST_DIR}/far.c)
+    target_link_libraries(far_${subject} PRIVATE ts_model ts_dist m)
+    target_link_options(far_${subject} PRIVATE ${far_link})
+    add_test(NAME far/${subject} COMMAND ${far_dist}/run.sh $<TARGET_FILE:far_${subject}> 2
+             WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(far/${subject} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 150 RUN_SERIAL ON)
+  endforeach()
 endif()

@@ -39,6 +39,42 @@ ts_pieces ts_spread_rows(const ts_spread *s, int64_t length, int rank)
     return p;
 }
 
+/* What some pieces have of a document [begin, end): its first position, and how far it reaches; n 0: nothing. */
+static ts_stretch part_of(const ts_pieces *p, int64_t begin, int64_t end)
+{
+    ts_stretch part = { end, 0 };
+    for (int i = 0; i < p->n; i++) {
+        const ts_stretch *x = &p->piece[i];
+        const int64_t from = x->begin > begin ? x->begin : begin, all = x->begin + x->n;
+        const int64_t to = all < end ? all : end;
+        if (from >= to)
+            continue;
+        part.begin = from < part.begin ? from : part.begin;
+        part.n = to - part.begin;
+    }
+    return part;
+}
+
+static void see_document(const ts_spread *s, int64_t begin, int64_t end, bool *seen)
+{
+    const int n = s->comm->size / s->heads;
+    for (int i = 0; i < n * n; i++) {
+        const ts_pieces q = pieces_of(s, i / n), k = pieces_of(s, i % n);
+        const ts_stretch queries = part_of(&q, begin, end), keys = part_of(&k, begin, end);
+        seen[i] = seen[i] || (queries.n && keys.n && keys.begin < queries.begin + queries.n);
+    }
+}
+
+void ts_spread_see(const ts_spread *s, const int32_t *segments, bool *seen)
+{
+    int64_t begin = 0;
+    for (int64_t i = 1; i <= s->length; i++)
+        if (i == s->length || segments[i] != segments[i - 1]) {
+            see_document(s, begin, i, seen);
+            begin = i;
+        }
+}
+
 int ts_ring_block(int n, int w, int at, int t)
 {
     const int windows = n / w, window = (at / w - t / w + windows) % windows;

@@ -42,6 +42,9 @@ typedef struct ts_spread {
     int window;     /* RING: rings within rings, of so many neighbours (ts_ring_block); 1, or all: one ring */
     ts_spread_keep keep;
     int64_t keep_every; /* of so many layers the first keeps it */
+    /* DIRECT: [across, across], of one batch: whether some query of the one group sees some key of the other
+     * by its documents; it stays until the backward is over. NULL: they may all */
+    const bool *seen;
 } ts_spread;
 
 /* The rows of each sequence that process `rank` has; and the queries that it attends with, once heads are
@@ -53,6 +56,10 @@ static inline ts_pieces ts_spread_here(const ts_spread *s, int64_t length)
 {
     return ts_spread_rows(s, length, s ? s->comm->rank : 0);
 }
+
+/* Of one sample, causal: adds to seen what its documents, numbered by position in segments [length], let
+ * groups see of each other. */
+void ts_spread_see(const ts_spread *s, const int32_t *segments, bool *seen);
 
 /* Groups of heads that share keys and values can be shared out over so many. */
 bool ts_spread_has_heads(int64_t n_q, int64_t n_kv, int heads);

@@ -51,7 +51,7 @@ static int launches_of(const ts_ring *r, int block, launch out[TS_PIECES])
     const ts_pieces k = ts_ring_pieces(r, block);
     int n = 0;
     int64_t row = 0;
-    for (int i = 0; i < k.n; i++) {
+    for (int i = 0; i < k.n && ts_ring_needs(r, r->at, block); i++) {
         bool seen = false;
         for (int j = 0; j < r->queries.n; j++)
             seen = seen || ts_piece_sees(&r->o->mask, &r->queries.piece[j], &k.piece[i]);

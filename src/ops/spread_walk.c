@@ -37,6 +37,8 @@ bool ts_piece_sees_all(const ts_attention_mask *m, const ts_stretch *q, const ts
 bool ts_ring_needs(const ts_ring *r, int at, int block)
 {
     const ts_pieces q = ts_ring_pieces(r, at), k = ts_ring_pieces(r, block);
+    if (r->s->seen && !r->s->seen[at * r->n + block])
+        return false;
     for (int i = 0; i < q.n * k.n; i++)
         if (ts_piece_sees(&r->o->mask, &q.piece[i % q.n], &k.piece[i / q.n]))
             return true;

@@ -37,7 +37,7 @@ ts_pieces ts_ring_pieces(const ts_ring *r, int at);
  * here. */
 bool ts_piece_sees(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k);
 bool ts_piece_sees_all(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k);
-/* Whether queries of `at` see keys of the block. */
+/* Whether queries of `at` may see keys of the block, by the mask and what is known of documents. */
 bool ts_ring_needs(const ts_ring *r, int at, int block);
 /* n values go to another, or come. */
 ts_status ts_ring_post(const ts_ring *r, void *data, int64_t n, int at, bool is_out,

@@ -79,7 +79,15 @@ static ts_tensor *rows_of(const pass *p, ts_dtype t, int seed, const attention *
     return x;
 }
 
-/* Documents of unlike length, other ones in each sequence. */
+/* Documents of unlike length, other ones in each sequence: where that of a position begins. */
+static int64_t first_key(int64_t b, int64_t pos)
+{
+    int64_t first = 0, length = 3 + b;
+    while (first + length <= pos)
+        first += length, length = length * 2 % 37 + 1;
+    return first;
+}
+
 static ts_tensor *first_keys(const pass *p, const attention *a, const ts_pieces *at)
 {
     const int64_t n = ts_pieces_count(at);
@@ -87,13 +95,8 @@ static ts_tensor *first_keys(const pass *p, const attention *a, const ts_pieces 
     int32_t host[2 * MOST];
     ts_tensor *x;
     for (int64_t b = 0; b < a->B; b++)
-        for (int64_t i = 0; i < n; i++) {
-            int64_t first = 0, length = 3 + b;
-            const int64_t pos = ts_pieces_at(at, i);
-            while (first + length <= pos)
-                first += length, length = length * 2 % 37 + 1;
-            host[b * n + i] = (int32_t)first;
-        }
+        for (int64_t i = 0; i < n; i++)
+            host[b * n + i] = (int32_t)first_key(b, ts_pieces_at(at, i));
     EXPECT_OK(ts_tape_new(p->tape, TS_DTYPE_I32, a->B * n, 0, &x));
     d->to_device(d, ts_tensor_data(x), host, ts_tensor_bytes(x));
     return x;
@@ -195,6 +198,56 @@ static void check_traffic(const way *w, const attention *a, double sent)
     EXPECT(fabs(sent - expected) < 0.5, "%s: %s sends %g bytes, %g expected", a->name, w->name, sent, expected);
 }
 
+/* Whether queries of `at` see keys of `block` in their documents, position by position. */
+static bool sees(const ts_spread *s, const attention *a, int at, int block)
+{
+    const ts_pieces q = ts_spread_queries(s, a->S, at * s->heads),
+                    k = ts_spread_queries(s, a->S, block * s->heads);
+    for (int64_t b = 0; b < a->B; b++)
+        for (int64_t i = 0; i < ts_pieces_count(&q); i++)
+            for (int64_t j = 0; j < ts_pieces_count(&k); j++) {
+                const int64_t p = ts_pieces_at(&q, i), key = ts_pieces_at(&k, j);
+                if (key <= p && key >= first_key(b, p))
+                    return true;
+            }
+    return false;
+}
+
+/* The documents of the batch are known: the same numbers, and no block is sent that none sees. */
+static void send_seen(const way *w, const attention *a, double all, const pass *without)
+{
+    enum { GROUPS = 8 };
+    ts_spread s = spread_of(w, comm, a->S);
+    const int n = comm->size / s.heads;
+    bool seen[GROUPS * GROUPS] = { 0 };
+    double sent[2] = { -comm->traffic.bytes, all }, needed = 0, blocks = w->zigzag ? n * (n - 1) : n * (n - 1) / 2.0;
+    pass mine;
+    for (int64_t b = 0; b < a->B; b++) {
+        int32_t segments[MOST];
+        for (int64_t i = 0; i < a->S; i++)
+            segments[i] = (int32_t)first_key(b, i);
+        ts_spread_see(&s, segments, seen);
+    }
+    for (int i = 0; i < n * n; i++) {
+        EXPECT(seen[i] == sees(&s, a, i / n, i % n), "%s, %s: %d sees %d", w->name, a->name, i / n, i % n);
+        needed += i / n != i % n && seen[i];
+    }
+    s.seen = seen;
+    run(a, a->dtype, &s, dev, 0, &mine);
+    sent[0] += comm->traffic.bytes;
+    const ts_pieces here = ts_spread_here(&s, a->S);
+    attention same = *a;
+    same.S = ts_pieces_count(&here);
+    const ts_pieces rows = ts_pieces_one(0, same.S);
+    compare("what is seen: the output", &same, &rows, mine.out, without->out, without->out, true);
+    compare("what is seen: the gradient", &same, &rows, mine.in->grad, without->in->grad, without->in->grad, true);
+    ts_tape_destroy(&mine.tape);
+    EXPECT_OK(ts_comm_run(comm, ts_all_reduce(sent, 2, TS_COMM_F64, TS_COMM_SUM)));
+    if (a->mask.kind == TS_MASK_CAUSAL && w->heads == 1)
+        EXPECT(fabs(sent[0] / sent[1] - needed / blocks) < 1e-9, "%s, %s: %g of %g bytes, %g of %g blocks",
+               w->name, a->name, sent[0], sent[1], needed, blocks);
+}
+
 static int tried;
 
 static void as_one(const way *w, const attention *a)
@@ -221,6 +274,8 @@ static void as_one(const way *w, const attention *a)
         simulate(w, a, layer, sent, dev->mem.peak - held);
         if (layer == 0)
             check_traffic(w, a, sent);
+        if (w->across == TS_SPREAD_DIRECT && a->documents)
+            send_seen(w, a, sent, &mine);
         ts_tape_destroy(&mine.tape);
     }
     ts_tape_destroy(&whole.tape);

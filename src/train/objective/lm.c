@@ -8,6 +8,7 @@ typedef struct lm_batch {
     ts_tensor *labels;
     ts_chosen_rows chosen;
     bool some; /* not all rows are chosen */
+    const ts_spread *spread;
 } lm_batch;
 
 /* The first key that each query may see: where its document begins. */
@@ -84,6 +85,26 @@ static ts_status upload_labels(ts_tape *tape, int32_t *label, int64_t n, lm_batc
     return TS_OK;
 }
 
+/* How this micro-batch's sequences are spread: blocks that its documents part need not be sent. */
+static ts_status spread_of(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
+                           const ts_spread **out)
+{
+    ts_spread *s;
+    bool *seen;
+    *out = o->spread;
+    if (!o->spread || o->spread->way != TS_SPREAD_DIRECT || !o->has_segments || !tape->dev->computes)
+        return TS_OK;
+    const size_t n = (size_t)(o->spread->comm->size / o->spread->heads);
+    TS_TRY(ts_arena_alloc(&tape->arena, sizeof *s, &s));
+    TS_TRY(ts_arena_alloc(&tape->arena, n * n, &seen));
+    for (int64_t b = 0; b < m->rows; b++)
+        ts_spread_see(o->spread, ts_batch_ints(m->batch, "segments", m->row + b), seen);
+    *s = *o->spread;
+    s->seen = seen;
+    *out = s;
+    return TS_OK;
+}
+
 static ts_status upload_field(ts_tape *tape, const char *name, const int32_t *host, int64_t n,
                               ts_fields *f)
 {
@@ -117,6 +138,7 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
     const ts_pieces *here = &o->base.here, at = queries_here(o);
     const int64_t n = m->rows * rows_here(o);
     *b = (lm_batch){ 0 };
+    TS_TRY(spread_of(o, tape, m, &b->spread));
     if (m->part == 0) {
         if (buffer)
             tokens(m, here, buffer);
@@ -155,7 +177,7 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
     const ts_layer_range all = { 0, o->network.layers }, l = o->layers ? o->layers[m->part] : all;
     const ts_network_call call = { .B = m->rows,
                                    .S = rows_here(o),
-                                   .spread = o->spread,
+                                   .spread = b->spread,
                                    .fields = &b->fields,
                                    .stream = m->in.n ? m->in.tensor[0] : NULL,
                                    .first = l.first,

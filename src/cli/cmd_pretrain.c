@@ -135,9 +135,10 @@ static ts_status run(int argc, char *const *argv)
         ts_words_log_notes(t.set);
         st = train(&t);
         const bool is_common = t.comm->size == 1 || st == TS_OK || say_failure(t.comm, st);
-        if (st != TS_OK && t.comm->size > 1)
-            st = ts_error(st, "%s", ""); /* and not again at the end */
+        const bool is_said = st != TS_OK && t.comm->size > 1;
         ts_comm_finish(&t.comm, !is_common);
+        if (is_said)
+            st = ts_error(st, "%s", ""); /* and not again at the end */
     }
     ts_option_set_destroy(&t.set);
     return st;

@@ -22,6 +22,9 @@
 #include "dist/comm_cost.h"
 #include "dist/watchdog.h"
 
+/* Seconds that a rank which ends alone waits for the others to hear of it. */
+enum { TS_PATIENCE = 2 };
+
 typedef struct ts_comm ts_comm;
 typedef struct ts_comm_request ts_comm_request; /* one call under way; each kind's own */
 

@@ -23,6 +23,8 @@ static void destroy(ts_comm *c)
     ts_mpi_comm *m = mpi_of(c);
     if (m->comm != MPI_COMM_NULL)
         MPI_Comm_free(&m->comm);
+    if (m->waiter == &m->own && m->own.talk != MPI_COMM_NULL)
+        MPI_Comm_free(&m->own.talk);
     ts_free(&m);
 }
 
@@ -50,6 +52,7 @@ static ts_status create(ts_mpi_comm *of, ts_mpi_comm **out)
     m->comm = MPI_COMM_NULL;
     m->max_count = of ? of->max_count : INT_MAX / 2;
     m->waiter = of ? of->waiter : &m->own;
+    m->own.talk = MPI_COMM_NULL;
     m->c.watch = &m->waiter->watch, m->c.host = m->waiter->host;
     *out = m;
     return TS_OK;
@@ -113,6 +116,11 @@ static ts_status create_world(ts_mpi_comm **out)
     if (st == TS_OK)
         st = find_place(m);
     ts_mpi_waiter_init(m->waiter, m->c.rank, m->c.local_size);
+    m->waiter->size = m->c.size;
+    if (st == TS_OK)
+        st = ts_mpi_check(m->waiter, "comm-dup", MPI_Comm_dup(MPI_COMM_WORLD, &m->waiter->talk));
+    if (st == TS_OK)
+        MPI_Comm_set_errhandler(m->waiter->talk, MPI_ERRORS_RETURN);
     if (st != TS_OK)
         destroy(&m->c);
     else
@@ -154,6 +162,10 @@ bool ts_comm_mpi_meet(double seconds)
 void ts_comm_mpi_finish(ts_comm **world, bool failed)
 {
     if (failed) {
+        if (strcmp((*world)->kind, "shm") == 0)
+            ts_comm_shm_give_up(*world, ts_error_message());
+        else
+            ts_mpi_give_up(mpi_of(*world)->waiter, ts_error_message());
         MPI_Abort(MPI_COMM_WORLD, 1);
         _exit(1); /* MPI_Abort should not come back */
     }

@@ -5,6 +5,7 @@
 #include "dist/shm_run.h"
 
 #include <string.h>
+#include <time.h>
 
 enum { FLAT = 8192, SPINS = 3000, SPINS_CROWDED = 50, MOST_READING = 64 };
 
@@ -164,6 +165,8 @@ static ts_status create(ts_comm *all, ts_shm_comm *world, int rank, int size, ts
     if (world) {
         s->next = world->next;
         world->next = s;
+    } else {
+        s->watch.seats = (ts_watch_seat *)(void *)((char *)s->map.base + ts_shm_seats_offset(size));
     }
     *out = s;
     return TS_OK;
@@ -241,3 +244,21 @@ ts_status ts_comm_shm_world(ts_comm *all, ts_comm **out)
 }
 
 bool ts_comm_shm_reads(const ts_comm *c) { return ((const ts_shm_comm *)c)->reads; }
+
+void ts_comm_shm_give_up(ts_comm *world, const char *why)
+{
+    ts_shm_head *head = shm_of(world)->place.head;
+    ts_shm_failure *f = &head->failure;
+    if (atomic_exchange(&f->begun, 1) == 0) {
+        strncpy(f->why, why, sizeof f->why - 1);
+        f->why[strcspn(f->why, "\n")] = 0;
+        atomic_store_explicit(&f->rank, world->rank + 1, memory_order_release);
+        ts_shm_signal(head);
+    }
+    atomic_fetch_add(&f->heard, 1);
+    for (const double until = ts_now() + TS_PATIENCE; ts_now() < until;) {
+        if (atomic_load(&f->heard) >= world->size)
+            return;
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    }
+}

@@ -10,6 +10,9 @@
  * have it, all fail. Finds out too whether the ranks may read each other's memory: large arrays are
  * copied once then, and twice otherwise. */
 ts_status ts_comm_shm_world(ts_comm *all, ts_comm **out) TS_NODISCARD;
+/* This rank has failed, and the others will not meet it again: they fail with `why` in what they wait for.
+ * Returns when all are ending, or after some seconds. */
+void ts_comm_shm_give_up(ts_comm *world, const char *why);
 /* What it found out. */
 bool ts_comm_shm_reads(const ts_comm *c);
 #endif

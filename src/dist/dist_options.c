@@ -13,7 +13,8 @@ const ts_option ts_dist_option_rows[] = {
     ROW(INT, ddp_bucket_size, "ddp-bucket-size", "0", 0, 1e12, NULL,
         "elements of one piece of the gradient reduction; 0: chosen"),
     ROW(REAL, timeout_minutes, "distributed-timeout-minutes", "10", 0.01, 1e6, NULL,
-        "a process that waits longer than this for the others ends the job"),
+        "a process that waits longer than this for the others ends the job; by default within a step 30 s, or ten median "
+        "steps where that is longer"),
     ROW(INT, nnodes, "nnodes", "0", 0, 1e6, NULL, "hosts of the job; checked when given"),
     ROW(INT, nproc_per_node, "nproc_per_node", "0", 0, 1e6, NULL,
         "processes on a host; checked when given"),

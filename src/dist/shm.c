@@ -11,9 +11,14 @@ size_t ts_shm_piece_bytes(int size)
     return most < TS_SHM_PIECE ? most : TS_SHM_PIECE;
 }
 
+size_t ts_shm_seats_offset(int size)
+{
+    return sizeof(ts_shm_head) + (size_t)size * sizeof(ts_shm_rank);
+}
+
 size_t ts_shm_slots_offset(int size)
 {
-    const size_t head = sizeof(ts_shm_head) + (size_t)size * sizeof(ts_shm_rank);
+    const size_t head = ts_shm_seats_offset(size) + (size_t)size * sizeof(ts_watch_seat);
     return (head + 4095) / 4096 * 4096;
 }
 

@@ -1,6 +1,8 @@
 /* Inside the shared memory: who has come how far, and slots for what is passed on. */
 #ifndef TS_DIST_SHM_H
 #define TS_DIST_SHM_H
+#include "dist/watchdog.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,11 +25,22 @@ typedef struct ts_shm_rank {
     uintptr_t token;
 } ts_shm_rank;
 
+/* The first rank that has failed tells the others, who fail in what they wait for. */
+enum { TS_SHM_WHY = 512 };
+typedef struct ts_shm_failure {
+    _Atomic int32_t rank;  /* 1 + its number, once `why` is there; 0: none has */
+    _Atomic int32_t begun; /* somebody writes */
+    _Atomic int32_t heard; /* ranks that are ending */
+    char why[TS_SHM_WHY];
+} ts_shm_failure;
+
+/* The world's, of whose ranks there is a seat each: `seats`, behind the ranks. */
 typedef struct ts_shm_head {
     int64_t cookie;
+    ts_shm_failure failure;
     _Alignas(64) _Atomic uint32_t event; /* changes when sleepers are woken; a futex */
     _Alignas(64) _Atomic uint32_t sleepers;
-    ts_shm_rank rank[]; /* [size], then the slots: [SLOTS][size][piece bytes], then the channels */
+    ts_shm_rank rank[]; /* [size], then the seats, [size], then the slots: [SLOTS][size][piece bytes], then the channels */
 } ts_shm_head;
 
 /* From one rank to another: shm_message.h. Either end writes a line of its own. */
@@ -39,6 +52,7 @@ typedef struct ts_shm_channel {
 
 /* Bytes of one rank's slot: a multiple of 64. */
 size_t ts_shm_piece_bytes(int size);
+size_t ts_shm_seats_offset(int size);
 size_t ts_shm_slots_offset(int size);
 size_t ts_shm_channels_offset(int size);
 size_t ts_shm_message_bytes(int size); /* of a channel's slot: a multiple of 64 */

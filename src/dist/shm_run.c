@@ -344,14 +344,33 @@ static void pause_cpu(void)
 #endif
 }
 
+/* For the watchdog, of this rank and of others. behind: 1 + number of a rank; 0: none. */
+static void tell_behind(ts_shm_comm *world, int behind)
+{
+    atomic_store_explicit(&world->watch.behind, behind, memory_order_relaxed);
+    atomic_store_explicit(&world->watch.seats[world->c.rank].behind, behind, memory_order_relaxed);
+}
+
+/* A rank that has failed comes no more: what is waited for fails with what it said. */
+static bool is_given_up(ts_shm_comm *s)
+{
+    const ts_shm_failure *f = &s->world->place.head->failure;
+    const int rank = atomic_load_explicit(&f->rank, memory_order_acquire);
+    if (!rank || s->st != TS_OK)
+        return false;
+    s->st = TS_ERR_RUN;
+    snprintf(s->why, sizeof s->why, "rank %d of %d has failed: %s", rank - 1, s->world->c.size, f->why);
+    return true;
+}
+
 ts_status ts_shm_finish(ts_shm_comm *s, const ts_shm_request *r)
 {
     ts_shm_comm *world = s->world;
     ts_shm_head *bell = world->place.head;
     int spins = 0;
     bool done;
-    ts_watch_enter(&world->watch, ts_collective_name(r->name));
-    while (!finished(s, r) && s->st == TS_OK) {
+    ts_watch_enter(&world->watch, s->c.group, ts_collective_name(r->name));
+    while (!finished(s, r) && s->st == TS_OK && !(spins && is_given_up(s))) {
         if (ts_shm_advance(s)) {
             spins = 0;
             continue;
@@ -362,12 +381,13 @@ ts_status ts_shm_finish(ts_shm_comm *s, const ts_shm_request *r)
         }
         const uint32_t seen = ts_shm_doze(bell);
         if (!ts_shm_advance(s) && !finished(s, r) && s->st == TS_OK) {
-            const int who = ts_comm_world_rank(&s->c, furthest_behind(s, r));
-            atomic_store_explicit(&world->watch.behind, who + 1, memory_order_relaxed);
+            tell_behind(world, ts_comm_world_rank(&s->c, furthest_behind(s, r)) + 1);
             ts_shm_sleep(bell, seen);
         }
         ts_shm_rise(bell);
     }
     ts_watch_leave(&world->watch);
+    if (spins > world->spins)
+        tell_behind(world, 0);
     return ts_shm_state(s, r, &done);
 }

@@ -27,7 +27,7 @@ typedef struct ts_shm_comm {
     ts_shm_turns turns[TS_SHM_MEET][TS_SHM_SIZES];
     bool past;    /* what the last of them has found */
     ts_status st; /* once a call has failed: all that come after */
-    char why[200];
+    char why[TS_SHM_WHY + 64];
     /* the world's, for all */
     int spins;
     ts_watch watch;

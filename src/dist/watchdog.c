@@ -12,7 +12,7 @@ struct ts_watchdog {
     ts_watch *watch;
     int rank, size;
     const char *host;
-    double limit;
+    double limit, tick; /* seconds */
     void (*stuck)(void *, const ts_watch_report *);
     void *ctx;
     pthread_t thread;
@@ -24,17 +24,18 @@ struct ts_watchdog {
 /* exit handlers would wait for the very peers that do not answer. */
 static void end_process(void *ctx, const ts_watch_report *r)
 {
-    char who[96] = "another rank has stopped or is somewhere else", when[48] = "";
+    char who[192] = "another rank has stopped or is somewhere else", when[48] = "";
     (void)ctx;
     if (r->behind > 0 && r->behind - 1 != r->rank)
-        snprintf(who, sizeof who, "rank %lld has not come: it has stopped or is somewhere else",
-                 (long long)r->behind - 1);
+        snprintf(who, sizeof who, "rank %lld%s%s has not come: it %s", (long long)r->behind - 1,
+                 r->has_stopped ? " on " : "", r->has_stopped ? r->host : "",
+                 r->has_stopped ? "has stopped" : "has stopped or is somewhere else");
     if (r->iteration > 0)
         snprintf(when, sizeof when, "iteration %lld, ", (long long)r->iteration);
     ts_log(TS_LOG_ERROR,
-           "rank %d of %d on %s has waited %.0f s in %s (%s%s, collective %lld): %s; ending the "
-           "job. --distributed-timeout-minutes sets the limit",
-           r->rank, r->size, r->host, r->seconds, r->collective, when, r->phase,
+           "rank %d of %d on %s has waited %.0f s in %s of group %s (%s%s, collective %lld): %s; ending "
+           "the job. --distributed-timeout-minutes sets the limit",
+           r->rank, r->size, r->host, r->seconds, r->collective, r->group, when, r->phase,
            (long long)r->number, who);
     _exit(1);
 }
@@ -55,36 +56,107 @@ static bool nap(ts_watchdog *d, double seconds)
     return go_on;
 }
 
+/* ---- who it is ---- */
+
+/* The others see that this process moves, also while it looks for one that does not. */
+static void beat(const ts_watchdog *d)
+{
+    if (d->watch->seats)
+        atomic_fetch_add_explicit(&d->watch->seats[d->rank].beats, 1, memory_order_relaxed);
+}
+
+static int64_t beats_of(const ts_watchdog *d, int64_t rank)
+{
+    return atomic_load_explicit(&d->watch->seats[rank].beats, memory_order_relaxed);
+}
+
+/* Of `behind`, who is waited for, the one that it waits for, and so on. */
+static int64_t follow(const ts_watchdog *d, int64_t behind)
+{
+    for (int hops = 0; hops < d->size && behind > 0; hops++) {
+        const int64_t next =
+            atomic_load_explicit(&d->watch->seats[behind - 1].behind, memory_order_relaxed);
+        if (next <= 0 || next > d->size || next - 1 == d->rank)
+            break;
+        behind = next;
+    }
+    return behind;
+}
+
+/* A rank whose heart stands still (one that never beat has no watchdog), or the end of the chain. Takes a
+ * moment. */
+static void find_silent(ts_watchdog *d, ts_watch_report *r)
+{
+    enum { BEATS = 3 };
+    int64_t *before = NULL;
+    if (!d->watch->seats || ts_alloc(&before, (size_t)d->size, sizeof *before) != TS_OK)
+        return;
+    for (int i = 0; i < d->size; i++)
+        before[i] = beats_of(d, i);
+    bool goes_on = true;
+    for (int i = 0; i < BEATS && goes_on; i++) {
+        beat(d);
+        goes_on = nap(d, d->tick);
+    }
+    if (goes_on)
+        for (int i = d->size - 1; i >= 0; i--)
+            if (i != d->rank && before[i] > 0 && beats_of(d, i) == before[i])
+                r->behind = i + 1, r->has_stopped = true;
+    if (!r->has_stopped)
+        r->behind = follow(d, r->behind);
+    ts_free(&before);
+}
+
+/* ---- the watch ---- */
+
+static void bark(ts_watchdog *d, const char *inside, int64_t number, double since)
+{
+    const char *phase = atomic_load_explicit(&d->watch->phase, memory_order_relaxed),
+               *group = atomic_load_explicit(&d->watch->group, memory_order_relaxed);
+    ts_watch_report r = { .rank = d->rank, .size = d->size, .host = d->host, .collective = inside,
+                          .group = group ? group : "world", .phase = phase ? phase : "starting",
+                          .number = number, .behind = atomic_load(&d->watch->behind),
+                          .iteration = atomic_load(&d->watch->iteration) };
+    find_silent(d, &r);
+    r.seconds = ts_now() - since;
+    if (!atomic_load_explicit(&d->watch->inside, memory_order_acquire) ||
+        atomic_load_explicit(&d->watch->number, memory_order_relaxed) != number)
+        return; /* it came meanwhile */
+    if (d->watch->seats) /* it may end here, which is not what the others look for */
+        atomic_store_explicit(&d->watch->seats[d->rank].beats, 0, memory_order_relaxed);
+    d->stuck(d->ctx, &r);
+}
+
+static double limit_of(const ts_watchdog *d)
+{
+    const int64_t ms = atomic_load_explicit(&d->watch->limit_ms, memory_order_relaxed);
+    return ms > 0 ? (double)ms * 1e-3 : d->limit;
+}
+
 /* The watched thread reads no clock: the time in a collective is counted from when it was first
  * seen here, which is at most one nap late. */
 static void *keep_watch(void *arg)
 {
     ts_watchdog *d = arg;
-    const double tick = d->limit / 16 < 1 ? d->limit / 16 : 1;
     int64_t seen = -1;
     double since = 0, last = ts_now();
-    while (nap(d, tick)) {
+    while (nap(d, d->tick)) {
+        beat(d);
         const char *inside = atomic_load_explicit(&d->watch->inside, memory_order_acquire);
         const int64_t number = atomic_load_explicit(&d->watch->number, memory_order_relaxed);
         /* A process that was itself stopped (or a machine that slept) has not waited that long. */
-        const double now = ts_now();
-        const bool was_stopped = now - last > d->limit / 2;
+        const double now = ts_now(), limit = limit_of(d);
+        const bool was_stopped = now - last > limit / 2;
         last = now;
         if (!inside || number != seen || was_stopped) {
             seen = inside ? number : -1;
             since = now;
             continue;
         }
-        if (now - since <= d->limit)
+        if (now - since <= limit)
             continue;
-        const char *phase = atomic_load_explicit(&d->watch->phase, memory_order_relaxed);
-        const ts_watch_report r = { .rank = d->rank, .size = d->size, .host = d->host,
-                                    .collective = inside, .phase = phase ? phase : "starting",
-                                    .number = number,
-                                    .behind = atomic_load(&d->watch->behind),
-                                    .iteration = atomic_load(&d->watch->iteration),
-                                    .seconds = now - since };
-        d->stuck(d->ctx, &r);
+        bark(d, inside, number, since);
+        last = ts_now();
         seen = -1;
     }
     return NULL;
@@ -98,6 +170,7 @@ ts_status ts_watchdog_create(ts_watch *w, int rank, int size, const char *host,
     ts_watchdog *d;
     TS_TRY(ts_alloc(&d, 1, sizeof *d));
     d->watch = w, d->rank = rank, d->size = size, d->host = host, d->limit = limit_seconds;
+    d->tick = limit_seconds / 16 < 1 ? limit_seconds / 16 : 1;
     d->stuck = stuck ? stuck : end_process;
     d->ctx = ctx;
     pthread_mutex_init(&d->lock, NULL);

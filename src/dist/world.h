@@ -14,8 +14,9 @@ int64_t ts_comm_launched(int64_t *rank);
  * been found by all. Then `ts_comm_finish` with false is safe. */
 bool ts_comm_meet(const ts_comm *world, double seconds);
 
-/* Ends MPI. `failed`: this rank failed alone and the others may be waiting for it; takes them down
- * (MPI_Abort, exit code 1) and, with MPI, does not come back. After a failure that ts_comm_agree
+/* Ends MPI. `failed`: this rank failed alone and the others may be waiting for it; tells them why
+ * (ts_error_message), so that they fail in what they wait for and say so, then takes all down (MPI_Abort,
+ * exit code 1) and, with MPI, does not come back. After a failure that ts_comm_agree
  * made known to all ranks finish with false and leave with the status's own exit code. Fine with a
  * pointer to NULL. */
 void ts_comm_finish(ts_comm **world, bool failed);

@@ -308,13 +308,17 @@ static void make_objective(ts_job *j)
 
 static ts_status make_trainer(ts_job *j)
 {
+    enum { PATIENCE = 30 };
+    const bool is_told = ts_option_given(j->set, "distributed-timeout-minutes");
+    const double patience = is_told ? 0 : PATIENCE;
     ts_field field[TS_DATA_FIELDS];
     ts_trainer_args a = { .o = &j->o->train, .dev = j->dev, .mesh = j->mesh, .sharers = &j->sharers,
                           .objective = &j->objective.base, .fp16 = j->compute == TS_DTYPE_F16,
                           .overlap = j->o->dist.overlap_grad_reduce,
                           .bucket = ts_dist_bucket_elements(&j->o->dist),
                           .overlap_gather = j->o->parallel.overlap_param_gather,
-                          .pipeline = pipeline_of(j) };
+                          .pipeline = pipeline_of(j),
+                          .patience = patience };
     a.feed = (ts_feed_args){ .field = field,
                              .n_fields = ts_data_fields(&j->o->data, a.o->seq_length, field),
                              .data = &j->o->data,

@@ -129,7 +129,7 @@ static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
     return ts_gather_update(&t->gather);
 }
 
-ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r)
+static ts_status step(ts_trainer *t, bool stop, ts_step_result *r)
 {
     const double began = ts_now();
     const ts_traffic before = ts_mesh_traffic(t->mesh);
@@ -164,4 +164,16 @@ ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r)
     r->traffic = ts_mesh_traffic(t->mesh);
     ts_mesh_traffic_add(&r->traffic, -1, &before);
     return TS_OK;
+}
+
+/* Steps are alike, so within one a rank that does not come is missed sooner than elsewhere. */
+ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r)
+{
+    if (t->patience > 0)
+        ts_watch_limit(t->comm->watch, ts_pace_limit(&t->pace, t->patience));
+    const ts_status st = step(t, stop, r);
+    ts_watch_limit(t->comm->watch, 0);
+    if (st == TS_OK)
+        ts_pace_add(&t->pace, r->seconds);
+    return st;
 }

@@ -28,6 +28,16 @@ typedef struct ts_step_result {
     ts_traffic traffic;            /* what this rank has sent */
 } ts_step_result;
 
+/* How long the last steps took. */
+enum { TS_PACE_STEPS = 9 };
+typedef struct ts_pace {
+    double seconds[TS_PACE_STEPS];
+    int64_t n; /* steps so far */
+} ts_pace;
+void ts_pace_add(ts_pace *p, double seconds);
+/* The larger of `least` and ten times their median; 0 before the first. */
+double ts_pace_limit(const ts_pace *p, double least);
+
 typedef struct ts_trainer {
     const ts_train_options *o;
     ts_device *dev;
@@ -49,11 +59,14 @@ typedef struct ts_trainer {
     int64_t copies;           /* bytes of a background save, booked */
     bool (*asked)(void *ctx); /* whether this rank was asked to stop; NULL: it never is */
     void *asked_ctx;
+    double patience; /* see ts_trainer_args */
+    ts_pace pace;
     /* position in the run */
     /* scheduled: samples that the schedule has counted */
     int64_t iteration, consumed, scheduled, skipped;
 } ts_trainer;
 enum { TS_STEP_EXTRAS = 8 };
+
 
 typedef struct ts_trainer_args {
     const ts_train_options *o; /* checked */
@@ -67,6 +80,9 @@ typedef struct ts_trainer_args {
     int64_t bucket;
     bool overlap_gather; /* see train/gather.h */
     ts_pipeline_kind pipeline; /* over the mesh's stages; the objective has a part for each chunk */
+    /* seconds that a rank may wait for another within a step, or ten median steps where that is longer; 0:
+     * as its watchdog was told */
+    double patience;
 } ts_trainer_args;
 
 /* Borrows what the arguments point to. */

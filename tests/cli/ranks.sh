@@ -155,7 +155,37 @@ goes_on 2
 what="rank 1 stopped"
 start --distributed-timeout-minutes 0.03
 kill -STOP "$(rank_pid 1)"
-ends 10 "rank 1 has not come" "(iteration "
+ends 10 "rank 1 on $(hostname) has not come: it has stopped" "(iteration " "in all-" "of group world"
 checks=$((checks + 1))
 grep -F "has waited" "$D/err" | head -n 1 | grep -qF "rank 0 of 2 on " || wrong "$what: $(grep "has waited" "$D/err")"
+
+# Four processes, two to a layer: all wait, one way or another, for one that has stopped.
+four() { # four OPTIONS...: of rank 1 alone
+    rm -rf "$D/ck"
+    : >"$D/cut.jsonl"
+    # shellcheck disable=SC2086
+    pretrain mpirun $launcher -n 4 sh -c 'case ${OMPI_COMM_WORLD_RANK:-$PMI_RANK} in 1) set -- "$@" '"$1"' ;; esac; exec "$@"' \
+        sh "$T" pretrain --metrics-jsonl "$D/cut.jsonl" --save "$D/ck" --tensor-model-parallel-size 2 --threads 1 \
+        --distributed-timeout-minutes 0.08 >"$D/out" 2>"$D/err" </dev/null &
+    job=$!
+}
+what="rank 3 stopped in a group"
+four ""
+while [ ! -s "$D/cut.jsonl" ]; do sleep 0.1; done
+alive >"$D/alive"
+kill -STOP "$(rank_pid 3)"
+ends 15 "has waited " "of group " "rank 3 on $(hostname) has not come: it has stopped"
+checks=$((checks + 1))
+! grep -q ": rank [012] on [^ ]* has not come" "$D/err" || wrong "$what: another is named: $(grep "has not come" "$D/err")"
+what="rank 1 out of memory in a group"
+# shellcheck disable=SC2086
+peak=$("$T" plan $shape $batch --train-iters 9 --deterministic-mode --data-path "$D/data_text_document" --tensor-model-parallel-size 2 --world-size 4 --threads 1 --json 2>"$D/err" |
+    sed -n 's/.*"peak_bytes": *\([0-9]*\).*/\1/p')
+four "--memory-limit-gb $(awk -v peak="${peak:-0}" 'BEGIN { printf "%.6f", (peak - 40000) * 1e-9 }')" # in its first step
+ends 15
+for r in 0 2 3; do
+    checks=$((checks + 1))
+    grep "$(case $r in 0) echo "^error: " ;; *) echo "^rank $r on .*error: " ;; esac)" "$D/err" |
+        grep -qF "rank 1 of 4 has failed: out of memory" || wrong "$what: rank $r does not say why: $(cat "$D/err")"
+done
 finish

@@ -37,7 +37,7 @@ static void quiet_while_things_move(void **state)
     ts_watchdog *dog;
     assert_int_equal(ts_watchdog_create(&w, 1, 3, "here", 0.4, note, &s, &dog), TS_OK);
     for (int i = 0; i < 20; i++) {
-        ts_watch_enter(&w, "all-reduce");
+        ts_watch_enter(&w, "tp", "all-reduce");
         sleep_ms(50);
         ts_watch_leave(&w);
     }
@@ -54,11 +54,11 @@ static void reports_a_stuck_collective(void **state)
     seen s = { 0 };
     ts_watchdog *dog;
     assert_int_equal(ts_watchdog_create(&w, 1, 3, "here", 0.2, note, &s, &dog), TS_OK);
-    ts_watch_enter(&w, "barrier");
+    ts_watch_enter(&w, "tp", "barrier");
     ts_watch_leave(&w);
     ts_watch_phase(&w, "training");
     ts_watch_iteration(&w, 7);
-    ts_watch_enter(&w, "all-gather");
+    ts_watch_enter(&w, "tp", "all-gather");
     w.behind = 3;
     const double t0 = ts_now();
     while (!s.times && ts_now() - t0 < 20)
@@ -66,6 +66,8 @@ static void reports_a_stuck_collective(void **state)
     ts_watchdog_destroy(&dog);
     assert_true(s.times >= 1);
     assert_string_equal(s.report.collective, "all-gather");
+    assert_string_equal(s.report.group, "tp");
+    assert_false(s.report.has_stopped);
     assert_string_equal(s.report.phase, "training");
     assert_string_equal(s.report.host, "here");
     assert_int_equal(s.report.number, 2);
@@ -73,6 +75,39 @@ static void reports_a_stuck_collective(void **state)
     assert_int_equal(s.report.behind, 3);
     assert_int_equal(s.report.iteration, 7);
     assert_true(s.report.seconds > 0.2);
+}
+
+/* Rank 1 waits for 2, who waits for 3: it is 3 that does not come, unless somebody's heart stands still. */
+static void look_for_the_silent(bool stopped, int64_t expected)
+{
+    ts_watch_seat seats[5] = { 0 };
+    ts_watch w = { .seats = seats };
+    seen s = { 0 };
+    ts_watchdog *dog;
+    assert_int_equal(ts_watchdog_create(&w, 1, 5, "here", 0.2, note, &s, &dog), TS_OK);
+    seats[2].behind = 4;
+    w.behind = 3;
+    ts_watch_limit(&w, 0.3);
+    ts_watch_enter(&w, "dp", "all-reduce");
+    const double t0 = ts_now();
+    while (!s.times && ts_now() - t0 < 20) {
+        for (int i = 0; i < 5; i++)
+            if (i != 4 || !stopped)
+                atomic_fetch_add(&seats[i].beats, i != 1);
+        seats[4].beats += stopped && !seats[4].beats;
+        sleep_ms(2);
+    }
+    ts_watchdog_destroy(&dog);
+    assert_int_equal(s.report.behind, expected);
+    assert_int_equal(s.report.has_stopped, stopped);
+    assert_true(s.report.seconds > 0.3);
+}
+
+static void finds_the_end_of_a_chain(void **state)
+{
+    (void)state;
+    look_for_the_silent(false, 4);
+    look_for_the_silent(true, 5);
 }
 
 static void ends_at_once(void **state)
@@ -91,6 +126,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(quiet_while_things_move),
                                         cmocka_unit_test(reports_a_stuck_collective),
+                                        cmocka_unit_test(finds_the_end_of_a_chain),
                                         cmocka_unit_test(ends_at_once) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

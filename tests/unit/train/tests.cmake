@@ -1,5 +1,6 @@
 ts_unit_test(train lr LINK ts_train)
 ts_unit_test(train ramp LINK ts_train)
+ts_unit_test(train pace LINK ts_train)
 ts_unit_test(train scaler LINK ts_train)
 ts_unit_test(train train_options LINK ts_train)
 ts_unit_test(train scripts LINK ts_train)

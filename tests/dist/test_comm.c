@@ -257,6 +257,33 @@ static void lose_rank(ts_comm *comm, const char *how, bool large)
     _exit(0); /* the runner wants a failure */
 }
 
+/* The last rank fails in its group; all others hear of it in what they wait for, soon, and whatever group
+ * that is in. */
+static void give_up(ts_comm *comm)
+{
+    ts_comm *pair;
+    float x[100] = { 0 };
+    char want[128];
+    EXPECT_OK(ts_comm_split(comm, "pair", comm->rank / 2, comm->rank, &pair));
+    ts_status st = ts_comm_run(comm, ts_barrier()); /* which the others may not have left by then */
+    if (comm->rank == comm->size - 1) {
+        const double began = ts_now();
+        ts_comm_shm_give_up(comm, "no memory for 3 tensors\nand more");
+        EXPECT(ts_now() - began < 1.5, "it waited %g s", ts_now() - began);
+    } else {
+        while (st == TS_OK)
+            st = ts_comm_run(comm->rank == comm->size - 2 ? pair : comm,
+                             ts_all_reduce(x, 100, TS_COMM_F32, TS_COMM_SUM));
+        snprintf(want, sizeof want, ": rank %d of %d has failed: no memory for 3 tensors",
+                 comm->size - 1, comm->size);
+        const char *said = strstr(ts_error_message(), " in the group ");
+        EXPECT(st == TS_ERR_RUN && said && strstr(said, want) && strlen(strstr(said, want)) == strlen(want),
+               "\"%s\"", ts_error_message());
+        ts_comm_shm_give_up(comm, ts_error_message());
+    }
+    ts_comm_destroy(&pair);
+}
+
 /* What is behind a ticket must be what its maker made, byte for byte and with its number. */
 static void tickets(ts_comm *comm)
 {
@@ -391,6 +418,8 @@ int main(int argc, char **argv)
     } else if (strcmp(what, "pieces") == 0) {
         ts_comm_mpi_limit(comm, 301);
         everything(comm, 5000);
+    } else if (strcmp(what, "gives-up") == 0) {
+        give_up(comm);
     } else if (strcmp(what, "bench") == 0 || strcmp(what, "mpi-bench") == 0) {
         bench(comm);
     } else {

@@ -117,3 +117,86 @@ ts_status ts_stages_layout(const char *text, int64_t **counts, int64_t *n)
     ts_str_deinit(&all);
     return st;
 }
+
+/* ---- a matrix ---- */
+
+static ts_status wrong_matrix(const reader *r)
+{
+    return ts_error(TS_ERR_USER,
+                    "--pipeline-num-transformer-layers %s: a row of numbers for each stage was expected, of "
+                    "as many in each, such as [[0,1],[1,1]*2,[1,0]]; see \"%s\" (character %lld)",
+                    r->text, r->at, (long long)(r->at - r->text) + 1);
+}
+
+static bool take(reader *r, char c)
+{
+    skip(r);
+    const bool is_it = *r->at == c;
+    r->at += is_it;
+    return is_it;
+}
+
+static bool number(reader *r, int64_t *n)
+{
+    char *end;
+    skip(r);
+    if (!isdigit((unsigned char)*r->at))
+        return false;
+    *n = strtol(r->at, &end, 10);
+    r->at = end;
+    return *n < LONGEST;
+}
+
+/* "[1,2]*3" into rows of `columns` numbers, which the first row says (0). */
+static ts_status read_row(reader *r, int64_t **v, size_t *cap, int64_t *rows, int64_t *columns)
+{
+    int64_t n = 0, times = 1;
+    const int64_t begin = *rows * *columns;
+    if (!take(r, '['))
+        return wrong_matrix(r);
+    for (int64_t x; number(r, &x); n++) {
+        TS_TRY(ts_grow(v, cap, (size_t)(begin + n) + 1, sizeof **v));
+        (*v)[begin + n] = x;
+    }
+    const bool closed = take(r, ']');
+    if (!closed || n == 0 || (*rows && n != *columns))
+        return wrong_matrix(r);
+    if (take(r, '*') && (!number(r, &times) || times < 1 || *rows + times > LONGEST / n))
+        return wrong_matrix(r);
+    *columns = n;
+    TS_TRY(ts_grow(v, cap, (size_t)(begin + n * times), sizeof **v));
+    for (int64_t i = n; i < n * times; i++)
+        (*v)[begin + i] = (*v)[begin + i - n];
+    *rows += times;
+    return TS_OK;
+}
+
+static ts_status read_matrix(reader *r, int64_t **v, int64_t *rows, int64_t *columns)
+{
+    size_t cap = 0;
+    *rows = *columns = 0;
+    bool open = take(r, '[');
+    while (open && !take(r, ']'))
+        TS_TRY(read_row(r, v, &cap, rows, columns));
+    skip(r);
+    return open && !*r->at ? TS_OK : wrong_matrix(r);
+}
+
+ts_status ts_stages_matrix(const char *text, int64_t stages, int64_t **counts, int64_t *n)
+{
+    reader r = { text, text };
+    int64_t *v = NULL, rows, columns;
+    ts_status st = read_matrix(&r, &v, &rows, &columns);
+    if (st == TS_OK && rows != stages)
+        st = ts_error(TS_ERR_USER,
+                      "--pipeline-num-transformer-layers %s has %lld rows: expected one for each of the "
+                      "%lld stages (--pipeline-model-parallel-size)",
+                      text, (long long)rows, (long long)stages);
+    if (st == TS_OK)
+        st = ts_alloc(counts, (size_t)(rows * columns), sizeof **counts);
+    for (int64_t i = 0; st == TS_OK && i < rows * columns; i++)
+        (*counts)[i % columns * rows + i / columns] = v[i];
+    *n = rows * columns;
+    ts_free(&v);
+    return st;
+}

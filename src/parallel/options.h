@@ -34,7 +34,7 @@ typedef struct ts_parallel_options {
     int64_t chunk_layers, chunks, group, first_layers, last_layers;
     bool embedding_counts, loss_counts;
     ts_option_list layer_list;
-    const char *layout;
+    const char *layout, *matrix;
     int schedule, method; /* ts_schedule_kind, ts_pipeline_method */
     bool nanopipe, detaches, in_advance, in_bubble;
     bool two;          /* the processes of `tensor` are x times y, which cut matrices both ways */

@@ -28,6 +28,8 @@ const ts_option ts_pipeline_option_rows[] = {
     ROW(TEXT, layout, "pipeline-model-parallel-layout", NULL, 0, 0, NULL,
         "what each stage has, chunk after chunk: E embedding, t layer, L output layer and loss; "
         "\"Et*3|t*4|t*4|t*3L\""),
+    ROW(TEXT, matrix, "pipeline-num-transformer-layers", NULL, 0, 0, NULL,
+        "the same as a matrix, a row a stage, a number a chunk: [[0,1],[1,1]*2,[1,0]]"),
     ROW(CHOICE, method, "schedules-method", "none", 0, 0, TS_CHOICES(TS_METHODS),
         "as --pipeline-schedule dualpipev"),
     ROW(FLAG, detaches, "dualpipev-dw-detach", NULL, 0, 0, NULL,
@@ -54,16 +56,17 @@ const size_t ts_pipeline_option_count =
 static ts_status check_shares(const ts_option_set *set)
 {
     static const char *const ways[] = { "num-layer-list", "pipeline-model-parallel-layout",
+                                        "pipeline-num-transformer-layers",
                                         "decoder-first-pipeline-num-layers",
                                         "decoder-last-pipeline-num-layers" };
     static const char *const chunks[] = { "num-layers-per-virtual-pipeline-stage",
                                           "num-virtual-stages-per-pipeline-rank" };
     static const char *const counts[] = { "account-for-embedding-in-pipeline-split",
                                           "account-for-loss-in-pipeline-split" };
-    for (int i = 0; i < 2; i++)
-        for (int k = i + 1; k < 4; k++)
+    for (int i = 0; i < 3; i++)
+        for (int k = i + 1; k < 5; k++)
             TS_TRY(ts_option_exclude(set, ways[i], ways[k]));
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 3; i++)
         for (int k = 0; k < 2; k++) {
             TS_TRY(ts_option_exclude(set, ways[i], chunks[k]));
             TS_TRY(ts_option_exclude(set, ways[i], counts[k]));
@@ -75,6 +78,7 @@ static ts_status check_shares(const ts_option_set *set)
 static ts_status check_schedule(const ts_parallel_options *o, const ts_option_set *set)
 {
     static const char *const fixed[] = { "num-layer-list", "pipeline-model-parallel-layout",
+                                         "pipeline-num-transformer-layers",
                                          "decoder-first-pipeline-num-layers",
                                          "decoder-last-pipeline-num-layers",
                                          "num-layers-per-virtual-pipeline-stage" };
@@ -99,7 +103,8 @@ void ts_pipeline_options_warn(const ts_parallel_options *o, const ts_option_set 
     static const char *const staged[] = { "num-layers-per-virtual-pipeline-stage",
                                           "num-virtual-stages-per-pipeline-rank",
                                           "microbatch-group-size-per-virtual-pipeline-stage",
-                                          "pipeline-model-parallel-layout", "num-layer-list",
+                                          "pipeline-model-parallel-layout",
+                                          "pipeline-num-transformer-layers", "num-layer-list",
                                           "decoder-first-pipeline-num-layers",
                                           "decoder-last-pipeline-num-layers", "use-nanopipe",
                                           "recompute-in-advance", "recompute-in-bubble" };

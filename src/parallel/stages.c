@@ -62,6 +62,16 @@ static ts_status from_layout(shares *h)
     return sum == h->slots ? TS_OK : not_so_many(h, "pipeline-model-parallel-layout", sum);
 }
 
+static ts_status from_matrix(shares *h)
+{
+    int64_t n, sum = 0;
+    TS_TRY(ts_stages_matrix(h->o->matrix, h->s->n_stages, &h->count, &n));
+    for (int64_t i = 0; i < n; i++)
+        sum += h->count[i];
+    h->s->n_chunks = n / h->s->n_stages;
+    return sum == h->slots ? TS_OK : not_so_many(h, "pipeline-num-transformer-layers", sum);
+}
+
 /* The first and the last stage have so many as they say, or an embedding (an output layer) that counts as
  * a layer; the others share the rest evenly. */
 static ts_status evenly(shares *h, int64_t chunks)
@@ -117,6 +127,8 @@ static ts_status whole(shares *h)
 static ts_status share_out(shares *h)
 {
     int64_t chunks;
+    if (h->s->n_stages > 1 && h->o->matrix)
+        return from_matrix(h);
     if (h->s->n_stages == 1)
         return whole(h);
     if (h->o->layer_list.n)

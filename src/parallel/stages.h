@@ -26,4 +26,7 @@ int64_t ts_stages_part(const ts_stages *s, int64_t stage, int64_t chunk);
 /* Layers of each part from --pipeline-model-parallel-layout: "Et*3|t*3|(tt|)*2tL". n receives the number
  * of its stages and parts, counts [n] is the caller's (ts_free). */
 ts_status ts_stages_layout(const char *text, int64_t **counts, int64_t *n) TS_NODISCARD;
+/* The same from MindSpeed's --pipeline-num-transformer-layers, "[[0,1],[1,1]*2,[1,0]]": a row a stage, a number
+ * a chunk. */
+ts_status ts_stages_matrix(const char *text, int64_t stages, int64_t **counts, int64_t *n) TS_NODISCARD;
 #endif

@@ -306,6 +306,26 @@ static void make_objective(ts_job *j)
         j->objective.recompute = (ts_recompute_plan){ 0 };
 }
 
+/* While the batch grows the schedule takes each of its sizes. */
+static ts_status check_ramp(const ts_job *j)
+{
+    const ts_batch_ramp *r = &j->ramp;
+    const int64_t chunk = j->o->train.micro_batch_size * j->mesh->size[TS_MESH_DP];
+    for (int64_t global = r->start; r->samples && global < r->full; global += r->increment) {
+        const ts_schedule_shape shape = { .n_stages = j->stages.n_stages,
+                                          .n_chunks = j->stages.n_chunks,
+                                          .n_micro = global / chunk,
+                                          .group = j->o->parallel.group,
+                                          .recompute = ts_parallel_recompute(&j->o->parallel) };
+        char why[512];
+        if (ts_schedule_fits(j->stages.schedule, &shape) == TS_OK)
+            continue;
+        snprintf(why, sizeof why, "%s", ts_error_message());
+        return ts_error(TS_ERR_USER, "--rampup-batch-size: with a batch of %lld, %s", (long long)global, why);
+    }
+    return TS_OK;
+}
+
 static ts_status make_trainer(ts_job *j)
 {
     enum { PATIENCE = 30 };
@@ -326,6 +346,7 @@ static ts_status make_trainer(ts_job *j)
     for (int p = 0; j->source && p < TS_DATA_PARTS; p++)
         a.feed.part[p] = ts_data_source_part(j->source, (ts_data_part)p);
     make_objective(j);
+    TS_TRY(check_ramp(j));
     return ts_trainer_create(&a, &j->trainer);
 }
 

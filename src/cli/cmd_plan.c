@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "dist/world.h"
 #include "plan/report.h"
+#include "plan/scale.h"
 #include "train/together.h"
 
 #include <stdio.h>
@@ -16,6 +17,17 @@ static const char usage[] =
     "example: tessera plan --load Llama-3-70B --seq-length 4096 --micro-batch-size 1 --global-batch-size 512\n"
     "    --world-size 64 --train-iters 1000 --lr 1e-4 --bf16 --recompute-granularity full";
 
+static ts_status print_scale(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p,
+                             int64_t rank)
+{
+    ts_str text = { 0 };
+    const ts_status st = ts_plan_scale(o, set, p, &text);
+    if (st == TS_OK && rank == 0)
+        fputs(text.s, stdout);
+    ts_str_deinit(&text);
+    return st;
+}
+
 static ts_status print_plan(const ts_job_options *o, const ts_option_set *set,
                             const ts_plan_options *p)
 {
@@ -23,6 +35,8 @@ static ts_status print_plan(const ts_job_options *o, const ts_option_set *set,
     ts_str text = { 0 };
     int64_t rank; /* under a launcher one process speaks */
     ts_comm_launched(&rank);
+    if (p->scale.n)
+        return print_scale(o, set, p, rank);
     ts_status st = ts_plan_run(o, set, p, &plan);
     if (st == TS_OK)
         st = p->json ? ts_plan_json(&plan, &text) : ts_plan_table(&plan, &text);

@@ -66,11 +66,14 @@ ts_status ts_comm_self_create(ts_comm **out) TS_NODISCARD;
  * NULL. */
 typedef struct ts_comm_sim_link {
     double bytes_per_second, latency;
+    /* of groups whose ranks are on one host, each of which has so many neighbours; ranks 0: as others */
+    double host_bytes_per_second, host_latency;
+    int ranks_of_a_host;
     void (*spend)(void *ctx, double seconds);
     void *ctx;
 } ts_comm_sim_link;
-/* What so much traffic takes over it. */
-double ts_comm_sim_seconds(const ts_comm_sim_link *link, const ts_comm_traffic *t);
+/* What so much traffic takes a simulated group, over the links between its ranks; another's: 0. */
+double ts_comm_sim_seconds(const ts_comm *sim, const ts_comm_traffic *t);
 ts_status ts_comm_sim_create(int rank, int size, const char *group, const ts_comm_sim_link *link,
                              ts_comm **out) TS_NODISCARD;
 

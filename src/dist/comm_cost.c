@@ -48,4 +48,5 @@ ts_comm_traffic ts_call_cost(const ts_comm_call *call, int rank, int size)
 void ts_traffic_add(ts_comm_traffic *sum, const ts_comm_traffic *t)
 {
     sum->calls += t->calls, sum->messages += t->messages, sum->bytes += t->bytes;
+    sum->seconds += t->seconds;
 }

@@ -15,6 +15,7 @@
 typedef struct ts_comm_traffic {
     int64_t calls, messages; /* messages and bytes that one rank sends */
     double bytes;
+    double seconds; /* of a simulated link; 0 of a real one */
 } ts_comm_traffic;
 
 /* Of one call, to rank `rank` of `size`. calls is 1. */

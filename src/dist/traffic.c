@@ -38,6 +38,7 @@ static void add(ts_comm_traffic *a, double n, const ts_comm_traffic *b)
 {
     const int64_t k = (int64_t)n;
     a->calls += k * b->calls, a->messages += k * b->messages, a->bytes += n * b->bytes;
+    a->seconds += n * b->seconds;
 }
 
 void ts_mesh_traffic_add(ts_traffic *a, double n, const ts_traffic *b)

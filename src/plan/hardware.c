@@ -46,6 +46,42 @@ static void from_preset(const cpu_preset *p, int threads, int local_ranks, ts_si
     snprintf(hw->name, sizeof hw->name, "%s", p->what);
 }
 
+/* A node of accelerators by their data sheets; good kernels reach `reached` of the products' peak. */
+typedef struct node_preset {
+    const char *name, *what;
+    int devices;                 /* of a node */
+    double peak_16, peak_f32;    /* dense, of a device; fp32 as its products are made in training */
+    double reached;
+    double bytes_per_second, memory_bytes; /* of a device */
+    double host_bytes_per_second, network_bytes_per_second; /* of a device, one way */
+} node_preset;
+
+/* Peaks, memory and links: data sheets of NVIDIA's A100, H100 and H200 SXM (NVLink 3 and 4, half of what is said
+ * of both ways; a 200 or 400 Gbit/s adapter a device) and Huawei's Atlas 800T A2 (Ascend 910B, HCCS, 200 Gbit/s). */
+static const node_preset nodes[] = {
+    { "a100", "NVIDIA A100 80 GB SXM, 8 a node", 8, 312e12, 156e12, 0.75, 2.0e12, 80e9, 300e9, 25e9 },
+    { "h100", "NVIDIA H100 80 GB SXM, 8 a node", 8, 989e12, 494e12, 0.65, 3.35e12, 80e9, 450e9, 50e9 },
+    { "h200", "NVIDIA H200 141 GB SXM, 8 a node", 8, 989e12, 494e12, 0.65, 4.8e12, 141e9, 450e9, 50e9 },
+    { "ascend-910b", "Ascend 910B 64 GB, 8 a node", 8, 376e12, 94e12, 0.7, 1.6e12, 64e9, 196e9, 25e9 },
+};
+
+static void from_node(const node_preset *p, ts_sim_hardware *hw)
+{
+    *hw = (ts_sim_hardware){ .is_gpu = true, .threads = 1,
+                             .flops_f32 = p->reached * p->peak_f32,
+                             .flops_16 = p->reached * p->peak_16,
+                             .attention_share = 0.6,
+                             .bytes_per_second = 0.85 * p->bytes_per_second,
+                             .seconds_per_launch = 5e-6,
+                             .network_bytes_per_second = 0.85 * p->network_bytes_per_second,
+                             .network_latency = 5e-6,
+                             .host_bytes_per_second = 0.8 * p->host_bytes_per_second,
+                             .host_latency = 3e-6,
+                             .flops_peak = p->peak_16,
+                             .memory_bytes = p->devices * p->memory_bytes };
+    snprintf(hw->name, sizeof hw->name, "%s", p->what);
+}
+
 /* ---- files ---- */
 
 typedef struct field {
@@ -64,6 +100,9 @@ static const field fields[] = {
     FIELD(seconds_per_launch, false, true),
     FIELD(network_bytes_per_second, false, false),
     FIELD(network_latency, false, true),
+    FIELD(host_bytes_per_second, false, true), /* 0: those of the network */
+    FIELD(host_latency, false, true),
+    FIELD(flops_peak, false, true), /* 0: not known */
     FIELD(memory_bytes, false, true),
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
@@ -84,7 +123,8 @@ static ts_status check_keys(const json_t *o, const char *file)
                 TS_ERR_USER,
                 "%s: there is no key %s in a description of hardware (name, kind, isa, "
                 "threads, flops_f32, flops_16, flops_8, attention_share, bytes_per_second, "
-                "seconds_per_launch, network_bytes_per_second, network_latency, memory_bytes)",
+                "seconds_per_launch, network_bytes_per_second, network_latency, host_bytes_per_second, "
+                "host_latency, flops_peak, memory_bytes)",
                 file, key);
     }
     return TS_OK;
@@ -196,13 +236,21 @@ ts_status ts_plan_hardware(const char *name, int threads, int ranks, int *local_
             return TS_OK;
         }
     }
+    for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
+        if (!strcmp(name, nodes[i].name)) {
+            place_ranks(ranks, nodes[i].devices, local_ranks);
+            from_node(&nodes[i], out);
+            return TS_OK;
+        }
+    }
     if (strpbrk(name, "./")) {
         place_ranks(ranks, 1, local_ranks);
         return from_file(name, threads, out);
     }
     return ts_error(
         TS_ERR_USER,
-        "--hardware %s: there is no such preset (here, epyc-9654, xeon-6248, laptop); a "
+        "--hardware %s: there is no such preset (here, epyc-9654, xeon-6248, laptop, "
+        "a100, h100, h200, ascend-910b); a "
         "description of your own is a JSON file",
         name);
 }

@@ -199,23 +199,33 @@ static ts_status kernels(const ts_plan_rank *r, ts_str *out)
             TS_TRY(ts_str_printf(
                 out, "  group %-8s%6lld %14s %12s %12s %6.1f%%\n", g->group,
                 (long long)g->sum.calls, human_count((double)g->sum.messages, "messages", a),
-                ts_human_bytes(g->sum.bytes, b), human_seconds(r->traffic_seconds[i], c),
-                100 * r->traffic_seconds[i] / r->seconds));
+                ts_human_bytes(g->sum.bytes, b), human_seconds(g->sum.seconds, c),
+                100 * g->sum.seconds / r->seconds));
     }
     return TS_OK;
 }
 
+static const char *utilisation(const ts_plan *p, char text[64])
+{
+    const double u = ts_plan_utilisation(p);
+    text[0] = 0;
+    if (u > 0)
+        snprintf(text, 64, ", %.1f %% of the peak's operations (MFU)", 100 * u);
+    return text;
+}
+
 ts_status ts_plan_table(const ts_plan *p, ts_str *out)
 {
-    char a[32];
+    char a[32], b[64];
     TS_TRY(head(p, out));
     for (int i = 0; i < p->n_ranks; i++) {
         TS_TRY(memory(&p->rank[i], p->n_ranks, out));
         TS_TRY(does_it_fit(p, &p->rank[i], out));
         TS_TRY(kernels(&p->rank[i], out));
     }
-    return ts_str_printf(out, "\na step takes about %s: %.0f tokens/s, pipeline bubble %.1f %%\n",
-                         human_seconds(p->step_seconds, a), p->tokens_per_second, 100 * p->bubble);
+    return ts_str_printf(out, "\na step takes about %s: %.0f tokens/s, pipeline bubble %.1f %%%s\n",
+                         human_seconds(p->step_seconds, a), p->tokens_per_second, 100 * p->bubble,
+                         utilisation(p, b));
 }
 
 /* ---- JSON ---- */
@@ -248,9 +258,10 @@ static json_t *plan_json(const ts_plan *p, json_t *hardware)
             json_decref(ranks);
             ranks = NULL;
         }
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "ranks", ranks, "step_seconds",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "ranks", ranks, "step_seconds",
                      ts_json_number(p->step_seconds), "tokens_per_second",
-                     ts_json_number(p->tokens_per_second), "bubble", ts_json_number(p->bubble),
+                     ts_json_number(p->tokens_per_second), "bubble", ts_json_number(p->bubble), "utilisation",
+                     ts_json_number(ts_plan_utilisation(p)),
                      "hardware", hardware);
 }
 

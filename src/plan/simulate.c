@@ -15,6 +15,8 @@ const ts_option ts_plan_option_rows[] = {
     ROW(TEXT, hardware, "hardware", "here", 0, 0,
         "what each process runs on: here (this machine, shared by the processes of a host), epyc-9654, xeon-6248, "
         "laptop, or a JSON file that describes it"),
+    ROW(LIST, scale, "scale", NULL, 0, 0,
+        "numbers of processes, as 128,1024,7968: a table of them, the batch grows with what shares it out"),
     ROW(FLAG, json, "json", NULL, 0, 0, "one JSON object instead of a table"),
 };
 const size_t ts_plan_option_count = sizeof ts_plan_option_rows / sizeof *ts_plan_option_rows;
@@ -113,16 +115,7 @@ static ts_status steps(const simulation *s, ts_trainer *t, counters *out)
     return TS_OK;
 }
 
-static void describe_traffic(const counters *c, const ts_sim_hardware *hw, ts_plan_rank *r)
-{
-    const ts_comm_sim_link link = { hw->network_bytes_per_second, hw->network_latency, NULL, NULL };
-    r->traffic = c->sent;
-    for (int i = 0; c->sent.group[i].group; i++)
-        r->traffic_seconds[i] = ts_comm_sim_seconds(&link, &c->sent.group[i].sum);
-}
-
-static void describe_rank(const simulation *s, const counters *c, const ts_sim_hardware *hw,
-                          ts_plan_rank *r)
+static void describe_rank(const simulation *s, const counters *c, ts_plan_rank *r)
 {
     *r = (ts_plan_rank){ .rank = s->comm->rank, .count = s->comm->size / s->mesh->size[TS_MESH_PP],
                          .tp = s->mesh->at[TS_MESH_TP], .cp = s->mesh->at[TS_MESH_CP],
@@ -133,7 +126,7 @@ static void describe_rank(const simulation *s, const counters *c, const ts_sim_h
     ts_device_peak_at(s->dev, r->peak_at);
     for (int i = 0; i < TS_KERNEL_COUNT; i++)
         r->flops += c->kernel[i].flops;
-    describe_traffic(c, hw, r);
+    r->traffic = c->sent;
     r->activation_bytes = c->seconds > 0 ? c->activation_seconds / c->seconds : 0;
     r->activation_seconds =
         c->activation_bytes > 0 ? c->activation_seconds / c->activation_bytes : 0;
@@ -149,6 +142,7 @@ typedef struct timing {
 static void describe_job(const ts_job *job, ts_plan *p)
 {
     const ts_trainer *t = job->trainer;
+    p->flops = ts_trainer_step_flops(t);
     p->parameters = ts_decoder_parameters(job->model.decoder);
     p->trained = ts_decoder_trained(job->model.decoder);
     p->layers = job->model.decoder->arch.n_layers;
@@ -188,19 +182,18 @@ static double unit_clock(void *simulated)
     return ts_sim_seconds(s->dev) - s->network;
 }
 
-static ts_status simulate(simulation *s, ts_job *job, ts_plan *p, ts_plan_rank *r, timing *y)
+static ts_status simulate(simulation *s, ts_job *job, ts_plan_rank *r, timing *y)
 {
     ts_trainer *t = job->trainer;
     counters c;
     t->pipeline.clock = unit_clock;
     t->pipeline.clock_ctx = s;
     TS_TRY(steps(s, t, &c));
-    describe_rank(s, &c, &p->hw, r);
+    describe_rank(s, &c, r);
     if (!y->of)
         TS_TRY(ts_alloc(&y->of, (size_t)(job->stages.n_stages * job->stages.n_chunks), sizeof *y->of));
     time_units(t, &c, y);
-    y->message = ts_comm_sim_seconds(&(ts_comm_sim_link){ p->hw.network_bytes_per_second,
-                                                          p->hw.network_latency, NULL, NULL },
+    y->message = ts_comm_sim_seconds(s->mesh->comm[TS_MESH_PP],
                                      &(ts_comm_traffic){ .messages = 1,
                                                          .bytes = (double)t->pipeline.passing.size });
     return TS_OK;
@@ -212,7 +205,13 @@ static ts_status one_rank(const ts_job_options *o, const ts_option_set *set, int
 {
     simulation s = { 0 };
     ts_job job;
-    const ts_comm_sim_link link = { p->hw.network_bytes_per_second, p->hw.network_latency, spend, &s };
+    const ts_sim_hardware *hw = &p->hw;
+    const ts_comm_sim_link link = { .bytes_per_second = hw->network_bytes_per_second,
+                                    .latency = hw->network_latency,
+                                    .host_bytes_per_second = hw->host_bytes_per_second,
+                                    .host_latency = hw->host_latency,
+                                    .ranks_of_a_host = hw->host_bytes_per_second > 0 ? p->ranks_of_a_host : 0,
+                                    .spend = spend, .ctx = &s };
     ts_status st = ts_sim_open_hardware(&p->hw, &s.dev);
     if (st == TS_OK)
         st = ts_comm_sim_create(rank, p->world_size, "world", &link, &s.comm);
@@ -226,7 +225,7 @@ static ts_status one_rank(const ts_job_options *o, const ts_option_set *set, int
         if (!p->rank)
             st = ts_alloc(&p->rank, (size_t)m->size[TS_MESH_PP], sizeof *p->rank);
         if (st == TS_OK)
-            st = simulate(&s, &job, p, &p->rank[p->n_ranks++], y);
+            st = simulate(&s, &job, &p->rank[p->n_ranks++], y);
         *next = ts_mesh_is_last_stage(m) ? -1 : ts_mesh_rank(m, TS_MESH_PP, rank, stage + 1);
         describe_job(&job, p);
         ts_job_close(&job);
@@ -309,6 +308,12 @@ void ts_plan_deinit(ts_plan *p)
 {
     ts_free(&p->rank);
     *p = (ts_plan){ 0 };
+}
+
+double ts_plan_utilisation(const ts_plan *p)
+{
+    const double peak = p->hw.flops_peak * p->world_size * p->step_seconds;
+    return peak > 0 ? p->flops / peak : 0;
 }
 
 const ts_plan_rank *ts_plan_worst(const ts_plan *p)

@@ -10,6 +10,7 @@
 typedef struct ts_plan_options {
     int64_t world_size;   /* 0: --nnodes times --nproc_per_node, or --worker_num, else 1 */
     const char *hardware; /* ts_plan_hardware's name */
+    ts_option_list scale; /* world sizes: see plan/scale.h */
     bool json;
 } ts_plan_options;
 extern const ts_option ts_plan_option_rows[];
@@ -24,7 +25,6 @@ typedef struct ts_plan_rank {
     ts_kernel_stat kernel[TS_KERNEL_COUNT];
     double flops, seconds, network_seconds;
     ts_traffic traffic;
-    double traffic_seconds[TS_TRAFFIC_GROUPS];
     double activation_bytes;   /* held on average over the step */
     double activation_seconds; /* that a byte of them lives on average */
 } ts_plan_rank;
@@ -43,6 +43,7 @@ typedef struct ts_plan {
     ts_schedule_kind schedule; /* of the stages */
     int64_t chunks;            /* of each */
     double step_seconds, tokens_per_second, bubble;
+    double flops; /* of a step, all processes, as Megatron counts them */
 } ts_plan;
 
 /* The options are pretrain's; no data file is looked at, and of --load only the description. *out is
@@ -50,6 +51,8 @@ typedef struct ts_plan {
 ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p,
                       ts_plan *out) TS_NODISCARD;
 void ts_plan_deinit(ts_plan *p);
+/* flops beside what the hardware's data sheet says it could do in a step; 0: not known. */
+double ts_plan_utilisation(const ts_plan *p);
 /* The one with most memory. */
 const ts_plan_rank *ts_plan_worst(const ts_plan *p);
 #endif

@@ -96,6 +96,37 @@ static void messages(void **state)
     ts_comm_destroy(&c);
 }
 
+/* Ranks of one host have a link of their own, whatever group they are in. */
+static void hosts(void **state)
+{
+    (void)state;
+    double seconds = 0;
+    const ts_comm_sim_link link = { .bytes_per_second = 1e9, .latency = 1e-3, .spend = spend,
+                                    .ctx = &seconds, .host_bytes_per_second = 1e11,
+                                    .host_latency = 1e-5, .ranks_of_a_host = 8 };
+    const int near[] = { 8, 10, 15 }, far[] = { 7, 8, 10 };
+    const ts_comm_call call = ts_all_reduce(nowhere, 300, TS_COMM_F32, TS_COMM_SUM); /* 4 messages */
+    ts_comm *c, *g;
+    assert_int_equal(ts_comm_sim_create(10, 64, "world", &link, &c), TS_OK);
+    assert_int_equal(ts_comm_group(c, "tp", near, 3, &g), TS_OK);
+    seconds = 0;
+    assert_int_equal(ts_comm_run(g, call), TS_OK);
+    assert_true(fabs(seconds - (4e-5 + 1.6e-8)) < 1e-12 && fabs(g->traffic.seconds - seconds) < 1e-15);
+    ts_comm_destroy(&g);
+    assert_int_equal(ts_comm_group(c, "dp", far, 3, &g), TS_OK);
+    seconds = 0;
+    assert_int_equal(ts_comm_run(g, call), TS_OK);
+    assert_true(fabs(seconds - (4e-3 + 1.6e-6)) < 1e-12);
+    assert_true(ts_comm_sim_seconds(c, &g->traffic) > 1e-3);
+    ts_comm_destroy(&g);
+    ts_comm_destroy(&c);
+    assert_int_equal(ts_comm_sim_create(3, 8, "world", &link, &c), TS_OK); /* all of it on one */
+    seconds = 0;
+    assert_int_equal(ts_comm_run(c, ts_broadcast(nowhere, 250, TS_COMM_F32, 0)), TS_OK);
+    assert_true(seconds < 1e-4);
+    ts_comm_destroy(&c);
+}
+
 /* A group of a made-up one is made up, over the same link. */
 static void groups(void **state)
 {
@@ -153,7 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(traffic_of_each),
                                         cmocka_unit_test(alone_costs_nothing),
-                                        cmocka_unit_test(messages), cmocka_unit_test(groups),
+                                        cmocka_unit_test(messages), cmocka_unit_test(hosts), cmocka_unit_test(groups),
                                         cmocka_unit_test(reducers) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Text as roff takes it: no word is a request or an escape, and a hyphen is the one that is typed. */
+/* Text as roff takes it: no word is a request or an escape, and a hyphen is the one that is typed. Long
+ * lists of choices may be broken. */
 static ts_status put(ts_str *out, const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -18,6 +19,8 @@ static ts_status put(ts_str *out, const char *s, size_t n)
             TS_TRY(ts_str_puts(out, "\\-"));
         else if (s[i] == '\\')
             TS_TRY(ts_str_puts(out, "\\e"));
+        else if (s[i] == '|' && i > 0 && isalnum((unsigned char)s[i - 1]))
+            TS_TRY(ts_str_puts(out, "|\\:")); /* a line may end there */
         else
             TS_TRY(ts_str_add(out, &s[i], 1));
     }
@@ -74,7 +77,7 @@ static ts_status put_row(void *ctx, const ts_option *r, bool begins)
         return ts_str_puts(p->out, "\\fR");
     }
     if (!p->options)
-        TS_TRY(ts_str_puts(p->out, ".SH OPTIONS\n"));
+        TS_TRY(ts_str_puts(p->out, ".SH OPTIONS\n.ad l\n"));
     p->options = true;
     if (begins)
         TS_TRY(ts_str_printf(p->out, ".SS %s\n", r->group));

@@ -25,8 +25,9 @@
 
 typedef enum ts_ckpt_part { TS_CKPT_MODEL, TS_CKPT_OPTIMIZER, TS_CKPT_PARTS } ts_ckpt_part;
 
-/* One tensor; names are unique over both parts. Every rank brings the same list; each tensor is held whole
- * by all ranks, or by those of a group (ts_ckpt_options.group_of), who share the writing of it. */
+/* One tensor; names are unique over both parts. Every rank brings the same list; each tensor is held by all
+ * ranks, or by those of a group (ts_ckpt_options.group_of), who share the writing of it. A rank that writes it
+ * (ts_checkpointer_writes) brings it whole. */
 typedef struct ts_ckpt_tensor {
     const char *name; /* borrowed during the call */
     ts_ckpt_part part;
@@ -71,6 +72,10 @@ ts_status ts_checkpointer_create(const ts_ckpt_options *options, ts_comm *world,
  * save is finished first; had it failed, that is logged as a warning. */
 ts_status ts_checkpointer_save(ts_checkpointer *c, int64_t iteration, const ts_ckpt_tensor *tensors,
                                int64_t n, const char *state_json) TS_NODISCARD;
+
+/* Which of the tensors this rank will write [n]: their data are read, the others' not looked at. */
+ts_status ts_checkpointer_writes(const ts_checkpointer *c, const ts_ckpt_tensor *tensors, int64_t n,
+                                 bool *writes) TS_NODISCARD;
 
 /* For the end of each step: publishes a background save whose files are written on all ranks, and
  * returns its status then, else TS_OK at once. Costs nothing when no save is under way. */

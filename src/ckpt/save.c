@@ -112,6 +112,27 @@ static ts_status prepare(ts_checkpointer *c, job *j, const ts_ckpt_tensor *tenso
     return TS_OK;
 }
 
+/* A plan puts tensors in another order: each says by its data where it stood. */
+ts_status ts_checkpointer_writes(const ts_checkpointer *c, const ts_ckpt_tensor *tensors, int64_t n,
+                                 bool *writes)
+{
+    ckpt_plan p = { 0 };
+    ts_ckpt_tensor *told;
+    TS_TRY(ts_alloc(&told, (size_t)n, sizeof *told));
+    for (int64_t i = 0; i < n; i++) {
+        told[i] = tensors[i];
+        told[i].data = &told[i];
+    }
+    const ts_status st = ckpt_plan_make(told, n, c->options.max_shard_bytes, c->world->size,
+                                        c->options.group_of, &p);
+    for (const ckpt_shard *s = p.shards; s < p.shards + p.n_shards; s++)
+        for (int64_t k = s->first; k < s->first + s->n; k++)
+            writes[(const ts_ckpt_tensor *)p.tensors[k].data - told] = s->writer == c->world->rank;
+    ckpt_plan_deinit(&p);
+    ts_free(&told);
+    return st;
+}
+
 static ts_status check_alike(ts_comm *world, const ckpt_plan *p)
 {
     int64_t v[2] = { p->digest, -p->digest };

@@ -62,8 +62,10 @@ static ts_status state_text(const ts_trainer *t, const ts_model *m, const ts_opt
 typedef enum kind { VALUES, FIRST_MOMENT, SECOND_MOMENT, KINDS } kind;
 
 typedef struct tensor_list {
-    ts_saved *of; /* [n] what this process holds; then all that is saved */
-    ts_ckpt_tensor *t;
+    ts_saved *of;      /* [n] what this stage holds; then all that is saved */
+    ts_ckpt_tensor *t; /* [n] the same, for the checkpointer */
+    bool *writes;      /* [n] which of them this process writes */
+    bool *wants;       /* [parameters] of one kind */
     int64_t n;
     ts_whole whole[KINDS];
 } tensor_list;
@@ -74,36 +76,39 @@ static bool keeps(const ts_trainer *t, kind k)
     return k == VALUES || (!t->o->no_save_optim && (k == FIRST_MOMENT ? t->optim.m : t->optim.v));
 }
 
-static ts_status collect(const ts_trainer *t, tensor_list *l)
+/* The order of what is saved: all values, then each parameter's moments. */
+static int64_t key_of(const ts_trainer *t, const ts_param *p, kind k)
 {
-    const ts_optimizer *z = &t->optim;
-    for (kind k = VALUES; k < KINDS; k++) {
-        if (!keeps(t, k))
-            continue;
-        TS_TRY(ts_whole_join(&l->whole[k], t->sharers->share, t->objective->params,
-                             k == VALUES ? NULL : k == FIRST_MOMENT ? z->m : z->v,
-                             k == FIRST_MOMENT ? z->m_dtype : z->v_dtype));
-        TS_TRY(ts_whole_collect(&l->whole[k], t->mesh->comm[TS_MESH_TP]));
-    }
-    return TS_OK;
+    return k == VALUES ? p->id : t->objective->params->next_id + 2 * p->id + k - FIRST_MOMENT;
 }
 
+/* Whose it is, if this stage brings it: NULL otherwise. */
+static const ts_param *param_of(const ts_trainer *t, const ts_saved *s, kind *k)
+{
+    const ts_param_set *set = t->objective->params;
+    const int64_t moment = s->key - set->next_id, id = moment < 0 ? s->key : moment / 2;
+    *k = moment < 0 ? VALUES : FIRST_MOMENT + (kind)(moment % 2);
+    for (size_t i = 0; i < set->n && s->tensor.holder == t->mesh->at[TS_MESH_PP]; i++)
+        if (set->p[i]->id == id)
+            return set->p[i];
+    return NULL;
+}
+
+/* Its data come later. */
 static void add_tensor(const ts_trainer *t, tensor_list *l, size_t i, kind k)
 {
     static const char *const prefix[] = { "", "optimizer.exp_avg.", "optimizer.exp_avg_sq." };
     const ts_param *p = t->objective->params->p[i];
-    const void *data = keeps(t, k) ? ts_whole_of(&l->whole[k], p) : NULL;
-    if (!data)
+    if (!keeps(t, k) || !ts_whole_has(&l->whole[k], p))
         return;
     ts_saved *s = &l->of[l->n++];
     snprintf(s->name, sizeof s->name, "%s%s", prefix[k], p->name);
-    s->key = k == VALUES ? p->id : t->objective->params->next_id + 2 * p->id + k - FIRST_MOMENT;
+    s->key = key_of(t, p, k);
     s->tensor = (ts_ckpt_tensor){
         .part = k == VALUES ? TS_CKPT_MODEL : TS_CKPT_OPTIMIZER,
         .dtype = ts_whole_type(&l->whole[k], p) == TS_DTYPE_BF16 ? TS_ST_BF16 : TS_ST_F32,
         .rank = p->rank,
         .shape = { p->place.dim[0].whole, p->rank > 1 ? p->place.dim[1].whole : 1 },
-        .data = data,
         .rows = p->place.dim[0].whole
     };
 }
@@ -111,6 +116,10 @@ static void add_tensor(const ts_trainer *t, tensor_list *l, size_t i, kind k)
 static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
 {
     const ts_param_set *p = t->objective->params;
+    const ts_optimizer *z = &t->optim;
+    ts_whole_init(&l->whole[VALUES], p, NULL, TS_DTYPE_F32);
+    ts_whole_init(&l->whole[FIRST_MOMENT], p, z->m, z->m_dtype);
+    ts_whole_init(&l->whole[SECOND_MOMENT], p, z->v, z->v_dtype);
     TS_TRY(ts_alloc(&l->of, p->n * KINDS, sizeof *l->of));
     for (size_t i = 0; i < p->n; i++)
         add_tensor(t, l, i, VALUES);
@@ -118,19 +127,52 @@ static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
         add_tensor(t, l, i, FIRST_MOMENT);
         add_tensor(t, l, i, SECOND_MOMENT);
     }
-    return TS_OK;
+    return ts_alloc(&l->wants, p->n, sizeof *l->wants);
 }
 
-/* What all stages have. */
-static ts_status list_all(const ts_trainer *t, tensor_list *l)
+/* What all stages have, and what of it this process writes. */
+static ts_status list_all(const ts_trainer *t, const ts_checkpointer *c, tensor_list *l)
 {
     TS_TRY(ts_stage_list(t->mesh->comm[TS_MESH_PP], &l->of, &l->n));
     TS_TRY(ts_alloc(&l->t, (size_t)l->n, sizeof *l->t));
+    TS_TRY(ts_alloc(&l->writes, (size_t)l->n, sizeof *l->writes));
     for (int64_t i = 0; i < l->n; i++) {
         l->t[i] = l->of[i].tensor;
         l->t[i].name = l->of[i].name;
     }
+    return ts_checkpointer_writes(c, l->t, l->n, l->writes);
+}
+
+/* What this process writes of each kind. */
+static ts_status collect(const ts_trainer *t, tensor_list *l)
+{
+    const ts_whole_comms comms = { ts_trainer_sharers(t), t->mesh->comm[TS_MESH_TP] };
+    kind is;
+    for (kind k = VALUES; k < KINDS; k++) {
+        memset(l->wants, 0, t->objective->params->n * sizeof *l->wants);
+        for (int64_t i = 0; i < l->n; i++) {
+            const ts_param *p = param_of(t, &l->of[i], &is);
+            if (p && is == k)
+                l->wants[p->index] = l->writes[i];
+        }
+        if (keeps(t, k))
+            TS_TRY(ts_whole_collect(&l->whole[k], &comms, l->wants));
+    }
+    for (int64_t i = 0; i < l->n; i++) {
+        const ts_param *p = param_of(t, &l->of[i], &is);
+        l->t[i].data = p ? ts_whole_of(&l->whole[is], p) : NULL;
+    }
     return TS_OK;
+}
+
+static void free_tensors(tensor_list *l)
+{
+    for (kind k = VALUES; k < KINDS; k++)
+        ts_whole_deinit(&l->whole[k]);
+    ts_free(&l->t);
+    ts_free(&l->of);
+    ts_free(&l->writes);
+    ts_free(&l->wants);
 }
 
 int64_t ts_trainer_state_bytes(const ts_trainer *t)
@@ -169,22 +211,19 @@ ts_status ts_trainer_save(ts_trainer *t, const ts_model *m, ts_checkpointer *c,
     if (st == TS_OK)
         st = ts_gather_finish(&t->gather);
     if (st == TS_OK)
-        st = collect(t, &l);
-    if (st == TS_OK)
         st = list_tensors(t, &l);
     if (st == TS_OK)
         st = state_text(t, m, options, &state);
-    st = ts_comm_agree(t->comm, st); /* other groups know nothing of this one's failure */
+    st = ts_comm_agree(t->comm, st);
     if (st == TS_OK)
-        st = ts_comm_agree(t->comm, list_all(t, &l));
+        st = ts_comm_agree(t->comm, list_all(t, c, &l));
+    if (st == TS_OK)
+        st = ts_comm_agree(t->comm, collect(t, &l)); /* other stages know nothing of this one's failure */
     if (st == TS_OK)
         st = ts_checkpointer_save(c, t->iteration, l.t, l.n, state.s);
     ts_trainer_book_copies(t, (int64_t)ts_checkpointer_staging(c));
     ts_str_deinit(&state);
-    for (kind k = VALUES; k < KINDS; k++)
-        ts_whole_deinit(&l.whole[k]);
-    ts_free(&l.t);
-    ts_free(&l.of);
+    free_tensors(&l);
     return st;
 }
 

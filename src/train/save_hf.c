@@ -130,12 +130,17 @@ ts_status ts_job_save_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype)
     const int first = ts_mesh_rank(j->mesh, TS_MESH_PP, j->comm->rank, 0);
     whole_model m = { .model = &j->model };
     ts_status st = ts_gather_finish(&j->trainer->gather);
+    const ts_param_set *params = &j->model.decoder->params;
+    bool *wants = NULL; /* all, for the ranks that write and serve; the others nothing */
+    ts_whole_init(&m.values, params, NULL, TS_DTYPE_F32);
+    if (st == TS_OK && first != 0)
+        st = ts_alloc(&wants, params->n, sizeof *wants);
+    st = ts_comm_agree(j->comm, st);
     if (st == TS_OK)
-        st = ts_whole_join(&m.values, j->sharers.share, &j->model.decoder->params, NULL,
-                           TS_DTYPE_F32);
-    /* only the groups of the ranks that write and serve */
-    if (st == TS_OK && j->mesh->at[TS_MESH_DP_CP] == 0)
-        st = ts_whole_collect(&m.values, j->mesh->comm[TS_MESH_TP]);
+        st = ts_whole_collect(&m.values,
+                              &(ts_whole_comms){ ts_trainer_sharers(j->trainer), j->mesh->comm[TS_MESH_TP] },
+                              wants);
+    ts_free(&wants);
     TS_TRY(ts_comm_agree(j->comm, st));
     if (first == 0)
         st = write_or_serve(j, &m, folder, &s);

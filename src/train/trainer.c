@@ -89,7 +89,8 @@ ts_status ts_trainer_create(const ts_trainer_args *a, ts_trainer **out)
     ts_trainer *t;
     TS_TRY(ts_alloc(&t, 1, sizeof *t));
     *t = (ts_trainer){ .o = a->o, .dev = a->dev, .comm = a->mesh->world, .mesh = a->mesh,
-                        .sharers = a->sharers, .objective = a->objective };
+                        .nobody.share = a->mesh->comm[TS_MESH_DP_CP], .objective = a->objective };
+    t->sharers = a->sharers ? a->sharers : &t->nobody;
     ts_loss_scaler_init(&t->scaler, a->o, a->fp16);
     const ts_status st = make(t, a);
     if (st != TS_OK)

@@ -13,28 +13,91 @@ static void put(const ts_place *place, const char *share, size_t size, char *who
     }
 }
 
-/* Buffers for one tensor at a time. Shares may overlap. */
+/* ---- of one kind ---- */
+
+void ts_whole_init(ts_whole *w, const ts_param_set *params, const ts_storage *own, ts_dtype type)
+{
+    *w = (ts_whole){ .params = params, .own = own ? own : params->master,
+                     .type = own ? type : TS_DTYPE_F32 };
+}
+
+void ts_whole_deinit(ts_whole *w)
+{
+    for (size_t i = 0; w->data && i < w->params->n; i++)
+        ts_free(&w->data[i]);
+    ts_free(&w->data);
+    *w = (ts_whole){ 0 };
+}
+
+/* Whether p's are in the array of own shares. */
+static bool is_own(const ts_whole *w, const ts_param *p) { return w->own && ts_param_is_trained(p); }
+
+ts_dtype ts_whole_type(const ts_whole *w, const ts_param *p) { return is_own(w, p) ? w->type : p->dtype; }
+
+bool ts_whole_has(const ts_whole *w, const ts_param *p)
+{
+    return is_own(w, p) || !w->own || w->own == w->params->master;
+}
+
+static bool is_shared(const ts_whole *w, const ts_param *p)
+{
+    return is_own(w, p) && !ts_shards_alone(&w->params->shards);
+}
+
+/* In the device's memory, of one that is not shared out. */
+static const void *here(const ts_whole *w, const ts_param *p)
+{
+    return is_own(w, p) ? (char *)w->own->data + (size_t)p->offset * ts_dtype_size(w->type) : p->value;
+}
+
+const void *ts_whole_of(const ts_whole *w, const ts_param *p)
+{
+    if (!ts_whole_has(w, p))
+        return NULL;
+    if (w->data && w->data[p->index])
+        return w->data[p->index];
+    return is_shared(w, p) || (w->data && !ts_place_is_whole(&p->place)) ? NULL : here(w, p);
+}
+
+/* ---- one tensor ---- */
+
 typedef struct collector {
-    ts_comm *group;
-    ts_device *dev;
-    ts_place *place; /* [group] */
-    int64_t *counts; /* [group] bytes of each one's share, [group] where it begins */
-    char *mine, *all;
+    const ts_whole *w;
+    const ts_whole_comms *comms;
+    ts_place *place;                 /* [group] */
+    int64_t *counts, *share_counts;  /* [2 * group], [2 * sharers]: bytes of each one's, where it begins */
+    char *share, *all, *whole;       /* of this process of the group; all of the group's; in their order */
 } collector;
+
+/* Of all that bring tensors together with this process. */
+static ts_status agree(const ts_whole_comms *c, ts_status st)
+{
+    st = ts_comm_agree(c->group, st);
+    return c->sharers ? ts_comm_agree(c->sharers, st) : st;
+}
 
 static ts_status open_collector(collector *c)
 {
-    const size_t n = (size_t)c->group->size;
+    const size_t n = (size_t)c->comms->group->size;
     TS_TRY(ts_alloc(&c->place, n, sizeof *c->place));
+    TS_TRY(ts_alloc(&c->share_counts, 2 * (size_t)(c->comms->sharers ? c->comms->sharers->size : 0), sizeof *c->share_counts));
     return ts_alloc(&c->counts, 2 * n, sizeof *c->counts);
+}
+
+static bool is_cut(const collector *c, const ts_param *p)
+{
+    return c->comms->group->size > 1 && !ts_place_is_whole(&p->place);
 }
 
 /* Bytes of everyone's share of p. */
 static ts_status measure(collector *c, const ts_param *p, size_t size, int64_t *total)
 {
-    const int n = c->group->size;
-    TS_TRY(ts_comm_run(c->group, ts_all_gather(&p->place, c->place, sizeof *c->place, TS_COMM_U8)));
+    ts_comm *group = c->comms->group;
+    const int n = group->size;
     *total = 0;
+    if (!is_cut(c, p))
+        return TS_OK;
+    TS_TRY(ts_comm_run(group, ts_all_gather(&p->place, c->place, sizeof *c->place, TS_COMM_U8)));
     for (int r = 0; r < n; r++) {
         c->counts[r] = ts_place_count(&c->place[r]) * (int64_t)size;
         c->counts[n + r] = *total;
@@ -43,125 +106,100 @@ static ts_status measure(collector *c, const ts_param *p, size_t size, int64_t *
     return TS_OK;
 }
 
-/* Room, and the own share in it. */
-static ts_status prepare(collector *c, const ts_param *p, const void *share, size_t size,
-                         int64_t total, char **whole)
+static ts_status make_room(collector *c, const ts_param *p, size_t size, int64_t total)
 {
-    const size_t mine = (size_t)ts_param_count(p) * size;
-    TS_TRY(ts_alloc(&c->mine, mine, 1));
+    TS_TRY(ts_alloc(&c->share, (size_t)ts_param_count(p) * size, 1));
+    if (!is_cut(c, p))
+        return TS_OK;
     TS_TRY(ts_alloc(&c->all, (size_t)total, 1));
-    TS_TRY(ts_alloc(whole, (size_t)ts_place_whole_count(&p->place) * size, 1));
-    return ts_device_read(c->dev, c->mine, share, mine);
+    return ts_alloc(&c->whole, (size_t)ts_place_whole_count(&p->place) * size, 1);
 }
 
-static ts_status exchange(collector *c, size_t size, char *whole)
+/* What unit u has of p, from all sharers. */
+static ts_status join_unit(collector *c, const ts_param *p, int64_t u, int64_t size)
 {
-    const int n = c->group->size;
-    TS_TRY(ts_comm_run(c->group, ts_all_gather_v(c->mine, c->counts[c->group->rank], c->all, c->counts,
-                                                 c->counts + n, TS_COMM_U8)));
-    for (int r = 0; r < n; r++)
-        put(&c->place[r], c->all + c->counts[n + r], size, whole);
+    const ts_shards *s = &c->w->params->shards;
+    const int64_t first = p->offset, last = first + ts_param_count(p);
+    const int n = s->o.size, me = s->o.rank;
+    int64_t *counts = c->share_counts, *offsets = counts + n;
+    for (int r = 0; r < n; r++) {
+        const int64_t begin = ts_shard_begin(s, u, r), end = ts_shard_begin(s, u, r + 1),
+                      from = begin > first ? begin : first, to = end < last ? end : last;
+        counts[r] = from < to ? (to - from) * size : 0;
+        offsets[r] = from < to ? (from - first) * size : 0;
+    }
+    const int64_t at = first + offsets[me] / size - ts_shard_begin(s, u, me) + s->own[u];
+    if (counts[me])
+        TS_TRY(ts_device_read(p->set->dev, c->share + offsets[me], (char *)c->w->own->data + at * size,
+                              (size_t)counts[me]));
+    return ts_comm_run(c->comms->sharers, ts_all_gather_v(c->share + offsets[me], counts[me], c->share, counts,
+                                                          offsets, TS_COMM_U8));
+}
+
+/* What this process of the tensor-parallel group has. */
+static ts_status join(collector *c, const ts_param *p, size_t size)
+{
+    const ts_shards *s = &c->w->params->shards;
+    if (!is_shared(c->w, p))
+        return ts_device_read(p->set->dev, c->share, here(c->w, p), (size_t)ts_param_count(p) * size);
+    const int64_t last = ts_shard_unit(s, p->offset + ts_param_count(p) - 1);
+    for (int64_t u = ts_shard_unit(s, p->offset); u <= last; u++)
+        TS_TRY(join_unit(c, p, u, (int64_t)size));
     return TS_OK;
 }
 
-static ts_status collect_one(collector *c, const ts_param *p, const void *share, size_t size,
-                             char **whole)
+static ts_status exchange(collector *c, const ts_param *p, size_t size)
 {
+    ts_comm *group = c->comms->group;
+    const int n = group->size;
+    if (!is_cut(c, p))
+        return TS_OK;
+    TS_TRY(ts_comm_run(group, ts_all_gather_v(c->share, c->counts[group->rank], c->all, c->counts,
+                                              c->counts + n, TS_COMM_U8)));
+    for (int r = 0; r < n; r++)
+        put(&c->place[r], c->all + c->counts[n + r], size, c->whole);
+    return TS_OK;
+}
+
+static ts_status collect_one(collector *c, const ts_param *p, char **out)
+{
+    const size_t size = ts_dtype_size(ts_whole_type(c->w, p));
     int64_t total;
     ts_status st = measure(c, p, size, &total);
     if (st == TS_OK)
-        st = ts_comm_agree(c->group, prepare(c, p, share, size, total, whole));
+        st = agree(c->comms, make_room(c, p, size, total));
     if (st == TS_OK)
-        st = exchange(c, size, *whole);
-    ts_free(&c->mine);
+        st = join(c, p, size);
+    if (st == TS_OK)
+        st = exchange(c, p, size);
+    char **got = is_cut(c, p) ? &c->whole : &c->share;
+    if (st == TS_OK && out)
+        *out = *got, *got = NULL;
+    ts_free(&c->share);
     ts_free(&c->all);
+    ts_free(&c->whole);
     return st;
 }
 
-/* The share of this process of a tensor-parallel group. */
-static const void *share_of(const ts_whole *w, const ts_param *p)
-{
-    const char *all = w->flat ? w->flat : w->own ? w->own->data : NULL;
-    if (!all || (!ts_param_is_trained(p) && w->own == w->params->master))
-        return p->value;
-    return ts_param_is_trained(p) ? all + (size_t)p->offset * ts_dtype_size(w->type) : NULL;
-}
-
-ts_dtype ts_whole_type(const ts_whole *w, const ts_param *p)
-{
-    return w->own && ts_param_is_trained(p) ? w->type : p->dtype;
-}
-
-const void *ts_whole_of(const ts_whole *w, const ts_param *p)
-{
-    return w->data && w->data[p->index] ? w->data[p->index] : share_of(w, p);
-}
-
-/* One unit: the own share in its place, and then the others'. */
-static ts_status join_unit(ts_whole *w, ts_comm *sharers, int64_t u, int64_t *counts)
-{
-    const ts_shards *s = &w->params->shards;
-    const size_t size = ts_dtype_size(w->type);
-    const int n = sharers->size, me = sharers->rank;
-    char *all = w->flat + (size_t)s->begin[u] * size;
-    for (int r = 0; r < n; r++) {
-        counts[n + r] = (ts_shard_begin(s, u, r) - s->begin[u]) * (int64_t)size;
-        counts[r] = (ts_shard_begin(s, u, r + 1) - s->begin[u]) * (int64_t)size - counts[n + r];
-    }
-    char *mine = all + counts[n + me];
-    TS_TRY(ts_device_read(w->params->dev, mine, (char *)w->own->data + (size_t)s->own[u] * size,
-                          (size_t)counts[me]));
-    return ts_comm_run(sharers, ts_all_gather_v(mine, counts[me], all, counts, counts + n, TS_COMM_U8));
-}
-
-ts_status ts_whole_join(ts_whole *w, ts_comm *sharers, const ts_param_set *params, const ts_storage *own,
-                        ts_dtype type)
-{
-    int64_t *counts = NULL;
-    *w = (ts_whole){ .params = params, .own = own ? own : params->master,
-                     .type = own ? type : TS_DTYPE_F32 };
-    if (!w->own || ts_shards_alone(&params->shards))
-        return TS_OK;
-    ts_status st = ts_alloc(&counts, 2 * (size_t)sharers->size, sizeof *counts);
-    if (st == TS_OK)
-        st = ts_alloc(&w->flat, (size_t)params->total * ts_dtype_size(w->type), 1);
-    st = ts_comm_agree(sharers, st);
-    for (int64_t u = 0; st == TS_OK && u < params->shards.n_units; u++)
-        st = join_unit(w, sharers, u, counts);
-    ts_free(&counts);
-    if (st != TS_OK)
-        ts_whole_deinit(w);
-    return st;
-}
-
-ts_status ts_whole_collect(ts_whole *w, ts_comm *group)
+ts_status ts_whole_collect(ts_whole *w, const ts_whole_comms *comms, const bool *wants)
 {
     const ts_param_set *params = w->params;
-    collector c = { .group = group, .dev = params->dev };
-    if (group->size == 1)
+    collector c = { .w = w, .comms = comms };
+    if (comms->group->size == 1 && ts_shards_alone(&params->shards))
         return TS_OK;
     ts_status st = ts_alloc(&w->data, params->n, sizeof *w->data);
     if (st == TS_OK)
         st = open_collector(&c);
-    st = ts_comm_agree(group, st);
+    st = agree(comms, st);
     for (size_t i = 0; st == TS_OK && i < params->n; i++) {
         const ts_param *p = params->p[i];
-        const void *data = ts_place_is_whole(&p->place) ? NULL : share_of(w, p);
-        if (data)
-            st = collect_one(&c, p, data, ts_dtype_size(ts_whole_type(w, p)), &w->data[i]);
+        if (ts_whole_has(w, p) && (is_shared(w, p) || is_cut(&c, p)))
+            st = collect_one(&c, p, !wants || wants[i] ? &w->data[i] : NULL);
     }
     ts_free(&c.place);
     ts_free(&c.counts);
+    ts_free(&c.share_counts);
     if (st != TS_OK)
         ts_whole_deinit(w);
     return st;
-}
-
-void ts_whole_deinit(ts_whole *w)
-{
-    for (size_t i = 0; w->data && i < w->params->n; i++)
-        ts_free(&w->data[i]);
-    ts_free(&w->data);
-    ts_free(&w->flat);
-    *w = (ts_whole){ 0 };
 }

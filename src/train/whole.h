@@ -1,5 +1,6 @@
-/* Whole tensors of what processes share out, for who writes files: first what is shared out among those
- * that train the same parameters (tensor/shards.h), then what a tensor-parallel group has cut. */
+/* Whole tensors of what processes share out, for who writes files: one after the other, each brought together
+ * from those that share it out (tensor/shards.h) and from the tensor-parallel group that has cut it, and kept
+ * by the process that wants it. */
 #ifndef TS_TRAIN_WHOLE_H
 #define TS_TRAIN_WHOLE_H
 #include "dist/comm.h"
@@ -10,21 +11,25 @@ typedef struct ts_whole {
     const ts_param_set *params;
     const ts_storage *own; /* in an array of own shares; NULL: where the values are */
     ts_dtype type;         /* of own */
-    char *flat;            /* host memory, like the set's flat arrays: all shares; NULL: there is one */
-    char **data; /* [n] host memory, row-major; NULL: the parameter is here whole already */
+    char **data; /* [n] host memory, row-major; NULL: not brought together */
 } ts_whole;
 
-/* Every process of sharers calls; each gets all shares. own: moments, of that type; NULL: values, or their
- * masters where these are kept apart. Nothing is done where nothing is shared out. */
-ts_status ts_whole_join(ts_whole *w, ts_comm *sharers, const ts_param_set *params, const ts_storage *own,
-                        ts_dtype type) TS_NODISCARD;
-/* Behind it: every process of the group calls; each gets all cut tensors. Where the group is one process
- * nothing is done. */
-ts_status ts_whole_collect(ts_whole *w, ts_comm *group) TS_NODISCARD;
+/* All processes of both call. */
+typedef struct ts_whole_comms {
+    ts_comm *sharers; /* of the set's shares; NULL: one process has all */
+    ts_comm *group;   /* tensor-parallel; one process: nothing is cut */
+} ts_whole_comms;
+
+/* own: moments, of that type; NULL: values, or their masters where these are kept apart. */
+void ts_whole_init(ts_whole *w, const ts_param_set *params, const ts_storage *own, ts_dtype type);
+/* wants [n]: which parameters' this process is to have; NULL: all. Where
+ * nothing is shared out or cut nothing is done. */
+ts_status ts_whole_collect(ts_whole *w, const ts_whole_comms *c, const bool *wants) TS_NODISCARD;
 void ts_whole_deinit(ts_whole *w);
-/* Of what type p's are. */
+/* Of what type p's are; whether it has any of this kind. */
 ts_dtype ts_whole_type(const ts_whole *w, const ts_param *p);
-/* Where they are, whole once collected: host memory if anything was shared out or cut, else the device's.
- * NULL: p has none of this kind. */
+bool ts_whole_has(const ts_whole *w, const ts_param *p);
+/* Where they are: host memory if they were brought together, else, and if nothing had to be, the device's.
+ * NULL: p has none of this kind, or this process did not want them. */
 const void *ts_whole_of(const ts_whole *w, const ts_param *p);
 #endif

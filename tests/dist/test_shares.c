@@ -128,9 +128,18 @@ static float gradient(const run *r, const form *f, const ts_param *p, int step, 
     return n % 50 == 0 ? 0 : (float)n / 3000 - 0.6F;
 }
 
+/* Whether units go while later gradients are still being made. */
+static bool goes_early(const run *r, const form *f, int micro)
+{
+    const bool is_last = micro + 1 == f->micro;
+    return f->overlap && !f->in_bf16 && (is_last || ts_shards_grads(&r->set.shards)) &&
+           !ts_shards_alone(&r->set.shards);
+}
+
 /* Parameters are used, and their gradients made, from the last to the first. */
 static void micro_batch(run *r, const form *f, int step, int micro)
 {
+    const int64_t calls = r->sharers.share->traffic.calls;
     ts_grads_enter(&r->grads, r->tape, micro + 1 == f->micro);
     for (int i = PARAMS - 1; i >= 0; i--) {
         ts_param *p = r->set.p[i];
@@ -144,6 +153,8 @@ static void micro_batch(run *r, const form *f, int step, int micro)
         if (r->tape->hooks.progress)
             r->tape->hooks.progress(r->tape->hooks.ctx);
     }
+    EXPECT(!goes_early(r, f, micro) || r->sharers.share->traffic.calls > calls, "%s: nothing has gone",
+           f->name);
     EXPECT_OK(ts_grads_leave(&r->grads, r->tape));
 }
 
@@ -172,6 +183,26 @@ static told one_step(run *r, const form *f, int step)
 /* ---- what must be equal ---- */
 
 static bool near(double a, double b) { return a - b <= 1e-12 * b && b - a <= 1e-12 * b; }
+
+/* What has not been gathered yet becomes NaN, but for the own share: who used it would be found out. */
+static void poison(run *r, const form *f)
+{
+    const ts_shards *s = &r->set.shards;
+    int64_t old = 0;
+    for (int64_t u = 0; r->gather.unit && u < s->n_units; u++) {
+        if (r->gather.unit[u].state != TS_GATHER_OLD)
+            continue;
+        char *values = r->set.values->data;
+        const int64_t begin = ts_param_set_byte(&r->set, s->begin[u]),
+                      end = ts_param_set_byte(&r->set, s->begin[u + 1]),
+                      own = ts_param_set_byte(&r->set, ts_shard_begin(s, u, s->o.rank)),
+                      own_end = ts_param_set_byte(&r->set, ts_shard_begin(s, u, s->o.rank + 1));
+        memset(values + begin, 0xFF, (size_t)(own - begin));
+        memset(values + own_end, 0xFF, (size_t)(end - own_end));
+        old++;
+    }
+    EXPECT(!r->gather.overlap || !r->gather.unit || old > 0, "%s: all has been gathered already", f->name);
+}
 
 /* As a pass that evaluates does. */
 static void use_values(run *r)
@@ -273,6 +304,7 @@ static void check(const form *f, ts_device *cpu, ts_device *sim)
         const told b = one_step(&plain, f, step);
         forget_traffic(&shared), forget_traffic(&counted);
         const told a = one_step(&shared, f, step);
+        poison(&shared, f);
         compare_values(f, step, &shared, &plain);
         check_traffic(f, &shared, step);
         (void)one_step(&counted, f, step);

@@ -27,11 +27,20 @@ ts_traffic ts_mesh_traffic(const ts_mesh *m)
     for (int i = 0; i < TS_MESH_DIMS; i++)
         if (is_new(m, i))
             t.group[n++] = traffic_of(m->comm[i], m->comm[i]->group);
-    if (m->pp_back)
-        t.group[n++] = traffic_of(m->pp_back, m->pp_back->group);
-    if (m->embd)
-        t.group[n++] = traffic_of(m->embd, m->embd->group);
+    ts_traffic_add_group(&t, m->pp_back);
+    ts_traffic_add_group(&t, m->embd);
     return t;
+}
+
+void ts_traffic_add_group(ts_traffic *t, const ts_comm *c)
+{
+    int n = 0;
+    if (!c || c->size == 1)
+        return;
+    while (t->group[n].group)
+        n++;
+    TS_ASSERT(n < TS_TRAFFIC_GROUPS, "%d groups with traffic", n);
+    t->group[n] = traffic_of(c, c->group);
 }
 
 static void add(ts_comm_traffic *a, double n, const ts_comm_traffic *b)

@@ -10,7 +10,7 @@ typedef struct ts_group_traffic {
     ts_comm_traffic sum, by[TS_COLLECTIVES];
 } ts_group_traffic;
 
-enum { TS_TRAFFIC_GROUPS = TS_MESH_DIMS + 3 };
+enum { TS_TRAFFIC_GROUPS = TS_MESH_DIMS + 6 };
 /* The world first, named "dp" where samples alone are shared out; then the mesh's groups of several
  * ranks. */
 typedef struct ts_traffic {
@@ -19,6 +19,8 @@ typedef struct ts_traffic {
 
 /* All that has been sent so far. */
 ts_traffic ts_mesh_traffic(const ts_mesh *m);
+/* A group beside the mesh's; NULL or one process: nothing. */
+void ts_traffic_add_group(ts_traffic *t, const ts_comm *c);
 /* a += n * b; both of one mesh, or a is empty. */
 void ts_mesh_traffic_add(ts_traffic *a, double n, const ts_traffic *b);
 /* {"tp": {"calls": .., "messages": .., "bytes": .., "by": {"all-reduce": {the same}, ...}}, ...}, kinds

@@ -32,6 +32,7 @@ typedef struct simulation {
     ts_device *dev;
     ts_comm *comm;
     const ts_mesh *mesh; /* of it */
+    const ts_sharers *sharers; /* of the mesh */
     double network; /* seconds spent in it */
 } simulation;
 
@@ -49,7 +50,7 @@ static counters count(const simulation *s)
                    .activation_seconds = ts_sim_activation_seconds(s->dev),
                    .activation_bytes = s->dev->mem.taken[TS_MEM_ACT] };
     memcpy(c.kernel, s->dev->stat, sizeof c.kernel);
-    c.sent = ts_mesh_traffic(s->mesh);
+    c.sent = ts_sharers_traffic(s->sharers, s->mesh);
     return c;
 }
 
@@ -221,6 +222,7 @@ static ts_status one_rank(const ts_job_options *o, const ts_option_set *set, int
         st = ts_job_open(o, set, s.dev, s.comm, false, &job);
     if (st == TS_OK) {
         const ts_mesh *m = s.mesh = job.mesh;
+        s.sharers = &job.sharers;
         const int stage = m->at[TS_MESH_PP];
         if (!p->rank)
             st = ts_alloc(&p->rank, (size_t)m->size[TS_MESH_PP], sizeof *p->rank);

@@ -36,3 +36,15 @@ void ts_sharers_deinit(ts_sharers *s)
         ts_comm_destroy(&s->share);
     *s = (ts_sharers){ 0 };
 }
+
+ts_traffic ts_sharers_traffic(const ts_sharers *s, const ts_mesh *m)
+{
+    ts_traffic t = ts_mesh_traffic(m);
+    if (s && s->is_part)
+        ts_traffic_add_group(&t, s->share);
+    if (s)
+        ts_traffic_add_group(&t, s->copies);
+    if (s)
+        ts_traffic_add_group(&t, s->near);
+    return t;
+}

@@ -2,7 +2,7 @@
  * the same ones (dp-cp of the mesh) consecutive runs share out, and the runs hold copies of each other. */
 #ifndef TS_TRAIN_SHARERS_H
 #define TS_TRAIN_SHARERS_H
-#include "dist/mesh.h"
+#include "dist/traffic.h"
 #include "parallel/sharing.h"
 
 typedef struct ts_sharers {
@@ -16,4 +16,6 @@ typedef struct ts_sharers {
 /* Collective. Borrows the mesh. */
 ts_status ts_sharers_init(ts_sharers *s, const ts_sharing *sharing, const ts_mesh *mesh) TS_NODISCARD;
 void ts_sharers_deinit(ts_sharers *s);
+/* What has been sent over the mesh and, where it is another group's, among sharers. s may be NULL. */
+ts_traffic ts_sharers_traffic(const ts_sharers *s, const ts_mesh *m);
 #endif

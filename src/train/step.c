@@ -132,7 +132,7 @@ static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
 static ts_status step(ts_trainer *t, bool stop, ts_step_result *r)
 {
     const double began = ts_now();
-    const ts_traffic before = ts_mesh_traffic(t->mesh);
+    const ts_traffic before = ts_sharers_traffic(t->sharers, t->mesh);
     const float *grads;
     double *sums;
     *r = (ts_step_result){ .lr = ts_lr_at(&t->schedule, t->scheduled),
@@ -161,7 +161,7 @@ static ts_status step(ts_trainer *t, bool stop, ts_step_result *r)
         t->scheduled += t->feed.global;
     ts_trainer_enter(t, NULL);
     r->seconds = ts_now() - began;
-    r->traffic = ts_mesh_traffic(t->mesh);
+    r->traffic = ts_sharers_traffic(t->sharers, t->mesh);
     ts_mesh_traffic_add(&r->traffic, -1, &before);
     return TS_OK;
 }

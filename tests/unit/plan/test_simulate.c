@@ -130,6 +130,32 @@ static void products_are_what_the_formula_says(void **state)
     assert_int_equal(p.rank[0].mem.at_peak[TS_MEM_OPTIM], 2 * p.rank[0].mem.at_peak[TS_MEM_GRAD]);
 }
 
+/* An eighth of it, and at most the last block of each unit. */
+static bool is_eighth(int64_t x, int64_t of) { return x >= of / 8 && x <= of / 8 + of / 100 + 4096; }
+
+static void what_is_shared_out_falls(void **state)
+{
+    (void)state;
+    ts_plan all, state_only, values, few;
+    plan_of(SMALL "--micro-batch-size 2 --bf16 --world-size 8", &all);
+    plan_of(SMALL "--micro-batch-size 2 --bf16 --world-size 8 --use-distributed-optimizer", &state_only);
+    plan_of(SMALL "--micro-batch-size 2 --bf16 --world-size 8 --use-torch-fsdp2", &values);
+    plan_of(SMALL "--micro-batch-size 2 --bf16 --world-size 8 --fsdp-size 4", &few);
+    const int64_t grads = all.rank[0].mem.at_peak[TS_MEM_GRAD], moments = all.rank[0].mem.at_peak[TS_MEM_OPTIM];
+    assert_true(is_eighth(state_only.rank[0].mem.at_peak[TS_MEM_OPTIM], moments));
+    assert_int_equal(state_only.rank[0].mem.at_peak[TS_MEM_GRAD], grads);
+    assert_true(is_eighth(values.rank[0].mem.at_peak[TS_MEM_OPTIM], moments));
+    assert_true(values.rank[0].mem.at_peak[TS_MEM_GRAD] < grads * 3 / 4); /* an eighth and two units of five */
+    assert_true(values.rank[0].mem.peak < state_only.rank[0].mem.peak);
+    assert_true(state_only.rank[0].mem.peak < all.rank[0].mem.peak);
+    /* gradients once in fp32, values once in bf16: three quarters of two rounds of gradients */
+    const double ring = (double)grads * 7 / 8, sent = state_only.rank[0].traffic[0].sent.bytes;
+    assert_true(sent > 1.5 * ring && sent < 1.51 * ring + 4096);
+    assert_string_equal(few.rank[0].traffic[1].group, "shares");
+    assert_string_equal(few.rank[0].traffic[2].group, "copies");
+    assert_true(few.rank[0].traffic[2].sent.bytes * 2 < few.rank[0].traffic[1].sent.bytes);
+}
+
 static void traffic_is_a_ring_over_the_gradients(void **state)
 {
     (void)state;
@@ -233,6 +259,7 @@ int main(void)
         cmocka_unit_test(counts_are_those_of_a_real_step),
         cmocka_unit_test(products_are_what_the_formula_says),
         cmocka_unit_test(traffic_is_a_ring_over_the_gradients),
+        cmocka_unit_test(what_is_shared_out_falls),
         cmocka_unit_test(a_large_model_costs_nothing_to_plan),
         cmocka_unit_test(a_missing_option_is_named),
         cmocka_unit_test(the_json_has_what_it_promises),

@@ -95,6 +95,8 @@ ts_status ts_gather_update(ts_gather *g)
 
 ts_status ts_gather_finish(ts_gather *g)
 {
+    if (g->visit.params)
+        return ts_visit_finish(&g->visit);
     for (int64_t u = 0; g->missing && u < shards_of(g)->n_units; u++)
         TS_TRY(bring(g, u));
     return TS_OK;

@@ -34,6 +34,7 @@ void ts_gather_deinit(ts_gather *g);
 void ts_gather_begin(ts_gather *g, bool trains);
 /* Behind the optimizer's step. Collective, as the next. */
 ts_status ts_gather_update(ts_gather *g) TS_NODISCARD;
-/* All values are here: for who reads them by other ways than as a parameter that is used. */
+/* All values are here, or, where they are shared out, none is on its way any more: for who reads them by
+ * other ways than as a parameter that is used. */
 ts_status ts_gather_finish(ts_gather *g) TS_NODISCARD;
 #endif

@@ -272,9 +272,10 @@ static void say_traffic(const loop *l)
 
 static ts_status finish(loop *l)
 {
-    const ts_trainer *t = l->j->trainer;
+    ts_trainer *t = l->j->trainer;
     ts_evaluation e;
     bool lost;
+    TS_TRY(ts_gather_finish(&t->gather)); /* what the last step has sent for */
     TS_TRY(save_last(l, &lost));
     if (t->iteration >= l->j->train_iters && !l->stops) {
         if (t->iteration % l->j->o->train.eval_interval != 0) /* else it was done a moment ago */

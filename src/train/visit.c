@@ -183,10 +183,11 @@ void ts_visit_begin(ts_visit *v, ts_visit_pass pass)
     v->at = 0;
 }
 
+ts_status ts_visit_finish(ts_visit *v) { return v->coming >= 0 ? arrive(v) : TS_OK; }
+
 ts_status ts_visit_leave(ts_visit *v)
 {
-    if (v->coming >= 0)
-        TS_TRY(arrive(v));
+    TS_TRY(ts_visit_finish(v));
     drop(v);
     for (int64_t u = 0; v->part && u < v->params->shards.n_units; u++)
         v->part[u].is_new = false;

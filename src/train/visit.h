@@ -43,6 +43,8 @@ ts_status ts_visit_init(ts_visit *v, ts_param_set *params, ts_comm *comm, ts_com
 void ts_visit_deinit(ts_visit *v);
 /* A pass begins. Collective, as the next. */
 void ts_visit_begin(ts_visit *v, ts_visit_pass pass);
+/* None is on its way any more. */
+ts_status ts_visit_finish(ts_visit *v) TS_NODISCARD;
 /* All values go: masters have changed. */
 ts_status ts_visit_leave(ts_visit *v) TS_NODISCARD;
 #endif

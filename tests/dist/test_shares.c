@@ -1,6 +1,7 @@
 /* Steps of parameters of odd sizes whose state, gradients or values are shared out: masters, and values as
  * everybody sees them, must have the bits that they have when nothing is shared out, and a process must send
- * what a simulated one counts. The gradients are made up. Arguments: tensor-parallel size (1). */
+ * what a simulated one counts. The gradients are made up. Arguments: tensor-parallel size (1), and
+ * how the world is opened (MPI adds more than two terms in an order of its own). */
 #include "dist_test.h"
 
 #include "device/isa.h"
@@ -327,7 +328,7 @@ static void check(const form *f, ts_device *cpu, ts_device *sim)
 int main(int argc, char **argv)
 {
     ts_device *cpu, *sim;
-    comm = open_world("");
+    comm = open_world(argc > 2 ? argv[2] : "");
     tensor = argc > 1 ? atoi(argv[1]) : 1;
     const int same = comm->size / tensor;
     static const form forms[] = {

@@ -33,6 +33,7 @@ static ts_status check_size(const char *what, int64_t size, int64_t processes)
 typedef enum key_kind {
     KEY_SIZE,    /* an integer that is read */
     KEY_DTYPE,   /* of what travels between processes for sums */
+    KEY_VALUES,  /* of values: the caller compares it with what is computed in */
     KEY_FLAG,    /* read */
     KEY_NOT_ON,  /* true is refused */
     KEY_IGNORED, /* where something is kept, or what is so anyway */
@@ -46,7 +47,7 @@ typedef struct key {
 static const key fsdp2_keys[] = {
     { "sharding_size", KEY_SIZE },          { "reshard_after_forward", KEY_FLAG },
     { "reduce_dtype", KEY_DTYPE },          { "offload_to_cpu", KEY_NOT_ON },
-    { "sub_modules_to_wrap", KEY_IGNORED }, { "param_dtype", KEY_IGNORED },
+    { "sub_modules_to_wrap", KEY_IGNORED }, { "param_dtype", KEY_VALUES },
     { "output_dtype", KEY_IGNORED },        { "cast_forward_inputs", KEY_IGNORED },
     { "ignored_modules", KEY_IGNORED },     { "pin_memory", KEY_IGNORED },
     { "recompute_modules", KEY_IGNORED },   { "num_to_forward_prefetch", KEY_IGNORED },
@@ -58,7 +59,7 @@ static const key layerzero_keys[] = {
     { "zero3_size", KEY_SIZE },            { "reduce_dtype", KEY_DTYPE },
     { "offload_grads", KEY_NOT_ON },       { "transformer_layers", KEY_IGNORED },
     { "backward_prefetch", KEY_IGNORED },  { "backward_reduce_scatter", KEY_IGNORED },
-    { "param_dtype", KEY_IGNORED },        { "buffer_dtype", KEY_IGNORED },
+    { "param_dtype", KEY_VALUES },         { "buffer_dtype", KEY_IGNORED },
     { "ignored_modules", KEY_IGNORED },    { "forward_prefetch", KEY_IGNORED },
     { "limit_all_gathers", KEY_IGNORED },  { "ckpt_load_path", KEY_IGNORED },
     { "autocast_input", KEY_IGNORED },     { "autocast_output", KEY_IGNORED },
@@ -69,6 +70,7 @@ static const key layerzero_keys[] = {
 typedef struct answers {
     int64_t size;
     bool in_bf16, keeps; /* keeps: reshard_after_forward is false */
+    char values[8];
 } answers;
 
 static ts_status unknown_key(const char *path, const char *name, const key *keys)
@@ -89,6 +91,15 @@ static ts_status take_dtype(const char *path, const char *name, const json_t *v,
                : ts_error(TS_ERR_USER, "%s: %s: give fp32 or bf16", path, name);
 }
 
+static ts_status take_values(const char *path, const char *name, const json_t *v, answers *a)
+{
+    const char *t = json_is_string(v) ? json_string_value(v) : "";
+    if (strcmp(t, "fp32") && strcmp(t, "bf16") && strcmp(t, "fp16"))
+        return ts_error(TS_ERR_USER, "%s: %s: give fp32, bf16 or fp16", path, name);
+    snprintf(a->values, sizeof a->values, "%s", t);
+    return TS_OK;
+}
+
 static ts_status take(const char *path, const key *k, const json_t *v, answers *a)
 {
     switch (k->kind) {
@@ -98,6 +109,7 @@ static ts_status take(const char *path, const key *k, const json_t *v, answers *
         a->size = json_integer_value(v);
         return TS_OK;
     case KEY_DTYPE: return take_dtype(path, k->name, v, a);
+    case KEY_VALUES: return take_values(path, k->name, v, a);
     case KEY_FLAG: a->keeps = json_is_false(v); return TS_OK;
     case KEY_NOT_ON:
         return json_is_true(v) ? ts_error(TS_ERR_USER, "%s: %s is not there yet: give false", path, k->name)
@@ -135,6 +147,7 @@ static ts_status from_fsdp2(const ts_parallel_options *o, ts_sharing *s)
     s->level = a.keeps ? TS_SHARD_GRADS : TS_SHARD_VALUES;
     s->group = a.size > 0 ? a.size : s->group;
     s->in_bf16 = a.in_bf16;
+    memcpy(s->values, a.values, sizeof s->values);
     return TS_OK;
 }
 
@@ -147,6 +160,7 @@ static ts_status from_layerzero(const ts_parallel_options *o, ts_sharing *s)
     s->level = TS_SHARD_VALUES;
     s->near = a.size > 0 ? a.size : s->group < NEAR ? s->group : NEAR;
     s->in_bf16 = a.in_bf16;
+    memcpy(s->values, a.values, sizeof s->values);
     return check_size("--layerzero: zero3_size", s->near, s->group);
 }
 

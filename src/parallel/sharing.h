@@ -11,6 +11,7 @@ typedef struct ts_sharing {
     int64_t group;      /* processes that share out among them; the groups hold copies of each other */
     int64_t near;       /* LayerZeRO: processes that keep values for each other between two steps; 0: none */
     bool in_bf16;       /* gradients travel in bf16 */
+    char values[8];     /* "fp32", "bf16", "fp16": the type of values that a file asks for; "": none does */
 } ts_sharing;
 
 /* processes: that train the same parameters. Reads the files that the options name; what cannot be is

@@ -454,6 +454,10 @@ static ts_status check_sharing(const ts_job *j)
     if (s->level == TS_SHARD_VALUES && j->o->train.main_params_dtype != TS_STATE_F32)
         return ts_error(TS_ERR_USER, "%s keeps masters in fp32: --main-params-dtype bf16 goes with "
                                      "--use-distributed-optimizer", s->option);
+    const char *computes = j->compute == TS_DTYPE_BF16 ? "bf16" : j->compute == TS_DTYPE_F16 ? "fp16" : "fp32";
+    if (*s->values && strcmp(s->values, computes))
+        return ts_error(TS_ERR_USER, "%s: its file has param_dtype %s, but the run computes in %s: give that, or "
+                                     "compute in it", s->option, s->values, computes);
     if (j->sharers.copies && j->o->train.deterministic)
         return ts_error(TS_ERR_USER,
                         "--deterministic-mode adds in the order of the global batch, which groups of %lld "

@@ -149,6 +149,11 @@ layerzero="--layerzero --layerzero-config $D/layerzero.yml"
     echo "shard_size: 2" >"$D/wrong.yml"
     expect 2 "shard_size is not known here; there are sharding_size, " "$T" plan $common --train-iters 1 --world-size 4 \
         --use-torch-fsdp2 --fsdp2-config-path "$D/wrong.yml"
+    echo "param_dtype: bf16" >"$D/wrong.yml"
+    expect 2 "param_dtype bf16, but the run computes in fp32" "$T" plan $common --train-iters 1 --world-size 4 \
+        --use-torch-fsdp2 --fsdp2-config-path "$D/wrong.yml"
+    expect 0 "group dp" "$T" plan $common --train-iters 1 --world-size 4 --bf16 \
+        --use-torch-fsdp2 --fsdp2-config-path "$D/wrong.yml"
     echo "offload_to_cpu: True" >"$D/wrong.yml"
     expect 2 "offload_to_cpu is not there yet" "$T" plan $common --train-iters 1 --world-size 4 \
         --use-torch-fsdp2 --fsdp2-config-path "$D/wrong.yml"

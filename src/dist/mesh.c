@@ -163,7 +163,7 @@ ts_status ts_mesh_create(ts_comm *world, const ts_mesh_shape *shape, ts_mesh **o
         const ts_mesh_dim twin = twin_of(m, d);
         m->at[d] = ts_mesh_at(m, d, world->rank);
         m->comm[d] = m->comm[twin];
-        if (twin == d)
+        if (twin == d && (shape->tp_x || (d != TS_MESH_TP_X && d != TS_MESH_TP_Y)))
             TS_TRY_TO(fail, st, make_group(m, d));
     }
     TS_TRY_TO(fail, st, make_pipeline(m));

@@ -42,7 +42,7 @@ typedef struct ts_mesh {
     bool pp_before_dp;
     int size[TS_MESH_DIMS];      /* ranks in a group of the dimension */
     int at[TS_MESH_DIMS];        /* where this rank stands in its own: its rank in comm */
-    /* its own group of each. TP_X and TP_Y are of one rank where there is no tp_x; DP is the world where it is all of it, DP_CP is DP where cp is 1, EXPERT_DP
+    /* its own group of each. TP_X and TP_Y are NULL without tp_x; DP is the world where it is all of it, DP_CP is DP where cp is 1, EXPERT_DP
      * is DP_CP where ep is 1 */
     ts_comm *comm[TS_MESH_DIMS];
     ts_comm *pp_back; /* the pp group once more: gradients that go back through it have an order of

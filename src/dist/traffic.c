@@ -15,7 +15,7 @@ static bool is_new(const ts_mesh *m, int dim)
     for (int i = 0; i < dim; i++)
         if (m->comm[i] == c)
             return false;
-    return c != m->world && c->size > 1;
+    return c && c != m->world && c->size > 1;
 }
 
 ts_traffic ts_mesh_traffic(const ts_mesh *m)

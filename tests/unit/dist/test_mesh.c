@@ -111,8 +111,13 @@ static void two_ways_of_tensors(void **state)
     shape = (ts_mesh_shape){ .tp = 4, .tp_x = 2, .pp = 2 };
     GROUPS(8, TS_MESH_TP_X, 2, 0, 1, 2, 3, 4, 5, 6, 7);
     GROUPS(8, TS_MESH_TP_Y, 2, 0, 2, 1, 3, 4, 6, 5, 7);
-    shape.tp_x = 0;
-    GROUPS(8, TS_MESH_TP_Y, 1, 0, 1, 2, 3, 4, 5, 6, 7);
+    ts_comm *comm;
+    ts_mesh *m;
+    open_mesh(5, 8, (ts_mesh_shape){ .tp = 4 }, &comm, &m);
+    assert_null(m->comm[TS_MESH_TP_X]);
+    assert_null(m->comm[TS_MESH_TP_Y]);
+    assert_int_equal(m->size[TS_MESH_TP_Y], 1);
+    close_mesh(&comm, &m);
 }
 
 /* 2 x 3 x 5 x 7 = 210, and a large one: coordinates and ranks are each other's inverse, and groups

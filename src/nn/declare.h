@@ -17,6 +17,7 @@ typedef struct ts_tensor_group {
     /* of the rows of a product, which travel while others are multiplied: where they are gathered before
      * it, and where they are summed behind it; 0 and 1: one after the other */
     int gather_parts, sum_parts;
+    int back_parts; /* on a mesh: of the gradients that are gathered before a product */
 } ts_tensor_group;
 
 static inline bool ts_shares_rows(const ts_tensor_group *g) { return g && g->sequence; }

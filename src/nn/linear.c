@@ -68,7 +68,9 @@ static ts_status shared_both_ways(ts_tape *tape, const ts_linear *l, ts_tensor *
     const bool column = l->cut == TS_CUT_COLUMN;
     const ts_linear_2d_op o = { .w = l->w, .b = l->b, .all = g->comm, .x = g->x, .y = g->y,
                                 .column = column, .stretches = column ? l->n_spans : 1,
-                                .elsewhere = (column ? g->y : g->x)->rank > 0 };
+                                .elsewhere = (column ? g->y : g->x)->rank > 0,
+                                .enter_parts = g->gather_parts, .leave_parts = g->sum_parts,
+                                .back_parts = g->back_parts };
     return ts_op_linear_2d(tape, &o, x, y);
 }
 

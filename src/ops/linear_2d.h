@@ -20,6 +20,9 @@ typedef struct ts_linear_2d_op {
     bool column;              /* the first of a pair of products; else the second */
     int stretches;            /* column: the result consists of so many, each cut alike (gate and up) */
     bool elsewhere;           /* another process of the sum adds b */
+    /* Parts of rows that travel beside the product (ops/parts.h): of what it reads, or else of its sums;
+     * and of the gradient that the backward product reads. 0 and 1: one after the other */
+    int enter_parts, leave_parts, back_parts;
 } ts_linear_2d_op;
 /* x and y's shapes as above, of one type. Its sums over y and x are made in rank order and rounded to
  * the type once each. */

@@ -1,31 +1,20 @@
 #include "ops/parts.h"
 
-/* The exchanges under way, one a part. */
-typedef struct travel {
-    ts_comm *group;
-    int n;
-    ts_comm_request *part[TS_PARTS_MOST];
-    int64_t *at; /* [2 * size]: counts and offsets of a part's stretches in the whole */
-} travel;
-
-static int parts_of(const ts_tape *tape, int64_t rows, int wanted)
+int ts_parts_of(const ts_tape *tape, int64_t rows, int wanted)
 {
     const bool far = tape->dev->computes && !tape->dev->on_host;
     TS_ASSERT(wanted <= TS_PARTS_MOST, "%d parts", wanted);
     return wanted < 2 || far || rows % wanted ? 1 : wanted;
 }
 
-/* Stretch r of part i: rows [i, i + 1) * n of rank r's share, of `width` values each. */
-static void stretches(const travel *t, int i, int64_t share, int64_t n, int64_t width)
+ts_status ts_travel_start(ts_travel *t, ts_comm_call call)
 {
-    for (int r = 0; r < t->group->size; r++) {
-        t->at[r] = n * width;
-        t->at[t->group->size + r] = (r * share + i * n) * width;
-    }
+    TS_ASSERT(t->n < TS_PARTS_MOST, "more than %d parts", TS_PARTS_MOST);
+    t->part[t->n] = NULL;
+    return ts_comm_start(t->group, call, &t->part[t->n++]);
 }
 
-/* Never waits: what is on its way moves on while the next rows are multiplied. */
-static ts_status move_on(travel *t)
+ts_status ts_travel_move(ts_travel *t)
 {
     bool done;
     for (int i = 0; i < t->n; i++)
@@ -33,16 +22,32 @@ static ts_status move_on(travel *t)
     return TS_OK;
 }
 
-static ts_status arrive(travel *t)
+ts_status ts_travel_wait(ts_travel *t, int last)
 {
-    for (int i = 0; i < t->n; i++)
+    for (int i = 0; i <= last; i++)
         TS_TRY(ts_comm_wait(t->group, &t->part[i]));
     return TS_OK;
 }
 
+/* An exchange of a tensor of rows, and where a part's stretches lie in it. */
+typedef struct travel {
+    ts_travel t;
+    int64_t *at; /* [2 * size]: counts and offsets */
+} travel;
+
+/* Stretch r of part i: rows [i, i + 1) * n of rank r's share, of `width` values each. */
+static void stretches(const travel *t, int i, int64_t share, int64_t n, int64_t width)
+{
+    const int size = t->t.group->size;
+    for (int r = 0; r < size; r++) {
+        t->at[r] = n * width;
+        t->at[size + r] = (r * share + i * n) * width;
+    }
+}
+
 static ts_status open_travel(ts_tape *tape, ts_comm *group, travel *t)
 {
-    *t = (travel){ .group = group };
+    *t = (travel){ .t.group = group };
     return ts_arena_alloc(&tape->arena, 2 * (size_t)group->size * sizeof *t->at, &t->at);
 }
 
@@ -60,10 +65,9 @@ static ts_status start_gathers(travel *t, int parts, const ts_tensor *x, ts_tens
     for (int i = 0; i < parts; i++) {
         stretches(t, i, share, n, width);
         const ts_comm_call call = ts_all_gather_v(row_of(x, i * n), n * width, ts_tensor_data(all),
-                                                  t->at, t->at + t->group->size,
+                                                  t->at, t->at + t->t.group->size,
                                                   ts_group_type(x->dtype));
-        TS_TRY(ts_comm_start(t->group, call, &t->part[i]));
-        t->n = i + 1;
+        TS_TRY(ts_travel_start(&t->t, call));
     }
     return TS_OK;
 }
@@ -72,14 +76,14 @@ static ts_status start_gathers(travel *t, int parts, const ts_tensor *x, ts_tens
 static ts_status use_part(travel *t, int i, int64_t n, const ts_tensor *x, const ts_tensor *all,
                           ts_rows_fn *use, void *ctx)
 {
-    const ts_comm *g = t->group;
+    const ts_comm *g = t->t.group;
     const int64_t share = x->dim[0];
     TS_TRY(use(ctx, row_of(x, i * n), g->rank * share + i * n, n));
-    TS_TRY(ts_comm_wait(t->group, &t->part[i]));
+    TS_TRY(ts_travel_wait(&t->t, i));
     for (int k = 1; k < g->size; k++) {
         const int64_t row0 = (g->rank + k) % g->size * share + i * n;
         TS_TRY(use(ctx, row_of(all, row0), row0, n));
-        TS_TRY(move_on(t));
+        TS_TRY(ts_travel_move(&t->t));
     }
     return TS_OK;
 }
@@ -88,7 +92,7 @@ ts_status ts_parts_gather(ts_tape *tape, ts_comm *group, int parts, const ts_ten
                           ts_rows_fn *use, void *ctx)
 {
     travel t;
-    parts = parts_of(tape, x->dim[0], parts);
+    parts = ts_parts_of(tape, x->dim[0], parts);
     if (parts == 1) {
         TS_TRY(ts_group_gather_into(tape, group, x, all));
         return use(ctx, ts_tensor_data(all), 0, all->dim[0]);
@@ -105,9 +109,9 @@ ts_status ts_parts_gather(ts_tape *tape, ts_comm *group, int parts, const ts_ten
 
 static ts_status make_part(travel *t, int i, int64_t share, int64_t n, ts_rows_fn *make, void *ctx)
 {
-    for (int r = 0; r < t->group->size; r++) {
+    for (int r = 0; r < t->t.group->size; r++) {
         TS_TRY(make(ctx, NULL, r * share + i * n, n));
-        TS_TRY(move_on(t));
+        TS_TRY(ts_travel_move(&t->t));
     }
     return TS_OK;
 }
@@ -117,7 +121,7 @@ ts_status ts_parts_scatter(ts_tape *tape, ts_comm *group, int parts, ts_tensor *
 {
     const int64_t share = y->dim[0], width = y->dim[1];
     travel t;
-    parts = parts_of(tape, share, parts);
+    parts = ts_parts_of(tape, share, parts);
     if (parts == 1) {
         TS_TRY(make(ctx, NULL, 0, all->dim[0]));
         return ts_group_scatter_into(tape, group, all, y);
@@ -131,10 +135,9 @@ ts_status ts_parts_scatter(ts_tape *tape, ts_comm *group, int parts, ts_tensor *
         const ts_comm_call call =
             ts_reduce_scatter_v(ts_tensor_data(all), (char *)row_of(y, i * n), t.at,
                                 t.at + group->size, ts_group_type(y->dtype), TS_COMM_SUM);
-        TS_TRY(ts_comm_start(group, call, &t.part[i]));
-        t.n = i + 1;
+        TS_TRY(ts_travel_start(&t.t, call));
     }
-    return arrive(&t);
+    return ts_travel_wait(&t.t, parts - 1);
 }
 
 /* ---- sum ---- */
@@ -142,8 +145,8 @@ ts_status ts_parts_scatter(ts_tape *tape, ts_comm *group, int parts, ts_tensor *
 ts_status ts_parts_sum(ts_tape *tape, ts_comm *group, int parts, ts_tensor *x, ts_rows_fn *make,
                        void *ctx)
 {
-    travel t = { .group = group };
-    parts = parts_of(tape, x->dim[0], parts);
+    ts_travel t = { .group = group };
+    parts = ts_parts_of(tape, x->dim[0], parts);
     const int64_t n = x->dim[0] / parts;
     if (parts == 1) {
         TS_TRY(make(ctx, NULL, 0, n));
@@ -152,12 +155,9 @@ ts_status ts_parts_sum(ts_tape *tape, ts_comm *group, int parts, ts_tensor *x, t
     for (int i = 0; i < parts; i++) {
         TS_TRY(make(ctx, NULL, i * n, n));
         TS_TRY(tape->dev->sync(tape->dev));
-        TS_TRY(ts_comm_start(group,
-                             ts_all_reduce((char *)row_of(x, i * n), n * x->dim[1],
-                                           ts_group_type(x->dtype), TS_COMM_SUM),
-                             &t.part[i]));
-        t.n = i + 1;
-        TS_TRY(move_on(&t));
+        TS_TRY(ts_travel_start(&t, ts_all_reduce((char *)row_of(x, i * n), n * x->dim[1],
+                                                 ts_group_type(x->dtype), TS_COMM_SUM)));
+        TS_TRY(ts_travel_move(&t));
     }
-    return arrive(&t);
+    return ts_travel_wait(&t, parts - 1);
 }

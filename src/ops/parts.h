@@ -17,8 +17,24 @@ enum { TS_PARTS_MOST = 8 };
  * which is not always there; NULL in what makes them. */
 typedef ts_status ts_rows_fn(void *ctx, const void *rows, int64_t row0, int64_t n);
 
-/* In one piece where `parts` is 1, does not divide a share's rows, or the device's memory is not the
- * host's. all [T, w], x and y [T / size, w]. */
+/* What is on its way, one call a part, begun and waited for in order. */
+typedef struct ts_travel {
+    ts_comm *group;
+    int n;
+    ts_comm_request *part[TS_PARTS_MOST];
+} ts_travel;
+
+/* How many parts there can be: 1 where `wanted` is, or does not divide the rows, or the device's memory is
+ * not the host's. */
+int ts_parts_of(const ts_tape *tape, int64_t rows, int wanted);
+/* Starts the next part. */
+ts_status ts_travel_start(ts_travel *t, ts_comm_call call) TS_NODISCARD;
+/* Never waits: what is on its way moves on; to be called between pieces of work. */
+ts_status ts_travel_move(ts_travel *t) TS_NODISCARD;
+/* Parts up to `last` are there. */
+ts_status ts_travel_wait(ts_travel *t, int last) TS_NODISCARD;
+
+/* In one piece where there can be no parts. all [T, w], x and y [T / size, w]. */
 ts_status ts_parts_gather(ts_tape *tape, ts_comm *group, int parts, const ts_tensor *x, ts_tensor *all,
                           ts_rows_fn *use, void *ctx) TS_NODISCARD;
 /* y: this process's rows of the sum over the group of what is made in `all`. */

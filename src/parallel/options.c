@@ -22,6 +22,12 @@ const ts_option ts_parallel_option_rows[] = {
            "of --tp-2d: processes that share out a layer's width within (neighbours)"),
     TS_ROW(INT, ts_parallel_options, y, "tp-y", "1", 1, 1 << 20, NULL, "layout",
            "of --tp-2d: processes that share out the width of the stream"),
+    TS_ROW(FLAG, ts_parallel_options, overlap_gather, "enable-overlap-ag-with-matmul", NULL, 0, 0, NULL, "layout",
+           "of --tp-2d: what a product reads travels in parts, while others are multiplied"),
+    TS_ROW(FLAG, ts_parallel_options, overlap_scatter, "enable-overlap-matmul-with-rs", NULL, 0, 0, NULL, "layout",
+           "of --tp-2d: its sums travel in parts, while others are multiplied"),
+    TS_ROW(FLAG, ts_parallel_options, overlap_back, "enable-backward-overlap-ag-with-matmul", NULL, 0, 0, NULL, "layout",
+           "of --tp-2d: as --enable-overlap-ag-with-matmul, in the backward pass"),
     TS_ROW(FLAG, ts_parallel_options, coc, "use-ascend-coc", NULL, 0, 0, NULL, "layout",
            "what a product's rows are gathered for or summed up travels in --coc-parallel-num parts, while others "
            "are multiplied"),
@@ -152,7 +158,10 @@ static int64_t coc_parts(const ts_parallel_options *o)
 ts_parallel_parts ts_parallel_overlap(const ts_parallel_options *o)
 {
     const bool in_rows = o->sequence && (o->mc2 || o->tp_overlap);
-    ts_parallel_parts p = { 1, 1 };
+    ts_parallel_parts p = { 1, 1, 1 };
+    if (o->two)
+        return (ts_parallel_parts){ o->overlap_gather ? CHOSEN : 1, o->overlap_scatter ? CHOSEN : 1,
+                                    o->overlap_back ? CHOSEN : 1 };
     if (o->coc)
         p.gather = p.sum = (int)coc_parts(o);
     if (in_rows && (o->mc2 || !o->no_overlap_gather))

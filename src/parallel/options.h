@@ -39,6 +39,7 @@ typedef struct ts_parallel_options {
     bool nanopipe, detaches, in_advance, in_bubble;
     bool two;          /* the processes of `tensor` are x times y, which cut matrices both ways */
     int64_t x, y;
+    bool overlap_gather, overlap_scatter, overlap_back; /* its exchanges beside products */
     /* exchanges beside products: ts_parallel_overlap */
     bool coc, coc_fused, mc2, tp_overlap, no_overlap_gather, no_overlap_scatter;
     int64_t coc_parts, coc_mode;
@@ -72,10 +73,10 @@ ts_status ts_pipeline_options_check(const ts_parallel_options *o,
 /* Warns of those that have no effect without several stages. */
 void ts_pipeline_options_warn(const ts_parallel_options *o, const ts_option_set *set);
 
-/* Parts of a product's rows that travel beside it: of what is gathered, of what is summed. 1: one after
- * the other. */
+/* Parts of a product's rows that travel beside it: of what is gathered, of what is summed, and where matrices
+ * are cut both ways of what is gathered for the gradient. 1: one after the other. */
 typedef struct ts_parallel_parts {
-    int gather, sum;
+    int gather, sum, back;
 } ts_parallel_parts;
 ts_parallel_parts ts_parallel_overlap(const ts_parallel_options *o);
 #endif

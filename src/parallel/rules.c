@@ -192,6 +192,19 @@ static ts_status mesh_rule(const ts_layout *l, ts_str *say)
     return may_be(say, l, "--tp-x", x_fits, l->tp);
 }
 
+static ts_status mesh_overlap_rule(const ts_layout *l, ts_str *say)
+{
+    const ts_parallel_options *o = l->o;
+    if (o->overlap_gather && o->overlap_scatter)
+        return ts_str_puts(say, "--enable-overlap-ag-with-matmul contradicts --enable-overlap-matmul-with-rs: give "
+                                "one");
+    const char *name = o->overlap_gather    ? "--enable-overlap-ag-with-matmul"
+                       : o->overlap_scatter ? "--enable-overlap-matmul-with-rs"
+                       : o->overlap_back    ? "--enable-backward-overlap-ag-with-matmul"
+                                            : NULL;
+    return name && !o->two ? ts_str_printf(say, "%s needs --tp-2d", name) : TS_OK;
+}
+
 static bool mesh_fits(const ts_layout *l, int64_t n)
 {
     return (!l->kv_heads || l->kv_heads % n == 0) && (!l->ffn || l->ffn % n == 0) &&
@@ -293,7 +306,8 @@ typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 static rule_fn *const rules[] = { world_rule, expert_rule,     order_rule, batch_rule, heads_rule,
                                   mlp_rule,   vocabulary_rule, norm_rule,  rows_rule,
                                   overlap_rule, parts_rule, stages_rule,
-                                  mesh_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule };
+                                  mesh_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule,
+                                  mesh_overlap_rule };
 
 int64_t ts_layout_replicas(const ts_layout *l)
 {

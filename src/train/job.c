@@ -93,7 +93,8 @@ static ts_model_use use_of(ts_job *j)
                                       .y = two ? j->mesh->comm[TS_MESH_TP_Y] : NULL,
                                       .sequence = two || j->o->parallel.sequence,
                                       .unaligned = j->o->parallel.unaligned,
-                                      .gather_parts = parts.gather, .sum_parts = parts.sum },
+                                      .gather_parts = parts.gather, .sum_parts = parts.sum,
+                                      .back_parts = parts.back },
                            .stage_of = stage_of, .stage_ctx = j };
 }
 

@@ -50,12 +50,14 @@ alike() {
 {
     train one 1 $shape --train-iters 6 --save "$D/one" --save-interval 3 --save-hf "$D/hf-one"
     for layout in "2 tp2" "4 tp4" "4 tp2-dp2" "4 tp2-dp2-order" "2 tp2-sp" "4 tp4-sp" "3 tp3" "8 tp8" "8 tp8-sp" \
-        "2 tp2-coc" "4 tp4-coc-sp" "2 tp2-mc2-sp" "4 tp4-2d"; do
+        "2 tp2-coc" "4 tp4-coc-sp" "2 tp2-mc2-sp" "4 tp4-2d" \
+        "4 tp4-ag-2d" "4 tp4-rs-2d"; do
         set -- $layout
         options="--tensor-model-parallel-size $(echo "$2" | sed 's/tp\([0-9]\).*/\1/')"
         case $2 in *sp) options="$options --sequence-parallel" ;; esac
         case $2 in *coc*) options="$options --use-ascend-coc --coc-parallel-num 4" ;; *mc2*) options="$options --use-ascend-mc2" ;; esac
         case $2 in *2d) options="$options --tp-2d --tp-x 2 --tp-y 2" ;; esac
+        case $2 in *ag-2d) options="$options --enable-overlap-ag-with-matmul --enable-backward-overlap-ag-with-matmul" ;; *rs-2d) options="$options --enable-overlap-matmul-with-rs" ;; esac
         case $2 in *order) options="$options --use-tp-pp-dp-mapping" ;; esac
         case $2 in tp3 | tp8*) options="$options --unaligned-linear" ;; esac
         train "$2" "$1" $shape $options --train-iters 6 --save "$D/$2" --save-interval 3 --save-hf "$D/hf-$2"
@@ -79,7 +81,7 @@ alike() {
         cmp -s "$D/show-one" "$D/show" || wrong "$2: another checkpoint: $(diff "$D/show-one" "$D/show" | head -n 3)"
     done
     # exchanges beside products change no bit
-    for pair in "tp2 tp2-coc" "tp4-sp tp4-coc-sp" "tp2-sp tp2-mc2-sp"; do
+    for pair in "tp2 tp2-coc" "tp4-sp tp4-coc-sp" "tp2-sp tp2-mc2-sp" "tp4-2d tp4-ag-2d" "tp4-2d tp4-rs-2d"; do
         set -- $pair
         curve "$D/$1.jsonl" >"$D/a"
         curve "$D/$2.jsonl" >"$D/b"

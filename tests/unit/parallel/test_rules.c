@@ -171,6 +171,12 @@ static void both_ways(void **state)
     refused(l, "--tp-2d contradicts --sequence-parallel (rows of the stream are shared out anyway): give one");
     o.sequence = false, o.coc = true;
     refused(l, "--tp-2d contradicts --use-ascend-coc: give one");
+    o = (ts_parallel_options){ .two = true, .x = 2, .y = 2, .overlap_gather = true, .overlap_back = true };
+    taken(l);
+    o.overlap_scatter = true;
+    refused(l, "--enable-overlap-ag-with-matmul contradicts --enable-overlap-matmul-with-rs: give one");
+    o = (ts_parallel_options){ .x = 1, .y = 1, .overlap_back = true };
+    refused(l, "--enable-backward-overlap-ag-with-matmul needs --tp-2d");
     o = (ts_parallel_options){ .x = 2, .y = 2 };
     refused(l, "--tp-x and --tp-y need --tp-2d");
 }
@@ -185,6 +191,9 @@ static void expect_parts(ts_parallel_options o, int gather, int sum)
 static void parts(void **state)
 {
     (void)state;
+    const ts_parallel_parts p = ts_parallel_overlap(&(ts_parallel_options){
+        .two = true, .x = 2, .y = 2, .overlap_scatter = true, .overlap_back = true });
+    assert_true(p.gather == 1 && p.sum == 4 && p.back == 4);
     expect_parts((ts_parallel_options){ .sequence = true, .coc_parts = 8, .coc_mode = -1 }, 1, 1);
     expect_parts((ts_parallel_options){ .coc = true, .coc_parts = 8, .coc_mode = -1 }, 8, 8);
     expect_parts((ts_parallel_options){ .coc = true, .coc_parts = 8, .coc_mode = 2 }, 8, 8);

@@ -149,11 +149,11 @@ static void what_is_shared_out_falls(void **state)
     assert_true(values.rank[0].mem.peak < state_only.rank[0].mem.peak);
     assert_true(state_only.rank[0].mem.peak < all.rank[0].mem.peak);
     /* gradients once in fp32, values once in bf16: three quarters of two rounds of gradients */
-    const double ring = (double)grads * 7 / 8, sent = state_only.rank[0].traffic[0].sent.bytes;
+    const double ring = (double)grads * 7 / 8, sent = state_only.rank[0].traffic.group[0].sum.bytes;
     assert_true(sent > 1.5 * ring && sent < 1.51 * ring + 4096);
-    assert_string_equal(few.rank[0].traffic[1].group, "shares");
-    assert_string_equal(few.rank[0].traffic[2].group, "copies");
-    assert_true(few.rank[0].traffic[2].sent.bytes * 2 < few.rank[0].traffic[1].sent.bytes);
+    assert_string_equal(few.rank[0].traffic.group[1].group, "shares");
+    assert_string_equal(few.rank[0].traffic.group[2].group, "copies");
+    assert_true(few.rank[0].traffic.group[2].sum.bytes * 2 < few.rank[0].traffic.group[1].sum.bytes);
 }
 
 static void traffic_is_a_ring_over_the_gradients(void **state)

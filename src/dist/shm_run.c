@@ -4,6 +4,8 @@
 #include "dist/shm_message.h"
 #include "dist/sum.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 
 enum { CACHES = 16 << 20 };
@@ -363,6 +365,20 @@ static bool is_given_up(ts_shm_comm *s)
     return true;
 }
 
+/* A process that ended without a word, which its launcher may not tell for long. Only where numbers of
+ * processes mean the same to all, as they do where memory can be read by them. */
+static void find_gone(ts_shm_comm *s)
+{
+    for (int q = 0; s->reads && q < s->c.size && s->st == TS_OK; q++) {
+        const int64_t pid = s->place.head->rank[q].pid;
+        if (q == s->c.rank || kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+            continue;
+        s->st = TS_ERR_RUN;
+        snprintf(s->why, sizeof s->why, "rank %d of %d has ended (process %lld)",
+                 ts_comm_world_rank(&s->c, q), s->world->c.size, (long long)pid);
+    }
+}
+
 ts_status ts_shm_finish(ts_shm_comm *s, const ts_shm_request *r)
 {
     ts_shm_comm *world = s->world;
@@ -383,6 +399,8 @@ ts_status ts_shm_finish(ts_shm_comm *s, const ts_shm_request *r)
         if (!ts_shm_advance(s) && !finished(s, r) && s->st == TS_OK) {
             tell_behind(world, ts_comm_world_rank(&s->c, furthest_behind(s, r)) + 1);
             ts_shm_sleep(bell, seen);
+            if (atomic_load(&bell->event) == seen) /* nothing has happened */
+                find_gone(s);
         }
         ts_shm_rise(bell);
     }

@@ -112,6 +112,10 @@ static void meshes(ts_comm *comm)
         { 4, { .tp = 2, .pp = 2 }, TS_MESH_PP, 2, { 0, 2, 1, 3 } },
         { 4, { .ep = 2 }, TS_MESH_EXPERT_DP, 2, { 0, 2, 1, 3 } },
         { 4, { .cp = 2, .ep = 4 }, TS_MESH_EP, 4, { 0, 1, 2, 3 } },
+        { 4, { .tp = 4, .tp_x = 2 }, TS_MESH_TP_X, 2, { 0, 1, 2, 3 } },
+        { 4, { .tp = 4, .tp_x = 2 }, TS_MESH_TP_Y, 2, { 0, 2, 1, 3 } },
+        { 8, { .tp = 8, .tp_x = 4 }, TS_MESH_TP_Y, 2, { 0, 4, 1, 5, 2, 6, 3, 7 } },
+        { 8, { .tp = 2, .cp = 2, .pp = 2, .pp_before_dp = true }, TS_MESH_PP, 2, { 0, 4, 1, 5, 2, 6, 3, 7 } },
         { 8, { .tp = 4, .cp = 2 }, TS_MESH_CP, 2, { 0, 4, 1, 5, 2, 6, 3, 7 } },
         { 8, { .tp = 2, .pp = 2 }, TS_MESH_DP, 2, { 0, 2, 1, 3, 4, 6, 5, 7 } },
         { 8, { .tp = 2, .pp = 2, .ep = 2 }, TS_MESH_EP, 2, { 0, 2, 1, 3, 4, 6, 5, 7 } },
@@ -129,6 +133,8 @@ static void meshes(ts_comm *comm)
             at++;
         expect_ranks(comm, m->comm[l->dim], l->ranks + at / l->size * l->size, l->size);
         for (ts_mesh_dim d = TS_MESH_TP; d < TS_MESH_DIMS; d++) {
+            if (!m->comm[d]) /* of a tensor mesh, which is not there */
+                continue;
             EXPECT(m->comm[d]->rank == m->at[d] && m->comm[d]->size == m->size[d], "dimension %d",
                    d);
             use(comm, m->comm[d]);

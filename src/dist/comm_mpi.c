@@ -23,8 +23,8 @@ static void destroy(ts_comm *c)
     ts_mpi_comm *m = mpi_of(c);
     if (m->comm != MPI_COMM_NULL)
         MPI_Comm_free(&m->comm);
-    if (m->waiter == &m->own && m->own.talk != MPI_COMM_NULL)
-        MPI_Comm_free(&m->own.talk);
+    if (m->waiter == &m->own)
+        ts_mpi_waiter_close(m->waiter);
     ts_free(&m);
 }
 
@@ -116,11 +116,8 @@ static ts_status create_world(ts_mpi_comm **out)
     if (st == TS_OK)
         st = find_place(m);
     ts_mpi_waiter_init(m->waiter, m->c.rank, m->c.local_size);
-    m->waiter->size = m->c.size;
     if (st == TS_OK)
-        st = ts_mpi_check(m->waiter, "comm-dup", MPI_Comm_dup(MPI_COMM_WORLD, &m->waiter->talk));
-    if (st == TS_OK)
-        MPI_Comm_set_errhandler(m->waiter->talk, MPI_ERRORS_RETURN);
+        st = ts_mpi_waiter_open(m->waiter, m->c.size);
     if (st != TS_OK)
         destroy(&m->c);
     else

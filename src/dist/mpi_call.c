@@ -371,7 +371,7 @@ ts_status ts_mpi_finish(ts_comm *c, ts_comm_request **r)
 {
     ts_mpi_request *q = own(*r);
     const ts_status st =
-        ts_mpi_wait(mpi_of(c)->waiter, c->group, ts_collective_name(q->call.what), q->peer, look, q);
+        ts_mpi_wait(mpi_of(c)->waiter, c, ts_collective_name(q->call.what), q->peer, look, q);
     drop(q);
     *r = NULL;
     return st;

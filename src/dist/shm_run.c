@@ -384,7 +384,7 @@ ts_status ts_shm_finish(ts_shm_comm *s, const ts_shm_request *r)
     ts_shm_comm *world = s->world;
     ts_shm_head *bell = world->place.head;
     int spins = 0;
-    bool done;
+    bool done, has_told = false;
     ts_watch_enter(&world->watch, s->c.group, ts_collective_name(r->name));
     while (!finished(s, r) && s->st == TS_OK && !(spins && is_given_up(s))) {
         if (ts_shm_advance(s)) {
@@ -398,6 +398,7 @@ ts_status ts_shm_finish(ts_shm_comm *s, const ts_shm_request *r)
         const uint32_t seen = ts_shm_doze(bell);
         if (!ts_shm_advance(s) && !finished(s, r) && s->st == TS_OK) {
             tell_behind(world, ts_comm_world_rank(&s->c, furthest_behind(s, r)) + 1);
+            has_told = true;
             ts_shm_sleep(bell, seen);
             if (atomic_load(&bell->event) == seen) /* nothing has happened */
                 find_gone(s);
@@ -405,7 +406,7 @@ ts_status ts_shm_finish(ts_shm_comm *s, const ts_shm_request *r)
         ts_shm_rise(bell);
     }
     ts_watch_leave(&world->watch);
-    if (spins > world->spins)
+    if (has_told)
         tell_behind(world, 0);
     return ts_shm_state(s, r, &done);
 }

@@ -28,7 +28,7 @@ static void end_process(void *ctx, const ts_watch_report *r)
     (void)ctx;
     if (r->behind > 0 && r->behind - 1 != r->rank)
         snprintf(who, sizeof who, "rank %lld%s%s has not come: it %s", (long long)r->behind - 1,
-                 r->has_stopped ? " on " : "", r->has_stopped ? r->host : "",
+                 r->behind_host ? " on " : "", r->behind_host ? r->behind_host : "",
                  r->has_stopped ? "has stopped" : "has stopped or is somewhere else");
     if (r->iteration > 0)
         snprintf(when, sizeof when, "iteration %lld, ", (long long)r->iteration);
@@ -70,40 +70,62 @@ static int64_t beats_of(const ts_watchdog *d, int64_t rank)
     return atomic_load_explicit(&d->watch->seats[rank].beats, memory_order_relaxed);
 }
 
-/* Of `behind`, who is waited for, the one that it waits for, and so on. */
-static int64_t follow(const ts_watchdog *d, int64_t behind)
+/* Of `behind`, who is waited for, the one that it waits for, and so on, up to one whose heart has stood
+ * still since `before` (one that never beat has no watchdog). */
+static void follow(const ts_watchdog *d, const int64_t *before, ts_watch_report *r)
 {
-    for (int hops = 0; hops < d->size && behind > 0; hops++) {
-        const int64_t next =
-            atomic_load_explicit(&d->watch->seats[behind - 1].behind, memory_order_relaxed);
-        if (next <= 0 || next > d->size || next - 1 == d->rank)
-            break;
-        behind = next;
+    for (int hops = 0; hops < d->size && r->behind > 0; hops++) {
+        const int64_t i = r->behind - 1,
+                      next = atomic_load_explicit(&d->watch->seats[i].behind, memory_order_relaxed);
+        r->has_stopped = i != d->rank && before[i] > 0 && beats_of(d, i) == before[i];
+        if (r->has_stopped || next <= 0 || next > d->size || next - 1 == d->rank)
+            return;
+        r->behind = next;
     }
-    return behind;
 }
 
-/* A rank whose heart stands still (one that never beat has no watchdog), or the end of the chain. Takes a
- * moment. */
-static void find_silent(ts_watchdog *d, ts_watch_report *r)
+/* Of those that were told of, one of the group that has not told, or else one of the world. */
+static int64_t not_heard(const ts_watchdog *d, int64_t number)
+{
+    ts_watch_reports *q = d->watch->reports;
+    const int *members = atomic_load(&q->members);
+    const int n = members ? atomic_load(&q->n_members) : 0;
+    for (int i = 0; i < n + q->size; i++) {
+        const int r = i < n ? members[i] : i - n;
+        if (r != d->rank && atomic_load(&q->heard[r]) != number)
+            return r + 1;
+    }
+    return 0;
+}
+
+/* So many beats that one who moves has made some, however busy its host is. */
+static bool let_hearts_beat(ts_watchdog *d)
 {
     enum { BEATS = 3 };
+    const double seconds = 1.5;
+    for (int i = 0; i < BEATS || i * d->tick < seconds; i++) {
+        beat(d);
+        if (!nap(d, d->tick))
+            return false;
+    }
+    return true;
+}
+
+static void find_silent(ts_watchdog *d, ts_watch_report *r)
+{
+    const ts_watch_reports *q = d->watch->reports;
     int64_t *before = NULL;
+    if (q && !r->behind) /* of a message it is known who */
+        r->behind = not_heard(d, r->number);
+    if (q && r->behind)
+        r->behind_host = q->hosts + (size_t)(r->behind - 1) * TS_WATCH_HOST;
     if (!d->watch->seats || ts_alloc(&before, (size_t)d->size, sizeof *before) != TS_OK)
         return;
     for (int i = 0; i < d->size; i++)
         before[i] = beats_of(d, i);
-    bool goes_on = true;
-    for (int i = 0; i < BEATS && goes_on; i++) {
-        beat(d);
-        goes_on = nap(d, d->tick);
-    }
-    if (goes_on)
-        for (int i = d->size - 1; i >= 0; i--)
-            if (i != d->rank && before[i] > 0 && beats_of(d, i) == before[i])
-                r->behind = i + 1, r->has_stopped = true;
-    if (!r->has_stopped)
-        r->behind = follow(d, r->behind);
+    if (let_hearts_beat(d))
+        follow(d, before, r);
+    r->behind_host = r->host;
     ts_free(&before);
 }
 
@@ -153,6 +175,8 @@ static void *keep_watch(void *arg)
             since = now;
             continue;
         }
+        if (d->watch->reports && now - since > limit / 2)
+            atomic_store(&d->watch->reports->asked, number);
         if (now - since <= limit)
             continue;
         bark(d, inside, number, since);

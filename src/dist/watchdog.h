@@ -14,9 +14,22 @@ typedef struct ts_watch_seat {
     _Atomic int64_t behind;             /* 1 + the rank that it waits for; 0: it does not wait */
 } ts_watch_seat;
 
+/* Where ranks do not see each other, each that waits long tells the others so, as far as that goes: who has
+ * not may be the one that does not come. */
+typedef struct ts_watch_reports {
+    int size;               /* of the world */
+    _Atomic int64_t *heard; /* [size]: the number of the wait here in which that rank told; 0: none */
+    const char *hosts;      /* [size * TS_WATCH_HOST]; texts */
+    _Atomic(const int *) members; /* of the group that is waited in, NULL: the world */
+    _Atomic int n_members;
+    _Atomic int64_t asked; /* the number of the wait that the watchdog finds long */
+} ts_watch_reports;
+enum { TS_WATCH_HOST = 64 };
+
 /* What the watched thread says about itself; each communicator that is watched points to it. */
 typedef struct ts_watch {
-    ts_watch_seat *seats; /* [size of the world]; NULL: ranks do not see each other */
+    ts_watch_seat *seats; /* [size of the world]; NULL: ranks do not see each other, but may tell */
+    ts_watch_reports *reports;
     /* the collective that is waited for, NULL while computing; a literal, as the group's name */
     _Atomic(const char *) inside;
     _Atomic(const char *) group;
@@ -32,6 +45,7 @@ typedef struct ts_watch {
 typedef struct ts_watch_report {
     int rank, size;
     const char *host, *collective, *group, *phase;
+    const char *behind_host; /* of who is behind; NULL: not known */
     int64_t number, behind, iteration; /* as in ts_watch */
     bool has_stopped;                  /* the one that is behind: its process does not move */
     double seconds;

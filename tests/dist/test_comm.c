@@ -225,8 +225,13 @@ static void agreement(ts_comm *comm)
 static void say_stuck(void *ctx, const ts_watch_report *r)
 {
     (void)ctx;
-    fprintf(stderr, "stuck: rank %d on %s in %s %lld while %s\n", r->rank, *r->host ? r->host : "?",
-            r->collective, (long long)r->number, r->phase);
+    fprintf(stderr, "stuck: rank %d on %s in %s %lld of %s while %s: rank %lld on %s\n", r->rank,
+            *r->host ? r->host : "?", r->collective, (long long)r->number, r->group, r->phase,
+            (long long)r->behind - 1, r->behind_host ? r->behind_host : "?");
+    if (r->behind != r->size || !r->behind_host) {
+        fprintf(stderr, "that is not the last rank\n");
+        return; /* and the runner waits too long */
+    }
     _exit(3);
 }
 

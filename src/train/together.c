@@ -176,6 +176,20 @@ static void warn_seeing(const ts_job_options *o, const ts_option_set *set)
                          "an order of sums that is free (--deterministic-mode fixes it)");
 }
 
+static void warn_layout(const ts_parallel_options *p, const ts_option_set *set)
+{
+    static const char *const of_coc[] = { "coc-parallel-num", "coc-mode", "coc-fused-kernel" };
+    static const char *const of_tp[] = { "disable-tp-comm-overlap-ag", "disable-tp-comm-overlap-rs" };
+    static const char *const of_groups[] = { "use-ascend-coc", "use-ascend-mc2", "tp-comm-overlap" };
+    const bool shares = p->tensor > 1;
+    for (size_t i = 0; i < sizeof of_coc / sizeof *of_coc; i++)
+        ts_option_warn_alone(set, of_coc[i], p->coc, "--use-ascend-coc");
+    for (size_t i = 0; i < sizeof of_tp / sizeof *of_tp; i++)
+        ts_option_warn_alone(set, of_tp[i], p->tp_overlap, "--tp-comm-overlap");
+    for (size_t i = 0; i < sizeof of_groups / sizeof *of_groups; i++)
+        ts_option_warn_alone(set, of_groups[i], shares, "--tensor-model-parallel-size of 2 or more");
+}
+
 void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp)
 {
     warn_saving(o, set);
@@ -190,5 +204,6 @@ void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp
     warn_sharing(&o->parallel, set, dp);
     warn_context(&o->parallel, set);
     warn_seeing(o, set);
+    warn_layout(&o->parallel, set);
     ts_model_options_warn(&o->model, set);
 }

@@ -93,6 +93,10 @@ warned --tensorboard-log-interval --tensorboard-dir --tensorboard-log-interval 2
 warned --log-validation-ppl-to-tensorboard --tensorboard-dir --log-validation-ppl-to-tensorboard
 warned --overlap-grad-reduce --deterministic-mode --deterministic-mode --overlap-grad-reduce
 warned --ddp-bucket-size --deterministic-mode --deterministic-mode --ddp-bucket-size 9
+warned --coc-parallel-num --use-ascend-coc --coc-parallel-num 4
+warned --use-ascend-coc --tensor-model-parallel-size --use-ascend-coc
+warned --tp-comm-overlap --tensor-model-parallel-size --tp-comm-overlap
+warned --disable-tp-comm-overlap-ag --tp-comm-overlap --disable-tp-comm-overlap-ag
 warned --rotary-base "--position-embedding-type rope" --position-embedding-type none --rotary-base 5000
 warned --low-freq-factor "--rope-scaling-type llama3" --low-freq-factor 2
 warned --beta-fast "--rope-scaling-type yarn" --beta-fast 16 --rope-scaling-type linear

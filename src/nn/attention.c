@@ -105,9 +105,13 @@ static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_ru
 {
     if (l->is_apart)
         return project_apart(tape, l, run, from, x, q, kv);
+    ts_tensor *fused;
     *kv = NULL;
-    TS_TRY(ts_linear_forward(tape, &l->qkv, x, q));
-    return rotate(tape, l->rope, run->pos, *q, q);
+    TS_TRY(ts_linear_forward(tape, &l->qkv, x, &fused));
+    TS_TRY(rotate(tape, l->rope, run->pos, fused, q));
+    if (run->spread && fused != *q) /* its bytes may go when heads have been exchanged */
+        ts_tape_drop(tape, fused);
+    return TS_OK;
 }
 
 static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,

@@ -26,7 +26,9 @@ typedef enum ts_spread_way {
     TS_SPREAD_GATHER, /* all to all at once */
 } ts_spread_way;
 
-/* What is kept of others' keys and values for the backward pass, so that it need not travel again. */
+/* What is kept of keys and values for the backward pass: in the ring those of others, which then need not
+ * travel again; where heads alone are exchanged (FULL) they are kept as they are before that, and travel
+ * again. */
 typedef enum ts_spread_keep {
     TS_SPREAD_KEEP_NONE,
     TS_SPREAD_KEEP_HALF, /* keys */

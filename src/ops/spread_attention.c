@@ -39,6 +39,11 @@ void ts_spread_put_keys(ts_tape *tape, const ts_attention_op *o, const void *kv,
     move_keys(tape, o, q, (char *)(uintptr_t)kv, true);
 }
 
+static bool keeps(const ts_spread *s, int64_t layer)
+{
+    return s->keep != TS_SPREAD_KEEP_NONE && layer % s->keep_every == 0;
+}
+
 static ts_status across(ts_tape *tape, const ts_attention_op *o, const ts_spread *s, int64_t layer,
                         ts_tensor *q, ts_tensor **y)
 {
@@ -46,8 +51,7 @@ static ts_status across(ts_tape *tape, const ts_attention_op *o, const ts_spread
         return ts_op_attention(tape, o, q, NULL, y, NULL);
     if (s->way == TS_SPREAD_GATHER)
         return ts_op_gather_attention(tape, o, s, q, y);
-    return ts_op_ring_attention(tape, o, s, s->keep != TS_SPREAD_KEEP_NONE && layer % s->keep_every == 0,
-                                q, y);
+    return ts_op_ring_attention(tape, o, s, keeps(s, layer), q, y);
 }
 
 ts_status ts_op_spread_attention(ts_tape *tape, const ts_attention_op *o, const ts_spread *s,
@@ -69,6 +73,8 @@ ts_status ts_op_spread_attention(ts_tape *tape, const ts_attention_op *o, const 
     some.n_kv = end - begin, some.n_q = some.n_kv * out.queries;
     some.head0 += begin * out.queries;
     some.all_q = o->all_q ? o->all_q : o->n_q;
+    if (ts_spread_across(s) == 1 && keeps(s, layer))
+        return ts_op_heads_attention(tape, &some, s, &f, &out, q, y);
     TS_TRY(ts_op_heads_out(tape, s, &f, o->B, q, &x));
     ts_tape_drop(tape, q);
     TS_TRY(across(tape, &some, s, layer, x, &z));

@@ -202,6 +202,24 @@ static ts_status come_back(const exchange *e, const ts_tensor *y, ts_tensor **x)
     return TS_OK;
 }
 
+ts_status ts_heads_out(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
+                       const ts_tensor *x, ts_tensor **y)
+{
+    const exchange e = exchange_of(tape, s, f, B, x->dtype);
+    TS_ASSERT(x->dim[0] == B * e.rows && x->dim[1] == width_of(f), "[%lld, %lld] for %lld heads",
+              (long long)x->dim[0], (long long)x->dim[1], (long long)f->groups);
+    return go_out(&e, x, y);
+}
+
+ts_status ts_heads_back(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
+                        const ts_tensor *x, ts_tensor **y)
+{
+    const exchange e = exchange_of(tape, s, f, B, x->dtype);
+    TS_ASSERT(x->dim[0] == B * e.all && x->dim[1] == e.width, "[%lld, %lld] for %lld columns here",
+              (long long)x->dim[0], (long long)x->dim[1], (long long)e.width);
+    return come_back(&e, x, y);
+}
+
 /* ---- operators ---- */
 
 typedef struct heads_attr {
@@ -213,31 +231,29 @@ typedef struct heads_attr {
 static ts_status out_backward(ts_tape *tape, ts_record *r)
 {
     const heads_attr *n = r->attr;
-    const exchange e = exchange_of(tape, n->s, &n->f, n->B, r->in[0]->dtype);
     ts_tensor *dx;
-    TS_TRY(come_back(&e, r->out[0]->grad, &dx));
+    TS_TRY(ts_heads_back(tape, n->s, &n->f, n->B, r->out[0]->grad, &dx));
     return ts_tape_accumulate(tape, r->in[0], dx);
 }
 
 static ts_status back_backward(ts_tape *tape, ts_record *r)
 {
     const heads_attr *n = r->attr;
-    const exchange e = exchange_of(tape, n->s, &n->f, n->B, r->in[0]->dtype);
     ts_tensor *dx;
-    TS_TRY(go_out(&e, r->out[0]->grad, &dx));
+    TS_TRY(ts_heads_out(tape, n->s, &n->f, n->B, r->out[0]->grad, &dx));
     return ts_tape_accumulate(tape, r->in[0], dx);
 }
 
 static const ts_op out_op = { .name = "heads_out", .backward = out_backward };
 static const ts_op back_op = { .name = "heads_back", .backward = back_backward };
 
-static ts_status record(const exchange *e, const ts_op *op, ts_tensor *x, ts_tensor *y)
+static ts_status record(ts_tape *tape, const ts_op *op, const heads_attr *attr, ts_tensor *x, ts_tensor *y)
 {
     ts_record *r;
-    if (!e->tape->recording || !x->wants_grad)
+    if (!tape->recording || !x->wants_grad)
         return TS_OK;
-    TS_TRY(ts_tape_record(e->tape, op, sizeof(heads_attr), &r));
-    *(heads_attr *)r->attr = (heads_attr){ e->s, *e->f, e->B };
+    TS_TRY(ts_tape_record(tape, op, sizeof *attr, &r));
+    *(heads_attr *)r->attr = *attr;
     r->in[0] = x;
     r->out[0] = y;
     y->wants_grad = true;
@@ -247,19 +263,13 @@ static ts_status record(const exchange *e, const ts_op *op, ts_tensor *x, ts_ten
 ts_status ts_op_heads_out(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
                           ts_tensor *x, ts_tensor **y)
 {
-    const exchange e = exchange_of(tape, s, f, B, x->dtype);
-    TS_ASSERT(x->dim[0] == B * e.rows && x->dim[1] == width_of(f), "[%lld, %lld] for %lld heads",
-              (long long)x->dim[0], (long long)x->dim[1], (long long)f->groups);
-    TS_TRY(go_out(&e, x, y));
-    return record(&e, &out_op, x, *y);
+    TS_TRY(ts_heads_out(tape, s, f, B, x, y));
+    return record(tape, &out_op, &(heads_attr){ s, *f, B }, x, *y);
 }
 
 ts_status ts_op_heads_back(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
                            ts_tensor *x, ts_tensor **y)
 {
-    const exchange e = exchange_of(tape, s, f, B, x->dtype);
-    TS_ASSERT(x->dim[0] == B * e.all && x->dim[1] == e.width, "[%lld, %lld] for %lld heads here",
-              (long long)x->dim[0], (long long)x->dim[1], (long long)e.width);
-    TS_TRY(come_back(&e, x, y));
-    return record(&e, &back_op, x, *y);
+    TS_TRY(ts_heads_back(tape, s, f, B, x, y));
+    return record(tape, &back_op, &(heads_attr){ s, *f, B }, x, *y);
 }

@@ -24,11 +24,22 @@ ts_head_form ts_head_form_of(const ts_attention_op *o, int heads);
 int64_t ts_head_form_begin(const ts_head_form *f, int heads, int i);
 
 /* Rows here with all heads, [B * rows, width], become the rows of all neighbours with some heads; and
- * back. Differentiable. */
+ * back. */
+ts_status ts_heads_out(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
+                       const ts_tensor *x, ts_tensor **y) TS_NODISCARD;
+ts_status ts_heads_back(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
+                        const ts_tensor *x, ts_tensor **y) TS_NODISCARD;
+/* The same as operators. */
 ts_status ts_op_heads_out(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
                           ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 ts_status ts_op_heads_back(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
                            ts_tensor *x, ts_tensor **y) TS_NODISCARD;
+
+/* All of it where neighbours are all there are: heads out (`in`), attention (`o` is of what is then here), back
+ * (`out`). What is kept is q as it came, with each key once; heads go out again in the backward pass. */
+ts_status ts_op_heads_attention(ts_tape *tape, const ts_attention_op *o, const ts_spread *s,
+                                const ts_head_form *in, const ts_head_form *out, ts_tensor *q,
+                                ts_tensor **y) TS_NODISCARD;
 
 /* Attention across, of queries that all have the same heads. */
 ts_status ts_op_gather_attention(ts_tape *tape, const ts_attention_op *o, const ts_spread *s,

@@ -23,10 +23,14 @@ static ts_status check_options(const ts_parallel_options *o, int size)
     if (!is_hybrid(o->context_algo) && degree > 1)
         return ts_error(TS_ERR_USER, "--ulysses-degree-in-cp %lld goes with --context-parallel-algo "
                                      "hybrid_cp_algo and hybrid_adaptive_cp_algo, not with %s", degree, algo);
-    if (!is_ring(o->context_algo) && (window > 1 || o->context_keep != TS_CONTEXT_KEEP_NONE))
-        return ts_error(TS_ERR_USER, "--%s goes with --context-parallel-algo megatron_cp_algo and "
-                                     "hybrid_cp_algo, not with %s",
-                        window > 1 ? "cp-window-size" : "context-parallel-kv-cache-policy", algo);
+    if (!is_ring(o->context_algo) && window > 1)
+        return ts_error(TS_ERR_USER, "--cp-window-size goes with --context-parallel-algo megatron_cp_algo and "
+                                     "hybrid_cp_algo, not with %s", algo);
+    if (!is_ring(o->context_algo) && o->context_keep != TS_CONTEXT_KEEP_NONE &&
+        (o->context_algo != TS_CONTEXT_ULYSSES || o->context_keep != TS_CONTEXT_KEEP_FULL))
+        return ts_error(TS_ERR_USER, "--context-parallel-kv-cache-policy goes with --context-parallel-algo "
+                                     "megatron_cp_algo and hybrid_cp_algo, and `full` with ulysses_cp_algo, "
+                                     "not with %s", algo);
     if (size / degree % window)
         return ts_error(TS_ERR_USER, "--cp-window-size %lld does not divide the %lld processes of the ring",
                         window, size / degree);

@@ -84,7 +84,8 @@ const ts_option ts_parallel_option_rows[] = {
     CONTEXT(INT, context_window, "cp-window-size", "1", 1, 1 << 20, NULL,
             "of the ring: neighbours with a ring of their own, within the ring of these windows"),
     CONTEXT(CHOICE, context_keep, "context-parallel-kv-cache-policy", "none", 0, 0, TS_CHOICES(TS_CONTEXT_KEEPS),
-            "of the ring: others' keys (half), and values (full), are kept for the backward pass and travel once"),
+            "others' keys (half), and values (full), that the ring brings are kept for the backward pass; with ulysses "
+            "(full) what is exchanged is not kept but exchanged again"),
     CONTEXT(INT, context_interval, "context-parallel-cache-interval", "0", 0, 1 << 20, NULL,
             "layers between two that do so"),
     TS_LATER("expert-model-parallel-size", 1, "1", SIZES),

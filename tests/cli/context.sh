@@ -77,6 +77,7 @@ heads2 2 2 $heads
 heads3 3 3 $heads
 heads4 4 4 $heads
 heads8 8 8 $heads
+heads8-again 8 8 $heads --context-parallel-kv-cache-policy full --context-parallel-cache-interval 1
 gathered2 2 2 --context-parallel-algo kvallgather_cp_algo
 gathered4 4 4 --context-parallel-algo kvallgather_cp_algo --recompute-granularity full --recompute-method uniform --recompute-num-layers 2
 seen2 2 2 --context-parallel-algo adaptive_cp_algo
@@ -140,7 +141,7 @@ they must divide the heads, or be at most 2
 --cp-window-size 3 does not divide the 4 processes of the ring
 2 --context-parallel-size 2 $heads --cp-window-size 2
 --cp-window-size goes with --context-parallel-algo megatron_cp_algo
-2 --context-parallel-size 2 $heads --context-parallel-kv-cache-policy full
+2 --context-parallel-size 2 $heads --context-parallel-kv-cache-policy half
 --context-parallel-kv-cache-policy goes with --context-parallel-algo megatron_cp_algo
 6 --context-parallel-size 2 --tensor-model-parallel-size 3 --unaligned-linear --sequence-parallel
 --tensor-model-parallel-size 3 does not divide a process's share of --seq-length, 16

@@ -191,7 +191,7 @@ static void check_traffic(const way *w, const attention *a, double sent)
     const double passes = w->keep == TS_SPREAD_KEEP_FULL ? 2 : w->keep == TS_SPREAD_KEEP_HALF ? 2.5 : 3;
     double expected = passes * (n - 1) * kv;
     if (w->heads == 0) /* queries, outputs and their gradients, keys and values of which there are enough */
-        expected = 2 * (n - 1) / n * (2 * q + kv);
+        expected = (n - 1) / n * (2 * (2 * q + kv) + (w->keep ? q + kv : 0));
     if (w->heads > 1 || (w->heads == 0 && (a->n_kv % comm->size || a->S % comm->size)) ||
         w->across == TS_SPREAD_DIRECT)
         return;
@@ -333,6 +333,7 @@ static void orders(void)
 
 static const way ways[] = {
     { .name = "heads" },
+    { .name = "heads, exchanged again", .keep = TS_SPREAD_KEEP_FULL },
     { .name = "ring", .heads = 1, .zigzag = true },
     { .name = "ring, one after another", .heads = 1 },
     { .name = "ring, kept", .heads = 1, .zigzag = true, .keep = TS_SPREAD_KEEP_FULL },

@@ -90,6 +90,14 @@ ring2-tp2 4 2 $ring --tensor-model-parallel-size 2
 ring2-tp2-sp 4 2 $ring --tensor-model-parallel-size 2 --sequence-parallel
 heads2-tp2-sp 4 2 $heads --tensor-model-parallel-size 2 --sequence-parallel
 END
+    # and what travels: a ring of n passes keys and values on n - 1 times there and twice as often back; 3 layers, 4
+    # micro-batches of 2 sequences, in each a process has 32 / n rows of 4 heads of keys and values, 4 wide
+    for n in 2 4; do
+        checks=$((checks + 1))
+        sent=$("$T" plan $shape --context-parallel-size $n --world-size $n --json 2>"$D/err" | tr -d ' \n' |
+            sed -n 's/.*"cp":{[^}]*"bytes":\([0-9]*\).*/\1/p')
+        [ "$sent" = $((3 * 4 * 3 * (n - 1) * 2 * 32 / n * 2 * 4 * 4 * 4)) ] || wrong "a ring of $n sends $sent bytes"
+    done
     # other models, data and passes, each as one process has them
     while read -r case options; do
         train "$case" 1 $options

@@ -6,6 +6,7 @@
  * trained is one set. */
 #ifndef TS_TRAIN_OBJECTIVE_OBJECTIVE_H
 #define TS_TRAIN_OBJECTIVE_OBJECTIVE_H
+#include "base/pieces.h"
 #include "data/batch.h"
 #include "model/network.h"
 

@@ -7,12 +7,15 @@ Both run at once and one of them is stopped (SIGSTOP) while the other makes a st
 these seconds meets both alike; whole runs one after the other differ by tens of per cent on a shared machine. A turn is
 the time from waking a program to its next line of --metrics-jsonl, which is one step. Printed are the median of the pairs'
 ratios (old time over new time: above 1 the new one is faster), its quartiles, and each program's median and best step.
-OLD twice shows what the method itself leaves of noise. The first steps, --warmup of each, do not count. The order within a
+OLD twice shows what the method itself leaves of noise. OLD and NEW may be whole commands, options of theirs alone among
+them, and jobs of several processes: "build/tessera pretrain --threads 2" and "mpirun -n 2 build/tessera pretrain
+--threads 1 --context-parallel-size 2"; all processes of a job are stopped and woken. The first steps, --warmup of each, do not count. The order within a
 pair changes with each pair. Needs memory for both.
 """
 import argparse
 import json
 import os
+import shlex
 import signal
 import statistics
 import subprocess
@@ -20,6 +23,18 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+
+def family(pid):
+    """The process and all that it has started."""
+    found = [pid]
+    for task in Path("/proc/%d/task" % pid).glob("*/children"):
+        try:
+            for child in task.read_text().split():
+                found += family(int(child))
+        except OSError:  # it has ended
+            pass
+    return found
 
 
 class Program:
@@ -30,20 +45,28 @@ class Program:
         self.metrics = folder / "metrics.jsonl"
         self.errors = open(folder / "stderr", "w+")
         folder.mkdir(parents=True, exist_ok=True)
-        command = [path, "pretrain", *options, "--metrics-jsonl", str(self.metrics)]
+        words = shlex.split(path)
+        command = [*words, *([] if "pretrain" in words else ["pretrain"]), *options, "--metrics-jsonl", str(self.metrics)]
         self.job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self.errors)
+
+    def tell(self, what):
+        for pid in family(self.job.pid):
+            try:
+                os.kill(pid, what)
+            except ProcessLookupError:
+                pass
 
     def step(self):
         """Wakes the program until it has written its next line; seconds."""
         started = time.monotonic()
-        self.job.send_signal(signal.SIGCONT)
+        self.tell(signal.SIGCONT)
         while not self.written():
             if self.job.poll() is not None:
                 self.errors.seek(0)
                 sys.exit("%s ended before its step:\n%s" % (self.job.args[0], self.errors.read()))
             time.sleep(0.001)
         taken = time.monotonic() - started
-        self.job.send_signal(signal.SIGSTOP)
+        self.tell(signal.SIGSTOP)
         return taken
 
     def written(self):
@@ -52,18 +75,16 @@ class Program:
         return more
 
     def end(self):
-        self.job.kill()
+        self.tell(signal.SIGKILL)
         self.job.wait()
         self.errors.close()
 
 
-def measure(old, new, pairs, warmup):
+def measure(old, new, pairs):
     taken = {old: [], new: []}
-    for pair in range(warmup + pairs):
+    for pair in range(pairs):
         for program in (old, new) if pair % 2 else (new, old):
-            seconds = program.step()
-            if pair >= warmup:
-                taken[program].append(seconds)
+            taken[program].append(program.step())
     return taken[old], taken[new]
 
 
@@ -77,6 +98,7 @@ def main():
     words = sys.argv[1:]
     cut = words.index("--") if "--" in words else len(words)
     a = options.parse_args(words[:cut])
+    a.warmup = max(a.warmup, 1)
     steps = ["--train-iters", str(a.pairs + a.warmup + 1), "--eval-iters", "0"]
     with tempfile.TemporaryDirectory() as at:
         programs = []
@@ -85,8 +107,9 @@ def main():
                 folder = Path(at) / side
                 folder.mkdir()
                 programs.append(Program(path, folder, words[cut + 1:] + steps))
-                programs[-1].job.send_signal(signal.SIGSTOP)
-            old, new = measure(*programs, a.pairs, a.warmup)
+                for _ in range(a.warmup):  # behind them all that a job starts is there, and stopped
+                    programs[-1].step()
+            old, new = measure(*programs, a.pairs)
         finally:
             for program in programs:
                 program.end()

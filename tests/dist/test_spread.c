@@ -116,10 +116,12 @@ static void run(const attention *a, ts_dtype t, const ts_spread *s, ts_device *d
                                 .first_key = a->documents ? first_keys(p, a, &queries) : NULL,
                                 .dropout = a->dropout, .sample0 = 3, .head0 = 2, .all_q = a->n_q + 5,
                                 .rng = ts_rng_stream(5, TS_RNG_ATTN_DROPOUT, 2, 1) };
+    EXPECT_OK(ts_tape_push(p->tape)); /* in is not this frame's to drop: nobody else would free its gradient */
     if (s)
         EXPECT_OK(ts_op_spread_attention(p->tape, &o, s, layer, p->in, &p->out));
     else
         EXPECT_OK(ts_op_attention(p->tape, &o, p->in, NULL, &p->out, NULL));
+    ts_tape_pop(p->tape, p->out);
     EXPECT_OK(ts_tape_accumulate(p->tape, p->out, rows_of(p, t, 9, a, &here, out)));
     EXPECT_OK(ts_tape_backward(p->tape));
 }

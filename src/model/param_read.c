@@ -100,7 +100,7 @@ ts_status ts_param_read(ts_param *p, const ts_st_tensor *t, void *own, ts_dtype 
     int64_t i, end = ts_param_pieces(p, &i);
     TS_TRY(check_shape(p, t));
     for (; i < end; i++) {
-        const ts_piece *x = &p->set->shards.piece[i];
+        const ts_shard_piece *x = &p->set->shards.piece[i];
         char *to = (char *)own + (size_t)x->own * ts_dtype_size(type);
         TS_TRY(read_to(p, t, &(sink){ to, type, x->at, x->n }));
     }

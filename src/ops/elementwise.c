@@ -69,11 +69,11 @@ typedef struct dropout_attr {
 /* Row number `row` of the whole, and how many follow it there and in the tensor alike. */
 static int64_t stretch_from(const ts_row_places *p, int64_t row, int64_t *whole)
 {
-    const int64_t here = ts_pieces_count(&p->at), number = p->row0 + row, i = number % here;
+    const int64_t here = ts_stretches_count(&p->at), number = p->row0 + row, i = number % here;
     int64_t end = 0;
     for (int k = 0; k < p->at.n && end <= i; k++)
         end += p->at.piece[k].n;
-    *whole = (p->sample0 + number / here) * p->length + ts_pieces_at(&p->at, i);
+    *whole = (p->sample0 + number / here) * p->length + ts_stretches_at(&p->at, i);
     return here == p->length ? INT64_MAX : end - i;
 }
 

@@ -122,7 +122,7 @@ ts_status ts_op_add(ts_tape *tape, ts_tensor *a, float alpha, ts_tensor *b, floa
 /* Which rows of a global batch the rows of a tensor are: of each sequence, `length` rows long, the pieces
  * `at` are here; sequence sample0 is the first, and of all that the tensor begins with row row0. */
 typedef struct ts_row_places {
-    ts_pieces at;
+    ts_stretches at;
     int64_t length, sample0, row0;
 } ts_row_places;
 

@@ -1,31 +1,31 @@
 #include "ops/spread.h"
 
 /* What the neighbours of group `at` have together. */
-static ts_pieces pieces_of(const ts_spread *s, int at)
+static ts_stretches pieces_of(const ts_spread *s, int at)
 {
     const int64_t n = s->comm->size / s->heads;
     if (n == 1)
-        return ts_pieces_one(0, s->length);
+        return ts_stretches_one(0, s->length);
     if (!s->zigzag)
-        return ts_pieces_one(s->length * at / n, s->length * (at + 1) / n - s->length * at / n);
+        return ts_stretches_one(s->length * at / n, s->length * (at + 1) / n - s->length * at / n);
     const int64_t chunk = s->length / (2 * n);
-    return (ts_pieces){ .n = 2, .piece = { { at * chunk, chunk }, { (2 * n - 1 - at) * chunk, chunk } } };
+    return (ts_stretches){ .n = 2, .piece = { { at * chunk, chunk }, { (2 * n - 1 - at) * chunk, chunk } } };
 }
 
-ts_pieces ts_spread_queries(const ts_spread *s, int64_t length, int rank)
+ts_stretches ts_spread_queries(const ts_spread *s, int64_t length, int rank)
 {
-    return s ? pieces_of(s, rank / s->heads) : ts_pieces_one(0, length);
+    return s ? pieces_of(s, rank / s->heads) : ts_stretches_one(0, length);
 }
 
 /* Neighbours share them out one after another; the first have one more where they do not come out even. */
-ts_pieces ts_spread_rows(const ts_spread *s, int64_t length, int rank)
+ts_stretches ts_spread_rows(const ts_spread *s, int64_t length, int rank)
 {
-    const ts_pieces all = ts_spread_queries(s, length, rank);
+    const ts_stretches all = ts_spread_queries(s, length, rank);
     if (!s || s->heads == 1)
         return all;
-    const int64_t n = ts_pieces_count(&all), i = rank % s->heads, more = n % s->heads;
+    const int64_t n = ts_stretches_count(&all), i = rank % s->heads, more = n % s->heads;
     int64_t begin = n / s->heads * i + (i < more ? i : more), left = n / s->heads + (i < more);
-    ts_pieces p = { 0 };
+    ts_stretches p = { 0 };
     for (int k = 0; k < all.n && left > 0; k++) {
         const ts_stretch *from = &all.piece[k];
         if (begin < from->n) {
@@ -40,7 +40,7 @@ ts_pieces ts_spread_rows(const ts_spread *s, int64_t length, int rank)
 }
 
 /* What some pieces have of a document [begin, end): its first position, and how far it reaches; n 0: nothing. */
-static ts_stretch part_of(const ts_pieces *p, int64_t begin, int64_t end)
+static ts_stretch part_of(const ts_stretches *p, int64_t begin, int64_t end)
 {
     ts_stretch part = { end, 0 };
     for (int i = 0; i < p->n; i++) {
@@ -59,7 +59,7 @@ static void see_document(const ts_spread *s, int64_t begin, int64_t end, bool *s
 {
     const int n = s->comm->size / s->heads;
     for (int i = 0; i < n * n; i++) {
-        const ts_pieces q = pieces_of(s, i / n), k = pieces_of(s, i % n);
+        const ts_stretches q = pieces_of(s, i / n), k = pieces_of(s, i % n);
         const ts_stretch queries = part_of(&q, begin, end), keys = part_of(&k, begin, end);
         seen[i] = seen[i] || (queries.n && keys.n && keys.begin < queries.begin + queries.n);
     }

@@ -51,10 +51,10 @@ typedef struct ts_spread {
 
 /* The rows of each sequence that process `rank` has; and the queries that it attends with, once heads are
  * exchanged. s NULL: all rows of a sequence of this length. */
-ts_pieces ts_spread_rows(const ts_spread *s, int64_t length, int rank);
-ts_pieces ts_spread_queries(const ts_spread *s, int64_t length, int rank);
+ts_stretches ts_spread_rows(const ts_spread *s, int64_t length, int rank);
+ts_stretches ts_spread_queries(const ts_spread *s, int64_t length, int rank);
 /* Those of this process. */
-static inline ts_pieces ts_spread_here(const ts_spread *s, int64_t length)
+static inline ts_stretches ts_spread_here(const ts_spread *s, int64_t length)
 {
     return ts_spread_rows(s, length, s ? s->comm->rank : 0);
 }

@@ -1,7 +1,7 @@
 /* Attention of sequences that are shared out: heads exchanged, then across. */
 #include "ops/spread_inside.h"
 
-double ts_spread_pairs(const ts_attention_mask *m, const ts_pieces *q_at, int64_t key0, int64_t keys)
+double ts_spread_pairs(const ts_attention_mask *m, const ts_stretches *q_at, int64_t key0, int64_t keys)
 {
     double pairs = 0;
     for (int i = 0; i < q_at->n; i++) {
@@ -57,10 +57,10 @@ static ts_status across(ts_tape *tape, const ts_attention_op *o, const ts_spread
 ts_status ts_op_spread_attention(ts_tape *tape, const ts_attention_op *o, const ts_spread *s,
                                  int64_t layer, ts_tensor *q, ts_tensor **y)
 {
-    const ts_pieces here = ts_spread_here(s, s->length),
+    const ts_stretches here = ts_spread_here(s, s->length),
                     queries = ts_spread_queries(s, s->length, s->comm->rank);
-    TS_ASSERT(o->S == ts_pieces_count(&here) && !o->cache, "%lld rows of a sequence, %lld are here",
-              (long long)o->S, (long long)ts_pieces_count(&here));
+    TS_ASSERT(o->S == ts_stretches_count(&here) && !o->cache, "%lld rows of a sequence, %lld are here",
+              (long long)o->S, (long long)ts_stretches_count(&here));
     if (s->heads == 1)
         return across(tape, o, s, layer, q, y);
     const ts_head_form f = ts_head_form_of(o, s->heads);
@@ -69,7 +69,7 @@ ts_status ts_op_spread_attention(ts_tape *tape, const ts_attention_op *o, const 
     const int64_t begin = ts_head_form_begin(&f, s->heads, i), end = ts_head_form_begin(&f, s->heads, i + 1);
     ts_attention_op some = *o;
     ts_tensor *x, *z;
-    some.S = ts_pieces_count(&queries);
+    some.S = ts_stretches_count(&queries);
     some.n_kv = end - begin, some.n_q = some.n_kv * out.queries;
     some.head0 += begin * out.queries;
     some.all_q = o->all_q ? o->all_q : o->n_q;

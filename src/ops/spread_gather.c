@@ -24,7 +24,7 @@ static void order(ts_tape *tape, const ts_attention_op *o, const ts_spread *s, c
     const size_t row = (size_t)by_row->dim[1] * ts_dtype_size(by_row->dtype);
     char *part = ts_tensor_data(by_rank), *whole = ts_tensor_data(by_row);
     for (int r = 0; r < s->comm->size; r++) {
-        const ts_pieces p = ts_spread_rows(s, s->length, r);
+        const ts_stretches p = ts_spread_rows(s, s->length, r);
         for (int64_t b = 0; b < 2 * o->B; b++)
             for (int i = 0; i < p.n; i++) {
                 char *x = whole + (size_t)(b * s->length + p.piece[i].begin) * row;
@@ -70,7 +70,7 @@ static ts_attn_args args_of(const ts_attention_op *o, const ts_spread *s, const 
 static ts_cost cost_of(const ts_attention_op *o, const ts_spread *s, const ts_tensor *q,
                        const ts_tensor *kv, double products)
 {
-    const ts_pieces at = ts_spread_here(s, s->length);
+    const ts_stretches at = ts_spread_here(s, s->length);
     const double pairs = (double)(o->B * o->n_q) * ts_spread_pairs(&o->mask, &at, 0, s->length);
     return (ts_cost){ 2 * products * pairs * (double)o->head_dim,
                       2 * (double)(ts_tensor_bytes(q) + ts_tensor_bytes(kv)), q->dtype };

@@ -48,8 +48,8 @@ static int neighbour(const exchange *e, int i) { return ts_spread_at(e->s) * e->
 
 static int64_t rows_of(const exchange *e, int i)
 {
-    const ts_pieces p = ts_spread_rows(e->s, e->s->length, neighbour(e, i));
-    return ts_pieces_count(&p);
+    const ts_stretches p = ts_spread_rows(e->s, e->s->length, neighbour(e, i));
+    return ts_stretches_count(&p);
 }
 
 static exchange exchange_of(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,

@@ -51,5 +51,5 @@ ts_status ts_op_ring_attention(ts_tape *tape, const ts_attention_op *o, const ts
 void ts_spread_take_keys(ts_tape *tape, const ts_attention_op *o, const ts_tensor *q, void *kv);
 void ts_spread_put_keys(ts_tape *tape, const ts_attention_op *o, const void *kv, const ts_tensor *q);
 /* Pairs that see each other of queries at q_at and keys [key0, key0 + keys). */
-double ts_spread_pairs(const ts_attention_mask *m, const ts_pieces *q_at, int64_t key0, int64_t keys);
+double ts_spread_pairs(const ts_attention_mask *m, const ts_stretches *q_at, int64_t key0, int64_t keys);
 #endif

@@ -15,7 +15,7 @@
 /* What a kernel does at once: some of the queries, some keys of a block. */
 typedef struct launch {
     int64_t row0, rows; /* queries of a sequence */
-    ts_pieces q_at;
+    ts_stretches q_at;
     int64_t key_row0, keys, key0; /* keys of a sequence, and the first one's position */
     bool sees_all;                /* and there is nothing to mask */
 } launch;
@@ -27,11 +27,11 @@ static launch launch_of(const ts_ring *r, const ts_stretch *k, int64_t key_row0)
     int64_t row = 0;
     for (int i = 0; i < r->queries.n; i++) {
         const ts_stretch *q = &r->queries.piece[i];
-        if (r->o->B > 1 || ts_piece_sees(&r->o->mask, q, k)) {
+        if (r->o->B > 1 || ts_stretch_sees(&r->o->mask, q, k)) {
             x.row0 = x.q_at.n ? x.row0 : row;
             x.rows += q->n;
             x.q_at.piece[x.q_at.n++] = *q;
-            x.sees_all = x.sees_all && ts_piece_sees_all(&r->o->mask, q, k);
+            x.sees_all = x.sees_all && ts_stretch_sees_all(&r->o->mask, q, k);
         }
         row += q->n;
     }
@@ -46,15 +46,15 @@ static bool are_one(const ts_ring *r, const launch *a, const launch *b)
            !r->o->last_key && r->o->dropout <= 0;
 }
 
-static int launches_of(const ts_ring *r, int block, launch out[TS_PIECES])
+static int launches_of(const ts_ring *r, int block, launch out[TS_STRETCHES])
 {
-    const ts_pieces k = ts_ring_pieces(r, block);
+    const ts_stretches k = ts_ring_pieces(r, block);
     int n = 0;
     int64_t row = 0;
     for (int i = 0; i < k.n && ts_ring_needs(r, r->at, block); i++) {
         bool seen = false;
         for (int j = 0; j < r->queries.n; j++)
-            seen = seen || ts_piece_sees(&r->o->mask, &r->queries.piece[j], &k.piece[i]);
+            seen = seen || ts_stretch_sees(&r->o->mask, &r->queries.piece[j], &k.piece[i]);
         if (seen)
             out[n++] = launch_of(r, &k.piece[i], row);
         row += k.piece[i].n;
@@ -160,7 +160,7 @@ static ts_status forward_steps(ts_walk *w, const ts_tensor *q, const sums *s)
 {
     ts_ring *r = w->r;
     for (int t = 0; t < r->n; t++) {
-        launch x[TS_PIECES];
+        launch x[TS_STRETCHES];
         ts_key_pair p;
         TS_TRY(ts_walk_set_out(w, t));
         TS_TRY(ts_walk_place(w, t, &p));
@@ -219,7 +219,7 @@ static void attend_back(const ts_ring *r, const launch *x, ts_key_pair p, ts_key
 static void step_back(const ts_ring *r, int block, ts_key_pair p, const ts_tensor *to, const gradients *g)
 {
     ts_device *dev = r->tape->dev;
-    launch x[TS_PIECES];
+    launch x[TS_STRETCHES];
     const int n = launches_of(r, block, x);
     int64_t keys = 0;
     for (int i = 0; i < n; i++)
@@ -390,7 +390,7 @@ ts_status ts_op_ring_attention(ts_tape *tape, const ts_attention_op *o, const ts
                                ts_tensor *q, ts_tensor **y)
 {
     ts_ring r = ts_ring_of(tape, o, s, q->dtype);
-    TS_ASSERT(q->dim[0] == o->B * ts_pieces_count(&r.queries), "%lld rows for %lld sequences",
+    TS_ASSERT(q->dim[0] == o->B * ts_stretches_count(&r.queries), "%lld rows for %lld sequences",
               (long long)q->dim[0], (long long)o->B);
     TS_TRY(ts_tape_new(tape, q->dtype, q->dim[0], o->n_q * o->head_dim, y));
     TS_TRY(ts_tape_push(tape));

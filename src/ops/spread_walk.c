@@ -17,18 +17,18 @@ ts_key_pair ts_ring_pair(const ts_ring *r, const ts_tensor *t, int64_t number)
     return (ts_key_pair){ k, k + bytes_of(r) };
 }
 
-ts_pieces ts_ring_pieces(const ts_ring *r, int at)
+ts_stretches ts_ring_pieces(const ts_ring *r, int at)
 {
     return ts_spread_queries(r->s, r->s->length, ts_spread_peer(r->s, at));
 }
 
-bool ts_piece_sees(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k)
+bool ts_stretch_sees(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k)
 {
     const int64_t left = ts_mask_left(m), right = ts_mask_right(m), pos = m->offset + q->begin;
     return (right < 0 || k->begin <= pos + q->n - 1 + right) && (left < 0 || k->begin + k->n > pos - left);
 }
 
-bool ts_piece_sees_all(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k)
+bool ts_stretch_sees_all(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k)
 {
     const int64_t left = ts_mask_left(m), right = ts_mask_right(m), pos = m->offset + q->begin;
     return (right < 0 || k->begin + k->n - 1 <= pos + right) && (left < 0 || k->begin >= pos + q->n - 1 - left);
@@ -36,11 +36,11 @@ bool ts_piece_sees_all(const ts_attention_mask *m, const ts_stretch *q, const ts
 
 bool ts_ring_needs(const ts_ring *r, int at, int block)
 {
-    const ts_pieces q = ts_ring_pieces(r, at), k = ts_ring_pieces(r, block);
+    const ts_stretches q = ts_ring_pieces(r, at), k = ts_ring_pieces(r, block);
     if (r->s->seen && !r->s->seen[at * r->n + block])
         return false;
     for (int i = 0; i < q.n * k.n; i++)
-        if (ts_piece_sees(&r->o->mask, &q.piece[i % q.n], &k.piece[i / q.n]))
+        if (ts_stretch_sees(&r->o->mask, &q.piece[i % q.n], &k.piece[i / q.n]))
             return true;
     return false;
 }

@@ -13,7 +13,7 @@ typedef struct ts_ring {
     int n, w, at;      /* processes across, of a window; this one */
     int64_t rows, row; /* keys of a block, of all sequences; elements of one */
     ts_dtype dtype;
-    ts_pieces queries;
+    ts_stretches queries;
 } ts_ring;
 
 /* Of a block: keys, and values. */
@@ -32,11 +32,11 @@ static inline int ts_ring_who(const ts_ring *r, int block, int t)
 /* Number `number` of the blocks in t. */
 ts_key_pair ts_ring_pair(const ts_ring *r, const ts_tensor *t, int64_t number);
 /* Positions of the queries, and of the keys, of another. */
-ts_pieces ts_ring_pieces(const ts_ring *r, int at);
+ts_stretches ts_ring_pieces(const ts_ring *r, int at);
 /* Whether some of these queries see some of these keys by the mask, or all see all; documents are not known
  * here. */
-bool ts_piece_sees(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k);
-bool ts_piece_sees_all(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k);
+bool ts_stretch_sees(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k);
+bool ts_stretch_sees_all(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k);
 /* Whether queries of `at` may see keys of the block, by the mask and what is known of documents. */
 bool ts_ring_needs(const ts_ring *r, int at, int block);
 /* n values go to another, or come. */

@@ -161,11 +161,11 @@ ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;
  * made. */
 ts_status ts_param_put(ts_param *p, int64_t at, int64_t n, float *v) TS_NODISCARD;
 /* What the optimizer changes of a piece, and its type. */
-static inline ts_dtype ts_piece_type(const ts_piece *x)
+static inline ts_dtype ts_shard_piece_type(const ts_shard_piece *x)
 {
     return x->p->set->master ? TS_DTYPE_F32 : x->p->dtype;
 }
-static inline void *ts_piece_master(const ts_piece *x)
+static inline void *ts_shard_piece_master(const ts_shard_piece *x)
 {
     const ts_storage *m = x->p->set->master;
     return m ? (char *)m->data + (size_t)x->own * sizeof(float)

@@ -32,11 +32,11 @@ typedef struct ts_shard_options {
                         of its own shares alone */
 } ts_shard_options;
 
-typedef struct ts_piece {
+typedef struct ts_shard_piece {
     struct ts_param *p;
     int64_t at, n; /* elements [at, at + n) of what is here of p */
     int64_t own;   /* the first one's number in arrays of the own shares */
-} ts_piece;
+} ts_shard_piece;
 
 typedef struct ts_shards {
     ts_shard_options o;
@@ -45,7 +45,7 @@ typedef struct ts_shards {
     int64_t *param; /* [n_units + 1] the first parameter, of the set's own units */
     int64_t *own;   /* [n_units + 1] where the own share begins in arrays of the own shares */
     int64_t *first; /* [n_units + 1] the own share's first piece */
-    ts_piece *piece;
+    ts_shard_piece *piece;
     int64_t n_pieces;
 } ts_shards;
 

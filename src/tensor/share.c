@@ -44,7 +44,7 @@ static void add_piece(ts_shards *s, ts_param *p, int64_t begin, int64_t end, int
     if (from >= to)
         return;
     if (s->piece)
-        s->piece[s->n_pieces] = (ts_piece){ p, from - p->offset, to - from, own + from - begin };
+        s->piece[s->n_pieces] = (ts_shard_piece){ p, from - p->offset, to - from, own + from - begin };
     s->n_pieces++;
 }
 
@@ -136,11 +136,11 @@ void ts_param_put_master(const ts_param *p, int64_t at, int64_t n, const float *
     ts_device *dev = p->set->dev;
     int64_t i, end = ts_param_pieces(p, &i);
     for (; i < end; i++) {
-        const ts_piece *x = &p->set->shards.piece[i];
+        const ts_shard_piece *x = &p->set->shards.piece[i];
         const int64_t from = at > x->at ? at : x->at,
                       to = at + n < x->at + x->n ? at + n : x->at + x->n;
         if (from < to)
-            dev->to_device(dev, (float *)ts_piece_master(x) + (from - x->at), v + (from - at),
+            dev->to_device(dev, (float *)ts_shard_piece_master(x) + (from - x->at), v + (from - at),
                            (size_t)(to - from) * sizeof *v);
     }
 }
@@ -162,11 +162,11 @@ void ts_param_set_fill_own(ts_param_set *s, int64_t unit)
 {
     const ts_shards *h = &s->shards;
     for (int64_t i = h->first[unit]; s->master && i < h->first[unit + 1]; i++) {
-        const ts_piece *x = &h->piece[i];
+        const ts_shard_piece *x = &h->piece[i];
         const size_t size = ts_dtype_size(x->p->dtype);
         const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32,
                                         .y_dtype = x->p->dtype,
-                                        .x = ts_piece_master(x),
+                                        .x = ts_shard_piece_master(x),
                                         .y = (char *)x->p->value + (size_t)x->at * size };
         ts_launch_copy(s->dev, &a, x->n,
                        (ts_cost){ 0, (double)x->n * (double)(sizeof(float) + size), x->p->dtype });

@@ -9,7 +9,7 @@ void ts_trainer_enter(ts_trainer *t, const char *phase)
 /* How much the losses count of the samples from a row of the batch on. */
 typedef struct loss_weights {
     const float *counts; /* of whole samples; NULL: each loss counts 1 */
-    const ts_pieces *here;
+    const ts_stretches *here;
     int64_t n, width; /* losses of a sample that are here, and all */
 } loss_weights;
 
@@ -17,10 +17,10 @@ static loss_weights weights_at(const ts_trainer *t, int64_t row)
 {
     const ts_batch *b = &t->feed.batch;
     const char *name = t->objective->counts;
-    const ts_pieces *here = &t->objective->here;
+    const ts_stretches *here = &t->objective->here;
     return (loss_weights){ .counts = name ? ts_batch_floats(b, name, row) : NULL,
                       .here = here,
-                      .n = ts_pieces_count(here),
+                      .n = ts_stretches_count(here),
                       .width = name ? b->field[ts_batch_find(b, name)].width : 1 };
 }
 
@@ -28,7 +28,7 @@ static double weight_of(const loss_weights *w, int64_t i)
 {
     if (!w->counts)
         return 1;
-    return (double)w->counts[w->n ? i / w->n * w->width + ts_pieces_at(w->here, i % w->n) : i];
+    return (double)w->counts[w->n ? i / w->n * w->width + ts_stretches_at(w->here, i % w->n) : i];
 }
 
 double ts_flight_counts(const ts_trainer *t)

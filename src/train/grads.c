@@ -158,7 +158,7 @@ ts_status ts_grads_leave(ts_grads *g, ts_tape *tape)
 }
 
 /* Where the sum of element `at` of a piece stands. */
-static float *sum_at(const ts_grads *g, float *all, const ts_piece *x, int64_t at)
+static float *sum_at(const ts_grads *g, float *all, const ts_shard_piece *x, int64_t at)
 {
     return all + (ts_scatter_is_own(&g->scatter) ? x->own : x->p->offset + x->at) + (at - x->at);
 }
@@ -170,7 +170,7 @@ static void copy_stretch(const ts_grads *g, const ts_param *p, int64_t from, int
     ts_device *dev = g->dev;
     int64_t i, end = ts_param_pieces(p, &i);
     for (; i < end; i++) {
-        const ts_piece *x = &g->params->shards.piece[i];
+        const ts_shard_piece *x = &g->params->shards.piece[i];
         const int64_t begin = x->at > from ? x->at : from,
                       last = x->at + x->n < from + n ? x->at + x->n : from + n;
         if (begin >= last)

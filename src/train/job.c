@@ -426,8 +426,8 @@ static ts_status check_rows(const ts_job *j, int rank)
 {
     const ts_train_options *o = &j->o->train;
     const ts_spread *spread = j->spread.comm ? &j->spread : NULL;
-    const ts_pieces here = ts_spread_rows(spread, o->seq_length, rank);
-    const int64_t size = j->mesh->size[TS_MESH_TP], rows = ts_pieces_count(&here);
+    const ts_stretches here = ts_spread_rows(spread, o->seq_length, rank);
+    const int64_t size = j->mesh->size[TS_MESH_TP], rows = ts_stretches_count(&here);
     if (!j->o->parallel.sequence || rows % size == 0)
         return TS_OK;
     return ts_error(TS_ERR_USER,

@@ -117,13 +117,13 @@ static int64_t padding_of(const ts_param_set *s)
 }
 
 /* Of a piece the elements, from its first on, that norms count here. */
-static int64_t counted(const ts_piece *x)
+static int64_t counted(const ts_shard_piece *x)
 {
     const int64_t n = x->p->counted - x->at;
     return n < 0 ? 0 : n < x->n ? n : x->n;
 }
 
-static const float *grads_of(const ts_optimizer *z, const ts_piece *x, const float *grads)
+static const float *grads_of(const ts_optimizer *z, const ts_shard_piece *x, const float *grads)
 {
     return grads + (z->own_grads ? x->own : x->p->offset + x->at);
 }
@@ -133,10 +133,10 @@ static ts_status squares_by_id(const ts_optimizer *z, const float *grads, double
 {
     const ts_shards *s = &z->params->shards;
     for (int64_t i = 0; i < s->n_pieces; i++) {
-        const ts_piece *x = &s->piece[i];
-        const void *at = grads ? grads_of(z, x, grads) : ts_piece_master(x);
+        const ts_shard_piece *x = &s->piece[i];
+        const void *at = grads ? grads_of(z, x, grads) : ts_shard_piece_master(x);
         if (counted(x))
-            TS_TRY(add_squares(z, at, grads ? TS_DTYPE_F32 : ts_piece_type(x), counted(x), 0,
+            TS_TRY(add_squares(z, at, grads ? TS_DTYPE_F32 : ts_shard_piece_type(x), counted(x), 0,
                                &of[x->p->id], zeros));
     }
     return TS_OK;
@@ -189,7 +189,7 @@ ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *grads, double *sum, i
         return add_squares(z, grads, TS_DTYPE_F32, z->params->total, padding_of(z->params), sum,
                            zero_count);
     for (int64_t i = 0; i < s->n_pieces; i++) {
-        const ts_piece *x = &s->piece[i];
+        const ts_shard_piece *x = &s->piece[i];
         if (counted(x))
             TS_TRY(add_squares(z, grads_of(z, x, grads), TS_DTYPE_F32, counted(x), 0, sum, zero_count));
     }
@@ -201,9 +201,9 @@ static ts_status sum_values(ts_optimizer *z, double *sum)
 {
     const ts_shards *s = &z->params->shards;
     for (int64_t i = 0; i < s->n_pieces; i++) {
-        const ts_piece *x = &s->piece[i];
+        const ts_shard_piece *x = &s->piece[i];
         if (counted(x))
-            TS_TRY(add_squares(z, ts_piece_master(x), ts_piece_type(x), counted(x), 0, sum, NULL));
+            TS_TRY(add_squares(z, ts_shard_piece_master(x), ts_shard_piece_type(x), counted(x), 0, sum, NULL));
     }
     for (size_t i = 0; i < z->params->n && !(z->sharers && z->sharers->rank); i++) {
         const ts_param *p = z->params->p[i];
@@ -223,7 +223,7 @@ ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm)
 
 /* Elements of a piece that one launch takes: [at, at + n) of it. */
 typedef struct stretch {
-    const ts_piece *of;
+    const ts_shard_piece *of;
     int64_t at, n, whole; /* whole: the number of the first in the whole parameter */
 } stretch;
 
@@ -264,10 +264,10 @@ static void adam(const ts_optimizer *z, const stretch *x, const float *g, double
     const ts_train_options *o = z->o;
     const ts_param *p = x->of->p;
     const double t = (double)z->steps, n = (double)x->n;
-    const ts_dtype tm = z->m_dtype, tv = z->v_dtype, tp = ts_piece_type(x->of);
+    const ts_dtype tm = z->m_dtype, tv = z->v_dtype, tp = ts_shard_piece_type(x->of);
     const double bytes =
         4 + 2 * (double)(ts_dtype_size(tm) + ts_dtype_size(tv) + ts_dtype_size(tp));
-    const ts_adamw_args a = { .p = element(ts_piece_master(x->of), tp, x->at),
+    const ts_adamw_args a = { .p = element(ts_shard_piece_master(x->of), tp, x->at),
                               .m = element(ts_optimizer_at(z->m, tm, x->of), tm, x->at),
                               .v = element(ts_optimizer_at(z->v, tv, x->of), tv, x->at),
                               .grad = g + x->at,
@@ -292,7 +292,7 @@ static void sgd(const ts_optimizer *z, const stretch *x, const float *g, double 
 {
     const ts_param *p = x->of->p;
     const double n = (double)x->n;
-    const ts_sgd_args a = { .p = ts_piece_master(x->of),
+    const ts_sgd_args a = { .p = ts_shard_piece_master(x->of),
                             .m = z->m ? ts_optimizer_at(z->m, TS_DTYPE_F32, x->of) : NULL,
                             .grad = g,
                             .lr = (float)lr,
@@ -305,16 +305,16 @@ static void sgd(const ts_optimizer *z, const stretch *x, const float *g, double 
 /* Elements from `at` on that one launch may take. Where random bits round something they hang on an
  * element's number in the whole, so that it ends where the share's elements no longer follow one
  * another there. */
-static int64_t stretch_from(const ts_optimizer *z, const ts_piece *x, int64_t at, int64_t *whole)
+static int64_t stretch_from(const ts_optimizer *z, const ts_shard_piece *x, int64_t at, int64_t *whole)
 {
     const int64_t run = ts_place_run(&x->p->place, x->at + at, whole), left = x->n - at;
     const bool rounds = z->o->optimizer == TS_OPTIMIZER_ADAM &&
-                        (ts_piece_type(x) == TS_DTYPE_BF16 || z->m_dtype == TS_DTYPE_BF16 ||
+                        (ts_shard_piece_type(x) == TS_DTYPE_BF16 || z->m_dtype == TS_DTYPE_BF16 ||
                          z->v_dtype == TS_DTYPE_BF16);
     return rounds && run < left ? run : left;
 }
 
-static void step_piece(const ts_optimizer *z, const ts_piece *piece, const float *g, double lr,
+static void step_piece(const ts_optimizer *z, const ts_shard_piece *piece, const float *g, double lr,
                        double scale)
 {
     stretch x = { .of = piece };
@@ -332,13 +332,13 @@ void ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double gr
     const ts_shards *s = &z->params->shards;
     z->steps++;
     for (int64_t i = 0; i < s->n_pieces; i++) {
-        const ts_piece *x = &s->piece[i];
+        const ts_shard_piece *x = &s->piece[i];
         const double rate = z->has_decoupled && x->p->decoupled ? z->decoupled_lr : lr;
         step_piece(z, x, grads_of(z, x, grads), rate, grad_scale);
     }
     ts_param_set_trained(z->params);
     for (int64_t i = 0; i < s->n_pieces && !z->sharers; i++) {
-        const ts_piece *x = &s->piece[i];
+        const ts_shard_piece *x = &s->piece[i];
         int64_t whole;
         if (stretch_from(z, x, 0, &whole) == x->n)
             ts_param_forms_made(x->p);

@@ -40,7 +40,7 @@ ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *flat, double *sum,
 /* The Euclidean norm of all values, whatever their types. */
 ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm) TS_NODISCARD;
 /* A piece's first element in an array of own shares of that type (m or v). */
-static inline void *ts_optimizer_at(const ts_storage *own, ts_dtype t, const ts_piece *x)
+static inline void *ts_optimizer_at(const ts_storage *own, ts_dtype t, const ts_shard_piece *x)
 {
     return (char *)own->data + (size_t)x->own * ts_dtype_size(t);
 }

@@ -29,9 +29,9 @@ static ts_status make_host(ts_trainer *t)
     const char *counts = t->objective->counts;
     const int field = counts ? ts_batch_find(b, counts) : 0;
     TS_ASSERT(field >= 0, "the samples have no field %s, which says how much losses count", counts);
-    const ts_pieces *here = &t->objective->here;
+    const ts_stretches *here = &t->objective->here;
     const int64_t losses = counts && !here->n ? b->field[field].width : 1;
-    t->losses = t->feed.micro * (here->n ? ts_pieces_count(here) : losses);
+    t->losses = t->feed.micro * (here->n ? ts_stretches_count(here) : losses);
     const size_t n = (size_t)t->losses;
     t->host_bytes = ts_batch_bytes(b) + (int64_t)(n * sizeof *t->host);
     ts_device_book(t->dev, TS_MEM_DATA, t->host_bytes);

@@ -15,7 +15,7 @@ typedef struct geometry {
     bool blind; /* rows in the middle see nothing, then themselves only */
     bool ends;  /* last_key: of documents (with docs), or of padding */
     int64_t gap; /* rows of q between sequences */
-    ts_pieces q_at; /* of the parts of a sequence of `whole` positions; and where the first key stands */
+    ts_stretches q_at; /* of the parts of a sequence of `whole` positions; and where the first key stands */
     int64_t key0, whole;
     const ts_attention_mask *mask; /* instead of causal and window; NULL: these */
 } geometry;

@@ -90,7 +90,7 @@ static void check_mask_cuts(const check_env *e)
 static void check_parts(const check_env *e)
 {
     static const struct {
-        ts_pieces q;
+        ts_stretches q;
         int64_t key0, keys;
     } part[] = {
         { { 1, { { 0, 40 } } }, 0, 40 },
@@ -106,7 +106,7 @@ static void check_parts(const check_env *e)
     for (size_t p = 0; p < CHECK_COUNT(part); p++)
         for (size_t m = 0; m < CHECK_COUNT(masks); m++, n++)
             one_case(e,
-                     &(geometry){ .B = part[p].keys > 200 ? 1 : 2, .S_q = ts_pieces_count(&part[p].q),
+                     &(geometry){ .B = part[p].keys > 200 ? 1 : 2, .S_q = ts_stretches_count(&part[p].q),
                                   .S_kv = part[p].keys, .n_q = 4, .n_kv = 2, .D = 12,
                                   .dtype = type[n / 3 % 3], .size = 2, .mask = &masks[m],
                                   .q_at = part[p].q, .key0 = part[p].key0, .whole = 1000,

@@ -234,9 +234,9 @@ static void compare_masters(const form *f, int step, const run *r, const run *pl
 {
     int64_t n = 0;
     for (int64_t i = 0; i < r->set.shards.n_pieces; i++) {
-        const ts_piece *x = &r->set.shards.piece[i];
+        const ts_shard_piece *x = &r->set.shards.piece[i];
         const float *want = (const float *)plain->set.p[x->p->index]->value + x->at;
-        EXPECT(!memcmp(ts_piece_master(x), want, (size_t)x->n * sizeof *want),
+        EXPECT(!memcmp(ts_shard_piece_master(x), want, (size_t)x->n * sizeof *want),
                "%s, step %d: masters of %s from %lld on", f->name, step, x->p->name, (long long)x->at);
         n += x->n;
     }

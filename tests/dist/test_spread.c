@@ -58,10 +58,10 @@ static bool can(const way *w, const attention *a)
            (across == 1 || a->S % ((w->zigzag ? 2 : 1) * across) == 0);
 }
 
-static ts_tensor *rows_of(const pass *p, ts_dtype t, int seed, const attention *a, const ts_pieces *at,
+static ts_tensor *rows_of(const pass *p, ts_dtype t, int seed, const attention *a, const ts_stretches *at,
                           int64_t width)
 {
-    const int64_t n = ts_pieces_count(at);
+    const int64_t n = ts_stretches_count(at);
     ts_device *d = p->tape->dev;
     ts_tensor *x;
     char *host = malloc((size_t)(a->B * n * width) * ts_dtype_size(t));
@@ -69,7 +69,7 @@ static ts_tensor *rows_of(const pass *p, ts_dtype t, int seed, const attention *
     for (int64_t b = 0; b < a->B; b++)
         for (int64_t i = 0; i < n; i++)
             for (int64_t c = 0; c < width; c++) {
-                const int64_t row = b * a->S + ts_pieces_at(at, i);
+                const int64_t row = b * a->S + ts_stretches_at(at, i);
                 ts_store_f32(host, (b * n + i) * width + c, t,
                              (float)sin((double)(row * width + c) * 1.7 + seed));
             }
@@ -88,15 +88,15 @@ static int64_t first_key(int64_t b, int64_t pos)
     return first;
 }
 
-static ts_tensor *first_keys(const pass *p, const attention *a, const ts_pieces *at)
+static ts_tensor *first_keys(const pass *p, const attention *a, const ts_stretches *at)
 {
-    const int64_t n = ts_pieces_count(at);
+    const int64_t n = ts_stretches_count(at);
     ts_device *d = p->tape->dev;
     int32_t host[2 * MOST];
     ts_tensor *x;
     for (int64_t b = 0; b < a->B; b++)
         for (int64_t i = 0; i < n; i++)
-            host[b * n + i] = (int32_t)first_key(b, ts_pieces_at(at, i));
+            host[b * n + i] = (int32_t)first_key(b, ts_stretches_at(at, i));
     EXPECT_OK(ts_tape_new(p->tape, TS_DTYPE_I32, a->B * n, 0, &x));
     d->to_device(d, ts_tensor_data(x), host, ts_tensor_bytes(x));
     return x;
@@ -105,13 +105,13 @@ static ts_tensor *first_keys(const pass *p, const attention *a, const ts_pieces 
 /* s NULL: the whole. */
 static void run(const attention *a, ts_dtype t, const ts_spread *s, ts_device *d, int64_t layer, pass *p)
 {
-    const ts_pieces here = ts_spread_here(s, a->S),
+    const ts_stretches here = ts_spread_here(s, a->S),
                     queries = ts_spread_queries(s, a->S, s ? s->comm->rank : 0);
     const int64_t out = a->n_q * DIM;
     EXPECT_OK(ts_tape_create(d, &(ts_tape_options){ 0 }, &p->tape));
     p->in = rows_of(p, t, 1, a, &here, out + 2 * a->n_kv * DIM);
     p->in->wants_grad = true;
-    const ts_attention_op o = { .B = a->B, .S = ts_pieces_count(&here), .n_q = a->n_q, .n_kv = a->n_kv,
+    const ts_attention_op o = { .B = a->B, .S = ts_stretches_count(&here), .n_q = a->n_q, .n_kv = a->n_kv,
                                 .head_dim = DIM, .scale = 0.7F, .softcap = a->softcap, .mask = a->mask,
                                 .first_key = a->documents ? first_keys(p, a, &queries) : NULL,
                                 .dropout = a->dropout, .sample0 = 3, .head0 = 2, .all_q = a->n_q + 5,
@@ -143,17 +143,17 @@ static double *values_of(const ts_tensor *x)
 /* The rows here of x against those of the whole, and of the whole in fp32. A sum of the products and weights of
  * up to MOST keys in another order differs by as many roundings at most; a 16-bit type moves the parts' numbers
  * about as far as it moves the whole's, each of two parts in its own direction, and once more where they join. */
-static void compare(const char *what, const attention *a, const ts_pieces *at, const ts_tensor *x,
+static void compare(const char *what, const attention *a, const ts_stretches *at, const ts_tensor *x,
                     const ts_tensor *whole, const ts_tensor *exact, bool same_bits)
 {
-    const int64_t n = ts_pieces_count(at), width = x->dim[1];
+    const int64_t n = ts_stretches_count(at), width = x->dim[1];
     double worst = 0, top = 0, noise = 0, *all = values_of(whole), *most = values_of(exact), *here = values_of(x);
     for (int64_t i = 0; i < ts_tensor_count(exact); i++) {
         top = fmax(top, fabs(most[i]));
         noise = fmax(noise, fabs(most[i] - all[i]));
     }
     for (int64_t i = 0; i < a->B * n * width; i++) {
-        const int64_t row = i / width, in = row / n * a->S + ts_pieces_at(at, row % n);
+        const int64_t row = i / width, in = row / n * a->S + ts_stretches_at(at, row % n);
         worst = fmax(worst, fabs(here[i] - all[in * width + i % width]));
     }
     free(all), free(most), free(here);
@@ -203,12 +203,12 @@ static void check_traffic(const way *w, const attention *a, double sent)
 /* Whether queries of `at` see keys of `block` in their documents, position by position. */
 static bool sees(const ts_spread *s, const attention *a, int at, int block)
 {
-    const ts_pieces q = ts_spread_queries(s, a->S, at * s->heads),
+    const ts_stretches q = ts_spread_queries(s, a->S, at * s->heads),
                     k = ts_spread_queries(s, a->S, block * s->heads);
     for (int64_t b = 0; b < a->B; b++)
-        for (int64_t i = 0; i < ts_pieces_count(&q); i++)
-            for (int64_t j = 0; j < ts_pieces_count(&k); j++) {
-                const int64_t p = ts_pieces_at(&q, i), key = ts_pieces_at(&k, j);
+        for (int64_t i = 0; i < ts_stretches_count(&q); i++)
+            for (int64_t j = 0; j < ts_stretches_count(&k); j++) {
+                const int64_t p = ts_stretches_at(&q, i), key = ts_stretches_at(&k, j);
                 if (key <= p && key >= first_key(b, p))
                     return true;
             }
@@ -237,10 +237,10 @@ static void send_seen(const way *w, const attention *a, double all, const pass *
     s.seen = seen;
     run(a, a->dtype, &s, dev, 0, &mine);
     sent[0] += comm->traffic.bytes;
-    const ts_pieces here = ts_spread_here(&s, a->S);
+    const ts_stretches here = ts_spread_here(&s, a->S);
     attention same = *a;
-    same.S = ts_pieces_count(&here);
-    const ts_pieces rows = ts_pieces_one(0, same.S);
+    same.S = ts_stretches_count(&here);
+    const ts_stretches rows = ts_stretches_one(0, same.S);
     compare("what is seen: the output", &same, &rows, mine.out, without->out, without->out, true);
     compare("what is seen: the gradient", &same, &rows, mine.in->grad, without->in->grad, without->in->grad, true);
     ts_tape_destroy(&mine.tape);
@@ -268,7 +268,7 @@ static void as_one(const way *w, const attention *a)
         ts_device_reset_peak(dev);
         run(a, a->dtype, &s, dev, layer, &mine);
         const double sent = comm->traffic.bytes - before;
-        const ts_pieces here = ts_spread_here(&s, a->S);
+        const ts_stretches here = ts_spread_here(&s, a->S);
         snprintf(what, sizeof what, "%s: the output", w->name);
         compare(what, a, &here, mine.out, whole.out, exact.out, same);
         snprintf(what, sizeof what, "%s: the gradient", w->name);
@@ -294,12 +294,12 @@ static void positions(const way *w, int64_t S)
     char seen[MOST] = { 0 };
     int64_t most = 0, least = S;
     for (int r = 0; r < comm->size; r++) {
-        const ts_pieces p = ts_spread_rows(&s, S, r);
-        const int64_t n = ts_pieces_count(&p);
+        const ts_stretches p = ts_spread_rows(&s, S, r);
+        const int64_t n = ts_stretches_count(&p);
         for (int64_t i = 0; i < n; i++) {
-            const int64_t at = ts_pieces_at(&p, i);
+            const int64_t at = ts_stretches_at(&p, i);
             EXPECT(at >= 0 && at < S && !seen[at], "%s: position %lld", w->name, (long long)at);
-            EXPECT(i == 0 || at > ts_pieces_at(&p, i - 1), "%s: position %lld is late", w->name,
+            EXPECT(i == 0 || at > ts_stretches_at(&p, i - 1), "%s: position %lld is late", w->name,
                    (long long)at);
             seen[at] = 1;
         }

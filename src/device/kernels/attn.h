@@ -27,7 +27,7 @@
 #ifndef TS_DEVICE_KERNELS_ATTN_H
 #define TS_DEVICE_KERNELS_ATTN_H
 #include "base/dtype.h"
-#include "base/pieces.h"
+#include "base/stretches.h"
 #include "base/rng.h"
 
 typedef enum ts_mask_kind {
@@ -75,7 +75,7 @@ typedef struct ts_attn_args {
     const float *sinks;             /* [n_q]: a logit that joins the denominator only; or NULL */
     const float *slopes;            /* [n_q] ALiBi: s -= slope * (position - j); or NULL */
     float dropout;                  /* probability; kept values are divided by 1 - dropout */
-    ts_pieces q_at;                 /* of parts of sequences: where queries stand */
+    ts_stretches q_at;                 /* of parts of sequences: where queries stand */
     int64_t key0, S_q_all, S_kv_all; /* the first key's position; how long the wholes are */
     /* element ((sample * n_q_total + head) * S_q + i) * S_kv + j, in positions of the wholes, where */
     ts_rng rng;

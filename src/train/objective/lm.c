@@ -12,7 +12,7 @@ typedef struct lm_batch {
 } lm_batch;
 
 /* The first key that each query may see: where its document begins. */
-static void first_keys(const ts_micro_batch *m, const ts_pieces *at, int32_t *out)
+static void first_keys(const ts_micro_batch *m, const ts_stretches *at, int32_t *out)
 {
     for (int64_t b = 0; b < m->rows; b++) {
         const int32_t *segment = ts_batch_ints(m->batch, "segments", m->row + b);
@@ -30,37 +30,37 @@ static void first_keys(const ts_micro_batch *m, const ts_pieces *at, int32_t *ou
     }
 }
 
-static void positions(const ts_micro_batch *m, const ts_pieces *at, int32_t *out)
+static void positions(const ts_micro_batch *m, const ts_stretches *at, int32_t *out)
 {
-    const int64_t n = ts_pieces_count(at);
+    const int64_t n = ts_stretches_count(at);
     for (int64_t b = 0; b < m->rows; b++) {
         const int32_t *p = ts_batch_ints(m->batch, "position_ids", m->row + b);
         for (int64_t i = 0; i < n; i++) {
-            const int64_t s = ts_pieces_at(at, i);
+            const int64_t s = ts_stretches_at(at, i);
             out[b * n + i] = p ? p[s] : (int32_t)s;
         }
     }
 }
 
-static void tokens(const ts_micro_batch *m, const ts_pieces *at, int32_t *out)
+static void tokens(const ts_micro_batch *m, const ts_stretches *at, int32_t *out)
 {
-    const int64_t n = ts_pieces_count(at);
+    const int64_t n = ts_stretches_count(at);
     for (int64_t b = 0; b < m->rows; b++) {
         const int32_t *t = ts_batch_ints(m->batch, "tokens", m->row + b);
         for (int64_t i = 0; i < n; i++)
-            out[b * n + i] = t[ts_pieces_at(at, i)];
+            out[b * n + i] = t[ts_stretches_at(at, i)];
     }
 }
 
 /* What follows each token, -1 where its loss does not count. */
-static void labels(const ts_micro_batch *m, const ts_pieces *at, int32_t *out)
+static void labels(const ts_micro_batch *m, const ts_stretches *at, int32_t *out)
 {
-    const int64_t n = ts_pieces_count(at);
+    const int64_t n = ts_stretches_count(at);
     for (int64_t b = 0; b < m->rows; b++) {
         const int32_t *t = ts_batch_ints(m->batch, "tokens", m->row + b);
         const float *mask = ts_batch_floats(m->batch, "loss_mask", m->row + b);
         for (int64_t i = 0; i < n; i++) {
-            const int64_t s = ts_pieces_at(at, i);
+            const int64_t s = ts_stretches_at(at, i);
             out[b * n + i] = mask[s] > 0 ? t[s + 1] : -1;
         }
     }
@@ -115,9 +115,9 @@ static ts_status upload_field(ts_tape *tape, const char *name, const int32_t *ho
 }
 
 /* Rows of a sample: those of the stream, and the queries of attention. */
-static int64_t rows_here(const ts_lm_objective *o) { return ts_pieces_count(&o->base.here); }
+static int64_t rows_here(const ts_lm_objective *o) { return ts_stretches_count(&o->base.here); }
 
-static ts_pieces queries_here(const ts_lm_objective *o)
+static ts_stretches queries_here(const ts_lm_objective *o)
 {
     return ts_spread_queries(o->spread, o->seq_length, o->spread ? o->spread->comm->rank : 0);
 }
@@ -126,8 +126,8 @@ static ts_pieces queries_here(const ts_lm_objective *o)
  * queries. */
 static int64_t room(const ts_lm_objective *o, const ts_micro_batch *m)
 {
-    const ts_pieces at = queries_here(o);
-    const int64_t rows = 4 * rows_here(o), queries = ts_pieces_count(&at);
+    const ts_stretches at = queries_here(o);
+    const int64_t rows = 4 * rows_here(o), queries = ts_stretches_count(&at);
     return m->rows * (o->has_segments && queries > rows ? queries : rows);
 }
 
@@ -135,7 +135,7 @@ static int64_t room(const ts_lm_objective *o, const ts_micro_batch *m)
 static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
                         int32_t *buffer, lm_batch *b)
 {
-    const ts_pieces *here = &o->base.here, at = queries_here(o);
+    const ts_stretches *here = &o->base.here, at = queries_here(o);
     const int64_t n = m->rows * rows_here(o);
     *b = (lm_batch){ 0 };
     TS_TRY(spread_of(o, tape, m, &b->spread));
@@ -156,7 +156,7 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
         return TS_OK;
     if (buffer)
         first_keys(m, &at, buffer);
-    return upload_field(tape, "first_key", buffer, m->rows * ts_pieces_count(&at), &b->fields);
+    return upload_field(tape, "first_key", buffer, m->rows * ts_stretches_count(&at), &b->fields);
 }
 
 static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const lm_batch *b,

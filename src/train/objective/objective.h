@@ -6,7 +6,7 @@
  * trained is one set. */
 #ifndef TS_TRAIN_OBJECTIVE_OBJECTIVE_H
 #define TS_TRAIN_OBJECTIVE_OBJECTIVE_H
-#include "base/pieces.h"
+#include "base/stretches.h"
 #include "data/batch.h"
 #include "model/network.h"
 
@@ -49,7 +49,7 @@ struct ts_objective {
      * loss of a step is their sum, so weighed, over the sum of the weights, whatever the micro-batches
      * and processes. NULL: one loss a sample, and each counts 1. */
     const char *counts;
-    ts_pieces here; /* of each sample's losses those that are this process's; n 0: all */
+    ts_stretches here; /* of each sample's losses those that are this process's; n 0: all */
     /* What all steps need, once, before the first. */
     ts_status (*prepare)(ts_objective *o);
     int64_t parts; /* that it is cut into; 0 is 1 */

@@ -114,7 +114,7 @@ static inline int64_t ts_attn_stat(const ts_attn_args *a, int64_t b, int64_t h, 
 /* Where query i of sequence b stands, without what the mask and q_start add. */
 static inline int64_t ts_attn_place(const ts_attn_args *a, int64_t i)
 {
-    return a->q_at.n ? ts_pieces_at(&a->q_at, i) : i;
+    return a->q_at.n ? ts_stretches_at(&a->q_at, i) : i;
 }
 
 /* All masks in one place: the keys [*lo, *hi) that query i of sequence b sees; none: both are 0.

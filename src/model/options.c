@@ -138,6 +138,8 @@ static int ascending(const void *a, const void *b)
 
 ts_status ts_model_noop_layers(const ts_model_options *o, int64_t **out, int64_t *n)
 {
+    if (o->noop_layers.n && !o->num_layers)
+        return ts_error(TS_ERR_USER, "--noop-layers goes with --num-layers, which counts them too");
     TS_TRY(ts_option_numbers("noop-layers", &o->noop_layers, out, n));
     qsort(*out, (size_t)*n, sizeof **out, ascending);
     for (int64_t i = 0; i < *n; i++) {

@@ -22,8 +22,19 @@ static ts_layout sound(void)
                         .vocab = 96, .n_layers = 4, .o = &plain };
 }
 
+/* As options say it. */
+static ts_layout with_stages(ts_layout l, ts_parallel_options *o)
+{
+    *o = *l.o;
+    o->pipeline = l.pp;
+    l.o = o;
+    return l;
+}
+
 static void taken(ts_layout l)
 {
+    ts_parallel_options o;
+    l = with_stages(l, &o);
     if (ts_layout_check(&l) != TS_OK)
         fail_msg("refused: %s", ts_error_message());
 }
@@ -31,6 +42,8 @@ static void taken(ts_layout l)
 /* The sentence is the whole message: nothing else is wrong. */
 static void refused(ts_layout l, const char *says)
 {
+    ts_parallel_options o;
+    l = with_stages(l, &o);
     assert_int_equal(ts_layout_check(&l), TS_ERR_USER);
     assert_string_equal(ts_error_message(), says);
 }

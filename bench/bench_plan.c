@@ -91,6 +91,7 @@ static ts_status bench(const ts_job_options *o, const ts_option_set *set, const 
     print_table(&plan, best, step);
     printf("memory: planned %.3f MB, accounted %.3f MB\n", (double)plan.rank[0].mem.peak * 1e-6,
            (double)dev->mem.peak * 1e-6);
+    ts_plan_deinit(&plan);
     ts_job_close(&job);
     ts_comm_destroy(&comm);
     ts_device_close(&dev);

@@ -15,7 +15,7 @@ static bool is_small(ts_job_options *o, ts_plan_options *p)
     o->runtime.load = m->model_config = NULL;
     memset(&o->text, 0, sizeof o->text);
     p->hardware = "laptop";
-    return m->num_layers <= 4 && m->hidden_size <= 1 << 16 && t->seq_length <= 1 << 16 &&
+    return m->num_layers <= 4 && o->parallel.pipeline <= 8 && o->parallel.chunks <= 4 && m->hidden_size <= 1 << 16 && t->seq_length <= 1 << 16 &&
            micro <= 1 << 16;
 }
 
@@ -24,8 +24,12 @@ static void plan(ts_job_options *o, const ts_option_set *set, ts_plan_options *p
     ts_plan plan;
     ts_str text = { 0 };
     json_t *root = NULL;
-    if (!is_small(o, p) || ts_plan_run(o, set, p, &plan) != TS_OK)
+    if (!is_small(o, p))
         return;
+    if (ts_plan_run(o, set, p, &plan) != TS_OK) {
+        ts_plan_deinit(&plan);
+        return;
+    }
     if (ts_plan_table(&plan, &text) != TS_OK)
         abort();
     ts_str_reset(&text);
@@ -34,6 +38,7 @@ static void plan(ts_job_options *o, const ts_option_set *set, ts_plan_options *p
         abort();
     json_decref(root);
     ts_str_deinit(&text);
+    ts_plan_deinit(&plan);
 }
 
 static int by_name(const void *a, const void *b)

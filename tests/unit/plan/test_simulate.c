@@ -98,6 +98,7 @@ static void same_as_real(const char *options)
     assert_memory_equal(p.rank[0].mem.at_peak, mem.at_peak, sizeof mem.at_peak);
     assert_string_equal(p.rank[0].mem.peak_phase, mem.peak_phase);
     end(&s);
+    ts_plan_deinit(&p);
 }
 
 static void counts_are_those_of_a_real_step(void **state)
@@ -128,6 +129,7 @@ static void products_are_what_the_formula_says(void **state)
     assert_int_equal(p.parameters,
                      3 * (64 * 192 + 64 * 64 + 3 * 64 * 160 + 2 * 64) + 500 * 64 + 64);
     assert_int_equal(p.rank[0].mem.at_peak[TS_MEM_OPTIM], 2 * p.rank[0].mem.at_peak[TS_MEM_GRAD]);
+    ts_plan_deinit(&p);
 }
 
 /* An eighth of it, and at most the last block of each unit. */
@@ -154,6 +156,10 @@ static void what_is_shared_out_falls(void **state)
     assert_string_equal(few.rank[0].traffic.group[1].group, "shares");
     assert_string_equal(few.rank[0].traffic.group[2].group, "copies");
     assert_true(few.rank[0].traffic.group[2].sum.bytes * 2 < few.rank[0].traffic.group[1].sum.bytes);
+    ts_plan_deinit(&all);
+    ts_plan_deinit(&state_only);
+    ts_plan_deinit(&values);
+    ts_plan_deinit(&few);
 }
 
 static void traffic_is_a_ring_over_the_gradients(void **state)
@@ -172,6 +178,8 @@ static void traffic_is_a_ring_over_the_gradients(void **state)
     assert_int_equal(eight.rank[0].count, 8);
     assert_int_equal(eight.global, 16);
     assert_true(eight.rank[0].flops == one.rank[0].flops);
+    ts_plan_deinit(&one);
+    ts_plan_deinit(&eight);
 }
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -198,6 +206,7 @@ static void a_large_model_costs_nothing_to_plan(void **state)
     assert_true(p.rank[0].mem.peak > (int64_t)1e12);
     getrusage(RUSAGE_SELF, &u);
     assert_true(u.ru_maxrss < MOST_MIB * 1024);
+    ts_plan_deinit(&p);
 }
 
 static void a_missing_option_is_named(void **state)
@@ -207,13 +216,16 @@ static void a_missing_option_is_named(void **state)
     ts_plan p;
     begin(&s, "--seq-length 64 --lr 1 --train-iters 1");
     assert_int_equal(ts_plan_run(&s.o, s.set, &s.p, &p), TS_ERR_USER);
+    ts_plan_deinit(&p);
     end(&s);
     begin(&s, SMALL "--micro-batch-size 2 --global-batch-size 6 --world-size 2");
     assert_int_equal(ts_plan_run(&s.o, s.set, &s.p, &p), TS_ERR_USER);
     assert_non_null(strstr(ts_error_message(), "--global-batch-size 6"));
+    ts_plan_deinit(&p);
     end(&s);
     begin(&s, SMALL "--world-size 4 --nnodes 3 --nproc_per_node 2");
     assert_int_equal(ts_plan_run(&s.o, s.set, &s.p, &p), TS_ERR_USER);
+    ts_plan_deinit(&p);
     end(&s);
 }
 
@@ -251,6 +263,7 @@ static void the_json_has_what_it_promises(void **state)
     assert_non_null(strstr(p.rank[0].peak_at, ", ")); /* a part of the model within a phase */
     json_decref(o);
     ts_str_deinit(&text);
+    ts_plan_deinit(&p);
 }
 
 int main(void)

@@ -17,9 +17,8 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
     t->optim.has_decoupled = t->o->decoupled_lr >= 0;
     t->optim.sharers = t->grads.scatter.comm;
     t->optim.own_grads = ts_scatter_is_own(&t->grads.scatter);
-    return t->sharers ? ts_gather_init(&t->gather, t->objective->params, t->sharers->share,
-                                       t->sharers->near, a->overlap_gather)
-                      : TS_OK;
+    return ts_gather_init(&t->gather, t->objective->params, t->sharers->share, t->sharers->near,
+                          a->overlap_gather);
 }
 
 /* The host's side of a step, booked like all that grows with the batch; sim only books it. */

@@ -43,8 +43,8 @@ typedef struct ts_trainer {
     ts_device *dev;
     ts_comm *comm;       /* all processes */
     const ts_mesh *mesh; /* of them */
-    const ts_sharers *sharers;
-    ts_sharers nobody; /* where the arguments have none */
+    const ts_sharers *sharers; /* never NULL */
+    ts_sharers nobody; /* what it points to where the arguments name none: the batch alone is shared out */
     ts_objective *objective;
     ts_feed feed;
     ts_pipeline pipeline;
@@ -90,8 +90,8 @@ typedef struct ts_trainer_args {
 ts_status ts_trainer_create(const ts_trainer_args *a, ts_trainer **out) TS_NODISCARD;
 void ts_trainer_destroy(ts_trainer **t);
 
-/* Who shares out what belongs to its parameters; NULL: nobody. */
-static inline ts_comm *ts_trainer_sharers(const ts_trainer *t) { return t->sharers ? t->sharers->share : NULL; }
+/* Who shares out what belongs to its parameters. */
+static inline ts_comm *ts_trainer_sharers(const ts_trainer *t) { return t->sharers->share; }
 /* The pipeline for the feed's micro-batches. A step calls it. */
 ts_status ts_trainer_prepare_pipeline(ts_trainer *t) TS_NODISCARD;
 /* Gives the next step the batch size that its place in the run asks for. */

@@ -43,8 +43,8 @@ static ts_status leave(const walk *w, ts_flight *f)
     return ts_parcel_wait(&f->given, &w->p->passing, TS_PASS_FORWARD);
 }
 
-/* Whether the unit takes something from another part that way, or gives it something (with the other
- * way's kind of unit): from whom or whom to, and what. */
+/* Whether another part of the model lies just before (or else after) the unit's part: which stage
+ * and chunk it is, and the shapes of what passes between the two. */
 static bool neighbour(const walk *w, const ts_unit *u, bool before, ts_spot *other,
                       ts_passed_shapes *shapes)
 {

@@ -84,6 +84,17 @@ static void follow(const ts_watchdog *d, const int64_t *before, ts_watch_report 
     }
 }
 
+/* A launcher that ends the job wakes who was stopped, so that who looks later sees it move: the word of the first
+ * to end the job holds. */
+static void take_word(const ts_watchdog *d, ts_watch_report *r)
+{
+    for (int i = 0; i < d->size && !r->has_stopped; i++) {
+        const int64_t named = atomic_load(&d->watch->seats[i].named);
+        if (named > 0 && named <= d->size && named - 1 != d->rank)
+            r->behind = named, r->has_stopped = true;
+    }
+}
+
 /* Of those that were told of, one of the group that has not told, or else one of the world. */
 static int64_t not_heard(const ts_watchdog *d, int64_t number)
 {
@@ -125,6 +136,7 @@ static void find_silent(ts_watchdog *d, ts_watch_report *r)
         before[i] = beats_of(d, i);
     if (let_hearts_beat(d))
         follow(d, before, r);
+    take_word(d, r);
     r->behind_host = r->host;
     ts_free(&before);
 }
@@ -144,8 +156,10 @@ static void bark(ts_watchdog *d, const char *inside, int64_t number, double sinc
     if (!atomic_load_explicit(&d->watch->inside, memory_order_acquire) ||
         atomic_load_explicit(&d->watch->number, memory_order_relaxed) != number)
         return; /* it came meanwhile */
-    if (d->watch->seats) /* it may end here, which is not what the others look for */
+    if (d->watch->seats) { /* it may end here, which is not what the others look for */
+        atomic_store(&d->watch->seats[d->rank].named, r.has_stopped ? r.behind : 0);
         atomic_store_explicit(&d->watch->seats[d->rank].beats, 0, memory_order_relaxed);
+    }
     d->stuck(d->ctx, &r);
 }
 
@@ -162,6 +176,7 @@ static void *keep_watch(void *arg)
     ts_watchdog *d = arg;
     int64_t seen = -1;
     double since = 0, last = ts_now();
+    beat(d); /* at once: it may be stopped before its first nap ends */
     while (nap(d, d->tick)) {
         beat(d);
         const char *inside = atomic_load_explicit(&d->watch->inside, memory_order_acquire);

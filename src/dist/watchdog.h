@@ -12,6 +12,7 @@
 typedef struct ts_watch_seat {
     _Alignas(64) _Atomic int64_t beats; /* of its watchdog's heart: stands still when the process does */
     _Atomic int64_t behind;             /* 1 + the rank that it waits for; 0: it does not wait */
+    _Atomic int64_t named;              /* 1 + the rank that it ends the job for, which has stopped; 0: none */
 } ts_watch_seat;
 
 /* Where ranks do not see each other, each that waits long tells the others so, as far as that goes: who has

@@ -154,27 +154,30 @@ INLINE float rope_root(vs sum, int64_t n, float eps)
     return (float)(1 / sqrt((double)sum / (double)n + (double)eps));
 }
 
+/* So many heads in a row have one norm. */
+INLINE int64_t norm_heads(const ts_rope_args *a, const part *p)
+{
+    return a->full_norm ? p->heads : 1;
+}
+
 INLINE void fwd_part(const ts_rope_args *a, const part *p, int64_t row, bool norm, bool inter,
                      ts_dtype t)
 {
-    const int64_t base = row * row_width(a),
+    const int64_t base = row * row_width(a), run = norm_heads(a, p),
                   angle = a->rot_dim ? a->pos[row] * (a->rot_dim / 2) : 0;
     head h = { .cs = a->cos + angle, .sn = a->sin + angle, .offset = v_set(a->offset) };
-    if (norm && a->full_norm && p->heads) {
-        vs sum = 0;
-        for (int64_t k = 0; k < p->heads; k++)
-            sum += head_square(a, base + head_at(a, p, k), t);
-        a->rstd[head_rstd(a, p, row, 0)] = rope_root(sum, p->heads * a->head_dim, a->eps);
-    }
     for (int64_t k = 0; k < p->heads; k++) {
-        h.at = base + head_at(a, p, k);
+        if (norm && k % run == 0) {
+            vs sum = 0;
+            for (int64_t j = k; j < k + run; j++)
+                sum += head_square(a, base + head_at(a, p, j), t);
+            a->rstd[head_rstd(a, p, row, k)] = rope_root(sum, run * a->head_dim, a->eps);
+        }
         if (norm) {
-            float *rstd = &a->rstd[head_rstd(a, p, row, k)];
-            if (!a->full_norm)
-                *rstd = rope_root(head_square(a, h.at, t), a->head_dim, a->eps);
-            h.rstd = v_set(*rstd);
+            h.rstd = v_set(a->rstd[head_rstd(a, p, row, k)]);
             h.w = head_w(a, p, k);
         }
+        h.at = base + head_at(a, p, k);
         fwd_head(a, &h, norm, inter, t);
     }
 }
@@ -196,10 +199,10 @@ static void copy_values(const ts_rope_args *a, const void *from, void *to, int64
 INLINE void fwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool norm, bool inter,
                      ts_dtype t)
 {
-    const part q = query_part(a), k = key_part(a);
+    const part parts[2] = { query_part(a), key_part(a) };
     for (int64_t row = begin; row < end; row++) {
-        fwd_part(a, &q, row, norm, inter, t);
-        fwd_part(a, &k, row, norm, inter, t);
+        for (const part *p = parts; p < parts + 2; p++)
+            fwd_part(a, p, row, norm, inter, t);
         copy_values(a, a->x, a->y, row);
     }
 }
@@ -285,18 +288,19 @@ INLINE head bwd_prepare(const ts_rope_args *a, const part *p, int64_t row, int64
 INLINE void bwd_part(const ts_rope_args *a, const part *p, int64_t row, bool norm, bool inter,
                      ts_dtype t)
 {
-    vs dot = 0;
-    if (norm && a->full_norm)
-        for (int64_t k = 0; k < p->heads; k++) {
-            const head h = bwd_prepare(a, p, row, k, true);
-            dot += head_dot(a, &h, inter, t);
-        }
+    const int64_t run = norm_heads(a, p);
+    vf mean = v_set(0);
     for (int64_t k = 0; k < p->heads; k++) {
+        if (norm && k % run == 0) {
+            vs dot = 0;
+            for (int64_t j = k; j < k + run; j++) {
+                const head h = bwd_prepare(a, p, row, j, true);
+                dot += head_dot(a, &h, inter, t);
+            }
+            mean = v_set(dot / (vs)(run * a->head_dim));
+        }
         head h = bwd_prepare(a, p, row, k, norm);
-        if (norm && a->full_norm)
-            h.mean = v_set(dot / (vs)(p->heads * a->head_dim));
-        else if (norm)
-            h.mean = v_set(head_dot(a, &h, inter, t) / (vs)a->head_dim);
+        h.mean = mean;
         bwd_head(a, &h, norm, inter, t);
     }
 }
@@ -304,10 +308,10 @@ INLINE void bwd_part(const ts_rope_args *a, const part *p, int64_t row, bool nor
 INLINE void bwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool norm, bool inter,
                      ts_dtype t)
 {
-    const part q = query_part(a), k = key_part(a);
+    const part parts[2] = { query_part(a), key_part(a) };
     for (int64_t row = begin; row < end; row++) {
-        bwd_part(a, &q, row, norm, inter, t);
-        bwd_part(a, &k, row, norm, inter, t);
+        for (const part *p = parts; p < parts + 2; p++)
+            bwd_part(a, p, row, norm, inter, t);
         copy_values(a, a->dy, a->dx, row);
     }
 }
@@ -381,29 +385,27 @@ INLINE void dw_span(const ts_rope_args *a, const part *p, span s, bool inter, ts
         }
 }
 
-/* Columns [begin, end) of one part's weights. */
+/* Columns [begin, end) of one part's weights: of all heads together, or of each its own. */
 INLINE void dw_part(const ts_rope_args *a, const part *p, int64_t begin, int64_t end, bool inter,
                     ts_dtype t)
 {
-    const int64_t D = a->head_dim;
-    if (begin >= end || !p->dw)
-        return;
-    if (!a->full_norm) {
-        dw_span(a, p, (span){ begin, end, 0, p->heads, p->dw }, inter, t);
-        return;
-    }
-    for (int64_t k = begin / D; k * D < end; k++) {
+    const int64_t D = a->head_dim, sharers = a->full_norm ? 1 : p->heads;
+    for (int64_t k = begin / D; p->dw && k * D < end; k++) {
         const int64_t from = begin > k * D ? begin - k * D : 0, to = lesser(end - k * D, D);
-        dw_span(a, p, (span){ from, to, k, k + 1, p->dw + k * D }, inter, t);
+        dw_span(a, p, (span){ from, to, k, k + sharers, p->dw + k * D }, inter, t);
     }
 }
 
 INLINE void dw_cols(const ts_rope_args *a, int64_t begin, int64_t end, bool inter, ts_dtype t)
 {
-    const part q = query_part(a), k = key_part(a);
+    const part parts[2] = { query_part(a), key_part(a) };
     const int64_t mine = a->full_norm ? a->n_q * a->head_dim : a->head_dim;
-    dw_part(a, &q, begin, lesser(end, mine), inter, t);
-    dw_part(a, &k, begin > mine ? begin - mine : 0, end - mine, inter, t);
+    for (int i = 0; i < 2; i++) {
+        const int64_t from = begin > i * mine ? begin - i * mine : 0,
+                      to = i ? end - mine : lesser(end, mine);
+        if (from < to)
+            dw_part(a, &parts[i], from, to, inter, t);
+    }
 }
 
 static bool has_norm(const ts_rope_args *a) { return a->wq || a->wk; }

@@ -1,6 +1,4 @@
-#include "base/log.h"
-#include "api/words.h"
-#include "cli/command.h"
+#include "cli/planning.h"
 #include "dist/world.h"
 #include "plan/report.h"
 #include "plan/scale.h"
@@ -55,20 +53,12 @@ const ts_command ts_cmd_plan = { "plan", "say what a training job will need, wit
 
 static ts_status run(int argc, char *const *argv)
 {
-    ts_job_options o = { 0 };
-    ts_plan_options p = { 0 };
-    ts_option_table tables[TS_JOB_TABLES + 1];
-    ts_option_set *set;
+    ts_planning p;
     bool helped;
-    ts_job_tables(&o, tables);
-    tables[TS_JOB_TABLES] = (ts_option_table){ ts_plan_option_rows, ts_plan_option_count, &p };
-    TS_TRY(ts_command_options(&ts_cmd_plan, usage, tables, TS_JOB_TABLES + 1, argc, argv, &set,
-                              &helped));
+    TS_TRY(ts_planning_options(&ts_cmd_plan, usage, NULL, argc, argv, &p, &helped));
     if (helped)
         return TS_OK;
-    ts_log_init((ts_log_level)o.runtime.log_level, "");
-    ts_words_log_notes(set);
-    const ts_status st = print_plan(&o, set, &p);
-    ts_option_set_destroy(&set);
+    const ts_status st = print_plan(&p.job, p.set, &p.plan);
+    ts_option_set_destroy(&p.set);
     return st;
 }

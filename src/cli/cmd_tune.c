@@ -1,11 +1,8 @@
-#include "base/log.h"
 #include "base/output.h"
 #include "base/thread.h"
-#include "api/words.h"
-#include "cli/command.h"
+#include "cli/planning.h"
 #include "dist/world.h"
 #include "plan/tune.h"
-#include "train/together.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -56,11 +53,14 @@ static ts_status show(const ts_tuning *t, const tune_options *o, bool json)
     return st;
 }
 
-static ts_status tune(ts_job_options *o, const ts_option_set *set, ts_plan_options *p, const tune_options *t)
+static ts_status tune(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p,
+                      const tune_options *t)
 {
     ts_tuning found;
-    if (!p->world_size)
-        p->world_size = o->dist.nnodes && o->dist.nproc_per_node ? o->dist.nnodes * o->dist.nproc_per_node : 1;
+    int64_t rank;
+    ts_comm_launched(&rank);
+    if (rank > 0) /* under a launcher one process is enough */
+        return TS_OK;
     if (t->svg)
         TS_TRY(ts_output_check("--svg", t->svg));
     last_said = ts_now();
@@ -76,20 +76,14 @@ const ts_command ts_cmd_tune = { "tune", "find the layout of a training job that
 
 static ts_status run(int argc, char *const *argv)
 {
-    ts_job_options o = { 0 };
-    ts_plan_options p = { 0 };
+    ts_planning p;
     tune_options t = { 0 };
-    ts_option_table tables[TS_JOB_TABLES + 2];
-    ts_option_set *set;
+    const ts_option_table own = { rows, sizeof rows / sizeof *rows, &t };
     bool helped;
-    ts_job_tables(&o, tables);
-    tables[TS_JOB_TABLES] = (ts_option_table){ ts_plan_option_rows, ts_plan_option_count, &p };
-    tables[TS_JOB_TABLES + 1] = (ts_option_table){ rows, sizeof rows / sizeof *rows, &t };
-    TS_TRY(ts_command_options(&ts_cmd_tune, usage, tables, TS_JOB_TABLES + 2, argc, argv, &set, &helped));
+    TS_TRY(ts_planning_options(&ts_cmd_tune, usage, &own, argc, argv, &p, &helped));
     if (helped)
         return TS_OK;
-    ts_log_init((ts_log_level)o.runtime.log_level, "");
-    const ts_status st = tune(&o, set, &p, &t);
-    ts_option_set_destroy(&set);
+    const ts_status st = tune(&p.job, p.set, &p.plan, &t);
+    ts_option_set_destroy(&p.set);
     return st;
 }

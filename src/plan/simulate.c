@@ -277,7 +277,7 @@ static ts_status all_ranks(const ts_job_options *o, const ts_option_set *set, ts
     return st;
 }
 
-static int64_t world_size(const ts_job_options *o, const ts_plan_options *p)
+int64_t ts_plan_world_size(const ts_job_options *o, const ts_plan_options *p)
 {
     if (p->world_size)
         return p->world_size;
@@ -293,7 +293,7 @@ static int64_t world_size(const ts_job_options *o, const ts_plan_options *p)
 ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p,
                       ts_plan *out)
 {
-    const int64_t world = world_size(o, p), host = o->dist.nproc_per_node;
+    const int64_t world = ts_plan_world_size(o, p), host = o->dist.nproc_per_node;
     *out = (ts_plan){ 0 };
     if (world > 1 << 24)
         return ts_error(TS_ERR_USER, "%lld processes: at most %d can be planned for",

@@ -8,7 +8,7 @@
 #include "train/job.h"
 
 typedef struct ts_plan_options {
-    int64_t world_size;   /* 0: --nnodes times --nproc_per_node, or --worker_num, else 1 */
+    int64_t world_size;   /* 0: see ts_plan_world_size */
     const char *hardware; /* ts_plan_hardware's name */
     ts_option_list scale; /* world sizes: see plan/scale.h */
     bool json;
@@ -46,6 +46,8 @@ typedef struct ts_plan {
     double flops; /* of a step, all processes, as Megatron counts them */
 } ts_plan;
 
+/* --world-size, --nnodes times --nproc_per_node, --worker_num, or what a launcher has started; else 1. */
+int64_t ts_plan_world_size(const ts_job_options *o, const ts_plan_options *p);
 /* The options are pretrain's; no data file is looked at, and of --load only the description. *out is
  * released by ts_plan_deinit, after a failure too. */
 ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p,

@@ -163,7 +163,7 @@ ts_status ts_tune(const ts_job_options *o, const ts_option_set *set, const ts_pl
                   void (*progress)(int64_t done, int64_t all), ts_tuning *out)
 {
     values all[TS_TUNED];
-    const int64_t world = p->world_size ? p->world_size : 1;
+    const int64_t world = ts_plan_world_size(o, p);
     int64_t n = 1, v[TS_TUNED];
     *out = (ts_tuning){ .world = (int)world };
     for (ts_tuned t = 0; t < TS_TUNED; t++) {

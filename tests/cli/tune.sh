@@ -17,6 +17,9 @@ tune() { "$T" tune $model --world-size 4 "$@"; }
 value() { tr -d ' \n' <"$1" | sed 's/.*"layouts":\[{\([^}]*\)}.*/\1/' | tr ',' '\n' | sed -n "s/\"$2\"://p"; }
 
 expect 0 "choice  --tensor-model-parallel-size" tune --hardware "$D/fast.json" --svg "$D/picture.svg"
+# processes are counted as plan counts them
+# shellcheck disable=SC2086
+expect 0 "2 processes" "$T" tune $model --worker_num 2 --tensor-model-parallel-size 2 --micro-batch-size 1
 checks=$((checks + 2))
 grep -q "<circle.*does not fit\|<circle" "$D/picture.svg" || wrong "no picture"
 [ "$(grep -c '<title>' "$D/picture.svg")" -gt 40 ] || wrong "few are drawn: $(grep -c '<title>' "$D/picture.svg")"

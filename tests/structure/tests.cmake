@@ -1,4 +1,4 @@
-# The shape of the tree: order of includes, lengths, words of choices, paths in the docs, exported symbols. Python is only for these scripts;
+# The shape of the tree: order of includes, lengths, words of choices, paths in the docs, exported symbols, the page of options. Python is only for these scripts;
 # without it they are skipped, and say so.
 find_program(TESSERA_PYTHON NAMES python3)
 foreach(script layers sizes choices docs)
@@ -19,3 +19,5 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release" AND CMAKE_C_COMPILER_ID STREQUAL "GNU" AN
            COMMAND sh ${CMAKE_SOURCE_DIR}/scripts/hardening.sh $<TARGET_FILE:tessera> $<TARGET_FILE:libtessera>)
   set_tests_properties(structure/hardening PROPERTIES SKIP_RETURN_CODE 77)
 endif()
+# The options' page is the program's help.
+add_test(NAME structure/options COMMAND sh ${CMAKE_SOURCE_DIR}/scripts/options_page.sh $<TARGET_FILE:tessera> --check)

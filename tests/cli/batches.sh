@@ -2,7 +2,6 @@
 # Batches that grow, and the cyclic order: their sizes, and that an interrupted run equals an undisturbed one, bit for bit.
 . "$(dirname "$0")/lib.sh"
 make_data
-have_mpi() { command -v mpirun >/dev/null 2>&1; }
 by_samples="--split 80,20,0 --seq-length 16 --micro-batch-size 2 --lr 1e-3 --min-lr 1e-4 --lr-decay-style cosine
     --lr-warmup-samples 20 --eval-iters 0 --hidden-dropout 0.1 --seed 5 --deterministic-mode"
 run() { # run PROCESSES OPTIONS...
@@ -12,7 +11,7 @@ run() { # run PROCESSES OPTIONS...
     if [ "$np" = 0 ]; then
         "$T" pretrain $shape $by_samples --data-path "$D/data_text_document" "$@"
     else
-        mpirun --allow-run-as-root --oversubscribe --bind-to none -n "$np" "$T" pretrain $shape $by_samples \
+        on "$np" "$T" pretrain $shape $by_samples \
             --data-path "$D/data_text_document" "$@"
     fi
 }

@@ -2,61 +2,15 @@
 # One job whose sequences processes share out, in every way: losses and gradient norms are those of one process,
 # memory is what plan says, checkpoints go on in other layouts.
 . "$(dirname "$0")/lib.sh"
-if ! command -v mpirun >/dev/null 2>&1; then
-    echo "SKIPPED: no mpirun; on Debian: apt-get install openmpi-bin"
-    exit 77
-fi
+needs_mpi
 make_data
 "$T" preprocess --input "$D/numbers.txt" --output-prefix "$D/ended" --tokenizer-type NullTokenizer --vocab-size 96 \
     --append-eod >/dev/null 2>"$D/err" || { cat "$D/err"; exit 1; }
-case $(mpirun --version 2>&1) in
-*"Open MPI"*) launcher="--allow-run-as-root --oversubscribe --bind-to none" ;;
-*) launcher= ;;
-esac
-shape="--num-layers 3 --hidden-size 32 --num-attention-heads 8 --num-query-groups 4 --group-query-attention --kv-channels 4
+common="--num-layers 3 --hidden-size 32 --num-attention-heads 8 --num-query-groups 4 --group-query-attention --kv-channels 4
     --ffn-hidden-size 44 --vocab-size 96 --tokenizer-type NullTokenizer --position-embedding-type rope --swiglu
     --normalization RMSNorm --max-position-embeddings 64 --add-qkv-bias --threads 1 --split 90,10,0 --seq-length 32
     --micro-batch-size 2 --global-batch-size 8 --lr 0.01 --lr-decay-style constant --eval-iters 2 --eval-interval 2
     --seed 7 --log-params-norm --train-iters 4 --data-path $D/data_text_document"
-# train NAME RANKS OPTIONS...: metrics in $D/NAME.jsonl
-train() {
-    name=$1 ranks=$2
-    shift 2
-    checks=$((checks + 1))
-    run="$T pretrain"
-    [ "$ranks" = 1 ] || run="mpirun $launcher -n $ranks $T pretrain"
-    # shellcheck disable=SC2086
-    $run $shape --metrics-jsonl "$D/$name.jsonl" "$@" >"$D/out" 2>"$D/err" </dev/null ||
-        wrong "$name: $(tail -n 3 "$D/err")"
-}
-# numbers NAME: a row an iteration: its number, loss, gradient norm, norm of the weights; evaluations between
-numbers() {
-    sed 's/[{}",:]/ /g' "$D/$1.jsonl" | awk '{ row = ""; for (i = 1; i < NF; i++)
-        if ($i ~ /^(iteration|lm_loss|grad_norm|params_norm|valid_lm_loss)$/) row = row " " $(i + 1)
-        print row }'
-}
-# alike NAME AS FIRST: from iteration FIRST on both have the same numbers. Sums in another order differ by some
-# 1e-7; what they train differs by as much in each step.
-alike() {
-    checks=$((checks + 1))
-    numbers "$1" >"$D/a"
-    numbers "$2" | awk -v first="$3" '$1 >= first' >"$D/b"
-    paste "$D/a" "$D/b" | awk 'function far(x, y, b) { d = x - y; if (d < 0) d = -d; return d > b * y }
-        { n = NF / 2; bad = bad || n < 2 || $1 != $(n + 1)
-          for (i = 2; i <= n; i++) if (far($i, $(n + i), i == 3 ? 2e-4 : 2e-5)) { print; bad = 1 } }
-        END { exit bad || NR == 0 }' >"$D/bad" || wrong "$1 is not $2: $(head -n 3 "$D/bad") ($(wc -l <"$D/a") rows)"
-}
-# as_planned NAME RANKS OPTIONS...: plan knows a process's memory to the byte
-as_planned() {
-    name=$1 ranks=$2
-    shift 2
-    checks=$((checks + 1))
-    got=$(sed -n 's/.*"memory_peak_bytes": *\([0-9]*\).*/\1/p' "$D/$name.jsonl" | tail -n 1)
-    # shellcheck disable=SC2086
-    said=$("$T" plan $shape "$@" --world-size "$ranks" --json 2>"$D/err" |
-        sed -n 's/.*"peak_bytes": *\([0-9]*\).*/\1/p')
-    [ -n "$got" ] && [ "$got" = "$said" ] || wrong "$name: $got bytes, planned $said: $(tail -n 1 "$D/err")"
-}
 
 # Of each list a third, another on each day; TESSERA_LAYOUTS=. all.
 day=$(($(date +%s) / 86400)) line=0
@@ -69,10 +23,10 @@ ring="--context-parallel-algo megatron_cp_algo" heads="--context-parallel-algo u
 hybrid="--ulysses-degree-in-cp 2 --context-parallel-algo"
 # shellcheck disable=SC2086
 {
-    train one 1 --save "$D/one" --save-interval 2
+    job one 1 --save "$D/one" --save-interval 2
     while read -r name ranks size options; do
         case $name in ring4 | ring2-tp2) ;; *) is_today || continue ;; esac
-        train "$name" "$ranks" --context-parallel-size "$size" $options --save "$D/$name" --save-interval 2
+        job "$name" "$ranks" --context-parallel-size "$size" $options --save "$D/$name" --save-interval 2
         alike "$name" one 1
         as_planned "$name" "$ranks" --context-parallel-size "$size" $options --save "$D/$name" --save-interval 2
     done <<END
@@ -102,21 +56,21 @@ END
     # micro-batches of 2 sequences, in each a process has 32 / n rows of 4 heads of keys and values, 4 wide
     for n in 2 4; do
         checks=$((checks + 1))
-        sent=$("$T" plan $shape --context-parallel-size $n --world-size $n --json 2>"$D/err" | tr -d ' \n' |
+        sent=$("$T" plan $common --context-parallel-size $n --world-size $n --json 2>"$D/err" | tr -d ' \n' |
             sed -n 's/.*"cp":{[^}]*"bytes":\([0-9]*\).*/\1/p')
         [ "$sent" = $((3 * 4 * 3 * (n - 1) * 2 * 32 / n * 2 * 4 * 4 * 4)) ] || wrong "a ring of $n sends $sent bytes"
     done
     # other models, data and passes, each as one process has them
     while read -r case options; do
         is_today || continue
-        train "$case" 1 $options
+        job "$case" 1 $options
         for way in "ring2 2 2 $ring" "heads2 2 2 $heads" "hybrid4 4 4 $hybrid hybrid_cp_algo" \
             "gathered2-tp2-sp 4 2 --context-parallel-algo kvallgather_cp_algo --tensor-model-parallel-size 2 --sequence-parallel" \
             "seen4 4 4 --context-parallel-algo adaptive_cp_algo"; do
             set -- $way
             name=$case-$1 ranks=$2 size=$3
             shift 3
-            train "$name" "$ranks" --context-parallel-size "$size" $options "$@"
+            job "$name" "$ranks" --context-parallel-size "$size" $options "$@"
             alike "$name" "$case" 1
         done
     done <<END
@@ -127,20 +81,20 @@ learned --position-embedding-type learned_absolute --recompute-granularity full 
 order --deterministic-mode
 END
     # the same bits each time
-    train again 4 --context-parallel-size 4 $ring --deterministic-mode
-    train again2 4 --context-parallel-size 4 $ring --deterministic-mode
+    job again 4 --context-parallel-size 4 $ring --deterministic-mode
+    job again2 4 --context-parallel-size 4 $ring --deterministic-mode
     checks=$((checks + 1))
     [ "$(numbers again)" = "$(numbers again2)" ] || wrong "two runs differ"
     # a checkpoint of one layout goes on in another
-    train more 2 --load "$D/ring4" --ckpt-step 2 --context-parallel-size 2 $heads
+    job more 2 --load "$D/ring4" --ckpt-step 2 --context-parallel-size 2 $heads
     alike more one 3
-    train more1 1 --load "$D/ring2-tp2" --ckpt-step 2
+    job more1 1 --load "$D/ring2-tp2" --ckpt-step 2
     alike more1 one 3
 
     # what cannot be
     while read -r ranks options; do
         read -r message
-        expect 2 "$message" mpirun $launcher -n "$ranks" "$T" pretrain $shape $options
+        expect 2 "$message" on "$ranks" "$T" pretrain $common $options
     done <<END
 2 --context-parallel-size 4
 --context-parallel-size 4

@@ -73,3 +73,71 @@ train() {
 curve() {
     sed 's/, "tokens_per_second.*//' "$1"
 }
+
+# ---- jobs of several processes ----
+
+have_mpi() { command -v mpirun >/dev/null 2>&1; }
+needs_mpi() {
+    have_mpi && return
+    echo "SKIPPED: no mpirun; on Debian: apt-get install openmpi-bin"
+    exit 77
+}
+# on RANKS COMMAND...: as so many processes
+on() {
+    processes=$1
+    shift
+    [ "${launcher+known}" ] || case $(mpirun --version 2>&1) in
+    *"Open MPI"*) launcher="--allow-run-as-root --oversubscribe --bind-to none" ;;
+    *) launcher= ;;
+    esac
+    # shellcheck disable=SC2086
+    mpirun $launcher -n "$processes" "$@"
+}
+# job NAME RANKS OPTIONS...: trains with $common and these; metrics in $D/NAME.jsonl
+job() {
+    name=$1 ranks=$2
+    shift 2
+    checks=$((checks + 1))
+    rm -f "$D/$name.jsonl"
+    run="on $ranks"
+    [ "$ranks" != 1 ] || run=
+    # shellcheck disable=SC2086
+    $run "$T" pretrain $common --metrics-jsonl "$D/$name.jsonl" "$@" >"$D/out" 2>"$D/err" </dev/null ||
+        wrong "$name: $(grep error "$D/err" | tail -n 3)"
+}
+# numbers NAME: a row an iteration: its number, loss, gradient norm, norm of the weights; evaluations between
+numbers() {
+    sed 's/[{}",:]/ /g' "$D/$1.jsonl" | awk '{ row = ""; for (i = 1; i < NF; i++)
+        if ($i ~ /^(iteration|lm_loss|grad_norm|params_norm|valid_lm_loss)$/) row = row " " $(i + 1)
+        print row }'
+}
+# alike NAME AS FIRST [BOUND]: from iteration FIRST on both have the same numbers. Sums of fp32 in another order differ by
+# some 1e-7; what they train differs by as much in each step. The gradient's norm may be ten times as far off.
+alike() {
+    checks=$((checks + 1))
+    numbers "$1" >"$D/a"
+    numbers "$2" | awk -v first="$3" '$1 >= first' >"$D/b"
+    paste "$D/a" "$D/b" | awk -v bound="${4-2e-5}" '
+        function far(x, y, b) { d = x - y; if (d < 0) d = -d; return d > b * y }
+        { n = NF / 2; bad = bad || n < 2 || $1 != $(n + 1)
+          for (i = 2; i <= n; i++) if (far($i, $(n + i), i == 3 ? 10 * bound : bound)) { print; bad = 1 } }
+        END { exit bad || NR == 0 }' >"$D/bad" || wrong "$1 is not $2: $(head -n 3 "$D/bad") ($(wc -l <"$D/a") rows)"
+}
+memory() { sed -n 's/.*"memory_peak_bytes": *\([0-9]*\).*/\1/p' "$D/$1.jsonl" | tail -n 1; }
+# as_planned NAME RANKS OPTIONS...: plan knows the largest process's memory to the byte, and what the first one sends in
+# a step, by group and kind of call
+as_planned() {
+    name=$1 ranks=$2
+    shift 2
+    checks=$((checks + 2))
+    # shellcheck disable=SC2086
+    "$T" plan $common "$@" --world-size "$ranks" --json >"$D/plan" 2>"$D/err" || wrong "$name: plan: $(tail -n 1 "$D/err")"
+    said=$(sed -n 's/.*"peak_bytes": *\([0-9]*\).*/\1/p' "$D/plan" | sort -n | tail -n 1)
+    got=$(memory "$name")
+    [ -n "$got" ] && [ "$got" = "$said" ] || wrong "$name: $got bytes, planned $said"
+    sent=$(tr -d ' ' <"$D/$name.jsonl" | sed -n 's/.*"traffic":\(.*\)}$/\1/p' | tail -n 1)
+    case $(tr -d ' \n' <"$D/plan") in
+    *"\"traffic\":${sent:-none}"*) ;;
+    *) wrong "$name: sent $sent" ;;
+    esac
+}

@@ -2,10 +2,7 @@
 # Processes of a training job that die, stop or are told to end: the job ends soon, says who it was, leaves nothing
 # behind, and goes on from its last checkpoint as if nothing had been.
 . "$(dirname "$0")/lib.sh"
-if ! command -v mpirun >/dev/null 2>&1; then
-    echo "SKIPPED: no mpirun; on Debian: apt-get install openmpi-bin"
-    exit 77
-fi
+needs_mpi
 make_data
 # What Open MPI leaves behind when its launcher is killed goes with our folder.
 mkdir "$D/tmp"

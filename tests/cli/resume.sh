@@ -4,12 +4,11 @@
 make_data
 awk 'BEGIN { for (d = 0; d < 60; d++) { s = ""; for (i = 0; i < 30; i++) s = s (i ? " " : "") (d * 7 + i * i) % 50; print s } }' >"$D/few.txt"
 "$T" preprocess --input "$D/few.txt" --output-prefix "$D/few" --tokenizer-type NullTokenizer --vocab-size 90 >/dev/null 2>&1
-have_mpi() { command -v mpirun >/dev/null 2>&1; }
 on() { # on N COMMAND...: under N processes
     n=$1
     shift
     if [ "$n" = 0 ]; then "$@"; else
-        mpirun --allow-run-as-root --oversubscribe --bind-to none -n "$n" "$@"
+        on "$n" "$@"
     fi
 }
 run() { # run PROCESSES OPTIONS...

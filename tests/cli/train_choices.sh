@@ -88,14 +88,10 @@ for how in "" --grad-reduce-in-bf16; do
 done | paste -s -d ' ' | awk '{ if (!($2 > 0.49 * $1 && $2 < 0.55 * $1)) { print "FAIL bytes in bf16 and fp32: " $2, $1; exit 1 } }' || failed=$((failed + 1))
 checks=$((checks + 1))
 expect 2 "no step of training to plan" "$T" plan $shape $batch --train-iters 8 --skip-train
-if command -v mpirun >/dev/null 2>&1; then
-    case $(mpirun --version 2>&1) in
-    *"Open MPI"*) launcher="--allow-run-as-root --oversubscribe --bind-to none" ;;
-    *) launcher= ;;
-    esac
+if have_mpi; then
     two() {
         # shellcheck disable=SC2086
-        quiet mpirun $launcher -n 2 "$T" pretrain $shape $batch --data-path "$D/data_text_document" --train-iters 8 --seed 5 --bf16 "$@"
+        quiet on 2 "$T" pretrain $shape $batch --data-path "$D/data_text_document" --train-iters 8 --seed 5 --bf16 "$@"
     }
     two --metrics-jsonl "$D/fp32"
     two --grad-reduce-in-bf16 --metrics-jsonl "$D/half"

@@ -77,6 +77,31 @@ ts_status ts_str_json(ts_str *b, const char *s, size_t n)
     return ts_str_add(b, "\"", 1);
 }
 
+/* NULL: stands for itself. */
+static const char *xml_of(char c)
+{
+    switch (c) {
+    case '&': return "&amp;";
+    case '<': return "&lt;";
+    case '>': return "&gt;";
+    case '"': return "&quot;";
+    case '\'': return "&#39;";
+    default: return (unsigned char)c >= ' ' || c == '\n' || c == '\t' ? NULL : "\xEF\xBF\xBD";
+    }
+}
+
+ts_status ts_str_xml(ts_str *b, const char *s)
+{
+    for (size_t n = strlen(s); n;) {
+        const int len = ts_utf8_len(s, n);
+        const char *other = len == 0 ? "\xEF\xBF\xBD" : len == 1 ? xml_of(*s) : NULL;
+        TS_TRY(other ? ts_str_puts(b, other) : ts_str_add(b, s, (size_t)len));
+        s += len ? len : 1;
+        n -= len ? (size_t)len : 1;
+    }
+    return TS_OK;
+}
+
 ts_status ts_str_json_real(ts_str *b, double v, int digits)
 {
     return isfinite(v) ? ts_str_printf(b, "%.*g", digits, v) : ts_str_puts(b, "null");

@@ -16,6 +16,9 @@ ts_status ts_str_printf(ts_str *b, const char *fmt, ...) TS_PRINTF(2, 3) TS_NODI
 /* Adds s as a JSON string with its quotes (valid UTF-8 is kept, control bytes are escaped, other
  * bytes are U+FFFD). */
 ts_status ts_str_json(ts_str *b, const char *s, size_t n) TS_NODISCARD;
+/* Adds s as text of XML or HTML, between tags or in a quoted value: & < > " ' are escaped, what such
+ * a text cannot hold (control bytes, bytes that are not UTF-8) is U+FFFD. */
+ts_status ts_str_xml(ts_str *b, const char *s) TS_NODISCARD;
 /* Adds a number as JSON, of so many digits: null where it is not finite. */
 ts_status ts_str_json_real(ts_str *b, double v, int digits) TS_NODISCARD;
 

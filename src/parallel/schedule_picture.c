@@ -1,6 +1,9 @@
 #include "parallel/schedule_picture.h"
 
 #include "base/json.h"
+#include "io/svg.h"
+
+#include <stdio.h>
 
 static ts_status check_size(const ts_schedule *s)
 {
@@ -63,6 +66,7 @@ static ts_status draw_unit(const ts_schedule *s, ts_unit u, ts_span t, double sc
 {
     const double x = LEFT + t.begin * scale, w = (t.end - t.begin) * scale;
     const double y = (double)(TOP + row * ROW);
+    char number[16];
     const double pale = 1 - 0.65 * u.chunk / (double)s->shape.n_chunks;
     TS_TRY(ts_str_printf(out,
                          "<rect class=\"k%d\" x=\"%.2f\" y=\"%g\" width=\"%.2f\" height=\"%d\" "
@@ -72,8 +76,8 @@ static ts_status draw_unit(const ts_schedule *s, ts_unit u, ts_span t, double sc
                          u.chunk, t.begin, t.end));
     if (w < DIGIT * digits(u.micro))
         return TS_OK;
-    return ts_str_printf(out, "<text class=\"n\" x=\"%.2f\" y=\"%g\">%d</text>\n", x + w / 2,
-                         y + 15, u.micro);
+    snprintf(number, sizeof number, "%d", u.micro);
+    return ts_svg_text(out, "n", x + w / 2, y + 15, number);
 }
 
 static ts_status draw_legend(const ts_schedule *s, int64_t y, ts_str *out)
@@ -87,50 +91,47 @@ static ts_status draw_legend(const ts_schedule *s, int64_t y, ts_str *out)
         if (!is_there[k])
             continue;
         TS_TRY(ts_str_printf(out,
-                             "<rect class=\"k%d\" x=\"%d\" y=\"%lld\" width=\"14\" height=\"14\"/>"
-                             "<text x=\"%d\" y=\"%lld\">%s</text>\n",
-                             k, x, (long long)y, x + 20, (long long)y + 12,
-                             ts_unit_kind_name((ts_unit_kind)k)));
+                             "<rect class=\"k%d\" x=\"%d\" y=\"%lld\" width=\"14\" height=\"14\"/>\n",
+                             k, x, (long long)y));
+        TS_TRY(ts_svg_text(out, NULL, x + 20, (double)y + 12, ts_unit_kind_name((ts_unit_kind)k)));
         x += 130;
     }
     return TS_OK;
 }
 
-static ts_status begin_svg(double width, int64_t height, const char *title, ts_str *out)
+static ts_status begin(double width, double height, const char *title, ts_str *out)
 {
-    TS_TRY(ts_str_printf(out,
-                         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" "
-                         "height=\"%lld\" viewBox=\"0 0 %.0f %lld\">\n<style>"
-                         "text{font:12px sans-serif;fill:#222}.n{text-anchor:middle}"
-                         "rect{stroke:#fff;stroke-width:1}",
-                         width, (long long)height, width, (long long)height));
-    for (int k = 0; k < TS_UNIT_KINDS; k++)
-        TS_TRY(ts_str_printf(out, ".k%d{fill:%s}", k, colour[k]));
-    return ts_str_printf(out,
-                         "</style>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n"
-                         "<text x=\"%d\" y=\"20\">%s</text>\n",
-                         LEFT, title);
+    ts_str style = { 0 };
+    ts_status st = ts_str_puts(&style, "rect{stroke:#fff;stroke-width:1}");
+    for (int k = 0; st == TS_OK && k < TS_UNIT_KINDS; k++)
+        st = ts_str_printf(&style, ".k%d{fill:%s}", k, colour[k]);
+    if (st == TS_OK)
+        st = ts_svg_begin(out, width, height, style.s);
+    ts_str_deinit(&style);
+    return st == TS_OK ? ts_svg_text(out, NULL, LEFT, 20, title) : st;
 }
 
 ts_status ts_schedule_svg(const ts_schedule *s, const ts_replay *r, const char *title, ts_str *out)
 {
-    const int64_t p = r->n_stages, height = TOP + p * ROW + LEGEND;
+    const int64_t p = r->n_stages;
+    char name[32];
     TS_TRY(check_size(s));
     const double scale = pixels_per_time(s, r), run = r->makespan * scale;
     const double legend = 130 * TS_UNIT_KINDS;
-    TS_TRY(begin_svg(LEFT + (run > legend ? run : legend) + 20, height, title, out));
+    TS_TRY(begin(LEFT + (run > legend ? run : legend) + 20, (double)(TOP + p * ROW + LEGEND), title,
+                 out));
     for (int64_t k = 0; k < p; k++) {
+        snprintf(name, sizeof name, "stage %lld", (long long)k);
+        TS_TRY(ts_svg_text(out, NULL, 8, (double)(TOP + k * ROW + 15), name));
         TS_TRY(ts_str_printf(out,
-                             "<text x=\"8\" y=\"%lld\">stage %lld</text>"
                              "<rect x=\"%d\" y=\"%lld\" width=\"%.2f\" height=\"%d\" "
                              "fill=\"#eee\"/>\n",
-                             (long long)(TOP + k * ROW + 15), (long long)k, LEFT,
-                             (long long)(TOP + k * ROW), run, BOX));
+                             LEFT, (long long)(TOP + k * ROW), run, BOX));
         for (int64_t i = 0; i < s->stage[k].n; i++)
             TS_TRY(draw_unit(s, s->stage[k].v[i], r->stage[k].unit[i], scale, k, out));
     }
     TS_TRY(draw_legend(s, TOP + p * ROW + 10, out));
-    return ts_str_puts(out, "</svg>\n");
+    return ts_svg_end(out);
 }
 
 /* ---- trace events ---- */

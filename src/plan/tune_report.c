@@ -1,5 +1,7 @@
 #include "plan/tune.h"
 
+#include "io/svg.h"
+
 #include <stdio.h>
 
 ts_status ts_candidate_options(const ts_candidate *c, ts_str *out)
@@ -141,33 +143,19 @@ static double at_y(const axes *a, double tokens)
 static ts_status frame(const axes *a, ts_str *out)
 {
     char text[32];
-    TS_TRY(ts_str_printf(out,
-                         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
-                         "font-family=\"sans-serif\" font-size=\"12\">\n"
-                         "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n", WIDTH, HEIGHT));
+    TS_TRY(ts_svg_begin(out, WIDTH, HEIGHT, "path{stroke:#ddd}"));
     for (int i = 0; i <= 4; i++) {
         const double x = at_x(a, a->most_memory * i / 4), y = at_y(a, a->most_tokens * i / 4);
-        TS_TRY(ts_str_printf(out, "<path d=\"M%.1f %d V%d M%d %.1f H%d\" stroke=\"#ddd\"/>\n", x, MARGIN,
+        TS_TRY(ts_str_printf(out, "<path d=\"M%.1f %d V%d M%d %.1f H%d\"/>\n", x, MARGIN,
                              HEIGHT - BOTTOM, LEFT, y, WIDTH - MARGIN));
-        TS_TRY(ts_str_printf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", x,
-                             HEIGHT - BOTTOM + 18, ts_human_bytes(a->most_memory * i / 4, text)));
-        TS_TRY(ts_str_printf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.0f</text>\n", LEFT - 8,
-                             y + 4, a->most_tokens * i / 4));
+        TS_TRY(ts_svg_text(out, "n", x, HEIGHT - BOTTOM + 18,
+                           ts_human_bytes(a->most_memory * i / 4, text)));
+        snprintf(text, sizeof text, "%.0f", a->most_tokens * i / 4);
+        TS_TRY(ts_svg_text(out, "e", LEFT - 8, y + 4, text));
     }
-    return ts_str_printf(out,
-                         "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">memory of the largest process</text>\n"
-                         "<text x=\"%d\" y=\"14\">tokens per second; circled: the choice; hollow: does not fit"
-                         "</text>\n",
-                         (LEFT + WIDTH) / 2, HEIGHT - 14, LEFT);
-}
-
-/* 1, 2 or 5 times a power of ten, times four: marks are then round. */
-static double round_up(double x)
-{
-    double step = 1;
-    while (4 * step < x)
-        step *= 4 * 2 * step >= x ? 2 : 4 * 5 * step >= x ? 5 : 10;
-    return 4 * step;
+    TS_TRY(ts_svg_text(out, "n", (LEFT + WIDTH) / 2, HEIGHT - 14, "memory of the largest process"));
+    return ts_svg_text(out, NULL, LEFT, 14,
+                       "tokens per second; circled: the choice; hollow: does not fit");
 }
 
 ts_status ts_tuning_svg(const ts_tuning *t, ts_str *out)
@@ -178,7 +166,8 @@ ts_status ts_tuning_svg(const ts_tuning *t, ts_str *out)
         a.most_memory = bytes > a.most_memory ? bytes : a.most_memory;
         a.most_tokens = tokens > a.most_tokens ? tokens : a.most_tokens;
     }
-    a = (axes){ round_up(a.most_memory), round_up(a.most_tokens) };
+    /* four marks, all of them round */
+    a = (axes){ 4 * ts_svg_step(a.most_memory, 4), 4 * ts_svg_step(a.most_tokens, 4) };
     TS_TRY(frame(&a, out));
     for (int64_t i = 0; i < t->n; i++) {
         const ts_candidate *c = &t->v[i];
@@ -193,5 +182,5 @@ ts_status ts_tuning_svg(const ts_tuning *t, ts_str *out)
             TS_TRY(ts_str_printf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"9\" stroke=\"#c0392b\" "
                                       "stroke-width=\"2\" fill=\"none\"/>\n", x, y));
     }
-    return ts_str_puts(out, "</svg>\n");
+    return ts_svg_end(out);
 }

@@ -22,8 +22,7 @@ void ts_jsonl_close(ts_jsonl *j)
     ts_str_deinit(&j->text);
 }
 
-/* The next line without its end; *s NULL: there is none. */
-static ts_status next_line(ts_jsonl *j, const char **s, size_t *n)
+static ts_status next_line(ts_jsonl *j, ts_jsonl_line *out)
 {
     const char *nl = NULL;
     size_t from = j->at, got;
@@ -43,9 +42,11 @@ static ts_status next_line(ts_jsonl *j, const char **s, size_t *n)
     }
     if (!nl && j->text.len > j->at)
         nl = memchr(j->text.s + j->at, '\n', j->text.len - j->at);
-    *s = j->at < j->text.len ? j->text.s + j->at : NULL;
-    *n = (nl ? (size_t)(nl - j->text.s) : j->text.len) - j->at;
-    j->at += *n + (nl != NULL);
+    const size_t n = (nl ? (size_t)(nl - j->text.s) : j->text.len) - j->at;
+    const bool is_there = j->at < j->text.len;
+    j->line += is_there;
+    *out = (ts_jsonl_line){ is_there ? j->text.s + j->at : NULL, n, j->line, nl != NULL };
+    j->at += n + (nl != NULL);
     return TS_OK;
 }
 
@@ -68,20 +69,24 @@ static ts_status take_fields(ts_jsonl *j, const char *s, size_t n, json_t **out)
     return ts_json_fields_object(&j->fields, s, n, j->keys, j->n_keys, out);
 }
 
+ts_status ts_jsonl_read_line(ts_jsonl *j, ts_jsonl_line *out)
+{
+    do {
+        TS_TRY(next_line(j, out));
+    } while (out->s && ts_jsonl_is_blank(out->s, out->n));
+    return TS_OK;
+}
+
 ts_status ts_jsonl_next(ts_jsonl *j, json_t **out)
 {
     *out = NULL;
     for (;;) {
-        const char *s = NULL;
-        size_t n = 0;
-        TS_TRY(next_line(j, &s, &n));
-        if (!s)
+        ts_jsonl_line line;
+        TS_TRY(ts_jsonl_read_line(j, &line));
+        if (!line.s)
             return TS_OK;
-        j->line++;
-        if (ts_jsonl_is_blank(s, n))
-            continue;
         j->records++; /* unless it proves bad */
-        const ts_status st = take_fields(j, s, n, out);
+        const ts_status st = take_fields(j, line.s, line.n, out);
         if (st == TS_OK)
             return TS_OK;
         TS_TRY(ts_jsonl_done(

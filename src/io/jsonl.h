@@ -29,6 +29,15 @@ void ts_jsonl_close(ts_jsonl *j);
 /* The next record (json_decref): an object with those of the keys that it has; NULL at the end.
  * Empty lines are passed over, and with --on-bad-record skip lines that are no record. */
 ts_status ts_jsonl_next(ts_jsonl *j, json_t **out) TS_NODISCARD;
+/* A line as it is, without its end. */
+typedef struct ts_jsonl_line {
+    const char *s; /* [n] until the next one is read; NULL: there is none */
+    size_t n;
+    int64_t number; /* from 1 */
+    bool is_ended;  /* false: the file ends within it */
+} ts_jsonl_line;
+/* The next line that is not blank, whatever stands in it. */
+ts_status ts_jsonl_read_line(ts_jsonl *j, ts_jsonl_line *out) TS_NODISCARD;
 /* TS_ERR_USER that begins with FILE:LINE of the line read last: its record is bad. */
 ts_status ts_jsonl_error(ts_jsonl *j, const char *fmt, ...) TS_PRINTF(2, 3);
 /* What became of a record: a failure that is the record's own, and to be skipped, is named, counted

@@ -1,0 +1,49 @@
+/* What a run left behind: its metrics, event files, log and checkpoints. Nothing of it is trusted: what
+ * cannot be read is a note that names the file and the line, and the rest counts. */
+#ifndef TS_REPORT_RUN_H
+#define TS_REPORT_RUN_H
+#include "base/json.h"
+#include "report/series.h"
+
+/* Where a run began again. */
+typedef struct ts_seam {
+    int64_t at;   /* the first step of the new attempt */
+    int64_t back; /* steps that were done before and are forgotten; 0: it went on where it was */
+} ts_seam;
+
+typedef struct ts_run_checkpoint {
+    int64_t iteration, world_size;
+    double bytes;
+    char *saved_at;
+} ts_run_checkpoint;
+
+typedef struct ts_report_run {
+    char *name, *path; /* name: the users' text */
+    ts_series_list series;
+    int64_t first, last; /* steps; 0: none */
+    int64_t skipped, unfinite; /* steps without an update; losses that are no number */
+    ts_seam *seams;
+    size_t n_seams, cap_seams;
+    ts_run_checkpoint *checkpoints; /* [n] by iteration */
+    size_t n_checkpoints;
+    int64_t world_size; /* of the last checkpoint; 0: not known */
+    json_t *options;    /* of the last checkpoint, an object; NULL: not known */
+    json_t *plan;       /* of --plan, an object; NULL: none */
+    char **notes;       /* warnings of the log, lines that cannot be read */
+    size_t n_notes, cap_notes;
+    int64_t n_more; /* notes beyond TS_REPORT_MOST_NOTES, not kept */
+} ts_report_run;
+
+enum { TS_REPORT_MOST_NOTES = 200 };
+
+/* Zero-initialised or filled. */
+void ts_report_run_deinit(ts_report_run *r);
+ts_status ts_report_note(ts_report_run *r, const char *fmt, ...) TS_PRINTF(2, 3) TS_NODISCARD;
+
+/* A step's line of metrics, an object; where it goes back behind a step that is there, that and what
+ * followed is forgotten. name: FILE:LINE for notes. */
+ts_status ts_report_take_line(ts_report_run *r, const json_t *line, const char *name) TS_NODISCARD;
+/* The metrics of one file (JSON lines, --metrics-jsonl) behind those that are there. TS_ERR_USER: it
+ * cannot be opened, or none of its lines is a step's. */
+ts_status ts_report_read_metrics(ts_report_run *r, const char *path) TS_NODISCARD;
+#endif

@@ -25,6 +25,20 @@ ts_status ts_events_scalars(ts_events *e, int64_t step, const ts_event_scalar *v
 ts_status ts_events_text(ts_events *e, int64_t step, const char *tag,
                          const char *text) TS_NODISCARD;
 
+/* What an event file says, in its order: a value of a step, or that what is known of `step` and later
+ * ones is to be forgotten (tag NULL). Texts live during the call. */
+typedef struct ts_event {
+    double time; /* seconds since 1970 */
+    int64_t step;
+    const char *tag;
+    double value;
+} ts_event;
+typedef ts_status ts_event_visit(void *ctx, const ts_event *e);
+/* Until fn fails. A file that ends within a record is read to there, and *is_whole false; one whose
+ * checksums are wrong is TS_ERR_USER with the place. Kinds of values that are not written here are
+ * passed over. */
+ts_status ts_events_read(const char *path, ts_event_visit *fn, void *ctx, bool *is_whole) TS_NODISCARD;
+
 /* The bytes of single records, appended to out; for tests. time is seconds since 1970. */
 ts_status ts_event_record_version(double time, ts_str *out) TS_NODISCARD;
 ts_status ts_event_record_start(double time, int64_t step, ts_str *out) TS_NODISCARD;

@@ -42,8 +42,8 @@ const char *ts_report_number(ts_number_kind kind, double v, double step, char bu
     static const char *const counts[] = { "", "k", "M", "G", "T", "P" };
     const double a = fabs(v);
     const int k = a < 1e3 || !isfinite(v) ? 0 : a >= 1e15 ? 5 : (int)(log10(a) / 3 + 1e-9);
-    if (!isfinite(v))
-        snprintf(buf, 48, "-");
+    if (!isfinite(v) || v == 0)
+        snprintf(buf, 48, v == 0 ? "0" : "-");
     else if (kind == TS_NUMBER_BYTES || kind == TS_NUMBER_COUNT)
         scaled(v, pow(1000, k), kind == TS_NUMBER_BYTES ? bytes[k] : counts[k], step, buf);
     else if (kind == TS_NUMBER_SECONDS)
@@ -154,7 +154,7 @@ static ts_status x_marks(const axes *a, ts_str *out)
         snprintf(text, sizeof text, "%lld", (long long)x);
         TS_TRY(ts_svg_text(out, "axis n", at_x(a, (double)x), BOTTOM + 16, text));
     }
-    return ts_svg_text(out, "axis e", RIGHT, BOTTOM + 30, a->is_log ? "step (logarithmic)" : "step");
+    return ts_svg_text(out, "axis e", RIGHT, BOTTOM + 30, a->is_log ? "step; upwards logarithmic" : "step");
 }
 
 static ts_status plot(const axes *a, ts_str *out)

@@ -181,6 +181,9 @@ ts_status ts_report_page(const ts_report *r, ts_str *out)
     TS_TRY(legend(r, out));
     TS_TRY(ts_report_summary(r, out));
     TS_TRY(charts(r, out));
+    TS_TRY(ts_report_options(r, out));
+    TS_TRY(ts_report_plans(r, out));
+    TS_TRY(ts_report_events(r, out));
     TS_TRY(ts_str_puts(out, "<script>\n"));
     TS_TRY(ts_str_puts(out, ts_report_script));
     return ts_str_puts(out, "</script>\n</body></html>\n");

@@ -12,16 +12,17 @@ typedef struct ts_report {
 /* Appends the whole page. */
 ts_status ts_report_page(const ts_report *r, ts_str *out) TS_NODISCARD;
 
-/* Its parts, each a section with a heading, or nothing where there is nothing to say. */
+/* Its parts, each a section with a heading, or nothing where there is nothing to say: a table of the
+ * facts; what differs in layout and options, and all of them; plans beside what was measured; restarts,
+ * checkpoints and notes. */
 ts_status ts_report_summary(const ts_report *r, ts_str *out) TS_NODISCARD;
 ts_status ts_report_options(const ts_report *r, ts_str *out) TS_NODISCARD;
 ts_status ts_report_plans(const ts_report *r, ts_str *out) TS_NODISCARD;
-ts_status ts_report_events(const ts_report *r, ts_str *out) TS_NODISCARD; /* restarts, notes */
+ts_status ts_report_events(const ts_report *r, ts_str *out) TS_NODISCARD;
 
 /* A cell of a table: <td>text</td>, escaped; with class "num" where is_number. */
 ts_status ts_report_cell(ts_str *out, const char *text, bool is_number) TS_NODISCARD;
-/* The first row of a table: `first`, then a column for each run that has_column says yes of (NULL:
- * all of them). */
+/* The first row of a table: `first`, then a column for each run. */
 ts_status ts_report_head(const ts_report *r, const char *first, ts_str *out) TS_NODISCARD;
 
 extern const char ts_report_style[], ts_report_script[];

@@ -80,6 +80,8 @@ static ts_status take_value(ts_report_run *r, const char *name, int64_t x, const
 {
     if (json_is_number(v))
         return ts_series_add(&r->series, name, x, json_number_value(v));
+    if (json_is_true(v)) /* only where it is so: "skipped" */
+        return ts_series_add(&r->series, name, x, 1);
     if (json_is_null(v)) /* what is not finite is written so */
         return ts_series_add(&r->series, name, x, NAN);
     return json_is_array(v) ? take_list(r, name, x, v) : TS_OK;
@@ -95,7 +97,7 @@ static ts_status take_members(ts_report_run *r, const char *prefix, int64_t x, c
     json_t *v;
     char name[256];
     json_object_foreach((json_t *)(uintptr_t)o, key, v) {
-        const bool is_traffic = !strncmp(prefix, "traffic.", 8);
+        const bool is_traffic = !strncmp(prefix, "traffic.", 8) && prefix[8];
         if ((is_traffic && strcmp(key, "bytes")) || (!*prefix && !strcmp(key, "iteration")))
             continue;
         snprintf(name, sizeof name, "%s%s", prefix, key);
@@ -111,7 +113,7 @@ static ts_status take_members(ts_report_run *r, const char *prefix, int64_t x, c
 
 ts_status ts_report_take_line(ts_report_run *r, const json_t *line, const char *name)
 {
-    const json_t *at = json_object_get(line, "iteration"), *loss = json_object_get(line, "lm_loss");
+    const json_t *at = json_object_get(line, "iteration");
     const int64_t x = json_integer_value(at);
     if (!json_is_integer(at) || x < 1)
         return ts_report_note(r, "%s: no line of metrics: it has no \"iteration\" above 0", name);
@@ -119,8 +121,6 @@ ts_status ts_report_take_line(ts_report_run *r, const json_t *line, const char *
         TS_TRY(begin_again(r, x));
     r->first = r->first && r->first < x ? r->first : x;
     r->last = x;
-    r->unfinite += loss && !json_is_number(loss);
-    r->skipped += json_is_true(json_object_get(line, "skipped"));
     return take_members(r, "", x, line, 0);
 }
 

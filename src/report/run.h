@@ -18,10 +18,9 @@ typedef struct ts_run_checkpoint {
 } ts_run_checkpoint;
 
 typedef struct ts_report_run {
-    char *name, *path; /* name: the users' text */
+    char *name, *path; /* users' texts */
     ts_series_list series;
     int64_t first, last; /* steps; 0: none */
-    int64_t skipped, unfinite; /* steps without an update; losses that are no number */
     ts_seam *seams;
     size_t n_seams, cap_seams;
     ts_run_checkpoint *checkpoints; /* [n] by iteration */
@@ -46,4 +45,11 @@ ts_status ts_report_take_line(ts_report_run *r, const json_t *line, const char *
 /* The metrics of one file (JSON lines, --metrics-jsonl) behind those that are there. TS_ERR_USER: it
  * cannot be opened, or none of its lines is a step's. */
 ts_status ts_report_read_metrics(ts_report_run *r, const char *path) TS_NODISCARD;
+/* A RUN of the command line: a file of metrics, an event file, or a folder. Of a folder all files of
+ * metrics (*.jsonl) are read, which must be attempts at one run, the event files where there are none,
+ * logs (*.log) for their warnings and checkpoints for the options; the same in folders within it. */
+ts_status ts_report_read_run(ts_report_run *r, const char *path) TS_NODISCARD;
+
+/* Values of an event file, under the names that the metrics have for them. */
+ts_status ts_report_read_events(ts_report_run *r, const char *path) TS_NODISCARD;
 #endif

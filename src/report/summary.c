@@ -45,6 +45,14 @@ static double total(const ts_series *s)
     return sum;
 }
 
+static int64_t unfinite(const ts_series *s)
+{
+    int64_t n = 0;
+    for (size_t i = 0; s && i < s->n; i++)
+        n += !isfinite(s->v[i].y);
+    return n;
+}
+
 static void duration(double s, char text[48])
 {
     if (!isfinite(s))
@@ -58,6 +66,7 @@ static void duration(double s, char text[48])
 static ts_status text_of(const ts_report_run *r, fact what, char text[48])
 {
     const ts_series_list *l = &r->series;
+    const ts_series *skipped = ts_series_find(l, "skipped");
     ts_status st = TS_OK;
     switch (what) {
     case STEPS: snprintf(text, 48, "%lld to %lld", (long long)r->first, (long long)r->last); break;
@@ -70,8 +79,8 @@ static ts_status text_of(const ts_report_run *r, fact what, char text[48])
     case MEMORY: ts_report_number(TS_NUMBER_BYTES, ts_series_most(ts_series_find(l, "memory_peak_bytes")), 0, text); break;
     case RSS: ts_report_number(TS_NUMBER_BYTES, ts_series_most(ts_series_find(l, "rss_peak_bytes")), 0, text); break;
     case MFU: ts_report_number(TS_NUMBER_SHARE, ts_series_median(ts_series_find(l, "mfu"), &st), 0, text); break;
-    case SKIPPED: snprintf(text, 48, "%lld", (long long)r->skipped); break;
-    case UNFINITE: snprintf(text, 48, "%lld", (long long)r->unfinite); break;
+    case SKIPPED: snprintf(text, 48, "%zu", skipped ? skipped->n : 0); break;
+    case UNFINITE: snprintf(text, 48, "%lld", (long long)unfinite(ts_series_find(l, "lm_loss"))); break;
     case RESTARTS: snprintf(text, 48, "%zu", r->n_seams); break;
     case FACTS: break;
     }

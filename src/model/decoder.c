@@ -1,5 +1,7 @@
 #include "model/decoder.h"
 
+#include "nn/show.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -405,19 +407,23 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
                          ts_tensor **out)
 {
     const bool ends = span->last == d->arch.n_layers && !span->goes_on;
+    const ts_shown_columns columns = ts_columns_whole(d->arch.hidden);
     ts_tensor *x = span->stream, *res;
     if (!x) {
         ts_device_part(d->dev, "embedding", -1);
         TS_TRY(embed(d, tape, run, span->ids, &x));
         if (d->group.sequence)
             TS_TRY(ts_op_group_keep(tape, d->group.comm, x, &x));
+        TS_TRY(ts_show(tape, run, TS_SHOWN_BEFORE, "embedding", "word_embeddings", &columns, x));
     }
     TS_TRY(layers_of(d, tape, run, plan, span, &x, &res));
     ts_device_part(d->dev, "final norm", -1);
-    if (ends && d->final_norm.present)
+    if (ends && d->final_norm.present) {
         TS_TRY(ts_op_norm(tape, &d->final_norm.op, x, res, NULL, &x));
-    else if (res)
+        TS_TRY(ts_show(tape, run, TS_SHOWN_BEHIND, "decoder", "final_layernorm", &columns, x));
+    } else if (res) {
         TS_TRY(ts_op_add(tape, x, 1, res, 1, &x));
+    }
     *out = x;
     return ends && d->group.sequence ? ts_op_group_gather(tape, d->group.comm, x, out) : TS_OK;
 }

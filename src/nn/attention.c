@@ -1,4 +1,5 @@
 #include "nn/block.h"
+#include "nn/show.h"
 
 /* Where keys and values come from, and what queries may see of them. */
 typedef struct keys_from {
@@ -6,6 +7,7 @@ typedef struct keys_from {
     const ts_tensor *pos, *first_key, *last_key;
     ts_kv_cache *cache;
     ts_rng_purpose dropout;
+    const char *module; /* what the layer is called in it */
 } keys_from;
 
 /* More processes than heads of keys and values: `copies` neighbours have the same one, each with its
@@ -101,14 +103,19 @@ static ts_status project_apart(ts_tape *tape, const ts_attention_layer *l, const
 }
 
 static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
-                         const keys_from *from, ts_tensor *x, ts_tensor **q, ts_tensor **kv)
+                         int64_t layer, const keys_from *from, ts_tensor *x, ts_tensor **q,
+                         ts_tensor **kv)
 {
     if (l->is_apart)
         return project_apart(tape, l, run, from, x, q, kv);
+    const ts_shown_columns columns = ts_columns_of(&l->qkv, TS_CUT_COLUMN);
     ts_tensor *fused;
     *kv = NULL;
     TS_TRY(ts_linear_forward(tape, &l->qkv, x, &fused));
+    TS_TRY(ts_show(tape, run, layer, from->module, "linear_qkv", &columns, fused));
     TS_TRY(rotate(tape, l->rope, run->pos, fused, q));
+    if (fused != *q)
+        TS_TRY(ts_show(tape, run, layer, from->module, "rotary", &columns, *q));
     if (run->spread && fused != *q) /* its bytes may go when heads have been exchanged */
         ts_tape_drop(tape, fused);
     return TS_OK;
@@ -118,7 +125,9 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
                         int64_t layer, const keys_from *from, ts_tensor *x, ts_tensor **y)
 {
     ts_tensor *q, *kv, *heads;
-    TS_TRY(project(tape, l, run, from, x, &q, &kv));
+    const ts_shown_columns of_heads = ts_columns_of(&l->proj, TS_CUT_ROW),
+                           of_stream = ts_columns_whole(l->proj.out);
+    TS_TRY(project(tape, l, run, layer, from, x, &q, &kv));
     const ts_attention_op o = { .B = run->B,
                                 .S = run->S,
                                 .n_q = l->n_q,
@@ -141,7 +150,9 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
     TS_ASSERT(!run->spread || !kv, "a second sequence is not shared out");
     TS_TRY(run->spread ? ts_op_spread_attention(tape, &o, run->spread, layer, q, &heads)
                        : ts_op_attention(tape, &o, q, kv, &heads, NULL));
-    return ts_linear_forward(tape, &l->proj, heads, y);
+    TS_TRY(ts_show(tape, run, layer, from->module, "core_attention", &of_heads, heads));
+    TS_TRY(ts_linear_forward(tape, &l->proj, heads, y));
+    return ts_show(tape, run, layer, from->module, "linear_proj", &of_stream, *y);
 }
 
 static ts_status attend_in_frame(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
@@ -159,7 +170,7 @@ static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, i
     const keys_from self = { .x = x, .pos = run->pos, .first_key = run->first_key,
                              .last_key = run->last_key,
                              .cache = ts_kv_state_cache(run->state ? run->state[layer] : NULL),
-                             .dropout = TS_RNG_ATTN_DROPOUT };
+                             .dropout = TS_RNG_ATTN_DROPOUT, .module = "self_attention" };
     ts_device_part(tape->dev, "attention", layer);
     return attend_in_frame(tape, module, run, layer, &self, x, y);
 }
@@ -170,7 +181,8 @@ static ts_status forward_cross(const void *module, ts_tape *tape, const ts_run *
     const ts_attention_layer *l = module;
     const ts_context *c = &run->context;
     const keys_from other = { .x = c->x, .pos = c->pos, .first_key = c->first_key,
-                              .last_key = c->last_key, .dropout = TS_RNG_CROSS_ATTN_DROPOUT };
+                              .last_key = c->last_key, .dropout = TS_RNG_CROSS_ATTN_DROPOUT,
+                              .module = "cross_attention" };
     TS_ASSERT(!ts_shares_rows(l->kv.group), "the rows of a second sequence are not shared out");
     TS_ASSERT(l->is_apart && c->x, "layer %lld attends to a second sequence: there is none",
               (long long)layer);

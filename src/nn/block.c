@@ -1,4 +1,5 @@
 #include "nn/block.h"
+#include "nn/show.h"
 
 ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
 {
@@ -24,6 +25,7 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
 /* A sublayer with its norms, and the stream of random numbers of its dropout. */
 typedef struct part {
     const ts_norm_layer *before, *after;
+    const char *before_name, *after_name;
     const ts_sublayer *sublayer;
     ts_rng_purpose dropout;
     int64_t stream;
@@ -31,20 +33,27 @@ typedef struct part {
 
 static part mixer_of(const ts_block *b)
 {
-    return (part){ &b->input_norm, &b->post_attn_norm, &b->mixer, TS_RNG_HIDDEN_DROPOUT,
-                   2 * b->number + 1 };
+    return (part){ &b->input_norm, &b->post_attn_norm, "input_layernorm", "post_attn_norm", &b->mixer,
+                   TS_RNG_HIDDEN_DROPOUT, 2 * b->number + 1 };
 }
 
 static part cross_of(const ts_block *b)
 {
-    return (part){ &b->pre_cross_norm, &b->post_cross_norm, &b->cross, TS_RNG_CROSS_HIDDEN_DROPOUT,
-                   b->number };
+    return (part){ &b->pre_cross_norm, &b->post_cross_norm, "pre_cross_attn_layernorm",
+                   "post_cross_attn_norm", &b->cross, TS_RNG_CROSS_HIDDEN_DROPOUT, b->number };
 }
 
 static part feed_of(const ts_block *b)
 {
-    return (part){ &b->pre_mlp_norm, &b->post_mlp_norm, &b->feed, TS_RNG_HIDDEN_DROPOUT,
-                   2 * b->number + 2 };
+    return (part){ &b->pre_mlp_norm, &b->post_mlp_norm, "pre_mlp_layernorm", "post_mlp_layernorm",
+                   &b->feed, TS_RNG_HIDDEN_DROPOUT, 2 * b->number + 2 };
+}
+
+static ts_status show_norm(ts_tape *tape, const ts_block *b, const ts_run *run, const ts_norm_layer *n,
+                           const char *name, ts_tensor *y)
+{
+    const ts_shown_columns columns = ts_columns_whole(n->width);
+    return ts_show(tape, run, b->number, "", name, &columns, y);
 }
 
 /* What happens to a sublayer's output before it joins the residual stream. */
@@ -52,8 +61,10 @@ static ts_status finish_sublayer(ts_tape *tape, const ts_block *b, const part *p
                                  const ts_run *run, ts_tensor *x, ts_tensor **y)
 {
     *y = x;
-    if (p->after->present)
+    if (p->after->present) {
         TS_TRY(ts_op_norm(tape, &p->after->op, *y, NULL, NULL, y));
+        TS_TRY(show_norm(tape, b, run, p->after, p->after_name, *y));
+    }
     if (run->hidden_dropout > 0) {
         const ts_rng rng = ts_run_rng(run, p->dropout, p->stream);
         const ts_row_places rows = ts_run_places(run, run->row0);
@@ -65,11 +76,13 @@ static ts_status finish_sublayer(ts_tape *tape, const ts_block *b, const part *p
 }
 
 /* s = x + res and what the sublayer reads: its norm, or s itself. */
-static ts_status enter(ts_tape *tape, const ts_norm_layer *norm, ts_tensor *x, ts_tensor *res,
-                       ts_tensor **s, ts_tensor **y)
+static ts_status enter(ts_tape *tape, const ts_block *b, const part *p, const ts_run *run,
+                       ts_tensor *x, ts_tensor *res, ts_tensor **s, ts_tensor **y)
 {
-    if (norm->present)
-        return ts_op_norm(tape, &norm->op, x, res, s, y);
+    if (p->before->present) {
+        TS_TRY(ts_op_norm(tape, &p->before->op, x, res, s, y));
+        return show_norm(tape, b, run, p->before, p->before_name, *y);
+    }
     if (res)
         TS_TRY(ts_op_add(tape, x, 1, res, 1, s));
     else
@@ -90,7 +103,7 @@ static ts_status enter_and_run(ts_tape *tape, const ts_block *b, const part *p, 
                                ts_tensor *const in[2], ts_tensor *out[2])
 {
     ts_tensor *h;
-    TS_TRY(enter(tape, p->before, in[0], in[1], &out[0], &h));
+    TS_TRY(enter(tape, b, p, run, in[0], in[1], &out[0], &h));
     return run_part(tape, b, p, run, h, &out[1]);
 }
 
@@ -128,6 +141,7 @@ static ts_status parallel(ts_tape *tape, const ts_block *b, const ts_run *run,
               (long long)b->number);
     TS_TRY(enter_and_run(tape, b, &mixer, run, in, s));
     TS_TRY(ts_op_norm(tape, &b->pre_mlp_norm.op, s[0], NULL, NULL, &h));
+    TS_TRY(show_norm(tape, b, run, &b->pre_mlp_norm, feed.before_name, h));
     TS_TRY(run_part(tape, b, &feed, run, h, &out[1]));
     return ts_op_add(tape, s[0], 1, s[1], 1, &out[0]);
 }

@@ -1,4 +1,5 @@
 #include "nn/block.h"
+#include "nn/show.h"
 
 ts_status ts_mlp_declare(const ts_declarer *d, ts_mlp_layer *l)
 {
@@ -9,17 +10,25 @@ ts_status ts_mlp_declare(const ts_declarer *d, ts_mlp_layer *l)
     return ts_linear_declare(d, "linear_fc2", &l->fc2);
 }
 
-static ts_status run_mlp(ts_tape *tape, const ts_mlp_layer *l, ts_tensor *x, ts_tensor **y)
+static ts_status run_mlp(ts_tape *tape, const ts_mlp_layer *l, const ts_run *run, int64_t layer,
+                         ts_tensor *x, ts_tensor **y)
 {
+    const ts_shown_columns first = ts_columns_of(&l->fc1, TS_CUT_COLUMN),
+                           inner = ts_columns_of(&l->fc2, TS_CUT_ROW),
+                           last = ts_columns_whole(l->fc2.out);
     ts_tensor *h, *a;
     TS_TRY(ts_linear_forward(tape, &l->fc1, x, &h));
+    TS_TRY(ts_show(tape, run, layer, "mlp", "linear_fc1", &first, h));
     TS_TRY(ts_op_act(tape, l->act, l->gated, h, &a));
+    TS_TRY(ts_show(tape, run, layer, "mlp", "activation", &inner, a));
     ts_tape_drop(tape, h);
-    return ts_linear_forward(tape, &l->fc2, a, y);
+    TS_TRY(ts_linear_forward(tape, &l->fc2, a, y));
+    return ts_show(tape, run, layer, "mlp", "linear_fc2", &last, *y);
 }
 
 typedef struct again_ctx {
     const ts_mlp_layer *l;
+    const ts_run *run;
     int64_t layer;
 } again_ctx;
 
@@ -27,16 +36,16 @@ static ts_status again(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out)
 {
     const again_ctx *c = ctx;
     ts_device_part(tape->dev, "mlp", c->layer);
-    return run_mlp(tape, c->l, in, out);
+    return run_mlp(tape, c->l, c->run, c->layer, in, out);
 }
 
 static bool trains(const ts_linear *l) { return l->adapter || ts_param_has_grad(l->w) || ts_param_has_grad(l->b); }
 
 /* As a segment; nothing is to be recorded where nothing in it, or below, is trained. */
-static ts_status run_again(ts_tape *tape, const ts_mlp_layer *l, int64_t layer, ts_tensor *x,
-                           ts_tensor **y)
+static ts_status run_again(ts_tape *tape, const ts_mlp_layer *l, const ts_run *run, int64_t layer,
+                           ts_tensor *x, ts_tensor **y)
 {
-    const again_ctx c = { l, layer };
+    const again_ctx c = { l, run, layer };
     const bool recording = tape->recording;
     tape->recording = recording && (x->wants_grad || trains(&l->fc1) || trains(&l->fc2));
     const ts_status st = ts_tape_segment(tape, again, &c, sizeof c, x, y);
@@ -49,8 +58,8 @@ static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, i
 {
     ts_device_part(tape->dev, "mlp", layer);
     TS_TRY(ts_tape_push(tape));
-    const ts_status st = run->mlp_again ? run_again(tape, module, layer, x, y)
-                                        : run_mlp(tape, module, x, y);
+    const ts_status st = run->mlp_again ? run_again(tape, module, run, layer, x, y)
+                                        : run_mlp(tape, module, run, layer, x, y);
     ts_tape_pop(tape, st == TS_OK ? *y : NULL);
     return st;
 }

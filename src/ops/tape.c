@@ -200,6 +200,7 @@ ts_status ts_tape_alias(ts_tape *tape, const ts_tensor *t, ts_tensor **out)
     a->pins = 0;
     a->grad = NULL;
     a->maker = NULL;
+    a->shown = NULL;
     TS_TRY(frame_add(tape->frame, a));
     ts_storage_retain(a->storage);
     *out = a;
@@ -325,6 +326,29 @@ static bool has_gradient(const ts_record *r)
     return (r->out[0] && r->out[0]->grad) || (r->out[1] && r->out[1]->grad);
 }
 
+ts_status ts_tape_show(ts_tape *tape, const ts_shown *s, ts_tensor *t)
+{
+    ts_shown *copy;
+    if (!tape->viewer)
+        return TS_OK;
+    if (tape->recording) { /* its gradient will come */
+        TS_TRY(ts_arena_alloc(&tape->arena, sizeof *copy, &copy));
+        *copy = *s;
+        t->shown = copy;
+    }
+    return tape->is_again ? TS_OK : tape->viewer->see(tape->viewer->ctx, s, t, false);
+}
+
+static ts_status show_gradients(const ts_tape *tape, const ts_record *r)
+{
+    for (int i = 0; i < 2; i++) {
+        const ts_tensor *t = r->out[i];
+        if (t && t->shown && t->grad)
+            TS_TRY(tape->viewer->see(tape->viewer->ctx, t->shown, t->grad, true));
+    }
+    return TS_OK;
+}
+
 static ts_status run_weight(ts_tape *tape, ts_record *r)
 {
     ts_device_part(tape->dev, r->part, r->layer);
@@ -345,6 +369,8 @@ static ts_status run_backward(ts_tape *tape, ts_record *r)
         return TS_OK;
     }
     ts_device_part(tape->dev, r->part, r->layer);
+    if (tape->viewer)
+        TS_TRY(show_gradients(tape, r));
     if (r->op->backward)
         TS_TRY(need_params(r));
     TS_TRY(ts_tape_push(tape));
@@ -433,9 +459,11 @@ static ts_status segment_backward(ts_tape *tape, ts_record *r)
     ts_tensor *in, *out;
     TS_TRY(input_again(tape, r, &in));
     in->wants_grad = r->in[0]->wants_grad;
-    tape->recording = true;
+    const bool is_again = tape->is_again;
+    tape->recording = tape->is_again = true;
     ts_status st = a->fn(tape, a->ctx, in, &out);
     tape->recording = false;
+    tape->is_again = is_again;
     TS_TRY(st);
     out->wants_grad = true;
     TS_TRY(ts_tape_accumulate(tape, out, r->out[0]->grad));

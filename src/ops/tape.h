@@ -10,8 +10,10 @@
 #ifndef TS_OPS_TAPE_H
 #define TS_OPS_TAPE_H
 #include "base/arena.h"
+#include "base/stretches.h"
 #include "ops/swap.h"
 #include "ops/uses.h"
+#include "tensor/place.h"
 
 typedef struct ts_tape ts_tape;
 typedef struct ts_record ts_record;
@@ -55,6 +57,26 @@ typedef struct ts_tape_hooks {
     void *ctx;
 } ts_tape_hooks;
 
+/* A module's result, for who looks at a pass. */
+typedef struct ts_shown {
+    const char *module, *part; /* "self_attention", "linear_qkv"; texts of the program */
+    int64_t layer;             /* TS_SHOWN_BEFORE, TS_SHOWN_BEHIND: part of no layer */
+    ts_stretches at;           /* which rows of the global batch its rows are: as ts_row_places */
+    int64_t length, sample0, row0;
+    int64_t cols;              /* of the whole */
+    int n_spans;               /* which of them are here; 0: all */
+    ts_place_span span[TS_PLACE_SPANS];
+    int64_t own;               /* of those that are here, from the first on, what no other process brings */
+} ts_shown;
+enum { TS_SHOWN_BEFORE = -1, TS_SHOWN_BEHIND = 1 << 30 };
+
+/* Looks at a pass without changing it: at results as they are made, and at their gradients when they are
+ * complete. What runs again for its gradients is not shown again. */
+typedef struct ts_viewer {
+    ts_status (*see)(void *ctx, const ts_shown *what, const ts_tensor *t, bool is_gradient);
+    void *ctx;
+} ts_viewer;
+
 typedef struct ts_layer_range {
     int64_t first, last; /* [first, last) */
 } ts_layer_range;
@@ -72,6 +94,8 @@ struct ts_tape {
     ts_device *dev;
     ts_tape_options opt;
     ts_tape_hooks hooks;
+    const ts_viewer *viewer; /* borrowed; NULL: nobody looks. Whoever begins a pass sets it, and the next */
+    bool is_again;           /* what runs has run before, and was seen then */
     bool recording;
     ts_arena arena;
     ts_uses uses;        /* what gradients are still to come */
@@ -125,6 +149,9 @@ ts_status ts_tape_accumulate(ts_tape *tape, ts_tensor *x, ts_tensor *g) TS_NODIS
 /* Runs all records backwards from out, whose gradient must be set (ts_tape_accumulate). */
 ts_status ts_tape_backward(ts_tape *tape) TS_NODISCARD;
 ts_status ts_tape_run_weights(ts_tape *tape) TS_NODISCARD;
+
+/* t is a module's result; *s is copied. Where nobody looks it is nothing. */
+ts_status ts_tape_show(ts_tape *tape, const ts_shown *s, ts_tensor *t) TS_NODISCARD;
 
 /* Recomputation: runs fn without recording and keeps only `in` (ctx is copied). With recording off
  * it is the same as calling fn. */

@@ -46,8 +46,6 @@ static ts_status take_event(void *ctx, const ts_event *e)
         return TS_OK;
     for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
         name = strcmp(tags[i].tag, e->tag) ? name : tags[i].name;
-    if (e->step < r->last && !r->first)
-        return TS_OK;
     const ts_series *s = ts_series_find(&r->series, name);
     if (s && s->n && s->v[s->n - 1].x > e->step) /* out of order: not ours */
         return TS_OK;

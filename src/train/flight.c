@@ -66,6 +66,7 @@ ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool rec
     micro.in = f->in;
     f->out.n = 0;
     f->tape->recording = records;
+    f->tape->viewer = weight == 0 ? NULL : ts_dump_viewer(t->dump);
     const bool ends = ts_objective_ends(t->objective, micro.part);
     if (ends && records)
         TS_TRY(put_weights(t, f, &micro, weight, &weights));

@@ -123,18 +123,13 @@ static int64_t counted(const ts_shard_piece *x)
     return n < 0 ? 0 : n < x->n ? n : x->n;
 }
 
-static const float *grads_of(const ts_optimizer *z, const ts_shard_piece *x, const float *grads)
-{
-    return grads + (z->own_grads ? x->own : x->p->offset + x->at);
-}
-
 /* What norms count here of the model, by parameters' ids: gradients, or where `grads` is NULL values. */
 static ts_status squares_by_id(const ts_optimizer *z, const float *grads, double *of, int64_t *zeros)
 {
     const ts_shards *s = &z->params->shards;
     for (int64_t i = 0; i < s->n_pieces; i++) {
         const ts_shard_piece *x = &s->piece[i];
-        const void *at = grads ? grads_of(z, x, grads) : ts_shard_piece_master(x);
+        const void *at = grads ? ts_optimizer_grads(z, x, grads) : ts_shard_piece_master(x);
         if (counted(x))
             TS_TRY(add_squares(z, at, grads ? TS_DTYPE_F32 : ts_shard_piece_type(x), counted(x), 0,
                                &of[x->p->id], zeros));
@@ -191,7 +186,7 @@ ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *grads, double *sum, i
     for (int64_t i = 0; i < s->n_pieces; i++) {
         const ts_shard_piece *x = &s->piece[i];
         if (counted(x))
-            TS_TRY(add_squares(z, grads_of(z, x, grads), TS_DTYPE_F32, counted(x), 0, sum, zero_count));
+            TS_TRY(add_squares(z, ts_optimizer_grads(z, x, grads), TS_DTYPE_F32, counted(x), 0, sum, zero_count));
     }
     return add_up(z, sum, zero_count);
 }
@@ -334,7 +329,7 @@ void ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double gr
     for (int64_t i = 0; i < s->n_pieces; i++) {
         const ts_shard_piece *x = &s->piece[i];
         const double rate = z->has_decoupled && x->p->decoupled ? z->decoupled_lr : lr;
-        step_piece(z, x, grads_of(z, x, grads), rate, grad_scale);
+        step_piece(z, x, ts_optimizer_grads(z, x, grads), rate, grad_scale);
     }
     ts_param_set_trained(z->params);
     for (int64_t i = 0; i < s->n_pieces && !z->sharers; i++) {

@@ -44,6 +44,11 @@ static inline void *ts_optimizer_at(const ts_storage *own, ts_dtype t, const ts_
 {
     return (char *)own->data + (size_t)x->own * ts_dtype_size(t);
 }
+/* Its gradient among those of a step. */
+static inline const float *ts_optimizer_grads(const ts_optimizer *z, const ts_shard_piece *x, const float *grads)
+{
+    return grads + (z->own_grads ? x->own : x->p->offset + x->at);
+}
 /* One step with gradients `grads` times grad_scale; the values count as changed
  * afterwards. */
 void ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double grad_scale);

@@ -13,6 +13,8 @@
 /* a file or folder */
 #define PLACE(field, name, group, help)                                                            \
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, ts_train_options, field, name, NULL, 0, 0, NULL, group, help)
+#define PLACE_DEF(field, name, def, group, help)                                                   \
+    TS_ROW_IS(TS_OPTION_PLACE, TEXT, ts_train_options, field, name, def, 0, 0, NULL, group, help)
 /* what each process may have of its own */
 #define OWN(type, field, name, def, lo, hi, choices, group, help)                                  \
     TS_ROW_IS(TS_OPTION_OWN, type, ts_train_options, field, name, def, lo, hi, choices, group, help)
@@ -209,6 +211,19 @@ const ts_option ts_train_option_rows[] = {
         "steps between values in TensorBoard's files"),
     ROW(FLAG, events_ppl, "log-validation-ppl-to-tensorboard", NULL, 0, 0, NULL, "seeing",
         "the perplexity of evaluations in TensorBoard's files, beside their loss"),
+    ROW(LIST, dump_steps, "dump-steps", NULL, 0, 0, NULL, "seeing",
+        "steps (1,50 or 1 50) of which each module's output and its gradient, the parameters' gradients and their "
+        "new values are written: `tessera diff-runs` names the first that differs from another run's"),
+    PLACE_DEF(dump_path, "dump-path", "dump", "seeing", "folder for these"),
+    ROW(FLAG, dump_tensors, "dump-tensors", NULL, 0, 0, NULL, "seeing",
+        "all values of them; without it their extremes, sums and a hash of their bits"),
+    ROW(LIST, dump_ranks, "dump-ranks", NULL, 0, 0, NULL, "seeing",
+        "ranks that write (default: all, of which whole tensors can be put together)"),
+    ROW(CHOICE, dump_level, "dump-level", "all", 0, 0, TS_CHOICES(TS_DUMP_LEVELS), "seeing",
+        "what of a step: outputs of modules with their gradients, parameters with theirs, or all"),
+    ROW(LIST, dump_scope, "dump-scope", NULL, 0, 0, NULL, "seeing",
+        "only what has one of these in its name, as --freeze takes them: layers.{0-3}.mlp, linear_proj"),
+    ROW(FLAG, dump, "npu-datadump", NULL, 0, 0, NULL, "seeing", "the same as --dump-steps 1"),
     ROW(NOFLAG, check_for_nan, "no-check-for-nan-in-loss-and-grad", NULL, 0, 0, NULL, "training",
         "go on when the loss is not a number"),
 };

@@ -55,6 +55,13 @@ typedef enum ts_granularity { TS_GRANULARITIES(TS_CHOICE_VALUE) } ts_granularity
     W(TS_RECOMPUTE_METHOD_BLOCK, "block")
 typedef enum ts_recompute_method { TS_RECOMPUTE_METHODS(TS_CHOICE_VALUE) } ts_recompute_method;
 
+/* What a dump has. */
+#define TS_DUMP_LEVELS(W)                                                                          \
+    W(TS_DUMP_LEVEL_ALL, "all")                                                                    \
+    W(TS_DUMP_LEVEL_MODULES, "modules")                                                            \
+    W(TS_DUMP_LEVEL_PARAMETERS, "parameters")
+typedef enum ts_dump_level { TS_DUMP_LEVELS(TS_CHOICE_VALUE) } ts_dump_level;
+
 /* Signals that may end the run. */
 #define TS_EXIT_SIGNALS(W)                                                                         \
     W(TS_EXIT_SIGTERM, "SIGTERM")                                                                  \
@@ -118,6 +125,10 @@ typedef struct ts_train_options {
     bool events_ppl;
     bool log_throughput;
     double peak_tflops;
+    ts_option_list dump_steps, dump_ranks, dump_scope;
+    const char *dump_path;
+    bool dump, dump_tensors;
+    int dump_level; /* TS_DUMP_LEVEL_* */
 } ts_train_options;
 extern const ts_option ts_train_option_rows[];
 extern const size_t ts_train_option_count;

@@ -122,10 +122,12 @@ static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
     if ((bad || !isfinite(r->loss)) && t->o->check_for_nan)
         return not_a_number(t, r);
     double scale = 1 / t->scaler.scale;
+    TS_TRY(ts_dump_gradients(t->dump, &t->optim, grads, scale));
     if (t->o->clip_grad > 0 && t->o->clip_grad / (r->grad_norm + 1e-6) < 1)
         scale *= t->o->clip_grad / (r->grad_norm + 1e-6);
     ts_optimizer_step(&t->optim, grads, r->lr, scale);
     ts_loss_scaler_update(&t->scaler, false);
+    TS_TRY(ts_dump_weights(t->dump, &t->optim));
     return ts_gather_update(&t->gather);
 }
 
@@ -138,6 +140,7 @@ static ts_status step(ts_trainer *t, bool stop, ts_step_result *r)
     *r = (ts_step_result){ .lr = ts_lr_at(&t->schedule, t->scheduled),
                            .decoupled_lr = ts_lr_at(&t->decoupled, t->scheduled) };
     t->optim.decoupled_lr = r->decoupled_lr;
+    ts_dump_begin(t->dump, t->iteration + 1, t->feed.global);
     ts_watch_iteration(t->comm->watch, t->iteration + 1);
     ts_watch_phase(t->comm->watch, "reading data");
     ts_status st = ts_comm_agree(t->comm, ts_feed_read(&t->feed, TS_DATA_TRAIN, t->consumed));
@@ -151,6 +154,7 @@ static ts_status step(ts_trainer *t, bool stop, ts_step_result *r)
     ts_free(&sums);
     TS_TRY(st);
     TS_TRY(update(t, grads, r));
+    TS_TRY(ts_dump_end(t->dump));
     if (t->o->log_params_norm)
         TS_TRY(ts_optimizer_params_norm(&t->optim, &r->params_norm));
     t->iteration++;

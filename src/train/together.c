@@ -2,6 +2,7 @@
 #include "train/together.h"
 
 #include "base/log.h"
+#include "train/dump.h"
 #include "train/lr.h"
 #include "train/recompute.h"
 
@@ -28,6 +29,7 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
     TS_TRY(check_load(o, set));
     TS_TRY(ts_model_options_check(&o->model, set));
     TS_TRY(ts_recompute_check_together(&o->train, set, o->model.num_layers));
+    TS_TRY(ts_dump_check(&o->train, set));
     if (positions && o->train.seq_length > positions)
         return ts_error(TS_ERR_USER,
                         "--seq-length %lld is longer than --max-position-embeddings %lld",

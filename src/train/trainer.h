@@ -7,6 +7,7 @@
 #ifndef TS_TRAIN_TRAINER_H
 #define TS_TRAIN_TRAINER_H
 #include "dist/traffic.h"
+#include "train/dump.h"
 #include "train/feed.h"
 #include "train/gather.h"
 #include "train/grads.h"
@@ -60,6 +61,7 @@ typedef struct ts_trainer {
     int64_t copies;           /* bytes of a background save, booked */
     bool (*asked)(void *ctx); /* whether this rank was asked to stop; NULL: it never is */
     void *asked_ctx;
+    ts_dump *dump; /* NULL: no step is dumped */
     double patience; /* see ts_trainer_args */
     ts_pace pace;
     /* position in the run */

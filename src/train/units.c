@@ -191,7 +191,10 @@ static ts_status again(const walk *w, const ts_unit *u)
         TS_TRY(unpack(w, f, &f->kept, TS_PASS_FORWARD, &s, &f->in));
         want_grads(&f->in, &s);
     }
-    TS_TRY(ts_flight_forward(w->t, f, w->weight, true));
+    f->tape->is_again = true;
+    const ts_status st = ts_flight_forward(w->t, f, w->weight, true);
+    f->tape->is_again = false;
+    TS_TRY(st);
     for (int i = 0; neighbour(w, u, false, &other, &s) && i < f->out.n; i++)
         ts_tape_drop(f->tape, f->out.tensor[i]);
     return TS_OK;

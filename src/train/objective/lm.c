@@ -159,15 +159,19 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
     return upload_field(tape, "first_key", buffer, m->rows * ts_stretches_count(&at), &b->fields);
 }
 
-static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const lm_batch *b,
-                           ts_tensor *hidden, ts_tensor **losses)
+static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
+                           const lm_batch *b, ts_tensor *hidden, ts_tensor **losses)
 {
     ts_device_part(tape->dev, "output layer and loss", -1);
     ts_xent_op x = o->network.kind->head(o->network.self);
     x.labels = b->labels;
     x.chosen = b->some ? &b->chosen : NULL;
     x.late = true;
-    return ts_op_linear_xent(tape, &x, hidden, losses, NULL);
+    TS_TRY(ts_op_linear_xent(tape, &x, hidden, losses, NULL));
+    const ts_shown s = { .module = "output_layer", .part = "loss", .layer = TS_SHOWN_BEHIND,
+                         .at = o->base.here, .length = o->seq_length, .sample0 = m->sample0,
+                         .cols = 1, .own = 1 };
+    return ts_tape_show(tape, &s, *losses);
 }
 
 static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
@@ -191,7 +195,7 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
                                    .sample0 = m->sample0 };
     TS_TRY(o->network.kind->forward(o->network.self, tape, &call, &x));
     if (ts_objective_ends(&o->base, m->part))
-        TS_TRY(losses_of(o, tape, b, x, &x));
+        TS_TRY(losses_of(o, tape, m, b, x, &x));
     ts_pass(out, x);
     return TS_OK;
 }

@@ -1,0 +1,357 @@
+#include "train/dump.h"
+
+#include "base/file.h"
+#include "base/output.h"
+#include "base/pattern.h"
+#include "io/dump.h"
+#include "io/st_write.h"
+#include "train/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct ts_dump {
+    const ts_train_options *o;
+    ts_device *dev;
+    const ts_mesh *mesh;
+    ts_comm *copies;
+    int64_t *steps, n_steps;
+    bool is_ours; /* this rank is to write */
+    /* of the step under way */
+    bool is_on;
+    int64_t iteration, global;
+    ts_viewer viewer;
+    ts_str lines;
+    float *values; /* of whole tensors, one after another: [n_values] */
+    size_t n_values, cap_values;
+    int64_t *sizes; /* [n_tensors] */
+    size_t n_tensors, cap_sizes;
+    void *raw; /* as the device has it */
+    size_t cap_raw;
+    float *f32;
+    size_t cap_f32;
+};
+
+/* ---- what is asked for ---- */
+
+static bool has_number(const int64_t *v, int64_t n, int64_t x)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (v[i] == x)
+            return true;
+    return false;
+}
+
+static ts_status steps_of(const ts_train_options *o, int64_t **out, int64_t *n)
+{
+    static const char *first[] = { "1" };
+    const ts_option_list one = { first, 1 };
+    return ts_option_numbers("--dump-steps", o->dump_steps.n ? &o->dump_steps : &one, out, n);
+}
+
+ts_status ts_dump_check(const ts_train_options *o, const ts_option_set *set)
+{
+    static const char *const parts[] = { "dump-path", "dump-tensors", "dump-ranks", "dump-level", "dump-scope" };
+    int64_t *v = NULL, n;
+    const bool dumps = o->dump_steps.n || o->dump;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        ts_option_warn_alone(set, parts[i], dumps, "--dump-steps");
+    if (!dumps)
+        return TS_OK;
+    ts_status st = steps_of(o, &v, &n);
+    ts_free(&v);
+    if (st == TS_OK)
+        st = ts_option_numbers("--dump-ranks", &o->dump_ranks, &v, &n);
+    ts_free(&v);
+    if (st == TS_OK && ts_option_is_on(set, "tp-2d"))
+        st = ts_error(TS_ERR_USER, "--dump-steps: the tensors of --tp-2d are cut both ways, which dumps do not have: "
+                                   "leave one of them out");
+    return st;
+}
+
+ts_status ts_dump_create(const ts_train_options *o, ts_device *dev, const ts_mesh *mesh, ts_comm *copies,
+                         ts_dump **out)
+{
+    ts_dump *d;
+    int64_t *ranks = NULL, n_ranks;
+    *out = NULL;
+    if ((!o->dump_steps.n && !o->dump) || !dev->computes)
+        return TS_OK;
+    TS_TRY(ts_alloc(&d, 1, sizeof *d));
+    *d = (ts_dump){ .o = o, .dev = dev, .mesh = mesh, .copies = copies };
+    ts_status st = steps_of(o, &d->steps, &d->n_steps);
+    if (st == TS_OK)
+        st = ts_option_numbers("--dump-ranks", &o->dump_ranks, &ranks, &n_ranks);
+    if (st == TS_OK)
+        d->is_ours = !n_ranks || has_number(ranks, n_ranks, mesh->world->rank);
+    ts_free(&ranks);
+    if (st != TS_OK)
+        ts_dump_destroy(&d);
+    *out = d;
+    return st;
+}
+
+void ts_dump_destroy(ts_dump **dump)
+{
+    ts_dump *d = *dump;
+    if (!d)
+        return;
+    ts_free(&d->steps);
+    ts_str_deinit(&d->lines);
+    ts_free(&d->values);
+    ts_free(&d->sizes);
+    ts_free(&d->raw);
+    ts_free(&d->f32);
+    ts_free(dump);
+}
+
+/* Whether a name has one of the scopes as whole parts. */
+static bool is_in_scope(const ts_dump *d, const char *name)
+{
+    const ts_option_list *l = &d->o->dump_scope;
+    for (int64_t i = 0; i < l->n; i++)
+        if (ts_name_has(name, l->v[i]))
+            return true;
+    return !l->n;
+}
+
+/* ---- pieces ---- */
+
+/* n values of the device as fp32; they stay until the next call. */
+static ts_status fetch(ts_dump *d, const void *data, ts_dtype t, int64_t n, float **out)
+{
+    const size_t bytes = (size_t)n * ts_dtype_size(t);
+    TS_TRY(ts_grow(&d->raw, &d->cap_raw, bytes, 1));
+    TS_TRY(ts_grow(&d->f32, &d->cap_f32, (size_t)n, sizeof *d->f32));
+    TS_TRY(ts_device_read(d->dev, d->raw, data, bytes));
+    for (int64_t i = 0; i < n; i++)
+        d->f32[i] = ts_load_f32(d->raw, i, t);
+    *out = d->f32;
+    return TS_OK;
+}
+
+static ts_status keep_values(ts_dump *d, const float *v, int64_t n)
+{
+    TS_TRY(ts_grow(&d->values, &d->cap_values, d->n_values + (size_t)n, sizeof *d->values));
+    TS_TRY(ts_grow(&d->sizes, &d->cap_sizes, d->n_tensors + 1, sizeof *d->sizes));
+    memcpy(d->values + d->n_values, v, (size_t)n * sizeof *v);
+    d->n_values += (size_t)n;
+    d->sizes[d->n_tensors++] = n;
+    return TS_OK;
+}
+
+static ts_status put(ts_dump *d, ts_dump_piece *p, const float *v)
+{
+    ts_dump_measure(p, v);
+    p->tensor = -1;
+    if (d->o->dump_tensors) {
+        p->tensor = (int64_t)d->n_tensors;
+        TS_TRY(keep_values(d, v, p->n));
+    }
+    return ts_dump_write_line(p, &d->lines);
+}
+
+/* ---- modules ---- */
+
+static void name_of(const ts_shown *s, char *out, size_t size)
+{
+    const char *dot = *s->module ? "." : "";
+    if (s->layer < 0 || s->layer == TS_SHOWN_BEHIND)
+        snprintf(out, size, "%s%s%s", s->module, dot, s->part);
+    else
+        snprintf(out, size, "decoder.layers.%lld.%s%s%s", (long long)s->layer, s->module, dot, s->part);
+}
+
+/* What all processes of a tensor-parallel group have alike one of them writes. */
+static bool is_elsewhere(const ts_dump *d, const ts_shown *s)
+{
+    return d->mesh->at[TS_MESH_TP] > 0 && !s->n_spans && !s->row0;
+}
+
+/* The rows of the micro-batch's sequences in the global batch; neighbours become one. */
+static ts_status rows_of(const ts_shown *s, int64_t samples, ts_stretch **out, size_t *n)
+{
+    ts_stretch *v;
+    TS_TRY(ts_alloc(&v, (size_t)(samples * s->at.n), sizeof *v));
+    *n = 0;
+    for (int64_t b = 0; b < samples; b++)
+        for (int i = 0; i < s->at.n; i++) {
+            const ts_stretch x = { (s->sample0 + b) * s->length + s->at.piece[i].begin, s->at.piece[i].n };
+            if (*n && v[*n - 1].begin + v[*n - 1].n == x.begin)
+                v[*n - 1].n += x.n;
+            else
+                v[(*n)++] = x;
+        }
+    *out = v;
+    return TS_OK;
+}
+
+static ts_status columns_of(const ts_shown *s, ts_stretch **out, size_t *n)
+{
+    int64_t left = s->own;
+    ts_stretch *v;
+    TS_TRY(ts_alloc(&v, TS_PLACE_SPANS, sizeof *v));
+    *n = 0;
+    if (!s->n_spans)
+        v[(*n)++] = (ts_stretch){ 0, s->cols };
+    for (int i = 0; i < s->n_spans && left > 0; i++) {
+        const int64_t k = s->span[i].n < left ? s->span[i].n : left;
+        v[(*n)++] = (ts_stretch){ s->span[i].begin, k };
+        left -= k;
+    }
+    *out = v;
+    return TS_OK;
+}
+
+static ts_status see(void *ctx, const ts_shown *s, const ts_tensor *t, bool is_gradient)
+{
+    ts_dump *d = ctx;
+    char name[256];
+    name_of(s, name, sizeof name);
+    if (is_elsewhere(d, s) || !s->own || !is_in_scope(d, name))
+        return TS_OK;
+    const int64_t width = t->rank == 1 ? 1 : ts_tensor_cols(t), rows = ts_tensor_count(t) / width;
+    const int64_t here = ts_stretches_count(&s->at), samples = (s->row0 + rows + here - 1) / here;
+    ts_dump_piece p = { .name = name, .kind = is_gradient ? TS_DUMP_OUTPUT_GRADIENT : TS_DUMP_OUTPUT,
+                        .order = s->layer, .whole = { d->global * s->length, s->cols },
+                        .from = s->row0 * s->own, .n = rows * s->own };
+    float *v;
+    TS_TRY(fetch(d, ts_tensor_data(t), t->dtype, rows * width, &v));
+    for (int64_t r = 0; r < rows && s->own < width; r++)
+        memmove(v + r * s->own, v + r * width, (size_t)s->own * sizeof *v);
+    ts_status st = rows_of(s, samples, &p.span[0], &p.n_spans[0]);
+    if (st == TS_OK)
+        st = columns_of(s, &p.span[1], &p.n_spans[1]);
+    if (st == TS_OK)
+        st = put(d, &p, v);
+    ts_free(&p.span[0]);
+    ts_free(&p.span[1]);
+    return st;
+}
+
+void ts_dump_begin(ts_dump *d, int64_t iteration, int64_t global)
+{
+    if (!d)
+        return;
+    d->is_on = d->is_ours && has_number(d->steps, d->n_steps, iteration);
+    d->iteration = iteration;
+    d->global = global;
+    d->viewer = (ts_viewer){ see, d };
+    d->n_values = d->n_tensors = 0;
+    ts_str_reset(&d->lines);
+}
+
+const ts_viewer *ts_dump_viewer(const ts_dump *d)
+{
+    return d && d->is_on && d->o->dump_level != TS_DUMP_LEVEL_PARAMETERS ? &d->viewer : NULL;
+}
+
+/* ---- parameters ---- */
+
+static size_t spans_of(const ts_place_dim *dim, ts_stretch out[TS_PLACE_SPANS])
+{
+    if (dim->axis == TS_AXIS_NONE) {
+        out[0] = (ts_stretch){ 0, dim->whole };
+        return 1;
+    }
+    for (int i = 0; i < dim->n_spans; i++)
+        out[i] = (ts_stretch){ dim->span[i].begin, dim->span[i].n };
+    return (size_t)dim->n_spans;
+}
+
+/* What processes have alike one of them writes: the one that counts it for norms. */
+static ts_status put_param(ts_dump *d, const ts_shard_piece *x, ts_dump_kind kind, const void *data, ts_dtype t,
+                           double scale)
+{
+    ts_stretch rows[TS_PLACE_SPANS], cols[TS_PLACE_SPANS] = { { 0, 1 } };
+    const ts_place *place = &x->p->place;
+    const int64_t left = x->p->counted - x->at, n = left < x->n ? left : x->n;
+    const bool is_matrix = place->rank > 1;
+    float *v;
+    if (n <= 0 || !is_in_scope(d, x->p->name))
+        return TS_OK;
+    ts_dump_piece p = { .name = x->p->name, .kind = kind, .order = x->p->id,
+                        .whole = { place->dim[0].whole, is_matrix ? place->dim[1].whole : 1 },
+                        .span = { rows, cols }, .from = x->at, .n = n };
+    p.n_spans[0] = spans_of(&place->dim[0], rows);
+    p.n_spans[1] = is_matrix ? spans_of(&place->dim[1], cols) : 1;
+    TS_TRY(fetch(d, data, t, n, &v));
+    for (int64_t i = 0; i < n && scale != 1; i++)
+        v[i] *= (float)scale;
+    return put(d, &p, v);
+}
+
+/* Where parameters are not shared out all replicas have the same, and where groups share them out, all groups. */
+static bool writes_params(const ts_dump *d, const ts_optimizer *z)
+{
+    if (!d || !d->is_on || d->o->dump_level == TS_DUMP_LEVEL_MODULES)
+        return false;
+    return z->sharers ? !d->copies || d->copies->rank == 0 : d->mesh->comm[TS_MESH_DP_CP]->rank == 0;
+}
+
+ts_status ts_dump_gradients(ts_dump *d, const ts_optimizer *z, const float *grads, double scale)
+{
+    const ts_shards *s = &z->params->shards;
+    for (int64_t i = 0; writes_params(d, z) && i < s->n_pieces; i++)
+        TS_TRY(put_param(d, &s->piece[i], TS_DUMP_GRADIENT, ts_optimizer_grads(z, &s->piece[i], grads), TS_DTYPE_F32,
+                         scale));
+    return TS_OK;
+}
+
+ts_status ts_dump_weights(ts_dump *d, const ts_optimizer *z)
+{
+    const ts_shards *s = &z->params->shards;
+    for (int64_t i = 0; writes_params(d, z) && i < s->n_pieces; i++)
+        TS_TRY(put_param(d, &s->piece[i], TS_DUMP_WEIGHT, ts_shard_piece_master(&s->piece[i]),
+                         ts_shard_piece_type(&s->piece[i]), 1));
+    return TS_OK;
+}
+
+/* ---- files ---- */
+
+static ts_status write_tensors(const ts_dump *d, const char *path)
+{
+    ts_st_writer *w;
+    const float *v = d->values;
+    char name[32];
+    TS_TRY(ts_st_writer_create(path, &w));
+    ts_status st = TS_OK;
+    for (size_t i = 0; st == TS_OK && i < d->n_tensors; i++) {
+        snprintf(name, sizeof name, "%zu", i);
+        st = ts_st_writer_add(w, name, TS_ST_F32, 1, &d->sizes[i]);
+    }
+    if (st == TS_OK)
+        st = ts_st_writer_begin(w);
+    for (size_t i = 0; st == TS_OK && i < d->n_tensors; v += d->sizes[i++])
+        st = ts_st_writer_put(w, (int64_t)i, 0, v, (size_t)d->sizes[i] * sizeof *v);
+    if (st == TS_OK)
+        st = ts_st_writer_finish(w);
+    ts_st_writer_destroy(&w);
+    return st;
+}
+
+static ts_status write_files(const ts_dump *d, ts_str *path)
+{
+    const char *dir = d->o->dump_path;
+    const int rank = d->mesh->world->rank;
+    TS_TRY(ts_str_printf(path, "%s/iter_%07lld", dir, (long long)d->iteration));
+    TS_TRY(ts_mkdirs(path->s));
+    const size_t n = path->len;
+    TS_TRY(ts_str_printf(path, "/rank_%05d.safetensors", rank));
+    if (d->n_tensors)
+        TS_TRY(write_tensors(d, path->s));
+    path->len = n;
+    TS_TRY(ts_str_printf(path, "/rank_%05d.jsonl", rank));
+    return ts_file_write_atomic(path->s, ts_str_text(&d->lines), d->lines.len);
+}
+
+ts_status ts_dump_end(ts_dump *d)
+{
+    ts_str path = { 0 };
+    if (!d || !d->is_on)
+        return TS_OK;
+    d->is_on = false;
+    const ts_status st = write_files(d, &path);
+    ts_str_deinit(&path);
+    return st;
+}

@@ -326,17 +326,26 @@ static bool has_gradient(const ts_record *r)
     return (r->out[0] && r->out[0]->grad) || (r->out[1] && r->out[1]->grad);
 }
 
-ts_status ts_tape_show(ts_tape *tape, const ts_shown *s, ts_tensor *t)
+ts_status ts_tape_show_late(ts_tape *tape, const ts_shown *s, ts_tensor *t)
 {
     ts_shown *copy;
-    if (!tape->viewer)
+    if (!tape->viewer || !tape->recording) /* no gradient will come */
         return TS_OK;
-    if (tape->recording) { /* its gradient will come */
-        TS_TRY(ts_arena_alloc(&tape->arena, sizeof *copy, &copy));
-        *copy = *s;
-        t->shown = copy;
-    }
-    return tape->is_again ? TS_OK : tape->viewer->see(tape->viewer->ctx, s, t, false);
+    TS_TRY(ts_arena_alloc(&tape->arena, sizeof *copy, &copy));
+    *copy = *s;
+    t->shown = copy;
+    return TS_OK;
+}
+
+ts_status ts_tape_show(ts_tape *tape, const ts_shown *s, ts_tensor *t)
+{
+    TS_TRY(ts_tape_show_late(tape, s, t));
+    return !tape->viewer || tape->is_again ? TS_OK : tape->viewer->see(tape->viewer->ctx, s, t, false);
+}
+
+ts_status ts_tape_show_made(const ts_tape *tape, const ts_tensor *t)
+{
+    return tape->viewer && t->shown ? tape->viewer->see(tape->viewer->ctx, t->shown, t, false) : TS_OK;
 }
 
 static ts_status show_gradients(const ts_tape *tape, const ts_record *r)

@@ -152,6 +152,9 @@ ts_status ts_tape_run_weights(ts_tape *tape) TS_NODISCARD;
 
 /* t is a module's result; *s is copied. Where nobody looks it is nothing. */
 ts_status ts_tape_show(ts_tape *tape, const ts_shown *s, ts_tensor *t) TS_NODISCARD;
+/* The same of a result that is there only after the backward pass, when _show_made tells of it. */
+ts_status ts_tape_show_late(ts_tape *tape, const ts_shown *s, ts_tensor *t) TS_NODISCARD;
+ts_status ts_tape_show_made(const ts_tape *tape, const ts_tensor *t) TS_NODISCARD;
 
 /* Recomputation: runs fn without recording and keeps only `in` (ctx is copied). With recording off
  * it is the same as calling fn. */

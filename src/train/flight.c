@@ -86,6 +86,7 @@ ts_status ts_flight_sum(ts_trainer *t, const ts_flight *f, double *sum)
     *sum = 0;
     if (!t->dev->computes || !ts_objective_ends(t->objective, part_of(t, f)))
         return TS_OK;
+    TS_TRY(ts_tape_show_made(f->tape, f->out.tensor[0]));
     TS_TRY(ts_device_read(t->dev, t->host, ts_tensor_data(f->out.tensor[0]),
                           (size_t)n * sizeof *t->host));
     for (int64_t i = 0; i < n; i++)

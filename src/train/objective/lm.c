@@ -171,7 +171,7 @@ static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_mic
     const ts_shown s = { .module = "output_layer", .part = "loss", .layer = TS_SHOWN_BEHIND,
                          .at = o->base.here, .length = o->seq_length, .sample0 = m->sample0,
                          .cols = 1, .own = 1 };
-    return ts_tape_show(tape, &s, *losses);
+    return ts_tape_show_late(tape, &s, *losses);
 }
 
 static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,

@@ -108,6 +108,47 @@ void ts_device_at_once(ts_device *d)
     d->reached = reached_now;
 }
 
+/* ---- the timeline ---- */
+
+/* What of a kernel's arguments is its shape. */
+static void take_shape(ts_kernel k, const void *args, int64_t n, ts_mark *m)
+{
+    const ts_gemm_args *g = args;
+    const ts_gemm_quant_args *q = args;
+    const ts_attn_args *a = args;
+    int64_t dim[TS_MARK_DIMS] = { n };
+    m->dims = "n";
+    switch (k) {
+    case TS_KERNEL_gemm:
+    case TS_KERNEL_gemm_i8:
+        m->dims = "m,n,k";
+        dim[0] = g->m, dim[1] = g->n, dim[2] = g->k;
+        break;
+    case TS_KERNEL_gemm_quant:
+        m->dims = "m,n,k";
+        dim[0] = q->m, dim[1] = q->n, dim[2] = q->k;
+        break;
+    case TS_KERNEL_attn_fwd:
+    case TS_KERNEL_attn_bwd:
+        m->dims = "sequences,heads,queries,keys,head_dim";
+        dim[0] = a->B, dim[1] = a->n_q, dim[2] = a->S_q, dim[3] = a->S_kv, dim[4] = a->head_dim;
+        break;
+    default: break;
+    }
+    memcpy(m->dim, dim, sizeof dim);
+}
+
+void ts_device_mark(ts_device *d, ts_kernel k, const void *args, int64_t n, ts_cost cost, double began)
+{
+    ts_mark m = { .track = TS_TRACK_KERNEL, .name = ts_kernel_name(k), .again = d->again > 0,
+                  .phase = d->mem.phase, .part = d->mem.part, .layer = d->mem.part ? d->mem.layer : -1,
+                  .begin = began, .end = ts_timeline_now(d->timeline), .flops = cost.flops,
+                  .bytes = cost.bytes };
+    if (d->timeline->detail.shapes)
+        take_shape(k, args, n, &m);
+    ts_timeline_kernel(d->timeline, &m);
+}
+
 /* ---- the ledger ---- */
 
 void ts_device_book(ts_device *d, ts_mem_kind kind, int64_t bytes)
@@ -123,6 +164,8 @@ void ts_device_book(ts_device *d, ts_mem_kind kind, int64_t bytes)
         m->peak_part = m->part;
         m->peak_layer = m->layer;
     }
+    if (ts_timeline_is_on(d->timeline) && d->timeline->detail.memory)
+        ts_timeline_memory(d->timeline, m->now);
 }
 
 void ts_device_reset_peak(ts_device *d)

@@ -12,6 +12,7 @@
 #define TS_DEVICE_DEVICE_H
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/timeline.h"
 #include "device/kernels.h"
 
 /* What one launch costs: additions and multiplications, and bytes that must move between memory and
@@ -60,6 +61,8 @@ struct ts_device {
     ts_kernel_stat stat[TS_KERNEL_COUNT];
     double copied[TS_WAYS]; /* bytes so far */
     bool timing;            /* measure kernels' seconds */
+    int again;              /* above 0: what runs has run before (recomputation) */
+    ts_timeline *timeline;  /* borrowed; NULL: none */
 
     /* Fresh bytes at a multiple of 64; content undefined. Use ts_device_alloc, which books them. */
     ts_status (*alloc)(ts_device *d, size_t bytes, void **out);
@@ -143,6 +146,9 @@ void ts_device_reset_peak(ts_device *d);
 /* Kernels by time: calls, seconds and their share, rates; sums by class. Seconds need `timing`
  * on. */
 ts_status ts_device_stat_table(const ts_device *d, ts_str *out) TS_NODISCARD;
+
+/* For kinds of device: leaves the mark of a kernel that began then, on a timeline that is on. */
+void ts_device_mark(ts_device *d, ts_kernel k, const void *args, int64_t n, ts_cost cost, double began);
 
 /* to_host and sync: dst is good when this is TS_OK. */
 static inline ts_status TS_NODISCARD ts_device_read(ts_device *d, void *dst, const void *src,

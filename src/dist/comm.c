@@ -22,37 +22,76 @@ static void check(const ts_comm *c, const ts_comm_call *call)
               (long long)rc[c->rank]);
 }
 
-static ts_status begin(ts_comm *c, const ts_comm_call *call, ts_comm_request **out)
+static ts_comm_traffic book(ts_comm *c, const ts_comm_call *call)
 {
     check(c, call);
     const ts_comm_traffic t = ts_call_cost(call, c->rank, c->size);
     ts_traffic_add(&c->traffic, &t);
     ts_traffic_add(&c->traffic_by[call->what], &t);
-    *out = NULL;
-    return c->table->start(c, call, out);
+    return t;
+}
+
+/* A process alone waits for nobody and sends nothing. */
+static bool is_marked(const ts_comm *c) { return c->size > 1 && ts_timeline_is_on(c->timeline); }
+
+static ts_mark mark_of(const ts_comm *c, const ts_comm_call *call, const ts_comm_traffic *t)
+{
+    return (ts_mark){ .name = ts_collective_name(call->what), .group = c->group, .layer = -1, .bytes = t->bytes,
+                      .calls = t->calls, .messages = t->messages, .begin = ts_timeline_now(c->timeline) };
 }
 
 ts_status ts_comm_start(ts_comm *c, ts_comm_call call, ts_comm_request **out)
 {
-    return begin(c, &call, out);
+    const ts_comm_traffic t = book(c, &call);
+    *out = NULL;
+    if (!is_marked(c))
+        return c->table->start(c, &call, out);
+    const ts_mark m = mark_of(c, &call, &t);
+    const ts_status st = c->table->start(c, &call, out);
+    ts_timeline_call(c->timeline, &m, *out);
+    return st;
 }
 
 ts_status ts_comm_test(ts_comm *c, ts_comm_request **r, bool *done)
 {
+    const void *was = *r;
     *done = true;
-    return *r ? c->table->test(c, r, done) : TS_OK;
+    if (!was)
+        return TS_OK;
+    const ts_status st = c->table->test(c, r, done);
+    if (!*r && is_marked(c))
+        ts_timeline_done(c->timeline, was);
+    return st;
 }
 
 ts_status ts_comm_wait(ts_comm *c, ts_comm_request **r)
 {
-    return *r ? c->table->wait(c, r) : TS_OK;
+    const void *was = *r;
+    if (!was)
+        return TS_OK;
+    const double began = ts_timeline_begin(c->timeline);
+    const ts_status st = c->table->wait(c, r);
+    if (is_marked(c))
+        ts_timeline_waited(c->timeline, was, c->group, began);
+    return st;
+}
+
+static ts_status run(ts_comm *c, const ts_comm_call *call)
+{
+    ts_comm_request *r = NULL;
+    TS_TRY(c->table->start(c, call, &r));
+    return r ? c->table->wait(c, &r) : TS_OK;
 }
 
 ts_status ts_comm_run(ts_comm *c, ts_comm_call call)
 {
-    ts_comm_request *r;
-    TS_TRY(begin(c, &call, &r));
-    return ts_comm_wait(c, &r);
+    const ts_comm_traffic t = book(c, &call);
+    if (!is_marked(c))
+        return run(c, &call);
+    const ts_mark m = mark_of(c, &call, &t);
+    const ts_status st = run(c, &call);
+    ts_timeline_call(c->timeline, &m, NULL);
+    return st;
 }
 
 ts_status ts_comm_group(ts_comm *c, const char *group, const int *ranks, int n, ts_comm **out)
@@ -74,6 +113,7 @@ ts_status ts_comm_group(ts_comm *c, const char *group, const int *ranks, int n, 
         return st;
     }
     made->group = group, made->ranks = world, made->watch = c->watch, made->host = c->host;
+    made->timeline = c->timeline;
     TS_ASSERT(made->rank == at && made->size == n, "rank %d of %d", made->rank, made->size);
     *out = made;
     return TS_OK;

@@ -19,6 +19,7 @@
  * at the step's border, never by staying away. */
 #ifndef TS_DIST_COMM_H
 #define TS_DIST_COMM_H
+#include "base/timeline.h"
 #include "dist/comm_cost.h"
 #include "dist/watchdog.h"
 
@@ -47,6 +48,7 @@ struct ts_comm {
     int local_rank, local_size; /* among the processes of this host */
     ts_comm_traffic traffic, traffic_by[TS_COLLECTIVES]; /* the sum, and by kind of call */
     ts_watch *watch;  /* where it says what it waits for; NULL: it never waits */
+    ts_timeline *timeline; /* where its calls leave marks; borrowed, NULL: none */
     const char *host; /* name of this machine; "" where nobody needs it */
     int *ranks;       /* [size] their numbers in the world; NULL: this is the world */
     const ts_comm_table *table;

@@ -265,7 +265,9 @@ ts_status ts_tape_need(ts_tape *tape, ts_tensor *t, void **data)
             return st;
         }
         TS_TRY(need_params(m));
+        tape->dev->again++;
         m->op->replay(tape, m, t == m->out[1]);
+        tape->dev->again--;
     }
     *data = ts_tensor_data(t);
     return TS_OK;
@@ -340,7 +342,7 @@ ts_status ts_tape_show_late(ts_tape *tape, const ts_shown *s, ts_tensor *t)
 ts_status ts_tape_show(ts_tape *tape, const ts_shown *s, ts_tensor *t)
 {
     TS_TRY(ts_tape_show_late(tape, s, t));
-    return !tape->viewer || tape->is_again ? TS_OK : tape->viewer->see(tape->viewer->ctx, s, t, false);
+    return !tape->viewer || tape->dev->again ? TS_OK : tape->viewer->see(tape->viewer->ctx, s, t, false);
 }
 
 ts_status ts_tape_show_made(const ts_tape *tape, const ts_tensor *t)
@@ -468,11 +470,11 @@ static ts_status segment_backward(ts_tape *tape, ts_record *r)
     ts_tensor *in, *out;
     TS_TRY(input_again(tape, r, &in));
     in->wants_grad = r->in[0]->wants_grad;
-    const bool is_again = tape->is_again;
-    tape->recording = tape->is_again = true;
+    tape->recording = true;
+    tape->dev->again++;
     ts_status st = a->fn(tape, a->ctx, in, &out);
+    tape->dev->again--;
     tape->recording = false;
-    tape->is_again = is_again;
     TS_TRY(st);
     out->wants_grad = true;
     TS_TRY(ts_tape_accumulate(tape, out, r->out[0]->grad));

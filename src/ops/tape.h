@@ -95,7 +95,6 @@ struct ts_tape {
     ts_tape_options opt;
     ts_tape_hooks hooks;
     const ts_viewer *viewer; /* borrowed; NULL: nobody looks. Whoever begins a pass sets it, and the next */
-    bool is_again;           /* what runs has run before, and was seen then */
     bool recording;
     ts_arena arena;
     ts_uses uses;        /* what gradients are still to come */

@@ -1,7 +1,7 @@
 #include "parallel/schedule_picture.h"
 
-#include "base/json.h"
 #include "io/svg.h"
+#include "base/trace.h"
 
 #include <stdio.h>
 
@@ -138,39 +138,29 @@ ts_status ts_schedule_svg(const ts_schedule *s, const ts_replay *r, const char *
 
 enum { US = 1000 }; /* microseconds, the format's unit, to a unit of time */
 
-static bool add(json_t *list, json_t *event) { return json_array_append_new(list, event) == 0; }
-
-static bool add_stage(json_t *list, const ts_schedule *s, const ts_replay *r, int64_t stage)
+static void add_stage(ts_trace *t, const ts_schedule *s, const ts_replay *r, int64_t stage)
 {
     char name[32];
     snprintf(name, sizeof name, "stage %lld", (long long)stage);
-    bool ok = add(list, json_pack("{s:s, s:s, s:i, s:I, s:{s:s}}", "name", "thread_name", "ph", "M",
-                                  "pid", 0, "tid", (json_int_t)stage, "args", "name", name));
-    for (int64_t i = 0; ok && i < s->stage[stage].n; i++) {
+    ts_trace_thread(t, 0, stage, name);
+    for (int64_t i = 0; i < s->stage[stage].n; i++) {
         const ts_unit u = s->stage[stage].v[i];
-        const ts_span t = r->stage[stage].unit[i];
+        const ts_span at = r->stage[stage].unit[i];
         snprintf(name, sizeof name, "%s %d", ts_unit_kind_name(u.kind), u.micro);
-        ok = add(list,
-                 json_pack("{s:s, s:s, s:s, s:i, s:I, s:f, s:f, s:{s:i, s:i}}", "name", name, "cat",
-                           ts_unit_kind_name(u.kind), "ph", "X", "pid", 0, "tid", (json_int_t)stage,
-                           "ts", t.begin * US, "dur", (t.end - t.begin) * US, "args", "micro-batch",
-                           u.micro, "chunk", u.chunk));
+        ts_trace_span(t, 0, stage, name, ts_unit_kind_name(u.kind), at.begin * US, (at.end - at.begin) * US);
+        ts_trace_int(t, "micro-batch", u.micro);
+        ts_trace_int(t, "chunk", u.chunk);
     }
-    return ok;
 }
 
 ts_status ts_schedule_trace(const ts_schedule *s, const ts_replay *r, const char *title,
                             ts_str *out)
 {
+    ts_trace t;
     TS_TRY(check_size(s));
-    json_t *list = json_array();
-    bool ok = add(list, json_pack("{s:s, s:s, s:i, s:{s:s}}", "name", "process_name", "ph", "M",
-                                  "pid", 0, "args", "name", title));
-    for (int64_t k = 0; ok && k < r->n_stages; k++)
-        ok = add_stage(list, s, r, k);
-    json_t *all = ok ? json_pack("{s:O}", "traceEvents", list) : NULL;
-    const ts_status st = ts_json_write(all, JSON_COMPACT, "the trace", out);
-    json_decref(all);
-    json_decref(list);
-    return st == TS_OK ? ts_str_puts(out, "\n") : st;
+    ts_trace_begin(&t, out);
+    ts_trace_process(&t, 0, title);
+    for (int64_t k = 0; k < r->n_stages; k++)
+        add_stage(&t, s, r, k);
+    return ts_trace_end(&t, NULL);
 }

@@ -53,6 +53,7 @@ ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, i
     double total[2] = { 0, 0 };
     const int64_t global = t->feed.global;
     *out = (ts_evaluation){ 0 };
+    const double began = ts_timeline_begin(t->dev->timeline);
     ts_trainer_enter(t, "evaluation");
     ts_feed_size(&t->feed, t->feed.ramp.full); /* however large the batch of training is just now */
     ts_status st = evaluate_batches(t, part, first, n, out, total);
@@ -61,5 +62,6 @@ ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, i
         st = add_up(t, total);
     out->loss = total[1] > 0 ? total[0] / total[1] : 0;
     ts_trainer_enter(t, NULL);
+    ts_timeline_span(t->dev->timeline, TS_TRACK_STEP, "evaluation", began);
     return st;
 }

@@ -520,12 +520,14 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     if (with_data && comm->size > 1)
         TS_TRY(ts_job_check_alike(set, comm));
     TS_TRY(ts_pipeline_options_check(&o->parallel, set));
+    TS_TRY(ts_profile_options_check(&o->profile, comm->size));
     TS_TRY(ts_job_check_layout(o, set, comm->size));
     const ts_mesh_shape shape = { .tp = (int)o->parallel.tensor,
                                   .cp = (int)o->parallel.context,
                                   .pp = (int)o->parallel.pipeline,
                                   .tp_x = o->parallel.two ? (int)o->parallel.x : 0,
                                   .pp_before_dp = o->parallel.pp_before_dp };
+    dev->timeline = comm->timeline = &j->timeline;
     TS_TRY(ts_mesh_create(comm, &shape, &j->mesh));
     ts_sharing sharing;
     ts_status st = ts_sharing_read(&o->parallel, j->mesh->size[TS_MESH_DP_CP], &sharing);
@@ -547,4 +549,6 @@ void ts_job_close(ts_job *j)
     ts_free(&j->layers);
     ts_sharers_deinit(&j->sharers);
     ts_mesh_destroy(&j->mesh);
+    ts_timeline_deinit(&j->timeline);
+    j->dev->timeline = j->comm->timeline = NULL;
 }

@@ -12,4 +12,5 @@ void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
     out[7] = (ts_option_table){ ts_pipeline_option_rows, ts_pipeline_option_count, &o->parallel };
     out[8] = (ts_option_table){ ts_model_script_rows, ts_model_script_count, NULL };
     out[9] = (ts_option_table){ ts_train_script_rows, ts_train_script_count, NULL };
+    out[10] = (ts_option_table){ ts_profile_option_rows, ts_profile_option_count, &o->profile };
 }

@@ -8,6 +8,7 @@
 #include "parallel/options.h"
 #include "text/text_options.h"
 #include "train/options.h"
+#include "train/profile_options.h"
 
 /* All options of a training command, by module. */
 typedef struct ts_job_options {
@@ -18,7 +19,8 @@ typedef struct ts_job_options {
     ts_dist_options dist;
     ts_train_options train;
     ts_parallel_options parallel;
+    ts_profile_options profile;
 } ts_job_options;
-enum { TS_JOB_TABLES = 10 };
+enum { TS_JOB_TABLES = 11 };
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 #endif

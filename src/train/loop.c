@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/thread.h"
+#include "train/profile.h"
 
 #include <math.h>
 #include <signal.h>
@@ -58,6 +59,7 @@ typedef struct loop {
     const ts_job_hooks *hooks;
     ts_recorder *recorder;         /* rank 0 */
     ts_checkpointer *checkpointer; /* with --save */
+    ts_profile *profile;           /* with captures */
     int *stage_of; /* [processes] whose tensors each of them holds */
     int64_t saved;                 /* iteration saved last */
     int64_t batch;                 /* sequences of the last step; 0: none yet */
@@ -104,8 +106,10 @@ static ts_status try_save(loop *l)
     if (!l->checkpointer || l->saved == i)
         return TS_OK;
     const double began = ts_now();
+    const double marked = ts_timeline_begin(l->j->dev->timeline);
     ts_watch_phase(l->j->comm->watch, "saving");
     const ts_status st = ts_trainer_save(l->j->trainer, &l->j->model, l->checkpointer, l->j->set);
+    ts_timeline_span(l->j->dev->timeline, TS_TRACK_STEP, "saving", marked);
     if (st == TS_OK && l->j->comm->rank == 0)
         ts_log(TS_LOG_INFO, "saved checkpoint of iteration %lld to %s in %.2f s", (long long)i,
                l->j->o->train.save, ts_now() - began);
@@ -231,6 +235,8 @@ static ts_status one_iteration(loop *l, bool *stop)
     ts_step_result r;
     ts_evaluation e = { 0 };
     size_batch(l);
+    TS_TRY(ts_profile_before(l->profile, t->iteration + 1));
+    t->asks_capture = ts_profile_is_asked(l->profile);
     TS_TRY(ts_trainer_step(t, is_asked(l), &r));
     l->stops = l->stops || r.stop;
     ts_mesh_traffic_add(&l->sent, 1, &r.traffic);
@@ -245,6 +251,7 @@ static ts_status one_iteration(loop *l, bool *stop)
         TS_TRY(forgive(l, ts_checkpointer_poll(l->checkpointer), "saving the checkpoint"));
     if (o->save_interval && t->iteration % o->save_interval == 0)
         TS_TRY(save_by_interval(l));
+    TS_TRY(ts_profile_after(l->profile, t->iteration, r.captures));
     if (l->hooks->step)
         TS_TRY(ask(l, &r, valid));
     /* Alone there is nobody who must hear of it first. */
@@ -321,7 +328,8 @@ static ts_status open_loop(loop *l)
     }
     if (l->j->comm->rank == 0)
         st = ts_recorder_create(l->j->trainer, l->j->train_iters, may_be_again(l->j), &l->recorder);
-    return ts_comm_agree(l->j->comm, st);
+    TS_TRY(ts_comm_agree(l->j->comm, st));
+    return ts_profile_create(&l->j->o->profile, &l->j->timeline, l->j->mesh, &l->profile);
 }
 
 /* --skip-train. */
@@ -372,6 +380,8 @@ ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks)
     stop = l.stops;
     while (st == TS_OK && !stop && j->trainer->iteration < j->train_iters)
         st = one_iteration(&l, &stop);
+    if (st == TS_OK)
+        st = ts_profile_finish(l.profile);
     if (st == TS_OK) {
         say_stopped(&l);
         say_traffic(&l);
@@ -382,6 +392,7 @@ ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks)
         st = ts_recorder_close(&l.recorder);
     ts_recorder_destroy(&l.recorder);
     ts_checkpointer_destroy(&l.checkpointer);
+    ts_profile_destroy(&l.profile);
     ts_free(&l.stage_of);
     if (hooks->signals)
         watch_signals(false, also);

@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-/* What every rank tells the others beside its micro-batches' losses. */
+/* What every rank tells the others beside its micro-batches' losses. STOP: the sum of what it was asked for. */
 enum { EXTRA_STOP, EXTRA_MEMORY, EXTRA_RSS, EXTRAS };
+enum { ASKED_TO_STOP = 1, ASKED_TO_CAPTURE = 2 };
 _Static_assert((int)EXTRAS <= (int)TS_STEP_EXTRAS, "ts_trainer.gathered is too small");
 
 static double rss_peak(void)
@@ -33,8 +34,11 @@ static ts_status all_micro_batches(ts_trainer *t, double weight, double *sums, c
 {
     TS_TRY(ts_grads_begin(&t->grads));
     TS_TRY(ts_pipeline_train(t, weight, sums));
+    const double began = ts_timeline_begin(t->dev->timeline);
     ts_trainer_enter(t, "reduction");
-    return ts_grads_finish(&t->grads, grads);
+    TS_TRY(ts_grads_finish(&t->grads, grads));
+    ts_timeline_span(t->dev->timeline, TS_TRACK_STEP, "reduction", began);
+    return TS_OK;
 }
 
 /* Who knows the losses of rank d of those that share out samples and sequences: the first of the
@@ -51,7 +55,7 @@ static ts_status share_results(ts_trainer *t, double *mine, bool stop, ts_step_r
 {
     const int64_t n = t->feed.n_micro + EXTRAS;
     double *x = mine + t->feed.n_micro;
-    x[EXTRA_STOP] = stop;
+    x[EXTRA_STOP] = (stop ? ASKED_TO_STOP : 0) + (t->asks_capture ? ASKED_TO_CAPTURE : 0);
     x[EXTRA_MEMORY] = (double)t->dev->mem.peak;
     x[EXTRA_RSS] = rss_peak();
     TS_TRY(ts_comm_run(t->comm, ts_all_gather(mine, t->gathered, n, TS_COMM_F64)));
@@ -65,7 +69,9 @@ static ts_status share_results(ts_trainer *t, double *mine, bool stop, ts_step_r
     r->loss = sum / (double)r->tokens;
     for (int rank = 0; rank < t->comm->size; rank++) {
         const double *e = t->gathered + rank * n + t->feed.n_micro;
-        r->stop = r->stop || e[EXTRA_STOP] > 0;
+        const int asked = (int)e[EXTRA_STOP];
+        r->stop = r->stop || asked & ASKED_TO_STOP;
+        r->captures = r->captures || asked & ASKED_TO_CAPTURE;
         r->memory_peak = (int64_t)fmax((double)r->memory_peak, e[EXTRA_MEMORY]);
         r->rss_peak = (int64_t)fmax((double)r->rss_peak, e[EXTRA_RSS]);
     }
@@ -131,6 +137,16 @@ static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
     return ts_gather_update(&t->gather);
 }
 
+/* This rank's samples; how many tokens of all are trained. */
+static ts_status read_batch(ts_trainer *t, int64_t *tokens)
+{
+    const double began = ts_timeline_begin(t->dev->timeline);
+    ts_watch_phase(t->comm->watch, "reading data");
+    TS_TRY(ts_comm_agree(t->comm, ts_feed_read(&t->feed, TS_DATA_TRAIN, t->consumed)));
+    ts_timeline_span(t->dev->timeline, TS_TRACK_STEP, "reading data", began);
+    return count_tokens(t, tokens);
+}
+
 static ts_status step(ts_trainer *t, bool stop, ts_step_result *r)
 {
     const double began = ts_now();
@@ -142,18 +158,16 @@ static ts_status step(ts_trainer *t, bool stop, ts_step_result *r)
     t->optim.decoupled_lr = r->decoupled_lr;
     ts_dump_begin(t->dump, t->iteration + 1, t->feed.global);
     ts_watch_iteration(t->comm->watch, t->iteration + 1);
-    ts_watch_phase(t->comm->watch, "reading data");
-    ts_status st = ts_comm_agree(t->comm, ts_feed_read(&t->feed, TS_DATA_TRAIN, t->consumed));
-    if (st == TS_OK)
-        st = count_tokens(t, &r->tokens);
-    TS_TRY(st);
+    TS_TRY(read_batch(t, &r->tokens));
     TS_TRY(ts_alloc(&sums, (size_t)(t->feed.n_micro + EXTRAS), sizeof *sums));
-    st = all_micro_batches(t, t->scaler.scale / (double)r->tokens, sums, &grads);
+    ts_status st = all_micro_batches(t, t->scaler.scale / (double)r->tokens, sums, &grads);
     if (st == TS_OK)
         st = share_results(t, sums, stop, r);
     ts_free(&sums);
     TS_TRY(st);
+    const double updated = ts_timeline_begin(t->dev->timeline);
     TS_TRY(update(t, grads, r));
+    ts_timeline_span(t->dev->timeline, TS_TRACK_STEP, "optimizer", updated);
     TS_TRY(ts_dump_end(t->dump));
     if (t->o->log_params_norm)
         TS_TRY(ts_optimizer_params_norm(&t->optim, &r->params_norm));
@@ -175,7 +189,14 @@ ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r)
 {
     if (t->patience > 0)
         ts_watch_limit(t->comm->watch, ts_pace_limit(&t->pace, t->patience));
+    ts_timeline *timeline = t->dev->timeline;
+    const ts_timeline_piece whole = ts_timeline_open(timeline);
+    if (timeline)
+        timeline->step = t->iteration + 1;
     const ts_status st = step(t, stop, r);
+    ts_timeline_close(timeline, TS_TRACK_STEP, "step", &whole);
+    if (timeline)
+        timeline->step = 0;
     ts_watch_limit(t->comm->watch, 0);
     if (st == TS_OK)
         ts_pace_add(&t->pace, r->seconds);

@@ -208,4 +208,5 @@ void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp
     warn_seeing(o, set);
     warn_layout(&o->parallel, set);
     ts_model_options_warn(&o->model, set);
+    ts_profile_options_warn(&o->profile, set);
 }

@@ -24,6 +24,7 @@ typedef struct ts_step_result {
     int64_t tokens, zeros;
     bool skipped; /* overflow in fp16: no update was made */
     bool stop;    /* some rank was asked to stop */
+    bool captures; /* some rank was asked to capture steps */
     double seconds;
     int64_t memory_peak, rss_peak; /* bytes, the largest rank */
     ts_traffic traffic;            /* what this rank has sent */
@@ -62,6 +63,7 @@ typedef struct ts_trainer {
     bool (*asked)(void *ctx); /* whether this rank was asked to stop; NULL: it never is */
     void *asked_ctx;
     ts_dump *dump; /* NULL: no step is dumped */
+    bool asks_capture; /* this rank was asked to capture steps: all learn it with the next step */
     double patience; /* see ts_trainer_args */
     ts_pace pace;
     /* position in the run */

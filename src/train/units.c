@@ -191,9 +191,9 @@ static ts_status again(const walk *w, const ts_unit *u)
         TS_TRY(unpack(w, f, &f->kept, TS_PASS_FORWARD, &s, &f->in));
         want_grads(&f->in, &s);
     }
-    f->tape->is_again = true;
+    w->t->dev->again++;
     const ts_status st = ts_flight_forward(w->t, f, w->weight, true);
-    f->tape->is_again = false;
+    w->t->dev->again--;
     TS_TRY(st);
     for (int i = 0; neighbour(w, u, false, &other, &s) && i < f->out.n; i++)
         ts_tape_drop(f->tape, f->out.tensor[i]);
@@ -236,13 +236,27 @@ static ts_status do_unit(const walk *w, const ts_unit *u, double *sums)
     return u->kind == TS_UNIT_FORWARD ? forward(w, u, &f, &within) : backward(w, u, sums);
 }
 
+/* On the timeline it is a piece, and what happens within it is its micro-batch's. */
+static ts_status mark_unit(const walk *w, const ts_unit *u, double *sums)
+{
+    ts_timeline *t = w->t->dev->timeline;
+    if (!ts_timeline_is_on(t))
+        return do_unit(w, u, sums);
+    const ts_timeline_piece whole = ts_timeline_open(t);
+    t->micro = u->micro, t->chunk = u->chunk;
+    const ts_status st = do_unit(w, u, sums);
+    ts_timeline_close(t, TS_TRACK_UNIT, ts_unit_kind_name(u->kind), &whole);
+    t->micro = t->chunk = -1;
+    return st;
+}
+
 static ts_status train_unit(const walk *w, const ts_unit *u, double *sums)
 {
     ts_pipeline *p = w->p;
     if (!p->clock)
-        return do_unit(w, u, sums);
+        return mark_unit(w, u, sums);
     const double began = p->clock(p->clock_ctx);
-    TS_TRY(do_unit(w, u, sums));
+    TS_TRY(mark_unit(w, u, sums));
     struct ts_unit_time *time = &p->time[u->chunk * TS_UNIT_KINDS + u->kind];
     time->seconds += p->clock(p->clock_ctx) - began;
     time->units++;

@@ -77,7 +77,8 @@ static void cpu_launch(ts_device *d, ts_kernel kernel, const void *args, int64_t
     ts_cpu *c = as_cpu(d);
     const ts_cpu_kernel *k = &c->kernel[kernel];
     ts_kernel_stat *stat = &d->stat[kernel];
-    const double began = d->timing ? ts_now() : 0;
+    const bool is_marked = ts_timeline_is_on(d->timeline);
+    const double began = d->timing || is_marked ? ts_now() : 0;
     TS_ASSERT(k->rows || k->whole, "kernel %s is missing on cpu", ts_kernel_name(kernel));
     if (k->whole) {
         k->whole(c, args, n);
@@ -90,6 +91,8 @@ static void cpu_launch(ts_device *d, ts_kernel kernel, const void *args, int64_t
     stat->bytes += cost.bytes;
     if (d->timing)
         stat->seconds += ts_now() - began;
+    if (is_marked)
+        ts_device_mark(d, kernel, args, n, cost, began);
 }
 
 static size_t cpu_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n,

@@ -80,7 +80,7 @@ static class_share share_of(const ts_sim_hardware *hw, const ts_kernel k, ts_dty
 static void sim_launch(ts_device *d, ts_kernel k, const void *args, int64_t n, ts_cost cost)
 {
     const ts_sim *s = as_sim(d);
-    (void)args, (void)n;
+    const double began = ts_timeline_begin(d->timeline);
     const class_share share = share_of(&s->hw, k, cost.dtype);
     const double of_16 = share.in_f32 ? s->hw.flops_f32 : s->hw.flops_16;
     const double rate = cost.dtype == TS_DTYPE_I8 && s->hw.flops_8 > 0 ? s->hw.flops_8 : of_16;
@@ -92,6 +92,8 @@ static void sim_launch(ts_device *d, ts_kernel k, const void *args, int64_t n, t
     d->stat[k].bytes += cost.bytes;
     d->stat[k].seconds += t;
     ts_sim_add_seconds(d, t);
+    if (ts_timeline_is_on(d->timeline))
+        ts_device_mark(d, k, args, n, cost, began);
 }
 
 static size_t sim_packed_bytes(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n,

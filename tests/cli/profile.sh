@@ -1,0 +1,126 @@
+#!/bin/sh
+# Captures of a run: who writes what when, that spans match, that calls are those of the metrics, that bits are the
+# same, and that a file made meanwhile begins one on all ranks.
+. "$(dirname "$0")/lib.sh"
+make_data
+parse() { # parse FILE: it is JSON, as a plain reader has it; an empty line of events would not be one
+    checks=$((checks + 1))
+    awk '{ s = s $0 } END { n = length(s); depth = 0; text = 0
+        for (i = 1; i <= n; i++) { c = substr(s, i, 1)
+            if (text) { if (c == "\\") i++; else if (c == "\"") text = 0; continue }
+            if (c == "\"") text = 1
+            else if (c ~ /[[{]/) stack[++depth] = c
+            else if (c ~ /[]}]/) { if (depth == 0 || (c == "]") != (stack[depth] == "[")) exit 1; depth-- } }
+        exit depth != 0 || text || n == 0 }' "$1" || wrong "$1 is not closed as it was opened"
+}
+# events FILE: thread, begin, end (nanoseconds), name of each span
+events() {
+    sed -n 's/^{"name":"\([^"]*\)".*"ph":"X".*"tid":\([0-9]*\),"ts":\([0-9.e+]*\),"dur":\([0-9.e+]*\).*/\2 \3 \4 \1/p' "$1" |
+        awk '{ printf "%d %.0f %.0f %s\n", $1, $2 * 1000, ($2 + $3) * 1000, substr($0, index($0, $4)) }'
+}
+# matched FILE: spans of a thread lie beside each other or within each other
+matched() {
+    checks=$((checks + 1))
+    events "$1" | sort -k1,1n -k2,2n -k3,3nr | awk '$1 != t { t = $1; n = 0 } { while (n && end[n] <= $2) n--
+        if ($3 < $2 || (n && $3 > end[n])) { print "FAIL", $0; exit 1 } end[++n] = $3 }' >"$D/bad" ||
+        wrong "$1: $(cat "$D/bad")"
+}
+# sent FILE STEP: bytes of the calls of a step by group and kind, as the trace has them
+sent() {
+    grep "\"args\":{\"step\":$2,.*\"blocked_us\"" "$1" | sed 's/.*"cat":"\([^"]*\)".*"bytes":\([0-9]*\).*/\1 \2/' |
+        awk '{ n[$1]++; b[$1] += $2 } END { for (g in n) print g, n[g], b[g] }' | sort
+}
+# counted FILE STEP: the same of the metrics
+counted() {
+    sed -n "$2p" "$1" | sed 's/.*"traffic": {//' | grep -o '"[a-z-]*": {"calls": [0-9]*, "messages": [0-9]*, "bytes": [0-9]*, "by"' |
+        sed 's/"\([a-z-]*\)": {"calls": \([0-9]*\), "messages": [0-9]*, "bytes": \([0-9]*\).*/\1 \2 \3/' | sort
+}
+steps() { grep -o '"name":"step [0-9]*"' "$1" | tr -dc '0-9\n' | tr '\n' ' '; }
+
+# alone: bits are those of a run without it
+expect 0 "" train --metrics-jsonl "$D/plain.jsonl"
+expect 0 "captured iterations 3 to 5" train --metrics-jsonl "$D/seen.jsonl" --profile --profile-step-start 2 --profile-step-end 5 \
+    --profile-save-path "$D/one" --profile-level level2 --profile-with-cpu --profile-with-stack --profile-with-memory \
+    --profile-record-shapes --recompute-granularity full --recompute-method uniform
+curve "$D/plain.jsonl" >"$D/a"
+curve "$D/seen.jsonl" >"$D/b"
+same "$D/a" "$D/b"
+one="$D/one/steps-3-5.rank-0.json"
+parse "$one"
+matched "$one"
+parse "$D/one/steps-3-5.summary.json"
+checks=$((checks + 1))
+[ "$(steps "$one")" = "3 4 5 " ] || wrong "steps: $(steps "$one")"
+for t in '"name":"gemm","cat":"recomputation"' '"module":"mlp","layer":1,"m":32,"n":128,"k":32' '"stack":"tessera+0x' \
+    '"name":"memory","ph":"C"' '"activations":' '"cpu_ms":' '"name":"optimizer"' '"name":"reading data"' '"name":"forward 3"' \
+    '"name":"attention 1","cat":"backward"' '"gflops_per_second":'; do
+    checks=$((checks + 1))
+    grep -qF "$t" "$one" || wrong "no $t in the trace"
+done
+expect 0 "--profile captured nothing: iteration 11" train --profile --profile-save-path "$D/none"
+# what cannot be
+expect 2 "nothing lies between" train --profile --profile-step-start 5 --profile-step-end 5
+expect 2 "--profile-ranks 1: the ranks of this job are 0 to 0" train --profile --profile-ranks 1
+expect 2 "--profile-record-shapes tells of kernels" train --profile --profile-record-shapes
+expect 2 "--profile-save-path $D/numbers.txt/x" train --profile --profile-save-path "$D/numbers.txt/x"
+expect 0 "--profile-level" train --train-iters 1 --lr-warmup-iters 0 --profile-level level1
+# a full disk costs the capture alone
+(ulimit -f 40 && train --metrics-jsonl "$D/full.jsonl" --profile --profile-step-start 1 --profile-step-end 7 --profile-level level1 \
+    --profile-save-path "$D/full") >"$D/out" 2>"$D/err" || wrong "a full disk ended the run: $(tail -n 1 "$D/err")"
+checks=$((checks + 2))
+grep -q "writing the captured steps failed, training goes on: $D/full/steps-2-7.rank-0.json.*File too large" "$D/err" ||
+    wrong "a full disk is not told: $(cat "$D/err")"
+[ -z "$(ls "$D/full" | grep -v summary)" ] || wrong "half a trace: $(ls "$D/full")"
+
+command -v mpirun >/dev/null 2>&1 || finish
+case $(mpirun --version 2>&1) in
+*"Open MPI"*) launcher="--allow-run-as-root --oversubscribe --bind-to none" ;;
+*) launcher= ;;
+esac
+two() { # two OPTIONS...: the job on two processes
+    # shellcheck disable=SC2086
+    mpirun $launcher -n 2 "$T" pretrain $shape $batch --data-path "$D/data_text_document" --train-iters 8 --seed 5 --threads 1 "$@"
+}
+for layout in tp pp dp; do
+    case $layout in
+    tp) options="--tensor-model-parallel-size 2" groups="tp world" ;;
+    pp) options="--pipeline-model-parallel-size 2" groups="pp world" ;;
+    dp) options="--overlap-grad-reduce --ddp-bucket-size 4096" groups="dp" ;;
+    esac
+    # shellcheck disable=SC2086
+    expect 0 "slowest: rank" two $options --metrics-jsonl "$D/$layout.jsonl" --profile --profile-step-start 2 --profile-step-end 4 \
+        --profile-save-path "$D/$layout"
+    checks=$((checks + 1))
+    [ "$(ls "$D/$layout" | tr '\n' ' ')" = "steps-3-4.rank-0.json steps-3-4.rank-1.json steps-3-4.summary.json " ] ||
+        wrong "$layout: $(ls "$D/$layout")"
+    parse "$D/$layout/steps-3-4.summary.json"
+    for rank in 0 1; do
+        parse "$D/$layout/steps-3-4.rank-$rank.json"
+        matched "$D/$layout/steps-3-4.rank-$rank.json"
+    done
+    for step in 3 4; do
+        sent "$D/$layout/steps-3-4.rank-0.json" $step >"$D/a"
+        counted "$D/$layout.jsonl" $step >"$D/b"
+        same "$D/a" "$D/b"
+    done
+    for g in $groups; do
+        checks=$((checks + 1))
+        grep -q "^$g " "$D/a" || wrong "$layout: no calls of $g: $(cat "$D/a")"
+    done
+done
+# one rank alone writes; a file asks for more, in the same steps, and is taken away
+{
+    i=0
+    while [ ! -s "$D/trigger.jsonl" ] && [ $i -lt 1000 ]; do sleep 0.01; i=$((i + 1)); done
+    touch "$D/trigger"
+} &
+expect 0 "as $D/trigger asks" two --metrics-jsonl "$D/trigger.jsonl" --train-iters 400 --profile-ranks 1 --profile-trigger-file "$D/trigger" \
+    --profile-trigger-steps 3 --profile-save-path "$D/asked"
+wait
+absent "$D/trigger"
+checks=$((checks + 2))
+[ "$(ls "$D/asked" | wc -l | tr -d ' ')" = 2 ] || wrong "asked: $(ls "$D/asked")"
+first=$(ls "$D/asked" | sed -n 's/steps-\([0-9]*\)-[0-9]*.rank-1.json/\1/p')
+[ -n "$first" ] && [ "$(steps "$D/asked/steps-$first-$((first + 2)).rank-1.json")" = "$first $((first + 1)) $((first + 2)) " ] ||
+    wrong "asked for three steps: $(ls "$D/asked")"
+finish

@@ -2,12 +2,14 @@
 #include "dist/world.h"
 #include "plan/report.h"
 #include "plan/scale.h"
+#include "plan/trace.h"
 #include "train/together.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char usage[] =
-    "usage: tessera plan [--world-size N] [--hardware NAME|FILE.json] [--json] (options of pretrain)\n\n"
+    "usage: tessera plan [--world-size N] [--hardware NAME|FILE.json] [--trace FILE] [--json] (options of pretrain)\n\n"
     "Says what a training job will need before it runs: memory of each process and where it is highest,\n"
     "operations, messages, and about how long a step takes. Give the options of `tessera pretrain`; --world-size\n"
     "stands for the launcher (mpirun -n N). Nothing is computed and no data are read, so a model may be far\n"
@@ -33,6 +35,7 @@ static ts_status print_plan(const ts_job_options *o, const ts_option_set *set,
     ts_str text = { 0 };
     int64_t rank; /* under a launcher one process speaks */
     ts_comm_launched(&rank);
+    TS_TRY(ts_option_exclude(set, "scale", "trace"));
     if (p->scale.n)
         return print_scale(o, set, p, rank);
     ts_status st = ts_plan_run(o, set, p, &plan);
@@ -40,7 +43,9 @@ static ts_status print_plan(const ts_job_options *o, const ts_option_set *set,
         st = p->json ? ts_plan_json(&plan, &text) : ts_plan_table(&plan, &text);
     if (st == TS_OK && rank == 0)
         ts_job_warn_alone(o, set, plan.world_size);
-    if (st == TS_OK && rank == 0)
+    if (st == TS_OK && rank == 0 && p->trace)
+        st = ts_plan_write_trace(&plan, p->trace);
+    if (st == TS_OK && rank == 0 && !(p->trace && !strcmp(p->trace, "-")))
         fputs(text.s, stdout);
     ts_str_deinit(&text);
     ts_plan_deinit(&plan);

@@ -146,7 +146,7 @@ static ts_status make_pipeline(ts_mesh *m)
     TS_TRY(ts_comm_agree(m->world, st));
     for (int i = 0; i <= last; i++)
         ranks[i] = ts_mesh_rank(m, TS_MESH_PP, m->world->rank, i);
-    st = ts_comm_group(m->world, "pp-back", ranks, last + 1, &m->pp_back);
+    st = ts_comm_group(m->world, TS_MESH_PP_BACK, ranks, last + 1, &m->pp_back);
     ts_free(&ranks);
     TS_TRY(st);
     return ts_comm_group(m->world, "embd", ends, at == 0 || at == last ? 2 : 0, &m->embd);

@@ -30,6 +30,7 @@ typedef enum ts_mesh_dim {
     TS_MESH_TP_Y,      /* those of it that stand alike among their neighbours */
     TS_MESH_DIMS,
 } ts_mesh_dim;
+#define TS_MESH_PP_BACK "pp-back" /* the name of the group of pp_back */
 
 typedef struct ts_mesh_shape {
     int tp, cp, ep, pp; /* 0 is 1; dp is what is left of the world */

@@ -1,8 +1,8 @@
 #include "plan/simulate.h"
 
 #include "dist/world.h"
-#include "parallel/schedule_replay.h"
 #include "plan/hardware.h"
+#include "plan/record.h"
 
 #include <string.h>
 
@@ -17,6 +17,9 @@ const ts_option ts_plan_option_rows[] = {
         "laptop, or a JSON file that describes it"),
     ROW(LIST, scale, "scale", NULL, 0, 0,
         "numbers of processes, as 128,1024,7968: a table of them, the batch grows with what shares it out"),
+    ROW(TEXT, trace, "trace", NULL, 0, 0,
+        "the planned step as a trace for ui.perfetto.dev, with the tracks and names of --profile (- is the standard "
+        "output); --profile-level, -with-memory and -record-shapes say what is in it"),
     ROW(FLAG, json, "json", NULL, 0, 0, "one JSON object instead of a table"),
 };
 const size_t ts_plan_option_count = sizeof ts_plan_option_rows / sizeof *ts_plan_option_rows;
@@ -183,7 +186,8 @@ static double unit_clock(void *simulated)
     return ts_sim_seconds(s->dev) - s->network;
 }
 
-static ts_status simulate(simulation *s, ts_job *job, ts_plan_rank *r, timing *y)
+/* records: the step as a timeline too. */
+static ts_status simulate(simulation *s, ts_job *job, bool records, ts_plan_rank *r, timing *y)
 {
     ts_trainer *t = job->trainer;
     counters c;
@@ -194,6 +198,8 @@ static ts_status simulate(simulation *s, ts_job *job, ts_plan_rank *r, timing *y
     if (!y->of)
         TS_TRY(ts_alloc(&y->of, (size_t)(job->stages.n_stages * job->stages.n_chunks), sizeof *y->of));
     time_units(t, &c, y);
+    if (records)
+        TS_TRY(ts_plan_record(job, &r->timeline));
     y->message = ts_comm_sim_seconds(s->mesh->comm[TS_MESH_PP],
                                      &(ts_comm_traffic){ .messages = 1,
                                                          .bytes = (double)t->pipeline.passing.size });
@@ -227,7 +233,7 @@ static ts_status one_rank(const ts_job_options *o, const ts_option_set *set, int
         if (!p->rank)
             st = ts_alloc(&p->rank, (size_t)m->size[TS_MESH_PP], sizeof *p->rank);
         if (st == TS_OK)
-            st = simulate(&s, &job, &p->rank[p->n_ranks++], y);
+            st = simulate(&s, &job, p->is_recorded, &p->rank[p->n_ranks++], y);
         *next = ts_mesh_is_last_stage(m) ? -1 : ts_mesh_rank(m, TS_MESH_PP, rank, stage + 1);
         describe_job(&job, p);
         ts_job_close(&job);
@@ -244,13 +250,15 @@ static ts_status add_up(ts_plan *p, const ts_schedule_shape *shape, const timing
     ts_schedule *s;
     ts_replay r;
     TS_TRY(ts_schedule_create(p->schedule, shape, &s));
-    const ts_status st = ts_schedule_replay(s, &costs, &r);
+    ts_status st = ts_schedule_replay(s, &costs, &r);
     if (st == TS_OK) {
         double idle = 0;
         for (int64_t k = 0; k < r.n_stages; k++)
             idle += r.stage[k].idle / (double)r.n_stages;
         p->step_seconds = r.makespan + y->rest;
         p->bubble = idle / p->step_seconds;
+        for (int k = 0; st == TS_OK && p->is_recorded && k < p->n_ranks; k++)
+            st = ts_plan_place(&p->rank[k].timeline, &r, k, p->step_seconds);
         ts_replay_deinit(&r);
     }
     ts_schedule_destroy(&s);
@@ -299,6 +307,7 @@ ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const t
         return ts_error(TS_ERR_USER, "%lld processes: at most %d can be planned for",
                         (long long)world, 1 << 24);
     *out = (ts_plan){ .world_size = (int)world,
+                      .is_recorded = p->trace != NULL,
                       .ranks_of_a_host = (int)(host < world ? host : world),
                       .memory_limit = (int64_t)(o->runtime.memory_limit_gb * 1e9) };
     TS_TRY(ts_plan_hardware(p->hardware, (int)o->runtime.threads, (int)world, &out->ranks_of_a_host,
@@ -308,6 +317,8 @@ ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const t
 
 void ts_plan_deinit(ts_plan *p)
 {
+    for (int i = 0; p->rank && i < p->n_ranks; i++)
+        ts_timeline_deinit(&p->rank[i].timeline);
     ts_free(&p->rank);
     *p = (ts_plan){ 0 };
 }

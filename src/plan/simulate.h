@@ -10,6 +10,7 @@
 typedef struct ts_plan_options {
     int64_t world_size;   /* 0: see ts_plan_world_size */
     const char *hardware; /* ts_plan_hardware's name */
+    const char *trace;    /* a file for the step as a trace (plan/trace.h) */
     ts_option_list scale; /* world sizes: see plan/scale.h */
     bool json;
 } ts_plan_options;
@@ -27,6 +28,7 @@ typedef struct ts_plan_rank {
     ts_traffic traffic;
     double activation_bytes;   /* held on average over the step */
     double activation_seconds; /* that a byte of them lives on average */
+    ts_timeline timeline;      /* with --trace: of a step, as the replay has it */
 } ts_plan_rank;
 
 typedef struct ts_plan {
@@ -40,6 +42,7 @@ typedef struct ts_plan {
     int ranks_of_a_host;
     ts_plan_rank *rank; /* [n_ranks] stage after stage */
     int n_ranks;
+    bool is_recorded; /* each rank has a timeline */
     ts_schedule_kind schedule; /* of the stages */
     int64_t chunks;            /* of each */
     double step_seconds, tokens_per_second, bubble;

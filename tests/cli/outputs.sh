@@ -16,6 +16,7 @@ score() { "$T" score --load "$D/hf" --input "$D/ids.jsonl" "$@"; }
 infer() { "$T" infer --load "$D/hf" --input "$D/ids.jsonl" --max-new-tokens 3 "$@"; }
 metrics() { train --train-iters 3 "$@"; }
 schedule() { "$T" schedule --num-microbatches 3 "$@"; }
+plan() { "$T" plan $shape $batch --mock-data --train-iters 8 --threads 1 "$@"; }
 logits() { score --output "$D/scores.$$" "$@"; }
 steps() { sed 's/, "tokens_per_second.*//' "$1"; } # metrics without times; other lines as they are
 
@@ -64,6 +65,7 @@ each logits --logits
 each metrics --metrics-jsonl
 each schedule --svg
 each schedule --trace
+each plan --trace
 expect 2 "--logits - and --output - name the same file" score --logits - --output -
 expect 2 "name the same file" score --logits "$D/one" --output "$D/one"
 

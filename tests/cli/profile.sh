@@ -13,15 +13,15 @@ parse() { # parse FILE: it is JSON, as a plain reader has it; an empty line of e
             else if (c ~ /[]}]/) { if (depth == 0 || (c == "]") != (stack[depth] == "[")) exit 1; depth-- } }
         exit depth != 0 || text || n == 0 }' "$1" || wrong "$1 is not closed as it was opened"
 }
-# events FILE: thread, begin, end (nanoseconds), name of each span
+# events FILE: process and thread, begin, end (nanoseconds), name of each span
 events() {
-    sed -n 's/^{"name":"\([^"]*\)".*"ph":"X".*"tid":\([0-9]*\),"ts":\([0-9.e+]*\),"dur":\([0-9.e+]*\).*/\2 \3 \4 \1/p' "$1" |
-        awk '{ printf "%d %.0f %.0f %s\n", $1, $2 * 1000, ($2 + $3) * 1000, substr($0, index($0, $4)) }'
+    sed -n 's/^{"name":"\([^"]*\)".*"ph":"X","pid":\([0-9]*\),"tid":\([0-9]*\),"ts":\([0-9.e+-]*\),"dur":\([0-9.e+-]*\).*/p\2t\3 \4 \5 \1/p' "$1" |
+        awk '{ printf "%s %.0f %.0f %s\n", $1, $2 * 1000, ($2 + $3) * 1000, substr($0, index($0, $4)) }'
 }
 # matched FILE: spans of a thread lie beside each other or within each other
 matched() {
     checks=$((checks + 1))
-    events "$1" | sort -k1,1n -k2,2n -k3,3nr | awk '$1 != t { t = $1; n = 0 } { while (n && end[n] <= $2) n--
+    events "$1" | sort -k1,1 -k2,2n -k3,3nr | awk '$1 != t { t = $1; n = 0 } { while (n && end[n] <= $2) n--
         if ($3 < $2 || (n && $3 > end[n])) { print "FAIL", $0; exit 1 } end[++n] = $3 }' >"$D/bad" ||
         wrong "$1: $(cat "$D/bad")"
 }
@@ -108,6 +108,25 @@ for layout in tp pp dp; do
         grep -q "^$g " "$D/a" || wrong "$layout: no calls of $g: $(cat "$D/a")"
     done
 done
+# the plan of the same job has the same names, stage by stage, and its calls the same bytes
+names() { # names FILE PID
+    grep -o "\"name\":\"[^\"]*\",\"cat\":\"[^\"]*\",\"ph\":\"X\",\"pid\":$2,\"tid\":[0-6]," "$1" | sed 's/step [0-9]*/step/' | sort -u
+}
+# shellcheck disable=SC2086
+expect 0 "a step takes about" "$T" plan $shape $batch --mock-data --train-iters 8 --threads 1 --world-size 2 \
+    --pipeline-model-parallel-size 2 --trace "$D/plan.json"
+parse "$D/plan.json"
+matched "$D/plan.json"
+for rank in 0 1; do
+    names "$D/plan.json" $rank >"$D/a"
+    names "$D/pp/steps-3-4.rank-$rank.json" $rank >"$D/b"
+    same "$D/a" "$D/b"
+done
+grep '"pid":0,' "$D/plan.json" >"$D/plan-0.json"
+sent "$D/plan-0.json" 1 >"$D/a"
+sent "$D/pp/steps-3-4.rank-0.json" 3 >"$D/b"
+same "$D/a" "$D/b"
+expect 2 "--scale and --trace contradict" "$T" plan $shape $batch --mock-data --train-iters 8 --trace "$D/x" --scale 2
 # one rank alone writes; a file asks for more, in the same steps, and is taken away
 {
     i=0

@@ -140,6 +140,8 @@ ts_status ts_dump_write_line(const ts_dump_piece *p, ts_str *out)
     TS_TRY(write_number("sum", s->sum, out));
     TS_TRY(write_number("squares", s->squares, out));
     TS_TRY(ts_str_printf(out, ", \"hash\": \"%016" PRIx64 "\"", s->hash));
+    if (p->adds)
+        TS_TRY(ts_str_puts(out, ", \"adds\": true"));
     if (p->tensor >= 0)
         TS_TRY(ts_str_printf(out, ", \"tensor\": %" PRId64, p->tensor));
     return ts_str_puts(out, "}\n");
@@ -226,6 +228,7 @@ ts_status ts_dump_read_line(const json_t *line, const char *name, ts_dump_piece 
     p.kind = (ts_dump_kind)kind_of(kind);
     TS_TRY(ts_json_int(line, name, "order", 0, -1, INT64_MAX, &p.order));
     TS_TRY(ts_json_int(line, name, "tensor", -1, -1, INT64_MAX, &p.tensor));
+    TS_TRY(ts_json_bool(line, name, "adds", false, &p.adds));
     TS_TRY(read_stats(line, name, &p.stats));
     p.n = p.stats.count;
     ts_status st = read_place(line, name, &p);

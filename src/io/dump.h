@@ -41,6 +41,8 @@ typedef struct ts_dump_piece {
     int64_t from, n;
     ts_dump_stats stats;
     int64_t tensor; /* number of its values in the safetensors file; -1: not there */
+    bool adds;      /* others have parts of the same elements, and the whole is their sum: of such pieces
+                       neither sums nor hashes can be added */
 } ts_dump_piece;
 
 void ts_dump_piece_deinit(ts_dump_piece *p);

@@ -9,6 +9,7 @@ typedef struct ts_shown_columns {
     int64_t whole, own;
     const ts_place_span *span; /* [n] */
     int n;                     /* 0: all are here */
+    bool adds;                 /* as in ts_shown */
 } ts_shown_columns;
 
 /* Of what has this width on all processes. */
@@ -23,7 +24,8 @@ static inline ts_shown_columns ts_columns_of(const ts_linear *l, ts_cut cut)
     c.own = c.n ? 0 : c.whole;
     for (int i = 0; i < c.n; i++)
         c.own += c.span[i].n;
-    if (l->is_copy && cut == TS_CUT_COLUMN)
+    c.adds = c.n && cut == TS_CUT_COLUMN && l->parts.slots;
+    if (l->is_copy && c.adds)
         c.own = l->parts.from;
     return c;
 }
@@ -37,7 +39,7 @@ static inline ts_status ts_show(ts_tape *tape, const ts_run *run, int64_t layer,
     const ts_row_places rows = ts_run_places(run, c->n ? 0 : run->row0);
     ts_shown s = { .module = module, .part = part, .layer = layer, .at = rows.at, .length = rows.length,
                    .sample0 = rows.sample0, .row0 = rows.row0, .cols = c->whole, .n_spans = c->n,
-                   .own = c->own };
+                   .own = c->own, .adds = c->adds };
     for (int i = 0; i < c->n; i++)
         s.span[i] = c->span[i];
     return ts_tape_show(tape, &s, t);

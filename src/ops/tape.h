@@ -67,6 +67,7 @@ typedef struct ts_shown {
     int n_spans;               /* which of them are here; 0: all */
     ts_place_span span[TS_PLACE_SPANS];
     int64_t own;               /* of those that are here, from the first on, what no other process brings */
+    bool adds;                 /* several have the others, each with a part of their gradient */
 } ts_shown;
 enum { TS_SHOWN_BEFORE = -1, TS_SHOWN_BEHIND = 1 << 30 };
 

@@ -91,15 +91,20 @@ static ts_status judge(const ts_dump_comparison *c, ts_dump_difference *d, doubl
     d->verdict = TS_DUMPS_MISSING;
     if (!a || !b)
         return TS_OK;
+    const bool adds = a->adds || b->adds, have_values = a->has_values && b->has_values;
     d->verdict = TS_DUMPS_APART;
-    if (a->whole[0] != b->whole[0] || a->whole[1] != b->whole[1] || a->stats.count != b->stats.count)
+    if (a->whole[0] != b->whole[0] || a->whole[1] != b->whole[1] ||
+        (adds ? !have_values : a->stats.count != b->stats.count))
         return TS_OK;
     d->verdict = TS_DUMPS_SAME;
     d->n = a->stats.count;
-    if (a->stats.hash == b->stats.hash)
+    if (!adds && a->stats.hash == b->stats.hash)
         return TS_OK;
     TS_TRY(measure(c, d));
-    d->verdict = d->relative <= tolerance && tolerance > 0 ? TS_DUMPS_NEAR : TS_DUMPS_DIFFER;
+    if (adds && d->n < a->whole[0] * a->whole[1])
+        d->verdict = TS_DUMPS_APART;
+    else if (d->by_stats || d->n_differ)
+        d->verdict = d->relative <= tolerance && tolerance > 0 ? TS_DUMPS_NEAR : TS_DUMPS_DIFFER;
     return TS_OK;
 }
 
@@ -156,6 +161,9 @@ static ts_status how_apart(const ts_dump_difference *d, ts_str *out)
 {
     if (!d->a || !d->b)
         return ts_str_printf(out, "is in %s alone", d->a ? "A" : "B");
+    if (d->a->adds || d->b->adds)
+        return ts_str_puts(out, "cannot be compared: several processes have parts of it, which are added where all of "
+                                "them have written all values (--dump-tensors)");
     return ts_str_printf(out, "cannot be compared: %lld of %lld x %lld values, and %lld of %lld x %lld",
                          (long long)d->a->stats.count, (long long)d->a->whole[0], (long long)d->a->whole[1],
                          (long long)d->b->stats.count, (long long)d->b->whole[0], (long long)d->b->whole[1]);

@@ -77,6 +77,7 @@ static ts_status take_piece(const reading *r, ts_dump_piece *p)
         return ts_error(TS_ERR_USER, "%s:%zu: the values of %s are not in the file beside it", r->path, r->line, p->name);
     TS_TRY(ts_grow(&d->piece, &d->cap, d->n + 1, sizeof *d->piece));
     d->has_values = d->has_values && t;
+    d->adds = d->adds || p->adds;
     d->line = r->line < d->line ? r->line : d->line;
     ts_dump_add(&d->stats, &p->stats);
     d->piece[d->n++] = (ts_dumped_piece){ *p, s->n_files - 1 };
@@ -228,16 +229,21 @@ const ts_dumped *ts_dump_set_find(const ts_dump_set *s, const ts_dumped *like)
 }
 
 typedef struct filling {
-    const char *from;
+    const char *from; /* may be unaligned */
     float *to;
     unsigned char *has;
 } filling;
 
+/* What is there twice is a sum of parts. */
 static void fill(void *ctx, int64_t at, int64_t n, int64_t whole)
 {
     const filling *f = ctx;
-    memcpy(f->to + whole, f->from + (size_t)at * sizeof *f->to, (size_t)n * sizeof *f->to);
-    memset(f->has + whole, 1, (size_t)n);
+    for (int64_t i = 0; i < n; i++) {
+        float v;
+        memcpy(&v, f->from + (size_t)(at + i) * sizeof v, sizeof v);
+        f->to[whole + i] = f->has[whole + i] ? f->to[whole + i] + v : v;
+        f->has[whole + i] = 1;
+    }
 }
 
 ts_status ts_dump_set_values(const ts_dump_set *s, const ts_dumped *d, float **values, unsigned char **has)

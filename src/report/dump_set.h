@@ -19,7 +19,7 @@ typedef struct ts_dumped {
     ts_dump_stats stats; /* of all pieces; its count is that of the whole where nothing is missing */
     ts_dumped_piece *piece; /* [n] */
     size_t n, cap;
-    bool has_values;
+    bool has_values, adds; /* adds: the pieces are parts of a sum, so that only values tell of the whole */
 } ts_dumped;
 
 typedef struct ts_dump_set {

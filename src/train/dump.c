@@ -186,9 +186,8 @@ static ts_status rows_of(const ts_shown *s, int64_t samples, ts_stretch **out, s
     return TS_OK;
 }
 
-static ts_status columns_of(const ts_shown *s, ts_stretch **out, size_t *n)
+static ts_status columns_of(const ts_shown *s, int64_t left, ts_stretch **out, size_t *n)
 {
-    int64_t left = s->own;
     ts_stretch *v;
     TS_TRY(ts_alloc(&v, TS_PLACE_SPANS, sizeof *v));
     *n = 0;
@@ -208,20 +207,22 @@ static ts_status see(void *ctx, const ts_shown *s, const ts_tensor *t, bool is_g
     ts_dump *d = ctx;
     char name[256];
     name_of(s, name, sizeof name);
-    if (is_elsewhere(d, s) || !s->own || !is_in_scope(d, name))
-        return TS_OK;
     const int64_t width = t->rank == 1 ? 1 : ts_tensor_cols(t), rows = ts_tensor_count(t) / width;
+    const bool adds = is_gradient && s->adds;
+    const int64_t own = adds ? width : s->own;
+    if (is_elsewhere(d, s) || !own || !is_in_scope(d, name))
+        return TS_OK;
     const int64_t here = ts_stretches_count(&s->at), samples = (s->row0 + rows + here - 1) / here;
     ts_dump_piece p = { .name = name, .kind = is_gradient ? TS_DUMP_OUTPUT_GRADIENT : TS_DUMP_OUTPUT,
                         .order = s->layer, .whole = { d->global * s->length, s->cols },
-                        .from = s->row0 * s->own, .n = rows * s->own };
+                        .from = s->row0 * own, .n = rows * own, .adds = adds };
     float *v;
     TS_TRY(fetch(d, ts_tensor_data(t), t->dtype, rows * width, &v));
-    for (int64_t r = 0; r < rows && s->own < width; r++)
-        memmove(v + r * s->own, v + r * width, (size_t)s->own * sizeof *v);
+    for (int64_t r = 0; r < rows && own < width; r++)
+        memmove(v + r * own, v + r * width, (size_t)own * sizeof *v);
     ts_status st = rows_of(s, samples, &p.span[0], &p.n_spans[0]);
     if (st == TS_OK)
-        st = columns_of(s, &p.span[1], &p.n_spans[1]);
+        st = columns_of(s, own, &p.span[1], &p.n_spans[1]);
     if (st == TS_OK)
         st = put(d, &p, v);
     ts_free(&p.span[0]);

@@ -152,7 +152,7 @@ static ts_status bad(const char *name, const char *what)
     return ts_error(TS_ERR_USER, "%s: no line of a dump: %s", name, what);
 }
 
-enum { MOST = 1 << 30 }; /* rows, or columns, of a tensor: their product is a number */
+#define MOST (INT64_C(1) << 48) /* elements of a tensor */
 
 /* The spans of one side, all inside the whole. */
 static ts_status read_spans(const json_t *list, const char *name, int64_t whole, ts_stretch **out, size_t *n)
@@ -208,7 +208,7 @@ static ts_status read_place(const json_t *line, const char *name, ts_dump_piece 
     const json_t *shape = json_object_get(line, "shape");
     for (size_t i = 0; i < 2; i++) {
         p->whole[i] = json_integer_value(json_array_get(shape, i));
-        if (json_array_size(shape) != 2 || p->whole[i] < 1 || p->whole[i] > MOST)
+        if (json_array_size(shape) != 2 || p->whole[i] < 1 || p->whole[i] > MOST / (i ? p->whole[0] : 1))
             return bad(name, "\"shape\" is [rows, columns]");
         TS_TRY(read_spans(json_object_get(line, i ? "cols" : "rows"), name, p->whole[i], &p->span[i], &p->n_spans[i]));
     }

@@ -10,6 +10,7 @@ enum { WIDTH = 640, HEIGHT = 280, LEFT = 66, RIGHT = 628, TOP = 12, BOTTOM = 248
 enum {
     DOTS = 60,        /* up to so many points each is marked */
     SMOOTH_FROM = 40, /* points from which on means are worth drawing */
+    MOST_Y_MARKS = 7,
     MOST_MARKS = 100, /* seams, and steps without a number, of one curve */
 };
 
@@ -129,9 +130,9 @@ static ts_status y_mark(const axes *a, double v, double step, ts_str *out)
 static ts_status y_marks(const axes *a, ts_str *out)
 {
     if (!a->is_log) {
-        const double step = ts_svg_step(a->y1 - a->y0, 6);
-        for (double k = ceil(a->y0 / step); k * step <= a->y1; k++)
-            TS_TRY(y_mark(a, k * step, step, out));
+        const double step = ts_svg_step(a->y1 - a->y0, MOST_Y_MARKS - 1), first = ceil(a->y0 / step);
+        for (int k = 0; k < MOST_Y_MARKS && (first + k) * step <= a->y1; k++)
+            TS_TRY(y_mark(a, (first + k) * step, step, out));
         return TS_OK;
     }
     /* powers of ten, every other or rarer where there are many; 2 and 5 between few */

@@ -41,8 +41,8 @@ static ts_status take_event(void *ctx, const ts_event *e)
     ts_report_run *r = ctx;
     const char *name = e->tag;
     if (!e->tag)
-        return r->last ? forget_from(r, e->step) : TS_OK;
-    if (e->step < 1)
+        return r->last && e->step > 0 && e->step <= TS_REPORT_MOST_STEPS ? forget_from(r, e->step) : TS_OK;
+    if (e->step < 1 || e->step > TS_REPORT_MOST_STEPS)
         return TS_OK;
     for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
         name = strcmp(tags[i].tag, e->tag) ? name : tags[i].name;

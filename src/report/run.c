@@ -115,7 +115,7 @@ ts_status ts_report_take_line(ts_report_run *r, const json_t *line, const char *
 {
     const json_t *at = json_object_get(line, "iteration");
     const int64_t x = json_integer_value(at);
-    if (!json_is_integer(at) || x < 1)
+    if (!json_is_integer(at) || x < 1 || x > TS_REPORT_MOST_STEPS)
         return ts_report_note(r, "%s: no line of metrics: it has no \"iteration\" above 0", name);
     if (r->last && x <= r->last)
         TS_TRY(begin_again(r, x));

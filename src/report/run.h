@@ -34,6 +34,7 @@ typedef struct ts_report_run {
 } ts_report_run;
 
 enum { TS_REPORT_MOST_NOTES = 200 };
+#define TS_REPORT_MOST_STEPS INT64_C(1000000000000000) /* what has a higher number is no step */
 
 /* Zero-initialised or filled. */
 void ts_report_run_deinit(ts_report_run *r);

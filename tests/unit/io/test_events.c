@@ -78,9 +78,55 @@ static void writes_a_file(void **state)
     temp_remove(&t);
 }
 
+typedef struct seen {
+    int values, starts;
+    double last;
+    int64_t step;
+} seen;
+
+static ts_status look(void *ctx, const ts_event *e)
+{
+    seen *s = ctx;
+    s->values += e->tag && !strcmp(e->tag, "loss");
+    s->starts += !e->tag;
+    s->last = e->tag ? e->value : s->last;
+    s->step = e->step;
+    return TS_OK;
+}
+
+/* What was written is read: also of a file that ends in a record; one with a wrong bit is refused. */
+static void reads_again(void **state)
+{
+    (void)state;
+    temp t;
+    ts_str file = { 0 };
+    bool is_whole;
+    const ts_event_scalar v[] = { { "loss", 0.5 }, { "rate", 3 } };
+    seen s = { 0 };
+    temp_make(&t);
+    OK(ts_event_record_version(1, &file));
+    OK(ts_event_record_start(1, 7, &file));
+    OK(ts_event_record_text(2, 7, "text", "words", &file));
+    for (int64_t step = 7; step < 10; step++)
+        OK(ts_event_record_scalars(3, step, v, 2, &file));
+    temp_write(&t, "e", file.s, file.len);
+    OK(ts_events_read(temp_path(&t, "e"), look, &s, &is_whole));
+    assert_true(is_whole && s.values == 3 && s.starts == 1 && s.last == 3 && s.step == 9);
+    temp_write(&t, "e", file.s, file.len - 3);
+    s = (seen){ 0 };
+    OK(ts_events_read(temp_path(&t, "e"), look, &s, &is_whole));
+    assert_true(!is_whole && s.values == 2 && s.step == 8);
+    file.s[file.len - 6] ^= 1;
+    temp_write(&t, "e", file.s, file.len);
+    REFUSED(ts_events_read(temp_path(&t, "e"), look, &s, &is_whole), TS_ERR_USER, "its checksum is wrong");
+    ts_str_deinit(&file);
+    temp_remove(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(equals_tensorboards_writer),
-                                        cmocka_unit_test(writes_a_file) };
+                                        cmocka_unit_test(writes_a_file),
+                                        cmocka_unit_test(reads_again) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

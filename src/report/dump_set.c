@@ -71,6 +71,8 @@ static ts_status take_piece(const reading *r, ts_dump_piece *p)
     TS_TRY(find_or_add(r, p, &d));
     if (d->whole[0] != p->whole[0] || d->whole[1] != p->whole[1])
         return ts_error(TS_ERR_USER, "%s:%zu: %s has another shape than in a line before", r->path, r->line, p->name);
+    if (p->n > INT64_MAX - d->stats.count)
+        return ts_error(TS_ERR_USER, "%s:%zu: %s has too many pieces", r->path, r->line, p->name);
     snprintf(number, sizeof number, "%lld", (long long)p->tensor);
     const ts_st_tensor *t = file && p->tensor >= 0 ? ts_st_file_find(file, number) : NULL;
     if (p->tensor >= 0 && (!t || t->elements != p->n || t->dtype != TS_ST_F32))

@@ -33,6 +33,8 @@ static ts_status forget_from(ts_report_run *r, int64_t at)
     r->seams[r->n_seams++] = (ts_seam){ at, at <= r->last ? r->last - at + 1 : 0 };
     ts_series_cut(&r->series, at);
     r->last = at <= r->last ? at - 1 : r->last;
+    if (r->last < r->first)
+        r->first = r->last = 0; /* nothing is left */
     return TS_OK;
 }
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 /* In pixels of the picture's own. */
-enum { WIDTH = 640, HEIGHT = 280, LEFT = 66, RIGHT = 628, TOP = 12, BOTTOM = 248 };
+enum { WIDTH = 640, HEIGHT = 280, LEFT = 66, RIGHT = 616, TOP = 12, BOTTOM = 248 };
 enum {
     DOTS = 60,        /* up to so many points each is marked */
     SMOOTH_FROM = 40, /* points from which on means are worth drawing */

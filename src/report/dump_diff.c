@@ -205,26 +205,31 @@ static ts_status row(const ts_dump_difference *d, ts_str *out)
                          d->verdict == TS_DUMPS_NEAR ? " (within the tolerance)" : "");
 }
 
+/* Those that differ, or else those that are near. */
+static ts_status add_rows(const ts_dump_comparison *c, bool near, int64_t most, int64_t *rows, ts_str *out)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        const ts_dump_verdict v = c->v[i].verdict;
+        if (v == TS_DUMPS_SAME || (v == TS_DUMPS_NEAR) != near || (*rows)++ >= most)
+            continue;
+        if (*rows == 1)
+            TS_TRY(ts_str_printf(out, "\n%10s %9s %11s %9s\n", "max abs", "relative", "ulps", "values"));
+        TS_TRY(row(&c->v[i], out));
+    }
+    return TS_OK;
+}
+
 ts_status ts_dumps_table(const ts_dump_comparison *c, int64_t most, ts_str *out)
 {
     const ts_dump_difference *first = ts_dumps_first(c);
-    int64_t rows = 0, left = 0;
+    int64_t rows = 0;
     if (first)
         TS_TRY(tell_first(first, out));
     TS_TRY(ts_str_printf(out, "%zu tensors: %zu the same bits, %zu within the tolerance, %zu differ, %zu cannot be "
                               "compared, %zu in one run alone\n",
                          c->n, c->count[TS_DUMPS_SAME], c->count[TS_DUMPS_NEAR], c->count[TS_DUMPS_DIFFER],
                          c->count[TS_DUMPS_APART], c->count[TS_DUMPS_MISSING]));
-    for (size_t i = 0; i < c->n; i++) {
-        if (c->v[i].verdict == TS_DUMPS_SAME)
-            continue;
-        if (rows == most) {
-            left++;
-            continue;
-        }
-        if (rows++ == 0)
-            TS_TRY(ts_str_printf(out, "\n%10s %9s %11s %9s\n", "max abs", "relative", "ulps", "values"));
-        TS_TRY(row(&c->v[i], out));
-    }
-    return left ? ts_str_printf(out, "and %lld more (--top)\n", (long long)left) : TS_OK;
+    TS_TRY(add_rows(c, false, most, &rows, out));
+    TS_TRY(add_rows(c, true, most, &rows, out));
+    return rows > most ? ts_str_printf(out, "and %lld more (--top)\n", (long long)(rows - most)) : TS_OK;
 }

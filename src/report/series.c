@@ -120,9 +120,8 @@ ts_status ts_series_smooth(const ts_series *s, size_t half, bool is_log, ts_seri
         n++;
     }
     for (size_t i = 0; i < n && st == TS_OK; i++) {
-        size_t k = half < i ? half : i; /* as many on either side, so that the ends are not bent */
-        k = k < n - 1 - i ? k : n - 1 - i;
-        const double mean = (sum[i + k + 1] - sum[i - k]) / (double)(2 * k + 1);
+        const size_t k = half < i ? half : i, after = k < n - 1 - i ? k : n - 1 - i;
+        const double mean = (sum[i + after + 1] - sum[i - k]) / (double)(k + after + 1);
         out->v[i].y = is_log ? exp(mean) : mean;
     }
     ts_free(&sum);

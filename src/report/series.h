@@ -32,8 +32,9 @@ void ts_series_list_deinit(ts_series_list *l);
  * the caller's (ts_free). */
 ts_status ts_series_thin(const ts_series *s, int64_t x0, int64_t x1, int n_columns, ts_point **out,
                          size_t *n) TS_NODISCARD;
-/* Each finite point with the mean of the finite points around it, `half` on either side (fewer at the
- * ends): the geometric mean with is_log, all being above 0. *out: zero-initialised, deinit by
+/* Each finite point with the mean of the finite points around it, `half` on either side: the geometric mean
+ * with is_log, all being above 0. At the beginning, where a loss falls steeply, there are as many behind as
+ * before it, at the end those that there are. *out: zero-initialised, deinit by
  * ts_series_deinit. */
 ts_status ts_series_smooth(const ts_series *s, size_t half, bool is_log, ts_series *out) TS_NODISCARD;
 void ts_series_deinit(ts_series *s);

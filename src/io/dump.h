@@ -1,7 +1,7 @@
 /* Dumps of a step: what is written of each tensor, and how it is read again.
  *
- *   DIR/iter_0000003/rank_00000.jsonl         a line for each piece, in the order of computation
- *                    rank_00000.safetensors   with whole tensors: the pieces' values, named by their line
+ *   DIR/iter_0000003/rank_00000-of-00002.jsonl        a line for each piece, in the order of computation
+ *                    rank_00000-of-00002.safetensors  with whole tensors: the pieces' values, by number
  *
  * A process writes the pieces that it has; those of all processes make whole tensors, whatever the
  * layout. Names and numbers say where a piece stands in the whole, a matrix [rows, cols] (a vector has one

@@ -102,7 +102,7 @@ static ts_status take_line(const reading *r, const ts_jsonl_line *l)
     return st;
 }
 
-/* The values beside rank_00000.jsonl, where there are any. */
+/* The values beside a file of lines, where there are any. */
 static ts_status open_values(ts_dump_set *s, const char *lines)
 {
     ts_str path = { 0 };
@@ -146,12 +146,25 @@ static int64_t step_of(const char *path)
     return strncmp(name, "iter_", 5) ? 0 : strtoll(name + 5, NULL, 10);
 }
 
+/* Files of a run on another number of processes are of another run. */
+static ts_status check_alike(const char *dir, const char *name, char *of, size_t size)
+{
+    const char *here = strstr(name, "-of-");
+    here = here ? here : "";
+    if (*of && strcmp(of, here))
+        return ts_error(TS_ERR_USER, "%s: holds dumps of runs on different numbers of processes (*%s and *%s): remove "
+                                     "those of one", dir, of, here);
+    snprintf(of, size, "%s", here);
+    return TS_OK;
+}
+
 /* A step's files, and with `inner` those of the folders within. */
 static ts_status read_dir(ts_dump_set *s, const char *dir, bool inner)
 {
     char **names;
     size_t n;
     ts_str path = { 0 };
+    char of[64] = "";
     TS_TRY(ts_dir_list(dir, &names, &n));
     ts_status st = TS_OK;
     for (size_t i = 0; i < n; i++) {
@@ -159,7 +172,10 @@ static ts_status read_dir(ts_dump_set *s, const char *dir, bool inner)
             st = ts_path_join(&path, dir, names[i]);
         if (st == TS_OK && inner && step_of(names[i]) && ts_path_is_dir(path.s))
             st = read_dir(s, path.s, false);
-        else if (st == TS_OK && !strncmp(names[i], "rank_", 5) && ts_path_ends(names[i], ".jsonl"))
+        const bool is_ours = !strncmp(names[i], "rank_", 5) && ts_path_ends(names[i], ".jsonl");
+        if (st == TS_OK && is_ours)
+            st = check_alike(dir, names[i], of, sizeof of);
+        if (st == TS_OK && is_ours)
             st = read_file(s, step_of(dir), path.s);
         ts_free(&names[i]);
     }

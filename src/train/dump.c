@@ -59,6 +59,8 @@ ts_status ts_dump_check(const ts_train_options *o, const ts_option_set *set)
     if (!dumps)
         return TS_OK;
     ts_status st = steps_of(o, &v, &n);
+    if (st == TS_OK && has_number(v, n, 0))
+        st = ts_error(TS_ERR_USER, "--dump-steps: steps are counted from 1, as in the log");
     ts_free(&v);
     if (st == TS_OK)
         st = ts_option_numbers("--dump-ranks", &o->dump_ranks, &v, &n);
@@ -82,6 +84,10 @@ ts_status ts_dump_create(const ts_train_options *o, ts_device *dev, const ts_mes
     ts_status st = steps_of(o, &d->steps, &d->n_steps);
     if (st == TS_OK)
         st = ts_option_numbers("--dump-ranks", &o->dump_ranks, &ranks, &n_ranks);
+    for (int64_t i = 0; st == TS_OK && i < n_ranks; i++)
+        if (ranks[i] >= mesh->world->size)
+            st = ts_error(TS_ERR_USER, "--dump-ranks: there is no rank %lld, there are %d processes",
+                          (long long)ranks[i], mesh->world->size);
     if (st == TS_OK)
         d->is_ours = !n_ranks || has_number(ranks, n_ranks, mesh->world->rank);
     ts_free(&ranks);
@@ -334,15 +340,15 @@ static ts_status write_tensors(const ts_dump *d, const char *path)
 static ts_status write_files(const ts_dump *d, ts_str *path)
 {
     const char *dir = d->o->dump_path;
-    const int rank = d->mesh->world->rank;
+    const int rank = d->mesh->world->rank, size = d->mesh->world->size;
     TS_TRY(ts_str_printf(path, "%s/iter_%07lld", dir, (long long)d->iteration));
     TS_TRY(ts_mkdirs(path->s));
     const size_t n = path->len;
-    TS_TRY(ts_str_printf(path, "/rank_%05d.safetensors", rank));
+    TS_TRY(ts_str_printf(path, "/rank_%05d-of-%05d.safetensors", rank, size));
     if (d->n_tensors)
         TS_TRY(write_tensors(d, path->s));
     path->len = n;
-    TS_TRY(ts_str_printf(path, "/rank_%05d.jsonl", rank));
+    TS_TRY(ts_str_printf(path, "/rank_%05d-of-%05d.jsonl", rank, size));
     return ts_file_write_atomic(path->s, ts_str_text(&d->lines), d->lines.len);
 }
 

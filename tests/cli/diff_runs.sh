@@ -48,13 +48,13 @@ for run in ck fault; do
     job --load "$D/$run" --ckpt-step 2 --npu-datadump --dump-steps 3 --dump-path "$D/stats-$run" >"$D/out" 2>"$D/err" ||
         wrong "$(tail -n 1 "$D/err")"
 done
-absent "$D/stats-ck/iter_0000003/rank_00000.safetensors"
+absent "$D/stats-ck/iter_0000003/rank_00000-of-00001.safetensors"
 expect 1 "first in: output of $proj in step 3" diff_runs "$D/stats-ck" "$D/stats-fault"
 says "by its statistics"
 
 # what is written can be chosen
 expect 0 "" job --dump-steps 2 --dump-path "$D/some" --dump-level modules --dump-scope "layers.{1}.mlp" embedding --log-interval 1
-lines="$D/some/iter_0000002/rank_00000.jsonl"
+lines="$D/some/iter_0000002/rank_00000-of-00001.jsonl"
 checks=$((checks + 2))
 [ "$(sed 's/{"name": "\([^"]*\)".*/\1/' "$lines" | sort -u | tr '\n' ' ')" = \
     "$fc1 decoder.layers.1.mlp.linear_fc2 embedding.word_embeddings " ] ||
@@ -62,14 +62,21 @@ checks=$((checks + 2))
 grep -q '"kind": "weight"' "$lines" && wrong "parameters beside --dump-level modules"
 expect 1 "is in A alone" diff_runs "$D/a/iter_0000003" "$D/some/iter_0000002"
 expect 2 "--dump-steps" job --dump-steps soon
+expect 2 "--te-comparison-with-cpu: --dump-steps" job --te-comparison-with-cpu
+expect 2 "--dump-steps: steps are counted from 1" job --dump-steps 0
+expect 2 "--dump-ranks: there is no rank 1, there are 1 processes" job --dump-steps 1 --dump-ranks 0 1
 expect 0 "--dump-tensors has no effect without --dump-steps" job --dump-tensors
+
+# kernels beside the portable ones: within the bound of other layouts, see below
+expect 0 "" job --isa portable --dump-steps 1,3 --dump-path "$D/portable" --dump-tensors --log-interval 1
+expect 0 "are the same within the tolerance" diff_runs "$D/a" "$D/portable" --tolerance 1e-5
 
 # what is broken is named
 mkdir -p "$D/bad/iter_0000001" "$D/empty"
 expect 2 "$D/none: there is no such folder" diff_runs "$D/none" "$D/a"
 expect 2 "$D/empty: holds no dump" diff_runs "$D/a" "$D/empty"
 expect 2 "1 folders were given: expected two" diff_runs "$D/a"
-head -n 3 "$D/a/iter_0000001/rank_00000.jsonl" >"$D/bad/iter_0000001/rank_00000.jsonl"
+head -n 3 "$D/a/iter_0000001/rank_00000-of-00001.jsonl" >"$D/bad/iter_0000001/rank_00000.jsonl"
 expect 2 "rank_00000.jsonl:1: the values of embedding.word_embeddings are not in the file beside it" diff_runs "$D/a" "$D/bad"
 echo '{"name": "x"}' >"$D/bad/iter_0000001/rank_00000.jsonl"
 expect 2 "rank_00000.jsonl:1: no line of a dump" diff_runs "$D/a" "$D/bad"
@@ -99,7 +106,9 @@ dumped tp 2 --tensor-model-parallel-size 2
 dumped all 4 --tensor-model-parallel-size 2 --sequence-parallel --pipeline-model-parallel-size 2
 dumped cp 4 --context-parallel-size 2 --use-distributed-optimizer
 dumped copies 4 --tensor-model-parallel-size 4
-rm "$D"/tp/iter_*/rank_00001.*
+cp "$D"/tp/iter_0000001/rank_00000-of-00002.jsonl "$D/again/iter_0000001/"
+expect 2 "runs on different numbers of processes" diff_runs "$D/a" "$D/again"
+rm "$D"/tp/iter_*/rank_00001-*
 expect 1 "cannot be compared: 8192 of 128 x 64 values, and 4096 of 128 x 64" diff_runs "$D/a" "$D/tp" --tolerance 1e-5
 expect 2 "--dump-steps: the tensors of --tp-2d are cut both ways" "$T" plan $shape $batch --mock-data --train-iters 1 \
     --lr-warmup-iters 0 --world-size 4 --num-query-groups 4 --tensor-model-parallel-size 4 --tp-2d --tp-x 2 --tp-y 2 --dump-steps 1

@@ -87,7 +87,7 @@ static void lines(void **state)
     const struct {
         const char *key;
         json_t *v;
-    } wrong[] = { { "kind", json_string("colour") }, { "count", json_integer(21) }, { "rows", json_pack("[[ii]]", 5, 2) },
+    } wrong[] = { { "kind", json_string("colour") }, { "count", json_integer(21) }, { "rows", json_pack("[[ii]]", 5, 3) },
                   { "cols", json_array() }, { "shape", json_pack("[i]", 3) }, { "hash", json_string("12") },
                   { "from", json_integer(-1) }, { "name", json_null() } };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

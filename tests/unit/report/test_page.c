@@ -94,6 +94,10 @@ static void page(void **state)
     steps(&runs[0], 1, 100);
     steps(&runs[0], 51, 120);
     steps(&runs[1], 1, 10);
+    const ts_series *loss = ts_series_find(&runs[0].series, "lm_loss");
+    assert_int_equal(loss->n, 120);
+    for (size_t i = 0; i < loss->n; i++)
+        assert_int_equal(loss->v[i].x, i + 1);
     assert_int_equal(ts_json_parse(plan, sizeof plan - 1, "plan", &runs[0].plan), TS_OK);
     runs[0].options = json_pack("{s:i, s:s}", "micro-batch-size", 4, "data-path", "<here>");
     runs[1].options = json_pack("{s:i, s:s}", "micro-batch-size", 2, "data-path", "<here>");

@@ -39,7 +39,7 @@ typedef enum ts_mem_kind {
     TS_MEM_COMM,    /* communication buffers */
     TS_MEM_DATA,    /* batches */
     TS_MEM_OTHER,   /* kernels' workspace and the like */
-    TS_MEM_SWAP,    /* activations that wait in the host's memory */
+    TS_MEM_SWAP,    /* what waits in the host's memory: activations, the optimizer's state */
     TS_MEM_KINDS,
 } ts_mem_kind;
 

@@ -127,6 +127,7 @@ typedef struct ts_param_set {
     ts_storage *values, *grads;
     ts_shards shards;   /* their cut over processes; once allocated */
     ts_storage *master; /* fp32, of the own shares; NULL: values are the masters */
+    bool is_filled;     /* the optimizer's step writes own values too: see ts_param_set_fill_own */
     ts_param_keeper keeper, grad_keeper; /* of values, of gradients; none: all are here */
     int64_t units; /* begun so far: see ts_param_set_unit */
     bool shares; /* forms are in these, not in the parameters' */
@@ -183,7 +184,8 @@ int64_t ts_param_set_byte(const ts_param_set *s, int64_t flat);
 /* Of a unit's values, in bytes: how long each rank's share is, and where it begins in the unit [size
  * each]. Returns where the own one does. */
 int64_t ts_param_set_unit_bytes(const ts_param_set *s, int64_t unit, int64_t *counts, int64_t *offsets);
-/* Values of the own share of a unit, where they are, from its masters if these are kept apart. */
+/* Values of the own share of a unit, where they are, from its masters if these are kept apart and the
+ * optimizer's step has not written them. */
 void ts_param_set_fill_own(ts_param_set *s, int64_t unit);
 /* All elements as `start` says: from N(0, std^2), each by the seed, the parameter's id and its number
  * in the whole; or start_value. */

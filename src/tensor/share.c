@@ -161,7 +161,7 @@ int64_t ts_param_set_unit_bytes(const ts_param_set *s, int64_t unit, int64_t *co
 void ts_param_set_fill_own(ts_param_set *s, int64_t unit)
 {
     const ts_shards *h = &s->shards;
-    for (int64_t i = h->first[unit]; s->master && i < h->first[unit + 1]; i++) {
+    for (int64_t i = h->first[unit]; s->master && !s->is_filled && i < h->first[unit + 1]; i++) {
         const ts_shard_piece *x = &h->piece[i];
         const size_t size = ts_dtype_size(x->p->dtype);
         const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32,

@@ -16,13 +16,42 @@ ts_status ts_storage_create(ts_device *dev, ts_mem_kind kind, size_t bytes, ts_s
     return st;
 }
 
+ts_status ts_storage_create_away(ts_device *dev, size_t bytes, ts_storage **out)
+{
+    ts_storage *s;
+    const size_t room = ts_device_round(bytes);
+    TS_TRY(ts_alloc(&s, 1, sizeof *s));
+    *s = (ts_storage){ .dev = dev, .bytes = bytes, .kind = TS_MEM_SWAP, .is_away = true, .refs = 1 };
+    const ts_status st = dev->computes ? dev->alloc_host(dev, room, &s->data) : dev->alloc(dev, room, &s->data);
+    if (st != TS_OK) {
+        ts_free(&s);
+        return st;
+    }
+    ts_device_book(dev, TS_MEM_SWAP, (int64_t)room);
+    *out = s;
+    return TS_OK;
+}
+
+static void free_away(ts_storage *s)
+{
+    const size_t room = ts_device_round(s->bytes);
+    if (s->dev->computes)
+        s->dev->free_host(s->dev, s->data, room);
+    else
+        s->dev->free(s->dev, s->data, room);
+    ts_device_book(s->dev, TS_MEM_SWAP, -(int64_t)room);
+}
+
 void ts_storage_release(ts_storage **s)
 {
     ts_storage *p = *s;
     *s = NULL;
     if (!p || --p->refs > 0)
         return;
-    ts_device_free(p->dev, p->kind, p->data, p->bytes);
+    if (p->is_away)
+        free_away(p);
+    else
+        ts_device_free(p->dev, p->kind, p->data, p->bytes);
     ts_free(&p);
 }
 

@@ -17,11 +17,14 @@ typedef struct ts_storage {
     void *data;
     size_t bytes;
     ts_mem_kind kind;
+    bool is_away; /* in the host's memory */
     int refs;
 } ts_storage;
 
 ts_status ts_storage_create(ts_device *dev, ts_mem_kind kind, size_t bytes,
                             ts_storage **out) TS_NODISCARD;
+/* In host memory that the device reaches by itself, booked as TS_MEM_SWAP. */
+ts_status ts_storage_create_away(ts_device *dev, size_t bytes, ts_storage **out) TS_NODISCARD;
 static inline ts_storage *ts_storage_retain(ts_storage *s)
 {
     s->refs++;

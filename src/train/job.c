@@ -455,6 +455,10 @@ static ts_status check_sharing(const ts_job *j)
     if (s->level == TS_SHARD_VALUES && j->o->train.main_params_dtype != TS_STATE_F32)
         return ts_error(TS_ERR_USER, "%s keeps masters in fp32: --main-params-dtype bf16 goes with "
                                      "--use-distributed-optimizer", s->option);
+    if (s->level == TS_SHARD_VALUES && j->o->train.swap_optimizer)
+        return ts_error(TS_ERR_USER, "%s brings values from the masters in every pass, so that these cannot wait in "
+                                     "the host's memory: --swap-optimizer goes with --use-distributed-optimizer",
+                        s->option);
     const char *computes = j->compute == TS_DTYPE_BF16 ? "bf16" : j->compute == TS_DTYPE_F16 ? "fp16" : "fp32";
     if (*s->values && strcmp(s->values, computes))
         return ts_error(TS_ERR_USER, "%s: its file has param_dtype %s, but the run computes in %s: give that, or "
@@ -489,6 +493,8 @@ static ts_status check_options(ts_job *j, bool with_data)
     if (o->train.grad_reduce_in_bf16 && j->compute != TS_DTYPE_BF16)
         return ts_error(TS_ERR_USER, "--grad-reduce-in-bf16 goes with --bf16");
     TS_TRY(check_sharing(j));
+    if (o->train.swap_optimizer && j->dev->computes && !j->dev->on_host)
+        return ts_error(TS_ERR_USER, "--swap-optimizer is not there yet for a device with memory of its own");
     return check_layout(j);
 }
 

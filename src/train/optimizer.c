@@ -2,11 +2,46 @@
 
 #include <math.h>
 
-static ts_status moments(ts_param_set *p, ts_dtype t, ts_storage **out)
+/* Arrays that may be away. */
+enum { IN_M, IN_V, IN_MASTER };
+
+static ts_status moments(const ts_optimizer *z, ts_dtype t, ts_storage **out)
 {
+    const ts_param_set *p = z->params;
     const size_t bytes = (size_t)ts_shards_own(&p->shards) * ts_dtype_size(t);
-    TS_TRY(ts_storage_create(p->dev, TS_MEM_OPTIM, bytes, out));
+    TS_TRY(z->o->swap_optimizer
+               ? ts_storage_create_away(p->dev, bytes, out)
+               : ts_storage_create(p->dev, TS_MEM_OPTIM, bytes, out));
     p->dev->zero(p->dev, (*out)->data, (*out)->bytes);
+    return TS_OK;
+}
+
+/* Masters that are kept apart leave the device. */
+static ts_status send_away(ts_param_set *p)
+{
+    ts_storage *away;
+    TS_TRY(ts_storage_create_away(p->dev, p->master->bytes, &away));
+    const ts_status st = p->dev->computes ? ts_device_read(p->dev, away->data, p->master->data, away->bytes) : TS_OK;
+    if (st != TS_OK) {
+        ts_storage_release(&away);
+        return st;
+    }
+    ts_storage_release(&p->master);
+    p->master = away;
+    p->is_filled = true;
+    return TS_OK;
+}
+
+static ts_status init_swap(ts_optimizer *z)
+{
+    ts_param_set *p = z->params;
+    TS_TRY(ts_state_swap_init(&z->swap, p->dev, ts_shards_own(&p->shards), z->o->swap_optimizer_times));
+    if (p->master) {
+        TS_TRY(send_away(p));
+        ts_state_swap_add(&z->swap, IN_MASTER, p->master, sizeof(float));
+    }
+    ts_state_swap_add(&z->swap, IN_M, z->m, ts_dtype_size(z->m_dtype));
+    ts_state_swap_add(&z->swap, IN_V, z->v, ts_dtype_size(z->v_dtype));
     return TS_OK;
 }
 
@@ -22,9 +57,11 @@ ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param
                          .v_dtype = ts_train_dtype(o->exp_avg_sq_dtype) };
     const bool adam = o->optimizer == TS_OPTIMIZER_ADAM;
     if (adam || o->sgd_momentum > 0)
-        TS_TRY(moments(params, z->m_dtype, &z->m));
+        TS_TRY(moments(z, z->m_dtype, &z->m));
     if (adam)
-        TS_TRY(moments(params, z->v_dtype, &z->v));
+        TS_TRY(moments(z, z->v_dtype, &z->v));
+    if (o->swap_optimizer)
+        TS_TRY(init_swap(z));
     int64_t longest = params->total; /* of what is summed: the flat arrays, or one parameter */
     for (size_t i = 0; i < params->n; i++)
         if (ts_param_count(params->p[i]) > longest)
@@ -38,6 +75,7 @@ ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param
 
 void ts_optimizer_deinit(ts_optimizer *z)
 {
+    ts_state_swap_deinit(&z->swap);
     ts_storage_release(&z->m);
     ts_storage_release(&z->v);
     ts_storage_release(&z->sums);
@@ -220,12 +258,13 @@ ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm)
 typedef struct stretch {
     const ts_shard_piece *of;
     int64_t at, n, whole; /* whole: the number of the first in the whole parameter */
+    int64_t slice;        /* of what is away; below 0: nothing is */
 } stretch;
 
 /* The forms that the step may make on the way: those of a parameter that is here alone. */
 static ts_kept_forms kept_forms(const ts_optimizer *z, const ts_param *p)
 {
-    return z->sharers ? (ts_kept_forms){ NULL, NULL } : ts_param_kept_forms(p);
+    return z->sharers || z->swap.dev ? (ts_kept_forms){ NULL, NULL } : ts_param_kept_forms(p);
 }
 
 /* One of the two; all of a parameter at once: also the forms that it keeps, while its values are in
@@ -249,9 +288,20 @@ static void launch(const ts_optimizer *z, const stretch *x, const ts_adamw_args 
     }
 }
 
-static void *element(void *values, ts_dtype t, int64_t i)
+/* Where the first one's moment is that own (borrowed, of type t) holds. */
+static void *moment(const ts_optimizer *z, const stretch *x, int i, const ts_storage *own, ts_dtype t)
 {
-    return (char *)values + (size_t)i * ts_dtype_size(t);
+    if (!own)
+        return NULL;
+    return x->slice >= 0 ? ts_state_swap_at(&z->swap, x->slice, i, x->of->own + x->at)
+                         : (char *)ts_optimizer_at(own, t, x->of) + (size_t)x->at * ts_dtype_size(t);
+}
+
+static void *master(const ts_optimizer *z, const stretch *x)
+{
+    if (x->slice >= 0 && z->swap.away[IN_MASTER])
+        return ts_state_swap_at(&z->swap, x->slice, IN_MASTER, x->of->own + x->at);
+    return (char *)ts_shard_piece_master(x->of) + (size_t)x->at * ts_dtype_size(ts_shard_piece_type(x->of));
 }
 
 static void adam(const ts_optimizer *z, const stretch *x, const float *g, double lr, double scale)
@@ -262,9 +312,9 @@ static void adam(const ts_optimizer *z, const stretch *x, const float *g, double
     const ts_dtype tm = z->m_dtype, tv = z->v_dtype, tp = ts_shard_piece_type(x->of);
     const double bytes =
         4 + 2 * (double)(ts_dtype_size(tm) + ts_dtype_size(tv) + ts_dtype_size(tp));
-    const ts_adamw_args a = { .p = element(ts_shard_piece_master(x->of), tp, x->at),
-                              .m = element(ts_optimizer_at(z->m, tm, x->of), tm, x->at),
-                              .v = element(ts_optimizer_at(z->v, tv, x->of), tv, x->at),
+    const ts_adamw_args a = { .p = master(z, x),
+                              .m = moment(z, x, IN_M, z->m, tm),
+                              .v = moment(z, x, IN_V, z->v, tv),
                               .grad = g + x->at,
                               .lr = (float)lr,
                               .p_dtype = tp,
@@ -287,9 +337,9 @@ static void sgd(const ts_optimizer *z, const stretch *x, const float *g, double 
 {
     const ts_param *p = x->of->p;
     const double n = (double)x->n;
-    const ts_sgd_args a = { .p = ts_shard_piece_master(x->of),
-                            .m = z->m ? ts_optimizer_at(z->m, TS_DTYPE_F32, x->of) : NULL,
-                            .grad = g,
+    const ts_sgd_args a = { .p = master(z, x),
+                            .m = moment(z, x, IN_M, z->m, TS_DTYPE_F32),
+                            .grad = g + x->at,
                             .lr = (float)lr,
                             .momentum = (float)z->o->sgd_momentum,
                             .weight_decay = p->decays ? (float)z->o->weight_decay : 0,
@@ -309,30 +359,78 @@ static int64_t stretch_from(const ts_optimizer *z, const ts_shard_piece *x, int6
     return rounds && run < left ? run : left;
 }
 
-static void step_piece(const ts_optimizer *z, const ts_shard_piece *piece, const float *g, double lr,
-                       double scale)
+/* Values of a stretch from its master in the room. */
+static void fill(const ts_optimizer *z, const stretch *x)
 {
-    stretch x = { .of = piece };
-    for (; x.at < piece->n; x.at += x.n) {
-        x.n = stretch_from(z, piece, x.at, &x.whole);
+    const ts_param *p = x->of->p;
+    const size_t size = ts_dtype_size(p->dtype);
+    const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32,
+                                    .y_dtype = p->dtype,
+                                    .x = master(z, x),
+                                    .y = (char *)p->value + (size_t)(x->of->at + x->at) * size };
+    ts_launch_copy(z->params->dev, &a, x->n, (ts_cost){ 0, (double)x->n * (double)(sizeof(float) + size), p->dtype });
+}
+
+/* Elements [at, end) of a piece. */
+static void step_piece(const ts_optimizer *z, stretch x, int64_t end, const float *grads, double lr, double scale)
+{
+    const double rate = z->has_decoupled && x.of->p->decoupled ? z->decoupled_lr : lr;
+    const float *g = ts_optimizer_grads(z, x.of, grads);
+    for (; x.at < end; x.at += x.n) {
+        x.n = stretch_from(z, x.of, x.at, &x.whole);
+        x.n = x.n < end - x.at ? x.n : end - x.at;
         if (z->o->optimizer == TS_OPTIMIZER_ADAM)
-            adam(z, &x, g, lr, scale);
+            adam(z, &x, g, rate, scale);
         else
-            sgd(z, &x, g, lr, scale);
+            sgd(z, &x, g, rate, scale);
+        if (x.slice >= 0 && z->swap.away[IN_MASTER])
+            fill(z, &x);
     }
 }
+
+/* What of the pieces lies in slice k; *i: the first that may. */
+static void step_slice(const ts_optimizer *z, int64_t k, int64_t *i, const float *grads, double lr, double scale)
+{
+    const ts_shards *s = &z->params->shards;
+    int64_t from, to = ts_state_swap_slice(&z->swap, k, &from);
+    for (; *i < s->n_pieces && s->piece[*i].own < to; ++*i) {
+        const ts_shard_piece *x = &s->piece[*i];
+        const int64_t at = from > x->own ? from - x->own : 0, left = to - x->own;
+        if (at < x->n)
+            step_piece(z, (stretch){ .of = x, .at = at, .slice = k }, left < x->n ? left : x->n, grads, lr, scale);
+        if (left < x->n)
+            return; /* the next slice goes on with it */
+    }
+}
+
+static void step_slices(ts_optimizer *z, const float *grads, double lr, double scale)
+{
+    ts_state_swap *s = &z->swap;
+    int64_t i = 0;
+    for (int64_t k = 0; k < s->n_slices; k++) {
+        if (k == 0)
+            ts_state_swap_bring(s, 0);
+        if (k + 1 < s->n_slices)
+            ts_state_swap_bring(s, k + 1);
+        ts_state_swap_await(s, k);
+        step_slice(z, k, &i, grads, lr, scale);
+        ts_state_swap_return(s, k);
+    }
+    ts_state_swap_close(s);
+}
+
+ts_status ts_optimizer_prepare(ts_optimizer *z) { return z->swap.dev ? ts_state_swap_open(&z->swap) : TS_OK; }
 
 void ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double grad_scale)
 {
     const ts_shards *s = &z->params->shards;
     z->steps++;
-    for (int64_t i = 0; i < s->n_pieces; i++) {
-        const ts_shard_piece *x = &s->piece[i];
-        const double rate = z->has_decoupled && x->p->decoupled ? z->decoupled_lr : lr;
-        step_piece(z, x, ts_optimizer_grads(z, x, grads), rate, grad_scale);
-    }
+    if (z->swap.dev)
+        step_slices(z, grads, lr, grad_scale);
+    for (int64_t i = 0; i < s->n_pieces && !z->swap.dev; i++)
+        step_piece(z, (stretch){ .of = &s->piece[i], .slice = -1 }, s->piece[i].n, grads, lr, grad_scale);
     ts_param_set_trained(z->params);
-    for (int64_t i = 0; i < s->n_pieces && !z->sharers; i++) {
+    for (int64_t i = 0; i < s->n_pieces && !z->sharers && !z->swap.dev; i++) {
         const ts_shard_piece *x = &s->piece[i];
         int64_t whole;
         if (stretch_from(z, x, 0, &whole) == x->n)

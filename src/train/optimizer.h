@@ -4,6 +4,7 @@
 #include "dist/comm.h"
 #include "tensor/param.h"
 #include "train/options.h"
+#include "train/state_swap.h"
 
 typedef struct ts_optimizer {
     const ts_train_options *o;
@@ -19,6 +20,7 @@ typedef struct ts_optimizer {
      * bf16 with stochastic rounding, whose numbers hang on seed, step, parameter and element. */
     ts_storage *m, *v;
     ts_dtype m_dtype, v_dtype;
+    ts_state_swap swap; /* of those, and of masters kept apart, that wait in the host's memory */
     ts_storage *sums;   /* doubles: one for each block of sumsq */
     ts_storage *zeros;  /* int64, when they are counted */
     int64_t steps;      /* taken so far: Adam's t */
@@ -49,6 +51,8 @@ static inline const float *ts_optimizer_grads(const ts_optimizer *z, const ts_sh
 {
     return grads + (z->own_grads ? x->own : x->p->offset + x->at);
 }
+/* Memory that the next step needs; it gives it back. */
+ts_status ts_optimizer_prepare(ts_optimizer *z) TS_NODISCARD;
 /* One step with gradients `grads` times grad_scale; the values count as changed
  * afterwards. */
 void ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double grad_scale);

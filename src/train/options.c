@@ -115,6 +115,11 @@ const ts_option ts_train_option_rows[] = {
     RUN(CHOICE, main_grads_dtype, "main-grads-dtype", "fp32", 0, 0,
         TS_CHOICES(TS_STATE_DTYPES), "optimizer",
         "of the gradients: fp32"),
+    ROW(FLAG, swap_optimizer, "swap-optimizer", NULL, 0, 0, NULL, "memory",
+        "moments, and masters that are kept apart from the values, wait in the host's memory; the step brings "
+        "them to the device in slices (of use where the device has memory of its own)"),
+    ROW(INT, swap_optimizer_times, "swap-optimizer-times", "16", 0, 1 << 20, NULL, "memory",
+        "in so many slices, of which two are on the device at a time (0: all at once)"),
     RUN(FLAG, grad_reduce_in_bf16, "grad-reduce-in-bf16", NULL, 0, 0, NULL, "distributed",
         "send gradients as bf16 when they are summed over the processes (with --bf16): half the bytes"),
     RUN(REAL, loss_scale, "loss-scale", NULL, 0, 1e30, NULL, "fp16", "fixed loss scale"),

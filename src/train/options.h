@@ -106,7 +106,8 @@ typedef struct ts_train_options {
     /* memory */
     int recompute_granularity, recompute_method; /* TS_GRANULARITY_*, TS_RECOMPUTE_METHOD_* */
     int64_t recompute_num_layers;
-    bool recompute_activations, replay, swap_layer_input;
+    bool recompute_activations, replay, swap_layer_input, swap_optimizer;
+    int64_t swap_optimizer_times;
     ts_option_list recompute_modules; /* of selective */
     bool recompute_norm, recompute_activation_function;
     int64_t recompute_norm_num_layers, recompute_activation_function_num_layers; /* -1: all */

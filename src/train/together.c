@@ -99,6 +99,7 @@ static void warn_precision(const ts_job_options *o, const ts_option_set *set)
                              "a scale that changes (--loss-scale gives a fixed one)");
     }
     ts_option_warn_alone(set, "packed-weights", o->runtime.bf16, "--bf16");
+    ts_option_warn_alone(set, "swap-optimizer-times", o->train.swap_optimizer, "--swap-optimizer");
 }
 
 static void warn_data(const ts_job_options *o, const ts_option_set *set)

@@ -55,6 +55,9 @@
     X(softcap, ts_loss_args, LOSS)                                                                 \
     X(adamw, ts_adamw_args, OPTIMIZER)                                                             \
     X(sgd, ts_sgd_args, OPTIMIZER)                                                                 \
+    X(lion, ts_lion_args, OPTIMIZER)                                                               \
+    X(muon_momentum, ts_muon_args, OPTIMIZER)                                                      \
+    X(muon_apply, ts_muon_args, OPTIMIZER)                                                         \
     X(step_pack, ts_step_pack_args, OPTIMIZER)                                                     \
     X(sumsq, ts_sumsq_args, OPTIMIZER)
 

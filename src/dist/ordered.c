@@ -8,15 +8,36 @@ typedef struct lists {
     int64_t *send_counts, *send_offsets, *recv_counts, *recv_offsets; /* [size] each */
 } lists;
 
+/* What is added up, and how it is parted. */
+typedef struct parts {
+    int64_t total;
+    const int64_t *border;
+    int size;
+} parts;
+
+static int64_t begin_of(const parts *p, int rank)
+{
+    return p->border ? p->border[rank] - p->border[0] : ts_ordered_begin(p->total, p->size, rank);
+}
+
+static int64_t longest_of(const parts *p)
+{
+    int64_t most = 0;
+    for (int r = 0; r < p->size; r++) {
+        const int64_t n = begin_of(p, r + 1) - begin_of(p, r);
+        most = n > most ? n : most;
+    }
+    return p->border ? most : ((p->total + 63) / 64 / p->size + 1) * 64;
+}
+
 /* One piece of every part: what goes to rank d lies at `at` in d's part. What is ours stays where
  * it is. */
-static void cut_piece(const ts_comm *comm, int64_t total, int64_t at, int64_t piece, lists *l)
+static void cut_piece(const parts *p, int me, int64_t at, int64_t piece, lists *l)
 {
-    const int p = comm->size, me = comm->rank;
-    const int64_t mine = ts_ordered_begin(total, p, me + 1) - ts_ordered_begin(total, p, me) - at;
-    for (int d = 0; d < p; d++) {
-        const int64_t begin = ts_ordered_begin(total, p, d) + at;
-        const int64_t left = ts_ordered_begin(total, p, d + 1) - begin;
+    const int64_t mine = begin_of(p, me + 1) - begin_of(p, me) - at;
+    for (int d = 0; d < p->size; d++) {
+        const int64_t begin = begin_of(p, d) + at;
+        const int64_t left = begin_of(p, d + 1) - begin;
         l->send_counts[d] = d == me || left < 0 ? 0 : left < piece ? left : piece;
         l->send_offsets[d] = l->send_counts[d] > 0 ? begin : 0;
         l->recv_counts[d] = d == me || mine < 0 ? 0 : mine < piece ? mine : piece;
@@ -34,15 +55,13 @@ static void add_piece(const ts_comm *comm, const float *g, float *acc, int64_t n
     }
 }
 
-static ts_status add_all(ts_comm *comm, const float *g, float *own, int64_t total, float *staging,
+static ts_status add_all(ts_comm *comm, const float *g, float *own, const parts *p, float *staging,
                          int64_t piece, lists *l)
 {
-    const int p = comm->size;
-    const int64_t begin = ts_ordered_begin(total, p, comm->rank);
-    const int64_t n = ts_ordered_begin(total, p, comm->rank + 1) - begin;
-    const int64_t longest = ((total + 63) / 64 / p + 1) * 64;
+    const int64_t begin = begin_of(p, comm->rank), n = begin_of(p, comm->rank + 1) - begin;
+    const int64_t longest = longest_of(p);
     for (int64_t at = 0; at < longest; at += piece) {
-        cut_piece(comm, total, at, piece, l);
+        cut_piece(p, comm->rank, at, piece, l);
         TS_TRY(ts_comm_run(comm, ts_all_to_all_v(g, l->send_counts, l->send_offsets, staging,
                                                  l->recv_counts, l->recv_offsets, TS_COMM_F32)));
         if (own && at < n)
@@ -56,11 +75,11 @@ ts_status ts_ordered_add(ts_comm *comm, const float *g, float *acc, int64_t tota
                          int64_t staging_elements)
 {
     float *own = acc ? acc + ts_ordered_begin(total, comm->size, comm->rank) : NULL;
-    return ts_ordered_add_own(comm, g, own, total, staging, staging_elements);
+    return ts_ordered_add_own(comm, g, own, total, NULL, staging, staging_elements);
 }
 
-ts_status ts_ordered_add_own(ts_comm *comm, const float *g, float *own, int64_t total, float *staging,
-                             int64_t staging_elements)
+ts_status ts_ordered_add_own(ts_comm *comm, const float *g, float *own, int64_t total,
+                             const int64_t *border, float *staging, int64_t staging_elements)
 {
     const int p = comm->size;
     if (p == 1) {
@@ -73,7 +92,8 @@ ts_status ts_ordered_add_own(ts_comm *comm, const float *g, float *own, int64_t 
     int64_t *v;
     TS_TRY(ts_alloc(&v, 4 * (size_t)p, sizeof *v));
     lists l = { v, v + p, v + 2 * p, v + 3 * p };
-    const ts_status st = add_all(comm, g, own, total, staging, piece, &l);
+    const parts parted = { total, border, p };
+    const ts_status st = add_all(comm, g, own, &parted, staging, piece, &l);
     ts_free(&v);
     return st;
 }

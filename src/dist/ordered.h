@@ -20,8 +20,10 @@ static inline int64_t ts_ordered_begin(int64_t total, int size, int rank)
  * one go, at least 64 * size. acc NULL (comm_sim): counts only. */
 ts_status ts_ordered_add(ts_comm *comm, const float *g, float *acc, int64_t total, float *staging,
                          int64_t staging_elements) TS_NODISCARD;
-/* The same where acc is the own part alone. */
-ts_status ts_ordered_add_own(ts_comm *comm, const float *g, float *own, int64_t total, float *staging,
+/* The same where acc is the own part alone. border [size + 1]: where the parts begin and the last ends;
+ * NULL: as ts_ordered_begin says. */
+ts_status ts_ordered_add_own(ts_comm *comm, const float *g, float *own, int64_t total,
+                             const int64_t *border, float *staging,
                              int64_t staging_elements) TS_NODISCARD;
 /* Gives every rank the whole acc. */
 ts_status ts_ordered_finish(ts_comm *comm, float *acc, int64_t total) TS_NODISCARD;

@@ -96,9 +96,9 @@ static ts_status declare_embedding(ts_decoder *d, const ts_declarer *all, int64_
     const ts_arch *a = &d->arch;
     const ts_declarer tables = where(all, d->embeds || (d->ends && a->tied)),
                       others = where(all, d->embeds);
-    ts_param_spec table = { .place = ts_place_whole(rows, a->hidden), .decoupled = true,
+    ts_param_spec table = { .place = ts_place_whole(rows, a->hidden), .decoupled = true, .is_table = true,
                             .is_copy = !d->embeds, .at_both_ends = a->tied && d->embeds != d->ends };
-    const ts_param_spec positions = { .place = ts_place_whole(a->max_positions, a->hidden) };
+    const ts_param_spec positions = { .place = ts_place_whole(a->max_positions, a->hidden), .is_table = true };
     if (all->group)
         ts_place_cut_even(&table.place, 0, TS_AXIS_TENSOR, all->group->comm->size,
                           all->group->comm->rank, 1, 1);

@@ -19,6 +19,7 @@ typedef struct ts_model_use {
     ts_quant quant;
     bool int8, int8_head;  /* see ts_decoder_use_int8 */
     ts_option_list freeze; /* training: see ts_decoder_freeze */
+    bool steps_whole;      /* training: see ts_param_set_step_whole */
     ts_tensor_group group; /* that shares out the layers' matrices; comm NULL: none */
     /* What of the model is here, of a pipeline's stage. NULL: all of it. */
     ts_status (*stage_of)(void *ctx, const ts_arch *a, ts_decoder_stage *out);

@@ -95,13 +95,13 @@ ts_status ts_param_read_values(ts_param *p, const ts_st_tensor *t)
     return read_to(p, t, &s);
 }
 
-ts_status ts_param_read(ts_param *p, const ts_st_tensor *t, void *own, ts_dtype type)
+ts_status ts_param_read(ts_param *p, const ts_st_tensor *t, void *own, bool rest, ts_dtype type)
 {
     int64_t i, end = ts_param_pieces(p, &i);
     TS_TRY(check_shape(p, t));
     for (; i < end; i++) {
         const ts_shard_piece *x = &p->set->shards.piece[i];
-        char *to = (char *)own + (size_t)x->own * ts_dtype_size(type);
+        char *to = (char *)own + (size_t)(rest ? x->rest : x->own) * ts_dtype_size(type);
         TS_TRY(read_to(p, t, &(sink){ to, type, x->at, x->n }));
     }
     return TS_OK;

@@ -8,6 +8,7 @@
  * shapes. Values count as changed when ts_param_set_changed says so. */
 ts_status ts_param_read_values(ts_param *p, const ts_st_tensor *t) TS_NODISCARD;
 /* The same into its place in another array of the set's own shares (tensor/shards.h), on the set's device,
- * such as moments; type: F32, BF16 or F16. What is wider in the file is rounded to nearest. */
-ts_status ts_param_read(ts_param *p, const ts_st_tensor *t, void *own, ts_dtype type) TS_NODISCARD;
+ * such as moments, or of what of them is not stepped whole (rest); type: F32, BF16 or F16. What is wider in
+ * the file is rounded to nearest. */
+ts_status ts_param_read(ts_param *p, const ts_st_tensor *t, void *own, bool rest, ts_dtype type) TS_NODISCARD;
 #endif

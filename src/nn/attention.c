@@ -52,16 +52,27 @@ static void share(const ts_declarer *d, ts_attention_layer *l)
     l->rope.n_q = l->n_q, l->rope.n_kv = l->n_kv;
 }
 
+/* How queries, keys and values stand in the rows of the weights. */
+static void name_bands(ts_attention_layer *l)
+{
+    const int64_t dim = l->head_dim, queries = l->n_q / l->n_kv;
+    l->q.bands = (ts_param_bands){ 1, { dim }, dim };
+    l->kv.bands = (ts_param_bands){ 2, { dim, dim }, dim };
+    l->qkv.bands = (ts_param_bands){ 3, { queries * dim, dim, dim }, dim };
+}
+
 ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l)
 {
     const bool full = l->rope.full_norm;
     const ts_param_spec q = { .place = ts_place_whole(full ? l->n_q * l->head_dim : l->head_dim, 0),
                               .parts = { .slots = d->group != NULL },
+                              .is_qk_norm = true,
                               .start = TS_START_CONSTANT,
                               .value = 1 - l->rope.offset };
     ts_param_spec k = q;
     k.place = ts_place_whole(full ? l->n_kv * l->head_dim : l->head_dim, 0);
     TS_ASSERT(!d->group || !(full && l->qk_norm), "a norm over heads that are not all here");
+    name_bands(l);
     share(d, l);
     if (l->is_apart) {
         TS_TRY(ts_linear_declare(d, "linear_q", &l->q));

@@ -22,7 +22,10 @@ ts_status ts_declare(const ts_declarer *d, const char *name, const ts_param_spec
     (*out)->start = spec->start;
     (*out)->start_value = spec->value;
     (*out)->decoupled = spec->decoupled;
+    (*out)->is_table = spec->is_table;
+    (*out)->is_qk_norm = spec->is_qk_norm;
     (*out)->at_both_ends = spec->at_both_ends;
+    (*out)->bands = spec->bands;
     (*out)->parts = spec->parts;
     const bool copied = d->group && d->group->comm->rank > 0 && ts_place_is_whole(&spec->place);
     if (copied || spec->is_copy)

@@ -28,7 +28,8 @@ typedef struct ts_param_spec {
     bool is_copy; /* another process counts what `parts` has */
     ts_start start;
     float value;    /* of a constant start */
-    bool decoupled, at_both_ends; /* see ts_param */
+    bool decoupled, is_table, is_qk_norm, at_both_ends; /* see ts_param, as the next */
+    ts_param_bands bands;
 } ts_param_spec;
 
 typedef ts_status ts_list_fn(void *ctx, const char *name, const ts_param_spec *spec);

@@ -24,6 +24,7 @@ typedef struct ts_linear {
     ts_place_span span[TS_PLACE_SPANS];
     int n_spans;
     ts_param_parts parts;      /* of the weight and the bias */
+    ts_param_bands bands;      /* of the weight's rows */
     bool is_copy;
     const ts_tensor_group *group;
     bool has_bias;

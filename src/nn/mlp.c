@@ -3,6 +3,8 @@
 
 ts_status ts_mlp_declare(const ts_declarer *d, ts_mlp_layer *l)
 {
+    if (l->gated)
+        l->fc1.bands = (ts_param_bands){ 2, { l->fc1.out / 2, l->fc1.out / 2 }, 0 };
     ts_linear_share(d, &l->fc1, TS_CUT_COLUMN, l->gated ? 2 : 1, 1);
     ts_linear_share(d, &l->fc2, TS_CUT_ROW, 1, 1);
     TS_TRY(ts_linear_declare(d, "linear_fc1", &l->fc1));

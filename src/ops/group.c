@@ -31,9 +31,8 @@ static ts_status run_far(ts_device *dev, ts_comm *c, ts_comm_call call, int64_t 
     return st;
 }
 
-ts_status ts_group_run(ts_tape *tape, ts_comm *group, ts_comm_call call, int64_t n, int64_t n_to)
+ts_status ts_group_run_on(ts_device *dev, ts_comm *group, ts_comm_call call, int64_t n, int64_t n_to)
 {
-    ts_device *dev = tape->dev;
     if (dev->computes && !dev->on_host)
         return run_far(dev, group, call, n, n_to);
     TS_TRY(dev->sync(dev));

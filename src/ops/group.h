@@ -18,8 +18,13 @@ int64_t ts_group_share(const ts_comm *group, const ts_tensor *x);
 ts_comm_type ts_group_type(ts_dtype t);
 /* Any collective between arrays of the device: n values of its send (NULL: of its recv, in place) and
  * n_to of its recv. */
-ts_status ts_group_run(ts_tape *tape, ts_comm *group, ts_comm_call call, int64_t n,
-                       int64_t n_to) TS_NODISCARD;
+ts_status ts_group_run_on(ts_device *dev, ts_comm *group, ts_comm_call call, int64_t n,
+                          int64_t n_to) TS_NODISCARD;
+static inline ts_status TS_NODISCARD ts_group_run(ts_tape *tape, ts_comm *group, ts_comm_call call, int64_t n,
+                                                  int64_t n_to)
+{
+    return ts_group_run_on(tape->dev, group, call, n, n_to);
+}
 /* data [n] of dtype, on the device, becomes the sum over the group. */
 ts_status ts_group_sum(ts_tape *tape, ts_comm *group, void *data, int64_t n,
                        ts_dtype dtype) TS_NODISCARD;

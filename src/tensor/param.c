@@ -93,6 +93,15 @@ void ts_param_hold(ts_param *p, ts_held held, ts_dtype dtype, ts_quant quant)
     p->has_type = true;
 }
 
+void ts_param_set_step_whole(ts_param_set *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        ts_param *p = s->p[i];
+        TS_ASSERT(!s->values, "%s has been allocated", p->name);
+        p->steps_whole = p->rank > 1 && ts_param_is_trained(p) && !p->is_table && !p->decoupled;
+    }
+}
+
 /* In the storage of a set of that type; all in fp32 stand as in the flat arrays, and so do, each in its
  * own type, those that are shared out. */
 static size_t value_bytes(const ts_param_set *s, const ts_param *p, ts_dtype dtype)
@@ -136,7 +145,7 @@ static ts_status allocate_master(ts_param_set *s, ts_dtype dtype)
         (s->shards.o.values == dtype && s->shards.o.level < TS_SHARD_VALUES))
         return TS_OK;
     TS_ASSERT(dtype == TS_DTYPE_F32, "masters that are shared out are fp32");
-    return ts_storage_create(s->dev, TS_MEM_WEIGHT, (size_t)ts_shards_own(&s->shards) * sizeof(float),
+    return ts_storage_create(s->dev, TS_MEM_WEIGHT, (size_t)s->shards.most * sizeof(float),
                              &s->master);
 }
 

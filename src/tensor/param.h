@@ -60,6 +60,15 @@ typedef struct ts_param_parts {
     int64_t from, slot, slots;
 } ts_param_parts;
 
+/* Rows of several matrices in one, group after group: of each group rows[0] are the first's, the next
+ * rows[1] the second's, and so on. All that stands here is of the whole. */
+enum { TS_PARAM_BANDS = 3 };
+typedef struct ts_param_bands {
+    int n; /* 0: one matrix */
+    int64_t rows[TS_PARAM_BANDS];
+    int64_t head; /* rows of a head, of which a band has one or several; 0: there are no heads */
+} ts_param_bands;
+
 typedef struct ts_param {
     /* identity */
     char *name; /* of the whole tensor */
@@ -69,6 +78,10 @@ typedef struct ts_param {
     float start_value;
     bool decays;    /* weight decay applies */
     bool decoupled; /* embedding or output layer: may have a learning rate of its own */
+    bool is_table;  /* rows of it are looked up */
+    bool is_qk_norm; /* of queries or keys */
+    bool steps_whole; /* the optimizer looks at all of it at once (ts_param_set_step_whole) */
+    ts_param_bands bands;
     bool at_both_ends; /* of a pipeline: the first stage and the last have it, each with a part of its
                           gradient */
     ts_param_parts parts;
@@ -154,6 +167,10 @@ void ts_param_freeze(ts_param *p); /* its type as if it were trained */
 void ts_param_hold(ts_param *p, ts_held held, ts_dtype dtype, ts_quant quant);
 /* Before anything is allocated: what of the trained ones is shared out with other processes. */
 static inline void ts_param_set_share(ts_param_set *s, const ts_shard_options *o) { s->shards.o = *o; }
+/* Before anything is allocated: the optimizer steps trained matrices as a whole, but for tables and the
+ * output layer. Where they are shared out each is one process's then, whoever else of a tensor-parallel
+ * group has a share of it. */
+void ts_param_set_step_whole(ts_param_set *s);
 /* Allocates what each one's holding wants. Types that were not told: matrices `dtype`, vectors fp32.
  * Content undefined. Where they are shared out `dtype` is the masters'. */
 ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;

@@ -8,12 +8,15 @@ void ts_shards_deinit(ts_shards *s)
     ts_free(&s->param);
     ts_free(&s->own);
     ts_free(&s->first);
+    ts_free(&s->border);
     ts_free(&s->piece);
 }
 
 int64_t ts_shard_begin(const ts_shards *s, int64_t unit, int rank)
 {
     const int64_t begin = s->begin[unit];
+    if (s->border)
+        return s->border[unit * (s->o.size + 1) + rank];
     return begin + ts_ordered_begin(s->begin[unit + 1] - begin, s->o.size, rank);
 }
 

@@ -6,6 +6,9 @@
  *   units          |     0           |     1            |
  *   shares of 3    |  0  |  1  |  2  |   0   |  1   | 2 |
  *
+ * Matrices that the optimizer steps as a whole are not cut: the border moves to the nearer of their ends,
+ * and units end at parameters too.
+ *
  * What a process has of its own shares alone lies in arrays of their own, unit after unit. A piece is
  * what a share has of one parameter. A process that shares with nobody has one unit, and its pieces are
  * the parameters. */
@@ -36,6 +39,7 @@ typedef struct ts_shard_piece {
     struct ts_param *p;
     int64_t at, n; /* elements [at, at + n) of what is here of p */
     int64_t own;   /* the first one's number in arrays of the own shares */
+    int64_t rest;  /* likewise in arrays without those that the optimizer steps whole; -1: it is one */
 } ts_shard_piece;
 
 typedef struct ts_shards {
@@ -45,8 +49,12 @@ typedef struct ts_shards {
     int64_t *param; /* [n_units + 1] the first parameter, of the set's own units */
     int64_t *own;   /* [n_units + 1] where the own share begins in arrays of the own shares */
     int64_t *first; /* [n_units + 1] the own share's first piece */
+    int64_t *border; /* [n_units][size + 1] where shares begin, and the last ends, where parameters that
+                        stay whole are among them; NULL: even shares */
     ts_shard_piece *piece;
-    int64_t n_pieces;
+    int64_t n_pieces, rest; /* rest: elements of an array without those that are stepped whole */
+    int64_t most, most_rest; /* what of both the process with most has, for which all make room: so all
+                                take the same memory */
 } ts_shards;
 
 void ts_shards_deinit(ts_shards *s);

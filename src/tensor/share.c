@@ -9,9 +9,78 @@ static bool begins_unit(const ts_param_set *set, size_t i)
     return i == 0 || set->p[i]->unit != set->p[i - 1]->unit;
 }
 
-static int64_t count_units(const ts_shards *s, const ts_param_set *set)
+/* Whether some stay whole where others are cut. */
+static bool keeps_some_whole(const ts_shards *s, const ts_param_set *set)
+{
+    for (size_t i = 0; i < set->n && s->o.level == TS_SHARD_STATE; i++)
+        if (set->p[i]->steps_whole)
+            return true;
+    return false;
+}
+
+/* Those of a tensor-parallel group must agree on whose a matrix is, and have shares of different sizes:
+ * what is cut so goes by the sizes of the whole. A unit ends behind the parameter that fills it. */
+static int64_t cut_at_parameters(ts_shards *s, const ts_param_set *set)
+{
+    int64_t n = 0, filled = s->o.unit;
+    for (size_t i = 0; i < set->n; i++) {
+        const ts_param *p = set->p[i];
+        if (!ts_param_is_trained(p))
+            continue;
+        if (filled >= s->o.unit) {
+            if (s->begin)
+                s->begin[n] = p->offset;
+            n++, filled = 0;
+        }
+        filled += ts_place_whole_count(&p->place);
+    }
+    return n ? n : 1;
+}
+
+static int64_t whole_of_unit(const ts_shards *s, const ts_param_set *set, int64_t u)
 {
     int64_t n = 0;
+    for (size_t i = 0; i < set->n; i++)
+        if (set->p[i]->offset >= s->begin[u] && set->p[i]->offset < s->begin[u + 1])
+            n += ts_place_whole_count(&set->p[i]->place);
+    return n;
+}
+
+/* Where element `at` of a unit's wholes stands in the flat arrays; at the nearer end of one that stays
+ * whole. */
+static int64_t border_near(const ts_shards *s, const ts_param_set *set, int64_t u, int64_t at)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        const ts_param *p = set->p[i];
+        const int64_t n = ts_place_whole_count(&p->place), room = ts_param_room(p);
+        if (p->offset < s->begin[u] || p->offset >= s->begin[u + 1])
+            continue;
+        if (at < n && p->steps_whole)
+            return p->offset + (at < n - at ? 0 : room);
+        if (at < n)
+            return p->offset + (int64_t)((double)at / (double)n * (double)(room / 64)) * 64;
+        at -= n;
+    }
+    return s->begin[u + 1];
+}
+
+static void place_borders(ts_shards *s, const ts_param_set *set)
+{
+    const int size = s->o.size;
+    for (int64_t u = 0; u < s->n_units; u++) {
+        int64_t *border = s->border + u * (size + 1);
+        const int64_t whole = whole_of_unit(s, set, u);
+        for (int r = 1; r < size; r++)
+            border[r] = border_near(s, set, u, whole / size * r + whole % size * r / size);
+        border[0] = s->begin[u], border[size] = s->begin[u + 1];
+    }
+}
+
+static int64_t count_units(ts_shards *s, const ts_param_set *set)
+{
+    int64_t n = 0;
+    if (!ts_shards_alone(s) && keeps_some_whole(s, set))
+        return cut_at_parameters(s, set);
     if (s->o.level <= TS_SHARD_STATE || ts_shards_alone(s))
         return set->total > s->o.unit ? (set->total - 1) / s->o.unit + 1 : 1;
     for (size_t i = 0; i < set->n; i++)
@@ -25,6 +94,12 @@ static void place_units(ts_shards *s, const ts_param_set *set)
     int64_t unit = 0, at = 0;
     s->begin[s->n_units] = set->total;
     s->param[s->n_units] = (int64_t)set->n;
+    if (s->border) {
+        s->begin[0] = 0;
+        cut_at_parameters(s, set);
+        place_borders(s, set);
+        return;
+    }
     if (s->o.level <= TS_SHARD_STATE || ts_shards_alone(s)) {
         for (; unit < s->n_units; unit++)
             s->begin[unit] = unit * s->o.unit;
@@ -44,7 +119,9 @@ static void add_piece(ts_shards *s, ts_param *p, int64_t begin, int64_t end, int
     if (from >= to)
         return;
     if (s->piece)
-        s->piece[s->n_pieces] = (ts_shard_piece){ p, from - p->offset, to - from, own + from - begin };
+        s->piece[s->n_pieces] = (ts_shard_piece){ p, from - p->offset, to - from, own + from - begin,
+                                                  p->steps_whole ? -1 : s->rest };
+    s->rest += p->steps_whole ? 0 : (to - from + 63) / 64 * 64;
     s->n_pieces++;
 }
 
@@ -52,7 +129,7 @@ static void add_piece(ts_shards *s, ts_param *p, int64_t begin, int64_t end, int
 static void cut_pieces(ts_shards *s, const ts_param_set *set)
 {
     size_t i = 0;
-    s->n_pieces = 0;
+    s->n_pieces = s->rest = 0;
     for (int64_t u = 0; u < s->n_units; u++) {
         const int64_t begin = ts_shard_begin(s, u, s->o.rank), end = ts_shard_begin(s, u, s->o.rank + 1);
         s->first[u] = s->n_pieces;
@@ -69,6 +146,18 @@ static void cut_pieces(ts_shards *s, const ts_param_set *set)
     s->first[s->n_units] = s->n_pieces;
 }
 
+static void find_most(ts_shards *s, const ts_param_set *set)
+{
+    const int rank = s->o.rank;
+    for (int r = 0; r < (s->border ? s->o.size : 1); r++) {
+        s->o.rank = s->border ? r : rank;
+        cut_pieces(s, set);
+        s->most = ts_shards_own(s) > s->most ? ts_shards_own(s) : s->most;
+        s->most_rest = s->rest > s->most_rest ? s->rest : s->most_rest;
+    }
+    s->o.rank = rank;
+}
+
 ts_status ts_param_set_cut(ts_param_set *set)
 {
     ts_shards *s = &set->shards;
@@ -83,7 +172,10 @@ ts_status ts_param_set_cut(ts_param_set *set)
     TS_TRY(ts_alloc(&s->param, n, sizeof *s->param));
     TS_TRY(ts_alloc(&s->own, n, sizeof *s->own));
     TS_TRY(ts_alloc(&s->first, n, sizeof *s->first));
+    if (!ts_shards_alone(s) && keeps_some_whole(s, set))
+        TS_TRY(ts_alloc(&s->border, (size_t)(s->n_units * (s->o.size + 1)), sizeof *s->border));
     place_units(s, set);
+    find_most(s, set);
     cut_pieces(s, set);
     TS_TRY(ts_alloc(&s->piece, (size_t)s->n_pieces, sizeof *s->piece));
     cut_pieces(s, set);

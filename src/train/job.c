@@ -87,6 +87,7 @@ static ts_model_use use_of(ts_job *j)
                            .int8 = j->o->train.int8 != TS_INT8_NONE,
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,
                            .freeze = j->o->train.freeze,
+                           .steps_whole = ts_train_steps_whole(&j->o->train),
                            .shards = shards_of(j),
                            .group = { .comm = j->mesh->comm[TS_MESH_TP],
                                       .x = two ? j->mesh->comm[TS_MESH_TP_X] : NULL,

@@ -10,6 +10,7 @@ void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
     out[5] = (ts_option_table){ ts_train_option_rows, ts_train_option_count, &o->train };
     out[6] = (ts_option_table){ ts_parallel_option_rows, ts_parallel_option_count, &o->parallel };
     out[7] = (ts_option_table){ ts_pipeline_option_rows, ts_pipeline_option_count, &o->parallel };
+    out[10] = (ts_option_table){ ts_matrix_option_rows, ts_matrix_option_count, &o->train.matrix };
     out[8] = (ts_option_table){ ts_model_script_rows, ts_model_script_count, NULL };
     out[9] = (ts_option_table){ ts_train_script_rows, ts_train_script_count, NULL };
     out[10] = (ts_option_table){ ts_profile_option_rows, ts_profile_option_count, &o->profile };

@@ -5,10 +5,10 @@
 /* Arrays that may be away. */
 enum { IN_M, IN_V, IN_MASTER };
 
-static ts_status moments(const ts_optimizer *z, ts_dtype t, ts_storage **out)
+static ts_status moments(const ts_optimizer *z, ts_dtype t, int64_t n, ts_storage **out)
 {
     const ts_param_set *p = z->params;
-    const size_t bytes = (size_t)ts_shards_own(&p->shards) * ts_dtype_size(t);
+    const size_t bytes = (size_t)n * ts_dtype_size(t);
     TS_TRY(z->o->swap_optimizer
                ? ts_storage_create_away(p->dev, bytes, out)
                : ts_storage_create(p->dev, TS_MEM_OPTIM, bytes, out));
@@ -47,6 +47,24 @@ static ts_status init_swap(ts_optimizer *z)
 
 static int64_t blocks_of(int64_t len) { return (len + TS_SUMSQ_BLOCK - 1) / TS_SUMSQ_BLOCK; }
 
+/* What steps elements: the optimizer itself, or beside Muon what is chosen for the rest. */
+static ts_optimizer_kind kind_of_rest(const ts_train_options *o)
+{
+    if (o->optimizer != TS_OPTIMIZER_MUON)
+        return (ts_optimizer_kind)o->optimizer;
+    return o->matrix.scalar == TS_SCALAR_LION ? TS_OPTIMIZER_LION : TS_OPTIMIZER_ADAM;
+}
+
+static void size_room(ts_optimizer *z)
+{
+    const ts_param_set *s = z->params;
+    for (size_t i = 0; i < s->n; i++) {
+        const ts_param *p = s->p[i];
+        const size_t bytes = p->steps_whole ? ts_muon_bytes(&z->muon, p) : 0;
+        z->room = bytes > z->room ? bytes : z->room;
+    }
+}
+
 ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param_set *params,
                             ts_comm *group)
 {
@@ -55,13 +73,17 @@ ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param
                          .group = group && group->size > 1 ? group : NULL,
                          .m_dtype = ts_train_dtype(o->exp_avg_dtype),
                          .v_dtype = ts_train_dtype(o->exp_avg_sq_dtype) };
-    const bool adam = o->optimizer == TS_OPTIMIZER_ADAM;
-    if (adam || o->sgd_momentum > 0)
-        TS_TRY(moments(z, z->m_dtype, &z->m));
+    const bool adam = kind_of_rest(o) == TS_OPTIMIZER_ADAM;
+    const ts_shards *s = &params->shards;
+    z->v_of_rest = o->optimizer == TS_OPTIMIZER_MUON;
+    if (o->optimizer != TS_OPTIMIZER_SGD || o->sgd_momentum > 0)
+        TS_TRY(moments(z, z->m_dtype, s->most, &z->m));
     if (adam)
-        TS_TRY(moments(z, z->v_dtype, &z->v));
+        TS_TRY(moments(z, z->v_dtype, z->v_of_rest ? s->most_rest : s->most, &z->v));
     if (o->swap_optimizer)
         TS_TRY(init_swap(z));
+    z->muon = (ts_muon){ .o = &o->matrix, .dev = params->dev, .group = z->group };
+    size_room(z);
     int64_t longest = params->total; /* of what is summed: the flat arrays, or one parameter */
     for (size_t i = 0; i < params->n; i++)
         if (ts_param_count(params->p[i]) > longest)
@@ -78,6 +100,7 @@ void ts_optimizer_deinit(ts_optimizer *z)
     ts_state_swap_deinit(&z->swap);
     ts_storage_release(&z->m);
     ts_storage_release(&z->v);
+    ts_storage_release(&z->muon.room);
     ts_storage_release(&z->sums);
     ts_storage_release(&z->zeros);
 }
@@ -294,7 +317,8 @@ static void *moment(const ts_optimizer *z, const stretch *x, int i, const ts_sto
     if (!own)
         return NULL;
     return x->slice >= 0 ? ts_state_swap_at(&z->swap, x->slice, i, x->of->own + x->at)
-                         : (char *)ts_optimizer_at(own, t, x->of) + (size_t)x->at * ts_dtype_size(t);
+                         : (char *)ts_optimizer_at(own, t, x->of, i == IN_V && z->v_of_rest) +
+                               (size_t)x->at * ts_dtype_size(t);
 }
 
 static void *master(const ts_optimizer *z, const stretch *x)
@@ -302,6 +326,11 @@ static void *master(const ts_optimizer *z, const stretch *x)
     if (x->slice >= 0 && z->swap.away[IN_MASTER])
         return ts_state_swap_at(&z->swap, x->slice, IN_MASTER, x->of->own + x->at);
     return (char *)ts_shard_piece_master(x->of) + (size_t)x->at * ts_dtype_size(ts_shard_piece_type(x->of));
+}
+
+static double decay_of(const ts_optimizer *z, const ts_param *p)
+{
+    return p->decays || (p->is_qk_norm && z->o->decays_qk_norm) ? z->o->weight_decay : 0;
 }
 
 static void adam(const ts_optimizer *z, const stretch *x, const float *g, double lr, double scale)
@@ -326,7 +355,7 @@ static void adam(const ts_optimizer *z, const stretch *x, const float *g, double
                               .beta1 = (float)o->adam_beta1,
                               .beta2 = (float)o->adam_beta2,
                               .eps = (float)o->adam_eps,
-                              .weight_decay = p->decays ? (float)o->weight_decay : 0,
+                              .weight_decay = (float)decay_of(z, p),
                               .grad_scale = (float)scale,
                               .c1 = 1 - pow(o->adam_beta1, t),
                               .c2 = 1 - pow(o->adam_beta2, t) };
@@ -342,9 +371,38 @@ static void sgd(const ts_optimizer *z, const stretch *x, const float *g, double 
                             .grad = g + x->at,
                             .lr = (float)lr,
                             .momentum = (float)z->o->sgd_momentum,
-                            .weight_decay = p->decays ? (float)z->o->weight_decay : 0,
+                            .weight_decay = (float)decay_of(z, p),
                             .grad_scale = (float)scale };
     launch(z, x, NULL, &a, (ts_cost){ 4 * n, (z->m ? 20 : 12) * n, TS_DTYPE_F32 });
+}
+
+static void lion(const ts_optimizer *z, const stretch *x, const float *g, double lr, double scale)
+{
+    const ts_matrix_options *o = &z->o->matrix;
+    const ts_param *p = x->of->p;
+    const double n = (double)x->n;
+    const ts_lion_args a = { .p = master(z, x),
+                             .m = moment(z, x, IN_M, z->m, TS_DTYPE_F32),
+                             .grad = g + x->at,
+                             .lr = (float)lr,
+                             .beta1 = (float)o->lion_beta1,
+                             .beta2 = (float)o->lion_beta2,
+                             .weight_decay = (float)decay_of(z, p),
+                             .grad_scale = (float)scale };
+    ts_launch_lion(z->params->dev, &a, x->n, (ts_cost){ 8 * n, 20 * n, TS_DTYPE_F32 });
+}
+
+static ts_status muon(const ts_optimizer *z, const ts_shard_piece *x, const float *g, double lr, double scale)
+{
+    TS_ASSERT(x->n == ts_param_count(x->p), "%s is cut where it is stepped as a whole", x->p->name);
+    const ts_muon_step_args a = { .p = x->p,
+                                  .value = ts_shard_piece_master(x),
+                                  .m = ts_optimizer_at(z->m, TS_DTYPE_F32, x, false),
+                                  .grad = g,
+                                  .lr = lr,
+                                  .weight_decay = decay_of(z, x->p),
+                                  .grad_scale = scale };
+    return ts_muon_step(&z->muon, &a);
 }
 
 /* Elements from `at` on that one launch may take. Where random bits round something they hang on an
@@ -353,7 +411,7 @@ static void sgd(const ts_optimizer *z, const stretch *x, const float *g, double 
 static int64_t stretch_from(const ts_optimizer *z, const ts_shard_piece *x, int64_t at, int64_t *whole)
 {
     const int64_t run = ts_place_run(&x->p->place, x->at + at, whole), left = x->n - at;
-    const bool rounds = z->o->optimizer == TS_OPTIMIZER_ADAM &&
+    const bool rounds = kind_of_rest(z->o) == TS_OPTIMIZER_ADAM &&
                         (ts_shard_piece_type(x) == TS_DTYPE_BF16 || z->m_dtype == TS_DTYPE_BF16 ||
                          z->v_dtype == TS_DTYPE_BF16);
     return rounds && run < left ? run : left;
@@ -371,18 +429,21 @@ static void fill(const ts_optimizer *z, const stretch *x)
     ts_launch_copy(z->params->dev, &a, x->n, (ts_cost){ 0, (double)x->n * (double)(sizeof(float) + size), p->dtype });
 }
 
+static double rate_of(const ts_optimizer *z, const ts_param *p, double lr)
+{
+    return z->has_decoupled && p->decoupled ? z->decoupled_lr : lr;
+}
+
 /* Elements [at, end) of a piece. */
 static void step_piece(const ts_optimizer *z, stretch x, int64_t end, const float *grads, double lr, double scale)
 {
-    const double rate = z->has_decoupled && x.of->p->decoupled ? z->decoupled_lr : lr;
+    const ts_optimizer_kind kind = kind_of_rest(z->o);
+    const double rate = rate_of(z, x.of->p, lr);
     const float *g = ts_optimizer_grads(z, x.of, grads);
     for (; x.at < end; x.at += x.n) {
         x.n = stretch_from(z, x.of, x.at, &x.whole);
         x.n = x.n < end - x.at ? x.n : end - x.at;
-        if (z->o->optimizer == TS_OPTIMIZER_ADAM)
-            adam(z, &x, g, rate, scale);
-        else
-            sgd(z, &x, g, rate, scale);
+        (kind == TS_OPTIMIZER_ADAM ? adam : kind == TS_OPTIMIZER_LION ? lion : sgd)(z, &x, g, rate, scale);
         if (x.slice >= 0 && z->swap.away[IN_MASTER])
             fill(z, &x);
     }
@@ -403,10 +464,11 @@ static void step_slice(const ts_optimizer *z, int64_t k, int64_t *i, const float
     }
 }
 
-static void step_slices(ts_optimizer *z, const float *grads, double lr, double scale)
+static ts_status step_slices(ts_optimizer *z, const float *grads, double lr, double scale)
 {
     ts_state_swap *s = &z->swap;
     int64_t i = 0;
+    TS_TRY(ts_state_swap_open(s));
     for (int64_t k = 0; k < s->n_slices; k++) {
         if (k == 0)
             ts_state_swap_bring(s, 0);
@@ -417,23 +479,38 @@ static void step_slices(ts_optimizer *z, const float *grads, double lr, double s
         ts_state_swap_return(s, k);
     }
     ts_state_swap_close(s);
+    return TS_OK;
 }
 
-ts_status ts_optimizer_prepare(ts_optimizer *z) { return z->swap.dev ? ts_state_swap_open(&z->swap) : TS_OK; }
-
-void ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double grad_scale)
+static ts_status step_all(ts_optimizer *z, const float *grads, double lr, double scale)
 {
     const ts_shards *s = &z->params->shards;
+    for (int64_t i = 0; i < s->n_pieces; i++) {
+        const ts_shard_piece *x = &s->piece[i];
+        if (x->p->steps_whole)
+            TS_TRY(muon(z, x, ts_optimizer_grads(z, x, grads), rate_of(z, x->p, lr), scale));
+        else
+            step_piece(z, (stretch){ .of = x, .slice = -1 }, x->n, grads, lr, scale);
+    }
+    return TS_OK;
+}
+
+ts_status ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double grad_scale)
+{
+    const ts_shards *s = &z->params->shards;
+    ts_status st = TS_OK;
     z->steps++;
-    if (z->swap.dev)
-        step_slices(z, grads, lr, grad_scale);
-    for (int64_t i = 0; i < s->n_pieces && !z->swap.dev; i++)
-        step_piece(z, (stretch){ .of = &s->piece[i], .slice = -1 }, s->piece[i].n, grads, lr, grad_scale);
+    if (z->room) /* memory that the backward pass has given back */
+        TS_TRY(ts_storage_create(z->params->dev, TS_MEM_OPTIM, z->room, &z->muon.room));
+    st = z->swap.dev ? step_slices(z, grads, lr, grad_scale) : step_all(z, grads, lr, grad_scale);
+    ts_storage_release(&z->muon.room);
+    TS_TRY(st);
     ts_param_set_trained(z->params);
     for (int64_t i = 0; i < s->n_pieces && !z->sharers && !z->swap.dev; i++) {
         const ts_shard_piece *x = &s->piece[i];
         int64_t whole;
-        if (stretch_from(z, x, 0, &whole) == x->n)
+        if (!x->p->steps_whole && kind_of_rest(z->o) != TS_OPTIMIZER_LION && stretch_from(z, x, 0, &whole) == x->n)
             ts_param_forms_made(x->p);
     }
+    return TS_OK;
 }

@@ -1,8 +1,10 @@
-/* Optimizers over a parameter set: moments as flat arrays beside the gradients. */
+/* Optimizers over a parameter set: moments as flat arrays beside the gradients. Muon steps the matrices of a
+ * set that says so (ts_param_set_step_whole), another optimizer the rest. */
 #ifndef TS_TRAIN_OPTIMIZER_H
 #define TS_TRAIN_OPTIMIZER_H
 #include "dist/comm.h"
 #include "tensor/param.h"
+#include "train/muon.h"
 #include "train/options.h"
 #include "train/state_swap.h"
 
@@ -16,9 +18,12 @@ typedef struct ts_optimizer {
      * flat like the set's, or own_grads: arrays of the own shares. The moments are always those. */
     ts_comm *sharers;
     bool own_grads;
-    /* v: Adam only, m: NULL for SGD without momentum. In fp32, or in
+    /* v: Adam only, and not of what Muon steps; m: NULL for SGD without momentum. In fp32, or in
      * bf16 with stochastic rounding, whose numbers hang on seed, step, parameter and element. */
     ts_storage *m, *v;
+    bool v_of_rest; /* v has only what is not stepped whole (ts_shard_piece.rest) */
+    ts_muon muon;
+    size_t room; /* bytes that a step takes for Muon */
     ts_dtype m_dtype, v_dtype;
     ts_state_swap swap; /* of those, and of masters kept apart, that wait in the host's memory */
     ts_storage *sums;   /* doubles: one for each block of sumsq */
@@ -41,19 +46,17 @@ ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *flat, double *sum,
                              int64_t *zero_count) TS_NODISCARD;
 /* The Euclidean norm of all values, whatever their types. */
 ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm) TS_NODISCARD;
-/* A piece's first element in an array of own shares of that type (m or v). */
-static inline void *ts_optimizer_at(const ts_storage *own, ts_dtype t, const ts_shard_piece *x)
+/* A piece's first element in an array of own shares of that type (m or v), or of the rest of them. */
+static inline void *ts_optimizer_at(const ts_storage *own, ts_dtype t, const ts_shard_piece *x, bool rest)
 {
-    return (char *)own->data + (size_t)x->own * ts_dtype_size(t);
+    return (char *)own->data + (size_t)(rest ? x->rest : x->own) * ts_dtype_size(t);
 }
 /* Its gradient among those of a step. */
 static inline const float *ts_optimizer_grads(const ts_optimizer *z, const ts_shard_piece *x, const float *grads)
 {
     return grads + (z->own_grads ? x->own : x->p->offset + x->at);
 }
-/* Memory that the next step needs; it gives it back. */
-ts_status ts_optimizer_prepare(ts_optimizer *z) TS_NODISCARD;
 /* One step with gradients `grads` times grad_scale; the values count as changed
- * afterwards. */
-void ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double grad_scale);
+ * afterwards. Collective over the group with --muon-tp-mode duplicated and distributed. */
+ts_status ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double grad_scale) TS_NODISCARD;
 #endif

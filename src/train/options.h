@@ -3,6 +3,7 @@
 #define TS_TRAIN_OPTIONS_H
 #include "base/dtype.h"
 #include "base/option.h"
+#include "train/matrix_options.h"
 
 #define TS_LR_DECAYS(W)                                                                            \
     W(TS_LR_CONSTANT, "constant")                                                                  \
@@ -19,7 +20,11 @@ typedef enum ts_lr_decay { TS_LR_DECAYS(TS_CHOICE_VALUE) } ts_lr_decay;
     W(TS_WSD_MINUS_SQRT, "minus_sqrt")
 typedef enum ts_wsd_decay { TS_WSD_DECAYS(TS_CHOICE_VALUE) } ts_wsd_decay;
 
-#define TS_OPTIMIZERS(W) W(TS_OPTIMIZER_ADAM, "adam") W(TS_OPTIMIZER_SGD, "sgd")
+#define TS_OPTIMIZERS(W)                                                                           \
+    W(TS_OPTIMIZER_ADAM, "adam")                                                                   \
+    W(TS_OPTIMIZER_SGD, "sgd")                                                                     \
+    W(TS_OPTIMIZER_MUON, "muon,dist_muon")                                                         \
+    W(TS_OPTIMIZER_LION, "lion")
 typedef enum ts_optimizer_kind { TS_OPTIMIZERS(TS_CHOICE_VALUE) } ts_optimizer_kind;
 
 /* Types of what the optimizer keeps. */
@@ -97,6 +102,8 @@ typedef struct ts_train_options {
     int lr_decay_style, lr_wsd_decay_style; /* TS_LR_*, TS_WSD_* */
     /* optimizer */
     int optimizer;        /* TS_OPTIMIZER_* */
+    ts_matrix_options matrix;
+    bool decays_qk_norm;
     bool precision_aware; /* the types below may differ from fp32 */
     int exp_avg_dtype, exp_avg_sq_dtype, main_params_dtype, main_grads_dtype; /* TS_STATE_* */
     double adam_beta1, adam_beta2, adam_eps, sgd_momentum, weight_decay, clip_grad;
@@ -141,6 +148,8 @@ extern const size_t ts_train_script_count;
 int ts_train_exit_signal(const ts_train_options *o);
 /* Checks what belongs together; data-parallel size dp. Messages name the options. */
 ts_status ts_train_options_check(const ts_train_options *o, int dp) TS_NODISCARD;
+/* Whether the optimizer looks at matrices as a whole (ts_param_set_step_whole). */
+static inline bool ts_train_steps_whole(const ts_train_options *o) { return o->optimizer == TS_OPTIMIZER_MUON; }
 /* The type that a choice of *_dtype stands for, once checked. */
 static inline ts_dtype ts_train_dtype(int choice)
 {

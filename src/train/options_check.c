@@ -23,7 +23,7 @@ static ts_status check_types(const ts_train_options *o)
               { "main-grads-dtype", o->main_grads_dtype } };
     if (o->precision_aware && o->optimizer != TS_OPTIMIZER_ADAM)
         return ts_error(TS_ERR_USER,
-                        "--use-precision-aware-optimizer is for --optimizer adam, not sgd");
+                        "--use-precision-aware-optimizer is for --optimizer adam alone");
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         if (t[i].type != TS_STATE_F32 && !o->precision_aware)
             return ts_error(TS_ERR_USER, "--%s %s needs --use-precision-aware-optimizer", t[i].name,

@@ -117,9 +117,9 @@ static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
 {
     const ts_param_set *p = t->objective->params;
     const ts_optimizer *z = &t->optim;
-    ts_whole_init(&l->whole[VALUES], p, NULL, TS_DTYPE_F32);
-    ts_whole_init(&l->whole[FIRST_MOMENT], p, z->m, z->m_dtype);
-    ts_whole_init(&l->whole[SECOND_MOMENT], p, z->v, z->v_dtype);
+    ts_whole_init(&l->whole[VALUES], p, NULL, false, TS_DTYPE_F32);
+    ts_whole_init(&l->whole[FIRST_MOMENT], p, z->m, false, z->m_dtype);
+    ts_whole_init(&l->whole[SECOND_MOMENT], p, z->v, z->v_of_rest, z->v_dtype);
     TS_TRY(ts_alloc(&l->of, p->n * KINDS, sizeof *l->of));
     for (size_t i = 0; i < p->n; i++)
         add_tensor(t, l, i, VALUES);
@@ -179,15 +179,16 @@ int64_t ts_trainer_state_bytes(const ts_trainer *t)
 {
     const ts_param_set *s = t->objective->params;
     const ts_optimizer *z = &t->optim;
-    size_t moments = 0, bytes = 0;
-    if (z->m && !t->o->no_save_optim)
-        moments += ts_dtype_size(z->m_dtype);
-    if (z->v && !t->o->no_save_optim)
-        moments += ts_dtype_size(z->v_dtype);
-    for (size_t i = 0; i < s->n; i++)
-        bytes += (size_t)ts_param_count(s->p[i]) *
-                 (ts_param_is_trained(s->p[i]) ? moments + ts_dtype_size(s->master ? TS_DTYPE_F32 : s->p[i]->dtype)
-                                               : ts_dtype_size(s->p[i]->dtype));
+    const size_t first = z->m && !t->o->no_save_optim ? ts_dtype_size(z->m_dtype) : 0,
+                 second = z->v && !t->o->no_save_optim ? ts_dtype_size(z->v_dtype) : 0;
+    size_t bytes = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const ts_param *p = s->p[i];
+        const size_t moments = first + (z->v_of_rest && p->steps_whole ? 0 : second);
+        bytes += (size_t)ts_param_count(p) *
+                 (ts_param_is_trained(p) ? moments + ts_dtype_size(s->master ? TS_DTYPE_F32 : p->dtype)
+                                         : ts_dtype_size(p->dtype));
+    }
     return (int64_t)bytes;
 }
 
@@ -231,17 +232,17 @@ ts_status ts_trainer_save(ts_trainer *t, const ts_model *m, ts_checkpointer *c,
 
 /* A moment of this type, whatever the file's: what is wider there is rounded to nearest. */
 static ts_status load_moment(const ts_checkpoint *ck, const char *prefix, ts_param *p,
-                             const ts_storage *own, ts_dtype type)
+                             const ts_storage *own, bool rest, ts_dtype type)
 {
     char name[128];
     snprintf(name, sizeof name, "%s%s", prefix, p->name);
     const ts_st_tensor *t = ts_checkpoint_tensor(ck, name);
     if (!t)
         return ts_error(TS_ERR_USER,
-                        "%s: tensor %s is missing; a run that freezes %s (--freeze) saves none: "
-                        "continue with its --freeze, or with --no-load-optim",
+                        "%s: tensor %s is missing; a run that freezes %s (--freeze) or steps it otherwise "
+                        "(--optimizer) saves none: continue with its options, or with --no-load-optim",
                         ts_checkpoint_path(ck), name, p->name);
-    return ts_param_read(p, t, own->data, type);
+    return ts_param_read(p, t, own->data, rest, type);
 }
 
 static ts_status load_moments(ts_trainer *t, const ts_checkpoint *ck)
@@ -257,9 +258,9 @@ static ts_status load_moments(ts_trainer *t, const ts_checkpoint *ck)
         if (!ts_param_is_trained(p->p[i]))
             continue;
         if (z->m)
-            TS_TRY(load_moment(ck, "optimizer.exp_avg.", p->p[i], z->m, z->m_dtype));
-        if (z->v)
-            TS_TRY(load_moment(ck, "optimizer.exp_avg_sq.", p->p[i], z->v, z->v_dtype));
+            TS_TRY(load_moment(ck, "optimizer.exp_avg.", p->p[i], z->m, false, z->m_dtype));
+        if (z->v && !(z->v_of_rest && p->p[i]->steps_whole))
+            TS_TRY(load_moment(ck, "optimizer.exp_avg_sq.", p->p[i], z->v, z->v_of_rest, z->v_dtype));
     }
     return TS_OK;
 }

@@ -132,7 +132,7 @@ ts_status ts_job_save_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype)
     ts_status st = ts_gather_finish(&j->trainer->gather);
     const ts_param_set *params = &j->model.decoder->params;
     bool *wants = NULL; /* all, for the ranks that write and serve; the others nothing */
-    ts_whole_init(&m.values, params, NULL, TS_DTYPE_F32);
+    ts_whole_init(&m.values, params, NULL, false, TS_DTYPE_F32);
     if (st == TS_OK && first != 0)
         st = ts_alloc(&wants, params->n, sizeof *wants);
     st = ts_comm_agree(j->comm, st);

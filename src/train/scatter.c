@@ -49,7 +49,7 @@ static ts_status make_own(ts_scatter *s)
     if (in_units(s))
         s->params->grad_keeper = (ts_param_keeper){ bring, s };
     return ts_storage_create(s->params->dev, TS_MEM_GRAD,
-                             (size_t)ts_shards_own(shards_of(s)) * sizeof(float), &s->own);
+                             (size_t)shards_of(s)->most * sizeof(float), &s->own);
 }
 
 ts_status ts_scatter_init(ts_scatter *s, const ts_scatter_options *o, ts_param_set *params,
@@ -94,8 +94,8 @@ static int64_t cut(const ts_scatter *s, int64_t u)
     const int size = s->comm->size;
     int64_t *counts = s->counts, *offsets = s->counts + size;
     for (int r = 0; r < size; r++) {
-        offsets[r] = ts_ordered_begin(length(s, u), size, r);
-        counts[r] = ts_ordered_begin(length(s, u), size, r + 1) - offsets[r];
+        offsets[r] = ts_shard_begin(shards_of(s), u, r) - shards_of(s)->begin[u];
+        counts[r] = ts_shard_begin(shards_of(s), u, r + 1) - ts_shard_begin(shards_of(s), u, r);
     }
     return counts[s->comm->rank];
 }
@@ -147,7 +147,8 @@ static ts_status add_in_order(ts_scatter *s, int64_t u)
 {
     const bool computes = s->params->dev->computes;
     float *own = computes ? (float *)s->own->data + shards_of(s)->own[u] : NULL;
-    return ts_ordered_add_own(s->comm, unit_grads(s, u), own, length(s, u), s->room->data, s->n_room);
+    const int64_t *border = shards_of(s)->border ? shards_of(s)->border + u * (s->comm->size + 1) : NULL;
+    return ts_ordered_add_own(s->comm, unit_grads(s, u), own, length(s, u), border, s->room->data, s->n_room);
 }
 
 /* ---- a unit whose gradients are here while they are made ---- */

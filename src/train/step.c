@@ -131,8 +131,7 @@ static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
     TS_TRY(ts_dump_gradients(t->dump, &t->optim, grads, scale));
     if (t->o->clip_grad > 0 && t->o->clip_grad / (r->grad_norm + 1e-6) < 1)
         scale *= t->o->clip_grad / (r->grad_norm + 1e-6);
-    TS_TRY(ts_optimizer_prepare(&t->optim));
-    ts_optimizer_step(&t->optim, grads, r->lr, scale);
+    TS_TRY(ts_optimizer_step(&t->optim, grads, r->lr, scale));
     ts_loss_scaler_update(&t->scaler, false);
     TS_TRY(ts_dump_weights(t->dump, &t->optim));
     return ts_gather_update(&t->gather);

@@ -23,10 +23,37 @@ static ts_status check_load(const ts_job_options *o, const ts_option_set *set)
     return TS_OK;
 }
 
+/* What steps whole matrices, and what cuts them where it cannot. */
+static ts_status check_matrices(const ts_job_options *o, const ts_option_set *set)
+{
+    static const char *const cutting[] = { "use-megatron-fsdp", "use-torch-fsdp2", "enable-zero3", "layerzero" };
+    const ts_matrix_options *m = &o->train.matrix;
+    if (!ts_train_steps_whole(&o->train))
+        return TS_OK;
+    if (o->train.swap_optimizer)
+        return ts_error(TS_ERR_USER, "--optimizer muon steps whole matrices, which --swap-optimizer brings in slices: "
+                                     "leave one of them out");
+    for (size_t i = 0; i < sizeof cutting / sizeof *cutting; i++)
+        if (ts_option_is_on(set, cutting[i]))
+            return ts_error(TS_ERR_USER,
+                            "--optimizer muon steps whole matrices, which --%s cuts: give "
+                            "--use-distributed-optimizer, which leaves each to one process", cutting[i]);
+    if (o->runtime.fp16)
+        return ts_error(TS_ERR_USER, "--optimizer muon goes with --bf16 or fp32, not with the loss scale of --fp16");
+    if (m->per_head && !m->split_qkv)
+        return ts_error(TS_ERR_USER, "--muon-no-split-qkv and --muon-split-qkv-per-head contradict each other: "
+                                     "give one");
+    if (m->tp_mode == TS_MUON_DISTRIBUTED && o->parallel.two)
+        return ts_error(TS_ERR_USER, "--muon-tp-mode distributed: --tp-2d cuts both sides of a matrix: give "
+                                     "blockwise or duplicated");
+    return TS_OK;
+}
+
 ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *set)
 {
     const int64_t positions = o->model.max_position_embeddings;
     TS_TRY(check_load(o, set));
+    TS_TRY(check_matrices(o, set));
     TS_TRY(ts_model_options_check(&o->model, set));
     TS_TRY(ts_recompute_check_together(&o->train, set, o->model.num_layers));
     TS_TRY(ts_dump_check(&o->train, set));
@@ -54,11 +81,10 @@ static void warn_saving(const ts_job_options *o, const ts_option_set *set)
 static void warn_rate(const ts_train_options *t, const ts_option_set *set)
 {
     const bool constant = t->lr_decay_style == TS_LR_CONSTANT, wsd = t->lr_decay_style == TS_LR_WSD,
-               fraction = t->lr_warmup_fraction > 0, adam = t->optimizer == TS_OPTIMIZER_ADAM;
+               fraction = t->lr_warmup_fraction > 0;
     static const char *const tail[] = { "lr-wsd-decay-iters", "lr-wsd-decay-samples",
                                         "lr-wsd-decay-style" };
     static const char *const decay[] = { "lr-decay-iters", "lr-decay-samples" };
-    static const char *const of_adam[] = { "adam-beta1", "adam-beta2", "adam-eps" };
     for (size_t i = 0; i < sizeof tail / sizeof *tail; i++)
         ts_option_warn_alone(set, tail[i], wsd, "--lr-decay-style WSD");
     for (size_t i = 0; i < sizeof decay / sizeof *decay; i++)
@@ -68,10 +94,27 @@ static void warn_rate(const ts_train_options *t, const ts_option_set *set)
     ts_option_warn_alone(set, "lr-warmup-init",
                          fraction || t->lr_warmup_iters || t->lr_warmup_samples,
                          "a warm-up (--lr-warmup-iters, -samples or -fraction)");
-    for (size_t i = 0; i < sizeof of_adam / sizeof *of_adam; i++)
-        ts_option_warn_alone(set, of_adam[i], adam, "--optimizer adam");
-    ts_option_warn_alone(set, "sgd-momentum", !adam, "--optimizer sgd");
     ts_option_warn_alone(set, "decoupled-min-lr", t->decoupled_lr >= 0, "--decoupled-lr");
+}
+
+static void warn_optimizer(const ts_train_options *t, const ts_option_set *set)
+{
+    static const char *const of_adam[] = { "adam-beta1", "adam-beta2", "adam-eps" };
+    static const char *const of_lion[] = { "lion-beta1", "lion-beta2" };
+    static const char *const of_muon[] = { "muon-momentum", "muon-nesterov", "muon-use-nesterov",
+                                           "muon-no-split-qkv", "muon-split-qkv-per-head", "muon-scale-mode",
+                                           "muon-extra-scale-factor", "muon-fp32-matmul-prec",
+                                           "muon-coefficient-type", "muon-num-ns-steps", "muon-tp-mode",
+                                           "muon-scalar-optimizer" };
+    const bool muon = t->optimizer == TS_OPTIMIZER_MUON, other = muon && t->matrix.scalar == TS_SCALAR_LION;
+    for (size_t i = 0; i < sizeof of_adam / sizeof *of_adam; i++)
+        ts_option_warn_alone(set, of_adam[i], t->optimizer == TS_OPTIMIZER_ADAM || (muon && !other),
+                             "--optimizer adam");
+    for (size_t i = 0; i < sizeof of_lion / sizeof *of_lion; i++)
+        ts_option_warn_alone(set, of_lion[i], t->optimizer == TS_OPTIMIZER_LION || other, "--optimizer lion");
+    for (size_t i = 0; i < sizeof of_muon / sizeof *of_muon; i++)
+        ts_option_warn_alone(set, of_muon[i], muon, "--optimizer muon");
+    ts_option_warn_alone(set, "sgd-momentum", t->optimizer == TS_OPTIMIZER_SGD, "--optimizer sgd");
 }
 
 /* A decay may be longer than the run, and so may the warm-up then. */
@@ -197,6 +240,7 @@ void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp
 {
     warn_saving(o, set);
     warn_rate(&o->train, set);
+    warn_optimizer(&o->train, set);
     warn_run_length(&o->train, dp);
     warn_precision(o, set);
     ts_recompute_warn(&o->train, set);

@@ -15,9 +15,9 @@ static void put(const ts_place *place, const char *share, size_t size, char *who
 
 /* ---- of one kind ---- */
 
-void ts_whole_init(ts_whole *w, const ts_param_set *params, const ts_storage *own, ts_dtype type)
+void ts_whole_init(ts_whole *w, const ts_param_set *params, const ts_storage *own, bool rest, ts_dtype type)
 {
-    *w = (ts_whole){ .params = params, .own = own ? own : params->master,
+    *w = (ts_whole){ .params = params, .own = own ? own : params->master, .rest = own && rest,
                      .type = own ? type : TS_DTYPE_F32 };
 }
 
@@ -30,7 +30,15 @@ void ts_whole_deinit(ts_whole *w)
 }
 
 /* Whether p's are in the array of own shares. */
-static bool is_own(const ts_whole *w, const ts_param *p) { return w->own && ts_param_is_trained(p); }
+static bool is_own(const ts_whole *w, const ts_param *p)
+{
+    return w->own && ts_param_is_trained(p) && !(w->rest && p->steps_whole);
+}
+
+static char *at(const ts_whole *w, const ts_shard_piece *x)
+{
+    return (char *)w->own->data + (size_t)(w->rest ? x->rest : x->own) * ts_dtype_size(w->type);
+}
 
 ts_dtype ts_whole_type(const ts_whole *w, const ts_param *p) { return is_own(w, p) ? w->type : p->dtype; }
 
@@ -47,7 +55,9 @@ static bool is_shared(const ts_whole *w, const ts_param *p)
 /* In the device's memory, of one that is not shared out. */
 static const void *here(const ts_whole *w, const ts_param *p)
 {
-    return is_own(w, p) ? (char *)w->own->data + (size_t)p->offset * ts_dtype_size(w->type) : p->value;
+    int64_t piece;
+    const bool is_here = ts_param_pieces(p, &piece) > piece;
+    return is_own(w, p) && is_here ? at(w, &w->params->shards.piece[piece]) : p->value;
 }
 
 const void *ts_whole_of(const ts_whole *w, const ts_param *p)
@@ -128,9 +138,12 @@ static ts_status join_unit(collector *c, const ts_param *p, int64_t u, int64_t s
         counts[r] = from < to ? (to - from) * size : 0;
         offsets[r] = from < to ? (from - first) * size : 0;
     }
-    const int64_t at = first + offsets[me] / size - ts_shard_begin(s, u, me) + s->own[u];
+    int64_t i;
+    ts_param_pieces(p, &i);
+    while (counts[me] && s->piece[i].at * size != offsets[me])
+        i++;
     if (counts[me])
-        TS_TRY(ts_device_read(p->set->dev, c->share + offsets[me], (char *)c->w->own->data + at * size,
+        TS_TRY(ts_device_read(p->set->dev, c->share + offsets[me], at(c->w, &s->piece[i]),
                               (size_t)counts[me]));
     return ts_comm_run(c->comms->sharers, ts_all_gather_v(c->share + offsets[me], counts[me], c->share, counts,
                                                           offsets, TS_COMM_U8));

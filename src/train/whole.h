@@ -11,6 +11,7 @@ typedef struct ts_whole {
     const ts_param_set *params;
     const ts_storage *own; /* in an array of own shares; NULL: where the values are */
     ts_dtype type;         /* of own */
+    bool rest;             /* own has only what is not stepped whole */
     char **data; /* [n] host memory, row-major; NULL: not brought together */
 } ts_whole;
 
@@ -20,8 +21,9 @@ typedef struct ts_whole_comms {
     ts_comm *group;   /* tensor-parallel; one process: nothing is cut */
 } ts_whole_comms;
 
-/* own: moments, of that type; NULL: values, or their masters where these are kept apart. */
-void ts_whole_init(ts_whole *w, const ts_param_set *params, const ts_storage *own, ts_dtype type);
+/* own: moments, of that type, of all or of the rest; NULL: values, or their masters where these are kept
+ * apart. */
+void ts_whole_init(ts_whole *w, const ts_param_set *params, const ts_storage *own, bool rest, ts_dtype type);
 /* wants [n]: which parameters' this process is to have; NULL: all. Where
  * nothing is shared out or cut nothing is done. */
 ts_status ts_whole_collect(ts_whole *w, const ts_whole_comms *c, const bool *wants) TS_NODISCARD;

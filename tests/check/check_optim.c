@@ -105,6 +105,64 @@ static void sgd(const check_env *e, int64_t n, double scale, int variant)
     }
 }
 
+static void lion(const check_env *e, int64_t n, double scale, int variant)
+{
+    check_case("lion n %lld scale %g variant %d", (long long)n, scale, variant);
+    const double u = CHECK_U, lr = variant & 1 ? 0.1 : 3e-4;
+    ts_lion_args a = { .p = check_inout(1, TS_DTYPE_F32, n, 1), .m = check_inout(2, TS_DTYPE_F32, n, scale),
+                       .lr = (float)lr, .beta1 = 0.95f, .beta2 = 0.98f, .weight_decay = variant & 2 ? 0.1f : 0,
+                       .grad_scale = variant & 4 ? 0.37f : 1 };
+    float *grad = check_inout(4, TS_DTYPE_F32, n, scale);
+    spoil(grad, n);
+    if (n > 8)
+        a.m[5] = -0.0f, check_touched(a.m);
+    a.grad = grad;
+    check_kernel(e, TS_KERNEL_lion, &a, n);
+    for (int64_t i = 0; i < n; i++) {
+        const double g = (double)a.grad_scale * (double)grad[i], m = check_before(a.m, i, TS_DTYPE_F32),
+                     p0 = check_before(a.p, i, TS_DTYPE_F32), wd = (double)a.lr * (double)a.weight_decay * p0;
+        const double way = (double)a.beta1 * m + (1 - (double)a.beta1) * g,
+                     doubt = 4 * u * (fabs((double)a.beta1 * m) + fabs((1 - (double)a.beta1) * g));
+        const double sign = isnan(way) ? way : way > 0 ? 1 : way < 0 ? -1 : 0;
+        check_near("m", i, a.m[i], (double)a.beta2 * m + (1 - (double)a.beta2) * g,
+                   4 * u * (fabs(m) + fabs((1 - (double)a.beta2) * g)));
+        if (way == 0 || isnan(way) || fabs(way) > doubt) /* else the sign is open */
+            check_near("p", i, a.p[i], p0 - wd - (double)a.lr * sign, 3 * u * (fabs(p0) + (double)a.lr));
+    }
+}
+
+/* Blocks of a weight: what stands between them is not touched. */
+static void muon(const check_env *e, int64_t block, int64_t blocks, double scale, int variant)
+{
+    check_case("muon block %lld blocks %lld scale %g variant %d", (long long)block, (long long)blocks, scale, variant);
+    const int64_t n = block * blocks, stride = block + (variant & 1 ? 7 : 0), all = blocks * stride;
+    const double u = CHECK_U;
+    float *grad = check_inout(4, TS_DTYPE_F32, all, scale);
+    ts_muon_args a = { .m = check_inout(2, TS_DTYPE_F32, all, scale), .grad = grad, .x = check_out(TS_DTYPE_F32, n),
+                       .block = block, .stride = stride, .beta = 0.95f, .grad_scale = 0.37f, .nesterov = variant & 2 };
+    const double b = (double)a.beta, r = 1 - b;
+    check_kernel(e, TS_KERNEL_muon_momentum, &a, n);
+    check_untouched("grad", grad, 0, all, TS_DTYPE_F32);
+    for (int64_t i = 0; i < all; i++) {
+        const bool inside = i % stride < block;
+        const double g = r * (double)a.grad_scale * (double)grad[i], before = check_before(a.m, i, TS_DTYPE_F32),
+                     m = b * before + g, near = 4 * u * (fabs(before) + fabs(g));
+        check_near("m", i, a.m[i], inside ? m : before, inside ? near : 0);
+        if (inside)
+            check_near("x", i, a.x[i / stride * block + i % stride], a.nesterov ? b * m + g : m, 2 * near);
+    }
+    check_case("muon_apply block %lld blocks %lld variant %d", (long long)block, (long long)blocks, variant);
+    ts_muon_args d = { .p = check_inout(1, TS_DTYPE_F32, all, 1), .x = check_inout(3, TS_DTYPE_F32, n, scale),
+                       .block = block, .stride = stride, .lr = 0.02f, .weight_decay = variant & 2 ? 0.1f : 0 };
+    check_kernel(e, TS_KERNEL_muon_apply, &d, n);
+    for (int64_t i = 0; i < all; i++) {
+        const double p = check_before(d.p, i, TS_DTYPE_F32), lr = (double)d.lr;
+        const double x = i % stride < block ? (double)d.x[i / stride * block + i % stride] : 0,
+                     wd = i % stride < block ? lr * (double)d.weight_decay : 0;
+        check_near("p", i, d.p[i], p * (1 - wd) - lr * x, i % stride < block ? 3 * u * (fabs(p) + fabs(lr * x)) : 0);
+    }
+}
+
 static void sumsq(const check_env *e, int64_t n, double scale, bool zeros, bool bad, ts_dtype t)
 {
     const int64_t blocks = (n + TS_SUMSQ_BLOCK - 1) / TS_SUMSQ_BLOCK;
@@ -147,6 +205,8 @@ void check_optim(const check_env *e)
                 for (int types = 0; types < 8; types++)
                     adamw(e, sizes[i], scale[s], v, types);
                 sgd(e, sizes[i], scale[s], v);
+                lion(e, sizes[i], scale[s], v);
+                muon(e, sizes[i], 1 + v, scale[s], v & 3);
             }
     for (size_t i = 0; i < CHECK_COUNT(long_sizes); i++)
         for (int v = 0; v < 4; v++)

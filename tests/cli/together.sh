@@ -70,6 +70,13 @@ warned --initial-loss-scale --loss-scale --fp16 --loss-scale 4 --initial-loss-sc
 warned --packed-weights --bf16 --packed-weights kept
 warned --recompute-method "--recompute-granularity full" --recompute-method block
 warned --recompute-num-layers "--recompute-granularity full" --recompute-num-layers 2 --recompute-granularity selective
+# what whole matrices cannot be
+for o in --use-torch-fsdp2 "--use-megatron-fsdp --data-parallel-sharding-strategy optim" --layerzero; do
+    # shellcheck disable=SC2086
+    expect 2 "which ${o%% *} cuts: give --use-distributed-optimizer" train --optimizer muon $o
+done
+expect 2 "--bf16 or fp32" train --optimizer dist_muon --fp16
+expect 2 "contradict each other" train --optimizer muon --muon-no-split-qkv --muon-split-qkv-per-head
 # what changes nothing is told of with its reason, as a note
 expect 0 "without effect here: --recompute-granularity selective (attention is always" train --recompute-granularity selective
 expect 0 "without effect here: --recompute-activations (attention is always" train --recompute-activations
@@ -84,6 +91,8 @@ warned --min-lr "--lr-decay-style constant" --lr-decay-style constant
 warned --lr-decay-iters "--lr-decay-style constant" --lr-decay-style constant --lr-decay-iters 4
 warned --lr-warmup-init --lr-warmup-iters --lr-warmup-init 1e-5 --lr-warmup-iters 0
 warned --adam-beta1 "--optimizer adam" --optimizer sgd --adam-beta1 0.8
+warned --muon-tp-mode "--optimizer muon" --muon-tp-mode duplicated
+warned --lion-beta1 "--optimizer lion" --optimizer muon --lion-beta1 0.8
 warned --sgd-momentum "--optimizer sgd" --sgd-momentum 0.8
 warned --no-data-sharding "--dataloader-type cyclic" --no-data-sharding
 warned --eval-interval --eval-iters --eval-interval 4

@@ -23,6 +23,7 @@ typedef struct form {
     ts_shard_level level;
     int64_t bucket, group, near;
     bool overlap, deterministic, in_bf16;
+    bool muon;  /* matrices are stepped whole */
     bool exact; /* gradients whose sums are, in whatever order */
     ts_dtype values;
     int micro;
@@ -42,7 +43,8 @@ typedef struct run {
 
 static ts_train_options options_of(const form *f)
 {
-    return (ts_train_options){ .optimizer = TS_OPTIMIZER_ADAM, .adam_beta1 = 0.9, .adam_beta2 = 0.95,
+    return (ts_train_options){ .optimizer = f->muon ? TS_OPTIMIZER_MUON : TS_OPTIMIZER_ADAM,
+                               .matrix = { .momentum = 0.9, .extra_scale = 1, .set = TS_MUON_SIMPLE, .steps = 2 }, .adam_beta1 = 0.9, .adam_beta2 = 0.95,
                                .adam_eps = 1e-8, .weight_decay = 0.1, .log_num_zeros = true,
                                .deterministic = f->deterministic, .grad_reduce_in_bf16 = f->in_bf16 };
 }
@@ -92,6 +94,8 @@ static void make(run *r, const form *f, ts_device *dev, ts_comm *world, bool sha
     EXPECT_OK(ts_sharers_init(&r->sharers, &s, r->mesh));
     EXPECT_OK(ts_param_set_init(&r->set, dev));
     declare(r);
+    if (f->muon)
+        ts_param_set_step_whole(&r->set);
     if (shares)
         ts_param_set_share(&r->set, &(ts_shard_options){ .level = f->level, .whole_grads = f->near > 0,
                                                          .size = r->sharers.share->size,
@@ -175,7 +179,7 @@ static told one_step(run *r, const form *f, int step)
         micro_batch(r, f, step, m);
     EXPECT_OK(ts_grads_finish(&r->grads, &sums));
     EXPECT_OK(ts_optimizer_sumsq(&r->optim, sums, &t.sumsq, &t.zeros));
-    ts_optimizer_step(&r->optim, sums, 1e-2, 0.5);
+    EXPECT_OK(ts_optimizer_step(&r->optim, sums, 1e-2, 0.5));
     EXPECT_OK(ts_gather_update(&r->gather));
     EXPECT_OK(ts_optimizer_params_norm(&r->optim, &t.norm));
     return t;
@@ -339,6 +343,11 @@ int main(int argc, char **argv)
         { .name = "state, sums in bf16", .level = TS_SHARD_STATE, .bucket = 500, .in_bf16 = true,
           .values = TS_DTYPE_BF16, .micro = 2 },
         { .name = "state, in order", .level = TS_SHARD_STATE, .bucket = 300, .deterministic = true, .micro = 3 },
+        { .name = "whole matrices", .level = TS_SHARD_STATE, .bucket = 1 << 20, .muon = true, .micro = 2 },
+        { .name = "whole matrices, units", .level = TS_SHARD_STATE, .bucket = 600, .muon = true, .overlap = true,
+          .values = TS_DTYPE_BF16, .micro = 1 },
+        { .name = "whole matrices, in order", .level = TS_SHARD_STATE, .bucket = 900, .muon = true,
+          .deterministic = true, .micro = 3 },
         { .name = "gradients", .level = TS_SHARD_GRADS, .bucket = 100, .micro = 1 },
         { .name = "gradients, overlap", .level = TS_SHARD_GRADS, .bucket = 100, .overlap = true,
           .values = TS_DTYPE_BF16, .micro = 1 },

@@ -5,6 +5,8 @@
 #include "base/dtype.h"
 #include "base/rng.h"
 
+#include <stdbool.h>
+
 /* AdamW (Loshchilov and Hutter, arXiv 1711.05101):
  *   g = grad_scale * grad;  m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2
  *   p = p - lr * (m / c1 / (sqrt(v / c2) + eps) + wd * p),  c1 = 1 - b1^t, c2 = 1 - b2^t
@@ -30,6 +32,29 @@ typedef struct ts_sgd_args {
     const float *grad;
     float lr, momentum, weight_decay, grad_scale;
 } ts_sgd_args;
+
+/* Lion (Chen et al., arXiv 2302.06675):
+ *   g = grad_scale * grad;  p = p - lr * (sign(b1 m + (1-b1) g) + wd * p);  m = b2 m + (1-b2) g */
+typedef struct ts_lion_args {
+    float *p, *m;       /* [n] */
+    const float *grad;
+    float lr, beta1, beta2, weight_decay, grad_scale;
+} ts_lion_args;
+
+/* The two ends of a step of Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon), whose middle is
+ * train/orthogonal.h. Both work on some rows of a weight: `block` elements of every `stride`; x has them
+ * one after the other. n = elements of x.
+ *
+ *   muon_momentum  g = grad_scale * grad;  m = beta m + (1-beta) g;  x = m, with nesterov beta m + (1-beta) g
+ *   muon_apply     p = p - lr * (x + wd * p) */
+typedef struct ts_muon_args {
+    float *p, *m;       /* of the weight; apply and momentum alone */
+    const float *grad;  /* momentum alone */
+    float *x;           /* momentum writes, apply reads */
+    int64_t block, stride;
+    float lr, beta, weight_decay, grad_scale;
+    bool nesterov;
+} ts_muon_args;
 
 /* step_pack: adamw or sgd on a weight [n, k], and the forms that gemm_pack would then make of it in
  * BF16 (for a device whose gemm_packed_bytes says that it has them); n is ignored. */

@@ -58,7 +58,7 @@ static void read_share(rig *r, const ts_place *place, const ts_st_tensor *t, int
     OK(ts_param_declare(&set, "w", place, true, &p));
     OK(ts_param_set_allocate(&set, TS_DTYPE_F32));
     OK(ts_param_read_values(p, t));
-    OK(ts_param_read(p, t, half, TS_DTYPE_BF16));
+    OK(ts_param_read(p, t, half, false, TS_DTYPE_BF16));
     const int64_t n = ts_param_count(p);
     const float *v = p->value;
     assert_int_equal(n, ts_place_count(place));

@@ -107,7 +107,8 @@ static inline void rig_make_as(rig *r, const char *text, ts_dtype compute, bool 
         adjust(&a);
     OK(ts_arch_check(&a, "test"));
     const ts_model_use use = { .dev = r->dev, .compute = compute, .training = true,
-                               .freeze = r->w.o.freeze };
+                               .freeze = r->w.o.freeze,
+                               .steps_whole = ts_train_steps_whole(&r->w.o) };
     OK(ts_model_make(&a, &use, 42, &r->model));
     ts_arch_deinit(&a);
     const ts_network network = ts_decoder_network(r->model.decoder);

@@ -23,7 +23,7 @@ typedef struct bench {
 /* Nothing is shared out: its only piece is the parameter. */
 static void *moment_at(const ts_storage *own, ts_dtype t, const ts_param *p)
 {
-    return ts_optimizer_at(own, t, &p->set->shards.piece[p->index]);
+    return ts_optimizer_at(own, t, &p->set->shards.piece[p->index], false);
 }
 
 static float next(bench *b)
@@ -103,7 +103,7 @@ static void run(const char *text, double lr0)
                 b->p[i]->grad[k] = g;
                 expect(b, i, k, t, (double)g * scale, lr);
             }
-        ts_optimizer_step(&b->z, b->set.grads->data, lr, scale);
+        OK(ts_optimizer_step(&b->z, b->set.grads->data, lr, scale));
         assert_true(b->p[0]->version != version); /* packed forms are old now */
         assert_int_equal(b->z.steps, t);
         tolerance += 0x1p-24 * (2 * 2 + 16 * lr * 10) + (adam ? lr * 2 * 0x1p-15 : 0);
@@ -170,7 +170,7 @@ static void bf16_follows_double(void **state)
                     b->v[i][k] = stored(b->z.v, tv, b->p[i], k);
                     expect(b, i, k, t, (double)g, 1e-2);
                 }
-            ts_optimizer_step(&b->z, b->set.grads->data, 1e-2, 1);
+            OK(ts_optimizer_step(&b->z, b->set.grads->data, 1e-2, 1));
             for (int i = 0; i < PARAMS; i++)
                 for (int64_t k = 0; k < ts_param_count(b->p[i]); k++) {
                     const double m = b->m[i][k], v = b->v[i][k], p = b->value[i][k];
@@ -204,7 +204,7 @@ static void small_changes_are_not_lost(void **state)
     for (int k = 0; k < COUNT; k++)
         v[k] = m[k] = ts_f32_to_bf16(1.5f);
     for (int t = 0; t < MANY; t++)
-        ts_optimizer_step(&b->z, b->set.grads->data, 1e-6, 1);
+        OK(ts_optimizer_step(&b->z, b->set.grads->data, 1e-6, 1));
     for (int k = 0; k < COUNT; k++) {
         mean_v += (double)ts_bf16_to_f32(v[k]) / 1.5 / COUNT;
         mean_m += (double)ts_bf16_to_f32(m[k]) / 1.5 / COUNT;
@@ -239,7 +239,7 @@ static void bits_of(const char *text, int threads, unsigned isa, int64_t steps, 
     }
     memset(set.values->data, 0, 3 * sizeof(float)); /* the vector, fp32 */
     z.steps = steps;
-    ts_optimizer_step(&z, set.grads->data, 1e-3, 0.3);
+    OK(ts_optimizer_step(&z, set.grads->data, 1e-3, 0.3));
     memcpy(out, value, ROWS * COLS * sizeof *out);
     memcpy(out + ROWS * COLS, v, ROWS * COLS * sizeof *out);
     ts_optimizer_deinit(&z);
@@ -304,7 +304,7 @@ static void step_share(const ts_place *place, uint16_t out[3][WHOLE_COUNT])
     for (int step = 0; step < 2; step++) { /* the second with forms that the first has left */
         ts_param_set_changed(&set);
         OK(ts_param_form(p, TS_GEMM_NT, TS_DTYPE_BF16, &f));
-        ts_optimizer_step(&z, set.grads->data, 1e-3, 0.3);
+        OK(ts_optimizer_step(&z, set.grads->data, 1e-3, 0.3));
     }
     for (int64_t i = 0, at; i < ts_param_count(p); i++) {
         (void)ts_place_run(place, i, &at);
@@ -390,7 +390,7 @@ static void decay_leaves_vectors(void **state)
                                         "--optimizer sgd --weight-decay 0.5" };
     for (int n = 0; n < 2; n++) {
         bench *b = bench_make(text[n]);
-        ts_optimizer_step(&b->z, b->set.grads->data, 0.5, 1);
+        OK(ts_optimizer_step(&b->z, b->set.grads->data, 0.5, 1));
         for (int i = 0; i < PARAMS; i++)
             for (int64_t k = 0; k < ts_param_count(b->p[i]); k++) {
                 const double got = (double)((float *)b->p[i]->value)[k], was = b->value[i][k];

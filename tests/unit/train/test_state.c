@@ -70,9 +70,8 @@ static void rig_step(rig *r, int t)
     for (int w = 0; w < TS_WAYS; w++)
         r->copied[w] = -r->dev->copied[w];
     const double taken = r->dev->mem.taken[TS_MEM_OPTIM];
-    OK(ts_optimizer_prepare(&r->z));
+    OK(ts_optimizer_step(&r->z, r->set.grads->data, 1e-2 / t, 0.5));
     r->inside = (int64_t)(r->dev->mem.taken[TS_MEM_OPTIM] - taken);
-    ts_optimizer_step(&r->z, r->set.grads->data, 1e-2 / t, 0.5);
     for (int64_t u = 0; u < r->set.shards.n_units; u++)
         ts_param_set_fill_own(&r->set, u);
     for (int w = 0; w < TS_WAYS; w++)
@@ -93,10 +92,10 @@ static void same_state(const rig *a, const rig *b)
         const size_t n = (size_t)x->n, size = ts_dtype_size(x->p->dtype), at = (size_t)x->at * size;
         same_bytes("masters", ts_shard_piece_master(x), ts_shard_piece_master(y), n * 4);
         same_bytes("values", (char *)x->p->value + at, (char *)y->p->value + at, n * size);
-        same_bytes("m", ts_optimizer_at(a->z.m, a->z.m_dtype, x), ts_optimizer_at(b->z.m, b->z.m_dtype, y),
+        same_bytes("m", ts_optimizer_at(a->z.m, a->z.m_dtype, x, false), ts_optimizer_at(b->z.m, b->z.m_dtype, y, false),
                    n * ts_dtype_size(a->z.m_dtype));
         if (a->z.v)
-            same_bytes("v", ts_optimizer_at(a->z.v, a->z.v_dtype, x), ts_optimizer_at(b->z.v, b->z.v_dtype, y),
+            same_bytes("v", ts_optimizer_at(a->z.v, a->z.v_dtype, x, false), ts_optimizer_at(b->z.v, b->z.v_dtype, y, false),
                        n * ts_dtype_size(a->z.v_dtype));
     }
 }

@@ -93,7 +93,7 @@ static void types_of_the_optimizer(void **state)
     refused(GOOD "--use-precision-aware-optimizer --main-grads-dtype bf16", 1,
             "gradients are summed in fp32 here");
     refused(GOOD "--use-precision-aware-optimizer --optimizer sgd", 1,
-            "--use-precision-aware-optimizer is for --optimizer adam, not sgd");
+            "--use-precision-aware-optimizer is for --optimizer adam alone");
 }
 
 /* The bounds of single numbers are the table's. */
@@ -112,7 +112,7 @@ static void numbers_have_bounds(void **state)
         { "--hidden-dropout", "1" },
         { "--adam-beta2", "1" },
         { "--lr-decay-style", "square" },
-        { "--optimizer", "lion" },
+        { "--optimizer", "adagrad" },
         { "--loss-scale-window", "0" },
         { "--recompute-method", "all" },
         { "--exp-avg-dtype", "double" },

@@ -17,8 +17,11 @@ static inline void words_parse(words *w, const char *text)
     char copy[512], *argv[48];
     int n = 0;
     *w = (words){ 0 };
-    const ts_option_table table = { ts_train_option_rows, ts_train_option_count, &w->o };
-    OK(ts_option_set_create(&table, 1, &w->set));
+    const ts_option_table table[] = {
+        { ts_train_option_rows, ts_train_option_count, &w->o },
+        { ts_matrix_option_rows, ts_matrix_option_count, &w->o.matrix },
+    };
+    OK(ts_option_set_create(table, 2, &w->set));
     assert_true(strlen(text) < sizeof copy);
     snprintf(copy, sizeof copy, "%s", text);
     for (char *p = strtok(copy, " "); p; p = strtok(NULL, " ")) {

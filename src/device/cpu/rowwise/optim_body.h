@@ -130,6 +130,61 @@ static void sgd(const void *args, int64_t begin, int64_t end)
         sgd_all(a, begin, end, false);
 }
 
+INLINE void lion_at(const ts_lion_args *a, int64_t i, int64_t n)
+{
+    const vf g = v_mul(v_load(a->grad + i, n), v_set(a->grad_scale)), m = v_load(a->m + i, n);
+    const vf p = v_mul(v_load(a->p + i, n), v_set((vs)(1 - (double)a->lr * (double)a->weight_decay)));
+    const vf way = v_fma(g, v_set((vs)(1 - (double)a->beta1)), v_mul(m, v_set(a->beta1)));
+    const vf zero = v_set(0), lr = v_set(a->lr);
+    const vf sign = v_sel(v_eq(way, zero), zero, v_sel(v_ge(way, zero), lr, v_sub(zero, lr)));
+    v_store(a->p + i, n, v_sub(p, v_sel(v_eq(way, way), sign, way))); /* what is no number comes through */
+    v_store(a->m + i, n, v_fma(g, v_set((vs)(1 - (double)a->beta2)), v_mul(m, v_set(a->beta2))));
+}
+
+static void lion(const void *args, int64_t begin, int64_t end)
+{
+    for (int64_t i = begin; i < end; i += V)
+        lion_at(args, i, end - i < V ? end - i : V);
+}
+
+/* Elements of x from i on that stand one after the other in the weight too, and where; at most to end. */
+INLINE int64_t muon_run(const ts_muon_args *a, int64_t i, int64_t end, int64_t *at)
+{
+    const int64_t left = a->block - i % a->block;
+    *at = i / a->block * a->stride + i % a->block;
+    return left < end - i ? left : end - i;
+}
+
+static void muon_momentum(const void *args, int64_t begin, int64_t end)
+{
+    const ts_muon_args *a = args;
+    const vf beta = v_set(a->beta), rest = v_set((vs)(1 - (double)a->beta)), scale = v_set(a->grad_scale);
+    for (int64_t i = begin, run, at; i < end; i += run) {
+        run = muon_run(a, i, end, &at);
+        for (int64_t k = 0; k < run; k += V) {
+            const int64_t n = run - k < V ? run - k : V;
+            const vf g = v_mul(v_mul(v_load(a->grad + at + k, n), scale), rest);
+            const vf m = v_fma(v_load(a->m + at + k, n), beta, g);
+            v_store(a->m + at + k, n, m);
+            v_store(a->x + i + k, n, a->nesterov ? v_fma(m, beta, g) : m);
+        }
+    }
+}
+
+static void muon_apply(const void *args, int64_t begin, int64_t end)
+{
+    const ts_muon_args *a = args;
+    const vf decay = v_set((vs)(1 - (double)a->lr * (double)a->weight_decay)), step = v_set(a->lr);
+    for (int64_t i = begin, run, at; i < end; i += run) {
+        run = muon_run(a, i, end, &at);
+        for (int64_t k = 0; k < run; k += V) {
+            const int64_t n = run - k < V ? run - k : V;
+            const vf p = v_mul(v_load(a->p + at + k, n), decay);
+            v_store(a->p + at + k, n, v_fnma(v_load(a->x + i + k, n), step, p));
+        }
+    }
+}
+
 INLINE void sumsq_blocks(const ts_sumsq_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     for (int64_t b = begin; b < end; b++) {
@@ -166,5 +221,8 @@ void TS_ISA_NAME(ts_optim_kernels_init)(ts_cpu_kernel *table)
 {
     table[TS_KERNEL_adamw] = TS_ROWWISE_ROW(adamw, 0);
     table[TS_KERNEL_sgd] = TS_ROWWISE_ROW(sgd, 0);
+    table[TS_KERNEL_lion] = TS_ROWWISE_ROW(lion, 0);
+    table[TS_KERNEL_muon_momentum] = TS_ROWWISE_ROW(muon_momentum, 0);
+    table[TS_KERNEL_muon_apply] = TS_ROWWISE_ROW(muon_apply, 0);
     table[TS_KERNEL_sumsq] = TS_ROWWISE_ROW(sumsq, 0);
 }

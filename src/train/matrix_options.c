@@ -1,0 +1,45 @@
+#include "train/matrix_options.h"
+
+#define RUN(type, field, name, def, lo, hi, choices, help)                                         \
+    TS_ROW_IS(TS_OPTION_DECIDES, type, ts_matrix_options, field, name, def, lo, hi, choices, "optimizer", help)
+/* a number from 0 on that is below 1 */
+#define SHARE(field_, name_, def_, help_)                                                          \
+    { .name = name_, .type = TS_OPTION_REAL, .offset = offsetof(ts_matrix_options, field_),         \
+      .def = def_, .lo = 0, .hi = 1, .below = true, .is = TS_OPTION_DECIDES, .group = "optimizer",   \
+      .help = help_ }
+
+const ts_option ts_matrix_option_rows[] = {
+    SHARE(momentum, "muon-momentum", "0.95",
+          "of Muon: what of the running mean of gradients a step keeps"),
+    RUN(FLAG, nesterov, "muon-nesterov", NULL, 0, 0, NULL,
+        "of Muon: look ahead, the gradient joins the mean once more before it is made orthogonal"),
+    RUN(FLAG, nesterov, "muon-use-nesterov", NULL, 0, 0, NULL, "older name of --muon-nesterov"),
+    RUN(NOFLAG, split_qkv, "muon-no-split-qkv", NULL, 0, 0, NULL,
+        "make queries, keys and values of a weight that holds all three orthogonal together instead of "
+        "each alone"),
+    RUN(FLAG, per_head, "muon-split-qkv-per-head", NULL, 0, 0, NULL,
+        "make each head of queries, keys and values orthogonal alone, and the gate and the up projection "
+        "of gated MLPs"),
+    RUN(CHOICE, scale_mode, "muon-scale-mode", "spectral", 0, 0, TS_CHOICES(TS_MUON_SCALES),
+        "what Muon multiplies an orthogonal matrix of OUT rows and IN columns by: sqrt(max(OUT, IN)), "
+        "sqrt(OUT/IN), or sqrt(max(1, OUT/IN))"),
+    RUN(REAL, extra_scale, "muon-extra-scale-factor", "1", 0, 1e6, NULL,
+        "a further factor of Muon's steps; with spectral, 0.2 makes them as large as AdamW's"),
+    RUN(CHOICE, precision, "muon-fp32-matmul-prec", "medium", 0, 0, TS_CHOICES(TS_MUON_PRECISIONS),
+        "what Muon multiplies in: bf16 with sums in fp32 (low, medium), or fp32"),
+    RUN(CHOICE, set, "muon-coefficient-type", "quintic", 0, 0, TS_CHOICES(TS_MUON_SETS),
+        "the polynomials of Muon's iteration: one (simple), five (quintic), eight of which the last is "
+        "repeated (polar_express), four (aol)"),
+    RUN(INT, steps, "muon-num-ns-steps", "5", 1, 100, NULL,
+        "how many of them Muon applies; beyond their number they begin again, or the last is repeated"),
+    RUN(CHOICE, tp_mode, "muon-tp-mode", "blockwise", 0, 0, TS_CHOICES(TS_MUON_TP_MODES),
+        "weights that tensor parallelism has cut: Muon takes each share for a matrix (blockwise: the result "
+        "depends on their number), gathers all on every process (duplicated: the bits of one process), or "
+        "sums small products over the group (distributed)"),
+    RUN(CHOICE, scalar, "muon-scalar-optimizer", "adam", 0, 0, TS_CHOICES(TS_SCALAR_OPTIMIZERS),
+        "what steps embeddings, output layer, norms and biases beside Muon"),
+    SHARE(lion_beta1, "lion-beta1", "0.95", "of Lion: of the mean whose sign is the step"),
+    SHARE(lion_beta2, "lion-beta2", "0.98", "of Lion: of the mean that is kept"),
+    TS_NOTE("muon-use-syrk", 0, "optimizer", "chooses a kernel; the result is the same"),
+};
+const size_t ts_matrix_option_count = sizeof ts_matrix_option_rows / sizeof *ts_matrix_option_rows;

@@ -1,0 +1,49 @@
+#!/bin/sh
+# Optimizers beside AdamW: interrupted runs equal undisturbed ones bit for bit, on other processes too, and plan knows
+# their memory.
+. "$(dirname "$0")/lib.sh"
+make_data
+on() { # on N COMMAND...: under N processes
+    n=$1
+    shift
+    if [ "$n" = 1 ]; then "$@"; else
+        mpirun --allow-run-as-root --oversubscribe --bind-to none -n "$n" "$@"
+    fi
+}
+job="--data-path $D/data_text_document --train-iters 4 --seed 5 --deterministic-mode --threads 1"
+run() { # run PROCESSES OPTIONS...
+    np=$1
+    shift
+    # shellcheck disable=SC2086
+    on "$np" "$T" pretrain $shape $batch $job "$@"
+}
+# resumes OPTIONS...: 4 steps at once, and 2 + 2: the second half on two processes that share out the state
+resumes() {
+    rm -rf "$D/ck" "$D/whole" "$D"/*.jsonl
+    expect 0 "" run 1 "$@" --save "$D/whole" --metrics-jsonl "$D/whole.jsonl"
+    expect 0 "" run 1 "$@" --save "$D/ck" --exit-interval 2 --metrics-jsonl "$D/again.jsonl"
+    n=1 share=
+    ! command -v mpirun >/dev/null 2>&1 || n=2 share=--use-distributed-optimizer
+    expect 0 "" run $n "$@" --save "$D/ck" --load "$D/ck" --metrics-jsonl "$D/again.jsonl" $share
+    curve "$D/whole.jsonl" >"$D/a"
+    curve "$D/again.jsonl" >"$D/b"
+    same "$D/a" "$D/b"
+    same_tensors
+    # shellcheck disable=SC2086
+    "$T" plan $shape $batch $job "$@" --json >"$D/plan" 2>"$D/err" || wrong "plan: $(cat "$D/err")"
+    got=$(sed -n '$s/.*"memory_peak_bytes": *\([0-9]*\).*/\1/p' "$D/whole.jsonl")
+    checks=$((checks + 1))
+    grep -q "\"peak_bytes\": *$got\b" "$D/plan" || wrong "$*: $got bytes, not as planned"
+}
+# What the last checkpoints of both hold.
+same_tensors() {
+    for part in model optimizer; do
+        for f in "$D"/whole/iter_0000004/"$part"*.safetensors; do
+            same "$f" "$D/ck/iter_0000004/${f##*/}"
+        done
+    done
+}
+resumes --optimizer muon
+resumes --optimizer muon --muon-nesterov --muon-split-qkv-per-head --muon-scalar-optimizer lion --bf16
+resumes --optimizer lion
+finish

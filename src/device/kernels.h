@@ -10,6 +10,7 @@
 #include "device/kernels/embed.h"
 #include "device/kernels/gemm.h"
 #include "device/kernels/loss.h"
+#include "device/kernels/narrow.h"
 #include "device/kernels/norm.h"
 #include "device/kernels/optim.h"
 #include "device/kernels/quant.h"
@@ -24,6 +25,9 @@
     X(gemm_rows, ts_gemm_rows_args, PACK)                                                          \
     X(quantize, ts_quantize_args, PACK)                                                            \
     X(gemm_quant, ts_gemm_quant_args, GEMM)                                                        \
+    X(amax, ts_amax_args, PACK)                                                                    \
+    X(narrow, ts_narrow_args, PACK)                                                                \
+    X(widen, ts_narrow_args, PACK)                                                                 \
     X(attn_fwd, ts_attn_args, ATTENTION)                                                           \
     X(attn_bwd, ts_attn_args, ATTENTION)                                                           \
     X(attn_join, ts_attn_join_args, ATTENTION)                                                     \

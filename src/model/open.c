@@ -8,6 +8,8 @@ static ts_status allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value
 {
     if (use->int8)
         ts_decoder_use_int8(d, use->int8_head);
+    if (use->narrow && ts_narrow_options_on(use->narrow))
+        TS_TRY(ts_decoder_use_narrow(d, use->narrow, use->rows));
     if (use->training && use->freeze.n)
         TS_TRY(ts_decoder_freeze(d, use->freeze.v, use->freeze.n));
     if (use->training && use->steps_whole)

@@ -4,6 +4,7 @@
 #define TS_MODEL_OPEN_H
 #include "base/option.h"
 #include "ckpt/checkpoint.h"
+#include "model/narrow.h"
 #include "model/weights.h"
 
 /* How the values are to be held. */
@@ -18,6 +19,8 @@ typedef struct ts_model_use {
     bool inference; /* without training: one form of each weight, in few bits where `quant` */
     ts_quant quant;
     bool int8, int8_head;  /* see ts_decoder_use_int8 */
+    const ts_narrow_options *narrow; /* training; NULL: products are as they are */
+    ts_comm *rows; /* that share out sequences, for these; or NULL */
     ts_option_list freeze; /* training: see ts_decoder_freeze */
     bool steps_whole;      /* training: see ts_param_set_step_whole */
     ts_tensor_group group; /* that shares out the layers' matrices; comm NULL: none */

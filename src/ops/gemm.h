@@ -12,8 +12,8 @@ ts_status ts_gemm_forward(ts_tape *tape, ts_param *w, const float *bias, ts_dtyp
 ts_status ts_gemm_input_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const void *dy, int64_t ld,
                              int64_t rows, void *dx) TS_NODISCARD;
 /* W's gradient += dy^T x */
-void ts_gemm_weight_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const void *dy, int64_t ld,
-                         const void *x, int64_t rows);
+ts_status ts_gemm_weight_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const void *dy, int64_t ld,
+                              const void *x, int64_t rows) TS_NODISCARD;
 /* b's gradient += column sums of dy [rows, cols] */
 void ts_bias_grad(ts_tape *tape, const ts_param *b, ts_dtype dtype, const void *dy, int64_t ld,
                   int64_t rows);

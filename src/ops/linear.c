@@ -1,4 +1,5 @@
 #include "ops/gemm.h"
+#include "ops/narrow.h"
 #include "ops/ops.h"
 #include "ops/parts.h"
 
@@ -41,7 +42,7 @@ ts_status ts_gemm_forward(ts_tape *tape, ts_param *w, const float *bias, ts_dtyp
     ts_gemm_args a = { .form = TS_GEMM_NT, .m = rows, .n = w->dim[0], .k = w->dim[1],
                        .dtype = dtype, .a = x, .lda = w->dim[1], .c = c, .ldc = ldc,
                        .c_dtype = c_dtype, .bias = bias };
-    return multiply(tape, w, &a);
+    return w->narrow ? ts_narrow_forward(tape, w, &a) : multiply(tape, w, &a);
 }
 
 ts_status ts_gemm_input_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const void *dy,
@@ -50,17 +51,20 @@ ts_status ts_gemm_input_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const v
     ts_gemm_args a = { .form = TS_GEMM_NN, .m = rows, .n = w->dim[1], .k = w->dim[0],
                        .dtype = dtype, .a = dy, .lda = ld, .c = dx, .ldc = w->dim[1],
                        .c_dtype = dtype };
-    return multiply(tape, w, &a);
+    return w->narrow ? ts_narrow_input_grad(tape, w, &a) : multiply(tape, w, &a);
 }
 
-void ts_gemm_weight_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const void *dy, int64_t ld,
-                         const void *x, int64_t rows)
+ts_status ts_gemm_weight_grad(ts_tape *tape, ts_param *w, ts_dtype dtype, const void *dy, int64_t ld,
+                              const void *x, int64_t rows)
 {
-    const ts_gemm_args a = { .form = TS_GEMM_TN, .m = w->dim[0], .n = w->dim[1], .k = rows,
+    ts_gemm_args a = { .form = TS_GEMM_TN, .m = w->dim[0], .n = w->dim[1], .k = rows,
                              .dtype = dtype, .a = dy, .lda = ld, .b = x, .ldb = w->dim[1],
                              .c = w->grad, .ldc = w->dim[1], .c_dtype = TS_DTYPE_F32,
                              .accumulate = !ts_param_grad_begin(w) };
+    if (w->narrow && w->narrow->weight_grad)
+        return ts_narrow_weight_grad(tape, w, &a);
     ts_launch_gemm(tape->dev, &a, 0, ts_gemm_cost(a.m, a.n, a.k, dtype, TS_DTYPE_F32));
+    return TS_OK;
 }
 
 void ts_bias_grad(ts_tape *tape, const ts_param *b, ts_dtype dtype, const void *dy, int64_t ld,
@@ -179,8 +183,8 @@ static ts_status linear_weight(ts_tape *tape, ts_record *r)
         all = x;
         if (o->gathers)
             TS_TRY(ts_group_gather(tape, o->group, x, &all));
-        ts_gemm_weight_grad(tape, o->w, x->dtype, ts_tensor_data(dy), o->w->dim[0],
-                            ts_tensor_data(all), dy->dim[0]);
+        TS_TRY(ts_gemm_weight_grad(tape, o->w, x->dtype, ts_tensor_data(dy), o->w->dim[0],
+                                   ts_tensor_data(all), dy->dim[0]));
     }
     if (ts_param_has_grad(o->b))
         ts_bias_grad(tape, o->b, x->dtype, ts_tensor_data(dy), o->b->dim[0], dy->dim[0]);

@@ -335,7 +335,7 @@ static ts_status linear_weight(ts_tape *tape, ts_record *r)
     if (o->w->grad) {
         TS_TRY(ts_tape_need(tape, x, &data));
         TS_TRY(enter(tape, o, o->column, x, &all));
-        ts_gemm_weight_grad(tape, o->w, x->dtype, dy, o->w->dim[0], ts_tensor_data(all), rows);
+        TS_TRY(ts_gemm_weight_grad(tape, o->w, x->dtype, dy, o->w->dim[0], ts_tensor_data(all), rows));
     }
     if (o->b && o->b->grad)
         ts_bias_grad(tape, o->b, x->dtype, dy, o->b->dim[0], rows);

@@ -125,7 +125,7 @@ static ts_status chunk_gradients(const xent *k, const rows *r)
     TS_TRY(ts_param_need_grad(o->w));
     TS_TRY(ts_param_need_grad(o->b));
     if (o->w->grad)
-        ts_gemm_weight_grad(k->tape, o->w, k->dtype, d, k->ld_d, r->x, r->n);
+        TS_TRY(ts_gemm_weight_grad(k->tape, o->w, k->dtype, d, k->ld_d, r->x, r->n));
     if (o->b && o->b->grad)
         ts_bias_grad(k->tape, o->b, k->dtype, d, k->ld_d, r->n);
     return TS_OK;

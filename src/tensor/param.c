@@ -25,6 +25,7 @@ void ts_param_set_deinit(ts_param_set *s)
     ts_storage_release(&s->grads);
     ts_storage_release(&s->master);
     ts_shards_deinit(&s->shards);
+    ts_narrow_set_destroy(&s->narrow);
     *s = (ts_param_set){ 0 };
 }
 

@@ -21,6 +21,7 @@
 #ifndef TS_TENSOR_PARAM_H
 #define TS_TENSOR_PARAM_H
 #include "base/names.h"
+#include "tensor/narrow.h"
 #include "tensor/place.h"
 #include "tensor/shards.h"
 #include "tensor/tensor.h"
@@ -109,6 +110,7 @@ typedef struct ts_param {
     int64_t byte;    /* where values begin, were all of the set here: see ts_param_set_byte */
     /* products */
     bool int8;        /* forward and input gradient multiply in 8-bit integers (gemm_i8) */
+    ts_narrow *narrow; /* its products are of operands in few bits; NULL: as they are */
     unsigned version; /* grows with every change of value */
     /* packed for forward and for the input gradient; nt also holds a plain copy */
     ts_form_slot nt, nn;
@@ -143,6 +145,7 @@ typedef struct ts_param_set {
     bool is_filled;     /* the optimizer's step writes own values too: see ts_param_set_fill_own */
     ts_param_keeper keeper, grad_keeper; /* of values, of gradients; none: all are here */
     int64_t units; /* begun so far: see ts_param_set_unit */
+    ts_narrow_set *narrow; /* its own; NULL: no product is of few bits */
     bool shares; /* forms are in these, not in the parameters' */
     ts_form_slot nt, nn;
 } ts_param_set;

@@ -58,6 +58,7 @@ ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, i
     ts_feed_size(&t->feed, t->feed.ramp.full); /* however large the batch of training is just now */
     ts_status st = evaluate_batches(t, part, first, n, out, total);
     ts_feed_size(&t->feed, global);
+    ts_narrow_set_forget(t->objective->params->narrow); /* scales are training's */
     if (st == TS_OK)
         st = add_up(t, total);
     out->loss = total[1] > 0 ? total[0] / total[1] : 0;

@@ -41,11 +41,12 @@ static void close_tokenizer(tokens_info *k)
 /* ---- model ---- */
 
 /* What processes that train the same parameters share out. Products read matrices in the type that is
- * computed in, but for products in 8-bit integers, whose forms are made of the masters. */
+ * computed in, but for products in few bits, whose operands are made of the masters. */
 static ts_shard_options shards_of(const ts_job *j)
 {
     const ts_dtype master = ts_train_dtype(j->o->train.main_params_dtype);
-    const bool narrow = master == TS_DTYPE_F32 && j->o->train.int8 == TS_INT8_NONE;
+    const bool narrow = master == TS_DTYPE_F32 && j->o->train.int8 == TS_INT8_NONE &&
+                        !ts_narrow_options_on(&j->o->narrow);
     return (ts_shard_options){ .level = j->sharers.sharing.level,
                                .whole_grads = j->sharers.sharing.near > 0,
                                .size = j->sharers.share->size,
@@ -88,6 +89,8 @@ static ts_model_use use_of(ts_job *j)
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,
                            .freeze = j->o->train.freeze,
                            .steps_whole = ts_train_steps_whole(&j->o->train),
+                           .narrow = &j->o->narrow,
+                           .rows = j->spread.comm,
                            .shards = shards_of(j),
                            .group = { .comm = j->mesh->comm[TS_MESH_TP],
                                       .x = two ? j->mesh->comm[TS_MESH_TP_X] : NULL,

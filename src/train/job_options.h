@@ -4,6 +4,7 @@
 #include "data/source.h"
 #include "device/runtime.h"
 #include "dist/dist_options.h"
+#include "model/narrow.h"
 #include "model/options.h"
 #include "parallel/options.h"
 #include "text/text_options.h"
@@ -20,7 +21,8 @@ typedef struct ts_job_options {
     ts_train_options train;
     ts_parallel_options parallel;
     ts_profile_options profile;
+    ts_narrow_options narrow;
 } ts_job_options;
-enum { TS_JOB_TABLES = 11 };
+enum { TS_JOB_TABLES = 13 };
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 #endif

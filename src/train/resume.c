@@ -1,6 +1,7 @@
 #include "train/resume.h"
 
 #include "model/param_read.h"
+#include "train/narrow_state.h"
 #include "train/stage_list.h"
 #include "train/whole.h"
 
@@ -76,7 +77,7 @@ static bool keeps(const ts_trainer *t, kind k)
     return k == VALUES || (!t->o->no_save_optim && (k == FIRST_MOMENT ? t->optim.m : t->optim.v));
 }
 
-/* The order of what is saved: all values, then each parameter's moments. */
+/* The order of what is saved: all values, then each parameter's moments, and what is not a parameter's. */
 static int64_t key_of(const ts_trainer *t, const ts_param *p, kind k)
 {
     return k == VALUES ? p->id : t->objective->params->next_id + 2 * p->id + k - FIRST_MOMENT;
@@ -120,13 +121,14 @@ static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
     ts_whole_init(&l->whole[VALUES], p, NULL, false, TS_DTYPE_F32);
     ts_whole_init(&l->whole[FIRST_MOMENT], p, z->m, false, z->m_dtype);
     ts_whole_init(&l->whole[SECOND_MOMENT], p, z->v, z->v_of_rest, z->v_dtype);
-    TS_TRY(ts_alloc(&l->of, p->n * KINDS, sizeof *l->of));
+    TS_TRY(ts_alloc(&l->of, p->n * KINDS + (size_t)ts_narrow_state_count(t), sizeof *l->of));
     for (size_t i = 0; i < p->n; i++)
         add_tensor(t, l, i, VALUES);
     for (size_t i = 0; i < p->n; i++) {
         add_tensor(t, l, i, FIRST_MOMENT);
         add_tensor(t, l, i, SECOND_MOMENT);
     }
+    ts_narrow_state_list(t, 3 * p->next_id, l->of, &l->n);
     return ts_alloc(&l->wants, p->n, sizeof *l->wants);
 }
 
@@ -160,7 +162,8 @@ static ts_status collect(const ts_trainer *t, tensor_list *l)
     }
     for (int64_t i = 0; i < l->n; i++) {
         const ts_param *p = param_of(t, &l->of[i], &is);
-        l->t[i].data = p ? ts_whole_of(&l->whole[is], p) : NULL;
+        if (p)
+            l->t[i].data = ts_whole_of(&l->whole[is], p);
     }
     return TS_OK;
 }
@@ -189,6 +192,8 @@ int64_t ts_trainer_state_bytes(const ts_trainer *t)
                  (ts_param_is_trained(p) ? moments + ts_dtype_size(s->master ? TS_DTYPE_F32 : p->dtype)
                                          : ts_dtype_size(p->dtype));
     }
+    if (s->narrow && !t->o->no_save_optim)
+        bytes += (size_t)ts_narrow_set_at(s->narrow, s->narrow->n) * (s->narrow->length ? sizeof(float) : 0);
     return (int64_t)bytes;
 }
 
@@ -308,6 +313,8 @@ ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool with_o
 {
     if (with_optimizer)
         TS_TRY(load_moments(t, ck));
+    if (with_optimizer)
+        TS_TRY(ts_narrow_state_restore(t, ck));
     TS_TRY(load_counters(t, ck));
     if (!with_optimizer)
         t->optim.steps = 0;

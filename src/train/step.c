@@ -1,4 +1,5 @@
 #include "train/flight.h"
+#include "train/narrow_state.h"
 
 #include "base/thread.h"
 
@@ -35,6 +36,7 @@ static ts_status all_micro_batches(ts_trainer *t, double weight, double *sums, c
     TS_TRY(ts_grads_begin(&t->grads));
     TS_TRY(ts_pipeline_train(t, weight, sums));
     const double began = ts_timeline_begin(t->dev->timeline);
+    TS_TRY(ts_trainer_narrow_step(t));
     ts_trainer_enter(t, "reduction");
     TS_TRY(ts_grads_finish(&t->grads, grads));
     ts_timeline_span(t->dev->timeline, TS_TRACK_STEP, "reduction", began);

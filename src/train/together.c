@@ -49,12 +49,25 @@ static ts_status check_matrices(const ts_job_options *o, const ts_option_set *se
     return TS_OK;
 }
 
+/* What is rounded by its largest value must be all there when it is multiplied. */
+static ts_status check_narrow(const ts_narrow_options *o, const ts_option_set *set)
+{
+    static const char *const parts[] = { "use-ascend-coc", "use-ascend-mc2", "tp-comm-overlap" };
+    TS_TRY(ts_narrow_options_check(o, set));
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (ts_narrow_options_on(o) && o->recipe == TS_RECIPE_TENSORWISE && ts_option_is_on(set, parts[i]))
+            return ts_error(TS_ERR_USER, "--fp8-recipe tensorwise looks at whole tensors, which --%s multiplies in "
+                                         "parts: leave it out, or give another recipe", parts[i]);
+    return TS_OK;
+}
+
 ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *set)
 {
     const int64_t positions = o->model.max_position_embeddings;
     TS_TRY(check_load(o, set));
     TS_TRY(check_matrices(o, set));
     TS_TRY(ts_model_options_check(&o->model, set));
+    TS_TRY(check_narrow(&o->narrow, set));
     TS_TRY(ts_recompute_check_together(&o->train, set, o->model.num_layers));
     TS_TRY(ts_dump_check(&o->train, set));
     if (positions && o->train.seq_length > positions)
@@ -243,6 +256,7 @@ void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp
     warn_optimizer(&o->train, set);
     warn_run_length(&o->train, dp);
     warn_precision(o, set);
+    ts_narrow_options_warn(&o->narrow, set);
     ts_recompute_warn(&o->train, set);
     ts_pipeline_options_warn(&o->parallel, set);
     warn_data(o, set);

@@ -1,1 +1,2 @@
 ts_unit_test(ops attention LINK ts_ops)
+ts_unit_test(ops narrow LINK ts_ops)

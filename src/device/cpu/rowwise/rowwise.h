@@ -19,6 +19,7 @@ TS_ROWWISE_DECLARE(embed)
 TS_ROWWISE_DECLARE(loss)
 TS_ROWWISE_DECLARE(optim)
 #undef TS_ROWWISE_DECLARE
+void ts_cpu_init_narrow(ts_cpu *c); /* of plain C alone */
 
 /* A row of the table; shares are multiples of `unit` items. */
 #define TS_ROWWISE_STRING_(x) #x

@@ -40,7 +40,12 @@
 #define SIXTY_FOUR(F, c) SIXTEEN(F, c), SIXTEEN(F, (c) + 16), SIXTEEN(F, (c) + 32), SIXTEEN(F, (c) + 48)
 #define ALL(F) SIXTY_FOUR(F, 0), SIXTY_FOUR(F, 64), SIXTY_FOUR(F, 128), SIXTY_FOUR(F, 192)
 
-const float ts_fp8_values[TS_FP8_FORMATS][256] = { { ALL(E4M3) }, { ALL(E5M2) }, { ALL(HIF8) }, { ALL(E8M0) } };
+/* Codes behind the sixteenth say the same again. */
+#define E2M1_SIZE(c) ((c) & 6 ? (2 + ((c) & 1)) * POWER(((c) >> 1 & 3) - 2) : ((c) & 1) * 0.5)
+#define E2M1(c) (float)((c) & 8 ? -E2M1_SIZE(c) : E2M1_SIZE(c))
+
+const float ts_fp8_values[TS_FP_FORMATS][256] = { { ALL(E4M3) }, { ALL(E5M2) }, { ALL(HIF8) }, { ALL(E8M0) },
+                                                  { ALL(E2M1) } };
 
 /* Rounded as if fractions had no end, a number may come to the next power of two, which every range of
  * exponents has. */

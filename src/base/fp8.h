@@ -5,27 +5,29 @@
  *   hif8  sign, a prefix that says how many of the other bits are exponent: 3 bits of  arXiv 2409.16626
  *         fraction near 1, fewer away from it; powers of two down to 2^-22; up to 2^15
  *   e8m0  2^(code - 127), no sign: scales of blocks                                    OCP MX 1.0
+ *   e2m1  of four bits, one code a byte: sign; 0, 0.5, 1, 1.5, 2, 3, 4, 6; no NaN      OCP MX 1.0
  *
  * Encoding rounds to the nearest, of two equally near to the even code (e8m0 has no last bit of a fraction
- * that could be even: to the greater power). What is too large, infinities too, becomes the largest finite
- * number of its sign. NaN stays NaN. hif8 has one zero. e8m0 takes the size of a number alone; what is too
+ * that could be even: to the greater power; e2m1: to the greater size, as training for it does). What is too large, infinities too, becomes the largest finite
+ * number of its sign. NaN stays NaN, but for e2m1, where it is zero. hif8 has one zero. e8m0 takes the size of a number alone; what is too
  * small, zero too, becomes 2^-127. */
 #ifndef TS_BASE_FP8_H
 #define TS_BASE_FP8_H
 #include <stdint.h>
 #include <string.h>
 
-typedef enum ts_fp8 { TS_FP8_E4M3, TS_FP8_E5M2, TS_FP8_HIF8, TS_FP8_E8M0, TS_FP8_FORMATS } ts_fp8;
+typedef enum ts_fp8 { TS_FP8_E4M3, TS_FP8_E5M2, TS_FP8_HIF8, TS_FP8_E8M0, TS_FP8_FORMATS,
+    TS_FP4_E2M1 = TS_FP8_FORMATS, TS_FP_FORMATS } ts_fp8;
 
 /* The value of each code. */
-extern const float ts_fp8_values[TS_FP8_FORMATS][256];
+extern const float ts_fp8_values[TS_FP_FORMATS][256];
 
 static inline float ts_fp8_to_f32(ts_fp8 f, uint8_t code) { return ts_fp8_values[f][code]; }
 
 /* The largest finite number. */
 static inline float ts_fp8_max(ts_fp8 f)
 {
-    static const float max[TS_FP8_FORMATS] = { 448, 57344, 32768, 0x1p127f };
+    static const float max[TS_FP_FORMATS] = { 448, 57344, 32768, 0x1p127f, 6 };
     return max[f];
 }
 
@@ -68,6 +70,15 @@ static inline uint8_t ts_f32_to_e5m2(float x)
     return (uint8_t)((u >> 24 & 0x80) | (a > 0x7F800000u ? 0x7F : ts_fp8_magnitude(size, 2, -14, 0x7B)));
 }
 
+static inline uint8_t ts_f32_to_e2m1(float x)
+{
+    const uint32_t u = ts_fp8_bits(x), a = u & 0x7FFFFFFFu;
+    float size;
+    memcpy(&size, &a, 4);
+    return (uint8_t)((u >> 28 & 8) | (uint32_t)((size >= 0.25f) + (size >= 0.75f) + (size >= 1.25f) +
+                                                (size >= 1.75f) + (size >= 2.5f) + (size >= 3.5f) + (size >= 5)));
+}
+
 uint8_t ts_f32_to_hif8(float x);
 uint8_t ts_f32_to_e8m0(float x);
 
@@ -77,6 +88,7 @@ static inline uint8_t ts_f32_to_fp8(ts_fp8 f, float x)
     case TS_FP8_E4M3: return ts_f32_to_e4m3(x);
     case TS_FP8_E5M2: return ts_f32_to_e5m2(x);
     case TS_FP8_HIF8: return ts_f32_to_hif8(x);
+    case TS_FP4_E2M1: return ts_f32_to_e2m1(x);
     default: return ts_f32_to_e8m0(x);
     }
 }

@@ -42,6 +42,19 @@ static ts_narrow_rule rule_of(const ts_narrow_options *o, ts_operand is)
     return r;
 }
 
+/* MindSpeed's: of four bits amax's own power of two less that of 6, of eight the one that nothing is too large
+ * for; blocks lie along the columns, so that forward and backward multiply with the same weights. */
+static ts_narrow_rule qat_rule(int scheme, ts_operand is)
+{
+    const bool rounds = is == TS_OPERAND_W || (is == TS_OPERAND_X && scheme == TS_QAT_W4A4_MX),
+               four = scheme != TS_QAT_W8_MX;
+    return (ts_narrow_rule){ .scaling = rounds ? TS_SCALING_BLOCKS : TS_SCALING_NONE,
+                             .format = four ? TS_FP4_E2M1 : TS_FP8_E4M3,
+                             .kind = four ? TS_SCALE_POWER_DOWN : TS_SCALE_POWER_UP,
+                             .largest = ts_fp8_max(four ? TS_FP4_E2M1 : TS_FP8_E4M3),
+                             .block = MX, .across = 1, .one_way = true };
+}
+
 /* Who has a part of an operand: of W and of what is cut as it is, the layer's group; of rows, who shares out
  * sequences. */
 static void note_groups(const ts_linear *l, ts_comm *rows, ts_narrow *n)
@@ -63,7 +76,7 @@ static ts_status check_side(const ts_param *p, int side, int64_t block)
             return ts_error(TS_ERR_USER,
                             "%s: --tensor-model-parallel-size cuts it within a block of %lld that shares a scale "
                             "(numbers %lld to %lld of %lld are one process's): give fewer processes, or "
-                            "--fp8-recipe tensorwise or delayed",
+                            "another recipe or scheme",
                             p->name, (long long)block, (long long)x->span[i].begin,
                             (long long)(x->span[i].begin + x->span[i].n - 1), (long long)x->whole);
     return TS_OK;
@@ -78,13 +91,14 @@ static ts_status check_blocks(const ts_narrow *n, const ts_param *p)
     return r->one_way ? TS_OK : check_side(p, 0, r->block);
 }
 
-static ts_status use(const ts_narrow_options *o, const ts_linear *l, ts_comm *rows, ts_narrow *n)
+static ts_status use(const ts_narrow_options *o, const ts_linear *l, ts_dtype compute, ts_comm *rows,
+                     ts_narrow *n)
 {
     for (int i = 0; i < TS_OPERANDS; i++)
-        n->rule[i] = rule_of(o, (ts_operand)i);
-    n->dtype = TS_DTYPE_F32;
-    n->weight_grad = o->wgrad;
-    n->keeps = o->reuses;
+        n->rule[i] = o->qat ? qat_rule(o->qat, (ts_operand)i) : rule_of(o, (ts_operand)i);
+    n->dtype = o->qat ? compute : TS_DTYPE_F32; /* bf16 holds what MX formats of a weight do */
+    n->weight_grad = !o->qat && o->wgrad;
+    n->keeps = !o->qat && o->reuses;
     note_groups(l, rows, n);
     TS_TRY(check_blocks(n, l->w));
     l->w->narrow = n;
@@ -93,7 +107,8 @@ static ts_status use(const ts_narrow_options *o, const ts_linear *l, ts_comm *ro
 
 ts_status ts_decoder_use_narrow(ts_decoder *d, const ts_narrow_options *o, ts_comm *rows)
 {
-    const int64_t length = o->recipe == TS_RECIPE_DELAYED ? o->history : 0, n_layers = d->arch.n_layers;
+    const bool delays = o->format != TS_NARROW_NONE && o->recipe == TS_RECIPE_DELAYED;
+    const int64_t length = delays ? o->history : 0, n_layers = d->arch.n_layers;
     ts_narrow_set *s;
     int64_t n = 0, at = 0;
     for (int64_t i = 0; i < n_layers * LINEARS; i++)
@@ -107,7 +122,7 @@ ts_status ts_decoder_use_narrow(ts_decoder *d, const ts_narrow_options *o, ts_co
         if (!l->w || is_wide(d, o, i / LINEARS))
             continue;
         s->weight[at] = l->w;
-        TS_TRY(use(o, l, rows, &s->of[at++]));
+        TS_TRY(use(o, l, d->compute, rows, &s->of[at++]));
     }
     return TS_OK;
 }

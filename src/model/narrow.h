@@ -23,7 +23,19 @@ typedef enum ts_narrow_recipe { TS_FP8_RECIPES(TS_CHOICE_VALUE) } ts_narrow_reci
 #define TS_AMAX_ALGOS(W) W(TS_AMAX_MOST_RECENT, "most_recent") W(TS_AMAX_MAX, "max")
 typedef enum ts_amax_algo { TS_AMAX_ALGOS(TS_CHOICE_VALUE) } ts_amax_algo;
 
+/* What weights and activations are rounded to in training for a later quantization. */
+#define TS_QAT_SCHEMES(W)                                                                          \
+    W(TS_QAT_NONE, "none")                                                                         \
+    W(TS_QAT_W4_MX, "w4a16-mxfp4")                                                                 \
+    W(TS_QAT_W8_MX, "w8a16-mxfp8")                                                                 \
+    W(TS_QAT_W4A4_MX, "w4a4-mxfp4")                                                                \
+    W(TS_QAT_W4_MX_EXPERTS, "w4a16-mxfp4-moe-only") /* from here on of experts */                  \
+    W(TS_QAT_W8_MX_EXPERTS, "w8a16-mxfp8-moe-only")                                                \
+    W(TS_QAT_W4A8_EXPERTS, "w4a8-moe-only")
+typedef enum ts_qat_scheme { TS_QAT_SCHEMES(TS_CHOICE_VALUE) } ts_qat_scheme;
+
 typedef struct ts_narrow_options {
+    int qat;            /* TS_QAT_* */
     int format, recipe; /* TS_NARROW_*, TS_RECIPE_* */
     int64_t history, margin;
     int algo;    /* TS_AMAX_* */
@@ -39,7 +51,10 @@ extern const size_t ts_narrow_option_count;
 ts_status ts_narrow_options_check(const ts_narrow_options *o, const ts_option_set *set) TS_NODISCARD;
 /* Warns of those that have no effect. */
 void ts_narrow_options_warn(const ts_narrow_options *o, const ts_option_set *set);
-static inline bool ts_narrow_options_on(const ts_narrow_options *o) { return o->format != TS_NARROW_NONE; }
+static inline bool ts_narrow_options_on(const ts_narrow_options *o) 
+{
+    return o->format != TS_NARROW_NONE || o->qat != TS_QAT_NONE;
+}
 
 /* The layers' linear products are so, before d has memory. rows: processes that share out sequences, or
  * NULL. A share of a weight that begins within a block is TS_ERR_USER. */

@@ -29,12 +29,28 @@ const ts_option ts_narrow_option_rows[] = {
         "how many at the start (with --first-last-layers-bf16)"),
     RUN(INT, wide_last, "num-layers-at-end-in-bf16", "1", 0, 1 << 20, NULL,
         "how many at the end (likewise)"),
+    RUN(CHOICE, qat, "qat-scheme", "none", 0, 0, TS_CHOICES(TS_QAT_SCHEMES),
+        "train for a later quantization: the layers' products of weights rounded to 4 or 8 bits in blocks of 32 (MX "
+        "formats; a4: activations too), gradients as if they were not; moe-only: of experts "
+        "(docs/low-precision.md)"),
 };
 const size_t ts_narrow_option_count = sizeof ts_narrow_option_rows / sizeof *ts_narrow_option_rows;
 
+static ts_status check_qat(const ts_narrow_options *o, const ts_option_set *set)
+{
+    static const char *const others[] = { "fp8-format", "int8", "fp16", "tp-2d" };
+    if (o->qat >= TS_QAT_W4_MX_EXPERTS)
+        return ts_error(TS_ERR_USER, "--qat-scheme: moe-only rounds the weights of experts, and models are dense "
+                                     "here: give w4a16-mxfp4, w8a16-mxfp8 or w4a4-mxfp4");
+    for (size_t i = 0; o->qat != TS_QAT_NONE && i < sizeof others / sizeof *others; i++)
+        TS_TRY(ts_option_exclude(set, "qat-scheme", others[i]));
+    return TS_OK;
+}
+
 ts_status ts_narrow_options_check(const ts_narrow_options *o, const ts_option_set *set)
 {
-    if (!ts_narrow_options_on(o))
+    TS_TRY(check_qat(o, set));
+    if (o->format == TS_NARROW_NONE)
         return TS_OK;
     if (o->format == TS_NARROW_HIF8 && o->recipe != TS_RECIPE_TENSORWISE)
         return ts_error(TS_ERR_USER, "--fp8-format hif8 has scales of whole tensors alone: give --fp8-recipe "
@@ -52,7 +68,7 @@ void ts_narrow_options_warn(const ts_narrow_options *o, const ts_option_set *set
                                        "first-last-layers-bf16" };
     static const char *const delayed[] = { "fp8-amax-history-len", "fp8-amax-compute-algo", "fp8-margin" };
     static const char *const ends[] = { "num-layers-at-start-in-bf16", "num-layers-at-end-in-bf16" };
-    const bool on = ts_narrow_options_on(o);
+    const bool on = o->format != TS_NARROW_NONE;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         ts_option_warn_alone(set, all[i], on, "--fp8-format");
     for (size_t i = 0; i < sizeof delayed / sizeof *delayed; i++)

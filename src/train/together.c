@@ -55,7 +55,7 @@ static ts_status check_narrow(const ts_narrow_options *o, const ts_option_set *s
     static const char *const parts[] = { "use-ascend-coc", "use-ascend-mc2", "tp-comm-overlap" };
     TS_TRY(ts_narrow_options_check(o, set));
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (ts_narrow_options_on(o) && o->recipe == TS_RECIPE_TENSORWISE && ts_option_is_on(set, parts[i]))
+        if (o->format != TS_NARROW_NONE && o->recipe == TS_RECIPE_TENSORWISE && ts_option_is_on(set, parts[i]))
             return ts_error(TS_ERR_USER, "--fp8-recipe tensorwise looks at whole tensors, which --%s multiplies in "
                                          "parts: leave it out, or give another recipe", parts[i]);
     return TS_OK;

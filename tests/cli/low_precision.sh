@@ -85,6 +85,11 @@ near() {
     curve "$D/plain.jsonl" >"$D/b"
     same "$D/a" "$D/b"
 
+    # training for a later quantization learns, if not the same
+    qat="--qat-scheme w4a16-mxfp4"
+    train qat 1 --bf16 $qat
+    near qat bf16 10
+    planned qat 1 --bf16 $qat
     # what is shared out has the scales of the whole
     if command -v mpirun >/dev/null 2>&1; then
         train ordered 1 --exit-interval 6 --deterministic-mode $delayed
@@ -95,7 +100,7 @@ near() {
         planned dp2 2 --deterministic-mode $delayed
         # in fp32, where a sum in two parts is not rounded to bf16 in between; later on what was just below the
         # middle of two codes may be just above it
-        for kind in "delayed $delayed" "tensorwise $tensorwise" "mx $mx"; do
+        for kind in "delayed $delayed" "tensorwise $tensorwise" "mx $mx" "qat $qat"; do
             set -- $kind
             as=$1
             shift
@@ -113,6 +118,8 @@ near() {
     expect 2 "--fp8-recipe delayed looks at the weights for every product" "$T" pretrain $common --train-iters 1 \
         --fp8-format e4m3 --fp8-reuse-quantized-weight
     expect 2 "contradict each other" "$T" pretrain $common --train-iters 1 --fp8-format e4m3 --int8 layers
+    expect 2 "moe-only rounds the weights of experts" "$T" pretrain $common --train-iters 1 \
+        --qat-scheme w8a16-mxfp8-moe-only
     expect 2 "cuts it within a block of 128" "$T" plan $common --train-iters 1 --fp8-format e4m3 \
         --fp8-recipe blockwise --tensor-model-parallel-size 2 --world-size 2
 }

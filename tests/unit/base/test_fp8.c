@@ -152,9 +152,29 @@ static void golden(void **state)
     fclose(in);
 }
 
+/* All numbers of 16 bits (bf16), each against its two neighbours among the eight sizes. */
+static void four_bits(void **state)
+{
+    (void)state;
+    static const double size[] = { 0, 0.5, 1, 1.5, 2, 3, 4, 6 };
+    for (int c = 0; c < 16; c++) {
+        assert_true((double)ts_fp8_to_f32(TS_FP4_E2M1, (uint8_t)c) == (c & 8 ? -size[c & 7] : size[c & 7]));
+        assert_int_equal(ts_f32_to_fp8(TS_FP4_E2M1, ts_fp8_to_f32(TS_FP4_E2M1, (uint8_t)c)), c);
+    }
+    for (uint32_t h = 0; h < 1u << 16; h++) {
+        const uint32_t u = h << 16;
+        float x;
+        memcpy(&x, &u, 4);
+        int want = 0;
+        while (want < 7 && fabs((double)x) >= (size[want] + size[want + 1]) / 2)
+            want++;
+        assert_int_equal(ts_f32_to_fp8(TS_FP4_E2M1, x), isnan(x) ? h >> 12 & 8 : (h >> 12 & 8) + (uint32_t)want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(values), cmocka_unit_test(rounding),
-                                        cmocka_unit_test(golden) };
+                                        cmocka_unit_test(golden), cmocka_unit_test(four_bits) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

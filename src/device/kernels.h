@@ -6,6 +6,7 @@
 #define TS_DEVICE_KERNELS_H
 #include "device/kernels/act.h"
 #include "device/kernels/attn.h"
+#include "device/kernels/distill.h"
 #include "device/kernels/elementwise.h"
 #include "device/kernels/embed.h"
 #include "device/kernels/gemm.h"
@@ -57,6 +58,9 @@
     X(xent_stats, ts_loss_args, LOSS)                                                              \
     X(xent_finish, ts_loss_args, LOSS)                                                             \
     X(softcap, ts_loss_args, LOSS)                                                                 \
+    X(distill_most, ts_distill_args, LOSS)                                                         \
+    X(distill_sums, ts_distill_args, LOSS)                                                         \
+    X(distill_finish, ts_distill_args, LOSS)                                                       \
     X(adamw, ts_adamw_args, OPTIMIZER)                                                             \
     X(sgd, ts_sgd_args, OPTIMIZER)                                                                 \
     X(lion, ts_lion_args, OPTIMIZER)                                                               \

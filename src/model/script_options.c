@@ -27,7 +27,7 @@
 #define BLOCK                                                                                      \
     "this block of a model by options; give --load DIR or --model-config FILE where its family is one of docs/models.md"
 #define DSPEED "DeepSpeed's engine and its configuration"
-#define TEACHER "distillation from a teacher"
+#define TEACHER "distillation of a mixture of experts into another"
 
 #define SPEC "mindspeed_llm.tasks.models.spec."
 #define CORE "megatron.core.models.gpt.gpt_layer_specs "
@@ -127,6 +127,10 @@ const ts_option ts_model_script_rows[] = {
     TS_NOTE("enable-hf2mg-convert", 0, "model", "--load reads Hugging Face folders as they are"),
     TS_NOTE("trust-remote-code", 0, "model", "no code is taken from a model's folder"),
     TS_NOTE("model-id", 1, "model", "the kind of a folder is told by its content"),
+    TS_NOTE("no-qad-enable", 0, "model", "as without --qad-enable"),
+    TS_NOTE("num-layers-teacher", 1, "model", "the teacher's folder says what it is"),
+    TS_NOTE("hidden-size-teacher", 1, "model", "the teacher's folder says what it is"),
+    TS_NOTE("num-attention-heads-teacher", 1, "model", "the teacher's folder says what it is"),
     TS_NOTE("qat-quant-block-size", 1, "model", "goes with --qat-scheme w4a8-moe-only"),
     TS_NOTE("fp8-interval", 1, "model", "goes with --fp8-format"),
     TS_NOTE("fp8-param-gather", 0, "model", "goes with --fp8-format"),
@@ -270,14 +274,7 @@ const ts_option ts_model_script_rows[] = {
     TS_LATER("deepspeed", 0, NULL, DSPEED),
     TS_LATER("deepspeed_config", 1, NULL, DSPEED),
     TS_NOTE("zero-stage", 1, "model", "goes with --deepspeed"),
-    TS_LATER("kd", 0, NULL, TEACHER),
-    TS_LATER("load-teacher", 1, NULL, TEACHER),
     TS_LATER("mos", 0, NULL, TEACHER),
-    TS_LATER("kd-alpha-ce", 1, NULL, TEACHER),
-    TS_LATER("kd-beta-ce", 1, NULL, TEACHER),
-    TS_LATER("num-layers-teacher", 1, NULL, TEACHER),
-    TS_LATER("hidden-size-teacher", 1, NULL, TEACHER),
-    TS_LATER("num-attention-heads-teacher", 1, NULL, TEACHER),
     TS_LATER("num-experts-teacher", TS_OPTION_MANY, NULL, TEACHER),
 
     /* what other programs call the same */

@@ -277,11 +277,29 @@ static ts_status check_head(const ts_job *j)
                     j->sharers.sharing.option);
 }
 
+/* That the teacher can be shared out as the student is, once it is described. All of it is here. */
+static ts_status stage_of_teacher(void *job, const ts_arch *a, ts_decoder_stage *out)
+{
+    const ts_job *j = job;
+    *out = (ts_decoder_stage){ 0 };
+    return ts_job_check_layout_of(j->o, a, j->comm->size);
+}
+
+static ts_status open_teacher(ts_job *j)
+{
+    ts_model_use use = use_of(j);
+    use.stage_of = stage_of_teacher;
+    return ts_distill_on(&j->o->distill)
+               ? ts_distill_open(&j->o->distill, &use, j->model.decoder, &j->teacher)
+               : TS_OK;
+}
+
 /* Rank 0 saves what stands beside the weights. */
 static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_data, tokens_info *k)
 {
     TS_TRY(read_tokenizer(j, k));
     TS_TRY(make_model(j, ck, k));
+    TS_TRY(open_teacher(j));
     const ts_attention_layer *attention = &j->model.decoder->block[0].attention;
     if (j->spread.comm)
         TS_TRY(ts_context_check_heads(&j->spread, attention->n_q, attention->n_kv));
@@ -305,6 +323,8 @@ static void make_objective(ts_job *j)
     const ts_network network = ts_decoder_network(d);
     ts_lm_objective_init(&j->objective, &network, &j->o->train, j->o->data.reset_attention_mask,
                          j->spread.comm ? &j->spread : NULL);
+    const ts_lm_teacher teacher = ts_distill_teacher(&j->o->distill, &j->teacher);
+    ts_lm_objective_teach(&j->objective, &teacher);
     ts_lm_objective_cut(&j->objective, j->stages.part, j->stages.n_stages * j->stages.n_chunks,
                         d->group.sequence ? d->group.comm->size : 1);
     if (ts_parallel_recompute(&j->o->parallel) == TS_AGAIN_ADVANCE) /* chunks run again as a whole */
@@ -555,6 +575,7 @@ void ts_job_close(ts_job *j)
     ts_trainer_destroy(&j->trainer);
     ts_data_source_destroy(&j->source);
     ts_model_deinit(&j->model);
+    ts_model_deinit(&j->teacher);
     ts_stages_deinit(&j->stages);
     ts_free(&j->layers);
     ts_sharers_deinit(&j->sharers);

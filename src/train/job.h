@@ -20,7 +20,7 @@ typedef struct ts_job {
     ts_dtype compute;
     ts_stages stages; /* whose parts this process has: chunks of its stage of the mesh */
     ts_layer_range *layers; /* [stages.n_chunks] of these */
-    ts_model model;
+    ts_model model, teacher; /* teacher: where one is learned from */
     ts_data_source *source; /* NULL when planning */
     ts_spread spread; /* of sequences; comm NULL: they are whole */
     ts_lm_objective objective;

@@ -13,6 +13,7 @@ void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
         { ts_train_option_rows, ts_train_option_count, &o->train },
         { ts_matrix_option_rows, ts_matrix_option_count, &o->train.matrix },
         { ts_narrow_option_rows, ts_narrow_option_count, &o->narrow },
+        { ts_distill_option_rows, ts_distill_option_count, &o->distill },
         { ts_parallel_option_rows, ts_parallel_option_count, &o->parallel },
         { ts_pipeline_option_rows, ts_pipeline_option_count, &o->parallel },
         { ts_profile_option_rows, ts_profile_option_count, &o->profile },

@@ -8,6 +8,7 @@
 #include "model/options.h"
 #include "parallel/options.h"
 #include "text/text_options.h"
+#include "train/distill.h"
 #include "train/options.h"
 #include "train/profile_options.h"
 
@@ -22,7 +23,8 @@ typedef struct ts_job_options {
     ts_parallel_options parallel;
     ts_profile_options profile;
     ts_narrow_options narrow;
+    ts_distill_options distill;
 } ts_job_options;
-enum { TS_JOB_TABLES = 13 };
+enum { TS_JOB_TABLES = 14 };
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 #endif

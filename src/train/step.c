@@ -30,6 +30,12 @@ static ts_status count_tokens(ts_trainer *t, int64_t *tokens)
     return TS_OK;
 }
 
+/* What the sum of all losses is divided by. */
+static double divisor(const ts_trainer *t, const ts_step_result *r)
+{
+    return t->objective->is_sum ? 1 : (double)r->tokens;
+}
+
 /* *grads: of all micro-batches, summed over all ranks. */
 static ts_status all_micro_batches(ts_trainer *t, double weight, double *sums, const float **grads)
 {
@@ -68,7 +74,7 @@ static ts_status share_results(ts_trainer *t, double *mine, bool stop, ts_step_r
     for (int64_t m = 0; m < t->feed.n_micro; m++)
         for (int d = 0; d < t->mesh->size[TS_MESH_DP_CP]; d++)
             sum += t->gathered[teller(t, d) * n + m];
-    r->loss = sum / (double)r->tokens;
+    r->loss = sum / divisor(t, r);
     for (int rank = 0; rank < t->comm->size; rank++) {
         const double *e = t->gathered + rank * n + t->feed.n_micro;
         const int asked = (int)e[EXTRA_STOP];
@@ -162,7 +168,7 @@ static ts_status step(ts_trainer *t, bool stop, ts_step_result *r)
     ts_watch_iteration(t->comm->watch, t->iteration + 1);
     TS_TRY(read_batch(t, &r->tokens));
     TS_TRY(ts_alloc(&sums, (size_t)(t->feed.n_micro + EXTRAS), sizeof *sums));
-    ts_status st = all_micro_batches(t, t->scaler.scale / (double)r->tokens, sums, &grads);
+    ts_status st = all_micro_batches(t, t->scaler.scale / divisor(t, r), sums, &grads);
     if (st == TS_OK)
         st = share_results(t, sums, stop, r);
     ts_free(&sums);

@@ -68,6 +68,7 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
     TS_TRY(check_matrices(o, set));
     TS_TRY(ts_model_options_check(&o->model, set));
     TS_TRY(check_narrow(&o->narrow, set));
+    TS_TRY(ts_distill_options_check(&o->distill, o->parallel.pipeline));
     TS_TRY(ts_recompute_check_together(&o->train, set, o->model.num_layers));
     TS_TRY(ts_dump_check(&o->train, set));
     if (positions && o->train.seq_length > positions)
@@ -257,6 +258,7 @@ void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp
     warn_run_length(&o->train, dp);
     warn_precision(o, set);
     ts_narrow_options_warn(&o->narrow, set);
+    ts_distill_options_warn(&o->distill, set);
     ts_recompute_warn(&o->train, set);
     ts_pipeline_options_warn(&o->parallel, set);
     warn_data(o, set);

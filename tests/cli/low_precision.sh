@@ -52,7 +52,7 @@ near() {
 
 # shellcheck disable=SC2086
 {
-    train bf16 1 --bf16
+    train bf16 1 --bf16 --save "$D/teacher"
     delayed="--fp8-format hybrid --fp8-amax-history-len 4 --fp8-amax-compute-algo max"
     tensorwise="--fp8-format hif8 --fp8-recipe tensorwise"
     mx="--fp8-format e4m3 --fp8-recipe mxfp8 --fp8-reuse-quantized-weight"
@@ -113,7 +113,32 @@ near() {
         near again-tp2 again 1000
     fi
 
+    # a teacher that is the student itself teaches nothing; one that is not does
+    qad="--load $D/teacher --finetune --weight-decay 0 --qad-enable --qad-teacher-load $D/teacher"
+    train itself 1 --bf16 --exit-interval 2 $qad --kl-temperature 2
+    checks=$((checks + 1))
+    [ "$(grep -c '"lm_loss": 0, "grad_norm": 0,' "$D/itself.jsonl")" = 2 ] || wrong "$(cut -c 1-90 "$D/itself.jsonl")"
+    qad="--qad-enable --qad-teacher-load $D/teacher"
+    train student 1 --exit-interval 20 $qad --qat-scheme w4a4-mxfp4
+    checks=$((checks + 1))
+    sed -n 's/.*"lm_loss": *\([0-9.e+-]*\).*/\1/p' "$D/student.jsonl" | awk 'NR == 1 { first = $1 }
+        { last = $1 } END { exit !(NR == 20 && first > 0.1 && last < first * 0.7) }' ||
+        wrong "nothing is learned from the teacher: $(cut -c 1-90 "$D/student.jsonl")"
+    planned student 1 $qad --qat-scheme w4a4-mxfp4
+    train both 1 --exit-interval 2 --kd --load-teacher "$D/teacher" --kd-beta-ce 0
+    train neither 1 --exit-interval 2
+    near both neither 1000000
+    if command -v mpirun >/dev/null 2>&1; then
+        train student-tp2 2 --exit-interval 2 --tensor-model-parallel-size 2 $qad --qat-scheme w4a16-mxfp4
+        train student-tp1 1 --exit-interval 2 $qad --qat-scheme w4a16-mxfp4
+        near student-tp2 student-tp1 20000
+        planned student-tp2 2 --tensor-model-parallel-size 2 $qad --qat-scheme w4a16-mxfp4
+    fi
+
     # what cannot be
+    expect 2 "--qad-enable needs --qad-teacher-load" "$T" pretrain $common --train-iters 1 --qad-enable
+    expect 2 "the teacher has a vocabulary of" "$T" pretrain $common --train-iters 1 --vocab-size 300 \
+        --kd --load-teacher "$D/teacher"
     expect 2 "hif8 has scales of whole tensors alone" "$T" pretrain $common --train-iters 1 --fp8-format hif8
     expect 2 "--fp8-recipe delayed looks at the weights for every product" "$T" pretrain $common --train-iters 1 \
         --fp8-format e4m3 --fp8-reuse-quantized-weight

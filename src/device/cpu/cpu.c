@@ -155,6 +155,7 @@ ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
     ts_cpu_init_loss(c);
     ts_cpu_init_optim(c);
     ts_cpu_init_narrow(c);
+    ts_cpu_init_distill(c);
     ts_cpu_init_step_pack(c);
     ts_cpu_init_gemm(c);
     ts_cpu_init_gemm_i8(c);

@@ -1,5 +1,6 @@
 #include "train/objective/lm.h"
 
+#include "ops/distill.h"
 #include "train/recompute.h"
 
 /* A micro-batch on the device, and what its losses are taken of. */
@@ -159,15 +160,41 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
     return upload_field(tape, "first_key", buffer, m->rows * ts_stretches_count(&at), &b->fields);
 }
 
-static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
-                           const lm_batch *b, ts_tensor *hidden, ts_tensor **losses)
+/* What the teacher makes of the micro-batch; nothing of it is kept for a backward pass, and nobody looks. */
+static ts_status teach(const ts_lm_objective *o, ts_tape *tape, const ts_network_call *student, ts_tensor **taught)
 {
+    const ts_network *n = &o->teacher.network;
+    const bool recording = tape->recording;
+    const ts_viewer *viewer = tape->viewer;
+    ts_network_call call = *student;
+    call.first = 0, call.last = n->layers;
+    call.recompute = (ts_recompute_plan){ 0 };
+    call.hidden_dropout = call.attention_dropout = 0;
+    tape->recording = false;
+    tape->viewer = NULL;
+    const ts_status st = n->kind->forward(n->self, tape, &call, taught);
+    tape->recording = recording;
+    tape->viewer = viewer;
+    return st;
+}
+
+/* taught: the teacher's, or NULL. */
+static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m, const lm_batch *b,
+                           ts_tensor *hidden, ts_tensor *taught, ts_tensor **losses)
+{
+    const ts_lm_teacher *t = &o->teacher;
     ts_device_part(tape->dev, "output layer and loss", -1);
     ts_xent_op x = o->network.kind->head(o->network.self);
     x.labels = b->labels;
     x.chosen = b->some ? &b->chosen : NULL;
     x.late = true;
-    TS_TRY(ts_op_linear_xent(tape, &x, hidden, losses, NULL));
+    if (taught) {
+        const ts_distill_op d = { .student = x, .teacher = t->network.kind->head(t->network.self),
+                                  .temperature = t->temperature, .kl = t->kl, .ce = t->ce };
+        TS_TRY(ts_op_linear_distill(tape, &d, hidden, taught, losses));
+    } else {
+        TS_TRY(ts_op_linear_xent(tape, &x, hidden, losses, NULL));
+    }
     const ts_shown s = { .module = "output_layer", .part = "loss", .layer = TS_SHOWN_BEHIND,
                          .at = o->base.here, .length = o->seq_length, .sample0 = m->sample0,
                          .cols = 1, .own = 1 };
@@ -177,7 +204,7 @@ static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_mic
 static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
                      const lm_batch *b, ts_passed *out)
 {
-    ts_tensor *x;
+    ts_tensor *x, *taught = NULL;
     const ts_layer_range all = { 0, o->network.layers }, l = o->layers ? o->layers[m->part] : all;
     const ts_network_call call = { .B = m->rows,
                                    .S = rows_here(o),
@@ -193,9 +220,11 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
                                    .seed = o->seed,
                                    .step = m->step,
                                    .sample0 = m->sample0 };
+    if (o->teacher.network.kind)
+        TS_TRY(teach(o, tape, &call, &taught));
     TS_TRY(o->network.kind->forward(o->network.self, tape, &call, &x));
     if (ts_objective_ends(&o->base, m->part))
-        TS_TRY(losses_of(o, tape, m, b, x, &x));
+        TS_TRY(losses_of(o, tape, m, b, x, taught, &x));
     ts_pass(out, x);
     return TS_OK;
 }
@@ -227,6 +256,9 @@ static void passes(const ts_objective *base, int64_t part, int64_t samples, ts_p
 static ts_status prepare(ts_objective *base)
 {
     const ts_lm_objective *o = (const ts_lm_objective *)(const void *)base;
+    const ts_network *teacher = &o->teacher.network;
+    if (teacher->kind)
+        TS_TRY(teacher->kind->prepare(teacher->self, o->seq_length));
     return o->network.kind->prepare(o->network.self, o->seq_length);
 }
 
@@ -264,4 +296,10 @@ void ts_lm_objective_cut(ts_lm_objective *o, const ts_layer_range *layers, int64
     o->base.parts = parts;
     o->layers = layers;
     o->rows_shared = rows_shared;
+}
+
+void ts_lm_objective_teach(ts_lm_objective *o, const ts_lm_teacher *teacher)
+{
+    o->teacher = *teacher;
+    o->base.is_sum = teacher->is_sum;
 }

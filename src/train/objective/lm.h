@@ -4,6 +4,13 @@
 #include "train/objective/objective.h"
 #include "train/options.h"
 
+/* Who is learned from beside the tokens: a network that is not trained. network.kind NULL: nobody. */
+typedef struct ts_lm_teacher {
+    ts_network network;
+    float temperature, kl, ce; /* see ops/distill.h */
+    bool is_sum;               /* as the objective's */
+} ts_lm_teacher;
+
 /* Fields of a batch: tokens [S + 1] and loss_mask [S]; position_ids and segments where the data has
  * them (data/source.h). */
 typedef struct ts_lm_objective {
@@ -16,12 +23,15 @@ typedef struct ts_lm_objective {
     uint64_t seed;                           /* of their random numbers */
     bool has_segments; /* the data has them: told here, since a planned batch has no values */
     const ts_layer_range *layers; /* [base.parts] of each part; NULL: one part has all */
+    ts_lm_teacher teacher;
     int64_t rows_shared; /* processes that share out the rows of what is passed: 0 is 1 */
 } ts_lm_objective;
 
 /* As the options of a run ask for it. Borrows what the network does, and the spread. */
 void ts_lm_objective_init(ts_lm_objective *o, const ts_network *network, const ts_train_options *t,
                           bool has_segments, const ts_spread *spread);
+/* From now on the loss is against the teacher. */
+void ts_lm_objective_teach(ts_lm_objective *o, const ts_lm_teacher *teacher);
 /* Cuts it into parts: the layers of each, which are borrowed. */
 void ts_lm_objective_cut(ts_lm_objective *o, const ts_layer_range *layers, int64_t parts,
                          int64_t rows_shared);

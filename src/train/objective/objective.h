@@ -49,6 +49,7 @@ struct ts_objective {
      * loss of a step is their sum, so weighed, over the sum of the weights, whatever the micro-batches
      * and processes. NULL: one loss a sample, and each counts 1. */
     const char *counts;
+    bool is_sum; /* a step's loss is the sum alone */
     ts_stretches here; /* of each sample's losses those that are this process's; n 0: all */
     /* What all steps need, once, before the first. */
     ts_status (*prepare)(ts_objective *o);

@@ -52,6 +52,7 @@
     X(swap_blocks, ts_swap_blocks_args, ROWWISE)                                                   \
     X(dropout, ts_dropout_args, ROWWISE)                                                           \
     X(col_sum, ts_col_sum_args, ROWWISE)                                                           \
+    X(col_max, ts_col_sum_args, ROWWISE)                                                           \
     X(embed_fwd, ts_embed_args, ROWWISE)                                                           \
     X(embed_bwd, ts_embed_args, ROWWISE)                                                           \
     X(softmax_xent, ts_loss_args, LOSS)                                                            \

@@ -14,6 +14,8 @@ static ts_status allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value
         TS_TRY(ts_decoder_freeze(d, use->freeze.v, use->freeze.n));
     if (use->training && use->steps_whole)
         ts_param_set_step_whole(&d->params);
+    if (use->training && use->keeps_tops)
+        TS_TRY(ts_param_set_keep_tops(&d->params));
     if (use->training && !use->no_grads)
         ts_param_set_share(&d->params, &use->shards);
     return use->inference ? ts_decoder_allocate_one(d, use->quant)

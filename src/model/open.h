@@ -23,6 +23,7 @@ typedef struct ts_model_use {
     ts_comm *rows; /* that share out sequences, for these; or NULL */
     ts_option_list freeze; /* training: see ts_decoder_freeze */
     bool steps_whole;      /* training: see ts_param_set_step_whole */
+    bool keeps_tops;       /* training: see ts_param_set_keep_tops */
     ts_tensor_group group; /* that shares out the layers' matrices; comm NULL: none */
     /* What of the model is here, of a pipeline's stage. NULL: all of it. */
     ts_status (*stage_of)(void *ctx, const ts_arch *a, ts_decoder_stage *out);

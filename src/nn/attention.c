@@ -154,6 +154,7 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
                                 .dropout = run->attention_dropout,
                                 .rng = ts_run_rng(run, from->dropout, layer),
                                 .sample0 = run->sample0,
+                                .tops = l->qkv.w && !from->cache ? l->qkv.w->tops : NULL,
                                 .cache = from->cache,
                                 .slot0 = run->slot0,
                                 .q_start = run->q_start,

@@ -31,7 +31,7 @@ ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l
     ts_param_spec w = { .place = ts_place_whole(l->out, l->in), .start = l->start,
                         .decoupled = l->decoupled };
     ts_param_spec b = { .place = ts_place_whole(l->out, 0), .start = TS_START_CONSTANT };
-    w.bands = l->bands;
+    w.bands = b.bands = l->bands;
     w.parts = b.parts = l->parts, w.is_copy = b.is_copy = l->is_copy;
     l->group = l->cut ? d->group : NULL;
     if (l->cut)

@@ -101,6 +101,8 @@ typedef struct ts_attention_op {
     ts_rng rng;
     int64_t sample0;
     int64_t head0, all_q;        /* dropout's: the first head here, of all heads; all_q 0: n_q */
+    float *tops;                 /* [n_q], the device's: each becomes the largest of it and its head's scores, in
+                                    passes that train; NULL: nobody asks */
     ts_kv_cache *cache;          /* NULL: none */
     int64_t slot0;               /* of the cache: sequence b is there sequence slot0 + b */
     const int32_t *q_start, *q_len; /* [B], host; with a cache */

@@ -24,6 +24,7 @@ void ts_param_set_deinit(ts_param_set *s)
     ts_storage_release(&s->values);
     ts_storage_release(&s->grads);
     ts_storage_release(&s->master);
+    ts_storage_release(&s->tops);
     ts_shards_deinit(&s->shards);
     ts_narrow_set_destroy(&s->narrow);
     *s = (ts_param_set){ 0 };
@@ -92,6 +93,47 @@ void ts_param_hold(ts_param *p, ts_held held, ts_dtype dtype, ts_quant quant)
     p->dtype = dtype;
     p->quant = quant;
     p->has_type = true;
+}
+
+ts_param_bands ts_param_bands_here(const ts_param *p)
+{
+    ts_param_bands b = p->bands;
+    const int64_t rows = p->dim[0];
+    int64_t group = 0;
+    for (int i = 0; i < b.n; i++)
+        group += b.rows[i];
+    if (!b.n || rows % group == 0)
+        return b;
+    /* A share of a group: an even one of bands without heads, else of the first band alone. */
+    for (int i = 0; i < b.n && !b.head; i++)
+        b.rows[i] = b.rows[i] * rows / group;
+    if (b.head)
+        b.rows[0] -= group - rows;
+    return b;
+}
+
+int64_t ts_param_queries(const ts_param *p)
+{
+    const ts_param_bands b = ts_param_bands_here(p);
+    return b.n == 3 && b.head ? p->dim[0] / (b.rows[0] + b.rows[1] + b.rows[2]) * b.rows[0] / b.head : 0;
+}
+
+ts_status ts_param_set_keep_tops(ts_param_set *s)
+{
+    int64_t at = 0;
+    for (size_t i = 0; i < s->n; i++)
+        s->n_tops += s->p[i]->rank > 1 ? ts_param_queries(s->p[i]) : 0;
+    TS_TRY(ts_storage_create(s->dev, TS_MEM_OTHER, (size_t)s->n_tops * sizeof(float), &s->tops));
+    for (size_t i = 0; i < s->n; i++) {
+        ts_param *p = s->p[i];
+        if (p->rank == 1 && ts_param_queries(p) && i > 0) { /* a bias stands behind its weight */
+            p->tops = s->p[i - 1]->tops;
+        } else if (ts_param_queries(p)) {
+            p->tops = (float *)s->tops->data + at;
+            at += ts_param_queries(p);
+        }
+    }
+    return TS_OK;
 }
 
 void ts_param_set_step_whole(ts_param_set *s)

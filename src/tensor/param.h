@@ -83,6 +83,8 @@ typedef struct ts_param {
     bool is_qk_norm; /* of queries or keys */
     bool steps_whole; /* the optimizer looks at all of it at once (ts_param_set_step_whole) */
     ts_param_bands bands;
+    float *tops; /* of queries, keys and values in one: [its heads of queries here], the device's; the largest
+                    score of attention since they were cleared; NULL: not kept (ts_param_set_keep_tops) */
     bool at_both_ends; /* of a pipeline: the first stage and the last have it, each with a part of its
                           gradient */
     ts_param_parts parts;
@@ -143,6 +145,8 @@ typedef struct ts_param_set {
     ts_shards shards;   /* their cut over processes; once allocated */
     ts_storage *master; /* fp32, of the own shares; NULL: values are the masters */
     bool is_filled;     /* the optimizer's step writes own values too: see ts_param_set_fill_own */
+    ts_storage *tops;    /* [n_tops] of all parameters that have some, fp32; NULL: none */
+    int64_t n_tops;
     ts_param_keeper keeper, grad_keeper; /* of values, of gradients; none: all are here */
     int64_t units; /* begun so far: see ts_param_set_unit */
     ts_narrow_set *narrow; /* its own; NULL: no product is of few bits */
@@ -174,6 +178,12 @@ static inline void ts_param_set_share(ts_param_set *s, const ts_shard_options *o
  * output layer. Where they are shared out each is one process's then, whoever else of a tensor-parallel
  * group has a share of it. */
 void ts_param_set_step_whole(ts_param_set *s);
+/* The bands of the rows that are here. */
+ts_param_bands ts_param_bands_here(const ts_param *p);
+/* Heads of queries in a weight that holds queries, keys and values, or its bias; others: 0. */
+int64_t ts_param_queries(const ts_param *p);
+/* Room for tops of weights that hold queries, keys and values, and of their biases, which share them. */
+ts_status ts_param_set_keep_tops(ts_param_set *s) TS_NODISCARD;
 /* Allocates what each one's holding wants. Types that were not told: matrices `dtype`, vectors fp32.
  * Content undefined. Where they are shared out `dtype` is the masters'. */
 ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;

@@ -88,6 +88,7 @@ static ts_model_use use_of(ts_job *j)
                            .int8 = j->o->train.int8 != TS_INT8_NONE,
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,
                            .freeze = j->o->train.freeze,
+                           .keeps_tops = ts_train_keeps_tops(&j->o->train),
                            .steps_whole = ts_train_steps_whole(&j->o->train),
                            .narrow = &j->o->narrow,
                            .rows = j->spread.comm,
@@ -294,6 +295,22 @@ static ts_status open_teacher(ts_job *j)
                : TS_OK;
 }
 
+/* Whether smaller weights make smaller scores, and one process has all heads that share keys. */
+static ts_status check_clip(const ts_job *j)
+{
+    const ts_attention_layer *a = &j->model.decoder->block[0].attention;
+    if (!j->o->train.qk_clip)
+        return TS_OK;
+    if (a->qk_norm)
+        return ts_error(TS_ERR_USER, "--qk-clip: this model normalizes queries and keys (--qk-layernorm), whose size "
+                                     "does not hang on their weights: leave it out");
+    if (a->qkv.parts.slots)
+        return ts_error(TS_ERR_USER, "--qk-clip: --tensor-model-parallel-size %d is more than the heads of keys and "
+                                     "values, so that several processes have one: give at most their number",
+                        j->mesh->size[TS_MESH_TP]);
+    return TS_OK;
+}
+
 /* Rank 0 saves what stands beside the weights. */
 static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_data, tokens_info *k)
 {
@@ -304,6 +321,7 @@ static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_dat
     if (j->spread.comm)
         TS_TRY(ts_context_check_heads(&j->spread, attention->n_q, attention->n_kv));
     TS_TRY(check_head(j));
+    TS_TRY(check_clip(j));
     if (with_data && j->dev->computes && j->comm->rank == 0)
         TS_TRY(ts_model_take_files(&j->model, &j->o->text, k->has_tok ? &k->tok : NULL));
     return check_save_hf(j, with_data);

@@ -31,18 +31,10 @@ static shape shape_of(const ts_muon *m, const ts_param *p, bool whole)
                 .cols = whole ? ts_place_whole_count(place) / place->dim[0].whole : p->dim[1] };
     if (!splits(m, &p->bands))
         return s;
-    s.bands = p->bands;
+    s.bands = whole ? p->bands : ts_param_bands_here(p);
     s.by_heads = m->o->per_head && s.bands.head;
     for (int i = 0; i < s.bands.n; i++)
         s.group += s.bands.rows[i];
-    if (whole || s.rows % s.group == 0)
-        return s;
-    /* A share of a group: an even one of bands without heads, else of the first band alone. */
-    for (int i = 0; i < s.bands.n && !s.bands.head; i++)
-        s.bands.rows[i] = s.bands.rows[i] * s.rows / s.group;
-    if (s.bands.head)
-        s.bands.rows[0] -= s.group - s.rows;
-    s.group = s.rows;
     return s;
 }
 

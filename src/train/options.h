@@ -104,6 +104,8 @@ typedef struct ts_train_options {
     int optimizer;        /* TS_OPTIMIZER_* */
     ts_matrix_options matrix;
     bool decays_qk_norm;
+    bool qk_clip, log_max_logit;
+    double qk_clip_alpha, qk_clip_threshold;
     bool precision_aware; /* the types below may differ from fp32 */
     int exp_avg_dtype, exp_avg_sq_dtype, main_params_dtype, main_grads_dtype; /* TS_STATE_* */
     double adam_beta1, adam_beta2, adam_eps, sgd_momentum, weight_decay, clip_grad;
@@ -150,6 +152,8 @@ int ts_train_exit_signal(const ts_train_options *o);
 ts_status ts_train_options_check(const ts_train_options *o, int dp) TS_NODISCARD;
 /* Whether the optimizer looks at matrices as a whole (ts_param_set_step_whole). */
 static inline bool ts_train_steps_whole(const ts_train_options *o) { return o->optimizer == TS_OPTIMIZER_MUON; }
+/* Whether largest scores of attention are kept (ts_param_set_keep_tops). */
+static inline bool ts_train_keeps_tops(const ts_train_options *o) { return o->qk_clip || o->log_max_logit; }
 /* The type that a choice of *_dtype stands for, once checked. */
 static inline ts_dtype ts_train_dtype(int choice)
 {

@@ -118,6 +118,10 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
     TS_TRY(check_types(o));
     TS_TRY(check_decoupled(o));
     TS_TRY(check_reduction(o));
+    if (o->qk_clip && !(o->qk_clip_alpha > 0 && o->qk_clip_alpha < 1))
+        return ts_error(TS_ERR_USER, "--qk-clip-alpha %g: a share between 0 and 1 was expected", o->qk_clip_alpha);
+    if (o->qk_clip && o->qk_clip_threshold <= 0)
+        return ts_error(TS_ERR_USER, "--qk-clip-threshold %g: expected more than 0", o->qk_clip_threshold);
     ts_batch_ramp ramp;
     TS_TRY(ts_batch_ramp_init(&ramp, o, dp));
     if (o->train_samples && ts_batch_ramp_steps(&ramp, o->train_samples) == 0)

@@ -120,6 +120,8 @@ static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step
         TS_TRY(ts_str_printf(l, ", \"num_zeros\": %lld", (long long)s->zeros));
     if (r->o->log_params_norm)
         TS_TRY(number(l, "params_norm", s->params_norm));
+    if (ts_train_keeps_tops(r->o))
+        TS_TRY(number(l, "max_attention_logit", s->max_logit));
     TS_TRY(number(l, "tokens_per_second", (double)s->tokens / s->seconds));
     TS_TRY(number(l, "tflops", tflops));
     if (r->o->peak_tflops > 0)
@@ -154,10 +156,13 @@ static ts_status write_events(ts_recorder *r, const ts_trainer *t, const ts_step
         { "learning-rate vs samples", s->lr }, { "lm loss vs samples", s->loss },
         { "loss-scale vs samples", s->loss_scale }, { "grad-norm vs samples", s->grad_norm },
     };
+    const ts_event_scalar logit = { "max_attention_logit", s->max_logit };
     const ts_event_scalar decoupled = { "decoupled-learning-rate", s->decoupled_lr };
     TS_TRY(ts_events_scalars(r->events, t->iteration, by_step, sizeof by_step / sizeof *by_step));
     if (t->optim.has_decoupled)
         TS_TRY(ts_events_scalars(r->events, t->iteration, &decoupled, 1));
+    if (ts_train_keeps_tops(r->o))
+        TS_TRY(ts_events_scalars(r->events, t->iteration, &logit, 1));
     return ts_events_scalars(r->by_samples, t->consumed, by_samples,
                              sizeof by_samples / sizeof *by_samples);
 }
@@ -175,7 +180,7 @@ static void time_left(const ts_recorder *r, const ts_trainer *t, char *buf, size
 /* Megatron's line, its fields in its order; rate and time left behind them. */
 static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *s)
 {
-    char when[32], left[32], throughput[64] = "", zeros[48] = "", norm[48] = "", loss[48] = "",
+    char when[32], left[32], throughput[64] = "", zeros[48] = "", norm[48] = "", logit[64] = "", loss[48] = "",
          rate[64] = "";
     const time_t now = time(NULL);
     struct tm tm;
@@ -194,14 +199,16 @@ static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *
         snprintf(zeros, sizeof zeros, " num zeros: %lld |", (long long)s->zeros);
     if (r->o->log_params_norm)
         snprintf(norm, sizeof norm, " params norm: %.3f |", s->params_norm);
+    if (ts_train_keeps_tops(r->o))
+        snprintf(logit, sizeof logit, " max attention logit: %.3f |", s->max_logit);
     ts_log_raw(
         " [%s] iteration %8lld/%8lld | consumed samples: %12lld | elapsed time per iteration (ms): %.1f |%s"
-        " learning rate: %.6E |%s global batch size: %5lld |%s loss scale: %.1f | grad norm: %.3f |%s%s"
+        " learning rate: %.6E |%s global batch size: %5lld |%s loss scale: %.1f | grad norm: %.3f |%s%s%s"
         " number of skipped iterations: %3lld | number of nan iterations: %3lld |"
         " tokens per second: %.1f | time left: %s |\n",
         when, (long long)t->iteration, (long long)r->train_iters, (long long)t->consumed, per * 1e3,
         throughput, s->lr, rate, (long long)t->feed.global, loss, s->loss_scale,
-        s->grad_norm, zeros, norm, (long long)r->skipped, (long long)r->nan,
+        s->grad_norm, zeros, norm, logit, (long long)r->skipped, (long long)r->nan,
         (double)r->tokens / r->seconds, left);
 }
 

@@ -2,6 +2,7 @@
 #include "train/narrow_state.h"
 
 #include "base/thread.h"
+#include "train/qk_clip.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -39,6 +40,7 @@ static double divisor(const ts_trainer *t, const ts_step_result *r)
 /* *grads: of all micro-batches, summed over all ranks. */
 static ts_status all_micro_batches(ts_trainer *t, double weight, double *sums, const float **grads)
 {
+    ts_qk_clip_begin(t->objective->params);
     TS_TRY(ts_grads_begin(&t->grads));
     TS_TRY(ts_pipeline_train(t, weight, sums));
     const double began = ts_timeline_begin(t->dev->timeline);
@@ -124,6 +126,8 @@ static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
 {
     double sumsq;
     ts_trainer_enter(t, "optimizer");
+    if (ts_train_keeps_tops(t->o))
+        TS_TRY(ts_qk_clip_share(t->objective->params, t->mesh, &r->max_logit));
     TS_TRY(ts_optimizer_sumsq(&t->optim, grads, &sumsq, &r->zeros));
     r->loss_scale = t->scaler.scale;
     r->grad_norm = sqrt(sumsq) / t->scaler.scale;
@@ -140,6 +144,7 @@ static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
     if (t->o->clip_grad > 0 && t->o->clip_grad / (r->grad_norm + 1e-6) < 1)
         scale *= t->o->clip_grad / (r->grad_norm + 1e-6);
     TS_TRY(ts_optimizer_step(&t->optim, grads, r->lr, scale));
+    TS_TRY(ts_qk_clip_apply(t->objective->params, t->o));
     ts_loss_scaler_update(&t->scaler, false);
     TS_TRY(ts_dump_weights(t->dump, &t->optim));
     return ts_gather_update(&t->gather);

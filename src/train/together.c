@@ -66,6 +66,9 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
     const int64_t positions = o->model.max_position_embeddings;
     TS_TRY(check_load(o, set));
     TS_TRY(check_matrices(o, set));
+    if (ts_train_keeps_tops(&o->train) && o->parallel.context > 1)
+        return ts_error(TS_ERR_USER, "--%s: scores of sequences that --context-parallel-size shares out are not looked "
+                                     "at: leave one of the two out", o->train.qk_clip ? "qk-clip" : "log-max-attention-logit");
     TS_TRY(ts_model_options_check(&o->model, set));
     TS_TRY(check_narrow(&o->narrow, set));
     TS_TRY(ts_distill_options_check(&o->distill, o->parallel.pipeline));
@@ -128,6 +131,8 @@ static void warn_optimizer(const ts_train_options *t, const ts_option_set *set)
         ts_option_warn_alone(set, of_lion[i], t->optimizer == TS_OPTIMIZER_LION || other, "--optimizer lion");
     for (size_t i = 0; i < sizeof of_muon / sizeof *of_muon; i++)
         ts_option_warn_alone(set, of_muon[i], muon, "--optimizer muon");
+    ts_option_warn_alone(set, "qk-clip-alpha", t->qk_clip, "--qk-clip");
+    ts_option_warn_alone(set, "qk-clip-threshold", t->qk_clip, "--qk-clip");
     ts_option_warn_alone(set, "sgd-momentum", t->optimizer == TS_OPTIMIZER_SGD, "--optimizer sgd");
 }
 

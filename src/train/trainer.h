@@ -21,6 +21,7 @@
 typedef struct ts_step_result {
     double loss; /* mean over the trained tokens of the global batch */
     double grad_norm, params_norm, lr, decoupled_lr, loss_scale;
+    double max_logit; /* of attention, where it is kept */
     int64_t tokens, zeros;
     bool skipped; /* overflow in fp16: no update was made */
     bool stop;    /* some rank was asked to stop */

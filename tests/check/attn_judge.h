@@ -9,6 +9,7 @@ static oracle oracle_of(const ts_attn_args *a)
 {
     const sizes n = sizes_of(a);
     return (oracle){ check_f64(n.o),  check_f64(n.o),  check_f64(n.stat), check_f64(n.stat),
+                     check_f64(n.stat), check_f64(n.stat),
                      check_f64(n.q),  check_f64(n.kv), check_f64(n.kv),   check_f64(n.q),
                      check_f64(n.kv), check_f64(n.kv), check_f64(a->n_q), check_f64(a->n_q) };
 }
@@ -27,6 +28,8 @@ static void judge_forward(const ts_attn_args *a, const oracle *w)
                 }
                 if (a->lse)
                     check_near("lse", stat, a->lse[stat], w->lse[stat], w->lse_err[stat]);
+                if (a->top)
+                    check_near("top", stat, a->top[stat], w->top[stat], w->top_err[stat]);
                 for (int64_t c = 0; c < a->head_dim; c++)
                     check_elem("o", a->o, o + c, a->dtype, w->o[o + c], w->o_err[o + c]);
             }
@@ -118,6 +121,7 @@ static void one_case(const check_env *e, const geometry *g, bool backward)
     each_row(&a, &x, &unit, &w, forward_row);
     a.o = check_out(a.dtype, n.o);
     a.lse = g->window == 5 ? NULL : check_out(TS_DTYPE_F32, n.stat);
+    a.top = g->window == 5 ? NULL : check_out(TS_DTYPE_F32, n.stat);
     check_kernel(e, TS_KERNEL_attn_fwd, &a, 1);
     judge_forward(&a, &w);
     if (!backward || !a.lse)

@@ -18,7 +18,7 @@ typedef struct doubles {
 
 /* Values and their bounds. */
 typedef struct oracle {
-    double *o, *o_err, *lse, *lse_err;
+    double *o, *o_err, *lse, *lse_err, *top, *top_err;
     double *dq, *dk, *dv, *dq_err, *dk_err, *dv_err, *dsinks, *dsinks_err;
 } oracle;
 
@@ -154,12 +154,17 @@ static void forward_row(const ts_attn_args *a, const doubles *x, const units *e,
 {
     const int64_t stat = stat_index(a, b, h, i), o = o_index(a, b, h, i);
     score(a, x, e, b, h, i, row);
-    w->lse[stat] = -INFINITY, w->lse_err[stat] = 0;
+    w->lse[stat] = w->top[stat] = -INFINITY, w->lse_err[stat] = w->top_err[stat] = 0;
     if (row->n == 0)
         return;
     const double sink = a->sinks ? a->sinks[h] : -INFINITY;
     const double top = sink > row->top ? sink : row->top;
     double sum = a->sinks ? exp(sink - top) : 0, mean_err = 0;
+    w->top[stat] = row->top;
+    for (int64_t j = 0; j < a->S_kv; j++) /* the largest may be another by what it is wrong */
+        if (row->s[j] > -INFINITY && row->err[j] > w->top_err[stat])
+            w->top_err[stat] = row->err[j];
+    w->top_err[stat] += 4 * e->u * fabs(row->top);
     for (int64_t j = 0; j < a->S_kv; j++)
         sum += exp(row->s[j] - top);
     for (int64_t j = 0; j < a->S_kv; j++) {

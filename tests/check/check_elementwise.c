@@ -117,6 +117,22 @@ static void col_sum(const check_env *e, ts_dtype t, int64_t rows, int64_t cols, 
     }
 }
 
+static void col_max(const check_env *e, ts_dtype t, int64_t rows, int64_t cols, int64_t gap)
+{
+    check_case("col_max %s rows %lld cols %lld gap %lld", ts_dtype_name(t), (long long)rows,
+               (long long)cols, (long long)gap);
+    ts_col_sum_args a = { .rows = rows, .cols = cols, .ld = cols + gap, .dtype = t,
+                          .dy = check_in(1, t, rows * (cols + gap), 1),
+                          .db = check_inout(2, TS_DTYPE_F32, cols, 1) };
+    check_kernel(e, TS_KERNEL_col_max, &a, cols);
+    for (int64_t c = 0; c < cols; c++) {
+        double most = check_before(a.db, c, TS_DTYPE_F32);
+        for (int64_t r = 0; r < rows; r++)
+            most = fmax(most, check_get(a.dy, r * a.ld + c, t));
+        check_equal("db", c, (double)a.db[c], most);
+    }
+}
+
 /* Numbers are moved, so they are equal. */
 static void swap_blocks(const check_env *e, int64_t a, int64_t b, int64_t n)
 {
@@ -159,6 +175,7 @@ void check_elementwise(const check_env *e)
             copy_cols(e, (ts_dtype)t, 1, sizes[i], 0, k++ % 2);
             col_sum(e, (ts_dtype)t, 1, sizes[i], 0);
             col_sum(e, (ts_dtype)t, 131, sizes[i], t);
+            col_max(e, (ts_dtype)t, 19, sizes[i], t);
         }
     }
 }

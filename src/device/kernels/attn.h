@@ -70,6 +70,8 @@ typedef struct ts_attn_args {
     const void *q, *k, *v;
     void *o;                        /* [B * S_q, n_q * head_dim] */
     float *lse;                     /* [B * S_q, n_q]; NULL: not wanted (inference) */
+    float *top;                     /* [B * S_q, n_q]: forward's largest s of each row, without the sink; -inf
+                                       where it sees no key. NULL: not wanted */
     const int32_t *first_key, *last_key; /* [B * S_q]: of the keys that a row may see; or NULL */
     const int32_t *q_start, *q_len, *kv_len; /* [B] or NULL */
     const float *sinks;             /* [n_q]: a logit that joins the denominator only; or NULL */

@@ -46,7 +46,8 @@ typedef struct ts_dropout_args {
     int64_t first;
 } ts_dropout_args;
 
-/* col_sum: db[c] += sum over rows of dy[r][c], rows in order. n = cols. */
+/* col_sum: db[c] += sum over rows of dy[r][c], rows in order. col_max: db[c] becomes the largest of it and
+ * these. n = cols. */
 typedef struct ts_col_sum_args {
     int64_t rows, cols, ld;
     ts_dtype dtype;

@@ -174,4 +174,6 @@ static void finish_row(const ts_attn_args *a, const ts_attn_shape *s, const ts_a
         v_put(a->o, dst + c, d - c, a->dtype, v_mul(v_load(o + c), v_set(times)));
     if (a->lse)
         a->lse[stat_at(a, k, s->r, row)] = lse;
+    if (a->top)
+        a->top[stat_at(a, k, s->r, row)] = (float)(max * 0.69314718055994530942);
 }

@@ -70,13 +70,14 @@ static void fwd_row(const ts_attn_args *a, const ref_row *x, double *o)
 {
     const int64_t d = a->head_dim;
     double max = a->sinks && x->lo < x->hi ? a->sinks[x->h] : -INFINITY,
-           sum = max > -INFINITY ? 1 : 0, slope;
+           sum = max > -INFINITY ? 1 : 0, slope, top = -INFINITY;
     for (int64_t c = 0; c < d; c++)
         o[c] = 0;
     for (int64_t j = x->lo; j < x->hi; j++) {
         const double s = logit(a, x, j, &slope), now = s <= max ? max : s;
         const double shrink = max > -INFINITY ? exp(max - now) : 0, p = exp(s - now);
         const double pv = p * kept(a, x, j);
+        top = s <= top ? top : s;
         const int64_t v = key_at(a, x, j);
         sum = sum * shrink + p, max = now;
         for (int64_t c = 0; c < d; c++)
@@ -86,6 +87,8 @@ static void fwd_row(const ts_attn_args *a, const ref_row *x, double *o)
         ts_store_f32(a->o, x->o + c, a->dtype, (float)(x->lo < x->hi ? o[c] / sum : 0));
     if (a->lse)
         a->lse[x->stat] = (float)(x->lo < x->hi ? max + log(sum) : -INFINITY);
+    if (a->top)
+        a->top[x->stat] = (float)top;
 }
 
 static void fwd_share(void *ctx, int64_t begin, int64_t end, int thread)

@@ -182,6 +182,23 @@ static void col_sum(const void *args, int64_t begin, int64_t end)
     V_BY_DTYPE(a->dtype, sum_cols, a, begin, end)
 }
 
+INLINE void max_cols(const ts_col_sum_args *a, int64_t begin, int64_t end, ts_dtype t)
+{
+    for (int64_t c = begin; c < end; c += V) {
+        const int64_t n = end - c < V ? end - c : V;
+        vf most = v_load(a->db + c, n);
+        for (int64_t r = 0; r < a->rows; r++)
+            most = v_max(most, v_load_as(a->dy, r * a->ld + c, n, t));
+        v_store(a->db + c, n, most);
+    }
+}
+
+static void col_max(const void *args, int64_t begin, int64_t end)
+{
+    const ts_col_sum_args *a = args;
+    V_BY_DTYPE(a->dtype, max_cols, a, begin, end)
+}
+
 void TS_ISA_NAME(ts_elementwise_kernels_init)(ts_cpu_kernel *table)
 {
     table[TS_KERNEL_fill] = TS_ROWWISE_ROW(fill, 0);
@@ -191,4 +208,5 @@ void TS_ISA_NAME(ts_elementwise_kernels_init)(ts_cpu_kernel *table)
     table[TS_KERNEL_swap_blocks] = TS_ROWWISE_ROW(swap_blocks, 0);
     table[TS_KERNEL_dropout] = TS_ROWWISE_ROW(dropout, 0);
     table[TS_KERNEL_col_sum] = TS_ROWWISE_ROW(col_sum, TS_ROWWISE_COLUMNS);
+    table[TS_KERNEL_col_max] = TS_ROWWISE_ROW(col_max, TS_ROWWISE_COLUMNS);
 }

@@ -20,7 +20,7 @@ const ts_option ts_matrix_option_rows[] = {
     RUN(FLAG, per_head, "muon-split-qkv-per-head", NULL, 0, 0, NULL,
         "make each head of queries, keys and values orthogonal alone, and the gate and the up projection "
         "of gated MLPs"),
-    RUN(CHOICE, scale_mode, "muon-scale-mode", "spectral", 0, 0, TS_CHOICES(TS_MUON_SCALES),
+    RUN(CHOICE, scaling, "muon-scale-mode", "spectral", 0, 0, TS_CHOICES(TS_MUON_SCALES),
         "what Muon multiplies an orthogonal matrix of OUT rows and IN columns by: sqrt(max(OUT, IN)), "
         "sqrt(OUT/IN), or sqrt(max(1, OUT/IN))"),
     RUN(REAL, extra_scale, "muon-extra-scale-factor", "1", 0, 1e6, NULL,

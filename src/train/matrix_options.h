@@ -41,7 +41,7 @@ typedef enum ts_scalar_optimizer { TS_SCALAR_OPTIMIZERS(TS_CHOICE_VALUE) } ts_sc
 typedef struct ts_matrix_options {
     double momentum, extra_scale;
     bool nesterov, split_qkv, per_head;
-    int set, scale_mode, precision, tp_mode; /* TS_MUON_* */
+    int set, scaling, precision, tp_mode; /* TS_MUON_* */
     int64_t steps;
     int scalar; /* TS_SCALAR_* */
     double lion_beta1, lion_beta2;

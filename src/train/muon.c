@@ -76,8 +76,8 @@ static ts_orthogonal orthogonal_of(const ts_muon *m)
 static double scale_of(const ts_muon *m, const part *x)
 {
     const double rows = (double)x->rows, cols = (double)x->cols;
-    const double scale = m->o->scale_mode == TS_MUON_SPECTRAL        ? sqrt(fmax(rows, cols))
-                         : m->o->scale_mode == TS_MUON_UNIT_RMS_NORM ? sqrt(rows / cols)
+    const double scale = m->o->scaling == TS_MUON_SPECTRAL        ? sqrt(fmax(rows, cols))
+                         : m->o->scaling == TS_MUON_UNIT_RMS_NORM ? sqrt(rows / cols)
                                                                 : sqrt(fmax(1, rows / cols));
     return scale * m->o->extra_scale;
 }

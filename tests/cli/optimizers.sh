@@ -46,4 +46,18 @@ same_tensors() {
 resumes --optimizer muon
 resumes --optimizer muon --muon-nesterov --muon-split-qkv-per-head --muon-scalar-optimizer lion --bf16
 resumes --optimizer lion
+resumes --optimizer muon --qk-clip --qk-clip-threshold 0.01
+
+# a threshold that nothing reaches changes nothing; the largest score is told
+run 1 --metrics-jsonl "$D/plain.jsonl" >/dev/null 2>&1
+run 1 --qk-clip --metrics-jsonl "$D/clip.jsonl" >"$D/out" 2>&1
+curve "$D/plain.jsonl" >"$D/a"
+curve "$D/clip.jsonl" | sed 's/, "max_attention_logit": [0-9.e-]*//' >"$D/b"
+same "$D/a" "$D/b"
+checks=$((checks + 1))
+grep -q '"max_attention_logit": 0\.[0-9]' "$D/clip.jsonl" || wrong "no largest score: $(head -n 1 "$D/clip.jsonl")"
+expect 2 "a share between 0 and 1" run 1 --qk-clip --qk-clip-alpha 1
+expect 2 "leave it out" run 1 --qk-clip --qk-layernorm
+# shellcheck disable=SC2086
+expect 2 "leave one of the two out" "$T" plan $shape $batch --train-iters 1 --qk-clip --context-parallel-size 2 --world-size 2
 finish

@@ -93,6 +93,7 @@ warned --lr-warmup-init --lr-warmup-iters --lr-warmup-init 1e-5 --lr-warmup-iter
 warned --adam-beta1 "--optimizer adam" --optimizer sgd --adam-beta1 0.8
 warned --muon-tp-mode "--optimizer muon" --muon-tp-mode duplicated
 warned --lion-beta1 "--optimizer lion" --optimizer muon --lion-beta1 0.8
+warned --qk-clip-alpha --qk-clip --qk-clip-alpha 0.4
 warned --sgd-momentum "--optimizer sgd" --sgd-momentum 0.8
 warned --no-data-sharding "--dataloader-type cyclic" --no-data-sharding
 warned --eval-interval --eval-iters --eval-interval 4

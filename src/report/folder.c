@@ -245,7 +245,8 @@ static ts_status look(ts_report_run *r, found *f, const char *dir, int depth, bo
 /* Attempts at one run follow each other; one that begins where the first did is another run. */
 static ts_status read_found(ts_report_run *r, const found *f)
 {
-    qsort(f->metrics, f->n, sizeof *f->metrics, by_step);
+    if (f->n)
+        qsort(f->metrics, f->n, sizeof *f->metrics, by_step);
     for (size_t i = 0; i < f->n; i++) {
         const char *path = f->metrics[i].path;
         if (i && f->metrics[i].step == f->metrics[0].step)

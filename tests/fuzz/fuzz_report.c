@@ -73,8 +73,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_write("rank_00000.jsonl", data, size);
         read_dump();
     } else {
-        fuzz_write(kind == LOG ? "train.log" : "metrics.jsonl", data, size);
+        static const char step[] = "{\"iteration\": 1, \"lm_loss\": 2}\n";
+        fuzz_write("metrics.jsonl", kind == LOG ? (const uint8_t *)step : data, kind == LOG ? sizeof step - 1 : size);
+        if (kind == LOG)
+            fuzz_write("train.log", data, size);
         read_run(kind == LOG ? fuzz_folder() : fuzz_path("metrics.jsonl", path));
     }
+    fuzz_remove("train.log");
+    fuzz_remove("metrics.jsonl");
+    fuzz_remove("rank_00000.jsonl");
+    fuzz_remove("events.out.tfevents.1");
     return 0;
 }

@@ -20,6 +20,7 @@ struct ts_dump {
     /* of the step under way */
     bool is_on;
     int64_t iteration, global;
+    double scale; /* of gradients as they come */
     ts_viewer viewer;
     ts_str lines;
     float *values; /* of whole tensors, one after another: [n_values] */
@@ -146,8 +147,11 @@ static ts_status keep_values(ts_dump *d, const float *v, int64_t n)
     return TS_OK;
 }
 
-static ts_status put(ts_dump *d, ts_dump_piece *p, const float *v)
+static ts_status put(ts_dump *d, ts_dump_piece *p, float *v)
 {
+    const bool is_gradient = p->kind == TS_DUMP_OUTPUT_GRADIENT || p->kind == TS_DUMP_GRADIENT;
+    for (int64_t i = 0; is_gradient && d->scale != 1 && i < p->n; i++)
+        v[i] = (float)((double)v[i] / d->scale);
     ts_dump_measure(p, v);
     p->tensor = -1;
     if (d->o->dump_tensors) {
@@ -236,13 +240,14 @@ static ts_status see(void *ctx, const ts_shown *s, const ts_tensor *t, bool is_g
     return st;
 }
 
-void ts_dump_begin(ts_dump *d, int64_t iteration, int64_t global)
+void ts_dump_begin(ts_dump *d, int64_t iteration, int64_t global, double scale)
 {
     if (!d)
         return;
     d->is_on = d->is_ours && has_number(d->steps, d->n_steps, iteration);
     d->iteration = iteration;
     d->global = global;
+    d->scale = scale;
     d->viewer = (ts_viewer){ see, d };
     d->n_values = d->n_tensors = 0;
     ts_str_reset(&d->lines);
@@ -267,8 +272,7 @@ static size_t spans_of(const ts_place_dim *dim, ts_stretch out[TS_PLACE_SPANS])
 }
 
 /* What processes have alike one of them writes: the one that counts it for norms. */
-static ts_status put_param(ts_dump *d, const ts_shard_piece *x, ts_dump_kind kind, const void *data, ts_dtype t,
-                           double scale)
+static ts_status put_param(ts_dump *d, const ts_shard_piece *x, ts_dump_kind kind, const void *data, ts_dtype t)
 {
     ts_stretch rows[TS_PLACE_SPANS], cols[TS_PLACE_SPANS] = { { 0, 1 } };
     const ts_place *place = &x->p->place;
@@ -283,8 +287,6 @@ static ts_status put_param(ts_dump *d, const ts_shard_piece *x, ts_dump_kind kin
     p.n_spans[0] = spans_of(&place->dim[0], rows);
     p.n_spans[1] = is_matrix ? spans_of(&place->dim[1], cols) : 1;
     TS_TRY(fetch(d, data, t, n, &v));
-    for (int64_t i = 0; i < n && scale != 1; i++)
-        v[i] *= (float)scale;
     return put(d, &p, v);
 }
 
@@ -296,12 +298,11 @@ static bool writes_params(const ts_dump *d, const ts_optimizer *z)
     return z->sharers ? !d->copies || d->copies->rank == 0 : d->mesh->comm[TS_MESH_DP_CP]->rank == 0;
 }
 
-ts_status ts_dump_gradients(ts_dump *d, const ts_optimizer *z, const float *grads, double scale)
+ts_status ts_dump_gradients(ts_dump *d, const ts_optimizer *z, const float *grads)
 {
     const ts_shards *s = &z->params->shards;
     for (int64_t i = 0; writes_params(d, z) && i < s->n_pieces; i++)
-        TS_TRY(put_param(d, &s->piece[i], TS_DUMP_GRADIENT, ts_optimizer_grads(z, &s->piece[i], grads), TS_DTYPE_F32,
-                         scale));
+        TS_TRY(put_param(d, &s->piece[i], TS_DUMP_GRADIENT, ts_optimizer_grads(z, &s->piece[i], grads), TS_DTYPE_F32));
     return TS_OK;
 }
 
@@ -310,7 +311,7 @@ ts_status ts_dump_weights(ts_dump *d, const ts_optimizer *z)
     const ts_shards *s = &z->params->shards;
     for (int64_t i = 0; writes_params(d, z) && i < s->n_pieces; i++)
         TS_TRY(put_param(d, &s->piece[i], TS_DUMP_WEIGHT, ts_shard_piece_master(&s->piece[i]),
-                         ts_shard_piece_type(&s->piece[i]), 1));
+                         ts_shard_piece_type(&s->piece[i])));
     return TS_OK;
 }
 

@@ -15,13 +15,14 @@ void ts_dump_destroy(ts_dump **d);
 /* Steps and ranks are numbers, levels and kinds of a kind. TS_ERR_USER with the option. */
 ts_status ts_dump_check(const ts_train_options *o, const ts_option_set *set) TS_NODISCARD;
 
-/* Before a step, its number and how many sequences it has. All of these take NULL, and do nothing in a step
- * that is not dumped. */
-void ts_dump_begin(ts_dump *d, int64_t iteration, int64_t global);
+/* Before a step: its number, how many sequences it has, and what gradients are multiplied with while they are
+ * made (the loss scale), which what is written does not have. All of these take NULL, and do nothing in a
+ * step that is not dumped. */
+void ts_dump_begin(ts_dump *d, int64_t iteration, int64_t global, double scale);
 /* For the tapes of the step; NULL: nobody looks. */
 const ts_viewer *ts_dump_viewer(const ts_dump *d);
-/* The gradients of all micro-batches and processes, times scale. */
-ts_status ts_dump_gradients(ts_dump *d, const ts_optimizer *z, const float *grads, double scale) TS_NODISCARD;
+/* The gradients of all micro-batches and processes. */
+ts_status ts_dump_gradients(ts_dump *d, const ts_optimizer *z, const float *grads) TS_NODISCARD;
 ts_status ts_dump_weights(ts_dump *d, const ts_optimizer *z) TS_NODISCARD;
 /* Writes what there is. Not collective. */
 ts_status ts_dump_end(ts_dump *d) TS_NODISCARD;

@@ -140,7 +140,7 @@ static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
     if ((bad || !isfinite(r->loss)) && t->o->check_for_nan)
         return not_a_number(t, r);
     double scale = 1 / t->scaler.scale;
-    TS_TRY(ts_dump_gradients(t->dump, &t->optim, grads, scale));
+    TS_TRY(ts_dump_gradients(t->dump, &t->optim, grads));
     if (t->o->clip_grad > 0 && t->o->clip_grad / (r->grad_norm + 1e-6) < 1)
         scale *= t->o->clip_grad / (r->grad_norm + 1e-6);
     TS_TRY(ts_optimizer_step(&t->optim, grads, r->lr, scale));
@@ -169,7 +169,7 @@ static ts_status step(ts_trainer *t, bool stop, ts_step_result *r)
     *r = (ts_step_result){ .lr = ts_lr_at(&t->schedule, t->scheduled),
                            .decoupled_lr = ts_lr_at(&t->decoupled, t->scheduled) };
     t->optim.decoupled_lr = r->decoupled_lr;
-    ts_dump_begin(t->dump, t->iteration + 1, t->feed.global);
+    ts_dump_begin(t->dump, t->iteration + 1, t->feed.global, t->scaler.scale);
     ts_watch_iteration(t->comm->watch, t->iteration + 1);
     TS_TRY(read_batch(t, &r->tokens));
     TS_TRY(ts_alloc(&sums, (size_t)(t->feed.n_micro + EXTRAS), sizeof *sums));

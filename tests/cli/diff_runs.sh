@@ -71,6 +71,12 @@ expect 0 "--dump-tensors has no effect without --dump-steps" job --dump-tensors
 expect 0 "" job --isa portable --dump-steps 1,3 --dump-path "$D/portable" --dump-tensors --log-interval 1
 expect 0 "are the same within the tolerance" diff_runs "$D/a" "$D/portable" --tolerance 1e-5
 
+# the loss scale is not in gradients: only what is too small for fp16 differs
+for scale in 1024 4096; do
+    expect 0 "" job --fp16 --loss-scale $scale --dump-steps 1 --dump-path "$D/scale-$scale" --dump-tensors --log-interval 1
+done
+expect 0 "are the same within the tolerance" diff_runs "$D/scale-1024" "$D/scale-4096" --tolerance 1e-3
+
 # what is broken is named
 mkdir -p "$D/bad/iter_0000001" "$D/empty"
 expect 2 "$D/none: there is no such folder" diff_runs "$D/none" "$D/a"
@@ -103,6 +109,7 @@ dumped() { # dumped NAME RANKS OPTIONS...
     says "0 differ, 0 cannot be compared, 0 in one run alone"
 }
 dumped tp 2 --tensor-model-parallel-size 2
+dumped dp 2
 dumped all 4 --tensor-model-parallel-size 2 --sequence-parallel --pipeline-model-parallel-size 2
 dumped cp 4 --context-parallel-size 2 --use-distributed-optimizer
 dumped copies 4 --tensor-model-parallel-size 4

@@ -19,11 +19,11 @@ ts_status ts_svg_begin_inside(ts_str *out, double width, double height)
 
 ts_status ts_svg_end(ts_str *out) { return ts_str_puts(out, "</svg>\n"); }
 
-ts_status ts_svg_text(ts_str *out, const char *class, double x, double y, const char *text)
+ts_status ts_svg_text(ts_str *out, const char *css, double x, double y, const char *text)
 {
     TS_TRY(ts_str_puts(out, "<text"));
-    if (class)
-        TS_TRY(ts_str_printf(out, " class=\"%s\"", class));
+    if (css)
+        TS_TRY(ts_str_printf(out, " class=\"%s\"", css));
     TS_TRY(ts_str_printf(out, " x=\"%.7g\" y=\"%.7g\">", x, y));
     TS_TRY(ts_str_xml(out, text));
     return ts_str_puts(out, "</text>\n");

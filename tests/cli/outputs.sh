@@ -15,6 +15,8 @@ tokenize() { "$T" tokenize --tokenizer "$D/tok" --input "$D/text.jsonl" "$@"; }
 score() { "$T" score --load "$D/hf" --input "$D/ids.jsonl" "$@"; }
 infer() { "$T" infer --load "$D/hf" --input "$D/ids.jsonl" --max-new-tokens 3 "$@"; }
 metrics() { train --train-iters 3 "$@"; }
+printf '{"iteration": 1, "lm_loss": 2}\n' >"$D/run.jsonl"
+report() { "$T" report "$D/run.jsonl" "$@"; }
 schedule() { "$T" schedule --num-microbatches 3 "$@"; }
 plan() { "$T" plan $shape $batch --mock-data --train-iters 8 --threads 1 "$@"; }
 logits() { score --output "$D/scores.$$" "$@"; }
@@ -63,6 +65,7 @@ each score --output
 each infer --output
 each logits --logits
 each metrics --metrics-jsonl
+each report --output
 each schedule --svg
 each schedule --trace
 each plan --trace

@@ -19,6 +19,17 @@ browser --dump-dom >"$out/dom.html"
 grep -q '<html[^>]*class="js"' "$out/dom.html" || { echo "the script did not run"; exit 1; }
 grep "CONSOLE" "$out/log" && { echo "the page complained"; exit 1; }
 grep -o 'https\?://[^"]*' "$page" && { echo "the page names other places"; exit 1; }
+# what a hand does: point at the middle of a chart, click the first run's name
+{
+    sed 's,</body></html>,,' "$page"
+    echo '<script>const f = document.querySelector("figure"), svg = f.querySelector("svg"), b = svg.getBoundingClientRect();
+svg.dispatchEvent(new MouseEvent("mousemove", { clientX: b.left + b.width / 2, clientY: b.top + 9 }));
+document.querySelector(".runs li").click();</script></body></html>'
+} >"$out/hand.html"
+page=$out/hand.html browser --window-size=1400,2600 --dump-dom >"$out/dom.html"
+grep -q '<div class="tip"[^>]*>step [0-9]' "$out/dom.html" || { echo "pointing at a chart tells nothing"; exit 1; }
+grep -q '<g class="run[^>]* data-run="0" style="display: none' "$out/dom.html" || { echo "a click hides nothing"; exit 1; }
+grep "CONSOLE" "$out/log" && { echo "the script complained"; exit 1; }
 for shot in light dark narrow plain; do
     [ "$(stat -c %s "$out/$shot.png")" -gt 20000 ] || { echo "$shot.png is empty"; exit 1; }
 done

@@ -91,7 +91,7 @@ static axes axes_of(const ts_chart *c)
 {
     axes a = { .c = c };
     range(c, &a.y0, &a.y1);
-    a.is_log = a.y0 > 0 && a.y1 / a.y0 >= 100;
+    a.is_log = !c->is_linear && a.y0 > 0 && a.y1 / a.y0 >= 100;
     if (a.is_log) {
         a.y0 = log10(a.y0);
         a.y1 = log10(a.y1);

@@ -23,6 +23,7 @@ typedef struct ts_chart {
     ts_number_kind kind;
     bool is_noisy;  /* a mean of near steps is drawn over the raw line */
     bool from_zero; /* the axis begins at 0 */
+    bool is_linear; /* never logarithmic */
     const ts_report_run *runs;
     size_t n_runs;
     int64_t first, last; /* steps of the axis */

@@ -11,24 +11,25 @@ typedef struct known {
     ts_number_kind kind;
     bool is_noisy, from_zero;
     bool is_dull; /* not drawn where it never changes */
+    bool is_linear;
 } known;
 
 /* In the order of the page. */
 static const known all_known[] = {
-    { "lm_loss", "training loss", TS_NUMBER_PLAIN, true, false, false },
-    { "valid_lm_loss", "validation loss", TS_NUMBER_PLAIN, false, false, false },
-    { "grad_norm", "norm of the gradient", TS_NUMBER_PLAIN, true, false, false },
-    { "learning_rate", "learning rate", TS_NUMBER_PLAIN, false, true, false },
-    { "decoupled_learning_rate", "learning rate of embedding and output layer", TS_NUMBER_PLAIN, false, true, false },
-    { "tokens_per_second", "tokens per second", TS_NUMBER_COUNT, true, true, false },
-    { "iteration_seconds", "time of a step", TS_NUMBER_SECONDS, true, true, false },
-    { "tflops", "TFLOP/s of each process", TS_NUMBER_PLAIN, true, true, false },
-    { "mfu", "use of the peak (MFU)", TS_NUMBER_SHARE, true, true, false },
-    { "memory_peak_bytes", "memory, by the account", TS_NUMBER_BYTES, false, true, false },
-    { "rss_peak_bytes", "memory, as the system sees it", TS_NUMBER_BYTES, false, true, false },
-    { "loss_scale", "loss scale", TS_NUMBER_COUNT, false, false, true },
-    { "params_norm", "norm of the parameters", TS_NUMBER_PLAIN, false, false, false },
-    { "num_zeros", "zeros in the gradient", TS_NUMBER_COUNT, true, true, true },
+    { "lm_loss", "training loss", TS_NUMBER_PLAIN, true, false, false, false },
+    { "valid_lm_loss", "validation loss", TS_NUMBER_PLAIN, false, false, false, false },
+    { "grad_norm", "norm of the gradient", TS_NUMBER_PLAIN, true, false, false, false },
+    { "learning_rate", "learning rate", TS_NUMBER_PLAIN, false, true, false, true },
+    { "decoupled_learning_rate", "learning rate of embedding and output layer", TS_NUMBER_PLAIN, false, true, false, true },
+    { "tokens_per_second", "tokens per second", TS_NUMBER_COUNT, true, true, false, false },
+    { "iteration_seconds", "time of a step", TS_NUMBER_SECONDS, true, true, false, false },
+    { "tflops", "TFLOP/s of each process", TS_NUMBER_PLAIN, true, true, false, false },
+    { "mfu", "use of the peak (MFU)", TS_NUMBER_SHARE, true, true, false, false },
+    { "memory_peak_bytes", "memory, by the account", TS_NUMBER_BYTES, false, true, false, false },
+    { "rss_peak_bytes", "memory, as the system sees it", TS_NUMBER_BYTES, false, true, false, false },
+    { "loss_scale", "loss scale", TS_NUMBER_COUNT, false, false, true, false },
+    { "params_norm", "norm of the parameters", TS_NUMBER_PLAIN, false, false, false, false },
+    { "num_zeros", "zeros in the gradient", TS_NUMBER_COUNT, true, true, true, false },
 };
 enum { KNOWN = sizeof all_known / sizeof *all_known, MOST_CHARTS = 200 };
 
@@ -56,6 +57,7 @@ static ts_status draw(drawing *d, const known *k)
     c.kind = k->kind;
     c.is_noisy = k->is_noisy;
     c.from_zero = k->from_zero;
+    c.is_linear = k->is_linear;
     if (!ts_chart_has_points(&c, &is_flat) || (is_flat && k->is_dull))
         return TS_OK;
     if (d->n == MOST_CHARTS) {
@@ -76,11 +78,11 @@ static ts_status draw(drawing *d, const known *k)
 static ts_status draw_other(drawing *d, const char *name)
 {
     char title[320];
-    known k = { name, name, TS_NUMBER_PLAIN, true, false, true };
+    known k = { name, name, TS_NUMBER_PLAIN, true, false, true, false };
     const size_t n = strlen(name);
     if (!strncmp(name, "traffic.", 8) && n > 14) {
         snprintf(title, sizeof title, "bytes that rank 0 sends in a step, group %.*s", (int)(n - 14), name + 8);
-        k = (known){ name, title, TS_NUMBER_BYTES, false, true, false };
+        k = (known){ name, title, TS_NUMBER_BYTES, false, true, false, false };
     }
     return draw(d, &k);
 }

@@ -18,7 +18,7 @@ const char ts_report_style[] =
     ".runs{list-style:none;padding:0;margin:.5rem 0;display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;position:sticky;"
     "top:0;background:var(--ground);z-index:1}.runs li{cursor:default}.runs svg,th svg{width:26px;height:10px}\n"
     ".js .runs li{cursor:pointer}.off{opacity:.35;text-decoration:line-through}\n"
-    ".charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(420px,1fr));gap:1rem}\n"
+    ".charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(420px,100%),1fr));gap:1rem}\n"
     "figure h3{margin-top:0}figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.6rem .7rem .2rem;"
     "position:relative}figure svg{width:100%;height:auto;display:block}\n"
     ".plot{fill:var(--ground)}.grid{stroke:var(--line);stroke-width:1;fill:none}\n"

@@ -18,7 +18,7 @@ struct ts_dump {
     int64_t *steps, n_steps;
     bool is_ours; /* this rank is to write */
     /* of the step under way */
-    bool is_on;
+    bool is_step, is_on; /* it is dumped; this rank writes */
     int64_t iteration, global;
     double scale; /* of gradients as they come */
     ts_viewer viewer;
@@ -72,6 +72,17 @@ ts_status ts_dump_check(const ts_train_options *o, const ts_option_set *set)
     return st;
 }
 
+/* Found before the first step. */
+static ts_status make_folder(const ts_train_options *o)
+{
+    char text[1024];
+    const ts_status st = ts_mkdirs(o->dump_path);
+    if (st != TS_ERR_IO && st != TS_ERR_USER)
+        return st;
+    snprintf(text, sizeof text, "%s", ts_error_message());
+    return ts_error(TS_ERR_USER, "--dump-path %s: %s", o->dump_path, text);
+}
+
 ts_status ts_dump_create(const ts_train_options *o, ts_device *dev, const ts_mesh *mesh, ts_comm *copies,
                          ts_dump **out)
 {
@@ -92,6 +103,8 @@ ts_status ts_dump_create(const ts_train_options *o, ts_device *dev, const ts_mes
     if (st == TS_OK)
         d->is_ours = !n_ranks || has_number(ranks, n_ranks, mesh->world->rank);
     ts_free(&ranks);
+    if (st == TS_OK && d->is_ours)
+        st = make_folder(o);
     if (st != TS_OK)
         ts_dump_destroy(&d);
     *out = d;
@@ -244,7 +257,8 @@ void ts_dump_begin(ts_dump *d, int64_t iteration, int64_t global, double scale)
 {
     if (!d)
         return;
-    d->is_on = d->is_ours && has_number(d->steps, d->n_steps, iteration);
+    d->is_step = has_number(d->steps, d->n_steps, iteration);
+    d->is_on = d->is_step && d->is_ours;
     d->iteration = iteration;
     d->global = global;
     d->scale = scale;
@@ -356,10 +370,10 @@ static ts_status write_files(const ts_dump *d, ts_str *path)
 ts_status ts_dump_end(ts_dump *d)
 {
     ts_str path = { 0 };
-    if (!d || !d->is_on)
+    if (!d || !d->is_step)
         return TS_OK;
-    d->is_on = false;
-    const ts_status st = write_files(d, &path);
+    const ts_status st = d->is_on ? write_files(d, &path) : TS_OK;
+    d->is_step = d->is_on = false;
     ts_str_deinit(&path);
-    return st;
+    return ts_comm_agree(d->mesh->world, st);
 }

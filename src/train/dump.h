@@ -8,7 +8,7 @@
 
 typedef struct ts_dump ts_dump;
 
-/* *out NULL: the options ask for none. copies: see ts_sharers; borrowed, like mesh. */
+/* Makes the folder. *out NULL: the options ask for none. copies: see ts_sharers; borrowed, like mesh. */
 ts_status ts_dump_create(const ts_train_options *o, ts_device *dev, const ts_mesh *mesh, ts_comm *copies,
                          ts_dump **out) TS_NODISCARD;
 void ts_dump_destroy(ts_dump **d);
@@ -24,6 +24,6 @@ const ts_viewer *ts_dump_viewer(const ts_dump *d);
 /* The gradients of all micro-batches and processes. */
 ts_status ts_dump_gradients(ts_dump *d, const ts_optimizer *z, const float *grads) TS_NODISCARD;
 ts_status ts_dump_weights(ts_dump *d, const ts_optimizer *z) TS_NODISCARD;
-/* Writes what there is. Not collective. */
+/* Writes what there is. Of a step that is dumped collective: all processes get the same status. */
 ts_status ts_dump_end(ts_dump *d) TS_NODISCARD;
 #endif

@@ -63,6 +63,7 @@ grep -q '"kind": "weight"' "$lines" && wrong "parameters beside --dump-level mod
 expect 1 "is in A alone" diff_runs "$D/a/iter_0000003" "$D/some/iter_0000002"
 expect 2 "--dump-steps" job --dump-steps soon
 expect 2 "--te-comparison-with-cpu: --dump-steps" job --te-comparison-with-cpu
+expect 2 "--dump-path $D/on.jsonl/x: " job --dump-steps 1 --dump-path "$D/on.jsonl/x"
 expect 2 "--dump-steps: steps are counted from 1" job --dump-steps 0
 expect 2 "--dump-ranks: there is no rank 1, there are 1 processes" job --dump-steps 1 --dump-ranks 0 1
 expect 0 "--dump-tensors has no effect without --dump-steps" job --dump-tensors
@@ -98,13 +99,15 @@ case $(mpirun --version 2>&1) in
 *"Open MPI"*) launcher="--allow-run-as-root --oversubscribe --bind-to none" ;;
 *) launcher= ;;
 esac
-dumped() { # dumped NAME RANKS OPTIONS...
+dumps() { # dumps NAME RANKS OPTIONS...
     name=$1 ranks=$2
     shift 2
     # shellcheck disable=SC2086
-    mpirun $launcher -n "$ranks" "$T" pretrain $shape $batch --data-path "$D/data_text_document" --seed 5 $plain --threads 1 \
-        --train-iters 3 --dump-steps 1,3 --dump-path "$D/$name" --dump-tensors "$@" >"$D/out" 2>"$D/err" </dev/null ||
-        wrong "$name: $(tail -n 3 "$D/err")"
+    timeout 100 mpirun $launcher -n "$ranks" "$T" pretrain $shape $batch --data-path "$D/data_text_document" --seed 5 $plain \
+        --threads 1 --train-iters 3 --dump-steps 1,3 --dump-path "$D/$name" --dump-tensors "$@" >"$D/out" 2>"$D/err" </dev/null
+}
+dumped() { # the same, and beside one process
+    dumps "$@" || wrong "$1: $(tail -n 3 "$D/err")"
     expect 0 "are the same within the tolerance" diff_runs "$D/a" "$D/$name" --tolerance 1e-5
     says "0 differ, 0 cannot be compared, 0 in one run alone"
 }
@@ -113,6 +116,11 @@ dumped dp 2
 dumped all 4 --tensor-model-parallel-size 2 --sequence-parallel --pipeline-model-parallel-size 2
 dumped cp 4 --context-parallel-size 2 --use-distributed-optimizer
 dumped copies 4 --tensor-model-parallel-size 4
+# one that cannot write ends all of them
+mkdir -p "$D/blocked/iter_0000001/rank_00001-of-00002.jsonl"
+checks=$((checks + 2))
+dumps blocked 2 && wrong "a dump that could not be written is passed over"
+grep -q "blocked/iter_0000001/rank_00001-of-00002.jsonl" "$D/err" || wrong "not named: $(tail -n 3 "$D/err")"
 cp "$D"/tp/iter_0000001/rank_00000-of-00002.jsonl "$D/again/iter_0000001/"
 expect 2 "runs on different numbers of processes" diff_runs "$D/a" "$D/again"
 rm "$D"/tp/iter_*/rank_00001-*

@@ -22,7 +22,25 @@ static ts_status compare(const char *what, ts_number_kind kind, double planned, 
     return ts_str_puts(out, "</tr>\n");
 }
 
-/* Of rank 0, whose metrics they are; NULL: the plan has none. */
+static double number_of(const json_t *o, const char *key)
+{
+    const json_t *v = json_object_get(o, key);
+    return json_is_number(v) ? json_number_value(v) : NAN;
+}
+
+/* Of the process that takes most, as the metrics have it. */
+static double largest_peak(const json_t *plan)
+{
+    const json_t *ranks = json_object_get(plan, "ranks");
+    double most = NAN;
+    for (size_t i = 0; i < json_array_size(ranks); i++) {
+        const double peak = number_of(json_object_get(json_array_get(ranks, i), "memory"), "peak_bytes");
+        most = isnan(most) || peak > most ? peak : most;
+    }
+    return most;
+}
+
+/* Of rank 0, whose traffic the metrics have; NULL: the plan has none. */
 static const json_t *rank_0(const json_t *plan)
 {
     const json_t *ranks = json_object_get(plan, "ranks");
@@ -30,12 +48,6 @@ static const json_t *rank_0(const json_t *plan)
         if (json_integer_value(json_object_get(json_array_get(ranks, i), "rank")) == 0)
             return json_array_get(ranks, i);
     return NULL;
-}
-
-static double number_of(const json_t *o, const char *key)
-{
-    const json_t *v = json_object_get(o, key);
-    return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
 static ts_status traffic(const ts_report_run *r, const json_t *planned, ts_str *out)
@@ -70,8 +82,7 @@ static ts_status table(const ts_report_run *r, ts_str *out)
     TS_TRY(ts_str_xml(out, r->name));
     TS_TRY(ts_str_puts(out, "</h3>\n<div class=\"wide\"><table>\n<tr><th></th><th>planned</th><th>measured</th>"
                             "<th>measured / planned</th></tr>\n"));
-    TS_TRY(compare("memory of rank 0, by the account", TS_NUMBER_BYTES,
-                   number_of(json_object_get(rank, "memory"), "peak_bytes"),
+    TS_TRY(compare("memory of the largest process, by the account", TS_NUMBER_BYTES, largest_peak(r->plan),
                    ts_series_most(ts_series_find(l, "memory_peak_bytes")), out));
     TS_TRY(traffic(r, json_object_get(rank, "traffic"), out));
     TS_TRY(compare("time of a step (median)", TS_NUMBER_SECONDS, number_of(r->plan, "step_seconds"), seconds, out));

@@ -87,7 +87,7 @@ static void page(void **state)
     ts_report_run runs[2] = { 0 };
     const ts_report r = { "<title> & \"more\"", runs, 2 };
     static const char plan[] = "{\"ranks\": [{\"rank\": 0, \"memory\": {\"peak_bytes\": 5}, \"traffic\": {\"tp\": "
-                               "{\"bytes\": 80}}}], \"step_seconds\": 1}";
+                               "{\"bytes\": 80}}}, {\"rank\": 1, \"memory\": {\"peak_bytes\": 7}}], \"step_seconds\": 1}";
     ts_str out = { 0 };
     name(&runs[0], "</script><script>alert(1)</script>\x01\xff");
     name(&runs[1], "it's");
@@ -120,6 +120,7 @@ static void page(void **state)
     assert_true(differs && strstr(differs, "micro-batch-size") < rest);
     assert_true(strstr(differs, "data-path") > rest);
     assert_non_null(strstr(out.s, "<td class=\"num\">80 B</td><td class=\"num\">80 B</td><td class=\"num\">the same</td>"));
+    assert_non_null(strstr(out.s, "by the account</td><td class=\"num\">7 B</td>")); /* the largest process */
     ts_str_deinit(&out);
     ts_report_run_deinit(&runs[0]);
     ts_report_run_deinit(&runs[1]);

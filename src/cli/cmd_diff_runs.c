@@ -36,9 +36,11 @@ static ts_status compare(const char *a, const char *b, const diff_options *o)
     if (st == TS_OK) {
         fputs(text.s, stdout);
         if (first)
-            st = ts_error(TS_ERR_RUN, "the runs differ, first in: %s", ts_dumped_title(first->a ? first->a : first->b, title));
+            st = ts_error(TS_ERR_RUN, "the runs differ, first in: %s",
+                          ts_dumped_title(first->a ? first->a : first->b, title));
         else
-            printf("%s and %s are the same%s\n", a, b, c.count[TS_DUMPS_NEAR] ? " within the tolerance" : "");
+            printf("%s and %s are the same%s\n", a, b,
+                   c.count[TS_DUMPS_NEAR] ? " within the tolerance" : "");
     }
     ts_str_deinit(&text);
     ts_dump_comparison_deinit(&c);
@@ -55,14 +57,19 @@ static ts_status run(int argc, char *const *argv)
     int n = 0;
     while (n < argc && argv[n][0] != '-')
         n++;
-    TS_TRY(ts_command_options(&ts_cmd_diff_runs, usage, tables, 1, argc - n, argv + n, &set, &helped));
+    TS_TRY(
+        ts_command_options(&ts_cmd_diff_runs, usage, tables, 1, argc - n, argv + n, &set, &helped));
     if (helped)
         return TS_OK;
-    const ts_status st = n == 2 ? compare(argv[0], argv[1], &o)
-                                : ts_error(TS_ERR_USER, "tessera diff-runs: %d folders were given: expected two, which "
-                                                        "pretrain --dump-steps wrote", n);
+    const ts_status st =
+        n == 2 ? compare(argv[0], argv[1], &o)
+               : ts_error(TS_ERR_USER,
+                          "tessera diff-runs: %d folders were given: expected two, which "
+                          "pretrain --dump-steps wrote",
+                          n);
     ts_option_set_destroy(&set);
     return st;
 }
 
-const ts_command ts_cmd_diff_runs = { "diff-runs", "the first tensor in which two training runs differ", run };
+const ts_command ts_cmd_diff_runs = { "diff-runs",
+                                      "the first tensor in which two training runs differ", run };

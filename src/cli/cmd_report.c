@@ -17,10 +17,12 @@ typedef struct report_options {
 static const ts_option rows[] = {
     TS_ROW(TEXT, report_options, output, "output", "report.html", 0, 0, NULL, GROUP,
            "the page (- is the standard output)"),
-    TS_ROW(LIST, report_options, plan, "plan", NULL, 0, 0, NULL, GROUP,
-           "what tessera plan --json wrote, a file for each run in their order or one for all: stands beside what was "
-           "measured"),
-    TS_ROW(TEXT, report_options, title, "title", "Training runs", 0, 0, NULL, GROUP, "what stands above"),
+    TS_ROW(
+        LIST, report_options, plan, "plan", NULL, 0, 0, NULL, GROUP,
+        "what tessera plan --json wrote, a file for each run in their order or one for all: stands beside what was "
+        "measured"),
+    TS_ROW(TEXT, report_options, title, "title", "Training runs", 0, 0, NULL, GROUP,
+           "what stands above"),
 };
 
 static const char usage[] =
@@ -86,13 +88,17 @@ static ts_status read_runs(int n, char *const *words, ts_report *r)
 static ts_status read_plans(const ts_option_list *files, ts_report *r)
 {
     if (files->n > 1 && (size_t)files->n != r->n)
-        return ts_error(TS_ERR_USER, "--plan names %lld files for %zu runs: expected one for each, or one for all",
-                        (long long)files->n, r->n);
+        return ts_error(
+            TS_ERR_USER,
+            "--plan names %lld files for %zu runs: expected one for each, or one for all",
+            (long long)files->n, r->n);
     for (size_t i = 0; i < r->n && files->n; i++) {
         const char *path = files->v[files->n > 1 ? i : 0];
         TS_TRY(ts_json_read(path, &r->runs[i].plan));
         if (!json_is_array(json_object_get(r->runs[i].plan, "ranks")))
-            return ts_error(TS_ERR_USER, "--plan %s: is no plan: expected what tessera plan --json prints", path);
+            return ts_error(TS_ERR_USER,
+                            "--plan %s: is no plan: expected what tessera plan --json prints",
+                            path);
     }
     return TS_OK;
 }
@@ -138,8 +144,9 @@ static ts_status run(int argc, char *const *argv)
         return TS_OK;
     r.title = o.title;
     ts_status st = n ? read_runs(n, argv, &r)
-                     : ts_error(TS_ERR_USER, "tessera report: which runs is missing: expected files of metrics "
-                                             "(--metrics-jsonl) or the folders that hold them");
+                     : ts_error(TS_ERR_USER,
+                                "tessera report: which runs is missing: expected files of metrics "
+                                "(--metrics-jsonl) or the folders that hold them");
     if (st == TS_OK)
         st = read_plans(&o.plan, &r);
     if (st == TS_OK) {

@@ -76,7 +76,8 @@ static void measure_run(void *ctx, int64_t at, int64_t n, int64_t whole)
         const float x = m->v[at + i];
         uint32_t bits;
         memcpy(&bits, &x, sizeof bits);
-        s->hash += mix((uint64_t)(whole + i) * UINT64_C(0x9e3779b97f4a7c15) ^ mix(bits + UINT64_C(1)));
+        s->hash +=
+            mix((uint64_t)(whole + i) * UINT64_C(0x9e3779b97f4a7c15) ^ mix(bits + UINT64_C(1)));
         if (!isfinite(x)) {
             s->unfinite++;
             continue;
@@ -112,7 +113,8 @@ static ts_status write_spans(const char *key, const ts_stretch *v, size_t n, ts_
 {
     TS_TRY(ts_str_printf(out, ", \"%s\": [", key));
     for (size_t i = 0; i < n; i++)
-        TS_TRY(ts_str_printf(out, "%s[%" PRId64 ", %" PRId64 "]", i ? ", " : "", v[i].begin, v[i].n));
+        TS_TRY(
+            ts_str_printf(out, "%s[%" PRId64 ", %" PRId64 "]", i ? ", " : "", v[i].begin, v[i].n));
     return ts_str_puts(out, "]");
 }
 
@@ -127,12 +129,14 @@ ts_status ts_dump_write_line(const ts_dump_piece *p, ts_str *out)
     const ts_dump_stats *s = &p->stats;
     TS_TRY(ts_str_puts(out, "{\"name\": "));
     TS_TRY(ts_str_json(out, p->name, strlen(p->name)));
-    TS_TRY(ts_str_printf(out, ", \"kind\": \"%s\", \"order\": %" PRId64 ", \"shape\": [%" PRId64 ", %" PRId64 "]",
-                         kinds[p->kind], p->order, p->whole[0], p->whole[1]));
+    TS_TRY(ts_str_printf(
+        out, ", \"kind\": \"%s\", \"order\": %" PRId64 ", \"shape\": [%" PRId64 ", %" PRId64 "]",
+        kinds[p->kind], p->order, p->whole[0], p->whole[1]));
     TS_TRY(write_spans("rows", p->span[0], p->n_spans[0], out));
     TS_TRY(write_spans("cols", p->span[1], p->n_spans[1], out));
-    TS_TRY(ts_str_printf(out, ", \"from\": %" PRId64 ", \"count\": %" PRId64 ", \"unfinite\": %" PRId64, p->from, p->n,
-                         s->unfinite));
+    TS_TRY(ts_str_printf(out,
+                         ", \"from\": %" PRId64 ", \"count\": %" PRId64 ", \"unfinite\": %" PRId64,
+                         p->from, p->n, s->unfinite));
     TS_TRY(write_number("min", s->min, out));
     TS_TRY(write_number("max", s->max, out));
     TS_TRY(write_number("mean", s->sum / (double)(s->count - s->unfinite), out));
@@ -155,7 +159,8 @@ static ts_status bad(const char *name, const char *what)
 #define MOST (INT64_C(1) << 48) /* elements of a tensor */
 
 /* The spans of one side, all inside the whole. */
-static ts_status read_spans(const json_t *list, const char *name, int64_t whole, ts_stretch **out, size_t *n)
+static ts_status read_spans(const json_t *list, const char *name, int64_t whole, ts_stretch **out,
+                            size_t *n)
 {
     ts_stretch *v;
     int64_t sum = 0;
@@ -164,9 +169,11 @@ static ts_status read_spans(const json_t *list, const char *name, int64_t whole,
     TS_TRY(ts_alloc(&v, json_array_size(list), sizeof *v));
     for (*n = 0; *n < json_array_size(list); ++*n) {
         const json_t *e = json_array_get(list, *n);
-        const int64_t begin = json_integer_value(json_array_get(e, 0)), k = json_integer_value(json_array_get(e, 1));
+        const int64_t begin = json_integer_value(json_array_get(e, 0)),
+                      k = json_integer_value(json_array_get(e, 1));
         sum += k;
-        if (json_array_size(e) != 2 || begin < 0 || k < 1 || begin > whole || k > whole - begin || sum > whole) {
+        if (json_array_size(e) != 2 || begin < 0 || k < 1 || begin > whole || k > whole - begin ||
+            sum > whole) {
             ts_free(&v);
             return bad(name, "rows or columns that are not in the whole");
         }
@@ -195,8 +202,10 @@ static ts_status read_stats(const json_t *line, const char *name, ts_dump_stats 
     const char *hash;
     char *end;
     TS_TRY(ts_json_text(line, name, "hash", "", &hash));
-    *s = (ts_dump_stats){ .min = real_of(line, "min", INFINITY), .max = real_of(line, "max", -INFINITY),
-                          .sum = real_of(line, "sum", NAN), .squares = real_of(line, "squares", NAN),
+    *s = (ts_dump_stats){ .min = real_of(line, "min", INFINITY),
+                          .max = real_of(line, "max", -INFINITY),
+                          .sum = real_of(line, "sum", NAN),
+                          .squares = real_of(line, "squares", NAN),
                           .hash = strtoull(hash, &end, 16) };
     TS_TRY(ts_json_int(line, name, "count", 0, 1, INT64_MAX / 8, &s->count));
     TS_TRY(ts_json_int(line, name, "unfinite", 0, 0, s->count, &s->unfinite));
@@ -208,9 +217,11 @@ static ts_status read_place(const json_t *line, const char *name, ts_dump_piece 
     const json_t *shape = json_object_get(line, "shape");
     for (size_t i = 0; i < 2; i++) {
         p->whole[i] = json_integer_value(json_array_get(shape, i));
-        if (json_array_size(shape) != 2 || p->whole[i] < 1 || p->whole[i] > MOST / (i ? p->whole[0] : 1))
+        if (json_array_size(shape) != 2 || p->whole[i] < 1 ||
+            p->whole[i] > MOST / (i ? p->whole[0] : 1))
             return bad(name, "\"shape\" is [rows, columns]");
-        TS_TRY(read_spans(json_object_get(line, i ? "cols" : "rows"), name, p->whole[i], &p->span[i], &p->n_spans[i]));
+        TS_TRY(read_spans(json_object_get(line, i ? "cols" : "rows"), name, p->whole[i],
+                          &p->span[i], &p->n_spans[i]));
     }
     const int64_t all = count(p->span[0], p->n_spans[0]) * count(p->span[1], p->n_spans[1]);
     TS_TRY(ts_json_int(line, name, "from", 0, 0, all, &p->from));

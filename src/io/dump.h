@@ -34,14 +34,14 @@ typedef struct ts_dump_stats {
 typedef struct ts_dump_piece {
     char *name; /* of the whole tensor: "decoder.layers.3.mlp.linear_fc1" */
     ts_dump_kind kind;
-    int64_t order;           /* of the layer, or the parameter's number */
-    int64_t whole[2];        /* rows, columns */
-    ts_stretch *span[2];     /* [n_spans] of each: which of them the rectangle has, in this order */
+    int64_t order;       /* of the layer, or the parameter's number */
+    int64_t whole[2];    /* rows, columns */
+    ts_stretch *span[2]; /* [n_spans] of each: which of them the rectangle has, in this order */
     size_t n_spans[2];
     int64_t from, n;
     ts_dump_stats stats;
     int64_t tensor; /* number of its values in the safetensors file; -1: not there */
-    bool adds;      /* others have parts of the same elements, and the whole is their sum: of such pieces
+    bool adds; /* others have parts of the same elements, and the whole is their sum: of such pieces
                        neither sums nor hashes can be added */
 } ts_dump_piece;
 

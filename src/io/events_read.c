@@ -17,7 +17,8 @@ static uint32_t u32(const unsigned char *p)
 
 static ts_status damaged(const char *path, size_t at)
 {
-    return ts_error(TS_ERR_USER, "%s: the record at byte %zu is damaged: its checksum is wrong", path, at);
+    return ts_error(TS_ERR_USER, "%s: the record at byte %zu is damaged: its checksum is wrong",
+                    path, at);
 }
 
 static ts_status tell(const Tessera__Events__Event *e, ts_event_visit *fn, void *ctx)
@@ -38,8 +39,8 @@ static ts_status tell(const Tessera__Events__Event *e, ts_event_visit *fn, void 
     return TS_OK;
 }
 
-static ts_status read_record(const char *path, const ts_map *m, size_t *at, ts_event_visit *fn, void *ctx,
-                             bool *is_whole)
+static ts_status read_record(const char *path, const ts_map *m, size_t *at, ts_event_visit *fn,
+                             void *ctx, bool *is_whole)
 {
     const unsigned char *p = m->data + *at;
     const size_t left = m->size - *at;

@@ -12,7 +12,8 @@ ts_status ts_svg_begin_inside(ts_str *out, double width, double height) TS_NODIS
 ts_status ts_svg_end(ts_str *out) TS_NODISCARD;
 
 /* A line of text, escaped. css: its classes; NULL: none, it begins at its place. */
-ts_status ts_svg_text(ts_str *out, const char *css, double x, double y, const char *text) TS_NODISCARD;
+ts_status ts_svg_text(ts_str *out, const char *css, double x, double y,
+                      const char *text) TS_NODISCARD;
 
 /* 1, 2 or 5 times a power of ten: the least of them that cuts `span` (above 0) into at most n. */
 double ts_svg_step(double span, int n);

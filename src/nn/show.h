@@ -13,7 +13,10 @@ typedef struct ts_shown_columns {
 } ts_shown_columns;
 
 /* Of what has this width on all processes. */
-static inline ts_shown_columns ts_columns_whole(int64_t n) { return (ts_shown_columns){ .whole = n, .own = n }; }
+static inline ts_shown_columns ts_columns_whole(int64_t n)
+{
+    return (ts_shown_columns){ .whole = n, .own = n };
+}
 
 /* Those that a linear layer makes, or else takes. */
 static inline ts_shown_columns ts_columns_of(const ts_linear *l, ts_cut cut)
@@ -37,9 +40,17 @@ static inline ts_status ts_show(ts_tape *tape, const ts_run *run, int64_t layer,
     if (!tape->viewer)
         return TS_OK;
     const ts_row_places rows = ts_run_places(run, c->n ? 0 : run->row0);
-    ts_shown s = { .module = module, .part = part, .layer = layer, .at = rows.at, .length = rows.length,
-                   .sample0 = rows.sample0, .row0 = rows.row0, .cols = c->whole, .n_spans = c->n,
-                   .own = c->own, .adds = c->adds };
+    ts_shown s = { .module = module,
+                   .part = part,
+                   .layer = layer,
+                   .at = rows.at,
+                   .length = rows.length,
+                   .sample0 = rows.sample0,
+                   .row0 = rows.row0,
+                   .cols = c->whole,
+                   .n_spans = c->n,
+                   .own = c->own,
+                   .adds = c->adds };
     for (int i = 0; i < c->n; i++)
         s.span[i] = c->span[i];
     return ts_tape_show(tape, &s, t);

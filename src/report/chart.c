@@ -48,9 +48,9 @@ const char *ts_report_number(ts_number_kind kind, double v, double step, char bu
     else if (kind == TS_NUMBER_BYTES || kind == TS_NUMBER_COUNT)
         scaled(v, pow(1000, k), kind == TS_NUMBER_BYTES ? bytes[k] : counts[k], step, buf);
     else if (kind == TS_NUMBER_SECONDS)
-        a < 1e-3 && a > 0 ? scaled(v, 1e-6, " us", step, buf)
-        : a < 1 && a > 0  ? scaled(v, 1e-3, " ms", step, buf)
-                          : scaled(v, 1, " s", step, buf);
+        a<1e-3 && a> 0 ? scaled(v, 1e-6, " us", step, buf)
+        : a<1 && a> 0  ? scaled(v, 1e-3, " ms", step, buf)
+                       : scaled(v, 1, " s", step, buf);
     else if (kind == TS_NUMBER_SHARE)
         scaled(v, 0.01, " %", step, buf);
     else if (step > 0 && step >= 1e-5 && a < 1e7)
@@ -130,7 +130,8 @@ static ts_status y_mark(const axes *a, double v, double step, ts_str *out)
 static ts_status y_marks(const axes *a, ts_str *out)
 {
     if (!a->is_log) {
-        const double step = ts_svg_step(a->y1 - a->y0, MOST_Y_MARKS - 1), first = ceil(a->y0 / step);
+        const double step = ts_svg_step(a->y1 - a->y0, MOST_Y_MARKS - 1),
+                     first = ceil(a->y0 / step);
         for (int k = 0; k < MOST_Y_MARKS && (first + k) * step <= a->y1; k++)
             TS_TRY(y_mark(a, (first + k) * step, step, out));
         return TS_OK;
@@ -150,24 +151,25 @@ static ts_status x_marks(const axes *a, ts_str *out)
     const int64_t step = exact < 1 ? 1 : (int64_t)exact;
     char text[48];
     for (int64_t x = (first + step - 1) / step * step; x <= a->c->last; x += step) {
-        TS_TRY(ts_str_printf(out, "<path class=\"grid\" d=\"M%.1f %dV%d\"/>\n", at_x(a, (double)x), TOP,
-                             BOTTOM));
+        TS_TRY(ts_str_printf(out, "<path class=\"grid\" d=\"M%.1f %dV%d\"/>\n", at_x(a, (double)x),
+                             TOP, BOTTOM));
         snprintf(text, sizeof text, "%lld", (long long)x);
         TS_TRY(ts_svg_text(out, "axis n", at_x(a, (double)x), BOTTOM + 16, text));
     }
-    return ts_svg_text(out, "axis e", RIGHT, BOTTOM + 30, a->is_log ? "step; upwards logarithmic" : "step");
+    return ts_svg_text(out, "axis e", RIGHT, BOTTOM + 30,
+                       a->is_log ? "step; upwards logarithmic" : "step");
 }
 
 static ts_status plot(const axes *a, ts_str *out)
 {
-    return ts_str_printf(out,
-                         "<rect class=\"plot\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" data-x0=\"%lld\" "
-                         "data-x1=\"%lld\" data-y0=\"%.9g\" data-y1=\"%.9g\" data-left=\"%d\" "
-                         "data-right=\"%d\" data-top=\"%d\" data-bottom=\"%d\" data-log=\"%d\" "
-                         "data-kind=\"%d\"/>\n",
-                         LEFT, TOP, RIGHT - LEFT, BOTTOM - TOP, (long long)a->c->first,
-                         (long long)a->c->last, a->y0, a->y1, LEFT, RIGHT, TOP, BOTTOM, a->is_log,
-                         (int)a->c->kind);
+    return ts_str_printf(
+        out,
+        "<rect class=\"plot\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" data-x0=\"%lld\" "
+        "data-x1=\"%lld\" data-y0=\"%.9g\" data-y1=\"%.9g\" data-left=\"%d\" "
+        "data-right=\"%d\" data-top=\"%d\" data-bottom=\"%d\" data-log=\"%d\" "
+        "data-kind=\"%d\"/>\n",
+        LEFT, TOP, RIGHT - LEFT, BOTTOM - TOP, (long long)a->c->first, (long long)a->c->last, a->y0,
+        a->y1, LEFT, RIGHT, TOP, BOTTOM, a->is_log, (int)a->c->kind);
 }
 
 /* ---- curves ---- */
@@ -191,7 +193,8 @@ static ts_status raw(const axes *a, size_t run, const ts_point *v, size_t n, ts_
     TS_TRY(class_of(run, "raw", out));
     TS_TRY(ts_str_puts(out, " points=\""));
     for (size_t i = 0; i < n; i++)
-        TS_TRY(ts_str_printf(out, "%s%.1f,%.1f", i ? " " : "", at_x(a, (double)v[i].x), at_y(a, v[i].y)));
+        TS_TRY(ts_str_printf(out, "%s%.1f,%.1f", i ? " " : "", at_x(a, (double)v[i].x),
+                             at_y(a, v[i].y)));
     TS_TRY(ts_str_puts(out, "\">"));
     TS_TRY(titled(a->c->runs[run].name, out));
     TS_TRY(ts_str_puts(out, "</polyline>\n"));
@@ -210,7 +213,8 @@ static ts_status smooth(const axes *a, size_t run, const ts_point *v, size_t n, 
     TS_TRY(class_of(run, "smooth", out));
     TS_TRY(ts_str_puts(out, " d=\""));
     for (size_t i = 0; i < n; i++)
-        TS_TRY(ts_str_printf(out, "%s%.1f %.1f", i ? "L" : "M", at_x(a, (double)v[i].x), at_y(a, v[i].y)));
+        TS_TRY(ts_str_printf(out, "%s%.1f %.1f", i ? "L" : "M", at_x(a, (double)v[i].x),
+                             at_y(a, v[i].y)));
     return ts_str_puts(out, "\"/>\n");
 }
 
@@ -260,8 +264,9 @@ static ts_status marks(const axes *a, size_t run, const ts_series *s, ts_str *ou
         n++;
         TS_TRY(ts_str_puts(out, "<path "));
         TS_TRY(class_of(run, "bad", out));
-        TS_TRY(ts_str_printf(out, " d=\"M%.1f %dl6 6m-6 0l6-6\"><title>no number in step %lld</title></path>\n",
-                             at_x(a, (double)s->v[i].x) - 3, TOP + 2, (long long)s->v[i].x));
+        TS_TRY(ts_str_printf(
+            out, " d=\"M%.1f %dl6 6m-6 0l6-6\"><title>no number in step %lld</title></path>\n",
+            at_x(a, (double)s->v[i].x) - 3, TOP + 2, (long long)s->v[i].x));
     }
     return TS_OK;
 }

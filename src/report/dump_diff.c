@@ -24,7 +24,8 @@ static double apart(float a, float b)
     return isfinite(a) && isfinite(b) ? d : INFINITY;
 }
 
-static void compare_values(ts_dump_difference *d, const float *a, const float *b, const unsigned char *has)
+static void compare_values(ts_dump_difference *d, const float *a, const float *b,
+                           const unsigned char *has)
 {
     const int64_t n = d->a->whole[0] * d->a->whole[1], cols = d->a->whole[1];
     double largest = 0;
@@ -57,8 +58,10 @@ static void compare_stats(ts_dump_difference *d)
                  n = (double)(a->count - a->unfinite), m = (double)(b->count - b->unfinite);
     d->by_stats = true;
     d->n = a->count;
-    d->max_abs = larger(larger(fabs(a->min - b->min), fabs(a->max - b->max)), fabs(a->sum / n - b->sum / m));
-    d->relative = larger(d->max_abs == 0 ? 0 : d->max_abs / largest, norm > 0 ? fabs(norm - sqrt(b->squares)) / norm : 0);
+    d->max_abs =
+        larger(larger(fabs(a->min - b->min), fabs(a->max - b->max)), fabs(a->sum / n - b->sum / m));
+    d->relative = larger(d->max_abs == 0 ? 0 : d->max_abs / largest,
+                         norm > 0 ? fabs(norm - sqrt(b->squares)) / norm : 0);
     if (a->unfinite != b->unfinite)
         d->relative = d->max_abs = INFINITY;
 }
@@ -153,7 +156,8 @@ const ts_dump_difference *ts_dumps_first(const ts_dump_comparison *c)
 
 const char *ts_dumped_title(const ts_dumped *d, char buf[512])
 {
-    snprintf(buf, 512, "%s of %s in step %lld", ts_dump_kind_name(d->kind), d->name, (long long)d->step);
+    snprintf(buf, 512, "%s of %s in step %lld", ts_dump_kind_name(d->kind), d->name,
+             (long long)d->step);
     return buf;
 }
 
@@ -162,29 +166,37 @@ static ts_status how_apart(const ts_dump_difference *d, ts_str *out)
     if (!d->a || !d->b)
         return ts_str_printf(out, "is in %s alone", d->a ? "A" : "B");
     if (d->a->adds || d->b->adds)
-        return ts_str_puts(out, "cannot be compared: several processes have parts of it, which are added where all of "
-                                "them have written all values (--dump-tensors)");
-    return ts_str_printf(out, "cannot be compared: %lld of %lld x %lld values, and %lld of %lld x %lld",
-                         (long long)d->a->stats.count, (long long)d->a->whole[0], (long long)d->a->whole[1],
-                         (long long)d->b->stats.count, (long long)d->b->whole[0], (long long)d->b->whole[1]);
+        return ts_str_puts(
+            out,
+            "cannot be compared: several processes have parts of it, which are added where all of "
+            "them have written all values (--dump-tensors)");
+    return ts_str_printf(
+        out, "cannot be compared: %lld of %lld x %lld values, and %lld of %lld x %lld",
+        (long long)d->a->stats.count, (long long)d->a->whole[0], (long long)d->a->whole[1],
+        (long long)d->b->stats.count, (long long)d->b->whole[0], (long long)d->b->whole[1]);
 }
 
 static ts_status tell_first(const ts_dump_difference *d, ts_str *out)
 {
     char title[512];
-    TS_TRY(ts_str_printf(out, "the first that differs: %s\n  ", ts_dumped_title(d->a ? d->a : d->b, title)));
+    TS_TRY(ts_str_printf(out, "the first that differs: %s\n  ",
+                         ts_dumped_title(d->a ? d->a : d->b, title)));
     if (d->verdict != TS_DUMPS_DIFFER) {
         TS_TRY(how_apart(d, out));
         return ts_str_puts(out, "\n");
     }
     if (d->by_stats)
-        return ts_str_printf(out, "by its statistics: extremes and mean by %.4g at most, relative %.4g; norm %.9g and "
-                                  "%.9g (--dump-tensors says which values)\n",
-                             d->max_abs, d->relative, sqrt(d->a->stats.squares), sqrt(d->b->stats.squares));
-    return ts_str_printf(out, "by %.4g at most, %.4g of the largest, %lld ulps; %lld of %lld values; the first at [%lld, "
-                              "%lld]: %.9g and %.9g\n",
-                         d->max_abs, d->relative, (long long)d->ulps, (long long)d->n_differ, (long long)d->n,
-                         (long long)d->first[0], (long long)d->first[1], d->first_a, d->first_b);
+        return ts_str_printf(
+            out,
+            "by its statistics: extremes and mean by %.4g at most, relative %.4g; norm %.9g and "
+            "%.9g (--dump-tensors says which values)\n",
+            d->max_abs, d->relative, sqrt(d->a->stats.squares), sqrt(d->b->stats.squares));
+    return ts_str_printf(
+        out,
+        "by %.4g at most, %.4g of the largest, %lld ulps; %lld of %lld values; the first at [%lld, "
+        "%lld]: %.9g and %.9g\n",
+        d->max_abs, d->relative, (long long)d->ulps, (long long)d->n_differ, (long long)d->n,
+        (long long)d->first[0], (long long)d->first[1], d->first_a, d->first_b);
 }
 
 static ts_status row(const ts_dump_difference *d, ts_str *out)
@@ -201,19 +213,21 @@ static ts_status row(const ts_dump_difference *d, ts_str *out)
         snprintf(values, sizeof values, "%lld", (long long)d->n_differ);
         snprintf(ulps, sizeof ulps, "%lld", (long long)d->ulps);
     }
-    return ts_str_printf(out, "%10.3g %9.2g %11s %9s %s%s\n", d->max_abs, d->relative, ulps, values, name,
-                         d->verdict == TS_DUMPS_NEAR ? " (within the tolerance)" : "");
+    return ts_str_printf(out, "%10.3g %9.2g %11s %9s %s%s\n", d->max_abs, d->relative, ulps, values,
+                         name, d->verdict == TS_DUMPS_NEAR ? " (within the tolerance)" : "");
 }
 
 /* Those that differ, or else those that are near. */
-static ts_status add_rows(const ts_dump_comparison *c, bool near, int64_t most, int64_t *rows, ts_str *out)
+static ts_status add_rows(const ts_dump_comparison *c, bool near, int64_t most, int64_t *rows,
+                          ts_str *out)
 {
     for (size_t i = 0; i < c->n; i++) {
         const ts_dump_verdict v = c->v[i].verdict;
         if (v == TS_DUMPS_SAME || (v == TS_DUMPS_NEAR) != near || (*rows)++ >= most)
             continue;
         if (*rows == 1)
-            TS_TRY(ts_str_printf(out, "\n%10s %9s %11s %9s\n", "max abs", "relative", "ulps", "values"));
+            TS_TRY(ts_str_printf(out, "\n%10s %9s %11s %9s\n", "max abs", "relative", "ulps",
+                                 "values"));
         TS_TRY(row(&c->v[i], out));
     }
     return TS_OK;
@@ -225,11 +239,14 @@ ts_status ts_dumps_table(const ts_dump_comparison *c, int64_t most, ts_str *out)
     int64_t rows = 0;
     if (first)
         TS_TRY(tell_first(first, out));
-    TS_TRY(ts_str_printf(out, "%zu tensors: %zu the same bits, %zu within the tolerance, %zu differ, %zu cannot be "
-                              "compared, %zu in one run alone\n",
-                         c->n, c->count[TS_DUMPS_SAME], c->count[TS_DUMPS_NEAR], c->count[TS_DUMPS_DIFFER],
-                         c->count[TS_DUMPS_APART], c->count[TS_DUMPS_MISSING]));
+    TS_TRY(ts_str_printf(
+        out,
+        "%zu tensors: %zu the same bits, %zu within the tolerance, %zu differ, %zu cannot be "
+        "compared, %zu in one run alone\n",
+        c->n, c->count[TS_DUMPS_SAME], c->count[TS_DUMPS_NEAR], c->count[TS_DUMPS_DIFFER],
+        c->count[TS_DUMPS_APART], c->count[TS_DUMPS_MISSING]));
     TS_TRY(add_rows(c, false, most, &rows, out));
     TS_TRY(add_rows(c, true, most, &rows, out));
-    return rows > most ? ts_str_printf(out, "and %lld more (--top)\n", (long long)(rows - most)) : TS_OK;
+    return rows > most ? ts_str_printf(out, "and %lld more (--top)\n", (long long)(rows - most))
+                       : TS_OK;
 }

@@ -4,8 +4,8 @@
 #include "report/dump_set.h"
 
 typedef enum ts_dump_verdict {
-    TS_DUMPS_SAME,    /* the same bits */
-    TS_DUMPS_NEAR,    /* within the tolerance */
+    TS_DUMPS_SAME, /* the same bits */
+    TS_DUMPS_NEAR, /* within the tolerance */
     TS_DUMPS_DIFFER,
     TS_DUMPS_APART,   /* shapes or numbers of elements are not the same */
     TS_DUMPS_MISSING, /* in one alone */
@@ -30,9 +30,11 @@ typedef struct ts_dump_comparison {
 } ts_dump_comparison;
 
 /* tolerance: of `relative`, up to which a tensor is near. TS_ERR_USER as ts_dump_set_open. */
-ts_status ts_dumps_compare(const char *a, const char *b, double tolerance, ts_dump_comparison *out) TS_NODISCARD;
+ts_status ts_dumps_compare(const char *a, const char *b, double tolerance,
+                           ts_dump_comparison *out) TS_NODISCARD;
 void ts_dump_comparison_deinit(ts_dump_comparison *c);
-const ts_dump_difference *ts_dumps_first(const ts_dump_comparison *c); /* that differs; NULL: none does */
+const ts_dump_difference *
+ts_dumps_first(const ts_dump_comparison *c); /* that differs; NULL: none does */
 /* The same in a sentence or two, and a table of at most `most`: those that differ, then those that are near. */
 ts_status ts_dumps_table(const ts_dump_comparison *c, int64_t most, ts_str *out) TS_NODISCARD;
 /* "output of decoder.layers.1.mlp.linear_fc1 in step 3" into buf. */

@@ -50,8 +50,13 @@ static ts_status find_or_add(const reading *r, const ts_dump_piece *p, ts_dumped
             st = ts_names_add(s->names, key.s);
         if (st == TS_OK) {
             at = (int64_t)s->n;
-            s->v[s->n++] = (ts_dumped){ .name = p->name, .kind = p->kind, .step = r->step, .order = p->order,
-                                        .whole = { p->whole[0], p->whole[1] }, .line = r->line, .has_values = true,
+            s->v[s->n++] = (ts_dumped){ .name = p->name,
+                                        .kind = p->kind,
+                                        .step = r->step,
+                                        .order = p->order,
+                                        .whole = { p->whole[0], p->whole[1] },
+                                        .line = r->line,
+                                        .has_values = true,
                                         .stats = { .min = p->stats.min, .max = p->stats.max } };
         }
     }
@@ -70,13 +75,15 @@ static ts_status take_piece(const reading *r, ts_dump_piece *p)
     char number[32];
     TS_TRY(find_or_add(r, p, &d));
     if (d->whole[0] != p->whole[0] || d->whole[1] != p->whole[1])
-        return ts_error(TS_ERR_USER, "%s:%zu: %s has another shape than in a line before", r->path, r->line, p->name);
+        return ts_error(TS_ERR_USER, "%s:%zu: %s has another shape than in a line before", r->path,
+                        r->line, p->name);
     if (p->n > INT64_MAX - d->stats.count)
         return ts_error(TS_ERR_USER, "%s:%zu: %s has too many pieces", r->path, r->line, p->name);
     snprintf(number, sizeof number, "%lld", (long long)p->tensor);
     const ts_st_tensor *t = file && p->tensor >= 0 ? ts_st_file_find(file, number) : NULL;
     if (p->tensor >= 0 && (!t || t->elements != p->n || t->dtype != TS_ST_F32))
-        return ts_error(TS_ERR_USER, "%s:%zu: the values of %s are not in the file beside it", r->path, r->line, p->name);
+        return ts_error(TS_ERR_USER, "%s:%zu: the values of %s are not in the file beside it",
+                        r->path, r->line, p->name);
     TS_TRY(ts_grow(&d->piece, &d->cap, d->n + 1, sizeof *d->piece));
     d->has_values = d->has_values && t;
     d->adds = d->adds || p->adds;
@@ -152,8 +159,11 @@ static ts_status check_alike(const char *dir, const char *name, char *of, size_t
     const char *here = strstr(name, "-of-");
     here = here ? here : "";
     if (*of && strcmp(of, here))
-        return ts_error(TS_ERR_USER, "%s: holds dumps of runs on different numbers of processes (*%s and *%s): remove "
-                                     "those of one", dir, of, here);
+        return ts_error(
+            TS_ERR_USER,
+            "%s: holds dumps of runs on different numbers of processes (*%s and *%s): remove "
+            "those of one",
+            dir, of, here);
     snprintf(of, size, "%s", here);
     return TS_OK;
 }
@@ -194,7 +204,8 @@ static int by_computation(const void *a, const void *b)
     int c = compare_numbers(x->step, y->step);
     c = c ? c : compare_numbers(x->kind, y->kind);
     if (!c)
-        c = x->kind == TS_DUMP_OUTPUT_GRADIENT ? compare_numbers(y->order, x->order) : compare_numbers(x->order, y->order);
+        c = x->kind == TS_DUMP_OUTPUT_GRADIENT ? compare_numbers(y->order, x->order)
+                                               : compare_numbers(x->order, y->order);
     c = c ? c : compare_numbers((int64_t)x->line, (int64_t)y->line);
     return c ? c : strcmp(x->name, y->name);
 }
@@ -220,11 +231,14 @@ ts_status ts_dump_set_open(const char *dir, ts_dump_set *out)
 {
     *out = (ts_dump_set){ 0 };
     if (!ts_path_is_dir(dir))
-        return ts_error(TS_ERR_USER, "%s: there is no such folder: expected what --dump-path named", dir);
+        return ts_error(TS_ERR_USER, "%s: there is no such folder: expected what --dump-path named",
+                        dir);
     TS_TRY(ts_names_create(256, &out->names));
     ts_status st = read_dir(out, dir, true);
     if (st == TS_OK && !out->n)
-        st = ts_error(TS_ERR_USER, "%s: holds no dump (iter_*/rank_*.jsonl): expected what --dump-path named", dir);
+        st = ts_error(TS_ERR_USER,
+                      "%s: holds no dump (iter_*/rank_*.jsonl): expected what --dump-path named",
+                      dir);
     if (st == TS_OK)
         st = put_in_order(out);
     if (st != TS_OK)
@@ -264,7 +278,8 @@ static void fill(void *ctx, int64_t at, int64_t n, int64_t whole)
     }
 }
 
-ts_status ts_dump_set_values(const ts_dump_set *s, const ts_dumped *d, float **values, unsigned char **has)
+ts_status ts_dump_set_values(const ts_dump_set *s, const ts_dumped *d, float **values,
+                             unsigned char **has)
 {
     const size_t n = (size_t)d->whole[0] * (size_t)d->whole[1];
     filling f = { 0 };

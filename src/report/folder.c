@@ -43,7 +43,8 @@ static ts_status take_event(void *ctx, const ts_event *e)
     ts_report_run *r = ctx;
     const char *name = e->tag;
     if (!e->tag)
-        return r->last && e->step > 0 && e->step <= TS_REPORT_MOST_STEPS ? forget_from(r, e->step) : TS_OK;
+        return r->last && e->step > 0 && e->step <= TS_REPORT_MOST_STEPS ? forget_from(r, e->step)
+                                                                         : TS_OK;
     if (e->step < 1 || e->step > TS_REPORT_MOST_STEPS)
         return TS_OK;
     for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
@@ -60,8 +61,12 @@ ts_status ts_report_read_events(ts_report_run *r, const char *path)
 {
     bool is_whole;
     TS_TRY(ts_events_read(path, take_event, r, &is_whole));
-    return is_whole ? TS_OK
-                    : ts_report_note(r, "%s: the last record is not whole: the run was writing it, or was killed then", path);
+    return is_whole
+               ? TS_OK
+               : ts_report_note(
+                     r,
+                     "%s: the last record is not whole: the run was writing it, or was killed then",
+                     path);
 }
 
 /* ---- logs ---- */
@@ -125,7 +130,9 @@ static ts_status take_checkpoints(ts_report_run *r, const ts_ckpt_entry *list, s
             continue;
         }
         ts_run_checkpoint *c = &r->checkpoints[r->n_checkpoints];
-        *c = (ts_run_checkpoint){ .iteration = e->iteration, .world_size = e->world_size, .bytes = e->bytes };
+        *c = (ts_run_checkpoint){ .iteration = e->iteration,
+                                  .world_size = e->world_size,
+                                  .bytes = e->bytes };
         TS_TRY(ts_strdup(e->saved_at, &c->saved_at));
         if (r->n_checkpoints++ == 0) { /* the last saved comes first */
             r->world_size = e->world_size;
@@ -187,7 +194,8 @@ typedef struct found {
 static int by_step(const void *a, const void *b)
 {
     const found_file *x = a, *y = b;
-    return x->step != y->step ? (x->step > y->step) - (x->step < y->step) : strcmp(x->path, y->path);
+    return x->step != y->step ? (x->step > y->step) - (x->step < y->step)
+                              : strcmp(x->path, y->path);
 }
 
 /* What a file that cannot be read holds is missing, and said to be. */
@@ -228,7 +236,8 @@ static ts_status look(ts_report_run *r, found *f, const char *dir, int depth, bo
     ts_status st = TS_OK;
     for (size_t i = 0; i < n; i++) {
         const char *name = names[i];
-        const bool is_other = name[0] == '.' || !strncmp(name, "iter_", 5) || !strcmp(name, "samples");
+        const bool is_other =
+            name[0] == '.' || !strncmp(name, "iter_", 5) || !strcmp(name, "samples");
         if (st == TS_OK && !is_other)
             st = ts_path_join(&path, dir, name);
         if (st == TS_OK && !is_other && !ts_path_is_dir(path.s))
@@ -250,8 +259,9 @@ static ts_status read_found(ts_report_run *r, const found *f)
     for (size_t i = 0; i < f->n; i++) {
         const char *path = f->metrics[i].path;
         if (i && f->metrics[i].step == f->metrics[0].step)
-            TS_TRY(ts_report_note(r, "%s: begins with step %lld as %s does, so it is another run: give it by itself",
-                                  path, (long long)f->metrics[i].step, f->metrics[0].path));
+            TS_TRY(ts_report_note(
+                r, "%s: begins with step %lld as %s does, so it is another run: give it by itself",
+                path, (long long)f->metrics[i].step, f->metrics[0].path));
         else
             TS_TRY(or_note(r, ts_report_read_metrics(r, path)));
     }
@@ -270,8 +280,10 @@ static ts_status read_folder(ts_report_run *r, const char *dir)
         ts_free(&f.metrics[i].path);
     ts_free(&f.metrics);
     if (st == TS_OK && !r->last)
-        st = ts_error(TS_ERR_USER, "%s: holds no metrics (*.jsonl of --metrics-jsonl) and no event files (of "
-                                   "--tensorboard-dir)%s%s", dir, r->n_notes ? "; " : "", r->n_notes ? r->notes[0] : "");
+        st = ts_error(TS_ERR_USER,
+                      "%s: holds no metrics (*.jsonl of --metrics-jsonl) and no event files (of "
+                      "--tensorboard-dir)%s%s",
+                      dir, r->n_notes ? "; " : "", r->n_notes ? r->notes[0] : "");
     return st;
 }
 

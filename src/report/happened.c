@@ -17,7 +17,8 @@ static ts_status seams(const ts_report_run *r, ts_str *out)
     for (size_t i = 0; i < r->n_seams && i < MOST_ROWS; i++) {
         TS_TRY(ts_str_printf(out, "<li>began again with step %" PRId64, r->seams[i].at));
         if (r->seams[i].back)
-            TS_TRY(ts_str_printf(out, "; %" PRId64 " steps that were done before are left out", r->seams[i].back));
+            TS_TRY(ts_str_printf(out, "; %" PRId64 " steps that were done before are left out",
+                                 r->seams[i].back));
         TS_TRY(ts_str_puts(out, "</li>\n"));
     }
     return TS_OK;
@@ -41,11 +42,14 @@ static ts_status checkpoints(const ts_report_run *r, ts_str *out)
         return TS_OK;
     const ts_run_checkpoint *last = &r->checkpoints[r->n_checkpoints - 1];
     TS_TRY(ts_str_puts(out, "<li>checkpoints of steps"));
-    for (size_t i = r->n_checkpoints > MOST_ROWS ? r->n_checkpoints - MOST_ROWS : 0; i < r->n_checkpoints; i++)
+    for (size_t i = r->n_checkpoints > MOST_ROWS ? r->n_checkpoints - MOST_ROWS : 0;
+         i < r->n_checkpoints; i++)
         TS_TRY(ts_str_printf(out, " %" PRId64, r->checkpoints[i].iteration));
-    TS_TRY(ts_str_printf(out, "; the last: %s, saved at ", ts_report_number(TS_NUMBER_BYTES, last->bytes, 0, size)));
+    TS_TRY(ts_str_printf(out, "; the last: %s, saved at ",
+                         ts_report_number(TS_NUMBER_BYTES, last->bytes, 0, size)));
     TS_TRY(ts_str_xml(out, last->saved_at));
-    return ts_str_printf(out, ", of %" PRId64 " process%s</li>\n", last->world_size, last->world_size == 1 ? "" : "es");
+    return ts_str_printf(out, ", of %" PRId64 " process%s</li>\n", last->world_size,
+                         last->world_size == 1 ? "" : "es");
 }
 
 static ts_status happened(const ts_report_run *r, ts_str *out)
@@ -58,7 +62,9 @@ static ts_status happened(const ts_report_run *r, ts_str *out)
         TS_TRY(item(out, r->notes[i]));
     if (r->n_more)
         TS_TRY(ts_str_printf(out, "<li>and %" PRId64 " more like these</li>\n", r->n_more));
-    return out->len > before ? TS_OK : ts_str_puts(out, "<li class=\"pale\">nothing out of the ordinary</li>\n");
+    return out->len > before
+               ? TS_OK
+               : ts_str_puts(out, "<li class=\"pale\">nothing out of the ordinary</li>\n");
 }
 
 ts_status ts_report_events(const ts_report *r, ts_str *out)

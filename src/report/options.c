@@ -6,10 +6,24 @@
 
 /* What says how a run was laid out; these stand first. */
 static const char *const layout[] = {
-    "tensor-model-parallel-size", "sequence-parallel", "pipeline-model-parallel-size",
-    "num-virtual-stages-per-pipeline-rank", "pipeline-schedule", "context-parallel-size", "cp-comm-type",
-    "expert-model-parallel-size", "use-distributed-optimizer", "zero-stage", "micro-batch-size",
-    "global-batch-size", "seq-length", "bf16", "fp16", "recompute-granularity", "num-layers", "hidden-size",
+    "tensor-model-parallel-size",
+    "sequence-parallel",
+    "pipeline-model-parallel-size",
+    "num-virtual-stages-per-pipeline-rank",
+    "pipeline-schedule",
+    "context-parallel-size",
+    "cp-comm-type",
+    "expert-model-parallel-size",
+    "use-distributed-optimizer",
+    "zero-stage",
+    "micro-batch-size",
+    "global-batch-size",
+    "seq-length",
+    "bf16",
+    "fp16",
+    "recompute-granularity",
+    "num-layers",
+    "hidden-size",
 };
 enum { LAYOUT = sizeof layout / sizeof *layout };
 
@@ -28,7 +42,8 @@ static ts_status value_cell(const json_t *v, ts_str *out)
     if (json_is_string(v))
         return ts_report_cell(out, json_string_value(v), false);
     ts_str text = { 0 };
-    ts_status st = ts_json_write(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6), "an option", &text);
+    ts_status st = ts_json_write(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6),
+                                 "an option", &text);
     if (st == TS_OK)
         st = ts_report_cell(out, text.s, false);
     ts_str_deinit(&text);
@@ -64,12 +79,14 @@ static bool differs(const ts_report *r, const char *name)
 }
 
 /* The names that any run has, each once, those of the first run in its order. */
-static ts_status each(const ts_report *r, bool wants(const ts_report *r, const char *name), ts_str *out)
+static ts_status each(const ts_report *r, bool wants(const ts_report *r, const char *name),
+                      ts_str *out)
 {
     const char *key;
     json_t *v;
     for (size_t i = 0; i < r->n; i++)
-        json_object_foreach(r->runs[i].options, key, v) {
+        json_object_foreach(r->runs[i].options, key, v)
+        {
             bool is_new = wants(r, key);
             for (size_t k = 0; is_new && k < i; k++)
                 is_new = !json_object_get(r->runs[k].options, key);
@@ -105,7 +122,8 @@ static ts_status processes(const ts_report *r, bool want_different, ts_str *out)
         return TS_OK;
     TS_TRY(ts_str_puts(out, "<tr><td>processes</td>"));
     for (size_t i = 0; i < r->n; i++) {
-        snprintf(text, sizeof text, r->runs[i].world_size ? "%lld" : "not known", (long long)r->runs[i].world_size);
+        snprintf(text, sizeof text, r->runs[i].world_size ? "%lld" : "not known",
+                 (long long)r->runs[i].world_size);
         TS_TRY(ts_report_cell(out, text, false));
     }
     return ts_str_puts(out, "</tr>\n");
@@ -136,8 +154,10 @@ ts_status ts_report_options(const ts_report *r, ts_str *out)
         n_known += r->runs[i].options != NULL;
     TS_TRY(ts_str_puts(out, "<section id=\"options\"><h2>Layout and options</h2>\n"));
     if (!n_known)
-        return ts_str_puts(out, "<p class=\"pale\">Not known: a run's options stand in its checkpoints. Give the folder that "
-                                "holds the metrics and the checkpoints.</p></section>\n");
+        return ts_str_puts(
+            out,
+            "<p class=\"pale\">Not known: a run's options stand in its checkpoints. Give the folder that "
+            "holds the metrics and the checkpoints.</p></section>\n");
     if (n_known > 1) {
         TS_TRY(ts_str_puts(out, "<h3>What differs</h3>\n"));
         TS_TRY(table(r, "option", out));
@@ -146,7 +166,8 @@ ts_status ts_report_options(const ts_report *r, ts_str *out)
         TS_TRY(each(r, differs_beside_layout, out));
         TS_TRY(ts_str_puts(out, "</table></div>\n"));
     }
-    TS_TRY(ts_str_puts(out, n_known > 1 ? "<h3>The rest of the layout</h3>\n" : "<h3>Layout</h3>\n"));
+    TS_TRY(
+        ts_str_puts(out, n_known > 1 ? "<h3>The rest of the layout</h3>\n" : "<h3>Layout</h3>\n"));
     TS_TRY(table(r, "option", out));
     TS_TRY(processes(r, false, out));
     TS_TRY(layout_rows(r, false, out));

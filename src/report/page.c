@@ -20,13 +20,15 @@ static const known all_known[] = {
     { "valid_lm_loss", "validation loss", TS_NUMBER_PLAIN, false, false, false, false },
     { "grad_norm", "norm of the gradient", TS_NUMBER_PLAIN, true, false, false, false },
     { "learning_rate", "learning rate", TS_NUMBER_PLAIN, false, true, false, true },
-    { "decoupled_learning_rate", "learning rate of embedding and output layer", TS_NUMBER_PLAIN, false, true, false, true },
+    { "decoupled_learning_rate", "learning rate of embedding and output layer", TS_NUMBER_PLAIN,
+      false, true, false, true },
     { "tokens_per_second", "tokens per second", TS_NUMBER_COUNT, true, true, false, false },
     { "iteration_seconds", "time of a step", TS_NUMBER_SECONDS, true, true, false, false },
     { "tflops", "TFLOP/s of each process", TS_NUMBER_PLAIN, true, true, false, false },
     { "mfu", "use of the peak (MFU)", TS_NUMBER_SHARE, true, true, false, false },
     { "memory_peak_bytes", "memory, by the account", TS_NUMBER_BYTES, false, true, false, false },
-    { "rss_peak_bytes", "memory, as the system sees it", TS_NUMBER_BYTES, false, true, false, false },
+    { "rss_peak_bytes", "memory, as the system sees it", TS_NUMBER_BYTES, false, true, false,
+      false },
     { "loss_scale", "loss scale", TS_NUMBER_COUNT, false, false, true, false },
     { "params_norm", "norm of the parameters", TS_NUMBER_PLAIN, false, false, false, false },
     { "num_zeros", "zeros in the gradient", TS_NUMBER_COUNT, true, true, true, false },
@@ -81,7 +83,8 @@ static ts_status draw_other(drawing *d, const char *name)
     known k = { name, name, TS_NUMBER_PLAIN, true, false, true, false };
     const size_t n = strlen(name);
     if (!strncmp(name, "traffic.", 8) && n > 14) {
-        snprintf(title, sizeof title, "bytes that rank 0 sends in a step, group %.*s", (int)(n - 14), name + 8);
+        snprintf(title, sizeof title, "bytes that rank 0 sends in a step, group %.*s",
+                 (int)(n - 14), name + 8);
         k = (known){ name, title, TS_NUMBER_BYTES, false, true, false, false };
     }
     return draw(d, &k);
@@ -103,7 +106,8 @@ static ts_status draw_all(drawing *d)
     for (size_t i = 0; i < r->n; i++)
         for (size_t k = 0; k < r->runs[i].series.n; k++) {
             const char *name = r->runs[i].series.v[k].name;
-            if (known_at(name) < 0 && strcmp(name, "consumed_samples") && !is_of_run_before(r, i, name))
+            if (known_at(name) < 0 && strcmp(name, "consumed_samples") &&
+                !is_of_run_before(r, i, name))
                 TS_TRY(draw_other(d, name));
         }
     return TS_OK;
@@ -118,9 +122,11 @@ static ts_status charts(const ts_report *r, ts_str *out)
             d.base.first = run->first;
         d.base.last = run->last > d.base.last ? run->last : d.base.last;
     }
-    TS_TRY(ts_str_puts(out, "<section id=\"curves\"><h2>Curves</h2>\n<p class=\"pale\">Pale: each step. Strong: the "
-                            "mean of the steps around. Dashed upright lines: where a run began again. Crosses: steps "
-                            "without a number.</p>\n<div class=\"charts\">\n"));
+    TS_TRY(ts_str_puts(
+        out,
+        "<section id=\"curves\"><h2>Curves</h2>\n<p class=\"pale\">Pale: each step. Strong: the "
+        "mean of the steps around. Dashed upright lines: where a run began again. Crosses: steps "
+        "without a number.</p>\n<div class=\"charts\">\n"));
     TS_TRY(draw_all(&d));
     TS_TRY(ts_str_puts(out, "</div>\n"));
     if (d.left_out)
@@ -139,8 +145,9 @@ ts_status ts_report_cell(ts_str *out, const char *text, bool is_number)
 
 static ts_status key(size_t run, ts_str *out)
 {
-    return ts_str_printf(out, "<svg viewBox=\"0 0 26 10\"><path class=\"key c%zu%s\" d=\"M0 5H26\"/></svg> ",
-                         run % 8, run >= 8 ? " more" : "");
+    return ts_str_printf(
+        out, "<svg viewBox=\"0 0 26 10\"><path class=\"key c%zu%s\" d=\"M0 5H26\"/></svg> ",
+        run % 8, run >= 8 ? " more" : "");
 }
 
 ts_status ts_report_head(const ts_report *r, const char *first, ts_str *out)
@@ -173,9 +180,11 @@ static ts_status legend(const ts_report *r, ts_str *out)
 
 ts_status ts_report_page(const ts_report *r, ts_str *out)
 {
-    TS_TRY(ts_str_puts(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n<title>"));
+    TS_TRY(ts_str_puts(
+        out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n<title>"));
     TS_TRY(ts_str_xml(out, r->title));
-    TS_TRY(ts_str_puts(out, "</title>\n<meta name=\"viewport\" content=\"width=device-width\"/>\n<style>\n"));
+    TS_TRY(ts_str_puts(
+        out, "</title>\n<meta name=\"viewport\" content=\"width=device-width\"/>\n<style>\n"));
     TS_TRY(ts_str_puts(out, ts_report_style));
     TS_TRY(ts_str_puts(out, "</style></head>\n<body>\n<h1>"));
     TS_TRY(ts_str_xml(out, r->title));

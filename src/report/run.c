@@ -96,7 +96,8 @@ static ts_status take_members(ts_report_run *r, const char *prefix, int64_t x, c
     const char *key;
     json_t *v;
     char name[256];
-    json_object_foreach((json_t *)(uintptr_t)o, key, v) {
+    json_object_foreach((json_t *)(uintptr_t)o, key, v)
+    {
         const bool is_traffic = !strncmp(prefix, "traffic.", 8) && prefix[8];
         if ((is_traffic && strcmp(key, "bytes")) || (!*prefix && !strcmp(key, "iteration")))
             continue;
@@ -133,12 +134,14 @@ static ts_status take_text(ts_report_run *r, const char *path, const ts_jsonl_li
     snprintf(name, sizeof name, "%s:%lld", path, (long long)l->number);
     const ts_status st = ts_json_load(l->s, l->n, JSON_ALLOW_NUL, name, &line);
     if (st == TS_ERR_USER && !l->is_ended)
-        return ts_report_note(r, "%s: the last line is not whole: the run was writing it, or was killed then", name);
+        return ts_report_note(
+            r, "%s: the last line is not whole: the run was writing it, or was killed then", name);
     if (st == TS_ERR_USER)
         return ts_report_note(r, "%s", ts_error_message());
     TS_TRY(st);
-    const ts_status taken = json_is_object(line) ? ts_report_take_line(r, line, name)
-                                                 : ts_report_note(r, "%s: no line of metrics: it is no object", name);
+    const ts_status taken =
+        json_is_object(line) ? ts_report_take_line(r, line, name)
+                             : ts_report_note(r, "%s: no line of metrics: it is no object", name);
     json_decref(line);
     return taken;
 }
@@ -159,8 +162,9 @@ ts_status ts_report_read_metrics(ts_report_run *r, const char *path)
         has_steps = has_steps || r->last != last || r->n_seams != n_seams;
     }
     if (st == TS_OK && !has_steps)
-        st = ts_error(TS_ERR_USER, lines ? "%s: none of its %lld lines is a line of metrics (--metrics-jsonl)"
-                                         : "%s: is empty: it has %lld lines of metrics (--metrics-jsonl)",
+        st = ts_error(TS_ERR_USER,
+                      lines ? "%s: none of its %lld lines is a line of metrics (--metrics-jsonl)"
+                            : "%s: is empty: it has %lld lines of metrics (--metrics-jsonl)",
                       path, (long long)lines);
 close:
     ts_jsonl_close(&j);

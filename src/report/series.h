@@ -9,7 +9,7 @@ typedef struct ts_point {
 } ts_point;
 
 typedef struct ts_series {
-    char *name; /* as the metrics have it: "lm_loss"; of an object in them "traffic.dp.bytes" */
+    char *name;  /* as the metrics have it: "lm_loss"; of an object in them "traffic.dp.bytes" */
     ts_point *v; /* [n] by step, each once */
     size_t n, cap;
 } ts_series;
@@ -36,7 +36,8 @@ ts_status ts_series_thin(const ts_series *s, int64_t x0, int64_t x1, int n_colum
  * with is_log, all being above 0. At the beginning, where a loss falls steeply, there are as many behind as
  * before it, at the end those that there are. *out: zero-initialised, deinit by
  * ts_series_deinit. */
-ts_status ts_series_smooth(const ts_series *s, size_t half, bool is_log, ts_series *out) TS_NODISCARD;
+ts_status ts_series_smooth(const ts_series *s, size_t half, bool is_log,
+                           ts_series *out) TS_NODISCARD;
 void ts_series_deinit(ts_series *s);
 
 /* Of the finite points; none: NaN. */

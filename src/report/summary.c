@@ -2,25 +2,32 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
-typedef enum fact {
-    STEPS, LOSS, VALID, VALID_BEST, SPEED, TIME, HOURS, MEMORY, RSS, MFU, SKIPPED, UNFINITE, RESTARTS, FACTS,
+/* What of a run, or of one of its series, a line of the table tells. */
+typedef enum what { STEPS, END, LAST, LEAST, MEDIAN, MOST, TOTAL, HOW_MANY, UNFINITE, RESTARTS } what;
+
+typedef struct fact {
+    const char *text, *series;
+    what what;
+    ts_number_kind kind;
+    double step; /* how fine the number is written, as ts_report_number takes it */
 } fact;
 
-static const char *const fact_names[FACTS] = {
-    [STEPS] = "steps",
-    [LOSS] = "loss at the end",
-    [VALID] = "validation loss at the end",
-    [VALID_BEST] = "lowest validation loss",
-    [SPEED] = "tokens per second (median)",
-    [TIME] = "time of a step (median)",
-    [HOURS] = "time of all steps",
-    [MEMORY] = "memory, by the account (most)",
-    [RSS] = "memory, as the system sees it (most)",
-    [MFU] = "use of the peak, MFU (median)",
-    [SKIPPED] = "skipped steps",
-    [UNFINITE] = "losses that are no number",
-    [RESTARTS] = "begun again",
+static const fact facts[] = {
+    { "steps", NULL, STEPS, TS_NUMBER_PLAIN, 0 },
+    { "loss at the end", "lm_loss", END, TS_NUMBER_PLAIN, 1e-4 },
+    { "validation loss at the end", "valid_lm_loss", LAST, TS_NUMBER_PLAIN, 1e-4 },
+    { "lowest validation loss", "valid_lm_loss", LEAST, TS_NUMBER_PLAIN, 1e-4 },
+    { "tokens per second (median)", "tokens_per_second", MEDIAN, TS_NUMBER_COUNT, 0 },
+    { "time of a step (median)", "iteration_seconds", MEDIAN, TS_NUMBER_SECONDS, 0 },
+    { "time of all steps", "iteration_seconds", TOTAL, TS_NUMBER_SECONDS, 0 },
+    { "memory, by the account (most)", "memory_peak_bytes", MOST, TS_NUMBER_BYTES, 0 },
+    { "memory, as the system sees it (most)", "rss_peak_bytes", MOST, TS_NUMBER_BYTES, 0 },
+    { "use of the peak, MFU (median)", "mfu", MEDIAN, TS_NUMBER_SHARE, 0 },
+    { "skipped steps", "skipped", HOW_MANY, TS_NUMBER_PLAIN, 0 },
+    { "losses that are no number", "lm_loss", UNFINITE, TS_NUMBER_PLAIN, 0 },
+    { "begun again", NULL, RESTARTS, TS_NUMBER_PLAIN, 0 },
 };
 
 /* The mean of the last points, a twentieth of all and at most 100: of one alone, noise is most. */
@@ -60,47 +67,45 @@ static void duration(double s, char text[48])
     else if (s < 120)
         ts_report_number(TS_NUMBER_SECONDS, s, 0, text);
     else
-        snprintf(text, 48, "%lld:%02lld:%02lld", (long long)s / 3600, (long long)s / 60 % 60, (long long)s % 60);
+        snprintf(text, 48, "%lld:%02lld:%02lld", (long long)s / 3600, (long long)s / 60 % 60,
+                 (long long)s % 60);
 }
 
-static ts_status text_of(const ts_report_run *r, fact what, char text[48])
+static ts_status text_of(const ts_report_run *r, const fact *f, char text[48])
 {
-    const ts_series_list *l = &r->series;
-    const ts_series *skipped = ts_series_find(l, "skipped");
+    const ts_series *s = f->series ? ts_series_find(&r->series, f->series) : NULL;
     ts_status st = TS_OK;
-    switch (what) {
-    case STEPS: snprintf(text, 48, "%lld to %lld", (long long)r->first, (long long)r->last); break;
-    case LOSS: ts_report_number(TS_NUMBER_PLAIN, end_of(ts_series_find(l, "lm_loss")), 1e-4, text); break;
-    case VALID: ts_report_number(TS_NUMBER_PLAIN, ts_series_last(ts_series_find(l, "valid_lm_loss")), 1e-4, text); break;
-    case VALID_BEST: ts_report_number(TS_NUMBER_PLAIN, ts_series_least(ts_series_find(l, "valid_lm_loss")), 1e-4, text); break;
-    case SPEED: ts_report_number(TS_NUMBER_COUNT, ts_series_median(ts_series_find(l, "tokens_per_second"), &st), 0, text); break;
-    case TIME: ts_report_number(TS_NUMBER_SECONDS, ts_series_median(ts_series_find(l, "iteration_seconds"), &st), 0, text); break;
-    case HOURS: duration(total(ts_series_find(l, "iteration_seconds")), text); break;
-    case MEMORY: ts_report_number(TS_NUMBER_BYTES, ts_series_most(ts_series_find(l, "memory_peak_bytes")), 0, text); break;
-    case RSS: ts_report_number(TS_NUMBER_BYTES, ts_series_most(ts_series_find(l, "rss_peak_bytes")), 0, text); break;
-    case MFU: ts_report_number(TS_NUMBER_SHARE, ts_series_median(ts_series_find(l, "mfu"), &st), 0, text); break;
-    case SKIPPED: snprintf(text, 48, "%zu", skipped ? skipped->n : 0); break;
-    case UNFINITE: snprintf(text, 48, "%lld", (long long)unfinite(ts_series_find(l, "lm_loss"))); break;
-    case RESTARTS: snprintf(text, 48, "%zu", r->n_seams); break;
-    case FACTS: break;
+    double v = NAN;
+    switch (f->what) {
+    case STEPS: snprintf(text, 48, "%lld to %lld", (long long)r->first, (long long)r->last); return TS_OK;
+    case HOW_MANY: snprintf(text, 48, "%zu", s ? s->n : 0); return TS_OK;
+    case UNFINITE: snprintf(text, 48, "%lld", (long long)unfinite(s)); return TS_OK;
+    case RESTARTS: snprintf(text, 48, "%zu", r->n_seams); return TS_OK;
+    case TOTAL: duration(total(s), text); return TS_OK;
+    case END: v = end_of(s); break;
+    case LAST: v = ts_series_last(s); break;
+    case LEAST: v = ts_series_least(s); break;
+    case MOST: v = ts_series_most(s); break;
+    case MEDIAN: v = ts_series_median(s, &st); break;
     }
+    ts_report_number(f->kind, v, f->step, text);
     return st;
 }
 
 /* Lines that say nothing of any run are left out. */
-static ts_status line(const ts_report *r, fact what, ts_str *out)
+static ts_status line(const ts_report *r, const fact *f, ts_str *out)
 {
     char text[48];
     bool says = false;
     for (size_t i = 0; i < r->n; i++) {
-        TS_TRY(text_of(&r->runs[i], what, text));
-        says = says || text[0] != '-';
+        TS_TRY(text_of(&r->runs[i], f, text));
+        says = says || strcmp(text, "-");
     }
     if (!says)
         return TS_OK;
-    TS_TRY(ts_str_printf(out, "<tr><td>%s</td>", fact_names[what]));
+    TS_TRY(ts_str_printf(out, "<tr><td>%s</td>", f->text));
     for (size_t i = 0; i < r->n; i++) {
-        TS_TRY(text_of(&r->runs[i], what, text));
+        TS_TRY(text_of(&r->runs[i], f, text));
         TS_TRY(ts_report_cell(out, text, true));
     }
     return ts_str_puts(out, "</tr>\n");
@@ -108,9 +113,10 @@ static ts_status line(const ts_report *r, fact what, ts_str *out)
 
 ts_status ts_report_summary(const ts_report *r, ts_str *out)
 {
-    TS_TRY(ts_str_puts(out, "<section id=\"summary\"><h2>Summary</h2>\n<div class=\"wide\"><table>\n"));
+    TS_TRY(ts_str_puts(out,
+                       "<section id=\"summary\"><h2>Summary</h2>\n<div class=\"wide\"><table>\n"));
     TS_TRY(ts_report_head(r, "", out));
-    for (int i = 0; i < FACTS; i++)
-        TS_TRY(line(r, (fact)i, out));
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
+        TS_TRY(line(r, &facts[i], out));
     return ts_str_puts(out, "</table></div></section>\n");
 }

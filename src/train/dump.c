@@ -52,7 +52,8 @@ static ts_status steps_of(const ts_train_options *o, int64_t **out, int64_t *n)
 
 ts_status ts_dump_check(const ts_train_options *o, const ts_option_set *set)
 {
-    static const char *const parts[] = { "dump-path", "dump-tensors", "dump-ranks", "dump-level", "dump-scope" };
+    static const char *const parts[] = { "dump-path", "dump-tensors", "dump-ranks", "dump-level",
+                                         "dump-scope" };
     int64_t *v = NULL, n;
     const bool dumps = o->dump_steps.n || o->dump;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
@@ -67,8 +68,10 @@ ts_status ts_dump_check(const ts_train_options *o, const ts_option_set *set)
         st = ts_option_numbers("--dump-ranks", &o->dump_ranks, &v, &n);
     ts_free(&v);
     if (st == TS_OK && ts_option_is_on(set, "tp-2d"))
-        st = ts_error(TS_ERR_USER, "--dump-steps: the tensors of --tp-2d are cut both ways, which dumps do not have: "
-                                   "leave one of them out");
+        st = ts_error(
+            TS_ERR_USER,
+            "--dump-steps: the tensors of --tp-2d are cut both ways, which dumps do not have: "
+            "leave one of them out");
     return st;
 }
 
@@ -83,8 +86,8 @@ static ts_status make_folder(const ts_train_options *o)
     return ts_error(TS_ERR_USER, "--dump-path %s: %s", o->dump_path, text);
 }
 
-ts_status ts_dump_create(const ts_train_options *o, ts_device *dev, const ts_mesh *mesh, ts_comm *copies,
-                         ts_dump **out)
+ts_status ts_dump_create(const ts_train_options *o, ts_device *dev, const ts_mesh *mesh,
+                         ts_comm *copies, ts_dump **out)
 {
     ts_dump *d;
     int64_t *ranks = NULL, n_ranks;
@@ -98,8 +101,9 @@ ts_status ts_dump_create(const ts_train_options *o, ts_device *dev, const ts_mes
         st = ts_option_numbers("--dump-ranks", &o->dump_ranks, &ranks, &n_ranks);
     for (int64_t i = 0; st == TS_OK && i < n_ranks; i++)
         if (ranks[i] >= mesh->world->size)
-            st = ts_error(TS_ERR_USER, "--dump-ranks: there is no rank %lld, there are %d processes",
-                          (long long)ranks[i], mesh->world->size);
+            st =
+                ts_error(TS_ERR_USER, "--dump-ranks: there is no rank %lld, there are %d processes",
+                         (long long)ranks[i], mesh->world->size);
     if (st == TS_OK)
         d->is_ours = !n_ranks || has_number(ranks, n_ranks, mesh->world->rank);
     ts_free(&ranks);
@@ -182,7 +186,8 @@ static void name_of(const ts_shown *s, char *out, size_t size)
     if (s->layer < 0 || s->layer == TS_SHOWN_BEHIND)
         snprintf(out, size, "%s%s%s", s->module, dot, s->part);
     else
-        snprintf(out, size, "decoder.layers.%lld.%s%s%s", (long long)s->layer, s->module, dot, s->part);
+        snprintf(out, size, "decoder.layers.%lld.%s%s%s", (long long)s->layer, s->module, dot,
+                 s->part);
 }
 
 /* What all processes of a tensor-parallel group have alike one of them writes. */
@@ -199,7 +204,8 @@ static ts_status rows_of(const ts_shown *s, int64_t samples, ts_stretch **out, s
     *n = 0;
     for (int64_t b = 0; b < samples; b++)
         for (int i = 0; i < s->at.n; i++) {
-            const ts_stretch x = { (s->sample0 + b) * s->length + s->at.piece[i].begin, s->at.piece[i].n };
+            const ts_stretch x = { (s->sample0 + b) * s->length + s->at.piece[i].begin,
+                                   s->at.piece[i].n };
             if (*n && v[*n - 1].begin + v[*n - 1].n == x.begin)
                 v[*n - 1].n += x.n;
             else
@@ -236,9 +242,13 @@ static ts_status see(void *ctx, const ts_shown *s, const ts_tensor *t, bool is_g
     if (is_elsewhere(d, s) || !own || !is_in_scope(d, name))
         return TS_OK;
     const int64_t here = ts_stretches_count(&s->at), samples = (s->row0 + rows + here - 1) / here;
-    ts_dump_piece p = { .name = name, .kind = is_gradient ? TS_DUMP_OUTPUT_GRADIENT : TS_DUMP_OUTPUT,
-                        .order = s->layer, .whole = { d->global * s->length, s->cols },
-                        .from = s->row0 * own, .n = rows * own, .adds = adds };
+    ts_dump_piece p = { .name = name,
+                        .kind = is_gradient ? TS_DUMP_OUTPUT_GRADIENT : TS_DUMP_OUTPUT,
+                        .order = s->layer,
+                        .whole = { d->global * s->length, s->cols },
+                        .from = s->row0 * own,
+                        .n = rows * own,
+                        .adds = adds };
     float *v;
     TS_TRY(fetch(d, ts_tensor_data(t), t->dtype, rows * width, &v));
     for (int64_t r = 0; r < rows && own < width; r++)
@@ -286,7 +296,8 @@ static size_t spans_of(const ts_place_dim *dim, ts_stretch out[TS_PLACE_SPANS])
 }
 
 /* What processes have alike one of them writes: the one that counts it for norms. */
-static ts_status put_param(ts_dump *d, const ts_shard_piece *x, ts_dump_kind kind, const void *data, ts_dtype t)
+static ts_status put_param(ts_dump *d, const ts_shard_piece *x, ts_dump_kind kind, const void *data,
+                           ts_dtype t)
 {
     ts_stretch rows[TS_PLACE_SPANS], cols[TS_PLACE_SPANS] = { { 0, 1 } };
     const ts_place *place = &x->p->place;
@@ -295,9 +306,13 @@ static ts_status put_param(ts_dump *d, const ts_shard_piece *x, ts_dump_kind kin
     float *v;
     if (n <= 0 || !is_in_scope(d, x->p->name))
         return TS_OK;
-    ts_dump_piece p = { .name = x->p->name, .kind = kind, .order = x->p->id,
+    ts_dump_piece p = { .name = x->p->name,
+                        .kind = kind,
+                        .order = x->p->id,
                         .whole = { place->dim[0].whole, is_matrix ? place->dim[1].whole : 1 },
-                        .span = { rows, cols }, .from = x->at, .n = n };
+                        .span = { rows, cols },
+                        .from = x->at,
+                        .n = n };
     p.n_spans[0] = spans_of(&place->dim[0], rows);
     p.n_spans[1] = is_matrix ? spans_of(&place->dim[1], cols) : 1;
     TS_TRY(fetch(d, data, t, n, &v));
@@ -309,14 +324,16 @@ static bool writes_params(const ts_dump *d, const ts_optimizer *z)
 {
     if (!d || !d->is_on || d->o->dump_level == TS_DUMP_LEVEL_MODULES)
         return false;
-    return z->sharers ? !d->copies || d->copies->rank == 0 : d->mesh->comm[TS_MESH_DP_CP]->rank == 0;
+    return z->sharers ? !d->copies || d->copies->rank == 0
+                      : d->mesh->comm[TS_MESH_DP_CP]->rank == 0;
 }
 
 ts_status ts_dump_gradients(ts_dump *d, const ts_optimizer *z, const float *grads)
 {
     const ts_shards *s = &z->params->shards;
     for (int64_t i = 0; writes_params(d, z) && i < s->n_pieces; i++)
-        TS_TRY(put_param(d, &s->piece[i], TS_DUMP_GRADIENT, ts_optimizer_grads(z, &s->piece[i], grads), TS_DTYPE_F32));
+        TS_TRY(put_param(d, &s->piece[i], TS_DUMP_GRADIENT,
+                         ts_optimizer_grads(z, &s->piece[i], grads), TS_DTYPE_F32));
     return TS_OK;
 }
 

@@ -36,7 +36,8 @@ static void write_events(const uint8_t *data, size_t size)
     size_t n = 0;
     while (size && n + 80 < sizeof out) {
         const uint64_t k = size < 64 ? size : 64;
-        const uint32_t head = ts_crc32c_mask(ts_crc32c(0, &k, sizeof k)), tail = ts_crc32c_mask(ts_crc32c(0, data, k));
+        const uint32_t head = ts_crc32c_mask(ts_crc32c(0, &k, sizeof k)),
+                       tail = ts_crc32c_mask(ts_crc32c(0, data, k));
         memcpy(out + n, &k, 8);
         memcpy(out + n + 8, &head, 4);
         memcpy(out + n + 12, data, k);
@@ -74,7 +75,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_dump();
     } else {
         static const char step[] = "{\"iteration\": 1, \"lm_loss\": 2}\n";
-        fuzz_write("metrics.jsonl", kind == LOG ? (const uint8_t *)step : data, kind == LOG ? sizeof step - 1 : size);
+        fuzz_write("metrics.jsonl", kind == LOG ? (const uint8_t *)step : data,
+                   kind == LOG ? sizeof step - 1 : size);
         if (kind == LOG)
             fuzz_write("train.log", data, size);
         read_run(kind == LOG ? fuzz_folder() : fuzz_path("metrics.jsonl", path));

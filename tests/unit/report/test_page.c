@@ -28,8 +28,9 @@ static void assert_well_formed(const char *text)
     int depth = 0;
     for (const char *at = text; *at; at++) {
         if (*at == '&')
-            assert_true(!strncmp(at, "&amp;", 5) || !strncmp(at, "&lt;", 4) || !strncmp(at, "&gt;", 4) ||
-                        !strncmp(at, "&quot;", 6) || !strncmp(at, "&#39;", 5));
+            assert_true(!strncmp(at, "&amp;", 5) || !strncmp(at, "&lt;", 4) ||
+                        !strncmp(at, "&gt;", 4) || !strncmp(at, "&quot;", 6) ||
+                        !strncmp(at, "&#39;", 5));
         if (*at != '<' || at[1] == '!')
             continue;
         const bool closes = at[1] == '/';
@@ -66,10 +67,12 @@ static void steps(ts_report_run *r, int64_t from, int64_t to)
 {
     char text[512];
     for (int64_t x = from; x <= to; x++) {
-        snprintf(text, sizeof text,
-                 "{\"iteration\": %lld, \"consumed_samples\": 1, \"lm_loss\": %s, \"skipped\": %s, \"load\": [%lld, %lld],"
-                 " \"traffic\": {\"tp\": {\"calls\": 3, \"bytes\": 80, \"by\": {\"all-reduce\": {\"bytes\": 80}}}}}",
-                 (long long)x, x == 7 ? "null" : "2.5", x == 9 ? "true" : "false", (long long)x, 3 * (long long)x);
+        snprintf(
+            text, sizeof text,
+            "{\"iteration\": %lld, \"consumed_samples\": 1, \"lm_loss\": %s, \"skipped\": %s, \"load\": [%lld, %lld],"
+            " \"traffic\": {\"tp\": {\"calls\": 3, \"bytes\": 80, \"by\": {\"all-reduce\": {\"bytes\": 80}}}}}",
+            (long long)x, x == 7 ? "null" : "2.5", x == 9 ? "true" : "false", (long long)x,
+            3 * (long long)x);
         take(r, text);
     }
 }
@@ -86,8 +89,9 @@ static void page(void **state)
     (void)state;
     ts_report_run runs[2] = { 0 };
     const ts_report r = { "<title> & \"more\"", runs, 2 };
-    static const char plan[] = "{\"ranks\": [{\"rank\": 0, \"memory\": {\"peak_bytes\": 5}, \"traffic\": {\"tp\": "
-                               "{\"bytes\": 80}}}, {\"rank\": 1, \"memory\": {\"peak_bytes\": 7}}], \"step_seconds\": 1}";
+    static const char plan[] =
+        "{\"ranks\": [{\"rank\": 0, \"memory\": {\"peak_bytes\": 5}, \"traffic\": {\"tp\": "
+        "{\"bytes\": 80}}}, {\"rank\": 1, \"memory\": {\"peak_bytes\": 7}}], \"step_seconds\": 1}";
     ts_str out = { 0 };
     name(&runs[0], "</script><script>alert(1)</script>\x01\xff");
     name(&runs[1], "it's");
@@ -116,11 +120,15 @@ static void page(void **state)
     assert_int_equal(words(out.s, "began again with step 51; 50 steps"), 1);
     assert_int_equal(words(out.s, "1 skipped steps: 9</li>"), 2);
     assert_int_equal(words(out.s, "a &lt;note&gt;"), 1);
-    const char *differs = strstr(out.s, "What differs"), *rest = strstr(out.s, "The rest of the layout");
+    const char *differs = strstr(out.s, "What differs"),
+               *rest = strstr(out.s, "The rest of the layout");
     assert_true(differs && strstr(differs, "micro-batch-size") < rest);
     assert_true(strstr(differs, "data-path") > rest);
-    assert_non_null(strstr(out.s, "<td class=\"num\">80 B</td><td class=\"num\">80 B</td><td class=\"num\">the same</td>"));
-    assert_non_null(strstr(out.s, "by the account</td><td class=\"num\">7 B</td>")); /* the largest process */
+    assert_non_null(strstr(
+        out.s,
+        "<td class=\"num\">80 B</td><td class=\"num\">80 B</td><td class=\"num\">the same</td>"));
+    assert_non_null(
+        strstr(out.s, "by the account</td><td class=\"num\">7 B</td>")); /* the largest process */
     ts_str_deinit(&out);
     ts_report_run_deinit(&runs[0]);
     ts_report_run_deinit(&runs[1]);

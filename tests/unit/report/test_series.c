@@ -20,7 +20,12 @@ static void no_extreme_is_lost(void **state)
     size_t n;
     bool has_high = false, has_low = false;
     for (int64_t x = 1; x <= N; x++)
-        assert_int_equal(ts_series_add(&l, "a", x, x == HIGH ? 9 : x == LOW ? -9 : x == NONE ? NAN : sin((double)x)), TS_OK);
+        assert_int_equal(ts_series_add(&l, "a", x,
+                                       x == HIGH   ? 9
+                                       : x == LOW  ? -9
+                                       : x == NONE ? NAN
+                                                   : sin((double)x)),
+                         TS_OK);
     assert_int_equal(ts_series_thin(&l.v[0], 1, N, 100, &v, &n), TS_OK);
     assert_true(n <= 400 && n >= 300);
     assert_int_equal(v[0].x, 1);
@@ -46,7 +51,8 @@ static void means(void **state)
         assert_int_equal(ts_series_add(&l, "a", i + 1, y[i]), TS_OK);
     assert_int_equal(ts_series_smooth(&l.v[0], 1, false, &mean), TS_OK);
     assert_int_equal(mean.n, 5);
-    assert_true(mean.v[0].y == 1 && fabs(mean.v[1].y - 37) < 1e-12 && fabs(mean.v[2].y - 370) < 1e-12);
+    assert_true(mean.v[0].y == 1 && fabs(mean.v[1].y - 37) < 1e-12 &&
+                fabs(mean.v[2].y - 370) < 1e-12);
     assert_true(mean.v[3].x == 5 && mean.v[4].y == 505);
     ts_series_deinit(&mean);
     assert_int_equal(ts_series_smooth(&l.v[0], 1, true, &mean), TS_OK);

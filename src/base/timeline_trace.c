@@ -119,6 +119,8 @@ static void more_arguments(const writer *w, const ts_mark *m, int64_t ns)
         ts_trace_int(w->to, "kernels", m->calls);
         ts_trace_real(w->to, "busy_us", m->busy * 1e6);
     }
+    if (m->track == TS_TRACK_HOST)
+        ts_trace_int(w->to, "bytes", (int64_t)m->bytes);
     if (d->shapes && m->track == TS_TRACK_KERNEL)
         shape_arguments(w, m);
     if (d->costs && (m->track == TS_TRACK_KERNEL || m->track == TS_TRACK_MODULE))

@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "dist/world.h"
 #include "plan/report.h"
+#include "train/memory_report.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -40,22 +41,39 @@ static void show_timing(const ts_device *dev, const ts_comm *comm)
     ts_str_deinit(&table);
 }
 
-/* What the plan of the same job says of its highest moment. One that cannot be made is no reason not
- * to train. */
-static void say_memory(const ts_training *t)
+/* The plan of the same job. One that cannot be made is no reason not to train. */
+static bool make_plan(const ts_training *t, ts_plan *plan)
 {
     const ts_plan_options p = { .world_size = t->comm->size };
     ts_job_options o = t->o;
-    ts_plan plan;
-    char peak[32], weights[32], gradients[32], optimizer[32], activations[32];
     o.dist.nnodes = o.dist.worker_num = 0;
     o.dist.nproc_per_node = t->comm->local_size;
-    if (t->comm->rank)
+    if (ts_plan_run(&o, t->set, &p, plan) == TS_OK)
+        return true;
+    ts_plan_deinit(plan);
+    return false;
+}
+
+/* With --memory-report: the highest moment, beside what the plan says of this process's stage. */
+static void show_memory(const ts_training *t)
+{
+    const int stage = t->job.mesh->at[TS_MESH_PP];
+    ts_plan plan;
+    if (!ts_memory_report_speaks(&t->job))
         return;
-    if (ts_plan_run(&o, t->set, &p, &plan) != TS_OK) {
+    const bool is_planned = make_plan(t, &plan);
+    ts_memory_report_peak(&t->job, is_planned && stage < plan.n_ranks ? &plan.rank[stage].held : NULL);
+    if (is_planned)
         ts_plan_deinit(&plan);
+}
+
+/* What the plan says of the highest moment of a step. */
+static void say_memory(const ts_training *t)
+{
+    ts_plan plan;
+    char peak[32], weights[32], gradients[32], optimizer[32], activations[32];
+    if (t->comm->rank || !make_plan(t, &plan))
         return;
-    }
     const ts_mem_ledger *m = &ts_plan_worst(&plan)->mem;
     ts_log(ts_plan_fits(&plan) ? TS_LOG_INFO : TS_LOG_WARN,
            "memory: about %s in %s at the highest moment of a step (weights %s, gradients "
@@ -82,6 +100,8 @@ static ts_status train(ts_training *t)
         say_memory(t);
         st = ts_job_run(&t->job, &hooks);
         show_timing(t->dev, t->comm);
+        if (st == TS_OK)
+            show_memory(t);
     }
     st = ts_device_explain(t->dev, st);
     ts_training_end(t);

@@ -149,9 +149,20 @@ void ts_device_mark(ts_device *d, ts_kernel k, const void *args, int64_t n, ts_c
     ts_timeline_kernel(d->timeline, &m);
 }
 
+void ts_device_mark_copy(ts_device *d, const char *name, size_t bytes, double began)
+{
+    const ts_mark m = { .track = TS_TRACK_HOST, .name = name, .phase = d->mem.phase, .layer = -1, .begin = began,
+                        .bytes = (double)bytes };
+    if (began <= 0)
+        return;
+    const size_t i = ts_timeline_add(d->timeline, &m);
+    if (i != SIZE_MAX)
+        d->timeline->mark[i].end = ts_timeline_now(d->timeline);
+}
+
 /* ---- the ledger ---- */
 
-void ts_device_book(ts_device *d, ts_mem_kind kind, int64_t bytes)
+static void book(ts_device *d, ts_mem_kind kind, int64_t bytes)
 {
     ts_mem_ledger *m = &d->mem;
     m->now[kind] += bytes;
@@ -168,10 +179,17 @@ void ts_device_book(ts_device *d, ts_mem_kind kind, int64_t bytes)
         ts_timeline_memory(d->timeline, m->now);
 }
 
+void ts_device_book(ts_device *d, ts_mem_kind kind, int64_t bytes)
+{
+    book(d, kind, bytes);
+    if (d->holders)
+        ts_holders_book(d->holders, &d->mem, kind, bytes);
+}
+
 void ts_device_reset_peak(ts_device *d)
 {
     d->mem.peak = 0;
-    ts_device_book(d, TS_MEM_OTHER, 0);
+    book(d, TS_MEM_OTHER, 0);
 }
 
 const char *ts_device_peak_at(const ts_device *d, char *buf)
@@ -245,7 +263,9 @@ ts_status ts_device_alloc(ts_device *d, ts_mem_kind kind, size_t bytes, void **o
     if (bytes > SIZE_MAX / 4 || (d->mem.limit && d->mem.total + (int64_t)size > d->mem.limit) ||
         d->alloc(d, size, out) != TS_OK)
         return no_memory(d, kind, bytes);
-    ts_device_book(d, kind, (int64_t)size);
+    book(d, kind, (int64_t)size);
+    if (d->holders)
+        ts_holders_take(d->holders, &d->mem, kind, *out, (int64_t)size);
     return TS_OK;
 }
 
@@ -255,7 +275,9 @@ void ts_device_free(ts_device *d, ts_mem_kind kind, void *p, size_t bytes)
         return;
     const size_t size = ts_device_round(bytes);
     d->free(d, p, size);
-    ts_device_book(d, kind, -(int64_t)size);
+    if (d->holders)
+        ts_holders_give(d->holders, p);
+    book(d, kind, -(int64_t)size);
 }
 
 static ts_status stat_row(const char *name, const ts_kernel_stat *s, double total, ts_str *out)

@@ -13,7 +13,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/timeline.h"
+#include "device/holders.h"
 #include "device/kernels.h"
+#include "device/ledger.h"
 
 /* What one launch costs: additions and multiplications, and bytes that must move between memory and
  * the processor at least. `dtype` is what is multiplied. */
@@ -27,19 +29,6 @@ typedef struct ts_kernel_stat {
     /* seconds: measured on cpu (when timing is on), estimated on sim */
     double seconds, flops, bytes;
 } ts_kernel_stat;
-
-/* Bytes by kind, now and at the highest moment of their sum. */
-typedef struct ts_mem_ledger {
-    int64_t now[TS_MEM_KINDS], at_peak[TS_MEM_KINDS];
-    int64_t total, peak;
-    int64_t limit;         /* 0: none; more than this is refused (TS_ERR_NOMEM) */
-    /* Where the program is, and was at the peak; literals: "backward", "attention" of a layer. */
-    const char *phase, *part; /* part NULL: the phase has no parts */
-    int64_t layer;            /* below 0: the part belongs to no layer */
-    const char *peak_phase, *peak_part;
-    int64_t peak_layer;
-    double taken[TS_MEM_KINDS]; /* bytes ever booked, without what was given back */
-} ts_mem_ledger;
 
 /* A queue is done in the order in which it was filled; between the two there is no order but what
  * events make. */
@@ -62,7 +51,9 @@ struct ts_device {
     double copied[TS_WAYS]; /* bytes so far */
     bool timing;            /* measure kernels' seconds */
     int again;              /* above 0: what runs has run before (recomputation) */
+    double flops_again[TS_CLASSES]; /* operations of kernels that ran so; they are in stat too */
     ts_timeline *timeline;  /* borrowed; NULL: none */
+    ts_holders *holders;    /* borrowed; NULL: nobody asks who holds what */
 
     /* Fresh bytes at a multiple of 64; content undefined. Use ts_device_alloc, which books them. */
     ts_status (*alloc)(ts_device *d, size_t bytes, void **out);
@@ -149,6 +140,13 @@ ts_status ts_device_stat_table(const ts_device *d, ts_str *out) TS_NODISCARD;
 
 /* For kinds of device: leaves the mark of a kernel that began then, on a timeline that is on. */
 void ts_device_mark(ts_device *d, ts_kernel k, const void *args, int64_t n, ts_cost cost, double began);
+
+/* Likewise of a copy within it, to it or from it; began: ts_device_copy_begins, 0 where copies are not recorded. */
+static inline double ts_device_copy_begins(const ts_device *d)
+{
+    return ts_timeline_is_on(d->timeline) && d->timeline->detail.host ? ts_timeline_now(d->timeline) : 0;
+}
+void ts_device_mark_copy(ts_device *d, const char *name, size_t bytes, double began);
 
 /* to_host and sync: dst is good when this is TS_OK. */
 static inline ts_status TS_NODISCARD ts_device_read(ts_device *d, void *dst, const void *src,

@@ -27,6 +27,7 @@ typedef struct ts_runtime_options {
     int64_t threads;
     double memory_limit_gb;
     bool bf16, fp16, kernel_timing;
+    int64_t optimization_level; /* 0: portable kernels alone; 1: vectors; 2: all */
     int isa, numa; /* TS_RUNTIME_ISA_*, TS_RUNTIME_NUMA_* */
     int log_level; /* a ts_log_level */
 } ts_runtime_options;

@@ -143,6 +143,22 @@ static ts_status memory(const ts_plan_rank *r, int stages, ts_str *out)
                          human_seconds(r->activation_seconds, b));
 }
 
+/* With --memory-report: what the highest moment is made of. */
+static ts_status held(const ts_plan_rank *r, ts_str *out)
+{
+    enum { MOST_ROWS = 40 };
+    ts_holder_list parts = { 0 };
+    if (!r->held.v)
+        return TS_OK;
+    ts_status st = ts_holder_list_by_part(&r->held, &parts);
+    if (st == TS_OK)
+        st = ts_str_puts(out, "\n");
+    if (st == TS_OK)
+        st = ts_holder_list_table(&parts, NULL, MOST_ROWS, out);
+    ts_holder_list_deinit(&parts);
+    return st == TS_OK ? ts_str_puts(out, "\n") : st;
+}
+
 static bool over_limit(const ts_plan *p, const ts_plan_rank *r)
 {
     return p->memory_limit && r->mem.peak > p->memory_limit;
@@ -221,6 +237,7 @@ ts_status ts_plan_table(const ts_plan *p, ts_str *out)
     for (int i = 0; i < p->n_ranks; i++) {
         TS_TRY(memory(&p->rank[i], p->n_ranks, out));
         TS_TRY(does_it_fit(p, &p->rank[i], out));
+        TS_TRY(held(&p->rank[i], out));
         TS_TRY(kernels(&p->rank[i], out));
     }
     return ts_str_printf(out, "\na step takes about %s: %.0f tokens/s, pipeline bubble %.1f %%%s\n",

@@ -198,6 +198,8 @@ static ts_status simulate(simulation *s, ts_job *job, bool records, ts_plan_rank
     if (!y->of)
         TS_TRY(ts_alloc(&y->of, (size_t)(job->stages.n_stages * job->stages.n_chunks), sizeof *y->of));
     time_units(t, &c, y);
+    if (job->holders)
+        TS_TRY(ts_holders_peak(job->holders, &r->held));
     if (records)
         TS_TRY(ts_plan_record(job, &r->timeline));
     y->message = ts_comm_sim_seconds(s->mesh->comm[TS_MESH_PP],
@@ -317,8 +319,10 @@ ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const t
 
 void ts_plan_deinit(ts_plan *p)
 {
-    for (int i = 0; p->rank && i < p->n_ranks; i++)
+    for (int i = 0; p->rank && i < p->n_ranks; i++) {
         ts_timeline_deinit(&p->rank[i].timeline);
+        ts_holder_list_deinit(&p->rank[i].held);
+    }
     ts_free(&p->rank);
     *p = (ts_plan){ 0 };
 }

@@ -28,6 +28,7 @@ typedef struct ts_plan_rank {
     ts_traffic traffic;
     double activation_bytes;   /* held on average over the step */
     double activation_seconds; /* that a byte of them lives on average */
+    ts_holder_list held;       /* with --memory-report: at the highest moment */
     ts_timeline timeline;      /* with --trace: of a step, as the replay has it */
 } ts_plan_rank;
 

@@ -578,7 +578,12 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     dev->timeline = comm->timeline = &j->timeline;
     TS_TRY(ts_mesh_create(comm, &shape, &j->mesh));
     ts_sharing sharing;
-    ts_status st = ts_sharing_read(&o->parallel, j->mesh->size[TS_MESH_DP_CP], &sharing);
+    ts_status st = TS_OK;
+    if (o->profile.memory_report)
+        st = ts_comm_agree(comm, ts_holders_create(dev->mem.now, &j->holders));
+    dev->holders = j->holders;
+    if (st == TS_OK)
+        st = ts_sharing_read(&o->parallel, j->mesh->size[TS_MESH_DP_CP], &sharing);
     if (st == TS_OK)
         st = ts_sharers_init(&j->sharers, &sharing, j->mesh);
     if (st == TS_OK)
@@ -599,5 +604,7 @@ void ts_job_close(ts_job *j)
     ts_sharers_deinit(&j->sharers);
     ts_mesh_destroy(&j->mesh);
     ts_timeline_deinit(&j->timeline);
+    j->dev->holders = NULL;
+    ts_holders_destroy(&j->holders);
     j->dev->timeline = j->comm->timeline = NULL;
 }

@@ -26,6 +26,7 @@ typedef struct ts_job {
     ts_lm_objective objective;
     ts_trainer *trainer;
     ts_timeline timeline; /* of the device and of all communicators */
+    ts_holders *holders;  /* of the device, with --memory-report; else NULL */
     ts_batch_ramp ramp;
     int64_t train_iters;
     int64_t loaded; /* iteration of the checkpoint that was loaded; -1: none was */

@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 #include "base/thread.h"
+#include "train/memory_report.h"
+#include "train/op_flops.h"
 #include "train/profile.h"
 
 #include <math.h>
@@ -60,6 +62,8 @@ typedef struct loop {
     ts_recorder *recorder;         /* rank 0 */
     ts_checkpointer *checkpointer; /* with --save */
     ts_profile *profile;           /* with captures */
+    ts_op_interval executed;       /* with --op-cal-tflops: since the last log line */
+    ts_holder_list held;           /* with --memory-report: behind the first of its steps */
     int *stage_of; /* [processes] whose tensors each of them holds */
     int64_t saved;                 /* iteration saved last */
     int64_t batch;                 /* sequences of the last step; 0: none yet */
@@ -237,7 +241,10 @@ static ts_status one_iteration(loop *l, bool *stop)
     size_batch(l);
     TS_TRY(ts_profile_before(l->profile, t->iteration + 1));
     t->asks_capture = ts_profile_is_asked(l->profile);
+    const ts_op_flops before = ts_op_flops_now(t->dev);
     TS_TRY(ts_trainer_step(t, is_asked(l), &r));
+    const ts_op_flops after = ts_op_flops_now(t->dev);
+    ts_op_interval_add(&l->executed, &before, &after, r.seconds);
     l->stops = l->stops || r.stop;
     ts_mesh_traffic_add(&l->sent, 1, &r.traffic);
     l->steps++;
@@ -251,7 +258,10 @@ static ts_status one_iteration(loop *l, bool *stop)
         TS_TRY(forgive(l, ts_checkpointer_poll(l->checkpointer), "saving the checkpoint"));
     if (o->save_interval && t->iteration % o->save_interval == 0)
         TS_TRY(save_by_interval(l));
+    if (l->j->o->profile.op_flops && t->iteration % o->log_interval == 0)
+        TS_TRY(ts_op_interval_say(&l->executed, t));
     TS_TRY(ts_profile_after(l->profile, t->iteration, r.captures));
+    ts_memory_report_step(l->j, t->iteration, &l->held);
     if (l->hooks->step)
         TS_TRY(ask(l, &r, valid));
     /* Alone there is nobody who must hear of it first. */
@@ -393,6 +403,7 @@ ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks)
     ts_recorder_destroy(&l.recorder);
     ts_checkpointer_destroy(&l.checkpointer);
     ts_profile_destroy(&l.profile);
+    ts_holder_list_deinit(&l.held);
     ts_free(&l.stage_of);
     if (hooks->signals)
         watch_signals(false, also);

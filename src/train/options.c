@@ -219,7 +219,7 @@ const ts_option ts_train_option_rows[] = {
     ROW(FLAG, log_params_norm, "log-params-norm", NULL, 0, 0, NULL, "seeing",
         "norm of the parameters"),
     OWN(REAL, peak_tflops, "peak-tflops", NULL, 0, 1e9, NULL, "seeing",
-        "of this process's device, for the share of it that is used (mfu)"),
+        "of this process's device, for the share of it that is used (mfu), in the log line and the metrics"),
     PLACE(metrics_jsonl, "metrics-jsonl", "seeing", "one JSON object a step"),
     PLACE(tensorboard_dir, "tensorboard-dir", "seeing",
         "TensorBoard event files"),

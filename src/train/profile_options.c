@@ -32,6 +32,14 @@ const ts_option ts_profile_option_rows[] = {
         "bytes by kind over the step: weights, gradients, optimizer, activations, ..."),
     ROW(FLAG, record_shapes, "profile-record-shapes", NULL, 0, 0, NULL,
         "the sizes that each kernel worked on (with --profile-level level1 or level2)"),
+    ROW(FLAG, op_flops, "op-cal-tflops", NULL, 0, 0, NULL,
+        "with each log line: the operations that products (matrices and attention) have executed on all processes, "
+        "recomputation apart, and the rate of each process with and without it"),
+    ROW(FLAG, memory_report, "memory-report", NULL, 0, 0, NULL,
+        "say what holds the memory: what has grown between two steps, by kind, module and size, and what the highest "
+        "moment was made of, beside the plan (of rank 0, or those of --profile-ranks)"),
+    ROW(INT, report_from, "memory-report-from", "1", 1, 1e15, NULL, "the first of the two steps"),
+    ROW(INT, report_to, "memory-report-to", "-1", -1, 1e15, NULL, "the second (-1: the run's last)"),
     PLACE(trigger_file, "profile-trigger-file", NULL,
           "a file on the host of rank 0 that is looked for after each step: when someone makes it (touch FILE), the "
           "next steps are captured on all chosen ranks, and it is removed"),
@@ -66,6 +74,9 @@ ts_status ts_profile_options_check(const ts_profile_options *o, int size)
                         "--profile-step-start %lld, --profile-step-end %lld: nothing lies between; the iterations "
                         "behind the first up to the second are captured",
                         (long long)o->step_start, (long long)o->step_end);
+    if (o->memory_report && o->report_to >= 0 && o->report_to <= o->report_from)
+        return ts_error(TS_ERR_USER, "--memory-report-to %lld is not behind --memory-report-from %lld",
+                        (long long)o->report_to, (long long)o->report_from);
     const char *of_kernels = o->with_stack ? "with-stack" : o->record_shapes ? "record-shapes" : NULL;
     if (of_kernels && o->level == TS_PROFILE_MODULES)
         return ts_error(TS_ERR_USER, "--profile-%s tells of kernels, which --profile-level level0 does not show: give "
@@ -94,11 +105,15 @@ ts_timeline_detail ts_profile_detail(const ts_profile_options *o)
 
 void ts_profile_options_warn(const ts_profile_options *o, const ts_option_set *set)
 {
-    static const char *const of_both[] = { "profile-ranks", "profile-save-path", "profile-level",
+    static const char *const of_both[] = { "profile-save-path", "profile-level",
                                            "profile-with-cpu", "profile-with-stack", "profile-with-memory",
                                            "profile-record-shapes" };
     for (size_t i = 0; i < sizeof of_both / sizeof *of_both; i++)
         ts_option_warn_alone(set, of_both[i], o->on || o->trigger_file, "--profile or --profile-trigger-file");
+    ts_option_warn_alone(set, "profile-ranks", o->on || o->trigger_file || o->memory_report,
+                         "--profile, --profile-trigger-file or --memory-report");
+    ts_option_warn_alone(set, "memory-report-from", o->memory_report, "--memory-report");
+    ts_option_warn_alone(set, "memory-report-to", o->memory_report, "--memory-report");
     ts_option_warn_alone(set, "profile-step-start", o->on, "--profile");
     ts_option_warn_alone(set, "profile-step-end", o->on, "--profile");
     ts_option_warn_alone(set, "profile-trigger-steps", o->trigger_file, "--profile-trigger-file");

@@ -17,6 +17,9 @@ typedef struct ts_profile_options {
     const char *save_path;
     int level; /* TS_PROFILE_* */
     bool with_cpu, with_stack, with_memory, record_shapes;
+    bool op_flops; /* count what products execute */
+    bool memory_report;
+    int64_t report_from, report_to; /* iterations; to -1: the run's last */
     const char *trigger_file; /* NULL: none is watched */
     int64_t trigger_steps;
 } ts_profile_options;

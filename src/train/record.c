@@ -180,7 +180,8 @@ static void time_left(const ts_recorder *r, const ts_trainer *t, char *buf, size
 /* Megatron's line, its fields in its order; rate and time left behind them. */
 static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *s)
 {
-    char when[32], left[32], throughput[64] = "", zeros[48] = "", norm[48] = "", logit[64] = "", loss[48] = "",
+    char when[32], left[32], throughput[64] = "", mfu[32] = "", zeros[48] = "", norm[48] = "", logit[64] = "",
+         loss[48] = "",
          rate[64] = "";
     const time_t now = time(NULL);
     struct tm tm;
@@ -191,6 +192,8 @@ static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *
     if (r->o->log_throughput)
         snprintf(throughput, sizeof throughput, " throughput per GPU (TFLOP/s/GPU): %.3f |",
                  tflops_of(t, per));
+    if (r->o->peak_tflops > 0)
+        snprintf(mfu, sizeof mfu, " MFU: %.1f %% |", 100 * tflops_of(t, per) / r->o->peak_tflops);
     if (mean > 0)
         snprintf(loss, sizeof loss, " lm loss: %.6E |", mean);
     if (t->optim.has_decoupled)
@@ -202,12 +205,12 @@ static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *
     if (ts_train_keeps_tops(r->o))
         snprintf(logit, sizeof logit, " max attention logit: %.3f |", s->max_logit);
     ts_log_raw(
-        " [%s] iteration %8lld/%8lld | consumed samples: %12lld | elapsed time per iteration (ms): %.1f |%s"
+        " [%s] iteration %8lld/%8lld | consumed samples: %12lld | elapsed time per iteration (ms): %.1f |%s%s"
         " learning rate: %.6E |%s global batch size: %5lld |%s loss scale: %.1f | grad norm: %.3f |%s%s%s"
         " number of skipped iterations: %3lld | number of nan iterations: %3lld |"
         " tokens per second: %.1f | time left: %s |\n",
         when, (long long)t->iteration, (long long)r->train_iters, (long long)t->consumed, per * 1e3,
-        throughput, s->lr, rate, (long long)t->feed.global, loss, s->loss_scale,
+        throughput, mfu, s->lr, rate, (long long)t->feed.global, loss, s->loss_scale,
         s->grad_norm, zeros, norm, logit, (long long)r->skipped, (long long)r->nan,
         (double)r->tokens / r->seconds, left);
 }

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "train/dump.h"
+#include "train/levels.h"
 #include "train/lr.h"
 #include "train/recompute.h"
 
@@ -23,11 +24,14 @@ static ts_status check_load(const ts_job_options *o, const ts_option_set *set)
     return TS_OK;
 }
 
-/* What steps whole matrices, and what cuts them where it cannot. */
+/* What looks at whole matrices, or at all scores, and what cuts them where it cannot. */
 static ts_status check_matrices(const ts_job_options *o, const ts_option_set *set)
 {
     static const char *const cutting[] = { "use-megatron-fsdp", "use-torch-fsdp2", "enable-zero3", "layerzero" };
     const ts_matrix_options *m = &o->train.matrix;
+    if (ts_train_keeps_tops(&o->train) && o->parallel.context > 1)
+        return ts_error(TS_ERR_USER, "--%s: scores of sequences that --context-parallel-size shares out are not looked "
+                                     "at: leave one of the two out", o->train.qk_clip ? "qk-clip" : "log-max-attention-logit");
     if (!ts_train_steps_whole(&o->train))
         return TS_OK;
     if (o->train.swap_optimizer)
@@ -66,9 +70,7 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
     const int64_t positions = o->model.max_position_embeddings;
     TS_TRY(check_load(o, set));
     TS_TRY(check_matrices(o, set));
-    if (ts_train_keeps_tops(&o->train) && o->parallel.context > 1)
-        return ts_error(TS_ERR_USER, "--%s: scores of sequences that --context-parallel-size shares out are not looked "
-                                     "at: leave one of the two out", o->train.qk_clip ? "qk-clip" : "log-max-attention-logit");
+    TS_TRY(ts_job_check_level(o, set));
     TS_TRY(ts_model_options_check(&o->model, set));
     TS_TRY(check_narrow(&o->narrow, set));
     TS_TRY(ts_distill_options_check(&o->distill, o->parallel.pipeline));

@@ -72,6 +72,42 @@ grep -q "writing the captured steps failed, training goes on: $D/full/steps-2-7.
     wrong "a full disk is not told: $(cat "$D/err")"
 [ -z "$(ls "$D/full" | grep -v summary)" ] || wrong "half a trace: $(ls "$D/full")"
 
+# who holds the memory: at the highest moment each row is what the plan says; steps that are alike let nothing grow
+short="--train-iters 3 --lr-warmup-iters 0"
+# shellcheck disable=SC2086
+expect 0 "memory: nothing has grown from iteration 2 to 3" train $short --memory-report --memory-report-from 2
+sed -n '/memory at its highest moment/,$p' "$D/err" | sed -n '/^weights/,/^all /p' >"$D/held"
+checks=$((checks + 2))
+grep -q "^activations *attention *forward" "$D/held" || wrong "no activations of attention: $(cat "$D/held")"
+awk '$NF != $(NF - 2) || $(NF - 1) != $(NF - 3) { print; bad = 1 } END { exit bad || NR < 5 }' "$D/held" >"$D/bad" ||
+    wrong "not as planned: $(cat "$D/bad") of $(cat "$D/held")"
+# shellcheck disable=SC2086
+expect 0 "activations    mlp" "$T" plan $shape $batch --mock-data --train-iters 8 --threads 1 --memory-report
+expect 2 "--memory-report-to 2 is not behind" train --memory-report --memory-report-from 2 --memory-report-to 2
+# operations of products are those of the formula: 3 x 2 x 128 tokens x weights, attention's pairs (2 products forward, 5
+# back); recomputed layers run forward once more. A vocabulary of 104 is one that no layout pads further
+executed() { # executed NAME FIRST AGAIN COMMAND...
+    what=$1 first=$2 again=$3
+    shift 3
+    # shellcheck disable=SC2086
+    expect 0 "operations of products in 1 steps: $first, recomputed: $again |" "$@" $short --log-interval 1 --op-cal-tflops --make-vocab-size-divisible-by 52
+}
+executed "one process" 17686528 0 train
+executed "recomputed" 17686528 4997120 train --recompute-granularity full --recompute-method uniform
+# levels: the same numbers but for rounding; what is of a higher one is said
+# shellcheck disable=SC2086
+for level in 0 1 2; do
+    expect 0 "" train $short --optimization-level $level --metrics-jsonl "$D/level$level.jsonl"
+    sed -n 's/.*"lm_loss": \([^,]*\),.*/\1/p' "$D/level$level.jsonl" >"$D/losses$level"
+    checks=$((checks + 1))
+    paste "$D/losses0" "$D/losses$level" | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 1e-5 * $1) bad = 1 } END { exit bad || NR != 3 }' ||
+        wrong "level $level: $(paste "$D/losses0" "$D/losses$level")"
+done
+same "$D/losses1" "$D/losses2"
+expect 2 "--overlap-grad-reduce is of --optimization-level 2" train --optimization-level 1 --overlap-grad-reduce
+expect 2 "--pipeline-schedule is of --optimization-level 2" train --optimization-level 0 --pipeline-schedule zero-bubble
+expect 2 "--optimization-level 0 has the portable kernels alone" train --optimization-level 0 --isa avx2
+
 command -v mpirun >/dev/null 2>&1 || finish
 case $(mpirun --version 2>&1) in
 *"Open MPI"*) launcher="--allow-run-as-root --oversubscribe --bind-to none" ;;
@@ -107,6 +143,11 @@ for layout in tp pp dp; do
         checks=$((checks + 1))
         grep -q "^$g " "$D/a" || wrong "$layout: no calls of $g: $(cat "$D/a")"
     done
+done
+# summed over the processes they are the same operations in every layout
+for options in "" "--tensor-model-parallel-size 2" "--pipeline-model-parallel-size 2" "--context-parallel-size 2"; do
+    # shellcheck disable=SC2086
+    executed "two processes $options" 17686528 0 two $options
 done
 # the plan of the same job has the same names, stage by stage, and its calls the same bytes
 names() { # names FILE PID

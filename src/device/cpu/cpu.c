@@ -24,26 +24,32 @@ static void cpu_free(ts_device *d, void *p, size_t bytes)
 
 static void cpu_move(ts_device *d, void *dst, const void *src, size_t bytes)
 {
-    (void)d;
+    const double began = ts_device_copy_begins(d);
     memcpy(dst, src, bytes);
+    ts_device_mark_copy(d, "copy", bytes, began);
 }
 
 static void cpu_to_device(ts_device *d, void *dst, const void *src, size_t bytes)
 {
+    const double began = ts_device_copy_begins(d);
     d->copied[TS_TO_DEVICE] += (double)bytes;
     memcpy(dst, src, bytes);
+    ts_device_mark_copy(d, "to the device", bytes, began);
 }
 
 static void cpu_to_host(ts_device *d, void *dst, const void *src, size_t bytes)
 {
+    const double began = ts_device_copy_begins(d);
     d->copied[TS_TO_HOST] += (double)bytes;
     memcpy(dst, src, bytes);
+    ts_device_mark_copy(d, "to the host", bytes, began);
 }
 
 static void cpu_zero(ts_device *d, void *dst, size_t bytes)
 {
-    (void)d;
+    const double began = ts_device_copy_begins(d);
     memset(dst, 0, bytes);
+    ts_device_mark_copy(d, "zero", bytes, began);
 }
 
 typedef struct share {
@@ -89,6 +95,8 @@ static void cpu_launch(ts_device *d, ts_kernel kernel, const void *args, int64_t
     stat->calls++;
     stat->flops += cost.flops;
     stat->bytes += cost.bytes;
+    if (d->again)
+        d->flops_again[ts_kernel_class_of(kernel)] += cost.flops;
     if (d->timing)
         stat->seconds += ts_now() - began;
     if (is_marked)

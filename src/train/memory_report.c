@@ -1,0 +1,75 @@
+#include "train/memory_report.h"
+
+#include "base/log.h"
+
+enum { MOST_ROWS = 40 };
+
+bool ts_memory_report_speaks(const ts_job *j)
+{
+    const ts_profile_options *o = &j->o->profile;
+    return j->holders && (o->ranks.n ? ts_profile_chooses(o, j->comm->rank) : j->comm->rank == 0);
+}
+
+static void forgive(ts_status st)
+{
+    if (st != TS_OK)
+        ts_log(TS_LOG_WARN, "--memory-report: %s", ts_error_message());
+}
+
+static ts_status say_growth(const ts_job *j, int64_t iteration, const ts_holder_list *first)
+{
+    ts_holder_list now = { 0 }, grown = { 0 };
+    ts_str table = { 0 };
+    ts_status st = ts_holders_now(j->holders, &now);
+    if (st == TS_OK)
+        st = ts_holder_list_growth(first, &now, &grown);
+    if (st == TS_OK)
+        st = ts_holder_list_table(&grown, NULL, MOST_ROWS, &table);
+    if (st == TS_OK && grown.n)
+        ts_log(TS_LOG_INFO, "memory that has grown from iteration %lld to %lld:\n%s",
+               (long long)j->o->profile.report_from, (long long)iteration, table.s);
+    else if (st == TS_OK)
+        ts_log(TS_LOG_INFO, "memory: nothing has grown from iteration %lld to %lld",
+               (long long)j->o->profile.report_from, (long long)iteration);
+    ts_holder_list_deinit(&now);
+    ts_holder_list_deinit(&grown);
+    ts_str_deinit(&table);
+    return st;
+}
+
+void ts_memory_report_step(const ts_job *j, int64_t iteration, ts_holder_list *first)
+{
+    const ts_profile_options *o = &j->o->profile;
+    const int64_t last = o->report_to < 0 || o->report_to > j->train_iters ? j->train_iters : o->report_to;
+    if (!ts_memory_report_speaks(j))
+        return;
+    if (iteration == o->report_from)
+        forgive(ts_holders_now(j->holders, first));
+    else if (iteration == last && first->v)
+        forgive(say_growth(j, iteration, first));
+}
+
+void ts_memory_report_peak(const ts_job *j, const ts_holder_list *plan)
+{
+    ts_holder_list peak = { 0 }, parts = { 0 }, planned = { 0 };
+    ts_str table = { 0 };
+    char at[128];
+    if (!ts_memory_report_speaks(j))
+        return;
+    ts_status st = ts_holders_peak(j->holders, &peak);
+    if (st == TS_OK)
+        st = ts_holder_list_by_part(&peak, &parts);
+    if (st == TS_OK && plan)
+        st = ts_holder_list_by_part(plan, &planned);
+    if (st == TS_OK)
+        st = ts_holder_list_table(&parts, plan ? &planned : NULL, MOST_ROWS, &table);
+    if (st == TS_OK)
+        ts_log(TS_LOG_INFO, "memory at its highest moment, in %s:\n%s", ts_device_peak_at(j->dev, at), table.s);
+    forgive(st);
+    if (ts_holders_lost(j->holders))
+        ts_log(TS_LOG_WARN, "%zu allocations are not in it: there was no room for their rows", ts_holders_lost(j->holders));
+    ts_holder_list_deinit(&peak);
+    ts_holder_list_deinit(&parts);
+    ts_holder_list_deinit(&planned);
+    ts_str_deinit(&table);
+}

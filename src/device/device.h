@@ -51,7 +51,7 @@ struct ts_device {
     double copied[TS_WAYS]; /* bytes so far */
     bool timing;            /* measure kernels' seconds */
     int again;              /* above 0: what runs has run before (recomputation) */
-    double flops_again[TS_CLASSES]; /* operations of kernels that ran so; they are in stat too */
+    double flops_again[TS_CLASSES]; /* operations of kernels that ran so, without attn_join */
     ts_timeline *timeline;  /* borrowed; NULL: none */
     ts_holders *holders;    /* borrowed; NULL: nobody asks who holds what */
 

@@ -35,7 +35,7 @@ const ts_option ts_runtime_option_rows[] = {
         "threads of this process (default: cores / processes of this host)"),
     OWN(CHOICE, isa, "isa", "auto", 0, 0, TS_CHOICES(TS_RUNTIME_ISAS),
         "instructions that kernels use at most (auto: all that this CPU has)"),
-    ROW(INT, optimization_level, "optimization-level", "2", 0, 2, NULL,
+    ROW(CHOICE, optimization_level, "optimization-level", "2", 0, 0, TS_CHOICES(TS_RUNTIME_LEVELS),
         "0: the portable kernels, to compare with (as --isa portable); 1: those with vectors too; 2: work and messages "
         "side by side and other schedules too, where they are asked for"),
     OWN(CHOICE, numa, "numa", "auto", 0, 0, TS_CHOICES(TS_RUNTIME_NUMA),
@@ -117,9 +117,10 @@ ts_status ts_runtime_open(const ts_runtime_options *o, int local_rank, int local
     }
     ts_device_options d = { .threads = threads, .limit = (int64_t)(o->memory_limit_gb * 1e9),
                             .unplaced = o->numa == TS_RUNTIME_NUMA_OFF };
-    if (!o->optimization_level && o->isa != TS_RUNTIME_ISA_AUTO && o->isa != TS_RUNTIME_ISA_PORTABLE)
+    const bool is_portable = o->optimization_level == TS_RUNTIME_LEVEL_PORTABLE;
+    if (is_portable && o->isa != TS_RUNTIME_ISA_AUTO && o->isa != TS_RUNTIME_ISA_PORTABLE)
         return ts_error(TS_ERR_USER, "--optimization-level 0 has the portable kernels alone: leave --isa out");
-    TS_TRY(choose_isa(o->optimization_level ? o->isa : TS_RUNTIME_ISA_PORTABLE, &d.isa));
+    TS_TRY(choose_isa(is_portable ? TS_RUNTIME_ISA_PORTABLE : o->isa, &d.isa));
     if (!d.unplaced)
         ts_numa_bind_rank(NULL, local_rank, local_size, threads);
     TS_TRY(ts_device_open("cpu", &d, out));

@@ -21,13 +21,20 @@ typedef enum ts_runtime_isa {
 #define TS_RUNTIME_NUMA(W) W(TS_RUNTIME_NUMA_AUTO, "auto") W(TS_RUNTIME_NUMA_OFF, "off")
 typedef enum ts_runtime_numa { TS_RUNTIME_NUMA(TS_CHOICE_VALUE) } ts_runtime_numa;
 
+/* What is used of what makes a run faster. */
+#define TS_RUNTIME_LEVELS(W)                                                                       \
+    W(TS_RUNTIME_LEVEL_ALL, "2")                                                                   \
+    W(TS_RUNTIME_LEVEL_VECTORS, "1")                                                               \
+    W(TS_RUNTIME_LEVEL_PORTABLE, "0")
+typedef enum ts_runtime_level { TS_RUNTIME_LEVELS(TS_CHOICE_VALUE) } ts_runtime_level;
+
 typedef struct ts_runtime_options {
     const char *load;
     int device; /* TS_RUNTIME_* */
     int64_t threads;
     double memory_limit_gb;
     bool bf16, fp16, kernel_timing;
-    int64_t optimization_level; /* 0: portable kernels alone; 1: vectors; 2: all */
+    int optimization_level; /* TS_RUNTIME_LEVEL_* */
     int isa, numa; /* TS_RUNTIME_ISA_*, TS_RUNTIME_NUMA_* */
     int log_level; /* a ts_log_level */
 } ts_runtime_options;

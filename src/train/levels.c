@@ -1,11 +1,11 @@
 #include "train/levels.h"
 
-static ts_status refuse(const char *name, int64_t level)
+static ts_status refuse(const char *name, int level)
 {
     return ts_error(TS_ERR_USER,
                     "--%s is of --optimization-level 2 (work and messages side by side, other schedules), but the run "
-                    "has level %lld: leave one of the two out",
-                    name, (long long)level);
+                    "has level %d: leave one of the two out",
+                    name, level == TS_RUNTIME_LEVEL_VECTORS ? 1 : 0);
 }
 
 ts_status ts_job_check_level(const ts_job_options *o, const ts_option_set *set)
@@ -17,8 +17,8 @@ ts_status ts_job_check_level(const ts_job_options *o, const ts_option_set *set)
                                          "num-layers-per-virtual-pipeline-stage",
                                          "num-virtual-stages-per-pipeline-rank", "use-nanopipe",
                                          "recompute-in-advance", "recompute-in-bubble" };
-    const int64_t level = o->runtime.optimization_level;
-    if (level == 2)
+    const int level = o->runtime.optimization_level;
+    if (level == TS_RUNTIME_LEVEL_ALL)
         return TS_OK;
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (ts_option_is_on(set, flags[i]))

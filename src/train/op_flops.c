@@ -2,13 +2,14 @@
 
 #include "base/log.h"
 
+/* But for attn_join, which adds up what parts of attention gave: the account of what ran again leaves it out too. */
 static bool is_product(ts_kernel_class c) { return c == TS_CLASS_GEMM || c == TS_CLASS_ATTENTION; }
 
 ts_op_flops ts_op_flops_now(const ts_device *d)
 {
     ts_op_flops f = { 0 };
     for (int k = 0; k < TS_KERNEL_COUNT; k++)
-        if (is_product(ts_kernel_class_of((ts_kernel)k)))
+        if (is_product(ts_kernel_class_of((ts_kernel)k)) && k != TS_KERNEL_attn_join)
             f.all += d->stat[k].flops;
     for (int c = 0; c < TS_CLASSES; c++)
         if (is_product((ts_kernel_class)c))

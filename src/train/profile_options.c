@@ -108,8 +108,9 @@ void ts_profile_options_warn(const ts_profile_options *o, const ts_option_set *s
     static const char *const of_both[] = { "profile-save-path", "profile-level",
                                            "profile-with-cpu", "profile-with-stack", "profile-with-memory",
                                            "profile-record-shapes" };
+    const bool captures = o->on || o->trigger_file || ts_option_is_on(set, "trace"); /* plan's */
     for (size_t i = 0; i < sizeof of_both / sizeof *of_both; i++)
-        ts_option_warn_alone(set, of_both[i], o->on || o->trigger_file, "--profile or --profile-trigger-file");
+        ts_option_warn_alone(set, of_both[i], captures, "--profile or --profile-trigger-file");
     ts_option_warn_alone(set, "profile-ranks", o->on || o->trigger_file || o->memory_report,
                          "--profile, --profile-trigger-file or --memory-report");
     ts_option_warn_alone(set, "memory-report-from", o->memory_report, "--memory-report");

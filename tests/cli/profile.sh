@@ -86,11 +86,12 @@ expect 0 "activations    mlp" "$T" plan $shape $batch --mock-data --train-iters 
 expect 2 "--memory-report-to 2 is not behind" train --memory-report --memory-report-from 2 --memory-report-to 2
 # operations of products are those of the formula: 3 x 2 x 128 tokens x weights, attention's pairs (2 products forward, 5
 # back); recomputed layers run forward once more. A vocabulary of 104 is one that no layout pads further
+count="--log-interval 1 --op-cal-tflops --make-vocab-size-divisible-by 52"
 executed() { # executed NAME FIRST AGAIN COMMAND...
     what=$1 first=$2 again=$3
     shift 3
     # shellcheck disable=SC2086
-    expect 0 "operations of products in 1 steps: $first, recomputed: $again |" "$@" $short --log-interval 1 --op-cal-tflops --make-vocab-size-divisible-by 52
+    expect 0 "operations of products in 1 steps: $first, recomputed: $again |" "$@" $short $count
 }
 executed "one process" 17686528 0 train
 executed "recomputed" 17686528 4997120 train --recompute-granularity full --recompute-method uniform
@@ -117,16 +118,19 @@ two() { # two OPTIONS...: the job on two processes
     # shellcheck disable=SC2086
     mpirun $launcher -n 2 "$T" pretrain $shape $batch --data-path "$D/data_text_document" --train-iters 8 --seed 5 --threads 1 "$@"
 }
-for layout in tp pp dp; do
+for layout in tp pp dp cp; do
     case $layout in
     tp) options="--tensor-model-parallel-size 2" groups="tp world" ;;
     pp) options="--pipeline-model-parallel-size 2" groups="pp world" ;;
     dp) options="--overlap-grad-reduce --ddp-bucket-size 4096" groups="dp" ;;
+    cp) options="--context-parallel-size 2" groups="cp dp-cp world" ;;
     esac
     # shellcheck disable=SC2086
-    expect 0 "slowest: rank" two $options --metrics-jsonl "$D/$layout.jsonl" --profile --profile-step-start 2 --profile-step-end 4 \
+    expect 0 "slowest: rank" two $options $count --metrics-jsonl "$D/$layout.jsonl" --profile --profile-step-start 2 --profile-step-end 4 \
         --profile-save-path "$D/$layout"
-    checks=$((checks + 1))
+    # summed over the processes products are the same in every layout
+    checks=$((checks + 2))
+    grep -q "operations of products in 1 steps: 17686528, recomputed: 0 |" "$D/err" || wrong "$layout: $(grep operations "$D/err")"
     [ "$(ls "$D/$layout" | tr '\n' ' ')" = "steps-3-4.rank-0.json steps-3-4.rank-1.json steps-3-4.summary.json " ] ||
         wrong "$layout: $(ls "$D/$layout")"
     parse "$D/$layout/steps-3-4.summary.json"
@@ -144,17 +148,12 @@ for layout in tp pp dp; do
         grep -q "^$g " "$D/a" || wrong "$layout: no calls of $g: $(cat "$D/a")"
     done
 done
-# summed over the processes they are the same operations in every layout
-for options in "" "--tensor-model-parallel-size 2" "--pipeline-model-parallel-size 2" "--context-parallel-size 2"; do
-    # shellcheck disable=SC2086
-    executed "two processes $options" 17686528 0 two $options
-done
 # the plan of the same job has the same names, stage by stage, and its calls the same bytes
 names() { # names FILE PID
     grep -o "\"name\":\"[^\"]*\",\"cat\":\"[^\"]*\",\"ph\":\"X\",\"pid\":$2,\"tid\":[0-6]," "$1" | sed 's/step [0-9]*/step/' | sort -u
 }
 # shellcheck disable=SC2086
-expect 0 "a step takes about" "$T" plan $shape $batch --mock-data --train-iters 8 --threads 1 --world-size 2 \
+expect 0 "a step takes about" "$T" plan $shape $batch $count --mock-data --train-iters 8 --threads 1 --world-size 2 \
     --pipeline-model-parallel-size 2 --trace "$D/plan.json"
 parse "$D/plan.json"
 matched "$D/plan.json"
@@ -174,7 +173,7 @@ expect 2 "--scale and --trace contradict" "$T" plan $shape $batch --mock-data --
     while [ ! -s "$D/trigger.jsonl" ] && [ $i -lt 1000 ]; do sleep 0.01; i=$((i + 1)); done
     touch "$D/trigger"
 } &
-expect 0 "as $D/trigger asks" two --metrics-jsonl "$D/trigger.jsonl" --train-iters 400 --profile-ranks 1 --profile-trigger-file "$D/trigger" \
+expect 0 "as $D/trigger asks" two --metrics-jsonl "$D/trigger.jsonl" --train-iters 300 --profile-ranks 1 --profile-trigger-file "$D/trigger" \
     --profile-trigger-steps 3 --profile-save-path "$D/asked"
 wait
 absent "$D/trigger"

@@ -95,7 +95,7 @@ static void cpu_launch(ts_device *d, ts_kernel kernel, const void *args, int64_t
     stat->calls++;
     stat->flops += cost.flops;
     stat->bytes += cost.bytes;
-    if (d->again)
+    if (d->again && kernel != TS_KERNEL_attn_join)
         d->flops_again[ts_kernel_class_of(kernel)] += cost.flops;
     if (d->timing)
         stat->seconds += ts_now() - began;

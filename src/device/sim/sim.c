@@ -90,7 +90,7 @@ static void sim_launch(ts_device *d, ts_kernel k, const void *args, int64_t n, t
     d->stat[k].calls++;
     d->stat[k].flops += cost.flops;
     d->stat[k].bytes += cost.bytes;
-    if (d->again)
+    if (d->again && k != TS_KERNEL_attn_join)
         d->flops_again[ts_kernel_class_of(k)] += cost.flops;
     d->stat[k].seconds += t;
     ts_sim_add_seconds(d, t);

@@ -4,7 +4,7 @@
  *     bench_plan STEPS (options of tessera plan) */
 #include "base/thread.h"
 #include "plan/hardware.h"
-#include "plan/simulate.h"
+#include "plan/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>

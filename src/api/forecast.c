@@ -2,6 +2,7 @@
 
 #include "api/words.h"
 #include "plan/report.h"
+#include "plan/run.h"
 
 struct ts_forecast {
     ts_forecast_figures f;

@@ -3,6 +3,7 @@
 #include "api/words.h"
 #include "base/log.h"
 #include "dist/world.h"
+#include "plan/run.h"
 #include "train/together.h"
 
 #include <string.h>
@@ -16,11 +17,76 @@ static ts_status start_watchdog(ts_training *t)
                               t->o.dist.timeout_minutes * 60, NULL, NULL, &t->dog);
 }
 
+void ts_training_plan(const ts_training *t, ts_job_options *o, ts_plan_options *p)
+{
+    *p = (ts_plan_options){ .world_size = t->comm->size };
+    *o = t->o;
+    o->dist.nnodes = o->dist.worker_num = 0;
+    o->dist.nproc_per_node = t->comm->local_size;
+}
+
+/* On rank 0, which tells the others: hosts may be unlike, but groups of processes run the same again. */
+static ts_status choose(ts_training *t)
+{
+    ts_job_options o;
+    ts_plan_options p;
+    ts_str text = { 0 };
+    ts_training_plan(t, &o, &p);
+    ts_status st = ts_plan_begin(&o, &p, &t->choice);
+    if (st == TS_OK)
+        st = ts_plan_choose(&o, t->set, &t->choice);
+    if (st == TS_OK)
+        st = ts_plan_choice_text(&t->choice, &text);
+    if (st == TS_OK)
+        ts_log(TS_LOG_INFO, "memory: %.*s", (int)text.len - 1, text.s);
+    ts_str_deinit(&text);
+    return st;
+}
+
+/* n numbers of rank 0; *v NULL where there are none. */
+static ts_status share_numbers(ts_comm *c, int64_t n, int64_t **v)
+{
+    if (!*v && n)
+        TS_TRY(ts_alloc(v, (size_t)n, sizeof **v));
+    return n ? ts_comm_run(c, ts_broadcast(*v, n, TS_COMM_I64, 0)) : TS_OK;
+}
+
+static ts_status share_layers(ts_comm *c, int64_t n, ts_layer_memory **v)
+{
+    if (!*v && n)
+        TS_TRY(ts_alloc(v, (size_t)n, sizeof **v));
+    for (int64_t i = 0; i < n; i++) {
+        ts_layer_memory *m = &(*v)[i];
+        int64_t words[3] = { m->whole, m->again, m->swap };
+        TS_TRY(ts_comm_run(c, ts_broadcast(words, 3, TS_COMM_I64, 0)));
+        *m = (ts_layer_memory){ words[0] != 0, (unsigned)words[1], (unsigned)words[2] };
+    }
+    return TS_OK;
+}
+
+static ts_status choose_memory(ts_training *t)
+{
+    ts_plan *p = &t->choice;
+    if (!ts_plan_chooses(&t->o))
+        return TS_OK;
+    if (t->comm->size > 1) /* others may not have been asked to choose */
+        TS_TRY(ts_job_check_alike(t->set, t->comm));
+    TS_TRY(ts_comm_agree(t->comm, t->comm->rank == 0 ? choose(t) : TS_OK));
+    int64_t n[2] = { p->chosen ? p->layers : 0, p->chosen_stages };
+    TS_TRY(ts_comm_run(t->comm, ts_broadcast(n, 2, TS_COMM_I64, 0)));
+    TS_TRY(share_layers(t->comm, n[0], &p->chosen));
+    TS_TRY(share_numbers(t->comm, n[1], &p->stage_layers));
+    TS_TRY(share_numbers(t->comm, n[1], &p->stage_again));
+    ts_plan_apply(p, &t->o);
+    return TS_OK;
+}
+
 ts_status ts_training_begin(ts_training *t)
 {
     TS_TRY(ts_dist_options_check(&t->o.dist, t->comm));
     TS_TRY(start_watchdog(t));
     TS_TRY(ts_runtime_open(&t->o.runtime, t->comm->local_rank, t->comm->local_size, &t->dev));
+    TS_TRY(choose_memory(t));
     TS_TRY(ts_job_open(&t->o, t->set, t->dev, t->comm, true, &t->job));
     if (t->comm->rank == 0)
         ts_job_warn_alone(&t->o, t->set, t->comm->size);
@@ -33,6 +99,7 @@ void ts_training_end(ts_training *t)
     if (t->is_open)
         ts_job_close(&t->job);
     t->is_open = false;
+    ts_plan_deinit(&t->choice);
     ts_device_close(&t->dev);
     ts_watchdog_destroy(&t->dog);
 }

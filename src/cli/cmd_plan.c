@@ -1,6 +1,7 @@
 #include "cli/planning.h"
 #include "dist/world.h"
 #include "plan/report.h"
+#include "plan/run.h"
 #include "plan/scale.h"
 #include "plan/trace.h"
 #include "train/together.h"

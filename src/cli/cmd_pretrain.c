@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "dist/world.h"
 #include "plan/report.h"
+#include "plan/run.h"
 #include "train/memory_report.h"
 
 #include <signal.h>
@@ -44,10 +45,9 @@ static void show_timing(const ts_device *dev, const ts_comm *comm)
 /* The plan of the same job. One that cannot be made is no reason not to train. */
 static bool make_plan(const ts_training *t, ts_plan *plan)
 {
-    const ts_plan_options p = { .world_size = t->comm->size };
-    ts_job_options o = t->o;
-    o.dist.nnodes = o.dist.worker_num = 0;
-    o.dist.nproc_per_node = t->comm->local_size;
+    ts_plan_options p;
+    ts_job_options o;
+    ts_training_plan(t, &o, &p);
     if (ts_plan_run(&o, t->set, &p, plan) == TS_OK)
         return true;
     ts_plan_deinit(plan);

@@ -168,6 +168,8 @@ static void book(ts_device *d, ts_mem_kind kind, int64_t bytes)
     m->now[kind] += bytes;
     m->total += bytes;
     m->taken[kind] += bytes > 0 ? (double)bytes : 0;
+    const int64_t here = m->total - m->now[TS_MEM_SWAP];
+    m->device_peak = here > m->device_peak ? here : m->device_peak;
     if (m->total > m->peak) {
         m->peak = m->total;
         memcpy(m->at_peak, m->now, sizeof m->now);
@@ -188,7 +190,7 @@ void ts_device_book(ts_device *d, ts_mem_kind kind, int64_t bytes)
 
 void ts_device_reset_peak(ts_device *d)
 {
-    d->mem.peak = 0;
+    d->mem.peak = d->mem.device_peak = 0;
     book(d, TS_MEM_OTHER, 0);
 }
 

@@ -49,6 +49,7 @@ struct ts_device {
     ts_mem_ledger mem;
     ts_kernel_stat stat[TS_KERNEL_COUNT];
     double copied[TS_WAYS]; /* bytes so far */
+    double swapped[TS_WAYS]; /* bytes so far that went to the second memory and came back (ops/swap.h, train/state_swap.h) */
     bool timing;            /* measure kernels' seconds */
     int again;              /* above 0: what runs has run before (recomputation) */
     double flops_again[TS_CLASSES]; /* operations of kernels that ran so, without attn_join */

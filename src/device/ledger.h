@@ -7,6 +7,7 @@
 typedef struct ts_mem_ledger {
     int64_t now[TS_MEM_KINDS], at_peak[TS_MEM_KINDS];
     int64_t total, peak;
+    int64_t device_peak;   /* the highest moment without TS_MEM_SWAP, which is the second memory's */
     int64_t limit;         /* 0: none; more than this is refused (TS_ERR_NOMEM) */
     /* Where the program is, and was at the peak; literals: "backward", "attention" of a layer. */
     const char *phase, *part; /* part NULL: the phase has no parts */

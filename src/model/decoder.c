@@ -373,33 +373,52 @@ static ts_status segment(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **ou
     return ts_op_add(tape, x, 1, res, 1, out);
 }
 
-/* Layers [at, last): first those that are recomputed, as `plan` counts them from the first of these. */
+/* Layers [begin, end) keep the stream alone, which comes in two parts where others ran before them. */
+static ts_status run_again(ts_tape *tape, const layers_ctx *c, ts_tensor **x, ts_tensor **res)
+{
+    const bool recording = tape->recording;
+    ts_tensor *in = *x;
+    if (*res) {
+        TS_TRY(ts_op_add(tape, *x, 1, *res, 1, &in));
+        ts_tape_drop(tape, *x);
+        ts_tape_drop(tape, *res);
+        *res = NULL;
+    }
+    tape->recording = recording && (in->wants_grad || c->end > c->d->first_trained ||
+                                    ts_run_trains_beside(c->run, c->begin, c->end));
+    tape->waits = tape->recording && c->run->memory && c->run->memory[c->begin].swap;
+    const ts_status st = ts_tape_segment(tape, segment, c, sizeof *c, in, x);
+    tape->recording = recording;
+    tape->waits = false;
+    if (st == TS_OK)
+        ts_tape_drop(tape, in);
+    return st;
+}
+
+/* Whether layer i of the span is recomputed as a whole: as `plan` counts them from the first, or as it was
+ * chosen for each. */
+static bool is_whole(const ts_run *run, const ts_recompute_plan *plan, const ts_decoder_span *span, int64_t i)
+{
+    if (run->memory && run->memory[i].whole)
+        return true;
+    return plan && (plan->method == TS_RECOMPUTE_UNIFORM ||
+                    (plan->method == TS_RECOMPUTE_BLOCK && i < span->first + plan->layers));
+}
+
 static ts_status layers_of(ts_decoder *d, ts_tape *tape, const ts_run *run,
                            const ts_recompute_plan *plan, const ts_decoder_span *span,
                            ts_tensor **x, ts_tensor **res)
 {
-    const bool uniform = plan && plan->method == TS_RECOMPUTE_UNIFORM;
-    const int64_t group = uniform ? plan->layers : 1;
-    const int64_t again = !plan || plan->method == TS_RECOMPUTE_NONE ? 0
-                          : uniform                                  ? span->last
-                                                                     : span->first + plan->layers;
-    int64_t i = span->first;
+    const int64_t group = plan && plan->method == TS_RECOMPUTE_UNIFORM ? plan->layers : 1;
+    layers_ctx c = { .d = d, .run = run };
     *res = NULL;
-    for (; i < span->last && i < again; i += group) {
-        const layers_ctx c = { d, run, i, i + group < span->last ? i + group : span->last };
-        ts_tensor *in = *x;
-        const bool recording = tape->recording;
-        tape->recording = recording && (in->wants_grad || c.end > d->first_trained ||
-                                        ts_run_trains_beside(run, c.begin, c.end));
-        const ts_status st = ts_tape_segment(tape, segment, &c, sizeof c, in, x);
-        tape->recording = recording;
-        TS_TRY(st);
-        ts_tape_drop(tape, in);
+    for (int64_t i = span->first; i < span->last; i = c.end) {
+        c.begin = i;
+        c.end = i + group < span->last ? i + group : span->last;
+        TS_TRY((is_whole(run, plan, span, i) ? run_again : run_layers)(tape, &c, x, res));
+        TS_TRY(ts_tape_send_away(tape));
     }
-    if (i >= span->last)
-        return TS_OK;
-    const layers_ctx c = { d, run, i, span->last };
-    return run_layers(tape, &c, x, res);
+    return TS_OK;
 }
 
 static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
@@ -440,7 +459,7 @@ ts_status ts_decoder_run(ts_decoder *d, ts_tape *tape, const ts_run *run,
     TS_TRY(ts_tape_push(tape));
     const ts_status st = forward(d, tape, run, recompute, span, out);
     ts_tape_pop(tape, st == TS_OK ? *out : NULL);
-    return st;
+    return st == TS_OK ? ts_tape_send_away(tape) : st;
 }
 
 ts_status ts_decoder_forward(ts_decoder *d, ts_tape *tape, const ts_run *run,

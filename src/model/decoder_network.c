@@ -36,10 +36,21 @@ static int64_t rows_before(const ts_decoder *d, int64_t rows)
     return d->group.sequence ? rows / d->group.comm->size * d->group.comm->rank : 0;
 }
 
+static ts_layer_memory memory_of(const ts_recompute_plan *p, int64_t layer, int64_t first)
+{
+    if (p->chosen)
+        return p->chosen[layer];
+    return layer < first + p->n_first ? p->first : p->others;
+}
+
 /* Recomputation runs layers again during the backward pass: what they read must outlive this call. */
 static ts_status forward(void *self, ts_tape *tape, const ts_network_call *c, ts_tensor **out)
 {
+    ts_layer_memory *memory;
     ts_run *run;
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)(c->last > 0 ? c->last : 1) * sizeof *memory, &memory));
+    for (int64_t i = c->first; i < c->last; i++)
+        memory[i] = memory_of(&c->recompute, i, c->first);
     TS_TRY(ts_arena_alloc(&tape->arena, sizeof *run, &run));
     *run = (ts_run){ .B = c->B,
                      .S = c->S,
@@ -51,7 +62,7 @@ static ts_status forward(void *self, ts_tape *tape, const ts_network_call *c, ts
                      .context = c->context,
                      .joins = c->joins,
                      .n_joins = c->n_joins,
-                     .mlp_again = c->recompute.mlp,
+                     .memory = memory,
                      .hidden_dropout = c->hidden_dropout,
                      .attention_dropout = c->attention_dropout,
                      .seed = c->seed,

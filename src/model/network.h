@@ -27,7 +27,11 @@ typedef enum ts_recompute {
 typedef struct ts_recompute_plan {
     ts_recompute method;
     int64_t layers; /* uniform: layers in one segment; block: how many layers */
-    bool mlp;       /* of layers that are not recomputed as a whole: their MLPs */
+    /* Of layers that are not recomputed as a whole: the first n_first of those that run here, and the others. */
+    ts_layer_memory first, others;
+    int64_t n_first;
+    /* What was chosen for each layer, by number; borrowed. NULL: the above. */
+    const ts_layer_memory *chosen;
 } ts_recompute_plan;
 
 /* One forward pass. Layers [first, last) run. With `stream` NULL the tokens are embedded before them

@@ -176,15 +176,43 @@ static ts_status attend_in_frame(ts_tape *tape, const ts_attention_layer *l, con
     return st;
 }
 
-static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer,
-                         ts_tensor *x, ts_tensor **y)
+static ts_status attend_to_itself(ts_tape *tape, const ts_attention_layer *l, const ts_run *run, int64_t layer,
+                                  ts_tensor *x, ts_tensor **y)
 {
     const keys_from self = { .x = x, .pos = run->pos, .first_key = run->first_key,
                              .last_key = run->last_key,
                              .cache = ts_kv_state_cache(run->state ? run->state[layer] : NULL),
                              .dropout = TS_RNG_ATTN_DROPOUT, .module = "self_attention" };
     ts_device_part(tape->dev, "attention", layer);
-    return attend_in_frame(tape, module, run, layer, &self, x, y);
+    return attend_in_frame(tape, l, run, layer, &self, x, y);
+}
+
+typedef struct again_ctx {
+    const ts_attention_layer *l;
+    const ts_run *run;
+    int64_t layer;
+} again_ctx;
+
+static ts_status again(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out)
+{
+    const again_ctx *c = ctx;
+    return attend_to_itself(tape, c->l, c->run, c->layer, in, out);
+}
+
+static bool trains(const ts_attention_layer *l)
+{
+    return ts_linear_trains(&l->qkv) || ts_linear_trains(&l->proj) || ts_param_has_grad(l->rope.wq) ||
+           ts_param_has_grad(l->rope.wk);
+}
+
+static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer,
+                         ts_tensor *x, ts_tensor **y)
+{
+    const ts_attention_layer *l = module;
+    if (!ts_run_again(run, layer, TS_PART_ATTENTION))
+        return attend_to_itself(tape, l, run, layer, x, y);
+    const again_ctx c = { l, run, layer };
+    return ts_run_segment(tape, again, &c, sizeof c, trains(l), x, y);
 }
 
 static ts_status forward_cross(const void *module, ts_tape *tape, const ts_run *run, int64_t layer,

@@ -29,24 +29,26 @@ typedef struct part {
     const ts_sublayer *sublayer;
     ts_rng_purpose dropout;
     int64_t stream;
+    ts_layer_part enters, runs; /* what is kept counts as theirs */
 } part;
 
 static part mixer_of(const ts_block *b)
 {
     return (part){ &b->input_norm, &b->post_attn_norm, "input_layernorm", "post_attn_norm", &b->mixer,
-                   TS_RNG_HIDDEN_DROPOUT, 2 * b->number + 1 };
+                   TS_RNG_HIDDEN_DROPOUT, 2 * b->number + 1, TS_PART_INPUT_NORM, TS_PART_ATTENTION };
 }
 
 static part cross_of(const ts_block *b)
 {
     return (part){ &b->pre_cross_norm, &b->post_cross_norm, "pre_cross_attn_layernorm",
-                   "post_cross_attn_norm", &b->cross, TS_RNG_CROSS_HIDDEN_DROPOUT, b->number };
+                   "post_cross_attn_norm", &b->cross, TS_RNG_CROSS_HIDDEN_DROPOUT, b->number, TS_LAYER_PARTS,
+                   TS_LAYER_PARTS };
 }
 
 static part feed_of(const ts_block *b)
 {
     return (part){ &b->pre_mlp_norm, &b->post_mlp_norm, "pre_mlp_layernorm", "post_mlp_layernorm",
-                   &b->feed, TS_RNG_HIDDEN_DROPOUT, 2 * b->number + 2 };
+                   &b->feed, TS_RNG_HIDDEN_DROPOUT, 2 * b->number + 2, TS_PART_MLP_NORM, TS_PART_MLP };
 }
 
 static ts_status show_norm(ts_tape *tape, const ts_block *b, const ts_run *run, const ts_norm_layer *n,
@@ -91,10 +93,17 @@ static ts_status enter(ts_tape *tape, const ts_block *b, const part *p, const ts
     return TS_OK;
 }
 
+/* What records keep from now on is of this part of the layer. */
+static void begin_part(ts_tape *tape, const ts_block *b, const ts_run *run, ts_layer_part p)
+{
+    tape->waits = tape->recording && ts_run_swaps(run, b->number, p);
+}
+
 /* What a part makes of h, which it has entered with. */
 static ts_status run_part(ts_tape *tape, const ts_block *b, const part *p, const ts_run *run,
                           ts_tensor *h, ts_tensor **y)
 {
+    begin_part(tape, b, run, p->runs);
     TS_TRY(p->sublayer->forward(p->sublayer->module, tape, run, b->number, h, y));
     return finish_sublayer(tape, b, p, run, *y, y);
 }
@@ -103,6 +112,7 @@ static ts_status enter_and_run(ts_tape *tape, const ts_block *b, const part *p, 
                                ts_tensor *const in[2], ts_tensor *out[2])
 {
     ts_tensor *h;
+    begin_part(tape, b, run, p->enters);
     TS_TRY(enter(tape, b, p, run, in[0], in[1], &out[0], &h));
     return run_part(tape, b, p, run, h, &out[1]);
 }
@@ -140,9 +150,11 @@ static ts_status parallel(ts_tape *tape, const ts_block *b, const ts_run *run,
     TS_ASSERT(!b->cross.forward, "layer %lld attends to a second sequence beside its MLP",
               (long long)b->number);
     TS_TRY(enter_and_run(tape, b, &mixer, run, in, s));
+    begin_part(tape, b, run, feed.enters);
     TS_TRY(ts_op_norm(tape, &b->pre_mlp_norm.op, s[0], NULL, NULL, &h));
     TS_TRY(show_norm(tape, b, run, &b->pre_mlp_norm, feed.before_name, h));
     TS_TRY(run_part(tape, b, &feed, run, h, &out[1]));
+    tape->waits = false;
     return ts_op_add(tape, s[0], 1, s[1], 1, &out[0]);
 }
 
@@ -166,6 +178,7 @@ ts_status ts_block_forward(ts_tape *tape, const ts_block *b, const ts_run *run, 
     ts_device_part(tape->dev, "norm", b->number);
     TS_TRY(ts_tape_push(tape));
     ts_status st = (b->parallel ? parallel : sequential)(tape, b, run, in, out);
+    tape->waits = false;
     if (st == TS_OK)
         st = join(tape, b, run, &out[0]);
     ts_tape_pop2(tape, st == TS_OK ? out[0] : NULL, st == TS_OK ? out[1] : NULL);

@@ -42,4 +42,9 @@ void ts_linear_share(const ts_declarer *d, ts_linear *l, ts_cut cut, int stretch
 ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l) TS_NODISCARD;
 ts_status ts_linear_forward(ts_tape *tape, const ts_linear *l, ts_tensor *x,
                             ts_tensor **y) TS_NODISCARD;
+/* Whether anything in it has a gradient. */
+static inline bool ts_linear_trains(const ts_linear *l)
+{
+    return l->adapter || ts_param_has_grad(l->w) || ts_param_has_grad(l->b);
+}
 #endif

@@ -41,27 +41,17 @@ static ts_status again(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out)
     return run_mlp(tape, c->l, c->run, c->layer, in, out);
 }
 
-static bool trains(const ts_linear *l) { return l->adapter || ts_param_has_grad(l->w) || ts_param_has_grad(l->b); }
-
-/* As a segment; nothing is to be recorded where nothing in it, or below, is trained. */
-static ts_status run_again(ts_tape *tape, const ts_mlp_layer *l, const ts_run *run, int64_t layer,
-                           ts_tensor *x, ts_tensor **y)
-{
-    const again_ctx c = { l, run, layer };
-    const bool recording = tape->recording;
-    tape->recording = recording && (x->wants_grad || trains(&l->fc1) || trains(&l->fc2));
-    const ts_status st = ts_tape_segment(tape, again, &c, sizeof c, x, y);
-    tape->recording = recording;
-    return st;
-}
-
 static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer,
                          ts_tensor *x, ts_tensor **y)
 {
     ts_device_part(tape->dev, "mlp", layer);
     TS_TRY(ts_tape_push(tape));
-    const ts_status st = run->mlp_again ? run_again(tape, module, run, layer, x, y)
-                                        : run_mlp(tape, module, run, layer, x, y);
+    const ts_mlp_layer *l = module;
+    const again_ctx c = { l, run, layer };
+    const bool trains = ts_linear_trains(&l->fc1) || ts_linear_trains(&l->fc2);
+    const ts_status st = ts_run_again(run, layer, TS_PART_MLP)
+                             ? ts_run_segment(tape, again, &c, sizeof c, trains, x, y)
+                             : run_mlp(tape, l, run, layer, x, y);
     ts_tape_pop(tape, st == TS_OK ? *y : NULL);
     return st;
 }

@@ -22,6 +22,16 @@ typedef struct ts_join {
     const ts_chosen_rows *rows; /* whose they are (labels do not matter); NULL: every row has one */
 } ts_join;
 
+/* Parts of a layer, as far as what they keep for the backward pass is concerned: the norms before
+ * attention and MLP, and these themselves with the norms behind them. */
+typedef enum ts_layer_part { TS_PART_INPUT_NORM, TS_PART_ATTENTION, TS_PART_MLP_NORM, TS_PART_MLP, TS_LAYER_PARTS } ts_layer_part;
+/* What a layer does not keep on the device; bits are 1 << part. */
+typedef struct ts_layer_memory {
+    bool whole;    /* nothing but its input: it runs again in the backward pass */
+    unsigned again; /* TS_PART_ATTENTION, TS_PART_MLP: their inputs alone; they run again */
+    unsigned swap;  /* what they keep waits in the second memory; with `whole` the first bit: the input */
+} ts_layer_memory;
+
 typedef struct ts_run {
     int64_t B, S; /* S: rows of a sequence that are here */
     const ts_spread *spread; /* processes that share out each sequence; NULL: its rows are all here */
@@ -40,7 +50,7 @@ typedef struct ts_run {
      * pass is over. */
     const ts_join *joins;
     int n_joins;
-    bool mlp_again; /* an MLP keeps its input alone and runs again in the backward pass */
+    const ts_layer_memory *memory; /* by number of the layer; NULL: layers keep all */
     /* Generation: what each layer keeps, NULL in training; sequence b is in slot slot0 + b. Of each,
      * tokens that are there already and tokens of this pass (rows behind them are padding), on the
      * host, [B]. */
@@ -59,6 +69,29 @@ static inline bool ts_run_trains_beside(const ts_run *r, int64_t first, int64_t 
         if (r->joins[i].layer >= first && r->joins[i].layer < last && r->joins[i].x->wants_grad)
             return true;
     return false;
+}
+
+/* Whether a part of a layer runs again, or what it keeps waits in the second memory. */
+static inline bool ts_run_again(const ts_run *r, int64_t layer, ts_layer_part part)
+{
+    return r->memory && r->memory[layer].again & 1u << part;
+}
+
+static inline bool ts_run_swaps(const ts_run *r, int64_t layer, ts_layer_part part)
+{
+    return r->memory && !r->memory[layer].whole && r->memory[layer].swap & 1u << part;
+}
+
+/* A part of a layer as a segment; trains: something in it is. Nothing is to be recorded where nothing in it, or
+ * below, is. */
+static inline ts_status TS_NODISCARD ts_run_segment(ts_tape *tape, ts_segment_fn *fn, const void *ctx, size_t size,
+                                                    bool trains, ts_tensor *x, ts_tensor **y)
+{
+    const bool recording = tape->recording;
+    tape->recording = recording && (x->wants_grad || trains);
+    const ts_status st = ts_tape_segment(tape, fn, ctx, size, x, y);
+    tape->recording = recording;
+    return st;
 }
 
 /* Which rows of the global batch the stream's are, from the row0-th on of those of its sequences. */

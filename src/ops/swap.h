@@ -14,9 +14,21 @@ typedef struct ts_swap_slot {
     bool taken;
 } ts_swap_slot;
 
+/* A tensor that records of a layer keep and that is to wait here when nobody else holds it. */
+typedef struct ts_swap_kept {
+    ts_tensor *t;
+    int64_t layer;
+    int saves;   /* pins of records, and of others that read nothing any more */
+    bool is_out; /* it went, once */
+} ts_swap_kept;
+
 typedef struct ts_swap {
     ts_device *dev;
     ts_swap_slot *slots;
+    ts_swap_kept *kept; /* in the order of the forward pass */
+    size_t n, cap;
+    size_t pending; /* before it all went out */
+    size_t back;    /* from it on all were asked back; n while the forward pass runs */
 } ts_swap;
 
 /* Frees all slots, the taken ones too. */
@@ -28,4 +40,20 @@ ts_status ts_swap_out(ts_swap *s, const ts_tensor *t, ts_swap_slot **out) TS_NOD
 void ts_swap_in(ts_swap *s, ts_swap_slot **slot, const ts_tensor *t);
 /* Nobody wants them any more. Fine with a pointer to NULL. */
 void ts_swap_drop(ts_swap_slot **slot);
+
+/* ---- what records keep: out behind its layer, back one layer ahead ---- */
+
+/* Room for `more` notes, so that ts_swap_note cannot fail. */
+ts_status ts_swap_reserve(ts_swap *s, size_t more) TS_NODISCARD;
+/* A record of the layer has pinned t. waits: t is to wait here; else the pin alone is counted, if t is to
+ * wait for another record's sake. */
+void ts_swap_note(ts_swap *s, ts_tensor *t, int64_t layer, bool waits);
+/* Of what was noted all goes that records alone hold: its bytes are given back. */
+ts_status ts_swap_send(ts_swap *s) TS_NODISCARD;
+/* Nothing goes out any more; what was noted for this layer and those behind it begins to come back. */
+ts_status ts_swap_fetch(ts_swap *s, int64_t layer) TS_NODISCARD;
+/* t's bytes are there before the main queue goes on; fine where they never went. */
+ts_status ts_swap_need(ts_swap *s, ts_tensor *t) TS_NODISCARD;
+/* Notes are void; their tensors have been unpinned. */
+void ts_swap_forget(ts_swap *s);
 #endif

@@ -28,8 +28,10 @@ ts_status ts_tape_create(ts_device *dev, const ts_tape_options *o, ts_tape **out
 void ts_tensor_unpin(ts_tensor *t)
 {
     TS_ASSERT(t->pins > 0, "unpinned once too often");
-    if (--t->pins == 0)
-        ts_storage_release(&t->storage);
+    if (--t->pins > 0)
+        return;
+    ts_storage_release(&t->storage);
+    ts_swap_drop(&t->slot);
 }
 
 static void clear_grad(ts_tensor *t)
@@ -72,8 +74,10 @@ void ts_tape_reset(ts_tape *tape)
     for (size_t i = 0; i < tape->frame->n; i++)
         ts_tensor_unpin(tape->frame->t[i]);
     tape->frame->n = 0;
+    ts_swap_forget(&tape->swap);
     ts_arena_reset(&tape->arena);
     tape->recording = true;
+    tape->waits = false;
 }
 
 void ts_tape_destroy(ts_tape **tape)
@@ -201,6 +205,7 @@ ts_status ts_tape_alias(ts_tape *tape, const ts_tensor *t, ts_tensor **out)
     a->grad = NULL;
     a->maker = NULL;
     a->shown = NULL;
+    a->slot = NULL;
     TS_TRY(frame_add(tape->frame, a));
     ts_storage_retain(a->storage);
     *out = a;
@@ -210,6 +215,8 @@ ts_status ts_tape_alias(ts_tape *tape, const ts_tensor *t, ts_tensor **out)
 ts_status ts_tape_record(ts_tape *tape, const ts_op *op, size_t attr_size, ts_record **out)
 {
     ts_record *r;
+    if (tape->waits)
+        TS_TRY(ts_swap_reserve(&tape->swap, TS_RECORD_TENSORS));
     TS_TRY(ts_arena_alloc(&tape->arena, sizeof *r, &r));
     if (attr_size)
         TS_TRY(ts_arena_alloc(&tape->arena, attr_size, &r->attr));
@@ -237,6 +244,7 @@ void ts_record_save(ts_tape *tape, ts_record *r, ts_tensor *t)
     TS_ASSERT(r->n_saved < TS_RECORD_TENSORS, "%s saves too many tensors", r->op->name);
     r->saved[r->n_saved++] = t;
     ts_tensor_pin(t);
+    ts_swap_note(&tape->swap, t, r->layer, tape->waits);
 }
 
 ts_status ts_record_param(ts_tape *tape, ts_record *r, int i, ts_param *p)
@@ -252,9 +260,25 @@ static ts_status need_params(const ts_record *r)
     return TS_OK;
 }
 
+/* What a record keeps is here again; what the layer before it keeps begins to come. */
+static ts_status need_saved(ts_tape *tape, const ts_record *r)
+{
+    if (r->layer >= 0)
+        TS_TRY(ts_swap_fetch(&tape->swap, r->layer - 1));
+    for (int i = 0; i < r->n_saved; i++)
+        TS_TRY(ts_swap_need(&tape->swap, r->saved[i]));
+    return TS_OK;
+}
+
+void ts_tape_leave(ts_tape *tape, ts_tensor *t) { ts_swap_note(&tape->swap, t, -1, false); }
+
+ts_status ts_tape_send_away(ts_tape *tape) { return ts_swap_send(&tape->swap); }
+
 ts_status ts_tape_need(ts_tape *tape, ts_tensor *t, void **data)
 {
-    if (!t->storage) {
+    if (t->slot) {
+        TS_TRY(ts_swap_need(&tape->swap, t));
+    } else if (!t->storage) {
         ts_record *m = t->maker;
         TS_ASSERT(m, "a tensor that cannot be replayed was dropped");
         TS_TRY(ts_storage_create(tape->dev, TS_MEM_ACT, ts_tensor_bytes(t), &t->storage));
@@ -265,6 +289,8 @@ ts_status ts_tape_need(ts_tape *tape, ts_tensor *t, void **data)
             return st;
         }
         TS_TRY(need_params(m));
+        for (int i = 0; i < m->n_saved; i++)
+            TS_TRY(ts_swap_need(&tape->swap, m->saved[i]));
         tape->dev->again++;
         m->op->replay(tape, m, t == m->out[1]);
         tape->dev->again--;
@@ -382,6 +408,7 @@ static ts_status run_backward(ts_tape *tape, ts_record *r)
     ts_device_part(tape->dev, r->part, r->layer);
     if (tape->viewer)
         TS_TRY(show_gradients(tape, r));
+    TS_TRY(need_saved(tape, r));
     if (r->op->backward)
         TS_TRY(need_params(r));
     TS_TRY(ts_tape_push(tape));
@@ -493,13 +520,14 @@ ts_status ts_tape_segment(ts_tape *tape, ts_segment_fn *fn, const void *ctx, siz
     void *copy;
     TS_TRY(ts_arena_alloc(&tape->arena, ctx_size ? ctx_size : 1, &copy));
     memcpy(copy, ctx, ctx_size);
-    const bool recording = tape->recording;
+    const bool recording = tape->recording, waits = tape->waits;
     ts_tensor *y;
     tape->recording = false;
     TS_TRY(ts_tape_push(tape));
     const ts_status st = fn(tape, copy, in, &y);
     ts_tape_pop(tape, st == TS_OK ? y : NULL);
     tape->recording = recording;
+    tape->waits = waits; /* of the input; fn has its own say about its parts */
     TS_TRY(st);
     if (recording) {
         ts_record *r;

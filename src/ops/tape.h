@@ -6,7 +6,8 @@
  * deferred, which is what zero-bubble schedules need. A segment keeps only its input and runs again
  * when its gradient arrives (recomputation). A tensor whose maker has a `replay` need not be kept
  * either: it is made again from the maker's inputs when somebody needs it (norm outputs, activation
- * outputs). */
+ * outputs). What records keep while `waits` is on waits in a second memory: it goes when its layer has run
+ * (ts_tape_send_away) and comes back when the backward pass is one layer behind it. */
 #ifndef TS_OPS_TAPE_H
 #define TS_OPS_TAPE_H
 #include "base/arena.h"
@@ -97,6 +98,7 @@ struct ts_tape {
     ts_tape_hooks hooks;
     const ts_viewer *viewer; /* borrowed; NULL: nobody looks. Whoever begins a pass sets it, and the next */
     bool recording;
+    bool waits;          /* what the next records keep is to wait in the second memory */
     ts_arena arena;
     ts_uses uses;        /* what gradients are still to come */
     ts_swap swap;
@@ -146,6 +148,10 @@ ts_status ts_tape_need(ts_tape *tape, ts_tensor *t, void **data) TS_NODISCARD;
 
 /* Adds g to x's gradient (takes it over when it is the first; g must not be written afterwards). */
 ts_status ts_tape_accumulate(ts_tape *tape, ts_tensor *x, ts_tensor *g) TS_NODISCARD;
+/* The frame holds t on, but reads its bytes no more: they may wait in the second memory. */
+void ts_tape_leave(ts_tape *tape, ts_tensor *t);
+/* What records keep and nobody else holds, and is to wait, goes to the second memory. */
+ts_status ts_tape_send_away(ts_tape *tape) TS_NODISCARD;
 /* Runs all records backwards from out, whose gradient must be set (ts_tape_accumulate). */
 ts_status ts_tape_backward(ts_tape *tape) TS_NODISCARD;
 ts_status ts_tape_run_weights(ts_tape *tape) TS_NODISCARD;

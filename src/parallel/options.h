@@ -34,6 +34,7 @@ typedef struct ts_parallel_options {
     int64_t chunk_layers, chunks, group, first_layers, last_layers;
     bool embedding_counts, loss_counts;
     ts_option_list layer_list;
+    const int64_t *stage_layers; /* as layer_list, chosen; [pipeline], borrowed; or NULL */
     const char *layout, *matrix;
     int schedule, method; /* ts_schedule_kind, ts_pipeline_method */
     bool nanopipe, detaches, in_advance, in_bubble;

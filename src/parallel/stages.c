@@ -46,6 +46,14 @@ static ts_status from_list(shares *h)
     return sum == h->slots ? TS_OK : not_so_many(h, "num-layer-list", sum);
 }
 
+static ts_status from_numbers(shares *h)
+{
+    TS_TRY(make_counts(h, 1));
+    for (int64_t i = 0; i < h->s->n_stages; i++)
+        h->count[i] = h->o->stage_layers[i];
+    return TS_OK;
+}
+
 static ts_status from_layout(shares *h)
 {
     int64_t n, sum = 0;
@@ -131,6 +139,8 @@ static ts_status share_out(shares *h)
         return from_matrix(h);
     if (h->s->n_stages == 1)
         return whole(h);
+    if (h->o->stage_layers)
+        return from_numbers(h);
     if (h->o->layer_list.n)
         return from_list(h);
     if (h->o->layout)

@@ -53,16 +53,18 @@ typedef struct node_preset {
     double peak_16, peak_f32;    /* dense, of a device; fp32 as its products are made in training */
     double reached;
     double bytes_per_second, memory_bytes; /* of a device */
-    double host_bytes_per_second, network_bytes_per_second; /* of a device, one way */
+    /* of a device, one way; swap: to the host's memory */
+    double host_bytes_per_second, network_bytes_per_second, swap_bytes_per_second;
 } node_preset;
 
 /* Peaks, memory and links: data sheets of NVIDIA's A100, H100 and H200 SXM (NVLink 3 and 4, half of what is said
- * of both ways; a 200 or 400 Gbit/s adapter a device) and Huawei's Atlas 800T A2 (Ascend 910B, HCCS, 200 Gbit/s). */
+ * of both ways; a 200 or 400 Gbit/s adapter a device; PCIe 4 or 5 of 16 lanes to the host) and Huawei's Atlas 800T A2
+ * (Ascend 910B, HCCS, 200 Gbit/s, PCIe 4). */
 static const node_preset nodes[] = {
-    { "a100", "NVIDIA A100 80 GB SXM, 8 a node", 8, 312e12, 156e12, 0.75, 2.0e12, 80e9, 300e9, 25e9 },
-    { "h100", "NVIDIA H100 80 GB SXM, 8 a node", 8, 989e12, 494e12, 0.65, 3.35e12, 80e9, 450e9, 50e9 },
-    { "h200", "NVIDIA H200 141 GB SXM, 8 a node", 8, 989e12, 494e12, 0.65, 4.8e12, 141e9, 450e9, 50e9 },
-    { "ascend-910b", "Ascend 910B 64 GB, 8 a node", 8, 376e12, 94e12, 0.7, 1.6e12, 64e9, 196e9, 25e9 },
+    { "a100", "NVIDIA A100 80 GB SXM, 8 a node", 8, 312e12, 156e12, 0.75, 2.0e12, 80e9, 300e9, 25e9, 32e9 },
+    { "h100", "NVIDIA H100 80 GB SXM, 8 a node", 8, 989e12, 494e12, 0.65, 3.35e12, 80e9, 450e9, 50e9, 64e9 },
+    { "h200", "NVIDIA H200 141 GB SXM, 8 a node", 8, 989e12, 494e12, 0.65, 4.8e12, 141e9, 450e9, 50e9, 64e9 },
+    { "ascend-910b", "Ascend 910B 64 GB, 8 a node", 8, 376e12, 94e12, 0.7, 1.6e12, 64e9, 196e9, 25e9, 32e9 },
 };
 
 static void from_node(const node_preset *p, ts_sim_hardware *hw)
@@ -77,6 +79,7 @@ static void from_node(const node_preset *p, ts_sim_hardware *hw)
                              .network_latency = 5e-6,
                              .host_bytes_per_second = 0.8 * p->host_bytes_per_second,
                              .host_latency = 3e-6,
+                             .swap_bytes_per_second = 0.8 * p->swap_bytes_per_second,
                              .flops_peak = p->peak_16,
                              .memory_bytes = p->devices * p->memory_bytes };
     snprintf(hw->name, sizeof hw->name, "%s", p->what);
@@ -88,9 +91,10 @@ typedef struct field {
     const char *key;
     size_t offset;
     bool needed, zero; /* zero: may be 0 */
+    bool lean;         /* left out of a description where it is 0 */
 } field;
 
-#define FIELD(name, needed, zero) { #name, offsetof(ts_sim_hardware, name), needed, zero }
+#define FIELD(name, needed, zero) { #name, offsetof(ts_sim_hardware, name), needed, zero, false }
 static const field fields[] = {
     FIELD(flops_f32, true, false),
     FIELD(flops_16, true, false),
@@ -102,6 +106,8 @@ static const field fields[] = {
     FIELD(network_latency, false, true),
     FIELD(host_bytes_per_second, false, true), /* 0: those of the network */
     FIELD(host_latency, false, true),
+    { "swap_bytes_per_second", offsetof(ts_sim_hardware, swap_bytes_per_second), .zero = true,
+      .lean = true }, /* 0: the device's memory is the host's */
     FIELD(flops_peak, false, true), /* 0: not known */
     FIELD(memory_bytes, false, true),
 };
@@ -124,7 +130,7 @@ static ts_status check_keys(const json_t *o, const char *file)
                 "%s: there is no key %s in a description of hardware (name, kind, isa, "
                 "threads, flops_f32, flops_16, flops_8, attention_share, bytes_per_second, "
                 "seconds_per_launch, network_bytes_per_second, network_latency, host_bytes_per_second, "
-                "host_latency, flops_peak, memory_bytes)",
+                "host_latency, swap_bytes_per_second, flops_peak, memory_bytes)",
                 file, key);
     }
     return TS_OK;
@@ -263,10 +269,10 @@ ts_status ts_plan_hardware_json(const ts_sim_hardware *hw, json_t **out)
                   hw->is_gpu ? "gpu" : "cpu", "isa", ts_isa_names(hw->isa, isa), "threads",
                   hw->threads);
     bool ok = o != NULL;
-    for (size_t i = 0; ok && i < FIELDS; i++)
-        ok = !json_object_set_new(
-            o, fields[i].key,
-            ts_json_number(*(const double *)(const void *)((const char *)hw + fields[i].offset)));
+    for (size_t i = 0; ok && i < FIELDS; i++) {
+        const double v = *(const double *)(const void *)((const char *)hw + fields[i].offset);
+        ok = (fields[i].lean && v == 0) || !json_object_set_new(o, fields[i].key, ts_json_number(v));
+    }
     if (!ok) {
         json_decref(o);
         return ts_error(TS_ERR_NOMEM, "out of memory while describing hardware");

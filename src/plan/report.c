@@ -1,6 +1,8 @@
 #include "plan/report.h"
 
+#include "plan/adapt.h"
 #include "plan/hardware.h"
+#include "plan/run.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -164,9 +166,15 @@ static bool over_limit(const ts_plan *p, const ts_plan_rank *r)
     return p->memory_limit && r->mem.peak > p->memory_limit;
 }
 
+/* Bytes of what the hardware's memory is the sum of: the second memory is not a GPU's. */
+static double host_bytes(const ts_plan *p, const ts_plan_rank *r)
+{
+    return (double)(p->hw.is_gpu ? r->mem.device_peak : r->mem.peak) * p->ranks_of_a_host;
+}
+
 static bool over_host(const ts_plan *p, const ts_plan_rank *r)
 {
-    return p->hw.memory_bytes > 0 && (double)r->mem.peak * p->ranks_of_a_host > p->hw.memory_bytes;
+    return p->hw.memory_bytes > 0 && host_bytes(p, r) > p->hw.memory_bytes;
 }
 
 bool ts_plan_fits(const ts_plan *p)
@@ -180,7 +188,7 @@ bool ts_plan_fits(const ts_plan *p)
 static ts_status does_it_fit(const ts_plan *p, const ts_plan_rank *r, ts_str *out)
 {
     char a[32], b[32];
-    const double host = (double)r->mem.peak * p->ranks_of_a_host;
+    const double host = host_bytes(p, r);
     if (over_limit(p, r))
         TS_TRY(ts_str_printf(out, "  this does NOT FIT: --memory-limit-gb allows %s\n",
                              ts_human_bytes((double)p->memory_limit, a)));
@@ -234,6 +242,7 @@ ts_status ts_plan_table(const ts_plan *p, ts_str *out)
 {
     char a[32], b[64];
     TS_TRY(head(p, out));
+    TS_TRY(ts_plan_choice_text(p, out));
     for (int i = 0; i < p->n_ranks; i++) {
         TS_TRY(memory(&p->rank[i], p->n_ranks, out));
         TS_TRY(does_it_fit(p, &p->rank[i], out));
@@ -247,6 +256,18 @@ ts_status ts_plan_table(const ts_plan *p, ts_str *out)
 
 /* ---- JSON ---- */
 
+/* What is in the second memory, the peak without it, and what a step copies each way. */
+static bool add_swap(const ts_plan_rank *r, json_t *mem)
+{
+    json_t *more = json_pack("{s:I, s:I, s:I, s:I}", "swapped", (json_int_t)r->mem.at_peak[TS_MEM_SWAP],
+                             "device_peak_bytes", (json_int_t)r->mem.device_peak, "swap_out_bytes",
+                             (json_int_t)r->swapped[TS_TO_HOST], "swap_in_bytes",
+                             (json_int_t)r->swapped[TS_TO_DEVICE]);
+    const bool good = more && json_object_update(mem, more) == 0;
+    json_decref(more);
+    return good;
+}
+
 static json_t *rank_json(const ts_plan_rank *r)
 {
     const ts_mem_ledger *m = &r->mem;
@@ -256,8 +277,7 @@ static json_t *rank_json(const ts_plan_rank *r)
                   "gradients", (json_int_t)m->at_peak[TS_MEM_GRAD], "optimizer",
                   (json_int_t)m->at_peak[TS_MEM_OPTIM], "activations",
                   (json_int_t)m->at_peak[TS_MEM_ACT], "buffers", (json_int_t)ts_plan_buffers(m));
-    if (m->at_peak[TS_MEM_SWAP] &&
-        json_object_set_new(mem, "swapped", json_integer((json_int_t)m->at_peak[TS_MEM_SWAP]))) {
+    if (m->at_peak[TS_MEM_SWAP] && !add_swap(r, mem)) {
         json_decref(mem);
         return NULL;
     }
@@ -265,6 +285,19 @@ static json_t *rank_json(const ts_plan_rank *r)
                      r->count, "tp", r->tp, "cp", r->cp, "ep", r->ep, "dp", r->dp, "pp", r->pp,
                      "memory", mem, "flops", ts_json_number(r->flops), "traffic",
                      ts_traffic_json(&r->traffic));
+}
+
+/* Layers of stages, where they were chosen, and how many of each run again. */
+static bool add_stages(const ts_plan *p, json_t *o)
+{
+    json_t *list = json_array();
+    for (int64_t i = 0; list && i < p->chosen_stages; i++)
+        if (json_array_append_new(list, json_pack("{s:I, s:I}", "layers", (json_int_t)p->stage_layers[i], "again",
+                                                  (json_int_t)p->stage_again[i]))) {
+            json_decref(list);
+            list = NULL;
+        }
+    return json_object_set_new(o, "stages", list) == 0;
 }
 
 static json_t *plan_json(const ts_plan *p, json_t *hardware)
@@ -275,11 +308,19 @@ static json_t *plan_json(const ts_plan *p, json_t *hardware)
             json_decref(ranks);
             ranks = NULL;
         }
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "ranks", ranks, "step_seconds",
-                     ts_json_number(p->step_seconds), "tokens_per_second",
-                     ts_json_number(p->tokens_per_second), "bubble", ts_json_number(p->bubble), "utilisation",
-                     ts_json_number(ts_plan_utilisation(p)),
-                     "hardware", hardware);
+    json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "ranks", ranks, "step_seconds",
+                          ts_json_number(p->step_seconds), "tokens_per_second",
+                          ts_json_number(p->tokens_per_second), "bubble", ts_json_number(p->bubble),
+                          "utilisation", ts_json_number(ts_plan_utilisation(p)), "hardware", hardware);
+    if (o && p->stage_layers && !add_stages(p, o)) {
+        json_decref(o);
+        return NULL;
+    }
+    if (o && p->chosen && json_object_set_new(o, "layers", ts_adapt_json(p))) {
+        json_decref(o);
+        return NULL;
+    }
+    return o;
 }
 
 ts_status ts_plan_json(const ts_plan *p, ts_str *out)

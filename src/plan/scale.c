@@ -1,6 +1,7 @@
 #include "plan/scale.h"
 
 #include "plan/report.h"
+#include "plan/run.h"
 
 #include <stdio.h>
 

@@ -29,30 +29,24 @@ typedef struct counters {
     ts_kernel_stat kernel[TS_KERNEL_COUNT];
     ts_traffic sent;
     double seconds, network, activation_seconds, activation_bytes;
+    double swapped[TS_WAYS];
 } counters;
-
-typedef struct simulation {
-    ts_device *dev;
-    ts_comm *comm;
-    const ts_mesh *mesh; /* of it */
-    const ts_sharers *sharers; /* of the mesh */
-    double network; /* seconds spent in it */
-} simulation;
 
 static void spend(void *ctx, double seconds)
 {
-    simulation *s = ctx;
+    ts_simulation *s = ctx;
     s->network += seconds;
     ts_sim_add_seconds(s->dev, seconds);
 }
 
-static counters count(const simulation *s)
+static counters count(const ts_simulation *s)
 {
     counters c = { .seconds = ts_sim_seconds(s->dev),
                    .network = s->network,
                    .activation_seconds = ts_sim_activation_seconds(s->dev),
                    .activation_bytes = s->dev->mem.taken[TS_MEM_ACT] };
     memcpy(c.kernel, s->dev->stat, sizeof c.kernel);
+    memcpy(c.swapped, s->dev->swapped, sizeof c.swapped);
     c.sent = ts_sharers_traffic(s->sharers, s->mesh);
     return c;
 }
@@ -69,6 +63,8 @@ static counters add(const counters *a, double n, const counters *b)
         c.kernel[i].bytes += n * b->kernel[i].bytes;
     }
     ts_mesh_traffic_add(&c.sent, n, &b->sent);
+    for (int i = 0; i < TS_WAYS; i++)
+        c.swapped[i] += n * b->swapped[i];
     c.seconds += n * b->seconds;
     c.network += n * b->network;
     c.activation_seconds += n * b->activation_seconds;
@@ -76,7 +72,7 @@ static counters add(const counters *a, double n, const counters *b)
     return c;
 }
 
-static ts_status step(const simulation *s, ts_trainer *t, int64_t n_micro, counters *out)
+static ts_status step(const ts_simulation *s, ts_trainer *t, int64_t n_micro, counters *out)
 {
     ts_step_result r;
     const counters before = count(s);
@@ -98,9 +94,16 @@ static void stride(const ts_trainer *t, int64_t *few, int64_t *more)
     *few = n <= least ? n : least + (n - least) % *more;
 }
 
+int64_t ts_simulation_few(const ts_trainer *t)
+{
+    int64_t few, more;
+    stride(t, &few, &more);
+    return few;
+}
+
 /* The first step also packs weights, so the second is the one that counts. All micro-batches but
  * the first and the last are alike: of many, only as many are run as show what one more adds. */
-static ts_status steps(const simulation *s, ts_trainer *t, counters *out)
+static ts_status steps(const ts_simulation *s, ts_trainer *t, counters *out)
 {
     int64_t few, of_more;
     counters more;
@@ -119,7 +122,7 @@ static ts_status steps(const simulation *s, ts_trainer *t, counters *out)
     return TS_OK;
 }
 
-static void describe_rank(const simulation *s, const counters *c, ts_plan_rank *r)
+static void describe_rank(const ts_simulation *s, const counters *c, ts_plan_rank *r)
 {
     *r = (ts_plan_rank){ .rank = s->comm->rank, .count = s->comm->size / s->mesh->size[TS_MESH_PP],
                          .tp = s->mesh->at[TS_MESH_TP], .cp = s->mesh->at[TS_MESH_CP],
@@ -131,6 +134,7 @@ static void describe_rank(const simulation *s, const counters *c, ts_plan_rank *
     for (int i = 0; i < TS_KERNEL_COUNT; i++)
         r->flops += c->kernel[i].flops;
     r->traffic = c->sent;
+    memcpy(r->swapped, c->swapped, sizeof r->swapped);
     r->activation_bytes = c->seconds > 0 ? c->activation_seconds / c->seconds : 0;
     r->activation_seconds =
         c->activation_bytes > 0 ? c->activation_seconds / c->activation_bytes : 0;
@@ -180,18 +184,18 @@ static void time_units(const ts_trainer *t, const counters *c, timing *y)
     y->rest = rest > y->rest ? rest : y->rest;
 }
 
-static double unit_clock(void *simulated)
+double ts_simulation_clock(void *simulated)
 {
-    const simulation *s = simulated;
+    const ts_simulation *s = simulated;
     return ts_sim_seconds(s->dev) - s->network;
 }
 
 /* records: the step as a timeline too. */
-static ts_status simulate(simulation *s, ts_job *job, bool records, ts_plan_rank *r, timing *y)
+static ts_status simulate(ts_simulation *s, ts_job *job, bool records, ts_plan_rank *r, timing *y)
 {
     ts_trainer *t = job->trainer;
     counters c;
-    t->pipeline.clock = unit_clock;
+    t->pipeline.clock = ts_simulation_clock;
     t->pipeline.clock_ctx = s;
     TS_TRY(steps(s, t, &c));
     describe_rank(s, &c, r);
@@ -208,11 +212,10 @@ static ts_status simulate(simulation *s, ts_job *job, bool records, ts_plan_rank
     return TS_OK;
 }
 
-/* A rank on a device of its own; *next: the rank of the next stage in its place, -1 for the last. */
-static ts_status one_rank(const ts_job_options *o, const ts_option_set *set, int rank, ts_plan *p,
-                          timing *y, int *next)
+ts_status ts_simulation_run(const ts_job_options *o, const ts_option_set *set, int rank, const ts_plan *p,
+                            ts_simulation_use *use, void *ctx, int *next)
 {
-    simulation s = { 0 };
+    ts_simulation s = { 0 };
     ts_job job;
     const ts_sim_hardware *hw = &p->hw;
     const ts_comm_sim_link link = { .bytes_per_second = hw->network_bytes_per_second,
@@ -231,18 +234,29 @@ static ts_status one_rank(const ts_job_options *o, const ts_option_set *set, int
     if (st == TS_OK) {
         const ts_mesh *m = s.mesh = job.mesh;
         s.sharers = &job.sharers;
-        const int stage = m->at[TS_MESH_PP];
-        if (!p->rank)
-            st = ts_alloc(&p->rank, (size_t)m->size[TS_MESH_PP], sizeof *p->rank);
-        if (st == TS_OK)
-            st = simulate(&s, &job, p->is_recorded, &p->rank[p->n_ranks++], y);
-        *next = ts_mesh_is_last_stage(m) ? -1 : ts_mesh_rank(m, TS_MESH_PP, rank, stage + 1);
-        describe_job(&job, p);
+        st = use(&s, &job, ctx);
+        *next = ts_mesh_is_last_stage(m) ? -1 : ts_mesh_rank(m, TS_MESH_PP, rank, m->at[TS_MESH_PP] + 1);
         ts_job_close(&job);
     }
     ts_comm_destroy(&s.comm);
     ts_device_close(&s.dev);
     return st;
+}
+
+typedef struct stage_ctx {
+    ts_plan *p;
+    timing y;
+} stage_ctx;
+
+static ts_status one_stage(ts_simulation *s, ts_job *job, void *ctx)
+{
+    stage_ctx *c = ctx;
+    ts_plan *p = c->p;
+    if (!p->rank)
+        TS_TRY(ts_alloc(&p->rank, (size_t)s->mesh->size[TS_MESH_PP], sizeof *p->rank));
+    TS_TRY(simulate(s, job, p->is_recorded, &p->rank[p->n_ranks++], &c->y));
+    describe_job(job, p);
+    return TS_OK;
 }
 
 /* Stages wait for one another as the schedule says; the rest comes behind it. */
@@ -267,23 +281,23 @@ static ts_status add_up(ts_plan *p, const ts_schedule_shape *shape, const timing
     return st;
 }
 
-static ts_status all_ranks(const ts_job_options *o, const ts_option_set *set, ts_plan *p)
+ts_status ts_plan_simulate(const ts_job_options *o, const ts_option_set *set, ts_plan *p)
 {
-    timing y = { 0 };
+    stage_ctx c = { .p = p };
     ts_status st = TS_OK;
     for (int rank = 0; st == TS_OK && rank >= 0;)
-        st = one_rank(o, set, rank, p, &y, &rank);
+        st = ts_simulation_run(o, set, rank, p, one_stage, &c, &rank);
     const ts_schedule_shape shape = { .n_stages = p->n_ranks, .n_chunks = p->chunks, .n_micro = p->n_micro,
                                       .group = o->parallel.group,
                                       .recompute = ts_parallel_recompute(&o->parallel),
                                       .detaches_weights = o->parallel.detaches };
     if (st == TS_OK && p->n_ranks > 1)
-        st = add_up(p, &shape, &y);
+        st = add_up(p, &shape, &c.y);
     else if (st == TS_OK)
         p->step_seconds = p->rank[0].seconds;
     if (st == TS_OK)
         p->tokens_per_second = (double)p->global * (double)p->seq_length / p->step_seconds;
-    ts_free(&y.of);
+    ts_free(&c.y.of);
     return st;
 }
 
@@ -300,8 +314,7 @@ int64_t ts_plan_world_size(const ts_job_options *o, const ts_plan_options *p)
     return launched == 1 && o->dist.nproc_per_node ? o->dist.nproc_per_node : launched;
 }
 
-ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p,
-                      ts_plan *out)
+ts_status ts_plan_begin(const ts_job_options *o, const ts_plan_options *p, ts_plan *out)
 {
     const int64_t world = ts_plan_world_size(o, p), host = o->dist.nproc_per_node;
     *out = (ts_plan){ 0 };
@@ -312,9 +325,8 @@ ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const t
                       .is_recorded = p->trace != NULL,
                       .ranks_of_a_host = (int)(host < world ? host : world),
                       .memory_limit = (int64_t)(o->runtime.memory_limit_gb * 1e9) };
-    TS_TRY(ts_plan_hardware(p->hardware, (int)o->runtime.threads, (int)world, &out->ranks_of_a_host,
-                            &out->hw));
-    return all_ranks(o, set, out);
+    return ts_plan_hardware(p->hardware, (int)o->runtime.threads, (int)world, &out->ranks_of_a_host,
+                            &out->hw);
 }
 
 void ts_plan_deinit(ts_plan *p)
@@ -324,6 +336,9 @@ void ts_plan_deinit(ts_plan *p)
         ts_holder_list_deinit(&p->rank[i].held);
     }
     ts_free(&p->rank);
+    ts_free(&p->chosen);
+    ts_free(&p->stage_layers);
+    ts_free(&p->stage_again);
     *p = (ts_plan){ 0 };
 }
 

@@ -26,6 +26,7 @@ typedef struct ts_plan_rank {
     ts_kernel_stat kernel[TS_KERNEL_COUNT];
     double flops, seconds, network_seconds;
     ts_traffic traffic;
+    double swapped[TS_WAYS]; /* bytes that go to the second memory and come back */
     double activation_bytes;   /* held on average over the step */
     double activation_seconds; /* that a byte of them lives on average */
     ts_holder_list held;       /* with --memory-report: at the highest moment */
@@ -48,14 +49,43 @@ typedef struct ts_plan {
     int64_t chunks;            /* of each */
     double step_seconds, tokens_per_second, bubble;
     double flops; /* of a step, all processes, as Megatron counts them */
+    /* What --adaptive-... chose, [layers] by number; NULL: nothing was to be chosen. */
+    ts_layer_memory *chosen;
+    int64_t chosen_limit;   /* bytes */
+    bool chosen_for_device; /* of the device alone; else of both memories */
+    /* What --automated-pipeline chose, [chosen_stages]: layers of each stage, and how many of them run again; the
+     * peak of the largest stage where layers are shared out evenly. NULL: nothing was to be chosen. */
+    int64_t *stage_layers, *stage_again;
+    int64_t chosen_stages, chosen_peak, even_peak;
+    double chosen_seconds, even_seconds;
+    double chosen_share;    /* more time than if all were kept, as a share, in the stage where it is most */
 } ts_plan;
+
+/* A rank's job on a device of its own, while `use` runs. */
+typedef struct ts_simulation {
+    ts_device *dev;
+    ts_comm *comm;
+    const ts_mesh *mesh;       /* of it */
+    const ts_sharers *sharers; /* of the mesh */
+    double network;            /* seconds spent in it */
+} ts_simulation;
+typedef ts_status ts_simulation_use(ts_simulation *s, ts_job *job, void *ctx);
+/* p: its hardware and its numbers of processes. *next: the rank of the next stage in this one's place, -1 for the
+ * last. */
+ts_status ts_simulation_run(const ts_job_options *o, const ts_option_set *set, int rank, const ts_plan *p,
+                            ts_simulation_use *use, void *ctx, int *next) TS_NODISCARD;
+/* Seconds of its units, messages left out: a clock of the trainer's pipeline. */
+double ts_simulation_clock(void *simulation);
+/* So many micro-batches show what a step of all of them is made of. */
+int64_t ts_simulation_few(const ts_trainer *t);
 
 /* --world-size, --nnodes times --nproc_per_node, --worker_num, or what a launcher has started; else 1. */
 int64_t ts_plan_world_size(const ts_job_options *o, const ts_plan_options *p);
-/* The options are pretrain's; no data file is looked at, and of --load only the description. *out is
- * released by ts_plan_deinit, after a failure too. */
-ts_status ts_plan_run(const ts_job_options *o, const ts_option_set *set, const ts_plan_options *p,
-                      ts_plan *out) TS_NODISCARD;
+/* Processes and hardware. */
+ts_status ts_plan_begin(const ts_job_options *o, const ts_plan_options *p, ts_plan *out) TS_NODISCARD;
+/* All stages of a plan that has begun. */
+ts_status ts_plan_simulate(const ts_job_options *o, const ts_option_set *set, ts_plan *p) TS_NODISCARD;
+/* Also after a failure. */
 void ts_plan_deinit(ts_plan *p);
 /* flops beside what the hardware's data sheet says it could do in a step; 0: not known. */
 double ts_plan_utilisation(const ts_plan *p);

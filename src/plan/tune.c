@@ -1,6 +1,7 @@
 #include "plan/tune.h"
 
 #include "plan/report.h"
+#include "plan/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -44,6 +44,7 @@ struct ts_tensor {
     ts_tensor *grad;         /* pinned while set */
     struct ts_record *maker; /* the record that can make the bytes again (ts_op.replay), or NULL */
     const struct ts_shown *shown; /* whose result it is, where somebody looks at the pass (ops/tape.h) */
+    struct ts_swap_slot *slot; /* where the bytes wait, or come from (ops/swap.h); NULL: they do not */
 };
 
 static inline int64_t ts_tensor_count(const ts_tensor *t)

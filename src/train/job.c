@@ -6,6 +6,7 @@
 #include "parallel/context.h"
 #include "train/layout.h"
 #include "train/model_files.h"
+#include "train/recompute.h"
 #include "train/together.h"
 
 #include <stdio.h>
@@ -389,6 +390,7 @@ static ts_status make_trainer(ts_job *j)
     for (int p = 0; j->source && p < TS_DATA_PARTS; p++)
         a.feed.part[p] = ts_data_source_part(j->source, (ts_data_part)p);
     make_objective(j);
+    TS_TRY(ts_recompute_stage(a.o, j->mesh->at[TS_MESH_PP], j->mesh->size[TS_MESH_PP], &j->objective.recompute));
     TS_TRY(check_ramp(j));
     return ts_trainer_create(&a, &j->trainer);
 }

@@ -150,8 +150,9 @@ const ts_option ts_train_option_rows[] = {
     ROW(CHOICE, recompute_method, "recompute-method", "none", 0, 0,
         TS_CHOICES(TS_RECOMPUTE_METHODS), "memory",
         "full: in groups of layers (uniform) or the first layers singly (block)"),
-    ROW(INT, recompute_num_layers, "recompute-num-layers", "1", 1, 1 << 20, NULL, "memory",
-        "layers of a group, or how many layers"),
+    ROW(INT, recompute_num_layers, "recompute-num-layers", NULL, 1, 1 << 20, NULL, "memory",
+        "full: layers of a group, or how many layers (1, where it is not given); with --swap-attention: the "
+        "first layers of a stage whose MLPs run again (none)"),
     UNLESS("recompute-modules", recompute_activations, "recompute-activations", TS_WHY_ATTENTION,
            "the same as --recompute-granularity selective"),
     ROW(LIST, recompute_modules, "recompute-modules", NULL, 0, 0, NULL, "memory",
@@ -171,6 +172,32 @@ const ts_option ts_train_option_rows[] = {
     ROW(FLAG, swap_layer_input, "swap-layer-input", NULL, 0, 0, NULL, "memory",
         "full: what is kept, the inputs of layers, waits in the host's memory (of use where the device "
         "has memory of its own)"),
+    ROW(FLAG, swap_attention, "swap-attention", NULL, 0, 0, NULL, "memory",
+        "what the modules of --swap-modules keep for the backward pass waits in the host's memory: it goes "
+        "when its layer has run and comes back one layer ahead (of use where the device has memory of its own)"),
+    ROW(LIST, swap_modules, "swap-modules", NULL, 0, 0, NULL, "memory",
+        "with --swap-attention: words of input_norm, self_attention, post_attention_norm (these three where it is "
+        "not given) and mlp, commas between them"),
+    ROW(FLAG, adapts, "adaptive-recompute-device-swap", NULL, 0, 0, NULL, "memory",
+        "choose for each layer what runs again, attention, MLP or all of it, so that the memory is enough at the "
+        "least time; of sizes and times of `tessera plan`, beforehand"),
+    ROW(INT, adapt_mb, "adaptive-recompute-device-size", "-1", -1, 1 << 30, NULL, "memory",
+        "the same within so many MB (of 2^20 bytes) of each device's memory, without the second memory; -1: within "
+        "--memory-limit-gb, or what the host has"),
+    ROW(FLAG, adapts_with_swap, "adaptive-memory-optimization", NULL, 0, 0, NULL, "memory",
+        "the same, and what parts of layers keep may wait in the host's memory, where that costs less"),
+    ROW(FLAG, smart_swap, "smart-swap", NULL, 0, 0, NULL, "memory",
+        "parts of layers wait in the host's memory as far as the copies hide behind the work; with "
+        "--adaptive-recompute-device-size as far as its limit asks for; nothing runs again"),
+    ROW(LIST, recompute_list, "recompute-module-list", NULL, 0, 0, NULL, "memory",
+        "of each stage of the pipeline so many first layers run again, as --recompute-type says: 4,2,1,0"),
+    ROW(INT, recompute_type, "recompute-type", "2", 0, 2, NULL, "memory",
+        "what of these layers runs again: 0 MLP, 1 attention, 2 all"),
+    ROW(FLAG, levels, "automated-pipeline", NULL, 0, 0, NULL, "memory",
+        "choose --num-layer-list and --recompute-module-list so that the stage that holds most holds less, at the "
+        "least time; of sizes and times of `tessera plan`, beforehand"),
+    ROW(REAL, save_ratio, "save-memory-ratio", "0.2", 0, 0.99, NULL, "memory",
+        "share of the largest stage's peak that --automated-pipeline is to save"),
     ROW(NOFLAG, replay, "keep-cheap-activations", NULL, 0, 0, NULL, "memory",
         "keep the outputs of norms and activation functions instead of making them again"),
     RUN(FLAG, deterministic, "deterministic-mode", NULL, 0, 0, NULL, "repeatability",

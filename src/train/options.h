@@ -114,10 +114,20 @@ typedef struct ts_train_options {
     bool log_num_zeros, log_params_norm, check_for_nan;
     /* memory */
     int recompute_granularity, recompute_method; /* TS_GRANULARITY_*, TS_RECOMPUTE_METHOD_* */
-    int64_t recompute_num_layers;
-    bool recompute_activations, replay, swap_layer_input, swap_optimizer;
+    int64_t recompute_num_layers; /* 0: not given */
+    /* as --adaptive-... has had it chosen for each layer, by number (plan/adapt.h); borrowed; NULL: by options */
+    const struct ts_layer_memory *chosen;
+    bool adapts, adapts_with_swap, smart_swap;
+    int64_t adapt_mb; /* of 2^20 bytes; -1: as much as there is */
+    bool recompute_activations, replay, swap_layer_input, swap_attention, swap_optimizer;
     int64_t swap_optimizer_times;
     ts_option_list recompute_modules; /* of selective */
+    ts_option_list recompute_list;    /* layers of each stage; words with commas in them */
+    int64_t recompute_type;           /* what of them runs again: 0 MLP, 1 attention, 2 all */
+    bool levels;                      /* stages' shares are chosen so that their peaks are alike */
+    double save_ratio;                /* of the largest peak; see plan/level.h */
+    const int64_t *stage_again;       /* as recompute_list, chosen; [stages], borrowed; or NULL */
+    ts_option_list swap_modules;      /* of swap_attention; words with commas in them */
     bool recompute_norm, recompute_activation_function;
     int64_t recompute_norm_num_layers, recompute_activation_function_num_layers; /* -1: all */
     /* repeatability */

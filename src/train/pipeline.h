@@ -40,6 +40,8 @@ typedef struct ts_pipeline {
     struct ts_unit_time {
         double seconds;
         int64_t units;
+        int64_t held;   /* bytes of activations that they have left on the device */
+        double swapped; /* bytes that they have sent to the second memory */
     } *time; /* [chunks * TS_UNIT_KINDS] with a clock: of the last step */
 } ts_pipeline;
 

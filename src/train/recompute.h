@@ -13,6 +13,10 @@
 ts_recompute_plan ts_recompute_layers(const ts_train_options *o);
 ts_tape_options ts_recompute_tape(const ts_train_options *o);
 
+/* What the first layers of this of the pipeline's stages do not keep, where it is said for each. */
+ts_status ts_recompute_stage(const ts_train_options *o, int64_t stage, int64_t stages,
+                             ts_recompute_plan *plan) TS_NODISCARD;
+
 /* Modules of --recompute-modules that there are, and options that contradict each other: TS_ERR_USER. */
 ts_status ts_recompute_check(const ts_train_options *o) TS_NODISCARD;
 /* The same with what has no field: when things are made again; and counts of layers against those of

@@ -21,6 +21,7 @@ struct ts_recorder {
     ts_str line;
     /* since the last log line */
     double seconds, loss;
+    double swapped[TS_WAYS]; /* until the last step */
     int64_t steps, good, tokens, skipped, nan;
     double began;
     int64_t began_at;
@@ -102,6 +103,16 @@ static ts_status traffic_member(ts_str *l, const ts_traffic *t)
     return st;
 }
 
+/* What went to the second memory in this step and came back, and what the device itself held. */
+static ts_status swap_members(ts_recorder *r, const ts_device *dev, ts_str *l)
+{
+    const double out = dev->swapped[TS_TO_HOST] - r->swapped[TS_TO_HOST],
+                 in = dev->swapped[TS_TO_DEVICE] - r->swapped[TS_TO_DEVICE];
+    memcpy(r->swapped, dev->swapped, sizeof r->swapped);
+    return ts_str_printf(l, ", \"device_peak_bytes\": %lld, \"swap_out_bytes\": %.0f, \"swap_in_bytes\": %.0f",
+                         (long long)dev->mem.device_peak, out, in);
+}
+
 static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,
                               const double *valid_loss)
 {
@@ -132,6 +143,8 @@ static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step
     TS_TRY(ts_str_printf(
         l, ", \"memory_peak_bytes\": %lld, \"rss_peak_bytes\": %lld, \"skipped\": %s",
         (long long)s->memory_peak, (long long)s->rss_peak, s->skipped ? "true" : "false"));
+    if (t->dev->swapped[TS_TO_HOST] > 0)
+        TS_TRY(swap_members(r, t->dev, l));
     if (t->comm->size > 1)
         TS_TRY(traffic_member(l, &s->traffic));
     return ts_str_puts(l, "}\n");

@@ -11,10 +11,6 @@
     TS_NOTE(name, words, "training", "event files hold what docs/training.md says")
 #define MEMORY(name, words) TS_NOTE(name, words, "training", "memory of another platform")
 #define STAGES(name) TS_TOLD(name, 0, "training", "there are no virtual stages of a pipeline")
-#define ADAPTIVE(name, words)                                                                      \
-    TS_TOLD(name, words, "training",                                                               \
-            "layers to recompute are not chosen by memory: `tessera plan` says what "              \
-            "--recompute-num-layers takes")
 #define PROFILE(name, words)                                                                       \
     TS_NOTE(name, words, "training", "goes with --profile")
 #define FORMAT(name_, words, choices_)                                                              \
@@ -28,6 +24,7 @@
 #define RL "reinforcement learning"
 #define SCHEDULE "a batch size by steps; --rampup-batch-size grows it evenly"
 #define TOKENS "lengths in tokens; give iterations or samples (tokens / --seq-length)"
+#define PERF "micro-batches of many sizes in a free order; --automated-pipeline shares out layers by memory"
 #define LARGE "high availability; --save-interval, --async-save and a restart with --load continue a run"
 
 const ts_option ts_train_script_rows[] = {
@@ -55,11 +52,9 @@ const ts_option ts_train_script_rows[] = {
     TS_TOLD("checkpoint-activations", 0, "training", "an old name of --recompute-granularity full"),
     TS_NOTE("deepspeed-activation-checkpointing", 0, "training",
             "an old name of --recompute-granularity full"),
-    MEMORY("swap-attention", 0),
     STAGES("enable-recompute-layers-per-pp-rank"),
-    ADAPTIVE("adaptive-recompute-device-swap", 0),
-    ADAPTIVE("adaptive-recompute-device-size", 1),
-    ADAPTIVE("adaptive-recompute-profiling-step", 1),
+    TS_TOLD("adaptive-recompute-profiling-step", 1, "training",
+            "nothing is profiled: sizes and times are known before the first step, as `tessera plan` has them"),
     MEMORY("recompute-mla-up-proj", 0),
     MEMORY("mla-swap-core-attn-out", 0),
     MEMORY("mla-zero-memory", 0),
@@ -72,10 +67,14 @@ const ts_option ts_train_script_rows[] = {
     MEMORY("optimizer-offload-fraction", 1),
     MEMORY("overlap-cpu-optimizer-d2h-h2d", 0),
     MEMORY("enable-share-memory", 0),
-    MEMORY("smart-swap", 0),
     TS_TOLD("o2-optimizer", 0, "training",
             "moments and masters stay fp32; for less memory give --use-precision-aware-optimizer "
             "with --main-params-dtype bf16 and --exp-avg-dtype bf16"),
+    TS_LATER("automated-pipeline-perf", 0, NULL, PERF),
+    TS_LATER("optimized-mbs-list", TS_OPTION_ANY, NULL, PERF),
+    TS_LATER("mbs-idx", 1, NULL, PERF),
+    TS_LATER("pp-schedule-list", TS_OPTION_ANY, NULL, PERF),
+    TS_LATER("optimized-mbs-mode", 0, NULL, PERF),
     TS_NOTE("o2-gradient", 0, "training", "gradients are summed in fp32"),
     PROFILE("use-pytorch-profiler", 0),
     PROFILE("profile-export-type", 1),

@@ -66,6 +66,7 @@ static void copy(ts_state_swap *s, ts_way way, int64_t k)
         if (!s->away[i])
             continue;
         char *there = (char *)s->away[i]->data + (size_t)from * s->size[i], *here = s->room[k % 2].array[i];
+        s->dev->swapped[way] += (double)n;
         if (!s->dev->computes)
             s->dev->copied[way] += (double)n;
         else if (way == TS_TO_DEVICE)

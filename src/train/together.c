@@ -65,6 +65,28 @@ static ts_status check_narrow(const ts_narrow_options *o, const ts_option_set *s
     return TS_OK;
 }
 
+/* Stages whose layers are chosen: no other option says which they have. */
+static ts_status check_levels(const ts_job_options *o, const ts_option_set *set)
+{
+    static const char *const ways[] = { "num-layer-list", "pipeline-model-parallel-layout",
+                                        "pipeline-num-transformer-layers", "decoder-first-pipeline-num-layers",
+                                        "decoder-last-pipeline-num-layers", "schedules-method",
+                                        "num-layers-per-virtual-pipeline-stage",
+                                        "num-virtual-stages-per-pipeline-rank", "noop-layers",
+                                        "account-for-embedding-in-pipeline-split",
+                                        "account-for-loss-in-pipeline-split" };
+    if (!o->train.levels)
+        return TS_OK;
+    if (o->parallel.pipeline < 2)
+        return ts_error(TS_ERR_USER, "--automated-pipeline shares layers out among stages, and there is one: give "
+                                     "--pipeline-model-parallel-size 2 or more");
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        TS_TRY(ts_option_exclude(set, "automated-pipeline", ways[i]));
+    return o->parallel.schedule == TS_SCHEDULE_DUALPIPEV
+               ? ts_option_exclude(set, "automated-pipeline", "pipeline-schedule")
+               : TS_OK;
+}
+
 ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *set)
 {
     const int64_t positions = o->model.max_position_embeddings;
@@ -74,6 +96,8 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
     TS_TRY(ts_model_options_check(&o->model, set));
     TS_TRY(check_narrow(&o->narrow, set));
     TS_TRY(ts_distill_options_check(&o->distill, o->parallel.pipeline));
+    TS_TRY(ts_recompute_stage(&o->train, 0, o->parallel.pipeline, &(ts_recompute_plan){ 0 }));
+    TS_TRY(check_levels(o, set));
     TS_TRY(ts_recompute_check_together(&o->train, set, o->model.num_layers));
     TS_TRY(ts_dump_check(&o->train, set));
     if (positions && o->train.seq_length > positions)

@@ -165,6 +165,14 @@ static ts_status give_grads(const walk *w, const ts_unit *u, ts_flight *f)
     return ts_parcel_pack(&find(w, u->micro, to.chunk)->given, &w->p->passing, TS_PASS_BACK, &s, grad);
 }
 
+/* Of what came in the gradient is wanted; the bytes are for who needs them in the backward pass. */
+static ts_status send_away(const walk *w, ts_flight *f)
+{
+    for (int i = 0; w->weight != 0 && i < f->in.n; i++)
+        ts_tape_leave(f->tape, f->in.tensor[i]);
+    return ts_tape_send_away(f->tape);
+}
+
 /* ---- units ---- */
 
 static ts_status forward(const walk *w, const ts_unit *u, ts_flight **out, bool *within)
@@ -175,6 +183,7 @@ static ts_status forward(const walk *w, const ts_unit *u, ts_flight **out, bool 
     TS_TRY(take_input(w, u, f));
     TS_TRY(ts_flight_forward(w->t, f, w->weight, records));
     TS_TRY(give_output(w, u, f, within));
+    TS_TRY(send_away(w, f));
     if (u->runs_again && w->weight != 0)
         ts_tape_reset(f->tape);
     return TS_OK;
@@ -255,11 +264,15 @@ static ts_status train_unit(const walk *w, const ts_unit *u, double *sums)
     ts_pipeline *p = w->p;
     if (!p->clock)
         return mark_unit(w, u, sums);
-    const double began = p->clock(p->clock_ctx);
+    const ts_device *d = w->t->dev;
+    const double began = p->clock(p->clock_ctx), out = d->swapped[TS_TO_HOST];
+    const int64_t held = d->mem.now[TS_MEM_ACT];
     TS_TRY(mark_unit(w, u, sums));
     struct ts_unit_time *time = &p->time[u->chunk * TS_UNIT_KINDS + u->kind];
     time->seconds += p->clock(p->clock_ctx) - began;
     time->units++;
+    time->held += d->mem.now[TS_MEM_ACT] - held;
+    time->swapped += d->swapped[TS_TO_HOST] - out;
     return TS_OK;
 }
 

@@ -10,7 +10,7 @@ job="--num-layers $L --hidden-size $H --ffn-hidden-size $F --num-attention-heads
     --micro-batch-size 2 --global-batch-size 4 --tokenizer-type NullTokenizer --vocab-size 8191 --mock-data
     --train-iters 3 --lr 1e-2 --eval-iters 0 --hidden-dropout 0.1 --attention-dropout 0.1"
 
-# run NAME OPTIONS...: leaves peak-NAME, planned-NAME, acts-NAME, swap-NAME, curve-NAME and weights-NAME
+# run NAME OPTIONS...: leaves peak-NAME, planned-NAME, acts-NAME, swap-NAME, copies-NAME, curve-NAME and weights-NAME
 run() {
     name=$1
     shift
@@ -20,6 +20,7 @@ run() {
     curve "$D/m" >"$D/curve-$name"
     cp "$D/hf-$name/model.safetensors" "$D/weights-$name"
     sed 's/.*"memory_peak_bytes": \([0-9]*\).*/\1/' "$D/m" | sort -n | tail -n 1 >"$D/peak-$name"
+    sed -n '$s/.*"swap_out_bytes": \([0-9]*\), "swap_in_bytes": \([0-9]*\).*/\1 \2/p' "$D/m" >"$D/copies-$name"
     rm -r "$D/m" "$D/hf-$name"
     # shellcheck disable=SC2086
     "$T" plan $job "$@" --json >"$D/plan" 2>"$D/err" || wrong "plan $*: $(tail -n 1 "$D/err")"
@@ -68,7 +69,7 @@ less 0 cheap --recompute-norm --recompute-activation-function
 less 0 cheap --recompute-granularity selective
 less 0 cheap --recompute-activations --recompute-modules core_attn
 less 0 cheap --enable-recompute-layers-per-pp-rank --recompute-in-advance
-less 0 cheap --recompute-in-bubble --adaptive-recompute-device-size 100
+less 0 cheap --recompute-in-bubble
 
 # Layers: of each that is recomputed only its input stays. The parts are then of the layers behind these.
 full="--recompute-granularity full --recompute-method"
@@ -110,6 +111,26 @@ swapped() {
     swapped groups 2 $full uniform --recompute-num-layers 2
 }
 
+# waiting BASE BYTES OPTIONS...: so many bytes wait in the second memory, and what goes there comes back
+waiting() {
+    base=$1 moved=$2
+    shift 2
+    less 0 "$base" "$@"
+    checks=$((checks + 3))
+    acts=$(($(cat "$D/acts-$base") - $(cat "$D/acts-this"))) swap=$(cat "$D/swap-this")
+    [ "$acts" = "$moved" ] || wrong "$*: $acts bytes of activations less, not $moved"
+    [ "$swap" = "$moved" ] || wrong "$*: $swap bytes in the second memory, not $moved"
+    copies=$(cat "$D/copies-this")
+    [ "$copies" = "$((2 * moved)) $((2 * moved))" ] ||
+        wrong "$*: of two micro-batches copies out and back are $copies, not $((2 * moved)) each"
+}
+norm=$((T_ * (H * ES + 4))) attn=$((T_ * (4 * H * ES + 4 * 4)))
+waiting cheap $((L * (2 * norm + attn))) --swap-attention
+waiting cheap $((L * attn)) --swap-attention --swap-modules self_attention
+waiting cheap $((L * (norm + 2 * T_ * F * ES))) --swap-attention --swap-modules post_attention_norm,mlp
+run again --recompute-granularity selective --recompute-modules mlp
+waiting again $((L * norm)) --swap-attention --swap-modules input_norm --recompute-num-layers $L
+
 ES=2
 parts
 job="$job --bf16"
@@ -145,6 +166,10 @@ done
 expect 2 "--recompute-modules mpl: expected core_attn, layernorm or mlp" train --recompute-activations --recompute-modules mpl
 expect 2 "--recompute-modules moe_act: there is no such module in this version" train --recompute-activations --recompute-modules moe_act
 expect 2 "--recompute-in-bubble and --recompute-in-advance contradict each other" train --recompute-in-bubble --recompute-in-advance
+expect 2 "--swap-attention and --recompute-in-bubble contradict each other" train --swap-attention --recompute-in-bubble
+expect 2 "--swap-modules attn: expected input_norm, self_attention, post_attention_norm or mlp" train --swap-attention \
+    --swap-modules mlp,attn
+expect 2 "--recompute-num-layers 5 is more than --num-layers 4" train --swap-attention --recompute-num-layers 5
 expect 2 "--recompute-in-bubble and --recompute-granularity contradict each other" train --recompute-in-bubble \
     --recompute-granularity full
 expect 2 "--sparse-mode" train --sparse-mode 4
@@ -157,6 +182,9 @@ expect 0 "$said: --recompute-modules layernorm (the outputs of norms" train --re
 expect 0 "$said: --recompute-modules core_attn (attention is always" train --recompute-activations --recompute-modules core_attn
 expect 0 "--recompute-modules has no effect without --recompute-granularity selective" train --recompute-modules mlp
 expect 0 "--swap-layer-input has no effect without --recompute-granularity full" train --swap-layer-input
+expect 0 "--swap-modules has no effect without --swap-attention" train --swap-modules mlp
+# shellcheck disable=SC2086
+expect 0 "$said: --swap-attention (--recompute-method uniform keeps" train --swap-attention $full uniform
 for option in --recompute-norm --recompute-activation-function; do
     expect 0 "$option-num-layers has no effect without $option" train $option-num-layers 1
 done

@@ -53,7 +53,7 @@ both fp16 again --fp16 --initial-loss-scale 4096
 both integers again --bf16 --int8 all
 both sgd again --optimizer sgd --sgd-momentum 0.9 --freeze layers.0
 both ordered again --deterministic-mode --recompute-granularity full --recompute-method uniform
-both swapped again --bf16 --recompute-granularity full --recompute-method block --swap-layer-input
+both swapped again --bf16 --recompute-granularity full --recompute-method block --swap-layer-input --swap-attention
 both masks again --reset-attention-mask --reset-position-ids --eod-mask-loss
 
 if command -v mpirun >/dev/null 2>&1; then

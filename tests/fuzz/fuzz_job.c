@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "fuzz.h"
 #include "plan/report.h"
+#include "plan/run.h"
 
 enum { MOST_WORDS = 128 };
 

@@ -119,6 +119,23 @@ static ts_status dropped_run(const grad_case *g, grad_env *e)
     return TS_OK;
 }
 
+/* Two layers whose records' tensors wait: those of the first are gone when the second runs. */
+static ts_status waiting_run(const grad_case *g, grad_env *e)
+{
+    block_ctx c = ctx_of(e);
+    ts_tensor *h;
+    (void)g;
+    e->tape->waits = true;
+    ts_device_part(e->tape->dev, "block", 0);
+    TS_TRY(block_run(e->tape, &c, e->leaf[X], &h));
+    TS_TRY(ts_tape_send_away(e->tape));
+    ts_device_part(e->tape->dev, "block", 1);
+    TS_TRY(block_run(e->tape, &c, h, &e->out[0]));
+    ts_tape_drop(e->tape, h);
+    e->tape->waits = false;
+    return ts_tape_send_away(e->tape);
+}
+
 /* Behind the norm alone: what the segment begins with can be made again itself. */
 static ts_status behind_norm(ts_tape *tape, void *ctx, ts_tensor *h, ts_tensor **y)
 {
@@ -259,6 +276,11 @@ static const grad_case segments[] = {
       .run = dropped_run, .tape = { .swap = true, .defer_weights = true } },
     { "segment in a segment, swapped", MLP_VARS, MLP, .oracle = twice_oracle, .run = nested_run,
       .tape = { .swap = true } },
+    { "what records keep waits", MLP_VARS, MLP, .oracle = twice_oracle, .run = waiting_run },
+    { "what records keep waits, replay", MLP_VARS, MLP, .oracle = twice_oracle, .run = waiting_run,
+      .tape = { .replay = true } },
+    { "what records keep waits, weight halves later", MLP_VARS, MLP, .oracle = twice_oracle, .run = waiting_run,
+      .tape = { .defer_weights = true } },
     { "a segment of a norm", MLP_VARS, MLP, .oracle = twice_oracle, .run = inner_run,
       .tape = { .replay = true } },
 };
@@ -310,6 +332,9 @@ static bool same_bits(void)
                 { { .replay = true }, nested_run, "segment in a segment" },
                 { { .swap = true }, dropped_run, "segments, swapped" },
                 { { .replay = true, .swap = true }, nested_run, "segment in a segment, swapped" },
+                { { .replay = false }, waiting_run, "what records keep waits" },
+                { { .replay = true }, waiting_run, "what records keep waits, replay" },
+                { { .defer_weights = true }, waiting_run, "what records keep waits, weight halves later" },
                 { { .replay = true }, inner_run, "a segment of a norm" },
                 { { .again = { [TS_REPLAY_NORM] = { 0, 1 } } }, twice_run, "norms" },
                 { { .again = { [TS_REPLAY_ACT] = { 0, 1 } } }, twice_run, "activations" } };
@@ -380,6 +405,9 @@ static bool memory(void)
         /* what lies between the two; the first begins with what the job holds itself */
         { "segments whose inputs are swapped", dropped - held(&swap, dropped_run, TS_MEM_ACT), input },
         { "the second memory", held(&swap, dropped_run, TS_MEM_SWAP), 2 * input },
+        /* the result alone is left, and all else that the job does not hold itself has gone */
+        { "what records keep waits", held(&keep, waiting_run, TS_MEM_ACT), input },
+        { "what waits", held(&keep, waiting_run, TS_MEM_SWAP), plain - input },
         { "the second memory without it", held(&keep, dropped_run, TS_MEM_SWAP), 0 },
     };
     bool good = true;

@@ -76,6 +76,27 @@ static ts_status faulty_run(const grad_case *g, grad_env *e)
     return faulty_between(e->tape, &c, e->leaf[X], &e->out[0]);
 }
 
+/* What came before the fault waits elsewhere; some of it has come back. */
+static ts_status faulty_waiting_run(const grad_case *g, grad_env *e)
+{
+    block_ctx c = ctx_of(e);
+    ts_tensor *h, *same;
+    (void)g;
+    e->tape->waits = true;
+    for (int64_t layer = 0; layer < 3; layer++) {
+        ts_device_part(e->tape->dev, "block", layer);
+        TS_TRY(block_run(e->tape, &c, layer ? h : e->leaf[X], &h));
+        if (layer == 1) {
+            TS_TRY(leave_record(e->tape, &faulty, c.norm, h, &same));
+            h = same;
+        }
+        TS_TRY(ts_tape_send_away(e->tape));
+    }
+    e->tape->waits = false;
+    e->out[0] = h;
+    return TS_OK;
+}
+
 static ts_status in_segment(grad_env *e, ts_segment_fn *fn)
 {
     block_ctx c = ctx_of(e);
@@ -155,6 +176,8 @@ int main(void)
     good = all_given_back("in a segment that is swapped", &(ts_tape_options){ .swap = true },
                           faulty_segment_run, false) &&
            good;
+    good = all_given_back("where what records keep waits", &now, faulty_waiting_run, false) && good;
+    good = all_given_back("where it waits, weight halves later", &later, faulty_waiting_run, false) && good;
     good = all_given_back("beside a segment's input", &now, faulty_beside_run, false) && good;
     good = all_given_back("of a segment's function", &now, cut_off_run, false) && good;
     good = all_given_back("of a weight half", &now, faulty_weight_run, true) && good;

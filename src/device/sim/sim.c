@@ -13,6 +13,7 @@ typedef struct ts_sim {
     ts_device base;
     ts_sim_hardware hw;
     double seconds;
+    double copied_at;          /* when the queue of copies is done */
     double activation_seconds; /* bytes x seconds */
     uintptr_t next;  /* the next made-up address */
 } ts_sim;
@@ -35,7 +36,7 @@ static void sim_move(ts_device *d, void *dst, const void *src, size_t bytes)
     (void)d, (void)dst, (void)src, (void)bytes;
 }
 
-/* Copies are counted; they take no time, as nothing is known of the way between host and device. */
+/* Copies of the main queue are counted; they take no time: a batch is small. */
 static void sim_to_device(ts_device *d, void *dst, const void *src, size_t bytes)
 {
     (void)dst, (void)src;
@@ -47,6 +48,50 @@ static void sim_to_host(ts_device *d, void *dst, const void *src, size_t bytes)
     (void)src;
     d->copied[TS_TO_HOST] += (double)bytes;
     memset(dst, 0, bytes);
+}
+
+/* Between the two memories: in a queue beside the work, or, where they are one, by what works. */
+static void sim_copy(ts_device *d, ts_way way, void *dst, const void *src, size_t bytes)
+{
+    ts_sim *s = (ts_sim *)d;
+    (void)dst, (void)src;
+    d->copied[way] += (double)bytes;
+    if (s->hw.swap_bytes_per_second <= 0) {
+        ts_sim_add_seconds(d, 2 * (double)bytes / s->hw.bytes_per_second);
+        return;
+    }
+    s->copied_at = s->copied_at > s->seconds ? s->copied_at : s->seconds;
+    s->copied_at += (double)bytes / s->hw.swap_bytes_per_second;
+}
+
+struct ts_event {
+    double at; /* seconds */
+};
+
+static ts_status sim_event(ts_device *d, ts_event **out)
+{
+    (void)d;
+    return ts_alloc(out, 1, sizeof **out);
+}
+
+static void sim_forget(ts_device *d, ts_event *e)
+{
+    (void)d;
+    ts_free(&e);
+}
+
+static void sim_record(ts_device *d, ts_queue q, ts_event *e)
+{
+    e->at = q == TS_QUEUE_MAIN ? as_sim(d)->seconds : as_sim(d)->copied_at;
+}
+
+static void sim_follow(ts_device *d, ts_queue q, const ts_event *e)
+{
+    ts_sim *s = (ts_sim *)d;
+    if (q == TS_QUEUE_COPY)
+        s->copied_at = e->at > s->copied_at ? e->at : s->copied_at;
+    else if (e->at > s->seconds)
+        ts_sim_add_seconds(d, e->at - s->seconds);
 }
 
 static void sim_zero(ts_device *d, void *dst, size_t bytes)
@@ -148,6 +193,11 @@ ts_status ts_sim_open_hardware(const ts_sim_hardware *hw, ts_device **out)
                            .launch = sim_launch, .gemm_packed_bytes = sim_packed_bytes,
                            .close = sim_close };
     ts_device_at_once(&s->base);
+    s->base.copy = sim_copy;
+    s->base.event_create = sim_event;
+    s->base.event_destroy = sim_forget;
+    s->base.record = sim_record;
+    s->base.follow = sim_follow;
     s->hw = *hw;
     s->next = 1u << 20;
     if (!hw->is_gpu)

@@ -18,6 +18,8 @@ typedef struct ts_sim_hardware {
     double seconds_per_launch;
     double network_bytes_per_second, network_latency; /* between ranks */
     double host_bytes_per_second, host_latency; /* of one host; 0: those of the network */
+    double swap_bytes_per_second; /* between the device and the host's memory, beside its work; 0: that is one
+                                     memory, and what works copies */
     double flops_peak; /* of the data sheet, in 16 bits; 0: not known */
     double memory_bytes;          /* of one host; 0: not known */
 } ts_sim_hardware;

@@ -1,5 +1,6 @@
 /* What a simulated step counts against a real one on the CPU, and against sums done by hand. */
 #include "plan/report.h"
+#include "plan/run.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

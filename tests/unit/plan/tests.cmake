@@ -1,2 +1,3 @@
 ts_unit_test(plan simulate LINK ts_plan)
 ts_unit_test(plan hardware LINK ts_plan)
+ts_unit_test(plan choose LINK ts_plan)

@@ -63,6 +63,8 @@
     X(distill_sums, ts_distill_args, LOSS)                                                         \
     X(distill_finish, ts_distill_args, LOSS)                                                       \
     X(adamw, ts_adamw_args, OPTIMIZER)                                                             \
+    X(adamw_kept, ts_adamw_kept_args, OPTIMIZER)                                                   \
+    X(join_halves, ts_join_halves_args, OPTIMIZER)                                                 \
     X(sgd, ts_sgd_args, OPTIMIZER)                                                                 \
     X(lion, ts_lion_args, OPTIMIZER)                                                               \
     X(muon_momentum, ts_muon_args, OPTIMIZER)                                                      \

@@ -18,6 +18,7 @@ static ts_status allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value
         TS_TRY(ts_param_set_keep_tops(&d->params));
     if (use->training && !use->no_grads)
         ts_param_set_share(&d->params, &use->shards);
+    d->params.parts_masters = use->training && !use->no_grads && use->parts_masters;
     return use->inference ? ts_decoder_allocate_one(d, use->quant)
                           : ts_decoder_allocate(d, value, use->training && !use->no_grads);
 }

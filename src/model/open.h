@@ -28,6 +28,7 @@ typedef struct ts_model_use {
     /* What of the model is here, of a pipeline's stage. NULL: all of it. */
     ts_status (*stage_of)(void *ctx, const ts_arch *a, ts_decoder_stage *out);
     void *stage_ctx;
+    bool parts_masters; /* with training: masters in halves (tensor/param.h) */
     ts_shard_options shards; /* with training: what processes that train the same share out */
 } ts_model_use;
 /* Makes m's decoder of a description, with memory for values; `value`: their type, unless for

@@ -106,3 +106,21 @@ ts_status ts_param_read(ts_param *p, const ts_st_tensor *t, void *own, bool rest
     }
     return TS_OK;
 }
+
+ts_status ts_param_read_pieces(ts_param *p, const ts_st_tensor *t,
+                               ts_status (*put_piece)(void *ctx, const ts_shard_piece *x, const float *v), void *ctx)
+{
+    int64_t i, end = ts_param_pieces(p, &i);
+    TS_TRY(check_shape(p, t));
+    for (; i < end; i++) {
+        const ts_shard_piece *x = &p->set->shards.piece[i];
+        float *v;
+        TS_TRY(ts_alloc(&v, (size_t)x->n, sizeof *v));
+        ts_status st = read_share(p, t, x->at, x->n, v);
+        if (st == TS_OK)
+            st = put_piece(ctx, x, v);
+        ts_free(&v);
+        TS_TRY(st);
+    }
+    return TS_OK;
+}

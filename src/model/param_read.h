@@ -11,4 +11,8 @@ ts_status ts_param_read_values(ts_param *p, const ts_st_tensor *t) TS_NODISCARD;
  * such as moments, or of what of them is not stepped whole (rest); type: F32, BF16 or F16. What is wider in
  * the file is rounded to nearest. */
 ts_status ts_param_read(ts_param *p, const ts_st_tensor *t, void *own, bool rest, ts_dtype type) TS_NODISCARD;
+/* The same of each of its own pieces whole, to who puts it away; v [piece's n] is the reader's. */
+ts_status ts_param_read_pieces(ts_param *p, const ts_st_tensor *t,
+                               ts_status (*put)(void *ctx, const ts_shard_piece *x, const float *v),
+                               void *ctx) TS_NODISCARD;
 #endif

@@ -95,7 +95,6 @@ const ts_option ts_parallel_option_rows[] = {
     TS_LATER("tp-size", 1, "1", SIZES),
     TS_LATER("ep-size", 1, "1", SIZES),
     TS_LATER("moe-tp-extend-ep", 0, NULL, SIZES),
-    LAYOUT("reuse-fp32-param", 0, KEPT),
     LAYOUT("ep-fsdp-size", 1, KEPT),
     LAYOUT("fsdp-modules", TS_OPTION_ANY, KEPT),
     LAYOUT("ep-modules", TS_OPTION_ANY, KEPT),

@@ -25,6 +25,8 @@ void ts_param_set_deinit(ts_param_set *s)
     ts_storage_release(&s->grads);
     ts_storage_release(&s->master);
     ts_storage_release(&s->tops);
+    ts_storage_release(&s->low);
+    ts_free(&s->tie);
     ts_shards_deinit(&s->shards);
     ts_narrow_set_destroy(&s->narrow);
     *s = (ts_param_set){ 0 };
@@ -184,6 +186,8 @@ static size_t place_all(ts_param_set *s, ts_dtype dtype)
 
 static ts_status allocate_master(ts_param_set *s, ts_dtype dtype)
 {
+    if (s->parts_masters)
+        return ts_storage_create(s->dev, TS_MEM_WEIGHT, (size_t)ts_shards_own(&s->shards) * sizeof(uint16_t), &s->low);
     if (ts_shards_alone(&s->shards) ||
         (s->shards.o.values == dtype && s->shards.o.level < TS_SHARD_VALUES))
         return TS_OK;
@@ -194,7 +198,9 @@ static ts_status allocate_master(ts_param_set *s, ts_dtype dtype)
 
 ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype)
 {
-    const ts_dtype matrices = ts_shards_alone(&s->shards) ? dtype : s->shards.o.values;
+    const ts_dtype matrices = s->parts_masters              ? TS_DTYPE_BF16
+                              : ts_shards_alone(&s->shards) ? dtype
+                                                            : s->shards.o.values;
     s->total = 0;
     for (size_t i = 0; i < s->n; i++) {
         ts_param *p = s->p[i];
@@ -228,6 +234,8 @@ ts_status ts_param_put(ts_param *p, int64_t at, int64_t n, float *v)
     const size_t size = ts_dtype_size(p->dtype);
     if (p->set->master && ts_param_is_trained(p))
         ts_param_put_master(p, at, n, v);
+    if (ts_param_is_parted(p))
+        TS_TRY(ts_param_put_low(p, at, n, v));
     if (!p->value && p->set->master)
         return TS_OK; /* a keeper has it */
     if (!p->value) {

@@ -144,6 +144,13 @@ typedef struct ts_param_set {
     ts_storage *values, *grads;
     ts_shards shards;   /* their cut over processes; once allocated */
     ts_storage *master; /* fp32, of the own shares; NULL: values are the masters */
+    /* Masters in halves (base/halves.h), of matrices: values are the high ones, in bf16. Told before anything
+     * is allocated. */
+    bool parts_masters;
+    ts_storage *low;        /* 16 bits each, of the own shares; NULL: masters are whole */
+    ts_storage *ties;       /* of the own shares, fp32, borrowed: signs say which ties were rounded up */
+    int64_t *tie;           /* which were so when values were put: numbers of the own shares */
+    size_t n_ties, cap_ties;
     bool is_filled;     /* the optimizer's step writes own values too: see ts_param_set_fill_own */
     ts_storage *tops;    /* [n_tops] of all parameters that have some, fp32; NULL: none */
     int64_t n_tops;
@@ -191,10 +198,15 @@ ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;
  * masters; v is overwritten. With the last of them the one form of a parameter that is held in it is
  * made. */
 ts_status ts_param_put(ts_param *p, int64_t at, int64_t n, float *v) TS_NODISCARD;
-/* What the optimizer changes of a piece, and its type. */
+/* Whether its masters are in halves. */
+static inline bool ts_param_is_parted(const ts_param *p)
+{
+    return p->set->low && ts_param_is_trained(p) && p->dtype == TS_DTYPE_BF16;
+}
+/* What the optimizer changes of a piece, and its type; of one in halves the high ones, and what both are. */
 static inline ts_dtype ts_shard_piece_type(const ts_shard_piece *x)
 {
-    return x->p->set->master ? TS_DTYPE_F32 : x->p->dtype;
+    return x->p->set->master || ts_param_is_parted(x->p) ? TS_DTYPE_F32 : x->p->dtype;
 }
 static inline void *ts_shard_piece_master(const ts_shard_piece *x)
 {
@@ -206,6 +218,13 @@ static inline void *ts_shard_piece_master(const ts_shard_piece *x)
 ts_status ts_param_set_cut(ts_param_set *s) TS_NODISCARD;
 /* Of elements [at, at + n) of p those that are own masters. */
 void ts_param_put_master(const ts_param *p, int64_t at, int64_t n, const float *v);
+/* Of elements [at, at + n) of p the low halves of those that are own, and which ties they are. */
+ts_status ts_param_put_low(const ts_param *p, int64_t at, int64_t n, const float *v) TS_NODISCARD;
+/* Says of the ties that were put what they were, in the signs of `ties`: once these are there, and again when
+ * they were read. */
+ts_status ts_param_set_mark_ties(ts_param_set *s) TS_NODISCARD;
+/* Elements [from, from + n) of a piece in halves, joined, to the host. */
+ts_status ts_shard_piece_join(const ts_shard_piece *x, int64_t from, int64_t n, float *to) TS_NODISCARD;
 /* The pieces of p on this process: [*first, result), in the shards' list. */
 int64_t ts_param_pieces(const ts_param *p, int64_t *first);
 /* Where element `flat` of the flat arrays lies among values that all are here, in bytes: the same order,

@@ -93,6 +93,7 @@ static ts_model_use use_of(ts_job *j)
                            .steps_whole = ts_train_steps_whole(&j->o->train),
                            .narrow = &j->o->narrow,
                            .rows = j->spread.comm,
+                           .parts_masters = j->o->train.reuse_fp32_param,
                            .shards = shards_of(j),
                            .group = { .comm = j->mesh->comm[TS_MESH_TP],
                                       .x = two ? j->mesh->comm[TS_MESH_TP_X] : NULL,
@@ -238,22 +239,20 @@ static ts_status open_data(ts_job *j, const tokens_info *k)
 /* ---- all of it ---- */
 
 /* What is written at the end must be known to work before the first step. */
-static ts_status check_save_hf(ts_job *j, bool with_data)
+static ts_status check_folder(ts_job *j, const char *folder, const char *option, bool with_data)
 {
     const ts_train_options *o = &j->o->train;
     const struct {
         const char *option, *path;
     } others[] = { { "--save", o->save },
+                   { "--save-hf", o->save_hf },
                    { "--tensorboard-dir", o->tensorboard_dir },
                    { "--metrics-jsonl", o->metrics_jsonl } };
-    if (!o->save_hf)
-        return TS_OK;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (others[i].path)
-            TS_TRY(ts_model_folder_apart(o->save_hf, "--save-hf", others[i].path,
-                                         others[i].option));
+        if (others[i].path && others[i].path != folder)
+            TS_TRY(ts_model_folder_apart(folder, option, others[i].path, others[i].option));
     if (with_data)
-        TS_TRY(ts_weights_may_save(o->save_hf, "--save-hf"));
+        TS_TRY(ts_weights_may_save(folder, option));
     const ts_weights_source s = ts_model_source(&j->model);
     char why[512];
     const ts_status st = ts_weights_check(&s);
@@ -261,9 +260,17 @@ static ts_status check_save_hf(ts_job *j, bool with_data)
         return st;
     snprintf(why, sizeof why, "%s", ts_error_message());
     return ts_error(st,
-                    "--save-hf %s: %s. Without --save-hf it can be trained, and its checkpoints "
+                    "%s %s: %s. Without %s it can be trained, and its checkpoints "
                     "(--save) scored and generated with",
-                    o->save_hf, why);
+                    option, folder, why, option);
+}
+
+static ts_status check_save_hf(ts_job *j, bool with_data)
+{
+    const ts_train_options *o = &j->o->train;
+    if (o->save_hf)
+        TS_TRY(check_folder(j, o->save_hf, "--save-hf", with_data));
+    return o->save_ema_hf ? check_folder(j, o->save_ema_hf, "--save-ema-hf", with_data) : TS_OK;
 }
 
 /* A bias of the output layer stands behind the layers, a weight that the embedding is before them: both
@@ -499,6 +506,9 @@ static ts_status check_sharing(const ts_job *j)
     if (s->level == TS_SHARD_VALUES && j->o->train.main_params_dtype != TS_STATE_F32)
         return ts_error(TS_ERR_USER, "%s keeps masters in fp32: --main-params-dtype bf16 goes with "
                                      "--use-distributed-optimizer", s->option);
+    if (s->level == TS_SHARD_VALUES && j->o->train.reuse_fp32_param)
+        return ts_error(TS_ERR_USER, "%s shares the values out, which --reuse-fp32-param keeps everywhere: it goes with "
+                                     "--use-distributed-optimizer", s->option);
     if (s->level == TS_SHARD_VALUES && j->o->train.swap_optimizer)
         return ts_error(TS_ERR_USER, "%s brings values from the masters in every pass, so that these cannot wait in "
                                      "the host's memory: --swap-optimizer goes with --use-distributed-optimizer",
@@ -537,8 +547,11 @@ static ts_status check_options(ts_job *j, bool with_data)
     if (o->train.grad_reduce_in_bf16 && j->compute != TS_DTYPE_BF16)
         return ts_error(TS_ERR_USER, "--grad-reduce-in-bf16 goes with --bf16");
     TS_TRY(check_sharing(j));
-    if (o->train.swap_optimizer && j->dev->computes && !j->dev->on_host)
-        return ts_error(TS_ERR_USER, "--swap-optimizer is not there yet for a device with memory of its own");
+    if (o->train.reuse_fp32_param && j->compute != TS_DTYPE_BF16)
+        return ts_error(TS_ERR_USER, "--reuse-fp32-param goes with --bf16");
+    if ((o->train.swap_optimizer || o->train.virtual_optimizer.n) && j->dev->computes && !j->dev->on_host)
+        return ts_error(TS_ERR_USER, "--%s-optimizer is not there yet for a device with memory of its own",
+                        o->train.swap_optimizer ? "swap" : "virtual");
     return check_layout(j);
 }
 

@@ -144,7 +144,10 @@ static ts_status save_last(loop *l, bool *lost)
 static ts_status save_hugging_face(loop *l)
 {
     const ts_train_options *o = &l->j->o->train;
-    return o->save_hf ? ts_job_save_hf(l->j, o->save_hf, (ts_save_hf_dtype)o->save_hf_dtype) : TS_OK;
+    const ts_save_hf_dtype dtype = (ts_save_hf_dtype)o->save_hf_dtype;
+    if (o->save_hf)
+        TS_TRY(ts_job_save_hf(l->j, o->save_hf, dtype));
+    return o->save_ema_hf ? ts_job_save_ema_hf(l->j, o->save_ema_hf, dtype) : TS_OK;
 }
 
 /* ---- evaluation ---- */
@@ -347,10 +350,11 @@ static ts_status evaluate_alone(loop *l)
 {
     const ts_train_options *o = &l->j->o->train;
     ts_evaluation valid = { 0 }, test = { 0 };
-    if (l->j->comm->rank == 0 && (o->save || o->save_hf || o->tensorboard_dir || o->metrics_jsonl))
+    if (l->j->comm->rank == 0 && (o->save || o->save_hf || o->save_ema_hf || o->tensorboard_dir || o->metrics_jsonl))
         ts_log(TS_LOG_WARN, "--skip-train evaluates only: nothing is written (--%s has no effect)",
                o->save              ? "save"
                : o->save_hf         ? "save-hf"
+               : o->save_ema_hf     ? "save-ema-hf"
                : o->tensorboard_dir ? "tensorboard-dir"
                                     : "metrics-jsonl");
     ts_status st = TS_OK;

@@ -5,11 +5,11 @@
 /* Arrays that may be away. */
 enum { IN_M, IN_V, IN_MASTER };
 
-static ts_status moments(const ts_optimizer *z, ts_dtype t, int64_t n, ts_storage **out)
+static ts_status moments(const ts_optimizer *z, const ts_state_code *c, ts_dtype t, int64_t n, ts_storage **out)
 {
     const ts_param_set *p = z->params;
-    const size_t bytes = (size_t)n * ts_dtype_size(t);
-    TS_TRY(z->o->swap_optimizer
+    const size_t bytes = c->codes ? c->bytes : (size_t)n * ts_dtype_size(t);
+    TS_TRY(z->o->swap_optimizer || z->o->virtual_optimizer.n
                ? ts_storage_create_away(p->dev, bytes, out)
                : ts_storage_create(p->dev, TS_MEM_OPTIM, bytes, out));
     p->dev->zero(p->dev, (*out)->data, (*out)->bytes);
@@ -45,13 +45,51 @@ static ts_status init_swap(ts_optimizer *z)
     return TS_OK;
 }
 
+/* Types of one kind of moments by its option, or by one of those that choose for both. */
+static ts_codes codes_of(const ts_train_options *o, int dtype, bool second)
+{
+    switch (o->quant_states) {
+    case TS_QUANT_STATES_FP8: return second ? TS_CODES_E5M2 : TS_CODES_E4M3;
+    case TS_QUANT_STATES_HIF8: return TS_CODES_HIF8;
+    case TS_QUANT_STATES_MXFP8: return TS_CODES_MX;
+    default: break;
+    }
+    if (o->optimizer == TS_OPTIMIZER_ADAM_8BIT)
+        return TS_CODES_DYNAMIC;
+    return dtype == TS_STATE_F16  ? TS_CODES_F16
+           : dtype == TS_STATE_F8 ? second ? TS_CODES_E5M2 : TS_CODES_E4M3
+                                  : TS_CODES_NONE;
+}
+
+static ts_status init_codes(ts_optimizer *z)
+{
+    const ts_train_options *o = z->o;
+    const ts_state_plain plain = o->quant_states                            ? TS_STATE_PLAIN_ENDS
+                                 : o->optimizer == TS_OPTIMIZER_ADAM_8BIT ? TS_STATE_PLAIN_SMALL
+                                                                          : TS_STATE_PLAIN_NONE;
+    TS_TRY(ts_state_code_init(&z->m_code, z->params, codes_of(o, o->exp_avg_dtype, false), false, plain));
+    return ts_state_code_init(&z->v_code, z->params, codes_of(o, o->exp_avg_sq_dtype, true), true, plain);
+}
+
+static ts_status init_ema(ts_optimizer *z)
+{
+    ts_param_set *p = z->params;
+    const ts_shards *s = &p->shards;
+    TS_TRY(ts_storage_create(p->dev, TS_MEM_OPTIM, (size_t)ts_shards_own(s) * sizeof(float), &z->ema));
+    p->dev->zero(p->dev, z->ema->data, z->ema->bytes);
+    for (int64_t i = 0; i < s->n_pieces; i++)
+        p->dev->move(p->dev, ts_optimizer_at(z->ema, TS_DTYPE_F32, &s->piece[i], false),
+                     ts_shard_piece_master(&s->piece[i]), (size_t)s->piece[i].n * sizeof(float));
+    return TS_OK;
+}
+
 static int64_t blocks_of(int64_t len) { return (len + TS_SUMSQ_BLOCK - 1) / TS_SUMSQ_BLOCK; }
 
 /* What steps elements: the optimizer itself, or beside Muon what is chosen for the rest. */
 static ts_optimizer_kind kind_of_rest(const ts_train_options *o)
 {
     if (o->optimizer != TS_OPTIMIZER_MUON)
-        return (ts_optimizer_kind)o->optimizer;
+        return ts_train_is_adam(o) ? TS_OPTIMIZER_ADAM : (ts_optimizer_kind)o->optimizer;
     return o->matrix.scalar == TS_SCALAR_LION ? TS_OPTIMIZER_LION : TS_OPTIMIZER_ADAM;
 }
 
@@ -76,12 +114,21 @@ ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param
     const bool adam = kind_of_rest(o) == TS_OPTIMIZER_ADAM;
     const ts_shards *s = &params->shards;
     z->v_of_rest = o->optimizer == TS_OPTIMIZER_MUON;
-    if (o->optimizer != TS_OPTIMIZER_SGD || o->sgd_momentum > 0)
-        TS_TRY(moments(z, z->m_dtype, s->most, &z->m));
     if (adam)
-        TS_TRY(moments(z, z->v_dtype, z->v_of_rest ? s->most_rest : s->most, &z->v));
+        TS_TRY(init_codes(z));
+    if (o->optimizer != TS_OPTIMIZER_SGD || o->sgd_momentum > 0)
+        TS_TRY(moments(z, &z->m_code, z->m_dtype, s->most, &z->m));
+    if (adam)
+        TS_TRY(moments(z, &z->v_code, z->v_dtype, z->v_of_rest ? s->most_rest : s->most, &z->v));
     if (o->swap_optimizer)
         TS_TRY(init_swap(z));
+    if (ts_train_has_ema(o))
+        TS_TRY(init_ema(z));
+    if (params->low) {
+        params->ties = z->v;
+        TS_TRY(ts_storage_create(params->dev, TS_MEM_OTHER, TS_SUMSQ_BLOCK * sizeof(float), &z->joined));
+        TS_TRY(ts_param_set_mark_ties(params));
+    }
     z->muon = (ts_muon){ .o = &o->matrix, .dev = params->dev, .group = z->group };
     size_room(z);
     int64_t longest = params->total; /* of what is summed: the flat arrays, or one parameter */
@@ -98,9 +145,13 @@ ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param
 void ts_optimizer_deinit(ts_optimizer *z)
 {
     ts_state_swap_deinit(&z->swap);
+    ts_state_code_deinit(&z->m_code);
+    ts_state_code_deinit(&z->v_code);
     ts_storage_release(&z->m);
     ts_storage_release(&z->v);
     ts_storage_release(&z->muon.room);
+    ts_storage_release(&z->ema);
+    ts_storage_release(&z->joined);
     ts_storage_release(&z->sums);
     ts_storage_release(&z->zeros);
 }
@@ -184,16 +235,33 @@ static int64_t counted(const ts_shard_piece *x)
     return n < 0 ? 0 : n < x->n ? n : x->n;
 }
 
+/* Of the values that norms count in a piece; those in halves are joined some at a time. */
+static ts_status add_values(const ts_optimizer *z, const ts_shard_piece *x, double *sum)
+{
+    const ts_param_set *s = z->params;
+    if (!ts_param_is_parted(x->p))
+        return add_squares(z, ts_shard_piece_master(x), ts_shard_piece_type(x), counted(x), 0, sum, NULL);
+    for (int64_t at = 0; at < counted(x); at += TS_SUMSQ_BLOCK) {
+        const int64_t n = counted(x) - at < TS_SUMSQ_BLOCK ? counted(x) - at : TS_SUMSQ_BLOCK;
+        const ts_join_halves_args a = { .high = (uint16_t *)ts_shard_piece_master(x) + at,
+                                        .low = (uint16_t *)s->low->data + x->own + at,
+                                        .v = (float *)s->ties->data + x->own + at,
+                                        .out = z->joined->data };
+        ts_launch_join_halves(s->dev, &a, n, (ts_cost){ 0, 12 * (double)n, TS_DTYPE_F32 });
+        TS_TRY(add_squares(z, a.out, TS_DTYPE_F32, n, 0, sum, NULL));
+    }
+    return TS_OK;
+}
+
 /* What norms count here of the model, by parameters' ids: gradients, or where `grads` is NULL values. */
 static ts_status squares_by_id(const ts_optimizer *z, const float *grads, double *of, int64_t *zeros)
 {
     const ts_shards *s = &z->params->shards;
     for (int64_t i = 0; i < s->n_pieces; i++) {
         const ts_shard_piece *x = &s->piece[i];
-        const void *at = grads ? ts_optimizer_grads(z, x, grads) : ts_shard_piece_master(x);
         if (counted(x))
-            TS_TRY(add_squares(z, at, grads ? TS_DTYPE_F32 : ts_shard_piece_type(x), counted(x), 0,
-                               &of[x->p->id], zeros));
+            TS_TRY(grads ? add_squares(z, ts_optimizer_grads(z, x, grads), TS_DTYPE_F32, counted(x), 0, &of[x->p->id], zeros)
+                         : add_values(z, x, &of[x->p->id]));
     }
     return TS_OK;
 }
@@ -259,7 +327,7 @@ static ts_status sum_values(ts_optimizer *z, double *sum)
     for (int64_t i = 0; i < s->n_pieces; i++) {
         const ts_shard_piece *x = &s->piece[i];
         if (counted(x))
-            TS_TRY(add_squares(z, ts_shard_piece_master(x), ts_shard_piece_type(x), counted(x), 0, sum, NULL));
+            TS_TRY(add_values(z, x, sum));
     }
     for (size_t i = 0; i < z->params->n && !(z->sharers && z->sharers->rank); i++) {
         const ts_param *p = z->params->p[i];
@@ -284,10 +352,17 @@ typedef struct stretch {
     int64_t slice;        /* of what is away; below 0: nothing is */
 } stretch;
 
+static bool is_kept_otherwise(const ts_optimizer *z) { return z->m_code.codes || z->v_code.codes || z->ema || z->params->low; }
+
+static bool makes_forms(const ts_optimizer *z)
+{
+    return !z->sharers && !z->swap.dev && !is_kept_otherwise(z);
+}
+
 /* The forms that the step may make on the way: those of a parameter that is here alone. */
 static ts_kept_forms kept_forms(const ts_optimizer *z, const ts_param *p)
 {
-    return z->sharers || z->swap.dev ? (ts_kept_forms){ NULL, NULL } : ts_param_kept_forms(p);
+    return makes_forms(z) ? ts_param_kept_forms(p) : (ts_kept_forms){ NULL, NULL };
 }
 
 /* One of the two; all of a parameter at once: also the forms that it keeps, while its values are in
@@ -314,8 +389,11 @@ static void launch(const ts_optimizer *z, const stretch *x, const ts_adamw_args 
 /* Where the first one's moment is that own (borrowed, of type t) holds. */
 static void *moment(const ts_optimizer *z, const stretch *x, int i, const ts_storage *own, ts_dtype t)
 {
+    const ts_state_code *c = i == IN_M ? &z->m_code : &z->v_code;
     if (!own)
         return NULL;
+    if (c->codes)
+        return ts_state_code_at(c, own, x->of);
     return x->slice >= 0 ? ts_state_swap_at(&z->swap, x->slice, i, x->of->own + x->at)
                          : (char *)ts_optimizer_at(own, t, x->of, i == IN_V && z->v_of_rest) +
                                (size_t)x->at * ts_dtype_size(t);
@@ -325,7 +403,27 @@ static void *master(const ts_optimizer *z, const stretch *x)
 {
     if (x->slice >= 0 && z->swap.away[IN_MASTER])
         return ts_state_swap_at(&z->swap, x->slice, IN_MASTER, x->of->own + x->at);
-    return (char *)ts_shard_piece_master(x->of) + (size_t)x->at * ts_dtype_size(ts_shard_piece_type(x->of));
+    return (char *)ts_shard_piece_master(x->of) +
+           (size_t)x->at * ts_dtype_size(z->params->master ? TS_DTYPE_F32 : x->of->p->dtype);
+}
+
+/* Moments in few bits (a piece at a time), or an average of the values. */
+static void adam_kept(const ts_optimizer *z, const stretch *x, const ts_adamw_args *adamw, ts_cost cost)
+{
+    ts_adamw_kept_args a = { .adamw = *adamw, .len = x->n, .m_codes = ts_state_code_of(&z->m_code, x->of),
+                             .v_codes = ts_state_code_of(&z->v_code, x->of), .ema_decay = (float)z->o->ema_decay };
+    if (ts_param_is_parted(x->of->p))
+        a.low = (uint16_t *)z->params->low->data + x->of->own + x->at;
+    if (z->ema) {
+        a.ema = (float *)ts_optimizer_at(z->ema, TS_DTYPE_F32, x->of, false) + x->at;
+        cost.flops += 3 * (double)x->n;
+        cost.bytes += 8 * (double)x->n;
+    }
+    if (a.m_codes)
+        a.m_scales = ts_state_code_scales(&z->m_code, z->m, x->of);
+    if (a.v_codes)
+        a.v_scales = ts_state_code_scales(&z->v_code, z->v, x->of);
+    ts_launch_adamw_kept(z->params->dev, &a, (x->n + TS_CODES_BLOCK - 1) / TS_CODES_BLOCK, cost);
 }
 
 static double decay_of(const ts_optimizer *z, const ts_param *p)
@@ -359,7 +457,11 @@ static void adam(const ts_optimizer *z, const stretch *x, const float *g, double
                               .grad_scale = (float)scale,
                               .c1 = 1 - pow(o->adam_beta1, t),
                               .c2 = 1 - pow(o->adam_beta2, t) };
-    launch(z, x, &a, NULL, (ts_cost){ 12 * n, bytes * n, TS_DTYPE_F32 });
+    const ts_cost cost = { 12 * n, bytes * n, TS_DTYPE_F32 };
+    if (is_kept_otherwise(z))
+        adam_kept(z, x, &a, cost);
+    else
+        launch(z, x, &a, NULL, cost);
 }
 
 static void sgd(const ts_optimizer *z, const stretch *x, const float *g, double lr, double scale)
@@ -506,7 +608,7 @@ ts_status ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, doub
     ts_storage_release(&z->muon.room);
     TS_TRY(st);
     ts_param_set_trained(z->params);
-    for (int64_t i = 0; i < s->n_pieces && !z->sharers && !z->swap.dev; i++) {
+    for (int64_t i = 0; i < s->n_pieces && makes_forms(z); i++) {
         const ts_shard_piece *x = &s->piece[i];
         int64_t whole;
         if (!x->p->steps_whole && kind_of_rest(z->o) != TS_OPTIMIZER_LION && stretch_from(z, x, 0, &whole) == x->n)

@@ -6,6 +6,7 @@
 #include "tensor/param.h"
 #include "train/muon.h"
 #include "train/options.h"
+#include "train/state_code.h"
 #include "train/state_swap.h"
 
 typedef struct ts_optimizer {
@@ -25,7 +26,10 @@ typedef struct ts_optimizer {
     ts_muon muon;
     size_t room; /* bytes that a step takes for Muon */
     ts_dtype m_dtype, v_dtype;
+    ts_state_code m_code, v_code; /* how they are written in few bits; the types are F32 then */
+    ts_storage *ema; /* fp32: the exponential average of the own masters, which it begins as; NULL: none */
     ts_state_swap swap; /* of those, and of masters kept apart, that wait in the host's memory */
+    ts_storage *joined; /* where masters are in halves: fp32, some of them joined */
     ts_storage *sums;   /* doubles: one for each block of sumsq */
     ts_storage *zeros;  /* int64, when they are counted */
     int64_t steps;      /* taken so far: Adam's t */

@@ -24,7 +24,8 @@ typedef enum ts_wsd_decay { TS_WSD_DECAYS(TS_CHOICE_VALUE) } ts_wsd_decay;
     W(TS_OPTIMIZER_ADAM, "adam")                                                                   \
     W(TS_OPTIMIZER_SGD, "sgd")                                                                     \
     W(TS_OPTIMIZER_MUON, "muon,dist_muon")                                                         \
-    W(TS_OPTIMIZER_LION, "lion")
+    W(TS_OPTIMIZER_LION, "lion")                                                                   \
+    W(TS_OPTIMIZER_ADAM_8BIT, "adamw_8bit,adamw_bnb_8bit")
 typedef enum ts_optimizer_kind { TS_OPTIMIZERS(TS_CHOICE_VALUE) } ts_optimizer_kind;
 
 /* Types of what the optimizer keeps. */
@@ -34,6 +35,20 @@ typedef enum ts_optimizer_kind { TS_OPTIMIZERS(TS_CHOICE_VALUE) } ts_optimizer_k
     W(TS_STATE_F16, TS_WORDS_FP16)                                                                 \
     W(TS_STATE_F8, "fp8")
 typedef enum ts_state_dtype { TS_STATE_DTYPES(TS_CHOICE_VALUE) } ts_state_dtype;
+
+/* How AdamW's step is made (MindSpeed). */
+#define TS_OPTIMIZER_SELECTIONS(W)                                                                 \
+    W(TS_SELECT_ADAMW, "fused_adamw,fused_torch_adamw")                                            \
+    W(TS_SELECT_EMA_ADAMW, "fused_ema_adamw")
+typedef enum ts_optimizer_selection { TS_OPTIMIZER_SELECTIONS(TS_CHOICE_VALUE) } ts_optimizer_selection;
+
+/* Formats of both moments (MindSpeed). */
+#define TS_QUANT_STATES(W)                                                                         \
+    W(TS_QUANT_STATES_NONE, "none")                                                                \
+    W(TS_QUANT_STATES_FP8, "fp8")                                                                  \
+    W(TS_QUANT_STATES_HIF8, "hif8")                                                                \
+    W(TS_QUANT_STATES_MXFP8, "mxfp8")
+typedef enum ts_quant_states { TS_QUANT_STATES(TS_CHOICE_VALUE) } ts_quant_states;
 
 #define TS_PACKED_WEIGHTS(W)                                                                       \
     W(TS_PACKED_AUTO, "auto")                                                                      \
@@ -108,6 +123,10 @@ typedef struct ts_train_options {
     double qk_clip_alpha, qk_clip_threshold;
     bool precision_aware; /* the types below may differ from fp32 */
     int exp_avg_dtype, exp_avg_sq_dtype, main_params_dtype, main_grads_dtype; /* TS_STATE_* */
+    int quant_states; /* TS_QUANT_STATES_* */
+    int optimizer_selection; /* TS_SELECT_* */
+    bool use_ema;
+    double ema_decay;
     double adam_beta1, adam_beta2, adam_eps, sgd_momentum, weight_decay, clip_grad;
     double initial_loss_scale, min_loss_scale, loss_scale;
     int64_t loss_scale_window, hysteresis;
@@ -119,8 +138,9 @@ typedef struct ts_train_options {
     const struct ts_layer_memory *chosen;
     bool adapts, adapts_with_swap, smart_swap;
     int64_t adapt_mb; /* of 2^20 bytes; -1: as much as there is */
-    bool recompute_activations, replay, swap_layer_input, swap_attention, swap_optimizer;
+    bool recompute_activations, replay, swap_layer_input, swap_attention, swap_optimizer, reuse_fp32_param;
     int64_t swap_optimizer_times;
+    ts_option_list virtual_optimizer; /* "all" */
     ts_option_list recompute_modules; /* of selective */
     ts_option_list recompute_list;    /* layers of each stage; words with commas in them */
     int64_t recompute_type;           /* what of them runs again: 0 MLP, 1 attention, 2 all */
@@ -133,7 +153,7 @@ typedef struct ts_train_options {
     /* repeatability */
     bool deterministic;
     /* saving, stopping */
-    const char *save, *save_hf;
+    const char *save, *save_hf, *save_ema_hf;
     int save_hf_dtype; /* TS_SAVE_HF_* */
     int64_t save_interval, keep, exit_interval, ckpt_step, exit_duration;
     int exit_signal; /* TS_EXIT_* */
@@ -164,6 +184,16 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp) TS_NODISCARD
 static inline bool ts_train_steps_whole(const ts_train_options *o) { return o->optimizer == TS_OPTIMIZER_MUON; }
 /* Whether largest scores of attention are kept (ts_param_set_keep_tops). */
 static inline bool ts_train_keeps_tops(const ts_train_options *o) { return o->qk_clip || o->log_max_logit; }
+/* Whether steps are AdamW's, whatever the moments are kept in. */
+static inline bool ts_train_is_adam(const ts_train_options *o)
+{
+    return o->optimizer == TS_OPTIMIZER_ADAM || o->optimizer == TS_OPTIMIZER_ADAM_8BIT;
+}
+/* Whether an average of the weights is kept. */
+static inline bool ts_train_has_ema(const ts_train_options *o)
+{
+    return o->use_ema || o->optimizer_selection == TS_SELECT_EMA_ADAMW;
+}
 /* The type that a choice of *_dtype stands for, once checked. */
 static inline ts_dtype ts_train_dtype(int choice)
 {

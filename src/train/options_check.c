@@ -4,6 +4,8 @@
 #include "train/ramp.h"
 #include "train/recompute.h"
 
+#include <string.h>
+
 static ts_status need(bool given, const char *name)
 {
     return given ? TS_OK : ts_error(TS_ERR_USER, "--%s is missing", name);
@@ -28,7 +30,7 @@ static ts_status check_types(const ts_train_options *o)
         if (t[i].type != TS_STATE_F32 && !o->precision_aware)
             return ts_error(TS_ERR_USER, "--%s %s needs --use-precision-aware-optimizer", t[i].name,
                             word[t[i].type]);
-        if (t[i].type == TS_STATE_F16 || t[i].type == TS_STATE_F8)
+        if (i > 1 && (t[i].type == TS_STATE_F16 || t[i].type == TS_STATE_F8))
             return ts_error(TS_ERR_USER,
                             "--%s %s needs a scale for each tensor, which there is not here: give "
                             "bf16 or fp32",
@@ -36,6 +38,80 @@ static ts_status check_types(const ts_train_options *o)
     }
     if (o->main_grads_dtype != TS_STATE_F32)
         return ts_error(TS_ERR_USER, "--main-grads-dtype bf16: gradients are summed in fp32 here");
+    return TS_OK;
+}
+
+static bool in_blocks(int type) { return type == TS_STATE_F16 || type == TS_STATE_F8; }
+
+/* Moments in blocks go with what is fp32 or in blocks too, and stay on the device. */
+static ts_status check_blocks(const ts_train_options *o)
+{
+    const char *what = o->quant_states                            ? "--quant-states"
+                       : o->optimizer == TS_OPTIMIZER_ADAM_8BIT ? "--optimizer adamw_8bit"
+                       : in_blocks(o->exp_avg_dtype)              ? "--exp-avg-dtype fp16 or fp8"
+                       : in_blocks(o->exp_avg_sq_dtype)           ? "--exp-avg-sq-dtype fp16 or fp8"
+                                                                  : NULL;
+    const bool typed = o->exp_avg_dtype != TS_STATE_F32 || o->exp_avg_sq_dtype != TS_STATE_F32;
+    if (!what)
+        return TS_OK;
+    if (o->quant_states && (o->optimizer != TS_OPTIMIZER_ADAM || typed))
+        return ts_error(TS_ERR_USER, "--quant-states chooses what both moments of --optimizer adam are kept in: "
+                                     "leave %s out", typed ? "--exp-avg-dtype and --exp-avg-sq-dtype" : "it");
+    if (o->swap_optimizer)
+        return ts_error(TS_ERR_USER, "%s and --swap-optimizer contradict each other: give one", what);
+    if (o->main_params_dtype != TS_STATE_F32 || o->exp_avg_dtype == TS_STATE_BF16 ||
+        o->exp_avg_sq_dtype == TS_STATE_BF16)
+        return ts_error(TS_ERR_USER, "%s keeps moments in blocks, which what is rounded at random does not follow: "
+                                     "give fp32, fp16 or fp8 instead of bf16 for the others", what);
+    return TS_OK;
+}
+
+/* MindSpeed's list has a number for each stage, or "all". */
+static ts_status check_virtual(const ts_train_options *o)
+{
+    const ts_option_list *l = &o->virtual_optimizer;
+    if (l->n && (l->n > 1 || strcmp(l->v[0], "all")))
+        return ts_error(TS_ERR_USER, "--virtual-optimizer %s: a part of the moments is not there yet: give all", l->v[0]);
+    if (l->n && o->swap_optimizer)
+        return ts_error(TS_ERR_USER, "--virtual-optimizer and --swap-optimizer contradict each other: give one");
+    if (l->n && ts_train_has_ema(o))
+        return ts_error(TS_ERR_USER, "--virtual-optimizer does not go with an average of the weights (%s)",
+                        o->use_ema ? "--use-ema" : "--optimizer-selection fused_ema_adamw");
+    return TS_OK;
+}
+
+/* The bit of a tie has its place in the second moments. */
+static ts_status check_reuse(const ts_train_options *o)
+{
+    if (!o->reuse_fp32_param)
+        return TS_OK;
+    if (o->optimizer != TS_OPTIMIZER_ADAM || o->quant_states || o->exp_avg_sq_dtype != TS_STATE_F32)
+        return ts_error(TS_ERR_USER, "--reuse-fp32-param needs second moments in fp32, whose signs it uses: --optimizer "
+                                     "adam without --quant-states and with --exp-avg-sq-dtype fp32");
+    if (o->main_params_dtype != TS_STATE_F32)
+        return ts_error(TS_ERR_USER, "--reuse-fp32-param is about masters in fp32: leave --main-params-dtype out");
+    if (o->swap_optimizer || o->virtual_optimizer.n || ts_train_has_ema(o))
+        return ts_error(TS_ERR_USER, "--reuse-fp32-param and %s contradict each other: give one",
+                        o->swap_optimizer        ? "--swap-optimizer"
+                        : o->virtual_optimizer.n ? "--virtual-optimizer"
+                        : o->use_ema             ? "--use-ema"
+                                                 : "--optimizer-selection fused_ema_adamw");
+    return TS_OK;
+}
+
+static ts_status check_ema(const ts_train_options *o)
+{
+    if (!ts_train_has_ema(o))
+        return o->save_ema_hf ? ts_error(TS_ERR_USER, "--save-ema-hf writes an average of the weights, which "
+                                                      "--optimizer-selection fused_ema_adamw makes: give both")
+                              : TS_OK;
+    const char *what = o->use_ema ? "--use-ema" : "--optimizer-selection fused_ema_adamw";
+    if (!ts_train_is_adam(o))
+        return ts_error(TS_ERR_USER, "%s is for --optimizer adam", what);
+    if (o->swap_optimizer)
+        return ts_error(TS_ERR_USER, "%s and --swap-optimizer contradict each other: give one", what);
+    if (o->main_params_dtype != TS_STATE_F32)
+        return ts_error(TS_ERR_USER, "%s averages masters in fp32: leave --main-params-dtype bf16 out", what);
     return TS_OK;
 }
 
@@ -116,6 +192,10 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
         return ts_error(TS_ERR_USER,
                         "--train-iters and --train-samples contradict each other: give one");
     TS_TRY(check_types(o));
+    TS_TRY(check_blocks(o));
+    TS_TRY(check_ema(o));
+    TS_TRY(check_virtual(o));
+    TS_TRY(check_reuse(o));
     TS_TRY(check_decoupled(o));
     TS_TRY(check_reduction(o));
     if (o->qk_clip && !(o->qk_clip_alpha > 0 && o->qk_clip_alpha < 1))

@@ -60,7 +60,7 @@ static ts_status state_text(const ts_trainer *t, const ts_model *m, const ts_opt
 /* ---- saving ---- */
 
 /* What is saved of each parameter. */
-typedef enum kind { VALUES, FIRST_MOMENT, SECOND_MOMENT, KINDS } kind;
+typedef enum kind { VALUES, FIRST_MOMENT, SECOND_MOMENT, AVERAGE, KINDS } kind;
 
 typedef struct tensor_list {
     ts_saved *of;      /* [n] what this stage holds; then all that is saved */
@@ -74,21 +74,26 @@ typedef struct tensor_list {
 /* Which kinds there are. */
 static bool keeps(const ts_trainer *t, kind k)
 {
-    return k == VALUES || (!t->o->no_save_optim && (k == FIRST_MOMENT ? t->optim.m : t->optim.v));
+    const ts_storage *const own[] = { [FIRST_MOMENT] = t->optim.m, [SECOND_MOMENT] = t->optim.v,
+                                      [AVERAGE] = t->optim.ema };
+    return k == VALUES || (!t->o->no_save_optim && own[k]);
 }
 
-/* The order of what is saved: all values, then each parameter's moments, and what is not a parameter's. */
+enum { STATES = KINDS - FIRST_MOMENT };
+
+/* The order of what is saved: all values, then each parameter's moments and average, and what is not a
+ * parameter's. */
 static int64_t key_of(const ts_trainer *t, const ts_param *p, kind k)
 {
-    return k == VALUES ? p->id : t->objective->params->next_id + 2 * p->id + k - FIRST_MOMENT;
+    return k == VALUES ? p->id : t->objective->params->next_id + STATES * p->id + k - FIRST_MOMENT;
 }
 
 /* Whose it is, if this stage brings it: NULL otherwise. */
 static const ts_param *param_of(const ts_trainer *t, const ts_saved *s, kind *k)
 {
     const ts_param_set *set = t->objective->params;
-    const int64_t moment = s->key - set->next_id, id = moment < 0 ? s->key : moment / 2;
-    *k = moment < 0 ? VALUES : FIRST_MOMENT + (kind)(moment % 2);
+    const int64_t state = s->key - set->next_id, id = state < 0 ? s->key : state / STATES;
+    *k = state < 0 ? VALUES : FIRST_MOMENT + (kind)(state % STATES);
     for (size_t i = 0; i < set->n && s->tensor.holder == t->mesh->at[TS_MESH_PP]; i++)
         if (set->p[i]->id == id)
             return set->p[i];
@@ -98,7 +103,7 @@ static const ts_param *param_of(const ts_trainer *t, const ts_saved *s, kind *k)
 /* Its data come later. */
 static void add_tensor(const ts_trainer *t, tensor_list *l, size_t i, kind k)
 {
-    static const char *const prefix[] = { "", "optimizer.exp_avg.", "optimizer.exp_avg_sq." };
+    static const char *const prefix[] = { "", "optimizer.exp_avg.", "optimizer.exp_avg_sq.", "optimizer.ema." };
     const ts_param *p = t->objective->params->p[i];
     if (!keeps(t, k) || !ts_whole_has(&l->whole[k], p))
         return;
@@ -121,14 +126,16 @@ static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
     ts_whole_init(&l->whole[VALUES], p, NULL, false, TS_DTYPE_F32);
     ts_whole_init(&l->whole[FIRST_MOMENT], p, z->m, false, z->m_dtype);
     ts_whole_init(&l->whole[SECOND_MOMENT], p, z->v, z->v_of_rest, z->v_dtype);
+    l->whole[FIRST_MOMENT].code = z->m_code.codes ? &z->m_code : NULL;
+    l->whole[SECOND_MOMENT].code = z->v_code.codes ? &z->v_code : NULL;
+    ts_whole_init(&l->whole[AVERAGE], p, z->ema, false, TS_DTYPE_F32);
     TS_TRY(ts_alloc(&l->of, p->n * KINDS + (size_t)ts_narrow_state_count(t), sizeof *l->of));
     for (size_t i = 0; i < p->n; i++)
         add_tensor(t, l, i, VALUES);
-    for (size_t i = 0; i < p->n; i++) {
-        add_tensor(t, l, i, FIRST_MOMENT);
-        add_tensor(t, l, i, SECOND_MOMENT);
-    }
-    ts_narrow_state_list(t, 3 * p->next_id, l->of, &l->n);
+    for (size_t i = 0; i < p->n; i++)
+        for (kind k = FIRST_MOMENT; k < KINDS; k++)
+            add_tensor(t, l, i, k);
+    ts_narrow_state_list(t, KINDS * p->next_id, l->of, &l->n);
     return ts_alloc(&l->wants, p->n, sizeof *l->wants);
 }
 
@@ -182,17 +189,19 @@ int64_t ts_trainer_state_bytes(const ts_trainer *t)
 {
     const ts_param_set *s = t->objective->params;
     const ts_optimizer *z = &t->optim;
-    const size_t first = z->m && !t->o->no_save_optim ? ts_dtype_size(z->m_dtype) : 0,
-                 second = z->v && !t->o->no_save_optim ? ts_dtype_size(z->v_dtype) : 0;
+    const bool saves = !t->o->no_save_optim;
+    const size_t first = z->m && saves ? ts_dtype_size(z->m_dtype) : 0,
+                 second = z->v && saves ? ts_dtype_size(z->v_dtype) : 0,
+                 average = z->ema && saves ? sizeof(float) : 0;
     size_t bytes = 0;
     for (size_t i = 0; i < s->n; i++) {
         const ts_param *p = s->p[i];
-        const size_t moments = first + (z->v_of_rest && p->steps_whole ? 0 : second);
+        const size_t moments = first + average + (z->v_of_rest && p->steps_whole ? 0 : second);
         bytes += (size_t)ts_param_count(p) *
-                 (ts_param_is_trained(p) ? moments + ts_dtype_size(s->master ? TS_DTYPE_F32 : p->dtype)
+                 (ts_param_is_trained(p) ? moments + ts_dtype_size(s->master || s->low ? TS_DTYPE_F32 : p->dtype)
                                          : ts_dtype_size(p->dtype));
     }
-    if (s->narrow && !t->o->no_save_optim)
+    if (s->narrow && saves)
         bytes += (size_t)ts_narrow_set_at(s->narrow, s->narrow->n) * (s->narrow->length ? sizeof(float) : 0);
     return (int64_t)bytes;
 }
@@ -235,9 +244,20 @@ ts_status ts_trainer_save(ts_trainer *t, const ts_model *m, ts_checkpointer *c,
 
 /* ---- loading ---- */
 
-/* A moment of this type, whatever the file's: what is wider there is rounded to nearest. */
+typedef struct coded {
+    const ts_state_code *code;
+    const ts_storage *own;
+} coded;
+
+static ts_status write_coded(void *ctx, const ts_shard_piece *x, const float *v)
+{
+    const coded *c = ctx;
+    return ts_state_code_write(c->code, c->own, x, v);
+}
+
+/* A moment of this type or in these codes, whatever the file's: what is wider there is rounded to nearest. */
 static ts_status load_moment(const ts_checkpoint *ck, const char *prefix, ts_param *p,
-                             const ts_storage *own, bool rest, ts_dtype type)
+                             const ts_storage *own, bool rest, ts_dtype type, const ts_state_code *code)
 {
     char name[128];
     snprintf(name, sizeof name, "%s%s", prefix, p->name);
@@ -247,7 +267,17 @@ static ts_status load_moment(const ts_checkpoint *ck, const char *prefix, ts_par
                         "%s: tensor %s is missing; a run that freezes %s (--freeze) or steps it otherwise "
                         "(--optimizer) saves none: continue with its options, or with --no-load-optim",
                         ts_checkpoint_path(ck), name, p->name);
-    return ts_param_read(p, t, own->data, rest, type);
+    return code->codes ? ts_param_read_pieces(p, t, write_coded, &(coded){ code, own })
+                       : ts_param_read(p, t, own->data, rest, type);
+}
+
+/* A run that had none begins with its weights. */
+static ts_status load_average(const ts_checkpoint *ck, ts_param *p, const ts_storage *ema)
+{
+    char name[128];
+    snprintf(name, sizeof name, "optimizer.ema.%s", p->name);
+    const ts_st_tensor *t = ema ? ts_checkpoint_tensor(ck, name) : NULL;
+    return t ? ts_param_read(p, t, ema->data, false, TS_DTYPE_F32) : TS_OK;
 }
 
 static ts_status load_moments(ts_trainer *t, const ts_checkpoint *ck)
@@ -263,9 +293,10 @@ static ts_status load_moments(ts_trainer *t, const ts_checkpoint *ck)
         if (!ts_param_is_trained(p->p[i]))
             continue;
         if (z->m)
-            TS_TRY(load_moment(ck, "optimizer.exp_avg.", p->p[i], z->m, false, z->m_dtype));
+            TS_TRY(load_moment(ck, "optimizer.exp_avg.", p->p[i], z->m, false, z->m_dtype, &z->m_code));
         if (z->v && !(z->v_of_rest && p->p[i]->steps_whole))
-            TS_TRY(load_moment(ck, "optimizer.exp_avg_sq.", p->p[i], z->v, z->v_of_rest, z->v_dtype));
+            TS_TRY(load_moment(ck, "optimizer.exp_avg_sq.", p->p[i], z->v, z->v_of_rest, z->v_dtype, &z->v_code));
+        TS_TRY(load_average(ck, p->p[i], z->ema));
     }
     return TS_OK;
 }
@@ -315,6 +346,8 @@ ts_status ts_trainer_restore(ts_trainer *t, const ts_checkpoint *ck, bool with_o
         TS_TRY(load_moments(t, ck));
     if (with_optimizer)
         TS_TRY(ts_narrow_state_restore(t, ck));
+    if (with_optimizer && t->optim.v)
+        TS_TRY(ts_param_set_mark_ties(t->objective->params));
     TS_TRY(load_counters(t, ck));
     if (!with_optimizer)
         t->optim.steps = 0;

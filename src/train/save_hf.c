@@ -10,6 +10,7 @@
 typedef struct whole_model {
     const ts_model *model;
     ts_whole values;
+    ts_whole average; /* of what is trained, instead of its values; params NULL: values are wanted */
     ts_status (*read)(void *ctx, const char *param, int64_t at, int64_t n, float *to);
     void *ctx; /* of the others */
     /* on the first of several stages: */
@@ -20,11 +21,15 @@ typedef struct whole_model {
 
 static ts_status read_here(const whole_model *m, const ts_param *p, int64_t at, int64_t n, float *to)
 {
-    const void *values = ts_whole_of(&m->values, p);
+    const bool averaged = m->average.params && ts_param_is_trained(p);
+    const ts_whole *w = averaged ? &m->average : &m->values;
+    const void *values = ts_whole_of(w, p);
     if (values == p->value)
         return m->read(m->ctx, p->name, at, n, to);
+    if (averaged && !(w->data && w->data[p->index]))
+        return ts_device_read(p->set->dev, to, (const float *)values + at, (size_t)n * sizeof *to);
     for (int64_t i = 0; i < n; i++)
-        to[i] = ts_load_f32(values, at + i, ts_whole_type(&m->values, p));
+        to[i] = ts_load_f32(values, at + i, ts_whole_type(w, p));
     return TS_OK;
 }
 
@@ -110,7 +115,7 @@ static ts_status meet(whole_model *m, ts_comm *stages)
 /* ---- the folder ---- */
 
 /* Of the processes that hold the model once, one on each stage. */
-static ts_status write_or_serve(ts_job *j, whole_model *m, const char *folder,
+static ts_status write_or_serve(ts_job *j, whole_model *m, const char *folder, const char *option,
                                 const ts_weights_save_options *s)
 {
     ts_weights_source source = ts_model_source(&j->model);
@@ -119,12 +124,21 @@ static ts_status write_or_serve(ts_job *j, whole_model *m, const char *folder,
     TS_TRY(meet(m, j->mesh->comm[TS_MESH_PP]));
     if (j->comm->rank != 0)
         return serve(m);
-    const ts_status st = ts_weights_write(&source, folder, "--save-hf", s);
+    const ts_status st = ts_weights_write(&source, folder, option, s);
     const ts_status told = tell_end(m);
     return st == TS_OK ? told : st;
 }
 
-ts_status ts_job_save_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype)
+/* wants: see ts_whole_collect. */
+static ts_status collect(const ts_job *j, whole_model *m, const bool *wants)
+{
+    const ts_whole_comms comms = { ts_trainer_sharers(j->trainer), j->mesh->comm[TS_MESH_TP] };
+    TS_TRY(ts_whole_collect(&m->values, &comms, wants));
+    return m->average.params ? ts_whole_collect(&m->average, &comms, wants) : TS_OK;
+}
+
+static ts_status save(ts_job *j, const char *folder, const char *option, const ts_storage *average,
+                      ts_save_hf_dtype dtype)
 {
     const ts_weights_save_options s = { .dtype = ts_save_hf_dtype_of(dtype, j->model.file_dtype) };
     const int first = ts_mesh_rank(j->mesh, TS_MESH_PP, j->comm->rank, 0);
@@ -133,19 +147,30 @@ ts_status ts_job_save_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype)
     const ts_param_set *params = &j->model.decoder->params;
     bool *wants = NULL; /* all, for the ranks that write and serve; the others nothing */
     ts_whole_init(&m.values, params, NULL, false, TS_DTYPE_F32);
+    if (average)
+        ts_whole_init(&m.average, params, average, false, TS_DTYPE_F32);
     if (st == TS_OK && first != 0)
         st = ts_alloc(&wants, params->n, sizeof *wants);
     st = ts_comm_agree(j->comm, st);
     if (st == TS_OK)
-        st = ts_whole_collect(&m.values,
-                              &(ts_whole_comms){ ts_trainer_sharers(j->trainer), j->mesh->comm[TS_MESH_TP] },
-                              wants);
+        st = collect(j, &m, wants);
     ts_free(&wants);
     TS_TRY(ts_comm_agree(j->comm, st));
     if (first == 0)
-        st = write_or_serve(j, &m, folder, &s);
+        st = write_or_serve(j, &m, folder, option, &s);
     ts_whole_deinit(&m.values);
+    ts_whole_deinit(&m.average);
     ts_param_list_deinit(&m.list);
     ts_free(&m.has);
     return ts_comm_agree(j->comm, st);
+}
+
+ts_status ts_job_save_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype)
+{
+    return save(j, folder, "--save-hf", NULL, dtype);
+}
+
+ts_status ts_job_save_ema_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype)
+{
+    return save(j, folder, "--save-ema-hf", j->trainer->optim.ema, dtype);
 }

@@ -29,6 +29,9 @@ static ts_status check_matrices(const ts_job_options *o, const ts_option_set *se
 {
     static const char *const cutting[] = { "use-megatron-fsdp", "use-torch-fsdp2", "enable-zero3", "layerzero" };
     const ts_matrix_options *m = &o->train.matrix;
+    if (o->train.qk_clip && o->train.reuse_fp32_param)
+        return ts_error(TS_ERR_USER, "--qk-clip scales masters, which --reuse-fp32-param has in halves: leave one of the "
+                                     "two out");
     if (ts_train_keeps_tops(&o->train) && o->parallel.context > 1)
         return ts_error(TS_ERR_USER, "--%s: scores of sequences that --context-parallel-size shares out are not looked "
                                      "at: leave one of the two out", o->train.qk_clip ? "qk-clip" : "log-max-attention-logit");
@@ -118,7 +121,7 @@ static void warn_saving(const ts_job_options *o, const ts_option_set *set)
         ts_option_warn_alone(set, saving[i], o->train.save, "--save");
     for (size_t i = 0; i < sizeof loading / sizeof *loading; i++)
         ts_option_warn_alone(set, loading[i], o->runtime.load, "--load");
-    ts_option_warn_alone(set, "save-hf-dtype", o->train.save_hf, "--save-hf");
+    ts_option_warn_alone(set, "save-hf-dtype", o->train.save_hf || o->train.save_ema_hf, "--save-hf");
 }
 
 static void warn_rate(const ts_train_options *t, const ts_option_set *set)
@@ -137,6 +140,7 @@ static void warn_rate(const ts_train_options *t, const ts_option_set *set)
     ts_option_warn_alone(set, "lr-warmup-init",
                          fraction || t->lr_warmup_iters || t->lr_warmup_samples,
                          "a warm-up (--lr-warmup-iters, -samples or -fraction)");
+    ts_option_warn_alone(set, "ema-decay", ts_train_has_ema(t), "--optimizer-selection fused_ema_adamw");
     ts_option_warn_alone(set, "decoupled-min-lr", t->decoupled_lr >= 0, "--decoupled-lr");
 }
 
@@ -151,7 +155,7 @@ static void warn_optimizer(const ts_train_options *t, const ts_option_set *set)
                                            "muon-scalar-optimizer" };
     const bool muon = t->optimizer == TS_OPTIMIZER_MUON, other = muon && t->matrix.scalar == TS_SCALAR_LION;
     for (size_t i = 0; i < sizeof of_adam / sizeof *of_adam; i++)
-        ts_option_warn_alone(set, of_adam[i], t->optimizer == TS_OPTIMIZER_ADAM || (muon && !other),
+        ts_option_warn_alone(set, of_adam[i], ts_train_is_adam(t) || (muon && !other),
                              "--optimizer adam");
     for (size_t i = 0; i < sizeof of_lion / sizeof *of_lion; i++)
         ts_option_warn_alone(set, of_lion[i], t->optimizer == TS_OPTIMIZER_LION || other, "--optimizer lion");

@@ -1,5 +1,6 @@
 #include "train/whole.h"
 
+#include <math.h>
 #include <string.h>
 
 /* What a process brings: its place in the whole, and elements in the order of its share. */
@@ -40,7 +41,13 @@ static char *at(const ts_whole *w, const ts_shard_piece *x)
     return (char *)w->own->data + (size_t)(w->rest ? x->rest : x->own) * ts_dtype_size(w->type);
 }
 
-ts_dtype ts_whole_type(const ts_whole *w, const ts_param *p) { return is_own(w, p) ? w->type : p->dtype; }
+/* Values whose masters are in halves. */
+static bool is_parted(const ts_whole *w, const ts_param *p) { return !w->own && ts_param_is_parted(p); }
+
+ts_dtype ts_whole_type(const ts_whole *w, const ts_param *p)
+{
+    return is_own(w, p) || is_parted(w, p) ? w->type : p->dtype;
+}
 
 bool ts_whole_has(const ts_whole *w, const ts_param *p)
 {
@@ -49,7 +56,16 @@ bool ts_whole_has(const ts_whole *w, const ts_param *p)
 
 static bool is_shared(const ts_whole *w, const ts_param *p)
 {
-    return is_own(w, p) && !ts_shards_alone(&w->params->shards);
+    return (is_own(w, p) || is_parted(w, p)) && !ts_shards_alone(&w->params->shards);
+}
+
+/* Second moments whose signs say something else. */
+static bool is_signed(const ts_whole *w) { return w->own && w->own == w->params->ties; }
+
+/* Not as numbers that can be used where they are. */
+static bool is_coded(const ts_whole *w, const ts_param *p)
+{
+    return is_parted(w, p) || (is_own(w, p) && (w->code || is_signed(w)));
 }
 
 /* In the device's memory, of one that is not shared out. */
@@ -66,7 +82,7 @@ const void *ts_whole_of(const ts_whole *w, const ts_param *p)
         return NULL;
     if (w->data && w->data[p->index])
         return w->data[p->index];
-    return is_shared(w, p) || (w->data && !ts_place_is_whole(&p->place)) ? NULL : here(w, p);
+    return is_shared(w, p) || is_coded(w, p) || (w->data && !ts_place_is_whole(&p->place)) ? NULL : here(w, p);
 }
 
 /* ---- one tensor ---- */
@@ -125,6 +141,21 @@ static ts_status make_room(collector *c, const ts_param *p, size_t size, int64_t
     return ts_alloc(&c->whole, (size_t)ts_place_whole_count(&p->place) * size, 1);
 }
 
+/* The first n elements of a piece, to the host. */
+static ts_status read_own(const collector *c, const ts_shard_piece *x, int64_t n, char *to)
+{
+    const ts_whole *w = c->w;
+    float *v = (float *)(void *)to;
+    if (is_parted(w, x->p))
+        return ts_shard_piece_join(x, 0, n, v);
+    if (w->code)
+        return ts_state_code_read(w->code, w->own, x, 0, n, v);
+    TS_TRY(ts_device_read(x->p->set->dev, to, at(w, x), (size_t)n * ts_dtype_size(w->type)));
+    for (int64_t k = 0; k < n && is_signed(w); k++)
+        v[k] = fabsf(v[k]);
+    return TS_OK;
+}
+
 /* What unit u has of p, from all sharers. */
 static ts_status join_unit(collector *c, const ts_param *p, int64_t u, int64_t size)
 {
@@ -143,8 +174,7 @@ static ts_status join_unit(collector *c, const ts_param *p, int64_t u, int64_t s
     while (counts[me] && s->piece[i].at * size != offsets[me])
         i++;
     if (counts[me])
-        TS_TRY(ts_device_read(p->set->dev, c->share + offsets[me], at(c->w, &s->piece[i]),
-                              (size_t)counts[me]));
+        TS_TRY(read_own(c, &s->piece[i], counts[me] / size, c->share + offsets[me]));
     return ts_comm_run(c->comms->sharers, ts_all_gather_v(c->share + offsets[me], counts[me], c->share, counts,
                                                           offsets, TS_COMM_U8));
 }
@@ -153,6 +183,9 @@ static ts_status join_unit(collector *c, const ts_param *p, int64_t u, int64_t s
 static ts_status join(collector *c, const ts_param *p, size_t size)
 {
     const ts_shards *s = &c->w->params->shards;
+    int64_t piece;
+    if (!is_shared(c->w, p) && (is_own(c->w, p) || is_parted(c->w, p)) && ts_param_pieces(p, &piece) > piece)
+        return read_own(c, &s->piece[piece], ts_param_count(p), c->share);
     if (!is_shared(c->w, p))
         return ts_device_read(p->set->dev, c->share, here(c->w, p), (size_t)ts_param_count(p) * size);
     const int64_t last = ts_shard_unit(s, p->offset + ts_param_count(p) - 1);
@@ -198,7 +231,7 @@ ts_status ts_whole_collect(ts_whole *w, const ts_whole_comms *comms, const bool 
 {
     const ts_param_set *params = w->params;
     collector c = { .w = w, .comms = comms };
-    if (comms->group->size == 1 && ts_shards_alone(&params->shards))
+    if (comms->group->size == 1 && ts_shards_alone(&params->shards) && !w->code && !params->low)
         return TS_OK;
     ts_status st = ts_alloc(&w->data, params->n, sizeof *w->data);
     if (st == TS_OK)
@@ -206,7 +239,7 @@ ts_status ts_whole_collect(ts_whole *w, const ts_whole_comms *comms, const bool 
     st = agree(comms, st);
     for (size_t i = 0; st == TS_OK && i < params->n; i++) {
         const ts_param *p = params->p[i];
-        if (ts_whole_has(w, p) && (is_shared(w, p) || is_cut(&c, p)))
+        if (ts_whole_has(w, p) && (is_shared(w, p) || is_coded(w, p) || is_cut(&c, p)))
             st = collect_one(&c, p, !wants || wants[i] ? &w->data[i] : NULL);
     }
     ts_free(&c.place);

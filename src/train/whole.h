@@ -5,6 +5,7 @@
 #define TS_TRAIN_WHOLE_H
 #include "dist/comm.h"
 #include "tensor/param.h"
+#include "train/state_code.h"
 
 /* What all parameters of a set have of one kind: values, or a moment. */
 typedef struct ts_whole {
@@ -12,6 +13,7 @@ typedef struct ts_whole {
     const ts_storage *own; /* in an array of own shares; NULL: where the values are */
     ts_dtype type;         /* of own */
     bool rest;             /* own has only what is not stepped whole */
+    const ts_state_code *code; /* how own is written in few bits, where it is: read as fp32; the caller's to set */
     char **data; /* [n] host memory, row-major; NULL: not brought together */
 } ts_whole;
 
@@ -25,7 +27,7 @@ typedef struct ts_whole_comms {
  * apart. */
 void ts_whole_init(ts_whole *w, const ts_param_set *params, const ts_storage *own, bool rest, ts_dtype type);
 /* wants [n]: which parameters' this process is to have; NULL: all. Where
- * nothing is shared out or cut nothing is done. */
+ * nothing is shared out, cut or in few bits nothing is done. */
 ts_status ts_whole_collect(ts_whole *w, const ts_whole_comms *c, const bool *wants) TS_NODISCARD;
 void ts_whole_deinit(ts_whole *w);
 /* Of what type p's are; whether it has any of this kind. */

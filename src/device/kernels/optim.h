@@ -2,6 +2,7 @@
  * sumsq. */
 #ifndef TS_DEVICE_KERNELS_OPTIM_H
 #define TS_DEVICE_KERNELS_OPTIM_H
+#include "base/codes.h"
 #include "base/dtype.h"
 #include "base/rng.h"
 
@@ -25,6 +26,29 @@ typedef struct ts_adamw_args {
     float lr, beta1, beta2, eps, weight_decay, grad_scale;
     double c1, c2;
 } ts_adamw_args;
+
+/* The same where state is kept otherwise: in blocks of few bits, each read, stepped in fp32 and written. In the
+ * same pass an average of the new values, an exponential one, if it is wanted (p in F32):
+ *   ema = ema_decay * ema + (1 - ema_decay) * p, in fp32, each operation rounded
+ * n = blocks of TS_CODES_BLOCK elements (the last may be short). */
+typedef struct ts_adamw_kept_args {
+    ts_adamw_args adamw;        /* of what has codes the codes, with F32 as type */
+    int64_t len;                /* elements */
+    ts_codes m_codes, v_codes;  /* NONE: plain */
+    void *m_scales, *v_scales;
+    float *ema;                 /* NULL: none */
+    float ema_decay;
+    /* p as its halves (base/halves.h), adamw's p then being the high ones; the bit of ties is the sign of v,
+     * which is plain and F32. NULL: p is not parted */
+    uint16_t *low;
+} ts_adamw_kept_args;
+
+/* out = what high, low and the sign of v give; n = elements. */
+typedef struct ts_join_halves_args {
+    const uint16_t *high, *low;
+    const float *v;
+    float *out;
+} ts_join_halves_args;
 
 /* SGD: g = grad_scale * grad + wd * p;  momentum > 0: m = momentum m + g, g = m;  p = p - lr * g */
 typedef struct ts_sgd_args {

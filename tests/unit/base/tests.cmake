@@ -1,5 +1,6 @@
 ts_unit_test(base dtype LINK ts_base)
 ts_unit_test(base fp8 LINK ts_base)
+ts_unit_test(base codes LINK ts_base)
 ts_unit_test(base rng LINK ts_base)
 ts_unit_test(base thread LINK ts_base)
 ts_unit_test(base numa LINK ts_base)

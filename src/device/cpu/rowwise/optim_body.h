@@ -1,4 +1,5 @@
 /* Optimizer steps, for any vocabulary (see norm_body.h). */
+#include "base/halves.h"
 #include "device/cpu/rowwise/rowwise.h"
 #include "device/cpu/simd/row.h"
 
@@ -88,16 +89,100 @@ static void adamw_by_type(const ts_adamw_args *a, const adamw_factors *f, int64_
     }
 }
 
-static void adamw(const void *args, int64_t begin, int64_t end)
+INLINE adamw_factors adamw_factors_of(const ts_adamw_args *a)
 {
-    const ts_adamw_args *a = args;
-    const adamw_factors f = {
+    return (adamw_factors){
         v_set(a->beta1), v_set(a->beta2), v_set((vs)(1 - (double)a->beta1)),
         v_set((vs)(1 - (double)a->beta2)), v_set(a->grad_scale), v_set(a->eps),
         v_set((vs)(1 / sqrt(a->c2))), v_set((vs)((double)a->lr / a->c1)),
         v_set((vs)(1 - (double)a->lr * (double)a->weight_decay)),
     };
-    adamw_by_type(a, &f, begin, end);
+}
+
+static void adamw(const void *args, int64_t begin, int64_t end)
+{
+    const adamw_factors f = adamw_factors_of(args);
+    adamw_by_type(args, &f, begin, end);
+}
+
+INLINE void average(float *ema, const float *p, int64_t n, float decay)
+{
+    const float rest = 1 - decay;
+    for (int64_t i = 0; i < n; i++)
+        ema[i] = decay * ema[i] + rest * p[i];
+}
+
+INLINE void join(const uint16_t *high, const uint16_t *low, const float *v, int64_t n, float *out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = ts_f32_join(high[i], low[i], signbit(v[i]));
+}
+
+INLINE void part(const float *p, int64_t n, uint16_t *high, uint16_t *low, float *v)
+{
+    for (int64_t i = 0; i < n; i++) {
+        high[i] = ts_f32_to_bf16(p[i]);
+        low[i] = ts_f32_low(p[i]);
+        v[i] = ts_f32_ties_up(p[i]) ? -v[i] : v[i];
+    }
+}
+
+static void join_halves(const void *args, int64_t begin, int64_t end)
+{
+    const ts_join_halves_args *a = args;
+    join(a->high + begin, a->low + begin, a->v + begin, end - begin, a->out + begin);
+}
+
+/* One whose master is in halves. */
+static void adamw_parted(const ts_adamw_kept_args *a, ts_adamw_args *s, const adamw_factors *f, int64_t at, int64_t n)
+{
+    float p[TS_CODES_BLOCK], *v = s->v;
+    uint16_t *high = (uint16_t *)a->adamw.p + at;
+    join(high, a->low + at, v, n, p);
+    for (int64_t i = 0; i < n; i++)
+        v[i] = fabsf(v[i]);
+    s->p = p;
+    adamw_by_type(s, f, 0, n);
+    part(p, n, high, a->low + at, v);
+}
+
+static void adamw_kept_block(const ts_adamw_kept_args *a, const adamw_factors *f, int64_t block)
+{
+    enum { N = TS_CODES_BLOCK };
+    const int64_t at = block * N, n = at + N < a->len ? N : a->len - at;
+    float m[N], v[N];
+    ts_adamw_args s = a->adamw;
+    s.p = (char *)s.p + (size_t)at * ts_dtype_size(s.p_dtype);
+    s.grad += at;
+    s.first += at;
+    void *m_at = (char *)s.m + (size_t)at * (a->m_codes ? ts_codes_size(a->m_codes) : ts_dtype_size(s.m_dtype)),
+         *v_at = (char *)s.v + (size_t)at * (a->v_codes ? ts_codes_size(a->v_codes) : ts_dtype_size(s.v_dtype)),
+         *m_scale = (char *)a->m_scales + (size_t)block * ts_codes_scale_bytes(a->m_codes),
+         *v_scale = (char *)a->v_scales + (size_t)block * ts_codes_scale_bytes(a->v_codes);
+    s.m = a->m_codes ? m : m_at;
+    s.v = a->v_codes ? v : v_at;
+    if (a->m_codes)
+        ts_codes_read(a->m_codes, false, m_at, m_scale, n, m);
+    if (a->v_codes)
+        ts_codes_read(a->v_codes, true, v_at, v_scale, n, v);
+    if (a->low)
+        adamw_parted(a, &s, f, at, n);
+    else
+        adamw_by_type(&s, f, 0, n);
+    if (a->ema)
+        average(a->ema + at, s.p, n, a->ema_decay);
+    if (a->m_codes)
+        ts_codes_write(a->m_codes, false, m, n, m_at, m_scale);
+    if (a->v_codes)
+        ts_codes_write(a->v_codes, true, v, n, v_at, v_scale);
+}
+
+static void adamw_kept(const void *args, int64_t begin, int64_t end)
+{
+    const ts_adamw_kept_args *a = args;
+    const adamw_factors f = adamw_factors_of(&a->adamw);
+    for (int64_t b = begin; b < end; b++)
+        adamw_kept_block(a, &f, b);
 }
 
 INLINE void sgd_at(const ts_sgd_args *a, int64_t i, int64_t n, bool momentum)
@@ -220,6 +305,8 @@ static void sumsq(const void *args, int64_t begin, int64_t end)
 void TS_ISA_NAME(ts_optim_kernels_init)(ts_cpu_kernel *table)
 {
     table[TS_KERNEL_adamw] = TS_ROWWISE_ROW(adamw, 0);
+    table[TS_KERNEL_adamw_kept] = TS_ROWWISE_ROW(adamw_kept, 0);
+    table[TS_KERNEL_join_halves] = TS_ROWWISE_ROW(join_halves, 0);
     table[TS_KERNEL_sgd] = TS_ROWWISE_ROW(sgd, 0);
     table[TS_KERNEL_lion] = TS_ROWWISE_ROW(lion, 0);
     table[TS_KERNEL_muon_momentum] = TS_ROWWISE_ROW(muon_momentum, 0);

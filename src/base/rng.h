@@ -15,6 +15,7 @@ typedef enum ts_rng_purpose {
     TS_RNG_TEST,
     TS_RNG_CROSS_HIDDEN_DROPOUT, /* after, and in, attention to a second sequence */
     TS_RNG_CROSS_ATTN_DROPOUT,
+    TS_RNG_PROJECTION, /* of gradients: stream = parameter number, step = how often it was made */
 } ts_rng_purpose;
 
 /* One stream of numbers: everything but the position. */

@@ -69,6 +69,9 @@
     X(lion, ts_lion_args, OPTIMIZER)                                                               \
     X(muon_momentum, ts_muon_args, OPTIMIZER)                                                      \
     X(muon_apply, ts_muon_args, OPTIMIZER)                                                         \
+    X(apollo_moments, ts_apollo_args, OPTIMIZER)                                                   \
+    X(apollo_factors, ts_apollo_args, OPTIMIZER)                                                   \
+    X(apollo_scale, ts_apollo_args, OPTIMIZER)                                                     \
     X(step_pack, ts_step_pack_args, OPTIMIZER)                                                     \
     X(sumsq, ts_sumsq_args, OPTIMIZER)
 

@@ -13,7 +13,7 @@ static ts_status allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value
     if (use->training && use->freeze.n)
         TS_TRY(ts_decoder_freeze(d, use->freeze.v, use->freeze.n));
     if (use->training && use->steps_whole)
-        ts_param_set_step_whole(&d->params);
+        ts_param_set_step_whole(&d->params, use->whole_words.v, use->whole_words.n);
     if (use->training && use->keeps_tops)
         TS_TRY(ts_param_set_keep_tops(&d->params));
     if (use->training && !use->no_grads)

@@ -22,7 +22,8 @@ typedef struct ts_model_use {
     const ts_narrow_options *narrow; /* training; NULL: products are as they are */
     ts_comm *rows; /* that share out sequences, for these; or NULL */
     ts_option_list freeze; /* training: see ts_decoder_freeze */
-    bool steps_whole;      /* training: see ts_param_set_step_whole */
+    bool steps_whole;      /* training: see ts_param_set_step_whole, with these words */
+    ts_option_list whole_words;
     bool keeps_tops;       /* training: see ts_param_set_keep_tops */
     ts_tensor_group group; /* that shares out the layers' matrices; comm NULL: none */
     /* What of the model is here, of a pipeline's stage. NULL: all of it. */

@@ -1,5 +1,7 @@
 #include "tensor/param.h"
 
+#include <string.h>
+
 #include "base/rng.h"
 
 ts_status ts_param_set_init(ts_param_set *s, ts_device *dev)
@@ -138,12 +140,21 @@ ts_status ts_param_set_keep_tops(ts_param_set *s)
     return TS_OK;
 }
 
-void ts_param_set_step_whole(ts_param_set *s)
+static bool has_word(const ts_param *p, const char *const *words, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (strstr(p->name, words[i]))
+            return true;
+    return n == 0;
+}
+
+void ts_param_set_step_whole(ts_param_set *s, const char *const *words, int64_t n)
 {
     for (size_t i = 0; i < s->n; i++) {
         ts_param *p = s->p[i];
         TS_ASSERT(!s->values, "%s has been allocated", p->name);
-        p->steps_whole = p->rank > 1 && ts_param_is_trained(p) && !p->is_table && !p->decoupled;
+        p->steps_whole = p->rank > 1 && ts_param_is_trained(p) && !p->is_table && !p->decoupled &&
+                         has_word(p, words, n);
     }
 }
 

@@ -94,6 +94,7 @@ static ts_model_use use_of(ts_job *j)
                            .narrow = &j->o->narrow,
                            .rows = j->spread.comm,
                            .parts_masters = j->o->train.reuse_fp32_param,
+                           .whole_words = ts_train_whole_words(&j->o->train),
                            .shards = shards_of(j),
                            .group = { .comm = j->mesh->comm[TS_MESH_TP],
                                       .x = two ? j->mesh->comm[TS_MESH_TP_X] : NULL,

@@ -8,6 +8,8 @@
       .def = def_, .lo = 0, .hi = 1, .below = true, .is = TS_OPTION_DECIDES, .group = "optimizer",   \
       .help = help_ }
 
+#define GALORE "GaLore; --use-apollo keeps as little and needs no decompositions"
+
 const ts_option ts_matrix_option_rows[] = {
     SHARE(momentum, "muon-momentum", "0.95",
           "of Muon: what of the running mean of gradients a step keeps"),
@@ -40,6 +42,31 @@ const ts_option ts_matrix_option_rows[] = {
         "what steps embeddings, output layer, norms and biases beside Muon"),
     SHARE(lion_beta1, "lion-beta1", "0.95", "of Lion: of the mean whose sign is the step"),
     SHARE(lion_beta2, "lion-beta2", "0.98", "of Lion: of the mean that is kept"),
+    RUN(FLAG, apollo, "use-apollo", NULL, 0, 0, NULL,
+        "with --optimizer adam: moments of gradients of weight matrices that are projected to few dimensions "
+        "(APOLLO, docs/optimizers.md)"),
+    RUN(LIST, apollo_target, "apollo-target", NULL, 0, 0, NULL,
+        "of APOLLO: words in the names of the weights that it steps, such as mlp linear_proj (default all)"),
+    RUN(INT, apollo_rank, "apollo-rank", "16", 1, 1 << 20, NULL, "of APOLLO: dimensions that are left"),
+    RUN(INT, apollo_interval, "apollo-update-interval", "200", 1, 1 << 30, NULL,
+        "of APOLLO: steps until the projection is made anew"),
+    RUN(REAL, apollo_scale, "apollo-scale", "32", 0, 1e9, NULL, "of APOLLO: its root multiplies the steps"),
+    RUN(CHOICE, apollo_projection, "apollo-proj", "random", 0, 0, TS_CHOICES(TS_APOLLO_PROJECTIONS),
+        "of APOLLO: numbers from a normal distribution"),
+    RUN(CHOICE, apollo_side, "apollo-proj-type", "std", 0, 0, TS_CHOICES(TS_APOLLO_SIDES),
+        "of APOLLO: the side that is projected: the shorter (std), columns (right), rows (left)"),
+    RUN(CHOICE, apollo_scale_type, "apollo-scale-type", "channel", 0, 0, TS_CHOICES(TS_APOLLO_SCALES),
+        "of APOLLO: each channel of a gradient is scaled alone, or all of it (APOLLO-Mini: with "
+        "--apollo-rank 1 --apollo-scale 128)"),
+    TS_NOTE("apollo-scale-front", 0, "optimizer", "the same either way: the growth of norms is a ratio"),
+    TS_TOLD("apollo-layerwise", 0, "optimizer", "gradients of a step are clipped together, so all are kept"),
+    TS_LATER("use-galore", 0, NULL, GALORE),
+    TS_LATER("galore-target", TS_OPTION_ANY, NULL, GALORE),
+    TS_LATER("galore-rank", 1, NULL, GALORE),
+    TS_LATER("galore-update-interval", 1, NULL, GALORE),
+    TS_LATER("galore-scale", 1, NULL, GALORE),
+    TS_LATER("galore-proj-type", 1, NULL, GALORE),
+    TS_LATER("galore-layerwise", 0, NULL, GALORE),
     TS_NOTE("muon-use-syrk", 0, "optimizer", "chooses a kernel; the result is the same"),
 };
 const size_t ts_matrix_option_count = sizeof ts_matrix_option_rows / sizeof *ts_matrix_option_rows;

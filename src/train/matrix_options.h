@@ -38,6 +38,19 @@ typedef enum ts_muon_tp_mode { TS_MUON_TP_MODES(TS_CHOICE_VALUE) } ts_muon_tp_mo
 #define TS_SCALAR_OPTIMIZERS(W) W(TS_SCALAR_ADAM, "adam") W(TS_SCALAR_LION, "lion")
 typedef enum ts_scalar_optimizer { TS_SCALAR_OPTIMIZERS(TS_CHOICE_VALUE) } ts_scalar_optimizer;
 
+/* Which side of a gradient is projected: the shorter, or always columns (right), always rows (left). */
+#define TS_APOLLO_SIDES(W)                                                                         \
+    W(TS_APOLLO_STD, "std")                                                                        \
+    W(TS_APOLLO_RIGHT, "right")                                                                    \
+    W(TS_APOLLO_LEFT, "left")
+typedef enum ts_apollo_side { TS_APOLLO_SIDES(TS_CHOICE_VALUE) } ts_apollo_side;
+
+#define TS_APOLLO_SCALES(W) W(TS_APOLLO_CHANNEL, "channel") W(TS_APOLLO_TENSOR, "tensor")
+typedef enum ts_apollo_scale { TS_APOLLO_SCALES(TS_CHOICE_VALUE) } ts_apollo_scale;
+
+#define TS_APOLLO_PROJECTIONS(W) W(TS_APOLLO_RANDOM, "random")
+typedef enum ts_apollo_projection { TS_APOLLO_PROJECTIONS(TS_CHOICE_VALUE) } ts_apollo_projection;
+
 typedef struct ts_matrix_options {
     double momentum, extra_scale;
     bool nesterov, split_qkv, per_head;
@@ -45,6 +58,11 @@ typedef struct ts_matrix_options {
     int64_t steps;
     int scalar; /* TS_SCALAR_* */
     double lion_beta1, lion_beta2;
+    bool apollo;
+    ts_option_list apollo_target;
+    int64_t apollo_rank, apollo_interval;
+    double apollo_scale;
+    int apollo_side, apollo_scale_type, apollo_projection; /* TS_APOLLO_* */
 } ts_matrix_options;
 extern const ts_option ts_matrix_option_rows[];
 extern const size_t ts_matrix_option_count;

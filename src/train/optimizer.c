@@ -98,7 +98,9 @@ static void size_room(ts_optimizer *z)
     const ts_param_set *s = z->params;
     for (size_t i = 0; i < s->n; i++) {
         const ts_param *p = s->p[i];
-        const size_t bytes = p->steps_whole ? ts_muon_bytes(&z->muon, p) : 0;
+        const size_t bytes = !p->steps_whole   ? 0
+                             : z->apollo.state ? ts_apollo_bytes(&z->apollo, p)
+                                               : ts_muon_bytes(&z->muon, p);
         z->room = bytes > z->room ? bytes : z->room;
     }
 }
@@ -113,7 +115,14 @@ ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param
                          .v_dtype = ts_train_dtype(o->exp_avg_sq_dtype) };
     const bool adam = kind_of_rest(o) == TS_OPTIMIZER_ADAM;
     const ts_shards *s = &params->shards;
-    z->v_of_rest = o->optimizer == TS_OPTIMIZER_MUON;
+    z->v_of_rest = ts_train_steps_whole(o);
+    z->m_of_rest = z->v_of_rest && o->optimizer != TS_OPTIMIZER_MUON;
+    if (z->m_of_rest)
+        TS_TRY(ts_apollo_init(&z->apollo, o, params));
+    if (adam)
+        TS_TRY(init_codes(z));
+    if (o->optimizer != TS_OPTIMIZER_SGD || o->sgd_momentum > 0)
+        TS_TRY(moments(z, &z->m_code, z->m_dtype, z->m_of_rest ? s->most_rest : s->most, &z->m));
     if (adam)
         TS_TRY(init_codes(z));
     if (o->optimizer != TS_OPTIMIZER_SGD || o->sgd_momentum > 0)
@@ -152,6 +161,7 @@ void ts_optimizer_deinit(ts_optimizer *z)
     ts_storage_release(&z->muon.room);
     ts_storage_release(&z->ema);
     ts_storage_release(&z->joined);
+    ts_apollo_deinit(&z->apollo);
     ts_storage_release(&z->sums);
     ts_storage_release(&z->zeros);
 }
@@ -395,7 +405,7 @@ static void *moment(const ts_optimizer *z, const stretch *x, int i, const ts_sto
     if (c->codes)
         return ts_state_code_at(c, own, x->of);
     return x->slice >= 0 ? ts_state_swap_at(&z->swap, x->slice, i, x->of->own + x->at)
-                         : (char *)ts_optimizer_at(own, t, x->of, i == IN_V && z->v_of_rest) +
+                         : (char *)ts_optimizer_at(own, t, x->of, i == IN_V ? z->v_of_rest : z->m_of_rest) +
                                (size_t)x->at * ts_dtype_size(t);
 }
 
@@ -507,6 +517,18 @@ static ts_status muon(const ts_optimizer *z, const ts_shard_piece *x, const floa
     return ts_muon_step(&z->muon, &a);
 }
 
+static ts_status apollo(const ts_optimizer *z, const ts_shard_piece *x, const float *g, double lr, double scale)
+{
+    const ts_apollo_step_args a = { .p = x->p,
+                                    .value = ts_shard_piece_master(x),
+                                    .grad = g,
+                                    .lr = lr,
+                                    .weight_decay = decay_of(z, x->p),
+                                    .grad_scale = scale,
+                                    .steps = z->steps };
+    return ts_apollo_step(&z->apollo, &a);
+}
+
 /* Elements from `at` on that one launch may take. Where random bits round something they hang on an
  * element's number in the whole, so that it ends where the share's elements no longer follow one
  * another there. */
@@ -590,7 +612,7 @@ static ts_status step_all(ts_optimizer *z, const float *grads, double lr, double
     for (int64_t i = 0; i < s->n_pieces; i++) {
         const ts_shard_piece *x = &s->piece[i];
         if (x->p->steps_whole)
-            TS_TRY(muon(z, x, ts_optimizer_grads(z, x, grads), rate_of(z, x->p, lr), scale));
+            TS_TRY((z->apollo.state ? apollo : muon)(z, x, ts_optimizer_grads(z, x, grads), rate_of(z, x->p, lr), scale));
         else
             step_piece(z, (stretch){ .of = x, .slice = -1 }, x->n, grads, lr, scale);
     }
@@ -602,10 +624,11 @@ ts_status ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, doub
     const ts_shards *s = &z->params->shards;
     ts_status st = TS_OK;
     z->steps++;
+    ts_storage **const room = z->apollo.state ? &z->apollo.room : &z->muon.room;
     if (z->room) /* memory that the backward pass has given back */
-        TS_TRY(ts_storage_create(z->params->dev, TS_MEM_OPTIM, z->room, &z->muon.room));
+        TS_TRY(ts_storage_create(z->params->dev, TS_MEM_OPTIM, z->room, room));
     st = z->swap.dev ? step_slices(z, grads, lr, grad_scale) : step_all(z, grads, lr, grad_scale);
-    ts_storage_release(&z->muon.room);
+    ts_storage_release(room);
     TS_TRY(st);
     ts_param_set_trained(z->params);
     for (int64_t i = 0; i < s->n_pieces && makes_forms(z); i++) {

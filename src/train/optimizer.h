@@ -1,9 +1,10 @@
-/* Optimizers over a parameter set: moments as flat arrays beside the gradients. Muon steps the matrices of a
- * set that says so (ts_param_set_step_whole), another optimizer the rest. */
+/* Optimizers over a parameter set: moments as flat arrays beside the gradients. Muon or APOLLO steps the
+ * matrices of a set that says so (ts_param_set_step_whole), another optimizer the rest. */
 #ifndef TS_TRAIN_OPTIMIZER_H
 #define TS_TRAIN_OPTIMIZER_H
 #include "dist/comm.h"
 #include "tensor/param.h"
+#include "train/apollo.h"
 #include "train/muon.h"
 #include "train/options.h"
 #include "train/state_code.h"
@@ -19,12 +20,13 @@ typedef struct ts_optimizer {
      * flat like the set's, or own_grads: arrays of the own shares. The moments are always those. */
     ts_comm *sharers;
     bool own_grads;
-    /* v: Adam only, and not of what Muon steps; m: NULL for SGD without momentum. In fp32, or in
+    /* v: Adam only, and not of what is stepped whole, nor with APOLLO m; m: NULL for SGD without momentum. In fp32, or in
      * bf16 with stochastic rounding, whose numbers hang on seed, step, parameter and element. */
     ts_storage *m, *v;
-    bool v_of_rest; /* v has only what is not stepped whole (ts_shard_piece.rest) */
+    bool m_of_rest, v_of_rest; /* they have only what is not stepped whole (ts_shard_piece.rest) */
     ts_muon muon;
-    size_t room; /* bytes that a step takes for Muon */
+    ts_apollo apollo; /* state NULL: it steps nothing */
+    size_t room; /* bytes that a step takes for what is stepped whole */
     ts_dtype m_dtype, v_dtype;
     ts_state_code m_code, v_code; /* how they are written in few bits; the types are F32 then */
     ts_storage *ema; /* fp32: the exponential average of the own masters, which it begins as; NULL: none */

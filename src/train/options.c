@@ -3,6 +3,7 @@
 #include "model/weights.h"
 
 #include <signal.h>
+#include <string.h>
 
 #define BIG 1e15
 #define ROW(type, field, name, def, lo, hi, choices, group, help)                                  \
@@ -291,6 +292,13 @@ const ts_option ts_train_option_rows[] = {
         "go on when the loss is not a number"),
 };
 const size_t ts_train_option_count = sizeof ts_train_option_rows / sizeof *ts_train_option_rows;
+
+ts_option_list ts_train_whole_words(const ts_train_options *o)
+{
+    const ts_option_list l = o->matrix.apollo_target;
+    const bool all = o->optimizer == TS_OPTIMIZER_MUON || (l.n == 1 && !strcmp(l.v[0], "all"));
+    return all ? (ts_option_list){ 0 } : l;
+}
 
 int ts_train_exit_signal(const ts_train_options *o)
 {

@@ -181,7 +181,12 @@ int ts_train_exit_signal(const ts_train_options *o);
 /* Checks what belongs together; data-parallel size dp. Messages name the options. */
 ts_status ts_train_options_check(const ts_train_options *o, int dp) TS_NODISCARD;
 /* Whether the optimizer looks at matrices as a whole (ts_param_set_step_whole). */
-static inline bool ts_train_steps_whole(const ts_train_options *o) { return o->optimizer == TS_OPTIMIZER_MUON; }
+static inline bool ts_train_steps_whole(const ts_train_options *o)
+{
+    return o->optimizer == TS_OPTIMIZER_MUON || (o->matrix.apollo && o->optimizer == TS_OPTIMIZER_ADAM);
+}
+/* The words of those matrices; none: all. */
+ts_option_list ts_train_whole_words(const ts_train_options *o);
 /* Whether largest scores of attention are kept (ts_param_set_keep_tops). */
 static inline bool ts_train_keeps_tops(const ts_train_options *o) { return o->qk_clip || o->log_max_logit; }
 /* Whether steps are AdamW's, whatever the moments are kept in. */

@@ -60,7 +60,9 @@ static ts_status state_text(const ts_trainer *t, const ts_model *m, const ts_opt
 /* ---- saving ---- */
 
 /* What is saved of each parameter. */
-typedef enum kind { VALUES, FIRST_MOMENT, SECOND_MOMENT, AVERAGE, KINDS } kind;
+typedef enum kind { VALUES, FIRST_MOMENT, SECOND_MOMENT, LAST_NORM, AVERAGE, KINDS } kind;
+static const char *const prefix[KINDS] = { "", "optimizer.exp_avg.", "optimizer.exp_avg_sq.", "optimizer.norm.",
+                                           "optimizer.ema." };
 
 typedef struct tensor_list {
     ts_saved *of;      /* [n] what this stage holds; then all that is saved */
@@ -74,9 +76,15 @@ typedef struct tensor_list {
 /* Which kinds there are. */
 static bool keeps(const ts_trainer *t, kind k)
 {
-    const ts_storage *const own[] = { [FIRST_MOMENT] = t->optim.m, [SECOND_MOMENT] = t->optim.v,
-                                      [AVERAGE] = t->optim.ema };
-    return k == VALUES || (!t->o->no_save_optim && own[k]);
+    const ts_storage *const own[KINDS] = { [FIRST_MOMENT] = t->optim.m, [SECOND_MOMENT] = t->optim.v,
+                                           [AVERAGE] = t->optim.ema };
+    return k == VALUES || (!t->o->no_save_optim && own[k]); /* of the last norms see is_projected */
+}
+
+/* Whether APOLLO has this kind of p. */
+static bool is_projected(const ts_trainer *t, const ts_param *p, kind k)
+{
+    return k >= FIRST_MOMENT && k <= LAST_NORM && t->optim.apollo.state && p->steps_whole && !t->o->no_save_optim;
 }
 
 enum { STATES = KINDS - FIRST_MOMENT };
@@ -100,12 +108,21 @@ static const ts_param *param_of(const ts_trainer *t, const ts_saved *s, kind *k)
     return NULL;
 }
 
+/* [1] for the norm. */
+static void shape_projected(const ts_trainer *t, const ts_param *p, kind k, ts_ckpt_tensor *x)
+{
+    const ts_apollo_shape s = ts_apollo_shape_of(&t->optim.apollo, p);
+    x->dtype = TS_ST_F32;
+    x->rank = k == LAST_NORM ? 1 : 2;
+    x->shape[0] = x->rows = k == LAST_NORM ? 1 : s.rows;
+    x->shape[1] = k == LAST_NORM ? 1 : s.cols;
+}
+
 /* Its data come later. */
 static void add_tensor(const ts_trainer *t, tensor_list *l, size_t i, kind k)
 {
-    static const char *const prefix[] = { "", "optimizer.exp_avg.", "optimizer.exp_avg_sq.", "optimizer.ema." };
     const ts_param *p = t->objective->params->p[i];
-    if (!keeps(t, k) || !ts_whole_has(&l->whole[k], p))
+    if (!is_projected(t, p, k) && (!keeps(t, k) || !ts_whole_has(&l->whole[k], p)))
         return;
     ts_saved *s = &l->of[l->n++];
     snprintf(s->name, sizeof s->name, "%s%s", prefix[k], p->name);
@@ -117,6 +134,8 @@ static void add_tensor(const ts_trainer *t, tensor_list *l, size_t i, kind k)
         .shape = { p->place.dim[0].whole, p->rank > 1 ? p->place.dim[1].whole : 1 },
         .rows = p->place.dim[0].whole
     };
+    if (is_projected(t, p, k))
+        shape_projected(t, p, k, &s->tensor);
 }
 
 static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
@@ -124,7 +143,7 @@ static ts_status list_tensors(const ts_trainer *t, tensor_list *l)
     const ts_param_set *p = t->objective->params;
     const ts_optimizer *z = &t->optim;
     ts_whole_init(&l->whole[VALUES], p, NULL, false, TS_DTYPE_F32);
-    ts_whole_init(&l->whole[FIRST_MOMENT], p, z->m, false, z->m_dtype);
+    ts_whole_init(&l->whole[FIRST_MOMENT], p, z->m, z->m_of_rest, z->m_dtype);
     ts_whole_init(&l->whole[SECOND_MOMENT], p, z->v, z->v_of_rest, z->v_dtype);
     l->whole[FIRST_MOMENT].code = z->m_code.codes ? &z->m_code : NULL;
     l->whole[SECOND_MOMENT].code = z->v_code.codes ? &z->v_code : NULL;
@@ -169,8 +188,9 @@ static ts_status collect(const ts_trainer *t, tensor_list *l)
     }
     for (int64_t i = 0; i < l->n; i++) {
         const ts_param *p = param_of(t, &l->of[i], &is);
-        if (p)
-            l->t[i].data = ts_whole_of(&l->whole[is], p);
+        l->t[i].data = !p                        ? NULL
+                       : is_projected(t, p, is) ? ts_apollo_state(&t->optim.apollo, p, (int)(is - FIRST_MOMENT))
+                                                : ts_whole_of(&l->whole[is], p);
     }
     return TS_OK;
 }
@@ -196,7 +216,13 @@ int64_t ts_trainer_state_bytes(const ts_trainer *t)
     size_t bytes = 0;
     for (size_t i = 0; i < s->n; i++) {
         const ts_param *p = s->p[i];
-        const size_t moments = first + average + (z->v_of_rest && p->steps_whole ? 0 : second);
+        const size_t moments = average + (z->m_of_rest && p->steps_whole ? 0 : first) +
+                               (z->v_of_rest && p->steps_whole ? 0 : second);
+        for (kind k = FIRST_MOMENT; k < KINDS && is_projected(t, p, k); k++) {
+            ts_ckpt_tensor x;
+            shape_projected(t, p, k, &x);
+            bytes += (size_t)(x.shape[0] * x.shape[1]) * sizeof(float);
+        }
         bytes += (size_t)ts_param_count(p) *
                  (ts_param_is_trained(p) ? moments + ts_dtype_size(s->master || s->low ? TS_DTYPE_F32 : p->dtype)
                                          : ts_dtype_size(p->dtype));
@@ -256,11 +282,11 @@ static ts_status write_coded(void *ctx, const ts_shard_piece *x, const float *v)
 }
 
 /* A moment of this type or in these codes, whatever the file's: what is wider there is rounded to nearest. */
-static ts_status load_moment(const ts_checkpoint *ck, const char *prefix, ts_param *p,
+static ts_status load_moment(const ts_checkpoint *ck, const char *begin, ts_param *p,
                              const ts_storage *own, bool rest, ts_dtype type, const ts_state_code *code)
 {
     char name[128];
-    snprintf(name, sizeof name, "%s%s", prefix, p->name);
+    snprintf(name, sizeof name, "%s%s", begin, p->name);
     const ts_st_tensor *t = ts_checkpoint_tensor(ck, name);
     if (!t)
         return ts_error(TS_ERR_USER,
@@ -275,9 +301,33 @@ static ts_status load_moment(const ts_checkpoint *ck, const char *prefix, ts_par
 static ts_status load_average(const ts_checkpoint *ck, ts_param *p, const ts_storage *ema)
 {
     char name[128];
-    snprintf(name, sizeof name, "optimizer.ema.%s", p->name);
+    snprintf(name, sizeof name, "%s%s", prefix[AVERAGE], p->name);
     const ts_st_tensor *t = ema ? ts_checkpoint_tensor(ck, name) : NULL;
     return t ? ts_param_read(p, t, ema->data, false, TS_DTYPE_F32) : TS_OK;
+}
+
+static ts_status load_projected(const ts_trainer *t, const ts_checkpoint *ck, const ts_param *p, kind k)
+{
+    ts_ckpt_tensor want;
+    char name[160];
+    float *host;
+    shape_projected(t, p, k, &want);
+    snprintf(name, sizeof name, "%s%s", prefix[k], p->name);
+    const ts_st_tensor *have = ts_checkpoint_tensor(ck, name);
+    const int64_t n = want.shape[0] * want.shape[1];
+    if (!have || have->rank != want.rank || have->shape[0] != want.shape[0] ||
+        (want.rank > 1 && have->shape[1] != want.shape[1]))
+        return ts_error(TS_ERR_USER,
+                        "%s: there is no tensor %s of the projection that --apollo-rank and --apollo-proj-type ask for: "
+                        "continue with the options of the run that was saved, or with --no-load-optim",
+                        ts_checkpoint_path(ck), name);
+    TS_TRY(ts_alloc(&host, (size_t)n, sizeof *host));
+    const ts_status st = ts_st_read_f32(have, 0, n, host);
+    if (st == TS_OK)
+        t->dev->to_device(t->dev, ts_apollo_state(&t->optim.apollo, p, (int)(k - FIRST_MOMENT)), host,
+                          (size_t)n * sizeof *host);
+    ts_free(&host);
+    return st;
 }
 
 static ts_status load_moments(ts_trainer *t, const ts_checkpoint *ck)
@@ -292,10 +342,12 @@ static ts_status load_moments(ts_trainer *t, const ts_checkpoint *ck)
         const ts_optimizer *z = &t->optim;
         if (!ts_param_is_trained(p->p[i]))
             continue;
-        if (z->m)
-            TS_TRY(load_moment(ck, "optimizer.exp_avg.", p->p[i], z->m, false, z->m_dtype, &z->m_code));
+        for (kind k = FIRST_MOMENT; k <= LAST_NORM && z->apollo.state && p->p[i]->steps_whole; k++)
+            TS_TRY(load_projected(t, ck, p->p[i], k));
+        if (z->m && !(z->m_of_rest && p->p[i]->steps_whole))
+            TS_TRY(load_moment(ck, prefix[FIRST_MOMENT], p->p[i], z->m, z->m_of_rest, z->m_dtype, &z->m_code));
         if (z->v && !(z->v_of_rest && p->p[i]->steps_whole))
-            TS_TRY(load_moment(ck, "optimizer.exp_avg_sq.", p->p[i], z->v, z->v_of_rest, z->v_dtype, &z->v_code));
+            TS_TRY(load_moment(ck, prefix[SECOND_MOMENT], p->p[i], z->v, z->v_of_rest, z->v_dtype, &z->v_code));
         TS_TRY(load_average(ck, p->p[i], z->ema));
     }
     return TS_OK;

@@ -24,6 +24,29 @@ static ts_status check_load(const ts_job_options *o, const ts_option_set *set)
     return TS_OK;
 }
 
+/* Its moments are of whole gradients, and small: every process keeps them. */
+static ts_status check_apollo(const ts_job_options *o, const ts_option_set *set)
+{
+    static const char *const cutting[] = { "use-megatron-fsdp", "use-torch-fsdp2", "enable-zero3", "layerzero",
+                                           "use-distributed-optimizer" };
+    static const char *const keeping[] = { "swap-optimizer", "virtual-optimizer", "quant-states", "reuse-fp32-param",
+                                           "use-ema", "use-precision-aware-optimizer" };
+    if (o->train.optimizer != TS_OPTIMIZER_ADAM || o->train.optimizer_selection == TS_SELECT_EMA_ADAMW)
+        return ts_error(TS_ERR_USER, "--use-apollo goes with --optimizer adam alone");
+    for (size_t i = 0; i < sizeof keeping / sizeof *keeping; i++)
+        if (ts_option_is_on(set, keeping[i]))
+            return ts_error(TS_ERR_USER, "--use-apollo keeps its few moments in fp32 beside the weights: leave out --%s",
+                            keeping[i]);
+    for (size_t i = 0; i < sizeof cutting / sizeof *cutting; i++)
+        if (ts_option_is_on(set, cutting[i]))
+            return ts_error(TS_ERR_USER, "--use-apollo projects whole gradients, which --%s cuts: leave one of the two "
+                                         "out", cutting[i]);
+    if (o->parallel.tensor > 1)
+        return ts_error(TS_ERR_USER, "--use-apollo projects whole gradients, which --tensor-model-parallel-size %lld "
+                                     "cuts: leave one of the two out", (long long)o->parallel.tensor);
+    return TS_OK;
+}
+
 /* What looks at whole matrices, or at all scores, and what cuts them where it cannot. */
 static ts_status check_matrices(const ts_job_options *o, const ts_option_set *set)
 {
@@ -35,6 +58,8 @@ static ts_status check_matrices(const ts_job_options *o, const ts_option_set *se
     if (ts_train_keeps_tops(&o->train) && o->parallel.context > 1)
         return ts_error(TS_ERR_USER, "--%s: scores of sequences that --context-parallel-size shares out are not looked "
                                      "at: leave one of the two out", o->train.qk_clip ? "qk-clip" : "log-max-attention-logit");
+    if (m->apollo)
+        return check_apollo(o, set);
     if (!ts_train_steps_whole(&o->train))
         return TS_OK;
     if (o->train.swap_optimizer)
@@ -153,6 +178,8 @@ static void warn_optimizer(const ts_train_options *t, const ts_option_set *set)
                                            "muon-extra-scale-factor", "muon-fp32-matmul-prec",
                                            "muon-coefficient-type", "muon-num-ns-steps", "muon-tp-mode",
                                            "muon-scalar-optimizer" };
+    static const char *const of_apollo[] = { "apollo-target", "apollo-rank", "apollo-update-interval", "apollo-scale",
+                                             "apollo-proj", "apollo-proj-type", "apollo-scale-type" };
     const bool muon = t->optimizer == TS_OPTIMIZER_MUON, other = muon && t->matrix.scalar == TS_SCALAR_LION;
     for (size_t i = 0; i < sizeof of_adam / sizeof *of_adam; i++)
         ts_option_warn_alone(set, of_adam[i], ts_train_is_adam(t) || (muon && !other),
@@ -161,6 +188,8 @@ static void warn_optimizer(const ts_train_options *t, const ts_option_set *set)
         ts_option_warn_alone(set, of_lion[i], t->optimizer == TS_OPTIMIZER_LION || other, "--optimizer lion");
     for (size_t i = 0; i < sizeof of_muon / sizeof *of_muon; i++)
         ts_option_warn_alone(set, of_muon[i], muon, "--optimizer muon");
+    for (size_t i = 0; i < sizeof of_apollo / sizeof *of_apollo; i++)
+        ts_option_warn_alone(set, of_apollo[i], t->matrix.apollo, "--use-apollo");
     ts_option_warn_alone(set, "qk-clip-alpha", t->qk_clip, "--qk-clip");
     ts_option_warn_alone(set, "qk-clip-threshold", t->qk_clip, "--qk-clip");
     ts_option_warn_alone(set, "sgd-momentum", t->optimizer == TS_OPTIMIZER_SGD, "--optimizer sgd");

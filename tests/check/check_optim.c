@@ -163,6 +163,53 @@ static void muon(const check_env *e, int64_t block, int64_t blocks, double scale
     }
 }
 
+/* depth numbers for each channel; the gradient has other [the other side] numbers for each. */
+static void apollo(const check_env *e, int64_t channels, int64_t depth, double scale, bool by_rows)
+{
+    const int64_t n = channels * depth, other = 7, step = by_rows ? 1 : channels, from = by_rows ? depth : 1;
+    const double u = CHECK_U;
+    check_case("apollo_moments channels %lld depth %lld scale %g", (long long)channels, (long long)depth, scale);
+    ts_apollo_args a = { .r = check_in(1, TS_DTYPE_F32, n, scale), .m = check_inout(2, TS_DTYPE_F32, n, scale),
+                         .v = check_inout(3, TS_DTYPE_F32, n, scale * scale), .x = check_out(TS_DTYPE_F32, n),
+                         .beta1 = 0.9f, .beta2 = 0.95f, .eps = 1e-8f };
+    for (int64_t i = 0; i < n; i++)
+        a.v[i] = fabsf(a.v[i]);
+    check_touched(a.v);
+    check_kernel(e, TS_KERNEL_apollo_moments, &a, n);
+    for (int64_t i = 0; i < n; i++) {
+        const double r = (double)a.r[i], m1 = (double)a.beta1 * check_before(a.m, i, TS_DTYPE_F32),
+                     m2 = (1 - (double)a.beta1) * r, below = (double)a.eps;
+        const double v = (double)a.beta2 * check_before(a.v, i, TS_DTYPE_F32) + (1 - (double)a.beta2) * r * r;
+        const double dm = 3 * u * (fabs(m1) + fabs(m2)), root = sqrt(v) + below;
+        check_near("m", i, a.m[i], m1 + m2, dm);
+        check_near("v", i, a.v[i], v, 5 * u * v);
+        check_near("x", i, a.x[i], (m1 + m2) / root, (dm + 7 * u * fabs(m1 + m2)) / root);
+    }
+    check_case("apollo_factors channels %lld depth %lld by_rows %d", (long long)channels, (long long)depth, by_rows);
+    ts_apollo_args f = { .r = check_in(1, TS_DTYPE_F32, n, scale), .x = check_inout(2, TS_DTYPE_F32, n, 1),
+                         .factor = check_out(TS_DTYPE_F32, channels), .depth = depth, .cols = by_rows ? depth : channels,
+                         .by_rows = by_rows };
+    check_kernel(e, TS_KERNEL_apollo_factors, &f, channels);
+    for (int64_t c = 0; c < channels; c++) {
+        double xx = 0, rr = 0;
+        for (int64_t k = 0; k < depth; k++) {
+            const double x = (double)f.x[c * from + k * step], r = (double)f.r[c * from + k * step];
+            xx += x * x, rr += r * r;
+        }
+        const double want = sqrt(xx) / (sqrt(rr) + 1e-8);
+        check_near("factor", c, f.factor[c], want, u * (8 + (double)depth) * want);
+    }
+    check_case("apollo_scale channels %lld by_rows %d", (long long)channels, by_rows);
+    const int64_t rows = by_rows ? channels : other, cols = by_rows ? other : channels;
+    ts_apollo_args s = { .factor = check_inout(1, TS_DTYPE_F32, channels, 1), .grad = check_in(2, TS_DTYPE_F32, rows * cols, scale),
+                         .y = check_out(TS_DTYPE_F32, rows * cols), .cols = cols, .scale = 0.37f, .by_rows = by_rows };
+    check_kernel(e, TS_KERNEL_apollo_scale, &s, rows);
+    for (int64_t i = 0; i < rows * cols; i++) {
+        const double want = (double)s.scale * (double)s.grad[i] * (double)s.factor[by_rows ? i / cols : i % cols];
+        check_near("y", i, s.y[i], want, 3 * u * fabs(want));
+    }
+}
+
 static void sumsq(const check_env *e, int64_t n, double scale, bool zeros, bool bad, ts_dtype t)
 {
     const int64_t blocks = (n + TS_SUMSQ_BLOCK - 1) / TS_SUMSQ_BLOCK;
@@ -207,6 +254,7 @@ void check_optim(const check_env *e)
                 sgd(e, sizes[i], scale[s], v);
                 lion(e, sizes[i], scale[s], v);
                 muon(e, sizes[i], 1 + v, scale[s], v & 3);
+                apollo(e, sizes[i], 1 + 3 * v, scale[s], v & 1);
             }
     for (size_t i = 0; i < CHECK_COUNT(long_sizes); i++)
         for (int v = 0; v < 4; v++)

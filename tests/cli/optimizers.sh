@@ -22,8 +22,10 @@ resumes() {
     rm -rf "$D/ck" "$D/whole" "$D"/*.jsonl
     expect 0 "" run 1 "$@" --save "$D/whole" --metrics-jsonl "$D/whole.jsonl"
     expect 0 "" run 1 "$@" --save "$D/ck" --exit-interval 2 --metrics-jsonl "$D/again.jsonl"
-    n=1 share=
-    ! command -v mpirun >/dev/null 2>&1 || n=2 share=--use-distributed-optimizer
+    n=1 share=--use-distributed-optimizer
+    ! command -v mpirun >/dev/null 2>&1 || n=2
+    case "$*" in *--use-apollo*) share= ;; esac
+    # shellcheck disable=SC2086
     expect 0 "" run $n "$@" --save "$D/ck" --load "$D/ck" --metrics-jsonl "$D/again.jsonl" $share
     curve "$D/whole.jsonl" >"$D/a"
     curve "$D/again.jsonl" >"$D/b"
@@ -47,6 +49,12 @@ resumes --optimizer muon
 resumes --optimizer muon --muon-nesterov --muon-split-qkv-per-head --muon-scalar-optimizer lion --bf16
 resumes --optimizer lion
 resumes --optimizer muon --qk-clip --qk-clip-threshold 0.01
+resumes --use-apollo --apollo-rank 4 --apollo-update-interval 3
+# shellcheck disable=SC2086
+expect 2 "which --tensor-model-parallel-size 2 cuts" "$T" plan $shape $batch --train-iters 8 --use-apollo \
+    --tensor-model-parallel-size 2 --world-size 2
+expect 2 "which --use-distributed-optimizer cuts" run 1 --use-apollo --use-distributed-optimizer
+expect 2 "goes with --optimizer adam" run 1 --use-apollo --optimizer muon
 
 # a threshold that nothing reaches changes nothing; the largest score is told
 run 1 --metrics-jsonl "$D/plain.jsonl" >/dev/null 2>&1
@@ -59,5 +67,5 @@ grep -q '"max_attention_logit": 0\.[0-9]' "$D/clip.jsonl" || wrong "no largest s
 expect 2 "a share between 0 and 1" run 1 --qk-clip --qk-clip-alpha 1
 expect 2 "leave it out" run 1 --qk-clip --qk-layernorm
 # shellcheck disable=SC2086
-expect 2 "leave one of the two out" "$T" plan $shape $batch --train-iters 1 --qk-clip --context-parallel-size 2 --world-size 2
+expect 2 "leave one of the two out" "$T" plan $shape $batch --train-iters 8 --qk-clip --context-parallel-size 2 --world-size 2
 finish

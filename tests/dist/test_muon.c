@@ -70,7 +70,7 @@ static void make(run *r, const ts_train_options *o, ts_device *dev, kind k)
     EXPECT_OK(ts_param_set_init(&r->set, dev));
     for (int i = 0; i < WEIGHTS; i++)
         declare(r, i, k);
-    ts_param_set_step_whole(&r->set);
+    ts_param_set_step_whole(&r->set, NULL, 0);
     EXPECT_OK(ts_param_set_allocate(&r->set, TS_DTYPE_F32));
     EXPECT_OK(ts_param_set_allocate_grads(&r->set));
     EXPECT_OK(ts_optimizer_init(&r->z, o, &r->set, k == CUT ? comm : NULL));

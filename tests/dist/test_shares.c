@@ -95,7 +95,7 @@ static void make(run *r, const form *f, ts_device *dev, ts_comm *world, bool sha
     EXPECT_OK(ts_param_set_init(&r->set, dev));
     declare(r);
     if (f->muon)
-        ts_param_set_step_whole(&r->set);
+        ts_param_set_step_whole(&r->set, NULL, 0);
     if (shares)
         ts_param_set_share(&r->set, &(ts_shard_options){ .level = f->level, .whole_grads = f->near > 0,
                                                          .size = r->sharers.share->size,

@@ -80,6 +80,27 @@ typedef struct ts_muon_args {
     bool nesterov;
 } ts_muon_args;
 
+/* What APOLLO (Zhu et al., arXiv 2412.05270; train/apollo.h) does with a projected gradient r.
+ *
+ *   apollo_moments  m = b1 m + (1-b1) r;  v = b2 v + (1-b2) r^2;  x = m / (sqrt(v) + eps)       n = elements
+ *   apollo_factors  factor[c] = |x_c| / (|r_c| + 1e-8) of channel c, `depth` elements            n = channels
+ *   apollo_scale    y[i][j] = scale * grad[i][j] * factor of its row or column                   n = rows
+ *
+ * A channel is a row of x and r [n, depth], or a column of them [depth, cols]. */
+typedef struct ts_apollo_args {
+    const float *r;      /* moments, factors */
+    float *m, *v;        /* moments */
+    float *x;            /* moments writes, factors reads */
+    float beta1, beta2, eps;
+    int64_t depth;
+    bool by_rows;
+    float *factor;       /* factors writes, scale reads */
+    const float *grad;   /* scale: [n, cols] */
+    float *y;
+    int64_t cols;
+    float scale;
+} ts_apollo_args;
+
 /* step_pack: adamw or sgd on a weight [n, k], and the forms that gemm_pack would then make of it in
  * BF16 (for a device whose gemm_packed_bytes says that it has them); n is ignored. */
 typedef struct ts_step_pack_args {

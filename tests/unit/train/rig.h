@@ -109,6 +109,7 @@ static inline void rig_make_as(rig *r, const char *text, ts_dtype compute, bool 
     const ts_model_use use = { .dev = r->dev, .compute = compute, .training = true,
                                .freeze = r->w.o.freeze,
                                .keeps_tops = ts_train_keeps_tops(&r->w.o),
+                               .whole_words = ts_train_whole_words(&r->w.o),
                                .steps_whole = ts_train_steps_whole(&r->w.o) };
     OK(ts_model_make(&a, &use, 42, &r->model));
     ts_arch_deinit(&a);

@@ -34,7 +34,7 @@ static void bench_make(bench *b, const char *text, int threads, int64_t rows, in
     OK(ts_param_add(&b->set, "weight", rows, cols, true, &b->p));
     b->p->bands = bands;
     if (ts_train_steps_whole(&b->w.o))
-        ts_param_set_step_whole(&b->set);
+        ts_param_set_step_whole(&b->set, NULL, 0);
     OK(ts_param_set_allocate(&b->set, TS_DTYPE_F32));
     OK(ts_param_set_allocate_grads(&b->set));
     for (int64_t i = 0; i < rows * cols; i++)

@@ -270,6 +270,58 @@ static void muon_apply(const void *args, int64_t begin, int64_t end)
     }
 }
 
+static void apollo_moments(const void *args, int64_t begin, int64_t end)
+{
+    const ts_apollo_args *a = args;
+    const vf b1 = v_set(a->beta1), b2 = v_set(a->beta2), c1 = v_set((vs)(1 - (double)a->beta1)),
+             c2 = v_set((vs)(1 - (double)a->beta2)), eps = v_set(a->eps);
+    for (int64_t i = begin; i < end; i += V) {
+        const int64_t n = end - i < V ? end - i : V;
+        const vf r = v_load(a->r + i, n), m = v_fma(r, c1, v_mul(v_load(a->m + i, n), b1)),
+                 v = v_fma(v_mul(r, r), c2, v_mul(v_load(a->v + i, n), b2));
+        v_store(a->m + i, n, m);
+        v_store(a->v + i, n, v);
+        v_store(a->x + i, n, v_div(m, v_add(v_sqrt(v), eps)));
+    }
+}
+
+INLINE vf apollo_factor(vf xx, vf rr) { return v_div(v_sqrt(xx), v_add(v_sqrt(rr), v_set(1e-8f))); }
+
+static void apollo_factors(const void *args, int64_t begin, int64_t end)
+{
+    const ts_apollo_args *a = args;
+    for (int64_t c = begin; c < end && a->by_rows; c++) {
+        vf xx = v_set(0), rr = xx;
+        for (int64_t k = 0; k < a->depth; k += V) {
+            const int64_t n = a->depth - k < V ? a->depth - k : V, at = c * a->depth + k;
+            const vf x = v_load(a->x + at, n), r = v_load(a->r + at, n);
+            xx = v_fma(x, x, xx), rr = v_fma(r, r, rr);
+        }
+        v_store(a->factor + c, 1, apollo_factor(v_set(v_sum(xx)), v_set(v_sum(rr))));
+    }
+    for (int64_t c = begin; c < end && !a->by_rows; c += V) {
+        const int64_t n = end - c < V ? end - c : V;
+        vf xx = v_set(0), rr = xx;
+        for (int64_t k = 0; k < a->depth; k++) {
+            const vf x = v_load(a->x + k * a->cols + c, n), r = v_load(a->r + k * a->cols + c, n);
+            xx = v_fma(x, x, xx), rr = v_fma(r, r, rr);
+        }
+        v_store(a->factor + c, n, apollo_factor(xx, rr));
+    }
+}
+
+static void apollo_scale(const void *args, int64_t begin, int64_t end)
+{
+    const ts_apollo_args *a = args;
+    const vf scale = v_set(a->scale);
+    for (int64_t i = begin; i < end; i++)
+        for (int64_t j = 0; j < a->cols; j += V) {
+            const int64_t n = a->cols - j < V ? a->cols - j : V, at = i * a->cols + j;
+            const vf factor = a->by_rows ? v_set((vs)a->factor[i]) : v_load(a->factor + j, n);
+            v_store(a->y + at, n, v_mul(v_mul(v_load(a->grad + at, n), scale), factor));
+        }
+}
+
 INLINE void sumsq_blocks(const ts_sumsq_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     for (int64_t b = begin; b < end; b++) {
@@ -311,5 +363,8 @@ void TS_ISA_NAME(ts_optim_kernels_init)(ts_cpu_kernel *table)
     table[TS_KERNEL_lion] = TS_ROWWISE_ROW(lion, 0);
     table[TS_KERNEL_muon_momentum] = TS_ROWWISE_ROW(muon_momentum, 0);
     table[TS_KERNEL_muon_apply] = TS_ROWWISE_ROW(muon_apply, 0);
+    table[TS_KERNEL_apollo_moments] = TS_ROWWISE_ROW(apollo_moments, 0);
+    table[TS_KERNEL_apollo_factors] = TS_ROWWISE_ROW(apollo_factors, 0);
+    table[TS_KERNEL_apollo_scale] = TS_ROWWISE_ROW(apollo_scale, 0);
     table[TS_KERNEL_sumsq] = TS_ROWWISE_ROW(sumsq, 0);
 }

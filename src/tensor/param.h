@@ -182,8 +182,8 @@ void ts_param_hold(ts_param *p, ts_held held, ts_dtype dtype, ts_quant quant);
 /* Before anything is allocated: what of the trained ones is shared out with other processes. */
 static inline void ts_param_set_share(ts_param_set *s, const ts_shard_options *o) { s->shards.o = *o; }
 /* Before anything is allocated: the optimizer steps trained matrices as a whole, but for tables and the
- * output layer; only those that have one of n words in their names, or with none all. Where they are shared out each is one process's then, whoever else of a tensor-parallel
- * group has a share of it. */
+ * output layer; only those that have one of n words in their names, or with none all. Where they are shared
+ * out each is one process's then, whoever else of a tensor-parallel group has a share of it. */
 void ts_param_set_step_whole(ts_param_set *s, const char *const *words, int64_t n);
 /* The bands of the rows that are here. */
 ts_param_bands ts_param_bands_here(const ts_param *p);

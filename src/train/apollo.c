@@ -145,7 +145,8 @@ static ts_status find_factors(const ts_apollo *a, const ts_apollo_step_args *x, 
     }
     TS_TRY(norm(a, w, w->x, n, &above));
     TS_TRY(norm(a, w, w->r, n, &below));
-    const ts_elementwise_args all = { .y_dtype = TS_DTYPE_F32, .y = w->factor, .alpha = (float)(above / (below + 1e-8)) };
+    const ts_elementwise_args all = { .y_dtype = TS_DTYPE_F32, .y = w->factor,
+                                      .alpha = (float)(above / (below + 1e-8)) };
     ts_launch_fill(a->dev, &all, channels, (ts_cost){ 0, 4 * (double)channels, TS_DTYPE_F32 });
     return TS_OK;
 }

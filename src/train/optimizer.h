@@ -20,8 +20,8 @@ typedef struct ts_optimizer {
      * flat like the set's, or own_grads: arrays of the own shares. The moments are always those. */
     ts_comm *sharers;
     bool own_grads;
-    /* v: Adam only, and not of what is stepped whole, nor with APOLLO m; m: NULL for SGD without momentum. In fp32, or in
-     * bf16 with stochastic rounding, whose numbers hang on seed, step, parameter and element. */
+    /* v: Adam only, and not of what is stepped whole, nor with APOLLO m; m: NULL for SGD without momentum. In
+     * fp32, or in bf16 with stochastic rounding, whose numbers hang on seed, step, parameter and element. */
     ts_storage *m, *v;
     bool m_of_rest, v_of_rest; /* they have only what is not stepped whole (ts_shard_piece.rest) */
     ts_muon muon;

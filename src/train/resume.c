@@ -318,8 +318,8 @@ static ts_status load_projected(const ts_trainer *t, const ts_checkpoint *ck, co
     if (!have || have->rank != want.rank || have->shape[0] != want.shape[0] ||
         (want.rank > 1 && have->shape[1] != want.shape[1]))
         return ts_error(TS_ERR_USER,
-                        "%s: there is no tensor %s of the projection that --apollo-rank and --apollo-proj-type ask for: "
-                        "continue with the options of the run that was saved, or with --no-load-optim",
+                        "%s: there is no tensor %s of the projection that --apollo-rank and --apollo-proj-type ask "
+                        "for: continue with the options of the run that was saved, or with --no-load-optim",
                         ts_checkpoint_path(ck), name);
     TS_TRY(ts_alloc(&host, (size_t)n, sizeof *host));
     const ts_status st = ts_st_read_f32(have, 0, n, host);

@@ -198,7 +198,7 @@ static size_t place_all(ts_param_set *s, ts_dtype dtype)
 static ts_status allocate_master(ts_param_set *s, ts_dtype dtype)
 {
     if (s->parts_masters)
-        return ts_storage_create(s->dev, TS_MEM_WEIGHT, (size_t)ts_shards_own(&s->shards) * sizeof(uint16_t), &s->low);
+        return ts_storage_create(s->dev, TS_MEM_WEIGHT, (size_t)s->shards.most * sizeof(uint16_t), &s->low);
     if (ts_shards_alone(&s->shards) ||
         (s->shards.o.values == dtype && s->shards.o.level < TS_SHARD_VALUES))
         return TS_OK;

@@ -35,7 +35,7 @@ static ts_status send_away(ts_param_set *p)
 static ts_status init_swap(ts_optimizer *z)
 {
     ts_param_set *p = z->params;
-    TS_TRY(ts_state_swap_init(&z->swap, p->dev, ts_shards_own(&p->shards), z->o->swap_optimizer_times));
+    TS_TRY(ts_state_swap_init(&z->swap, p->dev, p->shards.most, z->o->swap_optimizer_times));
     if (p->master) {
         TS_TRY(send_away(p));
         ts_state_swap_add(&z->swap, IN_MASTER, p->master, sizeof(float));
@@ -75,7 +75,7 @@ static ts_status init_ema(ts_optimizer *z)
 {
     ts_param_set *p = z->params;
     const ts_shards *s = &p->shards;
-    TS_TRY(ts_storage_create(p->dev, TS_MEM_OPTIM, (size_t)ts_shards_own(s) * sizeof(float), &z->ema));
+    TS_TRY(ts_storage_create(p->dev, TS_MEM_OPTIM, (size_t)s->most * sizeof(float), &z->ema));
     p->dev->zero(p->dev, z->ema->data, z->ema->bytes);
     for (int64_t i = 0; i < s->n_pieces; i++)
         p->dev->move(p->dev, ts_optimizer_at(z->ema, TS_DTYPE_F32, &s->piece[i], false),
@@ -123,10 +123,6 @@ ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param
         TS_TRY(init_codes(z));
     if (o->optimizer != TS_OPTIMIZER_SGD || o->sgd_momentum > 0)
         TS_TRY(moments(z, &z->m_code, z->m_dtype, z->m_of_rest ? s->most_rest : s->most, &z->m));
-    if (adam)
-        TS_TRY(init_codes(z));
-    if (o->optimizer != TS_OPTIMIZER_SGD || o->sgd_momentum > 0)
-        TS_TRY(moments(z, &z->m_code, z->m_dtype, s->most, &z->m));
     if (adam)
         TS_TRY(moments(z, &z->v_code, z->v_dtype, z->v_of_rest ? s->most_rest : s->most, &z->v));
     if (o->swap_optimizer)

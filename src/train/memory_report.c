@@ -2,12 +2,23 @@
 
 #include "base/log.h"
 
+#include <stdio.h>
+
 enum { MOST_ROWS = 40 };
 
 bool ts_memory_report_speaks(const ts_job *j)
 {
     const ts_profile_options *o = &j->o->profile;
     return j->holders && (o->ranks.n ? ts_profile_chooses(o, j->comm->rank) : j->comm->rank == 0);
+}
+
+/* Rank 0 speaks for a job; of another rank it was asked for by name. */
+static void say(const ts_job *j, const char *what, const char *table)
+{
+    if (j->comm->rank == 0)
+        ts_log(TS_LOG_INFO, "%s%s", what, table);
+    else
+        ts_log_raw("rank %d: %s%s\n", j->comm->rank, what, table);
 }
 
 static void forgive(ts_status st)
@@ -20,17 +31,18 @@ static ts_status say_growth(const ts_job *j, int64_t iteration, const ts_holder_
 {
     ts_holder_list now = { 0 }, grown = { 0 };
     ts_str table = { 0 };
+    char what[128];
     ts_status st = ts_holders_now(j->holders, &now);
     if (st == TS_OK)
         st = ts_holder_list_growth(first, &now, &grown);
     if (st == TS_OK)
         st = ts_holder_list_table(&grown, NULL, MOST_ROWS, &table);
-    if (st == TS_OK && grown.n)
-        ts_log(TS_LOG_INFO, "memory that has grown from iteration %lld to %lld:\n%s",
-               (long long)j->o->profile.report_from, (long long)iteration, table.s);
-    else if (st == TS_OK)
-        ts_log(TS_LOG_INFO, "memory: nothing has grown from iteration %lld to %lld",
-               (long long)j->o->profile.report_from, (long long)iteration);
+    snprintf(what, sizeof what,
+             grown.n ? "memory that has grown from iteration %lld to %lld:\n"
+                     : "memory: nothing has grown from iteration %lld to %lld",
+             (long long)j->o->profile.report_from, (long long)iteration);
+    if (st == TS_OK)
+        say(j, what, grown.n ? table.s : "");
     ts_holder_list_deinit(&now);
     ts_holder_list_deinit(&grown);
     ts_str_deinit(&table);
@@ -53,7 +65,7 @@ void ts_memory_report_peak(const ts_job *j, const ts_holder_list *plan)
 {
     ts_holder_list peak = { 0 }, parts = { 0 }, planned = { 0 };
     ts_str table = { 0 };
-    char at[128];
+    char at[128], what[192];
     if (!ts_memory_report_speaks(j))
         return;
     ts_status st = ts_holders_peak(j->holders, &peak);
@@ -63,8 +75,9 @@ void ts_memory_report_peak(const ts_job *j, const ts_holder_list *plan)
         st = ts_holder_list_by_part(plan, &planned);
     if (st == TS_OK)
         st = ts_holder_list_table(&parts, plan ? &planned : NULL, MOST_ROWS, &table);
+    snprintf(what, sizeof what, "memory at its highest moment, in %s:\n", ts_device_peak_at(j->dev, at));
     if (st == TS_OK)
-        ts_log(TS_LOG_INFO, "memory at its highest moment, in %s:\n%s", ts_device_peak_at(j->dev, at), table.s);
+        say(j, what, table.s);
     forgive(st);
     if (ts_holders_lost(j->holders))
         ts_log(TS_LOG_WARN, "%zu allocations are not in it: there was no room for their rows", ts_holders_lost(j->holders));

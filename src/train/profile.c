@@ -214,17 +214,28 @@ static int slowest(const double *told, int size)
     return at;
 }
 
+static ts_status log_text(const ts_profile *p, const ts_timeline_sum *sum, const double *told, ts_str *out)
+{
+    const int r = slowest(told, p->comm->size);
+    TS_TRY(ts_str_printf(out, "captured iterations %lld to %lld, traces are in %s; rank %d:\n", (long long)p->first,
+                         (long long)p->last, p->o->save_path, p->comm->rank));
+    TS_TRY(ts_timeline_sum_table(sum, out));
+    if (p->comm->size == 1)
+        return TS_OK;
+    return ts_str_printf(out, "\nslowest: rank %d, which waited %.6f s of %.6f s", r, told[r * TOLD + TOLD_BLOCKED],
+                         told[r * TOLD + TOLD_SECONDS]);
+}
+
+/* Rank 0 speaks for a job; another rank where it is the first of the chosen. */
 static void log_table(const ts_profile *p, const ts_timeline_sum *sum, const double *told)
 {
-    ts_str table = { 0 };
-    const int r = slowest(told, p->comm->size);
-    if (ts_timeline_sum_table(sum, &table) == TS_OK)
-        ts_log(TS_LOG_INFO, "captured iterations %lld to %lld, traces are in %s; rank %d:\n%s", (long long)p->first,
-               (long long)p->last, p->o->save_path, p->comm->rank, table.s);
-    if (p->comm->size > 1)
-        ts_log(TS_LOG_INFO, "slowest: rank %d, which waited %.6f s of %.6f s", r, told[r * TOLD + TOLD_BLOCKED],
-               told[r * TOLD + TOLD_SECONDS]);
-    ts_str_deinit(&table);
+    ts_str text = { 0 };
+    const ts_status st = log_text(p, sum, told, &text);
+    if (st == TS_OK && p->comm->rank == 0)
+        ts_log(TS_LOG_INFO, "%s", text.s);
+    else if (st == TS_OK)
+        ts_log_raw("%s\n", text.s);
+    ts_str_deinit(&text);
 }
 
 /* texts: what all ranks have said of theirs, one after another. */

@@ -177,7 +177,8 @@ expect 0 "as $D/trigger asks" two --metrics-jsonl "$D/trigger.jsonl" --train-ite
     --profile-trigger-steps 3 --profile-save-path "$D/asked"
 wait
 absent "$D/trigger"
-checks=$((checks + 2))
+checks=$((checks + 3))
+grep -q "captured iterations .* rank 1:" "$D/err" || wrong "the chosen rank says nothing: $(cat "$D/err")"
 [ "$(ls "$D/asked" | wc -l | tr -d ' ')" = 2 ] || wrong "asked: $(ls "$D/asked")"
 first=$(ls "$D/asked" | sed -n 's/steps-\([0-9]*\)-[0-9]*.rank-1.json/\1/p')
 [ -n "$first" ] && [ "$(steps "$D/asked/steps-$first-$((first + 2)).rank-1.json")" = "$first $((first + 1)) $((first + 2)) " ] ||

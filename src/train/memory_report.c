@@ -3,6 +3,7 @@
 #include "base/log.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { MOST_ROWS = 40 };
 
@@ -61,6 +62,42 @@ void ts_memory_report_step(const ts_job *j, int64_t iteration, ts_holder_list *f
         forgive(say_growth(j, iteration, first));
 }
 
+/* "mlp" of decoder.layers.3.mlp.linear_fc1.weight; what belongs to no layer by its whole module. */
+static size_t module_of(const char *name, const char **out)
+{
+    static const char layers[] = "decoder.layers.", decoder[] = "decoder.";
+    if (!strncmp(name, layers, sizeof layers - 1)) {
+        name += sizeof layers - 1;
+        name += strcspn(name, ".");
+        name += *name == '.';
+    } else if (!strncmp(name, decoder, sizeof decoder - 1)) {
+        name += sizeof decoder - 1;
+    }
+    *out = name;
+    return strcspn(name, ".");
+}
+
+/* Weights, gradients and moments lie in few pieces, in which each module has as much as it has parameters. */
+static ts_status say_parameters(const ts_job *j, ts_str *out)
+{
+    const ts_param_set *s = &j->model.decoder->params;
+    TS_TRY(ts_str_puts(out, "\nparameters in these:"));
+    for (size_t i = 0; i < s->n; i++) {
+        const char *module, *other;
+        const size_t n = module_of(s->p[i]->name, &module);
+        int64_t sum = 0;
+        bool is_first = true;
+        for (size_t k = 0; k < s->n; k++) {
+            const bool is_same = module_of(s->p[k]->name, &other) == n && !strncmp(module, other, n);
+            is_first = is_first && !(is_same && k < i);
+            sum += is_same ? ts_param_count(s->p[k]) : 0;
+        }
+        if (is_first)
+            TS_TRY(ts_str_printf(out, " %.*s %lld", (int)n, module, (long long)sum));
+    }
+    return TS_OK;
+}
+
 void ts_memory_report_peak(const ts_job *j, const ts_holder_list *plan)
 {
     ts_holder_list peak = { 0 }, parts = { 0 }, planned = { 0 };
@@ -75,6 +112,8 @@ void ts_memory_report_peak(const ts_job *j, const ts_holder_list *plan)
         st = ts_holder_list_by_part(plan, &planned);
     if (st == TS_OK)
         st = ts_holder_list_table(&parts, plan ? &planned : NULL, MOST_ROWS, &table);
+    if (st == TS_OK)
+        st = say_parameters(j, &table);
     snprintf(what, sizeof what, "memory at its highest moment, in %s:\n", ts_device_peak_at(j->dev, at));
     if (st == TS_OK)
         say(j, what, table.s);

@@ -77,7 +77,8 @@ short="--train-iters 3 --lr-warmup-iters 0"
 # shellcheck disable=SC2086
 expect 0 "memory: nothing has grown from iteration 2 to 3" train $short --memory-report --memory-report-from 2
 sed -n '/memory at its highest moment/,$p' "$D/err" | sed -n '/^weights/,/^all /p' >"$D/held"
-checks=$((checks + 2))
+checks=$((checks + 3))
+grep -q "^parameters in these: embedding 3104 input_layernorm 64 self_attention 6144 .* mlp 12288 " "$D/err" || wrong "$(grep parameters "$D/err")"
 grep -q "^activations *attention *forward" "$D/held" || wrong "no activations of attention: $(cat "$D/held")"
 awk '$NF != $(NF - 2) || $(NF - 1) != $(NF - 3) { print; bad = 1 } END { exit bad || NR < 5 }' "$D/held" >"$D/bad" ||
     wrong "not as planned: $(cat "$D/bad") of $(cat "$D/held")"

@@ -51,6 +51,8 @@ both bf16 again --bf16 --log-params-norm --log-num-zeros-in-grad
 both bf16-moments again --bf16 --use-precision-aware-optimizer --exp-avg-dtype bf16 --exp-avg-sq-dtype bf16 --main-params-dtype bf16
 both fp16 again --fp16 --initial-loss-scale 4096
 both integers again --bf16 --int8 all
+both fp8 again --bf16 --fp8-format hybrid --fp8-amax-history-len 4
+both tensorwise again --fp8-format e4m3 --fp8-recipe tensorwise
 both sgd again --optimizer sgd --sgd-momentum 0.9 --freeze layers.0
 both ordered again --deterministic-mode --recompute-granularity full --recompute-method uniform
 both swapped again --bf16 --recompute-granularity full --recompute-method block --swap-layer-input --swap-attention

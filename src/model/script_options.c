@@ -27,6 +27,7 @@
 #define BLOCK                                                                                      \
     "this block of a model by options; give --load DIR or --model-config FILE where its family is one of docs/models.md"
 #define DSPEED "DeepSpeed's engine and its configuration"
+#define COMPARISON "comparing products of FP8 with others while they run"
 #define TEACHER "distillation of a mixture of experts into another"
 
 #define SPEC "mindspeed_llm.tasks.models.spec."
@@ -132,6 +133,9 @@ const ts_option ts_model_script_rows[] = {
     TS_NOTE("hidden-size-teacher", 1, "model", "the teacher's folder says what it is"),
     TS_NOTE("num-attention-heads-teacher", 1, "model", "the teacher's folder says what it is"),
     TS_NOTE("qat-quant-block-size", 1, "model", "goes with --qat-scheme w4a8-moe-only"),
+    TS_NOTE("no-use-gmm-fp8", 0, "model", "of experts; models are dense here"),
+    { .name = "te-gmm-mode", .type = TS_OPTION_NOTE, .lo = 1, .group = "model", .choices = "compatible|performance",
+      .help = "of experts; models are dense here" },
     TS_NOTE("fp8-interval", 1, "model", "goes with --fp8-format"),
     TS_NOTE("fp8-param-gather", 0, "model", "goes with --fp8-format"),
     TS_NOTE("enable-fsdp-low-precision-all-gather", 0, "model", "goes with --fp8-format"),
@@ -271,6 +275,8 @@ const ts_option ts_model_script_rows[] = {
     TS_LATER("no-rope-freq", TS_OPTION_MANY, "0", BLOCK),
     TS_LATER("retro-add-retriever", 0, NULL, BLOCK),
     TS_LATER("retro-workdir", 1, NULL, BLOCK),
+    TS_LATER("te-comparison-with-cpu", 0, NULL, COMPARISON),
+    TS_LATER("te-comparison-with-bf16", 0, NULL, COMPARISON),
     TS_LATER("deepspeed", 0, NULL, DSPEED),
     TS_LATER("deepspeed_config", 1, NULL, DSPEED),
     TS_NOTE("zero-stage", 1, "model", "goes with --deepspeed"),

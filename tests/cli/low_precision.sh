@@ -85,6 +85,20 @@ near() {
     curve "$D/plain.jsonl" >"$D/b"
     same "$D/a" "$D/b"
 
+    # both layers left alone are all layers
+    train ends 1 --bf16 --exit-interval 6 --fp8-format e4m3 --first-last-layers-bf16
+    curve "$D/bf16.jsonl" | head -n 6 >"$D/a"
+    curve "$D/ends.jsonl" >"$D/b"
+    same "$D/a" "$D/b"
+    # what evaluations see is not for training
+    train unseen 1 --exit-interval 6 --split 50,50,0 $delayed
+    train seen 1 --exit-interval 6 --split 50,50,0 --eval-iters 2 --eval-interval 1 $delayed
+    for name in unseen seen; do
+        sed -n 's/.*"iteration": *\([0-9]*\),.*"lm_loss": *\([0-9.e+-]*\), "grad_norm.*/\1 \2/p' "$D/$name.jsonl" >"$D/$name"
+    done
+    checks=$((checks + 1))
+    [ "$(wc -l <"$D/seen")" = 6 ] || wrong "evaluated: $(cut -c 1-90 "$D/seen.jsonl")"
+    same "$D/unseen" "$D/seen"
     # training for a later quantization learns, if not the same
     qat="--qat-scheme w4a16-mxfp4"
     train qat 1 --bf16 $qat

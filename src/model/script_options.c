@@ -27,7 +27,6 @@
 #define BLOCK                                                                                      \
     "this block of a model by options; give --load DIR or --model-config FILE where its family is one of docs/models.md"
 #define DSPEED "DeepSpeed's engine and its configuration"
-#define COMPARISON "comparing products of FP8 with others while they run"
 #define TEACHER "distillation of a mixture of experts into another"
 
 #define SPEC "mindspeed_llm.tasks.models.spec."
@@ -275,8 +274,6 @@ const ts_option ts_model_script_rows[] = {
     TS_LATER("no-rope-freq", TS_OPTION_MANY, "0", BLOCK),
     TS_LATER("retro-add-retriever", 0, NULL, BLOCK),
     TS_LATER("retro-workdir", 1, NULL, BLOCK),
-    TS_LATER("te-comparison-with-cpu", 0, NULL, COMPARISON),
-    TS_LATER("te-comparison-with-bf16", 0, NULL, COMPARISON),
     TS_LATER("deepspeed", 0, NULL, DSPEED),
     TS_LATER("deepspeed_config", 1, NULL, DSPEED),
     TS_NOTE("zero-stage", 1, "model", "goes with --deepspeed"),

@@ -63,8 +63,6 @@ static void *take(work *w, char *room, size_t bytes)
     return at;
 }
 
-static int64_t blocks_of(int64_t n) { return (n + TS_SUMSQ_BLOCK - 1) / TS_SUMSQ_BLOCK; }
-
 static work lay_out(const ts_apollo *a, const ts_param *p, char *room)
 {
     work w = { .s = ts_apollo_shape_of(a, p), .n = ts_param_count(p) };
@@ -76,7 +74,7 @@ static work lay_out(const ts_apollo *a, const ts_param *p, char *room)
     w.x = take(&w, room, r * f);
     w.factor = take(&w, room, (size_t)channels * f);
     w.scaled = take(&w, room, (size_t)w.n * f);
-    w.sums = take(&w, room, (size_t)blocks_of(w.n > (int64_t)r ? w.n : (int64_t)r) * sizeof(double));
+    w.sums = take(&w, room, (size_t)ts_sumsq_blocks(w.n > (int64_t)r ? w.n : (int64_t)r) * sizeof(double));
     return w;
 }
 
@@ -116,7 +114,7 @@ static void project(const ts_apollo *a, const ts_apollo_step_args *x, const work
 
 static ts_status norm(const ts_apollo *a, const work *w, const float *x, int64_t n, double *out)
 {
-    const int64_t blocks = blocks_of(n);
+    const int64_t blocks = ts_sumsq_blocks(n);
     const ts_sumsq_args k = { .x = x, .x_dtype = TS_DTYPE_F32, .len = n, .out = w->sums };
     double sum = 0, *host;
     ts_launch_sumsq(a->dev, &k, blocks, (ts_cost){ 2 * (double)n, 4 * (double)n, TS_DTYPE_F32 });

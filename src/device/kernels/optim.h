@@ -114,6 +114,7 @@ typedef struct ts_step_pack_args {
  * squares, in double, order fixed. NaN and infinities come through. zeros, if given, counts
  * zeros. */
 enum { TS_SUMSQ_BLOCK = 65536 };
+static inline int64_t ts_sumsq_blocks(int64_t n) { return (n + TS_SUMSQ_BLOCK - 1) / TS_SUMSQ_BLOCK; }
 typedef struct ts_sumsq_args {
     const void *x;
     ts_dtype x_dtype;

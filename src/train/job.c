@@ -3,7 +3,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "parallel/context.h"
-#include "train/job_check.h"
 #include "train/layout.h"
 #include "train/model_files.h"
 #include "train/recompute.h"

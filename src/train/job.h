@@ -37,6 +37,12 @@ typedef struct ts_job {
 ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_device *dev,
                       ts_comm *comm, bool with_data, ts_job *job) TS_NODISCARD;
 void ts_job_close(ts_job *j);
+/* What it asks first (job_check.c): what the options are together, and with the mesh and the device; fills the
+ * job's ramp and how sequences are shared out. TS_ERR_USER names the options. */
+ts_status ts_job_check_options(ts_job *j, bool with_data) TS_NODISCARD;
+/* What one run has saved no other may write over unasked: a restart that forgets --load, or loads something
+ * else (TS_ERR_USER). Going on from where an earlier checkpoint stands is what someone set back: a warning. */
+ts_status ts_job_check_target(const ts_job *j) TS_NODISCARD;
 
 /* Says what is about to run: where it begins, its data, the model's size. Rank 0 speaks. */
 ts_status ts_job_describe(const ts_job *j) TS_NODISCARD;

@@ -1,4 +1,4 @@
-#include "train/job_check.h"
+#include "train/job.h"
 
 #include "base/log.h"
 #include "ckpt/check.h"

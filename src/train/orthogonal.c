@@ -76,7 +76,7 @@ static work lay_out(const ts_orthogonal *o, const ts_orthogonal_call *c)
     work w = { .o = o, .c = c, .x = c->x, .n = c->rows * c->cols,
                .by_columns = c->group ? c->by_columns : c->cols < c->rows };
     w.side = w.by_columns ? c->cols : c->rows;
-    w.n_sums = (w.n + TS_SUMSQ_BLOCK - 1) / TS_SUMSQ_BLOCK;
+    w.n_sums = ts_sumsq_blocks(w.n);
     const size_t side = (size_t)(w.side * w.side), n = (size_t)w.n;
     w.gram = take(&w, side * sizeof(float));
     w.square = take(&w, side * sizeof(float));

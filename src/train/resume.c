@@ -188,9 +188,9 @@ static ts_status collect(const ts_trainer *t, tensor_list *l)
     }
     for (int64_t i = 0; i < l->n; i++) {
         const ts_param *p = param_of(t, &l->of[i], &is);
-        l->t[i].data = !p                        ? NULL
-                       : is_projected(t, p, is) ? ts_apollo_state(&t->optim.apollo, p, (int)(is - FIRST_MOMENT))
-                                                : ts_whole_of(&l->whole[is], p);
+        if (p) /* else it is no parameter's, or another stage's */
+            l->t[i].data = is_projected(t, p, is) ? ts_apollo_state(&t->optim.apollo, p, (int)(is - FIRST_MOMENT))
+                                                  : ts_whole_of(&l->whole[is], p);
     }
     return TS_OK;
 }

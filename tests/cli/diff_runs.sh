@@ -91,19 +91,15 @@ expect 2 "rank_00000.jsonl:1: no line of a dump" diff_runs "$D/a" "$D/bad"
 # other layouts. A result is off by the roundings on its way from the ids, some 20 products and sums of at most 64
 # terms in two layers and back: each by about 8 (the root of 64) half units of fp32, 5e-7, of its largest. Together
 # 1e-5 of the largest at most.
-if ! command -v mpirun >/dev/null; then
+if ! have_mpi; then
     echo "skipped: other layouts (no mpirun)"
     finish
 fi
-case $(mpirun --version 2>&1) in
-*"Open MPI"*) launcher="--allow-run-as-root --oversubscribe --bind-to none" ;;
-*) launcher= ;;
-esac
 dumps() { # dumps NAME RANKS OPTIONS...
     name=$1 ranks=$2
     shift 2
     # shellcheck disable=SC2086
-    timeout 100 mpirun $launcher -n "$ranks" "$T" pretrain $shape $batch --data-path "$D/data_text_document" --seed 5 $plain \
+    on "$ranks" "$T" pretrain $shape $batch --data-path "$D/data_text_document" --seed 5 $plain \
         --threads 1 --train-iters 3 --dump-steps 1,3 --dump-path "$D/$name" --dump-tensors "$@" >"$D/out" 2>"$D/err" </dev/null
 }
 dumped() { # the same, and beside one process

@@ -3,42 +3,11 @@
 # goes on with its scales.
 . "$(dirname "$0")/lib.sh"
 make_data
-case $(mpirun --version 2>&1) in
-*"Open MPI"*) launcher="--allow-run-as-root --oversubscribe --bind-to none" ;;
-*) launcher= ;;
-esac
 shape="--num-layers 2 --hidden-size 64 --num-attention-heads 2 --ffn-hidden-size 64 --vocab-size 96
     --tokenizer-type NullTokenizer --position-embedding-type rope --swiglu --normalization RMSNorm
     --max-position-embeddings 64 --disable-bias-linear"
 common="--data-path $D/data_text_document --split 100,0,0 --seq-length 32 --micro-batch-size 2 --global-batch-size 4
     --lr 0.002 --train-iters 100 --lr-decay-style constant --eval-iters 0 --seed 7 --threads 1 $shape"
-# train NAME RANKS OPTIONS...: metrics in $D/NAME.jsonl
-train() {
-    name=$1 ranks=$2
-    shift 2
-    checks=$((checks + 1))
-    run="$T pretrain"
-    [ "$ranks" = 1 ] || run="mpirun $launcher -n $ranks $T pretrain"
-    # shellcheck disable=SC2086
-    $run $common --metrics-jsonl "$D/$name.jsonl" "$@" >"$D/out" 2>"$D/err" </dev/null ||
-        wrong "$name: $(tail -n 3 "$D/err")"
-}
-# planned NAME RANKS OPTIONS...: plan knows a process's memory, and what it sends in a step
-planned() {
-    name=$1 ranks=$2
-    shift 2
-    checks=$((checks + 1))
-    got=$(sed -n '$s/.*"memory_peak_bytes": *\([0-9]*\).*/\1/p' "$D/$name.jsonl")
-    # shellcheck disable=SC2086
-    "$T" plan $common "$@" --world-size "$ranks" --json >"$D/plan" 2>"$D/err"
-    said=$(sed -n 's/.*"peak_bytes": *\([0-9]*\).*/\1/p' "$D/plan")
-    [ -n "$got" ] && [ "$got" = "$said" ] || wrong "$name: $got bytes, planned $said: $(tail -n 1 "$D/err")"
-    [ "$ranks" = 1 ] && return
-    tail -n 1 "$D/$name.jsonl" | tr -d ' ' | sed 's/.*"traffic":\(.*\)}$/\1/' >"$D/sent"
-    tr -d ' \n' <"$D/plan" | sed 's/.*"traffic":\(.*\)}\],"step_seconds.*/\1/' >"$D/planned"
-    echo >>"$D/planned"
-    same "$D/sent" "$D/planned"
-}
 # near NAME AS PARTS: the mean loss differs by less than one part in so many
 near() {
     checks=$((checks + 1))
@@ -52,16 +21,16 @@ near() {
 
 # shellcheck disable=SC2086
 {
-    train bf16 1 --bf16 --save "$D/teacher"
+    job bf16 1 --bf16 --save "$D/teacher"
     delayed="--fp8-format hybrid --fp8-amax-history-len 4 --fp8-amax-compute-algo max"
     tensorwise="--fp8-format hif8 --fp8-recipe tensorwise"
     mx="--fp8-format e4m3 --fp8-recipe mxfp8 --fp8-reuse-quantized-weight"
     blockwise="--fp8-format hybrid --fp8-recipe blockwise --first-last-layers-bf16 --num-layers-at-end-in-bf16 0"
-    train delayed 1 --bf16 $delayed
-    train tensorwise 1 --bf16 $tensorwise
-    train mx 1 --bf16 $mx
-    train square 1 --bf16 --fp8-format hybrid --fp8-recipe mxfp8-32x32
-    train blockwise 1 --bf16 $blockwise
+    job delayed 1 --bf16 $delayed
+    job tensorwise 1 --bf16 $tensorwise
+    job mx 1 --bf16 $mx
+    job square 1 --bf16 --fp8-format hybrid --fp8-recipe mxfp8-32x32
+    job blockwise 1 --bf16 $blockwise
     for name in delayed tensorwise mx square blockwise; do
         near $name bf16 100
         curve "$D/$name.jsonl" | head -n 3 >"$D/a"
@@ -69,30 +38,30 @@ near() {
         checks=$((checks + 1))
         cmp -s "$D/a" "$D/b" && wrong "$name is bf16 itself"
     done
-    planned delayed 1 $delayed --bf16
-    planned mx 1 $mx --bf16
-    planned blockwise 1 $blockwise --bf16
+    as_planned delayed 1 $delayed --bf16
+    as_planned mx 1 $mx --bf16
+    as_planned blockwise 1 $blockwise --bf16
 
     # a run that was cut goes on with its scales and history
-    train cut 1 --bf16 --exit-interval 5 --save "$D/cut" $delayed
-    train again 1 --bf16 --exit-interval 12 --load "$D/cut" $delayed
+    job cut 1 --bf16 --exit-interval 5 --save "$D/cut" $delayed
+    job again 1 --bf16 --exit-interval 12 --load "$D/cut" $delayed
     curve "$D/delayed.jsonl" | sed -n 6,12p >"$D/a"
     curve "$D/again.jsonl" >"$D/b"
     same "$D/a" "$D/b"
     # weights that are kept in codes are the same weights
-    train plain 1 --bf16 --exit-interval 6 --fp8-format e4m3 --fp8-recipe mxfp8
+    job plain 1 --bf16 --exit-interval 6 --fp8-format e4m3 --fp8-recipe mxfp8
     curve "$D/mx.jsonl" | head -n 6 >"$D/a"
     curve "$D/plain.jsonl" >"$D/b"
     same "$D/a" "$D/b"
 
     # both layers left alone are all layers
-    train ends 1 --bf16 --exit-interval 6 --fp8-format e4m3 --first-last-layers-bf16
+    job ends 1 --bf16 --exit-interval 6 --fp8-format e4m3 --first-last-layers-bf16
     curve "$D/bf16.jsonl" | head -n 6 >"$D/a"
     curve "$D/ends.jsonl" >"$D/b"
     same "$D/a" "$D/b"
     # what evaluations see is not for training
-    train unseen 1 --exit-interval 6 --split 50,50,0 $delayed
-    train seen 1 --exit-interval 6 --split 50,50,0 --eval-iters 2 --eval-interval 1 $delayed
+    job unseen 1 --exit-interval 6 --split 50,50,0 $delayed
+    job seen 1 --exit-interval 6 --split 50,50,0 --eval-iters 2 --eval-interval 1 $delayed
     for name in unseen seen; do
         sed -n 's/.*"iteration": *\([0-9]*\),.*"lm_loss": *\([0-9.e+-]*\), "grad_norm.*/\1 \2/p' "$D/$name.jsonl" >"$D/$name"
     done
@@ -101,52 +70,52 @@ near() {
     same "$D/unseen" "$D/seen"
     # training for a later quantization learns, if not the same
     qat="--qat-scheme w4a16-mxfp4"
-    train qat 1 --bf16 $qat
+    job qat 1 --bf16 $qat
     near qat bf16 10
-    planned qat 1 --bf16 $qat
+    as_planned qat 1 --bf16 $qat
     # what is shared out has the scales of the whole
-    if command -v mpirun >/dev/null 2>&1; then
-        train ordered 1 --exit-interval 6 --deterministic-mode $delayed
-        train dp2 2 --exit-interval 6 --deterministic-mode $delayed
+    if have_mpi; then
+        job ordered 1 --exit-interval 6 --deterministic-mode $delayed
+        job dp2 2 --exit-interval 6 --deterministic-mode $delayed
         curve "$D/ordered.jsonl" >"$D/a"
         curve "$D/dp2.jsonl" >"$D/b"
         same "$D/a" "$D/b"
-        planned dp2 2 --deterministic-mode $delayed
+        as_planned dp2 2 --deterministic-mode $delayed
         # in fp32, where a sum in two parts is not rounded to bf16 in between; later on what was just below the
         # middle of two codes may be just above it
         for kind in "delayed $delayed" "tensorwise $tensorwise" "mx $mx" "qat $qat"; do
             set -- $kind
             as=$1
             shift
-            train tp2-$as 2 --exit-interval 2 --tensor-model-parallel-size 2 "$@"
-            planned tp2-$as 2 --tensor-model-parallel-size 2 "$@"
-            train tp1-$as 1 --exit-interval 2 "$@"
+            job tp2-$as 2 --exit-interval 2 --tensor-model-parallel-size 2 "$@"
+            as_planned tp2-$as 2 --tensor-model-parallel-size 2 "$@"
+            job tp1-$as 1 --exit-interval 2 "$@"
             near tp2-$as tp1-$as 200000
         done
-        train again-tp2 2 --bf16 --exit-interval 12 --load "$D/cut" --tensor-model-parallel-size 2 $delayed
+        job again-tp2 2 --bf16 --exit-interval 12 --load "$D/cut" --tensor-model-parallel-size 2 $delayed
         near again-tp2 again 1000
     fi
 
     # a teacher that is the student itself teaches nothing; one that is not does
     qad="--load $D/teacher --finetune --weight-decay 0 --qad-enable --qad-teacher-load $D/teacher"
-    train itself 1 --bf16 --exit-interval 2 $qad --kl-temperature 2
+    job itself 1 --bf16 --exit-interval 2 $qad --kl-temperature 2
     checks=$((checks + 1))
     [ "$(grep -c '"lm_loss": 0, "grad_norm": 0,' "$D/itself.jsonl")" = 2 ] || wrong "$(cut -c 1-90 "$D/itself.jsonl")"
     qad="--qad-enable --qad-teacher-load $D/teacher"
-    train student 1 --exit-interval 20 $qad --qat-scheme w4a4-mxfp4
+    job student 1 --exit-interval 20 $qad --qat-scheme w4a4-mxfp4
     checks=$((checks + 1))
     sed -n 's/.*"lm_loss": *\([0-9.e+-]*\).*/\1/p' "$D/student.jsonl" | awk 'NR == 1 { first = $1 }
         { last = $1 } END { exit !(NR == 20 && first > 0.1 && last < first * 0.7) }' ||
         wrong "nothing is learned from the teacher: $(cut -c 1-90 "$D/student.jsonl")"
-    planned student 1 $qad --qat-scheme w4a4-mxfp4
-    train both 1 --exit-interval 2 --kd --load-teacher "$D/teacher" --kd-beta-ce 0
-    train neither 1 --exit-interval 2
+    as_planned student 1 $qad --qat-scheme w4a4-mxfp4
+    job both 1 --exit-interval 2 --kd --load-teacher "$D/teacher" --kd-beta-ce 0
+    job neither 1 --exit-interval 2
     near both neither 1000000
-    if command -v mpirun >/dev/null 2>&1; then
-        train student-tp2 2 --exit-interval 2 --tensor-model-parallel-size 2 $qad --qat-scheme w4a16-mxfp4
-        train student-tp1 1 --exit-interval 2 $qad --qat-scheme w4a16-mxfp4
+    if have_mpi; then
+        job student-tp2 2 --exit-interval 2 --tensor-model-parallel-size 2 $qad --qat-scheme w4a16-mxfp4
+        job student-tp1 1 --exit-interval 2 $qad --qat-scheme w4a16-mxfp4
         near student-tp2 student-tp1 20000
-        planned student-tp2 2 --tensor-model-parallel-size 2 $qad --qat-scheme w4a16-mxfp4
+        as_planned student-tp2 2 --tensor-model-parallel-size 2 $qad --qat-scheme w4a16-mxfp4
     fi
 
     # what cannot be

@@ -3,19 +3,14 @@
 # their memory.
 . "$(dirname "$0")/lib.sh"
 make_data
-on() { # on N COMMAND...: under N processes
-    n=$1
-    shift
-    if [ "$n" = 1 ]; then "$@"; else
-        mpirun --allow-run-as-root --oversubscribe --bind-to none -n "$n" "$@"
-    fi
-}
-job="--data-path $D/data_text_document --train-iters 4 --seed 5 --deterministic-mode --threads 1"
+common="--data-path $D/data_text_document --train-iters 4 --seed 5 --deterministic-mode --threads 1"
 run() { # run PROCESSES OPTIONS...
     np=$1
     shift
+    by="on $np"
+    [ "$np" != 1 ] || by=
     # shellcheck disable=SC2086
-    on "$np" "$T" pretrain $shape $batch $job "$@"
+    $by "$T" pretrain $shape $batch $common "$@"
 }
 # resumes OPTIONS...: 4 steps at once, and 2 + 2: the second half on two processes that share out the state
 resumes() {
@@ -23,7 +18,7 @@ resumes() {
     expect 0 "" run 1 "$@" --save "$D/whole" --metrics-jsonl "$D/whole.jsonl"
     expect 0 "" run 1 "$@" --save "$D/ck" --exit-interval 2 --metrics-jsonl "$D/again.jsonl"
     n=1 share=--use-distributed-optimizer
-    ! command -v mpirun >/dev/null 2>&1 || n=2
+    ! have_mpi || n=2
     case "$*" in *--use-apollo*) share= ;; esac
     # shellcheck disable=SC2086
     expect 0 "" run $n "$@" --save "$D/ck" --load "$D/ck" --metrics-jsonl "$D/again.jsonl" $share
@@ -32,8 +27,8 @@ resumes() {
     same "$D/a" "$D/b"
     same_tensors
     # shellcheck disable=SC2086
-    "$T" plan $shape $batch $job "$@" --json >"$D/plan" 2>"$D/err" || wrong "plan: $(cat "$D/err")"
-    got=$(sed -n '$s/.*"memory_peak_bytes": *\([0-9]*\).*/\1/p' "$D/whole.jsonl")
+    "$T" plan $shape $batch $common "$@" --json >"$D/plan" 2>"$D/err" || wrong "plan: $(cat "$D/err")"
+    got=$(memory whole)
     checks=$((checks + 1))
     grep -q "\"peak_bytes\": *$got\b" "$D/plan" || wrong "$*: $got bytes, not as planned"
 }

@@ -110,14 +110,10 @@ expect 2 "--overlap-grad-reduce is of --optimization-level 2" train --optimizati
 expect 2 "--pipeline-schedule is of --optimization-level 2" train --optimization-level 0 --pipeline-schedule zero-bubble
 expect 2 "--optimization-level 0 has the portable kernels alone" train --optimization-level 0 --isa avx2
 
-command -v mpirun >/dev/null 2>&1 || finish
-case $(mpirun --version 2>&1) in
-*"Open MPI"*) launcher="--allow-run-as-root --oversubscribe --bind-to none" ;;
-*) launcher= ;;
-esac
+have_mpi || finish
 two() { # two OPTIONS...: the job on two processes
     # shellcheck disable=SC2086
-    mpirun $launcher -n 2 "$T" pretrain $shape $batch --data-path "$D/data_text_document" --train-iters 8 --seed 5 --threads 1 "$@"
+    on 2 "$T" pretrain $shape $batch --data-path "$D/data_text_document" --train-iters 8 --seed 5 --threads 1 "$@"
 }
 for layout in tp pp dp cp; do
     case $layout in

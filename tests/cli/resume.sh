@@ -4,18 +4,13 @@
 make_data
 awk 'BEGIN { for (d = 0; d < 60; d++) { s = ""; for (i = 0; i < 30; i++) s = s (i ? " " : "") (d * 7 + i * i) % 50; print s } }' >"$D/few.txt"
 "$T" preprocess --input "$D/few.txt" --output-prefix "$D/few" --tokenizer-type NullTokenizer --vocab-size 90 >/dev/null 2>&1
-on() { # on N COMMAND...: under N processes
-    n=$1
-    shift
-    if [ "$n" = 0 ]; then "$@"; else
-        on "$n" "$@"
-    fi
-}
-run() { # run PROCESSES OPTIONS...
+run() { # run PROCESSES OPTIONS...: 0: without a launcher
     np=$1
     shift
+    by="on $np"
+    [ "$np" != 0 ] || by=
     # shellcheck disable=SC2086
-    on "$np" "$T" pretrain $shape $batch --data-path "$D/data_text_document" --train-iters 8 --seed 5 --deterministic-mode "$@"
+    $by "$T" pretrain $shape $batch --data-path "$D/data_text_document" --train-iters 8 --seed 5 --deterministic-mode "$@"
 }
 both() { # both NAME FIRST SECOND OPTIONS...: 8 steps at once, and 3 + 5
     name=$1 first=$2 second=$3

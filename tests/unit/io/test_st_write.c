@@ -102,7 +102,7 @@ static void cuts_as_transformers(void **state)
         "model-00005-of-00005.safetensors", "model.safetensors.index.json"
     };
     float ramp[20];
-    char name[8];
+    char name[16];
     temp t;
     ts_str golden = { 0 };
     ts_st_dir_writer *w = NULL;

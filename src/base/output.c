@@ -406,13 +406,18 @@ void ts_output_abandon(ts_output *o)
     o->fd = o->straight = 0;
 }
 
-ts_status ts_file_write_atomic(const char *path, const void *data, size_t size)
+ts_status ts_output_all(const char *option, const char *path, const void *data, size_t size)
 {
     ts_output o;
-    TS_TRY(ts_output_open(&o, NULL, path, TS_OUTPUT_REPLACE));
+    TS_TRY(ts_output_open(&o, option, path, TS_OUTPUT_REPLACE));
     ts_status st = ts_output_write(&o, data, size);
     if (st == TS_OK)
         st = ts_output_finish(&o);
     ts_output_abandon(&o);
     return st;
+}
+
+ts_status ts_file_write_atomic(const char *path, const void *data, size_t size)
+{
+    return ts_output_all(NULL, path, data, size);
 }

@@ -52,6 +52,8 @@ ts_status ts_output_finish_all(ts_output *const *list, size_t n) TS_NODISCARD;
 /* Gives up what is not finished; after finish: nothing. */
 void ts_output_abandon(ts_output *o);
 
-/* All of it in one call: the file whole or not at all. */
+/* All of it in one call, of the file that an option names: whole or not at all. */
+ts_status ts_output_all(const char *option, const char *path, const void *data, size_t size) TS_NODISCARD;
+/* The same of a file that no option names. */
 ts_status ts_file_write_atomic(const char *path, const void *data, size_t size) TS_NODISCARD;
 #endif

@@ -114,16 +114,10 @@ static void say_notes(const ts_report *r)
 
 static ts_status write_page(const ts_report *r, const char *path)
 {
-    ts_output out = { 0 };
     ts_str text = { 0 };
     ts_status st = ts_report_page(r, &text);
     if (st == TS_OK)
-        st = ts_output_open(&out, "--output", path, TS_OUTPUT_REPLACE);
-    if (st == TS_OK)
-        st = ts_output_write(&out, text.s, text.len);
-    if (st == TS_OK)
-        st = ts_output_finish(&out);
-    ts_output_abandon(&out);
+        st = ts_output_all("--output", path, text.s, text.len);
     ts_str_deinit(&text);
     return st;
 }

@@ -138,18 +138,12 @@ typedef ts_status draw_fn(const ts_schedule *s, const ts_replay *r, const char *
 static ts_status write_file(const char *option, const char *path, draw_fn *draw,
                             const ts_schedule *s, const ts_replay *r, const char *title)
 {
-    ts_output out = { 0 };
     ts_str text = { 0 };
     if (!path)
         return TS_OK;
     ts_status st = draw(s, r, title, &text);
     if (st == TS_OK)
-        st = ts_output_open(&out, option, path, TS_OUTPUT_REPLACE);
-    if (st == TS_OK)
-        st = ts_output_write(&out, text.s, text.len);
-    if (st == TS_OK)
-        st = ts_output_finish(&out);
-    ts_output_abandon(&out);
+        st = ts_output_all(option, path, text.s, text.len);
     ts_str_deinit(&text);
     return st;
 }

@@ -45,7 +45,7 @@ static ts_status show(const ts_tuning *t, const tune_options *o, bool json)
     if (st == TS_OK && o->svg)
         st = ts_tuning_svg(t, &picture);
     if (st == TS_OK && o->svg)
-        st = ts_file_write_atomic(o->svg, picture.s, picture.len);
+        st = ts_output_all("--svg", o->svg, picture.s, picture.len);
     if (st == TS_OK)
         fputs(text.s, stdout);
     ts_str_deinit(&picture);

@@ -19,16 +19,10 @@ static ts_status trace_text(const ts_plan *p, ts_str *out)
 
 ts_status ts_plan_write_trace(const ts_plan *p, const char *path)
 {
-    ts_output out = { 0 };
     ts_str text = { 0 };
     ts_status st = trace_text(p, &text);
     if (st == TS_OK)
-        st = ts_output_open(&out, "--trace", path, TS_OUTPUT_REPLACE);
-    if (st == TS_OK)
-        st = ts_output_write(&out, text.s, text.len);
-    if (st == TS_OK)
-        st = ts_output_finish(&out);
-    ts_output_abandon(&out);
+        st = ts_output_all("--trace", path, text.s, text.len);
     ts_str_deinit(&text);
     return st;
 }

@@ -195,19 +195,25 @@ static void copy_parts(const ts_grads *g, float *all, bool back)
     }
 }
 
-/* Where shares hold the sums, each element is on one process of the data-parallel group; there it is
- * brought together first, so that the terms of a sum and their order are those without shares. */
+/* The sum over comm of what copies to the host have brought. Where shares hold the sums, each element is on one
+ * process of the data-parallel group; there it is brought together first, so that the terms of a sum and their
+ * order are those without shares. */
+static ts_status sum_host(const ts_grads *g, ts_comm *comm, float *x, int64_t n)
+{
+    const ts_comm_call call = ts_all_reduce(x, n, TS_COMM_F32, TS_COMM_SUM);
+    TS_TRY(g->dev->sync(g->dev));
+    if (g->scatter.params)
+        TS_TRY(ts_comm_run(g->scatter.comm, call));
+    return ts_comm_run(comm, call);
+}
+
 static ts_status sum_parts(ts_grads *g, float *all)
 {
-    const ts_comm_call call = ts_all_reduce(g->parts, g->n_parts, TS_COMM_F32, TS_COMM_SUM);
     if (g->parts) {
         memset(g->parts, 0, (size_t)g->n_parts * sizeof *g->parts);
         copy_parts(g, all, false);
     }
-    TS_TRY(g->dev->sync(g->dev));
-    if (g->scatter.params)
-        TS_TRY(ts_comm_run(g->scatter.comm, call));
-    TS_TRY(ts_comm_run(g->group, call));
+    TS_TRY(sum_host(g, g->group, g->parts, g->n_parts));
     if (g->parts)
         copy_parts(g, all, true);
     return TS_OK;
@@ -216,15 +222,11 @@ static ts_status sum_parts(ts_grads *g, float *all)
 /* Elements of p that both ends have, by way of the host: the two need not have shared them out alike. */
 static ts_status sum_stretch(ts_grads *g, const ts_param *p, int64_t from, int64_t n, float *host, float *all)
 {
-    const ts_comm_call call = ts_all_reduce(host, n, TS_COMM_F32, TS_COMM_SUM);
     if (host) {
         memset(host, 0, (size_t)n * sizeof *host);
         copy_stretch(g, p, from, n, host, all, false);
     }
-    TS_TRY(g->dev->sync(g->dev));
-    if (g->scatter.params)
-        TS_TRY(ts_comm_run(g->scatter.comm, call));
-    TS_TRY(ts_comm_run(g->ends, call));
+    TS_TRY(sum_host(g, g->ends, host, n));
     if (host)
         copy_stretch(g, p, from, n, host, all, true);
     return g->dev->sync(g->dev);

@@ -300,7 +300,7 @@ static void warn_seeing(const ts_job_options *o, const ts_option_set *set)
                          "an order of sums that is free (--deterministic-mode fixes it)");
 }
 
-static void warn_layout(const ts_parallel_options *p, const ts_option_set *set)
+static void warn_overlap_of_groups(const ts_parallel_options *p, const ts_option_set *set)
 {
     static const char *const of_coc[] = { "coc-parallel-num", "coc-mode", "coc-fused-kernel" };
     static const char *const of_tp[] = { "disable-tp-comm-overlap-ag", "disable-tp-comm-overlap-rs" };
@@ -331,7 +331,7 @@ void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp
     warn_sharing(&o->parallel, set, dp);
     warn_context(&o->parallel, set);
     warn_seeing(o, set);
-    warn_layout(&o->parallel, set);
+    warn_overlap_of_groups(&o->parallel, set);
     ts_model_options_warn(&o->model, set);
     ts_profile_options_warn(&o->profile, set);
 }

@@ -19,13 +19,11 @@ import glob
 import json
 import os
 import re
-import resource
 import statistics
 import struct
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 SHAPES = {
@@ -36,109 +34,12 @@ SHAPES = {
 }
 
 
-def peer(a, shape):
-    """Runs in the interpreter with torch: prints one JSON line."""
-    import torch
-    import torch.nn as nn
-    import torch.nn.functional as F
-    torch.set_num_threads(a.threads)
-    torch.manual_seed(1)
-    H, heads, kv, D = shape["hidden"], shape["heads"], shape["kv"], shape["hidden"] // shape["heads"]
-
-    class Attention(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.q, self.k, self.v = (nn.Linear(H, n * D, bias="gpt2" in shape) for n in (heads, kv, kv))
-            self.o = nn.Linear(H, H, bias="gpt2" in shape)
-
-        def forward(self, x, cos, sin):
-            B, S, _ = x.shape
-            q, k, v = (f(x).view(B, S, -1, D).transpose(1, 2) for f in (self.q, self.k, self.v))
-            if cos is not None:
-                q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=heads != kv)
-            return self.o(y.transpose(1, 2).reshape(B, S, H))
-
-    def rotate(x, cos, sin):
-        a, b = x.chunk(2, -1)
-        return x * cos.to(x.dtype) + torch.cat((-b, a), -1) * sin.to(x.dtype)
-
-    class Block(nn.Module):
-        def __init__(self):
-            super().__init__()
-            norm = (lambda: nn.LayerNorm(H)) if "gpt2" in shape else (lambda: nn.RMSNorm(H, eps=1e-5))
-            self.n1, self.n2, self.att = norm(), norm(), Attention()
-            if "gpt2" in shape:
-                self.up, self.down = nn.Linear(H, shape["ffn"]), nn.Linear(shape["ffn"], H)
-            else:
-                self.gate, self.up = (nn.Linear(H, shape["ffn"], bias=False) for _ in range(2))
-                self.down = nn.Linear(shape["ffn"], H, bias=False)
-
-        def forward(self, x, cos, sin):
-            x = x + self.att(self.n1(x), cos, sin)
-            h = self.n2(x)
-            if "gpt2" in shape:
-                return x + self.down(F.gelu(self.up(h), approximate="tanh"))
-            return x + self.down(F.silu(self.gate(h)) * self.up(h))
-
-    class Model(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.emb = nn.Embedding(shape["vocab"], H)
-            self.pos = nn.Embedding(a.seq, H) if "gpt2" in shape else None
-            self.blocks = nn.ModuleList(Block() for _ in range(shape["layers"]))
-            self.norm = nn.LayerNorm(H) if "gpt2" in shape else nn.RMSNorm(H, eps=1e-5)
-            f = 1 / 10000 ** (torch.arange(0, D, 2) / D)
-            t = torch.outer(torch.arange(a.seq), f).repeat(1, 2)
-            self.register_buffer("cos", t.cos())
-            self.register_buffer("sin", t.sin())
-
-        def forward(self, x, y):
-            h = self.emb(x)
-            if self.pos is not None:
-                h = h + self.pos.weight
-            for b in self.blocks:
-                h = b(h, None if self.pos is not None else self.cos, self.sin)
-            z = F.linear(self.norm(h), self.emb.weight)
-            return F.cross_entropy(z.float().flatten(0, 1), y.flatten())
-
-    model = Model()
-    with torch.no_grad():
-        for p in model.parameters():
-            if p.dim() > 1:
-                p.normal_(0, 0.02)
-    if a.frozen:
-        model.requires_grad_(False)
-        if a.dtype == "bf16":
-            model.bfloat16()
-            model.cos, model.sin = model.cos.float(), model.sin.float()
-        for m in model.modules():
-            if isinstance(m, (nn.LayerNorm, nn.RMSNorm)):
-                m.float().requires_grad_(True)
-    opt = (torch.optim.SGD if a.optimizer == "sgd" else torch.optim.AdamW)([p for p in model.parameters() if p.requires_grad], lr=1e-4, fused=True)
-    run = model if a.eager else torch.compile(model)
-    data = torch.randint(0, shape["vocab"], (a.steps + 3, a.batch, a.seq + 1), generator=torch.Generator().manual_seed(5))
-    times, losses = [], []
-    for batch in data:
-        t = time.perf_counter()
-        opt.zero_grad(set_to_none=False)
-        with torch.autocast("cpu", torch.bfloat16, enabled=a.dtype == "bf16"):
-            loss = run(batch[:, :-1], batch[:, 1:])
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        opt.step()
-        times.append(time.perf_counter() - t)
-        losses.append(loss.item())
-    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps(dict(times=times[3:], rss=rss, losses=losses, version=torch.__version__)))
-
-
 def run_peer(a):
     env = dict(os.environ, OMP_NUM_THREADS=str(a.threads))
     malloc = sorted(glob.glob("/usr/lib/*/libtcmalloc_minimal.so*"))
     if malloc:
         env["LD_PRELOAD"] = malloc[0]
-    words = [a.python, __file__, "--as-peer", "--shape", a.shape, "--seq", a.seq, "--batch", a.batch, "--dtype", a.dtype,
+    words = [a.python, Path(__file__).parent / "torch_peer.py", json.dumps(SHAPES[a.shape]), "--seq", a.seq, "--batch", a.batch, "--dtype", a.dtype,
              "--threads", a.threads, "--steps", a.steps, "--optimizer", a.optimizer, *(["--eager"] if a.eager else []), *(["--frozen"] if a.frozen else [])]
     p = subprocess.run([str(w) for w in words], capture_output=True, text=True, env=env)
     if p.returncode:
@@ -239,11 +140,8 @@ def main():
     p.add_argument("--options", default="", help="further options of tessera pretrain")
     p.add_argument("--only", choices=["tessera", "peer"])
     p.add_argument("--json", action="store_true", help="an object a line, for scripts")
-    p.add_argument("--as-peer", action="store_true", help=argparse.SUPPRESS)
     a = p.parse_args()
     shape = SHAPES[a.shape]
-    if a.as_peer:
-        return peer(a, shape)
     got = {"tessera": [], "peer": []}
     say = (lambda *_, **__: None) if a.json else print
     say(f"{a.shape}, {a.dtype}, batch {a.batch} x {a.seq}, {a.threads} threads{', all but the norms frozen' if a.frozen else ''}, load {os.getloadavg()[0]:.1f}", flush=True)

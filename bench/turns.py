@@ -38,16 +38,14 @@ def family(pid):
 
 
 class Program:
-    """A running job that makes one step each time it is woken."""
+    """A running job that makes one step each time it is woken. It does not outlive this program."""
 
-    def __init__(self, path, folder, options):
+    def __init__(self, command, folder):
+        """command: words; its steps are lines of folder/metrics.jsonl."""
         self.lines = 0
         self.metrics = folder / "metrics.jsonl"
         self.errors = open(folder / "stderr", "w+")
-        folder.mkdir(parents=True, exist_ok=True)
-        words = shlex.split(path)
-        command = [*words, *([] if "pretrain" in words else ["pretrain"]), *options, "--metrics-jsonl", str(self.metrics)]
-        self.job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self.errors)
+        self.job = subprocess.Popen([*command, "--metrics-jsonl", self.metrics], stdout=subprocess.DEVNULL, stderr=self.errors)
 
     def tell(self, what):
         for pid in family(self.job.pid):
@@ -74,10 +72,24 @@ class Program:
         more, self.lines = lines > self.lines, lines
         return more
 
+    def losses(self):
+        return [json.loads(line)["lm_loss"] for line in self.metrics.read_text().splitlines()]
+
     def end(self):
         self.tell(signal.SIGKILL)
         self.job.wait()
         self.errors.close()
+
+
+def stop_all(programs):
+    """Ends them, the stopped ones too."""
+    for program in programs:
+        program.end()
+
+
+def end_by_terms():
+    """A program that is told to end ends its jobs first."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
 
 
 def measure(old, new, pairs):
@@ -99,6 +111,7 @@ def main():
     cut = words.index("--") if "--" in words else len(words)
     a = options.parse_args(words[:cut])
     a.warmup = max(a.warmup, 1)
+    end_by_terms()
     steps = ["--train-iters", str(a.pairs + a.warmup + 1), "--eval-iters", "0"]
     with tempfile.TemporaryDirectory() as at:
         programs = []
@@ -106,13 +119,13 @@ def main():
             for side, path in (("old", a.old), ("new", a.new)):
                 folder = Path(at) / side
                 folder.mkdir()
-                programs.append(Program(path, folder, words[cut + 1:] + steps))
+                start = shlex.split(path)
+                programs.append(Program([*start, *([] if "pretrain" in start else ["pretrain"]), *words[cut + 1:], *steps], folder))
                 for _ in range(a.warmup):  # behind them all that a job starts is there, and stopped
                     programs[-1].step()
             old, new = measure(*programs, a.pairs)
         finally:
-            for program in programs:
-                program.end()
+            stop_all(programs)
     ratios = [x / y for x, y in zip(old, new)]
     quartiles = statistics.quantiles(ratios, n=4)
     result = dict(pairs=a.pairs, ratio_median=statistics.median(ratios), ratio_quartiles=[quartiles[0], quartiles[2]],

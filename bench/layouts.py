@@ -2,13 +2,12 @@
 """Layouts of several processes beside one process with as many threads, and beside PyTorch's own, a step in turn.
 
 usage: bench/layouts.py [--tessera build/tessera] [--python PYTHON_WITH_TORCH] [--rows NAME,...] [--shape gpt2|...]
-                        [--layers N] [--seq N] [--batch N] [--dtype bf16|fp32] [--ranks N] [--steps N] [--eager] [--json]
+                        [--layers N] [--seq N] [--batch N] [--micro N] [--dtype bf16|fp32] [--ranks N] [--steps N] [--eager] [--json]
 
 All jobs of a row run at once, and all but one are stopped while that one makes a step (as in bench/turns.py), so that what
 else the machine does meets all alike. Printed are the median ratios: how fast the layout is beside one process, and, with
 --python, beside PyTorch over gloo (DDP, FSDP2, tensor parallel) in as many processes. Of a pipeline also what its schedule
-allows, m / (m + P - 1). Micro-batches are of one sequence where the batch is cut, on all sides of ours. Needs memory for all jobs of
-a row, Python 3 and mpirun.
+allows, m / (m + P - 1). Needs memory for all jobs of a row, Python 3 and mpirun.
 """
 import argparse
 import json
@@ -53,7 +52,7 @@ def jobs(a, name, shape, prefix):
     """What runs in a row: one process, several, PyTorch."""
     options, cut, way = ROWS[name]
     # PyTorch's tensor-parallel plan has an output layer of its own.
-    common = ours(a, shape, prefix) + ["--micro-batch-size", str(1 if cut else a.batch)]
+    common = ours(a, shape, prefix) + ["--micro-batch-size", str(a.micro if cut else a.batch)]
     common += ["--untie-embeddings-and-output-weights"] if name == "tensor" else []
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
     found = {"one": [a.tessera, "pretrain", *common, "--threads", str(a.ranks)],
@@ -92,7 +91,8 @@ def told(a, name, taken, losses):
     for side in [s for s in taken if s != "several"]:
         row[f"beside_{side}"] = statistics.median(x / y for x, y in zip(taken[side], taken["several"]))
     if name == "pipeline":
-        row["allowed"] = a.batch / (a.batch + a.ranks - 1)
+        m = a.batch // a.micro
+        row["allowed"] = m / (m + a.ranks - 1)
     if a.json:
         return json.dumps(row)
     line = f"{name:10} {row['several_median_s']:7.3f} s a step; {row['beside_one']:5.3f} of one process ({row['one_median_s']:.3f} s)"
@@ -110,6 +110,7 @@ def main():
     p.add_argument("--layers", type=int, help="other than the shape's")
     p.add_argument("--seq", type=int, default=512)
     p.add_argument("--batch", type=int, default=2)
+    p.add_argument("--micro", type=int, default=1, help="sequences of a micro-batch where the batch is cut")
     p.add_argument("--dtype", default="bf16", choices=["bf16", "fp32"])
     p.add_argument("--ranks", type=int, default=os.cpu_count())
     p.add_argument("--steps", type=int, default=9)

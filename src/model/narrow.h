@@ -43,6 +43,7 @@ typedef struct ts_narrow_options {
     bool wgrad;  /* the weight gradient's product too */
     bool ends_wide; /* the first and last layers are as without */
     int64_t wide_first, wide_last; /* so many */
+    bool beside_portable, beside_wide; /* what is made is compared: ops/judge.h */
 } ts_narrow_options;
 extern const ts_option ts_narrow_option_rows[];
 extern const size_t ts_narrow_option_count;

@@ -29,6 +29,12 @@ const ts_option ts_narrow_option_rows[] = {
         "how many at the start (with --first-last-layers-bf16)"),
     RUN(INT, wide_last, "num-layers-at-end-in-bf16", "1", 0, 1 << 20, NULL,
         "how many at the end (likewise)"),
+    TS_ROW(FLAG, ts_narrow_options, beside_portable, "te-comparison-with-cpu", NULL, 0, 0, NULL, "low precision",
+           "each cast and product of few bits is made once more by the portable kernels: ends the run where they are not "
+           "the same, says which; slow"),
+    TS_ROW(FLAG, ts_narrow_options, beside_wide, "te-comparison-with-bf16", NULL, 0, 0, NULL, "low precision",
+           "each product of few bits is made once more in bf16: tells how far they are apart, and ends the run where few "
+           "bits are no use; slow"),
     RUN(CHOICE, qat, "qat-scheme", "none", 0, 0, TS_CHOICES(TS_QAT_SCHEMES),
         "train for a later quantization: the layers' products of weights rounded to 4 or 8 bits in blocks of 32 (MX "
         "formats; a4: activations too), gradients as if they were not; moe-only: of experts "
@@ -76,4 +82,6 @@ void ts_narrow_options_warn(const ts_narrow_options *o, const ts_option_set *set
                              on ? "--fp8-recipe delayed" : "--fp8-format");
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         ts_option_warn_alone(set, ends[i], on && o->ends_wide, "--first-last-layers-bf16");
+    ts_option_warn_alone(set, "te-comparison-with-cpu", ts_narrow_options_on(o), "--fp8-format or --qat-scheme");
+    ts_option_warn_alone(set, "te-comparison-with-bf16", ts_narrow_options_on(o), "--fp8-format or --qat-scheme");
 }

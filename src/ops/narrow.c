@@ -2,6 +2,7 @@
 
 #include "ops/gemm.h"
 #include "ops/group.h"
+#include "ops/judge.h"
 
 /* A matrix that is to be rounded: x, W or dy. */
 typedef struct matrix {
@@ -53,15 +54,28 @@ static ts_status measure(ts_tape *tape, const ts_narrow *n, const matrix *m, ts_
     return TS_OK;
 }
 
-static ts_status encode(ts_tape *tape, const ts_narrow *n, const matrix *m, ts_narrow_args *a)
+/* NULL: nobody compares. */
+static ts_judge *judge_of(const ts_tape *tape, const ts_param *w)
 {
-    TS_TRY(measure(tape, n, m, a));
+    return tape->dev->computes && w->set->narrow ? w->set->narrow->judge : NULL;
+}
+
+static ts_status judge_cast(ts_tape *tape, const ts_param *w, const matrix *m, const ts_narrow_args *a, bool widens)
+{
+    static const char *const name[] = { "x", "W", "dy" };
+    ts_judge *j = judge_of(tape, w);
+    return j ? ts_judge_cast(j, tape->dev, w, name[m->is], a, widens) : TS_OK;
+}
+
+static ts_status encode(ts_tape *tape, const ts_param *w, const matrix *m, ts_narrow_args *a)
+{
+    TS_TRY(measure(tape, w->narrow, m, a));
     ts_launch_narrow(tape->dev, a, ts_narrow_bands(a), cost_of(a, (double)ts_dtype_size(m->dtype) + 1));
-    return TS_OK;
+    return judge_cast(tape, w, m, a, false);
 }
 
 /* In memory of the tape. */
-static ts_status encode_here(ts_tape *tape, const ts_narrow *n, const matrix *m, ts_narrow_args *a)
+static ts_status encode_here(ts_tape *tape, const ts_param *w, const matrix *m, ts_narrow_args *a)
 {
     ts_tensor *codes, *factors;
     const bool wide = a->kind == TS_SCALE_F32;
@@ -69,7 +83,7 @@ static ts_status encode_here(ts_tape *tape, const ts_narrow *n, const matrix *m,
     TS_TRY(ts_tape_new(tape, wide ? TS_DTYPE_F32 : TS_DTYPE_U8, ts_narrow_blocks(a), 0, &factors));
     a->codes = ts_tensor_data(codes);
     a->factors = ts_tensor_data(factors);
-    return encode(tape, n, m, a);
+    return encode(tape, w, m, a);
 }
 
 /* In the weight's own, unless they are there. */
@@ -88,7 +102,7 @@ static ts_status encode_kept(ts_tape *tape, ts_param *w, const matrix *m, ts_nar
         return TS_OK;
     c->version = w->version;
     n->made++;
-    return encode(tape, n, m, a);
+    return encode(tape, w, m, a);
 }
 
 /* *out, and *ld: the rounded values in what is multiplied in, or the operand itself. */
@@ -103,12 +117,13 @@ static ts_status rounded(ts_tape *tape, ts_param *w, const matrix *m, const void
         return TS_OK;
     TS_TRY(ts_tape_new(tape, n->dtype, m->rows, m->cols, &y));
     TS_TRY(ts_tape_push(tape));
-    const ts_status st = keeps ? encode_kept(tape, w, m, &a) : encode_here(tape, n, m, &a);
+    ts_status st = keeps ? encode_kept(tape, w, m, &a) : encode_here(tape, w, m, &a);
     if (st == TS_OK) {
         n->used += m->is == TS_OPERAND_W;
         n->made += m->is == TS_OPERAND_W && !keeps;
         a.y = ts_tensor_data(y), a.ld = m->cols, a.dtype = n->dtype;
         ts_launch_widen(tape->dev, &a, ts_narrow_bands(&a), cost_of(&a, (double)ts_dtype_size(n->dtype) + 1));
+        st = judge_cast(tape, w, m, &a, true);
     }
     ts_tape_pop(tape, NULL);
     *out = a.y, *ld = m->cols;
@@ -121,6 +136,22 @@ static matrix weight_of(const ts_param *w, bool down)
                      .ld = w->dim[1], .dtype = w->dtype, .down = down };
 }
 
+static ts_judged judged(const matrix *m)
+{
+    return (ts_judged){ .data = m->data, .rows = m->rows, .cols = m->cols, .ld = m->ld, .dtype = m->dtype };
+}
+
+static ts_status launch(ts_tape *tape, const ts_param *w, const ts_gemm_args *a, const matrix *x, const matrix *y)
+{
+    ts_judge *j = judge_of(tape, w);
+    const ts_judged of_x = judged(x), of_y = judged(y);
+    void *was = NULL;
+    if (j)
+        TS_TRY(ts_judge_before(j, tape->dev, a, &was));
+    ts_launch_gemm(tape->dev, a, 0, ts_gemm_cost(a->m, a->n, a->k, a->dtype, a->c_dtype));
+    return j ? ts_judge_product(j, tape->dev, w, a, &of_x, &of_y, &was) : TS_OK;
+}
+
 /* a: the product as it would be of the operands themselves; x and y are its A and B. */
 static ts_status multiply(ts_tape *tape, ts_param *w, ts_gemm_args *a, const matrix *x, const matrix *y)
 {
@@ -130,7 +161,7 @@ static ts_status multiply(ts_tape *tape, ts_param *w, ts_gemm_args *a, const mat
         st = rounded(tape, w, y, &a->b, &a->ldb);
     if (st == TS_OK) {
         a->dtype = w->narrow->dtype;
-        ts_launch_gemm(tape->dev, a, 0, ts_gemm_cost(a->m, a->n, a->k, a->dtype, a->c_dtype));
+        st = launch(tape, w, a, x, y);
     }
     ts_tape_pop(tape, NULL);
     return st;

@@ -65,6 +65,7 @@ typedef struct ts_narrow_set {
      * first; behind all of them the amax of this step, [n, TS_OPERANDS] */
     ts_storage *state;
     float *host; /* the same, for who changes it; booked. Its last part is not up to date */
+    struct ts_judge *judge; /* compares its casts and products (ops/judge.h); borrowed, NULL: nobody does */
 } ts_narrow_set;
 
 /* n of them, of all zeros; `length` as above. */

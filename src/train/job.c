@@ -319,11 +319,27 @@ static ts_status check_clip(const ts_job *j)
     return TS_OK;
 }
 
+/* Who compares products of few bits with others: of the student, as it is trained. */
+static ts_status open_judge(ts_job *j)
+{
+    const ts_narrow_options *o = &j->o->narrow;
+    ts_narrow_set *s = j->model.decoder->params.narrow;
+    if (!s || !j->dev->computes || !(o->beside_portable || o->beside_wide))
+        return TS_OK;
+    if (!j->dev->on_host)
+        return ts_error(TS_ERR_USER, "--te-comparison-with-%s reads what the device has computed, whose memory is not the "
+                                     "host's: leave it out", o->beside_portable ? "cpu" : "bf16");
+    TS_TRY(ts_judge_create(o->beside_portable, o->beside_wide, &j->judge));
+    s->judge = j->judge;
+    return TS_OK;
+}
+
 /* Rank 0 saves what stands beside the weights. */
 static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_data, tokens_info *k)
 {
     TS_TRY(read_tokenizer(j, k));
     TS_TRY(make_model(j, ck, k));
+    TS_TRY(open_judge(j));
     TS_TRY(open_teacher(j));
     const ts_attention_layer *attention = &j->model.decoder->block[0].attention;
     if (j->spread.comm)
@@ -500,6 +516,7 @@ void ts_job_close(ts_job *j)
     ts_trainer_destroy(&j->trainer);
     ts_data_source_destroy(&j->source);
     ts_model_deinit(&j->model);
+    ts_judge_destroy(&j->judge);
     ts_model_deinit(&j->teacher);
     ts_stages_deinit(&j->stages);
     ts_free(&j->layers);

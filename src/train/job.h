@@ -4,6 +4,7 @@
 #ifndef TS_TRAIN_JOB_H
 #define TS_TRAIN_JOB_H
 #include "tessera/train.h"
+#include "ops/judge.h"
 #include "parallel/stages.h"
 #include "train/job_options.h"
 #include "train/objective/lm.h"
@@ -26,6 +27,7 @@ typedef struct ts_job {
     ts_lm_objective objective;
     ts_trainer *trainer;
     ts_timeline timeline; /* of the device and of all communicators */
+    ts_judge *judge;      /* of products of few bits; NULL: they are not compared */
     ts_holders *holders;  /* of the device, with --memory-report; else NULL */
     ts_batch_ramp ramp;
     int64_t train_iters;

@@ -1,5 +1,8 @@
 #include "train/narrow_state.h"
 
+#include "base/log.h"
+#include "ops/judge.h"
+
 #include <stdio.h>
 
 /* NULL: nothing is delayed. */
@@ -9,9 +12,24 @@ static ts_narrow_set *set_of(const ts_trainer *t)
     return s && s->length ? s : NULL;
 }
 
+/* What this rank has compared in the step. */
+static ts_status tell_compared(const ts_trainer *t)
+{
+    const ts_narrow_set *all = t->objective->params->narrow;
+    ts_str line = { 0 };
+    if (!all || !all->judge)
+        return TS_OK;
+    const ts_status st = ts_judge_tell(all->judge, &line);
+    if (st == TS_OK && line.len && t->comm->rank == 0)
+        ts_log(TS_LOG_INFO, "iteration %lld: %s", (long long)t->iteration + 1, line.s);
+    ts_str_deinit(&line);
+    return st;
+}
+
 ts_status ts_trainer_narrow_step(ts_trainer *t)
 {
     ts_narrow_set *s = set_of(t);
+    TS_TRY(tell_compared(t));
     if (!s)
         return TS_OK;
     const int64_t n = s->n * TS_OPERANDS;

@@ -62,7 +62,7 @@ checks=$((checks + 2))
 grep -q '"kind": "weight"' "$lines" && wrong "parameters beside --dump-level modules"
 expect 1 "is in A alone" diff_runs "$D/a/iter_0000003" "$D/some/iter_0000002"
 expect 2 "--dump-steps" job --dump-steps soon
-expect 2 "--te-comparison-with-cpu: --dump-steps" job --te-comparison-with-cpu
+expect 0 "--te-comparison-with-cpu has no effect without" job --te-comparison-with-cpu
 expect 2 "--dump-path $D/on.jsonl/x: " job --dump-steps 1 --dump-path "$D/on.jsonl/x"
 expect 2 "--dump-steps: steps are counted from 1" job --dump-steps 0
 expect 2 "--dump-ranks: there is no rank 1, there are 1 processes" job --dump-steps 1 --dump-ranks 0 1

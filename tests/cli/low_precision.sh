@@ -42,6 +42,18 @@ near() {
     as_planned mx 1 $mx --bf16
     as_planned blockwise 1 $blockwise --bf16
 
+    # compared with other kernels and with bf16 a run is the same, and tells of each step how far they are apart
+    for name in delayed mx; do
+        eval "options=\$$name"
+        job judged 1 --bf16 --exit-interval 3 --te-comparison-with-cpu --te-comparison-with-bf16 $options
+        checks=$((checks + 2))
+        [ "$(grep -c "products of few bits, .* beside the portable kernels at most .* beside bf16 at most" "$D/err")" = 3 ] ||
+            wrong "$name: $(grep -m 2 iteration "$D/err")"
+        curve "$D/$name.jsonl" | head -n 3 >"$D/a"
+        curve "$D/judged.jsonl" >"$D/b"
+        cmp -s "$D/a" "$D/b" || wrong "$name is another run where it is compared"
+    done
+
     # a run that was cut goes on with its scales and history
     job cut 1 --bf16 --exit-interval 5 --save "$D/cut" $delayed
     job again 1 --bf16 --exit-interval 12 --load "$D/cut" $delayed

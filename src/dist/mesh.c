@@ -66,9 +66,8 @@ const char *ts_mesh_dim_name(ts_mesh_dim dim)
 
 static int or_one(int n) { return n ? n : 1; }
 
-static ts_status measure(const ts_mesh_shape *s, ts_mesh *m)
+ts_status ts_mesh_measure(int world, const ts_mesh_shape *s, ts_mesh *m)
 {
-    const int world = m->world->size;
     const int64_t tp = or_one(s->tp), cp = or_one(s->cp), ep = or_one(s->ep), pp = or_one(s->pp);
     TS_ASSERT(tp > 0 && cp > 0 && ep > 0 && pp > 0, "a mesh of %lld x %lld x %lld x %lld",
               (long long)tp, (long long)cp, (long long)ep, (long long)pp);
@@ -158,7 +157,7 @@ ts_status ts_mesh_create(ts_comm *world, const ts_mesh_shape *shape, ts_mesh **o
     ts_status st = ts_alloc(&m, 1, sizeof *m);
     TS_TRY_TO(fail, st, ts_comm_agree(world, st));
     m->world = world;
-    TS_TRY_TO(fail, st, measure(shape, m));
+    TS_TRY_TO(fail, st, ts_mesh_measure(world->size, shape, m));
     for (ts_mesh_dim d = TS_MESH_TP; d < TS_MESH_DIMS; d++) {
         const ts_mesh_dim twin = twin_of(m, d);
         m->at[d] = ts_mesh_at(m, d, world->rank);

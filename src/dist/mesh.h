@@ -40,6 +40,7 @@ typedef struct ts_mesh_shape {
 
 typedef struct ts_mesh {
     ts_comm *world;              /* borrowed */
+    const struct ts_line *line;  /* where the world is one of two networks (dist/line.h); else NULL */
     bool pp_before_dp;
     int size[TS_MESH_DIMS];      /* ranks in a group of the dimension */
     int at[TS_MESH_DIMS];        /* where this rank stands in its own: its rank in comm */
@@ -56,6 +57,8 @@ typedef struct ts_mesh {
  * that do not divide the world are TS_ERR_USER. */
 ts_status ts_mesh_create(ts_comm *world, const ts_mesh_shape *shape, ts_mesh **out) TS_NODISCARD;
 void ts_mesh_destroy(ts_mesh **mesh);
+/* Sizes alone, of a mesh of so many processes: no communicators. As above it may be TS_ERR_USER. */
+ts_status ts_mesh_measure(int processes, const ts_mesh_shape *shape, ts_mesh *m) TS_NODISCARD;
 
 /* Of any rank of the world: where it stands in its group of the dimension, and the rank that stands
  * at `at` there. */

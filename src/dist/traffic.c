@@ -1,5 +1,7 @@
 #include "dist/traffic.h"
 
+#include "dist/line.h"
+
 static ts_group_traffic traffic_of(const ts_comm *c, const char *name)
 {
     ts_group_traffic t = { .group = name, .sum = c->traffic };
@@ -29,6 +31,11 @@ ts_traffic ts_mesh_traffic(const ts_mesh *m)
             t.group[n++] = traffic_of(m->comm[i], m->comm[i]->group);
     ts_traffic_add_group(&t, m->pp_back);
     ts_traffic_add_group(&t, m->embd);
+    if (m->line) {
+        ts_traffic_add_group(&t, m->line->seam);
+        ts_traffic_add_group(&t, m->line->seam_back);
+        ts_traffic_add_group(&t, m->line->all);
+    }
     return t;
 }
 

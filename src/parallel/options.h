@@ -38,6 +38,7 @@ typedef struct ts_parallel_options {
     const char *layout, *matrix;
     int schedule, method; /* ts_schedule_kind, ts_pipeline_method */
     bool nanopipe, detaches, in_advance, in_bubble;
+    bool varies;       /* shapes travel ahead of what stages hand on */
     bool two;          /* the processes of `tensor` are x times y, which cut matrices both ways */
     int64_t x, y;
     bool overlap_gather, overlap_scatter, overlap_back; /* its exchanges beside products */
@@ -53,6 +54,8 @@ typedef struct ts_parallel_options {
     int64_t context_window, context_heads, context_interval;
     int64_t instances, fsdp_size; /* groups of sharers that hold copies; processes of one */
     const char *fsdp2_config, *layerzero_config;
+    bool dist_train; /* networks have processes of their own: parallel/dist_train.h */
+    const char *dist_config;
 } ts_parallel_options;
 #define TS_SHARDINGS(W)                                                                            \
     W(TS_SHARDING_NONE, "no_shard")                                                                \

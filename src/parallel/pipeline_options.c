@@ -39,6 +39,14 @@ const ts_option ts_pipeline_option_rows[] = {
         "with --recompute-granularity full: a chunk runs again while its gradient is on its way"),
     ROW(FLAG, in_bubble, "recompute-in-bubble", NULL, 0, 0, NULL,
         "chunks run again where a stage would wait, so that it holds no more than its first ones"),
+    ROW(FLAG, varies, "variable-seq-lengths", NULL, 0, 0, NULL,
+        "stages tell each other ahead how many rows come, which may then differ from one micro-batch to the next"),
+    ROW(FLAG, dist_train, "dist-train", NULL, 0, 0, NULL,
+        "the networks of a model (an encoder and what stands behind it) have processes and layouts of their own"),
+    ROW(TEXT, dist_config, "dist-train-config", NULL, 0, 0, NULL,
+        "of --dist-train: JSON or YAML file that lists them: name, model_index, world_size, "
+        "tensor_model_parallel_size, pipeline_model_parallel_size, context_parallel_size, forward_only, main_dp"),
+    TRAVELS("use-multiparameter-pipeline-model-parallel", "stages hand on as many tensors as a model has always"),
     TRAVELS("optimize-send-recv-comm", "forward messages and gradients have communicators of their own always"),
     TRAVELS("optimize-vpp-send-recv-comm", "forward messages and gradients have communicators of their own always"),
     TRAVELS("no-overlap-p2p-communication", "messages travel while others are computed always"),
@@ -107,9 +115,11 @@ void ts_pipeline_options_warn(const ts_parallel_options *o, const ts_option_set 
                                           "pipeline-num-transformer-layers", "num-layer-list",
                                           "decoder-first-pipeline-num-layers",
                                           "decoder-last-pipeline-num-layers", "use-nanopipe",
-                                          "recompute-in-advance", "recompute-in-bubble" };
+                                          "recompute-in-advance", "recompute-in-bubble",
+                                          "variable-seq-lengths" };
     for (size_t i = 0; i < sizeof staged / sizeof *staged; i++)
         ts_option_warn_alone(set, staged[i], o->pipeline > 1, "stages (--pipeline-model-parallel-size)");
+    ts_option_warn_alone(set, "dist-train-config", o->dist_train, "--dist-train");
     if (o->method != TS_METHOD_NONE)
         ts_option_warn_alone(set, "schedules-method", o->pipeline > 1,
                              "stages (--pipeline-model-parallel-size)");

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "base/str.h"
 
 ts_status ts_param_set_init(ts_param_set *s, ts_device *dev)
 {
@@ -13,6 +14,8 @@ ts_status ts_param_set_init(ts_param_set *s, ts_device *dev)
 void ts_param_set_deinit(ts_param_set *s)
 {
     for (size_t i = 0; i < s->n; i++) {
+        if (!s->p[i]) /* of another set by now */
+            continue;
         ts_storage_release(&s->p[i]->nt.storage);
         ts_storage_release(&s->p[i]->nn.storage);
         ts_storage_release(&s->p[i]->own);
@@ -72,6 +75,41 @@ ts_status ts_param_add(ts_param_set *s, const char *name, int64_t dim0, int64_t 
 {
     const ts_place whole = ts_place_whole(dim0, dim1);
     return ts_param_declare(s, name, &whole, decays, out);
+}
+
+static ts_status join_one(ts_param_set *s, const char *prefix, ts_param *p)
+{
+    ts_str name = { 0 };
+    ts_status st = ts_str_printf(&name, "%s%s", prefix, p->name);
+    if (st == TS_OK)
+        st = ts_names_add(s->names, ts_str_text(&name));
+    if (st != TS_OK) {
+        ts_str_deinit(&name);
+        return st;
+    }
+    ts_free(&p->name);
+    p->name = name.s;
+    p->id += s->next_id;
+    p->unit += s->units;
+    p->index = (int64_t)s->n;
+    p->set = s;
+    s->p[s->n++] = p;
+    return TS_OK;
+}
+
+ts_status ts_param_set_join(ts_param_set *s, const char *prefix, ts_param_set *from)
+{
+    TS_ASSERT(!s->values && !from->values, "a set that is allocated joins no other");
+    TS_TRY(ts_grow(&s->p, &s->cap, s->n + from->n, sizeof *s->p));
+    s->units += s->n > 0; /* what stands before its first unit is used with none of s */
+    for (size_t i = 0; i < from->n; i++) {
+        TS_TRY(join_one(s, prefix, from->p[i]));
+        from->p[i] = NULL;
+    }
+    s->next_id += from->next_id;
+    s->units += from->units;
+    from->n = 0;
+    return TS_OK;
 }
 
 ts_param *ts_param_find(const ts_param_set *s, const char *name)

@@ -172,6 +172,11 @@ ts_status ts_param_add(ts_param_set *s, const char *name, int64_t dim0, int64_t 
                        ts_param **out) TS_NODISCARD;
 /* n parameters of the model stand elsewhere: those behind them keep their ids. */
 static inline void ts_param_skip(ts_param_set *s, int64_t n) { s->next_id += n; }
+/* Before anything is allocated: the parameters of another set, with `prefix` before their names, stand behind
+ * those of s from now on, and so do their ids and units; `from` has none then. What modules hold of them stays
+ * good: two networks, each declared by itself, are trained as one set. A failure leaves both as they can only be
+ * taken down. */
+ts_status ts_param_set_join(ts_param_set *s, const char *prefix, ts_param_set *from) TS_NODISCARD;
 ts_param *ts_param_find(const ts_param_set *s, const char *name); /* or NULL */
 /* What is declared from now on is used together: a unit (of ts_shards). */
 static inline void ts_param_set_unit(ts_param_set *s) { s->units++; }

@@ -14,8 +14,10 @@ static ts_status add_up(ts_trainer *t, double total[2])
 {
     TS_TRY(ts_comm_run(t->mesh->comm[TS_MESH_DP_CP],
                        ts_all_reduce(total, 2, TS_COMM_F64, TS_COMM_SUM)));
-    return ts_comm_run(t->mesh->comm[TS_MESH_PP],
-                       ts_broadcast(total, 2, TS_COMM_F64, ts_pipeline_end(&t->pipeline)));
+    if (ts_line_is_end(t->mesh))
+        TS_TRY(ts_comm_run(t->mesh->comm[TS_MESH_PP],
+                           ts_broadcast(total, 2, TS_COMM_F64, ts_pipeline_end(&t->pipeline, t->mesh))));
+    return ts_line_tell(t->mesh, total, 2, TS_COMM_F64);
 }
 
 /* What one rank brings the others: that it failed, or that it was asked to stop. */

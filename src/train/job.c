@@ -369,6 +369,7 @@ static void make_objective(ts_job *j)
     ts_lm_objective_teach(&j->objective, &teacher);
     ts_lm_objective_cut(&j->objective, j->stages.part, j->stages.n_stages * j->stages.n_chunks,
                         d->group.sequence ? d->group.comm->size : 1);
+    j->objective.base.varies = j->o->parallel.varies && j->stages.n_stages > 1;
     if (ts_parallel_recompute(&j->o->parallel) == TS_AGAIN_ADVANCE) /* chunks run again as a whole */
         j->objective.recompute = (ts_recompute_plan){ 0 };
 }

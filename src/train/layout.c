@@ -1,6 +1,7 @@
 #include "train/layout.h"
 
 #include "model/open.h"
+#include "parallel/dist_train.h"
 #include "parallel/rules.h"
 
 static ts_status describe_checkpoint(const ts_job_options *o, ts_arch *a)
@@ -70,9 +71,19 @@ ts_status ts_job_check_layout_of(const ts_job_options *o, const ts_arch *a, int6
     return check(o, a, world);
 }
 
+/* A language model is one network. */
+static ts_status check_networks(const ts_parallel_options *o, int64_t world)
+{
+    static const char *const names[] = { "gpt" };
+    ts_dist_train d;
+    TS_TRY(ts_dist_train_read(o, names, 1, world, &d));
+    return ts_dist_train_alone(&d, o);
+}
+
 ts_status ts_job_check_layout(const ts_job_options *o, const ts_option_set *set, int64_t world)
 {
     ts_arch a;
+    TS_TRY(check_networks(&o->parallel, world));
     ts_arch_init(&a);
     const bool known = describe(o, set, &a) == TS_OK;
     const ts_status st = check(o, known ? &a : NULL, world);

@@ -125,6 +125,14 @@ static ts_status frozen_by_id(const ts_optimizer *z, double *of)
     return TS_OK;
 }
 
+/* What all of a network know alike, one of each brings to all. */
+static ts_status add_networks(const ts_line *l, double *of, int64_t n)
+{
+    for (int64_t i = 0; l->own->rank && i < n; i++)
+        of[i] = 0;
+    return ts_comm_run(l->all, ts_all_reduce(of, n, TS_COMM_F64, TS_COMM_SUM));
+}
+
 /* Of each parameter by its id in the whole model, so that the sum does not depend on what is where. */
 static ts_status sum_by_id(ts_optimizer *z, const float *grads, double *sum, int64_t *zeros)
 {
@@ -140,6 +148,8 @@ static ts_status sum_by_id(ts_optimizer *z, const float *grads, double *sum, int
     for (size_t k = 0; k < sizeof over / sizeof *over; k++)
         if (st == TS_OK && over[k])
             st = ts_comm_run(over[k], ts_all_reduce(of, n + 1, TS_COMM_F64, TS_COMM_SUM));
+    if (st == TS_OK && z->line)
+        st = add_networks(z->line, of, n + 1);
     for (int64_t i = 0; i < n; i++)
         *sum += of[i];
     if (zeros)
@@ -154,7 +164,7 @@ ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *grads, double *sum, i
     *sum = 0;
     if (zero_count)
         *zero_count = 0;
-    if (z->stages || z->o->deterministic)
+    if (z->stages || z->line || z->o->deterministic)
         return sum_by_id(z, grads, sum, zero_count);
     if (!z->group && !z->sharers)
         return add_squares(z, grads, TS_DTYPE_F32, z->params->total, padding_of(z->params), sum,
@@ -187,7 +197,7 @@ static ts_status sum_values(ts_optimizer *z, double *sum)
 ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm)
 {
     double sum = 0;
-    TS_TRY(z->stages || z->o->deterministic ? sum_by_id(z, NULL, &sum, NULL) : sum_values(z, &sum));
+    TS_TRY(z->stages || z->line || z->o->deterministic ? sum_by_id(z, NULL, &sum, NULL) : sum_values(z, &sum));
     *norm = sqrt(sum);
     return TS_OK;
 }

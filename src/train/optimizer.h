@@ -2,7 +2,7 @@
  * matrices of a set that says so (ts_param_set_step_whole), another optimizer the rest. */
 #ifndef TS_TRAIN_OPTIMIZER_H
 #define TS_TRAIN_OPTIMIZER_H
-#include "dist/comm.h"
+#include "dist/line.h"
 #include "tensor/param.h"
 #include "train/apollo.h"
 #include "train/muon.h"
@@ -15,7 +15,8 @@ typedef struct ts_optimizer {
     ts_param_set *params;
     ts_comm *group; /* tensor-parallel: its processes have shares of what is cut, and the rest alike */
     ts_comm *stages; /* pipeline-parallel: each has parameters of its own. NULL: one has all.
-                         The caller's to set */
+                         The caller's to set, as the next */
+    const ts_line *line; /* NULL: no other network has parameters of its own */
     /* What the set shares out (tensor/shards.h): who has the other shares; NULL: nobody. The gradients are
      * flat like the set's, or own_grads: arrays of the own shares. The moments are always those. */
     ts_comm *sharers;

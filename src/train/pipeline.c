@@ -19,12 +19,19 @@ static int flights_of(const ts_schedule *s, int64_t stage, bool *splits)
     return most;
 }
 
+static bool is_of(const ts_pipeline *p, int64_t part)
+{
+    return ts_schedule_spot(p->schedule, part).stage == p->stage;
+}
+
 /* The largest message that leaves this stage or comes to it; none: the objective is in one part. */
-static size_t message_size(const ts_objective *o, int64_t samples)
+static size_t message_size(const ts_pipeline *p, const ts_objective *o, int64_t samples)
 {
     size_t most = 0;
     for (int64_t part = 0; !ts_objective_ends(o, part); part++) {
         ts_passed_shapes s;
+        if (!is_of(p, part) && !is_of(p, part + 1))
+            continue;
         o->passes(o, part, samples, &s);
         most = ts_passed_bytes(&s) > most ? ts_passed_bytes(&s) : most;
     }
@@ -69,8 +76,9 @@ static ts_status open_flights(ts_pipeline *p, const ts_pipeline_needs *needs)
     back = p->schedule->is_v && other > back ? other : back;
     p->splits = false;
     const int n = flights_of(p->schedule, p->stage, &p->splits);
-    TS_TRY(ts_passing_init(&p->passing, needs->dev, needs->mesh,
-                           message_size(needs->objective, needs->micro), p->n_stages > 1 ? back : 0));
+    TS_TRY(ts_passing_init(&p->passing, needs->dev, needs->mesh, needs->objective->varies,
+                           message_size(p, needs->objective, needs->micro), p->n_stages > 1 ? back : 0));
+    TS_TRY(ts_border_init(&p->passing.border, needs->mesh, needs->objective, needs->micro));
     TS_TRY(ts_alloc(&p->flight, (size_t)n, sizeof *p->flight));
     for (; p->n_flights < n; p->n_flights++) {
         const ts_status st = open_flight(p, needs, &p->flight[p->n_flights]);
@@ -84,7 +92,7 @@ static ts_status open_flights(ts_pipeline *p, const ts_pipeline_needs *needs)
 
 ts_status ts_pipeline_prepare(ts_pipeline *p, const ts_pipeline_needs *n)
 {
-    const ts_schedule_shape shape = { .n_stages = n->mesh->size[TS_MESH_PP],
+    const ts_schedule_shape shape = { .n_stages = ts_line_stages(n->mesh),
                                       .n_chunks = p->kind.chunks ? p->kind.chunks : 1,
                                       .n_micro = n->n_micro,
                                       .group = p->kind.group,
@@ -93,8 +101,10 @@ ts_status ts_pipeline_prepare(ts_pipeline *p, const ts_pipeline_needs *n)
     if (p->schedule && p->schedule->shape.n_micro == shape.n_micro)
         return TS_OK;
     ts_pipeline_deinit(p);
-    p->stage = n->mesh->at[TS_MESH_PP];
+    p->stage = ts_line_stage(n->mesh);
     p->n_stages = (int)shape.n_stages;
+    TS_ASSERT(!n->mesh->line || shape.n_chunks == 1, "%lld chunks of stages of two networks",
+              (long long)shape.n_chunks);
     TS_ASSERT(ts_objective_parts(n->objective) == shape.n_stages * shape.n_chunks,
               "an objective of %lld parts in a pipeline of %d stages",
               (long long)ts_objective_parts(n->objective), p->n_stages);

@@ -27,7 +27,7 @@ typedef struct ts_flight {
 
 typedef struct ts_pipeline {
     ts_pipeline_kind kind;
-    int stage, n_stages;
+    int stage, n_stages; /* of the whole pipeline, over both networks where there are two (dist/line.h) */
     ts_schedule *schedule; /* of the micro-batches of the step */
     ts_flight *flight;     /* [n_flights] */
     int n_flights;
@@ -69,9 +69,10 @@ static inline bool ts_unit_ends(const ts_unit *u)
     return u->kind == TS_UNIT_BACKWARD || u->kind == TS_UNIT_WEIGHT_GRAD;
 }
 
-/* Who has the last part, and so the losses. */
-static inline int ts_pipeline_end(const ts_pipeline *p)
+/* Who has the last part, and so the losses: a stage of the network that has the last one. */
+static inline int ts_pipeline_end(const ts_pipeline *p, const ts_mesh *m)
 {
-    return p->schedule->is_v ? 0 : p->n_stages - 1;
+    int first;
+    return p->schedule->is_v ? 0 : ts_line_end(m, &first)->size[TS_MESH_PP] - 1;
 }
 #endif

@@ -136,7 +136,6 @@ const ts_option ts_train_script_rows[] = {
     TS_LATER("stage", 1, "pt", SFT),
     TS_LATER("is-instruction-dataset", TS_OPTION_ANY, "false|False", SFT),
     TS_LATER("is-pairwise-dataset", TS_OPTION_ANY, "false|False", SFT),
-    TS_LATER("variable-seq-lengths", TS_OPTION_ANY, "false|False", SFT),
     TS_LATER("no-pad-to-seq-lengths", TS_OPTION_ANY, "false|False", SFT),
     TS_LATER("neat-pack", 0, NULL, SFT),
     TS_LATER("fix-sub-seq-length", 1, "0", SFT),

@@ -25,6 +25,7 @@ static ts_status count_tokens(ts_trainer *t, int64_t *tokens)
     *tokens = (int64_t)ts_flight_counts(t);
     TS_TRY(ts_comm_run(t->mesh->comm[TS_MESH_DP_CP],
                        ts_all_reduce(tokens, 1, TS_COMM_I64, TS_COMM_SUM)));
+    TS_TRY(ts_line_tell(t->mesh, tokens, 1, TS_COMM_I64));
     if (*tokens <= 0)
         return ts_error(TS_ERR_USER, "the global batch of iteration %lld has no token to train on",
                         (long long)t->iteration + 1);
@@ -55,9 +56,15 @@ static ts_status all_micro_batches(ts_trainer *t, double weight, double *sums, c
  * tensor-parallel group of the stage that has the last part. */
 static int teller(const ts_trainer *t, int d)
 {
-    const ts_mesh *m = t->mesh;
-    const int first = ts_mesh_rank(m, TS_MESH_TP, m->world->rank, 0);
-    return ts_mesh_rank(m, TS_MESH_DP_CP, ts_mesh_rank(m, TS_MESH_PP, first, ts_pipeline_end(&t->pipeline)), d);
+    int first;
+    const ts_mesh *m = ts_line_end(t->mesh, &first);
+    return first + ts_mesh_rank(m, TS_MESH_DP_CP, ts_mesh_rank(m, TS_MESH_PP, 0, ts_pipeline_end(&t->pipeline, t->mesh)), d);
+}
+
+static int tellers(const ts_trainer *t)
+{
+    int first;
+    return ts_line_end(t->mesh, &first)->size[TS_MESH_DP_CP];
 }
 
 /* Every rank gets all micro-batches' sums and adds them in the order of the global batch. */
@@ -74,7 +81,7 @@ static ts_status share_results(ts_trainer *t, double *mine, bool stop, ts_step_r
         return TS_OK;
     double sum = 0;
     for (int64_t m = 0; m < t->feed.n_micro; m++)
-        for (int d = 0; d < t->mesh->size[TS_MESH_DP_CP]; d++)
+        for (int d = 0; d < tellers(t); d++)
             sum += t->gathered[teller(t, d) * n + m];
     r->loss = sum / divisor(t, r);
     for (int rank = 0; rank < t->comm->size; rank++) {

@@ -14,6 +14,7 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
                              t->mesh->comm[TS_MESH_TP]));
     if (t->mesh->size[TS_MESH_PP] > 1)
         t->optim.stages = t->mesh->comm[TS_MESH_PP];
+    t->optim.line = t->mesh->line;
     t->optim.has_decoupled = t->o->decoupled_lr >= 0;
     t->optim.sharers = t->grads.scatter.comm;
     t->optim.own_grads = ts_scatter_is_own(&t->grads.scatter);
@@ -88,7 +89,7 @@ ts_status ts_trainer_create(const ts_trainer_args *a, ts_trainer **out)
 {
     ts_trainer *t;
     TS_TRY(ts_alloc(&t, 1, sizeof *t));
-    *t = (ts_trainer){ .o = a->o, .dev = a->dev, .comm = a->mesh->world, .mesh = a->mesh,
+    *t = (ts_trainer){ .o = a->o, .dev = a->dev, .comm = ts_mesh_all(a->mesh), .mesh = a->mesh,
                         .nobody.share = a->mesh->comm[TS_MESH_DP_CP], .objective = a->objective };
     t->sharers = a->sharers ? a->sharers : &t->nobody;
     ts_loss_scaler_init(&t->scaler, a->o, a->fp16);

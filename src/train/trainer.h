@@ -6,6 +6,7 @@
  * of their weights, whatever the micro-batches and processes; gradients likewise. */
 #ifndef TS_TRAIN_TRAINER_H
 #define TS_TRAIN_TRAINER_H
+#include "dist/line.h"
 #include "dist/traffic.h"
 #include "train/dump.h"
 #include "train/feed.h"
@@ -45,7 +46,7 @@ typedef struct ts_trainer {
     const ts_train_options *o;
     ts_device *dev;
     ts_comm *comm;       /* all processes */
-    const ts_mesh *mesh; /* of them */
+    const ts_mesh *mesh; /* of them, or of those of one of two networks (dist/line.h) */
     const ts_sharers *sharers; /* never NULL */
     ts_sharers nobody; /* what it points to where the arguments name none: the batch alone is shared out */
     ts_objective *objective;

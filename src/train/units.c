@@ -76,21 +76,20 @@ static ts_status ask(const walk *w, ts_pass_way way)
     return TS_OK;
 }
 
-static ts_status unpack(const walk *w, ts_flight *f, const ts_parcel *b, ts_pass_way way,
-                        const ts_passed_shapes *s, ts_passed *out)
+static ts_status unpack(const walk *w, ts_flight *f, const ts_parcel *b, ts_pass_way way, ts_passed *out)
 {
-    return ts_parcel_unpack(b, &w->p->passing, way, s, f->tape, out);
+    return ts_parcel_unpack(b, &w->p->passing, way, f->tape, out);
 }
 
 /* What the part before or behind gave for this unit; `here`: where it is if that part is on this stage. */
-static ts_status take(const walk *w, ts_flight *f, ts_pass_way way, const ts_spot *from,
-                      const ts_passed_shapes *s, const ts_parcel *here, ts_passed *out)
+static ts_status take(const walk *w, ts_flight *f, ts_pass_way way, const ts_spot *from, const ts_parcel *here,
+                      ts_passed *out)
 {
     ts_pipeline *p = w->p;
     if (from->stage == p->stage)
-        return unpack(w, f, here, way, s, out);
+        return unpack(w, f, here, way, out);
     TS_TRY(ts_parcel_wait(&p->passing.coming[way], &p->passing, way));
-    TS_TRY(unpack(w, f, &p->passing.coming[way], way, s, out));
+    TS_TRY(unpack(w, f, &p->passing.coming[way], way, out));
     p->asked[way]++;
     return ask(w, way);
 }
@@ -110,8 +109,9 @@ static ts_status take_input(const walk *w, const ts_unit *u, ts_flight *f)
         return TS_OK;
     if (from.stage == w->p->stage)
         giver = find(w, u->micro, from.chunk);
-    TS_TRY(take(w, f, TS_PASS_FORWARD, &from, &s, giver ? &giver->given : NULL, &f->in));
+    TS_TRY(take(w, f, TS_PASS_FORWARD, &from, giver ? &giver->given : NULL, &f->in));
     want_grads(&f->in, &s);
+    s = ts_passed_shapes_of(&f->in, &s);
     if (u->runs_again && w->weight != 0)
         TS_TRY(ts_parcel_pack(&f->kept, &w->p->passing, TS_PASS_FORWARD, &s, f->in.tensor));
     return giver && w->weight == 0 ? leave(w, giver) : TS_OK; /* nothing comes back to it */
@@ -126,12 +126,14 @@ static ts_status give_output(const walk *w, const ts_unit *u, ts_flight *f, bool
     if (!neighbour(w, u, false, &to, &s))
         return TS_OK;
     TS_ASSERT(f->out.n == s.n, "a part gives %d tensors, not %d", f->out.n, s.n);
+    if (w->t->objective->varies)
+        s = ts_passed_shapes_of(&f->out, &s);
     TS_TRY(ts_parcel_pack(&f->given, &w->p->passing, TS_PASS_FORWARD, &s, f->out.tensor));
     for (int i = 0; i < f->out.n; i++)
         ts_tape_drop(f->tape, f->out.tensor[i]);
     *within = to.stage == w->p->stage;
     return *within ? TS_OK
-                   : ts_parcel_send(&f->given, &w->p->passing, TS_PASS_FORWARD, &s, (int)to.stage);
+                   : ts_parcel_send(&f->given, &w->p->passing, TS_PASS_FORWARD, (int)to.stage);
 }
 
 static ts_status take_grads(const walk *w, const ts_unit *u, ts_flight *f)
@@ -141,7 +143,7 @@ static ts_status take_grads(const walk *w, const ts_unit *u, ts_flight *f)
     ts_passed g;
     if (!takes(w, u, TS_PASS_BACK, &from, &s))
         return TS_OK;
-    TS_TRY(take(w, f, TS_PASS_BACK, &from, &s, &f->given, &g));
+    TS_TRY(take(w, f, TS_PASS_BACK, &from, &f->given, &g));
     for (int i = 0; i < g.n; i++) {
         if (!g.tensor[i])
             continue;
@@ -158,6 +160,7 @@ static ts_status give_grads(const walk *w, const ts_unit *u, ts_flight *f)
     ts_tensor *grad[TS_PASSED] = { 0 };
     if (!neighbour(w, u, true, &to, &s))
         return TS_OK;
+    s = ts_passed_shapes_of(&f->in, &s);
     for (int i = 0; i < f->in.n; i++)
         grad[i] = f->in.tensor[i]->grad;
     if (to.stage != w->p->stage)
@@ -197,7 +200,7 @@ static ts_status again(const walk *w, const ts_unit *u)
     ts_passed_shapes s;
     ts_trainer_enter(w->t, "recomputation");
     if (neighbour(w, u, true, &other, &s)) {
-        TS_TRY(unpack(w, f, &f->kept, TS_PASS_FORWARD, &s, &f->in));
+        TS_TRY(unpack(w, f, &f->kept, TS_PASS_FORWARD, &f->in));
         want_grads(&f->in, &s);
     }
     w->t->dev->again++;

@@ -1,14 +1,22 @@
-/* A model of two towers in a pipeline: patches go through one, numbers of a text through another, a third part
- * puts both together and tells a class. What parts hand on is several tensors, one of integers, other ones at
- * each border, and one of them passes a part untouched. In one part, in three on one process, chunk after chunk,
- * and on three processes in several orders of work, the weights after some steps are the same to the bit. */
+/* A model of two towers in a pipeline: patches go through one, numbers of a text through another, a last part
+ * puts both together and tells a class of each row. What parts hand on is several tensors, one of integers, other
+ * ones at each border, and some of them pass parts untouched. In one part, in several on one process, chunk after
+ * chunk, and on three processes in several orders of work, the weights after some steps are the same to the bit.
+ *
+ * Samples may have fewer patches than they could: then only as many are passed, whose number travels ahead of
+ * them, and the result is that of patches that are padded. */
 #include "dist_test.h"
 
 #include "device/isa.h"
 #include "nn/linear.h"
 #include "train/trainer.h"
 
-enum { WIDTH = 6, HIDDEN = 8, CLASSES = 3, SAMPLES = 48, GLOBAL = 12, STEPS = 3, PARTS = 3, PARAMS = 6 };
+enum { WIDTH = 6, HIDDEN = 8, CLASSES = 3, SAMPLES = 48, GLOBAL = 12, MICRO = 2, STEPS = 3, PARTS = 3, PARAMS = 6 };
+enum { L = 4 }; /* rows of a sample at most */
+
+/* What samples have, and what of it is passed. FULL: L rows each. PADDED: some have fewer that count, and L are
+ * passed. VARIED: of patches those that count are. FULL_VARIED: as FULL, said as if they varied. */
+typedef enum passing { FULL, PADDED, VARIED, FULL_VARIED } passing;
 
 static ts_comm *comm;
 
@@ -17,17 +25,31 @@ static ts_comm *comm;
 static ts_status get(const ts_dataset *d, int64_t i, const ts_batch *b, int64_t row)
 {
     (void)d;
-    for (int k = 0; k < WIDTH; k++) {
-        ts_batch_floats(b, "patches", row)[k] = (float)made_up(1, i * WIDTH + k) / 2000 - 1;
-        ts_batch_floats(b, "words", row)[k] = (float)made_up(2, i * WIDTH + k) / 2000 - 1;
+    for (int k = 0; k < L * WIDTH; k++) {
+        ts_batch_floats(b, "patches", row)[k] = (float)made_up(1, i * L * WIDTH + k) / 2000 - 1;
+        ts_batch_floats(b, "words", row)[k] = (float)made_up(2, i * L * WIDTH + k) / 2000 - 1;
     }
-    ts_batch_ints(b, "labels", row)[0] = (int32_t)(made_up(3, i) % CLASSES);
+    for (int k = 0; k < L; k++) {
+        const bool counts = k < 1 + (i * 5 + 1) % L;
+        ts_batch_ints(b, "labels", row)[k] = counts ? (int32_t)(made_up(3, i * L + k) % CLASSES) : -1;
+        ts_batch_floats(b, "loss_mask", row)[k] = counts;
+    }
     return TS_OK;
 }
 
-static const ts_field fields[] = { { "patches", TS_DTYPE_F32, WIDTH }, { "words", TS_DTYPE_F32, WIDTH },
-                                   { "labels", TS_DTYPE_I32, 1 } };
-static const ts_dataset data = { SAMPLES, fields, 3, get };
+static ts_status get_full(const ts_dataset *d, int64_t i, const ts_batch *b, int64_t row)
+{
+    TS_TRY(get(d, i, b, row));
+    for (int k = 0; k < L; k++) {
+        ts_batch_ints(b, "labels", row)[k] = (int32_t)(made_up(3, i * L + k) % CLASSES);
+        ts_batch_floats(b, "loss_mask", row)[k] = 1;
+    }
+    return TS_OK;
+}
+
+static const ts_field fields[] = { { "patches", TS_DTYPE_F32, L * WIDTH }, { "words", TS_DTYPE_F32, L * WIDTH },
+                                   { "labels", TS_DTYPE_I32, L }, { "loss_mask", TS_DTYPE_F32, L } };
+static const ts_dataset full = { SAMPLES, fields, 4, get_full }, uneven = { SAMPLES, fields, 4, get };
 
 /* ---- the objective ---- */
 
@@ -35,35 +57,46 @@ typedef struct towers {
     ts_objective base;
     ts_param_set params;
     ts_linear tower[PARTS]; /* patches, words, score; of a part that is elsewhere nothing */
+    passing way;
 } towers;
 
-static ts_status rows_of(ts_tape *tape, const ts_micro_batch *m, const char *field, ts_tensor **x)
+/* What the samples of a micro-batch have of patches that are passed: which rows of all; their number. */
+static int64_t passed_rows(const towers *o, const ts_micro_batch *m, int32_t *at)
 {
-    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, m->rows, WIDTH, x));
-    tape->dev->to_device(tape->dev, ts_tensor_data(*x), ts_batch_floats(m->batch, field, m->row),
-                         ts_tensor_bytes(*x));
+    const int32_t *label = ts_batch_ints(m->batch, "labels", m->row);
+    int64_t n = 0;
+    for (int64_t i = 0; i < m->rows * L; i++)
+        if (o->way != VARIED || label[i] >= 0)
+            at[n++] = (int32_t)i;
+    return n;
+}
+
+static ts_status rows_of(ts_tape *tape, const ts_micro_batch *m, const char *field, const int32_t *at, int64_t n,
+                         ts_tensor **x)
+{
+    const float *all = ts_batch_floats(m->batch, field, m->row);
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n, WIDTH, x));
+    for (int64_t i = 0; i < n; i++)
+        tape->dev->to_device(tape->dev, (float *)ts_tensor_data(*x) + i * WIDTH, all + at[i] * WIDTH,
+                             WIDTH * sizeof(float));
     return TS_OK;
 }
 
-/* patches -> features, labels -> the same and the text's state -> losses */
-static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch *m, ts_passed *out)
+/* features and the text's state to losses */
+static ts_status tell(const towers *o, ts_tape *tape, const ts_micro_batch *m, const int32_t *at, int64_t n,
+                      ts_passed *out)
 {
-    const towers *o = (const towers *)(const void *)base;
-    ts_tensor *x, *y;
-    if (m->part < 2) {
-        TS_TRY(rows_of(tape, m, m->part ? "words" : "patches", &x));
-        TS_TRY(ts_linear_forward(tape, &o->tower[m->part], x, &y));
-    }
-    if (m->part == 0) {
-        TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, ts_batch_ints(m->batch, "labels", m->row), m->rows, &x));
-        ts_pass(out, y), ts_pass(out, x);
-        return TS_OK;
-    }
-    if (m->part == 1) {
-        ts_pass(out, m->in.tensor[0]), ts_pass(out, m->in.tensor[1]), ts_pass(out, y);
-        return TS_OK;
-    }
-    TS_TRY(ts_op_add(tape, m->in.tensor[0], 1, m->in.tensor[2], 0.5f, &x));
+    int32_t back[MICRO * L] = { 0 };
+    ts_tensor *rows, *whence, *x, *y;
+    for (int64_t i = 0; i < n; i++)
+        back[at[i]] = (int32_t)i + 1;
+    EXPECT(m->in.tensor[0]->dim[0] == n, "%lld rows of features", (long long)m->in.tensor[0]->dim[0]);
+    TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, at, n, &rows));
+    TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, back, m->rows * L, &whence));
+    ts_chosen_rows *chosen;
+    TS_TRY(ts_arena_alloc(&tape->arena, sizeof *chosen, &chosen));
+    *chosen = (ts_chosen_rows){ .n = n, .at = rows, .back = whence };
+    TS_TRY(ts_op_add_rows(tape, m->in.tensor[2], chosen, m->in.tensor[0], &x));
     const ts_xent_op head = { .w = o->tower[2].w, .b = o->tower[2].b, .labels = m->in.tensor[1],
                               .logit_scale = 1, .late = true };
     TS_TRY(ts_op_linear_xent(tape, &head, x, &y, NULL));
@@ -71,23 +104,58 @@ static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch
     return TS_OK;
 }
 
+/* patches -> features, labels -> the same and the text's state -> ... -> losses */
+static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch *m, ts_passed *out)
+{
+    const towers *o = (const towers *)(const void *)base;
+    int32_t at[MICRO * L], all[MICRO * L];
+    const int64_t n = passed_rows(o, m, at);
+    ts_tensor *x, *y;
+    for (int i = 0; i < MICRO * L; i++)
+        all[i] = i;
+    if (m->part > 0 && ts_objective_ends(base, m->part))
+        return tell(o, tape, m, at, n, out);
+    if (m->part > 1) {
+        *out = m->in;
+        return TS_OK;
+    }
+    TS_TRY(rows_of(tape, m, m->part ? "words" : "patches", m->part ? all : at, m->part ? m->rows * L : n, &x));
+    TS_TRY(ts_linear_forward(tape, &o->tower[m->part], x, &y));
+    if (m->part == 1)
+        *out = m->in;
+    else
+        TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, ts_batch_ints(m->batch, "labels", m->row), m->rows * L, &x));
+    if (m->part == 0)
+        ts_pass(out, y), ts_pass(out, x);
+    else
+        ts_pass(out, y);
+    return TS_OK;
+}
+
 /* All of it in one part. */
 static ts_status forward_whole(ts_objective *base, ts_tape *tape, const ts_micro_batch *m, ts_passed *out)
 {
+    const towers *o = (const towers *)(const void *)base;
+    int32_t at[MICRO * L];
+    const int64_t n = passed_rows(o, m, at);
     ts_micro_batch part = *m;
-    for (part.part = 0; part.part < PARTS; part.part++) {
+    ts_objective cut = { .parts = PARTS };
+    towers whole = *o;
+    whole.base = cut;
+    for (part.part = 0; part.part < 2; part.part++) {
         *out = (ts_passed){ 0 };
-        TS_TRY(forward(base, tape, &part, out));
+        TS_TRY(forward(&whole.base, tape, &part, out));
         part.in = *out;
     }
-    return TS_OK;
+    *out = (ts_passed){ 0 };
+    return tell(o, tape, &part, at, n, out);
 }
 
 static void passes(const ts_objective *base, int64_t part, int64_t samples, ts_passed_shapes *out)
 {
     (void)base;
-    const ts_passed_shape state = { TS_DTYPE_F32, { samples, HIDDEN }, true },
-                          labels = { TS_DTYPE_I32, { samples, 0 }, false };
+    const ts_passed_shape state = { TS_DTYPE_F32, { samples * L, HIDDEN }, true },
+                          labels = { TS_DTYPE_I32, { samples * L, 0 }, false };
     *out = (ts_passed_shapes){ part ? 3 : 2, { state, labels, state } };
 }
 
@@ -126,12 +194,22 @@ static void make_params(towers *o, ts_device *dev, int stage)
 
 typedef struct result {
     double loss[STEPS], norm[STEPS], evaluated;
+    ts_comm_traffic sent[2]; /* in a step, forward and back */
 } result;
+
+static ts_comm_traffic sent_over(const ts_traffic *t, const char *group)
+{
+    for (const ts_group_traffic *g = t->group; g->group; g++)
+        if (!strcmp(g->group, group))
+            return g->by[TS_SEND];
+    return (ts_comm_traffic){ 0 };
+}
 
 /* stage below 0: all of it. The parameters stay. */
 static result train(ts_mesh *mesh, ts_device *dev, towers *o, int stage, ts_pipeline_kind kind,
-                    const char *mode)
+                    const char *mode, passing way)
 {
+    const ts_dataset *data = way == FULL || way == FULL_VARIED ? &full : &uneven;
     static const ts_data_options in_order = { .dataloader_type = TS_DATALOADER_SINGLE };
     char *const words[] = { (char[]){ "--seq-length" }, (char[]){ "6" }, (char[]){ "--train-iters" },
                             (char[]){ "9" }, (char[]){ "--lr" }, (char[]){ "0.01" },
@@ -148,19 +226,21 @@ static result train(ts_mesh *mesh, ts_device *dev, towers *o, int stage, ts_pipe
     EXPECT_OK(ts_option_parse(set, mode ? 11 : 10, words));
     EXPECT_OK(ts_option_finish(set));
     EXPECT_OK(ts_train_options_check(&options, 1));
-    *o = (towers){ 0 };
+    *o = (towers){ .way = way };
     make_params(o, dev, stage);
     const int64_t parts = mesh->size[TS_MESH_PP] * (kind.chunks ? kind.chunks : 1);
-    o->base = (ts_objective){ .name = "towers", .params = &o->params, .prepare = prepare, .parts = parts,
-                              .forward = parts > 1 ? forward : forward_whole, .passes = passes, .flops = flops };
+    o->base = (ts_objective){ .name = "towers", .params = &o->params, .counts = "loss_mask", .prepare = prepare,
+                              .parts = parts, .forward = parts > 1 ? forward : forward_whole, .passes = passes,
+                              .varies = way == VARIED || way == FULL_VARIED, .flops = flops };
     const ts_trainer_args a = { .o = &options, .dev = dev, .mesh = mesh, .objective = &o->base,
                                 .bucket = 1 << 20, .pipeline = kind,
-                                .feed = { .field = fields, .n_fields = 3, .part = { &data, &data },
+                                .feed = { .field = fields, .n_fields = 4, .part = { data, data },
                                           .data = &in_order, .with_values = true } };
     EXPECT_OK(ts_trainer_create(&a, &t));
     for (int i = 0; i < STEPS; i++) {
         EXPECT_OK(ts_trainer_step(t, false, &s));
         r.loss[i] = s.loss, r.norm[i] = s.grad_norm;
+        r.sent[0] = sent_over(&s.traffic, "pp"), r.sent[1] = sent_over(&s.traffic, "pp-back");
     }
     EXPECT_OK(ts_trainer_evaluate(t, TS_DATA_VALID, 0, 2, &e));
     r.evaluated = e.loss;
@@ -195,16 +275,17 @@ static void same_weights(const towers *o, const towers *whole)
     EXPECT(n == PARAMS / comm->size, "%d parameters", n);
 }
 
-static void one_order(ts_device *dev, ts_mesh *alone, ts_mesh *mesh, ts_pipeline_kind kind, const char *mode)
+static void one_order(ts_device *dev, ts_mesh *alone, ts_mesh *mesh, ts_pipeline_kind kind, const char *mode,
+                      passing way)
 {
     towers whole, chunks, stage;
-    const result one = train(alone, dev, &whole, -1, (ts_pipeline_kind){ 0 }, mode);
+    const result one = train(alone, dev, &whole, -1, (ts_pipeline_kind){ 0 }, mode, way);
     const ts_pipeline_kind three = { .schedule = TS_SCHEDULE_INTERLEAVED, .chunks = PARTS, .group = 3,
                                      .recompute = TS_AGAIN_ADVANCE };
-    const result again = train(alone, dev, &chunks, -1, three, mode);
+    const result again = train(alone, dev, &chunks, -1, three, mode, way);
     compare(&one, &again, true);
     if (comm->size > 1) {
-        const result r = train(mesh, dev, &stage, comm->rank, kind, mode);
+        const result r = train(mesh, dev, &stage, comm->rank, kind, mode, way);
         compare(&one, &r, mode != NULL);
         same_weights(&stage, &whole);
         ts_param_set_deinit(&stage.params);
@@ -213,9 +294,50 @@ static void one_order(ts_device *dev, ts_mesh *alone, ts_mesh *mesh, ts_pipeline
     ts_param_set_deinit(&chunks.params);
 }
 
+/* Fewer rows make what rows make that do not count, but for the order of sums. */
+static void as_padded(ts_device *dev, ts_mesh *alone)
+{
+    towers padded, varied;
+    const result a = train(alone, dev, &padded, -1, (ts_pipeline_kind){ 0 }, NULL, PADDED),
+                 b = train(alone, dev, &varied, -1, (ts_pipeline_kind){ 0 }, NULL, VARIED);
+    for (int i = 0; i < STEPS; i++)
+        EXPECT(a.loss[i] - b.loss[i] <= 1e-6 && b.loss[i] - a.loss[i] <= 1e-6, "loss %d: %.9g, padded %.9g", i,
+               b.loss[i], a.loss[i]);
+    ts_param_set_deinit(&padded.params);
+    ts_param_set_deinit(&varied.params);
+}
+
+/* Where all are as long as they may be the bits are those of shapes that do not vary, from twice the messages
+ * and 24 bytes more for each of them. Where some are not, fewer bytes travel. */
+static void what_is_sent(ts_device *dev, ts_mesh *mesh, ts_pipeline_kind kind)
+{
+    towers o[3];
+    const result fixed = train(mesh, dev, &o[0], comm->rank, kind, NULL, FULL),
+                 told = train(mesh, dev, &o[1], comm->rank, kind, NULL, FULL_VARIED),
+                 fewer = train(mesh, dev, &o[2], comm->rank, kind, NULL, VARIED);
+    compare(&fixed, &told, true);
+    same_weights(&o[1], &o[0]);
+    for (int w = 0; w < 2; w++) {
+        const ts_comm_traffic *a = &fixed.sent[w], *b = &told.sent[w], *c = &fewer.sent[w];
+        EXPECT(b->messages == 2 * a->messages && b->bytes == a->bytes + 24.0 * (double)a->messages,
+               "%lld messages of %g bytes, without headers %lld of %g", (long long)b->messages, b->bytes,
+               (long long)a->messages, a->bytes);
+        EXPECT(c->messages == b->messages && (c->bytes < b->bytes || !a->messages),
+               "%lld messages of %g bytes", (long long)c->messages, c->bytes);
+    }
+    for (int i = 0; i < 3; i++)
+        ts_param_set_deinit(&o[i].params);
+}
+
 int main(void)
 {
-    static const ts_schedule_kind kinds[] = { TS_SCHEDULE_1F1B, TS_SCHEDULE_GPIPE, TS_SCHEDULE_ZERO_BUBBLE };
+    static const ts_pipeline_kind kinds[] = {
+        { .schedule = TS_SCHEDULE_1F1B },
+        { .schedule = TS_SCHEDULE_GPIPE },
+        { .schedule = TS_SCHEDULE_ZERO_BUBBLE },
+        { .schedule = TS_SCHEDULE_INTERLEAVED, .chunks = 2 },
+        { .schedule = TS_SCHEDULE_INTERLEAVED, .chunks = 2, .recompute = TS_AGAIN_ADVANCE },
+    };
     ts_comm *self;
     ts_mesh *alone, *mesh;
     ts_device *dev;
@@ -228,10 +350,12 @@ int main(void)
     EXPECT_OK(ts_mesh_create(self, &(ts_mesh_shape){ 0 }, &alone));
     EXPECT_OK(ts_mesh_create(comm, &(ts_mesh_shape){ .pp = comm->size }, &mesh));
     EXPECT_OK(ts_device_open("cpu", &(ts_device_options){ .threads = 1, .isa = TS_ISA_ALL }, &dev));
-    for (int k = 0; k < 3; k++)
-        for (int deterministic = 0; deterministic < 2; deterministic++)
-            one_order(dev, alone, mesh, (ts_pipeline_kind){ .schedule = kinds[k] },
-                      deterministic ? "--deterministic-mode" : NULL);
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        for (passing w = FULL; w <= VARIED; w++)
+            one_order(dev, alone, mesh, kinds[k], (k + w) % 2 ? "--deterministic-mode" : NULL, w);
+    as_padded(dev, alone);
+    for (size_t k = 0; comm->size > 1 && k < sizeof kinds / sizeof *kinds; k += 3)
+        what_is_sent(dev, mesh, kinds[k]);
     ts_device_close(&dev);
     ts_mesh_destroy(&mesh);
     ts_mesh_destroy(&alone);

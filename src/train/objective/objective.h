@@ -9,6 +9,7 @@
 #include "base/stretches.h"
 #include "data/batch.h"
 #include "model/network.h"
+#include "parallel/seam.h"
 
 /* Tensors that go from one part of a pipeline to the next (of a model alone there is one part), in an
  * order that both know. */
@@ -60,6 +61,11 @@ struct ts_objective {
     ts_status (*forward)(ts_objective *o, ts_tape *tape, const ts_micro_batch *m, ts_passed *out);
     /* What the part hands on of so many samples. NULL: it is never cut. */
     void (*passes)(const ts_objective *o, int64_t part, int64_t samples, ts_passed_shapes *out);
+    /* Where two networks have processes of their own (dist/line.h) `passes` says what is here. And this, of tensor
+     * i of what the first hands on to the second, how its rows lie on either one's processes at the border (tp and
+     * cp are set): returns the positions of a sample. 0, and NULL: every process has all rows. */
+    int64_t (*lies)(const ts_objective *o, int i, ts_seam_side side[2]);
+    bool varies; /* that is the most: a micro-batch may have fewer rows, whose number travels ahead of them */
     /* Operations of a step over so many samples. */
     double (*flops)(const ts_objective *o, int64_t samples);
 };

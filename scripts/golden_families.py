@@ -33,6 +33,18 @@ STAR = dict(vocab_size=79, hidden_size=24, intermediate_size=40, num_hidden_laye
 LONG = dict(rope_type="longrope", short_factor=[1.0, 1.05, 1.2, 1.5], long_factor=[1.1, 1.7, 2.9, 4.0])
 
 
+LATENT = dict(vocab_size=79, hidden_size=24, intermediate_size=32, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=3,
+              max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=0, rms_norm_eps=1e-5, kv_lora_rank=12,
+              qk_nope_head_dim=6, qk_rope_head_dim=4, v_head_dim=8)
+DEEPSEEK = dict(LATENT, first_k_dense_replace=2)  # dense layers alone
+YARN = dict(rope_type="yarn", rope_theta=500.0, factor=4.0, original_max_position_embeddings=16, mscale=1.0, mscale_all_dim=0.8)
+
+
+FALCON = dict(vocab_size=79, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, ffn_hidden_size=40, max_position_embeddings=64, bos_token_id=1,
+              eos_token_id=2)
+EXPERTS = {"deepseek_v2", "deepseek_v3"}  # types whose own defaults have layers of experts
+
+
 def no(d, *keys):
     return {k: v for k, v in d.items() if k not in keys}
 
@@ -83,6 +95,26 @@ CASES = {
     "nemotron-bias": ("nemotron", {**no(LLAMA, "rms_norm_eps", "head_dim"), "num_attention_heads": 3, "num_key_value_heads": 3, "attention_bias": True, "mlp_bias": True,
                                    "tie_word_embeddings": True, "hidden_act": "gelu", "rope_parameters": dict(rope_type="linear", rope_theta=10000.0, factor=2.0, partial_rotary_factor=1.0)}, 5, dict(seed=104, dtype="bfloat16")),
     "stablelm": ("stablelm", {**no(WHOLE, "head_dim", "rms_norm_eps"), "layer_norm_eps": 1e-5, "use_qkv_bias": True}, 4, dict(seed=105)),
+    "deepseek_v2": ("deepseek_v2", {**DEEPSEEK, "q_lora_rank": None}, 5, dict(seed=107)),
+    "deepseek_v2-yarn": ("deepseek_v2", {**DEEPSEEK, "q_lora_rank": 10, "attention_bias": True, "mlp_bias": True, "rope_parameters": YARN}, 4, dict(seed=108)),
+    "deepseek_v3": ("deepseek_v3", {**DEEPSEEK, "q_lora_rank": 10, "v_head_dim": 12, "rope_parameters": YARN}, 4, dict(seed=109)),
+    "deepseek_v3-halves": ("deepseek_v3", {**DEEPSEEK, "q_lora_rank": None, "rope_interleave": False, "attention_bias": True}, 5, dict(seed=110, dtype="bfloat16")),
+    "minicpm3": ("minicpm3", {**LATENT, "q_lora_rank": 10, "scale_emb": 3, "scale_depth": 1.4, "dim_model_base": 8, "tie_word_embeddings": True}, 5, dict(seed=111)),
+    "smollm3": ("smollm3", {**no(LLAMA, "head_dim"), "num_attention_heads": 3, "num_key_value_heads": 1, "num_hidden_layers": 3, "no_rope_layers": [1, 0, 1],
+                            "tie_word_embeddings": True}, 4, dict(seed=112)),
+    "smollm3-window": ("smollm3", {**no(LLAMA, "head_dim"), "num_attention_heads": 3, "num_key_value_heads": 1, "no_rope_layer_interval": 2, "use_sliding_window": True,
+                                   "sliding_window": 5}, 5, dict(seed=113, drop=["layer_types", "no_rope_layers"])),
+    "olmo3": ("olmo3", {**no(WHOLE, "head_dim"), "num_hidden_layers": 3, "sliding_window": 6, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+                        "rope_parameters": dict(full_attention=dict(rope_type="yarn", rope_theta=500000.0, factor=4.0, original_max_position_embeddings=16, attention_factor=1.2),
+                                                sliding_attention=dict(rope_type="default", rope_theta=500000.0))}, 5, dict(seed=114)),
+    "granite": ("granite", {**no(WHOLE, "head_dim"), "embedding_multiplier": 3.0, "attention_multiplier": 0.2, "residual_multiplier": 0.4, "logits_scaling": 3.0,
+                            "tie_word_embeddings": True}, 4, dict(seed=115)),
+    "cohere": ("cohere", {**no(WHOLE, "head_dim", "rms_norm_eps"), "logit_scale": 0.5}, 4, dict(seed=116)),
+    "falcon": ("falcon", FALCON, 4, dict(seed=117)),
+    "falcon-two-norms": ("falcon", {**FALCON, "num_attention_heads": 4, "hidden_size": 32, "num_kv_heads": 2, "new_decoder_architecture": True, "bias": True}, 5, dict(seed=118)),
+    "bloom": ("bloom", dict(vocab_size=79, hidden_size=24, n_layer=2, n_head=3, bos_token_id=1, eos_token_id=2, pad_token_id=0), 5, dict(seed=119)),
+    "mpt": ("mpt", dict(vocab_size=79, d_model=24, n_layers=2, n_heads=3, max_seq_len=64, attn_config=dict(alibi_bias_max=6)), 5, dict(seed=120)),
+    "internlm3": ("internlm3", {**LLAMA, "num_attention_heads": 3, "num_key_value_heads": 1, "attention_bias": True, "mlp_bias": True}, 4, dict(seed=121)),
     "internlm2": ("llama", {**no(WHOLE, "head_dim"), "attention_bias": True, "rope_parameters": dict(
         rope_type="dynamic", rope_theta=10000.0, factor=2.0), "max_position_embeddings": 16}, 4, dict(internlm2=True)),
 }
@@ -172,7 +204,7 @@ def file_tensors(model, how):
 def write_model(folder, name, model):
     model_type, _, form, how = CASES[name]
     config = model.config.to_dict()
-    config = {k: v for k, v in config.items() if k not in ("_name_or_path", "return_dict", "chunk_size_feed_forward") and v is not None or "token_id" in k or k in ("head_dim", "sliding_window", "num_key_value_heads", "attn_logit_softcapping", "final_logit_softcapping")}
+    config = {k: v for k, v in config.items() if k not in ("_name_or_path", "return_dict", "chunk_size_feed_forward") and v is not None or "token_id" in k or k in ("head_dim", "q_lora_rank", "sliding_window", "num_key_value_heads", "attn_logit_softcapping", "final_logit_softcapping")}
     config["architectures"], config["model_type"] = [type(model).__name__], model_type
     config["dtype"] = how.get("dtype", "float32")
     if form == 4:
@@ -259,12 +291,19 @@ def expected(model, how):
     c = model.config
     get = lambda *keys: next((getattr(c, k) for k in keys if getattr(c, k, None) is not None), None)
     hidden, heads = c.hidden_size, c.num_attention_heads
-    head = get("head_dim") or hidden // heads
-    return dict(hidden=hidden, n_layers=c.num_hidden_layers, n_heads=heads, n_kv_heads=get("num_key_value_heads") or heads, head_dim=head,
-                ffn=get("intermediate_size", "n_inner") or 4 * hidden, vocab=c.vocab_size, max_positions=c.max_position_embeddings,
+    head = get("qk_head_dim", "head_dim") or hidden // heads
+    return dict(hidden=hidden, n_layers=c.num_hidden_layers, n_heads=heads, n_kv_heads=getattr(attention_of(model), "num_kv_heads", None) or get("num_key_value_heads") or heads, head_dim=head,
+                ffn=get("intermediate_size", "n_inner", "ffn_hidden_size") or 4 * hidden, vocab=c.vocab_size,
+                max_positions=get("max_position_embeddings", "max_seq_len") or 2048,
                 eps=get("rms_norm_eps", "norm_epsilon", "norm_eps", "layer_norm_eps", "layer_norm_epsilon"), tied=bool(c.tie_word_embeddings),
                 parameters=sum(p.numel() for p in model.parameters()),
                 **features(model), windows=[layer_window(model, i) for i in range(c.num_hidden_layers)])
+
+
+def attention_of(model):
+    base = model.base_model
+    layer = next(getattr(base, n) for n in ("h", "blocks", "layers") if hasattr(base, n))[0]
+    return next(getattr(layer, n) for n in ("self_attn", "self_attention", "attention", "attn") if hasattr(layer, n))
 
 
 def features(model):
@@ -272,11 +311,11 @@ def features(model):
     base = model.base_model
     rotary = getattr(base, "rotary_emb", None)
     inv_freq = getattr(rotary, "inv_freq", getattr(rotary, "full_attention_inv_freq", None))
-    layer = (base.h if hasattr(base, "h") else base.layers)[0]
-    attention = next(getattr(layer, n) for n in ("self_attn", "attention", "attn") if hasattr(layer, n))
+    attention = attention_of(model)
+    scale = next(getattr(attention, n) for n in ("scaling", "inv_norm_factor", "softmax_scale") if hasattr(attention, n))
     embedding = model.get_input_embeddings()
-    return dict(rotary=0 if inv_freq is None else 2 * len(inv_freq), attn_scale=float(attention.scaling),
-                embed_scale=float(getattr(embedding, "scalar_embed_scale", 1.0)))
+    return dict(rotary=0 if inv_freq is None else 2 * len(inv_freq), attn_scale=float(scale),
+                embed_scale=float(getattr(embedding, "scalar_embed_scale", getattr(base, "embedding_multiplier", 1.0))))
 
 
 def layer_window(model, i):
@@ -355,7 +394,7 @@ def rounded(v):
 def defaults():
     """What an empty config.json of each type is: the classes' own defaults."""
     out = []
-    for model_type in sorted({t for t, *_ in CASES.values()}):
+    for model_type in sorted({t for t, *_ in CASES.values()} - EXPERTS):
         # transformers' class of Nemotron cannot be made from its own default, which is no number
         c = AutoConfig.for_model(model_type, **(dict(num_key_value_heads=48) if model_type == "nemotron" else {}))
         with torch.device("meta"):
@@ -387,11 +426,16 @@ def main():
         configs.append(dict(name=name, config=config, expect=expected(model, CASES[name][3]), tensors=order))
         size = sum(f.stat().st_size for f in folder.iterdir())
         print(f"{name}: {size // 1024} KB, loss {golden['loss']:.4f}, largest logit {golden['logit_scale']:.1f}, own error {golden['own_error']:.1e}")
+    (args.out / "model").mkdir(exist_ok=True)
+    file = args.out / "model" / "configs.json"
+    made = {c["name"]: rounded(c) for c in configs + defaults()}
+    if args.only:  # what is there stays, but for the cases that were made
+        old = {c["name"]: c for c in json.loads(file.read_text())}
+        made = old | {n: c for n, c in made.items() if n not in old} | {c["name"]: rounded(c) for c in configs}
+    lines = ",\n".join(map(json.dumps, made.values()))
+    file.write_text(f"[\n{lines}\n]\n")
     if args.only:
         return
-    (args.out / "model").mkdir(exist_ok=True)
-    lines = ",\n".join(json.dumps(rounded(c)) for c in configs + defaults())
-    (args.out / "model" / "configs.json").write_text(f"[\n{lines}\n]\n")
     lines = ",\n".join(json.dumps(rounded(c)) for c in rope_tables())
     (args.out / "model" / "ropes.json").write_text(f"[\n{lines}\n]\n")
 

@@ -1,5 +1,6 @@
 #include "cli/planning.h"
 #include "dist/world.h"
+#include "model/presets.h"
 #include "plan/report.h"
 #include "plan/run.h"
 #include "plan/scale.h"
@@ -53,6 +54,16 @@ static ts_status print_plan(const ts_job_options *o, const ts_option_set *set,
     return st;
 }
 
+static ts_status list_presets(void)
+{
+    ts_str text = { 0 };
+    const ts_status st = ts_preset_list(&text);
+    if (st == TS_OK)
+        fputs(text.s, stdout);
+    ts_str_deinit(&text);
+    return st;
+}
+
 static ts_status run(int argc, char *const *argv);
 const ts_command ts_cmd_plan = { "plan", "say what a training job will need, without running it",
                                  run };
@@ -64,7 +75,7 @@ static ts_status run(int argc, char *const *argv)
     TS_TRY(ts_planning_options(&ts_cmd_plan, usage, NULL, argc, argv, &p, &helped));
     if (helped)
         return TS_OK;
-    const ts_status st = print_plan(&p.job, p.set, &p.plan);
+    const ts_status st = p.plan.list_presets ? list_presets() : print_plan(&p.job, p.set, &p.plan);
     ts_option_set_destroy(&p.set);
     return st;
 }

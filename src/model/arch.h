@@ -10,10 +10,13 @@ typedef enum ts_norm_kind { TS_NORM_RMS, TS_NORM_LAYER } ts_norm_kind;
 typedef enum ts_position_kind {
     TS_POSITION_NONE,
     TS_POSITION_ROPE,
-    TS_POSITION_LEARNED
+    TS_POSITION_LEARNED,
+    TS_POSITION_ALIBI /* scores lose a multiple of the distance, of each head another (Press et al., arXiv
+                         2108.12409) */
 } ts_position_kind;
 typedef enum ts_attention_kind {
     TS_ATTENTION_SOFTMAX, /* over all keys before a query, or its window of them */
+    TS_ATTENTION_LATENT,  /* the same of keys and values that are made from latent vectors */
 } ts_attention_kind;
 typedef enum ts_mlp_kind {
     TS_MLP_PLAIN, /* fc2(act(fc1 x)) */
@@ -79,6 +82,12 @@ typedef struct ts_layer_arch {
 typedef struct ts_arch {
     char family[32];  /* model_type of the family that read it */
     int64_t n_layers, hidden, n_heads, n_kv_heads, head_dim, ffn, vocab, max_positions;
+    /* Latent attention (DeepSeek's MLA), 0: there is none. A head of a query or key, head_dim wide, ends
+     * in qk_rope_dim rotated values; one of a value is v_head_dim wide. q_lora_rank 0: queries have no
+     * latent vector. */
+    int64_t q_lora_rank, kv_lora_rank, qk_rope_dim, v_head_dim;
+    bool latent_norm;          /* latent vectors are normed */
+    double latent_eps;
     ts_norm_kind norm;
     double norm_eps;
     double norm_offset;        /* 1: weight counts as 1 + w (Gemma) */
@@ -86,12 +95,16 @@ typedef struct ts_arch {
     bool pre_norm, post_norm;  /* before a sublayer; on its output, before the residual is added */
     bool final_norm;
     bool parallel_residual;    /* x + attn(norm1 x) + mlp(norm2 x) (GPT-NeoX) */
+    bool shared_norm;          /* and both norms are one (Cohere, Falcon) */
+    bool embed_norm;           /* of the embedding, before the first layer (Bloom) */
+    bool attn_sinks;           /* a learned logit a head in the softmax's denominator (gpt-oss) */
+    double alibi_max;          /* ALiBi: slopes are 2^(-alibi_max (i + 1) / heads), 8 as published */
     ts_qk_norm_kind qk_norm;
     ts_position_kind position; /* of layers; LEARNED: the embedding has a table of positions */
     ts_rope_config rope[TS_ARCH_MAX_ROPES];
     int n_ropes;
     ts_layer_arch *layer;      /* [n_layers], owned */
-    bool bias_qkv, bias_proj, bias_fc1, bias_fc2, bias_head;
+    bool bias_qkv, bias_down, bias_proj, bias_fc1, bias_fc2, bias_head;
     bool gated;                /* MLPs of layers are */
     ts_act act;
     bool tied;                 /* the output layer is the embedding */
@@ -145,6 +158,14 @@ void ts_rope_table(const ts_rope_config *r, int64_t positions, int64_t seq_len, 
 bool ts_rope_varies(const ts_rope_config *r);
 ts_status ts_rope_check(const ts_rope_config *r, int64_t head_dim, const char *file) TS_NODISCARD;
 
+/* Width of what attention gives, all heads. */
+static inline int64_t ts_arch_heads_width(const ts_arch *a)
+{
+    return a->n_heads * (a->kv_lora_rank ? a->v_head_dim : a->head_dim);
+}
+/* What the scores of stretched latent attention are multiplied with: the square of yarn's magnitude by
+ * mscale_all_dim (DeepSeek-V2's code); 1 without. */
+double ts_rope_score_factor(const ts_rope_config *r);
 /* Width of a fused query-key-value row: (n_heads + 2 n_kv_heads) head_dim. */
 static inline int64_t ts_arch_qkv_width(const ts_arch *a)
 {

@@ -23,9 +23,31 @@ static ts_status check_norms(const ts_arch *a, const char *file)
     if (a->norm_bias && (a->post_norm || a->norm != TS_NORM_LAYER))
         return ts_error(TS_ERR_USER, "%s: norms with a bias are layer norms before a layer's parts",
                         file);
+    if (a->shared_norm && !a->parallel_residual)
+        return ts_error(TS_ERR_USER, "%s: one norm for attention and MLP needs a parallel residual", file);
     if (a->parallel_residual && (!a->pre_norm || a->post_norm))
         return ts_error(TS_ERR_USER,
                         "%s: a parallel residual needs norms before attention and MLP only", file);
+    return TS_OK;
+}
+
+static ts_status check_latent(const ts_arch *a, const char *file)
+{
+    const long long rope = a->qk_rope_dim, head = a->head_dim, value = a->v_head_dim;
+    if (rope < 2 || rope % 2 || rope >= head || value < 1)
+        return ts_error(TS_ERR_USER,
+                        "%s: latent attention with heads of %lld values of which %lld are rotated, and "
+                        "%lld of a value: expected an even number of at least 2 rotated ones and others "
+                        "beside them (qk_nope_head_dim, qk_rope_head_dim, v_head_dim)",
+                        file, head, rope, value);
+    if (a->n_kv_heads != a->n_heads)
+        return ts_error(TS_ERR_USER,
+                        "%s: num_key_value_heads is %lld, but heads of latent attention have keys of "
+                        "their own: expected num_attention_heads, which is %lld",
+                        file, (long long)a->n_kv_heads, (long long)a->n_heads);
+    if (a->qk_norm != TS_QK_NORM_NONE || a->bias_qkv || a->attn_sinks)
+        return ts_error(TS_ERR_USER, "%s: latent attention has no norm of heads, no bias of them, no sinks",
+                        file);
     return TS_OK;
 }
 
@@ -33,6 +55,11 @@ static ts_status check_layer(const ts_arch *a, int64_t i, const char *file)
 {
     const ts_layer_arch *l = &a->layer[i];
     TS_ASSERT(l->rope >= 0 && l->rope < TS_ARCH_MAX_ROPES, "layer %lld", (long long)i);
+    if ((l->attention == TS_ATTENTION_LATENT) != (a->kv_lora_rank > 0) ||
+        (a->kv_lora_rank && l->position != TS_POSITION_ROPE))
+        return ts_error(TS_ERR_USER,
+                        "%s: layer %lld: latent attention, with a rotary embedding, is of all layers or "
+                        "of none", file, (long long)i);
     if (l->window < 0)
         return ts_error(TS_ERR_USER, "%s: sliding_window is %lld, expected 1 or more", file,
                         (long long)l->window);
@@ -58,12 +85,17 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
             "which is %lld",
             file, (long long)a->n_heads, (long long)a->n_kv_heads);
     TS_TRY(check_norms(a, file));
+    if (a->kv_lora_rank)
+        TS_TRY(check_latent(a, file));
     TS_ASSERT(a->layer, "%s: a description without layers", file);
     const bool rotates = ts_arch_rotates(a);
     if (rotates && (a->n_ropes < 1 || a->n_ropes > TS_ARCH_MAX_ROPES))
         return ts_error(TS_ERR_USER, "%s: %d rotary embeddings, expected 1 or 2", file, a->n_ropes);
     for (int i = 0; rotates && i < a->n_ropes; i++)
-        TS_TRY(ts_rope_check(&a->rope[i], a->head_dim, file));
+        TS_TRY(ts_rope_check(&a->rope[i], a->kv_lora_rank ? a->qk_rope_dim : a->head_dim, file));
+    if (a->kv_lora_rank && a->n_ropes && a->rope[0].dim != a->qk_rope_dim)
+        return ts_error(TS_ERR_USER, "%s: %lld values of a head are rotated, expected all %lld of its "
+                        "rotated part", file, (long long)a->rope[0].dim, (long long)a->qk_rope_dim);
     for (int64_t i = 0; i < a->n_layers; i++)
         TS_TRY(check_layer(a, i, file));
     return TS_OK;

@@ -6,7 +6,8 @@
 
 /* The words of JSON, in the order of the enumerations. */
 #define POSITIONS(W)                                                                               \
-    W(TS_POSITION_NONE, "none") W(TS_POSITION_ROPE, "rope") W(TS_POSITION_LEARNED, "learned")
+    W(TS_POSITION_NONE, "none") W(TS_POSITION_ROPE, "rope") W(TS_POSITION_LEARNED, "learned")  \
+    W(TS_POSITION_ALIBI, "alibi")
 #define NORMS(W) W(TS_NORM_RMS, "rms") W(TS_NORM_LAYER, "layer")
 #define ACTS(W)                                                                                    \
     W(TS_ACT_SILU, "silu")                                                                         \
@@ -17,7 +18,7 @@
     W(TS_ACT_RELU2, "relu2")
 #define QK_NORMS(W)                                                                                \
     W(TS_QK_NORM_NONE, "none") W(TS_QK_NORM_HEAD, "head") W(TS_QK_NORM_FULL, "full")
-#define ATTENTIONS(W) W(TS_ATTENTION_SOFTMAX, "softmax")
+#define ATTENTIONS(W) W(TS_ATTENTION_SOFTMAX, "softmax") W(TS_ATTENTION_LATENT, "latent")
 #define MLPS(W) W(TS_MLP_PLAIN, "plain") W(TS_MLP_GATED, "gated")
 #define SCALINGS(W)                                                                                \
     W(TS_ROPE_DEFAULT, "default")                                                                  \
@@ -52,6 +53,10 @@ _Static_assert(sizeof(ts_position_kind) == sizeof(int) && sizeof(ts_act) == size
 #define SCALE(field_, name_, ...)                                                                  \
     F(REAL, field_, .hi = 1e9, .name = name_, __VA_ARGS__)
 #define ID(field_) F(INT, field_, .def = -1, .lo = -1, .hi = INT32_MAX, .later = true, .words = TOKENS)
+/* 0 without latent attention */
+#define LATENT(field_, most_, words_, option_)                                                     \
+    F(INT, field_, .hi = most_, .name = #field_, .shapes = true, .later = true, .words = words_,   \
+      .option = option_)
 #define TOKENS "ids of special tokens"
 
 /* Order of messages: the most particular first. It is JSON's too. */
@@ -69,6 +74,7 @@ const ts_field_row ts_arch_rows[] = {
       .words = "norm of queries and keys", .option = "qk-layernorm"),
     F(BOOL, bias_qkv, .shapes = true, .words = "bias of queries, keys and values",
       .option = "add-qkv-bias"),
+    F(BOOL, bias_down, .shapes = true, .later = true, .words = "bias of latent projections"),
     F(BOOL, bias_proj, .shapes = true, .words = "bias of the attention's output",
       .option = "disable-bias-linear"),
     F(BOOL, bias_fc1, .shapes = true, .words = "biases of the MLP",
@@ -83,12 +89,27 @@ const ts_field_row ts_arch_rows[] = {
          .words = "key and value heads", .option = "num-query-groups"),
     SIZE(head_dim, TS_ARCH_MAX_HEAD_DIM, "head_dim", .shapes = true, .words = "width of a head",
          .option = "kv-channels"),
+    LATENT(kv_lora_rank, TS_ARCH_MAX_WIDTH, "latent vector of keys and values", "kv-lora-rank"),
+    LATENT(q_lora_rank, TS_ARCH_MAX_WIDTH, "latent vector of queries", "q-lora-rank"),
+    LATENT(qk_rope_dim, TS_ARCH_MAX_HEAD_DIM, "rotated part of a latent head", "qk-pos-emb-head-dim"),
+    LATENT(v_head_dim, TS_ARCH_MAX_HEAD_DIM, "width of a head's value", "v-head-dim"),
+    F(BOOL, latent_norm, .def = true, .shapes = true, .later = true, .words = "norms of latent vectors",
+      .option = "qk-layernorm"),
+    F(REAL, latent_eps, .def = 1e-6, .hi = 1, .name = "epsilon of latent norms", .later = true,
+      .words = "epsilon of latent norms"),
     F(BOOL, norm_bias, .shapes = true, .words = "bias of norms"),
     F(BOOL, pre_norm, .def = true, .shapes = true, .words = "norms before attention and MLP"),
     F(BOOL, post_norm, .shapes = true, .words = "norms after attention and MLP",
       .option = "post-norm", .says = TS_SAYS_VALUE),
     F(BOOL, final_norm, .def = true, .shapes = true, .words = "norm after the last layer"),
     F(BOOL, parallel_residual, .words = "attention and MLP side by side"),
+    F(BOOL, shared_norm, .shapes = true, .later = true, .words = "one norm for attention and MLP"),
+    F(BOOL, embed_norm, .shapes = true, .later = true, .words = "norm of the embedding",
+      .option = "embed-layernorm", .says = TS_SAYS_VALUE),
+    F(BOOL, attn_sinks, .shapes = true, .later = true, .words = "sinks of attention",
+      .option = "softmax-type"),
+    SCALE(alibi_max, "alibi_bias_max", .def = 8, .above = true, .later = true,
+          .words = "slopes of ALiBi"),
     SCALE(embed_scale, "embedding scale", .def = 1, .above = true,
           .words = "scale of the embedding"),
     SCALE(attn_scale, "attention scale", .def = 1, .above = true,
@@ -252,5 +273,6 @@ ts_layer_arch ts_layer_default(const ts_arch *a)
         const ts_field_row *r = &ts_layer_rows[i], *of = ts_arch_row_named(r->model);
         ts_field_set(&l, r, of ? ts_field_get(a, of) : r->def);
     }
+    l.attention = a->kv_lora_rank ? TS_ATTENTION_LATENT : TS_ATTENTION_SOFTMAX;
     return l;
 }

@@ -23,13 +23,35 @@ static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
     return (ts_attention_layer){
         .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
         .mask = ts_mask_causal(a->layer[layer].window), .scale = (float)scale,
-        .softcap = (float)a->attn_softcap, .qk_norm = a->qk_norm != TS_QK_NORM_NONE,
+        .softcap = (float)a->attn_softcap, .has_sinks = a->attn_sinks, .qk_norm = a->qk_norm != TS_QK_NORM_NONE,
         .qkv = { .in = a->hidden, .out = ts_arch_qkv_width(a), .has_bias = a->bias_qkv },
         .proj = { .in = width, .out = a->hidden, .has_bias = a->bias_proj },
         .rope = { .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
                   .full_norm = a->qk_norm == TS_QK_NORM_FULL, .eps = (float)a->norm_eps,
                   .offset = (float)a->norm_offset },
     };
+}
+
+static ts_latent_layer latent_of(const ts_arch *a, int64_t layer)
+{
+    const int64_t heads = a->n_heads, nope = a->head_dim - a->qk_rope_dim, in = a->hidden;
+    const double scale = a->attn_scale / (a->attn_by_layer ? (double)(layer + 1) : 1);
+    ts_norm_layer norm = norm_of(a, a->latent_norm);
+    norm.has_bias = false, norm.op.eps = (float)a->latent_eps;
+    ts_latent_layer l = {
+        .n_heads = heads, .nope = nope, .rope = a->qk_rope_dim, .value = a->v_head_dim,
+        .q_rank = a->q_lora_rank, .kv_rank = a->kv_lora_rank,
+        .mask = ts_mask_causal(a->layer[layer].window), .scale = (float)scale,
+        .softcap = (float)a->attn_softcap,
+        .q_down = { .in = in, .out = a->q_lora_rank, .has_bias = a->bias_down },
+        .q = { .in = a->q_lora_rank ? a->q_lora_rank : in, .out = heads * a->head_dim },
+        .kv_down = { .in = in, .out = a->kv_lora_rank + a->qk_rope_dim, .has_bias = a->bias_down },
+        .kv_up = { .in = a->kv_lora_rank, .out = heads * (nope + a->v_head_dim) },
+        .proj = { .in = heads * a->v_head_dim, .out = in, .has_bias = a->bias_proj },
+        .q_norm = norm, .kv_norm = norm,
+    };
+    l.q_norm.width = a->q_lora_rank, l.kv_norm.width = a->kv_lora_rank;
+    return l;
 }
 
 static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
@@ -44,12 +66,15 @@ static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
 
 static ts_block block_of(const ts_arch *a, int64_t layer)
 {
+    const bool latent = a->layer[layer].attention == TS_ATTENTION_LATENT;
     return (ts_block){
         .number = layer, .parallel = a->parallel_residual,
         .residual_scale = (float)a->residual_scale,
         .input_norm = norm_of(a, a->pre_norm), .post_attn_norm = norm_of(a, a->post_norm),
-        .pre_mlp_norm = norm_of(a, a->pre_norm), .post_mlp_norm = norm_of(a, a->post_norm),
-        .attention = attention_of(a, layer), .mlp = mlp_of(a, layer),
+        .pre_mlp_norm = norm_of(a, a->pre_norm && !a->shared_norm),
+        .post_mlp_norm = norm_of(a, a->post_norm),
+        .attention = latent ? (ts_attention_layer){ 0 } : attention_of(a, layer),
+        .latent = latent ? latent_of(a, layer) : (ts_latent_layer){ 0 }, .mlp = mlp_of(a, layer),
     };
 }
 
@@ -104,8 +129,9 @@ static ts_status declare_embedding(ts_decoder *d, const ts_declarer *all, int64_
                           all->group->comm->rank, 1, 1);
     TS_TRY(ts_declare(&tables, "embedding.word_embeddings.weight", &table, &d->embedding));
     if (a->position == TS_POSITION_LEARNED)
-        return ts_declare(&others, "embedding.position_embeddings.weight", &positions, &d->positions);
-    return TS_OK;
+        TS_TRY(ts_declare(&others, "embedding.position_embeddings.weight", &positions, &d->positions));
+    d->embed_norm = norm_of(a, a->embed_norm);
+    return ts_norm_declare(&others, "embedding.norm", &d->embed_norm);
 }
 
 /* All parameters, in the order in which they are used. */
@@ -124,6 +150,41 @@ static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
     by_rows.group = last.group ? &d->vocabulary : NULL;
     ts_linear_share(&by_rows, &d->head, TS_CUT_COLUMN, 1, 1);
     return ts_linear_declare(&by_rows, "output_layer", &d->head);
+}
+
+/* Of heads that are a power of two: 2^(-max (i + 1) / heads). Others take those of the next lower power, and
+ * then every second one of twice as many (Press et al.'s code). */
+static float slope_of(const ts_arch *a, int64_t head)
+{
+    int64_t power = 1;
+    while (2 * power <= a->n_heads)
+        power *= 2;
+    const double of = head < power ? (double)(head + 1) : (double)(2 * (head - power) + 1) / 2;
+    return (float)exp2(-a->alibi_max * of / (double)power);
+}
+
+/* Slopes of the heads here, which are the same in all layers. */
+static ts_status make_slopes(ts_decoder *d)
+{
+    const ts_attention_layer *any = &d->block[0].attention;
+    const size_t bytes = (size_t)any->n_q * sizeof(float);
+    float *host;
+    bool wanted = false;
+    for (int64_t l = 0; l < d->arch.n_layers; l++)
+        wanted = wanted || d->arch.layer[l].position == TS_POSITION_ALIBI;
+    if (!wanted)
+        return TS_OK;
+    TS_TRY(ts_storage_create(d->dev, TS_MEM_OTHER, bytes, &d->slopes));
+    TS_TRY(ts_alloc(&host, (size_t)any->n_q, sizeof *host));
+    for (int64_t i = 0; i < any->n_q; i++)
+        host[i] = slope_of(&d->arch, any->head0 + i);
+    if (d->dev->computes)
+        d->dev->to_device(d->dev, d->slopes->data, host, bytes);
+    ts_free(&host);
+    for (int64_t l = 0; l < d->arch.n_layers; l++)
+        if (d->arch.layer[l].position == TS_POSITION_ALIBI)
+            d->block[l].attention.slopes = d->slopes;
+    return TS_OK;
 }
 
 ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
@@ -187,6 +248,8 @@ ts_status ts_decoder_create_stage(ts_device *dev, const ts_arch *arch, ts_dtype 
     if (st == TS_OK)
         st = declare(d, &(ts_declarer){ .set = &d->params, .group = alone ? NULL : &d->group },
                      vocab_rows > arch->vocab ? vocab_rows : arch->vocab);
+    if (st == TS_OK)
+        st = make_slopes(d);
     if (st != TS_OK)
         ts_decoder_destroy(&d);
     else
@@ -206,6 +269,7 @@ void ts_decoder_destroy(ts_decoder **decoder)
     if (!d)
         return;
     ts_param_set_deinit(&d->params);
+    ts_storage_release(&d->slopes);
     for (int i = 0; i < 2; i++) {
         ts_storage_release(&d->cos[i]);
         ts_storage_release(&d->sin[i]);
@@ -305,6 +369,7 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len)
     d->rope_seq = seq_len;
     for (int64_t l = 0; l < d->arch.n_layers; l++) {
         ts_rope_op *o = &d->block[l].attention.rope;
+        ts_latent_layer *latent = &d->block[l].latent;
         const int which = d->arch.layer[l].rope;
         if (d->arch.layer[l].position != TS_POSITION_ROPE)
             continue;
@@ -312,6 +377,7 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len)
         o->interleaved = d->arch.rope[which].interleaved;
         o->cos = d->cos[which];
         o->sin = d->sin[which];
+        latent->interleaved = o->interleaved, latent->cos = o->cos, latent->sin = o->sin;
     }
     return TS_OK;
 }
@@ -340,9 +406,13 @@ static ts_status embed(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts
                             .freezes = d->arch.pad_frozen && d->arch.pad >= 0,
                             .frozen = (int32_t)d->arch.pad };
     TS_TRY(ts_op_embed(tape, &o, x));
+    if (d->group.sequence)
+        TS_TRY(ts_op_group_keep(tape, d->group.comm, *x, x));
+    if (d->embed_norm.present)
+        TS_TRY(ts_op_norm(tape, &d->embed_norm.op, *x, NULL, NULL, x));
     if (run->hidden_dropout > 0) {
         const ts_rng rng = ts_run_rng(run, TS_RNG_HIDDEN_DROPOUT, 0);
-        const ts_row_places rows = ts_run_places(run, 0);
+        const ts_row_places rows = ts_run_places(run, run->row0);
         TS_TRY(ts_op_dropout(tape, *x, run->hidden_dropout, &rng, &rows, x));
     }
     return TS_OK;
@@ -431,8 +501,6 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
     if (!x) {
         ts_device_part(d->dev, "embedding", -1);
         TS_TRY(embed(d, tape, run, span->ids, &x));
-        if (d->group.sequence)
-            TS_TRY(ts_op_group_keep(tape, d->group.comm, x, &x));
         TS_TRY(ts_show(tape, run, TS_SHOWN_BEFORE, "embedding", "word_embeddings", &columns, x));
     }
     TS_TRY(layers_of(d, tape, run, plan, span, &x, &res));

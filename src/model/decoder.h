@@ -35,8 +35,9 @@ typedef struct ts_decoder {
     ts_param *embedding, *positions; /* NULL: elsewhere */
     ts_linear head; /* its weight is the embedding when tied: of the last stage a copy */
     ts_block *block;       /* [n_layers] */
-    ts_norm_layer final_norm;
+    ts_norm_layer embed_norm, final_norm;
     ts_storage *cos[2], *sin[2];
+    ts_storage *slopes; /* ALiBi, of the heads here; NULL: no layer has it */
     int64_t rope_positions, rope_seq; /* what the tables were made for */
     int64_t first_trained;            /* layer: those below have nothing that is trained */
 } ts_decoder;

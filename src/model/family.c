@@ -250,7 +250,7 @@ ts_status ts_family_fit_init(ts_family_fit *out, const ts_arch *a)
 
 ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m)
 {
-    return ts_name_table(m, a, ts_family_name_rows(f));
+    return ts_name_table(m, a, f->names_of ? f->names_of(a) : ts_family_name_rows(f));
 }
 
 const char *ts_family_alias(const ts_family *f, const char *hf_name)

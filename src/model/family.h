@@ -80,6 +80,8 @@ struct ts_family {
     const char *prefix; /* "model.": begins the names of the base model; files saved from the base
                                     model alone lack it. NULL: the base's */
     const ts_name_row *names;         /* NULL: the base's */
+    /* Where the names hang on the description, its table of them; `names` for what is the same in all. */
+    const ts_name_row *(*names_of)(const ts_arch *a);
     const struct ts_config_row *rows; /* a row of kind TS_CONFIG_END behind them */
     bool read_only; /* transformers has no class: configs are not written */
 };

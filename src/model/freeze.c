@@ -90,7 +90,7 @@ static ts_status list_weight(void *ctx, const char *name, const ts_param_spec *s
     TS_TRY(ts_grow(&d->weights, &l->cap, d->n_weights + 1, sizeof *d->weights));
     d->weights[d->n_weights++] = (ts_decoder_weight){
         .layer = layer_of(name), .count = ts_place_whole_count(&spec->place), .is_table = is_table,
-        .is_qkv = strstr(name, "linear_qkv.weight"),
+        .is_qkv = strstr(name, "linear_qkv.weight") || strstr(name, "linear_kv_up_proj.weight"),
         .multiplies = spec->place.rank > 1 && (!is_looked_up || (is_table && d->arch.tied)),
         .trained = true };
     return TS_OK;
@@ -117,7 +117,7 @@ double ts_decoder_training_flops(const ts_decoder *d, double seq_length)
 {
     const ts_arch *a = &d->arch;
     /* of a layer: the causal half */
-    const double attention = 2 * (double)(a->n_heads * a->head_dim) * seq_length;
+    const double attention = (double)(a->n_heads * a->head_dim + ts_arch_heads_width(a)) * seq_length;
     double backward = 0, head = 0;
     bool below = false; /* something is trained there */
     for (size_t i = 0; i < d->n_weights; i++) {

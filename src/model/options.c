@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "model/arch_rows.h"
+#include "model/presets.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,6 +19,9 @@
 const ts_option ts_model_option_rows[] = {
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, ts_model_options, model_config, "model-config", NULL, 0, 0, NULL,
               GROUP, "a Hugging Face config.json: make that model with random weights"),
+    TS_ROW_IS(TS_OPTION_PLACE, TEXT, ts_model_options, preset, "preset", NULL, 0, 0, NULL, GROUP,
+              "a published model by name, with random weights: llama3-8b, qwen2.5-7b, ... (`tessera plan "
+              "--list-presets`)"),
     ROW(INT, num_layers, "num-layers", NULL, 1, 100000, NULL, "transformer layers"),
     ROW(LIST, noop_layers, "noop-layers", NULL, 0, 0, NULL,
         "layers of --num-layers, from 0, that are empty: they count only where stages share out layers"),
@@ -67,12 +71,41 @@ const ts_option ts_model_option_rows[] = {
     ROW(REAL, beta_slow, "beta-slow", "1", 0, 1e6, NULL, "yarn scaling"),
     ROW(REAL, beta_slow, "rope-scaling-beta-slow", "1", 0, 1e6, NULL, "as --beta-slow"),
     ROW(REAL, mscale, "rope-scaling-mscale", NULL, 0, 1e6, NULL, "yarn scaling"),
+    ROW(REAL, mscale, "mscale", NULL, 0, 1e6, NULL,
+        "as --rope-scaling-mscale (with --rotary-scaling-factor 1 by default)"),
     ROW(REAL, mscale_all_dim, "rope-scaling-mscale-all-dim", NULL, 0, 1e6, NULL, "yarn scaling"),
+    ROW(REAL, mscale_all_dim, "mscale-all-dim", NULL, 0, 1e6, NULL,
+        "as --rope-scaling-mscale-all-dim (with --rotary-scaling-factor 1 by default)"),
+    ROW(REAL, rope_scaling_factor, "rotary-scaling-factor", "1.0", 0, 1e6, NULL,
+        "with --multi-latent-attention: positions are stretched by yarn, by this factor"),
+    ROW(REAL, rope_scaling_factor, "yarn-scaling-factor", "1.0", 0, 1e6, NULL,
+        "as --rope-scaling-factor with --rope-scaling-type yarn"),
+    ROW(CHOICE, rope_type, "rope-type", "default", 0, 0, TS_CHOICES(TS_MODEL_ROPES),
+        "rope, or yarn as by --rope-scaling-type yarn"),
+    ROW(FLAG, latent, "multi-latent-attention", NULL, 0, 0, NULL,
+        "multi-head latent attention (DeepSeek-V2, V3): keys and values of all heads are made of one latent "
+        "vector, which alone is kept in generation"),
+    ROW(FLAG, latent, "multi-head-latent-attention", NULL, 0, 0, NULL, "as --multi-latent-attention"),
+    ROW(INT, kv_lora_rank, "kv-lora-rank", NULL, 1, 1 << 22, NULL,
+        "width of the latent vector of keys and values (default 32)"),
+    ROW(INT, q_lora_rank, "q-lora-rank", NULL, 1, 1 << 22, NULL,
+        "width of a latent vector of queries (default: queries have none)"),
+    ROW(INT, qk_head_dim, "qk-head-dim", NULL, 1, 4096, NULL,
+        "of a latent head of queries and keys the part without positions (default 128)"),
+    ROW(INT, qk_head_dim, "qk-nope-head-dim", NULL, 1, 4096, NULL, "as --qk-head-dim"),
+    ROW(INT, qk_rope_dim, "qk-pos-emb-head-dim", NULL, 1, 4096, NULL,
+        "of a latent head of queries and keys the rotated part, in pairs (2i, 2i+1) (default 64)"),
+    ROW(INT, qk_rope_dim, "qk-rope-head-dim", NULL, 1, 4096, NULL, "as --qk-pos-emb-head-dim"),
+    ROW(INT, v_head_dim, "v-head-dim", NULL, 1, 4096, NULL, "width of a latent head's value (default 128)"),
     ROW(CHOICE, normalization, "normalization", "LayerNorm", 0, 0,
         TS_CHOICES(TS_MODEL_NORMS), "kind of norm"),
     ROW(REAL, norm_epsilon, "norm-epsilon", "1e-5", 0, 1, NULL, "epsilon of norms"),
     ROW(FLAG, layernorm_1p, "apply-layernorm-1p", NULL, 0, 0, NULL, "norm weights count as 1 + w"),
     ROW(FLAG, layernorm_1p, "add-rmsnorm-offset", NULL, 0, 0, NULL, "as --apply-layernorm-1p"),
+    ROW(FLAG, embed_norm, "embed-layernorm", NULL, 0, 0, NULL,
+        "a norm of the embedding, before the first layer (Bloom)"),
+    ROW(CHOICE, softmax_type, "softmax-type", "vanilla", 0, 0, TS_CHOICES(TS_MODEL_SOFTMAXES),
+        "learnable: each head has a learned logit that joins the softmax's denominator alone (gpt-oss)"),
     ROW(FLAG, post_norm, "post-norm", NULL, 0, 0, NULL,
         "a norm behind attention and MLP too, before the residual is added"),
     ROW(FLAG, swiglu, "swiglu", NULL, 0, 0, NULL, "gated MLP with SiLU (without: GELU)"),
@@ -224,6 +257,7 @@ static ts_status describe_heads(const ts_model_options *o, ts_arch *a)
         return ts_error(TS_ERR_USER,
                         "--qk-layernorm with --normalization LayerNorm: queries and keys can only be "
                         "normed as by --normalization RMSNorm");
+    a->attn_sinks = o->softmax_type == TS_MODEL_SOFTMAX_LEARNABLE;
     a->qk_norm = o->qk_layernorm ? TS_QK_NORM_HEAD : TS_QK_NORM_NONE;
     return TS_OK;
 }
@@ -270,6 +304,7 @@ static ts_status describe_positions(const ts_model_options *o, const ts_option_s
     const bool rope = o->use_rotary || o->position_embedding_type == TS_MODEL_POSITION_ROPE;
     a->max_positions = o->max_position_embeddings;
     a->position = rope                                          ? TS_POSITION_ROPE
+                  : o->position_embedding_type == TS_MODEL_POSITION_ALIBI ? TS_POSITION_ALIBI
                   : o->position_embedding_type == TS_MODEL_POSITION_NONE || o->no_position_embedding
                       ? TS_POSITION_NONE
                                                                 : TS_POSITION_LEARNED;
@@ -301,6 +336,8 @@ static ts_status describe_positions(const ts_model_options *o, const ts_option_s
         r->scaling = TS_ROPE_LINEAR;
         r->factor = (double)o->rotary_seq_len_interpolation_factor;
     }
+    if (o->rope_type == TS_MODEL_ROPE_YARN)
+        r->scaling = TS_ROPE_YARN;
     a->n_ropes = 1;
     if (o->use_rope_scaling)
         TS_TRY(scale_as_llama3(o, set, r));
@@ -396,6 +433,10 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
                             ts_arch *a)
 {
     int64_t window = 0;
+    if (o->preset) {
+        TS_TRY(ts_preset_read(o->preset, a));
+        return ts_model_compare(o, set, a, "--preset");
+    }
     if (o->model_config) {
         TS_TRY(ts_model_config_read(o->model_config, a));
         return ts_model_compare(o, set, a, o->model_config);
@@ -416,8 +457,10 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
     a->init_std = o->init_method_std;
     describe_scales(o, a);
     TS_TRY(describe_heads(o, a));
+    TS_TRY(ts_model_describe_latent(o, a));
     describe_mlp(o, a);
     TS_TRY(describe_positions(o, set, a));
+    TS_TRY(ts_model_describe_latent_rope(o, set, a));
     TS_TRY(ts_model_window(&o->window_size, &window));
     TS_TRY(ts_arch_layers(a, window));
     describe_windows(o, a);

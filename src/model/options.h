@@ -8,7 +8,8 @@
 #define TS_MODEL_POSITIONS(W)                                                                      \
     W(TS_MODEL_POSITION_LEARNED, "learned_absolute")                                               \
     W(TS_MODEL_POSITION_ROPE, "rope")                                                              \
-    W(TS_MODEL_POSITION_NONE, "none")
+    W(TS_MODEL_POSITION_NONE, "none")                                                              \
+    W(TS_MODEL_POSITION_ALIBI, "alibi")
 typedef enum ts_model_position { TS_MODEL_POSITIONS(TS_CHOICE_VALUE) } ts_model_position;
 
 #define TS_MODEL_SCALINGS(W)                                                                       \
@@ -22,8 +23,17 @@ typedef enum ts_model_scaling { TS_MODEL_SCALINGS(TS_CHOICE_VALUE) } ts_model_sc
 #define TS_MODEL_NORMS(W) W(TS_MODEL_NORM_LAYER, "LayerNorm") W(TS_MODEL_NORM_RMS, "RMSNorm")
 typedef enum ts_model_norm { TS_MODEL_NORMS(TS_CHOICE_VALUE) } ts_model_norm;
 
+#define TS_MODEL_SOFTMAXES(W)                                                                      \
+    W(TS_MODEL_SOFTMAX_VANILLA, "vanilla") W(TS_MODEL_SOFTMAX_LEARNABLE, "learnable")
+typedef enum ts_model_softmax { TS_MODEL_SOFTMAXES(TS_CHOICE_VALUE) } ts_model_softmax;
+
+#define TS_MODEL_ROPES(W)                                                                          \
+    W(TS_MODEL_ROPE_UNSAID, "default") W(TS_MODEL_ROPE_PLAIN, "rope") W(TS_MODEL_ROPE_YARN, "yarn")
+typedef enum ts_model_rope { TS_MODEL_ROPES(TS_CHOICE_VALUE) } ts_model_rope;
+
 typedef struct ts_model_options {
     const char *model_config; /* a config.json to initialise from */
+    const char *preset;       /* the name of a published model (model/presets.h), likewise */
     int64_t num_layers, hidden_size, ffn_hidden_size, num_attention_heads, num_query_groups,
         kv_channels;
     int64_t max_position_embeddings, make_vocab_size_divisible_by, padded_vocab_size;
@@ -42,6 +52,11 @@ typedef struct ts_model_options {
         mscale_all_dim;
     bool use_rope_scaling;
     int64_t rope_original_max;
+    bool embed_norm;
+    int softmax_type; /* TS_MODEL_SOFTMAX_* */
+    bool latent; /* multi-head latent attention */
+    int64_t q_lora_rank, kv_lora_rank, qk_head_dim, qk_rope_dim, v_head_dim; /* 0: not given */
+    int rope_type; /* TS_MODEL_ROPE_* */
     ts_option_list window_size; /* words, see ts_model_window */
     ts_option_list noop_layers; /* words, see ts_model_noop_layers */
 } ts_model_options;
@@ -65,12 +80,19 @@ ts_status ts_model_window(const ts_option_list *words, int64_t *keys) TS_NODISCA
 /* Layers of --num-layers that are none, ascending (*out [n] is the caller's). TS_ERR_USER where they are no
  * layers or given twice. */
 ts_status ts_model_noop_layers(const ts_model_options *o, int64_t **out, int64_t *n) TS_NODISCARD;
+/* Whether --model-config or --preset describes the model. */
+static inline bool ts_model_is_named(const ts_model_options *o) { return o->model_config || o->preset; }
 /* The description in a config.json; `a` must be initialised. */
 ts_status ts_model_config_read(const char *file, ts_arch *a) TS_NODISCARD;
 /* The description that the options give for a model to be made; `vocab` tokens (0: unknown), padded
  * as the options say. Missing sizes and contradictions are TS_ERR_USER. */
 ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set, int64_t vocab,
                             ts_arch *a) TS_NODISCARD;
+/* What options say of latent attention: widths, ranks, norms, which are described before positions; the
+ * rotary embedding after them. Nothing without it. */
+ts_status ts_model_describe_latent(const ts_model_options *o, ts_arch *a) TS_NODISCARD;
+ts_status ts_model_describe_latent_rope(const ts_model_options *o, const ts_option_set *set,
+                                        ts_arch *a) TS_NODISCARD;
 /* Compares the options that were given with a model that was read from `folder`: a contradiction is
  * TS_ERR_USER that names the option and both values. */
 ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,

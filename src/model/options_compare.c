@@ -1,6 +1,7 @@
 /* Options of a model beside a folder that describes it: what they say must be what it says. */
 #include "model/arch_rows.h"
 #include "model/options.h"
+#include "model/presets.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@ static int position_choice(const ts_arch *a)
 {
     return a->position == TS_POSITION_ROPE      ? TS_MODEL_POSITION_ROPE
            : a->position == TS_POSITION_LEARNED ? TS_MODEL_POSITION_LEARNED
+           : a->position == TS_POSITION_ALIBI   ? TS_MODEL_POSITION_ALIBI
                                                 : TS_MODEL_POSITION_NONE;
 }
 
@@ -122,17 +124,19 @@ static ts_status compare_rope(const ts_model_options *o, const ts_option_set *se
                               const ts_arch *a, const char *folder)
 {
     const ts_rope_config *r = &a->rope[0];
-    const double rotated = (double)(int64_t)((double)a->head_dim * o->rotary_percent);
+    const double head = (double)(a->kv_lora_rank ? a->qk_rope_dim : a->head_dim);
+    const double rotated = (double)(int64_t)(head * o->rotary_percent);
     const given g[] = {
         { "rotary-base", o->rotary_base, r->theta },
         { "rotary-percent", rotated, (double)r->dim },
         { "use-glm-rope", o->glm_rope, r->interleaved && 2 * r->dim == a->head_dim },
-        { "rotary-interleaved", o->rotary_interleaved, r->interleaved },
+        { "rotary-interleaved", o->rotary_interleaved || o->latent, r->interleaved },
         { "rotary-seq-len-interpolation-factor", (double)o->rotary_seq_len_interpolation_factor,
           r->scaling == TS_ROPE_LINEAR ? r->factor : 1 },
         { "rope-scaling-type", o->rope_scaling_type, scaling_choice(r) },
         { "use-rope-scaling", o->use_rope_scaling, r->scaling == TS_ROPE_LLAMA3 },
         { "rope-scaling-factor", o->rope_scaling_factor, r->factor },
+        { "rope-type", o->rope_type == TS_MODEL_ROPE_YARN, r->scaling == TS_ROPE_YARN },
     };
     TS_TRY(compare(g, sizeof g / sizeof *g, set, folder));
     return compare_scaling(o, set, r, folder);
@@ -184,10 +188,11 @@ static ts_status compare_scales(const ts_model_options *o, const ts_option_set *
                  depth = sqrt((double)a->n_layers),
                  logits = o->logit_scale > 0 ? o->logit_scale : 1,
                  base = o->dim_model_base > 0 ? o->dim_model_base : hidden;
+    const double factor = a->kv_lora_rank ? ts_rope_score_factor(&a->rope[0]) : 1;
     const given g[] = {
         { "query-pre-attn-scalar",
           o->query_pre_attn_scalar > 0 ? o->query_pre_attn_scalar : (double)a->head_dim,
-          1 / (a->attn_scale * a->attn_scale) },
+          factor * factor / (a->attn_scale * a->attn_scale) },
         { "input-embeds-norm", o->input_embeds_norm, a->embed_scale == sqrt(hidden) },
         { "embedding-multiplier-scale", embed, a->embed_scale },
         { "output-multiplier-scale", logits, a->logit_scale * hidden / base },
@@ -221,8 +226,21 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
         { "add-dense-bias", o->dense_bias, a->bias_proj },
         { "normalization", o->normalization,
           a->norm == TS_NORM_RMS ? TS_MODEL_NORM_RMS : TS_MODEL_NORM_LAYER },
-        { "qk-layernorm", o->qk_layernorm, a->qk_norm != TS_QK_NORM_NONE },
+        { "qk-layernorm", o->qk_layernorm,
+          a->kv_lora_rank ? a->latent_norm : a->qk_norm != TS_QK_NORM_NONE },
+        { "softmax-type", o->softmax_type,
+          a->attn_sinks ? TS_MODEL_SOFTMAX_LEARNABLE : TS_MODEL_SOFTMAX_VANILLA },
+        { "multi-latent-attention", o->latent, a->kv_lora_rank > 0 },
     };
+    const given latent[] = {
+        { "kv-lora-rank", (double)o->kv_lora_rank, (double)a->kv_lora_rank },
+        { "q-lora-rank", (double)o->q_lora_rank, (double)a->q_lora_rank },
+        { "qk-head-dim", (double)o->qk_head_dim, (double)(a->head_dim - a->qk_rope_dim) },
+        { "qk-pos-emb-head-dim", (double)o->qk_rope_dim, (double)a->qk_rope_dim },
+        { "v-head-dim", (double)o->v_head_dim, (double)a->v_head_dim },
+    };
+    if (a->kv_lora_rank)
+        TS_TRY(compare(latent, sizeof latent / sizeof *latent, set, folder));
     TS_TRY(compare_fields(o, set, a, folder));
     TS_TRY(compare(g, sizeof g / sizeof *g, set, folder));
     TS_TRY(compare_scales(o, set, a, folder));
@@ -235,10 +253,10 @@ ts_status ts_model_compare_config(const ts_model_options *o, const ts_arch *a, c
     ts_arch config;
     ts_str what = { 0 };
     int n = 0;
-    if (!o->model_config)
+    if (!ts_model_is_named(o))
         return TS_OK;
     ts_arch_init(&config);
-    ts_status st = ts_model_config_read(o->model_config, &config);
+    ts_status st = o->preset ? ts_preset_read(o->preset, &config) : ts_model_config_read(o->model_config, &config);
     /* special tokens are the tokenizer's */
     config.bos = a->bos;
     config.pad = a->pad;
@@ -248,8 +266,9 @@ ts_status ts_model_compare_config(const ts_model_options *o, const ts_arch *a, c
     if (st == TS_OK)
         st = ts_arch_differences(&config, a, &what, &n);
     if (st == TS_OK && n)
-        st = ts_error(TS_ERR_USER, "--model-config %s contradicts %s: the models differ in %s",
-                      o->model_config, folder, what.s);
+        st = ts_error(TS_ERR_USER, "--%s %s contradicts %s: the models differ in %s",
+                      o->preset ? "preset" : "model-config", o->preset ? o->preset : o->model_config, folder,
+                      what.s);
     ts_str_deinit(&what);
     ts_arch_deinit(&config);
     return st;

@@ -17,13 +17,14 @@ ts_status ts_model_options_check(const ts_model_options *o, const ts_option_set 
     static const char *const scales[] = { "input-embeds-norm", "embedding-multiplier-scale",
                                           "scale-emb" };
     const bool typed = o->rope_scaling_type != TS_MODEL_SCALING_NONE,
-               has_type = o->use_rope_scaling || typed;
+               has_type = o->use_rope_scaling || typed || o->rope_type == TS_MODEL_ROPE_YARN;
     int64_t *empty, n;
     TS_TRY(ts_model_noop_layers(o, &empty, &n));
     ts_free(&empty);
     if (o->num_layers && n >= o->num_layers)
         return ts_error(TS_ERR_USER, "--noop-layers leaves none of --num-layers %lld",
                         (long long)o->num_layers);
+    TS_TRY(ts_option_exclude(set, "model-config", "preset"));
     TS_TRY(check_one_of(set, activations, sizeof activations / sizeof *activations));
     TS_TRY(check_one_of(set, windows, sizeof windows / sizeof *windows));
     TS_TRY(check_one_of(set, scales, sizeof scales / sizeof *scales));
@@ -37,6 +38,9 @@ ts_status ts_model_options_check(const ts_model_options *o, const ts_option_set 
     if (ts_option_is_on(set, "rope-scaling-factor") && o->rope_scaling_factor != 1 && !has_type)
         return ts_error(TS_ERR_USER, "--rope-scaling-factor %g needs --rope-scaling-type: nothing "
                                      "is stretched without", o->rope_scaling_factor);
+    if (o->rope_type != TS_MODEL_ROPE_UNSAID && typed &&
+        (o->rope_type == TS_MODEL_ROPE_YARN) != (o->rope_scaling_type == TS_MODEL_SCALING_YARN))
+        return ts_error(TS_ERR_USER, "--rope-type contradicts --rope-scaling-type: give one");
     return TS_OK;
 }
 
@@ -47,9 +51,16 @@ static void warn_rope(const ts_model_options *o, const ts_option_set *set)
                                            "rope-scaling-type", "rope-scaling-factor",
                                            "use-rope-scaling" };
     static const char *const of_llama3[] = { "low-freq-factor", "high-freq-factor" };
-    static const char *const of_yarn[] = { "beta-fast", "beta-slow", "rope-scaling-mscale",
-                                           "rope-scaling-mscale-all-dim" };
+    static const char *const of_yarn[] = { "beta-fast", "beta-slow", "rope-scaling-mscale", "mscale",
+                                           "rope-scaling-mscale-all-dim", "mscale-all-dim" };
+    static const char *const of_latent[] = { "kv-lora-rank", "q-lora-rank", "qk-head-dim", "qk-nope-head-dim",
+                                             "qk-pos-emb-head-dim", "qk-rope-head-dim", "v-head-dim",
+                                             "rotary-scaling-factor" };
+    const bool yarn = o->rope_scaling_type == TS_MODEL_SCALING_YARN || o->rope_type == TS_MODEL_ROPE_YARN ||
+                      (o->latent && ts_option_given(set, "rotary-scaling-factor"));
     const int type = o->rope_scaling_type;
+    for (size_t i = 0; i < sizeof of_latent / sizeof *of_latent; i++)
+        ts_option_warn_alone(set, of_latent[i], o->latent, "--multi-latent-attention");
     const bool llama3 = type == TS_MODEL_SCALING_LLAMA3 || o->use_rope_scaling,
                rope = o->use_rotary || o->position_embedding_type == TS_MODEL_POSITION_ROPE;
     for (size_t i = 0; i < sizeof of_rope / sizeof *of_rope; i++)
@@ -57,17 +68,17 @@ static void warn_rope(const ts_model_options *o, const ts_option_set *set)
     for (size_t i = 0; i < sizeof of_llama3 / sizeof *of_llama3; i++)
         ts_option_warn_alone(set, of_llama3[i], llama3, "--rope-scaling-type llama3");
     for (size_t i = 0; i < sizeof of_yarn / sizeof *of_yarn; i++)
-        ts_option_warn_alone(set, of_yarn[i], type == TS_MODEL_SCALING_YARN,
+        ts_option_warn_alone(set, of_yarn[i], yarn,
                              "--rope-scaling-type yarn");
     ts_option_warn_alone(set, "rope-scaling-original-max-position-embeddings",
-                         llama3 || type == TS_MODEL_SCALING_YARN ||
+                         llama3 || yarn ||
                              type == TS_MODEL_SCALING_DYNAMIC,
                          "--rope-scaling-type dynamic, yarn or llama3");
 }
 
 void ts_model_options_warn(const ts_model_options *o, const ts_option_set *set)
 {
-    if (!o->num_layers || o->model_config) /* a folder or file describes the model */
+    if (!o->num_layers || ts_model_is_named(o)) /* a folder or file describes the model */
         return;
     warn_rope(o, set);
     ts_option_warn_alone(set, "num-query-groups", o->group_query_attention,

@@ -106,6 +106,14 @@ static double attention_factor(const ts_rope_config *r)
     return yarn_magnitude(r->factor, 1);
 }
 
+double ts_rope_score_factor(const ts_rope_config *r)
+{
+    if (r->scaling != TS_ROPE_YARN || r->mscale_all_dim == 0)
+        return 1;
+    const double m = yarn_magnitude(r->factor, r->mscale_all_dim);
+    return m * m;
+}
+
 void ts_rope_table(const ts_rope_config *r, int64_t positions, int64_t seq_len, float *cosines,
                    float *sines)
 {

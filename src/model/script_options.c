@@ -16,7 +16,7 @@
 #define EXPERTS(name_, words_, neutral_)                                                           \
     { .name = name_, .type = TS_OPTION_LATER, .lo = words_, .def = neutral_, .help = MOE,          \
       .with = "num-experts" }
-#define MLA "multi-head latent attention (DeepSeek, MiniCPM 3, ...)"
+#define MLA "latent vectors that are multiplied with a factor (LongCat)"
 #define INDEXER "attention that an indexer makes sparse (DeepSeek-V3.2)"
 #define STATES "linear attention and state space layers (Qwen3-Next, Mamba, ...)"
 #define V4 "the blocks of DeepSeek-V4"
@@ -195,16 +195,7 @@ const ts_option ts_model_script_rows[] = {
     EXPERTS("moe-per-layer-logging", 0, NULL),
 
     /* other attention, other layers */
-    TS_LATER("multi-latent-attention", 0, NULL, MLA),
-    TS_LATER("multi-head-latent-attention", 0, NULL, MLA),
-    TS_LATER("kv-lora-rank", 1, NULL, MLA),
-    TS_LATER("q-lora-rank", 1, NULL, MLA),
-    TS_LATER("v-head-dim", 1, NULL, MLA),
-    TS_LATER("qk-head-dim", 1, NULL, MLA),
-    TS_LATER("qk-nope-head-dim", 1, NULL, MLA),
-    TS_LATER("qk-pos-emb-head-dim", 1, NULL, MLA),
-    TS_LATER("qk-rope-head-dim", 1, NULL, MLA),
-    TS_LATER("mla-mm-split", 0, NULL, MLA),
+    KERNEL("mla-mm-split", 0),
     TS_LATER("enable-mla-scale-kv-lora", 0, NULL, MLA),
     TS_LATER("enable-mla-scale-q-lora", 0, NULL, MLA),
     TS_LATER("enable-dsa-indexer", 0, NULL, INDEXER),
@@ -257,7 +248,6 @@ const ts_option ts_model_script_rows[] = {
     TS_LATER("short-mscale", 1, NULL, LONGROPE),
     TS_LATER("longrope-freqs-type", 1, NULL, LONGROPE),
     TS_LATER("dynamic-factor", 1, NULL, BLOCK),
-    TS_LATER("embed-layernorm", 0, NULL, BLOCK),
     TS_LATER("no-post-layer-norm", 0, NULL, BLOCK),
     TS_LATER("apply-residual-connection-post-layernorm", 0, NULL, BLOCK),
     TS_LATER("openai-gelu", 0, NULL, BLOCK),
@@ -265,11 +255,9 @@ const ts_option ts_model_script_rows[] = {
     TS_LATER("enable-gpt-oss", 0, NULL, BLOCK),
     TS_LATER("activation-func-clamp-value", 1, NULL, BLOCK),
     TS_LATER("glu-linear-offset", 1, "0", BLOCK),
-    TS_LATER("softmax-type", 1, "vanilla", BLOCK),
     TS_LATER("window-attn-skip-freq", TS_OPTION_MANY, NULL, BLOCK),
     TS_LATER("fc-type", 1, NULL, BLOCK),
     TS_LATER("mlp-type", 1, "standard", BLOCK),
-    TS_LATER("rope-type", 1, "rope", MLA),
     TS_NOTE("no-add-gate", 0, "model", "as without --swiglu"),
     TS_LATER("no-rope-freq", TS_OPTION_MANY, "0", BLOCK),
     TS_LATER("retro-add-retriever", 0, NULL, BLOCK),

@@ -61,6 +61,15 @@ static void name_bands(ts_attention_layer *l)
     l->qkv.bands = (ts_param_bands){ 3, { queries * dim, dim, dim }, dim };
 }
 
+static ts_status declare_sinks(const ts_declarer *d, ts_attention_layer *l)
+{
+    const ts_place_span here = { l->head0, l->n_q };
+    ts_param_spec s = { .place = ts_place_whole(l->all_q, 0) };
+    if (d->group)
+        ts_place_cut(&s.place, 0, TS_AXIS_TENSOR, &here, 1);
+    return ts_declare(d, "core_attention.softmax_offset", &s, &l->sinks);
+}
+
 ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l)
 {
     const bool full = l->rope.full_norm;
@@ -84,6 +93,8 @@ ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l)
         TS_TRY(ts_declare(d, "q_layernorm.weight", &q, &l->rope.wq));
         TS_TRY(ts_declare(d, "k_layernorm.weight", &k, &l->rope.wk));
     }
+    if (l->has_sinks)
+        TS_TRY(declare_sinks(d, l));
     l->proj.start = TS_START_OUT;
     return ts_linear_declare(d, "linear_proj", &l->proj);
 }
@@ -151,6 +162,8 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
                                 .mask = l->mask,
                                 .first_key = from->first_key,
                                 .last_key = from->last_key,
+                                .sinks = l->sinks,
+                                .slopes = l->slopes,
                                 .dropout = run->attention_dropout,
                                 .rng = ts_run_rng(run, from->dropout, layer),
                                 .sample0 = run->sample0,
@@ -202,7 +215,7 @@ static ts_status again(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out)
 static bool trains(const ts_attention_layer *l)
 {
     return ts_linear_trains(&l->qkv) || ts_linear_trains(&l->proj) || ts_param_has_grad(l->rope.wq) ||
-           ts_param_has_grad(l->rope.wk);
+           ts_param_has_grad(l->rope.wk) || ts_param_has_grad(l->sinks);
 }
 
 static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer,
@@ -234,7 +247,7 @@ static ts_status make_state(const void *module, ts_device *dev, ts_dtype dtype, 
                             ts_layer_state **out)
 {
     const ts_attention_layer *l = module;
-    return ts_kv_state_create(dev, dtype, slots, l->n_kv, l->head_dim, out);
+    return ts_kv_state_create(dev, dtype, slots, 2 * l->n_kv * l->head_dim, out);
 }
 
 ts_sublayer ts_attention_sublayer(const ts_attention_layer *l)

@@ -6,7 +6,8 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
     const ts_declarer attention = ts_declare_in(d, "self_attention"),
                       cross = ts_declare_in(d, "cross_attention"), mlp = ts_declare_in(d, "mlp");
     TS_TRY(ts_norm_declare(d, "input_layernorm", &b->input_norm));
-    TS_TRY(ts_attention_declare(&attention, &b->attention));
+    TS_TRY(b->latent.n_heads ? ts_latent_declare(&attention, &b->latent)
+                             : ts_attention_declare(&attention, &b->attention));
     TS_TRY(ts_norm_declare(d, "post_attn_norm", &b->post_attn_norm));
     if (b->cross_attention.n_q) {
         TS_TRY(ts_norm_declare(d, "pre_cross_attn_layernorm", &b->pre_cross_norm));
@@ -17,7 +18,7 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
     TS_TRY(ts_norm_declare(d, "pre_mlp_layernorm", &b->pre_mlp_norm));
     TS_TRY(ts_mlp_declare(&mlp, &b->mlp));
     TS_TRY(ts_norm_declare(d, "post_mlp_layernorm", &b->post_mlp_norm));
-    b->mixer = ts_attention_sublayer(&b->attention);
+    b->mixer = b->latent.n_heads ? ts_latent_sublayer(&b->latent) : ts_attention_sublayer(&b->attention);
     b->feed = ts_mlp_sublayer(&b->mlp);
     return TS_OK;
 }
@@ -147,12 +148,17 @@ static ts_status parallel(ts_tape *tape, const ts_block *b, const ts_run *run,
 {
     const part mixer = mixer_of(b), feed = feed_of(b);
     ts_tensor *s[2], *h;
+    const ts_norm_layer *own = &b->pre_mlp_norm;
     TS_ASSERT(!b->cross.forward, "layer %lld attends to a second sequence beside its MLP",
               (long long)b->number);
-    TS_TRY(enter_and_run(tape, b, &mixer, run, in, s));
+    begin_part(tape, b, run, mixer.enters);
+    TS_TRY(enter(tape, b, &mixer, run, in[0], in[1], &s[0], &h));
+    TS_TRY(run_part(tape, b, &mixer, run, h, &s[1]));
     begin_part(tape, b, run, feed.enters);
-    TS_TRY(ts_op_norm(tape, &b->pre_mlp_norm.op, s[0], NULL, NULL, &h));
-    TS_TRY(show_norm(tape, b, run, &b->pre_mlp_norm, feed.before_name, h));
+    if (own->present) { /* else both read the same norm */
+        TS_TRY(ts_op_norm(tape, &own->op, s[0], NULL, NULL, &h));
+        TS_TRY(show_norm(tape, b, run, own, feed.before_name, h));
+    }
     TS_TRY(run_part(tape, b, &feed, run, h, &out[1]));
     tape->waits = false;
     return ts_op_add(tape, s[0], 1, s[1], 1, &out[0]);

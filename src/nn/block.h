@@ -19,10 +19,29 @@ typedef struct ts_attention_layer {
     float scale, softcap;
     bool qk_norm; /* norm of q and k: over all heads together where rope.full_norm */
     bool is_apart;
+    bool has_sinks;            /* a learned logit a head in the softmax's denominator */
+    ts_param *sinks;
+    const ts_storage *slopes;  /* ALiBi, of the heads here; NULL: none */
     ts_linear qkv, q, kv, proj; /* q and kv where is_apart, else qkv */
     ts_rope_op rope;            /* rot_dim 0 and no weights: nothing to do */
 } ts_attention_layer;
 ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l) TS_NODISCARD;
+
+/* Multi-head latent attention (ops/latent.h): queries, keys and values from latent vectors, which are
+ * normed. In generation the latent vectors of keys and values are kept, with the keys' rotated part. */
+typedef struct ts_latent_layer {
+    int64_t n_heads, head0, all_heads; /* as ts_attention_layer has them */
+    int64_t nope, rope, value;         /* of a head: key without positions, rotated part, value */
+    int64_t q_rank, kv_rank;           /* q_rank 0: queries are made from x at once */
+    ts_attention_mask mask;
+    float scale, softcap;
+    bool interleaved;
+    const ts_storage *cos, *sin;       /* [positions, rope / 2] */
+    const ts_tensor_group *group;
+    ts_linear q_down, q, kv_down, kv_up, proj; /* q: from x, or from the latent vector */
+    ts_norm_layer q_norm, kv_norm;
+} ts_latent_layer;
+ts_status ts_latent_declare(const ts_declarer *d, ts_latent_layer *l) TS_NODISCARD;
 
 /* x -> fc2(act(fc1 x)), gated or not. */
 typedef struct ts_mlp_layer {
@@ -45,13 +64,15 @@ typedef struct ts_sublayer {
  * keys and values no cache holds: each pass makes them anew. */
 ts_sublayer ts_attention_sublayer(const ts_attention_layer *l);
 ts_sublayer ts_cross_attention_sublayer(const ts_attention_layer *l);
+ts_sublayer ts_latent_sublayer(const ts_latent_layer *l);
 ts_sublayer ts_mlp_sublayer(const ts_mlp_layer *l);
 
 typedef struct ts_block {
     int64_t number; /* of the layer: names streams of random numbers and the cache */
     ts_norm_layer input_norm, post_attn_norm, pre_cross_norm, post_cross_norm, pre_mlp_norm,
         post_mlp_norm;
-    ts_attention_layer attention, cross_attention; /* cross_attention.n_q 0: none */
+    ts_attention_layer attention, cross_attention; /* n_q 0: none */
+    ts_latent_layer latent;                        /* instead of attention; n_heads 0: none */
     ts_mlp_layer mlp;
     /* What runs, in this order: attention, cross_attention and mlp, unless others were put there.
      * cross.forward NULL: nothing stands between the two. */

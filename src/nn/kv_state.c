@@ -4,6 +4,7 @@ typedef struct kv_state {
     ts_layer_state base;
     ts_kv_cache cache;
     size_t row; /* bytes of one token's keys and values */
+    ts_made made;
 } kv_state;
 
 static kv_state *kv_of(ts_layer_state *s) { return (kv_state *)(void *)s; }
@@ -62,20 +63,23 @@ static void destroy(ts_layer_state *base)
 {
     kv_state *s = kv_of(base);
     ts_storage_release(&s->cache.kv);
+    ts_storage_release(&s->made.storage);
     ts_free(&s);
 }
 
-ts_status ts_kv_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, int64_t n_kv,
-                             int64_t head_dim, ts_layer_state **out)
+ts_status ts_kv_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, int64_t width,
+                             ts_layer_state **out)
 {
     static const ts_layer_state_kind kind = { reserve,   copy,     slot_bytes,
                                               put_aside, put_back, destroy };
     kv_state *s;
     TS_TRY(ts_alloc(&s, 1, sizeof *s));
     s->base = (ts_layer_state){ .kind = &kind, .dev = dev, .slots = slots };
-    s->row = (size_t)(n_kv * 2 * head_dim) * ts_dtype_size(dtype);
+    s->row = (size_t)width * ts_dtype_size(dtype);
     *out = &s->base;
     return TS_OK;
 }
 
 ts_kv_cache *ts_kv_state_cache(ts_layer_state *s) { return s ? &kv_of(s)->cache : NULL; }
+
+ts_made *ts_kv_state_made(ts_layer_state *s) { return &kv_of(s)->made; }

@@ -34,9 +34,17 @@ static inline void ts_layer_state_destroy(ts_layer_state **s)
     *s = NULL;
 }
 
-/* Keys and values: see ts_kv_cache. */
-ts_status ts_kv_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, int64_t n_kv,
-                             int64_t head_dim, ts_layer_state **out) TS_NODISCARD;
+/* Keys and values, `width` values a token: see ts_kv_cache. */
+ts_status ts_kv_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, int64_t width,
+                             ts_layer_state **out) TS_NODISCARD;
 /* What attention reads and writes, with room for every slot; NULL: s is NULL. */
 ts_kv_cache *ts_kv_state_cache(ts_layer_state *s);
+
+/* What a layer makes of a weight's values for all slots, and of which of the weight's versions. */
+typedef struct ts_made {
+    ts_storage *storage; /* NULL: nothing yet */
+    unsigned version;
+} ts_made;
+/* Of a state of keys and values, with which it goes. */
+ts_made *ts_kv_state_made(ts_layer_state *s);
 #endif

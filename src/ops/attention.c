@@ -18,11 +18,14 @@ typedef struct columns {
     int64_t q_group, kv_group; /* elements from one group to the next */
 } columns;
 
+/* Of a group: its key and its value. */
+static int64_t pair_of(const ts_attention_op *o) { return (o->keys_alone ? 1 : 2) * o->head_dim; }
+
 static columns columns_of(const ts_attention_op *o, const ts_tensor *q, const ts_tensor *kv)
 {
     const int64_t r = o->n_q / o->n_kv, d = o->head_dim;
     if (kv)
-        return (columns){ at(q, 0), at(kv, 0), at(kv, d), r * d, 2 * d };
+        return (columns){ at(q, 0), at(kv, 0), o->keys_alone ? at(kv, 0) : at(kv, d), r * d, pair_of(o) };
     return (columns){ at(q, 0), at(q, r * d), at(q, (r + 1) * d), (r + 2) * d, (r + 2) * d };
 }
 
@@ -37,8 +40,20 @@ ts_attn_args ts_attention_args(const ts_attention_op *o, const ts_tensor *q, con
                            .mask = o->mask, .q_row = q->dim[1], .q_group = c.q_group,
                            .kv_row = keys->dim[1], .kv_group = c.kv_group, .q = c.q, .k = c.k,
                            .v = c.v, .first_key = keys_of(o->first_key),
-                           .last_key = keys_of(o->last_key), .dropout = o->dropout, .rng = o->rng,
+                           .last_key = keys_of(o->last_key),
+                           .sinks = o->sinks ? ts_param_vector(o->sinks) + o->head_at : NULL,
+                           .slopes = o->slopes ? (const float *)o->slopes->data + o->head_at : NULL, .dropout = o->dropout, .rng = o->rng,
                            .sample0 = o->sample0, .head0 = o->head0, .n_q_total = o->all_q ? o->all_q : o->n_q };
+}
+
+ts_status ts_attention_add_sinks(const ts_attention_op *o, ts_attn_args *a)
+{
+    if (!ts_param_has_grad(o->sinks))
+        return TS_OK;
+    TS_TRY(ts_param_need_grad(o->sinks));
+    ts_param_grad_settle(o->sinks);
+    a->dsinks = o->sinks->grad + o->head_at;
+    return TS_OK;
 }
 
 /* sum over v < y of v, held to 0 .. most */
@@ -85,6 +100,7 @@ static ts_status attention_backward(ts_tape *tape, ts_record *r)
     a.dout = ts_tensor_data(r->out[0]->grad);
     a.delta = ts_tensor_data(delta);
     a.dq = d.q, a.dk = d.k, a.dv = d.v;
+    TS_TRY(ts_attention_add_sinks(&n->o, &a));
     ts_launch_attn_bwd(tape->dev, &a, 0, cost_of(&n->o, q, kv, 5));
     TS_TRY(ts_tape_accumulate(tape, q, dq));
     return ts_tape_accumulate(tape, kv, dkv);
@@ -96,7 +112,7 @@ static const ts_op attention_op = { .name = "attention", .backward = attention_b
 static void append(ts_tape *tape, const ts_attention_op *o, const ts_tensor *q, const ts_tensor *kv)
 {
     const columns c = columns_of(o, q, kv);
-    const int64_t pair = 2 * o->head_dim, row = o->n_kv * pair, from = (kv ? kv : q)->dim[1];
+    const int64_t pair = pair_of(o), row = o->n_kv * pair, from = (kv ? kv : q)->dim[1];
     const size_t size = ts_dtype_size(q->dtype);
     for (int64_t b = 0; b < o->B; b++) {
         for (int64_t i = 0; i < o->q_len[b]; i++) {
@@ -140,13 +156,13 @@ static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, const ts_te
     for (int i = 0; i < 3; i++)
         tape->dev->to_device(tape->dev, dev + i * o->B, host[i], (size_t)o->B * sizeof **host);
     ts_attn_args a = ts_attention_args(o, q, kv);
-    const int64_t pair = 2 * o->head_dim;
+    const int64_t pair = pair_of(o);
     a.q_start = dev, a.q_len = dev + o->B, a.kv_len = dev + 2 * o->B;
     a.S_kv = a.kv_batch = o->cache->capacity;
     a.kv_row = o->n_kv * pair, a.kv_group = pair;
     a.k = (const char *)o->cache->kv->data +
           (size_t)(o->slot0 * a.kv_batch * a.kv_row) * ts_dtype_size(q->dtype);
-    a.v = (const char *)a.k + (size_t)o->head_dim * ts_dtype_size(q->dtype);
+    a.v = (const char *)a.k + (size_t)(pair - o->head_dim) * ts_dtype_size(q->dtype);
     a.o = ts_tensor_data(y);
     ts_launch_attn_fwd(tape->dev, &a, 0, (ts_cost){ 4 * pairs * (double)(o->n_q * o->head_dim),
                                                     pairs * (double)(o->n_kv * pair), q->dtype });
@@ -161,11 +177,12 @@ static void check_shapes(const ts_attention_op *o, const ts_tensor *q, const ts_
               (long long)o->S);
     TS_ASSERT(q->dim[1] == heads * o->head_dim, "attention: rows of %lld for %lld heads of %lld",
               (long long)q->dim[1], (long long)heads, (long long)o->head_dim);
-    TS_ASSERT(!kv || (kv->dim[0] % o->B == 0 && kv->dim[1] == 2 * o->n_kv * o->head_dim &&
+    TS_ASSERT(!kv || (kv->dim[0] % o->B == 0 && kv->dim[1] == o->n_kv * pair_of(o) &&
                       kv->dtype == q->dtype),
-              "attention: keys and values [%lld, %lld] for %lld sequences, 2 x %lld heads of %lld",
+              "attention: keys and values [%lld, %lld] for %lld sequences, %lld heads of %lld",
               (long long)kv->dim[0], (long long)kv->dim[1], (long long)o->B, (long long)o->n_kv,
               (long long)o->head_dim);
+    TS_ASSERT(!o->keys_alone || (o->cache && kv), "attention: keys are values without a cache");
     const ts_tensor *const rows[] = { o->first_key, o->last_key };
     for (int i = 0; i < 2; i++)
         TS_ASSERT(!rows[i] || (rows[i]->dtype == TS_DTYPE_I32 && rows[i]->dim[0] == q->dim[0]),
@@ -186,13 +203,14 @@ ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *q,
                           ts_tensor **y, ts_tensor **lse)
 {
     check_shapes(o, q, kv);
+    TS_TRY(ts_param_need(o->sinks));
     TS_TRY(ts_tape_new(tape, q->dtype, q->dim[0], o->n_q * o->head_dim, y));
     if (o->cache) {
         TS_ASSERT(!lse && (!kv || kv->dim[0] == q->dim[0]),
                   "attention: a cache with a log-sum-exp, or with keys of another sequence");
         return with_cache(tape, o, q, kv, *y);
     }
-    const bool record = tape->recording && (q->wants_grad || (kv && kv->wants_grad));
+    const bool record = tape->recording && (q->wants_grad || (kv && kv->wants_grad) || ts_param_has_grad(o->sinks));
     attention_attr n = { .o = *o };
     if (record || lse)
         TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, q->dim[0], o->n_q, &n.lse));
@@ -223,6 +241,7 @@ ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *q,
             ts_record_save(tape, r, kv);
         ts_record_save(tape, r, *y);
         ts_record_save(tape, r, n.lse);
+        TS_TRY(ts_record_param(tape, r, 0, o->sinks));
     }
     return TS_OK;
 }

@@ -5,4 +5,6 @@
 
 /* Without o, lse and gradients. q and kv as ts_op_attention has them. */
 ts_attn_args ts_attention_args(const ts_attention_op *o, const ts_tensor *q, const ts_tensor *kv);
+/* A backward launch adds to the gradient of the sinks, where there is one. */
+ts_status ts_attention_add_sinks(const ts_attention_op *o, ts_attn_args *a) TS_NODISCARD;
 #endif

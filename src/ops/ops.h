@@ -73,7 +73,8 @@ typedef struct ts_rope_op {
 } ts_rope_op;
 ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 
-/* Keys and values of earlier tokens. One for each layer; rows [B, capacity, n_kv, 2, head_dim]. */
+/* Keys and values of earlier tokens. One for each layer; rows [B, capacity, n_kv, 2, head_dim], of keys
+ * that are their own values [B, capacity, n_kv, head_dim]. */
 typedef struct ts_kv_cache {
     ts_storage *kv;
     int64_t capacity;
@@ -101,9 +102,13 @@ typedef struct ts_attention_op {
     ts_rng rng;
     int64_t sample0;
     int64_t head0, all_q;        /* dropout's: the first head here, of all heads; all_q 0: n_q */
+    ts_param *sinks;             /* [heads]: a logit a head that joins the softmax's denominator alone; or NULL */
+    const ts_storage *slopes;    /* fp32 [heads]: ALiBi, scores lose slope * distance; NULL: no */
+    int64_t head_at;             /* the first head here, of those of sinks and slopes */
     float *tops;                 /* [n_q], the device's: each becomes the largest of it and its head's scores, in
                                     passes that train; NULL: nobody asks */
     ts_kv_cache *cache;          /* NULL: none */
+    bool keys_alone;             /* with a cache: a key is its value too; kv and the cache have it once */
     int64_t slot0;               /* of the cache: sequence b is there sequence slot0 + b */
     const int32_t *q_start, *q_len; /* [B], host; with a cache */
 } ts_attention_op;

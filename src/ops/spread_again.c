@@ -30,6 +30,7 @@ static ts_status again_backward(ts_tape *tape, ts_record *r)
     a.dout = ts_tensor_data(dz);
     a.delta = ts_tensor_data(delta);
     a.dq = (void *)(uintptr_t)d.q, a.dk = (void *)(uintptr_t)d.k, a.dv = (void *)(uintptr_t)d.v;
+    TS_TRY(ts_attention_add_sinks(&n->o, &a));
     ts_launch_attn_bwd(tape->dev, &a, 0, cost_of(&n->o, x, 5));
     ts_tape_drop(tape, x);
     ts_tape_drop(tape, dz);
@@ -63,7 +64,7 @@ static ts_status forward(ts_tape *tape, again_attr *n, ts_tensor *q, ts_tensor *
     ts_record_save(tape, r, q);
     ts_record_save(tape, r, n->z);
     ts_record_save(tape, r, n->lse);
-    return TS_OK;
+    return ts_record_param(tape, r, 0, o->sinks);
 }
 
 ts_status ts_op_heads_attention(ts_tape *tape, const ts_attention_op *o, const ts_spread *s,

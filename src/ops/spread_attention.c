@@ -59,6 +59,7 @@ ts_status ts_op_spread_attention(ts_tape *tape, const ts_attention_op *o, const 
 {
     const ts_stretches here = ts_spread_here(s, s->length),
                     queries = ts_spread_queries(s, s->length, s->comm->rank);
+    TS_TRY(ts_param_need(o->sinks));
     TS_ASSERT(o->S == ts_stretches_count(&here) && !o->cache, "%lld rows of a sequence, %lld are here",
               (long long)o->S, (long long)ts_stretches_count(&here));
     if (s->heads == 1)
@@ -72,6 +73,7 @@ ts_status ts_op_spread_attention(ts_tape *tape, const ts_attention_op *o, const 
     some.S = ts_stretches_count(&queries);
     some.n_kv = end - begin, some.n_q = some.n_kv * out.queries;
     some.head0 += begin * out.queries;
+    some.head_at += begin * out.queries;
     some.all_q = o->all_q ? o->all_q : o->n_q;
     if (ts_spread_across(s) == 1 && keeps(s, layer))
         return ts_op_heads_attention(tape, &some, s, &f, &out, q, y);

@@ -102,6 +102,7 @@ static ts_status gather_backward(ts_tape *tape, ts_record *r)
     a.dout = ts_tensor_data(r->out[0]->grad);
     a.delta = ts_tensor_data(delta);
     a.dq = ts_tensor_data(dx), a.dk = ts_tensor_data(dkv), a.dv = values_of(dkv);
+    TS_TRY(ts_attention_add_sinks(&n->o, &a));
     ts_launch_attn_bwd(tape->dev, &a, 0, cost_of(&n->o, n->s, q, kv, 5));
     ts_tape_drop(tape, kv);
     TS_TRY(scatter_keys(tape, n, dkv, dx));
@@ -137,5 +138,5 @@ ts_status ts_op_gather_attention(ts_tape *tape, const ts_attention_op *o, const 
     ts_record_save(tape, r, q);
     ts_record_save(tape, r, *y);
     ts_record_save(tape, r, n.lse);
-    return TS_OK;
+    return ts_record_param(tape, r, 0, o->sinks);
 }

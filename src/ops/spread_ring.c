@@ -43,7 +43,7 @@ static launch launch_of(const ts_ring *r, const ts_stretch *k, int64_t key_row0)
 static bool are_one(const ts_ring *r, const launch *a, const launch *b)
 {
     return a->sees_all && b->sees_all && a->row0 == b->row0 && a->rows == b->rows && !r->o->first_key &&
-           !r->o->last_key && r->o->dropout <= 0;
+           !r->o->last_key && !r->o->slopes && r->o->dropout <= 0;
 }
 
 static int launches_of(const ts_ring *r, int block, launch out[TS_STRETCHES])
@@ -88,6 +88,7 @@ static ts_attn_args args_of(const ts_ring *r, const launch *x, const ts_tensor *
     a.kv_row = r->row, a.kv_group = o->head_dim;
     a.S_kv = x->keys, a.kv_batch = o->S, a.key0 = x->key0;
     a.S_q_all = a.S_kv_all = r->s->length;
+    a.sinks = NULL; /* they join all parts once: begin_sums */
     if (x->sees_all)
         a.mask = (ts_attention_mask){ .kind = TS_MASK_BIDIRECTIONAL };
     if (a.first_key)
@@ -136,7 +137,13 @@ static ts_status begin_sums(const ts_ring *r, ts_tensor *y, sums *s)
     const int64_t n = ts_tensor_count(s->acc_lse);
     const ts_elementwise_args none = { .y_dtype = TS_DTYPE_F32, .y = ts_tensor_data(s->acc_lse),
                                        .alpha = -INFINITY };
-    ts_launch_fill(dev, &none, n, (ts_cost){ 0, 4 * (double)n, TS_DTYPE_F32 });
+    const ts_copy_cols_args sinks = { .cols = o->n_q, .y_row = o->n_q, .dtype = TS_DTYPE_F32,
+                                      .x = o->sinks ? ts_param_vector(o->sinks) + o->head_at : NULL,
+                                      .y = none.y };
+    if (o->sinks) /* a logit without a value is a part whose o is 0 */
+        ts_launch_copy_cols(dev, &sinks, y->dim[0], (ts_cost){ 0, 4 * (double)n, TS_DTYPE_F32 });
+    else
+        ts_launch_fill(dev, &none, n, (ts_cost){ 0, 4 * (double)n, TS_DTYPE_F32 });
     return TS_OK;
 }
 
@@ -306,6 +313,23 @@ static void move_queries(const ts_ring *r, const ts_tensor *fused, const ts_tens
     ts_launch_copy_cols(r->tape->dev, &a, n, (ts_cost){ 0, 2 * (double)ts_tensor_bytes(apart), r->dtype });
 }
 
+/* The gradient of the sinks is of all rows and of no key. */
+static ts_status sinks_back(const ts_ring *r, const gradients *g)
+{
+    const ts_attention_op *o = r->o;
+    const launch none = { .rows = o->S, .q_at = r->queries, .sees_all = true };
+    if (!ts_param_has_grad(o->sinks))
+        return TS_OK;
+    ts_attn_args a = args_of(r, &none, g->q, (ts_key_pair){ ts_tensor_data(g->part), ts_tensor_data(g->part) });
+    a.sinks = ts_param_vector(o->sinks) + o->head_at;
+    a.o = ts_tensor_data(g->y), a.lse = ts_tensor_data(g->lse), a.dout = ts_tensor_data(g->dout);
+    a.delta = ts_tensor_data(g->delta);
+    a.dq = a.dk = a.dv = ts_tensor_data(g->part);
+    TS_TRY(ts_attention_add_sinks(o, &a));
+    ts_launch_attn_bwd(r->tape->dev, &a, 0, (ts_cost){ 0, (double)ts_tensor_bytes(g->part), r->dtype });
+    return TS_OK;
+}
+
 static ts_status begin_gradients(const ts_ring *r, const ring_attr *n, const ts_record *rec, gradients *g)
 {
     const ts_tensor *y = rec->out[0];
@@ -347,6 +371,7 @@ static ts_status ring_backward(ts_tape *tape, ts_record *rec)
     gradients g;
     TS_TRY(begin_gradients(&r, n, rec, &g));
     TS_TRY(ts_walk_begin(&w, rec->in[0]));
+    TS_TRY(sinks_back(&r, &g));
     TS_TRY(backward_steps(&w, &g));
     return finish_gradients(&r, &g, rec->in[0]);
 }
@@ -366,7 +391,7 @@ static ts_status make_record(const ts_ring *r, ts_tensor *q, ts_tensor *y, ts_te
     ts_record_save(r->tape, rec, lse);
     if (kept)
         ts_record_save(r->tape, rec, kept);
-    return TS_OK;
+    return ts_record_param(r->tape, rec, 0, r->o->sinks);
 }
 
 static ts_status forward(ts_ring *r, ts_tensor *q, ts_tensor *y, bool records, bool keeps)

@@ -223,6 +223,13 @@ static ts_status mesh_model_rule(const ts_layout *l, ts_str *say)
     return may_be(say, l, "it", mesh_fits, l->seq_length);
 }
 
+static ts_status mesh_latent_rule(const ts_layout *l, ts_str *say)
+{
+    return l->o->two && l->latent ? ts_str_puts(say, "--tp-2d: latent attention cannot be cut both ways: leave "
+                                                     "it out, or give --sequence-parallel")
+                                  : TS_OK;
+}
+
 static bool y_fits(const ts_layout *l, int64_t n) { return x_fits(l, n) && l->hidden % n == 0; }
 
 static ts_status mesh_width_rule(const ts_layout *l, ts_str *say)
@@ -306,7 +313,7 @@ typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 static rule_fn *const rules[] = { world_rule, expert_rule,     order_rule, batch_rule, heads_rule,
                                   mlp_rule,   vocabulary_rule, norm_rule,  rows_rule,
                                   overlap_rule, parts_rule, stages_rule,
-                                  mesh_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule,
+                                  mesh_rule, mesh_latent_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule,
                                   mesh_overlap_rule };
 
 int64_t ts_layout_replicas(const ts_layout *l)

@@ -20,6 +20,7 @@ const ts_option ts_plan_option_rows[] = {
     ROW(TEXT, trace, "trace", NULL, 0, 0,
         "the planned step as a trace for ui.perfetto.dev, with the tracks and names of --profile (- is the standard "
         "output); --profile-level, -with-memory and -record-shapes say what is in it"),
+    ROW(FLAG, list_presets, "list-presets", NULL, 0, 0, "names that --preset takes, and what those lack that cannot be made"),
     ROW(FLAG, json, "json", NULL, 0, 0, "one JSON object instead of a table"),
 };
 const size_t ts_plan_option_count = sizeof ts_plan_option_rows / sizeof *ts_plan_option_rows;

@@ -13,6 +13,7 @@ typedef struct ts_plan_options {
     const char *trace;    /* a file for the step as a trace (plan/trace.h) */
     ts_option_list scale; /* world sizes: see plan/scale.h */
     bool json;
+    bool list_presets; /* and nothing else */
 } ts_plan_options;
 extern const ts_option ts_plan_option_rows[];
 extern const size_t ts_plan_option_count;

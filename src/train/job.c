@@ -123,7 +123,7 @@ static ts_status model_from_options(ts_job *j, const tokens_info *k)
 
 static bool described(const ts_job *j)
 {
-    return j->o->model.num_layers > 0 || j->o->model.model_config;
+    return j->o->model.num_layers > 0 || ts_model_is_named(&j->o->model);
 }
 
 static ts_status model_for_checkpoint(ts_job *j, const ts_checkpoint *ck)
@@ -163,9 +163,9 @@ static ts_status make_model(ts_job *j, const ts_checkpoint *ck, const tokens_inf
         return ts_error(TS_ERR_USER, "--ckpt-step %lld: --load %s is no folder of checkpoints",
                         (long long)j->o->train.ckpt_step, load);
     if (load && ts_model_is_hf(load)) {
-        if (j->o->model.model_config)
-            return ts_error(TS_ERR_USER, "--model-config and --load %s, a Hugging Face folder, both "
-                                         "describe the model: give one", load);
+        if (ts_model_is_named(&j->o->model))
+            return ts_error(TS_ERR_USER, "--%s and --load %s, a Hugging Face folder, both describe the "
+                                         "model: give one", j->o->model.preset ? "preset" : "model-config", load);
         TS_TRY(ts_model_load(load, &use, &j->model));
         return ts_model_compare(&j->o->model, j->set, &j->model.decoder->arch, load);
     }

@@ -36,7 +36,7 @@ static ts_status describe(const ts_job_options *o, const ts_option_set *set, ts_
     if (load && ts_model_is_hf(load))
         return describe_folder(o, a);
     TS_TRY(ts_model_describe(&o->model, set, vocab > 0 ? vocab : 1, a));
-    if (!vocab && !o->model.model_config && !o->model.padded_vocab_size)
+    if (!vocab && !ts_model_is_named(&o->model) && !o->model.padded_vocab_size)
         a->vocab = 0;
     return TS_OK;
 }
@@ -52,6 +52,7 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
     if (a) {
         l.heads = a->n_heads, l.kv_heads = a->n_kv_heads, l.ffn = a->ffn, l.hidden = a->hidden;
         l.vocab = a->vocab, l.n_layers = a->n_layers, l.tied = a->tied;
+        l.latent = a->kv_lora_rank > 0;
         l.norm_of_all_heads = a->qk_norm == TS_QK_NORM_FULL;
     }
     return ts_layout_check(&l);

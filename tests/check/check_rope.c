@@ -259,8 +259,60 @@ static void weights(const check_env *e, const rope_case *c)
                    growth(a.rows * (a.n_q ? a.n_q : a.n_kv)) * sizes[k]);
 }
 
+/* Heads evenly apart, each of its own or all of one; or their sum. */
+static void heads(const check_env *e, int64_t n, int64_t dim, int kind, bool inter, bool back, ts_dtype t)
+{
+    enum { ROWS = 5, GAP = 3 };
+    const bool one = kind == 1, sums = kind == 2;
+    const int64_t x_head = one ? 0 : dim + GAP, x_row = (one ? 1 : n) * (dim + GAP),
+                  y_head = sums ? 0 : dim + 2, y_row = (sums ? 1 : n) * (dim + 2);
+    check_case("rope_heads %s heads %lld dim %lld%s%s%s%s", ts_dtype_name(t), (long long)n, (long long)dim,
+               inter ? " interleaved" : "", back ? " back" : "", one ? " one" : "", sums ? " sums" : "");
+    const rope_case like = { .a = { .n_q = n, .head_dim = dim, .rot_dim = dim, .interleaved = inter,
+                                    .dtype = t, .rows = ROWS } };
+    const ts_rope_args angles = prepare(&like);
+    ts_rope_heads_args a = { .heads = n, .dim = dim, .x_row = x_row, .x_head = x_head, .y_row = y_row,
+                             .y_head = y_head, .interleaved = inter, .back = back, .sums = sums, .dtype = t,
+                             .cos = angles.cos, .sin = angles.sin, .pos = angles.pos,
+                             .x = check_in(6, t, ROWS * x_row, 1) };
+    a.y = check_inout(7, t, ROWS * y_row, 1);
+    check_kernel(e, TS_KERNEL_rope_heads, &a, ROWS);
+    double *head = check_f64(dim), *sizes = check_f64(dim);
+    for (int64_t row = 0; row < ROWS; row++)
+        for (int64_t h = 0; h < (sums ? 1 : n); h++) {
+            for (int64_t i = 0; i < dim; i++) {
+                head[i] = sizes[i] = 0;
+                for (int64_t k = h; k < (sums ? n : h + 1); k++) {
+                    const double v = check_get(a.x, row * x_row + k * x_head + i, t);
+                    head[i] += v, sizes[i] += fabs(v);
+                }
+            }
+            for (int64_t i = 0; i < dim; i++) {
+                double unused;
+                const double want = turned(&angles, row, i, head, back, &unused);
+                turned(&angles, row, i, sizes, back, &unused);
+                check_elem("y", a.y, row * y_row + h * y_head + i, t, want,
+                           (4 + (sums ? (double)n : 0)) * CHECK_U * unused);
+            }
+            for (int64_t i = dim; i < y_head; i++)
+                check_equal("beside", i, check_get(a.y, row * y_row + h * y_head + i, t),
+                            check_before(a.y, row * y_row + h * y_head + i, t));
+        }
+}
+
+static void all_heads(const check_env *e)
+{
+    static const int64_t dim[] = { 2, 8, 14, 64, 70 };
+    int k = 0;
+    for (size_t d = 0; d < CHECK_COUNT(dim); d++)
+        for (int t = 0; t < 3; t++)
+            for (int kind = 0; kind < 3; kind++, k++)
+                heads(e, 1 + k % 5, dim[d], kind, k % 2, k / 2 % 2, (ts_dtype)t);
+}
+
 void check_rope(const check_env *e)
 {
+    all_heads(e);
     static const struct {
         int64_t n_q, n_kv, head, rot;
     } shape[] = { { 1, 1, 2, 2 },     { 3, 1, 8, 8 },   { 4, 2, 16, 16 }, { 2, 2, 30, 14 },

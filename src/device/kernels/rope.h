@@ -38,4 +38,23 @@ typedef struct ts_rope_args {
 /* rope_fwd, rope_bwd: n = rows. rope_dw: n = columns of wq, then those of wk (head_dim * 2, or
  * (n_q + n_kv) * head_dim when full_norm); reads x, dy, rstd, cos, sin and sums rows in order. dy
  * is the gradient of y, so keep it apart from dx (no in-place backward) when there is a norm. */
+
+/* rope_heads: heads that stand evenly apart, each `dim` wide and rotated as a whole; nothing beside them
+ * is read or written. Row i's head h begins at element i * x_row + h * x_head of x (x_head 0: all are the
+ * same one), and likewise of y, which may be x.
+ *
+ *   y[i][h] = x[i][h] turned by pos[i], or back by it;    sums:  y[i] = sum over h of x[i][h], in fp32,
+ *                                                                turned, and rounded once
+ *
+ * n = rows. */
+typedef struct ts_rope_heads_args {
+    int64_t heads, dim;
+    int64_t x_row, x_head, y_row, y_head;
+    bool interleaved, back, sums;
+    ts_dtype dtype;
+    const float *cos, *sin; /* as ts_rope_args has them, [positions, dim / 2] */
+    const int32_t *pos;
+    const void *x;
+    void *y;
+} ts_rope_heads_args;
 #endif

@@ -22,7 +22,23 @@
     F(internlm2)                                                                                   \
     F(arcee)                                                                                       \
     F(nemotron)                                                                                    \
-    F(stablelm)
+    F(stablelm)                                                                                    \
+    F(deepseek_v2)                                                                                 \
+    F(deepseek_v3)                                                                                 \
+    F(minicpm)                                                                                     \
+    F(minicpm3)                                                                                    \
+    F(smollm3)                                                                                     \
+    F(olmo3)                                                                                       \
+    F(granite)                                                                                     \
+    F(cohere)                                                                                      \
+    F(falcon)                                                                                      \
+    F(bloom)                                                                                       \
+    F(mpt)                                                                                         \
+    F(internlm3)                                                                                   \
+    F(internlm)                                                                                    \
+    F(baichuan)                                                                                    \
+    F(qwen)                                                                                        \
+    F(chatglm)
 #define TS_FAMILY_DECLARE(name_) extern const ts_family ts_family_##name_;
 TS_FAMILIES(TS_FAMILY_DECLARE)
 

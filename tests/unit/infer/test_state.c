@@ -197,9 +197,42 @@ static void alone(void **state)
     with_a_running_sum(true);
 }
 
+/* What the layers of a family keep themselves: a layer keeps `width` floats of a token. */
+static void of_family(const char *folder, int64_t width)
+{
+    enum { TOKENS = 10 };
+    const int32_t length[1] = { 0 };
+    ts_device *dev;
+    ts_model m;
+    ts_layer_state *s = NULL;
+    OK(ts_device_open("cpu", &(ts_device_options){ .threads = 1, .isa = TS_ISA_ALL }, &dev));
+    const ts_model_use use = { .dev = dev, .compute = TS_DTYPE_F32, .inference = true };
+    OK(ts_model_load(folder, &use, &m));
+    const ts_sublayer *mixer = &m.decoder->block[0].mixer;
+    OK(mixer->make_state(mixer->module, dev, TS_DTYPE_F32, 1, &s));
+    OK(s->kind->reserve(s, TOKENS, length));
+    assert_int_equal(s->kind->slot_bytes(s), TOKENS * width * (int64_t)sizeof(float));
+    ts_layer_state_destroy(&s);
+    continues(m.decoder);
+    ts_model_deinit(&m);
+    ts_device_close(&dev);
+}
+
+/* Of latent attention the latent vector of 12 and the rotated part of 4, whatever the heads: with keys and
+ * values of 3 heads of 10 and 8 it would be 54. */
+static void latent(void **state)
+{
+    (void)state;
+    of_family("tests/golden/families/deepseek_v2", 12 + 4);
+    of_family("tests/golden/families/deepseek_v2-yarn", 12 + 4);
+    of_family("tests/golden/families/deepseek_v3", 12 + 4);
+    of_family("tests/golden/families/minicpm3", 12 + 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(latent),
         cmocka_unit_test(beside_attention),
         cmocka_unit_test(alone),
     };

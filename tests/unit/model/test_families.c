@@ -255,15 +255,35 @@ static void test_features(void **state)
         { "arcee", 0, false, false, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_RELU2 },
         { "nemotron", 1, false, false, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_RELU2 },
         { "stablelm", 0, false, true, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "deepseek_v2", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "deepseek_v3", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "minicpm", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "minicpm3", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "smollm3", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "granite", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "internlm3", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "internlm", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "baichuan", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "qwen", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "chatglm", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "olmo3", 0, false, true, false, true, TS_NORM_RMS, TS_QK_NORM_FULL, TS_ACT_SILU },
+        { "cohere", 0, true, true, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "falcon", 0, false, false, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_GELU },
+        { "bloom", 0, false, false, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_GELU_TANH },
+        { "mpt", 0, false, false, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_GELU },
     };
     size_t n = 0;
     while (ts_families[n])
         n++;
     assert_int_equal(n, sizeof trials / sizeof *trials);
     for (size_t i = 0; i < n; i++) {
-        json_t *config = json_pack("{s:s}", "model_type", trials[i].type);
+        const char *type = trials[i].type;
+        json_t *config = json_pack("{s:s,s:i}", "model_type", type, "first_k_dense_replace", 99);
         const ts_family *family = NULL;
         ts_arch a;
+        const bool bare = !strcmp(type, "cohere") || !strcmp(type, "mpt"), /* layer norms without a bias */
+                   beside = !strcmp(type, "gpt_neox") || !strcmp(type, "cohere") || !strcmp(type, "falcon"),
+                   endless = (!strncmp(type, "qwen", 4) && type[4]) || !strcmp(type, "mpt");
         OK(golden_arch(config, &family, &a));
         assert_true(a.norm_offset == trials[i].offset);
         assert_int_equal(a.rope[0].interleaved, trials[i].interleaved);
@@ -271,13 +291,11 @@ static void test_features(void **state)
         assert_int_equal(a.pre_norm, trials[i].pre);
         assert_int_equal(a.post_norm, trials[i].post);
         assert_int_equal(a.norm, trials[i].norm);
-        assert_int_equal(a.norm_bias, trials[i].norm == TS_NORM_LAYER);
+        assert_int_equal(a.norm_bias, trials[i].norm == TS_NORM_LAYER && !bare);
         assert_int_equal(a.qk_norm, trials[i].qk);
         assert_int_equal(a.act, trials[i].act);
-        assert_int_equal(a.parallel_residual, !strcmp(trials[i].type, "gpt_neox"));
-        assert_int_equal(a.n_eos, !strncmp(trials[i].type, "glm", 3)    ? 3
-                                  : !strncmp(trials[i].type, "qwen", 4) ? 0
-                                                                        : 1);
+        assert_int_equal(a.parallel_residual, beside);
+        assert_int_equal(a.n_eos, !strncmp(type, "glm", 3) ? 3 : endless ? 0 : 1);
         ts_arch_deinit(&a);
         json_decref(config);
     }
@@ -324,8 +342,10 @@ static void test_describe(void **state)
             want = "llama"; /* Phi-3's longrope on whole heads is something Llama can say */
         if (!strcmp(from->model_type, "phi3"))
             want = a.rope[0].dim < a.head_dim ? "phi3" : a.layer[0].window ? "mistral" : "llama";
-        if (!strcmp(from->model_type, "internlm2"))
+        if (!strncmp(from->model_type, "internlm", 8))
             want = "llama";
+        if (a.kv_lora_rank && a.rope[0].interleaved)
+            want = "deepseek_v2"; /* as well as deepseek_v3 */
         if (strcmp(to->model_type, want))
             fail_msg("%s was described as %s, expected %s", golden_text(g, "name"), to->model_type,
                      want);
@@ -351,8 +371,8 @@ static void test_nobody_fits(void **state)
     json_t *config = NULL;
     json_t *llama = json_pack("{s:s}", "model_type", "llama");
     OK(golden_arch(llama, &f, &a));
-    ts_arch_set_position(&a, TS_POSITION_NONE);
-    REFUSED(ts_family_describe(&a, &f, &config), TS_ERR_USER, "no Hugging Face class that is known here can say this model; the nearest, LlamaForCausalLM, has another position embedding");
+    a.attn_softcap = 5;
+    REFUSED(ts_family_describe(&a, &f, &config), TS_ERR_USER, "no Hugging Face class that is known here can say this model; the nearest, LlamaForCausalLM, has another soft cap of attention scores");
     assert_null(config);
     ts_arch_deinit(&a);
     json_decref(llama);

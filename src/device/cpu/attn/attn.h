@@ -40,7 +40,7 @@ enum {
     /* So few rows (decoding) use a packed key too seldom to pay for packing: up to this many, keys
      * are read where they stand. */
     TS_ATTN_FEW = 12,
-    TS_ATTN_MOST_DIM = 512, /* larger heads take the reference: no block of them would fit */
+    TS_ATTN_MOST_DIM = 640, /* larger heads take the reference: no block of them would fit */
 };
 
 typedef struct ts_attn_shape {

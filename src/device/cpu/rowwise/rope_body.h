@@ -445,10 +445,45 @@ static void rope_dw(const void *args, int64_t begin, int64_t end)
         V_BY_DTYPE(a->dtype, dw_cols, a, begin, end, false)
 }
 
+/* ---- heads evenly apart */
+
+INLINE void heads_row(const ts_rope_heads_args *a, int64_t row, bool inter, ts_dtype t)
+{
+    const int64_t half = a->dim / 2, summed = a->sums ? a->heads : 1, made = a->sums ? 1 : a->heads;
+    const float *cs = a->cos + a->pos[row] * half, *sn = a->sin + a->pos[row] * half;
+    for (int64_t h = 0; h < made; h++)
+        for (int64_t i = 0; i < half; i += V) {
+            const int64_t n = lesser(half - i, V), at = row * a->x_row + h * a->x_head;
+            pair x = load_pair(a->x, at, half, i, n, inter, t);
+            for (int64_t k = 1; k < summed; k++) {
+                const pair more = load_pair(a->x, at + k * a->x_head, half, i, n, inter, t);
+                x = (pair){ v_add(x.a, more.a), v_add(x.b, more.b) };
+            }
+            store_pair(a->y, row * a->y_row + h * a->y_head, half, i, n, inter, t,
+                       rotate(x, cs, sn, i, n, a->back));
+        }
+}
+
+INLINE void heads_rows(const ts_rope_heads_args *a, int64_t begin, int64_t end, bool inter, ts_dtype t)
+{
+    for (int64_t row = begin; row < end; row++)
+        heads_row(a, row, inter, t);
+}
+
+static void rope_heads(const void *args, int64_t begin, int64_t end)
+{
+    const ts_rope_heads_args *a = args;
+    if (a->interleaved)
+        V_BY_DTYPE(a->dtype, heads_rows, a, begin, end, true)
+    else
+        V_BY_DTYPE(a->dtype, heads_rows, a, begin, end, false)
+}
+
 void TS_ISA_NAME(ts_rope_kernels_init)(ts_cpu_kernel *table)
 {
     enum { PAIRS = 16 }; /* shares of rope_dw never part neighbours (head_dim is even) */
     table[TS_KERNEL_rope_fwd] = TS_ROWWISE_ROW(rope_fwd, 0);
     table[TS_KERNEL_rope_bwd] = TS_ROWWISE_ROW(rope_bwd, 0);
     table[TS_KERNEL_rope_dw] = TS_ROWWISE_ROW(rope_dw, PAIRS);
+    table[TS_KERNEL_rope_heads] = TS_ROWWISE_ROW(rope_heads, 0);
 }

@@ -1,0 +1,50 @@
+/* Baichuan 7B, 13B: Llama with all queries, keys and values in one tensor; the large one has ALiBi instead of a
+ * rotary embedding. transformers runs it from code beside the weights. */
+#include "model/families/families.h"
+
+static const ts_name_row names[] = {
+    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.W_pack", TS_PART_QKV, false },
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false },
+    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
+    { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false },
+    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
+    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
+    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
+    { .name = "output_layer", .hf_name = "lm_head" },
+    { 0 },
+};
+
+/* The one with a rotary embedding names its positions, the other how long texts are. */
+static ts_status read_positions(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    if (json_object_get(o, "max_position_embeddings")) {
+        TS_TRY(ts_config_read_rope(r, o, file, a));
+        return ts_config_int(o, file, "max_position_embeddings", 2048, 2048, 1, TS_ARCH_MAX_POSITIONS,
+                             &a->max_positions);
+    }
+    a->position = TS_POSITION_ALIBI;
+    return ts_config_int(o, file, "model_max_length", 4096, 4096, 1, TS_ARCH_MAX_POSITIONS, &a->max_positions);
+}
+
+/* The second generation's output layer norms its rows; its vocabulary tells. */
+static ts_status read_vocab(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    TS_TRY(ts_config_copy_in(r, o, file, a));
+    return a->vocab == 125696 ? ts_error(TS_ERR_USER, "%s: Baichuan 2's output layer norms its rows (NormHead), "
+                                                      "which this program does not do", file)
+                              : TS_OK;
+}
+
+static const ts_config_row rows[] = {
+    TS_CONFIG_ROW(COPY, "vocab_size", vocab, 64000, .read = read_vocab),
+    TS_OWN(NULL, n_kv_heads, ts_config_kv_as_heads, NULL, 0),
+    TS_NO_HEAD_DIM,
+    TS_CONFIG_ROW(OWN, "rope_theta", rope, 10000, .read = read_positions),
+    { TS_CONFIG_END },
+};
+
+const ts_family ts_family_baichuan = { .model_type = "baichuan", .architecture = "BaichuanForCausalLM",
+                                 .base = &ts_family_base, .names = names, .read_only = true,
+                                 .rows = rows };

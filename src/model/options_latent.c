@@ -1,0 +1,50 @@
+/* Options of multi-head latent attention. */
+#include "model/options.h"
+
+#include <math.h>
+
+static int64_t given_or(int64_t value, int64_t def) { return value ? value : def; }
+
+ts_status ts_model_describe_latent(const ts_model_options *o, ts_arch *a)
+{
+    if (!o->latent)
+        return TS_OK;
+    if (o->qkv_bias)
+        return ts_error(TS_ERR_USER, "--add-qkv-bias: queries and keys of --multi-latent-attention have no "
+                                     "bias");
+    if (o->group_query_attention && o->num_query_groups != a->n_heads)
+        return ts_error(TS_ERR_USER, "--group-query-attention with --multi-latent-attention: each head has "
+                                     "keys and values of its own");
+    a->kv_lora_rank = given_or(o->kv_lora_rank, 32);
+    a->q_lora_rank = o->q_lora_rank;
+    a->qk_rope_dim = given_or(o->qk_rope_dim, 64);
+    a->v_head_dim = given_or(o->v_head_dim, 128);
+    a->head_dim = given_or(o->qk_head_dim, 128) + a->qk_rope_dim;
+    a->attn_scale = 1 / sqrt(o->query_pre_attn_scalar > 0 ? o->query_pre_attn_scalar
+                                                          : (double)a->head_dim);
+    a->latent_norm = o->qk_layernorm;
+    a->latent_eps = o->norm_epsilon;
+    a->qk_norm = TS_QK_NORM_NONE;
+    a->bias_qkv = false;
+    a->bias_down = o->bias_linear;
+    return TS_OK;
+}
+
+/* Megatron's factor stretches by yarn, and its two magnitudes are 1 there. */
+ts_status ts_model_describe_latent_rope(const ts_model_options *o, const ts_option_set *set, ts_arch *a)
+{
+    ts_rope_config *r = &a->rope[0];
+    if (!o->latent)
+        return TS_OK;
+    if (a->position != TS_POSITION_ROPE)
+        return ts_error(TS_ERR_USER, "--multi-latent-attention needs --position-embedding-type rope");
+    r->dim = a->qk_rope_dim, r->odd_dim = 0, r->interleaved = true;
+    if (set && ts_option_given(set, "rotary-scaling-factor")) {
+        r->mscale = o->mscale > 0 ? o->mscale : 1;
+        r->mscale_all_dim = ts_option_given(set, "mscale-all-dim") ? o->mscale_all_dim : 1;
+        if (o->rope_scaling_type == TS_MODEL_SCALING_NONE && o->rope_type != TS_MODEL_ROPE_PLAIN)
+            r->scaling = TS_ROPE_YARN;
+    }
+    a->attn_scale *= ts_rope_score_factor(r);
+    return TS_OK;
+}

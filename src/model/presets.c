@@ -1,0 +1,316 @@
+/* Published models by name: what `--preset NAME` is. A row is the model's config.json in few words; one of a
+ * model that cannot be made yet says what it lacks. */
+#include "model/presets.h"
+
+#include "base/json.h"
+#include "model/family.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Type, layers, hidden size, width of the MLP, heads, heads of keys and values, width of a head, vocabulary,
+ * positions, epsilon of norms, theta, whether the output layer is the embedding, and what else there is. */
+#define MODEL(type_, layers_, hidden_, ffn_, heads_, kv_, dim_, vocab_, positions_, eps_, theta_, tied_, more_) \
+    "{\"model_type\":\"" type_ "\",\"num_hidden_layers\":" #layers_ ",\"hidden_size\":" #hidden_        \
+    ",\"intermediate_size\":" #ffn_ ",\"num_attention_heads\":" #heads_ ",\"num_key_value_heads\":" #kv_  \
+    ",\"head_dim\":" #dim_ ",\"vocab_size\":" #vocab_ ",\"max_position_embeddings\":" #positions_        \
+    ",\"rms_norm_eps\":" #eps_ ",\"rope_theta\":" #theta_ ",\"tie_word_embeddings\":" #tied_ more_ "}"
+#define GPT(layers_, hidden_, heads_, positions_)                                                              \
+    "{\"model_type\":\"gpt2\",\"n_layer\":" #layers_ ",\"n_embd\":" #hidden_ ",\"n_head\":" #heads_          \
+    ",\"n_positions\":" #positions_ ",\"activation_function\":\"gelu\"}"
+#define BLOOM(layers_, hidden_, heads_, vocab_)                                                                \
+    "{\"model_type\":\"bloom\",\"n_layer\":" #layers_ ",\"hidden_size\":" #hidden_ ",\"n_head\":" #heads_    \
+    ",\"vocab_size\":" #vocab_ "}"
+#define BAICHUAN(layers_, hidden_, ffn_, heads_, vocab_)                                                       \
+    "{\"model_type\":\"baichuan\",\"num_hidden_layers\":" #layers_ ",\"hidden_size\":" #hidden_             \
+    ",\"intermediate_size\":" #ffn_ ",\"num_attention_heads\":" #heads_ ",\"vocab_size\":" #vocab_           \
+    ",\"model_max_length\":4096,\"rms_norm_eps\":1e-5}"
+#define BIAS(is_) ",\"attention_bias\":" is_
+#define SCALES ",\"scale_emb\":12,\"scale_depth\":1.4,\"dim_model_base\":256"
+#define LLAMA3(factor_)                                                                                        \
+    ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":" factor_                                        \
+    ",\"low_freq_factor\":1,\"high_freq_factor\":4,\"original_max_position_embeddings\":8192}"
+#define DYNAMIC(factor_) ",\"rope_scaling\":{\"rope_type\":\"dynamic\",\"factor\":" factor_ "}"
+#define WINDOW(keys_) ",\"sliding_window\":" keys_
+#define SCALE(of_) ",\"query_pre_attn_scalar\":" of_
+#define EXPERTS "mixtures of experts"
+#define STATES "state space layers"
+#define DELTA "gated delta nets"
+
+const ts_preset ts_presets[] = {
+    { "aquila-7b",
+      MODEL("llama", 32, 4096, 11008, 32, 32, 128, 100008, 2048, 1e-6, 10000, false, ""), NULL },
+    { "aquila2-7b",
+      MODEL("llama", 32, 4096, 11008, 32, 32, 128, 100008, 4096, 1e-5, 10000, false, ""), NULL },
+    { "aquila2-34b",
+      MODEL("llama", 60, 6144, 24576, 48, 8, 128, 100008, 4096, 1e-5, 10000, false, ""), NULL },
+    { "baichuan-7b",
+      MODEL("llama", 32, 4096, 11008, 32, 32, 128, 64000, 4096, 1e-5, 10000, false, ""), NULL },
+    { "baichuan-13b", BAICHUAN(40, 5120, 13696, 40, 64000), NULL },
+    { "baichuan2-7b", NULL, "an output layer whose rows are normed (NormHead)" },
+    { "baichuan2-13b", NULL, "an output layer whose rows are normed (NormHead)" },
+    { "bloom-3b", BLOOM(30, 2560, 32, 250880), NULL },
+    { "bloom-7b1", BLOOM(30, 4096, 32, 250880), NULL },
+    { "bloom-176b", BLOOM(70, 14336, 112, 250880), NULL },
+    { "chatglm3-6b",
+      MODEL("glm", 28, 4096, 13696, 32, 2, 128, 65024, 32768, 1e-5, 10000, false, BIAS("true")), NULL },
+    { "glm4-9b",
+      MODEL("glm", 40, 4096, 13696, 32, 2, 128, 151552, 131072, 1.5625e-07, 10000, false, BIAS("true")), NULL },
+    { "glm4-0414-9b",
+      MODEL("glm4", 40, 4096, 13696, 32, 2, 128, 151552, 32768, 1e-05, 10000, false, BIAS("true")), NULL },
+    { "glm4-0414-32b",
+      MODEL("glm4", 61, 6144, 23040, 48, 2, 128, 151552, 32768, 1e-05, 10000, false, BIAS("false")), NULL },
+    { "codellama-34b",
+      MODEL("llama", 48, 8192, 22016, 64, 8, 128, 32000, 16384, 1e-5, 1000000, false, ""), NULL },
+    { "internlm-7b",
+      MODEL("llama", 32, 4096, 11008, 32, 32, 128, 103168, 2048, 1e-5, 10000, false, BIAS("true")), NULL },
+    { "internlm-65b",
+      MODEL("llama", 80, 8192, 22016, 64, 64, 128, 103168, 2048, 1e-5, 10000, false, BIAS("true")), NULL },
+    { "internlm2-20b",
+      MODEL("internlm2", 48, 6144, 16384, 48, 8, 128, 92544, 32768, 1e-5, 1000000, false, ""), NULL },
+    { "internlm2.5-1.8b",
+      MODEL("internlm2", 24, 2048, 8192, 16, 8, 128, 92544, 32768, 1e-5, 1000000, false, ""), NULL },
+    { "internlm2.5-7b",
+      MODEL("internlm2", 32, 4096, 14336, 32, 8, 128, 92544, 32768, 1e-5, 50000000, false, ""), NULL },
+    { "internlm2.5-20b",
+      MODEL("internlm2", 48, 6144, 16384, 48, 8, 128, 92544, 32768, 1e-5, 50000000, false, ""), NULL },
+    { "internlm3-8b",
+      MODEL("internlm3", 48, 4096, 10240, 32, 2, 128, 128512, 32768, 1e-5, 50000000, false, DYNAMIC("2.5")), NULL },
+    { "llama-7b",
+      MODEL("llama", 32, 4096, 11008, 32, 32, 128, 32000, 2048, 1e-5, 10000, false, ""), NULL },
+    { "llama-13b",
+      MODEL("llama", 40, 5120, 13824, 40, 40, 128, 32000, 2048, 1e-5, 10000, false, ""), NULL },
+    { "llama-33b",
+      MODEL("llama", 60, 6656, 17920, 52, 52, 128, 32000, 2048, 1e-5, 10000, false, ""), NULL },
+    { "llama-65b",
+      MODEL("llama", 80, 8192, 22016, 64, 64, 128, 32000, 2048, 1e-5, 10000, false, ""), NULL },
+    { "llama2-7b",
+      MODEL("llama", 32, 4096, 11008, 32, 32, 128, 32000, 4096, 1e-5, 10000, false, ""), NULL },
+    { "llama2-13b",
+      MODEL("llama", 40, 5120, 13824, 40, 40, 128, 32000, 4096, 1e-5, 10000, false, ""), NULL },
+    { "llama2-34b",
+      MODEL("llama", 48, 8192, 22016, 64, 8, 128, 32000, 4096, 1e-5, 1000000, false, ""), NULL },
+    { "llama2-70b",
+      MODEL("llama", 80, 8192, 28672, 64, 8, 128, 32000, 4096, 1e-5, 10000, false, ""), NULL },
+    { "llama3-8b",
+      MODEL("llama", 32, 4096, 14336, 32, 8, 128, 128256, 8192, 1e-5, 500000, false, ""), NULL },
+    { "llama3-70b",
+      MODEL("llama", 80, 8192, 28672, 64, 8, 128, 128256, 8192, 1e-5, 500000, false, ""), NULL },
+    { "llama3.1-8b",
+      MODEL("llama", 32, 4096, 14336, 32, 8, 128, 128256, 131072, 1e-5, 500000, false, LLAMA3("8")), NULL },
+    { "llama3.1-50b-cut",
+      MODEL("llama", 14, 16384, 53248, 128, 16, 128, 128256, 131072, 1e-5, 500000, false, LLAMA3("8")), NULL },
+    { "llama3.1-70b",
+      MODEL("llama", 80, 8192, 28672, 64, 8, 128, 128256, 131072, 1e-5, 500000, false, LLAMA3("8")), NULL },
+    { "llama3.1-200b-cut",
+      MODEL("llama", 62, 16384, 53248, 128, 16, 128, 128256, 131072, 1e-5, 500000, false, LLAMA3("8")), NULL },
+    { "llama3.1-405b",
+      MODEL("llama", 126, 16384, 53248, 128, 16, 128, 128256, 131072, 1e-5, 500000, false, LLAMA3("8")), NULL },
+    { "llama3.2-1b",
+      MODEL("llama", 16, 2048, 8192, 32, 8, 64, 128256, 131072, 1e-5, 500000, true, LLAMA3("32")), NULL },
+    { "llama3.2-3b",
+      MODEL("llama", 28, 3072, 8192, 24, 8, 128, 128256, 131072, 1e-5, 500000, true, LLAMA3("32")), NULL },
+    { "llama3.3-70b-instruct",
+      MODEL("llama", 80, 8192, 28672, 64, 8, 128, 128256, 131072, 1e-5, 500000, false, LLAMA3("8")), NULL },
+    { "qwen-7b",
+      MODEL("qwen2", 32, 4096, 11008, 32, 32, 128, 151936, 8192, 1e-5, 10000, false, ""), NULL },
+    { "qwen-14b",
+      MODEL("qwen2", 40, 5120, 13696, 40, 40, 128, 151936, 8192, 1e-5, 10000, false, ""), NULL },
+    { "qwen-72b",
+      MODEL("qwen2", 80, 8192, 24576, 64, 64, 128, 151936, 8192, 1e-5, 1000000, false, ""), NULL },
+    { "qwen1.5-0.5b",
+      MODEL("qwen2", 24, 1024, 2816, 16, 16, 64, 151936, 32768, 1e-5, 1000000, true, ""), NULL },
+    { "qwen1.5-1.8b",
+      MODEL("qwen2", 24, 2048, 5504, 16, 16, 128, 151936, 32768, 1e-5, 1000000, false, ""), NULL },
+    { "qwen1.5-4b",
+      MODEL("qwen2", 40, 2560, 6912, 20, 20, 128, 151936, 32768, 1e-5, 10000, false, ""), NULL },
+    { "qwen1.5-7b",
+      MODEL("qwen2", 32, 4096, 11008, 32, 32, 128, 151936, 32768, 1e-5, 1000000, false, ""), NULL },
+    { "qwen1.5-14b",
+      MODEL("qwen2", 40, 5120, 13696, 40, 40, 128, 152064, 32768, 1e-5, 1000000, false, ""), NULL },
+    { "qwen1.5-32b",
+      MODEL("qwen2", 64, 5120, 27392, 40, 8, 128, 152064, 32768, 1e-5, 1000000, false, ""), NULL },
+    { "qwen1.5-72b",
+      MODEL("qwen2", 80, 8192, 24576, 64, 64, 128, 152064, 32768, 1e-5, 1000000, false, ""), NULL },
+    { "qwen1.5-110b",
+      MODEL("qwen2", 80, 8192, 49152, 64, 8, 128, 152064, 32768, 1e-5, 1000000, false, ""), NULL },
+    { "codeqwen1.5-7b",
+      MODEL("qwen2", 32, 4096, 13440, 32, 4, 128, 92416, 65536, 1e-5, 1000000, false, ""), NULL },
+    { "qwen2-0.5b",
+      MODEL("qwen2", 24, 896, 4864, 14, 2, 64, 151936, 32768, 1e-06, 1000000, true, ""), NULL },
+    { "qwen2-1.5b",
+      MODEL("qwen2", 28, 1536, 8960, 12, 2, 128, 151936, 32768, 1e-06, 1000000, true, ""), NULL },
+    { "qwen2-7b",
+      MODEL("qwen2", 28, 3584, 18944, 28, 4, 128, 152064, 32768, 1e-5, 1000000, false, ""), NULL },
+    { "qwen2-72b",
+      MODEL("qwen2", 80, 8192, 29568, 64, 8, 128, 152064, 32768, 1e-5, 1000000, false, ""), NULL },
+    { "qwen2.5-0.5b",
+      MODEL("qwen2", 24, 896, 4864, 14, 2, 64, 151936, 32768, 1e-06, 1000000, true, ""), NULL },
+    { "qwen2.5-1.5b",
+      MODEL("qwen2", 28, 1536, 8960, 12, 2, 128, 151936, 32768, 1e-06, 1000000, true, ""), NULL },
+    { "qwen2.5-3b",
+      MODEL("qwen2", 36, 2048, 11008, 16, 2, 128, 151936, 32768, 1e-06, 1000000, true, ""), NULL },
+    { "qwen2.5-7b",
+      MODEL("qwen2", 28, 3584, 18944, 28, 4, 128, 152064, 32768, 1e-6, 1000000, false, ""), NULL },
+    { "qwen2.5-14b",
+      MODEL("qwen2", 48, 5120, 13824, 40, 8, 128, 152064, 32768, 1e-5, 1000000, false, ""), NULL },
+    { "qwen2.5-32b",
+      MODEL("qwen2", 64, 5120, 27648, 40, 8, 128, 152064, 32768, 1e-5, 1000000, false, ""), NULL },
+    { "qwen2.5-72b",
+      MODEL("qwen2", 80, 8192, 29568, 64, 8, 128, 152064, 32768, 1e-5, 1000000, false, ""), NULL },
+    { "qwen2.5-math-1.5b",
+      MODEL("qwen2", 28, 1536, 8960, 12, 2, 128, 151936, 4096, 1e-06, 10000, true, ""), NULL },
+    { "qwen2.5-math-7b",
+      MODEL("qwen2", 28, 3584, 18944, 28, 4, 128, 152064, 4096, 1e-6, 10000, false, ""), NULL },
+    { "qwen2.5-math-72b",
+      MODEL("qwen2", 80, 8192, 29568, 64, 8, 128, 152064, 4096, 1e-05, 10000, false, ""), NULL },
+    { "codeqwen2.5-7b",
+      MODEL("qwen2", 28, 3584, 18944, 28, 4, 128, 152064, 32768, 1e-6, 1000000, false, ""), NULL },
+    { "qwq-32b",
+      MODEL("qwen2", 64, 5120, 27648, 40, 8, 128, 152064, 40960, 1e-6, 1000000, false, ""), NULL },
+    { "qwen3-0.6b",
+      MODEL("qwen3", 28, 1024, 3072, 16, 8, 128, 151936, 40960, 1e-6, 1000000, true, ""), NULL },
+    { "qwen3-1.7b",
+      MODEL("qwen3", 28, 2048, 6144, 16, 8, 128, 151936, 40960, 1e-6, 1000000, true, ""), NULL },
+    { "qwen3-4b",
+      MODEL("qwen3", 36, 2560, 9728, 32, 8, 128, 151936, 40960, 1e-6, 1000000, true, ""), NULL },
+    { "qwen3-8b",
+      MODEL("qwen3", 36, 4096, 12288, 32, 8, 128, 151936, 40960, 1e-6, 1000000, false, ""), NULL },
+    { "qwen3-14b",
+      MODEL("qwen3", 40, 5120, 17408, 40, 8, 128, 151936, 40960, 1e-6, 1000000, false, ""), NULL },
+    { "qwen3-32b",
+      MODEL("qwen3", 64, 5120, 25600, 64, 8, 128, 151936, 40960, 1e-6, 1000000, false, ""), NULL },
+    { "yi-9b",
+      MODEL("llama", 48, 4096, 11008, 32, 4, 128, 64000, 4096, 1e-5, 5000000, false, ""), NULL },
+    { "yi-34b",
+      MODEL("llama", 60, 7168, 20480, 56, 8, 128, 64000, 4096, 1e-5, 5000000, false, ""), NULL },
+    { "yi1.5-6b",
+      MODEL("llama", 32, 4096, 11008, 32, 4, 128, 64000, 4096, 1e-5, 5000000, false, ""), NULL },
+    { "yi1.5-9b",
+      MODEL("llama", 48, 4096, 11008, 32, 4, 128, 64000, 4096, 1e-5, 5000000, false, ""), NULL },
+    { "yi1.5-34b",
+      MODEL("llama", 60, 7168, 20480, 56, 8, 128, 64000, 4096, 1e-5, 5000000, false, ""), NULL },
+    { "mistral-7b",
+      MODEL("mistral", 32, 4096, 14336, 32, 8, 128, 32000, 32768, 1e-5, 10000, false, WINDOW("4096")), NULL },
+    { "gemma-2b",
+      MODEL("gemma", 18, 2048, 16384, 8, 1, 256, 256000, 8192, 1e-06, 10000, true, ""), NULL },
+    { "gemma-7b",
+      MODEL("gemma", 28, 3072, 24576, 16, 16, 256, 256000, 8192, 1e-06, 10000, true, ""), NULL },
+    { "gemma2-9b",
+      MODEL("gemma2", 42, 3584, 14336, 16, 8, 256, 256000, 8192, 1e-06, 10000, true, SCALE("256")), NULL },
+    { "gemma2-27b",
+      MODEL("gemma2", 46, 4608, 36864, 32, 16, 128, 256000, 8192, 1e-06, 10000, true, SCALE("144")), NULL },
+    { "gpt3-175b", GPT(96, 12288, 96, 2048), NULL },
+    { "gpt3-15b-cut", GPT(8, 12288, 96, 2048), NULL },
+    { "minicpm-2b",
+      MODEL("minicpm", 40, 2304, 5760, 36, 36, 64, 122753, 4096, 1e-5, 10000, true, SCALES), NULL },
+    { "minicpm3-4b", NULL, "the factors of longrope, which a config.json lists (--model-config FILE)" },
+    { "phi3.5-mini-instruct-3.8b", NULL, "the factors of longrope, which a config.json lists (--model-config FILE)" },
+    { "deepseek-math-7b",
+      MODEL("llama", 30, 4096, 11008, 32, 32, 128, 102400, 4096, 1e-5, 5000000, false, ""), NULL },
+    { "deepseek-r1-distill-qwen-1.5b",
+      MODEL("qwen2", 28, 1536, 8960, 12, 2, 128, 151936, 131072, 1e-6, 10000, false, ""), NULL },
+    { "deepseek-r1-distill-qwen-7b",
+      MODEL("qwen2", 28, 3584, 18944, 28, 4, 128, 152064, 131072, 1e-6, 1000000, false, ""), NULL },
+    { "deepseek-r1-distill-qwen-14b",
+      MODEL("qwen2", 48, 5120, 13824, 40, 8, 128, 152064, 131072, 1e-6, 1000000, false, ""), NULL },
+    { "deepseek-r1-distill-qwen-32b",
+      MODEL("qwen2", 64, 5120, 27648, 40, 8, 128, 152064, 131072, 1e-5, 1000000, false, ""), NULL },
+    { "deepseek-r1-distill-llama-8b",
+      MODEL("llama", 32, 4096, 14336, 32, 8, 128, 128256, 131072, 1e-5, 500000, false, LLAMA3("8")), NULL },
+    { "deepseek-r1-distill-llama-70b",
+      MODEL("llama", 80, 8192, 28672, 64, 8, 128, 128256, 131072, 1e-5, 500000, false, LLAMA3("8")), NULL },
+    { "seed-oss-36b",
+      MODEL("qwen2", 64, 5120, 27648, 80, 8, 128, 155136, 524288, 1e-5, 10000000, false, ""), NULL },
+    { "magistral-24b",
+      MODEL("mistral", 40, 5120, 32768, 32, 8, 128, 131072, 40960, 1e-5, 1000000000, false, WINDOW("null")), NULL },
+    { "plm-1.8b", NULL, "latent attention beside a plain MLP (PLM)" },
+    { "mixtral-8x7b", NULL, EXPERTS },
+    { "mixtral-8x22b", NULL, EXPERTS },
+    { "qwen2-57b-a14b", NULL, EXPERTS },
+    { "qwen3-30b-a3b", NULL, EXPERTS },
+    { "qwen3-235b-a22b", NULL, EXPERTS },
+    { "qwen3-coder-480b", NULL, EXPERTS },
+    { "qwen3-next-80b-a3b", NULL, EXPERTS ", gated delta nets" },
+    { "qwen3-coder-next-80b-a3b", NULL, EXPERTS ", gated delta nets" },
+    { "grok-1-40b-12-of-64-layers", NULL, EXPERTS },
+    { "deepseek-v2-236b", NULL, EXPERTS },
+    { "deepseek-v2-coder-236b", NULL, EXPERTS },
+    { "deepseek-v2-lite-16b", NULL, EXPERTS },
+    { "deepseek-v2.5-236b", NULL, EXPERTS },
+    { "deepseek-v3-671b", NULL, EXPERTS },
+    { "deepseek-v3.2-671b", NULL, EXPERTS ", attention that an indexer makes sparse" },
+    { "deepseek-v4-flash-284b", NULL, EXPERTS ", attention that an indexer makes sparse, hyper-connections" },
+    { "kimi-k2-1t", NULL, EXPERTS },
+    { "minicpm-8x2b", NULL, EXPERTS },
+    { "ling-mini-2.0-16b", NULL, EXPERTS },
+    { "ling-flash-2.0-100b", NULL, EXPERTS },
+    { "ling-1t", NULL, EXPERTS },
+    { "phi3.5-moe-instruct-42b", NULL, EXPERTS },
+    { "hunyuan-large-389b", NULL, EXPERTS ", keys and values that several layers share" },
+    { "hunyuan-3-299b", NULL, EXPERTS },
+    { "gpt4-moe-175b-drop-dropless", NULL, EXPERTS },
+    { "glm4.5-355b", NULL, EXPERTS },
+    { "glm4.5-air-106b", NULL, EXPERTS },
+    { "glm5-744b", NULL, EXPERTS ", attention that an indexer makes sparse" },
+    { "glm5.2-744b", NULL, EXPERTS ", attention that an indexer makes sparse" },
+    { "longcat-flash-560b", NULL, EXPERTS },
+    { "minimax-m2.7-229b", NULL, EXPERTS },
+    { "gpt-oss-20b", NULL, EXPERTS },
+    { "step3.5-flash-196b", NULL, EXPERTS },
+    { "longcat-flash-lite-n-gram", NULL, EXPERTS ", embeddings of n-grams" },
+    { "mamba3-demo-1b", NULL, STATES },
+    { "mamba2-2.7b", NULL, STATES },
+    { "mamba2-8b", NULL, STATES },
+    { "mamba2hybrid-8b", NULL, STATES },
+    { "gated-deltanet-340m", NULL, DELTA },
+    { "gated-deltanet-1.3b", NULL, DELTA },
+};
+const size_t ts_preset_count = sizeof ts_presets / sizeof *ts_presets;
+
+static const ts_preset *find(const char *name)
+{
+    for (size_t i = 0; i < ts_preset_count; i++)
+        if (!strcmp(ts_presets[i].name, name))
+            return &ts_presets[i];
+    return NULL;
+}
+
+static ts_status read_config(const char *text, const char *where, ts_arch *a)
+{
+    json_error_t unused;
+    const ts_family *f = NULL;
+    json_t *config = json_loads(text, 0, &unused);
+    TS_ASSERT(config, "%s is no JSON", where);
+    ts_status st = ts_family_of(config, where, &f);
+    if (st == TS_OK) {
+        snprintf(a->family, sizeof a->family, "%s", f->model_type);
+        st = ts_family_read(f, config, where, a);
+    }
+    json_decref(config);
+    return st == TS_OK ? ts_arch_check(a, where) : st;
+}
+
+ts_status ts_preset_read(const char *name, ts_arch *a)
+{
+    char where[128];
+    const ts_preset *p = find(name);
+    if (!p)
+        return ts_error(TS_ERR_USER, "--preset %.80s: there is no such preset; `tessera plan --list-presets` "
+                                     "lists them", name);
+    if (!p->config)
+        return ts_error(TS_ERR_USER, "--preset %s: this model needs what this version does not have: %s", name,
+                        p->missing);
+    snprintf(where, sizeof where, "--preset %s", name);
+    return read_config(p->config, where, a);
+}
+
+ts_status ts_preset_list(ts_str *out)
+{
+    for (size_t i = 0; i < ts_preset_count; i++) {
+        const ts_preset *p = &ts_presets[i];
+        TS_TRY(p->config ? ts_str_printf(out, "%s\n", p->name)
+                         : ts_str_printf(out, "%s  (not yet: %s)\n", p->name, p->missing));
+    }
+    return TS_OK;
+}

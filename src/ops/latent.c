@@ -1,0 +1,217 @@
+#include "ops/latent.h"
+
+#include "ops/gemm.h"
+
+static char *at(const ts_tensor *t, int64_t element)
+{
+    return (char *)ts_tensor_data(t) + (size_t)element * ts_dtype_size(t->dtype);
+}
+
+/* Columns of heads that stand evenly apart: the first one's begin at element `at`. */
+typedef struct strided {
+    const ts_tensor *t;
+    int64_t at, head;
+} strided;
+
+static void copy_heads(ts_tape *tape, strided x, strided y, int64_t n, int64_t cols)
+{
+    const ts_copy_cols_args a = { .cols = cols, .x_row = x.head, .y_row = y.head, .dtype = x.t->dtype,
+                                  .x = at(x.t, x.at), .y = at(y.t, y.at) };
+    const double bytes = (double)(n * cols) * (double)ts_dtype_size(x.t->dtype);
+    if (cols)
+        ts_launch_copy_cols(tape->dev, &a, n, (ts_cost){ 0, 2 * bytes, x.t->dtype });
+}
+
+/* From heads of x (head 0: one for all) to heads of y, or to one that is their sum. */
+static void rotate(ts_tape *tape, const ts_latent_op *o, strided x, strided y, bool back, bool sums)
+{
+    const int64_t rows = x.t->dim[0];
+    const ts_rope_heads_args a = { .heads = o->heads, .dim = o->rope, .x_row = x.t->dim[1],
+                                   .x_head = x.head, .y_row = y.t->dim[1], .y_head = y.head,
+                                   .interleaved = o->interleaved, .back = back, .sums = sums,
+                                   .dtype = x.t->dtype, .cos = o->cos->data, .sin = o->sin->data,
+                                   .pos = ts_tensor_data(o->pos), .x = at(x.t, x.at),
+                                   .y = at(y.t, y.at) };
+    const double n = (double)(rows * o->heads * o->rope);
+    ts_launch_rope_heads(tape->dev, &a, rows,
+                         (ts_cost){ 6 * n, 2 * n * (double)ts_dtype_size(a.dtype), a.dtype });
+}
+
+/* ---- columns of heads ---- */
+
+typedef struct take_attr {
+    int64_t heads, begin, cols;
+} take_attr;
+
+static ts_status take_backward(ts_tape *tape, ts_record *r)
+{
+    const take_attr *n = r->attr;
+    const ts_tensor *x = r->in[0];
+    const int64_t head = x->dim[1] / n->heads;
+    ts_tensor *dx;
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
+    tape->dev->zero(tape->dev, ts_tensor_data(dx), ts_tensor_bytes(dx));
+    copy_heads(tape, (strided){ r->out[0]->grad, 0, n->cols }, (strided){ dx, n->begin, head },
+               x->dim[0] * n->heads, n->cols);
+    return ts_tape_accumulate(tape, r->in[0], dx);
+}
+
+static const ts_op take_op = { .name = "take_cols", .backward = take_backward };
+
+ts_status ts_op_take_cols(ts_tape *tape, ts_tensor *x, int64_t heads, int64_t begin, int64_t cols,
+                          ts_tensor **y)
+{
+    const int64_t head = x->dim[1] / heads;
+    ts_record *r;
+    TS_ASSERT(begin + cols <= head && x->dim[1] % heads == 0, "columns of %lld heads of %lld",
+              (long long)heads, (long long)head);
+    *y = x;
+    if (cols == head)
+        return TS_OK;
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], heads * cols, y));
+    copy_heads(tape, (strided){ x, begin, head }, (strided){ *y, 0, cols }, x->dim[0] * heads, cols);
+    if (!tape->recording || !x->wants_grad)
+        return TS_OK;
+    TS_TRY(ts_tape_record(tape, &take_op, sizeof(take_attr), &r));
+    *(take_attr *)r->attr = (take_attr){ heads, begin, cols };
+    r->in[0] = x;
+    r->out[0] = *y;
+    (*y)->wants_grad = true;
+    return TS_OK;
+}
+
+/* ---- fused rows ---- */
+
+/* Where a head's query, key and value begin in fused rows, and how far the next head is. */
+typedef struct fused {
+    strided q, k, v;
+} fused;
+
+static fused fused_of(const ts_latent_op *o, const ts_tensor *y, int64_t column)
+{
+    const int64_t w = ts_latent_width(o);
+    return (fused){ { y, column, 3 * w }, { y, w + column, 3 * w }, { y, 2 * w + column, 3 * w } };
+}
+
+static ts_status rows_backward(ts_tape *tape, ts_record *r)
+{
+    const ts_latent_op *o = r->attr;
+    const int64_t n = r->in[0]->dim[0] * o->heads, key = o->nope + o->rope, pair = o->nope + o->value;
+    const fused dy = fused_of(o, r->out[0]->grad, 0), turned = fused_of(o, r->out[0]->grad, o->nope);
+    ts_tensor *d[3];
+    for (int i = 0; i < 3; i++)
+        TS_TRY(ts_tape_new(tape, r->in[i]->dtype, r->in[i]->dim[0], r->in[i]->dim[1], &d[i]));
+    copy_heads(tape, dy.q, (strided){ d[0], 0, key }, n, o->nope);
+    rotate(tape, o, turned.q, (strided){ d[0], o->nope, key }, true, false);
+    copy_heads(tape, dy.k, (strided){ d[1], 0, pair }, n, o->nope);
+    copy_heads(tape, dy.v, (strided){ d[1], o->nope, pair }, n, o->value);
+    rotate(tape, o, turned.k, (strided){ d[2], 0, 0 }, true, true);
+    for (int i = 0; i < 3; i++)
+        TS_TRY(ts_tape_accumulate(tape, r->in[i], d[i]));
+    return TS_OK;
+}
+
+static const ts_op rows_op = { .name = "latent_rows", .backward = rows_backward };
+
+static void check(const ts_latent_op *o, const ts_tensor *q, const ts_tensor *kv, const ts_tensor *k_rope)
+{
+    TS_ASSERT(q->dim[1] == o->heads * (o->nope + o->rope) && k_rope->dim[1] == o->rope &&
+                  kv->dim[1] == o->heads * (o->nope + o->value) && kv->dim[0] == q->dim[0] &&
+                  k_rope->dim[0] == q->dim[0],
+              "latent rows: q [%lld, %lld], kv [%lld, %lld], rotated keys [%lld, %lld] of %lld heads",
+              (long long)q->dim[0], (long long)q->dim[1], (long long)kv->dim[0], (long long)kv->dim[1],
+              (long long)k_rope->dim[0], (long long)k_rope->dim[1], (long long)o->heads);
+}
+
+ts_status ts_op_latent_rows(ts_tape *tape, const ts_latent_op *o, ts_tensor *q, ts_tensor *kv,
+                            ts_tensor *k_rope, ts_tensor **y)
+{
+    const int64_t n = q->dim[0] * o->heads, key = o->nope + o->rope, pair = o->nope + o->value;
+    ts_tensor *const in[3] = { q, kv, k_rope };
+    ts_record *r;
+    check(o, q, kv, k_rope);
+    TS_TRY(ts_tape_new(tape, q->dtype, q->dim[0], 3 * o->heads * ts_latent_width(o), y));
+    if (o->value != key)
+        tape->dev->zero(tape->dev, ts_tensor_data(*y), ts_tensor_bytes(*y));
+    const fused to = fused_of(o, *y, 0), turned = fused_of(o, *y, o->nope);
+    copy_heads(tape, (strided){ q, 0, key }, to.q, n, o->nope);
+    rotate(tape, o, (strided){ q, o->nope, key }, turned.q, false, false);
+    copy_heads(tape, (strided){ kv, 0, pair }, to.k, n, o->nope);
+    rotate(tape, o, (strided){ k_rope, 0, 0 }, turned.k, false, false);
+    copy_heads(tape, (strided){ kv, o->nope, pair }, to.v, n, o->value);
+    if (!tape->recording || !(q->wants_grad || kv->wants_grad || k_rope->wants_grad))
+        return TS_OK;
+    TS_TRY(ts_tape_record(tape, &rows_op, sizeof *o, &r));
+    *(ts_latent_op *)r->attr = *o;
+    for (int i = 0; i < 3; i++)
+        r->in[i] = in[i];
+    r->out[0] = *y;
+    (*y)->wants_grad = true;
+    return TS_OK;
+}
+
+/* ---- one wide head of keys ---- */
+
+/* A product of each head's columns: of x from column x_at of a head on, with columns of `up`. */
+static void multiply(ts_tape *tape, ts_gemm_args a, const ts_latent_op *o, int64_t a_head, int64_t c_head)
+{
+    const size_t size = ts_dtype_size(a.dtype);
+    const char *x = a.a, *up = a.b;
+    char *y = a.c;
+    a.lda = o->heads * a_head, a.ldc = o->heads * c_head, a.ldb = o->heads * (o->nope + o->value);
+    for (int64_t h = 0; h < o->heads; h++) {
+        a.a = x + (size_t)(h * a_head) * size;
+        a.b = up + (size_t)(h * (o->nope + o->value)) * size;
+        a.c = y + (size_t)(h * c_head) * size;
+        ts_launch_gemm(tape->dev, &a, 0, ts_gemm_cost(a.m, a.n, a.k, a.dtype, a.c_dtype));
+    }
+}
+
+ts_status ts_latent_queries(ts_tape *tape, const ts_latent_op *o, const ts_tensor *up, const ts_tensor *q,
+                            const ts_tensor *c, const ts_tensor *k_rope, ts_tensor **queries,
+                            ts_tensor **keys)
+{
+    const int64_t rows = q->dim[0], key = o->nope + o->rope, rank = up->dim[0], wide = rank + o->rope;
+    const ts_latent_op one = { .heads = 1, .rope = o->rope, .interleaved = o->interleaved, .cos = o->cos,
+                               .sin = o->sin, .pos = o->pos };
+    TS_TRY(ts_tape_new(tape, q->dtype, rows, o->heads * wide, queries));
+    TS_TRY(ts_tape_new(tape, q->dtype, rows, wide, keys));
+    const ts_gemm_args a = { .form = TS_GEMM_NT, .m = rows, .n = rank, .k = o->nope, .dtype = q->dtype,
+                             .a = at(q, 0), .b = at(up, 0), .c = at(*queries, 0), .c_dtype = q->dtype };
+    multiply(tape, a, o, key, wide);
+    rotate(tape, o, (strided){ q, o->nope, key }, (strided){ *queries, rank, wide }, false, false);
+    copy_heads(tape, (strided){ c, 0, rank }, (strided){ *keys, 0, wide }, rows, rank);
+    rotate(tape, &one, (strided){ k_rope, 0, 0 }, (strided){ *keys, rank, 0 }, false, false);
+    return TS_OK;
+}
+
+ts_status ts_latent_values(ts_tape *tape, const ts_latent_op *o, const ts_tensor *up, const ts_tensor *y,
+                           ts_tensor **values)
+{
+    const int64_t rank = up->dim[0];
+    TS_TRY(ts_tape_new(tape, y->dtype, y->dim[0], o->heads * o->value, values));
+    const ts_gemm_args a = { .form = TS_GEMM_NN, .m = y->dim[0], .n = o->value, .k = rank,
+                             .dtype = y->dtype, .a = at(y, 0), .b = at(up, o->nope),
+                             .c = at(*values, 0), .c_dtype = y->dtype };
+    multiply(tape, a, o, rank + o->rope, o->value);
+    return TS_OK;
+}
+
+/* The product with the unit matrix: exact, whatever form the weight is held in. */
+ts_status ts_latent_up(ts_tape *tape, ts_param *w, const ts_tensor *up)
+{
+    const int64_t rank = up->dim[0];
+    const ts_elementwise_args a = { .y_dtype = up->dtype, .alpha = 1 };
+    ts_tensor *unit;
+    TS_TRY(ts_tape_new(tape, up->dtype, rank, rank, &unit));
+    tape->dev->zero(tape->dev, ts_tensor_data(unit), ts_tensor_bytes(unit));
+    for (int64_t i = 0; i < rank; i++) {
+        ts_elementwise_args one = a;
+        one.y = at(unit, i * rank + i);
+        ts_launch_fill(tape->dev, &one, 1, (ts_cost){ 0, 0, up->dtype });
+    }
+    TS_TRY(ts_gemm_forward(tape, w, NULL, up->dtype, ts_tensor_data(unit), rank, up->dtype,
+                           ts_tensor_data(up), w->dim[0]));
+    ts_tape_drop(tape, unit);
+    return TS_OK;
+}

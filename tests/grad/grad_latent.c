@@ -1,0 +1,97 @@
+/* Rows of latent attention: what stands where in them, the rotation, and the gradients, of which that of the
+ * keys' rotated part is the sum over all heads. */
+#include "grad.h"
+
+#include "ops/latent.h"
+
+#include <math.h>
+
+enum { T = 3, N = 3, NOPE = 3, ROPE = 4, MOST = 6, POSITIONS = 5 };
+
+static const int32_t positions[T] = { 0, 4, 2 };
+
+typedef struct latent_case {
+    int64_t value;
+    bool interleaved;
+} latent_case;
+
+static float angle(int64_t pos, int64_t i) { return (float)(0.3 * (double)pos / (1 + (double)i)); }
+
+static void turn(const latent_case *n, int64_t t, const double *x, double *y)
+{
+    for (int64_t i = 0; i < ROPE / 2; i++) {
+        const int64_t a = n->interleaved ? 2 * i : i, b = n->interleaved ? 2 * i + 1 : i + ROPE / 2;
+        const double c = cosf(angle(positions[t], i)), s = sinf(angle(positions[t], i));
+        y[a] = x[a] * c - x[b] * s;
+        y[b] = x[b] * c + x[a] * s;
+    }
+}
+
+static int64_t width(const latent_case *n) { return n->value > NOPE + ROPE ? n->value : NOPE + ROPE; }
+
+static void oracle(const grad_case *g, double *const *x, double *y)
+{
+    const latent_case *n = g->ctx;
+    const int64_t w = width(n), v = n->value;
+    for (int64_t i = 0; i < T * N * 3 * w; i++)
+        y[i] = 0;
+    for (int64_t t = 0; t < T; t++)
+        for (int64_t h = 0; h < N; h++) {
+            const double *q = x[0] + (t * N + h) * (NOPE + ROPE), *kv = x[1] + (t * N + h) * (NOPE + v);
+            double *row = y + (t * N + h) * 3 * w;
+            for (int64_t i = 0; i < NOPE; i++)
+                row[i] = q[i], row[w + i] = kv[i];
+            turn(n, t, q + NOPE, row + NOPE);
+            turn(n, t, x[2] + t * ROPE, row + w + NOPE);
+            for (int64_t i = 0; i < v; i++)
+                row[2 * w + i] = kv[NOPE + i];
+        }
+}
+
+static ts_status run(const grad_case *g, grad_env *e)
+{
+    const latent_case *n = g->ctx;
+    float c[POSITIONS * ROPE / 2], s[POSITIONS * ROPE / 2];
+    ts_storage *cos_, *sin_;
+    ts_tensor *pos;
+    for (int64_t i = 0; i < POSITIONS * ROPE / 2; i++)
+        c[i] = cosf(angle(i / (ROPE / 2), i % (ROPE / 2))), s[i] = sinf(angle(i / (ROPE / 2), i % (ROPE / 2)));
+    TS_TRY(grad_table(e, c, POSITIONS * ROPE / 2, &cos_));
+    TS_TRY(grad_table(e, s, POSITIONS * ROPE / 2, &sin_));
+    TS_TRY(grad_ints(e, positions, T, &pos));
+    const ts_latent_op o = { .heads = N, .nope = NOPE, .rope = ROPE, .value = n->value,
+                             .interleaved = n->interleaved, .cos = cos_, .sin = sin_, .pos = pos };
+    return ts_op_latent_rows(e->tape, &o, e->leaf[0], e->leaf[1], e->leaf[2], &e->out[0]);
+}
+
+static void take_oracle(const grad_case *g, double *const *x, double *y)
+{
+    (void)g;
+    for (int64_t i = 0; i < T * N * 2; i++)
+        y[i] = x[0][i / 2 * MOST + 3 + i % 2];
+}
+
+static ts_status take_run(const grad_case *g, grad_env *e)
+{
+    (void)g;
+    return ts_op_take_cols(e->tape, e->leaf[0], N, 3, 2, &e->out[0]);
+}
+
+#define ROWS(v, w)                                                                                 \
+    { IN("q", T, N *(NOPE + ROPE)), IN("kv", T, N *(NOPE + (v))), IN("k_rope", T, ROPE) },         \
+        .n_out = T * N * 3 * (w), .longest = N, .oracle = oracle, .run = run, .with_bf16 = true
+static const grad_case cases[] = {
+    { "latent rows, narrow values", ROWS(2, NOPE + ROPE), .ctx = &(const latent_case){ 2, true } },
+    { "latent rows, wide values", ROWS(9, 9), .ctx = &(const latent_case){ 9, false } },
+    { "latent rows, values as keys", ROWS(NOPE + ROPE, NOPE + ROPE),
+      .ctx = &(const latent_case){ NOPE + ROPE, true } },
+    { "columns of heads", { IN("x", T, N *MOST) }, .n_out = T * N * 2, .longest = 1, .oracle = take_oracle,
+      .run = take_run, .with_bf16 = true },
+};
+
+int main(void)
+{
+    bool all_ = true;
+    GRAD_RUN(cases);
+    return !all_;
+}

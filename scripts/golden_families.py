@@ -5,13 +5,14 @@
 families/<case>/   a tiny model with random weights: config.json, model.safetensors (or shards and an index),
                    tokens and results in golden.json (losses, log-probabilities, digests of gradients, five
                    AdamW steps), the logits of the first row in logits.safetensors
-model/configs.json what a configuration must be read as: sizes and tensors in the order of the state dict
+model/configs.json what a configuration of a dense model must be read as: sizes and tensors in the order of the state dict
 model/ropes.json   rotary tables
 """
 import argparse
 import copy
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
 import torch
@@ -43,6 +44,11 @@ YARN = dict(rope_type="yarn", rope_theta=500.0, factor=4.0, original_max_positio
 FALCON = dict(vocab_size=79, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, ffn_hidden_size=40, max_position_embeddings=64, bos_token_id=1,
               eos_token_id=2)
 EXPERTS = {"deepseek_v2", "deepseek_v3"}  # types whose own defaults have layers of experts
+
+
+MOE = dict(vocab_size=79, hidden_size=24, intermediate_size=20, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1,
+           max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+EXPERTS = {"mixtral", "qwen2_moe", "qwen3_moe", "glm4_moe", "olmoe", "phimoe", "granitemoe", "ernie4_5_moe", "minimax_m2"}
 
 
 def no(d, *keys):
@@ -115,6 +121,23 @@ CASES = {
     "bloom": ("bloom", dict(vocab_size=79, hidden_size=24, n_layer=2, n_head=3, bos_token_id=1, eos_token_id=2, pad_token_id=0), 5, dict(seed=119)),
     "mpt": ("mpt", dict(vocab_size=79, d_model=24, n_layers=2, n_heads=3, max_seq_len=64, attn_config=dict(alibi_bias_max=6)), 5, dict(seed=120)),
     "internlm3": ("internlm3", {**LLAMA, "num_attention_heads": 3, "num_key_value_heads": 1, "attention_bias": True, "mlp_bias": True}, 4, dict(seed=121)),
+    "mixtral": ("mixtral", {**MOE, "num_local_experts": 4}, 4, dict(seed=201)),
+    "qwen2_moe": ("qwen2_moe", {**MOE, "num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 12, "shared_expert_intermediate_size": 16,
+                                "norm_topk_prob": False, "mlp_only_layers": [0]}, 5, dict(seed=202)),
+    "qwen3_moe": ("qwen3_moe", {**MOE, "head_dim": 8, "num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 12, "norm_topk_prob": True}, 5, dict(seed=203)),
+    "qwen3_moe-stacked": ("qwen3_moe", {**MOE, "head_dim": 8, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 12, "decoder_sparse_step": 2,
+                                        "norm_topk_prob": False}, 5, dict(seed=204, stacked=True, dtype="bfloat16")),
+    "glm4_moe": ("glm4_moe", {**MOE, "head_dim": 8, "n_routed_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 12, "n_group": 4, "topk_group": 2,
+                              "routed_scaling_factor": 1.5, "use_qk_norm": True, "attention_bias": True, "rope_parameters": dict(
+                                  rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)}, 5, dict(seed=205)),
+    "olmoe": ("olmoe", {**no(MOE, "num_key_value_heads"), "num_key_value_heads": 3, "num_experts": 6, "num_experts_per_tok": 3}, 5, dict(seed=206)),
+    "phimoe": ("phimoe", {**MOE, "num_local_experts": 4, "attention_bias": True, "lm_head_bias": True}, 5, dict(seed=207)),
+    "granitemoe": ("granitemoe", {**MOE, "num_local_experts": 4, "embedding_multiplier": 3.0, "logits_scaling": 2.0, "residual_multiplier": 0.5,
+                                  "attention_multiplier": 0.25, "tie_word_embeddings": True}, 5, dict(seed=208)),
+    "ernie4_5_moe": ("ernie4_5_moe", {**MOE, "moe_num_experts": 5, "moe_k": 2, "moe_intermediate_size": 12, "moe_num_shared_experts": 2,
+                                      "moe_layer_start_index": 1, "moe_layer_end_index": -1}, 5, dict(seed=209)),
+    "minimax_m2": ("minimax_m2", {**MOE, "head_dim": 8, "num_local_experts": 5, "num_experts_per_tok": 2, "rope_parameters": dict(
+        rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)}, 5, dict(seed=210)),
     "internlm2": ("llama", {**no(WHOLE, "head_dim"), "attention_bias": True, "rope_parameters": dict(
         rope_type="dynamic", rope_theta=10000.0, factor=2.0), "max_position_embeddings": 16}, 4, dict(internlm2=True)),
 }
@@ -170,7 +193,8 @@ def build(name):
     model_type, arguments, form, how = CASES[name]
     torch.manual_seed(SEED)
     config = AutoConfig.for_model(model_type, **copy.deepcopy(arguments))
-    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+    how_experts = dict(experts_implementation="eager") if model_type in EXPERTS else {}
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", **how_experts).eval()
     # a seed of its own leaves the values of all other cases as they are
     order = sorted(n for n in CASES if "seed" not in CASES[n][3])
     generator = torch.Generator().manual_seed(SEED + (how["seed"] if "seed" in how else order.index(name)))
@@ -181,18 +205,39 @@ def build(name):
                 centre = 0.0 if model_type.startswith("gemma") else centre if not n.endswith("bias") else 0.0
                 p.copy_(centre + 0.2 * torch.randn(p.shape, generator=generator))
             else:
-                std = 0.7 if "embed" in n or "wte" in n or "wpe" in n else p.shape[1] ** -0.5
+                std = 0.7 if "embed" in n or "wte" in n or "wpe" in n else p.shape[-1 if p.dim() > 2 else 1] ** -0.5
                 p.copy_(std * torch.randn(p.shape, generator=generator))
             if how.get("dtype"):
                 p.copy_(p.to(getattr(torch, how["dtype"])).float())
+        for n, b in model.named_buffers():
+            if n.endswith("correction_bias"):
+                b.copy_(0.1 * torch.randn(b.shape, generator=generator))
     return model
+
+
+def split_experts(model, how, of):
+    """Values by the names of files: what save_pretrained makes of the experts, which modules have in one tensor. of: by the modules' names."""
+    from safetensors.torch import load_file
+    if how.get("stacked"):
+        return of
+    twin = copy.deepcopy(model)
+    for n, p in list(twin.named_parameters()) + list(twin.named_buffers()):
+        if n in of:
+            p.data = of[n].detach().clone()
+    with tempfile.TemporaryDirectory() as folder:
+        twin.save_pretrained(folder)
+        out = load_file(Path(folder) / "model.safetensors")
+    return {n: t for n, t in out.items() if len(of) == len(model.state_dict()) or not n.endswith("correction_bias")}
 
 
 def file_tensors(model, how):
     """What save_pretrained would write, in the order of the state dict."""
     tied = model.config.tie_word_embeddings
     out = {}
-    for n, t in model.state_dict().items():
+    state = model.state_dict()
+    if model.config.model_type in EXPERTS:
+        state = split_experts(model, how, state)
+    for n, t in state.items():
         if n == "lm_head.weight" and tied:
             continue
         if model.config.model_type == "gpt_neox":
@@ -274,6 +319,8 @@ def results(name, model):
     loss = mean_loss(logits, tokens)
     loss.backward()
     grads = {n.replace("lm_head.", "embed_out.") if "neox" in name else n: p.grad for n, p in model.named_parameters()}
+    if model.config.model_type in EXPERTS:
+        grads = split_experts(model, CASES[name][3], grads)
     if CASES[name][3].get("internlm2"):
         grads = internlm2(model.config.to_dict(), grads)[1]
     grads = {n: digest(g) for n, g in grads.items()}
@@ -423,7 +470,8 @@ def main():
         (folder / "golden.json").write_text(json.dumps(rounded(golden)) + "\n")
         save_file({"logits": logits}, folder / "logits.safetensors")
         check_folder(folder, name, logits)
-        configs.append(dict(name=name, config=config, expect=expected(model, CASES[name][3]), tensors=order))
+        if model.config.model_type not in EXPERTS:  # whose tensors in files are others than in the state dict
+            configs.append(dict(name=name, config=config, expect=expected(model, CASES[name][3]), tensors=order))
         size = sum(f.stat().st_size for f in folder.iterdir())
         print(f"{name}: {size // 1024} KB, loss {golden['loss']:.4f}, largest logit {golden['logit_scale']:.1f}, own error {golden['own_error']:.1e}")
     (args.out / "model").mkdir(exist_ok=True)

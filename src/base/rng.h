@@ -16,6 +16,7 @@ typedef enum ts_rng_purpose {
     TS_RNG_CROSS_HIDDEN_DROPOUT, /* after, and in, attention to a second sequence */
     TS_RNG_CROSS_ATTN_DROPOUT,
     TS_RNG_PROJECTION, /* of gradients: stream = parameter number, step = how often it was made */
+    TS_RNG_JITTER,     /* of what a router reads */
 } ts_rng_purpose;
 
 /* One stream of numbers: everything but the position. */

@@ -9,6 +9,7 @@
 #include "device/kernels/distill.h"
 #include "device/kernels/elementwise.h"
 #include "device/kernels/embed.h"
+#include "device/kernels/experts.h"
 #include "device/kernels/gemm.h"
 #include "device/kernels/loss.h"
 #include "device/kernels/narrow.h"
@@ -20,6 +21,7 @@
 /* X(name, argument type, class): the class is where time is booked. */
 #define TS_KERNELS(X)                                                                              \
     X(gemm, ts_gemm_args, GEMM)                                                                    \
+    X(gemm_groups, ts_gemm_groups_args, GEMM)                                                      \
     X(gemm_pack, ts_gemm_pack_args, PACK)                                                          \
     X(gemm_i8, ts_gemm_args, GEMM)                                                                 \
     X(gemm_i8_pack, ts_gemm_pack_args, PACK)                                                       \
@@ -56,6 +58,14 @@
     X(col_max, ts_col_sum_args, ROWWISE)                                                           \
     X(embed_fwd, ts_embed_args, ROWWISE)                                                           \
     X(embed_bwd, ts_embed_args, ROWWISE)                                                           \
+    X(route_fwd, ts_route_args, ROWWISE)                                                           \
+    X(route_bwd, ts_route_args, ROWWISE)                                                           \
+    X(sinkhorn, ts_route_args, ROWWISE)                                                            \
+    X(balance, ts_balance_args, ROWWISE)                                                           \
+    X(sort_rows, ts_sort_rows_args, ROWWISE)                                                       \
+    X(combine_fwd, ts_combine_args, ROWWISE)                                                       \
+    X(combine_bwd, ts_combine_args, ROWWISE)                                                       \
+    X(jitter, ts_jitter_args, ROWWISE)                                                             \
     X(softmax_xent, ts_loss_args, LOSS)                                                            \
     X(xent_stats, ts_loss_args, LOSS)                                                              \
     X(xent_finish, ts_loss_args, LOSS)                                                             \

@@ -5,6 +5,7 @@
 #define TS_MODEL_ARCH_H
 #include "base/json.h"
 #include "device/kernels/act.h"
+#include "device/kernels/experts.h"
 
 typedef enum ts_norm_kind { TS_NORM_RMS, TS_NORM_LAYER } ts_norm_kind;
 typedef enum ts_position_kind {
@@ -21,6 +22,7 @@ typedef enum ts_attention_kind {
 typedef enum ts_mlp_kind {
     TS_MLP_PLAIN, /* fc2(act(fc1 x)) */
     TS_MLP_GATED, /* fc2(act(gate x) * up x) */
+    TS_MLP_EXPERTS, /* a mixture of experts, of which each is an MLP, gated or plain as the model says */
 } ts_mlp_kind;
 typedef enum ts_qk_norm_kind {
     TS_QK_NORM_NONE,
@@ -105,6 +107,16 @@ typedef struct ts_arch {
     int n_ropes;
     ts_layer_arch *layer;      /* [n_layers], owned */
     bool bias_qkv, bias_down, bias_proj, bias_fc1, bias_fc2, bias_head;
+    /* Mixtures of experts (nn/experts.h); n_experts 0: no layer is one */
+    int64_t n_experts, experts_per_token, expert_ffn;
+    int64_t shared_ffn;        /* of the shared expert; 0: none */
+    bool shared_gate;          /* whose result is weighed by a sigmoid */
+    ts_route_score router_score;
+    bool router_norm;          /* weights of the chosen are divided by their sum */
+    double router_scale;       /* and times this */
+    int64_t router_groups, router_group_topk, router_group_best; /* 1: no groups */
+    bool router_bias;          /* a bias for choosing that no gradient trains */
+    bool experts_stacked;      /* in files: all experts of a layer in one tensor */
     bool gated;                /* MLPs of layers are */
     ts_act act;
     bool tied;                 /* the output layer is the embedding */

@@ -51,6 +51,40 @@ static ts_status check_latent(const ts_arch *a, const char *file)
     return TS_OK;
 }
 
+static bool has_experts(const ts_arch *a)
+{
+    for (int64_t i = 0; i < a->n_layers; i++)
+        if (a->layer[i].mlp == TS_MLP_EXPERTS)
+            return true;
+    return false;
+}
+
+static ts_status check_experts(const ts_arch *a, const char *file)
+{
+    const int64_t size = a->router_groups ? a->n_experts / a->router_groups : 0;
+    if (!has_experts(a))
+        return TS_OK;
+    if (a->n_experts < 1 || a->expert_ffn < 1 || a->experts_per_token < 1 || a->experts_per_token > a->n_experts)
+        return ts_error(TS_ERR_USER,
+                        "%s: %lld experts of width %lld, %lld a token: expected at least one of width 1 or more, "
+                        "and no more a token than there are",
+                        file, (long long)a->n_experts, (long long)a->expert_ffn, (long long)a->experts_per_token);
+    if (a->router_groups < 1 || size * a->router_groups != a->n_experts || a->router_group_topk < 1 ||
+        a->router_group_topk > a->router_groups || a->router_group_topk * size < a->experts_per_token ||
+        a->router_group_best < 1 || a->router_group_best > size)
+        return ts_error(TS_ERR_USER,
+                        "%s: %lld experts in %lld groups, of which a token takes %lld (n_group, topk_group): groups "
+                        "must be equal, and those of a token hold its %lld experts",
+                        file, (long long)a->n_experts, (long long)a->router_groups,
+                        (long long)a->router_group_topk, (long long)a->experts_per_token);
+    if (a->router_score == TS_ROUTE_SPARSEMIXER && a->experts_per_token > 2)
+        return ts_error(TS_ERR_USER, "%s: sparsemixer chooses two experts, not %lld", file,
+                        (long long)a->experts_per_token);
+    if (a->bias_fc1 || a->bias_fc2)
+        return ts_error(TS_ERR_USER, "%s: experts have no biases here", file);
+    return TS_OK;
+}
+
 static ts_status check_layer(const ts_arch *a, int64_t i, const char *file)
 {
     const ts_layer_arch *l = &a->layer[i];
@@ -98,5 +132,5 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
                         "rotated part", file, (long long)a->rope[0].dim, (long long)a->qk_rope_dim);
     for (int64_t i = 0; i < a->n_layers; i++)
         TS_TRY(check_layer(a, i, file));
-    return TS_OK;
+    return check_experts(a, file);
 }

@@ -19,7 +19,13 @@
 #define QK_NORMS(W)                                                                                \
     W(TS_QK_NORM_NONE, "none") W(TS_QK_NORM_HEAD, "head") W(TS_QK_NORM_FULL, "full")
 #define ATTENTIONS(W) W(TS_ATTENTION_SOFTMAX, "softmax") W(TS_ATTENTION_LATENT, "latent")
-#define MLPS(W) W(TS_MLP_PLAIN, "plain") W(TS_MLP_GATED, "gated")
+#define MLPS(W) W(TS_MLP_PLAIN, "plain") W(TS_MLP_GATED, "gated") W(TS_MLP_EXPERTS, "experts")
+#define SCORES(W)                                                                                  \
+    W(TS_ROUTE_SOFTMAX, "softmax")                                                                 \
+    W(TS_ROUTE_CHOSEN, "softmax_of_chosen")                                                        \
+    W(TS_ROUTE_SIGMOID, "sigmoid")                                                                 \
+    W(TS_ROUTE_SQRT_SOFTPLUS, "sqrtsoftplus")                                                      \
+    W(TS_ROUTE_SPARSEMIXER, "sparsemixer")
 #define SCALINGS(W)                                                                                \
     W(TS_ROPE_DEFAULT, "default")                                                                  \
     W(TS_ROPE_LINEAR, "linear")                                                                    \
@@ -39,6 +45,8 @@ enum { ATTENTIONS(TS_CHOICE_ORDER) };
 ATTENTIONS(TS_CHOICE_CHECK)
 enum { MLPS(TS_CHOICE_ORDER) };
 MLPS(TS_CHOICE_CHECK)
+enum { SCORES(TS_CHOICE_ORDER) };
+SCORES(TS_CHOICE_CHECK)
 enum { SCALINGS(TS_CHOICE_ORDER) };
 SCALINGS(TS_CHOICE_CHECK)
 _Static_assert(sizeof(ts_position_kind) == sizeof(int) && sizeof(ts_act) == sizeof(int),
@@ -50,6 +58,8 @@ _Static_assert(sizeof(ts_position_kind) == sizeof(int) && sizeof(ts_act) == size
 #define F(type_, field_, ...) { .key = #field_, ROW(ts_arch, type_, field_, __VA_ARGS__) }
 #define SIZE(field_, most_, name_, ...)                                                            \
     F(INT, field_, .lo = 1, .hi = most_, .name = name_, __VA_ARGS__)
+#define COUNT(field_, most_, name_, ...)                                                           \
+    F(INT, field_, .hi = most_, .name = name_, .later = true, .shapes = true, __VA_ARGS__)
 #define SCALE(field_, name_, ...)                                                                  \
     F(REAL, field_, .hi = 1e9, .name = name_, __VA_ARGS__)
 #define ID(field_) F(INT, field_, .def = -1, .lo = -1, .hi = INT32_MAX, .later = true, .words = TOKENS)
@@ -97,6 +107,29 @@ const ts_field_row ts_arch_rows[] = {
       .option = "qk-layernorm"),
     F(REAL, latent_eps, .def = 1e-6, .hi = 1, .name = "epsilon of latent norms", .later = true,
       .words = "epsilon of latent norms"),
+    COUNT(n_experts, TS_ROUTE_MAX, "num_experts", .words = "experts", .option = "num-experts"),
+    COUNT(experts_per_token, TS_ROUTE_MAX, "num_experts_per_tok", .words = "experts of a token",
+          .option = "moe-router-topk"),
+    COUNT(expert_ffn, TS_ARCH_MAX_WIDTH, "moe_intermediate_size", .words = "width of an expert",
+          .option = "moe-ffn-hidden-size"),
+    COUNT(shared_ffn, TS_ARCH_MAX_WIDTH, "shared_expert_intermediate_size", .words = "width of the shared expert",
+          .option = "moe-shared-expert-intermediate-size"),
+    F(BOOL, shared_gate, .later = true, .shapes = true, .words = "gate of the shared expert",
+      .option = "shared-expert-gate", .says = TS_SAYS_VALUE),
+    F(CHOICE, router_score, .choices = TS_CHOICES(SCORES), .later = true, .words = "score of the router",
+      .option = "moe-router-score-function"),
+    F(BOOL, router_norm, .later = true, .words = "weights of experts divided by their sum",
+      .option = "norm-topk-prob"),
+    F(REAL, router_scale, .def = 1, .hi = 1e9, .above = true, .later = true, .name = "routed_scaling_factor",
+      .words = "scale of the weights of experts", .option = "moe-router-topk-scaling-factor"),
+    COUNT(router_groups, TS_ROUTE_MAX, "n_group", .def = 1, .words = "groups of experts",
+          .option = "moe-router-num-groups"),
+    COUNT(router_group_topk, TS_ROUTE_MAX, "topk_group", .def = 1, .words = "groups of a token",
+          .option = "moe-router-group-topk"),
+    COUNT(router_group_best, TS_ROUTE_MAX, "best of a group", .def = 1, .words = "experts that score a group"),
+    F(BOOL, router_bias, .later = true, .shapes = true, .words = "bias of the router's choice",
+      .option = "moe-router-enable-expert-bias"),
+    F(BOOL, experts_stacked, .apart = true), /* of files */
     F(BOOL, norm_bias, .shapes = true, .words = "bias of norms"),
     F(BOOL, pre_norm, .def = true, .shapes = true, .words = "norms before attention and MLP"),
     F(BOOL, post_norm, .shapes = true, .words = "norms after attention and MLP",

@@ -64,6 +64,24 @@ static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
     };
 }
 
+/* Experts of the layer, if it is a mixture: .experts 0 else. */
+static ts_experts_layer experts_of(const ts_arch *a, int64_t layer)
+{
+    const int64_t shared = a->shared_ffn;
+    if (a->layer[layer].mlp != TS_MLP_EXPERTS)
+        return (ts_experts_layer){ 0 };
+    return (ts_experts_layer){
+        .hidden = a->hidden, .ffn = a->expert_ffn, .experts = a->n_experts, .act = a->act, .gated = a->gated,
+        .has_bias = a->router_bias, .has_shared = shared > 0, .has_shared_gate = a->shared_gate,
+        .shared = { .act = a->act, .gated = a->gated, .is_shared = true,
+                    .fc1 = { .in = a->hidden, .out = a->gated ? 2 * shared : shared },
+                    .fc2 = { .in = shared, .out = a->hidden } },
+        .route = { .score = a->router_score, .k = a->experts_per_token, .groups = a->router_groups,
+                   .group_topk = a->router_group_topk, .group_best = a->router_group_best,
+                   .norms = a->router_norm, .scale = (float)a->router_scale },
+    };
+}
+
 static ts_block block_of(const ts_arch *a, int64_t layer)
 {
     const bool latent = a->layer[layer].attention == TS_ATTENTION_LATENT;
@@ -75,6 +93,7 @@ static ts_block block_of(const ts_arch *a, int64_t layer)
         .post_mlp_norm = norm_of(a, a->post_norm),
         .attention = latent ? (ts_attention_layer){ 0 } : attention_of(a, layer),
         .latent = latent ? latent_of(a, layer) : (ts_latent_layer){ 0 }, .mlp = mlp_of(a, layer),
+        .experts = experts_of(a, layer),
     };
 }
 
@@ -263,6 +282,31 @@ ts_status ts_decoder_create(ts_device *dev, const ts_arch *arch, ts_dtype comput
     return ts_decoder_create_stage(dev, arch, compute, vocab_rows, group, NULL, out);
 }
 
+/* ---- experts ---- */
+
+ts_status ts_decoder_train_experts(ts_decoder *d, const ts_expert_rules *rules)
+{
+    int64_t n = 0, all = 0, at = 0;
+    d->rules = *rules;
+    for (int64_t i = 0; i < d->arch.n_layers; i++) {
+        all += d->block[i].experts.experts > 0;
+        n += d->here[i] && d->block[i].experts.experts;
+    }
+    if (!all)
+        return TS_OK;
+    TS_TRY(ts_expert_load_init(&d->load, d->dev, d->arch.n_layers, n, d->arch.n_experts));
+    for (int64_t i = 0; i < d->arch.n_layers; i++) {
+        ts_experts_layer *l = &d->block[i].experts;
+        if (!d->here[i] || !l->experts)
+            continue;
+        l->rules = &d->rules;
+        l->sums = (float *)d->load.sums->data + at * ts_expert_load_width(&d->load);
+        d->load.bias[at] = l->bias;
+        d->load.layer[at++] = i;
+    }
+    return TS_OK;
+}
+
 void ts_decoder_destroy(ts_decoder **decoder)
 {
     ts_decoder *d = *decoder;
@@ -274,6 +318,7 @@ void ts_decoder_destroy(ts_decoder **decoder)
         ts_storage_release(&d->cos[i]);
         ts_storage_release(&d->sin[i]);
     }
+    ts_expert_load_deinit(&d->load);
     ts_free(&d->here);
     ts_free(&d->weights);
     ts_free(&d->block);
@@ -292,7 +337,7 @@ void ts_decoder_use_int8(ts_decoder *d, bool head)
     for (size_t i = 0; i < d->params.n; i++) {
         ts_param *p = d->params.p[i];
         const bool outside = p == d->embedding || p == d->positions || p == d->head.w;
-        p->int8 = p->rank > 1 && (!outside || (head && p == d->head.w));
+        p->int8 = p->rank > 1 && p->place.rank < 3 && !p->is_router && (!outside || (head && p == d->head.w));
     }
 }
 
@@ -303,8 +348,10 @@ ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant)
         const bool is_table = p == d->positions || (p == d->embedding && p != d->head.w);
         /* few bits of a row of the vocabulary are seen at once in all its logits */
         const ts_quant bits = quant && p == d->head.w ? TS_QUANT_INT8 : quant;
-        if (p->rank == 1)
+        if (p->rank == 1 || p->is_router)
             ts_param_hold(p, TS_HELD_FROZEN, TS_DTYPE_F32, TS_QUANT_NONE);
+        else if (p->place.rank > 2)
+            ts_param_hold(p, TS_HELD_ONE, d->compute, TS_QUANT_NONE);
         else if (is_table)
             ts_param_hold(p, TS_HELD_FROZEN, d->compute, TS_QUANT_NONE);
         else

@@ -15,10 +15,11 @@ typedef struct ts_decoder_stage {
 /* A weight of the whole model, wherever it is. */
 typedef struct ts_decoder_weight {
     int64_t layer; /* or -1 */
-    int64_t count; /* of its elements */
+    int64_t count; /* of its elements; 0 where nothing is ever trained (biases of routers) */
     bool multiplies; /* not only looked up */
     bool is_qkv, is_table; /* a layer's; the embedding */
     bool trained;
+    double share; /* of it that a token is multiplied with: of experts those that it goes to; else 1 */
 } ts_decoder_weight;
 
 typedef struct ts_decoder {
@@ -40,6 +41,8 @@ typedef struct ts_decoder {
     ts_storage *slopes; /* ALiBi, of the heads here; NULL: no layer has it */
     int64_t rope_positions, rope_seq; /* what the tables were made for */
     int64_t first_trained;            /* layer: those below have nothing that is trained */
+    ts_expert_rules rules;            /* of training; with them: */
+    ts_expert_load load;              /* n 0: nobody counts */
 } ts_decoder;
 
 /* Declares all parameters of the (checked) arch; copies it. No memory for values yet. vocab_rows >=
@@ -74,6 +77,9 @@ void ts_decoder_use_int8(ts_decoder *d, bool head);
  * few bits: then the output layer in 8, and an embedding or positions that are looked up only as
  * they are. */
 ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant) TS_NODISCARD;
+/* Layers of experts go by these rules in passes that train, and what they send where is counted in
+ * d->load. Once; nothing happens where no layer has experts. */
+ts_status ts_decoder_train_experts(ts_decoder *d, const ts_expert_rules *rules) TS_NODISCARD;
 /* Random values: N(0, std^2) for matrices, projections into the residual stream N(0, std^2 / (2
  * layers)), norm weights neutral, biases 0. Every value depends on the seed and its place in the
  * whole tensor. */
@@ -112,5 +118,7 @@ double ts_decoder_flops_per_token(const ts_decoder *d);
  * the gradients of inputs from the lowest trained parameter up, and of trained weights. */
 double ts_decoder_training_flops(const ts_decoder *d, double seq_length);
 int64_t ts_decoder_parameters(const ts_decoder *d);
+/* Of these, what one token goes through: of experts those that it is sent to. */
+double ts_decoder_active(const ts_decoder *d);
 int64_t ts_decoder_trained(const ts_decoder *d); /* of these, not frozen */
 #endif

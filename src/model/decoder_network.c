@@ -66,6 +66,8 @@ static ts_status forward(void *self, ts_tape *tape, const ts_network_call *c, ts
                      .hidden_dropout = c->hidden_dropout,
                      .attention_dropout = c->attention_dropout,
                      .seed = c->seed,
+                     .balance = c->balance,
+                     .pass = c->pass,
                      .step = c->step,
                      .sample0 = c->sample0 };
     const ts_decoder_span span = { .ids = c->stream ? NULL : ts_fields_get(c->fields, "tokens"),
@@ -95,6 +97,8 @@ ts_network ts_decoder_network(ts_decoder *d)
                          .dev = d->dev,
                          .params = &d->params,
                          .compute = d->compute,
+                         .load = &d->load,
+                         .rules = &d->rules,
                          .layers = d->arch.n_layers,
                          .width = d->arch.hidden };
 }

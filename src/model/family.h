@@ -15,9 +15,12 @@
  *   self_attention.linear_proj.{weight,bias}  [hidden, n_heads head_dim]
  *   mlp.linear_fc1.{weight,bias}   [ffn, hidden], gated: [2 ffn, hidden], gate rows first
  *   mlp.linear_fc2.{weight,bias}   [hidden, ffn]
+ *   mlp.router.weight [E, hidden], mlp.router.expert_bias, mlp.experts.linear_fc1.weight [E, 2 ffn, hidden],
+ *   mlp.experts.linear_fc2.weight, mlp.shared_experts.{linear_fc1,linear_fc2}.weight,
+ *   mlp.shared_experts.gate_weight (nn/experts.h)
  *   decoder.final_layernorm.{weight,bias}    output_layer.{weight,bias}  [vocab, hidden] */
 
-/* Rows of a parameter and where they stand in a Hugging Face tensor. A tensor of one dimension has
+/* Rows of a parameter, of a stack of matrices those of all, and where they stand in a Hugging Face tensor. A tensor of one dimension has
  * rows of one element. transposed: the file holds [in, out] (GPT-2's Conv1D): hf_row then counts
  * columns. */
 typedef struct ts_name_piece {
@@ -31,7 +34,8 @@ typedef struct ts_name_piece {
 typedef struct ts_name_tensor {
     char *hf_name;                /* owned by the map */
     int rank;
-    int64_t dim[2];               /* in the file's orientation */
+    int64_t dim[3];               /* in the file's orientation */
+    bool is_line;                 /* of rank 2, one row: its pieces count as those of a vector */
     size_t first_piece, n_pieces; /* of the map's pieces; together they are the whole tensor */
 } ts_name_tensor;
 
@@ -56,11 +60,15 @@ typedef enum ts_name_part {
      * is up */
     TS_PART_GATE,
     TS_PART_UP,
+    TS_PART_LINE, /* a vector, in the file a matrix of one row */
 } ts_name_part;
 
 typedef struct ts_name_row {
-    const char *name;    /* ours, without what is before it in a layer and ".weight" */
-    const char *hf_name; /* likewise; with '*' for the layer's number in the names of a layer */
+    const char *name;    /* ours, without what is before it in a layer and ".weight" (unless it has none) */
+    /* likewise; with '*' for the layer's number in the names of a layer, and a second one for the expert's
+     * where each expert has tensors of its own. Where files have them in one (arch's experts_stacked) these
+     * are gate_up_proj and down_proj beside them. */
+    const char *hf_name;
     ts_name_part part;
     bool transposed;
 } ts_name_row;

@@ -89,10 +89,11 @@ static ts_status list_weight(void *ctx, const char *name, const ts_param_spec *s
     const bool is_looked_up = is_table || !strcmp(name, "embedding.position_embeddings.weight");
     TS_TRY(ts_grow(&d->weights, &l->cap, d->n_weights + 1, sizeof *d->weights));
     d->weights[d->n_weights++] = (ts_decoder_weight){
-        .layer = layer_of(name), .count = ts_place_whole_count(&spec->place), .is_table = is_table,
+        .layer = layer_of(name), .count = spec->is_fixed ? 0 : ts_place_whole_count(&spec->place), .is_table = is_table,
         .is_qkv = strstr(name, "linear_qkv.weight") || strstr(name, "linear_kv_up_proj.weight"),
         .multiplies = spec->place.rank > 1 && (!is_looked_up || (is_table && d->arch.tied)),
-        .trained = true };
+        .trained = !spec->is_fixed,
+        .share = spec->place.rank > 2 ? (double)d->arch.experts_per_token / (double)d->arch.n_experts : 1 };
     return TS_OK;
 }
 
@@ -101,7 +102,18 @@ ts_status ts_decoder_list_weights(ts_decoder *d)
     return ts_decoder_list(&d->arch, list_weight, &(listing){ .d = d });
 }
 
-static double products(const ts_decoder_weight *w) { return w->multiplies ? 2 * (double)w->count : 0; }
+static double products(const ts_decoder_weight *w)
+{
+    return w->multiplies ? 2 * (double)w->count * w->share : 0;
+}
+
+double ts_decoder_active(const ts_decoder *d)
+{
+    double n = 0;
+    for (size_t i = 0; i < d->n_weights; i++)
+        n += (double)d->weights[i].count * d->weights[i].share;
+    return n;
+}
 
 double ts_decoder_flops_per_token(const ts_decoder *d)
 {

@@ -19,27 +19,53 @@ void ts_name_map_deinit(ts_name_map *m)
 typedef struct target {
     const ts_arch *a;
     const ts_name_row *row;
-    const char *suffix; /* ".weight" or ".bias" */
+    const char *suffix; /* ".weight", ".bias" or nothing */
     const char *name;
     ts_listed_param param;
-    int64_t layer;
+    int64_t layer, expert; /* expert -1: of all */
 } target;
+
+/* The second star of a name, which stands for an expert's number; NULL: there is none. */
+static const char *expert_star(const ts_name_row *row)
+{
+    const char *layer = strchr(row->hf_name, '*');
+    return layer ? strchr(layer + 1, '*') : NULL;
+}
+
+static void hf_name_of(const target *t, char *out, size_t size)
+{
+    const char *hf = t->row->hf_name, *star = strchr(hf, '*'), *second = expert_star(t->row);
+    if (!star)
+        snprintf(out, size, "%s%s", hf, t->suffix);
+    else if (!second)
+        snprintf(out, size, "%.*s%lld%s%s", (int)(star - hf), hf, (long long)t->layer, star + 1, t->suffix);
+    else if (t->expert < 0)
+        snprintf(out, size, "%.*s%lld%.*s%s", (int)(star - hf), hf, (long long)t->layer,
+                 (int)(second - star - 1), star + 1, t->row->part == TS_PART_ALL ? "down_proj" : "gate_up_proj");
+    else
+        snprintf(out, size, "%.*s%lld%.*s%lld%s%s", (int)(star - hf), hf, (long long)t->layer,
+                 (int)(second - star - 1), star + 1, (long long)t->expert, second + 1, t->suffix);
+}
 
 static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
 {
     TS_TRY(ts_grow(&m->tensor, &m->cap_tensors, m->n_tensors + 1, sizeof *m->tensor));
     char name[256];
-    const char *star = strchr(t->row->hf_name, '*');
-    if (star)
-        snprintf(name, sizeof name, "%.*s%lld%s%s", (int)(star - t->row->hf_name), t->row->hf_name,
-                 (long long)t->layer, star + 1, t->suffix);
-    else
-        snprintf(name, sizeof name, "%s%s", t->row->hf_name, t->suffix);
+    hf_name_of(t, name, sizeof name);
     const bool flat = t->param.dim[1] == 0, turned = t->row->transposed && !flat;
+    const int64_t stack = t->expert < 0 ? t->param.matrices : 1;
     ts_name_tensor *x = &m->tensor[m->n_tensors];
     *x = (ts_name_tensor){ .rank = flat ? 1 : 2, .first_piece = m->n_pieces };
     x->dim[0] = turned ? t->param.dim[1] : rows;
     x->dim[1] = turned ? rows : t->param.dim[1];
+    if (t->row->part == TS_PART_LINE) {
+        x->rank = 2, x->is_line = true;
+        x->dim[0] = 1, x->dim[1] = rows;
+    }
+    if (stack > 1) {
+        x->rank = 3;
+        x->dim[0] = stack, x->dim[1] = rows / stack, x->dim[2] = t->param.dim[1];
+    }
     TS_TRY(ts_strdup(name, &x->hf_name));
     m->n_tensors++;
     return TS_OK;
@@ -76,7 +102,8 @@ static ts_status add_groups(ts_name_map *m, const target *t, int64_t hf_row, int
 
 static ts_status add_half(ts_name_map *m, const target *t)
 {
-    const bool gated = t->a->layer[t->layer].mlp == TS_MLP_GATED, up = t->row->part == TS_PART_UP;
+    const bool experts = t->a->layer[t->layer].mlp == TS_MLP_EXPERTS, up = t->row->part == TS_PART_UP;
+    const bool gated = experts ? t->a->gated : t->a->layer[t->layer].mlp == TS_MLP_GATED;
     const int64_t rows = gated ? t->param.dim[0] / 2 : t->param.dim[0];
     if (!gated && !up)
         return TS_OK;
@@ -84,13 +111,38 @@ static ts_status add_half(ts_name_map *m, const target *t)
     return add_piece(m, t, 0, gated && up ? rows : 0, rows);
 }
 
+/* Tensors of each expert, or one of all: of a gated fc1 the row of its first half stands for both. */
+static ts_status add_experts(ts_name_map *m, const target *t)
+{
+    const int64_t experts = t->param.matrices, all = t->param.dim[0], each = all / experts;
+    const bool half = t->row->part != TS_PART_ALL, up = t->row->part == TS_PART_UP;
+    const int64_t rows = half && t->a->gated ? each / 2 : each, from = up && t->a->gated ? rows : 0;
+    target one = *t;
+    if (half && !t->a->gated && !up)
+        return TS_OK;
+    if (t->a->experts_stacked) {
+        if (up && t->a->gated)
+            return TS_OK;
+        TS_TRY(add_tensor(m, t, all));
+        return add_piece(m, t, 0, 0, all);
+    }
+    for (one.expert = 0; one.expert < experts; one.expert++) {
+        TS_TRY(add_tensor(m, &one, rows));
+        TS_TRY(add_piece(m, &one, 0, one.expert * each + from, rows));
+    }
+    return TS_OK;
+}
+
 static ts_status add_row(ts_name_map *m, const target *t)
 {
+    if (expert_star(t->row))
+        return add_experts(m, t);
     const ts_arch *a = t->a;
     const int64_t D = a->head_dim, r = a->n_heads / a->n_kv_heads, all = t->param.dim[0];
     const int64_t n_q = a->n_heads * D, n_k = a->n_kv_heads * D;
     switch (t->row->part) {
     case TS_PART_ALL:
+    case TS_PART_LINE:
         TS_TRY(add_tensor(m, t, all));
         return add_piece(m, t, 0, 0, all);
     case TS_PART_Q:
@@ -114,7 +166,8 @@ static ts_status add_row(ts_name_map *m, const target *t)
     return TS_OK;
 }
 
-static const char *const suffixes[] = { ".weight", ".bias" };
+static const char *const suffixes[] = { ".weight", ".bias", "" };
+enum { SUFFIXES = sizeof suffixes / sizeof *suffixes };
 
 /* A description's parameters, and which of them the rows have named. */
 typedef struct naming {
@@ -129,10 +182,10 @@ static bool of_layer(const ts_name_row *row)
     return row->name && strchr(row->hf_name, '*');
 }
 
-/* The weight and the bias of a row, those of them that the description has. */
+/* The weight and the bias of a row, or what has neither ending, those of them that the description has. */
 static ts_status add_both(naming *n, const ts_name_row *row, int64_t layer)
 {
-    for (int s = 0; s < 2; s++) {
+    for (int s = 0; s < SUFFIXES; s++) {
         char name[256];
         if (of_layer(row))
             snprintf(name, sizeof name, "decoder.layers.%lld.%s%s", (long long)layer, row->name,
@@ -143,7 +196,7 @@ static ts_status add_both(naming *n, const ts_name_row *row, int64_t layer)
         if (i < 0)
             continue;
         n->named[i] = true;
-        TS_TRY(add_row(n->map, &(target){ n->a, row, suffixes[s], name, n->list.param[i], layer }));
+        TS_TRY(add_row(n->map, &(target){ n->a, row, suffixes[s], name, n->list.param[i], layer, -1 }));
     }
     return TS_OK;
 }

@@ -46,7 +46,7 @@ static ts_status check_qat(const ts_narrow_options *o, const ts_option_set *set)
 {
     static const char *const others[] = { "fp8-format", "int8", "fp16", "tp-2d" };
     if (o->qat >= TS_QAT_W4_MX_EXPERTS)
-        return ts_error(TS_ERR_USER, "--qat-scheme: moe-only rounds the weights of experts, and models are dense "
+        return ts_error(TS_ERR_USER, "--qat-scheme: moe-only rounds the weights of experts, which are not rounded "
                                      "here: give w4a16-mxfp4, w8a16-mxfp8 or w4a4-mxfp4");
     for (size_t i = 0; o->qat != TS_QAT_NONE && i < sizeof others / sizeof *others; i++)
         TS_TRY(ts_option_exclude(set, "qat-scheme", others[i]));

@@ -2,7 +2,7 @@
  * more of it. The decoder is the first and the example to read (decoder_network.c). */
 #ifndef TS_MODEL_NETWORK_H
 #define TS_MODEL_NETWORK_H
-#include "nn/run.h"
+#include "nn/experts.h"
 
 /* Tensors of one micro-batch on the device, by name. What a decoder reads:
  *   tokens        int32 [B * S]
@@ -53,6 +53,8 @@ typedef struct ts_network_call {
     /* Dropout: probabilities (0: none), and where in the run this is (nn/run.h). */
     float hidden_dropout, attention_dropout;
     uint64_t seed;
+    float balance; /* of experts, and which pass of the step this is: as in nn/run.h */
+    int64_t pass;
     int64_t step, sample0;
 } ts_network_call;
 
@@ -78,5 +80,7 @@ typedef struct ts_network {
     ts_param_set *params;
     ts_dtype compute; /* of activations */
     int64_t layers, width;
+    const ts_expert_load *load; /* n 0: none; of layers of experts, and the rules of their training */
+    const ts_expert_rules *rules;
 } ts_network;
 #endif

@@ -55,6 +55,7 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
     if (st == TS_OK)
         st = ts_weights_settle_tie(m->family, dir, folder, &a, m->config);
     if (st == TS_OK) {
+        ts_weights_settle_experts(dir, &a);
         m->file_dtype = ts_weights_dtype(dir);
         st = ts_model_use_decoder(&a, use, value_type(use, m->file_dtype), m);
     }

@@ -141,6 +141,41 @@ const ts_option ts_model_option_rows[] = {
         "logits times this / --hidden-size (MiniCPM)"),
     ROW(REAL, scale_depth, "scale-depth", NULL, 0, 1e9, NULL,
         "outputs of attention and MLP times this / root of --num-layers (MiniCPM)"),
+    ROW(INT, num_experts, "num-experts", NULL, 0, TS_ROUTE_MAX, NULL,
+        "experts of a layer: each token goes through --moe-router-topk of them (docs/moe.md); 0 and 1: a dense model"),
+    ROW(INT, moe_topk, "moe-router-topk", "2", 1, TS_ROUTE_MAX, NULL, "experts that a token goes through"),
+    ROW(INT, moe_ffn, "moe-ffn-hidden-size", NULL, 1, 1 << 24, NULL,
+        "width of an expert (default: --ffn-hidden-size)"),
+    ROW(INT, moe_ffn, "moe-intermediate-size", NULL, 1, 1 << 24, NULL, "as --moe-ffn-hidden-size"),
+    ROW(LIST, moe_layer_freq, "moe-layer-freq", NULL, 0, 0, NULL,
+        "which layers have experts: every N-th from the first on (default 1), or a list of 0 and 1, also as "
+        "([0]*1+[1]*3); the others have an MLP of --ffn-hidden-size"),
+    ROW(INT, first_k_dense, "first-k-dense-replace", "-1", -1, 1 << 20, NULL,
+        "so many first layers have an MLP instead of experts (-1: none)"),
+    ROW(CHOICE, moe_score, "moe-router-score-function", "softmax", 0, 0, TS_CHOICES(TS_MODEL_SCORES),
+        "how the router's logits become scores"),
+    ROW(FLAG, moe_pre_softmax, "moe-router-pre-softmax", NULL, 0, 0, NULL,
+        "softmax over all experts before the choice (without: over the chosen, behind it)"),
+    ROW(FLAG, norm_topk_prob, "norm-topk-prob", NULL, 0, 0, NULL,
+        "with --moe-router-pre-softmax: weights of the chosen are divided by their sum (sigmoid: always)"),
+    ROW(REAL, moe_scale, "moe-router-topk-scaling-factor", "1", 0, 1e9, NULL,
+        "weights of the chosen times this"),
+    ROW(REAL, moe_scale, "routed-scaling-factor", "1", 0, 1e9, NULL, "as --moe-router-topk-scaling-factor"),
+    ROW(INT, moe_groups, "moe-router-num-groups", "1", 1, TS_ROUTE_MAX, NULL,
+        "experts stand in so many groups, of which a token's experts may be in --moe-router-group-topk"),
+    ROW(INT, moe_groups, "n-group", "1", 1, TS_ROUTE_MAX, NULL, "as --moe-router-num-groups"),
+    ROW(INT, moe_group_topk, "moe-router-group-topk", "1", 1, TS_ROUTE_MAX, NULL,
+        "groups of a token: those whose best topk / group-topk experts have the largest sum"),
+    ROW(INT, moe_group_topk, "topk-group", "1", 1, TS_ROUTE_MAX, NULL, "as --moe-router-group-topk"),
+    ROW(FLAG, moe_expert_bias, "moe-router-enable-expert-bias", NULL, 0, 0, NULL,
+        "a bias for each expert that counts in the choice alone; training moves it by the loads "
+        "(--moe-router-bias-update-rate)"),
+    ROW(INT, moe_shared_ffn, "moe-shared-expert-intermediate-size", NULL, 1, 1 << 24, NULL,
+        "width of an expert that all tokens go through"),
+    ROW(INT, n_shared_experts, "n-shared-experts", NULL, 0, 1 << 16, NULL,
+        "the same in widths of an expert"),
+    ROW(FLAG, shared_gate, "shared-expert-gate", NULL, 0, 0, NULL,
+        "the shared expert's result times a sigmoid of the token"),
     ROW(FLAG, untie, "untie-embeddings-and-output-weights", NULL, 0, 0, NULL,
         "an output layer of its own"),
     ROW(INT, make_vocab_size_divisible_by, "make-vocab-size-divisible-by", "128", 1, 1 << 20, NULL,
@@ -459,10 +494,12 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
     TS_TRY(describe_heads(o, a));
     TS_TRY(ts_model_describe_latent(o, a));
     describe_mlp(o, a);
+    TS_TRY(ts_model_describe_experts(o, a));
     TS_TRY(describe_positions(o, set, a));
     TS_TRY(ts_model_describe_latent_rope(o, set, a));
     TS_TRY(ts_model_window(&o->window_size, &window));
     TS_TRY(ts_arch_layers(a, window));
     describe_windows(o, a);
+    TS_TRY(ts_model_describe_expert_layers(o, a));
     return ts_arch_check(a, "the model's options");
 }

@@ -31,6 +31,12 @@ typedef enum ts_model_softmax { TS_MODEL_SOFTMAXES(TS_CHOICE_VALUE) } ts_model_s
     W(TS_MODEL_ROPE_UNSAID, "default") W(TS_MODEL_ROPE_PLAIN, "rope") W(TS_MODEL_ROPE_YARN, "yarn")
 typedef enum ts_model_rope { TS_MODEL_ROPES(TS_CHOICE_VALUE) } ts_model_rope;
 
+#define TS_MODEL_SCORES(W)                                                                         \
+    W(TS_MODEL_SCORE_SOFTMAX, "softmax")                                                           \
+    W(TS_MODEL_SCORE_SIGMOID, "sigmoid")                                                           \
+    W(TS_MODEL_SCORE_SQRT_SOFTPLUS, "sqrtsoftplus")
+typedef enum ts_model_score { TS_MODEL_SCORES(TS_CHOICE_VALUE) } ts_model_score;
+
 typedef struct ts_model_options {
     const char *model_config; /* a config.json to initialise from */
     const char *preset;       /* the name of a published model (model/presets.h), likewise */
@@ -57,6 +63,13 @@ typedef struct ts_model_options {
     bool latent; /* multi-head latent attention */
     int64_t q_lora_rank, kv_lora_rank, qk_head_dim, qk_rope_dim, v_head_dim; /* 0: not given */
     int rope_type; /* TS_MODEL_ROPE_* */
+    /* mixtures of experts: docs/moe.md */
+    int64_t num_experts, moe_topk, moe_ffn, moe_shared_ffn, n_shared_experts, moe_groups, moe_group_topk,
+        first_k_dense;
+    int moe_score; /* TS_MODEL_SCORE_* */
+    bool moe_pre_softmax, norm_topk_prob, moe_expert_bias, shared_gate;
+    double moe_scale;
+    ts_option_list moe_layer_freq;
     ts_option_list window_size; /* words, see ts_model_window */
     ts_option_list noop_layers; /* words, see ts_model_noop_layers */
 } ts_model_options;
@@ -82,6 +95,9 @@ ts_status ts_model_window(const ts_option_list *words, int64_t *keys) TS_NODISCA
 ts_status ts_model_noop_layers(const ts_model_options *o, int64_t **out, int64_t *n) TS_NODISCARD;
 /* Whether --model-config or --preset describes the model. */
 static inline bool ts_model_is_named(const ts_model_options *o) { return o->model_config || o->preset; }
+/* Experts as the options say; before the layers of `a` are made, and once they are (which of them). */
+ts_status ts_model_describe_experts(const ts_model_options *o, ts_arch *a) TS_NODISCARD;
+ts_status ts_model_describe_expert_layers(const ts_model_options *o, ts_arch *a) TS_NODISCARD;
 /* The description in a config.json; `a` must be initialised. */
 ts_status ts_model_config_read(const char *file, ts_arch *a) TS_NODISCARD;
 /* The description that the options give for a model to be made; `vocab` tokens (0: unknown), padded

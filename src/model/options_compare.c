@@ -207,11 +207,22 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
 {
     bool gated = true, plain = true; /* all layers */
     for (int64_t i = 0; i < a->n_layers; i++) {
-        gated = gated && a->layer[i].mlp == TS_MLP_GATED;
-        plain = plain && a->layer[i].mlp == TS_MLP_PLAIN;
+        const ts_mlp_kind usual = a->gated ? TS_MLP_GATED : TS_MLP_PLAIN,
+                          kind = a->layer[i].mlp == TS_MLP_EXPERTS ? usual : a->layer[i].mlp;
+        gated = gated && kind == TS_MLP_GATED;
+        plain = plain && kind == TS_MLP_PLAIN;
     }
     const given g[] = {
         { "ffn-hidden-size", (double)o->ffn_hidden_size, (double)a->ffn },
+        { "num-experts", o->num_experts > 1 ? (double)o->num_experts : 0, (double)a->n_experts },
+        { "moe-router-topk", (double)o->moe_topk, (double)a->experts_per_token },
+        { "moe-ffn-hidden-size", (double)o->moe_ffn, (double)a->expert_ffn },
+        { "moe-shared-expert-intermediate-size", (double)o->moe_shared_ffn, (double)a->shared_ffn },
+        { "n-shared-experts", (double)(o->n_shared_experts * a->expert_ffn), (double)a->shared_ffn },
+        { "moe-router-num-groups", (double)o->moe_groups, (double)a->router_groups },
+        { "moe-router-group-topk", (double)o->moe_group_topk, (double)a->router_group_topk },
+        { "moe-router-topk-scaling-factor", o->moe_scale, a->router_scale },
+        { "moe-router-enable-expert-bias", o->moe_expert_bias, a->router_bias },
         { "num-query-groups", (double)o->num_query_groups, (double)a->n_kv_heads },
         { "kv-channels", (double)o->kv_channels, (double)a->head_dim },
         { "padded-vocab-size", (double)o->padded_vocab_size, (double)a->vocab },

@@ -8,8 +8,12 @@ static ts_status add(void *ctx, const char *name, const ts_param_spec *spec)
     const size_t n = ts_names_count(l->names);
     TS_TRY(ts_grow(&l->param, &l->cap, n + 1, sizeof *l->param));
     TS_TRY(ts_names_add(l->names, name));
-    for (int i = 0; i < 2; i++)
-        l->param[n].dim[i] = i < spec->place.rank ? spec->place.dim[i].whole : 0;
+    const ts_place *p = &spec->place;
+    const bool is_stack = p->rank > 2;
+    l->param[n] = (ts_listed_param){ .dim = { p->dim[0].whole, p->rank > 1 ? p->dim[1].whole : 0 },
+                                     .matrices = is_stack ? p->dim[0].whole : 1 };
+    if (is_stack)
+        l->param[n].dim[0] = p->dim[0].whole * p->dim[1].whole, l->param[n].dim[1] = p->dim[2].whole;
     return TS_OK;
 }
 

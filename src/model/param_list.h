@@ -5,7 +5,8 @@
 #include "model/arch.h"
 
 typedef struct ts_listed_param {
-    int64_t dim[2]; /* dim[1] 0: one dimension */
+    int64_t dim[2];   /* of a stack of matrices all rows; dim[1] 0: one dimension */
+    int64_t matrices; /* 1: no stack */
 } ts_listed_param;
 
 typedef struct ts_param_list {

@@ -11,11 +11,7 @@
 #define WIDE(name) TS_NOTE(name, 0, "model", "sums, norms and softmax are in fp32 always")
 #define PLACE(name, words) TS_NOTE(name, words, "model", "where something is kept, not what it is")
 
-#define MOE "mixtures of experts; models are dense here (leave these out)"
-/* Scripts of dense models carry some of these; without experts they say nothing. */
-#define EXPERTS(name_, words_, neutral_)                                                           \
-    { .name = name_, .type = TS_OPTION_LATER, .lo = words_, .def = neutral_, .help = MOE,          \
-      .with = "num-experts" }
+#define MOE "this way of training mixtures of experts (docs/moe.md has those that there are)"
 #define MLA "latent vectors that are multiplied with a factor (LongCat)"
 #define INDEXER "attention that an indexer makes sparse (DeepSeek-V3.2)"
 #define STATES "linear attention and state space layers (Qwen3-Next, Mamba, ...)"
@@ -149,50 +145,23 @@ const ts_option ts_model_script_rows[] = {
              "layers of this specification; those of dense models are described by options"),
 
     /* mixtures of experts */
-    TS_LATER("num-experts", 1, "1|0", MOE),
-    EXPERTS("moe-router-topk", 1, NULL),
-    EXPERTS("moe-ffn-hidden-size", 1, NULL),
-    EXPERTS("moe-intermediate-size", 1, NULL),
-    EXPERTS("moe-layer-freq", TS_OPTION_MANY, "-1"),
-    EXPERTS("first-k-dense-replace", 1, "-1"),
-    EXPERTS("moe-router-load-balancing-type", TS_OPTION_MANY, "none"),
-    EXPERTS("moe-router-topk-scaling-factor", 1, NULL),
-    EXPERTS("routed-scaling-factor", 1, NULL),
-    EXPERTS("moe-router-num-groups", 1, "1"),
-    EXPERTS("n-group", 1, "1"),
-    EXPERTS("moe-router-group-topk", 1, "1"),
-    EXPERTS("topk-group", 1, "1"),
-    EXPERTS("moe-router-enable-expert-bias", 0, NULL),
-    EXPERTS("moe-router-bias-update-rate", 1, NULL),
-    EXPERTS("moe-router-score-function", 1, NULL),
-    EXPERTS("moe-router-pre-softmax", 0, NULL),
-    EXPERTS("moe-router-dtype", 1, TS_WORDS_FP32),
-    EXPERTS("moe-revert-type-after-topk", 0, NULL),
-    EXPERTS("moe-aux-loss-coeff", TS_OPTION_MANY, "0"),
-    EXPERTS("moe-z-loss-coeff", 1, "0"),
-    EXPERTS("moe-comm-aux-loss-coeff", 1, "0"),
-    EXPERTS("moe-device-level-aux-loss-coeff", 1, "0"),
-    EXPERTS("router-aux-loss-coef", 1, "0"),
-    EXPERTS("seq-aux", 0, NULL),
-    EXPERTS("norm-topk-prob", 0, NULL),
-    EXPERTS("n-shared-experts", 1, "0"),
-    EXPERTS("moe-shared-expert-intermediate-size", 1, NULL),
-    EXPERTS("shared-expert-gate", 0, NULL),
-    EXPERTS("moe-expert-capacity-factor", 1, NULL),
-    EXPERTS("moe-pad-expert-input-to-capacity", 0, NULL),
-    EXPERTS("moe-token-drop-policy", 1, NULL),
-    EXPERTS("moe-train-capacity-factor", 1, NULL),
-    EXPERTS("moe-eval-capacity-factor", 1, NULL),
-    EXPERTS("moe-min-capacity", 1, NULL),
-    EXPERTS("moe-loss-coeff", 1, "0"),
-    EXPERTS("create-moe-param-group", 0, NULL),
-    EXPERTS("disable-moe-token-dropping", 0, NULL),
-    EXPERTS("moe-input-jitter-eps", 1, "0"),
-    EXPERTS("input-jitter", 0, NULL),
-    EXPERTS("noisy-gate-policy", 1, NULL),
-    EXPERTS("fix-router", 0, NULL),
-    EXPERTS("num-zero-experts", 1, "0"),
-    EXPERTS("moe-per-layer-logging", 0, NULL),
+    { .name = "moe-router-dtype", .type = TS_OPTION_NOTE, .lo = 1, .choices = TS_WORDS_FP32 "|fp64", .group = "model",
+      .help = "routers are in fp32 always" },
+    WIDE("moe-revert-type-after-topk"),
+    KERNEL("moe-per-layer-logging", 0),
+    TS_LATER("moe-comm-aux-loss-coeff", 1, "0", MOE),
+    TS_LATER("moe-device-level-aux-loss-coeff", 1, "0", MOE),
+    TS_LATER("router-aux-loss-coef", 1, "0", MOE),
+    TS_LATER("seq-aux", 0, NULL, MOE),
+    TS_LATER("moe-train-capacity-factor", 1, NULL, MOE),
+    TS_LATER("moe-eval-capacity-factor", 1, NULL, MOE),
+    TS_LATER("moe-min-capacity", 1, NULL, MOE),
+    TS_LATER("moe-loss-coeff", 1, "0", MOE),
+    TS_LATER("create-moe-param-group", 0, NULL, MOE),
+    TS_LATER("disable-moe-token-dropping", 0, NULL, MOE),
+    TS_LATER("input-jitter", 0, NULL, MOE),
+    TS_LATER("noisy-gate-policy", 1, NULL, MOE),
+    TS_LATER("num-zero-experts", 1, "0", MOE),
 
     /* other attention, other layers */
     KERNEL("mla-mm-split", 0),

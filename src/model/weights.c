@@ -170,8 +170,24 @@ ts_status ts_weights_settle_tie(const ts_family *f, const ts_st_dir *dir, const 
     return TS_OK;
 }
 
+void ts_weights_settle_experts(const ts_st_dir *dir, ts_arch *a)
+{
+    for (int64_t i = 0; a->n_experts && i < ts_st_dir_count(dir) && !a->experts_stacked; i++)
+        a->experts_stacked = strstr(ts_st_dir_at(dir, i)->name, ".experts.gate_up_proj");
+}
+
 /* Values in a row of the whole. */
-static int64_t row_width(const ts_param *p) { return p->rank > 1 ? p->place.dim[1].whole : 1; }
+static int64_t row_width(const ts_param *p) { return p->rank > 1 ? p->place.dim[p->place.rank - 1].whole : 1; }
+
+/* Row r of the whole, of a stack of all its matrices, in the share; -1: elsewhere. */
+static int64_t row_here(const ts_param *p, int64_t r)
+{
+    if (p->place.rank < 3)
+        return ts_place_here(&p->place, 0, r);
+    const int64_t each = p->place.dim[1].whole, matrix = ts_place_here(&p->place, 0, r / each),
+                  row = ts_place_here(&p->place, 1, r % each);
+    return matrix < 0 || row < 0 ? -1 : matrix * ts_place_local(&p->place, 1) + row;
+}
 
 /* Moves the columns that are here to the front. */
 static void keep_columns(const ts_place_dim *d, float *row)
@@ -183,7 +199,7 @@ static void keep_columns(const ts_place_dim *d, float *row)
     }
 }
 
-/* n rows of the whole from its row `first` on: those that are here, and what is here of them. The
+/* n rows of the whole from its row `first` on (of a stack of all matrices): those that are here, and what is here of them. The
  * spans of columns follow one another in the order of the whole. */
 static ts_status put_rows(ts_param *p, int64_t first, int64_t n, float *values)
 {
@@ -191,12 +207,12 @@ static ts_status put_rows(ts_param *p, int64_t first, int64_t n, float *values)
     if (ts_place_is_whole(&p->place))
         return ts_param_put(p, first * cols, n * cols, values);
     for (int64_t r = 0; r < n; r++) {
-        const int64_t here = ts_place_here(&p->place, 0, first + r);
+        const int64_t here = row_here(p, first + r);
         float *row = values + r * cols;
         if (here < 0)
             continue;
         if (p->rank > 1)
-            keep_columns(&p->place.dim[1], row);
+            keep_columns(&p->place.dim[p->place.rank - 1], row);
         TS_TRY(ts_param_put(p, here * p->dim[1], p->dim[1], row));
     }
     return TS_OK;

@@ -38,6 +38,8 @@ ts_st_dtype ts_save_hf_dtype_of(ts_save_hf_dtype choice, ts_st_dtype as_is);
  * config's tie_word_embeddings become false, with a warning. */
 ts_status ts_weights_settle_tie(const ts_family *family, const ts_st_dir *dir, const char *folder,
                                 ts_arch *a, json_t *config) TS_NODISCARD;
+/* Notes in a->experts_stacked whether the files have all experts of a layer in one tensor. */
+void ts_weights_settle_experts(const ts_st_dir *dir, ts_arch *a);
 /* A tensor of the model under its name, the name in files of the base model alone, or, for the
  * embedding of a tied model, the output layer's; NULL: not there. */
 const ts_st_tensor *ts_weights_find(const ts_family *family, const ts_arch *a, const ts_st_dir *dir,

@@ -81,7 +81,7 @@ static ts_status put(const saver *s, int64_t tensor, int64_t at, int64_t n)
 static ts_status save_rows(const saver *s, int64_t tensor, const ts_name_piece *piece)
 {
     const ts_name_tensor *t = &s->plan->map.tensor[tensor];
-    const int64_t cols = t->rank > 1 ? t->dim[1] : 1, step = s->capacity / cols;
+    const int64_t cols = t->rank > 1 && !t->is_line ? t->dim[t->rank - 1] : 1, step = s->capacity / cols;
     for (int64_t r = 0; r < piece->rows; r += step) {
         const int64_t n = piece->rows - r < step ? piece->rows - r : step;
         TS_TRY(get_values(s, piece, (piece->row + r) * cols, n * cols, s->values));

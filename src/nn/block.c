@@ -16,10 +16,10 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
         b->cross = ts_cross_attention_sublayer(&b->cross_attention);
     }
     TS_TRY(ts_norm_declare(d, "pre_mlp_layernorm", &b->pre_mlp_norm));
-    TS_TRY(ts_mlp_declare(&mlp, &b->mlp));
+    TS_TRY(b->experts.experts ? ts_experts_declare(&mlp, &b->experts) : ts_mlp_declare(&mlp, &b->mlp));
     TS_TRY(ts_norm_declare(d, "post_mlp_layernorm", &b->post_mlp_norm));
     b->mixer = b->latent.n_heads ? ts_latent_sublayer(&b->latent) : ts_attention_sublayer(&b->attention);
-    b->feed = ts_mlp_sublayer(&b->mlp);
+    b->feed = b->experts.experts ? ts_experts_sublayer(&b->experts) : ts_mlp_sublayer(&b->mlp);
     return TS_OK;
 }
 

@@ -5,6 +5,7 @@
  * A module's settings are filled in first; declaring it then makes its parameters. */
 #ifndef TS_NN_BLOCK_H
 #define TS_NN_BLOCK_H
+#include "nn/experts.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
 #include "nn/run.h"
@@ -43,29 +44,11 @@ typedef struct ts_latent_layer {
 } ts_latent_layer;
 ts_status ts_latent_declare(const ts_declarer *d, ts_latent_layer *l) TS_NODISCARD;
 
-/* x -> fc2(act(fc1 x)), gated or not. */
-typedef struct ts_mlp_layer {
-    ts_linear fc1, fc2;
-    ts_act act;
-    bool gated;
-} ts_mlp_layer;
-ts_status ts_mlp_declare(const ts_declarer *d, ts_mlp_layer *l) TS_NODISCARD;
-
-/* What stands between a norm and the residual stream: attention or an MLP of any kind. */
-typedef struct ts_sublayer {
-    ts_status (*forward)(const void *module, ts_tape *tape, const ts_run *run, int64_t layer,
-                         ts_tensor *x, ts_tensor **y);
-    const void *module; /* borrowed */
-    /* What it keeps of earlier tokens, in activations of this type; NULL: nothing. */
-    ts_status (*make_state)(const void *module, ts_device *dev, ts_dtype dtype, int64_t slots,
-                            ts_layer_state **out);
-} ts_sublayer;
-/* The modules above as such. Attention of x to itself, and (is_apart) to the run's context, whose
+/* As what stands between a norm and the stream: attention of x to itself, and (is_apart) to the run's context, whose
  * keys and values no cache holds: each pass makes them anew. */
 ts_sublayer ts_attention_sublayer(const ts_attention_layer *l);
 ts_sublayer ts_cross_attention_sublayer(const ts_attention_layer *l);
 ts_sublayer ts_latent_sublayer(const ts_latent_layer *l);
-ts_sublayer ts_mlp_sublayer(const ts_mlp_layer *l);
 
 typedef struct ts_block {
     int64_t number; /* of the layer: names streams of random numbers and the cache */
@@ -74,7 +57,8 @@ typedef struct ts_block {
     ts_attention_layer attention, cross_attention; /* n_q 0: none */
     ts_latent_layer latent;                        /* instead of attention; n_heads 0: none */
     ts_mlp_layer mlp;
-    /* What runs, in this order: attention, cross_attention and mlp, unless others were put there.
+    ts_experts_layer experts; /* in the place of mlp; experts.experts 0: there are none */
+    /* What runs, in this order: attention, cross_attention and mlp or experts, unless others were put there.
      * cross.forward NULL: nothing stands between the two. */
     ts_sublayer mixer, cross, feed;
     bool parallel;        /* both sublayers read the same residual stream; then no cross */

@@ -24,7 +24,10 @@ ts_status ts_declare(const ts_declarer *d, const char *name, const ts_param_spec
     (*out)->decoupled = spec->decoupled;
     (*out)->is_table = spec->is_table;
     (*out)->is_qk_norm = spec->is_qk_norm;
+    (*out)->is_router = spec->is_router;
     (*out)->at_both_ends = spec->at_both_ends;
+    if (spec->is_fixed)
+        ts_param_hold(*out, TS_HELD_FROZEN, TS_DTYPE_F32, TS_QUANT_NONE);
     (*out)->bands = spec->bands;
     (*out)->parts = spec->parts;
     const bool copied = d->group && d->group->comm->rank > 0 && ts_place_is_whole(&spec->place);

@@ -28,7 +28,8 @@ typedef struct ts_param_spec {
     bool is_copy; /* another process counts what `parts` has */
     ts_start start;
     float value;    /* of a constant start */
-    bool decoupled, is_table, is_qk_norm, at_both_ends; /* see ts_param, as the next */
+    bool decoupled, is_table, is_qk_norm, is_router, at_both_ends; /* see ts_param, as the next */
+    bool is_fixed; /* never trained by gradients: held frozen, in fp32 */
     ts_param_bands bands;
 } ts_param_spec;
 

@@ -81,7 +81,8 @@ static ts_status make_latent(pass *p, ts_tensor *x)
     TS_TRY(ts_op_take_cols(p->tape, down, 1, 0, l->kv_rank, &p->c));
     TS_TRY(norm(p, &l->kv_norm, &p->c));
     TS_TRY(ts_op_take_cols(p->tape, down, 1, l->kv_rank, l->rope, &p->k_rope));
-    return ts_op_group_enter(p->tape, group, ts_shares_rows(l->group), p->k_rope, &p->k_rope);
+    return ts_shares_rows(l->group) ? ts_op_group_collect(p->tape, group, p->k_rope, &p->k_rope)
+                                    : ts_op_group_copy(p->tape, group, p->k_rope, &p->k_rope);
 }
 
 static ts_attention_op attention_of(const pass *p)

@@ -1,4 +1,5 @@
-#include "nn/block.h"
+#include "nn/mlp.h"
+
 #include "nn/show.h"
 
 ts_status ts_mlp_declare(const ts_declarer *d, ts_mlp_layer *l)
@@ -20,12 +21,13 @@ static ts_status run_mlp(ts_tape *tape, const ts_mlp_layer *l, const ts_run *run
                            last = ts_columns_whole(l->fc2.out);
     ts_tensor *h, *a;
     TS_TRY(ts_linear_forward(tape, &l->fc1, x, &h));
-    TS_TRY(ts_show(tape, run, layer, "mlp", "linear_fc1", &first, h));
+    const char *name = l->is_shared ? "mlp.shared_experts" : "mlp";
+    TS_TRY(ts_show(tape, run, layer, name, "linear_fc1", &first, h));
     TS_TRY(ts_op_act(tape, l->act, l->gated, h, &a));
-    TS_TRY(ts_show(tape, run, layer, "mlp", "activation", &inner, a));
+    TS_TRY(ts_show(tape, run, layer, name, "activation", &inner, a));
     ts_tape_drop(tape, h);
     TS_TRY(ts_linear_forward(tape, &l->fc2, a, y));
-    return ts_show(tape, run, layer, "mlp", "linear_fc2", &last, *y);
+    return ts_show(tape, run, layer, name, "linear_fc2", &last, *y);
 }
 
 typedef struct again_ctx {
@@ -49,9 +51,11 @@ static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, i
     const ts_mlp_layer *l = module;
     const again_ctx c = { l, run, layer };
     const bool trains = ts_linear_trains(&l->fc1) || ts_linear_trains(&l->fc2);
-    const ts_status st = ts_run_again(run, layer, TS_PART_MLP)
-                             ? ts_run_segment(tape, again, &c, sizeof c, trains, x, y)
-                             : run_mlp(tape, l, run, layer, x, y);
+    const bool runs_again = l->is_shared ? ts_run_again(run, layer, TS_PART_SHARED)
+                                         : ts_run_again(run, layer, TS_PART_MLP) ||
+                                               ts_run_again(run, layer, TS_PART_DENSE);
+    const ts_status st = runs_again ? ts_run_segment(tape, again, &c, sizeof c, trains, x, y)
+                                    : run_mlp(tape, l, run, layer, x, y);
     ts_tape_pop(tape, st == TS_OK ? *y : NULL);
     return st;
 }

@@ -25,10 +25,12 @@ typedef struct ts_join {
 /* Parts of a layer, as far as what they keep for the backward pass is concerned: the norms before
  * attention and MLP, and these themselves with the norms behind them. */
 typedef enum ts_layer_part { TS_PART_INPUT_NORM, TS_PART_ATTENTION, TS_PART_MLP_NORM, TS_PART_MLP, TS_LAYER_PARTS } ts_layer_part;
+/* Beside them, for running again alone: MLPs that are no mixture of experts, mixtures, their shared experts. */
+typedef enum ts_feed_part { TS_PART_DENSE = TS_LAYER_PARTS, TS_PART_EXPERTS, TS_PART_SHARED } ts_feed_part;
 /* What a layer does not keep on the device; bits are 1 << part. */
 typedef struct ts_layer_memory {
     bool whole;    /* nothing but its input: it runs again in the backward pass */
-    unsigned again; /* TS_PART_ATTENTION, TS_PART_MLP: their inputs alone; they run again */
+    unsigned again; /* TS_PART_ATTENTION, TS_PART_MLP, a ts_feed_part: their inputs alone; they run again */
     unsigned swap;  /* what they keep waits in the second memory; with `whole` the first bit: the input */
 } ts_layer_memory;
 
@@ -45,6 +47,10 @@ typedef struct ts_run {
     /* Dropout: probabilities (0: none) and where in the run this is. */
     float hidden_dropout, attention_dropout;
     uint64_t seed;
+    /* Training of experts: how much this pass's auxiliary losses count in the step's (0: no training), and
+     * which of the step's passes of this process it is. */
+    float balance;
+    int64_t pass;
     int64_t step, sample0;       /* sample0: number in the global batch of the first sequence */
     /* What joins behind layers, [n_joins], in the order in which it is added; it stays until the backward
      * pass is over. */
@@ -72,7 +78,7 @@ static inline bool ts_run_trains_beside(const ts_run *r, int64_t first, int64_t 
 }
 
 /* Whether a part of a layer runs again, or what it keeps waits in the second memory. */
-static inline bool ts_run_again(const ts_run *r, int64_t layer, ts_layer_part part)
+static inline bool ts_run_again(const ts_run *r, int64_t layer, int part)
 {
     return r->memory && r->memory[layer].again & 1u << part;
 }

@@ -106,6 +106,89 @@ static ts_status dropout_backward(ts_tape *tape, ts_record *r)
 
 static const ts_op dropout_op = { .name = "dropout", .backward = dropout_backward };
 
+/* The same stretches, fp32. */
+static void launch_jitter(ts_tape *tape, const dropout_attr *n, const ts_tensor *x, const ts_tensor *y)
+{
+    const int64_t cols = x->dim[1];
+    for (int64_t at = 0, rows, whole; at < x->dim[0]; at += rows) {
+        rows = stretch_from(&n->rows, at, &whole);
+        rows = rows < x->dim[0] - at ? rows : x->dim[0] - at;
+        const ts_jitter_args a = { .x = (const float *)ts_tensor_data(x) + at * cols,
+                                   .y = (float *)ts_tensor_data(y) + at * cols,
+                                   .eps = n->p, .rng = n->rng, .first = whole * cols };
+        const double count = (double)(rows * cols);
+        ts_launch_jitter(tape->dev, &a, rows * cols, (ts_cost){ 4 * count, 8 * count, TS_DTYPE_F32 });
+    }
+}
+
+static ts_status jitter_backward(ts_tape *tape, ts_record *r)
+{
+    ts_tensor *dy = r->out[0]->grad, *dx;
+    TS_TRY(ts_tape_new(tape, dy->dtype, dy->dim[0], dy->dim[1], &dx));
+    launch_jitter(tape, r->attr, dy, dx);
+    return ts_tape_accumulate(tape, r->in[0], dx);
+}
+
+static const ts_op jitter_op = { .name = "jitter", .backward = jitter_backward };
+
+ts_status ts_op_jitter(ts_tape *tape, ts_tensor *x, float eps, const ts_rng *rng, const ts_row_places *rows,
+                       ts_tensor **y)
+{
+    const dropout_attr n = { eps, *rng, *rows };
+    TS_ASSERT(x->dtype == TS_DTYPE_F32, "jitter: values of another type than fp32");
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
+    launch_jitter(tape, &n, x, *y);
+    if (tape->recording && x->wants_grad) {
+        ts_record *r;
+        TS_TRY(ts_tape_record(tape, &jitter_op, sizeof n, &r));
+        *(dropout_attr *)r->attr = n;
+        r->in[0] = x;
+        r->out[0] = *y;
+        (*y)->wants_grad = true;
+    }
+    return TS_OK;
+}
+
+/* ---- another type ---- */
+
+static ts_status cast_to(ts_tape *tape, const ts_tensor *x, ts_dtype dtype, ts_tensor **y)
+{
+    TS_TRY(ts_tape_new(tape, dtype, x->dim[0], x->rank > 1 ? x->dim[1] : 0, y));
+    const ts_elementwise_args a = { .x_dtype = x->dtype, .y_dtype = dtype, .x = ts_tensor_data(x),
+                                    .y = ts_tensor_data(*y) };
+    const double n = (double)ts_tensor_count(x);
+    ts_launch_copy(tape->dev, &a, ts_tensor_count(x),
+                   (ts_cost){ 0, n * (double)(ts_dtype_size(x->dtype) + ts_dtype_size(dtype)), dtype });
+    return TS_OK;
+}
+
+static ts_status cast_backward(ts_tape *tape, ts_record *r)
+{
+    ts_tensor *dx;
+    TS_TRY(cast_to(tape, r->out[0]->grad, r->in[0]->dtype, &dx));
+    return ts_tape_accumulate(tape, r->in[0], dx);
+}
+
+static const ts_op cast_op = { .name = "cast", .backward = cast_backward };
+
+ts_status ts_op_cast(ts_tape *tape, ts_tensor *x, ts_dtype dtype, ts_tensor **y)
+{
+    void *data;
+    *y = x;
+    if (x->dtype == dtype)
+        return TS_OK;
+    TS_TRY(ts_tape_need(tape, x, &data));
+    TS_TRY(cast_to(tape, x, dtype, y));
+    if (tape->recording && x->wants_grad) {
+        ts_record *r;
+        TS_TRY(ts_tape_record(tape, &cast_op, 1, &r));
+        r->in[0] = x;
+        r->out[0] = *y;
+        (*y)->wants_grad = true;
+    }
+    return TS_OK;
+}
+
 ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng,
                         const ts_row_places *rows, ts_tensor **y)
 {

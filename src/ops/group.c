@@ -140,6 +140,16 @@ static ts_status keep_gradient(ts_tape *tape, ts_record *r)
     return ts_tape_accumulate(tape, r->in[0], dx);
 }
 
+static ts_status sum_gradient(ts_tape *tape, ts_record *r)
+{
+    const ts_tensor *dy = r->out[0]->grad;
+    ts_tensor *dx;
+    TS_TRY(with_rows(tape, dy, dy->dim[0], &dx));
+    tape->dev->move(tape->dev, ts_tensor_data(dx), ts_tensor_data(dy), ts_tensor_bytes(dy));
+    TS_TRY(ts_group_sum(tape, group_of(r), ts_tensor_data(dx), ts_tensor_count(dx), dx->dtype));
+    return ts_tape_accumulate(tape, r->in[0], dx);
+}
+
 static ts_status scatter_gradient(ts_tape *tape, ts_record *r)
 {
     ts_tensor *dx;
@@ -147,18 +157,8 @@ static ts_status scatter_gradient(ts_tape *tape, ts_record *r)
     return ts_tape_accumulate(tape, r->in[0], dx);
 }
 
-static ts_status sum_gradient(ts_tape *tape, ts_record *r)
-{
-    const ts_tensor *dy = r->out[0]->grad;
-    ts_tensor *dx;
-    TS_TRY(ts_tape_new(tape, dy->dtype, dy->dim[0], dy->dim[1], &dx));
-    tape->dev->move(tape->dev, ts_tensor_data(dx), ts_tensor_data(dy), ts_tensor_bytes(dx));
-    TS_TRY(ts_group_sum(tape, group_of(r), ts_tensor_data(dx), ts_tensor_count(dx), dx->dtype));
-    return ts_tape_accumulate(tape, r->in[0], dx);
-}
-
-static const ts_op enter_op = { .name = "group_enter", .backward = sum_gradient };
-static const ts_op enter_rows_op = { .name = "group_enter", .backward = scatter_gradient };
+static const ts_op copy_op = { .name = "group_copy", .backward = sum_gradient };
+static const ts_op collect_op = { .name = "group_collect", .backward = scatter_gradient };
 static const ts_op sum_op = { .name = "group_sum", .backward = pass_gradient };
 static const ts_op scatter_op = { .name = "group_scatter", .backward = gather_gradient };
 static const ts_op gather_op = { .name = "group_gather", .backward = keep_gradient };
@@ -219,13 +219,16 @@ ts_status ts_op_group_keep(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tenso
     return apply(tape, keep, &keep_op, group, x, y);
 }
 
-ts_status ts_op_group_enter(ts_tape *tape, ts_comm *group, bool gathers, ts_tensor *x, ts_tensor **y)
+ts_status ts_op_group_copy(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor **y)
 {
-    if (gathers)
-        return apply(tape, ts_group_gather, &enter_rows_op, group, x, y);
     if (is_alone(group, x, y))
         return TS_OK;
     TS_TRY(ts_tape_alias(tape, x, y));
     (*y)->wants_grad = false; /* unless recorded */
-    return record(tape, &enter_op, group, x, *y);
+    return record(tape, &copy_op, group, x, *y);
+}
+
+ts_status ts_op_group_collect(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor **y)
+{
+    return apply(tape, ts_group_gather, &collect_op, group, x, y);
 }

@@ -51,10 +51,11 @@ ts_status ts_group_scatter(ts_tape *tape, ts_comm *group, const ts_tensor *x,
  *   ts_op_group_scatter  this process's rows of the sum      everyone's rows
  *   ts_op_group_gather   everyone's rows                     its rows of one that is the same on all
  *   ts_op_group_keep     its rows of x, the same on all      everyone's rows
- *   ts_op_group_enter    x, or (gathers) everyone's rows     summed over the group; its rows of that
+ *   ts_op_group_copy     x, the same on all                  summed over the group
+ *   ts_op_group_collect  everyone's rows                     this process's rows of the sum
  *
- * The first is g of Megatron-LM (Shoeybi et al. 2019) and the last its f, the others what its sequence
- * parallelism does (Korthikanti et al. 2022). What enters a product does so as part of it:
+ * The first is g of Megatron-LM (Shoeybi et al. 2019), the others what its sequence parallelism does
+ * (Korthikanti et al. 2022). Their counterparts before a product, the last two, are part of it in
  * ts_linear_op. */
 
 /* In place: the bytes of x become y's, and x must not be read any more. */
@@ -64,6 +65,6 @@ ts_status ts_op_group_scatter(ts_tape *tape, ts_comm *group, ts_tensor *x,
 ts_status ts_op_group_gather(ts_tape *tape, ts_comm *group, ts_tensor *x,
                              ts_tensor **y) TS_NODISCARD;
 ts_status ts_op_group_keep(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
-ts_status ts_op_group_enter(ts_tape *tape, ts_comm *group, bool gathers, ts_tensor *x,
-                            ts_tensor **y) TS_NODISCARD;
+ts_status ts_op_group_copy(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
+ts_status ts_op_group_collect(ts_tape *tape, ts_comm *group, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 #endif

@@ -137,6 +137,12 @@ typedef struct ts_row_places {
 ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng,
                         const ts_row_places *rows, ts_tensor **y) TS_NODISCARD;
 
+/* y = x times numbers from [1 - eps, 1 + eps), likewise; fp32. */
+ts_status ts_op_jitter(ts_tape *tape, ts_tensor *x, float eps, const ts_rng *rng, const ts_row_places *rows,
+                       ts_tensor **y) TS_NODISCARD;
+/* y = x in another type; of this type already: *y is x. */
+ts_status ts_op_cast(ts_tape *tape, ts_tensor *x, ts_dtype dtype, ts_tensor **y) TS_NODISCARD;
+
 /* Rows that count, of T. Whoever makes a batch knows them. */
 typedef struct ts_chosen_rows {
     int64_t n;

@@ -148,6 +148,22 @@ static ts_status mlp_rule(const ts_layout *l, ts_str *say)
     return may_be(say, l, "it", tp_fits_mlp, l->ffn);
 }
 
+static bool tp_fits_experts(const ts_layout *l, int64_t n)
+{
+    return l->expert_ffn % n == 0 && l->shared_ffn % n == 0;
+}
+
+static ts_status experts_rule(const ts_layout *l, ts_str *say)
+{
+    if (l->expert_ffn && l->o->two)
+        return ts_str_puts(say, "--tp-2d: experts are not cut both ways: leave it out");
+    if (tp_fits_experts(l, l->tp))
+        return TS_OK;
+    TS_TRY(ts_str_printf(say, TENSOR " %lld does not divide the width of an expert, %lld, or of the shared one, %lld",
+                         LL(l->tp), LL(l->expert_ffn), LL(l->shared_ffn)));
+    return may_be(say, l, "it", tp_fits_experts, l->expert_ffn);
+}
+
 static ts_status vocabulary_rule(const ts_layout *l, ts_str *say)
 {
     if (!l->vocab || l->tp <= l->vocab)
@@ -311,7 +327,7 @@ static ts_status stages_rule(const ts_layout *l, ts_str *say)
 typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
 static rule_fn *const rules[] = { world_rule, expert_rule,     order_rule, batch_rule, heads_rule,
-                                  mlp_rule,   vocabulary_rule, norm_rule,  rows_rule,
+                                  mlp_rule,   experts_rule, vocabulary_rule, norm_rule,  rows_rule,
                                   overlap_rule, parts_rule, stages_rule,
                                   mesh_rule, mesh_latent_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule,
                                   mesh_overlap_rule };

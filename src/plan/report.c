@@ -83,6 +83,9 @@ static ts_status head(const ts_plan *p, ts_str *out)
         out, "model      %s parameters, %lld layers, vocabulary of %lld, computing in %s\n",
         human_parameters(p->parameters, a), (long long)p->layers, (long long)p->vocab,
         ts_dtype_name(p->compute)));
+    if (p->active < (double)p->parameters)
+        TS_TRY(ts_str_printf(out, "active     %s of them for a token, whose experts are taken to have even shares\n",
+                             human_parameters((int64_t)p->active, a)));
     if (p->trained < p->parameters)
         TS_TRY(ts_str_printf(out, "trained    %s parameters, the others are frozen (--freeze)\n",
                              human_parameters(p->trained, a)));

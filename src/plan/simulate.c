@@ -152,6 +152,7 @@ static void describe_job(const ts_job *job, ts_plan *p)
 {
     const ts_trainer *t = job->trainer;
     p->flops = ts_trainer_step_flops(t);
+    p->active = ts_decoder_active(job->model.decoder);
     p->parameters = ts_decoder_parameters(job->model.decoder);
     p->trained = ts_decoder_trained(job->model.decoder);
     p->layers = job->model.decoder->arch.n_layers;

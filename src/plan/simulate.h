@@ -37,6 +37,7 @@ typedef struct ts_plan_rank {
 typedef struct ts_plan {
     int world_size, replicas; /* processes; of them those that share out the batch */
     ts_sim_hardware hw;
+    double active; /* of the parameters, what a token goes through */
     int64_t parameters, trained, layers, vocab, global, micro, n_micro, seq_length;
     ts_batch_ramp ramp; /* the figures are of its full batch */
     int64_t train_iters;

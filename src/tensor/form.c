@@ -21,7 +21,7 @@ static void *kept_form(const ts_form_slot *slot, const ts_param *p)
 
 ts_kept_forms ts_param_kept_forms(const ts_param *p)
 {
-    if (p->set->shares || p->held == TS_HELD_ONE)
+    if (p->set->shares || p->held == TS_HELD_ONE || p->place.rank > 2)
         return (ts_kept_forms){ NULL, NULL };
     return (ts_kept_forms){ kept_form(&p->nt, p), kept_form(&p->nn, p) };
 }
@@ -68,33 +68,47 @@ static ts_status form_slot(ts_param *p, bool nt, size_t bytes, ts_form_slot **ou
     return TS_OK;
 }
 
-static ts_status packed_form(ts_param *p, ts_gemm_form form, ts_dtype dtype, size_t bytes,
-                             ts_form *out)
+static void pack_matrix(const ts_param *p, ts_gemm_form form, ts_dtype dtype, int64_t which, void *to)
 {
     const bool nt = form == TS_GEMM_NT;
-    ts_form_slot *slot;
-    bool there;
-    TS_TRY(form_slot(p, nt, bytes, &slot, &there));
-    slot->packed_as = dtype;
-    *out = (ts_form){ slot->storage->data, 0, true, TS_QUANT_NONE };
-    if (there)
-        return TS_OK;
+    const int64_t rows = p->dim[0] / p->matrices, cols = p->dim[1];
     const ts_gemm_pack_args a = { .form = form,
-                                  .n = nt ? p->dim[0] : p->dim[1],
-                                  .k = nt ? p->dim[1] : p->dim[0],
-                                  .ld = p->dim[1],
+                                  .n = nt ? rows : cols,
+                                  .k = nt ? cols : rows,
+                                  .ld = cols,
                                   .src_dtype = p->dtype,
                                   .dtype = dtype,
-                                  .src = p->value,
-                                  .dst = slot->storage->data };
-    const double count = (double)ts_param_count(p);
+                                  .src = (const char *)p->value +
+                                         (size_t)(which * rows * cols) * ts_dtype_size(p->dtype),
+                                  .dst = to };
+    const double count = (double)rows * (double)cols;
     const ts_cost cost = { 0, count * (double)(ts_dtype_size(p->dtype) + ts_dtype_size(dtype)),
                            dtype };
     if (dtype == TS_DTYPE_I8)
         ts_launch_gemm_i8_pack(p->set->dev, &a, 0, cost);
     else
         ts_launch_gemm_pack(p->set->dev, &a, 0, cost);
+}
+
+/* bytes: of one matrix. */
+static ts_status packed_form(ts_param *p, ts_gemm_form form, ts_dtype dtype, size_t bytes,
+                             ts_form *out)
+{
+    const size_t stride = ts_device_round(bytes);
+    ts_form_slot *slot;
+    bool there;
+    TS_TRY(form_slot(p, form == TS_GEMM_NT, p->matrices > 1 ? stride * (size_t)p->matrices : bytes, &slot,
+                     &there));
+    slot->packed_as = dtype;
+    *out = (ts_form){ .data = slot->storage->data, .packed = true, .stride = stride };
+    for (int64_t i = 0; !there && i < p->matrices; i++)
+        pack_matrix(p, form, dtype, i, (char *)slot->storage->data + (size_t)i * stride);
     return TS_OK;
+}
+
+static size_t matrix_bytes(const ts_param *p, ts_dtype dtype)
+{
+    return (size_t)(ts_param_count(p) / p->matrices) * ts_dtype_size(dtype);
 }
 
 /* A row-major copy in the compute type, for both directions. */
@@ -105,7 +119,7 @@ static ts_status plain_form(ts_param *p, ts_dtype dtype, ts_form *out)
     bool there;
     TS_TRY(form_slot(p, true, (size_t)ts_param_count(p) * ts_dtype_size(dtype), &slot, &there));
     slot->packed_as = TS_DTYPE_F32;
-    *out = (ts_form){ slot->storage->data, p->dim[1], false, TS_QUANT_NONE };
+    *out = (ts_form){ .data = slot->storage->data, .ld = p->dim[1], .stride = matrix_bytes(p, dtype) };
     if (there)
         return TS_OK;
     const ts_elementwise_args a = {
@@ -158,18 +172,19 @@ ts_status ts_param_form(ts_param *p, ts_gemm_form form, ts_dtype dtype, ts_form 
     TS_TRY(ts_param_need(p));
     if (p->quant)
         return quant_form(p, out);
+    const bool nt = form == TS_GEMM_NT;
+    const int64_t rows = p->dim[0] / p->matrices;
+    const size_t bytes = dev->gemm_packed_bytes(dev, form, dtype, nt ? rows : p->dim[1],
+                                                nt ? p->dim[1] : rows);
     if (p->sealed) {
-        TS_ASSERT(form == TS_GEMM_NT && dtype == p->dtype, "%s exists in one form", p->name);
-        *out = (ts_form){ p->nt.storage->data, 0, true, TS_QUANT_NONE };
+        TS_ASSERT(nt && dtype == p->dtype, "%s exists in one form", p->name);
+        *out = (ts_form){ .data = p->nt.storage->data, .packed = true, .stride = ts_device_round(bytes) };
         return TS_OK;
     }
-    const bool nt = form == TS_GEMM_NT;
-    const size_t bytes = dev->gemm_packed_bytes(dev, form, dtype, nt ? p->dim[0] : p->dim[1],
-                                                nt ? p->dim[1] : p->dim[0]);
     if (bytes)
         return packed_form(p, form, dtype, bytes, out);
     if (p->dtype != dtype)
         return plain_form(p, dtype, out);
-    *out = (ts_form){ p->value, p->dim[1], false, TS_QUANT_NONE };
+    *out = (ts_form){ .data = p->value, .ld = p->dim[1], .stride = matrix_bytes(p, dtype) };
     return TS_OK;
 }

@@ -52,7 +52,8 @@ ts_status ts_param_declare(ts_param_set *s, const char *name, const ts_place *pl
         ts_free(&p);
         return st;
     }
-    const int64_t rows = ts_place_local(place, 0), count = ts_place_count(place);
+    const int64_t count = ts_place_count(place),
+                  cols = place->rank > 1 ? ts_place_local(place, place->rank - 1) : 1;
     *p = (ts_param){ .name = p->name,
                      .place = *place,
                      .id = s->next_id++,
@@ -61,7 +62,8 @@ ts_status ts_param_declare(ts_param_set *s, const char *name, const ts_place *pl
                      .index = (int64_t)s->n,
                      .unit = s->units,
                      .rank = place->rank > 1 ? 2 : 1,
-                     .dim = { rows, rows ? count / rows : 0 },
+                     .dim = { cols ? count / cols : 0, cols },
+                     .matrices = place->rank > 2 ? ts_place_local(place, 0) : 1,
                      .counted = count,
                      .offset = -1,
                      .version = 1 };
@@ -191,7 +193,7 @@ void ts_param_set_step_whole(ts_param_set *s, const char *const *words, int64_t 
     for (size_t i = 0; i < s->n; i++) {
         ts_param *p = s->p[i];
         TS_ASSERT(!s->values, "%s has been allocated", p->name);
-        p->steps_whole = p->rank > 1 && ts_param_is_trained(p) && !p->is_table && !p->decoupled &&
+        p->steps_whole = p->rank > 1 && p->place.rank < 3 && ts_param_is_trained(p) && !p->is_table && !p->decoupled &&
                          has_word(p, words, n);
     }
 }

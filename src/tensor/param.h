@@ -45,6 +45,7 @@ typedef struct ts_form {
     int64_t ld; /* row stride when not packed */
     bool packed;
     ts_quant quant; /* not NONE: in the layout of device/kernels/quant.h */
+    size_t stride;  /* of a stack: bytes from one matrix to the next */
 } ts_form;
 
 typedef struct ts_form_slot {
@@ -81,6 +82,7 @@ typedef struct ts_param {
     bool decoupled; /* embedding or output layer: may have a learning rate of its own */
     bool is_table;  /* rows of it are looked up */
     bool is_qk_norm; /* of queries or keys */
+    bool is_router;  /* which is multiplied in fp32 and may not be rounded */
     bool steps_whole; /* the optimizer looks at all of it at once (ts_param_set_step_whole) */
     ts_param_bands bands;
     float *tops; /* of queries, keys and values in one: [its heads of queries here], the device's; the largest
@@ -94,8 +96,10 @@ typedef struct ts_param {
     struct ts_param_set *set;
     int64_t index;  /* number in the set */
     int64_t unit;   /* of the set: what is used together */
-    int rank;       /* 2: a matrix; 1: a vector */
-    int64_t dim[2]; /* as a matrix: the first dimension and all others; of a vector [n, 1] */
+    int rank;       /* 2: a matrix, or a stack of them; 1: a vector */
+    int64_t dim[2]; /* as a matrix: all dimensions but the last, and the last; of a vector [n, 1] */
+    int64_t matrices; /* that are here of a stack (a place of three dimensions), one below the other and each
+                         multiplied by itself (experts); else 1 */
     /* holding */
     ts_held held;
     bool has_type;   /* ts_param_hold has said the type */
@@ -186,7 +190,7 @@ void ts_param_freeze(ts_param *p); /* its type as if it were trained */
 void ts_param_hold(ts_param *p, ts_held held, ts_dtype dtype, ts_quant quant);
 /* Before anything is allocated: what of the trained ones is shared out with other processes. */
 static inline void ts_param_set_share(ts_param_set *s, const ts_shard_options *o) { s->shards.o = *o; }
-/* Before anything is allocated: the optimizer steps trained matrices as a whole, but for tables and the
+/* Before anything is allocated: the optimizer steps trained matrices as a whole, but for stacks, tables and the
  * output layer; only those that have one of n words in their names, or with none all. Where they are shared
  * out each is one process's then, whoever else of a tensor-parallel group has a share of it. */
 void ts_param_set_step_whole(ts_param_set *s, const char *const *words, int64_t n);

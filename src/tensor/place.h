@@ -48,6 +48,11 @@ static inline ts_place ts_place_whole(int64_t d0, int64_t d1)
 {
     return (ts_place){ .rank = d1 ? 2 : 1, .dim = { { .whole = d0 }, { .whole = d1 } } };
 }
+/* n matrices [d0, d1] in one. */
+static inline ts_place ts_place_stack(int64_t n, int64_t d0, int64_t d1)
+{
+    return (ts_place){ .rank = 3, .dim = { { .whole = n }, { .whole = d0 }, { .whole = d1 } } };
+}
 /* Of dimension `dim`, these spans, in this order; each lies in the whole and none twice (a
  * programmer's mistake else). */
 void ts_place_cut(ts_place *p, int dim, ts_axis axis, const ts_place_span *span, int n);

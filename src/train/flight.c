@@ -62,6 +62,9 @@ ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool rec
     ts_tensor *weights = NULL;
     micro.step = t->iteration;
     micro.evaluates = weight == 0;
+    micro.pass = f->micro;
+    if (weight != 0) /* the mean over all micro-batches of the step, with the loss scale */
+        micro.balance = (float)(t->scaler.scale / (double)(t->feed.n_micro * t->mesh->size[TS_MESH_DP]));
     micro.part = part_of(t, f);
     micro.in = f->in;
     f->out.n = 0;

@@ -142,6 +142,8 @@ static ts_status check_config(checker *c)
         if (st == TS_OK && c->dir)
             st = ts_weights_settle_tie(c->family, c->dir, c->folder, &c->arch, again);
         if (st == TS_OK && c->dir)
+            ts_weights_settle_experts(c->dir, &c->arch);
+        if (st == TS_OK && c->dir)
             st = check_tensors(c);
         if (again)
             json_decref(again);

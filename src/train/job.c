@@ -359,6 +359,18 @@ static ts_pipeline_kind pipeline_of(const ts_job *j)
                                .detaches_weights = j->o->parallel.detaches };
 }
 
+static ts_status train_experts(ts_job *j)
+{
+    ts_expert_rules rules = ts_expert_options_rules(&j->o->experts);
+    /* A folder's biases stay as they are, as in transformers, unless an option speaks of them. */
+    if (!ts_option_is_on(j->set, "moe-router-enable-expert-bias") &&
+        !ts_option_given(j->set, "moe-router-bias-update-rate"))
+        rules.bias_rate = 0;
+    rules.sequence = j->spread.comm;
+    rules.everyone = j->mesh->comm[TS_MESH_DP_CP];
+    return ts_decoder_train_experts(j->model.decoder, &rules);
+}
+
 static void make_objective(ts_job *j)
 {
     ts_decoder *d = j->model.decoder;
@@ -413,6 +425,7 @@ static ts_status make_trainer(ts_job *j)
                              .with_values = j->dev->computes };
     for (int p = 0; j->source && p < TS_DATA_PARTS; p++)
         a.feed.part[p] = ts_data_source_part(j->source, (ts_data_part)p);
+    TS_TRY(train_experts(j));
     make_objective(j);
     TS_TRY(ts_recompute_stage(a.o, j->mesh->at[TS_MESH_PP], j->mesh->size[TS_MESH_PP], &j->objective.recompute));
     TS_TRY(check_ramp(j));

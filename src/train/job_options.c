@@ -12,6 +12,7 @@ void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
         { ts_dist_option_rows, ts_dist_option_count, &o->dist },
         { ts_train_option_rows, ts_train_option_count, &o->train },
         { ts_matrix_option_rows, ts_matrix_option_count, &o->train.matrix },
+        { ts_expert_option_rows, ts_expert_option_count, &o->experts },
         { ts_narrow_option_rows, ts_narrow_option_count, &o->narrow },
         { ts_distill_option_rows, ts_distill_option_count, &o->distill },
         { ts_parallel_option_rows, ts_parallel_option_count, &o->parallel },

@@ -4,6 +4,7 @@
 #include "data/source.h"
 #include "device/runtime.h"
 #include "dist/dist_options.h"
+#include "model/experts_options.h"
 #include "model/narrow.h"
 #include "model/options.h"
 #include "parallel/options.h"
@@ -24,7 +25,8 @@ typedef struct ts_job_options {
     ts_profile_options profile;
     ts_narrow_options narrow;
     ts_distill_options distill;
+    ts_expert_options experts;
 } ts_job_options;
-enum { TS_JOB_TABLES = 14 };
+enum { TS_JOB_TABLES = 15 };
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 #endif

@@ -51,6 +51,7 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
                     .o = &o->parallel };
     if (a) {
         l.heads = a->n_heads, l.kv_heads = a->n_kv_heads, l.ffn = a->ffn, l.hidden = a->hidden;
+        l.expert_ffn = a->n_experts ? a->expert_ffn : 0, l.shared_ffn = a->n_experts ? a->shared_ffn : 0;
         l.vocab = a->vocab, l.n_layers = a->n_layers, l.tied = a->tied;
         l.latent = a->kv_lora_rank > 0;
         l.norm_of_all_heads = a->qk_norm == TS_QK_NORM_FULL;

@@ -59,18 +59,20 @@ static unsigned swapped_parts(const ts_train_options *o, const char **wrong)
 
 ts_recompute_plan ts_recompute_layers(const ts_train_options *o)
 {
-    const unsigned mlp = 1u << TS_PART_MLP;
+    const unsigned mlp = 1u << TS_PART_MLP, none = 0;
     ts_recompute_plan p = { .chosen = o->chosen };
     if (is_full(o)) {
         p.method = is_block(o) ? TS_RECOMPUTE_BLOCK : TS_RECOMPUTE_UNIFORM;
         p.layers = full_layers(o);
-    } else if (is_selective(o) && has_module(o, "mlp")) {
-        p.others.again = mlp;
+    } else if (is_selective(o)) {
+        p.others.again = (has_module(o, "mlp") ? 1u << TS_PART_DENSE : none) |
+                         (has_module(o, "moe") ? 1u << TS_PART_EXPERTS : none) |
+                         (has_module(o, "shared_experts") ? 1u << TS_PART_SHARED : none);
     }
     if (!o->swap_attention)
         return p;
     const char *wrong;
-    p.others.swap = swapped_parts(o, &wrong) & ~p.others.again;
+    p.others.swap = swapped_parts(o, &wrong) & ~(p.others.again ? mlp : none);
     p.first = p.others;
     if (is_full(o))
         return p;
@@ -117,6 +119,8 @@ ts_tape_options ts_recompute_tape(const ts_train_options *o)
         t.again[TS_REPLAY_NORM] = layers_after(o, o->recompute_norm_num_layers);
     if (is_selective(o) && has_module(o, "layernorm"))
         t.again[TS_REPLAY_NORM] = layers_after(o, -1);
+    if (is_selective(o) && has_module(o, "moe_act"))
+        t.again[TS_REPLAY_ACT] = layers_after(o, -1);
     if (o->recompute_activation_function)
         t.again[TS_REPLAY_ACT] = layers_after(o, o->recompute_activation_function_num_layers);
     return t;
@@ -126,22 +130,17 @@ ts_tape_options ts_recompute_tape(const ts_train_options *o)
 
 static ts_status check_modules(const ts_option_list *modules)
 {
-    static const char *const known[] = { "core_attn", "layernorm", "mlp" },
-                      *const elsewhere[] = { "moe", "moe_act", "shared_experts", "mla_up_proj" };
+    static const char *const known[] = { "core_attn", "layernorm", "mlp", "moe", "moe_act", "shared_experts" };
     for (int64_t i = 0; i < modules->n; i++) {
         const char *word = modules->v[i];
         bool is_known = false;
         for (size_t k = 0; k < sizeof known / sizeof *known; k++)
             is_known = is_known || !strcmp(word, known[k]);
-        for (size_t k = 0; k < sizeof elsewhere / sizeof *elsewhere; k++)
-            if (!strcmp(word, elsewhere[k]))
-                return ts_error(TS_ERR_USER,
-                                "--recompute-modules %s: there is no such module in this version; "
-                                "expected core_attn, layernorm or mlp",
-                                word);
         if (!is_known)
             return ts_error(TS_ERR_USER,
-                            "--recompute-modules %s: expected core_attn, layernorm or mlp", word);
+                            "--recompute-modules %s: %sexpected core_attn, layernorm, mlp, moe, moe_act or "
+                            "shared_experts",
+                            word, strcmp(word, "mla_up_proj") ? "" : "there is no such module in this version; ");
     }
     return TS_OK;
 }

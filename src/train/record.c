@@ -133,6 +133,8 @@ static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step
         TS_TRY(number(l, "params_norm", s->params_norm));
     if (ts_train_keeps_tops(r->o))
         TS_TRY(number(l, "max_attention_logit", s->max_logit));
+    if (t->experts.experts)
+        TS_TRY(ts_expert_report_json(&t->experts, l));
     TS_TRY(number(l, "tokens_per_second", (double)s->tokens / s->seconds));
     TS_TRY(number(l, "tflops", tflops));
     if (r->o->peak_tflops > 0)
@@ -170,12 +172,17 @@ static ts_status write_events(ts_recorder *r, const ts_trainer *t, const ts_step
         { "loss-scale vs samples", s->loss_scale }, { "grad-norm vs samples", s->grad_norm },
     };
     const ts_event_scalar logit = { "max_attention_logit", s->max_logit };
+    const ts_event_scalar experts[] = { { "load_balancing_loss", t->experts.balance }, { "z_loss", t->experts.z },
+                                        { "expert-load-most", t->experts.most },
+                                        { "expert-load-least", t->experts.least } };
     const ts_event_scalar decoupled = { "decoupled-learning-rate", s->decoupled_lr };
     TS_TRY(ts_events_scalars(r->events, t->iteration, by_step, sizeof by_step / sizeof *by_step));
     if (t->optim.has_decoupled)
         TS_TRY(ts_events_scalars(r->events, t->iteration, &decoupled, 1));
     if (ts_train_keeps_tops(r->o))
         TS_TRY(ts_events_scalars(r->events, t->iteration, &logit, 1));
+    if (t->experts.experts)
+        TS_TRY(ts_events_scalars(r->events, t->iteration, experts, sizeof experts / sizeof *experts));
     return ts_events_scalars(r->by_samples, t->consumed, by_samples,
                              sizeof by_samples / sizeof *by_samples);
 }
@@ -195,7 +202,7 @@ static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *
 {
     char when[32], left[32], throughput[64] = "", mfu[32] = "", zeros[48] = "", norm[48] = "", logit[64] = "",
          loss[48] = "",
-         rate[64] = "";
+         rate[64] = "", experts[128] = "";
     const time_t now = time(NULL);
     struct tm tm;
     strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", localtime_r(&now, &tm));
@@ -217,14 +224,19 @@ static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *
         snprintf(norm, sizeof norm, " params norm: %.3f |", s->params_norm);
     if (ts_train_keeps_tops(r->o))
         snprintf(logit, sizeof logit, " max attention logit: %.3f |", s->max_logit);
+    if (t->experts.balance > 0)
+        snprintf(experts, sizeof experts, " load_balancing_loss: %.6E |", t->experts.balance);
+    if (t->experts.experts)
+        snprintf(experts + strlen(experts), sizeof experts - strlen(experts), " expert load: %.2f to %.2f |",
+                 t->experts.least, t->experts.most);
     ts_log_raw(
         " [%s] iteration %8lld/%8lld | consumed samples: %12lld | elapsed time per iteration (ms): %.1f |%s%s"
-        " learning rate: %.6E |%s global batch size: %5lld |%s loss scale: %.1f | grad norm: %.3f |%s%s%s"
+        " learning rate: %.6E |%s global batch size: %5lld |%s loss scale: %.1f | grad norm: %.3f |%s%s%s%s"
         " number of skipped iterations: %3lld | number of nan iterations: %3lld |"
         " tokens per second: %.1f | time left: %s |\n",
         when, (long long)t->iteration, (long long)r->train_iters, (long long)t->consumed, per * 1e3,
         throughput, mfu, s->lr, rate, (long long)t->feed.global, loss, s->loss_scale,
-        s->grad_norm, zeros, norm, logit, (long long)r->skipped, (long long)r->nan,
+        s->grad_norm, zeros, norm, logit, experts, (long long)r->skipped, (long long)r->nan,
         (double)r->tokens / r->seconds, left);
 }
 

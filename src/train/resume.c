@@ -130,10 +130,11 @@ static void add_tensor(const ts_trainer *t, tensor_list *l, size_t i, kind k)
     s->tensor = (ts_ckpt_tensor){
         .part = k == VALUES ? TS_CKPT_MODEL : TS_CKPT_OPTIMIZER,
         .dtype = ts_whole_type(&l->whole[k], p) == TS_DTYPE_BF16 ? TS_ST_BF16 : TS_ST_F32,
-        .rank = p->rank,
-        .shape = { p->place.dim[0].whole, p->rank > 1 ? p->place.dim[1].whole : 1 },
+        .rank = p->place.rank,
         .rows = p->place.dim[0].whole
     };
+    for (int d = 0; d < 2 || d < p->place.rank; d++)
+        s->tensor.shape[d] = d < p->place.rank ? p->place.dim[d].whole : 1;
     if (is_projected(t, p, k))
         shape_projected(t, p, k, &s->tensor);
 }

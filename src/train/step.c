@@ -42,6 +42,7 @@ static double divisor(const ts_trainer *t, const ts_step_result *r)
 static ts_status all_micro_batches(ts_trainer *t, double weight, double *sums, const float **grads)
 {
     ts_qk_clip_begin(t->objective->params);
+    ts_expert_report_begin(t->objective->load);
     TS_TRY(ts_grads_begin(&t->grads));
     TS_TRY(ts_pipeline_train(t, weight, sums));
     const double began = ts_timeline_begin(t->dev->timeline);
@@ -181,6 +182,8 @@ static ts_status step(ts_trainer *t, bool stop, ts_step_result *r)
     TS_TRY(read_batch(t, &r->tokens));
     TS_TRY(ts_alloc(&sums, (size_t)(t->feed.n_micro + EXTRAS), sizeof *sums));
     ts_status st = all_micro_batches(t, t->scaler.scale / divisor(t, r), sums, &grads);
+    if (st == TS_OK)
+        st = ts_expert_report_finish(&t->experts, t->objective->load, t->objective->rules, t->mesh, t->feed.n_micro);
     if (st == TS_OK)
         st = share_results(t, sums, stop, r);
     ts_free(&sums);

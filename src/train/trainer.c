@@ -19,6 +19,7 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
     t->optim.sharers = t->grads.scatter.comm;
     t->optim.own_grads = ts_scatter_is_own(&t->grads.scatter);
     TS_TRY(ts_dump_create(t->o, t->dev, t->mesh, t->sharers->copies, &t->dump));
+    TS_TRY(ts_expert_report_init(&t->experts, t->objective->load));
     return ts_gather_init(&t->gather, t->objective->params, t->sharers->share, t->sharers->near,
                           a->overlap_gather);
 }
@@ -106,6 +107,7 @@ void ts_trainer_destroy(ts_trainer **trainer)
     ts_trainer *t = *trainer;
     if (!t)
         return;
+    ts_expert_report_deinit(&t->experts);
     ts_dump_destroy(&t->dump);
     ts_pipeline_deinit(&t->pipeline);
     ts_gather_deinit(&t->gather);

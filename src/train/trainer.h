@@ -9,6 +9,7 @@
 #include "dist/line.h"
 #include "dist/traffic.h"
 #include "train/dump.h"
+#include "train/experts.h"
 #include "train/feed.h"
 #include "train/gather.h"
 #include "train/grads.h"
@@ -57,6 +58,7 @@ typedef struct ts_trainer {
     ts_gather gather;
     ts_lr_schedule schedule, decoupled; /* of --decoupled-lr, when optim.has_decoupled */
     ts_loss_scaler scaler;
+    ts_expert_report experts; /* of the last step */
     int64_t losses;           /* of a micro-batch */
     float *host;              /* [losses] their weights, then the losses themselves */
     double *gathered;         /* [all processes * (n_micro + TS_STEP_EXTRAS)]: see step.c */

@@ -49,6 +49,8 @@ static ts_cpu *open_table(unsigned isa, int threads, const subject *s)
     c->base.name = "cpu", c->base.computes = true;
     c->isa = isa;
     need(ts_pool_create(threads, &c->pool));
+    need(ts_pool_create(1, &c->alone));
+    c->shared_bytes = TS_CPU_SHARED_SCRATCH;
     c->shared_scratch = aligned_alloc(64, TS_CPU_SHARED_SCRATCH);
     c->thread_scratch = aligned_alloc(64, (size_t)threads * TS_CPU_THREAD_SCRATCH);
     if (!c->shared_scratch || !c->thread_scratch)
@@ -62,6 +64,7 @@ static void close_table(ts_cpu *c)
     free(c->shared_scratch);
     free(c->thread_scratch);
     ts_pool_destroy(&c->pool);
+    ts_pool_destroy(&c->alone);
     ts_free(&c);
 }
 

@@ -14,10 +14,10 @@ make_data
 
 # all that is wrong in one message
 expect 2 "no option of this command: --zzzzzz, --qqqqqq, --num-layer (did you mean --num-layers" train \
-    --zzzzzz 1 --qqqqqq --num-layer 2 --expert-model-parallel-size 2 --expert-tensor-parallel-size 4 --num-experts 8 \
-    --moe-router-topk 2 --learning-rate 1e-3 --lr fast
+    --zzzzzz 1 --qqqqqq --num-layer 2 --expert-model-parallel-size 2 --expert-tensor-parallel-size 4 --mtp-num-layers 8 \
+    --mtp-spec a --learning-rate 1e-3 --lr fast
 for t in "--expert-model-parallel-size 2, --expert-tensor-parallel-size 4: expert" \
-    "--num-experts 8, --moe-router-topk 2: mixtures of experts" "--learning-rate: --lr" "--lr: \"fast\" is not a number"; do
+    "--mtp-num-layers 8, --mtp-spec a: multi-token prediction" "--learning-rate: --lr" "--lr: \"fast\" is not a number"; do
     checks=$((checks + 1))
     grep -qF -- "$t" "$D/err" || wrong "no \"$t\" in: $(cat "$D/err")"
 done

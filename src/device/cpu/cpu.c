@@ -118,6 +118,7 @@ static void cpu_close(ts_device *d)
     if (c->thread_scratch)
         munmap(c->thread_scratch, (size_t)threads * TS_CPU_THREAD_SCRATCH);
     ts_pool_destroy(&c->pool);
+    ts_pool_destroy(&c->alone);
     ts_cpu_heap_destroy(&c->heap);
     ts_free(&c);
 }
@@ -149,7 +150,9 @@ ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
     ts_status st;
     TS_TRY_TO(fail, st, ts_cpu_heap_create(&c->heap));
     TS_TRY_TO(fail, st, ts_pool_create(threads, &c->pool));
+    TS_TRY_TO(fail, st, ts_pool_create(1, &c->alone));
     TS_TRY_TO(fail, st, map_scratch(TS_CPU_SHARED_SCRATCH, &c->shared_scratch));
+    c->shared_bytes = TS_CPU_SHARED_SCRATCH;
     TS_TRY_TO(fail, st, map_scratch((size_t)threads * TS_CPU_THREAD_SCRATCH, &c->thread_scratch));
     if (!o->unplaced)
         ts_cpu_place(c, NULL);
@@ -160,6 +163,9 @@ ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
     ts_cpu_init_elementwise(c);
     ts_cpu_init_join(c);
     ts_cpu_init_embed(c);
+    ts_cpu_init_experts(c);
+    ts_cpu_init_route(c);
+    ts_cpu_init_gemm_groups(c);
     ts_cpu_init_loss(c);
     ts_cpu_init_optim(c);
     ts_cpu_init_narrow(c);

@@ -26,7 +26,9 @@ struct ts_cpu {
     unsigned isa;
     ts_pool *pool;
     ts_cpu_kernel kernel[TS_KERNEL_COUNT];
-    char *shared_scratch;          /* TS_CPU_SHARED_SCRATCH, 64-aligned */
+    ts_pool *alone;                /* of one thread: for a kernel that runs others, each on its own thread */
+    char *shared_scratch;          /* 64-aligned */
+    int64_t shared_bytes;          /* TS_CPU_SHARED_SCRATCH */
     char *thread_scratch;          /* threads * TS_CPU_THREAD_SCRATCH */
     struct ts_cpu_heap *heap;
 };

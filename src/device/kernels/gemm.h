@@ -52,5 +52,21 @@ typedef struct ts_gemm_pack_args {
  * value that is not finite makes its row or column NaN. */
 enum { TS_GEMM_I8_BLOCK = 192 };
 
-/* gemm, gemm_pack: n is ignored (the kernel shares out its own tiles). */
+/* gemm_groups: one product for each stretch of rows, with a matrix of its own (experts). Rows
+ * [offsets[g], offsets[g + 1]) are group g's, of `rows` in all; b and c of groups lie b_stride and c_stride
+ * bytes apart.
+ *
+ *   NT, NN  C's rows of g = A's rows of g times matrix g of b;  rows behind the last group become zero
+ *   TN      matrix g of c (+)= A's rows of g, transposed, times B's rows of g;  without rows: zero (+ C)
+ *
+ * Each is, to the bit, what gemm makes of that group alone. */
+typedef struct ts_gemm_groups_args {
+    ts_gemm_args one;       /* of any group: form, n, k (TN: m, n), types, strides of rows; a, b and c begin
+                               with the first group's */
+    int64_t groups, rows;
+    const int32_t *offsets; /* [groups + 1], ascending, the first 0; on the device */
+    size_t b_stride, c_stride;
+} ts_gemm_groups_args;
+
+/* gemm, gemm_groups, gemm_pack: n is ignored (the kernel shares out its own tiles). */
 #endif

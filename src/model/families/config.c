@@ -198,7 +198,7 @@ typedef struct reading {
 static ts_status read_row(void *ctx, const ts_config_row *r)
 {
     const reading *d = ctx;
-    if ((r->field[0] == TS_CONFIG_AT(layer)) != d->layers)
+    if ((r->late || r->field[0] == TS_CONFIG_AT(layer)) != d->layers)
         return TS_OK;
     return (r->read ? r->read : read_by_kind)(r, d->o, d->file, d->a);
 }

@@ -35,6 +35,7 @@ struct ts_config_row {
     const char *before;  /* a key that counts instead of `key` where it is there */
     const char *word;    /* of an activation that has several: the one to write */
     const char *why;     /* REFUSE: what it would need */
+    bool late;           /* it comes with the rows of `layer` */
     double part;         /* rotary embedding: the rotated part of a head; 0: always all of it */
     ts_config_read_fn *read;   /* instead of what the kind does; NULL: that */
     ts_config_write_fn *write;
@@ -89,6 +90,37 @@ ts_config_read_fn ts_config_causal, ts_config_read_kv_heads, ts_config_read_head
 ts_config_write_fn ts_config_write_kv_heads, ts_config_write_head_dim, ts_config_write_ropes,
     ts_config_write_ends, ts_config_write_window, ts_config_write_qwen_windows,
     ts_config_write_layers;
+/* ---- mixtures of experts (config_experts.c) ---- */
+
+/* norm_topk_prob: weights of the chosen sum up to 1 (of a softmax: it is one of the chosen) or are shares of all. */
+#define TS_TOPK_NORM(def_)                                                                         \
+    TS_OWN("norm_topk_prob", router_norm, ts_config_read_topk_norm, ts_config_write_topk_norm, def_)
+/* Which layers have experts: every decoder_sparse_step-th, but for mlp_only_layers; those from
+ * first_k_dense_replace on; all. */
+#define TS_QWEN_EXPERTS                                                                            \
+    { .kind = TS_CONFIG_OWN, .key = "mlp_only_layers", .late = true, .read = ts_config_read_qwen_experts, \
+      .write = ts_config_write_qwen_experts }
+#define TS_FIRST_DENSE(def_)                                                                       \
+    { .kind = TS_CONFIG_OWN, .key = "first_k_dense_replace", .late = true, .def = def_,            \
+      .read = ts_config_read_first_dense, .write = ts_config_write_first_dense }
+#define TS_ALL_EXPERTS { .kind = TS_CONFIG_OWN, .late = true, .read = ts_config_all_experts }
+/* DeepSeek-V3's way, GLM's too: experts, of a token, their width, shared ones, groups and groups of a token;
+ * a sigmoid scores, a bias helps to choose. */
+#define TS_EXPERT_ROWS(n_, k_, ffn_, shared_, groups_, of_token_)                                  \
+    TS_CONFIG_ROW(COPY, "n_routed_experts", n_experts, n_, .before = "num_local_experts"),          \
+        TS_COPY("num_experts_per_tok", experts_per_token, k_),                                      \
+        TS_COPY("moe_intermediate_size", expert_ffn, ffn_),                                         \
+        TS_OWN("n_shared_experts", shared_ffn, ts_config_read_shared_experts,                       \
+               ts_config_write_shared_experts, shared_),                                            \
+        TS_COPY("n_group", router_groups, groups_),                                                 \
+        TS_COPY("topk_group", router_group_topk, of_token_),                                        \
+        TS_OWN(NULL, router_group_best, ts_config_two_best, NULL, 0),                               \
+        TS_FIXED(router_score, TS_ROUTE_SIGMOID), TS_FIXED(router_bias, true)
+ts_config_read_fn ts_config_read_topk_norm, ts_config_read_qwen_experts, ts_config_read_first_dense,
+    ts_config_all_experts, ts_config_read_shared_experts, ts_config_two_best;
+ts_config_write_fn ts_config_write_topk_norm, ts_config_write_qwen_experts, ts_config_write_first_dense,
+    ts_config_write_shared_experts;
+
 /* hidden_size must be a multiple of the number of heads even where head_dim is given: some of
  * transformers' classes say so. */
 ts_config_read_fn ts_config_whole_heads;

@@ -38,12 +38,24 @@
     F(internlm)                                                                                    \
     F(baichuan)                                                                                    \
     F(qwen)                                                                                        \
-    F(chatglm)
+    F(chatglm)                                                                                     \
+    F(mixtral)                                                                                     \
+    F(qwen2_moe)                                                                                   \
+    F(qwen3_moe)                                                                                   \
+    F(glm4_moe)                                                                                    \
+    F(olmoe)                                                                                       \
+    F(phimoe)                                                                                      \
+    F(granitemoe)                                                                                  \
+    F(ernie4_5_moe)                                                                                \
+    F(minimax_m2)
 #define TS_FAMILY_DECLARE(name_) extern const ts_family ts_family_##name_;
 TS_FAMILIES(TS_FAMILY_DECLARE)
 
 /* What all have in common; no family itself. */
 extern const ts_family ts_family_base;
+
+/* Experts with tensors of their own, as Mixtral and as Qwen3-MoE call them. */
+extern const ts_name_row ts_mixtral_names[], ts_experts_names[];
 
 /* Norms before a part, after it, or both: OLMo 2 to Gemma 3. */
 extern const ts_name_row ts_norms_around_names[];

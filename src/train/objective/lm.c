@@ -170,6 +170,7 @@ static ts_status teach(const ts_lm_objective *o, ts_tape *tape, const ts_network
     call.first = 0, call.last = n->layers;
     call.recompute = (ts_recompute_plan){ 0 };
     call.hidden_dropout = call.attention_dropout = 0;
+    call.balance = 0;
     tape->recording = false;
     tape->viewer = NULL;
     const ts_status st = n->kind->forward(n->self, tape, &call, taught);
@@ -218,6 +219,8 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
                                    .attention_dropout = m->evaluates ? 0 : o->attention_dropout,
                                    .goes_on = !ts_objective_ends(&o->base, m->part),
                                    .seed = o->seed,
+                                   .balance = m->balance,
+                                   .pass = m->pass,
                                    .step = m->step,
                                    .sample0 = m->sample0 };
     if (o->teacher.network.kind)
@@ -274,6 +277,8 @@ void ts_lm_objective_init(ts_lm_objective *o, const ts_network *network, const t
 {
     *o = (ts_lm_objective){ .base = { .name = "lm loss",
                                       .params = network->params,
+                                      .load = network->load,
+                                      .rules = network->rules,
                                       .counts = "loss_mask",
                                       .here = ts_spread_here(spread, t->seq_length),
                                       .prepare = prepare,

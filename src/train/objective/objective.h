@@ -35,6 +35,8 @@ typedef struct ts_micro_batch {
     int64_t row, rows; /* of the batch */
     int64_t step;      /* of the run, from 0 */
     int64_t sample0;   /* number in the global batch of the first sample */
+    int64_t pass;      /* which of this process's micro-batches of the step it is */
+    float balance;     /* weight of its auxiliary losses of experts; 0: it evaluates */
     bool evaluates;    /* nothing is dropped out, no gradient will come */
     int64_t part;      /* which part of the objective's runs, and what the part before gave; the first
                           part has nothing */
@@ -46,6 +48,8 @@ typedef struct ts_objective ts_objective;
 struct ts_objective {
     const char *name;     /* of the loss in logs: "lm loss" */
     ts_param_set *params; /* what is trained */
+    const ts_expert_load *load; /* what its layers of experts count in a step; NULL or n 0: there are none */
+    const ts_expert_rules *rules;
     /* The field, fp32, that says how much each loss counts: there are rows x its width losses, and the
      * loss of a step is their sum, so weighed, over the sum of the weights, whatever the micro-batches
      * and processes. NULL: one loss a sample, and each counts 1. */

@@ -51,6 +51,7 @@ enum {
     MEMO = 64,     /* threads that can remember which chunk they have packed */
 };
 
+_Static_assert(B_BYTES == TS_CPU_SHARED_SCRATCH / 3 * 2, "where A's panels begin");
 _Static_assert(PART_BYTES + BLOCK * 48 * 4 <= TS_CPU_THREAD_SCRATCH, "a panel of a thread's own");
 
 /* One product under way. Threads read it and do not write to it, but for `packed`. */
@@ -165,15 +166,15 @@ static ts_gemm_panels panels_of(const job *j, const void *src, int64_t ld, bool 
  * with two, threads that have done their share of A would wait before B.
  *
  *   shared scratch   | panels of B ............ | panels (or rows) of A ... |
- *                    0                          B_BYTES  */
+ *                    0                          2/3 of it: B_BYTES, unless it is a part of the device's  */
 static void fetch_block(job *j, bool pack_a, bool pack_b)
 {
     const ts_gemm_args *g = j->g;
     const int rows = j->kern.rows, width = j->kern.width;
-    char *scratch = j->cpu->shared_scratch;
+    char *scratch = j->cpu->shared_scratch, *scratch_a = scratch + j->cpu->shared_bytes / 3 * 2;
     j->pack_a_tasks = j->pack_tasks = 0;
     if (j->a_packs) {
-        j->a = scratch + B_BYTES;
+        j->a = scratch_a;
         j->a_row = 4, j->a_step = rows * 4, j->a_panel = j->s * rows * 4;
         if (j->kern.pack_a)
             j->a_row = j->s * 4, j->a_step = 4;
@@ -186,7 +187,7 @@ static void fetch_block(job *j, bool pack_a, bool pack_b)
     j->b_panel = j->s * width * 4;
     if (pack_a) {
         j->pack_a = panels_of(j, g->a, g->lda, g->form == TS_GEMM_TN, j->m0, j->m);
-        j->pack_a.dst = scratch + B_BYTES, j->pack_a.width = rows;
+        j->pack_a.dst = scratch_a, j->pack_a.width = rows;
         j->pack_a_tasks = j->pack_tasks = pack_tasks_of(&j->pack_a);
     }
     if (pack_b) {

@@ -6,6 +6,7 @@
 
 /* Each fills its rows of the table for the instruction sets in c->isa. */
 void ts_cpu_init_gemm(ts_cpu *c);
+void ts_cpu_init_gemm_groups(ts_cpu *c);
 void ts_cpu_init_gemm_i8(ts_cpu *c);
 void ts_cpu_init_quant(ts_cpu *c);
 void ts_cpu_init_step_pack(ts_cpu *c);

@@ -16,11 +16,13 @@ TS_ROWWISE_DECLARE(act)
 TS_ROWWISE_DECLARE(elementwise)
 TS_ROWWISE_DECLARE(join)
 TS_ROWWISE_DECLARE(embed)
+TS_ROWWISE_DECLARE(experts)
 TS_ROWWISE_DECLARE(loss)
 TS_ROWWISE_DECLARE(optim)
 #undef TS_ROWWISE_DECLARE
 void ts_cpu_init_narrow(ts_cpu *c); /* of plain C alone, as the next */
 void ts_cpu_init_distill(ts_cpu *c);
+void ts_cpu_init_route(ts_cpu *c);
 
 /* A row of the table; shares are multiples of `unit` items. */
 #define TS_ROWWISE_STRING_(x) #x

@@ -1,0 +1,73 @@
+#include "model/experts_options.h"
+
+/* an option that decides what is computed */
+#define RUN(type, field, name, def, lo, hi, choices, help)                                         \
+    TS_ROW_IS(TS_OPTION_DECIDES, type, ts_expert_options, field, name, def, lo, hi, choices, "experts", help)
+
+const ts_option ts_expert_option_rows[] = {
+    RUN(CHOICE, balancing, "moe-router-load-balancing-type", "aux_loss", 0, 0, TS_CHOICES(TS_MOE_BALANCES),
+        "what keeps experts evenly loaded: a loss on the loads of a micro-batch, of each sequence, of all that "
+        "the step has seen (each times --moe-aux-loss-coeff); a balanced choice in training (sinkhorn); nothing"),
+    RUN(REAL, aux, "moe-aux-loss-coeff", "0", 0, 1e6, NULL,
+        "weight of the load-balancing loss of each layer; it is logged, and no part of the lm loss"),
+    RUN(REAL, z, "moe-z-loss-coeff", "0", 0, 1e6, NULL,
+        "weight of the mean square of the logits' log-sum-exp, which keeps them small; likewise"),
+    RUN(REAL, bias_rate, "moe-router-bias-update-rate", "1e-3", 0, 1, NULL,
+        "what a step adds to the bias of an expert that had less than its share of tokens, or takes from others "
+        "(with --moe-router-enable-expert-bias)"),
+    RUN(REAL, capacity, "moe-expert-capacity-factor", NULL, 0, 1e6, NULL,
+        "an expert takes at most so many times its even share of a micro-batch's tokens, the others pass it by "
+        "(default: all are taken)"),
+    RUN(CHOICE, drop, "moe-token-drop-policy", "probs", 0, 0, TS_CHOICES(TS_MOE_DROPS),
+        "who passes it by: those of the smallest weights, or the last"),
+    TS_ROW(FLAG, ts_expert_options, pads, "moe-pad-expert-input-to-capacity", NULL, 0, 0, NULL, "experts",
+           "every expert has as many rows as it may take, empty ones too: the same result, even shapes"),
+    RUN(REAL, jitter, "moe-input-jitter-eps", "0", 0, 1, NULL,
+        "what the router reads is multiplied with numbers from 1 - eps to 1 + eps in training"),
+    RUN(FLAG, fixed, "fix-router", NULL, 0, 0, NULL,
+        "tokens go to experts in turn, so that loads are even: for measuring time; the loss says nothing then"),
+};
+const size_t ts_expert_option_count = sizeof ts_expert_option_rows / sizeof *ts_expert_option_rows;
+
+ts_status ts_expert_options_check(const ts_expert_options *o, const ts_option_set *set)
+{
+    const bool global = o->balancing == TS_MOE_GLOBAL_AUX && o->aux > 0;
+    if (o->pads && o->capacity == 0)
+        return ts_error(TS_ERR_USER, "--moe-pad-expert-input-to-capacity needs --moe-expert-capacity-factor, which "
+                                     "says what the capacity is");
+    if (global && ts_option_is_on(set, "recompute-granularity"))
+        return ts_error(TS_ERR_USER, "--moe-router-load-balancing-type global_aux_loss goes by what the step has seen "
+                                     "so far, which layers that run again cannot ask for: leave out "
+                                     "--recompute-granularity, or give aux_loss");
+    return TS_OK;
+}
+
+void ts_expert_options_warn(const ts_expert_options *o, const ts_option_set *set, const ts_arch *a)
+{
+    static const char *const names[] = { "moe-router-load-balancing-type", "moe-aux-loss-coeff", "moe-z-loss-coeff",
+                                         "moe-expert-capacity-factor", "moe-input-jitter-eps", "fix-router" };
+    const bool loses = o->balancing == TS_MOE_AUX || o->balancing == TS_MOE_SEQ_AUX || o->balancing == TS_MOE_GLOBAL_AUX;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        ts_option_warn_alone(set, names[i], a->n_experts > 0, "a model with experts (--num-experts)");
+    ts_option_warn_alone(set, "moe-router-bias-update-rate", a->router_bias, "--moe-router-enable-expert-bias");
+    ts_option_warn_alone(set, "moe-token-drop-policy", o->capacity > 0, "--moe-expert-capacity-factor");
+    if (o->aux > 0)
+        ts_option_warn_alone(set, "moe-aux-loss-coeff", loses,
+                             "--moe-router-load-balancing-type aux_loss, seq_aux_loss or global_aux_loss");
+}
+
+ts_expert_rules ts_expert_options_rules(const ts_expert_options *o)
+{
+    const bool loses = o->balancing == TS_MOE_AUX || o->balancing == TS_MOE_SEQ_AUX || o->balancing == TS_MOE_GLOBAL_AUX;
+    return (ts_expert_rules){ .aux = loses ? (float)o->aux : 0,
+                              .z = (float)o->z,
+                              .by_sequence = o->balancing == TS_MOE_SEQ_AUX,
+                              .is_global = o->balancing == TS_MOE_GLOBAL_AUX,
+                              .sinkhorn = o->balancing == TS_MOE_SINKHORN,
+                              .fixed = o->fixed,
+                              .capacity = o->capacity,
+                              .pads = o->pads,
+                              .by_position = o->drop == TS_MOE_DROP_POSITION,
+                              .jitter = (float)o->jitter,
+                              .bias_rate = o->bias_rate };
+}

@@ -1,0 +1,35 @@
+/* The options that say how mixtures of experts are trained: what keeps experts evenly loaded, and who is dropped
+ * where they are not. What experts a model has its own options say (model/options.h). */
+#ifndef TS_MODEL_EXPERTS_OPTIONS_H
+#define TS_MODEL_EXPERTS_OPTIONS_H
+#include "base/option.h"
+#include "model/arch.h"
+#include "nn/experts.h"
+
+#define TS_MOE_BALANCES(W)                                                                         \
+    W(TS_MOE_AUX, "aux_loss")                                                                      \
+    W(TS_MOE_SEQ_AUX, "seq_aux_loss")                                                              \
+    W(TS_MOE_GLOBAL_AUX, "global_aux_loss")                                                        \
+    W(TS_MOE_SINKHORN, "sinkhorn")                                                                 \
+    W(TS_MOE_NONE, "none,softmax_topk,noaux_tc")
+typedef enum ts_moe_balance { TS_MOE_BALANCES(TS_CHOICE_VALUE) } ts_moe_balance;
+
+#define TS_MOE_DROPS(W) W(TS_MOE_DROP_PROBS, "probs") W(TS_MOE_DROP_POSITION, "position")
+typedef enum ts_moe_drop { TS_MOE_DROPS(TS_CHOICE_VALUE) } ts_moe_drop;
+
+typedef struct ts_expert_options {
+    int balancing; /* TS_MOE_* */
+    int drop;    /* TS_MOE_DROP_* */
+    double aux, z, capacity, jitter, bias_rate;
+    bool pads, fixed;
+} ts_expert_options;
+extern const ts_option ts_expert_option_rows[];
+extern const size_t ts_expert_option_count;
+
+/* What the options are together: TS_ERR_USER that names them. */
+ts_status ts_expert_options_check(const ts_expert_options *o, const ts_option_set *set) TS_NODISCARD;
+/* Warns of those that have no effect, with a model that has experts or none. */
+void ts_expert_options_warn(const ts_expert_options *o, const ts_option_set *set, const ts_arch *a);
+/* The rules of layers, but for the communicators. */
+ts_expert_rules ts_expert_options_rules(const ts_expert_options *o);
+#endif

@@ -1,0 +1,87 @@
+/* ERNIE 4.5: experts that a softmax scores, chosen with a bias, beside a shared one; pairs of a head are rotated. */
+#include "model/families/families.h"
+
+static ts_status read_rope(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    TS_TRY(ts_config_read_rope(r, o, file, a));
+    a->rope[0].interleaved = true;
+    return TS_OK;
+}
+
+/* Layers from moe_layer_start_index to moe_layer_end_index (-1: the last), every moe_layer_interval-th. */
+static ts_status read_layers(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    int64_t first, last, step;
+    TS_TRY(ts_json_int(o, file, r->key, 1, 0, INT32_MAX, &first));
+    TS_TRY(ts_json_int(o, file, "moe_layer_end_index", -1, -1, INT32_MAX, &last));
+    TS_TRY(ts_json_int(o, file, "moe_layer_interval", 1, 1, INT32_MAX, &step));
+    last = last < 0 ? a->n_layers - 1 : last;
+    for (int64_t i = first; i <= last && i < a->n_layers; i++)
+        if ((i + 1) % step == 0)
+            a->layer[i].mlp = TS_MLP_EXPERTS;
+    return TS_OK;
+}
+
+static ts_status write_layers(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    int64_t first = 0, last = a->n_layers - 1;
+    while (first < a->n_layers && a->layer[first].mlp != TS_MLP_EXPERTS)
+        first++;
+    while (last > first && a->layer[last].mlp != TS_MLP_EXPERTS)
+        last--;
+    TS_TRY(ts_config_put(o, r->key, json_integer(first)));
+    TS_TRY(ts_config_put(o, "moe_layer_interval", json_integer(1)));
+    return ts_config_put(o, "moe_layer_end_index", json_integer(last));
+}
+
+static const ts_config_row rows[] = {
+    TS_REFUSE("use_bias", "layers of experts have no biases here"),
+    TS_COPY("vocab_size", vocab, 103424),
+    TS_ID("pad_token_id", pad, 0),
+    TS_COPY("hidden_size", hidden, 2560),
+    TS_COPY("intermediate_size", ffn, 12288),
+    TS_COPY("num_hidden_layers", n_layers, 28),
+    TS_COPY("num_attention_heads", n_heads, 20),
+    TS_KV_HEADS(4),
+    TS_COPY("max_position_embeddings", max_positions, 131072),
+    TS_COPY("rms_norm_eps", norm_eps, 1e-5),
+    TS_COPY("tie_word_embeddings", tied, true),
+    TS_CONFIG_ROW(OWN, "rope_theta", rope, 500000, .read = read_rope, .write = ts_config_write_ropes),
+    TS_CONFIG_ROW(COPY, "moe_num_experts", n_experts, 64, .before = "num_local_experts"),
+    TS_CONFIG_ROW(COPY, "moe_k", experts_per_token, 6, .before = "num_experts_per_tok"),
+    TS_COPY("moe_intermediate_size", expert_ffn, 1536),
+    TS_OWN("moe_num_shared_experts", shared_ffn, ts_config_read_shared_experts, ts_config_write_shared_experts, 2),
+    TS_FIXED(router_score, TS_ROUTE_SOFTMAX),
+    TS_FIXED(router_norm, true),
+    TS_FIXED(router_bias, true),
+    { .kind = TS_CONFIG_OWN, .key = "moe_layer_start_index", .late = true, .read = read_layers,
+      .write = write_layers },
+    { TS_CONFIG_END },
+};
+
+static const ts_name_row names[] = {
+    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    { .name = "mlp.router", .hf_name = "model.layers.*.mlp.gate" },
+    { "mlp.router.expert_bias", "model.layers.*.mlp.moe_statics.e_score_correction_bias", TS_PART_LINE, false },
+    { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.gate_proj", TS_PART_GATE, false },
+    { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.up_proj", TS_PART_UP, false },
+    { .name = "mlp.experts.linear_fc2", .hf_name = "model.layers.*.mlp.experts.*.down_proj" },
+    { "mlp.shared_experts.linear_fc1", "model.layers.*.mlp.shared_experts.gate_proj", TS_PART_GATE, false },
+    { "mlp.shared_experts.linear_fc1", "model.layers.*.mlp.shared_experts.up_proj", TS_PART_UP, false },
+    { .name = "mlp.shared_experts.linear_fc2", .hf_name = "model.layers.*.mlp.shared_experts.down_proj" },
+    { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false },
+    { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false },
+    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
+    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
+    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
+    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
+    { .name = "output_layer", .hf_name = "lm_head" },
+    { 0 },
+};
+
+const ts_family ts_family_ernie4_5_moe = { .model_type = "ernie4_5_moe", .architecture = "Ernie4_5_MoeForCausalLM",
+                                           .base = &ts_family_base, .names = names, .rows = rows };

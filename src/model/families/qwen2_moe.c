@@ -1,0 +1,49 @@
+/* Qwen1.5-MoE, Qwen2-MoE: experts beside a shared one whose result a sigmoid weighs. */
+#include "model/families/families.h"
+
+static const ts_name_row names[] = {
+    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.q_norm" },
+    { .name = "self_attention.k_layernorm", .hf_name = "model.layers.*.self_attn.k_norm" },
+    { .name = "mlp.router", .hf_name = "model.layers.*.mlp.gate" },
+    { .name = "mlp.router.expert_bias", .hf_name = "model.layers.*.mlp.gate.e_score_correction_bias" },
+    { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.gate_proj", TS_PART_GATE, false },
+    { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.up_proj", TS_PART_UP, false },
+    { .name = "mlp.experts.linear_fc2", .hf_name = "model.layers.*.mlp.experts.*.down_proj" },
+    { "mlp.shared_experts.linear_fc1", "model.layers.*.mlp.shared_expert.gate_proj", TS_PART_GATE, false },
+    { "mlp.shared_experts.linear_fc1", "model.layers.*.mlp.shared_expert.up_proj", TS_PART_UP, false },
+    { .name = "mlp.shared_experts.linear_fc2", .hf_name = "model.layers.*.mlp.shared_expert.down_proj" },
+    { .name = "mlp.shared_experts.gate_weight", .hf_name = "model.layers.*.mlp.shared_expert_gate.weight" },
+    { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false },
+    { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false },
+    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
+    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
+    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
+    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
+    { .name = "output_layer", .hf_name = "lm_head" },
+    { 0 },
+};
+
+static const ts_config_row rows[] = {
+    TS_COPY("hidden_size", hidden, 2048),
+    TS_COPY("intermediate_size", ffn, 5632),
+    TS_COPY("num_hidden_layers", n_layers, 24),
+    TS_COPY("num_attention_heads", n_heads, 16),
+    TS_KV_HEADS(16),
+    TS_COPY("qkv_bias", bias_qkv, true),
+    TS_CONFIG_ROW(COPY, "num_experts", n_experts, 60, .before = "num_local_experts"),
+    TS_COPY("num_experts_per_tok", experts_per_token, 4),
+    TS_COPY("moe_intermediate_size", expert_ffn, 1408),
+    TS_COPY("shared_expert_intermediate_size", shared_ffn, 5632),
+    TS_FIXED(shared_gate, true),
+    TS_TOPK_NORM(false),
+    TS_QWEN_EXPERTS,
+    { TS_CONFIG_END },
+};
+
+const ts_family ts_family_qwen2_moe = { .model_type = "qwen2_moe", .architecture = "Qwen2MoeForCausalLM",
+                                        .base = &ts_family_qwen2, .names = names, .rows = rows };

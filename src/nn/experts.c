@@ -1,0 +1,248 @@
+#include "nn/experts.h"
+
+#include "nn/show.h"
+#include "ops/group.h"
+
+#include <math.h>
+
+/* ---- counting ---- */
+
+ts_status ts_expert_load_init(ts_expert_load *l, ts_device *dev, int64_t layers, int64_t n, int64_t experts)
+{
+    *l = (ts_expert_load){ .dev = dev, .experts = experts, .layers = layers, .n = n };
+    const size_t bytes = (size_t)(n * ts_expert_load_width(l)) * sizeof(float);
+    if (!n)
+        return TS_OK;
+    TS_TRY(ts_alloc(&l->layer, (size_t)n, sizeof *l->layer));
+    TS_TRY(ts_alloc(&l->bias, (size_t)n, sizeof(ts_param *)));
+    TS_TRY(ts_storage_create(dev, TS_MEM_OTHER, bytes, &l->sums));
+    dev->zero(dev, l->sums->data, bytes);
+    return TS_OK;
+}
+
+void ts_expert_load_deinit(ts_expert_load *l)
+{
+    ts_free(&l->layer);
+    ts_free(&l->bias);
+    ts_storage_release(&l->sums);
+    *l = (ts_expert_load){ 0 };
+}
+
+/* ---- parameters ---- */
+
+static ts_status declare_router(const ts_declarer *d, ts_experts_layer *l)
+{
+    const ts_declarer in = ts_declare_in(d, "router");
+    const ts_param_spec w = { .place = ts_place_whole(l->experts, l->hidden), .is_router = true,
+                              .parts = { .slots = ts_shares_rows(d->group) } };
+    const ts_param_spec b = { .place = ts_place_whole(l->experts, 0), .start = TS_START_CONSTANT,
+                              .is_fixed = true };
+    TS_TRY(ts_declare(&in, "weight", &w, &l->router));
+    if (!l->has_bias)
+        return TS_OK;
+    TS_TRY(ts_declare(&in, "expert_bias", &b, &l->bias));
+    l->route.bias = l->bias;
+    return TS_OK;
+}
+
+static ts_status declare_experts(const ts_declarer *d, ts_experts_layer *l)
+{
+    const ts_declarer in = ts_declare_in(d, "experts");
+    const int64_t inner = l->gated ? 2 * l->ffn : l->ffn;
+    ts_param_spec fc1 = { .place = ts_place_stack(l->experts, inner, l->hidden) };
+    ts_param_spec fc2 = { .place = ts_place_stack(l->experts, l->hidden, l->ffn), .start = TS_START_OUT };
+    l->group = d->group;
+    if (d->group) {
+        const ts_comm *c = d->group->comm;
+        ts_place_cut_even(&fc1.place, 1, TS_AXIS_TENSOR, c->size, c->rank, l->gated ? 2 : 1, 1);
+        ts_place_cut_even(&fc2.place, 2, TS_AXIS_TENSOR, c->size, c->rank, 1, 1);
+    }
+    TS_TRY(ts_declare(&in, "linear_fc1.weight", &fc1, &l->fc1));
+    return ts_declare(&in, "linear_fc2.weight", &fc2, &l->fc2);
+}
+
+ts_status ts_experts_declare(const ts_declarer *d, ts_experts_layer *l)
+{
+    const ts_declarer shared = ts_declare_in(d, "shared_experts");
+    const ts_param_spec gate = { .place = ts_place_whole(1, l->hidden), .is_router = true,
+                                 .parts = { .slots = ts_shares_rows(d->group) } };
+    TS_TRY(declare_router(d, l));
+    TS_TRY(declare_experts(d, l));
+    if (l->has_shared)
+        TS_TRY(ts_mlp_declare(&shared, &l->shared));
+    return l->has_shared_gate ? ts_declare(&shared, "gate_weight", &gate, &l->shared_gate) : TS_OK;
+}
+
+/* ---- routing ---- */
+
+static const ts_expert_rules *rules_of(const ts_experts_layer *l)
+{
+    static const ts_expert_rules none = { 0 };
+    return l->rules ? l->rules : &none;
+}
+
+/* rows: of the pass, wherever they are. */
+static ts_balance balance_of(const ts_experts_layer *l, const ts_run *run, int64_t rows)
+{
+    const ts_expert_rules *r = rules_of(l);
+    ts_balance b = { .aux = r->aux, .z = r->z, .weight = run->balance, .by_sequence = r->by_sequence,
+                     .block_rows = rows / run->B, .passes = run->pass + 1,
+                     .shares = r->sequence ? r->sequence->size : 1, .group = r->sequence };
+    if (l->sums) {
+        b.load = l->sums;
+        b.losses = b.load + l->experts;
+        b.before = r->is_global ? b.losses + l->experts : NULL;
+        b.z_loss = l->sums + 3 * l->experts;
+    }
+    if (r->is_global)
+        b.group = r->everyone;
+    return b;
+}
+
+/* What the router reads: x, in training perhaps with jitter. */
+static ts_status router_input(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer,
+                              ts_tensor *x, ts_tensor **y)
+{
+    const float eps = rules_of(l)->jitter;
+    *y = x;
+    if (eps == 0 || run->balance == 0)
+        return TS_OK;
+    const ts_rng rng = ts_run_rng(run, TS_RNG_JITTER, layer);
+    const ts_row_places rows = ts_run_places(run, run->row0);
+    TS_TRY(ts_op_cast(tape, x, TS_DTYPE_F32, y));
+    return ts_op_jitter(tape, *y, eps, &rng, &rows, y);
+}
+
+/* Experts and weights of all rows of the group. */
+static ts_status route(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer, ts_tensor *x,
+                       ts_tensor **weights, ts_tensor **ids)
+{
+    const ts_expert_rules *r = rules_of(l);
+    const ts_shown_columns columns = ts_columns_whole(l->experts);
+    ts_route_op o = l->route;
+    ts_tensor *in, *logits;
+    TS_TRY(router_input(tape, l, run, layer, x, &in));
+    TS_TRY(ts_op_router(tape, in, l->router, &logits));
+    TS_TRY(ts_show(tape, run, layer, "mlp", "router", &columns, logits));
+    if (ts_shares_rows(l->group))
+        TS_TRY(ts_op_group_gather(tape, l->group->comm, logits, &logits));
+    o.balance = balance_of(l, run, logits->dim[0]);
+    o.by = r->fixed ? TS_ROUTE_BY_TURN : r->sinkhorn && run->balance != 0 ? TS_ROUTE_BY_SINKHORN : TS_ROUTE_BY_SCORE;
+    return ts_op_route(tape, &o, logits, weights, ids);
+}
+
+/* Pairs that an expert takes: Megatron-LM's ceil(pairs / experts * factor); 0: all. */
+static ts_sort_op order_of(const ts_experts_layer *l, const ts_tensor *ids)
+{
+    const ts_expert_rules *r = rules_of(l);
+    const int64_t pairs = ids->dim[0] * ids->dim[1];
+    ts_sort_op o = { .experts = l->experts };
+    if (r->capacity > 0) {
+        const double most = ceil((double)pairs / (double)l->experts * r->capacity);
+        o.capacity = most < (double)ids->dim[0] ? (int64_t)most : ids->dim[0];
+        o.pads = r->pads;
+        o.by_weight = !r->by_position;
+    }
+    return o;
+}
+
+/* ---- experts ---- */
+
+/* x of all rows -> what its experts make of it; with a group a part of a sum. */
+static ts_status run_experts(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *weights,
+                             ts_tensor *ids, ts_tensor **y)
+{
+    const ts_sort_op order = order_of(l, ids);
+    ts_sorted_rows s;
+    ts_tensor *rows, *h, *a, *out;
+    TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
+    TS_TRY(ts_op_gather_rows(tape, &s, x, &rows));
+    TS_TRY(ts_op_linear_groups(tape, &s, rows, l->fc1, &h));
+    ts_tape_drop(tape, rows);
+    TS_TRY(ts_op_act(tape, l->act, l->gated, h, &a));
+    ts_tape_drop(tape, h);
+    TS_TRY(ts_op_linear_groups(tape, &s, a, l->fc2, &out));
+    ts_tape_drop(tape, a);
+    TS_TRY(ts_op_combine(tape, &s, out, weights, y));
+    ts_tape_drop(tape, out);
+    return TS_OK;
+}
+
+/* The same with a group: rows come from all, and the parts of the sum go back. */
+static ts_status run_shared_out(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *weights,
+                                ts_tensor *ids, ts_tensor **y)
+{
+    ts_comm *c = l->group->comm;
+    ts_tensor *all, *w, *part;
+    TS_TRY((l->group->sequence ? ts_op_group_collect : ts_op_group_copy)(tape, c, x, &all));
+    TS_TRY(ts_op_group_copy(tape, c, weights, &w));
+    TS_TRY(run_experts(tape, l, all, w, ids, &part));
+    if (all != x)
+        ts_tape_drop(tape, all);
+    return (l->group->sequence ? ts_op_group_scatter : ts_op_group_sum)(tape, c, part, y);
+}
+
+static ts_status add_shared(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer,
+                            ts_tensor *x, ts_tensor **y)
+{
+    const ts_sublayer mlp = ts_mlp_sublayer(&l->shared);
+    const ts_route_op sigmoid = { .score = TS_ROUTE_SIGMOID, .k = 1, .groups = 1, .scale = 1 };
+    ts_tensor *shared, *logit, *weight, *ids;
+    TS_TRY(mlp.forward(mlp.module, tape, run, layer, x, &shared));
+    if (l->has_shared_gate) {
+        TS_TRY(ts_op_router(tape, x, l->shared_gate, &logit));
+        TS_TRY(ts_op_route(tape, &sigmoid, logit, &weight, &ids));
+        TS_TRY(ts_op_combine(tape, NULL, shared, weight, &shared));
+    }
+    return ts_op_add(tape, *y, 1, shared, 1, y);
+}
+
+static ts_status run_layer(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer,
+                           ts_tensor *x, ts_tensor **y)
+{
+    const ts_shown_columns columns = ts_columns_whole(l->hidden);
+    ts_tensor *weights, *ids;
+    TS_TRY(route(tape, l, run, layer, x, &weights, &ids));
+    TS_TRY((l->group ? run_shared_out : run_experts)(tape, l, x, weights, ids, y));
+    TS_TRY(ts_show(tape, run, layer, "mlp", "experts", &columns, *y));
+    return l->has_shared ? add_shared(tape, l, run, layer, x, y) : TS_OK;
+}
+
+typedef struct again_ctx {
+    const ts_experts_layer *l;
+    const ts_run *run;
+    int64_t layer;
+} again_ctx;
+
+static ts_status again(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out)
+{
+    const again_ctx *c = ctx;
+    ts_device_part(tape->dev, "experts", c->layer);
+    return run_layer(tape, c->l, c->run, c->layer, in, out);
+}
+
+static bool trains(const ts_experts_layer *l)
+{
+    return ts_param_has_grad(l->router) || ts_param_has_grad(l->fc1) || ts_param_has_grad(l->fc2) ||
+           ts_param_has_grad(l->shared_gate) ||
+           (l->has_shared && (ts_linear_trains(&l->shared.fc1) || ts_linear_trains(&l->shared.fc2)));
+}
+
+static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer, ts_tensor *x,
+                         ts_tensor **y)
+{
+    const ts_experts_layer *l = module;
+    const again_ctx c = { l, run, layer };
+    ts_device_part(tape->dev, "experts", layer);
+    TS_TRY(ts_tape_push(tape));
+    const bool runs_again = ts_run_again(run, layer, TS_PART_MLP) || ts_run_again(run, layer, TS_PART_EXPERTS);
+    const ts_status st = runs_again ? ts_run_segment(tape, again, &c, sizeof c, trains(l), x, y)
+                                    : run_layer(tape, l, run, layer, x, y);
+    ts_tape_pop(tape, st == TS_OK ? *y : NULL);
+    return st;
+}
+
+ts_sublayer ts_experts_sublayer(const ts_experts_layer *l)
+{
+    return (ts_sublayer){ .forward = forward, .module = l };
+}

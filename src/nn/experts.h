@@ -1,0 +1,60 @@
+/* A mixture of experts in the place of an MLP: a router sends each row to k of the experts, whose results are
+ * weighed and added; beside them there may be a shared expert, an MLP that all rows go through.
+ *
+ *   x -> router.weight [E, hidden] -> scores -> k experts and their weights
+ *   expert e: x -> fc2[e] act(fc1[e] x)         experts.linear_fc1.weight [E, 2 ffn (gated) or ffn, hidden]
+ *                                               experts.linear_fc2.weight [E, hidden, ffn]
+ *   shared: as mlp, under shared_experts; with gate_weight [1, hidden] its result times sigmoid(gate x)
+ *
+ * With a group (tensor parallelism) each expert's inner columns are shared out as an MLP's are. */
+#ifndef TS_NN_EXPERTS_H
+#define TS_NN_EXPERTS_H
+#include "nn/mlp.h"
+#include "ops/experts.h"
+
+/* What training says of routing, for all layers. Of zeros: nothing is added and nobody is dropped. */
+typedef struct ts_expert_rules {
+    float aux, z;        /* coefficients of the auxiliary losses */
+    bool by_sequence;    /* seq_aux_loss */
+    bool is_global;      /* global_aux_loss */
+    bool sinkhorn, fixed; /* who chooses in training instead of scores; fixed: always */
+    double capacity;     /* factor; 0: none is dropped */
+    bool pads, by_position; /* to the capacity; the first pairs stay, not the largest weights */
+    float jitter;
+    double bias_rate;    /* of the update of expert_bias; 0: none */
+    ts_comm *sequence;   /* whose processes share out each sequence; NULL: none do */
+    ts_comm *everyone;   /* is_global: who counts together */
+} ts_expert_rules;
+
+/* What a step has sent where. Of each layer with experts, on the device, fp32:
+ * pairs [E] | aux losses by expert [E] | pairs that counted together [E] | z loss [1] */
+typedef struct ts_expert_load {
+    ts_device *dev;
+    int64_t n, experts;
+    int64_t layers;     /* of the whole model, of any kind */
+    int64_t *layer;     /* [n] the numbers of these */
+    ts_param **bias;    /* [n] expert_bias, or NULL */
+    ts_storage *sums;   /* [n, 3 experts + 1] */
+} ts_expert_load;
+ts_status ts_expert_load_init(ts_expert_load *l, ts_device *dev, int64_t layers, int64_t n,
+                              int64_t experts) TS_NODISCARD;
+void ts_expert_load_deinit(ts_expert_load *l);
+static inline int64_t ts_expert_load_width(const ts_expert_load *l) { return 3 * l->experts + 1; }
+
+typedef struct ts_experts_layer {
+    int64_t hidden, ffn, experts;
+    ts_act act;
+    bool gated;
+    ts_route_op route;    /* but what a pass says */
+    bool has_bias;        /* expert_bias */
+    bool has_shared, has_shared_gate;
+    ts_mlp_layer shared;
+    const ts_tensor_group *group;
+    ts_param *router, *bias, *fc1, *fc2, *shared_gate;
+    const ts_expert_rules *rules; /* borrowed; NULL: none */
+    float *sums;          /* this layer's of a ts_expert_load; NULL: nobody counts */
+} ts_experts_layer;
+
+ts_status ts_experts_declare(const ts_declarer *d, ts_experts_layer *l) TS_NODISCARD;
+ts_sublayer ts_experts_sublayer(const ts_experts_layer *l);
+#endif

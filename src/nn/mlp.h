@@ -1,0 +1,16 @@
+/* The MLP of a layer. */
+#ifndef TS_NN_MLP_H
+#define TS_NN_MLP_H
+#include "nn/linear.h"
+#include "nn/sublayer.h"
+
+/* x -> fc2(act(fc1 x)), gated or not. */
+typedef struct ts_mlp_layer {
+    ts_linear fc1, fc2;
+    ts_act act;
+    bool gated;
+    bool is_shared; /* the shared expert of a mixture */
+} ts_mlp_layer;
+ts_status ts_mlp_declare(const ts_declarer *d, ts_mlp_layer *l) TS_NODISCARD;
+ts_sublayer ts_mlp_sublayer(const ts_mlp_layer *l);
+#endif

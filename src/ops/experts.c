@@ -1,0 +1,229 @@
+#include "ops/experts.h"
+
+#include "ops/gemm.h"
+#include "ops/ops.h"
+
+/* ---- the order ---- */
+
+ts_status ts_sort_rows(ts_tape *tape, const ts_sort_op *o, const ts_tensor *ids, const ts_tensor *weights,
+                       ts_sorted_rows *out)
+{
+    const int64_t T = ids->dim[0], k = ids->dim[1], pairs = T * k;
+    const int64_t rows = o->pads ? o->experts * o->capacity : pairs;
+    ts_sorted_rows s = { .T = T, .k = k, .rows = rows, .experts = o->experts, .drops = o->capacity > 0 };
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, rows, 0, &s.from));
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, pairs, 0, &s.at));
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, o->experts + 1, 0, &s.offsets));
+    const ts_sort_rows_args a = { .pairs = pairs, .k = k, .rows = rows, .experts = o->experts, .first = o->first,
+                                  .capacity = o->capacity, .pads = o->pads,
+                                  .weights = o->by_weight ? ts_tensor_data(weights) : NULL,
+                                  .ids = ts_tensor_data(ids), .from = ts_tensor_data(s.from),
+                                  .at = ts_tensor_data(s.at), .offsets = ts_tensor_data(s.offsets) };
+    ts_launch_sort_rows(tape->dev, &a, 0, (ts_cost){ 4 * (double)pairs, 12 * (double)pairs, TS_DTYPE_F32 });
+    *out = s;
+    return TS_OK;
+}
+
+/* ---- there and back ---- */
+
+static ts_cost cost_of(const ts_sorted_rows *s, const ts_tensor *x, double passes)
+{
+    const double n = (double)(s ? s->T * s->k : x->dim[0]) * (double)x->dim[1];
+    return (ts_cost){ 2 * n, passes * n * (double)ts_dtype_size(x->dtype), x->dtype };
+}
+
+static ts_combine_args args_of(const ts_sorted_rows *s, const ts_tensor *x)
+{
+    return (ts_combine_args){ .k = s ? s->k : 1, .cols = x->dim[1], .dtype = x->dtype, .x = ts_tensor_data(x),
+                              .at = s ? ts_tensor_data(s->at) : NULL };
+}
+
+typedef struct sorted_attr {
+    ts_sorted_rows s;
+    bool alone; /* no order: row t is row t */
+} sorted_attr;
+
+static const ts_sorted_rows *order_of(const sorted_attr *a) { return a->alone ? NULL : &a->s; }
+
+static ts_status gather_backward(ts_tape *tape, ts_record *r)
+{
+    const sorted_attr *n = r->attr;
+    const ts_tensor *dy = r->out[0]->grad;
+    ts_tensor *x = r->in[0], *dx;
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
+    ts_combine_args a = args_of(&n->s, dy);
+    a.y = ts_tensor_data(dx);
+    ts_launch_combine_fwd(tape->dev, &a, n->s.T, cost_of(&n->s, dy, 2));
+    return ts_tape_accumulate(tape, x, dx);
+}
+
+static void gather(ts_tape *tape, const ts_sorted_rows *s, const ts_tensor *x, const ts_tensor *y)
+{
+    const ts_embed_args a = { .rows = s->rows, .cols = x->dim[1], .table_dtype = x->dtype, .dtype = x->dtype,
+                              .table = ts_tensor_data(x), .here = x->dim[0], .ids = ts_tensor_data(s->from),
+                              .scale = 1, .y = ts_tensor_data(y) };
+    ts_launch_embed_fwd(tape->dev, &a, s->rows, cost_of(s, x, 2));
+}
+
+static const ts_op gather_op = { .name = "gather_rows", .backward = gather_backward };
+
+ts_status ts_op_gather_rows(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_tensor **y)
+{
+    void *data;
+    TS_ASSERT(x->dim[0] == s->T, "gather_rows: %lld rows, %lld expected", (long long)x->dim[0], (long long)s->T);
+    TS_TRY(ts_tape_need(tape, x, &data));
+    TS_TRY(ts_tape_new(tape, x->dtype, s->rows, x->dim[1], y));
+    gather(tape, s, x, *y);
+    if (tape->recording && x->wants_grad) {
+        ts_record *r;
+        TS_TRY(ts_tape_record(tape, &gather_op, sizeof(sorted_attr), &r));
+        *(sorted_attr *)r->attr = (sorted_attr){ .s = *s };
+        r->in[0] = x;
+        r->out[0] = *y;
+        (*y)->wants_grad = true;
+        ts_record_save(tape, r, s->at);
+    }
+    return TS_OK;
+}
+
+static ts_status combine_backward(ts_tape *tape, ts_record *r)
+{
+    const sorted_attr *n = r->attr;
+    const ts_sorted_rows *s = order_of(n);
+    ts_tensor *x = r->in[0], *w = r->in[1], *dx = NULL, *dw = NULL;
+    ts_combine_args a = args_of(s, x);
+    a.weights = ts_tensor_data(w);
+    a.dy = ts_tensor_data(r->out[0]->grad);
+    if (x->wants_grad) {
+        TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
+        if (s && s->drops) /* rows of nobody */
+            tape->dev->zero(tape->dev, ts_tensor_data(dx), ts_tensor_bytes(dx));
+        a.dx = ts_tensor_data(dx);
+    }
+    if (w->wants_grad) {
+        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, w->dim[0], w->dim[1], &dw));
+        a.dweights = ts_tensor_data(dw);
+    }
+    ts_launch_combine_bwd(tape->dev, &a, w->dim[0], cost_of(s, x, 3));
+    if (dx)
+        TS_TRY(ts_tape_accumulate(tape, x, dx));
+    return dw ? ts_tape_accumulate(tape, w, dw) : TS_OK;
+}
+
+static const ts_op combine_op = { .name = "combine", .backward = combine_backward };
+
+ts_status ts_op_combine(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_tensor *weights, ts_tensor **y)
+{
+    const int64_t T = weights->dim[0];
+    TS_ASSERT(s ? T == s->T && x->dim[0] == s->rows : T == x->dim[0] && weights->dim[1] == 1,
+              "combine: %lld rows and weights of %lld", (long long)x->dim[0], (long long)T);
+    TS_TRY(ts_tape_new(tape, x->dtype, T, x->dim[1], y));
+    ts_combine_args a = args_of(s, x);
+    a.weights = ts_tensor_data(weights);
+    a.y = ts_tensor_data(*y);
+    ts_launch_combine_fwd(tape->dev, &a, T, cost_of(s, x, 2));
+    if (!tape->recording || !(x->wants_grad || weights->wants_grad))
+        return TS_OK;
+    ts_record *r;
+    TS_TRY(ts_tape_record(tape, &combine_op, sizeof(sorted_attr), &r));
+    *(sorted_attr *)r->attr = (sorted_attr){ .s = s ? *s : (ts_sorted_rows){ 0 }, .alone = !s };
+    r->in[0] = x;
+    r->in[1] = weights;
+    r->out[0] = *y;
+    (*y)->wants_grad = true;
+    ts_record_save(tape, r, x);
+    ts_record_save(tape, r, weights);
+    if (s)
+        ts_record_save(tape, r, s->at);
+    return TS_OK;
+}
+
+/* ---- products ---- */
+
+static ts_gemm_groups_args groups_of(const ts_sorted_rows *s)
+{
+    return (ts_gemm_groups_args){ .groups = s->experts, .rows = s->rows, .offsets = ts_tensor_data(s->offsets) };
+}
+
+/* Of all rows, with all matrices read once. */
+static ts_cost product_cost(const ts_sorted_rows *s, const ts_param *w, ts_dtype dtype, ts_dtype c_dtype)
+{
+    const int64_t out = w->dim[0] / w->matrices, in = w->dim[1];
+    ts_cost c = ts_gemm_cost(s->rows, out, in, dtype, c_dtype);
+    c.bytes += (double)(w->matrices - 1) * (double)out * (double)in * (double)ts_dtype_size(dtype);
+    return c;
+}
+
+/* y = x w^T, or x w. */
+static ts_status multiply(ts_tape *tape, const ts_sorted_rows *s, ts_param *w, ts_gemm_form form,
+                          const ts_tensor *x, const ts_tensor *y)
+{
+    ts_gemm_groups_args g = groups_of(s);
+    ts_form f;
+    TS_TRY(ts_param_form(w, form, x->dtype, &f));
+    g.one = (ts_gemm_args){ .form = form, .n = y->dim[1], .k = x->dim[1], .dtype = x->dtype,
+                            .a = ts_tensor_data(x), .b = f.data, .lda = x->dim[1], .ldb = f.ld,
+                            .ldc = y->dim[1], .b_packed = f.packed, .c_dtype = y->dtype,
+                            .c = ts_tensor_data(y) };
+    g.b_stride = f.stride;
+    ts_launch_gemm_groups(tape->dev, &g, 0, product_cost(s, w, x->dtype, y->dtype));
+    return TS_OK;
+}
+
+static ts_status groups_backward(ts_tape *tape, ts_record *r)
+{
+    const sorted_attr *n = r->attr;
+    ts_tensor *x = r->in[0], *dx;
+    if (!x->wants_grad)
+        return TS_OK;
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
+    TS_TRY(multiply(tape, &n->s, r->param[0], TS_GEMM_NN, r->out[0]->grad, dx));
+    return ts_tape_accumulate(tape, x, dx);
+}
+
+static ts_status groups_weight(ts_tape *tape, ts_record *r)
+{
+    const sorted_attr *n = r->attr;
+    const ts_tensor *dy = r->out[0]->grad;
+    ts_tensor *x = r->in[0];
+    ts_param *w = r->param[0];
+    ts_gemm_groups_args g = groups_of(&n->s);
+    void *data;
+    if (!ts_param_has_grad(w))
+        return TS_OK;
+    TS_TRY(ts_tape_need(tape, x, &data));
+    g.one = (ts_gemm_args){ .form = TS_GEMM_TN, .m = dy->dim[1], .n = x->dim[1], .dtype = x->dtype,
+                            .a = ts_tensor_data(dy), .b = data, .lda = dy->dim[1], .ldb = x->dim[1],
+                            .ldc = x->dim[1], .c_dtype = TS_DTYPE_F32, .c = w->grad,
+                            .accumulate = !ts_param_grad_begin(w) };
+    g.c_stride = (size_t)(dy->dim[1] * x->dim[1]) * sizeof(float);
+    ts_cost c = product_cost(&n->s, w, x->dtype, x->dtype);
+    c.bytes += (double)ts_param_count(w) * (double)sizeof(float);
+    ts_launch_gemm_groups(tape->dev, &g, 0, c);
+    return TS_OK;
+}
+
+static const ts_op groups_op = { .name = "linear_groups", .backward = groups_backward, .weight = groups_weight };
+
+ts_status ts_op_linear_groups(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_param *w, ts_tensor **y)
+{
+    const int64_t out = w->dim[0] / w->matrices;
+    void *data;
+    TS_ASSERT(x->dim[1] == w->dim[1] && w->matrices == s->experts && x->dim[0] == s->rows,
+              "linear_groups: %lld rows of %lld times %s", (long long)x->dim[0], (long long)x->dim[1], w->name);
+    TS_TRY(ts_tape_need(tape, x, &data));
+    TS_TRY(ts_tape_new(tape, x->dtype, s->rows, out, y));
+    TS_TRY(multiply(tape, s, w, TS_GEMM_NT, x, *y));
+    if (!tape->recording || !(x->wants_grad || ts_param_has_grad(w)))
+        return TS_OK;
+    ts_record *r;
+    TS_TRY(ts_tape_record(tape, &groups_op, sizeof(sorted_attr), &r));
+    *(sorted_attr *)r->attr = (sorted_attr){ .s = *s };
+    r->in[0] = x;
+    r->out[0] = *y;
+    (*y)->wants_grad = true;
+    if (ts_param_has_grad(w))
+        ts_record_save(tape, r, x);
+    ts_record_save(tape, r, s->offsets);
+    return ts_record_param(tape, r, 0, w);
+}

@@ -1,0 +1,80 @@
+/* Operators of mixtures of experts. A row of T goes to k experts; the sums of products, and what comes
+ * back to a row, are in the order of its slots, so that nothing depends on how rows are shared out.
+ *
+ *   x -> router -> logits -> route -> ids, weights        [T, experts], [T, k]
+ *   ids -> sort -> which row is whose                     (no gradient)
+ *   x -> gather -> rows in the order of experts           [rows, width]
+ *   rows -> linear_groups -> act -> linear_groups -> combine with weights -> y [T, width] */
+#ifndef TS_OPS_EXPERTS_H
+#define TS_OPS_EXPERTS_H
+#include "dist/comm.h"
+#include "ops/tape.h"
+
+/* logits [T, experts] = x w^T in fp32, whatever x is. w [experts, width]. */
+ts_status ts_op_router(ts_tape *tape, ts_tensor *x, ts_param *w, ts_tensor **logits) TS_NODISCARD;
+
+/* What keeps experts evenly loaded: added to the gradient of the logits, not to the loss. With n rows, E
+ * experts, c[e] the pairs that chose e and P[e] the sum of the rows' shares (device/kernels/experts.h):
+ *
+ *   loss = aux E / (k n^2) sum over e of c[e] P[e]     of all rows; or (by_sequence) of each block of
+ *                                                      block_rows rows by itself, the mean over blocks
+ *        + z / n sum over rows of log(sum(e^logits))^2
+ *
+ * (Switch Transformers, Fedus et al. 2022, as Megatron-LM counts; ST-MoE, Zoph et al. 2022.) */
+typedef struct ts_balance {
+    float aux, z;       /* coefficients; 0: none */
+    float weight;       /* of these losses in the step's; 0: nobody asks */
+    bool by_sequence;
+    int64_t block_rows; /* rows of a sequence */
+    /* [E] on the device, or NULL: pairs are added to `load`, the losses to losses[e] and z_loss[0] */
+    float *load, *losses, *z_loss;
+    /* [E] on the device: pairs of the step's earlier passes join c, and c joins them (global_aux_loss: f is
+     * of all that the step has seen so far, `passes` of them with this one); NULL: of this pass alone */
+    float *before;
+    int64_t passes;
+    ts_comm *group;     /* over which c is summed; NULL: what is here */
+    int64_t shares;     /* processes that have a part of each block each; 0 and 1: blocks are here whole */
+} ts_balance;
+
+typedef enum ts_route_by { TS_ROUTE_BY_SCORE, TS_ROUTE_BY_SINKHORN, TS_ROUTE_BY_TURN } ts_route_by;
+
+typedef struct ts_route_op {
+    ts_route_score score;
+    int64_t k, groups, group_topk, group_best; /* groups 1: none */
+    bool norms;
+    float scale;
+    const ts_param *bias; /* for choosing; NULL: none */
+    ts_route_by by;
+    int64_t first;        /* BY_TURN: of the first pair */
+    ts_balance balance;
+} ts_route_op;
+/* *weights fp32 [T, k], *ids int32 [T, k]. */
+ts_status ts_op_route(ts_tape *tape, const ts_route_op *o, ts_tensor *logits, ts_tensor **weights,
+                      ts_tensor **ids) TS_NODISCARD;
+
+/* Rows in the order of experts (ts_sort_rows_args). */
+typedef struct ts_sorted_rows {
+    int64_t T, k, rows, experts; /* rows: room for; experts: that are here */
+    bool drops;                  /* not every pair has a row */
+    ts_tensor *from, *at, *offsets; /* int32 */
+} ts_sorted_rows;
+
+typedef struct ts_sort_op {
+    int64_t experts, first; /* those that are here */
+    int64_t capacity;       /* pairs that an expert takes; 0: all */
+    bool pads, by_weight;   /* to the capacity; the largest weights stay, else the first pairs */
+} ts_sort_op;
+ts_status ts_sort_rows(ts_tape *tape, const ts_sort_op *o, const ts_tensor *ids, const ts_tensor *weights,
+                       ts_sorted_rows *out) TS_NODISCARD;
+
+/* y[r] = x[from[r]], zeros where there is none. */
+ts_status ts_op_gather_rows(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
+/* y's rows of an expert = x's rows of it times its matrix of w, transposed; w [experts, out, in], a stack. To
+ * the bit a linear layer of each expert's rows alone. */
+ts_status ts_op_linear_groups(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_param *w,
+                              ts_tensor **y) TS_NODISCARD;
+/* y[t] = sum over slots of weights[t, j] * x[at[t, j]], in x's type. With s NULL (one slot): weights [T, 1] of x
+ * [T, width]. */
+ts_status ts_op_combine(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_tensor *weights,
+                        ts_tensor **y) TS_NODISCARD;
+#endif

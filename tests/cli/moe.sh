@@ -1,0 +1,76 @@
+#!/bin/sh
+# Mixtures of experts from the command line: loads are counted, a run goes on where it stopped, is the same however its
+# layers are recomputed and its processes share it out, and takes the memory that plan says.
+. "$(dirname "$0")/lib.sh"
+make_data
+experts="--num-experts 6 --moe-router-topk 2 --moe-ffn-hidden-size 24 --moe-layer-freq ([0]*1+[1]*2)
+    --moe-shared-expert-intermediate-size 16 --shared-expert-gate --moe-aux-loss-coeff 0.02 --moe-z-loss-coeff 0.001"
+common="--data-path $D/data_text_document --split 100,0,0 --seq-length 16 --micro-batch-size 1 --global-batch-size 4 --lr 0.01
+    --lr-decay-style constant --eval-iters 0 --seed 7 --train-iters 4 --log-params-norm --threads 1 $shape --num-layers 3 $experts"
+biased="--moe-router-score-function sigmoid --moe-router-enable-expert-bias --moe-router-num-groups 3 --moe-router-group-topk 2
+    --moe-router-topk-scaling-factor 1.5 --moe-router-load-balancing-type seq_aux_loss"
+
+job plain 1 --save-hf "$D/hf"
+as_planned plain 1
+# each of 4 x 16 tokens went to 2 experts, in the two layers that have some
+checks=$((checks + 1))
+sums=$(sed 's/.*"expert_load": *{\([^}]*\)}.*/\1/' "$D/plain.jsonl" | tr -d ' "' | tr ']' '\n' | sed -n 's/^,*\([0-9]*\):\[/\1 /p' |
+    tr ',' ' ' | awk '{ s = 0; for (i = 2; i <= NF; i++) s += $i; print $1, s }' | sort | uniq -c | tr -s ' ')
+[ "$sums" = " 4 1 128
+ 4 2 128" ] || wrong "loads: $sums"
+checks=$((checks + 1))
+grep -q '"load_balancing_loss": *[01]\.' "$D/plain.jsonl" || wrong "no load_balancing_loss in $(head -n 1 "$D/plain.jsonl")"
+job again 1 --recompute-granularity full
+alike again plain 1 0
+job moe 1 --recompute-granularity selective --recompute-modules moe moe_act shared_experts mlp
+alike moe plain 1 0
+job roomy 1 --moe-expert-capacity-factor 6 --moe-pad-expert-input-to-capacity
+alike roomy plain 1 0
+as_planned roomy 1 --moe-expert-capacity-factor 6 --moe-pad-expert-input-to-capacity
+job tight 1 --moe-expert-capacity-factor 1
+job padded 1 --moe-expert-capacity-factor 1 --moe-pad-expert-input-to-capacity
+alike tight padded 1 0
+checks=$((checks + 1))
+[ "$(numbers tight)" != "$(numbers plain)" ] || wrong "nobody was dropped"
+job turns 1 --fix-router
+checks=$((checks + 1))
+grep -q '"expert_load": {"1": \[22, 22, 21, 21, 21, 21\]' "$D/turns.jsonl" ||
+    grep -q '"expert_load": {"1": \[2[1-4], 2[0-4], 2[0-4], 2[0-4], 2[0-4], 2[0-4]\]' "$D/turns.jsonl" || wrong "turns: $(head -n 1 "$D/turns.jsonl")"
+# what was written as a Hugging Face folder goes on as the same model
+checks=$((checks + 1))
+grep -q Qwen2MoeForCausalLM "$D/hf/config.json" || wrong "written as $(grep -A1 architectures "$D/hf/config.json")"
+expect 0 "" "$T" pretrain --load "$D/hf" --data-path "$D/data_text_document" --tokenizer-type NullTokenizer --vocab-size 96 \
+    --split 100,0,0 --eval-iters 0 --seq-length 16 --micro-batch-size 1 --global-batch-size 1 --lr 0.01 --train-iters 1 --threads 1 --save-hf "$D/hf2"
+# biases of routers are saved with the rest
+# shellcheck disable=SC2086
+{
+    job whole 1 $biased --bf16
+    job half 1 $biased --bf16 --train-iters 2 --save "$D/half"
+    job rest 1 $biased --bf16 --load "$D/half"
+    numbers whole | awk '$1 > 2' >"$D/a"
+    numbers rest >"$D/b"
+    same "$D/a" "$D/b"
+}
+expect 2 "3 experts in 2 groups" "$T" pretrain $common --num-experts 3 --moe-router-num-groups 2
+expect 2 "--moe-layer-freq [0,2]: expected a number N" "$T" pretrain $common --moe-layer-freq "[0,2]"
+expect 2 "experts have no biases: give --disable-bias-linear" train --num-experts 4 --disable-bias-linear false
+expect 2 "--moe-pad-expert-input-to-capacity needs --moe-expert-capacity-factor" "$T" pretrain $common \
+    --moe-pad-expert-input-to-capacity
+expect 2 "goes with --moe-router-score-function sigmoid" "$T" pretrain $common --moe-router-enable-expert-bias
+
+have_mpi || finish
+job data 2
+alike data plain 1
+job zero3 2 --use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params
+alike zero3 plain 1
+as_planned zero3 2 --use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params
+job stages 3 --pipeline-model-parallel-size 3
+alike stages plain 1
+as_planned stages 3 --pipeline-model-parallel-size 3
+job tensor 2 --tensor-model-parallel-size 2 --sequence-parallel
+alike tensor plain 1
+as_planned tensor 2 --tensor-model-parallel-size 2 --sequence-parallel
+job context 2 --context-parallel-size 2
+alike context plain 1
+expect 2 "does not divide the width of an expert, 24" on 2 "$T" pretrain $common --tensor-model-parallel-size 2 --moe-ffn-hidden-size 21
+finish

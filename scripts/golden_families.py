@@ -318,7 +318,7 @@ def results(name, model):
     logits = model(tokens).logits
     loss = mean_loss(logits, tokens)
     loss.backward()
-    grads = {n.replace("lm_head.", "embed_out.") if "neox" in name else n: p.grad for n, p in model.named_parameters()}
+    grads = {n.replace("lm_head.", "embed_out.") if "neox" in name else n: p.grad for n, p in model.named_parameters() if p.requires_grad}
     if model.config.model_type in EXPERTS:
         grads = split_experts(model, CASES[name][3], grads)
     if CASES[name][3].get("internlm2"):

@@ -197,6 +197,15 @@ void ts_family_fit_deinit(ts_family_fit *f)
 /* What may be changed without changing what the model computes. */
 enum { FILL_ATTENTION = 1, FILL_MLP = 2, FILL_POSITIONS = 4, FILLS = 8 };
 
+/* Where every layer has experts no MLP has the width of one. */
+static void forget_width(ts_arch *a)
+{
+    for (int64_t i = 0; i < a->n_layers; i++)
+        if (a->layer[i].mlp != TS_MLP_EXPERTS)
+            return;
+    a->ffn = a->expert_ffn;
+}
+
 /* False: the same as with fewer changes. */
 static bool change(ts_arch *a, int fill, double offset)
 {
@@ -208,6 +217,7 @@ static bool change(ts_arch *a, int fill, double offset)
     if (fill & FILL_POSITIONS && a->position == TS_POSITION_NONE)
         ts_arch_set_position(a, TS_POSITION_LEARNED);
     a->norm_offset = offset;
+    forget_width(a);
     if (fill & FILL_ATTENTION && before.bias_qkv && before.bias_proj)
         return false;
     if (fill & FILL_MLP && before.bias_fc1 && before.bias_fc2)

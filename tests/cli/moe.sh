@@ -72,5 +72,5 @@ alike tensor plain 1
 as_planned tensor 2 --tensor-model-parallel-size 2 --sequence-parallel
 job context 2 --context-parallel-size 2
 alike context plain 1
-expect 2 "does not divide the width of an expert, 24" on 2 "$T" pretrain $common --tensor-model-parallel-size 2 --moe-ffn-hidden-size 21
+expect 2 "does not divide the width of an expert, 21" on 2 "$T" pretrain $common --tensor-model-parallel-size 2 --moe-ffn-hidden-size 21
 finish

@@ -59,7 +59,7 @@ _Static_assert(sizeof(ts_position_kind) == sizeof(int) && sizeof(ts_act) == size
 #define SIZE(field_, most_, name_, ...)                                                            \
     F(INT, field_, .lo = 1, .hi = most_, .name = name_, __VA_ARGS__)
 #define COUNT(field_, most_, name_, ...)                                                           \
-    F(INT, field_, .hi = most_, .name = name_, .later = true, .shapes = true, __VA_ARGS__)
+    F(INT, field_, .hi = most_, .name = name_, .later = true, __VA_ARGS__)
 #define SCALE(field_, name_, ...)                                                                  \
     F(REAL, field_, .hi = 1e9, .name = name_, __VA_ARGS__)
 #define ID(field_) F(INT, field_, .def = -1, .lo = -1, .hi = INT32_MAX, .later = true, .words = TOKENS)
@@ -107,15 +107,16 @@ const ts_field_row ts_arch_rows[] = {
       .option = "qk-layernorm"),
     F(REAL, latent_eps, .def = 1e-6, .hi = 1, .name = "epsilon of latent norms", .later = true,
       .words = "epsilon of latent norms"),
-    COUNT(n_experts, TS_ROUTE_MAX, "num_experts", .words = "experts", .option = "num-experts"),
+    COUNT(n_experts, TS_ROUTE_MAX, "num_experts", .shapes = true, .words = "experts", .option = "num-experts"),
     COUNT(experts_per_token, TS_ROUTE_MAX, "num_experts_per_tok", .words = "experts of a token",
           .option = "moe-router-topk"),
-    COUNT(expert_ffn, TS_ARCH_MAX_WIDTH, "moe_intermediate_size", .words = "width of an expert",
+    COUNT(expert_ffn, TS_ARCH_MAX_WIDTH, "moe_intermediate_size", .shapes = true, .words = "width of an expert",
           .option = "moe-ffn-hidden-size"),
-    COUNT(shared_ffn, TS_ARCH_MAX_WIDTH, "shared_expert_intermediate_size", .words = "width of the shared expert",
+    COUNT(shared_ffn, TS_ARCH_MAX_WIDTH, "shared_expert_intermediate_size", .shapes = true,
+          .words = "width of the shared expert",
           .option = "moe-shared-expert-intermediate-size"),
     F(BOOL, shared_gate, .later = true, .shapes = true, .words = "gate of the shared expert",
-      .option = "shared-expert-gate", .says = TS_SAYS_VALUE),
+      .option = "shared-expert-gate"),
     F(CHOICE, router_score, .choices = TS_CHOICES(SCORES), .later = true, .words = "score of the router",
       .option = "moe-router-score-function"),
     F(BOOL, router_norm, .later = true, .words = "weights of experts divided by their sum",

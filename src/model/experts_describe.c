@@ -44,6 +44,7 @@ ts_status ts_model_describe_experts(const ts_model_options *o, ts_arch *a)
     a->router_group_topk = o->moe_groups > 1 ? o->moe_group_topk : 1;
     a->router_group_best = o->moe_groups > 1 && o->moe_topk > o->moe_group_topk ? o->moe_topk / o->moe_group_topk : 1;
     a->router_bias = o->moe_expert_bias;
+    a->shared_gate = o->shared_gate;
     return TS_OK;
 }
 

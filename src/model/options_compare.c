@@ -202,6 +202,57 @@ static ts_status compare_scales(const ts_model_options *o, const ts_option_set *
     return compare(g, sizeof g / sizeof *g, set, folder);
 }
 
+/* Layer by layer. */
+static ts_status compare_expert_layers(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
+                                       const char *folder)
+{
+    const char *name = ts_option_given(set, "moe-layer-freq") ? "moe-layer-freq" : "first-k-dense-replace";
+    ts_arch said;
+    if (!ts_option_given(set, name))
+        return TS_OK;
+    TS_TRY(ts_arch_copy(a, &said));
+    for (int64_t i = 0; i < a->n_layers; i++)
+        said.layer[i].mlp = a->gated ? TS_MLP_GATED : TS_MLP_PLAIN;
+    ts_model_options wanted = *o;
+    wanted.num_experts = a->n_experts;
+    ts_status st = ts_model_describe_expert_layers(&wanted, &said);
+    for (int64_t i = 0; st == TS_OK && i < a->n_layers; i++)
+        if ((said.layer[i].mlp == TS_MLP_EXPERTS) != (a->layer[i].mlp == TS_MLP_EXPERTS))
+            st = ts_error(TS_ERR_USER, "--%s contradicts %s, whose layer %lld has %s", name, folder, (long long)i,
+                          a->layer[i].mlp == TS_MLP_EXPERTS ? "experts" : "none");
+    ts_arch_deinit(&said);
+    return st;
+}
+
+/* In a model without experts they say nothing, unless they are asked for. */
+static ts_status compare_experts(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
+                                 const char *folder)
+{
+    const int score = a->router_score == TS_ROUTE_SIGMOID         ? TS_MODEL_SCORE_SIGMOID
+                      : a->router_score == TS_ROUTE_SQRT_SOFTPLUS ? TS_MODEL_SCORE_SQRT_SOFTPLUS
+                                                                  : TS_MODEL_SCORE_SOFTMAX;
+    const bool before = a->router_score == TS_ROUTE_SOFTMAX ||
+                        (a->router_score == TS_ROUTE_CHOSEN && o->norm_topk_prob);
+    const given g[] = {
+        { "num-experts", o->num_experts > 1 ? (double)o->num_experts : 0, (double)a->n_experts },
+        { "moe-router-topk", (double)o->moe_topk, (double)a->experts_per_token },
+        { "moe-ffn-hidden-size", (double)o->moe_ffn, (double)a->expert_ffn },
+        { "moe-shared-expert-intermediate-size", (double)o->moe_shared_ffn, (double)a->shared_ffn },
+        { "n-shared-experts", (double)(o->n_shared_experts * a->expert_ffn), (double)a->shared_ffn },
+        { "shared-expert-gate", o->shared_gate, a->shared_gate },
+        { "moe-router-score-function", o->moe_score, score },
+        { "moe-router-pre-softmax", o->moe_pre_softmax, before },
+        { "moe-router-num-groups", (double)o->moe_groups, (double)a->router_groups },
+        { "moe-router-group-topk", (double)o->moe_group_topk, (double)a->router_group_topk },
+        { "moe-router-topk-scaling-factor", o->moe_scale, a->router_scale },
+        { "moe-router-enable-expert-bias", o->moe_expert_bias, a->router_bias },
+    };
+    if (!set || (a->n_experts == 0 && o->num_experts <= 1))
+        return TS_OK;
+    TS_TRY(compare(g, sizeof g / sizeof *g, set, folder));
+    return compare_expert_layers(o, set, a, folder);
+}
+
 ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
                            const char *folder)
 {
@@ -214,15 +265,6 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
     }
     const given g[] = {
         { "ffn-hidden-size", (double)o->ffn_hidden_size, (double)a->ffn },
-        { "num-experts", o->num_experts > 1 ? (double)o->num_experts : 0, (double)a->n_experts },
-        { "moe-router-topk", (double)o->moe_topk, (double)a->experts_per_token },
-        { "moe-ffn-hidden-size", (double)o->moe_ffn, (double)a->expert_ffn },
-        { "moe-shared-expert-intermediate-size", (double)o->moe_shared_ffn, (double)a->shared_ffn },
-        { "n-shared-experts", (double)(o->n_shared_experts * a->expert_ffn), (double)a->shared_ffn },
-        { "moe-router-num-groups", (double)o->moe_groups, (double)a->router_groups },
-        { "moe-router-group-topk", (double)o->moe_group_topk, (double)a->router_group_topk },
-        { "moe-router-topk-scaling-factor", o->moe_scale, a->router_scale },
-        { "moe-router-enable-expert-bias", o->moe_expert_bias, a->router_bias },
         { "num-query-groups", (double)o->num_query_groups, (double)a->n_kv_heads },
         { "kv-channels", (double)o->kv_channels, (double)a->head_dim },
         { "padded-vocab-size", (double)o->padded_vocab_size, (double)a->vocab },
@@ -255,6 +297,7 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
     TS_TRY(compare_fields(o, set, a, folder));
     TS_TRY(compare(g, sizeof g / sizeof *g, set, folder));
     TS_TRY(compare_scales(o, set, a, folder));
+    TS_TRY(compare_experts(o, set, a, folder));
     TS_TRY(compare_windows(o, set, a, folder));
     return compare_positions(o, set, a, folder);
 }

@@ -14,12 +14,20 @@ static ts_status write_qk_norm(const ts_config_row *r, const ts_arch *a, json_t 
     return ts_config_put(o, r->key, json_boolean(a->qk_norm == TS_QK_NORM_HEAD));
 }
 
+/* Without one heads are hidden / heads wide, rounded down. */
+static ts_status read_head_dim(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    const int64_t usual = a->hidden / a->n_heads;
+    return ts_config_int(o, file, r->key, usual, usual, 1, TS_ARCH_MAX_HEAD_DIM, &a->head_dim);
+}
+
 static const ts_config_row rows[] = {
     TS_COPY("vocab_size", vocab, 151552),
     TS_COPY("intermediate_size", ffn, 10944),
     TS_COPY("num_hidden_layers", n_layers, 46),
     TS_COPY("num_attention_heads", n_heads, 96),
     TS_KV_HEADS(8),
+    TS_OWN("head_dim", head_dim, read_head_dim, ts_config_write_head_dim, 0),
     TS_COPY("max_position_embeddings", max_positions, 131072),
     TS_COPY("rms_norm_eps", norm_eps, 1e-5),
     TS_COPY("attention_bias", bias_qkv, false),

@@ -26,6 +26,7 @@ static void describe(ts_arch *a, ts_rope_scaling scaling)
             a->rope[i].short_factor[k] = a->rope[i].long_factor[k] = 1;
     }
     a->rope[1].theta = 500;
+    a->n_experts = 4, a->experts_per_token = 2, a->expert_ffn = 8, a->shared_ffn = 12;
     a->n_eos = 2, a->eos[0] = 3, a->eos[1] = 4, a->bos = 5, a->pad = 6;
     OK(ts_arch_layers(a, 0));
     OK(ts_arch_check(a, "test"));
@@ -155,7 +156,8 @@ static void test_fields(void **state)
             must_differ(r->key, &a, &b);
         else if (r->apart)
             assert_true(r->offset == offsetof(ts_arch, family) ||
-                        r->offset == offsetof(ts_arch, pad_frozen));
+                        r->offset == offsetof(ts_arch, pad_frozen) ||
+                        r->offset == offsetof(ts_arch, experts_stacked));
         ts_arch_deinit(&a);
         ts_arch_deinit(&b);
     }
@@ -286,9 +288,11 @@ static void test_shapes(void **state)
         describe(&a, TS_ROPE_DEFAULT);
         if (r->offset == offsetof(ts_arch, max_positions))
             ts_arch_set_position(&a, TS_POSITION_LEARNED);
+        a.layer[0].mlp = TS_MLP_EXPERTS;
         OK(ts_arch_copy(&a, &b));
         ts_field_set(&b, r, r->offset == offsetof(ts_arch, n_heads) ? 8 : other(r, ts_field_get(&b, r)));
         OK(ts_arch_layers(&b, 0));
+        b.layer[0].mlp = TS_MLP_EXPERTS;
         if (same_parameters(&a, &b) == r->shapes)
             fail_msg("parameters %s with another %s", r->shapes ? "stay" : "change", r->key);
         ts_arch_deinit(&a);

@@ -124,12 +124,14 @@ static void test_every_option(void **state)
     static const char *const silent[] = {
         "model-config", "group-query-attention", "make-vocab-size-divisible-by", "init-method-std",
         "noop-layers", /* counts where stages share out layers */
+        "norm-topk-prob", /* a softmax over the chosen may be called so */
     };
     static const char *const models[] = {
         SHAPE, LLAMA,
         LLAMA "--rope-scaling-type yarn --rope-scaling-factor 2 --rope-scaling-mscale 1 "
               "--rope-scaling-mscale-all-dim 2",
         LLAMA "--rope-scaling-type llama3 --rope-scaling-factor 2",
+        LLAMA "--num-experts 4 --moe-ffn-hidden-size 24 --moe-shared-expert-intermediate-size 8",
     };
     enum { MODELS = sizeof models / sizeof *models };
     for (size_t i = 0; i < ts_model_option_count; i++) {
@@ -148,6 +150,8 @@ static void test_every_option(void **state)
                                                                              : " 3");
             if (!strcmp(r->name, "normalization"))
                 snprintf(words, sizeof words, "--normalization RMSNorm");
+            if (!strcmp(r->name, "moe-router-score-function"))
+                snprintf(words, sizeof words, "--moe-router-score-function sigmoid");
             if (!strcmp(r->name, "rotary-base"))
                 snprintf(words, sizeof words, "--rotary-base 500");
             snprintf(name, sizeof name, "--%s ", r->name);

@@ -271,6 +271,15 @@ static void test_features(void **state)
         { "falcon", 0, false, false, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_GELU },
         { "bloom", 0, false, false, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_GELU_TANH },
         { "mpt", 0, false, false, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_GELU },
+        { "mixtral", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "qwen2_moe", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "qwen3_moe", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
+        { "glm4_moe", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "olmoe", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_FULL, TS_ACT_SILU },
+        { "phimoe", 0, false, true, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "granitemoe", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "ernie4_5_moe", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "minimax_m2", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_FULL, TS_ACT_SILU },
     };
     size_t n = 0;
     while (ts_families[n])

@@ -23,8 +23,10 @@ static const ts_config_row rows[] = {
     TS_LATENT_RANKS(1536, 512),
     TS_COPY("v_head_dim", v_head_dim, 128),
     TS_COPY_BOTH("attention_bias", bias_down, bias_proj, false),
-    { .kind = TS_CONFIG_OWN, .key = "first_k_dense_replace", .def = 3, .read = ts_latent_dense,
-      .write = ts_latent_write_dense },
+    TS_EXPERT_ROWS(256, 8, 2048, 1, 8, 4),
+    TS_COPY("routed_scaling_factor", router_scale, 2.5),
+    TS_TOPK_NORM(true),
+    TS_FIRST_DENSE(3),
     { TS_CONFIG_END },
 };
 

@@ -11,6 +11,14 @@ const ts_name_row ts_latent_names[] = {
     { .name = "self_attention.kv_layernorm", .hf_name = "model.layers.*.self_attn.kv_a_layernorm" },
     { .name = "self_attention.linear_kv_up_proj", .hf_name = "model.layers.*.self_attn.kv_b_proj" },
     { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    { .name = "mlp.router", .hf_name = "model.layers.*.mlp.gate" },
+    { .name = "mlp.router.expert_bias", .hf_name = "model.layers.*.mlp.gate.e_score_correction_bias" },
+    { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.gate_proj", TS_PART_GATE, false },
+    { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.up_proj", TS_PART_UP, false },
+    { .name = "mlp.experts.linear_fc2", .hf_name = "model.layers.*.mlp.experts.*.down_proj" },
+    { "mlp.shared_experts.linear_fc1", "model.layers.*.mlp.shared_experts.gate_proj", TS_PART_GATE, false },
+    { "mlp.shared_experts.linear_fc1", "model.layers.*.mlp.shared_experts.up_proj", TS_PART_UP, false },
+    { .name = "mlp.shared_experts.linear_fc2", .hf_name = "model.layers.*.mlp.shared_experts.down_proj" },
     { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false },
     { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false },
     { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
@@ -52,22 +60,4 @@ ts_status ts_latent_read_pairs(const ts_config_row *r, const json_t *o, const ch
 {
     TS_TRY(ts_latent_read_rope(r, o, file, a));
     return ts_json_bool(o, file, "rope_interleave", true, &a->rope[0].interleaved);
-}
-
-/* Layers behind the first few are mixtures of experts. */
-ts_status ts_latent_dense(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
-{
-    int64_t dense = 0;
-    TS_TRY(ts_config_int(o, file, r->key, (int64_t)r->def, (int64_t)r->def, 0, INT32_MAX, &dense));
-    return dense >= a->n_layers
-               ? TS_OK
-               : ts_error(TS_ERR_USER,
-                          "%s: %s is %lld of num_hidden_layers %lld: the others are mixtures of experts, "
-                          "which this program does not have for models of this type",
-                          file, r->key, (long long)dense, (long long)a->n_layers);
-}
-
-ts_status ts_latent_write_dense(const ts_config_row *r, const ts_arch *a, json_t *o)
-{
-    return ts_config_put(o, r->key, json_integer(a->n_layers));
 }

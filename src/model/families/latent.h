@@ -15,6 +15,6 @@ extern const ts_name_row ts_latent_names[];
     TS_CONFIG_ROW(COPY, "q_lora_rank", q_lora_rank, q_, .has_null = true),                         \
         TS_COPY("kv_lora_rank", kv_lora_rank, kv_)
 
-ts_config_read_fn ts_latent_read_head, ts_latent_read_rope, ts_latent_read_pairs, ts_latent_dense;
-ts_config_write_fn ts_latent_write_head, ts_latent_write_dense;
+ts_config_read_fn ts_latent_read_head, ts_latent_read_rope, ts_latent_read_pairs;
+ts_config_write_fn ts_latent_write_head;
 #endif

@@ -188,7 +188,8 @@ static void passes(const ts_objective *base, int64_t part, int64_t samples, ts_p
 {
     const pair *o = (const pair *)(const void *)base;
     const side x = side_of(o, o->here);
-    const int64_t rows = samples * ts_stretches_count(&base->here) / (x.sequence ? x.tp : 1);
+    const ts_stretches here = ts_spread_here(o->spreads[o->here], S);
+    const int64_t rows = samples * ts_stretches_count(&here) / (x.sequence ? x.tp : 1);
     const bool has_grad = part >= side_of(o, 0).pp || !o->layout->frozen;
     *out = (ts_passed_shapes){ 1, { { TS_DTYPE_F32, { rows, HIDDEN }, has_grad } } };
 }
@@ -291,9 +292,15 @@ static void make_pair(pair *o, ts_device *dev, const ts_mesh *mesh, const layout
     for (size_t i = 0; dev->computes && i < o->params.n; i++)
         EXPECT_OK(ts_param_begin(o->params.p[i], 5, 0.3f));
     ts_param_set_changed(&o->params);
+    for (size_t i = 1; i < o->params.n; i++) { /* of both networks, one behind the other */
+        const ts_param *p = o->params.p[i - 1], *q = o->params.p[i];
+        EXPECT(q->id > p->id && q->unit >= p->unit, "%s behind %s", q->name, p->name);
+    }
     o->base = (ts_objective){ .name = "pair", .params = &o->params, .counts = "loss_mask",
-                              .here = ts_spread_here(o->spreads[o->here], S), .prepare = prepare, .forward = forward,
-                              .parts = ts_line_stages(mesh), .passes = passes, .lies = lies, .flops = flops };
+                              .prepare = prepare, .forward = forward, .parts = ts_line_stages(mesh),
+                              .passes = passes, .lies = lies, .flops = flops };
+    if (o->here == 1) /* the encoder knows nothing of losses */
+        o->base.here = ts_spread_here(o->spreads[1], S);
 }
 
 static void destroy_pair(pair *o)

@@ -228,7 +228,7 @@ static result train(ts_mesh *mesh, ts_device *dev, towers *o, int stage, ts_pipe
     EXPECT_OK(ts_train_options_check(&options, 1));
     *o = (towers){ .way = way };
     make_params(o, dev, stage);
-    const int64_t parts = mesh->size[TS_MESH_PP] * (kind.chunks ? kind.chunks : 1);
+    const int64_t parts = ts_line_stages(mesh) * (kind.chunks ? kind.chunks : 1);
     o->base = (ts_objective){ .name = "towers", .params = &o->params, .counts = "loss_mask", .prepare = prepare,
                               .parts = parts, .forward = parts > 1 ? forward : forward_whole, .passes = passes,
                               .varies = way == VARIED || way == FULL_VARIED, .flops = flops };
@@ -329,6 +329,18 @@ static void what_is_sent(ts_device *dev, ts_mesh *mesh, ts_pipeline_kind kind)
         ts_param_set_deinit(&o[i].params);
 }
 
+/* The first tower on a process of its own, and what stands behind it on others: across that border shapes vary as
+ * between stages. */
+static void on_their_own(ts_device *dev, ts_mesh *alone)
+{
+    const ts_mesh_shape shape[2] = { { 0 }, { .pp = PARTS - 1 } };
+    ts_line *line;
+    EXPECT_OK(ts_line_create(comm, (const int[2]){ 1, PARTS - 1 }, shape, &line));
+    for (passing w = FULL; w <= FULL_VARIED; w++)
+        one_order(dev, alone, line->mesh, (ts_pipeline_kind){ 0 }, w % 2 ? "--deterministic-mode" : NULL, w);
+    ts_line_destroy(&line);
+}
+
 int main(void)
 {
     static const ts_pipeline_kind kinds[] = {
@@ -354,6 +366,8 @@ int main(void)
         for (passing w = FULL; w <= VARIED; w++)
             one_order(dev, alone, mesh, kinds[k], (k + w) % 2 ? "--deterministic-mode" : NULL, w);
     as_padded(dev, alone);
+    if (comm->size > 1)
+        on_their_own(dev, alone);
     for (size_t k = 0; comm->size > 1 && k < sizeof kinds / sizeof *kinds; k += 3)
         what_is_sent(dev, mesh, kinds[k]);
     ts_device_close(&dev);

@@ -119,7 +119,7 @@ CASES = {
     "falcon": ("falcon", FALCON, 4, dict(seed=117)),
     "falcon-two-norms": ("falcon", {**FALCON, "num_attention_heads": 4, "hidden_size": 32, "num_kv_heads": 2, "new_decoder_architecture": True, "bias": True}, 5, dict(seed=118)),
     "bloom": ("bloom", dict(vocab_size=79, hidden_size=24, n_layer=2, n_head=3, bos_token_id=1, eos_token_id=2, pad_token_id=0), 5, dict(seed=119)),
-    "mpt": ("mpt", dict(vocab_size=79, d_model=24, n_layers=2, n_heads=3, max_seq_len=64, attn_config=dict(alibi_bias_max=6)), 5, dict(seed=120)),
+    "mpt": ("mpt", dict(vocab_size=79, d_model=24, n_layers=2, n_heads=3, max_seq_len=64), 5, dict(seed=120)),
     "internlm3": ("internlm3", {**LLAMA, "num_attention_heads": 3, "num_key_value_heads": 1, "attention_bias": True, "mlp_bias": True}, 4, dict(seed=121)),
     "mixtral": ("mixtral", {**MOE, "num_local_experts": 4}, 4, dict(seed=201)),
     "qwen2_moe": ("qwen2_moe", {**MOE, "num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 12, "shared_expert_intermediate_size": 16,
@@ -139,7 +139,12 @@ CASES = {
     "minimax_m2": ("minimax_m2", {**MOE, "head_dim": 8, "num_local_experts": 5, "num_experts_per_tok": 2, "rope_parameters": dict(
         rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)}, 5, dict(seed=210)),
     "internlm2": ("llama", {**no(WHOLE, "head_dim"), "attention_bias": True, "rope_parameters": dict(
-        rope_type="dynamic", rope_theta=10000.0, factor=2.0), "max_position_embeddings": 16}, 4, dict(internlm2=True)),
+        rope_type="dynamic", rope_theta=10000.0, factor=2.0), "max_position_embeddings": 16}, 4, dict(renamed="internlm2")),
+    "baichuan": ("llama", {**no(WHOLE, "head_dim"), "num_key_value_heads": 3}, 4, dict(seed=122, renamed="baichuan")),
+    "internlm": ("llama", {**no(WHOLE, "head_dim"), "num_key_value_heads": 3, "attention_bias": True}, 4, dict(seed=123, renamed="internlm")),
+    "minicpm": ("llama", {**no(WHOLE, "head_dim"), "tie_word_embeddings": True}, 4, dict(seed=124, renamed="minicpm", scales=(3.0, 1.4 / 2 ** 0.5, 8 / 24))),
+    "qwen": ("qwen2", {**no(WHOLE, "head_dim"), "num_key_value_heads": 3, "pad_token_id": None}, 4, dict(seed=125, renamed="qwen")),
+    "chatglm": ("glm", {**LLAMA, "attention_bias": True, "rope_parameters": dict(rope_type="default", rope_theta=25000.0, partial_rotary_factor=0.5)}, 4, dict(seed=126, renamed="chatglm")),
 }
 
 
@@ -189,6 +194,75 @@ def internlm2(config, tensors):
     return c, out
 
 
+def renamed(c, model_type, architecture, drop=(), **more):
+    c = {k: v for k, v in c.items() if k not in ("attention_bias", "mlp_bias", "head_dim", "pretraining_tp", *drop)}
+    return {**c, "model_type": model_type, "architectures": [architecture], **more}
+
+
+def fused(tensors, parts, whole, names):
+    """Queries, keys and values one behind the other, and other names."""
+    out = {}
+    for name, t in tensors.items():
+        if f".{parts[0]}." in name:
+            t = torch.cat([tensors[name.replace(parts[0], p)] for p in parts], 0).contiguous()
+            name = name.replace(parts[0], whole)
+        elif any(f".{p}." in name for p in parts):
+            continue
+        for a, b in names:
+            name = name.replace(a, b)
+        out[name] = t
+    return out
+
+
+QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
+
+
+def baichuan(c, tensors):
+    return renamed(c, "baichuan", "BaiChuanForCausalLM", ["num_key_value_heads"]), fused(tensors, QKV, "self_attn.W_pack", [])
+
+
+def internlm(c, tensors):
+    return renamed(c, "internlm", "InternLMForCausalLM", ["num_key_value_heads"], bias=True), tensors
+
+
+def minicpm(c, tensors):
+    return renamed(c, "minicpm", "MiniCPMForCausalLM", scale_emb=3.0, scale_depth=1.4, dim_model_base=8), tensors
+
+
+def qwen(c, tensors):
+    config = renamed(c, "qwen", "QWenLMHeadModel", ["num_key_value_heads", "rms_norm_eps", "rope_theta", "rope_scaling"],
+                     layer_norm_epsilon=c["rms_norm_eps"], rotary_emb_base=c["rope_theta"], intermediate_size=2 * c["intermediate_size"])
+    return config, fused(tensors, QKV, "attn.c_attn", [
+        ("model.embed_tokens", "transformer.wte"), ("model.layers", "transformer.h"), ("model.norm", "transformer.ln_f"), ("input_layernorm", "ln_1"),
+        ("post_attention_layernorm", "ln_2"), ("self_attn.o_proj", "attn.c_proj"), ("mlp.gate_proj", "mlp.w2"), ("mlp.up_proj", "mlp.w1"), ("mlp.down_proj", "mlp.c_proj")])
+
+
+def chatglm(c, tensors):
+    config = renamed(c, "chatglm", "ChatGLMModel", ["num_key_value_heads", "rms_norm_eps", "rope_theta", "rope_scaling", "intermediate_size", "num_hidden_layers",
+                                                    "vocab_size", "max_position_embeddings", "partial_rotary_factor"],
+                     layernorm_epsilon=c["rms_norm_eps"], ffn_hidden_size=c["intermediate_size"], num_layers=c["num_hidden_layers"], padded_vocab_size=c["vocab_size"],
+                     seq_length=c["max_position_embeddings"], kv_channels=c["head_dim"], multi_query_attention=True, multi_query_group_num=c["num_key_value_heads"],
+                     add_qkv_bias=c["attention_bias"], rope_ratio=c["rope_theta"] / 10000)
+    return config, fused(tensors, QKV, "self_attention.query_key_value", [
+        ("model.embed_tokens", "transformer.embedding.word_embeddings"), ("model.layers", "transformer.encoder.layers"), ("model.norm", "transformer.encoder.final_layernorm"),
+        ("self_attn.o_proj", "self_attention.dense"), ("mlp.gate_up_proj", "mlp.dense_h_to_4h"), ("mlp.down_proj", "mlp.dense_4h_to_h"), ("lm_head", "transformer.output_layer")])
+
+
+# classes that are not part of transformers: one of its own under their names
+RENAMED = {"internlm2": internlm2, "baichuan": baichuan, "internlm": internlm, "minicpm": minicpm, "qwen": qwen, "chatglm": chatglm}
+
+
+def scale(model, embedding, sublayer, logits):
+    """MiniCPM's factors, which Llama's class lacks."""
+    times = lambda y, by: (y[0] * by, *y[1:]) if isinstance(y, tuple) else y * by
+    model.model.embedding_multiplier = embedding
+    model.model.embed_tokens.register_forward_hook(lambda m, x, y: y * embedding)
+    for layer in model.model.layers:
+        for part in (layer.self_attn, layer.mlp):
+            part.register_forward_hook(lambda m, x, y: times(y, sublayer))
+    model.lm_head.register_forward_pre_hook(lambda m, x: (x[0] * logits,))
+
+
 def build(name):
     model_type, arguments, form, how = CASES[name]
     torch.manual_seed(SEED)
@@ -212,6 +286,8 @@ def build(name):
         for n, b in model.named_buffers():
             if n.endswith("correction_bias"):
                 b.copy_(0.1 * torch.randn(b.shape, generator=generator))
+    if how.get("scales"):
+        scale(model, *how["scales"])
     return model
 
 
@@ -258,8 +334,8 @@ def write_model(folder, name, model):
     if how.get("says_tied"):  # beside an output layer of its own, which counts
         config["tie_word_embeddings"] = True
     tensors = file_tensors(model, how)
-    if how.get("internlm2"):
-        config, tensors = internlm2(config, tensors)
+    if how.get("renamed"):
+        config, tensors = RENAMED[how["renamed"]](config, tensors)
     order = {k: list(t.shape) for k, t in tensors.items()}
     if how.get("old_gpt2"):  # as OpenAI's first files: no prefix, buffers of masks, the output layer beside its twin
         tensors = {k.removeprefix("transformer."): t for k, t in tensors.items()}
@@ -321,8 +397,9 @@ def results(name, model):
     grads = {n.replace("lm_head.", "embed_out.") if "neox" in name else n: p.grad for n, p in model.named_parameters() if p.requires_grad}
     if model.config.model_type in EXPERTS:
         grads = split_experts(model, CASES[name][3], grads)
-    if CASES[name][3].get("internlm2"):
-        grads = internlm2(model.config.to_dict(), grads)[1]
+    if CASES[name][3].get("renamed"):
+        c = old_form(CASES[name][0], model.config.to_dict())
+        grads = RENAMED[CASES[name][3]["renamed"]](c, grads)[1]
     grads = {n: digest(g) for n, g in grads.items()}
     logp = logits.log_softmax(-1)[:, :-1].gather(-1, tokens[:, 1:, None])[..., 0]
     twin = copy.deepcopy(model).double()
@@ -422,7 +499,7 @@ def rope_tables():
 
 def check_folder(folder, name, logits):
     """The folder is what transformers takes it for."""
-    if CASES[name][3].get("internlm2"):
+    if CASES[name][3].get("renamed"):
         return
     back = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
     off = (back(torch.tensor(json.loads((folder / "golden.json").read_text())["tokens"])).logits[0] - logits).abs().max().item()

@@ -100,7 +100,6 @@ typedef struct ts_arch {
     bool shared_norm;          /* and both norms are one (Cohere, Falcon) */
     bool embed_norm;           /* of the embedding, before the first layer (Bloom) */
     bool attn_sinks;           /* a learned logit a head in the softmax's denominator (gpt-oss) */
-    double alibi_max;          /* ALiBi: slopes are 2^(-alibi_max (i + 1) / heads), 8 as published */
     ts_qk_norm_kind qk_norm;
     ts_position_kind position; /* of layers; LEARNED: the embedding has a table of positions */
     ts_rope_config rope[TS_ARCH_MAX_ROPES];

@@ -142,8 +142,6 @@ const ts_field_row ts_arch_rows[] = {
       .option = "embed-layernorm", .says = TS_SAYS_VALUE),
     F(BOOL, attn_sinks, .shapes = true, .later = true, .words = "sinks of attention",
       .option = "softmax-type"),
-    SCALE(alibi_max, "alibi_bias_max", .def = 8, .above = true, .later = true,
-          .words = "slopes of ALiBi"),
     SCALE(embed_scale, "embedding scale", .def = 1, .above = true,
           .words = "scale of the embedding"),
     SCALE(attn_scale, "attention scale", .def = 1, .above = true,

@@ -171,7 +171,7 @@ static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
     return ts_linear_declare(&by_rows, "output_layer", &d->head);
 }
 
-/* Of heads that are a power of two: 2^(-max (i + 1) / heads). Others take those of the next lower power, and
+/* Of heads that are a power of two: 2^(-8 (i + 1) / heads). Others take those of the next lower power, and
  * then every second one of twice as many (Press et al.'s code). */
 static float slope_of(const ts_arch *a, int64_t head)
 {
@@ -179,7 +179,7 @@ static float slope_of(const ts_arch *a, int64_t head)
     while (2 * power <= a->n_heads)
         power *= 2;
     const double of = head < power ? (double)(head + 1) : (double)(2 * (head - power) + 1) / 2;
-    return (float)exp2(-a->alibi_max * of / (double)power);
+    return (float)exp2(-8 * of / (double)power);
 }
 
 /* Slopes of the heads here, which are the same in all layers. */

@@ -14,7 +14,10 @@ typedef struct attn_case {
     int64_t sample0;
     int64_t keys;                  /* of a sequence, in a tensor of their own; 0: fused rows */
     const ts_attention_mask *mask; /* NULL: causal, by window */
+    bool sinks, slopes;            /* sinks: the second variable, of fused rows */
 } attn_case;
+
+static const float slopes[4] = { 0.5f, 0.25f, 1.5f, 0.125f };
 
 /* Documents begin at rows 0, 2 of the first sequence and at 0, 1, 4 of the second. */
 static const int32_t first_key[T] = { 0, 0, 2, 2, 2, 0, 1, 1, 1, 4 };
@@ -92,9 +95,11 @@ static void probabilities(const attn_case *n, double *const *x, int64_t b, int64
             s += x[0][at.q + c] * x[at.kv][at.k + j * at.width + c];
         s *= n->scale;
         s = n->softcap > 0 ? n->softcap * tanh(s / n->softcap) : s;
+        s -= n->slopes ? (double)slopes[h] * (double)(i - j) : 0;
         p[j] = sees(n, b, i, j) ? exp(s) : 0;
         sum += p[j];
     }
+    sum += n->sinks && sum > 0 ? exp(x[1][h]) : 0;
     for (int64_t j = 0; j < keys_of(n) && sum > 0; j++)
         p[j] /= sum;
 }
@@ -125,6 +130,8 @@ static void row_cancels(const attn_case *n, double *const *x, const double *c, i
             dp[j] += kept(n, b, h, i, j) * fabs(c[at.out + d] * x[at.kv][at.v + j * at.width + d]);
         delta += p[j] * dp[j];
     }
+    for (int64_t j = 0; n->sinks && j < keys_of(n); j++) /* the sink has what they leave */
+        mass[1][h] += (1 - p[j]) * p[j] * dp[j];
     for (int64_t j = 0; j < keys_of(n); j++)
         for (int64_t d = 0; d < n->head_dim; d++) {
             const double ds = n->scale * p[j] * (dp[j] + delta);
@@ -155,6 +162,9 @@ static ts_status attn_run(const grad_case *g, grad_env *e)
 {
     const attn_case *n = g->ctx;
     ts_tensor *first = NULL, *last = NULL;
+    ts_storage *table = NULL;
+    if (n->slopes)
+        TS_TRY(grad_table(e, slopes, 4, &table));
     if (n->packed)
         TS_TRY(grad_ints(e, first_key, T, &first));
     if (n->ends)
@@ -162,7 +172,8 @@ static ts_status attn_run(const grad_case *g, grad_env *e)
     const ts_attention_op o = { .B = B, .S = S, .n_q = n->n_q, .n_kv = n->n_kv,
                                 .head_dim = n->head_dim, .scale = n->scale, .softcap = n->softcap,
                                 .mask = mask_of(n), .first_key = first, .last_key = last,
-                                .dropout = n->dropout, .rng = rng(), .sample0 = n->sample0 };
+                                .dropout = n->dropout, .rng = rng(), .sample0 = n->sample0,
+                                .sinks = n->sinks ? e->param[1] : NULL, .slopes = table };
     return ts_op_attention(e->tape, &o, e->leaf[0], n->keys ? e->leaf[1] : NULL, &e->out[0], NULL);
 }
 
@@ -180,6 +191,16 @@ static const ts_attention_mask all = { .kind = TS_MASK_BIDIRECTIONAL },
                                corner = { .kind = TS_MASK_CAUSAL, .offset = 3 },
                                late = { .kind = TS_MASK_CAUSAL, .offset = -2 };
 static const grad_case cases[] = {
+    { "attention, sinks", { IN("qkv", T, 8 * 4), PARAM("sinks", 4, 0) }, ATTN_REST(4, 4, S),
+      ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 0.7f, .sinks = true) },
+    { "attention, frozen sinks, window", { IN("qkv", T, 8 * 4), PARAM("sinks", 4, 0, .is_frozen = true) },
+      ATTN_REST(4, 4, S),
+      ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 0.7f, .window = 2, .sinks = true) },
+    { "attention, slopes", ATTN(4, 2, 4),
+      ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 0.7f, .slopes = true) },
+    { "attention, sinks, slopes, packed", { IN("qkv", T, 8 * 4), PARAM("sinks", 4, 0) }, ATTN_REST(4, 4, S),
+      ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 0.7f, .packed = true, .sinks = true,
+               .slopes = true) },
     { "attention", ATTN(2, 2, 8), ATTN_CTX(.n_q = 2, .n_kv = 2, .head_dim = 8, .scale = 0.7f) },
     { "attention, one head of 5", ATTN(1, 1, 5),
       ATTN_CTX(.n_q = 1, .n_kv = 1, .head_dim = 5, .scale = 0.7f) },

@@ -4,13 +4,13 @@
 
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "transformer.embedding.word_embeddings" },
-    { .name = "input_layernorm", .hf_name = "transformer.encoder.layers.*.input_layernorm" },
     { "self_attention.linear_qkv", "transformer.encoder.layers.*.self_attention.query_key_value", TS_PART_QKV,
       false },
     { .name = "self_attention.linear_proj", .hf_name = "transformer.encoder.layers.*.self_attention.dense" },
-    { .name = "pre_mlp_layernorm", .hf_name = "transformer.encoder.layers.*.post_attention_layernorm" },
     { .name = "mlp.linear_fc1", .hf_name = "transformer.encoder.layers.*.mlp.dense_h_to_4h" },
     { .name = "mlp.linear_fc2", .hf_name = "transformer.encoder.layers.*.mlp.dense_4h_to_h" },
+    { .name = "input_layernorm", .hf_name = "transformer.encoder.layers.*.input_layernorm" },
+    { .name = "pre_mlp_layernorm", .hf_name = "transformer.encoder.layers.*.post_attention_layernorm" },
     { .name = "decoder.final_layernorm", .hf_name = "transformer.encoder.final_layernorm" },
     { .name = "output_layer", .hf_name = "transformer.output_layer" },
     { 0 },

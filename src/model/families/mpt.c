@@ -31,6 +31,7 @@ static ts_status read_attention(const ts_config_row *r, const json_t *o, const c
     const json_t *attention = json_object_get(o, r->key);
     const double usual = 1 / sqrt((double)a->head_dim);
     bool alibi = true;
+    double most = 8;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         const json_t *v = json_object_get(attention, others[i]);
         if (v && !json_is_null(v) && !json_is_false(v))
@@ -40,7 +41,10 @@ static ts_status read_attention(const ts_config_row *r, const json_t *o, const c
     if (!alibi)
         return ts_error(TS_ERR_USER, "%s: attn_config: alibi must be true: transformers' class knows no other "
                         "positions", file);
-    TS_TRY(ts_config_real(attention, file, "alibi_bias_max", 8, 8, &a->alibi_max));
+    TS_TRY(ts_config_real(attention, file, "alibi_bias_max", 8, 8, &most));
+    if (most != 8)
+        return ts_error(TS_ERR_USER, "%s: attn_config: alibi_bias_max is %g, but transformers' class takes 8 "
+                        "whatever it says", file, most);
     return ts_config_real(attention, file, "softmax_scale", usual, usual, &a->attn_scale);
 }
 
@@ -50,7 +54,6 @@ static ts_status write_attention(const ts_config_row *r, const ts_arch *a, json_
     json_t *attention = json_object_get(o, r->key);
     const bool usual = a->attn_scale == 1 / sqrt((double)a->head_dim);
     TS_TRY(ts_config_put(attention, "alibi", json_true()));
-    TS_TRY(ts_config_put(attention, "alibi_bias_max", json_integer((json_int_t)a->alibi_max)));
     return ts_config_put(attention, "softmax_scale", usual ? json_null() : json_real(a->attn_scale));
 }
 

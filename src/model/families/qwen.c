@@ -5,13 +5,13 @@
 
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "transformer.wte" },
-    { .name = "input_layernorm", .hf_name = "transformer.h.*.ln_1" },
     { "self_attention.linear_qkv", "transformer.h.*.attn.c_attn", TS_PART_QKV, false },
     { .name = "self_attention.linear_proj", .hf_name = "transformer.h.*.attn.c_proj" },
-    { .name = "pre_mlp_layernorm", .hf_name = "transformer.h.*.ln_2" },
-    { "mlp.linear_fc1", "transformer.h.*.mlp.w1", TS_PART_UP, false },
     { "mlp.linear_fc1", "transformer.h.*.mlp.w2", TS_PART_GATE, false },
+    { "mlp.linear_fc1", "transformer.h.*.mlp.w1", TS_PART_UP, false },
     { .name = "mlp.linear_fc2", .hf_name = "transformer.h.*.mlp.c_proj" },
+    { .name = "input_layernorm", .hf_name = "transformer.h.*.ln_1" },
+    { .name = "pre_mlp_layernorm", .hf_name = "transformer.h.*.ln_2" },
     { .name = "decoder.final_layernorm", .hf_name = "transformer.ln_f" },
     { .name = "output_layer", .hf_name = "lm_head" },
     { 0 },

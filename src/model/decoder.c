@@ -150,6 +150,7 @@ static ts_status declare_embedding(ts_decoder *d, const ts_declarer *all, int64_
     if (a->position == TS_POSITION_LEARNED)
         TS_TRY(ts_declare(&others, "embedding.position_embeddings.weight", &positions, &d->positions));
     d->embed_norm = norm_of(a, a->embed_norm);
+    d->embed_norm.op.is_kept = true;
     return ts_norm_declare(&others, "embedding.norm", &d->embed_norm);
 }
 

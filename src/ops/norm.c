@@ -109,7 +109,7 @@ static ts_status record_norm(ts_tape *tape, const norm_attr *n, ts_tensor *x, ts
     r->out[1] = y;
     n->s->wants_grad = x->wants_grad || (res && res->wants_grad);
     y->wants_grad = true;
-    y->maker = r;
+    y->maker = n->o.is_kept ? NULL : r;
     ts_record_save(tape, r, n->s);
     ts_record_save(tape, r, n->rstd);
     if (n->mean)

@@ -56,6 +56,7 @@ typedef struct ts_norm_op {
     bool layer;          /* layer norm; else RMS norm */
     float eps, offset;
     ts_param *w, *b;     /* b: layer norm only, may be NULL */
+    bool is_kept;        /* y is the stream itself: what reads it is made again from it, so it stays */
 } ts_norm_op;
 ts_status ts_op_norm(ts_tape *tape, const ts_norm_op *o, ts_tensor *x, ts_tensor *res,
                      ts_tensor **sum, ts_tensor **y) TS_NODISCARD;

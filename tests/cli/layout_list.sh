@@ -10,7 +10,7 @@ gated="$heads --position-embedding-type rope --swiglu --normalization RMSNorm --
     --add-qkv-bias"
 latent="--num-layers 4 --hidden-size 48 --num-attention-heads 8 --ffn-hidden-size 48 --vocab-size 96 --tokenizer-type NullTokenizer
     --max-position-embeddings 64 --position-embedding-type rope --swiglu --normalization RMSNorm --disable-bias-linear
-    --multi-latent-attention --q-lora-rank 20 --kv-lora-rank 12 --qk-head-dim 6 --qk-pos-emb-head-dim 4 --v-head-dim 5
+    --untie-embeddings-and-output-weights --multi-latent-attention --q-lora-rank 20 --kv-lora-rank 12 --qk-head-dim 6 --qk-pos-emb-head-dim 4 --v-head-dim 5
     --qk-layernorm"
 common="--data-path $D/data_text_document --split 100,0,0 --seq-length 32 --micro-batch-size 2 --global-batch-size 16
     --lr 0.004 --lr-decay-style constant --eval-iters 0 --seed 7 --log-params-norm --threads 1 --train-iters 3"

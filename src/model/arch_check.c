@@ -89,11 +89,10 @@ static ts_status check_layer(const ts_arch *a, int64_t i, const char *file)
 {
     const ts_layer_arch *l = &a->layer[i];
     TS_ASSERT(l->rope >= 0 && l->rope < TS_ARCH_MAX_ROPES, "layer %lld", (long long)i);
-    if ((l->attention == TS_ATTENTION_LATENT) != (a->kv_lora_rank > 0) ||
-        (a->kv_lora_rank && l->position != TS_POSITION_ROPE))
+    if (l->attention == TS_ATTENTION_LATENT && (!a->kv_lora_rank || l->position != TS_POSITION_ROPE))
         return ts_error(TS_ERR_USER,
-                        "%s: layer %lld: latent attention, with a rotary embedding, is of all layers or "
-                        "of none", file, (long long)i);
+                        "%s: layer %lld has latent attention, which needs a rotary embedding and the width of "
+                        "its latent vectors (kv_lora_rank)", file, (long long)i);
     if (l->window < 0)
         return ts_error(TS_ERR_USER, "%s: sliding_window is %lld, expected 1 or more", file,
                         (long long)l->window);

@@ -32,6 +32,28 @@ static void describe(ts_arch *a, ts_rope_scaling scaling)
     OK(ts_arch_check(a, "test"));
 }
 
+/* The same with latent attention in all layers. */
+static void describe_latent(ts_arch *a)
+{
+    describe(a, TS_ROPE_DEFAULT);
+    a->n_kv_heads = a->n_heads;
+    a->kv_lora_rank = 8, a->q_lora_rank = 6, a->qk_rope_dim = 4, a->v_head_dim = 8;
+    OK(ts_arch_layers(a, 0));
+    OK(ts_arch_check(a, "test"));
+}
+
+/* Of latent attention alone. */
+static bool is_latent(const ts_field_row *r)
+{
+    static const size_t of[] = { offsetof(ts_arch, bias_down), offsetof(ts_arch, kv_lora_rank),
+                                 offsetof(ts_arch, q_lora_rank), offsetof(ts_arch, qk_rope_dim),
+                                 offsetof(ts_arch, v_head_dim), offsetof(ts_arch, latent_norm) };
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+        if (r->offset == of[i])
+            return true;
+    return false;
+}
+
 /* Another value of a number's field. */
 static double other(const ts_field_row *r, double v)
 {
@@ -181,7 +203,10 @@ static void test_layers(void **state)
         json_t *o;
         if (r->type == TS_FIELD_CHOICE && !ts_field_choice(r->choices, 1, &n))
             continue; /* there is only one */
-        describe(&a, TS_ROPE_DEFAULT);
+        if (r->offset == offsetof(ts_layer_arch, attention))
+            describe_latent(&a);
+        else
+            describe(&a, TS_ROPE_DEFAULT);
         OK(ts_arch_copy(&a, &b));
         ts_field_set(&b.layer[1], r, other(r, ts_field_get(&b.layer[1], r)));
         if (r->offset == offsetof(ts_layer_arch, position)) /* learned ones are of all layers */
@@ -285,7 +310,10 @@ static void test_shapes(void **state)
         ts_arch a, b;
         if (!ts_field_is_number(r) || r->offset == offsetof(ts_arch, n_layers))
             continue;
-        describe(&a, TS_ROPE_DEFAULT);
+        if (is_latent(r))
+            describe_latent(&a);
+        else
+            describe(&a, TS_ROPE_DEFAULT);
         if (r->offset == offsetof(ts_arch, max_positions))
             ts_arch_set_position(&a, TS_POSITION_LEARNED);
         a.layer[0].mlp = TS_MLP_EXPERTS;

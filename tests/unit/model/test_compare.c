@@ -122,7 +122,7 @@ static void test_every_option(void **state)
 {
     (void)state;
     static const char *const silent[] = {
-        "model-config", "group-query-attention", "make-vocab-size-divisible-by", "init-method-std",
+        "model-config", "preset", "group-query-attention", "make-vocab-size-divisible-by", "init-method-std",
         "noop-layers", /* counts where stages share out layers */
         "norm-topk-prob", /* a softmax over the chosen may be called so */
     };
@@ -132,6 +132,7 @@ static void test_every_option(void **state)
               "--rope-scaling-mscale-all-dim 2",
         LLAMA "--rope-scaling-type llama3 --rope-scaling-factor 2",
         LLAMA "--num-experts 4 --moe-ffn-hidden-size 24 --moe-shared-expert-intermediate-size 8",
+        LLAMA "--multi-latent-attention --kv-lora-rank 8 --qk-head-dim 6 --qk-pos-emb-head-dim 4 --v-head-dim 8",
     };
     enum { MODELS = sizeof models / sizeof *models };
     for (size_t i = 0; i < ts_model_option_count; i++) {
@@ -152,6 +153,10 @@ static void test_every_option(void **state)
                 snprintf(words, sizeof words, "--normalization RMSNorm");
             if (!strcmp(r->name, "moe-router-score-function"))
                 snprintf(words, sizeof words, "--moe-router-score-function sigmoid");
+            if (!strcmp(r->name, "rope-type"))
+                snprintf(words, sizeof words, "--rope-type yarn");
+            if (!strcmp(r->name, "softmax-type"))
+                snprintf(words, sizeof words, "--softmax-type learnable");
             if (!strcmp(r->name, "rotary-base"))
                 snprintf(words, sizeof words, "--rotary-base 500");
             snprintf(name, sizeof name, "--%s ", r->name);

@@ -353,6 +353,10 @@ static void test_describe(void **state)
             want = a.rope[0].dim < a.head_dim ? "phi3" : a.layer[0].window ? "mistral" : "llama";
         if (!strncmp(from->model_type, "internlm", 8))
             want = "llama";
+        if (!strcmp(from->model_type, "qwen"))
+            want = "qwen2";
+        if (!strcmp(from->model_type, "chatglm"))
+            want = "glm";
         if (!strcmp(from->model_type, "minicpm"))
             want = "granite"; /* whose factors it has */
         if (a.kv_lora_rank && a.rope[0].interleaved)

@@ -6,6 +6,13 @@
 #include "dist/comm.h"
 #include "tensor/param.h"
 
+/* Parts of what travels beside the product of a linear layer, see below. */
+typedef struct ts_product_parts {
+    const char *name; /* "linear_qkv"; lasts as long as the program */
+    int gather, sum;
+} ts_product_parts;
+enum { TS_PRODUCTS = 4 };
+
 /* The processes that share out a model's matrices (Megatron-LM's tensor parallelism). Between them the
  * stream is the same on all, or shared out by its rows (sequence parallelism). */
 typedef struct ts_tensor_group {
@@ -17,6 +24,8 @@ typedef struct ts_tensor_group {
     /* of the rows of a product, which travel while others are multiplied: where they are gathered before
      * it, and where they are summed behind it; 0 and 1: one after the other */
     int gather_parts, sum_parts;
+    ts_product_parts product[TS_PRODUCTS]; /* of linear layers with these names instead; not on a mesh */
+    int n_products;
     int back_parts; /* on a mesh: of the gradients that are gathered before a product */
 } ts_tensor_group;
 

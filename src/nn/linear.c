@@ -2,6 +2,8 @@
 
 #include "ops/linear_2d.h"
 
+#include <string.h>
+
 void ts_linear_share(const ts_declarer *d, ts_linear *l, ts_cut cut, int stretches, int64_t unit)
 {
     if (!d->group)
@@ -25,6 +27,14 @@ static void cut_by_y(const ts_tensor_group *g, const ts_linear *l, ts_param_spec
     b->is_copy = (row ? g->x : g->y)->rank > 0;
 }
 
+static ts_product_parts parts_of(const ts_tensor_group *g, const char *name)
+{
+    for (int i = 0; i < g->n_products; i++)
+        if (!strcmp(g->product[i].name, name))
+            return g->product[i];
+    return (ts_product_parts){ NULL, g->gather_parts, g->sum_parts };
+}
+
 ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l)
 {
     const ts_declarer in = ts_declare_in(d, name);
@@ -34,6 +44,8 @@ ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l
     w.bands = b.bands = l->bands;
     w.parts = b.parts = l->parts, w.is_copy = b.is_copy = l->is_copy;
     l->group = l->cut ? d->group : NULL;
+    if (l->group)
+        l->in_parts = parts_of(l->group, name);
     if (l->cut)
         ts_place_cut(&w.place, l->cut == TS_CUT_ROW, TS_AXIS_TENSOR, l->span, l->n_spans);
     if (l->cut == TS_CUT_COLUMN)
@@ -49,9 +61,9 @@ ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l
 static ts_status shared(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_tensor **y)
 {
     const ts_tensor_group *g = l->group;
-    const bool column = l->cut == TS_CUT_COLUMN, in_parts = g->gather_parts > 1 || g->sum_parts > 1;
+    const bool column = l->cut == TS_CUT_COLUMN, in_parts = l->in_parts.gather > 1 || l->in_parts.sum > 1;
     ts_linear_op o = { .w = l->w, .b = l->b, .elsewhere = !column && g->comm->rank > 0,
-                       .gather_parts = g->gather_parts, .sum_parts = g->sum_parts };
+                       .gather_parts = l->in_parts.gather, .sum_parts = l->in_parts.sum };
     if (column)
         o.group = g->comm, o.gathers = g->sequence;
     else if (in_parts)

@@ -27,6 +27,7 @@ typedef struct ts_linear {
     ts_param_bands bands;      /* of the weight's rows */
     bool is_copy;
     const ts_tensor_group *group;
+    ts_product_parts in_parts; /* of the group's those for it */
     bool has_bias;
     bool tied;                 /* w is another module's, which declares it: whoever ties them sets it */
     bool decoupled;            /* see ts_param */

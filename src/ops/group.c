@@ -7,36 +7,88 @@ ts_comm_type ts_group_type(ts_dtype t)
     return t == TS_DTYPE_F32 ? TS_COMM_F32 : t == TS_DTYPE_BF16 ? TS_COMM_BF16 : TS_COMM_F16;
 }
 
+static ts_group_call call_of(const ts_comm_call *call, int64_t n, int64_t n_to)
+{
+    const size_t size = ts_comm_type_size(call->type);
+    return (ts_group_call){ .in = (size_t)n * size, .out = (size_t)n_to * size };
+}
+
+static void leave_host(ts_device *dev, ts_group_call *c)
+{
+    if (c->host)
+        dev->free_host(dev, c->host, c->in);
+    if (c->host_to)
+        dev->free_host(dev, c->host_to, c->out);
+    *c = (ts_group_call){ 0 };
+}
+
 /* By way of memory of the host, which is where communicators work. One that works in place has one
  * array, recv. */
-static ts_status run_far(ts_device *dev, ts_comm *c, ts_comm_call call, int64_t n, int64_t n_to)
+static ts_status enter_host(ts_device *dev, ts_comm_call *call, int64_t n, int64_t n_to, ts_group_call *c)
 {
-    const size_t size = ts_comm_type_size(call.type), in = (size_t)n * size, out = (size_t)n_to * size;
-    const bool is_one = !call.send;
-    const void *const from = is_one ? call.recv : call.send;
-    void *host, *host_to, *const to = call.recv;
-    TS_TRY(dev->alloc_host(dev, in, &host));
-    ts_status st = dev->alloc_host(dev, out, &host_to);
-    if (st == TS_OK) {
-        st = ts_device_read(dev, is_one ? host_to : host, from, in);
-        call.send = is_one ? NULL : host;
-        call.recv = host_to;
-        if (st == TS_OK)
-            st = ts_comm_run(c, call);
-        if (st == TS_OK)
-            dev->to_device(dev, to, host_to, out);
-        dev->free_host(dev, host_to, out);
-    }
-    dev->free_host(dev, host, in);
+    const void *const from = call->send ? call->send : call->recv;
+    ts_status st = TS_OK;
+    *c = call_of(call, n, n_to);
+    c->to = call->recv;
+    if (call->send)
+        st = dev->alloc_host(dev, c->in, &c->host);
+    if (st == TS_OK && call->recv)
+        st = dev->alloc_host(dev, c->out, &c->host_to);
+    if (st == TS_OK)
+        st = ts_device_read(dev, call->send ? c->host : c->host_to, from, c->in);
+    call->send = c->host;
+    call->recv = c->host_to;
+    if (st != TS_OK)
+        leave_host(dev, c);
     return st;
 }
 
+/* What has come goes to the device. */
+static ts_status finish_host(ts_device *dev, ts_group_call *c, ts_status st)
+{
+    if (st == TS_OK && c->to) {
+        dev->to_device(dev, c->to, c->host_to, c->out);
+        st = dev->sync(dev);
+    }
+    leave_host(dev, c);
+    return st;
+}
+
+static bool is_far(const ts_device *dev) { return dev->computes && !dev->on_host; }
+
 ts_status ts_group_run_on(ts_device *dev, ts_comm *group, ts_comm_call call, int64_t n, int64_t n_to)
 {
-    if (dev->computes && !dev->on_host)
-        return run_far(dev, group, call, n, n_to);
-    TS_TRY(dev->sync(dev));
-    return ts_comm_run(group, call);
+    ts_group_call c;
+    if (!is_far(dev)) {
+        TS_TRY(dev->sync(dev));
+        return ts_comm_run(group, call);
+    }
+    TS_TRY(enter_host(dev, &call, n, n_to, &c));
+    return finish_host(dev, &c, ts_comm_run(group, call));
+}
+
+ts_status ts_group_start(ts_device *dev, ts_comm *group, ts_comm_call call, int64_t n, int64_t n_to,
+                         ts_group_call *c)
+{
+    if (!is_far(dev)) {
+        *c = call_of(&call, n, n_to);
+        TS_TRY(dev->sync(dev));
+        return ts_comm_start(group, call, &c->request);
+    }
+    TS_TRY(enter_host(dev, &call, n, n_to, c));
+    const ts_status st = ts_comm_start(group, call, &c->request);
+    if (st != TS_OK)
+        leave_host(dev, c);
+    return st;
+}
+
+ts_status ts_group_wait(ts_device *dev, ts_comm *group, ts_group_call *c)
+{
+    const ts_status st = ts_comm_wait(group, &c->request);
+    if (c->host || c->host_to)
+        return finish_host(dev, c, st);
+    *c = (ts_group_call){ 0 };
+    return st;
 }
 
 /* A tensor like x, of so many rows. */

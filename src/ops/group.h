@@ -25,6 +25,18 @@ static inline ts_status TS_NODISCARD ts_group_run(ts_tape *tape, ts_comm *group,
 {
     return ts_group_run_on(tape->dev, group, call, n, n_to);
 }
+/* One that goes on while other things are done. All zeros: none is under way. */
+typedef struct ts_group_call {
+    ts_comm_request *request;
+    void *to, *host, *host_to; /* where the device's memory is not the host's */
+    size_t in, out;            /* bytes that are sent, and that come */
+} ts_group_call;
+
+/* As ts_group_run_on; what it names is not touched until it is waited for. Nothing may be under way in c. */
+ts_status ts_group_start(ts_device *dev, ts_comm *group, ts_comm_call call, int64_t n, int64_t n_to,
+                         ts_group_call *c) TS_NODISCARD;
+/* Of one that is not under way: nothing. */
+ts_status ts_group_wait(ts_device *dev, ts_comm *group, ts_group_call *c) TS_NODISCARD;
 /* data [n] of dtype, on the device, becomes the sum over the group. */
 ts_status ts_group_sum(ts_tape *tape, ts_comm *group, void *data, int64_t n,
                        ts_dtype dtype) TS_NODISCARD;

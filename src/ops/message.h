@@ -3,12 +3,7 @@
 #define TS_OPS_MESSAGE_H
 #include "ops/group.h"
 
-/* All zeros: none is under way. */
-typedef struct ts_message {
-    ts_comm_request *request;
-    void *to, *host; /* to: where received values go on a device whose memory is not the host's */
-    size_t bytes;
-} ts_message;
+typedef ts_group_call ts_message;
 
 /* n values of dtype on the device. They are not touched until the message is waited for. Nothing may be under
  * way in m. */

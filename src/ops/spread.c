@@ -1,5 +1,21 @@
 #include "ops/spread.h"
 
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Where chunk i of 2n begins. Where they do not come out even the first have one position more, and of the second
+ * half the last: so the first groups have one more than the others. */
+static int64_t chunk_begin(const ts_spread *s, int64_t n, int64_t i)
+{
+    const int64_t more = s->length % (2 * n), late = 2 * n - (more > n ? more - n : 0);
+    return s->length / (2 * n) * i + least(i, least(more, n)) + (i > late ? i - late : 0);
+}
+
+static ts_stretch chunk_of(const ts_spread *s, int64_t n, int64_t i)
+{
+    const int64_t begin = chunk_begin(s, n, i);
+    return (ts_stretch){ begin, chunk_begin(s, n, i + 1) - begin };
+}
+
 /* What the neighbours of group `at` have together. */
 static ts_stretches pieces_of(const ts_spread *s, int at)
 {
@@ -8,8 +24,7 @@ static ts_stretches pieces_of(const ts_spread *s, int at)
         return ts_stretches_one(0, s->length);
     if (!s->zigzag)
         return ts_stretches_one(s->length * at / n, s->length * (at + 1) / n - s->length * at / n);
-    const int64_t chunk = s->length / (2 * n);
-    return (ts_stretches){ .n = 2, .piece = { { at * chunk, chunk }, { (2 * n - 1 - at) * chunk, chunk } } };
+    return (ts_stretches){ .n = 2, .piece = { chunk_of(s, n, at), chunk_of(s, n, 2 * n - 1 - at) } };
 }
 
 ts_stretches ts_spread_queries(const ts_spread *s, int64_t length, int rank)

@@ -41,6 +41,7 @@ typedef struct ts_spread {
     int heads;      /* neighbours that exchange heads, a divisor of the processes; 1: none do */
     ts_spread_way way;
     bool zigzag;
+    bool gather_keys; /* neighbours, all there are, exchange heads of queries alone: keys and values are gathered */
     int window;     /* RING: rings within rings, of so many neighbours (ts_ring_block); 1, or all: one ring */
     ts_spread_keep keep;
     int64_t keep_every; /* of so many layers the first keeps it */
@@ -63,7 +64,7 @@ static inline ts_stretches ts_spread_here(const ts_spread *s, int64_t length)
  * groups see of each other. */
 void ts_spread_see(const ts_spread *s, const int32_t *segments, bool *seen);
 
-/* Groups of heads that share keys and values can be shared out over so many. */
+/* Heads can be shared out over so many: there is one of queries for each. */
 bool ts_spread_has_heads(int64_t n_q, int64_t n_kv, int heads);
 
 /* Where `at` of `n` in rings within rings of w stands at step t of n: whose block it has, and (its

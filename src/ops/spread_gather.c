@@ -35,14 +35,38 @@ static void order(ts_tape *tape, const ts_attention_op *o, const ts_spread *s, c
     }
 }
 
-static ts_status gather_keys(ts_tape *tape, const ts_attention_op *o, const ts_spread *s,
-                             const ts_tensor *q, ts_tensor **kv)
+/* Between `mine` of this process and `all` of everyone: gathered, or the sums of everyone's scattered. */
+static ts_status exchange(ts_tape *tape, const ts_attention_op *o, const ts_spread *s, const ts_tensor *mine,
+                          const ts_tensor *all, bool back)
 {
-    const int64_t rows = o->B * o->S;
+    const int n = s->comm->size;
+    const ts_comm_type type = ts_group_type(mine->dtype);
+    int64_t *counts, at = 0;
+    TS_TRY(ts_alloc(&counts, 2 * (size_t)n, sizeof *counts));
+    for (int r = 0; r < n; r++) {
+        const ts_stretches p = ts_spread_rows(s, s->length, r);
+        counts[n + r] = at;
+        at += counts[r] = 2 * o->B * ts_stretches_count(&p) * mine->dim[1];
+    }
+    void *part = ts_tensor_data(mine), *whole = ts_tensor_data(all);
+    const int64_t n_mine = counts[s->comm->rank];
+    const ts_status st =
+        back ? ts_group_run(tape, s->comm,
+                            ts_reduce_scatter_v(whole, part, counts, counts + n, type, TS_COMM_SUM), at, n_mine)
+             : ts_group_run(tape, s->comm, ts_all_gather_v(part, n_mine, whole, counts, counts + n, type), n_mine,
+                            at);
+    ts_free(&counts);
+    return st;
+}
+
+ts_status ts_spread_gather_keys(ts_tape *tape, const ts_attention_op *o, const ts_spread *s, const ts_tensor *q,
+                                ts_tensor **kv)
+{
     ts_tensor *mine, *all;
-    TS_TRY(new_keys(tape, o, q->dtype, rows, &mine));
+    TS_TRY(new_keys(tape, o, q->dtype, o->B * o->S, &mine));
     ts_spread_take_keys(tape, o, q, ts_tensor_data(mine));
-    TS_TRY(ts_group_gather(tape, s->comm, mine, &all));
+    TS_TRY(new_keys(tape, o, q->dtype, o->B * s->length, &all));
+    TS_TRY(exchange(tape, o, s, mine, all, false));
     ts_tape_drop(tape, mine);
     TS_TRY(new_keys(tape, o, q->dtype, o->B * s->length, kv));
     order(tape, o, s, all, *kv, false);
@@ -76,15 +100,17 @@ static ts_cost cost_of(const ts_attention_op *o, const ts_spread *s, const ts_te
                       2 * (double)(ts_tensor_bytes(q) + ts_tensor_bytes(kv)), q->dtype };
 }
 
-/* Everyone's part of the gradients of all keys, summed, into the columns of dx. */
-static ts_status scatter_keys(ts_tape *tape, const gather_attr *n, const ts_tensor *dkv,
-                              const ts_tensor *dx)
+ts_status ts_spread_scatter_keys(ts_tape *tape, const ts_attention_op *o, const ts_spread *s, const ts_tensor *dkv,
+                                 const ts_tensor *dx)
 {
     ts_tensor *all, *mine;
-    TS_TRY(new_keys(tape, &n->o, dkv->dtype, n->o.B * n->s->length, &all));
-    order(tape, &n->o, n->s, all, dkv, true);
-    TS_TRY(ts_group_scatter(tape, n->s->comm, all, &mine));
-    ts_spread_put_keys(tape, &n->o, ts_tensor_data(mine), dx);
+    TS_TRY(new_keys(tape, o, dkv->dtype, o->B * s->length, &all));
+    order(tape, o, s, all, dkv, true);
+    TS_TRY(new_keys(tape, o, dkv->dtype, o->B * o->S, &mine));
+    TS_TRY(exchange(tape, o, s, mine, all, true));
+    ts_tape_drop(tape, all);
+    ts_spread_put_keys(tape, o, ts_tensor_data(mine), dx);
+    ts_tape_drop(tape, mine);
     return TS_OK;
 }
 
@@ -92,7 +118,7 @@ static ts_status gather_backward(ts_tape *tape, ts_record *r)
 {
     const gather_attr *n = r->attr;
     ts_tensor *q = r->in[0], *dx, *kv, *dkv, *delta;
-    TS_TRY(gather_keys(tape, &n->o, n->s, q, &kv));
+    TS_TRY(ts_spread_gather_keys(tape, &n->o, n->s, q, &kv));
     TS_TRY(new_keys(tape, &n->o, q->dtype, n->o.B * n->s->length, &dkv));
     TS_TRY(ts_tape_new(tape, q->dtype, q->dim[0], q->dim[1], &dx));
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n->lse->dim[0], n->lse->dim[1], &delta));
@@ -105,7 +131,7 @@ static ts_status gather_backward(ts_tape *tape, ts_record *r)
     TS_TRY(ts_attention_add_sinks(&n->o, &a));
     ts_launch_attn_bwd(tape->dev, &a, 0, cost_of(&n->o, n->s, q, kv, 5));
     ts_tape_drop(tape, kv);
-    TS_TRY(scatter_keys(tape, n, dkv, dx));
+    TS_TRY(ts_spread_scatter_keys(tape, &n->o, n->s, dkv, dx));
     return ts_tape_accumulate(tape, q, dx);
 }
 
@@ -118,7 +144,7 @@ ts_status ts_op_gather_attention(ts_tape *tape, const ts_attention_op *o, const 
     const bool record = tape->recording && q->wants_grad;
     ts_tensor *kv;
     TS_ASSERT(s->heads == 1, "keys and values are gathered with heads exchanged");
-    TS_TRY(gather_keys(tape, o, s, q, &kv));
+    TS_TRY(ts_spread_gather_keys(tape, o, s, q, &kv));
     TS_TRY(ts_tape_new(tape, q->dtype, q->dim[0], o->n_q * o->head_dim, y));
     if (record)
         TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, q->dim[0], o->n_q, &n.lse));

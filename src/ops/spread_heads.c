@@ -9,16 +9,21 @@ static int64_t divisor(int64_t a, int64_t b) { return b ? divisor(b, a % b) : a;
 
 bool ts_spread_has_heads(int64_t n_q, int64_t n_kv, int heads)
 {
-    return n_q % heads == 0 || n_kv >= heads;
+    return n_kv > 0 && n_q >= heads;
 }
 
-/* Even shares where there are any: of groups, or of groups that go several times. */
+/* Even shares where there are any: of groups, or of groups that go several times. Else so many copies that
+ * everyone has a group. */
 ts_head_form ts_head_form_of(const ts_attention_op *o, int heads)
 {
-    const int64_t least = heads / divisor(o->n_kv, heads);
+    const int64_t queries = o->n_q / o->n_kv;
+    int64_t copies = heads / divisor(o->n_kv, heads);
     TS_ASSERT(ts_spread_has_heads(o->n_q, o->n_kv, heads), "%lld heads for %d processes",
               (long long)o->n_q, heads);
-    return (ts_head_form){ o->n_kv, o->n_q / o->n_kv, 2, o->head_dim, o->n_q % heads ? 1 : least };
+    if (o->n_q % heads)
+        for (copies = 1; o->n_kv * copies < heads || queries % copies;)
+            copies++;
+    return (ts_head_form){ o->n_kv, queries, 2, o->head_dim, copies };
 }
 
 int64_t ts_head_form_begin(const ts_head_form *f, int heads, int i)
@@ -205,6 +210,8 @@ static ts_status come_back(const exchange *e, const ts_tensor *y, ts_tensor **x)
 ts_status ts_heads_out(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
                        const ts_tensor *x, ts_tensor **y)
 {
+    if (s->gather_keys && f->behind)
+        return ts_heads_out_gathering(tape, s, f, B, x, y);
     const exchange e = exchange_of(tape, s, f, B, x->dtype);
     TS_ASSERT(x->dim[0] == B * e.rows && x->dim[1] == width_of(f), "[%lld, %lld] for %lld heads",
               (long long)x->dim[0], (long long)x->dim[1], (long long)f->groups);
@@ -214,6 +221,8 @@ ts_status ts_heads_out(ts_tape *tape, const ts_spread *s, const ts_head_form *f,
 ts_status ts_heads_back(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
                         const ts_tensor *x, ts_tensor **y)
 {
+    if (s->gather_keys && f->behind)
+        return ts_heads_back_gathering(tape, s, f, B, x, y);
     const exchange e = exchange_of(tape, s, f, B, x->dtype);
     TS_ASSERT(x->dim[0] == B * e.all && x->dim[1] == e.width, "[%lld, %lld] for %lld columns here",
               (long long)x->dim[0], (long long)x->dim[1], (long long)e.width);

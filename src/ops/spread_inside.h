@@ -29,6 +29,12 @@ ts_status ts_heads_out(ts_tape *tape, const ts_spread *s, const ts_head_form *f,
                        const ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 ts_status ts_heads_back(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
                         const ts_tensor *x, ts_tensor **y) TS_NODISCARD;
+/* The same with keys and values gathered instead of exchanged, where neighbours are all there are; y and x are
+ * fused rows. */
+ts_status ts_heads_out_gathering(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
+                                 const ts_tensor *x, ts_tensor **y) TS_NODISCARD;
+ts_status ts_heads_back_gathering(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
+                                  const ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 /* The same as operators. */
 ts_status ts_op_heads_out(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
                           ts_tensor *x, ts_tensor **y) TS_NODISCARD;
@@ -50,6 +56,12 @@ ts_status ts_op_ring_attention(ts_tape *tape, const ts_attention_op *o, const ts
 /* Keys and then values out of fused rows, each [B * S, n_kv * head_dim]; and back. */
 void ts_spread_take_keys(ts_tape *tape, const ts_attention_op *o, const ts_tensor *q, void *kv);
 void ts_spread_put_keys(ts_tape *tape, const ts_attention_op *o, const void *kv, const ts_tensor *q);
+/* Keys and then values of all processes out of the fused rows of each, in the order of the sequence, each [B *
+ * length, n_kv * head_dim]; and of such gradients the sums of everyone's, into the fused rows of whose they are. */
+ts_status ts_spread_gather_keys(ts_tape *tape, const ts_attention_op *o, const ts_spread *s, const ts_tensor *q,
+                                ts_tensor **kv) TS_NODISCARD;
+ts_status ts_spread_scatter_keys(ts_tape *tape, const ts_attention_op *o, const ts_spread *s, const ts_tensor *dkv,
+                                 const ts_tensor *dx) TS_NODISCARD;
 /* Pairs that see each other of queries at q_at and keys [key0, key0 + keys). */
 double ts_spread_pairs(const ts_attention_mask *m, const ts_stretches *q_at, int64_t key0, int64_t keys);
 #endif

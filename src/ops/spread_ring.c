@@ -17,6 +17,7 @@ typedef struct launch {
     int64_t row0, rows; /* queries of a sequence */
     ts_stretches q_at;
     int64_t key_row0, keys, key0; /* keys of a sequence, and the first one's position */
+    int64_t key_rows;             /* that the block has of a sequence */
     bool sees_all;                /* and there is nothing to mask */
 } launch;
 
@@ -55,8 +56,10 @@ static int launches_of(const ts_ring *r, int block, launch out[TS_STRETCHES])
         bool seen = false;
         for (int j = 0; j < r->queries.n; j++)
             seen = seen || ts_stretch_sees(&r->o->mask, &r->queries.piece[j], &k.piece[i]);
-        if (seen)
-            out[n++] = launch_of(r, &k.piece[i], row);
+        if (seen) {
+            out[n] = launch_of(r, &k.piece[i], row);
+            out[n++].key_rows = ts_stretches_count(&k);
+        }
         row += k.piece[i].n;
     }
     if (n == 2 && are_one(r, &out[0], &out[1])) {
@@ -86,7 +89,7 @@ static ts_attn_args args_of(const ts_ring *r, const launch *x, const ts_tensor *
     a.q_at = x->q_at;
     a.k = p.k + skip, a.v = p.v + skip;
     a.kv_row = r->row, a.kv_group = o->head_dim;
-    a.S_kv = x->keys, a.kv_batch = o->S, a.key0 = x->key0;
+    a.S_kv = x->keys, a.kv_batch = x->key_rows, a.key0 = x->key0;
     a.S_q_all = a.S_kv_all = r->s->length;
     a.sinks = NULL; /* they join all parts once: begin_sums */
     if (x->sees_all)
@@ -184,7 +187,7 @@ static ts_status make_kept(ts_walk *w, bool keeps)
     ts_ring *r = w->r;
     w->keeps_keys = keeps;
     w->keeps_values = keeps && r->s->keep == TS_SPREAD_KEEP_FULL;
-    return keeps ? ts_tape_new(r->tape, r->dtype, (w->keeps_values ? 2 : 1) * (r->n - 1) * r->rows, r->row,
+    return keeps ? ts_tape_new(r->tape, r->dtype, (w->keeps_values ? 2 : 1) * (r->n - 1) * r->most, r->row,
                                &w->kept)
                  : TS_OK;
 }
@@ -228,38 +231,48 @@ static void step_back(const ts_ring *r, int block, ts_key_pair p, const ts_tenso
     ts_device *dev = r->tape->dev;
     launch x[TS_STRETCHES];
     const int n = launches_of(r, block, x);
+    const int64_t rows = ts_ring_rows(r, block);
     int64_t keys = 0;
     for (int i = 0; i < n; i++)
         keys += x[i].keys;
-    if (keys < r->o->S)
-        dev->zero(dev, ts_tensor_data(to), ts_tensor_bytes(to));
+    if (r->o->B * keys < rows)
+        dev->zero(dev, ts_tensor_data(to), (size_t)(2 * rows * r->row) * ts_dtype_size(r->dtype));
     for (int i = 0; i < n; i++)
-        attend_back(r, &x[i], p, ts_ring_pair(r, to, 0), g);
+        attend_back(r, &x[i], p, ts_ring_pair(r, to, 0, block), g);
 }
 
 static ts_status new_flow(const ts_ring *r, ts_tensor **t)
 {
-    return *t ? TS_OK : ts_tape_new(r->tape, r->dtype, 2 * r->rows, r->row, t);
+    return *t ? TS_OK : ts_tape_new(r->tape, r->dtype, 2 * r->most, r->row, t);
+}
+
+/* Gradients of a block's keys and values. */
+static int64_t flow_count(const ts_ring *r, int block) { return 2 * ts_ring_rows(r, block) * r->row; }
+
+/* The block whose gradient comes in step t. */
+static int coming_block(const ts_ring *r, int t)
+{
+    return r->s->way == TS_SPREAD_DIRECT || t == r->n ? r->at : ts_ring_here(r, t);
 }
 
 /* Behind step t - 1, another process has sent the gradient of what is computed with in step t, or (directly,
  * or behind the last step) of this one's own block. */
 static ts_status expect(const ts_ring *r, gradients *g, int t)
 {
-    const bool own = r->s->way == TS_SPREAD_DIRECT || t == r->n;
-    const int block = own ? r->at : ts_ring_here(r, t), from = ts_ring_who(r, block, t - 1);
+    const int block = coming_block(r, t), from = ts_ring_who(r, block, t - 1);
     if (t < 2 || (r->s->way == TS_SPREAD_DIRECT && !ts_ring_needs(r, from, r->at)))
         return TS_OK;
     TS_TRY(new_flow(r, &g->coming));
-    return ts_ring_post(r, ts_tensor_data(g->coming), ts_tensor_count(g->coming), from, false, &g->in);
+    return ts_ring_post(r, ts_tensor_data(g->coming), flow_count(r, block), from, false, &g->in);
 }
 
-static ts_status take(const ts_ring *r, gradients *g, const ts_tensor *to)
+static ts_status take(const ts_ring *r, gradients *g, int t, const ts_tensor *to)
 {
-    const bool any = g->in.bytes > 0;
+    const bool any = g->in.out > 0;
     TS_TRY(ts_message_wait(r->tape, r->s->comm, &g->in));
     if (any)
-        add(r, ts_tensor_data(g->coming), r->dtype, ts_tensor_data(to), r->dtype, ts_tensor_count(to));
+        add(r, ts_tensor_data(g->coming), r->dtype, ts_tensor_data(to), r->dtype,
+            flow_count(r, coming_block(r, t)));
     return TS_OK;
 }
 
@@ -271,8 +284,8 @@ static ts_status send_on(const ts_ring *r, gradients *g, int t)
     if (r->s->way == TS_SPREAD_DIRECT && !ts_ring_needs(r, r->at, block))
         return TS_OK;
     const ts_tensor *flow = g->flow[t % 2];
-    return ts_ring_post(r, ts_tensor_data(flow), ts_tensor_count(flow), home ? block : ts_ring_who(r, block, t + 1), true,
-                &g->out[t % 2]);
+    return ts_ring_post(r, ts_tensor_data(flow), flow_count(r, block), home ? block : ts_ring_who(r, block, t + 1),
+                        true, &g->out[t % 2]);
 }
 
 static ts_status backward_steps(ts_walk *w, gradients *g)
@@ -287,13 +300,13 @@ static ts_status backward_steps(ts_walk *w, gradients *g)
         TS_TRY(ts_message_wait(r->tape, r->s->comm, &g->out[t % 2]));
         TS_TRY(new_flow(r, to));
         step_back(r, ts_ring_here(r, t), p, *to, g);
-        TS_TRY(take(r, g, r->s->way == TS_SPREAD_DIRECT ? g->own : *to));
+        TS_TRY(take(r, g, t, r->s->way == TS_SPREAD_DIRECT ? g->own : *to));
         TS_TRY(ts_walk_arrive(w, t));
         if (t)
             TS_TRY(send_on(r, g, t));
     }
     TS_TRY(expect(r, g, r->n));
-    TS_TRY(take(r, g, g->own));
+    TS_TRY(take(r, g, r->n, g->own));
     for (int i = 0; i < 2; i++)
         TS_TRY(ts_message_wait(r->tape, r->s->comm, &g->out[i]));
     return TS_OK;
@@ -303,7 +316,7 @@ static ts_status backward_steps(ts_walk *w, gradients *g)
 static void move_queries(const ts_ring *r, const ts_tensor *fused, const ts_tensor *apart, bool back)
 {
     const ts_attention_op *o = r->o;
-    const int64_t d = o->head_dim, q = o->n_q / o->n_kv, n = r->rows * o->n_kv;
+    const int64_t d = o->head_dim, q = o->n_q / o->n_kv, n = o->B * o->S * o->n_kv;
     const ts_copy_cols_args a = { .cols = q * d,
                                   .x_row = back ? q * d : (q + 2) * d,
                                   .y_row = back ? (q + 2) * d : q * d,

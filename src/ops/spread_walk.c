@@ -4,22 +4,36 @@ ts_ring ts_ring_of(ts_tape *tape, const ts_attention_op *o, const ts_spread *s, 
 {
     const int n = ts_spread_across(s);
     const bool is_direct = s->way == TS_SPREAD_DIRECT;
-    return (ts_ring){ .tape = tape, .o = o, .s = s, .n = n, .w = is_direct ? 1 : s->window,
-                      .at = ts_spread_at(s), .rows = o->B * o->S, .row = o->n_kv * o->head_dim,
-                      .dtype = dtype, .queries = ts_spread_queries(s, s->length, s->comm->rank) };
+    ts_ring r = { .tape = tape, .o = o, .s = s, .n = n, .w = is_direct ? 1 : s->window,
+                  .at = ts_spread_at(s), .row = o->n_kv * o->head_dim,
+                  .dtype = dtype, .queries = ts_spread_queries(s, s->length, s->comm->rank) };
+    for (int i = 0; i < n; i++) {
+        const int64_t rows = ts_ring_rows(&r, i);
+        r.most = rows > r.most ? rows : r.most;
+    }
+    return r;
 }
 
-static int64_t bytes_of(const ts_ring *r) { return r->rows * r->row * (int64_t)ts_dtype_size(r->dtype); }
-
-ts_key_pair ts_ring_pair(const ts_ring *r, const ts_tensor *t, int64_t number)
+static int64_t bytes_of(const ts_ring *r, int64_t rows)
 {
-    char *k = (char *)ts_tensor_data(t) + 2 * number * bytes_of(r);
-    return (ts_key_pair){ k, k + bytes_of(r) };
+    return rows * r->row * (int64_t)ts_dtype_size(r->dtype);
+}
+
+ts_key_pair ts_ring_pair(const ts_ring *r, const ts_tensor *t, int64_t number, int block)
+{
+    char *k = (char *)ts_tensor_data(t) + 2 * number * bytes_of(r, r->most);
+    return (ts_key_pair){ k, k + bytes_of(r, ts_ring_rows(r, block)) };
 }
 
 ts_stretches ts_ring_pieces(const ts_ring *r, int at)
 {
     return ts_spread_queries(r->s, r->s->length, ts_spread_peer(r->s, at));
+}
+
+int64_t ts_ring_rows(const ts_ring *r, int block)
+{
+    const ts_stretches p = ts_ring_pieces(r, block);
+    return r->o->B * ts_stretches_count(&p);
 }
 
 bool ts_stretch_sees(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k)
@@ -49,19 +63,20 @@ bool ts_ring_needs(const ts_ring *r, int at, int block)
 ts_status ts_walk_place(ts_walk *w, int t, ts_key_pair *p)
 {
     ts_ring *r = w->r;
+    const int block = ts_ring_here(r, t);
     *p = w->own;
     if (t == 0)
         return TS_OK;
     if (w->keeps_values) {
-        *p = ts_ring_pair(r, w->kept, t - 1);
+        *p = ts_ring_pair(r, w->kept, t - 1, block);
         return TS_OK;
     }
     const int i = t % r->w ? t % 2 : 2 + t / r->w % 2;
     if (!w->buffer[i])
-        TS_TRY(ts_tape_new(r->tape, r->dtype, 2 * r->rows, r->row, &w->buffer[i]));
-    *p = ts_ring_pair(r, w->buffer[i], 0);
+        TS_TRY(ts_tape_new(r->tape, r->dtype, 2 * r->most, r->row, &w->buffer[i]));
+    *p = ts_ring_pair(r, w->buffer[i], 0, block);
     if (w->keeps_keys)
-        p->k = (char *)ts_tensor_data(w->kept) + (t - 1) * bytes_of(r);
+        p->k = (char *)ts_tensor_data(w->kept) + (t - 1) * bytes_of(r, r->most);
     return TS_OK;
 }
 
@@ -75,7 +90,7 @@ ts_status ts_ring_post(const ts_ring *r, void *data, int64_t n, int at, bool is_
 /* A block goes to another process, or comes: its keys and values, or those of them that must travel. */
 static ts_status pass(ts_walk *w, int t, int at, bool is_out, ts_message m[4])
 {
-    const int64_t n = w->r->rows * w->r->row;
+    const int64_t n = ts_ring_rows(w->r, ts_ring_here(w->r, t)) * w->r->row;
     ts_key_pair p;
     TS_TRY(ts_walk_place(w, t, &p));
     if (!w->keeps_keys || w->keeps_values) /* they lie one behind the other */
@@ -127,8 +142,8 @@ ts_status ts_walk_begin(ts_walk *w, const ts_tensor *q)
 {
     ts_ring *r = w->r;
     ts_tensor *own;
-    TS_TRY(ts_tape_new(r->tape, r->dtype, 2 * r->rows, r->row, &own));
-    w->own = ts_ring_pair(r, own, 0);
+    TS_TRY(ts_tape_new(r->tape, r->dtype, 2 * r->o->B * r->o->S, r->row, &own));
+    w->own = ts_ring_pair(r, own, 0, r->at);
     ts_spread_take_keys(r->tape, r->o, q, w->own.k);
     return TS_OK;
 }

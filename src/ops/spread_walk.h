@@ -11,7 +11,7 @@ typedef struct ts_ring {
     const ts_attention_op *o;
     const ts_spread *s;
     int n, w, at;      /* processes across, of a window; this one */
-    int64_t rows, row; /* keys of a block, of all sequences; elements of one */
+    int64_t most, row; /* keys of the longest block, of all sequences; elements of one */
     ts_dtype dtype;
     ts_stretches queries;
 } ts_ring;
@@ -29,10 +29,13 @@ static inline int ts_ring_who(const ts_ring *r, int block, int t)
 {
     return ts_ring_holder(r->n, r->w, block, t);
 }
-/* Number `number` of the blocks in t. */
-ts_key_pair ts_ring_pair(const ts_ring *r, const ts_tensor *t, int64_t number);
 /* Positions of the queries, and of the keys, of another. */
 ts_stretches ts_ring_pieces(const ts_ring *r, int at);
+/* Keys of a block, of all sequences. */
+int64_t ts_ring_rows(const ts_ring *r, int block);
+/* Where a block lies that is number `number` of those in t, each of which has room for the longest; its values
+ * follow its keys. */
+ts_key_pair ts_ring_pair(const ts_ring *r, const ts_tensor *t, int64_t number, int block);
 /* Whether some of these queries see some of these keys by the mask, or all see all; documents are not known
  * here. */
 bool ts_stretch_sees(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k);

@@ -31,28 +31,12 @@ static ts_status check_options(const ts_parallel_options *o, int size)
         return ts_error(TS_ERR_USER, "--context-parallel-kv-cache-policy goes with --context-parallel-algo "
                                      "megatron_cp_algo and hybrid_cp_algo, and `full` with ulysses_cp_algo, "
                                      "not with %s", algo);
+    if (o->context_gather_keys && o->context_algo != TS_CONTEXT_ULYSSES)
+        return ts_error(TS_ERR_USER, "--use-ulysses-allgather-kv goes with --context-parallel-algo ulysses_cp_algo, "
+                                     "not with %s", algo);
     if (size / degree % window)
         return ts_error(TS_ERR_USER, "--cp-window-size %lld does not divide the %lld processes of the ring",
                         window, size / degree);
-    return TS_OK;
-}
-
-/* Each must have something, and the same as the others but where heads alone are exchanged. */
-static ts_status check_length(const ts_parallel_options *o, const ts_spread *s)
-{
-    const long long length = s->length, n = s->comm->size / s->heads, unit = s->zigzag ? 2 * n : n;
-    const long long below = length - length % unit;
-    const char *algo = word_of(o->context_algo);
-    if (length < s->comm->size)
-        return ts_error(TS_ERR_USER, "--context-parallel-size %d: --seq-length %lld is shorter",
-                        s->comm->size, length);
-    if (n > 1 && length % unit)
-        return ts_error(TS_ERR_USER,
-                        "--context-parallel-algo %s: --seq-length %lld is no multiple of %lld (%s%s); the next "
-                        "ones are %lld and %lld, and ulysses_cp_algo takes any", algo, length, unit,
-                        s->zigzag ? "twice " : "",
-                        s->heads > 1 ? "the processes of the ring" : "--context-parallel-size",
-                        below ? below : unit, below + unit);
     return TS_OK;
 }
 
@@ -68,18 +52,26 @@ ts_status ts_context_spread(const ts_parallel_options *o, ts_comm *comm, int64_t
                                                            : TS_SPREAD_DIRECT,
                         .window = (int)o->context_window,
                         .keep = (ts_spread_keep)o->context_keep,
+                        .gather_keys = o->context_gather_keys,
                         .keep_every = o->context_interval + 1 };
-    out->zigzag = is_ring(algo) || length % (2 * (comm->size / out->heads)) == 0;
-    return check_length(o, out);
+    out->zigzag = length >= 2 * (comm->size / out->heads);
+    if (length < comm->size) /* each must have something */
+        return ts_error(TS_ERR_USER, "--context-parallel-size %d: --seq-length %lld is shorter", comm->size,
+                        (long long)length);
+    return TS_OK;
 }
 
 ts_status ts_context_check_heads(const ts_spread *s, int64_t n_q, int64_t n_kv)
 {
-    const long long q = n_q, kv = n_kv;
-    if (s->heads == 1 || ts_spread_has_heads(n_q, n_kv, s->heads))
+    if (s->heads == 1)
         return TS_OK;
-    return ts_error(TS_ERR_USER,
-                    "%d processes that exchange heads (ulysses, or --ulysses-degree-in-cp): of %lld heads with "
-                    "%lld heads of keys and values (after --tensor-model-parallel-size) they must divide the "
-                    "heads, or be at most %lld", s->heads, q, kv, kv);
+    if (!ts_spread_has_heads(n_q, n_kv, s->heads))
+        return ts_error(TS_ERR_USER,
+                        "%d processes that exchange heads (ulysses, or --ulysses-degree-in-cp) are more than a "
+                        "layer's %lld heads (after --tensor-model-parallel-size)", s->heads, (long long)n_q);
+    if (s->gather_keys && n_q == n_kv)
+        return ts_error(TS_ERR_USER, "--use-ulysses-allgather-kv goes with models whose heads share keys and values "
+                                     "(--group-query-attention): this one has as many of these as heads, %lld",
+                        (long long)n_kv);
+    return TS_OK;
 }

@@ -1,9 +1,10 @@
-/* Context parallelism as a run's options ask for it (ops/spread.h is what it does):
+/* Context parallelism as a run's options ask for it (ops/spread.h is what it does), of any length:
  *
  *   megatron_cp_algo         zigzag; keys and values in a ring, or in rings within rings (--cp-window-size)
- *   ulysses_cp_algo          one after another, of any length; heads are exchanged
+ *   ulysses_cp_algo          one after another; heads are exchanged (keys and values may be gathered:
+ *                            --use-ulysses-allgather-kv)
  *   hybrid_cp_algo           zigzag; neighbours (--ulysses-degree-in-cp) exchange heads, the ring is of them
- *   kvallgather_cp_algo      zigzag, or one after another where that does not divide; all are gathered
+ *   kvallgather_cp_algo      zigzag; all are gathered
  *   adaptive_cp_algo         as the last, but each gets what some query of its own sees by the mask
  *   hybrid_adaptive_cp_algo  the same between neighbours that exchange heads */
 #ifndef TS_PARALLEL_CONTEXT_H

@@ -46,6 +46,9 @@ const ts_option ts_parallel_option_rows[] = {
         "of --tp-comm-overlap: rows are gathered before the product"),
     ROW(FLAG, no_overlap_scatter, "disable-tp-comm-overlap-rs", NULL, 0, 0, NULL,
         "of --tp-comm-overlap: rows are summed behind the product"),
+    ROW(TEXT, tp_overlap_file, "tp-comm-overlap-cfg", NULL, 0, 0, NULL,
+        "of --tp-comm-overlap: YAML file with parts product by product, such as `fc1_fprop: {method: ring_exchange, "
+        "num_splits: 8}`; others travel in 4"),
     ROW(FLAG, pp_before_dp, "use-tp-pp-dp-mapping", NULL, 0, 0, NULL,
         "the order of processes is tp-cp-ep-pp-dp instead of tp-cp-ep-dp-pp"),
     ROW(FLAG, distributed_optimizer, "use-distributed-optimizer", NULL, 0, 0, NULL,
@@ -83,6 +86,9 @@ const ts_option ts_parallel_option_rows[] = {
         "of the hybrid ways: neighbours that exchange heads"),
     ROW(INT, context_window, "cp-window-size", "1", 1, 1 << 20, NULL,
         "of the ring: neighbours with a ring of their own, within the ring of these windows"),
+    ROW(FLAG, context_gather_keys, "use-ulysses-allgather-kv", NULL, 0, 0, NULL,
+        "of ulysses_cp_algo: heads of queries alone are exchanged, keys and values are gathered; for models with "
+        "fewer heads of these than processes, which else travel several times"),
     ROW(CHOICE, context_keep, "context-parallel-kv-cache-policy", "none", 0, 0, TS_CHOICES(TS_CONTEXT_KEEPS),
         "others' keys (half), and values (full), that the ring brings are kept for the backward pass; with ulysses "
         "(full) what is exchanged is not kept but exchanged again"),
@@ -116,7 +122,6 @@ const ts_option ts_parallel_option_rows[] = {
     LAYOUT("delay-param-gather", 0, TRAVELS),
     LAYOUT("no-delay-grad-reduce", 0, TRAVELS),
     LAYOUT("delay-grad-reduce", 0, TRAVELS),
-    LAYOUT("tp-comm-overlap-cfg", 1, TRAVELS),
     LAYOUT("no-async-tensor-model-parallel-allreduce", 0, TRAVELS),
     LAYOUT("align-param-gather", 0, TRAVELS),
     LAYOUT("defer-embedding-wgrad-compute", 0, TRAVELS),
@@ -124,7 +129,6 @@ const ts_option ts_parallel_option_rows[] = {
     LAYOUT("use-cp-send-recv-overlap", 0, TRAVELS),
     LAYOUT("use-fused-ring-attention-update", 0, TRAVELS),
     LAYOUT("megatron-cp-in-bnsd", 0, TRAVELS),
-    LAYOUT("use-ulysses-allgather-kv", 0, TRAVELS),
     LAYOUT("kv-head-repeat-before-uly-alltoall", 0, TRAVELS),
     LAYOUT("attention-mask-on-cpu", 0, "masks are two numbers a row"),
     LAYOUT("adaptive-cp-without-coarse", 0, TRAVELS),
@@ -144,27 +148,3 @@ const ts_option ts_parallel_option_rows[] = {
 };
 const size_t ts_parallel_option_count =
     sizeof ts_parallel_option_rows / sizeof *ts_parallel_option_rows;
-
-/* A quarter of an exchange is not hidden then; each part more is one more start, and products of fewer rows. */
-enum { CHOSEN = 4 };
-
-static int64_t coc_parts(const ts_parallel_options *o)
-{
-    return o->coc_mode == 0 || o->coc_mode == 1 ? 1 : o->coc_fused ? CHOSEN : o->coc_parts;
-}
-
-ts_parallel_parts ts_parallel_overlap(const ts_parallel_options *o)
-{
-    const bool in_rows = o->sequence && (o->mc2 || o->tp_overlap);
-    ts_parallel_parts p = { 1, 1, 1 };
-    if (o->two)
-        return (ts_parallel_parts){ o->overlap_gather ? CHOSEN : 1, o->overlap_scatter ? CHOSEN : 1,
-                                    o->overlap_back ? CHOSEN : 1 };
-    if (o->coc)
-        p.gather = p.sum = (int)coc_parts(o);
-    if (in_rows && (o->mc2 || !o->no_overlap_gather))
-        p.gather = CHOSEN;
-    if (in_rows && (o->mc2 || !o->no_overlap_scatter))
-        p.sum = CHOSEN;
-    return p;
-}

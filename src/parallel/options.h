@@ -44,6 +44,7 @@ typedef struct ts_parallel_options {
     bool overlap_gather, overlap_scatter, overlap_back; /* its exchanges beside products */
     /* exchanges beside products: ts_parallel_overlap */
     bool coc, coc_fused, mc2, tp_overlap, no_overlap_gather, no_overlap_scatter;
+    const char *tp_overlap_file;
     int64_t coc_parts, coc_mode;
     /* what data-parallel processes share out: see parallel/sharing.h */
     bool distributed_optimizer, overlap_param_gather;
@@ -52,6 +53,7 @@ typedef struct ts_parallel_options {
     int64_t context; /* processes that share out each sequence */
     int context_algo, context_keep; /* ts_context_algo, ts_context_keep */
     int64_t context_window, context_heads, context_interval;
+    bool context_gather_keys;
     int64_t instances, fsdp_size; /* groups of sharers that hold copies; processes of one */
     const char *fsdp2_config, *layerzero_config;
     bool dist_train; /* networks have processes of their own: parallel/dist_train.h */
@@ -76,11 +78,4 @@ ts_status ts_pipeline_options_check(const ts_parallel_options *o,
                                     const ts_option_set *set) TS_NODISCARD;
 /* Warns of those that have no effect without several stages. */
 void ts_pipeline_options_warn(const ts_parallel_options *o, const ts_option_set *set);
-
-/* Parts of a product's rows that travel beside it: of what is gathered, of what is summed, and where matrices
- * are cut both ways of what is gathered for the gradient. 1: one after the other. */
-typedef struct ts_parallel_parts {
-    int gather, sum, back;
-} ts_parallel_parts;
-ts_parallel_parts ts_parallel_overlap(const ts_parallel_options *o);
 #endif

@@ -80,7 +80,7 @@ static ts_status stage_of(void *job, const ts_arch *a, ts_decoder_stage *out)
 
 static ts_model_use use_of(ts_job *j)
 {
-    const ts_parallel_parts parts = ts_parallel_overlap(&j->o->parallel);
+    const ts_parallel_parts *parts = &j->parts;
     const bool two = j->o->parallel.two;
     return (ts_model_use){ .dev = j->dev, .compute = j->compute, .training = true,
                            .no_grads = j->o->train.skip_train,
@@ -100,8 +100,10 @@ static ts_model_use use_of(ts_job *j)
                                       .y = two ? j->mesh->comm[TS_MESH_TP_Y] : NULL,
                                       .sequence = two || j->o->parallel.sequence,
                                       .unaligned = j->o->parallel.unaligned,
-                                      .gather_parts = parts.gather, .sum_parts = parts.sum,
-                                      .back_parts = parts.back },
+                                      .gather_parts = parts->gather, .sum_parts = parts->sum,
+                                      .back_parts = parts->back, .n_products = parts->n_products,
+                                      .product = { parts->product[0], parts->product[1], parts->product[2],
+                                                   parts->product[3] } },
                            .stage_of = stage_of, .stage_ctx = j };
 }
 

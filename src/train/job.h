@@ -5,6 +5,7 @@
 #define TS_TRAIN_JOB_H
 #include "tessera/train.h"
 #include "ops/judge.h"
+#include "parallel/overlap.h"
 #include "parallel/stages.h"
 #include "train/job_options.h"
 #include "train/objective/lm.h"
@@ -23,6 +24,7 @@ typedef struct ts_job {
     ts_layer_range *layers; /* [stages.n_chunks] of these */
     ts_model model, teacher; /* teacher: where one is learned from */
     ts_data_source *source; /* NULL when planning */
+    ts_parallel_parts parts; /* of exchanges beside products */
     ts_spread spread; /* of sequences; comm NULL: they are whole */
     ts_lm_objective objective;
     ts_trainer *trainer;
@@ -40,7 +42,7 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
                       ts_comm *comm, bool with_data, ts_job *job) TS_NODISCARD;
 void ts_job_close(ts_job *j);
 /* What it asks first (job_check.c): what the options are together, and with the mesh and the device; fills the
- * job's ramp and how sequences are shared out. TS_ERR_USER names the options. */
+ * job's ramp, how sequences are shared out and what travels beside products. TS_ERR_USER names the options. */
 ts_status ts_job_check_options(ts_job *j, bool with_data) TS_NODISCARD;
 /* What one run has saved no other may write over unasked: a restart that forgets --load, or loads something
  * else (TS_ERR_USER). Going on from where an earlier checkpoint stands is what someone set back: a warning. */

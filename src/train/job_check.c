@@ -100,6 +100,7 @@ ts_status ts_job_check_options(ts_job *j, bool with_data)
         return ts_error(TS_ERR_USER, "--lr is missing");
     TS_TRY(ts_train_options_check(&o->train, replicas));
     TS_TRY(ts_job_check_together(o, j->set));
+    TS_TRY(ts_parallel_overlap(&o->parallel, &j->parts));
     if (o->parallel.in_advance && o->parallel.pipeline > 1 && o->train.recompute_granularity != TS_GRANULARITY_FULL)
         return ts_error(TS_ERR_USER, "--recompute-in-advance goes with --recompute-granularity full");
     if (o->train.skip_train && !with_data)

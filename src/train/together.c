@@ -2,6 +2,7 @@
 #include "train/together.h"
 
 #include "base/log.h"
+#include "parallel/overlap.h"
 #include "train/dump.h"
 #include "train/levels.h"
 #include "train/lr.h"
@@ -279,7 +280,8 @@ static void warn_sharing(const ts_parallel_options *p, const ts_option_set *set,
 static void warn_context(const ts_parallel_options *p, const ts_option_set *set)
 {
     static const char *const names[] = { "context-parallel-algo", "cp-type", "ulysses-degree-in-cp",
-                                         "cp-window-size", "context-parallel-kv-cache-policy" };
+                                         "cp-window-size", "context-parallel-kv-cache-policy",
+                                         "use-ulysses-allgather-kv" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         ts_option_warn_alone(set, names[i], p->context > 1, "--context-parallel-size above 1");
     ts_option_warn_alone(set, "context-parallel-cache-interval",
@@ -304,13 +306,15 @@ static void warn_seeing(const ts_job_options *o, const ts_option_set *set)
 static void warn_overlap_of_groups(const ts_parallel_options *p, const ts_option_set *set)
 {
     static const char *const of_coc[] = { "coc-parallel-num", "coc-mode", "coc-fused-kernel" };
-    static const char *const of_tp[] = { "disable-tp-comm-overlap-ag", "disable-tp-comm-overlap-rs" };
+    static const char *const of_tp[] = { "disable-tp-comm-overlap-ag", "disable-tp-comm-overlap-rs",
+                                         "tp-comm-overlap-cfg" };
     static const char *const of_groups[] = { "use-ascend-coc", "use-ascend-mc2", "tp-comm-overlap" };
     const bool shares = p->tensor > 1;
     for (size_t i = 0; i < sizeof of_coc / sizeof *of_coc; i++)
         ts_option_warn_alone(set, of_coc[i], p->coc, "--use-ascend-coc");
     for (size_t i = 0; i < sizeof of_tp / sizeof *of_tp; i++)
         ts_option_warn_alone(set, of_tp[i], p->tp_overlap, "--tp-comm-overlap");
+    ts_parallel_overlap_warn(p);
     for (size_t i = 0; i < sizeof of_groups / sizeof *of_groups; i++)
         ts_option_warn_alone(set, of_groups[i], shares, "--tensor-model-parallel-size of 2 or more");
 }

@@ -98,12 +98,14 @@ END
     done <<END
 2 --context-parallel-size 4
 --context-parallel-size 4
-3 --context-parallel-size 3
---seq-length 32 is no multiple of 6 (twice --context-parallel-size); the next ones are 30 and 36
 4 --context-parallel-size 4 --seq-length 3 $heads
 --context-parallel-size 4: --seq-length 3 is shorter
-3 --context-parallel-size 3 $heads --num-query-groups 2
-they must divide the heads, or be at most 2
+3 --context-parallel-size 3 $heads --num-attention-heads 2 --num-query-groups 1
+are more than a layer's 2 heads
+2 --context-parallel-size 2 $ring --use-ulysses-allgather-kv
+--use-ulysses-allgather-kv goes with --context-parallel-algo ulysses_cp_algo, not with megatron_cp_algo
+2 --context-parallel-size 2 $heads --use-ulysses-allgather-kv --num-query-groups 8
+this one has as many of these as heads, 8
 4 --context-parallel-size 4 --context-parallel-algo hybrid_cp_algo
 --ulysses-degree-in-cp 1 must be at least 2, divide --context-parallel-size 4
 4 --context-parallel-size 4 $hybrid megatron_cp_algo

@@ -42,6 +42,24 @@ common="--data-path $D/data_text_document --split 100,0,0 --seq-length 32 --micr
         curve "$D/$2.jsonl" >"$D/b"
         same "$D/a" "$D/b"
     done
+    # product by product from a file: of 2 layers and 4 micro-batches, and in a step so many more messages as parts
+    cfg="--tensor-model-parallel-size 2 --sequence-parallel --tp-comm-overlap --tp-comm-overlap-cfg"
+    messages() { "$T" plan $common $shape --train-iters 1 --world-size 2 "$@" --json 2>"$D/err" | tr -d ' \n' |
+        sed -n 's/.*"tp":{[^}]*"messages":\([0-9]*\).*/\1/p'; }
+    for row in "qkv_fprop 4 2" "qkv_dgrad 4 8" "proj_fprop 4 8" "proj_dgrad 4 1" "fc1_fprop 4 2" "fc1_dgrad 4 1" "fc2_fprop 4 8" \
+        "fc2_dgrad 4 2" "fc2_wgrad 4 4"; do
+        set -- $row
+        echo "$1: {method: pipeline, num_splits: $3}" >"$D/cfg.yaml"
+        checks=$((checks + 1))
+        more=$(($(messages $cfg "$D/cfg.yaml") - $(messages ${cfg% *})))
+        [ $more = $((2 * 4 * ($3 - $2))) ] || wrong "$1 in $3 parts: $more messages more"
+    done
+    job tp2-cfg-sp 2 $shape $cfg tests/cli/layouts/overlap.yaml --train-iters 6
+    checks=$((checks + 1))
+    grep -q "overlap.yaml: without effect here: .*num_sm.*qkv_wgrad.*set_sm_margin" "$D/err" || wrong "not told: $(cat "$D/err")"
+    curve "$D/tp2-sp.jsonl" >"$D/a"
+    curve "$D/tp2-cfg-sp.jsonl" >"$D/b"
+    same "$D/a" "$D/b"
     # a checkpoint of one layout goes on in another, moments and all
     job cut 2 $shape --tensor-model-parallel-size 2 --train-iters 6 --exit-interval 3 --save "$D/cut"
     job again-one 1 $shape --train-iters 6 --load "$D/cut"
@@ -68,6 +86,9 @@ common="--data-path $D/data_text_document --split 100,0,0 --seq-length 32 --micr
         --train-iters 1 --tensor-model-parallel-size 3
     expect 2 "nor a multiple of these that divides its 8 heads" on 6 "$T" pretrain $common $shape \
         --train-iters 1 --tensor-model-parallel-size 6 --unaligned-linear
+    echo "fc3_fprop: {method: bulk}" >"$D/cfg.yaml"
+    expect 2 "cfg.yaml: fc3_fprop is no product: there are qkv, proj, fc1 and fc2" on 2 "$T" pretrain $common $shape \
+        --train-iters 1 $cfg "$D/cfg.yaml"
     # all that is wrong is said together, once, with what would do, before a weight is read
     rm -rf "$D/hf-tp2-sp/model.safetensors"
     expect 2 "this layout cannot be:" on 3 "$T" pretrain $common --load "$D/hf-tp2-sp" \

@@ -194,34 +194,6 @@ static void both_ways(void **state)
     refused(l, "--tp-x and --tp-y need --tp-2d");
 }
 
-static void expect_parts(ts_parallel_options o, int gather, int sum)
-{
-    const ts_parallel_parts p = ts_parallel_overlap(&o);
-    assert_int_equal(p.gather, gather);
-    assert_int_equal(p.sum, sum);
-}
-
-static void parts(void **state)
-{
-    (void)state;
-    const ts_parallel_parts p = ts_parallel_overlap(&(ts_parallel_options){
-        .two = true, .x = 2, .y = 2, .overlap_scatter = true, .overlap_back = true });
-    assert_true(p.gather == 1 && p.sum == 4 && p.back == 4);
-    expect_parts((ts_parallel_options){ .sequence = true, .coc_parts = 8, .coc_mode = -1 }, 1, 1);
-    expect_parts((ts_parallel_options){ .coc = true, .coc_parts = 8, .coc_mode = -1 }, 8, 8);
-    expect_parts((ts_parallel_options){ .coc = true, .coc_parts = 8, .coc_mode = 2 }, 8, 8);
-    expect_parts((ts_parallel_options){ .coc = true, .coc_parts = 8, .coc_mode = 1 }, 1, 1);
-    expect_parts((ts_parallel_options){ .coc = true, .coc_parts = 1, .coc_mode = -1, .coc_fused = true },
-                 4, 4);
-    expect_parts((ts_parallel_options){ .mc2 = true }, 1, 1);
-    expect_parts((ts_parallel_options){ .mc2 = true, .sequence = true }, 4, 4);
-    expect_parts((ts_parallel_options){ .tp_overlap = true, .sequence = true }, 4, 4);
-    expect_parts((ts_parallel_options){ .tp_overlap = true, .sequence = true, .no_overlap_gather = true },
-                 1, 4);
-    expect_parts((ts_parallel_options){ .tp_overlap = true, .sequence = true, .no_overlap_scatter = true },
-                 4, 1);
-}
-
 static void together(void **state)
 {
     (void)state;
@@ -249,7 +221,6 @@ int main(void)
                                         cmocka_unit_test(batches),
                                         cmocka_unit_test(models), cmocka_unit_test(sequences),
                                         cmocka_unit_test(overlap), cmocka_unit_test(both_ways),
-                                        cmocka_unit_test(parts),
                                         cmocka_unit_test(together) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 ts_unit_test(parallel rules LINK ts_parallel)
+ts_unit_test(parallel overlap LINK ts_parallel)
 ts_unit_test(parallel schedule LINK ts_parallel)
 ts_unit_test(parallel schedule_check LINK ts_parallel)
 ts_unit_test(parallel recompute LINK ts_parallel)

@@ -35,6 +35,7 @@ typedef struct ts_ckpt_tensor {
     int rank;
     int64_t shape[TS_ST_MAX_RANK]; /* global */
     const void *data;              /* row-major; borrowed during the call; NULL where it is not held */
+    bool on_host;                  /* it is host memory, whatever the others' is */
     int holder;                    /* the group that holds it */
     /* the rows held here: 0 and shape[0] (or 0 and 0), nothing else yet */
     int64_t row0, rows;

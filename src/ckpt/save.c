@@ -181,7 +181,7 @@ static ts_status copy_to_staging(ts_checkpointer *c, job *j)
         for (int64_t k = s->first; s->is_staged && k < s->first + s->n; k++) {
             const void *data = j->plan.tensors[k].data;
             const size_t n = j->plan.sizes[k];
-            if (n && o->fetch)
+            if (n && o->fetch && !j->plan.tensors[k].on_host)
                 TS_TRY(o->fetch(o->fetch_ctx, to, data, n));
             else if (n)
                 memcpy(to, data, n);

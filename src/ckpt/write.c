@@ -46,7 +46,8 @@ static ts_status put_tensors(const ckpt_plan *p, const ckpt_shard *s, const ts_c
         TS_TRY(ts_alloc(&buffer, PIECE, 1));
     ts_status st = TS_OK;
     for (int64_t i = 0; st == TS_OK && i < s->n; i++)
-        st = put_tensor(o, p->tensors[s->first + i].data, p->sizes[s->first + i], i, buffer, w);
+        st = put_tensor(o, p->tensors[s->first + i].data, p->sizes[s->first + i], i,
+                        p->tensors[s->first + i].on_host ? NULL : buffer, w);
     ts_free(&buffer);
     return st == TS_OK ? ts_st_writer_finish(w) : st;
 }

@@ -235,6 +235,29 @@ static size_t place_all(ts_param_set *s, ts_dtype dtype)
                : place_values(s, dtype, false, s->shards.o.level == TS_SHARD_VALUES ? 0 : at);
 }
 
+/* Where own masters lie, and the bytes of the process with most, for which all make room. */
+static size_t place_masters(ts_param_set *s)
+{
+    ts_shards *h = &s->shards;
+    int64_t most = 0;
+    for (int64_t i = 0; i < h->n_pieces && !s->masters_are_values; i++)
+        h->piece[i].byte = h->piece[i].own * (int64_t)sizeof(float);
+    if (!s->masters_are_values)
+        return (size_t)h->most * sizeof(float);
+    for (int r = 0; r < h->o.size; r++) {
+        int64_t bytes = 0;
+        for (int64_t u = 0; u < h->n_units; u++) {
+            const int64_t begin = ts_param_set_byte(s, ts_shard_begin(h, u, r));
+            for (int64_t i = h->first[u]; r == h->o.rank && i < h->first[u + 1]; i++)
+                h->piece[i].byte = bytes - begin + h->piece[i].p->byte +
+                                   h->piece[i].at * (int64_t)ts_dtype_size(h->piece[i].p->dtype);
+            bytes += ts_param_set_byte(s, ts_shard_begin(h, u, r + 1)) - begin;
+        }
+        most = bytes > most ? bytes : most;
+    }
+    return (size_t)most;
+}
+
 static ts_status allocate_master(ts_param_set *s, ts_dtype dtype)
 {
     if (s->parts_masters)
@@ -242,9 +265,9 @@ static ts_status allocate_master(ts_param_set *s, ts_dtype dtype)
     if (ts_shards_alone(&s->shards) ||
         (s->shards.o.values == dtype && s->shards.o.level < TS_SHARD_VALUES))
         return TS_OK;
-    TS_ASSERT(dtype == TS_DTYPE_F32, "masters that are shared out are fp32");
-    return ts_storage_create(s->dev, TS_MEM_WEIGHT, (size_t)s->shards.most * sizeof(float),
-                             &s->master);
+    s->masters_are_values = dtype != TS_DTYPE_F32;
+    TS_ASSERT(!s->masters_are_values || dtype == s->shards.o.values, "values are more exact than masters");
+    return ts_storage_create(s->dev, TS_MEM_WEIGHT, place_masters(s), &s->master);
 }
 
 ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype)

@@ -147,7 +147,8 @@ typedef struct ts_param_set {
     int64_t total; /* elements of the flat arrays, padding included; once allocated */
     ts_storage *values, *grads;
     ts_shards shards;   /* their cut over processes; once allocated */
-    ts_storage *master; /* fp32, of the own shares; NULL: values are the masters */
+    ts_storage *master; /* of the own shares; NULL: values are the masters */
+    bool masters_are_values; /* those kept apart have each the values' type, otherwise fp32 */
     /* Masters in halves (base/halves.h), of matrices: values are the high ones, in bf16. Told before anything
      * is allocated. */
     bool parts_masters;
@@ -215,12 +216,13 @@ static inline bool ts_param_is_parted(const ts_param *p)
 /* What the optimizer changes of a piece, and its type; of one in halves the high ones, and what both are. */
 static inline ts_dtype ts_shard_piece_type(const ts_shard_piece *x)
 {
-    return x->p->set->master || ts_param_is_parted(x->p) ? TS_DTYPE_F32 : x->p->dtype;
+    const ts_param_set *s = x->p->set;
+    return (s->master && !s->masters_are_values) || ts_param_is_parted(x->p) ? TS_DTYPE_F32 : x->p->dtype;
 }
 static inline void *ts_shard_piece_master(const ts_shard_piece *x)
 {
     const ts_storage *m = x->p->set->master;
-    return m ? (char *)m->data + (size_t)x->own * sizeof(float)
+    return m ? (char *)m->data + x->byte
              : (char *)x->p->value + (size_t)x->at * ts_dtype_size(x->p->dtype);
 }
 /* Cuts the flat arrays of a set whose offsets are known, as ts_param_set_allocate does. */

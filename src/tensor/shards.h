@@ -40,6 +40,7 @@ typedef struct ts_shard_piece {
     int64_t at, n; /* elements [at, at + n) of what is here of p */
     int64_t own;   /* the first one's number in arrays of the own shares */
     int64_t rest;  /* likewise in arrays without those that the optimizer steps whole; -1: it is one */
+    int64_t byte;  /* of own masters that are kept apart: where its first one lies */
 } ts_shard_piece;
 
 typedef struct ts_shards {

@@ -120,7 +120,7 @@ static void add_piece(ts_shards *s, ts_param *p, int64_t begin, int64_t end, int
         return;
     if (s->piece)
         s->piece[s->n_pieces] = (ts_shard_piece){ p, from - p->offset, to - from, own + from - begin,
-                                                  p->steps_whole ? -1 : s->rest };
+                                                  p->steps_whole ? -1 : s->rest, 0 };
     s->rest += p->steps_whole ? 0 : (to - from + 63) / 64 * 64;
     s->n_pieces++;
 }
@@ -223,17 +223,33 @@ int64_t ts_param_set_byte(const ts_param_set *s, int64_t flat)
     return p->byte + (flat - p->offset) * (int64_t)ts_dtype_size(p->dtype);
 }
 
+/* n from fp32 on the host, into a type on the device. */
+static void put_as(ts_device *dev, ts_dtype t, void *to, const float *v, int64_t n)
+{
+    uint16_t part[1024];
+    const int64_t most = (int64_t)(sizeof part / sizeof *part);
+    if (t == TS_DTYPE_F32)
+        dev->to_device(dev, to, v, (size_t)n * sizeof *v);
+    for (int64_t at = 0; t != TS_DTYPE_F32 && at < n; at += most) {
+        const int64_t k = n - at < most ? n - at : most;
+        for (int64_t i = 0; i < k; i++)
+            ts_store_f32(part, i, t, v[at + i]);
+        dev->to_device(dev, (uint16_t *)to + at, part, (size_t)k * sizeof *part);
+    }
+}
+
 void ts_param_put_master(const ts_param *p, int64_t at, int64_t n, const float *v)
 {
     ts_device *dev = p->set->dev;
     int64_t i, end = ts_param_pieces(p, &i);
     for (; i < end; i++) {
         const ts_shard_piece *x = &p->set->shards.piece[i];
+        const ts_dtype t = ts_shard_piece_type(x);
         const int64_t from = at > x->at ? at : x->at,
                       to = at + n < x->at + x->n ? at + n : x->at + x->n;
         if (from < to)
-            dev->to_device(dev, (float *)ts_shard_piece_master(x) + (from - x->at), v + (from - at),
-                           (size_t)(to - from) * sizeof *v);
+            put_as(dev, t, (char *)ts_shard_piece_master(x) + (size_t)(from - x->at) * ts_dtype_size(t),
+                   v + (from - at), to - from);
     }
 }
 
@@ -256,11 +272,12 @@ void ts_param_set_fill_own(ts_param_set *s, int64_t unit)
     for (int64_t i = h->first[unit]; s->master && !s->is_filled && i < h->first[unit + 1]; i++) {
         const ts_shard_piece *x = &h->piece[i];
         const size_t size = ts_dtype_size(x->p->dtype);
-        const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32,
+        const ts_dtype t = ts_shard_piece_type(x);
+        const ts_elementwise_args a = { .x_dtype = t,
                                         .y_dtype = x->p->dtype,
                                         .x = ts_shard_piece_master(x),
                                         .y = (char *)x->p->value + (size_t)x->at * size };
         ts_launch_copy(s->dev, &a, x->n,
-                       (ts_cost){ 0, (double)x->n * (double)(sizeof(float) + size), x->p->dtype });
+                       (ts_cost){ 0, (double)x->n * (double)(ts_dtype_size(t) + size), x->p->dtype });
     }
 }

@@ -9,12 +9,12 @@ static ts_status start(ts_gather *g, int64_t u)
     const ts_shards *s = shards_of(g);
     int64_t *counts = g->counts, *offsets = g->counts + g->comm->size;
     char *all = (char *)g->params->values->data + ts_param_set_byte(g->params, s->begin[u]);
-    const int64_t mine = ts_param_set_unit_bytes(g->params, u, counts, offsets);
+    const int64_t mine = ts_param_set_unit_bytes(g->params, u, counts, offsets), n = counts[g->comm->rank],
+                  last = g->comm->size - 1;
     g->unit[u].state = TS_GATHER_COMING;
-    return ts_comm_start(g->comm,
-                         ts_all_gather_v(all + mine, counts[g->comm->rank], all, counts, offsets,
-                                         TS_COMM_U8),
-                         &g->unit[u].request);
+    return ts_group_start(g->params->dev, g->comm,
+                          ts_all_gather_v(all + mine, n, all, counts, offsets, TS_COMM_U8), n,
+                          offsets[last] + counts[last], &g->unit[u].call);
 }
 
 static ts_status bring(ts_gather *g, int64_t u)
@@ -23,7 +23,7 @@ static ts_status bring(ts_gather *g, int64_t u)
         return TS_OK;
     if (g->unit[u].state == TS_GATHER_OLD)
         TS_TRY(start(g, u));
-    TS_TRY(ts_comm_wait(g->comm, &g->unit[u].request));
+    TS_TRY(ts_group_wait(g->params->dev, g->comm, &g->unit[u].call));
     g->unit[u].state = TS_GATHER_HERE;
     g->missing--;
     return TS_OK;
@@ -44,7 +44,7 @@ static ts_status need(void *ctx, const ts_param *p)
     if (last + 1 < s->n_units && g->unit[last + 1].state == TS_GATHER_OLD)
         return start(g, last + 1);
     bool done;
-    return last + 1 < s->n_units ? ts_comm_test(g->comm, &g->unit[last + 1].request, &done) : TS_OK;
+    return last + 1 < s->n_units ? ts_comm_test(g->comm, &g->unit[last + 1].call.request, &done) : TS_OK;
 }
 
 ts_status ts_gather_init(ts_gather *g, ts_param_set *params, ts_comm *comm, ts_comm *near, bool overlap)

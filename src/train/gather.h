@@ -5,14 +5,13 @@
  * train/visit.h. */
 #ifndef TS_TRAIN_GATHER_H
 #define TS_TRAIN_GATHER_H
-#include "dist/comm.h"
 #include "train/visit.h"
 
 typedef enum ts_gather_state { TS_GATHER_HERE, TS_GATHER_OLD, TS_GATHER_COMING } ts_gather_state;
 
 typedef struct ts_gather_unit {
     ts_gather_state state;
-    ts_comm_request *request;
+    ts_group_call call;
 } ts_gather_unit;
 
 typedef struct ts_gather {

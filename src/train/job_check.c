@@ -67,9 +67,6 @@ static ts_status check_sharing(const ts_job *j)
     const ts_sharing *s = &j->sharers.sharing;
     if (!s->level)
         return TS_OK;
-    if (s->level == TS_SHARD_VALUES && j->o->train.main_params_dtype != TS_STATE_F32)
-        return ts_error(TS_ERR_USER, "%s keeps masters in fp32: --main-params-dtype bf16 goes with "
-                                     "--use-distributed-optimizer", s->option);
     if (s->level == TS_SHARD_VALUES && j->o->train.reuse_fp32_param)
         return ts_error(TS_ERR_USER, "%s shares the values out, which --reuse-fp32-param keeps everywhere: it goes with "
                                      "--use-distributed-optimizer", s->option);
@@ -86,9 +83,6 @@ static ts_status check_sharing(const ts_job *j)
                         "--deterministic-mode adds in the order of the global batch, which groups of %lld "
                         "processes (%s) do not: share out among all %d",
                         (long long)s->group, s->option, j->mesh->size[TS_MESH_DP_CP]);
-    if (j->dev->computes && !j->dev->on_host)
-        return ts_error(TS_ERR_USER, "%s: what is shared out must be in the host's memory, and that of this "
-                                     "device is not: leave it out", s->option);
     return TS_OK;
 }
 

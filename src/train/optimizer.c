@@ -219,7 +219,7 @@ static void *master(const ts_optimizer *z, const stretch *x)
     if (x->slice >= 0 && z->swap.away[IN_MASTER])
         return ts_state_swap_at(&z->swap, x->slice, IN_MASTER, x->of->own + x->at);
     return (char *)ts_shard_piece_master(x->of) +
-           (size_t)x->at * ts_dtype_size(z->params->master ? TS_DTYPE_F32 : x->of->p->dtype);
+           (size_t)x->at * ts_dtype_size(ts_shard_piece_type(x->of));
 }
 
 /* Moments in few bits (a piece at a time), or an average of the values. */

@@ -189,9 +189,12 @@ static ts_status collect(const ts_trainer *t, tensor_list *l)
     }
     for (int64_t i = 0; i < l->n; i++) {
         const ts_param *p = param_of(t, &l->of[i], &is);
-        if (p) /* else it is no parameter's, or another stage's */
-            l->t[i].data = is_projected(t, p, is) ? ts_apollo_state(&t->optim.apollo, p, (int)(is - FIRST_MOMENT))
-                                                  : ts_whole_of(&l->whole[is], p);
+        if (!p) /* it is no parameter's, or another stage's */
+            continue;
+        const bool projected = is_projected(t, p, is);
+        l->t[i].on_host = !projected && ts_whole_is_brought(&l->whole[is], p);
+        l->t[i].data = projected ? ts_apollo_state(&t->optim.apollo, p, (int)(is - FIRST_MOMENT))
+                                 : ts_whole_of(&l->whole[is], p);
     }
     return TS_OK;
 }
@@ -225,7 +228,7 @@ int64_t ts_trainer_state_bytes(const ts_trainer *t)
             bytes += (size_t)(x.shape[0] * x.shape[1]) * sizeof(float);
         }
         bytes += (size_t)ts_param_count(p) *
-                 (ts_param_is_trained(p) ? moments + ts_dtype_size(s->master || s->low ? TS_DTYPE_F32 : p->dtype)
+                 (ts_param_is_trained(p) ? moments + ts_dtype_size((s->master && !s->masters_are_values) || s->low ? TS_DTYPE_F32 : p->dtype)
                                          : ts_dtype_size(p->dtype));
     }
     if (s->narrow && saves)

@@ -26,7 +26,7 @@ static ts_status read_here(const whole_model *m, const ts_param *p, int64_t at, 
     const void *values = ts_whole_of(w, p);
     if (values == p->value)
         return m->read(m->ctx, p->name, at, n, to);
-    if (averaged && !(w->data && w->data[p->index]))
+    if (averaged && !ts_whole_is_brought(w, p))
         return ts_device_read(p->set->dev, to, (const float *)values + at, (size_t)n * sizeof *to);
     for (int64_t i = 0; i < n; i++)
         to[i] = ts_load_f32(values, at + i, ts_whole_type(w, p));

@@ -13,6 +13,8 @@ static int64_t length(const ts_scatter *s, int64_t u)
 
 static bool in_units(const ts_scatter *s) { return ts_scatter_hears_all(s); }
 
+static bool is_far(const ts_scatter *s) { return s->params->dev->computes && !s->params->dev->on_host; }
+
 /* ---- made ---- */
 
 /* Units in which a trained parameter lies. */
@@ -39,7 +41,7 @@ static ts_status make_ordered(ts_scatter *s)
     const int64_t least = (int64_t)s->comm->size * 64, longest = ts_shards_longest(shards_of(s));
     s->n_room = longest < STAGING / (int64_t)sizeof(float) ? longest : STAGING / (int64_t)sizeof(float);
     s->n_room = s->n_room > least ? s->n_room : least;
-    return ts_storage_create(s->params->dev, TS_MEM_COMM, (size_t)s->n_room * sizeof(float), &s->room);
+    return is_far(s) ? TS_OK : ts_storage_create(s->params->dev, TS_MEM_COMM, (size_t)s->n_room * sizeof(float), &s->room);
 }
 
 static ts_status bring(void *ctx, const ts_param *p);
@@ -113,10 +115,10 @@ static ts_status sum_in_bf16(ts_scatter *s, int64_t u, float *all)
     const int64_t n = cut(s, u), at = s->counts[s->comm->size + s->comm->rank];
     uint16_t *room = s->room->data;
     convert(s, all, TS_DTYPE_F32, room, TS_DTYPE_BF16, length(s, u));
-    TS_TRY(s->params->dev->sync(s->params->dev));
-    TS_TRY(ts_comm_run(s->comm, ts_reduce_scatter_v(room, room + at, s->counts,
-                                                    s->counts + s->comm->size, TS_COMM_BF16,
-                                                    TS_COMM_SUM)));
+    TS_TRY(ts_group_run_on(s->params->dev, s->comm,
+                           ts_reduce_scatter_v(room, room + at, s->counts, s->counts + s->comm->size, TS_COMM_BF16,
+                                               TS_COMM_SUM),
+                           length(s, u), n));
     convert(s, room + at, TS_DTYPE_BF16, all + at, TS_DTYPE_F32, n);
     return TS_OK;
 }
@@ -134,12 +136,31 @@ static ts_status send(ts_scatter *s, int64_t u)
     s->unit[u].is_sent = true;
     if (s->o.in_bf16)
         return sum_in_bf16(s, u, all);
-    cut(s, u);
-    return ts_comm_start(s->comm,
-                         ts_reduce_scatter_v(all, all + s->counts[s->comm->size + s->comm->rank],
-                                             s->counts, s->counts + s->comm->size, TS_COMM_F32,
-                                             TS_COMM_SUM),
-                         &s->unit[u].request);
+    const int64_t n = cut(s, u);
+    return ts_group_start(s->params->dev, s->comm,
+                          ts_reduce_scatter_v(all, all + s->counts[s->comm->size + s->comm->rank],
+                                              s->counts, s->counts + s->comm->size, TS_COMM_F32,
+                                              TS_COMM_SUM),
+                          length(s, u), n, &s->unit[u].call);
+}
+
+/* By way of memory of the host. */
+static ts_status add_in_order_far(ts_scatter *s, int64_t u, float *own, const int64_t *border)
+{
+    ts_device *dev = s->params->dev;
+    const int64_t n = length(s, u), n_own = shards_of(s)->own[u + 1] - shards_of(s)->own[u];
+    const size_t bytes = (size_t)n_own * sizeof(float);
+    float *grads;
+    TS_TRY(ts_alloc(&grads, (size_t)(n + n_own + s->n_room), sizeof *grads));
+    float *sums = grads + n;
+    dev->to_host(dev, grads, unit_grads(s, u), (size_t)n * sizeof(float));
+    ts_status st = ts_device_read(dev, sums, own, bytes);
+    if (st == TS_OK)
+        st = ts_ordered_add_own(s->comm, grads, sums, n, border, sums + n_own, s->n_room);
+    if (st == TS_OK)
+        dev->to_device(dev, own, sums, bytes);
+    ts_free(&grads);
+    return st;
 }
 
 /* Adds one micro-batch of every rank to the own share. */
@@ -148,6 +169,8 @@ static ts_status add_in_order(ts_scatter *s, int64_t u)
     const bool computes = s->params->dev->computes;
     float *own = computes ? (float *)s->own->data + shards_of(s)->own[u] : NULL;
     const int64_t *border = shards_of(s)->border ? shards_of(s)->border + u * (s->comm->size + 1) : NULL;
+    if (is_far(s))
+        return add_in_order_far(s, u, own, border);
     return ts_ordered_add_own(s->comm, unit_grads(s, u), own, length(s, u), border, s->room->data, s->n_room);
 }
 
@@ -205,7 +228,7 @@ static ts_status finish_pending(ts_scatter *s)
     if (u < 0)
         return TS_OK;
     s->pending = -1;
-    TS_TRY(ts_comm_wait(s->comm, &s->unit[u].request));
+    TS_TRY(ts_group_wait(s->params->dev, s->comm, &s->unit[u].call));
     add_own(s, u);
     drop(s, u);
     return TS_OK;
@@ -281,8 +304,8 @@ ts_status ts_scatter_progress(ts_scatter *s)
 {
     bool done;
     for (int64_t u = shards_of(s)->n_units - 1; u >= 0; u--)
-        if (s->unit[u].request)
-            return ts_comm_test(s->comm, &s->unit[u].request, &done);
+        if (s->unit[u].call.request)
+            return ts_comm_test(s->comm, &s->unit[u].call.request, &done);
     return TS_OK;
 }
 
@@ -298,20 +321,22 @@ ts_status ts_scatter_leave(ts_scatter *s)
     return TS_OK;
 }
 
+static ts_status sum_copies(ts_scatter *s, float *v, int64_t n)
+{
+    return ts_group_run_on(s->params->dev, s->copies, ts_all_reduce(v, n, TS_COMM_F32, TS_COMM_SUM), n, n);
+}
+
 /* The sums of those that share out and of their copies. */
 static ts_status add_copies(ts_scatter *s)
 {
     const ts_shards *h = shards_of(s);
     if (!s->copies)
         return TS_OK;
-    TS_TRY(s->params->dev->sync(s->params->dev));
     if (s->own)
-        return ts_comm_run(s->copies, ts_all_reduce(s->own->data, ts_shards_own(h), TS_COMM_F32,
-                                                    TS_COMM_SUM));
+        return sum_copies(s, s->own->data, ts_shards_own(h));
     for (int64_t u = 0; u < h->n_units; u++) {
         float *own = (float *)s->params->grads->data + ts_shard_begin(h, u, h->o.rank);
-        TS_TRY(ts_comm_run(s->copies,
-                           ts_all_reduce(own, h->own[u + 1] - h->own[u], TS_COMM_F32, TS_COMM_SUM)));
+        TS_TRY(sum_copies(s, own, h->own[u + 1] - h->own[u]));
     }
     return TS_OK;
 }
@@ -328,6 +353,6 @@ ts_status ts_scatter_finish(ts_scatter *s, float **sums)
         if (!s->unit[u].is_sent)
             TS_TRY(send(s, u));
     for (int64_t u = 0; u < shards_of(s)->n_units; u++)
-        TS_TRY(ts_comm_wait(s->comm, &s->unit[u].request));
+        TS_TRY(ts_group_wait(s->params->dev, s->comm, &s->unit[u].call));
     return add_copies(s);
 }

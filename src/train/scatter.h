@@ -5,7 +5,7 @@
  * processes at once, and the sums of micro-batches add up in the own shares. */
 #ifndef TS_TRAIN_SCATTER_H
 #define TS_TRAIN_SCATTER_H
-#include "dist/comm.h"
+#include "ops/group.h"
 #include "tensor/param.h"
 
 typedef struct ts_scatter_options {
@@ -17,7 +17,7 @@ typedef struct ts_scatter_options {
 typedef struct ts_scatter_unit {
     int64_t params, missing; /* that lie in it; of these, not yet complete */
     bool is_sent;
-    ts_comm_request *request;
+    ts_group_call call;
     ts_storage *grads; /* level GRADS, while it is being made */
     bool has_sum;      /* and the own share has sums of this step */
 } ts_scatter_unit;
@@ -31,7 +31,8 @@ typedef struct ts_scatter {
     int64_t *counts;        /* [2 * size] of every rank's share, and where it begins in the unit */
     ts_storage *own;        /* level GRADS, or deterministic: the sums so far */
     int64_t pending;        /* level GRADS: the unit that is on its way; -1: none */
-    ts_storage *room;       /* deterministic: what is received; in bf16: what is sent, then received */
+    ts_storage *room;       /* deterministic: what is received (where the device's memory is the host's); in bf16:
+                               what is sent, then received */
     int64_t n_room;
 } ts_scatter;
 

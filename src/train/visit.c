@@ -59,11 +59,10 @@ static ts_status gather(ts_visit *v, int64_t u, char *data)
         ts_param_set_fill_own(v->params, u);
         mine = ts_param_set_unit_bytes(v->params, u, v->counts, v->counts + size);
     }
-    TS_TRY(v->params->dev->sync(v->params->dev));
-    return ts_comm_start(v->by,
-                         ts_all_gather_v(data + mine, v->counts[v->by->rank], data, v->counts,
-                                         v->counts + size, TS_COMM_U8),
-                         &v->request);
+    const int64_t n = v->counts[v->by->rank];
+    return ts_group_start(v->params->dev, v->by,
+                          ts_all_gather_v(data + mine, n, data, v->counts, v->counts + size, TS_COMM_U8), n,
+                          bytes_of(v, u), &v->call);
 }
 
 /* Of a unit that has come from all, this process's part for those near. */
@@ -101,7 +100,7 @@ static void drop(ts_visit *v)
 /* The unit that is coming is the current one. */
 static ts_status arrive(ts_visit *v)
 {
-    TS_TRY(ts_comm_wait(v->by, &v->request));
+    TS_TRY(ts_group_wait(v->params->dev, v->by, &v->call));
     drop(v);
     v->current = v->coming, v->here = v->ahead;
     v->coming = -1, v->ahead = NULL;
@@ -149,7 +148,7 @@ static ts_status need(void *ctx, const ts_param *p)
     const int64_t u = ts_shard_unit(&v->params->shards, p->offset);
     if (u != v->current)
         return switch_to(v, u);
-    return v->coming >= 0 ? ts_comm_test(v->by, &v->request, &done) : TS_OK;
+    return v->coming >= 0 ? ts_comm_test(v->by, &v->call.request, &done) : TS_OK;
 }
 
 /* ---- all ---- */

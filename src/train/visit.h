@@ -7,7 +7,7 @@
  * near processes, and until the next step they are gathered among these alone. */
 #ifndef TS_TRAIN_VISIT_H
 #define TS_TRAIN_VISIT_H
-#include "dist/comm.h"
+#include "ops/group.h"
 #include "tensor/param.h"
 
 /* The order in which a pass through the model has used units. */
@@ -32,7 +32,7 @@ typedef struct ts_visit {
     int64_t current, coming; /* units that have memory; -1: none */
     ts_storage *here, *ahead; /* theirs */
     ts_comm *by;              /* the communicator that brings coming */
-    ts_comm_request *request; /* its */
+    ts_group_call call;       /* its */
     ts_visit_trace trace[TS_VISIT_PASSES], *in;
     size_t at;    /* in the trace of this pass */
     int64_t *counts; /* [2 * size] */

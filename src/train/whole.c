@@ -38,6 +38,8 @@ static bool is_own(const ts_whole *w, const ts_param *p)
 
 static char *at(const ts_whole *w, const ts_shard_piece *x)
 {
+    if (w->own == w->params->master)
+        return ts_shard_piece_master(x);
     return (char *)w->own->data + (size_t)(w->rest ? x->rest : x->own) * ts_dtype_size(w->type);
 }
 
@@ -46,7 +48,8 @@ static bool is_parted(const ts_whole *w, const ts_param *p) { return !w->own && 
 
 ts_dtype ts_whole_type(const ts_whole *w, const ts_param *p)
 {
-    return is_own(w, p) || is_parted(w, p) ? w->type : p->dtype;
+    const bool as_values = w->own && w->own == w->params->master && w->params->masters_are_values;
+    return (is_own(w, p) && !as_values) || is_parted(w, p) ? w->type : p->dtype;
 }
 
 bool ts_whole_has(const ts_whole *w, const ts_param *p)
@@ -80,7 +83,7 @@ const void *ts_whole_of(const ts_whole *w, const ts_param *p)
 {
     if (!ts_whole_has(w, p))
         return NULL;
-    if (w->data && w->data[p->index])
+    if (ts_whole_is_brought(w, p))
         return w->data[p->index];
     return is_shared(w, p) || is_coded(w, p) || (w->data && !ts_place_is_whole(&p->place)) ? NULL : here(w, p);
 }
@@ -150,7 +153,7 @@ static ts_status read_own(const collector *c, const ts_shard_piece *x, int64_t n
         return ts_shard_piece_join(x, 0, n, v);
     if (w->code)
         return ts_state_code_read(w->code, w->own, x, 0, n, v);
-    TS_TRY(ts_device_read(x->p->set->dev, to, at(w, x), (size_t)n * ts_dtype_size(w->type)));
+    TS_TRY(ts_device_read(x->p->set->dev, to, at(w, x), (size_t)n * ts_dtype_size(ts_whole_type(w, x->p))));
     for (int64_t k = 0; k < n && is_signed(w); k++)
         v[k] = fabsf(v[k]);
     return TS_OK;

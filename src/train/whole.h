@@ -33,6 +33,11 @@ void ts_whole_deinit(ts_whole *w);
 /* Of what type p's are; whether it has any of this kind. */
 ts_dtype ts_whole_type(const ts_whole *w, const ts_param *p);
 bool ts_whole_has(const ts_whole *w, const ts_param *p);
+/* Whether p's were brought together here. */
+static inline bool ts_whole_is_brought(const ts_whole *w, const ts_param *p)
+{
+    return w->data && w->data[p->index];
+}
 /* Where they are: host memory if they were brought together, else, and if nothing had to be, the device's.
  * NULL: p has none of this kind, or this process did not want them. */
 const void *ts_whole_of(const ts_whole *w, const ts_param *p);

@@ -40,7 +40,7 @@ reference() {
     shift 2
     while [ $# -gt 0 ]; do
         case $1 in
-        --seq-length | --global-batch-size | --micro-batch-size | --quant-states | --optimizer | --exp-avg*-dtype | --muon-[a-z]*-mode | --muon-fp32-matmul-prec | --qk-clip-threshold | --apollo-rank)
+        --seq-length | --global-batch-size | --micro-batch-size | --quant-states | --optimizer | --exp-avg*-dtype | --main-params-dtype | --muon-[a-z]*-mode | --muon-fp32-matmul-prec | --qk-clip-threshold | --apollo-rank)
             kept="$kept $1 $2" one=$one$1-$2 ;;
         --use-precision-aware-optimizer | --muon-* | --qk-clip | --use-apollo) kept="$kept $1" one=$one$1 ;;
         esac

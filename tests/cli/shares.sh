@@ -25,13 +25,15 @@ zero3="--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params"
 printf 'zero3_size: 2\ntransformer_layers:\n  - a.TransformerLayer\nreduce_dtype: fp32\n' >"$D/layerzero.yml"
 printf 'sharding_size: 2\nreshard_after_forward: True\nsub_modules_to_wrap:\n  - a.TransformerLayer\n' >"$D/fsdp2.yml"
 layerzero="--layerzero --layerzero-config $D/layerzero.yml"
+short_masters="--use-precision-aware-optimizer --main-params-dtype bf16"
 
 # shellcheck disable=SC2086
 {
     # a batch of a micro-batch for each process: sums have the same order at every level
-    for type in fp32 bf16; do
+    for type in fp32 bf16 masters; do
         one="--global-batch-size 3 --train-iters 4"
-        [ $type = bf16 ] && one="$one --bf16"
+        [ $type = fp32 ] || one="$one --bf16"
+        [ $type = masters ] && one="$one $short_masters"
         job plain-$type 3 $one --save "$D/plain-$type" --save-interval 4
         for level in 1 2 3; do
             options=$(eval echo \$zero$level)
@@ -91,6 +93,13 @@ layerzero="--layerzero --layerzero-config $D/layerzero.yml"
     job one-z3 2 $half $zero3 --load "$D/cut" --save-hf "$D/hf-z3"
     alike one-z3 whole 3 1e-9
     same "$D/hf-whole/model.safetensors" "$D/hf-z3/model.safetensors"
+    half="$half $short_masters --exp-avg-dtype bf16"
+    job short-whole 1 $half
+    job short-z3 3 $half $zero3 --exit-interval 2 --save "$D/short-z3"
+    job short-one 1 $half --load "$D/short-z3"
+    alike short-one short-whole 3 1e-9
+    job short-lz 4 $half $layerzero --load "$D/short-z3"
+    alike short-lz short-whole 3 1e-9
 
     # what cannot be
     expect 2 "each says what is shared out" "$T" plan $common --train-iters 1 --world-size 2 --layerzero --use-torch-fsdp2

@@ -59,13 +59,27 @@ both swapped again --bf16 --recompute-granularity full --recompute-method block 
 both masks again --reset-attention-mask --reset-position-ids --eod-mask-loss
 
 if command -v mpirun >/dev/null 2>&1; then
-    two() { mpirun --allow-run-as-root --oversubscribe --bind-to none -n 2 "$TESSERA" pretrain $shape $batch --seed 5 --threads 1 \
+    some() { ranks=$1; shift; mpirun --allow-run-as-root --oversubscribe --bind-to none -n "$ranks" "$TESSERA" pretrain $shape $batch --seed 5 --threads 1 \
         --data-path "$D/data_text_document" --train-iters 3 --log-interval 1 --save ck --metrics-jsonl m.jsonl "$@"; }
+    two() { some 2 "$@"; }
+    four() { some 4 "$@"; }
+    # with evaluations, and from its checkpoint on
+    again_two() { two --split 80,20,0 --eval-iters 1 --eval-interval 2 "$@" && two --load ck --train-iters 5 --save on --metrics-jsonl on.jsonl "$@"; }
     both two two
     both two-overlapped two --bf16 --overlap-grad-reduce --ddp-bucket-size 3000
     both two-sent-in-bf16 two --bf16 --grad-reduce-in-bf16
     both two-ordered two --deterministic-mode
     both two-in-background two --async-save --freeze embedding
+    # what is shared out
+    both state two --bf16 --use-distributed-optimizer --overlap-grad-reduce --overlap-param-gather --log-params-norm
+    both state-ordered two --deterministic-mode --use-distributed-optimizer
+    both grads two --bf16 --use-megatron-fsdp --data-parallel-sharding-strategy optim_grads --grad-reduce-in-bf16
+    both values again_two --bf16 --use-torch-fsdp2 --overlap-grad-reduce
+    both values-ordered two --use-torch-fsdp2 --deterministic-mode
+    both values-bf16 again_two --bf16 --use-torch-fsdp2 --use-precision-aware-optimizer --main-params-dtype bf16
+    both copies four --use-distributed-optimizer --num-distributed-optimizer-instances 2
+    echo "zero3_size: 2" >"$D/layerzero.yml"
+    both near four --bf16 --layerzero --layerzero-config "$D/layerzero.yml"
 else
     echo "no mpirun: jobs of two processes are left out"
 fi

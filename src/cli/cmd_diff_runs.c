@@ -54,9 +54,7 @@ static ts_status run(int argc, char *const *argv)
     const ts_option_table tables[] = { { rows, sizeof rows / sizeof *rows, &o } };
     ts_option_set *set;
     bool helped;
-    int n = 0;
-    while (n < argc && argv[n][0] != '-')
-        n++;
+    const int n = ts_command_words(argc, argv);
     TS_TRY(
         ts_command_options(&ts_cmd_diff_runs, usage, tables, 1, argc - n, argv + n, &set, &helped));
     if (helped)

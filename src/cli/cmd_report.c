@@ -130,9 +130,7 @@ static ts_status run(int argc, char *const *argv)
     ts_report r = { 0 };
     ts_option_set *set;
     bool helped;
-    int n = 0;
-    while (n < argc && argv[n][0] != '-')
-        n++;
+    const int n = ts_command_words(argc, argv);
     TS_TRY(ts_command_options(&ts_cmd_report, usage, tables, 1, argc - n, argv + n, &set, &helped));
     if (helped)
         return TS_OK;

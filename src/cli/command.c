@@ -45,6 +45,14 @@ static bool asks_help(const char *word, const char **form)
     return false;
 }
 
+int ts_command_words(int argc, char *const *argv)
+{
+    int n = 0;
+    while (n < argc && argv[n][0] != '-')
+        n++;
+    return n;
+}
+
 ts_status ts_command_options(const ts_command *cmd, const char *usage,
                              const ts_option_table *tables, size_t n, int argc, char *const *argv,
                              ts_option_set **set, bool *helped)

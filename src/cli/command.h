@@ -4,6 +4,8 @@
 #include "base/option.h"
 #include "cli/commands.h"
 
+/* How many words stand before the first option. */
+int ts_command_words(int argc, char *const *argv);
 /* Fills the values of the joined tables from the environment, --config FILE and argv. When argv
  * asks for --help, prints the command's help to stdout and sets *helped: the command is done.
  * --help=man prints its manual page, --help=bash|zsh|fish its part of a completion script. The

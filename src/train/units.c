@@ -118,11 +118,10 @@ static ts_status take_input(const walk *w, const ts_unit *u, ts_flight *f)
 }
 
 /* Its output's bytes are not needed any more, but its gradient is to come. */
-static ts_status give_output(const walk *w, const ts_unit *u, ts_flight *f, bool *within)
+static ts_status give_output(const walk *w, const ts_unit *u, ts_flight *f)
 {
     ts_spot to;
     ts_passed_shapes s;
-    *within = false;
     if (!neighbour(w, u, false, &to, &s))
         return TS_OK;
     TS_ASSERT(f->out.n == s.n, "a part gives %d tensors, not %d", f->out.n, s.n);
@@ -131,9 +130,9 @@ static ts_status give_output(const walk *w, const ts_unit *u, ts_flight *f, bool
     TS_TRY(ts_parcel_pack(&f->given, &w->p->passing, TS_PASS_FORWARD, &s, f->out.tensor));
     for (int i = 0; i < f->out.n; i++)
         ts_tape_drop(f->tape, f->out.tensor[i]);
-    *within = to.stage == w->p->stage;
-    return *within ? TS_OK
-                   : ts_parcel_send(&f->given, &w->p->passing, TS_PASS_FORWARD, (int)to.stage);
+    return to.stage == w->p->stage
+               ? TS_OK
+               : ts_parcel_send(&f->given, &w->p->passing, TS_PASS_FORWARD, (int)to.stage);
 }
 
 static ts_status take_grads(const walk *w, const ts_unit *u, ts_flight *f)
@@ -178,14 +177,14 @@ static ts_status send_away(const walk *w, ts_flight *f)
 
 /* ---- units ---- */
 
-static ts_status forward(const walk *w, const ts_unit *u, ts_flight **out, bool *within)
+static ts_status forward(const walk *w, const ts_unit *u, ts_flight **out)
 {
     ts_flight *f = *out = take_free(w, u);
     const bool records = w->weight != 0 && !u->runs_again;
     ts_trainer_enter(w->t, w->weight == 0 ? "evaluation" : "forward");
     TS_TRY(take_input(w, u, f));
     TS_TRY(ts_flight_forward(w->t, f, w->weight, records));
-    TS_TRY(give_output(w, u, f, within));
+    TS_TRY(give_output(w, u, f));
     TS_TRY(send_away(w, f));
     if (u->runs_again && w->weight != 0)
         ts_tape_reset(f->tape);
@@ -242,10 +241,9 @@ static ts_status backward(const walk *w, const ts_unit *u, double *sums)
 static ts_status do_unit(const walk *w, const ts_unit *u, double *sums)
 {
     ts_flight *f;
-    bool within;
     if (u->kind == TS_UNIT_RECOMPUTE)
         return again(w, u);
-    return u->kind == TS_UNIT_FORWARD ? forward(w, u, &f, &within) : backward(w, u, sums);
+    return u->kind == TS_UNIT_FORWARD ? forward(w, u, &f) : backward(w, u, sums);
 }
 
 /* On the timeline it is a piece, and what happens within it is its micro-batch's. */
@@ -307,15 +305,17 @@ ts_status ts_pipeline_train(ts_trainer *t, double weight, double *sums)
     return ts_passing_finish(&w.p->passing);
 }
 
+/* What it gives to this stage itself stays until it is taken. */
 static ts_status evaluate_unit(const walk *w, const ts_unit *u, double *total)
 {
     ts_flight *f;
-    bool within;
+    ts_spot to;
+    ts_passed_shapes s;
     double sum;
-    TS_TRY(forward(w, u, &f, &within));
+    TS_TRY(forward(w, u, &f));
     TS_TRY(ts_flight_sum(w->t, f, &sum));
     *total += sum;
-    return within ? TS_OK : leave(w, f);
+    return neighbour(w, u, false, &to, &s) && to.stage == w->p->stage ? TS_OK : leave(w, f);
 }
 
 ts_status ts_pipeline_evaluate(ts_trainer *t, double *sum)

@@ -190,12 +190,20 @@ static void check_shapes(const ts_attention_op *o, const ts_tensor *q, const ts_
                   (long long)q->dim[0]);
 }
 
-/* The largest of each head of all rows joins what is there. */
-static void keep_tops(ts_tape *tape, const ts_attention_op *o, const ts_tensor *rows)
+ts_status ts_attention_top_begin(ts_tape *tape, const ts_attention_op *o, int64_t rows, ts_tensor **top)
 {
-    const ts_col_sum_args a = { .rows = rows->dim[0], .cols = o->n_q, .ld = o->n_q, .dtype = TS_DTYPE_F32,
-                                .dy = ts_tensor_data(rows), .db = o->tops };
-    const double n = (double)ts_tensor_count(rows);
+    *top = NULL;
+    return o->tops ? ts_tape_new(tape, TS_DTYPE_F32, rows, o->n_q, top) : TS_OK;
+}
+
+/* The largest of each head of all rows joins what is there. */
+void ts_attention_top_join(ts_tape *tape, const ts_attention_op *o, const ts_tensor *top, int64_t rows)
+{
+    if (!top)
+        return;
+    const ts_col_sum_args a = { .rows = rows, .cols = o->n_q, .ld = o->n_q, .dtype = TS_DTYPE_F32,
+                                .dy = ts_tensor_data(top), .db = o->tops };
+    const double n = (double)(rows * o->n_q);
     ts_launch_col_max(tape->dev, &a, o->n_q, (ts_cost){ n, 4 * n, TS_DTYPE_F32 });
 }
 
@@ -214,18 +222,15 @@ ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *q,
     attention_attr n = { .o = *o };
     if (record || lse)
         TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, q->dim[0], o->n_q, &n.lse));
-    ts_tensor *tops = NULL;
-    if (o->tops)
-        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, q->dim[0], o->n_q, &tops));
+    ts_tensor *top;
+    TS_TRY(ts_attention_top_begin(tape, o, q->dim[0], &top));
     ts_attn_args a = ts_attention_args(o, q, kv);
     a.o = ts_tensor_data(*y);
     a.lse = n.lse ? ts_tensor_data(n.lse) : NULL;
-    a.top = tops ? ts_tensor_data(tops) : NULL;
+    a.top = ts_attention_top(top);
     ts_launch_attn_fwd(tape->dev, &a, 0, cost_of(o, q, kv, 2));
-    if (tops) {
-        keep_tops(tape, o, tops);
-        ts_tape_drop(tape, tops);
-    }
+    ts_attention_top_join(tape, o, top, q->dim[0]);
+    ts_tape_drop(tape, top);
     if (lse)
         *lse = n.lse;
     if (record) {

@@ -48,10 +48,15 @@ static ts_status forward(ts_tape *tape, again_attr *n, ts_tensor *q, ts_tensor *
     TS_TRY(ts_heads_out(tape, n->s, &n->in, o->B, q, &x));
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], o->n_q * o->head_dim, &n->z));
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, x->dim[0], o->n_q, &n->lse));
+    ts_tensor *top;
+    TS_TRY(ts_attention_top_begin(tape, o, x->dim[0], &top));
     ts_attn_args a = ts_attention_args(o, x, NULL);
+    a.top = ts_attention_top(top);
     a.o = ts_tensor_data(n->z);
     a.lse = ts_tensor_data(n->lse);
     ts_launch_attn_fwd(tape->dev, &a, 0, cost_of(o, x, 2));
+    ts_attention_top_join(tape, o, top, x->dim[0]);
+    ts_tape_drop(tape, top);
     ts_tape_drop(tape, x);
     TS_TRY(ts_heads_back(tape, n->s, &n->out, o->B, n->z, y));
     if (!tape->recording || !q->wants_grad)

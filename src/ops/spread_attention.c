@@ -74,6 +74,7 @@ ts_status ts_op_spread_attention(ts_tape *tape, const ts_attention_op *o, const 
     some.n_kv = end - begin, some.n_q = some.n_kv * out.queries;
     some.head0 += begin * out.queries;
     some.head_at += begin * out.queries;
+    some.tops = o->tops ? o->tops + begin * out.queries : NULL;
     some.all_q = o->all_q ? o->all_q : o->n_q;
     if (ts_spread_across(s) == 1 && keeps(s, layer))
         return ts_op_heads_attention(tape, &some, s, &f, &out, q, y);

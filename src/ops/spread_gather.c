@@ -148,10 +148,15 @@ ts_status ts_op_gather_attention(ts_tape *tape, const ts_attention_op *o, const 
     TS_TRY(ts_tape_new(tape, q->dtype, q->dim[0], o->n_q * o->head_dim, y));
     if (record)
         TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, q->dim[0], o->n_q, &n.lse));
+    ts_tensor *top;
+    TS_TRY(ts_attention_top_begin(tape, o, q->dim[0], &top));
     ts_attn_args a = args_of(o, s, q, kv);
+    a.top = ts_attention_top(top);
     a.o = ts_tensor_data(*y);
     a.lse = record ? ts_tensor_data(n.lse) : NULL;
     ts_launch_attn_fwd(tape->dev, &a, 0, cost_of(o, s, q, kv, 2));
+    ts_attention_top_join(tape, o, top, q->dim[0]);
+    ts_tape_drop(tape, top);
     ts_tape_drop(tape, kv);
     if (!record)
         return TS_OK;

@@ -121,9 +121,9 @@ typedef struct ring_attr {
     ts_tensor *lse, *kept;
 } ring_attr;
 
-/* acc, acc_lse: fp32, of what was seen so far; part, part_lse: of one launch. */
+/* acc, acc_lse: fp32, of what was seen so far; part, part_lse, top: of one launch. */
 typedef struct sums {
-    ts_tensor *acc, *acc_lse, *part, *part_lse;
+    ts_tensor *acc, *acc_lse, *part, *part_lse, *top;
 } sums;
 
 static ts_status begin_sums(const ts_ring *r, ts_tensor *y, sums *s)
@@ -136,6 +136,7 @@ static ts_status begin_sums(const ts_ring *r, ts_tensor *y, sums *s)
     TS_TRY(ts_tape_new(r->tape, r->dtype, y->dim[0], y->dim[1], &s->part));
     TS_TRY(ts_tape_new(r->tape, TS_DTYPE_F32, y->dim[0], o->n_q, &s->acc_lse));
     TS_TRY(ts_tape_new(r->tape, TS_DTYPE_F32, y->dim[0], o->n_q, &s->part_lse));
+    TS_TRY(ts_attention_top_begin(r->tape, o, y->dim[0], &s->top));
     dev->zero(dev, ts_tensor_data(s->acc), ts_tensor_bytes(s->acc));
     const int64_t n = ts_tensor_count(s->acc_lse);
     const ts_elementwise_args none = { .y_dtype = TS_DTYPE_F32, .y = ts_tensor_data(s->acc_lse),
@@ -157,7 +158,9 @@ static void attend(const ts_ring *r, const launch *x, const ts_tensor *q, ts_key
     ts_attn_args a = args_of(r, x, q, p);
     a.o = ts_tensor_data(s->part);
     a.lse = ts_tensor_data(s->part_lse);
+    a.top = ts_attention_top(s->top);
     ts_launch_attn_fwd(r->tape->dev, &a, 0, cost_of(r, x, 2));
+    ts_attention_top_join(r->tape, o, s->top, rows);
     const ts_attn_join_args j = { .n_q = o->n_q, .head_dim = o->head_dim, .dtype = r->dtype, .o = a.o,
                                   .lse = a.lse, .acc = (float *)(void *)row_of(s->acc, x->row0),
                                   .acc_lse = (float *)(void *)row_of(s->acc_lse, x->row0) };

@@ -9,12 +9,12 @@ enum { MX_BLOCK = 32 };
 
 size_t ts_codes_size(ts_codes c)
 {
-    return c == TS_CODES_NONE ? 4 : c == TS_CODES_F16 ? 2 : 1;
+    return c == TS_CODES_NONE ? 4 : c == TS_CODES_F16 || c == TS_CODES_BF16 ? 2 : 1;
 }
 
 size_t ts_codes_scale_bytes(ts_codes c)
 {
-    return c == TS_CODES_NONE ? 0 : c == TS_CODES_MX ? TS_CODES_BLOCK / MX_BLOCK : sizeof(float);
+    return c == TS_CODES_NONE || c == TS_CODES_BF16 ? 0 : c == TS_CODES_MX ? TS_CODES_BLOCK / MX_BLOCK : sizeof(float);
 }
 
 static float largest(const float *x, int64_t n)
@@ -121,6 +121,50 @@ static void write_f16(bool second, const float *x, int64_t n, uint16_t *codes, f
     }
 }
 
+static void write_bf16(const float *x, int64_t n, uint16_t *codes)
+{
+    for (int64_t i = 0; i < n; i++)
+        codes[i] = ts_f32_to_bf16(x[i]);
+}
+
+static void read_bf16(const uint16_t *codes, int64_t n, float *x)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = ts_bf16_to_f32(codes[i]);
+}
+
+/* ---- whole numbers ---- */
+
+enum { I8_TOP = 127 };
+
+static void write_i8(const float *x, int64_t n, int8_t *codes, float most)
+{
+    for (int64_t i = 0; i < n; i++)
+        codes[i] = (int8_t)lrintf(most > 0 ? x[i] / most * I8_TOP : 0);
+}
+
+static void read_i8(const int8_t *codes, int64_t n, float most, float *x)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = most * ((float)codes[i] / I8_TOP);
+}
+
+void ts_codes_write_random(const float *x, int64_t n, const ts_rng *rng, int64_t first, void *codes, void *scale)
+{
+    int8_t *code = codes;
+    const float most = largest(x, n);
+    uint32_t words[4] = { 0 };
+    memcpy(scale, &most, sizeof most);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t at = (first + i) % 8;
+        if (i == 0 || at == 0)
+            ts_rng_block(rng, (uint64_t)(first + i) / 8, words);
+        const uint32_t r = words[at / 2] >> (at % 2 ? 16 : 0) & 0xFFFF;
+        const float number = most > 0 ? x[i] / most * I8_TOP : 0;
+        code[i] = (int8_t)floorf(number + ((float)r + 0.5F) / 65536);
+    }
+}
+
 /* ---- mx ---- */
 
 static ts_fp8 mx_format(bool second) { return second ? TS_FP8_E5M2 : TS_FP8_E4M3; }
@@ -164,6 +208,10 @@ void ts_codes_write(ts_codes c, bool second, const float *x, int64_t n, void *co
         memcpy(codes, x, (size_t)n * sizeof *x);
         return;
     }
+    if (c == TS_CODES_BF16) {
+        write_bf16(x, n, codes);
+        return;
+    }
     if (c == TS_CODES_MX) {
         for (int64_t at = 0; at < n; at += MX_BLOCK)
             write_mx(second, x + at, n - at < MX_BLOCK ? n - at : MX_BLOCK, code + at,
@@ -174,6 +222,8 @@ void ts_codes_write(ts_codes c, bool second, const float *x, int64_t n, void *co
     memcpy(scale, &most, sizeof most);
     if (c == TS_CODES_F16)
         write_f16(second, x, n, codes, most);
+    else if (c == TS_CODES_I8)
+        write_i8(x, n, codes, most);
     else
         for (int64_t i = 0; i < n; i++)
             code[i] = code_of(c, second, most != 0 ? x[i] / most : 0);
@@ -188,6 +238,10 @@ void ts_codes_read(ts_codes c, bool second, const void *codes, const void *scale
         memcpy(x, codes, (size_t)n * sizeof *x);
         return;
     }
+    if (c == TS_CODES_BF16) {
+        read_bf16(codes, n, x);
+        return;
+    }
     if (c == TS_CODES_MX) {
         for (int64_t at = 0; at < n; at += MX_BLOCK)
             read_mx(second, code + at, ((const uint8_t *)scale)[at / MX_BLOCK],
@@ -195,6 +249,10 @@ void ts_codes_read(ts_codes c, bool second, const void *codes, const void *scale
         return;
     }
     memcpy(&most, scale, sizeof most);
+    if (c == TS_CODES_I8) {
+        read_i8(codes, n, most, x);
+        return;
+    }
     for (int64_t i = 0; i < n; i++)
         x[i] = most * (c == TS_CODES_F16 ? ts_f16_to_f32(half[i]) / F16_TOP : value_of(c, second, code[i]));
 }

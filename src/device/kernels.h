@@ -75,6 +75,8 @@
     X(distill_finish, ts_distill_args, LOSS)                                                       \
     X(adamw, ts_adamw_args, OPTIMIZER)                                                             \
     X(adamw_kept, ts_adamw_kept_args, OPTIMIZER)                                                   \
+    X(codes_add, ts_codes_args, OPTIMIZER)                                                         \
+    X(codes_read, ts_codes_args, OPTIMIZER)                                                        \
     X(join_halves, ts_join_halves_args, OPTIMIZER)                                                 \
     X(sgd, ts_sgd_args, OPTIMIZER)                                                                 \
     X(lion, ts_lion_args, OPTIMIZER)                                                               \
@@ -83,6 +85,7 @@
     X(apollo_moments, ts_apollo_args, OPTIMIZER)                                                   \
     X(apollo_factors, ts_apollo_args, OPTIMIZER)                                                   \
     X(apollo_scale, ts_apollo_args, OPTIMIZER)                                                     \
+    X(apollo_apply, ts_apollo_args, OPTIMIZER)                                                     \
     X(step_pack, ts_step_pack_args, OPTIMIZER)                                                     \
     X(sumsq, ts_sumsq_args, OPTIMIZER)
 

@@ -10,6 +10,8 @@ typedef struct ts_sharing {
     const char *option; /* that asks for it; NULL: none does */
     int64_t group;      /* processes that share out among them; the groups hold copies of each other */
     int64_t near;       /* LayerZeRO: processes that keep values for each other between two steps; 0: none */
+    bool by_unit;       /* gradients are here while they are made: see ts_shard_options. The caller's to set */
+    bool coded;         /* values are made of masters in 8 bits: likewise */
     bool in_bf16;       /* gradients travel in bf16 */
     char values[8];     /* "fp32", "bf16", "fp16": the type of values that a file asks for; "": none does */
 } ts_sharing;

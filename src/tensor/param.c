@@ -32,6 +32,7 @@ void ts_param_set_deinit(ts_param_set *s)
     ts_storage_release(&s->tops);
     ts_storage_release(&s->low);
     ts_free(&s->tie);
+    ts_param_set_deinit_code(s);
     ts_shards_deinit(&s->shards);
     ts_narrow_set_destroy(&s->narrow);
     *s = (ts_param_set){ 0 };
@@ -198,6 +199,9 @@ void ts_param_set_step_whole(ts_param_set *s, const char *const *words, int64_t 
     }
 }
 
+/* Whether what is trained lies together, each in its own type: what is shared out, and what is here unit by unit. */
+static bool lies_together(const ts_param_set *s) { return !ts_shards_alone(&s->shards) || s->shards.o.coded; }
+
 /* In the storage of a set of that type; all in fp32 stand as in the flat arrays, and so do, each in its
  * own type, those that are shared out. */
 static size_t value_bytes(const ts_param_set *s, const ts_param *p, ts_dtype dtype)
@@ -205,7 +209,7 @@ static size_t value_bytes(const ts_param_set *s, const ts_param *p, ts_dtype dty
     const bool trained = ts_param_is_trained(p);
     if (p->held == TS_HELD_ONE)
         return 0;
-    return (dtype == TS_DTYPE_F32 && p->dtype == TS_DTYPE_F32) || (trained && !ts_shards_alone(&s->shards))
+    return (dtype == TS_DTYPE_F32 && p->dtype == TS_DTYPE_F32) || (trained && lies_together(s))
                ? (size_t)ts_param_room(p) * ts_dtype_size(p->dtype)
                : ts_device_round((size_t)ts_param_count(p) * ts_dtype_size(p->dtype));
 }
@@ -216,10 +220,10 @@ static size_t place_values(ts_param_set *s, ts_dtype dtype, bool trained, size_t
 {
     for (size_t i = 0; i < s->n; i++) {
         ts_param *p = s->p[i];
-        if (!ts_shards_alone(&s->shards) && ts_param_is_trained(p) != trained)
+        if (lies_together(s) && ts_param_is_trained(p) != trained)
             continue;
         p->byte = (int64_t)at;
-        if (s->values && p->held != TS_HELD_ONE && !(trained && s->shards.o.level == TS_SHARD_VALUES))
+        if (s->values && p->held != TS_HELD_ONE && !(trained && ts_shards_values(&s->shards)))
             p->value = (char *)s->values->data + at;
         at += value_bytes(s, p, dtype);
     }
@@ -230,9 +234,7 @@ static size_t place_values(ts_param_set *s, ts_dtype dtype, bool trained, size_t
 static size_t place_all(ts_param_set *s, ts_dtype dtype)
 {
     const size_t at = place_values(s, dtype, true, 0);
-    return ts_shards_alone(&s->shards)
-               ? at
-               : place_values(s, dtype, false, s->shards.o.level == TS_SHARD_VALUES ? 0 : at);
+    return lies_together(s) ? place_values(s, dtype, false, ts_shards_values(&s->shards) ? 0 : at) : at;
 }
 
 /* Where own masters lie, and the bytes of the process with most, for which all make room. */
@@ -262,6 +264,8 @@ static ts_status allocate_master(ts_param_set *s, ts_dtype dtype)
 {
     if (s->parts_masters)
         return ts_storage_create(s->dev, TS_MEM_WEIGHT, (size_t)s->shards.most * sizeof(uint16_t), &s->low);
+    if (s->shards.o.coded)
+        return ts_param_set_init_code(s);
     if (ts_shards_alone(&s->shards) ||
         (s->shards.o.values == dtype && s->shards.o.level < TS_SHARD_VALUES))
         return TS_OK;
@@ -272,9 +276,7 @@ static ts_status allocate_master(ts_param_set *s, ts_dtype dtype)
 
 ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype)
 {
-    const ts_dtype matrices = s->parts_masters              ? TS_DTYPE_BF16
-                              : ts_shards_alone(&s->shards) ? dtype
-                                                            : s->shards.o.values;
+    const ts_dtype matrices = s->parts_masters ? TS_DTYPE_BF16 : lies_together(s) ? s->shards.o.values : dtype;
     s->total = 0;
     for (size_t i = 0; i < s->n; i++) {
         ts_param *p = s->p[i];
@@ -306,6 +308,8 @@ ts_status ts_param_put(ts_param *p, int64_t at, int64_t n, float *v)
 {
     ts_device *dev = p->set->dev;
     const size_t size = ts_dtype_size(p->dtype);
+    if (p->set->code && ts_param_is_trained(p) && p->steps_whole)
+        return ts_param_put_coded(p, at, n, v);
     if (p->set->master && ts_param_is_trained(p))
         ts_param_put_master(p, at, n, v);
     if (ts_param_is_parted(p))

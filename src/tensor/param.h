@@ -21,6 +21,7 @@
 #ifndef TS_TENSOR_PARAM_H
 #define TS_TENSOR_PARAM_H
 #include "base/names.h"
+#include "base/rng.h"
 #include "tensor/narrow.h"
 #include "tensor/place.h"
 #include "tensor/shards.h"
@@ -149,6 +150,7 @@ typedef struct ts_param_set {
     ts_shards shards;   /* their cut over processes; once allocated */
     ts_storage *master; /* of the own shares; NULL: values are the masters */
     bool masters_are_values; /* those kept apart have each the values' type, otherwise fp32 */
+    struct ts_state_code *code; /* how matrices that are stepped whole are written there in 8 bits; NULL: they are not */
     /* Masters in halves (base/halves.h), of matrices: values are the high ones, in bf16. Told before anything
      * is allocated. */
     bool parts_masters;
@@ -213,6 +215,19 @@ static inline bool ts_param_is_parted(const ts_param *p)
 {
     return p->set->low && ts_param_is_trained(p) && p->dtype == TS_DTYPE_BF16;
 }
+/* Masters in 8 bits (tensor/state_code.h): how a piece's are written (an enum ts_codes; 0: it is fp32), and where its
+ * codes or numbers are. */
+int ts_shard_piece_codes(const ts_shard_piece *x);
+void *ts_shard_piece_coded(const ts_shard_piece *x);
+/* Elements [at, at + n) of one as numbers of type t, the device's; at: a multiple of TS_CODES_BLOCK. And back, from
+ * fp32, each up or down at random by its number in the parameter, or with rng NULL to nearest; n: whole blocks, but at
+ * the end. */
+void ts_shard_piece_decode(const ts_shard_piece *x, int64_t at, int64_t n, ts_dtype t, void *to);
+void ts_shard_piece_encode(const ts_shard_piece *x, int64_t at, int64_t n, const float *from, const ts_rng *rng);
+/* Elements [at, at + n) of one's values from fp32 on the host; the codes are made when all have come. */
+ts_status ts_param_put_coded(ts_param *p, int64_t at, int64_t n, const float *v) TS_NODISCARD;
+ts_status ts_param_set_init_code(ts_param_set *s) TS_NODISCARD;
+void ts_param_set_deinit_code(ts_param_set *s);
 /* What the optimizer changes of a piece, and its type; of one in halves the high ones, and what both are. */
 static inline ts_dtype ts_shard_piece_type(const ts_shard_piece *x)
 {
@@ -222,6 +237,8 @@ static inline ts_dtype ts_shard_piece_type(const ts_shard_piece *x)
 static inline void *ts_shard_piece_master(const ts_shard_piece *x)
 {
     const ts_storage *m = x->p->set->master;
+    if (x->p->set->code)
+        return ts_shard_piece_coded(x);
     return m ? (char *)m->data + x->byte
              : (char *)x->p->value + (size_t)x->at * ts_dtype_size(x->p->dtype);
 }

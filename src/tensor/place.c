@@ -71,8 +71,7 @@ bool ts_place_is_whole(const ts_place *p)
     return true;
 }
 
-/* Of one dimension: the whole's number of the share's number `at`, and how many follow there. */
-static int64_t along(const ts_place_dim *d, int64_t at, int64_t *whole)
+int64_t ts_place_along(const ts_place_dim *d, int64_t at, int64_t *whole)
 {
     if (d->axis == TS_AXIS_NONE) {
         *whole = at;
@@ -94,7 +93,7 @@ int64_t ts_place_run(const ts_place *p, int64_t at, int64_t *whole)
     *whole = 0;
     for (int i = p->rank - 1; i >= 0; i--) {
         const int64_t local = ts_place_local(p, i);
-        int64_t here, n = along(&p->dim[i], at % local, &here);
+        int64_t here, n = ts_place_along(&p->dim[i], at % local, &here);
         *whole += here * below;
         if (grows)
             run += (n - 1) * below;

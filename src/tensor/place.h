@@ -68,6 +68,8 @@ bool ts_place_is_whole(const ts_place *p);
 /* How many elements from the share's number `at` on follow one another in the whole, too (at least
  * one), and what number the first has there. */
 int64_t ts_place_run(const ts_place *p, int64_t at, int64_t *whole);
+/* Of one dimension: the whole's number of the share's number `at`, and how many follow one another there. */
+int64_t ts_place_along(const ts_place_dim *d, int64_t at, int64_t *whole);
 /* The other way, of one dimension: where number `whole` of it stands in the share; -1: elsewhere. */
 int64_t ts_place_here(const ts_place *p, int dim, int64_t whole);
 #endif

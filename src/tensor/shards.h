@@ -6,8 +6,8 @@
  *   units          |     0           |     1            |
  *   shares of 3    |  0  |  1  |  2  |   0   |  1   | 2 |
  *
- * Matrices that the optimizer steps as a whole are not cut: the border moves to the nearer of their ends,
- * and units end at parameters too.
+ * Matrices that the optimizer steps as a whole are not cut, unless it can do with parts: the border moves to the
+ * nearer of their ends, and units end at parameters too.
  *
  * What a process has of its own shares alone lies in arrays of their own, unit after unit. A piece is
  * what a share has of one parameter. A process that shares with nobody has one unit, and its pieces are
@@ -29,6 +29,10 @@ typedef enum ts_shard_level {
 typedef struct ts_shard_options {
     ts_shard_level level;
     bool whole_grads; /* VALUES: but not gradients (LayerZeRO) */
+    bool by_unit;     /* gradients are here while they are made, unit by unit, whatever is shared out */
+    bool coded;       /* masters of what is stepped whole are kept in 8 bits, and values of all are here while they are
+                         used, unit by unit; nothing is shared out */
+    bool cuts_whole;  /* matrices that the optimizer steps as a whole are cut like others */
     int size, rank;  /* of the group; one process shares nothing */
     int64_t unit;    /* STATE: elements of a unit. Otherwise units are the set's own (ts_param_set_unit) */
     ts_dtype values; /* matrices as everybody has them; where masters have another type, a process has those
@@ -66,8 +70,10 @@ int64_t ts_shard_unit(const ts_shards *s, int64_t element);
 /* Whether gradients are here only while they are made. */
 static inline bool ts_shards_grads(const ts_shards *s)
 {
-    return s->o.level >= TS_SHARD_GRADS && !s->o.whole_grads;
+    return s->o.by_unit || (s->o.level >= TS_SHARD_GRADS && !s->o.whole_grads);
 }
+/* Whether values are here only while they are used. */
+static inline bool ts_shards_values(const ts_shards *s) { return s->o.level == TS_SHARD_VALUES || s->o.coded; }
 static inline int64_t ts_shards_own(const ts_shards *s) { return s->own[s->n_units]; }
 static inline bool ts_shards_alone(const ts_shards *s)
 {

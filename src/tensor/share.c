@@ -9,13 +9,18 @@ static bool begins_unit(const ts_param_set *set, size_t i)
     return i == 0 || set->p[i]->unit != set->p[i - 1]->unit;
 }
 
-/* Whether some stay whole where others are cut. */
-static bool keeps_some_whole(const ts_shards *s, const ts_param_set *set)
+static bool steps_some_whole(const ts_param_set *set)
 {
-    for (size_t i = 0; i < set->n && s->o.level == TS_SHARD_STATE; i++)
+    for (size_t i = 0; i < set->n; i++)
         if (set->p[i]->steps_whole)
             return true;
     return false;
+}
+
+/* Whether some stay whole where others are cut. */
+static bool keeps_some_whole(const ts_shards *s, const ts_param_set *set)
+{
+    return s->o.level == TS_SHARD_STATE && !s->o.cuts_whole && steps_some_whole(set);
 }
 
 /* Those of a tensor-parallel group must agree on whose a matrix is, and have shares of different sizes:
@@ -76,12 +81,18 @@ static void place_borders(ts_shards *s, const ts_param_set *set)
     }
 }
 
+/* Whether units are the set's own, not so many elements. */
+static bool has_own_units(const ts_shards *s)
+{
+    return s->o.by_unit || s->o.coded || (s->o.level > TS_SHARD_STATE && !ts_shards_alone(s));
+}
+
 static int64_t count_units(ts_shards *s, const ts_param_set *set)
 {
     int64_t n = 0;
     if (!ts_shards_alone(s) && keeps_some_whole(s, set))
         return cut_at_parameters(s, set);
-    if (s->o.level <= TS_SHARD_STATE || ts_shards_alone(s))
+    if (!has_own_units(s))
         return set->total > s->o.unit ? (set->total - 1) / s->o.unit + 1 : 1;
     for (size_t i = 0; i < set->n; i++)
         n += begins_unit(set, i);
@@ -100,7 +111,7 @@ static void place_units(ts_shards *s, const ts_param_set *set)
         place_borders(s, set);
         return;
     }
-    if (s->o.level <= TS_SHARD_STATE || ts_shards_alone(s)) {
+    if (!has_own_units(s)) {
         for (; unit < s->n_units; unit++)
             s->begin[unit] = unit * s->o.unit;
         return;
@@ -149,8 +160,9 @@ static void cut_pieces(ts_shards *s, const ts_param_set *set)
 static void find_most(ts_shards *s, const ts_param_set *set)
 {
     const int rank = s->o.rank;
-    for (int r = 0; r < (s->border ? s->o.size : 1); r++) {
-        s->o.rank = s->border ? r : rank;
+    const bool uneven = s->border || steps_some_whole(set);
+    for (int r = 0; r < (uneven ? s->o.size : 1); r++) {
+        s->o.rank = uneven ? r : rank;
         cut_pieces(s, set);
         s->most = ts_shards_own(s) > s->most ? ts_shards_own(s) : s->most;
         s->most_rest = s->rest > s->most_rest ? s->rest : s->most_rest;
@@ -162,7 +174,9 @@ ts_status ts_param_set_cut(ts_param_set *set)
 {
     ts_shards *s = &set->shards;
     if (s->o.size < 2 || s->o.level == TS_SHARD_NOTHING)
-        s->o = (ts_shard_options){ .size = 1, .values = s->o.values };
+        s->o = (ts_shard_options){ .size = 1, .values = s->o.values, .by_unit = s->o.by_unit,
+                                     .coded = s->o.coded,
+                                     .cuts_whole = s->o.cuts_whole };
     if (ts_shards_alone(s) || s->o.unit < 64)
         s->o.unit = set->total > 64 ? set->total : 64;
     s->o.unit = (s->o.unit + 63) / 64 * 64;
@@ -272,6 +286,10 @@ void ts_param_set_fill_own(ts_param_set *s, int64_t unit)
     for (int64_t i = h->first[unit]; s->master && !s->is_filled && i < h->first[unit + 1]; i++) {
         const ts_shard_piece *x = &h->piece[i];
         const size_t size = ts_dtype_size(x->p->dtype);
+        if (ts_shard_piece_codes(x)) {
+            ts_shard_piece_decode(x, 0, x->n, x->p->dtype, (char *)x->p->value + (size_t)x->at * size);
+            continue;
+        }
         const ts_dtype t = ts_shard_piece_type(x);
         const ts_elementwise_args a = { .x_dtype = t,
                                         .y_dtype = x->p->dtype,

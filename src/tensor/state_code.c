@@ -1,4 +1,4 @@
-#include "train/state_code.h"
+#include "tensor/state_code.h"
 
 enum { SMALL = 4096 };
 
@@ -6,9 +6,12 @@ static int64_t blocks_of(int64_t n) { return (n + TS_CODES_BLOCK - 1) / TS_CODES
 
 static ts_codes codes_of(const ts_state_code *c, const ts_param *p)
 {
-    const bool ends = c->plain != TS_STATE_PLAIN_NONE && p->decoupled,
-               small = c->plain == TS_STATE_PLAIN_SMALL && ts_place_whole_count(&p->place) < SMALL;
-    return ends || small ? TS_CODES_NONE : c->codes;
+    if (c->plain == TS_STATE_PLAIN_REST)
+        return p->steps_whole ? c->codes : TS_CODES_NONE;
+    const bool has_ends = c->plain != TS_STATE_PLAIN_NONE && c->plain != TS_STATE_PLAIN_PARTS,
+               small = c->plain == TS_STATE_PLAIN_SMALL && ts_place_whole_count(&p->place) < SMALL,
+               parts = c->plain >= TS_STATE_PLAIN_PARTS && (p->parts.slots || p->at_both_ends);
+    return (has_ends && p->decoupled) || small || parts ? TS_CODES_NONE : c->codes;
 }
 
 ts_codes ts_state_code_of(const ts_state_code *c, const ts_shard_piece *x) { return codes_of(c, x->p); }

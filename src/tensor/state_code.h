@@ -1,17 +1,20 @@
-/* Moments in few bits (base/codes.h): an array of a set's own shares where first all pieces (tensor/shards.h) have
+/* Moments, masters or sums of gradients in few bits (base/codes.h): an array of a set's own shares where first all pieces (tensor/shards.h) have
  * their codes, then all their blocks' scales. Some pieces may be kept in fp32. Blocks are counted from where a
  * piece begins, which is between blocks of its parameter wherever shares are cut. The array is as long as that of
  * the process that has most, so that all of those that share out have the same memory. */
-#ifndef TS_TRAIN_STATE_CODE_H
-#define TS_TRAIN_STATE_CODE_H
+#ifndef TS_TENSOR_STATE_CODE_H
+#define TS_TENSOR_STATE_CODE_H
 #include "base/codes.h"
 #include "tensor/param.h"
 
-/* Whose moments stay in fp32. */
+/* Whose stay in fp32. */
 typedef enum ts_state_plain {
     TS_STATE_PLAIN_NONE,
     TS_STATE_PLAIN_ENDS,  /* embedding and output layer, whose gradients are of few rows, or large */
     TS_STATE_PLAIN_SMALL, /* these, and what has fewer than 4096 elements as a whole */
+    TS_STATE_PLAIN_PARTS, /* of gradients: what processes that hold it make in parts (train/grads.h) */
+    TS_STATE_PLAIN_ENDS_PARTS, /* embedding and output layer too */
+    TS_STATE_PLAIN_REST,  /* of masters: what is not stepped whole */
 } ts_state_plain;
 
 typedef struct ts_state_code {

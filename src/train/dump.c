@@ -328,21 +328,47 @@ static bool writes_params(const ts_dump *d, const ts_optimizer *z)
                       : d->mesh->comm[TS_MESH_DP_CP]->rank == 0;
 }
 
+/* One that is in few bits, read as a whole. */
+static ts_status put_read(ts_dump *d, const ts_optimizer *z, const ts_shard_piece *x)
+{
+    ts_storage *read;
+    TS_TRY(ts_storage_create(z->params->dev, TS_MEM_OTHER, (size_t)x->n * sizeof(float), &read));
+    ts_main_grads_read(z->main, x, 0, x->n, read->data);
+    const ts_status st = put_param(d, x, TS_DUMP_GRADIENT, read->data, TS_DTYPE_F32);
+    ts_storage_release(&read);
+    return st;
+}
+
 ts_status ts_dump_gradients(ts_dump *d, const ts_optimizer *z, const float *grads)
 {
     const ts_shards *s = &z->params->shards;
+    const ts_step_grads g = ts_optimizer_grads(z, grads);
     for (int64_t i = 0; writes_params(d, z) && i < s->n_pieces; i++)
-        TS_TRY(put_param(d, &s->piece[i], TS_DUMP_GRADIENT,
-                         ts_optimizer_grads(z, &s->piece[i], grads), TS_DTYPE_F32));
+        TS_TRY(z->main ? put_read(d, z, &s->piece[i])
+                       : put_param(d, &s->piece[i], TS_DUMP_GRADIENT,
+                                   ts_step_grads_at(&g, &s->piece[i], 0, s->piece[i].n), TS_DTYPE_F32));
     return TS_OK;
+}
+
+/* One whose master is in 8 bits. */
+static ts_status put_coded(ts_dump *d, const ts_optimizer *z, const ts_shard_piece *x)
+{
+    ts_storage *read;
+    TS_TRY(ts_storage_create(z->params->dev, TS_MEM_OTHER, (size_t)x->n * sizeof(float), &read));
+    ts_shard_piece_decode(x, 0, x->n, TS_DTYPE_F32, read->data);
+    const ts_status st = put_param(d, x, TS_DUMP_WEIGHT, read->data, TS_DTYPE_F32);
+    ts_storage_release(&read);
+    return st;
 }
 
 ts_status ts_dump_weights(ts_dump *d, const ts_optimizer *z)
 {
     const ts_shards *s = &z->params->shards;
     for (int64_t i = 0; writes_params(d, z) && i < s->n_pieces; i++)
-        TS_TRY(put_param(d, &s->piece[i], TS_DUMP_WEIGHT, ts_shard_piece_master(&s->piece[i]),
-                         ts_shard_piece_type(&s->piece[i])));
+        TS_TRY(ts_shard_piece_codes(&s->piece[i])
+                   ? put_coded(d, z, &s->piece[i])
+                   : put_param(d, &s->piece[i], TS_DUMP_WEIGHT, ts_shard_piece_master(&s->piece[i]),
+                               ts_shard_piece_type(&s->piece[i])));
     return TS_OK;
 }
 

@@ -50,12 +50,12 @@ static ts_status need(void *ctx, const ts_param *p)
 ts_status ts_gather_init(ts_gather *g, ts_param_set *params, ts_comm *comm, ts_comm *near, bool overlap)
 {
     *g = (ts_gather){ 0 };
-    if (ts_shards_alone(&params->shards))
+    if (ts_shards_alone(&params->shards) && !params->shards.o.coded)
         return TS_OK;
     TS_ASSERT(comm->size == params->shards.o.size && comm->rank == params->shards.o.rank,
               "shares of rank %d of %d", params->shards.o.rank, params->shards.o.size);
     *g = (ts_gather){ .params = params, .comm = comm, .overlap = overlap };
-    if (params->shards.o.level == TS_SHARD_VALUES)
+    if (ts_shards_values(&params->shards))
         return ts_visit_init(&g->visit, params, comm, near);
     params->keeper = (ts_param_keeper){ need, g };
     TS_TRY(ts_alloc(&g->unit, (size_t)params->shards.n_units, sizeof *g->unit));

@@ -55,12 +55,14 @@ ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, const ts_mesh *m
     for (size_t i = 0; i < params->n; i++)
         if (params->p[i]->at_both_ends && ts_param_is_trained(params->p[i]))
             g->ends = mesh->embd;
-    if (!ts_shards_alone(&params->shards))
+    if (!ts_shards_alone(&params->shards) || params->shards.o.by_unit)
         return ts_scatter_init(&g->scatter,
                                &(ts_scatter_options){ .overlap = overlap,
                                                       .deterministic = o->deterministic,
                                                       .in_bf16 = o->grad_reduce_in_bf16 ||
-                                                                 sharers->sharing.in_bf16 },
+                                                                 sharers->sharing.in_bf16,
+                                                      .train = o,
+                                                      .uses_now = ts_train_steps_layerwise(o) },
                                params, sharers->share, sharers->copies);
     if (!g->deterministic && comm->size > 1) {
         TS_TRY(ts_staged_init(&g->staged, params, comm, 0));
@@ -160,6 +162,8 @@ ts_status ts_grads_leave(ts_grads *g, ts_tape *tape)
 /* Where the sum of element `at` of a piece stands. */
 static float *sum_at(const ts_grads *g, float *all, const ts_shard_piece *x, int64_t at)
 {
+    if (ts_main_grads_are_here(&g->scatter.main))
+        return ts_main_grads_plain(&g->scatter.main, x) + (at - x->at);
     return all + (ts_scatter_is_own(&g->scatter) ? x->own : x->p->offset + x->at) + (at - x->at);
 }
 

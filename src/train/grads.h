@@ -46,6 +46,7 @@ void ts_grads_deinit(ts_grads *g);
 ts_status ts_grads_begin(ts_grads *g) TS_NODISCARD;
 void ts_grads_enter(ts_grads *g, ts_tape *tape, bool is_last);
 ts_status ts_grads_leave(ts_grads *g, ts_tape *tape) TS_NODISCARD;
-/* Collective. *sum, flat or ts_scatter_is_own, is where the gradients are until the next step begins. */
+/* Collective. *sum, flat or ts_scatter_is_own, is where the gradients are until the next step begins; NULL: in
+ * scatter.main. */
 ts_status ts_grads_finish(ts_grads *g, const float **sum) TS_NODISCARD;
 #endif

@@ -49,10 +49,25 @@ static ts_shard_options shards_of(const ts_job *j)
                         !ts_narrow_options_on(&j->o->narrow);
     return (ts_shard_options){ .level = j->sharers.sharing.level,
                                .whole_grads = j->sharers.sharing.near > 0,
+                               .by_unit = j->sharers.sharing.by_unit,
+                               .coded = ts_train_codes_weights(&j->o->train),
+                               .cuts_whole = ts_train_cuts_whole(&j->o->train),
                                .size = j->sharers.share->size,
                                .rank = j->sharers.share->rank,
                                .unit = ts_dist_bucket_elements(&j->o->dist),
                                .values = narrow ? j->compute : master };
+}
+
+/* Sums of gradients in few bits are of the own shares, or where nothing is shared out of all; so is what is used
+ * at once. */
+static void read_narrow_grads(const ts_train_options *o, ts_sharing *s)
+{
+    s->by_unit = (ts_main_grads_codes(o) || ts_train_steps_layerwise(o)) && !o->skip_train;
+    if (s->by_unit && s->level == TS_SHARD_STATE)
+        s->level = TS_SHARD_GRADS;
+    s->coded = ts_train_codes_weights(o);
+    if ((s->by_unit || s->coded) && !s->level)
+        s->group = 1;
 }
 
 /* Once the model is described. */
@@ -521,6 +536,8 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     dev->holders = j->holders;
     if (st == TS_OK)
         st = ts_sharing_read(&o->parallel, j->mesh->size[TS_MESH_DP_CP], &sharing);
+    if (st == TS_OK)
+        read_narrow_grads(&o->train, &sharing);
     if (st == TS_OK)
         st = ts_sharers_init(&j->sharers, &sharing, j->mesh);
     if (st == TS_OK)

@@ -65,6 +65,13 @@ static ts_status check_layout(ts_job *j)
 static ts_status check_sharing(const ts_job *j)
 {
     const ts_sharing *s = &j->sharers.sharing;
+    const bool is_far = j->dev->computes && !j->dev->on_host;
+    if (s->by_unit && s->near)
+        return ts_error(TS_ERR_USER, "%s: every process has all gradients, in fp32: leave --main-grads-dtype and "
+                                     "--quant-grads out", s->option);
+    if (s->by_unit && (s->level || j->sharers.copies) && is_far)
+        return ts_error(TS_ERR_USER, "--main-grads-dtype and --quant-grads: what several processes sum must be in the "
+                                     "host's memory, and that of this device is not: leave them out");
     if (!s->level)
         return TS_OK;
     if (s->level == TS_SHARD_VALUES && j->o->train.reuse_fp32_param)

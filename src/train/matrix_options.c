@@ -8,8 +8,6 @@
       .def = def_, .lo = 0, .hi = 1, .below = true, .is = TS_OPTION_DECIDES, .group = "optimizer",   \
       .help = help_ }
 
-#define GALORE "GaLore; --use-apollo keeps as little and needs no decompositions"
-
 const ts_option ts_matrix_option_rows[] = {
     SHARE(momentum, "muon-momentum", "0.95",
           "of Muon: what of the running mean of gradients a step keeps"),
@@ -59,14 +57,27 @@ const ts_option ts_matrix_option_rows[] = {
         "of APOLLO: each channel of a gradient is scaled alone, or all of it (APOLLO-Mini: with "
         "--apollo-rank 1 --apollo-scale 128)"),
     TS_NOTE("apollo-scale-front", 0, "optimizer", "the same either way: the growth of norms is a ratio"),
-    TS_TOLD("apollo-layerwise", 0, "optimizer", "gradients of a step are clipped together, so all are kept"),
-    TS_LATER("use-galore", 0, NULL, GALORE),
-    TS_LATER("galore-target", TS_OPTION_ANY, NULL, GALORE),
-    TS_LATER("galore-rank", 1, NULL, GALORE),
-    TS_LATER("galore-update-interval", 1, NULL, GALORE),
-    TS_LATER("galore-scale", 1, NULL, GALORE),
-    TS_LATER("galore-proj-type", 1, NULL, GALORE),
-    TS_LATER("galore-layerwise", 0, NULL, GALORE),
+    RUN(FLAG, apollo_layerwise, "apollo-layerwise", NULL, 0, 0, NULL,
+        "of APOLLO: step each layer as soon as its gradients are complete, so that those of one layer alone are in "
+        "memory; with one micro-batch a process and without clipping"),
+    RUN(FLAG, galore, "use-galore", NULL, 0, 0, NULL,
+        "with --optimizer adam: AdamW's moments of gradients of weight matrices in the space of their largest singular "
+        "vectors (GaLore, docs/optimizers.md)"),
+    RUN(LIST, galore_target, "galore-target", NULL, 0, 0, NULL,
+        "of GaLore: words in the names of the weights that it steps, such as mlp linear_proj (default all)"),
+    RUN(INT, galore_rank, "galore-rank", "16", 1, 1 << 20, NULL, "of GaLore: singular vectors that are kept"),
+    RUN(INT, galore_interval, "galore-update-interval", "200", 1, 1 << 30, NULL,
+        "of GaLore: steps until they are looked for anew"),
+    RUN(REAL, galore_scale, "galore-scale", "2", 0, 1e9, NULL, "of GaLore: multiplies the steps"),
+    RUN(CHOICE, galore_side, "galore-proj-type", "std", 0, 0, TS_CHOICES(TS_GALORE_SIDES),
+        "of GaLore: the side that is projected: the shorter (std), the longer (reverse_std), columns (right), rows "
+        "(left), or both (full)"),
+    RUN(FLAG, galore_layerwise, "galore-layerwise", NULL, 0, 0, NULL,
+        "of GaLore: step each layer as soon as its gradients are complete, as --apollo-layerwise"),
+    RUN(FLAG, weight_quant, "weight-quant", NULL, 0, 0, NULL,
+        "with --use-apollo or --use-galore: keep the weights that they step in 8 bits, in blocks with a scale, rounded at "
+        "random; a layer's values are made of them while it runs"),
+    TS_NOTE("stochastic-round", 0, "optimizer", "--weight-quant rounds at random in any case"),
     TS_NOTE("muon-use-syrk", 0, "optimizer", "chooses a kernel; the result is the same"),
 };
 const size_t ts_matrix_option_count = sizeof ts_matrix_option_rows / sizeof *ts_matrix_option_rows;

@@ -45,6 +45,15 @@ typedef enum ts_scalar_optimizer { TS_SCALAR_OPTIMIZERS(TS_CHOICE_VALUE) } ts_sc
     W(TS_APOLLO_LEFT, "left")
 typedef enum ts_apollo_side { TS_APOLLO_SIDES(TS_CHOICE_VALUE) } ts_apollo_side;
 
+/* Likewise for GaLore; reverse_std: the longer, full: both. */
+#define TS_GALORE_SIDES(W)                                                                         \
+    W(TS_GALORE_STD, "std")                                                                        \
+    W(TS_GALORE_REVERSE_STD, "reverse_std")                                                        \
+    W(TS_GALORE_RIGHT, "right")                                                                    \
+    W(TS_GALORE_LEFT, "left")                                                                      \
+    W(TS_GALORE_FULL, "full")
+typedef enum ts_galore_side { TS_GALORE_SIDES(TS_CHOICE_VALUE) } ts_galore_side;
+
 #define TS_APOLLO_SCALES(W) W(TS_APOLLO_CHANNEL, "channel") W(TS_APOLLO_TENSOR, "tensor")
 typedef enum ts_apollo_scale { TS_APOLLO_SCALES(TS_CHOICE_VALUE) } ts_apollo_scale;
 
@@ -58,11 +67,17 @@ typedef struct ts_matrix_options {
     int64_t steps;
     int scalar; /* TS_SCALAR_* */
     double lion_beta1, lion_beta2;
-    bool apollo;
+    bool apollo, apollo_layerwise;
     ts_option_list apollo_target;
     int64_t apollo_rank, apollo_interval;
     double apollo_scale;
     int apollo_side, apollo_scale_type, apollo_projection; /* TS_APOLLO_* */
+    bool galore, galore_layerwise;
+    ts_option_list galore_target;
+    int64_t galore_rank, galore_interval;
+    double galore_scale;
+    int galore_side; /* TS_GALORE_* */
+    bool weight_quant;
 } ts_matrix_options;
 extern const ts_option ts_matrix_option_rows[];
 extern const size_t ts_matrix_option_count;

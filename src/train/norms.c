@@ -56,7 +56,7 @@ static ts_status add_over(ts_comm *comm, double both[2])
     return comm ? ts_comm_run(comm, ts_all_reduce(both, 2, TS_COMM_F64, TS_COMM_SUM)) : TS_OK;
 }
 
-static ts_status add_up(const ts_optimizer *z, double *sum, int64_t *zeros)
+ts_status ts_optimizer_add_up(const ts_optimizer *z, double *sum, int64_t *zeros)
 {
     double both[2] = { *sum, zeros ? (double)*zeros : 0 };
     TS_TRY(add_over(z->sharers, both));
@@ -82,10 +82,22 @@ static int64_t counted(const ts_shard_piece *x)
     return n < 0 ? 0 : n < x->n ? n : x->n;
 }
 
+static ts_status add_coded(const ts_optimizer *z, const ts_shard_piece *x, double *sum)
+{
+    for (int64_t at = 0; at < counted(x); at += TS_SUMSQ_BLOCK) {
+        const int64_t n = counted(x) - at < TS_SUMSQ_BLOCK ? counted(x) - at : TS_SUMSQ_BLOCK;
+        ts_shard_piece_decode(x, at, n, TS_DTYPE_F32, z->joined->data);
+        TS_TRY(add_squares(z, z->joined->data, TS_DTYPE_F32, n, 0, sum, NULL));
+    }
+    return TS_OK;
+}
+
 /* Of the values that norms count in a piece; those in halves are joined some at a time. */
 static ts_status add_values(const ts_optimizer *z, const ts_shard_piece *x, double *sum)
 {
     const ts_param_set *s = z->params;
+    if (ts_shard_piece_codes(x))
+        return add_coded(z, x, sum);
     if (!ts_param_is_parted(x->p))
         return add_squares(z, ts_shard_piece_master(x), ts_shard_piece_type(x), counted(x), 0, sum, NULL);
     for (int64_t at = 0; at < counted(x); at += TS_SUMSQ_BLOCK) {
@@ -100,15 +112,27 @@ static ts_status add_values(const ts_optimizer *z, const ts_shard_piece *x, doub
     return TS_OK;
 }
 
-/* What norms count here of the model, by parameters' ids: gradients, or where `grads` is NULL values. */
-static ts_status squares_by_id(const ts_optimizer *z, const float *grads, double *of, int64_t *zeros)
+/* Those in few bits are read some at a time. */
+ts_status ts_optimizer_add_grads(const ts_optimizer *z, const ts_shard_piece *x, const ts_step_grads *g, double *sum,
+                                 int64_t *zeros)
+{
+    const int64_t most = g->main ? TS_STEP_GRADS : counted(x);
+    for (int64_t at = 0; at < counted(x); at += most) {
+        const int64_t n = counted(x) - at < most ? counted(x) - at : most;
+        TS_TRY(add_squares(z, ts_step_grads_at(g, x, at, n), TS_DTYPE_F32, n, 0, sum, zeros));
+    }
+    return TS_OK;
+}
+
+/* What norms count here of the model, by parameters' ids: gradients, or else values. */
+static ts_status squares_by_id(const ts_optimizer *z, bool of_grads, const float *grads, double *of, int64_t *zeros)
 {
     const ts_shards *s = &z->params->shards;
+    const ts_step_grads g = ts_optimizer_grads(z, grads);
     for (int64_t i = 0; i < s->n_pieces; i++) {
         const ts_shard_piece *x = &s->piece[i];
         if (counted(x))
-            TS_TRY(grads ? add_squares(z, ts_optimizer_grads(z, x, grads), TS_DTYPE_F32, counted(x), 0, &of[x->p->id], zeros)
-                         : add_values(z, x, &of[x->p->id]));
+            TS_TRY(of_grads ? ts_optimizer_add_grads(z, x, &g, &of[x->p->id], zeros) : add_values(z, x, &of[x->p->id]));
     }
     return TS_OK;
 }
@@ -134,14 +158,14 @@ static ts_status add_networks(const ts_line *l, double *of, int64_t n)
 }
 
 /* Of each parameter by its id in the whole model, so that the sum does not depend on what is where. */
-static ts_status sum_by_id(ts_optimizer *z, const float *grads, double *sum, int64_t *zeros)
+static ts_status sum_by_id(ts_optimizer *z, bool of_grads, const float *grads, double *sum, int64_t *zeros)
 {
     const int64_t n = z->params->next_id;
     double *of;
     int64_t here = 0;
     TS_TRY(ts_alloc(&of, (size_t)n + 1, sizeof *of));
-    ts_status st = squares_by_id(z, grads, of, zeros ? &here : NULL);
-    if (st == TS_OK && !grads)
+    ts_status st = squares_by_id(z, of_grads, grads, of, zeros ? &here : NULL);
+    if (st == TS_OK && !of_grads)
         st = frozen_by_id(z, of);
     of[n] = (double)here;
     ts_comm *const over[] = { z->sharers, z->group, z->stages };
@@ -165,16 +189,14 @@ ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *grads, double *sum, i
     if (zero_count)
         *zero_count = 0;
     if (z->stages || z->line || z->o->deterministic)
-        return sum_by_id(z, grads, sum, zero_count);
-    if (!z->group && !z->sharers)
+        return sum_by_id(z, true, grads, sum, zero_count);
+    if (!z->group && !z->sharers && !z->main)
         return add_squares(z, grads, TS_DTYPE_F32, z->params->total, padding_of(z->params), sum,
                            zero_count);
-    for (int64_t i = 0; i < s->n_pieces; i++) {
-        const ts_shard_piece *x = &s->piece[i];
-        if (counted(x))
-            TS_TRY(add_squares(z, ts_optimizer_grads(z, x, grads), TS_DTYPE_F32, counted(x), 0, sum, zero_count));
-    }
-    return add_up(z, sum, zero_count);
+    const ts_step_grads g = ts_optimizer_grads(z, grads);
+    for (int64_t i = 0; i < s->n_pieces; i++)
+        TS_TRY(ts_optimizer_add_grads(z, &s->piece[i], &g, sum, zero_count));
+    return ts_optimizer_add_up(z, sum, zero_count);
 }
 
 /* As sum_by_id, a sum for all parameters of a process. */
@@ -191,13 +213,13 @@ static ts_status sum_values(ts_optimizer *z, double *sum)
         if (!ts_param_is_trained(p) && p->counted)
             TS_TRY(add_squares(z, p->value, p->dtype, p->counted, 0, sum, NULL));
     }
-    return add_up(z, sum, NULL);
+    return ts_optimizer_add_up(z, sum, NULL);
 }
 
 ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm)
 {
     double sum = 0;
-    TS_TRY(z->stages || z->line || z->o->deterministic ? sum_by_id(z, NULL, &sum, NULL) : sum_values(z, &sum));
+    TS_TRY(z->stages || z->line || z->o->deterministic ? sum_by_id(z, false, NULL, &sum, NULL) : sum_values(z, &sum));
     *norm = sqrt(sum);
     return TS_OK;
 }

@@ -97,10 +97,26 @@ static void size_room(ts_optimizer *z)
     for (size_t i = 0; i < s->n; i++) {
         const ts_param *p = s->p[i];
         const size_t bytes = !p->steps_whole   ? 0
-                             : z->apollo.state ? ts_apollo_bytes(&z->apollo, p)
+                             : z->lowrank.state ? (z->o->matrix.galore ? ts_galore_bytes : ts_apollo_bytes)(&z->lowrank, p)
                                                : ts_muon_bytes(&z->muon, p);
         z->room = bytes > z->room ? bytes : z->room;
     }
+    for (size_t i = 0; i < s->n && ts_main_grads_codes(z->o); i++)
+        if (s->p[i]->steps_whole && !z->lowrank.state && ts_param_count(s->p[i]) > z->grads_room)
+            z->grads_room = ts_param_count(s->p[i]);
+}
+
+/* For what is read of gradients in few bits at a time. */
+static ts_status make_grads_room(ts_optimizer *z)
+{
+    const ts_param_set *s = z->params;
+    int64_t n = 0;
+    for (size_t i = 0; i < s->n; i++)
+        n = ts_param_is_trained(s->p[i]) && ts_param_count(s->p[i]) > n ? ts_param_count(s->p[i]) : n;
+    n = n < TS_STEP_GRADS ? n : TS_STEP_GRADS;
+    return ts_main_grads_codes(z->o) ? ts_storage_create(s->dev, TS_MEM_GRAD, (size_t)(n + TS_CODES_BLOCK) * sizeof(float),
+                                                         &z->grads)
+                                     : TS_OK;
 }
 
 ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param_set *params,
@@ -116,7 +132,7 @@ ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param
     z->v_of_rest = ts_train_steps_whole(o);
     z->m_of_rest = z->v_of_rest && o->optimizer != TS_OPTIMIZER_MUON;
     if (z->m_of_rest)
-        TS_TRY(ts_apollo_init(&z->apollo, o, params));
+        TS_TRY(ts_lowrank_init(&z->lowrank, o, params));
     if (adam)
         TS_TRY(init_codes(z));
     if (o->optimizer != TS_OPTIMIZER_SGD || o->sgd_momentum > 0)
@@ -127,6 +143,8 @@ ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param
         TS_TRY(init_swap(z));
     if (ts_train_has_ema(o))
         TS_TRY(init_ema(z));
+    if (params->code)
+        TS_TRY(ts_storage_create(params->dev, TS_MEM_OTHER, TS_SUMSQ_BLOCK * sizeof(float), &z->joined));
     if (params->low) {
         params->ties = z->v;
         TS_TRY(ts_storage_create(params->dev, TS_MEM_OTHER, TS_SUMSQ_BLOCK * sizeof(float), &z->joined));
@@ -138,6 +156,7 @@ ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param
     for (size_t i = 0; i < params->n; i++)
         if (ts_param_count(params->p[i]) > longest)
             longest = ts_param_count(params->p[i]);
+    TS_TRY(make_grads_room(z));
     const size_t n = (size_t)ts_sumsq_blocks(longest);
     TS_TRY(ts_storage_create(params->dev, TS_MEM_OTHER, n * sizeof(double), &z->sums));
     if (o->log_num_zeros)
@@ -155,7 +174,8 @@ void ts_optimizer_deinit(ts_optimizer *z)
     ts_storage_release(&z->muon.room);
     ts_storage_release(&z->ema);
     ts_storage_release(&z->joined);
-    ts_apollo_deinit(&z->apollo);
+    ts_storage_release(&z->grads);
+    ts_lowrank_deinit(&z->lowrank);
     ts_storage_release(&z->sums);
     ts_storage_release(&z->zeros);
 }
@@ -171,7 +191,7 @@ static bool is_kept_otherwise(const ts_optimizer *z) { return z->m_code.codes ||
 
 static bool makes_forms(const ts_optimizer *z)
 {
-    return !z->sharers && !z->swap.dev && !is_kept_otherwise(z);
+    return !z->sharers && !z->swap.dev && !is_kept_otherwise(z) && !z->main;
 }
 
 /* The forms that the step may make on the way: those of a parameter that is here alone. */
@@ -208,7 +228,8 @@ static void *moment(const ts_optimizer *z, const stretch *x, int i, const ts_sto
     if (!own)
         return NULL;
     if (c->codes)
-        return ts_state_code_at(c, own, x->of);
+        return (char *)ts_state_code_at(c, own, x->of) +
+               (size_t)x->at * ts_codes_size(ts_state_code_of(c, x->of));
     return x->slice >= 0 ? ts_state_swap_at(&z->swap, x->slice, i, x->of->own + x->at)
                          : (char *)ts_optimizer_at(own, t, x->of, i == IN_V ? z->v_of_rest : z->m_of_rest) +
                                (size_t)x->at * ts_dtype_size(t);
@@ -222,7 +243,14 @@ static void *master(const ts_optimizer *z, const stretch *x)
            (size_t)x->at * ts_dtype_size(ts_shard_piece_type(x->of));
 }
 
-/* Moments in few bits (a piece at a time), or an average of the values. */
+/* Those of a stretch, which begins with a block. */
+static void *scales(const ts_state_code *c, const ts_storage *array, const stretch *x)
+{
+    return (char *)ts_state_code_scales(c, array, x->of) +
+           (size_t)(x->at / TS_CODES_BLOCK) * ts_codes_scale_bytes(ts_state_code_of(c, x->of));
+}
+
+/* Moments in few bits, or an average of the values. */
 static void adam_kept(const ts_optimizer *z, const stretch *x, const ts_adamw_args *adamw, ts_cost cost)
 {
     ts_adamw_kept_args a = { .adamw = *adamw, .len = x->n, .m_codes = ts_state_code_of(&z->m_code, x->of),
@@ -235,9 +263,9 @@ static void adam_kept(const ts_optimizer *z, const stretch *x, const ts_adamw_ar
         cost.bytes += 8 * (double)x->n;
     }
     if (a.m_codes)
-        a.m_scales = ts_state_code_scales(&z->m_code, z->m, x->of);
+        a.m_scales = scales(&z->m_code, z->m, x);
     if (a.v_codes)
-        a.v_scales = ts_state_code_scales(&z->v_code, z->v, x->of);
+        a.v_scales = scales(&z->v_code, z->v, x);
     ts_launch_adamw_kept(z->params->dev, &a, (x->n + TS_CODES_BLOCK - 1) / TS_CODES_BLOCK, cost);
 }
 
@@ -257,7 +285,7 @@ static void adam(const ts_optimizer *z, const stretch *x, const float *g, double
     const ts_adamw_args a = { .p = master(z, x),
                               .m = moment(z, x, IN_M, z->m, tm),
                               .v = moment(z, x, IN_V, z->v, tv),
-                              .grad = g + x->at,
+                              .grad = g,
                               .lr = (float)lr,
                               .p_dtype = tp,
                               .m_dtype = tm,
@@ -285,7 +313,7 @@ static void sgd(const ts_optimizer *z, const stretch *x, const float *g, double 
     const double n = (double)x->n;
     const ts_sgd_args a = { .p = master(z, x),
                             .m = moment(z, x, IN_M, z->m, TS_DTYPE_F32),
-                            .grad = g + x->at,
+                            .grad = g,
                             .lr = (float)lr,
                             .momentum = (float)z->o->sgd_momentum,
                             .weight_decay = (float)decay_of(z, p),
@@ -300,7 +328,7 @@ static void lion(const ts_optimizer *z, const stretch *x, const float *g, double
     const double n = (double)x->n;
     const ts_lion_args a = { .p = master(z, x),
                              .m = moment(z, x, IN_M, z->m, TS_DTYPE_F32),
-                             .grad = g + x->at,
+                             .grad = g,
                              .lr = (float)lr,
                              .beta1 = (float)o->lion_beta1,
                              .beta2 = (float)o->lion_beta2,
@@ -320,18 +348,6 @@ static ts_status muon(const ts_optimizer *z, const ts_shard_piece *x, const floa
                                   .weight_decay = decay_of(z, x->p),
                                   .grad_scale = scale };
     return ts_muon_step(&z->muon, &a);
-}
-
-static ts_status apollo(const ts_optimizer *z, const ts_shard_piece *x, const float *g, double lr, double scale)
-{
-    const ts_apollo_step_args a = { .p = x->p,
-                                    .value = ts_shard_piece_master(x),
-                                    .grad = g,
-                                    .lr = lr,
-                                    .weight_decay = decay_of(z, x->p),
-                                    .grad_scale = scale,
-                                    .steps = z->steps };
-    return ts_apollo_step(&z->apollo, &a);
 }
 
 /* Elements from `at` on that one launch may take. Where random bits round something they hang on an
@@ -364,14 +380,16 @@ static double rate_of(const ts_optimizer *z, const ts_param *p, double lr)
 }
 
 /* Elements [at, end) of a piece. */
-static void step_piece(const ts_optimizer *z, stretch x, int64_t end, const float *grads, double lr, double scale)
+static void step_piece(const ts_optimizer *z, stretch x, int64_t end, const ts_step_grads *from, double lr, double scale)
 {
     const ts_optimizer_kind kind = kind_of_rest(z->o);
     const double rate = rate_of(z, x.of->p, lr);
-    const float *g = ts_optimizer_grads(z, x.of, grads);
+    const int64_t most = from->main ? TS_STEP_GRADS : INT64_MAX;
     for (; x.at < end; x.at += x.n) {
         x.n = stretch_from(z, x.of, x.at, &x.whole);
         x.n = x.n < end - x.at ? x.n : end - x.at;
+        x.n = x.n < most ? x.n : most;
+        const float *g = ts_step_grads_at(from, x.of, x.at, x.n);
         (kind == TS_OPTIMIZER_ADAM ? adam : kind == TS_OPTIMIZER_LION ? lion : sgd)(z, &x, g, rate, scale);
         if (x.slice >= 0 && z->swap.away[IN_MASTER])
             fill(z, &x);
@@ -379,7 +397,7 @@ static void step_piece(const ts_optimizer *z, stretch x, int64_t end, const floa
 }
 
 /* What of the pieces lies in slice k; *i: the first that may. */
-static void step_slice(const ts_optimizer *z, int64_t k, int64_t *i, const float *grads, double lr, double scale)
+static void step_slice(const ts_optimizer *z, int64_t k, int64_t *i, const ts_step_grads *grads, double lr, double scale)
 {
     const ts_shards *s = &z->params->shards;
     int64_t from, to = ts_state_swap_slice(&z->swap, k, &from);
@@ -393,7 +411,7 @@ static void step_slice(const ts_optimizer *z, int64_t k, int64_t *i, const float
     }
 }
 
-static ts_status step_slices(ts_optimizer *z, const float *grads, double lr, double scale)
+static ts_status step_slices(ts_optimizer *z, const ts_step_grads *grads, double lr, double scale)
 {
     ts_state_swap *s = &z->swap;
     int64_t i = 0;
@@ -411,29 +429,77 @@ static ts_status step_slices(ts_optimizer *z, const float *grads, double lr, dou
     return TS_OK;
 }
 
-static ts_status step_all(ts_optimizer *z, const float *grads, double lr, double scale)
+/* Of what is stepped whole, behind the room that its step takes. */
+static const float *whole_grads(const ts_optimizer *z, const ts_shard_piece *x, const ts_step_grads *grads)
 {
-    const ts_shards *s = &z->params->shards;
-    for (int64_t i = 0; i < s->n_pieces; i++) {
-        const ts_shard_piece *x = &s->piece[i];
-        if (x->p->steps_whole)
-            TS_TRY((z->apollo.state ? apollo : muon)(z, x, ts_optimizer_grads(z, x, grads), rate_of(z, x->p, lr), scale));
-        else
+    if (!grads->main)
+        return ts_step_grads_at(grads, x, 0, x->n);
+    float *to = (float *)(void *)((char *)z->muon.room->data + ts_device_round(z->room));
+    ts_main_grads_read(grads->main, x, 0, x->n, to);
+    return to;
+}
+
+/* Some of the pieces, by number. */
+static ts_status step_pieces(const ts_optimizer *z, int64_t first, int64_t last, const ts_step_grads *grads, double lr,
+                             double scale)
+{
+    for (int64_t i = first; i < last; i++) {
+        const ts_shard_piece *x = &z->params->shards.piece[i];
+        if (!x->p->steps_whole)
             step_piece(z, (stretch){ .of = x, .slice = -1 }, x->n, grads, lr, scale);
+        else if (!z->lowrank.state)
+            TS_TRY(muon(z, x, whole_grads(z, x, grads), rate_of(z, x->p, lr), scale));
     }
     return TS_OK;
+}
+
+/* Some of the parameters, of which all processes have pieces or none. */
+static ts_status step_projected(const ts_optimizer *z, int64_t first, int64_t last, const ts_step_grads *grads,
+                                double lr, double scale)
+{
+    for (int64_t i = first; i < last && z->lowrank.state; i++) {
+        ts_param *p = z->params->p[i];
+        const ts_lowrank_step_args a = { .p = p, .grads = grads, .sharers = z->sharers, .group = z->group,
+                                        .lr = rate_of(z, p, lr), .weight_decay = decay_of(z, p),
+                                        .grad_scale = scale, .steps = z->steps };
+        if (p->steps_whole)
+            TS_TRY((z->o->matrix.galore ? ts_galore_step : ts_apollo_step)(&z->lowrank, &a));
+    }
+    return TS_OK;
+}
+
+/* Memory for what is stepped whole, which the backward pass has given back. */
+static ts_status open_room(ts_optimizer *z)
+{
+    TS_TRY(ts_lowrank_open(&z->lowrank));
+    return z->room ? ts_storage_create(z->params->dev, TS_MEM_OPTIM,
+                                       ts_device_round(z->room) + (size_t)z->grads_room * sizeof(float),
+                                       z->lowrank.state ? &z->lowrank.room : &z->muon.room)
+                   : TS_OK;
+}
+
+static void close_room(ts_optimizer *z)
+{
+    ts_lowrank_close(&z->lowrank);
+    ts_storage_release(&z->muon.room);
+}
+
+static ts_status step_all(ts_optimizer *z, const ts_step_grads *grads, double lr, double scale)
+{
+    if (z->swap.dev)
+        return step_slices(z, grads, lr, scale);
+    TS_TRY(step_pieces(z, 0, z->params->shards.n_pieces, grads, lr, scale));
+    return step_projected(z, 0, (int64_t)z->params->n, grads, lr, scale);
 }
 
 ts_status ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double grad_scale)
 {
     const ts_shards *s = &z->params->shards;
-    ts_status st = TS_OK;
+    const ts_step_grads from = ts_optimizer_grads(z, grads);
     z->steps++;
-    ts_storage **const room = z->apollo.state ? &z->apollo.room : &z->muon.room;
-    if (z->room) /* memory that the backward pass has given back */
-        TS_TRY(ts_storage_create(z->params->dev, TS_MEM_OPTIM, z->room, room));
-    st = z->swap.dev ? step_slices(z, grads, lr, grad_scale) : step_all(z, grads, lr, grad_scale);
-    ts_storage_release(room);
+    TS_TRY(open_room(z));
+    const ts_status st = step_all(z, &from, lr, grad_scale);
+    close_room(z);
     TS_TRY(st);
     ts_param_set_trained(z->params);
     for (int64_t i = 0; i < s->n_pieces && makes_forms(z); i++) {
@@ -443,4 +509,40 @@ ts_status ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, doub
             ts_param_forms_made(x->p);
     }
     return TS_OK;
+}
+
+/* ---- unit by unit ---- */
+
+void ts_optimizer_begin(ts_optimizer *z)
+{
+    z->steps++;
+    z->unit_sums = 0;
+    z->unit_zeros = 0;
+}
+
+ts_status ts_optimizer_step_unit(ts_optimizer *z, int64_t unit, const ts_step_grads *grads, double lr)
+{
+    const ts_shards *s = &z->params->shards;
+    double sum = 0;
+    for (int64_t i = s->first[unit]; i < s->first[unit + 1]; i++)
+        TS_TRY(ts_optimizer_add_grads(z, &s->piece[i], grads, &sum, z->zeros ? &z->unit_zeros : NULL));
+    if (!isfinite(sum) && z->o->check_for_nan)
+        return ts_error(TS_ERR_RUN, "the gradient of %s or of what is used with it is not a number, and layers behind it "
+                                    "may have been stepped (%s): go on from the last checkpoint with a lower --lr",
+                        z->params->p[s->param[unit]]->name, ts_train_layerwise_name(z->o));
+    z->unit_sums += sum;
+    TS_TRY(open_room(z));
+    ts_status st = step_pieces(z, s->first[unit], s->first[unit + 1], grads, lr, 1);
+    if (st == TS_OK)
+        st = step_projected(z, s->param[unit], s->param[unit + 1], grads, lr, 1);
+    close_room(z);
+    return st;
+}
+
+ts_status ts_optimizer_end(ts_optimizer *z, double *sumsq, int64_t *zero_count)
+{
+    *sumsq = z->unit_sums;
+    *zero_count = z->unit_zeros;
+    ts_param_set_trained(z->params);
+    return ts_optimizer_add_up(z, sumsq, zero_count);
 }

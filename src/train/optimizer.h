@@ -5,9 +5,11 @@
 #include "dist/line.h"
 #include "tensor/param.h"
 #include "train/apollo.h"
+#include "train/galore.h"
+#include "train/main_grads.h"
 #include "train/muon.h"
 #include "train/options.h"
-#include "train/state_code.h"
+#include "tensor/state_code.h"
 #include "train/state_swap.h"
 
 typedef struct ts_optimizer {
@@ -21,21 +23,26 @@ typedef struct ts_optimizer {
      * flat like the set's, or own_grads: arrays of the own shares. The moments are always those. */
     ts_comm *sharers;
     bool own_grads;
+    const ts_main_grads *main; /* where the gradients are in few bits; NULL: they are fp32. The caller's to set */
+    ts_storage *grads;         /* fp32: what a launch reads of those */
     /* v: Adam only, and not of what is stepped whole, nor with APOLLO m; m: NULL for SGD without momentum. In
      * fp32, or in bf16 with stochastic rounding, whose numbers hang on seed, step, parameter and element. */
     ts_storage *m, *v;
     bool m_of_rest, v_of_rest; /* they have only what is not stepped whole (ts_shard_piece.rest) */
     ts_muon muon;
-    ts_apollo apollo; /* state NULL: it steps nothing */
+    ts_lowrank lowrank; /* state NULL: it steps nothing */
     size_t room; /* bytes that a step takes for what is stepped whole */
+    int64_t grads_room; /* behind these, elements: for a gradient that is in few bits */
     ts_dtype m_dtype, v_dtype;
     ts_state_code m_code, v_code; /* how they are written in few bits; the types are F32 then */
     ts_storage *ema; /* fp32: the exponential average of the own masters, which it begins as; NULL: none */
     ts_state_swap swap; /* of those, and of masters kept apart, that wait in the host's memory */
-    ts_storage *joined; /* where masters are in halves: fp32, some of them joined */
+    ts_storage *joined; /* where masters are in halves or in 8 bits: fp32, some of them */
     ts_storage *sums;   /* doubles: one for each block of sumsq */
     ts_storage *zeros;  /* int64, when they are counted */
     int64_t steps;      /* taken so far: Adam's t */
+    double unit_sums;   /* of squares, of the units of a step so far */
+    int64_t unit_zeros;
     bool has_decoupled; /* the next step's rate of decoupled parameters is decoupled_lr */
     double decoupled_lr;
 } ts_optimizer;
@@ -58,12 +65,26 @@ static inline void *ts_optimizer_at(const ts_storage *own, ts_dtype t, const ts_
 {
     return (char *)own->data + (size_t)(rest ? x->rest : x->own) * ts_dtype_size(t);
 }
-/* Its gradient among those of a step. */
-static inline const float *ts_optimizer_grads(const ts_optimizer *z, const ts_shard_piece *x, const float *grads)
+/* The gradients of a step as it reads them. */
+static inline ts_step_grads ts_optimizer_grads(const ts_optimizer *z, const float *grads)
 {
-    return grads + (z->own_grads ? x->own : x->p->offset + x->at);
+    return (ts_step_grads){ .all = grads, .is_own = z->own_grads, .main = z->main,
+                            .room = z->grads ? z->grads->data : NULL };
 }
-/* One step with gradients `grads` times grad_scale; the values count as changed
+/* One step with gradients `grads` (NULL: those in few bits) times grad_scale; the values count as changed
  * afterwards. Collective over the group with --muon-tp-mode duplicated and distributed. */
 ts_status ts_optimizer_step(ts_optimizer *z, const float *grads, double lr, double grad_scale) TS_NODISCARD;
+
+/* A step unit by unit, each as soon as its gradients are complete (train/scatter.h): begin, each unit once, end.
+ * The sum of squares of a unit's gradients is looked at first: one that is not finite, if it may not be, is
+ * TS_ERR_RUN and steps nothing. */
+void ts_optimizer_begin(ts_optimizer *z);
+ts_status ts_optimizer_step_unit(ts_optimizer *z, int64_t unit, const ts_step_grads *grads, double lr) TS_NODISCARD;
+/* What ts_optimizer_sumsq would have been. Collective. */
+ts_status ts_optimizer_end(ts_optimizer *z, double *sumsq, int64_t *zero_count) TS_NODISCARD;
+/* Adds what norms count of a piece's gradient here: its squares, and its zeros where these are wanted. */
+ts_status ts_optimizer_add_grads(const ts_optimizer *z, const ts_shard_piece *x, const ts_step_grads *g, double *sum,
+                                 int64_t *zeros) TS_NODISCARD;
+/* The sums of those over all processes. */
+ts_status ts_optimizer_add_up(const ts_optimizer *z, double *sum, int64_t *zeros) TS_NODISCARD;
 #endif

@@ -128,7 +128,8 @@ const ts_option ts_train_option_rows[] = {
         "--bf16; vectors stay fp32)"),
     RUN(CHOICE, main_grads_dtype, "main-grads-dtype", "fp32", 0, 0,
         TS_CHOICES(TS_STATE_DTYPES), "optimizer",
-        "of the gradients: fp32"),
+        "of the sums of a step's gradients: fp32, or bf16 or fp16 (in blocks with a scale), each layer's made in fp32 "
+        "and added (docs/optimizers.md)"),
     RUN(CHOICE, optimizer_selection, "optimizer-selection", "fused_adamw", 0, 0,
         TS_CHOICES(TS_OPTIMIZER_SELECTIONS), "optimizer",
         "fused_ema_adamw: AdamW's step also makes an exponential average of the weights, in fp32 beside them; "
@@ -140,6 +141,9 @@ const ts_option ts_train_option_rows[] = {
     RUN(CHOICE, quant_states, "quant-states", "none", 0, 0, TS_CHOICES(TS_QUANT_STATES), "optimizer",
         "both moments in 8 bits, in blocks with a scale: fp8 (e4m3 and e5m2), hif8, or mxfp8 (squares, scales "
         "that are powers of two); those of the embedding and the output layer stay fp32"),
+    RUN(FLAG, quant_grads, "quant-grads", NULL, 0, 0, NULL, "optimizer",
+        "with --optimizer adam: sums of gradients in fp16 in blocks with a scale, as --main-grads-dtype fp16; those "
+        "of the embedding and the output layer stay fp32"),
     ROW(FLAG, reuse_fp32_param, "reuse-fp32-param", NULL, 0, 0, NULL, "memory",
         "with --bf16: a matrix and its fp32 master share four bytes a parameter, the upper half being what products "
         "read; the same bits"),
@@ -295,7 +299,7 @@ const size_t ts_train_option_count = sizeof ts_train_option_rows / sizeof *ts_tr
 
 ts_option_list ts_train_whole_words(const ts_train_options *o)
 {
-    const ts_option_list l = o->matrix.apollo_target;
+    const ts_option_list l = o->matrix.galore ? o->matrix.galore_target : o->matrix.apollo_target;
     const bool all = o->optimizer == TS_OPTIMIZER_MUON || (l.n == 1 && !strcmp(l.v[0], "all"));
     return all ? (ts_option_list){ 0 } : l;
 }

@@ -124,6 +124,7 @@ typedef struct ts_train_options {
     bool precision_aware; /* the types below may differ from fp32 */
     int exp_avg_dtype, exp_avg_sq_dtype, main_params_dtype, main_grads_dtype; /* TS_STATE_* */
     int quant_states; /* TS_QUANT_STATES_* */
+    bool quant_grads;
     int optimizer_selection; /* TS_SELECT_* */
     bool use_ema;
     double ema_decay;
@@ -180,10 +181,32 @@ extern const size_t ts_train_script_count;
 int ts_train_exit_signal(const ts_train_options *o);
 /* Checks what belongs together; data-parallel size dp. Messages name the options. */
 ts_status ts_train_options_check(const ts_train_options *o, int dp) TS_NODISCARD;
+/* Whether moments are of projected gradients (train/lowrank.h). */
+static inline bool ts_train_is_lowrank(const ts_train_options *o)
+{
+    return (o->matrix.apollo || o->matrix.galore) && o->optimizer == TS_OPTIMIZER_ADAM;
+}
 /* Whether the optimizer looks at matrices as a whole (ts_param_set_step_whole). */
 static inline bool ts_train_steps_whole(const ts_train_options *o)
 {
-    return o->optimizer == TS_OPTIMIZER_MUON || (o->matrix.apollo && o->optimizer == TS_OPTIMIZER_ADAM);
+    return o->optimizer == TS_OPTIMIZER_MUON || ts_train_is_lowrank(o);
+}
+/* Whether it can do with parts of them, wherever they are cut. */
+static inline bool ts_train_cuts_whole(const ts_train_options *o) { return ts_train_is_lowrank(o); }
+/* Whether each layer is stepped as soon as its gradients are complete. */
+static inline bool ts_train_steps_layerwise(const ts_train_options *o) 
+{
+    const ts_matrix_options *m = &o->matrix;
+    return ts_train_is_lowrank(o) && (m->galore ? m->galore_layerwise : m->apollo_layerwise) && !o->skip_train;
+}
+/* Whether its weights are kept in 8 bits. */
+static inline bool ts_train_codes_weights(const ts_train_options *o)
+{
+    return o->matrix.weight_quant && ts_train_is_lowrank(o) && !o->skip_train;
+}
+static inline const char *ts_train_layerwise_name(const ts_train_options *o)
+{
+    return o->matrix.galore ? "--galore-layerwise" : "--apollo-layerwise";
 }
 /* The words of those matrices; none: all. */
 ts_option_list ts_train_whole_words(const ts_train_options *o);

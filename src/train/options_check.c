@@ -30,14 +30,30 @@ static ts_status check_types(const ts_train_options *o)
         if (t[i].type != TS_STATE_F32 && !o->precision_aware)
             return ts_error(TS_ERR_USER, "--%s %s needs --use-precision-aware-optimizer", t[i].name,
                             word[t[i].type]);
-        if (i > 1 && (t[i].type == TS_STATE_F16 || t[i].type == TS_STATE_F8))
-            return ts_error(TS_ERR_USER,
-                            "--%s %s needs a scale for each tensor, which there is not here: give "
-                            "bf16 or fp32",
-                            t[i].name, word[t[i].type]);
     }
-    if (o->main_grads_dtype != TS_STATE_F32)
-        return ts_error(TS_ERR_USER, "--main-grads-dtype bf16: gradients are summed in fp32 here");
+    if (o->main_params_dtype == TS_STATE_F16 || o->main_params_dtype == TS_STATE_F8)
+        return ts_error(TS_ERR_USER, "--main-params-dtype %s needs a scale for each tensor, which there is not here: "
+                                     "give bf16 or fp32", word[o->main_params_dtype]);
+    if (o->main_grads_dtype == TS_STATE_F8)
+        return ts_error(TS_ERR_USER, "--main-grads-dtype fp8: sums of gradients lose too much: give bf16, fp16 or fp32");
+    return TS_OK;
+}
+
+/* Sums of gradients in few bits: each is rounded whenever it grows. */
+static ts_status check_grads(const ts_train_options *o)
+{
+    const char *what = o->quant_grads ? "--quant-grads" : "--main-grads-dtype bf16 or fp16";
+    if (!o->quant_grads && o->main_grads_dtype == TS_STATE_F32)
+        return TS_OK;
+    if (o->quant_grads && o->main_grads_dtype != TS_STATE_F32)
+        return ts_error(TS_ERR_USER, "--quant-grads and --main-grads-dtype contradict each other: give one");
+    if (o->quant_grads && !ts_train_is_adam(o))
+        return ts_error(TS_ERR_USER, "--quant-grads goes with --optimizer adam");
+    if (o->quant_grads && o->swap_optimizer)
+        return ts_error(TS_ERR_USER, "--quant-grads and --swap-optimizer contradict each other: give one");
+    if (o->deterministic)
+        return ts_error(TS_ERR_USER, "%s contradicts --deterministic-mode: what is rounded depends on the number of "
+                                     "processes", what);
     return TS_OK;
 }
 
@@ -193,6 +209,7 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
                         "--train-iters and --train-samples contradict each other: give one");
     TS_TRY(check_types(o));
     TS_TRY(check_blocks(o));
+    TS_TRY(check_grads(o));
     TS_TRY(check_ema(o));
     TS_TRY(check_virtual(o));
     TS_TRY(check_reuse(o));
@@ -208,6 +225,10 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
         return ts_error(TS_ERR_USER,
                         "--train-samples %lld is less than one global batch of %lld sequences",
                         (long long)o->train_samples, (long long)ramp.full);
+    if (ts_train_steps_layerwise(o) && (o->rampup_batch_size.n || ramp.full != o->micro_batch_size * dp))
+        return ts_error(TS_ERR_USER, "%s uses up a layer's gradients at once, so a step is one micro-batch a process: "
+                                     "give --global-batch-size %lld (--micro-batch-size x %d processes)",
+                        ts_train_layerwise_name(o), (long long)o->micro_batch_size * dp, dp);
     if (o->min_loss_scale <= 0)
         return ts_error(TS_ERR_USER, "--min-loss-scale %g: expected more than 0",
                         o->min_loss_scale);

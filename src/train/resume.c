@@ -84,7 +84,7 @@ static bool keeps(const ts_trainer *t, kind k)
 /* Whether APOLLO has this kind of p. */
 static bool is_projected(const ts_trainer *t, const ts_param *p, kind k)
 {
-    return k >= FIRST_MOMENT && k <= LAST_NORM && t->optim.apollo.state && p->steps_whole && !t->o->no_save_optim;
+    return k >= FIRST_MOMENT && k <= LAST_NORM && t->optim.lowrank.state && p->steps_whole && !t->o->no_save_optim;
 }
 
 enum { STATES = KINDS - FIRST_MOMENT };
@@ -108,14 +108,14 @@ static const ts_param *param_of(const ts_trainer *t, const ts_saved *s, kind *k)
     return NULL;
 }
 
-/* [1] for the norm. */
+/* [1] for APOLLO's norm, [rank, side] for GaLore's projection. */
 static void shape_projected(const ts_trainer *t, const ts_param *p, kind k, ts_ckpt_tensor *x)
 {
-    const ts_apollo_shape s = ts_apollo_shape_of(&t->optim.apollo, p);
+    const ts_lowrank_shape s = ts_lowrank_shape_of(&t->optim.lowrank, p);
     x->dtype = TS_ST_F32;
-    x->rank = k == LAST_NORM ? 1 : 2;
-    x->shape[0] = x->rows = k == LAST_NORM ? 1 : s.rows;
-    x->shape[1] = k == LAST_NORM ? 1 : s.cols;
+    x->rank = k == LAST_NORM && s.rest == 1 ? 1 : 2;
+    x->shape[0] = x->rows = k != LAST_NORM ? s.rows : s.rest == 1 ? 1 : s.rank;
+    x->shape[1] = k != LAST_NORM ? s.cols : s.rest == 1 ? 1 : s.rest / s.rank;
 }
 
 /* Its data come later. */
@@ -193,7 +193,7 @@ static ts_status collect(const ts_trainer *t, tensor_list *l)
             continue;
         const bool projected = is_projected(t, p, is);
         l->t[i].on_host = !projected && ts_whole_is_brought(&l->whole[is], p);
-        l->t[i].data = projected ? ts_apollo_state(&t->optim.apollo, p, (int)(is - FIRST_MOMENT))
+        l->t[i].data = projected ? ts_lowrank_state(&t->optim.lowrank, p, (int)(is - FIRST_MOMENT))
                                  : ts_whole_of(&l->whole[is], p);
     }
     return TS_OK;
@@ -328,7 +328,7 @@ static ts_status load_projected(const ts_trainer *t, const ts_checkpoint *ck, co
     TS_TRY(ts_alloc(&host, (size_t)n, sizeof *host));
     const ts_status st = ts_st_read_f32(have, 0, n, host);
     if (st == TS_OK)
-        t->dev->to_device(t->dev, ts_apollo_state(&t->optim.apollo, p, (int)(k - FIRST_MOMENT)), host,
+        t->dev->to_device(t->dev, ts_lowrank_state(&t->optim.lowrank, p, (int)(k - FIRST_MOMENT)), host,
                           (size_t)n * sizeof *host);
     ts_free(&host);
     return st;
@@ -346,7 +346,7 @@ static ts_status load_moments(ts_trainer *t, const ts_checkpoint *ck)
         const ts_optimizer *z = &t->optim;
         if (!ts_param_is_trained(p->p[i]))
             continue;
-        for (kind k = FIRST_MOMENT; k <= LAST_NORM && z->apollo.state && p->p[i]->steps_whole; k++)
+        for (kind k = FIRST_MOMENT; k <= LAST_NORM && z->lowrank.state && p->p[i]->steps_whole; k++)
             TS_TRY(load_projected(t, ck, p->p[i], k));
         if (z->m && !(z->m_of_rest && p->p[i]->steps_whole))
             TS_TRY(load_moment(ck, prefix[FIRST_MOMENT], p->p[i], z->m, z->m_of_rest, z->m_dtype, &z->m_code));

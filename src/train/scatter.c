@@ -50,6 +50,12 @@ static ts_status make_own(ts_scatter *s)
 {
     if (in_units(s))
         s->params->grad_keeper = (ts_param_keeper){ bring, s };
+    if (s->o.uses_now)
+        return TS_OK;
+    if (s->o.train)
+        TS_TRY(ts_main_grads_init(&s->main, s->o.train, s->params));
+    if (ts_main_grads_are_here(&s->main))
+        return TS_OK;
     return ts_storage_create(s->params->dev, TS_MEM_GRAD,
                              (size_t)shards_of(s)->most * sizeof(float), &s->own);
 }
@@ -58,7 +64,7 @@ ts_status ts_scatter_init(ts_scatter *s, const ts_scatter_options *o, ts_param_s
                           ts_comm *comm, ts_comm *copies)
 {
     *s = (ts_scatter){ 0 };
-    if (ts_shards_alone(&params->shards))
+    if (ts_shards_alone(&params->shards) && !params->shards.o.by_unit)
         return TS_OK;
     *s = (ts_scatter){ .params = params, .comm = comm, .copies = copies, .o = *o,
                         .pending = -1 };
@@ -82,6 +88,7 @@ void ts_scatter_deinit(ts_scatter *s)
     if (s->params)
         s->params->grad_keeper = (ts_param_keeper){ 0 };
     ts_storage_release(&s->own);
+    ts_main_grads_deinit(&s->main);
     ts_storage_release(&s->room);
     ts_free(&s->unit);
     ts_free(&s->counts);
@@ -134,6 +141,8 @@ static ts_status send(ts_scatter *s, int64_t u)
 {
     float *all = unit_grads(s, u);
     s->unit[u].is_sent = true;
+    if (s->comm->size == 1)
+        return TS_OK;
     if (s->o.in_bf16)
         return sum_in_bf16(s, u, all);
     const int64_t n = cut(s, u);
@@ -205,21 +214,45 @@ static void drop(ts_scatter *s, int64_t u)
     ts_storage_release(&s->unit[u].grads);
 }
 
+/* Where a piece of unit u is among its gradients. */
+static const float *piece_grads(const ts_scatter *s, int64_t u, const ts_shard_piece *x)
+{
+    return unit_grads(s, u) + (x->p->offset + x->at - shards_of(s)->begin[u]);
+}
+
 /* The sum of the own share, over all ranks, joins those of earlier micro-batches. */
 static void add_own(ts_scatter *s, int64_t u)
 {
     const ts_shards *h = shards_of(s);
+    const bool begins = !s->unit[u].has_sum;
+    s->unit[u].has_sum = true;
+    for (int64_t i = h->first[u]; ts_main_grads_are_here(&s->main) && i < h->first[u + 1]; i++)
+        ts_main_grads_add(&s->main, &h->piece[i], piece_grads(s, u, &h->piece[i]), begins);
+    if (ts_main_grads_are_here(&s->main))
+        return;
     const float *sum = unit_grads(s, u) + (ts_shard_begin(h, u, h->o.rank) - h->begin[u]);
     float *own = (float *)s->own->data + h->own[u];
     const int64_t n = h->own[u + 1] - h->own[u];
     const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32, .z_dtype = TS_DTYPE_F32,
                                     .y_dtype = TS_DTYPE_F32, .x = sum, .z = own, .y = own,
                                     .alpha = 1, .beta = 1 };
-    if (s->unit[u].has_sum)
-        ts_launch_add(s->params->dev, &a, n, (ts_cost){ (double)n, 12 * (double)n, TS_DTYPE_F32 });
-    else
+    if (begins)
         convert(s, sum, TS_DTYPE_F32, own, TS_DTYPE_F32, n);
-    s->unit[u].has_sum = true;
+    else
+        ts_launch_add(s->params->dev, &a, n, (ts_cost){ (double)n, 12 * (double)n, TS_DTYPE_F32 });
+}
+
+/* Gradients that are not kept, of all who have the same shares. */
+static ts_status use_now(ts_scatter *s, int64_t u)
+{
+    const ts_shards *h = shards_of(s);
+    const ts_step_grads g = { .all = unit_grads(s, u), .from = h->begin[u] };
+    if (s->copies) {
+        float *own = (float *)s->unit[u].grads->data + (ts_shard_begin(h, u, h->o.rank) - h->begin[u]);
+        TS_TRY(s->params->dev->sync(s->params->dev));
+        TS_TRY(ts_comm_run(s->copies, ts_all_reduce(own, h->own[u + 1] - h->own[u], TS_COMM_F32, TS_COMM_SUM)));
+    }
+    return s->use(s->use_ctx, u, &g);
 }
 
 static ts_status finish_pending(ts_scatter *s)
@@ -229,7 +262,10 @@ static ts_status finish_pending(ts_scatter *s)
         return TS_OK;
     s->pending = -1;
     TS_TRY(ts_group_wait(s->params->dev, s->comm, &s->unit[u].call));
-    add_own(s, u);
+    if (s->o.uses_now)
+        TS_TRY(use_now(s, u));
+    else
+        add_own(s, u);
     drop(s, u);
     return TS_OK;
 }
@@ -265,7 +301,10 @@ static ts_status pass_on_rest(ts_scatter *s)
 static void clear_rest(ts_scatter *s)
 {
     const ts_shards *h = shards_of(s);
-    for (int64_t u = 0; u < h->n_units && !s->o.deterministic; u++)
+    for (int64_t i = 0; ts_main_grads_are_here(&s->main) && i < h->n_pieces; i++)
+        if (!s->unit[ts_shard_unit(h, h->piece[i].p->offset)].has_sum)
+            ts_main_grads_clear(&s->main, &h->piece[i]);
+    for (int64_t u = 0; s->own && u < h->n_units && !s->o.deterministic; u++)
         if (!s->unit[u].has_sum)
             s->params->dev->zero(s->params->dev, (float *)s->own->data + h->own[u],
                                  (size_t)(h->own[u + 1] - h->own[u]) * sizeof(float));
@@ -332,6 +371,8 @@ static ts_status add_copies(ts_scatter *s)
     const ts_shards *h = shards_of(s);
     if (!s->copies)
         return TS_OK;
+    if (ts_main_grads_are_here(&s->main))
+        return ts_main_grads_all_reduce(&s->main, s->copies);
     if (s->own)
         return sum_copies(s, s->own->data, ts_shards_own(h));
     for (int64_t u = 0; u < h->n_units; u++) {
@@ -343,8 +384,10 @@ static ts_status add_copies(ts_scatter *s)
 
 ts_status ts_scatter_finish(ts_scatter *s, float **sums)
 {
-    *sums = s->own ? s->own->data : s->params->grads->data;
-    if (s->own) {
+    *sums = s->own ? s->own->data : s->params->grads ? s->params->grads->data : NULL;
+    if (s->o.uses_now)
+        return TS_OK;
+    if (ts_scatter_is_own(s)) {
         clear_rest(s);
         return add_copies(s);
     }

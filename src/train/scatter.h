@@ -2,16 +2,19 @@
  * sums of its own shares. At level STATE every process has memory for all gradients, micro-batches add up
  * there, and in which order all is added is as without shares (train/grads.h). From level GRADS on there is
  * memory for units that are being made only: in each micro-batch a unit that is complete is summed over the
- * processes at once, and the sums of micro-batches add up in the own shares. */
+ * processes at once, and the sums of micro-batches add up in the own shares. So it is where sums are kept in few
+ * bits (train/main_grads.h), even if nothing is shared out and one process's share is all. */
 #ifndef TS_TRAIN_SCATTER_H
 #define TS_TRAIN_SCATTER_H
 #include "ops/group.h"
-#include "tensor/param.h"
+#include "train/main_grads.h"
 
 typedef struct ts_scatter_options {
     bool overlap;       /* a unit goes as soon as it is complete, while backward goes on */
     bool deterministic; /* added in the order of the global batch (dist/ordered.h) */
     bool in_bf16;       /* rounded to bf16 on the way, as dist/bf16_sum.h says */
+    const ts_train_options *train; /* what the sums are kept in; NULL: fp32 */
+    bool uses_now;      /* there is one micro-batch, and no sums are kept: see ts_scatter.use */
 } ts_scatter_options;
 
 typedef struct ts_scatter_unit {
@@ -30,10 +33,15 @@ typedef struct ts_scatter {
     ts_scatter_unit *unit;
     int64_t *counts;        /* [2 * size] of every rank's share, and where it begins in the unit */
     ts_storage *own;        /* level GRADS, or deterministic: the sums so far */
+    ts_main_grads main;     /* or these, in few bits */
     int64_t pending;        /* level GRADS: the unit that is on its way; -1: none */
     ts_storage *room;       /* deterministic: what is received (where the device's memory is the host's); in bf16:
                                what is sent, then received */
     int64_t n_room;
+    /* With uses_now, the caller's to set: what is done with a unit's gradients, of all processes, when they are
+     * complete. */
+    ts_status (*use)(void *ctx, int64_t unit, const ts_step_grads *grads);
+    void *use_ctx;
 } ts_scatter;
 
 /* Borrows the set and the communicators; the set has its gradients. */
@@ -52,7 +60,7 @@ static inline bool ts_scatter_hears_all(const ts_scatter *s)
 ts_status ts_scatter_param_done(ts_scatter *s, const ts_param *p) TS_NODISCARD;
 ts_status ts_scatter_progress(ts_scatter *s) TS_NODISCARD;
 ts_status ts_scatter_leave(ts_scatter *s) TS_NODISCARD;
-/* The sums: an array of the own shares (is_own), or in their places in the set's flat array. */
+/* The sums: an array of the own shares (is_own), or in their places in the set's flat array; NULL: in main. */
 ts_status ts_scatter_finish(ts_scatter *s, float **sums) TS_NODISCARD;
-static inline bool ts_scatter_is_own(const ts_scatter *s) { return s->own; }
+static inline bool ts_scatter_is_own(const ts_scatter *s) { return s->own || s->main.sum; }
 #endif

@@ -18,7 +18,7 @@ ts_status ts_sharers_init(ts_sharers *s, const ts_sharing *sharing, const ts_mes
     ts_comm *all = mesh->comm[TS_MESH_DP_CP];
     const int n = (int)sharing->group, near = (int)sharing->near;
     *s = (ts_sharers){ .sharing = *sharing, .share = all };
-    if (sharing->level && n < all->size) {
+    if ((sharing->level || sharing->by_unit || sharing->coded) && n < all->size) {
         TS_TRY(group_of(all, "shares", all->rank / n * n, 1, n, &s->share));
         s->is_part = true;
         TS_TRY(group_of(all, "copies", all->rank % n, n, all->size / n, &s->copies));

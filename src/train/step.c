@@ -43,6 +43,8 @@ static ts_status all_micro_batches(ts_trainer *t, double weight, double *sums, c
 {
     ts_qk_clip_begin(t->objective->params);
     ts_expert_report_begin(t->objective->load);
+    if (ts_train_steps_layerwise(t->o))
+        ts_optimizer_begin(&t->optim);
     TS_TRY(ts_grads_begin(&t->grads));
     TS_TRY(ts_pipeline_train(t, weight, sums));
     const double began = ts_timeline_begin(t->dev->timeline);
@@ -130,12 +132,26 @@ static ts_status stuck(ts_trainer *t)
         (long long)(t->consumed + t->feed.global - 1));
 }
 
+/* Layers have been stepped. */
+static ts_status end_layers(ts_trainer *t, ts_step_result *r)
+{
+    double sumsq;
+    TS_TRY(ts_optimizer_end(&t->optim, &sumsq, &r->zeros));
+    r->loss_scale = t->scaler.scale;
+    r->grad_norm = sqrt(sumsq);
+    TS_TRY(ts_qk_clip_apply(t->objective->params, t->o));
+    TS_TRY(ts_dump_weights(t->dump, &t->optim));
+    return ts_gather_update(&t->gather);
+}
+
 static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
 {
     double sumsq;
     ts_trainer_enter(t, "optimizer");
     if (ts_train_keeps_tops(t->o))
         TS_TRY(ts_qk_clip_share(t->objective->params, t->mesh, &r->max_logit));
+    if (ts_train_steps_layerwise(t->o))
+        return end_layers(t, r);
     TS_TRY(ts_optimizer_sumsq(&t->optim, grads, &sumsq, &r->zeros));
     r->loss_scale = t->scaler.scale;
     r->grad_norm = sqrt(sumsq) / t->scaler.scale;

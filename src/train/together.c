@@ -25,27 +25,63 @@ static ts_status check_load(const ts_job_options *o, const ts_option_set *set)
     return TS_OK;
 }
 
-/* Its moments are of whole gradients, and small: every process keeps them. */
-static ts_status check_apollo(const ts_job_options *o, const ts_option_set *set)
+/* A layer that is stepped while others still wait for their gradients. */
+static ts_status check_layerwise(const ts_job_options *o, const ts_option_set *set)
 {
-    static const char *const cutting[] = { "use-megatron-fsdp", "use-torch-fsdp2", "enable-zero3", "layerzero",
-                                           "use-distributed-optimizer" };
+    static const char *const off[] = { "fp16", "deterministic-mode", "quant-grads", "layerzero", "dump-steps" };
+    const char *name = ts_train_layerwise_name(&o->train);
+    if (!ts_train_steps_layerwise(&o->train))
+        return TS_OK;
+    for (size_t i = 0; i < sizeof off / sizeof *off; i++)
+        if (ts_option_is_on(set, off[i]))
+            return ts_error(TS_ERR_USER, "%s steps a layer before the others have their gradients: leave out --%s", name,
+                            off[i]);
+    if (o->train.main_grads_dtype != TS_STATE_F32)
+        return ts_error(TS_ERR_USER, "%s keeps no sums of gradients: leave --main-grads-dtype out", name);
+    if (o->train.clip_grad > 0)
+        return ts_error(TS_ERR_USER, "%s steps a layer before the norm of all gradients is known: give --clip-grad 0", name);
+    if (o->parallel.tensor > 1 || o->parallel.pipeline > 1)
+        return ts_error(TS_ERR_USER, "%s: --%s-model-parallel-size makes gradients in parts that are summed at the end of "
+                                     "a step: give 1", name, o->parallel.tensor > 1 ? "tensor" : "pipeline");
+    return TS_OK;
+}
+
+/* Weights in 8 bits, of one process each. */
+static ts_status check_coded(const ts_job_options *o, const ts_option_set *set)
+{
+    static const char *const off[] = { "use-distributed-optimizer", "use-megatron-fsdp", "use-torch-fsdp2", "enable-zero3",
+                                       "layerzero", "main-params-dtype", "qk-clip", "fp16" };
+    if (!o->train.matrix.weight_quant)
+        return TS_OK;
+    for (size_t i = 0; i < sizeof off / sizeof *off; i++)
+        if (ts_option_is_on(set, off[i]))
+            return ts_error(TS_ERR_USER, "--weight-quant keeps whole weights in 8 bits: leave out --%s", off[i]);
+    if (o->parallel.fsdp_size > 1 || o->parallel.tensor > 1)
+        return ts_error(TS_ERR_USER, "--weight-quant keeps whole weights, which --%s cuts: give 1",
+                        o->parallel.tensor > 1 ? "tensor-model-parallel-size" : "fsdp-size");
+    return TS_OK;
+}
+
+/* Their moments are of whole gradients, and small: every process keeps them. */
+static ts_status check_lowrank(const ts_job_options *o, const ts_option_set *set)
+{
     static const char *const keeping[] = { "swap-optimizer", "virtual-optimizer", "quant-states", "reuse-fp32-param",
-                                           "use-ema", "use-precision-aware-optimizer" };
+                                           "use-ema" };
+    const ts_matrix_options *m = &o->train.matrix;
+    const char *name = m->galore ? "--use-galore" : "--use-apollo";
+    if (m->galore && m->apollo)
+        return ts_error(TS_ERR_USER, "--use-galore and --use-apollo contradict each other: give one");
     if (o->train.optimizer != TS_OPTIMIZER_ADAM || o->train.optimizer_selection == TS_SELECT_EMA_ADAMW)
-        return ts_error(TS_ERR_USER, "--use-apollo goes with --optimizer adam alone");
+        return ts_error(TS_ERR_USER, "%s goes with --optimizer adam alone", name);
     for (size_t i = 0; i < sizeof keeping / sizeof *keeping; i++)
         if (ts_option_is_on(set, keeping[i]))
-            return ts_error(TS_ERR_USER, "--use-apollo keeps its few moments in fp32 beside the weights: leave out --%s",
+            return ts_error(TS_ERR_USER, "%s keeps its few moments in fp32 beside the weights: leave out --%s", name,
                             keeping[i]);
-    for (size_t i = 0; i < sizeof cutting / sizeof *cutting; i++)
-        if (ts_option_is_on(set, cutting[i]))
-            return ts_error(TS_ERR_USER, "--use-apollo projects whole gradients, which --%s cuts: leave one of the two "
-                                         "out", cutting[i]);
-    if (o->parallel.tensor > 1)
-        return ts_error(TS_ERR_USER, "--use-apollo projects whole gradients, which --tensor-model-parallel-size %lld "
-                                     "cuts: leave one of the two out", (long long)o->parallel.tensor);
-    return TS_OK;
+    if (o->train.exp_avg_dtype > TS_STATE_BF16 || o->train.exp_avg_sq_dtype > TS_STATE_BF16)
+        return ts_error(TS_ERR_USER, "%s: --exp-avg-dtype and --exp-avg-sq-dtype are of embedding, output layer and "
+                                     "vectors alone: give fp32 or bf16", name);
+    TS_TRY(check_coded(o, set));
+    return check_layerwise(o, set);
 }
 
 /* What looks at whole matrices, or at all scores, and what cuts them where it cannot. */
@@ -56,11 +92,8 @@ static ts_status check_matrices(const ts_job_options *o, const ts_option_set *se
     if (o->train.qk_clip && o->train.reuse_fp32_param)
         return ts_error(TS_ERR_USER, "--qk-clip scales masters, which --reuse-fp32-param has in halves: leave one of the "
                                      "two out");
-    if (ts_train_keeps_tops(&o->train) && o->parallel.context > 1)
-        return ts_error(TS_ERR_USER, "--%s: scores of sequences that --context-parallel-size shares out are not looked "
-                                     "at: leave one of the two out", o->train.qk_clip ? "qk-clip" : "log-max-attention-logit");
-    if (m->apollo)
-        return check_apollo(o, set);
+    if (m->apollo || m->galore)
+        return check_lowrank(o, set);
     if (!ts_train_steps_whole(&o->train))
         return TS_OK;
     if (o->train.swap_optimizer)
@@ -181,7 +214,11 @@ static void warn_optimizer(const ts_train_options *t, const ts_option_set *set)
                                            "muon-coefficient-type", "muon-num-ns-steps", "muon-tp-mode",
                                            "muon-scalar-optimizer" };
     static const char *const of_apollo[] = { "apollo-target", "apollo-rank", "apollo-update-interval", "apollo-scale",
-                                             "apollo-proj", "apollo-proj-type", "apollo-scale-type" };
+                                             "apollo-proj", "apollo-proj-type", "apollo-scale-type",
+                                             "apollo-layerwise" };
+    static const char *const of_galore[] = { "galore-target", "galore-rank", "galore-update-interval", "galore-scale",
+                                             "galore-proj-type", "galore-layerwise" };
+    ts_option_warn_alone(set, "weight-quant", ts_train_is_lowrank(t), "--use-apollo or --use-galore");
     const bool muon = t->optimizer == TS_OPTIMIZER_MUON, other = muon && t->matrix.scalar == TS_SCALAR_LION;
     for (size_t i = 0; i < sizeof of_adam / sizeof *of_adam; i++)
         ts_option_warn_alone(set, of_adam[i], ts_train_is_adam(t) || (muon && !other),
@@ -192,6 +229,8 @@ static void warn_optimizer(const ts_train_options *t, const ts_option_set *set)
         ts_option_warn_alone(set, of_muon[i], muon, "--optimizer muon");
     for (size_t i = 0; i < sizeof of_apollo / sizeof *of_apollo; i++)
         ts_option_warn_alone(set, of_apollo[i], t->matrix.apollo, "--use-apollo");
+    for (size_t i = 0; i < sizeof of_galore / sizeof *of_galore; i++)
+        ts_option_warn_alone(set, of_galore[i], t->matrix.galore, "--use-galore");
     ts_option_warn_alone(set, "qk-clip-alpha", t->qk_clip, "--qk-clip");
     ts_option_warn_alone(set, "qk-clip-threshold", t->qk_clip, "--qk-clip");
     ts_option_warn_alone(set, "sgd-momentum", t->optimizer == TS_OPTIMIZER_SGD, "--optimizer sgd");

@@ -2,6 +2,12 @@
 
 #include "train/recompute.h"
 
+static ts_status step_unit(void *trainer, int64_t unit, const ts_step_grads *grads)
+{
+    ts_trainer *t = trainer;
+    return ts_optimizer_step_unit(&t->optim, unit, grads, ts_lr_at(&t->schedule, t->scheduled));
+}
+
 /* What only training needs. */
 static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
 {
@@ -10,13 +16,16 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
     ts_lr_schedule_decoupled(&t->decoupled, t->o);
     TS_TRY(ts_grads_init(&t->grads, t->o, t->mesh, t->sharers, t->objective->params, a->overlap,
                          a->bucket));
+    t->grads.scatter.use = step_unit;
+    t->grads.scatter.use_ctx = t;
     TS_TRY(ts_optimizer_init(&t->optim, t->o, t->objective->params,
                              t->mesh->comm[TS_MESH_TP]));
     if (t->mesh->size[TS_MESH_PP] > 1)
         t->optim.stages = t->mesh->comm[TS_MESH_PP];
     t->optim.line = t->mesh->line;
     t->optim.has_decoupled = t->o->decoupled_lr >= 0;
-    t->optim.sharers = t->grads.scatter.comm;
+    t->optim.sharers = ts_shards_alone(&t->objective->params->shards) ? NULL : t->grads.scatter.comm;
+    t->optim.main = ts_main_grads_are_here(&t->grads.scatter.main) ? &t->grads.scatter.main : NULL;
     t->optim.own_grads = ts_scatter_is_own(&t->grads.scatter);
     TS_TRY(ts_dump_create(t->o, t->dev, t->mesh, t->sharers->copies, &t->dump));
     TS_TRY(ts_expert_report_init(&t->experts, t->objective->load));
@@ -54,7 +63,7 @@ void ts_trainer_size_batch(ts_trainer *t)
 static bool shares_forms(const ts_trainer *t)
 {
     enum { FEW_ROWS = 512 };
-    if (t->objective->params->shards.o.level == TS_SHARD_VALUES)
+    if (ts_shards_values(&t->objective->params->shards))
         return true; /* forms do not outlive the values */
     if (t->o->packed_weights != TS_PACKED_AUTO)
         return t->o->packed_weights == TS_PACKED_SHARED;

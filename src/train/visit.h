@@ -3,6 +3,9 @@
  * are. In which order units are used the first step finds out; from then on the next unit is on its way
  * while one is used.
  *
+ * Of a process alone whose masters are in few bits (ts_shard_options.coded) a unit's values are made of these, when
+ * they are needed.
+ *
  * LayerZeRO: the first gather of a unit behind an optimizer step leaves a part of its values with each of few
  * near processes, and until the next step they are gathered among these alone. */
 #ifndef TS_TRAIN_VISIT_H

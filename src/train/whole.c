@@ -19,7 +19,7 @@ static void put(const ts_place *place, const char *share, size_t size, char *who
 void ts_whole_init(ts_whole *w, const ts_param_set *params, const ts_storage *own, bool rest, ts_dtype type)
 {
     *w = (ts_whole){ .params = params, .own = own ? own : params->master, .rest = own && rest,
-                     .type = own ? type : TS_DTYPE_F32 };
+                     .code = own ? NULL : params->code, .type = own ? type : TS_DTYPE_F32 };
 }
 
 void ts_whole_deinit(ts_whole *w)

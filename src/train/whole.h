@@ -5,7 +5,7 @@
 #define TS_TRAIN_WHOLE_H
 #include "dist/comm.h"
 #include "tensor/param.h"
-#include "train/state_code.h"
+#include "tensor/state_code.h"
 
 /* What all parameters of a set have of one kind: values, or a moment. */
 typedef struct ts_whole {

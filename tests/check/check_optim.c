@@ -202,11 +202,60 @@ static void apollo(const check_env *e, int64_t channels, int64_t depth, double s
     check_case("apollo_scale channels %lld by_rows %d", (long long)channels, by_rows);
     const int64_t rows = by_rows ? channels : other, cols = by_rows ? other : channels;
     ts_apollo_args s = { .factor = check_inout(1, TS_DTYPE_F32, channels, 1), .grad = check_in(2, TS_DTYPE_F32, rows * cols, scale),
-                         .y = check_out(TS_DTYPE_F32, rows * cols), .cols = cols, .scale = 0.37f, .by_rows = by_rows };
+                         .y = check_out(TS_DTYPE_F32, rows * cols), .cols = cols, .ld = cols, .scale = 0.37f, .by_rows = by_rows };
     check_kernel(e, TS_KERNEL_apollo_scale, &s, rows);
     for (int64_t i = 0; i < rows * cols; i++) {
         const double want = (double)s.scale * (double)s.grad[i] * (double)s.factor[by_rows ? i / cols : i % cols];
         check_near("y", i, s.y[i], want, 3 * u * fabs(want));
+    }
+}
+
+/* Rows of a wider weight, whose elements follow one another in the whole from row to row after `first_row`. */
+static void apollo_apply(const check_env *e, int64_t rows, int64_t cols, bool by_rows, ts_dtype t)
+{
+    const double u = CHECK_U;
+    const int64_t ld = cols + 5, n = (rows - 1) * ld + cols;
+    check_case("apollo_apply rows %lld cols %lld by_rows %d type %d", (long long)rows, (long long)cols, by_rows, (int)t);
+    ts_apollo_args a = { .factor = check_inout(1, TS_DTYPE_F32, by_rows ? rows : cols, 1),
+                         .grad = check_in(2, TS_DTYPE_F32, n, 1), .p = check_inout(3, t, n, 1), .p_dtype = t, .cols = cols,
+                         .ld = ld, .scale = 0.37f, .by_rows = by_rows, .lr = 0.1f, .weight_decay = 0.3f, .rate = 0.02f,
+                         .rng = ts_rng_stream(5, TS_RNG_ROUND, 3, 7), .first = 0, .first_row = ld };
+    check_kernel(e, TS_KERNEL_apollo_apply, &a, rows);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t row = i / ld, col = i % ld;
+        const double before = check_before(a.p, i, t), keep = (double)a.lr * (double)a.weight_decay;
+        if (col >= cols) {
+            check_near("p", i, check_get(a.p, i, t), before, 0);
+            continue;
+        }
+        const double step = (double)a.rate * (double)a.scale * (double)a.grad[i] * (double)a.factor[by_rows ? row : col];
+        near_random("p", a.p, i, t, &a.rng, TS_ROUND_P, before * (1 - keep) - step, 5 * u * (fabs(before) + fabs(step)));
+    }
+}
+
+/* Sums in few bits: what stood there, as it reads, and the new numbers, rounded; a short last block. */
+static void codes(const check_env *e, int64_t n, ts_codes c, bool begins)
+{
+    const int64_t blocks = (n + TS_CODES_BLOCK - 1) / TS_CODES_BLOCK;
+    const double u = CHECK_U, quantum = c == TS_CODES_BF16 ? 0x1p-9 : c == TS_CODES_F16 ? 0x1p-11 : 0;
+    check_case("codes_add n %lld codes %d begins %d", (long long)n, (int)c, begins);
+    const float *x = check_in(1, TS_DTYPE_F32, n, 1), *old = check_in(2, TS_DTYPE_F32, n, 1);
+    ts_codes_args a = { .codes = c, .code = check_inout(3, c ? TS_DTYPE_BF16 : TS_DTYPE_F32, n, 1),
+                        .scales = check_inout(4, TS_DTYPE_F32, blocks, 1), .len = n, .x = x, .begins = begins };
+    for (int64_t b = 0; b < blocks; b++)
+        ts_codes_write(c, false, old + b * TS_CODES_BLOCK, b + 1 < blocks ? TS_CODES_BLOCK : n - b * TS_CODES_BLOCK,
+                       (char *)a.code + (size_t)(b * TS_CODES_BLOCK) * ts_codes_size(c), (float *)a.scales + b);
+    check_touched(a.code);
+    check_touched(a.scales);
+    check_kernel(e, TS_KERNEL_codes_add, &a, blocks);
+    check_touched(a.code);
+    check_touched(a.scales);
+    a.x = NULL;
+    a.y = check_out(TS_DTYPE_F32, n);
+    check_kernel(e, TS_KERNEL_codes_read, &a, blocks);
+    for (int64_t i = 0; i < n; i++) {
+        const double want = (double)x[i] + (begins ? 0 : (double)old[i]), most = 2;
+        check_near("sum", i, check_get(a.y, i, TS_DTYPE_F32), want, (begins ? 1 : 2) * quantum * (c == TS_CODES_F16 ? most : fabs(want) + 1) + 4 * u * most);
     }
 }
 
@@ -256,6 +305,12 @@ void check_optim(const check_env *e)
                 muon(e, sizes[i], 1 + v, scale[s], v & 3);
                 apollo(e, sizes[i], 1 + 3 * v, scale[s], v & 1);
             }
+    for (size_t i = 0; i < CHECK_COUNT(sizes); i++)
+        for (int v = 0; v < 4; v++) {
+            apollo_apply(e, 1 + 2 * v, sizes[i], v & 1, v & 2 ? TS_DTYPE_BF16 : TS_DTYPE_F32);
+            for (ts_codes c = TS_CODES_NONE; c <= TS_CODES_F16; c++)
+                codes(e, sizes[i], c, v & 1);
+        }
     for (size_t i = 0; i < CHECK_COUNT(long_sizes); i++)
         for (int v = 0; v < 4; v++)
             sumsq(e, long_sizes[i], scale[v], v & 1, v & 2, (ts_dtype)((v + (int)i) % 3));

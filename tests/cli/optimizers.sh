@@ -19,7 +19,7 @@ resumes() {
     expect 0 "" run 1 "$@" --save "$D/ck" --exit-interval 2 --metrics-jsonl "$D/again.jsonl"
     n=1 share=--use-distributed-optimizer
     ! have_mpi || n=2
-    case "$*" in *--use-apollo*) share= ;; esac
+    case "$*" in *--use-*) share= ;; esac # sums of pieces have another order
     # shellcheck disable=SC2086
     expect 0 "" run $n "$@" --save "$D/ck" --load "$D/ck" --metrics-jsonl "$D/again.jsonl" $share
     curve "$D/whole.jsonl" >"$D/a"
@@ -45,10 +45,9 @@ resumes --optimizer muon --muon-nesterov --muon-split-qkv-per-head --muon-scalar
 resumes --optimizer lion
 resumes --optimizer muon --qk-clip --qk-clip-threshold 0.01
 resumes --use-apollo --apollo-rank 4 --apollo-update-interval 3
-# shellcheck disable=SC2086
-expect 2 "which --tensor-model-parallel-size 2 cuts" "$T" plan $shape $batch --train-iters 8 --use-apollo \
-    --tensor-model-parallel-size 2 --world-size 2
-expect 2 "which --use-distributed-optimizer cuts" run 1 --use-apollo --use-distributed-optimizer
+resumes --use-apollo --apollo-rank 1 --apollo-scale-type tensor --bf16 --weight-quant
+resumes --use-galore --galore-rank 4 --galore-update-interval 3 --bf16 --use-precision-aware-optimizer --main-params-dtype bf16
+resumes --use-galore --galore-rank 4 --galore-proj-type full
 expect 2 "goes with --optimizer adam" run 1 --use-apollo --optimizer muon
 
 # a threshold that nothing reaches changes nothing; the largest score is told
@@ -61,6 +60,22 @@ checks=$((checks + 1))
 grep -q '"max_attention_logit": 0\.[0-9]' "$D/clip.jsonl" || wrong "no largest score: $(head -n 1 "$D/clip.jsonl")"
 expect 2 "a share between 0 and 1" run 1 --qk-clip --qk-clip-alpha 1
 expect 2 "leave it out" run 1 --qk-clip --qk-layernorm
-# shellcheck disable=SC2086
-expect 2 "leave one of the two out" "$T" plan $shape $batch --train-iters 8 --qk-clip --context-parallel-size 2 --world-size 2
+# the largest score of sequences that are shared out, each way, is that of one process, and so is what is clipped
+clip="--qk-clip --qk-clip-threshold 0.02 --hidden-dropout 0 --attention-dropout 0"
+if have_mpi; then
+    # shellcheck disable=SC2086
+    expect 0 "" run 1 $clip --metrics-jsonl "$D/alone.jsonl"
+    for way in "ring" "heads --context-parallel-algo ulysses_cp_algo" "gather --context-parallel-algo kvallgather_cp_algo"; do
+        # shellcheck disable=SC2086
+        expect 0 "" run 2 $clip --context-parallel-size 2 --metrics-jsonl "$D/${way%% *}.jsonl" ${way#"${way%% *}"}
+        alike "${way%% *}" alone 1
+        checks=$((checks + 1))
+        for f in alone "${way%% *}"; do
+            sed -n 's/.*"max_attention_logit": \([0-9.e-]*\).*/\1/p' "$D/$f.jsonl" >"$D/tops-$f"
+        done
+        paste "$D/tops-alone" "$D/tops-${way%% *}" |
+            awk '{ d = $1 - $2; if (d < 0) d = -d; if (NF != 2 || d > 1e-5 * $1) bad = 1 } END { exit bad || NR != 4 }' ||
+            wrong "${way%% *}: other largest scores: $(cat "$D/tops-${way%% *}")"
+    done
+fi
 finish

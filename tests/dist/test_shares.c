@@ -25,6 +25,8 @@ typedef struct form {
     bool overlap, deterministic, in_bf16;
     bool muon;  /* matrices are stepped whole */
     bool exact; /* gradients whose sums are, in whatever order */
+    ts_state_dtype sums; /* BF16: of gradients, which are then small enough to be exact; nothing is shared out with
+                            level NOTHING, and processes add up theirs */
     ts_dtype values;
     int micro;
 } form;
@@ -47,6 +49,13 @@ static ts_train_options options_of(const form *f)
                                .matrix = { .momentum = 0.9, .extra_scale = 1, .set = TS_MUON_SIMPLE, .steps = 2 }, .adam_beta1 = 0.9, .adam_beta2 = 0.95,
                                .adam_eps = 1e-8, .weight_decay = 0.1, .log_num_zeros = true,
                                .deterministic = f->deterministic, .grad_reduce_in_bf16 = f->in_bf16 };
+}
+
+static ts_train_options options_of_shared(const form *f)
+{
+    ts_train_options o = options_of(f);
+    o.main_grads_dtype = f->sums;
+    return o;
 }
 
 static void declare(run *r)
@@ -86,11 +95,11 @@ static void begin_values(run *r)
 
 static void make(run *r, const form *f, ts_device *dev, ts_comm *world, bool shares)
 {
-    *r = (run){ .dev = dev, .o = options_of(f) };
+    *r = (run){ .dev = dev, .o = shares ? options_of_shared(f) : options_of(f) };
     EXPECT_OK(ts_mesh_create(world, &(ts_mesh_shape){ .tp = tensor }, &r->mesh));
     const int all = r->mesh->size[TS_MESH_DP_CP];
     const ts_sharing s = { .level = shares ? f->level : TS_SHARD_NOTHING,
-                           .group = f->group ? f->group : all, .near = f->near };
+                           .by_unit = shares && f->sums, .group = f->group ? f->group : all, .near = f->near };
     EXPECT_OK(ts_sharers_init(&r->sharers, &s, r->mesh));
     EXPECT_OK(ts_param_set_init(&r->set, dev));
     declare(r);
@@ -98,6 +107,7 @@ static void make(run *r, const form *f, ts_device *dev, ts_comm *world, bool sha
         ts_param_set_step_whole(&r->set, NULL, 0);
     if (shares)
         ts_param_set_share(&r->set, &(ts_shard_options){ .level = f->level, .whole_grads = f->near > 0,
+                                                         .by_unit = f->sums != TS_STATE_F32,
                                                          .size = r->sharers.share->size,
                                                          .rank = r->sharers.share->rank,
                                                          .unit = f->bucket, .values = f->values });
@@ -108,7 +118,8 @@ static void make(run *r, const form *f, ts_device *dev, ts_comm *world, bool sha
     EXPECT_OK(ts_tape_create(dev, &(ts_tape_options){ 0 }, &r->tape));
     EXPECT_OK(ts_grads_init(&r->grads, &r->o, r->mesh, &r->sharers, &r->set, f->overlap, f->bucket));
     EXPECT_OK(ts_optimizer_init(&r->optim, &r->o, &r->set, r->mesh->comm[TS_MESH_TP]));
-    r->optim.sharers = r->grads.scatter.comm;
+    r->optim.sharers = ts_shards_alone(&r->set.shards) ? NULL : r->grads.scatter.comm;
+    r->optim.main = ts_main_grads_are_here(&r->grads.scatter.main) ? &r->grads.scatter.main : NULL;
     r->optim.own_grads = ts_scatter_is_own(&r->grads.scatter);
     EXPECT_OK(ts_gather_init(&r->gather, &r->set, r->sharers.share, r->sharers.near, f->overlap));
 }
@@ -128,6 +139,8 @@ static void drop(run *r)
 static float gradient(const run *r, const form *f, const ts_param *p, int step, int micro, int64_t i)
 {
     const int64_t n = made_up(r->mesh->world->rank + 10 * micro + 100 * step, i + 17 * p->id);
+    if (f->sums)
+        return (float)(n % 8);
     if (f->exact)
         return (float)(n % 64);
     return n % 50 == 0 ? 0 : (float)n / 3000 - 0.6F;
@@ -357,6 +370,10 @@ int main(int argc, char **argv)
         { .name = "values, bf16", .level = TS_SHARD_VALUES, .bucket = 100, .overlap = true,
           .values = TS_DTYPE_BF16, .micro = 1 },
         { .name = "values, in order", .level = TS_SHARD_VALUES, .bucket = 100, .deterministic = true,
+          .values = TS_DTYPE_BF16, .micro = 3 },
+        { .name = "sums in bf16", .level = TS_SHARD_NOTHING, .bucket = 100, .group = 1, .sums = TS_STATE_BF16, .micro = 3 },
+        { .name = "gradients, sums in bf16", .level = TS_SHARD_GRADS, .bucket = 100, .sums = TS_STATE_BF16, .micro = 2 },
+        { .name = "values, sums in bf16", .level = TS_SHARD_VALUES, .bucket = 100, .sums = TS_STATE_BF16, .overlap = true,
           .values = TS_DTYPE_BF16, .micro = 3 },
     };
     EXPECT_OK(ts_device_open("cpu", &(ts_device_options){ .threads = 1, .isa = TS_ISA_ALL }, &cpu));

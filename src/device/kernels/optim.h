@@ -50,6 +50,22 @@ typedef struct ts_join_halves_args {
     float *out;
 } ts_join_halves_args;
 
+/* Sums in few bits, block by block (base/codes.h); n = blocks of TS_CODES_BLOCK elements (the last may be short).
+ *   codes_add    codes become those of what they stand for + x, or with `begins` of x; rounded to nearest, or where
+ *                `random` is set at random, element i by number first + i (i8 alone)
+ *   codes_read   y = what they stand for */
+typedef struct ts_codes_args {
+    ts_codes codes;     /* NONE: fp32 */
+    void *code, *scales;
+    int64_t len;        /* elements */
+    const float *x;     /* codes_add */
+    void *y;            /* codes_read: of y_dtype, F32 or BF16 */
+    ts_dtype y_dtype;
+    bool begins, random;
+    ts_rng rng;
+    int64_t first;
+} ts_codes_args;
+
 /* SGD: g = grad_scale * grad + wd * p;  momentum > 0: m = momentum m + g, g = m;  p = p - lr * g */
 typedef struct ts_sgd_args {
     float *p, *m;       /* m NULL without momentum */
@@ -85,8 +101,10 @@ typedef struct ts_muon_args {
  *   apollo_moments  m = b1 m + (1-b1) r;  v = b2 v + (1-b2) r^2;  x = m / (sqrt(v) + eps)       n = elements
  *   apollo_factors  factor[c] = |x_c| / (|r_c| + 1e-8) of channel c, `depth` elements            n = channels
  *   apollo_scale    y[i][j] = scale * grad[i][j] * factor of its row or column                   n = rows
+ *   apollo_apply    p[i][j] = p[i][j] * (1 - lr wd) - rate * what apollo_scale makes              n = rows
  *
- * A channel is a row of x and r [n, depth], or a column of them [depth, cols]. */
+ * A channel is a row of x and r [n, depth], or a column of them [depth, cols]. p is F32, or BF16 that is rounded at
+ * random as AdamW's is, element j of row i by number first + i * first_row + j. */
 typedef struct ts_apollo_args {
     const float *r;      /* moments, factors */
     float *m, *v;        /* moments */
@@ -95,10 +113,15 @@ typedef struct ts_apollo_args {
     int64_t depth;
     bool by_rows;
     float *factor;       /* factors writes, scale reads */
-    const float *grad;   /* scale: [n, cols] */
-    float *y;
-    int64_t cols;
+    const float *grad;   /* scale, apply: [n, cols], ld from row to row */
+    float *y;            /* [n, cols] */
+    int64_t cols, ld;
     float scale;
+    void *p;             /* apply: [n, cols], ld from row to row */
+    ts_dtype p_dtype;
+    float lr, weight_decay, rate;
+    ts_rng rng;
+    int64_t first, first_row;
 } ts_apollo_args;
 
 /* step_pack: adamw or sgd on a weight [n, k], and the forms that gemm_pack would then make of it in

@@ -131,7 +131,7 @@ static void keeps_little(void **state)
     (void)state;
     bench b;
     bench_make(&b, "--use-apollo --apollo-rank 3", 5, 9);
-    assert_int_equal(b.z.apollo.state->bytes, (2 * 3 * 9 + 1 + 9) * sizeof(float)); /* in whole 16 */
+    assert_int_equal(b.z.lowrank.state->bytes, (2 * 3 * 9 + 1 + 9) * sizeof(float)); /* in whole 16 */
     assert_int_equal(b.z.m->bytes, 64 * sizeof(float)); /* the table's 63 */
     bench_free(&b);
     bench_make(&b, "--use-apollo --apollo-rank 3 --apollo-target proj", 5, 9);

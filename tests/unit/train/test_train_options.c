@@ -89,15 +89,22 @@ static void types_of_the_optimizer(void **state)
     }
     taken(GOOD "--use-precision-aware-optimizer", 1);
     taken(GOOD "--exp-avg-dtype fp32 --main-grads-dtype fp32", 1);
-    refused(GOOD "--use-precision-aware-optimizer --main-grads-dtype fp16", 1,
-            "--main-grads-dtype fp16 needs a scale for each tensor");
+    taken(GOOD "--use-precision-aware-optimizer --main-grads-dtype fp16", 1);
+    taken(GOOD "--use-precision-aware-optimizer --main-grads-dtype bf16", 1);
+    refused(GOOD "--use-precision-aware-optimizer --main-grads-dtype fp8", 1, "give bf16, fp16 or fp32");
+    taken(GOOD "--quant-grads", 1);
+    refused(GOOD "--quant-grads --optimizer lion", 1, "--quant-grads goes with --optimizer adam");
+    refused(GOOD "--quant-grads --swap-optimizer", 1, "--swap-optimizer contradict each other");
+    refused(GOOD "--quant-grads --deterministic-mode", 1, "--quant-grads contradicts --deterministic-mode");
+    refused(GOOD "--quant-grads --use-precision-aware-optimizer --main-grads-dtype bf16", 1,
+            "--quant-grads and --main-grads-dtype contradict each other");
+    refused(GOOD "--use-apollo --apollo-layerwise --global-batch-size 4 --micro-batch-size 2", 1,
+            "give --global-batch-size 2");
     refused(GOOD "--quant-states fp8 --optimizer sgd", 1, "of --optimizer adam");
     refused(GOOD "--optimizer adamw_8bit --swap-optimizer", 1, "--swap-optimizer contradict each other");
     refused(GOOD "--optimizer adamw_bnb_8bit --use-precision-aware-optimizer", 1, "for --optimizer adam alone");
     refused(GOOD "--main-grads-dtype bf16", 1,
             "--main-grads-dtype bf16 needs --use-precision-aware-optimizer");
-    refused(GOOD "--use-precision-aware-optimizer --main-grads-dtype bf16", 1,
-            "gradients are summed in fp32 here");
     refused(GOOD "--use-precision-aware-optimizer --optimizer sgd", 1,
             "--use-precision-aware-optimizer is for --optimizer adam alone");
 }

@@ -185,6 +185,54 @@ static void adamw_kept(const void *args, int64_t begin, int64_t end)
         adamw_kept_block(a, &f, b);
 }
 
+/* Where block b's code and scale are, and how many numbers it has. */
+typedef struct codes_block {
+    void *code, *scale;
+    int64_t at, n;
+} codes_block;
+
+INLINE codes_block codes_block_at(const ts_codes_args *a, int64_t b)
+{
+    const int64_t at = b * TS_CODES_BLOCK, left = a->len - at;
+    return (codes_block){ (char *)a->code + (size_t)at * ts_codes_size(a->codes),
+                          (char *)a->scales + (size_t)b * ts_codes_scale_bytes(a->codes), at,
+                          left < TS_CODES_BLOCK ? left : TS_CODES_BLOCK };
+}
+
+static void codes_add(const void *args, int64_t begin, int64_t end)
+{
+    const ts_codes_args *a = args;
+    for (int64_t b = begin; b < end; b++) {
+        const codes_block k = codes_block_at(a, b);
+        float sum[TS_CODES_BLOCK] = { 0 };
+        if (!a->begins)
+            ts_codes_read(a->codes, false, k.code, k.scale, k.n, sum);
+        for (int64_t i = 0; i < k.n; i++)
+            sum[i] = a->begins ? a->x[k.at + i] : sum[i] + a->x[k.at + i];
+        if (a->random)
+            ts_codes_write_random(sum, k.n, &a->rng, a->first + k.at, k.code, k.scale);
+        else
+            ts_codes_write(a->codes, false, sum, k.n, k.code, k.scale);
+    }
+}
+
+static void codes_read(const void *args, int64_t begin, int64_t end)
+{
+    const ts_codes_args *a = args;
+    for (int64_t b = begin; b < end; b++) {
+        const codes_block k = codes_block_at(a, b);
+        float v[TS_CODES_BLOCK];
+        ts_codes_read(a->codes, false, k.code, k.scale, k.n, v);
+        for (int64_t i = 0; i < k.n; i += V) {
+            const int64_t n = k.n - i < V ? k.n - i : V;
+            if (a->y_dtype == TS_DTYPE_BF16)
+                v_store_as(a->y, k.at + i, n, TS_DTYPE_BF16, v_load(v + i, n));
+            else
+                v_store_as(a->y, k.at + i, n, TS_DTYPE_F32, v_load(v + i, n));
+        }
+    }
+}
+
 INLINE void sgd_at(const ts_sgd_args *a, int64_t i, int64_t n, bool momentum)
 {
     const vf p = v_load(a->p + i, n);
@@ -310,16 +358,65 @@ static void apollo_factors(const void *args, int64_t begin, int64_t end)
     }
 }
 
+/* n elements of row i from column j on. */
+INLINE vf apollo_scaled(const ts_apollo_args *a, int64_t i, int64_t j, int64_t n)
+{
+    const vf factor = a->by_rows ? v_set((vs)a->factor[i]) : v_load(a->factor + j, n);
+    return v_mul(v_mul(v_load(a->grad + i * a->ld + j, n), v_set(a->scale)), factor);
+}
+
 static void apollo_scale(const void *args, int64_t begin, int64_t end)
 {
     const ts_apollo_args *a = args;
-    const vf scale = v_set(a->scale);
     for (int64_t i = begin; i < end; i++)
         for (int64_t j = 0; j < a->cols; j += V) {
-            const int64_t n = a->cols - j < V ? a->cols - j : V, at = i * a->cols + j;
-            const vf factor = a->by_rows ? v_set((vs)a->factor[i]) : v_load(a->factor + j, n);
-            v_store(a->y + at, n, v_mul(v_mul(v_load(a->grad + at, n), scale), factor));
+            const int64_t n = a->cols - j < V ? a->cols - j : V;
+            v_store(a->y + i * a->cols + j, n, apollo_scaled(a, i, j, n));
         }
+}
+
+/* r: the elements' random numbers, not looked at in fp32. */
+INLINE void apollo_apply_at(const ts_apollo_args *a, int64_t i, int64_t j, int64_t n, ts_dtype t, vu r)
+{
+    const vf decay = v_set((vs)(1 - (double)a->lr * (double)a->weight_decay));
+    const vf p = v_mul(v_load_as(a->p, i * a->ld + j, n, t), decay);
+    adamw_put(a->p, i * a->ld + j, n, t, v_fnma(apollo_scaled(a, i, j, n), v_set(a->rate), p), r, TS_ROUND_P);
+}
+
+INLINE void apollo_row(const ts_apollo_args *a, int64_t i)
+{
+    const uint32_t none[V] = { 0 };
+    const vu r = v_halves(none, 0, V);
+    for (int64_t j = 0; j < a->cols; j += V)
+        apollo_apply_at(a, i, j, a->cols - j < V ? a->cols - j : V, TS_DTYPE_F32, r);
+}
+
+/* Random bits as in adamw_rounded. */
+INLINE void apollo_row_rounded(const ts_apollo_args *a, int64_t i)
+{
+    _Alignas(64) uint32_t u[4 * V];
+    const int64_t number = a->first + i * a->first_row;
+    int64_t j = 0;
+    while (j < a->cols) {
+        const int64_t block = (number + j) / 8, first = block * 8 - number,
+                      stop = first + 8 * V < a->cols ? first + 8 * V : a->cols;
+        v_philox(&a->rng, (uint64_t)block, u);
+        for (; j < stop; j += V) {
+            const int64_t n = stop - j < V ? stop - j : V;
+            apollo_apply_at(a, i, j, n, TS_DTYPE_BF16, v_halves(u, j - first, n));
+        }
+        j = stop;
+    }
+}
+
+static void apollo_apply(const void *args, int64_t begin, int64_t end)
+{
+    const ts_apollo_args *a = args;
+    for (int64_t i = begin; i < end; i++)
+        if (a->p_dtype == TS_DTYPE_BF16)
+            apollo_row_rounded(a, i);
+        else
+            apollo_row(a, i);
 }
 
 INLINE void sumsq_blocks(const ts_sumsq_args *a, int64_t begin, int64_t end, ts_dtype t)
@@ -358,6 +455,8 @@ void TS_ISA_NAME(ts_optim_kernels_init)(ts_cpu_kernel *table)
 {
     table[TS_KERNEL_adamw] = TS_ROWWISE_ROW(adamw, 0);
     table[TS_KERNEL_adamw_kept] = TS_ROWWISE_ROW(adamw_kept, 0);
+    table[TS_KERNEL_codes_add] = TS_ROWWISE_ROW(codes_add, 0);
+    table[TS_KERNEL_codes_read] = TS_ROWWISE_ROW(codes_read, 0);
     table[TS_KERNEL_join_halves] = TS_ROWWISE_ROW(join_halves, 0);
     table[TS_KERNEL_sgd] = TS_ROWWISE_ROW(sgd, 0);
     table[TS_KERNEL_lion] = TS_ROWWISE_ROW(lion, 0);
@@ -366,5 +465,6 @@ void TS_ISA_NAME(ts_optim_kernels_init)(ts_cpu_kernel *table)
     table[TS_KERNEL_apollo_moments] = TS_ROWWISE_ROW(apollo_moments, 0);
     table[TS_KERNEL_apollo_factors] = TS_ROWWISE_ROW(apollo_factors, 0);
     table[TS_KERNEL_apollo_scale] = TS_ROWWISE_ROW(apollo_scale, 0);
+    table[TS_KERNEL_apollo_apply] = TS_ROWWISE_ROW(apollo_apply, 0);
     table[TS_KERNEL_sumsq] = TS_ROWWISE_ROW(sumsq, 0);
 }

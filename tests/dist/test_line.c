@@ -326,7 +326,7 @@ static result train(const ts_mesh *mesh, ts_device *dev, pair *o, const layout *
                                         "--deterministic-mode" };
     char *words[12];
     const int n = l->deterministic ? 12 : 11;
-    ts_train_options options;
+    ts_train_options options = { 0 };
     ts_option_set *set;
     ts_trainer *t;
     ts_step_result s;

@@ -215,7 +215,7 @@ static result train(ts_mesh *mesh, ts_device *dev, towers *o, int stage, ts_pipe
                             (char[]){ "9" }, (char[]){ "--lr" }, (char[]){ "0.01" },
                             (char[]){ "--global-batch-size" }, (char[]){ "12" },
                             (char[]){ "--micro-batch-size" }, (char[]){ "2" }, (char *)(uintptr_t)mode };
-    ts_train_options options;
+    ts_train_options options = { 0 };
     ts_option_set *set;
     ts_trainer *t;
     ts_step_result s;

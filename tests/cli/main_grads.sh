@@ -26,19 +26,24 @@ aware=--use-precision-aware-optimizer
         less "$who" fp32
     done
     if have_mpi; then
-        for way in "none" "z1 --use-distributed-optimizer" "z2 --use-megatron-fsdp --data-parallel-sharding-strategy optim_grads" \
-            "z3 --enable-zero3 --bf16" "few --fsdp-size 2" "tp --tensor-model-parallel-size 2 --sequence-parallel" \
-            "pp --pipeline-model-parallel-size 2"; do
-            who=${way%% *} options=${way#"${way%% *}"}
-            n=2
-            [ $who != few ] || n=4
-            job $who $n $options
-            for grads in "$aware --main-grads-dtype bf16" --quant-grads; do
-                job $who-narrow $n $options $grads
-                alike $who-narrow $who 1 1e-3
-                as_planned $who-narrow $n $options $grads
-            done
-        done
+        bf16="$aware --main-grads-dtype bf16"
+        # layout NAME OPTIONS...: likewise of two processes
+        layout() {
+            who=$1
+            shift
+            job "$who" 2 "$@"
+            job "$who-narrow" 2 "$@" $narrow
+            alike "$who-narrow" "$who" 1 1e-3
+            as_planned "$who-narrow" 2 "$@" $narrow
+        }
+        narrow=--quant-grads
+        layout none
+        layout z3 --enable-zero3 --bf16
+        layout tp --tensor-model-parallel-size 2 --sequence-parallel
+        narrow=$bf16
+        layout copies
+        layout z1 --use-distributed-optimizer --overlap-grad-reduce
+        layout pp --pipeline-model-parallel-size 2
     fi
     expect 2 "contradicts --deterministic-mode" "$T" plan $common --quant-grads --deterministic-mode
     expect 2 "every process has all gradients, in fp32" "$T" plan $common --quant-grads --layerzero --world-size 2

@@ -35,13 +35,13 @@ static ts_status send_away(ts_param_set *p)
 static ts_status init_swap(ts_optimizer *z)
 {
     ts_param_set *p = z->params;
-    TS_TRY(ts_state_swap_init(&z->swap, p->dev, p->shards.most, z->o->swap_optimizer_times));
+    TS_TRY(ts_state_swap_init(&z->swap, p, z->o->swap_optimizer_times));
     if (p->master) {
         TS_TRY(send_away(p));
-        ts_state_swap_add(&z->swap, IN_MASTER, p->master, sizeof(float));
+        ts_state_swap_add(&z->swap, IN_MASTER, p->master, sizeof(float), false);
     }
-    ts_state_swap_add(&z->swap, IN_M, z->m, ts_dtype_size(z->m_dtype));
-    ts_state_swap_add(&z->swap, IN_V, z->v, ts_dtype_size(z->v_dtype));
+    ts_state_swap_add(&z->swap, IN_M, z->m, ts_dtype_size(z->m_dtype), z->m_of_rest);
+    ts_state_swap_add(&z->swap, IN_V, z->v, ts_dtype_size(z->v_dtype), z->v_of_rest);
     return TS_OK;
 }
 
@@ -230,9 +230,9 @@ static void *moment(const ts_optimizer *z, const stretch *x, int i, const ts_sto
     if (c->codes)
         return (char *)ts_state_code_at(c, own, x->of) +
                (size_t)x->at * ts_codes_size(ts_state_code_of(c, x->of));
-    return x->slice >= 0 ? ts_state_swap_at(&z->swap, x->slice, i, x->of->own + x->at)
-                         : (char *)ts_optimizer_at(own, t, x->of, i == IN_V ? z->v_of_rest : z->m_of_rest) +
-                               (size_t)x->at * ts_dtype_size(t);
+    const bool rest = i == IN_V ? z->v_of_rest : z->m_of_rest;
+    return x->slice >= 0 ? ts_state_swap_at(&z->swap, x->slice, i, (rest ? x->of->rest : x->of->own) + x->at)
+                         : (char *)ts_optimizer_at(own, t, x->of, rest) + (size_t)x->at * ts_dtype_size(t);
 }
 
 static void *master(const ts_optimizer *z, const stretch *x)
@@ -337,15 +337,17 @@ static void lion(const ts_optimizer *z, const stretch *x, const float *g, double
     ts_launch_lion(z->params->dev, &a, x->n, (ts_cost){ 8 * n, 20 * n, TS_DTYPE_F32 });
 }
 
-static ts_status muon(const ts_optimizer *z, const ts_shard_piece *x, const float *g, double lr, double scale)
+/* A whole piece. */
+static ts_status muon(const ts_optimizer *z, const stretch *x, const float *g, double lr, double scale)
 {
-    TS_ASSERT(x->n == ts_param_count(x->p), "%s is cut where it is stepped as a whole", x->p->name);
-    const ts_muon_step_args a = { .p = x->p,
-                                  .value = ts_shard_piece_master(x),
-                                  .m = ts_optimizer_at(z->m, TS_DTYPE_F32, x, false),
+    ts_param *p = x->of->p;
+    TS_ASSERT(x->of->n == ts_param_count(p), "%s is cut where it is stepped as a whole", p->name);
+    const ts_muon_step_args a = { .p = p,
+                                  .value = master(z, x),
+                                  .m = moment(z, x, IN_M, z->m, TS_DTYPE_F32),
                                   .grad = g,
                                   .lr = lr,
-                                  .weight_decay = decay_of(z, x->p),
+                                  .weight_decay = decay_of(z, p),
                                   .grad_scale = scale };
     return ts_muon_step(&z->muon, &a);
 }
@@ -396,39 +398,6 @@ static void step_piece(const ts_optimizer *z, stretch x, int64_t end, const ts_s
     }
 }
 
-/* What of the pieces lies in slice k; *i: the first that may. */
-static void step_slice(const ts_optimizer *z, int64_t k, int64_t *i, const ts_step_grads *grads, double lr, double scale)
-{
-    const ts_shards *s = &z->params->shards;
-    int64_t from, to = ts_state_swap_slice(&z->swap, k, &from);
-    for (; *i < s->n_pieces && s->piece[*i].own < to; ++*i) {
-        const ts_shard_piece *x = &s->piece[*i];
-        const int64_t at = from > x->own ? from - x->own : 0, left = to - x->own;
-        if (at < x->n)
-            step_piece(z, (stretch){ .of = x, .at = at, .slice = k }, left < x->n ? left : x->n, grads, lr, scale);
-        if (left < x->n)
-            return; /* the next slice goes on with it */
-    }
-}
-
-static ts_status step_slices(ts_optimizer *z, const ts_step_grads *grads, double lr, double scale)
-{
-    ts_state_swap *s = &z->swap;
-    int64_t i = 0;
-    TS_TRY(ts_state_swap_open(s));
-    for (int64_t k = 0; k < s->n_slices; k++) {
-        if (k == 0)
-            ts_state_swap_bring(s, 0);
-        if (k + 1 < s->n_slices)
-            ts_state_swap_bring(s, k + 1);
-        ts_state_swap_await(s, k);
-        step_slice(z, k, &i, grads, lr, scale);
-        ts_state_swap_return(s, k);
-    }
-    ts_state_swap_close(s);
-    return TS_OK;
-}
-
 /* Of what is stepped whole, behind the room that its step takes. */
 static const float *whole_grads(const ts_optimizer *z, const ts_shard_piece *x, const ts_step_grads *grads)
 {
@@ -437,6 +406,54 @@ static const float *whole_grads(const ts_optimizer *z, const ts_shard_piece *x, 
     float *to = (float *)(void *)((char *)z->muon.room->data + ts_device_round(z->room));
     ts_main_grads_read(grads->main, x, 0, x->n, to);
     return to;
+}
+
+static ts_status step_whole(const ts_optimizer *z, const ts_shard_piece *x, int64_t slice, const ts_step_grads *grads,
+                            double lr, double scale)
+{
+    const stretch all = { .of = x, .n = x->n, .slice = slice };
+    TS_TRY(muon(z, &all, whole_grads(z, x, grads), rate_of(z, x->p, lr), scale));
+    if (slice >= 0 && z->swap.away[IN_MASTER])
+        fill(z, &all);
+    return TS_OK;
+}
+
+/* What of the pieces lies in slice k; *i: the first that may. */
+static ts_status step_slice(const ts_optimizer *z, int64_t k, int64_t *i, const ts_step_grads *grads, double lr,
+                            double scale)
+{
+    const ts_shards *s = &z->params->shards;
+    int64_t from, to = ts_state_swap_slice(&z->swap, k, &from);
+    for (; *i < s->n_pieces && s->piece[*i].own < to; ++*i) {
+        const ts_shard_piece *x = &s->piece[*i];
+        const int64_t at = from > x->own ? from - x->own : 0, left = to - x->own;
+        if (at < x->n && x->p->steps_whole)
+            TS_TRY(step_whole(z, x, k, grads, lr, scale));
+        else if (at < x->n)
+            step_piece(z, (stretch){ .of = x, .at = at, .slice = k }, left < x->n ? left : x->n, grads, lr, scale);
+        if (left < x->n)
+            return TS_OK; /* the next slice goes on with it */
+    }
+    return TS_OK;
+}
+
+static ts_status step_slices(ts_optimizer *z, const ts_step_grads *grads, double lr, double scale)
+{
+    ts_state_swap *s = &z->swap;
+    int64_t i = 0;
+    ts_status st = ts_state_swap_open(s);
+    TS_TRY(st);
+    for (int64_t k = 0; st == TS_OK && k < s->n_slices; k++) {
+        if (k == 0)
+            ts_state_swap_bring(s, 0);
+        if (k + 1 < s->n_slices)
+            ts_state_swap_bring(s, k + 1);
+        ts_state_swap_await(s, k);
+        st = step_slice(z, k, &i, grads, lr, scale);
+        ts_state_swap_return(s, k);
+    }
+    ts_state_swap_close(s);
+    return st;
 }
 
 /* Some of the pieces, by number. */
@@ -448,7 +465,7 @@ static ts_status step_pieces(const ts_optimizer *z, int64_t first, int64_t last,
         if (!x->p->steps_whole)
             step_piece(z, (stretch){ .of = x, .slice = -1 }, x->n, grads, lr, scale);
         else if (!z->lowrank.state)
-            TS_TRY(muon(z, x, whole_grads(z, x, grads), rate_of(z, x->p, lr), scale));
+            TS_TRY(step_whole(z, x, -1, grads, lr, scale));
     }
     return TS_OK;
 }

@@ -96,9 +96,6 @@ static ts_status check_matrices(const ts_job_options *o, const ts_option_set *se
         return check_lowrank(o, set);
     if (!ts_train_steps_whole(&o->train))
         return TS_OK;
-    if (o->train.swap_optimizer)
-        return ts_error(TS_ERR_USER, "--optimizer muon steps whole matrices, which --swap-optimizer brings in slices: "
-                                     "leave one of them out");
     for (size_t i = 0; i < sizeof cutting / sizeof *cutting; i++)
         if (ts_option_is_on(set, cutting[i]))
             return ts_error(TS_ERR_USER,

@@ -14,7 +14,7 @@ run() { # run PROCESSES OPTIONS...
 }
 # resumes OPTIONS...: 4 steps at once, and 2 + 2: the second half on two processes that share out the state
 resumes() {
-    rm -rf "$D/ck" "$D/whole" "$D"/*.jsonl
+    rm -rf "$D/ck" "$D/whole" "$D/whole.jsonl" "$D/again.jsonl"
     expect 0 "" run 1 "$@" --save "$D/whole" --metrics-jsonl "$D/whole.jsonl"
     expect 0 "" run 1 "$@" --save "$D/ck" --exit-interval 2 --metrics-jsonl "$D/again.jsonl"
     n=1 share=--use-distributed-optimizer
@@ -43,6 +43,15 @@ same_tensors() {
 resumes --optimizer muon
 resumes --optimizer muon --muon-nesterov --muon-split-qkv-per-head --muon-scalar-optimizer lion --bf16
 resumes --optimizer lion
+# where the state waits nothing of the run changes, shared out or not
+run 1 --optimizer muon --bf16 --metrics-jsonl "$D/here.jsonl" >/dev/null 2>&1
+curve "$D/here.jsonl" >"$D/here"
+for way in "--swap-optimizer-times 5" "--swap-optimizer-times 0" "--use-distributed-optimizer"; do
+    # shellcheck disable=SC2086
+    resumes --optimizer muon --bf16 --swap-optimizer $way
+    curve "$D/whole.jsonl" >"$D/b"
+    same "$D/here" "$D/b"
+done
 resumes --optimizer muon --qk-clip --qk-clip-threshold 0.01
 resumes --use-apollo --apollo-rank 4 --apollo-update-interval 3
 resumes --use-apollo --apollo-rank 1 --apollo-scale-type tensor --bf16 --weight-quant

@@ -46,7 +46,7 @@ resumes --optimizer lion
 # where the state waits nothing of the run changes, shared out or not
 run 1 --optimizer muon --bf16 --metrics-jsonl "$D/here.jsonl" >/dev/null 2>&1
 curve "$D/here.jsonl" >"$D/here"
-for way in "--swap-optimizer-times 5" "--swap-optimizer-times 0" "--use-distributed-optimizer"; do
+for way in "--swap-optimizer-times 2" "--swap-optimizer-times 5" "--use-distributed-optimizer"; do
     # shellcheck disable=SC2086
     resumes --optimizer muon --bf16 --swap-optimizer $way
     curve "$D/whole.jsonl" >"$D/b"

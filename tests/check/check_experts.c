@@ -5,7 +5,7 @@ static int32_t *places(int64_t pairs, int64_t rows)
 {
     int32_t *at = check_ints(3, TS_DTYPE_I32, pairs, 1);
     for (int64_t p = 0; p < pairs; p++)
-        at[p] = p % 5 == 3 || p >= rows ? -1 : (int32_t)((p * 7 + 2) % rows);
+        at[p] = p % 5 == 3 || p >= rows ? -1 : (int32_t)((p * 5 + 2) % rows);
     check_touched(at);
     return at;
 }

@@ -76,11 +76,22 @@ static void warn_rope(const ts_model_options *o, const ts_option_set *set)
                          "--rope-scaling-type dynamic, yarn or llama3");
 }
 
+static void warn_experts(const ts_model_options *o, const ts_option_set *set)
+{
+    static const char *const names[] = { "moe-router-topk", "moe-ffn-hidden-size", "moe-layer-freq",
+                                         "moe-router-score-function", "moe-router-pre-softmax", "norm-topk-prob",
+                                         "moe-router-topk-scaling-factor", "moe-router-enable-expert-bias",
+                                         "moe-shared-expert-intermediate-size", "shared-expert-gate" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        ts_option_warn_alone(set, names[i], o->num_experts > 1, "--num-experts 2 or more");
+}
+
 void ts_model_options_warn(const ts_model_options *o, const ts_option_set *set)
 {
     if (!o->num_layers || ts_model_is_named(o)) /* a folder or file describes the model */
         return;
     warn_rope(o, set);
+    warn_experts(o, set);
     ts_option_warn_alone(set, "num-query-groups", o->group_query_attention,
                          "--group-query-attention");
     ts_option_warn_alone(set, "add-qkv-bias", !o->bias_linear,

@@ -41,7 +41,7 @@ expect 2 "--target-tensor-parallel-size 2, --target-pipeline-parallel-size 4: fo
 platform="--use-mcore-models --transformer-impl local --attention-backend fused --cross-entropy-loss-fusion --use-legacy-models
     --ckpt-fully-parallel-load --dist-ckpt-format torch_dist --empty-unused-memory-level 1 --trust-remote-code --local_rank 0
     --log-progress --wandb-project x --wandb-exp-name y --no-async-tensor-model-parallel-allreduce --ckpt-format torch_dist
-    --tensor-model-parallel-size 1 --pipeline_model_parallel_size 1 --norm-topk-prob --use-flash-attn"
+    --tensor-model-parallel-size 1 --pipeline_model_parallel_size 1 --moe-permute-fusion --use-flash-attn"
 # shellcheck disable=SC2086
 expect 0 "iterations 1 to 2" train --train-iters 2 --lr-warmup-iters 0 $platform
 checks=$((checks + 1))

@@ -164,7 +164,7 @@ for option in --recompute-norm --recompute-activation-function; do
     expect 2 "$option-num-layers 5 is more than --num-layers 4: expected 0 to 4" train $option $option-num-layers 5
 done
 expect 2 "--recompute-modules mpl: expected core_attn, layernorm, mlp, moe, moe_act or shared_experts" train --recompute-activations --recompute-modules mpl
-expect 2 "--recompute-modules moe_act: there is no such module in this version" train --recompute-activations --recompute-modules moe_act
+expect 2 "--recompute-modules mla_up_proj: there is no such module in this version" train --recompute-activations --recompute-modules mla_up_proj
 expect 2 "--recompute-in-bubble and --recompute-in-advance contradict each other" train --recompute-in-bubble --recompute-in-advance
 expect 2 "--swap-attention and --recompute-in-bubble contradict each other" train --swap-attention --recompute-in-bubble
 expect 2 "--swap-modules attn: expected input_norm, self_attention, post_attention_norm or mlp" train --swap-attention \

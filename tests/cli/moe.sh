@@ -20,8 +20,12 @@ sums=$(sed 's/.*"expert_load": *{\([^}]*\)}.*/\1/' "$D/plain.jsonl" | tr -d ' "'
  4 2 128" ] || wrong "loads: $sums"
 checks=$((checks + 1))
 grep -q '"load_balancing_loss": *[01]\.' "$D/plain.jsonl" || wrong "no load_balancing_loss in $(head -n 1 "$D/plain.jsonl")"
+# loads NAME: what each step sent where
+loads() { sed 's/.*"expert_load": *\({[^}]*}\).*/\1/' "$D/$1.jsonl"; }
 job again 1 --recompute-granularity full
 alike again plain 1 0
+checks=$((checks + 1))
+[ "$(loads again)" = "$(loads plain)" ] || wrong "layers that run again are counted again: $(loads again | head -n 1)"
 job moe 1 --recompute-granularity selective --recompute-modules moe moe_act shared_experts mlp
 alike moe plain 1 0
 job roomy 1 --moe-expert-capacity-factor 6 --moe-pad-expert-input-to-capacity
@@ -41,6 +45,14 @@ checks=$((checks + 1))
 grep -q Qwen2MoeForCausalLM "$D/hf/config.json" || wrong "written as $(grep -A1 architectures "$D/hf/config.json")"
 expect 0 "" "$T" pretrain --load "$D/hf" --data-path "$D/data_text_document" --tokenizer-type NullTokenizer --vocab-size 96 \
     --split 100,0,0 --eval-iters 0 --seq-length 16 --micro-batch-size 1 --global-batch-size 1 --lr 0.01 --train-iters 1 --threads 1 --save-hf "$D/hf2"
+# a bias of 1 behind a step: the next one sends tokens to those alone that had less than their share
+job moved 1 --num-experts 4 --moe-router-topk 1 --moe-layer-freq "[0,0,1]" --moe-router-score-function sigmoid \
+    --moe-router-enable-expert-bias --moe-router-bias-update-rate 1 --train-iters 2
+checks=$((checks + 1))
+loads moved | tr -d ' {}"[]' | sed 's/.*://' | tr ',' ' ' | awk '
+    NR == 1 { for (i = 1; i <= 4; i++) had[i] = $i }
+    NR == 2 { for (i = 1; i <= 4; i++) { all += $i; if (had[i] >= 16 && $i > 0) bad = 1 } }
+    END { exit bad || all != 64 }' || wrong "biases of routers: $(loads moved)"
 # biases of routers are saved with the rest
 # shellcheck disable=SC2086
 {

@@ -33,6 +33,17 @@ static void on_tensor(void *ctx, size_t done, size_t all)
     ts_convert_progress(done, all);
 }
 
+/* Of a stack of matrices the rows of all are counted together. */
+static bool fits(const ts_st_tensor *t, const ts_listed_param *p)
+{
+    int64_t rows = 1;
+    for (int i = 0; i < t->rank - 1; i++)
+        rows *= t->shape[i];
+    if (!p->dim[1])
+        return t->shape[0] == p->dim[0];
+    return t->rank >= 2 && rows == p->dim[0] && t->shape[t->rank - 1] == p->dim[1];
+}
+
 /* Every parameter of the description, with its shape. */
 static ts_status check_tensors(const own *x)
 {
@@ -41,8 +52,7 @@ static ts_status check_tensors(const own *x)
     for (size_t i = 0; st == TS_OK && i < ts_names_count(list.names); i++) {
         const char *name = ts_names_text(list.names, i);
         const ts_st_tensor *t = ts_checkpoint_tensor(x->ck, name);
-        const int64_t *dim = list.param[i].dim;
-        if (!t || t->shape[0] != dim[0] || (dim[1] && (t->rank < 2 || t->shape[1] != dim[1])))
+        if (!t || !fits(t, &list.param[i]))
             st = ts_error(TS_ERR_USER,
                           "%s: tensor %s is missing, or has another shape than the description says",
                           ts_checkpoint_path(x->ck), name);

@@ -295,28 +295,50 @@ static size_t spans_of(const ts_place_dim *dim, ts_stretch out[TS_PLACE_SPANS])
     return (size_t)dim->n_spans;
 }
 
+/* Rows of a stack: those of its matrices one below the other. *out [n] is the caller's. */
+static ts_status param_rows(const ts_place *place, ts_stretch **out, size_t *n)
+{
+    const bool is_stack = place->rank > 2;
+    ts_stretch spans[TS_PLACE_SPANS];
+    const size_t each = spans_of(&place->dim[is_stack ? 1 : 0], spans);
+    const int64_t stack = is_stack ? place->dim[0].whole : 1;
+    TS_ASSERT(!is_stack || place->dim[0].axis == TS_AXIS_NONE, "a stack whose matrices are shared out");
+    TS_TRY(ts_alloc(out, each * (size_t)stack, sizeof **out));
+    for (int64_t i = 0; i < stack; i++)
+        for (size_t k = 0; k < each; k++)
+            (*out)[(size_t)i * each + k] =
+                (ts_stretch){ i * place->dim[1].whole * is_stack + spans[k].begin, spans[k].n };
+    *n = each * (size_t)stack;
+    return TS_OK;
+}
+
 /* What processes have alike one of them writes: the one that counts it for norms. */
 static ts_status put_param(ts_dump *d, const ts_shard_piece *x, ts_dump_kind kind, const void *data,
                            ts_dtype t)
 {
-    ts_stretch rows[TS_PLACE_SPANS], cols[TS_PLACE_SPANS] = { { 0, 1 } };
+    ts_stretch *rows, cols[TS_PLACE_SPANS] = { { 0, 1 } };
     const ts_place *place = &x->p->place;
     const int64_t left = x->p->counted - x->at, n = left < x->n ? left : x->n;
     const bool is_matrix = place->rank > 1;
+    const ts_place_dim *across = &place->dim[place->rank - 1];
     float *v;
     if (n <= 0 || !is_in_scope(d, x->p->name))
         return TS_OK;
     ts_dump_piece p = { .name = x->p->name,
                         .kind = kind,
                         .order = x->p->id,
-                        .whole = { place->dim[0].whole, is_matrix ? place->dim[1].whole : 1 },
-                        .span = { rows, cols },
+                        .whole = { ts_place_whole_count(place) / (is_matrix ? across->whole : 1),
+                                   is_matrix ? across->whole : 1 },
                         .from = x->at,
                         .n = n };
-    p.n_spans[0] = spans_of(&place->dim[0], rows);
-    p.n_spans[1] = is_matrix ? spans_of(&place->dim[1], cols) : 1;
-    TS_TRY(fetch(d, data, t, n, &v));
-    return put(d, &p, v);
+    TS_TRY(param_rows(place, &rows, &p.n_spans[0]));
+    p.n_spans[1] = is_matrix ? spans_of(across, cols) : 1;
+    p.span[0] = rows, p.span[1] = cols;
+    ts_status st = fetch(d, data, t, n, &v);
+    if (st == TS_OK)
+        st = put(d, &p, v);
+    ts_free(&rows);
+    return st;
 }
 
 /* Where parameters are not shared out all replicas have the same, and where groups share them out, all groups. */

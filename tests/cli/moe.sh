@@ -10,7 +10,7 @@ common="--data-path $D/data_text_document --split 100,0,0 --seq-length 16 --micr
 biased="--moe-router-score-function sigmoid --moe-router-enable-expert-bias --moe-router-num-groups 3 --moe-router-group-topk 2
     --moe-router-topk-scaling-factor 1.5 --moe-router-load-balancing-type seq_aux_loss"
 
-job plain 1 --save-hf "$D/hf"
+job plain 1 --save-hf "$D/hf" --save "$D/plain" --dump-path "$D/d1" --dump-steps 1
 as_planned plain 1
 # each of 4 x 16 tokens went to 2 experts, in the two layers that have some
 checks=$((checks + 1))
@@ -53,6 +53,8 @@ loads moved | tr -d ' {}"[]' | sed 's/.*://' | tr ',' ' ' | awk '
     NR == 1 { for (i = 1; i <= 4; i++) had[i] = $i }
     NR == 2 { for (i = 1; i <= 4; i++) { all += $i; if (had[i] >= 16 && $i > 0) bad = 1 } }
     END { exit bad || all != 64 }' || wrong "biases of routers: $(loads moved)"
+expect 0 "" "$T" convert --load-dir "$D/plain" --save-dir "$D/converted"
+same "$D/hf/model.safetensors" "$D/converted/model.safetensors"
 # biases of routers are saved with the rest
 # shellcheck disable=SC2086
 {
@@ -79,7 +81,8 @@ as_planned zero3 2 --use-megatron-fsdp --data-parallel-sharding-strategy optim_g
 job stages 3 --pipeline-model-parallel-size 3
 alike stages plain 1
 as_planned stages 3 --pipeline-model-parallel-size 3
-job tensor 2 --tensor-model-parallel-size 2 --sequence-parallel
+job tensor 2 --tensor-model-parallel-size 2 --sequence-parallel --dump-path "$D/d2" --dump-steps 1
+expect 0 "" "$T" diff-runs "$D/d1" "$D/d2" --tolerance 2e-5
 alike tensor plain 1
 as_planned tensor 2 --tensor-model-parallel-size 2 --sequence-parallel
 job context 2 --context-parallel-size 2

@@ -125,6 +125,8 @@ static ts_status note_nearest(const ts_family *f, const ts_arch *a, const ts_arc
 static ts_status try_family(const ts_family *f, const ts_arch *a, nearness *near, json_t **out)
 {
     ts_arch back;
+    if (!near && !ts_family_may_say(f, a))
+        return TS_OK;
     ts_arch_init(&back);
     json_t *o = json_object();
     ts_status st =

@@ -13,6 +13,11 @@
  *                                              r queries, k, v; hidden]
  *   self_attention.{q_layernorm,k_layernorm}.weight
  *   self_attention.linear_proj.{weight,bias}  [hidden, n_heads head_dim]
+ *   self_attention.core_attention.softmax_offset  [n_heads], sinks: a name without ".weight"
+ *   latent attention instead of linear_qkv: linear_q_proj, or linear_q_down_proj, q_layernorm and
+ *     linear_q_up_proj; linear_kv_down_proj [kv_lora_rank + qk_rope_dim, hidden], kv_layernorm,
+ *     linear_kv_up_proj [for each head its key without positions, its value; kv_lora_rank]
+ *   embedding.norm.{weight,bias}
  *   mlp.linear_fc1.{weight,bias}   [ffn, hidden], gated: [2 ffn, hidden], gate rows first
  *   mlp.linear_fc2.{weight,bias}   [hidden, ffn]
  *   mlp.router.weight [E, hidden], mlp.router.expert_bias, mlp.experts.linear_fc1.weight [E, 2 ffn, hidden],
@@ -101,6 +106,8 @@ ts_status ts_family_read(const ts_family *f, const json_t *config, const char *f
 /* Writes a config that ts_family_read and transformers understand. What the family cannot say is left
  * out: whether it fits is found by reading it back. */
 ts_status ts_family_write(const ts_family *f, const ts_arch *a, json_t *config) TS_NODISCARD;
+/* False: what is always so in this family is otherwise in the description. */
+bool ts_family_may_say(const ts_family *f, const ts_arch *a);
 /* Own or inherited. */
 const char *ts_family_prefix(const ts_family *f); /* NULL: none */
 const ts_name_row *ts_family_name_rows(const ts_family *f);

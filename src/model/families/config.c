@@ -230,6 +230,37 @@ ts_status ts_family_write(const ts_family *f, const ts_arch *a, json_t *config)
     return each_row(f, f, write_row, &(writing){ a, config });
 }
 
+/* ---- what a family always has ---- */
+
+typedef struct fitting {
+    const ts_arch *a;
+    bool fits;
+} fitting;
+
+/* What layers may have otherwise is left to who compares them. */
+static bool is_of_layers(const ts_field_row *f)
+{
+    for (size_t i = 0; i < ts_layer_row_count; i++)
+        if (ts_layer_rows[i].model && !strcmp(ts_layer_rows[i].model, f->key))
+            return true;
+    return false;
+}
+
+static ts_status fit_row(void *ctx, const ts_config_row *r)
+{
+    fitting *x = ctx;
+    const ts_field_row *f = r->kind == TS_CONFIG_FIXED ? ts_arch_row_at(r->field[0]) : NULL;
+    if (f && ts_field_is_told(f) && !is_of_layers(f) && ts_field_get(x->a, f) != r->def)
+        x->fits = false;
+    return TS_OK;
+}
+
+bool ts_family_may_say(const ts_family *f, const ts_arch *a)
+{
+    fitting x = { a, true };
+    return each_row(f, f, fit_row, &x) == TS_OK && x.fits;
+}
+
 /* ---- values ---- */
 
 ts_status ts_config_int(const json_t *o, const char *file, const char *key, int64_t missing,

@@ -72,11 +72,12 @@ static ts_status choose_memory(ts_training *t)
     if (t->comm->size > 1) /* others may not have been asked to choose */
         TS_TRY(ts_job_check_alike(t->set, t->comm));
     TS_TRY(ts_comm_agree(t->comm, t->comm->rank == 0 ? choose(t) : TS_OK));
-    int64_t n[2] = { p->chosen ? p->layers : 0, p->chosen_stages };
-    TS_TRY(ts_comm_run(t->comm, ts_broadcast(n, 2, TS_COMM_I64, 0)));
+    int64_t n[3] = { p->chosen ? p->layers : 0, p->chosen_stages, p->order ? TS_PLAN_ORDER : 0 };
+    TS_TRY(ts_comm_run(t->comm, ts_broadcast(n, 3, TS_COMM_I64, 0)));
     TS_TRY(share_layers(t->comm, n[0], &p->chosen));
     TS_TRY(share_numbers(t->comm, n[1], &p->stage_layers));
     TS_TRY(share_numbers(t->comm, n[1], &p->stage_again));
+    TS_TRY(share_numbers(t->comm, n[2], &p->order));
     ts_plan_apply(p, &t->o);
     return TS_OK;
 }

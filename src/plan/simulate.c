@@ -339,6 +339,7 @@ void ts_plan_deinit(ts_plan *p)
     }
     ts_free(&p->rank);
     ts_free(&p->chosen);
+    ts_free(&p->order);
     ts_free(&p->stage_layers);
     ts_free(&p->stage_again);
     *p = (ts_plan){ 0 };
@@ -348,6 +349,13 @@ double ts_plan_utilisation(const ts_plan *p)
 {
     const double peak = p->hw.flops_peak * p->world_size * p->step_seconds;
     return peak > 0 ? p->flops / peak : 0;
+}
+
+void ts_plan_order(const int64_t order[TS_PLAN_ORDER], ts_job_options *o)
+{
+    o->train.micro_batch_size = order[0];
+    o->parallel.schedule = (int)order[1];
+    o->train.global_batch_size = order[2];
 }
 
 const ts_plan_rank *ts_plan_worst(const ts_plan *p)

@@ -34,6 +34,8 @@ typedef struct ts_plan_rank {
     ts_timeline timeline;      /* with --trace: of a step, as the replay has it */
 } ts_plan_rank;
 
+enum { TS_PLAN_ORDER = 3 };
+
 typedef struct ts_plan {
     int world_size, replicas; /* processes; of them those that share out the batch */
     ts_sim_hardware hw;
@@ -60,6 +62,9 @@ typedef struct ts_plan {
     int64_t *stage_layers, *stage_again;
     int64_t chosen_stages, chosen_peak, even_peak;
     double chosen_seconds, even_seconds;
+    /* What --automated-pipeline-perf chose, [TS_PLAN_ORDER]: the micro-batch, the ts_schedule_kind, the global batch.
+     * NULL: nothing was to be chosen. */
+    int64_t *order;
     double chosen_share;    /* more time than if all were kept, as a share, in the stage where it is most */
 } ts_plan;
 
@@ -92,5 +97,7 @@ void ts_plan_deinit(ts_plan *p);
 /* flops beside what the hardware's data sheet says it could do in a step; 0: not known. */
 double ts_plan_utilisation(const ts_plan *p);
 /* The one with most memory. */
+/* The options as p->order has it. */
+void ts_plan_order(const int64_t order[TS_PLAN_ORDER], ts_job_options *o);
 const ts_plan_rank *ts_plan_worst(const ts_plan *p);
 #endif

@@ -219,6 +219,9 @@ const ts_option ts_train_option_rows[] = {
     ROW(FLAG, levels, "automated-pipeline", NULL, 0, 0, NULL, "memory",
         "choose --num-layer-list and --recompute-module-list so that the stage that holds most holds less, at the "
         "least time; of sizes and times of `tessera plan`, beforehand"),
+    ROW(FLAG, by_time, "automated-pipeline-perf", NULL, 0, 0, NULL, "memory",
+        "choose --micro-batch-size and --pipeline-schedule (1f1b or zero-bubble) so that a step of the pipeline takes least "
+        "time within --memory-limit-gb; of sizes and times of `tessera plan`, beforehand"),
     ROW(REAL, save_ratio, "save-memory-ratio", "0.2", 0, 0.99, NULL, "memory",
         "share of the largest stage's peak that --automated-pipeline is to save"),
     ROW(NOFLAG, replay, "keep-cheap-activations", NULL, 0, 0, NULL, "memory",

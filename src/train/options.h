@@ -147,6 +147,8 @@ typedef struct ts_train_options {
     int64_t recompute_type;           /* what of them runs again: 0 MLP, 1 attention, 2 all */
     bool levels;                      /* stages' shares are chosen so that their peaks are alike */
     double save_ratio;                /* of the largest peak; see plan/level.h */
+    bool by_time;                     /* the micro-batch and the order of units are chosen */
+    const int64_t *chosen_order;      /* what was chosen; borrowed; NULL: nothing yet */
     const int64_t *stage_again;       /* as recompute_list, chosen; [stages], borrowed; or NULL */
     ts_option_list swap_modules;      /* of swap_attention; words with commas in them */
     bool recompute_norm, recompute_activation_function;

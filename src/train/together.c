@@ -146,6 +146,25 @@ static ts_status check_levels(const ts_job_options *o, const ts_option_set *set)
                : TS_OK;
 }
 
+/* A size and an order that are chosen: no other option says how units follow each other. */
+static ts_status check_by_time(const ts_job_options *o, const ts_option_set *set)
+{
+    static const char *const ways[] = { "automated-pipeline", "pipeline-schedule", "schedules-method", "use-nanopipe",
+                                        "num-layers-per-virtual-pipeline-stage",
+                                        "num-virtual-stages-per-pipeline-rank", "recompute-in-advance",
+                                        "recompute-in-bubble", "adaptive-recompute-device-swap",
+                                        "adaptive-recompute-device-size", "adaptive-memory-optimization",
+                                        "smart-swap" };
+    if (!o->train.by_time)
+        return TS_OK;
+    if (o->parallel.pipeline < 2)
+        return ts_error(TS_ERR_USER, "--automated-pipeline-perf chooses how stages follow each other, and there is one: "
+                                     "give --pipeline-model-parallel-size 2 or more");
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        TS_TRY(ts_option_exclude(set, "automated-pipeline-perf", ways[i]));
+    return TS_OK;
+}
+
 ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *set)
 {
     const int64_t positions = o->model.max_position_embeddings;
@@ -158,6 +177,7 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
     TS_TRY(ts_distill_options_check(&o->distill, o->parallel.pipeline));
     TS_TRY(ts_recompute_stage(&o->train, 0, o->parallel.pipeline, &(ts_recompute_plan){ 0 }));
     TS_TRY(check_levels(o, set));
+    TS_TRY(check_by_time(o, set));
     TS_TRY(ts_recompute_check_together(&o->train, set, o->model.num_layers));
     TS_TRY(ts_dump_check(&o->train, set));
     if (positions && o->train.seq_length > positions)

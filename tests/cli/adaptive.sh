@@ -108,8 +108,33 @@ plan --num-layer-list "$layers" --recompute-module-list "$again"
 expect 0 "chosen     --num-layer-list $layers --recompute-module-list $again: the largest peak is" \
     plan_text --automated-pipeline --save-memory-ratio "$saved"
 
+# by time: of all sizes and orders the fastest, and within a limit the fastest of those that stay within it
+plan --automated-pipeline-perf
+chosen=$seconds most=$worst
+text() { plan_text --automated-pipeline-perf "$@" 2>"$D/err" | sed -n 's/^chosen  *\(.*\): a step takes.*/\1/p'; }
+by_time=$(text)
+best=1e9 within=1e9 limit=$((most - 1))
+for size in 1 2 4 8; do
+    for order in 1f1b zero-bubble; do
+        plan --micro-batch-size $size --pipeline-schedule $order
+        best=$(awk "BEGIN { printf \"%.17g\", $seconds < $best ? $seconds : $best }")
+        [ "$worst" -gt $limit ] || within=$(awk "BEGIN { printf \"%.17g\", $seconds < $within ? $seconds : $within }")
+        [ "--micro-batch-size $size --pipeline-schedule $order" != "$by_time" ] || named=$seconds
+    done
+done
+checks=$((checks + 2))
+[ "$named" = "$chosen" ] || wrong "$by_time takes $named s, not $chosen"
+within "$chosen" "$best" "seconds of what was chosen by time"
+plan --automated-pipeline-perf --memory-limit-gb "${limit}e-9"
+within "$worst" $limit "the peak of what was chosen by time"
+within "$seconds" "$within" "seconds within a limit"
+
 # shellcheck disable=SC2086
 {
+    expect 2 "--automated-pipeline-perf chooses how stages follow each other, and there is one" "$T" plan $job \
+        --automated-pipeline-perf
+    expect 2 "--automated-pipeline-perf and --pipeline-schedule contradict each other" plan_text --automated-pipeline-perf \
+        --pipeline-schedule gpipe
     expect 2 "--automated-pipeline shares layers out among stages, and there is one" "$T" plan $job --automated-pipeline
     expect 2 "--automated-pipeline and --num-layer-list contradict each other" plan_text --automated-pipeline --num-layer-list 2,2
     expect 2 "--recompute-module-list has 3 numbers: expected one for each of the 2 stages" plan_text \

@@ -1,6 +1,5 @@
 #include "plan/fastest.h"
 
-#include "plan/report.h"
 #include "train/together.h"
 
 /* Whether a is to be had rather than b: what fits, then the faster, and of what does not fit the smaller. */

@@ -164,38 +164,14 @@ static ts_status held(const ts_plan_rank *r, ts_str *out)
     return st == TS_OK ? ts_str_puts(out, "\n") : st;
 }
 
-static bool over_limit(const ts_plan *p, const ts_plan_rank *r)
-{
-    return p->memory_limit && r->mem.peak > p->memory_limit;
-}
-
-/* Bytes of what the hardware's memory is the sum of: the second memory is not a GPU's. */
-static double host_bytes(const ts_plan *p, const ts_plan_rank *r)
-{
-    return (double)(p->hw.is_gpu ? r->mem.device_peak : r->mem.peak) * p->ranks_of_a_host;
-}
-
-static bool over_host(const ts_plan *p, const ts_plan_rank *r)
-{
-    return p->hw.memory_bytes > 0 && host_bytes(p, r) > p->hw.memory_bytes;
-}
-
-bool ts_plan_fits(const ts_plan *p)
-{
-    bool fits = true;
-    for (int i = 0; i < p->n_ranks; i++)
-        fits = fits && !over_limit(p, &p->rank[i]) && !over_host(p, &p->rank[i]);
-    return fits;
-}
-
 static ts_status does_it_fit(const ts_plan *p, const ts_plan_rank *r, ts_str *out)
 {
     char a[32], b[32];
-    const double host = host_bytes(p, r);
-    if (over_limit(p, r))
+    const double host = ts_plan_host_bytes(p, r);
+    if (ts_plan_over_limit(p, r))
         TS_TRY(ts_str_printf(out, "  this does NOT FIT: --memory-limit-gb allows %s\n",
                              ts_human_bytes((double)p->memory_limit, a)));
-    if (over_host(p, r))
+    if (ts_plan_over_host(p, r))
         TS_TRY(ts_str_printf(out,
                              "  this does NOT FIT: %d process%s on a host need %s, it has %s\n",
                              p->ranks_of_a_host, p->ranks_of_a_host > 1 ? "es" : "",

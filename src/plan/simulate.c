@@ -351,6 +351,29 @@ double ts_plan_utilisation(const ts_plan *p)
     return peak > 0 ? p->flops / peak : 0;
 }
 
+bool ts_plan_over_limit(const ts_plan *p, const ts_plan_rank *r)
+{
+    return p->memory_limit && r->mem.peak > p->memory_limit;
+}
+
+double ts_plan_host_bytes(const ts_plan *p, const ts_plan_rank *r)
+{
+    return (double)(p->hw.is_gpu ? r->mem.device_peak : r->mem.peak) * p->ranks_of_a_host;
+}
+
+bool ts_plan_over_host(const ts_plan *p, const ts_plan_rank *r)
+{
+    return p->hw.memory_bytes > 0 && ts_plan_host_bytes(p, r) > p->hw.memory_bytes;
+}
+
+bool ts_plan_fits(const ts_plan *p)
+{
+    bool fits = true;
+    for (int i = 0; i < p->n_ranks; i++)
+        fits = fits && !ts_plan_over_limit(p, &p->rank[i]) && !ts_plan_over_host(p, &p->rank[i]);
+    return fits;
+}
+
 void ts_plan_order(const int64_t order[TS_PLAN_ORDER], ts_job_options *o)
 {
     o->train.micro_batch_size = order[0];

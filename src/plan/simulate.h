@@ -97,6 +97,12 @@ void ts_plan_deinit(ts_plan *p);
 /* flops beside what the hardware's data sheet says it could do in a step; 0: not known. */
 double ts_plan_utilisation(const ts_plan *p);
 /* The one with most memory. */
+/* Whether --memory-limit-gb and the hosts' memory are enough, for all; for one rank, and those like it on a host. */
+bool ts_plan_fits(const ts_plan *p);
+bool ts_plan_over_limit(const ts_plan *p, const ts_plan_rank *r);
+bool ts_plan_over_host(const ts_plan *p, const ts_plan_rank *r);
+/* Bytes of what the hardware's memory is the sum of: the second memory is not a GPU's. */
+double ts_plan_host_bytes(const ts_plan *p, const ts_plan_rank *r);
 /* The options as p->order has it. */
 void ts_plan_order(const int64_t order[TS_PLAN_ORDER], ts_job_options *o);
 const ts_plan_rank *ts_plan_worst(const ts_plan *p);

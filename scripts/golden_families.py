@@ -31,6 +31,10 @@ GPT2 = dict(vocab_size=79, n_embd=24, n_layer=2, n_head=3, n_positions=40, bos_t
             resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
 STAR = dict(vocab_size=79, hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=3,
             num_key_value_heads=1, max_position_embeddings=64, bos_token_id=1, eos_token_id=2)
+MAMBA = dict(vocab_size=79, hidden_size=24, num_heads=6, head_dim=8, state_size=10, n_groups=2, num_hidden_layers=2, expand=2,
+             chunk_size=8, bos_token_id=1, eos_token_id=2, pad_token_id=0, initializer_range=0.02)
+DELTA = dict(linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8, linear_value_head_dim=6, linear_conv_kernel_dim=4,
+             layer_types=["linear_attention", "linear_attention"], use_cache=False)
 LONG = dict(rope_type="longrope", short_factor=[1.0, 1.05, 1.2, 1.5], long_factor=[1.1, 1.7, 2.9, 4.0])
 
 
@@ -138,6 +142,15 @@ CASES = {
                                       "moe_layer_start_index": 1, "moe_layer_end_index": -1}, 5, dict(seed=209)),
     "minimax_m2": ("minimax_m2", {**MOE, "head_dim": 8, "num_local_experts": 5, "num_experts_per_tok": 2, "rope_parameters": dict(
         rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)}, 5, dict(seed=210)),
+    "mamba2": ("mamba2", MAMBA, 5, dict(seed=107)),
+    "mamba2-bias": ("mamba2", {**MAMBA, "n_groups": 1, "use_bias": True, "use_conv_bias": False, "conv_kernel": 3, "tie_word_embeddings": True,
+                               "time_step_limit": [0.4, 1.1]}, 4, dict(seed=108, dtype="bfloat16")),
+    "bamba": ("bamba", {**no(WHOLE, "head_dim"), "num_hidden_layers": 3, "attn_layer_indices": [1], "mamba_n_heads": 6, "mamba_d_head": 8, "mamba_n_groups": 2,
+                        "mamba_d_state": 10, "mamba_chunk_size": 8}, 5, dict(seed=109)),
+    "nemotron_h": ("nemotron_h", {**no(LLAMA, "rms_norm_eps", "num_hidden_layers"), "layers_block_type": ["linear_attention", "mlp", "full_attention", "linear_attention"],
+                                  "mamba_num_heads": 6, "mamba_head_dim": 8, "n_groups": 2, "ssm_state_size": 10, "chunk_size": 8, "initializer_range": 0.02}, 5, dict(seed=110)),
+    "qwen3_next": ("qwen3_next", {**LLAMA, **DELTA, "mlp_only_layers": [0, 1]}, 5, dict(seed=111)),
+    "qwen3_5": ("qwen3_5_text", {**LLAMA, **DELTA, "linear_num_key_heads": 1, "tie_word_embeddings": True}, 5, dict(seed=112, dtype="bfloat16")),
     "internlm2": ("llama", {**no(WHOLE, "head_dim"), "attention_bias": True, "rope_parameters": dict(
         rope_type="dynamic", rope_theta=10000.0, factor=2.0), "max_position_embeddings": 16}, 4, dict(renamed="internlm2")),
     "baichuan": ("llama", {**no(WHOLE, "head_dim"), "num_key_value_heads": 3}, 4, dict(seed=122, renamed="baichuan")),
@@ -276,7 +289,7 @@ def build(name):
         for n, p in model.named_parameters():
             if p.dim() == 1:
                 centre = 1.0 if "norm" in n or "ln_" in n else 0.0
-                centre = 0.0 if model_type.startswith("gemma") else centre if not n.endswith("bias") else 0.0
+                centre = 0.0 if model_type.startswith(("gemma", "qwen3_")) and "linear_attn.norm" not in n else centre if not n.endswith("bias") else 0.0
                 p.copy_(centre + 0.2 * torch.randn(p.shape, generator=generator))
             else:
                 std = 0.7 if "embed" in n or "wte" in n or "wpe" in n else p.shape[-1 if p.dim() > 2 else 1] ** -0.5
@@ -414,11 +427,13 @@ def results(name, model):
 def expected(model, how):
     c = model.config
     get = lambda *keys: next((getattr(c, k) for k in keys if getattr(c, k, None) is not None), None)
-    hidden, heads = c.hidden_size, c.num_attention_heads
-    head = get("qk_head_dim", "head_dim") or hidden // heads
+    hidden = c.hidden_size
+    scans = c.model_type == "mamba2"  # heads and widths of attention and MLP are those of none
+    heads = 1 if scans else c.num_attention_heads
+    head = 1 if scans else get("qk_head_dim", "head_dim") or hidden // heads
     return dict(hidden=hidden, n_layers=c.num_hidden_layers, n_heads=heads, n_kv_heads=getattr(attention_of(model), "num_kv_heads", None) or get("num_key_value_heads") or heads, head_dim=head,
-                ffn=get("intermediate_size", "n_inner", "ffn_hidden_size") or 4 * hidden, vocab=c.vocab_size,
-                max_positions=get("max_position_embeddings", "max_seq_len") or 2048,
+                ffn=1 if scans else get("intermediate_size", "n_inner", "ffn_hidden_size") or 4 * hidden, vocab=c.vocab_size,
+                max_positions=get("max_position_embeddings", "max_seq_len") or (1 << 30 if scans else 2048),
                 eps=get("rms_norm_eps", "norm_epsilon", "norm_eps", "layer_norm_eps", "layer_norm_epsilon"), tied=bool(c.tie_word_embeddings),
                 parameters=sum(p.numel() for p in model.parameters()),
                 **features(model), windows=[layer_window(model, i) for i in range(c.num_hidden_layers)])
@@ -436,7 +451,8 @@ def features(model):
     rotary = getattr(base, "rotary_emb", None)
     inv_freq = getattr(rotary, "inv_freq", getattr(rotary, "full_attention_inv_freq", None))
     attention = attention_of(model)
-    scale = next(getattr(attention, n) for n in ("scaling", "inv_norm_factor", "softmax_scale") if hasattr(attention, n))
+    scale = next((getattr(attention, n) for n in ("scaling", "inv_norm_factor", "softmax_scale") if hasattr(attention, n)),
+                 1.0 if model.config.model_type == "mamba2" else model.config.head_dim ** -0.5)
     embedding = model.get_input_embeddings()
     return dict(rotary=0 if inv_freq is None else 2 * len(inv_freq), attn_scale=float(scale),
                 embed_scale=float(getattr(embedding, "scalar_embed_scale", getattr(base, "embedding_multiplier", 1.0))))
@@ -520,6 +536,8 @@ def defaults():
     out = []
     for model_type in sorted({t for t, *_ in CASES.values()} - EXPERTS):
         # transformers' class of Nemotron cannot be made from its own default, which is no number
+        if model_type in ("nemotron_h", "qwen3_next", "qwen3_5_text"):  # whose own default has layers that are refused
+            continue
         c = AutoConfig.for_model(model_type, **(dict(num_key_value_heads=48) if model_type == "nemotron" else {}))
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(c)

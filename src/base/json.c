@@ -27,10 +27,27 @@ ts_status ts_json_parse(const char *text, size_t n, const char *name, json_t **o
                         out);
 }
 
+/* Python writes Infinity, which JSON does not know: outside of texts it becomes a number as large. */
+static void name_infinity(char *s)
+{
+    static const char word[] = "Infinity", number[] = "1e308   ";
+    bool within = false;
+    for (; *s; s++) {
+        if (*s == '"')
+            within = !within;
+        else if (within && *s == '\\' && s[1])
+            s++;
+        else if (!within && !strncmp(s, word, sizeof word - 1))
+            memcpy(s, number, sizeof number - 1);
+    }
+}
+
 ts_status ts_json_read(const char *path, json_t **out)
 {
     ts_str text = { 0 };
     ts_status st = ts_file_read(path, &text);
+    if (st == TS_OK && text.s)
+        name_infinity(text.s);
     const size_t mark = text.len >= 3 && !memcmp(text.s, "\xEF\xBB\xBF", 3) ? 3 : 0;
     if (st == TS_OK)
         st = ts_json_parse(ts_str_text(&text) + mark, text.len - mark, path, out);

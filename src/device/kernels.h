@@ -6,10 +6,13 @@
 #define TS_DEVICE_KERNELS_H
 #include "device/kernels/act.h"
 #include "device/kernels/attn.h"
+#include "device/kernels/conv.h"
+#include "device/kernels/delta.h"
 #include "device/kernels/distill.h"
 #include "device/kernels/elementwise.h"
 #include "device/kernels/embed.h"
 #include "device/kernels/experts.h"
+#include "device/kernels/gate.h"
 #include "device/kernels/gemm.h"
 #include "device/kernels/loss.h"
 #include "device/kernels/narrow.h"
@@ -17,6 +20,7 @@
 #include "device/kernels/optim.h"
 #include "device/kernels/quant.h"
 #include "device/kernels/rope.h"
+#include "device/kernels/ssd.h"
 
 /* X(name, argument type, class): the class is where time is booked. */
 #define TS_KERNELS(X)                                                                              \
@@ -34,6 +38,17 @@
     X(attn_fwd, ts_attn_args, ATTENTION)                                                           \
     X(attn_bwd, ts_attn_args, ATTENTION)                                                           \
     X(attn_join, ts_attn_join_args, ATTENTION)                                                     \
+    X(ssd_fwd, ts_ssd_args, ATTENTION)                                                             \
+    X(ssd_bwd, ts_ssd_args, ATTENTION)                                                             \
+    X(ssd_join, ts_ssd_args, ROWWISE)                                                              \
+    X(delta_fwd, ts_delta_args, ATTENTION)                                                         \
+    X(delta_bwd, ts_delta_args, ATTENTION)                                                         \
+    X(delta_join, ts_delta_args, ROWWISE)                                                          \
+    X(conv_fwd, ts_conv_args, ROWWISE)                                                             \
+    X(conv_bwd, ts_conv_args, ROWWISE)                                                             \
+    X(gate_fwd, ts_gate_args, ROWWISE)                                                             \
+    X(gate_bwd, ts_gate_args, ROWWISE)                                                             \
+    X(gate_dw, ts_gate_args, ROWWISE)                                                              \
     X(rms_fwd, ts_norm_args, ROWWISE)                                                              \
     X(rms_bwd, ts_norm_args, ROWWISE)                                                              \
     X(rms_dw, ts_norm_args, ROWWISE)                                                               \

@@ -18,11 +18,15 @@ typedef enum ts_position_kind {
 typedef enum ts_attention_kind {
     TS_ATTENTION_SOFTMAX, /* over all keys before a query, or its window of them */
     TS_ATTENTION_LATENT,  /* the same of keys and values that are made from latent vectors */
+    TS_ATTENTION_NONE,    /* the layer is an MLP alone */
+    TS_ATTENTION_MAMBA,   /* a state-space layer (Mamba 2) in its place */
+    TS_ATTENTION_DELTA,   /* a gated delta net in its place */
 } ts_attention_kind;
 typedef enum ts_mlp_kind {
     TS_MLP_PLAIN, /* fc2(act(fc1 x)) */
     TS_MLP_GATED, /* fc2(act(gate x) * up x) */
     TS_MLP_EXPERTS, /* a mixture of experts, of which each is an MLP, gated or plain as the model says */
+    TS_MLP_NONE,  /* the layer is attention, or what is in its place, alone */
 } ts_mlp_kind;
 typedef enum ts_qk_norm_kind {
     TS_QK_NORM_NONE,
@@ -80,6 +84,19 @@ typedef struct ts_layer_arch {
     int64_t window;            /* keys a query sees, itself among them; 0: all */
 } ts_layer_arch;
 
+/* State-space layers (nn/mamba.h); heads 0: there are none. */
+typedef struct ts_mamba_arch {
+    int64_t heads, head_dim, groups, state, conv;
+    bool bias, conv_bias, norm_first;
+    int64_t norm_groups;
+    double dt_min, dt_max; /* dt_max 0: no limit */
+} ts_mamba_arch;
+
+/* Gated delta nets (nn/delta.h); heads 0: there are none. */
+typedef struct ts_delta_arch {
+    int64_t key_heads, heads, key_dim, value_dim, conv;
+} ts_delta_arch;
+
 /* Each field is a row of model/arch_rows.h too. */
 typedef struct ts_arch {
     char family[32];  /* model_type of the family that read it */
@@ -105,6 +122,8 @@ typedef struct ts_arch {
     ts_rope_config rope[TS_ARCH_MAX_ROPES];
     int n_ropes;
     ts_layer_arch *layer;      /* [n_layers], owned */
+    ts_mamba_arch mamba;
+    ts_delta_arch delta;
     bool bias_qkv, bias_down, bias_proj, bias_fc1, bias_fc2, bias_head;
     /* Mixtures of experts (nn/experts.h); n_experts 0: no layer is one */
     int64_t n_experts, experts_per_token, expert_ffn;
@@ -142,6 +161,9 @@ ts_status ts_arch_layers(ts_arch *a, int64_t window) TS_NODISCARD;
 void ts_arch_set_position(ts_arch *a, ts_position_kind position);
 /* Whether any layer has a rotary embedding. */
 bool ts_arch_rotates(const ts_arch *a);
+/* Whether any layer has attention of this kind, an MLP at all. */
+bool ts_arch_has(const ts_arch *a, ts_attention_kind kind);
+bool ts_arch_has_mlp(const ts_arch *a);
 /* Refuses what cannot be (heads that do not divide, sizes out of bounds, ...): TS_ERR_USER naming
  * `file` and the key. Every description is checked before it is built. */
 ts_status ts_arch_check(const ts_arch *a, const char *file) TS_NODISCARD;

@@ -93,10 +93,14 @@ static ts_status check_layer(const ts_arch *a, int64_t i, const char *file)
         return ts_error(TS_ERR_USER,
                         "%s: layer %lld has latent attention, which needs a rotary embedding and the width of "
                         "its latent vectors (kv_lora_rank)", file, (long long)i);
+    if (l->attention == TS_ATTENTION_NONE && l->mlp == TS_MLP_NONE)
+        return ts_error(TS_ERR_USER, "%s: layer %lld is empty", file, (long long)i);
+    if (a->parallel_residual && (l->attention == TS_ATTENTION_NONE || l->mlp == TS_MLP_NONE))
+        return ts_error(TS_ERR_USER, "%s: layer %lld has no two parts to stand side by side", file, (long long)i);
     if (l->window < 0)
         return ts_error(TS_ERR_USER, "%s: sliding_window is %lld, expected 1 or more", file,
                         (long long)l->window);
-    if (l->position == TS_POSITION_ROPE && l->rope >= a->n_ropes)
+    if (l->position == TS_POSITION_ROPE && l->attention == TS_ATTENTION_SOFTMAX && l->rope >= a->n_ropes)
         return ts_error(TS_ERR_USER, "%s: layer %lld has no rotary embedding", file, (long long)i);
     if ((l->position == TS_POSITION_LEARNED) != (a->position == TS_POSITION_LEARNED))
         return ts_error(TS_ERR_USER,
@@ -104,6 +108,41 @@ static ts_status check_layer(const ts_arch *a, int64_t i, const char *file)
                         "of all layers or of none",
                         file, (long long)i);
     return TS_OK;
+}
+
+static ts_status check_mamba(const ts_arch *a, const char *file)
+{
+    const ts_mamba_arch *m = &a->mamba;
+    if (!ts_arch_has(a, TS_ATTENTION_MAMBA))
+        return TS_OK;
+    if (m->heads < 1 || m->head_dim < 1 || m->groups < 1 || m->state < 1 || m->conv < 2 || m->norm_groups < 1)
+        return ts_error(TS_ERR_USER,
+                        "%s: state-space layers need heads, a width of heads, groups and a state of at least 1, and "
+                        "a convolution of at least 2", file);
+    if (m->heads % m->groups || m->groups % m->norm_groups)
+        return ts_error(TS_ERR_USER,
+                        "%s: state-space layers of %lld heads in %lld groups: their number must divide the heads",
+                        file, (long long)m->heads, (long long)m->groups);
+    if (m->dt_max > 0 && m->dt_max < m->dt_min)
+        return ts_error(TS_ERR_USER, "%s: steps of state-space layers are held to %g .. %g", file, m->dt_min,
+                        m->dt_max);
+    return TS_OK;
+}
+
+static ts_status check_delta(const ts_arch *a, const char *file)
+{
+    const ts_delta_arch *d = &a->delta;
+    if (!ts_arch_has(a, TS_ATTENTION_DELTA))
+        return TS_OK;
+    if (d->heads < 1 || d->key_heads < 1 || d->key_dim < 1 || d->value_dim < 1 || d->conv < 2)
+        return ts_error(TS_ERR_USER,
+                        "%s: linear attention needs heads and widths of keys and values of at least 1, and a "
+                        "convolution of at least 2", file);
+    return d->heads % d->key_heads == 0
+               ? TS_OK
+               : ts_error(TS_ERR_USER,
+                          "%s: linear_num_value_heads is %lld, expected a multiple of linear_num_key_heads, which is "
+                          "%lld", file, (long long)d->heads, (long long)d->key_heads);
 }
 
 ts_status ts_arch_check(const ts_arch *a, const char *file)
@@ -131,5 +170,7 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
                         "rotated part", file, (long long)a->rope[0].dim, (long long)a->qk_rope_dim);
     for (int64_t i = 0; i < a->n_layers; i++)
         TS_TRY(check_layer(a, i, file));
-    return check_experts(a, file);
+    TS_TRY(check_experts(a, file));
+    TS_TRY(check_mamba(a, file));
+    return check_delta(a, file);
 }

@@ -54,7 +54,23 @@ void ts_arch_set_position(ts_arch *a, ts_position_kind position)
 bool ts_arch_rotates(const ts_arch *a)
 {
     for (int64_t i = 0; i < a->n_layers; i++)
-        if (a->layer[i].position == TS_POSITION_ROPE)
+        if (a->layer[i].position == TS_POSITION_ROPE && a->layer[i].attention == TS_ATTENTION_SOFTMAX)
+            return true;
+    return false;
+}
+
+bool ts_arch_has(const ts_arch *a, ts_attention_kind kind)
+{
+    for (int64_t i = 0; i < a->n_layers; i++)
+        if (a->layer[i].attention == kind)
+            return true;
+    return false;
+}
+
+bool ts_arch_has_mlp(const ts_arch *a)
+{
+    for (int64_t i = 0; i < a->n_layers; i++)
+        if (a->layer[i].mlp != TS_MLP_NONE)
             return true;
     return false;
 }

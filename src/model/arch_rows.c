@@ -1,6 +1,9 @@
 #include "model/arch_rows.h"
 
 #include "base/choice.h"
+#include "device/kernels/conv.h"
+#include "device/kernels/delta.h"
+#include "device/kernels/ssd.h"
 
 #include <string.h>
 
@@ -18,8 +21,12 @@
     W(TS_ACT_RELU2, "relu2")
 #define QK_NORMS(W)                                                                                \
     W(TS_QK_NORM_NONE, "none") W(TS_QK_NORM_HEAD, "head") W(TS_QK_NORM_FULL, "full")
-#define ATTENTIONS(W) W(TS_ATTENTION_SOFTMAX, "softmax") W(TS_ATTENTION_LATENT, "latent")
-#define MLPS(W) W(TS_MLP_PLAIN, "plain") W(TS_MLP_GATED, "gated") W(TS_MLP_EXPERTS, "experts")
+#define ATTENTIONS(W)                                                                              \
+    W(TS_ATTENTION_SOFTMAX, "softmax") W(TS_ATTENTION_LATENT, "latent")                            \
+    W(TS_ATTENTION_NONE, "none") W(TS_ATTENTION_MAMBA, "mamba") W(TS_ATTENTION_DELTA, "delta")
+#define MLPS(W)                                                                                    \
+    W(TS_MLP_PLAIN, "plain") W(TS_MLP_GATED, "gated") W(TS_MLP_EXPERTS, "experts")                 \
+    W(TS_MLP_NONE, "none")
 #define SCORES(W)                                                                                  \
     W(TS_ROUTE_SOFTMAX, "softmax")                                                                 \
     W(TS_ROUTE_CHOSEN, "softmax_of_chosen")                                                        \
@@ -68,6 +75,10 @@ _Static_assert(sizeof(ts_position_kind) == sizeof(int) && sizeof(ts_act) == size
     F(INT, field_, .hi = most_, .name = #field_, .shapes = true, .later = true, .words = words_,   \
       .option = option_)
 #define TOKENS "ids of special tokens"
+#define DELTA(field_, key_, most_, words_)                                                         \
+    { .key = key_, ROW(ts_arch, INT, delta.field_, .hi = most_, .later = true, .shapes = true, .name = key_, .words = words_) }
+#define MAMBA(type_, field_, key_, ...)                                                            \
+    { .key = key_, ROW(ts_arch, type_, mamba.field_, .later = true, .shapes = true, .name = key_, __VA_ARGS__) }
 
 /* Order of messages: the most particular first. It is JSON's too. */
 const ts_field_row ts_arch_rows[] = {
@@ -169,6 +180,26 @@ const ts_field_row ts_arch_rows[] = {
     SIZE(vocab, TS_ARCH_MAX_VOCAB, "vocab_size", .shapes = true, .words = "vocabulary"),
     SIZE(max_positions, TS_ARCH_MAX_POSITIONS, "max_position_embeddings", .shapes = true,
          .words = "positions", .option = "max-position-embeddings"),
+    MAMBA(INT, heads, "mamba_num_heads", .hi = TS_ARCH_MAX_HEADS, .words = "heads of state-space layers",
+          .option = "mamba-num-heads"),
+    MAMBA(INT, head_dim, "mamba_head_dim", .hi = TS_SSD_MOST_HEAD, .words = "width of a head of state-space layers",
+          .option = "mamba-head-dim"),
+    MAMBA(INT, groups, "mamba_num_groups", .hi = TS_ARCH_MAX_HEADS, .words = "groups of state-space layers",
+          .option = "mamba-num-groups"),
+    MAMBA(INT, state, "mamba_state_dim", .hi = TS_SSD_MOST_STATE, .words = "state of state-space layers",
+          .option = "mamba-state-dim"),
+    MAMBA(INT, conv, "mamba_d_conv", .hi = TS_CONV_MOST, .words = "width of convolutions", .option = "mamba-d-conv"),
+    MAMBA(BOOL, bias, "mamba_bias", .hi = 1, .words = "biases of state-space layers"),
+    MAMBA(BOOL, conv_bias, "mamba_conv_bias", .hi = 1, .words = "bias of convolutions"),
+    MAMBA(BOOL, norm_first, "mamba_norm_first", .hi = 1, .words = "gate of state-space layers behind their norm"),
+    MAMBA(INT, norm_groups, "mamba_norm_groups", .hi = TS_ARCH_MAX_HEADS, .words = "norm of state-space layers"),
+    MAMBA(REAL, dt_min, "mamba_dt_min", .hi = 1e9, .words = "limits of steps of state-space layers"),
+    MAMBA(REAL, dt_max, "mamba_dt_max", .hi = 1e9, .words = "limits of steps of state-space layers"),
+    DELTA(key_heads, "linear_num_key_heads", TS_ARCH_MAX_HEADS, "heads of keys of linear attention"),
+    DELTA(heads, "linear_num_value_heads", TS_ARCH_MAX_HEADS, "heads of values of linear attention"),
+    DELTA(key_dim, "linear_key_head_dim", TS_DELTA_MOST_HEAD, "width of keys of linear attention"),
+    DELTA(value_dim, "linear_value_head_dim", TS_DELTA_MOST_HEAD, "width of values of linear attention"),
+    DELTA(conv, "linear_conv_kernel_dim", TS_CONV_MOST, "width of convolutions of linear attention"),
     { .key = "ropes", ROW(ts_arch, ROPES, rope, .words = NULL) },
     F(COUNT, n_ropes, .words = NULL),
     { .key = "layers", ROW(ts_arch, LAYERS, layer, .words = NULL) },

@@ -16,8 +16,8 @@ static ts_norm_layer norm_of(const ts_arch *a, bool present)
 
 static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
 {
-    TS_ASSERT(a->layer[layer].attention == TS_ATTENTION_SOFTMAX, "attention of layer %lld",
-              (long long)layer);
+    if (a->layer[layer].attention != TS_ATTENTION_SOFTMAX)
+        return (ts_attention_layer){ 0 };
     const int64_t width = a->n_heads * a->head_dim;
     const double scale = a->attn_scale / (a->attn_by_layer ? (double)(layer + 1) : 1);
     return (ts_attention_layer){
@@ -54,8 +54,31 @@ static ts_latent_layer latent_of(const ts_arch *a, int64_t layer)
     return l;
 }
 
+static ts_mamba_layer mamba_of(const ts_arch *a, int64_t layer)
+{
+    const ts_mamba_arch *m = &a->mamba;
+    if (a->layer[layer].attention != TS_ATTENTION_MAMBA)
+        return (ts_mamba_layer){ 0 };
+    return (ts_mamba_layer){ .hidden = a->hidden, .heads = m->heads, .groups = m->groups, .P = m->head_dim,
+                             .N = m->state, .width = m->conv, .dt_min = (float)m->dt_min,
+                             .dt_max = (float)m->dt_max, .bias = m->bias, .conv_bias = m->conv_bias,
+                             .norm_first = m->norm_first, .norm_groups = m->norm_groups,
+                             .eps = (float)a->norm_eps };
+}
+
+static ts_delta_layer delta_of(const ts_arch *a, int64_t layer)
+{
+    const ts_delta_arch *n = &a->delta;
+    if (a->layer[layer].attention != TS_ATTENTION_DELTA)
+        return (ts_delta_layer){ 0 };
+    return (ts_delta_layer){ .hidden = a->hidden, .heads = n->heads, .key_heads = n->key_heads, .K = n->key_dim,
+                             .V = n->value_dim, .width = n->conv, .eps = (float)a->norm_eps };
+}
+
 static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
 {
+    if (a->layer[layer].mlp == TS_MLP_NONE)
+        return (ts_mlp_layer){ 0 };
     const bool gated = a->layer[layer].mlp == TS_MLP_GATED;
     return (ts_mlp_layer){
         .act = a->act, .gated = gated,
@@ -85,15 +108,16 @@ static ts_experts_layer experts_of(const ts_arch *a, int64_t layer)
 static ts_block block_of(const ts_arch *a, int64_t layer)
 {
     const bool latent = a->layer[layer].attention == TS_ATTENTION_LATENT;
+    const bool mixes = a->layer[layer].attention != TS_ATTENTION_NONE, feeds = a->layer[layer].mlp != TS_MLP_NONE;
     return (ts_block){
         .number = layer, .parallel = a->parallel_residual,
         .residual_scale = (float)a->residual_scale,
-        .input_norm = norm_of(a, a->pre_norm), .post_attn_norm = norm_of(a, a->post_norm),
-        .pre_mlp_norm = norm_of(a, a->pre_norm && !a->shared_norm),
-        .post_mlp_norm = norm_of(a, a->post_norm),
+        .input_norm = norm_of(a, mixes && a->pre_norm), .post_attn_norm = norm_of(a, mixes && a->post_norm),
+        .pre_mlp_norm = norm_of(a, feeds && a->pre_norm && !a->shared_norm),
+        .post_mlp_norm = norm_of(a, feeds && a->post_norm),
         .attention = latent ? (ts_attention_layer){ 0 } : attention_of(a, layer),
-        .latent = latent ? latent_of(a, layer) : (ts_latent_layer){ 0 }, .mlp = mlp_of(a, layer),
-        .experts = experts_of(a, layer),
+        .latent = latent ? latent_of(a, layer) : (ts_latent_layer){ 0 }, .mamba = mamba_of(a, layer),
+        .delta = delta_of(a, layer), .mlp = mlp_of(a, layer), .experts = experts_of(a, layer),
     };
 }
 
@@ -222,6 +246,8 @@ static void check_group(const ts_arch *a, const ts_tensor_group *g)
 {
     const long long size = g->comm->size, kv = a->n_kv_heads;
     const bool copies = size > kv;
+    if (!ts_arch_has(a, TS_ATTENTION_SOFTMAX) || !ts_arch_has_mlp(a))
+        return;
     TS_ASSERT(size <= a->ffn && size <= a->vocab && a->qk_norm != TS_QK_NORM_FULL &&
                   (copies ? size % kv == 0 && a->n_heads % size == 0
                           : g->unaligned || (kv % size == 0 && a->ffn % size == 0)) &&
@@ -338,7 +364,8 @@ void ts_decoder_use_int8(ts_decoder *d, bool head)
     for (size_t i = 0; i < d->params.n; i++) {
         ts_param *p = d->params.p[i];
         const bool outside = p == d->embedding || p == d->positions || p == d->head.w;
-        p->int8 = p->rank > 1 && p->place.rank < 3 && !p->is_router && (!outside || (head && p == d->head.w));
+        p->int8 = p->rank > 1 && p->place.rank < 3 && !p->is_router && !p->is_filter &&
+                  (!outside || (head && p == d->head.w));
     }
 }
 
@@ -349,7 +376,7 @@ ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant)
         const bool is_table = p == d->positions || (p == d->embedding && p != d->head.w);
         /* few bits of a row of the vocabulary are seen at once in all its logits */
         const ts_quant bits = quant && p == d->head.w ? TS_QUANT_INT8 : quant;
-        if (p->rank == 1 || p->is_router)
+        if (p->rank == 1 || p->is_router || p->is_filter)
             ts_param_hold(p, TS_HELD_FROZEN, TS_DTYPE_F32, TS_QUANT_NONE);
         else if (p->place.rank > 2)
             ts_param_hold(p, TS_HELD_ONE, d->compute, TS_QUANT_NONE);
@@ -419,7 +446,7 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len)
         ts_rope_op *o = &d->block[l].attention.rope;
         ts_latent_layer *latent = &d->block[l].latent;
         const int which = d->arch.layer[l].rope;
-        if (d->arch.layer[l].position != TS_POSITION_ROPE)
+        if (d->arch.layer[l].position != TS_POSITION_ROPE || !d->block[l].attention.n_q)
             continue;
         o->rot_dim = d->arch.rope[which].dim;
         o->interleaved = d->arch.rope[which].interleaved;

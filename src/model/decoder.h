@@ -17,7 +17,7 @@ typedef struct ts_decoder_weight {
     int64_t layer; /* or -1 */
     int64_t count; /* of its elements; 0 where nothing is ever trained (biases of routers) */
     bool multiplies; /* not only looked up */
-    bool is_qkv, is_table; /* a layer's; the embedding */
+    bool is_qkv, is_scan, is_table; /* of attention, of a layer that carries a state; the embedding */
     bool trained;
     double share; /* of it that a token is multiplied with: of experts those that it goes to; else 1 */
 } ts_decoder_weight;

@@ -23,6 +23,11 @@
  *   mlp.router.weight [E, hidden], mlp.router.expert_bias, mlp.experts.linear_fc1.weight [E, 2 ffn, hidden],
  *   mlp.experts.linear_fc2.weight, mlp.shared_experts.{linear_fc1,linear_fc2}.weight,
  *   mlp.shared_experts.gate_weight (nn/experts.h)
+ *   mixer.{A_log,D,dt_bias}  [heads]        (state-space layers: nn/mamba.h)
+ *   mixer.{in_proj_z,in_proj_xbc,in_proj_dt,out_proj}.{weight,bias}
+ *   self_attention.{in_proj_qkv,in_proj_z,in_proj_b,in_proj_a,out_proj,norm,conv1d}.weight
+ *   self_attention.{A_log,dt_bias}          (gated delta nets: nn/delta.h)
+ *   mixer.conv1d.weight  [heads head_dim + 2 groups state, width]  mixer.conv1d.bias  mixer.norm.weight
  *   decoder.final_layernorm.{weight,bias}    output_layer.{weight,bias}  [vocab, hidden] */
 
 /* Rows of a parameter, of a stack of matrices those of all, and where they stand in a Hugging Face tensor. A tensor of one dimension has
@@ -53,7 +58,8 @@ typedef struct ts_name_map {
 void ts_name_map_deinit(ts_name_map *m);
 
 /* A family's names are a table of these rows, in the order of its files. One row stands for a
- * weight and, where the description has it, the bias behind it. */
+ * weight and, where the description has it, the bias behind it; or for what has neither word behind its
+ * name (A_log). */
 typedef enum ts_name_part {
     TS_PART_ALL,  /* the parameter whole */
     /* the query rows of every group, one group after the other; likewise keys and values */
@@ -66,6 +72,14 @@ typedef enum ts_name_part {
     TS_PART_GATE,
     TS_PART_UP,
     TS_PART_LINE, /* a vector, in the file a matrix of one row */
+    TS_PART_FILTER, /* whole; the file holds [columns, 1, width] (a convolution of each column for itself) */
+    TS_PART_MORE, /* whole, behind the rows of the row before, in the same tensor */
+    /* of gated delta nets, for each head of keys in turn: q, k, and v of the heads that share them, then
+     * (another parameter, in the same tensor) z of these; beta of these, then (likewise) a */
+    TS_PART_DELTA_QKV,
+    TS_PART_DELTA_Z,
+    TS_PART_DELTA_B,
+    TS_PART_DELTA_A,
 } ts_name_part;
 
 typedef struct ts_name_row {

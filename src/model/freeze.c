@@ -2,6 +2,8 @@
 #include "model/decoder.h"
 
 #include "base/pattern.h"
+#include "device/kernels/delta.h"
+#include "device/kernels/ssd.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +93,8 @@ static ts_status list_weight(void *ctx, const char *name, const ts_param_spec *s
     d->weights[d->n_weights++] = (ts_decoder_weight){
         .layer = layer_of(name), .count = spec->is_fixed ? 0 : ts_place_whole_count(&spec->place), .is_table = is_table,
         .is_qkv = strstr(name, "linear_qkv.weight") || strstr(name, "linear_kv_up_proj.weight"),
-        .multiplies = spec->place.rank > 1 && (!is_looked_up || (is_table && d->arch.tied)),
+        .is_scan = strstr(name, ".conv1d.weight"),
+        .multiplies = spec->place.rank > 1 && !spec->is_filter && (!is_looked_up || (is_table && d->arch.tied)),
         .trained = !spec->is_fixed,
         .share = spec->place.rank > 2 ? (double)d->arch.experts_per_token / (double)d->arch.n_experts : 1 };
     return TS_OK;
@@ -123,6 +126,18 @@ double ts_decoder_flops_per_token(const ts_decoder *d)
     return n;
 }
 
+/* Of a token and a layer that carries a state: states are written and read, chunks mixed by halves. */
+static double scan_flops(const ts_decoder *d, int64_t layer)
+{
+    const ts_mamba_arch *m = &d->arch.mamba;
+    const ts_delta_arch *n = &d->arch.delta;
+    if (d->arch.layer[layer].attention == TS_ATTENTION_DELTA)
+        return 2 * (double)n->heads * (3.0 * (double)(n->key_dim * n->value_dim) +
+                                       TS_DELTA_CHUNK * (double)(n->key_dim + n->value_dim));
+    const double state = 2.0 * (double)(m->state * m->head_dim), half = TS_SSD_CHUNK / 2.0;
+    return 2 * ((double)m->heads * (state + half * (double)m->head_dim) + (double)m->groups * half * (double)m->state);
+}
+
 /* Parameters stand in the order in which they are used, but for an embedding that is the output layer
  * too. */
 double ts_decoder_training_flops(const ts_decoder *d, double seq_length)
@@ -130,7 +145,7 @@ double ts_decoder_training_flops(const ts_decoder *d, double seq_length)
     const ts_arch *a = &d->arch;
     /* of a layer: the causal half */
     const double attention = (double)(a->n_heads * a->head_dim + ts_arch_heads_width(a)) * seq_length;
-    double backward = 0, head = 0;
+    double forward = 0, backward = 0, head = 0;
     bool below = false; /* something is trained there */
     for (size_t i = 0; i < d->n_weights; i++) {
         const ts_decoder_weight *w = &d->weights[i];
@@ -139,12 +154,14 @@ double ts_decoder_training_flops(const ts_decoder *d, double seq_length)
         backward += w->trained ? products(w) : 0;
         backward += below && !is_head ? products(w) : 0;
         below = below || w->trained;
-        if (w->is_qkv && below)
-            backward += 2 * attention;
+        const double mixed = w->is_qkv ? attention : w->is_scan ? scan_flops(d, w->layer) : 0;
+        forward += mixed;
+        if (below)
+            backward += 2 * mixed;
     }
     if (below)
         backward += head;
-    return ts_decoder_flops_per_token(d) + (double)a->n_layers * attention + backward;
+    return ts_decoder_flops_per_token(d) + forward + backward;
 }
 
 int64_t ts_decoder_trained(const ts_decoder *d)

@@ -66,6 +66,8 @@ static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
         x->rank = 3;
         x->dim[0] = stack, x->dim[1] = rows / stack, x->dim[2] = t->param.dim[1];
     }
+    if (t->row->part == TS_PART_FILTER && !flat)
+        x->rank = 3, x->dim[2] = x->dim[1], x->dim[1] = 1;
     TS_TRY(ts_strdup(name, &x->hf_name));
     m->n_tensors++;
     return TS_OK;
@@ -98,6 +100,45 @@ static ts_status add_groups(ts_name_map *m, const target *t, int64_t hf_row, int
     for (int64_t g = 0; g < t->a->n_kv_heads; g++)
         TS_TRY(add_piece(m, t, hf_row + g * rows, g * stride + at, rows));
     return TS_OK;
+}
+
+/* Of one head of keys its rows in the tensor of all projections, q, k, v and z. */
+static ts_status add_delta_qkv(ts_name_map *m, const target *t)
+{
+    const ts_delta_arch *d = &t->a->delta;
+    const int64_t K = d->key_dim, V = d->heads / d->key_heads * d->value_dim, stride = 2 * K + 2 * V;
+    TS_TRY(add_tensor(m, t, d->key_heads * stride));
+    for (int64_t g = 0; g < d->key_heads; g++) {
+        TS_TRY(add_piece(m, t, g * stride, g * K, K));
+        TS_TRY(add_piece(m, t, g * stride + K, (d->key_heads + g) * K, K));
+        TS_TRY(add_piece(m, t, g * stride + 2 * K, 2 * d->key_heads * K + g * V, V));
+    }
+    return TS_OK;
+}
+
+/* What has `rows` rows of each head of keys, which stand behind `at` others of it in its `stride`. */
+static ts_status add_delta(ts_name_map *m, const target *t, int64_t rows, int64_t at, int64_t stride)
+{
+    for (int64_t g = 0; g < t->a->delta.key_heads; g++)
+        TS_TRY(add_piece(m, t, g * stride + at, g * rows, rows));
+    return TS_OK;
+}
+
+static ts_status add_delta_part(ts_name_map *m, const target *t)
+{
+    const ts_delta_arch *d = &t->a->delta;
+    const int64_t shared = d->heads / d->key_heads, V = shared * d->value_dim;
+    switch (t->row->part) {
+    case TS_PART_DELTA_QKV:
+        return add_delta_qkv(m, t);
+    case TS_PART_DELTA_Z:
+        return add_delta(m, t, V, 2 * d->key_dim + V, 2 * (d->key_dim + V));
+    case TS_PART_DELTA_B:
+        TS_TRY(add_tensor(m, t, 2 * d->heads));
+        return add_delta(m, t, shared, 0, 2 * shared);
+    default:
+        return add_delta(m, t, shared, shared, 2 * shared);
+    }
 }
 
 static ts_status add_half(ts_name_map *m, const target *t)
@@ -143,6 +184,7 @@ static ts_status add_row(ts_name_map *m, const target *t)
     switch (t->row->part) {
     case TS_PART_ALL:
     case TS_PART_LINE:
+    case TS_PART_FILTER:
         TS_TRY(add_tensor(m, t, all));
         return add_piece(m, t, 0, 0, all);
     case TS_PART_Q:
@@ -162,6 +204,14 @@ static ts_status add_row(ts_name_map *m, const target *t)
     case TS_PART_GATE:
     case TS_PART_UP:
         return add_half(m, t);
+    case TS_PART_DELTA_QKV:
+    case TS_PART_DELTA_Z:
+    case TS_PART_DELTA_B:
+    case TS_PART_DELTA_A:
+        return add_delta_part(m, t);
+    case TS_PART_MORE:
+        m->tensor[m->n_tensors - 1].dim[0] += all;
+        return add_piece(m, t, m->tensor[m->n_tensors - 1].dim[0] - all, 0, all);
     }
     return TS_OK;
 }
@@ -182,21 +232,34 @@ static bool of_layer(const ts_name_row *row)
     return row->name && strchr(row->hf_name, '*');
 }
 
-/* The weight and the bias of a row, or what has neither ending, those of them that the description has. */
-static ts_status add_both(naming *n, const ts_name_row *row, int64_t layer)
+static ts_status add_one(naming *n, const ts_name_row *row, int64_t layer, const char *suffix)
+{
+    char name[256];
+    if (of_layer(row))
+        snprintf(name, sizeof name, "decoder.layers.%lld.%s%s", (long long)layer, row->name, suffix);
+    else
+        snprintf(name, sizeof name, "%s%s", row->name, suffix);
+    const int64_t i = ts_names_find(n->list.names, name);
+    if (i < 0)
+        return TS_OK;
+    n->named[i] = true;
+    return add_row(n->map, &(target){ n->a, row, suffix, name, n->list.param[i], layer, -1 });
+}
+
+/* Whether it stands in the tensor of the row before it. */
+static bool joins(const ts_name_row *row)
+{
+    return row->part == TS_PART_MORE || row->part == TS_PART_DELTA_Z || row->part == TS_PART_DELTA_A;
+}
+
+/* The weight and the bias of a row, or what has neither ending, those of them that the description has, each
+ * with what stands in the same tensor. */
+static ts_status add_both(naming *n, const ts_name_row *row, const ts_name_row *end, int64_t layer)
 {
     for (int s = 0; s < SUFFIXES; s++) {
-        char name[256];
-        if (of_layer(row))
-            snprintf(name, sizeof name, "decoder.layers.%lld.%s%s", (long long)layer, row->name,
-                     suffixes[s]);
-        else
-            snprintf(name, sizeof name, "%s%s", row->name, suffixes[s]);
-        const int64_t i = ts_names_find(n->list.names, name);
-        if (i < 0)
-            continue;
-        n->named[i] = true;
-        TS_TRY(add_row(n->map, &(target){ n->a, row, suffixes[s], name, n->list.param[i], layer, -1 }));
+        TS_TRY(add_one(n, row, layer, suffixes[s]));
+        for (const ts_name_row *more = row + 1; more < end && joins(more); more++)
+            TS_TRY(add_one(n, more, layer, suffixes[s]));
     }
     return TS_OK;
 }
@@ -210,7 +273,8 @@ static ts_status add_rows(naming *n, const ts_name_row *rows)
             end++;
         for (int64_t layer = 0; layer < (of_layer(row) ? n->a->n_layers : 1); layer++)
             for (const ts_name_row *x = row; x < end; x++)
-                TS_TRY(add_both(n, x, layer));
+                if (!joins(x))
+                    TS_TRY(add_both(n, x, end, layer));
         row = end;
     }
     return TS_OK;

@@ -2,8 +2,11 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "device/kernels/conv.h"
+#include "device/kernels/ssd.h"
 #include "model/arch_rows.h"
 #include "model/presets.h"
+#include "model/mamba_options.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -184,6 +187,24 @@ const ts_option ts_model_option_rows[] = {
         "size of the vocabulary, padded"),
     ROW(INT, padded_vocab_size, "pad-vocab-size-to", NULL, 1, 1 << 28, NULL,
         "as --padded-vocab-size"),
+    ROW(INT, mamba_state, "mamba-state-dim", "128", 1, TS_SSD_MOST_STATE, NULL,
+        "state-space layers (Mamba 2; any of these options makes such a model): numbers that a head keeps of each of "
+        "its columns"),
+    ROW(INT, mamba_head_dim, "mamba-head-dim", "64", 1, TS_SSD_MOST_HEAD, NULL, "width of a head of state-space layers"),
+    ROW(INT, mamba_groups, "mamba-num-groups", "8", 1, 1 << 16, NULL,
+        "groups of heads of state-space layers that read and write their state alike; --tensor-model-parallel-size "
+        "divides them"),
+    ROW(INT, mamba_heads, "mamba-num-heads", NULL, 1, 1 << 16, NULL,
+        "heads of state-space layers (default --mamba-expand times --hidden-size / --mamba-head-dim)"),
+    ROW(INT, mamba_conv, "mamba-d-conv", "4", 2, TS_CONV_MOST, NULL,
+        "tokens that the convolution of state-space layers sees, its own among them"),
+    ROW(INT, mamba_expand, "mamba-expand", "2", 1, 64, NULL, "width of state-space layers, in --hidden-size"),
+    ROW(REAL, hybrid_attention, "hybrid-attention-ratio", "0", 0, 1, NULL,
+        "part of --num-layers that are attention, spread evenly between state-space layers"),
+    ROW(REAL, hybrid_mlp, "hybrid-mlp-ratio", "0", 0, 1, NULL,
+        "part of --num-layers that are an MLP; what neither is, is a state-space layer"),
+    ROW(TEXT, hybrid_pattern, "hybrid-override-pattern", NULL, 0, 0, NULL,
+        "which layer is what, a letter each: M state space, * attention, - MLP (instead of the ratios)"),
     ROW(REAL, init_method_std, "init-method-std", "0.02", 0, 100, NULL,
         "standard deviation of random weights"),
 };
@@ -501,5 +522,7 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
     TS_TRY(ts_arch_layers(a, window));
     describe_windows(o, a);
     TS_TRY(ts_model_describe_expert_layers(o, a));
+    if (ts_model_is_mamba(set))
+        TS_TRY(ts_model_describe_mamba(o, a));
     return ts_arch_check(a, "the model's options");
 }

@@ -72,6 +72,9 @@ typedef struct ts_model_options {
     ts_option_list moe_layer_freq;
     ts_option_list window_size; /* words, see ts_model_window */
     ts_option_list noop_layers; /* words, see ts_model_noop_layers */
+    int64_t mamba_state, mamba_head_dim, mamba_groups, mamba_heads, mamba_conv, mamba_expand;
+    double hybrid_attention, hybrid_mlp; /* parts of the layers */
+    const char *hybrid_pattern;          /* NULL: by these */
 } ts_model_options;
 extern const ts_option ts_model_option_rows[];
 extern const size_t ts_model_option_count;

@@ -1,5 +1,6 @@
 /* Options of a model beside a folder that describes it: what they say must be what it says. */
 #include "model/arch_rows.h"
+#include "model/mamba_options.h"
 #include "model/options.h"
 #include "model/presets.h"
 
@@ -260,8 +261,8 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
     for (int64_t i = 0; i < a->n_layers; i++) {
         const ts_mlp_kind usual = a->gated ? TS_MLP_GATED : TS_MLP_PLAIN,
                           kind = a->layer[i].mlp == TS_MLP_EXPERTS ? usual : a->layer[i].mlp;
-        gated = gated && kind == TS_MLP_GATED;
-        plain = plain && kind == TS_MLP_PLAIN;
+        gated = gated && kind != TS_MLP_PLAIN;
+        plain = plain && kind != TS_MLP_GATED;
     }
     const given g[] = {
         { "ffn-hidden-size", (double)o->ffn_hidden_size, (double)a->ffn },
@@ -299,6 +300,7 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
     TS_TRY(compare_scales(o, set, a, folder));
     TS_TRY(compare_experts(o, set, a, folder));
     TS_TRY(compare_windows(o, set, a, folder));
+    TS_TRY(ts_model_compare_mamba(o, set, a, folder));
     return compare_positions(o, set, a, folder);
 }
 

@@ -14,7 +14,7 @@
 #define MOE "this way of training mixtures of experts (docs/moe.md has those that there are)"
 #define MLA "latent vectors that are multiplied with a factor (LongCat)"
 #define INDEXER "attention that an indexer makes sparse (DeepSeek-V3.2)"
-#define STATES "linear attention and state space layers (Qwen3-Next, Mamba, ...)"
+#define STATES "linear attention and state space layers (Qwen3-Next, ...)"
 #define V4 "the blocks of DeepSeek-V4"
 #define MTP "multi-token prediction"
 #define SHARED "keys and values that several layers share (Hunyuan)"
@@ -181,14 +181,6 @@ const ts_option ts_model_script_rows[] = {
     TS_LATER("linear-num-value-heads", 1, NULL, STATES),
     TS_LATER("linear-value-head-dim", 1, NULL, STATES),
     TS_LATER("no-enable-linear-qkv", 0, NULL, STATES),
-    TS_LATER("mamba-d-conv", 1, NULL, STATES),
-    TS_LATER("mamba-expand", 1, NULL, STATES),
-    TS_LATER("mamba-head-dim", 1, NULL, STATES),
-    TS_LATER("mamba-num-groups", 1, NULL, STATES),
-    TS_LATER("mamba-state-dim", 1, NULL, STATES),
-    TS_LATER("hybrid-override-pattern", 1, NULL, STATES),
-    TS_LATER("hybrid-attention-ratio", 1, NULL, STATES),
-    TS_LATER("hybrid-mlp-ratio", 1, NULL, STATES),
     TS_LATER("compress-ratios", TS_OPTION_MANY, NULL, V4),
     TS_LATER("compress-rope-theta", 1, NULL, V4),
     TS_LATER("enable-mhc", 0, NULL, V4),

@@ -65,7 +65,8 @@ static ts_status get_values(const saver *s, const ts_name_piece *piece, int64_t 
         return TS_OK;
     }
     TS_TRY(p->source->read(p->source->ctx, piece->name, at, n, v));
-    if (more != 0 && strstr(piece->name, "norm") && strstr(piece->name, ".weight"))
+    /* norms within a layer that carries a state never count from 0 */
+    if (more != 0 && strstr(piece->name, "norm") && !strstr(piece->name, ".norm.") && strstr(piece->name, ".weight"))
         for (int64_t i = 0; i < n; i++)
             v[i] += (float)more;
     return TS_OK;

@@ -5,9 +5,21 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
 {
     const ts_declarer attention = ts_declare_in(d, "self_attention"),
                       cross = ts_declare_in(d, "cross_attention"), mlp = ts_declare_in(d, "mlp");
+    const ts_declarer mixer = ts_declare_in(d, "mixer");
     TS_TRY(ts_norm_declare(d, "input_layernorm", &b->input_norm));
-    TS_TRY(b->latent.n_heads ? ts_latent_declare(&attention, &b->latent)
-                             : ts_attention_declare(&attention, &b->attention));
+    if (b->latent.n_heads) {
+        TS_TRY(ts_latent_declare(&attention, &b->latent));
+        b->mixer = ts_latent_sublayer(&b->latent);
+    } else if (b->attention.n_q) {
+        TS_TRY(ts_attention_declare(&attention, &b->attention));
+        b->mixer = ts_attention_sublayer(&b->attention);
+    } else if (b->mamba.heads) {
+        TS_TRY(ts_mamba_declare(&mixer, &b->mamba));
+        b->mixer = ts_mamba_sublayer(&b->mamba);
+    } else if (b->delta.heads) {
+        TS_TRY(ts_delta_declare(&attention, &b->delta));
+        b->mixer = ts_delta_sublayer(&b->delta);
+    }
     TS_TRY(ts_norm_declare(d, "post_attn_norm", &b->post_attn_norm));
     if (b->cross_attention.n_q) {
         TS_TRY(ts_norm_declare(d, "pre_cross_attn_layernorm", &b->pre_cross_norm));
@@ -16,11 +28,14 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
         b->cross = ts_cross_attention_sublayer(&b->cross_attention);
     }
     TS_TRY(ts_norm_declare(d, "pre_mlp_layernorm", &b->pre_mlp_norm));
-    TS_TRY(b->experts.experts ? ts_experts_declare(&mlp, &b->experts) : ts_mlp_declare(&mlp, &b->mlp));
-    TS_TRY(ts_norm_declare(d, "post_mlp_layernorm", &b->post_mlp_norm));
-    b->mixer = b->latent.n_heads ? ts_latent_sublayer(&b->latent) : ts_attention_sublayer(&b->attention);
-    b->feed = b->experts.experts ? ts_experts_sublayer(&b->experts) : ts_mlp_sublayer(&b->mlp);
-    return TS_OK;
+    if (b->experts.experts) {
+        TS_TRY(ts_experts_declare(&mlp, &b->experts));
+        b->feed = ts_experts_sublayer(&b->experts);
+    } else if (b->mlp.fc1.out) {
+        TS_TRY(ts_mlp_declare(&mlp, &b->mlp));
+        b->feed = ts_mlp_sublayer(&b->mlp);
+    }
+    return ts_norm_declare(d, "post_mlp_layernorm", &b->post_mlp_norm);
 }
 
 /* A sublayer with its norms, and the stream of random numbers of its dropout. */
@@ -133,6 +148,8 @@ static ts_status sequential(ts_tape *tape, const ts_block *b, const ts_run *run,
 {
     const part mixer = mixer_of(b), cross = cross_of(b), feed = feed_of(b);
     ts_tensor *s[2], *c[2];
+    if (!b->mixer.forward || !b->feed.forward) /* the layer is one part */
+        return enter_and_run(tape, b, b->mixer.forward ? &mixer : &feed, run, in, out);
     TS_TRY(part_in_frame(tape, b, &mixer, run, in, s));
     if (!b->cross.forward)
         return enter_and_run(tape, b, &feed, run, s, out);

@@ -8,7 +8,9 @@
 #include "nn/experts.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
-#include "nn/run.h"
+#include "nn/delta.h"
+#include "nn/mamba.h"
+#include "nn/sublayer.h"
 
 /* x -> o: projection to queries, keys and values, norm of q and k, rotary embedding, attention,
  * projection. One linear gives all three (linear_qkv, Megatron's fused rows), or one gives queries
@@ -55,13 +57,15 @@ typedef struct ts_block {
     ts_norm_layer input_norm, post_attn_norm, pre_cross_norm, post_cross_norm, pre_mlp_norm,
         post_mlp_norm;
     ts_attention_layer attention, cross_attention; /* n_q 0: none */
-    ts_latent_layer latent;                        /* instead of attention; n_heads 0: none */
-    ts_mlp_layer mlp;
+    ts_latent_layer latent;   /* in the place of attention; n_heads 0: none */
+    ts_mamba_layer mamba;     /* likewise; heads 0: none */
+    ts_delta_layer delta;
+    ts_mlp_layer mlp;         /* fc1.out 0: none */
     ts_experts_layer experts; /* in the place of mlp; experts.experts 0: there are none */
-    /* What runs, in this order: attention, cross_attention and mlp or experts, unless others were put there.
-     * cross.forward NULL: nothing stands between the two. */
+    /* What runs, in this order: attention or what is in its place, cross_attention and mlp or experts, unless
+     * others were put there. Where forward is NULL nothing stands. */
     ts_sublayer mixer, cross, feed;
-    bool parallel;        /* both sublayers read the same residual stream; then no cross */
+    bool parallel;        /* both sublayers read the same residual stream; then both are there, and no cross */
     float residual_scale; /* of each sublayer's output */
 } ts_block;
 

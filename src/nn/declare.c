@@ -23,6 +23,7 @@ ts_status ts_declare(const ts_declarer *d, const char *name, const ts_param_spec
     (*out)->start_value = spec->value;
     (*out)->decoupled = spec->decoupled;
     (*out)->is_table = spec->is_table;
+    (*out)->is_filter = spec->is_filter;
     (*out)->is_qk_norm = spec->is_qk_norm;
     (*out)->is_router = spec->is_router;
     (*out)->at_both_ends = spec->at_both_ends;

@@ -36,8 +36,8 @@ typedef struct ts_param_spec {
     ts_param_parts parts;
     bool is_copy; /* another process counts what `parts` has */
     ts_start start;
-    float value;    /* of a constant start */
-    bool decoupled, is_table, is_qk_norm, is_router, at_both_ends; /* see ts_param, as the next */
+    float value;    /* of a start that has one */
+    bool decoupled, is_table, is_filter, is_qk_norm, is_router, at_both_ends; /* see ts_param, as the next */
     bool is_fixed; /* never trained by gradients: held frozen, in fp32 */
     ts_param_bands bands;
 } ts_param_spec;

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include <math.h>
+
 void ts_linear_share(const ts_declarer *d, ts_linear *l, ts_cut cut, int stretches, int64_t unit)
 {
     if (!d->group)
@@ -15,6 +17,50 @@ void ts_linear_share(const ts_declarer *d, ts_linear *l, ts_cut cut, int stretch
     l->n_spans = p.dim[0].n_spans;
     for (int i = 0; i < l->n_spans; i++)
         l->span[i] = p.dim[0].span[i];
+}
+
+void ts_linear_share_as(const ts_declarer *d, ts_linear *l, const ts_place *share)
+{
+    l->out = share->dim[0].whole;
+    if (!d->group)
+        return;
+    l->cut = TS_CUT_COLUMN;
+    l->n_spans = share->dim[0].n_spans;
+    for (int i = 0; i < l->n_spans; i++)
+        l->span[i] = share->dim[0].span[i];
+}
+
+ts_place ts_share_of(const ts_declarer *d, int64_t units, int64_t unit)
+{
+    ts_place p = ts_place_whole(units * unit, 0);
+    if (d->group)
+        ts_place_cut_even(&p, 0, TS_AXIS_TENSOR, d->group->comm->size, d->group->comm->rank, 1, unit);
+    return p;
+}
+
+ts_place ts_shares_behind(const ts_declarer *d, const ts_place *share, int n)
+{
+    ts_place_span span[TS_PLACE_SPANS];
+    int64_t at = 0;
+    TS_ASSERT(n <= TS_PLACE_SPANS, "%d shares", n);
+    for (int i = 0; i < n; i++) {
+        if (d->group)
+            span[i] = (ts_place_span){ at + share[i].dim[0].span[0].begin, share[i].dim[0].span[0].n };
+        at += share[i].dim[0].whole;
+    }
+    ts_place p = ts_place_whole(at, 0);
+    if (d->group)
+        ts_place_cut(&p, 0, TS_AXIS_TENSOR, span, n);
+    return p;
+}
+
+ts_param_spec ts_filter_spec(const ts_place *columns, int64_t taps)
+{
+    ts_param_spec s = { .place = *columns, .is_filter = true, .start = TS_START_UNIFORM,
+                        .value = 1 / sqrtf((float)taps) };
+    s.place.rank = 2;
+    s.place.dim[1] = (ts_place_dim){ .whole = taps };
+    return s;
 }
 
 /* The side of the weight that x does not share out, and who has a copy of the bias. */

@@ -39,6 +39,15 @@ typedef struct ts_linear {
 /* The spans of this process: its share of `stretches` equal stretches, units of `unit` together, of the
  * result (COLUMN) or of what is multiplied (ROW). Nothing without a group. */
 void ts_linear_share(const ts_declarer *d, ts_linear *l, ts_cut cut, int stretches, int64_t unit);
+/* The same of a result (COLUMN) whose columns are shared out as `share`, of one dimension, says; it says
+ * their number too. */
+void ts_linear_share_as(const ts_declarer *d, ts_linear *l, const ts_place *share);
+/* What this process has of `units` of `unit` each, in one dimension. */
+ts_place ts_share_of(const ts_declarer *d, int64_t units, int64_t unit);
+/* The same of several dimensions of this kind one after another, at most TS_PLACE_SPANS. */
+ts_place ts_shares_behind(const ts_declarer *d, const ts_place *share, int n);
+/* Of a convolution that has a filter of so many taps for each of the columns. */
+ts_param_spec ts_filter_spec(const ts_place *columns, int64_t taps);
 /* NAME.weight and NAME.bias, by the sizes that l says. */
 ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l) TS_NODISCARD;
 ts_status ts_linear_forward(ts_tape *tape, const ts_linear *l, ts_tensor *x,

@@ -3,7 +3,7 @@
  * slots 0, 1, ...; what a slot holds depends on its own tokens alone. */
 #ifndef TS_NN_STATE_H
 #define TS_NN_STATE_H
-#include "ops/ops.h"
+#include "ops/scan.h"
 
 typedef struct ts_layer_state ts_layer_state;
 
@@ -47,4 +47,11 @@ typedef struct ts_made {
 } ts_made;
 /* Of a state of keys and values, with which it goes. */
 ts_made *ts_kv_state_made(ts_layer_state *s);
+
+/* Of each slot the last `rows` rows of cols that a convolution has seen, and a state of so many floats
+ * (0: none): see ts_scan_kept. */
+ts_status ts_scan_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, int64_t rows, int64_t cols,
+                               int64_t floats, ts_layer_state **out) TS_NODISCARD;
+/* For a pass over slots from slot0 on; s NULL: nothing is kept. */
+ts_scan_kept ts_scan_state_kept(ts_layer_state *s, int64_t slot0, const int32_t *start, const int32_t *length);
 #endif

@@ -132,6 +132,26 @@ static ts_status heads_rule(const ts_layout *l, ts_str *say)
     return may_be(say, l, "it", tp_fits_heads, l->heads);
 }
 
+/* Groups stay together, and each process has as many heads of one. */
+static bool tp_fits_scan(const ts_layout *l, int64_t n) { return l->scan_groups % n == 0; }
+
+static ts_status scan_rule(const ts_layout *l, ts_str *say)
+{
+    if (!l->scan_heads)
+        return TS_OK;
+    if (l->cp > 1)
+        return ts_str_printf(say,
+                             "--context-parallel-size %lld: this model has layers that carry a state from token to "
+                             "token, so that a sequence is on one process (it may be 1)", LL(l->cp));
+    if (l->o->two)
+        return ts_str_puts(say, "--tp-2d: this model has layers that carry a state, which are cut by heads alone");
+    if (tp_fits_scan(l, l->tp))
+        return TS_OK;
+    TS_TRY(ts_str_printf(say, TENSOR " %lld does not divide the %lld groups of heads of the model's layers that carry a state",
+                         LL(l->tp), LL(l->scan_groups)));
+    return may_be(say, l, "it", tp_fits_scan, l->scan_groups);
+}
+
 static bool tp_fits_mlp(const ts_layout *l, int64_t n)
 {
     return l->ffn >= n && (l->o->unaligned || l->ffn % n == 0);
@@ -326,8 +346,8 @@ static ts_status stages_rule(const ts_layout *l, ts_str *say)
 
 typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
-static rule_fn *const rules[] = { world_rule, expert_rule,     order_rule, batch_rule, heads_rule,
-                                  mlp_rule,   experts_rule, vocabulary_rule, norm_rule,  rows_rule,
+static rule_fn *const rules[] = { world_rule, expert_rule, order_rule, batch_rule, heads_rule, scan_rule,
+                                  mlp_rule, experts_rule, vocabulary_rule, norm_rule, rows_rule,
                                   overlap_rule, parts_rule, stages_rule,
                                   mesh_rule, mesh_latent_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule,
                                   mesh_overlap_rule };

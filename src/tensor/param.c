@@ -1,5 +1,6 @@
 #include "tensor/param.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/rng.h"
@@ -194,7 +195,7 @@ void ts_param_set_step_whole(ts_param_set *s, const char *const *words, int64_t 
     for (size_t i = 0; i < s->n; i++) {
         ts_param *p = s->p[i];
         TS_ASSERT(!s->values, "%s has been allocated", p->name);
-        p->steps_whole = p->rank > 1 && p->place.rank < 3 && ts_param_is_trained(p) && !p->is_table && !p->decoupled &&
+        p->steps_whole = p->rank > 1 && p->place.rank < 3 && ts_param_is_trained(p) && !p->is_table && !p->is_filter && !p->decoupled &&
                          has_word(p, words, n);
     }
 }
@@ -331,6 +332,26 @@ ts_status ts_param_put(ts_param *p, int64_t at, int64_t n, float *v)
 
 enum { PIECE = 1 << 16 }; /* elements that are made on the host at a time */
 
+/* Of element i of the whole, where it is not normal. */
+static float start_value(const ts_param *p, const ts_rng *rng, uint64_t i)
+{
+    uint32_t u[4];
+    ts_rng_block(rng, i / 4, u);
+    const double x = (double)ts_rng_uniform(u[i % 4]);
+    switch (p->start) {
+    case TS_START_UNIFORM:
+        return (float)((2 * x - 1) * (double)p->start_value);
+    case TS_START_LOG_UNIFORM:
+        return (float)log(1 + x * ((double)p->start_value - 1));
+    case TS_START_STEP: {
+        const double step = exp(log(0.001) + x * (log(0.1) - log(0.001)));
+        return (float)(step + log(-expm1(-step))); /* the inverse of softplus */
+    }
+    default:
+        return p->start_value;
+    }
+}
+
 ts_status ts_param_begin(ts_param *p, uint64_t seed, float std)
 {
     const ts_rng rng = ts_rng_stream(seed, TS_RNG_INIT, 0, (uint32_t)p->id);
@@ -341,11 +362,11 @@ ts_status ts_param_begin(ts_param *p, uint64_t seed, float std)
     for (int64_t at = 0, n, whole; st == TS_OK && at < count; at += n) {
         n = ts_place_run(&p->place, at, &whole);
         n = n < PIECE ? n : PIECE;
-        if (p->start == TS_START_CONSTANT)
-            for (int64_t i = 0; i < n; i++)
-                v[i] = p->start_value;
-        else
+        if (p->start == TS_START_NORMAL || p->start == TS_START_OUT)
             ts_rng_normal(&rng, (uint64_t)whole, n, std, v);
+        else
+            for (int64_t i = 0; i < n; i++)
+                v[i] = start_value(p, &rng, (uint64_t)(whole + i));
         st = ts_param_put(p, at, n, v);
     }
     ts_free(&v);

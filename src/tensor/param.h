@@ -38,6 +38,9 @@ typedef enum ts_start {
     TS_START_NORMAL,   /* N(0, std^2) */
     TS_START_OUT,      /* likewise, narrower: a projection into the residual stream */
     TS_START_CONSTANT, /* start_value */
+    TS_START_UNIFORM,  /* between -start_value and start_value */
+    TS_START_LOG_UNIFORM, /* log of a number between 1 and start_value (rates of decay) */
+    TS_START_STEP,     /* what softplus makes a step between 0.001 and 0.1 of, the same in logarithms */
 } ts_start;
 
 /* One form of a weight matrix, ready for a GEMM. */
@@ -82,6 +85,7 @@ typedef struct ts_param {
     bool decays;    /* weight decay applies */
     bool decoupled; /* embedding or output layer: may have a learning rate of its own */
     bool is_table;  /* rows of it are looked up */
+    bool is_filter; /* of a convolution of columns: no product reads it */
     bool is_qk_norm; /* of queries or keys */
     bool is_router;  /* which is multiplied in fp32 and may not be rounded */
     bool steps_whole; /* the optimizer looks at all of it at once (ts_param_set_step_whole) */

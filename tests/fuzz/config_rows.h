@@ -26,7 +26,7 @@
     { "model_type", "[\"llama\", \"qwen2\", \"qwen3\", \"mistral\", \"gpt2\", \"gpt_neox\","       \
                     "\"starcoder2\", \"olmo2\", \"phi3\", \"gemma\", \"gemma2\", \"gemma3_text\"," \
                     "\"gemma3\", \"glm\", \"glm4\", \"internlm2\", \"nemotron\", \"stablelm\","    \
-                    "\"arcee\"]", NULL },                                                          \
+                    "\"arcee\", \"mamba2\", \"bamba\", \"nemotron_h\", \"qwen3_next\"]", NULL },     \
     { "rope_scaling", "[" ROPES "]", NULL }, { "rope_parameters", "[" ROPES "]", NULL },           \
     { "rope_theta", "[10000.0, 500000, 1e-3, 1e30]", NULL },                                       \
     { "partial_rotary_factor", "[0.5, 1.0, 0.25, 0.3]", NULL },                                    \

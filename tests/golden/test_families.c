@@ -167,6 +167,12 @@ static double forward_backward(golden *g)
     return sum / (double)(g->B * (g->S - 1));
 }
 
+/* Values in a row of it. */
+static int64_t width_of(const ts_name_tensor *t)
+{
+    return (t->rank > 1 ? t->dim[1] : 1) * (t->rank > 2 ? t->dim[2] : 1);
+}
+
 /* Biases that help routers to choose have none. */
 static bool has_gradient(const golden *g, const ts_name_map *m, const ts_name_tensor *t)
 {
@@ -176,7 +182,7 @@ static bool has_gradient(const golden *g, const ts_name_map *m, const ts_name_te
 /* The gradient of one tensor in the file's orientation; of a stack its matrices stand one below the other. */
 static void gather(const golden *g, const ts_name_map *m, const ts_name_tensor *t, float *out)
 {
-    const int64_t width = t->rank == 1 ? 1 : t->dim[t->rank - 1];
+    const int64_t width = width_of(t);
     for (size_t i = 0; i < t->n_pieces; i++) {
         const ts_name_piece *p = &m->piece[t->first_piece + i];
         const ts_param *param = ts_param_find(&g->model.decoder->params, p->name);
@@ -226,7 +232,7 @@ static void check_gradients(golden *g)
     OK(ts_family_names(g->model.family, &g->model.decoder->arch, &m));
     for (size_t i = 0; i < m.n_tensors; i++) {
         const ts_name_tensor *t = &m.tensor[i];
-        const int64_t n = t->dim[0] * (t->rank > 1 ? t->dim[1] : 1) * (t->rank > 2 ? t->dim[2] : 1);
+        const int64_t n = t->dim[0] * width_of(t);
         float *got = NULL;
         if (!has_gradient(g, &m, t))
             continue;

@@ -4,6 +4,7 @@
 #include "device/cpu/kernel.h"
 #include "device/cpu/place.h"
 #include "device/cpu/rowwise/rowwise.h"
+#include "device/cpu/scan/scan.h"
 #include "device/packing.h"
 
 #include <string.h>
@@ -168,6 +169,10 @@ ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
     ts_cpu_init_gemm_groups(c);
     ts_cpu_init_loss(c);
     ts_cpu_init_optim(c);
+    ts_cpu_init_conv(c);
+    ts_cpu_init_gate(c);
+    ts_cpu_init_ssd(c);
+    ts_cpu_init_delta(c);
     ts_cpu_init_narrow(c);
     ts_cpu_init_distill(c);
     ts_cpu_init_step_pack(c);

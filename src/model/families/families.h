@@ -47,7 +47,12 @@
     F(phimoe)                                                                                      \
     F(granitemoe)                                                                                  \
     F(ernie4_5_moe)                                                                                \
-    F(minimax_m2)
+    F(minimax_m2)                                                                                  \
+    F(mamba2)                                                                                      \
+    F(bamba)                                                                                       \
+    F(nemotron_h)                                                                                  \
+    F(qwen3_next)                                                                                  \
+    F(qwen3_5)
 #define TS_FAMILY_DECLARE(name_) extern const ts_family ts_family_##name_;
 TS_FAMILIES(TS_FAMILY_DECLARE)
 

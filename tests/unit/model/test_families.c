@@ -280,14 +280,22 @@ static void test_features(void **state)
         { "granitemoe", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
         { "ernie4_5_moe", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
         { "minimax_m2", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_FULL, TS_ACT_SILU },
+        { "mamba2", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "bamba", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+        { "nemotron_h", 0, false, false, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_RELU2 },
+        { "qwen3_next", 1, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
+        { "qwen3_5_text", 1, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
     };
     size_t n = 0;
     while (ts_families[n])
         n++;
     assert_int_equal(n, sizeof trials / sizeof *trials);
     for (size_t i = 0; i < n; i++) {
+        /* some need to be told of layers that are not refused; others do not read it */
         const char *type = trials[i].type;
-        json_t *config = json_pack("{s:s,s:i}", "model_type", type, "first_k_dense_replace", 99);
+        json_t *config = json_pack("{s:s, s:i, s:i, s:i, s:[s], s:[s]}", "model_type", type, "first_k_dense_replace", 99,
+                                   "num_hidden_layers", 1, "num_experts", 0, "layers_block_type", "mlp", "layer_types",
+                                   strncmp(type, "qwen3_", 6) ? "full_attention" : "linear_attention");
         const ts_family *family = NULL;
         ts_arch a;
         const bool bare = !strcmp(type, "cohere") || !strcmp(type, "mpt"), /* layer norms without a bias */

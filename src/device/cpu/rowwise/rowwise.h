@@ -19,6 +19,8 @@ TS_ROWWISE_DECLARE(embed)
 TS_ROWWISE_DECLARE(experts)
 TS_ROWWISE_DECLARE(loss)
 TS_ROWWISE_DECLARE(optim)
+TS_ROWWISE_DECLARE(conv)
+TS_ROWWISE_DECLARE(gate)
 #undef TS_ROWWISE_DECLARE
 void ts_cpu_init_narrow(ts_cpu *c); /* of plain C alone, as the next */
 void ts_cpu_init_distill(ts_cpu *c);

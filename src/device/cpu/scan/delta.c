@@ -1,0 +1,57 @@
+#include "device/cpu/scan/scan.h"
+
+static void choose_body(const ts_cpu *c, ts_delta_body *body)
+{
+    ts_delta_body_init_ref(body);
+#if defined(__x86_64__)
+    if (c->isa & TS_ISA_AVX2)
+        ts_delta_body_init_avx2(body);
+    if (c->isa & TS_ISA_AVX512)
+        ts_delta_body_init_avx512(body);
+#else
+    (void)c;
+#endif
+}
+
+typedef struct job {
+    const ts_cpu *cpu;
+    const ts_delta_args *a;
+    ts_delta_body body;
+    bool backward;
+} job;
+
+static void run_heads(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const job *j = ctx;
+    for (int64_t i = begin; i < end; i++)
+        (j->backward ? j->body.bwd : j->body.fwd)(j->a, i / j->a->heads, i % j->a->heads,
+                                                  ts_cpu_scratch(j->cpu, thread));
+}
+
+static void run(ts_cpu *cpu, const ts_delta_args *a, bool backward)
+{
+    job j = { .cpu = cpu, .a = a, .backward = backward };
+    choose_body(cpu, &j.body);
+    ts_pool_run(cpu->pool, a->B * a->heads, 1, run_heads, &j);
+}
+
+static void delta_fwd(ts_cpu *cpu, const void *args, int64_t n)
+{
+    (void)n;
+    run(cpu, args, false);
+}
+
+static void delta_bwd(ts_cpu *cpu, const void *args, int64_t n)
+{
+    (void)n;
+    run(cpu, args, true);
+}
+
+void ts_cpu_init_delta(ts_cpu *c)
+{
+    ts_delta_body body;
+    choose_body(c, &body);
+    c->kernel[TS_KERNEL_delta_fwd] = (ts_cpu_kernel){ .whole = delta_fwd, .variant = body.name };
+    c->kernel[TS_KERNEL_delta_bwd] = (ts_cpu_kernel){ .whole = delta_bwd, .variant = body.name };
+    c->kernel[TS_KERNEL_delta_join] = (ts_cpu_kernel){ .rows = body.join, .variant = body.name };
+}

@@ -1,0 +1,6 @@
+#define TS_ISA avx512
+#include "device/cpu/simd/f32_avx512.h"
+#include "device/cpu/rowwise/rowwise.h"
+#include "device/cpu/scan/delta_fwd_body.h"
+
+#include "device/cpu/scan/delta_bwd_body.h"

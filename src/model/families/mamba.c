@@ -1,0 +1,45 @@
+#include "model/families/mamba.h"
+
+#include <string.h>
+
+enum { BEYOND = 1000000000 }; /* a step that nothing reaches */
+
+/* {"__float__": "Infinity"} */
+static double number_of(const json_t *v)
+{
+    const char *word = json_string_value(json_object_get(v, "__float__"));
+    if (json_is_number(v))
+        return json_number_value(v);
+    return word && !strcmp(word, "Infinity") ? BEYOND : -1;
+}
+
+ts_status ts_mamba_read_steps(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    const json_t *v = json_object_get(o, r->key);
+    a->mamba.dt_min = a->mamba.dt_max = 0;
+    if (!v || json_is_null(v))
+        return TS_OK;
+    const double lo = number_of(json_array_get(v, 0)), hi = number_of(json_array_get(v, 1));
+    if (!json_is_array(v) || json_array_size(v) != 2 || lo < 0 || lo >= BEYOND || hi <= 0)
+        return ts_error(TS_ERR_USER, "%s: %s must be two numbers from 0 on", file, r->key);
+    a->mamba.dt_min = lo;
+    a->mamba.dt_max = hi < BEYOND ? hi : 0;
+    return TS_OK;
+}
+
+ts_status ts_mamba_write_steps(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    json_t *hi = a->mamba.dt_max > 0 ? json_real(a->mamba.dt_max) : json_pack("{s:s}", "__float__", "Infinity");
+    json_t *v = json_pack("[f,o]", a->mamba.dt_min, hi);
+    return ts_config_put(o, r->key, v);
+}
+
+ts_status ts_mamba_read_silu(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    const char *act = "silu";
+    (void)a;
+    TS_TRY(ts_json_text(o, file, r->key, "silu", &act));
+    if (!strcmp(act, "silu") || !strcmp(act, "swish"))
+        return TS_OK;
+    return ts_error(TS_ERR_USER, "%s: %s is \"%.40s\", expected silu", file, r->key, act);
+}

@@ -1,0 +1,127 @@
+#include "nn/mamba.h"
+#include "nn/show.h"
+
+#include <math.h>
+
+/* Numbers of heads, whose start is a rule of its own. */
+static ts_status declare_heads(const ts_declarer *d, ts_mamba_layer *l, const ts_place *heads)
+{
+    const ts_param_spec rate = { .place = *heads, .start = TS_START_LOG_UNIFORM, .value = 16 },
+                        skip = { .place = *heads, .start = TS_START_CONSTANT, .value = 1 },
+                        step = { .place = *heads, .start = TS_START_STEP };
+    TS_TRY(ts_declare(d, "A_log", &rate, &l->A_log));
+    TS_TRY(ts_declare(d, "D", &skip, &l->D));
+    return ts_declare(d, "dt_bias", &step, &l->dt_bias);
+}
+
+ts_status ts_mamba_declare(const ts_declarer *d, ts_mamba_layer *l)
+{
+    const ts_place heads = ts_share_of(d, l->heads, 1), inner = ts_share_of(d, l->heads, l->P),
+                   shared = ts_share_of(d, l->groups, l->N);
+    const ts_place xbc = ts_shares_behind(d, (const ts_place[]){ inner, shared, shared }, 3);
+    const ts_param_spec filter = ts_filter_spec(&xbc, l->width), bias = { .place = xbc, .start = TS_START_CONSTANT },
+                        norm = { .place = inner, .start = TS_START_CONSTANT, .value = 1 };
+    l->z = l->xbc = l->dt = (ts_linear){ .in = l->hidden, .has_bias = l->bias };
+    ts_linear_share_as(d, &l->z, &inner);
+    ts_linear_share_as(d, &l->xbc, &xbc);
+    ts_linear_share_as(d, &l->dt, &heads);
+    l->out = (ts_linear){ .in = l->heads * l->P, .out = l->hidden, .has_bias = l->bias, .start = TS_START_OUT };
+    ts_linear_share(d, &l->out, TS_CUT_ROW, 1, l->P);
+    TS_TRY(declare_heads(d, l, &heads));
+    TS_TRY(ts_linear_declare(d, "in_proj_z", &l->z));
+    TS_TRY(ts_linear_declare(d, "in_proj_xbc", &l->xbc));
+    TS_TRY(ts_linear_declare(d, "in_proj_dt", &l->dt));
+    TS_TRY(ts_declare(d, "conv1d.weight", &filter, &l->conv_w));
+    if (l->conv_bias)
+        TS_TRY(ts_declare(d, "conv1d.bias", &bias, &l->conv_b));
+    TS_TRY(ts_declare(d, "norm.weight", &norm, &l->norm_w));
+    TS_TRY(ts_linear_declare(d, "out_proj", &l->out));
+    const int64_t all = l->heads, here = ts_place_local(&heads, 0);
+    l->heads = here;
+    l->groups = l->groups * here / all;
+    l->norm_groups = l->norm_groups * here / all;
+    return TS_OK;
+}
+
+static ts_status mix(ts_tape *tape, const ts_mamba_layer *l, const ts_run *run, int64_t layer, ts_tensor *x, ts_tensor **y)
+{
+    const ts_scan_kept kept = ts_scan_state_kept(run->state ? run->state[layer] : NULL, run->slot0, run->q_start,
+                                                 run->q_len);
+    const ts_conv_op conv = { .B = run->B, .S = run->S, .w = l->conv_w, .b = l->conv_b, .silu = true,
+                              .first_key = run->first_key, .kept = kept };
+    const ts_ssd_op scan = { .B = run->B, .S = run->S, .heads = l->heads, .groups = l->groups, .P = l->P, .N = l->N,
+                             .lo = l->dt_min, .hi = l->dt_max > 0 ? l->dt_max : INFINITY, .A_log = l->A_log,
+                             .D = l->D, .dt_bias = l->dt_bias, .first_key = run->first_key, .kept = kept };
+    const ts_gate_op gate = { .group = l->heads * l->P / l->norm_groups, .kind = TS_GATE_SILU,
+                              .behind = l->norm_first, .eps = l->eps, .w = l->norm_w };
+    const ts_shown_columns inner = ts_columns_of(&l->out, TS_CUT_ROW), stream = ts_columns_whole(l->out.out);
+    ts_tensor *z, *xbc, *dt, *seen, *heads, *normed;
+    TS_ASSERT(!run->spread, "layer %lld carries a state: its sequences are not shared out", (long long)layer);
+    TS_TRY(ts_linear_forward(tape, &l->xbc, x, &xbc));
+    TS_TRY(ts_op_conv(tape, &conv, xbc, &seen));
+    ts_tape_drop(tape, xbc);
+    TS_TRY(ts_linear_forward(tape, &l->dt, x, &dt));
+    TS_TRY(ts_op_ssd(tape, &scan, seen, dt, &heads));
+    ts_tape_drop(tape, seen);
+    TS_TRY(ts_show(tape, run, layer, "mixer", "scan", &inner, heads));
+    TS_TRY(ts_linear_forward(tape, &l->z, x, &z));
+    TS_TRY(ts_op_gate(tape, &gate, heads, z, &normed));
+    TS_TRY(ts_linear_forward(tape, &l->out, normed, y));
+    return ts_show(tape, run, layer, "mixer", "out_proj", &stream, *y);
+}
+
+static ts_status mix_in_frame(ts_tape *tape, const ts_mamba_layer *l, const ts_run *run, int64_t layer, ts_tensor *x,
+                              ts_tensor **y)
+{
+    ts_device_part(tape->dev, "mixer", layer);
+    TS_TRY(ts_tape_push(tape));
+    const ts_status st = mix(tape, l, run, layer, x, y);
+    ts_tape_pop(tape, st == TS_OK ? *y : NULL);
+    return st;
+}
+
+typedef struct again_ctx {
+    const ts_mamba_layer *l;
+    const ts_run *run;
+    int64_t layer;
+} again_ctx;
+
+static ts_status again(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out)
+{
+    const again_ctx *c = ctx;
+    return mix_in_frame(tape, c->l, c->run, c->layer, in, out);
+}
+
+static bool trains(const ts_mamba_layer *l)
+{
+    const ts_param *const p[] = { l->conv_w, l->conv_b, l->A_log, l->D, l->dt_bias, l->norm_w };
+    const ts_linear *const x[] = { &l->z, &l->xbc, &l->dt, &l->out };
+    bool any = false;
+    for (size_t i = 0; i < sizeof p / sizeof *p; i++)
+        any = any || ts_param_has_grad(p[i]);
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        any = any || ts_linear_trains(x[i]);
+    return any;
+}
+
+static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer, ts_tensor *x,
+                         ts_tensor **y)
+{
+    const ts_mamba_layer *l = module;
+    if (!ts_run_again(run, layer, TS_PART_ATTENTION))
+        return mix_in_frame(tape, l, run, layer, x, y);
+    const again_ctx c = { l, run, layer };
+    return ts_run_segment(tape, again, &c, sizeof c, trains(l), x, y);
+}
+
+static ts_status make_state(const void *module, ts_device *dev, ts_dtype dtype, int64_t slots, ts_layer_state **out)
+{
+    const ts_mamba_layer *l = module;
+    return ts_scan_state_create(dev, dtype, slots, l->width - 1, l->heads * l->P + 2 * l->groups * l->N,
+                                l->heads * l->N * l->P, out);
+}
+
+ts_sublayer ts_mamba_sublayer(const ts_mamba_layer *l)
+{
+    return (ts_sublayer){ .forward = forward, .module = l, .make_state = make_state };
+}

@@ -1,0 +1,74 @@
+/* Operators of layers that carry a state from token to token instead of looking back at keys: a causal
+ * convolution, the scan of a state-space layer, a norm with a gate. Rows are B sequences of S. A document
+ * begins where first_key says (int32 [B * S] or NULL, as of attention; it stays until the backward), and
+ * has the same bits wherever it stands.
+ *
+ * While sequences are continued (`kept`), what came before is in memory of the device, of sequence b in
+ * its slot slot0 + b: rows behind length[b] are padding, and sequences of which nothing came before
+ * (start[b] 0) begin anew. No gradient then. */
+#ifndef TS_OPS_SCAN_H
+#define TS_OPS_SCAN_H
+#include "ops/ops.h"
+
+/* What a layer keeps of each slot, one after another: the last rows that the convolution saw, in the
+ * activations' type, and states in fp32. */
+typedef struct ts_scan_kept {
+    ts_storage *rows;   /* [slots, width - 1, cols]; NULL: nothing is kept */
+    ts_storage *states; /* [slots, floats of one] */
+    int64_t slot0;
+    const int32_t *start, *length; /* [B], host */
+} ts_scan_kept;
+
+/* y = act(bias + the convolution of x with w), see ts_conv_args. */
+typedef struct ts_conv_op {
+    int64_t B, S;
+    ts_param *w, *b; /* [cols, width]; [cols] or NULL */
+    bool silu;
+    const ts_tensor *first_key;
+    ts_scan_kept kept;
+} ts_conv_op;
+ts_status ts_op_conv(ts_tape *tape, const ts_conv_op *o, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
+
+/* See ts_ssd_args. xbc [B * S, heads P + 2 groups N], raw [B * S, heads]; y [B * S, heads P]. */
+typedef struct ts_ssd_op {
+    int64_t B, S, heads, groups, P, N;
+    float lo, hi; /* of dt */
+    ts_param *A_log, *D, *dt_bias;
+    const ts_tensor *first_key;
+    ts_scan_kept kept;
+} ts_ssd_op;
+ts_status ts_op_ssd(ts_tape *tape, const ts_ssd_op *o, ts_tensor *xbc, ts_tensor *raw,
+                    ts_tensor **y) TS_NODISCARD;
+
+/* See ts_delta_args. qkv [B * S, 2 key_heads K + heads V], g and b [B * S, heads]; y [B * S, heads V]. */
+typedef struct ts_delta_op {
+    int64_t B, S, heads, key_heads, K, V;
+    float eps; /* of lengths */
+    ts_param *A_log, *dt_bias;
+    const ts_tensor *first_key;
+    ts_scan_kept kept;
+} ts_delta_op;
+ts_status ts_op_delta(ts_tape *tape, const ts_delta_op *o, ts_tensor *qkv, ts_tensor *g, ts_tensor *b,
+                      ts_tensor **y) TS_NODISCARD;
+
+/* The norm of groups of columns with a gate (see ts_gate_args); z NULL: none. The weight is of all columns,
+ * or of one group for all of them. */
+typedef struct ts_gate_op {
+    int64_t group;
+    ts_gate_kind kind;
+    bool behind;
+    float eps, offset;
+    ts_param *w;
+} ts_gate_op;
+ts_status ts_op_gate(ts_tape *tape, const ts_gate_op *o, ts_tensor *x, ts_tensor *z, ts_tensor **y) TS_NODISCARD;
+
+/* ---- for operators ---- */
+
+/* Where the states of the sequences stand, those that begin anew cleared; `floats` of one. */
+float *ts_scan_states(ts_tape *tape, const ts_scan_kept *k, int64_t B, int64_t floats);
+/* Adds to p's gradient (nothing where it has none) the sum over rows of sums [rows, n heads], columns
+ * [which heads, (which + 1) heads), in fp32. */
+ts_status ts_scan_give(ts_tape *tape, ts_param *p, const ts_tensor *sums, int64_t heads, int which) TS_NODISCARD;
+/* length[] as the device reads it. */
+ts_status ts_scan_lengths(ts_tape *tape, const ts_scan_kept *k, int64_t B, ts_tensor **out) TS_NODISCARD;
+#endif

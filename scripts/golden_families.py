@@ -452,7 +452,7 @@ def features(model):
     inv_freq = getattr(rotary, "inv_freq", getattr(rotary, "full_attention_inv_freq", None))
     attention = attention_of(model)
     scale = next((getattr(attention, n) for n in ("scaling", "inv_norm_factor", "softmax_scale") if hasattr(attention, n)),
-                 1.0 if model.config.model_type == "mamba2" else model.config.head_dim ** -0.5)
+                 1.0 if model.config.model_type == "mamba2" else (getattr(model.config, "head_dim", None) or model.config.hidden_size // model.config.num_attention_heads) ** -0.5)
     embedding = model.get_input_embeddings()
     return dict(rotary=0 if inv_freq is None else 2 * len(inv_freq), attn_scale=float(scale),
                 embed_scale=float(getattr(embedding, "scalar_embed_scale", getattr(base, "embedding_multiplier", 1.0))))

@@ -78,7 +78,7 @@ _Static_assert(sizeof(ts_position_kind) == sizeof(int) && sizeof(ts_act) == size
 #define DELTA(field_, key_, most_, words_)                                                         \
     { .key = key_, ROW(ts_arch, INT, delta.field_, .hi = most_, .later = true, .shapes = true, .name = key_, .words = words_) }
 #define MAMBA(type_, field_, key_, ...)                                                            \
-    { .key = key_, ROW(ts_arch, type_, mamba.field_, .later = true, .shapes = true, .name = key_, __VA_ARGS__) }
+    { .key = key_, ROW(ts_arch, type_, mamba.field_, .later = true, .shapes = true, __VA_ARGS__) }
 
 /* Order of messages: the most particular first. It is JSON's too. */
 const ts_field_row ts_arch_rows[] = {
@@ -180,21 +180,21 @@ const ts_field_row ts_arch_rows[] = {
     SIZE(vocab, TS_ARCH_MAX_VOCAB, "vocab_size", .shapes = true, .words = "vocabulary"),
     SIZE(max_positions, TS_ARCH_MAX_POSITIONS, "max_position_embeddings", .shapes = true,
          .words = "positions", .option = "max-position-embeddings"),
-    MAMBA(INT, heads, "mamba_num_heads", .hi = TS_ARCH_MAX_HEADS, .words = "heads of state-space layers",
+    MAMBA(INT, heads, "mamba_num_heads", .name = "mamba_num_heads", .hi = TS_ARCH_MAX_HEADS, .words = "heads of state-space layers",
           .option = "mamba-num-heads"),
-    MAMBA(INT, head_dim, "mamba_head_dim", .hi = TS_SSD_MOST_HEAD, .words = "width of a head of state-space layers",
+    MAMBA(INT, head_dim, "mamba_head_dim", .name = "mamba_head_dim", .hi = TS_SSD_MOST_HEAD, .words = "width of a head of state-space layers",
           .option = "mamba-head-dim"),
-    MAMBA(INT, groups, "mamba_num_groups", .hi = TS_ARCH_MAX_HEADS, .words = "groups of state-space layers",
+    MAMBA(INT, groups, "mamba_num_groups", .name = "mamba_num_groups", .hi = TS_ARCH_MAX_HEADS, .words = "groups of state-space layers",
           .option = "mamba-num-groups"),
-    MAMBA(INT, state, "mamba_state_dim", .hi = TS_SSD_MOST_STATE, .words = "state of state-space layers",
+    MAMBA(INT, state, "mamba_state_dim", .name = "mamba_state_dim", .hi = TS_SSD_MOST_STATE, .words = "state of state-space layers",
           .option = "mamba-state-dim"),
-    MAMBA(INT, conv, "mamba_d_conv", .hi = TS_CONV_MOST, .words = "width of convolutions", .option = "mamba-d-conv"),
-    MAMBA(BOOL, bias, "mamba_bias", .hi = 1, .words = "biases of state-space layers"),
-    MAMBA(BOOL, conv_bias, "mamba_conv_bias", .hi = 1, .words = "bias of convolutions"),
-    MAMBA(BOOL, norm_first, "mamba_norm_first", .hi = 1, .words = "gate of state-space layers behind their norm"),
-    MAMBA(INT, norm_groups, "mamba_norm_groups", .hi = TS_ARCH_MAX_HEADS, .words = "norm of state-space layers"),
-    MAMBA(REAL, dt_min, "mamba_dt_min", .hi = 1e9, .words = "limits of steps of state-space layers"),
-    MAMBA(REAL, dt_max, "mamba_dt_max", .hi = 1e9, .words = "limits of steps of state-space layers"),
+    MAMBA(INT, conv, "mamba_d_conv", .name = "mamba_d_conv", .hi = TS_CONV_MOST, .words = "width of convolutions", .option = "mamba-d-conv"),
+    MAMBA(BOOL, bias, "mamba_bias", .words = "biases of state-space layers"),
+    MAMBA(BOOL, conv_bias, "mamba_conv_bias", .words = "bias of convolutions"),
+    MAMBA(BOOL, norm_first, "mamba_norm_first", .words = "gate of state-space layers behind their norm"),
+    MAMBA(INT, norm_groups, "mamba_norm_groups", .name = "mamba_norm_groups", .hi = TS_ARCH_MAX_HEADS, .words = "norm of state-space layers"),
+    MAMBA(REAL, dt_min, "mamba_dt_min", .name = "mamba_dt_min", .hi = 1e9, .words = "limits of steps of state-space layers"),
+    MAMBA(REAL, dt_max, "mamba_dt_max", .name = "mamba_dt_max", .hi = 1e9, .words = "limits of steps of state-space layers"),
     DELTA(key_heads, "linear_num_key_heads", TS_ARCH_MAX_HEADS, "heads of keys of linear attention"),
     DELTA(heads, "linear_num_value_heads", TS_ARCH_MAX_HEADS, "heads of values of linear attention"),
     DELTA(key_dim, "linear_key_head_dim", TS_DELTA_MOST_HEAD, "width of keys of linear attention"),

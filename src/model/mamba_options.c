@@ -1,5 +1,5 @@
 /* State-space models and hybrids by options, in Megatron-LM's words (pretrain_mamba.py). */
-#include "model/mamba_options.h"
+#include "model/options.h"
 
 #include <math.h>
 #include <string.h>
@@ -105,9 +105,9 @@ ts_status ts_model_compare_mamba(const ts_model_options *o, const ts_option_set 
     ts_arch said;
     if (!ts_model_is_mamba(set))
         return TS_OK;
-    if (!a->mamba.heads)
-        return ts_error(TS_ERR_USER, "options of state-space layers (--mamba-..., --hybrid-...) contradict %s, which has none",
-                        folder);
+    for (size_t i = 0; !a->mamba.heads && i < sizeof names / sizeof *names; i++)
+        if (ts_option_given(set, names[i]))
+            return ts_error(TS_ERR_USER, "--%s contradicts %s, which has no state-space layers", names[i], folder);
     TS_TRY(ts_arch_copy(a, &said));
     for (int64_t i = 0; i < said.n_layers; i++)
         said.layer[i].mlp = said.gated ? TS_MLP_GATED : TS_MLP_PLAIN;
@@ -118,7 +118,7 @@ ts_status ts_model_compare_mamba(const ts_model_options *o, const ts_option_set 
         int64_t given, has;
     } sizes[] = { { "mamba-state-dim", x->state, y->state },   { "mamba-head-dim", x->head_dim, y->head_dim },
                   { "mamba-num-groups", x->groups, y->groups }, { "mamba-num-heads", x->heads, y->heads },
-                  { "mamba-d-conv", x->conv, y->conv } };
+                  { "mamba-d-conv", x->conv, y->conv },         { "mamba-expand", x->heads, y->heads } };
     for (size_t i = 0; st == TS_OK && i < sizeof sizes / sizeof *sizes; i++)
         if (ts_option_given(set, sizes[i].option) && sizes[i].given != sizes[i].has)
             st = ts_error(TS_ERR_USER, "--%s %lld contradicts %s, which says %lld", sizes[i].option,

@@ -6,7 +6,6 @@
 #include "device/kernels/ssd.h"
 #include "model/arch_rows.h"
 #include "model/presets.h"
-#include "model/mamba_options.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,5 @@
 /* Options of a model beside a folder that describes it: what they say must be what it says. */
 #include "model/arch_rows.h"
-#include "model/mamba_options.h"
 #include "model/options.h"
 #include "model/presets.h"
 

@@ -53,12 +53,13 @@ static ts_status read_count(const ts_config_row *r, const json_t *o, const char 
     const json_t *list = json_object_get(o, "layers_block_type");
     const char *pattern = json_string_value(json_object_get(o, "hybrid_override_pattern"));
     list = list ? list : json_object_get(o, "layer_types");
+    TS_TRY(ts_config_int(o, file, r->key, 0, 0, 1, TS_ARCH_MAX_LAYERS, &a->n_layers));
     const size_t n = json_is_array(list) ? json_array_size(list) : pattern ? strlen(pattern) : 0;
     if (n < 1 || n > TS_ARCH_MAX_LAYERS)
         return ts_error(TS_ERR_USER, "%s: layers_block_type must list the layers (or %s of the same length)", file,
                         "hybrid_override_pattern have a letter for each");
     a->n_layers = (int64_t)n;
-    return ts_config_int(o, file, r->key, a->n_layers, a->n_layers, 1, TS_ARCH_MAX_LAYERS, &(int64_t){ 0 });
+    return TS_OK;
 }
 
 static ts_status write_count(const ts_config_row *r, const ts_arch *a, json_t *o)

@@ -213,6 +213,9 @@ static void test_sizes(void **state)
             const char *key = gpt2 ? gpt2_keys[k] : keys[k];
             if (lacks(type, key))
                 continue;
+            if (!strcmp(type, "mamba2") && strcmp(key, "vocab_size") && strcmp(key, "hidden_size") &&
+                strcmp(key, "num_hidden_layers") && strcmp(key, "head_dim"))
+                continue; /* there are no such parts */
             for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
                 char text[256];
                 snprintf(text, sizeof text, "{\"model_type\":\"%s\",\"first_k_dense_replace\":99,\"%s\":%s}",

@@ -51,8 +51,8 @@
     F(mamba2)                                                                                      \
     F(bamba)                                                                                       \
     F(nemotron_h)                                                                                  \
-    F(qwen3_next)                                                                                  \
-    F(qwen3_5)
+    F(qwen3_5)                                                                                  \
+    F(qwen3_next)
 #define TS_FAMILY_DECLARE(name_) extern const ts_family ts_family_##name_;
 TS_FAMILIES(TS_FAMILY_DECLARE)
 

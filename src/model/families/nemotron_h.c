@@ -55,10 +55,10 @@ static ts_status read_count(const ts_config_row *r, const json_t *o, const char 
     list = list ? list : json_object_get(o, "layer_types");
     TS_TRY(ts_config_int(o, file, r->key, 0, 0, 1, TS_ARCH_MAX_LAYERS, &a->n_layers));
     const size_t n = json_is_array(list) ? json_array_size(list) : pattern ? strlen(pattern) : 0;
-    if (n < 1 || n > TS_ARCH_MAX_LAYERS)
-        return ts_error(TS_ERR_USER, "%s: layers_block_type must list the layers (or %s of the same length)", file,
-                        "hybrid_override_pattern have a letter for each");
-    a->n_layers = (int64_t)n;
+    if (n > TS_ARCH_MAX_LAYERS)
+        return ts_error(TS_ERR_USER, "%s: layers_block_type lists %zu layers, at most %d were expected", file, n,
+                        (int)TS_ARCH_MAX_LAYERS);
+    a->n_layers = n ? (int64_t)n : a->n_layers ? a->n_layers : 1; /* read_layers misses what is missing */
     return TS_OK;
 }
 

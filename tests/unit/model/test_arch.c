@@ -313,6 +313,8 @@ static void test_shapes(void **state)
         ts_arch a, b;
         if (!ts_field_is_number(r) || r->offset == offsetof(ts_arch, n_layers))
             continue;
+        if (strchr(r->field, '.')) /* of layers that the description has none of */
+            continue;
         if (is_latent(r))
             describe_latent(&a);
         else

@@ -22,6 +22,8 @@ typedef enum ts_attention_kind {
     TS_ATTENTION_MAMBA,   /* a state-space layer (Mamba 2) in its place */
     TS_ATTENTION_DELTA,   /* a gated delta net in its place */
 } ts_attention_kind;
+/* Heads attend to keys, which may be rotated by their positions. */
+static inline bool ts_attends(ts_attention_kind k) { return k == TS_ATTENTION_SOFTMAX || k == TS_ATTENTION_LATENT; }
 typedef enum ts_mlp_kind {
     TS_MLP_PLAIN, /* fc2(act(fc1 x)) */
     TS_MLP_GATED, /* fc2(act(gate x) * up x) */

@@ -100,7 +100,7 @@ static ts_status check_layer(const ts_arch *a, int64_t i, const char *file)
     if (l->window < 0)
         return ts_error(TS_ERR_USER, "%s: sliding_window is %lld, expected 1 or more", file,
                         (long long)l->window);
-    if (l->position == TS_POSITION_ROPE && l->attention == TS_ATTENTION_SOFTMAX && l->rope >= a->n_ropes)
+    if (l->position == TS_POSITION_ROPE && ts_attends(l->attention) && l->rope >= a->n_ropes)
         return ts_error(TS_ERR_USER, "%s: layer %lld has no rotary embedding", file, (long long)i);
     if ((l->position == TS_POSITION_LEARNED) != (a->position == TS_POSITION_LEARNED))
         return ts_error(TS_ERR_USER,

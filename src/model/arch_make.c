@@ -54,7 +54,7 @@ void ts_arch_set_position(ts_arch *a, ts_position_kind position)
 bool ts_arch_rotates(const ts_arch *a)
 {
     for (int64_t i = 0; i < a->n_layers; i++)
-        if (a->layer[i].position == TS_POSITION_ROPE && a->layer[i].attention == TS_ATTENTION_SOFTMAX)
+        if (a->layer[i].position == TS_POSITION_ROPE && ts_attends(a->layer[i].attention))
             return true;
     return false;
 }

@@ -45,7 +45,7 @@ common="--data-path $D/data_text_document --split 100,0,0 --seq-length 32 --micr
     # product by product from a file: of 2 layers and 4 micro-batches, and in a step so many more messages as parts
     cfg="--tensor-model-parallel-size 2 --sequence-parallel --tp-comm-overlap --tp-comm-overlap-cfg"
     messages() { "$T" plan $common $shape --train-iters 1 --world-size 2 "$@" --json 2>"$D/err" | tr -d ' \n' |
-        sed -n 's/.*"tp":{[^}]*"messages":\([0-9]*\).*/\1/p'; }
+        sed -n 's/.*"tp":{[^{}]*"messages":\([0-9]*\).*/\1/p'; }
     for row in "qkv_fprop 4 2" "qkv_dgrad 4 8" "proj_fprop 4 8" "proj_dgrad 4 1" "fc1_fprop 4 2" "fc1_dgrad 4 1" "fc2_fprop 4 8" \
         "fc2_dgrad 4 2" "fc2_wgrad 4 4"; do
         set -- $row

@@ -326,7 +326,7 @@ static void test_case(void **state)
 
 int main(void)
 {
-    enum { MOST = 64 };
+    enum { MOST = 256 };
     struct CMUnitTest tests[MOST];
     char **names = NULL;
     size_t n = 0;

@@ -1,0 +1,115 @@
+#include "model/decoder_blocks.h"
+
+ts_norm_layer ts_decoder_norm(const ts_arch *a, bool present)
+{
+    return (ts_norm_layer){ .present = present, .has_bias = a->norm_bias, .width = a->hidden,
+                            .op = { .layer = a->norm == TS_NORM_LAYER, .eps = (float)a->norm_eps,
+                                    .offset = (float)a->norm_offset } };
+}
+
+static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
+{
+    if (a->layer[layer].attention != TS_ATTENTION_SOFTMAX)
+        return (ts_attention_layer){ 0 };
+    const int64_t width = a->n_heads * a->head_dim;
+    const double scale = a->attn_scale / (a->attn_by_layer ? (double)(layer + 1) : 1);
+    return (ts_attention_layer){
+        .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
+        .mask = ts_mask_causal(a->layer[layer].window), .scale = (float)scale,
+        .softcap = (float)a->attn_softcap, .has_sinks = a->attn_sinks, .qk_norm = a->qk_norm != TS_QK_NORM_NONE,
+        .qkv = { .in = a->hidden, .out = ts_arch_qkv_width(a), .has_bias = a->bias_qkv },
+        .proj = { .in = width, .out = a->hidden, .has_bias = a->bias_proj },
+        .rope = { .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
+                  .full_norm = a->qk_norm == TS_QK_NORM_FULL, .eps = (float)a->norm_eps,
+                  .offset = (float)a->norm_offset },
+    };
+}
+
+static ts_latent_layer latent_of(const ts_arch *a, int64_t layer)
+{
+    if (a->layer[layer].attention != TS_ATTENTION_LATENT)
+        return (ts_latent_layer){ 0 };
+    const int64_t heads = a->n_heads, nope = a->head_dim - a->qk_rope_dim, in = a->hidden;
+    const double scale = a->attn_scale / (a->attn_by_layer ? (double)(layer + 1) : 1);
+    ts_norm_layer norm = ts_decoder_norm(a, a->latent_norm);
+    norm.has_bias = false, norm.op.eps = (float)a->latent_eps;
+    ts_latent_layer l = {
+        .n_heads = heads, .nope = nope, .rope = a->qk_rope_dim, .value = a->v_head_dim,
+        .q_rank = a->q_lora_rank, .kv_rank = a->kv_lora_rank,
+        .mask = ts_mask_causal(a->layer[layer].window), .scale = (float)scale,
+        .softcap = (float)a->attn_softcap,
+        .q_down = { .in = in, .out = a->q_lora_rank, .has_bias = a->bias_down },
+        .q = { .in = a->q_lora_rank ? a->q_lora_rank : in, .out = heads * a->head_dim },
+        .kv_down = { .in = in, .out = a->kv_lora_rank + a->qk_rope_dim, .has_bias = a->bias_down },
+        .kv_up = { .in = a->kv_lora_rank, .out = heads * (nope + a->v_head_dim) },
+        .proj = { .in = heads * a->v_head_dim, .out = in, .has_bias = a->bias_proj },
+        .q_norm = norm, .kv_norm = norm,
+    };
+    l.q_norm.width = a->q_lora_rank, l.kv_norm.width = a->kv_lora_rank;
+    return l;
+}
+
+static ts_mamba_layer mamba_of(const ts_arch *a, int64_t layer)
+{
+    const ts_mamba_arch *m = &a->mamba;
+    if (a->layer[layer].attention != TS_ATTENTION_MAMBA)
+        return (ts_mamba_layer){ 0 };
+    return (ts_mamba_layer){ .hidden = a->hidden, .heads = m->heads, .groups = m->groups, .P = m->head_dim,
+                             .N = m->state, .width = m->conv, .dt_min = (float)m->dt_min,
+                             .dt_max = (float)m->dt_max, .bias = m->bias, .conv_bias = m->conv_bias,
+                             .norm_first = m->norm_first, .norm_groups = m->norm_groups,
+                             .eps = (float)a->norm_eps };
+}
+
+static ts_delta_layer delta_of(const ts_arch *a, int64_t layer)
+{
+    const ts_delta_arch *n = &a->delta;
+    if (a->layer[layer].attention != TS_ATTENTION_DELTA)
+        return (ts_delta_layer){ 0 };
+    return (ts_delta_layer){ .hidden = a->hidden, .heads = n->heads, .key_heads = n->key_heads, .K = n->key_dim,
+                             .V = n->value_dim, .width = n->conv, .eps = (float)a->norm_eps };
+}
+
+static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
+{
+    if (a->layer[layer].mlp == TS_MLP_NONE)
+        return (ts_mlp_layer){ 0 };
+    const bool gated = a->layer[layer].mlp == TS_MLP_GATED;
+    return (ts_mlp_layer){
+        .act = a->act, .gated = gated,
+        .fc1 = { .in = a->hidden, .out = gated ? 2 * a->ffn : a->ffn, .has_bias = a->bias_fc1 },
+        .fc2 = { .in = a->ffn, .out = a->hidden, .has_bias = a->bias_fc2 },
+    };
+}
+
+/* Experts of the layer, if it is a mixture: .experts 0 else. */
+static ts_experts_layer experts_of(const ts_arch *a, int64_t layer)
+{
+    const int64_t shared = a->shared_ffn;
+    if (a->layer[layer].mlp != TS_MLP_EXPERTS)
+        return (ts_experts_layer){ 0 };
+    return (ts_experts_layer){
+        .hidden = a->hidden, .ffn = a->expert_ffn, .experts = a->n_experts, .act = a->act, .gated = a->gated,
+        .has_bias = a->router_bias, .has_shared = shared > 0, .has_shared_gate = a->shared_gate,
+        .shared = { .act = a->act, .gated = a->gated, .is_shared = true,
+                    .fc1 = { .in = a->hidden, .out = a->gated ? 2 * shared : shared },
+                    .fc2 = { .in = shared, .out = a->hidden } },
+        .route = { .score = a->router_score, .k = a->experts_per_token, .groups = a->router_groups,
+                   .group_topk = a->router_group_topk, .group_best = a->router_group_best,
+                   .norms = a->router_norm, .scale = (float)a->router_scale },
+    };
+}
+
+ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
+{
+    const bool mixes = a->layer[layer].attention != TS_ATTENTION_NONE, feeds = a->layer[layer].mlp != TS_MLP_NONE;
+    return (ts_block){
+        .number = layer, .parallel = a->parallel_residual,
+        .residual_scale = (float)a->residual_scale,
+        .input_norm = ts_decoder_norm(a, mixes && a->pre_norm), .post_attn_norm = ts_decoder_norm(a, mixes && a->post_norm),
+        .pre_mlp_norm = ts_decoder_norm(a, feeds && a->pre_norm && !a->shared_norm),
+        .post_mlp_norm = ts_decoder_norm(a, feeds && a->post_norm),
+        .attention = attention_of(a, layer), .latent = latent_of(a, layer), .mamba = mamba_of(a, layer),
+        .delta = delta_of(a, layer), .mlp = mlp_of(a, layer), .experts = experts_of(a, layer),
+    };
+}

@@ -1,0 +1,11 @@
+/* A layer of a description as the modules that run it, with all their settings; declaring them makes their
+ * parameters. */
+#ifndef TS_MODEL_DECODER_BLOCKS_H
+#define TS_MODEL_DECODER_BLOCKS_H
+#include "model/arch.h"
+#include "nn/block.h"
+
+/* A norm of the residual stream; not present: what comes in goes out. */
+ts_norm_layer ts_decoder_norm(const ts_arch *a, bool present);
+ts_block ts_decoder_block(const ts_arch *a, int64_t layer);
+#endif

@@ -331,7 +331,7 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len)
         ts_rope_op *o = &d->block[l].attention.rope;
         ts_latent_layer *latent = &d->block[l].latent;
         const int which = d->arch.layer[l].rope;
-        if (d->arch.layer[l].position != TS_POSITION_ROPE || !d->block[l].attention.n_q)
+        if (d->arch.layer[l].position != TS_POSITION_ROPE || !ts_attends(d->arch.layer[l].attention))
             continue;
         o->rot_dim = d->arch.rope[which].dim;
         o->interleaved = d->arch.rope[which].interleaved;

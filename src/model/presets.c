@@ -33,9 +33,32 @@
 #define DYNAMIC(factor_) ",\"rope_scaling\":{\"rope_type\":\"dynamic\",\"factor\":" factor_ "}"
 #define WINDOW(keys_) ",\"sliding_window\":" keys_
 #define SCALE(of_) ",\"query_pre_attn_scalar\":" of_
-#define EXPERTS "mixtures of experts"
-#define STATES "state space layers"
-#define DELTA "gated delta nets"
+/* Experts, how many of a token, the width of one, and what else there is. */
+#define MOE(n_, of_token_, ffn_) "," n_ ",\"num_experts_per_tok\":" #of_token_ ",\"moe_intermediate_size\":" #ffn_
+#define EXPERTS_OF(n_) "\"num_experts\":" #n_
+#define ROUTED_OF(n_) "\"n_routed_experts\":" #n_
+#define LOCAL(n_, of_token_) ",\"num_local_experts\":" #n_ ",\"num_experts_per_tok\":" #of_token_
+#define SHARED(n_, first_dense_, scale_)                                                                       \
+    ",\"n_shared_experts\":" #n_ ",\"first_k_dense_replace\":" #first_dense_ ",\"routed_scaling_factor\":" scale_
+#define GROUPS(n_, of_token_) ",\"n_group\":" #n_ ",\"topk_group\":" #of_token_
+#define LIMITED ",\"topk_method\":\"group_limited_greedy\""
+/* Latent attention as all of DeepSeek's have it, with queries through a vector of this width. */
+#define LATENT(q_)                                                                                             \
+    ",\"q_lora_rank\":" q_ ",\"kv_lora_rank\":512,\"qk_nope_head_dim\":128,\"qk_rope_head_dim\":64,\"v_head_dim\":128"
+#define YARN(factor_, mscale_)                                                                                 \
+    ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":" factor_ ",\"beta_fast\":32,\"beta_slow\":1,\"mscale\":" mscale_ \
+    ",\"mscale_all_dim\":" mscale_ ",\"original_max_position_embeddings\":4096}"
+#define HALF ",\"partial_rotary_factor\":0.5"
+#define MAMBA2(layers_, hidden_, heads_, groups_, vocab_, eps_, tied_)                                          \
+    "{\"model_type\":\"mamba2\",\"num_hidden_layers\":" #layers_ ",\"hidden_size\":" #hidden_                 \
+    ",\"num_heads\":" #heads_ ",\"head_dim\":64,\"state_size\":128,\"expand\":2,\"n_groups\":" #groups_          \
+    ",\"vocab_size\":" #vocab_ ",\"layer_norm_epsilon\":" #eps_ ",\"tie_word_embeddings\":" #tied_ "}"
+#define DEEPSEEK_V2                                                                                            \
+    MODEL("deepseek_v2", 60, 5120, 12288, 128, 128, 192, 102400, 163840, 1e-6, 10000, false,                   \
+          LATENT("1536") YARN("40", "0.707") MOE(ROUTED_OF(160), 6, 1536) SHARED(2, 1, "16") GROUPS(8, 3) LIMITED)
+#define EXPERTS "this way of mixing experts"
+#define STATES "this kind of state-space layers"
+#define DELTA "gated delta nets by options"
 
 const ts_preset ts_presets[] = {
     { "aquila-7b",
@@ -225,44 +248,67 @@ const ts_preset ts_presets[] = {
     { "magistral-24b",
       MODEL("mistral", 40, 5120, 32768, 32, 8, 128, 131072, 40960, 1e-5, 1000000000, false, WINDOW("null")), NULL },
     { "plm-1.8b", NULL, "latent attention beside a plain MLP (PLM)" },
-    { "mixtral-8x7b", NULL, EXPERTS },
-    { "mixtral-8x22b", NULL, EXPERTS },
-    { "qwen2-57b-a14b", NULL, EXPERTS },
-    { "qwen3-30b-a3b", NULL, EXPERTS },
-    { "qwen3-235b-a22b", NULL, EXPERTS },
-    { "qwen3-coder-480b", NULL, EXPERTS },
-    { "qwen3-next-80b-a3b", NULL, EXPERTS ", gated delta nets" },
-    { "qwen3-coder-next-80b-a3b", NULL, EXPERTS ", gated delta nets" },
+    { "mixtral-8x7b",
+      MODEL("mixtral", 32, 4096, 14336, 32, 8, 128, 32000, 32768, 1e-5, 1000000, false, LOCAL(8, 2) WINDOW("null")), NULL },
+    { "mixtral-8x22b",
+      MODEL("mixtral", 56, 6144, 16384, 48, 8, 128, 32000, 65536, 1e-5, 1000000, false, LOCAL(8, 2) WINDOW("null")), NULL },
+    { "qwen2-57b-a14b",
+      MODEL("qwen2_moe", 28, 3584, 18944, 28, 4, 128, 151936, 131072, 1e-5, 1000000, false,
+            MOE(EXPERTS_OF(64), 8, 2560) ",\"shared_expert_intermediate_size\":20480,\"norm_topk_prob\":false"), NULL },
+    { "qwen3-30b-a3b",
+      MODEL("qwen3_moe", 48, 2048, 6144, 32, 4, 128, 151936, 40960, 1e-6, 1000000, false,
+            MOE(EXPERTS_OF(128), 8, 768) ",\"norm_topk_prob\":true"), NULL },
+    { "qwen3-235b-a22b",
+      MODEL("qwen3_moe", 94, 4096, 12288, 64, 4, 128, 151936, 40960, 1e-6, 1000000, false,
+            MOE(EXPERTS_OF(128), 8, 1536) ",\"norm_topk_prob\":true"), NULL },
+    { "qwen3-coder-480b",
+      MODEL("qwen3_moe", 62, 6144, 8192, 96, 8, 128, 151936, 262144, 1e-6, 10000000, false,
+            MOE(EXPERTS_OF(160), 8, 2560) ",\"norm_topk_prob\":true"), NULL },
+    { "qwen3-next-80b-a3b", NULL, "gated attention beside gated delta nets and experts" },
+    { "qwen3-coder-next-80b-a3b", NULL, "gated attention beside gated delta nets and experts" },
     { "grok-1-40b-12-of-64-layers", NULL, EXPERTS },
-    { "deepseek-v2-236b", NULL, EXPERTS },
-    { "deepseek-v2-coder-236b", NULL, EXPERTS },
-    { "deepseek-v2-lite-16b", NULL, EXPERTS },
-    { "deepseek-v2.5-236b", NULL, EXPERTS },
-    { "deepseek-v3-671b", NULL, EXPERTS },
+    { "deepseek-v2-236b", DEEPSEEK_V2, NULL },
+    { "deepseek-v2-coder-236b", DEEPSEEK_V2, NULL },
+    { "deepseek-v2-lite-16b",
+      MODEL("deepseek_v2", 27, 2048, 10944, 16, 16, 192, 102400, 163840, 1e-6, 10000, false,
+            LATENT("null") YARN("40", "0.707") MOE(ROUTED_OF(64), 6, 1408) SHARED(2, 1, "1")), NULL },
+    { "deepseek-v2.5-236b", DEEPSEEK_V2, NULL },
+    { "deepseek-v3-671b",
+      MODEL("deepseek_v3", 61, 7168, 18432, 128, 128, 192, 129280, 163840, 1e-6, 10000, false,
+            LATENT("1536") YARN("40", "1") MOE(ROUTED_OF(256), 8, 2048) SHARED(1, 3, "2.5") GROUPS(8, 4)), NULL },
     { "deepseek-v3.2-671b", NULL, EXPERTS ", attention that an indexer makes sparse" },
     { "deepseek-v4-flash-284b", NULL, EXPERTS ", attention that an indexer makes sparse, hyper-connections" },
-    { "kimi-k2-1t", NULL, EXPERTS },
+    { "kimi-k2-1t",
+      MODEL("deepseek_v3", 61, 7168, 18432, 64, 64, 192, 163840, 131072, 1e-6, 50000, false,
+            LATENT("1536") YARN("32", "1") MOE(ROUTED_OF(384), 8, 2048) SHARED(1, 1, "2.827") GROUPS(1, 1)), NULL },
     { "minicpm-8x2b", NULL, EXPERTS },
     { "ling-mini-2.0-16b", NULL, EXPERTS },
     { "ling-flash-2.0-100b", NULL, EXPERTS },
     { "ling-1t", NULL, EXPERTS },
-    { "phi3.5-moe-instruct-42b", NULL, EXPERTS },
+    { "phi3.5-moe-instruct-42b", NULL, "the factors of longrope, which a config.json lists (--model-config FILE)" },
     { "hunyuan-large-389b", NULL, EXPERTS ", keys and values that several layers share" },
     { "hunyuan-3-299b", NULL, EXPERTS },
     { "gpt4-moe-175b-drop-dropless", NULL, EXPERTS },
-    { "glm4.5-355b", NULL, EXPERTS },
-    { "glm4.5-air-106b", NULL, EXPERTS },
+    { "glm4.5-355b",
+      MODEL("glm4_moe", 92, 5120, 12288, 96, 8, 128, 151552, 131072, 1e-5, 1000000, false,
+            BIAS("true") HALF MOE(ROUTED_OF(160), 8, 1536) SHARED(1, 3, "2.5") ",\"use_qk_norm\":true"), NULL },
+    { "glm4.5-air-106b",
+      MODEL("glm4_moe", 46, 4096, 10944, 96, 8, 128, 151552, 131072, 1e-5, 1000000, false,
+            BIAS("true") HALF MOE(ROUTED_OF(128), 8, 1408) SHARED(1, 1, "1")), NULL },
     { "glm5-744b", NULL, EXPERTS ", attention that an indexer makes sparse" },
     { "glm5.2-744b", NULL, EXPERTS ", attention that an indexer makes sparse" },
     { "longcat-flash-560b", NULL, EXPERTS },
-    { "minimax-m2.7-229b", NULL, EXPERTS },
-    { "gpt-oss-20b", NULL, EXPERTS },
+    { "minimax-m2.7-229b",
+      MODEL("minimax_m2", 62, 3072, 1536, 48, 8, 128, 200064, 196608, 1e-6, 5000000, false, HALF LOCAL(256, 8)), NULL },
+    { "gpt-oss-20b", NULL, "experts with biases whose values are clamped" },
     { "step3.5-flash-196b", NULL, EXPERTS },
     { "longcat-flash-lite-n-gram", NULL, EXPERTS ", embeddings of n-grams" },
     { "mamba3-demo-1b", NULL, STATES },
-    { "mamba2-2.7b", NULL, STATES },
-    { "mamba2-8b", NULL, STATES },
-    { "mamba2hybrid-8b", NULL, STATES },
+    { "mamba2-2.7b",
+      MAMBA2(64, 2560, 80, 1, 50288, 1e-6, true), NULL },
+    { "mamba2-8b",
+      MAMBA2(56, 4096, 128, 8, 256000, 1e-6, false), NULL },
+    { "mamba2hybrid-8b", NULL, "the order of its layers, which no published table says (--hybrid-override-pattern)" },
     { "gated-deltanet-340m", NULL, DELTA },
     { "gated-deltanet-1.3b", NULL, DELTA },
 };

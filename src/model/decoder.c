@@ -238,8 +238,14 @@ void ts_decoder_destroy(ts_decoder **decoder)
     ts_free(decoder);
 }
 
+/* Weights that no product of the compute type reads are not rounded to it. */
+static bool is_exact(const ts_param *p) { return p->rank == 1 || p->is_router || p->is_filter; }
+
 ts_status ts_decoder_allocate(ts_decoder *d, ts_dtype value, bool training)
 {
+    for (size_t i = 0; i < d->params.n && !training; i++)
+        if (is_exact(d->params.p[i]))
+            ts_param_hold(d->params.p[i], TS_HELD_FROZEN, TS_DTYPE_F32, TS_QUANT_NONE);
     TS_TRY(ts_param_set_allocate(&d->params, value));
     return training ? ts_param_set_allocate_grads(&d->params) : TS_OK;
 }
@@ -261,7 +267,7 @@ ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant)
         const bool is_table = p == d->positions || (p == d->embedding && p != d->head.w);
         /* few bits of a row of the vocabulary are seen at once in all its logits */
         const ts_quant bits = quant && p == d->head.w ? TS_QUANT_INT8 : quant;
-        if (p->rank == 1 || p->is_router || p->is_filter)
+        if (is_exact(p))
             ts_param_hold(p, TS_HELD_FROZEN, TS_DTYPE_F32, TS_QUANT_NONE);
         else if (p->place.rank > 2)
             ts_param_hold(p, TS_HELD_ONE, d->compute, TS_QUANT_NONE);

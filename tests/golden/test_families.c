@@ -168,9 +168,14 @@ static double forward_backward(golden *g)
 }
 
 /* Values in a row of it. */
-static int64_t width_of(const ts_name_tensor *t)
+static int64_t width_of(const ts_name_tensor *t) { return t->rank > 1 ? t->dim[t->rank - 1] : 1; }
+
+static int64_t count_of(const ts_name_tensor *t)
 {
-    return (t->rank > 1 ? t->dim[1] : 1) * (t->rank > 2 ? t->dim[2] : 1);
+    int64_t n = 1;
+    for (int i = 0; i < t->rank; i++)
+        n *= t->dim[i];
+    return n;
 }
 
 /* Biases that help routers to choose have none. */
@@ -232,7 +237,7 @@ static void check_gradients(golden *g)
     OK(ts_family_names(g->model.family, &g->model.decoder->arch, &m));
     for (size_t i = 0; i < m.n_tensors; i++) {
         const ts_name_tensor *t = &m.tensor[i];
-        const int64_t n = t->dim[0] * width_of(t);
+        const int64_t n = count_of(t);
         float *got = NULL;
         if (!has_gradient(g, &m, t))
             continue;

@@ -154,7 +154,7 @@ static void test_combinations(void **state)
         check_own_words(&a);
         const ts_weights_source s = { .arch = &a };
         if (ts_weights_check(&s) == TS_OK) {
-            if (written++ % 3 == 0) /* neighbours differ in one feature; all would take long */
+            if (written++ % 7 == 0) /* neighbours differ in one feature; all would take long */
                 check_written(text, &a, temp_path(&t, "hf"));
         } else {
             REFUSED(ts_weights_check(&s), TS_ERR_USER, "no Hugging Face class");

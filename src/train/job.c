@@ -362,8 +362,10 @@ static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_dat
     TS_TRY(open_judge(j));
     TS_TRY(open_teacher(j));
     const ts_attention_layer *attention = &j->model.decoder->block[0].attention;
+    const int64_t latent = j->model.decoder->block[0].latent.n_heads; /* which have keys of their own */
     if (j->spread.comm)
-        TS_TRY(ts_context_check_heads(&j->spread, attention->n_q, attention->n_kv));
+        TS_TRY(ts_context_check_heads(&j->spread, latent ? latent : attention->n_q,
+                                      latent ? latent : attention->n_kv));
     TS_TRY(check_head(j));
     TS_TRY(check_clip(j));
     if (with_data && j->dev->computes && j->comm->rank == 0)

@@ -47,12 +47,11 @@ YARN = dict(rope_type="yarn", rope_theta=500.0, factor=4.0, original_max_positio
 
 FALCON = dict(vocab_size=79, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, ffn_hidden_size=40, max_position_embeddings=64, bos_token_id=1,
               eos_token_id=2)
-EXPERTS = {"deepseek_v2", "deepseek_v3"}  # types whose own defaults have layers of experts
-
-
 MOE = dict(vocab_size=79, hidden_size=24, intermediate_size=20, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1,
            max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=0)
-EXPERTS = {"mixtral", "qwen2_moe", "qwen3_moe", "glm4_moe", "olmoe", "phimoe", "granitemoe", "ernie4_5_moe", "minimax_m2"}
+# types whose own defaults have layers of experts
+EXPERTS = {"deepseek_v2", "deepseek_v3", "mixtral", "qwen2_moe", "qwen3_moe", "glm4_moe", "olmoe", "phimoe", "granitemoe", "ernie4_5_moe",
+           "minimax_m2"}
 
 
 def no(d, *keys):
@@ -108,6 +107,12 @@ CASES = {
     "deepseek_v2": ("deepseek_v2", {**DEEPSEEK, "q_lora_rank": None}, 5, dict(seed=107)),
     "deepseek_v2-yarn": ("deepseek_v2", {**DEEPSEEK, "q_lora_rank": 10, "attention_bias": True, "mlp_bias": True, "rope_parameters": YARN}, 4, dict(seed=108)),
     "deepseek_v3": ("deepseek_v3", {**DEEPSEEK, "q_lora_rank": 10, "v_head_dim": 12, "rope_parameters": YARN}, 4, dict(seed=109)),
+    "deepseek_v2-experts": ("deepseek_v2", {**DEEPSEEK, "first_k_dense_replace": 1, "q_lora_rank": None, "n_routed_experts": 8, "num_experts_per_tok": 3,
+                                            "moe_intermediate_size": 12, "n_shared_experts": 2, "n_group": 4, "topk_group": 2,
+                                            "topk_method": "group_limited_greedy", "routed_scaling_factor": 1.5}, 5, dict(seed=211)),
+    "deepseek_v3-experts": ("deepseek_v3", {**DEEPSEEK, "first_k_dense_replace": 1, "q_lora_rank": 10, "rope_parameters": YARN, "n_routed_experts": 8,
+                                            "num_experts_per_tok": 3, "moe_intermediate_size": 12, "n_shared_experts": 1, "n_group": 4, "topk_group": 2,
+                                            "routed_scaling_factor": 2.5}, 4, dict(seed=212)),
     "deepseek_v3-halves": ("deepseek_v3", {**DEEPSEEK, "q_lora_rank": None, "rope_interleave": False, "attention_bias": True}, 5, dict(seed=110, dtype="bfloat16")),
     "minicpm3": ("minicpm3", {**LATENT, "q_lora_rank": 10, "scale_emb": 3, "scale_depth": 1.4, "dim_model_base": 8, "tie_word_embeddings": True}, 5, dict(seed=111)),
     "smollm3": ("smollm3", {**no(LLAMA, "head_dim"), "num_attention_heads": 3, "num_key_value_heads": 1, "num_hidden_layers": 3, "no_rope_layers": [1, 0, 1],
@@ -304,6 +309,10 @@ def build(name):
     return model
 
 
+def mixes(model):
+    return any(".experts." in n for n in model.state_dict())
+
+
 def split_experts(model, how, of):
     """Values by the names of files: what save_pretrained makes of the experts, which modules have in one tensor. of: by the modules' names."""
     from safetensors.torch import load_file
@@ -324,7 +333,7 @@ def file_tensors(model, how):
     tied = model.config.tie_word_embeddings
     out = {}
     state = model.state_dict()
-    if model.config.model_type in EXPERTS:
+    if mixes(model):
         state = split_experts(model, how, state)
     for n, t in state.items():
         if n == "lm_head.weight" and tied:
@@ -408,7 +417,7 @@ def results(name, model):
     loss = mean_loss(logits, tokens)
     loss.backward()
     grads = {n.replace("lm_head.", "embed_out.") if "neox" in name else n: p.grad for n, p in model.named_parameters() if p.requires_grad}
-    if model.config.model_type in EXPERTS:
+    if mixes(model):
         grads = split_experts(model, CASES[name][3], grads)
     if CASES[name][3].get("renamed"):
         c = old_form(CASES[name][0], model.config.to_dict())
@@ -440,9 +449,12 @@ def expected(model, how):
 
 
 def attention_of(model):
+    """Of the first layer that has one; else None."""
     base = model.base_model
-    layer = next(getattr(base, n) for n in ("h", "blocks", "layers") if hasattr(base, n))[0]
-    return next(getattr(layer, n) for n in ("self_attn", "self_attention", "attention", "attn") if hasattr(layer, n))
+    layers = next(getattr(base, n) for n in ("h", "blocks", "layers") if hasattr(base, n))
+    names = ("self_attn", "self_attention", "attention", "attn", "mixer")  # a mixer may be another thing
+    return next((getattr(layer, n) for layer in layers for n in names
+                 if hasattr(layer, n) and (n != "mixer" or hasattr(layer.mixer, "scaling"))), None)
 
 
 def features(model):
@@ -565,7 +577,7 @@ def main():
         (folder / "golden.json").write_text(json.dumps(rounded(golden)) + "\n")
         save_file({"logits": logits}, folder / "logits.safetensors")
         check_folder(folder, name, logits)
-        if model.config.model_type not in EXPERTS:  # whose tensors in files are others than in the state dict
+        if not mixes(model):  # whose tensors in files are others than in the state dict
             configs.append(dict(name=name, config=config, expect=expected(model, CASES[name][3]), tensors=order))
         size = sum(f.stat().st_size for f in folder.iterdir())
         print(f"{name}: {size // 1024} KB, loss {golden['loss']:.4f}, largest logit {golden['logit_scale']:.1f}, own error {golden['own_error']:.1e}")

@@ -74,6 +74,13 @@ ts_status ts_config_write_kv_heads(const ts_config_row *r, const ts_arch *a, jso
     return ts_config_put(o, r->key, json_integer(a->n_kv_heads));
 }
 
+ts_status ts_config_wide_mlp(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    (void)r, (void)o, (void)file;
+    a->ffn = 4 * a->hidden;
+    return TS_OK;
+}
+
 ts_status ts_config_kv_as_heads(const ts_config_row *r, const json_t *o, const char *file,
                                 ts_arch *a)
 {

@@ -16,18 +16,11 @@ static const ts_name_row names[] = {
     { 0 },
 };
 
-static ts_status set_width(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
-{
-    (void)r, (void)o, (void)file;
-    a->ffn = 4 * a->hidden;
-    return TS_OK;
-}
-
 static const ts_config_row rows[] = {
     TS_REFUSE("apply_residual_connection_post_layernorm", "the residual must be what the norm reads"),
     TS_COPY("vocab_size", vocab, 250880),
     TS_CONFIG_ROW(COPY, "hidden_size", hidden, 64, .before = "n_embed", .most = TS_ARCH_MAX_WIDTH / 4),
-    TS_OWN(NULL, ffn, set_width, NULL, 0),
+    TS_OWN(NULL, ffn, ts_config_wide_mlp, NULL, 0),
     TS_CONFIG_ROW(COPY, "n_layer", n_layers, 2, .before = "num_hidden_layers"),
     TS_CONFIG_ROW(COPY, "n_head", n_heads, 8, .before = "num_attention_heads"),
     TS_OWN(NULL, n_kv_heads, ts_config_kv_as_heads, NULL, 0),

@@ -85,7 +85,7 @@ struct ts_config_row {
     TS_OWN("sliding_window", layer, ts_config_read_qwen_windows, ts_config_write_qwen_windows, 4096)
 
 ts_config_read_fn ts_config_causal, ts_config_read_kv_heads, ts_config_read_head_dim, ts_config_no_head_dim,
-    ts_config_kv_as_heads, ts_config_read_rope, ts_config_read_ends, ts_config_read_window,
+    ts_config_kv_as_heads, ts_config_wide_mlp, ts_config_read_rope, ts_config_read_ends, ts_config_read_window,
     ts_config_read_qwen_windows;
 ts_config_write_fn ts_config_write_kv_heads, ts_config_write_head_dim, ts_config_write_ropes,
     ts_config_write_ends, ts_config_write_window, ts_config_write_qwen_windows,

@@ -17,13 +17,6 @@ static const ts_name_row names[] = {
     { 0 },
 };
 
-static ts_status set_width(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
-{
-    (void)r, (void)o, (void)file;
-    a->ffn = 4 * a->hidden;
-    return TS_OK;
-}
-
 /* An object of its own. */
 static ts_status read_attention(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
@@ -60,7 +53,7 @@ static ts_status write_attention(const ts_config_row *r, const ts_arch *a, json_
 static const ts_config_row rows[] = {
     TS_COPY("vocab_size", vocab, 50368),
     TS_CONFIG_ROW(COPY, "d_model", hidden, 2048, .before = "hidden_size", .most = TS_ARCH_MAX_WIDTH / 4),
-    TS_OWN(NULL, ffn, set_width, NULL, 0),
+    TS_OWN(NULL, ffn, ts_config_wide_mlp, NULL, 0),
     TS_CONFIG_ROW(COPY, "n_layers", n_layers, 24, .before = "num_hidden_layers"),
     TS_CONFIG_ROW(COPY, "n_heads", n_heads, 16, .before = "num_attention_heads"),
     TS_OWN(NULL, n_kv_heads, ts_config_kv_as_heads, NULL, 0),

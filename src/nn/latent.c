@@ -148,9 +148,10 @@ static ts_status attend_to_latent(const pass *p, ts_layer_state *state, ts_tenso
     return ts_latent_values(p->tape, &p->o, up, *heads, heads);
 }
 
-static ts_status attend(ts_tape *tape, const ts_latent_layer *l, const ts_run *run, int64_t layer,
-                        ts_tensor *x, ts_tensor **y)
+static ts_status attend(ts_tape *tape, const void *module, const ts_run *run, int64_t layer, ts_tensor *x,
+                        ts_tensor **y)
 {
+    const ts_latent_layer *l = module;
     pass p = { .tape = tape, .l = l, .run = run, .layer = layer,
                .o = { .heads = l->n_heads, .nope = l->nope, .rope = l->rope, .value = l->value,
                       .interleaved = l->interleaved, .cos = l->cos, .sin = l->sin, .pos = run->pos } };
@@ -166,22 +167,6 @@ static ts_status attend(ts_tape *tape, const ts_latent_layer *l, const ts_run *r
     return show(&p, "linear_proj", &of_stream, *y);
 }
 
-typedef struct again_ctx {
-    const ts_latent_layer *l;
-    const ts_run *run;
-    int64_t layer;
-} again_ctx;
-
-static ts_status again(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out)
-{
-    const again_ctx *c = ctx;
-    ts_device_part(tape->dev, "attention", c->layer);
-    TS_TRY(ts_tape_push(tape));
-    const ts_status st = attend(tape, c->l, c->run, c->layer, in, out);
-    ts_tape_pop(tape, st == TS_OK ? *out : NULL);
-    return st;
-}
-
 static bool trains(const ts_latent_layer *l)
 {
     const ts_linear *const all[] = { &l->q_down, &l->q, &l->kv_down, &l->kv_up, &l->proj };
@@ -191,13 +176,11 @@ static bool trains(const ts_latent_layer *l)
     return ts_param_has_grad(l->q_norm.op.w) || ts_param_has_grad(l->kv_norm.op.w);
 }
 
-static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer,
-                         ts_tensor *x, ts_tensor **y)
+static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer, ts_tensor *x,
+                         ts_tensor **y)
 {
-    again_ctx c = { module, run, layer };
-    return ts_run_again(run, layer, TS_PART_ATTENTION)
-               ? ts_run_segment(tape, again, &c, sizeof c, trains(module), x, y)
-               : again(tape, &c, x, y);
+    const ts_mixer m = { attend, module, "attention", trains(module) };
+    return ts_mixer_forward(tape, &m, run, layer, x, y);
 }
 
 static ts_status make_state(const void *module, ts_device *dev, ts_dtype dtype, int64_t slots,

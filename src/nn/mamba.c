@@ -43,8 +43,10 @@ ts_status ts_mamba_declare(const ts_declarer *d, ts_mamba_layer *l)
     return TS_OK;
 }
 
-static ts_status mix(ts_tape *tape, const ts_mamba_layer *l, const ts_run *run, int64_t layer, ts_tensor *x, ts_tensor **y)
+static ts_status mix(ts_tape *tape, const void *module, const ts_run *run, int64_t layer, ts_tensor *x,
+                     ts_tensor **y)
 {
+    const ts_mamba_layer *l = module;
     const ts_scan_kept kept = ts_scan_state_kept(run->state ? run->state[layer] : NULL, run->slot0, run->q_start,
                                                  run->q_len);
     const ts_conv_op conv = { .B = run->B, .S = run->S, .w = l->conv_w, .b = l->conv_b, .silu = true,
@@ -70,28 +72,6 @@ static ts_status mix(ts_tape *tape, const ts_mamba_layer *l, const ts_run *run, 
     return ts_show(tape, run, layer, "mixer", "out_proj", &stream, *y);
 }
 
-static ts_status mix_in_frame(ts_tape *tape, const ts_mamba_layer *l, const ts_run *run, int64_t layer, ts_tensor *x,
-                              ts_tensor **y)
-{
-    ts_device_part(tape->dev, "mixer", layer);
-    TS_TRY(ts_tape_push(tape));
-    const ts_status st = mix(tape, l, run, layer, x, y);
-    ts_tape_pop(tape, st == TS_OK ? *y : NULL);
-    return st;
-}
-
-typedef struct again_ctx {
-    const ts_mamba_layer *l;
-    const ts_run *run;
-    int64_t layer;
-} again_ctx;
-
-static ts_status again(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out)
-{
-    const again_ctx *c = ctx;
-    return mix_in_frame(tape, c->l, c->run, c->layer, in, out);
-}
-
 static bool trains(const ts_mamba_layer *l)
 {
     const ts_param *const p[] = { l->conv_w, l->conv_b, l->A_log, l->D, l->dt_bias, l->norm_w };
@@ -107,11 +87,8 @@ static bool trains(const ts_mamba_layer *l)
 static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer, ts_tensor *x,
                          ts_tensor **y)
 {
-    const ts_mamba_layer *l = module;
-    if (!ts_run_again(run, layer, TS_PART_ATTENTION))
-        return mix_in_frame(tape, l, run, layer, x, y);
-    const again_ctx c = { l, run, layer };
-    return ts_run_segment(tape, again, &c, sizeof c, trains(l), x, y);
+    const ts_mixer m = { mix, module, "mixer", trains(module) };
+    return ts_mixer_forward(tape, &m, run, layer, x, y);
 }
 
 static ts_status make_state(const void *module, ts_device *dev, ts_dtype dtype, int64_t slots, ts_layer_state **out)

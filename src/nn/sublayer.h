@@ -12,4 +12,16 @@ typedef struct ts_sublayer {
     ts_status (*make_state)(const void *module, ts_device *dev, ts_dtype dtype, int64_t slots,
                             ts_layer_state **out);
 } ts_sublayer;
+
+/* What a module does with x, in attention's place. */
+typedef struct ts_mixer {
+    ts_status (*run)(ts_tape *tape, const void *module, const ts_run *run, int64_t layer, ts_tensor *x,
+                     ts_tensor **y);
+    const void *module; /* borrowed */
+    const char *part;   /* what the device's counts call it */
+    bool trains;        /* it has parameters with gradients */
+} ts_mixer;
+/* In a frame of its own; where attention is not kept it runs again in the backward pass. */
+ts_status ts_mixer_forward(ts_tape *tape, const ts_mixer *m, const ts_run *run, int64_t layer, ts_tensor *x,
+                           ts_tensor **y) TS_NODISCARD;
 #endif

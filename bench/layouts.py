@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-from train import SHAPES, some_data
+from train import SHAPES, job_words, some_data
 from turns import Program, end_by_terms, stop_all
 
 # name: options of several processes, micro-batches in the batch of one process, PyTorch's way
@@ -34,25 +34,11 @@ ROWS = {
 }
 
 
-def ours(a, shape, prefix):
-    """The command of a job of ours but for its processes."""
-    words = ["--num-layers", shape["layers"], "--hidden-size", shape["hidden"], "--num-attention-heads", shape["heads"],
-             "--ffn-hidden-size", shape["ffn"], "--max-position-embeddings", a.seq, "--seq-length", a.seq, "--global-batch-size", a.batch,
-             "--train-iters", a.steps + 3, "--lr", "1e-4", "--tokenizer-type", "NullTokenizer", "--vocab-size", shape["vocab"] - 1,
-             "--make-vocab-size-divisible-by", 1, "--data-path", prefix, "--split", "100,0,0", "--eval-iters", 0, "--log-interval", 1000]
-    if a.dtype == "bf16":
-        words += ["--bf16"]
-    if "gpt2" not in shape:
-        words += ["--group-query-attention", "--num-query-groups", shape["kv"], "--swiglu", "--normalization", "RMSNorm",
-                  "--position-embedding-type", "rope", "--disable-bias-linear"]
-    return [str(w) for w in words]
-
-
 def jobs(a, name, shape, prefix):
     """What runs in a row: one process, several, PyTorch."""
     options, cut, way = ROWS[name]
     # PyTorch's tensor-parallel plan has an output layer of its own.
-    common = ours(a, shape, prefix) + ["--micro-batch-size", str(a.micro if cut else a.batch)]
+    common = job_words(a, shape, prefix) + ["--global-batch-size", str(a.batch), "--micro-batch-size", str(a.micro if cut else a.batch)]
     common += ["--untie-embeddings-and-output-weights"] if name == "tensor" else []
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
     found = {"one": [a.tessera, "pretrain", *common, "--threads", str(a.ranks)],

@@ -62,19 +62,25 @@ def some_data(folder, a, shape):
     return prefix
 
 
+def job_words(a, shape, prefix):
+    """Options of a job of ours on this data: the model, and steps + 3 iterations."""
+    words = ["--num-layers", shape["layers"], "--hidden-size", shape["hidden"], "--num-attention-heads", shape["heads"],
+             "--ffn-hidden-size", shape["ffn"], "--max-position-embeddings", a.seq, "--seq-length", a.seq, "--train-iters", a.steps + 3,
+             "--lr", "1e-4", "--tokenizer-type", "NullTokenizer", "--vocab-size", shape["vocab"] - 1, "--make-vocab-size-divisible-by", 1,
+             "--data-path", prefix, "--split", "100,0,0", "--eval-iters", 0, "--log-interval", 1000]
+    if "gpt2" not in shape:
+        words += ["--group-query-attention", "--num-query-groups", shape["kv"], "--swiglu", "--normalization", "RMSNorm",
+                  "--position-embedding-type", "rope", "--disable-bias-linear"]
+    return [str(w) for w in words] + (["--bf16"] if a.dtype == "bf16" else [])
+
+
 def run_tessera(a, shape, prefix, folder):
     metrics = folder / "metrics.jsonl"
     metrics.unlink(missing_ok=True)
-    gpt2 = "gpt2" in shape
-    words = [a.tessera, "pretrain", "--num-layers", shape["layers"], "--hidden-size", shape["hidden"], "--num-attention-heads", shape["heads"],
-             "--ffn-hidden-size", shape["ffn"], "--max-position-embeddings", a.seq, "--seq-length", a.seq, "--micro-batch-size", a.batch,
-             "--global-batch-size", a.batch, "--train-iters", a.steps + 3, "--lr", "1e-4", "--min-lr", "1e-4", "--lr-decay-style", "constant",
-             "--tokenizer-type", "NullTokenizer", "--vocab-size", shape["vocab"] - 1, "--make-vocab-size-divisible-by", 1, "--data-path", prefix,
-             "--split", "100,0,0", "--eval-iters", 0, "--log-interval", 1000, "--threads", a.threads, "--metrics-jsonl", metrics,
-             "--kernel-timing", "--optimizer", a.optimizer, *(["--bf16"] if a.dtype == "bf16" else []), *(FROZEN if a.frozen else []),
-             *(HELD_IN_BF16 if a.frozen and a.dtype == "bf16" and a.optimizer == "adam" else []), *a.options.split(),
-             *([] if gpt2 else ["--group-query-attention", "--num-query-groups", shape["kv"], "--swiglu", "--normalization", "RMSNorm",
-                                "--position-embedding-type", "rope", "--disable-bias-linear"])]
+    words = [a.tessera, "pretrain", *job_words(a, shape, prefix), "--micro-batch-size", a.batch, "--global-batch-size", a.batch, "--min-lr", "1e-4",
+             "--lr-decay-style", "constant", "--threads", a.threads, "--metrics-jsonl", metrics, "--kernel-timing", "--optimizer", a.optimizer,
+             *(FROZEN if a.frozen else []), *(HELD_IN_BF16 if a.frozen and a.dtype == "bf16" and a.optimizer == "adam" else []),
+             *a.options.split()]
     p = subprocess.run([str(w) for w in words], capture_output=True, text=True)
     if p.returncode:
         sys.exit(f"tessera failed:\n{p.stderr[-2000:]}")

@@ -1,15 +1,21 @@
 /* Gradient reduction between the ranks of a data-parallel group: the flat array of gradients is cut
- * into buckets, and a bucket is on its way as soon as backward has finished all that lies in it. */
+ * into buckets, and a bucket is on its way as soon as backward has finished all that lies in it. Stretches
+ * of the array may be other groups' (those of experts). */
 #ifndef TS_DIST_BUCKET_H
 #define TS_DIST_BUCKET_H
 #include "dist/comm.h"
 
 typedef struct ts_reducer ts_reducer;
 
-/* grads [total]; parameter i is [offset[i], offset[i] + count[i]) of it. The arrays of the
- * parameters are copied, comm and grads borrowed. Without overlap everything is sent in
+/* Elements [begin, end) of a flat array, and who sums them. */
+typedef struct ts_reduced {
+    int64_t begin, end;
+    ts_comm *comm;
+} ts_reduced;
+/* grads consists of n_of stretches, from 0 on; parameter i is [offset[i], offset[i] + count[i]) of it, in one of
+ * them. The arrays are copied, comm and grads borrowed. Without overlap everything is sent in
  * ts_reducer_finish. */
-ts_status ts_reducer_create(ts_comm *comm, float *grads, int64_t total, const int64_t *param_offset,
+ts_status ts_reducer_create(const ts_reduced *of, int64_t n_of, float *grads, const int64_t *param_offset,
                             const int64_t *param_count, int64_t n_params, int64_t bucket_elements,
                             bool overlap, ts_reducer **out) TS_NODISCARD;
 /* Waits for nothing: after a failure the buffers may still be MPI's, and the job has to end. */

@@ -6,29 +6,31 @@ typedef struct digit {
     int stride, size;
 } digit;
 
-/* cp and dp are two digits, the lower first, of the dimension that is both of them; ep and expert-dp cut
+/* cp and dp are two digits, the lower first, of the dimension that is both of them; etp, ep and expert-dp cut
  * the same ranks another way:
  *
- *   rank    tp fastest | cp | dp            | pp        tp | cp | pp | dp
- *           tp         | ep     | expert-dp | pp        tp | ep | pp | expert-dp
+ *   rank    tp fastest | cp | dp            | pp        tp  | cp | pp | dp
+ *           etp    | ep         | expert-dp | pp        etp | ep | pp | expert-dp
  *
- * In the other order that leaves the stages where they are only if ep is cp; or 1, where the same hold
- * the same experts that hold the same weights. */
+ * In the other order that leaves the stages where they are only if etp is tp and ep is cp; or ep is 1, where
+ * the same hold the same experts that hold the same weights. */
 static int digits_of(const ts_mesh *m, ts_mesh_dim dim, digit d[2])
 {
-    const int *n = m->size, tp = n[TS_MESH_TP], cp = n[TS_MESH_CP], ep = n[TS_MESH_EP],
+    const int *n = m->size, tp = n[TS_MESH_TP], cp = n[TS_MESH_CP], ep = n[TS_MESH_EP], etp = n[TS_MESH_ETP],
               pp = n[TS_MESH_PP], behind = m->pp_before_dp ? pp : 1;
-    if (dim == TS_MESH_EXPERT_DP && ep == 1)
+    if (dim == TS_MESH_EXPERT_DP && !ts_mesh_parts_experts(m))
         dim = TS_MESH_DP_CP;
     d[0] = (digit){ 1, n[dim] };
     switch (dim) {
     case TS_MESH_TP:
+    case TS_MESH_ETP:
+    case TS_MESH_EXPERTS:
     case TS_MESH_TP_X: return 1;
     case TS_MESH_TP_Y: d[0].stride = n[TS_MESH_TP_X]; return 1;
-    case TS_MESH_CP:
-    case TS_MESH_EP: d[0].stride = tp; return 1;
+    case TS_MESH_CP: d[0].stride = tp; return 1;
+    case TS_MESH_EP: d[0].stride = etp; return 1;
     case TS_MESH_DP: d[0].stride = tp * cp * behind; return 1;
-    case TS_MESH_EXPERT_DP: d[0].stride = tp * ep * behind; return 1;
+    case TS_MESH_EXPERT_DP: d[0].stride = etp * ep * behind; return 1;
     case TS_MESH_PP: d[0].stride = tp * (m->pp_before_dp ? cp : n[TS_MESH_DP_CP]); return 1;
     default:
         d[0] = (digit){ tp, cp };
@@ -59,8 +61,8 @@ int ts_mesh_rank(const ts_mesh *m, ts_mesh_dim dim, int rank, int at)
 
 const char *ts_mesh_dim_name(ts_mesh_dim dim)
 {
-    static const char *const name[] = { "tp", "cp", "ep", "dp", "pp", "dp-cp", "expert-dp",
-                                        "tp-x", "tp-y" };
+    static const char *const name[] = { "tp", "cp", "ep", "etp", "dp", "pp", "dp-cp", "expert-dp",
+                                        "experts", "tp-x", "tp-y" };
     return name[dim];
 }
 
@@ -78,14 +80,14 @@ ts_status ts_mesh_measure(int world, const ts_mesh_shape *s, ts_mesh *m)
                         "times --context-parallel-size %lld times --pipeline-model-parallel-size "
                         "%lld does not divide them",
                         world, (long long)tp, (long long)cp, (long long)pp);
-    const int64_t same = world / tp / pp;
-    if (same % ep)
+    const int64_t same = world / tp / pp, etp = s->etp ? s->etp : tp;
+    if (tp % etp || same * (tp / etp) % ep)
         return ts_error(TS_ERR_USER,
-                        "%d processes cannot be shared out: --expert-model-parallel-size %lld does "
-                        "not divide the %lld that --tensor-model-parallel-size %lld and "
-                        "--pipeline-model-parallel-size %lld leave",
-                        world, (long long)ep, (long long)same, (long long)tp, (long long)pp);
-    TS_ASSERT(!s->pp_before_dp || pp == 1 || ep == 1 || ep == cp,
+                        "%d processes cannot be shared out: --expert-model-parallel-size %lld times "
+                        "--expert-tensor-parallel-size %lld does not divide the %lld that "
+                        "--pipeline-model-parallel-size %lld leaves",
+                        world, (long long)ep, (long long)etp, (long long)(same * tp), (long long)pp);
+    TS_ASSERT(!s->pp_before_dp || pp == 1 || (etp == tp && (ep == 1 || ep == cp)),
               "stages before samples: %lld of experts, %lld of sequences", (long long)ep, (long long)cp);
     TS_ASSERT(!s->tp_x || tp % s->tp_x == 0, "%lld processes as a mesh, %d the one way", (long long)tp,
               s->tp_x);
@@ -93,7 +95,8 @@ ts_status ts_mesh_measure(int world, const ts_mesh_shape *s, ts_mesh *m)
     m->size[TS_MESH_TP_X] = or_one(s->tp_x), m->size[TS_MESH_TP_Y] = s->tp_x ? (int)tp / s->tp_x : 1;
     m->size[TS_MESH_TP] = (int)tp, m->size[TS_MESH_CP] = (int)cp, m->size[TS_MESH_EP] = (int)ep;
     m->size[TS_MESH_DP] = (int)(same / cp), m->size[TS_MESH_PP] = (int)pp;
-    m->size[TS_MESH_DP_CP] = (int)same, m->size[TS_MESH_EXPERT_DP] = (int)(same / ep);
+    m->size[TS_MESH_ETP] = (int)etp, m->size[TS_MESH_EXPERTS] = (int)(ep * etp);
+    m->size[TS_MESH_DP_CP] = (int)same, m->size[TS_MESH_EXPERT_DP] = (int)(same * (tp / etp) / ep);
     return TS_OK;
 }
 
@@ -102,8 +105,14 @@ ts_status ts_mesh_measure(int world, const ts_mesh_shape *s, ts_mesh *m)
  * calls, and its own row in tables. */
 static ts_mesh_dim twin_of(const ts_mesh *m, ts_mesh_dim dim)
 {
-    if (dim == TS_MESH_EXPERT_DP && m->size[TS_MESH_EP] == 1)
+    if (dim == TS_MESH_EXPERT_DP && !ts_mesh_parts_experts(m))
         dim = TS_MESH_DP_CP;
+    if (dim == TS_MESH_EXPERTS && m->size[TS_MESH_ETP] == 1)
+        dim = TS_MESH_EP;
+    if (dim == TS_MESH_EXPERTS && m->size[TS_MESH_EP] == 1)
+        dim = TS_MESH_ETP;
+    if (dim == TS_MESH_ETP && m->size[TS_MESH_ETP] == m->size[TS_MESH_TP])
+        dim = TS_MESH_TP;
     if (dim == TS_MESH_DP_CP && m->size[TS_MESH_CP] == 1)
         dim = TS_MESH_DP;
     return dim;

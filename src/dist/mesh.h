@@ -5,10 +5,10 @@
  *   rank = ((pp * DP + dp) * CP + cp) * TP + tp         DP = world / (TP * CP * PP)
  *   rank = ((dp * PP + pp) * CP + cp) * TP + tp         with pp_before_dp
  *
- * Layers of experts see the same ranks in another way. What is data and context parallel elsewhere
- * holds different experts within an ep group, and the same ones across an expert-dp group:
+ * Layers of experts see the ranks of a stage in another way: those of an etp group have pieces of the same
+ * experts, those of an ep group different ones, and those of an expert-dp group the same:
  *
- *   dp * CP + cp = edp * EP + ep
+ *   (dp * CP + cp) * TP + tp = (edp * EP + ep) * ETP + etp        ETP is TP, or less
  *
  * A tensor-parallel group may be a mesh itself: tp = tp_y * TP_X + tp_x.
  *
@@ -22,10 +22,12 @@ typedef enum ts_mesh_dim {
     TS_MESH_TP,        /* pieces of a tensor */
     TS_MESH_CP,        /* pieces of a sequence */
     TS_MESH_EP,        /* experts */
+    TS_MESH_ETP,       /* pieces of an expert */
     TS_MESH_DP,        /* samples */
     TS_MESH_PP,        /* stages of layers */
     TS_MESH_DP_CP,     /* all that hold the same weights: dp and cp together, cp the faster */
-    TS_MESH_EXPERT_DP, /* all that hold the same experts */
+    TS_MESH_EXPERT_DP, /* all that hold the same experts, or the same pieces of them */
+    TS_MESH_EXPERTS,   /* ep and etp together, etp the faster: who have all experts between them */
     TS_MESH_TP_X,      /* neighbours of a tp group that is itself a mesh of two dimensions */
     TS_MESH_TP_Y,      /* those of it that stand alike among their neighbours */
     TS_MESH_DIMS,
@@ -34,6 +36,7 @@ typedef enum ts_mesh_dim {
 
 typedef struct ts_mesh_shape {
     int tp, cp, ep, pp; /* 0 is 1; dp is what is left of the world */
+    int etp;            /* 0: tp */
     int tp_x;           /* a tp group is tp_x times tp / tp_x; 0: it is no such mesh */
     bool pp_before_dp;  /* the other order; experts with stages then need an EP of CP */
 } ts_mesh_shape;
@@ -44,8 +47,9 @@ typedef struct ts_mesh {
     bool pp_before_dp;
     int size[TS_MESH_DIMS];      /* ranks in a group of the dimension */
     int at[TS_MESH_DIMS];        /* where this rank stands in its own: its rank in comm */
-    /* its own group of each. TP_X and TP_Y are NULL without tp_x; DP is the world where it is all of it, DP_CP is DP where cp is 1, EXPERT_DP
-     * is DP_CP where ep is 1 */
+    /* its own group of each. TP_X and TP_Y are NULL without tp_x; DP is the world where it is all of it, DP_CP is
+     * DP where cp is 1; ETP is TP and EXPERT_DP is DP_CP where they are the same ranks; EXPERTS is that of its
+     * two dimensions which has more than one rank */
     ts_comm *comm[TS_MESH_DIMS];
     ts_comm *pp_back; /* the pp group once more: gradients that go back through it have an order of
                          their own; NULL where there is one stage */
@@ -60,6 +64,11 @@ void ts_mesh_destroy(ts_mesh **mesh);
 /* Sizes alone, of a mesh of so many processes: no communicators. As above it may be TS_ERR_USER. */
 ts_status ts_mesh_measure(int processes, const ts_mesh_shape *shape, ts_mesh *m) TS_NODISCARD;
 
+/* Whether other ranks hold the same experts than hold the same weights otherwise. */
+static inline bool ts_mesh_parts_experts(const ts_mesh *m)
+{
+    return m->size[TS_MESH_EP] > 1 || m->size[TS_MESH_ETP] != m->size[TS_MESH_TP];
+}
 /* Of any rank of the world: where it stands in its group of the dimension, and the rank that stands
  * at `at` there. */
 int ts_mesh_at(const ts_mesh *m, ts_mesh_dim dim, int rank);

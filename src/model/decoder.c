@@ -143,6 +143,8 @@ static void check_group(const ts_arch *a, const ts_tensor_group *g)
 static ts_status note_stage(const ts_decoder_stage *stage, ts_decoder *d)
 {
     const bool whole = !stage || !stage->layers;
+    if (stage)
+        d->experts = stage->experts;
     d->embeds = whole || stage->embeds;
     d->ends = whole || stage->ends;
     TS_TRY(ts_alloc(&d->here, (size_t)d->arch.n_layers, sizeof *d->here));
@@ -177,7 +179,8 @@ ts_status ts_decoder_create_stage(ts_device *dev, const ts_arch *arch, ts_dtype 
     if (st == TS_OK)
         st = ts_decoder_list_weights(d);
     if (st == TS_OK)
-        st = declare(d, &(ts_declarer){ .set = &d->params, .group = alone ? NULL : &d->group },
+        st = declare(d, &(ts_declarer){ .set = &d->params, .group = alone ? NULL : &d->group,
+                                     .experts = d->experts.comm ? &d->experts : NULL },
                      vocab_rows > arch->vocab ? vocab_rows : arch->vocab);
     if (st == TS_OK)
         st = make_slopes(d);

@@ -10,6 +10,7 @@ typedef struct ts_decoder_stage {
     const ts_layer_range *layers; /* [n], ascending; borrowed while the decoder is made */
     int64_t n;
     bool embeds, ends; /* the embedding is here; the final norm and the output layer are */
+    ts_expert_group experts; /* that shares out the experts of its layers; comm NULL: all are here */
 } ts_decoder_stage;
 
 /* A weight of the whole model, wherever it is. */
@@ -28,6 +29,7 @@ typedef struct ts_decoder {
     ts_dtype compute;      /* of activations: F32, BF16, F16 */
     ts_tensor_group group; /* that shares out the layers' matrices; comm NULL: all are here */
     ts_tensor_group vocabulary; /* the same, for embedding and output layer: one way, by rows */
+    ts_expert_group experts; /* that shares out experts; comm NULL: all are here */
     bool *here;            /* [n_layers] which are on this stage of a pipeline; the others' blocks */
     bool embeds, ends;     /* have no parameters. And what else is: as in ts_decoder_stage */
     ts_decoder_weight *weights; /* [n_weights] of all stages, in the order of declaration */

@@ -10,6 +10,16 @@ ts_declarer ts_declare_in(const ts_declarer *d, const char *name)
     return in;
 }
 
+/* Whether another process has the same of what its group cuts, and counts it. */
+static bool is_copied(const ts_declarer *d, const ts_param_spec *spec)
+{
+    const ts_comm *c = spec->is_expert && d->experts ? d->experts->pieces : d->group ? d->group->comm : NULL;
+    for (int i = 0; i < spec->place.rank; i++)
+        if (spec->place.dim[i].axis == TS_AXIS_TENSOR)
+            return false;
+    return c && c->rank > 0;
+}
+
 ts_status ts_declare(const ts_declarer *d, const char *name, const ts_param_spec *spec,
                      ts_param **out)
 {
@@ -26,12 +36,13 @@ ts_status ts_declare(const ts_declarer *d, const char *name, const ts_param_spec
     (*out)->is_filter = spec->is_filter;
     (*out)->is_qk_norm = spec->is_qk_norm;
     (*out)->is_router = spec->is_router;
+    (*out)->is_expert = spec->is_expert;
     (*out)->at_both_ends = spec->at_both_ends;
     if (spec->is_fixed)
         ts_param_hold(*out, TS_HELD_FROZEN, TS_DTYPE_F32, TS_QUANT_NONE);
     (*out)->bands = spec->bands;
     (*out)->parts = spec->parts;
-    const bool copied = d->group && d->group->comm->rank > 0 && ts_place_is_whole(&spec->place);
+    const bool copied = is_copied(d, spec);
     if (copied || spec->is_copy)
         (*out)->counted = copied ? 0 : spec->parts.from * (*out)->dim[1];
     return TS_OK;

@@ -29,6 +29,15 @@ typedef struct ts_tensor_group {
     int back_parts; /* on a mesh: of the gradients that are gathered before a product */
 } ts_tensor_group;
 
+/* The processes that share out experts (expert parallelism: GShard, Lepikhin et al., arXiv 2006.16668), and how rows
+ * come to them. */
+typedef enum ts_dispatcher { TS_DISPATCH_ALL_GATHER, TS_DISPATCH_ALL_TO_ALL } ts_dispatcher;
+typedef struct ts_expert_group {
+    ts_comm *comm;   /* each has some of the experts: an even number of consecutive ones */
+    ts_comm *pieces; /* each has some of the columns of the same experts, as in a ts_tensor_group */
+    ts_dispatcher by;
+} ts_expert_group;
+
 static inline bool ts_shares_rows(const ts_tensor_group *g) { return g && g->sequence; }
 
 typedef struct ts_param_spec {
@@ -37,7 +46,7 @@ typedef struct ts_param_spec {
     bool is_copy; /* another process counts what `parts` has */
     ts_start start;
     float value;    /* of a start that has one */
-    bool decoupled, is_table, is_filter, is_qk_norm, is_router, at_both_ends; /* see ts_param, as the next */
+    bool decoupled, is_table, is_filter, is_qk_norm, is_router, is_expert, at_both_ends; /* see ts_param, as the next */
     bool is_fixed; /* never trained by gradients: held frozen, in fp32 */
     ts_param_bands bands;
 } ts_param_spec;
@@ -51,6 +60,7 @@ typedef struct ts_declarer {
     ts_list_fn *list;
     void *ctx;
     const ts_tensor_group *group; /* borrowed, longer than the modules live; NULL: one process */
+    const ts_expert_group *experts; /* likewise; NULL: all have all experts, in pieces where group is */
     char prefix[TS_DECLARED_NAME]; /* of names: "decoder.layers.3." */
 } ts_declarer;
 

@@ -1,6 +1,7 @@
 #include "nn/experts.h"
 
 #include "nn/show.h"
+#include "ops/dispatch.h"
 #include "ops/group.h"
 
 #include <math.h>
@@ -45,15 +46,26 @@ static ts_status declare_router(const ts_declarer *d, ts_experts_layer *l)
     return TS_OK;
 }
 
+/* The experts that are here. */
+static void cut_stack(const ts_expert_group *g, ts_place *p)
+{
+    if (g && g->comm->size > 1)
+        ts_place_cut_even(p, 0, TS_AXIS_EXPERT, g->comm->size, g->comm->rank, 1, 1);
+}
+
 static ts_status declare_experts(const ts_declarer *d, ts_experts_layer *l)
 {
     const ts_declarer in = ts_declare_in(d, "experts");
     const int64_t inner = l->gated ? 2 * l->ffn : l->ffn;
-    ts_param_spec fc1 = { .place = ts_place_stack(l->experts, inner, l->hidden) };
-    ts_param_spec fc2 = { .place = ts_place_stack(l->experts, l->hidden, l->ffn), .start = TS_START_OUT };
+    ts_param_spec fc1 = { .place = ts_place_stack(l->experts, inner, l->hidden), .is_expert = true };
+    ts_param_spec fc2 = { .place = ts_place_stack(l->experts, l->hidden, l->ffn), .start = TS_START_OUT,
+                          .is_expert = true };
+    const ts_comm *c = d->experts ? d->experts->pieces : d->group ? d->group->comm : NULL;
     l->group = d->group;
-    if (d->group) {
-        const ts_comm *c = d->group->comm;
+    l->apart = d->experts;
+    cut_stack(d->experts, &fc1.place);
+    cut_stack(d->experts, &fc2.place);
+    if (c && c->size > 1) {
         ts_place_cut_even(&fc1.place, 1, TS_AXIS_TENSOR, c->size, c->rank, l->gated ? 2 : 1, 1);
         ts_place_cut_even(&fc2.place, 2, TS_AXIS_TENSOR, c->size, c->rank, 1, 1);
     }
@@ -148,24 +160,40 @@ static ts_sort_op order_of(const ts_experts_layer *l, const ts_tensor *ids)
 
 /* ---- experts ---- */
 
+/* Rows in the order of experts -> what these make of them; with columns cut a part of a sum. */
+static ts_status products(ts_tape *tape, const ts_experts_layer *l, const ts_sorted_rows *s, ts_tensor *rows,
+                          ts_tensor **out)
+{
+    ts_tensor *h, *a;
+    TS_TRY(ts_op_linear_groups(tape, s, rows, l->fc1, &h));
+    ts_tape_drop(tape, rows);
+    TS_TRY(ts_op_act(tape, l->act, l->gated, h, &a));
+    ts_tape_drop(tape, h);
+    TS_TRY(ts_op_linear_groups(tape, s, a, l->fc2, out));
+    ts_tape_drop(tape, a);
+    return TS_OK;
+}
+
+/* From rows of x to what is made of them there, weighed and summed. */
+static ts_status run_sorted(ts_tape *tape, const ts_experts_layer *l, const ts_sorted_rows *s, ts_tensor *x,
+                            ts_tensor *weights, ts_tensor **y)
+{
+    ts_tensor *rows, *out;
+    TS_TRY(ts_op_gather_rows(tape, s, x, &rows));
+    TS_TRY(products(tape, l, s, rows, &out));
+    TS_TRY(ts_op_combine(tape, s, out, weights, y));
+    ts_tape_drop(tape, out);
+    return TS_OK;
+}
+
 /* x of all rows -> what its experts make of it; with a group a part of a sum. */
 static ts_status run_experts(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *weights,
                              ts_tensor *ids, ts_tensor **y)
 {
     const ts_sort_op order = order_of(l, ids);
     ts_sorted_rows s;
-    ts_tensor *rows, *h, *a, *out;
     TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
-    TS_TRY(ts_op_gather_rows(tape, &s, x, &rows));
-    TS_TRY(ts_op_linear_groups(tape, &s, rows, l->fc1, &h));
-    ts_tape_drop(tape, rows);
-    TS_TRY(ts_op_act(tape, l->act, l->gated, h, &a));
-    ts_tape_drop(tape, h);
-    TS_TRY(ts_op_linear_groups(tape, &s, a, l->fc2, &out));
-    ts_tape_drop(tape, a);
-    TS_TRY(ts_op_combine(tape, &s, out, weights, y));
-    ts_tape_drop(tape, out);
-    return TS_OK;
+    return run_sorted(tape, l, &s, x, weights, y);
 }
 
 /* The same with a group: rows come from all, and the parts of the sum go back. */
@@ -180,6 +208,91 @@ static ts_status run_shared_out(ts_tape *tape, const ts_experts_layer *l, ts_ten
     if (all != x)
         ts_tape_drop(tape, all);
     return (l->group->sequence ? ts_op_group_scatter : ts_op_group_sum)(tape, c, part, y);
+}
+
+/* ---- experts elsewhere ---- */
+
+/* Everyone's rows come to all, and each takes those of its experts: a part of a sum. */
+static ts_status run_gathered(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *weights,
+                              ts_tensor *ids, ts_tensor **y)
+{
+    const ts_expert_group *g = l->apart;
+    const int64_t here = l->experts / g->comm->size;
+    const ts_sort_op order = { .experts = here, .first = g->comm->rank * here };
+    ts_comm *const all[] = { g->pieces, g->comm };
+    ts_sorted_rows s;
+    for (int i = 0; i < 2; i++) {
+        TS_TRY(ts_op_group_collect(tape, all[i], x, &x));
+        TS_TRY(ts_op_group_collect(tape, all[i], weights, &weights));
+        TS_TRY(ts_dispatch_gather_ids(tape, all[i], ids, &ids));
+    }
+    TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
+    TS_TRY(ts_dispatch_trim(tape, &s, g->pieces->size * g->comm->size, l->experts));
+    TS_TRY(run_sorted(tape, l, &s, x, weights, y));
+    TS_TRY(ts_op_group_scatter(tape, g->comm, *y, y));
+    return ts_op_group_scatter(tape, g->pieces, *y, y);
+}
+
+/* Rows go to where their experts are, and come back. */
+static ts_status run_exchanged(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *weights,
+                               ts_tensor *ids, ts_tensor **y)
+{
+    const ts_sort_op order = { .experts = l->experts };
+    const ts_dispatch_op o = { .comm = l->apart->comm, .pieces = l->apart->pieces, .experts = l->experts };
+    ts_sorted_rows s;
+    ts_dispatch d;
+    ts_tensor *rows, *there, *out;
+    TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
+    s.drops = rules_of(l)->capacity > 0;
+    TS_TRY(ts_dispatch_plan(tape, &o, &s, &d));
+    TS_TRY(ts_op_gather_rows(tape, &s, x, &rows));
+    TS_TRY(ts_op_dispatch(tape, &d, rows, &there));
+    ts_tape_drop(tape, rows);
+    rows = there;
+    if (!d.is_sorted) {
+        TS_TRY(ts_op_gather_rows(tape, &d.order, there, &rows));
+        ts_tape_drop(tape, there);
+    }
+    TS_TRY(products(tape, l, &d.order, rows, &out));
+    if (!d.is_sorted) {
+        rows = out;
+        TS_TRY(ts_op_gather_rows(tape, &d.back, rows, &out));
+        ts_tape_drop(tape, rows);
+    }
+    TS_TRY(ts_op_dispatch_back(tape, &d, out, &rows));
+    ts_tape_drop(tape, out);
+    TS_TRY(ts_op_combine(tape, &s, rows, weights, y));
+    ts_tape_drop(tape, rows);
+    return TS_OK;
+}
+
+/* Who goes past its expert is decided for all rows together, wherever they go. */
+static ts_status drop_pairs(ts_tape *tape, const ts_experts_layer *l, ts_tensor *weights, ts_tensor **ids)
+{
+    ts_sort_op order = order_of(l, *ids);
+    ts_sorted_rows s;
+    if (!order.capacity)
+        return TS_OK;
+    order.pads = false;
+    order.keeps = true;
+    TS_TRY(ts_sort_rows(tape, &order, *ids, weights, &s));
+    *ids = s.kept;
+    return TS_OK;
+}
+
+/* Of a tensor-parallel group each process sends its share of the rows. */
+static ts_status run_apart(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *weights, ts_tensor *ids,
+                           ts_tensor **y)
+{
+    ts_comm *group = l->group ? l->group->comm : NULL;
+    const bool all_rows = group && !l->group->sequence;
+    TS_TRY(drop_pairs(tape, l, weights, &ids));
+    if (all_rows)
+        TS_TRY(ts_op_group_keep(tape, group, x, &x));
+    TS_TRY(ts_op_group_keep(tape, group, weights, &weights));
+    TS_TRY(ts_op_group_keep(tape, group, ids, &ids));
+    TS_TRY((l->apart->by == TS_DISPATCH_ALL_GATHER ? run_gathered : run_exchanged)(tape, l, x, weights, ids, y));
+    return all_rows ? ts_op_group_gather(tape, group, *y, y) : TS_OK;
 }
 
 static ts_status add_shared(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer,
@@ -203,7 +316,7 @@ static ts_status run_layer(ts_tape *tape, const ts_experts_layer *l, const ts_ru
     const ts_shown_columns columns = ts_columns_whole(l->hidden);
     ts_tensor *weights, *ids;
     TS_TRY(route(tape, l, run, layer, x, &weights, &ids));
-    TS_TRY((l->group ? run_shared_out : run_experts)(tape, l, x, weights, ids, y));
+    TS_TRY((l->apart ? run_apart : l->group ? run_shared_out : run_experts)(tape, l, x, weights, ids, y));
     TS_TRY(ts_show(tape, run, layer, "mlp", "experts", &columns, *y));
     return l->has_shared ? add_shared(tape, l, run, layer, x, y) : TS_OK;
 }

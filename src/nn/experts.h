@@ -6,7 +6,9 @@
  *                                               experts.linear_fc2.weight [E, hidden, ffn]
  *   shared: as mlp, under shared_experts; with gate_weight [1, hidden] its result times sigmoid(gate x)
  *
- * With a group (tensor parallelism) each expert's inner columns are shared out as an MLP's are. */
+ * With a group (tensor parallelism) each expert's inner columns are shared out as an MLP's are. With a group of the
+ * experts (expert parallelism) these are shared out too, and each process's rows find theirs (ops/dispatch.h); of a
+ * tensor-parallel group each process then sends the rows that are its own share. */
 #ifndef TS_NN_EXPERTS_H
 #define TS_NN_EXPERTS_H
 #include "nn/mlp.h"
@@ -50,6 +52,7 @@ typedef struct ts_experts_layer {
     bool has_shared, has_shared_gate;
     ts_mlp_layer shared;
     const ts_tensor_group *group;
+    const ts_expert_group *apart; /* NULL: all experts are here */
     ts_param *router, *bias, *fc1, *fc2, *shared_gate;
     const ts_expert_rules *rules; /* borrowed; NULL: none */
     float *sums;          /* this layer's of a ts_expert_load; NULL: nobody counts */

@@ -14,11 +14,14 @@ ts_status ts_sort_rows(ts_tape *tape, const ts_sort_op *o, const ts_tensor *ids,
     TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, rows, 0, &s.from));
     TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, pairs, 0, &s.at));
     TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, o->experts + 1, 0, &s.offsets));
+    if (o->keeps)
+        TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, T, k, &s.kept));
     const ts_sort_rows_args a = { .pairs = pairs, .k = k, .rows = rows, .experts = o->experts, .first = o->first,
                                   .capacity = o->capacity, .pads = o->pads,
                                   .weights = o->by_weight ? ts_tensor_data(weights) : NULL,
                                   .ids = ts_tensor_data(ids), .from = ts_tensor_data(s.from),
-                                  .at = ts_tensor_data(s.at), .offsets = ts_tensor_data(s.offsets) };
+                                  .at = ts_tensor_data(s.at), .offsets = ts_tensor_data(s.offsets),
+                                  .kept = s.kept ? ts_tensor_data(s.kept) : NULL };
     ts_launch_sort_rows(tape->dev, &a, 0, (ts_cost){ 4 * (double)pairs, 12 * (double)pairs, TS_DTYPE_F32 });
     *out = s;
     return TS_OK;

@@ -57,12 +57,14 @@ typedef struct ts_sorted_rows {
     int64_t T, k, rows, experts; /* rows: room for; experts: that are here */
     bool drops;                  /* not every pair has a row */
     ts_tensor *from, *at, *offsets; /* int32 */
+    ts_tensor *kept;             /* ids of pairs that have a row, -1 of others; NULL: not asked for */
 } ts_sorted_rows;
 
 typedef struct ts_sort_op {
     int64_t experts, first; /* those that are here */
     int64_t capacity;       /* pairs that an expert takes; 0: all */
     bool pads, by_weight;   /* to the capacity; the largest weights stay, else the first pairs */
+    bool keeps;             /* asks for kept */
 } ts_sort_op;
 ts_status ts_sort_rows(ts_tape *tape, const ts_sort_op *o, const ts_tensor *ids, const ts_tensor *weights,
                        ts_sorted_rows *out) TS_NODISCARD;

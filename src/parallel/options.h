@@ -30,6 +30,9 @@ typedef struct ts_parallel_options {
     bool unaligned; /* heads and widths need not divide */
     bool pp_before_dp; /* the order of the mesh */
     int64_t pipeline; /* stages of layers */
+    int64_t experts, expert_tensor; /* processes with different experts, with pieces of one; 0: as tensor */
+    bool tensor_extends_experts;
+    int dispatcher; /* ts_dispatcher */
     /* of them (parallel/stages.h); 0: not given */
     int64_t chunk_layers, chunks, group, first_layers, last_layers;
     bool embedding_counts, loss_counts;
@@ -59,6 +62,10 @@ typedef struct ts_parallel_options {
     bool dist_train; /* networks have processes of their own: parallel/dist_train.h */
     const char *dist_config;
 } ts_parallel_options;
+#define TS_DISPATCHERS(W)                                                                          \
+    W(TS_DISPATCHER_ALL_GATHER, "allgather")                                                       \
+    W(TS_DISPATCHER_ALL_TO_ALL, "alltoall,alltoall_seq,flex")
+typedef enum ts_dispatcher_choice { TS_DISPATCHERS(TS_CHOICE_VALUE) } ts_dispatcher_choice;
 #define TS_SHARDINGS(W)                                                                            \
     W(TS_SHARDING_NONE, "no_shard")                                                                \
     W(TS_SHARDING_STATE, "optim")                                                                  \
@@ -72,6 +79,15 @@ extern const size_t ts_parallel_option_count;
 extern const ts_option ts_pipeline_option_rows[];
 extern const size_t ts_pipeline_option_count;
 
+/* Processes that share out the experts between them, and those that have pieces of the same. */
+static inline int64_t ts_parallel_expert_size(const ts_parallel_options *o)
+{
+    return o->tensor_extends_experts ? o->experts * o->tensor : o->experts;
+}
+static inline int64_t ts_parallel_expert_pieces(const ts_parallel_options *o)
+{
+    return o->tensor_extends_experts ? 1 : o->expert_tensor ? o->expert_tensor : o->tensor;
+}
 ts_schedule_recompute ts_parallel_recompute(const ts_parallel_options *o);
 /* Contradictions between options of a pipeline: TS_ERR_USER that names them. */
 ts_status ts_pipeline_options_check(const ts_parallel_options *o,

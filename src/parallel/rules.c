@@ -59,26 +59,61 @@ static ts_status world_rule(const ts_layout *l, ts_str *say)
     return may_be(say, l, TENSOR, tp_fits_world, l->world);
 }
 
-/* What is data and context parallel elsewhere. */
-static int64_t same_weights(const ts_layout *l) { return ts_layout_replicas(l) * l->cp; }
+/* Processes of a stage. */
+static int64_t of_stage(const ts_layout *l) { return ts_layout_replicas(l) * l->cp * l->tp; }
 
-static bool ep_fits(const ts_layout *l, int64_t n) { return same_weights(l) % n == 0; }
+static bool ep_fits(const ts_layout *l, int64_t n)
+{
+    return of_stage(l) % l->etp == 0 && of_stage(l) / l->etp % n == 0 && (l->experts <= 0 || l->experts % n == 0);
+}
+
+static bool parts_experts(const ts_layout *l) { return l->ep > 1 || l->etp != l->tp; }
+
+#define EXPERTS "--expert-model-parallel-size"
 
 static ts_status expert_rule(const ts_layout *l, ts_str *say)
 {
+    if (l->tp % l->etp)
+        return ts_str_printf(say, "--expert-tensor-parallel-size %lld does not divide " TENSOR " %lld", LL(l->etp),
+                             LL(l->tp));
+    if (parts_experts(l) && !l->experts)
+        return ts_str_puts(say, EXPERTS " and --expert-tensor-parallel-size: this model has no experts: leave them out");
     if (!ts_layout_replicas(l) || ep_fits(l, l->ep))
         return TS_OK;
-    TS_TRY(ts_str_printf(say,
-                         "--expert-model-parallel-size %lld does not divide the %lld processes that "
-                         TENSOR " %lld and --pipeline-model-parallel-size %lld leave of %lld",
-                         LL(l->ep), LL(same_weights(l)), LL(l->tp), LL(l->pp), LL(l->world)));
-    return may_be(say, l, "it", ep_fits, same_weights(l));
+    if (l->experts > 0 && l->experts % l->ep)
+        TS_TRY(ts_str_printf(say, "%lld processes cannot share out the %lld experts of a layer (num_experts) evenly",
+                             LL(l->ep), LL(l->experts)));
+    else
+        TS_TRY(ts_str_printf(say, EXPERTS " %lld times --expert-tensor-parallel-size %lld does not divide the %lld "
+                                  "processes that --pipeline-model-parallel-size %lld leaves of %lld",
+                             LL(l->ep), LL(l->etp), LL(of_stage(l)), LL(l->pp), LL(l->world)));
+    return may_be(say, l, EXPERTS, ep_fits, of_stage(l));
+}
+
+/* Each of a tensor-parallel group sends its share of the rows. */
+static ts_status expert_rows_rule(const ts_layout *l, ts_str *say)
+{
+    if (!parts_experts(l) || l->tp == 1 || l->o->sequence || l->micro * l->seq_length / l->cp % l->tp == 0)
+        return TS_OK;
+    return ts_str_printf(say, TENSOR " %lld does not divide the %lld tokens of a micro-batch on a process, which experts of "
+                              "other processes need: give another --micro-batch-size", LL(l->tp),
+                         LL(l->micro * l->seq_length / l->cp));
+}
+
+static ts_status gather_rule(const ts_layout *l, ts_str *say)
+{
+    if (!parts_experts(l) || l->o->dispatcher != TS_DISPATCHER_ALL_GATHER || l->cp == 1 ||
+        l->seq_length % (2 * l->cp) == 0)
+        return TS_OK;
+    return ts_str_printf(say, "--moe-token-dispatcher-type allgather: processes have different numbers of tokens, as "
+                              "--context-parallel-size %lld does not divide --seq-length %lld evenly: give alltoall",
+                         LL(l->cp), LL(l->seq_length));
 }
 
 /* Both orders of ranks must have the same stages. */
 static ts_status order_rule(const ts_layout *l, ts_str *say)
 {
-    if (!l->o->pp_before_dp || l->pp == 1 || l->ep == 1 || l->ep == l->cp)
+    if (!l->o->pp_before_dp || l->pp == 1 || (l->etp == l->tp && (l->ep == 1 || l->ep == l->cp)))
         return TS_OK;
     return ts_str_printf(say,
                          "--use-tp-pp-dp-mapping: with --expert-model-parallel-size %lld and "
@@ -170,7 +205,7 @@ static ts_status mlp_rule(const ts_layout *l, ts_str *say)
 
 static bool tp_fits_experts(const ts_layout *l, int64_t n)
 {
-    return l->expert_ffn % n == 0 && l->shared_ffn % n == 0;
+    return (l->etp < l->tp || l->expert_ffn % n == 0) && l->expert_ffn % l->etp == 0 && l->shared_ffn % n == 0;
 }
 
 static ts_status experts_rule(const ts_layout *l, ts_str *say)
@@ -346,7 +381,7 @@ static ts_status stages_rule(const ts_layout *l, ts_str *say)
 
 typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
-static rule_fn *const rules[] = { world_rule, expert_rule, order_rule, batch_rule, heads_rule, scan_rule,
+static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, order_rule, batch_rule, heads_rule, scan_rule,
                                   mlp_rule, experts_rule, vocabulary_rule, norm_rule, rows_rule,
                                   overlap_rule, parts_rule, stages_rule,
                                   mesh_rule, mesh_latent_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule,

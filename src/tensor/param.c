@@ -250,11 +250,12 @@ static size_t place_masters(ts_param_set *s)
     for (int r = 0; r < h->o.size; r++) {
         int64_t bytes = 0;
         for (int64_t u = 0; u < h->n_units; u++) {
-            const int64_t begin = ts_param_set_byte(s, ts_shard_begin(h, u, r));
+            const int by = ts_shard_rank_of(h, u, r);
+            const int64_t begin = ts_param_set_byte(s, ts_shard_begin(h, u, by));
             for (int64_t i = h->first[u]; r == h->o.rank && i < h->first[u + 1]; i++)
                 h->piece[i].byte = bytes - begin + h->piece[i].p->byte +
                                    h->piece[i].at * (int64_t)ts_dtype_size(h->piece[i].p->dtype);
-            bytes += ts_param_set_byte(s, ts_shard_begin(h, u, r + 1)) - begin;
+            bytes += ts_param_set_byte(s, ts_shard_begin(h, u, by + 1)) - begin;
         }
         most = bytes > most ? bytes : most;
     }

@@ -92,6 +92,8 @@ typedef struct ts_param {
     ts_param_bands bands;
     float *tops; /* of queries, keys and values in one: [its heads of queries here], the device's; the largest
                     score of attention since they were cleared; NULL: not kept (ts_param_set_keep_tops) */
+    bool is_expert;    /* of one of several experts: other processes hold the same of it than of other parameters, if
+                          experts are shared out (ts_shard_options.expert_size) */
     bool at_both_ends; /* of a pipeline: the first stage and the last have it, each with a part of its
                           gradient */
     ts_param_parts parts;

@@ -8,6 +8,7 @@ void ts_shards_deinit(ts_shards *s)
     ts_free(&s->param);
     ts_free(&s->own);
     ts_free(&s->first);
+    ts_free(&s->is_expert);
     ts_free(&s->border);
     ts_free(&s->piece);
 }
@@ -16,8 +17,8 @@ int64_t ts_shard_begin(const ts_shards *s, int64_t unit, int rank)
 {
     const int64_t begin = s->begin[unit];
     if (s->border)
-        return s->border[unit * (s->o.size + 1) + rank];
-    return begin + ts_ordered_begin(s->begin[unit + 1] - begin, s->o.size, rank);
+        return s->border[unit * (ts_shards_size(s) + 1) + rank];
+    return begin + ts_ordered_begin(s->begin[unit + 1] - begin, ts_shard_size(s, unit), rank);
 }
 
 int64_t ts_shard_unit(const ts_shards *s, int64_t element)

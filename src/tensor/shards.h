@@ -9,6 +9,8 @@
  * Matrices that the optimizer steps as a whole are not cut, unless it can do with parts: the border moves to the
  * nearer of their ends, and units end at parameters too.
  *
+ * Experts may be shared out by another group (ts_param.is_expert); their units are their own then.
+ *
  * What a process has of its own shares alone lies in arrays of their own, unit after unit. A piece is
  * what a share has of one parameter. A process that shares with nobody has one unit, and its pieces are
  * the parameters. */
@@ -34,6 +36,7 @@ typedef struct ts_shard_options {
                          used, unit by unit; nothing is shared out */
     bool cuts_whole;  /* matrices that the optimizer steps as a whole are cut like others */
     int size, rank;  /* of the group; one process shares nothing */
+    int expert_size, expert_rank; /* of the group of those that hold the same experts; size 0: the same group */
     int64_t unit;    /* STATE: elements of a unit. Otherwise units are the set's own (ts_param_set_unit) */
     ts_dtype values; /* matrices as everybody has them; where masters have another type, a process has those
                         of its own shares alone */
@@ -54,7 +57,8 @@ typedef struct ts_shards {
     int64_t *param; /* [n_units + 1] the first parameter, of the set's own units */
     int64_t *own;   /* [n_units + 1] where the own share begins in arrays of the own shares */
     int64_t *first; /* [n_units + 1] the own share's first piece */
-    int64_t *border; /* [n_units][size + 1] where shares begin, and the last ends, where parameters that
+    bool *is_expert; /* [n_units] shared out by the group of the experts */
+    int64_t *border; /* [n_units][larger size + 1] where shares begin, and the last ends, where parameters that
                         stay whole are among them; NULL: even shares */
     ts_shard_piece *piece;
     int64_t n_pieces, rest; /* rest: elements of an array without those that are stepped whole */
@@ -63,8 +67,32 @@ typedef struct ts_shards {
 } ts_shards;
 
 void ts_shards_deinit(ts_shards *s);
+/* The group that shares out a unit: how many they are, and this process's rank. */
+static inline int ts_shard_size(const ts_shards *s, int64_t unit)
+{
+    return s->is_expert[unit] ? s->o.expert_size : s->o.size;
+}
+static inline int ts_shard_rank(const ts_shards *s, int64_t unit)
+{
+    return s->is_expert[unit] ? s->o.expert_rank : s->o.rank;
+}
+/* Whose share of a unit to take for the process that is rank r of the others' group: of experts one that is at
+ * least as long, the first, but of this process its own. */
+static inline int ts_shard_rank_of(const ts_shards *s, int64_t unit, int r)
+{
+    return !s->is_expert[unit] ? r : r == s->o.rank ? s->o.expert_rank : 0;
+}
+/* Of the two groups the larger. */
+static inline int ts_shards_size(const ts_shards *s)
+{
+    return s->o.expert_size > s->o.size ? s->o.expert_size : s->o.size;
+}
 /* Where the share of a rank begins in the flat arrays; of rank `size`: the unit's end. */
 int64_t ts_shard_begin(const ts_shards *s, int64_t unit, int rank);
+static inline int64_t ts_shard_own_begin(const ts_shards *s, int64_t unit)
+{
+    return ts_shard_begin(s, unit, ts_shard_rank(s, unit));
+}
 /* The unit with this element. */
 int64_t ts_shard_unit(const ts_shards *s, int64_t element);
 /* Whether gradients are here only while they are made. */
@@ -77,7 +105,7 @@ static inline bool ts_shards_values(const ts_shards *s) { return s->o.level == T
 static inline int64_t ts_shards_own(const ts_shards *s) { return s->own[s->n_units]; }
 static inline bool ts_shards_alone(const ts_shards *s)
 {
-    return s->o.level == TS_SHARD_NOTHING || s->o.size < 2;
+    return s->o.level == TS_SHARD_NOTHING || ts_shards_size(s) < 2;
 }
 /* Longest unit, in elements. */
 int64_t ts_shards_longest(const ts_shards *s);

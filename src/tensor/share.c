@@ -3,10 +3,17 @@
 
 /* ---- the cut ---- */
 
-/* Whether a unit of the set's own begins with parameter i. */
-static bool begins_unit(const ts_param_set *set, size_t i)
+/* Whether the group of those that hold the same experts shares it out. */
+static bool is_of_experts(const ts_shards *s, const ts_param *p)
 {
-    return i == 0 || set->p[i]->unit != set->p[i - 1]->unit;
+    return s->o.expert_size && p->is_expert;
+}
+
+/* Whether a unit of the set's own begins with parameter i. */
+static bool begins_unit(const ts_shards *s, const ts_param_set *set, size_t i)
+{
+    return i == 0 || set->p[i]->unit != set->p[i - 1]->unit ||
+           is_of_experts(s, set->p[i]) != is_of_experts(s, set->p[i - 1]);
 }
 
 static bool steps_some_whole(const ts_param_set *set)
@@ -28,15 +35,17 @@ static bool keeps_some_whole(const ts_shards *s, const ts_param_set *set)
 static int64_t cut_at_parameters(ts_shards *s, const ts_param_set *set)
 {
     int64_t n = 0, filled = s->o.unit;
+    bool is_expert = false;
     for (size_t i = 0; i < set->n; i++) {
         const ts_param *p = set->p[i];
         if (!ts_param_is_trained(p))
             continue;
-        if (filled >= s->o.unit) {
+        if (filled >= s->o.unit || is_of_experts(s, p) != is_expert) {
             if (s->begin)
-                s->begin[n] = p->offset;
+                s->begin[n] = p->offset, s->is_expert[n] = is_of_experts(s, p);
             n++, filled = 0;
         }
+        is_expert = is_of_experts(s, p);
         filled += ts_place_whole_count(&p->place);
     }
     return n ? n : 1;
@@ -71,9 +80,9 @@ static int64_t border_near(const ts_shards *s, const ts_param_set *set, int64_t 
 
 static void place_borders(ts_shards *s, const ts_param_set *set)
 {
-    const int size = s->o.size;
     for (int64_t u = 0; u < s->n_units; u++) {
-        int64_t *border = s->border + u * (size + 1);
+        const int size = ts_shard_size(s, u);
+        int64_t *border = s->border + u * (ts_shards_size(s) + 1);
         const int64_t whole = whole_of_unit(s, set, u);
         for (int r = 1; r < size; r++)
             border[r] = border_near(s, set, u, whole / size * r + whole % size * r / size);
@@ -87,15 +96,40 @@ static bool has_own_units(const ts_shards *s)
     return s->o.by_unit || s->o.coded || (s->o.level > TS_SHARD_STATE && !ts_shards_alone(s));
 }
 
+/* Units of so many elements, from `at` to `end`: the next is number n; returns the one behind them. */
+static int64_t cut_stretch(ts_shards *s, int64_t n, int64_t at, int64_t end, bool is_expert)
+{
+    for (; at < end; at += s->o.unit, n++)
+        if (s->begin)
+            s->begin[n] = at, s->is_expert[n] = is_expert;
+    return n;
+}
+
+/* Of each stretch that one group shares out the last is shorter. */
+static int64_t cut_evenly(ts_shards *s, const ts_param_set *set)
+{
+    int64_t n = 0, from = 0;
+    bool is_expert = false;
+    for (size_t i = 0; i < set->n; i++) {
+        const ts_param *p = set->p[i];
+        if (!ts_param_is_trained(p) || is_of_experts(s, p) == is_expert)
+            continue;
+        n = cut_stretch(s, n, from, p->offset, is_expert);
+        from = p->offset, is_expert = !is_expert;
+    }
+    n = cut_stretch(s, n, from, set->total, is_expert);
+    return n ? n : 1;
+}
+
 static int64_t count_units(ts_shards *s, const ts_param_set *set)
 {
     int64_t n = 0;
     if (!ts_shards_alone(s) && keeps_some_whole(s, set))
         return cut_at_parameters(s, set);
     if (!has_own_units(s))
-        return set->total > s->o.unit ? (set->total - 1) / s->o.unit + 1 : 1;
+        return cut_evenly(s, set);
     for (size_t i = 0; i < set->n; i++)
-        n += begins_unit(set, i);
+        n += begins_unit(s, set, i);
     return n;
 }
 
@@ -112,13 +146,13 @@ static void place_units(ts_shards *s, const ts_param_set *set)
         return;
     }
     if (!has_own_units(s)) {
-        for (; unit < s->n_units; unit++)
-            s->begin[unit] = unit * s->o.unit;
+        s->begin[0] = 0;
+        cut_evenly(s, set);
         return;
     }
     for (size_t i = 0; i < set->n; i++) {
-        if (begins_unit(set, i))
-            s->begin[unit] = at, s->param[unit++] = (int64_t)i;
+        if (begins_unit(s, set, i))
+            s->is_expert[unit] = is_of_experts(s, set->p[i]), s->begin[unit] = at, s->param[unit++] = (int64_t)i;
         at += ts_param_is_trained(set->p[i]) ? ts_param_room(set->p[i]) : 0;
     }
 }
@@ -142,7 +176,7 @@ static void cut_pieces(ts_shards *s, const ts_param_set *set)
     size_t i = 0;
     s->n_pieces = s->rest = 0;
     for (int64_t u = 0; u < s->n_units; u++) {
-        const int64_t begin = ts_shard_begin(s, u, s->o.rank), end = ts_shard_begin(s, u, s->o.rank + 1);
+        const int64_t begin = ts_shard_own_begin(s, u), end = ts_shard_begin(s, u, ts_shard_rank(s, u) + 1);
         s->first[u] = s->n_pieces;
         s->own[u + 1] = s->own[u] + end - begin;
         for (; i < set->n && begin < end; i++) {
@@ -159,21 +193,22 @@ static void cut_pieces(ts_shards *s, const ts_param_set *set)
 
 static void find_most(ts_shards *s, const ts_param_set *set)
 {
-    const int rank = s->o.rank;
+    const int rank = s->o.rank, expert_rank = s->o.expert_rank;
     const bool uneven = s->border || steps_some_whole(set);
     for (int r = 0; r < (uneven ? s->o.size : 1); r++) {
-        s->o.rank = uneven ? r : rank;
+        if (uneven)
+            s->o.rank = r, s->o.expert_rank = 0; /* experts are cut evenly: the first has most */
         cut_pieces(s, set);
         s->most = ts_shards_own(s) > s->most ? ts_shards_own(s) : s->most;
         s->most_rest = s->rest > s->most_rest ? s->rest : s->most_rest;
     }
-    s->o.rank = rank;
+    s->o.rank = rank, s->o.expert_rank = expert_rank;
 }
 
 ts_status ts_param_set_cut(ts_param_set *set)
 {
     ts_shards *s = &set->shards;
-    if (s->o.size < 2 || s->o.level == TS_SHARD_NOTHING)
+    if (ts_shards_alone(s))
         s->o = (ts_shard_options){ .size = 1, .values = s->o.values, .by_unit = s->o.by_unit,
                                      .coded = s->o.coded,
                                      .cuts_whole = s->o.cuts_whole };
@@ -186,8 +221,9 @@ ts_status ts_param_set_cut(ts_param_set *set)
     TS_TRY(ts_alloc(&s->param, n, sizeof *s->param));
     TS_TRY(ts_alloc(&s->own, n, sizeof *s->own));
     TS_TRY(ts_alloc(&s->first, n, sizeof *s->first));
+    TS_TRY(ts_alloc(&s->is_expert, n, sizeof *s->is_expert));
     if (!ts_shards_alone(s) && keeps_some_whole(s, set))
-        TS_TRY(ts_alloc(&s->border, (size_t)(s->n_units * (s->o.size + 1)), sizeof *s->border));
+        TS_TRY(ts_alloc(&s->border, (size_t)(s->n_units * (ts_shards_size(s) + 1)), sizeof *s->border));
     place_units(s, set);
     find_most(s, set);
     cut_pieces(s, set);
@@ -271,13 +307,13 @@ int64_t ts_param_set_unit_bytes(const ts_param_set *s, int64_t unit, int64_t *co
 {
     const ts_shards *h = &s->shards;
     const int64_t begin = ts_param_set_byte(s, h->begin[unit]);
-    for (int r = 0; r < h->o.size; r++)
+    const int size = ts_shard_size(h, unit);
+    for (int r = 0; r < size; r++)
         offsets[r] = ts_param_set_byte(s, ts_shard_begin(h, unit, r)) - begin;
-    for (int r = 0; r + 1 < h->o.size; r++)
+    for (int r = 0; r + 1 < size; r++)
         counts[r] = offsets[r + 1] - offsets[r];
-    counts[h->o.size - 1] =
-        ts_param_set_byte(s, h->begin[unit + 1]) - begin - offsets[h->o.size - 1];
-    return offsets[h->o.rank];
+    counts[size - 1] = ts_param_set_byte(s, h->begin[unit + 1]) - begin - offsets[size - 1];
+    return offsets[ts_shard_rank(h, unit)];
 }
 
 void ts_param_set_fill_own(ts_param_set *s, int64_t unit)

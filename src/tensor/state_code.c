@@ -29,7 +29,8 @@ static int64_t elements_of(const ts_shards *s, int r, int64_t from, int64_t to)
 {
     int64_t n = 0;
     for (int64_t u = ts_shard_unit(s, from); u < s->n_units && s->begin[u] < to; u++) {
-        const int64_t begin = ts_shard_begin(s, u, r), end = ts_shard_begin(s, u, r + 1),
+        const int by = ts_shard_rank_of(s, u, r);
+        const int64_t begin = ts_shard_begin(s, u, by), end = ts_shard_begin(s, u, by + 1),
                       first = begin > from ? begin : from, last = end < to ? end : to;
         n += first < last ? last - first : 0;
     }

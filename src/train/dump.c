@@ -14,7 +14,7 @@ struct ts_dump {
     const ts_train_options *o;
     ts_device *dev;
     const ts_mesh *mesh;
-    ts_comm *copies;
+    const ts_sharers *sharers;
     int64_t *steps, n_steps;
     bool is_ours; /* this rank is to write */
     /* of the step under way */
@@ -87,7 +87,7 @@ static ts_status make_folder(const ts_train_options *o)
 }
 
 ts_status ts_dump_create(const ts_train_options *o, ts_device *dev, const ts_mesh *mesh,
-                         ts_comm *copies, ts_dump **out)
+                         const ts_sharers *sharers, ts_dump **out)
 {
     ts_dump *d;
     int64_t *ranks = NULL, n_ranks;
@@ -95,7 +95,7 @@ ts_status ts_dump_create(const ts_train_options *o, ts_device *dev, const ts_mes
     if ((!o->dump_steps.n && !o->dump) || !dev->computes)
         return TS_OK;
     TS_TRY(ts_alloc(&d, 1, sizeof *d));
-    *d = (ts_dump){ .o = o, .dev = dev, .mesh = mesh, .copies = copies };
+    *d = (ts_dump){ .o = o, .dev = dev, .mesh = mesh, .sharers = sharers };
     ts_status st = steps_of(o, &d->steps, &d->n_steps);
     if (st == TS_OK)
         st = ts_option_numbers("--dump-ranks", &o->dump_ranks, &ranks, &n_ranks);
@@ -301,13 +301,16 @@ static ts_status param_rows(const ts_place *place, ts_stretch **out, size_t *n)
     const bool is_stack = place->rank > 2;
     ts_stretch spans[TS_PLACE_SPANS];
     const size_t each = spans_of(&place->dim[is_stack ? 1 : 0], spans);
-    const int64_t stack = is_stack ? place->dim[0].whole : 1;
-    TS_ASSERT(!is_stack || place->dim[0].axis == TS_AXIS_NONE, "a stack whose matrices are shared out");
+    const int64_t stack = is_stack ? ts_place_local(place, 0) : 1;
     TS_TRY(ts_alloc(out, each * (size_t)stack, sizeof **out));
-    for (int64_t i = 0; i < stack; i++)
+    for (int64_t i = 0; i < stack; i++) {
+        int64_t matrix = 0;
+        if (is_stack)
+            ts_place_along(&place->dim[0], i, &matrix);
         for (size_t k = 0; k < each; k++)
             (*out)[(size_t)i * each + k] =
-                (ts_stretch){ i * place->dim[1].whole * is_stack + spans[k].begin, spans[k].n };
+                (ts_stretch){ matrix * place->dim[1].whole * is_stack + spans[k].begin, spans[k].n };
+    }
     *n = each * (size_t)stack;
     return TS_OK;
 }
@@ -341,13 +344,18 @@ static ts_status put_param(ts_dump *d, const ts_shard_piece *x, ts_dump_kind kin
     return st;
 }
 
-/* Where parameters are not shared out all replicas have the same, and where groups share them out, all groups. */
-static bool writes_params(const ts_dump *d, const ts_optimizer *z)
+static bool writes_params(const ts_dump *d)
 {
-    if (!d || !d->is_on || d->o->dump_level == TS_DUMP_LEVEL_MODULES)
-        return false;
-    return z->sharers ? !d->copies || d->copies->rank == 0
-                      : d->mesh->comm[TS_MESH_DP_CP]->rank == 0;
+    return d && d->is_on && d->o->dump_level != TS_DUMP_LEVEL_MODULES;
+}
+
+/* Where parameters are not shared out all replicas have the same, and where groups share them out, all groups. */
+static bool writes(const ts_dump *d, const ts_optimizer *z, const ts_param *p)
+{
+    const ts_comm *copies = ts_sharers_copies(d->sharers, p->is_expert);
+    if (z->sharers)
+        return !copies || copies->rank == 0;
+    return ts_sharers_share(d->sharers, p->is_expert)->rank == 0;
 }
 
 /* One that is in few bits, read as a whole. */
@@ -365,8 +373,9 @@ ts_status ts_dump_gradients(ts_dump *d, const ts_optimizer *z, const float *grad
 {
     const ts_shards *s = &z->params->shards;
     const ts_step_grads g = ts_optimizer_grads(z, grads);
-    for (int64_t i = 0; writes_params(d, z) && i < s->n_pieces; i++)
-        TS_TRY(z->main ? put_read(d, z, &s->piece[i])
+    for (int64_t i = 0; writes_params(d) && i < s->n_pieces; i++)
+        if (writes(d, z, s->piece[i].p))
+            TS_TRY(z->main ? put_read(d, z, &s->piece[i])
                        : put_param(d, &s->piece[i], TS_DUMP_GRADIENT,
                                    ts_step_grads_at(&g, &s->piece[i], 0, s->piece[i].n), TS_DTYPE_F32));
     return TS_OK;
@@ -386,8 +395,9 @@ static ts_status put_coded(ts_dump *d, const ts_optimizer *z, const ts_shard_pie
 ts_status ts_dump_weights(ts_dump *d, const ts_optimizer *z)
 {
     const ts_shards *s = &z->params->shards;
-    for (int64_t i = 0; writes_params(d, z) && i < s->n_pieces; i++)
-        TS_TRY(ts_shard_piece_codes(&s->piece[i])
+    for (int64_t i = 0; writes_params(d) && i < s->n_pieces; i++)
+        if (writes(d, z, s->piece[i].p))
+            TS_TRY(ts_shard_piece_codes(&s->piece[i])
                    ? put_coded(d, z, &s->piece[i])
                    : put_param(d, &s->piece[i], TS_DUMP_WEIGHT, ts_shard_piece_master(&s->piece[i]),
                                ts_shard_piece_type(&s->piece[i])));

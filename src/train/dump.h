@@ -8,9 +8,9 @@
 
 typedef struct ts_dump ts_dump;
 
-/* Makes the folder. *out NULL: the options ask for none. copies: see ts_sharers; borrowed, like mesh. */
+/* Makes the folder. *out NULL: the options ask for none. Borrows mesh and sharers. */
 ts_status ts_dump_create(const ts_train_options *o, ts_device *dev, const ts_mesh *mesh,
-                         ts_comm *copies, ts_dump **out) TS_NODISCARD;
+                         const ts_sharers *sharers, ts_dump **out) TS_NODISCARD;
 void ts_dump_destroy(ts_dump **d);
 /* Steps and ranks are numbers, levels and kinds of a kind. TS_ERR_USER with the option. */
 ts_status ts_dump_check(const ts_train_options *o, const ts_option_set *set) TS_NODISCARD;

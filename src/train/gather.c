@@ -1,18 +1,24 @@
 #include "train/gather.h"
 
-static ts_shards *shards_of(const ts_gather *g) { return &g->params->shards; }
+static const ts_shards *shards_of(const ts_gather *g) { return &g->params->shards; }
 
 /* ---- one unit ---- */
+
+static ts_comm *comm_of(const ts_gather *g, int64_t u)
+{
+    return ts_sharers_share(g->sharers, shards_of(g)->is_expert[u]);
+}
 
 static ts_status start(ts_gather *g, int64_t u)
 {
     const ts_shards *s = shards_of(g);
-    int64_t *counts = g->counts, *offsets = g->counts + g->comm->size;
+    ts_comm *comm = comm_of(g, u);
+    int64_t *counts = g->counts, *offsets = g->counts + comm->size;
     char *all = (char *)g->params->values->data + ts_param_set_byte(g->params, s->begin[u]);
-    const int64_t mine = ts_param_set_unit_bytes(g->params, u, counts, offsets), n = counts[g->comm->rank],
-                  last = g->comm->size - 1;
+    const int64_t mine = ts_param_set_unit_bytes(g->params, u, counts, offsets), n = counts[comm->rank],
+                  last = comm->size - 1;
     g->unit[u].state = TS_GATHER_COMING;
-    return ts_group_start(g->params->dev, g->comm,
+    return ts_group_start(g->params->dev, comm,
                           ts_all_gather_v(all + mine, n, all, counts, offsets, TS_COMM_U8), n,
                           offsets[last] + counts[last], &g->unit[u].call);
 }
@@ -23,7 +29,7 @@ static ts_status bring(ts_gather *g, int64_t u)
         return TS_OK;
     if (g->unit[u].state == TS_GATHER_OLD)
         TS_TRY(start(g, u));
-    TS_TRY(ts_group_wait(g->params->dev, g->comm, &g->unit[u].call));
+    TS_TRY(ts_group_wait(g->params->dev, comm_of(g, u), &g->unit[u].call));
     g->unit[u].state = TS_GATHER_HERE;
     g->missing--;
     return TS_OK;
@@ -44,22 +50,23 @@ static ts_status need(void *ctx, const ts_param *p)
     if (last + 1 < s->n_units && g->unit[last + 1].state == TS_GATHER_OLD)
         return start(g, last + 1);
     bool done;
-    return last + 1 < s->n_units ? ts_comm_test(g->comm, &g->unit[last + 1].call.request, &done) : TS_OK;
+    return last + 1 < s->n_units ? ts_comm_test(comm_of(g, last + 1), &g->unit[last + 1].call.request, &done) : TS_OK;
 }
 
-ts_status ts_gather_init(ts_gather *g, ts_param_set *params, ts_comm *comm, ts_comm *near, bool overlap)
+ts_status ts_gather_init(ts_gather *g, ts_param_set *params, const ts_sharers *sharers, bool overlap)
 {
+    const ts_shards *s = &params->shards;
     *g = (ts_gather){ 0 };
     if (ts_shards_alone(&params->shards) && !params->shards.o.coded)
         return TS_OK;
-    TS_ASSERT(comm->size == params->shards.o.size && comm->rank == params->shards.o.rank,
-              "shares of rank %d of %d", params->shards.o.rank, params->shards.o.size);
-    *g = (ts_gather){ .params = params, .comm = comm, .overlap = overlap };
+    TS_ASSERT(sharers->share->size == s->o.size && sharers->share->rank == s->o.rank, "shares of rank %d of %d",
+              s->o.rank, s->o.size);
+    *g = (ts_gather){ .params = params, .sharers = sharers, .overlap = overlap };
     if (ts_shards_values(&params->shards))
-        return ts_visit_init(&g->visit, params, comm, near);
+        return ts_visit_init(&g->visit, params, sharers);
     params->keeper = (ts_param_keeper){ need, g };
     TS_TRY(ts_alloc(&g->unit, (size_t)params->shards.n_units, sizeof *g->unit));
-    return ts_alloc(&g->counts, 2 * (size_t)comm->size, sizeof *g->counts);
+    return ts_alloc(&g->counts, 2 * (size_t)ts_shards_size(s), sizeof *g->counts);
 }
 
 void ts_gather_deinit(ts_gather *g)

@@ -16,7 +16,7 @@ typedef struct ts_gather_unit {
 
 typedef struct ts_gather {
     ts_param_set *params; /* NULL: nothing is shared out */
-    ts_comm *comm;
+    const ts_sharers *sharers;
     bool overlap;
     ts_gather_unit *unit;
     int64_t missing; /* units that are not here */
@@ -24,9 +24,9 @@ typedef struct ts_gather {
     ts_visit visit;  /* instead of all these, of values that are shared out */
 } ts_gather;
 
-/* Borrows all; near: NULL, or see train/visit.h. A set that shares out nothing needs no gather: all other calls then do nothing. Becomes
+/* Borrows all. A set that shares out nothing needs no gather: all other calls then do nothing. Becomes
  * the keeper of the set, which must be done with it before the set is used without. */
-ts_status ts_gather_init(ts_gather *g, ts_param_set *params, ts_comm *comm, ts_comm *near,
+ts_status ts_gather_init(ts_gather *g, ts_param_set *params, const ts_sharers *sharers,
                          bool overlap) TS_NODISCARD;
 void ts_gather_deinit(ts_gather *g);
 /* Before the forward passes of a step of training, or of one that evaluates. */

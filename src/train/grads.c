@@ -20,8 +20,8 @@ static ts_status make_reducer(ts_grads *g, bool overlap, int64_t bucket)
         count[i] = ts_param_count(p->p[i]);
     }
     if (st == TS_OK)
-        st = ts_reducer_create(g->comm, ts_staged_grads(&g->staged), p->total, offset, count,
-                               (int64_t)p->n, bucket, overlap, &g->reducer);
+        st = ts_reducer_create(g->of, g->n_of, ts_staged_grads(&g->staged), offset, count, (int64_t)p->n, bucket,
+                               overlap, &g->reducer);
     ts_free(&offset);
     ts_free(&count);
     return st;
@@ -43,14 +43,40 @@ static ts_status make_parts(ts_grads *g, ts_comm *group)
                                           : TS_OK;
 }
 
+/* Stretches of the flat arrays that one group sums: all, or, where experts have another, by turns. */
+static ts_status make_stretches(ts_grads *g, const ts_sharers *sharers, ts_comm *all)
+{
+    const ts_param_set *p = g->params;
+    size_t cap = 0;
+    TS_TRY(ts_grow(&g->of, &cap, 1, sizeof *g->of));
+    g->of[g->n_of++] = (ts_reduced){ 0, p->total, all };
+    for (size_t i = 0; sharers->expert_share && i < p->n; i++) {
+        ts_comm *comm = p->p[i]->is_expert ? sharers->expert_share : all;
+        ts_reduced *last = &g->of[g->n_of - 1];
+        if (!ts_param_is_trained(p->p[i]) || comm == last->comm)
+            continue;
+        last->end = p->p[i]->offset;
+        TS_TRY(ts_grow(&g->of, &cap, (size_t)g->n_of + 1, sizeof *g->of));
+        g->of[g->n_of++] = (ts_reduced){ p->p[i]->offset, p->total, comm };
+    }
+    return TS_OK;
+}
+
+static int largest_group(const ts_grads *g)
+{
+    int most = 1;
+    for (int64_t i = 0; i < g->n_of; i++)
+        most = g->of[i].comm->size > most ? g->of[i].comm->size : most;
+    return most;
+}
+
 ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, const ts_mesh *mesh,
                         const ts_sharers *sharers, ts_param_set *params, bool overlap, int64_t bucket)
 {
     ts_device *dev = params->dev;
     const size_t bytes = (size_t)params->total * sizeof(float);
-    ts_comm *comm = mesh->comm[TS_MESH_DP_CP];
-    *g =
-        (ts_grads){ .dev = dev, .comm = comm, .params = params, .deterministic = o->deterministic };
+    *g = (ts_grads){ .dev = dev, .params = params, .deterministic = o->deterministic };
+    TS_TRY(make_stretches(g, sharers, mesh->comm[TS_MESH_DP_CP]));
     TS_TRY(make_parts(g, mesh->comm[TS_MESH_TP]));
     for (size_t i = 0; i < params->n; i++)
         if (params->p[i]->at_both_ends && ts_param_is_trained(params->p[i]))
@@ -63,9 +89,9 @@ ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, const ts_mesh *m
                                                                  sharers->sharing.in_bf16,
                                                       .train = o,
                                                       .uses_now = ts_train_steps_layerwise(o) },
-                               params, sharers->share, sharers->copies);
-    if (!g->deterministic && comm->size > 1) {
-        TS_TRY(ts_staged_init(&g->staged, params, comm, 0));
+                               params, sharers);
+    if (!g->deterministic && largest_group(g) > 1) {
+        TS_TRY(ts_staged_init(&g->staged, params, g->of, g->n_of, 0));
         TS_TRY(make_reducer(g, overlap, bucket));
         if (o->grad_reduce_in_bf16)
             TS_TRY(ts_reducer_use_bf16(g->reducer, dev->computes));
@@ -77,11 +103,11 @@ ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, const ts_mesh *m
         return TS_OK;
     TS_TRY(ts_storage_create(dev, TS_MEM_GRAD, bytes, &g->acc));
     /* At least a block of every rank. */
-    const size_t least = (size_t)comm->size * 64 * sizeof(float);
+    const size_t least = (size_t)largest_group(g) * 64 * sizeof(float);
     size_t room = bytes < STAGING ? bytes : STAGING;
     room = room > least ? room : least;
-    TS_TRY(ts_staged_init(&g->staged, params, comm, (int64_t)(room / sizeof(float))));
-    if (comm->size == 1 || g->staged.staging)
+    TS_TRY(ts_staged_init(&g->staged, params, g->of, g->n_of, (int64_t)(room / sizeof(float))));
+    if (largest_group(g) == 1 || g->staged.staging)
         return TS_OK;
     return ts_storage_create(dev, TS_MEM_COMM, room, &g->room);
 }
@@ -94,6 +120,7 @@ void ts_grads_deinit(ts_grads *g)
     ts_storage_release(&g->room);
     ts_reducer_destroy(&g->reducer);
     ts_free(&g->parts);
+    ts_free(&g->of);
     if (g->dev)
         ts_device_book(g->dev, TS_MEM_COMM, -g->reducer_bytes);
     *g = (ts_grads){ 0 };
@@ -207,7 +234,7 @@ static ts_status sum_host(const ts_grads *g, ts_comm *comm, float *x, int64_t n)
     const ts_comm_call call = ts_all_reduce(x, n, TS_COMM_F32, TS_COMM_SUM);
     TS_TRY(g->dev->sync(g->dev));
     if (g->scatter.params)
-        TS_TRY(ts_comm_run(g->scatter.comm, call));
+        TS_TRY(ts_comm_run(g->scatter.sharers->share, call));
     return ts_comm_run(comm, call);
 }
 

@@ -18,7 +18,8 @@
 
 typedef struct ts_grads {
     ts_device *dev;
-    ts_comm *comm;
+    ts_reduced *of;        /* [n_of] the stretches of the flat arrays, and who sums them */
+    int64_t n_of;
     ts_param_set *params;
     bool deterministic;
     ts_storage *acc;       /* deterministic: the sum so far, flat */

@@ -54,6 +54,8 @@ static ts_shard_options shards_of(const ts_job *j)
                                .cuts_whole = ts_train_cuts_whole(&j->o->train),
                                .size = j->sharers.share->size,
                                .rank = j->sharers.share->rank,
+                               .expert_size = j->sharers.expert_share ? j->sharers.expert_share->size : 0,
+                               .expert_rank = j->sharers.expert_share ? j->sharers.expert_share->rank : 0,
                                .unit = ts_dist_bucket_elements(&j->o->dist),
                                .values = narrow ? j->compute : master };
 }
@@ -84,6 +86,10 @@ static ts_status stage_of(void *job, const ts_arch *a, ts_decoder_stage *out)
     const int64_t stage = j->mesh->at[TS_MESH_PP], last = s->n_stages * s->n_chunks - 1;
     TS_TRY(ts_alloc(&j->layers, (size_t)s->n_chunks, sizeof *j->layers));
     *out = (ts_decoder_stage){ .layers = j->layers, .n = s->n_chunks };
+    if (ts_mesh_parts_experts(j->mesh))
+        out->experts = (ts_expert_group){ .comm = j->mesh->comm[TS_MESH_EP], .pieces = j->mesh->comm[TS_MESH_ETP],
+                                          .by = o->dispatcher == TS_DISPATCHER_ALL_GATHER ? TS_DISPATCH_ALL_GATHER
+                                                                                          : TS_DISPATCH_ALL_TO_ALL };
     for (int64_t c = 0; c < s->n_chunks; c++) {
         const int64_t part = ts_stages_part(s, stage, c);
         j->layers[c] = s->part[part];
@@ -527,6 +533,8 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
     const ts_mesh_shape shape = { .tp = (int)o->parallel.tensor,
                                   .cp = (int)o->parallel.context,
                                   .pp = (int)o->parallel.pipeline,
+                                  .ep = (int)ts_parallel_expert_size(&o->parallel),
+                                  .etp = (int)ts_parallel_expert_pieces(&o->parallel),
                                   .tp_x = o->parallel.two ? (int)o->parallel.x : 0,
                                   .pp_before_dp = o->parallel.pp_before_dp };
     dev->timeline = comm->timeline = &j->timeline;

@@ -72,6 +72,13 @@ static ts_status check_sharing(const ts_job *j)
     if (s->by_unit && (s->level || j->sharers.copies) && is_far)
         return ts_error(TS_ERR_USER, "--main-grads-dtype and --quant-grads: what several processes sum must be in the "
                                      "host's memory, and that of this device is not: leave them out");
+    const bool apart = ts_mesh_parts_experts(j->mesh);
+    if (apart && s->near)
+        return ts_error(TS_ERR_USER, "%s keeps values with near processes, which experts on other processes "
+                                     "(--expert-model-parallel-size) have none of: give --use-megatron-fsdp", s->option);
+    if (apart && j->sharers.copies && !j->sharers.expert_share)
+        return ts_error(TS_ERR_USER, "%s: groups of %lld processes share out, of which each must have all experts: give "
+                                     "another number", s->option, (long long)s->group);
     if (!s->level)
         return TS_OK;
     if (s->level == TS_SHARD_VALUES && j->o->train.reuse_fp32_param)

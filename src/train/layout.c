@@ -45,7 +45,9 @@ static ts_status describe(const ts_job_options *o, const ts_option_set *set, ts_
 static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t world, const int64_t *empty,
                             int64_t n_empty)
 {
-    ts_layout l = { .world = world, .tp = o->parallel.tensor, .cp = o->parallel.context, .pp = o->parallel.pipeline, .ep = 1,
+    ts_layout l = { .world = world, .tp = o->parallel.tensor, .cp = o->parallel.context, .pp = o->parallel.pipeline,
+                    .ep = ts_parallel_expert_size(&o->parallel), .etp = ts_parallel_expert_pieces(&o->parallel),
+                    .experts = -1,
                     .micro = o->train.micro_batch_size, .global = o->train.global_batch_size,
                     .seq_length = o->train.seq_length, .empty = empty, .n_empty = n_empty,
                     .o = &o->parallel };
@@ -53,6 +55,7 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
         const bool attends = ts_arch_has(a, TS_ATTENTION_SOFTMAX) || ts_arch_has(a, TS_ATTENTION_LATENT);
         l.heads = attends ? a->n_heads : 0, l.kv_heads = attends ? a->n_kv_heads : 0;
         l.ffn = ts_arch_has_mlp(a) ? a->ffn : 0, l.hidden = a->hidden;
+        l.experts = a->n_experts;
         l.expert_ffn = a->n_experts ? a->expert_ffn : 0, l.shared_ffn = a->n_experts ? a->shared_ffn : 0;
         if (ts_arch_has(a, TS_ATTENTION_MAMBA))
             l.scan_heads = a->mamba.heads, l.scan_groups = a->mamba.norm_groups;

@@ -112,11 +112,12 @@ static ts_status agree_on_scales(const ts_main_grads *g, ts_comm *comm, const ts
     return TS_OK;
 }
 
-ts_status ts_main_grads_all_reduce(const ts_main_grads *g, ts_comm *comm)
+ts_status ts_main_grads_all_reduce(const ts_main_grads *g, const ts_sharers *of)
 {
     const ts_shards *s = &g->params->shards;
     for (int64_t i = 0; i < s->n_pieces; i++) {
         const ts_codes_args a = args_of(g, &s->piece[i]);
+        ts_comm *comm = ts_sharers_copies(of, s->piece[i].p->is_expert);
         const ts_comm_type type = a.codes == TS_CODES_BF16  ? TS_COMM_BF16
                                   : a.codes == TS_CODES_F16 ? TS_COMM_F16
                                                             : TS_COMM_F32;

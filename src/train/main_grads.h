@@ -5,6 +5,7 @@
 #define TS_TRAIN_MAIN_GRADS_H
 #include "dist/comm.h"
 #include "train/options.h"
+#include "train/sharers.h"
 #include "tensor/state_code.h"
 
 typedef struct ts_main_grads {
@@ -29,7 +30,7 @@ void ts_main_grads_read(const ts_main_grads *g, const ts_shard_piece *p, int64_t
 float *ts_main_grads_plain(const ts_main_grads *g, const ts_shard_piece *p);
 /* The sums become those of all processes, which have the same pieces: in the codes that travel, blocks first
  * brought to the largest scale of all, so far that no sum is too large. The device's memory is the host's. */
-ts_status ts_main_grads_all_reduce(const ts_main_grads *g, ts_comm *comm) TS_NODISCARD;
+ts_status ts_main_grads_all_reduce(const ts_main_grads *g, const ts_sharers *of) TS_NODISCARD;
 
 /* A step's gradients for who reads them: fp32, flat as the set's or of the own pieces, or sums in few bits, which
  * are read into a room. */

@@ -59,7 +59,7 @@ static ts_status add_over(ts_comm *comm, double both[2])
 ts_status ts_optimizer_add_up(const ts_optimizer *z, double *sum, int64_t *zeros)
 {
     double both[2] = { *sum, zeros ? (double)*zeros : 0 };
-    TS_TRY(add_over(z->sharers, both));
+    TS_TRY(add_over(z->counters, both));
     TS_TRY(add_over(z->group, both));
     *sum = both[0];
     if (zeros)
@@ -75,17 +75,23 @@ static int64_t padding_of(const ts_param_set *s)
     return n;
 }
 
-/* Of a piece the elements, from its first on, that norms count here. */
-static int64_t counted(const ts_shard_piece *x)
+bool ts_optimizer_counts(const ts_optimizer *z, const ts_param *p)
 {
-    const int64_t n = x->p->counted - x->at;
+    const ts_comm *c = z->expert_sharers && p->is_expert ? z->expert_sharers : z->counters;
+    return !c || c->rank == 0 || (z->sharers && ts_param_is_trained(p));
+}
+
+/* Of a piece the elements, from its first on, that norms count here. */
+static int64_t counted(const ts_optimizer *z, const ts_shard_piece *x)
+{
+    const int64_t n = ts_optimizer_counts(z, x->p) ? x->p->counted - x->at : 0;
     return n < 0 ? 0 : n < x->n ? n : x->n;
 }
 
 static ts_status add_coded(const ts_optimizer *z, const ts_shard_piece *x, double *sum)
 {
-    for (int64_t at = 0; at < counted(x); at += TS_SUMSQ_BLOCK) {
-        const int64_t n = counted(x) - at < TS_SUMSQ_BLOCK ? counted(x) - at : TS_SUMSQ_BLOCK;
+    for (int64_t at = 0; at < counted(z, x); at += TS_SUMSQ_BLOCK) {
+        const int64_t n = counted(z, x) - at < TS_SUMSQ_BLOCK ? counted(z, x) - at : TS_SUMSQ_BLOCK;
         ts_shard_piece_decode(x, at, n, TS_DTYPE_F32, z->joined->data);
         TS_TRY(add_squares(z, z->joined->data, TS_DTYPE_F32, n, 0, sum, NULL));
     }
@@ -99,9 +105,9 @@ static ts_status add_values(const ts_optimizer *z, const ts_shard_piece *x, doub
     if (ts_shard_piece_codes(x))
         return add_coded(z, x, sum);
     if (!ts_param_is_parted(x->p))
-        return add_squares(z, ts_shard_piece_master(x), ts_shard_piece_type(x), counted(x), 0, sum, NULL);
-    for (int64_t at = 0; at < counted(x); at += TS_SUMSQ_BLOCK) {
-        const int64_t n = counted(x) - at < TS_SUMSQ_BLOCK ? counted(x) - at : TS_SUMSQ_BLOCK;
+        return add_squares(z, ts_shard_piece_master(x), ts_shard_piece_type(x), counted(z, x), 0, sum, NULL);
+    for (int64_t at = 0; at < counted(z, x); at += TS_SUMSQ_BLOCK) {
+        const int64_t n = counted(z, x) - at < TS_SUMSQ_BLOCK ? counted(z, x) - at : TS_SUMSQ_BLOCK;
         const ts_join_halves_args a = { .high = (uint16_t *)ts_shard_piece_master(x) + at,
                                         .low = (uint16_t *)s->low->data + x->own + at,
                                         .v = (float *)s->ties->data + x->own + at,
@@ -116,9 +122,9 @@ static ts_status add_values(const ts_optimizer *z, const ts_shard_piece *x, doub
 ts_status ts_optimizer_add_grads(const ts_optimizer *z, const ts_shard_piece *x, const ts_step_grads *g, double *sum,
                                  int64_t *zeros)
 {
-    const int64_t most = g->main ? TS_STEP_GRADS : counted(x);
-    for (int64_t at = 0; at < counted(x); at += most) {
-        const int64_t n = counted(x) - at < most ? counted(x) - at : most;
+    const int64_t most = g->main ? TS_STEP_GRADS : counted(z, x);
+    for (int64_t at = 0; at < counted(z, x); at += most) {
+        const int64_t n = counted(z, x) - at < most ? counted(z, x) - at : most;
         TS_TRY(add_squares(z, ts_step_grads_at(g, x, at, n), TS_DTYPE_F32, n, 0, sum, zeros));
     }
     return TS_OK;
@@ -131,19 +137,19 @@ static ts_status squares_by_id(const ts_optimizer *z, bool of_grads, const float
     const ts_step_grads g = ts_optimizer_grads(z, grads);
     for (int64_t i = 0; i < s->n_pieces; i++) {
         const ts_shard_piece *x = &s->piece[i];
-        if (counted(x))
+        if (counted(z, x))
             TS_TRY(of_grads ? ts_optimizer_add_grads(z, x, &g, &of[x->p->id], zeros) : add_values(z, x, &of[x->p->id]));
     }
     return TS_OK;
 }
 
-/* What is not trained is on all sharers, and counts on one. */
+/* What is not trained is on all that hold the same weights, and counts on one. */
 static ts_status frozen_by_id(const ts_optimizer *z, double *of)
 {
     const ts_param_set *s = z->params;
-    for (size_t i = 0; i < s->n && !(z->sharers && z->sharers->rank); i++) {
+    for (size_t i = 0; i < s->n; i++) {
         const ts_param *p = s->p[i];
-        if (!ts_param_is_trained(p) && p->counted)
+        if (!ts_param_is_trained(p) && p->counted && ts_optimizer_counts(z, p))
             TS_TRY(add_squares(z, p->value, p->dtype, p->counted, 0, &of[p->id], NULL));
     }
     return TS_OK;
@@ -168,7 +174,7 @@ static ts_status sum_by_id(ts_optimizer *z, bool of_grads, const float *grads, d
     if (st == TS_OK && !of_grads)
         st = frozen_by_id(z, of);
     of[n] = (double)here;
-    ts_comm *const over[] = { z->sharers, z->group, z->stages };
+    ts_comm *const over[] = { z->counters, z->group, z->stages };
     for (size_t k = 0; k < sizeof over / sizeof *over; k++)
         if (st == TS_OK && over[k])
             st = ts_comm_run(over[k], ts_all_reduce(of, n + 1, TS_COMM_F64, TS_COMM_SUM));
@@ -190,7 +196,7 @@ ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *grads, double *sum, i
         *zero_count = 0;
     if (z->stages || z->line || z->o->deterministic)
         return sum_by_id(z, true, grads, sum, zero_count);
-    if (!z->group && !z->sharers && !z->main)
+    if (!z->group && !z->counters && !z->main)
         return add_squares(z, grads, TS_DTYPE_F32, z->params->total, padding_of(z->params), sum,
                            zero_count);
     const ts_step_grads g = ts_optimizer_grads(z, grads);
@@ -205,12 +211,12 @@ static ts_status sum_values(ts_optimizer *z, double *sum)
     const ts_shards *s = &z->params->shards;
     for (int64_t i = 0; i < s->n_pieces; i++) {
         const ts_shard_piece *x = &s->piece[i];
-        if (counted(x))
+        if (counted(z, x))
             TS_TRY(add_values(z, x, sum));
     }
-    for (size_t i = 0; i < z->params->n && !(z->sharers && z->sharers->rank); i++) {
+    for (size_t i = 0; i < z->params->n; i++) {
         const ts_param *p = z->params->p[i];
-        if (!ts_param_is_trained(p) && p->counted)
+        if (!ts_param_is_trained(p) && p->counted && ts_optimizer_counts(z, p))
             TS_TRY(add_squares(z, p->value, p->dtype, p->counted, 0, sum, NULL));
     }
     return ts_optimizer_add_up(z, sum, NULL);

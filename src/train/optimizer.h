@@ -22,6 +22,9 @@ typedef struct ts_optimizer {
     /* What the set shares out (tensor/shards.h): who has the other shares; NULL: nobody. The gradients are
      * flat like the set's, or own_grads: arrays of the own shares. The moments are always those. */
     ts_comm *sharers;
+    /* Who adds up norms, each what it counts: the sharers; or all that hold the same weights, where experts are the
+     * same on others (expert_sharers; NULL: on the same). NULL: each has all. */
+    ts_comm *counters, *expert_sharers;
     bool own_grads;
     const ts_main_grads *main; /* where the gradients are in few bits; NULL: they are fp32. The caller's to set */
     ts_storage *grads;         /* fp32: what a launch reads of those */
@@ -82,6 +85,8 @@ void ts_optimizer_begin(ts_optimizer *z);
 ts_status ts_optimizer_step_unit(ts_optimizer *z, int64_t unit, const ts_step_grads *grads, double lr) TS_NODISCARD;
 /* What ts_optimizer_sumsq would have been. Collective. */
 ts_status ts_optimizer_end(ts_optimizer *z, double *sumsq, int64_t *zero_count) TS_NODISCARD;
+/* Whether this process counts p: it has shares of its own of it, or is the first that has it. */
+bool ts_optimizer_counts(const ts_optimizer *z, const ts_param *p);
 /* Adds what norms count of a piece's gradient here: its squares, and its zeros where these are wanted. */
 ts_status ts_optimizer_add_grads(const ts_optimizer *z, const ts_shard_piece *x, const ts_step_grads *g, double *sum,
                                  int64_t *zeros) TS_NODISCARD;

@@ -175,7 +175,7 @@ static ts_status list_all(const ts_trainer *t, const ts_checkpointer *c, tensor_
 /* What this process writes of each kind. */
 static ts_status collect(const ts_trainer *t, tensor_list *l)
 {
-    const ts_whole_comms comms = { ts_trainer_sharers(t), t->mesh->comm[TS_MESH_TP] };
+    const ts_whole_comms comms = ts_whole_comms_of(t->sharers, t->mesh);
     kind is;
     for (kind k = VALUES; k < KINDS; k++) {
         memset(l->wants, 0, t->objective->params->n * sizeof *l->wants);

@@ -132,7 +132,7 @@ static ts_status write_or_serve(ts_job *j, whole_model *m, const char *folder, c
 /* wants: see ts_whole_collect. */
 static ts_status collect(const ts_job *j, whole_model *m, const bool *wants)
 {
-    const ts_whole_comms comms = { ts_trainer_sharers(j->trainer), j->mesh->comm[TS_MESH_TP] };
+    const ts_whole_comms comms = ts_whole_comms_of(&j->sharers, j->mesh);
     TS_TRY(ts_whole_collect(&m->values, &comms, wants));
     return m->average.params ? ts_whole_collect(&m->average, &comms, wants) : TS_OK;
 }

@@ -11,6 +11,18 @@ static int64_t length(const ts_scatter *s, int64_t u)
     return shards_of(s)->begin[u + 1] - shards_of(s)->begin[u];
 }
 
+/* Who shares unit u out. */
+static ts_comm *comm_of(const ts_scatter *s, int64_t u)
+{
+    return ts_sharers_share(s->sharers, shards_of(s)->is_expert[u]);
+}
+
+/* Who has the same shares of it; NULL: nobody. */
+static ts_comm *copies_of(const ts_scatter *s, int64_t u)
+{
+    return ts_sharers_copies(s->sharers, shards_of(s)->is_expert[u]);
+}
+
 static bool in_units(const ts_scatter *s) { return ts_scatter_hears_all(s); }
 
 static bool is_far(const ts_scatter *s) { return s->params->dev->computes && !s->params->dev->on_host; }
@@ -38,7 +50,7 @@ static void count_params(ts_scatter *s)
 
 static ts_status make_ordered(ts_scatter *s)
 {
-    const int64_t least = (int64_t)s->comm->size * 64, longest = ts_shards_longest(shards_of(s));
+    const int64_t least = (int64_t)ts_shards_size(shards_of(s)) * 64, longest = ts_shards_longest(shards_of(s));
     s->n_room = longest < STAGING / (int64_t)sizeof(float) ? longest : STAGING / (int64_t)sizeof(float);
     s->n_room = s->n_room > least ? s->n_room : least;
     return is_far(s) ? TS_OK : ts_storage_create(s->params->dev, TS_MEM_COMM, (size_t)s->n_room * sizeof(float), &s->room);
@@ -61,15 +73,14 @@ static ts_status make_own(ts_scatter *s)
 }
 
 ts_status ts_scatter_init(ts_scatter *s, const ts_scatter_options *o, ts_param_set *params,
-                          ts_comm *comm, ts_comm *copies)
+                          const ts_sharers *sharers)
 {
     *s = (ts_scatter){ 0 };
     if (ts_shards_alone(&params->shards) && !params->shards.o.by_unit)
         return TS_OK;
-    *s = (ts_scatter){ .params = params, .comm = comm, .copies = copies, .o = *o,
-                        .pending = -1 };
+    *s = (ts_scatter){ .params = params, .sharers = sharers, .o = *o, .pending = -1 };
     TS_TRY(ts_alloc(&s->unit, (size_t)params->shards.n_units, sizeof *s->unit));
-    TS_TRY(ts_alloc(&s->counts, 2 * (size_t)comm->size, sizeof *s->counts));
+    TS_TRY(ts_alloc(&s->counts, 2 * (size_t)ts_shards_size(&params->shards), sizeof *s->counts));
     count_params(s);
     if (o->deterministic || in_units(s))
         TS_TRY(make_own(s));
@@ -97,16 +108,17 @@ void ts_scatter_deinit(ts_scatter *s)
 
 /* ---- one unit ---- */
 
-/* In elements of the unit; returns those of the own share. */
-static int64_t cut(const ts_scatter *s, int64_t u)
+/* In elements of the unit; returns those of the own share, which begins at *at. */
+static int64_t cut(const ts_scatter *s, int64_t u, int64_t *at)
 {
-    const int size = s->comm->size;
+    const int size = ts_shard_size(shards_of(s), u), me = ts_shard_rank(shards_of(s), u);
     int64_t *counts = s->counts, *offsets = s->counts + size;
     for (int r = 0; r < size; r++) {
         offsets[r] = ts_shard_begin(shards_of(s), u, r) - shards_of(s)->begin[u];
         counts[r] = ts_shard_begin(shards_of(s), u, r + 1) - ts_shard_begin(shards_of(s), u, r);
     }
-    return counts[s->comm->rank];
+    *at = offsets[me];
+    return counts[me];
 }
 
 static void convert(const ts_scatter *s, const void *x, ts_dtype from, void *y, ts_dtype to, int64_t n)
@@ -119,11 +131,13 @@ static void convert(const ts_scatter *s, const void *x, ts_dtype from, void *y, 
 /* From `all`, a unit's gradients, the own share's sum into its place there. */
 static ts_status sum_in_bf16(ts_scatter *s, int64_t u, float *all)
 {
-    const int64_t n = cut(s, u), at = s->counts[s->comm->size + s->comm->rank];
+    ts_comm *comm = comm_of(s, u);
+    int64_t at;
+    const int64_t n = cut(s, u, &at);
     uint16_t *room = s->room->data;
     convert(s, all, TS_DTYPE_F32, room, TS_DTYPE_BF16, length(s, u));
-    TS_TRY(ts_group_run_on(s->params->dev, s->comm,
-                           ts_reduce_scatter_v(room, room + at, s->counts, s->counts + s->comm->size, TS_COMM_BF16,
+    TS_TRY(ts_group_run_on(s->params->dev, comm,
+                           ts_reduce_scatter_v(room, room + at, s->counts, s->counts + comm->size, TS_COMM_BF16,
                                                TS_COMM_SUM),
                            length(s, u), n));
     convert(s, room + at, TS_DTYPE_BF16, all + at, TS_DTYPE_F32, n);
@@ -140,15 +154,16 @@ static float *unit_grads(const ts_scatter *s, int64_t u)
 static ts_status send(ts_scatter *s, int64_t u)
 {
     float *all = unit_grads(s, u);
+    ts_comm *comm = comm_of(s, u);
+    int64_t at;
     s->unit[u].is_sent = true;
-    if (s->comm->size == 1)
+    if (comm->size == 1)
         return TS_OK;
     if (s->o.in_bf16)
         return sum_in_bf16(s, u, all);
-    const int64_t n = cut(s, u);
-    return ts_group_start(s->params->dev, s->comm,
-                          ts_reduce_scatter_v(all, all + s->counts[s->comm->size + s->comm->rank],
-                                              s->counts, s->counts + s->comm->size, TS_COMM_F32,
+    const int64_t n = cut(s, u, &at);
+    return ts_group_start(s->params->dev, comm,
+                          ts_reduce_scatter_v(all, all + at, s->counts, s->counts + comm->size, TS_COMM_F32,
                                               TS_COMM_SUM),
                           length(s, u), n, &s->unit[u].call);
 }
@@ -165,7 +180,7 @@ static ts_status add_in_order_far(ts_scatter *s, int64_t u, float *own, const in
     dev->to_host(dev, grads, unit_grads(s, u), (size_t)n * sizeof(float));
     ts_status st = ts_device_read(dev, sums, own, bytes);
     if (st == TS_OK)
-        st = ts_ordered_add_own(s->comm, grads, sums, n, border, sums + n_own, s->n_room);
+        st = ts_ordered_add_own(comm_of(s, u), grads, sums, n, border, sums + n_own, s->n_room);
     if (st == TS_OK)
         dev->to_device(dev, own, sums, bytes);
     ts_free(&grads);
@@ -177,10 +192,10 @@ static ts_status add_in_order(ts_scatter *s, int64_t u)
 {
     const bool computes = s->params->dev->computes;
     float *own = computes ? (float *)s->own->data + shards_of(s)->own[u] : NULL;
-    const int64_t *border = shards_of(s)->border ? shards_of(s)->border + u * (s->comm->size + 1) : NULL;
+    const int64_t *border = shards_of(s)->border ? shards_of(s)->border + u * (ts_shards_size(shards_of(s)) + 1) : NULL;
     if (is_far(s))
         return add_in_order_far(s, u, own, border);
-    return ts_ordered_add_own(s->comm, unit_grads(s, u), own, length(s, u), border, s->room->data, s->n_room);
+    return ts_ordered_add_own(comm_of(s, u), unit_grads(s, u), own, length(s, u), border, s->room->data, s->n_room);
 }
 
 /* ---- a unit whose gradients are here while they are made ---- */
@@ -230,7 +245,7 @@ static void add_own(ts_scatter *s, int64_t u)
         ts_main_grads_add(&s->main, &h->piece[i], piece_grads(s, u, &h->piece[i]), begins);
     if (ts_main_grads_are_here(&s->main))
         return;
-    const float *sum = unit_grads(s, u) + (ts_shard_begin(h, u, h->o.rank) - h->begin[u]);
+    const float *sum = unit_grads(s, u) + (ts_shard_own_begin(h, u) - h->begin[u]);
     float *own = (float *)s->own->data + h->own[u];
     const int64_t n = h->own[u + 1] - h->own[u];
     const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32, .z_dtype = TS_DTYPE_F32,
@@ -247,10 +262,11 @@ static ts_status use_now(ts_scatter *s, int64_t u)
 {
     const ts_shards *h = shards_of(s);
     const ts_step_grads g = { .all = unit_grads(s, u), .from = h->begin[u] };
-    if (s->copies) {
-        float *own = (float *)s->unit[u].grads->data + (ts_shard_begin(h, u, h->o.rank) - h->begin[u]);
+    ts_comm *copies = copies_of(s, u);
+    if (copies) {
+        float *own = (float *)s->unit[u].grads->data + (ts_shard_own_begin(h, u) - h->begin[u]);
         TS_TRY(s->params->dev->sync(s->params->dev));
-        TS_TRY(ts_comm_run(s->copies, ts_all_reduce(own, h->own[u + 1] - h->own[u], TS_COMM_F32, TS_COMM_SUM)));
+        TS_TRY(ts_comm_run(copies, ts_all_reduce(own, h->own[u + 1] - h->own[u], TS_COMM_F32, TS_COMM_SUM)));
     }
     return s->use(s->use_ctx, u, &g);
 }
@@ -261,7 +277,7 @@ static ts_status finish_pending(ts_scatter *s)
     if (u < 0)
         return TS_OK;
     s->pending = -1;
-    TS_TRY(ts_group_wait(s->params->dev, s->comm, &s->unit[u].call));
+    TS_TRY(ts_group_wait(s->params->dev, comm_of(s, u), &s->unit[u].call));
     if (s->o.uses_now)
         TS_TRY(use_now(s, u));
     else
@@ -344,7 +360,7 @@ ts_status ts_scatter_progress(ts_scatter *s)
     bool done;
     for (int64_t u = shards_of(s)->n_units - 1; u >= 0; u--)
         if (s->unit[u].call.request)
-            return ts_comm_test(s->comm, &s->unit[u].call.request, &done);
+            return ts_comm_test(comm_of(s, u), &s->unit[u].call.request, &done);
     return TS_OK;
 }
 
@@ -360,24 +376,18 @@ ts_status ts_scatter_leave(ts_scatter *s)
     return TS_OK;
 }
 
-static ts_status sum_copies(ts_scatter *s, float *v, int64_t n)
-{
-    return ts_group_run_on(s->params->dev, s->copies, ts_all_reduce(v, n, TS_COMM_F32, TS_COMM_SUM), n, n);
-}
-
 /* The sums of those that share out and of their copies. */
 static ts_status add_copies(ts_scatter *s)
 {
     const ts_shards *h = shards_of(s);
-    if (!s->copies)
+    if (!s->sharers->copies && !s->sharers->expert_copies)
         return TS_OK;
     if (ts_main_grads_are_here(&s->main))
-        return ts_main_grads_all_reduce(&s->main, s->copies);
-    if (s->own)
-        return sum_copies(s, s->own->data, ts_shards_own(h));
+        return ts_main_grads_all_reduce(&s->main, s->sharers);
     for (int64_t u = 0; u < h->n_units; u++) {
-        float *own = (float *)s->params->grads->data + ts_shard_begin(h, u, h->o.rank);
-        TS_TRY(sum_copies(s, own, h->own[u + 1] - h->own[u]));
+        float *v = s->own ? (float *)s->own->data + h->own[u] : (float *)s->params->grads->data + ts_shard_own_begin(h, u);
+        const int64_t n = h->own[u + 1] - h->own[u];
+        TS_TRY(ts_group_run_on(s->params->dev, copies_of(s, u), ts_all_reduce(v, n, TS_COMM_F32, TS_COMM_SUM), n, n));
     }
     return TS_OK;
 }
@@ -396,6 +406,6 @@ ts_status ts_scatter_finish(ts_scatter *s, float **sums)
         if (!s->unit[u].is_sent)
             TS_TRY(send(s, u));
     for (int64_t u = 0; u < shards_of(s)->n_units; u++)
-        TS_TRY(ts_group_wait(s->params->dev, s->comm, &s->unit[u].call));
+        TS_TRY(ts_group_wait(s->params->dev, comm_of(s, u), &s->unit[u].call));
     return add_copies(s);
 }

@@ -8,6 +8,7 @@
 #define TS_TRAIN_SCATTER_H
 #include "ops/group.h"
 #include "train/main_grads.h"
+#include "train/sharers.h"
 
 typedef struct ts_scatter_options {
     bool overlap;       /* a unit goes as soon as it is complete, while backward goes on */
@@ -27,11 +28,10 @@ typedef struct ts_scatter_unit {
 
 typedef struct ts_scatter {
     ts_param_set *params; /* NULL: nothing is shared out */
-    ts_comm *comm;
-    ts_comm *copies; /* who has the same shares; NULL: nobody */
+    const ts_sharers *sharers;
     ts_scatter_options o;
     ts_scatter_unit *unit;
-    int64_t *counts;        /* [2 * size] of every rank's share, and where it begins in the unit */
+    int64_t *counts;        /* [2 * larger size] of every rank's share, and where it begins in the unit */
     ts_storage *own;        /* level GRADS, or deterministic: the sums so far */
     ts_main_grads main;     /* or these, in few bits */
     int64_t pending;        /* level GRADS: the unit that is on its way; -1: none */
@@ -44,9 +44,9 @@ typedef struct ts_scatter {
     void *use_ctx;
 } ts_scatter;
 
-/* Borrows the set and the communicators; the set has its gradients. */
+/* Borrows the set and the sharers; the set has its gradients. */
 ts_status ts_scatter_init(ts_scatter *s, const ts_scatter_options *o, ts_param_set *params,
-                          ts_comm *comm, ts_comm *copies) TS_NODISCARD;
+                          const ts_sharers *sharers) TS_NODISCARD;
 void ts_scatter_deinit(ts_scatter *s);
 /* As ts_grads_*, which calls. */
 ts_status ts_scatter_begin(ts_scatter *s) TS_NODISCARD;

@@ -29,11 +29,20 @@ static ts_status make_marks(ts_staged *s)
     return TS_OK;
 }
 
-ts_status ts_staged_init(ts_staged *s, ts_param_set *params, ts_comm *comm, int64_t n_staging)
+static bool is_alone(const ts_staged *s)
+{
+    for (int64_t i = 0; i < s->n_of; i++)
+        if (s->of[i].comm->size > 1)
+            return false;
+    return true;
+}
+
+ts_status ts_staged_init(ts_staged *s, ts_param_set *params, const ts_reduced *of, int64_t n_of,
+                         int64_t n_staging)
 {
     ts_device *dev = params->dev;
-    *s = (ts_staged){ .params = params, .comm = comm, .n_staging = n_staging };
-    if (dev->on_host || !dev->computes || comm->size == 1)
+    *s = (ts_staged){ .params = params, .of = of, .n_of = n_of, .n_staging = n_staging };
+    if (dev->on_host || !dev->computes || is_alone(s))
         return TS_OK;
     TS_TRY(dev->event_create(dev, &s->back));
     TS_TRY(host_array(s, &s->grads));
@@ -170,29 +179,47 @@ static void add_on_device(ts_staged *s, ts_storage *acc)
     ts_launch_add(device_of(s), &a, s->params->total, (ts_cost){ n, 12 * n, TS_DTYPE_F32 });
 }
 
+/* Each stretch by its group. */
+static ts_status add_in_order(ts_staged *s, const float *g, float *acc, float *staging)
+{
+    for (int64_t i = 0; i < s->n_of; i++) {
+        const ts_reduced *x = &s->of[i];
+        TS_TRY(ts_ordered_add(x->comm, g + x->begin, acc ? acc + x->begin : NULL, x->end - x->begin, staging,
+                              s->n_staging));
+    }
+    return TS_OK;
+}
+
+static ts_status finish_in_order(ts_staged *s, float *acc)
+{
+    for (int64_t i = 0; i < s->n_of; i++) {
+        const ts_reduced *x = &s->of[i];
+        TS_TRY(ts_ordered_finish(x->comm, acc ? acc + x->begin : NULL, x->end - x->begin));
+    }
+    return TS_OK;
+}
+
 ts_status ts_staged_add(ts_staged *s, ts_storage *acc, ts_storage *staging)
 {
     const ts_param_set *p = s->params;
     ts_device *dev = device_of(s);
     if (s->grads) {
         TS_TRY(ts_device_read(dev, s->grads, p->grads->data, flat_bytes(s)));
-        return ts_ordered_add(s->comm, s->grads, s->acc, p->total, s->staging, s->n_staging);
+        return add_in_order(s, s->grads, s->acc, s->staging);
     }
     if (dev->computes && !dev->on_host) {
         add_on_device(s, acc);
         return TS_OK;
     }
     TS_TRY(dev->sync(dev));
-    return ts_ordered_add(s->comm, p->grads->data, dev->computes ? acc->data : NULL, p->total,
-                          staging ? staging->data : NULL, s->n_staging);
+    return add_in_order(s, p->grads->data, dev->computes ? acc->data : NULL, staging ? staging->data : NULL);
 }
 
 ts_status ts_staged_add_up(ts_staged *s, ts_storage *acc)
 {
-    const int64_t total = s->params->total;
     if (!s->grads) /* of one rank: nothing */
-        return ts_ordered_finish(s->comm, device_of(s)->computes ? acc->data : NULL, total);
-    TS_TRY(ts_ordered_finish(s->comm, s->acc, total));
+        return finish_in_order(s, device_of(s)->computes ? acc->data : NULL);
+    TS_TRY(finish_in_order(s, s->acc));
     copy_back(s, acc, s->acc);
     return TS_OK;
 }

@@ -10,7 +10,8 @@
 
 typedef struct ts_staged {
     ts_param_set *params;
-    ts_comm *comm;
+    const ts_reduced *of;
+    int64_t n_of;
     float *grads;         /* on the host, flat like the set's; NULL: those are good */
     float *acc, *staging; /* likewise, in deterministic mode */
     int64_t n_staging;
@@ -23,9 +24,9 @@ typedef struct ts_staged {
     ts_event *back;
 } ts_staged;
 
-/* Borrows both; the set has its gradients. Before the reducer. n_staging: values that are received
- * in one go in deterministic mode, 0: in the other. Deinit takes one that was never begun, too. */
-ts_status ts_staged_init(ts_staged *s, ts_param_set *params, ts_comm *comm,
+/* Borrows all; the set has its gradients, which n_of stretches are. Before the reducer. n_staging: values that are
+ * received in one go in deterministic mode, 0: in the other. Deinit takes one that was never begun, too. */
+ts_status ts_staged_init(ts_staged *s, ts_param_set *params, const ts_reduced *of, int64_t n_of,
                          int64_t n_staging) TS_NODISCARD;
 void ts_staged_deinit(ts_staged *s);
 /* The gradients as the reducer gets them. */

@@ -24,13 +24,14 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
         t->optim.stages = t->mesh->comm[TS_MESH_PP];
     t->optim.line = t->mesh->line;
     t->optim.has_decoupled = t->o->decoupled_lr >= 0;
-    t->optim.sharers = ts_shards_alone(&t->objective->params->shards) ? NULL : t->grads.scatter.comm;
+    t->optim.sharers = ts_shards_alone(&t->objective->params->shards) ? NULL : t->sharers->share;
+    t->optim.expert_sharers = t->sharers->expert_share;
+    t->optim.counters = !t->optim.sharers && t->sharers->expert_share ? t->mesh->comm[TS_MESH_DP_CP] : t->optim.sharers;
     t->optim.main = ts_main_grads_are_here(&t->grads.scatter.main) ? &t->grads.scatter.main : NULL;
     t->optim.own_grads = ts_scatter_is_own(&t->grads.scatter);
-    TS_TRY(ts_dump_create(t->o, t->dev, t->mesh, t->sharers->copies, &t->dump));
+    TS_TRY(ts_dump_create(t->o, t->dev, t->mesh, t->sharers, &t->dump));
     TS_TRY(ts_expert_report_init(&t->experts, t->objective->load));
-    return ts_gather_init(&t->gather, t->objective->params, t->sharers->share, t->sharers->near,
-                          a->overlap_gather);
+    return ts_gather_init(&t->gather, t->objective->params, t->sharers, a->overlap_gather);
 }
 
 /* The host's side of a step, booked like all that grows with the batch; sim only books it. */
@@ -100,7 +101,9 @@ ts_status ts_trainer_create(const ts_trainer_args *a, ts_trainer **out)
     ts_trainer *t;
     TS_TRY(ts_alloc(&t, 1, sizeof *t));
     *t = (ts_trainer){ .o = a->o, .dev = a->dev, .comm = ts_mesh_all(a->mesh), .mesh = a->mesh,
-                        .nobody.share = a->mesh->comm[TS_MESH_DP_CP], .objective = a->objective };
+                        .objective = a->objective };
+    t->nobody.share = a->mesh->comm[TS_MESH_DP_CP];
+    t->nobody.expert_share = ts_mesh_parts_experts(a->mesh) ? a->mesh->comm[TS_MESH_EXPERT_DP] : NULL;
     t->sharers = a->sharers ? a->sharers : &t->nobody;
     ts_loss_scaler_init(&t->scaler, a->o, a->fp16);
     const ts_status st = make(t, a);

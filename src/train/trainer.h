@@ -98,8 +98,6 @@ typedef struct ts_trainer_args {
 ts_status ts_trainer_create(const ts_trainer_args *a, ts_trainer **out) TS_NODISCARD;
 void ts_trainer_destroy(ts_trainer **t);
 
-/* Who shares out what belongs to its parameters. */
-static inline ts_comm *ts_trainer_sharers(const ts_trainer *t) { return t->sharers->share; }
 /* The pipeline for the feed's micro-batches. A step calls it. */
 ts_status ts_trainer_prepare_pipeline(ts_trainer *t) TS_NODISCARD;
 /* Gives the next step the batch size that its place in the run asks for. */

@@ -51,7 +51,7 @@ static ts_status gather(ts_visit *v, int64_t u, char *data)
 {
     const bool is_near = v->near && v->part[u].is_new;
     int64_t mine;
-    v->by = is_near ? v->near : v->comm;
+    v->by = is_near ? v->near : ts_sharers_share(v->sharers, v->params->shards.is_expert[u]);
     const int size = v->by->size;
     if (is_near) {
         mine = parts_of_near(v, u, data);
@@ -136,7 +136,7 @@ static ts_status switch_to(ts_visit *v, int64_t u)
     }
     if (v->coming == u)
         TS_TRY(arrive(v));
-    if (v->comm->size == 1)
+    if (ts_shards_size(&v->params->shards) == 1)
         return TS_OK;
     TS_TRY(note(v, u));
     const bool known = v->at < v->in->n;
@@ -157,14 +157,14 @@ static ts_status need(void *ctx, const ts_param *p)
 
 /* ---- all ---- */
 
-ts_status ts_visit_init(ts_visit *v, ts_param_set *params, ts_comm *comm, ts_comm *near)
+ts_status ts_visit_init(ts_visit *v, ts_param_set *params, const ts_sharers *sharers)
 {
-    *v = (ts_visit){ .params = params, .comm = comm, .near = near, .current = -1, .coming = -1,
+    *v = (ts_visit){ .params = params, .sharers = sharers, .near = sharers->near, .current = -1, .coming = -1,
                      .in = v->trace };
     params->keeper = (ts_param_keeper){ need, v };
-    if (near)
+    if (v->near)
         TS_TRY(ts_alloc(&v->part, (size_t)params->shards.n_units, sizeof *v->part));
-    return ts_alloc(&v->counts, 2 * (size_t)comm->size, sizeof *v->counts);
+    return ts_alloc(&v->counts, 2 * (size_t)ts_shards_size(&params->shards), sizeof *v->counts);
 }
 
 void ts_visit_deinit(ts_visit *v)

@@ -10,8 +10,9 @@
  * near processes, and until the next step they are gathered among these alone. */
 #ifndef TS_TRAIN_VISIT_H
 #define TS_TRAIN_VISIT_H
-#include "ops/group.h"
 #include "tensor/param.h"
+#include "ops/group.h"
+#include "train/sharers.h"
 
 /* The order in which a pass through the model has used units. */
 typedef struct ts_visit_trace {
@@ -30,7 +31,8 @@ typedef struct ts_visit_part {
 
 typedef struct ts_visit {
     ts_param_set *params;
-    ts_comm *comm, *near; /* near: NULL without LayerZeRO */
+    const ts_sharers *sharers;
+    ts_comm *near;        /* NULL without LayerZeRO */
     ts_visit_part *part;  /* [units], with it */
     int64_t current, coming; /* units that have memory; -1: none */
     ts_storage *here, *ahead; /* theirs */
@@ -42,7 +44,7 @@ typedef struct ts_visit {
 } ts_visit;
 
 /* Borrows all; becomes the keeper of the set's values. */
-ts_status ts_visit_init(ts_visit *v, ts_param_set *params, ts_comm *comm, ts_comm *near) TS_NODISCARD;
+ts_status ts_visit_init(ts_visit *v, ts_param_set *params, const ts_sharers *sharers) TS_NODISCARD;
 void ts_visit_deinit(ts_visit *v);
 /* A pass begins. Collective, as the next. */
 void ts_visit_begin(ts_visit *v, ts_visit_pass pass);

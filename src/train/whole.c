@@ -93,8 +93,8 @@ const void *ts_whole_of(const ts_whole *w, const ts_param *p)
 typedef struct collector {
     const ts_whole *w;
     const ts_whole_comms *comms;
-    ts_place *place;                 /* [group] */
-    int64_t *counts, *share_counts;  /* [2 * group], [2 * sharers]: bytes of each one's, where it begins */
+    ts_place *place;                 /* [larger group] */
+    int64_t *counts, *share_counts;  /* [2 * larger group], [2 * sharers]: bytes of each one's, where it begins */
     char *share, *all, *whole;       /* of this process of the group; all of the group's; in their order */
 } collector;
 
@@ -102,26 +102,36 @@ typedef struct collector {
 static ts_status agree(const ts_whole_comms *c, ts_status st)
 {
     st = ts_comm_agree(c->group, st);
-    return c->sharers ? ts_comm_agree(c->sharers, st) : st;
+    st = ts_comm_agree(c->sharers->share, st);
+    if (c->experts)
+        st = ts_comm_agree(c->experts, st);
+    return c->sharers->expert_share ? ts_comm_agree(c->sharers->expert_share, st) : st;
+}
+
+/* Who has cut p. */
+static ts_comm *group_of(const collector *c, const ts_param *p)
+{
+    return p->is_expert && c->comms->experts ? c->comms->experts : c->comms->group;
 }
 
 static ts_status open_collector(collector *c)
 {
-    const size_t n = (size_t)c->comms->group->size;
+    const ts_whole_comms *k = c->comms;
+    const size_t n = (size_t)(k->experts && k->experts->size > k->group->size ? k->experts : k->group)->size;
     TS_TRY(ts_alloc(&c->place, n, sizeof *c->place));
-    TS_TRY(ts_alloc(&c->share_counts, 2 * (size_t)(c->comms->sharers ? c->comms->sharers->size : 0), sizeof *c->share_counts));
+    TS_TRY(ts_alloc(&c->share_counts, 2 * (size_t)ts_shards_size(&c->w->params->shards), sizeof *c->share_counts));
     return ts_alloc(&c->counts, 2 * n, sizeof *c->counts);
 }
 
 static bool is_cut(const collector *c, const ts_param *p)
 {
-    return c->comms->group->size > 1 && !ts_place_is_whole(&p->place);
+    return group_of(c, p)->size > 1 && !ts_place_is_whole(&p->place);
 }
 
 /* Bytes of everyone's share of p. */
 static ts_status measure(collector *c, const ts_param *p, size_t size, int64_t *total)
 {
-    ts_comm *group = c->comms->group;
+    ts_comm *group = group_of(c, p);
     const int n = group->size;
     *total = 0;
     if (!is_cut(c, p))
@@ -164,7 +174,7 @@ static ts_status join_unit(collector *c, const ts_param *p, int64_t u, int64_t s
 {
     const ts_shards *s = &c->w->params->shards;
     const int64_t first = p->offset, last = first + ts_param_count(p);
-    const int n = s->o.size, me = s->o.rank;
+    const int n = ts_shard_size(s, u), me = ts_shard_rank(s, u);
     int64_t *counts = c->share_counts, *offsets = counts + n;
     for (int r = 0; r < n; r++) {
         const int64_t begin = ts_shard_begin(s, u, r), end = ts_shard_begin(s, u, r + 1),
@@ -178,7 +188,8 @@ static ts_status join_unit(collector *c, const ts_param *p, int64_t u, int64_t s
         i++;
     if (counts[me])
         TS_TRY(read_own(c, &s->piece[i], counts[me] / size, c->share + offsets[me]));
-    return ts_comm_run(c->comms->sharers, ts_all_gather_v(c->share + offsets[me], counts[me], c->share, counts,
+    return ts_comm_run(ts_sharers_share(c->comms->sharers, s->is_expert[u]),
+                       ts_all_gather_v(c->share + offsets[me], counts[me], c->share, counts,
                                                           offsets, TS_COMM_U8));
 }
 
@@ -199,7 +210,7 @@ static ts_status join(collector *c, const ts_param *p, size_t size)
 
 static ts_status exchange(collector *c, const ts_param *p, size_t size)
 {
-    ts_comm *group = c->comms->group;
+    ts_comm *group = group_of(c, p);
     const int n = group->size;
     if (!is_cut(c, p))
         return TS_OK;
@@ -234,7 +245,7 @@ ts_status ts_whole_collect(ts_whole *w, const ts_whole_comms *comms, const bool 
 {
     const ts_param_set *params = w->params;
     collector c = { .w = w, .comms = comms };
-    if (comms->group->size == 1 && ts_shards_alone(&params->shards) && !w->code && !params->low)
+    if (comms->group->size == 1 && !comms->experts && ts_shards_alone(&params->shards) && !w->code && !params->low)
         return TS_OK;
     ts_status st = ts_alloc(&w->data, params->n, sizeof *w->data);
     if (st == TS_OK)

@@ -3,9 +3,9 @@
  * by the process that wants it. */
 #ifndef TS_TRAIN_WHOLE_H
 #define TS_TRAIN_WHOLE_H
-#include "dist/comm.h"
 #include "tensor/param.h"
 #include "tensor/state_code.h"
+#include "train/sharers.h"
 
 /* What all parameters of a set have of one kind: values, or a moment. */
 typedef struct ts_whole {
@@ -17,11 +17,18 @@ typedef struct ts_whole {
     char **data; /* [n] host memory, row-major; NULL: not brought together */
 } ts_whole;
 
-/* All processes of both call. */
+/* All processes of all of them call. */
 typedef struct ts_whole_comms {
-    ts_comm *sharers; /* of the set's shares; NULL: one process has all */
-    ts_comm *group;   /* tensor-parallel; one process: nothing is cut */
+    const ts_sharers *sharers; /* of the set's shares */
+    ts_comm *group;            /* tensor-parallel; one process: nothing is cut */
+    ts_comm *experts;          /* who have all experts between them; NULL: the group */
 } ts_whole_comms;
+/* Those of a mesh. */
+static inline ts_whole_comms ts_whole_comms_of(const ts_sharers *sharers, const ts_mesh *m)
+{
+    return (ts_whole_comms){ sharers, m->comm[TS_MESH_TP],
+                             ts_mesh_parts_experts(m) ? m->comm[TS_MESH_EXPERTS] : NULL };
+}
 
 /* own: moments, of that type, of all or of the rest; NULL: values, or their masters where these are kept
  * apart. */

@@ -68,7 +68,7 @@ static void make(run *r, const ts_train_options *o, ts_device *dev, ts_shard_lev
     EXPECT_OK(ts_optimizer_init(&r->z, o, &r->set, is_cut ? mesh->comm[TS_MESH_TP] : NULL));
     EXPECT_OK(ts_storage_create(dev, TS_MEM_GRAD, (size_t)r->set.shards.most * sizeof(float), &r->own));
     r->z.own_grads = true;
-    r->z.sharers = ts_shards_alone(&r->set.shards) ? NULL : sharers;
+    r->z.sharers = r->z.counters = ts_shards_alone(&r->set.shards) ? NULL : sharers;
     for (int i = 0; i < WEIGHTS; i++)
         for (int64_t k = 0; k < ts_param_count(r->p[i]); k++) {
             float v = number(r->p[i], k, 0);

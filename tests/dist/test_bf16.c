@@ -47,7 +47,7 @@ static void reduce(ts_comm *comm)
     float g[TOTAL];
     const int64_t offset = 0, count = TOTAL;
     ts_reducer *r;
-    EXPECT_OK(ts_reducer_create(comm, g, TOTAL, &offset, &count, 1, 128, true, &r));
+    EXPECT_OK(ts_reducer_create(&(ts_reduced){ 0, TOTAL, comm }, 1, g, &offset, &count, 1, 128, true, &r));
     EXPECT_OK(ts_reducer_use_bf16(r, true));
     for (int round = 0; round < 2; round++) {
         for (int64_t i = 0; i < TOTAL; i++)

@@ -68,7 +68,7 @@ int main(void)
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
         for (int overlap = 0; overlap < 2; overlap++) {
             ts_reducer *r;
-            EXPECT_OK(ts_reducer_create(comm, g, l.total, l.offset, l.count, PARAMS, sizes[k],
+            EXPECT_OK(ts_reducer_create(&(ts_reduced){ 0, l.total, comm }, 1, g, l.offset, l.count, PARAMS, sizes[k],
                                         overlap, &r));
             EXPECT(sizes[k] < l.total || ts_reducer_buckets(r) == 1, "%lld",
                    (long long)ts_reducer_buckets(r));

@@ -118,10 +118,10 @@ static void make(run *r, const form *f, ts_device *dev, ts_comm *world, bool sha
     EXPECT_OK(ts_tape_create(dev, &(ts_tape_options){ 0 }, &r->tape));
     EXPECT_OK(ts_grads_init(&r->grads, &r->o, r->mesh, &r->sharers, &r->set, f->overlap, f->bucket));
     EXPECT_OK(ts_optimizer_init(&r->optim, &r->o, &r->set, r->mesh->comm[TS_MESH_TP]));
-    r->optim.sharers = ts_shards_alone(&r->set.shards) ? NULL : r->grads.scatter.comm;
+    r->optim.sharers = r->optim.counters = ts_shards_alone(&r->set.shards) ? NULL : r->sharers.share;
     r->optim.main = ts_main_grads_are_here(&r->grads.scatter.main) ? &r->grads.scatter.main : NULL;
     r->optim.own_grads = ts_scatter_is_own(&r->grads.scatter);
-    EXPECT_OK(ts_gather_init(&r->gather, &r->set, r->sharers.share, r->sharers.near, f->overlap));
+    EXPECT_OK(ts_gather_init(&r->gather, &r->set, &r->sharers, f->overlap));
 }
 
 static void drop(run *r)

@@ -76,13 +76,15 @@ typedef struct ts_balance_args {
  *   from[r]  the pair of row r, divided by k: the row of the tokens; -1: none
  *   at[p]    the row of pair p; -1: it was dropped, or its expert is not here
  * With a capacity an expert takes so many pairs: the first ones, or (weights given) those of the largest
- * weight, of equals the first. pads: each expert then has all `capacity` rows. */
+ * weight, of equals the first. pads: each expert then has all `capacity` rows.
+ *   kept[p]  ids[p], or -1: pair p has no row; NULL: not wanted */
 typedef struct ts_sort_rows_args {
     int64_t pairs, k, rows, experts, first, capacity;
     bool pads;
     const float *weights;
     const int32_t *ids;
     int32_t *from, *at, *offsets; /* [rows], [pairs], [experts + 1] */
+    int32_t *kept;                /* [pairs] */
 } ts_sort_rows_args;
 
 /* combine_fwd: y[t] = sum over j, in order, of weights[t k + j] * x[at[t k + j]], in fp32, rounded once.

@@ -140,7 +140,7 @@ static void reducers(void **state)
     ts_reducer *r;
     for (int i = 0; i < 200; i++)
         g[i] = (float)i, acc[i] = 0.5f;
-    assert_int_equal(ts_reducer_create(c, g, 200, offset, n, 2, 64, true, &r), TS_OK);
+    assert_int_equal(ts_reducer_create(&(ts_reduced){ 0, 200, c }, 1, g, offset, n, 2, 64, true, &r), TS_OK);
     assert_int_equal(ts_reducer_buckets(r), 4);
     for (int round = 0; round < 2; round++) {
         ts_reducer_begin(r);

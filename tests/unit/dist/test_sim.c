@@ -163,7 +163,7 @@ static void reducers(void **state)
     const int64_t total = 134515008, offset = 0;
     ts_reducer *r;
     assert_int_equal(ts_comm_sim_create(5, 1024, "dp", NULL, &c), TS_OK);
-    assert_int_equal(ts_reducer_create(c, nowhere, total, &offset, &total, 1, 1 << 22, true, &r),
+    assert_int_equal(ts_reducer_create(&(ts_reduced){ 0, total, c }, 1, nowhere, &offset, &total, 1, 1 << 22, true, &r),
                      TS_OK);
     ts_reducer_begin(r);
     assert_int_equal(ts_reducer_param_done(r, 0), TS_OK);

@@ -17,7 +17,7 @@ static const ts_parallel_options plain = { .x = 1, .y = 1 },
 /* 8 processes, a model of 12 heads with 4 of keys and values. */
 static ts_layout sound(void)
 {
-    return (ts_layout){ .world = 8, .tp = 2, .cp = 1, .pp = 1, .ep = 1, .micro = 2, .global = 16,
+    return (ts_layout){ .world = 8, .tp = 2, .cp = 1, .pp = 1, .ep = 1, .etp = 2, .experts = -1, .micro = 2, .global = 16,
                         .seq_length = 32, .heads = 24, .kv_heads = 4, .ffn = 48, .hidden = 64,
                         .vocab = 96, .n_layers = 4, .o = &plain };
 }

@@ -87,6 +87,8 @@ void ts_cpu_sort_rows(ts_cpu *cpu, const void *args, int64_t n)
     }
     for (int64_t r = 0; r < a->rows; r++)
         a->from[r] = -1;
+    for (int64_t p = 0; a->kept && p < a->pairs; p++)
+        a->kept[p] = a->at[p] >= 0 ? a->ids[p] : -1;
     for (int64_t p = 0; p < a->pairs; p++)
         if (a->at[p] >= 0) {
             a->at[p] = next[expert_of(a, p)]++;

@@ -59,22 +59,24 @@ static ts_status world_rule(const ts_layout *l, ts_str *say)
     return may_be(say, l, TENSOR, tp_fits_world, l->world);
 }
 
+static int64_t pieces(const ts_layout *l) { return l->etp ? l->etp : l->tp; }
+
 /* Processes of a stage. */
 static int64_t of_stage(const ts_layout *l) { return ts_layout_replicas(l) * l->cp * l->tp; }
 
 static bool ep_fits(const ts_layout *l, int64_t n)
 {
-    return of_stage(l) % l->etp == 0 && of_stage(l) / l->etp % n == 0 && (l->experts <= 0 || l->experts % n == 0);
+    return of_stage(l) % pieces(l) == 0 && of_stage(l) / pieces(l) % n == 0 && (l->experts <= 0 || l->experts % n == 0);
 }
 
-static bool parts_experts(const ts_layout *l) { return l->ep > 1 || l->etp != l->tp; }
+static bool parts_experts(const ts_layout *l) { return l->ep > 1 || pieces(l) != l->tp; }
 
 #define EXPERTS "--expert-model-parallel-size"
 
 static ts_status expert_rule(const ts_layout *l, ts_str *say)
 {
-    if (l->tp % l->etp)
-        return ts_str_printf(say, "--expert-tensor-parallel-size %lld does not divide " TENSOR " %lld", LL(l->etp),
+    if (l->tp % pieces(l))
+        return ts_str_printf(say, "--expert-tensor-parallel-size %lld does not divide " TENSOR " %lld", LL(pieces(l)),
                              LL(l->tp));
     if (parts_experts(l) && !l->experts)
         return ts_str_puts(say, EXPERTS " and --expert-tensor-parallel-size: this model has no experts: leave them out");
@@ -86,7 +88,7 @@ static ts_status expert_rule(const ts_layout *l, ts_str *say)
     else
         TS_TRY(ts_str_printf(say, EXPERTS " %lld times --expert-tensor-parallel-size %lld does not divide the %lld "
                                   "processes that --pipeline-model-parallel-size %lld leaves of %lld",
-                             LL(l->ep), LL(l->etp), LL(of_stage(l)), LL(l->pp), LL(l->world)));
+                             LL(l->ep), LL(pieces(l)), LL(of_stage(l)), LL(l->pp), LL(l->world)));
     return may_be(say, l, EXPERTS, ep_fits, of_stage(l));
 }
 
@@ -113,7 +115,7 @@ static ts_status gather_rule(const ts_layout *l, ts_str *say)
 /* Both orders of ranks must have the same stages. */
 static ts_status order_rule(const ts_layout *l, ts_str *say)
 {
-    if (!l->o->pp_before_dp || l->pp == 1 || (l->etp == l->tp && (l->ep == 1 || l->ep == l->cp)))
+    if (!l->o->pp_before_dp || l->pp == 1 || (pieces(l) == l->tp && (l->ep == 1 || l->ep == l->cp)))
         return TS_OK;
     return ts_str_printf(say,
                          "--use-tp-pp-dp-mapping: with --expert-model-parallel-size %lld and "
@@ -205,7 +207,7 @@ static ts_status mlp_rule(const ts_layout *l, ts_str *say)
 
 static bool tp_fits_experts(const ts_layout *l, int64_t n)
 {
-    return (l->etp < l->tp || l->expert_ffn % n == 0) && l->expert_ffn % l->etp == 0 && l->shared_ffn % n == 0;
+    return (pieces(l) < l->tp || l->expert_ffn % n == 0) && l->expert_ffn % pieces(l) == 0 && l->shared_ffn % n == 0;
 }
 
 static ts_status experts_rule(const ts_layout *l, ts_str *say)

@@ -8,7 +8,7 @@
 typedef struct ts_layout {
     int64_t world;              /* processes */
     int64_t tp, cp, pp, ep;     /* 1: not shared out so */
-    int64_t etp;                /* of an expert; as tp, or less */
+    int64_t etp;                /* of an expert; 0: as tp */
     int64_t experts;            /* of the model, where it is known; else -1 */
     int64_t micro, global;      /* sequences; global 0: micro on each process */
     int64_t seq_length;

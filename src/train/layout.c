@@ -46,7 +46,7 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
                             int64_t n_empty)
 {
     ts_layout l = { .world = world, .tp = o->parallel.tensor, .cp = o->parallel.context, .pp = o->parallel.pipeline,
-                    .ep = ts_parallel_expert_size(&o->parallel), .etp = ts_parallel_expert_pieces(&o->parallel),
+                    .ep = ts_parallel_expert_size(&o->parallel), .etp = o->parallel.tensor_extends_experts ? 1 : o->parallel.expert_tensor,
                     .experts = -1,
                     .micro = o->train.micro_batch_size, .global = o->train.global_batch_size,
                     .seq_length = o->train.seq_length, .empty = empty, .n_empty = n_empty,

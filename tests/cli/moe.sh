@@ -88,4 +88,25 @@ as_planned tensor 2 --tensor-model-parallel-size 2 --sequence-parallel
 job context 2 --context-parallel-size 2
 alike context plain 1
 expect 2 "does not divide the width of an expert, 21" on 2 "$T" pretrain $common --tensor-model-parallel-size 2 --moe-ffn-hidden-size 21
+# experts shared out
+job apart 2 --expert-model-parallel-size 2 --moe-token-dispatcher-type alltoall --save "$D/apart" --save-hf "$D/hf3" --dump-path "$D/d3" --dump-steps 1
+alike apart plain 1
+expect 0 "" "$T" diff-runs "$D/d1" "$D/d3" --tolerance 2e-5
+# what is written has no trace of it: one process goes on from it, and two from what one has written
+job whole 1 --train-iters 6
+job on1 1 --train-iters 6 --load "$D/apart"
+job on2 2 --train-iters 6 --load "$D/plain" --expert-model-parallel-size 2
+numbers whole | awk '$1 > 4' >"$D/a"
+numbers on1 >"$D/b"
+numbers on2 >"$D/c"
+near() { checks=$((checks + 1)); awk 'NR == FNR { for (i = 2; i <= 4; i++) x[$1, i] = $i; next }
+    { for (i = 2; i <= 4; i++) if (($i - x[$1, i]) ^ 2 > (3e-5 * $i) ^ 2) bad = 1; n++ } END { exit bad || n != 2 }' "$1" "$2" || wrong "$2: $(cat "$2") not $(cat "$1")"; }
+near "$D/a" "$D/b"
+near "$D/a" "$D/c"
+expect 2 "4 processes cannot share out the 6 experts of a layer (num_experts) evenly (--expert-model-parallel-size may be 1 or 2)" \
+    on 4 "$T" pretrain $common --expert-model-parallel-size 4
+expect 2 "--expert-tensor-parallel-size 2 does not divide --tensor-model-parallel-size 1" "$T" pretrain $common --expert-tensor-parallel-size 2
+expect 2 "this model has no experts: leave them out" on 2 "$T" pretrain --data-path "$D/data_text_document" $shape \
+    --seq-length 16 --micro-batch-size 1 --lr 0.01 --train-iters 1 --expert-model-parallel-size 2
+expect 2 "give another --micro-batch-size" on 2 "$T" pretrain $common --tensor-model-parallel-size 2 --expert-tensor-parallel-size 1 --seq-length 15
 finish

@@ -81,6 +81,23 @@ static void as_megatron_computes(void **state)
     GROUPS(16, TS_MESH_DP, 2, 0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
 }
 
+/* Experts that are cut into fewer pieces than other matrices: what is left of the tensor-parallel groups has other
+ * experts, or the same. As Megatron-LM's generator for expert layers gives them, tp-ep-dp-pp with tp the expert's. */
+static void experts_in_fewer_pieces(void **state)
+{
+    (void)state;
+    ts_mesh_shape shape = { .tp = 4, .ep = 4, .etp = 2 };
+    GROUPS(16, TS_MESH_ETP, 2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    GROUPS(16, TS_MESH_EP, 4, 0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15);
+    GROUPS(16, TS_MESH_EXPERT_DP, 2, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+    GROUPS(16, TS_MESH_EXPERTS, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    shape = (ts_mesh_shape){ .tp = 2, .pp = 2, .ep = 2, .etp = 1 };
+    GROUPS(16, TS_MESH_EP, 2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    GROUPS(16, TS_MESH_EXPERT_DP, 4, 0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15);
+    shape = (ts_mesh_shape){ .tp = 2, .pp = 4, .etp = 1 };
+    GROUPS(16, TS_MESH_EXPERT_DP, 4, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+
 /* The same 16 ranks, 2 of each, in both orders. */
 static void in_the_other_order(void **state)
 {
@@ -206,15 +223,17 @@ static void sizes_that_do_not_divide(void **state)
     refused((ts_mesh_shape){ .tp = 24 }, "--tensor-model-parallel-size 24", "");
     refused((ts_mesh_shape){ .tp = 1 << 30, .cp = 1 << 30, .pp = 1 << 30 }, "1073741824", "");
     refused((ts_mesh_shape){ .tp = 2, .ep = 4 }, "--expert-model-parallel-size 4",
-            "the 6 that --tensor-model-parallel-size 2");
+            "--expert-tensor-parallel-size 2 does not divide the 12 that --pipeline-model-parallel-size 1");
     refused((ts_mesh_shape){ .cp = 2, .pp = 3, .ep = 8 }, "--expert-model-parallel-size 8",
             "--pipeline-model-parallel-size 3");
+    refused((ts_mesh_shape){ .tp = 4, .etp = 3 }, "--expert-tensor-parallel-size 3", "");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(as_megatron_describes),
                                         cmocka_unit_test(as_megatron_computes),
+                                       cmocka_unit_test(experts_in_fewer_pieces),
                                         cmocka_unit_test(in_the_other_order),
                                         cmocka_unit_test(two_ways_of_tensors),
                                         cmocka_unit_test(any_shape),

@@ -17,7 +17,7 @@ static const ts_parallel_options plain = { .x = 1, .y = 1 },
 /* 8 processes, a model of 12 heads with 4 of keys and values. */
 static ts_layout sound(void)
 {
-    return (ts_layout){ .world = 8, .tp = 2, .cp = 1, .pp = 1, .ep = 1, .etp = 2, .experts = -1, .micro = 2, .global = 16,
+    return (ts_layout){ .world = 8, .tp = 2, .cp = 1, .pp = 1, .ep = 1, .experts = -1, .micro = 2, .global = 16,
                         .seq_length = 32, .heads = 24, .kv_heads = 4, .ffn = 48, .hidden = 64,
                         .vocab = 96, .n_layers = 4, .o = &plain };
 }
@@ -62,9 +62,20 @@ static void processes(void **state)
                "--context-parallel-size 5 times --pipeline-model-parallel-size 2 does not divide them "
                "(--tensor-model-parallel-size may be none)");
     l = sound(), l.ep = 3;
-    refused(l, "--expert-model-parallel-size 3 does not divide the 4 processes that "
-               "--tensor-model-parallel-size 2 and --pipeline-model-parallel-size 1 leave of 8 (it may be "
-               "1, 2 or 4)");
+    refused(l, "--expert-model-parallel-size 3 times --expert-tensor-parallel-size 2 does not divide the 8 processes "
+               "that --pipeline-model-parallel-size 1 leaves of 8 (--expert-model-parallel-size may be 1, 2 or 4)");
+    l.ep = 8, l.etp = 1, l.experts = 8, l.o = &rows;
+    taken(l);
+    l.experts = 12;
+    refused(l, "8 processes cannot share out the 12 experts of a layer (num_experts) evenly "
+               "(--expert-model-parallel-size may be 1, 2 or 4)");
+    l = sound(), l.etp = 3;
+    refused(l, "--expert-tensor-parallel-size 3 does not divide --tensor-model-parallel-size 2");
+    l = sound(), l.ep = 2, l.experts = 0;
+    refused(l, "--expert-model-parallel-size and --expert-tensor-parallel-size: this model has no experts: leave them out");
+    l = sound(), l.ep = 2, l.micro = 1, l.seq_length = 15;
+    refused(l, "--tensor-model-parallel-size 2 does not divide the 15 tokens of a micro-batch on a process, which "
+               "experts of other processes need: give another --micro-batch-size");
 }
 
 static void orders(void **state)

@@ -36,6 +36,8 @@ typedef struct ts_expert_group {
     ts_comm *comm;   /* each has some of the experts: an even number of consecutive ones */
     ts_comm *pieces; /* each has some of the columns of the same experts, as in a ts_tensor_group */
     ts_dispatcher by;
+    bool beside;     /* shared experts are computed while rows travel */
+    bool late;       /* and so are gradients of the experts' first weights */
 } ts_expert_group;
 
 static inline bool ts_shares_rows(const ts_tensor_group *g) { return g && g->sequence; }

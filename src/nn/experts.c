@@ -1,7 +1,5 @@
-#include "nn/experts.h"
-
+#include "nn/experts_apart.h"
 #include "nn/show.h"
-#include "ops/dispatch.h"
 #include "ops/group.h"
 
 #include <math.h>
@@ -161,11 +159,14 @@ static ts_sort_op order_of(const ts_experts_layer *l, const ts_tensor *ids)
 /* ---- experts ---- */
 
 /* Rows in the order of experts -> what these make of them; with columns cut a part of a sum. */
-static ts_status products(ts_tape *tape, const ts_experts_layer *l, const ts_sorted_rows *s, ts_tensor *rows,
+ts_status ts_experts_products(ts_tape *tape, const ts_experts_layer *l, const ts_sorted_rows *s, ts_tensor *rows,
                           ts_tensor **out)
 {
     ts_tensor *h, *a;
-    TS_TRY(ts_op_linear_groups(tape, s, rows, l->fc1, &h));
+    tape->makes_late = l->apart && l->apart->late && !ts_tape_replays(tape, TS_REPLAY_TRAVEL);
+    const ts_status st = ts_op_linear_groups(tape, s, rows, l->fc1, &h);
+    tape->makes_late = false;
+    TS_TRY(st);
     ts_tape_drop(tape, rows);
     TS_TRY(ts_op_act(tape, l->act, l->gated, h, &a));
     ts_tape_drop(tape, h);
@@ -180,7 +181,7 @@ static ts_status run_sorted(ts_tape *tape, const ts_experts_layer *l, const ts_s
 {
     ts_tensor *rows, *out;
     TS_TRY(ts_op_gather_rows(tape, s, x, &rows));
-    TS_TRY(products(tape, l, s, rows, &out));
+    TS_TRY(ts_experts_products(tape, l, s, rows, &out));
     TS_TRY(ts_op_combine(tape, s, out, weights, y));
     ts_tape_drop(tape, out);
     return TS_OK;
@@ -210,62 +211,6 @@ static ts_status run_shared_out(ts_tape *tape, const ts_experts_layer *l, ts_ten
     return (l->group->sequence ? ts_op_group_scatter : ts_op_group_sum)(tape, c, part, y);
 }
 
-/* ---- experts elsewhere ---- */
-
-/* Everyone's rows come to all, and each takes those of its experts: a part of a sum. */
-static ts_status run_gathered(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *weights,
-                              ts_tensor *ids, ts_tensor **y)
-{
-    const ts_expert_group *g = l->apart;
-    const int64_t here = l->experts / g->comm->size;
-    const ts_sort_op order = { .experts = here, .first = g->comm->rank * here };
-    ts_comm *const all[] = { g->pieces, g->comm };
-    ts_sorted_rows s;
-    for (int i = 0; i < 2; i++) {
-        TS_TRY(ts_op_group_collect(tape, all[i], x, &x));
-        TS_TRY(ts_op_group_collect(tape, all[i], weights, &weights));
-        TS_TRY(ts_dispatch_gather_ids(tape, all[i], ids, &ids));
-    }
-    TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
-    TS_TRY(ts_dispatch_trim(tape, &s, g->pieces->size * g->comm->size, l->experts));
-    TS_TRY(run_sorted(tape, l, &s, x, weights, y));
-    TS_TRY(ts_op_group_scatter(tape, g->comm, *y, y));
-    return ts_op_group_scatter(tape, g->pieces, *y, y);
-}
-
-/* Rows go to where their experts are, and come back. */
-static ts_status run_exchanged(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *weights,
-                               ts_tensor *ids, ts_tensor **y)
-{
-    const ts_sort_op order = { .experts = l->experts };
-    const ts_dispatch_op o = { .comm = l->apart->comm, .pieces = l->apart->pieces, .experts = l->experts };
-    ts_sorted_rows s;
-    ts_dispatch d;
-    ts_tensor *rows, *there, *out;
-    TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
-    s.drops = rules_of(l)->capacity > 0;
-    TS_TRY(ts_dispatch_plan(tape, &o, &s, &d));
-    TS_TRY(ts_op_gather_rows(tape, &s, x, &rows));
-    TS_TRY(ts_op_dispatch(tape, &d, rows, &there));
-    ts_tape_drop(tape, rows);
-    rows = there;
-    if (!d.is_sorted) {
-        TS_TRY(ts_op_gather_rows(tape, &d.order, there, &rows));
-        ts_tape_drop(tape, there);
-    }
-    TS_TRY(products(tape, l, &d.order, rows, &out));
-    if (!d.is_sorted) {
-        rows = out;
-        TS_TRY(ts_op_gather_rows(tape, &d.back, rows, &out));
-        ts_tape_drop(tape, rows);
-    }
-    TS_TRY(ts_op_dispatch_back(tape, &d, out, &rows));
-    ts_tape_drop(tape, out);
-    TS_TRY(ts_op_combine(tape, &s, rows, weights, y));
-    ts_tape_drop(tape, rows);
-    return TS_OK;
-}
-
 /* Who goes past its expert is decided for all rows together, wherever they go. */
 static ts_status drop_pairs(ts_tape *tape, const ts_experts_layer *l, ts_tensor *weights, ts_tensor **ids)
 {
@@ -281,27 +226,26 @@ static ts_status drop_pairs(ts_tape *tape, const ts_experts_layer *l, ts_tensor 
 }
 
 /* Of a tensor-parallel group each process sends its share of the rows. */
-static ts_status run_apart(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *weights, ts_tensor *ids,
-                           ts_tensor **y)
+static ts_status run_apart(ts_tape *tape, ts_beside *b, ts_tensor *weights, ts_tensor *ids, ts_tensor **y)
 {
+    const ts_experts_layer *l = b->l;
     ts_comm *group = l->group ? l->group->comm : NULL;
     const bool all_rows = group && !l->group->sequence;
+    ts_tensor *x = b->x;
     TS_TRY(drop_pairs(tape, l, weights, &ids));
     if (all_rows)
         TS_TRY(ts_op_group_keep(tape, group, x, &x));
     TS_TRY(ts_op_group_keep(tape, group, weights, &weights));
     TS_TRY(ts_op_group_keep(tape, group, ids, &ids));
-    TS_TRY((l->apart->by == TS_DISPATCH_ALL_GATHER ? run_gathered : run_exchanged)(tape, l, x, weights, ids, y));
+    TS_TRY(ts_experts_apart(tape, b, x, weights, ids, rules_of(l)->capacity > 0, y));
     return all_rows ? ts_op_group_gather(tape, group, *y, y) : TS_OK;
 }
 
-static ts_status add_shared(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer,
-                            ts_tensor *x, ts_tensor **y)
+/* What the shared expert has made of x, through its gate. */
+static ts_status add_shared(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *shared, ts_tensor **y)
 {
-    const ts_sublayer mlp = ts_mlp_sublayer(&l->shared);
     const ts_route_op sigmoid = { .score = TS_ROUTE_SIGMOID, .k = 1, .groups = 1, .scale = 1 };
-    ts_tensor *shared, *logit, *weight, *ids;
-    TS_TRY(mlp.forward(mlp.module, tape, run, layer, x, &shared));
+    ts_tensor *logit, *weight, *ids;
     if (l->has_shared_gate) {
         TS_TRY(ts_op_router(tape, x, l->shared_gate, &logit));
         TS_TRY(ts_op_route(tape, &sigmoid, logit, &weight, &ids));
@@ -315,10 +259,17 @@ static ts_status run_layer(ts_tape *tape, const ts_experts_layer *l, const ts_ru
 {
     const ts_shown_columns columns = ts_columns_whole(l->hidden);
     ts_tensor *weights, *ids;
+    ts_beside b = { .l = l, .run = run, .layer = layer, .x = x };
     TS_TRY(route(tape, l, run, layer, x, &weights, &ids));
-    TS_TRY((l->apart ? run_apart : l->group ? run_shared_out : run_experts)(tape, l, x, weights, ids, y));
+    if (l->apart)
+        TS_TRY(run_apart(tape, &b, weights, ids, y));
+    else
+        TS_TRY((l->group ? run_shared_out : run_experts)(tape, l, x, weights, ids, y));
     TS_TRY(ts_show(tape, run, layer, "mlp", "experts", &columns, *y));
-    return l->has_shared ? add_shared(tape, l, run, layer, x, y) : TS_OK;
+    if (!l->has_shared)
+        return TS_OK;
+    TS_TRY(ts_beside_finish(tape, &b));
+    return add_shared(tape, l, x, b.y, y);
 }
 
 typedef struct again_ctx {

@@ -13,21 +13,35 @@ ts_status ts_mlp_declare(const ts_declarer *d, ts_mlp_layer *l)
     return ts_linear_declare(d, "linear_fc2", &l->fc2);
 }
 
+static const char *name_of(const ts_mlp_layer *l) { return l->is_shared ? "mlp.shared_experts" : "mlp"; }
+
+ts_status ts_mlp_first(ts_tape *tape, const ts_mlp_layer *l, const ts_run *run, int64_t layer, ts_tensor *x,
+                       ts_tensor **a)
+{
+    const ts_shown_columns first = ts_columns_of(&l->fc1, TS_CUT_COLUMN), inner = ts_columns_of(&l->fc2, TS_CUT_ROW);
+    ts_tensor *h;
+    TS_TRY(ts_linear_forward(tape, &l->fc1, x, &h));
+    TS_TRY(ts_show(tape, run, layer, name_of(l), "linear_fc1", &first, h));
+    TS_TRY(ts_op_act(tape, l->act, l->gated, h, a));
+    TS_TRY(ts_show(tape, run, layer, name_of(l), "activation", &inner, *a));
+    ts_tape_drop(tape, h);
+    return TS_OK;
+}
+
+ts_status ts_mlp_second(ts_tape *tape, const ts_mlp_layer *l, const ts_run *run, int64_t layer, ts_tensor *a,
+                        ts_tensor **y)
+{
+    const ts_shown_columns last = ts_columns_whole(l->fc2.out);
+    TS_TRY(ts_linear_forward(tape, &l->fc2, a, y));
+    return ts_show(tape, run, layer, name_of(l), "linear_fc2", &last, *y);
+}
+
 static ts_status run_mlp(ts_tape *tape, const ts_mlp_layer *l, const ts_run *run, int64_t layer,
                          ts_tensor *x, ts_tensor **y)
 {
-    const ts_shown_columns first = ts_columns_of(&l->fc1, TS_CUT_COLUMN),
-                           inner = ts_columns_of(&l->fc2, TS_CUT_ROW),
-                           last = ts_columns_whole(l->fc2.out);
-    ts_tensor *h, *a;
-    TS_TRY(ts_linear_forward(tape, &l->fc1, x, &h));
-    const char *name = l->is_shared ? "mlp.shared_experts" : "mlp";
-    TS_TRY(ts_show(tape, run, layer, name, "linear_fc1", &first, h));
-    TS_TRY(ts_op_act(tape, l->act, l->gated, h, &a));
-    TS_TRY(ts_show(tape, run, layer, name, "activation", &inner, a));
-    ts_tape_drop(tape, h);
-    TS_TRY(ts_linear_forward(tape, &l->fc2, a, y));
-    return ts_show(tape, run, layer, name, "linear_fc2", &last, *y);
+    ts_tensor *a;
+    TS_TRY(ts_mlp_first(tape, l, run, layer, x, &a));
+    return ts_mlp_second(tape, l, run, layer, a, y);
 }
 
 typedef struct again_ctx {

@@ -12,5 +12,10 @@ typedef struct ts_mlp_layer {
     bool is_shared; /* the shared expert of a mixture */
 } ts_mlp_layer;
 ts_status ts_mlp_declare(const ts_declarer *d, ts_mlp_layer *l) TS_NODISCARD;
+/* Its two halves: x -> what fc2 reads -> y, for who does something between them. */
+ts_status ts_mlp_first(ts_tape *tape, const ts_mlp_layer *l, const ts_run *run, int64_t layer, ts_tensor *x,
+                       ts_tensor **a) TS_NODISCARD;
+ts_status ts_mlp_second(ts_tape *tape, const ts_mlp_layer *l, const ts_run *run, int64_t layer, ts_tensor *a,
+                        ts_tensor **y) TS_NODISCARD;
 ts_sublayer ts_mlp_sublayer(const ts_mlp_layer *l);
 #endif

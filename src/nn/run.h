@@ -25,8 +25,9 @@ typedef struct ts_join {
 /* Parts of a layer, as far as what they keep for the backward pass is concerned: the norms before
  * attention and MLP, and these themselves with the norms behind them. */
 typedef enum ts_layer_part { TS_PART_INPUT_NORM, TS_PART_ATTENTION, TS_PART_MLP_NORM, TS_PART_MLP, TS_LAYER_PARTS } ts_layer_part;
-/* Beside them, for running again alone: MLPs that are no mixture of experts, mixtures, their shared experts. */
-typedef enum ts_feed_part { TS_PART_DENSE = TS_LAYER_PARTS, TS_PART_EXPERTS, TS_PART_SHARED } ts_feed_part;
+/* Beside them, for running again alone: MLPs that are no mixture of experts, mixtures, their shared experts, and what
+ * becomes of the rows that go to experts. */
+typedef enum ts_feed_part { TS_PART_DENSE = TS_LAYER_PARTS, TS_PART_EXPERTS, TS_PART_SHARED, TS_PART_SENT } ts_feed_part;
 /* What a layer does not keep on the device; bits are 1 << part. */
 typedef struct ts_layer_memory {
     bool whole;    /* nothing but its input: it runs again in the backward pass */

@@ -37,13 +37,14 @@ static ts_status act_backward(ts_tape *tape, ts_record *r)
     return ts_tape_accumulate(tape, x, dx);
 }
 
-static void act_replay(ts_tape *tape, ts_record *r, int i)
+static ts_status act_replay(ts_tape *tape, ts_record *r, int i)
 {
     const act_attr *n = r->attr;
     (void)i;
     ts_act_args a = args_of(n, r->in[0], r->out[0]);
     a.y = ts_tensor_data(r->out[0]);
     launch(tape, n->gated, true, &a, r->in[0]->dim[0]);
+    return TS_OK;
 }
 
 static const ts_op act_op = { .name = "activation", .backward = act_backward,

@@ -35,13 +35,14 @@ static ts_status conv_backward(ts_tape *tape, ts_record *r)
     return ts_tape_accumulate(tape, x, dx);
 }
 
-static void conv_replay(ts_tape *tape, ts_record *r, int i)
+static ts_status conv_replay(ts_tape *tape, ts_record *r, int i)
 {
     const ts_conv_op *o = r->attr;
     (void)i;
     ts_conv_args a = args_of(o, r->in[0]);
     a.y = ts_tensor_data(r->out[0]);
     ts_launch_conv_fwd(tape->dev, &a, a.B * a.S, cost_of(o, r->in[0], 1, 2));
+    return TS_OK;
 }
 
 static const ts_op conv_op = { .name = "convolution", .backward = conv_backward, .replay = conv_replay,

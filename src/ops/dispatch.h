@@ -12,20 +12,49 @@
 #ifndef TS_OPS_DISPATCH_H
 #define TS_OPS_DISPATCH_H
 #include "ops/experts.h"
+#include "ops/group.h"
+
+/* ---- rows on their way ---- */
+
+/* Between rows here and rows there. They exchange them, or (gathers) there all have everybody's, whose sums come
+ * back. Of a process alone, here is there. */
+typedef struct ts_travel {
+    ts_comm *comm;
+    bool gathers;
+    const int64_t *here, *there; /* [2 size] rows to and from each process, then where they begin; gathers: there alone */
+    int64_t n_here, n_there;
+} ts_travel;
+/* Everybody has as many. */
+ts_status ts_travel_gather(ts_tape *tape, ts_comm *comm, int64_t rows, ts_travel *t) TS_NODISCARD;
+
+/* Rows that have started, and go on while other things are done. */
+typedef struct ts_under_way ts_under_way;
+
+/* x [n_here or more, width] -> y [rows, width], of which n_there come; back: the other way. Between the two the
+ * device computes what is no part of it, and so it does in the backward pass. *t is copied, what it points to
+ * lasts as long as the tape's records; x stays as it is until wait, which comes once. What has gone there may be made
+ * again by travelling (TS_REPLAY_TRAVEL). */
+ts_status ts_op_travel_start(ts_tape *tape, const ts_travel *t, bool back, ts_tensor *x, int64_t rows,
+                             ts_under_way **out) TS_NODISCARD;
+ts_status ts_op_travel_wait(ts_tape *tape, ts_under_way *u, ts_tensor **y) TS_NODISCARD;
+/* Both. */
+ts_status ts_op_travel(ts_tape *tape, const ts_travel *t, bool back, ts_tensor *x, int64_t rows,
+                       ts_tensor **y) TS_NODISCARD;
+
+/* ---- all to all ---- */
 
 typedef struct ts_dispatch_op {
     ts_comm *comm, *pieces;
     int64_t experts; /* of all */
 } ts_dispatch_op;
 
-/* What goes where, from ts_dispatch_plan to the end of the backward pass. */
+/* What goes where. */
 typedef struct ts_dispatch {
     ts_dispatch_op o;
-    int64_t *sent, *taken; /* rows [comm->size] to and from each, then where these begin [comm->size] */
-    int64_t *piece;        /* likewise of what each of pieces has taken [pieces->size] */
-    int64_t home;          /* rows of s, some of which may go nowhere */
-    int64_t n_sent, n_taken, rows; /* in all; rows: of all pieces, at least one */
-    ts_sorted_rows order;  /* of the rows that come, by the experts here; one row of zeros where none comes */
+    int64_t *counts;       /* pairs that come [pieces][comm][experts here]; where nothing is computed, in turn */
+    ts_travel way, join;   /* to the experts' process; from there to all that have pieces of them */
+    int64_t home, taken, rows; /* rows of s, some of which may go nowhere; behind the one, and the other: at least 1 */
+    ts_sorted_rows order;  /* of these, by the experts here; one row of zeros where none comes */
     ts_sorted_rows back;   /* and from there into the order in which they came */
     bool is_sorted;        /* they come in this order: neither has to be gathered */
 } ts_dispatch;
@@ -33,12 +62,12 @@ typedef struct ts_dispatch {
 /* s: this process's pairs in the order of all experts. Collective, and waits for the device. */
 ts_status ts_dispatch_plan(ts_tape *tape, const ts_dispatch_op *o, const ts_sorted_rows *s,
                            ts_dispatch *d) TS_NODISCARD;
-/* rows of s [s->rows, width] -> the rows that come [d->rows, width]; and back, summed over pieces, to rows of s.
- * d is copied. */
-ts_status ts_op_dispatch(ts_tape *tape, const ts_dispatch *d, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
-ts_status ts_op_dispatch_back(ts_tape *tape, const ts_dispatch *d, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
+/* order and back, for which nobody else is needed: while rows are on their way. */
+ts_status ts_dispatch_order(ts_tape *tape, ts_dispatch *d) TS_NODISCARD;
 
-/* Everyone's ids, for an all gather: int32 [size T, k]. */
+/* ---- all gather ---- */
+
+/* Everyone's ids: int32 [size T, k]. */
 ts_status ts_dispatch_gather_ids(ts_tape *tape, ts_comm *group, const ts_tensor *ids, ts_tensor **all) TS_NODISCARD;
 /* s has no rows that nobody uses any more. parts: of how many processes the pairs are, each with as many (a
  * simulated device counts by it); experts: of all. Waits for the device. */

@@ -68,7 +68,17 @@ static void gather(ts_tape *tape, const ts_sorted_rows *s, const ts_tensor *x, c
     ts_launch_embed_fwd(tape->dev, &a, s->rows, cost_of(s, x, 2));
 }
 
-static const ts_op gather_op = { .name = "gather_rows", .backward = gather_backward };
+static ts_status gather_replay(ts_tape *tape, ts_record *r, int i)
+{
+    void *data;
+    (void)i;
+    TS_TRY(ts_tape_need(tape, r->in[0], &data));
+    gather(tape, &((const sorted_attr *)r->attr)->s, r->in[0], r->out[0]);
+    return TS_OK;
+}
+
+static const ts_op gather_op = { .name = "gather_rows", .backward = gather_backward, .replay = gather_replay,
+                                 .replayed = TS_REPLAY_ROWS };
 
 ts_status ts_op_gather_rows(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_tensor **y)
 {
@@ -85,6 +95,11 @@ ts_status ts_op_gather_rows(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x
         r->out[0] = *y;
         (*y)->wants_grad = true;
         ts_record_save(tape, r, s->at);
+        if (!ts_tape_replays(tape, TS_REPLAY_ROWS))
+            return TS_OK;
+        (*y)->maker = r;
+        ts_record_save(tape, r, s->from);
+        ts_record_save(tape, r, x);
     }
     return TS_OK;
 }
@@ -94,6 +109,8 @@ static ts_status combine_backward(ts_tape *tape, ts_record *r)
     const sorted_attr *n = r->attr;
     const ts_sorted_rows *s = order_of(n);
     ts_tensor *x = r->in[0], *w = r->in[1], *dx = NULL, *dw = NULL;
+    void *data;
+    TS_TRY(ts_tape_need(tape, x, &data));
     ts_combine_args a = args_of(s, x);
     a.weights = ts_tensor_data(w);
     a.dy = ts_tensor_data(r->out[0]->grad);

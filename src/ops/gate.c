@@ -49,12 +49,13 @@ static ts_status gate_weight(ts_tape *tape, ts_record *r)
 }
 
 /* The same statistics come out again; they are written over themselves. */
-static void gate_replay(ts_tape *tape, ts_record *r, int i)
+static ts_status gate_replay(ts_tape *tape, ts_record *r, int i)
 {
     (void)i;
     ts_gate_args a = args_of(r->attr, r->in[0], r->in[1]);
     a.y = ts_tensor_data(r->out[0]);
     ts_launch_gate_fwd(tape->dev, &a, a.rows, cost_of(r->in[0], 24, 3));
+    return TS_OK;
 }
 
 static const ts_op gate_op = { .name = "gated norm", .backward = gate_backward, .weight = gate_weight,

@@ -82,7 +82,7 @@ static void launch_forward(ts_tape *tape, const norm_attr *n, ts_norm_args *a)
 }
 
 /* The same statistics come out again; they are written over themselves. */
-static void norm_replay(ts_tape *tape, ts_record *r, int i)
+static ts_status norm_replay(ts_tape *tape, ts_record *r, int i)
 {
     const norm_attr *n = r->attr;
     (void)i;
@@ -92,6 +92,7 @@ static void norm_replay(ts_tape *tape, ts_record *r, int i)
     a.rstd = ts_tensor_data(n->rstd);
     a.mean = n->mean ? ts_tensor_data(n->mean) : NULL;
     launch_forward(tape, n, &a);
+    return TS_OK;
 }
 
 static const ts_op norm_op = { .name = "norm", .backward = norm_backward, .weight = norm_weight,

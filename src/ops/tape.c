@@ -65,7 +65,8 @@ void ts_tape_reset(ts_tape *tape)
 {
     drop_records(tape->last);
     drop_records(tape->deferred);
-    tape->last = tape->deferred = NULL;
+    drop_records(tape->late);
+    tape->last = tape->deferred = tape->late = NULL;
     ts_uses_clear(&tape->uses);
     while (tape->frame->outer)
         ts_tape_pop(tape, NULL);
@@ -221,6 +222,7 @@ ts_status ts_tape_record(ts_tape *tape, const ts_op *op, size_t attr_size, ts_re
     if (attr_size)
         TS_TRY(ts_arena_alloc(&tape->arena, attr_size, &r->attr));
     r->op = op;
+    r->is_late = tape->makes_late;
     r->part = tape->dev->mem.part;
     r->layer = tape->dev->mem.layer;
     r->prev = tape->last;
@@ -229,17 +231,27 @@ ts_status ts_tape_record(ts_tape *tape, const ts_op *op, size_t attr_size, ts_re
     return TS_OK;
 }
 
+static bool replays(const ts_tape_options *o, ts_replayed what, int64_t layer)
+{
+    const ts_layer_range *in = &o->again[what];
+    if (o->defer_weights)
+        return false; /* a deferred half may run when the maker is gone already */
+    return (o->replay && what != TS_REPLAY_TRAVEL) || (layer >= in->first && layer < in->last);
+}
+
+bool ts_tape_replays(const ts_tape *tape, ts_replayed what)
+{
+    return replays(&tape->opt, what, tape->dev->mem.layer);
+}
+
 static bool is_replayed(const ts_tape_options *o, const ts_record *maker)
 {
-    if (!maker || o->defer_weights)
-        return false; /* a deferred half may run when the maker is gone already */
-    const ts_layer_range *in = &o->again[maker->op->replayed];
-    return o->replay || (maker->layer >= in->first && maker->layer < in->last);
+    return maker && replays(o, maker->op->replayed, maker->layer);
 }
 
 void ts_record_save(ts_tape *tape, ts_record *r, ts_tensor *t)
 {
-    if (is_replayed(&tape->opt, t->maker))
+    if (!r->is_late && is_replayed(&tape->opt, t->maker))
         return;
     TS_ASSERT(r->n_saved < TS_RECORD_TENSORS, "%s saves too many tensors", r->op->name);
     r->saved[r->n_saved++] = t;
@@ -292,8 +304,9 @@ ts_status ts_tape_need(ts_tape *tape, ts_tensor *t, void **data)
         for (int i = 0; i < m->n_saved; i++)
             TS_TRY(ts_swap_need(&tape->swap, m->saved[i]));
         tape->dev->again++;
-        m->op->replay(tape, m, t == m->out[1]);
+        const ts_status made = m->op->replay(tape, m, t == m->out[1]);
         tape->dev->again--;
+        TS_TRY(made);
     }
     *data = ts_tensor_data(t);
     return TS_OK;
@@ -415,9 +428,10 @@ static ts_status run_backward(ts_tape *tape, ts_record *r)
     ts_status st = r->op->backward ? r->op->backward(tape, r) : TS_OK;
     ts_tape_pop(tape, NULL);
     TS_TRY(st);
-    if (r->op->weight && tape->opt.defer_weights) {
-        r->prev = tape->deferred;
-        tape->deferred = r;
+    ts_record **later = tape->opt.defer_weights ? &tape->deferred : r->is_late ? &tape->late : NULL;
+    if (r->op->weight && later) {
+        r->prev = *later;
+        *later = r;
         return TS_OK;
     }
     if (r->op->weight)
@@ -456,20 +470,24 @@ ts_status ts_tape_backward(ts_tape *tape)
             tape->hooks.progress(tape->hooks.ctx);
     }
     tape->recording = recording;
-    return st;
+    return st == TS_OK ? ts_tape_run_late(tape) : st;
 }
 
-ts_status ts_tape_run_weights(ts_tape *tape)
+static ts_status run_all(ts_tape *tape, ts_record **list)
 {
     ts_status st = TS_OK;
-    while (tape->deferred && st == TS_OK) {
-        ts_record *r = tape->deferred;
+    while (*list && st == TS_OK) {
+        ts_record *r = *list;
         st = run_weight(tape, r);
         if (st == TS_OK)
-            tape->deferred = r->prev;
+            *list = r->prev;
     }
     return st;
 }
+
+ts_status ts_tape_run_weights(ts_tape *tape) { return run_all(tape, &tape->deferred); }
+
+ts_status ts_tape_run_late(ts_tape *tape) { return run_all(tape, &tape->late); }
 
 typedef struct segment_attr {
     ts_segment_fn *fn;

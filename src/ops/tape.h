@@ -19,8 +19,8 @@
 typedef struct ts_tape ts_tape;
 typedef struct ts_record ts_record;
 
-/* What can be made again cheaply, by what makes it. */
-typedef enum ts_replayed { TS_REPLAY_NORM, TS_REPLAY_ACT, TS_REPLAYED } ts_replayed;
+/* What can be made again, by what makes it: cheaply, but for rows that have to travel again. */
+typedef enum ts_replayed { TS_REPLAY_NORM, TS_REPLAY_ACT, TS_REPLAY_ROWS, TS_REPLAY_TRAVEL, TS_REPLAYED } ts_replayed;
 
 typedef struct ts_op {
     const char *name;
@@ -29,7 +29,7 @@ typedef struct ts_op {
     /* Adds to the gradients of the parameters; NULL: none. out[]'s gradients are still there. */
     ts_status (*weight)(ts_tape *tape, ts_record *r);
     /* Computes out[i]'s bytes again into fresh storage (which out[i] already has); NULL: cannot. */
-    void (*replay)(ts_tape *tape, ts_record *r, int i);
+    ts_status (*replay)(ts_tape *tape, ts_record *r, int i);
     ts_replayed replayed; /* what replay makes */
 } ts_op;
 
@@ -41,6 +41,7 @@ struct ts_record {
     ts_tensor *in[3], *out[2];            /* nodes: shape and gradient, bytes may be gone */
     ts_tensor *saved[TS_RECORD_TENSORS];  /* pinned until the record is done */
     int n_saved;
+    bool is_late;                         /* its second half waits for ts_tape_run_late, and what it saves is kept */
     int kept;                             /* of these, what the first half has left to the second */
     ts_swap_slot *swapped;                /* in[0]'s bytes, where they wait on the host; or NULL */
     ts_param *param[TS_RECORD_PARAMS];
@@ -98,12 +99,14 @@ struct ts_tape {
     ts_tape_hooks hooks;
     const ts_viewer *viewer; /* borrowed; NULL: nobody looks. Whoever begins a pass sets it, and the next */
     bool recording;
+    bool makes_late;     /* the next records are late */
     bool waits;          /* what the next records keep is to wait in the second memory */
     ts_arena arena;
     ts_uses uses;        /* what gradients are still to come */
     ts_swap swap;
     ts_record *last;
     ts_record *deferred; /* by prev, newest first */
+    ts_record *late;     /* likewise, of this backward pass */
     struct ts_frame *frame;
 };
 
@@ -155,6 +158,11 @@ ts_status ts_tape_send_away(ts_tape *tape) TS_NODISCARD;
 /* Runs all records backwards from out, whose gradient must be set (ts_tape_accumulate). */
 ts_status ts_tape_backward(ts_tape *tape) TS_NODISCARD;
 ts_status ts_tape_run_weights(ts_tape *tape) TS_NODISCARD;
+/* Weight halves of records that were made with makes_late have time until what these hand on is on its way: whoever
+ * sends it calls this meanwhile. At the end of a pass none is left. */
+ts_status ts_tape_run_late(ts_tape *tape) TS_NODISCARD;
+/* Whether what is made here so is not kept but made again. */
+bool ts_tape_replays(const ts_tape *tape, ts_replayed what);
 
 /* t is a module's result; *s is copied. Where nobody looks it is nothing. */
 ts_status ts_tape_show(ts_tape *tape, const ts_shown *s, ts_tensor *t) TS_NODISCARD;

@@ -104,6 +104,13 @@ const ts_option ts_parallel_option_rows[] = {
     ROW(FLAG, tensor_extends_experts, "moe-tp-extend-ep", NULL, 0, 0, NULL,
         "experts are whole, and those that share out tensors share out experts too: as --expert-tensor-parallel-size "
         "1 with an --expert-model-parallel-size that is so many times larger"),
+    ROW(FLAG, shared_beside, "moe-shared-expert-overlap", NULL, 0, 0, NULL,
+        "the shared expert is computed while tokens travel to the others and back"),
+    ROW(FLAG, exchange_beside, "moe-alltoall-overlap-comm", NULL, 0, 0, NULL,
+        "of alltoall: the same, and gradients of experts' first weights while gradients travel; these keep the experts' "
+        "input"),
+    ROW(FLAG, gather_beside, "moe-allgather-overlap-comm", NULL, 0, 0, NULL, "of allgather: likewise"),
+    TS_NOTE("moe-permutation-async-comm", 0, "layout", "the order of tokens is made while they travel anyway"),
     ROW(CHOICE, dispatcher, "moe-token-dispatcher-type", "allgather", 0, 0, TS_CHOICES(TS_DISPATCHERS),
         "how tokens come to experts of other processes: all of them to everybody, or each to where its experts are"),
     TS_LATER("hierarchical-context-parallel-sizes", TS_OPTION_MANY, "1", SIZES),
@@ -145,11 +152,7 @@ const ts_option ts_parallel_option_rows[] = {
     LAYOUT("mla-up-proj-tp-overlap", 0, TRAVELS),
     LAYOUT("ep-dispatcher", 1, TRAVELS),
     LAYOUT("moe-enable-deepep", 0, TRAVELS),
-    LAYOUT("moe-permutation-async-comm", 0, TRAVELS),
-    LAYOUT("moe-alltoall-overlap-comm", 0, TRAVELS),
-    LAYOUT("moe-allgather-overlap-comm", 0, TRAVELS),
     LAYOUT("moe-fb-overlap", 0, TRAVELS),
-    LAYOUT("moe-shared-expert-overlap", 0, TRAVELS),
     LAYOUT("moe-zerc", 0, TRAVELS),
 };
 const size_t ts_parallel_option_count =

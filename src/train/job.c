@@ -72,6 +72,15 @@ static void read_narrow_grads(const ts_train_options *o, ts_sharing *s)
         s->group = 1;
 }
 
+static ts_expert_group experts_of(const ts_job *j)
+{
+    const ts_parallel_options *o = &j->o->parallel;
+    const bool gathers = o->dispatcher == TS_DISPATCHER_ALL_GATHER, late = gathers ? o->gather_beside : o->exchange_beside;
+    return (ts_expert_group){ .comm = j->mesh->comm[TS_MESH_EP], .pieces = j->mesh->comm[TS_MESH_ETP],
+                              .by = gathers ? TS_DISPATCH_ALL_GATHER : TS_DISPATCH_ALL_TO_ALL,
+                              .beside = late || o->shared_beside, .late = late };
+}
+
 /* Once the model is described. */
 static ts_status stage_of(void *job, const ts_arch *a, ts_decoder_stage *out)
 {
@@ -87,9 +96,7 @@ static ts_status stage_of(void *job, const ts_arch *a, ts_decoder_stage *out)
     TS_TRY(ts_alloc(&j->layers, (size_t)s->n_chunks, sizeof *j->layers));
     *out = (ts_decoder_stage){ .layers = j->layers, .n = s->n_chunks };
     if (ts_mesh_parts_experts(j->mesh))
-        out->experts = (ts_expert_group){ .comm = j->mesh->comm[TS_MESH_EP], .pieces = j->mesh->comm[TS_MESH_ETP],
-                                          .by = o->dispatcher == TS_DISPATCHER_ALL_GATHER ? TS_DISPATCH_ALL_GATHER
-                                                                                          : TS_DISPATCH_ALL_TO_ALL };
+        out->experts = experts_of(j);
     for (int64_t c = 0; c < s->n_chunks; c++) {
         const int64_t part = ts_stages_part(s, stage, c);
         j->layers[c] = s->part[part];

@@ -224,6 +224,11 @@ const ts_option ts_train_option_rows[] = {
         "time within --memory-limit-gb; of sizes and times of `tessera plan`, beforehand"),
     ROW(REAL, save_ratio, "save-memory-ratio", "0.2", 0, 0.99, NULL, "memory",
         "share of the largest stage's peak that --automated-pipeline is to save"),
+    ROW(CHOICE, zero_memory, "moe-zero-memory", "disable", 0, 0, TS_CHOICES(TS_ZERO_MEMORIES), "memory",
+        "of experts on other processes: the tokens that have come are not kept, but travel again in the backward pass "
+        "(level0); with alltoall nothing is kept but a layer's own tokens, and experts run again (level1)"),
+    ROW(INT, zero_memory_layers, "moe-zero-memory-num-layers", NULL, 0, 1 << 20, NULL, "memory",
+        "of level1: in so many first layers (default: in all), in the others level0"),
     ROW(NOFLAG, replay, "keep-cheap-activations", NULL, 0, 0, NULL, "memory",
         "keep the outputs of norms and activation functions instead of making them again"),
     RUN(FLAG, deterministic, "deterministic-mode", NULL, 0, 0, NULL, "repeatability",

@@ -63,6 +63,11 @@ typedef enum ts_packed_weights { TS_PACKED_WEIGHTS(TS_CHOICE_VALUE) } ts_packed_
     W(TS_INT8_ALL, "all") /* the output layer too */
 typedef enum ts_int8_parts { TS_INT8_PARTS(TS_CHOICE_VALUE) } ts_int8_parts;
 
+#define TS_ZERO_MEMORIES(W)                                                                        \
+    W(TS_ZERO_MEMORY_NONE, "disable")                                                              \
+    W(TS_ZERO_MEMORY_ROWS, "level0")                                                               \
+    W(TS_ZERO_MEMORY_ALL, "level1")
+typedef enum ts_zero_memory { TS_ZERO_MEMORIES(TS_CHOICE_VALUE) } ts_zero_memory;
 #define TS_GRANULARITIES(W)                                                                        \
     W(TS_GRANULARITY_NONE, "none")                                                                 \
     W(TS_GRANULARITY_FULL, "full")                                                                 \
@@ -152,6 +157,8 @@ typedef struct ts_train_options {
     const int64_t *stage_again;       /* as recompute_list, chosen; [stages], borrowed; or NULL */
     ts_option_list swap_modules;      /* of swap_attention; words with commas in them */
     bool recompute_norm, recompute_activation_function;
+    int zero_memory;            /* TS_ZERO_MEMORY_* */
+    int64_t zero_memory_layers; /* 0: all */
     int64_t recompute_norm_num_layers, recompute_activation_function_num_layers; /* -1: all */
     /* repeatability */
     bool deterministic;

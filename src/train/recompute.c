@@ -69,6 +69,11 @@ ts_recompute_plan ts_recompute_layers(const ts_train_options *o)
                          (has_module(o, "moe") ? 1u << TS_PART_EXPERTS : none) |
                          (has_module(o, "shared_experts") ? 1u << TS_PART_SHARED : none);
     }
+    if (o->zero_memory == TS_ZERO_MEMORY_ALL && !is_full(o)) {
+        p.n_first = o->zero_memory_layers;
+        p.first = p.others;
+        *(p.n_first ? &p.first.again : &p.others.again) |= 1u << TS_PART_SENT | 1u << TS_PART_SHARED;
+    }
     if (!o->swap_attention)
         return p;
     const char *wrong;
@@ -121,6 +126,8 @@ ts_tape_options ts_recompute_tape(const ts_train_options *o)
         t.again[TS_REPLAY_NORM] = layers_after(o, -1);
     if (is_selective(o) && has_module(o, "moe_act"))
         t.again[TS_REPLAY_ACT] = layers_after(o, -1);
+    if (o->zero_memory)
+        t.again[TS_REPLAY_TRAVEL] = layers_after(o, -1);
     if (o->recompute_activation_function)
         t.again[TS_REPLAY_ACT] = layers_after(o, o->recompute_activation_function_num_layers);
     return t;
@@ -237,6 +244,8 @@ ts_status ts_recompute_check_together(const ts_train_options *o, const ts_option
     if (is_full(o))
         TS_TRY(ts_option_exclude(set, "recompute-in-bubble", "recompute-granularity"));
     TS_TRY(check_chosen(o, set));
+    if (o->zero_memory == TS_ZERO_MEMORY_ALL)
+        TS_TRY(ts_option_exclude(set, "moe-zero-memory", "swap-attention"));
     if (o->swap_attention) {
         TS_TRY(ts_option_exclude(set, "swap-attention", "recompute-in-bubble"));
         TS_TRY(ts_option_exclude(set, "swap-attention", "recompute-in-advance"));
@@ -252,6 +261,7 @@ void ts_recompute_warn(const ts_train_options *o, const ts_option_set *set)
     ts_option_warn_alone(set, "recompute-method", full, "--recompute-granularity full");
     ts_option_warn_alone(set, "recompute-num-layers", full || o->swap_attention,
                          "--recompute-granularity full or --swap-attention");
+    ts_option_warn_alone(set, "moe-zero-memory-num-layers", o->zero_memory == TS_ZERO_MEMORY_ALL, "--moe-zero-memory level1");
     ts_option_warn_alone(set, "recompute-type", o->recompute_list.n || o->levels,
                          "--recompute-module-list or --automated-pipeline");
     ts_option_warn_alone(set, "save-memory-ratio", o->levels, "--automated-pipeline");

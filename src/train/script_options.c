@@ -55,8 +55,6 @@ const ts_option ts_train_script_rows[] = {
     MEMORY("recompute-mla-up-proj", 0),
     MEMORY("mla-swap-core-attn-out", 0),
     MEMORY("mla-zero-memory", 0),
-    MEMORY("moe-zero-memory", 1),
-    MEMORY("moe-zero-memory-num-layers", 1),
     MEMORY("distribute-saved-activations", 0),
     MEMORY("activation-offload", 0),
     MEMORY("cpu-offloading-num-layers", 1),

@@ -1,7 +1,7 @@
 #include "parallel/options.h"
 
 #define SIZES                                                                                      \
-    "expert parallelism; give 1 or leave it out: processes (mpirun -n N) share the batch"
+    "hierarchies of processes"
 #define LAYOUT(name_, words, help_) TS_NOTE(name_, words, "layout", help_)
 #define ROW(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW(type, ts_parallel_options, field, name, def, lo, hi, choices, "layout", help)

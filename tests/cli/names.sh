@@ -14,16 +14,16 @@ make_data
 
 # all that is wrong in one message
 expect 2 "no option of this command: --zzzzzz, --qqqqqq, --num-layer (did you mean --num-layers" train \
-    --zzzzzz 1 --qqqqqq --num-layer 2 --expert-model-parallel-size 2 --expert-tensor-parallel-size 4 --mtp-num-layers 8 \
+    --zzzzzz 1 --qqqqqq --num-layer 2 --hierarchical-context-parallel-sizes 2 --tp-size 4 --mtp-num-layers 8 \
     --mtp-spec a --learning-rate 1e-3 --lr fast
-for t in "--expert-model-parallel-size 2, --expert-tensor-parallel-size 4: expert" \
+for t in "--hierarchical-context-parallel-sizes 2, --tp-size 4: hierarchies of processes" \
     "--mtp-num-layers 8, --mtp-spec a: multi-token prediction" "--learning-rate: --lr" "--lr: \"fast\" is not a number"; do
     checks=$((checks + 1))
     grep -qF -- "$t" "$D/err" || wrong "no \"$t\" in: $(cat "$D/err")"
 done
-printf 'lr: 1e-3\nparallel:\n  expert_model_parallel_size: 2\nlayers: 3\nrl_config:\n  gamma: 1\n' >"$D/c.yaml"
+printf 'lr: 1e-3\nparallel:\n  hierarchical_context_parallel_sizes: 2\nlayers: 3\nrl_config:\n  gamma: 1\n' >"$D/c.yaml"
 expect 2 "no option of this command: --layers in $D/c.yaml:4" train --config "$D/c.yaml" --zzzzzz
-for t in ", --zzzzzz" "--parallel.expert_model_parallel_size 2 in $D/c.yaml:3" "--rl_config in $D/c.yaml:5"; do
+for t in ", --zzzzzz" "--parallel.hierarchical_context_parallel_sizes 2 in $D/c.yaml:3" "--rl_config in $D/c.yaml:5"; do
     checks=$((checks + 1))
     grep -qF -- "$t" "$D/err" || wrong "no \"$t\" in: $(cat "$D/err")"
 done

@@ -1,5 +1,6 @@
 #include "nn/experts_apart.h"
 
+#include "nn/experts_products.h"
 #include "ops/dispatch.h"
 
 /* ---- the shared expert, meanwhile ---- */

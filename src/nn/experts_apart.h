@@ -15,9 +15,6 @@ typedef struct ts_beside {
 /* What is not done is done. */
 ts_status ts_beside_finish(ts_tape *tape, ts_beside *b) TS_NODISCARD;
 
-/* Rows in the order of experts -> what these make of them; with columns cut a part of a sum. */
-ts_status ts_experts_products(ts_tape *tape, const ts_experts_layer *l, const ts_sorted_rows *s, ts_tensor *rows,
-                              ts_tensor **out) TS_NODISCARD;
 /* This process's rows -> what their experts make of them, weighed and summed. drops: some pairs have an id of -1. */
 ts_status ts_experts_apart(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tensor *weights, ts_tensor *ids, bool drops,
                            ts_tensor **y) TS_NODISCARD;

@@ -1,0 +1,218 @@
+/* A pass through a mixture of experts: see nn/experts.h. */
+#include "nn/experts_apart.h"
+#include "nn/experts_products.h"
+#include "nn/show.h"
+#include "ops/group.h"
+
+#include <math.h>
+
+/* ---- routing ---- */
+
+static const ts_expert_rules *rules_of(const ts_experts_layer *l)
+{
+    static const ts_expert_rules none = { 0 };
+    return l->rules ? l->rules : &none;
+}
+
+/* rows: of the pass, wherever they are. */
+static ts_balance balance_of(const ts_experts_layer *l, const ts_run *run, int64_t rows)
+{
+    const ts_expert_rules *r = rules_of(l);
+    ts_balance b = { .aux = r->aux, .z = r->z, .weight = run->balance, .by_sequence = r->by_sequence,
+                     .block_rows = rows / run->B, .passes = run->pass + 1,
+                     .shares = r->sequence ? r->sequence->size : 1, .group = r->sequence };
+    if (l->sums) {
+        b.load = l->sums;
+        b.losses = b.load + l->experts;
+        b.before = r->is_global ? b.losses + l->experts : NULL;
+        b.z_loss = l->sums + 3 * l->experts;
+    }
+    if (r->is_global)
+        b.group = r->everyone;
+    return b;
+}
+
+/* What the router reads: x, in training perhaps with jitter. */
+static ts_status router_input(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer,
+                              ts_tensor *x, ts_tensor **y)
+{
+    const float eps = rules_of(l)->jitter;
+    *y = x;
+    if (eps == 0 || run->balance == 0)
+        return TS_OK;
+    const ts_rng rng = ts_run_rng(run, TS_RNG_JITTER, layer);
+    const ts_row_places rows = ts_run_places(run, run->row0);
+    TS_TRY(ts_op_cast(tape, x, TS_DTYPE_F32, y));
+    return ts_op_jitter(tape, *y, eps, &rng, &rows, y);
+}
+
+/* Experts and weights of all rows of the group. */
+static ts_status route(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer, ts_tensor *x,
+                       ts_tensor **weights, ts_tensor **ids)
+{
+    const ts_expert_rules *r = rules_of(l);
+    const ts_shown_columns columns = ts_columns_whole(l->experts);
+    ts_route_op o = l->route;
+    ts_tensor *in, *logits;
+    TS_TRY(router_input(tape, l, run, layer, x, &in));
+    TS_TRY(ts_op_router(tape, in, l->router, &logits));
+    TS_TRY(ts_show(tape, run, layer, "mlp", "router", &columns, logits));
+    if (ts_shares_rows(l->group))
+        TS_TRY(ts_op_group_gather(tape, l->group->comm, logits, &logits));
+    o.balance = balance_of(l, run, logits->dim[0]);
+    o.by = r->fixed ? TS_ROUTE_BY_TURN : r->sinkhorn && run->balance != 0 ? TS_ROUTE_BY_SINKHORN : TS_ROUTE_BY_SCORE;
+    return ts_op_route(tape, &o, logits, weights, ids);
+}
+
+/* Pairs that an expert takes: Megatron-LM's ceil(pairs / experts * factor); 0: all. */
+static ts_sort_op order_of(const ts_experts_layer *l, const ts_tensor *ids)
+{
+    const ts_expert_rules *r = rules_of(l);
+    const int64_t pairs = ids->dim[0] * ids->dim[1];
+    ts_sort_op o = { .experts = l->experts };
+    if (r->capacity > 0) {
+        const double most = ceil((double)pairs / (double)l->experts * r->capacity);
+        o.capacity = most < (double)ids->dim[0] ? (int64_t)most : ids->dim[0];
+        o.pads = r->pads;
+        o.by_weight = !r->by_position;
+    }
+    return o;
+}
+
+/* ---- experts ---- */
+
+/* From rows of x to what is made of them there, weighed and summed. */
+static ts_status run_sorted(ts_tape *tape, const ts_experts_layer *l, const ts_sorted_rows *s, ts_tensor *x,
+                            ts_tensor *weights, ts_tensor **y)
+{
+    ts_tensor *rows, *out;
+    TS_TRY(ts_op_gather_rows(tape, s, x, &rows));
+    TS_TRY(ts_experts_products(tape, l, s, rows, &out));
+    TS_TRY(ts_op_combine(tape, s, out, weights, y));
+    ts_tape_drop(tape, out);
+    return TS_OK;
+}
+
+/* x of all rows -> what its experts make of it; with a group a part of a sum. */
+static ts_status run_experts(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *weights,
+                             ts_tensor *ids, ts_tensor **y)
+{
+    const ts_sort_op order = order_of(l, ids);
+    ts_sorted_rows s;
+    TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
+    return run_sorted(tape, l, &s, x, weights, y);
+}
+
+/* The same with a group: rows come from all, and the parts of the sum go back. */
+static ts_status run_shared_out(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *weights,
+                                ts_tensor *ids, ts_tensor **y)
+{
+    ts_comm *c = l->group->comm;
+    ts_tensor *all, *w, *part;
+    TS_TRY((l->group->sequence ? ts_op_group_collect : ts_op_group_copy)(tape, c, x, &all));
+    TS_TRY(ts_op_group_copy(tape, c, weights, &w));
+    TS_TRY(run_experts(tape, l, all, w, ids, &part));
+    if (all != x)
+        ts_tape_drop(tape, all);
+    return (l->group->sequence ? ts_op_group_scatter : ts_op_group_sum)(tape, c, part, y);
+}
+
+/* Who goes past its expert is decided for all rows together, wherever they go. */
+static ts_status drop_pairs(ts_tape *tape, const ts_experts_layer *l, ts_tensor *weights, ts_tensor **ids)
+{
+    ts_sort_op order = order_of(l, *ids);
+    ts_sorted_rows s;
+    if (!order.capacity)
+        return TS_OK;
+    order.pads = false;
+    order.keeps = true;
+    TS_TRY(ts_sort_rows(tape, &order, *ids, weights, &s));
+    *ids = s.kept;
+    return TS_OK;
+}
+
+/* Of a tensor-parallel group each process sends its share of the rows. */
+static ts_status run_apart(ts_tape *tape, ts_beside *b, ts_tensor *weights, ts_tensor *ids, ts_tensor **y)
+{
+    const ts_experts_layer *l = b->l;
+    ts_comm *group = l->group ? l->group->comm : NULL;
+    const bool all_rows = group && !l->group->sequence;
+    ts_tensor *x = b->x;
+    TS_TRY(drop_pairs(tape, l, weights, &ids));
+    if (all_rows)
+        TS_TRY(ts_op_group_keep(tape, group, x, &x));
+    TS_TRY(ts_op_group_keep(tape, group, weights, &weights));
+    TS_TRY(ts_op_group_keep(tape, group, ids, &ids));
+    TS_TRY(ts_experts_apart(tape, b, x, weights, ids, rules_of(l)->capacity > 0, y));
+    return all_rows ? ts_op_group_gather(tape, group, *y, y) : TS_OK;
+}
+
+/* What the shared expert has made of x, through its gate. */
+static ts_status add_shared(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *shared, ts_tensor **y)
+{
+    const ts_route_op sigmoid = { .score = TS_ROUTE_SIGMOID, .k = 1, .groups = 1, .scale = 1 };
+    ts_tensor *logit, *weight, *ids;
+    if (l->has_shared_gate) {
+        TS_TRY(ts_op_router(tape, x, l->shared_gate, &logit));
+        TS_TRY(ts_op_route(tape, &sigmoid, logit, &weight, &ids));
+        TS_TRY(ts_op_combine(tape, NULL, shared, weight, &shared));
+    }
+    return ts_op_add(tape, *y, 1, shared, 1, y);
+}
+
+static ts_status run_layer(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer,
+                           ts_tensor *x, ts_tensor **y)
+{
+    const ts_shown_columns columns = ts_columns_whole(l->hidden);
+    ts_tensor *weights, *ids;
+    ts_beside b = { .l = l, .run = run, .layer = layer, .x = x };
+    TS_TRY(route(tape, l, run, layer, x, &weights, &ids));
+    if (l->apart)
+        TS_TRY(run_apart(tape, &b, weights, ids, y));
+    else
+        TS_TRY((l->group ? run_shared_out : run_experts)(tape, l, x, weights, ids, y));
+    TS_TRY(ts_show(tape, run, layer, "mlp", "experts", &columns, *y));
+    if (!l->has_shared)
+        return TS_OK;
+    TS_TRY(ts_beside_finish(tape, &b));
+    return add_shared(tape, l, x, b.y, y);
+}
+
+typedef struct again_ctx {
+    const ts_experts_layer *l;
+    const ts_run *run;
+    int64_t layer;
+} again_ctx;
+
+static ts_status again(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out)
+{
+    const again_ctx *c = ctx;
+    ts_device_part(tape->dev, "experts", c->layer);
+    return run_layer(tape, c->l, c->run, c->layer, in, out);
+}
+
+static bool trains(const ts_experts_layer *l)
+{
+    return ts_param_has_grad(l->router) || ts_param_has_grad(l->fc1) || ts_param_has_grad(l->fc2) ||
+           ts_param_has_grad(l->shared_gate) ||
+           (l->has_shared && (ts_linear_trains(&l->shared.fc1) || ts_linear_trains(&l->shared.fc2)));
+}
+
+static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer, ts_tensor *x,
+                         ts_tensor **y)
+{
+    const ts_experts_layer *l = module;
+    const again_ctx c = { l, run, layer };
+    ts_device_part(tape->dev, "experts", layer);
+    TS_TRY(ts_tape_push(tape));
+    const bool runs_again = ts_run_again(run, layer, TS_PART_MLP) || ts_run_again(run, layer, TS_PART_EXPERTS);
+    const ts_status st = runs_again ? ts_run_segment(tape, again, &c, sizeof c, trains(l), x, y)
+                                    : run_layer(tape, l, run, layer, x, y);
+    ts_tape_pop(tape, st == TS_OK ? *y : NULL);
+    return st;
+}
+
+ts_sublayer ts_experts_sublayer(const ts_experts_layer *l)
+{
+    return (ts_sublayer){ .forward = forward, .module = l };
+}

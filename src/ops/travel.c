@@ -1,6 +1,8 @@
 /* Rows on their way between processes: see ops/dispatch.h. */
 #include "ops/dispatch.h"
 
+#include "base/turns.h"
+
 struct ts_under_way {
     ts_travel t;
     bool back;
@@ -58,6 +60,13 @@ static ts_status start(ts_tape *tape, const ts_travel *t, bool back, const ts_te
     return ts_group_start(tape->dev, t->comm, c, n, n_to, call);
 }
 
+/* Meanwhile another pass may go on, if there is one. */
+static ts_status arrive(ts_tape *tape, ts_under_way *u)
+{
+    ts_turns_give_way();
+    return ts_group_wait(tape->dev, u->t.comm, &u->call);
+}
+
 /* What has come is no part of the sum any more: what was handed on is on its way back. */
 static ts_status wait_gradient(ts_tape *tape, ts_record *r)
 {
@@ -72,7 +81,7 @@ static ts_status wait_gradient(ts_tape *tape, ts_record *r)
 static ts_status start_gradient(ts_tape *tape, ts_record *r)
 {
     ts_under_way *u = *(ts_under_way **)r->attr;
-    TS_TRY(ts_group_wait(tape->dev, u->t.comm, &u->call));
+    TS_TRY(arrive(tape, u));
     const ts_status st = ts_tape_accumulate(tape, u->x, u->dx);
     ts_tensor_unpin(u->dx);
     return st;
@@ -125,7 +134,7 @@ ts_status ts_op_travel_wait(ts_tape *tape, ts_under_way *u, ts_tensor **y)
     *y = u->mid;
     if (u->mid == u->x)
         return TS_OK;
-    TS_TRY(ts_group_wait(tape->dev, u->t.comm, &u->call));
+    TS_TRY(arrive(tape, u));
     TS_TRY(ts_tape_alias(tape, u->mid, y));
     ts_tape_drop(tape, u->mid);
     (*y)->wants_grad = false; /* unless recorded */

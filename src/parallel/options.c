@@ -110,6 +110,9 @@ const ts_option ts_parallel_option_rows[] = {
         "of alltoall: the same, and gradients of experts' first weights while gradients travel; these keep the experts' "
         "input"),
     ROW(FLAG, gather_beside, "moe-allgather-overlap-comm", NULL, 0, 0, NULL, "of allgather: likewise"),
+    ROW(FLAG, interweaves, "moe-fb-overlap", NULL, 0, 0, NULL,
+        "a forward pass goes on while the backward pass of another micro-batch waits for tokens, and the other way round: "
+        "with --schedules-method dualpipev, or without a pipeline"),
     TS_NOTE("moe-permutation-async-comm", 0, "layout", "the order of tokens is made while they travel anyway"),
     ROW(CHOICE, dispatcher, "moe-token-dispatcher-type", "allgather", 0, 0, TS_CHOICES(TS_DISPATCHERS),
         "how tokens come to experts of other processes: all of them to everybody, or each to where its experts are"),
@@ -152,7 +155,6 @@ const ts_option ts_parallel_option_rows[] = {
     LAYOUT("mla-up-proj-tp-overlap", 0, TRAVELS),
     LAYOUT("ep-dispatcher", 1, TRAVELS),
     LAYOUT("moe-enable-deepep", 0, TRAVELS),
-    LAYOUT("moe-fb-overlap", 0, TRAVELS),
     LAYOUT("moe-zerc", 0, TRAVELS),
 };
 const size_t ts_parallel_option_count =

@@ -33,6 +33,7 @@ typedef struct ts_parallel_options {
     int64_t experts, expert_tensor; /* processes with different experts, with pieces of one; 0: as tensor */
     bool tensor_extends_experts;
     int dispatcher; /* ts_dispatcher */
+    bool interweaves; /* passes, where one waits for tokens */
     bool shared_beside, exchange_beside, gather_beside; /* what goes on while tokens travel */
     /* of them (parallel/stages.h); 0: not given */
     int64_t chunk_layers, chunks, group, first_layers, last_layers;

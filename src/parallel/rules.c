@@ -372,6 +372,9 @@ static ts_status stages_rule(const ts_layout *l, ts_str *say)
     const ts_status st = check_stages(l, &s);
     const bool is_v = s.schedule == TS_SCHEDULE_DUALPIPEV;
     ts_stages_deinit(&s);
+    if (st == TS_OK && l->o->interweaves && !is_v)
+        return ts_str_puts(say, "--moe-fb-overlap: with stages it goes with --schedules-method dualpipev, whose passes may run "
+                                "interwoven: give that, or leave it out");
     if (st == TS_OK && is_v && l->tied)
         return ts_str_puts(say, "schedule dualpipev: the model's output layer is its embedding "
                                 "(tie_word_embeddings): choose another schedule, or give "

@@ -50,6 +50,7 @@ typedef struct ts_schedule_shape {
     ts_schedule_recompute recompute;
     bool detaches_weights; /* dualpipev: weight gradients wait in the cool-down too, so that input
                               gradients come sooner; holds more */
+    bool interweaves;      /* one stage: each forward runs interwoven with the backward before it */
 } ts_schedule_shape;
 
 typedef struct ts_unit_list {

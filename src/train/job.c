@@ -391,7 +391,8 @@ static ts_pipeline_kind pipeline_of(const ts_job *j)
     return (ts_pipeline_kind){ .schedule = j->stages.schedule, .chunks = j->stages.n_chunks,
                                .group = j->o->parallel.group,
                                .recompute = ts_parallel_recompute(&j->o->parallel),
-                               .detaches_weights = j->o->parallel.detaches };
+                               .detaches_weights = j->o->parallel.detaches,
+                               .interweaves = j->o->parallel.interweaves && ts_mesh_parts_experts(j->mesh) };
 }
 
 static ts_status train_experts(ts_job *j)

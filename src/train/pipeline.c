@@ -97,7 +97,8 @@ ts_status ts_pipeline_prepare(ts_pipeline *p, const ts_pipeline_needs *n)
                                       .n_micro = n->n_micro,
                                       .group = p->kind.group,
                                       .recompute = p->kind.recompute,
-                                      .detaches_weights = p->kind.detaches_weights };
+                                      .detaches_weights = p->kind.detaches_weights,
+                                      .interweaves = p->kind.interweaves };
     if (p->schedule && p->schedule->shape.n_micro == shape.n_micro)
         return TS_OK;
     ts_pipeline_deinit(p);

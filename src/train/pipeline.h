@@ -13,6 +13,7 @@ typedef struct ts_pipeline_kind {
     int64_t group;                   /* as in ts_schedule_shape, like the next two */
     ts_schedule_recompute recompute;
     bool detaches_weights;
+    bool interweaves;                /* units that may run interwoven do */
 } ts_pipeline_kind;
 
 /* A micro-batch under way in one part: between its forward pass and the end of its backward pass. */

@@ -1,4 +1,5 @@
 /* A trainer's units of work, one after another as its schedule says. */
+#include "base/turns.h"
 #include "train/flight.h"
 
 /* ---- what a unit takes and gives ---- */
@@ -260,20 +261,116 @@ static ts_status mark_unit(const walk *w, const ts_unit *u, double *sums)
     return st;
 }
 
+/* What a unit has taken since a moment, to its account. */
+typedef struct lap {
+    double began, out;
+    int64_t held;
+} lap;
+
+static lap begin_lap(const walk *w)
+{
+    const ts_device *d = w->t->dev;
+    return (lap){ .began = w->p->clock ? w->p->clock(w->p->clock_ctx) : 0, .out = d->swapped[TS_TO_HOST],
+                  .held = d->mem.now[TS_MEM_ACT] };
+}
+
+static void end_lap(const walk *w, const ts_unit *u, const lap *from)
+{
+    if (!w->p->clock)
+        return;
+    const lap now = begin_lap(w);
+    struct ts_unit_time *time = &w->p->time[u->chunk * TS_UNIT_KINDS + u->kind];
+    time->seconds += now.began - from->began;
+    time->held += now.held - from->held;
+    time->swapped += now.out - from->out;
+}
+
+static void count_unit(const walk *w, const ts_unit *u)
+{
+    if (w->p->clock)
+        w->p->time[u->chunk * TS_UNIT_KINDS + u->kind].units++;
+}
+
 static ts_status train_unit(const walk *w, const ts_unit *u, double *sums)
 {
-    ts_pipeline *p = w->p;
-    if (!p->clock)
-        return mark_unit(w, u, sums);
-    const ts_device *d = w->t->dev;
-    const double began = p->clock(p->clock_ctx), out = d->swapped[TS_TO_HOST];
-    const int64_t held = d->mem.now[TS_MEM_ACT];
+    const lap from = begin_lap(w);
     TS_TRY(mark_unit(w, u, sums));
-    struct ts_unit_time *time = &p->time[u->chunk * TS_UNIT_KINDS + u->kind];
-    time->seconds += p->clock(p->clock_ctx) - began;
-    time->units++;
-    time->held += d->mem.now[TS_MEM_ACT] - held;
-    time->swapped += d->swapped[TS_TO_HOST] - out;
+    end_lap(w, u, &from);
+    count_unit(w, u);
+    return TS_OK;
+}
+
+/* ---- two of them, interwoven ---- */
+
+/* Where a unit was when it gave way. */
+typedef struct place {
+    bool is_known;
+    const char *phase, *part;
+    int64_t layer;
+    int32_t micro, chunk;
+    int again;
+} place;
+
+typedef struct woven {
+    const walk *w;
+    const ts_unit *unit[2];
+    double *sums;
+    place at[2];
+    lap from;
+} woven;
+
+typedef struct woven_unit {
+    woven *both;
+    int which;
+} woven_unit;
+
+static ts_status run_woven(void *ctx)
+{
+    const woven_unit *u = ctx;
+    return mark_unit(u->both->w, u->both->unit[u->which], u->both->sums);
+}
+
+static void remember(const walk *w, place *p)
+{
+    const ts_device *d = w->t->dev;
+    *p = (place){ .is_known = true, .phase = d->mem.phase, .part = d->mem.part, .layer = d->mem.layer,
+                  .again = d->again, .micro = d->timeline ? d->timeline->micro : -1,
+                  .chunk = d->timeline ? d->timeline->chunk : -1 };
+}
+
+static void go_on(const walk *w, const place *p)
+{
+    ts_device *d = w->t->dev;
+    if (p->is_known)
+        ts_trainer_enter(w->t, p->phase);
+    d->again = p->again;
+    if (p->is_known)
+        ts_device_part(d, p->part, p->layer);
+    if (p->is_known && d->timeline)
+        d->timeline->micro = p->micro, d->timeline->chunk = p->chunk;
+}
+
+static void turn(void *ctx, int from, int to)
+{
+    woven *b = ctx;
+    if (from >= 0) {
+        end_lap(b->w, b->unit[from], &b->from);
+        remember(b->w, &b->at[from]);
+    }
+    b->from = begin_lap(b->w);
+    if (to >= 0)
+        go_on(b->w, &b->at[to]);
+}
+
+/* Where the one waits for rows of experts, the other goes on. */
+static ts_status train_woven(const walk *w, const ts_unit *u, double *sums)
+{
+    woven both = { .w = w, .unit = { u, u + 1 }, .sums = sums };
+    woven_unit of[2] = { { &both, 0 }, { &both, 1 } };
+    const ts_turn two[2] = { { run_woven, &of[0] }, { run_woven, &of[1] } };
+    TS_TRY(ts_turns_run(two, turn, &both));
+    count_unit(w, u);
+    count_unit(w, u + 1);
     return TS_OK;
 }
 
@@ -300,8 +397,11 @@ ts_status ts_pipeline_train(ts_trainer *t, double weight, double *sums)
     walk w;
     TS_TRY(begin(t, weight, &w));
     TS_TRY(begin_timing(w.p));
-    for (int64_t i = 0; i < w.units->n; i++)
-        TS_TRY(train_unit(&w, &w.units->v[i], sums));
+    for (int64_t i = 0; i < w.units->n; i++) {
+        const bool two = w.p->kind.interweaves && w.units->v[i].with_next;
+        TS_TRY((two ? train_woven : train_unit)(&w, &w.units->v[i], sums));
+        i += two;
+    }
     return ts_passing_finish(&w.p->passing);
 }
 

@@ -92,6 +92,10 @@ expect 2 "does not divide the width of an expert, 21" on 2 "$T" pretrain $common
 job apart 2 --expert-model-parallel-size 2 --moe-token-dispatcher-type alltoall --save "$D/apart" --save-hf "$D/hf3" --dump-path "$D/d3" --dump-steps 1
 alike apart plain 1
 expect 0 "" "$T" diff-runs "$D/d1" "$D/d3" --tolerance 2e-5
+# passes that take turns compute what they do one after the other
+job woven 2 --expert-model-parallel-size 2 --moe-token-dispatcher-type alltoall --moe-fb-overlap
+alike woven apart 1 0
+expect 2 "with stages it goes with --schedules-method dualpipev" on 3 "$T" pretrain $common --pipeline-model-parallel-size 3 --moe-fb-overlap
 # what is written has no trace of it: one process goes on from it, and two from what one has written
 job whole 1 --train-iters 6
 job on1 1 --train-iters 6 --load "$D/apart"

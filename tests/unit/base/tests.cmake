@@ -1,3 +1,4 @@
+ts_unit_test(base turns LINK ts_base)
 ts_unit_test(base dtype LINK ts_base)
 ts_unit_test(base fp8 LINK ts_base)
 ts_unit_test(base codes LINK ts_base)

@@ -54,6 +54,7 @@ enum {
     TS_ARCH_MAX_HEAD_DIM = 4096,
     TS_ARCH_MAX_VOCAB = 1 << 28,
     TS_ARCH_MAX_POSITIONS = 1 << 30,
+    TS_ARCH_MAX_MTP = 8,
 };
 
 /* One rotary embedding. Formulas and field names are transformers' (modeling_rope_utils). */
@@ -126,6 +127,8 @@ typedef struct ts_arch {
     ts_layer_arch *layer;      /* [n_layers], owned */
     ts_mamba_arch mamba;
     ts_delta_arch delta;
+    /* Layers behind the last one that predict further tokens (model/mtp.h), each of the last one's kind. */
+    int64_t mtp_layers;
     bool bias_qkv, bias_down, bias_proj, bias_fc1, bias_fc2, bias_head;
     /* Mixtures of experts (nn/experts.h); n_experts 0: no layer is one */
     int64_t n_experts, experts_per_token, expert_ffn;
@@ -159,6 +162,13 @@ void ts_arch_deinit(ts_arch *a);
 ts_status ts_arch_copy(const ts_arch *a, ts_arch *out) TS_NODISCARD;
 /* Makes layer[] of n_layers entries as the model's fields say, with this window. */
 ts_status ts_arch_layers(ts_arch *a, int64_t window) TS_NODISCARD;
+/* Layers of every kind: those that predict further tokens come behind the model's own. */
+static inline int64_t ts_arch_blocks(const ts_arch *a) { return a->n_layers + a->mtp_layers; }
+/* What block i is, counted so. */
+static inline const ts_layer_arch *ts_arch_block(const ts_arch *a, int64_t i)
+{
+    return &a->layer[i < a->n_layers ? i : a->n_layers - 1];
+}
 /* Positions of the model and of every layer. */
 void ts_arch_set_position(ts_arch *a, ts_position_kind position);
 /* Whether any layer has a rotary embedding. */

@@ -110,6 +110,15 @@ static ts_status check_layer(const ts_arch *a, int64_t i, const char *file)
     return TS_OK;
 }
 
+static ts_status check_mtp(const ts_arch *a, const char *file)
+{
+    if (a->mtp_layers && a->position == TS_POSITION_LEARNED)
+        return ts_error(TS_ERR_USER,
+                        "%s: layers that predict further tokens (--mtp-num-layers) read embeddings of tokens alone, and "
+                        "this model learns positions: expected rotary ones or none (--position-embedding-type)", file);
+    return TS_OK;
+}
+
 static ts_status check_mamba(const ts_arch *a, const char *file)
 {
     const ts_mamba_arch *m = &a->mamba;
@@ -171,6 +180,7 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
     for (int64_t i = 0; i < a->n_layers; i++)
         TS_TRY(check_layer(a, i, file));
     TS_TRY(check_experts(a, file));
+    TS_TRY(check_mtp(a, file));
     TS_TRY(check_mamba(a, file));
     return check_delta(a, file);
 }

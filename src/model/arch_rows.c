@@ -200,6 +200,8 @@ const ts_field_row ts_arch_rows[] = {
     DELTA(key_dim, "linear_key_head_dim", TS_DELTA_MOST_HEAD, "width of keys of linear attention"),
     DELTA(value_dim, "linear_value_head_dim", TS_DELTA_MOST_HEAD, "width of values of linear attention"),
     DELTA(conv, "linear_conv_kernel_dim", TS_CONV_MOST, "width of convolutions of linear attention"),
+    COUNT(mtp_layers, TS_ARCH_MAX_MTP, "num_nextn_predict_layers", .shapes = true,
+          .words = "layers that predict further tokens", .option = "mtp-num-layers", .says = TS_SAYS_VALUE),
     { .key = "ropes", ROW(ts_arch, ROPES, rope, .words = NULL) },
     F(COUNT, n_ropes, .words = NULL),
     { .key = "layers", ROW(ts_arch, LAYERS, layer, .words = NULL) },

@@ -22,20 +22,13 @@ static ts_declarer where(const ts_declarer *all, bool is_here)
     return d;
 }
 
-/* What is used together: the embedding, each layer, what is behind them. */
-static void begin_unit(const ts_declarer *all)
-{
-    if (all->set)
-        ts_param_set_unit(all->set);
-}
-
 static ts_status declare_layers(ts_decoder *d, const ts_declarer *all)
 {
     for (int64_t i = 0; i < d->arch.n_layers; i++) {
         char name[32];
         const ts_declarer layer = where(all, d->here && d->here[i]);
         snprintf(name, sizeof name, "decoder.layers.%d", (int)i);
-        begin_unit(all);
+        ts_declare_unit(all);
         const ts_declarer in = ts_declare_in(&layer, name);
         d->block[i] = ts_decoder_block(&d->arch, i);
         TS_TRY(ts_block_declare(&in, &d->block[i]));
@@ -43,14 +36,16 @@ static ts_status declare_layers(ts_decoder *d, const ts_declarer *all)
     return TS_OK;
 }
 
-/* A stage that ends a model whose output layer is the embedding has a copy of it. */
+/* A stage that ends a model has a copy of the embedding where that is the output layer, or layers behind it
+ * read embeddings too. */
 static ts_status declare_embedding(ts_decoder *d, const ts_declarer *all, int64_t rows)
 {
     const ts_arch *a = &d->arch;
-    const ts_declarer tables = where(all, d->embeds || (d->ends && a->tied)),
+    const bool at_end = a->tied || a->mtp_layers;
+    const ts_declarer tables = where(all, d->embeds || (d->ends && at_end)),
                       others = where(all, d->embeds);
     ts_param_spec table = { .place = ts_place_whole(rows, a->hidden), .decoupled = true, .is_table = true,
-                            .is_copy = !d->embeds, .at_both_ends = a->tied && d->embeds != d->ends };
+                            .is_copy = !d->embeds, .at_both_ends = at_end && d->embeds != d->ends };
     const ts_param_spec positions = { .place = ts_place_whole(a->max_positions, a->hidden), .is_table = true };
     if (all->group)
         ts_place_cut_even(&table.place, 0, TS_AXIS_TENSOR, all->group->comm->size,
@@ -70,15 +65,17 @@ static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
     const ts_declarer last = where(all, d->ends);
     TS_TRY(declare_embedding(d, all, rows));
     TS_TRY(declare_layers(d, all));
-    begin_unit(all);
+    ts_declare_unit(all);
     d->final_norm = ts_decoder_norm(a, a->final_norm);
+    d->final_norm.op.is_kept = a->mtp_layers > 0; /* norms behind it read it */
     TS_TRY(ts_norm_declare(&last, "decoder.final_layernorm", &d->final_norm));
     d->head = (ts_linear){ .in = a->hidden, .out = rows, .has_bias = a->bias_head, .tied = a->tied,
                            .decoupled = true, .w = a->tied ? d->embedding : NULL };
     ts_declarer by_rows = last;
     by_rows.group = last.group ? &d->vocabulary : NULL;
     ts_linear_share(&by_rows, &d->head, TS_CUT_COLUMN, 1, 1);
-    return ts_linear_declare(&by_rows, "output_layer", &d->head);
+    TS_TRY(ts_linear_declare(&by_rows, "output_layer", &d->head));
+    return ts_mtp_declare(d, &last);
 }
 
 /* Of heads that are a power of two: 2^(-8 (i + 1) / heads). Others take those of the next lower power, and
@@ -110,8 +107,8 @@ static ts_status make_slopes(ts_decoder *d)
     if (d->dev->computes)
         d->dev->to_device(d->dev, d->slopes->data, host, bytes);
     ts_free(&host);
-    for (int64_t l = 0; l < d->arch.n_layers; l++)
-        if (d->arch.layer[l].position == TS_POSITION_ALIBI)
+    for (int64_t l = 0; l < ts_arch_blocks(&d->arch); l++)
+        if (ts_arch_block(&d->arch, l)->position == TS_POSITION_ALIBI)
             d->block[l].attention.slopes = d->slopes;
     return TS_OK;
 }
@@ -120,8 +117,11 @@ ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
 {
     ts_decoder d = { .arch = *a };
     const ts_declarer all = { .list = list, .ctx = ctx };
-    TS_TRY(ts_alloc(&d.block, (size_t)a->n_layers, sizeof *d.block));
-    const ts_status st = declare(&d, &all, a->vocab);
+    TS_TRY(ts_alloc(&d.block, (size_t)ts_arch_blocks(a), sizeof *d.block));
+    ts_status st = ts_alloc(&d.mtp, (size_t)a->mtp_layers, sizeof *d.mtp);
+    if (st == TS_OK)
+        st = declare(&d, &all, a->vocab);
+    ts_free(&d.mtp);
     ts_free(&d.block);
     return st;
 }
@@ -147,7 +147,9 @@ static ts_status note_stage(const ts_decoder_stage *stage, ts_decoder *d)
         d->experts = stage->experts;
     d->embeds = whole || stage->embeds;
     d->ends = whole || stage->ends;
-    TS_TRY(ts_alloc(&d->here, (size_t)d->arch.n_layers, sizeof *d->here));
+    TS_TRY(ts_alloc(&d->here, (size_t)ts_arch_blocks(&d->arch), sizeof *d->here));
+    for (int64_t l = d->arch.n_layers; l < ts_arch_blocks(&d->arch); l++)
+        d->here[l] = d->ends;
     for (int64_t l = 0; l < d->arch.n_layers; l++) {
         d->here[l] = whole;
         for (int64_t i = 0; !whole && i < stage->n; i++)
@@ -173,7 +175,9 @@ ts_status ts_decoder_create_stage(ts_device *dev, const ts_arch *arch, ts_dtype 
     if (st == TS_OK)
         st = ts_arch_copy(arch, &d->arch);
     if (st == TS_OK)
-        st = ts_alloc(&d->block, (size_t)arch->n_layers, sizeof *d->block);
+        st = ts_alloc(&d->block, (size_t)ts_arch_blocks(arch), sizeof *d->block);
+    if (st == TS_OK)
+        st = ts_alloc(&d->mtp, (size_t)arch->mtp_layers, sizeof *d->mtp);
     if (st == TS_OK)
         st = note_stage(stage, d);
     if (st == TS_OK)
@@ -203,14 +207,14 @@ ts_status ts_decoder_train_experts(ts_decoder *d, const ts_expert_rules *rules)
 {
     int64_t n = 0, all = 0, at = 0;
     d->rules = *rules;
-    for (int64_t i = 0; i < d->arch.n_layers; i++) {
+    for (int64_t i = 0; i < ts_arch_blocks(&d->arch); i++) {
         all += d->block[i].experts.experts > 0;
         n += d->here[i] && d->block[i].experts.experts;
     }
     if (!all)
         return TS_OK;
-    TS_TRY(ts_expert_load_init(&d->load, d->dev, d->arch.n_layers, n, d->arch.n_experts));
-    for (int64_t i = 0; i < d->arch.n_layers; i++) {
+    TS_TRY(ts_expert_load_init(&d->load, d->dev, ts_arch_blocks(&d->arch), n, d->arch.n_experts));
+    for (int64_t i = 0; i < ts_arch_blocks(&d->arch); i++) {
         ts_experts_layer *l = &d->block[i].experts;
         if (!d->here[i] || !l->experts)
             continue;
@@ -236,6 +240,7 @@ void ts_decoder_destroy(ts_decoder **decoder)
     ts_expert_load_deinit(&d->load);
     ts_free(&d->here);
     ts_free(&d->weights);
+    ts_free(&d->mtp);
     ts_free(&d->block);
     ts_arch_deinit(&d->arch);
     ts_free(decoder);
@@ -336,11 +341,12 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len)
         TS_TRY(fill_table(d, i, positions, seq_len));
     d->rope_positions = positions;
     d->rope_seq = seq_len;
-    for (int64_t l = 0; l < d->arch.n_layers; l++) {
+    for (int64_t l = 0; l < ts_arch_blocks(&d->arch); l++) {
         ts_rope_op *o = &d->block[l].attention.rope;
         ts_latent_layer *latent = &d->block[l].latent;
-        const int which = d->arch.layer[l].rope;
-        if (d->arch.layer[l].position != TS_POSITION_ROPE || !ts_attends(d->arch.layer[l].attention))
+        const ts_layer_arch *is = ts_arch_block(&d->arch, l);
+        const int which = is->rope;
+        if (is->position != TS_POSITION_ROPE || !ts_attends(is->attention))
             continue;
         o->rot_dim = d->arch.rope[which].dim;
         o->interleaved = d->arch.rope[which].interleaved;
@@ -366,8 +372,8 @@ static int64_t first_token(const ts_decoder *d, const ts_param *w)
     return d->group.comm ? w->place.dim[0].span[0].begin : 0;
 }
 
-static ts_status embed(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_tensor *ids,
-                       ts_tensor **x)
+ts_status ts_decoder_embed(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_tensor *ids, int64_t stream,
+                           ts_tensor **x)
 {
     const ts_embed_op o = { .table = d->embedding, .group = d->group.comm,
                             .first = first_token(d, d->embedding), .positions = d->positions, .ids = ids,
@@ -380,7 +386,7 @@ static ts_status embed(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts
     if (d->embed_norm.present)
         TS_TRY(ts_op_norm(tape, &d->embed_norm.op, *x, NULL, NULL, x));
     if (run->hidden_dropout > 0) {
-        const ts_rng rng = ts_run_rng(run, TS_RNG_HIDDEN_DROPOUT, 0);
+        const ts_rng rng = ts_run_rng(run, TS_RNG_HIDDEN_DROPOUT, stream);
         const ts_row_places rows = ts_run_places(run, run->row0);
         TS_TRY(ts_op_dropout(tape, *x, run->hidden_dropout, &rng, &rows, x));
     }
@@ -444,9 +450,8 @@ static bool is_whole(const ts_run *run, const ts_recompute_plan *plan, const ts_
                     (plan->method == TS_RECOMPUTE_BLOCK && i < span->first + plan->layers));
 }
 
-static ts_status layers_of(ts_decoder *d, ts_tape *tape, const ts_run *run,
-                           const ts_recompute_plan *plan, const ts_decoder_span *span,
-                           ts_tensor **x, ts_tensor **res)
+ts_status ts_decoder_layers(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_recompute_plan *plan,
+                            const ts_decoder_span *span, ts_tensor **x, ts_tensor **res)
 {
     const int64_t group = plan && plan->method == TS_RECOMPUTE_UNIFORM ? plan->layers : 1;
     layers_ctx c = { .d = d, .run = run };
@@ -469,10 +474,10 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
     ts_tensor *x = span->stream, *res;
     if (!x) {
         ts_device_part(d->dev, "embedding", -1);
-        TS_TRY(embed(d, tape, run, span->ids, &x));
+        TS_TRY(ts_decoder_embed(d, tape, run, span->ids, 0, &x));
         TS_TRY(ts_show(tape, run, TS_SHOWN_BEFORE, "embedding", "word_embeddings", &columns, x));
     }
-    TS_TRY(layers_of(d, tape, run, plan, span, &x, &res));
+    TS_TRY(ts_decoder_layers(d, tape, run, plan, span, &x, &res));
     ts_device_part(d->dev, "final norm", -1);
     if (ends && d->final_norm.present) {
         TS_TRY(ts_op_norm(tape, &d->final_norm.op, x, res, NULL, &x));
@@ -481,6 +486,8 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
         TS_TRY(ts_op_add(tape, x, 1, res, 1, &x));
     }
     *out = x;
+    if (span->behind)
+        *span->behind = x;
     return ends && d->group.sequence ? ts_op_group_gather(tape, d->group.comm, x, out) : TS_OK;
 }
 
@@ -495,7 +502,7 @@ ts_status ts_decoder_run(ts_decoder *d, ts_tape *tape, const ts_run *run,
               (long long)d->arch.n_layers);
     TS_TRY(ts_tape_push(tape));
     const ts_status st = forward(d, tape, run, recompute, span, out);
-    ts_tape_pop(tape, st == TS_OK ? *out : NULL);
+    ts_tape_pop2(tape, st == TS_OK ? *out : NULL, st == TS_OK && span->behind ? *span->behind : NULL);
     return st == TS_OK ? ts_tape_send_away(tape) : st;
 }
 

@@ -2,6 +2,7 @@
 #ifndef TS_MODEL_DECODER_H
 #define TS_MODEL_DECODER_H
 #include "model/arch.h"
+#include "model/mtp.h"
 #include "model/network.h"
 #include "nn/block.h"
 
@@ -21,6 +22,7 @@ typedef struct ts_decoder_weight {
     bool is_qkv, is_scan, is_table; /* of attention, of a layer that carries a state; the embedding */
     bool trained;
     double share; /* of it that a token is multiplied with: of experts those that it goes to; else 1 */
+    double times; /* so often: the output layer once for each token that is predicted */
 } ts_decoder_weight;
 
 typedef struct ts_decoder {
@@ -30,14 +32,15 @@ typedef struct ts_decoder {
     ts_tensor_group group; /* that shares out the layers' matrices; comm NULL: all are here */
     ts_tensor_group vocabulary; /* the same, for embedding and output layer: one way, by rows */
     ts_expert_group experts; /* that shares out experts; comm NULL: all are here */
-    bool *here;            /* [n_layers] which are on this stage of a pipeline; the others' blocks */
+    bool *here;            /* [blocks] which are on this stage of a pipeline; the others' blocks */
     bool embeds, ends;     /* have no parameters. And what else is: as in ts_decoder_stage */
     ts_decoder_weight *weights; /* [n_weights] of all stages, in the order of declaration */
     size_t n_weights;
     ts_param_set params;
     ts_param *embedding, *positions; /* NULL: elsewhere */
     ts_linear head; /* its weight is the embedding when tied: of the last stage a copy */
-    ts_block *block;       /* [n_layers] */
+    ts_block *block;       /* [blocks]: ts_arch_blocks(&arch), those that predict further tokens last */
+    ts_mtp_layer *mtp;     /* [arch.mtp_layers] what stands around the latter */
     ts_norm_layer embed_norm, final_norm;
     ts_storage *cos[2], *sin[2];
     ts_storage *slopes; /* ALiBi, of the heads here; NULL: no layer has it */
@@ -100,15 +103,33 @@ typedef struct ts_decoder_span {
     ts_tensor *stream;
     int64_t first, last;
     bool goes_on;
+    ts_tensor **behind; /* receives what the final norm gave, its rows that are here; NULL: not wanted */
 } ts_decoder_span;
 /* *out [B * S, hidden]. recompute may be NULL. */
 ts_status ts_decoder_run(ts_decoder *d, ts_tape *tape, const ts_run *run,
                          const ts_recompute_plan *recompute, const ts_decoder_span *span,
                          ts_tensor **out) TS_NODISCARD;
+/* Parts of a run, for what stands behind it (ts_decoder_predict): embeddings of tokens, with the rows that are here (stream: of dropout's
+ * numbers, 0 the model's own); a span's layers, which leave the stream in two parts (res NULL: one). */
+ts_status ts_decoder_embed(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_tensor *ids, int64_t stream,
+                           ts_tensor **x) TS_NODISCARD;
+ts_status ts_decoder_layers(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_recompute_plan *recompute,
+                            const ts_decoder_span *span, ts_tensor **x, ts_tensor **res) TS_NODISCARD;
 /* All of it: ids int32 [B * S] to the final norm's output. */
 ts_status ts_decoder_forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
                              const ts_recompute_plan *recompute, const ts_tensor *ids,
                              ts_tensor **hidden) TS_NODISCARD;
+/* ---- layers that predict further tokens (model/mtp.h) ---- */
+
+/* Declares all depths that d->arch has, into d->mtp and the blocks behind the model's. */
+ts_status ts_mtp_declare(ts_decoder *d, const ts_declarer *in) TS_NODISCARD;
+
+/* Depth `depth`, from 0. ids: int32 [B * S], of each row the token depth + 1 further on (0 where there is none).
+ * h: what the depth before gave, or the model (ts_decoder_span.behind): the rows that are here. *next: the same of
+ * this depth; *out: all rows of it, for the output layer. recompute may be NULL. */
+ts_status ts_decoder_predict(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_recompute_plan *recompute,
+                             int64_t depth, const ts_tensor *ids, ts_tensor *h, ts_tensor **next,
+                             ts_tensor **out) TS_NODISCARD;
 /* As what a recipe trains. */
 ts_network ts_decoder_network(ts_decoder *d);
 /* What the output layer needs: labels and weights are to be filled in. */

@@ -36,26 +36,31 @@ static int64_t rows_before(const ts_decoder *d, int64_t rows)
     return d->group.sequence ? rows / d->group.comm->size * d->group.comm->rank : 0;
 }
 
-static ts_layer_memory memory_of(const ts_recompute_plan *p, int64_t layer, int64_t first)
+/* Layers that predict further tokens are recomputed as a whole where any of the others are. */
+static ts_layer_memory memory_of(const ts_network_call *c, int64_t layers, int64_t layer)
 {
+    const ts_recompute_plan *p = &c->recompute;
+    if (layer >= layers)
+        return p->chosen ? (ts_layer_memory){ 0 } : p->others;
     if (p->chosen)
         return p->chosen[layer];
-    return layer < first + p->n_first ? p->first : p->others;
+    return layer < c->first + p->n_first ? p->first : p->others;
 }
 
 /* Recomputation runs layers again during the backward pass: what they read must outlive this call. */
-static ts_status forward(void *self, ts_tape *tape, const ts_network_call *c, ts_tensor **out)
+static ts_status make_run(ts_decoder *d, ts_tape *tape, const ts_network_call *c, int64_t first, int64_t last,
+                          ts_run **out)
 {
     ts_layer_memory *memory;
     ts_run *run;
-    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)(c->last > 0 ? c->last : 1) * sizeof *memory, &memory));
-    for (int64_t i = c->first; i < c->last; i++)
-        memory[i] = memory_of(&c->recompute, i, c->first);
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)(last > 0 ? last : 1) * sizeof *memory, &memory));
+    for (int64_t i = first; i < last; i++)
+        memory[i] = memory_of(c, d->arch.n_layers, i);
     TS_TRY(ts_arena_alloc(&tape->arena, sizeof *run, &run));
     *run = (ts_run){ .B = c->B,
                      .S = c->S,
                      .spread = c->spread,
-                     .row0 = rows_before(self, c->B * c->S),
+                     .row0 = rows_before(d, c->B * c->S),
                      .pos = ts_fields_get(c->fields, "position_ids"),
                      .first_key = ts_fields_get(c->fields, "first_key"),
                      .last_key = ts_fields_get(c->fields, "last_key"),
@@ -70,12 +75,31 @@ static ts_status forward(void *self, ts_tape *tape, const ts_network_call *c, ts
                      .pass = c->pass,
                      .step = c->step,
                      .sample0 = c->sample0 };
+    *out = run;
+    return TS_OK;
+}
+
+static ts_status forward(void *self, ts_tape *tape, const ts_network_call *c, ts_tensor **out)
+{
+    ts_run *run;
+    TS_TRY(make_run(self, tape, c, c->first, c->last, &run));
     const ts_decoder_span span = { .ids = c->stream ? NULL : ts_fields_get(c->fields, "tokens"),
                                    .stream = c->stream,
                                    .first = c->first,
                                    .last = c->last,
-                                   .goes_on = c->goes_on };
+                                   .goes_on = c->goes_on,
+                                   .behind = c->behind };
     return ts_decoder_run(self, tape, run, &c->recompute, &span, out);
+}
+
+static ts_status predict(void *self, ts_tape *tape, const ts_network_call *c, int64_t depth, const ts_tensor *ids,
+                         ts_tensor *h, ts_tensor **next, ts_tensor **out)
+{
+    ts_decoder *d = self;
+    ts_run *run;
+    const int64_t layer = d->arch.n_layers + depth;
+    TS_TRY(make_run(d, tape, c, layer, layer + 1, &run));
+    return ts_decoder_predict(d, tape, run, &c->recompute, depth, ids, h, next, out);
 }
 
 static ts_xent_op head(const void *self) { return ts_decoder_head(self); }
@@ -90,6 +114,7 @@ ts_network ts_decoder_network(ts_decoder *d)
     static const ts_network_kind kind = { .name = "decoder",
                                           .prepare = prepare,
                                           .forward = forward,
+                                          .predict = predict,
                                           .head = head,
                                           .training_flops = training_flops };
     return (ts_network){ .kind = &kind,
@@ -100,5 +125,6 @@ ts_network ts_decoder_network(ts_decoder *d)
                          .load = &d->load,
                          .rules = &d->rules,
                          .layers = d->arch.n_layers,
-                         .width = d->arch.hidden };
+                         .width = d->arch.hidden,
+                         .predicts = d->arch.mtp_layers };
 }

@@ -242,16 +242,27 @@ static ts_status try_changed(const ts_arch *a, int fill, double offset, nearness
     return st;
 }
 
-ts_status ts_family_fit_init(ts_family_fit *out, const ts_arch *a)
+static ts_status find_fit(const ts_arch *a, nearness *near, ts_family_fit *f)
 {
     const double offsets[] = { a->norm_offset, 0, 1 };
+    ts_status st = TS_OK;
+    for (int fill = 0; fill < FILLS && st == TS_OK && !f->config; fill++)
+        for (int i = 0; i < 3 && st == TS_OK && !f->config; i++)
+            if (i == 0 || offsets[i] != a->norm_offset)
+                st = try_changed(a, fill, offsets[i], fill ? NULL : near, f);
+    return st;
+}
+
+/* Layers that predict further tokens are left out where no class has any: the model computes the same. */
+ts_status ts_family_fit_init(ts_family_fit *out, const ts_arch *a)
+{
     nearness near = { .least = INT_MAX };
     ts_family_fit f = { 0 };
-    ts_status st = TS_OK;
-    for (int fill = 0; fill < FILLS && st == TS_OK && !f.config; fill++)
-        for (int i = 0; i < 3 && st == TS_OK && !f.config; i++)
-            if (i == 0 || offsets[i] != a->norm_offset)
-                st = try_changed(a, fill, offsets[i], fill ? NULL : &near, &f);
+    ts_arch without = *a; /* borrows its layers */
+    without.mtp_layers = 0;
+    ts_status st = find_fit(a, &near, &f);
+    if (st == TS_OK && !f.config && a->mtp_layers)
+        st = find_fit(&without, &near, &f);
     if (st == TS_OK && !f.config)
         st = nobody_fits(&near);
     ts_str_deinit(&near.words);

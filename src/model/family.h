@@ -28,6 +28,8 @@
  *   self_attention.{in_proj_qkv,in_proj_z,in_proj_b,in_proj_a,out_proj,norm,conv1d}.weight
  *   self_attention.{A_log,dt_bias}          (gated delta nets: nn/delta.h)
  *   mixer.conv1d.weight  [heads head_dim + 2 groups state, width]  mixer.conv1d.bias  mixer.norm.weight
+ *   mtp.layers.<k>.{enorm,hnorm,eh_proj,final_layernorm}.weight, mtp.layers.<k>.transformer_layer. + what a layer has
+ *   (model/mtp.h); files count these layers behind the others
  *   decoder.final_layernorm.{weight,bias}    output_layer.{weight,bias}  [vocab, hidden] */
 
 /* Rows of a parameter, of a stack of matrices those of all, and where they stand in a Hugging Face tensor. A tensor of one dimension has
@@ -45,6 +47,7 @@ typedef struct ts_name_tensor {
     char *hf_name;                /* owned by the map */
     int rank;
     int64_t dim[3];               /* in the file's orientation */
+    bool is_copy;                 /* of another tensor: not read */
     bool is_line;                 /* of rank 2, one row: its pieces count as those of a vector */
     size_t first_piece, n_pieces; /* of the map's pieces; together they are the whole tensor */
 } ts_name_tensor;
@@ -73,6 +76,9 @@ typedef enum ts_name_part {
     TS_PART_UP,
     TS_PART_LINE, /* a vector, in the file a matrix of one row */
     TS_PART_FILTER, /* whole; the file holds [columns, 1, width] (a convolution of each column for itself) */
+    /* whole; layers that predict further tokens have it in files once more, of what is outside of all layers: it is
+     * written, and not read */
+    TS_PART_COPY,
     TS_PART_MORE, /* whole, behind the rows of the row before, in the same tensor */
     /* of gated delta nets, for each head of keys in turn: q, k, and v of the heads that share them, then
      * (another parameter, in the same tensor) z of these; beta of these, then (likewise) a */

@@ -8,31 +8,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The layer that a parameter is of, or -1. */
-static int64_t layer_of(const char *name)
+/* The layer that a parameter is of, those that predict further tokens behind the model's; or -1. */
+static int64_t layer_of(const ts_arch *a, const char *name)
 {
-    static const char layers[] = "decoder.layers.";
+    static const char layers[] = "decoder.layers.", further[] = "mtp.layers.";
+    if (!strncmp(name, further, sizeof further - 1))
+        return a->n_layers + strtol(name + sizeof further - 1, NULL, 10);
     return strncmp(name, layers, sizeof layers - 1) ? -1 : strtol(name + sizeof layers - 1, NULL, 10);
 }
 
-/* The modules of a layer and those outside, for a message. */
-static ts_status add_module(void *text, const char *name, const ts_param_spec *spec)
+typedef struct modules {
+    const ts_arch *a;
+    ts_str text;
+} modules;
+
+/* The modules of a layer of each kind and those outside, for a message. */
+static ts_status add_module(void *ctx, const char *name, const ts_param_spec *spec)
 {
-    ts_str *out = text;
+    modules *m = ctx;
     const char *dot = strrchr(name, '.');
+    const int64_t layer = layer_of(m->a, name);
     (void)spec;
-    return layer_of(name) > 0 ? TS_OK
-                              : ts_str_printf(out, "%s%.*s", out->len ? ", " : "", (int)(dot - name), name);
+    return layer > 0 && layer != m->a->n_layers
+               ? TS_OK
+               : ts_str_printf(&m->text, "%s%.*s", m->text.len ? ", " : "", (int)(dot - name), name);
 }
 
 static ts_status fits_nothing(const ts_decoder *d, const char *pattern)
 {
-    ts_str modules = { 0 };
-    ts_status st = ts_decoder_list(&d->arch, add_module, &modules);
+    modules m = { .a = &d->arch };
+    ts_status st = ts_decoder_list(&d->arch, add_module, &m);
     if (st == TS_OK)
         st = ts_error(TS_ERR_USER, "--freeze %s: no parameter has that in its name; modules are %s",
-                      pattern, modules.s);
-    ts_str_deinit(&modules);
+                      pattern, m.text.s);
+    ts_str_deinit(&m.text);
     return st;
 }
 
@@ -69,7 +78,7 @@ ts_status ts_decoder_freeze(ts_decoder *d, const char *const *patterns, int64_t 
     }
     if (ts_decoder_trained(d) == 0)
         return ts_error(TS_ERR_USER, "--freeze leaves nothing to train");
-    d->first_trained = d->arch.n_layers;
+    d->first_trained = ts_arch_blocks(&d->arch);
     for (size_t i = d->n_weights; i-- > 0;)
         if (d->weights[i].trained && d->weights[i].layer >= 0)
             d->first_trained = d->weights[i].layer;
@@ -88,14 +97,15 @@ static ts_status list_weight(void *ctx, const char *name, const ts_param_spec *s
     listing *l = ctx;
     ts_decoder *d = l->d;
     const bool is_table = !strcmp(name, "embedding.word_embeddings.weight");
+    const bool is_head = d->arch.tied ? is_table : !strcmp(name, "output_layer.weight");
     const bool is_looked_up = is_table || !strcmp(name, "embedding.position_embeddings.weight");
     TS_TRY(ts_grow(&d->weights, &l->cap, d->n_weights + 1, sizeof *d->weights));
     d->weights[d->n_weights++] = (ts_decoder_weight){
-        .layer = layer_of(name), .count = spec->is_fixed ? 0 : ts_place_whole_count(&spec->place), .is_table = is_table,
+        .layer = layer_of(&d->arch, name), .count = spec->is_fixed ? 0 : ts_place_whole_count(&spec->place), .is_table = is_table,
         .is_qkv = strstr(name, "linear_qkv.weight") || strstr(name, "linear_kv_up_proj.weight"),
         .is_scan = strstr(name, ".conv1d.weight"),
         .multiplies = spec->place.rank > 1 && !spec->is_filter && (!is_looked_up || (is_table && d->arch.tied)),
-        .trained = !spec->is_fixed,
+        .trained = !spec->is_fixed, .times = is_head ? (double)(1 + d->arch.mtp_layers) : 1,
         .share = spec->place.rank > 2 ? (double)d->arch.experts_per_token / (double)d->arch.n_experts : 1 };
     return TS_OK;
 }
@@ -107,7 +117,7 @@ ts_status ts_decoder_list_weights(ts_decoder *d)
 
 static double products(const ts_decoder_weight *w)
 {
-    return w->multiplies ? 2 * (double)w->count * w->share : 0;
+    return w->multiplies ? 2 * (double)w->count * w->share * w->times : 0;
 }
 
 double ts_decoder_active(const ts_decoder *d)
@@ -131,7 +141,7 @@ static double scan_flops(const ts_decoder *d, int64_t layer)
 {
     const ts_mamba_arch *m = &d->arch.mamba;
     const ts_delta_arch *n = &d->arch.delta;
-    if (d->arch.layer[layer].attention == TS_ATTENTION_DELTA)
+    if (ts_arch_block(&d->arch, layer)->attention == TS_ATTENTION_DELTA)
         return 2 * (double)n->heads * (3.0 * (double)(n->key_dim * n->value_dim) +
                                        TS_DELTA_CHUNK * (double)(n->key_dim + n->value_dim));
     const double state = 2.0 * (double)(m->state * m->head_dim), half = TS_SSD_CHUNK / 2.0;

@@ -68,6 +68,7 @@ static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
     }
     if (t->row->part == TS_PART_FILTER && !flat)
         x->rank = 3, x->dim[2] = x->dim[1], x->dim[1] = 1;
+    x->is_copy = t->row->part == TS_PART_COPY;
     TS_TRY(ts_strdup(name, &x->hf_name));
     m->n_tensors++;
     return TS_OK;
@@ -143,8 +144,8 @@ static ts_status add_delta_part(ts_name_map *m, const target *t)
 
 static ts_status add_half(ts_name_map *m, const target *t)
 {
-    const bool experts = t->a->layer[t->layer].mlp == TS_MLP_EXPERTS, up = t->row->part == TS_PART_UP;
-    const bool gated = experts ? t->a->gated : t->a->layer[t->layer].mlp == TS_MLP_GATED;
+    const bool experts = ts_arch_block(t->a, t->layer)->mlp == TS_MLP_EXPERTS, up = t->row->part == TS_PART_UP;
+    const bool gated = experts ? t->a->gated : ts_arch_block(t->a, t->layer)->mlp == TS_MLP_GATED;
     const int64_t rows = gated ? t->param.dim[0] / 2 : t->param.dim[0];
     if (!gated && !up)
         return TS_OK;
@@ -185,6 +186,7 @@ static ts_status add_row(ts_name_map *m, const target *t)
     case TS_PART_ALL:
     case TS_PART_LINE:
     case TS_PART_FILTER:
+    case TS_PART_COPY:
         TS_TRY(add_tensor(m, t, all));
         return add_piece(m, t, 0, 0, all);
     case TS_PART_Q:
@@ -232,14 +234,31 @@ static bool of_layer(const ts_name_row *row)
     return row->name && strchr(row->hf_name, '*');
 }
 
+/* The parameter's number, and its name; -1: the description has none. Of a layer that predicts further tokens it is
+ * the layer's, or stands beside it. */
+static int64_t find(const naming *n, const ts_name_row *row, int64_t layer, const char *suffix, char name[256])
+{
+    const int64_t further = layer - n->a->n_layers;
+    const bool is_copy = row->part == TS_PART_COPY;
+    if (!of_layer(row) || (is_copy && further >= 0))
+        snprintf(name, 256, "%s%s", row->name, suffix);
+    else if (is_copy)
+        return -1;
+    else if (further < 0)
+        snprintf(name, 256, "decoder.layers.%lld.%s%s", (long long)layer, row->name, suffix);
+    else
+        snprintf(name, 256, "mtp.layers.%lld.transformer_layer.%s%s", (long long)further, row->name, suffix);
+    const int64_t i = ts_names_find(n->list.names, name);
+    if (i >= 0 || !of_layer(row) || is_copy || further < 0)
+        return i;
+    snprintf(name, 256, "mtp.layers.%lld.%s%s", (long long)further, row->name, suffix);
+    return ts_names_find(n->list.names, name);
+}
+
 static ts_status add_one(naming *n, const ts_name_row *row, int64_t layer, const char *suffix)
 {
     char name[256];
-    if (of_layer(row))
-        snprintf(name, sizeof name, "decoder.layers.%lld.%s%s", (long long)layer, row->name, suffix);
-    else
-        snprintf(name, sizeof name, "%s%s", row->name, suffix);
-    const int64_t i = ts_names_find(n->list.names, name);
+    const int64_t i = find(n, row, layer, suffix, name);
     if (i < 0)
         return TS_OK;
     n->named[i] = true;
@@ -271,7 +290,7 @@ static ts_status add_rows(naming *n, const ts_name_row *rows)
         const ts_name_row *end = row + 1;
         while (of_layer(row) && of_layer(end))
             end++;
-        for (int64_t layer = 0; layer < (of_layer(row) ? n->a->n_layers : 1); layer++)
+        for (int64_t layer = 0; layer < (of_layer(row) ? ts_arch_blocks(n->a) : 1); layer++)
             for (const ts_name_row *x = row; x < end; x++)
                 if (!joins(x))
                     TS_TRY(add_both(n, x, end, layer));

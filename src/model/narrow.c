@@ -108,7 +108,7 @@ static ts_status use(const ts_narrow_options *o, const ts_linear *l, ts_dtype co
 ts_status ts_decoder_use_narrow(ts_decoder *d, const ts_narrow_options *o, ts_comm *rows)
 {
     const bool delays = o->format != TS_NARROW_NONE && o->recipe == TS_RECIPE_DELAYED;
-    const int64_t length = delays ? o->history : 0, n_layers = d->arch.n_layers;
+    const int64_t length = delays ? o->history : 0, n_layers = ts_arch_blocks(&d->arch);
     ts_narrow_set *s;
     int64_t n = 0, at = 0;
     for (int64_t i = 0; i < n_layers * LINEARS; i++)

@@ -45,6 +45,7 @@ typedef struct ts_network_call {
     ts_tensor *stream;
     int64_t first, last;
     bool goes_on;
+    ts_tensor **behind; /* receives what predictions further ahead begin with; NULL: not wanted */
     ts_context context; /* a second sequence, for networks that attend to one */
     const ts_join
         *joins; /* [n_joins] what joins the stream behind layers; stays as the fields do */
@@ -65,6 +66,10 @@ typedef struct ts_network_kind {
     ts_status (*prepare)(void *self, int64_t seq_length);
     /* *out [B * S, width], the tape's. */
     ts_status (*forward)(void *self, ts_tape *tape, const ts_network_call *c, ts_tensor **out);
+    /* A prediction further ahead, behind the pass `c` (model/mtp.h): depth, from 0, of ids, from what the pass or
+     * the depth before left. NULL: there are none. */
+    ts_status (*predict)(void *self, ts_tape *tape, const ts_network_call *c, int64_t depth, const ts_tensor *ids,
+                         ts_tensor *h, ts_tensor **next, ts_tensor **out);
     /* What cross-entropy over its output needs; labels are to be filled in. NULL: it has no output
      * layer. */
     ts_xent_op (*head)(const void *self);
@@ -80,6 +85,7 @@ typedef struct ts_network {
     ts_param_set *params;
     ts_dtype compute; /* of activations */
     int64_t layers, width;
+    int64_t predicts; /* depths of predictions further ahead */
     const ts_expert_load *load; /* n 0: none; of layers of experts, and the rules of their training */
     const ts_expert_rules *rules;
 } ts_network;

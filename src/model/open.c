@@ -54,13 +54,18 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
         st = ts_st_dir_open(folder, NULL, &dir);
     if (st == TS_OK)
         st = ts_weights_settle_tie(m->family, dir, folder, &a, m->config);
+    if (st == TS_OK)
+        st = ts_weights_settle_mtp(m->family, dir, &a);
+    const int64_t mtp_layers = a.mtp_layers;
+    if (st == TS_OK)
+        st = ts_weights_want_mtp(folder, use->training ? use->mtp_layers : 0, &a, m->config);
     if (st == TS_OK) {
         ts_weights_settle_experts(dir, &a);
         m->file_dtype = ts_weights_dtype(dir);
         st = ts_model_use_decoder(&a, use, value_type(use, m->file_dtype), m);
     }
     if (st == TS_OK && use->dev->computes)
-        st = ts_weights_load(m->decoder, m->family, dir, folder);
+        st = ts_weights_load(m->decoder, m->family, dir, folder, mtp_layers);
     ts_st_dir_destroy(&dir);
     ts_arch_deinit(&a);
     return st;

@@ -15,6 +15,7 @@ typedef struct ts_model_use {
      * computing so) */
     bool training;
     ts_dtype master;
+    int64_t mtp_layers; /* training: of a folder's layers that predict further tokens so many; else there are none */
     bool no_grads;  /* with training: the same values, to be evaluated alone */
     bool inference; /* without training: one form of each weight, in few bits where `quant` */
     ts_quant quant;

@@ -10,6 +10,7 @@ ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **fami
     const json_t *s = ts_checkpoint_state(ck), *c = json_object_get(s, "config"),
                  *own = json_object_get(s, "arch");
     bool frozen;
+    static const char further[] = "mtp.layers.0.eh_proj.weight";
     *family = NULL;
     *config = NULL;
     if (json_is_object(own)) {
@@ -24,6 +25,8 @@ ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **fami
     }
     TS_TRY(ts_json_bool(s, file, "pad_frozen", a->pad_frozen, &frozen));
     a->pad_frozen = frozen;
+    if (a->mtp_layers && !ts_checkpoint_tensor(ck, further)) /* config is of the folder that it began with */
+        a->mtp_layers = 0;
     if (!*family)
         return TS_OK;
     *config = json_deep_copy(c);
@@ -67,6 +70,8 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_
                         ts_checkpoint_state_file(ck));
     m->tokenizer = json_deep_copy(json_object_get(s, "tokenizer"));
     TS_TRY(ts_checkpoint_folder(ck, &m->folder));
+    if (!use->training) /* they are for training alone */
+        a->mtp_layers = 0;
     TS_TRY(ts_model_use_decoder(a, use, use->training ? use->master : use->compute, m));
     return use->dev->computes ? load_values(&m->decoder->params, ck) : TS_OK;
 }

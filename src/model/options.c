@@ -154,6 +154,10 @@ const ts_option ts_model_option_rows[] = {
         "([0]*1+[1]*3); the others have an MLP of --ffn-hidden-size"),
     ROW(INT, first_k_dense, "first-k-dense-replace", "-1", -1, 1 << 20, NULL,
         "so many first layers have an MLP instead of experts (-1: none)"),
+    ROW(INT, mtp_layers, "mtp-num-layers", "0", 0, TS_ARCH_MAX_MTP, NULL,
+        "layers behind the last one that predict further tokens in training (multi-token prediction, DeepSeek-V3), each "
+        "of the last one's kind: the k-th tells the token k behind the next one; generation does without them"),
+    ROW(INT, mtp_layers, "num-nextn-predict-layers", "0", 0, TS_ARCH_MAX_MTP, NULL, "as --mtp-num-layers"),
     ROW(CHOICE, moe_score, "moe-router-score-function", "softmax", 0, 0, TS_CHOICES(TS_MODEL_SCORES),
         "how the router's logits become scores"),
     ROW(FLAG, moe_pre_softmax, "moe-router-pre-softmax", NULL, 0, 0, NULL,
@@ -490,10 +494,12 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
     int64_t window = 0;
     if (o->preset) {
         TS_TRY(ts_preset_read(o->preset, a));
+        a->mtp_layers = o->mtp_layers;
         return ts_model_compare(o, set, a, "--preset");
     }
     if (o->model_config) {
         TS_TRY(ts_model_config_read(o->model_config, a));
+        a->mtp_layers = o->mtp_layers;
         return ts_model_compare(o, set, a, o->model_config);
     }
     TS_TRY(need(o->num_layers, "num-layers"));

@@ -70,6 +70,7 @@ typedef struct ts_model_options {
     bool moe_pre_softmax, norm_topk_prob, moe_expert_bias, shared_gate;
     double moe_scale;
     ts_option_list moe_layer_freq;
+    int64_t mtp_layers;
     ts_option_list window_size; /* words, see ts_model_window */
     ts_option_list noop_layers; /* words, see ts_model_noop_layers */
     int64_t mamba_state, mamba_head_dim, mamba_groups, mamba_heads, mamba_conv, mamba_expand;

@@ -318,6 +318,7 @@ ts_status ts_model_compare_config(const ts_model_options *o, const ts_arch *a, c
     config.n_eos = a->n_eos;
     memcpy(config.eos, a->eos, sizeof config.eos);
     config.pad_frozen = a->pad_frozen;
+    config.mtp_layers = a->mtp_layers; /* an option says it */
     if (st == TS_OK)
         st = ts_arch_differences(&config, a, &what, &n);
     if (st == TS_OK && n)

@@ -16,7 +16,7 @@
 #define INDEXER "attention that an indexer makes sparse (DeepSeek-V3.2)"
 #define STATES "linear attention and state space layers (Qwen3-Next, ...)"
 #define V4 "the blocks of DeepSeek-V4"
-#define MTP "multi-token prediction"
+#define MTP "another form of the layers of multi-token prediction"
 #define SHARED "keys and values that several layers share (Hunyuan)"
 #define LONGROPE                                                                                   \
     "longrope by options; it comes with a model's own config.json (--model-config FILE or --load DIR)"
@@ -193,14 +193,12 @@ const ts_option ts_model_script_rows[] = {
     TS_LATER("rope-factor", 1, NULL, V4),
     TS_LATER("sliding-window-size", 1, NULL, V4),
     TS_LATER("swiglu-limit", 1, NULL, V4),
-    TS_LATER("mtp-num-layers", 1, "0", MTP),
-    TS_LATER("num-nextn-predict-layers", 1, "0", MTP),
-    TS_LATER("mtp-loss-scaling-factor", 1, NULL, MTP),
-    TS_LATER("mtp-mem-efficient-logits", 0, NULL, MTP),
+    KERNEL("mtp-mem-efficient-logits", 0), /* logits are there for a chunk of rows at a time always */
     TS_LATER("mtp-spec", TS_OPTION_MANY, NULL, MTP),
-    TS_LATER("share-mtp-embedding-and-output-weight", 0, NULL, MTP),
-    TS_LATER("recompute-mtp-layer", 0, NULL, MTP),
-    TS_LATER("recompute-mtp-norm", 0, NULL, MTP),
+    TS_NOTE("share-mtp-embedding-and-output-weight", 0, "model", "--mtp-num-layers: they are the model's own always"),
+    TS_NOTE("recompute-mtp-layer", 0, "model", "--mtp-num-layers: they are recomputed with the others, by "
+                                               "--recompute-granularity full"),
+    TS_NOTE("recompute-mtp-norm", 0, "model", "the outputs of norms are made again always"),
     TS_LATER("cla-share-factor", 1, "1", SHARED),
     TS_LATER("share-kvstates", 0, NULL, SHARED),
     TS_LATER("long-factor", 1, NULL, LONGROPE),

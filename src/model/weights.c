@@ -176,6 +176,46 @@ void ts_weights_settle_experts(const ts_st_dir *dir, ts_arch *a)
         a->experts_stacked = strstr(ts_st_dir_at(dir, i)->name, ".experts.gate_up_proj");
 }
 
+/* ---- layers that predict further tokens ---- */
+
+static bool holds_depth(const ts_family *f, const ts_arch *a, const ts_st_dir *dir, const ts_name_map *map, int64_t k)
+{
+    char name[NAME];
+    snprintf(name, sizeof name, "mtp.layers.%lld.eh_proj.weight", (long long)k);
+    for (size_t i = 0; i < map->n_pieces; i++)
+        if (!strcmp(map->piece[i].name, name))
+            return ts_weights_find(f, a, dir, map->piece[i].hf_name);
+    return false;
+}
+
+ts_status ts_weights_settle_mtp(const ts_family *f, const ts_st_dir *dir, ts_arch *a)
+{
+    ts_name_map map = { 0 };
+    int64_t n = 0;
+    if (!a->mtp_layers)
+        return TS_OK;
+    const ts_status st = ts_family_names(f, a, &map);
+    while (st == TS_OK && n < a->mtp_layers && holds_depth(f, a, dir, &map, n))
+        n++;
+    ts_name_map_deinit(&map);
+    if (st == TS_OK)
+        a->mtp_layers = n;
+    return st;
+}
+
+ts_status ts_weights_want_mtp(const char *folder, int64_t wanted, ts_arch *a, json_t *config)
+{
+    static const char key[] = "num_nextn_predict_layers";
+    if (wanted > a->mtp_layers)
+        return ts_error(TS_ERR_USER,
+                        "--mtp-num-layers %lld: %s has %lld layers that predict further tokens (num_nextn_predict_layers): "
+                        "give at most that", (long long)wanted, folder, (long long)a->mtp_layers);
+    a->mtp_layers = wanted;
+    if (json_object_get(config, key) && json_object_set_new(config, key, json_integer(wanted)))
+        return ts_error(TS_ERR_NOMEM, "out of memory while reading %s", folder);
+    return TS_OK;
+}
+
 /* Values in a row of the whole. */
 static int64_t row_width(const ts_param *p) { return p->rank > 1 ? p->place.dim[p->place.rank - 1].whole : 1; }
 
@@ -290,8 +330,26 @@ static void report_unused(const ts_family *f, const ts_arch *a, const ts_name_ma
                folder, (long long)unused, first, unused > 1 ? ", ..." : "");
 }
 
+/* What of the files is not read. */
+static ts_status report(const ts_decoder *d, const ts_family *f, const ts_st_dir *dir, const char *folder,
+                        int64_t mtp_layers)
+{
+    ts_arch all = d->arch; /* borrows its layers */
+    ts_name_map map = { 0 };
+    all.mtp_layers = mtp_layers;
+    const ts_status st = ts_family_names(f, &all, &map);
+    if (st == TS_OK)
+        report_unused(f, &all, &map, dir, folder);
+    ts_name_map_deinit(&map);
+    const int64_t n = mtp_layers - d->arch.mtp_layers;
+    if (st == TS_OK && n > 0)
+        ts_log(TS_LOG_INFO, "%s: %lld of its layers, which predict%s further tokens, %s left out (--mtp-num-layers)",
+               folder, (long long)n, n > 1 ? "" : "s", n > 1 ? "are" : "is");
+    return st;
+}
+
 ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_dir *dir,
-                          const char *folder)
+                          const char *folder, int64_t mtp_layers)
 {
     ts_name_map map = { 0 };
     float *buffer = NULL;
@@ -302,13 +360,15 @@ ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_di
         widest = row_width(d->params.p[i]) > widest ? row_width(d->params.p[i]) : widest;
     TS_TRY_TO(done, st, ts_alloc(&buffer, (size_t)widest, sizeof *buffer));
     for (size_t i = 0; i < map.n_tensors; i++)
-        TS_TRY_TO(done, st, check_tensor(family, &d->arch, dir, folder, &map.tensor[i]));
+        if (!map.tensor[i].is_copy)
+            TS_TRY_TO(done, st, check_tensor(family, &d->arch, dir, folder, &map.tensor[i]));
     for (size_t i = 0; i < map.n_tensors; i++)
-        TS_TRY_TO(done, st,
+        if (!map.tensor[i].is_copy)
+            TS_TRY_TO(done, st,
                   load_tensor(d, &map, &map.tensor[i],
                               ts_weights_find(family, &d->arch, dir, map.tensor[i].hf_name),
                               buffer));
-    report_unused(family, &d->arch, &map, dir, folder);
+    TS_TRY_TO(done, st, report(d, family, dir, folder, mtp_layers));
     ts_param_set_changed(&d->params);
 done:
     ts_free(&buffer);

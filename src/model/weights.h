@@ -40,6 +40,11 @@ ts_status ts_weights_settle_tie(const ts_family *family, const ts_st_dir *dir, c
                                 ts_arch *a, json_t *config) TS_NODISCARD;
 /* Notes in a->experts_stacked whether the files have all experts of a layer in one tensor. */
 void ts_weights_settle_experts(const ts_st_dir *dir, ts_arch *a);
+/* Layers that predict further tokens, which a->mtp_layers has of config.json: those of them that the files hold. */
+ts_status ts_weights_settle_mtp(const ts_family *family, const ts_st_dir *dir, ts_arch *a) TS_NODISCARD;
+/* The same of the model that is made: `wanted` of them. More than there are is TS_ERR_USER; config says what there is
+ * from now on. */
+ts_status ts_weights_want_mtp(const char *folder, int64_t wanted, ts_arch *a, json_t *config) TS_NODISCARD;
 /* A tensor of the model under its name, the name in files of the base model alone, or, for the
  * embedding of a tied model, the output layer's; NULL: not there. */
 const ts_st_tensor *ts_weights_find(const ts_family *family, const ts_arch *a, const ts_st_dir *dir,
@@ -50,9 +55,10 @@ ts_status ts_weights_not_finite(const ts_st_tensor *t, int64_t *at) TS_NODISCARD
 
 /* Reads all values of an allocated decoder from the folder's files, slice by slice. Missing tensors
  * and shapes that do not fit are TS_ERR_USER with names and both shapes; tensors that the family
- * does not use are reported once in the log. */
+ * does not use are reported once in the log, and layers that predict further tokens (mtp_layers: those
+ * in the files) which the decoder does without in a line of their own. */
 ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_dir *dir,
-                          const char *folder) TS_NODISCARD;
+                          const char *folder, int64_t mtp_layers) TS_NODISCARD;
 
 typedef struct ts_weights_save_options {
     ts_st_dtype dtype;       /* F32, BF16 or F16 */

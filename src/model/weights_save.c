@@ -41,6 +41,9 @@ static ts_status plan_open(const ts_weights_source *s, plan *p)
         p->config = p->fit.config;
         p->arch = &p->fit.arch;
     }
+    if (p->arch->mtp_layers < s->arch->mtp_layers)
+        ts_log(TS_LOG_INFO, "%s has no layers that predict further tokens (--mtp-num-layers): they are left out of the "
+                            "folder", p->family->architecture);
     TS_TRY(ts_param_list_make(s->arch, &p->has));
     return ts_family_names(p->family, p->arch, &p->map);
 }

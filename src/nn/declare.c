@@ -20,6 +20,12 @@ static bool is_copied(const ts_declarer *d, const ts_param_spec *spec)
     return c && c->rank > 0;
 }
 
+void ts_declare_unit(const ts_declarer *d)
+{
+    if (d->set)
+        ts_param_set_unit(d->set);
+}
+
 ts_status ts_declare(const ts_declarer *d, const char *name, const ts_param_spec *spec,
                      ts_param **out)
 {

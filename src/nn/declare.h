@@ -68,6 +68,8 @@ typedef struct ts_declarer {
 
 /* The same for a module within, whose names begin with `name` and a dot. */
 ts_declarer ts_declare_in(const ts_declarer *d, const char *name);
+/* What is declared from here on is used together: the embedding, each layer, what is behind them. */
+void ts_declare_unit(const ts_declarer *d);
 /* A parameter into *out (untouched where parameters are listed). Matrices decay, vectors do not. */
 ts_status ts_declare(const ts_declarer *d, const char *name, const ts_param_spec *spec,
                      ts_param **out) TS_NODISCARD;

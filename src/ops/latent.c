@@ -80,6 +80,43 @@ ts_status ts_op_take_cols(ts_tape *tape, ts_tensor *x, int64_t heads, int64_t be
     return TS_OK;
 }
 
+/* ---- columns side by side ---- */
+
+static ts_status join_backward(ts_tape *tape, ts_record *r)
+{
+    const ts_tensor *dy = r->out[0]->grad;
+    for (int64_t i = 0, begin = 0; i < 2; begin += r->in[i++]->dim[1]) {
+        const int64_t cols = r->in[i]->dim[1];
+        ts_tensor *dx;
+        if (!r->in[i]->wants_grad)
+            continue;
+        TS_TRY(ts_tape_new(tape, dy->dtype, dy->dim[0], cols, &dx));
+        copy_heads(tape, (strided){ dy, begin, dy->dim[1] }, (strided){ dx, 0, cols }, dy->dim[0], cols);
+        TS_TRY(ts_tape_accumulate(tape, r->in[i], dx));
+    }
+    return TS_OK;
+}
+
+static const ts_op join_op = { .name = "join_cols", .backward = join_backward };
+
+ts_status ts_op_join_cols(ts_tape *tape, ts_tensor *a, ts_tensor *b, ts_tensor **y)
+{
+    const int64_t T = a->dim[0], cols = a->dim[1] + b->dim[1];
+    ts_record *r;
+    TS_ASSERT(b->dim[0] == T && a->dtype == b->dtype, "columns beside %lld rows of %lld", (long long)T,
+              (long long)b->dim[0]);
+    TS_TRY(ts_tape_new(tape, a->dtype, T, cols, y));
+    copy_heads(tape, (strided){ a, 0, a->dim[1] }, (strided){ *y, 0, cols }, T, a->dim[1]);
+    copy_heads(tape, (strided){ b, 0, b->dim[1] }, (strided){ *y, a->dim[1], cols }, T, b->dim[1]);
+    if (!tape->recording || !(a->wants_grad || b->wants_grad))
+        return TS_OK;
+    TS_TRY(ts_tape_record(tape, &join_op, 0, &r));
+    r->in[0] = a, r->in[1] = b;
+    r->out[0] = *y;
+    (*y)->wants_grad = true;
+    return TS_OK;
+}
+
 /* ---- fused rows ---- */
 
 /* Where a head's query, key and value begin in fused rows, and how far the next head is. */

@@ -33,6 +33,9 @@ ts_status ts_op_latent_rows(ts_tape *tape, const ts_latent_op *o, ts_tensor *q, 
 ts_status ts_op_take_cols(ts_tape *tape, ts_tensor *x, int64_t heads, int64_t begin, int64_t cols,
                           ts_tensor **y) TS_NODISCARD;
 
+/* y = [a | b]: columns of a, then those of b; [T, cols of both]. */
+ts_status ts_op_join_cols(ts_tape *tape, ts_tensor *a, ts_tensor *b, ts_tensor **y) TS_NODISCARD;
+
 /* The same attention as of one wide head of keys that all heads of queries share, which are the latent
  * vectors with the rotated part behind them: what makes keys from latent vectors goes to the queries
  * instead (q.(W c) = (W^T q).c), and what makes values to what attention gives. Nothing is kept for a

@@ -80,10 +80,10 @@ static ts_status expand(reader *r, int depth, ts_str *out)
 static ts_status check(reader *r, const char *all)
 {
     const char *e = strchr(all, 'E'), *l = strchr(all, 'L');
-    const char *first = strpbrk(all, "tL"), *last = l ? strpbrk(l, "tE") : NULL;
+    const char *first = strpbrk(all, "tmL"), *last = l ? strpbrk(l, "tmE") : NULL, *m = strchr(all, 'm');
     r->at = r->text;
-    if (strchr(all, 'm'))
-        return wrong(r, "layers that predict further tokens (m) are not in this version;");
+    if (m && strpbrk(m, "t|"))
+        return wrong(r, "layers that predict further tokens (m) stand behind all t, in the last stage;");
     if (!e || strchr(e + 1, 'E') || !l || strchr(l + 1, 'L') || (first && first < e) || last)
         return wrong(r, "expected one E before all t, and one L behind them;");
     if (memchr(all, '|', (size_t)(e - all)) || strchr(l, '|'))
@@ -105,13 +105,16 @@ static ts_status count(const char *all, int64_t **counts, int64_t *n)
     return TS_OK;
 }
 
-ts_status ts_stages_layout(const char *text, int64_t **counts, int64_t *n)
+ts_status ts_stages_layout(const char *text, int64_t **counts, int64_t *n, int64_t *further)
 {
     reader r = { text, text };
     ts_str all = { 0 };
     ts_status st = expand(&r, 0, &all);
+    *further = 0;
     if (st == TS_OK)
         st = check(&r, ts_str_text(&all));
+    for (const char *c = ts_str_text(&all); st == TS_OK && *c; c++)
+        *further += *c == 'm';
     if (st == TS_OK)
         st = count(ts_str_text(&all), counts, n);
     ts_str_deinit(&all);

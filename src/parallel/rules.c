@@ -370,7 +370,7 @@ static ts_status stages_rule(const ts_layout *l, ts_str *say)
     if (l->pp == 1 || !l->n_layers)
         return TS_OK;
     const ts_status st = check_stages(l, &s);
-    const bool is_v = s.schedule == TS_SCHEDULE_DUALPIPEV;
+    const bool is_v = s.schedule == TS_SCHEDULE_DUALPIPEV, other = s.further >= 0 && s.further != l->mtp_layers;
     ts_stages_deinit(&s);
     if (st == TS_OK && l->o->interweaves && !is_v)
         return ts_str_puts(say, "--moe-fb-overlap: with stages it goes with --schedules-method dualpipev, whose passes may run "
@@ -379,6 +379,12 @@ static ts_status stages_rule(const ts_layout *l, ts_str *say)
         return ts_str_puts(say, "schedule dualpipev: the model's output layer is its embedding "
                                 "(tie_word_embeddings): choose another schedule, or give "
                                 "--untie-embeddings-and-output-weights");
+    if (st == TS_OK && other)
+        return ts_str_printf(say, "--pipeline-model-parallel-layout %s has another number of layers that predict further "
+                                  "tokens (m) than --mtp-num-layers %lld", l->o->layout, LL(l->mtp_layers));
+    if (st == TS_OK && is_v && l->mtp_layers)
+        return ts_str_puts(say, "schedule dualpipev: --mtp-num-layers reads the embedding in the last part too: choose "
+                                "another schedule");
     return st == TS_ERR_USER ? ts_str_puts(say, ts_error_message()) : st;
 }
 

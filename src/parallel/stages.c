@@ -58,7 +58,7 @@ static ts_status from_layout(shares *h)
 {
     int64_t n, sum = 0;
     const int64_t p = h->s->n_stages;
-    TS_TRY(ts_stages_layout(h->o->layout, &h->count, &n));
+    TS_TRY(ts_stages_layout(h->o->layout, &h->count, &n, &h->s->further));
     for (int64_t i = 0; i < n; i++)
         sum += h->count[i];
     if (n % p)
@@ -181,7 +181,7 @@ ts_status ts_stages_make(const ts_parallel_options *o, int64_t layers, const int
                          int64_t n_empty, ts_stages *out)
 {
     shares h = { .o = o, .slots = layers + n_empty, .s = out };
-    *out = (ts_stages){ .schedule = named(o), .n_stages = o->pipeline };
+    *out = (ts_stages){ .schedule = named(o), .n_stages = o->pipeline, .further = -1 };
     ts_status st = share_out(&h);
     if (st == TS_OK)
         st = give_layers(&h, empty, n_empty);

@@ -5,7 +5,7 @@
 static ts_status evaluate_batch(ts_trainer *t, double total[2])
 {
     TS_TRY(ts_pipeline_evaluate(t, &total[0]));
-    total[1] += ts_flight_counts(t);
+    total[1] += ts_flight_counts(t, 0);
     return TS_OK;
 }
 

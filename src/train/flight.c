@@ -8,44 +8,52 @@ void ts_trainer_enter(ts_trainer *t, const char *phase)
 
 /* How much the losses count of the samples from a row of the batch on. */
 typedef struct loss_weights {
-    const float *counts; /* of whole samples; NULL: each loss counts 1 */
+    const float *counts;     /* of whole samples; NULL: each loss counts 1 */
+    const int32_t *segments; /* of whole samples; NULL: they are not told apart */
     const ts_stretches *here;
     int64_t n, width; /* losses of a sample that are here, and all */
+    int64_t ahead;
 } loss_weights;
 
-static loss_weights weights_at(const ts_trainer *t, int64_t row)
+/* loss: 0 the objective's first, then those beside it. */
+static loss_weights weights_at(const ts_trainer *t, int64_t row, int loss)
 {
     const ts_batch *b = &t->feed.batch;
     const char *name = t->objective->counts;
     const ts_stretches *here = &t->objective->here;
     return (loss_weights){ .counts = name ? ts_batch_floats(b, name, row) : NULL,
-                      .here = here,
-                      .n = ts_stretches_count(here),
-                      .width = name ? b->field[ts_batch_find(b, name)].width : 1 };
+                           .segments = ts_batch_ints(b, "segments", row),
+                           .here = here,
+                           .n = ts_stretches_count(here),
+                           .width = name ? b->field[ts_batch_find(b, name)].width : 1,
+                           .ahead = loss ? t->objective->side[loss - 1].ahead : 0 };
 }
 
 static double weight_of(const loss_weights *w, int64_t i)
 {
     if (!w->counts)
         return 1;
-    return (double)w->counts[w->n ? i / w->n * w->width + ts_stretches_at(w->here, i % w->n) : i];
+    const int64_t n = w->n ? w->n : w->width, begin = i / n * w->width,
+                  s = w->n ? ts_stretches_at(w->here, i % n) : i % n;
+    const int64_t at = ts_batch_ahead(w->segments ? w->segments + begin : NULL, w->width, s, w->ahead);
+    return at < 0 ? 0 : (double)w->counts[begin + at];
 }
 
-double ts_flight_counts(const ts_trainer *t)
+double ts_flight_counts(const ts_trainer *t, int loss)
 {
     const int64_t n = t->feed.n_micro * t->losses;
-    const loss_weights w = weights_at(t, 0);
+    const loss_weights w = weights_at(t, 0, loss);
     double sum = 0;
     for (int64_t i = 0; i < n; i++)
         sum += weight_of(&w, i);
     return sum;
 }
 
-static ts_status put_weights(ts_trainer *t, ts_flight *f, const ts_micro_batch *m, double weight,
+static ts_status put_weights(ts_trainer *t, ts_flight *f, const ts_micro_batch *m, double weight, int loss,
                              ts_tensor **out)
 {
     const int64_t n = t->losses;
-    const loss_weights w = weights_at(t, m->row);
+    const loss_weights w = weights_at(t, m->row, loss);
     for (int64_t i = 0; t->host && i < n; i++)
         t->host[i] = (float)(weight_of(&w, i) * weight);
     return ts_tape_upload(f->tape, TS_DTYPE_F32, t->host, n, out);
@@ -59,7 +67,7 @@ static int64_t part_of(const ts_trainer *t, const ts_flight *f)
 ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool records)
 {
     ts_micro_batch micro = ts_feed_micro(&t->feed, f->micro);
-    ts_tensor *weights = NULL;
+    ts_tensor *weights[TS_PASSED] = { 0 };
     micro.step = t->iteration;
     micro.evaluates = weight == 0;
     micro.pass = f->micro;
@@ -71,28 +79,37 @@ ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool rec
     f->tape->recording = records;
     f->tape->viewer = weight == 0 ? NULL : ts_dump_viewer(t->dump);
     const bool ends = ts_objective_ends(t->objective, micro.part);
-    if (ends && records)
-        TS_TRY(put_weights(t, f, &micro, weight, &weights));
+    for (int k = 0; ends && records && k <= t->objective->n_side; k++)
+        TS_TRY(put_weights(t, f, &micro, k ? t->side_weight[k - 1] : weight, k, &weights[k]));
     TS_TRY(t->objective->forward(t->objective, f->tape, &micro, &f->out));
     if (!ends)
         return TS_OK;
-    const ts_tensor *losses = f->out.tensor[0];
-    TS_ASSERT(ts_tensor_count(losses) == t->losses, "%lld losses, %lld expected",
-              (long long)ts_tensor_count(losses), (long long)t->losses);
-    return records ? ts_tape_accumulate(f->tape, f->out.tensor[0], weights) : TS_OK;
+    TS_ASSERT(weight == 0 || f->out.n == 1 + t->objective->n_side, "%d losses of a part that ends", f->out.n);
+    for (int k = 0; k < f->out.n; k++) {
+        const int64_t n = ts_tensor_count(f->out.tensor[k]);
+        TS_ASSERT(n == t->losses, "%lld losses, %lld expected", (long long)n, (long long)t->losses);
+        if (records)
+            TS_TRY(ts_tape_accumulate(f->tape, f->out.tensor[k], weights[k]));
+    }
+    return TS_OK;
 }
 
-ts_status ts_flight_sum(ts_trainer *t, const ts_flight *f, double *sum)
+static ts_status sum_of(ts_trainer *t, const ts_flight *f, int loss, double *sum)
 {
     const int64_t n = t->losses;
-    const loss_weights w = weights_at(t, f->micro * t->feed.micro);
-    *sum = 0;
-    if (!t->dev->computes || !ts_objective_ends(t->objective, part_of(t, f)))
-        return TS_OK;
-    TS_TRY(ts_tape_show_made(f->tape, f->out.tensor[0]));
-    TS_TRY(ts_device_read(t->dev, t->host, ts_tensor_data(f->out.tensor[0]),
-                          (size_t)n * sizeof *t->host));
+    const loss_weights w = weights_at(t, f->micro * t->feed.micro, loss);
+    TS_TRY(ts_tape_show_made(f->tape, f->out.tensor[loss]));
+    TS_TRY(ts_device_read(t->dev, t->host, ts_tensor_data(f->out.tensor[loss]), (size_t)n * sizeof *t->host));
     for (int64_t i = 0; i < n; i++)
         *sum += weight_of(&w, i) * (double)t->host[i];
+    return TS_OK;
+}
+
+ts_status ts_flight_sum(ts_trainer *t, const ts_flight *f, double *sum, int64_t stride)
+{
+    if (!t->dev->computes || !ts_objective_ends(t->objective, part_of(t, f)))
+        return TS_OK;
+    for (int k = 0; k < f->out.n; k++)
+        TS_TRY(sum_of(t, f, k, &sum[k * stride]));
     return TS_OK;
 }

@@ -6,18 +6,19 @@
 /* For the kernels' account and for the watchdog; NULL: between steps. */
 void ts_trainer_enter(ts_trainer *t, const char *phase);
 
-/* The sum of the weights of all losses of this rank in the batch that was read. */
-double ts_flight_counts(const ts_trainer *t);
+/* The sum of the weights of all values of a loss (0: the objective's first, then those beside it) of this rank in
+ * the batch that was read. */
+double ts_flight_counts(const ts_trainer *t, int loss);
 
 /* One part of a micro-batch forward, f->in through it to f->out; f->micro and f->chunk say which. With
  * weight 0 it only evaluates; else, where the losses are, each gets its gradient: its weight times
- * `weight`. records: for a backward pass. */
+ * `weight`, or of a loss beside the first times t->side_weight. records: for a backward pass. */
 ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool records) TS_NODISCARD;
-/* The sum of its losses, as they are weighed, when they are there: behind the backward pass, or behind
- * the forward pass that evaluates. */
-ts_status ts_flight_sum(ts_trainer *t, const ts_flight *f, double *sum) TS_NODISCARD;
+/* Adds the sums of its losses, as they are weighed, when they are there: behind the backward pass, or behind the
+ * forward pass that evaluates, which has the first alone. Loss k's goes to sum[k * stride]. */
+ts_status ts_flight_sum(ts_trainer *t, const ts_flight *f, double *sum, int64_t stride) TS_NODISCARD;
 
-/* All micro-batches there and back. sums [n_micro]: of those whose losses are here. */
+/* All micro-batches there and back. sums [1 + n_side, n_micro]: of those whose losses are here. */
 ts_status ts_pipeline_train(ts_trainer *t, double weight, double *sums) TS_NODISCARD;
 /* Forward alone; adds to *sum. */
 ts_status ts_pipeline_evaluate(ts_trainer *t, double *sum) TS_NODISCARD;

@@ -112,7 +112,8 @@ static ts_status check_tensors(checker *c)
     if (st == TS_OK)
         st = list_names(c, &m, &names, &n);
     for (size_t i = 0; st == TS_OK && i < m.n_tensors; i++)
-        check_shape(c, &m.tensor[i]);
+        if (!m.tensor[i].is_copy)
+            check_shape(c, &m.tensor[i]);
     for (int64_t i = 0; st == TS_OK && i < ts_st_dir_count(c->dir); i++) {
         const ts_st_tensor *t = ts_st_dir_at(c->dir, i);
         if (!bsearch(&t->name, names, n, sizeof *names, by_text) &&
@@ -141,6 +142,8 @@ static ts_status check_config(checker *c)
             c->check->model_type = c->family->model_type;
         if (st == TS_OK && c->dir)
             st = ts_weights_settle_tie(c->family, c->dir, c->folder, &c->arch, again);
+        if (st == TS_OK && c->dir)
+            st = ts_weights_settle_mtp(c->family, c->dir, &c->arch);
         if (st == TS_OK && c->dir)
             ts_weights_settle_experts(c->dir, &c->arch);
         if (st == TS_OK && c->dir)

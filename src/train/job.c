@@ -112,6 +112,7 @@ static ts_model_use use_of(ts_job *j)
     const bool two = j->o->parallel.two;
     return (ts_model_use){ .dev = j->dev, .compute = j->compute, .training = true,
                            .no_grads = j->o->train.skip_train,
+                           .mtp_layers = j->o->model.mtp_layers,
                            .master = ts_train_dtype(j->o->train.main_params_dtype),
                            .int8 = j->o->train.int8 != TS_INT8_NONE,
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,

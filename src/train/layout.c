@@ -33,8 +33,11 @@ static ts_status describe(const ts_job_options *o, const ts_option_set *set, ts_
     const int64_t vocab = o->text.vocab_size;
     if (load && ts_checkpoint_is(load))
         return describe_checkpoint(o, a);
-    if (load && ts_model_is_hf(load))
-        return describe_folder(o, a);
+    if (load && ts_model_is_hf(load)) {
+        TS_TRY(describe_folder(o, a));
+        a->mtp_layers = o->model.mtp_layers;
+        return TS_OK;
+    }
     TS_TRY(ts_model_describe(&o->model, set, vocab > 0 ? vocab : 1, a));
     if (!vocab && !ts_model_is_named(&o->model) && !o->model.padded_vocab_size)
         a->vocab = 0;
@@ -61,7 +64,7 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
             l.scan_heads = a->mamba.heads, l.scan_groups = a->mamba.norm_groups;
         if (ts_arch_has(a, TS_ATTENTION_DELTA))
             l.scan_heads = a->delta.heads, l.scan_groups = a->delta.key_heads;
-        l.vocab = a->vocab, l.n_layers = a->n_layers, l.tied = a->tied;
+        l.vocab = a->vocab, l.n_layers = a->n_layers, l.tied = a->tied, l.mtp_layers = a->mtp_layers;
         l.latent = a->kv_lora_rank > 0;
         l.norm_of_all_heads = a->qk_norm == TS_QK_NORM_FULL;
     }

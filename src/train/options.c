@@ -47,6 +47,8 @@ const ts_option ts_train_option_rows[] = {
         "dropout on sublayers and embeddings (Megatron's default of 0.1 must be asked for)"),
     SHARE(attention_dropout, "attention-dropout", "0", "training",
         "dropout on attention probabilities (likewise)"),
+    RUN(REAL, mtp_factor, "mtp-loss-scaling-factor", "0.1", 0, 1e6, NULL, "training",
+        "with --mtp-num-layers: the mean of their losses is added to what is trained for, times this (docs/training.md)"),
     RUN(CHOICE, int8, "int8", "none", 0, 0, TS_CHOICES(TS_INT8_PARTS), "training",
         "multiply in 8-bit integers, forward and for the gradients of inputs (weight gradients stay "
         "as they are): in the layers, or in the output layer too (docs/training.md)"),

@@ -122,6 +122,11 @@ static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step
     TS_TRY(ts_str_printf(l, "{\"iteration\": %lld, \"consumed_samples\": %lld",
                          (long long)t->iteration, (long long)t->consumed));
     TS_TRY(number(l, "lm_loss", s->loss));
+    for (int k = 0; k < t->objective->n_side; k++) {
+        char name[32];
+        snprintf(name, sizeof name, "mtp_%d_loss", k + 1);
+        TS_TRY(number(l, name, s->side[k]));
+    }
     TS_TRY(number(l, "grad_norm", s->grad_norm));
     TS_TRY(number(l, "learning_rate", s->lr));
     if (t->optim.has_decoupled)
@@ -181,6 +186,10 @@ static ts_status write_events(ts_recorder *r, const ts_trainer *t, const ts_step
         TS_TRY(ts_events_scalars(r->events, t->iteration, &decoupled, 1));
     if (ts_train_keeps_tops(r->o))
         TS_TRY(ts_events_scalars(r->events, t->iteration, &logit, 1));
+    for (int k = 0; k < t->objective->n_side; k++) {
+        const ts_event_scalar side = { t->objective->side[k].name, s->side[k] };
+        TS_TRY(ts_events_scalars(r->events, t->iteration, &side, 1));
+    }
     if (t->experts.experts)
         TS_TRY(ts_events_scalars(r->events, t->iteration, experts, sizeof experts / sizeof *experts));
     return ts_events_scalars(r->by_samples, t->consumed, by_samples,
@@ -201,7 +210,7 @@ static void time_left(const ts_recorder *r, const ts_trainer *t, char *buf, size
 static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *s)
 {
     char when[32], left[32], throughput[64] = "", mfu[32] = "", zeros[48] = "", norm[48] = "", logit[64] = "",
-         loss[48] = "",
+         loss[48] = "", side[48 * TS_SIDE_LOSSES] = "",
          rate[64] = "", experts[128] = "";
     const time_t now = time(NULL);
     struct tm tm;
@@ -216,6 +225,8 @@ static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *
         snprintf(mfu, sizeof mfu, " MFU: %.1f %% |", 100 * tflops_of(t, per) / r->o->peak_tflops);
     if (mean > 0)
         snprintf(loss, sizeof loss, " lm loss: %.6E |", mean);
+    for (int k = 0; k < t->objective->n_side; k++)
+        snprintf(side + strlen(side), sizeof side - strlen(side), " %s: %.6E |", t->objective->side[k].name, s->side[k]);
     if (t->optim.has_decoupled)
         snprintf(rate, sizeof rate, " decoupled learning rate: %.6E |", s->decoupled_lr);
     if (r->o->log_num_zeros)
@@ -231,11 +242,11 @@ static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *
                  t->experts.least, t->experts.most);
     ts_log_raw(
         " [%s] iteration %8lld/%8lld | consumed samples: %12lld | elapsed time per iteration (ms): %.1f |%s%s"
-        " learning rate: %.6E |%s global batch size: %5lld |%s loss scale: %.1f | grad norm: %.3f |%s%s%s%s"
+        " learning rate: %.6E |%s global batch size: %5lld |%s%s loss scale: %.1f | grad norm: %.3f |%s%s%s%s"
         " number of skipped iterations: %3lld | number of nan iterations: %3lld |"
         " tokens per second: %.1f | time left: %s |\n",
         when, (long long)t->iteration, (long long)r->train_iters, (long long)t->consumed, per * 1e3,
-        throughput, mfu, s->lr, rate, (long long)t->feed.global, loss, s->loss_scale,
+        throughput, mfu, s->lr, rate, (long long)t->feed.global, loss, side, s->loss_scale,
         s->grad_norm, zeros, norm, logit, experts, (long long)r->skipped, (long long)r->nan,
         (double)r->tokens / r->seconds, left);
 }

@@ -20,15 +20,22 @@ static double rss_peak(void)
     return (double)u.ru_maxrss * 1024;
 }
 
-static ts_status count_tokens(ts_trainer *t, int64_t *tokens)
+/* Of all losses: how many tokens of all ranks they are of. */
+static ts_status count_tokens(ts_trainer *t, ts_step_result *r)
 {
-    *tokens = (int64_t)ts_flight_counts(t);
+    const int n = 1 + t->objective->n_side;
+    int64_t tokens[TS_PASSED];
+    for (int k = 0; k < n; k++)
+        tokens[k] = (int64_t)ts_flight_counts(t, k);
     TS_TRY(ts_comm_run(t->mesh->comm[TS_MESH_DP_CP],
-                       ts_all_reduce(tokens, 1, TS_COMM_I64, TS_COMM_SUM)));
-    TS_TRY(ts_line_tell(t->mesh, tokens, 1, TS_COMM_I64));
-    if (*tokens <= 0)
+                       ts_all_reduce(tokens, n, TS_COMM_I64, TS_COMM_SUM)));
+    TS_TRY(ts_line_tell(t->mesh, tokens, n, TS_COMM_I64));
+    if (tokens[0] <= 0)
         return ts_error(TS_ERR_USER, "the global batch of iteration %lld has no token to train on",
                         (long long)t->iteration + 1);
+    r->tokens = tokens[0];
+    for (int k = 1; k < n; k++)
+        r->side_tokens[k - 1] = tokens[k];
     return TS_OK;
 }
 
@@ -70,11 +77,24 @@ static int tellers(const ts_trainer *t)
     return ts_line_end(t->mesh, &first)->size[TS_MESH_DP_CP];
 }
 
-/* Every rank gets all micro-batches' sums and adds them in the order of the global batch. */
+/* What every rank tells: sums of losses, and the rest. */
+static int64_t told(const ts_trainer *t) { return (1 + t->objective->n_side) * t->feed.n_micro + EXTRAS; }
+
+/* All micro-batches' sums of a loss, in the order of the global batch. */
+static double sum_of_all(const ts_trainer *t, int loss)
+{
+    double sum = 0;
+    for (int64_t m = loss * t->feed.n_micro; m < (loss + 1) * t->feed.n_micro; m++)
+        for (int d = 0; d < tellers(t); d++)
+            sum += t->gathered[teller(t, d) * told(t) + m];
+    return sum;
+}
+
+/* Every rank gets all micro-batches' sums. */
 static ts_status share_results(ts_trainer *t, double *mine, bool stop, ts_step_result *r)
 {
-    const int64_t n = t->feed.n_micro + EXTRAS;
-    double *x = mine + t->feed.n_micro;
+    const int64_t n = told(t);
+    double *x = mine + n - EXTRAS;
     x[EXTRA_STOP] = (stop ? ASKED_TO_STOP : 0) + (t->asks_capture ? ASKED_TO_CAPTURE : 0);
     x[EXTRA_MEMORY] = (double)t->dev->mem.peak;
     x[EXTRA_RSS] = rss_peak();
@@ -82,13 +102,11 @@ static ts_status share_results(ts_trainer *t, double *mine, bool stop, ts_step_r
     r->memory_peak = t->dev->mem.peak;
     if (!t->dev->computes)
         return TS_OK;
-    double sum = 0;
-    for (int64_t m = 0; m < t->feed.n_micro; m++)
-        for (int d = 0; d < tellers(t); d++)
-            sum += t->gathered[teller(t, d) * n + m];
-    r->loss = sum / divisor(t, r);
+    r->loss = sum_of_all(t, 0) / divisor(t, r);
+    for (int k = 0; k < t->objective->n_side; k++)
+        r->side[k] = r->side_tokens[k] ? sum_of_all(t, 1 + k) / (double)r->side_tokens[k] : 0;
     for (int rank = 0; rank < t->comm->size; rank++) {
-        const double *e = t->gathered + rank * n + t->feed.n_micro;
+        const double *e = t->gathered + (rank + 1) * n - EXTRAS;
         const int asked = (int)e[EXTRA_STOP];
         r->stop = r->stop || asked & ASKED_TO_STOP;
         r->captures = r->captures || asked & ASKED_TO_CAPTURE;
@@ -100,7 +118,7 @@ static ts_status share_results(ts_trainer *t, double *mine, bool stop, ts_step_r
 
 static ts_status not_a_number(const ts_trainer *t, const ts_step_result *r)
 {
-    const int64_t n = t->feed.n_micro + EXTRAS;
+    const int64_t n = told(t);
     char where[96] = "";
     for (int rank = 0; rank < t->comm->size && !where[0]; rank++)
         for (int64_t m = 0; m < t->feed.n_micro && !where[0]; m++)
@@ -175,13 +193,21 @@ static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
 }
 
 /* This rank's samples; how many tokens of all are trained. */
-static ts_status read_batch(ts_trainer *t, int64_t *tokens)
+static ts_status read_batch(ts_trainer *t, ts_step_result *r)
 {
     const double began = ts_timeline_begin(t->dev->timeline);
     ts_watch_phase(t->comm->watch, "reading data");
     TS_TRY(ts_comm_agree(t->comm, ts_feed_read(&t->feed, TS_DATA_TRAIN, t->consumed)));
     ts_timeline_span(t->dev->timeline, TS_TRACK_STEP, "reading data", began);
-    return count_tokens(t, tokens);
+    return count_tokens(t, r);
+}
+
+/* Each loss beside the first is a mean over its own tokens. */
+static void weigh_sides(ts_trainer *t, const ts_step_result *r)
+{
+    for (int k = 0; k < t->objective->n_side; k++)
+        t->side_weight[k] =
+            r->side_tokens[k] ? t->scaler.scale * t->objective->side[k].weight / (double)r->side_tokens[k] : 0;
 }
 
 static ts_status step(ts_trainer *t, bool stop, ts_step_result *r)
@@ -195,8 +221,9 @@ static ts_status step(ts_trainer *t, bool stop, ts_step_result *r)
     t->optim.decoupled_lr = r->decoupled_lr;
     ts_dump_begin(t->dump, t->iteration + 1, t->feed.global, t->scaler.scale);
     ts_watch_iteration(t->comm->watch, t->iteration + 1);
-    TS_TRY(read_batch(t, &r->tokens));
-    TS_TRY(ts_alloc(&sums, (size_t)(t->feed.n_micro + EXTRAS), sizeof *sums));
+    TS_TRY(read_batch(t, r));
+    weigh_sides(t, r);
+    TS_TRY(ts_alloc(&sums, (size_t)told(t), sizeof *sums));
     ts_status st = all_micro_batches(t, t->scaler.scale / divisor(t, r), sums, &grads);
     if (st == TS_OK)
         st = ts_expert_report_finish(&t->experts, t->objective->load, t->objective->rules, t->mesh, t->feed.n_micro);

@@ -51,7 +51,7 @@ static ts_status make_host(ts_trainer *t)
         return TS_OK;
     TS_TRY(ts_alloc(&t->host, n, sizeof *t->host));
     return ts_alloc(&t->gathered,
-                    (size_t)t->comm->size * (size_t)(t->feed.n_micro + TS_STEP_EXTRAS),
+                    (size_t)t->comm->size * (size_t)((1 + t->objective->n_side) * t->feed.n_micro + TS_STEP_EXTRAS),
                     sizeof *t->gathered);
 }
 

@@ -22,6 +22,8 @@
 /* What a step found. */
 typedef struct ts_step_result {
     double loss; /* mean over the trained tokens of the global batch */
+    double side[TS_SIDE_LOSSES]; /* means of the objective's losses beside it */
+    int64_t side_tokens[TS_SIDE_LOSSES]; /* whose weights sum up to that */
     double grad_norm, params_norm, lr, decoupled_lr, loss_scale;
     double max_logit; /* of attention, where it is kept */
     int64_t tokens, zeros;
@@ -60,8 +62,9 @@ typedef struct ts_trainer {
     ts_loss_scaler scaler;
     ts_expert_report experts; /* of the last step */
     int64_t losses;           /* of a micro-batch */
+    double side_weight[TS_SIDE_LOSSES]; /* of losses beside the first: of the step, with the loss scale */
     float *host;              /* [losses] their weights, then the losses themselves */
-    double *gathered;         /* [all processes * (n_micro + TS_STEP_EXTRAS)]: see step.c */
+    double *gathered;         /* [all processes * ((1 + n_side) n_micro + TS_STEP_EXTRAS)]: see step.c */
     int64_t host_bytes;       /* of the batch and these, booked */
     int64_t copies;           /* bytes of a background save, booked */
     bool (*asked)(void *ctx); /* whether this rank was asked to stop; NULL: it never is */

@@ -231,10 +231,8 @@ static ts_status backward(const walk *w, const ts_unit *u, double *sums)
     ts_trainer_enter(t, "backward");
     ts_grads_enter(&t->grads, f->tape, is_last);
     TS_TRY(run_back(w, u, f));
-    double sum = 0;
     if (ts_unit_ends(u))
-        TS_TRY(ts_flight_sum(t, f, &sum));
-    sums[u->micro] += sum;
+        TS_TRY(ts_flight_sum(t, f, &sums[u->micro], t->feed.n_micro));
     TS_TRY(ts_grads_leave(&t->grads, f->tape));
     return ts_unit_ends(u) ? leave(w, f) : TS_OK;
 }
@@ -411,9 +409,9 @@ static ts_status evaluate_unit(const walk *w, const ts_unit *u, double *total)
     ts_flight *f;
     ts_spot to;
     ts_passed_shapes s;
-    double sum;
+    double sum = 0;
     TS_TRY(forward(w, u, &f));
-    TS_TRY(ts_flight_sum(w->t, f, &sum));
+    TS_TRY(ts_flight_sum(w->t, f, &sum, 1));
     *total += sum;
     return neighbour(w, u, false, &to, &s) && to.stage == w->p->stage ? TS_OK : leave(w, f);
 }

@@ -1,6 +1,5 @@
 /* DeepSeek-V3, R1, Moonlight, Kimi K2: latent attention as in DeepSeek-V2; rope_interleave says which values
- * are rotated together. Tensors of the layers behind the last one, which predict further tokens, are left
- * out. */
+ * are rotated together. */
 #include "model/families/latent.h"
 
 static ts_status write_rope(const ts_config_row *r, const ts_arch *a, json_t *o)
@@ -27,6 +26,7 @@ static const ts_config_row rows[] = {
     TS_COPY("routed_scaling_factor", router_scale, 2.5),
     TS_TOPK_NORM(true),
     TS_FIRST_DENSE(3),
+    TS_MTP_LAYERS,
     { TS_CONFIG_END },
 };
 

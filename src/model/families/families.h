@@ -62,6 +62,17 @@ extern const ts_family ts_family_base;
 /* Experts with tensors of their own, as Mixtral and as Qwen3-MoE call them. */
 extern const ts_name_row ts_mixtral_names[], ts_experts_names[];
 
+/* Of layers that predict further tokens, as DeepSeek-V3's and GLM-4.5's files have them: rows among a layer's. */
+#define TS_MTP_NAMES                                                                               \
+    { .name = "enorm", .hf_name = "model.layers.*.enorm" },                                        \
+    { .name = "hnorm", .hf_name = "model.layers.*.hnorm" },                                        \
+    { .name = "eh_proj", .hf_name = "model.layers.*.eh_proj" },                                    \
+    { .name = "final_layernorm", .hf_name = "model.layers.*.shared_head.norm" },                   \
+    { .name = "embedding.word_embeddings", .hf_name = "model.layers.*.embed_tokens", .part = TS_PART_COPY }, \
+    { .name = "output_layer", .hf_name = "model.layers.*.shared_head.head", .part = TS_PART_COPY }
+#define TS_MTP_LAYERS TS_COPY(TS_MTP_KEY, mtp_layers, 0)
+#define TS_MTP_KEY "num_nextn_predict_layers"
+
 /* Norms before a part, after it, or both: OLMo 2 to Gemma 3. */
 extern const ts_name_row ts_norms_around_names[];
 #endif

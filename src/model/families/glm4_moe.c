@@ -39,6 +39,7 @@ static const ts_config_row rows[] = {
     TS_COPY("routed_scaling_factor", router_scale, 1),
     TS_TOPK_NORM(true),
     TS_FIRST_DENSE(1),
+    TS_MTP_LAYERS,
     { TS_CONFIG_END },
 };
 

@@ -24,6 +24,7 @@ const ts_name_row ts_experts_names[] = {
     { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
     { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
     { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
+    TS_MTP_NAMES,
     { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
     { .name = "output_layer", .hf_name = "lm_head" },
     { 0 },

@@ -3,12 +3,20 @@
 #include "ops/distill.h"
 #include "train/recompute.h"
 
-/* A micro-batch on the device, and what its losses are taken of. */
-typedef struct lm_batch {
-    ts_fields fields;
+#include <stdio.h>
+
+/* What a loss is taken of. */
+typedef struct lm_labels {
     ts_tensor *labels;
     ts_chosen_rows chosen;
     bool some; /* not all rows are chosen */
+} lm_labels;
+
+/* A micro-batch on the device. */
+typedef struct lm_batch {
+    ts_fields fields;
+    lm_labels told[1 + TS_SIDE_LOSSES]; /* of the first loss and of those beside it, with */
+    ts_tensor *ahead[TS_SIDE_LOSSES];   /* the tokens that each of the latter reads */
     const ts_spread *spread;
 } lm_batch;
 
@@ -43,39 +51,45 @@ static void positions(const ts_micro_batch *m, const ts_stretches *at, int32_t *
     }
 }
 
-static void tokens(const ts_micro_batch *m, const ts_stretches *at, int32_t *out)
+/* So many places further on: of what follows in the same document (of a packed sample) where that is told, else in
+ * the sample; 0 where nothing does. */
+static void tokens(const ts_micro_batch *m, const ts_stretches *at, int64_t width, int64_t ahead, int32_t *out)
 {
     const int64_t n = ts_stretches_count(at);
     for (int64_t b = 0; b < m->rows; b++) {
         const int32_t *t = ts_batch_ints(m->batch, "tokens", m->row + b);
-        for (int64_t i = 0; i < n; i++)
-            out[b * n + i] = t[ts_stretches_at(at, i)];
-    }
-}
-
-/* What follows each token, -1 where its loss does not count. */
-static void labels(const ts_micro_batch *m, const ts_stretches *at, int32_t *out)
-{
-    const int64_t n = ts_stretches_count(at);
-    for (int64_t b = 0; b < m->rows; b++) {
-        const int32_t *t = ts_batch_ints(m->batch, "tokens", m->row + b);
-        const float *mask = ts_batch_floats(m->batch, "loss_mask", m->row + b);
+        const int32_t *segments = ts_batch_ints(m->batch, "segments", m->row + b);
         for (int64_t i = 0; i < n; i++) {
-            const int64_t s = ts_stretches_at(at, i);
-            out[b * n + i] = mask[s] > 0 ? t[s + 1] : -1;
+            const int64_t s = ts_batch_ahead(segments, width, ts_stretches_at(at, i), ahead);
+            out[b * n + i] = s < 0 ? 0 : t[s];
         }
     }
 }
 
-/* The rows that count are chosen here, once. labels [n], and room for three times as much behind. */
-static ts_status upload_labels(ts_tape *tape, int32_t *label, int64_t n, lm_batch *b)
+/* What follows each of these, -1 where its loss does not count. */
+static void labels(const ts_micro_batch *m, const ts_stretches *at, int64_t width, int64_t ahead, int32_t *out)
 {
+    const int64_t n = ts_stretches_count(at);
+    for (int64_t b = 0; b < m->rows; b++) {
+        const int32_t *t = ts_batch_ints(m->batch, "tokens", m->row + b);
+        const int32_t *segments = ts_batch_ints(m->batch, "segments", m->row + b);
+        const float *mask = ts_batch_floats(m->batch, "loss_mask", m->row + b);
+        for (int64_t i = 0; i < n; i++) {
+            const int64_t s = ts_batch_ahead(segments, width, ts_stretches_at(at, i), ahead);
+            out[b * n + i] = s >= 0 && mask[s] > 0 ? t[s + 1] : -1;
+        }
+    }
+}
+
+/* The rows that count are chosen here, once. labels [n], and room for three times as much behind; NULL: nobody knows
+ * more of them than that `count` count. alike: where no others are missing the few are not left out, so that
+ * processes with and without the end of a sample do the same. */
+static ts_status upload_labels(ts_tape *tape, int32_t *label, int64_t n, int64_t count, bool alike, lm_labels *b)
+{
+    int32_t *at = label ? label + n : NULL, *back = label ? at + n : NULL, *few = label ? back + n : NULL;
     TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, label, n, &b->labels));
-    if (!label) /* none to look at */
-        return TS_OK;
-    int32_t *at = label + n, *back = at + n, *few = back + n;
-    b->chosen.n = ts_choose_rows(label, n, at, back, few);
-    b->some = b->chosen.n < n;
+    b->chosen.n = label ? ts_choose_rows(label, n, at, back, few) : count;
+    b->some = b->chosen.n < (alike ? count : n);
     if (!b->some || b->chosen.n == 0)
         return TS_OK;
     ts_tensor *on_device[3];
@@ -132,6 +146,38 @@ static int64_t room(const ts_lm_objective *o, const ts_micro_batch *m)
     return m->rows * (o->has_segments && queries > rows ? queries : rows);
 }
 
+/* Losses beside the first that this pass takes. */
+static int sides(const ts_lm_objective *o, const ts_micro_batch *m) { return m->evaluates ? 0 : o->base.n_side; }
+
+/* Rows that have something so far ahead of them, of one document a sample without a mask. */
+static int64_t rows_that_see(const ts_lm_objective *o, const ts_micro_batch *m, int64_t ahead)
+{
+    const int64_t n = rows_here(o);
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++)
+        count += ts_batch_ahead(NULL, o->seq_length, ts_stretches_at(&o->base.here, i), ahead) >= 0;
+    return m->rows * count;
+}
+
+/* What the losses are taken of. */
+static ts_status upload_told(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m, int32_t *buffer,
+                             lm_batch *b)
+{
+    const ts_stretches *here = &o->base.here;
+    const int64_t n = m->rows * rows_here(o);
+    for (int k = 0; k <= sides(o, m); k++) {
+        const int64_t ahead = k ? o->base.side[k - 1].ahead : 0;
+        if (k && buffer)
+            tokens(m, here, o->seq_length, ahead, buffer);
+        if (k)
+            TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, buffer, n, &b->ahead[k - 1]));
+        if (buffer)
+            labels(m, here, o->seq_length, ahead, buffer);
+        TS_TRY(upload_labels(tape, buffer, n, rows_that_see(o, m, ahead), o->spread, &b->told[k]));
+    }
+    return TS_OK;
+}
+
 /* buffer NULL: nothing is computed, and the tensors are made alone. */
 static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
                         int32_t *buffer, lm_batch *b)
@@ -142,17 +188,14 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
     TS_TRY(spread_of(o, tape, m, &b->spread));
     if (m->part == 0) {
         if (buffer)
-            tokens(m, here, buffer);
+            tokens(m, here, o->seq_length, 0, buffer);
         TS_TRY(upload_field(tape, "tokens", buffer, n, &b->fields));
     }
     if (buffer)
         positions(m, here, buffer);
     TS_TRY(upload_field(tape, "position_ids", buffer, n, &b->fields));
-    if (ts_objective_ends(&o->base, m->part)) {
-        if (buffer)
-            labels(m, here, buffer);
-        TS_TRY(upload_labels(tape, buffer, n, b));
-    }
+    if (ts_objective_ends(&o->base, m->part))
+        TS_TRY(upload_told(o, tape, m, buffer, b));
     if (!o->has_segments)
         return TS_OK;
     if (buffer)
@@ -171,6 +214,7 @@ static ts_status teach(const ts_lm_objective *o, ts_tape *tape, const ts_network
     call.recompute = (ts_recompute_plan){ 0 };
     call.hidden_dropout = call.attention_dropout = 0;
     call.balance = 0;
+    call.behind = NULL;
     tape->recording = false;
     tape->viewer = NULL;
     const ts_status st = n->kind->forward(n->self, tape, &call, taught);
@@ -180,8 +224,8 @@ static ts_status teach(const ts_lm_objective *o, ts_tape *tape, const ts_network
 }
 
 /* taught: the teacher's, or NULL. */
-static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m, const lm_batch *b,
-                           ts_tensor *hidden, ts_tensor *taught, ts_tensor **losses)
+static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m, const lm_labels *b,
+                           ts_tensor *hidden, ts_tensor *taught, const char *part, ts_tensor **losses)
 {
     const ts_lm_teacher *t = &o->teacher;
     ts_device_part(tape->dev, "output layer and loss", -1);
@@ -196,16 +240,32 @@ static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_mic
     } else {
         TS_TRY(ts_op_linear_xent(tape, &x, hidden, losses, NULL));
     }
-    const ts_shown s = { .module = "output_layer", .part = "loss", .layer = TS_SHOWN_BEHIND,
+    const ts_shown s = { .module = "output_layer", .part = part, .layer = TS_SHOWN_BEHIND,
                          .at = o->base.here, .length = o->seq_length, .sample0 = m->sample0,
                          .cols = 1, .own = 1 };
     return ts_tape_show_late(tape, &s, *losses);
 }
 
+/* Losses beside the first, of predictions further ahead, each from what the one before it left. */
+static ts_status predict(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m, const lm_batch *b,
+                         const ts_network_call *call, ts_tensor *h, ts_passed *out)
+{
+    const ts_network *n = &o->network;
+    for (int k = 0; k < sides(o, m); k++) {
+        ts_tensor *next, *hidden, *losses;
+        TS_TRY(n->kind->predict(n->self, tape, call, k, b->ahead[k], h, &next, &hidden));
+        TS_TRY(losses_of(o, tape, m, &b->told[1 + k], hidden, NULL, o->base.side[k].name, &losses));
+        ts_pass(out, losses);
+        h = next;
+    }
+    return TS_OK;
+}
+
 static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
                      const lm_batch *b, ts_passed *out)
 {
-    ts_tensor *x, *taught = NULL;
+    ts_tensor *x, *behind = NULL, *taught = NULL;
+    const bool ends = ts_objective_ends(&o->base, m->part);
     const ts_layer_range all = { 0, o->network.layers }, l = o->layers ? o->layers[m->part] : all;
     const ts_network_call call = { .B = m->rows,
                                    .S = rows_here(o),
@@ -217,7 +277,8 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
                                    .recompute = o->recompute,
                                    .hidden_dropout = m->evaluates ? 0 : o->hidden_dropout,
                                    .attention_dropout = m->evaluates ? 0 : o->attention_dropout,
-                                   .goes_on = !ts_objective_ends(&o->base, m->part),
+                                   .goes_on = !ends,
+                                   .behind = ends && sides(o, m) ? &behind : NULL,
                                    .seed = o->seed,
                                    .balance = m->balance,
                                    .pass = m->pass,
@@ -226,10 +287,10 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
     if (o->teacher.network.kind)
         TS_TRY(teach(o, tape, &call, &taught));
     TS_TRY(o->network.kind->forward(o->network.self, tape, &call, &x));
-    if (ts_objective_ends(&o->base, m->part))
-        TS_TRY(losses_of(o, tape, m, b, x, taught, &x));
+    if (ends)
+        TS_TRY(losses_of(o, tape, m, &b->told[0], x, taught, "loss", &x));
     ts_pass(out, x);
-    return TS_OK;
+    return behind ? predict(o, tape, m, b, &call, behind, out) : TS_OK;
 }
 
 static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch *m, ts_passed *out)
@@ -293,6 +354,14 @@ void ts_lm_objective_init(ts_lm_objective *o, const ts_network *network, const t
                             .attention_dropout = (float)t->attention_dropout,
                             .seed = (uint64_t)t->seed,
                             .has_segments = has_segments };
+    TS_ASSERT(network->predicts <= TS_SIDE_LOSSES, "%lld losses beside the first", (long long)network->predicts);
+    o->base.n_side = (int)network->predicts;
+    for (int k = 0; k < o->base.n_side; k++) {
+        ts_side_loss *side = &o->base.side[k];
+        snprintf(side->name, sizeof side->name, "mtp_%d loss", k + 1);
+        side->ahead = 1 + k;
+        side->weight = t->mtp_factor / (double)o->base.n_side;
+    }
 }
 
 void ts_lm_objective_cut(ts_lm_objective *o, const ts_layer_range *layers, int64_t parts,

@@ -12,7 +12,8 @@ typedef struct ts_lm_teacher {
 } ts_lm_teacher;
 
 /* Fields of a batch: tokens [S + 1] and loss_mask [S]; position_ids and segments where the data has
- * them (data/source.h). */
+ * them (data/source.h). A network that predicts further ahead (model/mtp.h) has a loss beside the first for each
+ * depth. */
 typedef struct ts_lm_objective {
     ts_objective base;
     ts_network network;

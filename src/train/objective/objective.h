@@ -13,7 +13,7 @@
 
 /* Tensors that go from one part of a pipeline to the next (of a model alone there is one part), in an
  * order that both know. */
-enum { TS_PASSED = 4 };
+enum { TS_PASSED = 9 };
 typedef struct ts_passed {
     int n;
     ts_tensor *tensor[TS_PASSED];
@@ -43,6 +43,16 @@ typedef struct ts_micro_batch {
     ts_passed in;
 } ts_micro_batch;
 
+/* A loss beside the first, of what comes further ahead. Each of its values counts as much as the first loss's
+ * value `ahead` places behind it in the sample, and nothing where that is in another document (field "segments").
+ * `weight` times their mean is trained for as well; what is told of a step is each loss's own mean. */
+typedef struct ts_side_loss {
+    char name[16]; /* in logs: "mtp_1 loss" */
+    double weight;
+    int64_t ahead;
+} ts_side_loss;
+enum { TS_SIDE_LOSSES = TS_PASSED - 1 };
+
 /* Whoever implements one puts this first into a struct of his own. */
 typedef struct ts_objective ts_objective;
 struct ts_objective {
@@ -55,12 +65,15 @@ struct ts_objective {
      * and processes. NULL: one loss a sample, and each counts 1. */
     const char *counts;
     bool is_sum; /* a step's loss is the sum alone */
+    ts_side_loss side[TS_SIDE_LOSSES]; /* [n_side] with `counts` */
+    int n_side;
     ts_stretches here; /* of each sample's losses those that are this process's; n 0: all */
     /* What all steps need, once, before the first. */
     ts_status (*prepare)(ts_objective *o);
     int64_t parts; /* that it is cut into; 0 is 1 */
     /* One micro-batch through a part: records on the tape. The last part gives one tensor, the losses:
-     * fp32, one dimension, whose values may be there only when the backward pass is over; any other
+     * fp32, one dimension, whose values may be there only when the backward pass is over; in passes that train
+     * behind it one alike for each loss beside it. Any other
      * gives what `passes` says. Where nothing is computed the batch has no values to look at. */
     ts_status (*forward)(ts_objective *o, ts_tape *tape, const ts_micro_batch *m, ts_passed *out);
     /* What the part hands on of so many samples. NULL: it is never cut. */

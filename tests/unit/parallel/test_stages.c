@@ -100,6 +100,8 @@ static void layouts(void **state)
     has(&o, 8, NULL, 0, TS_SCHEDULE_INTERLEAVED, "0-0 0-3 3-6 6-8");
     o.layout = "Ett, t|(tt)*2 tL";
     has(&o, 8, NULL, 0, TS_SCHEDULE_1F1B, "0-3 3-8");
+    o.layout = "Et*3|t*5m*2L";
+    has(&o, 8, NULL, 0, TS_SCHEDULE_1F1B, "0-3 3-8");
     o.layout = "E(t|t)*3L";
     has(&o, 6, NULL, 0, TS_SCHEDULE_INTERLEAVED, "0-1 1-3 3-5 5-6");
     static const struct {
@@ -116,7 +118,8 @@ static void layouts(void **state)
         { "Et*0|tL", "no number of times" },
         { "E(t|tL", "no closing parenthesis" },
         { "Et|tL)", "nothing opens" },
-        { "Et|tmL", "further tokens (m)" },
+        { "Etm|tL", "further tokens (m) stand behind all t, in the last stage" },
+        { "Et|mtL", "further tokens (m) stand behind all t, in the last stage" },
         { "Et|t|tL", "has 3 stages: expected a multiple of --pipeline-model-parallel-size 2" },
         { "Et|tL", "--pipeline-model-parallel-layout has 2 layers, and there are 8" },
         { "E(t*1000000)*1000000|L", "no number of times" },

@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import grok1_reference
 import torch
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -49,9 +50,11 @@ FALCON = dict(vocab_size=79, hidden_size=24, num_hidden_layers=2, num_attention_
               eos_token_id=2)
 MOE = dict(vocab_size=79, hidden_size=24, intermediate_size=20, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1,
            max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+GPT_OSS = dict(MOE, sliding_window=5, swiglu_limit=0.8, rope_parameters=dict(
+    rope_type="yarn", rope_theta=500.0, factor=4.0, original_max_position_embeddings=16, beta_fast=32.0, beta_slow=1.0, truncate=False))
 # types whose own defaults have layers of experts
 EXPERTS = {"deepseek_v2", "deepseek_v3", "mixtral", "qwen2_moe", "qwen3_moe", "glm4_moe", "olmoe", "phimoe", "granitemoe", "ernie4_5_moe",
-           "minimax_m2"}
+           "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1"}
 
 
 def no(d, *keys):
@@ -147,6 +150,28 @@ CASES = {
                                       "moe_layer_start_index": 1, "moe_layer_end_index": -1}, 5, dict(seed=209)),
     "minimax_m2": ("minimax_m2", {**MOE, "head_dim": 8, "num_local_experts": 5, "num_experts_per_tok": 2, "rope_parameters": dict(
         rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)}, 5, dict(seed=210)),
+    "gpt_oss": ("gpt_oss", {**GPT_OSS, "head_dim": 8, "num_local_experts": 4, "num_experts_per_tok": 2}, 5, dict(seed=213, stacked=True)),
+    "gpt_oss-mxfp4": ("gpt_oss", {**GPT_OSS, "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "head_dim": 8, "num_local_experts": 3,
+                                  "num_experts_per_tok": 2, "attention_bias": False, "swiglu_limit": 1.5, "rope_parameters": dict(rope_type="linear", rope_theta=1000.0, factor=2.0)},
+                      4, dict(seed=214, stacked=True, packed=True, drop=["layer_types", "swiglu_alpha"])),
+    "llama4": ("llama4_text", {**MOE, "head_dim": 8, "num_hidden_layers": 3, "num_local_experts": 4, "intermediate_size": 12, "intermediate_size_mlp": 20,
+                               "moe_layers": [0, 2], "no_rope_layers": [1, 0, 1], "attention_chunk_size": 6, "floor_scale": 3, "attn_scale": 0.3},
+               5, dict(seed=215, stacked=True)),
+    "llama4-old": ("llama4_text", {**MOE, "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 4, "num_local_experts": 3, "num_experts_per_tok": 2,
+                                   "intermediate_size": 12, "intermediate_size_mlp": 20, "no_rope_layer_interval": 2, "attention_chunk_size": 7, "use_qk_norm": False,
+                                   "attn_temperature_tuning": False, "attention_bias": True, "rope_parameters": dict(
+                                       rope_type="llama3", rope_theta=50000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+                                       original_max_position_embeddings=32)}, 4, dict(seed=216, stacked=True, dtype="bfloat16",
+                                                                                      drop=["layer_types", "no_rope_layers", "moe_layers"])),
+    "hunyuan_dense": ("hunyuan_v1_dense", {**LLAMA, "tie_word_embeddings": True}, 5, dict(seed=217)),
+    "hunyuan_dense-alpha": ("hunyuan_v1_dense", {**LLAMA, "attention_bias": True, "rope_parameters": dict(
+        rope_type="dynamic", rope_theta=10000.0, alpha=50.0, factor=1.0)}, 4, dict(seed=218, dtype="bfloat16")),
+    "hunyuan_moe": ("hunyuan_v1_moe", {**MOE, "head_dim": 8, "num_experts": 5, "moe_topk": 2, "rope_parameters": dict(
+        rope_type="dynamic", rope_theta=10000.0, alpha=50.0, factor=1.0)}, 5, dict(seed=219)),
+    "grok1": ("grok-1", dict(vocab_size=79, hidden_size=24, intermediate_size=20, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1,
+                             attn_output_multiplier=0.35, max_attn_value=3.0, max_position_embeddings=64, embedding_multiplier_scale=2.5,
+                             output_multiplier_scale=0.6, rms_norm_eps=1e-5, tie_word_embeddings=True, num_experts_per_tok=2, num_experts=4,
+                             pad_token_id=0, bos_token_id=1, eos_token_id=2), 4, dict(seed=220, stacked=True)),
     "mamba2": ("mamba2", MAMBA, 5, dict(seed=107)),
     "mamba2-bias": ("mamba2", {**MAMBA, "n_groups": 1, "use_bias": True, "use_conv_bias": False, "conv_kernel": 3, "tie_word_embeddings": True,
                                "time_step_limit": [0.4, 1.1]}, 4, dict(seed=108, dtype="bfloat16")),
@@ -284,9 +309,17 @@ def scale(model, embedding, sublayer, logits):
 def build(name):
     model_type, arguments, form, how = CASES[name]
     torch.manual_seed(SEED)
+    if model_type == "grok-1":
+        return filled(name, grok1_reference.make(**arguments).eval())
     config = AutoConfig.for_model(model_type, **copy.deepcopy(arguments))
     how_experts = dict(experts_implementation="eager") if model_type in EXPERTS else {}
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", **how_experts).eval()
+    return filled(name, model)
+
+
+def filled(name, model):
+    """With its random values."""
+    model_type, _, _, how = CASES[name]
     # a seed of its own leaves the values of all other cases as they are
     order = sorted(n for n in CASES if "seed" not in CASES[n][3])
     generator = torch.Generator().manual_seed(SEED + (how["seed"] if "seed" in how else order.index(name)))
@@ -304,9 +337,28 @@ def build(name):
         for n, b in model.named_buffers():
             if n.endswith("correction_bias"):
                 b.copy_(0.1 * torch.randn(b.shape, generator=generator))
+    if how.get("packed"):
+        pack(model, generator)
     if how.get("scales"):
         scale(model, *how["scales"])
     return model
+
+
+E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
+
+
+def pack(model, generator):
+    """Experts of values that MXFP4 has, made from its bytes, which are kept beside them: [experts, out, in / 32, 16] and a scale for each 32."""
+    for n, p in model.named_parameters():
+        if not n.endswith(("experts.gate_up_proj", "experts.down_proj")):
+            continue
+        experts, wide, out = p.shape
+        blocks = torch.randint(0, 256, (experts, out, wide // 32, 16), generator=generator, dtype=torch.uint8)
+        scales = torch.randint(122, 126, (experts, out, wide // 32), generator=generator, dtype=torch.uint8)
+        values = torch.stack([E2M1[(blocks & 15).long()], E2M1[(blocks >> 4).long()]], -1).flatten(-2)
+        values = values * torch.exp2(scales.float() - 127)[..., None]
+        p.data.copy_(values.flatten(-2).transpose(1, 2))
+        p.packed = dict(blocks=blocks, scales=scales)
 
 
 def mixes(model):
@@ -341,6 +393,10 @@ def file_tensors(model, how):
         if model.config.model_type == "gpt_neox":
             n = n.replace("lm_head.", "embed_out.")
         out[n] = t.detach().to(getattr(torch, how.get("dtype", "float32"))).clone().contiguous()
+    for n, p in model.named_parameters():
+        if hasattr(p, "packed"):
+            del out[n]
+            out.update({f"{n}_{k}": v for k, v in p.packed.items()})
     return out
 
 
@@ -353,6 +409,9 @@ def write_model(folder, name, model):
     if form == 4:
         config = old_form(model_type, config)
     config = {k: v for k, v in config.items() if k not in how.get("drop", [])}
+    if how.get("packed"):
+        config["quantization_config"] = dict(quant_method="mxfp4", modules_to_not_convert=["model.layers.*.self_attn", "model.layers.*.mlp.router",
+                                                                                          "model.embed_tokens", "lm_head"])
     if how.get("says_tied"):  # beside an output layer of its own, which counts
         config["tie_word_embeddings"] = True
     tensors = file_tensors(model, how)
@@ -393,10 +452,11 @@ def digest(t):
 
 
 def adamw(model, tokens):
-    """Megatron's groups: no decay for what has one dimension. The loss before each step, the norm before clipping."""
+    """Megatron's groups: no decay for what has one dimension, nor for biases of experts. The loss before each step, the norm before clipping."""
     named = list(model.named_parameters())
-    groups = [dict(params=[p for _, p in named if p.dim() > 1], weight_decay=ADAMW["weight_decay"]),
-              dict(params=[p for _, p in named if p.dim() == 1], weight_decay=0.0)]
+    decays = lambda n, p: p.dim() > 1 and not n.endswith("_bias")
+    groups = [dict(params=[p for n, p in named if decays(n, p)], weight_decay=ADAMW["weight_decay"]),
+              dict(params=[p for n, p in named if not decays(n, p)], weight_decay=0.0)]
     optimizer = torch.optim.AdamW(groups, lr=ADAMW["lr"], betas=(ADAMW["beta1"], ADAMW["beta2"]), eps=ADAMW["eps"])
     losses, norms = [], []
     for _ in range(ADAMW["steps"]):
@@ -525,13 +585,25 @@ def rope_tables():
     return out
 
 
-def check_folder(folder, name, logits):
+def check_folder(folder, name, logits, model):
     """The folder is what transformers takes it for."""
-    if CASES[name][3].get("renamed"):
+    if CASES[name][3].get("renamed") or CASES[name][0] == "grok-1":
         return
+    if CASES[name][3].get("packed"):
+        return check_packed(folder, model)
     back = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
     off = (back(torch.tensor(json.loads((folder / "golden.json").read_text())["tokens"])).logits[0] - logits).abs().max().item()
     assert off < 1e-5, f"{name}: transformers reads another model from {folder}, off by {off}"
+
+
+def check_packed(folder, model):
+    """transformers unpacks the bytes to the values that the model has."""
+    from safetensors.torch import load_file
+    from transformers.integrations.mxfp4 import convert_moe_packed_tensors
+    files = load_file(folder / "model.safetensors")
+    for n, p in model.named_parameters():
+        t = convert_moe_packed_tensors(files[n + "_blocks"], files[n + "_scales"], dtype=torch.float32) if n + "_blocks" in files else files[n]
+        assert torch.equal(t, p), n
 
 
 def rounded(v):
@@ -546,7 +618,7 @@ def rounded(v):
 def defaults():
     """What an empty config.json of each type is: the classes' own defaults."""
     out = []
-    for model_type in sorted({t for t, *_ in CASES.values()} - EXPERTS):
+    for model_type in sorted({t for t, *_ in CASES.values()} - EXPERTS - {"hunyuan_v1_dense"}):  # whose own default is no model
         # transformers' class of Nemotron cannot be made from its own default, which is no number
         if model_type in ("nemotron_h", "qwen3_next", "qwen3_5_text"):  # whose own default has layers that are refused
             continue
@@ -576,7 +648,7 @@ def main():
         golden, logits = results(name, model)
         (folder / "golden.json").write_text(json.dumps(rounded(golden)) + "\n")
         save_file({"logits": logits}, folder / "logits.safetensors")
-        check_folder(folder, name, logits)
+        check_folder(folder, name, logits, model)
         if not mixes(model):  # whose tensors in files are others than in the state dict
             configs.append(dict(name=name, config=config, expect=expected(model, CASES[name][3]), tensors=order))
         size = sum(f.stat().st_size for f in folder.iterdir())

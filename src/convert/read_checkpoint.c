@@ -39,6 +39,8 @@ static bool fits(const ts_st_tensor *t, const ts_listed_param *p)
     int64_t rows = 1;
     for (int i = 0; i < t->rank - 1; i++)
         rows *= t->shape[i];
+    if (p->vectors)
+        return t->rank == 2 && t->shape[0] == p->vectors && t->elements == p->dim[0];
     if (!p->dim[1])
         return t->shape[0] == p->dim[0];
     return t->rank >= 2 && rows == p->dim[0] && t->shape[t->rank - 1] == p->dim[1];

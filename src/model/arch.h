@@ -34,6 +34,7 @@ typedef enum ts_qk_norm_kind {
     TS_QK_NORM_NONE,
     TS_QK_NORM_HEAD, /* one weight of head_dim for all heads (Qwen3, Gemma 3) */
     TS_QK_NORM_FULL, /* over all heads together (OLMo 2) */
+    TS_QK_NORM_UNIT, /* of each head, without weights, in layers with a rotary embedding (Llama 4) */
 } ts_qk_norm_kind;
 
 typedef enum ts_rope_scaling {
@@ -85,6 +86,7 @@ typedef struct ts_layer_arch {
     ts_position_kind position; /* LEARNED: it came with the embedding, of all layers or of none */
     int rope;                  /* ROPE: which of arch->rope */
     int64_t window;            /* keys a query sees, itself among them; 0: all */
+    int64_t chunk;             /* keys stand in chunks of so many, and a query sees those of its own; 0: none */
 } ts_layer_arch;
 
 /* State-space layers (nn/mamba.h); heads 0: there are none. */
@@ -121,6 +123,9 @@ typedef struct ts_arch {
     bool embed_norm;           /* of the embedding, before the first layer (Bloom) */
     bool attn_sinks;           /* a learned logit a head in the softmax's denominator (gpt-oss) */
     ts_qk_norm_kind qk_norm;
+    bool qk_norm_last;         /* behind the rotation (Hunyuan) */
+    double temper_by;          /* layers without positions: see ts_temper_args; 0: not so */
+    int64_t temper_every;
     ts_position_kind position; /* of layers; LEARNED: the embedding has a table of positions */
     ts_rope_config rope[TS_ARCH_MAX_ROPES];
     int n_ropes;
@@ -132,6 +137,8 @@ typedef struct ts_arch {
     bool bias_qkv, bias_down, bias_proj, bias_fc1, bias_fc2, bias_head;
     /* Mixtures of experts (nn/experts.h); n_experts 0: no layer is one */
     int64_t n_experts, experts_per_token, expert_ffn;
+    bool experts_bias;         /* of experts and of their router */
+    bool probs_on_input;       /* what experts are given is weighed, not what they make of it (Llama 4) */
     int64_t shared_ffn;        /* of the shared expert; 0: none */
     bool shared_gate;          /* whose result is weighed by a sigmoid */
     ts_route_score router_score;
@@ -142,6 +149,7 @@ typedef struct ts_arch {
     bool experts_stacked;      /* in files: all experts of a layer in one tensor */
     bool gated;                /* MLPs of layers are */
     ts_act act;
+    double act_clamp, glu_offset; /* of gated MLPs: values are clamped, up is moved (ts_act_op); 0: not so */
     bool tied;                 /* the output layer is the embedding */
     double embed_scale;        /* 1: none */
     double attn_scale;         /* score = attn_scale * q.k */

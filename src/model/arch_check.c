@@ -80,9 +80,15 @@ static ts_status check_experts(const ts_arch *a, const char *file)
     if (a->router_score == TS_ROUTE_SPARSEMIXER && a->experts_per_token > 2)
         return ts_error(TS_ERR_USER, "%s: sparsemixer chooses two experts, not %lld", file,
                         (long long)a->experts_per_token);
-    if (a->bias_fc1 || a->bias_fc2)
-        return ts_error(TS_ERR_USER, "%s: experts have no biases here", file);
     return TS_OK;
+}
+
+static ts_status check_act(const ts_arch *a, const char *file)
+{
+    if (a->gated || (a->act_clamp == 0 && a->glu_offset == 0))
+        return TS_OK;
+    return ts_error(TS_ERR_USER, "%s: a clamp or an offset of values (--activation-func-clamp-value, "
+                    "--glu-linear-offset) is of gated MLPs: give --swiglu, --geglu or --quick-geglu too", file);
 }
 
 static ts_status check_layer(const ts_arch *a, int64_t i, const char *file)
@@ -100,6 +106,9 @@ static ts_status check_layer(const ts_arch *a, int64_t i, const char *file)
     if (l->window < 0)
         return ts_error(TS_ERR_USER, "%s: sliding_window is %lld, expected 1 or more", file,
                         (long long)l->window);
+    if (l->chunk < 0 || (l->chunk && (l->window || l->attention != TS_ATTENTION_SOFTMAX)))
+        return ts_error(TS_ERR_USER, "%s: layer %lld: chunks of keys (attention_chunk_size) are of softmax attention "
+                        "without a window", file, (long long)i);
     if (l->position == TS_POSITION_ROPE && ts_attends(l->attention) && l->rope >= a->n_ropes)
         return ts_error(TS_ERR_USER, "%s: layer %lld has no rotary embedding", file, (long long)i);
     if ((l->position == TS_POSITION_LEARNED) != (a->position == TS_POSITION_LEARNED))
@@ -159,6 +168,8 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
     for (size_t i = 0; i < ts_arch_row_count; i++)
         if (ts_arch_rows[i].name)
             TS_TRY(check_bounds(a, &ts_arch_rows[i], file));
+    if (a->temper_by != 0 && a->temper_every < 1)
+        return ts_error(TS_ERR_USER, "%s: floor_scale is %lld, expected 1 or more", file, (long long)a->temper_every);
     if (a->n_heads % a->n_kv_heads)
         return ts_error(
             TS_ERR_USER,
@@ -181,6 +192,7 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
         TS_TRY(check_layer(a, i, file));
     TS_TRY(check_experts(a, file));
     TS_TRY(check_mtp(a, file));
+    TS_TRY(check_act(a, file));
     TS_TRY(check_mamba(a, file));
     return check_delta(a, file);
 }

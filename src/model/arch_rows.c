@@ -20,7 +20,8 @@
     W(TS_ACT_RELU, "relu")                                                                         \
     W(TS_ACT_RELU2, "relu2")
 #define QK_NORMS(W)                                                                                \
-    W(TS_QK_NORM_NONE, "none") W(TS_QK_NORM_HEAD, "head") W(TS_QK_NORM_FULL, "full")
+    W(TS_QK_NORM_NONE, "none") W(TS_QK_NORM_HEAD, "head") W(TS_QK_NORM_FULL, "full") \
+    W(TS_QK_NORM_UNIT, "unit")
 #define ATTENTIONS(W)                                                                              \
     W(TS_ATTENTION_SOFTMAX, "softmax") W(TS_ATTENTION_LATENT, "latent")                            \
     W(TS_ATTENTION_NONE, "none") W(TS_ATTENTION_MAMBA, "mamba") W(TS_ATTENTION_DELTA, "delta")
@@ -91,8 +92,16 @@ const ts_field_row ts_arch_rows[] = {
     F(BOOL, gated, .def = true, .shapes = true, .words = "gated MLP", .option = "swiglu"),
     F(CHOICE, act, .def = TS_ACT_SILU, .choices = TS_CHOICES(ACTS),
       .words = "activation of the MLP"),
+    F(REAL, act_clamp, .hi = 1e9, .later = true, .name = "swiglu_limit", .words = "clamp of the gated MLP",
+      .option = "activation-func-clamp-value", .says = TS_SAYS_VALUE),
+    F(REAL, glu_offset, .lo = -1e9, .hi = 1e9, .later = true, .name = "glu_linear_offset",
+      .words = "offset of the gated MLP", .option = "glu-linear-offset", .says = TS_SAYS_VALUE),
     F(CHOICE, qk_norm, .choices = TS_CHOICES(QK_NORMS), .shapes = true,
       .words = "norm of queries and keys", .option = "qk-layernorm"),
+    F(BOOL, qk_norm_last, .later = true, .words = "norm of queries and keys behind their rotation"),
+    F(REAL, temper_by, .hi = 1e9, .later = true, .name = "attn_scale", .words = "temperature of attention"),
+    F(INT, temper_every, .hi = TS_ARCH_MAX_POSITIONS, .later = true, .name = "floor_scale",
+      .words = "temperature of attention"),
     F(BOOL, bias_qkv, .shapes = true, .words = "bias of queries, keys and values",
       .option = "add-qkv-bias"),
     F(BOOL, bias_down, .shapes = true, .later = true, .words = "bias of latent projections"),
@@ -123,6 +132,10 @@ const ts_field_row ts_arch_rows[] = {
           .option = "moe-router-topk"),
     COUNT(expert_ffn, TS_ARCH_MAX_WIDTH, "moe_intermediate_size", .shapes = true, .words = "width of an expert",
           .option = "moe-ffn-hidden-size"),
+    F(BOOL, experts_bias, .shapes = true, .later = true, .words = "biases of experts",
+      .option = "disable-bias-linear"),
+    F(BOOL, probs_on_input, .later = true, .words = "weights of experts on their input",
+      .option = "moe-apply-probs-on-input", .says = TS_SAYS_VALUE),
     COUNT(shared_ffn, TS_ARCH_MAX_WIDTH, "shared_expert_intermediate_size", .shapes = true,
           .words = "width of the shared expert",
           .option = "moe-shared-expert-intermediate-size"),
@@ -219,6 +232,7 @@ const size_t ts_arch_row_count = sizeof ts_arch_rows / sizeof *ts_arch_rows;
 const ts_field_row ts_layer_rows[] = {
     L("windows", INT, window, .hi = INT32_MAX, .always = true, .words = "window",
       .option = "window-size"),
+    L("chunks", INT, chunk, .hi = INT32_MAX, .words = "chunk of attention"),
     L("layer_ropes", INT, rope, .hi = TS_ARCH_MAX_ROPES - 1, .always = true),
     L("layer_positions", CHOICE, position, .choices = TS_CHOICES(POSITIONS), .model = "position"),
     L("layer_attentions", CHOICE, attention, .choices = TS_CHOICES(ATTENTIONS),

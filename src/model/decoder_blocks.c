@@ -12,15 +12,20 @@ static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
     if (a->layer[layer].attention != TS_ATTENTION_SOFTMAX)
         return (ts_attention_layer){ 0 };
     const int64_t width = a->n_heads * a->head_dim;
+    const ts_layer_arch *of = &a->layer[layer];
+    const bool rotates = of->position == TS_POSITION_ROPE;
     const double scale = a->attn_scale / (a->attn_by_layer ? (double)(layer + 1) : 1);
     return (ts_attention_layer){
         .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
-        .mask = ts_mask_causal(a->layer[layer].window), .scale = (float)scale,
-        .softcap = (float)a->attn_softcap, .has_sinks = a->attn_sinks, .qk_norm = a->qk_norm != TS_QK_NORM_NONE,
+        .mask = of->chunk ? ts_mask_chunk(of->chunk) : ts_mask_causal(of->window), .scale = (float)scale,
+        .softcap = (float)a->attn_softcap, .has_sinks = a->attn_sinks,
+        .qk_norm = a->qk_norm == TS_QK_NORM_HEAD || a->qk_norm == TS_QK_NORM_FULL, .norm_last = a->qk_norm_last,
+        .temper_by = rotates ? 0 : (float)a->temper_by, .temper_every = (float)a->temper_every,
         .qkv = { .in = a->hidden, .out = ts_arch_qkv_width(a), .has_bias = a->bias_qkv },
         .proj = { .in = width, .out = a->hidden, .has_bias = a->bias_proj },
         .rope = { .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
-                  .full_norm = a->qk_norm == TS_QK_NORM_FULL, .eps = (float)a->norm_eps,
+                  .full_norm = a->qk_norm == TS_QK_NORM_FULL,
+                  .unit_norm = rotates && a->qk_norm == TS_QK_NORM_UNIT, .eps = (float)a->norm_eps,
                   .offset = (float)a->norm_offset },
     };
 }
@@ -76,7 +81,7 @@ static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
         return (ts_mlp_layer){ 0 };
     const bool gated = a->layer[layer].mlp == TS_MLP_GATED;
     return (ts_mlp_layer){
-        .act = a->act, .gated = gated,
+        .act = a->act, .gated = gated, .clamp = (float)a->act_clamp, .offset = (float)a->glu_offset,
         .fc1 = { .in = a->hidden, .out = gated ? 2 * a->ffn : a->ffn, .has_bias = a->bias_fc1 },
         .fc2 = { .in = a->ffn, .out = a->hidden, .has_bias = a->bias_fc2 },
     };
@@ -90,10 +95,13 @@ static ts_experts_layer experts_of(const ts_arch *a, int64_t layer)
         return (ts_experts_layer){ 0 };
     return (ts_experts_layer){
         .hidden = a->hidden, .ffn = a->expert_ffn, .experts = a->n_experts, .act = a->act, .gated = a->gated,
+        .has_biases = a->experts_bias, .scales_input = a->probs_on_input, .clamp = (float)a->act_clamp,
+        .offset = (float)a->glu_offset,
         .has_bias = a->router_bias, .has_shared = shared > 0, .has_shared_gate = a->shared_gate,
-        .shared = { .act = a->act, .gated = a->gated, .is_shared = true,
-                    .fc1 = { .in = a->hidden, .out = a->gated ? 2 * shared : shared },
-                    .fc2 = { .in = shared, .out = a->hidden } },
+        .shared = { .act = a->act, .gated = a->gated, .is_shared = true, .clamp = (float)a->act_clamp,
+                    .offset = (float)a->glu_offset,
+                    .fc1 = { .in = a->hidden, .out = a->gated ? 2 * shared : shared, .has_bias = a->bias_fc1 },
+                    .fc2 = { .in = shared, .out = a->hidden, .has_bias = a->bias_fc2 } },
         .route = { .score = a->router_score, .k = a->experts_per_token, .groups = a->router_groups,
                    .group_topk = a->router_group_topk, .group_best = a->router_group_best,
                    .norms = a->router_norm, .scale = (float)a->router_scale },

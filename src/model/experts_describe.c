@@ -23,9 +23,6 @@ ts_status ts_model_describe_experts(const ts_model_options *o, ts_arch *a)
     if (o->n_shared_experts && o->moe_shared_ffn)
         return ts_error(TS_ERR_USER, "--n-shared-experts and --moe-shared-expert-intermediate-size both say how "
                                      "wide the shared expert is: give one");
-    if (o->bias_linear)
-        return ts_error(TS_ERR_USER, "--num-experts: experts have no biases: give --disable-bias-linear (and "
-                                     "--add-qkv-bias, --add-dense-bias where attention has some)");
     if (o->moe_expert_bias && o->moe_score == TS_MODEL_SCORE_SOFTMAX)
         return ts_error(TS_ERR_USER, "--moe-router-enable-expert-bias goes with --moe-router-score-function sigmoid or "
                                      "sqrtsoftplus");
@@ -45,6 +42,7 @@ ts_status ts_model_describe_experts(const ts_model_options *o, ts_arch *a)
     a->router_group_best = o->moe_groups > 1 && o->moe_topk > o->moe_group_topk ? o->moe_topk / o->moe_group_topk : 1;
     a->router_bias = o->moe_expert_bias;
     a->shared_gate = o->shared_gate;
+    a->experts_bias = o->bias_linear;
     return TS_OK;
 }
 

@@ -22,7 +22,7 @@
  *   mlp.linear_fc2.{weight,bias}   [hidden, ffn]
  *   mlp.router.weight [E, hidden], mlp.router.expert_bias, mlp.experts.linear_fc1.weight [E, 2 ffn, hidden],
  *   mlp.experts.linear_fc2.weight, mlp.shared_experts.{linear_fc1,linear_fc2}.weight,
- *   mlp.shared_experts.gate_weight (nn/experts.h)
+ *   mlp.shared_experts.gate_weight, mlp.router.bias, mlp.experts.{linear_fc1,linear_fc2}.bias (nn/experts.h)
  *   mixer.{A_log,D,dt_bias}  [heads]        (state-space layers: nn/mamba.h)
  *   mixer.{in_proj_z,in_proj_xbc,in_proj_dt,out_proj}.{weight,bias}
  *   self_attention.{in_proj_qkv,in_proj_z,in_proj_b,in_proj_a,out_proj,norm,conv1d}.weight
@@ -33,12 +33,13 @@
  *   decoder.final_layernorm.{weight,bias}    output_layer.{weight,bias}  [vocab, hidden] */
 
 /* Rows of a parameter, of a stack of matrices those of all, and where they stand in a Hugging Face tensor. A tensor of one dimension has
- * rows of one element. transposed: the file holds [in, out] (GPT-2's Conv1D): hf_row then counts
- * columns. */
+ * rows of one element, as has one that is_line. transposed: the file holds [in, out] (GPT-2's Conv1D), of a stack
+ * [matrices, in, out]: hf_row then counts columns. Row number i of the piece is the file's hf_row + i step. */
 typedef struct ts_name_piece {
     const char *hf_name; /* the tensor's */
     char *name;          /* ours; owned by the map */
-    int64_t hf_row, row, rows;
+    int64_t hf_row, row, rows, step;
+    int64_t matrix; /* of a transposed stack: which of its matrices; else 0 */
     bool transposed;
 } ts_name_piece;
 
@@ -48,7 +49,7 @@ typedef struct ts_name_tensor {
     int rank;
     int64_t dim[3];               /* in the file's orientation */
     bool is_copy;                 /* of another tensor: not read */
-    bool is_line;                 /* of rank 2, one row: its pieces count as those of a vector */
+    bool is_line;                 /* of rank 2, but its pieces count elements, as those of a vector do */
     size_t first_piece, n_pieces; /* of the map's pieces; together they are the whole tensor */
 } ts_name_tensor;
 
@@ -74,6 +75,7 @@ typedef enum ts_name_part {
      * is up */
     TS_PART_GATE,
     TS_PART_UP,
+    TS_PART_PAIRS, /* the rows of a gated fc1 in turn, one of the gate, one of up; all experts in one tensor */
     TS_PART_LINE, /* a vector, in the file a matrix of one row */
     TS_PART_FILTER, /* whole; the file holds [columns, 1, width] (a convolution of each column for itself) */
     /* whole; layers that predict further tokens have it in files once more, of what is outside of all layers: it is

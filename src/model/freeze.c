@@ -104,9 +104,9 @@ static ts_status list_weight(void *ctx, const char *name, const ts_param_spec *s
         .layer = layer_of(&d->arch, name), .count = spec->is_fixed ? 0 : ts_place_whole_count(&spec->place), .is_table = is_table,
         .is_qkv = strstr(name, "linear_qkv.weight") || strstr(name, "linear_kv_up_proj.weight"),
         .is_scan = strstr(name, ".conv1d.weight"),
-        .multiplies = spec->place.rank > 1 && !spec->is_filter && (!is_looked_up || (is_table && d->arch.tied)),
+        .multiplies = spec->place.rank > 1 && !spec->is_filter && !spec->is_vectors && (!is_looked_up || (is_table && d->arch.tied)),
         .trained = !spec->is_fixed, .times = is_head ? (double)(1 + d->arch.mtp_layers) : 1,
-        .share = spec->place.rank > 2 ? (double)d->arch.experts_per_token / (double)d->arch.n_experts : 1 };
+        .share = spec->place.rank > 2 || spec->is_vectors ? (double)d->arch.experts_per_token / (double)d->arch.n_experts : 1 };
     return TS_OK;
 }
 

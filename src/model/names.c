@@ -53,7 +53,7 @@ static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
     char name[256];
     hf_name_of(t, name, sizeof name);
     const bool flat = t->param.dim[1] == 0, turned = t->row->transposed && !flat;
-    const int64_t stack = t->expert < 0 ? t->param.matrices : 1;
+    const int64_t stack = t->expert < 0 ? t->param.matrices : 1, each = rows / stack;
     ts_name_tensor *x = &m->tensor[m->n_tensors];
     *x = (ts_name_tensor){ .rank = flat ? 1 : 2, .first_piece = m->n_pieces };
     x->dim[0] = turned ? t->param.dim[1] : rows;
@@ -62,9 +62,13 @@ static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
         x->rank = 2, x->is_line = true;
         x->dim[0] = 1, x->dim[1] = rows;
     }
+    if (t->param.vectors) {
+        x->rank = 2, x->is_line = true;
+        x->dim[0] = t->param.vectors, x->dim[1] = rows / t->param.vectors;
+    }
     if (stack > 1) {
         x->rank = 3;
-        x->dim[0] = stack, x->dim[1] = rows / stack, x->dim[2] = t->param.dim[1];
+        x->dim[0] = stack, x->dim[1] = turned ? t->param.dim[1] : each, x->dim[2] = turned ? each : t->param.dim[1];
     }
     if (t->row->part == TS_PART_FILTER && !flat)
         x->rank = 3, x->dim[2] = x->dim[1], x->dim[1] = 1;
@@ -85,10 +89,37 @@ static ts_status add_piece(ts_name_map *m, const target *t, int64_t hf_row, int6
                           .hf_row = hf_row,
                           .row = row,
                           .rows = rows,
-                          .transposed = t->row->transposed && x->rank == 2 };
+                          .step = 1,
+                          .transposed = t->row->transposed && x->rank > 1 && !x->is_line };
     TS_TRY(ts_strdup(t->name, &p->name));
     m->n_pieces++;
     x->n_pieces++;
+    return TS_OK;
+}
+
+/* The whole parameter; of a stack that stands transposed each matrix is a piece. */
+static ts_status add_whole(ts_name_map *m, const target *t)
+{
+    const int64_t all = t->param.dim[0], n = t->row->transposed ? t->param.matrices : 1;
+    TS_TRY(add_tensor(m, t, all));
+    for (int64_t i = 0; i < n; i++) {
+        TS_TRY(add_piece(m, t, 0, i * (all / n), all / n));
+        m->piece[m->n_pieces - 1].matrix = i;
+    }
+    return TS_OK;
+}
+
+/* Of each expert gate and up, whose rows stand in turn; the file's vectors follow one another. */
+static ts_status add_pairs(ts_name_map *m, const target *t)
+{
+    const int64_t n = t->param.vectors ? t->param.vectors : t->param.matrices, each = t->param.dim[0] / n;
+    TS_TRY(add_tensor(m, t, t->param.dim[0]));
+    for (int64_t i = 0; i < 2 * n; i++) {
+        const int64_t expert = i / 2, up = i % 2;
+        TS_TRY(add_piece(m, t, t->param.vectors ? expert * each + up : up, expert * each + up * (each / 2), each / 2));
+        m->piece[m->n_pieces - 1].matrix = t->param.vectors ? 0 : expert;
+        m->piece[m->n_pieces - 1].step = 2;
+    }
     return TS_OK;
 }
 
@@ -187,8 +218,9 @@ static ts_status add_row(ts_name_map *m, const target *t)
     case TS_PART_LINE:
     case TS_PART_FILTER:
     case TS_PART_COPY:
-        TS_TRY(add_tensor(m, t, all));
-        return add_piece(m, t, 0, 0, all);
+        return add_whole(m, t);
+    case TS_PART_PAIRS:
+        return add_pairs(m, t);
     case TS_PART_Q:
         TS_TRY(add_tensor(m, t, n_q));
         return add_groups(m, t, 0, 0, r * D);

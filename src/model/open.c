@@ -52,6 +52,8 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
         st = ts_strdup(folder, &m->folder);
     if (st == TS_OK)
         st = ts_st_dir_open(folder, NULL, &dir);
+    if (st == TS_OK) /* what is read is unpacked, and so is what is written from it */
+        json_object_del(m->config, "quantization_config");
     if (st == TS_OK)
         st = ts_weights_settle_tie(m->family, dir, folder, &a, m->config);
     if (st == TS_OK)

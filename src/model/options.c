@@ -113,6 +113,13 @@ const ts_option ts_model_option_rows[] = {
     ROW(FLAG, swiglu, "swiglu", NULL, 0, 0, NULL, "gated MLP with SiLU (without: GELU)"),
     ROW(FLAG, geglu, "geglu", NULL, 0, 0, NULL, "gated MLP with GELU"),
     ROW(FLAG, gelu_tanh, "gelu-tanh", NULL, 0, 0, NULL, "gated MLP with GELU by tanh"),
+    ROW(FLAG, quick_geglu, "quick-geglu", NULL, 0, 0, NULL, "gated MLP with x sigmoid(1.702 x) (gpt-oss)"),
+    ROW(REAL, act_clamp, "activation-func-clamp-value", NULL, 0, 1e9, NULL,
+        "of a gated MLP: gates above this count as this, the other values are kept within plus and minus this "
+        "(default: no clamp)"),
+    ROW(REAL, act_clamp, "swiglu-limit", NULL, 0, 1e9, NULL, "as --activation-func-clamp-value"),
+    ROW(REAL, glu_offset, "glu-linear-offset", "0", -1e9, 1e9, NULL,
+        "of a gated MLP: what the activated gate is multiplied with, plus this"),
     ROW(FLAG, squared_relu, "squared-relu", NULL, 0, 0, NULL, "MLP with squared ReLU"),
     ROW(NOFLAG, bias_linear, "disable-bias-linear", NULL, 0, 0, NULL, "linear layers without bias"),
     ROW(FLAG, qkv_bias, "add-qkv-bias", NULL, 0, 0, NULL, "bias of queries, keys and values only"),
@@ -120,6 +127,8 @@ const ts_option ts_model_option_rows[] = {
     ROW(FLAG, output_bias, "add-output-layer-bias", NULL, 0, 0, NULL,
         "bias of the model's output layer"),
     ROW(FLAG, qk_layernorm, "qk-layernorm", NULL, 0, 0, NULL, "norm of each query and key head"),
+    ROW(FLAG, qk_l2_norm, "qk-l2-norm", NULL, 0, 0, NULL,
+        "norm of each query and key head without weights, in layers with a rotary embedding (Llama 4)"),
     ROW(LIST, window_size, "window-size", NULL, 0, 0, NULL,
         "N: a query sees N keys, its own among them; L,0: its own and L before it (-1: all), as "
         "Megatron counts; also (L,0) and L 0"),
@@ -176,6 +185,8 @@ const ts_option ts_model_option_rows[] = {
     ROW(FLAG, moe_expert_bias, "moe-router-enable-expert-bias", NULL, 0, 0, NULL,
         "a bias for each expert that counts in the choice alone; training moves it by the loads "
         "(--moe-router-bias-update-rate)"),
+    ROW(FLAG, probs_on_input, "moe-apply-probs-on-input", NULL, 0, 0, NULL,
+        "weights of experts are multiplied into what these are given, not into what they make of it (Llama 4)"),
     ROW(INT, moe_shared_ffn, "moe-shared-expert-intermediate-size", NULL, 1, 1 << 24, NULL,
         "width of an expert that all tokens go through"),
     ROW(INT, n_shared_experts, "n-shared-experts", NULL, 0, 1 << 16, NULL,
@@ -317,15 +328,19 @@ static ts_status describe_heads(const ts_model_options *o, ts_arch *a)
                         "--qk-layernorm with --normalization LayerNorm: queries and keys can only be "
                         "normed as by --normalization RMSNorm");
     a->attn_sinks = o->softmax_type == TS_MODEL_SOFTMAX_LEARNABLE;
-    a->qk_norm = o->qk_layernorm ? TS_QK_NORM_HEAD : TS_QK_NORM_NONE;
+    if (o->qk_layernorm && o->qk_l2_norm)
+        return ts_error(TS_ERR_USER, "--qk-layernorm and --qk-l2-norm are two norms of queries and keys: give one");
+    a->qk_norm_last = o->qk_l2_norm;
+    a->qk_norm = o->qk_layernorm ? TS_QK_NORM_HEAD : o->qk_l2_norm ? TS_QK_NORM_UNIT : TS_QK_NORM_NONE;
     return TS_OK;
 }
 
 static void describe_mlp(const ts_model_options *o, ts_arch *a)
 {
-    a->gated = o->swiglu || o->geglu || o->gelu_tanh;
+    a->gated = o->swiglu || o->geglu || o->gelu_tanh || o->quick_geglu;
     a->act = o->swiglu         ? TS_ACT_SILU
              : o->gelu_tanh    ? TS_ACT_GELU_TANH
+             : o->quick_geglu  ? TS_ACT_GELU_QUICK
              : o->squared_relu ? TS_ACT_RELU2
                                : TS_ACT_GELU;
     a->ffn = o->ffn_hidden_size ? o->ffn_hidden_size

@@ -58,7 +58,8 @@ typedef struct ts_model_options {
         mscale_all_dim;
     bool use_rope_scaling;
     int64_t rope_original_max;
-    bool embed_norm;
+    bool embed_norm, quick_geglu, qk_l2_norm;
+    double act_clamp, glu_offset; /* 0: none */
     int softmax_type; /* TS_MODEL_SOFTMAX_* */
     bool latent; /* multi-head latent attention */
     int64_t q_lora_rank, kv_lora_rank, qk_head_dim, qk_rope_dim, v_head_dim; /* 0: not given */
@@ -67,7 +68,7 @@ typedef struct ts_model_options {
     int64_t num_experts, moe_topk, moe_ffn, moe_shared_ffn, n_shared_experts, moe_groups, moe_group_topk,
         first_k_dense;
     int moe_score; /* TS_MODEL_SCORE_* */
-    bool moe_pre_softmax, norm_topk_prob, moe_expert_bias, shared_gate;
+    bool moe_pre_softmax, norm_topk_prob, moe_expert_bias, shared_gate, probs_on_input;
     double moe_scale;
     ts_option_list moe_layer_freq;
     int64_t mtp_layers;

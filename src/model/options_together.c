@@ -11,7 +11,7 @@ static ts_status check_one_of(const ts_option_set *set, const char *const *names
 
 ts_status ts_model_options_check(const ts_model_options *o, const ts_option_set *set)
 {
-    static const char *const activations[] = { "swiglu", "squared-relu", "geglu", "gelu-tanh" };
+    static const char *const activations[] = { "swiglu", "squared-relu", "geglu", "gelu-tanh", "quick-geglu" };
     static const char *const windows[] = { "window-size", "sliding-window",
                                            "interleave-sliding-window" };
     static const char *const scales[] = { "input-embeds-norm", "embedding-multiplier-scale",

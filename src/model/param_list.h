@@ -7,6 +7,7 @@
 typedef struct ts_listed_param {
     int64_t dim[2];   /* of a stack of matrices all rows; dim[1] 0: one dimension */
     int64_t matrices; /* 1: no stack */
+    int64_t vectors;  /* in one, dim[0] elements together; 0: it is no such parameter */
 } ts_listed_param;
 
 typedef struct ts_param_list {

@@ -192,7 +192,6 @@ const ts_option ts_model_script_rows[] = {
     TS_LATER("original-seq-len", 1, NULL, V4),
     TS_LATER("rope-factor", 1, NULL, V4),
     TS_LATER("sliding-window-size", 1, NULL, V4),
-    TS_LATER("swiglu-limit", 1, NULL, V4),
     KERNEL("mtp-mem-efficient-logits", 0), /* logits are there for a chunk of rows at a time always */
     TS_LATER("mtp-spec", TS_OPTION_MANY, NULL, MTP),
     TS_NOTE("share-mtp-embedding-and-output-weight", 0, "model", "--mtp-num-layers: they are the model's own always"),
@@ -210,10 +209,7 @@ const ts_option ts_model_script_rows[] = {
     TS_LATER("no-post-layer-norm", 0, NULL, BLOCK),
     TS_LATER("apply-residual-connection-post-layernorm", 0, NULL, BLOCK),
     TS_LATER("openai-gelu", 0, NULL, BLOCK),
-    TS_LATER("quick-geglu", 0, NULL, BLOCK),
     TS_LATER("enable-gpt-oss", 0, NULL, BLOCK),
-    TS_LATER("activation-func-clamp-value", 1, NULL, BLOCK),
-    TS_LATER("glu-linear-offset", 1, "0", BLOCK),
     TS_LATER("window-attn-skip-freq", TS_OPTION_MANY, NULL, BLOCK),
     TS_LATER("fc-type", 1, NULL, BLOCK),
     TS_LATER("mlp-type", 1, "standard", BLOCK),

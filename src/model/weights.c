@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "model/weights_packed.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -90,6 +91,9 @@ static ts_status check_tensor(const ts_family *f, const ts_arch *a, const ts_st_
 {
     char head[NAME];
     const ts_st_tensor *t = ts_weights_find(f, a, dir, want->hf_name);
+    ts_packed packed;
+    if (!t && ts_packed_find(f, dir, want->hf_name, &packed))
+        return ts_packed_check(&packed, folder, want);
     if (!t)
         return ts_error(TS_ERR_USER, "%s: tensor %s is in none of the .safetensors files%s", folder,
                         want->hf_name,
@@ -219,10 +223,11 @@ ts_status ts_weights_want_mtp(const char *folder, int64_t wanted, ts_arch *a, js
 /* Values in a row of the whole. */
 static int64_t row_width(const ts_param *p) { return p->rank > 1 ? p->place.dim[p->place.rank - 1].whole : 1; }
 
-/* Row r of the whole, of a stack of all its matrices, in the share; -1: elsewhere. */
+/* Row r of the whole, of a stack of all its matrices, of several vectors of all their elements, in the share; -1:
+ * elsewhere. */
 static int64_t row_here(const ts_param *p, int64_t r)
 {
-    if (p->place.rank < 3)
+    if (p->place.rank < (p->rank > 1 ? 3 : 2))
         return ts_place_here(&p->place, 0, r);
     const int64_t each = p->place.dim[1].whole, matrix = ts_place_here(&p->place, 0, r / each),
                   row = ts_place_here(&p->place, 1, r % each);
@@ -272,39 +277,69 @@ static ts_status load_rows(const ts_name_piece *piece, const ts_st_tensor *t, ts
     return TS_OK;
 }
 
-/* The file holds [in, out]: our row r is its column hf_row + r. */
+/* A vector whose elements are not neighbours in the file. */
+static ts_status load_spread(const ts_name_piece *piece, const ts_st_tensor *t, ts_param *p, float *buffer)
+{
+    for (int64_t r = 0; r < piece->rows; r++) {
+        TS_TRY(ts_st_read_f32(t, piece->hf_row + r * piece->step, 1, buffer));
+        TS_TRY(put_rows(p, piece->row + r, 1, buffer));
+    }
+    return TS_OK;
+}
+
+/* The file holds [in, out], perhaps one of several: our row r is its column hf_row + r step. Some rows at a time, since
+ * they stand side by side. */
 static ts_status load_transposed(const ts_name_piece *piece, const ts_st_tensor *t, ts_param *p,
                                  float *buffer)
 {
-    const int64_t in = row_width(p), out = t->shape[1];
+    const int64_t in = row_width(p), out = t->shape[t->rank - 1], fit = PIECE / in, step = fit < 1 ? 1 : fit < 32 ? fit : 32;
     float *whole;
     TS_TRY(ts_alloc(&whole, (size_t)(in * out), sizeof *whole));
-    ts_status st = ts_st_read_f32(t, 0, in * out, whole);
-    for (int64_t r = 0; st == TS_OK && r < piece->rows; r++) {
+    ts_status st = ts_st_read_f32(t, piece->matrix * in * out, in * out, whole);
+    for (int64_t r = 0; st == TS_OK && r < piece->rows; r += step) {
+        const int64_t n = piece->rows - r < step ? piece->rows - r : step;
+        const float *from = whole + piece->hf_row + r * piece->step;
         for (int64_t i = 0; i < in; i++)
-            buffer[i] = whole[i * out + piece->hf_row + r];
-        st = put_rows(p, piece->row + r, 1, buffer);
+            for (int64_t k = 0; k < n; k++)
+                buffer[k * in + i] = from[i * out + k * piece->step];
+        st = put_rows(p, piece->row + r, n, buffer);
     }
     ts_free(&whole);
     return st;
 }
 
+/* Files hold the rows in MXFP4. */
+static ts_status load_packed(const ts_name_piece *piece, const ts_packed *packed, ts_param *p, float *buffer)
+{
+    const int64_t out = packed->scales->shape[1];
+    for (int64_t r = 0; r < piece->rows; r++) {
+        ts_packed_row(packed, piece->matrix * out + piece->hf_row + r * piece->step, buffer);
+        TS_TRY(put_rows(p, piece->row + r, 1, buffer));
+    }
+    return TS_OK;
+}
+
 static ts_status load_tensor(ts_decoder *d, const ts_name_map *map, const ts_name_tensor *tensor,
-                             const ts_st_tensor *t, float *buffer)
+                             const ts_st_tensor *t, const ts_packed *packed, float *buffer)
 {
     for (size_t i = tensor->first_piece; i < tensor->first_piece + tensor->n_pieces; i++) {
         const ts_name_piece *piece = &map->piece[i];
         ts_param *p = ts_param_find(&d->params, piece->name);
         if (!p) /* on another stage */
             continue;
-        TS_TRY(piece->transposed ? load_transposed(piece, t, p, buffer)
-                                 : load_rows(piece, t, p, buffer));
+        TS_TRY(!t ? load_packed(piece, packed, p, buffer)
+                  : (piece->transposed  ? load_transposed
+                     : piece->step != 1 ? load_spread
+                                        : load_rows)(piece, t, p, buffer));
     }
     return TS_OK;
 }
 
 static bool is_mapped(const ts_family *f, const ts_name_map *map, const char *name)
 {
+    char stem[TS_PACKED_NAME];
+    if (ts_packed_stem(name, stem))
+        name = stem;
     for (size_t i = 0; i < map->n_tensors; i++) {
         const char *alias = ts_family_alias(f, map->tensor[i].hf_name);
         if (!strcmp(map->tensor[i].hf_name, name) || (alias && !strcmp(alias, name)))
@@ -362,12 +397,15 @@ ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_di
     for (size_t i = 0; i < map.n_tensors; i++)
         if (!map.tensor[i].is_copy)
             TS_TRY_TO(done, st, check_tensor(family, &d->arch, dir, folder, &map.tensor[i]));
-    for (size_t i = 0; i < map.n_tensors; i++)
-        if (!map.tensor[i].is_copy)
-            TS_TRY_TO(done, st,
-                  load_tensor(d, &map, &map.tensor[i],
-                              ts_weights_find(family, &d->arch, dir, map.tensor[i].hf_name),
-                              buffer));
+    for (size_t i = 0; i < map.n_tensors; i++) {
+        if (map.tensor[i].is_copy)
+            continue;
+        const ts_st_tensor *t = ts_weights_find(family, &d->arch, dir, map.tensor[i].hf_name);
+        ts_packed packed = { 0 };
+        if (!t)
+            ts_packed_find(family, dir, map.tensor[i].hf_name, &packed);
+        TS_TRY_TO(done, st, load_tensor(d, &map, &map.tensor[i], t, &packed, buffer));
+    }
     TS_TRY_TO(done, st, report(d, family, dir, folder, mtp_layers));
     ts_param_set_changed(&d->params);
 done:

@@ -94,19 +94,48 @@ static ts_status save_rows(const saver *s, int64_t tensor, const ts_name_piece *
     return TS_OK;
 }
 
-/* Column by column of our matrix is row by row of the file's. */
-static ts_status save_transposed(const saver *s, int64_t tensor, const ts_name_piece *piece)
+/* n values in the file's order, from element `at` of the tensor on. */
+static ts_status put_all(const saver *s, int64_t tensor, int64_t at, const float *v, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += s->capacity) {
+        const int64_t some = n - i < s->capacity ? n - i : s->capacity;
+        memcpy(s->values, v + i, (size_t)some * sizeof *v);
+        TS_TRY(put(s, tensor, at + i, some));
+    }
+    return TS_OK;
+}
+
+/* A piece into the matrix [in, out] that it is columns of; of a vector, in is 1. */
+static ts_status turn(const saver *s, const ts_name_piece *p, int64_t in, int64_t out, float *whole)
+{
+    enum { AT_ONCE = 32 };
+    float *v;
+    TS_TRY(ts_alloc(&v, (size_t)(p->rows * in), sizeof *v));
+    const ts_status st = get_values(s, p, p->row * in, p->rows * in, v);
+    for (int64_t r = 0; st == TS_OK && r < p->rows; r += AT_ONCE)
+        for (int64_t i = 0; i < in; i++)
+            for (int64_t k = r; k < p->rows && k < r + AT_ONCE; k++)
+                whole[i * out + p->hf_row + k * p->step] = v[k * in + i];
+    ts_free(&v);
+    return st;
+}
+
+/* The pieces from number *i on that are of one matrix of the file's, or of all of its vector, which are written
+ * together; *i: behind them. */
+static ts_status save_turned(const saver *s, int64_t tensor, size_t *i, size_t end)
 {
     const ts_name_tensor *t = &s->plan->map.tensor[tensor];
-    const int64_t in = t->dim[0], out = t->dim[1];
+    const ts_name_piece *piece = s->plan->map.piece;
+    const bool flat = !piece[*i].transposed;
+    const int64_t matrix = piece[*i].matrix, last = t->rank - 1, in = flat ? 1 : t->dim[last - 1];
+    const int64_t out = t->is_line ? t->dim[0] * t->dim[1] : t->dim[last];
     float *whole;
-    TS_TRY(ts_alloc(&whole, (size_t)(piece->rows * in), sizeof *whole));
-    ts_status st = get_values(s, piece, piece->row * in, piece->rows * in, whole);
-    for (int64_t i = 0; st == TS_OK && i < in; i++) {
-        for (int64_t r = 0; r < piece->rows; r++)
-            s->values[r] = whole[r * in + i];
-        st = put(s, tensor, i * out + piece->hf_row, piece->rows);
-    }
+    TS_TRY(ts_alloc(&whole, (size_t)(in * out), sizeof *whole));
+    ts_status st = TS_OK;
+    for (; st == TS_OK && *i < end && piece[*i].matrix == matrix; (*i)++)
+        st = turn(s, &piece[*i], in, out, whole);
+    if (st == TS_OK)
+        st = put_all(s, tensor, matrix * in * out, whole, in * out);
     ts_free(&whole);
     return st;
 }
@@ -115,9 +144,13 @@ static ts_status save_tensor(const saver *s, int64_t tensor)
 {
     const ts_name_map *map = &s->plan->map;
     const ts_name_tensor *t = &map->tensor[tensor];
-    for (size_t i = t->first_piece; i < t->first_piece + t->n_pieces; i++)
-        TS_TRY(map->piece[i].transposed ? save_transposed(s, tensor, &map->piece[i])
-                                        : save_rows(s, tensor, &map->piece[i]));
+    const size_t end = t->first_piece + t->n_pieces;
+    for (size_t i = t->first_piece; i < end;) {
+        if (map->piece[i].transposed || map->piece[i].step != 1)
+            TS_TRY(save_turned(s, tensor, &i, end));
+        else
+            TS_TRY(save_rows(s, tensor, &map->piece[i++]));
+    }
     if (s->plan->source->progress)
         s->plan->source->progress(s->plan->source->ctx, (size_t)tensor + 1, map->n_tensors);
     return TS_OK;

@@ -99,16 +99,35 @@ ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l)
     return ts_linear_declare(d, "linear_proj", &l->proj);
 }
 
-static ts_status rotate(ts_tape *tape, ts_rope_op o, const ts_tensor *pos, ts_tensor *x,
+/* The rotation by itself, and then the norm. */
+static ts_status rotate_and_norm(ts_tape *tape, ts_rope_op o, ts_tensor *x, ts_tensor **y)
+{
+    ts_rope_op plain = o;
+    plain.wq = plain.wk = NULL, plain.unit_norm = false;
+    o.rot_dim = 0;
+    TS_TRY(ts_op_rope(tape, &plain, x, y));
+    return ts_op_rope(tape, &o, *y, y);
+}
+
+static ts_status rotate(ts_tape *tape, const ts_attention_layer *l, ts_rope_op o, const ts_tensor *pos, ts_tensor *x,
                         ts_tensor **y)
 {
+    const bool norms = o.wq || o.wk || o.unit_norm;
     o.pos = pos;
     o.rot_dim = pos ? o.rot_dim : 0;
-    if (!o.rot_dim && !o.wq && !o.wk) {
+    if (!o.rot_dim && !norms) {
         *y = x;
         return TS_OK;
     }
-    return ts_op_rope(tape, &o, x, y);
+    return l->norm_last && norms && o.rot_dim ? rotate_and_norm(tape, o, x, y) : ts_op_rope(tape, &o, x, y);
+}
+
+/* Queries grow with their positions where the layer has it so. */
+static ts_status temper(ts_tape *tape, const ts_attention_layer *l, const ts_run *run, ts_tensor **q)
+{
+    const ts_temper_op o = { .n_q = l->n_q, .n_kv = l->n_kv, .head_dim = l->head_dim, .by = l->temper_by,
+                             .every = l->temper_every, .pos = run->pos };
+    return l->temper_by != 0 ? ts_op_temper(tape, &o, *q, q) : TS_OK;
 }
 
 /* Queries from x, keys and values from another sequence or the same one. */
@@ -119,9 +138,9 @@ static ts_status project_apart(ts_tape *tape, const ts_attention_layer *l, const
     queries.n_kv = 0, queries.wk = NULL;
     keys.n_q = 0, keys.wq = NULL;
     TS_TRY(ts_linear_forward(tape, &l->q, x, q));
-    TS_TRY(rotate(tape, queries, run->pos, *q, q));
+    TS_TRY(rotate(tape, l, queries, run->pos, *q, q));
     TS_TRY(ts_linear_forward(tape, &l->kv, from->x, kv));
-    return rotate(tape, keys, from->pos, *kv, kv);
+    return rotate(tape, l, keys, from->pos, *kv, kv);
 }
 
 static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
@@ -135,7 +154,8 @@ static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_ru
     *kv = NULL;
     TS_TRY(ts_linear_forward(tape, &l->qkv, x, &fused));
     TS_TRY(ts_show(tape, run, layer, from->module, "linear_qkv", &columns, fused));
-    TS_TRY(rotate(tape, l->rope, run->pos, fused, q));
+    TS_TRY(rotate(tape, l, l->rope, run->pos, fused, q));
+    TS_TRY(temper(tape, l, run, q));
     if (fused != *q)
         TS_TRY(ts_show(tape, run, layer, from->module, "rotary", &columns, *q));
     if (run->spread && fused != *q) /* its bytes may go when heads have been exchanged */

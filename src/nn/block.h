@@ -21,6 +21,8 @@ typedef struct ts_attention_layer {
     ts_attention_mask mask;
     float scale, softcap;
     bool qk_norm; /* norm of q and k: over all heads together where rope.full_norm */
+    bool norm_last; /* behind the rotation, not before it */
+    float temper_by, temper_every; /* of queries by their positions (ts_op_temper); 0: not so */
     bool is_apart;
     bool has_sinks;            /* a learned logit a head in the softmax's denominator */
     ts_param *sinks;

@@ -49,6 +49,8 @@ typedef struct ts_param_spec {
     ts_start start;
     float value;    /* of a start that has one */
     bool decoupled, is_table, is_filter, is_qk_norm, is_router, is_expert, at_both_ends; /* see ts_param, as the next */
+    bool is_vectors; /* a place of two dimensions that is one vector after another: held, stepped and rounded as
+                        vectors are */
     bool is_fixed; /* never trained by gradients: held frozen, in fp32 */
     ts_param_bands bands;
 } ts_param_spec;
@@ -70,7 +72,8 @@ typedef struct ts_declarer {
 ts_declarer ts_declare_in(const ts_declarer *d, const char *name);
 /* What is declared from here on is used together: the embedding, each layer, what is behind them. */
 void ts_declare_unit(const ts_declarer *d);
-/* A parameter into *out (untouched where parameters are listed). Matrices decay, vectors do not. */
+/* A parameter into *out (untouched where parameters are listed). Matrices decay, vectors do not; is_vectors:
+ * ts_param's rank is 1 and its dim [elements, 1]. */
 ts_status ts_declare(const ts_declarer *d, const char *name, const ts_param_spec *spec,
                      ts_param **out) TS_NODISCARD;
 #endif

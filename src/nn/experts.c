@@ -32,7 +32,10 @@ static ts_status declare_router(const ts_declarer *d, ts_experts_layer *l)
                               .parts = { .slots = ts_shares_rows(d->group) } };
     const ts_param_spec b = { .place = ts_place_whole(l->experts, 0), .start = TS_START_CONSTANT,
                               .is_fixed = true };
+    const ts_param_spec more = { .place = b.place, .start = TS_START_CONSTANT, .parts = w.parts };
     TS_TRY(ts_declare(&in, "weight", &w, &l->router));
+    if (l->has_biases)
+        TS_TRY(ts_declare(&in, "bias", &more, &l->router_bias));
     if (!l->has_bias)
         return TS_OK;
     TS_TRY(ts_declare(&in, "expert_bias", &b, &l->bias));
@@ -54,17 +57,27 @@ static ts_status declare_experts(const ts_declarer *d, ts_experts_layer *l)
     ts_param_spec fc1 = { .place = ts_place_stack(l->experts, inner, l->hidden), .is_expert = true };
     ts_param_spec fc2 = { .place = ts_place_stack(l->experts, l->hidden, l->ffn), .start = TS_START_OUT,
                           .is_expert = true };
+    ts_param_spec b1 = { .place = ts_place_whole(l->experts, inner), .start = TS_START_CONSTANT, .is_vectors = true,
+                         .is_expert = true };
+    ts_param_spec b2 = { .place = ts_place_whole(l->experts, l->hidden), .start = TS_START_CONSTANT,
+                         .is_vectors = true, .is_expert = true };
     const ts_comm *c = d->experts ? d->experts->pieces : d->group ? d->group->comm : NULL;
     l->group = d->group;
     l->apart = d->experts;
     cut_stack(d->experts, &fc1.place);
+    cut_stack(d->experts, &b1.place);
     cut_stack(d->experts, &fc2.place);
+    cut_stack(d->experts, &b2.place);
     if (c && c->size > 1) {
         ts_place_cut_even(&fc1.place, 1, TS_AXIS_TENSOR, c->size, c->rank, l->gated ? 2 : 1, 1);
         ts_place_cut_even(&fc2.place, 2, TS_AXIS_TENSOR, c->size, c->rank, 1, 1);
+        ts_place_cut_even(&b1.place, 1, TS_AXIS_TENSOR, c->size, c->rank, l->gated ? 2 : 1, 1);
     }
     TS_TRY(ts_declare(&in, "linear_fc1.weight", &fc1, &l->fc1));
-    return ts_declare(&in, "linear_fc2.weight", &fc2, &l->fc2);
+    if (l->has_biases)
+        TS_TRY(ts_declare(&in, "linear_fc1.bias", &b1, &l->fc1_bias));
+    TS_TRY(ts_declare(&in, "linear_fc2.weight", &fc2, &l->fc2));
+    return l->has_biases ? ts_declare(&in, "linear_fc2.bias", &b2, &l->fc2_bias) : TS_OK;
 }
 
 ts_status ts_experts_declare(const ts_declarer *d, ts_experts_layer *l)

@@ -4,6 +4,8 @@
  *   x -> router.weight [E, hidden] -> scores -> k experts and their weights
  *   expert e: x -> fc2[e] act(fc1[e] x)         experts.linear_fc1.weight [E, 2 ffn (gated) or ffn, hidden]
  *                                               experts.linear_fc2.weight [E, hidden, ffn]
+ *   has_biases: + experts.linear_fc1.bias [E, 2 ffn or ffn], experts.linear_fc2.bias [E, hidden], and to the
+ *   logits router.bias [E]
  *   shared: as mlp, under shared_experts; with gate_weight [1, hidden] its result times sigmoid(gate x)
  *
  * With a group (tensor parallelism) each expert's inner columns are shared out as an MLP's are. With a group of the
@@ -46,14 +48,16 @@ static inline int64_t ts_expert_load_width(const ts_expert_load *l) { return 3 *
 typedef struct ts_experts_layer {
     int64_t hidden, ffn, experts;
     ts_act act;
-    bool gated;
+    bool gated, has_biases;
+    bool scales_input;    /* what experts are given is weighed, not what they make of it */
+    float clamp, offset;  /* see ts_act_op */
     ts_route_op route;    /* but what a pass says */
     bool has_bias;        /* expert_bias */
     bool has_shared, has_shared_gate;
     ts_mlp_layer shared;
     const ts_tensor_group *group;
     const ts_expert_group *apart; /* NULL: all experts are here */
-    ts_param *router, *bias, *fc1, *fc2, *shared_gate;
+    ts_param *router, *router_bias, *bias, *fc1, *fc1_bias, *fc2, *fc2_bias, *shared_gate;
     const ts_expert_rules *rules; /* borrowed; NULL: none */
     float *sums;          /* this layer's of a ts_expert_load; NULL: nobody counts */
 } ts_experts_layer;

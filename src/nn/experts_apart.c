@@ -67,10 +67,10 @@ static ts_status run_gathered(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tens
     TS_TRY(ts_dispatch_trim(tape, &s, g->pieces->size * g->comm->size, b->l->experts));
     TS_TRY(first_half(tape, b));
     TS_TRY(ts_op_travel_wait(tape, u, &x));
-    TS_TRY(ts_op_gather_rows(tape, &s, x, &rows));
+    TS_TRY(ts_experts_rows(tape, b->l, &s, x, weights, &rows));
     ts_tape_drop(tape, x);
     TS_TRY(ts_experts_products(tape, b->l, &s, rows, &out));
-    TS_TRY(ts_op_combine(tape, &s, out, weights, &x));
+    TS_TRY(ts_experts_combine(tape, b->l, &s, out, weights, &x));
     ts_tape_drop(tape, out);
     TS_TRY(ts_op_travel_start(tape, &far, true, x, far.n_here, &u));
     TS_TRY(second_half(tape, b));
@@ -85,6 +85,7 @@ typedef struct sent_ctx {
     ts_beside *beside; /* NULL: what runs again has nothing beside it */
     const ts_experts_layer *l;
     ts_sorted_rows s;
+    ts_tensor *weights;
     ts_dispatch d;
 } sent_ctx;
 
@@ -94,7 +95,7 @@ static ts_status send(ts_tape *tape, sent_ctx *c, ts_tensor *x, ts_tensor **out)
     ts_dispatch *d = &c->d;
     ts_under_way *u;
     ts_tensor *rows, *there;
-    TS_TRY(ts_op_gather_rows(tape, &c->s, x, &rows));
+    TS_TRY(ts_experts_rows(tape, c->l, &c->s, x, c->weights, &rows));
     TS_TRY(ts_op_travel_start(tape, &d->way, false, rows, d->taken, &u));
     TS_TRY(ts_dispatch_order(tape, d));
     if (c->beside)
@@ -141,19 +142,20 @@ static ts_status run_exchanged(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_ten
     const ts_experts_layer *l = b->l;
     const ts_sort_op order = { .experts = l->experts };
     const ts_dispatch_op o = { .comm = l->apart->comm, .pieces = l->apart->pieces, .experts = l->experts };
-    sent_ctx c = { .beside = b, .l = l };
+    sent_ctx c = { .beside = b, .l = l, .weights = weights };
     ts_under_way *u;
     ts_tensor *out, *part;
     TS_TRY(ts_sort_rows(tape, &order, ids, weights, &c.s));
     c.s.drops = drops;
     TS_TRY(ts_dispatch_plan(tape, &o, &c.s, &c.d));
-    TS_TRY((ts_run_again(b->run, b->layer, TS_PART_SENT) ? send_as_segment : send)(tape, &c, x, &out));
+    const bool again = ts_run_again(b->run, b->layer, TS_PART_SENT) && !l->scales_input; /* weights have gradients there */
+    TS_TRY((again ? send_as_segment : send)(tape, &c, x, &out));
     TS_TRY(ts_op_travel(tape, &c.d.join, true, out, c.d.taken, &part));
     TS_TRY(ts_op_travel_start(tape, &c.d.way, true, part, c.d.home, &u));
     TS_TRY(second_half(tape, b));
     TS_TRY(ts_op_travel_wait(tape, u, &out));
     drop(tape, part, out);
-    TS_TRY(ts_op_combine(tape, &c.s, out, weights, y));
+    TS_TRY(ts_experts_combine(tape, l, &c.s, out, weights, y));
     ts_tape_drop(tape, out);
     return TS_OK;
 }

@@ -6,4 +6,10 @@
 /* Rows in the order of experts -> what these make of them; with columns cut a part of a sum. */
 ts_status ts_experts_products(ts_tape *tape, const ts_experts_layer *l, const ts_sorted_rows *s, ts_tensor *rows,
                               ts_tensor **out) TS_NODISCARD;
+
+/* Rows in the order of experts, and what these have made of them weighed and summed: the weights count in either. */
+ts_status ts_experts_rows(ts_tape *tape, const ts_experts_layer *l, const ts_sorted_rows *s, ts_tensor *x,
+                          ts_tensor *weights, ts_tensor **rows) TS_NODISCARD;
+ts_status ts_experts_combine(ts_tape *tape, const ts_experts_layer *l, const ts_sorted_rows *s, ts_tensor *out,
+                             ts_tensor *weights, ts_tensor **y) TS_NODISCARD;
 #endif

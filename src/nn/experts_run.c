@@ -55,7 +55,7 @@ static ts_status route(ts_tape *tape, const ts_experts_layer *l, const ts_run *r
     ts_route_op o = l->route;
     ts_tensor *in, *logits;
     TS_TRY(router_input(tape, l, run, layer, x, &in));
-    TS_TRY(ts_op_router(tape, in, l->router, &logits));
+    TS_TRY(ts_op_router(tape, in, l->router, l->router_bias, &logits));
     TS_TRY(ts_show(tape, run, layer, "mlp", "router", &columns, logits));
     if (ts_shares_rows(l->group))
         TS_TRY(ts_op_group_gather(tape, l->group->comm, logits, &logits));
@@ -86,9 +86,9 @@ static ts_status run_sorted(ts_tape *tape, const ts_experts_layer *l, const ts_s
                             ts_tensor *weights, ts_tensor **y)
 {
     ts_tensor *rows, *out;
-    TS_TRY(ts_op_gather_rows(tape, s, x, &rows));
+    TS_TRY(ts_experts_rows(tape, l, s, x, weights, &rows));
     TS_TRY(ts_experts_products(tape, l, s, rows, &out));
-    TS_TRY(ts_op_combine(tape, s, out, weights, y));
+    TS_TRY(ts_experts_combine(tape, l, s, out, weights, y));
     ts_tape_drop(tape, out);
     return TS_OK;
 }
@@ -153,7 +153,7 @@ static ts_status add_shared(ts_tape *tape, const ts_experts_layer *l, ts_tensor 
     const ts_route_op sigmoid = { .score = TS_ROUTE_SIGMOID, .k = 1, .groups = 1, .scale = 1 };
     ts_tensor *logit, *weight, *ids;
     if (l->has_shared_gate) {
-        TS_TRY(ts_op_router(tape, x, l->shared_gate, &logit));
+        TS_TRY(ts_op_router(tape, x, l->shared_gate, NULL, &logit));
         TS_TRY(ts_op_route(tape, &sigmoid, logit, &weight, &ids));
         TS_TRY(ts_op_combine(tape, NULL, shared, weight, &shared));
     }
@@ -194,6 +194,7 @@ static ts_status again(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out)
 static bool trains(const ts_experts_layer *l)
 {
     return ts_param_has_grad(l->router) || ts_param_has_grad(l->fc1) || ts_param_has_grad(l->fc2) ||
+           ts_param_has_grad(l->router_bias) || ts_param_has_grad(l->fc1_bias) || ts_param_has_grad(l->fc2_bias) ||
            ts_param_has_grad(l->shared_gate) ||
            (l->has_shared && (ts_linear_trains(&l->shared.fc1) || ts_linear_trains(&l->shared.fc2)));
 }

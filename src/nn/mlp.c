@@ -22,7 +22,7 @@ ts_status ts_mlp_first(ts_tape *tape, const ts_mlp_layer *l, const ts_run *run, 
     ts_tensor *h;
     TS_TRY(ts_linear_forward(tape, &l->fc1, x, &h));
     TS_TRY(ts_show(tape, run, layer, name_of(l), "linear_fc1", &first, h));
-    TS_TRY(ts_op_act(tape, l->act, l->gated, h, a));
+    TS_TRY(ts_op_act_of(tape, &(ts_act_op){ l->act, l->gated, l->clamp, l->offset }, h, a));
     TS_TRY(ts_show(tape, run, layer, name_of(l), "activation", &inner, *a));
     ts_tape_drop(tape, h);
     return TS_OK;

@@ -9,6 +9,7 @@ typedef struct ts_mlp_layer {
     ts_linear fc1, fc2;
     ts_act act;
     bool gated;
+    float clamp, offset; /* of a gated one (ts_act_op); 0: none */
     bool is_shared; /* the shared expert of a mixture */
 } ts_mlp_layer;
 ts_status ts_mlp_declare(const ts_declarer *d, ts_mlp_layer *l) TS_NODISCARD;

@@ -1,10 +1,5 @@
 #include "ops/ops.h"
 
-typedef struct act_attr {
-    ts_act act;
-    bool gated;
-} act_attr;
-
 static void launch(ts_tape *tape, bool gated, bool forward, const ts_act_args *a, int64_t rows)
 {
     const double n = (double)rows * (double)a->cols * (gated ? 3 : 2);
@@ -19,15 +14,16 @@ static void launch(ts_tape *tape, bool gated, bool forward, const ts_act_args *a
         ts_launch_act_bwd(tape->dev, a, rows, c);
 }
 
-static ts_act_args args_of(const act_attr *n, const ts_tensor *x, const ts_tensor *y)
+static ts_act_args args_of(const ts_act_op *n, const ts_tensor *x, const ts_tensor *y)
 {
     return (
-        ts_act_args){ .act = n->act, .cols = y->dim[1], .dtype = x->dtype, .x = ts_tensor_data(x) };
+        ts_act_args){ .act = n->act, .cols = y->dim[1], .clamp = n->clamp, .offset = n->offset,
+                      .dtype = x->dtype, .x = ts_tensor_data(x) };
 }
 
 static ts_status act_backward(ts_tape *tape, ts_record *r)
 {
-    const act_attr *n = r->attr;
+    const ts_act_op *n = r->attr;
     ts_tensor *x = r->in[0], *dx;
     ts_act_args a = args_of(n, x, r->out[0]);
     a.dy = ts_tensor_data(r->out[0]->grad);
@@ -39,7 +35,7 @@ static ts_status act_backward(ts_tape *tape, ts_record *r)
 
 static ts_status act_replay(ts_tape *tape, ts_record *r, int i)
 {
-    const act_attr *n = r->attr;
+    const ts_act_op *n = r->attr;
     (void)i;
     ts_act_args a = args_of(n, r->in[0], r->out[0]);
     a.y = ts_tensor_data(r->out[0]);
@@ -50,18 +46,18 @@ static ts_status act_replay(ts_tape *tape, ts_record *r, int i)
 static const ts_op act_op = { .name = "activation", .backward = act_backward,
                               .replay = act_replay, .replayed = TS_REPLAY_ACT };
 
-ts_status ts_op_act(ts_tape *tape, ts_act act, bool gated, ts_tensor *x, ts_tensor **y)
+ts_status ts_op_act_of(ts_tape *tape, const ts_act_op *o, ts_tensor *x, ts_tensor **y)
 {
-    const act_attr n = { act, gated };
+    const bool gated = o->gated;
     TS_ASSERT(!gated || x->dim[1] % 2 == 0, "activation: gated rows of %lld", (long long)x->dim[1]);
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], gated ? x->dim[1] / 2 : x->dim[1], y));
-    ts_act_args a = args_of(&n, x, *y);
+    ts_act_args a = args_of(o, x, *y);
     a.y = ts_tensor_data(*y);
     launch(tape, gated, true, &a, x->dim[0]);
     if (tape->recording && x->wants_grad) {
         ts_record *r;
-        TS_TRY(ts_tape_record(tape, &act_op, sizeof n, &r));
-        *(act_attr *)r->attr = n;
+        TS_TRY(ts_tape_record(tape, &act_op, sizeof *o, &r));
+        *(ts_act_op *)r->attr = *o;
         r->in[0] = x;
         r->out[0] = *y;
         (*y)->wants_grad = true;
@@ -69,4 +65,9 @@ ts_status ts_op_act(ts_tape *tape, ts_act act, bool gated, ts_tensor *x, ts_tens
         ts_record_save(tape, r, x);
     }
     return TS_OK;
+}
+
+ts_status ts_op_act(ts_tape *tape, ts_act act, bool gated, ts_tensor *x, ts_tensor **y)
+{
+    return ts_op_act_of(tape, &(ts_act_op){ .act = act, .gated = gated }, x, y);
 }

@@ -66,8 +66,23 @@ static double sum_below(double y, double most)
 
 /* Query i sees the keys from pos - left to pos + right that there are: the end of this range and
  * its beginning, held to 0 .. S_kv, differ by their number. */
+/* Chunk by chunk. */
+static double chunk_pairs(const ts_attention_mask *m, int64_t S_q, double keys)
+{
+    double pairs = 0;
+    for (int64_t pos = m->offset, end = pos + S_q, next; pos < end; pos = next) {
+        const int64_t first = ts_mask_first(m, pos);
+        const double begin = (double)first < 0 ? 0 : (double)first < keys ? (double)first : keys;
+        next = first + m->chunk < end ? first + m->chunk : end;
+        pairs += sum_below((double)(next + 1), keys) - sum_below((double)(pos + 1), keys) - (double)(next - pos) * begin;
+    }
+    return pairs;
+}
+
 double ts_mask_pairs(const ts_attention_mask *m, int64_t S_q, int64_t S_kv)
 {
+    if (m->kind == TS_MASK_CHUNK)
+        return chunk_pairs(m, S_q, (double)S_kv);
     const int64_t left = ts_mask_left(m), right = ts_mask_right(m);
     const double keys = (double)S_kv, queries = (double)S_q;
     const double end = (double)(m->offset + right + 1), begin = (double)(m->offset - left);

@@ -104,6 +104,63 @@ ts_status ts_op_gather_rows(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x
     return TS_OK;
 }
 
+/* What combine_bwd does with a gradient is what is wanted of x here, and the other way round. */
+static ts_status scale_backward(ts_tape *tape, ts_record *r)
+{
+    const sorted_attr *n = r->attr;
+    const ts_tensor *dy = r->out[0]->grad;
+    ts_tensor *x = r->in[0], *w = r->in[1], *dx, *dw;
+    void *data;
+    if (x->wants_grad) {
+        TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
+        ts_combine_args a = args_of(&n->s, dy);
+        a.weights = ts_tensor_data(w);
+        a.y = ts_tensor_data(dx);
+        ts_launch_combine_fwd(tape->dev, &a, n->s.T, cost_of(&n->s, dy, 2));
+        TS_TRY(ts_tape_accumulate(tape, x, dx));
+    }
+    if (!w->wants_grad)
+        return TS_OK;
+    TS_TRY(ts_tape_need(tape, x, &data));
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, w->dim[0], w->dim[1], &dw));
+    ts_combine_args a = args_of(&n->s, dy);
+    a.dy = data;
+    a.dweights = ts_tensor_data(dw);
+    ts_launch_combine_bwd(tape->dev, &a, n->s.T, cost_of(&n->s, dy, 2));
+    return ts_tape_accumulate(tape, w, dw);
+}
+
+static const ts_op scale_op = { .name = "scale_rows", .backward = scale_backward };
+
+ts_status ts_op_scale_rows(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_tensor *weights, ts_tensor **y)
+{
+    void *data;
+    TS_ASSERT(x->dim[0] == s->T, "scale_rows: %lld rows, %lld expected", (long long)x->dim[0], (long long)s->T);
+    TS_TRY(ts_tape_need(tape, x, &data));
+    TS_TRY(ts_tape_new(tape, x->dtype, s->rows, x->dim[1], y));
+    if (s->drops)
+        tape->dev->zero(tape->dev, ts_tensor_data(*y), ts_tensor_bytes(*y));
+    ts_combine_args a = args_of(s, x);
+    a.weights = ts_tensor_data(weights);
+    a.dy = data;
+    a.dx = ts_tensor_data(*y);
+    ts_launch_combine_bwd(tape->dev, &a, s->T, cost_of(s, x, 2));
+    if (!tape->recording || !(x->wants_grad || weights->wants_grad))
+        return TS_OK;
+    ts_record *r;
+    TS_TRY(ts_tape_record(tape, &scale_op, sizeof(sorted_attr), &r));
+    *(sorted_attr *)r->attr = (sorted_attr){ .s = *s };
+    r->in[0] = x;
+    r->in[1] = weights;
+    r->out[0] = *y;
+    (*y)->wants_grad = true;
+    if (weights->wants_grad)
+        ts_record_save(tape, r, x);
+    ts_record_save(tape, r, weights);
+    ts_record_save(tape, r, s->at);
+    return TS_OK;
+}
+
 static ts_status combine_backward(ts_tape *tape, ts_record *r)
 {
     const sorted_attr *n = r->attr;
@@ -112,7 +169,7 @@ static ts_status combine_backward(ts_tape *tape, ts_record *r)
     void *data;
     TS_TRY(ts_tape_need(tape, x, &data));
     ts_combine_args a = args_of(s, x);
-    a.weights = ts_tensor_data(w);
+    a.weights = w ? ts_tensor_data(w) : NULL;
     a.dy = ts_tensor_data(r->out[0]->grad);
     if (x->wants_grad) {
         TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
@@ -120,11 +177,11 @@ static ts_status combine_backward(ts_tape *tape, ts_record *r)
             tape->dev->zero(tape->dev, ts_tensor_data(dx), ts_tensor_bytes(dx));
         a.dx = ts_tensor_data(dx);
     }
-    if (w->wants_grad) {
+    if (w && w->wants_grad) {
         TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, w->dim[0], w->dim[1], &dw));
         a.dweights = ts_tensor_data(dw);
     }
-    ts_launch_combine_bwd(tape->dev, &a, w->dim[0], cost_of(s, x, 3));
+    ts_launch_combine_bwd(tape->dev, &a, r->out[0]->dim[0], cost_of(s, x, 3));
     if (dx)
         TS_TRY(ts_tape_accumulate(tape, x, dx));
     return dw ? ts_tape_accumulate(tape, w, dw) : TS_OK;
@@ -134,15 +191,15 @@ static const ts_op combine_op = { .name = "combine", .backward = combine_backwar
 
 ts_status ts_op_combine(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_tensor *weights, ts_tensor **y)
 {
-    const int64_t T = weights->dim[0];
+    const int64_t T = weights ? weights->dim[0] : s->T;
     TS_ASSERT(s ? T == s->T && x->dim[0] == s->rows : T == x->dim[0] && weights->dim[1] == 1,
               "combine: %lld rows and weights of %lld", (long long)x->dim[0], (long long)T);
     TS_TRY(ts_tape_new(tape, x->dtype, T, x->dim[1], y));
     ts_combine_args a = args_of(s, x);
-    a.weights = ts_tensor_data(weights);
+    a.weights = weights ? ts_tensor_data(weights) : NULL;
     a.y = ts_tensor_data(*y);
     ts_launch_combine_fwd(tape->dev, &a, T, cost_of(s, x, 2));
-    if (!tape->recording || !(x->wants_grad || weights->wants_grad))
+    if (!tape->recording || !(x->wants_grad || (weights && weights->wants_grad)))
         return TS_OK;
     ts_record *r;
     TS_TRY(ts_tape_record(tape, &combine_op, sizeof(sorted_attr), &r));
@@ -152,7 +209,8 @@ ts_status ts_op_combine(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts
     r->out[0] = *y;
     (*y)->wants_grad = true;
     ts_record_save(tape, r, x);
-    ts_record_save(tape, r, weights);
+    if (weights)
+        ts_record_save(tape, r, weights);
     if (s)
         ts_record_save(tape, r, s->at);
     return TS_OK;
@@ -174,8 +232,8 @@ static ts_cost product_cost(const ts_sorted_rows *s, const ts_param *w, ts_dtype
     return c;
 }
 
-/* y = x w^T, or x w. */
-static ts_status multiply(ts_tape *tape, const ts_sorted_rows *s, ts_param *w, ts_gemm_form form,
+/* y = x w^T + b, or x w. */
+static ts_status multiply(ts_tape *tape, const ts_sorted_rows *s, ts_param *w, const ts_param *b, ts_gemm_form form,
                           const ts_tensor *x, const ts_tensor *y)
 {
     ts_gemm_groups_args g = groups_of(s);
@@ -184,33 +242,33 @@ static ts_status multiply(ts_tape *tape, const ts_sorted_rows *s, ts_param *w, t
     g.one = (ts_gemm_args){ .form = form, .n = y->dim[1], .k = x->dim[1], .dtype = x->dtype,
                             .a = ts_tensor_data(x), .b = f.data, .lda = x->dim[1], .ldb = f.ld,
                             .ldc = y->dim[1], .b_packed = f.packed, .c_dtype = y->dtype,
-                            .c = ts_tensor_data(y) };
+                            .c = ts_tensor_data(y), .bias = ts_param_vector(b) };
     g.b_stride = f.stride;
     ts_launch_gemm_groups(tape->dev, &g, 0, product_cost(s, w, x->dtype, y->dtype));
     return TS_OK;
 }
 
+typedef struct groups_attr {
+    ts_sorted_rows s;
+    ts_groups_op o;
+} groups_attr;
+
 static ts_status groups_backward(ts_tape *tape, ts_record *r)
 {
-    const sorted_attr *n = r->attr;
+    const groups_attr *n = r->attr;
     ts_tensor *x = r->in[0], *dx;
     if (!x->wants_grad)
         return TS_OK;
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
-    TS_TRY(multiply(tape, &n->s, r->param[0], TS_GEMM_NN, r->out[0]->grad, dx));
+    TS_TRY(multiply(tape, &n->s, n->o.w, NULL, TS_GEMM_NN, r->out[0]->grad, dx));
     return ts_tape_accumulate(tape, x, dx);
 }
 
-static ts_status groups_weight(ts_tape *tape, ts_record *r)
+static ts_status add_weight_grad(ts_tape *tape, const groups_attr *n, ts_tensor *x, const ts_tensor *dy)
 {
-    const sorted_attr *n = r->attr;
-    const ts_tensor *dy = r->out[0]->grad;
-    ts_tensor *x = r->in[0];
-    ts_param *w = r->param[0];
+    ts_param *w = n->o.w;
     ts_gemm_groups_args g = groups_of(&n->s);
     void *data;
-    if (!ts_param_has_grad(w))
-        return TS_OK;
     TS_TRY(ts_tape_need(tape, x, &data));
     g.one = (ts_gemm_args){ .form = TS_GEMM_TN, .m = dy->dim[1], .n = x->dim[1], .dtype = x->dtype,
                             .a = ts_tensor_data(dy), .b = data, .lda = dy->dim[1], .ldb = x->dim[1],
@@ -223,27 +281,58 @@ static ts_status groups_weight(ts_tape *tape, ts_record *r)
     return TS_OK;
 }
 
+/* Of each expert the sum of its rows, in order. */
+static void add_bias_grad(ts_tape *tape, const groups_attr *n, const ts_tensor *dy)
+{
+    const ts_col_sum_args a = { .cols = dy->dim[1], .ld = dy->dim[1], .dtype = dy->dtype, .dy = ts_tensor_data(dy),
+                                .db = n->o.b->grad, .groups = n->s.experts, .offsets = ts_tensor_data(n->s.offsets) };
+    const double v = (double)n->s.rows * (double)a.cols, b = (double)ts_param_count(n->o.b);
+    ts_launch_col_sum(tape->dev, &a, a.cols, (ts_cost){ v, v * (double)ts_dtype_size(dy->dtype) + 8 * b, dy->dtype });
+}
+
+static ts_status groups_weight(ts_tape *tape, ts_record *r)
+{
+    const groups_attr *n = r->attr;
+    const ts_tensor *dy = r->out[0]->grad;
+    if (ts_param_has_grad(n->o.w))
+        TS_TRY(add_weight_grad(tape, n, r->in[0], dy));
+    if (ts_param_has_grad(n->o.b))
+        add_bias_grad(tape, n, dy);
+    return TS_OK;
+}
+
 static const ts_op groups_op = { .name = "linear_groups", .backward = groups_backward, .weight = groups_weight };
 
-ts_status ts_op_linear_groups(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_param *w, ts_tensor **y)
+ts_status ts_op_linear_groups_of(ts_tape *tape, const ts_sorted_rows *s, const ts_groups_op *o, ts_tensor *x,
+                                 ts_tensor **y)
 {
+    const ts_param *w = o->w;
     const int64_t out = w->dim[0] / w->matrices;
     void *data;
     TS_ASSERT(x->dim[1] == w->dim[1] && w->matrices == s->experts && x->dim[0] == s->rows,
               "linear_groups: %lld rows of %lld times %s", (long long)x->dim[0], (long long)x->dim[1], w->name);
+    TS_ASSERT(!o->b || (o->b->rank == 1 && ts_param_count(o->b) == s->experts * out), "linear_groups: %s and %s",
+              w->name, o->b->name);
     TS_TRY(ts_tape_need(tape, x, &data));
+    TS_TRY(ts_param_need(o->b));
     TS_TRY(ts_tape_new(tape, x->dtype, s->rows, out, y));
-    TS_TRY(multiply(tape, s, w, TS_GEMM_NT, x, *y));
-    if (!tape->recording || !(x->wants_grad || ts_param_has_grad(w)))
+    TS_TRY(multiply(tape, s, o->w, o->elsewhere ? NULL : o->b, TS_GEMM_NT, x, *y));
+    if (!tape->recording || !(x->wants_grad || ts_param_has_grad(w) || ts_param_has_grad(o->b)))
         return TS_OK;
     ts_record *r;
-    TS_TRY(ts_tape_record(tape, &groups_op, sizeof(sorted_attr), &r));
-    *(sorted_attr *)r->attr = (sorted_attr){ .s = *s };
+    TS_TRY(ts_tape_record(tape, &groups_op, sizeof(groups_attr), &r));
+    *(groups_attr *)r->attr = (groups_attr){ .s = *s, .o = *o };
     r->in[0] = x;
     r->out[0] = *y;
     (*y)->wants_grad = true;
     if (ts_param_has_grad(w))
         ts_record_save(tape, r, x);
     ts_record_save(tape, r, s->offsets);
-    return ts_record_param(tape, r, 0, w);
+    TS_TRY(ts_record_param(tape, r, 0, o->w));
+    return ts_record_param(tape, r, 1, o->b);
+}
+
+ts_status ts_op_linear_groups(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_param *w, ts_tensor **y)
+{
+    return ts_op_linear_groups_of(tape, s, &(ts_groups_op){ .w = w }, x, y);
 }

@@ -10,8 +10,8 @@
 #include "dist/comm.h"
 #include "ops/tape.h"
 
-/* logits [T, experts] = x w^T in fp32, whatever x is. w [experts, width]. */
-ts_status ts_op_router(ts_tape *tape, ts_tensor *x, ts_param *w, ts_tensor **logits) TS_NODISCARD;
+/* logits [T, experts] = x w^T + b in fp32, whatever x is. w [experts, width], b [experts] or NULL. */
+ts_status ts_op_router(ts_tape *tape, ts_tensor *x, ts_param *w, ts_param *b, ts_tensor **logits) TS_NODISCARD;
 
 /* What keeps experts evenly loaded: added to the gradient of the logits, not to the loss. With n rows, E
  * experts, c[e] the pairs that chose e and P[e] the sum of the rows' shares (device/kernels/experts.h):
@@ -71,12 +71,22 @@ ts_status ts_sort_rows(ts_tape *tape, const ts_sort_op *o, const ts_tensor *ids,
 
 /* y[r] = x[from[r]], zeros where there is none. */
 ts_status ts_op_gather_rows(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
-/* y's rows of an expert = x's rows of it times its matrix of w, transposed; w [experts, out, in], a stack. To
- * the bit a linear layer of each expert's rows alone. */
+/* The same, each row times its pair's weight: y[at[p]] = weights[p] * x[t]; rows of nobody are zeros. */
+ts_status ts_op_scale_rows(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_tensor *weights,
+                           ts_tensor **y) TS_NODISCARD;
+/* y's rows of an expert = x's rows of it times its matrix of w, transposed, + its row of b; w [experts, out, in], a
+ * stack, b [experts, out], vectors, or NULL. To the bit a linear layer of each expert's rows alone. elsewhere:
+ * another process adds b to the sum that y is a part of; its gradient is made here too. */
+typedef struct ts_groups_op {
+    ts_param *w, *b;
+    bool elsewhere;
+} ts_groups_op;
+ts_status ts_op_linear_groups_of(ts_tape *tape, const ts_sorted_rows *s, const ts_groups_op *o, ts_tensor *x,
+                                 ts_tensor **y) TS_NODISCARD;
 ts_status ts_op_linear_groups(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_param *w,
                               ts_tensor **y) TS_NODISCARD;
 /* y[t] = sum over slots of weights[t, j] * x[at[t, j]], in x's type. With s NULL (one slot): weights [T, 1] of x
- * [T, width]. */
+ * [T, width]. weights NULL: 1. */
 ts_status ts_op_combine(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_tensor *weights,
                         ts_tensor **y) TS_NODISCARD;
 #endif

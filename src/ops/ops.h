@@ -66,13 +66,22 @@ ts_status ts_op_norm(ts_tape *tape, const ts_norm_op *o, ts_tensor *x, ts_tensor
  * it works in place: the bytes of x become y's and x must not be read any more. */
 typedef struct ts_rope_op {
     int64_t n_q, n_kv, head_dim, rot_dim;
-    bool interleaved, full_norm;
+    bool interleaved, full_norm, unit_norm; /* unit_norm: a norm without weights */
     const ts_storage *cos, *sin; /* fp32 [positions, rot_dim / 2] */
     const ts_tensor *pos;        /* int32 [T]; may be NULL without a rotation */
     ts_param *wq, *wk;           /* of the heads that there are; none: no norm */
     float eps, offset;
 } ts_rope_op;
 ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
+
+/* Queries in such rows times a factor that grows with their positions (ts_temper_args), in place: x must not be read any
+ * more. */
+typedef struct ts_temper_op {
+    int64_t n_q, n_kv, head_dim;
+    float by, every;
+    const ts_tensor *pos; /* int32 [T] */
+} ts_temper_op;
+ts_status ts_op_temper(ts_tape *tape, const ts_temper_op *o, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 
 /* Keys and values of earlier tokens. One for each layer; rows [B, capacity, n_kv, 2, head_dim], of keys
  * that are their own values [B, capacity, n_kv, head_dim]. */
@@ -122,6 +131,13 @@ double ts_mask_pairs(const ts_attention_mask *m, int64_t S_q, int64_t S_kv);
 /* y = act(x), or gated: x = [gate | up], y = act(gate) * up. */
 ts_status ts_op_act(ts_tape *tape, ts_act act, bool gated, ts_tensor *x,
                     ts_tensor **y) TS_NODISCARD;
+/* Gated with a clamp or an offset of values (device/kernels/act.h); 0: none. */
+typedef struct ts_act_op {
+    ts_act act;
+    bool gated;
+    float clamp, offset;
+} ts_act_op;
+ts_status ts_op_act_of(ts_tape *tape, const ts_act_op *o, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 
 /* y = alpha * a + beta * b; b NULL: y = alpha * a. */
 ts_status ts_op_add(ts_tape *tape, ts_tensor *a, float alpha, ts_tensor *b, float beta,

@@ -9,7 +9,7 @@ static ts_rope_args args_of(const ts_rope_op *o, const ts_tensor *t)
 {
     return (ts_rope_args){ .n_q = o->n_q, .n_kv = o->n_kv, .head_dim = o->head_dim,
                            .rot_dim = o->rot_dim, .interleaved = o->interleaved,
-                           .full_norm = o->full_norm, .dtype = t->dtype,
+                           .full_norm = o->full_norm, .unit_norm = o->unit_norm, .dtype = t->dtype,
                            .cos = o->cos ? o->cos->data : NULL, .sin = o->sin ? o->sin->data : NULL,
                            .pos = o->pos ? ts_tensor_data(o->pos) : NULL,
                            .wq = ts_param_vector(o->wq), .wk = ts_param_vector(o->wk),
@@ -22,11 +22,14 @@ static ts_cost cost_of(const ts_tensor *t)
     return (ts_cost){ 6 * n, 2 * n * (double)ts_dtype_size(t->dtype), t->dtype };
 }
 
-static bool has_norm(const ts_rope_op *o) { return o->wq || o->wk; }
+static bool has_norm(const ts_rope_op *o) { return o->wq || o->wk || o->unit_norm; }
 
 static float *grad_of(const ts_param *w) { return w ? w->grad : NULL; }
 
 static bool trains(const ts_rope_op *o) { return ts_param_has_grad(o->wq) || ts_param_has_grad(o->wk); }
+
+/* A gradient that may be overwritten: nobody else holds it. */
+static bool is_ours(const ts_tensor *dy) { return dy->pins <= 1 && dy->storage->refs <= 1; }
 
 static ts_status rope_backward(ts_tape *tape, ts_record *r)
 {
@@ -34,8 +37,7 @@ static ts_status rope_backward(ts_tape *tape, ts_record *r)
     ts_tensor *dy = r->out[0]->grad, *dx = dy;
     if (!r->in[0]->wants_grad)
         return TS_OK;
-    /* In place when there is no norm and nobody else holds dy. */
-    if (has_norm(&n->o) || dy->pins > 1 || dy->storage->refs > 1)
+    if (has_norm(&n->o) || !is_ours(dy))
         TS_TRY(ts_tape_new(tape, dy->dtype, dy->dim[0], dy->dim[1], &dx));
     ts_rope_args a = args_of(&n->o, dy);
     a.dy = ts_tensor_data(dy);
@@ -73,7 +75,7 @@ ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *x, ts_tensor
     TS_ASSERT(x->dim[1] == (o->n_q + 2 * o->n_kv) * o->head_dim,
               "rope: rows of %lld for %lld + 2 x %lld heads", (long long)x->dim[1],
               (long long)o->n_q, (long long)o->n_kv);
-    TS_ASSERT(!has_norm(o) || (!o->wq == !o->n_q && !o->wk == !o->n_kv),
+    TS_ASSERT(!has_norm(o) || o->unit_norm || (!o->wq == !o->n_q && !o->wk == !o->n_kv),
               "rope: a norm for one of queries and keys");
     if (has_norm(o)) {
         TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
@@ -103,6 +105,46 @@ ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *x, ts_tensor
         }
         TS_TRY(ts_record_param(tape, r, 0, o->wq));
         TS_TRY(ts_record_param(tape, r, 1, o->wk));
+    }
+    return TS_OK;
+}
+
+/* ---- queries by their positions ---- */
+
+static void temper(ts_tape *tape, const ts_temper_op *o, const ts_tensor *x, const ts_tensor *y)
+{
+    const ts_temper_args a = { .n_q = o->n_q, .n_kv = o->n_kv, .head_dim = o->head_dim, .by = o->by, .every = o->every,
+                               .dtype = x->dtype, .pos = ts_tensor_data(o->pos), .x = ts_tensor_data(x),
+                               .y = ts_tensor_data(y) };
+    ts_launch_temper(tape->dev, &a, x->dim[0], cost_of(x));
+}
+
+static ts_status temper_backward(ts_tape *tape, ts_record *r)
+{
+    const ts_temper_op *o = r->attr;
+    ts_tensor *dy = r->out[0]->grad, *dx = dy;
+    if (!is_ours(dy))
+        TS_TRY(ts_tape_new(tape, dy->dtype, dy->dim[0], dy->dim[1], &dx));
+    temper(tape, o, dy, dx);
+    return ts_tape_accumulate(tape, r->in[0], dx);
+}
+
+static const ts_op temper_op = { .name = "temper", .backward = temper_backward };
+
+ts_status ts_op_temper(ts_tape *tape, const ts_temper_op *o, ts_tensor *x, ts_tensor **y)
+{
+    TS_ASSERT(x->dim[1] == (o->n_q + 2 * o->n_kv) * o->head_dim, "temper: rows of %lld for %lld + 2 x %lld heads",
+              (long long)x->dim[1], (long long)o->n_q, (long long)o->n_kv);
+    TS_TRY(ts_tape_alias(tape, x, y));
+    (*y)->wants_grad = false;
+    temper(tape, o, x, *y);
+    if (tape->recording && x->wants_grad) {
+        ts_record *r;
+        TS_TRY(ts_tape_record(tape, &temper_op, sizeof *o, &r));
+        *(ts_temper_op *)r->attr = *o;
+        r->in[0] = x;
+        r->out[0] = *y;
+        (*y)->wants_grad = true;
     }
     return TS_OK;
 }

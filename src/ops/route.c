@@ -22,8 +22,10 @@ static ts_status router_backward(ts_tape *tape, ts_record *r)
 static ts_status router_weight(ts_tape *tape, ts_record *r)
 {
     const ts_tensor *dy = r->out[0]->grad;
-    ts_param *w = r->param[0];
+    ts_param *w = r->param[0], *b = r->param[1];
     ts_tensor *wide;
+    if (ts_param_has_grad(b))
+        ts_bias_grad(tape, b, TS_DTYPE_F32, ts_tensor_data(dy), b->dim[0], dy->dim[0]);
     if (!ts_param_has_grad(w))
         return TS_OK;
     TS_TRY(ts_op_cast(tape, r->in[0], TS_DTYPE_F32, &wide));
@@ -34,7 +36,7 @@ static ts_status router_weight(ts_tape *tape, ts_record *r)
 
 static const ts_op router_op = { .name = "router", .backward = router_backward, .weight = router_weight };
 
-ts_status ts_op_router(ts_tape *tape, ts_tensor *x, ts_param *w, ts_tensor **logits)
+ts_status ts_op_router(ts_tape *tape, ts_tensor *x, ts_param *w, ts_param *b, ts_tensor **logits)
 {
     const bool recording = tape->recording;
     ts_tensor *wide;
@@ -45,12 +47,13 @@ ts_status ts_op_router(ts_tape *tape, ts_tensor *x, ts_param *w, ts_tensor **log
     tape->recording = recording;
     TS_TRY(st);
     TS_TRY(ts_tape_need(tape, wide, &data));
+    TS_TRY(ts_param_need(b));
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, x->dim[0], w->dim[0], logits));
-    TS_TRY(ts_gemm_forward(tape, w, NULL, TS_DTYPE_F32, data, x->dim[0], TS_DTYPE_F32,
+    TS_TRY(ts_gemm_forward(tape, w, ts_param_vector(b), TS_DTYPE_F32, data, x->dim[0], TS_DTYPE_F32,
                            ts_tensor_data(*logits), w->dim[0]));
     if (wide != x)
         ts_tape_drop(tape, wide);
-    if (!recording || !(x->wants_grad || ts_param_has_grad(w)))
+    if (!recording || !(x->wants_grad || ts_param_has_grad(w) || ts_param_has_grad(b)))
         return TS_OK;
     ts_record *r;
     TS_TRY(ts_tape_record(tape, &router_op, 1, &r));
@@ -59,7 +62,8 @@ ts_status ts_op_router(ts_tape *tape, ts_tensor *x, ts_param *w, ts_tensor **log
     (*logits)->wants_grad = true;
     if (ts_param_has_grad(w))
         ts_record_save(tape, r, x);
-    return ts_record_param(tape, r, 0, w);
+    TS_TRY(ts_record_param(tape, r, 0, w));
+    return ts_record_param(tape, r, 1, b);
 }
 
 /* ---- choosing ---- */

@@ -7,6 +7,7 @@ double ts_spread_pairs(const ts_attention_mask *m, const ts_stretches *q_at, int
     for (int i = 0; i < q_at->n; i++) {
         ts_attention_mask shifted = *m;
         shifted.offset += q_at->piece[i].begin - key0;
+        shifted.chunk_at -= key0;
         pairs += ts_mask_pairs(&shifted, q_at->piece[i].n, keys);
     }
     return pairs;

@@ -38,14 +38,14 @@ int64_t ts_ring_rows(const ts_ring *r, int block)
 
 bool ts_stretch_sees(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k)
 {
-    const int64_t left = ts_mask_left(m), right = ts_mask_right(m), pos = m->offset + q->begin;
-    return (right < 0 || k->begin <= pos + q->n - 1 + right) && (left < 0 || k->begin + k->n > pos - left);
+    const int64_t right = ts_mask_right(m), pos = m->offset + q->begin;
+    return (right < 0 || k->begin <= pos + q->n - 1 + right) && k->begin + k->n > ts_mask_first(m, pos);
 }
 
 bool ts_stretch_sees_all(const ts_attention_mask *m, const ts_stretch *q, const ts_stretch *k)
 {
-    const int64_t left = ts_mask_left(m), right = ts_mask_right(m), pos = m->offset + q->begin;
-    return (right < 0 || k->begin + k->n - 1 <= pos + right) && (left < 0 || k->begin >= pos + q->n - 1 - left);
+    const int64_t right = ts_mask_right(m), pos = m->offset + q->begin;
+    return (right < 0 || k->begin + k->n - 1 <= pos + right) && k->begin >= ts_mask_first(m, pos + q->n - 1);
 }
 
 bool ts_ring_needs(const ts_ring *r, int at, int block)

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "model/weights.h"
+#include "model/weights_packed.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -65,6 +66,12 @@ static void check_shape(checker *c, const ts_name_tensor *want)
 {
     const ts_st_tensor *t = ts_weights_find(c->family, &c->arch, c->dir, want->hf_name);
     char have[256] = "", need[256] = "";
+    ts_packed packed;
+    if (!t && ts_packed_find(c->family, c->dir, want->hf_name, &packed)) {
+        if (ts_packed_check(&packed, c->folder, want) != TS_OK)
+            found(c, "%s", ts_error_message());
+        return;
+    }
     if (!t) {
         found(c, "%s: tensor %s is missing", c->folder, want->hf_name);
         return;
@@ -116,7 +123,9 @@ static ts_status check_tensors(checker *c)
             check_shape(c, &m.tensor[i]);
     for (int64_t i = 0; st == TS_OK && i < ts_st_dir_count(c->dir); i++) {
         const ts_st_tensor *t = ts_st_dir_at(c->dir, i);
-        if (!bsearch(&t->name, names, n, sizeof *names, by_text) &&
+        char stem[TS_PACKED_NAME];
+        const char *name = ts_packed_stem(t->name, stem) ? stem : t->name;
+        if (!bsearch(&name, names, n, sizeof *names, by_text) &&
             !ts_family_ignores(c->family, &c->arch, t->name))
             found(c, "%s: tensor %s belongs to no part of the model that config.json describes",
                   t->path, t->name);

@@ -37,7 +37,7 @@ static ts_attention_mask mask_of(const geometry *g)
         return *g->mask;
     if (g->causal)
         return ts_mask_causal(g->window);
-    return g->window ? (ts_attention_mask){ TS_MASK_WINDOW, g->window - 1, -1, 0 }
+    return g->window ? (ts_attention_mask){ .kind = TS_MASK_WINDOW, .left = g->window - 1, .right = -1 }
                      : (ts_attention_mask){ .kind = TS_MASK_BIDIRECTIONAL };
 }
 

@@ -82,6 +82,9 @@ static bool sees(const ts_attn_args *a, int64_t b, int64_t i, int64_t j)
         return true;
     case TS_MASK_CAUSAL:
         return after <= 0;
+    case TS_MASK_CHUNK: /* floors of what may be below 0 */
+        return after <= 0 && floor((double)(key - m->chunk_at) / (double)m->chunk) ==
+                                 floor((double)(position(a, b, i) - m->chunk_at) / (double)m->chunk);
     case TS_MASK_WINDOW:
         return (m->left == -1 || -after <= m->left) && (m->right == -1 || after <= m->right);
     }

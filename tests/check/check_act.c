@@ -55,13 +55,14 @@ typedef struct act_case {
     int64_t rows, cols;
     double scale;
     bool in_place;
+    float clamp, offset; /* gated alone */
 } act_case;
 
 static void name(const act_case *c, const char *kernel)
 {
-    check_case("%s act %d %s rows %lld cols %lld scale %g%s", kernel, (int)c->f,
-               ts_dtype_name(c->t), (long long)c->rows, (long long)c->cols, c->scale,
-               c->in_place ? " in place" : "");
+    check_case("%s act %d %s rows %lld cols %lld scale %g clamp %g offset %g%s", kernel, (int)c->f,
+               ts_dtype_name(c->t), (long long)c->rows, (long long)c->cols, c->scale, (double)c->clamp,
+               (double)c->offset, c->in_place ? " in place" : "");
 }
 
 static void plain(const check_env *e, const act_case *c)
@@ -90,20 +91,36 @@ static void plain(const check_env *e, const act_case *c)
     }
 }
 
+/* A gate and an up as they count, and whether they have gradients. */
+static double held_gate(const act_case *c, double x, bool *passes)
+{
+    const double most = c->clamp > 0 ? (double)c->clamp : INFINITY;
+    *passes = x <= most;
+    return x <= most ? x : most;
+}
+static double held_up(const act_case *c, double x, bool *passes)
+{
+    const double most = c->clamp > 0 ? (double)c->clamp : INFINITY;
+    *passes = fabs(x) <= most;
+    return (*passes ? x : x < 0 ? -most : most) + (double)c->offset;
+}
+
 static void gated(const check_env *e, const act_case *c)
 {
     const int64_t n = c->rows * c->cols;
-    ts_act_args a = { .act = c->f, .cols = c->cols, .dtype = c->t };
+    const double sum = c->offset != 0 ? 1 : 0; /* roundings of up + offset */
+    bool passes;
+    ts_act_args a = { .act = c->f, .cols = c->cols, .dtype = c->t, .clamp = c->clamp, .offset = c->offset };
     name(c, "glu_fwd");
     a.x = check_in(1, c->t, 2 * n, c->scale);
     a.y = check_out(c->t, n);
     check_kernel(e, TS_KERNEL_glu_fwd, &a, c->rows);
     for (int64_t i = 0; i < n; i++) {
         const int64_t gate = i + i / c->cols * c->cols;
-        const oracle o = act_oracle(c->f, check_get(a.x, gate, c->t));
-        const double up = check_get(a.x, gate + c->cols, c->t);
+        const oracle o = act_oracle(c->f, held_gate(c, check_get(a.x, gate, c->t), &passes));
+        const double up = held_up(c, check_get(a.x, gate + c->cols, c->t), &passes);
         check_elem("y", a.y, i, c->t, o.value * up,
-                   fabs(up) * (o.d_value + CHECK_U * fabs(o.value)));
+                   fabs(up) * (o.d_value + (1 + sum) * CHECK_U * fabs(o.value)));
     }
     name(c, "glu_bwd");
     void *x = check_inout(1, c->t, 2 * n, c->scale);
@@ -113,11 +130,12 @@ static void gated(const check_env *e, const act_case *c)
     check_kernel(e, TS_KERNEL_glu_bwd, &a, c->rows);
     for (int64_t i = 0; i < n; i++) {
         const int64_t gate = i + i / c->cols * c->cols, up = gate + c->cols;
-        const oracle o = act_oracle(c->f, check_before(x, gate, c->t));
-        const double dy = check_get(a.dy, i, c->t), dyu = dy * check_before(x, up, c->t);
-        check_elem("dgate", a.dx, gate, c->t, dyu * o.slope,
-                   fabs(dyu) * (o.d_slope + 2 * CHECK_U * fabs(o.slope)));
-        check_elem("dup", a.dx, up, c->t, dy * o.value,
+        bool up_passes;
+        const oracle o = act_oracle(c->f, held_gate(c, check_before(x, gate, c->t), &passes));
+        const double dy = check_get(a.dy, i, c->t), dyu = dy * held_up(c, check_before(x, up, c->t), &up_passes);
+        check_elem("dgate", a.dx, gate, c->t, passes ? dyu * o.slope : 0,
+                   fabs(dyu) * (o.d_slope + (2 + sum) * CHECK_U * fabs(o.slope)));
+        check_elem("dup", a.dx, up, c->t, up_passes ? dy * o.value : 0,
                    fabs(dy) * (o.d_value + CHECK_U * fabs(o.value)));
     }
 }
@@ -152,8 +170,12 @@ void check_act(const check_env *e)
                     const act_case c = { .f = (ts_act)f, .t = (ts_dtype)t, .rows = 4,
                                          .cols = cols[i], .scale = scale[s],
                                          .in_place = k++ % 3 == 0 };
+                    act_case held = c;
                     plain(e, &c);
                     gated(e, &c);
+                    held.clamp = k % 4 ? (float)(0.6 * scale[s]) : 0;
+                    held.offset = k % 3 ? 1.0f : 0.0f;
+                    gated(e, &held);
                 }
         special(e, (ts_act)f);
     }

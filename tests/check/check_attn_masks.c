@@ -21,6 +21,9 @@ static const ts_attention_mask masks[] = {
     { .kind = TS_MASK_WINDOW, .left = 20, .right = 17, .offset = -13 },
     { .kind = TS_MASK_WINDOW, .left = 2, .right = 2, .offset = 1000 },  /* none sees any */
     { .kind = TS_MASK_WINDOW, .left = 2, .right = 2, .offset = -1000 },
+    { .kind = TS_MASK_CHUNK, .chunk = 16 },
+    { .kind = TS_MASK_CHUNK, .chunk = 7, .offset = -5 },
+    { .kind = TS_MASK_CHUNK, .chunk = 50, .chunk_at = -13, .offset = 11 },
 };
 static const ts_dtype type[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_F16 };
 
@@ -63,7 +66,8 @@ static void check_mask_cuts(const check_env *e)
                                    corner = { .kind = TS_MASK_CAUSAL, .offset = 150 },
                                    ahead = { .kind = TS_MASK_WINDOW, .left = -1, .right = 30 },
                                    band = { .kind = TS_MASK_WINDOW, .left = 60, .right = 25 },
-                                   late = { .kind = TS_MASK_WINDOW, .right = -1 };
+                                   late = { .kind = TS_MASK_WINDOW, .right = -1 },
+                                   chunks = { .kind = TS_MASK_CHUNK, .chunk = 190 };
     static const struct {
         int64_t S_q, S_kv, n_q, n_kv, D;
         const ts_attention_mask *mask;
@@ -72,6 +76,7 @@ static void check_mask_cuts(const check_env *e)
         { 450, 450, 3, 1, 16, &both, false, false }, { 700, 700, 3, 1, 16, &both, true, true },
         { 700, 700, 2, 1, 16, &both, false, true },  { 450, 600, 2, 1, 16, &corner, false, false },
         { 450, 450, 3, 1, 16, &ahead, false, false }, { 700, 700, 2, 1, 16, &band, false, false },
+        { 700, 700, 3, 1, 16, &chunks, false, false }, { 450, 450, 3, 1, 20, &chunks, true, false },
         { 450, 450, 2, 1, 16, &late, false, false },  { 600, 90, 3, 1, 20, &both, false, false },
         { 3, 2600, 3, 1, 64, &both, false, true },    { 30, 1700, 2, 1, 20, &band, false, false },
         { 2, 13000, 2, 1, 260, &both, false, true }, /* sums of dk, dv do not fit: two passes */

@@ -117,6 +117,29 @@ static void col_sum(const check_env *e, ts_dtype t, int64_t rows, int64_t cols, 
     }
 }
 
+/* Of groups of rows, one without any; the rows behind the last are nobody's. */
+static void col_sum_groups(const check_env *e, ts_dtype t, int64_t cols)
+{
+    enum { GROUPS = 4, ROWS = 40 };
+    static const int32_t at[GROUPS + 1] = { 0, 3, 3, 22, 36 };
+    check_case("col_sum %s of groups, cols %lld", ts_dtype_name(t), (long long)cols);
+    int32_t *offsets = check_ints(3, TS_DTYPE_I32, GROUPS + 1, 1);
+    memcpy(offsets, at, sizeof at);
+    check_touched(offsets);
+    const ts_col_sum_args a = { .rows = ROWS, .cols = cols, .ld = cols + 2, .dtype = t, .groups = GROUPS, .offsets = offsets,
+                                .dy = check_in(1, t, ROWS * (cols + 2), 1),
+                                .db = check_inout(2, TS_DTYPE_F32, GROUPS * cols, 1) };
+    check_kernel(e, TS_KERNEL_col_sum, &a, cols);
+    for (int64_t k = 0; k < GROUPS * cols; k++) {
+        double sum = check_before(a.db, k, TS_DTYPE_F32), size = fabs(sum);
+        for (int64_t r = at[k / cols]; r < at[k / cols + 1]; r++) {
+            const double v = check_get(a.dy, r * a.ld + k % cols, t);
+            sum += v, size += fabs(v);
+        }
+        check_near("db", k, a.db[k], sum, CHECK_U * (2 + 4 * sqrt((double)ROWS)) * size);
+    }
+}
+
 static void col_max(const check_env *e, ts_dtype t, int64_t rows, int64_t cols, int64_t gap)
 {
     check_case("col_max %s rows %lld cols %lld gap %lld", ts_dtype_name(t), (long long)rows,
@@ -175,6 +198,7 @@ void check_elementwise(const check_env *e)
             copy_cols(e, (ts_dtype)t, 1, sizes[i], 0, k++ % 2);
             col_sum(e, (ts_dtype)t, 1, sizes[i], 0);
             col_sum(e, (ts_dtype)t, 131, sizes[i], t);
+            col_sum_groups(e, (ts_dtype)t, sizes[i]);
             col_max(e, (ts_dtype)t, 19, sizes[i], t);
         }
     }

@@ -10,7 +10,7 @@ typedef struct rope_case {
     int64_t width;
 } rope_case;
 
-static bool has_norm(const ts_rope_args *a) { return a->wq || a->wk; }
+static bool has_norm(const ts_rope_args *a) { return a->wq || a->wk || a->unit_norm; }
 
 static void name(const rope_case *c, const char *kernel)
 {
@@ -62,6 +62,8 @@ static double weight(const ts_rope_args *a, int64_t h, int64_t i)
 {
     const float *w = is_key(a, h) ? a->wk : a->wq;
     const int64_t head = is_key(a, h) ? h - a->n_q : h;
+    if (a->unit_norm)
+        return 1;
     return (double)w[(a->full_norm ? head * a->head_dim : 0) + i] + (double)a->offset;
 }
 
@@ -224,7 +226,7 @@ static void backward(const check_env *e, const rope_case *c)
 
 static void weights(const check_env *e, const rope_case *c)
 {
-    if (!has_norm(&c->a))
+    if (!has_norm(&c->a) || c->a.unit_norm)
         return;
     name(c, "rope_dw");
     ts_rope_args a = prepare(c);
@@ -310,9 +312,41 @@ static void all_heads(const check_env *e)
                 heads(e, 1 + k % 5, dim[d], kind, k % 2, k / 2 % 2, (ts_dtype)t);
 }
 
+/* Queries that grow with their positions, in place or not. */
+static void temper(const check_env *e, int64_t n_q, int64_t n_kv, int64_t dim, bool in_place, ts_dtype t)
+{
+    enum { ROWS = 7 };
+    const int64_t width = (n_q + 2 * n_kv) * dim;
+    check_case("temper %s n_q %lld n_kv %lld head %lld%s", ts_dtype_name(t), (long long)n_q, (long long)n_kv,
+               (long long)dim, in_place ? " in place" : "");
+    int32_t *pos = check_ints(3, TS_DTYPE_I32, ROWS, 5000);
+    for (int i = 0; i < ROWS; i++)
+        pos[i] = i == 0 ? 0 : pos[i] < 0 ? -pos[i] : pos[i];
+    check_touched(pos);
+    void *x = check_inout(6, t, ROWS * width, 1);
+    const ts_temper_args a = { .n_q = n_q, .n_kv = n_kv, .head_dim = dim, .by = 0.3f, .every = 37, .dtype = t, .pos = pos,
+                               .x = x, .y = in_place ? x : check_out(t, ROWS * width) };
+    check_kernel(e, TS_KERNEL_temper, &a, ROWS);
+    const ts_rope_args like = { .n_q = n_q, .n_kv = n_kv, .head_dim = dim };
+    for (int64_t row = 0; row < ROWS; row++) {
+        const double by = 1 + (double)a.by * log(1 + floor((pos[row] + 1.0) / 37));
+        for (int64_t h = 0; h < n_q + 2 * n_kv; h++)
+            for (int64_t i = 0; i < dim; i++) {
+                const int64_t at = row * width + place(&like, h, i);
+                const double v = check_before(x, at, t), want = h < n_q ? v * by : v;
+                check_elem("y", a.y, at, t, want, 2 * CHECK_U * fabs(want));
+            }
+    }
+}
+
 void check_rope(const check_env *e)
 {
     all_heads(e);
+    for (int t = 0; t < 3; t++) {
+        temper(e, 4, 2, 16, t % 2, (ts_dtype)t);
+        temper(e, 3, 3, 10, t % 2 == 0, (ts_dtype)t);
+        temper(e, 5, 0, 34, t % 2, (ts_dtype)t);
+    }
     static const struct {
         int64_t n_q, n_kv, head, rot;
     } shape[] = { { 1, 1, 2, 2 },     { 3, 1, 8, 8 },   { 4, 2, 16, 16 }, { 2, 2, 30, 14 },
@@ -325,12 +359,13 @@ void check_rope(const check_env *e)
     for (size_t s = 0; s < CHECK_COUNT(shape); s++)
         for (int t = 0; t < 3; t++)
             for (int v = 0; v < 12; v++, k++) {
-                const int norm = v % 3; /* none, per head, full */
+                const int norm = v % 3; /* none, per head, full; of every fifth without weights */
+                const bool unit = norm == 1 && k % 5 == 1;
                 rope_case c = { .a = { .n_q = shape[s].n_q, .n_kv = shape[s].n_kv,
                                        .head_dim = shape[s].head, .rot_dim = shape[s].rot,
-                                       .interleaved = v % 2, .full_norm = norm == 2,
-                                       .dtype = (ts_dtype)t, .wq = norm && shape[s].n_q ? &some : NULL,
-                                       .wk = norm && shape[s].n_kv ? &some : NULL, .eps = 1e-6f,
+                                       .interleaved = v % 2, .full_norm = norm == 2, .unit_norm = unit,
+                                       .dtype = (ts_dtype)t, .wq = norm && !unit && shape[s].n_q ? &some : NULL,
+                                       .wk = norm && !unit && shape[s].n_kv ? &some : NULL, .eps = 1e-6f,
                                        .offset = k % 5 == 0 ? 1.0f : 0.0f, .rows = 1 + k % 5 },
                                 .scale = norm ? scale[k % 3] : 1,
                                 .in_place = v >= 6 };

@@ -67,7 +67,6 @@ same "$D/hf/model.safetensors" "$D/converted/model.safetensors"
 }
 expect 2 "3 experts in 2 groups" "$T" pretrain $common --num-experts 3 --moe-router-num-groups 2
 expect 2 "--moe-layer-freq [0,2]: expected a number N" "$T" pretrain $common --moe-layer-freq "[0,2]"
-expect 2 "experts have no biases: give --disable-bias-linear" train --num-experts 4 --disable-bias-linear false
 expect 2 "--moe-pad-expert-input-to-capacity needs --moe-expert-capacity-factor" "$T" pretrain $common \
     --moe-pad-expert-input-to-capacity
 expect 2 "goes with --moe-router-score-function sigmoid" "$T" pretrain $common --moe-router-enable-expert-bias

@@ -31,7 +31,7 @@ static inline double real_of(const json_t *o, const char *key)
 }
 
 /* Values in a row of it. */
-static inline int64_t width_of(const ts_name_tensor *t) { return t->rank > 1 ? t->dim[t->rank - 1] : 1; }
+static inline int64_t width_of(const ts_name_tensor *t) { return t->rank > 1 && !t->is_line ? t->dim[t->rank - 1] : 1; }
 
 static inline int64_t count_of(const ts_name_tensor *t)
 {
@@ -50,14 +50,15 @@ static inline bool has_gradient(const golden *g, const ts_name_map *m, const ts_
 /* The gradient of one tensor in the file's orientation; of a stack its matrices stand one below the other. */
 static inline void gather(const golden *g, const ts_name_map *m, const ts_name_tensor *t, float *out)
 {
-    const int64_t width = width_of(t);
+    const int64_t width = width_of(t), matrix = t->rank == 3 ? t->dim[1] * t->dim[2] : 0;
     for (size_t i = 0; i < t->n_pieces; i++) {
         const ts_name_piece *p = &m->piece[t->first_piece + i];
         const ts_param *param = ts_param_find(&g->model.decoder->params, p->name);
         assert_non_null(param);
         for (int64_t r = 0; r < p->rows; r++)
             for (int64_t c = 0; c < param->dim[1]; c++)
-                out[p->transposed ? c * width + p->hf_row + r : (p->hf_row + r) * width + c] =
+                out[p->transposed ? p->matrix * matrix + c * width + p->hf_row + r * p->step
+                                  : (p->hf_row + r * p->step) * width + c] =
                     param->grad[(p->row + r) * param->dim[1] + c];
     }
 }

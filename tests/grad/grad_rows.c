@@ -154,7 +154,7 @@ static const int32_t rope_pos[T] = { 0, 1, 6, 3, 0 };
 
 typedef struct rope_case {
     int rot; /* of D */
-    bool interleaved, with_norm, full_norm;
+    bool interleaved, with_norm, full_norm, unit_norm;
     float offset;
     bool only_q, only_kv; /* rows of queries alone, of keys and values alone */
 } rope_case;
@@ -200,8 +200,8 @@ static void rope_part(const rope_case *n, const double *x, double *y, int64_t po
             own += in[i] * in[i] / D;
         for (int64_t i = 0; i < D; i++) {
             v[i] = in[i];
-            if (n->with_norm)
-                v[i] *= (w[n->full_norm ? h * D + i : i] + n->offset) /
+            if (n->with_norm || n->unit_norm)
+                v[i] *= (n->unit_norm ? 1 : w[n->full_norm ? h * D + i : i] + n->offset) /
                         sqrt((n->full_norm ? all : own) + (double)1e-3f);
         }
         rope_head(n, pos, v, y + place_of(n, h, is_key));
@@ -235,7 +235,7 @@ static ts_status rope_run(const grad_case *g, grad_env *e)
     TS_TRY(grad_table(e, s, POSITIONS * D / 2, &sin_));
     TS_TRY(grad_ints(e, rope_pos, T, &pos));
     const ts_rope_op o = { .n_q = n_q(n), .n_kv = n_kv(n), .head_dim = D, .rot_dim = n->rot,
-                           .interleaved = n->interleaved, .full_norm = n->full_norm, .cos = cos_,
+                           .interleaved = n->interleaved, .full_norm = n->full_norm, .unit_norm = n->unit_norm, .cos = cos_,
                            .sin = sin_, .pos = pos, .wq = n->only_kv ? NULL : e->param[1],
                            .wk = e->param[n->only_kv ? 1 : 2],
                            .eps = 1e-3f, .offset = n->offset };
@@ -259,6 +259,7 @@ static const grad_case ropes[] = {
       { IN("qkv", T, ROW), HEAD_W },
       ROPE,
       ROPE_CTX(.with_norm = true) },
+    { "rope, norm of heads without weights", { IN("qkv", T, ROW) }, ROPE, ROPE_CTX(.rot = D, .unit_norm = true) },
     { "rope, norm of heads",
       { IN("qkv", T, ROW), HEAD_W },
       ROPE,
@@ -298,11 +299,42 @@ static const grad_case ropes[] = {
       ROPE_CTX(.rot = D / 2, .with_norm = true, .full_norm = true, .only_kv = true) },
 };
 
+/* ---- queries that grow with their positions ---- */
+
+static const int32_t temper_pos[T] = { 0, 1, 6, 30, 2 };
+
+static void temper_oracle(const grad_case *g, double *const *x, double *y)
+{
+    const rope_case n = { 0 };
+    (void)g;
+    for (int64_t i = 0; i < T * ROW; i++)
+        y[i] = x[0][i];
+    for (int64_t t = 0; t < T; t++)
+        for (int64_t h = 0; h < Q; h++)
+            for (int64_t i = 0; i < D; i++)
+                y[t * ROW + place_of(&n, h, false) + i] *= 1 + (double)0.4f * log(1 + floor((temper_pos[t] + 1.0) / 3));
+}
+
+static ts_status temper_run(const grad_case *g, grad_env *e)
+{
+    ts_tensor *pos;
+    (void)g;
+    TS_TRY(grad_ints(e, temper_pos, T, &pos));
+    const ts_temper_op o = { .n_q = Q, .n_kv = KV, .head_dim = D, .by = 0.4f, .every = 3, .pos = pos };
+    return ts_op_temper(e->tape, &o, e->leaf[0], &e->out[0]);
+}
+
+static const grad_case tempers[] = {
+    { "queries by position", { IN("qkv", T, ROW) }, .n_out = T * ROW, .longest = 1, .oracle = temper_oracle,
+      .run = temper_run, .with_bf16 = true },
+};
+
 /* ---- activations ---- */
 
 typedef struct act_case {
     ts_act act;
     bool gated;
+    float clamp, offset;
 } act_case;
 
 static double act_of(ts_act a, double x)
@@ -321,17 +353,18 @@ static double act_of(ts_act a, double x)
 static void act_oracle(const grad_case *g, double *const *x, double *y)
 {
     const act_case *n = g->ctx;
+    const double most = n->clamp > 0 ? (double)n->clamp : INFINITY;
     for (int64_t t = 0; t < T; t++)
         for (int64_t c = 0; c < W; c++)
-            y[t * W + c] = n->gated
-                               ? act_of(n->act, x[0][t * 2 * W + c]) * x[0][(t * 2 + 1) * W + c]
-                               : act_of(n->act, x[0][t * W + c]);
+            y[t * W + c] = n->gated ? act_of(n->act, fmin(x[0][t * 2 * W + c], most)) *
+                                          (fmax(-most, fmin(x[0][(t * 2 + 1) * W + c], most)) + (double)n->offset)
+                                    : act_of(n->act, x[0][t * W + c]);
 }
 
 static ts_status act_run(const grad_case *g, grad_env *e)
 {
     const act_case *n = g->ctx;
-    return ts_op_act(e->tape, n->act, n->gated, e->leaf[0], &e->out[0]);
+    return ts_op_act_of(e->tape, &(ts_act_op){ n->act, n->gated, n->clamp, n->offset }, e->leaf[0], &e->out[0]);
 }
 
 static bool activations(void)
@@ -341,8 +374,9 @@ static bool activations(void)
     bool all = true;
     char text[64];
     for (int i = 0; i < TS_ACTS; i++) {
-        for (int gated = 0; gated < 2; gated++) {
-            const act_case n = { (ts_act)i, gated };
+        for (int k = 0; k < 3; k++) {
+            const bool gated = k > 0, held = k > 1;
+            const act_case n = { (ts_act)i, gated, held ? 2.3f : 0, held ? 1.0f : 0 };
             const grad_case g = { text,
                                   { IN("x", T, gated ? 2 * W : W, .scale = 4) },
                                   .n_out = T * W,
@@ -350,7 +384,7 @@ static bool activations(void)
                                   .run = act_run,
                                   .ctx = &n,
                                   .with_bf16 = true };
-            snprintf(text, sizeof text, "%s%s", name[i], gated ? ", gated" : "");
+            snprintf(text, sizeof text, "%s%s%s", name[i], gated ? ", gated" : "", held ? ", clamped" : "");
             all = grad_check(&g) && all;
         }
     }
@@ -468,6 +502,7 @@ int main(void)
     GRAD_RUN(embeds);
     GRAD_RUN(norms);
     GRAD_RUN(ropes);
+    GRAD_RUN(tempers);
     GRAD_RUN(sums);
     all_ = activations() && all_;
     return all_ ? 0 : 1;

@@ -2,7 +2,10 @@
  *
  *   plain: y = f(x)                  dx = dy * f'(x)
  *   gated: y = f(gate) * up          dgate = dy * up * f'(gate),  dup = dy * f(gate)
- *          x rows are [gate (cols) | up (cols)], y rows are [cols] */
+ *          x rows are [gate (cols) | up (cols)], y rows are [cols]
+ *   with a clamp (0: none) and an offset, as gpt-oss has them:
+ *          y = f(min(gate, clamp)) * (max(-clamp, min(up, clamp)) + offset); what is beyond a clamp has no
+ *          gradient, what is at it has */
 #ifndef TS_DEVICE_KERNELS_ACT_H
 #define TS_DEVICE_KERNELS_ACT_H
 #include "base/dtype.h"
@@ -20,6 +23,7 @@ typedef enum ts_act {
 typedef struct ts_act_args {
     ts_act act;
     int64_t cols;     /* of y */
+    float clamp, offset; /* gated alone */
     ts_dtype dtype;
     const void *x;    /* [rows, cols], gated [rows, 2 cols] */
     void *y;          /* [rows, cols] */

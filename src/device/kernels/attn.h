@@ -34,6 +34,7 @@ typedef enum ts_mask_kind {
     TS_MASK_CAUSAL,        /* keys j <= pos */
     TS_MASK_BIDIRECTIONAL, /* all */
     TS_MASK_WINDOW,        /* pos - left <= j <= pos + right */
+    TS_MASK_CHUNK,         /* j <= pos, of the same chunk: keys stand in chunks, one after another */
 } ts_mask_kind;
 
 /* Which keys a query sees by where it stands. All zeros is the causal mask of one sequence. */
@@ -41,6 +42,7 @@ typedef struct ts_attention_mask {
     ts_mask_kind kind;
     int64_t left, right; /* TS_MASK_WINDOW: keys beside pos, Transformer Engine's count; -1: all */
     int64_t offset;      /* of pos: queries that begin later than keys do, or at S_kv - S_q */
+    int64_t chunk, chunk_at; /* TS_MASK_CHUNK: keys of a chunk; where one begins, counted as keys are */
 } ts_attention_mask;
 
 /* Causal; a query sees `keys` keys, itself among them. 0: all that are before it. */
@@ -50,14 +52,29 @@ static inline ts_attention_mask ts_mask_causal(int64_t keys)
                     : (ts_attention_mask){ .kind = TS_MASK_CAUSAL };
 }
 
-/* The limits that a mask of any kind comes to; -1: none. */
+/* Causal, of the keys of a query's own chunk alone. */
+static inline ts_attention_mask ts_mask_chunk(int64_t keys)
+{
+    return (ts_attention_mask){ .kind = TS_MASK_CHUNK, .chunk = keys };
+}
+
+/* The limits that a mask of any kind comes to; -1: none. A chunk's is the widest. */
 static inline int64_t ts_mask_left(const ts_attention_mask *m)
 {
-    return m->kind == TS_MASK_WINDOW ? m->left : -1;
+    return m->kind == TS_MASK_WINDOW ? m->left : m->kind == TS_MASK_CHUNK ? m->chunk - 1 : -1;
 }
 static inline int64_t ts_mask_right(const ts_attention_mask *m)
 {
-    return m->kind == TS_MASK_CAUSAL ? 0 : m->kind == TS_MASK_WINDOW ? m->right : -1;
+    return m->kind == TS_MASK_WINDOW ? m->right : m->kind == TS_MASK_BIDIRECTIONAL ? -1 : 0;
+}
+/* The first key that a query at pos may see; below 0 where there is no limit on this side. */
+static inline int64_t ts_mask_first(const ts_attention_mask *m, int64_t pos)
+{
+    const int64_t left = ts_mask_left(m);
+    if (m->kind != TS_MASK_CHUNK)
+        return left < 0 ? INT64_MIN : pos - left;
+    const int64_t in = (pos - m->chunk_at) % m->chunk;
+    return pos - (in < 0 ? in + m->chunk : in);
 }
 
 typedef struct ts_attn_args {

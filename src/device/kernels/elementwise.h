@@ -46,12 +46,15 @@ typedef struct ts_dropout_args {
     int64_t first;
 } ts_dropout_args;
 
-/* col_sum: db[c] += sum over rows of dy[r][c], rows in order. col_max: db[c] becomes the largest of it and
+/* col_sum: db[c] += sum over rows of dy[r][c], rows in order; with offsets [groups + 1], ascending, of the rows
+ * [offsets[g], offsets[g + 1]) of each group by itself, db [groups, cols]. col_max: db[c] becomes the largest of it and
  * these. n = cols. */
 typedef struct ts_col_sum_args {
     int64_t rows, cols, ld;
     ts_dtype dtype;
     const void *dy;
     float *db;
+    int64_t groups;
+    const int32_t *offsets; /* NULL: all rows are one group */
 } ts_col_sum_args;
 #endif

@@ -59,7 +59,8 @@ enum { TS_GEMM_I8_BLOCK = 192 };
  *   NT, NN  C's rows of g = A's rows of g times matrix g of b;  rows behind the last group become zero
  *   TN      matrix g of c (+)= A's rows of g, transposed, times B's rows of g;  without rows: zero (+ C)
  *
- * Each is, to the bit, what gemm makes of that group alone. */
+ * Each is, to the bit, what gemm makes of that group alone. one.bias, if there is one (NT), is the first
+ * group's; those of groups follow one another, n values each. */
 typedef struct ts_gemm_groups_args {
     ts_gemm_args one;       /* of any group: form, n, k (TN: m, n), types, strides of rows; a, b and c begin
                                with the first group's */

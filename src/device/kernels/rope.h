@@ -5,7 +5,7 @@
  * key head, then its value head, each head_dim wide: [rows, n_kv * (r + 2) * head_dim]. Queries alone
  * (n_kv 0) and keys with their values alone (n_q 0) are such rows too: width (n_q + 2 n_kv) * head_dim.
  *
- *   norm (w given): per head over head_dim, or over all heads' values together (full_norm, OLMo 2);
+ *   norm (w given, or unit_norm: w + offset is 1): per head over head_dim, or over all heads' values together (full_norm, OLMo 2);
  *                   h = x * rstd,  y = h * (w + offset)
  *   rotate the first rot_dim of each head by angles theta[pos][i], i < rot_dim / 2:
  *     halves:      pairs (i, i + rot_dim/2)        interleaved: pairs (2i, 2i + 1)
@@ -18,7 +18,7 @@
 
 typedef struct ts_rope_args {
     int64_t n_q, n_kv, head_dim, rot_dim; /* rot_dim 0: no rotation */
-    bool interleaved, full_norm;
+    bool interleaved, full_norm, unit_norm;
     ts_dtype dtype;            /* of x, y, dy, dx */
     const float *cos, *sin;    /* [positions, rot_dim / 2], scaling already in */
     const int32_t *pos;        /* [rows]: row of cos and sin */
@@ -57,4 +57,15 @@ typedef struct ts_rope_heads_args {
     const void *x;
     void *y;
 } ts_rope_heads_args;
+
+/* temper: queries of such rows times 1 + by * log(1 + floor((pos + 1) / every)), keys and values as they are (Nakanishi,
+ * arXiv 2501.19399, as Llama 4 has it). The same call makes x's gradient of y's. n = rows; y may be x. */
+typedef struct ts_temper_args {
+    int64_t n_q, n_kv, head_dim;
+    float by, every;
+    ts_dtype dtype;
+    const int32_t *pos; /* [rows] */
+    const void *x;
+    void *y;            /* [rows, (n_q + 2 n_kv) head_dim] */
+} ts_temper_args;
 #endif

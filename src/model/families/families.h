@@ -52,7 +52,12 @@
     F(bamba)                                                                                       \
     F(nemotron_h)                                                                                  \
     F(qwen3_5)                                                                                  \
-    F(qwen3_next)
+    F(qwen3_next)                                                                                  \
+    F(gpt_oss)                                                                                     \
+    F(llama4)                                                                                      \
+    F(hunyuan_dense)                                                                               \
+    F(hunyuan_moe)                                                                                 \
+    F(grok1)
 #define TS_FAMILY_DECLARE(name_) extern const ts_family ts_family_##name_;
 TS_FAMILIES(TS_FAMILY_DECLARE)
 

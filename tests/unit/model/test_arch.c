@@ -27,6 +27,7 @@ static void describe(ts_arch *a, ts_rope_scaling scaling)
     }
     a->rope[1].theta = 500;
     a->n_experts = 4, a->experts_per_token = 2, a->expert_ffn = 8, a->shared_ffn = 12;
+    a->temper_every = 4;
     a->n_eos = 2, a->eos[0] = 3, a->eos[1] = 4, a->bos = 5, a->pad = 6;
     OK(ts_arch_layers(a, 0));
     OK(ts_arch_check(a, "test"));

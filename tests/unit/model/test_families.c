@@ -283,6 +283,11 @@ static const struct {
     { "nemotron_h", 0, false, false, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_RELU2 },
     { "qwen3_next", 1, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
     { "qwen3_5_text", 1, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
+    { "gpt_oss", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_GELU_QUICK },
+    { "llama4_text", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_UNIT, TS_ACT_SILU },
+    { "hunyuan_v1_dense", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
+    { "hunyuan_v1_moe", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
+    { "grok-1", 0, false, true, true, true, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_GELU_TANH },
 };
 
 /* Features that no shape shows, of an empty config.json. */
@@ -307,7 +312,7 @@ static void test_features(void **state)
         const bool bare = !strcmp(type, "cohere") || !strcmp(type, "mpt"), /* layer norms without a bias */
                    beside = !strcmp(type, "gpt_neox") || !strcmp(type, "cohere") || !strcmp(type, "falcon"),
                    endless = (!strncmp(type, "qwen", 4) && type[4]) || !strcmp(type, "mpt") ||
-                            !strcmp(type, "glm4_moe");
+                            !strcmp(type, "glm4_moe") || !strcmp(type, "gpt_oss");
         OK(golden_arch(config, &family, &a));
         assert_true(a.norm_offset == features[i].offset);
         assert_int_equal(a.rope[0].interleaved, features[i].interleaved);

@@ -201,6 +201,85 @@ static void test_refused(void **state)
     spot_remove(&s);
 }
 
+/* ---- folders of experts that are damaged ---- */
+
+/* A tensor of a golden folder as it shall be: left out, or with one of its dimensions smaller. */
+typedef struct damage {
+    const char *family, *tensor;
+    int smaller; /* dimension; -1: the tensor is missing */
+    const char *says;
+} damage;
+
+static void copy_damaged(spot *s, const damage *x)
+{
+    char folder[128];
+    ts_str config = { 0 };
+    ts_st_dir *d = NULL;
+    ts_st_writer *w = NULL;
+    snprintf(folder, sizeof folder, "tests/golden/families/%s/config.json", x->family);
+    OK(ts_file_read(folder, &config));
+    temp_write(&s->t, "config.json", config.s, config.len);
+    *strrchr(folder, '/') = 0;
+    OK(ts_st_dir_open(folder, NULL, &d));
+    OK(ts_st_writer_create(temp_path(&s->t, "model.safetensors"), &w));
+    for (int pass = 0; pass < 2; pass++) {
+        int64_t n = 0;
+        for (int64_t i = 0; i < ts_st_dir_count(d); i++) {
+            const ts_st_tensor *t = ts_st_dir_at(d, i);
+            const bool hit = !strcmp(t->name, x->tensor);
+            int64_t shape[TS_ST_MAX_RANK], size = (int64_t)t->size;
+            memcpy(shape, t->shape, sizeof shape);
+            if (hit && x->smaller >= 0)
+                size = size / shape[x->smaller] * (shape[x->smaller] - 1), shape[x->smaller]--;
+            if (hit && x->smaller < 0)
+                continue;
+            if (pass == 0)
+                OK(ts_st_writer_add(w, t->name, t->dtype, t->rank, shape));
+            else
+                OK(ts_st_writer_put(w, n, 0, t->data, (size_t)size));
+            n++;
+        }
+        if (pass == 0)
+            OK(ts_st_writer_begin(w));
+    }
+    OK(ts_st_writer_finish(w));
+    ts_st_writer_destroy(&w);
+    ts_st_dir_destroy(&d);
+    ts_str_deinit(&config);
+}
+
+static void test_damaged_experts(void **state)
+{
+    (void)state;
+    static const damage trials[] = {
+        { "gpt_oss", "model.layers.1.mlp.router.weight", 0, "router.weight has shape [3, 24], but config.json says [4, 24]" },
+        { "gpt_oss", "model.layers.0.mlp.router.bias", -1, "model.layers.0.mlp.router.bias is in none" },
+        { "gpt_oss", "model.layers.0.mlp.experts.gate_up_proj", 0, "has shape [3, 24, 40], but config.json says [4, 24, 40]" },
+        { "gpt_oss", "model.layers.0.mlp.experts.gate_up_proj_bias", 1, "has shape [4, 39], but config.json says [4, 40]" },
+        { "gpt_oss", "model.layers.1.mlp.experts.down_proj", -1, "model.layers.1.mlp.experts.down_proj is in none" },
+        { "gpt_oss-mxfp4", "model.layers.0.mlp.experts.gate_up_proj_scales", -1,
+          "gate_up_proj_scales is in none of the .safetensors files, but model.layers.0.mlp.experts.gate_up_proj_blocks" },
+        { "gpt_oss-mxfp4", "model.layers.0.mlp.experts.gate_up_proj_blocks", 1,
+          "gate_up_proj_blocks has shape [3, 127, 1, 16], but config.json says [3, 128, 1, 16]" },
+        { "gpt_oss-mxfp4", "model.layers.1.mlp.experts.down_proj_scales", 2,
+          "down_proj_scales has shape [3, 32, 1], but config.json says [3, 32, 2]" },
+        { "llama4", "model.layers.2.feed_forward.experts.down_proj", 0, "has shape [3, 12, 24], but config.json says [4, 12, 24]" },
+        { "llama4", "model.layers.0.feed_forward.router.weight", -1, "model.layers.0.feed_forward.router.weight is in none" },
+        { "hunyuan_moe", "model.layers.1.mlp.experts.3.up_proj.weight", -1, "model.layers.1.mlp.experts.3.up_proj.weight is in none" },
+        { "hunyuan_moe", "model.layers.0.mlp.gate.wg.weight", 0, "wg.weight has shape [4, 24], but config.json says [5, 24]" },
+        { "grok1", "model.layers.0.moe_block.experts.2.linear.weight", 1, "has shape [20, 23], but config.json says [20, 24]" },
+    };
+    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) {
+        spot s;
+        ts_model m = { 0 };
+        spot_make(&s);
+        copy_damaged(&s, &trials[i]);
+        REFUSED(load(&s, &m), TS_ERR_USER, trials[i].says);
+        assert_non_null(strstr(ts_error_message(), s.t.dir));
+        spot_remove(&s);
+    }
+}
+
 /* Weights in the folder that are not read are said. */
 static void test_left_out(void **state)
 {
@@ -228,7 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equal_head), cmocka_unit_test(test_other_head),
         cmocka_unit_test(test_head_alone), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_left_out),
+        cmocka_unit_test(test_left_out),   cmocka_unit_test(test_damaged_experts),
     };
     return cmocka_run_group_tests_name("weights of a folder", tests, NULL, NULL);
 }

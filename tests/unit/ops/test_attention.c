@@ -242,9 +242,12 @@ static double counted(const ts_attention_mask *m, int64_t S_q, int64_t S_kv)
     double n = 0;
     for (int64_t i = 0; i < S_q; i++)
         for (int64_t j = 0; j < S_kv; j++) {
-            const int64_t after = j - i - m->offset;
+            const int64_t after = j - i - m->offset, pos = i + m->offset - m->chunk_at;
+            const double chunk = (double)m->chunk;
             n += m->kind == TS_MASK_BIDIRECTIONAL ||
                  (m->kind == TS_MASK_CAUSAL && after <= 0) ||
+                 (m->kind == TS_MASK_CHUNK && after <= 0 &&
+                  floor((double)pos / chunk) == floor((double)(j - m->chunk_at) / chunk)) ||
                  (m->kind == TS_MASK_WINDOW && (m->left < 0 || -after <= m->left) &&
                   (m->right < 0 || after <= m->right));
         }
@@ -259,7 +262,8 @@ static void pairs(void **state)
             for (int64_t offset = -16; offset <= 16; offset++)
                 for (int64_t left = -1; left < 16; left++)
                     for (int64_t right = -1; right < 16; right += 2) {
-                        const ts_attention_mask window = { TS_MASK_WINDOW, left, right, offset };
+                        const ts_attention_mask window = { .kind = TS_MASK_WINDOW, .left = left, .right = right,
+                                                           .offset = offset };
                         const ts_attention_mask causal = { .kind = TS_MASK_CAUSAL,
                                                            .offset = offset };
                         assert_true(ts_mask_pairs(&window, S_q, S_kv) ==
@@ -267,6 +271,13 @@ static void pairs(void **state)
                         assert_true(ts_mask_pairs(&causal, S_q, S_kv) ==
                                     counted(&causal, S_q, S_kv));
                     }
+    for (int64_t offset = -9; offset <= 9; offset++)
+        for (int64_t at = -4; at <= 4; at++)
+            for (int64_t chunk = 1; chunk < 9; chunk++) {
+                const ts_attention_mask m = { .kind = TS_MASK_CHUNK, .offset = offset, .chunk = chunk, .chunk_at = at };
+                assert_true(ts_mask_pairs(&m, 11, 9) == counted(&m, 11, 9));
+                assert_true(ts_mask_pairs(&m, 6, 13) == counted(&m, 6, 13));
+            }
     const ts_attention_mask all = { .kind = TS_MASK_BIDIRECTIONAL };
     assert_true(ts_mask_pairs(&all, 6, 9) == 54);
 }

@@ -380,40 +380,53 @@ static ts_tensor *part_of(ts_tape *tape, const ts_tensor *x, int64_t row, int64_
     return y;
 }
 
-/* One expert's rows through a linear layer of its own weight: y, dx and dW are the groups', bit by bit. */
-static void check_expert(rig *r, const ts_param *w, ts_param *one, const ts_tensor *const all[4], int e, int64_t row)
+/* Weights of all experts and their gradients, and those of a linear layer; b NULL: without biases. */
+typedef struct layers {
+    ts_param w, *one, *b, *one_b;
+    float *b_grad;
+} layers;
+
+/* One expert's rows through a linear layer of its own weight: y, dx, dW and db are the groups', bit by bit. */
+static void check_expert(rig *r, const layers *l, const ts_tensor *const all[4], int e, int64_t row)
 {
+    ts_param *one = l->one;
     const int64_t n = counts[e];
     const size_t size = ts_dtype_size(all[0]->dtype);
     ts_tensor *x = part_of(r->tape, all[0], row, n), *y;
     fill_param(one, 500 + (int64_t)e * OUT * IN);
+    fill_param(l->one_b, 40 + (int64_t)e * OUT);
     ts_param_set_changed(one->set);
     ts_param_set_clear_grads(one->set);
     x->wants_grad = true;
     r->tape->recording = true;
-    OK(ts_op_linear(r->tape, x, one, NULL, &y));
+    OK(ts_op_linear(r->tape, x, one, l->b ? l->one_b : NULL, &y));
     assert_memory_equal(ts_tensor_data(y), (char *)ts_tensor_data(all[1]) + (size_t)(row * OUT) * size,
                         (size_t)(n * OUT) * size);
     OK(ts_tape_accumulate(r->tape, y, part_of(r->tape, all[2], row, n)));
     OK(ts_tape_backward(r->tape));
     assert_memory_equal(ts_tensor_data(x->grad), (char *)ts_tensor_data(all[3]) + (size_t)(row * IN) * size,
                         (size_t)(n * IN) * size);
-    assert_memory_equal(w->grad + (int64_t)e * OUT * IN, one->grad, OUT * IN * sizeof(float));
+    assert_memory_equal(l->w.grad + (int64_t)e * OUT * IN, one->grad, OUT * IN * sizeof(float));
+    if (l->b)
+        assert_memory_equal(l->b_grad + (int64_t)e * OUT, l->one_b->grad, OUT * sizeof(float));
 }
 
-static void check_groups(ts_dtype t, int threads)
+static void check_groups(ts_dtype t, int threads, bool biased)
 {
     rig r = { 0 };
-    ts_param *w, *one;
+    ts_param *w, *one, *b, *one_b;
     int32_t offsets[X + 1] = { 0 };
     open_rig(&r, threads);
     const ts_place stack = ts_place_stack(X, OUT, IN);
     OK(ts_param_declare(&r.params, "experts", &stack, true, &w));
     OK(ts_param_add(&r.params, "one", OUT, IN, true, &one));
+    OK(ts_param_add(&r.params, "biases", X * OUT, 0, false, &b));
+    OK(ts_param_add(&r.params, "bias", OUT, 0, false, &one_b));
     OK(ts_param_set_allocate(&r.params, TS_DTYPE_F32));
     OK(ts_param_set_allocate_grads(&r.params));
     assert_int_equal(w->matrices, X);
     fill_param(w, 500);
+    fill_param(b, 40);
     ts_param_set_changed(&r.params);
     for (int e = 0; e < X; e++)
         offsets[e + 1] = offsets[e] + counts[e];
@@ -425,22 +438,23 @@ static void check_groups(ts_dtype t, int threads)
     x->wants_grad = true;
     r.tape->recording = true;
     ts_param_set_clear_grads(&r.params);
-    OK(ts_op_linear_groups(r.tape, &s, x, w, &y));
+    OK(ts_op_linear_groups_of(r.tape, &s, &(ts_groups_op){ .w = w, .b = biased ? b : NULL }, x, &y));
     for (int64_t i = offsets[X] * OUT; i < rows * OUT; i++)
         assert_true(ts_load_f32(ts_tensor_data(y), i, t) == 0);
     OK(ts_tape_accumulate(r.tape, y, dy));
     OK(ts_tape_backward(r.tape));
     for (int64_t i = 0; i < OUT * IN; i++) /* of the expert without rows */
         assert_true(w->grad[OUT * IN + i] == 0);
-    float *grads = malloc((size_t)ts_param_count(w) * sizeof *grads);
+    float *grads = malloc((size_t)(ts_param_count(w) + X * OUT) * sizeof *grads);
     assert_non_null(grads);
     memcpy(grads, w->grad, (size_t)ts_param_count(w) * sizeof *grads);
-    ts_param kept = *w;
-    kept.grad = grads;
+    layers l = { .w = *w, .one = one, .b = biased ? b : NULL, .one_b = one_b, .b_grad = grads + ts_param_count(w) };
+    memcpy(l.b_grad, b->grad, X * OUT * sizeof *grads);
+    l.w.grad = grads;
     const ts_tensor *const all[] = { x, y, dy, x->grad };
     for (int e = 0; e < X; e++)
         if (counts[e])
-            check_expert(&r, &kept, one, all, e, offsets[e]);
+            check_expert(&r, &l, all, e, offsets[e]);
     free(grads);
     close_rig(&r);
 }
@@ -449,8 +463,10 @@ static void groups_are_loops(void **state)
 {
     (void)state;
     for (int threads = 1; threads <= 3; threads++) {
-        check_groups(TS_DTYPE_F32, threads);
-        check_groups(TS_DTYPE_BF16, threads);
+        check_groups(TS_DTYPE_F32, threads, false);
+        check_groups(TS_DTYPE_BF16, threads, false);
+        check_groups(TS_DTYPE_F32, threads, true);
+        check_groups(TS_DTYPE_BF16, threads, true);
     }
 }
 

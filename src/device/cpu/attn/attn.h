@@ -126,13 +126,13 @@ static inline int64_t ts_attn_range(const ts_attn_args *a, int64_t b, int64_t i,
                                     int64_t *hi)
 {
     const int64_t pos = a->mask.offset + (a->q_start ? a->q_start[b] : 0) + ts_attn_place(a, i) - a->key0;
-    const int64_t left = ts_mask_left(&a->mask), right = ts_mask_right(&a->mask);
+    const int64_t first = ts_mask_first(&a->mask, pos + a->key0), right = ts_mask_right(&a->mask);
     *lo = a->first_key ? a->first_key[b * a->S_q + i] - a->key0 : 0;
     *hi = ts_attn_kv_len(a, b);
     if (a->last_key && *hi > (int64_t)a->last_key[b * a->S_q + i] + 1 - a->key0)
         *hi = (int64_t)a->last_key[b * a->S_q + i] + 1 - a->key0;
-    if (left >= 0 && *lo < pos - left)
-        *lo = pos - left;
+    if (first > *lo + a->key0)
+        *lo = first - a->key0;
     if (*lo < 0)
         *lo = 0;
     if (right >= 0 && *hi > pos + right + 1)

@@ -34,6 +34,8 @@ static ts_gemm_args product_of(const ts_gemm_groups_args *g, int64_t i)
     a.b = (const char *)a.b + (tn ? (size_t)(begin * a.ldb * size) : (size_t)i * g->b_stride);
     a.c = (char *)a.c + (tn ? (size_t)i * g->c_stride
                             : (size_t)(begin * a.ldc) * ts_dtype_size(a.c_dtype));
+    if (a.bias)
+        a.bias += i * a.n;
     return a;
 }
 

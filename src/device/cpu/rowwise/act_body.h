@@ -89,45 +89,84 @@ INLINE void act_bwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act
         act_bwd_at(a, i, end - i, f, t);
 }
 
-/* Gated: place c of row r; the gate stands at 2 cols r + c, up cols further on. */
-INLINE void glu_fwd_at(const ts_act_args *a, int64_t r, int64_t c, int64_t n, ts_act f, ts_dtype t)
+/* Gated: place c of row r; the gate stands at 2 cols r + c, up cols further on. held: there is a clamp or an
+ * offset. */
+INLINE void load_both(const ts_act_args *a, int64_t at, int64_t n, ts_dtype t, vf *gate, vf *up)
 {
-    const int64_t gate = 2 * a->cols * r + c;
-    const vf up = v_load_as(a->x, gate + a->cols, n, t);
-    v_store_as(a->y, a->cols * r + c, n, t, v_mul(act_value(v_load_as(a->x, gate, n, t), f), up));
+    *gate = v_load_as(a->x, at, n, t);
+    *up = v_load_as(a->x, at + a->cols, n, t);
 }
 
+/* The greatest values that count; v_min keeps a NaN that is its second operand. */
+INLINE vf most(const ts_act_args *a) { return v_set(a->clamp > 0 ? a->clamp : INFINITY); }
+INLINE vf held_up(const ts_act_args *a, vf up)
+{
+    return v_add(v_max(v_sub(v_set(0), most(a)), v_min(most(a), up)), v_set(a->offset));
+}
+
+INLINE void glu_fwd_at(const ts_act_args *a, int64_t r, int64_t c, int64_t n, ts_act f, bool held, ts_dtype t)
+{
+    vf gate, up;
+    load_both(a, 2 * a->cols * r + c, n, t, &gate, &up);
+    if (held) {
+        gate = v_min(most(a), gate);
+        up = held_up(a, up);
+    }
+    v_store_as(a->y, a->cols * r + c, n, t, v_mul(act_value(gate, f), up));
+}
+
+INLINE void glu_fwd_rows(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, bool held, ts_dtype t)
+{
+    for (int64_t r = begin; r < end; r++) {
+        int64_t c = 0;
+        for (; c + V <= a->cols; c += V)
+            glu_fwd_at(a, r, c, V, f, held, t);
+        if (c < a->cols)
+            glu_fwd_at(a, r, c, a->cols - c, f, held, t);
+    }
+}
+
+INLINE void glu_bwd_at(const ts_act_args *a, int64_t r, int64_t c, int64_t n, ts_act f, bool held, ts_dtype t)
+{
+    const int64_t at = 2 * a->cols * r + c;
+    const vf dy = v_load_as(a->dy, a->cols * r + c, n, t), zero = v_set(0);
+    vf gate, up, value;
+    load_both(a, at, n, t, &gate, &up);
+    const vf slope = act_slope(held ? v_min(most(a), gate) : gate, f, &value);
+    vf dgate = v_mul(v_mul(dy, held ? held_up(a, up) : up), slope), dup = v_mul(dy, value);
+    if (held) {
+        dgate = v_sel(v_ge(most(a), gate), dgate, zero);
+        dup = v_sel(v_ge(most(a), up), v_sel(v_ge(up, v_sub(zero, most(a))), dup, zero), zero);
+    }
+    v_store_as(a->dx, at, n, t, dgate);
+    v_store_as(a->dx, at + a->cols, n, t, dup);
+}
+
+INLINE void glu_bwd_rows(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, bool held, ts_dtype t)
+{
+    for (int64_t r = begin; r < end; r++) {
+        int64_t c = 0;
+        for (; c + V <= a->cols; c += V)
+            glu_bwd_at(a, r, c, V, f, held, t);
+        if (c < a->cols)
+            glu_bwd_at(a, r, c, a->cols - c, f, held, t);
+    }
+}
+
+INLINE bool is_held(const ts_act_args *a) { return a->clamp > 0 || a->offset != 0; }
 INLINE void glu_fwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, ts_dtype t)
 {
-    for (int64_t r = begin; r < end; r++) {
-        int64_t c = 0;
-        for (; c + V <= a->cols; c += V)
-            glu_fwd_at(a, r, c, V, f, t);
-        if (c < a->cols)
-            glu_fwd_at(a, r, c, a->cols - c, f, t);
-    }
+    if (is_held(a))
+        glu_fwd_rows(a, begin, end, f, true, t);
+    else
+        glu_fwd_rows(a, begin, end, f, false, t);
 }
-
-INLINE void glu_bwd_at(const ts_act_args *a, int64_t r, int64_t c, int64_t n, ts_act f, ts_dtype t)
-{
-    const int64_t gate = 2 * a->cols * r + c;
-    const vf up = v_load_as(a->x, gate + a->cols, n, t),
-             dy = v_load_as(a->dy, a->cols * r + c, n, t);
-    vf value;
-    const vf slope = act_slope(v_load_as(a->x, gate, n, t), f, &value);
-    v_store_as(a->dx, gate, n, t, v_mul(v_mul(dy, up), slope));
-    v_store_as(a->dx, gate + a->cols, n, t, v_mul(dy, value));
-}
-
 INLINE void glu_bwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, ts_dtype t)
 {
-    for (int64_t r = begin; r < end; r++) {
-        int64_t c = 0;
-        for (; c + V <= a->cols; c += V)
-            glu_bwd_at(a, r, c, V, f, t);
-        if (c < a->cols)
-            glu_bwd_at(a, r, c, a->cols - c, f, t);
-    }
+    if (is_held(a))
+        glu_bwd_rows(a, begin, end, f, true, t);
+    else
+        glu_bwd_rows(a, begin, end, f, false, t);
 }
 
 INLINE void act_fwd_typed(const ts_act_args *a, int64_t begin, int64_t end, ts_dtype t)

@@ -176,10 +176,24 @@ INLINE void sum_cols(const ts_col_sum_args *a, int64_t begin, int64_t end, ts_dt
         sum_strip(a, c, end - c, 1, t);
 }
 
+/* The rows of group g alone. */
+static ts_col_sum_args group_of(const ts_col_sum_args *a, int64_t g)
+{
+    ts_col_sum_args one = *a;
+    const int64_t first = a->offsets[g];
+    one.rows = a->offsets[g + 1] - first;
+    one.dy = (const char *)a->dy + (size_t)(first * a->ld) * ts_dtype_size(a->dtype);
+    one.db = a->db + g * a->cols;
+    return one;
+}
+
 static void col_sum(const void *args, int64_t begin, int64_t end)
 {
     const ts_col_sum_args *a = args;
-    V_BY_DTYPE(a->dtype, sum_cols, a, begin, end)
+    for (int64_t g = 0; g < (a->offsets ? a->groups : 1); g++) {
+        const ts_col_sum_args one = a->offsets ? group_of(a, g) : *a;
+        V_BY_DTYPE(a->dtype, sum_cols, &one, begin, end)
+    }
 }
 
 INLINE void max_cols(const ts_col_sum_args *a, int64_t begin, int64_t end, ts_dtype t)

@@ -44,7 +44,7 @@ INLINE int64_t head_at(const ts_rope_args *a, const part *p, int64_t h)
 /* Its norm weights and its place in rstd. */
 INLINE const float *head_w(const ts_rope_args *a, const part *p, int64_t h)
 {
-    return p->w + (a->full_norm ? h * a->head_dim : 0);
+    return p->w ? p->w + (a->full_norm ? h * a->head_dim : 0) : NULL;
 }
 INLINE int64_t head_rstd(const ts_rope_args *a, const part *p, int64_t row, int64_t h)
 {
@@ -91,19 +91,21 @@ INLINE pair rotate(pair x, const float *cs, const float *sn, int64_t i, int64_t 
 /* One head on its way: where it stands, its weights, factors, angles. */
 typedef struct head {
     int64_t at;
-    const float *w, *cs, *sn; /* w NULL: no norm */
+    const float *w, *cs, *sn; /* w NULL: no norm, or one without weights */
     vf rstd, mean;            /* mean: of d * h, for backward */
     vf offset;
 } head;
 
 INLINE pair pair_gain(const head *h, int64_t half, int64_t i, int64_t n, bool inter)
 {
+    if (!h->w)
+        return (pair){ v_set(1), v_set(1) };
     pair g = load_pair(h->w, 0, half, i, n, inter, TS_DTYPE_F32);
     return (pair){ v_add(g.a, h->offset), v_add(g.b, h->offset) };
 }
 INLINE vf rest_gain(const head *h, int64_t c, int64_t n)
 {
-    return v_add(v_load(h->w + c, n), h->offset);
+    return h->w ? v_add(v_load(h->w + c, n), h->offset) : v_set(1);
 }
 
 /* ---- forward */
@@ -408,7 +410,7 @@ INLINE void dw_cols(const ts_rope_args *a, int64_t begin, int64_t end, bool inte
     }
 }
 
-static bool has_norm(const ts_rope_args *a) { return a->wq || a->wk; }
+static bool has_norm(const ts_rope_args *a) { return a->wq || a->wk || a->unit_norm; }
 
 static void rope_fwd(const void *args, int64_t begin, int64_t end)
 {
@@ -443,6 +445,37 @@ static void rope_dw(const void *args, int64_t begin, int64_t end)
         V_BY_DTYPE(a->dtype, dw_cols, a, begin, end, true)
     else
         V_BY_DTYPE(a->dtype, dw_cols, a, begin, end, false)
+}
+
+/* ---- queries by their positions */
+
+INLINE void temper_row(const ts_temper_args *a, int64_t row, ts_dtype t)
+{
+    const int64_t groups = a->n_kv ? a->n_kv : 1, queries = a->n_q / groups * a->head_dim,
+                  stride = queries + (a->n_kv ? 2 * a->head_dim : 0), width = groups * stride;
+    const double steps = floor(((double)a->pos[row] + 1) / (double)a->every);
+    const vf by = v_set((float)(1 + (double)a->by * log1p(steps)));
+    if (a->x != a->y) {
+        const size_t size = ts_dtype_size(a->dtype), bytes = (size_t)width * size;
+        memcpy((char *)a->y + (size_t)row * bytes, (const char *)a->x + (size_t)row * bytes, bytes);
+    }
+    for (int64_t g = 0; g < groups; g++)
+        for (int64_t c = 0; c < queries; c += V) {
+            const int64_t at = row * width + g * stride + c, n = queries - c < V ? queries - c : V;
+            v_store_as(a->y, at, n, t, v_mul(v_load_as(a->y, at, n, t), by));
+        }
+}
+
+INLINE void temper_rows(const ts_temper_args *a, int64_t begin, int64_t end, ts_dtype t)
+{
+    for (int64_t row = begin; row < end; row++)
+        temper_row(a, row, t);
+}
+
+static void temper(const void *args, int64_t begin, int64_t end)
+{
+    const ts_temper_args *a = args;
+    V_BY_DTYPE(a->dtype, temper_rows, a, begin, end)
 }
 
 /* ---- heads evenly apart */
@@ -485,5 +518,6 @@ void TS_ISA_NAME(ts_rope_kernels_init)(ts_cpu_kernel *table)
     table[TS_KERNEL_rope_fwd] = TS_ROWWISE_ROW(rope_fwd, 0);
     table[TS_KERNEL_rope_bwd] = TS_ROWWISE_ROW(rope_bwd, 0);
     table[TS_KERNEL_rope_dw] = TS_ROWWISE_ROW(rope_dw, PAIRS);
+    table[TS_KERNEL_temper] = TS_ROWWISE_ROW(temper, 0);
     table[TS_KERNEL_rope_heads] = TS_ROWWISE_ROW(rope_heads, 0);
 }

@@ -1,0 +1,133 @@
+/* Hunyuan 1, dense and with experts: queries and keys are normed behind their rotation; every layer with experts has a
+ * shared one of the same width. */
+#include "model/families/families.h"
+
+#include <math.h>
+#include <string.h>
+
+static const ts_name_row dense_names[] = {
+    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.query_layernorm" },
+    { .name = "self_attention.k_layernorm", .hf_name = "model.layers.*.self_attn.key_layernorm" },
+    { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false },
+    { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false },
+    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
+    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
+    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
+    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
+    { .name = "output_layer", .hf_name = "lm_head" },
+    { 0 },
+};
+
+static const ts_name_row moe_names[] = {
+    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.query_layernorm" },
+    { .name = "self_attention.k_layernorm", .hf_name = "model.layers.*.self_attn.key_layernorm" },
+    { .name = "mlp.router", .hf_name = "model.layers.*.mlp.gate.wg" },
+    { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.gate_proj", TS_PART_GATE, false },
+    { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.up_proj", TS_PART_UP, false },
+    { .name = "mlp.experts.linear_fc2", .hf_name = "model.layers.*.mlp.experts.*.down_proj" },
+    { "mlp.shared_experts.linear_fc1", "model.layers.*.mlp.shared_mlp.gate_proj", TS_PART_GATE, false },
+    { "mlp.shared_experts.linear_fc1", "model.layers.*.mlp.shared_mlp.up_proj", TS_PART_UP, false },
+    { .name = "mlp.shared_experts.linear_fc2", .hf_name = "model.layers.*.mlp.shared_mlp.down_proj" },
+    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
+    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
+    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
+    { .name = "output_layer", .hf_name = "lm_head" },
+    { 0 },
+};
+
+/* "dynamic" with a number alpha does not depend on the length: the base is stretched once and for all. */
+static ts_status read_rope(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    const json_t *rope = NULL;
+    const char *kind = NULL;
+    double alpha = 0, theta = r->def;
+    TS_TRY(ts_config_rope_find(o, file, &rope));
+    if (rope) {
+        TS_TRY(ts_json_text(rope, file, "type", "default", &kind));
+        TS_TRY(ts_json_text(rope, file, "rope_type", kind, &kind));
+        TS_TRY(ts_config_real(rope, file, "alpha", 0, 0, &alpha));
+    }
+    if (alpha == 0 || strcmp(kind, "dynamic"))
+        return ts_config_read_rope(r, o, file, a);
+    if (alpha < 0 || a->head_dim < 4)
+        return ts_error(TS_ERR_USER, "%s: rope scaling: alpha is %g of heads %lld wide, expected a number above 0 and "
+                        "4 or more", file, alpha, (long long)a->head_dim);
+    TS_TRY(ts_config_real(o, file, r->key, theta, theta, &theta));
+    TS_TRY(ts_config_real(rope, file, r->key, theta, theta, &theta));
+    a->position = TS_POSITION_ROPE;
+    a->n_ropes = 1;
+    const double dim = (double)a->head_dim;
+    return ts_config_rope_object(o, NULL, file, theta * pow(alpha, dim / (dim - 2)), 0, a, &a->rope[0]);
+}
+
+/* A number, or a list with one for each layer, which must be equal. */
+static ts_status read_alike(const json_t *o, const char *file, const char *key, int64_t missing, int64_t hi, int64_t *out)
+{
+    const json_t *list = json_object_get(o, key);
+    if (!json_is_array(list))
+        return ts_config_int(o, file, key, missing, missing, 1, hi, out);
+    *out = json_integer_value(json_array_get(list, 0));
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *v = json_array_get(list, i);
+        if (!json_is_integer(v) || json_integer_value(v) != *out || *out < 1 || *out > hi)
+            return ts_error(TS_ERR_USER, "%s: entry %zu of %s: expected the same number, from 1 to %lld, for all layers",
+                            file, i, key, (long long)hi);
+    }
+    return json_array_size(list) ? TS_OK : ts_error(TS_ERR_USER, "%s: %s is an empty list", file, key);
+}
+
+static ts_status read_experts(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    return read_alike(o, file, r->key, (int64_t)r->def, TS_ROUTE_MAX, &a->n_experts);
+}
+
+static ts_status read_topk(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    return read_alike(o, file, r->key, (int64_t)r->def, TS_ROUTE_MAX, &a->experts_per_token);
+}
+
+static ts_status write_experts(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    return ts_config_put(o, r->key, json_integer(a->n_experts));
+}
+
+static ts_status write_topk(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    return ts_config_put(o, r->key, json_integer(a->experts_per_token));
+}
+
+static const ts_config_row dense_rows[] = {
+    TS_COPY("vocab_size", vocab, 290943),
+    TS_COPY("rms_norm_eps", norm_eps, 1e-5),
+    TS_ID("pad_token_id", pad, 0),
+    TS_CONFIG_ROW(OWN, "rope_theta", rope, 10000, .read = read_rope, .write = ts_config_write_ropes),
+    TS_COPY_BOTH("attention_bias", bias_qkv, bias_proj, false),
+    TS_FIXED(qk_norm, TS_QK_NORM_HEAD),
+    TS_FIXED(qk_norm_last, true),
+    { TS_CONFIG_END },
+};
+
+static const ts_config_row moe_rows[] = {
+    { .kind = TS_CONFIG_COPY, .key = "intermediate_size", .def = 11008,
+      .field = { TS_CONFIG_AT(ffn), TS_CONFIG_AT(expert_ffn), TS_CONFIG_AT(shared_ffn) } },
+    TS_OWN("num_experts", n_experts, read_experts, write_experts, 1),
+    TS_OWN("moe_topk", experts_per_token, read_topk, write_topk, 1),
+    TS_FIXED(router_score, TS_ROUTE_CHOSEN),
+    TS_ALL_EXPERTS,
+    { TS_CONFIG_END },
+};
+
+const ts_family ts_family_hunyuan_dense = { .model_type = "hunyuan_v1_dense", .architecture = "HunYuanDenseV1ForCausalLM",
+                                            .base = &ts_family_base, .names = dense_names, .rows = dense_rows };
+const ts_family ts_family_hunyuan_moe = { .model_type = "hunyuan_v1_moe", .architecture = "HunYuanMoEV1ForCausalLM",
+                                          .base = &ts_family_hunyuan_dense, .names = moe_names, .rows = moe_rows };

@@ -52,9 +52,17 @@ MOE = dict(vocab_size=79, hidden_size=24, intermediate_size=20, num_hidden_layer
            max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=0)
 GPT_OSS = dict(MOE, sliding_window=5, swiglu_limit=0.8, rope_parameters=dict(
     rope_type="yarn", rope_theta=500.0, factor=4.0, original_max_position_embeddings=16, beta_fast=32.0, beta_slow=1.0, truncate=False))
+GEMMA4 = dict(LLAMA, num_hidden_layers=5, global_head_dim=12, sliding_window=5, vocab_size_per_layer_input=79, hidden_size_per_layer_input=6,
+              layer_types=["sliding_attention", "full_attention", "sliding_attention", "sliding_attention", "full_attention"],
+              rope_parameters=dict(full_attention=dict(rope_type="proportional", rope_theta=1000.0, partial_rotary_factor=0.5),
+                                   sliding_attention=dict(rope_type="default", rope_theta=100.0)))
+# tokens from 60 on have no row in the table of per-layer embeddings
+GEMMA3N = dict(LLAMA, num_hidden_layers=5, num_kv_shared_layers=2, sliding_window=5, vocab_size_per_layer_input=60, hidden_size_per_layer_input=6, altup_num_inputs=3,
+               laurel_rank=4, activation_sparsity_pattern=[0.8, 0.0, 0.6, 0.9, 0.0], final_logit_softcapping=9.0,
+               layer_types=["sliding_attention", "full_attention", "sliding_attention", "full_attention", "sliding_attention"])
 # types whose own defaults have layers of experts
 EXPERTS = {"deepseek_v2", "deepseek_v3", "mixtral", "qwen2_moe", "qwen3_moe", "glm4_moe", "olmoe", "phimoe", "granitemoe", "ernie4_5_moe",
-           "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1"}
+           "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1", "glm4_moe_lite", "dots1"}
 
 
 def no(d, *keys):
@@ -172,6 +180,26 @@ CASES = {
                              attn_output_multiplier=0.35, max_attn_value=3.0, max_position_embeddings=64, embedding_multiplier_scale=2.5,
                              output_multiplier_scale=0.6, rms_norm_eps=1e-5, tie_word_embeddings=True, num_experts_per_tok=2, num_experts=4,
                              pad_token_id=0, bos_token_id=1, eos_token_id=2), 4, dict(seed=220, stacked=True)),
+    # positions beyond the length before stretching, so that queries are scaled
+    "ministral3": ("ministral3", {**LLAMA, "rope_parameters": dict(YARN, original_max_position_embeddings=6, llama_4_scaling_beta=0.4)}, 5, dict(seed=401)),
+    "ministral3-window": ("ministral3", {**WHOLE, "sliding_window": 5, "tie_word_embeddings": True, "rope_parameters": dict(
+        type="yarn", rope_theta=1000.0, factor=2.0, original_max_position_embeddings=4, llama_4_scaling_beta=0.1)}, 5, dict(seed=402, dtype="bfloat16")),
+    "glm4_moe_lite": ("glm4_moe_lite", {**LATENT, "num_hidden_layers": 3, "q_lora_rank": 10, "n_routed_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 12,
+                                        "n_group": 4, "topk_group": 2, "mlp_layer_types": ["sparse", "dense", "sparse"], "routed_scaling_factor": 1.8}, 5, dict(seed=403)),
+    # heads of two widths, keys and values of the first two layers for the last three, whose MLPs are twice as wide
+    "gemma4": ("gemma4_text", {**GEMMA4, "num_kv_shared_layers": 3, "use_double_wide_mlp": True}, 5, dict(seed=425)),
+    "gemma4-same": ("gemma4_text", {**GEMMA4, "num_hidden_layers": 4, "layer_types": ["sliding_attention", "full_attention"] * 2, "attention_k_eq_v": True, "num_global_key_value_heads": 1,
+                                    "hidden_size_per_layer_input": 0, "final_logit_softcapping": 9.0}, 5, dict(seed=405, dtype="bfloat16", global_heads=True)),
+    "gemma3n": ("gemma3n_text", GEMMA3N, 5, dict(seed=406)),
+    "gemma3n-old": ("gemma3n_text", {**GEMMA3N, "num_kv_shared_layers": 0, "num_hidden_layers": 3, "layer_types": GEMMA3N["layer_types"][:3], "intermediate_size": [32, 20, 28],
+                                     "activation_sparsity_pattern": [0.0, 0.5, 0.0], "altup_num_inputs": 2, "altup_active_idx": 1}, 4, dict(seed=407, dtype="bfloat16")),
+    "seed_oss": ("seed_oss", {**LLAMA, "num_attention_heads": 3, "num_key_value_heads": 1, "attention_out_bias": True, "mlp_bias": True}, 5, dict(seed=408)),
+    "ernie4_5": ("ernie4_5", {**LLAMA, "use_bias": True, "tie_word_embeddings": True}, 4, dict(seed=409)),
+    "exaone4": ("exaone4", {**no(WHOLE, "head_dim"), "num_hidden_layers": 4, "sliding_window": 5, "sliding_window_pattern": 2}, 4, dict(seed=410, dtype="bfloat16")),
+    "exaone4-full": ("exaone4", {**no(WHOLE, "head_dim"), "sliding_window": None, "layer_types": ["full_attention"] * 2, "tie_word_embeddings": True}, 5, dict(seed=411)),
+    "dots1": ("dots1", {**MOE, "num_hidden_layers": 3, "head_dim": 8, "n_routed_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 12, "n_shared_experts": 1, "n_group": 2,
+                        "topk_group": 1, "first_k_dense_replace": 1, "norm_topk_prob": True, "routed_scaling_factor": 1.4, "sliding_window": 5, "max_window_layers": 2}, 5, dict(seed=412)),
+    "youtu": ("youtu", {**LATENT, "q_lora_rank": 10, "pad_token_id": None, "rope_parameters": YARN}, 5, dict(seed=413, dtype="bfloat16")),
     "mamba2": ("mamba2", MAMBA, 5, dict(seed=107)),
     "mamba2-bias": ("mamba2", {**MAMBA, "n_groups": 1, "use_bias": True, "use_conv_bias": False, "conv_kernel": 3, "tie_word_embeddings": True,
                                "time_step_limit": [0.4, 1.1]}, 4, dict(seed=108, dtype="bfloat16")),
@@ -195,7 +223,10 @@ def old_form(model_type, c):
     """The configuration as transformers 4 wrote it."""
     rope = c.pop("rope_parameters", None) or {}
     c["torch_dtype"], c["transformers_version"] = c.pop("dtype", "float32"), "4.45.2"
-    c.pop("layer_types", None) if model_type.startswith("gemma") else None
+    c.pop("layer_types", None) if model_type in ("gemma", "gemma2", "gemma3_text") else None
+    if model_type == "gemma3n_text":
+        c["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
+        rope = rope["full_attention"]
     if model_type == "gemma3_text":
         c["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
         c["sliding_window_pattern"] = c.pop("_sliding_window_pattern")
@@ -327,7 +358,7 @@ def filled(name, model):
         for n, p in model.named_parameters():
             if p.dim() == 1:
                 centre = 1.0 if "norm" in n or "ln_" in n else 0.0
-                centre = 0.0 if model_type.startswith(("gemma", "qwen3_")) and "linear_attn.norm" not in n else centre if not n.endswith("bias") else 0.0
+                centre = 0.0 if model_type in ("gemma", "gemma2", "gemma3_text") or model_type.startswith("qwen3_") and "linear_attn.norm" not in n else centre if not n.endswith("bias") else 0.0
                 p.copy_(centre + 0.2 * torch.randn(p.shape, generator=generator))
             else:
                 std = 0.7 if "embed" in n or "wte" in n or "wpe" in n else p.shape[-1 if p.dim() > 2 else 1] ** -0.5
@@ -339,6 +370,10 @@ def filled(name, model):
                 b.copy_(0.1 * torch.randn(b.shape, generator=generator))
     if how.get("packed"):
         pack(model, generator)
+            if n.endswith("layer_scalar"):
+                b.copy_(0.8 + 0.1 * torch.randn(b.shape, generator=generator))
+                if how.get("dtype"):
+                    b.copy_(b.to(getattr(torch, how["dtype"])).float())
     if how.get("scales"):
         scale(model, *how["scales"])
     return model
@@ -401,13 +436,16 @@ def file_tensors(model, how):
 
 
 def write_model(folder, name, model):
-    model_type, _, form, how = CASES[name]
+    model_type, arguments, form, how = CASES[name]
     config = model.config.to_dict()
     config = {k: v for k, v in config.items() if k not in ("_name_or_path", "return_dict", "chunk_size_feed_forward") and v is not None or "token_id" in k or k in ("head_dim", "q_lora_rank", "sliding_window", "num_key_value_heads", "attn_logit_softcapping", "final_logit_softcapping")}
     config["architectures"], config["model_type"] = [type(model).__name__], model_type
     config["dtype"] = how.get("dtype", "float32")
     if form == 4:
         config = old_form(model_type, config)
+    if how.get("global_heads"):  # as files of before per_layer_config have it
+        config.update(global_head_dim=arguments["global_head_dim"], num_global_key_value_heads=arguments.get("num_global_key_value_heads"))
+        config.pop("per_layer_config")
     config = {k: v for k, v in config.items() if k not in how.get("drop", [])}
     if how.get("packed"):
         config["quantization_config"] = dict(quant_method="mxfp4", modules_to_not_convert=["model.layers.*.self_attn", "model.layers.*.mlp.router",
@@ -495,6 +533,7 @@ def results(name, model):
 
 def expected(model, how):
     c = model.config
+    c.allow_global_per_layer_attribute_access = True  # sizes of most layers, where some have others
     get = lambda *keys: next((getattr(c, k) for k in keys if getattr(c, k, None) is not None), None)
     hidden = c.hidden_size
     scans = c.model_type == "mamba2"  # heads and widths of attention and MLP are those of none
@@ -504,7 +543,7 @@ def expected(model, how):
                 ffn=1 if scans else get("intermediate_size", "n_inner", "ffn_hidden_size") or 4 * hidden, vocab=c.vocab_size,
                 max_positions=get("max_position_embeddings", "max_seq_len") or (1 << 30 if scans else 2048),
                 eps=get("rms_norm_eps", "norm_epsilon", "norm_eps", "layer_norm_eps", "layer_norm_epsilon"), tied=bool(c.tie_word_embeddings),
-                parameters=sum(p.numel() for p in model.parameters()),
+                parameters=sum(p.numel() for p in model.parameters()) + sum(b.numel() for n, b in model.named_buffers() if n.endswith("layer_scalar")),
                 **features(model), windows=[layer_window(model, i) for i in range(c.num_hidden_layers)])
 
 
@@ -533,10 +572,10 @@ def features(model):
 def layer_window(model, i):
     """The window that layer i really has, from its own module or from the masks that all layers share."""
     c = model.config
-    if c.model_type in ("mistral", "phi3", "starcoder2"):
+    if c.model_type in ("mistral", "ministral3", "phi3", "starcoder2"):
         return c.sliding_window or 0
     attention = getattr(model.model.layers[i], "self_attn", None) if hasattr(model, "model") else None
-    return getattr(attention, "sliding_window", None) or 0
+    return getattr(attention, "sliding_window", None) or 0 if getattr(attention, "is_sliding", True) else 0
 
 
 def rope_tables():

@@ -5,6 +5,7 @@
 #ifndef TS_DEVICE_KERNELS_H
 #define TS_DEVICE_KERNELS_H
 #include "device/kernels/act.h"
+#include "device/kernels/altup.h"
 #include "device/kernels/attn.h"
 #include "device/kernels/conv.h"
 #include "device/kernels/delta.h"
@@ -64,6 +65,14 @@
     X(act_bwd, ts_act_args, ROWWISE)                                                               \
     X(glu_fwd, ts_act_args, ROWWISE)                                                               \
     X(glu_bwd, ts_act_args, ROWWISE)                                                               \
+    X(mix, ts_mix_args, ROWWISE)                                                                   \
+    X(mix_dots, ts_mix_args, ROWWISE)                                                              \
+    X(magnitude_fwd, ts_magnitude_args, ROWWISE)                                                   \
+    X(magnitude_bwd, ts_magnitude_args, ROWWISE)                                                   \
+    X(sparse_fwd, ts_sparse_args, ROWWISE)                                                         \
+    X(sparse_bwd, ts_sparse_args, ROWWISE)                                                         \
+    X(scale_cols, ts_scale_cols_args, ROWWISE)                                                     \
+    X(scale_cols_dw, ts_scale_cols_args, ROWWISE)                                                  \
     X(fill, ts_elementwise_args, ROWWISE)                                                          \
     X(copy, ts_elementwise_args, ROWWISE)                                                          \
     X(copy_cols, ts_copy_cols_args, ROWWISE)                                                       \

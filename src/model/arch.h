@@ -44,6 +44,7 @@ typedef enum ts_rope_scaling {
     TS_ROPE_YARN,
     TS_ROPE_LONGROPE,
     TS_ROPE_LLAMA3,
+    TS_ROPE_PROPORTIONAL, /* frequencies of a whole head, of which the first `angles` turn */
 } ts_rope_scaling;
 
 enum { TS_ROPE_MAX_FACTORS = 128, TS_ARCH_MAX_EOS = 8, TS_ARCH_MAX_ROPES = 2 };
@@ -56,6 +57,7 @@ enum {
     TS_ARCH_MAX_VOCAB = 1 << 28,
     TS_ARCH_MAX_POSITIONS = 1 << 30,
     TS_ARCH_MAX_MTP = 8,
+    TS_ARCH_MAX_ALTUP = 8,
 };
 
 /* One rotary embedding. Formulas and field names are transformers' (modeling_rope_utils). */
@@ -74,6 +76,10 @@ typedef struct ts_rope_config {
     double attention_factor;                          /* yarn, longrope; 0: by formula */
     bool no_truncate;                                 /* yarn: "truncate": false */
     int64_t max_positions;                            /* the model's, for dynamic and longrope */
+    int64_t angles;                                   /* proportional: pairs that turn, at most dim / 2 */
+    /* Queries at position p are multiplied with 1 + query_beta log(1 + floor(p / original_max_positions)), as
+     * Llama 4 has it ("llama_4_scaling_beta"); 0: they are not */
+    double query_beta;
     /* longrope: dim / 2 */
     float short_factor[TS_ROPE_MAX_FACTORS], long_factor[TS_ROPE_MAX_FACTORS];
 } ts_rope_config;
@@ -87,6 +93,10 @@ typedef struct ts_layer_arch {
     int rope;                  /* ROPE: which of arch->rope */
     int64_t window;            /* keys a query sees, itself among them; 0: all */
     int64_t chunk;             /* keys stand in chunks of so many, and a query sees those of its own; 0: none */
+    int64_t head_dim, kv_heads, ffn; /* 0: as the model's fields say */
+    double sparsity;           /* the share of an MLP's gates that is 0 (Gemma 3n's gaussian top k); 0: all count */
+    int one_for_both;          /* 1: a key before its norm and rotation is its value too */
+    int64_t keys_of;           /* 1 + the number of an earlier layer whose keys and values it attends to; 0: its own */
 } ts_layer_arch;
 
 /* State-space layers (nn/mamba.h); heads 0: there are none. */
@@ -126,6 +136,7 @@ typedef struct ts_arch {
     bool qk_norm_last;         /* behind the rotation (Hunyuan) */
     double temper_by;          /* layers without positions: see ts_temper_args; 0: not so */
     int64_t temper_every;
+    bool value_norm;           /* values are normed by head, without a weight */
     ts_position_kind position; /* of layers; LEARNED: the embedding has a table of positions */
     ts_rope_config rope[TS_ARCH_MAX_ROPES];
     int n_ropes;
@@ -151,6 +162,13 @@ typedef struct ts_arch {
     ts_act act;
     double act_clamp, glu_offset; /* of gated MLPs: values are clamped, up is moved (ts_act_op); 0: not so */
     bool tied;                 /* the output layer is the embedding */
+    /* Per-layer embeddings (nn/per_layer.h): their width, 0: there are none, and rows of their table */
+    int64_t per_layer_width, per_layer_vocab;
+    /* Alternating updates (nn/altup.h): streams side by side, 0: one; which of them layers work on; and the rank of
+     * the projection beside attention */
+    int64_t altup_inputs, altup_active, laurel_rank;
+    double altup_clip;         /* bounds of coefficients' weights, which are kept for config.json alone */
+    bool layer_scalar;         /* the stream behind a layer is multiplied with a number that no gradient trains */
     double embed_scale;        /* 1: none */
     double attn_scale;         /* score = attn_scale * q.k */
     bool attn_by_layer;        /* and the scores of layer i, counted from 0, are divided by i + 1 */
@@ -207,21 +225,21 @@ ts_status ts_arch_read(const json_t *o, const char *file, ts_arch *a) TS_NODISCA
  * above original_max_positions. */
 void ts_rope_table(const ts_rope_config *r, int64_t positions, int64_t seq_len, float *cosines,
                    float *sines);
+/* A table made so becomes that of queries, which query_beta scales. */
+void ts_rope_scale_queries(const ts_rope_config *r, int64_t positions, float *cosines, float *sines);
 /* True where the table depends on seq_len. */
 bool ts_rope_varies(const ts_rope_config *r);
 ts_status ts_rope_check(const ts_rope_config *r, int64_t head_dim, const char *file) TS_NODISCARD;
 
-/* Width of what attention gives, all heads. */
-static inline int64_t ts_arch_heads_width(const ts_arch *a)
-{
-    return a->n_heads * (a->kv_lora_rank ? a->v_head_dim : a->head_dim);
-}
 /* What the scores of stretched latent attention are multiplied with: the square of yarn's magnitude by
  * mscale_all_dim (DeepSeek-V2's code); 1 without. */
 double ts_rope_score_factor(const ts_rope_config *r);
-/* Width of a fused query-key-value row: (n_heads + 2 n_kv_heads) head_dim. */
-static inline int64_t ts_arch_qkv_width(const ts_arch *a)
-{
-    return (a->n_heads + 2 * a->n_kv_heads) * a->head_dim;
-}
+/* What layer i has, the model's or its own. */
+static inline int64_t ts_layer_head_dim(const ts_arch *a, int64_t i) { return a->layer[i].head_dim ? a->layer[i].head_dim : a->head_dim; }
+static inline int64_t ts_layer_kv_heads(const ts_arch *a, int64_t i) { return a->layer[i].kv_heads ? a->layer[i].kv_heads : a->n_kv_heads; }
+static inline int64_t ts_layer_ffn(const ts_arch *a, int64_t i) { return a->layer[i].ffn ? a->layer[i].ffn : a->ffn; }
+/* Width of a key with its value, behind a group's queries in a fused row. */
+static inline int64_t ts_layer_pair(const ts_arch *a, int64_t i) { return (a->layer[i].one_for_both ? 1 : 2) * ts_layer_head_dim(a, i); }
+/* Whether a layer attends to keys and values of another. */
+bool ts_arch_borrows(const ts_arch *a);
 #endif

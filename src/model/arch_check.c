@@ -91,6 +91,20 @@ static ts_status check_act(const ts_arch *a, const char *file)
                     "--glu-linear-offset) is of gated MLPs: give --swiglu, --geglu or --quick-geglu too", file);
 }
 
+/* Whose keys and values it has are an earlier layer's own, made for the same heads. */
+static ts_status check_borrowed(const ts_arch *a, int64_t i, const char *file)
+{
+    const ts_layer_arch *l = &a->layer[i], *of = &a->layer[l->keys_of - 1];
+    if (l->attention == TS_ATTENTION_SOFTMAX && l->keys_of <= i && of->attention == TS_ATTENTION_SOFTMAX &&
+        !of->keys_of && ts_layer_head_dim(a, i) == ts_layer_head_dim(a, l->keys_of - 1) &&
+        ts_layer_kv_heads(a, i) == ts_layer_kv_heads(a, l->keys_of - 1) && !l->one_for_both)
+        return TS_OK;
+    return ts_error(TS_ERR_USER,
+                    "%s: layer %lld cannot have the keys and values of layer %lld: expected those of an earlier "
+                    "layer with heads of the same number and width that makes its own (num_kv_shared_layers)",
+                    file, (long long)i, (long long)l->keys_of - 1);
+}
+
 static ts_status check_layer(const ts_arch *a, int64_t i, const char *file)
 {
     const ts_layer_arch *l = &a->layer[i];
@@ -103,6 +117,15 @@ static ts_status check_layer(const ts_arch *a, int64_t i, const char *file)
         return ts_error(TS_ERR_USER, "%s: layer %lld is empty", file, (long long)i);
     if (a->parallel_residual && (l->attention == TS_ATTENTION_NONE || l->mlp == TS_MLP_NONE))
         return ts_error(TS_ERR_USER, "%s: layer %lld has no two parts to stand side by side", file, (long long)i);
+    if (l->keys_of)
+        TS_TRY(check_borrowed(a, i, file));
+    if (a->n_heads % ts_layer_kv_heads(a, i))
+        return ts_error(TS_ERR_USER, "%s: num_attention_heads is %lld, expected a multiple of the %lld heads of keys "
+                        "and values of layer %lld", file, (long long)a->n_heads, (long long)ts_layer_kv_heads(a, i),
+                        (long long)i);
+    if (!(l->sparsity >= 0 && l->sparsity < 1) || (l->sparsity > 0 && l->mlp != TS_MLP_GATED))
+        return ts_error(TS_ERR_USER, "%s: activation_sparsity_pattern of layer %lld is %g, expected a number from 0 to "
+                        "below 1, and above 0 only of gated MLPs", file, (long long)i, l->sparsity);
     if (l->window < 0)
         return ts_error(TS_ERR_USER, "%s: sliding_window is %lld, expected 1 or more", file,
                         (long long)l->window);
@@ -163,6 +186,36 @@ static ts_status check_delta(const ts_arch *a, const char *file)
                           "%lld", file, (long long)d->heads, (long long)d->key_heads);
 }
 
+/* Of the layers that this rotary embedding turns. */
+static int64_t least_head(const ts_arch *a, int rope)
+{
+    int64_t least = 0;
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        const int64_t dim = ts_layer_head_dim(a, i);
+        if (a->layer[i].rope == rope && (!least || dim < least))
+            least = dim;
+    }
+    return least ? least : a->head_dim;
+}
+
+static ts_status check_per_layer(const ts_arch *a, const char *file)
+{
+    if (a->value_norm && a->qk_norm != TS_QK_NORM_HEAD)
+        return ts_error(TS_ERR_USER, "%s: values are normed where queries and keys are, by head", file);
+    if (a->altup_inputs && (a->altup_inputs < 2 || a->altup_active >= a->altup_inputs || !a->per_layer_width ||
+                            a->laurel_rank < 1 || !a->pre_norm || !a->post_norm || a->layer_scalar))
+        return ts_error(TS_ERR_USER,
+                        "%s: %lld streams of which layers work on number %lld (altup_num_inputs, altup_active_idx): "
+                        "expected at least 2, one of them, and beside them per-layer embeddings, a laurel_rank of 1 or "
+                        "more and norms before and after attention and MLP",
+                        file, (long long)a->altup_inputs, (long long)a->altup_active);
+    if (a->per_layer_width && (a->per_layer_vocab < 1 || a->parallel_residual))
+        return ts_error(TS_ERR_USER,
+                        "%s: per-layer embeddings need the rows of their table (vocab_size_per_layer_input), and "
+                        "attention and MLP one after the other", file);
+    return TS_OK;
+}
+
 ts_status ts_arch_check(const ts_arch *a, const char *file)
 {
     for (size_t i = 0; i < ts_arch_row_count; i++)
@@ -177,6 +230,7 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
             "which is %lld",
             file, (long long)a->n_heads, (long long)a->n_kv_heads);
     TS_TRY(check_norms(a, file));
+    TS_TRY(check_per_layer(a, file));
     if (a->kv_lora_rank)
         TS_TRY(check_latent(a, file));
     TS_ASSERT(a->layer, "%s: a description without layers", file);
@@ -184,10 +238,12 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
     if (rotates && (a->n_ropes < 1 || a->n_ropes > TS_ARCH_MAX_ROPES))
         return ts_error(TS_ERR_USER, "%s: %d rotary embeddings, expected 1 or 2", file, a->n_ropes);
     for (int i = 0; rotates && i < a->n_ropes; i++)
-        TS_TRY(ts_rope_check(&a->rope[i], a->kv_lora_rank ? a->qk_rope_dim : a->head_dim, file));
+        TS_TRY(ts_rope_check(&a->rope[i], a->kv_lora_rank ? a->qk_rope_dim : least_head(a, i), file));
     if (a->kv_lora_rank && a->n_ropes && a->rope[0].dim != a->qk_rope_dim)
         return ts_error(TS_ERR_USER, "%s: %lld values of a head are rotated, expected all %lld of its "
                         "rotated part", file, (long long)a->rope[0].dim, (long long)a->qk_rope_dim);
+    if (a->kv_lora_rank && a->n_ropes && a->rope[0].query_beta > 0)
+        return ts_error(TS_ERR_USER, "%s: llama_4_scaling_beta: queries of latent attention are not scaled by their position", file);
     for (int64_t i = 0; i < a->n_layers; i++)
         TS_TRY(check_layer(a, i, file));
     TS_TRY(check_experts(a, file));

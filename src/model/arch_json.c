@@ -236,6 +236,8 @@ static ts_status read_layer_row(const json_t *o, const char *file, const ts_fiel
         int64_t n;
         if (r->type == TS_FIELD_CHOICE) {
             TS_TRY(read_choice(json_array_get(list, (size_t)i), file, r, &v));
+        } else if (r->type == TS_FIELD_REAL) {
+            v = json_number_value(json_array_get(list, (size_t)i));
         } else {
             TS_TRY(list_int(o, file, r->key, (size_t)i, (int64_t)r->hi, &n));
             v = (double)n;

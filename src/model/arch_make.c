@@ -67,6 +67,14 @@ bool ts_arch_has(const ts_arch *a, ts_attention_kind kind)
     return false;
 }
 
+bool ts_arch_borrows(const ts_arch *a)
+{
+    for (int64_t i = 0; i < a->n_layers; i++)
+        if (a->layer[i].keys_of)
+            return true;
+    return false;
+}
+
 bool ts_arch_has_mlp(const ts_arch *a)
 {
     for (int64_t i = 0; i < a->n_layers; i++)

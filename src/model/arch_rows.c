@@ -18,7 +18,8 @@
     W(TS_ACT_GELU_TANH, "gelu_tanh")                                                               \
     W(TS_ACT_GELU_QUICK, "gelu_quick")                                                             \
     W(TS_ACT_RELU, "relu")                                                                         \
-    W(TS_ACT_RELU2, "relu2")
+    W(TS_ACT_RELU2, "relu2")                                                                       \
+    W(TS_ACT_TANH, "tanh")
 #define QK_NORMS(W)                                                                                \
     W(TS_QK_NORM_NONE, "none") W(TS_QK_NORM_HEAD, "head") W(TS_QK_NORM_FULL, "full") \
     W(TS_QK_NORM_UNIT, "unit")
@@ -40,7 +41,8 @@
     W(TS_ROPE_DYNAMIC, "dynamic")                                                                  \
     W(TS_ROPE_YARN, "yarn")                                                                        \
     W(TS_ROPE_LONGROPE, "longrope")                                                                \
-    W(TS_ROPE_LLAMA3, "llama3")
+    W(TS_ROPE_LLAMA3, "llama3")                                                                    \
+    W(TS_ROPE_PROPORTIONAL, "proportional")
 enum { POSITIONS(TS_CHOICE_ORDER) };
 POSITIONS(TS_CHOICE_CHECK)
 enum { NORMS(TS_CHOICE_ORDER) };
@@ -102,6 +104,7 @@ const ts_field_row ts_arch_rows[] = {
     F(REAL, temper_by, .hi = 1e9, .later = true, .name = "attn_scale", .words = "temperature of attention"),
     F(INT, temper_every, .hi = TS_ARCH_MAX_POSITIONS, .later = true, .name = "floor_scale",
       .words = "temperature of attention"),
+    F(BOOL, value_norm, .later = true, .words = "norm of values"),
     F(BOOL, bias_qkv, .shapes = true, .words = "bias of queries, keys and values",
       .option = "add-qkv-bias"),
     F(BOOL, bias_down, .shapes = true, .later = true, .words = "bias of latent projections"),
@@ -166,6 +169,15 @@ const ts_field_row ts_arch_rows[] = {
       .option = "embed-layernorm", .says = TS_SAYS_VALUE),
     F(BOOL, attn_sinks, .shapes = true, .later = true, .words = "sinks of attention",
       .option = "softmax-type"),
+    COUNT(per_layer_width, TS_ARCH_MAX_HEAD_DIM, "hidden_size_per_layer_input", .shapes = true,
+          .words = "width of per-layer embeddings"),
+    COUNT(per_layer_vocab, TS_ARCH_MAX_VOCAB, "vocab_size_per_layer_input", .shapes = true,
+          .words = "vocabulary of per-layer embeddings"),
+    COUNT(altup_inputs, TS_ARCH_MAX_ALTUP, "altup_num_inputs", .shapes = true, .words = "streams side by side"),
+    COUNT(altup_active, TS_ARCH_MAX_ALTUP, "altup_active_idx", .words = "stream that layers work on"),
+    F(REAL, altup_clip, .hi = 1e9, .name = "altup_coef_clip", .later = true, .words = "bounds of coefficients"),
+    COUNT(laurel_rank, TS_ARCH_MAX_WIDTH, "laurel_rank", .shapes = true, .words = "rank of the learned residual"),
+    F(BOOL, layer_scalar, .later = true, .shapes = true, .words = "scale of the stream behind layers"),
     SCALE(embed_scale, "embedding scale", .def = 1, .above = true,
           .words = "scale of the embedding"),
     SCALE(attn_scale, "attention scale", .def = 1, .above = true,
@@ -237,6 +249,12 @@ const ts_field_row ts_layer_rows[] = {
     L("layer_positions", CHOICE, position, .choices = TS_CHOICES(POSITIONS), .model = "position"),
     L("layer_attentions", CHOICE, attention, .choices = TS_CHOICES(ATTENTIONS),
       .words = "kind of attention"),
+    L("layer_head_dims", INT, head_dim, .hi = TS_ARCH_MAX_HEAD_DIM, .words = "width of heads of single layers"),
+    L("layer_kv_heads", INT, kv_heads, .hi = TS_ARCH_MAX_HEADS, .words = "key and value heads of single layers"),
+    L("layer_ffns", INT, ffn, .hi = TS_ARCH_MAX_WIDTH, .words = "width of the MLP of single layers"),
+    L("layer_sparsity", REAL, sparsity, .hi = 1, .words = "sparsity of MLPs"),
+    L("layer_one_for_both", INT, one_for_both, .hi = 1, .words = "keys that are values too"),
+    L("layer_keys_of", INT, keys_of, .hi = TS_ARCH_MAX_LAYERS, .words = "layers that share keys and values"),
     L("layer_mlps", CHOICE, mlp, .choices = TS_CHOICES(MLPS), .model = "gated"),
 };
 const size_t ts_layer_row_count = sizeof ts_layer_rows / sizeof *ts_layer_rows;
@@ -247,6 +265,7 @@ enum {
     YARN = 1 << TS_ROPE_YARN,
     LONGROPE = 1 << TS_ROPE_LONGROPE,
     LLAMA3 = 1 << TS_ROPE_LLAMA3,
+    PROPORTIONAL = 1 << TS_ROPE_PROPORTIONAL,
 };
 #define R(type_, field_, ...) { .key = #field_, ROW(ts_rope_config, type_, field_, __VA_ARGS__) }
 #define PAIRS "order of rotated pairs", .option = "rotary-interleaved"
@@ -270,6 +289,8 @@ const ts_field_row ts_rope_rows[] = {
     R(REAL, attention_factor, .words = STRETCH, .scalings = YARN | LONGROPE),
     R(BOOL, no_truncate, .words = STRETCH, .scalings = YARN),
     R(INT, max_positions, .words = STRETCH, .scalings = DYNAMIC),
+    R(INT, angles, .words = PART, .scalings = PROPORTIONAL),
+    R(REAL, query_beta, .words = "scale of queries by their position"),
     R(FACTORS, short_factor, .words = STRETCH, .scalings = LONGROPE),
     R(FACTORS, long_factor, .words = STRETCH, .scalings = LONGROPE),
 };

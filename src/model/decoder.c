@@ -1,6 +1,7 @@
 #include "model/decoder.h"
 
 #include "model/decoder_blocks.h"
+#include "model/decoder_pass.h"
 #include "nn/show.h"
 
 #include <math.h>
@@ -55,7 +56,13 @@ static ts_status declare_embedding(ts_decoder *d, const ts_declarer *all, int64_
         TS_TRY(ts_declare(&others, "embedding.position_embeddings.weight", &positions, &d->positions));
     d->embed_norm = ts_decoder_norm(a, a->embed_norm);
     d->embed_norm.op.is_kept = true;
-    return ts_norm_declare(&others, "embedding.norm", &d->embed_norm);
+    TS_TRY(ts_norm_declare(&others, "embedding.norm", &d->embed_norm));
+    d->per_layer = ts_decoder_per_layer(d);
+    const ts_declarer in = ts_declare_in(&others, "embedding");
+    if (d->per_layer.width)
+        TS_TRY(ts_per_layer_inputs_declare(&in, &d->per_layer));
+    d->altup = (ts_altup_ends){ .inputs = a->altup_inputs, .width = a->hidden };
+    return ts_altup_declare_in(&in, &d->altup);
 }
 
 /* All parameters, in the order in which they are used. */
@@ -66,6 +73,8 @@ static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
     TS_TRY(declare_embedding(d, all, rows));
     TS_TRY(declare_layers(d, all));
     ts_declare_unit(all);
+    const ts_declarer behind = ts_declare_in(&last, "decoder");
+    TS_TRY(ts_altup_declare_out(&behind, &d->altup));
     d->final_norm = ts_decoder_norm(a, a->final_norm);
     d->final_norm.op.is_kept = a->mtp_layers > 0; /* norms behind it read it */
     TS_TRY(ts_norm_declare(&last, "decoder.final_layernorm", &d->final_norm));
@@ -226,6 +235,14 @@ ts_status ts_decoder_train_experts(ts_decoder *d, const ts_expert_rules *rules)
     return TS_OK;
 }
 
+static void drop_tables(ts_decoder *d, int i)
+{
+    ts_storage_release(&d->cos[i]);
+    ts_storage_release(&d->sin[i]);
+    ts_storage_release(&d->q_cos[i]);
+    ts_storage_release(&d->q_sin[i]);
+}
+
 void ts_decoder_destroy(ts_decoder **decoder)
 {
     ts_decoder *d = *decoder;
@@ -233,10 +250,8 @@ void ts_decoder_destroy(ts_decoder **decoder)
         return;
     ts_param_set_deinit(&d->params);
     ts_storage_release(&d->slopes);
-    for (int i = 0; i < 2; i++) {
-        ts_storage_release(&d->cos[i]);
-        ts_storage_release(&d->sin[i]);
-    }
+    for (int i = 0; i < TS_ARCH_MAX_ROPES; i++)
+        drop_tables(d, i);
     ts_expert_load_deinit(&d->load);
     ts_free(&d->here);
     ts_free(&d->weights);
@@ -262,7 +277,7 @@ void ts_decoder_use_int8(ts_decoder *d, bool head)
 {
     for (size_t i = 0; i < d->params.n; i++) {
         ts_param *p = d->params.p[i];
-        const bool outside = p == d->embedding || p == d->positions || p == d->head.w;
+        const bool outside = p == d->embedding || p == d->positions || p == d->head.w || p == d->per_layer.table;
         p->int8 = p->rank > 1 && p->place.rank < 3 && !p->is_router && !p->is_filter &&
                   (!outside || (head && p == d->head.w));
     }
@@ -272,7 +287,7 @@ ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant)
 {
     for (size_t i = 0; i < d->params.n; i++) {
         ts_param *p = d->params.p[i];
-        const bool is_table = p == d->positions || (p == d->embedding && p != d->head.w);
+        const bool is_table = p == d->positions || p == d->per_layer.table || (p == d->embedding && p != d->head.w);
         /* few bits of a row of the vocabulary are seen at once in all its logits */
         const ts_quant bits = quant && p == d->head.w ? TS_QUANT_INT8 : quant;
         if (is_exact(p))
@@ -304,23 +319,36 @@ ts_status ts_decoder_init(ts_decoder *d, uint64_t seed, double std)
 
 /* ---- rotary tables ---- */
 
+/* Cosines and sines; host NULL: nothing is computed. */
+static ts_status put_tables(ts_device *dev, const float *host, size_t n, ts_storage **cosines, ts_storage **sines)
+{
+    const size_t bytes = n * sizeof *host;
+    TS_TRY(ts_storage_create(dev, TS_MEM_OTHER, bytes, cosines));
+    TS_TRY(ts_storage_create(dev, TS_MEM_OTHER, bytes, sines));
+    if (!host)
+        return TS_OK;
+    dev->to_device(dev, (*cosines)->data, host, bytes);
+    dev->to_device(dev, (*sines)->data, host + n, bytes);
+    return TS_OK;
+}
+
 static ts_status fill_table(ts_decoder *d, int i, int64_t positions, int64_t seq_len)
 {
     const ts_rope_config *r = &d->arch.rope[i];
-    const size_t n = (size_t)(positions * (r->dim / 2)), bytes = n * sizeof(float);
-    float *host;
-    ts_storage_release(&d->cos[i]);
-    ts_storage_release(&d->sin[i]);
-    TS_TRY(ts_storage_create(d->dev, TS_MEM_OTHER, bytes, &d->cos[i]));
-    TS_TRY(ts_storage_create(d->dev, TS_MEM_OTHER, bytes, &d->sin[i]));
-    if (!d->dev->computes)
-        return TS_OK;
-    TS_TRY(ts_alloc(&host, 2 * n, sizeof *host));
-    ts_rope_table(r, positions, seq_len, host, host + n);
-    d->dev->to_device(d->dev, d->cos[i]->data, host, bytes);
-    d->dev->to_device(d->dev, d->sin[i]->data, host + n, bytes);
+    const size_t n = (size_t)(positions * (r->dim / 2));
+    float *host = NULL;
+    drop_tables(d, i);
+    if (d->dev->computes) {
+        TS_TRY(ts_alloc(&host, 2 * n, sizeof *host));
+        ts_rope_table(r, positions, seq_len, host, host + n);
+    }
+    ts_status st = put_tables(d->dev, host, n, &d->cos[i], &d->sin[i]);
+    if (host && r->query_beta > 0)
+        ts_rope_scale_queries(r, positions, host, host + n);
+    if (st == TS_OK && r->query_beta > 0)
+        st = put_tables(d->dev, host, n, &d->q_cos[i], &d->q_sin[i]);
     ts_free(&host);
-    return TS_OK;
+    return st;
 }
 
 static bool depends_on_length(const ts_decoder *d)
@@ -333,6 +361,7 @@ static bool depends_on_length(const ts_decoder *d)
 
 ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len)
 {
+    TS_TRY(ts_decoder_read_scalars(d));
     if (!ts_arch_rotates(&d->arch))
         return TS_OK;
     if (positions <= d->rope_positions && (seq_len == d->rope_seq || !depends_on_length(d)))
@@ -352,19 +381,13 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len)
         o->interleaved = d->arch.rope[which].interleaved;
         o->cos = d->cos[which];
         o->sin = d->sin[which];
+        o->q_cos = d->q_cos[which], o->q_sin = d->q_sin[which];
         latent->interleaved = o->interleaved, latent->cos = o->cos, latent->sin = o->sin;
     }
     return TS_OK;
 }
 
 /* ---- forward ---- */
-
-/* As the model's own code rounds it: a tensor of the activations' type. */
-static float embed_scale(const ts_decoder *d)
-{
-    const float s = (float)d->arch.embed_scale;
-    return d->compute == TS_DTYPE_BF16 ? ts_bf16_to_f32(ts_f32_to_bf16(s)) : s;
-}
 
 /* Of the rows of the vocabulary that are here. */
 static int64_t first_token(const ts_decoder *d, const ts_param *w)
@@ -377,7 +400,7 @@ ts_status ts_decoder_embed(ts_decoder *d, ts_tape *tape, const ts_run *run, cons
 {
     const ts_embed_op o = { .table = d->embedding, .group = d->group.comm,
                             .first = first_token(d, d->embedding), .positions = d->positions, .ids = ids,
-                            .pos = run->pos, .scale = embed_scale(d), .dtype = d->compute,
+                            .pos = run->pos, .scale = ts_decoder_rounded(d, d->arch.embed_scale), .dtype = d->compute,
                             .freezes = d->arch.pad_frozen && d->arch.pad >= 0,
                             .frozen = (int32_t)d->arch.pad };
     TS_TRY(ts_op_embed(tape, &o, x));
@@ -458,8 +481,10 @@ ts_status ts_decoder_layers(ts_decoder *d, ts_tape *tape, const ts_run *run, con
     *res = NULL;
     for (int64_t i = span->first; i < span->last; i = c.end) {
         c.begin = i;
-        c.end = i + group < span->last ? i + group : span->last;
-        TS_TRY((is_whole(run, plan, span, i) ? run_again : run_layers)(tape, &c, x, res));
+        c.end = ts_decoder_first_lender(d, i, i + group < span->last ? i + group : span->last);
+        const bool again = c.end > i && is_whole(run, plan, span, i);
+        c.end = c.end > i ? c.end : i + 1;
+        TS_TRY((again ? run_again : run_layers)(tape, &c, x, res));
         TS_TRY(ts_tape_send_away(tape));
     }
     return TS_OK;
@@ -477,8 +502,13 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
         TS_TRY(ts_decoder_embed(d, tape, run, span->ids, 0, &x));
         TS_TRY(ts_show(tape, run, TS_SHOWN_BEFORE, "embedding", "word_embeddings", &columns, x));
     }
+    TS_TRY(ts_decoder_pass(d, tape, span->ids, x, &run));
+    if (d->altup.inputs)
+        TS_TRY(ts_altup_widen(tape, &d->altup, x, &x));
     TS_TRY(ts_decoder_layers(d, tape, run, plan, span, &x, &res));
     ts_device_part(d->dev, "final norm", -1);
+    if (ends && d->altup.inputs)
+        TS_TRY(ts_altup_narrow(tape, &d->altup, x, &x));
     if (ends && d->final_norm.present) {
         TS_TRY(ts_op_norm(tape, &d->final_norm.op, x, res, NULL, &x));
         TS_TRY(ts_show(tape, run, TS_SHOWN_BEHIND, "decoder", "final_layernorm", &columns, x));

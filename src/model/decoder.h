@@ -42,7 +42,10 @@ typedef struct ts_decoder {
     ts_block *block;       /* [blocks]: ts_arch_blocks(&arch), those that predict further tokens last */
     ts_mtp_layer *mtp;     /* [arch.mtp_layers] what stands around the latter */
     ts_norm_layer embed_norm, final_norm;
-    ts_storage *cos[2], *sin[2];
+    ts_per_layer_inputs per_layer; /* width 0: none */
+    ts_altup_ends altup;           /* inputs 0: the stream is one */
+    ts_storage *cos[TS_ARCH_MAX_ROPES], *sin[TS_ARCH_MAX_ROPES];
+    ts_storage *q_cos[TS_ARCH_MAX_ROPES], *q_sin[TS_ARCH_MAX_ROPES]; /* of queries, where they are others; else NULL */
     ts_storage *slopes; /* ALiBi, of the heads here; NULL: no layer has it */
     int64_t rope_positions, rope_seq; /* what the tables were made for */
     int64_t first_trained;            /* layer: those below have nothing that is trained */

@@ -1,5 +1,7 @@
 #include "model/decoder_blocks.h"
 
+#include <math.h>
+
 ts_norm_layer ts_decoder_norm(const ts_arch *a, bool present)
 {
     return (ts_norm_layer){ .present = present, .has_bias = a->norm_bias, .width = a->hidden,
@@ -7,23 +9,34 @@ ts_norm_layer ts_decoder_norm(const ts_arch *a, bool present)
                                     .offset = (float)a->norm_offset } };
 }
 
+/* A later layer attends to its keys and values. */
+static bool lends(const ts_arch *a, int64_t layer)
+{
+    for (int64_t i = layer + 1; i < a->n_layers; i++)
+        if (a->layer[i].keys_of == layer + 1)
+            return true;
+    return false;
+}
+
 static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
 {
     if (a->layer[layer].attention != TS_ATTENTION_SOFTMAX)
         return (ts_attention_layer){ 0 };
-    const int64_t width = a->n_heads * a->head_dim;
-    const ts_layer_arch *of = &a->layer[layer];
-    const bool rotates = of->position == TS_POSITION_ROPE;
+    const ts_layer_arch *x = &a->layer[layer];
+    const int64_t kv = ts_layer_kv_heads(a, layer), dim = ts_layer_head_dim(a, layer), width = a->n_heads * dim;
+    const bool rotates = x->position == TS_POSITION_ROPE;
     const double scale = a->attn_scale / (a->attn_by_layer ? (double)(layer + 1) : 1);
     return (ts_attention_layer){
-        .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
-        .mask = of->chunk ? ts_mask_chunk(of->chunk) : ts_mask_causal(of->window), .scale = (float)scale,
+        .n_q = a->n_heads, .n_kv = kv, .head_dim = dim,
+        .one_for_both = x->one_for_both, .lends = lends(a, layer), .keys_of = x->keys_of,
+        .mask = x->chunk ? ts_mask_chunk(x->chunk) : ts_mask_causal(x->window), .scale = (float)scale,
         .softcap = (float)a->attn_softcap, .has_sinks = a->attn_sinks,
         .qk_norm = a->qk_norm == TS_QK_NORM_HEAD || a->qk_norm == TS_QK_NORM_FULL, .norm_last = a->qk_norm_last,
         .temper_by = rotates ? 0 : (float)a->temper_by, .temper_every = (float)a->temper_every,
-        .qkv = { .in = a->hidden, .out = ts_arch_qkv_width(a), .has_bias = a->bias_qkv },
+        .qkv = { .in = a->hidden, .out = width + kv * ts_layer_pair(a, layer), .has_bias = a->bias_qkv },
+        .q = { .in = a->hidden, .out = width, .has_bias = a->bias_qkv },
         .proj = { .in = width, .out = a->hidden, .has_bias = a->bias_proj },
-        .rope = { .n_q = a->n_heads, .n_kv = a->n_kv_heads, .head_dim = a->head_dim,
+        .rope = { .n_q = a->n_heads, .n_kv = kv, .head_dim = dim, .norm_values = a->value_norm,
                   .full_norm = a->qk_norm == TS_QK_NORM_FULL,
                   .unit_norm = rotates && a->qk_norm == TS_QK_NORM_UNIT, .eps = (float)a->norm_eps,
                   .offset = (float)a->norm_offset },
@@ -75,15 +88,27 @@ static ts_delta_layer delta_of(const ts_arch *a, int64_t layer)
                              .V = n->value_dim, .width = n->conv, .eps = (float)a->norm_eps };
 }
 
+/* How many deviations above the mean a normal variable is with this probability at most: its distribution's inverse,
+ * by Newton's method. */
+static double quantile(double p)
+{
+    double z = 0;
+    for (int i = 0; i < 60; i++)
+        z -= (0.5 * erfc(-z / sqrt(2)) - p) / (exp(-z * z / 2) / sqrt(2 * M_PI) + 1e-300);
+    return z;
+}
+
 static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
 {
     if (a->layer[layer].mlp == TS_MLP_NONE)
         return (ts_mlp_layer){ 0 };
     const bool gated = a->layer[layer].mlp == TS_MLP_GATED;
+    const int64_t ffn = ts_layer_ffn(a, layer);
     return (ts_mlp_layer){
-        .act = a->act, .gated = gated, .clamp = (float)a->act_clamp, .offset = (float)a->glu_offset,
-        .fc1 = { .in = a->hidden, .out = gated ? 2 * a->ffn : a->ffn, .has_bias = a->bias_fc1 },
-        .fc2 = { .in = a->ffn, .out = a->hidden, .has_bias = a->bias_fc2 },
+        .act = a->act, .gated = gated, .clamp = (float)a->act_clamp, .offset = (float)a->glu_offset, .is_sparse = a->layer[layer].sparsity > 0,
+        .times = (float)quantile(a->layer[layer].sparsity),
+        .fc1 = { .in = a->hidden, .out = gated ? 2 * ffn : ffn, .has_bias = a->bias_fc1 },
+        .fc2 = { .in = ffn, .out = a->hidden, .has_bias = a->bias_fc2 },
     };
 }
 
@@ -108,6 +133,22 @@ static ts_experts_layer experts_of(const ts_arch *a, int64_t layer)
     };
 }
 
+static ts_per_layer per_layer_of(const ts_arch *a)
+{
+    const int64_t width = a->per_layer_width;
+    return (ts_per_layer){ .width = width, .act = a->act, .gate = { .in = a->hidden, .out = width },
+                           .proj = { .in = width, .out = a->hidden } };
+}
+
+static ts_altup_layer altup_of(const ts_arch *a)
+{
+    const ts_norm_layer norm = ts_decoder_norm(a, true);
+    return (ts_altup_layer){ .inputs = a->altup_inputs, .active = a->altup_active, .width = a->hidden,
+                             .router_norm = norm, .laurel_norm = norm,
+                             .laurel_left = { .in = a->hidden, .out = a->laurel_rank },
+                             .laurel_right = { .in = a->laurel_rank, .out = a->hidden } };
+}
+
 ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
 {
     const bool mixes = a->layer[layer].attention != TS_ATTENTION_NONE, feeds = a->layer[layer].mlp != TS_MLP_NONE;
@@ -117,6 +158,8 @@ ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
         .input_norm = ts_decoder_norm(a, mixes && a->pre_norm), .post_attn_norm = ts_decoder_norm(a, mixes && a->post_norm),
         .pre_mlp_norm = ts_decoder_norm(a, feeds && a->pre_norm && !a->shared_norm),
         .post_mlp_norm = ts_decoder_norm(a, feeds && a->post_norm),
+        .per_layer_norm = ts_decoder_norm(a, a->per_layer_width > 0), .per_layer = per_layer_of(a),
+        .altup = altup_of(a), .has_scalar = a->layer_scalar,
         .attention = attention_of(a, layer), .latent = latent_of(a, layer), .mamba = mamba_of(a, layer),
         .delta = delta_of(a, layer), .mlp = mlp_of(a, layer), .experts = experts_of(a, layer),
     };

@@ -98,11 +98,13 @@ static ts_status list_weight(void *ctx, const char *name, const ts_param_spec *s
     ts_decoder *d = l->d;
     const bool is_table = !strcmp(name, "embedding.word_embeddings.weight");
     const bool is_head = d->arch.tied ? is_table : !strcmp(name, "output_layer.weight");
-    const bool is_looked_up = is_table || !strcmp(name, "embedding.position_embeddings.weight");
+    const bool is_looked_up = is_table || !strcmp(name, "embedding.position_embeddings.weight") ||
+                              !strcmp(name, "embedding.per_layer_embeddings.weight");
     TS_TRY(ts_grow(&d->weights, &l->cap, d->n_weights + 1, sizeof *d->weights));
     d->weights[d->n_weights++] = (ts_decoder_weight){
         .layer = layer_of(&d->arch, name), .count = spec->is_fixed ? 0 : ts_place_whole_count(&spec->place), .is_table = is_table,
-        .is_qkv = strstr(name, "linear_qkv.weight") || strstr(name, "linear_kv_up_proj.weight"),
+        .is_qkv = strstr(name, "linear_qkv.weight") || strstr(name, "self_attention.linear_q.weight") ||
+                  strstr(name, "linear_kv_up_proj.weight"),
         .is_scan = strstr(name, ".conv1d.weight"),
         .multiplies = spec->place.rank > 1 && !spec->is_filter && !spec->is_vectors && (!is_looked_up || (is_table && d->arch.tied)),
         .trained = !spec->is_fixed, .times = is_head ? (double)(1 + d->arch.mtp_layers) : 1,
@@ -148,13 +150,18 @@ static double scan_flops(const ts_decoder *d, int64_t layer)
     return 2 * ((double)m->heads * (state + half * (double)m->head_dim) + (double)m->groups * half * (double)m->state);
 }
 
+/* Of a token and a layer: the causal half. */
+static double attention_flops(const ts_arch *a, int64_t layer, double seq_length)
+{
+    const int64_t keys = a->n_heads * ts_layer_head_dim(a, layer);
+    return (double)(keys + (a->kv_lora_rank ? a->n_heads * a->v_head_dim : keys)) * seq_length;
+}
+
 /* Parameters stand in the order in which they are used, but for an embedding that is the output layer
  * too. */
 double ts_decoder_training_flops(const ts_decoder *d, double seq_length)
 {
     const ts_arch *a = &d->arch;
-    /* of a layer: the causal half */
-    const double attention = (double)(a->n_heads * a->head_dim + ts_arch_heads_width(a)) * seq_length;
     double forward = 0, backward = 0, head = 0;
     bool below = false; /* something is trained there */
     for (size_t i = 0; i < d->n_weights; i++) {
@@ -164,7 +171,7 @@ double ts_decoder_training_flops(const ts_decoder *d, double seq_length)
         backward += w->trained ? products(w) : 0;
         backward += below && !is_head ? products(w) : 0;
         below = below || w->trained;
-        const double mixed = w->is_qkv ? attention : w->is_scan ? scan_flops(d, w->layer) : 0;
+        const double mixed = w->is_qkv ? attention_flops(a, w->layer, seq_length) : w->is_scan ? scan_flops(d, w->layer) : 0;
         forward += mixed;
         if (below)
             backward += 2 * mixed;

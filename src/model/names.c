@@ -128,8 +128,9 @@ static ts_status add_pairs(ts_name_map *m, const target *t)
 static ts_status add_groups(ts_name_map *m, const target *t, int64_t hf_row, int64_t at,
                             int64_t rows)
 {
-    const int64_t r = t->a->n_heads / t->a->n_kv_heads, stride = (r + 2) * t->a->head_dim;
-    for (int64_t g = 0; g < t->a->n_kv_heads; g++)
+    const int64_t groups = ts_layer_kv_heads(t->a, t->layer), r = t->a->n_heads / groups;
+    const int64_t stride = r * ts_layer_head_dim(t->a, t->layer) + ts_layer_pair(t->a, t->layer);
+    for (int64_t g = 0; g < groups; g++)
         TS_TRY(add_piece(m, t, hf_row + g * rows, g * stride + at, rows));
     return TS_OK;
 }
@@ -211,8 +212,8 @@ static ts_status add_row(ts_name_map *m, const target *t)
     if (expert_star(t->row))
         return add_experts(m, t);
     const ts_arch *a = t->a;
-    const int64_t D = a->head_dim, r = a->n_heads / a->n_kv_heads, all = t->param.dim[0];
-    const int64_t n_q = a->n_heads * D, n_k = a->n_kv_heads * D;
+    const int64_t D = ts_layer_head_dim(a, t->layer), groups = ts_layer_kv_heads(a, t->layer);
+    const int64_t r = a->n_heads / groups, all = t->param.dim[0], n_q = a->n_heads * D, n_k = groups * D;
     switch (t->row->part) {
     case TS_PART_ALL:
     case TS_PART_LINE:
@@ -228,6 +229,8 @@ static ts_status add_row(ts_name_map *m, const target *t)
         TS_TRY(add_tensor(m, t, n_k));
         return add_groups(m, t, 0, r * D, D);
     case TS_PART_V:
+        if (a->layer[t->layer].one_for_both)
+            return TS_OK;
         TS_TRY(add_tensor(m, t, n_k));
         return add_groups(m, t, 0, (r + 1) * D, D);
     case TS_PART_QKV:

@@ -71,6 +71,8 @@ static float inv_freq(const ts_rope_config *r, int64_t i, int64_t seq_len)
     switch (r->scaling) {
     case TS_ROPE_LINEAR:
         return plain / (float)r->factor;
+    case TS_ROPE_PROPORTIONAL:
+        return i < 2 * r->angles ? plain / (float)r->factor : 0;
     case TS_ROPE_LLAMA3:
         return llama3_inv_freq(r, plain);
     case TS_ROPE_YARN:
@@ -128,6 +130,17 @@ void ts_rope_table(const ts_rope_config *r, int64_t positions, int64_t seq_len, 
     }
 }
 
+void ts_rope_scale_queries(const ts_rope_config *r, int64_t positions, float *cosines, float *sines)
+{
+    const int64_t half = r->dim / 2;
+    for (int64_t p = 0; p < positions; p++) {
+        const float far = floorf((float)p / (float)r->original_max_positions);
+        const float scale = 1 + (float)r->query_beta * logf(1 + far);
+        for (int64_t i = 0; i < half; i++)
+            cosines[p * half + i] *= scale, sines[p * half + i] *= scale;
+    }
+}
+
 bool ts_rope_varies(const ts_rope_config *r)
 {
     return r->scaling == TS_ROPE_DYNAMIC || r->scaling == TS_ROPE_LONGROPE;
@@ -172,6 +185,14 @@ static ts_status check_scaling(const ts_rope_config *r, const char *file)
             "%s: yarn rope scaling: beta_fast and beta_slow must be above 0, rope_theta "
             "above 1, mscale and mscale_all_dim from 0 to 1e6",
             file);
+    if (r->scaling == TS_ROPE_PROPORTIONAL && (r->angles < 1 || r->angles > r->dim / 2))
+        return ts_error(TS_ERR_USER, "%s: proportional rope turns %lld pairs of a head, expected 1 to %lld "
+                        "(see partial_rotary_factor)", file, (long long)r->angles, (long long)(r->dim / 2));
+    if (!(r->query_beta >= 0 && r->query_beta < 1e6) || (r->query_beta > 0 && !far))
+        return ts_error(TS_ERR_USER,
+                        "%s: llama_4_scaling_beta is %g, expected 0 to 1e6, and above 0 only beside a rope_type that "
+                        "has original_max_position_embeddings (yarn, llama3, longrope)",
+                        file, r->query_beta);
     if (far && !(r->attention_factor >= 0 && r->attention_factor < 1e6))
         return ts_error(TS_ERR_USER, "%s: rope scaling: attention_factor is %g, expected 0 to 1e6",
                         file, r->attention_factor);
@@ -196,6 +217,8 @@ ts_status ts_rope_check(const ts_rope_config *r, int64_t head_dim, const char *f
             "%s: partial_rotary_factor gives %lld rotated values in a head, expected an "
             "even number with yarn and longrope",
             file, (long long)r->odd_dim);
+    if (r->query_beta > 0 && r->dim != head_dim)
+        return ts_error(TS_ERR_USER, "%s: llama_4_scaling_beta scales queries whose heads are rotated whole", file);
     TS_TRY(check_scaling(r, file));
     if (r->scaling != TS_ROPE_LONGROPE)
         return TS_OK;

@@ -1,5 +1,7 @@
 #include "nn/block.h"
 #include "nn/show.h"
+#include "ops/columns.h"
+#include "ops/latent.h"
 
 /* Where keys and values come from, and what queries may see of them. */
 typedef struct keys_from {
@@ -10,17 +12,20 @@ typedef struct keys_from {
     const char *module; /* what the layer is called in it */
 } keys_from;
 
+/* Width of a key and its value, which stand behind their group's queries. */
+static int64_t pair_of(const ts_attention_layer *l) { return (l->one_for_both ? 1 : 2) * l->head_dim; }
+
 /* More processes than heads of keys and values: `copies` neighbours have the same one, each with its
  * share of the head's queries. Before them in a group of heads stand `queries` heads of queries. */
-static void share_head(const ts_comm *c, ts_linear *l, int64_t kv, int64_t queries, int64_t dim)
+static void share_head(const ts_comm *c, ts_linear *l, int64_t kv, int64_t queries, int64_t dim, int64_t pair)
 {
     const int64_t copies = c->size / kv, head = c->rank / copies, mine = queries / copies;
-    const int64_t begin = head * (queries + 2) * dim;
+    const int64_t begin = head * (queries * dim + pair);
     int n = 0;
     if (queries)
         l->span[n++] =
             (ts_place_span){ begin + c->rank % copies * mine * dim, mine * dim };
-    l->span[n++] = (ts_place_span){ begin + queries * dim, 2 * dim };
+    l->span[n++] = (ts_place_span){ begin + queries * dim, pair };
     l->n_spans = n;
     l->cut = TS_CUT_COLUMN;
     l->parts = (ts_param_parts){ .from = mine * dim, .slot = head, .slots = kv };
@@ -36,13 +41,14 @@ static void share(const ts_declarer *d, ts_attention_layer *l)
         return;
     const bool copies = d->group->comm->size > kv;
     const int64_t unit = copies ? l->n_q / d->group->comm->size : queries;
-    ts_linear *keys = l->is_apart ? &l->kv : &l->qkv;
+    const bool apart = l->is_apart || l->keys_of;
+    ts_linear *keys = apart ? &l->kv : &l->qkv;
     TS_ASSERT(!copies || !d->group->x, "heads that several processes have, on a mesh of them");
     if (copies)
-        share_head(d->group->comm, keys, kv, l->is_apart ? 0 : queries, dim);
+        share_head(d->group->comm, keys, kv, apart ? 0 : queries, dim, pair_of(l));
     else
-        ts_linear_share(d, keys, TS_CUT_COLUMN, 1, ((l->is_apart ? 0 : queries) + 2) * dim);
-    if (l->is_apart)
+        ts_linear_share(d, keys, TS_CUT_COLUMN, 1, (apart ? 0 : queries * dim) + pair_of(l));
+    if (apart)
         ts_linear_share(d, &l->q, TS_CUT_COLUMN, 1, unit * dim);
     ts_linear_share(d, &l->proj, TS_CUT_ROW, 1, unit * dim);
     const ts_comm *y = d->group->y; /* shares out the heads of its x */
@@ -58,7 +64,7 @@ static void name_bands(ts_attention_layer *l)
     const int64_t dim = l->head_dim, queries = l->n_q / l->n_kv;
     l->q.bands = (ts_param_bands){ 1, { dim }, dim };
     l->kv.bands = (ts_param_bands){ 2, { dim, dim }, dim };
-    l->qkv.bands = (ts_param_bands){ 3, { queries * dim, dim, dim }, dim };
+    l->qkv.bands = (ts_param_bands){ l->one_for_both ? 2 : 3, { queries * dim, dim, l->one_for_both ? 0 : dim }, dim };
 }
 
 static ts_status declare_sinks(const ts_declarer *d, ts_attention_layer *l)
@@ -83,15 +89,17 @@ ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l)
     TS_ASSERT(!d->group || !(full && l->qk_norm), "a norm over heads that are not all here");
     name_bands(l);
     share(d, l);
-    if (l->is_apart) {
+    if (l->is_apart || l->keys_of) {
         TS_TRY(ts_linear_declare(d, "linear_q", &l->q));
-        TS_TRY(ts_linear_declare(d, "linear_kv", &l->kv));
+        if (!l->keys_of)
+            TS_TRY(ts_linear_declare(d, "linear_kv", &l->kv));
     } else {
         TS_TRY(ts_linear_declare(d, "linear_qkv", &l->qkv));
     }
     if (l->qk_norm) {
         TS_TRY(ts_declare(d, "q_layernorm.weight", &q, &l->rope.wq));
-        TS_TRY(ts_declare(d, "k_layernorm.weight", &k, &l->rope.wk));
+        if (!l->keys_of)
+            TS_TRY(ts_declare(d, "k_layernorm.weight", &k, &l->rope.wk));
     }
     if (l->has_sinks)
         TS_TRY(declare_sinks(d, l));
@@ -130,17 +138,33 @@ static ts_status temper(ts_tape *tape, const ts_attention_layer *l, const ts_run
     return l->temper_by != 0 ? ts_op_temper(tape, &o, *q, q) : TS_OK;
 }
 
+/* Queries from x alone. */
+static ts_status project_queries(ts_tape *tape, const ts_attention_layer *l, const ts_run *run, ts_tensor *x,
+                                 ts_tensor **q)
+{
+    ts_rope_op queries = l->rope;
+    queries.n_kv = 0, queries.wk = NULL, queries.norm_values = false;
+    TS_TRY(ts_linear_forward(tape, &l->q, x, q));
+    return rotate(tape, l, queries, run->pos, *q, q);
+}
+
 /* Queries from x, keys and values from another sequence or the same one. */
 static ts_status project_apart(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
                                const keys_from *from, ts_tensor *x, ts_tensor **q, ts_tensor **kv)
 {
-    ts_rope_op queries = l->rope, keys = l->rope;
-    queries.n_kv = 0, queries.wk = NULL;
+    ts_rope_op keys = l->rope;
     keys.n_q = 0, keys.wq = NULL;
-    TS_TRY(ts_linear_forward(tape, &l->q, x, q));
-    TS_TRY(rotate(tape, l, queries, run->pos, *q, q));
+    TS_TRY(project_queries(tape, l, run, x, q));
     TS_TRY(ts_linear_forward(tape, &l->kv, from->x, kv));
     return rotate(tape, l, keys, from->pos, *kv, kv);
+}
+
+/* Keys and values of fused rows, for later layers. */
+static ts_status lend(ts_tape *tape, const ts_attention_layer *l, const ts_run *run, int64_t layer, ts_tensor *fused)
+{
+    const int64_t queries = l->n_q / l->n_kv * l->head_dim;
+    TS_TRY(ts_op_take_cols(tape, fused, l->n_kv, queries, 2 * l->head_dim, &run->lent[layer]));
+    return ts_tape_hold(tape, run->lent[layer]);
 }
 
 static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
@@ -149,18 +173,24 @@ static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_ru
 {
     if (l->is_apart)
         return project_apart(tape, l, run, from, x, q, kv);
+    if (l->keys_of) {
+        *kv = from->cache ? NULL : run->lent[l->keys_of - 1];
+        return project_queries(tape, l, run, x, q);
+    }
     const ts_shown_columns columns = ts_columns_of(&l->qkv, TS_CUT_COLUMN);
     ts_tensor *fused;
     *kv = NULL;
     TS_TRY(ts_linear_forward(tape, &l->qkv, x, &fused));
     TS_TRY(ts_show(tape, run, layer, from->module, "linear_qkv", &columns, fused));
+    if (l->one_for_both)
+        TS_TRY(ts_op_repeat_last(tape, fused, l->n_kv, l->head_dim, &fused));
     TS_TRY(rotate(tape, l, l->rope, run->pos, fused, q));
     TS_TRY(temper(tape, l, run, q));
     if (fused != *q)
         TS_TRY(ts_show(tape, run, layer, from->module, "rotary", &columns, *q));
     if (run->spread && fused != *q) /* its bytes may go when heads have been exchanged */
         ts_tape_drop(tape, fused);
-    return TS_OK;
+    return l->lends && !from->cache ? lend(tape, l, run, layer, *q) : TS_OK;
 }
 
 static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
@@ -189,6 +219,7 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
                                 .sample0 = run->sample0,
                                 .tops = l->qkv.w && !from->cache ? l->qkv.w->tops : NULL,
                                 .cache = from->cache,
+                                .are_there = l->keys_of && from->cache,
                                 .slot0 = run->slot0,
                                 .q_start = run->q_start,
                                 .q_len = run->q_len };
@@ -212,9 +243,10 @@ static ts_status attend_in_frame(ts_tape *tape, const ts_attention_layer *l, con
 static ts_status attend_to_itself(ts_tape *tape, const ts_attention_layer *l, const ts_run *run, int64_t layer,
                                   ts_tensor *x, ts_tensor **y)
 {
+    const int64_t of = l->keys_of ? l->keys_of - 1 : layer;
     const keys_from self = { .x = x, .pos = run->pos, .first_key = run->first_key,
                              .last_key = run->last_key,
-                             .cache = ts_kv_state_cache(run->state ? run->state[layer] : NULL),
+                             .cache = ts_kv_state_cache(run->state ? run->state[of] : NULL),
                              .dropout = TS_RNG_ATTN_DROPOUT, .module = "self_attention" };
     ts_device_part(tape->dev, "attention", layer);
     return attend_in_frame(tape, l, run, layer, &self, x, y);
@@ -234,7 +266,7 @@ static ts_status again(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out)
 
 static bool trains(const ts_attention_layer *l)
 {
-    return ts_linear_trains(&l->qkv) || ts_linear_trains(&l->proj) || ts_param_has_grad(l->rope.wq) ||
+    return ts_linear_trains(&l->qkv) || ts_linear_trains(&l->q) || ts_linear_trains(&l->proj) || ts_param_has_grad(l->rope.wq) ||
            ts_param_has_grad(l->rope.wk) || ts_param_has_grad(l->sinks);
 }
 
@@ -242,7 +274,7 @@ static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, i
                          ts_tensor *x, ts_tensor **y)
 {
     const ts_attention_layer *l = module;
-    if (!ts_run_again(run, layer, TS_PART_ATTENTION))
+    if (l->lends || !ts_run_again(run, layer, TS_PART_ATTENTION))
         return attend_to_itself(tape, l, run, layer, x, y);
     const again_ctx c = { l, run, layer };
     return ts_run_segment(tape, again, &c, sizeof c, trains(l), x, y);
@@ -272,7 +304,7 @@ static ts_status make_state(const void *module, ts_device *dev, ts_dtype dtype, 
 
 ts_sublayer ts_attention_sublayer(const ts_attention_layer *l)
 {
-    return (ts_sublayer){ .forward = forward, .module = l, .make_state = make_state };
+    return (ts_sublayer){ .forward = forward, .module = l, .make_state = l->keys_of ? NULL : make_state };
 }
 
 ts_sublayer ts_cross_attention_sublayer(const ts_attention_layer *l)

@@ -1,5 +1,25 @@
 #include "nn/block.h"
 #include "nn/show.h"
+#include "ops/altup.h"
+
+#include <math.h>
+
+/* What takes per-layer embeddings, and the number that all is multiplied with. */
+static ts_status declare_behind(const ts_declarer *d, ts_block *b)
+{
+    const ts_declarer in = ts_declare_in(d, "per_layer_input");
+    const ts_param_spec one = { .place = ts_place_whole(1, 0), .start = TS_START_CONSTANT, .value = 1,
+                                .is_fixed = true };
+    if (b->per_layer.width) {
+        TS_TRY(ts_per_layer_declare(&in, &b->per_layer));
+        TS_TRY(ts_norm_declare(d, "post_per_layer_norm", &b->per_layer_norm));
+        b->inject = ts_per_layer_sublayer(&b->per_layer);
+    }
+    if (b->altup.inputs)
+        TS_TRY(ts_altup_declare(d, &b->altup));
+    b->scale = 1;
+    return b->has_scalar ? ts_declare(d, "layer_scalar", &one, &b->scalar) : TS_OK;
+}
 
 ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
 {
@@ -35,7 +55,8 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
         TS_TRY(ts_mlp_declare(&mlp, &b->mlp));
         b->feed = ts_mlp_sublayer(&b->mlp);
     }
-    return ts_norm_declare(d, "post_mlp_layernorm", &b->post_mlp_norm);
+    TS_TRY(ts_norm_declare(d, "post_mlp_layernorm", &b->post_mlp_norm));
+    return declare_behind(d, b);
 }
 
 /* A sublayer with its norms, and the stream of random numbers of its dropout. */
@@ -65,6 +86,13 @@ static part feed_of(const ts_block *b)
 {
     return (part){ &b->pre_mlp_norm, &b->post_mlp_norm, "pre_mlp_layernorm", "post_mlp_layernorm",
                    &b->feed, TS_RNG_HIDDEN_DROPOUT, 2 * b->number + 2, TS_PART_MLP_NORM, TS_PART_MLP };
+}
+
+static part inject_of(const ts_block *b)
+{
+    static const ts_norm_layer none = { 0 };
+    return (part){ &none, &b->per_layer_norm, "", "post_per_layer_norm", &b->inject,
+                   TS_RNG_CROSS_HIDDEN_DROPOUT, b->number, TS_LAYER_PARTS, TS_LAYER_PARTS };
 }
 
 static ts_status show_norm(ts_tape *tape, const ts_block *b, const ts_run *run, const ts_norm_layer *n,
@@ -146,18 +174,22 @@ static ts_status part_in_frame(ts_tape *tape, const ts_block *b, const part *p, 
 static ts_status sequential(ts_tape *tape, const ts_block *b, const ts_run *run,
                             ts_tensor *const in[2], ts_tensor *out[2])
 {
-    const part mixer = mixer_of(b), cross = cross_of(b), feed = feed_of(b);
-    ts_tensor *s[2], *c[2];
-    if (!b->mixer.forward || !b->feed.forward) /* the layer is one part */
-        return enter_and_run(tape, b, b->mixer.forward ? &mixer : &feed, run, in, out);
-    TS_TRY(part_in_frame(tape, b, &mixer, run, in, s));
-    if (!b->cross.forward)
-        return enter_and_run(tape, b, &feed, run, s, out);
-    TS_TRY(part_in_frame(tape, b, &cross, run, s, c));
-    if (s[0] != c[0])
-        ts_tape_drop(tape, s[0]);
-    ts_tape_drop(tape, s[1]);
-    return enter_and_run(tape, b, &feed, run, c, out);
+    const part all[] = { mixer_of(b), cross_of(b), feed_of(b), inject_of(b) };
+    part there[4];
+    int n = 0;
+    for (int i = 0; i < 4; i++)
+        if (all[i].sublayer->forward)
+            there[n++] = all[i];
+    ts_tensor *now[2] = { in[0], in[1] }, *next[2];
+    for (int i = 0; i < n - 1; i++) {
+        TS_TRY(part_in_frame(tape, b, &there[i], run, now, next));
+        if (i > 0 && now[0] != next[0])
+            ts_tape_drop(tape, now[0]);
+        if (i > 0)
+            ts_tape_drop(tape, now[1]);
+        now[0] = next[0], now[1] = next[1];
+    }
+    return enter_and_run(tape, b, &there[n - 1], run, now, out);
 }
 
 static ts_status parallel(ts_tape *tape, const ts_block *b, const ts_run *run,
@@ -166,7 +198,7 @@ static ts_status parallel(ts_tape *tape, const ts_block *b, const ts_run *run,
     const part mixer = mixer_of(b), feed = feed_of(b);
     ts_tensor *s[2], *h;
     const ts_norm_layer *own = &b->pre_mlp_norm;
-    TS_ASSERT(!b->cross.forward, "layer %lld attends to a second sequence beside its MLP",
+    TS_ASSERT(!b->cross.forward && !b->inject.forward, "layer %lld has more than attention beside its MLP",
               (long long)b->number);
     begin_part(tape, b, run, mixer.enters);
     TS_TRY(enter(tape, b, &mixer, run, in[0], in[1], &s[0], &h));
@@ -181,6 +213,44 @@ static ts_status parallel(ts_tape *tape, const ts_block *b, const ts_run *run,
     return ts_op_add(tape, s[0], 1, s[1], 1, &out[0]);
 }
 
+/* Attention and MLP of the stream that layers work on: y of what predictions say of it. */
+static ts_status update(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *p, ts_tensor **y)
+{
+    const part mixer = mixer_of(b), feed = feed_of(b);
+    const float half = (float)sqrt(0.5);
+    ts_tensor *x, *h, *beside, *sum;
+    TS_TRY(ts_altup_active(tape, &b->altup, p, &x));
+    begin_part(tape, b, run, mixer.enters);
+    TS_TRY(enter(tape, b, &mixer, run, x, NULL, &x, &h));
+    TS_TRY(ts_altup_laurel(tape, &b->altup, h, &beside));
+    TS_TRY(run_part(tape, b, &mixer, run, h, &h));
+    TS_TRY(ts_op_add(tape, x, 1, h, 1, &sum));
+    TS_TRY(ts_op_add(tape, sum, half, beside, half, &sum));
+    begin_part(tape, b, run, feed.enters);
+    TS_TRY(enter(tape, b, &feed, run, sum, NULL, &sum, &h));
+    TS_TRY(run_part(tape, b, &feed, run, h, &h));
+    tape->waits = false;
+    return ts_op_add(tape, sum, 1, h, 1, y);
+}
+
+/* Several streams: predicted from each other, corrected by what the layer makes of one; per-layer embeddings go
+ * to all but the first. */
+static ts_status alternating(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *const in[2],
+                             ts_tensor *out[2])
+{
+    const part inject = inject_of(b);
+    ts_tensor *p, *y, *s;
+    TS_ASSERT(!in[1] && b->inject.forward, "layer %lld: streams in two parts", (long long)b->number);
+    TS_TRY(ts_altup_predict(tape, &b->altup, in[0], &p));
+    TS_TRY(update(tape, b, run, p, &y));
+    TS_TRY(ts_altup_correct(tape, &b->altup, p, y, &s));
+    TS_TRY(ts_altup_active(tape, &b->altup, s, &y));
+    TS_TRY(ts_op_scale_cols(tape, y, b->altup.scale, &y));
+    TS_TRY(run_part(tape, b, &inject, run, y, &y));
+    out[1] = NULL;
+    return ts_op_add_streams(tape, s, y, 1, &out[0]);
+}
+
 /* What the pass adds behind this layer. */
 static ts_status join(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor **x)
 {
@@ -193,6 +263,13 @@ static ts_status join(ts_tape *tape, const ts_block *b, const ts_run *run, ts_te
     return TS_OK;
 }
 
+static ts_status scale_stream(ts_tape *tape, const ts_block *b, ts_tensor *out[2])
+{
+    TS_TRY(ts_op_add(tape, out[0], b->scale, out[1], b->scale, &out[0]));
+    out[1] = NULL;
+    return TS_OK;
+}
+
 ts_status ts_block_forward(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *x,
                            ts_tensor *res, ts_tensor **x_out, ts_tensor **res_out)
 {
@@ -200,10 +277,12 @@ ts_status ts_block_forward(ts_tape *tape, const ts_block *b, const ts_run *run, 
     ts_tensor *out[2];
     ts_device_part(tape->dev, "norm", b->number);
     TS_TRY(ts_tape_push(tape));
-    ts_status st = (b->parallel ? parallel : sequential)(tape, b, run, in, out);
+    ts_status st = (b->parallel ? parallel : b->altup.inputs ? alternating : sequential)(tape, b, run, in, out);
     tape->waits = false;
     if (st == TS_OK)
         st = join(tape, b, run, &out[0]);
+    if (st == TS_OK && b->has_scalar)
+        st = scale_stream(tape, b, out);
     ts_tape_pop2(tape, st == TS_OK ? out[0] : NULL, st == TS_OK ? out[1] : NULL);
     if (st == TS_OK)
         *x_out = out[0], *res_out = out[1];

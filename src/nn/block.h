@@ -5,11 +5,13 @@
  * A module's settings are filled in first; declaring it then makes its parameters. */
 #ifndef TS_NN_BLOCK_H
 #define TS_NN_BLOCK_H
+#include "nn/altup.h"
 #include "nn/experts.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
 #include "nn/delta.h"
 #include "nn/mamba.h"
+#include "nn/per_layer.h"
 #include "nn/sublayer.h"
 
 /* x -> o: projection to queries, keys and values, norm of q and k, rotary embedding, attention,
@@ -24,6 +26,9 @@ typedef struct ts_attention_layer {
     bool norm_last; /* behind the rotation, not before it */
     float temper_by, temper_every; /* of queries by their positions (ts_op_temper); 0: not so */
     bool is_apart;
+    bool one_for_both;         /* linear_qkv gives no values: a key is its value too, before norm and rotation */
+    bool lends;                /* a later layer attends to its keys and values (ts_run.lent): it never runs again */
+    int64_t keys_of;           /* 1 + the layer whose keys and values it has: it makes queries alone; 0: its own */
     bool has_sinks;            /* a learned logit a head in the softmax's denominator */
     ts_param *sinks;
     const ts_storage *slopes;  /* ALiBi, of the heads here; NULL: none */
@@ -57,18 +62,23 @@ ts_sublayer ts_latent_sublayer(const ts_latent_layer *l);
 typedef struct ts_block {
     int64_t number; /* of the layer: names streams of random numbers and the cache */
     ts_norm_layer input_norm, post_attn_norm, pre_cross_norm, post_cross_norm, pre_mlp_norm,
-        post_mlp_norm;
+        post_mlp_norm, per_layer_norm;
     ts_attention_layer attention, cross_attention; /* n_q 0: none */
     ts_latent_layer latent;   /* in the place of attention; n_heads 0: none */
     ts_mamba_layer mamba;     /* likewise; heads 0: none */
     ts_delta_layer delta;
     ts_mlp_layer mlp;         /* fc1.out 0: none */
     ts_experts_layer experts; /* in the place of mlp; experts.experts 0: there are none */
-    /* What runs, in this order: attention or what is in its place, cross_attention and mlp or experts, unless
-     * others were put there. Where forward is NULL nothing stands. */
-    ts_sublayer mixer, cross, feed;
+    ts_per_layer per_layer;   /* width 0: none */
+    ts_altup_layer altup;     /* inputs 0: the stream is one. Else it comes and goes without res, all streams in x */
+    /* What runs, in this order: attention or what is in its place, cross_attention, mlp or experts and what takes
+     * per-layer embeddings, unless others were put there. Where forward is NULL nothing stands. */
+    ts_sublayer mixer, cross, feed, inject;
     bool parallel;        /* both sublayers read the same residual stream; then both are there, and no cross */
     float residual_scale; /* of each sublayer's output */
+    bool has_scalar;      /* the stream behind the block is multiplied with one number, which is not trained: */
+    ts_param *scalar;
+    float scale;          /* its value, by whoever prepares a pass */
 } ts_block;
 
 /* Declares what the block has and puts it into its places. b stays where it is. */

@@ -1,6 +1,7 @@
 #include "nn/mlp.h"
 
 #include "nn/show.h"
+#include "ops/altup.h"
 
 ts_status ts_mlp_declare(const ts_declarer *d, ts_mlp_layer *l)
 {
@@ -22,6 +23,8 @@ ts_status ts_mlp_first(ts_tape *tape, const ts_mlp_layer *l, const ts_run *run, 
     ts_tensor *h;
     TS_TRY(ts_linear_forward(tape, &l->fc1, x, &h));
     TS_TRY(ts_show(tape, run, layer, name_of(l), "linear_fc1", &first, h));
+    if (l->is_sparse)
+        TS_TRY(ts_op_sparse(tape, h, h->dim[1] / 2, l->times, &h));
     TS_TRY(ts_op_act_of(tape, &(ts_act_op){ l->act, l->gated, l->clamp, l->offset }, h, a));
     TS_TRY(ts_show(tape, run, layer, name_of(l), "activation", &inner, *a));
     ts_tape_drop(tape, h);

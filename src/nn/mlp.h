@@ -11,6 +11,8 @@ typedef struct ts_mlp_layer {
     bool gated;
     float clamp, offset; /* of a gated one (ts_act_op); 0: none */
     bool is_shared; /* the shared expert of a mixture */
+    bool is_sparse; /* gated: of the gates what is above their mean and `times` their deviation, less that */
+    float times;
 } ts_mlp_layer;
 ts_status ts_mlp_declare(const ts_declarer *d, ts_mlp_layer *l) TS_NODISCARD;
 /* Its two halves: x -> what fc2 reads -> y, for who does something between them. */

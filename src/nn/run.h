@@ -58,6 +58,10 @@ typedef struct ts_run {
     const ts_join *joins;
     int n_joins;
     const ts_layer_memory *memory; /* by number of the layer; NULL: layers keep all */
+    /* What layers of this pass have for later ones, by number: keys and values [T, 2 n_kv head_dim], or NULL.
+     * Without caches alone: else they are there. */
+    ts_tensor **lent;
+    ts_tensor *per_layer; /* per-layer embeddings, [T, layers * width]; NULL: there are none */
     /* Generation: what each layer keeps, NULL in training; sequence b is in slot slot0 + b. Of each,
      * tokens that are there already and tokens of this pass (rows behind them are padding), on the
      * host, [B]. */
@@ -67,10 +71,12 @@ typedef struct ts_run {
 } ts_run;
 
 /* Whether anything that comes to layers [first, last) beside the stream wants a gradient: what joins
- * behind them, a second sequence. */
+ * behind them, a second sequence, per-layer embeddings. */
 static inline bool ts_run_trains_beside(const ts_run *r, int64_t first, int64_t last)
 {
     if (r->context.x && r->context.x->wants_grad)
+        return true;
+    if (r->per_layer && r->per_layer->wants_grad)
         return true;
     for (int i = 0; i < r->n_joins; i++)
         if (r->joins[i].layer >= first && r->joins[i].layer < last && r->joins[i].x->wants_grad)

@@ -24,6 +24,8 @@ static int64_t pair_of(const ts_attention_op *o) { return (o->keys_alone ? 1 : 2
 static columns columns_of(const ts_attention_op *o, const ts_tensor *q, const ts_tensor *kv)
 {
     const int64_t r = o->n_q / o->n_kv, d = o->head_dim;
+    if (o->are_there)
+        return (columns){ .q = at(q, 0), .q_group = r * d };
     if (kv)
         return (columns){ at(q, 0), at(kv, 0), o->keys_alone ? at(kv, 0) : at(kv, d), r * d, pair_of(o) };
     return (columns){ at(q, 0), at(q, r * d), at(q, (r + 1) * d), (r + 2) * d, (r + 2) * d };
@@ -157,7 +159,8 @@ static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, const ts_te
     ts_tensor *lengths; /* q_start, q_len, kv_len for the kernel */
     int32_t host[3][256];
     TS_ASSERT(o->B <= 256, "attention: %lld sequences with a cache, at most 256", (long long)o->B);
-    append(tape, o, q, kv);
+    if (!o->are_there)
+        append(tape, o, q, kv);
     TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, 3 * o->B, 0, &lengths));
     double pairs = 0;
     for (int64_t b = 0; b < o->B; b++) {
@@ -186,7 +189,7 @@ static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, const ts_te
 
 static void check_shapes(const ts_attention_op *o, const ts_tensor *q, const ts_tensor *kv)
 {
-    const int64_t heads = kv ? o->n_q : o->n_q + 2 * o->n_kv;
+    const int64_t heads = kv || o->are_there ? o->n_q : o->n_q + 2 * o->n_kv;
     TS_ASSERT(q->dim[0] == o->B * o->S && o->n_q % o->n_kv == 0,
               "attention: %lld rows for %lld x %lld", (long long)q->dim[0], (long long)o->B,
               (long long)o->S);
@@ -197,6 +200,7 @@ static void check_shapes(const ts_attention_op *o, const ts_tensor *q, const ts_
               "attention: keys and values [%lld, %lld] for %lld sequences, %lld heads of %lld",
               (long long)kv->dim[0], (long long)kv->dim[1], (long long)o->B, (long long)o->n_kv,
               (long long)o->head_dim);
+    TS_ASSERT(!o->are_there || (o->cache && !kv), "attention: keys that are there without a cache");
     TS_ASSERT(!o->keys_alone || (o->cache && kv), "attention: keys are values without a cache");
     const ts_tensor *const rows[] = { o->first_key, o->last_key };
     for (int i = 0; i < 2; i++)

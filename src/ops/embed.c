@@ -11,6 +11,7 @@ static ts_embed_args args_of(const ts_embed_op *o, const ts_tensor *t)
                             .pos_table = o->positions ? o->positions->value : NULL,
                             .ids = ts_tensor_data(o->ids),
                             .pos = o->pos ? ts_tensor_data(o->pos) : NULL,
+                            .known = o->known,
                             .freezes = o->freezes,
                             .frozen = o->frozen,
                             .scale = o->scale };

@@ -13,13 +13,18 @@ typedef struct strided {
     int64_t at, head;
 } strided;
 
-static void copy_heads(ts_tape *tape, strided x, strided y, int64_t n, int64_t cols)
+static void copy_or_add_heads(ts_tape *tape, strided x, strided y, int64_t n, int64_t cols, bool adds)
 {
-    const ts_copy_cols_args a = { .cols = cols, .x_row = x.head, .y_row = y.head, .dtype = x.t->dtype,
+    const ts_copy_cols_args a = { .cols = cols, .x_row = x.head, .y_row = y.head, .dtype = x.t->dtype, .adds = adds,
                                   .x = at(x.t, x.at), .y = at(y.t, y.at) };
     const double bytes = (double)(n * cols) * (double)ts_dtype_size(x.t->dtype);
     if (cols)
-        ts_launch_copy_cols(tape->dev, &a, n, (ts_cost){ 0, 2 * bytes, x.t->dtype });
+        ts_launch_copy_cols(tape->dev, &a, n, (ts_cost){ 0, (adds ? 3 : 2) * bytes, x.t->dtype });
+}
+
+static void copy_heads(ts_tape *tape, strided x, strided y, int64_t n, int64_t cols)
+{
+    copy_or_add_heads(tape, x, y, n, cols, false);
 }
 
 /* From heads of x (head 0: one for all) to heads of y, or to one that is their sum. */
@@ -48,11 +53,17 @@ static ts_status take_backward(ts_tape *tape, ts_record *r)
     const take_attr *n = r->attr;
     const ts_tensor *x = r->in[0];
     const int64_t head = x->dim[1] / n->heads;
-    ts_tensor *dx;
+    const strided dy = { r->out[0]->grad, 0, n->cols };
+    ts_tensor *dx = x->grad;
+    if (!x->wants_grad)
+        return TS_OK;
+    if (dx && dx->pins == 1 && dx->storage->refs == 1) { /* others took columns before: it joins them */
+        copy_or_add_heads(tape, dy, (strided){ dx, n->begin, head }, x->dim[0] * n->heads, n->cols, true);
+        return TS_OK;
+    }
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
     tape->dev->zero(tape->dev, ts_tensor_data(dx), ts_tensor_bytes(dx));
-    copy_heads(tape, (strided){ r->out[0]->grad, 0, n->cols }, (strided){ dx, n->begin, head },
-               x->dim[0] * n->heads, n->cols);
+    copy_heads(tape, dy, (strided){ dx, n->begin, head }, x->dim[0] * n->heads, n->cols);
     return ts_tape_accumulate(tape, r->in[0], dx);
 }
 

@@ -17,6 +17,7 @@ typedef struct ts_embed_op {
     ts_comm *group;              /* over which the table is cut; NULL or of one: it is whole */
     int64_t first;               /* number of the table's first row here in the whole vocabulary */
     const ts_tensor *ids, *pos;
+    int32_t known;               /* tokens from this number on count as token 0; 0: there are none */
     float scale;
     ts_dtype dtype;
     bool freezes;                /* the row of token `frozen` gets no gradient here */
@@ -67,7 +68,9 @@ ts_status ts_op_norm(ts_tape *tape, const ts_norm_op *o, ts_tensor *x, ts_tensor
 typedef struct ts_rope_op {
     int64_t n_q, n_kv, head_dim, rot_dim;
     bool interleaved, full_norm, unit_norm; /* unit_norm: a norm without weights */
+    bool norm_values;            /* values too, by head and without a weight; where queries and keys are */
     const ts_storage *cos, *sin; /* fp32 [positions, rot_dim / 2] */
+    const ts_storage *q_cos, *q_sin; /* of queries, where they are others; or NULL */
     const ts_tensor *pos;        /* int32 [T]; may be NULL without a rotation */
     ts_param *wq, *wk;           /* of the heads that there are; none: no norm */
     float eps, offset;
@@ -119,6 +122,7 @@ typedef struct ts_attention_op {
                                     passes that train; NULL: nobody asks */
     ts_kv_cache *cache;          /* NULL: none */
     bool keys_alone;             /* with a cache: a key is its value too; kv and the cache have it once */
+    bool are_there;              /* with a cache, which has this pass's keys and values too: q are queries alone */
     int64_t slot0;               /* of the cache: sequence b is there sequence slot0 + b */
     const int32_t *q_start, *q_len; /* [B], host; with a cache */
 } ts_attention_op;

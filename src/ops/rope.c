@@ -2,15 +2,16 @@
 
 typedef struct rope_attr {
     ts_rope_op o;
-    ts_tensor *rstd; /* with a norm */
+    ts_tensor *rstd, *v_rstd; /* with a norm; of values */
 } rope_attr;
 
 static ts_rope_args args_of(const ts_rope_op *o, const ts_tensor *t)
 {
     return (ts_rope_args){ .n_q = o->n_q, .n_kv = o->n_kv, .head_dim = o->head_dim,
                            .rot_dim = o->rot_dim, .interleaved = o->interleaved,
-                           .full_norm = o->full_norm, .unit_norm = o->unit_norm, .dtype = t->dtype,
+                           .full_norm = o->full_norm, .unit_norm = o->unit_norm, .norm_values = o->norm_values, .dtype = t->dtype,
                            .cos = o->cos ? o->cos->data : NULL, .sin = o->sin ? o->sin->data : NULL,
+                           .q_cos = o->q_cos ? o->q_cos->data : NULL, .q_sin = o->q_sin ? o->q_sin->data : NULL,
                            .pos = o->pos ? ts_tensor_data(o->pos) : NULL,
                            .wq = ts_param_vector(o->wq), .wk = ts_param_vector(o->wk),
                            .eps = o->eps, .offset = o->offset, .rows = t->dim[0] };
@@ -45,6 +46,7 @@ static ts_status rope_backward(ts_tape *tape, ts_record *r)
     if (has_norm(&n->o)) {
         a.x = ts_tensor_data(r->in[0]);
         a.rstd = ts_tensor_data(n->rstd);
+        a.v_rstd = n->v_rstd ? ts_tensor_data(n->v_rstd) : NULL;
     }
     ts_launch_rope_bwd(tape->dev, &a, a.rows, cost_of(dy));
     return ts_tape_accumulate(tape, r->in[0], dx);
@@ -77,10 +79,13 @@ ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *x, ts_tensor
               (long long)o->n_q, (long long)o->n_kv);
     TS_ASSERT(!has_norm(o) || o->unit_norm || (!o->wq == !o->n_q && !o->wk == !o->n_kv),
               "rope: a norm for one of queries and keys");
+    TS_ASSERT(!o->norm_values || (o->wk && !o->full_norm), "rope: a norm of values beside none of keys");
     if (has_norm(o)) {
         TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
         TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, x->dim[0], o->full_norm ? 2 : o->n_q + o->n_kv,
                            &n.rstd));
+        if (o->norm_values)
+            TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, x->dim[0], o->n_kv, &n.v_rstd));
     } else {
         TS_TRY(ts_tape_alias(tape, x, y));
         (*y)->wants_grad = false;
@@ -91,6 +96,7 @@ ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *x, ts_tensor
     a.x = ts_tensor_data(x);
     a.y = ts_tensor_data(*y);
     a.rstd = n.rstd ? ts_tensor_data(n.rstd) : NULL;
+    a.v_rstd = n.v_rstd ? ts_tensor_data(n.v_rstd) : NULL;
     ts_launch_rope_fwd(tape->dev, &a, a.rows, cost_of(x));
     if (tape->recording && (x->wants_grad || trains(o))) {
         ts_record *r;
@@ -102,6 +108,8 @@ ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *x, ts_tensor
         if (has_norm(o)) {
             ts_record_save(tape, r, x);
             ts_record_save(tape, r, n.rstd);
+            if (n.v_rstd)
+                ts_record_save(tape, r, n.v_rstd);
         }
         TS_TRY(ts_record_param(tape, r, 0, o->wq));
         TS_TRY(ts_record_param(tape, r, 1, o->wk));

@@ -116,6 +116,14 @@ static ts_status frame_add(ts_frame *f, ts_tensor *t)
     return TS_OK;
 }
 
+ts_status ts_tape_hold(ts_tape *tape, ts_tensor *t)
+{
+    ts_frame *f = tape->frame;
+    while (f->outer)
+        f = f->outer;
+    return frame_add(f, t);
+}
+
 static bool frame_remove(ts_frame *f, const ts_tensor *t)
 {
     for (size_t i = f->n; i-- > 0;) {

@@ -132,6 +132,8 @@ ts_status ts_tape_alias(ts_tape *tape, const ts_tensor *t, ts_tensor **out) TS_N
 ts_status ts_tape_push(ts_tape *tape) TS_NODISCARD;
 void ts_tape_pop(ts_tape *tape, ts_tensor *keep);
 void ts_tape_pop2(ts_tape *tape, ts_tensor *keep, ts_tensor *keep2);
+/* t stays until the tape is reset, for what reads it much later. */
+ts_status ts_tape_hold(ts_tape *tape, ts_tensor *t) TS_NODISCARD;
 /* The frame's pin of t goes now: nothing in this frame reads t any more. */
 void ts_tape_drop(ts_tape *tape, ts_tensor *t);
 

@@ -238,6 +238,20 @@ static ts_status norm_rule(const ts_layout *l, ts_str *say)
                          "together, which then are not on one process (it may be 1)", LL(l->tp));
 }
 
+/* What layers read beside the stream is made on one process, from whole rows. */
+static ts_status beside_rule(const ts_layout *l, ts_str *say)
+{
+    const struct {
+        const char *option;
+        int64_t n;
+    } cuts[] = { { TENSOR, l->tp }, { "--pipeline-model-parallel-size", l->pp }, { "--context-parallel-size", l->cp } };
+    for (int i = 0; i < 3 && l->beside; i++)
+        if (cuts[i].n > 1)
+            TS_TRY(ts_str_printf(say, "%s%s %lld: %s, which are not cut or sent to other processes (it may be 1)",
+                                 say->len ? "; " : "", cuts[i].option, LL(cuts[i].n), l->beside));
+    return TS_OK;
+}
+
 static bool tp_fits_rows(const ts_layout *l, int64_t n) { return l->seq_length % n == 0; }
 
 static ts_status rows_rule(const ts_layout *l, ts_str *say)
@@ -393,7 +407,7 @@ static ts_status stages_rule(const ts_layout *l, ts_str *say)
 typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
 static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, order_rule, batch_rule, heads_rule, scan_rule,
-                                  mlp_rule, experts_rule, vocabulary_rule, norm_rule, rows_rule,
+                                  mlp_rule, experts_rule, vocabulary_rule, norm_rule, beside_rule, rows_rule,
                                   overlap_rule, parts_rule, stages_rule,
                                   mesh_rule, mesh_latent_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule,
                                   mesh_overlap_rule };

@@ -21,6 +21,9 @@ typedef struct ts_layout {
     int64_t mtp_layers;         /* layers behind the last one, which read the embedding too */
     bool latent;                /* attention is */
     bool norm_of_all_heads;     /* of queries and keys, over all heads together */
+    /* Something of the whole model's beside the stream, in words and the key of a configuration that says it; NULL:
+     * nothing */
+    const char *beside;
     const ts_parallel_options *o;
 } ts_layout;
 

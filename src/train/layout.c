@@ -44,6 +44,27 @@ static ts_status describe(const ts_job_options *o, const ts_option_set *set, ts_
     return TS_OK;
 }
 
+/* What layers of the model read beside the stream. */
+static const char *beside_of(const ts_arch *a)
+{
+    if (a->per_layer_width)
+        return "layers of this model read per-layer embeddings (hidden_size_per_layer_input)";
+    return ts_arch_borrows(a) ? "layers of this model use keys and values of others (num_kv_shared_layers)" : NULL;
+}
+
+/* Layers whose heads or MLPs are others than the model's. */
+static ts_status check_layers(const ts_arch *a, ts_layout l)
+{
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        const int64_t kv = l.kv_heads ? ts_layer_kv_heads(a, i) : 0, ffn = l.ffn ? ts_layer_ffn(a, i) : 0;
+        if (kv == l.kv_heads && ffn == l.ffn)
+            continue;
+        l.kv_heads = kv, l.ffn = ffn;
+        TS_TRY(ts_layout_check(&l));
+    }
+    return TS_OK;
+}
+
 /* a NULL: no model is known. empty: layers that are none. */
 static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t world, const int64_t *empty,
                             int64_t n_empty)
@@ -67,8 +88,10 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
         l.vocab = a->vocab, l.n_layers = a->n_layers, l.tied = a->tied, l.mtp_layers = a->mtp_layers;
         l.latent = a->kv_lora_rank > 0;
         l.norm_of_all_heads = a->qk_norm == TS_QK_NORM_FULL;
+        l.beside = beside_of(a);
     }
-    return ts_layout_check(&l);
+    TS_TRY(ts_layout_check(&l));
+    return a ? check_layers(a, l) : TS_OK;
 }
 
 static ts_status check(const ts_job_options *o, const ts_arch *a, int64_t world)

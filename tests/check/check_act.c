@@ -44,6 +44,10 @@ static oracle act_oracle(ts_act f, double x)
     case TS_ACT_GELU: return by_erf(x);
     case TS_ACT_GELU_TANH: return by_sigmoid(x, x * (k + k3 * x * x), k + 3 * k3 * x * x, 5);
     case TS_ACT_GELU_QUICK: return by_sigmoid(x, 1.702 * x, 1.702, 3);
+    case TS_ACT_TANH: { /* by exp(2x), relative to what is left of 1 */
+        const double y = tanh(x), u = 8 * CHECK_U;
+        return (oracle){ y, 1 - y * y, u * fabs(y) + tiny, 2 * u * y * y + CHECK_U };
+    }
     case TS_ACT_RELU2: return (oracle){ r * r, 2 * r, 2 * CHECK_U * r * r, CHECK_U * r };
     default: return (oracle){ r, x > 0, 0, 0 };
     }

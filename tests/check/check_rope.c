@@ -20,7 +20,7 @@ static void name(const rope_case *c, const char *kernel)
                (long long)a->n_kv, (long long)a->head_dim, (long long)a->rot_dim,
                a->interleaved ? " interleaved" : "", has_norm(a) ? " norm" : "",
                a->full_norm ? " full" : "", (double)a->offset, c->scale,
-               c->in_place ? " in place" : "");
+               c->in_place ? " in place" : a->norm_values ? " values" : a->q_cos ? " queries apart" : "");
 }
 
 /* The buffers that all three kernels need; c->a.wq and wk say of which a norm is wanted. */
@@ -39,6 +39,10 @@ static ts_rope_args prepare(const rope_case *c)
         pos[r] = pos[r] < 0 ? -pos[r] : pos[r];
     check_touched(cs), check_touched(sn), check_touched(pos);
     a.cos = cs, a.sin = sn, a.pos = pos;
+    if (a.q_cos) { /* only said that there are some */
+        a.q_cos = check_in(11, TS_DTYPE_F32, angles, 2);
+        a.q_sin = check_in(12, TS_DTYPE_F32, angles, 2);
+    }
     if (a.wq)
         a.wq = check_in(4, TS_DTYPE_F32, a.full_norm ? a.n_q * D : D, 1);
     if (a.wk)
@@ -86,9 +90,11 @@ static int64_t partner(const ts_rope_args *a, int64_t i, int64_t *angle, bool *f
 
 /* What column i becomes: own * cos -+ other * sin; back: the inverse. `size` gets the size of the
  * terms. */
-static double turned(const ts_rope_args *a, int64_t row, int64_t i, const double *head, bool back,
+static double turned(const ts_rope_args *a, int64_t row, int64_t h, int64_t i, const double *head, bool back,
                      double *size)
 {
+    const bool own_angles = a->q_cos && !is_key(a, h);
+    const float *cs = own_angles ? a->q_cos : a->cos, *sn = own_angles ? a->q_sin : a->sin;
     int64_t angle;
     bool first;
     const int64_t other = partner(a, i, &angle, &first);
@@ -97,7 +103,7 @@ static double turned(const ts_rope_args *a, int64_t row, int64_t i, const double
         return head[i];
     }
     const int64_t at = a->pos[row] * (a->rot_dim / 2) + angle;
-    const double own = head[i] * (double)a->cos[at], his = head[other] * (double)a->sin[at];
+    const double own = head[i] * (double)cs[at], his = head[other] * (double)sn[at];
     *size = fabs(own) + fabs(his);
     return first != back ? own - his : own + his;
 }
@@ -113,12 +119,21 @@ static void forward(const check_env *e, const rope_case *c)
     a.x = x;
     a.y = c->in_place ? x : check_out(t, a.rows * c->width);
     a.rstd = has_norm(&a) ? check_out(TS_DTYPE_F32, n_rstd) : NULL;
+    a.v_rstd = a.norm_values ? check_out(TS_DTYPE_F32, a.rows * a.n_kv) : NULL;
     check_kernel(e, TS_KERNEL_rope_fwd, &a, a.rows);
     double *head = check_f64(D);
     for (int64_t row = 0; row < a.rows; row++)
         for (int64_t h = 0; h < heads + a.n_kv; h++) {
             const int64_t base = row * c->width;
             double rstd = 1, tol = 4 * CHECK_U;
+            if (a.norm_values && h >= heads) {
+                double square = 0;
+                for (int64_t i = 0; i < D; i++)
+                    square += pow(check_before(x, base + place(&a, h, i), t), 2) / (double)D;
+                rstd = 1 / sqrt(square + (double)a.eps);
+                tol = growth(D);
+                check_near("v_rstd", h, (double)a.v_rstd[row * a.n_kv + h - heads], rstd, tol * rstd);
+            }
             if (has_norm(&a) && h < heads) {
                 const int64_t from = a.full_norm ? (is_key(&a, h) ? a.n_q : 0) : h;
                 const int64_t count = a.full_norm ? (is_key(&a, h) ? a.n_kv : a.n_q) : 1;
@@ -140,10 +155,12 @@ static void forward(const check_env *e, const rope_case *c)
             for (int64_t i = 0; i < D; i++) {
                 const int64_t at = base + place(&a, h, i);
                 double size = 0;
-                if (h >= heads)
+                if (h >= heads && a.norm_values)
+                    check_elem("value", a.y, at, t, head[i] * rstd, tol * fabs(head[i] * rstd));
+                else if (h >= heads)
                     check_equal("value", at, check_get(a.y, at, t), head[i]);
                 else {
-                    const double want = turned(&a, row, i, head, false, &size);
+                    const double want = turned(&a, row, h, i, head, false, &size);
                     check_elem("y", a.y, at, t, want, tol * size);
                 }
             }
@@ -164,6 +181,9 @@ static void give_rstd(const rope_case *c, ts_rope_args *a, bool in_place)
     a->rstd = check_inout(8, TS_DTYPE_F32, n, 1);
     for (int64_t i = 0; i < n; i++)
         a->rstd[i] = (1.5f + a->rstd[i]) / (float)c->scale;
+    a->v_rstd = a->norm_values ? check_inout(13, TS_DTYPE_F32, a->rows * a->n_kv, 1) : NULL;
+    for (int64_t i = 0; a->v_rstd && i < a->rows * a->n_kv; i++)
+        a->v_rstd[i] = (1.5f + a->v_rstd[i]) / (float)c->scale;
 }
 
 /* dz of head h of a row, and the size of its terms. */
@@ -174,7 +194,23 @@ static void head_back(const rope_case *c, const ts_rope_args *a, int64_t row, in
     for (int64_t i = 0; i < a->head_dim; i++)
         dy[i] = check_before(a->dy, row * c->width + place(a, h, i), a->dtype);
     for (int64_t i = 0; i < a->head_dim; i++)
-        dz[i] = turned(a, row, i, dy, true, &size[i]);
+        dz[i] = turned(a, row, h, i, dy, true, &size[i]);
+}
+
+/* dx = rstd (dy - v mean(dy v)), v = x rstd */
+static void values_back(const ts_rope_args *a, int64_t base, int64_t h, ts_dtype t)
+{
+    const int64_t D = a->head_dim, at = base + place(a, h, 0), row = base / ((a->n_q + 2 * a->n_kv) * D);
+    const double rstd = (double)a->v_rstd[row * a->n_kv + h - a->n_q - a->n_kv];
+    double mean = 0, size = 0;
+    for (int64_t i = 0; i < D; i++) {
+        const double term = check_before(a->dy, at + i, t) * check_get(a->x, at + i, t) * rstd / (double)D;
+        mean += term, size += fabs(term);
+    }
+    for (int64_t i = 0; i < D; i++) {
+        const double dy = check_before(a->dy, at + i, t), v = check_get(a->x, at + i, t) * rstd;
+        check_elem("dvalue", a->dx, at + i, t, rstd * (dy - v * mean), growth(D) * rstd * (fabs(dy) + fabs(v) * size));
+    }
 }
 
 static void backward(const check_env *e, const rope_case *c)
@@ -216,7 +252,9 @@ static void backward(const check_env *e, const rope_case *c)
                 }
                 check_elem("dx", a.dx, at, t, want, bound);
             }
-        for (int64_t h = heads; h < heads + a.n_kv; h++)
+        for (int64_t h = heads; h < heads + a.n_kv && a.norm_values; h++)
+            values_back(&a, base, h, t);
+        for (int64_t h = heads; h < heads + a.n_kv && !a.norm_values; h++)
             for (int64_t i = 0; i < D; i++) {
                 const int64_t at = base + place(&a, h, i);
                 check_equal("dvalue", at, check_get(a.dx, at, t), check_before(a.dy, at, t));
@@ -291,8 +329,8 @@ static void heads(const check_env *e, int64_t n, int64_t dim, int kind, bool int
             }
             for (int64_t i = 0; i < dim; i++) {
                 double unused;
-                const double want = turned(&angles, row, i, head, back, &unused);
-                turned(&angles, row, i, sizes, back, &unused);
+                const double want = turned(&angles, row, 0, i, head, back, &unused);
+                turned(&angles, row, 0, i, sizes, back, &unused);
                 check_elem("y", a.y, row * y_row + h * y_head + i, t, want,
                            (4 + (sums ? (double)n : 0)) * CHECK_U * unused);
             }
@@ -366,6 +404,8 @@ void check_rope(const check_env *e)
                                        .interleaved = v % 2, .full_norm = norm == 2, .unit_norm = unit,
                                        .dtype = (ts_dtype)t, .wq = norm && !unit && shape[s].n_q ? &some : NULL,
                                        .wk = norm && !unit && shape[s].n_kv ? &some : NULL, .eps = 1e-6f,
+                                       .norm_values = norm == 1 && shape[s].n_kv && v < 6,
+                                       .q_cos = k % 4 == 0 ? &some : NULL,
                                        .offset = k % 5 == 0 ? 1.0f : 0.0f, .rows = 1 + k % 5 },
                                 .scale = norm ? scale[k % 3] : 1,
                                 .in_place = v >= 6 };

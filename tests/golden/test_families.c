@@ -109,7 +109,7 @@ static ts_tensor *upload(golden *g, ts_dtype dtype, const void *host)
 }
 
 /* Mean loss over all tokens but the first of each row; leaves the gradients in the parameters. */
-static double forward_backward(golden *g)
+static double forward_backward_with(golden *g, const ts_recompute_plan *plan)
 {
     enum { MOST = 64 };
     const int64_t n = g->B * g->S;
@@ -131,7 +131,7 @@ static double forward_backward(golden *g)
     ts_xent_op o = ts_decoder_head(d);
     ts_tensor *hidden = NULL, *loss = NULL;
     OK(ts_decoder_prepare(d, g->S, g->S));
-    OK(ts_decoder_forward(d, g->tape, &run, NULL, ids, &hidden));
+    OK(ts_decoder_forward(d, g->tape, &run, plan, ids, &hidden));
     o.labels = upload(g, TS_DTYPE_I32, labels);
     OK(ts_op_linear_xent(g->tape, &o, hidden, &loss, NULL));
     g->dev->to_host(g->dev, losses, ts_tensor_data(loss), (size_t)n * sizeof *losses);
@@ -143,6 +143,32 @@ static double forward_backward(golden *g)
         if (labels[i] >= 0)
             sum += (double)losses[i];
     return sum / (double)(g->B * (g->S - 1));
+}
+
+static double forward_backward(golden *g) { return forward_backward_with(g, NULL); }
+
+/* Layers that run again, two by two and one by one, give the gradients of those that keep all: what they read beside
+ * the stream is still there. Sums of them may come in another order. */
+static void check_recomputed(golden *g)
+{
+    const ts_decoder *d = g->model.decoder;
+    const size_t bytes = d->params.grads->bytes, n = bytes / sizeof(float);
+    const float *got = d->params.grads->data;
+    float *kept = NULL, top = 0;
+    OK(ts_alloc(&kept, n, sizeof *kept));
+    forward_backward(g);
+    memcpy(kept, got, bytes);
+    for (size_t i = 0; i < n; i++)
+        top = fmaxf(top, fabsf(kept[i]));
+    for (int64_t layers = 1; layers <= 2; layers++) {
+        const ts_recompute_plan plan = { .method = TS_RECOMPUTE_UNIFORM, .layers = layers };
+        forward_backward_with(g, &plan);
+        for (size_t i = 0; i < n; i++)
+            if (!(fabsf(got[i] - kept[i]) <= 16 * FLT_EPSILON * top))
+                fail_msg("%s: gradient %zu is %.8g with layers that run again, else %.8g", g->name, i, (double)got[i],
+                         (double)kept[i]);
+    }
+    ts_free(&kept);
 }
 
 static void check_gradients(golden *g)
@@ -269,6 +295,7 @@ static void test_case(void **state)
     check_logprobs(&g);
     check_saved(&g);
     check_gradients(&g);
+    check_recomputed(&g);
     check_adamw(&g);
     close_case(&g);
 }

@@ -346,6 +346,7 @@ static double act_of(ts_act a, double x)
     case TS_ACT_GELU_QUICK: return x / (1 + exp(-1.702 * x));
     case TS_ACT_RELU: return x > 0 ? x : 0;
     case TS_ACT_RELU2: return x > 0 ? x * x : 0;
+    case TS_ACT_TANH: return tanh(x);
     default: return NAN;
     }
 }
@@ -370,7 +371,7 @@ static ts_status act_run(const grad_case *g, grad_env *e)
 static bool activations(void)
 {
     static const char *const name[TS_ACTS] = { "silu",       "gelu", "gelu_tanh",
-                                               "gelu_quick", "relu", "relu2" };
+                                               "gelu_quick", "relu", "relu2", "tanh" };
     bool all = true;
     char text[64];
     for (int i = 0; i < TS_ACTS; i++) {

@@ -17,6 +17,7 @@ typedef enum ts_act {
     TS_ACT_GELU_QUICK, /* x sigmoid(1.702 x) */
     TS_ACT_RELU,
     TS_ACT_RELU2,      /* relu(x)^2 */
+    TS_ACT_TANH,
     TS_ACTS,
 } ts_act;
 

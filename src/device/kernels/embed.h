@@ -16,6 +16,7 @@ typedef struct ts_embed_args {
     int64_t first, here;           /* the part begins at row `first`; here 0: the table is whole */
     bool taken;                    /* forward: row r's is row r of table, if it is here at all */
     const void *pos_table;         /* [positions, cols] of table_dtype, or NULL */
+    int32_t known;                 /* ids from it on stand for 0; 0: there are none */
     /* [rows]; in range: checked before; ids NULL: row r is r, of a whole table */
     const int32_t *ids, *pos;
     bool freezes;                  /* dtable[frozen] gets nothing (a padding token) */

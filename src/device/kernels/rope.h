@@ -10,7 +10,8 @@
  *   rotate the first rot_dim of each head by angles theta[pos][i], i < rot_dim / 2:
  *     halves:      pairs (i, i + rot_dim/2)        interleaved: pairs (2i, 2i + 1)
  *     y_a = x_a cos - x_b sin,  y_b = x_b cos + x_a sin
- * Backward is the inverse rotation, then the norm's backward. Values pass unchanged. */
+ * Backward is the inverse rotation, then the norm's backward. Values pass unchanged, or with norm_values are
+ * normed by head without a weight: y = x * rstd. */
 #ifndef TS_DEVICE_KERNELS_ROPE_H
 #define TS_DEVICE_KERNELS_ROPE_H
 #include "base/dtype.h"
@@ -19,8 +20,10 @@
 typedef struct ts_rope_args {
     int64_t n_q, n_kv, head_dim, rot_dim; /* rot_dim 0: no rotation */
     bool interleaved, full_norm, unit_norm;
+    bool norm_values;          /* only beside a norm, not full_norm */
     ts_dtype dtype;            /* of x, y, dy, dx */
     const float *cos, *sin;    /* [positions, rot_dim / 2], scaling already in */
+    const float *q_cos, *q_sin; /* the same of queries, where another factor is in theirs; NULL: those */
     const int32_t *pos;        /* [rows]: row of cos and sin */
     const float *wq, *wk;      /* norm weights: [head_dim], or [n_q*head_dim], [n_kv*head_dim] when
                                   full_norm, in head order; both NULL: no norm; NULL
@@ -30,6 +33,7 @@ typedef struct ts_rope_args {
     const void *x;
     void *y;                   /* [rows, width]; may be x itself */
     float *rstd;               /* [rows, n_q + n_kv], or [rows, 2] when full_norm; with norm only */
+    float *v_rstd;             /* [rows, n_kv]; with norm_values only */
     const void *dy;            /* [rows, width] */
     void *dx;                  /* [rows, width]; may be dy itself */
     float *dwq, *dwk;          /* as wq, wk; added to */

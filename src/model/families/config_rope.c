@@ -13,6 +13,7 @@ static const struct {
     { "default", TS_ROPE_DEFAULT },   { "linear", TS_ROPE_LINEAR },
     { "dynamic", TS_ROPE_DYNAMIC },   { "yarn", TS_ROPE_YARN },
     { "longrope", TS_ROPE_LONGROPE }, { "llama3", TS_ROPE_LLAMA3 },
+    { "proportional", TS_ROPE_PROPORTIONAL },
     { "su", TS_ROPE_LONGROPE }, /* the first name of longrope in Phi-3's files */
 };
 enum { N_SCALINGS = sizeof scalings / sizeof *scalings };
@@ -94,7 +95,8 @@ static ts_status read_scaling(const json_t *config, const json_t *rope, const ch
     const bool ratio = r->scaling == TS_ROPE_YARN || r->scaling == TS_ROPE_LONGROPE;
     if (ratio || r->scaling == TS_ROPE_LLAMA3)
         TS_TRY(read_original(config, rope, file, a, r));
-    const double natural = ratio ? (double)a->max_positions / (double)r->original_max_positions : 0;
+    const double natural = ratio ? (double)a->max_positions / (double)r->original_max_positions
+                                 : r->scaling == TS_ROPE_PROPORTIONAL;
     TS_TRY(ts_config_real(rope, file, "factor", natural, natural, &r->factor));
     if (r->factor <= 0)
         return ts_error(TS_ERR_USER, "%s: rope scaling: factor is %g, expected a number above 0",
@@ -129,10 +131,11 @@ ts_status ts_config_rope_object(const json_t *config, const json_t *rope, const 
             TS_ERR_USER,
             "%s: partial_rotary_factor is %g, but models of this type rotate whole heads", file,
             part);
-    r.dim = (int64_t)((double)a->head_dim * part);
+    TS_TRY(read_kind(rope, file, &r.scaling));
+    r.dim = r.scaling == TS_ROPE_PROPORTIONAL ? a->head_dim : (int64_t)((double)a->head_dim * part);
+    r.angles = r.scaling == TS_ROPE_PROPORTIONAL ? (int64_t)((double)a->head_dim * part / 2) : 0;
     if (r.dim % 2)
         r.odd_dim = r.dim++;
-    TS_TRY(read_kind(rope, file, &r.scaling));
     if (r.scaling != TS_ROPE_DEFAULT)
         TS_TRY(read_scaling(config, rope, file, a, &r));
     TS_TRY(ts_rope_check(&r, a->head_dim, file));
@@ -192,11 +195,15 @@ static ts_status write_scaling(const ts_rope_config *r, json_t *s)
     for (size_t i = N_SCALINGS; i-- > 0;)
         if (scalings[i].scaling == r->scaling && strcmp(scalings[i].name, "su"))
             TS_TRY(ts_config_put(s, "rope_type", json_string(scalings[i].name)));
+    if (r->scaling == TS_ROPE_DEFAULT)
+        return TS_OK;
     TS_TRY(ts_config_put(s, "factor", json_real(r->factor)));
     if (r->scaling == TS_ROPE_LLAMA3 || r->scaling == TS_ROPE_YARN ||
         r->scaling == TS_ROPE_LONGROPE)
         TS_TRY(ts_config_put(s, "original_max_position_embeddings",
                              json_integer(r->original_max_positions)));
+    if (r->scaling == TS_ROPE_PROPORTIONAL)
+        return ts_config_put(s, "partial_rotary_factor", json_real(2.0 * (double)r->angles / (double)r->dim));
     if (r->attention_factor != 0 && (r->scaling == TS_ROPE_YARN || r->scaling == TS_ROPE_LONGROPE))
         TS_TRY(ts_config_put(s, "attention_factor", json_real(r->attention_factor)));
     if (r->scaling == TS_ROPE_LLAMA3) {
@@ -218,16 +225,19 @@ static ts_status write_scaling(const ts_rope_config *r, json_t *s)
     return r->no_truncate ? ts_config_put(s, "truncate", json_false()) : TS_OK;
 }
 
+ts_status ts_config_write_rope_object(const ts_rope_config *r, json_t *o, const char *key)
+{
+    TS_TRY(ts_config_put(o, key, json_object()));
+    json_t *s = json_object_get(o, key);
+    TS_TRY(ts_config_put(s, "rope_theta", json_real(r->theta)));
+    return write_scaling(r, s);
+}
+
 ts_status ts_config_write_rope(const ts_rope_config *r, json_t *o)
 {
+    static const char key[] = "rope_scaling";
     if (r->scaling == TS_ROPE_DEFAULT)
-        return ts_config_put(o, "rope_scaling", json_null());
-    json_t *s = json_object();
-    ts_status st =
-        s ? write_scaling(r, s) : ts_error(TS_ERR_NOMEM, "no memory for a configuration");
-    if (st != TS_OK) {
-        json_decref(s);
-        return st;
-    }
-    return ts_config_put(o, "rope_scaling", s);
+        return ts_config_put(o, key, json_null());
+    TS_TRY(ts_config_put(o, key, json_object()));
+    return write_scaling(r, json_object_get(o, key));
 }

@@ -2,12 +2,6 @@
  * are rotated together. */
 #include "model/families/latent.h"
 
-static ts_status write_rope(const ts_config_row *r, const ts_arch *a, json_t *o)
-{
-    TS_TRY(ts_config_write_ropes(r, a, o));
-    return ts_config_put(o, "rope_interleave", json_boolean(a->rope[0].interleaved));
-}
-
 static const ts_config_row rows[] = {
     TS_COPY("vocab_size", vocab, 129280),
     TS_COPY("hidden_size", hidden, 7168),
@@ -18,7 +12,7 @@ static const ts_config_row rows[] = {
     TS_LATENT_HEAD(128),
     TS_ID("bos_token_id", bos, 0),
     TS_ENDS(1),
-    TS_OWN("rope_theta", rope, ts_latent_read_pairs, write_rope, 10000),
+    TS_OWN("rope_theta", rope, ts_latent_read_pairs, ts_latent_write_pairs, 10000),
     TS_LATENT_RANKS(1536, 512),
     TS_COPY("v_head_dim", v_head_dim, 128),
     TS_COPY_BOTH("attention_bias", bias_down, bias_proj, false),

@@ -57,7 +57,16 @@
     F(llama4)                                                                                      \
     F(hunyuan_dense)                                                                               \
     F(hunyuan_moe)                                                                                 \
-    F(grok1)
+    F(grok1)                                                                                       \
+    F(ministral3)                                                                                  \
+    F(glm4_moe_lite)                                                                               \
+    F(gemma4)                                                                                      \
+    F(gemma3n)                                                                                     \
+    F(seed_oss)                                                                                    \
+    F(ernie4_5)                                                                                    \
+    F(exaone4)                                                                                     \
+    F(dots1)                                                                                       \
+    F(youtu)
 #define TS_FAMILY_DECLARE(name_) extern const ts_family ts_family_##name_;
 TS_FAMILIES(TS_FAMILY_DECLARE)
 

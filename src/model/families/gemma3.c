@@ -1,12 +1,10 @@
 /* Gemma 3, text: five layers with a window and a short rotary base to one that sees everything;
  * norms of queries and keys. */
-#include "model/families/families.h"
-
-enum { FULL, SLIDING }; /* of a->rope */
+#include "model/families/gemma.h"
 
 /* rope_parameters (transformers 5) has an object for each layer type; before, rope_scaling
  * belonged to the layers that see everything, and the others had only a base. */
-static ts_status read_ropes(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+ts_status ts_gemma_read_ropes(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
     double theta = 0, local = 0;
     const json_t *both = json_object_get(o, "rope_parameters");
@@ -21,12 +19,12 @@ static ts_status read_ropes(const ts_config_row *r, const json_t *o, const char 
     a->n_ropes = 2;
     TS_TRY(ts_config_real(o, file, r->key, r->def, r->def, &theta));
     TS_TRY(ts_config_real(o, file, "rope_local_base_freq", 10000, 10000, &local));
-    TS_TRY(ts_config_rope_object(o, full, file, theta, 0, a, &a->rope[FULL]));
+    TS_TRY(ts_config_rope_object(o, full, file, theta, 0, a, &a->rope[TS_GEMMA_FULL]));
     return ts_config_rope_object(o, json_object_get(both, "sliding_attention"), file, local, 0, a,
-                                 &a->rope[SLIDING]);
+                                 &a->rope[TS_GEMMA_SLIDING]);
 }
 
-static ts_status write_ropes(const ts_config_row *r, const ts_arch *a, json_t *o)
+ts_status ts_gemma_write_ropes(const ts_config_row *r, const ts_arch *a, json_t *o)
 {
     const ts_rope_config *full = &a->rope[0], *sliding = full;
     for (int64_t i = 0; i < a->n_layers; i++)
@@ -46,7 +44,7 @@ static ts_status read_layers(const ts_config_row *r, const json_t *o, const char
     for (int64_t i = 0; i < a->n_layers; i++) {
         if (!given)
             a->layer[i].window = (i + 1) % pattern ? window : 0;
-        a->layer[i].rope = a->layer[i].window ? SLIDING : FULL;
+        a->layer[i].rope = a->layer[i].window ? TS_GEMMA_SLIDING : TS_GEMMA_FULL;
     }
     return TS_OK;
 }
@@ -57,7 +55,7 @@ static const ts_config_row rows[] = {
     TS_COPY("max_position_embeddings", max_positions, 131072),
     TS_CAP("final_logit_softcapping", logit_softcap, 0),
     TS_FIXED(qk_norm, TS_QK_NORM_HEAD),
-    TS_OWN("rope_theta", rope, read_ropes, write_ropes, 1000000),
+    TS_OWN("rope_theta", rope, ts_gemma_read_ropes, ts_gemma_write_ropes, 1000000),
     TS_OWN("sliding_window", layer, read_layers, ts_config_write_layers, 4096),
     { TS_CONFIG_END },
 };

@@ -62,3 +62,9 @@ ts_status ts_latent_read_pairs(const ts_config_row *r, const json_t *o, const ch
     TS_TRY(ts_latent_read_rope(r, o, file, a));
     return ts_json_bool(o, file, "rope_interleave", true, &a->rope[0].interleaved);
 }
+
+ts_status ts_latent_write_pairs(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    TS_TRY(ts_config_write_ropes(r, a, o));
+    return ts_config_put(o, "rope_interleave", json_boolean(a->rope[0].interleaved));
+}

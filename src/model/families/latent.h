@@ -16,5 +16,5 @@ extern const ts_name_row ts_latent_names[];
         TS_COPY("kv_lora_rank", kv_lora_rank, kv_)
 
 ts_config_read_fn ts_latent_read_head, ts_latent_read_rope, ts_latent_read_pairs;
-ts_config_write_fn ts_latent_write_head;
+ts_config_write_fn ts_latent_write_head, ts_latent_write_pairs;
 #endif

@@ -229,10 +229,30 @@ static void latent(void **state)
     of_family("tests/golden/families/minicpm3", 12 + 4);
 }
 
+/* A layer that attends to another's keys and values keeps nothing; heads of a layer may be of its own width. */
+static void shared(void **state)
+{
+    (void)state;
+    ts_device *dev;
+    ts_model m;
+    OK(ts_device_open("cpu", &(ts_device_options){ .threads = 1, .isa = TS_ISA_ALL }, &dev));
+    const ts_model_use use = { .dev = dev, .compute = TS_DTYPE_F32, .inference = true };
+    OK(ts_model_load("tests/golden/families/gemma4", &use, &m));
+    const ts_decoder *d = m.decoder;
+    for (int64_t l = 0; l < d->arch.n_layers; l++)
+        assert_true((d->block[l].mixer.make_state != NULL) == (l < 2));
+    continues(m.decoder);
+    ts_model_deinit(&m);
+    ts_device_close(&dev);
+    of_family("tests/golden/families/gemma4", 2 * 2 * 8);
+    of_family("tests/golden/families/gemma3n", 2 * 2 * 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(latent),
+        cmocka_unit_test(shared),
         cmocka_unit_test(beside_attention),
         cmocka_unit_test(alone),
     };

@@ -21,13 +21,14 @@ static void describe(ts_arch *a, ts_rope_scaling scaling)
                                        .low_freq_factor = 1, .high_freq_factor = 4,
                                        .original_max_positions = 16, .beta_fast = 32,
                                        .beta_slow = 1, .mscale = 1, .mscale_all_dim = 0.5,
-                                       .max_positions = 32 };
+                                       .max_positions = 32, .angles = 1 };
         for (int k = 0; k < 4; k++)
             a->rope[i].short_factor[k] = a->rope[i].long_factor[k] = 1;
     }
     a->rope[1].theta = 500;
     a->n_experts = 4, a->experts_per_token = 2, a->expert_ffn = 8, a->shared_ffn = 12;
     a->temper_every = 4;
+    a->per_layer_width = 2, a->per_layer_vocab = 10, a->altup_inputs = 2, a->laurel_rank = 3, a->post_norm = true;
     a->n_eos = 2, a->eos[0] = 3, a->eos[1] = 4, a->bos = 5, a->pad = 6;
     OK(ts_arch_layers(a, 0));
     OK(ts_arch_check(a, "test"));
@@ -211,6 +212,10 @@ static void test_layers(void **state)
             describe_latent(&a);
         else
             describe(&a, TS_ROPE_DEFAULT);
+        if (r->offset == offsetof(ts_layer_arch, kv_heads))
+            a.layer[1].kv_heads = 1; /* and 2 of 4 heads */
+        if (r->offset == offsetof(ts_layer_arch, head_dim))
+            a.layer[1].head_dim = 9;
         OK(ts_arch_copy(&a, &b));
         ts_field_set(&b.layer[1], r, other(r, ts_field_get(&b.layer[1], r)));
         if (r->offset == offsetof(ts_layer_arch, position)) /* learned ones are of all layers */
@@ -243,7 +248,7 @@ static void test_ropes(void **state)
     (void)state;
     for (size_t i = 0; i < ts_rope_row_count; i++) {
         const ts_field_row *r = &ts_rope_rows[i];
-        for (int s = TS_ROPE_DEFAULT; s <= TS_ROPE_LLAMA3; s++) {
+        for (int s = TS_ROPE_DEFAULT; s <= TS_ROPE_PROPORTIONAL; s++) {
             const bool counts = !r->scalings || (r->scalings >> s & 1);
             ts_arch a, b;
             describe(&a, (ts_rope_scaling)s);

@@ -288,6 +288,15 @@ static const struct {
     { "hunyuan_v1_dense", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
     { "hunyuan_v1_moe", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
     { "grok-1", 0, false, true, true, true, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_GELU_TANH },
+    { "ministral3", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+    { "glm4_moe_lite", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+    { "gemma4_text", 0, false, true, true, true, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_GELU_TANH },
+    { "seed_oss", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+    { "ernie4_5", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+    { "exaone4", 0, false, true, false, true, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
+    { "dots1", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
+    { "youtu", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+    { "gemma3n_text", 0, false, true, true, true, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_GELU_TANH },
 };
 
 /* Features that no shape shows, of an empty config.json. */
@@ -302,8 +311,8 @@ static void test_features(void **state)
         /* some need to be told of layers that are not refused; others do not read it */
         const char *type = features[i].type;
         const bool mixes = !strcmp(type, "qwen3_next") || !strcmp(type, "qwen3_5_text");
-        json_t *config = json_pack("{s:s, s:i, s:i, s:[s], s:[s]}", "model_type", type, "first_k_dense_replace", 99,
-                                   "num_hidden_layers", 1, "layers_block_type", "mlp", "layer_types",
+        json_t *config = json_pack("{s:s, s:i, s:i, s:i, s:[s], s:[s]}", "model_type", type, "first_k_dense_replace", 99,
+                                   "num_hidden_layers", 1, "num_kv_shared_layers", 0, "layers_block_type", "mlp", "layer_types",
                                    mixes ? "linear_attention" : "full_attention");
         if (mixes)
             json_object_set_new(config, "num_experts", json_integer(0));
@@ -312,7 +321,7 @@ static void test_features(void **state)
         const bool bare = !strcmp(type, "cohere") || !strcmp(type, "mpt"), /* layer norms without a bias */
                    beside = !strcmp(type, "gpt_neox") || !strcmp(type, "cohere") || !strcmp(type, "falcon"),
                    endless = (!strncmp(type, "qwen", 4) && type[4]) || !strcmp(type, "mpt") ||
-                            !strcmp(type, "glm4_moe") || !strcmp(type, "gpt_oss");
+                            !strcmp(type, "glm4_moe") || !strcmp(type, "gpt_oss") || !strcmp(type, "dots1");
         OK(golden_arch(config, &family, &a));
         assert_true(a.norm_offset == features[i].offset);
         assert_int_equal(a.rope[0].interleaved, features[i].interleaved);
@@ -324,7 +333,7 @@ static void test_features(void **state)
         assert_int_equal(a.qk_norm, features[i].qk);
         assert_int_equal(a.act, features[i].act);
         assert_int_equal(a.parallel_residual, beside);
-        assert_int_equal(a.n_eos, endless ? 0 : !strncmp(type, "glm", 3) ? 3 : 1);
+        assert_int_equal(a.n_eos, endless ? 0 : !strncmp(type, "glm", 3) && strcmp(type, "glm4_moe_lite") ? 3 : 1);
         ts_arch_deinit(&a);
         json_decref(config);
     }
@@ -381,6 +390,10 @@ static void test_describe(void **state)
             want = "granite"; /* whose factors it has */
         if (!strcmp(from->model_type, "qwen3_next")) /* without experts */
             want = "qwen3_5_text";
+        if (!strcmp(from->model_type, "seed_oss") && a.bias_qkv && !a.bias_proj && !a.bias_fc1)
+            want = "qwen2";
+        if (!strcmp(from->model_type, "youtu"))
+            want = "deepseek_v2"; /* whose layers may all have MLPs */
         if (strcmp(to->model_type, want))
             fail_msg("%s was described as %s, expected %s", golden_text(g, "name"), to->model_type,
                      want);

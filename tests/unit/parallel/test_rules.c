@@ -132,6 +132,13 @@ static void models(void **state)
     l = sound(), l.vocab = 1;
     refused(l, "--tensor-model-parallel-size 2 is more than the model's vocabulary of 1 (it may be at most "
                "that)");
+    l = sound(), l.beside = "layers sing";
+    refused(l, "--tensor-model-parallel-size 2: layers sing, which are not cut or sent to other processes (it may be 1)");
+    l.tp = 1, l.pp = 2, l.cp = 2;
+    refused(l, "--pipeline-model-parallel-size 2: layers sing, which are not cut or sent to other processes (it may be "
+               "1); --context-parallel-size 2: layers sing, which are not cut or sent to other processes (it may be 1)");
+    l.pp = 1, l.cp = 1;
+    taken(l);
     l = sound(), l.norm_of_all_heads = true;
     refused(l, "--tensor-model-parallel-size 2: the norm of this model's queries and keys runs over all "
                "heads together, which then are not on one process (it may be 1)");

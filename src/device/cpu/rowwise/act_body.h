@@ -15,6 +15,7 @@ INLINE vf act_value(vf x, ts_act f)
         return v_mul(x, v_sigmoid(v_mul(x, v_fma(v_mul(x, x), v_set(gelu_k3), v_set(gelu_k)))));
     case TS_ACT_GELU_QUICK: return v_mul(x, v_sigmoid(v_mul(x, v_set(1.702f))));
     case TS_ACT_RELU2: return v_mul(v_max(v_set(0), x), v_max(v_set(0), x));
+    case TS_ACT_TANH: return v_tanh(x);
     default: return v_max(v_set(0), x);
     }
 }
@@ -28,6 +29,10 @@ INLINE vf act_slope(vf x, ts_act f, vf *value)
         const vf phi = v_phi(x, &density);
         *value = v_mul(x, phi);
         return v_fma(x, density, phi);
+    }
+    if (f == TS_ACT_TANH) {
+        *value = v_tanh(x);
+        return v_fnma(*value, *value, one);
     }
     if (f == TS_ACT_RELU || f == TS_ACT_RELU2) {
         const vf r = v_max(v_set(0), x);
@@ -56,6 +61,7 @@ INLINE vf act_slope(vf x, ts_act f, vf *value)
     case TS_ACT_GELU_TANH: body(a, begin, end, TS_ACT_GELU_TANH, t); break;           \
     case TS_ACT_GELU_QUICK: body(a, begin, end, TS_ACT_GELU_QUICK, t); break;         \
     case TS_ACT_RELU2: body(a, begin, end, TS_ACT_RELU2, t); break;                   \
+    case TS_ACT_TANH: body(a, begin, end, TS_ACT_TANH, t); break;                     \
     default: body(a, begin, end, TS_ACT_RELU, t);                                     \
     }
 

@@ -2,12 +2,17 @@
 #include "device/cpu/rowwise/rowwise.h"
 #include "device/cpu/simd/row.h"
 
+static int32_t id_of(const ts_embed_args *a, int64_t r)
+{
+    return a->known && a->ids[r] >= a->known ? 0 : a->ids[r];
+}
+
 /* The table's row for row r, -1: it is not here. */
 INLINE int64_t row_of(const ts_embed_args *a, int64_t r)
 {
     if (!a->ids)
         return r;
-    const int64_t row = a->ids[r] - a->first;
+    const int64_t row = id_of(a, r) - a->first;
     if (a->here && (row < 0 || row >= a->here))
         return -1;
     return a->taken ? r : row;
@@ -68,7 +73,7 @@ INLINE void bwd_at(const ts_embed_args *a, int64_t r, int64_t row, int64_t c, in
 INLINE void bwd_cols(const ts_embed_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     for (int64_t r = 0; r < a->rows; r++) {
-        const bool still = !a->dtable || (a->freezes && a->ids[r] == a->frozen);
+        const bool still = !a->dtable || (a->freezes && id_of(a, r) == a->frozen);
         const int64_t row = still ? -1 : row_of(a, r);
         int64_t c = begin;
         for (; c + V <= end; c += V)

@@ -9,6 +9,7 @@ typedef struct part {
     int64_t rstd;    /* where theirs begin in a row of rstd */
     const float *w;
     float *dw;
+    const float *cos, *sin; /* their angles */
 } part;
 
 /* Query heads of a group; queries alone are one group. */
@@ -21,7 +22,7 @@ static part query_part(const ts_rope_args *a)
 {
     const int64_t r = group_heads(a);
     return (part){ .per = r, .heads = a->n_q, .stride = (r + 2) * a->head_dim, .w = a->wq,
-                   .dw = a->dwq };
+                   .dw = a->dwq, .cos = a->q_cos ? a->q_cos : a->cos, .sin = a->q_sin ? a->q_sin : a->sin };
 }
 
 static part key_part(const ts_rope_args *a)
@@ -29,7 +30,7 @@ static part key_part(const ts_rope_args *a)
     const int64_t r = group_heads(a);
     return (part){ .per = 1, .first = r * a->head_dim, .heads = a->n_kv,
                    .stride = (r + 2) * a->head_dim,
-                   .rstd = a->full_norm ? 1 : a->n_q, .w = a->wk, .dw = a->dwk };
+                   .rstd = a->full_norm ? 1 : a->n_q, .w = a->wk, .dw = a->dwk, .cos = a->cos, .sin = a->sin };
 }
 
 static int64_t row_width(const ts_rope_args *a) { return (a->n_q + 2 * a->n_kv) * a->head_dim; }
@@ -167,7 +168,7 @@ INLINE void fwd_part(const ts_rope_args *a, const part *p, int64_t row, bool nor
 {
     const int64_t base = row * row_width(a), run = norm_heads(a, p),
                   angle = a->rot_dim ? a->pos[row] * (a->rot_dim / 2) : 0;
-    head h = { .cs = a->cos + angle, .sn = a->sin + angle, .offset = v_set(a->offset) };
+    head h = { .cs = p->cos + angle, .sn = p->sin + angle, .offset = v_set(a->offset) };
     for (int64_t k = 0; k < p->heads; k++) {
         if (norm && k % run == 0) {
             vs sum = 0;
@@ -184,15 +185,55 @@ INLINE void fwd_part(const ts_rope_args *a, const part *p, int64_t row, bool nor
     }
 }
 
-/* Value heads pass. */
+/* ---- value heads */
+
+static int64_t value_at(const ts_rope_args *a, int64_t row, int64_t group)
+{
+    const int64_t r = group_heads(a);
+    return row * row_width(a) + (group * (r + 2) + r + 1) * a->head_dim;
+}
+
+INLINE void fwd_values(const ts_rope_args *a, int64_t row, ts_dtype t)
+{
+    for (int64_t g = 0; g < a->n_kv; g++) {
+        const int64_t at = value_at(a, row, g);
+        const float rstd = rope_root(head_square(a, at, t), a->head_dim, a->eps);
+        a->v_rstd[row * a->n_kv + g] = rstd;
+        for (int64_t c = 0; c < a->head_dim; c += V) {
+            const int64_t n = a->head_dim - c;
+            v_store_as(a->y, at + c, n, t, v_mul(v_load_as(a->x, at + c, n, t), v_set(rstd)));
+        }
+    }
+}
+
+/* With h = x * rstd: dx = rstd * (dy - h * mean(dy * h)). */
+INLINE void bwd_values(const ts_rope_args *a, int64_t row, ts_dtype t)
+{
+    for (int64_t g = 0; g < a->n_kv; g++) {
+        const int64_t at = value_at(a, row, g);
+        const vf rstd = v_set(a->v_rstd[row * a->n_kv + g]);
+        vf sum = v_set(0);
+        for (int64_t c = 0; c < a->head_dim; c += V) {
+            const int64_t n = a->head_dim - c;
+            sum = v_fma(v_load_as(a->dy, at + c, n, t), v_mul(v_load_as(a->x, at + c, n, t), rstd), sum);
+        }
+        const vf mean = v_set(v_sum(sum) / (vs)a->head_dim);
+        for (int64_t c = 0; c < a->head_dim; c += V) {
+            const int64_t n = a->head_dim - c;
+            const vf h = v_mul(v_load_as(a->x, at + c, n, t), rstd);
+            v_store_as(a->dx, at + c, n, t, v_mul(rstd, v_fnma(h, mean, v_load_as(a->dy, at + c, n, t))));
+        }
+    }
+}
+
+/* Without a norm they pass. */
 static void copy_values(const ts_rope_args *a, const void *from, void *to, int64_t row)
 {
     if (from == to)
         return;
     const size_t size = ts_dtype_size(a->dtype);
-    const int64_t r = group_heads(a);
     for (int64_t g = 0; g < a->n_kv; g++) {
-        const int64_t at = row * row_width(a) + (g * (r + 2) + r + 1) * a->head_dim;
+        const int64_t at = value_at(a, row, g);
         memcpy((char *)to + (size_t)at * size, (const char *)from + (size_t)at * size,
                (size_t)a->head_dim * size);
     }
@@ -205,7 +246,10 @@ INLINE void fwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool nor
     for (int64_t row = begin; row < end; row++) {
         for (const part *p = parts; p < parts + 2; p++)
             fwd_part(a, p, row, norm, inter, t);
-        copy_values(a, a->x, a->y, row);
+        if (a->norm_values)
+            fwd_values(a, row, t);
+        else
+            copy_values(a, a->x, a->y, row);
     }
 }
 
@@ -277,8 +321,7 @@ INLINE vs head_dot(const ts_rope_args *a, const head *h, bool inter, ts_dtype t)
 INLINE head bwd_prepare(const ts_rope_args *a, const part *p, int64_t row, int64_t k, bool norm)
 {
     const int64_t angle = a->rot_dim ? a->pos[row] * (a->rot_dim / 2) : 0;
-    head h = { .at = row * row_width(a) + head_at(a, p, k), .cs = a->cos + angle,
-               .sn = a->sin + angle,
+    head h = { .at = row * row_width(a) + head_at(a, p, k), .cs = p->cos + angle, .sn = p->sin + angle,
                .offset = v_set(a->offset) };
     if (norm) {
         h.w = head_w(a, p, k);
@@ -314,7 +357,10 @@ INLINE void bwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool nor
     for (int64_t row = begin; row < end; row++) {
         for (const part *p = parts; p < parts + 2; p++)
             bwd_part(a, p, row, norm, inter, t);
-        copy_values(a, a->dy, a->dx, row);
+        if (a->norm_values)
+            bwd_values(a, row, t);
+        else
+            copy_values(a, a->dy, a->dx, row);
     }
 }
 

@@ -21,6 +21,7 @@ TS_ROWWISE_DECLARE(loss)
 TS_ROWWISE_DECLARE(optim)
 TS_ROWWISE_DECLARE(conv)
 TS_ROWWISE_DECLARE(gate)
+TS_ROWWISE_DECLARE(altup)
 #undef TS_ROWWISE_DECLARE
 void ts_cpu_init_narrow(ts_cpu *c); /* of plain C alone, as the next */
 void ts_cpu_init_distill(ts_cpu *c);

@@ -1,0 +1,59 @@
+#include "model/decoder_pass.h"
+
+#include "model/decoder_blocks.h"
+
+#include <math.h>
+
+float ts_decoder_rounded(const ts_decoder *d, double scale)
+{
+    return d->compute == TS_DTYPE_BF16 ? ts_bf16_to_f32(ts_f32_to_bf16((float)scale)) : (float)scale;
+}
+
+/* The projection is not divided by sqrt(hidden): its norm's epsilon is multiplied instead. */
+ts_per_layer_inputs ts_decoder_per_layer(const ts_decoder *d)
+{
+    const ts_arch *a = &d->arch;
+    ts_per_layer_inputs l = { .width = a->per_layer_width, .layers = a->n_layers, .rows = a->per_layer_vocab,
+                              .scale = ts_decoder_rounded(d, sqrt((double)a->per_layer_width)), .dtype = d->compute,
+                              .freezes = a->pad_frozen && a->pad >= 0, .frozen = (int32_t)a->pad,
+                              .projection = { .in = a->hidden, .out = a->n_layers * a->per_layer_width },
+                              .norm = ts_decoder_norm(a, a->per_layer_width > 0) };
+    l.norm.width = a->per_layer_width;
+    l.norm.op.eps *= (float)a->hidden;
+    return l;
+}
+
+ts_status ts_decoder_pass(ts_decoder *d, ts_tape *tape, const ts_tensor *ids, ts_tensor *x, const ts_run **run)
+{
+    ts_run *mine;
+    if (!d->per_layer.width && !ts_arch_borrows(&d->arch))
+        return TS_OK;
+    TS_TRY(ts_arena_alloc(&tape->arena, sizeof *mine, &mine));
+    *mine = **run;
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)d->arch.n_layers * sizeof *mine->lent, &mine->lent));
+    *run = mine;
+    if (!d->per_layer.width)
+        return TS_OK;
+    TS_ASSERT(ids, "per-layer embeddings are of tokens, and there are none");
+    TS_TRY(ts_per_layer_inputs_forward(tape, &d->per_layer, ids, x, &mine->per_layer));
+    return ts_tape_hold(tape, mine->per_layer);
+}
+
+ts_status ts_decoder_read_scalars(ts_decoder *d)
+{
+    for (int64_t i = 0; i < d->arch.n_layers && d->dev->computes; i++) {
+        ts_block *b = &d->block[i];
+        if (!b->scalar)
+            continue;
+        TS_TRY(ts_param_need(b->scalar));
+        d->dev->to_host(d->dev, &b->scale, ts_param_vector(b->scalar), sizeof b->scale);
+    }
+    return TS_OK;
+}
+
+int64_t ts_decoder_first_lender(const ts_decoder *d, int64_t begin, int64_t end)
+{
+    while (begin < end && !d->block[begin].attention.lends)
+        begin++;
+    return begin;
+}

@@ -60,9 +60,19 @@ GEMMA4 = dict(LLAMA, num_hidden_layers=5, global_head_dim=12, sliding_window=5, 
 GEMMA3N = dict(LLAMA, num_hidden_layers=5, num_kv_shared_layers=2, sliding_window=5, vocab_size_per_layer_input=60, hidden_size_per_layer_input=6, altup_num_inputs=3,
                laurel_rank=4, activation_sparsity_pattern=[0.8, 0.0, 0.6, 0.9, 0.0], final_logit_softcapping=9.0,
                layer_types=["sliding_attention", "full_attention", "sliding_attention", "full_attention", "sliding_attention"])
+GRANITE = dict(embedding_multiplier=3.0, attention_multiplier=0.2, residual_multiplier=0.4, logits_scaling=3.0, mamba_n_heads=6, mamba_d_head=8,
+               mamba_n_groups=2, mamba_d_state=10, mamba_chunk_size=8)
+H1 = dict(vocab_size=79, hidden_size=24, intermediate_size=32, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1, max_position_embeddings=64,
+          bos_token_id=1, eos_token_id=2, pad_token_id=0, mamba_d_state=10, mamba_chunk_size=8, embedding_multiplier=2.5, lm_head_multiplier=0.5, key_multiplier=0.7,
+          attention_in_multiplier=0.8, attention_out_multiplier=1.3, mlp_multipliers=[0.9, 0.6], ssm_in_multiplier=1.25, ssm_out_multiplier=0.7,
+          ssm_multipliers=[0.6, 0.8, 1.2, 1.1, 0.5])
+LFM2 = dict(vocab_size=79, hidden_size=24, intermediate_size=32, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1, max_position_embeddings=64,
+            norm_eps=1e-5, block_multiple_of=8)
 # types whose own defaults have layers of experts
 EXPERTS = {"deepseek_v2", "deepseek_v3", "mixtral", "qwen2_moe", "qwen3_moe", "glm4_moe", "olmoe", "phimoe", "granitemoe", "ernie4_5_moe",
-           "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1", "glm4_moe_lite", "dots1"}
+           "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1", "glm4_moe_lite", "dots1", "granitemoehybrid", "lfm2_moe"}
+
+ROUTER_BIASES = ("correction_bias", "expert_bias")
 
 
 def no(d, *keys):
@@ -209,6 +219,31 @@ CASES = {
                                   "mamba_num_heads": 6, "mamba_head_dim": 8, "n_groups": 2, "ssm_state_size": 10, "chunk_size": 8, "initializer_range": 0.02}, 5, dict(seed=110)),
     "qwen3_next": ("qwen3_next", {**LLAMA, **DELTA, "mlp_only_layers": [0, 1]}, 5, dict(seed=111)),
     "qwen3_5": ("qwen3_5_text", {**LLAMA, **DELTA, "linear_num_key_heads": 1, "tie_word_embeddings": True}, 5, dict(seed=112, dtype="bfloat16")),
+    "lfm2": ("lfm2", {**LFM2, "layer_types": ["conv", "full_attention", "conv"]}, 5, dict(seed=301)),
+    "lfm2-bias": ("lfm2", {**LFM2, "full_attn_idxs": [0], "conv_bias": True, "conv_L_cache": 4, "block_ffn_dim_multiplier": 1.3, "tie_word_embeddings": False}, 4,
+                  dict(seed=302, dtype="bfloat16", drop=["layer_types"])),
+    "lfm2_moe": ("lfm2_moe", {**no(LFM2, "block_multiple_of"), "layer_types": ["conv", "full_attention", "conv"], "num_dense_layers": 1, "num_experts": 5,
+                              "num_experts_per_tok": 2, "moe_intermediate_size": 12, "routed_scaling_factor": 1.5}, 5, dict(seed=303)),
+    "granitemoehybrid": ("granitemoehybrid", {**MOE, **GRANITE, "num_hidden_layers": 3, "layer_types": ["mamba", "attention", "mamba"], "num_local_experts": 4,
+                                              "shared_intermediate_size": 16, "tie_word_embeddings": True}, 4, dict(seed=304)),
+    "granitemoehybrid-dense": ("granitemoehybrid", {**MOE, **GRANITE, "layer_types": ["attention", "mamba"], "num_local_experts": 0, "shared_intermediate_size": 20,
+                                                    "position_embedding_type": "rope", "mamba_proj_bias": True, "attention_bias": True}, 5, dict(seed=305)),
+    "falcon_h1": ("falcon_h1", {**H1, "mamba_d_ssm": 40, "mamba_n_heads": 5}, 5, dict(seed=306)),
+    "falcon_h1-norm": ("falcon_h1", {**H1, "mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_n_groups": 2, "mamba_rms_norm": True, "mamba_norm_before_gate": False,
+                                     "attention_bias": True, "mlp_bias": True, "mamba_proj_bias": True, "projectors_bias": True, "mamba_conv_bias": False,
+                                     "tie_word_embeddings": True}, 4, dict(seed=307)),
+    "olmo": ("olmo", {**no(WHOLE, "head_dim", "rms_norm_eps"), "clip_qkv": 0.8}, 4, dict(seed=308)),
+    "olmoe-clip": ("olmoe", {**no(MOE, "num_key_value_heads"), "num_key_value_heads": 3, "num_experts": 4, "num_experts_per_tok": 2, "clip_qkv": 0.9}, 5, dict(seed=309)),
+    "mpt-clip": ("mpt", dict(vocab_size=79, d_model=24, n_layers=2, n_heads=3, max_seq_len=64, attn_config=dict(clip_qkv=0.7)), 5, dict(seed=310)),
+    "cohere-norms": ("cohere", {**no(WHOLE, "head_dim", "rms_norm_eps"), "use_qk_norm": True}, 5, dict(seed=311)),
+    "cohere2": ("cohere2", {**no(WHOLE, "head_dim", "rms_norm_eps"), "num_hidden_layers": 4, "sliding_window": 6}, 4, dict(seed=312, drop=["layer_types"])),
+    "stablelm-parallel": ("stablelm", {**no(WHOLE, "head_dim", "rms_norm_eps"), "qk_layernorm": True, "use_parallel_residual": True}, 5, dict(seed=313)),
+    "baichuan2": ("llama", {**no(WHOLE, "head_dim"), "num_key_value_heads": 3}, 4, dict(seed=314, renamed="baichuan2", unit_head=True)),
+    "plm": ("deepseek_v3", {**DEEPSEEK, "q_lora_rank": None, "tie_word_embeddings": True}, 4, dict(seed=315, renamed="plm", plain_mlp=True)),
+    "bailing_moe_v2": ("glm4_moe", {**MOE, "head_dim": 8, "n_routed_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 12, "n_group": 4, "topk_group": 2,
+                                    "routed_scaling_factor": 2.5, "use_qk_norm": True, "first_k_dense_replace": 1, "rope_parameters": dict(
+                                        rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)}, 4, dict(seed=316, renamed="bailing_moe_v2")),
+    "minicpm-moe": ("mixtral", {**MOE, "num_local_experts": 4, "tie_word_embeddings": True}, 4, dict(seed=317, renamed="minicpm_moe", scales=(3.0, 1.4 / 2 ** 0.5, 8 / 24))),
     "internlm2": ("llama", {**no(WHOLE, "head_dim"), "attention_bias": True, "rope_parameters": dict(
         rope_type="dynamic", rope_theta=10000.0, factor=2.0), "max_position_embeddings": 16}, 4, dict(renamed="internlm2")),
     "baichuan": ("llama", {**no(WHOLE, "head_dim"), "num_key_value_heads": 3}, 4, dict(seed=122, renamed="baichuan")),
@@ -227,6 +262,8 @@ def old_form(model_type, c):
     if model_type == "gemma3n_text":
         c["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
         rope = rope["full_attention"]
+    if model_type == "granitemoehybrid":
+        c["layer_types"] = [dict(linear_attention="mamba", full_attention="attention")[t] for t in c["layer_types"]]
     if model_type == "gemma3_text":
         c["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
         c["sliding_window_pattern"] = c.pop("_sliding_window_pattern")
@@ -295,12 +332,35 @@ def baichuan(c, tensors):
     return renamed(c, "baichuan", "BaiChuanForCausalLM", ["num_key_value_heads"]), fused(tensors, QKV, "self_attn.W_pack", [])
 
 
+def baichuan2(c, tensors):
+    config, tensors = baichuan(c, tensors)
+    return {**config, "norm_head": True}, tensors  # which published configurations do not say
+
+
+def plm(c, tensors):
+    experts = [k for k in c if "expert" in k or "topk" in k or "n_group" == k or k.startswith(("moe_", "routed_", "router_", "first_k"))]
+    return renamed(c, "plm", "PLMForCausalLM", experts, hidden_act="relu2"), tensors
+
+
 def internlm(c, tensors):
     return renamed(c, "internlm", "InternLMForCausalLM", ["num_key_value_heads"], bias=True), tensors
 
 
 def minicpm(c, tensors):
     return renamed(c, "minicpm", "MiniCPMForCausalLM", scale_emb=3.0, scale_depth=1.4, dim_model_base=8), tensors
+
+
+def bailing_moe_v2(c, tensors):
+    config = renamed(c, "bailing_moe_v2", "BailingMoeV2ForCausalLM", ["n_routed_experts", "n_shared_experts", "num_local_experts"], head_dim=c["head_dim"],
+                     num_experts=8, num_shared_experts=c["n_shared_experts"])
+    return config, fused(tensors, QKV, "attention.query_key_value", [
+        ("embed_tokens", "word_embeddings"), ("self_attn.o_proj", "attention.dense"), ("self_attn.q_norm", "attention.query_layernorm"), ("self_attn.k_norm", "attention.key_layernorm"),
+        ("e_score_correction_bias", "expert_bias"), ("self_attn.", "")])
+
+
+def minicpm_moe(c, tensors):
+    config = renamed(c, "minicpm", "MiniCPMForCausalLM", ["num_local_experts"], scale_emb=3.0, scale_depth=1.4, dim_model_base=8, num_experts=4)
+    return config, {n.replace("block_sparse_moe", "mlp"): t for n, t in tensors.items()}
 
 
 def qwen(c, tensors):
@@ -323,7 +383,7 @@ def chatglm(c, tensors):
 
 
 # classes that are not part of transformers: one of its own under their names
-RENAMED = {"internlm2": internlm2, "baichuan": baichuan, "internlm": internlm, "minicpm": minicpm, "qwen": qwen, "chatglm": chatglm}
+RENAMED = {"internlm2": internlm2, "baichuan": baichuan, "baichuan2": baichuan2, "plm": plm, "bailing_moe_v2": bailing_moe_v2, "internlm": internlm, "minicpm": minicpm, "minicpm_moe": minicpm_moe, "qwen": qwen, "chatglm": chatglm}
 
 
 def scale(model, embedding, sublayer, logits):
@@ -335,6 +395,24 @@ def scale(model, embedding, sublayer, logits):
         for part in (layer.self_attn, layer.mlp):
             part.register_forward_hook(lambda m, x, y: times(y, sublayer))
     model.lm_head.register_forward_pre_hook(lambda m, x: (x[0] * logits,))
+
+
+class PlainMlp(torch.nn.Module):
+    """PLM's: squared ReLU, no gate."""
+
+    def __init__(self, mlp):
+        super().__init__()
+        self.up_proj, self.down_proj = mlp.up_proj, mlp.down_proj
+
+    def forward(self, x):
+        return self.down_proj(torch.relu(self.up_proj(x)).square())
+
+
+class UnitHead(torch.nn.Linear):
+    """Baichuan 2's NormHead: rows of length one."""
+
+    def forward(self, x):
+        return torch.nn.functional.linear(x, torch.nn.functional.normalize(self.weight))
 
 
 def build(name):
@@ -351,6 +429,8 @@ def build(name):
 def filled(name, model):
     """With its random values."""
     model_type, _, _, how = CASES[name]
+    for layer in model.model.layers if how.get("plain_mlp") else []:
+        layer.mlp = PlainMlp(layer.mlp)
     # a seed of its own leaves the values of all other cases as they are
     order = sorted(n for n in CASES if "seed" not in CASES[n][3])
     generator = torch.Generator().manual_seed(SEED + (how["seed"] if "seed" in how else order.index(name)))
@@ -366,7 +446,7 @@ def filled(name, model):
             if how.get("dtype"):
                 p.copy_(p.to(getattr(torch, how["dtype"])).float())
         for n, b in model.named_buffers():
-            if n.endswith("correction_bias"):
+            if n.endswith(ROUTER_BIASES):
                 b.copy_(0.1 * torch.randn(b.shape, generator=generator))
     if how.get("packed"):
         pack(model, generator)
@@ -376,6 +456,8 @@ def filled(name, model):
                     b.copy_(b.to(getattr(torch, how["dtype"])).float())
     if how.get("scales"):
         scale(model, *how["scales"])
+    if how.get("unit_head"):
+        model.lm_head.__class__ = UnitHead
     return model
 
 
@@ -412,7 +494,7 @@ def split_experts(model, how, of):
     with tempfile.TemporaryDirectory() as folder:
         twin.save_pretrained(folder)
         out = load_file(Path(folder) / "model.safetensors")
-    return {n: t for n, t in out.items() if len(of) == len(model.state_dict()) or not n.endswith("correction_bias")}
+    return {n: t for n, t in out.items() if len(of) == len(model.state_dict()) or not n.endswith(ROUTER_BIASES)}
 
 
 def file_tensors(model, how):
@@ -492,7 +574,7 @@ def digest(t):
 def adamw(model, tokens):
     """Megatron's groups: no decay for what has one dimension, nor for biases of experts. The loss before each step, the norm before clipping."""
     named = list(model.named_parameters())
-    decays = lambda n, p: p.dim() > 1 and not n.endswith("_bias")
+    decays = lambda n, p: p.dim() > 1 and not n.endswith("_bias") and "norm" not in n  # Cohere's norms of heads have a row a head
     groups = [dict(params=[p for n, p in named if decays(n, p)], weight_decay=ADAMW["weight_decay"]),
               dict(params=[p for n, p in named if not decays(n, p)], weight_decay=0.0)]
     optimizer = torch.optim.AdamW(groups, lr=ADAMW["lr"], betas=(ADAMW["beta1"], ADAMW["beta2"]), eps=ADAMW["eps"])
@@ -540,9 +622,9 @@ def expected(model, how):
     heads = 1 if scans else c.num_attention_heads
     head = 1 if scans else get("qk_head_dim", "head_dim") or hidden // heads
     return dict(hidden=hidden, n_layers=c.num_hidden_layers, n_heads=heads, n_kv_heads=getattr(attention_of(model), "num_kv_heads", None) or get("num_key_value_heads") or heads, head_dim=head,
-                ffn=1 if scans else get("intermediate_size", "n_inner", "ffn_hidden_size") or 4 * hidden, vocab=c.vocab_size,
+                ffn=1 if scans else model.model.layers[0].feed_forward.w1.out_features if c.model_type == "lfm2" else get("intermediate_size", "n_inner", "ffn_hidden_size") or 4 * hidden, vocab=c.vocab_size,
                 max_positions=get("max_position_embeddings", "max_seq_len") or (1 << 30 if scans else 2048),
-                eps=get("rms_norm_eps", "norm_epsilon", "norm_eps", "layer_norm_eps", "layer_norm_epsilon"), tied=bool(c.tie_word_embeddings),
+                eps=get("rms_norm_eps", "norm_epsilon", "norm_eps", "layer_norm_eps", "layer_norm_epsilon") or 1e-5, tied=bool(c.tie_word_embeddings),
                 parameters=sum(p.numel() for p in model.parameters()) + sum(b.numel() for n, b in model.named_buffers() if n.endswith("layer_scalar")),
                 **features(model), windows=[layer_window(model, i) for i in range(c.num_hidden_layers)])
 
@@ -553,7 +635,7 @@ def attention_of(model):
     layers = next(getattr(base, n) for n in ("h", "blocks", "layers") if hasattr(base, n))
     names = ("self_attn", "self_attention", "attention", "attn", "mixer")  # a mixer may be another thing
     return next((getattr(layer, n) for layer in layers for n in names
-                 if hasattr(layer, n) and (n != "mixer" or hasattr(layer.mixer, "scaling"))), None)
+                 if getattr(layer, n, None) is not None and (n != "mixer" or hasattr(layer.mixer, "scaling"))), None)
 
 
 def features(model):
@@ -564,6 +646,7 @@ def features(model):
     attention = attention_of(model)
     scale = next((getattr(attention, n) for n in ("scaling", "inv_norm_factor", "softmax_scale") if hasattr(attention, n)),
                  1.0 if model.config.model_type == "mamba2" else (getattr(model.config, "head_dim", None) or model.config.hidden_size // model.config.num_attention_heads) ** -0.5)
+    scale *= getattr(attention, "key_multiplier", 1.0)
     embedding = model.get_input_embeddings()
     return dict(rotary=0 if inv_freq is None else 2 * len(inv_freq), attn_scale=float(scale),
                 embed_scale=float(getattr(embedding, "scalar_embed_scale", getattr(base, "embedding_multiplier", 1.0))))

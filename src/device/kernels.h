@@ -19,9 +19,11 @@
 #include "device/kernels/narrow.h"
 #include "device/kernels/norm.h"
 #include "device/kernels/optim.h"
+#include "device/kernels/product.h"
 #include "device/kernels/quant.h"
 #include "device/kernels/rope.h"
 #include "device/kernels/ssd.h"
+#include "device/kernels/unit.h"
 
 /* X(name, argument type, class): the class is where time is booked. */
 #define TS_KERNELS(X)                                                                              \
@@ -50,6 +52,15 @@
     X(gate_fwd, ts_gate_args, ROWWISE)                                                             \
     X(gate_bwd, ts_gate_args, ROWWISE)                                                             \
     X(gate_dw, ts_gate_args, ROWWISE)                                                              \
+    X(product_fwd, ts_product_args, ROWWISE)                                                       \
+    X(product_bwd, ts_product_args, ROWWISE)                                                       \
+    X(scale_cols, ts_scale_cols_args, ROWWISE)                                                     \
+    X(clip_fwd, ts_clip_args, ROWWISE)                                                             \
+    X(clip_bwd, ts_clip_args, ROWWISE)                                                             \
+    X(centre_heads, ts_centre_args, ROWWISE)                                                       \
+    X(unit_scales, ts_unit_args, ROWWISE)                                                          \
+    X(unit_times, ts_unit_args, ROWWISE)                                                           \
+    X(unit_across, ts_unit_args, ROWWISE)                                                          \
     X(rms_fwd, ts_norm_args, ROWWISE)                                                              \
     X(rms_bwd, ts_norm_args, ROWWISE)                                                              \
     X(rms_dw, ts_norm_args, ROWWISE)                                                               \
@@ -71,8 +82,8 @@
     X(magnitude_bwd, ts_magnitude_args, ROWWISE)                                                   \
     X(sparse_fwd, ts_sparse_args, ROWWISE)                                                         \
     X(sparse_bwd, ts_sparse_args, ROWWISE)                                                         \
-    X(scale_cols, ts_scale_cols_args, ROWWISE)                                                     \
-    X(scale_cols_dw, ts_scale_cols_args, ROWWISE)                                                  \
+    X(weigh_cols, ts_weigh_cols_args, ROWWISE)                                                     \
+    X(weigh_cols_dw, ts_weigh_cols_args, ROWWISE)                                                  \
     X(fill, ts_elementwise_args, ROWWISE)                                                          \
     X(copy, ts_elementwise_args, ROWWISE)                                                          \
     X(copy_cols, ts_copy_cols_args, ROWWISE)                                                       \

@@ -21,9 +21,14 @@ typedef enum ts_attention_kind {
     TS_ATTENTION_NONE,    /* the layer is an MLP alone */
     TS_ATTENTION_MAMBA,   /* a state-space layer (Mamba 2) in its place */
     TS_ATTENTION_DELTA,   /* a gated delta net in its place */
+    TS_ATTENTION_CONV,    /* a gated short convolution in its place (LFM2) */
+    TS_ATTENTION_BESIDE,  /* softmax attention and a state-space layer side by side (Falcon-H1) */
 } ts_attention_kind;
+/* There are heads of softmax attention; a state-space layer. */
+static inline bool ts_has_heads(ts_attention_kind k) { return k == TS_ATTENTION_SOFTMAX || k == TS_ATTENTION_BESIDE; }
+static inline bool ts_has_mamba(ts_attention_kind k) { return k == TS_ATTENTION_MAMBA || k == TS_ATTENTION_BESIDE; }
 /* Heads attend to keys, which may be rotated by their positions. */
-static inline bool ts_attends(ts_attention_kind k) { return k == TS_ATTENTION_SOFTMAX || k == TS_ATTENTION_LATENT; }
+static inline bool ts_attends(ts_attention_kind k) { return ts_has_heads(k) || k == TS_ATTENTION_LATENT; }
 typedef enum ts_mlp_kind {
     TS_MLP_PLAIN, /* fc2(act(fc1 x)) */
     TS_MLP_GATED, /* fc2(act(gate x) * up x) */
@@ -35,6 +40,7 @@ typedef enum ts_qk_norm_kind {
     TS_QK_NORM_HEAD, /* one weight of head_dim for all heads (Qwen3, Gemma 3) */
     TS_QK_NORM_FULL, /* over all heads together (OLMo 2) */
     TS_QK_NORM_UNIT, /* of each head, without weights, in layers with a rotary embedding (Llama 4) */
+    TS_QK_NORM_OWN,  /* a layer norm of each head, with weights of its own (Command-R+, StableLM 2 12B) */
 } ts_qk_norm_kind;
 
 typedef enum ts_rope_scaling {
@@ -103,9 +109,18 @@ typedef struct ts_layer_arch {
 typedef struct ts_mamba_arch {
     int64_t heads, head_dim, groups, state, conv;
     bool bias, conv_bias, norm_first;
+    bool no_norm;          /* the gate alone */
     int64_t norm_groups;
     double dt_min, dt_max; /* dt_max 0: no limit */
+    /* Factors of what goes in, of parts of its projection, of what comes out; 1: none (Falcon-H1). */
+    double in_scale, z_scale, x_scale, b_scale, c_scale, dt_scale, out_scale;
 } ts_mamba_arch;
+
+/* Gated short convolutions (nn/short_conv.h); width 0: there are none. */
+typedef struct ts_short_conv_arch {
+    int64_t width;
+    bool bias; /* of the convolution and the projections */
+} ts_short_conv_arch;
 
 /* Gated delta nets (nn/delta.h); heads 0: there are none. */
 typedef struct ts_delta_arch {
@@ -126,6 +141,7 @@ typedef struct ts_arch {
     double norm_eps;
     double norm_offset;        /* 1: weight counts as 1 + w (Gemma) */
     bool norm_bias;            /* layer norm with a bias */
+    bool norm_bare;            /* norms without weights (OLMo 1) */
     bool pre_norm, post_norm;  /* before a sublayer; on its output, before the residual is added */
     bool final_norm;
     bool parallel_residual;    /* x + attn(norm1 x) + mlp(norm2 x) (GPT-NeoX) */
@@ -145,6 +161,7 @@ typedef struct ts_arch {
     ts_delta_arch delta;
     /* Layers behind the last one that predict further tokens (model/mtp.h), each of the last one's kind. */
     int64_t mtp_layers;
+    ts_short_conv_arch short_conv;
     bool bias_qkv, bias_down, bias_proj, bias_fc1, bias_fc2, bias_head;
     /* Mixtures of experts (nn/experts.h); n_experts 0: no layer is one */
     int64_t n_experts, experts_per_token, expert_ffn;
@@ -173,6 +190,11 @@ typedef struct ts_arch {
     double attn_scale;         /* score = attn_scale * q.k */
     bool attn_by_layer;        /* and the scores of layer i, counted from 0, are divided by i + 1 */
     double attn_softcap, logit_softcap; /* 0: none */
+    double qkv_clip;           /* queries, keys and values are held to +- this before they are rotated; 0: no */
+    /* Attention beside a state-space layer: what goes in and comes out times these. MLPs: the gate before its
+     * activation, what comes out. 1: none. */
+    double attn_in_scale, attn_out_scale, mlp_gate_scale, mlp_out_scale;
+    bool unit_head;            /* rows of the output layer count as of length one (Baichuan 2) */
     double residual_scale;     /* each sublayer's output times this; 1: none */
     double logit_scale;        /* 1: none */
     double init_std;           /* for random weights */

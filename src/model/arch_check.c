@@ -23,6 +23,11 @@ static ts_status check_norms(const ts_arch *a, const char *file)
     if (a->norm_bias && (a->post_norm || a->norm != TS_NORM_LAYER))
         return ts_error(TS_ERR_USER, "%s: norms with a bias are layer norms before a layer's parts",
                         file);
+    if (a->unit_head && (a->tied || a->bias_head))
+        return ts_error(TS_ERR_USER, "%s: an output layer with rows of length one has no bias and is no embedding",
+                        file);
+    if (a->norm_bare && (a->norm_bias || a->norm_offset > 0))
+        return ts_error(TS_ERR_USER, "%s: norms without weights have no bias, and nothing counts from 1", file);
     if (a->shared_norm && !a->parallel_residual)
         return ts_error(TS_ERR_USER, "%s: one norm for attention and MLP needs a parallel residual", file);
     if (a->parallel_residual && (!a->pre_norm || a->post_norm))
@@ -45,8 +50,8 @@ static ts_status check_latent(const ts_arch *a, const char *file)
                         "%s: num_key_value_heads is %lld, but heads of latent attention have keys of "
                         "their own: expected num_attention_heads, which is %lld",
                         file, (long long)a->n_kv_heads, (long long)a->n_heads);
-    if (a->qk_norm != TS_QK_NORM_NONE || a->bias_qkv || a->attn_sinks)
-        return ts_error(TS_ERR_USER, "%s: latent attention has no norm of heads, no bias of them, no sinks",
+    if (a->qk_norm != TS_QK_NORM_NONE || a->bias_qkv || a->attn_sinks || a->qkv_clip > 0)
+        return ts_error(TS_ERR_USER, "%s: latent attention has no norm of heads, no bias or bounds of them, no sinks",
                         file);
     return TS_OK;
 }
@@ -154,7 +159,7 @@ static ts_status check_mtp(const ts_arch *a, const char *file)
 static ts_status check_mamba(const ts_arch *a, const char *file)
 {
     const ts_mamba_arch *m = &a->mamba;
-    if (!ts_arch_has(a, TS_ATTENTION_MAMBA))
+    if (!ts_arch_has(a, TS_ATTENTION_MAMBA) && !ts_arch_has(a, TS_ATTENTION_BESIDE))
         return TS_OK;
     if (m->heads < 1 || m->head_dim < 1 || m->groups < 1 || m->state < 1 || m->conv < 2 || m->norm_groups < 1)
         return ts_error(TS_ERR_USER,
@@ -168,6 +173,14 @@ static ts_status check_mamba(const ts_arch *a, const char *file)
         return ts_error(TS_ERR_USER, "%s: steps of state-space layers are held to %g .. %g", file, m->dt_min,
                         m->dt_max);
     return TS_OK;
+}
+
+static ts_status check_short_conv(const ts_arch *a, const char *file)
+{
+    return !ts_arch_has(a, TS_ATTENTION_CONV) || a->short_conv.width > 1
+               ? TS_OK
+               : ts_error(TS_ERR_USER, "%s: conv_L_cache is %lld: a short convolution sees 2 rows or more", file,
+                          (long long)a->short_conv.width);
 }
 
 static ts_status check_delta(const ts_arch *a, const char *file)
@@ -250,5 +263,6 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
     TS_TRY(check_mtp(a, file));
     TS_TRY(check_act(a, file));
     TS_TRY(check_mamba(a, file));
+    TS_TRY(check_short_conv(a, file));
     return check_delta(a, file);
 }

@@ -22,10 +22,12 @@
     W(TS_ACT_TANH, "tanh")
 #define QK_NORMS(W)                                                                                \
     W(TS_QK_NORM_NONE, "none") W(TS_QK_NORM_HEAD, "head") W(TS_QK_NORM_FULL, "full") \
-    W(TS_QK_NORM_UNIT, "unit")
+    W(TS_QK_NORM_UNIT, "unit")           \
+    W(TS_QK_NORM_OWN, "own")
 #define ATTENTIONS(W)                                                                              \
     W(TS_ATTENTION_SOFTMAX, "softmax") W(TS_ATTENTION_LATENT, "latent")                            \
-    W(TS_ATTENTION_NONE, "none") W(TS_ATTENTION_MAMBA, "mamba") W(TS_ATTENTION_DELTA, "delta")
+    W(TS_ATTENTION_NONE, "none") W(TS_ATTENTION_MAMBA, "mamba") W(TS_ATTENTION_DELTA, "delta")        \
+    W(TS_ATTENTION_CONV, "conv") W(TS_ATTENTION_BESIDE, "beside")
 #define MLPS(W)                                                                                    \
     W(TS_MLP_PLAIN, "plain") W(TS_MLP_GATED, "gated") W(TS_MLP_EXPERTS, "experts")                 \
     W(TS_MLP_NONE, "none")
@@ -80,6 +82,9 @@ _Static_assert(sizeof(ts_position_kind) == sizeof(int) && sizeof(ts_act) == size
 #define TOKENS "ids of special tokens"
 #define DELTA(field_, key_, most_, words_)                                                         \
     { .key = key_, ROW(ts_arch, INT, delta.field_, .hi = most_, .later = true, .shapes = true, .name = key_, .words = words_) }
+#define MAMBA_SCALE(field_, key_)                                                                  \
+    { .key = key_, ROW(ts_arch, REAL, mamba.field_, .def = 1, .hi = 1e9, .above = true, .name = key_, .later = true, \
+      .words = "factors of state-space layers") }
 #define MAMBA(type_, field_, key_, ...)                                                            \
     { .key = key_, ROW(ts_arch, type_, mamba.field_, .later = true, .shapes = true, __VA_ARGS__) }
 
@@ -159,6 +164,7 @@ const ts_field_row ts_arch_rows[] = {
       .option = "moe-router-enable-expert-bias"),
     F(BOOL, experts_stacked, .apart = true), /* of files */
     F(BOOL, norm_bias, .shapes = true, .words = "bias of norms"),
+    F(BOOL, norm_bare, .shapes = true, .later = true, .words = "norms without weights"),
     F(BOOL, pre_norm, .def = true, .shapes = true, .words = "norms before attention and MLP"),
     F(BOOL, post_norm, .shapes = true, .words = "norms after attention and MLP",
       .option = "post-norm", .says = TS_SAYS_VALUE),
@@ -187,6 +193,16 @@ const ts_field_row ts_arch_rows[] = {
           .option = "attn-logit-softcapping", .says = TS_SAYS_VALUE),
     SCALE(logit_softcap, "final_logit_softcapping", .words = "soft cap of logits",
           .option = "output-logit-softcapping", .says = TS_SAYS_VALUE),
+    SCALE(qkv_clip, "clip_qkv", .later = true, .words = "bounds of queries, keys and values"),
+    SCALE(attn_in_scale, "attention_in_multiplier", .def = 1, .above = true, .later = true,
+          .words = "scale of what attention reads"),
+    SCALE(attn_out_scale, "attention_out_multiplier", .def = 1, .above = true, .later = true,
+          .words = "scale of attention's output"),
+    SCALE(mlp_gate_scale, "scale of gates of MLPs", .def = 1, .above = true, .later = true,
+          .words = "scale of gates of MLPs"),
+    SCALE(mlp_out_scale, "scale of outputs of MLPs", .def = 1, .above = true, .later = true,
+          .words = "scale of outputs of MLPs"),
+    F(BOOL, unit_head, .later = true, .words = "output layer with rows of length one"),
     SCALE(residual_scale, "residual scale", .def = 1, .above = true,
           .words = "scale of residuals"),
     SCALE(logit_scale, "logit scale", .def = 1, .above = true, .words = "scale of logits"),
@@ -217,9 +233,21 @@ const ts_field_row ts_arch_rows[] = {
     MAMBA(BOOL, bias, "mamba_bias", .words = "biases of state-space layers"),
     MAMBA(BOOL, conv_bias, "mamba_conv_bias", .words = "bias of convolutions"),
     MAMBA(BOOL, norm_first, "mamba_norm_first", .words = "gate of state-space layers behind their norm"),
+    MAMBA(BOOL, no_norm, "mamba_no_norm", .words = "state-space layers without a norm"),
     MAMBA(INT, norm_groups, "mamba_norm_groups", .name = "mamba_norm_groups", .hi = TS_ARCH_MAX_HEADS, .words = "norm of state-space layers"),
     MAMBA(REAL, dt_min, "mamba_dt_min", .name = "mamba_dt_min", .hi = 1e9, .words = "limits of steps of state-space layers"),
     MAMBA(REAL, dt_max, "mamba_dt_max", .name = "mamba_dt_max", .hi = 1e9, .words = "limits of steps of state-space layers"),
+    MAMBA_SCALE(in_scale, "mamba_in_scale"),
+    MAMBA_SCALE(z_scale, "mamba_z_scale"),
+    MAMBA_SCALE(x_scale, "mamba_x_scale"),
+    MAMBA_SCALE(b_scale, "mamba_b_scale"),
+    MAMBA_SCALE(c_scale, "mamba_c_scale"),
+    MAMBA_SCALE(dt_scale, "mamba_dt_scale"),
+    MAMBA_SCALE(out_scale, "mamba_out_scale"),
+    { .key = "conv_L_cache", ROW(ts_arch, INT, short_conv.width, .later = true, .shapes = true, .hi = TS_CONV_MOST,
+      .name = "conv_L_cache", .words = "width of short convolutions") },
+    { .key = "short_conv_bias", ROW(ts_arch, BOOL, short_conv.bias, .later = true, .shapes = true,
+      .words = "biases of short convolutions") },
     DELTA(key_heads, "linear_num_key_heads", TS_ARCH_MAX_HEADS, "heads of keys of linear attention"),
     DELTA(heads, "linear_num_value_heads", TS_ARCH_MAX_HEADS, "heads of values of linear attention"),
     DELTA(key_dim, "linear_key_head_dim", TS_DELTA_MOST_HEAD, "width of keys of linear attention"),

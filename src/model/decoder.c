@@ -140,9 +140,10 @@ static void check_group(const ts_arch *a, const ts_tensor_group *g)
 {
     const long long size = g->comm->size, kv = a->n_kv_heads;
     const bool copies = size > kv;
-    if (!ts_arch_has(a, TS_ATTENTION_SOFTMAX) || !ts_arch_has_mlp(a))
+    if ((!ts_arch_has(a, TS_ATTENTION_SOFTMAX) && !ts_arch_has(a, TS_ATTENTION_BESIDE)) || !ts_arch_has_mlp(a))
         return;
     TS_ASSERT(size <= a->ffn && size <= a->vocab && a->qk_norm != TS_QK_NORM_FULL &&
+                  (a->qk_norm != TS_QK_NORM_OWN || (!copies && !g->x)) &&
                   (copies ? size % kv == 0 && a->n_heads % size == 0
                           : g->unaligned || (kv % size == 0 && a->ffn % size == 0)) &&
                   (!g->x || (!copies && !g->unaligned && g->sequence && a->hidden % g->y->size == 0)),
@@ -294,7 +295,7 @@ ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant)
             ts_param_hold(p, TS_HELD_FROZEN, TS_DTYPE_F32, TS_QUANT_NONE);
         else if (p->place.rank > 2)
             ts_param_hold(p, TS_HELD_ONE, d->compute, TS_QUANT_NONE);
-        else if (is_table)
+        else if (is_table || (d->arch.unit_head && p == d->head.w))
             ts_param_hold(p, TS_HELD_FROZEN, d->compute, TS_QUANT_NONE);
         else
             ts_param_hold(p, TS_HELD_ONE, d->compute, bits);
@@ -550,5 +551,5 @@ ts_xent_op ts_decoder_head(const ts_decoder *d)
     return (ts_xent_op){ .w = d->head.w, .b = d->head.b, .vocab = d->arch.vocab,
                          .group = d->group.comm, .first = first_token(d, d->head.w),
                          .softcap = (float)d->arch.logit_softcap,
-                         .logit_scale = (float)d->arch.logit_scale };
+                         .logit_scale = (float)d->arch.logit_scale, .unit_rows = d->arch.unit_head };
 }

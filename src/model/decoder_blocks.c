@@ -6,7 +6,8 @@ ts_norm_layer ts_decoder_norm(const ts_arch *a, bool present)
 {
     return (ts_norm_layer){ .present = present, .has_bias = a->norm_bias, .width = a->hidden,
                             .op = { .layer = a->norm == TS_NORM_LAYER, .eps = (float)a->norm_eps,
-                                    .offset = (float)a->norm_offset } };
+                                    .offset = (float)a->norm_offset },
+                            .is_bare = a->norm_bare };
 }
 
 /* A later layer attends to its keys and values. */
@@ -20,7 +21,7 @@ static bool lends(const ts_arch *a, int64_t layer)
 
 static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
 {
-    if (a->layer[layer].attention != TS_ATTENTION_SOFTMAX)
+    if (!ts_has_heads(a->layer[layer].attention))
         return (ts_attention_layer){ 0 };
     const ts_layer_arch *x = &a->layer[layer];
     const int64_t kv = ts_layer_kv_heads(a, layer), dim = ts_layer_head_dim(a, layer), width = a->n_heads * dim;
@@ -30,15 +31,15 @@ static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
         .n_q = a->n_heads, .n_kv = kv, .head_dim = dim,
         .one_for_both = x->one_for_both, .lends = lends(a, layer), .keys_of = x->keys_of,
         .mask = x->chunk ? ts_mask_chunk(x->chunk) : ts_mask_causal(x->window), .scale = (float)scale,
-        .softcap = (float)a->attn_softcap, .has_sinks = a->attn_sinks,
-        .qk_norm = a->qk_norm == TS_QK_NORM_HEAD || a->qk_norm == TS_QK_NORM_FULL, .norm_last = a->qk_norm_last,
+        .softcap = (float)a->attn_softcap, .clip = (float)a->qkv_clip, .has_sinks = a->attn_sinks,
+        .qk_norm = a->qk_norm != TS_QK_NORM_NONE && a->qk_norm != TS_QK_NORM_UNIT, .norm_last = a->qk_norm_last,
         .temper_by = rotates ? 0 : (float)a->temper_by, .temper_every = (float)a->temper_every,
         .qkv = { .in = a->hidden, .out = width + kv * ts_layer_pair(a, layer), .has_bias = a->bias_qkv },
         .q = { .in = a->hidden, .out = width, .has_bias = a->bias_qkv },
         .proj = { .in = width, .out = a->hidden, .has_bias = a->bias_proj },
         .rope = { .n_q = a->n_heads, .n_kv = kv, .head_dim = dim, .norm_values = a->value_norm,
                   .full_norm = a->qk_norm == TS_QK_NORM_FULL,
-                  .unit_norm = rotates && a->qk_norm == TS_QK_NORM_UNIT, .eps = (float)a->norm_eps,
+                  .unit_norm = rotates && a->qk_norm == TS_QK_NORM_UNIT, .own_weights = a->qk_norm == TS_QK_NORM_OWN, .eps = (float)a->norm_eps,
                   .offset = (float)a->norm_offset },
     };
 }
@@ -70,13 +71,31 @@ static ts_latent_layer latent_of(const ts_arch *a, int64_t layer)
 static ts_mamba_layer mamba_of(const ts_arch *a, int64_t layer)
 {
     const ts_mamba_arch *m = &a->mamba;
-    if (a->layer[layer].attention != TS_ATTENTION_MAMBA)
+    if (!ts_has_mamba(a->layer[layer].attention))
         return (ts_mamba_layer){ 0 };
     return (ts_mamba_layer){ .hidden = a->hidden, .heads = m->heads, .groups = m->groups, .P = m->head_dim,
                              .N = m->state, .width = m->conv, .dt_min = (float)m->dt_min,
                              .dt_max = (float)m->dt_max, .bias = m->bias, .conv_bias = m->conv_bias,
-                             .norm_first = m->norm_first, .norm_groups = m->norm_groups,
-                             .eps = (float)a->norm_eps };
+                             .norm_first = m->norm_first, .no_norm = m->no_norm,
+                             .norm_groups = m->norm_groups, .eps = (float)a->norm_eps,
+                             .in_scale = (float)m->in_scale, .z_scale = (float)m->z_scale,
+                             .x_scale = (float)m->x_scale, .b_scale = (float)m->b_scale,
+                             .c_scale = (float)m->c_scale, .dt_scale = (float)m->dt_scale };
+}
+
+static ts_short_conv_layer short_conv_of(const ts_arch *a, int64_t layer)
+{
+    if (a->layer[layer].attention != TS_ATTENTION_CONV)
+        return (ts_short_conv_layer){ 0 };
+    return (ts_short_conv_layer){ .hidden = a->hidden, .width = a->short_conv.width, .bias = a->short_conv.bias };
+}
+
+static ts_beside_layer beside_of(const ts_arch *a, int64_t layer)
+{
+    if (a->layer[layer].attention != TS_ATTENTION_BESIDE)
+        return (ts_beside_layer){ 0 };
+    return (ts_beside_layer){ .present = true, .attention_in = (float)a->attn_in_scale,
+                              .attention_out = (float)a->attn_out_scale, .scan_out = (float)a->mamba.out_scale };
 }
 
 static ts_delta_layer delta_of(const ts_arch *a, int64_t layer)
@@ -106,7 +125,7 @@ static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
     const int64_t ffn = ts_layer_ffn(a, layer);
     return (ts_mlp_layer){
         .act = a->act, .gated = gated, .clamp = (float)a->act_clamp, .offset = (float)a->glu_offset, .is_sparse = a->layer[layer].sparsity > 0,
-        .times = (float)quantile(a->layer[layer].sparsity),
+        .times = (float)quantile(a->layer[layer].sparsity), .gate_scale = (float)a->mlp_gate_scale, .out_scale = (float)a->mlp_out_scale,
         .fc1 = { .in = a->hidden, .out = gated ? 2 * ffn : ffn, .has_bias = a->bias_fc1 },
         .fc2 = { .in = ffn, .out = a->hidden, .has_bias = a->bias_fc2 },
     };
@@ -124,7 +143,7 @@ static ts_experts_layer experts_of(const ts_arch *a, int64_t layer)
         .offset = (float)a->glu_offset,
         .has_bias = a->router_bias, .has_shared = shared > 0, .has_shared_gate = a->shared_gate,
         .shared = { .act = a->act, .gated = a->gated, .is_shared = true, .clamp = (float)a->act_clamp,
-                    .offset = (float)a->glu_offset,
+                    .offset = (float)a->glu_offset, .gate_scale = 1, .out_scale = 1,
                     .fc1 = { .in = a->hidden, .out = a->gated ? 2 * shared : shared, .has_bias = a->bias_fc1 },
                     .fc2 = { .in = shared, .out = a->hidden, .has_bias = a->bias_fc2 } },
         .route = { .score = a->router_score, .k = a->experts_per_token, .groups = a->router_groups,
@@ -161,6 +180,6 @@ ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
         .per_layer_norm = ts_decoder_norm(a, a->per_layer_width > 0), .per_layer = per_layer_of(a),
         .altup = altup_of(a), .has_scalar = a->layer_scalar,
         .attention = attention_of(a, layer), .latent = latent_of(a, layer), .mamba = mamba_of(a, layer),
-        .delta = delta_of(a, layer), .mlp = mlp_of(a, layer), .experts = experts_of(a, layer),
+        .delta = delta_of(a, layer), .short_conv = short_conv_of(a, layer), .beside = beside_of(a, layer), .mlp = mlp_of(a, layer), .experts = experts_of(a, layer),
     };
 }

@@ -49,7 +49,7 @@ typedef struct ts_name_tensor {
     int rank;
     int64_t dim[3];               /* in the file's orientation */
     bool is_copy;                 /* of another tensor: not read */
-    bool is_line;                 /* of rank 2, but its pieces count elements, as those of a vector do */
+    bool is_line;                 /* of rank 2, a vector in rows: its pieces count elements, as those of one do */
     size_t first_piece, n_pieces; /* of the map's pieces; together they are the whole tensor */
 } ts_name_tensor;
 
@@ -77,6 +77,8 @@ typedef enum ts_name_part {
     TS_PART_UP,
     TS_PART_PAIRS, /* the rows of a gated fc1 in turn, one of the gate, one of up; all experts in one tensor */
     TS_PART_LINE, /* a vector, in the file a matrix of one row */
+    TS_PART_HEADS, /* likewise of a row a head */
+    TS_PART_EACH_HEAD, /* of each head a vector; the second '*' of hf_name is its number */
     TS_PART_FILTER, /* whole; the file holds [columns, 1, width] (a convolution of each column for itself) */
     /* whole; layers that predict further tokens have it in files once more, of what is outside of all layers: it is
      * written, and not read */

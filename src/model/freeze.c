@@ -146,6 +146,8 @@ static double scan_flops(const ts_decoder *d, int64_t layer)
     if (ts_arch_block(&d->arch, layer)->attention == TS_ATTENTION_DELTA)
         return 2 * (double)n->heads * (3.0 * (double)(n->key_dim * n->value_dim) +
                                        TS_DELTA_CHUNK * (double)(n->key_dim + n->value_dim));
+    if (d->arch.layer[layer].attention == TS_ATTENTION_CONV)
+        return 2 * (double)(d->arch.short_conv.width * d->arch.hidden);
     const double state = 2.0 * (double)(m->state * m->head_dim), half = TS_SSD_CHUNK / 2.0;
     return 2 * ((double)m->heads * (state + half * (double)m->head_dim) + (double)m->groups * half * (double)m->state);
 }

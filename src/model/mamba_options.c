@@ -72,7 +72,8 @@ static ts_status sizes(const ts_model_options *o, ts_arch *a)
                         (long long)o->mamba_groups, (long long)heads);
     a->mamba = (ts_mamba_arch){ .heads = heads, .head_dim = o->mamba_head_dim, .groups = o->mamba_groups,
                                 .state = o->mamba_state, .conv = o->mamba_conv, .conv_bias = true,
-                                .norm_groups = o->mamba_groups };
+                                .norm_groups = o->mamba_groups, .in_scale = 1, .z_scale = 1, .x_scale = 1,
+                                .b_scale = 1, .c_scale = 1, .dt_scale = 1, .out_scale = 1 };
     return TS_OK;
 }
 

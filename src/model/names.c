@@ -66,6 +66,10 @@ static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
         x->rank = 2, x->is_line = true;
         x->dim[0] = t->param.vectors, x->dim[1] = rows / t->param.vectors;
     }
+    if (t->row->part == TS_PART_HEADS) {
+        x->rank = 2, x->is_line = true;
+        x->dim[0] = rows / t->a->head_dim, x->dim[1] = t->a->head_dim;
+    }
     if (stack > 1) {
         x->rank = 3;
         x->dim[0] = stack, x->dim[1] = turned ? t->param.dim[1] : each, x->dim[2] = turned ? each : t->param.dim[1];
@@ -207,8 +211,21 @@ static ts_status add_experts(ts_name_map *m, const target *t)
     return TS_OK;
 }
 
+static ts_status add_heads(ts_name_map *m, const target *t)
+{
+    const int64_t D = t->a->head_dim;
+    target one = *t;
+    for (one.expert = 0; one.expert * D < t->param.dim[0]; one.expert++) {
+        TS_TRY(add_tensor(m, &one, D));
+        TS_TRY(add_piece(m, &one, 0, one.expert * D, D));
+    }
+    return TS_OK;
+}
+
 static ts_status add_row(ts_name_map *m, const target *t)
 {
+    if (t->row->part == TS_PART_EACH_HEAD)
+        return add_heads(m, t);
     if (expert_star(t->row))
         return add_experts(m, t);
     const ts_arch *a = t->a;
@@ -217,6 +234,7 @@ static ts_status add_row(ts_name_map *m, const target *t)
     switch (t->row->part) {
     case TS_PART_ALL:
     case TS_PART_LINE:
+    case TS_PART_HEADS:
     case TS_PART_FILTER:
     case TS_PART_COPY:
         return add_whole(m, t);
@@ -246,6 +264,8 @@ static ts_status add_row(ts_name_map *m, const target *t)
     case TS_PART_DELTA_B:
     case TS_PART_DELTA_A:
         return add_delta_part(m, t);
+    case TS_PART_EACH_HEAD: /* seen to above */
+        break;
     case TS_PART_MORE:
         m->tensor[m->n_tensors - 1].dim[0] += all;
         return add_piece(m, t, m->tensor[m->n_tensors - 1].dim[0] - all, 0, all);

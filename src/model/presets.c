@@ -21,10 +21,10 @@
 #define BLOOM(layers_, hidden_, heads_, vocab_)                                                                \
     "{\"model_type\":\"bloom\",\"n_layer\":" #layers_ ",\"hidden_size\":" #hidden_ ",\"n_head\":" #heads_    \
     ",\"vocab_size\":" #vocab_ "}"
-#define BAICHUAN(layers_, hidden_, ffn_, heads_, vocab_)                                                       \
+#define BAICHUAN(layers_, hidden_, ffn_, heads_, vocab_, eps_)                                                 \
     "{\"model_type\":\"baichuan\",\"num_hidden_layers\":" #layers_ ",\"hidden_size\":" #hidden_             \
     ",\"intermediate_size\":" #ffn_ ",\"num_attention_heads\":" #heads_ ",\"vocab_size\":" #vocab_           \
-    ",\"model_max_length\":4096,\"rms_norm_eps\":1e-5}"
+    ",\"model_max_length\":4096,\"rms_norm_eps\":" #eps_ "}"
 #define BIAS(is_) ",\"attention_bias\":" is_
 #define SCALES ",\"scale_emb\":12,\"scale_depth\":1.4,\"dim_model_base\":256"
 #define LLAMA3(factor_)                                                                                        \
@@ -53,6 +53,9 @@
     "{\"model_type\":\"mamba2\",\"num_hidden_layers\":" #layers_ ",\"hidden_size\":" #hidden_                 \
     ",\"num_heads\":" #heads_ ",\"head_dim\":64,\"state_size\":128,\"expand\":2,\"n_groups\":" #groups_          \
     ",\"vocab_size\":" #vocab_ ",\"layer_norm_epsilon\":" #eps_ ",\"tie_word_embeddings\":" #tied_ "}"
+#define LING(layers_, hidden_, ffn_, heads_, kv_, expert_, dense_)                                             \
+    MODEL("bailing_moe_v2", layers_, hidden_, ffn_, heads_, kv_, 128, 157184, 32768, 1e-6, 600000, false,      \
+          HALF MOE(EXPERTS_OF(256), 8, expert_) ",\"num_shared_experts\":1,\"first_k_dense_replace\":" #dense_)
 #define DEEPSEEK_V2                                                                                            \
     MODEL("deepseek_v2", 60, 5120, 12288, 128, 128, 192, 102400, 163840, 1e-6, 10000, false,                   \
           LATENT("1536") YARN("40", "0.707") MOE(ROUTED_OF(160), 6, 1536) SHARED(2, 1, "16") GROUPS(8, 3) LIMITED)
@@ -69,9 +72,10 @@ const ts_preset ts_presets[] = {
       MODEL("llama", 60, 6144, 24576, 48, 8, 128, 100008, 4096, 1e-5, 10000, false, ""), NULL },
     { "baichuan-7b",
       MODEL("llama", 32, 4096, 11008, 32, 32, 128, 64000, 4096, 1e-5, 10000, false, ""), NULL },
-    { "baichuan-13b", BAICHUAN(40, 5120, 13696, 40, 64000), NULL },
-    { "baichuan2-7b", NULL, "an output layer whose rows are normed (NormHead)" },
-    { "baichuan2-13b", NULL, "an output layer whose rows are normed (NormHead)" },
+    { "baichuan-13b", BAICHUAN(40, 5120, 13696, 40, 64000, 1e-5), NULL },
+    { "baichuan2-7b",
+      MODEL("baichuan", 32, 4096, 11008, 32, 32, 128, 125696, 4096, 1e-5, 10000, false, ""), NULL },
+    { "baichuan2-13b", BAICHUAN(40, 5120, 13696, 40, 125696, 1e-6), NULL },
     { "bloom-3b", BLOOM(30, 2560, 32, 250880), NULL },
     { "bloom-7b1", BLOOM(30, 4096, 32, 250880), NULL },
     { "bloom-176b", BLOOM(70, 14336, 112, 250880), NULL },
@@ -247,7 +251,8 @@ const ts_preset ts_presets[] = {
       MODEL("qwen2", 64, 5120, 27648, 80, 8, 128, 155136, 524288, 1e-5, 10000000, false, ""), NULL },
     { "magistral-24b",
       MODEL("mistral", 40, 5120, 32768, 32, 8, 128, 131072, 40960, 1e-5, 1000000000, false, WINDOW("null")), NULL },
-    { "plm-1.8b", NULL, "latent attention beside a plain MLP (PLM)" },
+    { "plm-1.8b",
+      MODEL("plm", 32, 2048, 8192, 16, 16, 64, 151936, 4096, 1e-6, 100000, true, LATENT("null")), NULL },
     { "mixtral-8x7b",
       MODEL("mixtral", 32, 4096, 14336, 32, 8, 128, 32000, 32768, 1e-5, 1000000, false, LOCAL(8, 2) WINDOW("null")), NULL },
     { "mixtral-8x22b",
@@ -282,10 +287,12 @@ const ts_preset ts_presets[] = {
     { "kimi-k2-1t",
       MODEL("deepseek_v3", 61, 7168, 18432, 64, 64, 192, 163840, 131072, 1e-6, 50000, false,
             LATENT("1536") YARN("32", "1") MOE(ROUTED_OF(384), 8, 2048) SHARED(1, 1, "2.827") GROUPS(1, 1)), NULL },
-    { "minicpm-8x2b", NULL, EXPERTS },
-    { "ling-mini-2.0-16b", NULL, EXPERTS },
-    { "ling-flash-2.0-100b", NULL, EXPERTS },
-    { "ling-1t", NULL, EXPERTS },
+    { "minicpm-8x2b",
+      MODEL("minicpm", 40, 2304, 5760, 36, 36, 64, 122753, 4096, 1e-5, 10000, true,
+            SCALES ",\"num_experts\":8,\"num_experts_per_tok\":2"), NULL },
+    { "ling-mini-2.0-16b", LING(20, 2048, 5120, 16, 4, 512, 1), NULL },
+    { "ling-flash-2.0-100b", LING(32, 4096, 9216, 32, 4, 1024, 1), NULL },
+    { "ling-1t", LING(80, 8192, 18432, 64, 8, 2048, 4), NULL },
     { "phi3.5-moe-instruct-42b", NULL, "the factors of longrope, which a config.json lists (--model-config FILE)" },
     { "hunyuan-large-389b", NULL, EXPERTS ", keys and values that several layers share" },
     { "hunyuan-3-299b", NULL, EXPERTS },
@@ -310,7 +317,10 @@ const ts_preset ts_presets[] = {
       MAMBA2(64, 2560, 80, 1, 50288, 1e-6, true), NULL },
     { "mamba2-8b",
       MAMBA2(56, 4096, 128, 8, 256000, 1e-6, false), NULL },
-    { "mamba2hybrid-8b", NULL, "the order of its layers, which no published table says (--hybrid-override-pattern)" },
+    { "mamba2hybrid-8b", /* by Megatron-LM's rule with --hybrid-attention-ratio 0.08 --hybrid-mlp-ratio 0.5 */
+      "{\"model_type\":\"nemotron_h\",\"hybrid_override_pattern\":\"M-M-M--M-M*-M-M-M-M--M*-M-M-M-M-M*--M-M-M-M-M*-M--M-M-M-\","
+      "\"hidden_size\":4096,\"intermediate_size\":16384,\"num_attention_heads\":32,\"num_key_value_heads\":8,"
+      "\"vocab_size\":256000,\"mlp_hidden_act\":\"gelu\",\"layer_norm_epsilon\":1e-5,\"time_step_min\":0}", NULL },
     { "gated-deltanet-340m", NULL, DELTA },
     { "gated-deltanet-1.3b", NULL, DELTA },
 };

@@ -2,6 +2,7 @@
 #include "nn/show.h"
 #include "ops/columns.h"
 #include "ops/latent.h"
+#include "ops/product.h"
 
 /* Where keys and values come from, and what queries may see of them. */
 typedef struct keys_from {
@@ -76,19 +77,31 @@ static ts_status declare_sinks(const ts_declarer *d, ts_attention_layer *l)
     return ts_declare(d, "core_attention.softmax_offset", &s, &l->sinks);
 }
 
+/* Weights that each head has for itself are where the head is. */
+static void cut_by_heads(ts_param_spec *w, int64_t first, int64_t n, int64_t dim)
+{
+    const ts_place_span here = { first * dim, n * dim };
+    ts_place_cut(&w->place, 0, TS_AXIS_TENSOR, &here, 1);
+    w->parts.slots = 0;
+}
+
 ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l)
 {
-    const bool full = l->rope.full_norm;
-    const ts_param_spec q = { .place = ts_place_whole(full ? l->n_q * l->head_dim : l->head_dim, 0),
-                              .parts = { .slots = d->group != NULL },
-                              .is_qk_norm = true,
-                              .start = TS_START_CONSTANT,
-                              .value = 1 - l->rope.offset };
+    const bool apart = l->rope.full_norm || l->rope.own_weights;
+    ts_param_spec q = { .place = ts_place_whole(apart ? l->n_q * l->head_dim : l->head_dim, 0),
+                        .parts = { .slots = d->group != NULL },
+                        .is_qk_norm = true,
+                        .start = TS_START_CONSTANT,
+                        .value = 1 - l->rope.offset };
     ts_param_spec k = q;
-    k.place = ts_place_whole(full ? l->n_kv * l->head_dim : l->head_dim, 0);
-    TS_ASSERT(!d->group || !(full && l->qk_norm), "a norm over heads that are not all here");
+    k.place = ts_place_whole(apart ? l->n_kv * l->head_dim : l->head_dim, 0);
+    TS_ASSERT(!d->group || !(l->rope.full_norm && l->qk_norm), "a norm over heads that are not all here");
     name_bands(l);
     share(d, l);
+    if (d->group && l->rope.own_weights) {
+        cut_by_heads(&q, l->head0, l->n_q, l->head_dim);
+        cut_by_heads(&k, l->head0 * l->n_kv / l->n_q, l->n_kv, l->head_dim);
+    }
     if (l->is_apart || l->keys_of) {
         TS_TRY(ts_linear_declare(d, "linear_q", &l->q));
         if (!l->keys_of)
@@ -148,6 +161,22 @@ static ts_status project_queries(ts_tape *tape, const ts_attention_layer *l, con
     return rotate(tape, l, queries, run->pos, *q, q);
 }
 
+/* What comes before a rotation and is not part of it: heads lose their mean, so that the RMS norm that follows is
+ * a layer norm; values are held to bounds, behind a norm. o: what is left to do. */
+static ts_status prepare(ts_tape *tape, const ts_attention_layer *l, ts_rope_op *o, ts_tensor *x, ts_tensor **y)
+{
+    ts_rope_op norm = *o;
+    *y = x;
+    if (o->own_weights && o->wq)
+        TS_TRY(ts_op_centre_heads(tape, l->n_kv, l->head_dim, *y, y));
+    if (l->clip <= 0)
+        return TS_OK;
+    norm.rot_dim = 0;
+    TS_TRY(rotate(tape, l, norm, NULL, *y, y));
+    o->wq = o->wk = NULL, o->unit_norm = false;
+    return ts_op_clip(tape, l->clip, *y, y);
+}
+
 /* Queries from x, keys and values from another sequence or the same one. */
 static ts_status project_apart(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
                                const keys_from *from, ts_tensor *x, ts_tensor **q, ts_tensor **kv)
@@ -178,18 +207,22 @@ static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_ru
         return project_queries(tape, l, run, x, q);
     }
     const ts_shown_columns columns = ts_columns_of(&l->qkv, TS_CUT_COLUMN);
-    ts_tensor *fused;
+    ts_rope_op rope = l->rope;
+    ts_tensor *fused, *ready;
     *kv = NULL;
     TS_TRY(ts_linear_forward(tape, &l->qkv, x, &fused));
     TS_TRY(ts_show(tape, run, layer, from->module, "linear_qkv", &columns, fused));
     if (l->one_for_both)
         TS_TRY(ts_op_repeat_last(tape, fused, l->n_kv, l->head_dim, &fused));
-    TS_TRY(rotate(tape, l, l->rope, run->pos, fused, q));
+    TS_TRY(prepare(tape, l, &rope, fused, &ready));
+    TS_TRY(rotate(tape, l, rope, run->pos, ready, q));
     TS_TRY(temper(tape, l, run, q));
     if (fused != *q)
         TS_TRY(ts_show(tape, run, layer, from->module, "rotary", &columns, *q));
-    if (run->spread && fused != *q) /* its bytes may go when heads have been exchanged */
+    if (ready != fused)
         ts_tape_drop(tape, fused);
+    if (run->spread && ready != *q) /* its bytes may go when heads have been exchanged */
+        ts_tape_drop(tape, ready);
     return l->lends && !from->cache ? lend(tape, l, run, layer, *q) : TS_OK;
 }
 

@@ -27,7 +27,17 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
                       cross = ts_declare_in(d, "cross_attention"), mlp = ts_declare_in(d, "mlp");
     const ts_declarer mixer = ts_declare_in(d, "mixer");
     TS_TRY(ts_norm_declare(d, "input_layernorm", &b->input_norm));
-    if (b->latent.n_heads) {
+    if (b->beside.present) {
+        TS_TRY(ts_mamba_declare(&mixer, &b->mamba));
+        TS_TRY(ts_attention_declare(&attention, &b->attention));
+        b->beside.scan = ts_mamba_sublayer(&b->mamba);
+        b->beside.attention = ts_attention_sublayer(&b->attention);
+        b->mixer = ts_beside_sublayer(&b->beside);
+    } else if (b->short_conv.hidden) {
+        const ts_declarer conv = ts_declare_in(d, "short_conv");
+        TS_TRY(ts_short_conv_declare(&conv, &b->short_conv));
+        b->mixer = ts_short_conv_sublayer(&b->short_conv);
+    } else if (b->latent.n_heads) {
         TS_TRY(ts_latent_declare(&attention, &b->latent));
         b->mixer = ts_latent_sublayer(&b->latent);
     } else if (b->attention.n_q) {
@@ -245,7 +255,7 @@ static ts_status alternating(ts_tape *tape, const ts_block *b, const ts_run *run
     TS_TRY(update(tape, b, run, p, &y));
     TS_TRY(ts_altup_correct(tape, &b->altup, p, y, &s));
     TS_TRY(ts_altup_active(tape, &b->altup, s, &y));
-    TS_TRY(ts_op_scale_cols(tape, y, b->altup.scale, &y));
+    TS_TRY(ts_op_weigh_cols(tape, y, b->altup.scale, &y));
     TS_TRY(run_part(tape, b, &inject, run, y, &y));
     out[1] = NULL;
     return ts_op_add_streams(tape, s, y, 1, &out[0]);

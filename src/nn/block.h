@@ -12,6 +12,7 @@
 #include "nn/delta.h"
 #include "nn/mamba.h"
 #include "nn/per_layer.h"
+#include "nn/short_conv.h"
 #include "nn/sublayer.h"
 
 /* x -> o: projection to queries, keys and values, norm of q and k, rotary embedding, attention,
@@ -22,7 +23,9 @@ typedef struct ts_attention_layer {
     int64_t n_q, n_kv, head_dim, head0, all_q;
     ts_attention_mask mask;
     float scale, softcap;
-    bool qk_norm; /* norm of q and k: over all heads together where rope.full_norm */
+    float clip;   /* q, k and v are held to +- this before they are rotated; 0: not */
+    bool qk_norm; /* norm of q and k: over all heads together where rope.full_norm, a layer norm of each where
+                     rope.own_weights */
     bool norm_last; /* behind the rotation, not before it */
     float temper_by, temper_every; /* of queries by their positions (ts_op_temper); 0: not so */
     bool is_apart;
@@ -59,6 +62,14 @@ ts_sublayer ts_attention_sublayer(const ts_attention_layer *l);
 ts_sublayer ts_cross_attention_sublayer(const ts_attention_layer *l);
 ts_sublayer ts_latent_sublayer(const ts_latent_layer *l);
 
+/* A state-space layer and attention that read the same and whose results are added. */
+typedef struct ts_beside_layer {
+    bool present;
+    float attention_in, attention_out, scan_out; /* factors of what goes in and comes out */
+    ts_sublayer scan, attention;
+} ts_beside_layer;
+ts_sublayer ts_beside_sublayer(const ts_beside_layer *l);
+
 typedef struct ts_block {
     int64_t number; /* of the layer: names streams of random numbers and the cache */
     ts_norm_layer input_norm, post_attn_norm, pre_cross_norm, post_cross_norm, pre_mlp_norm,
@@ -67,6 +78,8 @@ typedef struct ts_block {
     ts_latent_layer latent;   /* in the place of attention; n_heads 0: none */
     ts_mamba_layer mamba;     /* likewise; heads 0: none */
     ts_delta_layer delta;
+    ts_short_conv_layer short_conv; /* likewise; hidden 0: none */
+    ts_beside_layer beside;   /* attention and mamba are both there, side by side */
     ts_mlp_layer mlp;         /* fc1.out 0: none */
     ts_experts_layer experts; /* in the place of mlp; experts.experts 0: there are none */
     ts_per_layer per_layer;   /* width 0: none */

@@ -67,11 +67,11 @@ static void destroy(ts_layer_state *base)
     ts_free(&s);
 }
 
+static const ts_layer_state_kind kind = { reserve, copy, slot_bytes, put_aside, put_back, destroy };
+
 ts_status ts_kv_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, int64_t width,
                              ts_layer_state **out)
 {
-    static const ts_layer_state_kind kind = { reserve,   copy,     slot_bytes,
-                                              put_aside, put_back, destroy };
     kv_state *s;
     TS_TRY(ts_alloc(&s, 1, sizeof *s));
     s->base = (ts_layer_state){ .kind = &kind, .dev = dev, .slots = slots };
@@ -80,6 +80,6 @@ ts_status ts_kv_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, int6
     return TS_OK;
 }
 
-ts_kv_cache *ts_kv_state_cache(ts_layer_state *s) { return s ? &kv_of(s)->cache : NULL; }
+ts_kv_cache *ts_kv_state_cache(ts_layer_state *s) { return s ? &kv_of(ts_layer_state_of(s, &kind))->cache : NULL; }
 
-ts_made *ts_kv_state_made(ts_layer_state *s) { return &kv_of(s)->made; }
+ts_made *ts_kv_state_made(ts_layer_state *s) { return &kv_of(ts_layer_state_of(s, &kind))->made; }

@@ -1,5 +1,6 @@
 #include "nn/mamba.h"
 #include "nn/show.h"
+#include "ops/product.h"
 
 #include <math.h>
 
@@ -34,12 +35,32 @@ ts_status ts_mamba_declare(const ts_declarer *d, ts_mamba_layer *l)
     TS_TRY(ts_declare(d, "conv1d.weight", &filter, &l->conv_w));
     if (l->conv_bias)
         TS_TRY(ts_declare(d, "conv1d.bias", &bias, &l->conv_b));
-    TS_TRY(ts_declare(d, "norm.weight", &norm, &l->norm_w));
+    if (!l->no_norm)
+        TS_TRY(ts_declare(d, "norm.weight", &norm, &l->norm_w));
     TS_TRY(ts_linear_declare(d, "out_proj", &l->out));
     const int64_t all = l->heads, here = ts_place_local(&heads, 0);
     l->heads = here;
     l->groups = l->groups * here / all;
     l->norm_groups = l->norm_groups * here / all;
+    return TS_OK;
+}
+
+static ts_status scaled(ts_tape *tape, float by, ts_tensor *x, ts_tensor **y)
+{
+    *y = x;
+    return by == 1 ? TS_OK : ts_op_add(tape, x, by, NULL, 0, y);
+}
+
+/* x, B and C, each with its factor, before the convolution. */
+static ts_status project(ts_tape *tape, const ts_mamba_layer *l, ts_tensor *x, ts_tensor **xbc)
+{
+    const int64_t shared = l->groups * l->N;
+    const ts_stretch_factors by = { 3, { l->heads * l->P, shared, shared }, { l->x_scale, l->b_scale, l->c_scale } };
+    ts_tensor *plain;
+    TS_TRY(ts_linear_forward(tape, &l->xbc, x, &plain));
+    TS_TRY(ts_op_scale_cols(tape, &by, plain, xbc));
+    if (*xbc != plain)
+        ts_tape_drop(tape, plain);
     return TS_OK;
 }
 
@@ -59,15 +80,19 @@ static ts_status mix(ts_tape *tape, const void *module, const ts_run *run, int64
     const ts_shown_columns inner = ts_columns_of(&l->out, TS_CUT_ROW), stream = ts_columns_whole(l->out.out);
     ts_tensor *z, *xbc, *dt, *seen, *heads, *normed;
     TS_ASSERT(!run->spread, "layer %lld carries a state: its sequences are not shared out", (long long)layer);
-    TS_TRY(ts_linear_forward(tape, &l->xbc, x, &xbc));
+    TS_TRY(scaled(tape, l->in_scale, x, &x));
+    TS_TRY(project(tape, l, x, &xbc));
     TS_TRY(ts_op_conv(tape, &conv, xbc, &seen));
     ts_tape_drop(tape, xbc);
     TS_TRY(ts_linear_forward(tape, &l->dt, x, &dt));
+    TS_TRY(scaled(tape, l->dt_scale, dt, &dt));
     TS_TRY(ts_op_ssd(tape, &scan, seen, dt, &heads));
     ts_tape_drop(tape, seen);
     TS_TRY(ts_show(tape, run, layer, "mixer", "scan", &inner, heads));
     TS_TRY(ts_linear_forward(tape, &l->z, x, &z));
-    TS_TRY(ts_op_gate(tape, &gate, heads, z, &normed));
+    TS_TRY(scaled(tape, l->z_scale, z, &z));
+    TS_TRY(l->no_norm ? ts_op_product(tape, TS_FACTOR_SILU, heads, z, &normed)
+                      : ts_op_gate(tape, &gate, heads, z, &normed));
     TS_TRY(ts_linear_forward(tape, &l->out, normed, y));
     return ts_show(tape, run, layer, "mixer", "out_proj", &stream, *y);
 }

@@ -2,6 +2,7 @@
 
 #include "nn/show.h"
 #include "ops/altup.h"
+#include "ops/product.h"
 
 ts_status ts_mlp_declare(const ts_declarer *d, ts_mlp_layer *l)
 {
@@ -14,20 +15,32 @@ ts_status ts_mlp_declare(const ts_declarer *d, ts_mlp_layer *l)
     return ts_linear_declare(d, "linear_fc2", &l->fc2);
 }
 
+/* The gate, which is the first half of what fc1 makes, times its factor. */
+static ts_status scale_gate(ts_tape *tape, const ts_mlp_layer *l, ts_tensor *h, ts_tensor **out)
+{
+    const int64_t half = h->dim[1] / 2;
+    const ts_stretch_factors by = { 2, { half, half }, { l->gate_scale, 1 } };
+    *out = h;
+    return l->gated ? ts_op_scale_cols(tape, &by, h, out) : TS_OK;
+}
+
 static const char *name_of(const ts_mlp_layer *l) { return l->is_shared ? "mlp.shared_experts" : "mlp"; }
 
 ts_status ts_mlp_first(ts_tape *tape, const ts_mlp_layer *l, const ts_run *run, int64_t layer, ts_tensor *x,
                        ts_tensor **a)
 {
     const ts_shown_columns first = ts_columns_of(&l->fc1, TS_CUT_COLUMN), inner = ts_columns_of(&l->fc2, TS_CUT_ROW);
-    ts_tensor *h;
+    ts_tensor *h, *gated;
     TS_TRY(ts_linear_forward(tape, &l->fc1, x, &h));
     TS_TRY(ts_show(tape, run, layer, name_of(l), "linear_fc1", &first, h));
     if (l->is_sparse)
         TS_TRY(ts_op_sparse(tape, h, h->dim[1] / 2, l->times, &h));
-    TS_TRY(ts_op_act_of(tape, &(ts_act_op){ l->act, l->gated, l->clamp, l->offset }, h, a));
+    TS_TRY(scale_gate(tape, l, h, &gated));
+    TS_TRY(ts_op_act_of(tape, &(ts_act_op){ l->act, l->gated, l->clamp, l->offset }, gated, a));
     TS_TRY(ts_show(tape, run, layer, name_of(l), "activation", &inner, *a));
     ts_tape_drop(tape, h);
+    if (gated != h)
+        ts_tape_drop(tape, gated);
     return TS_OK;
 }
 
@@ -36,6 +49,8 @@ ts_status ts_mlp_second(ts_tape *tape, const ts_mlp_layer *l, const ts_run *run,
 {
     const ts_shown_columns last = ts_columns_whole(l->fc2.out);
     TS_TRY(ts_linear_forward(tape, &l->fc2, a, y));
+    if (l->out_scale != 1)
+        TS_TRY(ts_op_add(tape, *y, l->out_scale, NULL, 0, y));
     return ts_show(tape, run, layer, name_of(l), "linear_fc2", &last, *y);
 }
 

@@ -11,6 +11,7 @@ ts_status ts_norm_declare(const ts_declarer *d, const char *name, ts_norm_layer 
     b.value = 0;
     if (!n->present)
         return TS_OK;
-    TS_TRY(ts_declare(&in, "weight", &w, &n->op.w));
+    if (!n->is_bare)
+        TS_TRY(ts_declare(&in, "weight", &w, &n->op.w));
     return n->has_bias ? ts_declare(&in, "bias", &b, &n->op.b) : TS_OK;
 }

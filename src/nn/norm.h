@@ -7,10 +7,11 @@
 typedef struct ts_norm_layer {
     bool present; /* else there is nothing here */
     bool has_bias;
+    bool is_bare; /* without a weight */
     int64_t width;
     ts_norm_op op;
 } ts_norm_layer;
 
-/* NAME.weight, which starts neutral, and NAME.bias; nothing for one that is not present. */
+/* NAME.weight, which starts neutral, unless it is bare, and NAME.bias; nothing for one that is not present. */
 ts_status ts_norm_declare(const ts_declarer *d, const char *name, ts_norm_layer *n) TS_NODISCARD;
 #endif

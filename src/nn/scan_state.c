@@ -71,10 +71,11 @@ static void destroy(ts_layer_state *base)
     ts_free(&s);
 }
 
+static const ts_layer_state_kind kind = { reserve, copy, slot_bytes, put_aside, put_back, destroy };
+
 ts_status ts_scan_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, int64_t rows, int64_t cols,
                                int64_t floats, ts_layer_state **out)
 {
-    static const ts_layer_state_kind kind = { reserve, copy, slot_bytes, put_aside, put_back, destroy };
     scan_state *s;
     TS_TRY(ts_alloc(&s, 1, sizeof *s));
     s->base = (ts_layer_state){ .kind = &kind, .dev = dev, .slots = slots };
@@ -89,7 +90,7 @@ ts_scan_kept ts_scan_state_kept(ts_layer_state *s, int64_t slot0, const int32_t 
     ts_scan_kept kept = { 0 };
     if (!s)
         return kept;
-    kept = of(s)->kept;
+    kept = of(ts_layer_state_of(s, &kind))->kept;
     kept.slot0 = slot0, kept.start = start, kept.length = length;
     return kept;
 }

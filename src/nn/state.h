@@ -20,11 +20,14 @@ typedef struct ts_layer_state_kind {
     void (*destroy)(ts_layer_state *s);
 } ts_layer_state_kind;
 
+enum { TS_LAYER_STATE_PARTS = 2 };
+
 /* Whoever implements one puts this first into a struct of his own. */
 struct ts_layer_state {
     const ts_layer_state_kind *kind;
     ts_device *dev;
     int64_t slots;
+    ts_layer_state *part[TS_LAYER_STATE_PARTS]; /* of a pair; else NULL */
 };
 
 static inline void ts_layer_state_destroy(ts_layer_state **s)
@@ -33,6 +36,11 @@ static inline void ts_layer_state_destroy(ts_layer_state **s)
         (*s)->kind->destroy(*s);
     *s = NULL;
 }
+
+/* What two parts of a layer keep, of kinds that differ; it owns both. On failure they are destroyed. */
+ts_status ts_pair_state_create(ts_layer_state *first, ts_layer_state *second, ts_layer_state **out) TS_NODISCARD;
+/* s itself if it is of this kind, or its part that is; else NULL. */
+ts_layer_state *ts_layer_state_of(ts_layer_state *s, const ts_layer_state_kind *kind);
 
 /* Keys and values, `width` values a token: see ts_kv_cache. */
 ts_status ts_kv_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, int64_t width,

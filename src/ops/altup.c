@@ -170,9 +170,9 @@ ts_status ts_op_sparse(ts_tape *tape, ts_tensor *x, int64_t cols, float times, t
 
 /* ---- columns by a weight ---- */
 
-static ts_scale_cols_args scale_args(const ts_param *w, const ts_tensor *x)
+static ts_weigh_cols_args scale_args(const ts_param *w, const ts_tensor *x)
 {
-    return (ts_scale_cols_args){ .cols = x->dim[1], .rows = x->dim[0], .dtype = x->dtype, .x = ts_tensor_data(x),
+    return (ts_weigh_cols_args){ .cols = x->dim[1], .rows = x->dim[0], .dtype = x->dtype, .x = ts_tensor_data(x),
                                  .w = ts_param_vector(w) };
 }
 
@@ -182,9 +182,9 @@ static ts_status scale_backward(ts_tape *tape, ts_record *r)
     if (!x->wants_grad)
         return TS_OK;
     TS_TRY(like(tape, x, &dx));
-    ts_scale_cols_args a = scale_args(r->param[0], r->out[0]->grad);
+    ts_weigh_cols_args a = scale_args(r->param[0], r->out[0]->grad);
     a.y = ts_tensor_data(dx);
-    ts_launch_scale_cols(tape->dev, &a, a.rows, cost_of(x, 1, 2));
+    ts_launch_weigh_cols(tape->dev, &a, a.rows, cost_of(x, 1, 2));
     return ts_tape_accumulate(tape, x, dx);
 }
 
@@ -192,24 +192,24 @@ static ts_status scale_weight(ts_tape *tape, ts_record *r)
 {
     if (!ts_param_has_grad(r->param[0]))
         return TS_OK;
-    ts_scale_cols_args a = scale_args(r->param[0], r->in[0]);
+    ts_weigh_cols_args a = scale_args(r->param[0], r->in[0]);
     a.dy = ts_tensor_data(r->out[0]->grad);
     a.dw = r->param[0]->grad;
-    ts_launch_scale_cols_dw(tape->dev, &a, a.cols, cost_of(r->in[0], 2, 2));
+    ts_launch_weigh_cols_dw(tape->dev, &a, a.cols, cost_of(r->in[0], 2, 2));
     return TS_OK;
 }
 
-static const ts_op scale_op = { .name = "scale_cols", .backward = scale_backward, .weight = scale_weight };
+static const ts_op scale_op = { .name = "weigh_cols", .backward = scale_backward, .weight = scale_weight };
 
-ts_status ts_op_scale_cols(ts_tape *tape, ts_tensor *x, ts_param *w, ts_tensor **y)
+ts_status ts_op_weigh_cols(ts_tape *tape, ts_tensor *x, ts_param *w, ts_tensor **y)
 {
     ts_record *r;
-    TS_ASSERT(w->dim[0] == x->dim[1], "scale_cols: %s for rows of %lld", w->name, (long long)x->dim[1]);
+    TS_ASSERT(w->dim[0] == x->dim[1], "weigh_cols: %s for rows of %lld", w->name, (long long)x->dim[1]);
     TS_TRY(like(tape, x, y));
     TS_TRY(ts_param_need(w));
-    ts_scale_cols_args a = scale_args(w, x);
+    ts_weigh_cols_args a = scale_args(w, x);
     a.y = ts_tensor_data(*y);
-    ts_launch_scale_cols(tape->dev, &a, a.rows, cost_of(x, 1, 2));
+    ts_launch_weigh_cols(tape->dev, &a, a.rows, cost_of(x, 1, 2));
     if (!tape->recording || !(x->wants_grad || ts_param_has_grad(w)))
         return TS_OK;
     TS_TRY(ts_tape_record(tape, &scale_op, 0, &r));

@@ -16,7 +16,7 @@ ts_status ts_op_magnitude(ts_tape *tape, ts_tensor *x, ts_tensor *p, float least
 ts_status ts_op_sparse(ts_tape *tape, ts_tensor *x, int64_t cols, float times, ts_tensor **y) TS_NODISCARD;
 
 /* y = x * w by columns. */
-ts_status ts_op_scale_cols(ts_tape *tape, ts_tensor *x, ts_param *w, ts_tensor **y) TS_NODISCARD;
+ts_status ts_op_weigh_cols(ts_tape *tape, ts_tensor *x, ts_param *w, ts_tensor **y) TS_NODISCARD;
 
 /* y = x, and `more` is added to its streams from number `first` on, each as wide as `more`. */
 ts_status ts_op_add_streams(ts_tape *tape, ts_tensor *x, ts_tensor *more, int64_t first, ts_tensor **y) TS_NODISCARD;

@@ -20,6 +20,8 @@ static ts_status conv_backward(ts_tape *tape, ts_record *r)
 {
     const ts_conv_op *o = r->attr;
     ts_tensor *x = r->in[0], *dx;
+    void *unused;
+    TS_TRY(ts_tape_need(tape, x, &unused));
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
     TS_TRY(ts_param_need_grad(o->w));
     TS_TRY(ts_param_need_grad(o->b));
@@ -46,7 +48,7 @@ static ts_status conv_replay(ts_tape *tape, ts_record *r, int i)
 }
 
 static const ts_op conv_op = { .name = "convolution", .backward = conv_backward, .replay = conv_replay,
-                               .replayed = TS_REPLAY_ACT };
+                               .replayed = TS_REPLAY_ACT, .from_inputs = true };
 
 static char *row_at(const void *rows, const ts_tensor *x, int64_t row)
 {

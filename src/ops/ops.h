@@ -67,7 +67,7 @@ ts_status ts_op_norm(ts_tape *tape, const ts_norm_op *o, ts_tensor *x, ts_tensor
  * it works in place: the bytes of x become y's and x must not be read any more. */
 typedef struct ts_rope_op {
     int64_t n_q, n_kv, head_dim, rot_dim;
-    bool interleaved, full_norm, unit_norm; /* unit_norm: a norm without weights */
+    bool interleaved, full_norm, unit_norm, own_weights; /* unit_norm: a norm without weights */
     bool norm_values;            /* values too, by head and without a weight; where queries and keys are */
     const ts_storage *cos, *sin; /* fp32 [positions, rot_dim / 2] */
     const ts_storage *q_cos, *q_sin; /* of queries, where they are others; or NULL */
@@ -200,6 +200,7 @@ typedef struct ts_xent_op {
     ts_comm *group;           /* over which the vocabulary is cut; NULL or of one: w is whole */
     int64_t first;            /* number of w's first row here in the whole vocabulary */
     float softcap, logit_scale;
+    bool unit_rows;           /* rows of w count as of length one (ts_unit_args); b has none */
     const ts_tensor *labels;  /* int32 [T] in the whole vocabulary, -1: ignore */
     const ts_chosen_rows *chosen; /* others have label -1 and take no products; NULL: all rows do */
     bool late;

@@ -9,7 +9,7 @@ static ts_rope_args args_of(const ts_rope_op *o, const ts_tensor *t)
 {
     return (ts_rope_args){ .n_q = o->n_q, .n_kv = o->n_kv, .head_dim = o->head_dim,
                            .rot_dim = o->rot_dim, .interleaved = o->interleaved,
-                           .full_norm = o->full_norm, .unit_norm = o->unit_norm, .norm_values = o->norm_values, .dtype = t->dtype,
+                           .full_norm = o->full_norm, .unit_norm = o->unit_norm, .norm_values = o->norm_values, .own_weights = o->own_weights, .dtype = t->dtype,
                            .cos = o->cos ? o->cos->data : NULL, .sin = o->sin ? o->sin->data : NULL,
                            .q_cos = o->q_cos ? o->q_cos->data : NULL, .q_sin = o->q_sin ? o->q_sin->data : NULL,
                            .pos = o->pos ? ts_tensor_data(o->pos) : NULL,
@@ -64,7 +64,7 @@ static ts_status rope_weight(ts_tape *tape, ts_record *r)
     a.dwq = grad_of(n->o.wq);
     a.dwk = grad_of(n->o.wk);
     const int64_t columns =
-        n->o.full_norm ? (n->o.n_q + n->o.n_kv) * n->o.head_dim : 2 * n->o.head_dim;
+        n->o.full_norm || n->o.own_weights ? (n->o.n_q + n->o.n_kv) * n->o.head_dim : 2 * n->o.head_dim;
     ts_launch_rope_dw(tape->dev, &a, columns, cost_of(r->in[0]));
     return TS_OK;
 }

@@ -294,6 +294,16 @@ void ts_tape_leave(ts_tape *tape, ts_tensor *t) { ts_swap_note(&tape->swap, t, -
 
 ts_status ts_tape_send_away(ts_tape *tape) { return ts_swap_send(&tape->swap); }
 
+/* What a replay reads of those, made again as well. */
+static ts_status need_inputs(ts_tape *tape, const ts_record *m)
+{
+    void *unused;
+    for (int i = 0; m->op->from_inputs && i < (int)(sizeof m->in / sizeof *m->in); i++)
+        if (m->in[i])
+            TS_TRY(ts_tape_need(tape, m->in[i], &unused));
+    return TS_OK;
+}
+
 ts_status ts_tape_need(ts_tape *tape, ts_tensor *t, void **data)
 {
     if (t->slot) {
@@ -311,6 +321,7 @@ ts_status ts_tape_need(ts_tape *tape, ts_tensor *t, void **data)
         TS_TRY(need_params(m));
         for (int i = 0; i < m->n_saved; i++)
             TS_TRY(ts_swap_need(&tape->swap, m->saved[i]));
+        TS_TRY(need_inputs(tape, m));
         tape->dev->again++;
         const ts_status made = m->op->replay(tape, m, t == m->out[1]);
         tape->dev->again--;

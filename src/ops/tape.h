@@ -31,6 +31,7 @@ typedef struct ts_op {
     /* Computes out[i]'s bytes again into fresh storage (which out[i] already has); NULL: cannot. */
     ts_status (*replay)(ts_tape *tape, ts_record *r, int i);
     ts_replayed replayed; /* what replay makes */
+    bool from_inputs;     /* replay reads the record's inputs, which may have been dropped as well */
 } ts_op;
 
 enum { TS_RECORD_TENSORS = 6, TS_RECORD_PARAMS = 3 };

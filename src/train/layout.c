@@ -76,19 +76,23 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
                     .seq_length = o->train.seq_length, .empty = empty, .n_empty = n_empty,
                     .o = &o->parallel };
     if (a) {
-        const bool attends = ts_arch_has(a, TS_ATTENTION_SOFTMAX) || ts_arch_has(a, TS_ATTENTION_LATENT);
+        const bool beside = ts_arch_has(a, TS_ATTENTION_BESIDE);
+        const bool attends = ts_arch_has(a, TS_ATTENTION_SOFTMAX) || ts_arch_has(a, TS_ATTENTION_LATENT) || beside;
         l.heads = attends ? a->n_heads : 0, l.kv_heads = attends ? a->n_kv_heads : 0;
         l.ffn = ts_arch_has_mlp(a) ? a->ffn : 0, l.hidden = a->hidden;
         l.experts = a->n_experts;
         l.expert_ffn = a->n_experts ? a->expert_ffn : 0, l.shared_ffn = a->n_experts ? a->shared_ffn : 0;
-        if (ts_arch_has(a, TS_ATTENTION_MAMBA))
+        if (ts_arch_has(a, TS_ATTENTION_MAMBA) || beside)
             l.scan_heads = a->mamba.heads, l.scan_groups = a->mamba.norm_groups;
         if (ts_arch_has(a, TS_ATTENTION_DELTA))
             l.scan_heads = a->delta.heads, l.scan_groups = a->delta.key_heads;
+        if (ts_arch_has(a, TS_ATTENTION_CONV))
+            l.scan_heads = l.scan_groups = a->hidden;
         l.vocab = a->vocab, l.n_layers = a->n_layers, l.tied = a->tied, l.mtp_layers = a->mtp_layers;
         l.latent = a->kv_lora_rank > 0;
         l.norm_of_all_heads = a->qk_norm == TS_QK_NORM_FULL;
         l.beside = beside_of(a);
+        l.norms_of_heads = a->qk_norm == TS_QK_NORM_OWN;
     }
     TS_TRY(ts_layout_check(&l));
     return a ? check_layers(a, l) : TS_OK;

@@ -133,21 +133,21 @@ static void sparse(const check_env *e, int64_t cols, int64_t rest, ts_dtype t)
 
 /* ---- columns by a weight ---- */
 
-static void scale_cols(const check_env *e, int64_t cols, ts_dtype t)
+static void weigh_cols(const check_env *e, int64_t cols, ts_dtype t)
 {
     enum { ROWS = 6 };
-    check_case("scale_cols %s cols %lld", ts_dtype_name(t), (long long)cols);
+    check_case("weigh_cols %s cols %lld", ts_dtype_name(t), (long long)cols);
     const int64_t n = ROWS * cols;
-    ts_scale_cols_args a = { .cols = cols, .rows = ROWS, .dtype = t, .x = check_in(1, t, n, 2),
+    ts_weigh_cols_args a = { .cols = cols, .rows = ROWS, .dtype = t, .x = check_in(1, t, n, 2),
                              .w = check_in(2, TS_DTYPE_F32, cols, 1), .dy = check_in(3, t, n, 1) };
     a.y = check_out(t, n);
     a.dw = check_inout(4, TS_DTYPE_F32, cols, 1);
-    check_kernel(e, TS_KERNEL_scale_cols, &a, ROWS);
+    check_kernel(e, TS_KERNEL_weigh_cols, &a, ROWS);
     for (int64_t k = 0; k < n; k++) {
         const double want = check_get(a.x, k, t) * (double)a.w[k % cols];
         check_elem("y", a.y, k, t, want, CHECK_U * fabs(want));
     }
-    check_kernel(e, TS_KERNEL_scale_cols_dw, &a, cols);
+    check_kernel(e, TS_KERNEL_weigh_cols_dw, &a, cols);
     for (int64_t c = 0; c < cols; c++) {
         double want = check_before(a.dw, c, TS_DTYPE_F32), size = fabs(want);
         for (int64_t row = 0; row < ROWS; row++) {
@@ -169,7 +169,7 @@ void check_altup(const check_env *e)
             magnitude(e, widths[w], false, (ts_dtype)t);
             magnitude(e, widths[w], true, (ts_dtype)t);
             sparse(e, widths[w], (int64_t)w * 5, (ts_dtype)t);
-            scale_cols(e, widths[w], (ts_dtype)t);
+            weigh_cols(e, widths[w], (ts_dtype)t);
         }
 }
 

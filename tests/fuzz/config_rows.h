@@ -26,7 +26,16 @@
     { "model_type", "[\"llama\", \"qwen2\", \"qwen3\", \"mistral\", \"gpt2\", \"gpt_neox\","       \
                     "\"starcoder2\", \"olmo2\", \"phi3\", \"gemma\", \"gemma2\", \"gemma3_text\"," \
                     "\"gemma3\", \"glm\", \"glm4\", \"internlm2\", \"nemotron\", \"stablelm\","    \
-                    "\"arcee\", \"mamba2\", \"bamba\", \"nemotron_h\", \"qwen3_next\"]", NULL },     \
+                    "\"arcee\", \"mamba2\", \"bamba\", \"nemotron_h\", \"qwen3_next\", \"lfm2\","     \
+                    "\"lfm2_moe\", \"falcon_h1\", \"granitemoehybrid\", \"olmo\", \"cohere2\"]", NULL }, \
+    { "full_attn_idxs", "[null, [], [0], [7], [\"x\"]]", NULL },                                   \
+    { "block_ffn_dim_multiplier", "[null, 1.3, 0, 1e9]", NULL }, { "conv_L_cache", "[3, 1, 0]", NULL }, \
+    { "mlp_multipliers", "[null, [0.5, 2], [1], [0, 1]]", NULL }, { "key_multiplier", "[0.5, 0]", NULL }, \
+    { "ssm_multipliers", "[null, [1, 1, 1, 1, 0.5], []]", NULL },                                  \
+    { "mamba_d_ssm", "[null, 16, 64]", NULL }, { "mamba_n_heads", "[1, 4, 0]", NULL },              \
+    { "mamba_rms_norm", FLAGS, NULL }, { "num_local_experts", "[0, 2]", NULL },                    \
+    { "position_embedding_type", "[null, \"rope\", \"nope\", \"x\"]", NULL },                      \
+    { "clip_qkv", "[null, 0.5, -1]", NULL }, { "use_qk_norm", FLAGS, NULL },                       \
     { "rope_scaling", "[" ROPES "]", NULL }, { "rope_parameters", "[" ROPES "]", NULL },           \
     { "rope_theta", "[10000.0, 500000, 1e-3, 1e30]", NULL },                                       \
     { "partial_rotary_factor", "[0.5, 1.0, 0.25, 0.3]", NULL },                                    \

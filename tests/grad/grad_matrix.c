@@ -55,6 +55,7 @@ typedef struct xent_case {
     int32_t labels[8];
     float softcap, logit_scale;
     bool alone; /* without argmax: rows that do not count are left out */
+    bool unit;  /* rows of w count as of length one */
 } xent_case;
 
 static double cap(double z, double softcap)
@@ -70,9 +71,13 @@ static void xent_oracle(const grad_case *g, double *const *x, double *y)
     for (int64_t t = 0; t < rows; t++) {
         double sum = 0, top = -INFINITY;
         for (int64_t v = 0; v < vocab; v++) {
+            double length = 0;
             z[v] = g->var[2].name ? x[2][v] : 0;
-            for (int64_t i = 0; i < hidden; i++)
+            for (int64_t i = 0; i < hidden; i++) {
                 z[v] += x[0][t * hidden + i] * x[1][v * hidden + i];
+                length += x[1][v * hidden + i] * x[1][v * hidden + i];
+            }
+            z[v] /= n->unit ? sqrt(length) : 1;
             z[v] = cap(n->logit_scale * z[v], n->softcap);
             top = fmax(top, z[v]);
         }
@@ -107,7 +112,7 @@ static ts_status xent_run(const grad_case *g, grad_env *e)
     ts_chosen_rows chosen;
     TS_TRY(choose(e, n->labels, rows, &chosen));
     const ts_xent_op o = { .w = e->param[1], .b = e->param[2], .softcap = n->softcap,
-                           .logit_scale = n->logit_scale, .labels = labels,
+                           .logit_scale = n->logit_scale, .unit_rows = n->unit, .labels = labels,
                            .chosen = n->alone ? &chosen : NULL, .late = g->is_late };
     ts_tensor *argmax;
     return ts_op_linear_xent(e->tape, &o, e->leaf[0], &e->out[0],
@@ -135,6 +140,14 @@ static const grad_case xents[] = {
       { IN("x", 6, 10), PARAM("w", 19, 10), PARAM("b", 19, 0) },
       XENT,
       XENT_CTX(.labels = SOME_LABELS, .logit_scale = 0.25f, .softcap = 0.8f) },
+    { "cross-entropy, rows of length one",
+      { IN("x", 6, 10), PARAM("w", 19, 10) },
+      XENT,
+      XENT_CTX(.labels = SOME_LABELS, .logit_scale = 2, .unit = true) },
+    { "cross-entropy, rows of length one, softcap, alone",
+      { IN("x", 6, 10), PARAM("w", 19, 10) },
+      XENT,
+      XENT_CTX(.labels = SOME_LABELS, .logit_scale = 1, .softcap = 0.8f, .alone = true, .unit = true) },
     { "cross-entropy, frozen head",
       { IN("x", 6, 10), PARAM("w", 19, 10, .is_frozen = true) },
       XENT,

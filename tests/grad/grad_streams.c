@@ -88,7 +88,7 @@ static void scale_oracle(const grad_case *g, double *const *x, double *y)
 static ts_status scale_run(const grad_case *g, grad_env *e)
 {
     (void)g;
-    return ts_op_scale_cols(e->tape, e->leaf[0], e->param[1], &e->out[0]);
+    return ts_op_weigh_cols(e->tape, e->leaf[0], e->param[1], &e->out[0]);
 }
 
 static void streams_oracle(const grad_case *g, double *const *x, double *y)
@@ -164,7 +164,7 @@ static const grad_case cases[] = {
     { "magnitude, held", { IN("x", T, W), IN("p", T, W) }, .n_out = T * W, .longest = W, .oracle = magnitude_oracle,
       .run = magnitude_run, .ctx = &large },
     { "sparse", { IN("x", T, 2 * W) }, .n_out = T * 2 * W, .longest = 2 * W, .oracle = sparse_oracle, .run = sparse_run },
-    { "scale_cols", { IN("x", T, W), PARAM("w", W, 0) }, .n_out = T * W, .longest = T, .oracle = scale_oracle,
+    { "weigh_cols", { IN("x", T, W), PARAM("w", W, 0) }, .n_out = T * W, .longest = T, .oracle = scale_oracle,
       .run = scale_run, .with_bf16 = true },
     { "add_streams", { IN("x", T, OUTS *W), IN("more", T, W) }, .n_out = T * OUTS * W, .longest = OUTS,
       .oracle = streams_oracle, .run = streams_run, .with_bf16 = true },

@@ -13,7 +13,7 @@
  *       others pass; with d = dy where x > cut, else 0, and s = sum(d):
  *       dx = d - s / cols * (1 + times * (x - mean) / std), the last term 0 where std is
  *
- *   scale_cols: y = x * w by columns; scale_cols_dw: dw[c] += sum over rows of dy * x, rows in order */
+ *   weigh_cols: y = x * w by columns; weigh_cols_dw: dw[c] += sum over rows of dy * x, rows in order */
 #ifndef TS_DEVICE_KERNELS_ALTUP_H
 #define TS_DEVICE_KERNELS_ALTUP_H
 #include "base/dtype.h"
@@ -55,7 +55,7 @@ typedef struct ts_sparse_args {
 } ts_sparse_args;
 /* sparse_fwd, sparse_bwd: n = rows. */
 
-typedef struct ts_scale_cols_args {
+typedef struct ts_weigh_cols_args {
     int64_t cols, rows;
     ts_dtype dtype;
     const void *x;
@@ -63,6 +63,6 @@ typedef struct ts_scale_cols_args {
     void *y;
     const void *dy;
     float *dw;        /* [cols] */
-} ts_scale_cols_args;
-/* scale_cols: n = rows. scale_cols_dw: n = cols. */
+} ts_weigh_cols_args;
+/* weigh_cols: n = rows. weigh_cols_dw: n = cols. */
 #endif

@@ -5,7 +5,8 @@
  * key head, then its value head, each head_dim wide: [rows, n_kv * (r + 2) * head_dim]. Queries alone
  * (n_kv 0) and keys with their values alone (n_q 0) are such rows too: width (n_q + 2 n_kv) * head_dim.
  *
- *   norm (w given, or unit_norm: w + offset is 1): per head over head_dim, or over all heads' values together (full_norm, OLMo 2);
+ *   norm (w given, or unit_norm: w + offset is 1): per head over head_dim, with one weight for all heads or each its own (own_weights), or over
+ *                   all heads' values together (full_norm, OLMo 2);
  *                   h = x * rstd,  y = h * (w + offset)
  *   rotate the first rot_dim of each head by angles theta[pos][i], i < rot_dim / 2:
  *     halves:      pairs (i, i + rot_dim/2)        interleaved: pairs (2i, 2i + 1)
@@ -21,12 +22,13 @@ typedef struct ts_rope_args {
     int64_t n_q, n_kv, head_dim, rot_dim; /* rot_dim 0: no rotation */
     bool interleaved, full_norm, unit_norm;
     bool norm_values;          /* only beside a norm, not full_norm */
+    bool own_weights;          /* of each head; full_norm has them anyway */
     ts_dtype dtype;            /* of x, y, dy, dx */
     const float *cos, *sin;    /* [positions, rot_dim / 2], scaling already in */
     const float *q_cos, *q_sin; /* the same of queries, where another factor is in theirs; NULL: those */
     const int32_t *pos;        /* [rows]: row of cos and sin */
     const float *wq, *wk;      /* norm weights: [head_dim], or [n_q*head_dim], [n_kv*head_dim] when
-                                  full_norm, in head order; both NULL: no norm; NULL
+                                  full_norm or own_weights, in head order; both NULL: no norm; NULL
                                   for heads that there are none of */
     float eps, offset;
     /* [rows, width] before norm and rotation (backward: needed with norm) */
@@ -40,7 +42,7 @@ typedef struct ts_rope_args {
     int64_t rows;
 } ts_rope_args;
 /* rope_fwd, rope_bwd: n = rows. rope_dw: n = columns of wq, then those of wk (head_dim * 2, or
- * (n_q + n_kv) * head_dim when full_norm); reads x, dy, rstd, cos, sin and sums rows in order. dy
+ * (n_q + n_kv) * head_dim where heads have their own); reads x, dy, rstd, cos, sin and sums rows in order. dy
  * is the gradient of y, so keep it apart from dx (no in-place backward) when there is a norm. */
 
 /* rope_heads: heads that stand evenly apart, each `dim` wide and rotated as a whole; nothing beside them

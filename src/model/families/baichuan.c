@@ -1,5 +1,6 @@
 /* Baichuan 7B, 13B: Llama with all queries, keys and values in one tensor; the large one has ALiBi instead of a
- * rotary embedding. transformers runs it from code beside the weights. */
+ * rotary embedding, and the second generation an output layer whose rows count as of length one (NormHead).
+ * transformers runs it from code beside the weights. */
 #include "model/families/families.h"
 
 static const ts_name_row names[] = {
@@ -28,17 +29,16 @@ static ts_status read_positions(const ts_config_row *r, const json_t *o, const c
     return ts_config_int(o, file, "model_max_length", 4096, 4096, 1, TS_ARCH_MAX_POSITIONS, &a->max_positions);
 }
 
-/* The second generation's output layer norms its rows; its vocabulary tells. */
-static ts_status read_vocab(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+/* The second generation's vocabulary tells of its output layer; norm_head says it of others. */
+static ts_status read_head(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
-    TS_TRY(ts_config_copy_in(r, o, file, a));
-    return a->vocab == 125696 ? ts_error(TS_ERR_USER, "%s: Baichuan 2's output layer norms its rows (NormHead), "
-                                                      "which this program does not do", file)
-                              : TS_OK;
+    enum { BAICHUAN2 = 125696 };
+    return ts_json_bool(o, file, r->key, a->vocab == BAICHUAN2, &a->unit_head);
 }
 
 static const ts_config_row rows[] = {
-    TS_CONFIG_ROW(COPY, "vocab_size", vocab, 64000, .read = read_vocab),
+    TS_COPY("vocab_size", vocab, 64000),
+    TS_CONFIG_ROW(OWN, "norm_head", unit_head, 0, .read = read_head),
     TS_OWN(NULL, n_kv_heads, ts_config_kv_as_heads, NULL, 0),
     TS_NO_HEAD_DIM,
     TS_CONFIG_ROW(OWN, "rope_theta", rope, 10000, .read = read_positions),

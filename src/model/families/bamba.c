@@ -21,30 +21,6 @@ static const ts_name_row names[] = {
     { 0 },
 };
 
-/* A number, or "auto": what mamba_expand times hidden_size leaves for a head. */
-static ts_status read_width(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
-{
-    const json_t *v = json_object_get(o, r->key);
-    int64_t expand = 0;
-    TS_TRY(ts_config_int(o, file, "mamba_expand", 2, 2, 1, 64, &expand));
-    const int64_t inner = expand * a->hidden, heads = a->mamba.heads > 0 ? a->mamba.heads : 1;
-    a->mamba.head_dim = inner / heads;
-    if (v && !json_is_null(v) && (!json_is_string(v) || strcmp(json_string_value(v), "auto")))
-        TS_TRY(ts_json_int(o, file, r->key, 0, 1, TS_ARCH_MAX_HEAD_DIM, &a->mamba.head_dim));
-    if (a->mamba.head_dim * a->mamba.heads != inner)
-        return ts_error(TS_ERR_USER,
-                        "%s: mamba_expand %lld times hidden_size %lld is not mamba_n_heads %lld times mamba_d_head %lld",
-                        file, (long long)expand, (long long)a->hidden, (long long)a->mamba.heads,
-                        (long long)a->mamba.head_dim);
-    return TS_OK;
-}
-
-static ts_status write_width(const ts_config_row *r, const ts_arch *a, json_t *o)
-{
-    TS_TRY(ts_config_put(o, "mamba_expand", json_integer(a->mamba.heads * a->mamba.head_dim / a->hidden)));
-    return ts_config_put(o, r->key, json_integer(a->mamba.head_dim));
-}
-
 static ts_status read_layers(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
     const json_t *list = json_object_get(o, r->key), *v;
@@ -91,7 +67,7 @@ static const ts_config_row rows[] = {
     TS_COPY("mamba_d_conv", mamba.conv, 4),
     TS_COPY("mamba_conv_bias", mamba.conv_bias, true),
     TS_COPY("mamba_proj_bias", mamba.bias, false),
-    { .kind = TS_CONFIG_OWN, .key = "mamba_d_head", .read = read_width, .write = write_width },
+    TS_MAMBA_EXPAND,
     TS_MAMBA_STEPS("time_step_limit"),
     TS_OWN("attn_layer_indices", layer, read_layers, write_layers, 0),
     { TS_CONFIG_END },

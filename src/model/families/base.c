@@ -146,6 +146,19 @@ ts_status ts_config_attn_scale(const ts_config_row *r, const json_t *o, const ch
     return TS_OK;
 }
 
+ts_status ts_config_read_own_norms(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    bool norms = false;
+    TS_TRY(ts_json_bool(o, file, r->key, false, &norms));
+    a->qk_norm = norms ? TS_QK_NORM_OWN : TS_QK_NORM_NONE;
+    return TS_OK;
+}
+
+ts_status ts_config_write_own_norms(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    return ts_config_put(o, r->key, json_boolean(a->qk_norm == TS_QK_NORM_OWN));
+}
+
 /* ---- ids: they may lie beyond the vocabulary, tiny test models keep those of their big sisters ---- */
 
 static ts_status read_list(const json_t *list, const char *file, ts_arch *a)

@@ -1,6 +1,23 @@
 /* Command-R, Aya: attention and MLP side by side behind one layer norm without a bias, neighbouring pairs
- * rotated, scaled logits. */
+ * rotated, scaled logits; Command-R+ norms each head of queries and keys. */
 #include "model/families/families.h"
+
+static const ts_name_row names[] = {
+    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    { "self_attention.q_layernorm", "model.layers.*.self_attn.q_norm", TS_PART_HEADS, false },
+    { "self_attention.k_layernorm", "model.layers.*.self_attn.k_norm", TS_PART_HEADS, false },
+    { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false },
+    { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false },
+    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
+    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
+    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
+    { .name = "output_layer", .hf_name = "lm_head" },
+    { 0 },
+};
 
 static ts_status read_rope(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
@@ -10,7 +27,7 @@ static ts_status read_rope(const ts_config_row *r, const json_t *o, const char *
 }
 
 static const ts_config_row rows[] = {
-    TS_REFUSE("use_qk_norm", "it is a norm of its own for each head"),
+    TS_OWN_NORMS("use_qk_norm"),
     TS_COPY("vocab_size", vocab, 256000),
     TS_COPY("hidden_size", hidden, 8192),
     TS_COPY("intermediate_size", ffn, 22528),
@@ -32,4 +49,4 @@ static const ts_config_row rows[] = {
 };
 
 const ts_family ts_family_cohere = { .model_type = "cohere", .architecture = "CohereForCausalLM",
-                                 .base = &ts_family_base, .rows = rows };
+                                 .base = &ts_family_base, .names = names, .rows = rows };

@@ -69,6 +69,8 @@ struct ts_config_row {
     TS_OWN("num_key_value_heads", n_kv_heads, ts_config_read_kv_heads, ts_config_write_kv_heads, def_)
 #define TS_HEAD_DIM(def_)                                                                          \
     TS_OWN("head_dim", head_dim, ts_config_read_head_dim, ts_config_write_head_dim, def_)
+/* Whether each head of queries and keys has a layer norm with weights of its own. */
+#define TS_OWN_NORMS(key_) TS_OWN(key_, qk_norm, ts_config_read_own_norms, ts_config_write_own_norms, 0)
 /* Heads that are hidden / heads wide, whatever head_dim says. */
 #define TS_NO_HEAD_DIM TS_OWN("head_dim", head_dim, ts_config_no_head_dim, NULL, 0)
 #define TS_ROPE(theta_, part_)                                                                     \
@@ -86,10 +88,10 @@ struct ts_config_row {
 
 ts_config_read_fn ts_config_causal, ts_config_read_kv_heads, ts_config_read_head_dim, ts_config_no_head_dim,
     ts_config_kv_as_heads, ts_config_wide_mlp, ts_config_read_rope, ts_config_read_ends, ts_config_read_window,
-    ts_config_read_qwen_windows;
+    ts_config_read_qwen_windows, ts_config_read_own_norms;
 ts_config_write_fn ts_config_write_kv_heads, ts_config_write_head_dim, ts_config_write_ropes,
     ts_config_write_ends, ts_config_write_window, ts_config_write_qwen_windows,
-    ts_config_write_layers;
+    ts_config_write_layers, ts_config_write_own_norms;
 /* ---- mixtures of experts (config_experts.c) ---- */
 
 /* norm_topk_prob: weights of the chosen sum up to 1 (of a softmax: it is one of the chosen) or are shares of all. */

@@ -27,10 +27,13 @@
     F(deepseek_v3)                                                                                 \
     F(minicpm)                                                                                     \
     F(minicpm3)                                                                                    \
+    F(plm)                                                                                         \
     F(smollm3)                                                                                     \
     F(olmo3)                                                                                       \
+    F(olmo)                                                                                        \
     F(granite)                                                                                     \
     F(cohere)                                                                                      \
+    F(cohere2)                                                                                     \
     F(falcon)                                                                                      \
     F(bloom)                                                                                       \
     F(mpt)                                                                                         \
@@ -48,8 +51,13 @@
     F(granitemoe)                                                                                  \
     F(ernie4_5_moe)                                                                                \
     F(minimax_m2)                                                                                  \
+    F(bailing_moe_v2)                                                                              \
     F(mamba2)                                                                                      \
     F(bamba)                                                                                       \
+    F(granitemoehybrid)                                                                            \
+    F(falcon_h1)                                                                                   \
+    F(lfm2)                                                                                        \
+    F(lfm2_moe)                                                                                    \
     F(nemotron_h)                                                                                  \
     F(qwen3_5)                                                                                  \
     F(qwen3_next)                                                                                  \

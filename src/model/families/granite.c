@@ -1,10 +1,11 @@
 /* Granite 3, 4 (dense): Llama with factors for embeddings, scores, sublayers and logits. */
+#include "model/families/granite.h"
 #include "model/families/families.h"
 
 #include <math.h>
 
 /* Logits are divided by it. */
-static ts_status read_logits(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+ts_status ts_granite_read_logits(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
     double by = 0;
     TS_TRY(ts_config_real(o, file, r->key, r->def, r->def, &by));
@@ -15,7 +16,7 @@ static ts_status read_logits(const ts_config_row *r, const json_t *o, const char
 }
 
 /* The number whose inverse it is. */
-static ts_status write_logits(const ts_config_row *r, const ts_arch *a, json_t *o)
+ts_status ts_granite_write_logits(const ts_config_row *r, const ts_arch *a, json_t *o)
 {
     double by = 1 / a->logit_scale;
     by = 1 / by == a->logit_scale ? by : 1 / nextafter(by, 0) == a->logit_scale ? nextafter(by, 0) : nextafter(by, INFINITY);
@@ -23,12 +24,9 @@ static ts_status write_logits(const ts_config_row *r, const ts_arch *a, json_t *
 }
 
 static const ts_config_row rows[] = {
-    TS_COPY("attention_multiplier", attn_scale, 1),
     TS_COPY_BOTH("attention_bias", bias_qkv, bias_proj, false),
     TS_COPY_BOTH("mlp_bias", bias_fc1, bias_fc2, false),
-    TS_COPY("embedding_multiplier", embed_scale, 1),
-    TS_COPY("residual_multiplier", residual_scale, 1),
-    TS_OWN("logits_scaling", logit_scale, read_logits, write_logits, 1),
+    TS_GRANITE_FACTORS,
     { TS_CONFIG_END },
 };
 

@@ -1,5 +1,6 @@
 /* Granite 3 MoE: all experts of a layer in one tensor; embeddings, scores, residuals and logits are scaled. */
 #include "model/families/families.h"
+#include "model/families/granite.h"
 
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
@@ -17,30 +18,11 @@ static const ts_name_row names[] = {
     { 0 },
 };
 
-/* Logits are divided by it. */
-static ts_status read_scaling(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
-{
-    double by;
-    TS_TRY(ts_config_real(o, file, r->key, 1, 1, &by));
-    if (by <= 0)
-        return ts_error(TS_ERR_USER, "%s: %s is %g, expected a number above 0", file, r->key, by);
-    a->logit_scale = 1 / by;
-    return TS_OK;
-}
-
-static ts_status write_scaling(const ts_config_row *r, const ts_arch *a, json_t *o)
-{
-    return ts_config_put(o, r->key, json_real(1 / a->logit_scale));
-}
-
 static const ts_config_row rows[] = {
     TS_COPY_BOTH("intermediate_size", ffn, expert_ffn, 11008),
     TS_NO_HEAD_DIM,
     TS_COPY_BOTH("attention_bias", bias_qkv, bias_proj, false),
-    TS_COPY("embedding_multiplier", embed_scale, 1),
-    TS_COPY("attention_multiplier", attn_scale, 1),
-    TS_COPY("residual_multiplier", residual_scale, 1),
-    TS_OWN("logits_scaling", logit_scale, read_scaling, write_scaling, 1),
+    TS_GRANITE_FACTORS,
     TS_COPY("num_local_experts", n_experts, 8),
     TS_COPY("num_experts_per_tok", experts_per_token, 2),
     TS_FIXED(router_score, TS_ROUTE_CHOSEN),

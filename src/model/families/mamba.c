@@ -43,3 +43,27 @@ ts_status ts_mamba_read_silu(const ts_config_row *r, const json_t *o, const char
         return TS_OK;
     return ts_error(TS_ERR_USER, "%s: %s is \"%.40s\", expected silu", file, r->key, act);
 }
+
+/* A number, or "auto": what mamba_expand times hidden_size leaves for a head. */
+ts_status ts_mamba_read_expand(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    const json_t *v = json_object_get(o, r->key);
+    int64_t expand = 0;
+    TS_TRY(ts_config_int(o, file, "mamba_expand", 2, 2, 1, 64, &expand));
+    const int64_t inner = expand * a->hidden, heads = a->mamba.heads > 0 ? a->mamba.heads : 1;
+    a->mamba.head_dim = inner / heads;
+    if (v && !json_is_null(v) && (!json_is_string(v) || strcmp(json_string_value(v), "auto")))
+        TS_TRY(ts_json_int(o, file, r->key, 0, 1, TS_ARCH_MAX_HEAD_DIM, &a->mamba.head_dim));
+    if (a->mamba.head_dim * a->mamba.heads != inner)
+        return ts_error(TS_ERR_USER,
+                        "%s: mamba_expand %lld times hidden_size %lld is not mamba_n_heads %lld times mamba_d_head %lld",
+                        file, (long long)expand, (long long)a->hidden, (long long)a->mamba.heads,
+                        (long long)a->mamba.head_dim);
+    return TS_OK;
+}
+
+ts_status ts_mamba_write_expand(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    TS_TRY(ts_config_put(o, "mamba_expand", json_integer(a->mamba.heads * a->mamba.head_dim / a->hidden)));
+    return ts_config_put(o, r->key, json_integer(a->mamba.head_dim));
+}

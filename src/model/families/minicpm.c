@@ -1,5 +1,5 @@
-/* MiniCPM 1, 2: Llama with scaled embeddings, sublayers and logits. transformers runs it from code beside
- * the weights. */
+/* MiniCPM 1, 2: Llama with scaled embeddings, sublayers and logits; MiniCPM-MoE has experts in every layer.
+ * transformers runs it from code beside the weights. */
 #include "model/families/minicpm.h"
 
 #include <math.h>
@@ -44,14 +44,47 @@ ts_status ts_minicpm_write_base(const ts_config_row *r, const ts_arch *a, json_t
     return ts_config_put(o, r->key, json_real(dividend(a->logit_scale, (double)a->hidden)));
 }
 
+static const ts_name_row names[] = {
+    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false },
+    { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false },
+    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
+    { .name = "mlp.router", .hf_name = "model.layers.*.mlp.gate" },
+    { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.w1", TS_PART_GATE, false },
+    { .name = "mlp.experts.linear_fc2", .hf_name = "model.layers.*.mlp.experts.*.w2" },
+    { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.w3", TS_PART_UP, false },
+    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
+    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
+    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
+    { .name = "output_layer", .hf_name = "lm_head" },
+    { 0 },
+};
+
+/* As wide as the MLP that they stand for; weights of the chosen sum up to 1. */
+static ts_status read_experts(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    TS_TRY(ts_config_int(o, file, r->key, 0, 0, 0, TS_ROUTE_MAX, &a->n_experts));
+    if (a->n_experts == 0)
+        return TS_OK;
+    a->expert_ffn = a->ffn;
+    a->router_score = TS_ROUTE_CHOSEN;
+    TS_TRY(ts_config_int(o, file, "num_experts_per_tok", 2, 2, 1, TS_ROUTE_MAX, &a->experts_per_token));
+    return ts_config_all_experts(r, o, file, a);
+}
+
 static const ts_config_row rows[] = {
     TS_COPY("rms_norm_eps", norm_eps, 1e-6),
     TS_COPY("attention_bias", bias_qkv, false),
     TS_COPY("tie_word_embeddings", tied, true),
     TS_NO_HEAD_DIM,
     TS_MINICPM_SCALES(1, 1, 1),
+    { .kind = TS_CONFIG_OWN, .key = "num_experts", .late = true, .read = read_experts },
     { TS_CONFIG_END },
 };
 
 const ts_family ts_family_minicpm = { .model_type = "minicpm", .architecture = "MiniCPMForCausalLM",
-                                      .base = &ts_family_base, .read_only = true, .rows = rows };
+                                      .base = &ts_family_base, .names = names, .read_only = true, .rows = rows };

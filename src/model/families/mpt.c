@@ -20,7 +20,7 @@ static const ts_name_row names[] = {
 /* An object of its own. */
 static ts_status read_attention(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
-    static const char *const others[] = { "qk_ln", "prefix_lm", "clip_qkv" };
+    static const char *const others[] = { "qk_ln", "prefix_lm" };
     const json_t *attention = json_object_get(o, r->key);
     const double usual = 1 / sqrt((double)a->head_dim);
     bool alibi = true;
@@ -30,6 +30,7 @@ static ts_status read_attention(const ts_config_row *r, const json_t *o, const c
         if (v && !json_is_null(v) && !json_is_false(v))
             return ts_error(TS_ERR_USER, "%s: attn_config: %s is not supported", file, others[i]);
     }
+    TS_TRY(ts_config_real(attention, file, "clip_qkv", 0, 0, &a->qkv_clip));
     TS_TRY(ts_json_bool(attention, file, "alibi", true, &alibi));
     if (!alibi)
         return ts_error(TS_ERR_USER, "%s: attn_config: alibi must be true: transformers' class knows no other "
@@ -47,6 +48,7 @@ static ts_status write_attention(const ts_config_row *r, const ts_arch *a, json_
     json_t *attention = json_object_get(o, r->key);
     const bool usual = a->attn_scale == 1 / sqrt((double)a->head_dim);
     TS_TRY(ts_config_put(attention, "alibi", json_true()));
+    TS_TRY(ts_config_put(attention, "clip_qkv", a->qkv_clip > 0 ? json_real(a->qkv_clip) : json_null()));
     return ts_config_put(attention, "softmax_scale", usual ? json_null() : json_real(a->attn_scale));
 }
 

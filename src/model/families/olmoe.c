@@ -2,7 +2,7 @@
 #include "model/families/families.h"
 
 static const ts_config_row rows[] = {
-    TS_REFUSE("clip_qkv", "queries, keys and values are not clipped here"),
+    TS_CAP("clip_qkv", qkv_clip, 0),
     TS_COPY("vocab_size", vocab, 50304),
     TS_COPY("hidden_size", hidden, 2048),
     TS_COPY_BOTH("intermediate_size", ffn, expert_ffn, 2048),

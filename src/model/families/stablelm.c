@@ -1,9 +1,28 @@
-/* StableLM 2, StableLM 3B: Llama with layer norms and a quarter of each head rotated. */
+/* StableLM 2, StableLM 3B: Llama with layer norms and a quarter of each head rotated; the 12B has attention and
+ * MLP side by side behind one norm, and norms each head of queries and keys. */
 #include "model/families/families.h"
 
+static const ts_name_row names[] = {
+    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    { "self_attention.q_layernorm", "model.layers.*.self_attn.q_layernorm.norms.*", TS_PART_EACH_HEAD, false },
+    { "self_attention.k_layernorm", "model.layers.*.self_attn.k_layernorm.norms.*", TS_PART_EACH_HEAD, false },
+    { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false },
+    { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false },
+    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
+    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
+    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
+    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
+    { .name = "output_layer", .hf_name = "lm_head" },
+    { 0 },
+};
+
 static const ts_config_row rows[] = {
-    TS_REFUSE("qk_layernorm", "it is a norm of its own for each head"),
-    TS_REFUSE("use_parallel_residual", "attention and MLP must have a norm each"),
+    TS_OWN_NORMS("qk_layernorm"),
+    TS_COPY_BOTH("use_parallel_residual", parallel_residual, shared_norm, false),
     TS_COPY("vocab_size", vocab, 50304),
     TS_COPY("hidden_size", hidden, 2560),
     TS_COPY("intermediate_size", ffn, 6912),
@@ -21,4 +40,4 @@ static const ts_config_row rows[] = {
 };
 
 const ts_family ts_family_stablelm = { .model_type = "stablelm", .architecture = "StableLmForCausalLM",
-                                       .base = &ts_family_base, .rows = rows };
+                                       .base = &ts_family_base, .names = names, .rows = rows };

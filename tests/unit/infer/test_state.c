@@ -248,11 +248,32 @@ static void shared(void **state)
     of_family("tests/golden/families/gemma3n", 2 * 2 * 8);
 }
 
+/* The rows that a short convolution has seen; keys and values beside a scan's state. */
+static void hybrids(void **state)
+{
+    static const char *const folders[] = { "lfm2", "lfm2-bias", "lfm2_moe", "falcon_h1", "falcon_h1-norm",
+                                           "granitemoehybrid", "olmo", "cohere2", "baichuan2" };
+    (void)state;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        char path[64];
+        ts_device *dev;
+        ts_model m;
+        snprintf(path, sizeof path, "tests/golden/families/%s", folders[i]);
+        OK(ts_device_open("cpu", &(ts_device_options){ .threads = 1, .isa = TS_ISA_ALL }, &dev));
+        const ts_model_use use = { .dev = dev, .compute = TS_DTYPE_F32, .inference = true };
+        OK(ts_model_load(path, &use, &m));
+        continues(m.decoder);
+        ts_model_deinit(&m);
+        ts_device_close(&dev);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(latent),
         cmocka_unit_test(shared),
+        cmocka_unit_test(hybrids),
         cmocka_unit_test(beside_attention),
         cmocka_unit_test(alone),
     };

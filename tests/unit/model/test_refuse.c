@@ -195,6 +195,7 @@ static bool lacks(const char *type, const char *key)
         { "deepseek_v2", "head_dim" },
         { "deepseek_v3", "head_dim" },
         { "minicpm3", "head_dim" },
+        { "plm", "head_dim" },
         { "minicpm", "head_dim" },
         { "internlm", "head_dim", "num_key_value_heads" },
         { "baichuan", "head_dim", "num_key_value_heads" },

@@ -150,7 +150,7 @@ INLINE void sparse_back_rows(const ts_sparse_args *a, int64_t begin, int64_t end
 
 /* ---- columns by a weight */
 
-INLINE void scale_rows(const ts_scale_cols_args *a, int64_t begin, int64_t end, ts_dtype t)
+INLINE void scale_rows(const ts_weigh_cols_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     for (int64_t row = begin; row < end; row++)
         for (int64_t c = 0; c < a->cols; c += V) {
@@ -159,7 +159,7 @@ INLINE void scale_rows(const ts_scale_cols_args *a, int64_t begin, int64_t end, 
         }
 }
 
-INLINE void scale_dw_cols(const ts_scale_cols_args *a, int64_t begin, int64_t end, ts_dtype t)
+INLINE void scale_dw_cols(const ts_weigh_cols_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     for (int64_t c = begin; c < end; c += V) {
         const int64_t n = end - c;
@@ -182,8 +182,8 @@ ALTUP_KERNEL(magnitude_fwd, ts_magnitude_args, magnitude_rows)
 ALTUP_KERNEL(magnitude_bwd, ts_magnitude_args, magnitude_back_rows)
 ALTUP_KERNEL(sparse_fwd, ts_sparse_args, sparse_rows)
 ALTUP_KERNEL(sparse_bwd, ts_sparse_args, sparse_back_rows)
-ALTUP_KERNEL(scale_cols, ts_scale_cols_args, scale_rows)
-ALTUP_KERNEL(scale_cols_dw, ts_scale_cols_args, scale_dw_cols)
+ALTUP_KERNEL(weigh_cols, ts_weigh_cols_args, scale_rows)
+ALTUP_KERNEL(weigh_cols_dw, ts_weigh_cols_args, scale_dw_cols)
 
 void TS_ISA_NAME(ts_altup_kernels_init)(ts_cpu_kernel *table)
 {
@@ -193,6 +193,6 @@ void TS_ISA_NAME(ts_altup_kernels_init)(ts_cpu_kernel *table)
     table[TS_KERNEL_magnitude_bwd] = TS_ROWWISE_ROW(magnitude_bwd, 0);
     table[TS_KERNEL_sparse_fwd] = TS_ROWWISE_ROW(sparse_fwd, 0);
     table[TS_KERNEL_sparse_bwd] = TS_ROWWISE_ROW(sparse_bwd, 0);
-    table[TS_KERNEL_scale_cols] = TS_ROWWISE_ROW(scale_cols, 0);
-    table[TS_KERNEL_scale_cols_dw] = TS_ROWWISE_ROW(scale_cols_dw, TS_ROWWISE_COLUMNS);
+    table[TS_KERNEL_weigh_cols] = TS_ROWWISE_ROW(weigh_cols, 0);
+    table[TS_KERNEL_weigh_cols_dw] = TS_ROWWISE_ROW(weigh_cols_dw, TS_ROWWISE_COLUMNS);
 }

@@ -35,6 +35,9 @@ static part key_part(const ts_rope_args *a)
 
 static int64_t row_width(const ts_rope_args *a) { return (a->n_q + 2 * a->n_kv) * a->head_dim; }
 
+/* Whether heads have weights of their own. */
+INLINE bool are_apart(const ts_rope_args *a) { return a->full_norm || a->own_weights; }
+
 /* Where head h of the part begins in a row. */
 INLINE int64_t head_at(const ts_rope_args *a, const part *p, int64_t h)
 {
@@ -45,7 +48,7 @@ INLINE int64_t head_at(const ts_rope_args *a, const part *p, int64_t h)
 /* Its norm weights and its place in rstd. */
 INLINE const float *head_w(const ts_rope_args *a, const part *p, int64_t h)
 {
-    return p->w ? p->w + (a->full_norm ? h * a->head_dim : 0) : NULL;
+    return p->w ? p->w + (are_apart(a) ? h * a->head_dim : 0) : NULL;
 }
 INLINE int64_t head_rstd(const ts_rope_args *a, const part *p, int64_t row, int64_t h)
 {
@@ -437,7 +440,7 @@ INLINE void dw_span(const ts_rope_args *a, const part *p, span s, bool inter, ts
 INLINE void dw_part(const ts_rope_args *a, const part *p, int64_t begin, int64_t end, bool inter,
                     ts_dtype t)
 {
-    const int64_t D = a->head_dim, sharers = a->full_norm ? 1 : p->heads;
+    const int64_t D = a->head_dim, sharers = are_apart(a) ? 1 : p->heads;
     for (int64_t k = begin / D; p->dw && k * D < end; k++) {
         const int64_t from = begin > k * D ? begin - k * D : 0, to = lesser(end - k * D, D);
         dw_span(a, p, (span){ from, to, k, k + sharers, p->dw + k * D }, inter, t);
@@ -447,7 +450,7 @@ INLINE void dw_part(const ts_rope_args *a, const part *p, int64_t begin, int64_t
 INLINE void dw_cols(const ts_rope_args *a, int64_t begin, int64_t end, bool inter, ts_dtype t)
 {
     const part parts[2] = { query_part(a), key_part(a) };
-    const int64_t mine = a->full_norm ? a->n_q * a->head_dim : a->head_dim;
+    const int64_t mine = are_apart(a) ? a->n_q * a->head_dim : a->head_dim;
     for (int i = 0; i < 2; i++) {
         const int64_t from = begin > i * mine ? begin - i * mine : 0,
                       to = i ? end - mine : lesser(end, mine);

@@ -11,6 +11,7 @@ model/ropes.json   rotary tables
 import argparse
 import copy
 import json
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -36,6 +37,12 @@ MAMBA = dict(vocab_size=79, hidden_size=24, num_heads=6, head_dim=8, state_size=
              chunk_size=8, bos_token_id=1, eos_token_id=2, pad_token_id=0, initializer_range=0.02)
 DELTA = dict(linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8, linear_value_head_dim=6, linear_conv_kernel_dim=4,
              layer_types=["linear_attention", "linear_attention"], use_cache=False)
+MIXED = dict(DELTA, num_hidden_layers=3, layer_types=["linear_attention", "full_attention", "linear_attention"],
+             rope_parameters=dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5))
+KIMI = dict(vocab_size=79, hidden_size=24, intermediate_size=32, moe_intermediate_size=12, num_hidden_layers=3, num_attention_heads=3,
+            num_key_value_heads=3, model_max_length=64, bos_token_id=1, eos_token_id=2, pad_token_id=0, rms_norm_eps=1e-5, kv_lora_rank=12,
+            qk_nope_head_dim=6, qk_rope_head_dim=4, v_head_dim=8, linear_head_dim=6, linear_num_heads=4, linear_conv_kernel_dim=4, num_experts=5,
+            num_experts_per_token=2, num_shared_experts=1, layer_types=["linear_attention", "full_attention", "linear_attention"], use_cache=False)
 LONG = dict(rope_type="longrope", short_factor=[1.0, 1.05, 1.2, 1.5], long_factor=[1.1, 1.7, 2.9, 4.0])
 
 
@@ -70,7 +77,7 @@ LFM2 = dict(vocab_size=79, hidden_size=24, intermediate_size=32, num_hidden_laye
             norm_eps=1e-5, block_multiple_of=8)
 # types whose own defaults have layers of experts
 EXPERTS = {"deepseek_v2", "deepseek_v3", "mixtral", "qwen2_moe", "qwen3_moe", "glm4_moe", "olmoe", "phimoe", "granitemoe", "ernie4_5_moe",
-           "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1", "glm4_moe_lite", "dots1", "granitemoehybrid", "lfm2_moe"}
+           "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1", "glm4_moe_lite", "dots1", "granitemoehybrid", "lfm2_moe", "qwen3_next", "qwen3_5_moe_text", "kimi_linear"}
 
 ROUTER_BIASES = ("correction_bias", "expert_bias")
 
@@ -244,6 +251,17 @@ CASES = {
                                     "routed_scaling_factor": 2.5, "use_qk_norm": True, "first_k_dense_replace": 1, "rope_parameters": dict(
                                         rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)}, 4, dict(seed=316, renamed="bailing_moe_v2")),
     "minicpm-moe": ("mixtral", {**MOE, "num_local_experts": 4, "tie_word_embeddings": True}, 4, dict(seed=317, renamed="minicpm_moe", scales=(3.0, 1.4 / 2 ** 0.5, 8 / 24))),
+    "qwen3_next-experts": ("qwen3_next", {**LLAMA, **MIXED, "num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 12,
+                                          "shared_expert_intermediate_size": 16, "norm_topk_prob": True, "mlp_only_layers": [0]}, 5, dict(seed=133)),
+    "qwen3_next-bias": ("qwen3_next", {**LLAMA, **MIXED, "mlp_only_layers": [0, 1, 2], "attention_bias": True}, 4, dict(seed=128)),
+    "qwen3_5-full": ("qwen3_5_text", {**LLAMA, **MIXED, "tie_word_embeddings": True}, 4, dict(seed=129, full_attention_interval=2)),
+    "qwen3_5_moe": ("qwen3_5_moe_text", {**no(LLAMA, "intermediate_size"), **MIXED, "num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 12,
+                                         "shared_expert_intermediate_size": 16}, 5, dict(seed=130)),
+    "kimi_linear": ("kimi_linear", KIMI, 5, dict(seed=131)),
+    "kimi_linear-ranks": ("kimi_linear", {**KIMI, "q_lora_rank": 10, "num_expert_group": 4, "topk_group": 2, "num_experts": 8, "moe_renormalize": False,
+                                          "attention_bias": True, "layer_types": None, "linear_attn_config": dict(
+                                              full_attn_layers=[3], kda_layers=[1, 2], head_dim=8, num_heads=3, short_conv_kernel_size=3)}, 4,
+                          dict(seed=132, dense=True, drop=["layer_types", "mlp_layer_types", "linear_head_dim", "linear_num_heads", "linear_conv_kernel_dim"])),
     "internlm2": ("llama", {**no(WHOLE, "head_dim"), "attention_bias": True, "rope_parameters": dict(
         rope_type="dynamic", rope_theta=10000.0, factor=2.0), "max_position_embeddings": 16}, 4, dict(renamed="internlm2")),
     "baichuan": ("llama", {**no(WHOLE, "head_dim"), "num_key_value_heads": 3}, 4, dict(seed=122, renamed="baichuan")),
@@ -494,6 +512,8 @@ def split_experts(model, how, of):
     with tempfile.TemporaryDirectory() as folder:
         twin.save_pretrained(folder)
         out = load_file(Path(folder) / "model.safetensors")
+    if how.get("dense"):  # as the published files call the MLPs of dense layers
+        out = {re.sub(r"block_sparse_moe\.(gate|up|down)_proj", r"mlp.\1_proj", n): t for n, t in out.items()}
     return {n: t for n, t in out.items() if len(of) == len(model.state_dict()) or not n.endswith(ROUTER_BIASES)}
 
 
@@ -532,6 +552,9 @@ def write_model(folder, name, model):
     if how.get("packed"):
         config["quantization_config"] = dict(quant_method="mxfp4", modules_to_not_convert=["model.layers.*.self_attn", "model.layers.*.mlp.router",
                                                                                           "model.embed_tokens", "lm_head"])
+    if how.get("full_attention_interval"):  # in the place of the list
+        config.pop("layer_types")
+        config["full_attention_interval"] = how["full_attention_interval"]
     if how.get("says_tied"):  # beside an output layer of its own, which counts
         config["tie_word_embeddings"] = True
     tensors = file_tensors(model, how)
@@ -574,7 +597,7 @@ def digest(t):
 def adamw(model, tokens):
     """Megatron's groups: no decay for what has one dimension, nor for biases of experts. The loss before each step, the norm before clipping."""
     named = list(model.named_parameters())
-    decays = lambda n, p: p.dim() > 1 and not n.endswith("_bias") and "norm" not in n  # Cohere's norms of heads have a row a head
+    decays = lambda n, p: p.dim() > 1 and not n.endswith("_bias") and "norm" not in n and not n.endswith("A_log")  # Cohere's norms of heads have a row a head; Kimi's A_log is [1, 1, heads, 1]
     groups = [dict(params=[p for n, p in named if decays(n, p)], weight_decay=ADAMW["weight_decay"]),
               dict(params=[p for n, p in named if not decays(n, p)], weight_decay=0.0)]
     optimizer = torch.optim.AdamW(groups, lr=ADAMW["lr"], betas=(ADAMW["beta1"], ADAMW["beta2"]), eps=ADAMW["eps"])
@@ -742,7 +765,7 @@ def defaults():
     out = []
     for model_type in sorted({t for t, *_ in CASES.values()} - EXPERTS - {"hunyuan_v1_dense"}):  # whose own default is no model
         # transformers' class of Nemotron cannot be made from its own default, which is no number
-        if model_type in ("nemotron_h", "qwen3_next", "qwen3_5_text"):  # whose own default has layers that are refused
+        if model_type == "nemotron_h":  # whose own default has layers that are refused
             continue
         c = AutoConfig.for_model(model_type, **(dict(num_key_value_heads=48) if model_type == "nemotron" else {}))
         with torch.device("meta"):

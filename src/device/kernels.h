@@ -46,6 +46,8 @@
     X(ssd_join, ts_ssd_args, ROWWISE)                                                              \
     X(delta_fwd, ts_delta_args, ATTENTION)                                                         \
     X(delta_bwd, ts_delta_args, ATTENTION)                                                         \
+    X(kda_fwd, ts_delta_args, ATTENTION)                                                           \
+    X(kda_bwd, ts_delta_args, ATTENTION)                                                           \
     X(delta_join, ts_delta_args, ROWWISE)                                                          \
     X(conv_fwd, ts_conv_args, ROWWISE)                                                             \
     X(conv_bwd, ts_conv_args, ROWWISE)                                                             \
@@ -84,6 +86,8 @@
     X(sparse_bwd, ts_sparse_args, ROWWISE)                                                         \
     X(weigh_cols, ts_weigh_cols_args, ROWWISE)                                                     \
     X(weigh_cols_dw, ts_weigh_cols_args, ROWWISE)                                                  \
+    X(sigmoid_fwd, ts_sigmoid_args, ROWWISE)                                                       \
+    X(sigmoid_bwd, ts_sigmoid_args, ROWWISE)                                                       \
     X(fill, ts_elementwise_args, ROWWISE)                                                          \
     X(copy, ts_elementwise_args, ROWWISE)                                                          \
     X(copy_cols, ts_copy_cols_args, ROWWISE)                                                       \

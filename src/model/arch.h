@@ -23,12 +23,15 @@ typedef enum ts_attention_kind {
     TS_ATTENTION_DELTA,   /* a gated delta net in its place */
     TS_ATTENTION_CONV,    /* a gated short convolution in its place (LFM2) */
     TS_ATTENTION_BESIDE,  /* softmax attention and a state-space layer side by side (Falcon-H1) */
+    TS_ATTENTION_KDA,     /* Kimi delta attention in its place */
 } ts_attention_kind;
 /* There are heads of softmax attention; a state-space layer. */
 static inline bool ts_has_heads(ts_attention_kind k) { return k == TS_ATTENTION_SOFTMAX || k == TS_ATTENTION_BESIDE; }
 static inline bool ts_has_mamba(ts_attention_kind k) { return k == TS_ATTENTION_MAMBA || k == TS_ATTENTION_BESIDE; }
 /* Heads attend to keys, which may be rotated by their positions. */
 static inline bool ts_attends(ts_attention_kind k) { return ts_has_heads(k) || k == TS_ATTENTION_LATENT; }
+/* A delta rule of either kind. */
+static inline bool ts_is_delta(ts_attention_kind k) { return k == TS_ATTENTION_DELTA || k == TS_ATTENTION_KDA; }
 typedef enum ts_mlp_kind {
     TS_MLP_PLAIN, /* fc2(act(fc1 x)) */
     TS_MLP_GATED, /* fc2(act(gate x) * up x) */
@@ -122,7 +125,7 @@ typedef struct ts_short_conv_arch {
     bool bias; /* of the convolution and the projections */
 } ts_short_conv_arch;
 
-/* Gated delta nets (nn/delta.h); heads 0: there are none. */
+/* Gated delta nets (nn/delta.h) and Kimi delta attention (nn/kda.h); heads 0: there are none. */
 typedef struct ts_delta_arch {
     int64_t key_heads, heads, key_dim, value_dim, conv;
 } ts_delta_arch;
@@ -147,6 +150,7 @@ typedef struct ts_arch {
     bool parallel_residual;    /* x + attn(norm1 x) + mlp(norm2 x) (GPT-NeoX) */
     bool shared_norm;          /* and both norms are one (Cohere, Falcon) */
     bool embed_norm;           /* of the embedding, before the first layer (Bloom) */
+    bool attn_gate;            /* what a head gives is multiplied with the sigmoid of a gate, a projection of x too */
     bool attn_sinks;           /* a learned logit a head in the softmax's denominator (gpt-oss) */
     ts_qk_norm_kind qk_norm;
     bool qk_norm_last;         /* behind the rotation (Hunyuan) */

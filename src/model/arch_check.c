@@ -1,4 +1,5 @@
 /* What a description may be. */
+#include "device/kernels/delta.h"
 #include "model/arch_rows.h"
 
 #include <math.h>
@@ -50,8 +51,8 @@ static ts_status check_latent(const ts_arch *a, const char *file)
                         "%s: num_key_value_heads is %lld, but heads of latent attention have keys of "
                         "their own: expected num_attention_heads, which is %lld",
                         file, (long long)a->n_kv_heads, (long long)a->n_heads);
-    if (a->qk_norm != TS_QK_NORM_NONE || a->bias_qkv || a->attn_sinks || a->qkv_clip > 0)
-        return ts_error(TS_ERR_USER, "%s: latent attention has no norm of heads, no bias or bounds of them, no sinks",
+    if (a->qk_norm != TS_QK_NORM_NONE || a->bias_qkv || a->attn_sinks || a->qkv_clip > 0 || a->attn_gate)
+        return ts_error(TS_ERR_USER, "%s: latent attention has no norm of heads, no bias or bounds of them, no sinks, no gate",
                         file);
     return TS_OK;
 }
@@ -114,10 +115,11 @@ static ts_status check_layer(const ts_arch *a, int64_t i, const char *file)
 {
     const ts_layer_arch *l = &a->layer[i];
     TS_ASSERT(l->rope >= 0 && l->rope < TS_ARCH_MAX_ROPES, "layer %lld", (long long)i);
-    if (l->attention == TS_ATTENTION_LATENT && (!a->kv_lora_rank || l->position != TS_POSITION_ROPE))
+    if (l->attention == TS_ATTENTION_LATENT &&
+        (!a->kv_lora_rank || (l->position != TS_POSITION_ROPE && l->position != TS_POSITION_NONE)))
         return ts_error(TS_ERR_USER,
-                        "%s: layer %lld has latent attention, which needs a rotary embedding and the width of "
-                        "its latent vectors (kv_lora_rank)", file, (long long)i);
+                        "%s: layer %lld has latent attention, which needs a rotary embedding (or no positions) and the "
+                        "width of its latent vectors (kv_lora_rank)", file, (long long)i);
     if (l->attention == TS_ATTENTION_NONE && l->mlp == TS_MLP_NONE)
         return ts_error(TS_ERR_USER, "%s: layer %lld is empty", file, (long long)i);
     if (a->parallel_residual && (l->attention == TS_ATTENTION_NONE || l->mlp == TS_MLP_NONE))
@@ -186,12 +188,18 @@ static ts_status check_short_conv(const ts_arch *a, const char *file)
 static ts_status check_delta(const ts_arch *a, const char *file)
 {
     const ts_delta_arch *d = &a->delta;
-    if (!ts_arch_has(a, TS_ATTENTION_DELTA))
+    const bool by_channel = ts_arch_has(a, TS_ATTENTION_KDA);
+    if (!ts_arch_has(a, TS_ATTENTION_DELTA) && !by_channel)
         return TS_OK;
     if (d->heads < 1 || d->key_heads < 1 || d->key_dim < 1 || d->value_dim < 1 || d->conv < 2)
         return ts_error(TS_ERR_USER,
                         "%s: linear attention needs heads and widths of keys and values of at least 1, and a "
                         "convolution of at least 2", file);
+    if (by_channel && (d->heads != d->key_heads || d->key_dim > TS_KDA_MOST_HEAD || d->value_dim > TS_KDA_MOST_HEAD))
+        return ts_error(TS_ERR_USER,
+                        "%s: Kimi delta attention with %lld heads of keys, %lld wide, and %lld of values, %lld wide: "
+                        "expected as many of each, at most %d wide", file, (long long)d->key_heads,
+                        (long long)d->key_dim, (long long)d->heads, (long long)d->value_dim, TS_KDA_MOST_HEAD);
     return d->heads % d->key_heads == 0
                ? TS_OK
                : ts_error(TS_ERR_USER,
@@ -252,7 +260,7 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
         return ts_error(TS_ERR_USER, "%s: %d rotary embeddings, expected 1 or 2", file, a->n_ropes);
     for (int i = 0; rotates && i < a->n_ropes; i++)
         TS_TRY(ts_rope_check(&a->rope[i], a->kv_lora_rank ? a->qk_rope_dim : least_head(a, i), file));
-    if (a->kv_lora_rank && a->n_ropes && a->rope[0].dim != a->qk_rope_dim)
+    if (a->kv_lora_rank && rotates && a->rope[0].dim != a->qk_rope_dim)
         return ts_error(TS_ERR_USER, "%s: %lld values of a head are rotated, expected all %lld of its "
                         "rotated part", file, (long long)a->rope[0].dim, (long long)a->qk_rope_dim);
     if (a->kv_lora_rank && a->n_ropes && a->rope[0].query_beta > 0)

@@ -27,7 +27,8 @@
 #define ATTENTIONS(W)                                                                              \
     W(TS_ATTENTION_SOFTMAX, "softmax") W(TS_ATTENTION_LATENT, "latent")                            \
     W(TS_ATTENTION_NONE, "none") W(TS_ATTENTION_MAMBA, "mamba") W(TS_ATTENTION_DELTA, "delta")        \
-    W(TS_ATTENTION_CONV, "conv") W(TS_ATTENTION_BESIDE, "beside")
+    W(TS_ATTENTION_CONV, "conv") W(TS_ATTENTION_BESIDE, "beside") \
+    W(TS_ATTENTION_KDA, "kda")
 #define MLPS(W)                                                                                    \
     W(TS_MLP_PLAIN, "plain") W(TS_MLP_GATED, "gated") W(TS_MLP_EXPERTS, "experts")                 \
     W(TS_MLP_NONE, "none")
@@ -173,6 +174,8 @@ const ts_field_row ts_arch_rows[] = {
     F(BOOL, shared_norm, .shapes = true, .later = true, .words = "one norm for attention and MLP"),
     F(BOOL, embed_norm, .shapes = true, .later = true, .words = "norm of the embedding",
       .option = "embed-layernorm", .says = TS_SAYS_VALUE),
+    F(BOOL, attn_gate, .shapes = true, .later = true, .words = "gate of attention's output",
+      .option = "attention-output-gate", .says = TS_SAYS_VALUE),
     F(BOOL, attn_sinks, .shapes = true, .later = true, .words = "sinks of attention",
       .option = "softmax-type"),
     COUNT(per_layer_width, TS_ARCH_MAX_HEAD_DIM, "hidden_size_per_layer_input", .shapes = true,

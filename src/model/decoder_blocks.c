@@ -31,10 +31,10 @@ static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
         .n_q = a->n_heads, .n_kv = kv, .head_dim = dim,
         .one_for_both = x->one_for_both, .lends = lends(a, layer), .keys_of = x->keys_of,
         .mask = x->chunk ? ts_mask_chunk(x->chunk) : ts_mask_causal(x->window), .scale = (float)scale,
-        .softcap = (float)a->attn_softcap, .clip = (float)a->qkv_clip, .has_sinks = a->attn_sinks,
+        .softcap = (float)a->attn_softcap, .clip = (float)a->qkv_clip, .has_gate = a->attn_gate, .has_sinks = a->attn_sinks,
         .qk_norm = a->qk_norm != TS_QK_NORM_NONE && a->qk_norm != TS_QK_NORM_UNIT, .norm_last = a->qk_norm_last,
         .temper_by = rotates ? 0 : (float)a->temper_by, .temper_every = (float)a->temper_every,
-        .qkv = { .in = a->hidden, .out = width + kv * ts_layer_pair(a, layer), .has_bias = a->bias_qkv },
+        .qkv = { .in = a->hidden, .out = (a->attn_gate ? 2 : 1) * width + kv * ts_layer_pair(a, layer), .has_bias = a->bias_qkv },
         .q = { .in = a->hidden, .out = width, .has_bias = a->bias_qkv },
         .proj = { .in = width, .out = a->hidden, .has_bias = a->bias_proj },
         .rope = { .n_q = a->n_heads, .n_kv = kv, .head_dim = dim, .norm_values = a->value_norm,
@@ -117,6 +117,15 @@ static double quantile(double p)
     return z;
 }
 
+static ts_kda_layer kda_of(const ts_arch *a, int64_t layer)
+{
+    const ts_delta_arch *n = &a->delta;
+    if (a->layer[layer].attention != TS_ATTENTION_KDA)
+        return (ts_kda_layer){ 0 };
+    return (ts_kda_layer){ .hidden = a->hidden, .heads = n->heads, .K = n->key_dim, .V = n->value_dim,
+                           .width = n->conv, .eps = (float)a->norm_eps };
+}
+
 static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
 {
     if (a->layer[layer].mlp == TS_MLP_NONE)
@@ -180,6 +189,6 @@ ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
         .per_layer_norm = ts_decoder_norm(a, a->per_layer_width > 0), .per_layer = per_layer_of(a),
         .altup = altup_of(a), .has_scalar = a->layer_scalar,
         .attention = attention_of(a, layer), .latent = latent_of(a, layer), .mamba = mamba_of(a, layer),
-        .delta = delta_of(a, layer), .short_conv = short_conv_of(a, layer), .beside = beside_of(a, layer), .mlp = mlp_of(a, layer), .experts = experts_of(a, layer),
+        .delta = delta_of(a, layer), .short_conv = short_conv_of(a, layer), .beside = beside_of(a, layer), .kda = kda_of(a, layer), .mlp = mlp_of(a, layer), .experts = experts_of(a, layer),
     };
 }

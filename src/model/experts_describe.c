@@ -56,8 +56,7 @@ static ts_status bad_list(const ts_option_list *words, int64_t layers)
                     words->n ? words->v[0] : "", (long long)layers);
 }
 
-/* "[0,1]*3" and so on into has [n]; false: it is no such list, or of another length. */
-static bool read_list(const char *s, bool *has, int64_t n)
+bool ts_model_read_layers(const char *s, bool *has, int64_t n)
 {
     int64_t at = 0;
     while (*s) {
@@ -107,7 +106,7 @@ ts_status ts_model_describe_expert_layers(const ts_model_options *o, ts_arch *a)
         for (int64_t i = 0; i < a->n_layers; i++)
             has[i] = every <= 1 || i % every == 0;
     else
-        good = good && read_list(text, has, a->n_layers);
+        good = good && ts_model_read_layers(text, has, a->n_layers);
     good = good && (*end || every >= 1 || every == -1);
     for (int64_t i = 0; good && i < a->n_layers; i++)
         if (has[i] && i >= o->first_k_dense)

@@ -276,11 +276,27 @@ ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m)
     return ts_name_table(m, a, f->names_of ? f->names_of(a) : ts_family_name_rows(f));
 }
 
-const char *ts_family_alias(const ts_family *f, const char *hf_name)
+static const ts_name_other *others_of(const ts_family *f)
+{
+    static const ts_name_other none[] = { { 0 } };
+    while (f && !f->others)
+        f = f->base;
+    return f ? f->others : none;
+}
+
+bool ts_family_alias(const ts_family *f, const char *hf_name, int i, char out[TS_FAMILY_NAME])
 {
     const char *prefix = ts_family_prefix(f);
     const size_t n = prefix ? strlen(prefix) : 0;
-    return n && !strncmp(hf_name, prefix, n) ? hf_name + n : NULL;
+    if (n && !strncmp(hf_name, prefix, n) && i-- == 0)
+        return snprintf(out, TS_FAMILY_NAME, "%s", hf_name + n) < TS_FAMILY_NAME;
+    for (const ts_name_other *o = others_of(f); o->ours; o++) {
+        const char *at = strstr(hf_name, o->ours);
+        if (at && i-- == 0)
+            return snprintf(out, TS_FAMILY_NAME, "%.*s%s%s", (int)(at - hf_name), hf_name, o->theirs,
+                            at + strlen(o->ours)) < TS_FAMILY_NAME;
+    }
+    return false;
 }
 
 const char *ts_family_module(const ts_family *f, const char *name)

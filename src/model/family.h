@@ -10,7 +10,8 @@
  *   input_layernorm.{weight,bias}                         pre_mlp_layernorm.{weight,bias}
  *   post_attn_norm.weight  post_mlp_layernorm.weight      (norms of a sublayer's output)
  *   self_attention.linear_qkv.{weight,bias}   [(r + 2) head_dim for each kv group: its
- *                                              r queries, k, v; hidden]
+ *                                              r queries, k, v; hidden]; with gates (attn_gate) r of them
+ *                                              between queries and k
  *   self_attention.{q_layernorm,k_layernorm}.weight
  *   self_attention.linear_proj.{weight,bias}  [hidden, n_heads head_dim]
  *   self_attention.core_attention.softmax_offset  [n_heads], sinks: a name without ".weight"
@@ -27,6 +28,8 @@
  *   mixer.{in_proj_z,in_proj_xbc,in_proj_dt,out_proj}.{weight,bias}
  *   self_attention.{in_proj_qkv,in_proj_z,in_proj_b,in_proj_a,out_proj,norm,conv1d}.weight
  *   self_attention.{A_log,dt_bias}          (gated delta nets: nn/delta.h)
+ *   of Kimi delta attention (nn/kda.h) instead of in_proj_z and in_proj_a:
+ *   self_attention.{f_proj_down,f_proj_up,g_proj_down,g_proj_up}.weight
  *   mixer.conv1d.weight  [heads head_dim + 2 groups state, width]  mixer.conv1d.bias  mixer.norm.weight
  *   mtp.layers.<k>.{enorm,hnorm,eh_proj,final_layernorm}.weight, mtp.layers.<k>.transformer_layer. + what a layer has
  *   (model/mtp.h); files count these layers behind the others
@@ -47,7 +50,7 @@ typedef struct ts_name_piece {
 typedef struct ts_name_tensor {
     char *hf_name;                /* owned by the map */
     int rank;
-    int64_t dim[3];               /* in the file's orientation */
+    int64_t dim[4];               /* in the file's orientation */
     bool is_copy;                 /* of another tensor: not read */
     bool is_line;                 /* of rank 2, a vector in rows: its pieces count elements, as those of one do */
     size_t first_piece, n_pieces; /* of the map's pieces; together they are the whole tensor */
@@ -66,7 +69,8 @@ void ts_name_map_deinit(ts_name_map *m);
  * name (A_log). */
 typedef enum ts_name_part {
     TS_PART_ALL,  /* the parameter whole */
-    /* the query rows of every group, one group after the other; likewise keys and values */
+    /* the query rows of every group, one group after the other, each head's gate behind it where there are some;
+     * likewise keys and values */
     TS_PART_Q,
     TS_PART_K,
     TS_PART_V,
@@ -90,6 +94,12 @@ typedef enum ts_name_part {
     TS_PART_DELTA_Z,
     TS_PART_DELTA_B,
     TS_PART_DELTA_A,
+    /* rows of queries, keys and values of a delta rule, which stand one behind the other; a filter's are in the
+     * file [columns, 1, width] */
+    TS_PART_RULE_Q,
+    TS_PART_RULE_K,
+    TS_PART_RULE_V,
+    TS_PART_RATE, /* a vector, in the file [1, 1, n, 1] */
 } ts_name_part;
 
 typedef struct ts_name_row {
@@ -107,6 +117,11 @@ typedef struct ts_name_row {
  * through layer by layer. A parameter that no row covers is a programmer's mistake. */
 ts_status ts_name_table(ts_name_map *m, const ts_arch *a, const ts_name_row *rows) TS_NODISCARD;
 
+/* A part of a tensor's name, and what stands there in other files. */
+typedef struct ts_name_other {
+    const char *ours, *theirs;
+} ts_name_other;
+
 /* What config.json says is a table of rows too (model/families/config.h). A family has a base, whose
  * rows, names and prefix are its own unless it says otherwise. */
 typedef struct ts_family ts_family;
@@ -119,6 +134,7 @@ struct ts_family {
     const ts_name_row *names;         /* NULL: the base's */
     /* Where the names hang on the description, its table of them; `names` for what is the same in all. */
     const ts_name_row *(*names_of)(const ts_arch *a);
+    const ts_name_other *others;      /* of names, a row without text behind them; NULL: the base's */
     const struct ts_config_row *rows; /* a row of kind TS_CONFIG_END behind them */
     bool read_only; /* transformers has no class: configs are not written */
 };
@@ -138,8 +154,10 @@ const ts_name_row *ts_family_name_rows(const ts_family *f);
 
 /* Tensors and pieces of a described model. */
 ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m) TS_NODISCARD;
-/* The other name under which published files may hold this tensor (without the prefix), or NULL. */
-const char *ts_family_alias(const ts_family *f, const char *hf_name);
+/* The i-th other name under which files may hold this tensor: first without the prefix, then as the family's
+ * others say. False: it has no more. */
+enum { TS_FAMILY_NAME = 256 };
+bool ts_family_alias(const ts_family *f, const char *hf_name, int i, char out[TS_FAMILY_NAME]);
 /* The family's name of one of our parameters that no layer has (of "output_layer": "lm_head"),
  * without ".weight". */
 const char *ts_family_module(const ts_family *f, const char *name);

@@ -143,7 +143,7 @@ static double scan_flops(const ts_decoder *d, int64_t layer)
 {
     const ts_mamba_arch *m = &d->arch.mamba;
     const ts_delta_arch *n = &d->arch.delta;
-    if (ts_arch_block(&d->arch, layer)->attention == TS_ATTENTION_DELTA)
+    if (ts_arch_block(&d->arch, layer)->attention != TS_ATTENTION_MAMBA)
         return 2 * (double)n->heads * (3.0 * (double)(n->key_dim * n->value_dim) +
                                        TS_DELTA_CHUNK * (double)(n->key_dim + n->value_dim));
     if (d->arch.layer[layer].attention == TS_ATTENTION_CONV)

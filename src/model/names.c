@@ -47,6 +47,13 @@ static void hf_name_of(const target *t, char *out, size_t size)
                  (int)(second - star - 1), star + 1, (long long)t->expert, second + 1, t->suffix);
 }
 
+static bool is_rule(ts_name_part p) { return p == TS_PART_RULE_Q || p == TS_PART_RULE_K || p == TS_PART_RULE_V; }
+
+static bool is_filter(const target *t)
+{
+    return t->row->part == TS_PART_FILTER || (is_rule(t->row->part) && strstr(t->row->name, "conv1d"));
+}
+
 static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
 {
     TS_TRY(ts_grow(&m->tensor, &m->cap_tensors, m->n_tensors + 1, sizeof *m->tensor));
@@ -74,9 +81,13 @@ static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
         x->rank = 3;
         x->dim[0] = stack, x->dim[1] = turned ? t->param.dim[1] : each, x->dim[2] = turned ? each : t->param.dim[1];
     }
-    if (t->row->part == TS_PART_FILTER && !flat)
+    if (is_filter(t) && !flat)
         x->rank = 3, x->dim[2] = x->dim[1], x->dim[1] = 1;
     x->is_copy = t->row->part == TS_PART_COPY;
+    if (t->row->part == TS_PART_RATE) {
+        x->rank = 4;
+        x->dim[0] = x->dim[1] = x->dim[3] = 1, x->dim[2] = rows;
+    }
     TS_TRY(ts_strdup(name, &x->hf_name));
     m->n_tensors++;
     return TS_OK;
@@ -132,10 +143,27 @@ static ts_status add_pairs(ts_name_map *m, const target *t)
 static ts_status add_groups(ts_name_map *m, const target *t, int64_t hf_row, int64_t at,
                             int64_t rows)
 {
-    const int64_t groups = ts_layer_kv_heads(t->a, t->layer), r = t->a->n_heads / groups;
+    const int64_t groups = ts_layer_kv_heads(t->a, t->layer), r = (t->a->attn_gate ? 2 : 1) * t->a->n_heads / groups;
     const int64_t stride = r * ts_layer_head_dim(t->a, t->layer) + ts_layer_pair(t->a, t->layer);
     for (int64_t g = 0; g < groups; g++)
         TS_TRY(add_piece(m, t, hf_row + g * rows, g * stride + at, rows));
+    return TS_OK;
+}
+
+/* Queries as they stand in files: all heads, one after another, each with its gate behind it where there are some. */
+static ts_status add_queries(ts_name_map *m, const target *t)
+{
+    const ts_arch *a = t->a;
+    const int64_t D = ts_layer_head_dim(a, t->layer), groups = ts_layer_kv_heads(a, t->layer), r = a->n_heads / groups,
+                  stride = (a->attn_gate ? 2 : 1) * r * D + ts_layer_pair(a, t->layer);
+    TS_TRY(add_tensor(m, t, (a->attn_gate ? 2 : 1) * a->n_heads * D));
+    if (!a->attn_gate)
+        return add_groups(m, t, 0, 0, r * D);
+    for (int64_t h = 0; h < a->n_heads; h++) {
+        const int64_t query = h / r * stride + h % r * D;
+        TS_TRY(add_piece(m, t, 2 * h * D, query, D));
+        TS_TRY(add_piece(m, t, (2 * h + 1) * D, query + r * D, D));
+    }
     return TS_OK;
 }
 
@@ -176,6 +204,15 @@ static ts_status add_delta_part(ts_name_map *m, const target *t)
     default:
         return add_delta(m, t, shared, shared, 2 * shared);
     }
+}
+
+static ts_status add_rule(ts_name_map *m, const target *t)
+{
+    const ts_delta_arch *d = &t->a->delta;
+    const int64_t keys = d->key_heads * d->key_dim, values = d->heads * d->value_dim;
+    const bool is_value = t->row->part == TS_PART_RULE_V;
+    TS_TRY(add_tensor(m, t, is_value ? values : keys));
+    return add_piece(m, t, 0, is_value ? 2 * keys : t->row->part == TS_PART_RULE_K ? keys : 0, is_value ? values : keys);
 }
 
 static ts_status add_half(ts_name_map *m, const target *t)
@@ -230,28 +267,29 @@ static ts_status add_row(ts_name_map *m, const target *t)
         return add_experts(m, t);
     const ts_arch *a = t->a;
     const int64_t D = ts_layer_head_dim(a, t->layer), groups = ts_layer_kv_heads(a, t->layer);
-    const int64_t r = a->n_heads / groups, all = t->param.dim[0], n_q = a->n_heads * D, n_k = groups * D;
+    const int64_t r = a->n_heads / groups, all = t->param.dim[0], n_q = a->n_heads * D, n_k = groups * D, key = (a->attn_gate ? 2 : 1) * r * D;
     switch (t->row->part) {
     case TS_PART_ALL:
     case TS_PART_LINE:
     case TS_PART_HEADS:
     case TS_PART_FILTER:
+    case TS_PART_RATE:
     case TS_PART_COPY:
         return add_whole(m, t);
     case TS_PART_PAIRS:
         return add_pairs(m, t);
     case TS_PART_Q:
-        TS_TRY(add_tensor(m, t, n_q));
-        return add_groups(m, t, 0, 0, r * D);
+        return add_queries(m, t);
     case TS_PART_K:
         TS_TRY(add_tensor(m, t, n_k));
-        return add_groups(m, t, 0, r * D, D);
+        return add_groups(m, t, 0, key, D);
     case TS_PART_V:
         if (a->layer[t->layer].one_for_both)
             return TS_OK;
         TS_TRY(add_tensor(m, t, n_k));
-        return add_groups(m, t, 0, (r + 1) * D, D);
+        return add_groups(m, t, 0, key + D, D);
     case TS_PART_QKV:
+        TS_ASSERT(!a->attn_gate, "%s: queries with gates have tensors of their own", t->name);
         TS_TRY(add_tensor(m, t, all));
         TS_TRY(add_groups(m, t, 0, 0, r * D));
         TS_TRY(add_groups(m, t, n_q, r * D, D));
@@ -266,6 +304,10 @@ static ts_status add_row(ts_name_map *m, const target *t)
         return add_delta_part(m, t);
     case TS_PART_EACH_HEAD: /* seen to above */
         break;
+    case TS_PART_RULE_Q:
+    case TS_PART_RULE_K:
+    case TS_PART_RULE_V:
+        return add_rule(m, t);
     case TS_PART_MORE:
         m->tensor[m->n_tensors - 1].dim[0] += all;
         return add_piece(m, t, m->tensor[m->n_tensors - 1].dim[0] - all, 0, all);

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "device/kernels/conv.h"
+#include "device/kernels/delta.h"
 #include "device/kernels/ssd.h"
 #include "model/arch_rows.h"
 #include "model/presets.h"
@@ -106,6 +107,9 @@ const ts_option ts_model_option_rows[] = {
     ROW(FLAG, layernorm_1p, "add-rmsnorm-offset", NULL, 0, 0, NULL, "as --apply-layernorm-1p"),
     ROW(FLAG, embed_norm, "embed-layernorm", NULL, 0, 0, NULL,
         "a norm of the embedding, before the first layer (Bloom)"),
+    ROW(FLAG, attn_gate, "attention-output-gate", NULL, 0, 0, NULL,
+        "what attention gives, before its output layer, times the sigmoid of a gate: of each value another, projected "
+        "with the queries (Qwen3-Next)"),
     ROW(CHOICE, softmax_type, "softmax-type", "vanilla", 0, 0, TS_CHOICES(TS_MODEL_SOFTMAXES),
         "learnable: each head has a learned logit that joins the softmax's denominator alone (gpt-oss)"),
     ROW(FLAG, post_norm, "post-norm", NULL, 0, 0, NULL,
@@ -193,6 +197,7 @@ const ts_option ts_model_option_rows[] = {
         "the same in widths of an expert"),
     ROW(FLAG, shared_gate, "shared-expert-gate", NULL, 0, 0, NULL,
         "the shared expert's result times a sigmoid of the token"),
+    ROW(FLAG, shared_gate, "moe-shared-expert-gate", NULL, 0, 0, NULL, "as --shared-expert-gate"),
     ROW(FLAG, untie, "untie-embeddings-and-output-weights", NULL, 0, 0, NULL,
         "an output layer of its own"),
     ROW(INT, make_vocab_size_divisible_by, "make-vocab-size-divisible-by", "128", 1, 1 << 20, NULL,
@@ -219,6 +224,24 @@ const ts_option ts_model_option_rows[] = {
         "part of --num-layers that are an MLP; what neither is, is a state-space layer"),
     ROW(TEXT, hybrid_pattern, "hybrid-override-pattern", NULL, 0, 0, NULL,
         "which layer is what, a letter each: M state space, * attention, - MLP (instead of the ratios)"),
+    ROW(CHOICE, attention_variant, "experimental-attention-variant", "none", 0, 0, TS_CHOICES(TS_MODEL_VARIANTS),
+        "layers with a delta rule in the place of attention: gated_delta_net (Qwen3-Next), or kimi_delta_attention with "
+        "a decay for each channel; --linear-attention-freq says which"),
+    ROW(LIST, linear_freq, "linear-attention-freq", NULL, 0, 0, NULL,
+        "N: every N-th layer has full attention, the others a delta rule (default 4); or a list of 1 (delta rule) and 0, "
+        "also as ([1]*3+[0]*1)"),
+    ROW(INT, full_interval, "full-attention-interval", NULL, 1, 1 << 20, NULL, "as --linear-attention-freq N"),
+    ROW(INT, linear_key_heads, "linear-num-key-heads", "16", 1, 1 << 16, NULL,
+        "heads of queries and keys of delta rules; --tensor-model-parallel-size divides them (with kimi_delta_attention: "
+        "as many as of values)"),
+    ROW(INT, linear_heads, "linear-num-value-heads", "32", 1, 1 << 16, NULL,
+        "heads of values of delta rules, a multiple of those of keys"),
+    ROW(INT, linear_key_dim, "linear-key-head-dim", "128", 1, TS_DELTA_MOST_HEAD, NULL,
+        "width of a head of queries and keys of delta rules"),
+    ROW(INT, linear_value_dim, "linear-value-head-dim", "128", 1, TS_DELTA_MOST_HEAD, NULL,
+        "width of a head of values of delta rules"),
+    ROW(INT, linear_conv, "linear-conv-kernel-dim", "4", 2, TS_CONV_MOST, NULL,
+        "tokens that the convolution of delta rules sees, its own among them"),
     ROW(REAL, init_method_std, "init-method-std", "0.02", 0, 100, NULL,
         "standard deviation of random weights"),
 };
@@ -544,5 +567,6 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
     TS_TRY(ts_model_describe_expert_layers(o, a));
     if (ts_model_is_mamba(set))
         TS_TRY(ts_model_describe_mamba(o, a));
+    TS_TRY(ts_model_describe_delta(o, set, a));
     return ts_arch_check(a, "the model's options");
 }

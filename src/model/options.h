@@ -37,6 +37,12 @@ typedef enum ts_model_rope { TS_MODEL_ROPES(TS_CHOICE_VALUE) } ts_model_rope;
     W(TS_MODEL_SCORE_SQRT_SOFTPLUS, "sqrtsoftplus")
 typedef enum ts_model_score { TS_MODEL_SCORES(TS_CHOICE_VALUE) } ts_model_score;
 
+#define TS_MODEL_VARIANTS(W)                                                                       \
+    W(TS_MODEL_VARIANT_NONE, "none")                                                               \
+    W(TS_MODEL_VARIANT_DELTA, "gated_delta_net")                                                   \
+    W(TS_MODEL_VARIANT_KIMI, "kimi_delta_attention")
+typedef enum ts_model_variant { TS_MODEL_VARIANTS(TS_CHOICE_VALUE) } ts_model_variant;
+
 typedef struct ts_model_options {
     const char *model_config; /* a config.json to initialise from */
     const char *preset;       /* the name of a published model (model/presets.h), likewise */
@@ -58,7 +64,7 @@ typedef struct ts_model_options {
         mscale_all_dim;
     bool use_rope_scaling;
     int64_t rope_original_max;
-    bool embed_norm, quick_geglu, qk_l2_norm;
+    bool embed_norm, quick_geglu, qk_l2_norm, attn_gate;
     double act_clamp, glu_offset; /* 0: none */
     int softmax_type; /* TS_MODEL_SOFTMAX_* */
     bool latent; /* multi-head latent attention */
@@ -77,6 +83,11 @@ typedef struct ts_model_options {
     int64_t mamba_state, mamba_head_dim, mamba_groups, mamba_heads, mamba_conv, mamba_expand;
     double hybrid_attention, hybrid_mlp; /* parts of the layers */
     const char *hybrid_pattern;          /* NULL: by these */
+    /* delta rules: docs/state-space.md */
+    int attention_variant; /* TS_MODEL_VARIANT_* */
+    int64_t linear_key_heads, linear_heads, linear_key_dim, linear_value_dim, linear_conv;
+    int64_t full_interval;      /* 0: not given */
+    ts_option_list linear_freq; /* words */
 } ts_model_options;
 extern const ts_option ts_model_option_rows[];
 extern const size_t ts_model_option_count;
@@ -121,6 +132,15 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
 /* The same of --model-config, beside the checkpoint of a run that may have begun with it. */
 ts_status ts_model_compare_config(const ts_model_options *o, const ts_arch *a,
                                   const char *folder) TS_NODISCARD;
+
+/* "[0,1]*3" and so on into has [n]; false: it is no such list, or of another length. */
+bool ts_model_read_layers(const char *s, bool *has, int64_t n);
+
+/* Models with delta rules (delta_options.c): what they are, when all else of `a` is there; contradictions with a
+ * model that was read from `folder`: TS_ERR_USER. */
+ts_status ts_model_describe_delta(const ts_model_options *o, const ts_option_set *set, ts_arch *a) TS_NODISCARD;
+ts_status ts_model_compare_delta(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
+                                 const char *folder) TS_NODISCARD;
 
 /* Models with state-space layers (mamba_options.c). */
 /* Whether an option of such models is given. */

@@ -34,10 +34,10 @@ ts_status ts_model_describe_latent(const ts_model_options *o, ts_arch *a)
 ts_status ts_model_describe_latent_rope(const ts_model_options *o, const ts_option_set *set, ts_arch *a)
 {
     ts_rope_config *r = &a->rope[0];
-    if (!o->latent)
+    if (!o->latent || a->position == TS_POSITION_NONE)
         return TS_OK;
     if (a->position != TS_POSITION_ROPE)
-        return ts_error(TS_ERR_USER, "--multi-latent-attention needs --position-embedding-type rope");
+        return ts_error(TS_ERR_USER, "--multi-latent-attention needs --position-embedding-type rope (or none)");
     r->dim = a->qk_rope_dim, r->odd_dim = 0, r->interleaved = true;
     if (set && ts_option_given(set, "rotary-scaling-factor")) {
         r->mscale = o->mscale > 0 ? o->mscale : 1;

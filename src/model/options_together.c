@@ -25,6 +25,7 @@ ts_status ts_model_options_check(const ts_model_options *o, const ts_option_set 
         return ts_error(TS_ERR_USER, "--noop-layers leaves none of --num-layers %lld",
                         (long long)o->num_layers);
     TS_TRY(ts_option_exclude(set, "model-config", "preset"));
+    TS_TRY(ts_option_exclude(set, "linear-attention-freq", "full-attention-interval"));
     TS_TRY(check_one_of(set, activations, sizeof activations / sizeof *activations));
     TS_TRY(check_one_of(set, windows, sizeof windows / sizeof *windows));
     TS_TRY(check_one_of(set, scales, sizeof scales / sizeof *scales));

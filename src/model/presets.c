@@ -59,9 +59,12 @@
 #define DEEPSEEK_V2                                                                                            \
     MODEL("deepseek_v2", 60, 5120, 12288, 128, 128, 192, 102400, 163840, 1e-6, 10000, false,                   \
           LATENT("1536") YARN("40", "0.707") MOE(ROUTED_OF(160), 6, 1536) SHARED(2, 1, "16") GROUPS(8, 3) LIMITED)
+#define QWEN3_NEXT                                                                                             \
+    MODEL("qwen3_next", 48, 2048, 5120, 16, 2, 256, 151936, 262144, 1e-6, 10000000, false,                     \
+          MOE(EXPERTS_OF(512), 10, 512) ",\"shared_expert_intermediate_size\":512,\"norm_topk_prob\":true")
 #define EXPERTS "this way of mixing experts"
 #define STATES "this kind of state-space layers"
-#define DELTA "gated delta nets by options"
+#define DELTA "the widths of its gated delta nets, which options say (--experimental-attention-variant)"
 
 const ts_preset ts_presets[] = {
     { "aquila-7b",
@@ -269,8 +272,12 @@ const ts_preset ts_presets[] = {
     { "qwen3-coder-480b",
       MODEL("qwen3_moe", 62, 6144, 8192, 96, 8, 128, 151936, 262144, 1e-6, 10000000, false,
             MOE(EXPERTS_OF(160), 8, 2560) ",\"norm_topk_prob\":true"), NULL },
-    { "qwen3-next-80b-a3b", NULL, "gated attention beside gated delta nets and experts" },
-    { "qwen3-coder-next-80b-a3b", NULL, "gated attention beside gated delta nets and experts" },
+    { "qwen3-next-80b-a3b", QWEN3_NEXT, NULL },
+    { "qwen3-coder-next-80b-a3b", QWEN3_NEXT, NULL },
+    { "kimi-linear-48b-a3b",
+      "{\"model_type\":\"kimi_linear\",\"linear_attn_config\":{\"full_attn_layers\":[4,8,12,16,20,24,27],\"kda_layers\":"
+      "[1,2,3,5,6,7,9,10,11,13,14,15,17,18,19,21,22,23,25,26],\"head_dim\":128,\"num_heads\":32,"
+      "\"short_conv_kernel_size\":4}}", NULL },
     { "grok-1-40b-12-of-64-layers",
       MODEL("grok-1", 12, 6144, 32768, 48, 8, 128, 131072, 8192, 1e-5, 10000, true, ""), NULL },
     { "deepseek-v2-236b", DEEPSEEK_V2, NULL },

@@ -58,12 +58,14 @@ static ts_status wrong_shape(const ts_st_tensor *t, const ts_name_tensor *want)
     return st;
 }
 
-/* Under its name or the name that files of the base model alone have. */
+/* Under its name or another that files have, such as those of the base model alone. */
 static const ts_st_tensor *find_named(const ts_family *f, const ts_st_dir *dir, const char *name)
 {
+    char alias[TS_FAMILY_NAME];
     const ts_st_tensor *t = ts_st_dir_find(dir, name);
-    const char *alias = t ? NULL : ts_family_alias(f, name);
-    return alias ? ts_st_dir_find(dir, alias) : t;
+    for (int i = 0; !t && ts_family_alias(f, name, i, alias); i++)
+        t = ts_st_dir_find(dir, alias);
+    return t;
 }
 
 enum { NAME = 128 };
@@ -340,9 +342,13 @@ static bool is_mapped(const ts_family *f, const ts_name_map *map, const char *na
     char stem[TS_PACKED_NAME];
     if (ts_packed_stem(name, stem))
         name = stem;
+    char alias[TS_FAMILY_NAME];
     for (size_t i = 0; i < map->n_tensors; i++) {
-        const char *alias = ts_family_alias(f, map->tensor[i].hf_name);
-        if (!strcmp(map->tensor[i].hf_name, name) || (alias && !strcmp(alias, name)))
+        const char *own = map->tensor[i].hf_name;
+        bool is = !strcmp(own, name);
+        for (int k = 0; !is && ts_family_alias(f, own, k, alias); k++)
+            is = !strcmp(alias, name);
+        if (is)
             return true;
     }
     return false;

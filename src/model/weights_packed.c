@@ -17,9 +17,9 @@ static const ts_st_tensor *find(const ts_st_dir *dir, const char *name, const ch
 
 bool ts_packed_find(const ts_family *f, const ts_st_dir *dir, const char *name, ts_packed *out)
 {
-    const char *alias = ts_family_alias(f, name);
+    char alias[TS_FAMILY_NAME];
     *out = (ts_packed){ find(dir, name, blocks_end), find(dir, name, scales_end) };
-    if (!out->blocks && !out->scales && alias)
+    for (int i = 0; !out->blocks && !out->scales && ts_family_alias(f, name, i, alias); i++)
         *out = (ts_packed){ find(dir, alias, blocks_end), find(dir, alias, scales_end) };
     return out->blocks || out->scales;
 }

@@ -3,6 +3,7 @@
 #include "ops/columns.h"
 #include "ops/latent.h"
 #include "ops/product.h"
+#include "ops/latent.h"
 
 /* Where keys and values come from, and what queries may see of them. */
 typedef struct keys_from {
@@ -17,19 +18,20 @@ typedef struct keys_from {
 static int64_t pair_of(const ts_attention_layer *l) { return (l->one_for_both ? 1 : 2) * l->head_dim; }
 
 /* More processes than heads of keys and values: `copies` neighbours have the same one, each with its
- * share of the head's queries. Before them in a group of heads stand `queries` heads of queries. */
-static void share_head(const ts_comm *c, ts_linear *l, int64_t kv, int64_t queries, int64_t dim, int64_t pair)
+ * share of the head's queries. Before them in a group of heads stand `queries` heads of queries, `times` over: with
+ * their gates. */
+static void share_head(const ts_comm *c, ts_linear *l, int64_t kv, int64_t queries, int times, int64_t dim, int64_t pair)
 {
     const int64_t copies = c->size / kv, head = c->rank / copies, mine = queries / copies;
-    const int64_t begin = head * (queries * dim + pair);
+    const int64_t begin = head * (times * queries * dim + pair);
     int n = 0;
-    if (queries)
+    for (int i = 0; i < times; i++)
         l->span[n++] =
-            (ts_place_span){ begin + c->rank % copies * mine * dim, mine * dim };
-    l->span[n++] = (ts_place_span){ begin + queries * dim, pair };
+            (ts_place_span){ begin + (i * queries + c->rank % copies * mine) * dim, mine * dim };
+    l->span[n++] = (ts_place_span){ begin + times * queries * dim, pair };
     l->n_spans = n;
     l->cut = TS_CUT_COLUMN;
-    l->parts = (ts_param_parts){ .from = mine * dim, .slot = head, .slots = kv };
+    l->parts = (ts_param_parts){ .from = times * mine * dim, .slot = head, .slots = kv };
     l->is_copy = c->rank % copies > 0;
 }
 
@@ -43,12 +45,13 @@ static void share(const ts_declarer *d, ts_attention_layer *l)
     const bool copies = d->group->comm->size > kv;
     const int64_t unit = copies ? l->n_q / d->group->comm->size : queries;
     const bool apart = l->is_apart || l->keys_of;
+    const int times = apart ? 0 : l->has_gate ? 2 : 1; /* that a query has rows before the keys */
     ts_linear *keys = apart ? &l->kv : &l->qkv;
     TS_ASSERT(!copies || !d->group->x, "heads that several processes have, on a mesh of them");
     if (copies)
-        share_head(d->group->comm, keys, kv, apart ? 0 : queries, dim, pair_of(l));
+        share_head(d->group->comm, keys, kv, apart ? 0 : queries, times, dim, pair_of(l));
     else
-        ts_linear_share(d, keys, TS_CUT_COLUMN, 1, (apart ? 0 : queries * dim) + pair_of(l));
+        ts_linear_share(d, keys, TS_CUT_COLUMN, 1, (apart ? 0 : times * queries * dim) + pair_of(l));
     if (apart)
         ts_linear_share(d, &l->q, TS_CUT_COLUMN, 1, unit * dim);
     ts_linear_share(d, &l->proj, TS_CUT_ROW, 1, unit * dim);
@@ -65,7 +68,8 @@ static void name_bands(ts_attention_layer *l)
     const int64_t dim = l->head_dim, queries = l->n_q / l->n_kv;
     l->q.bands = (ts_param_bands){ 1, { dim }, dim };
     l->kv.bands = (ts_param_bands){ 2, { dim, dim }, dim };
-    l->qkv.bands = (ts_param_bands){ l->one_for_both ? 2 : 3, { queries * dim, dim, l->one_for_both ? 0 : dim }, dim };
+    l->qkv.bands = l->has_gate ? (ts_param_bands){ 4, { queries * dim, queries * dim, dim, dim }, dim }
+                               : (ts_param_bands){ l->one_for_both ? 2 : 3, { queries * dim, dim, l->one_for_both ? 0 : dim }, dim };
 }
 
 static ts_status declare_sinks(const ts_declarer *d, ts_attention_layer *l)
@@ -196,10 +200,22 @@ static ts_status lend(ts_tape *tape, const ts_attention_layer *l, const ts_run *
     return ts_tape_hold(tape, run->lent[layer]);
 }
 
+/* Of fused rows those of queries, keys and values, and the gates. */
+static ts_status take_gates(ts_tape *tape, const ts_attention_layer *l, ts_tensor **fused, ts_tensor **gate)
+{
+    const int64_t width = l->n_q / l->n_kv * l->head_dim;
+    ts_tensor *all = *fused;
+    TS_TRY(ts_op_split_cols(tape, all, l->n_kv, width, width, gate, fused));
+    ts_tape_drop(tape, all);
+    return TS_OK;
+}
+
+/* gate NULL: there is none. */
 static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
                          int64_t layer, const keys_from *from, ts_tensor *x, ts_tensor **q,
-                         ts_tensor **kv)
+                         ts_tensor **kv, ts_tensor **gate)
 {
+    *kv = *gate = NULL;
     if (l->is_apart)
         return project_apart(tape, l, run, from, x, q, kv);
     if (l->keys_of) {
@@ -209,15 +225,16 @@ static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_ru
     const ts_shown_columns columns = ts_columns_of(&l->qkv, TS_CUT_COLUMN);
     ts_rope_op rope = l->rope;
     ts_tensor *fused, *ready;
-    *kv = NULL;
     TS_TRY(ts_linear_forward(tape, &l->qkv, x, &fused));
     TS_TRY(ts_show(tape, run, layer, from->module, "linear_qkv", &columns, fused));
     if (l->one_for_both)
         TS_TRY(ts_op_repeat_last(tape, fused, l->n_kv, l->head_dim, &fused));
+    if (l->has_gate)
+        TS_TRY(take_gates(tape, l, &fused, gate));
     TS_TRY(prepare(tape, l, &rope, fused, &ready));
     TS_TRY(rotate(tape, l, rope, run->pos, ready, q));
     TS_TRY(temper(tape, l, run, q));
-    if (fused != *q)
+    if (fused != *q && !*gate)
         TS_TRY(ts_show(tape, run, layer, from->module, "rotary", &columns, *q));
     if (ready != fused)
         ts_tape_drop(tape, fused);
@@ -229,10 +246,10 @@ static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_ru
 static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
                         int64_t layer, const keys_from *from, ts_tensor *x, ts_tensor **y)
 {
-    ts_tensor *q, *kv, *heads;
+    ts_tensor *q, *kv, *gate, *heads;
     const ts_shown_columns of_heads = ts_columns_of(&l->proj, TS_CUT_ROW),
                            of_stream = ts_columns_whole(l->proj.out);
-    TS_TRY(project(tape, l, run, layer, from, x, &q, &kv));
+    TS_TRY(project(tape, l, run, layer, from, x, &q, &kv, &gate));
     const ts_attention_op o = { .B = run->B,
                                 .S = run->S,
                                 .n_q = l->n_q,
@@ -260,6 +277,8 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
     TS_TRY(run->spread ? ts_op_spread_attention(tape, &o, run->spread, layer, q, &heads)
                        : ts_op_attention(tape, &o, q, kv, &heads, NULL));
     TS_TRY(ts_show(tape, run, layer, from->module, "core_attention", &of_heads, heads));
+    if (gate)
+        TS_TRY(ts_op_sigmoid(tape, heads, gate, &heads));
     TS_TRY(ts_linear_forward(tape, &l->proj, heads, y));
     return ts_show(tape, run, layer, from->module, "linear_proj", &of_stream, *y);
 }

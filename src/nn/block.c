@@ -49,6 +49,9 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
     } else if (b->delta.heads) {
         TS_TRY(ts_delta_declare(&attention, &b->delta));
         b->mixer = ts_delta_sublayer(&b->delta);
+    } else if (b->kda.heads) {
+        TS_TRY(ts_kda_declare(&attention, &b->kda));
+        b->mixer = ts_kda_sublayer(&b->kda);
     }
     TS_TRY(ts_norm_declare(d, "post_attn_norm", &b->post_attn_norm));
     if (b->cross_attention.n_q) {

@@ -10,14 +10,16 @@
 #include "nn/linear.h"
 #include "nn/norm.h"
 #include "nn/delta.h"
+#include "nn/kda.h"
 #include "nn/mamba.h"
 #include "nn/per_layer.h"
 #include "nn/short_conv.h"
 #include "nn/sublayer.h"
 
 /* x -> o: projection to queries, keys and values, norm of q and k, rotary embedding, attention,
- * projection. One linear gives all three (linear_qkv, Megatron's fused rows), or one gives queries
- * and another keys and values (linear_q, linear_kv): these may be made from another sequence. */
+ * projection. One linear gives all three (linear_qkv, Megatron's fused rows: of each group its queries, their
+ * gates where there are some, its key, its value), or one gives queries and another keys and values (linear_q,
+ * linear_kv): these may be made from another sequence, and have no gates. */
 typedef struct ts_attention_layer {
     /* Heads; once declared those that are here, the first of which is head0 of all_q. */
     int64_t n_q, n_kv, head_dim, head0, all_q;
@@ -32,6 +34,7 @@ typedef struct ts_attention_layer {
     bool one_for_both;         /* linear_qkv gives no values: a key is its value too, before norm and rotation */
     bool lends;                /* a later layer attends to its keys and values (ts_run.lent): it never runs again */
     int64_t keys_of;           /* 1 + the layer whose keys and values it has: it makes queries alone; 0: its own */
+    bool has_gate;             /* qkv has a gate for each query: its sigmoid multiplies what the head gives */
     bool has_sinks;            /* a learned logit a head in the softmax's denominator */
     ts_param *sinks;
     const ts_storage *slopes;  /* ALiBi, of the heads here; NULL: none */
@@ -80,6 +83,7 @@ typedef struct ts_block {
     ts_delta_layer delta;
     ts_short_conv_layer short_conv; /* likewise; hidden 0: none */
     ts_beside_layer beside;   /* attention and mamba are both there, side by side */
+    ts_kda_layer kda;
     ts_mlp_layer mlp;         /* fc1.out 0: none */
     ts_experts_layer experts; /* in the place of mlp; experts.experts 0: there are none */
     ts_per_layer per_layer;   /* width 0: none */

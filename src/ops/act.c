@@ -71,3 +71,66 @@ ts_status ts_op_act(ts_tape *tape, ts_act act, bool gated, ts_tensor *x, ts_tens
 {
     return ts_op_act_of(tape, &(ts_act_op){ .act = act, .gated = gated }, x, y);
 }
+
+/* ---- a sigmoid as a gate ---- */
+
+static void launch_sigmoid(ts_tape *tape, const ts_sigmoid_args *a, const ts_tensor *x, bool forward)
+{
+    const int64_t n = ts_tensor_count(x);
+    const double bytes = (double)ts_tensor_bytes(x);
+    if (forward)
+        ts_launch_sigmoid_fwd(tape->dev, a, n, (ts_cost){ 12 * (double)n, 3 * bytes, a->dtype });
+    else
+        ts_launch_sigmoid_bwd(tape->dev, a, n, (ts_cost){ 15 * (double)n, 5 * bytes, a->dtype });
+}
+
+static ts_sigmoid_args sigmoid_of(const ts_tensor *x, const ts_tensor *z)
+{
+    return (ts_sigmoid_args){ .dtype = x->dtype, .x = ts_tensor_data(x), .z = ts_tensor_data(z) };
+}
+
+static ts_status sigmoid_backward(ts_tape *tape, ts_record *r)
+{
+    ts_tensor *x = r->in[0], *z = r->in[1], *dx, *dz;
+    ts_sigmoid_args a = sigmoid_of(x, z);
+    a.dy = ts_tensor_data(r->out[0]->grad);
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
+    TS_TRY(ts_tape_new(tape, z->dtype, z->dim[0], z->dim[1], &dz));
+    a.dx = ts_tensor_data(dx), a.dz = ts_tensor_data(dz);
+    launch_sigmoid(tape, &a, x, false);
+    TS_TRY(ts_tape_accumulate(tape, x, dx));
+    return ts_tape_accumulate(tape, z, dz);
+}
+
+static ts_status sigmoid_replay(ts_tape *tape, ts_record *r, int i)
+{
+    (void)i;
+    ts_sigmoid_args a = sigmoid_of(r->in[0], r->in[1]);
+    a.y = ts_tensor_data(r->out[0]);
+    launch_sigmoid(tape, &a, r->in[0], true);
+    return TS_OK;
+}
+
+static const ts_op sigmoid_op = { .name = "sigmoid gate", .backward = sigmoid_backward,
+                                  .replay = sigmoid_replay, .replayed = TS_REPLAY_ACT };
+
+ts_status ts_op_sigmoid(ts_tape *tape, ts_tensor *x, ts_tensor *z, ts_tensor **y)
+{
+    ts_record *r;
+    TS_ASSERT(x->dim[0] == z->dim[0] && x->dim[1] == z->dim[1] && x->dtype == z->dtype,
+              "sigmoid gate: rows of %lld by %lld", (long long)x->dim[1], (long long)z->dim[1]);
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
+    ts_sigmoid_args a = sigmoid_of(x, z);
+    a.y = ts_tensor_data(*y);
+    launch_sigmoid(tape, &a, x, true);
+    if (!tape->recording || !(x->wants_grad || z->wants_grad))
+        return TS_OK;
+    TS_TRY(ts_tape_record(tape, &sigmoid_op, 0, &r));
+    r->in[0] = x, r->in[1] = z;
+    r->out[0] = *y;
+    (*y)->wants_grad = true;
+    (*y)->maker = r;
+    ts_record_save(tape, r, x);
+    ts_record_save(tape, r, z);
+    return TS_OK;
+}

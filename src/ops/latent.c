@@ -34,9 +34,10 @@ static void rotate(ts_tape *tape, const ts_latent_op *o, strided x, strided y, b
     const ts_rope_heads_args a = { .heads = o->heads, .dim = o->rope, .x_row = x.t->dim[1],
                                    .x_head = x.head, .y_row = y.t->dim[1], .y_head = y.head,
                                    .interleaved = o->interleaved, .back = back, .sums = sums,
-                                   .dtype = x.t->dtype, .cos = o->cos->data, .sin = o->sin->data,
-                                   .pos = ts_tensor_data(o->pos), .x = at(x.t, x.at),
-                                   .y = at(y.t, y.at) };
+                                   .dtype = x.t->dtype, .cos = o->cos ? o->cos->data : NULL,
+                                   .sin = o->sin ? o->sin->data : NULL,
+                                   .pos = o->cos ? ts_tensor_data(o->pos) : NULL,
+                                   .x = at(x.t, x.at), .y = at(y.t, y.at) };
     const double n = (double)(rows * o->heads * o->rope);
     ts_launch_rope_heads(tape->dev, &a, rows,
                          (ts_cost){ 6 * n, 2 * n * (double)ts_dtype_size(a.dtype), a.dtype });
@@ -125,6 +126,57 @@ ts_status ts_op_join_cols(ts_tape *tape, ts_tensor *a, ts_tensor *b, ts_tensor *
     r->in[0] = a, r->in[1] = b;
     r->out[0] = *y;
     (*y)->wants_grad = true;
+    return TS_OK;
+}
+
+/* ---- columns of heads and those beside them ---- */
+
+/* What stands in x, and in part and rest, in one direction or the other. */
+static void copy_split(ts_tape *tape, const take_attr *n, const ts_tensor *x, const ts_tensor *part,
+                       const ts_tensor *rest, bool joins)
+{
+    const int64_t rows = x->dim[0] * n->heads, head = x->dim[1] / n->heads, end = n->begin + n->cols,
+                  others = head - n->cols;
+    const struct {
+        strided whole, piece;
+        int64_t cols;
+    } c[] = { { { x, n->begin, head }, { part, 0, n->cols }, n->cols },
+              { { x, 0, head }, { rest, 0, others }, n->begin },
+              { { x, end, head }, { rest, n->begin, others }, head - end } };
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++)
+        copy_heads(tape, joins ? c[i].piece : c[i].whole, joins ? c[i].whole : c[i].piece, rows, c[i].cols);
+}
+
+static ts_status split_backward(ts_tape *tape, ts_record *r)
+{
+    const ts_tensor *x = r->in[0];
+    ts_tensor *dx;
+    TS_ASSERT(r->out[0]->grad && r->out[1]->grad, "columns of which nothing came of a part");
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
+    copy_split(tape, r->attr, dx, r->out[0]->grad, r->out[1]->grad, true);
+    return ts_tape_accumulate(tape, r->in[0], dx);
+}
+
+static const ts_op split_op = { .name = "split_cols", .backward = split_backward };
+
+ts_status ts_op_split_cols(ts_tape *tape, ts_tensor *x, int64_t heads, int64_t begin, int64_t cols,
+                           ts_tensor **part, ts_tensor **rest)
+{
+    const take_attr n = { heads, begin, cols };
+    const int64_t head = x->dim[1] / heads;
+    ts_record *r;
+    TS_ASSERT(begin + cols <= head && cols < head && x->dim[1] % heads == 0, "columns of %lld heads of %lld",
+              (long long)heads, (long long)head);
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], heads * cols, part));
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], heads * (head - cols), rest));
+    copy_split(tape, &n, x, *part, *rest, false);
+    if (!tape->recording || !x->wants_grad)
+        return TS_OK;
+    TS_TRY(ts_tape_record(tape, &split_op, sizeof n, &r));
+    *(take_attr *)r->attr = n;
+    r->in[0] = x;
+    r->out[0] = *part, r->out[1] = *rest;
+    (*part)->wants_grad = (*rest)->wants_grad = true;
     return TS_OK;
 }
 

@@ -13,7 +13,7 @@ typedef struct ts_latent_op {
     int64_t heads;             /* that are here */
     int64_t nope, rope, value; /* widths: of a key without positions, of its rotated part, of a value */
     bool interleaved;
-    const ts_storage *cos, *sin; /* fp32 [positions, rope / 2] */
+    const ts_storage *cos, *sin; /* fp32 [positions, rope / 2]; NULL: nothing is rotated */
     const ts_tensor *pos;        /* int32 [T] */
 } ts_latent_op;
 
@@ -35,6 +35,10 @@ ts_status ts_op_take_cols(ts_tape *tape, ts_tensor *x, int64_t heads, int64_t be
 
 /* y = [a | b]: columns of a, then those of b; [T, cols of both]. */
 ts_status ts_op_join_cols(ts_tape *tape, ts_tensor *a, ts_tensor *b, ts_tensor **y) TS_NODISCARD;
+
+/* Of such heads these columns, part [T, heads cols], and all others in their order, rest. */
+ts_status ts_op_split_cols(ts_tape *tape, ts_tensor *x, int64_t heads, int64_t begin, int64_t cols,
+                           ts_tensor **part, ts_tensor **rest) TS_NODISCARD;
 
 /* The same attention as of one wide head of keys that all heads of queries share, which are the latent
  * vectors with the rotated part behind them: what makes keys from latent vectors goes to the queries

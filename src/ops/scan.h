@@ -40,9 +40,11 @@ typedef struct ts_ssd_op {
 ts_status ts_op_ssd(ts_tape *tape, const ts_ssd_op *o, ts_tensor *xbc, ts_tensor *raw,
                     ts_tensor **y) TS_NODISCARD;
 
-/* See ts_delta_args. qkv [B * S, 2 key_heads K + heads V], g and b [B * S, heads]; y [B * S, heads V]. */
+/* See ts_delta_args. qkv [B * S, 2 key_heads K + heads V], g and b [B * S, heads]; y [B * S, heads V]. by_channel:
+ * Kimi delta attention, g [B * S, heads K] and dt_bias [heads K]. */
 typedef struct ts_delta_op {
     int64_t B, S, heads, key_heads, K, V;
+    bool by_channel;
     float eps; /* of lengths */
     ts_param *A_log, *dt_bias;
     const ts_tensor *first_key;
@@ -66,9 +68,8 @@ ts_status ts_op_gate(ts_tape *tape, const ts_gate_op *o, ts_tensor *x, ts_tensor
 
 /* Where the states of the sequences stand, those that begin anew cleared; `floats` of one. */
 float *ts_scan_states(ts_tape *tape, const ts_scan_kept *k, int64_t B, int64_t floats);
-/* Adds to p's gradient (nothing where it has none) the sum over rows of sums [rows, n heads], columns
- * [which heads, (which + 1) heads), in fp32. */
-ts_status ts_scan_give(ts_tape *tape, ts_param *p, const ts_tensor *sums, int64_t heads, int which) TS_NODISCARD;
+/* Adds to p's gradient (nothing where it has none) the sum over rows of sums, columns [begin, begin + n), in fp32. */
+ts_status ts_scan_give(ts_tape *tape, ts_param *p, const ts_tensor *sums, int64_t begin, int64_t n) TS_NODISCARD;
 /* length[] as the device reads it. */
 ts_status ts_scan_lengths(ts_tape *tape, const ts_scan_kept *k, int64_t B, ts_tensor **out) TS_NODISCARD;
 #endif

@@ -150,18 +150,20 @@ ts_param_bands ts_param_bands_here(const ts_param *p)
         group += b.rows[i];
     if (!b.n || rows % group == 0)
         return b;
-    /* A share of a group: an even one of bands without heads, else of the first band alone. */
+    /* A share of a group: an even one of bands without heads, else of the first band alone, or of queries and
+     * their gates. */
     for (int i = 0; i < b.n && !b.head; i++)
         b.rows[i] = b.rows[i] * rows / group;
-    if (b.head)
-        b.rows[0] -= group - rows;
+    const int64_t gone = b.head ? group - rows : 0, gates = b.n == 4 ? gone / 2 : 0;
+    b.rows[0] -= gone - gates;
+    b.rows[1] -= gates;
     return b;
 }
 
 int64_t ts_param_queries(const ts_param *p)
 {
     const ts_param_bands b = ts_param_bands_here(p);
-    return b.n == 3 && b.head ? p->dim[0] / (b.rows[0] + b.rows[1] + b.rows[2]) * b.rows[0] / b.head : 0;
+    return b.n >= 3 && b.head ? p->dim[0] / (b.rows[0] + b.rows[1] + b.rows[2] + b.rows[3]) * b.rows[0] / b.head : 0;
 }
 
 ts_status ts_param_set_keep_tops(ts_param_set *s)

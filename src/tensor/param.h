@@ -67,8 +67,9 @@ typedef struct ts_param_parts {
 } ts_param_parts;
 
 /* Rows of several matrices in one, group after group: of each group rows[0] are the first's, the next
- * rows[1] the second's, and so on. All that stands here is of the whole. */
-enum { TS_PARAM_BANDS = 3 };
+ * rows[1] the second's, and so on; of four with heads: queries, their gates, keys, values. All that stands here
+ * is of the whole. */
+enum { TS_PARAM_BANDS = 4 };
 typedef struct ts_param_bands {
     int n; /* 0: one matrix */
     int64_t rows[TS_PARAM_BANDS];

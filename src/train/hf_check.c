@@ -1,12 +1,12 @@
 #include "train/hf_check.h"
 
 #include "base/file.h"
+#include "base/names.h"
 #include "model/weights.h"
 #include "model/weights_packed.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct checker {
@@ -91,33 +91,27 @@ static void check_shape(checker *c, const ts_name_tensor *want)
           need);
 }
 
-static int by_text(const void *a, const void *b)
+/* All names that the model's tensors may have in files, into a list that has none yet. */
+static ts_status list_names(const checker *c, const ts_name_map *m, ts_names *out)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* All names that the model's tensors may have in files, sorted; free the array. */
-static ts_status list_names(const checker *c, const ts_name_map *m, const char ***out, size_t *n)
-{
-    TS_TRY(ts_alloc(out, 2 * m->n_tensors, sizeof **out));
+    char alias[TS_FAMILY_NAME];
     for (size_t i = 0; i < m->n_tensors; i++) {
-        const char *name = m->tensor[i].hf_name, *alias = ts_family_alias(c->family, name);
-        (*out)[2 * i] = name;
-        (*out)[2 * i + 1] = alias ? alias : name;
+        const char *name = m->tensor[i].hf_name;
+        TS_TRY(ts_names_add(out, name));
+        for (int k = 0; ts_family_alias(c->family, name, k, alias); k++)
+            TS_TRY(ts_names_add(out, alias));
     }
-    *n = 2 * m->n_tensors;
-    qsort(*out, *n, sizeof **out, by_text);
     return TS_OK;
 }
 
 static ts_status check_tensors(checker *c)
 {
     ts_name_map m = { 0 };
-    const char **names = NULL;
-    size_t n = 0;
+    ts_names *names;
+    TS_TRY(ts_names_create(0, &names));
     ts_status st = ts_family_names(c->family, &c->arch, &m);
     if (st == TS_OK)
-        st = list_names(c, &m, &names, &n);
+        st = list_names(c, &m, names);
     for (size_t i = 0; st == TS_OK && i < m.n_tensors; i++)
         if (!m.tensor[i].is_copy)
             check_shape(c, &m.tensor[i]);
@@ -125,12 +119,11 @@ static ts_status check_tensors(checker *c)
         const ts_st_tensor *t = ts_st_dir_at(c->dir, i);
         char stem[TS_PACKED_NAME];
         const char *name = ts_packed_stem(t->name, stem) ? stem : t->name;
-        if (!bsearch(&name, names, n, sizeof *names, by_text) &&
-            !ts_family_ignores(c->family, &c->arch, t->name))
+        if (ts_names_find(names, name) < 0 && !ts_family_ignores(c->family, &c->arch, t->name))
             found(c, "%s: tensor %s belongs to no part of the model that config.json describes",
                   t->path, t->name);
     }
-    ts_free(&names);
+    ts_names_destroy(&names);
     ts_name_map_deinit(&m);
     return st;
 }

@@ -60,7 +60,8 @@ static void shrink(const ts_param *p, int64_t at, int64_t n, double by)
 static void clip(ts_param *p, const float *top, const ts_train_options *o)
 {
     const ts_param_bands b = ts_param_bands_here(p);
-    const int64_t group = b.rows[0] + b.rows[1] + b.rows[2], queries = b.rows[0] / b.head;
+    const int64_t group = b.rows[0] + b.rows[1] + b.rows[2] + b.rows[3], queries = b.rows[0] / b.head,
+                  gates = b.n == 4 ? b.rows[1] : 0, keys = b.rows[b.n - 2];
     for (int64_t g = 0; g < p->dim[0] / group; g++) {
         double most = -INFINITY;
         for (int64_t h = 0; h < queries; h++)
@@ -70,7 +71,7 @@ static void clip(ts_param *p, const float *top, const ts_train_options *o)
         const double eta = o->qk_clip_threshold / most;
         const int64_t first = g * group * p->dim[1], n = b.rows[0] * p->dim[1];
         shrink(p, first, n, pow(eta, o->qk_clip_alpha));
-        shrink(p, first + n, b.rows[1] * p->dim[1], pow(eta, 1 - o->qk_clip_alpha));
+        shrink(p, first + n + gates * p->dim[1], keys * p->dim[1], pow(eta, 1 - o->qk_clip_alpha));
         p->version++; /* the optimizer may have made its forms */
     }
 }

@@ -65,7 +65,10 @@ static inline void gather(const golden *g, const ts_name_map *m, const ts_name_t
 
 static inline void check_gradient(const golden *g, const char *name, const float *got, int64_t n)
 {
-    const json_t *want = json_object_get(json_object_get(g->json, "grads"), name);
+    char alias[TS_FAMILY_NAME];
+    const json_t *grads = json_object_get(g->json, "grads"), *want = json_object_get(grads, name);
+    for (int k = 0; !want && ts_family_alias(g->model.family, name, k, alias); k++)
+        want = json_object_get(grads, alias);
     if (!want)
         fail_msg("%s: the golden has no gradient of %s", g->name, name);
     const json_t *at = json_object_get(want, "at"), *values = json_object_get(want, "values");

@@ -123,7 +123,8 @@ static const grad_case scans[] = {
 /* ---- gated delta rule ---- */
 
 /* More chunks than states are kept of, so that some are made again. */
-enum { LONG = 4 * TS_DELTA_CHUNK + 40, RULES = 2, K = 2, VW = 2, QKV = 2 * K + RULES * VW };
+enum { LONG = 4 * TS_DELTA_CHUNK + 40, RULES = 2, K = 2, VW = 2, QKV = 2 * K + RULES * VW,
+       KDA_QKV = RULES * (2 * K + VW) };
 static const int32_t far_rows[] = { 0, 5 };
 static const documents one_document = { no_rows, 1 }, two_documents = { far_rows, 2 };
 
@@ -186,6 +187,62 @@ static const grad_case rules[] = {
     { "delta rule, documents", RULE, .ctx = &two_documents },
 };
 
+/* ---- the same with a decay for each channel of the keys ---- */
+
+static void kda_oracle(const grad_case *g, double *const *x, double *y)
+{
+    const documents *d = g->ctx;
+    for (int64_t head = 0; head < RULES; head++) {
+        const double rate = -exp(x[3][head]);
+        double m[K * VW] = { 0 };
+        for (int64_t t = 0; t < S; t++) {
+            const double *row = x[0] + t * KDA_QKV, *v = row + 2 * RULES * K + head * VW;
+            const double beta = 1 / (1 + exp(-x[2][t * RULES + head]));
+            double q[K], k[K];
+            to_length_one(row + head * K, 1 / sqrt((double)K), q);
+            to_length_one(row + (RULES + head) * K, 1, k);
+            for (int64_t i = 0; i < K; i++) {
+                const int64_t c = head * K + i;
+                const double decay = exp(rate * log1p(exp(x[1][t * RULES * K + c] + x[4][c])));
+                for (int64_t j = 0; j < VW; j++)
+                    m[i * VW + j] *= first_of(d, t) == t ? 0 : decay;
+            }
+            for (int64_t j = 0; j < VW; j++) {
+                double seen = 0, sum = 0;
+                for (int64_t i = 0; i < K; i++)
+                    seen += k[i] * m[i * VW + j];
+                for (int64_t i = 0; i < K; i++) {
+                    m[i * VW + j] += beta * k[i] * (v[j] - seen);
+                    sum += q[i] * m[i * VW + j];
+                }
+                y[(t * RULES + head) * VW + j] = sum;
+            }
+        }
+    }
+}
+
+static ts_status kda_run(const grad_case *g, grad_env *e)
+{
+    const documents *d = g->ctx;
+    int32_t keys[S];
+    ts_tensor *first;
+    for (int64_t t = 0; t < S; t++)
+        keys[t] = first_of(d, t);
+    TS_TRY(grad_ints(e, keys, S, &first));
+    const ts_delta_op o = { .B = 1, .S = S, .heads = RULES, .key_heads = RULES, .K = K, .V = VW, .by_channel = true,
+                            .eps = 1e-2f, .A_log = e->param[3], .dt_bias = e->param[4],
+                            .first_key = d->n > 1 ? first : NULL };
+    return ts_op_delta(e->tape, &o, e->leaf[0], e->leaf[1], e->leaf[2], &e->out[0]);
+}
+
+#define KDA                                                                                                      \
+    { IN("qkv", S, KDA_QKV), IN("f", S, RULES * K), IN("b", S, RULES),                                  \
+      PARAM("A_log", RULES, 0, .scale = 3), PARAM("dt_bias", RULES * K, 0) },                                    \
+    .n_out = S * RULES * VW, .longest = 40 * S, .oracle = kda_oracle, .run = kda_run
+static const grad_case kdas[] = {
+    { "Kimi delta attention, documents", KDA, .ctx = &two_documents },
+};
+
 /* ---- norm with a gate ---- */
 
 enum { T = 4, GROUP = 6, W = 12 };
@@ -226,6 +283,7 @@ int main(void)
     GRAD_RUN(convs);
     GRAD_RUN(scans);
     GRAD_RUN(rules);
+    GRAD_RUN(kdas);
     GRAD_RUN(gates);
     return all_ ? 0 : 1;
 }

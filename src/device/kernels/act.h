@@ -1,4 +1,4 @@
-/* Activation functions, plain and gated.
+/* Activation functions, plain and gated, and a sigmoid as a gate.
  *
  *   plain: y = f(x)                  dx = dy * f'(x)
  *   gated: y = f(gate) * up          dgate = dy * up * f'(gate),  dup = dy * f(gate)
@@ -32,4 +32,14 @@ typedef struct ts_act_args {
     void *dx;         /* like x; may be x itself (backward overwrites its input) */
 } ts_act_args;
 /* act_fwd, act_bwd, glu_fwd, glu_bwd: n = rows. */
+
+/* y = x sigmoid(z)      dx = dy sigmoid(z),  dz = dy x sigmoid(z) (1 - sigmoid(z)) */
+typedef struct ts_sigmoid_args {
+    ts_dtype dtype;
+    const void *x, *z;
+    void *y;
+    const void *dy;
+    void *dx, *dz;
+} ts_sigmoid_args;
+/* sigmoid_fwd, sigmoid_bwd: n = elements. */
 #endif

@@ -14,20 +14,31 @@
  *
  * in fp32. Backward goes through the chunks from the last to the first, with the states before them made
  * again: `states` keeps every TS_DELTA_KEPT-th. What comes to q and k of each head goes to `parts`;
- * delta_join adds up those of heads that share them and takes them through the change of length. */
+ * delta_join adds up those of heads that share them and takes them through the change of length.
+ *
+ * Kimi delta attention (Kimi Team, arXiv 2510.26692) has a decay for each channel of the keys, kda_fwd and kda_bwd:
+ * raw_g, draw_g [B * S, heads K] and bias [heads K] then, g, s, e are vectors of K, exp(g) M scales rows of M, and
+ * e M^T k is M^T (e k). Products of rows i and j come from blocks of TS_KDA_BLOCK rows: with r the sums of a block's
+ * first row
+ *
+ *   sum of k[i] k[j] E[i][j] = (k[i] exp(s[i] - r)) . (k[j] exp(r - s[j]))     for j before the block of i
+ *
+ * of which no exponent is above 0, and channel by channel within a block. */
 #ifndef TS_DEVICE_KERNELS_DELTA_H
 #define TS_DEVICE_KERNELS_DELTA_H
 #include "base/dtype.h"
 
-enum { TS_DELTA_CHUNK = 64, TS_DELTA_KEPT = 4, TS_DELTA_MOST_HEAD = 256 };
+#include <stdbool.h>
+
+enum { TS_DELTA_CHUNK = 64, TS_DELTA_KEPT = 4, TS_DELTA_MOST_HEAD = 256, TS_KDA_BLOCK = 16, TS_KDA_MOST_HEAD = 192 };
 
 typedef struct ts_delta_args {
     int64_t B, S, heads, key_heads, K, V;
     ts_dtype dtype;
     float eps;                /* of lengths: q / sqrt(q.q + eps) */
     const void *qkv;          /* [B * S, 2 key_heads K + heads V]: q of every head, k of every head, v */
-    const void *raw_g, *raw_b; /* [B * S, heads] */
-    const float *A_log, *bias; /* [heads] */
+    const void *raw_g, *raw_b; /* [B * S, heads], kda: raw_g [B * S, heads K] */
+    const float *A_log, *bias; /* [heads], kda: bias [heads K] */
     const int32_t *first_key; /* [B * S] or NULL: each sequence is one document */
     const int32_t *length;    /* [B] or NULL: rows behind so many are padding, y there is 0 */
     float *state;             /* [B, heads, K, V]: before the first row, and becomes that behind the last; or NULL */
@@ -37,9 +48,12 @@ typedef struct ts_delta_args {
     void *dqkv, *draw_g, *draw_b;
     float *states;            /* [B, heads, ts_delta_kept(S), K, V] work space */
     float *parts;             /* [B * S, heads, 2 K]: of q and k at length 1 */
-    float *sums;              /* [B * S, 2 heads]: each row's part of dA_log, dbias */
+    float *sums;              /* [B * S, 2 heads], kda: [B * S, heads + heads K]: each row's part of dA_log, dbias */
 } ts_delta_args;
-/* delta_fwd, delta_bwd: n is ignored. delta_join: n = rows. */
+/* delta_fwd, delta_bwd, kda_fwd, kda_bwd: n is ignored. delta_join: n = rows. */
+
+/* The widest head of keys or values. */
+static inline int64_t ts_delta_most_head(bool by_channel) { return by_channel ? TS_KDA_MOST_HEAD : TS_DELTA_MOST_HEAD; }
 
 /* States of a document that are kept; at least one, so that there is memory. */
 static inline int64_t ts_delta_kept(int64_t S) { return (S - 1) / (TS_DELTA_CHUNK * TS_DELTA_KEPT) + 1; }

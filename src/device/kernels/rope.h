@@ -52,6 +52,7 @@ typedef struct ts_rope_args {
  *   y[i][h] = x[i][h] turned by pos[i], or back by it;    sums:  y[i] = sum over h of x[i][h], in fp32,
  *                                                                turned, and rounded once
  *
+ * cos NULL: nothing is turned.
  * n = rows. */
 typedef struct ts_rope_heads_args {
     int64_t heads, dim;

@@ -59,8 +59,10 @@
     F(lfm2)                                                                                        \
     F(lfm2_moe)                                                                                    \
     F(nemotron_h)                                                                                  \
-    F(qwen3_5)                                                                                  \
+    F(qwen3_5)                                                                                     \
+    F(qwen3_5_moe)                                                                                 \
     F(qwen3_next)                                                                                  \
+    F(kimi_linear)                                                                                  \
     F(gpt_oss)                                                                                     \
     F(llama4)                                                                                      \
     F(hunyuan_dense)                                                                               \
@@ -94,6 +96,21 @@ extern const ts_name_row ts_mixtral_names[], ts_experts_names[];
     { .name = "output_layer", .hf_name = "model.layers.*.shared_head.head", .part = TS_PART_COPY }
 #define TS_MTP_LAYERS TS_COPY(TS_MTP_KEY, mtp_layers, 0)
 #define TS_MTP_KEY "num_nextn_predict_layers"
+
+/* MLPs and experts as Qwen2-MoE calls them, Qwen3-Next too. */
+#define TS_QWEN2_MOE_NAMES \
+    { .name = "mlp.router", .hf_name = "model.layers.*.mlp.gate" }, \
+    { .name = "mlp.router.expert_bias", .hf_name = "model.layers.*.mlp.gate.e_score_correction_bias" }, \
+    { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.gate_proj", TS_PART_GATE, false }, \
+    { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.up_proj", TS_PART_UP, false }, \
+    { .name = "mlp.experts.linear_fc2", .hf_name = "model.layers.*.mlp.experts.*.down_proj" }, \
+    { "mlp.shared_experts.linear_fc1", "model.layers.*.mlp.shared_expert.gate_proj", TS_PART_GATE, false }, \
+    { "mlp.shared_experts.linear_fc1", "model.layers.*.mlp.shared_expert.up_proj", TS_PART_UP, false }, \
+    { .name = "mlp.shared_experts.linear_fc2", .hf_name = "model.layers.*.mlp.shared_expert.down_proj" }, \
+    { .name = "mlp.shared_experts.gate_weight", .hf_name = "model.layers.*.mlp.shared_expert_gate.weight" }, \
+    { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false }, \
+    { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false }, \
+    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" }
 
 /* Norms before a part, after it, or both: OLMo 2 to Gemma 3. */
 extern const ts_name_row ts_norms_around_names[];

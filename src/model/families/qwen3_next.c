@@ -1,5 +1,6 @@
-/* Qwen3-Next and Qwen 3.5 (text): gated delta nets. Their full attention has a gate, and Qwen3-Next's MLPs
- * are mixtures of experts, unless the config names each layer as one that has an MLP only. */
+/* Qwen3-Next and Qwen 3.5 (text): gated delta nets, and between them full attention whose output has a gate; MLPs,
+ * mixtures of experts with a gated shared one, or both. Tensors of the layers behind the last one, which predict
+ * further tokens (mtp.*), are left out. */
 #include "model/families/families.h"
 
 #include <string.h>
@@ -13,10 +14,15 @@
 #define OUTPUT                                                                                     \
     { .name = "self_attention.norm", .hf_name = "model.layers.*.linear_attn.norm" },               \
     { .name = "self_attention.out_proj", .hf_name = "model.layers.*.linear_attn.out_proj" }
+#define ATTENTION                                                                                  \
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },          \
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },          \
+    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },          \
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },        \
+    { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.q_norm" },        \
+    { .name = "self_attention.k_layernorm", .hf_name = "model.layers.*.self_attn.k_norm" }
 #define BEHIND                                                                                     \
-    { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false },              \
-    { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false },                  \
-    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },                       \
+    ATTENTION, TS_QWEN2_MOE_NAMES,                                                                 \
     { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },                    \
     { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },         \
     { .name = "decoder.final_layernorm", .hf_name = "model.norm" },                                \
@@ -44,21 +50,24 @@ static const ts_name_row names[] = {
     { 0 },
 };
 
-/* layer_types, or every full_attention_interval-th layer: where attention has a gate. */
+/* layer_types, or every full_attention_interval-th layer: where attention is full. */
 static ts_status read_layers(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
     const json_t *types = json_object_get(o, r->key);
+    const bool given = types && !json_is_null(types);
     int64_t interval = 4;
     TS_TRY(ts_config_int(o, file, "full_attention_interval", 4, 4, 1, TS_ARCH_MAX_LAYERS, &interval));
+    if (given && (!json_is_array(types) || json_array_size(types) != (size_t)a->n_layers))
+        return ts_error(TS_ERR_USER, "%s: %s must be a list of num_hidden_layers = %lld names", file, r->key,
+                        (long long)a->n_layers);
     for (int64_t i = 0; i < a->n_layers; i++) {
-        const char *type = json_string_value(json_array_get(types, (size_t)i));
-        const bool linear = json_is_array(types) ? type && !strcmp(type, "linear_attention") : (i + 1) % interval != 0;
-        if (!linear)
+        const char *type = given ? json_string_value(json_array_get(types, (size_t)i)) : NULL;
+        const bool full = given ? type && !strcmp(type, "full_attention") : (i + 1) % interval == 0;
+        if (given && !full && (!type || strcmp(type, "linear_attention")))
             return ts_error(TS_ERR_USER,
-                            "%s: layer %lld of layer_types has full attention, whose output has a gate in models of this "
-                            "type, which is not supported; linear_attention is",
-                            file, (long long)i);
-        a->layer[i].attention = TS_ATTENTION_DELTA;
+                            "%s: entry %lld of %s is \"%.60s\", expected linear_attention or full_attention", file,
+                            (long long)i, r->key, type ? type : "not a string");
+        a->layer[i].attention = full ? TS_ATTENTION_SOFTMAX : TS_ATTENTION_DELTA;
     }
     return TS_OK;
 }
@@ -66,37 +75,19 @@ static ts_status read_layers(const ts_config_row *r, const json_t *o, const char
 static ts_status write_layers(const ts_config_row *r, const ts_arch *a, json_t *o)
 {
     TS_TRY(ts_config_put(o, r->key, json_array()));
-    for (int64_t i = 0; i < a->n_layers; i++)
-        if (json_array_append_new(json_object_get(o, r->key), json_string("linear_attention")))
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        const bool linear = a->layer[i].attention == TS_ATTENTION_DELTA;
+        if (json_array_append_new(json_object_get(o, r->key), json_string(linear ? "linear_attention" : "full_attention")))
             return ts_error(TS_ERR_NOMEM, "no memory for a configuration");
-    return TS_OK;
-}
-
-/* Layers without experts. */
-static ts_status read_dense(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
-{
-    const json_t *list = json_object_get(o, r->key);
-    int64_t experts = 0;
-    TS_TRY(ts_config_int(o, file, "num_experts", 512, 512, 0, 1 << 20, &experts));
-    for (int64_t i = 0, found; experts && i < a->n_layers; i++) {
-        found = 0;
-        for (size_t k = 0; k < json_array_size(list); k++)
-            found += json_integer_value(json_array_get(list, k)) == i;
-        if (!found)
-            return ts_error(TS_ERR_USER,
-                            "%s: layer %lld is a mixture of experts, which is not supported: num_experts must be 0, or "
-                            "mlp_only_layers name all layers",
-                            file, (long long)i);
     }
     return TS_OK;
 }
 
-static ts_status write_dense(const ts_config_row *r, const ts_arch *a, json_t *o)
+/* Where every layer has experts no MLP has a width. */
+static ts_status no_ffn(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
-    TS_TRY(ts_config_put(o, r->key, json_array()));
-    for (int64_t i = 0; i < a->n_layers; i++)
-        if (json_array_append_new(json_object_get(o, r->key), json_integer(i)))
-            return ts_error(TS_ERR_NOMEM, "no memory for a configuration");
+    (void)r, (void)o, (void)file;
+    a->ffn = a->expert_ffn;
     return TS_OK;
 }
 
@@ -110,6 +101,7 @@ static const ts_config_row rows[] = {
     TS_COPY_BOTH("attention_bias", bias_qkv, bias_proj, false),
     TS_FIXED(qk_norm, TS_QK_NORM_HEAD),
     TS_FIXED(norm_offset, 1),
+    TS_FIXED(attn_gate, true),
     TS_ID("bos_token_id", bos, -1),
     TS_ENDS(-1),
     TS_ROPE(10000, 0.25),
@@ -128,11 +120,37 @@ static const ts_config_row next_rows[] = {
     TS_COPY("intermediate_size", ffn, 5632),
     TS_COPY("num_hidden_layers", n_layers, 48),
     TS_KV_HEADS(2),
-    { .kind = TS_CONFIG_OWN, .key = "mlp_only_layers", .read = read_dense, .write = write_dense },
+    TS_CONFIG_ROW(COPY, "num_experts", n_experts, 512, .before = "num_local_experts"),
+    TS_COPY("num_experts_per_tok", experts_per_token, 10),
+    TS_COPY("moe_intermediate_size", expert_ffn, 512),
+    TS_COPY("shared_expert_intermediate_size", shared_ffn, 512),
+    TS_FIXED(shared_gate, true),
+    TS_TOPK_NORM(true),
+    TS_QWEN_EXPERTS,
     { TS_CONFIG_END },
 };
 
+static const ts_config_row moe_rows[] = {
+    TS_COPY("hidden_size", hidden, 2048),
+    TS_COPY("num_hidden_layers", n_layers, 40),
+    TS_KV_HEADS(2),
+    TS_CONFIG_ROW(COPY, "num_experts", n_experts, 256, .before = "num_local_experts"),
+    TS_COPY("num_experts_per_tok", experts_per_token, 8),
+    TS_COPY("moe_intermediate_size", expert_ffn, 512),
+    TS_CONFIG_ROW(OWN, NULL, ffn, 0, .late = true, .read = no_ffn),
+    TS_COPY("shared_expert_intermediate_size", shared_ffn, 512),
+    TS_FIXED(shared_gate, true),
+    TS_FIXED(router_score, TS_ROUTE_CHOSEN),
+    TS_ALL_EXPERTS,
+    { TS_CONFIG_END },
+};
+
+/* Files of the models with pictures, whose text is this. */
+static const ts_name_other others[] = { { "model.", "model.language_model." }, { 0 } };
+
 const ts_family ts_family_qwen3_5 = { .model_type = "qwen3_5_text", .architecture = "Qwen3_5ForCausalLM",
-                                      .base = &ts_family_base, .names = names, .rows = rows };
+                                      .base = &ts_family_base, .names = names, .rows = rows, .others = others };
+const ts_family ts_family_qwen3_5_moe = { .model_type = "qwen3_5_moe_text", .architecture = "Qwen3_5MoeForCausalLM",
+                                          .base = &ts_family_qwen3_5, .rows = moe_rows };
 const ts_family ts_family_qwen3_next = { .model_type = "qwen3_next", .architecture = "Qwen3NextForCausalLM",
                                          .base = &ts_family_qwen3_5, .names = next_names, .rows = next_rows };

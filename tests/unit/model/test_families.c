@@ -305,6 +305,8 @@ static const struct {
     { "dots1", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
     { "youtu", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "gemma3n_text", 0, false, true, true, true, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_GELU_TANH },
+    { "qwen3_5_moe_text", 1, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
+    { "kimi_linear", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
 };
 
 /* Features that no shape shows, of an empty config.json. */
@@ -318,12 +320,9 @@ static void test_features(void **state)
     for (size_t i = 0; i < n; i++) {
         /* some need to be told of layers that are not refused; others do not read it */
         const char *type = features[i].type;
-        const bool mixes = !strcmp(type, "qwen3_next") || !strcmp(type, "qwen3_5_text");
         json_t *config = json_pack("{s:s, s:i, s:i, s:i, s:[s], s:[s]}", "model_type", type, "first_k_dense_replace", 99,
                                    "num_hidden_layers", 1, "num_kv_shared_layers", 0, "layers_block_type", "mlp", "layer_types",
-                                   mixes ? "linear_attention" : "full_attention");
-        if (mixes)
-            json_object_set_new(config, "num_experts", json_integer(0));
+                                   "full_attention");
         const ts_family *family = NULL;
         ts_arch a;
         const bool bare = !strncmp(type, "cohere", 6) || !strcmp(type, "mpt") ||
@@ -402,8 +401,7 @@ static void test_describe(void **state)
             want = "glm";
         if (!strcmp(from->model_type, "minicpm"))
             want = "granite"; /* whose factors it has */
-        if (!strcmp(from->model_type, "qwen3_next")) /* without experts */
-            want = "qwen3_5_text";
+
         if (!strcmp(from->model_type, "seed_oss") && a.bias_qkv && !a.bias_proj && !a.bias_fc1)
             want = "qwen2";
         if (!strcmp(from->model_type, "youtu"))
@@ -448,8 +446,17 @@ static void test_other_names(void **state)
     const ts_family *gpt2 = ts_family_named("gpt2"), *llama = ts_family_named("llama");
     assert_non_null(gpt2);
     assert_null(ts_family_named("frobnicator"));
-    assert_string_equal(ts_family_alias(gpt2, "transformer.h.0.ln_1.weight"), "h.0.ln_1.weight");
-    assert_null(ts_family_alias(gpt2, "lm_head.weight"));
+    char name[TS_FAMILY_NAME];
+    assert_true(ts_family_alias(gpt2, "transformer.h.0.ln_1.weight", 0, name));
+    assert_string_equal(name, "h.0.ln_1.weight");
+    assert_false(ts_family_alias(gpt2, "transformer.h.0.ln_1.weight", 1, name));
+    assert_false(ts_family_alias(gpt2, "lm_head.weight", 0, name));
+    const ts_family *next = ts_family_named("qwen3_5_moe_text");
+    assert_true(ts_family_alias(next, "model.norm.weight", 1, name));
+    assert_string_equal(name, "model.language_model.norm.weight");
+    assert_false(ts_family_alias(next, "model.norm.weight", 2, name));
+    assert_true(ts_family_alias(ts_family_named("kimi_linear"), "model.layers.0.mlp.up_proj.weight", 1, name));
+    assert_string_equal(name, "model.layers.0.block_sparse_moe.up_proj.weight");
     assert_true(ts_family_ignores(gpt2, &a, "h.11.attn.bias"));
     assert_true(ts_family_ignores(gpt2, &a, "transformer.h.11.attn.masked_bias"));
     assert_false(ts_family_ignores(gpt2, &a, "transformer.h.11.attn.c_attn.bias"));

@@ -1,77 +1,164 @@
-/* Documents packed into one row: in layers that carry something from token to token, each is what it is alone. */
-#include "../cmocka_all.h"
-#include "../temp.h"
-#include "device/isa.h"
-#include "model/open.h"
+/* A document in a pack is what it is alone: of every kind of layer the same bits of the losses and of the gradients of
+ * what goes in and of the parameters, wherever the document stands. */
+#include "seams.h"
 
-#include <math.h>
+enum { ROWS = 150, BEGIN = 41, LENGTH = 88, DOC_END = BEGIN + LENGTH };
 
-enum { FIRST = 7, SECOND = 9, ALL = FIRST + SECOND, WIDEST = 64 };
+typedef struct layer_case {
+    const char *name;
+    void (*describe)(ts_arch *a);
+} layer_case;
 
-static ts_tensor *upload(ts_tape *tape, const int32_t *v, int64_t n)
+static void all_layers(ts_arch *a, ts_attention_kind kind)
 {
-    ts_tensor *t = NULL;
-    OK(ts_tape_new_kind(tape, TS_MEM_DATA, TS_DTYPE_I32, n, 0, &t));
-    tape->dev->to_device(tape->dev, ts_tensor_data(t), v, (size_t)n * sizeof *v);
-    return t;
+    for (int64_t i = 0; i < a->n_layers; i++)
+        a->layer[i].attention = kind;
 }
 
-/* What the layers make of tokens [from, from + n) of the pack; apart: two documents that do not see each other. */
-static void hidden(ts_decoder *d, int64_t from, int64_t n, bool apart, float *out)
+static void attention(ts_arch *a) { (void)a; }
+static void window(ts_arch *a)
 {
-    int32_t ids[ALL], pos[ALL], first[ALL];
-    ts_tape *tape;
-    ts_tensor *y;
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t begin = apart && i >= FIRST ? FIRST : 0;
-        ids[i] = (int32_t)(3 + (from + i) * 11 % 70);
-        pos[i] = (int32_t)(i - begin), first[i] = (int32_t)begin;
+    for (int64_t i = 0; i < a->n_layers; i++)
+        a->layer[i].window = 21;
+}
+static void gated(ts_arch *a) { a->attn_gate = true, a->qk_norm = TS_QK_NORM_HEAD, a->attn_sinks = true; }
+static void alibi(ts_arch *a) { ts_arch_set_position(a, TS_POSITION_ALIBI); }
+static void latent(ts_arch *a)
+{
+    a->kv_lora_rank = 12, a->qk_rope_dim = 4, a->v_head_dim = 6, a->head_dim = 10, a->n_kv_heads = a->n_heads;
+    all_layers(a, TS_ATTENTION_LATENT);
+}
+static void latent_without_positions(ts_arch *a)
+{
+    latent(a);
+    ts_arch_set_position(a, TS_POSITION_NONE);
+}
+static void mamba(ts_arch *a)
+{
+    a->mamba = (ts_mamba_arch){ .heads = 4, .head_dim = 8, .groups = 2, .state = 6, .conv = 4, .conv_bias = true,
+                                .norm_groups = 2 };
+    all_layers(a, TS_ATTENTION_MAMBA);
+}
+static void delta(ts_arch *a)
+{
+    a->delta = (ts_delta_arch){ .heads = 4, .key_heads = 2, .key_dim = 6, .value_dim = 8, .conv = 4 };
+    all_layers(a, TS_ATTENTION_DELTA);
+}
+static void kda(ts_arch *a)
+{
+    a->delta = (ts_delta_arch){ .heads = 3, .key_heads = 3, .key_dim = 6, .value_dim = 8, .conv = 4 };
+    all_layers(a, TS_ATTENTION_KDA);
+}
+
+static const layer_case cases[] = {
+    { "attention", attention }, { "window", window },   { "gated attention with sinks", gated },
+    { "ALiBi", alibi },         { "latent", latent },   { "latent, no positions", latent_without_positions },
+    { "Mamba 2", mamba },       { "delta", delta },     { "Kimi delta attention", kda },
+};
+
+static ts_decoder *make(ts_device *dev, const layer_case *c, ts_dtype compute)
+{
+    ts_arch a;
+    ts_decoder *d;
+    describe(&a);
+    a.max_positions = ROWS, a.rope[0].max_positions = ROWS;
+    c->describe(&a);
+    OK(ts_arch_check(&a, c->name));
+    OK(ts_decoder_create(dev, &a, compute, VOCAB, NULL, &d));
+    ts_arch_deinit(&a);
+    OK(ts_decoder_allocate(d, TS_DTYPE_F32, true));
+    OK(ts_decoder_init(d, 11, 0.3));
+    OK(ts_decoder_prepare(d, ROWS, ROWS));
+    return d;
+}
+
+/* What a pass gives of rows [begin, begin + LENGTH): losses, the input's gradient; the parameters' are in the set. */
+typedef struct result {
+    float loss[LENGTH], dx[LENGTH * HIDDEN];
+} result;
+
+static float number(int64_t row, int64_t col) { return (float)((row * 37 + col * 61) % 101) / 50 - 1; }
+
+/* Rows [from, from + rows) of the pack, in which three documents stand; losses of the one alone count. */
+static void pass(const rig *r, ts_decoder *d, int64_t from, int64_t rows, ts_dtype compute, result *out)
+{
+    static int32_t pos[ROWS], first[ROWS], labels[ROWS];
+    static float stream[ROWS * HIDDEN], ones[ROWS];
+    ts_tensor *x, *wide, *hidden, *loss;
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t row = from + i, begin = row < BEGIN ? 0 : row < DOC_END ? BEGIN : DOC_END;
+        pos[i] = (int32_t)(row - begin), first[i] = (int32_t)(begin > from ? begin - from : 0);
+        ones[i] = begin == BEGIN, labels[i] = (int32_t)((row * 5 + 1) % VOCAB);
+        for (int64_t c = 0; c < HIDDEN; c++)
+            stream[i * HIDDEN + c] = number(row, c);
     }
-    OK(ts_tape_create(d->dev, &(ts_tape_options){ 0 }, &tape));
-    const ts_run run = { .B = 1, .S = n, .pos = upload(tape, pos, n), .first_key = apart ? upload(tape, first, n) : NULL };
-    OK(ts_decoder_prepare(d, ALL, ALL));
-    OK(ts_decoder_forward(d, tape, &run, NULL, upload(tape, ids, n), &y));
-    assert_true(d->arch.hidden <= WIDEST);
-    d->dev->to_host(d->dev, out, ts_tensor_data(y), (size_t)(n * d->arch.hidden) * sizeof *out);
-    ts_tape_destroy(&tape);
+    ts_tape_reset(r->tape);
+    ts_param_set_clear_grads(&d->params);
+    OK(ts_tape_new(r->tape, TS_DTYPE_F32, rows, HIDDEN, &wide));
+    r->dev->to_device(r->dev, ts_tensor_data(wide), stream, ts_tensor_bytes(wide));
+    wide->wants_grad = true;
+    OK(ts_op_cast(r->tape, wide, compute, &x));
+    ts_run *run;
+    OK(ts_arena_alloc(&r->tape->arena, sizeof *run, &run));
+    *run = (ts_run){ .B = 1, .S = rows, .pos = upload_some(r->tape, TS_DTYPE_I32, rows, pos),
+                     .first_key = upload_some(r->tape, TS_DTYPE_I32, rows, first) };
+    OK(ts_decoder_run(d, r->tape, run, NULL, &(ts_decoder_span){ .stream = x, .last = LAYERS }, &hidden));
+    ts_xent_op o = ts_decoder_head(d);
+    o.labels = upload_some(r->tape, TS_DTYPE_I32, rows, labels);
+    OK(ts_op_linear_xent(r->tape, &o, hidden, &loss, NULL));
+    memcpy(out->loss, (const float *)ts_tensor_data(loss) + (BEGIN - from), sizeof out->loss);
+    OK(ts_tape_accumulate(r->tape, loss, upload_some(r->tape, TS_DTYPE_F32, rows, ones)));
+    OK(ts_tape_backward(r->tape));
+    memcpy(out->dx, (const float *)ts_tensor_data(wide->grad) + (BEGIN - from) * HIDDEN, sizeof out->dx);
 }
 
-/* The largest difference of the second document's rows. */
-static float distance(const float *pack, const float *alone, int64_t width)
+/* Copies of the parameters' gradients, one after another; free them. */
+static float *gradients(const ts_decoder *d, size_t *n)
 {
-    float most = 0;
-    for (int64_t i = 0; i < SECOND * width; i++)
-        most = fmaxf(most, fabsf(pack[FIRST * width + i] - alone[i]));
-    return most;
+    *n = 0;
+    for (size_t i = 0; i < d->params.n; i++)
+        *n += (size_t)ts_param_count(d->params.p[i]);
+    float *all = malloc(*n * sizeof *all), *at = all;
+    assert_non_null(all);
+    for (size_t i = 0; i < d->params.n; at += ts_param_count(d->params.p[i++]))
+        memcpy(at, d->params.p[i]->grad, (size_t)ts_param_count(d->params.p[i]) * sizeof *at);
+    return all;
 }
 
-static void test_packed(void **state)
+static void same_bits(const layer_case *c, ts_dtype t, const char *what, const float *x, const float *y, size_t n)
 {
-    static const char *const folders[] = { "lfm2", "lfm2-bias", "lfm2_moe", "falcon_h1", "falcon_h1-norm",
-                                           "granitemoehybrid", "bamba" };
+    for (size_t i = 0; i < n; i++)
+        if (memcmp(&x[i], &y[i], sizeof *x))
+            fail_msg("%s, %s: %s[%zu] is %.9g in a pack, %.9g alone", c->name, ts_dtype_name(t), what, i, (double)x[i],
+                     (double)y[i]);
+}
+
+static void packed_and_alone(void **state)
+{
+    static result packed, alone;
     (void)state;
-    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-        static float apart[ALL * WIDEST], together[ALL * WIDEST], alone[ALL * WIDEST];
-        char path[64];
-        ts_device *dev;
-        ts_model m;
-        snprintf(path, sizeof path, "tests/golden/families/%s", folders[i]);
-        OK(ts_device_open("cpu", &(ts_device_options){ .threads = 1, .isa = TS_ISA_ALL }, &dev));
-        const ts_model_use use = { .dev = dev, .compute = TS_DTYPE_F32 };
-        OK(ts_model_load(path, &use, &m));
-        hidden(m.decoder, 0, ALL, true, apart);
-        hidden(m.decoder, 0, ALL, false, together);
-        hidden(m.decoder, FIRST, SECOND, false, alone);
-        /* values are about 1; sums over keys may be in another order */
-        assert_true(distance(apart, alone, m.decoder->arch.hidden) < 1e-5f);
-        assert_true(distance(together, alone, m.decoder->arch.hidden) > 1e-2f);
-        ts_model_deinit(&m);
-        ts_device_close(&dev);
-    }
+    rig r;
+    open_rig(&r);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (ts_dtype t = TS_DTYPE_F32; t <= TS_DTYPE_BF16; t++) {
+            size_t n;
+            ts_decoder *d = r.d[0] = make(r.dev, &cases[i], t);
+            pass(&r, d, 0, ROWS, t, &packed);
+            float *grads = gradients(d, &n);
+            pass(&r, d, BEGIN, LENGTH, t, &alone);
+            float *own = gradients(d, &n);
+            same_bits(&cases[i], t, "loss", packed.loss, alone.loss, LENGTH);
+            same_bits(&cases[i], t, "gradient of the input", packed.dx, alone.dx, LENGTH * HIDDEN);
+            same_bits(&cases[i], t, "gradient of a parameter", grads, own, n);
+            free(grads), free(own);
+            ts_tape_reset(r.tape);
+            ts_decoder_destroy(&r.d[0]);
+        }
+    close_rig(&r);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_packed) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(packed_and_alone) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

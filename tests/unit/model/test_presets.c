@@ -52,7 +52,8 @@ static void test_counts(void **state)
         { "qwen2-0.5b", 494032768 },   { "qwen2.5-7b", 7615616512 }, { "qwen3-0.6b", 596049920 },
         { "gemma2-9b", 9241705984 },   { "bloom-7b1", 7069016064 },
         { "mixtral-8x7b", 46702792704 }, { "qwen3-30b-a3b", 30532122624 }, { "qwen3-235b-a22b", 235093634560 },
-        { "deepseek-v2-lite-16b", 15706484224 }, { "gpt-oss-20b", 20914757184 },
+        { "deepseek-v2-lite-16b", 15706484224 }, { "gpt-oss-20b", 20914757184 }, { "kimi-linear-48b-a3b", 49122681728 },
+        { "qwen3-next-80b-a3b", 79674391296 }, /* without the layer that predicts a further token */
     };
     (void)state;
     for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) {

@@ -532,7 +532,8 @@ static void temper(const void *args, int64_t begin, int64_t end)
 INLINE void heads_row(const ts_rope_heads_args *a, int64_t row, bool inter, ts_dtype t)
 {
     const int64_t half = a->dim / 2, summed = a->sums ? a->heads : 1, made = a->sums ? 1 : a->heads;
-    const float *cs = a->cos + a->pos[row] * half, *sn = a->sin + a->pos[row] * half;
+    const bool turns = a->cos != NULL;
+    const float *cs = turns ? a->cos + a->pos[row] * half : NULL, *sn = turns ? a->sin + a->pos[row] * half : NULL;
     for (int64_t h = 0; h < made; h++)
         for (int64_t i = 0; i < half; i += V) {
             const int64_t n = lesser(half - i, V), at = row * a->x_row + h * a->x_head;
@@ -542,7 +543,7 @@ INLINE void heads_row(const ts_rope_heads_args *a, int64_t row, bool inter, ts_d
                 x = (pair){ v_add(x.a, more.a), v_add(x.b, more.b) };
             }
             store_pair(a->y, row * a->y_row + h * a->y_head, half, i, n, inter, t,
-                       rotate(x, cs, sn, i, n, a->back));
+                       turns ? rotate(x, cs, sn, i, n, a->back) : x);
         }
 }
 

@@ -4,3 +4,8 @@
 #include "device/cpu/scan/delta_fwd_body.h"
 
 #include "device/cpu/scan/delta_bwd_body.h"
+#include "device/cpu/scan/kda_fwd_body.h"
+
+#include "device/cpu/scan/kda_bwd_body.h"
+
+#include "device/cpu/scan/delta_walk_body.h"

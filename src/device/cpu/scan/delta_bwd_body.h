@@ -210,82 +210,6 @@ static void bwd_chunk(const ts_delta_args *a, const chunk *c, room *r, back *x, 
     multiply(&before);
 }
 
-/* A document: rows [t, end) of sequence b, of a head. */
-typedef struct document {
-    const ts_delta_args *a;
-    room *r;
-    back *x;
-    int64_t b, head, t, end;
-} document;
-
-static chunk chunk_of(const document *d, int64_t n)
-{
-    const int64_t t = d->t + n * L;
-    return (chunk){ d->b, d->head, t, min64(L, d->end - t) };
-}
-
-static float *kept_at(const document *d, int64_t n)
-{
-    const ts_delta_args *a = d->a;
-    return a->states + ((d->b * a->heads + d->head) * ts_delta_kept(a->S) + n) * a->K * a->V;
-}
-
-static float *made_at(const document *d, int64_t n) { return d->x->hs + n * d->r->state; }
-
-static void step_chunk(const document *d, int64_t n, float *h)
-{
-    const chunk c = chunk_of(d, n);
-    enter(d->a, &c, d->r, n ? h : NULL);
-    step_state(d->a, &c, d->r, h, n == 0);
-}
-
-/* Every TS_DELTA_KEPT-th state but the first, which is 0. */
-static void keep_states(const document *d, int64_t chunks)
-{
-    float *h = made_at(d, 0);
-    for (int64_t n = 0; n < (chunks - 1) / TS_DELTA_KEPT * TS_DELTA_KEPT; n++) {
-        step_chunk(d, n, h);
-        if ((n + 1) % TS_DELTA_KEPT == 0)
-            put_rows(h, d->r->v_ld, d->a->K, d->a->V, kept_at(d, (n + 1) / TS_DELTA_KEPT - 1), 0, d->a->V, TS_DTYPE_F32);
-    }
-}
-
-/* The states before chunks [first, last). */
-static void make_states(const document *d, int64_t first, int64_t last)
-{
-    if (first > 0)
-        take_rows(kept_at(d, first / TS_DELTA_KEPT - 1), 0, d->a->V, d->a->K, d->a->V, made_at(d, 0), d->r->v_ld,
-                  TS_DTYPE_F32);
-    for (int64_t n = first; n + 1 < last; n++) {
-        memcpy(made_at(d, n + 1 - first), made_at(d, n - first), (size_t)d->r->state * sizeof(float));
-        step_chunk(d, n, made_at(d, n + 1 - first));
-    }
-}
-
-static void bwd_document(const document *d)
-{
-    const int64_t chunks = ceil_div(d->end - d->t, L);
-    keep_states(d, chunks);
-    for (int64_t first = (chunks - 1) / TS_DELTA_KEPT * TS_DELTA_KEPT, last = chunks; first >= 0;
-         last = first, first -= TS_DELTA_KEPT) {
-        make_states(d, first, last);
-        for (int64_t n = last; n-- > first;) {
-            const chunk c = chunk_of(d, n);
-            bwd_chunk(d->a, &c, d->r, d->x, n ? made_at(d, n - first) : NULL, d->r->h, n == chunks - 1);
-        }
-    }
-}
-
-static void bwd(const ts_delta_args *a, int64_t b, int64_t head, char *scratch)
-{
-    room r = room_of(a, scratch, 1);
-    back x = back_of(a, &r);
-    for (int64_t t = 0, end; t < a->S; t = end) {
-        end = ts_document_end(a->first_key, a->S, b, t, a->S);
-        bwd_document(&(document){ a, &r, &x, b, head, t, end });
-    }
-}
-
 /* q (which 0) or k (1) of one head and row: the sum of what comes to it at length 1, taken through the change
  * of length. */
 INLINE void join_head(const ts_delta_args *a, int64_t row, int64_t key_head, int which, ts_dtype t)
@@ -318,9 +242,4 @@ static void join(const void *args, int64_t begin, int64_t end)
 {
     const ts_delta_args *a = args;
     V_BY_DTYPE(a->dtype, join_rows, a, begin, end)
-}
-
-void TS_ISA_NAME(ts_delta_body_init)(ts_delta_body *body)
-{
-    *body = (ts_delta_body){ fwd, bwd, join, TS_ROWWISE_STRING(TS_ISA) };
 }

@@ -23,9 +23,9 @@ void ts_ssd_body_init_avx2(ts_ssd_body *body);
 void ts_ssd_body_init_avx512(ts_ssd_body *body);
 
 /* One head of one sequence. */
+typedef void ts_delta_fn(const ts_delta_args *a, int64_t b, int64_t head, char *scratch);
 typedef struct ts_delta_body {
-    void (*fwd)(const ts_delta_args *a, int64_t b, int64_t head, char *scratch);
-    void (*bwd)(const ts_delta_args *a, int64_t b, int64_t head, char *scratch);
+    ts_delta_fn *fwd, *bwd, *kda_fwd, *kda_bwd;
     ts_cpu_rows_fn *join;
     const char *name;
 } ts_delta_body;

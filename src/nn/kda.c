@@ -1,0 +1,108 @@
+#include "nn/kda.h"
+#include "nn/show.h"
+
+/* The two projections of low rank: from x, whole on every process, and to what heads have, cut as they are. */
+static void share_rank(const ts_declarer *d, const ts_kda_layer *l, int64_t rank, const ts_place *to, ts_linear *down,
+                       ts_linear *up)
+{
+    *down = (ts_linear){ .in = l->hidden, .out = rank, .parts = { .slots = ts_shares_rows(d->group) } };
+    *up = (ts_linear){ .in = rank };
+    ts_linear_share_as(d, up, to);
+}
+
+ts_status ts_kda_declare(const ts_declarer *d, ts_kda_layer *l)
+{
+    const ts_place keys = ts_share_of(d, l->heads, l->K), values = ts_share_of(d, l->heads, l->V),
+                   heads = ts_share_of(d, l->heads, 1);
+    const ts_place qkv = ts_shares_behind(d, (const ts_place[]){ keys, keys, values }, 3);
+    const ts_param_spec filter = ts_filter_spec(&qkv, l->width),
+                        rate = { .place = heads, .start = TS_START_LOG_UNIFORM, .value = 16 },
+                        step = { .place = keys, .start = TS_START_STEP },
+                        norm = { .place = ts_place_whole(l->V, 0), .parts = { .slots = d->group != NULL },
+                                 .start = TS_START_CONSTANT, .value = 1 };
+    l->qkv = l->b = (ts_linear){ .in = l->hidden };
+    ts_linear_share_as(d, &l->qkv, &qkv);
+    ts_linear_share_as(d, &l->b, &heads);
+    share_rank(d, l, l->K, &keys, &l->f_down, &l->f_up);
+    share_rank(d, l, l->V, &values, &l->g_down, &l->g_up);
+    l->out = (ts_linear){ .in = l->heads * l->V, .out = l->hidden, .start = TS_START_OUT };
+    ts_linear_share(d, &l->out, TS_CUT_ROW, 1, l->V);
+    TS_TRY(ts_linear_declare(d, "in_proj_qkv", &l->qkv));
+    TS_TRY(ts_declare(d, "conv1d.weight", &filter, &l->conv_w));
+    TS_TRY(ts_linear_declare(d, "f_proj_down", &l->f_down));
+    TS_TRY(ts_linear_declare(d, "f_proj_up", &l->f_up));
+    TS_TRY(ts_declare(d, "dt_bias", &step, &l->dt_bias));
+    TS_TRY(ts_declare(d, "A_log", &rate, &l->A_log));
+    TS_TRY(ts_linear_declare(d, "in_proj_b", &l->b));
+    TS_TRY(ts_linear_declare(d, "g_proj_down", &l->g_down));
+    TS_TRY(ts_linear_declare(d, "g_proj_up", &l->g_up));
+    TS_TRY(ts_declare(d, "norm.weight", &norm, &l->norm_w));
+    TS_TRY(ts_linear_declare(d, "out_proj", &l->out));
+    l->heads = ts_place_local(&heads, 0);
+    return TS_OK;
+}
+
+static ts_status through_rank(ts_tape *tape, const ts_linear *down, const ts_linear *up, ts_tensor *x, ts_tensor **y)
+{
+    ts_tensor *low;
+    TS_TRY(ts_linear_forward(tape, down, x, &low));
+    return ts_linear_forward(tape, up, low, y);
+}
+
+static ts_status mix(ts_tape *tape, const void *module, const ts_run *run, int64_t layer, ts_tensor *x,
+                     ts_tensor **y)
+{
+    const ts_kda_layer *l = module;
+    const ts_scan_kept kept = ts_scan_state_kept(run->state ? run->state[layer] : NULL, run->slot0, run->q_start,
+                                                 run->q_len);
+    const ts_conv_op conv = { .B = run->B, .S = run->S, .w = l->conv_w, .silu = true, .first_key = run->first_key,
+                              .kept = kept };
+    const ts_delta_op rule = { .B = run->B, .S = run->S, .heads = l->heads, .key_heads = l->heads, .K = l->K,
+                               .V = l->V, .by_channel = true, .eps = 1e-6f, .A_log = l->A_log, .dt_bias = l->dt_bias,
+                               .first_key = run->first_key, .kept = kept };
+    const ts_gate_op gate = { .group = l->V, .kind = TS_GATE_SIGMOID, .behind = true, .eps = l->eps, .w = l->norm_w };
+    const ts_shown_columns inner = ts_columns_of(&l->out, TS_CUT_ROW), stream = ts_columns_whole(l->out.out);
+    ts_tensor *qkv, *seen, *f, *b, *g, *heads, *normed;
+    TS_ASSERT(!run->spread, "layer %lld carries a state: its sequences are not shared out", (long long)layer);
+    TS_TRY(ts_linear_forward(tape, &l->qkv, x, &qkv));
+    TS_TRY(ts_op_conv(tape, &conv, qkv, &seen));
+    ts_tape_drop(tape, qkv);
+    TS_TRY(ts_linear_forward(tape, &l->b, x, &b));
+    TS_TRY(through_rank(tape, &l->f_down, &l->f_up, x, &f));
+    TS_TRY(ts_op_delta(tape, &rule, seen, f, b, &heads));
+    ts_tape_drop(tape, seen);
+    TS_TRY(ts_show(tape, run, layer, "self_attention", "delta_rule", &inner, heads));
+    TS_TRY(through_rank(tape, &l->g_down, &l->g_up, x, &g));
+    TS_TRY(ts_op_gate(tape, &gate, heads, g, &normed));
+    TS_TRY(ts_linear_forward(tape, &l->out, normed, y));
+    return ts_show(tape, run, layer, "self_attention", "out_proj", &stream, *y);
+}
+
+static bool trains(const ts_kda_layer *l)
+{
+    const ts_linear *const x[] = { &l->qkv, &l->b, &l->f_down, &l->f_up, &l->g_down, &l->g_up, &l->out };
+    bool any = ts_param_has_grad(l->conv_w) || ts_param_has_grad(l->A_log) || ts_param_has_grad(l->dt_bias) ||
+               ts_param_has_grad(l->norm_w);
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        any = any || ts_linear_trains(x[i]);
+    return any;
+}
+
+static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer, ts_tensor *x,
+                         ts_tensor **y)
+{
+    const ts_mixer m = { mix, module, "linear attention", trains(module) };
+    return ts_mixer_forward(tape, &m, run, layer, x, y);
+}
+
+static ts_status make_state(const void *module, ts_device *dev, ts_dtype dtype, int64_t slots, ts_layer_state **out)
+{
+    const ts_kda_layer *l = module;
+    return ts_scan_state_create(dev, dtype, slots, l->width - 1, l->heads * (2 * l->K + l->V), l->heads * l->K * l->V,
+                                out);
+}
+
+ts_sublayer ts_kda_sublayer(const ts_kda_layer *l)
+{
+    return (ts_sublayer){ .forward = forward, .module = l, .make_state = make_state };
+}

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 """Tessera beside PyTorch on the same training step: tokens per second and peak memory, in one run.
 
-usage: bench/train.py [--tessera build/tessera] [--python PYTHON_WITH_TORCH] [--shape llama135m|llama1b|gpt2|tiny]
+usage: bench/train.py [--tessera build/tessera] [--python PYTHON_WITH_TORCH] [--shape llama135m|llama1b|gpt2|tiny|experts|mamba2|delta]
                       [--seq N] [--batch N] [--dtype bf16|fp32] [--threads N] [--steps N] [--rounds N] [--eager]
-                      [--optimizer adam|sgd] [--frozen] [--options "WORDS FOR TESSERA ALONE"] [--only tessera|peer] [--json]
+                      [--optimizer adam|sgd] [--frozen] [--experts eager|grouped_mm|batched_mm] [--held] [--options "WORDS FOR TESSERA ALONE"] [--only tessera|peer] [--json]
 
 The peer is what a user would write: scaled_dot_product_attention, torch.compile, fused AdamW, bf16 autocast over fp32
 weights, gradient norm clipped, tcmalloc preloaded where it is installed. Programs alternate for `rounds`; of each the
 median and the best step after three of warm-up are printed, with peak resident memory and the ratio. Both get other random
 words in each step, so their losses must stay within 1 %. With --frozen only
 the norms are trained, as adapters would be: all other weights have no gradient and are held in the compute type, on both
-sides; the share of the roof then counts forward and input gradients alone. Needs Python 3; PyTorch only in the
+sides; the share of the roof then counts forward and input gradients alone. The shapes experts, mamba2 and delta stand beside
+transformers' own code (bench/transformers_peer.py). Needs Python 3; PyTorch only in the
 interpreter that --python names.
 """
 import argparse
@@ -31,16 +32,40 @@ SHAPES = {
     "gpt2": dict(layers=12, hidden=768, heads=12, kv=12, ffn=3072, vocab=50257, gpt2=True),
     "llama1b": dict(layers=16, hidden=2048, heads=32, kv=8, ffn=8192, vocab=128256),
     "tiny": dict(layers=4, hidden=256, heads=4, kv=2, ffn=704, vocab=8192),
+    # Beside transformers' own code, from one folder of random weights: 16 experts of which 2 are chosen (148M of 643M
+    # parameters for a token), Mamba 2 130M, and gated delta nets.
+    "experts": dict(vocab=65536, config=dict(model_type="qwen3_moe", vocab_size=65536, hidden_size=768, num_hidden_layers=12, num_attention_heads=12,
+                    num_key_value_heads=12, head_dim=64, intermediate_size=1280, moe_intermediate_size=1280, num_experts=16, num_experts_per_tok=2,
+                    norm_topk_prob=True, tie_word_embeddings=True)),
+    "mamba2": dict(vocab=50288, config=dict(model_type="mamba2", vocab_size=50288, hidden_size=768, num_hidden_layers=24, num_heads=24, head_dim=64,
+                   state_size=128, n_groups=1, chunk_size=256, tie_word_embeddings=True, initializer_range=0.02)),
+    "delta": dict(vocab=32768, config=dict(model_type="qwen3_5_text", vocab_size=32768, hidden_size=768, intermediate_size=2048, num_hidden_layers=12,
+                  num_attention_heads=12, num_key_value_heads=4, head_dim=64, linear_num_key_heads=8, linear_num_value_heads=8,
+                  linear_key_head_dim=128, linear_value_head_dim=128, layer_types=["linear_attention"] * 12, tie_word_embeddings=True)),
 }
 
 
-def run_peer(a):
+def make_model(a, shape, folder):
+    """The folder that both sides read, of a shape that is a configuration."""
+    (folder / "config.json").write_text(json.dumps(shape["config"]))
+    subprocess.run([a.python, Path(__file__).parent / "transformers_peer.py", folder / "config.json", "--make", folder / "model"], check=True,
+                   capture_output=True)
+
+
+def peer_words(a, folder):
+    if "config" in SHAPES[a.shape]:
+        return ["transformers_peer.py", folder / "model", *(["--experts", a.experts] if a.experts else []), *(["--held"] if a.held else [])]
+    return ["torch_peer.py", json.dumps(SHAPES[a.shape]), "--optimizer", a.optimizer, *(["--frozen"] if a.frozen else [])]
+
+
+def run_peer(a, folder):
     env = dict(os.environ, OMP_NUM_THREADS=str(a.threads))
     malloc = sorted(glob.glob("/usr/lib/*/libtcmalloc_minimal.so*"))
     if malloc:
         env["LD_PRELOAD"] = malloc[0]
-    words = [a.python, Path(__file__).parent / "torch_peer.py", json.dumps(SHAPES[a.shape]), "--seq", a.seq, "--batch", a.batch, "--dtype", a.dtype,
-             "--threads", a.threads, "--steps", a.steps, "--optimizer", a.optimizer, *(["--eager"] if a.eager else []), *(["--frozen"] if a.frozen else [])]
+    script, *rest = peer_words(a, folder)
+    words = [a.python, Path(__file__).parent / script, *rest, "--seq", a.seq, "--batch", a.batch, "--dtype", a.dtype, "--threads", a.threads,
+             "--steps", a.steps, *(["--eager"] if a.eager else [])]
     p = subprocess.run([str(w) for w in words], capture_output=True, text=True, env=env)
     if p.returncode:
         sys.exit(f"the peer failed:\n{p.stderr[-2000:]}")
@@ -62,15 +87,22 @@ def some_data(folder, a, shape):
     return prefix
 
 
-def job_words(a, shape, prefix):
-    """Options of a job of ours on this data: the model, and steps + 3 iterations."""
+def model_words(a, shape, prefix):
+    if "config" in shape:
+        return ["--load", prefix.parent / "model", "--seq-length", a.seq]
     words = ["--num-layers", shape["layers"], "--hidden-size", shape["hidden"], "--num-attention-heads", shape["heads"],
-             "--ffn-hidden-size", shape["ffn"], "--max-position-embeddings", a.seq, "--seq-length", a.seq, "--train-iters", a.steps + 3,
-             "--lr", "1e-4", "--tokenizer-type", "NullTokenizer", "--vocab-size", shape["vocab"] - 1, "--make-vocab-size-divisible-by", 1,
-             "--data-path", prefix, "--split", "100,0,0", "--eval-iters", 0, "--log-interval", 1000]
+             "--ffn-hidden-size", shape["ffn"], "--max-position-embeddings", a.seq, "--seq-length", a.seq]
     if "gpt2" not in shape:
         words += ["--group-query-attention", "--num-query-groups", shape["kv"], "--swiglu", "--normalization", "RMSNorm",
                   "--position-embedding-type", "rope", "--disable-bias-linear"]
+    return words
+
+
+def job_words(a, shape, prefix):
+    """Options of a job of ours on this data: the model, and steps + 3 iterations."""
+    words = [*model_words(a, shape, prefix), "--train-iters", a.steps + 3, "--lr", "1e-4", "--tokenizer-type", "NullTokenizer",
+             "--vocab-size", shape["vocab"] - 1, "--make-vocab-size-divisible-by", 1, "--data-path", prefix, "--split", "100,0,0",
+             "--eval-iters", 0, "--log-interval", 1000]
     return [str(w) for w in words] + (["--bf16"] if a.dtype == "bf16" else [])
 
 
@@ -141,6 +173,8 @@ def main():
     p.add_argument("--steps", type=int, default=5)
     p.add_argument("--rounds", type=int, default=1)
     p.add_argument("--eager", action="store_true")
+    p.add_argument("--experts", default="", choices=["", "eager", "grouped_mm", "batched_mm"], help="transformers' experts_implementation")
+    p.add_argument("--held", action="store_true", help="transformers has weights, gradients and moments in bf16")
     p.add_argument("--frozen", action="store_true", help="train nothing but the norms")
     p.add_argument("--optimizer", default="adam", choices=["adam", "sgd"])
     p.add_argument("--options", default="", help="further options of tessera pretrain")
@@ -153,11 +187,13 @@ def main():
     say(f"{a.shape}, {a.dtype}, batch {a.batch} x {a.seq}, {a.threads} threads{', all but the norms frozen' if a.frozen else ''}, load {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         prefix = some_data(Path(folder), a, shape)
+        if "config" in shape:
+            make_model(a, shape, Path(folder))
         for _ in range(a.rounds):
             if a.only != "peer":
                 got["tessera"].append(run_tessera(a, shape, prefix, Path(folder)))
             if a.only != "tessera":
-                got["peer"].append(run_peer(a))
+                got["peer"].append(run_peer(a, Path(folder)))
     best = {}
     for name, runs in got.items():
         if not runs:

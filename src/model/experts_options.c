@@ -26,6 +26,12 @@ const ts_option ts_expert_option_rows[] = {
         "what the router reads is multiplied with numbers from 1 - eps to 1 + eps in training"),
     RUN(FLAG, fixed, "fix-router", NULL, 0, 0, NULL,
         "tokens go to experts in turn, so that loads are even: for measuring time; the loss says nothing then"),
+    TS_ROW_IS(TS_OPTION_PLACE, TEXT, ts_expert_options, record, "moe-routing-record", NULL, 0, 0, NULL, "experts",
+              "a file for the experts that each token of each training step goes to, to be replayed by other runs "
+              "(one process; docs/moe.md)"),
+    TS_ROW_IS(TS_OPTION_DECIDES, TEXT, ts_expert_options, replay, "moe-routing-replay", NULL, 0, 0, NULL, "experts",
+              "such a file: tokens of training go to the experts that are in it, in any layout; their weights are "
+              "still the router's (Megatron Core's moe_enable_routing_replay)"),
 };
 const size_t ts_expert_option_count = sizeof ts_expert_option_rows / sizeof *ts_expert_option_rows;
 
@@ -35,6 +41,12 @@ ts_status ts_expert_options_check(const ts_expert_options *o, const ts_option_se
     if (o->pads && o->capacity == 0)
         return ts_error(TS_ERR_USER, "--moe-pad-expert-input-to-capacity needs --moe-expert-capacity-factor, which "
                                      "says what the capacity is");
+    if (o->record && o->replay)
+        return ts_error(TS_ERR_USER, "--moe-routing-record and --moe-routing-replay: a replayed run chooses nothing that "
+                                     "could be recorded; give one");
+    if (o->replay && (o->fixed || o->balancing == TS_MOE_SINKHORN))
+        return ts_error(TS_ERR_USER, "--moe-routing-replay says which experts tokens go to: leave out %s",
+                        o->fixed ? "--fix-router" : "--moe-router-load-balancing-type sinkhorn");
     if (global && ts_option_is_on(set, "recompute-granularity"))
         return ts_error(TS_ERR_USER, "--moe-router-load-balancing-type global_aux_loss goes by what the step has seen "
                                      "so far, which layers that run again cannot ask for: leave out "
@@ -44,7 +56,7 @@ ts_status ts_expert_options_check(const ts_expert_options *o, const ts_option_se
 
 void ts_expert_options_warn(const ts_expert_options *o, const ts_option_set *set, const ts_arch *a)
 {
-    static const char *const names[] = { "moe-router-load-balancing-type", "moe-aux-loss-coeff", "moe-z-loss-coeff",
+    static const char *const names[] = { "moe-routing-record", "moe-routing-replay", "moe-router-load-balancing-type", "moe-aux-loss-coeff", "moe-z-loss-coeff",
                                          "moe-expert-capacity-factor", "moe-input-jitter-eps", "fix-router" };
     const bool loses = o->balancing == TS_MOE_AUX || o->balancing == TS_MOE_SEQ_AUX || o->balancing == TS_MOE_GLOBAL_AUX;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -54,6 +66,22 @@ void ts_expert_options_warn(const ts_expert_options *o, const ts_option_set *set
     if (o->aux > 0)
         ts_option_warn_alone(set, "moe-aux-loss-coeff", loses,
                              "--moe-router-load-balancing-type aux_loss, seq_aux_loss or global_aux_loss");
+}
+
+ts_status ts_expert_options_routes(const ts_expert_options *o, const ts_arch *a, const ts_routes_shape *batch,
+                                   int64_t first, int64_t end, bool reads, ts_routes **out)
+{
+    const char *path = o->record ? o->record : o->replay;
+    ts_routes_shape s = *batch;
+    *out = NULL;
+    if (!path || !a->n_experts)
+        return TS_OK;
+    if (o->replay && a->router_score == TS_ROUTE_SPARSEMIXER)
+        return ts_error(TS_ERR_USER, "--moe-routing-replay: this model weighs experts by how they were chosen "
+                                     "(sparsemixer), which no file says: leave it out");
+    s.experts = a->n_experts, s.k = a->experts_per_token, s.layers = a->n_layers;
+    return o->record ? ts_routes_record("--moe-routing-record", reads ? path : NULL, &s, first, out)
+                     : ts_routes_replay("--moe-routing-replay", reads ? path : NULL, &s, first, end, out);
 }
 
 ts_expert_rules ts_expert_options_rules(const ts_expert_options *o)

@@ -10,7 +10,7 @@ _Static_assert(sizeof blocks_end == sizeof scales_end, "one length cuts off both
 
 static const ts_st_tensor *find(const ts_st_dir *dir, const char *name, const char *end)
 {
-    char full[TS_PACKED_NAME];
+    char full[TS_FAMILY_NAME + sizeof blocks_end];
     snprintf(full, sizeof full, "%s%s", name, end);
     return ts_st_dir_find(dir, full);
 }

@@ -14,6 +14,7 @@
 #ifndef TS_NN_EXPERTS_H
 #define TS_NN_EXPERTS_H
 #include "nn/mlp.h"
+#include "nn/routes.h"
 #include "ops/experts.h"
 
 /* What training says of routing, for all layers. Of zeros: nothing is added and nobody is dropped. */
@@ -26,6 +27,7 @@ typedef struct ts_expert_rules {
     bool pads, by_position; /* to the capacity; the first pairs stay, not the largest weights */
     float jitter;
     double bias_rate;    /* of the update of expert_bias; 0: none */
+    ts_routes *routes;   /* choices of training are recorded or replayed; NULL: neither. Borrowed */
     ts_comm *sequence;   /* whose processes share out each sequence; NULL: none do */
     ts_comm *everyone;   /* is_global: who counts together */
 } ts_expert_rules;

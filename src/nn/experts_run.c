@@ -46,6 +46,39 @@ static ts_status router_input(ts_tape *tape, const ts_experts_layer *l, const ts
     return ts_op_jitter(tape, *y, eps, &rng, &rows, y);
 }
 
+/* A training pass's choices go to a file, or come from it. */
+static ts_routes *routes_of(const ts_experts_layer *l, const ts_run *run)
+{
+    return run->balance != 0 ? rules_of(l)->routes : NULL;
+}
+
+static ts_status replay(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer, int64_t n,
+                        ts_tensor **ids)
+{
+    const ts_row_places rows = ts_run_places(run, 0);
+    const int64_t count = n * l->route.k;
+    int32_t *buffer;
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, n, l->route.k, ids));
+    TS_TRY(ts_alloc(&buffer, (size_t)count, sizeof *buffer));
+    const ts_status st = ts_routes_take(rules_of(l)->routes, run->step, layer, &rows, n, buffer);
+    if (st == TS_OK)
+        tape->dev->to_device(tape->dev, ts_tensor_data(*ids), buffer, (size_t)count * sizeof *buffer);
+    ts_free(&buffer);
+    return st;
+}
+
+static ts_status record(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer, const ts_tensor *ids)
+{
+    const ts_row_places rows = ts_run_places(run, 0);
+    int32_t *buffer;
+    TS_TRY(ts_alloc(&buffer, (size_t)ts_tensor_count(ids), sizeof *buffer));
+    ts_status st = ts_device_read(tape->dev, buffer, ts_tensor_data(ids), (size_t)ts_tensor_count(ids) * sizeof *buffer);
+    if (st == TS_OK)
+        st = ts_routes_put(rules_of(l)->routes, run->step, layer, &rows, ids->dim[0], buffer);
+    ts_free(&buffer);
+    return st;
+}
+
 /* Experts and weights of all rows of the group. */
 static ts_status route(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer, ts_tensor *x,
                        ts_tensor **weights, ts_tensor **ids)
@@ -61,7 +94,14 @@ static ts_status route(ts_tape *tape, const ts_experts_layer *l, const ts_run *r
         TS_TRY(ts_op_group_gather(tape, l->group->comm, logits, &logits));
     o.balance = balance_of(l, run, logits->dim[0]);
     o.by = r->fixed ? TS_ROUTE_BY_TURN : r->sinkhorn && run->balance != 0 ? TS_ROUTE_BY_SINKHORN : TS_ROUTE_BY_SCORE;
-    return ts_op_route(tape, &o, logits, weights, ids);
+    ts_routes *routes = routes_of(l, run);
+    if (routes && ts_routes_replays(routes)) {
+        o.by = TS_ROUTE_BY_RECORD;
+        TS_TRY(replay(tape, l, run, layer, logits->dim[0], ids));
+    }
+    TS_TRY(ts_op_route(tape, &o, logits, weights, ids));
+    const bool records = routes && !ts_routes_replays(routes) && !tape->dev->again;
+    return records ? record(tape, l, run, layer, *ids) : TS_OK;
 }
 
 /* Pairs that an expert takes: Megatron-LM's ceil(pairs / experts * factor); 0: all. */

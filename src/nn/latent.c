@@ -114,7 +114,7 @@ static ts_status attend_to_heads(const pass *p, ts_tensor **heads)
     return ts_op_take_cols(p->tape, *heads, p->l->n_heads, 0, p->l->value, heads);
 }
 
-/* The transposed weight that makes keys and values, made anew where the weight has changed. */
+/* The weight that makes keys and values, head by head, made anew where the weight has changed. */
 static ts_status find_up(const pass *p, ts_made *made, ts_tensor **up)
 {
     ts_param *w = p->l->kv_up.w;
@@ -130,7 +130,7 @@ static ts_status find_up(const pass *p, ts_made *made, ts_tensor **up)
     (*up)->storage = ts_storage_retain(made->storage);
     (*up)->offset = 0, (*up)->dim[0] = w->dim[1], (*up)->dim[1] = w->dim[0];
     made->version = w->version;
-    return is_old ? ts_latent_up(p->tape, w, *up) : TS_OK;
+    return is_old ? ts_latent_up(p->tape, &p->o, w, *up) : TS_OK;
 }
 
 /* All heads with the latent vectors as their keys and values, which alone are kept. */

@@ -36,7 +36,8 @@ typedef struct ts_balance {
     int64_t shares;     /* processes that have a part of each block each; 0 and 1: blocks are here whole */
 } ts_balance;
 
-typedef enum ts_route_by { TS_ROUTE_BY_SCORE, TS_ROUTE_BY_SINKHORN, TS_ROUTE_BY_TURN } ts_route_by;
+/* BY_RECORD: ids are there already. */
+typedef enum ts_route_by { TS_ROUTE_BY_SCORE, TS_ROUTE_BY_SINKHORN, TS_ROUTE_BY_TURN, TS_ROUTE_BY_RECORD } ts_route_by;
 
 typedef struct ts_route_op {
     ts_route_score score;
@@ -48,7 +49,7 @@ typedef struct ts_route_op {
     int64_t first;        /* BY_TURN: of the first pair */
     ts_balance balance;
 } ts_route_op;
-/* *weights fp32 [T, k], *ids int32 [T, k]. */
+/* *weights fp32 [T, k], *ids int32 [T, k]; BY_RECORD *ids is given. */
 ts_status ts_op_route(ts_tape *tape, const ts_route_op *o, ts_tensor *logits, ts_tensor **weights,
                       ts_tensor **ids) TS_NODISCARD;
 

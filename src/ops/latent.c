@@ -252,20 +252,24 @@ ts_status ts_op_latent_rows(ts_tape *tape, const ts_latent_op *o, ts_tensor *q, 
 
 /* ---- one wide head of keys ---- */
 
-/* A product of each head's columns: of x from column x_at of a head on, with columns of `up`. */
-static void multiply(ts_tape *tape, ts_gemm_args a, const ts_latent_op *o, int64_t a_head, int64_t c_head)
+/* A product of each head's columns of a with a matrix of its own of b, all heads in one launch. */
+static void multiply(ts_tape *tape, const ts_latent_op *o, const ts_tensor *a, int64_t a_head, const void *b,
+                     const ts_tensor *c, int64_t c_head, int64_t n, int64_t k)
 {
-    const size_t size = ts_dtype_size(a.dtype);
-    const char *x = a.a, *up = a.b;
-    char *y = a.c;
-    a.lda = o->heads * a_head, a.ldc = o->heads * c_head, a.ldb = o->heads * (o->nope + o->value);
-    for (int64_t h = 0; h < o->heads; h++) {
-        a.a = x + (size_t)(h * a_head) * size;
-        a.b = up + (size_t)(h * (o->nope + o->value)) * size;
-        a.c = y + (size_t)(h * c_head) * size;
-        ts_launch_gemm(tape->dev, &a, 0, ts_gemm_cost(a.m, a.n, a.k, a.dtype, a.c_dtype));
-    }
+    const size_t size = ts_dtype_size(a->dtype);
+    const ts_gemm_groups_args g = {
+        .one = { .form = TS_GEMM_NT, .n = n, .k = k, .dtype = a->dtype, .a = at(a, 0), .b = b, .lda = a->dim[1],
+                 .ldb = k, .ldc = c->dim[1], .c_dtype = c->dtype, .c = at(c, 0) },
+        .groups = o->heads, .rows = a->dim[0], .a_stride = (size_t)a_head * size,
+        .b_stride = (size_t)(n * k) * size, .c_stride = (size_t)c_head * size
+    };
+    ts_cost cost = ts_gemm_cost(g.rows, n, k, a->dtype, c->dtype);
+    cost.flops *= (double)o->heads, cost.bytes *= (double)o->heads;
+    ts_launch_gemm_groups(tape->dev, &g, 0, cost);
 }
+
+/* Where in `up` the matrices for values begin, behind those for keys. */
+static int64_t up_values(const ts_latent_op *o, int64_t rank) { return o->heads * o->nope * rank; }
 
 ts_status ts_latent_queries(ts_tape *tape, const ts_latent_op *o, const ts_tensor *up, const ts_tensor *q,
                             const ts_tensor *c, const ts_tensor *k_rope, ts_tensor **queries,
@@ -276,9 +280,7 @@ ts_status ts_latent_queries(ts_tape *tape, const ts_latent_op *o, const ts_tenso
                                .sin = o->sin, .pos = o->pos };
     TS_TRY(ts_tape_new(tape, q->dtype, rows, o->heads * wide, queries));
     TS_TRY(ts_tape_new(tape, q->dtype, rows, wide, keys));
-    const ts_gemm_args a = { .form = TS_GEMM_NT, .m = rows, .n = rank, .k = o->nope, .dtype = q->dtype,
-                             .a = at(q, 0), .b = at(up, 0), .c = at(*queries, 0), .c_dtype = q->dtype };
-    multiply(tape, a, o, key, wide);
+    multiply(tape, o, q, key, at(up, 0), *queries, wide, rank, o->nope);
     rotate(tape, o, (strided){ q, o->nope, key }, (strided){ *queries, rank, wide }, false, false);
     copy_heads(tape, (strided){ c, 0, rank }, (strided){ *keys, 0, wide }, rows, rank);
     rotate(tape, &one, (strided){ k_rope, 0, 0 }, (strided){ *keys, rank, 0 }, false, false);
@@ -290,28 +292,40 @@ ts_status ts_latent_values(ts_tape *tape, const ts_latent_op *o, const ts_tensor
 {
     const int64_t rank = up->dim[0];
     TS_TRY(ts_tape_new(tape, y->dtype, y->dim[0], o->heads * o->value, values));
-    const ts_gemm_args a = { .form = TS_GEMM_NN, .m = y->dim[0], .n = o->value, .k = rank,
-                             .dtype = y->dtype, .a = at(y, 0), .b = at(up, o->nope),
-                             .c = at(*values, 0), .c_dtype = y->dtype };
-    multiply(tape, a, o, rank + o->rope, o->value);
+    multiply(tape, o, y, y->dim[1] / o->heads, at(up, up_values(o, rank)), *values, o->value, o->value, rank);
     return TS_OK;
 }
 
-/* The product with the unit matrix: exact, whatever form the weight is held in. */
-ts_status ts_latent_up(ts_tape *tape, ts_param *w, const ts_tensor *up)
+/* The weight, transposed [rank, heads (nope + value)], in x: the product with the unit matrix, exact, whatever
+ * form it is held in. */
+static ts_status transposed(ts_tape *tape, ts_param *w, int64_t rank, ts_dtype type, ts_tensor **x)
 {
-    const int64_t rank = up->dim[0];
-    const ts_elementwise_args a = { .y_dtype = up->dtype, .alpha = 1 };
+    const ts_elementwise_args a = { .y_dtype = type, .alpha = 1 };
     ts_tensor *unit;
-    TS_TRY(ts_tape_new(tape, up->dtype, rank, rank, &unit));
+    TS_TRY(ts_tape_new(tape, type, rank, w->dim[0], x));
+    TS_TRY(ts_tape_new(tape, type, rank, rank, &unit));
     tape->dev->zero(tape->dev, ts_tensor_data(unit), ts_tensor_bytes(unit));
     for (int64_t i = 0; i < rank; i++) {
         ts_elementwise_args one = a;
         one.y = at(unit, i * rank + i);
-        ts_launch_fill(tape->dev, &one, 1, (ts_cost){ 0, 0, up->dtype });
+        ts_launch_fill(tape->dev, &one, 1, (ts_cost){ 0, 0, type });
     }
-    TS_TRY(ts_gemm_forward(tape, w, NULL, up->dtype, ts_tensor_data(unit), rank, up->dtype,
-                           ts_tensor_data(up), w->dim[0]));
+    TS_TRY(ts_gemm_forward(tape, w, NULL, type, ts_tensor_data(unit), rank, type, ts_tensor_data(*x), w->dim[0]));
     ts_tape_drop(tape, unit);
+    return TS_OK;
+}
+
+ts_status ts_latent_up(ts_tape *tape, const ts_latent_op *o, ts_param *w, const ts_tensor *up)
+{
+    const int64_t rank = up->dim[0], all = w->dim[0], pair = o->nope + o->value;
+    ts_tensor *x;
+    TS_TRY(transposed(tape, w, rank, up->dtype, &x));
+    for (int64_t h = 0; h < o->heads; h++) {
+        const int64_t values = up_values(o, rank) + h * o->value * rank;
+        copy_heads(tape, (strided){ x, h * pair, all }, (strided){ up, h * o->nope * rank, o->nope }, rank, o->nope);
+        for (int64_t v = 0; v < o->value; v++)
+            copy_heads(tape, (strided){ x, h * pair + o->nope + v, all }, (strided){ up, values + v * rank, 1 }, rank, 1);
+    }
+    ts_tape_drop(tape, x);
     return TS_OK;
 }

@@ -45,7 +45,8 @@ ts_status ts_op_split_cols(ts_tape *tape, ts_tensor *x, int64_t heads, int64_t b
  * instead (q.(W c) = (W^T q).c), and what makes values to what attention gives. Nothing is kept for a
  * backward pass.
  *
- *   up      [rank, heads (nope + value)]: the transposed weight that makes keys and values
+ *   up      the weight that makes keys and values, as products of single rows like it: of each head the keys'
+ *           part, transposed [rank, nope]; behind all of these of each head the values' part [value, rank]
  *   q       [T, heads (nope + rope)];  c: [T, rank];  k_rope: [T, rope]
  *   queries [T, heads (rank + rope)];  keys: [T, rank + rope]
  *   values  [T, heads value] from what attention gave with the keys as its values */
@@ -55,5 +56,5 @@ ts_status ts_latent_queries(ts_tape *tape, const ts_latent_op *o, const ts_tenso
 ts_status ts_latent_values(ts_tape *tape, const ts_latent_op *o, const ts_tensor *up, const ts_tensor *y,
                            ts_tensor **values) TS_NODISCARD;
 /* up, in the activations' type, from the weight in whatever form it is held. */
-ts_status ts_latent_up(ts_tape *tape, ts_param *w, const ts_tensor *up) TS_NODISCARD;
+ts_status ts_latent_up(ts_tape *tape, const ts_latent_op *o, ts_param *w, const ts_tensor *up) TS_NODISCARD;
 #endif

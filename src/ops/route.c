@@ -75,7 +75,8 @@ static ts_route_args args_of(const ts_route_op *o, const ts_tensor *logits, cons
 {
     return (ts_route_args){ .score = o->score, .rows = logits->dim[0], .experts = logits->dim[1], .k = o->k,
                             .groups = o->groups, .group_topk = o->group_topk, .group_best = o->group_best,
-                            .norms = o->norms, .given = o->by == TS_ROUTE_BY_SINKHORN,
+                            .norms = o->norms,
+                            .given = o->by == TS_ROUTE_BY_SINKHORN || o->by == TS_ROUTE_BY_RECORD,
                             .fixed = o->by == TS_ROUTE_BY_TURN, .first = o->first, .scale = o->scale,
                             .bias = ts_param_vector(o->bias), .logits = ts_tensor_data(logits),
                             .ids = ts_tensor_data(ids) };
@@ -185,7 +186,7 @@ static ts_status choose(ts_tape *tape, const ts_route_op *o, const ts_tensor *lo
 {
     ts_route_args a = args_of(o, logits, ids);
     a.weights = ts_tensor_data(weights);
-    if (a.given) {
+    if (o->by == TS_ROUTE_BY_SINKHORN) {
         ts_tensor *work;
         TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, a.rows, a.experts, &work));
         a.work = ts_tensor_data(work);
@@ -203,7 +204,8 @@ ts_status ts_op_route(ts_tape *tape, const ts_route_op *o, ts_tensor *logits, ts
     TS_ASSERT(logits->dtype == TS_DTYPE_F32 && o->k <= logits->dim[1] && logits->dim[1] <= TS_ROUTE_MAX,
               "route: %lld of %lld experts", (long long)o->k, (long long)logits->dim[1]);
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, logits->dim[0], o->k, weights));
-    TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, logits->dim[0], o->k, ids));
+    if (o->by != TS_ROUTE_BY_RECORD)
+        TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, logits->dim[0], o->k, ids));
     TS_TRY(choose(tape, o, logits, *ids, *weights));
     TS_TRY(balance(tape, o, logits, *ids, &pull));
     if (!tape->recording || !logits->wants_grad)

@@ -81,12 +81,31 @@ static ts_expert_group experts_of(const ts_job *j)
                               .beside = late || o->shared_beside, .late = late };
 }
 
+/* The file of experts' choices, before a weight is read. */
+static ts_status open_routes(ts_job *j, const ts_arch *a)
+{
+    const ts_expert_options *o = &j->o->experts;
+    const ts_routes_shape batch = { .length = j->o->train.seq_length, .samples = j->ramp.full };
+    const bool goes_on = j->loaded > 0 && !j->o->train.finetune;
+    if (!o->record && !o->replay)
+        return TS_OK;
+    if (j->ramp.samples)
+        return ts_error(TS_ERR_USER, "--moe-routing-%s: steps have sequences by --rampup-batch-size: leave that out",
+                        o->record ? "record" : "replay");
+    if (o->record && j->comm->size > 1)
+        return ts_error(TS_ERR_USER, "--moe-routing-record writes what one process has chosen, and there are %d: record "
+                                     "with one; --moe-routing-replay takes any number", j->comm->size);
+    return ts_expert_options_routes(o, a, &batch, goes_on ? j->loaded : 0, j->train_iters, j->dev->computes, &j->routes);
+}
+
 /* Once the model is described. */
 static ts_status stage_of(void *job, const ts_arch *a, ts_decoder_stage *out)
 {
     ts_job *j = job;
     const ts_parallel_options *o = &j->o->parallel;
     int64_t *empty, n;
+    if (!j->routes)
+        TS_TRY(open_routes(j, a));
     TS_TRY(ts_model_noop_layers(&j->o->model, &empty, &n));
     const ts_status st = ts_stages_make(o, a->n_layers, empty, n, &j->stages);
     ts_free(&empty);
@@ -403,6 +422,7 @@ static ts_status train_experts(ts_job *j)
     if (!ts_option_is_on(j->set, "moe-router-enable-expert-bias") &&
         !ts_option_given(j->set, "moe-router-bias-update-rate"))
         rules.bias_rate = 0;
+    rules.routes = j->routes;
     rules.sequence = j->spread.comm;
     rules.everyone = j->mesh->comm[TS_MESH_DP_CP];
     return ts_decoder_train_experts(j->model.decoder, &rules);
@@ -571,6 +591,7 @@ void ts_job_close(ts_job *j)
     ts_trainer_destroy(&j->trainer);
     ts_data_source_destroy(&j->source);
     ts_model_deinit(&j->model);
+    ts_routes_close(&j->routes);
     ts_judge_destroy(&j->judge);
     ts_model_deinit(&j->teacher);
     ts_stages_deinit(&j->stages);

@@ -29,6 +29,7 @@ typedef struct ts_job {
     ts_lm_objective objective;
     ts_trainer *trainer;
     ts_timeline timeline; /* of the device and of all communicators */
+    ts_routes *routes;    /* choices of experts that are recorded or replayed; NULL: neither */
     ts_judge *judge;      /* of products of few bits; NULL: they are not compared */
     ts_holders *holders;  /* of the device, with --memory-report; else NULL */
     ts_batch_ramp ramp;

@@ -401,6 +401,8 @@ ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks)
         say_traffic(&l);
         st = finish(&l);
     }
+    if (st == TS_OK && j->routes)
+        st = ts_routes_finish(j->routes);
     j->trainer->asked = NULL;
     if (st == TS_OK)
         st = ts_recorder_close(&l.recorder);

@@ -12,6 +12,7 @@ typedef struct geometry {
     double softcap, dropout;
     int64_t window;
     bool causal, fused, docs, lengths, sinks, slopes, cache, shared;
+    bool same; /* keys are the values too (forward only) */
     bool blind; /* rows in the middle see nothing, then themselves only */
     bool ends;  /* last_key: of documents (with docs), or of padding */
     int64_t gap; /* rows of q between sequences */
@@ -143,9 +144,9 @@ static doubles inputs(ts_attn_args *a, const geometry *g)
     } else {
         a->q = check_in(1, a->dtype, n.q, g->size);
         a->k = check_in(2, a->dtype, n.kv, g->size);
-        a->v = check_in(3, a->dtype, n.kv, 1);
+        a->v = g->same ? a->k : check_in(3, a->dtype, n.kv, 1);
         x.q = as_doubles(a->q, n.q, a->dtype);
-        x.k = as_doubles(a->k, n.kv, a->dtype), x.v = as_doubles(a->v, n.kv, a->dtype);
+        x.k = as_doubles(a->k, n.kv, a->dtype), x.v = g->same ? x.k : as_doubles(a->v, n.kv, a->dtype);
     }
     a->dout = check_in(4, a->dtype, n.o, 1);
     x.dout = as_doubles(a->dout, n.o, a->dtype);

@@ -183,6 +183,17 @@ static void check_cuts(const check_env *e)
                               .dtype = type[t], .size = 1, .causal = true, .cache = true,
                               .window = 30 },
                  true);
+        /* latent vectors: 16 heads' and 13 heads' rows */
+        one_case(e,
+                 &(geometry){ .B = 3, .S_q = 1, .S_kv = 300, .n_q = 16, .n_kv = 1, .D = 576,
+                              .dtype = type[t], .size = 0.3, .causal = true, .cache = true,
+                              .lengths = true, .same = true },
+                 false);
+        one_case(e,
+                 &(geometry){ .B = 2, .S_q = 2, .S_kv = 700, .n_q = 13, .n_kv = 1, .D = 600,
+                              .dtype = type[t], .size = 1, .causal = true, .cache = true,
+                              .same = true },
+                 false);
     }
 }
 

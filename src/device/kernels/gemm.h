@@ -59,14 +59,17 @@ enum { TS_GEMM_I8_BLOCK = 192 };
  *   NT, NN  C's rows of g = A's rows of g times matrix g of b;  rows behind the last group become zero
  *   TN      matrix g of c (+)= A's rows of g, transposed, times B's rows of g;  without rows: zero (+ C)
  *
+ * Without offsets each group has all of the `rows` rows, and a, b and c of groups lie a_stride, b_stride and
+ * c_stride bytes apart (heads, whose columns stand side by side; NT, NN).
+ *
  * Each is, to the bit, what gemm makes of that group alone. one.bias, if there is one (NT), is the first
  * group's; those of groups follow one another, n values each. */
 typedef struct ts_gemm_groups_args {
     ts_gemm_args one;       /* of any group: form, n, k (TN: m, n), types, strides of rows; a, b and c begin
                                with the first group's */
     int64_t groups, rows;
-    const int32_t *offsets; /* [groups + 1], ascending, the first 0; on the device */
-    size_t b_stride, c_stride;
+    const int32_t *offsets; /* [groups + 1], ascending, the first 0; on the device; or NULL */
+    size_t a_stride, b_stride, c_stride;
 } ts_gemm_groups_args;
 
 /* gemm, gemm_groups, gemm_pack: n is ignored (the kernel shares out its own tiles). */

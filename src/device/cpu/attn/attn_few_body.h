@@ -97,7 +97,7 @@ static void few_strip(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, int
 static void fwd(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
                 char *scratch, float *partial)
 {
-    const fwd_work w = fwd_begin(a, s, k, scratch);
+    fwd_work w = fwd_begin(a, s, k, scratch);
     const bool few = k->rows <= TS_ATTN_FEW;
     find_rows(a, s, k, w.f);
     for (int64_t i = 0; i < k->rows; i++) {
@@ -105,13 +105,19 @@ static void fwd(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_blo
                    a->head_dim, a->dtype);
         w.f->max[i] = -INFINITY;
     }
+    w.turned = few ? 0 : rows_turned(&w);
+    if (w.turned)
+        turn_queries(&w);
     memset(w.sum, 0, (size_t)(k->rows * V) * sizeof *w.sum);
     memset(w.o, 0, (size_t)(k->rows * s->dp) * sizeof *w.o);
     for (int64_t j0 = w.f->lo_all; j0 < w.f->hi_all; j0 += s->tile) {
         const int64_t n = min64(s->tile, w.f->hi_all - j0);
         if (!few) {
-            pack_transposed(a, s, k, a->k, j0, n, w.f->hi_all, w.kt, w.pack);
+            if (!w.turned)
+                pack_transposed(a, s, k, a->k, j0, n, w.f->hi_all, w.kt, w.pack);
             pack_keys(a, s, k, a->v, j0, n, w.f->hi_all, w.v);
+            if (w.turned)
+                score_turned(&w, round_up(n, V));
         }
         for (int64_t r0 = 0; r0 < k->rows; r0 += MR)
             (few ? few_strip : fwd_strip)(&w, r0, min64(MR, k->rows - r0), j0, n);

@@ -18,6 +18,7 @@ typedef struct fwd_work {
     int64_t words, d_words; /* words of a row: as stored, as multiplied */
     float log2_scale;      /* logit (in `score`) to logit * log2 e */
     bool plain;
+    int64_t turned;        /* score_turned: rows out to vectors; 0: keys are transposed instead */
 } fwd_work;
 
 static fwd_work fwd_begin(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
@@ -132,6 +133,40 @@ static void strip_softmax(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0,
     }
 }
 
+/* Where keys are the values too (latent decoding), rows are few and words are floats, the queries are transposed,
+ * once, and not each tile of keys: kt holds them, [words][turned], and scores come transposed to `pack`,
+ * [keys][turned]. Sums are those of the other way, to the bit. */
+static int64_t rows_turned(const fwd_work *w)
+{
+    const int64_t n = round_up(w->k->rows, V);
+    const bool fits = n <= 32 && n <= w->s->tile && w->s->tile * n <= V * w->words;
+    return UNIT == 1 && w->a->k == w->a->v && fits ? n : 0;
+}
+
+static void turn_queries(const fwd_work *w)
+{
+    const int64_t n = w->turned;
+    memset(w->kt, 0, (size_t)(w->words * n) * sizeof *w->kt);
+    for (int64_t i = 0; i < w->k->rows; i++)
+        for (int64_t c = 0; c < w->words; c++)
+            w->kt[c * n + i] = w->q[i * w->words + c];
+}
+
+static void score_turned(const fwd_work *w, int64_t keys)
+{
+    multiply_all((product){ .a = w->v, .a_row = w->s->dp, .a_word = 1, .b = w->kt, .b_ld = w->turned,
+                            .words = w->d_words, .c = (float *)(void *)w->pack, .c_ld = w->turned },
+                 keys, w->turned / V);
+}
+
+static void take_scores(const fwd_work *w, int64_t r0, int64_t mr, int64_t c0, int64_t c1)
+{
+    const float *x = (const float *)(const void *)w->pack;
+    for (int64_t m = 0; m < mr; m++)
+        for (int64_t c = c0; c < c1; c++)
+            w->score[m * w->s->tile + c] = x[c * w->turned + r0 + m];
+}
+
 static void fwd_strip(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, int64_t n)
 {
     const int64_t tile = w->s->tile, dp = w->s->dp;
@@ -140,10 +175,13 @@ static void fwd_strip(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, int
     strip_columns(w->f, r0, mr, j0, n, &c0, &c1);
     if (c0 >= c1)
         return;
-    multiply_all((product){ .a = w->q + r0 * w->words, .a_row = w->words, .a_word = 1,
-                            .b = w->kt + c0, .b_ld = tile, .words = w->d_words, .c = w->score + c0,
-                            .c_ld = tile },
-                 mr, (c1 - c0) / V);
+    if (w->turned)
+        take_scores(w, r0, mr, c0, c1);
+    else
+        multiply_all((product){ .a = w->q + r0 * w->words, .a_row = w->words, .a_word = 1,
+                                .b = w->kt + c0, .b_ld = tile, .words = w->d_words, .c = w->score + c0,
+                                .c_ld = tile },
+                     mr, (c1 - c0) / V);
     strip_softmax(w, r0, mr, j0, c0, c1, shrink);
     v_store(shrink, v_exp2(v_load(shrink)));
     multiply_all((product){ .a = w->p + c0 / UNIT, .a_row = tile / UNIT, .a_word = 1,

@@ -1,4 +1,5 @@
 /* Products of floats, 8 at a time: a 6 x 16 tile in 12 of 16 registers. */
+#include "device/cpu/gemm/gemm_turn256.h"
 #include "device/cpu/gemm/gemm_vec256.h"
 
 typedef __m256 vu;
@@ -50,20 +51,74 @@ static void pack_x_major(const ts_gemm_panels *p, int64_t x, int64_t s_begin, in
     }
 }
 
-static void pack_k_major(const ts_gemm_panels *p, int64_t x_begin, int64_t x_fill, int64_t s)
+/* Columns [x, x + n) of one step, to as many panels. */
+static void pack_strip(const ts_gemm_panels *p, int64_t x, int64_t n, int64_t s)
 {
-    const size_t size = ts_dtype_size(p->src_dtype);
-    const char *row = (const char *)p->src + s * p->ld * (int64_t)size;
+    const char *row = (const char *)p->src + s * p->ld * (int64_t)ts_dtype_size(p->src_dtype);
     float strip[TS_GEMM_PACK_X + V];
+    for (int64_t l = 0; l < n; l += V)
+        _mm256_storeu_ps(strip + l, x + l < p->n_x ? v_load(row, x + l, p->src_dtype, p->n_x - x - l) : v_zero());
+    for (int64_t l = 0; l < n; l += p->width)
+        memcpy(p->dst + ((x + l) / p->width * p->steps + s) * p->width * 4, strip + l, (size_t)p->width * 4);
+}
+
+/* `count` whole panels of 16 from column x on, one step. */
+INLINE void pack_step(const ts_gemm_panels *p, int64_t x, int64_t count, int64_t s, const ts_dtype type)
+{
+    const char *row = (const char *)p->src + (s * p->ld + x) * (int64_t)ts_dtype_size(type);
+    float *d = (float *)(void *)p->dst + x * p->steps + s * WIDTH;
+    for (int64_t i = 0; i < count; i++, row += WIDTH * ts_dtype_size(type), d += p->steps * WIDTH) {
+        _mm256_storeu_ps(d, load_full(row, type));
+        _mm256_storeu_ps(d + V, load_full(row + V * ts_dtype_size(type), type));
+    }
+}
+
+/* Some panels at a time with all their steps: one step of many panels would touch lines that lie far apart, at
+ * distances that caches map to the same few places. */
+static void pack_k_major(const ts_gemm_panels *p, int64_t x_begin, int64_t x_fill, int64_t s_begin, int64_t s_end)
+{
     for (int64_t x = x_begin; x < x_fill; x += TS_GEMM_PACK_X) {
         const int64_t n = x_fill - x < TS_GEMM_PACK_X ? x_fill - x : TS_GEMM_PACK_X;
-        for (int64_t l = 0; l < n; l += V)
-            _mm256_storeu_ps(strip + l, x + l < p->n_x
-                                            ? v_load(row, x + l, p->src_dtype, p->n_x - x - l)
-                                            : v_zero());
-        for (int64_t l = 0; l < n; l += p->width)
-            memcpy(p->dst + ((x + l) / p->width * p->steps + s) * p->width * 4, strip + l,
-                   (size_t)p->width * 4);
+        const bool whole = p->width == WIDTH && x + n <= p->n_x;
+        for (int64_t s = s_begin; s < s_end; s++)
+            if (!whole)
+                pack_strip(p, x, n, s);
+            else if (p->src_dtype == TS_DTYPE_BF16)
+                pack_step(p, x, n / WIDTH, s, TS_DTYPE_BF16);
+            else if (p->src_dtype == TS_DTYPE_F16)
+                pack_step(p, x, n / WIDTH, s, TS_DTYPE_F16);
+            else
+                pack_step(p, x, n / WIDTH, s, TS_DTYPE_F32);
+    }
+}
+
+/* Panels of 16 rows, eight steps at a time; returns the step it came to. */
+INLINE int64_t pack_whole_as(const ts_gemm_panels *p, int64_t x, int64_t s, int64_t s_end, const ts_dtype type)
+{
+    const int64_t size = (int64_t)ts_dtype_size(type), last = s_end < p->n_k ? s_end : p->n_k;
+    const char *src = (const char *)p->src + x * p->ld * size;
+    float *d = (float *)(void *)p->dst + x * p->steps;
+    for (; s + V <= last; s += V)
+        turn_16x8(src + s * size, p->ld, type, d + s * WIDTH);
+    return s;
+}
+
+static int64_t pack_whole(const ts_gemm_panels *p, int64_t x, int64_t s, int64_t s_end)
+{
+    switch (p->src_dtype) {
+    case TS_DTYPE_BF16: return pack_whole_as(p, x, s, s_end, TS_DTYPE_BF16);
+    case TS_DTYPE_F16: return pack_whole_as(p, x, s, s_end, TS_DTYPE_F16);
+    default: return pack_whole_as(p, x, s, s_end, TS_DTYPE_F32);
+    }
+}
+
+static void pack_rows(const ts_gemm_panels *p, int64_t x_begin, int64_t x_fill, int64_t s_begin, int64_t s_end)
+{
+    for (int64_t x = x_begin; x < x_fill; x += p->width) {
+        const bool whole = p->width == WIDTH && x + WIDTH <= p->n_x;
+        const int64_t s = whole ? pack_whole(p, x, s_begin, s_end) : s_begin;
+        for (int64_t i = 0; s < s_end && i < p->width; i++)
+            pack_x_major(p, x + i, s, s_end);
     }
 }
 
@@ -72,11 +127,9 @@ static void pack(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_
 {
     const int64_t x_fill = (x_end + p->width - 1) / p->width * p->width;
     if (p->k_major)
-        for (int64_t s = s_begin; s < s_end; s++)
-            pack_k_major(p, x_begin, x_fill, s);
+        pack_k_major(p, x_begin, x_fill, s_begin, s_end);
     else
-        for (int64_t x = x_begin; x < x_fill; x++)
-            pack_x_major(p, x, s_begin, s_end);
+        pack_rows(p, x_begin, x_fill, s_begin, s_end);
 }
 
 void ts_gemm_kernels_init_avx2(ts_gemm_kernels *k)

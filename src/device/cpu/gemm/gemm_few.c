@@ -54,7 +54,10 @@ static void run_slice(const job *j, int64_t col, int64_t cols, int64_t s0, int64
                                    .width = width,
                                    .dst = (char *)panel,
                                    .steps = CHUNK };
-        j->kern.turn(&p, next + (size_t)(width * (s0 + s)) * size);
+        const char *ahead = next + (size_t)(width * (s0 + s)) * size;
+        if (g->m <= j->kern.line_rows && j->kern.line(&p, ahead, j->a + s0 + s, j->lda, sum, (int)g->m))
+            continue;
+        j->kern.turn(&p, ahead);
         for (int64_t r = 0; r < g->m; r += rows)
             j->kern.add(j->a + r * j->lda + s0 + s, j->lda, panel, n, sum + r * width,
                         (int)min64(rows, g->m - r));

@@ -15,6 +15,10 @@ typedef struct ts_gemm_few_kernels {
      * 1..rows */
     void (*add)(const float *a, int64_t lda, const float *panel, int64_t steps, float *acc,
                 int rows);
+    /* Both at once, the panel never leaving registers: sums of up to `line_rows` rows, the same to the bit.
+     * False: not of this panel. NULL: never. */
+    bool (*line)(const ts_gemm_panels *p, const char *ahead, const float *a, int64_t lda, float *acc, int rows);
+    int line_rows;
 } ts_gemm_few_kernels;
 
 void ts_gemm_few_kernels_init_avx2(ts_gemm_few_kernels *k);

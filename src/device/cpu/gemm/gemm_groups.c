@@ -23,9 +23,22 @@ typedef struct groups_job {
     bool small;   /* those that are done now */
 } groups_job;
 
+/* Rows of all groups together. */
+static int64_t all_rows(const ts_gemm_groups_args *g)
+{
+    return g->offsets ? g->offsets[g->groups] : g->groups * g->rows;
+}
+
 static ts_gemm_args product_of(const ts_gemm_groups_args *g, int64_t i)
 {
     ts_gemm_args a = g->one;
+    if (!g->offsets) {
+        a.m = g->rows;
+        a.a = (const char *)a.a + (size_t)i * g->a_stride;
+        a.b = (const char *)a.b + (size_t)i * g->b_stride;
+        a.c = (char *)a.c + (size_t)i * g->c_stride;
+        return a;
+    }
     const int64_t begin = g->offsets[i], n = g->offsets[i + 1] - begin;
     const int64_t size = (int64_t)ts_dtype_size(a.dtype);
     const bool tn = a.form == TS_GEMM_TN;
@@ -71,7 +84,7 @@ static void zero_behind(const ts_gemm_groups_args *g)
 {
     const ts_gemm_args *a = &g->one;
     const size_t row = (size_t)a->ldc * ts_dtype_size(a->c_dtype);
-    const int64_t end = g->offsets[g->groups];
+    const int64_t end = g->offsets ? g->offsets[g->groups] : g->rows;
     if (a->form != TS_GEMM_TN && end < g->rows)
         memset((char *)a->c + (size_t)end * row, 0, (size_t)(g->rows - end) * row);
 }
@@ -82,7 +95,7 @@ static void gemm_groups(ts_cpu *cpu, const void *args, int64_t n)
     const ts_gemm_args *a = &g->one;
     const int threads = ts_pool_threads(cpu->pool);
     const bool tn = a->form == TS_GEMM_TN;
-    const int64_t work = g->offsets[g->groups] * a->n * (tn ? a->m : a->k);
+    const int64_t work = all_rows(g) * a->n * (tn ? a->m : a->k);
     groups_job j = { .g = g, .cpu = cpu, .part = cpu->shared_bytes / threads / PART * PART,
                      .most = threads > 1 ? work / threads / 2 : -1 };
     (void)n;

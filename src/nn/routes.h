@@ -1,0 +1,40 @@
+/* Which experts each token went to in the steps of a training, in a file: recorded by one run, replayed by
+ * another, which then chooses nothing itself (Megatron Core's RouterReplay). Weights are still the scores of
+ * the chosen, so that routers are trained.
+ *
+ *   64 bytes   "TSROUTE1" and seven int64: experts, k, layers, tokens of a sequence, sequences of a step,
+ *              number of the first step, 0
+ *   uint16     ids [steps][sequences][layers][tokens][k], a layer's best first; zeros of layers without experts
+ *
+ * Numbers are little-endian, as processors that this runs on have them. Rows are found by what they are in the
+ * global batch, so that a file serves any layout. */
+#ifndef TS_NN_ROUTES_H
+#define TS_NN_ROUTES_H
+#include "ops/ops.h"
+
+typedef struct ts_routes_shape {
+    int64_t experts, k, layers; /* layers: of any kind */
+    int64_t length, samples;    /* tokens of a sequence, sequences of a step */
+} ts_routes_shape;
+
+typedef struct ts_routes ts_routes;
+
+/* A file to be made; it takes its name at ts_routes_finish. path NULL: nothing is written (planning).
+ * first: the first step that is run. */
+ts_status ts_routes_record(const char *option, const char *path, const ts_routes_shape *shape, int64_t first,
+                           ts_routes **out) TS_NODISCARD;
+/* A file that was recorded. TS_ERR_USER, with the option: it is none, of another shape, or lacks a step of
+ * [first, end). path NULL: all ids count up from 0 (planning). */
+ts_status ts_routes_replay(const char *option, const char *path, const ts_routes_shape *shape, int64_t first, int64_t end,
+                           ts_routes **out) TS_NODISCARD;
+ts_status ts_routes_finish(ts_routes *r) TS_NODISCARD; /* what was recorded */
+void ts_routes_close(ts_routes **r);                    /* without finish: gives up what was recorded */
+bool ts_routes_replays(const ts_routes *r);
+
+/* ids [n, k] of the n rows of a layer in a step, on the host. */
+ts_status ts_routes_put(ts_routes *r, int64_t step, int64_t layer, const ts_row_places *rows, int64_t n,
+                        const int32_t *ids) TS_NODISCARD;
+/* TS_ERR_USER: an id in the file is no expert, or stands twice. */
+ts_status ts_routes_take(const ts_routes *r, int64_t step, int64_t layer, const ts_row_places *rows, int64_t n,
+                         int32_t *ids) TS_NODISCARD;
+#endif

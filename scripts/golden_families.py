@@ -76,7 +76,7 @@ H1 = dict(vocab_size=79, hidden_size=24, intermediate_size=32, num_hidden_layers
 LFM2 = dict(vocab_size=79, hidden_size=24, intermediate_size=32, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1, max_position_embeddings=64,
             norm_eps=1e-5, block_multiple_of=8)
 # types whose own defaults have layers of experts
-EXPERTS = {"deepseek_v2", "deepseek_v3", "mixtral", "qwen2_moe", "qwen3_moe", "glm4_moe", "olmoe", "phimoe", "granitemoe", "ernie4_5_moe",
+EXPERTS = {"deepseek_v2", "deepseek_v3", "deepseek_v32", "mixtral", "qwen2_moe", "qwen3_moe", "glm4_moe", "olmoe", "phimoe", "granitemoe", "ernie4_5_moe",
            "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1", "glm4_moe_lite", "dots1", "granitemoehybrid", "lfm2_moe", "qwen3_next", "qwen3_5_moe_text", "kimi_linear"}
 
 ROUTER_BIASES = ("correction_bias", "expert_bias")
@@ -141,6 +141,9 @@ CASES = {
     "deepseek_v3-experts": ("deepseek_v3", {**DEEPSEEK, "first_k_dense_replace": 1, "q_lora_rank": 10, "rope_parameters": YARN, "n_routed_experts": 8,
                                             "num_experts_per_tok": 3, "moe_intermediate_size": 12, "n_shared_experts": 1, "n_group": 4, "topk_group": 2,
                                             "routed_scaling_factor": 2.5}, 4, dict(seed=212)),
+    "deepseek_v32": ("deepseek_v32", {**LATENT, "first_k_dense_replace": 1, "q_lora_rank": 10, "rope_parameters": YARN, "n_routed_experts": 8,
+                                      "num_experts_per_tok": 3, "moe_intermediate_size": 12, "n_shared_experts": 1, "n_group": 4, "topk_group": 2,
+                                      "routed_scaling_factor": 2.5, "index_topk": 6, "index_n_heads": 8, "index_head_dim": 6}, 5, dict(seed=213)),
     "deepseek_v3-halves": ("deepseek_v3", {**DEEPSEEK, "q_lora_rank": None, "rope_interleave": False, "attention_bias": True}, 5, dict(seed=110, dtype="bfloat16")),
     "minicpm3": ("minicpm3", {**LATENT, "q_lora_rank": 10, "scale_emb": 3, "scale_depth": 1.4, "dim_model_base": 8, "tie_word_embeddings": True}, 5, dict(seed=111)),
     "smollm3": ("smollm3", {**no(LLAMA, "head_dim"), "num_attention_heads": 3, "num_key_value_heads": 1, "num_hidden_layers": 3, "no_rope_layers": [1, 0, 1],
@@ -594,6 +597,12 @@ def digest(t):
     return dict(shape=list(t.shape), sum=flat.sum().item(), abs=flat.abs().sum().item(), at=where, values=[flat[i].item() for i in where])
 
 
+def untrained(model):
+    """What no gradient comes to (indexers) has one of zeros, so that weights decay."""
+    for p in model.parameters():
+        p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+
+
 def adamw(model, tokens):
     """Megatron's groups: no decay for what has one dimension, nor for biases of experts. The loss before each step, the norm before clipping."""
     named = list(model.named_parameters())
@@ -606,6 +615,7 @@ def adamw(model, tokens):
         optimizer.zero_grad()
         loss = mean_loss(model(tokens).logits, tokens)
         loss.backward()
+        untrained(model)
         norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), ADAMW["clip_grad"]).item())
         losses.append(loss.item())
         optimizer.step()
@@ -619,6 +629,7 @@ def results(name, model):
     logits = model(tokens).logits
     loss = mean_loss(logits, tokens)
     loss.backward()
+    untrained(model)
     grads = {n.replace("lm_head.", "embed_out.") if "neox" in name else n: p.grad for n, p in model.named_parameters() if p.requires_grad}
     if mixes(model):
         grads = split_experts(model, CASES[name][3], grads)

@@ -11,6 +11,7 @@
 #include "device/kernels/delta.h"
 #include "device/kernels/distill.h"
 #include "device/kernels/elementwise.h"
+#include "device/kernels/dsa.h"
 #include "device/kernels/embed.h"
 #include "device/kernels/experts.h"
 #include "device/kernels/gate.h"
@@ -41,6 +42,13 @@
     X(attn_fwd, ts_attn_args, ATTENTION)                                                           \
     X(attn_bwd, ts_attn_args, ATTENTION)                                                           \
     X(attn_join, ts_attn_join_args, ATTENTION)                                                     \
+    X(dsa_select, ts_dsa_args, ATTENTION)                                                          \
+    X(dsa_fwd, ts_dsa_args, ATTENTION)                                                             \
+    X(dsa_dq, ts_dsa_args, ATTENTION)                                                              \
+    X(dsa_dkv, ts_dsa_args, ATTENTION)                                                             \
+    X(dsa_target, ts_dsa_args, ATTENTION)                                                          \
+    X(dsa_loss, ts_dsa_args, LOSS)                                                                 \
+    X(dsa_dik, ts_dsa_args, ATTENTION)                                                             \
     X(ssd_fwd, ts_ssd_args, ATTENTION)                                                             \
     X(ssd_bwd, ts_ssd_args, ATTENTION)                                                             \
     X(ssd_join, ts_ssd_args, ROWWISE)                                                              \

@@ -138,6 +138,8 @@ typedef struct ts_arch {
      * in qk_rope_dim rotated values; one of a value is v_head_dim wide. q_lora_rank 0: queries have no
      * latent vector. */
     int64_t q_lora_rank, kv_lora_rank, qk_rope_dim, v_head_dim;
+    /* Latent attention to the best keys alone (DeepSeek-V3.2), as an indexer finds them; index_heads 0: to all. */
+    int64_t index_heads, index_dim, index_topk;
     bool latent_norm;          /* latent vectors are normed */
     double latent_eps;
     ts_norm_kind norm;
@@ -261,11 +263,11 @@ ts_status ts_rope_check(const ts_rope_config *r, int64_t head_dim, const char *f
  * mscale_all_dim (DeepSeek-V2's code); 1 without. */
 double ts_rope_score_factor(const ts_rope_config *r);
 /* What layer i has, the model's or its own. */
-static inline int64_t ts_layer_head_dim(const ts_arch *a, int64_t i) { return a->layer[i].head_dim ? a->layer[i].head_dim : a->head_dim; }
-static inline int64_t ts_layer_kv_heads(const ts_arch *a, int64_t i) { return a->layer[i].kv_heads ? a->layer[i].kv_heads : a->n_kv_heads; }
-static inline int64_t ts_layer_ffn(const ts_arch *a, int64_t i) { return a->layer[i].ffn ? a->layer[i].ffn : a->ffn; }
+static inline int64_t ts_layer_head_dim(const ts_arch *a, int64_t i) { return ts_arch_block(a, i)->head_dim ? ts_arch_block(a, i)->head_dim : a->head_dim; }
+static inline int64_t ts_layer_kv_heads(const ts_arch *a, int64_t i) { return ts_arch_block(a, i)->kv_heads ? ts_arch_block(a, i)->kv_heads : a->n_kv_heads; }
+static inline int64_t ts_layer_ffn(const ts_arch *a, int64_t i) { return ts_arch_block(a, i)->ffn ? ts_arch_block(a, i)->ffn : a->ffn; }
 /* Width of a key with its value, behind a group's queries in a fused row. */
-static inline int64_t ts_layer_pair(const ts_arch *a, int64_t i) { return (a->layer[i].one_for_both ? 1 : 2) * ts_layer_head_dim(a, i); }
+static inline int64_t ts_layer_pair(const ts_arch *a, int64_t i) { return (ts_arch_block(a, i)->one_for_both ? 1 : 2) * ts_layer_head_dim(a, i); }
 /* Whether a layer attends to keys and values of another. */
 bool ts_arch_borrows(const ts_arch *a);
 #endif

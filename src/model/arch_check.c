@@ -1,5 +1,6 @@
 /* What a description may be. */
 #include "device/kernels/delta.h"
+#include "device/kernels/dsa.h"
 #include "model/arch_rows.h"
 
 #include <math.h>
@@ -54,6 +55,25 @@ static ts_status check_latent(const ts_arch *a, const char *file)
     if (a->qk_norm != TS_QK_NORM_NONE || a->bias_qkv || a->attn_sinks || a->qkv_clip > 0 || a->attn_gate)
         return ts_error(TS_ERR_USER, "%s: latent attention has no norm of heads, no bias or bounds of them, no sinks, no gate",
                         file);
+    return TS_OK;
+}
+
+static ts_status check_indexer(const ts_arch *a, const char *file)
+{
+    const int64_t wide = a->kv_lora_rank + a->qk_rope_dim, head = a->head_dim > a->v_head_dim ? a->head_dim : a->v_head_dim;
+    if (!a->index_heads)
+        return TS_OK;
+    if (!a->kv_lora_rank || !a->q_lora_rank)
+        return ts_error(TS_ERR_USER, "%s: an indexer reads latent vectors of queries: expected latent attention with "
+                                     "q_lora_rank", file);
+    if (a->index_dim < a->qk_rope_dim || a->index_topk < 1)
+        return ts_error(TS_ERR_USER,
+                        "%s: index_head_dim is %lld and index_topk %lld: expected at least the %lld rotated values of a head, "
+                        "and at least one key", file, (long long)a->index_dim, (long long)a->index_topk,
+                        (long long)a->qk_rope_dim);
+    if (a->attn_softcap > 0 || wide > TS_DSA_MOST_DIM || head > TS_DSA_MOST_DIM)
+        return ts_error(TS_ERR_USER, "%s: sparse attention has no soft cap, and heads and latent vectors of at most %d values",
+                        file, (int)TS_DSA_MOST_DIM);
     return TS_OK;
 }
 
@@ -268,6 +288,7 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
     for (int64_t i = 0; i < a->n_layers; i++)
         TS_TRY(check_layer(a, i, file));
     TS_TRY(check_experts(a, file));
+    TS_TRY(check_indexer(a, file));
     TS_TRY(check_mtp(a, file));
     TS_TRY(check_act(a, file));
     TS_TRY(check_mamba(a, file));

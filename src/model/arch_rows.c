@@ -3,6 +3,7 @@
 #include "base/choice.h"
 #include "device/kernels/conv.h"
 #include "device/kernels/delta.h"
+#include "device/kernels/dsa.h"
 #include "device/kernels/ssd.h"
 
 #include <string.h>
@@ -132,6 +133,9 @@ const ts_field_row ts_arch_rows[] = {
     LATENT(q_lora_rank, TS_ARCH_MAX_WIDTH, "latent vector of queries", "q-lora-rank"),
     LATENT(qk_rope_dim, TS_ARCH_MAX_HEAD_DIM, "rotated part of a latent head", "qk-pos-emb-head-dim"),
     LATENT(v_head_dim, TS_ARCH_MAX_HEAD_DIM, "width of a head's value", "v-head-dim"),
+    LATENT(index_heads, TS_ARCH_MAX_HEADS, "heads of the indexer", "dsa-indexer-n-heads"),
+    LATENT(index_dim, TS_DSA_MOST_INDEX, "width of a head of the indexer", "dsa-indexer-head-dim"),
+    COUNT(index_topk, INT32_MAX, "index_topk", .words = "keys that sparse attention attends to", .option = "dsa-indexer-topk"),
     F(BOOL, latent_norm, .def = true, .shapes = true, .later = true, .words = "norms of latent vectors",
       .option = "qk-layernorm"),
     F(REAL, latent_eps, .def = 1e-6, .hi = 1, .name = "epsilon of latent norms", .later = true,

@@ -244,6 +244,23 @@ static void drop_tables(ts_decoder *d, int i)
     ts_storage_release(&d->q_sin[i]);
 }
 
+/* ---- indexers ---- */
+
+ts_status ts_decoder_train_indexers(ts_decoder *d, const ts_index_rules *rules)
+{
+    d->index.rules = *rules;
+    if (!d->arch.index_heads)
+        return TS_OK;
+    TS_TRY(ts_storage_create(d->dev, TS_MEM_OTHER, sizeof(float), &d->index.loss));
+    d->index.rules.loss = d->index.loss->data;
+    for (int64_t i = 0; i < ts_arch_blocks(&d->arch); i++) {
+        ts_indexer *x = &d->block[i].latent.indexer;
+        d->index.layers += x->heads > 0;
+        x->rules = &d->index.rules;
+    }
+    return TS_OK;
+}
+
 void ts_decoder_destroy(ts_decoder **decoder)
 {
     ts_decoder *d = *decoder;
@@ -254,6 +271,7 @@ void ts_decoder_destroy(ts_decoder **decoder)
     for (int i = 0; i < TS_ARCH_MAX_ROPES; i++)
         drop_tables(d, i);
     ts_expert_load_deinit(&d->load);
+    ts_storage_release(&d->index.loss);
     ts_free(&d->here);
     ts_free(&d->weights);
     ts_free(&d->mtp);
@@ -384,6 +402,7 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len)
         o->sin = d->sin[which];
         o->q_cos = d->q_cos[which], o->q_sin = d->q_sin[which];
         latent->interleaved = o->interleaved, latent->cos = o->cos, latent->sin = o->sin;
+        latent->indexer.rope = (ts_rope_op){ .rot_dim = o->rot_dim, .cos = o->cos, .sin = o->sin };
     }
     return TS_OK;
 }

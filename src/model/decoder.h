@@ -51,6 +51,7 @@ typedef struct ts_decoder {
     int64_t first_trained;            /* layer: those below have nothing that is trained */
     ts_expert_rules rules;            /* of training; with them: */
     ts_expert_load load;              /* n 0: nobody counts */
+    ts_index_training index;          /* of indexers */
 } ts_decoder;
 
 /* Declares all parameters of the (checked) arch; copies it. No memory for values yet. vocab_rows >=
@@ -88,6 +89,9 @@ ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant) TS_NODISCARD;
 /* Layers of experts go by these rules in passes that train, and what they send where is counted in
  * d->load. Once; nothing happens where no layer has experts. */
 ts_status ts_decoder_train_experts(ts_decoder *d, const ts_expert_rules *rules) TS_NODISCARD;
+/* Indexers of sparse attention learn by these rules, whose place for losses is made here. Once; nothing happens where
+ * there are none. */
+ts_status ts_decoder_train_indexers(ts_decoder *d, const ts_index_rules *rules) TS_NODISCARD;
 /* Random values: N(0, std^2) for matrices, projections into the residual stream N(0, std^2 / (2
  * layers)), norm weights neutral, biases 0. Every value depends on the seed and its place in the
  * whole tensor. */

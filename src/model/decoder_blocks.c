@@ -21,9 +21,9 @@ static bool lends(const ts_arch *a, int64_t layer)
 
 static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
 {
-    if (!ts_has_heads(a->layer[layer].attention))
+    if (!ts_has_heads(ts_arch_block(a, layer)->attention))
         return (ts_attention_layer){ 0 };
-    const ts_layer_arch *x = &a->layer[layer];
+    const ts_layer_arch *x = ts_arch_block(a, layer);
     const int64_t kv = ts_layer_kv_heads(a, layer), dim = ts_layer_head_dim(a, layer), width = a->n_heads * dim;
     const bool rotates = x->position == TS_POSITION_ROPE;
     const double scale = a->attn_scale / (a->attn_by_layer ? (double)(layer + 1) : 1);
@@ -44,9 +44,21 @@ static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
     };
 }
 
+/* Its norm has an epsilon of its own (DeepSeek-V3.2's published code). */
+static ts_indexer indexer_of(const ts_arch *a)
+{
+    if (!a->index_heads)
+        return (ts_indexer){ 0 };
+    return (ts_indexer){ .heads = a->index_heads, .dim = a->index_dim, .topk = a->index_topk,
+                         .wq_b = { .in = a->q_lora_rank, .out = a->index_heads * a->index_dim },
+                         .wk = { .in = a->hidden, .out = a->index_dim },
+                         .k_norm = { .present = true, .has_bias = true, .width = a->index_dim,
+                                     .op = { .layer = true, .eps = 1e-6f, .is_kept = true } } };
+}
+
 static ts_latent_layer latent_of(const ts_arch *a, int64_t layer)
 {
-    if (a->layer[layer].attention != TS_ATTENTION_LATENT)
+    if (ts_arch_block(a, layer)->attention != TS_ATTENTION_LATENT)
         return (ts_latent_layer){ 0 };
     const int64_t heads = a->n_heads, nope = a->head_dim - a->qk_rope_dim, in = a->hidden;
     const double scale = a->attn_scale / (a->attn_by_layer ? (double)(layer + 1) : 1);
@@ -55,7 +67,7 @@ static ts_latent_layer latent_of(const ts_arch *a, int64_t layer)
     ts_latent_layer l = {
         .n_heads = heads, .nope = nope, .rope = a->qk_rope_dim, .value = a->v_head_dim,
         .q_rank = a->q_lora_rank, .kv_rank = a->kv_lora_rank,
-        .mask = ts_mask_causal(a->layer[layer].window), .scale = (float)scale,
+        .mask = ts_mask_causal(ts_arch_block(a, layer)->window), .scale = (float)scale,
         .softcap = (float)a->attn_softcap,
         .q_down = { .in = in, .out = a->q_lora_rank, .has_bias = a->bias_down },
         .q = { .in = a->q_lora_rank ? a->q_lora_rank : in, .out = heads * a->head_dim },
@@ -65,13 +77,14 @@ static ts_latent_layer latent_of(const ts_arch *a, int64_t layer)
         .q_norm = norm, .kv_norm = norm,
     };
     l.q_norm.width = a->q_lora_rank, l.kv_norm.width = a->kv_lora_rank;
+    l.indexer = indexer_of(a);
     return l;
 }
 
 static ts_mamba_layer mamba_of(const ts_arch *a, int64_t layer)
 {
     const ts_mamba_arch *m = &a->mamba;
-    if (!ts_has_mamba(a->layer[layer].attention))
+    if (!ts_has_mamba(ts_arch_block(a, layer)->attention))
         return (ts_mamba_layer){ 0 };
     return (ts_mamba_layer){ .hidden = a->hidden, .heads = m->heads, .groups = m->groups, .P = m->head_dim,
                              .N = m->state, .width = m->conv, .dt_min = (float)m->dt_min,
@@ -85,14 +98,14 @@ static ts_mamba_layer mamba_of(const ts_arch *a, int64_t layer)
 
 static ts_short_conv_layer short_conv_of(const ts_arch *a, int64_t layer)
 {
-    if (a->layer[layer].attention != TS_ATTENTION_CONV)
+    if (ts_arch_block(a, layer)->attention != TS_ATTENTION_CONV)
         return (ts_short_conv_layer){ 0 };
     return (ts_short_conv_layer){ .hidden = a->hidden, .width = a->short_conv.width, .bias = a->short_conv.bias };
 }
 
 static ts_beside_layer beside_of(const ts_arch *a, int64_t layer)
 {
-    if (a->layer[layer].attention != TS_ATTENTION_BESIDE)
+    if (ts_arch_block(a, layer)->attention != TS_ATTENTION_BESIDE)
         return (ts_beside_layer){ 0 };
     return (ts_beside_layer){ .present = true, .attention_in = (float)a->attn_in_scale,
                               .attention_out = (float)a->attn_out_scale, .scan_out = (float)a->mamba.out_scale };
@@ -101,7 +114,7 @@ static ts_beside_layer beside_of(const ts_arch *a, int64_t layer)
 static ts_delta_layer delta_of(const ts_arch *a, int64_t layer)
 {
     const ts_delta_arch *n = &a->delta;
-    if (a->layer[layer].attention != TS_ATTENTION_DELTA)
+    if (ts_arch_block(a, layer)->attention != TS_ATTENTION_DELTA)
         return (ts_delta_layer){ 0 };
     return (ts_delta_layer){ .hidden = a->hidden, .heads = n->heads, .key_heads = n->key_heads, .K = n->key_dim,
                              .V = n->value_dim, .width = n->conv, .eps = (float)a->norm_eps };
@@ -120,7 +133,7 @@ static double quantile(double p)
 static ts_kda_layer kda_of(const ts_arch *a, int64_t layer)
 {
     const ts_delta_arch *n = &a->delta;
-    if (a->layer[layer].attention != TS_ATTENTION_KDA)
+    if (ts_arch_block(a, layer)->attention != TS_ATTENTION_KDA)
         return (ts_kda_layer){ 0 };
     return (ts_kda_layer){ .hidden = a->hidden, .heads = n->heads, .K = n->key_dim, .V = n->value_dim,
                            .width = n->conv, .eps = (float)a->norm_eps };
@@ -128,13 +141,13 @@ static ts_kda_layer kda_of(const ts_arch *a, int64_t layer)
 
 static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
 {
-    if (a->layer[layer].mlp == TS_MLP_NONE)
+    if (ts_arch_block(a, layer)->mlp == TS_MLP_NONE)
         return (ts_mlp_layer){ 0 };
-    const bool gated = a->layer[layer].mlp == TS_MLP_GATED;
+    const bool gated = ts_arch_block(a, layer)->mlp == TS_MLP_GATED;
     const int64_t ffn = ts_layer_ffn(a, layer);
     return (ts_mlp_layer){
-        .act = a->act, .gated = gated, .clamp = (float)a->act_clamp, .offset = (float)a->glu_offset, .is_sparse = a->layer[layer].sparsity > 0,
-        .times = (float)quantile(a->layer[layer].sparsity), .gate_scale = (float)a->mlp_gate_scale, .out_scale = (float)a->mlp_out_scale,
+        .act = a->act, .gated = gated, .clamp = (float)a->act_clamp, .offset = (float)a->glu_offset, .is_sparse = ts_arch_block(a, layer)->sparsity > 0,
+        .times = (float)quantile(ts_arch_block(a, layer)->sparsity), .gate_scale = (float)a->mlp_gate_scale, .out_scale = (float)a->mlp_out_scale,
         .fc1 = { .in = a->hidden, .out = gated ? 2 * ffn : ffn, .has_bias = a->bias_fc1 },
         .fc2 = { .in = ffn, .out = a->hidden, .has_bias = a->bias_fc2 },
     };
@@ -144,7 +157,7 @@ static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
 static ts_experts_layer experts_of(const ts_arch *a, int64_t layer)
 {
     const int64_t shared = a->shared_ffn;
-    if (a->layer[layer].mlp != TS_MLP_EXPERTS)
+    if (ts_arch_block(a, layer)->mlp != TS_MLP_EXPERTS)
         return (ts_experts_layer){ 0 };
     return (ts_experts_layer){
         .hidden = a->hidden, .ffn = a->expert_ffn, .experts = a->n_experts, .act = a->act, .gated = a->gated,
@@ -179,7 +192,7 @@ static ts_altup_layer altup_of(const ts_arch *a)
 
 ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
 {
-    const bool mixes = a->layer[layer].attention != TS_ATTENTION_NONE, feeds = a->layer[layer].mlp != TS_MLP_NONE;
+    const bool mixes = ts_arch_block(a, layer)->attention != TS_ATTENTION_NONE, feeds = ts_arch_block(a, layer)->mlp != TS_MLP_NONE;
     return (ts_block){
         .number = layer, .parallel = a->parallel_residual,
         .residual_scale = (float)a->residual_scale,

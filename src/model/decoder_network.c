@@ -124,6 +124,7 @@ ts_network ts_decoder_network(ts_decoder *d)
                          .compute = d->compute,
                          .load = &d->load,
                          .rules = &d->rules,
+                         .index = &d->index,
                          .layers = d->arch.n_layers,
                          .width = d->arch.hidden,
                          .predicts = d->arch.mtp_layers };

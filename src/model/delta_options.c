@@ -24,6 +24,10 @@ enum { SIZES = sizeof sizes / sizeof *sizes };
 static int64_t *at(void *base, size_t offset) { return (int64_t *)(void *)((char *)base + offset); }
 static int64_t value(const void *base, size_t offset) { return *(const int64_t *)(const void *)((const char *)base + offset); }
 
+static bool is_delta(const ts_model_options *o)
+{
+    return o->attention_variant == TS_MODEL_VARIANT_DELTA || o->attention_variant == TS_MODEL_VARIANT_KIMI;
+}
 static bool is_kimi(const ts_model_options *o) { return o->attention_variant == TS_MODEL_VARIANT_KIMI; }
 
 /* Which layers have a delta rule: all but every N-th, or those with a 1 in the list. */
@@ -75,7 +79,7 @@ static ts_status there_are_none(const ts_model_options *o, const ts_option_set *
 
 ts_status ts_model_describe_delta(const ts_model_options *o, const ts_option_set *set, ts_arch *a)
 {
-    if (o->attention_variant == TS_MODEL_VARIANT_NONE)
+    if (!is_delta(o))
         return there_are_none(o, set);
     if (ts_model_is_mamba(set))
         return ts_error(TS_ERR_USER, "--" VARIANT " and options of state-space layers: a model has layers of one of the "
@@ -93,7 +97,7 @@ ts_status ts_model_compare_delta(const ts_model_options *o, const ts_option_set 
     ts_arch said;
     if (!set)
         return TS_OK;
-    if (ts_option_given(set, VARIANT) && o->attention_variant != TS_MODEL_VARIANT_NONE && !ts_arch_has(a, kind))
+    if (ts_option_given(set, VARIANT) && is_delta(o) && !ts_arch_has(a, kind))
         return ts_error(TS_ERR_USER, "--" VARIANT " contradicts %s, which has no such layers", folder);
     for (int i = 0; i < SIZES; i++)
         if (ts_option_given(set, sizes[i].option) && value(o, sizes[i].said) != value(&a->delta, sizes[i].field))

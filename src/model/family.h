@@ -31,6 +31,7 @@
  *   of Kimi delta attention (nn/kda.h) instead of in_proj_z and in_proj_a:
  *   self_attention.{f_proj_down,f_proj_up,g_proj_down,g_proj_up}.weight
  *   mixer.conv1d.weight  [heads head_dim + 2 groups state, width]  mixer.conv1d.bias  mixer.norm.weight
+ *   self_attention.core_attention.indexer.{linear_wq_b,linear_wk,k_norm,linear_weights_proj} (nn/indexer.h)
  *   mtp.layers.<k>.{enorm,hnorm,eh_proj,final_layernorm}.weight, mtp.layers.<k>.transformer_layer. + what a layer has
  *   (model/mtp.h); files count these layers behind the others
  *   decoder.final_layernorm.{weight,bias}    output_layer.{weight,bias}  [vocab, hidden] */

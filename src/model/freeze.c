@@ -143,20 +143,24 @@ static double scan_flops(const ts_decoder *d, int64_t layer)
 {
     const ts_mamba_arch *m = &d->arch.mamba;
     const ts_delta_arch *n = &d->arch.delta;
-    if (ts_arch_block(&d->arch, layer)->attention != TS_ATTENTION_MAMBA)
+    const ts_attention_kind kind = ts_arch_block(&d->arch, layer)->attention;
+    if (kind == TS_ATTENTION_CONV)
+        return 2 * (double)(d->arch.short_conv.width * d->arch.hidden);
+    if (ts_is_delta(kind))
         return 2 * (double)n->heads * (3.0 * (double)(n->key_dim * n->value_dim) +
                                        TS_DELTA_CHUNK * (double)(n->key_dim + n->value_dim));
-    if (d->arch.layer[layer].attention == TS_ATTENTION_CONV)
-        return 2 * (double)(d->arch.short_conv.width * d->arch.hidden);
     const double state = 2.0 * (double)(m->state * m->head_dim), half = TS_SSD_CHUNK / 2.0;
     return 2 * ((double)m->heads * (state + half * (double)m->head_dim) + (double)m->groups * half * (double)m->state);
 }
 
-/* Of a token and a layer: the causal half. */
+/* Of a token and a layer: the causal half, or of these the keys that an indexer chooses by products with all of the
+ * half. */
 static double attention_flops(const ts_arch *a, int64_t layer, double seq_length)
 {
-    const int64_t keys = a->n_heads * ts_layer_head_dim(a, layer);
-    return (double)(keys + (a->kv_lora_rank ? a->n_heads * a->v_head_dim : keys)) * seq_length;
+    const int64_t keys = a->n_heads * ts_layer_head_dim(a, layer), n = (int64_t)seq_length;
+    const double part = a->index_heads ? ts_dsa_pairs(n, a->index_topk) / ts_dsa_pairs(n, n) : 1;
+    return (double)(keys + (a->kv_lora_rank ? a->n_heads * a->v_head_dim : keys)) * seq_length * part +
+           (double)(a->index_heads * a->index_dim) * seq_length;
 }
 
 /* Parameters stand in the order in which they are used, but for an embedding that is the output layer

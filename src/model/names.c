@@ -284,7 +284,7 @@ static ts_status add_row(ts_name_map *m, const target *t)
         TS_TRY(add_tensor(m, t, n_k));
         return add_groups(m, t, 0, key, D);
     case TS_PART_V:
-        if (a->layer[t->layer].one_for_both)
+        if (ts_arch_block(a, t->layer)->one_for_both)
             return TS_OK;
         TS_TRY(add_tensor(m, t, n_k));
         return add_groups(m, t, 0, key + D, D);

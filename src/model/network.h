@@ -3,6 +3,7 @@
 #ifndef TS_MODEL_NETWORK_H
 #define TS_MODEL_NETWORK_H
 #include "nn/experts.h"
+#include "nn/indexer.h"
 
 /* Tensors of one micro-batch on the device, by name. What a decoder reads:
  *   tokens        int32 [B * S]
@@ -88,5 +89,6 @@ typedef struct ts_network {
     int64_t predicts; /* depths of predictions further ahead */
     const ts_expert_load *load; /* n 0: none; of layers of experts, and the rules of their training */
     const ts_expert_rules *rules;
+    const ts_index_training *index; /* of indexers of sparse attention; NULL: none */
 } ts_network;
 #endif

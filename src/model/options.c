@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "device/kernels/conv.h"
 #include "device/kernels/delta.h"
+#include "device/kernels/dsa.h"
 #include "device/kernels/ssd.h"
 #include "model/arch_rows.h"
 #include "model/presets.h"
@@ -167,6 +168,14 @@ const ts_option ts_model_option_rows[] = {
         "([0]*1+[1]*3); the others have an MLP of --ffn-hidden-size"),
     ROW(INT, first_k_dense, "first-k-dense-replace", "-1", -1, 1 << 20, NULL,
         "so many first layers have an MLP instead of experts (-1: none)"),
+    ROW(FLAG, dsa, "enable-dsa-indexer", NULL, 0, 0, NULL, "as --experimental-attention-variant dsa"),
+    ROW(INT, index_heads, "dsa-indexer-n-heads", "64", 1, 1 << 16, NULL, "heads of the indexer of sparse attention"),
+    ROW(INT, index_heads, "index-n-heads", "64", 1, 1 << 16, NULL, "as --dsa-indexer-n-heads"),
+    ROW(INT, index_dim, "dsa-indexer-head-dim", "128", 1, TS_DSA_MOST_INDEX, NULL,
+        "width of a head of the indexer, of which the first --qk-pos-emb-head-dim values are rotated"),
+    ROW(INT, index_dim, "index-head-dim", "128", 1, TS_DSA_MOST_INDEX, NULL, "as --dsa-indexer-head-dim"),
+    ROW(INT, index_topk, "dsa-indexer-topk", "2048", 1, 1 << 30, NULL, "keys that a query of sparse attention attends to"),
+    ROW(INT, index_topk, "index-topk", "2048", 1, 1 << 30, NULL, "as --dsa-indexer-topk"),
     ROW(INT, mtp_layers, "mtp-num-layers", "0", 0, TS_ARCH_MAX_MTP, NULL,
         "layers behind the last one that predict further tokens in training (multi-token prediction, DeepSeek-V3), each "
         "of the last one's kind: the k-th tells the token k behind the next one; generation does without them"),
@@ -226,7 +235,8 @@ const ts_option ts_model_option_rows[] = {
         "which layer is what, a letter each: M state space, * attention, - MLP (instead of the ratios)"),
     ROW(CHOICE, attention_variant, "experimental-attention-variant", "none", 0, 0, TS_CHOICES(TS_MODEL_VARIANTS),
         "layers with a delta rule in the place of attention: gated_delta_net (Qwen3-Next), or kimi_delta_attention with "
-        "a decay for each channel; --linear-attention-freq says which"),
+        "a decay for each channel; --linear-attention-freq says which; or dsa, sparse attention (DeepSeek-V3.2): a small "
+        "indexer scores all keys of a query, which attends to the best alone, with --multi-latent-attention and --q-lora-rank"),
     ROW(LIST, linear_freq, "linear-attention-freq", NULL, 0, 0, NULL,
         "N: every N-th layer has full attention, the others a delta rule (default 4); or a list of 1 (delta rule) and 0, "
         "also as ([1]*3+[0]*1)"),

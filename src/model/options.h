@@ -40,7 +40,8 @@ typedef enum ts_model_score { TS_MODEL_SCORES(TS_CHOICE_VALUE) } ts_model_score;
 #define TS_MODEL_VARIANTS(W)                                                                       \
     W(TS_MODEL_VARIANT_NONE, "none")                                                               \
     W(TS_MODEL_VARIANT_DELTA, "gated_delta_net")                                                   \
-    W(TS_MODEL_VARIANT_KIMI, "kimi_delta_attention")
+    W(TS_MODEL_VARIANT_KIMI, "kimi_delta_attention")                                               \
+    W(TS_MODEL_VARIANT_DSA, "dsa")
 typedef enum ts_model_variant { TS_MODEL_VARIANTS(TS_CHOICE_VALUE) } ts_model_variant;
 
 typedef struct ts_model_options {
@@ -78,6 +79,8 @@ typedef struct ts_model_options {
     double moe_scale;
     ts_option_list moe_layer_freq;
     int64_t mtp_layers;
+    bool dsa; /* TS_MODEL_VARIANT_DSA by another name */
+    int64_t index_heads, index_dim, index_topk;
     ts_option_list window_size; /* words, see ts_model_window */
     ts_option_list noop_layers; /* words, see ts_model_noop_layers */
     int64_t mamba_state, mamba_head_dim, mamba_groups, mamba_heads, mamba_conv, mamba_expand;

@@ -286,6 +286,8 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
         { "softmax-type", o->softmax_type,
           a->attn_sinks ? TS_MODEL_SOFTMAX_LEARNABLE : TS_MODEL_SOFTMAX_VANILLA },
         { "multi-latent-attention", o->latent, a->kv_lora_rank > 0 },
+        { "experimental-attention-variant", o->attention_variant, a->index_heads ? TS_MODEL_VARIANT_DSA : TS_MODEL_VARIANT_NONE },
+        { "enable-dsa-indexer", o->dsa, a->index_heads > 0 },
     };
     const given latent[] = {
         { "kv-lora-rank", (double)o->kv_lora_rank, (double)a->kv_lora_rank },
@@ -294,6 +296,13 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
         { "qk-pos-emb-head-dim", (double)o->qk_rope_dim, (double)a->qk_rope_dim },
         { "v-head-dim", (double)o->v_head_dim, (double)a->v_head_dim },
     };
+    const given sparse[] = {
+        { "dsa-indexer-n-heads", (double)o->index_heads, (double)a->index_heads },
+        { "dsa-indexer-head-dim", (double)o->index_dim, (double)a->index_dim },
+        { "dsa-indexer-topk", (double)o->index_topk, (double)a->index_topk },
+    };
+    if (a->index_heads)
+        TS_TRY(compare(sparse, sizeof sparse / sizeof *sparse, set, folder));
     if (a->kv_lora_rank)
         TS_TRY(compare(latent, sizeof latent / sizeof *latent, set, folder));
     TS_TRY(compare_fields(o, set, a, folder));

@@ -5,10 +5,17 @@
 
 static int64_t given_or(int64_t value, int64_t def) { return value ? value : def; }
 
+static bool is_sparse(const ts_model_options *o) { return o->dsa || o->attention_variant == TS_MODEL_VARIANT_DSA; }
+
 ts_status ts_model_describe_latent(const ts_model_options *o, ts_arch *a)
 {
+    if (is_sparse(o) && (!o->latent || !o->q_lora_rank))
+        return ts_error(TS_ERR_USER, "--experimental-attention-variant dsa needs --multi-latent-attention and --q-lora-rank: "
+                                     "its indexer reads the latent vectors of queries");
     if (!o->latent)
         return TS_OK;
+    if (is_sparse(o))
+        a->index_heads = o->index_heads, a->index_dim = o->index_dim, a->index_topk = o->index_topk;
     if (o->qkv_bias)
         return ts_error(TS_ERR_USER, "--add-qkv-bias: queries and keys of --multi-latent-attention have no "
                                      "bias");

@@ -62,6 +62,11 @@ static void warn_rope(const ts_model_options *o, const ts_option_set *set)
     const int type = o->rope_scaling_type;
     for (size_t i = 0; i < sizeof of_latent / sizeof *of_latent; i++)
         ts_option_warn_alone(set, of_latent[i], o->latent, "--multi-latent-attention");
+    static const char *const of_dsa[] = { "dsa-indexer-n-heads", "index-n-heads", "dsa-indexer-head-dim", "index-head-dim",
+                                          "dsa-indexer-topk", "index-topk" };
+    for (size_t i = 0; i < sizeof of_dsa / sizeof *of_dsa; i++)
+        ts_option_warn_alone(set, of_dsa[i], o->dsa || o->attention_variant == TS_MODEL_VARIANT_DSA,
+                             "--experimental-attention-variant dsa");
     const bool llama3 = type == TS_MODEL_SCALING_LLAMA3 || o->use_rope_scaling,
                rope = o->use_rotary || o->position_embedding_type == TS_MODEL_POSITION_ROPE;
     for (size_t i = 0; i < sizeof of_rope / sizeof *of_rope; i++)

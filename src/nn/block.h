@@ -7,6 +7,7 @@
 #define TS_NN_BLOCK_H
 #include "nn/altup.h"
 #include "nn/experts.h"
+#include "nn/indexer.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
 #include "nn/delta.h"
@@ -56,6 +57,7 @@ typedef struct ts_latent_layer {
     const ts_tensor_group *group;
     ts_linear q_down, q, kv_down, kv_up, proj; /* q: from x, or from the latent vector */
     ts_norm_layer q_norm, kv_norm;
+    ts_indexer indexer; /* which keys queries attend to; heads 0: all */
 } ts_latent_layer;
 ts_status ts_latent_declare(const ts_declarer *d, ts_latent_layer *l) TS_NODISCARD;
 

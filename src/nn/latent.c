@@ -34,7 +34,8 @@ ts_status ts_latent_declare(const ts_declarer *d, ts_latent_layer *l)
     TS_TRY(ts_norm_declare(d, "kv_layernorm", &l->kv_norm));
     TS_TRY(ts_linear_declare(d, "linear_kv_up_proj", &l->kv_up));
     l->proj.start = TS_START_OUT;
-    return ts_linear_declare(d, "linear_proj", &l->proj);
+    TS_TRY(ts_linear_declare(d, "linear_proj", &l->proj));
+    return l->indexer.heads ? ts_indexer_declare(d, &l->indexer) : TS_OK;
 }
 
 /* One pass: whose it is, and what the projections give. */
@@ -44,7 +45,7 @@ typedef struct pass {
     const ts_run *run;
     int64_t layer;
     ts_latent_op o;
-    ts_tensor *q, *c, *k_rope;
+    ts_tensor *x, *q_latent, *q, *c, *k_rope;
 } pass;
 
 static ts_status show(const pass *p, const char *part, const ts_shown_columns *c, ts_tensor *t)
@@ -64,6 +65,7 @@ static ts_status make_queries(pass *p, ts_tensor *x)
     if (l->q_rank) {
         TS_TRY(ts_linear_forward(p->tape, &l->q_down, x, &x));
         TS_TRY(norm(p, &l->q_norm, &x));
+        p->q_latent = x;
     }
     TS_TRY(ts_linear_forward(p->tape, &l->q, x, &p->q));
     return show(p, l->q_rank ? "linear_q_up_proj" : "linear_q_proj", &columns, p->q);
@@ -98,6 +100,37 @@ static ts_attention_op attention_of(const pass *p)
                               .sample0 = run->sample0 };
 }
 
+/* ---- the best keys alone ---- */
+
+static ts_dsa_op sparse_of(const pass *p, int64_t width, int64_t keys)
+{
+    const ts_latent_layer *l = p->l;
+    const ts_indexer *x = &l->indexer;
+    return (ts_dsa_op){ .B = p->run->B, .S = p->run->S, .heads = l->n_heads, .width = width,
+                        .most = x->topk < keys ? x->topk : keys, .scale = l->scale, .first_key = p->run->first_key,
+                        .index_heads = x->heads, .index_dim = x->dim };
+}
+
+/* Of fused rows. In training the indexer learns what all heads look at. */
+static ts_status attend_to_best(const pass *p, ts_tensor *rows, ts_tensor **heads)
+{
+    const ts_latent_layer *l = p->l;
+    const ts_indexer *x = &l->indexer;
+    const ts_dsa_op o = sparse_of(p, ts_latent_width(&p->o), p->run->S);
+    const bool learns = ts_indexer_learns(p->tape, x, p->run), sparsely = learns && x->rules->is_sparse;
+    ts_dsa_index index;
+    ts_tensor *chosen, *lse = NULL;
+    TS_ASSERT(!ts_shares_rows(l->group) && !p->run->spread, "the indexer reads whole sequences");
+    TS_TRY(ts_indexer_forward(p->tape, x, p->run->pos, learns, p->x, p->q_latent, &index));
+    TS_TRY(ts_dsa_select(p->tape, &o, &index, &chosen));
+    TS_TRY(ts_op_dsa(p->tape, &o, rows, chosen, heads, sparsely ? &lse : NULL));
+    if (!learns)
+        return TS_OK;
+    const ts_dsa_lesson lesson = { .weight = p->run->balance * x->rules->coeff / (float)rows->dim[0],
+                                   .group = l->group ? l->group->comm : NULL, .loss = x->rules->loss };
+    return ts_dsa_learn(p->tape, &o, &lesson, rows, sparsely ? chosen : NULL, lse, &index);
+}
+
 /* Each head with keys and values of its own. */
 static ts_status attend_to_heads(const pass *p, ts_tensor **heads)
 {
@@ -109,8 +142,9 @@ static ts_status attend_to_heads(const pass *p, ts_tensor **heads)
     TS_TRY(ts_op_latent_rows(p->tape, &p->o, p->q, kv, p->k_rope, &rows));
     ts_tape_drop(p->tape, kv);
     ts_tape_drop(p->tape, p->q);
-    TS_TRY(p->run->spread ? ts_op_spread_attention(p->tape, &o, p->run->spread, p->layer, rows, heads)
-                          : ts_op_attention(p->tape, &o, rows, NULL, heads, NULL));
+    TS_TRY(p->l->indexer.heads ? attend_to_best(p, rows, heads)
+           : p->run->spread    ? ts_op_spread_attention(p->tape, &o, p->run->spread, p->layer, rows, heads)
+                               : ts_op_attention(p->tape, &o, rows, NULL, heads, NULL));
     return ts_op_take_cols(p->tape, *heads, p->l->n_heads, 0, p->l->value, heads);
 }
 
@@ -133,6 +167,17 @@ static ts_status find_up(const pass *p, ts_made *made, ts_tensor **up)
     return is_old ? ts_latent_up(p->tape, &p->o, w, *up) : TS_OK;
 }
 
+/* The latent vectors of the best keys, with the indexer's keys behind them in the same rows. */
+static ts_status attend_to_best_kept(const pass *p, const ts_kv_cache *cache, ts_tensor *queries, ts_tensor *keys,
+                                     ts_tensor **heads)
+{
+    const ts_run *run = p->run;
+    const ts_dsa_op o = sparse_of(p, keys->dim[1], cache->capacity);
+    ts_dsa_index index;
+    TS_TRY(ts_indexer_forward(p->tape, &p->l->indexer, run->pos, false, p->x, p->q_latent, &index));
+    return ts_dsa_cached(p->tape, &o, cache, run->slot0, run->q_start, run->q_len, queries, keys, &index, heads);
+}
+
 /* All heads with the latent vectors as their keys and values, which alone are kept. */
 static ts_status attend_to_latent(const pass *p, ts_layer_state *state, ts_tensor **heads)
 {
@@ -144,7 +189,8 @@ static ts_status attend_to_latent(const pass *p, ts_layer_state *state, ts_tenso
     o.n_kv = 1, o.head_dim = keys->dim[1], o.keys_alone = true;
     o.cache = ts_kv_state_cache(state);
     o.slot0 = run->slot0, o.q_start = run->q_start, o.q_len = run->q_len;
-    TS_TRY(ts_op_attention(p->tape, &o, queries, keys, heads, NULL));
+    TS_TRY(p->l->indexer.heads ? attend_to_best_kept(p, o.cache, queries, keys, heads)
+                               : ts_op_attention(p->tape, &o, queries, keys, heads, NULL));
     return ts_latent_values(p->tape, &p->o, up, *heads, heads);
 }
 
@@ -152,7 +198,7 @@ static ts_status attend(ts_tape *tape, const void *module, const ts_run *run, in
                         ts_tensor **y)
 {
     const ts_latent_layer *l = module;
-    pass p = { .tape = tape, .l = l, .run = run, .layer = layer,
+    pass p = { .tape = tape, .l = l, .run = run, .layer = layer, .x = x,
                .o = { .heads = l->n_heads, .nope = l->nope, .rope = l->rope, .value = l->value,
                       .interleaved = l->interleaved, .cos = l->cos, .sin = l->sin, .pos = run->pos } };
     const ts_shown_columns of_heads = ts_columns_of(&l->proj, TS_CUT_ROW),
@@ -173,6 +219,8 @@ static bool trains(const ts_latent_layer *l)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (ts_linear_trains(all[i]))
             return true;
+    if (l->indexer.heads && ts_linear_trains(&l->indexer.wq_b))
+        return true;
     return ts_param_has_grad(l->q_norm.op.w) || ts_param_has_grad(l->kv_norm.op.w);
 }
 
@@ -187,7 +235,8 @@ static ts_status make_state(const void *module, ts_device *dev, ts_dtype dtype, 
                             ts_layer_state **out)
 {
     const ts_latent_layer *l = module;
-    return ts_kv_state_create(dev, dtype, slots, l->kv_rank + l->rope, out);
+    const int64_t index = l->indexer.heads ? l->indexer.dim : 0;
+    return ts_kv_state_create(dev, dtype, slots, l->kv_rank + l->rope + index, out);
 }
 
 ts_sublayer ts_latent_sublayer(const ts_latent_layer *l)

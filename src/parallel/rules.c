@@ -189,6 +189,15 @@ static ts_status scan_rule(const ts_layout *l, ts_str *say)
     return may_be(say, l, "it", tp_fits_scan, l->scan_groups);
 }
 
+static ts_status index_rule(const ts_layout *l, ts_str *say)
+{
+    const bool rows = l->o->sequence && l->tp > 1;
+    if (!l->indexed || (l->cp == 1 && !rows))
+        return TS_OK;
+    return ts_str_printf(say, "%s: the indexer of this model's sparse attention reads whole sequences on each process: "
+                              "leave it out", rows ? "--sequence-parallel" : "--context-parallel-size");
+}
+
 static bool tp_fits_mlp(const ts_layout *l, int64_t n)
 {
     return l->ffn >= n && (l->o->unaligned || l->ffn % n == 0);
@@ -411,7 +420,7 @@ static ts_status stages_rule(const ts_layout *l, ts_str *say)
 
 typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
-static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, order_rule, batch_rule, heads_rule, scan_rule,
+static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, order_rule, batch_rule, heads_rule, scan_rule, index_rule,
                                   mlp_rule, experts_rule, vocabulary_rule, norm_rule, beside_rule, rows_rule,
                                   overlap_rule, parts_rule, stages_rule,
                                   mesh_rule, mesh_latent_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule,

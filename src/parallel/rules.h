@@ -18,6 +18,7 @@ typedef struct ts_layout {
     const int64_t *empty;       /* [n_empty] layers that are none, as ts_stages_make takes them */
     int64_t n_empty;
     bool tied;                  /* the output layer is the embedding */
+    bool indexed;               /* an indexer reads whole sequences */
     int64_t mtp_layers;         /* layers behind the last one, which read the embedding too */
     bool latent;                /* attention is */
     bool norm_of_all_heads;     /* of queries and keys, over all heads together */

@@ -428,6 +428,16 @@ static ts_status train_experts(ts_job *j)
     return ts_decoder_train_experts(j->model.decoder, &rules);
 }
 
+static ts_status train_indexers(ts_job *j)
+{
+    const ts_train_options *o = &j->o->train;
+    ts_decoder *d = j->model.decoder;
+    if (d->arch.index_heads && o->attention_dropout > 0)
+        return ts_error(TS_ERR_USER, "--attention-dropout %g: sparse attention (--experimental-attention-variant dsa) has none: "
+                                     "leave it out", o->attention_dropout);
+    return ts_decoder_train_indexers(d, &(ts_index_rules){ .coeff = (float)o->index_coeff, .is_sparse = o->index_sparse });
+}
+
 static void make_objective(ts_job *j)
 {
     ts_decoder *d = j->model.decoder;
@@ -483,6 +493,7 @@ static ts_status make_trainer(ts_job *j)
     for (int p = 0; j->source && p < TS_DATA_PARTS; p++)
         a.feed.part[p] = ts_data_source_part(j->source, (ts_data_part)p);
     TS_TRY(train_experts(j));
+    TS_TRY(train_indexers(j));
     make_objective(j);
     TS_TRY(ts_recompute_stage(a.o, j->mesh->at[TS_MESH_PP], j->mesh->size[TS_MESH_PP], &j->objective.recompute));
     TS_TRY(check_ramp(j));

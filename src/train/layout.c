@@ -89,7 +89,7 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
         if (ts_arch_has(a, TS_ATTENTION_CONV))
             l.scan_heads = l.scan_groups = a->hidden;
         l.vocab = a->vocab, l.n_layers = a->n_layers, l.tied = a->tied, l.mtp_layers = a->mtp_layers;
-        l.latent = a->kv_lora_rank > 0;
+        l.latent = a->kv_lora_rank > 0, l.indexed = a->index_heads > 0;
         l.norm_of_all_heads = a->qk_norm == TS_QK_NORM_FULL;
         l.beside = beside_of(a);
         l.norms_of_heads = a->qk_norm == TS_QK_NORM_OWN;

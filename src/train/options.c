@@ -47,6 +47,12 @@ const ts_option ts_train_option_rows[] = {
         "dropout on sublayers and embeddings (Megatron's default of 0.1 must be asked for)"),
     SHARE(attention_dropout, "attention-dropout", "0", "training",
         "dropout on attention probabilities (likewise)"),
+    RUN(REAL, index_coeff, "dsa-indexer-loss-coeff", "0", 0, 1e6, NULL, "training",
+        "sparse attention's indexers learn what attention looks at: their loss (Kullback-Leibler) times this is added to what "
+        "is trained for; 0: they stay as they are, but for weight decay"),
+    RUN(REAL, index_coeff, "indexer-loss-coeff", "0", 0, 1e6, NULL, "training", "as --dsa-indexer-loss-coeff"),
+    RUN(FLAG, index_sparse, "dsa-indexer-use-sparse-loss", NULL, 0, 0, NULL, "training",
+        "that loss is over the keys that an indexer chooses, instead of all that a query may see"),
     RUN(REAL, mtp_factor, "mtp-loss-scaling-factor", "0.1", 0, 1e6, NULL, "training",
         "with --mtp-num-layers: the mean of their losses is added to what is trained for, times this (docs/training.md)"),
     RUN(CHOICE, int8, "int8", "none", 0, 0, TS_CHOICES(TS_INT8_PARTS), "training",

@@ -111,6 +111,8 @@ typedef struct ts_train_options {
     int64_t seed, eval_iters, eval_interval;
     ts_option_list rampup_batch_size; /* words of START INCREMENT SAMPLES */
     double hidden_dropout, attention_dropout;
+    double index_coeff; /* of the loss of indexers of sparse attention */
+    bool index_sparse;  /* over the keys that they choose */
     double mtp_factor; /* of the losses of predictions further ahead, together */
     int packed_weights; /* TS_PACKED_* */
     int int8;           /* TS_INT8_* */

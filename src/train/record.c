@@ -1,4 +1,5 @@
 #include "train/record.h"
+#include "train/indexer.h"
 
 #include "base/file.h"
 #include "base/log.h"
@@ -138,6 +139,8 @@ static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step
         TS_TRY(number(l, "params_norm", s->params_norm));
     if (ts_train_keeps_tops(r->o))
         TS_TRY(number(l, "max_attention_logit", s->max_logit));
+    if (ts_index_trains(t->objective->index))
+        TS_TRY(number(l, "indexer_loss", s->index_loss));
     if (t->experts.experts)
         TS_TRY(ts_expert_report_json(&t->experts, l));
     TS_TRY(number(l, "tokens_per_second", (double)s->tokens / s->seconds));
@@ -180,10 +183,13 @@ static ts_status write_events(ts_recorder *r, const ts_trainer *t, const ts_step
     const ts_event_scalar experts[] = { { "load_balancing_loss", t->experts.balance }, { "z_loss", t->experts.z },
                                         { "expert-load-most", t->experts.most },
                                         { "expert-load-least", t->experts.least } };
+    const ts_event_scalar index = { "indexer loss", s->index_loss };
     const ts_event_scalar decoupled = { "decoupled-learning-rate", s->decoupled_lr };
     TS_TRY(ts_events_scalars(r->events, t->iteration, by_step, sizeof by_step / sizeof *by_step));
     if (t->optim.has_decoupled)
         TS_TRY(ts_events_scalars(r->events, t->iteration, &decoupled, 1));
+    if (ts_index_trains(t->objective->index))
+        TS_TRY(ts_events_scalars(r->events, t->iteration, &index, 1));
     if (ts_train_keeps_tops(r->o))
         TS_TRY(ts_events_scalars(r->events, t->iteration, &logit, 1));
     for (int k = 0; k < t->objective->n_side; k++) {
@@ -210,7 +216,7 @@ static void time_left(const ts_recorder *r, const ts_trainer *t, char *buf, size
 static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *s)
 {
     char when[32], left[32], throughput[64] = "", mfu[32] = "", zeros[48] = "", norm[48] = "", logit[64] = "",
-         loss[48] = "", side[48 * TS_SIDE_LOSSES] = "",
+         loss[48] = "", side[48 * (1 + TS_SIDE_LOSSES)] = "",
          rate[64] = "", experts[128] = "";
     const time_t now = time(NULL);
     struct tm tm;
@@ -225,6 +231,8 @@ static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *
         snprintf(mfu, sizeof mfu, " MFU: %.1f %% |", 100 * tflops_of(t, per) / r->o->peak_tflops);
     if (mean > 0)
         snprintf(loss, sizeof loss, " lm loss: %.6E |", mean);
+    if (ts_index_trains(t->objective->index))
+        snprintf(side, sizeof side, " indexer loss: %.6E |", s->index_loss);
     for (int k = 0; k < t->objective->n_side; k++)
         snprintf(side + strlen(side), sizeof side - strlen(side), " %s: %.6E |", t->objective->side[k].name, s->side[k]);
     if (t->optim.has_decoupled)

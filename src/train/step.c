@@ -1,4 +1,5 @@
 #include "train/flight.h"
+#include "train/indexer.h"
 #include "train/narrow_state.h"
 
 #include "base/thread.h"
@@ -50,6 +51,7 @@ static ts_status all_micro_batches(ts_trainer *t, double weight, double *sums, c
 {
     ts_qk_clip_begin(t->objective->params);
     ts_expert_report_begin(t->objective->load);
+    ts_index_begin(t->dev, t->objective->index);
     if (ts_train_steps_layerwise(t->o))
         ts_optimizer_begin(&t->optim);
     TS_TRY(ts_grads_begin(&t->grads));
@@ -227,6 +229,8 @@ static ts_status step(ts_trainer *t, bool stop, ts_step_result *r)
     ts_status st = all_micro_batches(t, t->scaler.scale / divisor(t, r), sums, &grads);
     if (st == TS_OK)
         st = ts_expert_report_finish(&t->experts, t->objective->load, t->objective->rules, t->mesh, t->feed.n_micro);
+    if (st == TS_OK)
+        st = ts_index_finish(t->dev, t->objective->index, t->mesh, (double)(t->feed.global * t->o->seq_length), &r->index_loss);
     if (st == TS_OK)
         st = share_results(t, sums, stop, r);
     ts_free(&sums);

@@ -14,7 +14,7 @@ make_data
 
 # all that is wrong in one message
 expect 2 "no option of this command: --zzzzzz, --qqqqqq, --num-layer (did you mean --num-layers" train \
-    --zzzzzz 1 --qqqqqq --num-layer 2 --hierarchical-context-parallel-sizes 2 --tp-size 4 --enable-dsa-indexer \
+    --zzzzzz 1 --qqqqqq --num-layer 2 --hierarchical-context-parallel-sizes 2 --tp-size 4 --index-topk-freq 4 \
     --mtp-spec a --learning-rate 1e-3 --lr fast
 for t in "--hierarchical-context-parallel-sizes 2, --tp-size 4: hierarchies of processes" \
     "--mtp-spec a: another form of the layers of multi-token prediction" "--learning-rate: --lr" "--lr: \"fast\" is not a number"; do

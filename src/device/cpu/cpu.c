@@ -174,6 +174,7 @@ ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
     ts_cpu_init_altup(c);
     ts_cpu_init_product(c);
     ts_cpu_init_unit_rows(c);
+    ts_cpu_init_dsa(c);
     ts_cpu_init_ssd(c);
     ts_cpu_init_delta(c);
     ts_cpu_init_narrow(c);

@@ -25,6 +25,7 @@
     F(stablelm)                                                                                    \
     F(deepseek_v2)                                                                                 \
     F(deepseek_v3)                                                                                 \
+    F(deepseek_v32)                                                                                \
     F(minicpm)                                                                                     \
     F(minicpm3)                                                                                    \
     F(plm)                                                                                         \

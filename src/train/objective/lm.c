@@ -340,6 +340,7 @@ void ts_lm_objective_init(ts_lm_objective *o, const ts_network *network, const t
                                       .params = network->params,
                                       .load = network->load,
                                       .rules = network->rules,
+                                      .index = network->index,
                                       .counts = "loss_mask",
                                       .here = ts_spread_here(spread, t->seq_length),
                                       .prepare = prepare,

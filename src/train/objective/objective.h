@@ -60,6 +60,7 @@ struct ts_objective {
     ts_param_set *params; /* what is trained */
     const ts_expert_load *load; /* what its layers of experts count in a step; NULL or n 0: there are none */
     const ts_expert_rules *rules;
+    const ts_index_training *index; /* of indexers of sparse attention; NULL: there are none */
     /* The field, fp32, that says how much each loss counts: there are rows x its width losses, and the
      * loss of a step is their sum, so weighed, over the sum of the weights, whatever the micro-batches
      * and processes. NULL: one loss a sample, and each counts 1. */

@@ -227,6 +227,7 @@ static void latent(void **state)
     of_family("tests/golden/families/deepseek_v2-yarn", 12 + 4);
     of_family("tests/golden/families/deepseek_v3", 12 + 4);
     of_family("tests/golden/families/minicpm3", 12 + 4);
+    of_family("tests/golden/families/deepseek_v32", 12 + 4 + 6); /* the indexer's key; it chooses 6 of up to 13 */
 }
 
 /* A layer that attends to another's keys and values keeps nothing; heads of a layer may be of its own width. */

@@ -40,6 +40,7 @@ static void describe_latent(ts_arch *a)
     describe(a, TS_ROPE_DEFAULT);
     a->n_kv_heads = a->n_heads;
     a->kv_lora_rank = 8, a->q_lora_rank = 6, a->qk_rope_dim = 4, a->v_head_dim = 8;
+    a->index_heads = 2, a->index_dim = 8, a->index_topk = 4;
     OK(ts_arch_layers(a, 0));
     OK(ts_arch_check(a, "test"));
 }
@@ -49,7 +50,9 @@ static bool is_latent(const ts_field_row *r)
 {
     static const size_t of[] = { offsetof(ts_arch, bias_down), offsetof(ts_arch, kv_lora_rank),
                                  offsetof(ts_arch, q_lora_rank), offsetof(ts_arch, qk_rope_dim),
-                                 offsetof(ts_arch, v_head_dim), offsetof(ts_arch, latent_norm) };
+                                 offsetof(ts_arch, v_head_dim), offsetof(ts_arch, latent_norm),
+                                 offsetof(ts_arch, index_heads), offsetof(ts_arch, index_dim),
+                                 offsetof(ts_arch, index_topk) };
     for (size_t i = 0; i < sizeof of / sizeof *of; i++)
         if (r->offset == of[i])
             return true;

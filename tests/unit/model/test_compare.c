@@ -133,6 +133,8 @@ static void test_every_option(void **state)
         LLAMA "--rope-scaling-type llama3 --rope-scaling-factor 2",
         LLAMA "--num-experts 4 --moe-ffn-hidden-size 24 --moe-shared-expert-intermediate-size 8",
         LLAMA "--multi-latent-attention --kv-lora-rank 8 --qk-head-dim 6 --qk-pos-emb-head-dim 4 --v-head-dim 8",
+        LLAMA "--multi-latent-attention --kv-lora-rank 8 --q-lora-rank 6 --qk-head-dim 6 --qk-pos-emb-head-dim 4 --v-head-dim 8 "
+              "--enable-dsa-indexer --index-n-heads 2 --index-head-dim 8 --index-topk 4",
     };
     enum { MODELS = sizeof models / sizeof *models };
     for (size_t i = 0; i < ts_model_option_count; i++) {

@@ -255,6 +255,7 @@ static const struct {
     { "stablelm", 0, false, true, true, false, TS_NORM_LAYER, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "deepseek_v2", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "deepseek_v3", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+    { "deepseek_v32", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "minicpm", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "minicpm3", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "plm", 0, true, false, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_RELU2 },

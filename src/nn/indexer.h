@@ -1,0 +1,47 @@
+/* The lightning indexer of sparse attention (DeepSeek-AI, DeepSeek-V3.2, arXiv 2512.02556), in fp32 or bf16 without the
+ * Hadamard rotation, which changes no product. It reads what attention reads, and no gradient goes back from it:
+ *
+ *   queries  linear_wq_b of the latent vector of queries, [heads, dim];   keys  k_norm (layer norm) of linear_wk of x, [dim]
+ *   of both the first `rope` values are rotated, in halves;   weights of heads  linear_weights_proj of x, in fp32
+ *
+ * Names are Megatron core's, under core_attention.indexer. Every process of a group has all of it. */
+#ifndef TS_NN_INDEXER_H
+#define TS_NN_INDEXER_H
+#include "nn/linear.h"
+#include "nn/norm.h"
+#include "nn/run.h"
+#include "ops/dsa.h"
+
+/* How indexers are trained. Of zeros: they are not. */
+typedef struct ts_index_rules {
+    float coeff;  /* of the loss */
+    bool is_sparse; /* over the chosen keys; else over all */
+    float *loss;  /* the device's: losses of rows are added to it */
+} ts_index_rules;
+
+/* What a step's losses of all layers are added to. */
+typedef struct ts_index_training {
+    ts_index_rules rules;
+    ts_storage *loss; /* fp32 [1]; NULL: there are no indexers */
+    int64_t layers;   /* of the whole model that have one */
+} ts_index_training;
+
+typedef struct ts_indexer {
+    int64_t heads, dim, topk; /* heads 0: there is none */
+    ts_linear wq_b, wk;
+    ts_norm_layer k_norm;
+    ts_param *weights;
+    ts_rope_op rope;          /* of queries: rot_dim, tables */
+    const ts_index_rules *rules; /* borrowed; NULL: none */
+} ts_indexer;
+
+ts_status ts_indexer_declare(const ts_declarer *d, ts_indexer *x) TS_NODISCARD;
+/* What it makes of x [T, hidden] and the latent vectors of queries; records: for what it learns. */
+ts_status ts_indexer_forward(ts_tape *tape, const ts_indexer *x, const ts_tensor *pos, bool records, const ts_tensor *in,
+                             const ts_tensor *latent, ts_dsa_index *out) TS_NODISCARD;
+/* Whether this pass trains it. */
+static inline bool ts_indexer_learns(const ts_tape *tape, const ts_indexer *x, const ts_run *run)
+{
+    return tape->recording && run->balance != 0 && x->rules && x->rules->coeff > 0 && ts_linear_trains(&x->wq_b);
+}
+#endif

@@ -652,11 +652,12 @@ def expected(model, how):
     c.allow_global_per_layer_attribute_access = True  # sizes of most layers, where some have others
     get = lambda *keys: next((getattr(c, k) for k in keys if getattr(c, k, None) is not None), None)
     hidden = c.hidden_size
+    ffn = get("intermediate_size", "n_inner", "ffn_hidden_size") or 4 * hidden  # a list: of each layer
     scans = c.model_type == "mamba2"  # heads and widths of attention and MLP are those of none
     heads = 1 if scans else c.num_attention_heads
     head = 1 if scans else get("qk_head_dim", "head_dim") or hidden // heads
     return dict(hidden=hidden, n_layers=c.num_hidden_layers, n_heads=heads, n_kv_heads=getattr(attention_of(model), "num_kv_heads", None) or get("num_key_value_heads") or heads, head_dim=head,
-                ffn=1 if scans else model.model.layers[0].feed_forward.w1.out_features if c.model_type == "lfm2" else get("intermediate_size", "n_inner", "ffn_hidden_size") or 4 * hidden, vocab=c.vocab_size,
+                ffn=1 if scans else model.model.layers[0].feed_forward.w1.out_features if c.model_type == "lfm2" else ffn[0] if isinstance(ffn, list) else ffn, vocab=c.vocab_size,
                 max_positions=get("max_position_embeddings", "max_seq_len") or (1 << 30 if scans else 2048),
                 eps=get("rms_norm_eps", "norm_epsilon", "norm_eps", "layer_norm_eps", "layer_norm_epsilon") or 1e-5, tied=bool(c.tie_word_embeddings),
                 parameters=sum(p.numel() for p in model.parameters()) + sum(b.numel() for n, b in model.named_buffers() if n.endswith("layer_scalar")),

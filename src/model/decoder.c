@@ -1,7 +1,6 @@
 #include "model/decoder.h"
 
 #include "model/decoder_blocks.h"
-#include "model/decoder_pass.h"
 #include "nn/show.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-#include "model/decoder_pass.h"
+/* What a decoder's pass has beside the stream: per-layer embeddings, and what layers lend to later ones. */
+#include "model/decoder.h"
 
 #include "model/decoder_blocks.h"
 

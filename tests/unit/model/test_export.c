@@ -186,7 +186,7 @@ static void test_classes(void **state)
         { ROPE RMS NOBIAS "--window-size 3", "MistralForCausalLM" },
         { ROPE RMS NOBIAS "--rotary-percent 0.5", "Phi3ForCausalLM" },
         { ROPE RMS NOBIAS "--rotary-percent 0.5 --rotary-interleaved", "" }, /* Glm needs its ends */
-        { ROPE RMS NOBIAS "--rotary-interleaved", "" },
+        { ROPE RMS NOBIAS "--rotary-interleaved", "Ernie4_5ForCausalLM" },
         { "", "GPT2LMHeadModel" },
         { NOBIAS, "GPT2LMHeadModel" },
         { NOBIAS "--add-qkv-bias --apply-layernorm-1p --squared-relu", "GPT2LMHeadModel" },

@@ -31,8 +31,9 @@ INLINE vf act_slope(vf x, ts_act f, vf *value)
         return v_fma(x, density, phi);
     }
     if (f == TS_ACT_TANH) {
+        const vf s = v_sigmoid(v_mul(v_max(x, v_sub(v_set(0), x)), v_set(-2))); /* 1 - tanh^2 = 4 s (1 - s) */
         *value = v_tanh(x);
-        return v_fnma(*value, *value, one);
+        return v_mul(v_mul(v_set(4), s), v_sub(one, s));
     }
     if (f == TS_ACT_RELU || f == TS_ACT_RELU2) {
         const vf r = v_max(v_set(0), x);

@@ -42,7 +42,7 @@ static ts_status find_layers(const ts_model_options *o, bool *has, int64_t n)
         for (int64_t i = 0; (good = good && every >= 1) && i < n; i++)
             has[i] = (i + 1) % every != 0;
     else
-        good = good && ts_model_read_layers(text, has, n);
+        good = good && ts_model_read_pattern(text, has, n);
     return good ? TS_OK
                 : ts_error(TS_ERR_USER,
                            "--linear-attention-freq %s: expected a number N (every N-th layer has full attention, the "

@@ -2,7 +2,6 @@
 #include "model/options.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static ts_route_score score_of(const ts_model_options *o)
 {
@@ -56,40 +55,6 @@ static ts_status bad_list(const ts_option_list *words, int64_t layers)
                     words->n ? words->v[0] : "", (long long)layers);
 }
 
-bool ts_model_read_layers(const char *s, bool *has, int64_t n)
-{
-    int64_t at = 0;
-    while (*s) {
-        int64_t from = at, times = 1;
-        s += strspn(s, " (+");
-        if (*s++ != '[')
-            return false;
-        for (; *s && *s != ']'; s++) {
-            if (*s != '0' && *s != '1' && !strchr(", ", *s))
-                return false;
-            if (strchr(", ", *s))
-                continue;
-            if (at == n)
-                return false;
-            has[at++] = *s == '1';
-        }
-        if (*s++ != ']')
-            return false;
-        s += strspn(s, " ");
-        if (*s == '*') {
-            char *end;
-            times = strtoll(s + 1, &end, 10);
-            s = end;
-        }
-        const int64_t length = at - from;
-        if (times < 1 || times > n || from + length * times > n)
-            return false;
-        for (; times > 1; times--, at += length)
-            memcpy(has + at, has + from, (size_t)length);
-        s += strspn(s, " )");
-    }
-    return at == n;
-}
 
 ts_status ts_model_describe_expert_layers(const ts_model_options *o, ts_arch *a)
 {
@@ -106,7 +71,7 @@ ts_status ts_model_describe_expert_layers(const ts_model_options *o, ts_arch *a)
         for (int64_t i = 0; i < a->n_layers; i++)
             has[i] = every <= 1 || i % every == 0;
     else
-        good = good && ts_model_read_layers(text, has, a->n_layers);
+        good = good && ts_model_read_pattern(text, has, a->n_layers);
     good = good && (*end || every >= 1 || every == -1);
     for (int64_t i = 0; good && i < a->n_layers; i++)
         if (has[i] && i >= o->first_k_dense)

@@ -137,6 +137,11 @@ const ts_option ts_model_option_rows[] = {
     ROW(LIST, window_size, "window-size", NULL, 0, 0, NULL,
         "N: a query sees N keys, its own among them; L,0: its own and L before it (-1: all), as "
         "Megatron counts; also (L,0) and L 0"),
+    ROW(LIST, window_skip, "window-attn-skip-freq", NULL, 0, 0, NULL,
+        "which layers see all keys in spite of --window-size: every N-th (N is 2 in gpt-oss: the second, the fourth, ...), or a "
+        "list with a 1 for each layer that has the window, also as ([1]*3+[0]*1)"),
+    ROW(LIST, no_rope, "no-rope-freq", NULL, 0, 0, NULL,
+        "which layers have no rotary embedding: every N-th (0: none), or a list with a 1 for each of them"),
     ROW(INT, sliding_window, "sliding-window", NULL, 1, 1 << 30, NULL,
         "as --window-size N (a model of Mistral's kind)"),
     ROW(INT, interleave_sliding_window, "interleave-sliding-window", NULL, 1, 1 << 30, NULL,
@@ -574,6 +579,7 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
     TS_TRY(ts_model_window(&o->window_size, &window));
     TS_TRY(ts_arch_layers(a, window));
     describe_windows(o, a);
+    TS_TRY(ts_model_describe_skips(o, a));
     TS_TRY(ts_model_describe_expert_layers(o, a));
     if (ts_model_is_mamba(set))
         TS_TRY(ts_model_describe_mamba(o, a));

@@ -82,6 +82,7 @@ typedef struct ts_model_options {
     bool dsa; /* TS_MODEL_VARIANT_DSA by another name */
     int64_t index_heads, index_dim, index_topk;
     ts_option_list window_size; /* words, see ts_model_window */
+    ts_option_list window_skip, no_rope; /* words, see ts_model_describe_skips */
     ts_option_list noop_layers; /* words, see ts_model_noop_layers */
     int64_t mamba_state, mamba_head_dim, mamba_groups, mamba_heads, mamba_conv, mamba_expand;
     double hybrid_attention, hybrid_mlp; /* parts of the layers */
@@ -117,6 +118,13 @@ static inline bool ts_model_is_named(const ts_model_options *o) { return o->mode
 /* Experts as the options say; before the layers of `a` are made, and once they are (which of them). */
 ts_status ts_model_describe_experts(const ts_model_options *o, ts_arch *a) TS_NODISCARD;
 ts_status ts_model_describe_expert_layers(const ts_model_options *o, ts_arch *a) TS_NODISCARD;
+/* "[0,1]*3", "([0]*1+[1]*2)" and so on into has [n]; false: it is no such list, or of another length. */
+bool ts_model_read_pattern(const char *s, bool *has, int64_t n);
+/* Takes the window and the rotary embedding from the layers that --window-attn-skip-freq and --no-rope-freq name; all
+ * layers have theirs. And compares what they name with a model that was read. */
+ts_status ts_model_describe_skips(const ts_model_options *o, ts_arch *a) TS_NODISCARD;
+ts_status ts_model_compare_skips(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
+                                 const char *folder) TS_NODISCARD;
 /* The description in a config.json; `a` must be initialised. */
 ts_status ts_model_config_read(const char *file, ts_arch *a) TS_NODISCARD;
 /* The description that the options give for a model to be made; `vocab` tokens (0: unknown), padded
@@ -136,8 +144,6 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
 ts_status ts_model_compare_config(const ts_model_options *o, const ts_arch *a,
                                   const char *folder) TS_NODISCARD;
 
-/* "[0,1]*3" and so on into has [n]; false: it is no such list, or of another length. */
-bool ts_model_read_layers(const char *s, bool *has, int64_t n);
 
 /* Models with delta rules (delta_options.c): what they are, when all else of `a` is there; contradictions with a
  * model that was read from `folder`: TS_ERR_USER. */

@@ -169,8 +169,9 @@ static ts_status compare_windows(const ts_model_options *o, const ts_option_set 
     TS_TRY(ts_model_window(&o->window_size, &window));
     for (int64_t i = 0; i < a->n_layers; i++) {
         const double has = (double)a->layer[i].window;
+        const bool skips = o->window_skip.n && !a->layer[i].window; /* ts_model_compare_skips looks at these */
         const given g[] = {
-            { "window-size", (double)window, has },
+            { "window-size", skips ? 0 : (double)window, has },
             { "sliding-window", (double)o->sliding_window, has },
             { "interleave-sliding-window",
               i % 2 == 0 ? (double)o->interleave_sliding_window : 0, has },
@@ -310,6 +311,7 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
     TS_TRY(compare_scales(o, set, a, folder));
     TS_TRY(compare_experts(o, set, a, folder));
     TS_TRY(compare_windows(o, set, a, folder));
+    TS_TRY(ts_model_compare_skips(o, set, a, folder));
     TS_TRY(ts_model_compare_mamba(o, set, a, folder));
     TS_TRY(ts_model_compare_delta(o, set, a, folder));
     return compare_positions(o, set, a, folder);

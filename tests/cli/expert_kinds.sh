@@ -9,7 +9,7 @@ rest="--data-path $D/data_text_document --split 100,0,0 --seq-length 16 --micro-
     --tokenizer-type NullTokenizer --vocab-size 96 --make-vocab-size-divisible-by 1"
 
 common="$rest $shape --swiglu false --disable-bias-linear false --quick-geglu --activation-func-clamp-value 0.02 --glu-linear-offset 1
-    --untie-embeddings-and-output-weights --softmax-type learnable --interleave-sliding-window 5 --num-experts 4
+    --untie-embeddings-and-output-weights --softmax-type learnable --window-size 4,0 --window-attn-skip-freq 2 --num-experts 4
     --moe-router-topk 2 --ffn-hidden-size 24 --norm-epsilon 1e-5"
 job whole 1 --save "$D/whole" --save-hf "$D/hf"
 as_planned whole 1
@@ -31,6 +31,10 @@ expect 0 "" "$T" convert --load-dir "$D/whole" --save-dir "$D/converted"
 same "$D/hf/model.safetensors" "$D/converted/model.safetensors"
 # shellcheck disable=SC2086
 expect 0 "" "$T" pretrain --load "$D/hf" $rest --train-iters 1 --swiglu-limit 0.02
+# shellcheck disable=SC2086
+expect 0 "" "$T" pretrain --load "$D/hf" $rest --train-iters 1 --window-size 4,0 --window-attn-skip-freq "[1,0]"
+# shellcheck disable=SC2086
+expect 2 "whose layer 1 has no window" "$T" pretrain --load "$D/hf" $rest --window-size 4,0 --window-attn-skip-freq "[1,1]"
 # shellcheck disable=SC2086
 expect 2 "--swiglu-limit 7 contradicts" "$T" pretrain --load "$D/hf" $rest --swiglu-limit 7
 expect 2 "is of gated MLPs" train --swiglu false --glu-linear-offset 1

@@ -259,6 +259,7 @@ static const grad_case ropes[] = {
       { IN("qkv", T, ROW), HEAD_W },
       ROPE,
       ROPE_CTX(.with_norm = true) },
+    { "rope, partial, norm of heads without weights", { IN("qkv", T, ROW) }, ROPE, ROPE_CTX(.rot = D / 2, .unit_norm = true) },
     { "rope, norm of heads without weights", { IN("qkv", T, ROW) }, ROPE, ROPE_CTX(.rot = D, .unit_norm = true) },
     { "rope, norm of heads",
       { IN("qkv", T, ROW), HEAD_W },

@@ -157,6 +157,8 @@ static void test_every_option(void **state)
                 snprintf(words, sizeof words, "--moe-router-score-function sigmoid");
             if (!strcmp(r->name, "rope-type"))
                 snprintf(words, sizeof words, "--rope-type yarn");
+            if (!strcmp(r->name, "window-attn-skip-freq"))
+                snprintf(words, sizeof words, "--window-attn-skip-freq [1,1,1,1]");
             if (!strcmp(r->name, "softmax-type"))
                 snprintf(words, sizeof words, "--softmax-type learnable");
             if (!strcmp(r->name, "rotary-base"))

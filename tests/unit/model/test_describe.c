@@ -79,6 +79,49 @@ static void test_windows(void **state)
     ts_arch_deinit(&a);
 }
 
+/* Which layers have a window (w), a rotary embedding (r), both (b), neither (-). */
+static void test_layers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words, *layers;
+    } good[] = {
+        { "--window-size|7,0", "bbbb" },
+        { "--window-size|7,0|--window-attn-skip-freq|2", "brbr" },
+        { "--window-size|7,0|--window-attn-skip-freq|[1,0,0,1]", "brrb" },
+        { "--sliding-window|5|--window-attn-skip-freq|([1]*3+[0]*1)", "bbbr" },
+        { "--no-rope-freq|4", "rrr-" },
+        { "--no-rope-freq|0", "rrrr" },
+        { "--window-size|8|--window-attn-skip-freq|2|--no-rope-freq|[0,1,1,0]", "b-wr" },
+    };
+    static const struct {
+        const char *words, *says;
+    } bad[] = {
+        { "--window-size|8|--window-attn-skip-freq|[1,0]", "--window-attn-skip-freq [1,0]: expected a number N" },
+        { "--window-size|8|--window-attn-skip-freq|-1", "--window-attn-skip-freq -1: expected" },
+        { "--window-attn-skip-freq|2", "give --window-size" },
+        { "--no-rope-freq|x", "--no-rope-freq x: expected" },
+        { "--no-rope-freq|2|--position-embedding-type|none", "give --position-embedding-type rope" },
+    };
+    ts_arch a;
+    char words[160];
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        snprintf(words, sizeof words, "--num-layers|4|--position-embedding-type|rope|%s", good[i].words);
+        OK(describe(words, &a));
+        for (int64_t k = 0; k < 4; k++) {
+            const bool w = a.layer[k].window, r = a.layer[k].position == TS_POSITION_ROPE;
+            if (good[i].layers[k] != (w && r ? 'b' : w ? 'w' : r ? 'r' : '-'))
+                fail_msg("%s: layer %lld", good[i].words, (long long)k);
+        }
+        ts_arch_deinit(&a);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(words, sizeof words, "--num-layers|4|--position-embedding-type|rope|%s", bad[i].words);
+        REFUSED(describe(words, &a), TS_ERR_USER, bad[i].says);
+        ts_arch_deinit(&a);
+    }
+}
+
 static void check_llama3(const char *words, double factor, int64_t original, double low)
 {
     ts_arch a;
@@ -112,7 +155,7 @@ static void test_rope_scaling(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_windows),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_windows), cmocka_unit_test(test_layers),
                                         cmocka_unit_test(test_rope_scaling) };
     return cmocka_run_group_tests_name("models of options", tests, NULL, NULL);
 }

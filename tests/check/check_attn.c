@@ -183,7 +183,14 @@ static void check_cuts(const check_env *e)
                               .dtype = type[t], .size = 1, .causal = true, .cache = true,
                               .window = 30 },
                  true);
-        /* latent vectors: 16 heads' and 13 heads' rows */
+    }
+}
+
+/* Keys that are the values too, as latent vectors are. */
+static void check_latent(const check_env *e)
+{
+    static const ts_dtype type[] = { TS_DTYPE_F32, TS_DTYPE_BF16 };
+    for (size_t t = 0; t < 2; t++) {
         one_case(e,
                  &(geometry){ .B = 3, .S_q = 1, .S_kv = 300, .n_q = 16, .n_kv = 1, .D = 576,
                               .dtype = type[t], .size = 0.3, .causal = true, .cache = true,
@@ -274,6 +281,7 @@ void check_attn(const check_env *e)
     check_heads(e);
     check_features(e);
     check_cuts(e);
+    check_latent(e);
     check_rows_of_few_keys(e);
     check_sizes(e);
     check_nan(e);

@@ -93,12 +93,9 @@ ts_status ts_model_describe_delta(const ts_model_options *o, const ts_option_set
 
 ts_status ts_model_compare_delta(const ts_model_options *o, const ts_option_set *set, const ts_arch *a, const char *folder)
 {
-    const ts_attention_kind kind = is_kimi(o) ? TS_ATTENTION_KDA : TS_ATTENTION_DELTA;
     ts_arch said;
     if (!set)
         return TS_OK;
-    if (ts_option_given(set, VARIANT) && is_delta(o) && !ts_arch_has(a, kind))
-        return ts_error(TS_ERR_USER, "--" VARIANT " contradicts %s, which has no such layers", folder);
     for (int i = 0; i < SIZES; i++)
         if (ts_option_given(set, sizes[i].option) && value(o, sizes[i].said) != value(&a->delta, sizes[i].field))
             return ts_error(TS_ERR_USER, "--%s %lld contradicts %s, which says %lld", sizes[i].option,

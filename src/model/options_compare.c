@@ -254,6 +254,14 @@ static ts_status compare_experts(const ts_model_options *o, const ts_option_set 
     return compare_expert_layers(o, set, a, folder);
 }
 
+static int variant_of(const ts_arch *a)
+{
+    return a->index_heads                          ? TS_MODEL_VARIANT_DSA
+           : ts_arch_has(a, TS_ATTENTION_KDA)   ? TS_MODEL_VARIANT_KIMI
+           : ts_arch_has(a, TS_ATTENTION_DELTA) ? TS_MODEL_VARIANT_DELTA
+                                                : TS_MODEL_VARIANT_NONE;
+}
+
 ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
                            const char *folder)
 {
@@ -287,7 +295,7 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
         { "softmax-type", o->softmax_type,
           a->attn_sinks ? TS_MODEL_SOFTMAX_LEARNABLE : TS_MODEL_SOFTMAX_VANILLA },
         { "multi-latent-attention", o->latent, a->kv_lora_rank > 0 },
-        { "experimental-attention-variant", o->attention_variant, a->index_heads ? TS_MODEL_VARIANT_DSA : TS_MODEL_VARIANT_NONE },
+        { "experimental-attention-variant", o->attention_variant, variant_of(a) },
         { "enable-dsa-indexer", o->dsa, a->index_heads > 0 },
     };
     const given latent[] = {

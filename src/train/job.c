@@ -288,54 +288,6 @@ static ts_status open_data(ts_job *j, const tokens_info *k)
 
 /* ---- all of it ---- */
 
-/* What is written at the end must be known to work before the first step. */
-static ts_status check_folder(ts_job *j, const char *folder, const char *option, bool with_data)
-{
-    const ts_train_options *o = &j->o->train;
-    const struct {
-        const char *option, *path;
-    } others[] = { { "--save", o->save },
-                   { "--save-hf", o->save_hf },
-                   { "--tensorboard-dir", o->tensorboard_dir },
-                   { "--metrics-jsonl", o->metrics_jsonl } };
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (others[i].path && others[i].path != folder)
-            TS_TRY(ts_model_folder_apart(folder, option, others[i].path, others[i].option));
-    if (with_data)
-        TS_TRY(ts_weights_may_save(folder, option));
-    const ts_weights_source s = ts_model_source(&j->model);
-    char why[512];
-    const ts_status st = ts_weights_check(&s);
-    if (st != TS_ERR_USER)
-        return st;
-    snprintf(why, sizeof why, "%s", ts_error_message());
-    return ts_error(st,
-                    "%s %s: %s. Without %s it can be trained, and its checkpoints "
-                    "(--save) scored and generated with",
-                    option, folder, why, option);
-}
-
-static ts_status check_save_hf(ts_job *j, bool with_data)
-{
-    const ts_train_options *o = &j->o->train;
-    if (o->save_hf)
-        TS_TRY(check_folder(j, o->save_hf, "--save-hf", with_data));
-    return o->save_ema_hf ? check_folder(j, o->save_ema_hf, "--save-ema-hf", with_data) : TS_OK;
-}
-
-/* A bias of the output layer stands behind the layers, a weight that the embedding is before them: both
- * would have to be here at once. */
-static ts_status check_head(const ts_job *j)
-{
-    const ts_arch *a = &j->model.decoder->arch;
-    if (j->sharers.sharing.level != TS_SHARD_VALUES || !a->tied || !a->bias_head)
-        return TS_OK;
-    return ts_error(TS_ERR_USER,
-                    "%s: this model's output layer has the embedding's weights and a bias of its own, which "
-                    "are not used together: share out less (--use-distributed-optimizer)",
-                    j->sharers.sharing.option);
-}
-
 /* That the teacher can be shared out as the student is, once it is described. All of it is here. */
 static ts_status stage_of_teacher(void *job, const ts_arch *a, ts_decoder_stage *out)
 {
@@ -351,25 +303,6 @@ static ts_status open_teacher(ts_job *j)
     return ts_distill_on(&j->o->distill)
                ? ts_distill_open(&j->o->distill, &use, j->model.decoder, &j->teacher)
                : TS_OK;
-}
-
-/* Whether smaller weights make smaller scores, and one process has all heads that share keys. */
-static ts_status check_clip(const ts_job *j)
-{
-    const ts_attention_layer *a = &j->model.decoder->block[0].attention;
-    if (!j->o->train.qk_clip)
-        return TS_OK;
-    if (j->model.decoder->arch.kv_lora_rank)
-        return ts_error(TS_ERR_USER, "--qk-clip: queries and keys of latent attention have no weights of their "
-                                     "own to be brought back: leave it out");
-    if (a->qk_norm)
-        return ts_error(TS_ERR_USER, "--qk-clip: this model normalizes queries and keys (--qk-layernorm), whose size "
-                                     "does not hang on their weights: leave it out");
-    if (a->qkv.parts.slots)
-        return ts_error(TS_ERR_USER, "--qk-clip: --tensor-model-parallel-size %d is more than the heads of keys and "
-                                     "values, so that several processes have one: give at most their number",
-                        j->mesh->size[TS_MESH_TP]);
-    return TS_OK;
 }
 
 /* Who compares products of few bits with others: of the student, as it is trained. */
@@ -394,16 +327,10 @@ static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_dat
     TS_TRY(make_model(j, ck, k));
     TS_TRY(open_judge(j));
     TS_TRY(open_teacher(j));
-    const ts_attention_layer *attention = &j->model.decoder->block[0].attention;
-    const int64_t latent = j->model.decoder->block[0].latent.n_heads; /* which have keys of their own */
-    if (j->spread.comm)
-        TS_TRY(ts_context_check_heads(&j->spread, latent ? latent : attention->n_q,
-                                      latent ? latent : attention->n_kv));
-    TS_TRY(check_head(j));
-    TS_TRY(check_clip(j));
+    TS_TRY(ts_job_check_model(j));
     if (with_data && j->dev->computes && j->comm->rank == 0)
         TS_TRY(ts_model_take_files(&j->model, &j->o->text, k->has_tok ? &k->tok : NULL));
-    return check_save_hf(j, with_data);
+    return ts_job_check_save_hf(j, with_data);
 }
 
 static ts_pipeline_kind pipeline_of(const ts_job *j)

@@ -45,6 +45,10 @@ void ts_job_close(ts_job *j);
 /* What it asks first (job_check.c): what the options are together, and with the mesh and the device; fills the
  * job's ramp, how sequences are shared out and what travels beside products. TS_ERR_USER names the options. */
 ts_status ts_job_check_options(ts_job *j, bool with_data) TS_NODISCARD;
+/* Once the model is there (job_check_model.c): whether it can be trained so; and whether the folders that it is to be
+ * written to can be. */
+ts_status ts_job_check_model(const ts_job *j) TS_NODISCARD;
+ts_status ts_job_check_save_hf(ts_job *j, bool with_data) TS_NODISCARD;
 /* What one run has saved no other may write over unasked: a restart that forgets --load, or loads something
  * else (TS_ERR_USER). Going on from where an earlier checkpoint stands is what someone set back: a warning. */
 ts_status ts_job_check_target(const ts_job *j) TS_NODISCARD;

@@ -21,7 +21,7 @@ scores() { # scores FOLDER FILE
 }
 
 # refused before the first step, used from its checkpoint all the same
-odd="$llama --rotary-interleaved"
+odd="$llama --rotary-interleaved --qk-layernorm"
 # shellcheck disable=SC2086
 {
 expect 2 "order of rotated pairs (--rotary-interleaved)" pre $null $odd --save-hf "$D/no" --metrics-jsonl "$D/m.jsonl"

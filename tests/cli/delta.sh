@@ -69,7 +69,7 @@ two() {
     job clipped 1 $heads --qk-clip
     expect 2 "--linear-num-key-heads 4 contradicts" "$T" pretrain $common $gated --load "$D/delta" --linear-num-key-heads 4
     expect 2 "--linear-attention-freq contradicts" "$T" pretrain $common $gated --load "$D/delta" --linear-attention-freq [1,1,0]
-    expect 2 "--experimental-attention-variant contradicts" "$T" pretrain $common $gated --load "$D/delta" \
+    expect 2 "--experimental-attention-variant kimi_delta_attention contradicts" "$T" pretrain $common $gated --load "$D/delta" \
         --experimental-attention-variant kimi_delta_attention
     expect 2 "--attention-output-gate true contradicts" "$T" pretrain $common $kimi --attention-output-gate --load "$D/kimi"
     expect 2 "--linear-attention-freq [1,1]: expected" "$T" pretrain $common $delta --linear-attention-freq [1,1]

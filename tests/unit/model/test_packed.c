@@ -36,7 +36,8 @@ static void latent_without_positions(ts_arch *a)
 static void mamba(ts_arch *a)
 {
     a->mamba = (ts_mamba_arch){ .heads = 4, .head_dim = 8, .groups = 2, .state = 6, .conv = 4, .conv_bias = true,
-                                .norm_groups = 2 };
+                                .norm_groups = 2, .in_scale = 1, .z_scale = 1, .x_scale = 1, .b_scale = 1, .c_scale = 1,
+                                .dt_scale = 1, .out_scale = 1 };
     all_layers(a, TS_ATTENTION_MAMBA);
 }
 static void delta(ts_arch *a)

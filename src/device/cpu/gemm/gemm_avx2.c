@@ -1,5 +1,5 @@
 /* Products of floats, 8 at a time: a 6 x 16 tile in 12 of 16 registers. */
-#include "device/cpu/gemm/gemm_turn256.h"
+#include "device/cpu/gemm/gemm_turn_avx2.h"
 #include "device/cpu/gemm/gemm_vec256.h"
 
 typedef __m256 vu;

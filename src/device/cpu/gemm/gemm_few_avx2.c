@@ -1,4 +1,4 @@
-#include "device/cpu/gemm/gemm_turn256.h"
+#include "device/cpu/gemm/gemm_turn_avx2.h"
 
 #include <string.h>
 

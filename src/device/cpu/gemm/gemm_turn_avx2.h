@@ -4,8 +4,8 @@
  *   src 16 rows, `ld` elements apart     k0 k1 .. k7         to[8][16]     row 0 .. row 15   of k0
  *                                        k0 k1 .. k7   ->                  row 0 .. row 15   of k1
  *                                        ...                               ...                        */
-#ifndef TS_DEVICE_CPU_GEMM_GEMM_TURN256_H
-#define TS_DEVICE_CPU_GEMM_GEMM_TURN256_H
+#ifndef TS_DEVICE_CPU_GEMM_GEMM_TURN_AVX2_H
+#define TS_DEVICE_CPU_GEMM_GEMM_TURN_AVX2_H
 #include "base/dtype.h"
 #include "device/cpu/helpers.h"
 

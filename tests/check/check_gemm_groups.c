@@ -1,5 +1,5 @@
-/* Products of groups: each is, to the bit, what gemm makes of the group alone (whose own check is against
- * double precision), groups without rows and rows of nobody among them. */
+/* Products of groups against double precision, groups without rows and rows of nobody among them; and that what lies
+ * behind the last group stays zero. */
 #include "check.h"
 #include "device/cpu/gemm/gemm.h"
 

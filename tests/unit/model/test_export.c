@@ -144,7 +144,8 @@ static void test_combinations(void **state)
     temp_make(&t);
     for (size_t i = 0; i < N_FEATURES; i++)
         all *= ways(&features[i]);
-    for (size_t c = 0; c < all; c++) {
+    enum { STEP = 5 }; /* has no divisor of the ways of a feature: each way meets each of the others */
+    for (size_t c = 0; c < all; c += STEP) {
         ts_arch a;
         spell(c, text, sizeof text);
         if (describe(text, &a) != TS_OK) { /* contradicts itself: trained neither */
@@ -154,7 +155,7 @@ static void test_combinations(void **state)
         check_own_words(&a);
         const ts_weights_source s = { .arch = &a };
         if (ts_weights_check(&s) == TS_OK) {
-            if (written++ % 7 == 0) /* neighbours differ in one feature; all would take long */
+            if (written++ % 5 == 0) /* all would take long */
                 check_written(text, &a, temp_path(&t, "hf"));
         } else {
             REFUSED(ts_weights_check(&s), TS_ERR_USER, "no Hugging Face class");
@@ -163,7 +164,7 @@ static void test_combinations(void **state)
         ts_arch_deinit(&a);
     }
     printf("%zu written, %zu refused\n", written, refused);
-    assert_true(written > 250 && refused > 100);
+    assert_true(written > 250 / STEP && refused > 100 / STEP);
     temp_remove(&t);
     ts_device_close(&dev);
 }

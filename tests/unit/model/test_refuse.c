@@ -206,6 +206,7 @@ static bool lacks(const char *type, const char *key)
         { "baichuan", "head_dim", "num_key_value_heads" },
         { "glm4_moe_lite", "head_dim" },
         { "youtu", "head_dim" },
+        { "kimi_linear", "head_dim" }, /* whose two kinds of attention have their own */
         { "qwen3_5_moe_text", "intermediate_size" }, /* every layer has experts */
         { "qwen", "head_dim", "num_key_value_heads" },
         { "falcon", "head_dim", "num_key_value_heads", "intermediate_size" },

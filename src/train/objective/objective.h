@@ -47,7 +47,7 @@ typedef struct ts_micro_batch {
  * value `ahead` places behind it in the sample, and nothing where that is in another document (field "segments").
  * `weight` times their mean is trained for as well; what is told of a step is each loss's own mean. */
 typedef struct ts_side_loss {
-    char name[16]; /* in logs: "mtp_1 loss" */
+    char name[32]; /* in logs: "mtp_1 loss" */
     double weight;
     int64_t ahead;
 } ts_side_loss;

@@ -20,7 +20,10 @@ static void check_names(const ts_family *f, const ts_arch *a)
         if (t->dim[0] < 1 || rows != t->dim[m.piece[t->first_piece].transposed ? 1 : 0] ||
             ts_family_ignores(f, a, t->hf_name))
             abort();
-        (void)ts_family_alias(f, t->hf_name);
+        char alias[TS_FAMILY_NAME];
+        for (int k = 0; ts_family_alias(f, t->hf_name, k, alias); k++)
+            if (!strlen(alias))
+                abort();
     }
     ts_name_map_deinit(&m);
 }

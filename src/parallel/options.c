@@ -6,6 +6,8 @@
 #define ROW(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW(type, ts_parallel_options, field, name, def, lo, hi, choices, "layout", help)
 #define KEPT "where something is kept, not what it is"
+#define COPIES "no copies of the busiest experts are made; the result is the same"
+#define PLACES "experts stay where they are, whatever their loads; the result is the same"
 #define TRAVELS "when something travels, not what it is"
 
 const ts_option ts_parallel_option_rows[] = {
@@ -113,6 +115,18 @@ const ts_option ts_parallel_option_rows[] = {
     ROW(FLAG, interweaves, "moe-fb-overlap", NULL, 0, 0, NULL,
         "a forward pass goes on while the backward pass of another micro-batch waits for tokens, and the other way round: "
         "with --schedules-method dualpipev, or without a pipeline"),
+    TS_TOLD("balanced-moe-experts", 0, "layout", COPIES),
+    TS_TOLD("balanced-moe-hot-expert-num", 1, "layout", COPIES),
+    TS_TOLD("trans-hot-expert-group-num", 1, "layout", COPIES),
+    TS_TOLD("enable-expert-placement", 0, "layout", PLACES),
+    TS_TOLD("expert-placement-freq", 1, "layout", PLACES),
+    TS_TOLD("enable-fine-grained-expert-placement", 0, "layout", PLACES),
+    TS_TOLD("fine-grained-expert-placement-thre", 1, "layout", PLACES),
+    TS_NOTE("print-expert-load", 0, "layout", "the log, the metrics and event files have the loads of experts anyway"),
+    TS_TOLD("moe-hierarchical-alltoallv", 0, "layout", "tokens go straight to their experts, on other hosts too"),
+    TS_TOLD("moe-experts-pipeline-degree", 1, "layout", "a process's experts are one grouped product"),
+    TS_NOTE("moe-bmm-mc2", 0, "layout", TRAVELS),
+    TS_NOTE("moe-alltoall-mc2", 0, "layout", TRAVELS),
     TS_NOTE("moe-permutation-async-comm", 0, "layout", "the order of tokens is made while they travel anyway"),
     ROW(CHOICE, dispatcher, "moe-token-dispatcher-type", "allgather", 0, 0, TS_CHOICES(TS_DISPATCHERS),
         "how tokens come to experts of other processes: all of them to everybody, or each to where its experts are"),

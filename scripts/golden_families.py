@@ -4,7 +4,7 @@
 
 families/<case>/   a tiny model with random weights: config.json, model.safetensors (or shards and an index),
                    tokens and results in golden.json (losses, log-probabilities, digests of gradients, five
-                   AdamW steps), the logits of the first row in logits.safetensors
+                   AdamW steps in float64), the logits of the first row in logits.safetensors
 model/configs.json what a configuration of a dense model must be read as: sizes and tensors in the order of the state dict
 model/ropes.json   rotary tables
 """
@@ -130,7 +130,7 @@ CASES = {
     "arcee": ("arcee", {**WHOLE, "attention_bias": True}, 5, dict(seed=106)),
     "nemotron": ("nemotron", {**no(LLAMA, "rms_norm_eps"), "norm_eps": 1e-5}, 4, dict(seed=103)),
     "nemotron-bias": ("nemotron", {**no(LLAMA, "rms_norm_eps", "head_dim"), "num_attention_heads": 3, "num_key_value_heads": 3, "attention_bias": True, "mlp_bias": True,
-                                   "tie_word_embeddings": True, "hidden_act": "gelu", "rope_parameters": dict(rope_type="linear", rope_theta=10000.0, factor=2.0, partial_rotary_factor=1.0)}, 5, dict(seed=104, dtype="bfloat16")),
+                                   "tie_word_embeddings": True, "hidden_act": "gelu", "rope_parameters": dict(rope_type="linear", rope_theta=10000.0, factor=2.0, partial_rotary_factor=1.0)}, 5, dict(seed=455, dtype="bfloat16")),
     "stablelm": ("stablelm", {**no(WHOLE, "head_dim", "rms_norm_eps"), "layer_norm_eps": 1e-5, "use_qkv_bias": True}, 4, dict(seed=105)),
     "deepseek_v2": ("deepseek_v2", {**DEEPSEEK, "q_lora_rank": None}, 5, dict(seed=107)),
     "deepseek_v2-yarn": ("deepseek_v2", {**DEEPSEEK, "q_lora_rank": 10, "attention_bias": True, "mlp_bias": True, "rope_parameters": YARN}, 4, dict(seed=108)),
@@ -220,15 +220,15 @@ CASES = {
     "dots1": ("dots1", {**MOE, "num_hidden_layers": 3, "head_dim": 8, "n_routed_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 12, "n_shared_experts": 1, "n_group": 2,
                         "topk_group": 1, "first_k_dense_replace": 1, "norm_topk_prob": True, "routed_scaling_factor": 1.4, "sliding_window": 5, "max_window_layers": 2}, 5, dict(seed=412)),
     "youtu": ("youtu", {**LATENT, "q_lora_rank": 10, "pad_token_id": None, "rope_parameters": YARN}, 5, dict(seed=413, dtype="bfloat16")),
-    "mamba2": ("mamba2", MAMBA, 5, dict(seed=107)),
+    "mamba2": ("mamba2", MAMBA, 5, dict(seed=480)),
     "mamba2-bias": ("mamba2", {**MAMBA, "n_groups": 1, "use_bias": True, "use_conv_bias": False, "conv_kernel": 3, "tie_word_embeddings": True,
-                               "time_step_limit": [0.4, 1.1]}, 4, dict(seed=108, dtype="bfloat16")),
+                               "time_step_limit": [0.4, 1.1]}, 4, dict(seed=455, dtype="bfloat16")),
     "bamba": ("bamba", {**no(WHOLE, "head_dim"), "num_hidden_layers": 3, "attn_layer_indices": [1], "mamba_n_heads": 6, "mamba_d_head": 8, "mamba_n_groups": 2,
-                        "mamba_d_state": 10, "mamba_chunk_size": 8}, 5, dict(seed=109)),
+                        "mamba_d_state": 10, "mamba_chunk_size": 8}, 5, dict(seed=456)),
     "nemotron_h": ("nemotron_h", {**no(LLAMA, "rms_norm_eps", "num_hidden_layers"), "layers_block_type": ["linear_attention", "mlp", "full_attention", "linear_attention"],
-                                  "mamba_num_heads": 6, "mamba_head_dim": 8, "n_groups": 2, "ssm_state_size": 10, "chunk_size": 8, "initializer_range": 0.02}, 5, dict(seed=110)),
-    "qwen3_next": ("qwen3_next", {**LLAMA, **DELTA, "mlp_only_layers": [0, 1]}, 5, dict(seed=111)),
-    "qwen3_5": ("qwen3_5_text", {**LLAMA, **DELTA, "linear_num_key_heads": 1, "tie_word_embeddings": True}, 5, dict(seed=112, dtype="bfloat16")),
+                                  "mamba_num_heads": 6, "mamba_head_dim": 8, "n_groups": 2, "ssm_state_size": 10, "chunk_size": 8, "initializer_range": 0.02}, 5, dict(seed=467)),
+    "qwen3_next": ("qwen3_next", {**LLAMA, **DELTA, "mlp_only_layers": [0, 1]}, 5, dict(seed=458)),
+    "qwen3_5": ("qwen3_5_text", {**LLAMA, **DELTA, "linear_num_key_heads": 1, "tie_word_embeddings": True}, 5, dict(seed=468, dtype="bfloat16")),
     "lfm2": ("lfm2", {**LFM2, "layer_types": ["conv", "full_attention", "conv"]}, 5, dict(seed=301)),
     "lfm2-bias": ("lfm2", {**LFM2, "full_attn_idxs": [0], "conv_bias": True, "conv_L_cache": 4, "block_ffn_dim_multiplier": 1.3, "tie_word_embeddings": False}, 4,
                   dict(seed=302, dtype="bfloat16", drop=["layer_types"])),
@@ -255,16 +255,16 @@ CASES = {
                                         rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)}, 4, dict(seed=316, renamed="bailing_moe_v2")),
     "minicpm-moe": ("mixtral", {**MOE, "num_local_experts": 4, "tie_word_embeddings": True}, 4, dict(seed=317, renamed="minicpm_moe", scales=(3.0, 1.4 / 2 ** 0.5, 8 / 24))),
     "qwen3_next-experts": ("qwen3_next", {**LLAMA, **MIXED, "num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 12,
-                                          "shared_expert_intermediate_size": 16, "norm_topk_prob": True, "mlp_only_layers": [0]}, 5, dict(seed=133)),
+                                          "shared_expert_intermediate_size": 16, "norm_topk_prob": True, "mlp_only_layers": [0]}, 5, dict(seed=460)),
     "qwen3_next-bias": ("qwen3_next", {**LLAMA, **MIXED, "mlp_only_layers": [0, 1, 2], "attention_bias": True}, 4, dict(seed=128)),
-    "qwen3_5-full": ("qwen3_5_text", {**LLAMA, **MIXED, "tie_word_embeddings": True}, 4, dict(seed=129, full_attention_interval=2)),
+    "qwen3_5-full": ("qwen3_5_text", {**LLAMA, **MIXED, "tie_word_embeddings": True}, 4, dict(seed=455, full_attention_interval=2)),
     "qwen3_5_moe": ("qwen3_5_moe_text", {**no(LLAMA, "intermediate_size"), **MIXED, "num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 12,
                                          "shared_expert_intermediate_size": 16}, 5, dict(seed=130)),
-    "kimi_linear": ("kimi_linear", KIMI, 5, dict(seed=131)),
+    "kimi_linear": ("kimi_linear", KIMI, 5, dict(seed=469)),
     "kimi_linear-ranks": ("kimi_linear", {**KIMI, "q_lora_rank": 10, "num_expert_group": 4, "topk_group": 2, "num_experts": 8, "moe_renormalize": False,
                                           "attention_bias": True, "layer_types": None, "linear_attn_config": dict(
                                               full_attn_layers=[3], kda_layers=[1, 2], head_dim=8, num_heads=3, short_conv_kernel_size=3)}, 4,
-                          dict(seed=132, dense=True, drop=["layer_types", "mlp_layer_types", "linear_head_dim", "linear_num_heads", "linear_conv_kernel_dim"])),
+                          dict(seed=451, dense=True, drop=["layer_types", "mlp_layer_types", "linear_head_dim", "linear_num_heads", "linear_conv_kernel_dim"])),
     "internlm2": ("llama", {**no(WHOLE, "head_dim"), "attention_bias": True, "rope_parameters": dict(
         rope_type="dynamic", rope_theta=10000.0, factor=2.0), "max_position_embeddings": 16}, 4, dict(renamed="internlm2")),
     "baichuan": ("llama", {**no(WHOLE, "head_dim"), "num_key_value_heads": 3}, 4, dict(seed=122, renamed="baichuan")),
@@ -459,7 +459,7 @@ def filled(name, model):
         for n, p in model.named_parameters():
             if p.dim() == 1:
                 centre = 1.0 if "norm" in n or "ln_" in n else 0.0
-                centre = 0.0 if model_type in ("gemma", "gemma2", "gemma3_text") or model_type.startswith("qwen3_") and "linear_attn.norm" not in n else centre if not n.endswith("bias") else 0.0
+                centre = 0.0 if model_type in ("gemma", "gemma2", "gemma3_text") or model_type.startswith(("qwen3_next", "qwen3_5")) and "linear_attn.norm" not in n else centre if not n.endswith("bias") else 0.0
                 p.copy_(centre + 0.2 * torch.randn(p.shape, generator=generator))
             else:
                 std = 0.7 if "embed" in n or "wte" in n or "wpe" in n else p.shape[-1 if p.dim() > 2 else 1] ** -0.5
@@ -469,12 +469,12 @@ def filled(name, model):
         for n, b in model.named_buffers():
             if n.endswith(ROUTER_BIASES):
                 b.copy_(0.1 * torch.randn(b.shape, generator=generator))
-    if how.get("packed"):
-        pack(model, generator)
             if n.endswith("layer_scalar"):
                 b.copy_(0.8 + 0.1 * torch.randn(b.shape, generator=generator))
                 if how.get("dtype"):
                     b.copy_(b.to(getattr(torch, how["dtype"])).float())
+    if how.get("packed"):
+        pack(model, generator)
     if how.get("scales"):
         scale(model, *how["scales"])
     if how.get("unit_head"):
@@ -622,6 +622,20 @@ def adamw(model, tokens):
     return losses, norms
 
 
+def check_steps(name, twin, tokens, norms):
+    """Steps make rounding errors grow. Where weights that are moved by a rounding of fp32 move the norms by half of what tests allow
+    (tests/golden/test_families.c), the case says little of an implementation, and another seed is better."""
+    for seed in range(3):
+        moved = copy.deepcopy(twin)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for p in moved.parameters():
+                p.mul_(1 + 2.0**-23 * torch.randn(p.shape, generator=generator, dtype=p.dtype))
+        for step, (want, got) in enumerate(zip(norms, adamw(moved, tokens)[1])):
+            part = abs(got - want) / ((1e-5 + 2e-5 * step) * want)
+            assert part < 0.5, f"{name}: roundings move the norm of step {step} by {part:.2f} of the tolerance: take another seed"
+
+
 def results(name, model):
     vocab = model.config.vocab_size
     generator = torch.Generator().manual_seed(SEED - 1)
@@ -642,7 +656,8 @@ def results(name, model):
     for m in twin.modules():  # GPT-2's way in fp32, which refuses doubles
         m.reorder_and_upcast_attn = False
     own = (twin(tokens).logits - logits).abs().max().item()
-    losses, norms = adamw(copy.deepcopy(model), tokens)
+    losses, norms = adamw(copy.deepcopy(twin), tokens)
+    check_steps(name, twin, tokens, norms)
     return dict(tokens=tokens.tolist(), loss=loss.item(), logprobs=logp.tolist(), own_error=own, logit_scale=logits.abs().max().item(),
                 grads=grads, adamw=dict(**ADAMW, losses=losses, norms=norms)), logits[0].detach().contiguous()
 
@@ -806,7 +821,7 @@ def main():
         (folder / "golden.json").write_text(json.dumps(rounded(golden)) + "\n")
         save_file({"logits": logits}, folder / "logits.safetensors")
         check_folder(folder, name, logits, model)
-        if not mixes(model):  # whose tensors in files are others than in the state dict
+        if not mixes(model) and not CASES[name][3].get("says_tied"):  # whose tensors in files are others than in the state dict, or than its configuration says
             configs.append(dict(name=name, config=config, expect=expected(model, CASES[name][3]), tensors=order))
         size = sum(f.stat().st_size for f in folder.iterdir())
         print(f"{name}: {size // 1024} KB, loss {golden['loss']:.4f}, largest logit {golden['logit_scale']:.1f}, own error {golden['own_error']:.1e}")

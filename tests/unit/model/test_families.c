@@ -402,9 +402,8 @@ static void test_describe(void **state)
             want = "glm";
         if (!strcmp(from->model_type, "minicpm"))
             want = "granite"; /* whose factors it has */
-
-        if (!strcmp(from->model_type, "seed_oss") && a.bias_qkv && !a.bias_proj && !a.bias_fc1)
-            want = "qwen2";
+        if (!strcmp(from->model_type, "seed_oss") && a.bias_qkv && a.bias_proj == a.bias_fc1)
+            want = a.bias_proj ? "llama" : "qwen2";
         if (!strcmp(from->model_type, "youtu"))
             want = "deepseek_v2"; /* whose layers may all have MLPs */
         if (strcmp(to->model_type, want))

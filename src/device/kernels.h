@@ -94,8 +94,6 @@
     X(sparse_bwd, ts_sparse_args, ROWWISE)                                                         \
     X(weigh_cols, ts_weigh_cols_args, ROWWISE)                                                     \
     X(weigh_cols_dw, ts_weigh_cols_args, ROWWISE)                                                  \
-    X(sigmoid_fwd, ts_sigmoid_args, ROWWISE)                                                       \
-    X(sigmoid_bwd, ts_sigmoid_args, ROWWISE)                                                       \
     X(fill, ts_elementwise_args, ROWWISE)                                                          \
     X(copy, ts_elementwise_args, ROWWISE)                                                          \
     X(copy_cols, ts_copy_cols_args, ROWWISE)                                                       \

@@ -3,7 +3,6 @@
 #include "ops/columns.h"
 #include "ops/latent.h"
 #include "ops/product.h"
-#include "ops/latent.h"
 
 /* Where keys and values come from, and what queries may see of them. */
 typedef struct keys_from {
@@ -278,7 +277,7 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
                        : ts_op_attention(tape, &o, q, kv, &heads, NULL));
     TS_TRY(ts_show(tape, run, layer, from->module, "core_attention", &of_heads, heads));
     if (gate)
-        TS_TRY(ts_op_sigmoid(tape, heads, gate, &heads));
+        TS_TRY(ts_op_product(tape, TS_FACTOR_SIGMOID, heads, gate, &heads));
     TS_TRY(ts_linear_forward(tape, &l->proj, heads, y));
     return ts_show(tape, run, layer, from->module, "linear_proj", &of_stream, *y);
 }

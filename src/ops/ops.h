@@ -142,8 +142,6 @@ typedef struct ts_act_op {
     float clamp, offset;
 } ts_act_op;
 ts_status ts_op_act_of(ts_tape *tape, const ts_act_op *o, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
-/* y = x * sigmoid(z), of one shape and type. */
-ts_status ts_op_sigmoid(ts_tape *tape, ts_tensor *x, ts_tensor *z, ts_tensor **y) TS_NODISCARD;
 
 /* y = alpha * a + beta * b; b NULL: y = alpha * a. */
 ts_status ts_op_add(ts_tape *tape, ts_tensor *a, float alpha, ts_tensor *b, float beta,

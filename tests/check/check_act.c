@@ -144,25 +144,6 @@ static void gated(const check_env *e, const act_case *c)
     }
 }
 
-static void sigmoid(const check_env *e, const act_case *c)
-{
-    const int64_t n = c->rows * c->cols;
-    name(c, "sigmoid");
-    ts_sigmoid_args a = { .dtype = c->t, .x = check_in(1, c->t, n, 2), .z = check_in(2, c->t, n, c->scale),
-                          .y = check_out(c->t, n), .dy = check_in(3, c->t, n, 1), .dx = check_out(c->t, n),
-                          .dz = check_out(c->t, n) };
-    check_kernel(e, TS_KERNEL_sigmoid_fwd, &a, n);
-    check_kernel(e, TS_KERNEL_sigmoid_bwd, &a, n);
-    for (int64_t i = 0; i < n; i++) {
-        const double x = check_get(a.x, i, c->t), z = check_get(a.z, i, c->t), dy = check_get(a.dy, i, c->t),
-                     s = 1 / (1 + exp(-z)), one_s = 1 / (1 + exp(z)), u = CHECK_U, ds = 6 * u * s + tiny;
-        check_elem("y", a.y, i, c->t, x * s, fabs(x) * (ds + u * s));
-        check_elem("dx", a.dx, i, c->t, dy * s, fabs(dy) * (ds + u * s));
-        check_elem("dz", a.dz, i, c->t, dy * x * s * one_s,
-                   fabs(dy * x) * (one_s * (ds + 4 * u * s) + s * (ds + u)));
-    }
-}
-
 /* Infinities, NaN, zeros and the ends of the exponential. */
 static void special(const check_env *e, ts_act f)
 {
@@ -199,8 +180,6 @@ void check_act(const check_env *e)
                     held.clamp = k % 4 ? (float)(0.6 * scale[s]) : 0;
                     held.offset = k % 3 ? 1.0f : 0.0f;
                     gated(e, &held);
-                    if (f == 0)
-                        sigmoid(e, &c);
                 }
         special(e, (ts_act)f);
     }

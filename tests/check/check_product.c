@@ -34,6 +34,26 @@ static void product(const check_env *e, ts_dtype t, ts_factor_kind kind, int64_t
     }
 }
 
+/* By what simd/f32_math.h says of a sigmoid, at every size of its argument: relative to what it gives, but for
+ * 1 - s, which has the error of s. */
+static void sigmoid(const check_env *e, ts_dtype t, int64_t n, double size)
+{
+    static const double u = CHECK_U, tiny = 1e-35;
+    check_case("product %s sigmoid of %lld by %g", ts_dtype_name(t), (long long)n, size);
+    ts_product_args a = { .dtype = t, .kind = TS_FACTOR_SIGMOID, .x = check_in(1, t, n, 2), .z = check_in(2, t, n, size),
+                          .dy = check_in(3, t, n, 1) };
+    a.y = check_out(t, n), a.dx = check_out(t, n), a.dz = check_out(t, n);
+    check_kernel(e, TS_KERNEL_product_fwd, &a, n);
+    check_kernel(e, TS_KERNEL_product_bwd, &a, n);
+    for (int64_t i = 0; i < n; i++) {
+        const double x = check_get(a.x, i, t), z = check_get(a.z, i, t), dy = check_get(a.dy, i, t),
+                     s = 1 / (1 + exp(-z)), one_s = 1 / (1 + exp(z)), ds = 6 * u * s + tiny;
+        check_elem("y", a.y, i, t, x * s, fabs(x) * (ds + u * s));
+        check_elem("dx", a.dx, i, t, dy * s, fabs(dy) * (ds + u * s));
+        check_elem("dz", a.dz, i, t, dy * x * s * one_s, fabs(dy * x) * (one_s * (ds + 4 * u * s) + s * (ds + u)));
+    }
+}
+
 static void scale(const check_env *e, ts_dtype t, const ts_stretch_factors *by)
 {
     enum { ROWS = 5 };
@@ -97,7 +117,12 @@ void check_product(const check_env *e)
 {
     static const ts_dtype types[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_F16 };
     static const ts_stretch_factors one = { 1, { 21 }, { 0.3f } }, all = { 4, { 3, 17, 1, 40 }, { 2, 0.7f, 1, -0.1f } };
+    static const int64_t counts[] = { 4, 12, 32, 60, 64, 68, 124, 132, 400, 4120 };
+    static const double sizes[] = { 1e-4, 1, 12, 1e4 };
     for (size_t i = 0; i < CHECK_COUNT(types); i++) {
+        for (size_t n = 0; n < CHECK_COUNT(counts); n++)
+            for (size_t k = 0; k < CHECK_COUNT(sizes); k++)
+                sigmoid(e, types[i], counts[n], sizes[k]);
         for (int kind = TS_FACTOR_ITSELF; kind <= TS_FACTOR_SIGMOID; kind++)
             for (int64_t n = 1; n <= N; n *= 6)
                 product(e, types[i], kind, n + 1);

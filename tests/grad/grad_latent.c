@@ -100,18 +100,6 @@ static ts_status split_run(const grad_case *g, grad_env *e)
     return ts_op_split_cols(e->tape, e->leaf[0], N, 3, 2, &e->out[0], &e->out[1]);
 }
 
-static void sigmoid_oracle(const grad_case *g, double *const *x, double *y)
-{
-    for (int64_t i = 0; i < g->n_out; i++)
-        y[i] = x[0][i] / (1 + exp(-x[1][i]));
-}
-
-static ts_status sigmoid_run(const grad_case *g, grad_env *e)
-{
-    (void)g;
-    return ts_op_sigmoid(e->tape, e->leaf[0], e->leaf[1], &e->out[0]);
-}
-
 #define ROWS(v, w)                                                                                 \
     { IN("q", T, N *(NOPE + ROPE)), IN("kv", T, N *(NOPE + (v))), IN("k_rope", T, ROPE) },         \
         .n_out = T * N * 3 * (w), .longest = N, .oracle = oracle, .run = run, .with_bf16 = true
@@ -125,8 +113,6 @@ static const grad_case cases[] = {
       .run = take_run, .with_bf16 = true },
     { "columns of heads and those beside them", { IN("x", T, N *MOST) }, .n_out = T * N * MOST, .longest = 1,
       .oracle = split_oracle, .run = split_run, .with_bf16 = true },
-    { "sigmoid gate", { IN("x", T, MOST), IN("z", T, MOST, .scale = 4) }, .n_out = T * MOST, .longest = 1,
-      .oracle = sigmoid_oracle, .run = sigmoid_run, .with_bf16 = true },
 };
 
 int main(void)

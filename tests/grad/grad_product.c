@@ -32,6 +32,7 @@ static const ts_factor_kind itself = TS_FACTOR_ITSELF, silu = TS_FACTOR_SILU, si
 static const grad_case products[] = {
     { "product", { IN("x", T, W), IN("z", T, W) }, PRODUCT, .ctx = &itself },
     { "product with silu", { IN("x", T, W), IN("z", T, W, .scale = 3) }, PRODUCT, .ctx = &silu },
+    { "product with sigmoid", { IN("x", T, W), IN("z", T, W, .scale = 4) }, PRODUCT, .ctx = &sigmoid },
     { "product with sigmoid, one frozen", { IN("x", T, W, .is_frozen = true), IN("z", T, W) }, PRODUCT, .ctx = &sigmoid },
 };
 

@@ -32,14 +32,4 @@ typedef struct ts_act_args {
     void *dx;         /* like x; may be x itself (backward overwrites its input) */
 } ts_act_args;
 /* act_fwd, act_bwd, glu_fwd, glu_bwd: n = rows. */
-
-/* y = x sigmoid(z)      dx = dy sigmoid(z),  dz = dy x sigmoid(z) (1 - sigmoid(z)) */
-typedef struct ts_sigmoid_args {
-    ts_dtype dtype;
-    const void *x, *z;
-    void *y;
-    const void *dy;
-    void *dx, *dz;
-} ts_sigmoid_args;
-/* sigmoid_fwd, sigmoid_bwd: n = elements. */
 #endif

@@ -214,39 +214,10 @@ static void glu_bwd(const void *args, int64_t begin, int64_t end)
     V_BY_DTYPE(a->dtype, glu_bwd_typed, a, begin, end)
 }
 
-INLINE void sigmoid_fwd_all(const ts_sigmoid_args *a, int64_t begin, int64_t end, ts_dtype t)
-{
-    for (int64_t i = begin; i < end; i += V)
-        v_store_as(a->y, i, end - i, t, v_mul(v_load_as(a->x, i, end - i, t), v_sigmoid(v_load_as(a->z, i, end - i, t))));
-}
-
-INLINE void sigmoid_bwd_all(const ts_sigmoid_args *a, int64_t begin, int64_t end, ts_dtype t)
-{
-    for (int64_t i = begin; i < end; i += V) {
-        const vf s = v_sigmoid(v_load_as(a->z, i, end - i, t));
-        const vf dx = v_mul(v_load_as(a->dy, i, end - i, t), s);
-        v_store_as(a->dz, i, end - i, t, v_mul(v_mul(dx, v_load_as(a->x, i, end - i, t)), v_sub(v_set(1), s)));
-        v_store_as(a->dx, i, end - i, t, dx);
-    }
-}
-
-static void sigmoid_fwd(const void *args, int64_t begin, int64_t end)
-{
-    const ts_sigmoid_args *a = args;
-    V_BY_DTYPE(a->dtype, sigmoid_fwd_all, a, begin, end)
-}
-static void sigmoid_bwd(const void *args, int64_t begin, int64_t end)
-{
-    const ts_sigmoid_args *a = args;
-    V_BY_DTYPE(a->dtype, sigmoid_bwd_all, a, begin, end)
-}
-
 void TS_ISA_NAME(ts_act_kernels_init)(ts_cpu_kernel *table)
 {
     table[TS_KERNEL_act_fwd] = TS_ROWWISE_ROW(act_fwd, 0);
     table[TS_KERNEL_act_bwd] = TS_ROWWISE_ROW(act_bwd, 0);
     table[TS_KERNEL_glu_fwd] = TS_ROWWISE_ROW(glu_fwd, 0);
     table[TS_KERNEL_glu_bwd] = TS_ROWWISE_ROW(glu_bwd, 0);
-    table[TS_KERNEL_sigmoid_fwd] = TS_ROWWISE_ROW(sigmoid_fwd, 0);
-    table[TS_KERNEL_sigmoid_bwd] = TS_ROWWISE_ROW(sigmoid_bwd, 0);
 }

@@ -1,7 +1,7 @@
 #include "model/decoder.h"
 #include "model/decoder_blocks.h"
 #include "nn/show.h"
-#include "ops/latent.h"
+#include "ops/columns.h"
 
 #include <stdio.h>
 

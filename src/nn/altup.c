@@ -3,7 +3,6 @@
 #include "ops/altup.h"
 #include "ops/columns.h"
 #include "ops/experts.h"
-#include "ops/latent.h"
 
 #include <stdio.h>
 
@@ -121,7 +120,7 @@ static ts_status widen(ts_tape *tape, const ts_altup_ends *l, ts_tensor *x, ts_t
     for (int64_t i = 0; i < l->inputs - 1; i++) {
         TS_TRY(ts_linear_forward(tape, &l->in[i], x, &more));
         TS_TRY(ts_op_magnitude(tape, x, more, least, &more));
-        TS_TRY(ts_op_beside(tape, *s, more, s));
+        TS_TRY(ts_op_join_cols(tape, *s, more, s));
     }
     return TS_OK;
 }

@@ -1,7 +1,6 @@
 #include "nn/block.h"
 #include "nn/show.h"
 #include "ops/columns.h"
-#include "ops/latent.h"
 #include "ops/product.h"
 
 /* Where keys and values come from, and what queries may see of them. */

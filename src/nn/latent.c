@@ -1,5 +1,6 @@
 #include "nn/block.h"
 #include "nn/show.h"
+#include "ops/columns.h"
 #include "ops/latent.h"
 
 /* Heads are shared out; what is made for all of them, the latent vectors, every process makes. */

@@ -1,7 +1,6 @@
 #include "nn/per_layer.h"
 
 #include "ops/columns.h"
-#include "ops/latent.h"
 
 #include <math.h>
 
@@ -43,7 +42,7 @@ static ts_status run_layer(ts_tape *tape, const ts_per_layer *l, const ts_run *r
     TS_ASSERT(run->per_layer, "layer %lld has no per-layer input", (long long)layer);
     TS_TRY(ts_linear_forward(tape, &l->gate, x, &gate));
     TS_TRY(ts_op_take_cols(tape, run->per_layer, 1, layer * l->width, l->width, &input));
-    TS_TRY(ts_op_beside(tape, gate, input, &gate));
+    TS_TRY(ts_op_join_cols(tape, gate, input, &gate));
     TS_TRY(ts_op_act(tape, l->act, true, gate, &gate));
     return ts_linear_forward(tape, &l->proj, gate, y);
 }

@@ -1,5 +1,7 @@
 #include "ops/altup.h"
 
+#include "ops/columns.h"
+
 static ts_cost cost_of(const ts_tensor *t, double work, double passes)
 {
     const double n = (double)ts_tensor_count(t);
@@ -222,18 +224,6 @@ ts_status ts_op_weigh_cols(ts_tape *tape, ts_tensor *x, ts_param *w, ts_tensor *
 
 /* ---- one tensor to several streams ---- */
 
-/* Stream number `at` of y, `cols` wide, gets x, or x gets it: of whole rows the other has a stride. */
-static void add_cols(ts_tape *tape, const ts_tensor *x, int64_t x_at, const ts_tensor *y, int64_t y_at, int64_t cols,
-                     bool adds)
-{
-    const size_t size = ts_dtype_size(x->dtype);
-    const ts_copy_cols_args a = { .cols = cols, .x_row = x->dim[1], .y_row = y->dim[1], .dtype = x->dtype, .adds = adds,
-                                  .x = (const char *)ts_tensor_data(x) + (size_t)(x_at * cols) * size,
-                                  .y = (char *)ts_tensor_data(y) + (size_t)(y_at * cols) * size };
-    const double bytes = (double)(x->dim[0] * cols) * (double)size;
-    ts_launch_copy_cols(tape->dev, &a, x->dim[0], (ts_cost){ 0, (adds ? 3 : 2) * bytes, x->dtype });
-}
-
 static ts_status streams_backward(ts_tape *tape, ts_record *r)
 {
     ts_tensor *x = r->in[0], *more = r->in[1], *dy = r->out[0]->grad, *d;
@@ -243,7 +233,8 @@ static ts_status streams_backward(ts_tape *tape, ts_record *r)
         return TS_OK;
     TS_TRY(like(tape, more, &d));
     for (int64_t j = first; j < x->dim[1] / cols; j++)
-        add_cols(tape, dy, j, d, 0, cols, j > first);
+        (j > first ? ts_add_band : ts_copy_band)(tape, (ts_band){ dy, j * cols, x->dim[1] }, (ts_band){ d, 0, cols },
+                                                 x->dim[0], cols);
     return ts_tape_accumulate(tape, more, d);
 }
 
@@ -256,9 +247,9 @@ ts_status ts_op_add_streams(ts_tape *tape, ts_tensor *x, ts_tensor *more, int64_
     TS_ASSERT(x->dim[0] == more->dim[0] && x->dim[1] % cols == 0 && first < n && x->dtype == more->dtype,
               "add_streams: %lld columns to streams of %lld", (long long)cols, (long long)x->dim[1]);
     TS_TRY(like(tape, x, y));
-    add_cols(tape, x, 0, *y, 0, x->dim[1], false);
+    ts_copy_band(tape, (ts_band){ x, 0, x->dim[1] }, (ts_band){ *y, 0, x->dim[1] }, x->dim[0], x->dim[1]);
     for (int64_t j = first; j < n; j++)
-        add_cols(tape, more, 0, *y, j, cols, true);
+        ts_add_band(tape, (ts_band){ more, 0, cols }, (ts_band){ *y, j * cols, x->dim[1] }, x->dim[0], cols);
     if (!tape->recording || !(x->wants_grad || more->wants_grad))
         return TS_OK;
     TS_TRY(ts_tape_record(tape, &streams_op, sizeof first, &r));

@@ -1,56 +1,160 @@
 #include "ops/columns.h"
 
-/* Rows of columns: the first begins at element `at`, each `row` elements behind the one before. */
-typedef struct band {
-    const ts_tensor *t;
-    int64_t at, row;
-} band;
+static char *at(const ts_band *x) { return (char *)ts_tensor_data(x->t) + (size_t)x->at * ts_dtype_size(x->t->dtype); }
 
-static void move(ts_tape *tape, band x, band y, int64_t rows, int64_t cols, bool adds)
+static void copy_or_add(ts_tape *tape, ts_band x, ts_band y, int64_t rows, int64_t cols, bool adds)
 {
-    const size_t size = ts_dtype_size(x.t->dtype);
     const ts_copy_cols_args a = { .cols = cols, .x_row = x.row, .y_row = y.row, .dtype = x.t->dtype, .adds = adds,
-                                  .x = (const char *)ts_tensor_data(x.t) + (size_t)x.at * size,
-                                  .y = (char *)ts_tensor_data(y.t) + (size_t)y.at * size };
-    const double bytes = (double)(rows * cols) * (double)size;
-    ts_launch_copy_cols(tape->dev, &a, rows, (ts_cost){ 0, (adds ? 3 : 2) * bytes, x.t->dtype });
+                                  .x = at(&x), .y = at(&y) };
+    const double bytes = (double)(rows * cols) * (double)ts_dtype_size(a.dtype);
+    if (cols)
+        ts_launch_copy_cols(tape->dev, &a, rows, (ts_cost){ 0, (adds ? 3 : 2) * bytes, a.dtype });
 }
 
-/* ---- side by side ---- */
+void ts_copy_band(ts_tape *tape, ts_band x, ts_band y, int64_t rows, int64_t cols)
+{
+    copy_or_add(tape, x, y, rows, cols, false);
+}
 
-static ts_status beside_backward(ts_tape *tape, ts_record *r)
+void ts_add_band(ts_tape *tape, ts_band x, ts_band y, int64_t rows, int64_t cols)
+{
+    copy_or_add(tape, x, y, rows, cols, true);
+}
+
+/* ---- columns of heads ---- */
+
+typedef struct take_attr {
+    int64_t heads, begin, cols;
+} take_attr;
+
+static ts_status take_backward(ts_tape *tape, ts_record *r)
+{
+    const take_attr *n = r->attr;
+    const ts_tensor *x = r->in[0];
+    const int64_t head = x->dim[1] / n->heads;
+    const ts_band dy = { r->out[0]->grad, 0, n->cols };
+    ts_tensor *dx = x->grad;
+    if (!x->wants_grad)
+        return TS_OK;
+    if (dx && dx->pins == 1 && dx->storage->refs == 1) { /* others took columns before: it joins them */
+        ts_add_band(tape, dy, (ts_band){ dx, n->begin, head }, x->dim[0] * n->heads, n->cols);
+        return TS_OK;
+    }
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
+    tape->dev->zero(tape->dev, ts_tensor_data(dx), ts_tensor_bytes(dx));
+    ts_copy_band(tape, dy, (ts_band){ dx, n->begin, head }, x->dim[0] * n->heads, n->cols);
+    return ts_tape_accumulate(tape, r->in[0], dx);
+}
+
+static const ts_op take_op = { .name = "take_cols", .backward = take_backward };
+
+ts_status ts_op_take_cols(ts_tape *tape, ts_tensor *x, int64_t heads, int64_t begin, int64_t cols,
+                          ts_tensor **y)
+{
+    const int64_t head = x->dim[1] / heads;
+    ts_record *r;
+    TS_ASSERT(begin + cols <= head && x->dim[1] % heads == 0, "columns of %lld heads of %lld",
+              (long long)heads, (long long)head);
+    *y = x;
+    if (cols == head)
+        return TS_OK;
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], heads * cols, y));
+    ts_copy_band(tape, (ts_band){ x, begin, head }, (ts_band){ *y, 0, cols }, x->dim[0] * heads, cols);
+    if (!tape->recording || !x->wants_grad)
+        return TS_OK;
+    TS_TRY(ts_tape_record(tape, &take_op, sizeof(take_attr), &r));
+    *(take_attr *)r->attr = (take_attr){ heads, begin, cols };
+    r->in[0] = x;
+    r->out[0] = *y;
+    (*y)->wants_grad = true;
+    return TS_OK;
+}
+
+/* ---- columns side by side ---- */
+
+static ts_status join_backward(ts_tape *tape, ts_record *r)
 {
     const ts_tensor *dy = r->out[0]->grad;
-    int64_t at = 0;
-    for (int i = 0; i < 2; i++) {
-        ts_tensor *x = r->in[i], *dx;
-        const int64_t cols = x->dim[1];
-        if (x->wants_grad) {
-            TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], cols, &dx));
-            move(tape, (band){ dy, at, dy->dim[1] }, (band){ dx, 0, cols }, x->dim[0], cols, false);
-            TS_TRY(ts_tape_accumulate(tape, x, dx));
-        }
-        at += cols;
+    for (int64_t i = 0, begin = 0; i < 2; begin += r->in[i++]->dim[1]) {
+        const int64_t cols = r->in[i]->dim[1];
+        ts_tensor *dx;
+        if (!r->in[i]->wants_grad)
+            continue;
+        TS_TRY(ts_tape_new(tape, dy->dtype, dy->dim[0], cols, &dx));
+        ts_copy_band(tape, (ts_band){ dy, begin, dy->dim[1] }, (ts_band){ dx, 0, cols }, dy->dim[0], cols);
+        TS_TRY(ts_tape_accumulate(tape, r->in[i], dx));
     }
     return TS_OK;
 }
 
-static const ts_op beside_op = { .name = "beside", .backward = beside_backward };
+static const ts_op join_op = { .name = "join_cols", .backward = join_backward };
 
-ts_status ts_op_beside(ts_tape *tape, ts_tensor *a, ts_tensor *b, ts_tensor **y)
+ts_status ts_op_join_cols(ts_tape *tape, ts_tensor *a, ts_tensor *b, ts_tensor **y)
 {
-    const int64_t rows = a->dim[0], first = a->dim[1], cols = first + b->dim[1];
+    const int64_t T = a->dim[0], cols = a->dim[1] + b->dim[1];
     ts_record *r;
-    TS_ASSERT(b->dim[0] == rows && a->dtype == b->dtype, "beside: %lld rows and %lld", (long long)rows,
+    TS_ASSERT(b->dim[0] == T && a->dtype == b->dtype, "columns beside %lld rows of %lld", (long long)T,
               (long long)b->dim[0]);
-    TS_TRY(ts_tape_new(tape, a->dtype, rows, cols, y));
-    move(tape, (band){ a, 0, first }, (band){ *y, 0, cols }, rows, first, false);
-    move(tape, (band){ b, 0, b->dim[1] }, (band){ *y, first, cols }, rows, b->dim[1], false);
+    TS_TRY(ts_tape_new(tape, a->dtype, T, cols, y));
+    ts_copy_band(tape, (ts_band){ a, 0, a->dim[1] }, (ts_band){ *y, 0, cols }, T, a->dim[1]);
+    ts_copy_band(tape, (ts_band){ b, 0, b->dim[1] }, (ts_band){ *y, a->dim[1], cols }, T, b->dim[1]);
     if (!tape->recording || !(a->wants_grad || b->wants_grad))
         return TS_OK;
-    TS_TRY(ts_tape_record(tape, &beside_op, 0, &r));
-    r->in[0] = a, r->in[1] = b, r->out[0] = *y;
+    TS_TRY(ts_tape_record(tape, &join_op, 0, &r));
+    r->in[0] = a, r->in[1] = b;
+    r->out[0] = *y;
     (*y)->wants_grad = true;
+    return TS_OK;
+}
+
+/* ---- columns of heads and those beside them ---- */
+
+/* What stands in x, and in part and rest, in one direction or the other. */
+static void copy_split(ts_tape *tape, const take_attr *n, const ts_tensor *x, const ts_tensor *part,
+                       const ts_tensor *rest, bool joins)
+{
+    const int64_t rows = x->dim[0] * n->heads, head = x->dim[1] / n->heads, end = n->begin + n->cols,
+                  others = head - n->cols;
+    const struct {
+        ts_band whole, piece;
+        int64_t cols;
+    } c[] = { { { x, n->begin, head }, { part, 0, n->cols }, n->cols },
+              { { x, 0, head }, { rest, 0, others }, n->begin },
+              { { x, end, head }, { rest, n->begin, others }, head - end } };
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++)
+        ts_copy_band(tape, joins ? c[i].piece : c[i].whole, joins ? c[i].whole : c[i].piece, rows, c[i].cols);
+}
+
+static ts_status split_backward(ts_tape *tape, ts_record *r)
+{
+    const ts_tensor *x = r->in[0];
+    ts_tensor *dx;
+    TS_ASSERT(r->out[0]->grad && r->out[1]->grad, "columns of which nothing came of a part");
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
+    copy_split(tape, r->attr, dx, r->out[0]->grad, r->out[1]->grad, true);
+    return ts_tape_accumulate(tape, r->in[0], dx);
+}
+
+static const ts_op split_op = { .name = "split_cols", .backward = split_backward };
+
+ts_status ts_op_split_cols(ts_tape *tape, ts_tensor *x, int64_t heads, int64_t begin, int64_t cols,
+                           ts_tensor **part, ts_tensor **rest)
+{
+    const take_attr n = { heads, begin, cols };
+    const int64_t head = x->dim[1] / heads;
+    ts_record *r;
+    TS_ASSERT(begin + cols <= head && cols < head && x->dim[1] % heads == 0, "columns of %lld heads of %lld",
+              (long long)heads, (long long)head);
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], heads * cols, part));
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], heads * (head - cols), rest));
+    copy_split(tape, &n, x, *part, *rest, false);
+    if (!tape->recording || !x->wants_grad)
+        return TS_OK;
+    TS_TRY(ts_tape_record(tape, &split_op, sizeof n, &r));
+    *(take_attr *)r->attr = n;
+    r->in[0] = x;
+    r->out[0] = *part, r->out[1] = *rest;
+    (*part)->wants_grad = (*rest)->wants_grad = true;
     return TS_OK;
 }
 
@@ -102,8 +206,8 @@ static ts_status repeat_backward(ts_tape *tape, ts_record *r)
     const int64_t width = x->dim[1] / n->groups, wide = width + n->last, rows = x->dim[0] * n->groups;
     ts_tensor *dx;
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
-    move(tape, (band){ dy, 0, wide }, (band){ dx, 0, width }, rows, width, false);
-    move(tape, (band){ dy, width, wide }, (band){ dx, width - n->last, width }, rows, n->last, true);
+    ts_copy_band(tape, (ts_band){ dy, 0, wide }, (ts_band){ dx, 0, width }, rows, width);
+    ts_add_band(tape, (ts_band){ dy, width, wide }, (ts_band){ dx, width - n->last, width }, rows, n->last);
     return ts_tape_accumulate(tape, r->in[0], dx);
 }
 
@@ -116,8 +220,8 @@ ts_status ts_op_repeat_last(ts_tape *tape, ts_tensor *x, int64_t groups, int64_t
     TS_ASSERT(x->dim[1] % groups == 0 && last <= width, "repeat: %lld columns of %lld", (long long)last,
               (long long)width);
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], groups * wide, y));
-    move(tape, (band){ x, 0, width }, (band){ *y, 0, wide }, rows, width, false);
-    move(tape, (band){ x, width - last, width }, (band){ *y, width, wide }, rows, last, false);
+    ts_copy_band(tape, (ts_band){ x, 0, width }, (ts_band){ *y, 0, wide }, rows, width);
+    ts_copy_band(tape, (ts_band){ x, width - last, width }, (ts_band){ *y, width, wide }, rows, last);
     if (!tape->recording || !x->wants_grad)
         return TS_OK;
     TS_TRY(ts_tape_record(tape, &repeat_op, sizeof(repeat_attr), &r));

@@ -1,6 +1,6 @@
 #include "ops/dsa.h"
 
-#include "ops/latent.h"
+#include "ops/columns.h"
 
 #include <math.h>
 

@@ -1,5 +1,6 @@
 #include "ops/latent.h"
 
+#include "ops/columns.h"
 #include "ops/gemm.h"
 
 static char *at(const ts_tensor *t, int64_t element)
@@ -7,32 +8,12 @@ static char *at(const ts_tensor *t, int64_t element)
     return (char *)ts_tensor_data(t) + (size_t)element * ts_dtype_size(t->dtype);
 }
 
-/* Columns of heads that stand evenly apart: the first one's begin at element `at`. */
-typedef struct strided {
-    const ts_tensor *t;
-    int64_t at, head;
-} strided;
-
-static void copy_or_add_heads(ts_tape *tape, strided x, strided y, int64_t n, int64_t cols, bool adds)
-{
-    const ts_copy_cols_args a = { .cols = cols, .x_row = x.head, .y_row = y.head, .dtype = x.t->dtype, .adds = adds,
-                                  .x = at(x.t, x.at), .y = at(y.t, y.at) };
-    const double bytes = (double)(n * cols) * (double)ts_dtype_size(x.t->dtype);
-    if (cols)
-        ts_launch_copy_cols(tape->dev, &a, n, (ts_cost){ 0, (adds ? 3 : 2) * bytes, x.t->dtype });
-}
-
-static void copy_heads(ts_tape *tape, strided x, strided y, int64_t n, int64_t cols)
-{
-    copy_or_add_heads(tape, x, y, n, cols, false);
-}
-
 /* From heads of x (head 0: one for all) to heads of y, or to one that is their sum. */
-static void rotate(ts_tape *tape, const ts_latent_op *o, strided x, strided y, bool back, bool sums)
+static void rotate(ts_tape *tape, const ts_latent_op *o, ts_band x, ts_band y, bool back, bool sums)
 {
     const int64_t rows = x.t->dim[0];
     const ts_rope_heads_args a = { .heads = o->heads, .dim = o->rope, .x_row = x.t->dim[1],
-                                   .x_head = x.head, .y_row = y.t->dim[1], .y_head = y.head,
+                                   .x_head = x.row, .y_row = y.t->dim[1], .y_head = y.row,
                                    .interleaved = o->interleaved, .back = back, .sums = sums,
                                    .dtype = x.t->dtype, .cos = o->cos ? o->cos->data : NULL,
                                    .sin = o->sin ? o->sin->data : NULL,
@@ -43,148 +24,11 @@ static void rotate(ts_tape *tape, const ts_latent_op *o, strided x, strided y, b
                          (ts_cost){ 6 * n, 2 * n * (double)ts_dtype_size(a.dtype), a.dtype });
 }
 
-/* ---- columns of heads ---- */
-
-typedef struct take_attr {
-    int64_t heads, begin, cols;
-} take_attr;
-
-static ts_status take_backward(ts_tape *tape, ts_record *r)
-{
-    const take_attr *n = r->attr;
-    const ts_tensor *x = r->in[0];
-    const int64_t head = x->dim[1] / n->heads;
-    const strided dy = { r->out[0]->grad, 0, n->cols };
-    ts_tensor *dx = x->grad;
-    if (!x->wants_grad)
-        return TS_OK;
-    if (dx && dx->pins == 1 && dx->storage->refs == 1) { /* others took columns before: it joins them */
-        copy_or_add_heads(tape, dy, (strided){ dx, n->begin, head }, x->dim[0] * n->heads, n->cols, true);
-        return TS_OK;
-    }
-    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
-    tape->dev->zero(tape->dev, ts_tensor_data(dx), ts_tensor_bytes(dx));
-    copy_heads(tape, dy, (strided){ dx, n->begin, head }, x->dim[0] * n->heads, n->cols);
-    return ts_tape_accumulate(tape, r->in[0], dx);
-}
-
-static const ts_op take_op = { .name = "take_cols", .backward = take_backward };
-
-ts_status ts_op_take_cols(ts_tape *tape, ts_tensor *x, int64_t heads, int64_t begin, int64_t cols,
-                          ts_tensor **y)
-{
-    const int64_t head = x->dim[1] / heads;
-    ts_record *r;
-    TS_ASSERT(begin + cols <= head && x->dim[1] % heads == 0, "columns of %lld heads of %lld",
-              (long long)heads, (long long)head);
-    *y = x;
-    if (cols == head)
-        return TS_OK;
-    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], heads * cols, y));
-    copy_heads(tape, (strided){ x, begin, head }, (strided){ *y, 0, cols }, x->dim[0] * heads, cols);
-    if (!tape->recording || !x->wants_grad)
-        return TS_OK;
-    TS_TRY(ts_tape_record(tape, &take_op, sizeof(take_attr), &r));
-    *(take_attr *)r->attr = (take_attr){ heads, begin, cols };
-    r->in[0] = x;
-    r->out[0] = *y;
-    (*y)->wants_grad = true;
-    return TS_OK;
-}
-
-/* ---- columns side by side ---- */
-
-static ts_status join_backward(ts_tape *tape, ts_record *r)
-{
-    const ts_tensor *dy = r->out[0]->grad;
-    for (int64_t i = 0, begin = 0; i < 2; begin += r->in[i++]->dim[1]) {
-        const int64_t cols = r->in[i]->dim[1];
-        ts_tensor *dx;
-        if (!r->in[i]->wants_grad)
-            continue;
-        TS_TRY(ts_tape_new(tape, dy->dtype, dy->dim[0], cols, &dx));
-        copy_heads(tape, (strided){ dy, begin, dy->dim[1] }, (strided){ dx, 0, cols }, dy->dim[0], cols);
-        TS_TRY(ts_tape_accumulate(tape, r->in[i], dx));
-    }
-    return TS_OK;
-}
-
-static const ts_op join_op = { .name = "join_cols", .backward = join_backward };
-
-ts_status ts_op_join_cols(ts_tape *tape, ts_tensor *a, ts_tensor *b, ts_tensor **y)
-{
-    const int64_t T = a->dim[0], cols = a->dim[1] + b->dim[1];
-    ts_record *r;
-    TS_ASSERT(b->dim[0] == T && a->dtype == b->dtype, "columns beside %lld rows of %lld", (long long)T,
-              (long long)b->dim[0]);
-    TS_TRY(ts_tape_new(tape, a->dtype, T, cols, y));
-    copy_heads(tape, (strided){ a, 0, a->dim[1] }, (strided){ *y, 0, cols }, T, a->dim[1]);
-    copy_heads(tape, (strided){ b, 0, b->dim[1] }, (strided){ *y, a->dim[1], cols }, T, b->dim[1]);
-    if (!tape->recording || !(a->wants_grad || b->wants_grad))
-        return TS_OK;
-    TS_TRY(ts_tape_record(tape, &join_op, 0, &r));
-    r->in[0] = a, r->in[1] = b;
-    r->out[0] = *y;
-    (*y)->wants_grad = true;
-    return TS_OK;
-}
-
-/* ---- columns of heads and those beside them ---- */
-
-/* What stands in x, and in part and rest, in one direction or the other. */
-static void copy_split(ts_tape *tape, const take_attr *n, const ts_tensor *x, const ts_tensor *part,
-                       const ts_tensor *rest, bool joins)
-{
-    const int64_t rows = x->dim[0] * n->heads, head = x->dim[1] / n->heads, end = n->begin + n->cols,
-                  others = head - n->cols;
-    const struct {
-        strided whole, piece;
-        int64_t cols;
-    } c[] = { { { x, n->begin, head }, { part, 0, n->cols }, n->cols },
-              { { x, 0, head }, { rest, 0, others }, n->begin },
-              { { x, end, head }, { rest, n->begin, others }, head - end } };
-    for (size_t i = 0; i < sizeof c / sizeof *c; i++)
-        copy_heads(tape, joins ? c[i].piece : c[i].whole, joins ? c[i].whole : c[i].piece, rows, c[i].cols);
-}
-
-static ts_status split_backward(ts_tape *tape, ts_record *r)
-{
-    const ts_tensor *x = r->in[0];
-    ts_tensor *dx;
-    TS_ASSERT(r->out[0]->grad && r->out[1]->grad, "columns of which nothing came of a part");
-    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
-    copy_split(tape, r->attr, dx, r->out[0]->grad, r->out[1]->grad, true);
-    return ts_tape_accumulate(tape, r->in[0], dx);
-}
-
-static const ts_op split_op = { .name = "split_cols", .backward = split_backward };
-
-ts_status ts_op_split_cols(ts_tape *tape, ts_tensor *x, int64_t heads, int64_t begin, int64_t cols,
-                           ts_tensor **part, ts_tensor **rest)
-{
-    const take_attr n = { heads, begin, cols };
-    const int64_t head = x->dim[1] / heads;
-    ts_record *r;
-    TS_ASSERT(begin + cols <= head && cols < head && x->dim[1] % heads == 0, "columns of %lld heads of %lld",
-              (long long)heads, (long long)head);
-    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], heads * cols, part));
-    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], heads * (head - cols), rest));
-    copy_split(tape, &n, x, *part, *rest, false);
-    if (!tape->recording || !x->wants_grad)
-        return TS_OK;
-    TS_TRY(ts_tape_record(tape, &split_op, sizeof n, &r));
-    *(take_attr *)r->attr = n;
-    r->in[0] = x;
-    r->out[0] = *part, r->out[1] = *rest;
-    (*part)->wants_grad = (*rest)->wants_grad = true;
-    return TS_OK;
-}
-
 /* ---- fused rows ---- */
 
 /* Where a head's query, key and value begin in fused rows, and how far the next head is. */
 typedef struct fused {
-    strided q, k, v;
+    ts_band q, k, v;
 } fused;
 
 static fused fused_of(const ts_latent_op *o, const ts_tensor *y, int64_t column)
@@ -201,11 +45,11 @@ static ts_status rows_backward(ts_tape *tape, ts_record *r)
     ts_tensor *d[3];
     for (int i = 0; i < 3; i++)
         TS_TRY(ts_tape_new(tape, r->in[i]->dtype, r->in[i]->dim[0], r->in[i]->dim[1], &d[i]));
-    copy_heads(tape, dy.q, (strided){ d[0], 0, key }, n, o->nope);
-    rotate(tape, o, turned.q, (strided){ d[0], o->nope, key }, true, false);
-    copy_heads(tape, dy.k, (strided){ d[1], 0, pair }, n, o->nope);
-    copy_heads(tape, dy.v, (strided){ d[1], o->nope, pair }, n, o->value);
-    rotate(tape, o, turned.k, (strided){ d[2], 0, 0 }, true, true);
+    ts_copy_band(tape, dy.q, (ts_band){ d[0], 0, key }, n, o->nope);
+    rotate(tape, o, turned.q, (ts_band){ d[0], o->nope, key }, true, false);
+    ts_copy_band(tape, dy.k, (ts_band){ d[1], 0, pair }, n, o->nope);
+    ts_copy_band(tape, dy.v, (ts_band){ d[1], o->nope, pair }, n, o->value);
+    rotate(tape, o, turned.k, (ts_band){ d[2], 0, 0 }, true, true);
     for (int i = 0; i < 3; i++)
         TS_TRY(ts_tape_accumulate(tape, r->in[i], d[i]));
     return TS_OK;
@@ -234,11 +78,11 @@ ts_status ts_op_latent_rows(ts_tape *tape, const ts_latent_op *o, ts_tensor *q, 
     if (o->value != key)
         tape->dev->zero(tape->dev, ts_tensor_data(*y), ts_tensor_bytes(*y));
     const fused to = fused_of(o, *y, 0), turned = fused_of(o, *y, o->nope);
-    copy_heads(tape, (strided){ q, 0, key }, to.q, n, o->nope);
-    rotate(tape, o, (strided){ q, o->nope, key }, turned.q, false, false);
-    copy_heads(tape, (strided){ kv, 0, pair }, to.k, n, o->nope);
-    rotate(tape, o, (strided){ k_rope, 0, 0 }, turned.k, false, false);
-    copy_heads(tape, (strided){ kv, o->nope, pair }, to.v, n, o->value);
+    ts_copy_band(tape, (ts_band){ q, 0, key }, to.q, n, o->nope);
+    rotate(tape, o, (ts_band){ q, o->nope, key }, turned.q, false, false);
+    ts_copy_band(tape, (ts_band){ kv, 0, pair }, to.k, n, o->nope);
+    rotate(tape, o, (ts_band){ k_rope, 0, 0 }, turned.k, false, false);
+    ts_copy_band(tape, (ts_band){ kv, o->nope, pair }, to.v, n, o->value);
     if (!tape->recording || !(q->wants_grad || kv->wants_grad || k_rope->wants_grad))
         return TS_OK;
     TS_TRY(ts_tape_record(tape, &rows_op, sizeof *o, &r));
@@ -281,9 +125,9 @@ ts_status ts_latent_queries(ts_tape *tape, const ts_latent_op *o, const ts_tenso
     TS_TRY(ts_tape_new(tape, q->dtype, rows, o->heads * wide, queries));
     TS_TRY(ts_tape_new(tape, q->dtype, rows, wide, keys));
     multiply(tape, o, q, key, at(up, 0), *queries, wide, rank, o->nope);
-    rotate(tape, o, (strided){ q, o->nope, key }, (strided){ *queries, rank, wide }, false, false);
-    copy_heads(tape, (strided){ c, 0, rank }, (strided){ *keys, 0, wide }, rows, rank);
-    rotate(tape, &one, (strided){ k_rope, 0, 0 }, (strided){ *keys, rank, 0 }, false, false);
+    rotate(tape, o, (ts_band){ q, o->nope, key }, (ts_band){ *queries, rank, wide }, false, false);
+    ts_copy_band(tape, (ts_band){ c, 0, rank }, (ts_band){ *keys, 0, wide }, rows, rank);
+    rotate(tape, &one, (ts_band){ k_rope, 0, 0 }, (ts_band){ *keys, rank, 0 }, false, false);
     return TS_OK;
 }
 
@@ -322,9 +166,9 @@ ts_status ts_latent_up(ts_tape *tape, const ts_latent_op *o, ts_param *w, const 
     TS_TRY(transposed(tape, w, rank, up->dtype, &x));
     for (int64_t h = 0; h < o->heads; h++) {
         const int64_t values = up_values(o, rank) + h * o->value * rank;
-        copy_heads(tape, (strided){ x, h * pair, all }, (strided){ up, h * o->nope * rank, o->nope }, rank, o->nope);
+        ts_copy_band(tape, (ts_band){ x, h * pair, all }, (ts_band){ up, h * o->nope * rank, o->nope }, rank, o->nope);
         for (int64_t v = 0; v < o->value; v++)
-            copy_heads(tape, (strided){ x, h * pair + o->nope + v, all }, (strided){ up, values + v * rank, 1 }, rank, 1);
+            ts_copy_band(tape, (ts_band){ x, h * pair + o->nope + v, all }, (ts_band){ up, values + v * rank, 1 }, rank, 1);
     }
     ts_tape_drop(tape, x);
     return TS_OK;

@@ -28,18 +28,6 @@ static inline int64_t ts_latent_width(const ts_latent_op *o)
 ts_status ts_op_latent_rows(ts_tape *tape, const ts_latent_op *o, ts_tensor *q, ts_tensor *kv,
                             ts_tensor *k_rope, ts_tensor **y) TS_NODISCARD;
 
-/* Of heads that stand evenly apart in x [T, heads stride] the columns [begin, begin + cols) each:
- * y [T, heads cols]. All columns: y is x. */
-ts_status ts_op_take_cols(ts_tape *tape, ts_tensor *x, int64_t heads, int64_t begin, int64_t cols,
-                          ts_tensor **y) TS_NODISCARD;
-
-/* y = [a | b]: columns of a, then those of b; [T, cols of both]. */
-ts_status ts_op_join_cols(ts_tape *tape, ts_tensor *a, ts_tensor *b, ts_tensor **y) TS_NODISCARD;
-
-/* Of such heads these columns, part [T, heads cols], and all others in their order, rest. */
-ts_status ts_op_split_cols(ts_tape *tape, ts_tensor *x, int64_t heads, int64_t begin, int64_t cols,
-                           ts_tensor **part, ts_tensor **rest) TS_NODISCARD;
-
 /* The same attention as of one wide head of keys that all heads of queries share, which are the latent
  * vectors with the rotated part behind them: what makes keys from latent vectors goes to the queries
  * instead (q.(W c) = (W^T q).c), and what makes values to what attention gives. Nothing is kept for a

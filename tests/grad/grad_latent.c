@@ -2,6 +2,7 @@
  * keys' rotated part is the sum over all heads. */
 #include "grad.h"
 
+#include "ops/columns.h"
 #include "ops/latent.h"
 
 #include <math.h>

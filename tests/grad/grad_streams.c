@@ -3,7 +3,6 @@
 
 #include "ops/altup.h"
 #include "ops/columns.h"
-#include "ops/latent.h"
 
 #include <math.h>
 
@@ -118,7 +117,7 @@ static void beside_oracle(const grad_case *g, double *const *x, double *y)
 static ts_status beside_run(const grad_case *g, grad_env *e)
 {
     (void)g;
-    TS_TRY(ts_op_beside(e->tape, e->leaf[0], e->leaf[1], &e->out[0]));
+    TS_TRY(ts_op_join_cols(e->tape, e->leaf[0], e->leaf[1], &e->out[0]));
     return ts_op_reshape(e->tape, e->out[0], 4, &e->out[0]);
 }
 

@@ -145,9 +145,11 @@ static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
         return (ts_mlp_layer){ 0 };
     const bool gated = ts_arch_block(a, layer)->mlp == TS_MLP_GATED;
     const int64_t ffn = ts_layer_ffn(a, layer);
+    const double sparsity = ts_arch_block(a, layer)->sparsity;
     return (ts_mlp_layer){
-        .act = a->act, .gated = gated, .clamp = (float)a->act_clamp, .offset = (float)a->glu_offset, .is_sparse = ts_arch_block(a, layer)->sparsity > 0,
-        .times = (float)quantile(ts_arch_block(a, layer)->sparsity), .gate_scale = (float)a->mlp_gate_scale, .out_scale = (float)a->mlp_out_scale,
+        .act = a->act, .gated = gated, .clamp = (float)a->act_clamp, .offset = (float)a->glu_offset,
+        .is_sparse = sparsity > 0, .times = sparsity > 0 ? (float)quantile(sparsity) : 0,
+        .gate_scale = (float)a->mlp_gate_scale, .out_scale = (float)a->mlp_out_scale,
         .fc1 = { .in = a->hidden, .out = gated ? 2 * ffn : ffn, .has_bias = a->bias_fc1 },
         .fc2 = { .in = ffn, .out = a->hidden, .has_bias = a->bias_fc2 },
     };

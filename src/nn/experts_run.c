@@ -121,26 +121,19 @@ static ts_sort_op order_of(const ts_experts_layer *l, const ts_tensor *ids)
 
 /* ---- experts ---- */
 
-/* From rows of x to what is made of them there, weighed and summed. */
-static ts_status run_sorted(ts_tape *tape, const ts_experts_layer *l, const ts_sorted_rows *s, ts_tensor *x,
-                            ts_tensor *weights, ts_tensor **y)
-{
-    ts_tensor *rows, *out;
-    TS_TRY(ts_experts_rows(tape, l, s, x, weights, &rows));
-    TS_TRY(ts_experts_products(tape, l, s, rows, &out));
-    TS_TRY(ts_experts_combine(tape, l, s, out, weights, y));
-    ts_tape_drop(tape, out);
-    return TS_OK;
-}
-
 /* x of all rows -> what its experts make of it; with a group a part of a sum. */
 static ts_status run_experts(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *weights,
                              ts_tensor *ids, ts_tensor **y)
 {
     const ts_sort_op order = order_of(l, ids);
     ts_sorted_rows s;
+    ts_tensor *rows, *out;
     TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
-    return run_sorted(tape, l, &s, x, weights, y);
+    TS_TRY(ts_experts_rows(tape, l, &s, x, weights, &rows));
+    TS_TRY(ts_experts_products(tape, l, &s, rows, &out));
+    TS_TRY(ts_experts_combine(tape, l, &s, out, weights, y));
+    ts_tape_drop(tape, out);
+    return TS_OK;
 }
 
 /* The same with a group: rows come from all, and the parts of the sum go back. */

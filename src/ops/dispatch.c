@@ -97,15 +97,18 @@ ts_status ts_dispatch_plan(ts_tape *tape, const ts_dispatch_op *o, const ts_sort
 static void order_rows(const ts_dispatch *d, int32_t *from, int32_t *at, int32_t *offsets)
 {
     const int64_t here = d->order.experts, blocks = d->o.pieces->size * d->o.comm->size;
-    int64_t to = 0;
+    int32_t *next = offsets + 1, begin = 0, row = 0; /* next: where an expert's next row goes, at last its end */
+    offsets[0] = 0;
     for (int64_t e = 0; e < here; e++) {
-        offsets[e] = (int32_t)to;
-        for (int64_t b = 0, begin = 0; b < blocks; b++)
-            for (int64_t k = 0; k < here; begin += d->counts[b * here + k++])
-                for (int64_t i = 0; k == e && i < d->counts[b * here + k]; i++, to++)
-                    from[to] = (int32_t)(begin + i), at[begin + i] = (int32_t)to;
+        next[e] = begin;
+        for (int64_t b = 0; b < blocks; b++)
+            begin += (int32_t)d->counts[b * here + e];
     }
-    offsets[here] = (int32_t)to;
+    for (int64_t i = 0; i < blocks * here; i++)
+        for (int64_t n = 0; n < d->counts[i]; n++, row++) {
+            at[row] = next[i % here]++;
+            from[at[row]] = row;
+        }
 }
 
 ts_status ts_dispatch_order(ts_tape *tape, ts_dispatch *d)

@@ -70,15 +70,13 @@ static void gather(ts_tape *tape, const ts_sorted_rows *s, const ts_tensor *x, c
 
 static ts_status gather_replay(ts_tape *tape, ts_record *r, int i)
 {
-    void *data;
     (void)i;
-    TS_TRY(ts_tape_need(tape, r->in[0], &data));
     gather(tape, &((const sorted_attr *)r->attr)->s, r->in[0], r->out[0]);
     return TS_OK;
 }
 
 static const ts_op gather_op = { .name = "gather_rows", .backward = gather_backward, .replay = gather_replay,
-                                 .replayed = TS_REPLAY_ROWS };
+                                 .replayed = TS_REPLAY_ROWS, .from_inputs = true };
 
 ts_status ts_op_gather_rows(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_tensor **y)
 {

@@ -11,21 +11,12 @@ struct ts_under_way {
     ts_tensor *dx;          /* on its way back */
 };
 
-/* n[i] -> where they begin, behind them: [2 n]. */
-static void begin_each(int64_t *n, int64_t count)
-{
-    int64_t at = 0;
-    for (int64_t i = 0; i < count; at += n[i++])
-        n[count + i] = at;
-}
-
 ts_status ts_travel_gather(ts_tape *tape, ts_comm *comm, int64_t rows, ts_travel *t)
 {
     int64_t *n;
     TS_TRY(ts_arena_alloc(&tape->arena, 2 * (size_t)comm->size * sizeof *n, &n));
     for (int r = 0; r < comm->size; r++)
-        n[r] = rows;
-    begin_each(n, comm->size);
+        n[r] = rows, n[comm->size + r] = r * rows;
     *t = (ts_travel){ .comm = comm, .gathers = true, .there = n, .n_here = rows, .n_there = rows * comm->size };
     return TS_OK;
 }

@@ -7,13 +7,9 @@
 
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    { "mlp.linear_fc1", "model.layers.*.feed_forward.gate_proj", TS_PART_GATE, false },
-    { "mlp.linear_fc1", "model.layers.*.feed_forward.up_proj", TS_PART_UP, false },
-    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.feed_forward.down_proj" },
+    TS_NAMES_GATED_MLP("mlp", "model.layers.*.feed_forward."),
     TS_MAMBA_NAMES("model.layers.*.mamba"),
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    TS_NAMES_QKV("model.layers.*.self_attn."),
     { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
     { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
     { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.pre_ff_layernorm" },

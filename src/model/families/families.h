@@ -84,6 +84,17 @@ TS_FAMILIES(TS_FAMILY_DECLARE)
 /* What all have in common; no family itself. */
 extern const ts_family ts_family_base;
 
+/* Rows of names that most have: queries, keys and values apart, and gated MLPs (also experts'); in_: what stands
+ * before q_proj, before gate_proj. */
+#define TS_NAMES_QKV(in_)                                                                          \
+    { "self_attention.linear_qkv", in_ "q_proj", TS_PART_Q, false },                               \
+    { "self_attention.linear_qkv", in_ "k_proj", TS_PART_K, false },                               \
+    { "self_attention.linear_qkv", in_ "v_proj", TS_PART_V, false }
+#define TS_NAMES_GATED_MLP(name_, in_)                                                             \
+    { name_ ".linear_fc1", in_ "gate_proj", TS_PART_GATE, false },                                 \
+    { name_ ".linear_fc1", in_ "up_proj", TS_PART_UP, false },                                     \
+    { .name = name_ ".linear_fc2", .hf_name = in_ "down_proj" }
+
 /* Experts with tensors of their own, as Mixtral and as Qwen3-MoE call them. */
 extern const ts_name_row ts_mixtral_names[], ts_experts_names[];
 
@@ -102,16 +113,10 @@ extern const ts_name_row ts_mixtral_names[], ts_experts_names[];
 #define TS_QWEN2_MOE_NAMES \
     { .name = "mlp.router", .hf_name = "model.layers.*.mlp.gate" }, \
     { .name = "mlp.router.expert_bias", .hf_name = "model.layers.*.mlp.gate.e_score_correction_bias" }, \
-    { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.gate_proj", TS_PART_GATE, false }, \
-    { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.up_proj", TS_PART_UP, false }, \
-    { .name = "mlp.experts.linear_fc2", .hf_name = "model.layers.*.mlp.experts.*.down_proj" }, \
-    { "mlp.shared_experts.linear_fc1", "model.layers.*.mlp.shared_expert.gate_proj", TS_PART_GATE, false }, \
-    { "mlp.shared_experts.linear_fc1", "model.layers.*.mlp.shared_expert.up_proj", TS_PART_UP, false }, \
-    { .name = "mlp.shared_experts.linear_fc2", .hf_name = "model.layers.*.mlp.shared_expert.down_proj" }, \
+    TS_NAMES_GATED_MLP("mlp.experts", "model.layers.*.mlp.experts.*."), \
+    TS_NAMES_GATED_MLP("mlp.shared_experts", "model.layers.*.mlp.shared_expert."), \
     { .name = "mlp.shared_experts.gate_weight", .hf_name = "model.layers.*.mlp.shared_expert_gate.weight" }, \
-    { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false }, \
-    { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false }, \
-    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" }
+    TS_NAMES_GATED_MLP("mlp", "model.layers.*.mlp.")
 
 /* Norms before a part, after it, or both: OLMo 2 to Gemma 3. */
 extern const ts_name_row ts_norms_around_names[];

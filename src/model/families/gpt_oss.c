@@ -7,9 +7,7 @@
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
     { .name = "self_attention.core_attention.softmax_offset", .hf_name = "model.layers.*.self_attn.sinks" },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    TS_NAMES_QKV("model.layers.*.self_attn."),
     { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
     { .name = "mlp.router", .hf_name = "model.layers.*.mlp.router" },
     { "mlp.experts.linear_fc1.weight", "model.layers.*.mlp.experts.gate_up_proj", TS_PART_PAIRS, true },

@@ -5,9 +5,7 @@
 
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    { "self_attention.linear_qkv", "model.layers.*.attn.q_proj", TS_PART_Q, false },
-    { "self_attention.linear_qkv", "model.layers.*.attn.k_proj", TS_PART_K, false },
-    { "self_attention.linear_qkv", "model.layers.*.attn.v_proj", TS_PART_V, false },
+    TS_NAMES_QKV("model.layers.*.attn."),
     { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.attn.o_proj" },
     { .name = "mlp.router", .hf_name = "model.layers.*.moe_block.gate" },
     { "mlp.experts.linear_fc1", "model.layers.*.moe_block.experts.*.linear_v", TS_PART_UP, false },

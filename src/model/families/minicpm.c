@@ -46,13 +46,9 @@ ts_status ts_minicpm_write_base(const ts_config_row *r, const ts_arch *a, json_t
 
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    TS_NAMES_QKV("model.layers.*.self_attn."),
     { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
-    { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false },
-    { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false },
-    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
+    TS_NAMES_GATED_MLP("mlp", "model.layers.*.mlp."),
     { .name = "mlp.router", .hf_name = "model.layers.*.mlp.gate" },
     { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.w1", TS_PART_GATE, false },
     { .name = "mlp.experts.linear_fc2", .hf_name = "model.layers.*.mlp.experts.*.w2" },

@@ -4,15 +4,11 @@
 
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    TS_NAMES_QKV("model.layers.*.self_attn."),
     { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
     { "self_attention.q_layernorm", "model.layers.*.self_attn.q_layernorm.norms.*", TS_PART_EACH_HEAD, false },
     { "self_attention.k_layernorm", "model.layers.*.self_attn.k_layernorm.norms.*", TS_PART_EACH_HEAD, false },
-    { "mlp.linear_fc1", "model.layers.*.mlp.gate_proj", TS_PART_GATE, false },
-    { "mlp.linear_fc1", "model.layers.*.mlp.up_proj", TS_PART_UP, false },
-    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
+    TS_NAMES_GATED_MLP("mlp", "model.layers.*.mlp."),
     { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
     { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
     { .name = "decoder.final_layernorm", .hf_name = "model.norm" },

@@ -3,9 +3,7 @@
 
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
+    TS_NAMES_QKV("model.layers.*.self_attn."),
     { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
     { .name = "mlp.linear_fc1", .hf_name = "model.layers.*.mlp.c_fc" },
     { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.c_proj" },

@@ -27,6 +27,8 @@ static int digits_of(const ts_mesh *m, ts_mesh_dim dim, digit d[2])
     case TS_MESH_EXPERTS:
     case TS_MESH_TP_X: return 1;
     case TS_MESH_TP_Y: d[0].stride = n[TS_MESH_TP_X]; return 1;
+    case TS_MESH_EP_NEAR: d[0].stride = etp; return 1;
+    case TS_MESH_EP_FAR: d[0].stride = etp * n[TS_MESH_EP_NEAR]; return 1;
     case TS_MESH_CP: d[0].stride = tp; return 1;
     case TS_MESH_EP: d[0].stride = etp; return 1;
     case TS_MESH_DP: d[0].stride = tp * cp * behind; return 1;
@@ -62,7 +64,7 @@ int ts_mesh_rank(const ts_mesh *m, ts_mesh_dim dim, int rank, int at)
 const char *ts_mesh_dim_name(ts_mesh_dim dim)
 {
     static const char *const name[] = { "tp", "cp", "ep", "etp", "dp", "pp", "dp-cp", "expert-dp",
-                                        "experts", "tp-x", "tp-y" };
+                                        "experts", "tp-x", "tp-y", "ep-near", "ep-far" };
     return name[dim];
 }
 
@@ -92,6 +94,8 @@ ts_status ts_mesh_measure(int world, const ts_mesh_shape *s, ts_mesh *m)
     TS_ASSERT(!s->tp_x || tp % s->tp_x == 0, "%lld processes as a mesh, %d the one way", (long long)tp,
               s->tp_x);
     m->pp_before_dp = s->pp_before_dp;
+    TS_ASSERT(!s->ep_near || ep % s->ep_near == 0, "%lld processes as a mesh, %d the one way", (long long)ep, s->ep_near);
+    m->size[TS_MESH_EP_NEAR] = or_one(s->ep_near), m->size[TS_MESH_EP_FAR] = s->ep_near ? (int)ep / s->ep_near : 1;
     m->size[TS_MESH_TP_X] = or_one(s->tp_x), m->size[TS_MESH_TP_Y] = s->tp_x ? (int)tp / s->tp_x : 1;
     m->size[TS_MESH_TP] = (int)tp, m->size[TS_MESH_CP] = (int)cp, m->size[TS_MESH_EP] = (int)ep;
     m->size[TS_MESH_DP] = (int)(same / cp), m->size[TS_MESH_PP] = (int)pp;
@@ -141,6 +145,14 @@ static ts_status make_group(ts_mesh *m, ts_mesh_dim dim)
     return st;
 }
 
+/* Dimensions that are there only where another is itself a mesh. */
+static bool is_wanted(const ts_mesh_shape *s, ts_mesh_dim dim)
+{
+    return dim == TS_MESH_TP_X || dim == TS_MESH_TP_Y       ? s->tp_x > 0
+           : dim == TS_MESH_EP_NEAR || dim == TS_MESH_EP_FAR ? s->ep_near > 0
+                                                             : true;
+}
+
 /* The groups beside the dimensions that a pipeline needs. */
 static ts_status make_pipeline(ts_mesh *m)
 {
@@ -171,7 +183,7 @@ ts_status ts_mesh_create(ts_comm *world, const ts_mesh_shape *shape, ts_mesh **o
         const ts_mesh_dim twin = twin_of(m, d);
         m->at[d] = ts_mesh_at(m, d, world->rank);
         m->comm[d] = m->comm[twin];
-        if (twin == d && (shape->tp_x || (d != TS_MESH_TP_X && d != TS_MESH_TP_Y)))
+        if (twin == d && is_wanted(shape, d))
             TS_TRY_TO(fail, st, make_group(m, d));
     }
     TS_TRY_TO(fail, st, make_pipeline(m));

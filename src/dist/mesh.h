@@ -30,6 +30,8 @@ typedef enum ts_mesh_dim {
     TS_MESH_EXPERTS,   /* ep and etp together, etp the faster: who have all experts between them */
     TS_MESH_TP_X,      /* neighbours of a tp group that is itself a mesh of two dimensions */
     TS_MESH_TP_Y,      /* those of it that stand alike among their neighbours */
+    TS_MESH_EP_NEAR,   /* neighbours of an ep group that is itself a mesh of two dimensions */
+    TS_MESH_EP_FAR,    /* those of it that stand alike among their neighbours */
     TS_MESH_DIMS,
 } ts_mesh_dim;
 #define TS_MESH_PP_BACK "pp-back" /* the name of the group of pp_back */
@@ -38,6 +40,7 @@ typedef struct ts_mesh_shape {
     int tp, cp, ep, pp; /* 0 is 1; dp is what is left of the world */
     int etp;            /* 0: tp */
     int tp_x;           /* a tp group is tp_x times tp / tp_x; 0: it is no such mesh */
+    int ep_near;        /* an ep group is ep_near times ep / ep_near; 0: likewise */
     bool pp_before_dp;  /* the other order; experts with stages then need an EP of CP */
 } ts_mesh_shape;
 
@@ -47,7 +50,7 @@ typedef struct ts_mesh {
     bool pp_before_dp;
     int size[TS_MESH_DIMS];      /* ranks in a group of the dimension */
     int at[TS_MESH_DIMS];        /* where this rank stands in its own: its rank in comm */
-    /* its own group of each. TP_X and TP_Y are NULL without tp_x; DP is the world where it is all of it, DP_CP is
+    /* its own group of each. TP_X and TP_Y are NULL without tp_x, EP_NEAR and EP_FAR without ep_near; DP is the world where it is all of it, DP_CP is
      * DP where cp is 1; ETP is TP and EXPERT_DP is DP_CP where they are the same ranks; EXPERTS is that of its
      * two dimensions which has more than one rank */
     ts_comm *comm[TS_MESH_DIMS];

@@ -12,10 +12,22 @@ typedef struct ts_beside {
     ts_tensor *x;
     ts_tensor *half, *y; /* NULL: not yet */
 } ts_beside;
+ts_status ts_beside_first(ts_tape *tape, ts_beside *b) TS_NODISCARD;
+ts_status ts_beside_second(ts_tape *tape, ts_beside *b) TS_NODISCARD;
 /* What is not done is done. */
 ts_status ts_beside_finish(ts_tape *tape, ts_beside *b) TS_NODISCARD;
+
+/* What has gone from one process to itself has stayed what it is: t is dropped, unless it is `now`. */
+static inline void ts_apart_drop(ts_tape *tape, ts_tensor *t, const ts_tensor *now)
+{
+    if (t != now)
+        ts_tape_drop(tape, t);
+}
 
 /* This process's rows -> what their experts make of them, weighed and summed. drops: some pairs have an id of -1. */
 ts_status ts_experts_apart(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tensor *weights, ts_tensor *ids, bool drops,
                            ts_tensor **y) TS_NODISCARD;
+/* The same, each row to where its experts are. */
+ts_status ts_experts_exchange(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tensor *weights, ts_tensor *ids, bool drops,
+                              ts_tensor **y) TS_NODISCARD;
 #endif

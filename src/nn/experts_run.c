@@ -130,7 +130,7 @@ static ts_status run_experts(ts_tape *tape, const ts_experts_layer *l, ts_tensor
     ts_tensor *rows, *out;
     TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
     TS_TRY(ts_experts_rows(tape, l, &s, x, weights, &rows));
-    TS_TRY(ts_experts_products(tape, l, &s, rows, &out));
+    TS_TRY(ts_experts_products(tape, l, &(ts_experts_set){ 0 }, &s, rows, &out));
     TS_TRY(ts_experts_combine(tape, l, &s, out, weights, y));
     ts_tape_drop(tape, out);
     return TS_OK;

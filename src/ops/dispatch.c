@@ -7,22 +7,99 @@
 /* Of n pairs that go to `experts` in turn. */
 static int64_t in_turn(int64_t n, int64_t experts, int64_t e) { return n / experts + (e < n % experts); }
 
-/* Pairs of each expert. */
-static ts_status count_pairs(ts_tape *tape, const ts_sorted_rows *s, int64_t experts, int64_t *n)
+static int64_t at_least_one(int64_t n) { return n ? n : 1; }
+
+static int64_t at(const ts_places *p, int64_t e, int64_t slice)
+{
+    const int64_t place = p->place[e];
+    return place >= 0 && place < p->slices * p->stride ? place + slice * p->stride : place;
+}
+
+/* The first row of a slice. */
+static int64_t first_of(const ts_places *p, int64_t rows, int64_t slice) { return rows * slice / p->slices; }
+
+static void number(const ts_places *p, int32_t *ids, int64_t rows, int64_t k)
+{
+    for (int64_t i = 0; i < p->slices; i++)
+        for (int64_t j = first_of(p, rows, i) * k; j < first_of(p, rows, i + 1) * k; j++)
+            ids[j] = ids[j] < 0 ? -1 : (int32_t)at(p, ids[j], i);
+}
+
+static ts_status read_ids(ts_tape *tape, const ts_tensor *ids, int32_t **host)
+{
+    const size_t n = (size_t)ts_tensor_count(ids);
+    TS_TRY(ts_alloc(host, n, sizeof **host));
+    const ts_status st = ts_device_read(tape->dev, *host, ts_tensor_data(ids), n * sizeof **host);
+    if (st != TS_OK)
+        ts_free(host);
+    return st;
+}
+
+ts_status ts_places_of(ts_tape *tape, const ts_places *p, const ts_tensor *ids, ts_tensor **out)
+{
+    const int64_t rows = ids->dim[0], k = ids->dim[1];
+    int32_t *host;
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, rows, k, out));
+    if (!tape->dev->computes)
+        return TS_OK;
+    TS_TRY(read_ids(tape, ids, &host));
+    number(p, host, rows, k);
+    tape->dev->to_device(tape->dev, ts_tensor_data(*out), host, (size_t)(rows * k) * sizeof *host);
+    ts_free(&host);
+    return TS_OK;
+}
+
+/* Where nothing is computed: pair j of each process goes to expert j modulo their number. */
+static void count_in_turn(const ts_places *p, const ts_sorted_rows *s, int64_t *own)
+{
+    const int64_t T = s->T / p->shares;
+    for (int64_t i = 0; i < p->slices; i++)
+        for (int64_t e = 0; e < p->experts; e++)
+            if (p->place[e] >= 0)
+                own[at(p, e, i)] += p->shares * (in_turn(first_of(p, T, i + 1) * s->k, p->experts, e) -
+                                                 in_turn(first_of(p, T, i) * s->k, p->experts, e));
+}
+
+ts_status ts_places_count(ts_tape *tape, const ts_places *p, const ts_sorted_rows *s, int64_t *own)
 {
     int32_t *offsets;
+    memset(own, 0, (size_t)p->n * sizeof *own);
     if (!tape->dev->computes) {
-        for (int64_t e = 0; e < experts; e++)
-            n[e] = in_turn(s->T * s->k, experts, e);
+        count_in_turn(p, s, own);
         return TS_OK;
     }
-    TS_TRY(ts_alloc(&offsets, (size_t)experts + 1, sizeof *offsets));
+    TS_TRY(ts_alloc(&offsets, (size_t)p->n + 1, sizeof *offsets));
     const ts_status st = ts_device_read(tape->dev, offsets, ts_tensor_data(s->offsets),
-                                        (size_t)(experts + 1) * sizeof *offsets);
-    for (int64_t e = 0; st == TS_OK && e < experts; e++)
-        n[e] = offsets[e + 1] - offsets[e];
+                                        (size_t)(p->n + 1) * sizeof *offsets);
+    for (int64_t e = 0; st == TS_OK && e < p->n; e++)
+        own[e] = offsets[e + 1] - offsets[e];
     ts_free(&offsets);
     return st;
+}
+
+ts_status ts_pairs_count(ts_tape *tape, const ts_tensor *ids, int64_t experts, int64_t *own)
+{
+    const int64_t n = ts_tensor_count(ids);
+    int32_t *host;
+    for (int64_t e = 0; e < experts; e++)
+        own[e] = tape->dev->computes ? 0 : in_turn(n, experts, e);
+    if (!tape->dev->computes)
+        return TS_OK;
+    TS_TRY(read_ids(tape, ids, &host));
+    for (int64_t i = 0; i < n; i++)
+        if (host[i] >= 0)
+            own[host[i]]++;
+    ts_free(&host);
+    return TS_OK;
+}
+
+void ts_sorted_rows_trim(ts_sorted_rows *s, const int64_t *own, int64_t n)
+{
+    int64_t rows = 0;
+    for (int64_t i = 0; i < n; i++)
+        rows += own[i];
+    s->drops = !rows;
+    s->rows = at_least_one(rows);
 }
 
 /* Pairs of each expert here, from each process of comm, from each of pieces: [pieces][comm][experts here]. What
@@ -52,8 +129,6 @@ static int64_t begin_each(int64_t *n, int64_t count)
     return at;
 }
 
-static int64_t at_least_one(int64_t n) { return n ? n : 1; }
-
 /* n: [2 size] sent, [2 size] taken, [2 pieces] rows of each of them. */
 static void add_up(ts_dispatch *d, const int64_t *own, int64_t *n)
 {
@@ -73,24 +148,19 @@ static void add_up(ts_dispatch *d, const int64_t *own, int64_t *n)
     d->taken = at_least_one(n_taken), d->rows = at_least_one(rows);
 }
 
-ts_status ts_dispatch_plan(ts_tape *tape, const ts_dispatch_op *o, const ts_sorted_rows *s, ts_dispatch *d)
+ts_status ts_dispatch_plan(ts_tape *tape, const ts_dispatch_op *o, const int64_t *own, int64_t home, ts_dispatch *d)
 {
     const size_t sums = 4 * (size_t)o->comm->size + 2 * (size_t)o->pieces->size,
                  counts = (size_t)o->pieces->size * (size_t)o->experts;
-    int64_t *own, *n;
-    *d = (ts_dispatch){ .o = *o, .home = s->rows };
+    int64_t *n;
+    *d = (ts_dispatch){ .o = *o, .home = at_least_one(home) };
     TS_ASSERT(o->experts % o->comm->size == 0, "%lld experts for %d processes", (long long)o->experts, o->comm->size);
     TS_TRY(ts_arena_alloc(&tape->arena, (sums + counts) * sizeof *n, &n));
     memset(n, 0, sums * sizeof *n);
     d->counts = n + sums;
-    TS_TRY(ts_alloc(&own, (size_t)o->experts, sizeof *own));
-    ts_status st = count_pairs(tape, s, o->experts, own);
-    if (st == TS_OK)
-        st = exchange_counts(tape, o, own, d->counts);
-    if (st == TS_OK)
-        add_up(d, own, n);
-    ts_free(&own);
-    return st;
+    TS_TRY(exchange_counts(tape, o, own, d->counts));
+    add_up(d, own, n);
+    return TS_OK;
 }
 
 /* Rows come by piece, process and expert; from: in the order of experts, then of piece and process. */
@@ -153,7 +223,6 @@ ts_status ts_dispatch_trim(ts_tape *tape, ts_sorted_rows *s, int64_t parts, int6
         for (int64_t e = 0; e < s->experts; e++)
             rows += parts * in_turn(s->T * s->k / parts, experts, e);
     }
-    s->drops = !rows;
-    s->rows = at_least_one(rows);
+    ts_sorted_rows_trim(s, &rows, 1);
     return TS_OK;
 }

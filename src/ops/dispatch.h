@@ -41,6 +41,26 @@ ts_status ts_op_travel_wait(ts_tape *tape, ts_under_way *u, ts_tensor **y) TS_NO
 ts_status ts_op_travel(ts_tape *tape, const ts_travel *t, bool back, ts_tensor *x, int64_t rows,
                        ts_tensor **y) TS_NODISCARD;
 
+/* ---- places ---- */
+
+/* Where pairs stand when they are sorted: rows are in `slices` runs, one after another, and of run i those of expert e
+ * have place[e] + i * stride; or, from slices * stride on, place[e] in all of them. */
+typedef struct ts_places {
+    int64_t n;            /* places; some may be nobody's */
+    int64_t slices, stride;
+    int64_t experts;
+    int64_t shares;       /* the rows are of so many processes, each with as many */
+    const int32_t *place; /* [experts], on the host; -1: of no pair here */
+} ts_places;
+/* ids int32 [T, k] of experts -> *out of places; -1 stays. Waits for the device. */
+ts_status ts_places_of(ts_tape *tape, const ts_places *p, const ts_tensor *ids, ts_tensor **out) TS_NODISCARD;
+/* Pairs of each place: own [n], of s, which is sorted so. Waits for the device. */
+ts_status ts_places_count(ts_tape *tape, const ts_places *p, const ts_sorted_rows *s, int64_t *own) TS_NODISCARD;
+/* Pairs of each expert: own [experts]. Likewise. */
+ts_status ts_pairs_count(ts_tape *tape, const ts_tensor *ids, int64_t experts, int64_t *own) TS_NODISCARD;
+/* s has no rows but those that were counted. */
+void ts_sorted_rows_trim(ts_sorted_rows *s, const int64_t *own, int64_t n);
+
 /* ---- all to all ---- */
 
 typedef struct ts_dispatch_op {
@@ -53,14 +73,15 @@ typedef struct ts_dispatch {
     ts_dispatch_op o;
     int64_t *counts;       /* pairs that come [pieces][comm][experts here]; where nothing is computed, in turn */
     ts_travel way, join;   /* to the experts' process; from there to all that have pieces of them */
-    int64_t home, taken, rows; /* rows of s, some of which may go nowhere; behind the one, and the other: at least 1 */
+    int64_t home, taken, rows; /* rows that go, and that come, and then: at least 1 */
     ts_sorted_rows order;  /* of these, by the experts here; one row of zeros where none comes */
     ts_sorted_rows back;   /* and from there into the order in which they came */
     bool is_sorted;        /* they come in this order: neither has to be gathered */
 } ts_dispatch;
 
-/* s: this process's pairs in the order of all experts. Collective, and waits for the device. */
-ts_status ts_dispatch_plan(ts_tape *tape, const ts_dispatch_op *o, const ts_sorted_rows *s,
+/* own [experts]: this process's pairs, whose rows stand in the order of experts; home: room for them, at least as many.
+ * Collective. */
+ts_status ts_dispatch_plan(ts_tape *tape, const ts_dispatch_op *o, const int64_t *own, int64_t home,
                            ts_dispatch *d) TS_NODISCARD;
 /* order and back, for which nobody else is needed: while rows are on their way. */
 ts_status ts_dispatch_order(ts_tape *tape, ts_dispatch *d) TS_NODISCARD;

@@ -1,6 +1,7 @@
 #include "ops/experts.h"
 
 #include "ops/gemm.h"
+#include "ops/groups.h"
 #include "ops/ops.h"
 
 /* ---- the order ---- */
@@ -222,34 +223,63 @@ static ts_gemm_groups_args groups_of(const ts_sorted_rows *s)
 }
 
 /* Of all rows, with all matrices read once. */
-static ts_cost product_cost(const ts_sorted_rows *s, const ts_param *w, ts_dtype dtype, ts_dtype c_dtype)
+static ts_cost product_cost(const ts_sorted_rows *s, int64_t out, int64_t in, ts_dtype dtype, ts_dtype c_dtype)
 {
-    const int64_t out = w->dim[0] / w->matrices, in = w->dim[1];
     ts_cost c = ts_gemm_cost(s->rows, out, in, dtype, c_dtype);
-    c.bytes += (double)(w->matrices - 1) * (double)out * (double)in * (double)ts_dtype_size(dtype);
+    c.bytes += (double)(s->experts - 1) * (double)out * (double)in * (double)ts_dtype_size(dtype);
     return c;
 }
 
-/* y = x w^T + b, or x w. */
-static ts_status multiply(ts_tape *tape, const ts_sorted_rows *s, ts_param *w, const ts_param *b, ts_gemm_form form,
-                          const ts_tensor *x, const ts_tensor *y)
+void ts_groups_multiply(ts_tape *tape, const ts_sorted_rows *s, const ts_form *w, const float *bias, ts_gemm_form form,
+                        const ts_tensor *x, const ts_tensor *y)
 {
     ts_gemm_groups_args g = groups_of(s);
-    ts_form f;
-    TS_TRY(ts_param_form(w, form, x->dtype, &f));
     g.one = (ts_gemm_args){ .form = form, .n = y->dim[1], .k = x->dim[1], .dtype = x->dtype,
-                            .a = ts_tensor_data(x), .b = f.data, .lda = x->dim[1], .ldb = f.ld,
-                            .ldc = y->dim[1], .b_packed = f.packed, .c_dtype = y->dtype,
-                            .c = ts_tensor_data(y), .bias = ts_param_vector(b) };
-    g.b_stride = f.stride;
-    ts_launch_gemm_groups(tape->dev, &g, 0, product_cost(s, w, x->dtype, y->dtype));
-    return TS_OK;
+                            .a = ts_tensor_data(x), .b = w->data, .lda = x->dim[1], .ldb = w->ld,
+                            .ldc = y->dim[1], .b_packed = w->packed, .c_dtype = y->dtype,
+                            .c = ts_tensor_data(y), .bias = bias };
+    g.b_stride = w->stride;
+    ts_launch_gemm_groups(tape->dev, &g, 0, product_cost(s, y->dim[1], x->dim[1], x->dtype, y->dtype));
+}
+
+void ts_groups_weight(ts_tape *tape, const ts_sorted_rows *s, const ts_tensor *x, const void *data, const ts_tensor *dy,
+                      float *grad, bool adds)
+{
+    ts_gemm_groups_args g = groups_of(s);
+    g.one = (ts_gemm_args){ .form = TS_GEMM_TN, .m = dy->dim[1], .n = x->dim[1], .dtype = x->dtype,
+                            .a = ts_tensor_data(dy), .b = data, .lda = dy->dim[1], .ldb = x->dim[1],
+                            .ldc = x->dim[1], .c_dtype = TS_DTYPE_F32, .c = grad, .accumulate = adds };
+    g.c_stride = (size_t)(dy->dim[1] * x->dim[1]) * sizeof(float);
+    ts_cost c = product_cost(s, dy->dim[1], x->dim[1], x->dtype, x->dtype);
+    c.bytes += (double)s->experts * (double)g.c_stride;
+    ts_launch_gemm_groups(tape->dev, &g, 0, c);
+}
+
+void ts_groups_bias(ts_tape *tape, const ts_sorted_rows *s, const ts_tensor *dy, float *grad)
+{
+    const ts_col_sum_args a = { .cols = dy->dim[1], .ld = dy->dim[1], .dtype = dy->dtype, .dy = ts_tensor_data(dy),
+                                .db = grad, .groups = s->experts, .offsets = ts_tensor_data(s->offsets) };
+    const double v = (double)s->rows * (double)a.cols, b = (double)(s->experts * a.cols);
+    ts_launch_col_sum(tape->dev, &a, a.cols, (ts_cost){ v, v * (double)ts_dtype_size(dy->dtype) + 8 * b, dy->dtype });
 }
 
 typedef struct groups_attr {
     ts_sorted_rows s;
     ts_groups_op o;
 } groups_attr;
+
+static int64_t outer(const ts_param *w) { return w->dim[0] / w->matrices; }
+
+/* y = x w^T + b, or x w, with the matrices from o->first on. */
+static ts_status multiply(ts_tape *tape, const groups_attr *n, const ts_param *b, ts_gemm_form form, const ts_tensor *x,
+                          const ts_tensor *y)
+{
+    ts_form f;
+    TS_TRY(ts_param_form(n->o.w, form, x->dtype, &f));
+    f.data = (const char *)f.data + (size_t)n->o.first * f.stride;
+    ts_groups_multiply(tape, &n->s, &f, b ? ts_param_vector(b) + n->o.first * outer(n->o.w) : NULL, form, x, y);
+    return TS_OK;
+}
 
 static ts_status groups_backward(ts_tape *tape, ts_record *r)
 {
@@ -258,44 +288,25 @@ static ts_status groups_backward(ts_tape *tape, ts_record *r)
     if (!x->wants_grad)
         return TS_OK;
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
-    TS_TRY(multiply(tape, &n->s, n->o.w, NULL, TS_GEMM_NN, r->out[0]->grad, dx));
+    TS_TRY(multiply(tape, n, NULL, TS_GEMM_NN, r->out[0]->grad, dx));
     return ts_tape_accumulate(tape, x, dx);
-}
-
-static ts_status add_weight_grad(ts_tape *tape, const groups_attr *n, ts_tensor *x, const ts_tensor *dy)
-{
-    ts_param *w = n->o.w;
-    ts_gemm_groups_args g = groups_of(&n->s);
-    void *data;
-    TS_TRY(ts_tape_need(tape, x, &data));
-    g.one = (ts_gemm_args){ .form = TS_GEMM_TN, .m = dy->dim[1], .n = x->dim[1], .dtype = x->dtype,
-                            .a = ts_tensor_data(dy), .b = data, .lda = dy->dim[1], .ldb = x->dim[1],
-                            .ldc = x->dim[1], .c_dtype = TS_DTYPE_F32, .c = w->grad,
-                            .accumulate = !ts_param_grad_begin(w) };
-    g.c_stride = (size_t)(dy->dim[1] * x->dim[1]) * sizeof(float);
-    ts_cost c = product_cost(&n->s, w, x->dtype, x->dtype);
-    c.bytes += (double)ts_param_count(w) * (double)sizeof(float);
-    ts_launch_gemm_groups(tape->dev, &g, 0, c);
-    return TS_OK;
-}
-
-/* Of each expert the sum of its rows, in order. */
-static void add_bias_grad(ts_tape *tape, const groups_attr *n, const ts_tensor *dy)
-{
-    const ts_col_sum_args a = { .cols = dy->dim[1], .ld = dy->dim[1], .dtype = dy->dtype, .dy = ts_tensor_data(dy),
-                                .db = n->o.b->grad, .groups = n->s.experts, .offsets = ts_tensor_data(n->s.offsets) };
-    const double v = (double)n->s.rows * (double)a.cols, b = (double)ts_param_count(n->o.b);
-    ts_launch_col_sum(tape->dev, &a, a.cols, (ts_cost){ v, v * (double)ts_dtype_size(dy->dtype) + 8 * b, dy->dtype });
 }
 
 static ts_status groups_weight(ts_tape *tape, ts_record *r)
 {
     const groups_attr *n = r->attr;
     const ts_tensor *dy = r->out[0]->grad;
-    if (ts_param_has_grad(n->o.w))
-        TS_TRY(add_weight_grad(tape, n, r->in[0], dy));
-    if (ts_param_has_grad(n->o.b))
-        add_bias_grad(tape, n, dy);
+    ts_param *w = n->o.w;
+    void *data;
+    if (ts_param_has_grad(w)) {
+        TS_TRY(ts_tape_need(tape, r->in[0], &data));
+        if (n->s.experts < w->matrices) /* others write the rest */
+            ts_param_grad_settle(w);
+        ts_groups_weight(tape, &n->s, r->in[0], data, dy, w->grad + n->o.first * outer(w) * w->dim[1],
+                         !ts_param_grad_begin(w));
+    }
+    if (ts_param_has_grad(n->o.b)) /* of each expert the sum of its rows, in order */
+        ts_groups_bias(tape, &n->s, dy, n->o.b->grad + n->o.first * outer(w));
     return TS_OK;
 }
 
@@ -305,21 +316,21 @@ ts_status ts_op_linear_groups_of(ts_tape *tape, const ts_sorted_rows *s, const t
                                  ts_tensor **y)
 {
     const ts_param *w = o->w;
-    const int64_t out = w->dim[0] / w->matrices;
+    const groups_attr n = { .s = *s, .o = *o };
     void *data;
-    TS_ASSERT(x->dim[1] == w->dim[1] && w->matrices == s->experts && x->dim[0] == s->rows,
+    TS_ASSERT(x->dim[1] == w->dim[1] && o->first + s->experts <= w->matrices && x->dim[0] == s->rows,
               "linear_groups: %lld rows of %lld times %s", (long long)x->dim[0], (long long)x->dim[1], w->name);
-    TS_ASSERT(!o->b || (o->b->rank == 1 && ts_param_count(o->b) == s->experts * out), "linear_groups: %s and %s",
-              w->name, o->b->name);
+    TS_ASSERT(!o->b || (o->b->rank == 1 && ts_param_count(o->b) == w->dim[0]), "linear_groups: %s and %s", w->name,
+              o->b->name);
     TS_TRY(ts_tape_need(tape, x, &data));
     TS_TRY(ts_param_need(o->b));
-    TS_TRY(ts_tape_new(tape, x->dtype, s->rows, out, y));
-    TS_TRY(multiply(tape, s, o->w, o->elsewhere ? NULL : o->b, TS_GEMM_NT, x, *y));
+    TS_TRY(ts_tape_new(tape, x->dtype, s->rows, outer(w), y));
+    TS_TRY(multiply(tape, &n, o->elsewhere ? NULL : o->b, TS_GEMM_NT, x, *y));
     if (!tape->recording || !(x->wants_grad || ts_param_has_grad(w) || ts_param_has_grad(o->b)))
         return TS_OK;
     ts_record *r;
-    TS_TRY(ts_tape_record(tape, &groups_op, sizeof(groups_attr), &r));
-    *(groups_attr *)r->attr = (groups_attr){ .s = *s, .o = *o };
+    TS_TRY(ts_tape_record(tape, &groups_op, sizeof n, &r));
+    *(groups_attr *)r->attr = n;
     r->in[0] = x;
     r->out[0] = *y;
     (*y)->wants_grad = true;

@@ -76,10 +76,12 @@ ts_status ts_op_gather_rows(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x
 ts_status ts_op_scale_rows(ts_tape *tape, const ts_sorted_rows *s, ts_tensor *x, ts_tensor *weights,
                            ts_tensor **y) TS_NODISCARD;
 /* y's rows of an expert = x's rows of it times its matrix of w, transposed, + its row of b; w [experts, out, in], a
- * stack, b [experts, out], vectors, or NULL. To the bit a linear layer of each expert's rows alone. elsewhere:
- * another process adds b to the sum that y is a part of; its gradient is made here too. */
+ * stack, b [experts, out], vectors, or NULL; s's experts are those from `first` on. To the bit a linear layer of each
+ * expert's rows alone. elsewhere: another process adds b to the sum that y is a part of; its gradient is made here
+ * too. */
 typedef struct ts_groups_op {
     ts_param *w, *b;
+    int64_t first;
     bool elsewhere;
 } ts_groups_op;
 ts_status ts_op_linear_groups_of(ts_tape *tape, const ts_sorted_rows *s, const ts_groups_op *o, ts_tensor *x,

@@ -6,7 +6,6 @@
 #define ROW(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW(type, ts_parallel_options, field, name, def, lo, hi, choices, "layout", help)
 #define KEPT "where something is kept, not what it is"
-#define COPIES "no copies of the busiest experts are made; the result is the same"
 #define PLACES "experts stay where they are, whatever their loads; the result is the same"
 #define TRAVELS "when something travels, not what it is"
 
@@ -115,16 +114,27 @@ const ts_option ts_parallel_option_rows[] = {
     ROW(FLAG, interweaves, "moe-fb-overlap", NULL, 0, 0, NULL,
         "a forward pass goes on while the backward pass of another micro-batch waits for tokens, and the other way round: "
         "with --schedules-method dualpipev, or without a pipeline"),
-    TS_TOLD("balanced-moe-experts", 0, "layout", COPIES),
-    TS_TOLD("balanced-moe-hot-expert-num", 1, "layout", COPIES),
-    TS_TOLD("trans-hot-expert-group-num", 1, "layout", COPIES),
+    ROW(FLAG, balances, "balanced-moe-experts", NULL, 0, 0, NULL,
+        "of alltoall: of each layer's busiest experts everybody gets a copy for each micro-batch, so that their tokens need "
+        "not travel; gradients of copies are summed where the experts are"),
+    ROW(INT, hot, "balanced-moe-hot-expert-num", "3", 1, 1 << 20, NULL,
+        "how many; at most as many as a process has"),
+    ROW(INT, hot_exchanges, "trans-hot-expert-group-num", "3", 1, 1 << 20, NULL,
+        "exchanges that bring the copies at the same time, each those of some processes"),
     TS_TOLD("enable-expert-placement", 0, "layout", PLACES),
     TS_TOLD("expert-placement-freq", 1, "layout", PLACES),
     TS_TOLD("enable-fine-grained-expert-placement", 0, "layout", PLACES),
     TS_TOLD("fine-grained-expert-placement-thre", 1, "layout", PLACES),
     TS_NOTE("print-expert-load", 0, "layout", "the log, the metrics and event files have the loads of experts anyway"),
-    TS_TOLD("moe-hierarchical-alltoallv", 0, "layout", "tokens go straight to their experts, on other hosts too"),
-    TS_TOLD("moe-experts-pipeline-degree", 1, "layout", "a process's experts are one grouped product"),
+    ROW(FLAG, by_hosts, "moe-hierarchical-alltoallv", NULL, 0, 0, NULL,
+        "of alltoall with --moe-tp-extend-ep: a token goes once to each group of tensor-parallel processes, and within it to "
+        "its experts: less traffic between hosts where more experts are chosen than there are groups"),
+    ROW(INT, expert_parts, "moe-experts-pipeline-degree", "1", 1, 1 << 20, NULL,
+        "of alltoall: tokens go in so many parts, each to some of a process's experts: one is computed while others travel"),
+    ROW(FLAG, pipes, "use-pipe-experts", NULL, 0, 0, NULL,
+        "as --moe-experts-pipeline-degree, with a part for each expert of a process"),
+    ROW(INT, row_parts, "pipe-experts-multi-data", "1", 1, 1 << 20, NULL,
+        "of --use-pipe-experts: and so many of the tokens, one after another"),
     TS_NOTE("moe-bmm-mc2", 0, "layout", TRAVELS),
     TS_NOTE("moe-alltoall-mc2", 0, "layout", TRAVELS),
     TS_NOTE("moe-permutation-async-comm", 0, "layout", "the order of tokens is made while they travel anyway"),

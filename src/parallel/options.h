@@ -35,6 +35,9 @@ typedef struct ts_parallel_options {
     int dispatcher; /* ts_dispatcher */
     bool interweaves; /* passes, where one waits for tokens */
     bool shared_beside, exchange_beside, gather_beside; /* what goes on while tokens travel */
+    bool balances, by_hosts; /* copies of the busiest experts; all to all by way of one process of each host */
+    int64_t hot, hot_exchanges, expert_parts, row_parts; /* of balances; parts in which tokens travel */
+    bool pipes; /* as many as a process has experts */
     /* of them (parallel/stages.h); 0: not given */
     int64_t chunk_layers, chunks, group, first_layers, last_layers;
     bool embedding_counts, loss_counts;
@@ -89,6 +92,11 @@ static inline int64_t ts_parallel_expert_size(const ts_parallel_options *o)
 static inline int64_t ts_parallel_expert_pieces(const ts_parallel_options *o)
 {
     return o->tensor_extends_experts ? 1 : o->expert_tensor ? o->expert_tensor : o->tensor;
+}
+/* Not all tokens go to experts of other processes at once, or some stay. */
+static inline bool ts_parallel_sends_in_parts(const ts_parallel_options *o)
+{
+    return o->balances || o->pipes || o->expert_parts > 1;
 }
 ts_schedule_recompute ts_parallel_recompute(const ts_parallel_options *o);
 /* Contradictions between options of a pipeline: TS_ERR_USER that names them. */

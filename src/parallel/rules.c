@@ -104,12 +104,61 @@ static ts_status expert_rows_rule(const ts_layout *l, ts_str *say)
 
 static ts_status gather_rule(const ts_layout *l, ts_str *say)
 {
-    if (!parts_experts(l) || l->o->dispatcher != TS_DISPATCHER_ALL_GATHER || l->cp == 1 ||
-        l->seq_length % (2 * l->cp) == 0)
+    const bool gathers = l->o->dispatcher == TS_DISPATCHER_ALL_GATHER;
+    if (!parts_experts(l) || !(gathers || l->o->by_hosts) || l->cp == 1 || l->seq_length % (2 * l->cp) == 0)
         return TS_OK;
-    return ts_str_printf(say, "--moe-token-dispatcher-type allgather: processes have different numbers of tokens, as "
-                              "--context-parallel-size %lld does not divide --seq-length %lld evenly: give alltoall",
-                         LL(l->cp), LL(l->seq_length));
+    return ts_str_printf(say, "%s: processes have different numbers of tokens, as "
+                              "--context-parallel-size %lld does not divide --seq-length %lld evenly: %s",
+                         gathers ? "--moe-token-dispatcher-type allgather" : "--moe-hierarchical-alltoallv", LL(l->cp),
+                         LL(l->seq_length), gathers ? "give alltoall" : "leave it out");
+}
+
+/* Ways of tokens that want others: what is given, and what it needs. */
+static ts_status way_rule(const ts_layout *l, ts_str *say)
+{
+    const ts_parallel_options *o = l->o;
+    const char *given = o->balances           ? "--balanced-moe-experts"
+                        : o->by_hosts         ? "--moe-hierarchical-alltoallv"
+                        : o->expert_parts > 1 ? "--moe-experts-pipeline-degree"
+                        : o->pipes            ? "--use-pipe-experts"
+                                              : NULL;
+    if (o->row_parts > 1 && !o->pipes)
+        return ts_str_puts(say, "--pipe-experts-multi-data needs --use-pipe-experts");
+    if (!given)
+        return TS_OK;
+    if (!parts_experts(l) || o->dispatcher == TS_DISPATCHER_ALL_GATHER)
+        return ts_str_printf(say, "%s needs experts on several processes (" EXPERTS ") and "
+                                  "--moe-token-dispatcher-type alltoall", given);
+    if (o->pipes && o->expert_parts > 1)
+        return ts_str_puts(say, "--use-pipe-experts and --moe-experts-pipeline-degree say in how many parts tokens go: give "
+                                "one");
+    if (o->by_hosts && o->balances)
+        return ts_str_puts(say, "--balanced-moe-experts sends copies to all processes, --moe-hierarchical-alltoallv tokens to "
+                                "those of one group: give one");
+    if (o->by_hosts && (!o->tensor_extends_experts || l->tp == 1 || l->ep == l->tp))
+        return ts_str_puts(say, "--moe-hierarchical-alltoallv needs --moe-tp-extend-ep with " TENSOR " and " EXPERTS
+                                " of more than 1: tokens go to one process of each tensor-parallel group first");
+    return o->balances && pieces(l) > 1
+               ? ts_str_puts(say, "--balanced-moe-experts copies whole experts: give --expert-tensor-parallel-size 1")
+               : TS_OK;
+}
+
+static bool parts_fit(const ts_layout *l, int64_t n) { return l->experts / l->ep % n == 0; }
+
+/* What a process has of experts, and what becomes of these. */
+static ts_status some_experts_rule(const ts_layout *l, ts_str *say)
+{
+    const int64_t here = l->experts / l->ep;
+    if (l->experts <= 0 || l->experts % l->ep)
+        return TS_OK;
+    if (l->o->balances && l->o->hot > here)
+        return ts_str_printf(say, "--balanced-moe-hot-expert-num %lld is more than the %lld experts that a process has of a "
+                                  "layer (it may be 1 to %lld)", LL(l->o->hot), LL(here), LL(here));
+    if (l->o->expert_parts <= 1 || parts_fit(l, l->o->expert_parts))
+        return TS_OK;
+    TS_TRY(ts_str_printf(say, "--moe-experts-pipeline-degree %lld does not divide the %lld experts that a process has of a "
+                              "layer", LL(l->o->expert_parts), LL(here)));
+    return may_be(say, l, "it", parts_fit, here);
 }
 
 /* Both orders of ranks must have the same stages. */
@@ -420,7 +469,7 @@ static ts_status stages_rule(const ts_layout *l, ts_str *say)
 
 typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
-static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, order_rule, batch_rule, heads_rule, scan_rule, index_rule,
+static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, way_rule, some_experts_rule, order_rule, batch_rule, heads_rule, scan_rule, index_rule,
                                   mlp_rule, experts_rule, vocabulary_rule, norm_rule, beside_rule, rows_rule,
                                   overlap_rule, parts_rule, stages_rule,
                                   mesh_rule, mesh_latent_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule,

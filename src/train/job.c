@@ -72,13 +72,16 @@ static void read_narrow_grads(const ts_train_options *o, ts_sharing *s)
         s->group = 1;
 }
 
-static ts_expert_group experts_of(const ts_job *j)
+static ts_expert_group experts_of(const ts_job *j, int64_t experts)
 {
     const ts_parallel_options *o = &j->o->parallel;
     const bool gathers = o->dispatcher == TS_DISPATCHER_ALL_GATHER, late = gathers ? o->gather_beside : o->exchange_beside;
     return (ts_expert_group){ .comm = j->mesh->comm[TS_MESH_EP], .pieces = j->mesh->comm[TS_MESH_ETP],
                               .by = gathers ? TS_DISPATCH_ALL_GATHER : TS_DISPATCH_ALL_TO_ALL,
-                              .beside = late || o->shared_beside, .late = late };
+                              .beside = late || o->shared_beside, .late = late,
+                              .near = j->mesh->comm[TS_MESH_EP_NEAR], .far = j->mesh->comm[TS_MESH_EP_FAR],
+                              .parts = o->pipes ? experts / ts_parallel_expert_size(o) : o->expert_parts, .slices = o->row_parts,
+                              .hot = o->balances ? o->hot : 0, .hot_exchanges = (int)o->hot_exchanges };
 }
 
 /* The file of experts' choices, before a weight is read. */
@@ -115,7 +118,7 @@ static ts_status stage_of(void *job, const ts_arch *a, ts_decoder_stage *out)
     TS_TRY(ts_alloc(&j->layers, (size_t)s->n_chunks, sizeof *j->layers));
     *out = (ts_decoder_stage){ .layers = j->layers, .n = s->n_chunks };
     if (ts_mesh_parts_experts(j->mesh))
-        out->experts = experts_of(j);
+        out->experts = experts_of(j, a->n_experts);
     for (int64_t c = 0; c < s->n_chunks; c++) {
         const int64_t part = ts_stages_part(s, stage, c);
         j->layers[c] = s->part[part];
@@ -503,6 +506,7 @@ ts_status ts_job_open(const ts_job_options *o, const ts_option_set *set, ts_devi
                                   .ep = (int)ts_parallel_expert_size(&o->parallel),
                                   .etp = (int)ts_parallel_expert_pieces(&o->parallel),
                                   .tp_x = o->parallel.two ? (int)o->parallel.x : 0,
+                                  .ep_near = o->parallel.by_hosts ? (int)o->parallel.tensor : 0,
                                   .pp_before_dp = o->parallel.pp_before_dp };
     dev->timeline = comm->timeline = &j->timeline;
     TS_TRY(ts_mesh_create(comm, &shape, &j->mesh));

@@ -122,6 +122,10 @@ ts_status ts_job_check_options(ts_job *j, bool with_data)
     if (o->train.zero_memory == TS_ZERO_MEMORY_ALL && o->parallel.dispatcher == TS_DISPATCHER_ALL_GATHER &&
         ts_mesh_parts_experts(j->mesh))
         return ts_error(TS_ERR_USER, "--moe-zero-memory level1 goes with --moe-token-dispatcher-type alltoall");
+    if (o->train.zero_memory == TS_ZERO_MEMORY_ALL && ts_parallel_sends_in_parts(&o->parallel))
+        return ts_error(TS_ERR_USER, "--moe-zero-memory level1 makes all that was sent again at once: leave out "
+                                     "--balanced-moe-experts, --moe-experts-pipeline-degree and --use-pipe-experts, or give "
+                                     "level0");
     if (o->train.reuse_fp32_param && j->compute != TS_DTYPE_BF16)
         return ts_error(TS_ERR_USER, "--reuse-fp32-param goes with --bf16");
     if ((o->train.swap_optimizer || o->train.virtual_optimizer.n) && j->dev->computes && !j->dev->on_host)

@@ -1,0 +1,328 @@
+/* Rows go to where their experts are, and come back (all to all): see nn/experts_apart.h. They may go in parts, so that
+ * one part is computed while others travel; and those of the busiest experts may stay, and get these experts' weights
+ * instead.
+ *
+ *   part 0   go | compute | back
+ *   part 1        go      | compute | back
+ *   part 2                  go      | compute | back
+ *
+ * Rows stand in the order of parts, in a part by process, and behind them those that stay. */
+#include "nn/experts_apart.h"
+#include "nn/experts_products.h"
+#include "ops/dispatch.h"
+#include "ops/rows.h"
+
+#include <string.h>
+
+typedef struct part {
+    ts_dispatch d;
+    ts_under_way *going, *coming;
+    ts_tensor *rows, *out; /* sent; what comes back, before and when it has come */
+} part;
+
+typedef struct exchange {
+    ts_beside *beside; /* NULL: what runs again has nothing beside it */
+    const ts_experts_layer *l;
+    ts_comm *comm;     /* over which rows go */
+    int64_t experts;   /* of its processes */
+    int64_t groups, n; /* parts of these; of rows too */
+    ts_sorted_rows s;
+    ts_tensor *weights;
+    ts_places places;
+    bool is_sorted;    /* places are the experts themselves */
+    int64_t *own;      /* [places.n] pairs */
+    int64_t *rows;     /* [n + 1] of each part, and those that stay */
+    part *part;        /* [n] */
+    const ts_lending *lending; /* the busiest; NULL: none */
+    ts_experts_set lent;
+} exchange;
+
+/* ---- who is where ---- */
+
+static int64_t here(const exchange *c) { return c->experts / c->comm->size; }
+
+/* Of an expert among all: where it stands in a slice of rows. */
+static int64_t place_of(const exchange *c, int64_t expert)
+{
+    const int64_t process = expert / here(c), at = expert % here(c), in_group = here(c) / c->groups;
+    return at / in_group * (c->experts / c->groups) + process * in_group + at % in_group;
+}
+
+static ts_status find_places(ts_tape *tape, exchange *c, int64_t slices)
+{
+    const ts_expert_group *g = c->l->apart;
+    const int64_t E = c->l->experts, first = g->far ? g->far->rank * c->experts : 0, hot = c->lending ? c->lending->n : 0;
+    int32_t *place;
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)E * sizeof *place, &place));
+    for (int64_t e = 0; e < E; e++) {
+        const int64_t at = e - first;
+        place[e] = at >= 0 && at < c->experts ? (int32_t)place_of(c, at) : -1;
+    }
+    for (int64_t i = 0; i < hot; i++)
+        place[c->lending->expert[i]] = (int32_t)(slices * c->experts + i);
+    c->places = (ts_places){ .n = slices * c->experts + hot, .slices = slices, .stride = c->experts, .experts = E,
+                             .shares = g->far ? g->far->size : 1, .place = place };
+    c->is_sorted = slices == 1 && c->groups == 1 && !hot && c->experts == E;
+    return TS_OK;
+}
+
+/* Of equally busy ones the lower number. */
+static void busiest(int64_t *load, int64_t experts, int64_t *out, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        int64_t best = 0;
+        for (int64_t e = 1; e < experts; e++)
+            if (load[e] > load[best])
+                best = e;
+        out[i] = best;
+        load[best] = -1;
+    }
+}
+
+/* The experts that most rows of all processes go to are on their way to everybody. */
+static ts_status lend(ts_tape *tape, exchange *c, const ts_tensor *ids, ts_dtype dtype)
+{
+    const ts_experts_layer *l = c->l;
+    const ts_expert_group *g = l->apart;
+    ts_lending *lending;
+    int64_t *load;
+    if (!g->hot)
+        return TS_OK;
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)(l->experts + g->hot) * sizeof *load, &load));
+    TS_TRY(ts_pairs_count(tape, ids, l->experts, load));
+    TS_TRY(ts_comm_run(c->comm, ts_all_reduce(load, l->experts, TS_COMM_I64, TS_COMM_SUM)));
+    busiest(load, l->experts, load + l->experts, g->hot);
+    TS_TRY(ts_lending_make(tape, c->comm, here(c), g->hot_exchanges, load + l->experts, g->hot, &lending));
+    c->lending = lending;
+    TS_TRY(ts_lent_start(tape, lending, l->fc1, dtype, &c->lent.fc1));
+    TS_TRY(ts_lent_start(tape, lending, l->fc1_bias, dtype, &c->lent.fc1_bias));
+    TS_TRY(ts_lent_start(tape, lending, l->fc2, dtype, &c->lent.fc2));
+    return ts_lent_start(tape, lending, l->fc2_bias, dtype, &c->lent.fc2_bias);
+}
+
+/* Rows of each part, and which of them go where. */
+static ts_status plan_parts(ts_tape *tape, exchange *c)
+{
+    const int64_t of_part = c->experts / c->groups;
+    const ts_dispatch_op o = { .comm = c->comm, .pieces = c->l->apart->pieces, .experts = of_part };
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)c->n * sizeof *c->part, &c->part));
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)(c->n + 1) * sizeof *c->rows, &c->rows));
+    memset(c->part, 0, (size_t)c->n * sizeof *c->part);
+    memset(c->rows, 0, (size_t)(c->n + 1) * sizeof *c->rows);
+    for (int64_t i = 0; i < c->places.n; i++)
+        c->rows[i / of_part < c->n ? i / of_part : c->n] += c->own[i];
+    for (int64_t i = 0; i < c->n; i++)
+        TS_TRY(ts_dispatch_plan(tape, &o, c->own + i * of_part, c->is_sorted ? c->s.rows : c->rows[i], &c->part[i].d));
+    return TS_OK;
+}
+
+static ts_status begin(ts_tape *tape, exchange *c, ts_tensor *ids, ts_tensor *weights, bool drops, ts_dtype dtype)
+{
+    const ts_expert_group *g = c->l->apart;
+    const int64_t slices = g->slices > 1 ? g->slices : 1;
+    c->groups = g->parts > 1 ? g->parts : 1;
+    c->n = slices * c->groups;
+    TS_TRY(lend(tape, c, ids, dtype));
+    TS_TRY(find_places(tape, c, slices));
+    const ts_sort_op order = { .experts = c->places.n };
+    if (!c->is_sorted)
+        TS_TRY(ts_places_of(tape, &c->places, ids, &ids));
+    TS_TRY(ts_sort_rows(tape, &order, ids, weights, &c->s));
+    c->s.drops = drops;
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)c->places.n * sizeof *c->own, &c->own));
+    TS_TRY(ts_places_count(tape, &c->places, &c->s, c->own));
+    if (g->far)
+        ts_sorted_rows_trim(&c->s, c->own, c->places.n);
+    return plan_parts(tape, c);
+}
+
+/* ---- a part ---- */
+
+static ts_status go(ts_tape *tape, part *p)
+{
+    return ts_op_travel_start(tape, &p->d.way, false, p->rows, p->d.taken, &p->going);
+}
+
+/* Its rows, when they have come -> what experts make of them, in the order in which they came. */
+static ts_status compute(ts_tape *tape, exchange *c, int64_t i, ts_tensor **out)
+{
+    part *p = &c->part[i];
+    ts_dispatch *d = &p->d;
+    const ts_experts_set which = { .first = i % c->groups * (here(c) / c->groups) };
+    ts_tensor *rows, *there;
+    TS_TRY(ts_dispatch_order(tape, d));
+    if (i == 0 && c->beside)
+        TS_TRY(ts_beside_first(tape, c->beside));
+    TS_TRY(ts_op_travel_wait(tape, p->going, &there));
+    ts_apart_drop(tape, p->rows, there);
+    TS_TRY(ts_op_travel(tape, &d->join, false, there, d->rows, &rows));
+    if (!d->is_sorted) {
+        there = rows;
+        TS_TRY(ts_op_gather_rows(tape, &d->order, there, &rows));
+        ts_tape_drop(tape, there);
+    }
+    TS_TRY(ts_experts_products(tape, c->l, &which, &d->order, rows, out));
+    if (d->is_sorted)
+        return TS_OK;
+    rows = *out;
+    TS_TRY(ts_op_gather_rows(tape, &d->back, rows, out));
+    ts_tape_drop(tape, rows);
+    return TS_OK;
+}
+
+static ts_status come(ts_tape *tape, part *p, ts_tensor *out)
+{
+    TS_TRY(ts_op_travel(tape, &p->d.join, true, out, p->d.taken, &p->out));
+    return ts_op_travel_start(tape, &p->d.way, true, p->out, p->d.home, &p->coming);
+}
+
+static ts_status arrive(ts_tape *tape, part *p)
+{
+    ts_tensor *sent = p->out;
+    TS_TRY(ts_op_travel_wait(tape, p->coming, &p->out));
+    ts_apart_drop(tape, sent, p->out);
+    return TS_OK;
+}
+
+/* ---- all of them ---- */
+
+/* The rows of parts, and those that stay. */
+static ts_status cut(ts_tape *tape, exchange *c, ts_tensor *rows, ts_tensor **stay)
+{
+    int64_t row = 0;
+    for (int64_t i = 0; i < c->n; row += c->rows[i++])
+        TS_TRY(ts_op_piece_rows(tape, rows, row, c->rows[i], &c->part[i].rows));
+    if (c->lending)
+        TS_TRY(ts_op_piece_rows(tape, rows, row, c->rows[c->n], stay));
+    ts_tape_drop(tape, rows);
+    return TS_OK;
+}
+
+/* What the busiest experts make of rows that stay. */
+static ts_status compute_lent(ts_tape *tape, exchange *c, ts_tensor *rows, ts_tensor **out)
+{
+    const int64_t n = c->lending->n;
+    ts_sorted_rows s = { .T = rows->dim[0], .k = 1, .rows = rows->dim[0], .experts = n };
+    int32_t *offsets;
+    TS_TRY(ts_lent_wait(tape, c->lent.fc1));
+    TS_TRY(ts_lent_wait(tape, c->lent.fc1_bias));
+    TS_TRY(ts_lent_wait(tape, c->lent.fc2));
+    TS_TRY(ts_lent_wait(tape, c->lent.fc2_bias));
+    TS_TRY(ts_alloc(&offsets, (size_t)n + 1, sizeof *offsets));
+    for (int64_t i = 0; i < n; i++)
+        offsets[i + 1] = offsets[i] + (int32_t)c->own[c->places.n - n + i];
+    const ts_status st = ts_tape_upload(tape, TS_DTYPE_I32, offsets, n + 1, &s.offsets);
+    ts_free(&offsets);
+    TS_TRY(st);
+    return ts_experts_products(tape, c->l, &c->lent, &s, rows, out);
+}
+
+/* All parts, one computed while the next ones travel; results lie as rows did. */
+static ts_status run_parts(ts_tape *tape, exchange *c, ts_tensor *rows, ts_tensor **out)
+{
+    const int64_t n = c->n + (c->lending != NULL);
+    ts_tensor *stay = NULL, *made, **all;
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)(c->n + 1) * sizeof(ts_tensor *), &all));
+    c->part[0].rows = rows;
+    if (n > 1)
+        TS_TRY(cut(tape, c, rows, &stay));
+    TS_TRY(go(tape, &c->part[0]));
+    if (stay)
+        TS_TRY(compute_lent(tape, c, stay, &all[c->n]));
+    for (int64_t i = 0; i < c->n; i++) {
+        if (i + 1 < c->n)
+            TS_TRY(go(tape, &c->part[i + 1]));
+        TS_TRY(compute(tape, c, i, &made));
+        TS_TRY(come(tape, &c->part[i], made));
+        ts_apart_drop(tape, made, c->part[i].out);
+    }
+    TS_TRY(ts_beside_second(tape, c->beside));
+    for (int64_t i = 0; i < c->n; i++) {
+        TS_TRY(arrive(tape, &c->part[i]));
+        all[i] = c->part[i].out;
+    }
+    if (n == 1) {
+        *out = all[0];
+        return TS_OK;
+    }
+    TS_TRY(ts_op_join_rows(tape, all, c->rows, n, c->s.rows, out));
+    for (int64_t i = 0; i < n; i++)
+        ts_tape_drop(tape, all[i]);
+    return TS_OK;
+}
+
+/* ---- where nothing of it is kept but x, and who goes where ---- */
+
+static ts_status send_again(ts_tape *tape, void *ctx, ts_tensor *x, ts_tensor **out)
+{
+    exchange *c = ctx;
+    TS_TRY(ts_experts_rows(tape, c->l, &c->s, x, c->weights, &c->part[0].rows));
+    TS_TRY(go(tape, &c->part[0]));
+    return compute(tape, c, 0, out);
+}
+
+static ts_status run_segment(ts_tape *tape, exchange *c, ts_tensor *x, ts_tensor **out)
+{
+    exchange alone = *c;
+    const ts_record *last = tape->last;
+    ts_tensor *there;
+    alone.beside = NULL;
+    alone.weights = NULL;
+    TS_TRY(ts_tape_segment(tape, send_again, &alone, sizeof alone, x, &there));
+    if (tape->last != last) {
+        ts_record_save(tape, tape->last, c->s.from);
+        ts_record_save(tape, tape->last, c->s.at);
+    }
+    TS_TRY(come(tape, &c->part[0], there));
+    TS_TRY(ts_beside_second(tape, c->beside));
+    TS_TRY(arrive(tape, &c->part[0]));
+    *out = c->part[0].out;
+    return TS_OK;
+}
+
+static ts_status exchange_rows(ts_tape *tape, exchange *c, ts_tensor *x, ts_tensor *weights, ts_tensor *ids, bool drops,
+                               ts_tensor **y)
+{
+    const ts_beside *b = c->beside;
+    ts_tensor *rows, *out;
+    c->weights = weights;
+    TS_TRY(begin(tape, c, ids, weights, drops, x->dtype));
+    const bool again = ts_run_again(b->run, b->layer, TS_PART_SENT) && !c->l->scales_input; /* weights have gradients there */
+    if (again) {
+        TS_TRY(run_segment(tape, c, x, &out));
+    } else {
+        TS_TRY(ts_experts_rows(tape, c->l, &c->s, x, weights, &rows));
+        TS_TRY(run_parts(tape, c, rows, &out));
+    }
+    TS_TRY(ts_experts_combine(tape, c->l, &c->s, out, weights, y));
+    ts_tape_drop(tape, out);
+    return TS_OK;
+}
+
+/* By way of those that stand alike elsewhere: rows come to one process of each host, as many as there are, and go from
+ * there to the experts of that host alone. What these make of them is a part of a sum. */
+static ts_status exchange_far(ts_tape *tape, exchange *c, ts_tensor *x, ts_tensor *weights, ts_tensor *ids, bool drops,
+                              ts_tensor **y)
+{
+    ts_comm *far = c->l->apart->far;
+    const int64_t own = x->dim[0];
+    ts_travel t;
+    ts_tensor *sum;
+    TS_TRY(ts_travel_gather(tape, far, own, &t));
+    TS_TRY(ts_op_travel(tape, &t, false, x, t.n_there, &x));
+    TS_TRY(ts_op_group_collect(tape, far, weights, &weights));
+    TS_TRY(ts_dispatch_gather_ids(tape, far, ids, &ids));
+    TS_TRY(exchange_rows(tape, c, x, weights, ids, drops, &sum));
+    TS_TRY(ts_op_travel(tape, &t, true, sum, own, y));
+    ts_apart_drop(tape, sum, *y);
+    return TS_OK;
+}
+
+ts_status ts_experts_exchange(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tensor *weights, ts_tensor *ids, bool drops,
+                              ts_tensor **y)
+{
+    const ts_expert_group *g = b->l->apart;
+    exchange c = { .beside = b, .l = b->l, .comm = g->far ? g->near : g->comm,
+                   .experts = b->l->experts / (g->far ? g->far->size : 1) };
+    return (g->far ? exchange_far : exchange_rows)(tape, &c, x, weights, ids, drops, y);
+}

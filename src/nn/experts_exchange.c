@@ -66,14 +66,16 @@ static ts_status find_places(ts_tape *tape, exchange *c, int64_t slices)
     return TS_OK;
 }
 
-/* Of equally busy ones the lower number. */
-static void busiest(int64_t *load, int64_t experts, int64_t *out, int64_t n)
+/* Of equally busy ones those of other processes in turn, the last one first: what is planned for is the first, which then
+ * keeps most. */
+static void busiest(int64_t *load, int64_t experts, int64_t here, int64_t *out, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
-        int64_t best = 0;
-        for (int64_t e = 1; e < experts; e++)
-            if (load[e] > load[best])
-                best = e;
+        int64_t best = -1;
+        for (int64_t at = 0; at < here; at++)
+            for (int64_t e = experts - here + at; e >= 0; e -= here)
+                if (best < 0 || load[e] > load[best])
+                    best = e;
         out[i] = best;
         load[best] = -1;
     }
@@ -91,7 +93,7 @@ static ts_status lend(ts_tape *tape, exchange *c, const ts_tensor *ids, ts_dtype
     TS_TRY(ts_arena_alloc(&tape->arena, (size_t)(l->experts + g->hot) * sizeof *load, &load));
     TS_TRY(ts_pairs_count(tape, ids, l->experts, load));
     TS_TRY(ts_comm_run(c->comm, ts_all_reduce(load, l->experts, TS_COMM_I64, TS_COMM_SUM)));
-    busiest(load, l->experts, load + l->experts, g->hot);
+    busiest(load, l->experts, here(c), load + l->experts, g->hot);
     TS_TRY(ts_lending_make(tape, c->comm, here(c), g->hot_exchanges, load + l->experts, g->hot, &lending));
     c->lending = lending;
     TS_TRY(ts_lent_start(tape, lending, l->fc1, dtype, &c->lent.fc1));

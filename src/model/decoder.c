@@ -229,7 +229,9 @@ ts_status ts_decoder_train_experts(ts_decoder *d, const ts_expert_rules *rules)
             continue;
         l->rules = &d->rules;
         l->sums = (float *)d->load.sums->data + at * ts_expert_load_width(&d->load);
+        l->busiest = &d->load.busiest[at];
         d->load.bias[at] = l->bias;
+        d->load.module[at] = l;
         d->load.layer[at++] = i;
     }
     return TS_OK;

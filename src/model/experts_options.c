@@ -26,9 +26,17 @@ const ts_option ts_expert_option_rows[] = {
         "what the router reads is multiplied with numbers from 1 - eps to 1 + eps in training"),
     RUN(FLAG, fixed, "fix-router", NULL, 0, 0, NULL,
         "tokens go to experts in turn, so that loads are even: for measuring time; the loss says nothing then"),
+    TS_ROW(FLAG, ts_expert_options, again, "moe-adaptive-recompute-activation", NULL, 0, 0, NULL, "experts",
+           "what experts make of their tokens is not kept but made again in layers of which one had too many in the micro-batch "
+           "before, and in the first"),
+    TS_ROW(REAL, ts_expert_options, again_above, "moe-adaptive-recompute-activation-scale", "2", 0.001, 1e6, NULL, "experts",
+           "too many: more than so many times its even share"),
+    TS_ROW(FLAG, ts_expert_options, swaps, "moe-unperm2-mem-optim-swap", NULL, 0, 0, NULL, "experts",
+           "experts' results, which the router's gradient needs, wait in the host's memory (of use where the device has one of "
+           "its own)"),
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, ts_expert_options, record, "moe-routing-record", NULL, 0, 0, NULL, "experts",
               "a file for the experts that each token of each training step goes to, to be replayed by other runs "
-              "(one process; docs/moe.md)"),
+              "(docs/moe.md)"),
     TS_ROW_IS(TS_OPTION_DECIDES, TEXT, ts_expert_options, replay, "moe-routing-replay", NULL, 0, 0, NULL, "experts",
               "such a file: tokens of training go to the experts that are in it, in any layout; their weights are "
               "still the router's (Megatron Core's moe_enable_routing_replay)"),
@@ -57,19 +65,21 @@ ts_status ts_expert_options_check(const ts_expert_options *o, const ts_option_se
 void ts_expert_options_warn(const ts_expert_options *o, const ts_option_set *set, const ts_arch *a)
 {
     static const char *const names[] = { "moe-routing-record", "moe-routing-replay", "moe-router-load-balancing-type", "moe-aux-loss-coeff", "moe-z-loss-coeff",
-                                         "moe-expert-capacity-factor", "moe-input-jitter-eps", "fix-router" };
+                                         "moe-expert-capacity-factor", "moe-input-jitter-eps", "fix-router",
+                                         "moe-adaptive-recompute-activation", "moe-unperm2-mem-optim-swap" };
     const bool loses = o->balancing == TS_MOE_AUX || o->balancing == TS_MOE_SEQ_AUX || o->balancing == TS_MOE_GLOBAL_AUX;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         ts_option_warn_alone(set, names[i], a->n_experts > 0, "a model with experts (--num-experts)");
     ts_option_warn_alone(set, "moe-router-bias-update-rate", a->router_bias, "--moe-router-enable-expert-bias");
     ts_option_warn_alone(set, "moe-token-drop-policy", o->capacity > 0, "--moe-expert-capacity-factor");
+    ts_option_warn_alone(set, "moe-adaptive-recompute-activation-scale", o->again, "--moe-adaptive-recompute-activation");
     if (o->aux > 0)
         ts_option_warn_alone(set, "moe-aux-loss-coeff", loses,
                              "--moe-router-load-balancing-type aux_loss, seq_aux_loss or global_aux_loss");
 }
 
 ts_status ts_expert_options_routes(const ts_expert_options *o, const ts_arch *a, const ts_routes_shape *batch,
-                                   int64_t first, int64_t end, bool reads, ts_routes **out)
+                                   int64_t first, int64_t end, bool planned, bool writes, ts_routes **out)
 {
     const char *path = o->record ? o->record : o->replay;
     ts_routes_shape s = *batch;
@@ -80,8 +90,8 @@ ts_status ts_expert_options_routes(const ts_expert_options *o, const ts_arch *a,
         return ts_error(TS_ERR_USER, "--moe-routing-replay: this model weighs experts by how they were chosen "
                                      "(sparsemixer), which no file says: leave it out");
     s.experts = a->n_experts, s.k = a->experts_per_token, s.layers = a->n_layers;
-    return o->record ? ts_routes_record("--moe-routing-record", reads ? path : NULL, &s, first, out)
-                     : ts_routes_replay("--moe-routing-replay", reads ? path : NULL, &s, first, end, out);
+    return o->record ? ts_routes_record("--moe-routing-record", writes && !planned ? path : NULL, planned, &s, first, out)
+                     : ts_routes_replay("--moe-routing-replay", planned ? NULL : path, &s, first, end, out);
 }
 
 ts_expert_rules ts_expert_options_rules(const ts_expert_options *o)
@@ -97,5 +107,7 @@ ts_expert_rules ts_expert_options_rules(const ts_expert_options *o)
                               .pads = o->pads,
                               .by_position = o->drop == TS_MOE_DROP_POSITION,
                               .jitter = (float)o->jitter,
+                              .again_above = o->again ? o->again_above : 0,
+                              .swaps = o->swaps,
                               .bias_rate = o->bias_rate };
 }

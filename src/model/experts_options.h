@@ -22,6 +22,8 @@ typedef struct ts_expert_options {
     int drop;    /* TS_MOE_DROP_* */
     double aux, z, capacity, jitter, bias_rate;
     bool pads, fixed;
+    bool again, swaps; /* experts' activations where they are many; what is weighed and summed */
+    double again_above;
     const char *record, *replay; /* files of choices (nn/routes.h) */
 } ts_expert_options;
 extern const ts_option ts_expert_option_rows[];
@@ -29,10 +31,10 @@ extern const size_t ts_expert_option_count;
 
 /* What the options are together: TS_ERR_USER that names them. */
 ts_status ts_expert_options_check(const ts_expert_options *o, const ts_option_set *set) TS_NODISCARD;
-/* The file of choices that these options name, for steps [first, end) of so many processes; reads: it is opened.
- * *out NULL: none is named. */
+/* The file of choices that these options name, for steps [first, end) of so many processes. planned: none is opened;
+ * writes: this process writes what is recorded. *out NULL: none is named. */
 ts_status ts_expert_options_routes(const ts_expert_options *o, const ts_arch *a, const ts_routes_shape *batch,
-                                   int64_t first, int64_t end, bool reads, ts_routes **out) TS_NODISCARD;
+                                   int64_t first, int64_t end, bool planned, bool writes, ts_routes **out) TS_NODISCARD;
 /* Warns of those that have no effect, with a model that has experts or none. */
 void ts_expert_options_warn(const ts_expert_options *o, const ts_option_set *set, const ts_arch *a);
 /* The rules of layers, but for the communicators and the file of choices. */

@@ -9,7 +9,11 @@ ts_status ts_expert_load_init(ts_expert_load *l, ts_device *dev, int64_t layers,
     if (!n)
         return TS_OK;
     TS_TRY(ts_alloc(&l->layer, (size_t)n, sizeof *l->layer));
+    TS_TRY(ts_alloc(&l->module, (size_t)n, sizeof(ts_experts_layer *)));
     TS_TRY(ts_alloc(&l->bias, (size_t)n, sizeof(ts_param *)));
+    TS_TRY(ts_alloc(&l->busiest, (size_t)n, sizeof *l->busiest));
+    for (int64_t i = 0; i < n; i++)
+        l->busiest[i] = -1;
     TS_TRY(ts_storage_create(dev, TS_MEM_OTHER, bytes, &l->sums));
     dev->zero(dev, l->sums->data, bytes);
     return TS_OK;
@@ -18,7 +22,9 @@ ts_status ts_expert_load_init(ts_expert_load *l, ts_device *dev, int64_t layers,
 void ts_expert_load_deinit(ts_expert_load *l)
 {
     ts_free(&l->layer);
+    ts_free(&l->module);
     ts_free(&l->bias);
+    ts_free(&l->busiest);
     ts_storage_release(&l->sums);
     *l = (ts_expert_load){ 0 };
 }
@@ -86,8 +92,9 @@ ts_status ts_experts_declare(const ts_declarer *d, ts_experts_layer *l)
     const ts_param_spec gate = { .place = ts_place_whole(1, l->hidden), .is_router = true,
                                  .parts = { .slots = ts_shares_rows(d->group) } };
     TS_TRY(declare_router(d, l));
-    TS_TRY(declare_experts(d, l));
     if (l->has_shared)
         TS_TRY(ts_mlp_declare(&shared, &l->shared));
-    return l->has_shared_gate ? ts_declare(&shared, "gate_weight", &gate, &l->shared_gate) : TS_OK;
+    if (l->has_shared_gate)
+        TS_TRY(ts_declare(&shared, "gate_weight", &gate, &l->shared_gate));
+    return declare_experts(d, l); /* behind what all processes have: that is one unit, where units are shared out */
 }

@@ -26,6 +26,9 @@ typedef struct ts_expert_rules {
     double capacity;     /* factor; 0: none is dropped */
     bool pads, by_position; /* to the capacity; the first pairs stay, not the largest weights */
     float jitter;
+    double again_above;  /* experts' activations are made again where one had so many times its even share of rows in the
+                            pass before, and in the first; 0: they are kept */
+    bool swaps;          /* what is weighed and summed waits in the second memory */
     double bias_rate;    /* of the update of expert_bias; 0: none */
     ts_routes *routes;   /* choices of training are recorded or replayed; NULL: neither. Borrowed */
     ts_comm *sequence;   /* whose processes share out each sequence; NULL: none do */
@@ -39,8 +42,10 @@ typedef struct ts_expert_load {
     int64_t n, experts;
     int64_t layers;     /* of the whole model, of any kind */
     int64_t *layer;     /* [n] the numbers of these */
+    struct ts_experts_layer **module; /* [n] borrowed */
     ts_param **bias;    /* [n] expert_bias, or NULL */
     ts_storage *sums;   /* [n, 3 experts + 1] */
+    double *busiest;    /* [n] see ts_experts_layer */
 } ts_expert_load;
 ts_status ts_expert_load_init(ts_expert_load *l, ts_device *dev, int64_t layers, int64_t n,
                               int64_t experts) TS_NODISCARD;
@@ -59,9 +64,14 @@ typedef struct ts_experts_layer {
     ts_mlp_layer shared;
     const ts_tensor_group *group;
     const ts_expert_group *apart; /* NULL: all experts are here */
+    /* [experts] where each stands among those of all processes, in the order of these; NULL: as it is numbered. Whoever
+     * moves experts sets it; borrowed */
+    const int32_t *place;
     ts_param *router, *router_bias, *bias, *fc1, *fc1_bias, *fc2, *fc2_bias, *shared_gate;
     const ts_expert_rules *rules; /* borrowed; NULL: none */
     float *sums;          /* this layer's of a ts_expert_load; NULL: nobody counts */
+    double *busiest;      /* likewise; rows of the busiest expert here in the last pass over the even share; less than 0: none
+                             was */
 } ts_experts_layer;
 
 ts_status ts_experts_declare(const ts_declarer *d, ts_experts_layer *l) TS_NODISCARD;

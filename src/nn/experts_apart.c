@@ -9,8 +9,10 @@ static bool is_beside(const ts_beside *b) { return b->l->has_shared && b->l->apa
 
 ts_status ts_beside_first(ts_tape *tape, ts_beside *b)
 {
-    if (!is_beside(b) || ts_run_again(b->run, b->layer, TS_PART_SHARED))
+    if (!is_beside(b) || b->y || ts_run_again(b->run, b->layer, TS_PART_SHARED))
         return TS_OK;
+    if (ts_beside_comes_first(b->l))
+        return ts_beside_finish(tape, b);
     ts_device_part(tape->dev, "mlp", b->layer);
     TS_TRY(ts_mlp_first(tape, &b->l->shared, b->run, b->layer, b->x, &b->half));
     ts_device_part(tape->dev, "experts", b->layer);
@@ -56,13 +58,17 @@ static ts_status run_gathered(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tens
         TS_TRY(ts_op_group_collect(tape, all[i], weights, &weights));
         TS_TRY(ts_dispatch_gather_ids(tape, all[i], ids, &ids));
     }
+    if (b->l->place)
+        TS_TRY(ts_places_of(tape, &(ts_places){ .n = b->l->experts, .slices = 1, .stride = b->l->experts, .experts = b->l->experts,
+                                                .shares = 1, .place = b->l->place }, ids, &ids));
     TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
     TS_TRY(ts_dispatch_trim(tape, &s, g->pieces->size * g->comm->size, b->l->experts));
+    const ts_experts_set those = { .even = (double)ts_tensor_count(ids) / (double)b->l->experts };
     TS_TRY(ts_beside_first(tape, b));
     TS_TRY(ts_op_travel_wait(tape, u, &x));
     TS_TRY(ts_experts_rows(tape, b->l, &s, x, weights, &rows));
     ts_tape_drop(tape, x);
-    TS_TRY(ts_experts_products(tape, b->l, &(ts_experts_set){ 0 }, &s, rows, &out));
+    TS_TRY(ts_experts_products(tape, b->l, &those, &s, rows, &out));
     TS_TRY(ts_experts_combine(tape, b->l, &s, out, weights, &x));
     ts_tape_drop(tape, out);
     TS_TRY(ts_op_travel_start(tape, &far, true, x, far.n_here, &u));

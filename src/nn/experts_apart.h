@@ -12,6 +12,12 @@ typedef struct ts_beside {
     ts_tensor *x;
     ts_tensor *half, *y; /* NULL: not yet */
 } ts_beside;
+/* Whether it is better computed as a whole before the others: where values are shared out they are there for the unit that
+ * is used, and experts of other processes are a unit of their own. */
+static inline bool ts_beside_comes_first(const ts_experts_layer *l)
+{
+    return l->apart && ts_shards_values(&l->router->set->shards);
+}
 ts_status ts_beside_first(ts_tape *tape, ts_beside *b) TS_NODISCARD;
 ts_status ts_beside_second(ts_tape *tape, ts_beside *b) TS_NODISCARD;
 /* What is not done is done. */

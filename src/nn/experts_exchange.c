@@ -41,12 +41,14 @@ typedef struct exchange {
 
 static int64_t here(const exchange *c) { return c->experts / c->comm->size; }
 
-/* Of an expert among all: where it stands in a slice of rows. */
+/* Of an expert that stands `expert`-th among those of all processes: where it stands in a slice of rows. */
 static int64_t place_of(const exchange *c, int64_t expert)
 {
     const int64_t process = expert / here(c), at = expert % here(c), in_group = here(c) / c->groups;
     return at / in_group * (c->experts / c->groups) + process * in_group + at % in_group;
 }
+
+static int64_t stands(const exchange *c, int64_t expert) { return c->l->place ? c->l->place[expert] : expert; }
 
 static ts_status find_places(ts_tape *tape, exchange *c, int64_t slices)
 {
@@ -55,15 +57,26 @@ static ts_status find_places(ts_tape *tape, exchange *c, int64_t slices)
     int32_t *place;
     TS_TRY(ts_arena_alloc(&tape->arena, (size_t)E * sizeof *place, &place));
     for (int64_t e = 0; e < E; e++) {
-        const int64_t at = e - first;
+        const int64_t at = stands(c, e) - first;
         place[e] = at >= 0 && at < c->experts ? (int32_t)place_of(c, at) : -1;
     }
-    for (int64_t i = 0; i < hot; i++)
-        place[c->lending->expert[i]] = (int32_t)(slices * c->experts + i);
+    for (int64_t e = 0; e < E; e++)
+        for (int64_t i = 0; i < hot; i++)
+            if (c->lending->expert[i] == stands(c, e))
+                place[e] = (int32_t)(slices * c->experts + i);
     c->places = (ts_places){ .n = slices * c->experts + hot, .slices = slices, .stride = c->experts, .experts = E,
                              .shares = g->far ? g->far->size : 1, .place = place };
-    c->is_sorted = slices == 1 && c->groups == 1 && !hot && c->experts == E;
+    c->is_sorted = slices == 1 && c->groups == 1 && !hot && c->experts == E && !c->l->place;
     return TS_OK;
+}
+
+/* load [experts] by where they stand, in the room behind it. */
+static void by_place(const exchange *c, int64_t *load, int64_t *room)
+{
+    const int64_t E = c->l->experts;
+    for (int64_t e = 0; e < E; e++)
+        room[stands(c, e)] = load[e];
+    memcpy(load, room, (size_t)E * sizeof *load);
 }
 
 /* Of equally busy ones those of other processes in turn, the last one first: what is planned for is the first, which then
@@ -90,9 +103,10 @@ static ts_status lend(ts_tape *tape, exchange *c, const ts_tensor *ids, ts_dtype
     int64_t *load;
     if (!g->hot)
         return TS_OK;
-    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)(l->experts + g->hot) * sizeof *load, &load));
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)(2 * l->experts + g->hot) * sizeof *load, &load));
     TS_TRY(ts_pairs_count(tape, ids, l->experts, load));
     TS_TRY(ts_comm_run(c->comm, ts_all_reduce(load, l->experts, TS_COMM_I64, TS_COMM_SUM)));
+    by_place(c, load, load + l->experts);
     busiest(load, l->experts, here(c), load + l->experts, g->hot);
     TS_TRY(ts_lending_make(tape, c->comm, here(c), g->hot_exchanges, load + l->experts, g->hot, &lending));
     c->lending = lending;
@@ -145,12 +159,19 @@ static ts_status go(ts_tape *tape, part *p)
     return ts_op_travel_start(tape, &p->d.way, false, p->rows, p->d.taken, &p->going);
 }
 
+/* Of an expert in a part: as many come from everybody. */
+static double even_rows(const exchange *c)
+{
+    const int64_t slices = c->n / c->groups;
+    return (double)(c->s.T * c->s.k * c->comm->size * c->l->apart->pieces->size) / (double)(c->l->experts * slices);
+}
+
 /* Its rows, when they have come -> what experts make of them, in the order in which they came. */
 static ts_status compute(ts_tape *tape, exchange *c, int64_t i, ts_tensor **out)
 {
     part *p = &c->part[i];
     ts_dispatch *d = &p->d;
-    const ts_experts_set which = { .first = i % c->groups * (here(c) / c->groups) };
+    const ts_experts_set which = { .first = i % c->groups * (here(c) / c->groups), .even = even_rows(c) };
     ts_tensor *rows, *there;
     TS_TRY(ts_dispatch_order(tape, d));
     if (i == 0 && c->beside)

@@ -22,7 +22,7 @@ static ts_status second_product(ts_tape *tape, const ts_experts_layer *l, const 
                       : ts_op_linear_groups_of(tape, s, &fc2, a, out);
 }
 
-ts_status ts_experts_products(ts_tape *tape, const ts_experts_layer *l, const ts_experts_set *which,
+static ts_status run_products(ts_tape *tape, const ts_experts_layer *l, const ts_experts_set *which,
                               const ts_sorted_rows *s, ts_tensor *rows, ts_tensor **out)
 {
     ts_tensor *h, *a;
@@ -35,6 +35,68 @@ ts_status ts_experts_products(ts_tape *tape, const ts_experts_layer *l, const ts
     return TS_OK;
 }
 
+/* ---- made again where experts are too busy ---- */
+
+/* Of s, the most that one has; where nothing is computed all have as many. */
+static ts_status most_rows(ts_tape *tape, const ts_sorted_rows *s, double *most)
+{
+    const size_t n = (size_t)s->experts + 1;
+    int32_t *offsets;
+    *most = (double)s->rows / (double)s->experts;
+    if (!tape->dev->computes)
+        return TS_OK;
+    TS_TRY(ts_alloc(&offsets, n, sizeof *offsets));
+    const ts_status st = ts_device_read(tape->dev, offsets, ts_tensor_data(s->offsets), n * sizeof *offsets);
+    *most = 0;
+    for (int64_t e = 0; e < s->experts; e++)
+        *most = offsets[e + 1] - offsets[e] > *most ? offsets[e + 1] - offsets[e] : *most;
+    ts_free(&offsets);
+    return st;
+}
+
+/* Whether this pass keeps nothing of experts but their rows, by what the one before has seen; and what this one sees. A
+ * layer that runs again does as it did. */
+static ts_status are_too_busy(ts_tape *tape, const ts_experts_layer *l, const ts_experts_set *which, const ts_sorted_rows *s,
+                              bool *again)
+{
+    double most;
+    *again = false;
+    if (!tape->recording || tape->dev->again || !l->rules || l->rules->again_above == 0 || !l->busiest || which->fc1)
+        return TS_OK;
+    *again = *l->busiest < 0 || *l->busiest > l->rules->again_above;
+    TS_TRY(most_rows(tape, s, &most));
+    *l->busiest = most / which->even;
+    return TS_OK;
+}
+
+typedef struct again_ctx {
+    const ts_experts_layer *l;
+    ts_experts_set which;
+    ts_sorted_rows s;
+} again_ctx;
+
+static ts_status products_again(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out)
+{
+    const again_ctx *c = ctx;
+    return run_products(tape, c->l, &c->which, &c->s, in, out);
+}
+
+ts_status ts_experts_products(ts_tape *tape, const ts_experts_layer *l, const ts_experts_set *which,
+                              const ts_sorted_rows *s, ts_tensor *rows, ts_tensor **out)
+{
+    const again_ctx c = { l, *which, *s };
+    const ts_record *last = tape->last;
+    bool again;
+    TS_TRY(are_too_busy(tape, l, which, s, &again));
+    if (!again)
+        return run_products(tape, l, which, s, rows, out);
+    TS_TRY(ts_tape_segment(tape, products_again, &c, sizeof c, rows, out));
+    if (tape->last != last)
+        ts_record_save(tape, tape->last, s->offsets);
+    ts_tape_drop(tape, rows);
+    return TS_OK;
+}
+
 ts_status ts_experts_rows(ts_tape *tape, const ts_experts_layer *l, const ts_sorted_rows *s, ts_tensor *x,
                           ts_tensor *weights, ts_tensor **rows)
 {
@@ -44,5 +106,9 @@ ts_status ts_experts_rows(ts_tape *tape, const ts_experts_layer *l, const ts_sor
 ts_status ts_experts_combine(ts_tape *tape, const ts_experts_layer *l, const ts_sorted_rows *s, ts_tensor *out,
                              ts_tensor *weights, ts_tensor **y)
 {
-    return ts_op_combine(tape, s, out, l->scales_input ? NULL : weights, y);
+    const bool waits = tape->waits;
+    tape->waits = waits || (l->rules && l->rules->swaps && tape->recording && !tape->dev->again);
+    const ts_status st = ts_op_combine(tape, s, out, l->scales_input ? NULL : weights, y);
+    tape->waits = waits;
+    return st;
 }

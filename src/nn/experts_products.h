@@ -7,6 +7,7 @@
 /* Which experts: those that are here from `first` on, or copies of others'. */
 typedef struct ts_experts_set {
     int64_t first;
+    double even; /* rows of an expert, were they shared out evenly */
     ts_lent *fc1, *fc1_bias, *fc2, *fc2_bias; /* fc1 NULL: no copies */
 } ts_experts_set;
 

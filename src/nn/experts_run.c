@@ -72,9 +72,9 @@ static ts_status record(ts_tape *tape, const ts_experts_layer *l, const ts_run *
     const ts_row_places rows = ts_run_places(run, 0);
     int32_t *buffer;
     TS_TRY(ts_alloc(&buffer, (size_t)ts_tensor_count(ids), sizeof *buffer));
-    ts_status st = ts_device_read(tape->dev, buffer, ts_tensor_data(ids), (size_t)ts_tensor_count(ids) * sizeof *buffer);
+    const ts_status st = ts_device_read(tape->dev, buffer, ts_tensor_data(ids), (size_t)ts_tensor_count(ids) * sizeof *buffer);
     if (st == TS_OK)
-        st = ts_routes_put(rules_of(l)->routes, run->step, layer, &rows, ids->dim[0], buffer);
+        ts_routes_put(rules_of(l)->routes, run->step, layer, &rows, ids->dim[0], buffer);
     ts_free(&buffer);
     return st;
 }
@@ -126,11 +126,12 @@ static ts_status run_experts(ts_tape *tape, const ts_experts_layer *l, ts_tensor
                              ts_tensor *ids, ts_tensor **y)
 {
     const ts_sort_op order = order_of(l, ids);
+    const ts_experts_set all = { .even = (double)ts_tensor_count(ids) / (double)l->experts };
     ts_sorted_rows s;
     ts_tensor *rows, *out;
     TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
     TS_TRY(ts_experts_rows(tape, l, &s, x, weights, &rows));
-    TS_TRY(ts_experts_products(tape, l, &(ts_experts_set){ 0 }, &s, rows, &out));
+    TS_TRY(ts_experts_products(tape, l, &all, &s, rows, &out));
     TS_TRY(ts_experts_combine(tape, l, &s, out, weights, y));
     ts_tape_drop(tape, out);
     return TS_OK;
@@ -200,6 +201,8 @@ static ts_status run_layer(ts_tape *tape, const ts_experts_layer *l, const ts_ru
     ts_tensor *weights, *ids;
     ts_beside b = { .l = l, .run = run, .layer = layer, .x = x };
     TS_TRY(route(tape, l, run, layer, x, &weights, &ids));
+    if (l->has_shared && !(l->apart && l->apart->beside) && ts_beside_comes_first(l))
+        TS_TRY(ts_beside_finish(tape, &b));
     if (l->apart)
         TS_TRY(run_apart(tape, &b, weights, ids, y));
     else

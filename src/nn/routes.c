@@ -18,15 +18,17 @@ struct ts_routes {
     ts_map map;
     ts_str path;
     uint16_t *piece; /* one sequence of one layer */
+    uint16_t *all;   /* recording: of a step, what is put here; zeros elsewhere */
+    int64_t step;    /* which it is */
 };
 
 static int64_t step_count(const ts_routes_shape *s) { return s->samples * s->layers * s->length * s->k; }
 
-static ts_status create(const char *option, const char *path, const ts_routes_shape *shape, ts_routes **out)
+static ts_status create(const char *option, const char *path, bool planned, const ts_routes_shape *shape, ts_routes **out)
 {
     ts_routes *r;
     TS_TRY(ts_alloc(&r, 1, sizeof *r));
-    *r = (ts_routes){ .s = *shape, .option = option, .planned = !path };
+    *r = (ts_routes){ .s = *shape, .option = option, .planned = planned };
     ts_status st = ts_alloc(&r->piece, (size_t)(shape->length * shape->k), sizeof *r->piece);
     if (st == TS_OK && path)
         st = ts_str_puts(&r->path, path);
@@ -49,15 +51,15 @@ static ts_status write_at(ts_routes *r, const void *data, size_t size, off_t at)
     return TS_OK;
 }
 
-ts_status ts_routes_record(const char *option, const char *path, const ts_routes_shape *shape, int64_t first,
+ts_status ts_routes_record(const char *option, const char *path, bool planned, const ts_routes_shape *shape, int64_t first,
                            ts_routes **out)
 {
     const int64_t head[NUMBERS] = { shape->experts, shape->k, shape->layers, shape->length, shape->samples, first };
     ts_routes *r;
-    TS_TRY(create(option, path, shape, &r));
-    r->first = first;
-    ts_status st = TS_OK;
-    if (path) {
+    TS_TRY(create(option, path, planned, shape, &r));
+    r->first = r->step = first;
+    ts_status st = planned ? TS_OK : ts_alloc(&r->all, (size_t)step_count(shape), sizeof *r->all);
+    if (st == TS_OK && path) {
         st = ts_output_open(&r->out, option, path, TS_OUTPUT_SEEK);
         if (st == TS_OK)
             st = write_at(r, magic, sizeof magic, 0);
@@ -100,7 +102,7 @@ ts_status ts_routes_replay(const char *option, const char *path, const ts_routes
                            ts_routes **out)
 {
     ts_routes *r;
-    TS_TRY(create(option, path, shape, &r));
+    TS_TRY(create(option, path, !path, shape, &r));
     r->replays = true;
     ts_status st = path ? ts_map_open(path, &r->map) : TS_OK;
     if (st == TS_OK && path)
@@ -114,7 +116,7 @@ ts_status ts_routes_replay(const char *option, const char *path, const ts_routes
 
 ts_status ts_routes_finish(ts_routes *r)
 {
-    return r->replays || r->planned ? TS_OK : ts_output_finish(&r->out);
+    return r->replays || !r->path.len ? TS_OK : ts_output_finish(&r->out);
 }
 
 void ts_routes_close(ts_routes **routes)
@@ -126,6 +128,7 @@ void ts_routes_close(ts_routes **routes)
     ts_map_close(&r->map);
     ts_str_deinit(&r->path);
     ts_free(&r->piece);
+    ts_free(&r->all);
     ts_free(routes);
 }
 
@@ -145,18 +148,31 @@ static int64_t stretch_of(const ts_routes *r, int64_t step, int64_t layer, const
     return rows->at.piece[piece].n - i;
 }
 
-ts_status ts_routes_put(ts_routes *r, int64_t step, int64_t layer, const ts_row_places *rows, int64_t n,
-                        const int32_t *ids)
+void ts_routes_put(ts_routes *r, int64_t step, int64_t layer, const ts_row_places *rows, int64_t n, const int32_t *ids)
 {
     int64_t at;
-    for (int64_t i = 0, m; i < n && !r->planned; i += m) {
+    for (int64_t i = 0, m; i < n && r->all; i += m) {
         m = stretch_of(r, step, layer, rows, i, &at);
         m = m < n - i ? m : n - i;
+        uint16_t *to = r->all + at - (r->step - r->first) * step_count(&r->s);
         for (int64_t p = 0; p < m * r->s.k; p++)
-            r->piece[p] = (uint16_t)ids[i * r->s.k + p];
-        TS_TRY(write_at(r, r->piece, (size_t)(m * r->s.k) * sizeof *r->piece, HEAD + 2 * (off_t)at));
+            to[p] = (uint16_t)ids[i * r->s.k + p];
     }
-    return TS_OK;
+}
+
+/* Where a process has put nothing it has zeros, and those that have put something have the same: byte by byte the largest. */
+ts_status ts_routes_step(ts_routes *r, ts_comm *everyone)
+{
+    const size_t bytes = (size_t)step_count(&r->s) * sizeof *r->all;
+    if (r->replays)
+        return TS_OK;
+    if (everyone->size > 1)
+        TS_TRY(ts_comm_run(everyone, ts_all_reduce(r->all, (int64_t)bytes, TS_COMM_U8, TS_COMM_MAX)));
+    const off_t at = HEAD + (off_t)bytes * (r->step++ - r->first);
+    const ts_status st = r->path.len ? write_at(r, r->all, bytes, at) : TS_OK;
+    if (r->all)
+        memset(r->all, 0, bytes);
+    return ts_comm_agree(everyone, st);
 }
 
 /* A row's experts: each there, and once. */

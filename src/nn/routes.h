@@ -10,6 +10,7 @@
  * global batch, so that a file serves any layout. */
 #ifndef TS_NN_ROUTES_H
 #define TS_NN_ROUTES_H
+#include "dist/comm.h"
 #include "ops/ops.h"
 
 typedef struct ts_routes_shape {
@@ -19,10 +20,12 @@ typedef struct ts_routes_shape {
 
 typedef struct ts_routes ts_routes;
 
-/* A file to be made; it takes its name at ts_routes_finish. path NULL: nothing is written (planning).
+/* A file to be made; it takes its name at ts_routes_finish. path NULL: another process writes it, or (planned) none does.
  * first: the first step that is run. */
-ts_status ts_routes_record(const char *option, const char *path, const ts_routes_shape *shape, int64_t first,
+ts_status ts_routes_record(const char *option, const char *path, bool planned, const ts_routes_shape *shape, int64_t first,
                            ts_routes **out) TS_NODISCARD;
+/* A step is over: what all processes have put of it comes together, and is written. Collective; of a replay nothing. */
+ts_status ts_routes_step(ts_routes *r, ts_comm *everyone) TS_NODISCARD;
 /* A file that was recorded. TS_ERR_USER, with the option: it is none, of another shape, or lacks a step of
  * [first, end). path NULL: all ids count up from 0 (planning). */
 ts_status ts_routes_replay(const char *option, const char *path, const ts_routes_shape *shape, int64_t first, int64_t end,
@@ -31,9 +34,8 @@ ts_status ts_routes_finish(ts_routes *r) TS_NODISCARD; /* what was recorded */
 void ts_routes_close(ts_routes **r);                    /* without finish: gives up what was recorded */
 bool ts_routes_replays(const ts_routes *r);
 
-/* ids [n, k] of the n rows of a layer in a step, on the host. */
-ts_status ts_routes_put(ts_routes *r, int64_t step, int64_t layer, const ts_row_places *rows, int64_t n,
-                        const int32_t *ids) TS_NODISCARD;
+/* ids [n, k] of the n rows of a layer in a step, on the host. Several processes may put the same. */
+void ts_routes_put(ts_routes *r, int64_t step, int64_t layer, const ts_row_places *rows, int64_t n, const int32_t *ids);
 /* TS_ERR_USER: an id in the file is no expert, or stands twice. */
 ts_status ts_routes_take(const ts_routes *r, int64_t step, int64_t layer, const ts_row_places *rows, int64_t n,
                          int32_t *ids) TS_NODISCARD;

@@ -6,7 +6,6 @@
 #define ROW(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW(type, ts_parallel_options, field, name, def, lo, hi, choices, "layout", help)
 #define KEPT "where something is kept, not what it is"
-#define PLACES "experts stay where they are, whatever their loads; the result is the same"
 #define TRAVELS "when something travels, not what it is"
 
 const ts_option ts_parallel_option_rows[] = {
@@ -121,10 +120,14 @@ const ts_option ts_parallel_option_rows[] = {
         "how many; at most as many as a process has"),
     ROW(INT, hot_exchanges, "trans-hot-expert-group-num", "3", 1, 1 << 20, NULL,
         "exchanges that bring the copies at the same time, each those of some processes"),
-    TS_TOLD("enable-expert-placement", 0, "layout", PLACES),
-    TS_TOLD("expert-placement-freq", 1, "layout", PLACES),
-    TS_TOLD("enable-fine-grained-expert-placement", 0, "layout", PLACES),
-    TS_TOLD("fine-grained-expert-placement-thre", 1, "layout", PLACES),
+    ROW(FLAG, places, "enable-expert-placement", NULL, 0, 0, NULL,
+        "experts move between processes by what they had to do, so that these have as much; what is computed and saved stays "
+        "the same"),
+    ROW(INT, place_every, "expert-placement-freq", "50", 1, 1 << 30, NULL, "steps between two such looks"),
+    ROW(FLAG, place_finely, "enable-fine-grained-expert-placement", NULL, 0, 0, NULL,
+        "of --enable-expert-placement: a layer's experts move only if this is worth while"),
+    ROW(REAL, place_fall, "fine-grained-expert-placement-thre", "0.08", 0, 100, NULL,
+        "that is, if the coefficient of variation of processes' loads falls by more than this"),
     TS_NOTE("print-expert-load", 0, "layout", "the log, the metrics and event files have the loads of experts anyway"),
     ROW(FLAG, by_hosts, "moe-hierarchical-alltoallv", NULL, 0, 0, NULL,
         "of alltoall with --moe-tp-extend-ep: a token goes once to each group of tensor-parallel processes, and within it to "

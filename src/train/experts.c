@@ -91,6 +91,8 @@ ts_status ts_expert_report_finish(ts_expert_report *r, const ts_expert_load *l, 
     double sums[3] = { 0 };
     if (!r->experts)
         return TS_OK;
+    if (rules->routes)
+        TS_TRY(ts_routes_step(rules->routes, mesh->world));
     for (int64_t i = 0; i < r->layers * r->experts; i++)
         r->load[i] = 0;
     TS_TRY(read_sums(r, l, rules, mesh, sums));

@@ -95,10 +95,8 @@ static ts_status open_routes(ts_job *j, const ts_arch *a)
     if (j->ramp.samples)
         return ts_error(TS_ERR_USER, "--moe-routing-%s: steps have sequences by --rampup-batch-size: leave that out",
                         o->record ? "record" : "replay");
-    if (o->record && j->comm->size > 1)
-        return ts_error(TS_ERR_USER, "--moe-routing-record writes what one process has chosen, and there are %d: record "
-                                     "with one; --moe-routing-replay takes any number", j->comm->size);
-    return ts_expert_options_routes(o, a, &batch, goes_on ? j->loaded : 0, j->train_iters, j->dev->computes, &j->routes);
+    return ts_comm_agree(j->comm, ts_expert_options_routes(o, a, &batch, goes_on ? j->loaded : 0, j->train_iters,
+                                                           !j->dev->computes, j->comm->rank == 0, &j->routes));
 }
 
 /* Once the model is described. */
@@ -414,6 +412,8 @@ static ts_status make_trainer(ts_job *j)
                           .overlap = j->o->dist.overlap_grad_reduce,
                           .bucket = ts_dist_bucket_elements(&j->o->dist),
                           .overlap_gather = j->o->parallel.overlap_param_gather,
+                          .places = { .moves = j->o->parallel.places, .every = j->o->parallel.place_every,
+                                      .fall = j->o->parallel.place_finely ? j->o->parallel.place_fall : 0 },
                           .pipeline = pipeline_of(j),
                           .patience = patience };
     a.feed = (ts_feed_args){ .field = field,

@@ -254,7 +254,7 @@ ts_status ts_trainer_save(ts_trainer *t, const ts_model *m, ts_checkpointer *c,
     ts_str state = { 0 };
     ts_status st = ts_comm_agree(t->comm, t->dev->sync(t->dev));
     if (st == TS_OK)
-        st = ts_gather_finish(&t->gather);
+        st = ts_trainer_settle(t);
     if (st == TS_OK)
         st = list_tensors(t, &l);
     if (st == TS_OK)
@@ -266,6 +266,8 @@ ts_status ts_trainer_save(ts_trainer *t, const ts_model *m, ts_checkpointer *c,
         st = ts_comm_agree(t->comm, collect(t, &l)); /* other stages know nothing of this one's failure */
     if (st == TS_OK)
         st = ts_checkpointer_save(c, t->iteration, l.t, l.n, state.s);
+    const ts_status back = ts_trainer_go_on(t);
+    st = st == TS_OK ? back : st;
     ts_trainer_book_copies(t, (int64_t)ts_checkpointer_staging(c));
     ts_str_deinit(&state);
     free_tensors(&l);

@@ -143,7 +143,7 @@ static ts_status save(ts_job *j, const char *folder, const char *option, const t
     const ts_weights_save_options s = { .dtype = ts_save_hf_dtype_of(dtype, j->model.file_dtype) };
     const int first = ts_mesh_rank(j->mesh, TS_MESH_PP, j->comm->rank, 0);
     whole_model m = { .model = &j->model };
-    ts_status st = ts_gather_finish(&j->trainer->gather);
+    ts_status st = ts_trainer_settle(j->trainer);
     const ts_param_set *params = &j->model.decoder->params;
     bool *wants = NULL; /* all, for the ranks that write and serve; the others nothing */
     ts_whole_init(&m.values, params, NULL, false, TS_DTYPE_F32);
@@ -165,12 +165,19 @@ static ts_status save(ts_job *j, const char *folder, const char *option, const t
     return ts_comm_agree(j->comm, st);
 }
 
+static ts_status save_settled(ts_job *j, const char *folder, const char *option, const ts_storage *average,
+                              ts_save_hf_dtype dtype)
+{
+    const ts_status st = save(j, folder, option, average, dtype), back = ts_trainer_go_on(j->trainer);
+    return st == TS_OK ? back : st;
+}
+
 ts_status ts_job_save_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype)
 {
-    return save(j, folder, "--save-hf", NULL, dtype);
+    return save_settled(j, folder, "--save-hf", NULL, dtype);
 }
 
 ts_status ts_job_save_ema_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype)
 {
-    return save(j, folder, "--save-ema-hf", j->trainer->optim.ema, dtype);
+    return save_settled(j, folder, "--save-ema-hf", j->trainer->optim.ema, dtype);
 }

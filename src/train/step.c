@@ -212,6 +212,16 @@ static void weigh_sides(ts_trainer *t, const ts_step_result *r)
             r->side_tokens[k] ? t->scaler.scale * t->objective->side[k].weight / (double)r->side_tokens[k] : 0;
 }
 
+/* Where their loads say, from now and then. */
+static ts_status move_experts(ts_trainer *t, const ts_step_result *r)
+{
+    if (r->skipped)
+        return TS_OK;
+    if (ts_expert_places_looks(&t->places))
+        TS_TRY(ts_gather_finish(&t->gather));
+    return ts_expert_places_step(&t->places, &t->experts);
+}
+
 static ts_status step(ts_trainer *t, bool stop, ts_step_result *r)
 {
     const double began = ts_now();
@@ -238,6 +248,7 @@ static ts_status step(ts_trainer *t, bool stop, ts_step_result *r)
     const double updated = ts_timeline_begin(t->dev->timeline);
     TS_TRY(update(t, grads, r));
     ts_timeline_span(t->dev->timeline, TS_TRACK_STEP, "optimizer", updated);
+    TS_TRY(move_experts(t, r));
     TS_TRY(ts_dump_end(t->dump));
     if (t->o->log_params_norm)
         TS_TRY(ts_optimizer_params_norm(&t->optim, &r->params_norm));

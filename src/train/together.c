@@ -46,6 +46,16 @@ static ts_status check_layerwise(const ts_job_options *o, const ts_option_set *s
     return TS_OK;
 }
 
+/* What moves with experts lies where these do, in numbers of its own. */
+static ts_status check_places(const ts_job_options *o, const ts_option_set *set)
+{
+    static const char *const off[] = { "reuse-fp32-param", "weight-quant", "swap-optimizer", "virtual-optimizer", "quant-states",
+                                       "use-apollo", "use-galore", "dump-steps", "npu-datadump" };
+    for (size_t i = 0; o->parallel.places && i < sizeof off / sizeof *off; i++)
+        TS_TRY(ts_option_exclude(set, "enable-expert-placement", off[i]));
+    return TS_OK;
+}
+
 /* Weights in 8 bits, of one process each. */
 static ts_status check_coded(const ts_job_options *o, const ts_option_set *set)
 {
@@ -174,6 +184,7 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
     TS_TRY(ts_model_options_check(&o->model, set));
     TS_TRY(check_narrow(&o->narrow, set));
     TS_TRY(ts_expert_options_check(&o->experts, set));
+    TS_TRY(check_places(o, set));
     TS_TRY(ts_distill_options_check(&o->distill, o->parallel.pipeline));
     TS_TRY(ts_recompute_stage(&o->train, 0, o->parallel.pipeline, &(ts_recompute_plan){ 0 }));
     TS_TRY(check_levels(o, set));
@@ -198,6 +209,12 @@ static void warn_saving(const ts_job_options *o, const ts_option_set *set)
         ts_option_warn_alone(set, saving[i], o->train.save, "--save");
     for (size_t i = 0; i < sizeof loading / sizeof *loading; i++)
         ts_option_warn_alone(set, loading[i], o->runtime.load, "--load");
+    ts_option_warn_alone(set, "expert-placement-freq", o->parallel.places, "--enable-expert-placement");
+    ts_option_warn_alone(set, "enable-fine-grained-expert-placement", o->parallel.places, "--enable-expert-placement");
+    ts_option_warn_alone(set, "fine-grained-expert-placement-thre", o->parallel.place_finely,
+                         "--enable-fine-grained-expert-placement");
+    ts_option_warn_alone(set, "balanced-moe-hot-expert-num", o->parallel.balances, "--balanced-moe-experts");
+    ts_option_warn_alone(set, "trans-hot-expert-group-num", o->parallel.balances, "--balanced-moe-experts");
     ts_option_warn_alone(set, "save-hf-dtype", o->train.save_hf || o->train.save_ema_hf, "--save-hf");
 }
 

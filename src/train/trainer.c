@@ -31,6 +31,8 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
     t->optim.own_grads = ts_scatter_is_own(&t->grads.scatter);
     TS_TRY(ts_dump_create(t->o, t->dev, t->mesh, t->sharers, &t->dump));
     TS_TRY(ts_expert_report_init(&t->experts, t->objective->load));
+    if (t->objective->load)
+        TS_TRY(ts_expert_places_init(&t->places, &a->places, t->objective->load, &t->optim, t->mesh));
     return ts_gather_init(&t->gather, t->objective->params, t->sharers, a->overlap_gather);
 }
 
@@ -119,6 +121,7 @@ void ts_trainer_destroy(ts_trainer **trainer)
     ts_trainer *t = *trainer;
     if (!t)
         return;
+    ts_expert_places_deinit(&t->places);
     ts_expert_report_deinit(&t->experts);
     ts_dump_destroy(&t->dump);
     ts_pipeline_deinit(&t->pipeline);
@@ -137,3 +140,11 @@ double ts_trainer_step_flops(const ts_trainer *t)
 {
     return t->objective->flops(t->objective, t->feed.global);
 }
+
+ts_status ts_trainer_settle(ts_trainer *t)
+{
+    TS_TRY(ts_gather_finish(&t->gather));
+    return ts_expert_places_home(&t->places);
+}
+
+ts_status ts_trainer_go_on(ts_trainer *t) { return ts_expert_places_back(&t->places); }

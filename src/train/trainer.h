@@ -9,7 +9,7 @@
 #include "dist/line.h"
 #include "dist/traffic.h"
 #include "train/dump.h"
-#include "train/experts.h"
+#include "train/expert_places.h"
 #include "train/feed.h"
 #include "train/gather.h"
 #include "train/grads.h"
@@ -62,6 +62,7 @@ typedef struct ts_trainer {
     ts_lr_schedule schedule, decoupled; /* of --decoupled-lr, when optim.has_decoupled */
     ts_loss_scaler scaler;
     ts_expert_report experts; /* of the last step */
+    ts_expert_places places;  /* where experts are */
     int64_t losses;           /* of a micro-batch */
     double side_weight[TS_SIDE_LOSSES]; /* of losses beside the first: of the step, with the loss scale */
     float *host;              /* [losses] their weights, then the losses themselves */
@@ -92,6 +93,7 @@ typedef struct ts_trainer_args {
     bool overlap; /* of dist's options, as the next */
     int64_t bucket;
     bool overlap_gather; /* see train/gather.h */
+    ts_expert_places_options places;
     ts_pipeline_kind pipeline; /* over the mesh's stages; the objective has a part for each chunk */
     /* seconds that a rank may wait for another within a step, or ten median steps where that is longer; 0:
      * as its watchdog was told */
@@ -101,6 +103,11 @@ typedef struct ts_trainer_args {
 /* Borrows what the arguments point to. */
 ts_status ts_trainer_create(const ts_trainer_args *a, ts_trainer **out) TS_NODISCARD;
 void ts_trainer_destroy(ts_trainer **t);
+
+/* All parameters are here, and experts where they are numbered, for who reads them; and then again where they were.
+ * Collective. */
+ts_status ts_trainer_settle(ts_trainer *t) TS_NODISCARD;
+ts_status ts_trainer_go_on(ts_trainer *t) TS_NODISCARD;
 
 /* The pipeline for the feed's micro-batches. A step calls it. */
 ts_status ts_trainer_prepare_pipeline(ts_trainer *t) TS_NODISCARD;

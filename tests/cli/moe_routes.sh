@@ -59,6 +59,19 @@ same_loads data recorded
 job tensor 2 --moe-routing-replay "$D/r" --tensor-model-parallel-size 2 --sequence-parallel
 alike tensor recorded 1
 same_loads tensor recorded
+# several processes record what one does, whatever each has of it
+for layout in "2" "2 --tensor-model-parallel-size 2 --sequence-parallel" "2 --context-parallel-size 2" \
+    "3 --pipeline-model-parallel-size 3" "4 --expert-model-parallel-size 2 --moe-token-dispatcher-type alltoall"; do
+    # shellcheck disable=SC2086
+    {
+        set -- $layout
+        ranks=$1
+        shift
+        job several "$ranks" "$@" --moe-routing-record "$D/several"
+        case $* in *expert*) ;; *) as_planned several "$ranks" "$@" --moe-routing-record "$D/other" ;; esac
+    }
+    same "$D/several" "$D/r"
+done
 job context 2 --moe-routing-replay "$D/r" --context-parallel-size 2
 same_loads context recorded
 finish

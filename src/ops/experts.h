@@ -8,7 +8,7 @@
 #ifndef TS_OPS_EXPERTS_H
 #define TS_OPS_EXPERTS_H
 #include "dist/comm.h"
-#include "ops/tape.h"
+#include "ops/groups.h"
 
 /* logits [T, experts] = x w^T + b in fp32, whatever x is. w [experts, width], b [experts] or NULL. */
 ts_status ts_op_router(ts_tape *tape, ts_tensor *x, ts_param *w, ts_param *b, ts_tensor **logits) TS_NODISCARD;
@@ -52,14 +52,6 @@ typedef struct ts_route_op {
 /* *weights fp32 [T, k], *ids int32 [T, k]; BY_RECORD *ids is given. */
 ts_status ts_op_route(ts_tape *tape, const ts_route_op *o, ts_tensor *logits, ts_tensor **weights,
                       ts_tensor **ids) TS_NODISCARD;
-
-/* Rows in the order of experts (ts_sort_rows_args). */
-typedef struct ts_sorted_rows {
-    int64_t T, k, rows, experts; /* rows: room for; experts: that are here */
-    bool drops;                  /* not every pair has a row */
-    ts_tensor *from, *at, *offsets; /* int32 */
-    ts_tensor *kept;             /* ids of pairs that have a row, -1 of others; NULL: not asked for */
-} ts_sorted_rows;
 
 typedef struct ts_sort_op {
     int64_t experts, first; /* those that are here */

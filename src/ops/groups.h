@@ -1,7 +1,16 @@
-/* Inside operators of experts (ops/experts.h): the products of rows in groups, whoever has their matrices. */
+/* Rows in the order of experts, and what operators of experts (ops/experts.h) do with them at once: the products of rows in
+ * groups, whoever has their matrices. */
 #ifndef TS_OPS_GROUPS_H
 #define TS_OPS_GROUPS_H
-#include "ops/experts.h"
+#include "ops/tape.h"
+
+/* Rows in the order of experts (ts_sort_rows_args). */
+typedef struct ts_sorted_rows {
+    int64_t T, k, rows, experts; /* rows: room for; experts: that are here */
+    bool drops;                  /* not every pair has a row */
+    ts_tensor *from, *at, *offsets; /* int32 */
+    ts_tensor *kept;             /* ids of pairs that have a row, -1 of others; NULL: not asked for */
+} ts_sorted_rows;
 
 /* y = x w^T + bias (NT), or x w (NN); bias [experts, n] or NULL. */
 void ts_groups_multiply(ts_tape *tape, const ts_sorted_rows *s, const ts_form *w, const float *bias, ts_gemm_form form,

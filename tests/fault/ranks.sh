@@ -16,6 +16,8 @@ case $(mpirun --version 2>&1) in
 *) launcher= ;;
 esac
 every=20 # steps from one checkpoint to the next
+experts="--num-experts 4 --moe-router-topk 2 --moe-ffn-hidden-size 24 --expert-model-parallel-size 2
+    --moe-token-dispatcher-type alltoall"
 zero3="--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params"
 layouts=(
     "2"
@@ -40,6 +42,9 @@ layouts=(
     "4 --pipeline-model-parallel-size 2 --pipeline-schedule zero-bubble $zero3"
     "4 --tensor-model-parallel-size 2 $zero3"
     "4 --context-parallel-size 4 --cp-window-size 2"
+    "2 $experts --moe-fb-overlap"
+    "2 $experts --balanced-moe-experts --balanced-moe-hot-expert-num 2 --moe-experts-pipeline-degree 2"
+    "4 $experts --pipeline-model-parallel-size 2 --schedules-method dualpipev --moe-fb-overlap"
 )
 job_of() { # job_of RANKS OPTIONS...
     local ranks=$1

@@ -137,6 +137,21 @@ static void two_ways_of_tensors(void **state)
     close_mesh(&comm, &m);
 }
 
+/* Experts over two tensor-parallel groups of two: neighbours, and those that stand alike. */
+static void two_ways_of_experts(void **state)
+{
+    (void)state;
+    ts_mesh_shape shape = { .tp = 2, .ep = 4, .etp = 1, .ep_near = 2 };
+    GROUPS(8, TS_MESH_EP_NEAR, 2, 0, 1, 2, 3, 4, 5, 6, 7);
+    GROUPS(8, TS_MESH_EP_FAR, 2, 0, 2, 1, 3, 4, 6, 5, 7);
+    ts_comm *comm;
+    ts_mesh *m;
+    open_mesh(5, 8, (ts_mesh_shape){ .ep = 4 }, &comm, &m);
+    assert_null(m->comm[TS_MESH_EP_NEAR]);
+    assert_null(m->comm[TS_MESH_EP_FAR]);
+    close_mesh(&comm, &m);
+}
+
 /* 2 x 3 x 5 x 7 = 210, and a large one: coordinates and ranks are each other's inverse, and groups
  * of one dimension are apart. */
 static void any_shape(void **state)
@@ -235,7 +250,7 @@ int main(void)
                                         cmocka_unit_test(as_megatron_computes),
                                        cmocka_unit_test(experts_in_fewer_pieces),
                                         cmocka_unit_test(in_the_other_order),
-                                        cmocka_unit_test(two_ways_of_tensors),
+                                        cmocka_unit_test(two_ways_of_tensors), cmocka_unit_test(two_ways_of_experts),
                                         cmocka_unit_test(any_shape),
                                         cmocka_unit_test(communicators),
                                         cmocka_unit_test(sizes_that_do_not_divide) };

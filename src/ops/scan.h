@@ -40,6 +40,16 @@ typedef struct ts_ssd_op {
 ts_status ts_op_ssd(ts_tape *tape, const ts_ssd_op *o, ts_tensor *xbc, ts_tensor *raw,
                     ts_tensor **y) TS_NODISCARD;
 
+/* See ts_selective_args. x and raw [B * S, channels], bc [B * S, 2 N]; y [B * S, channels]. */
+typedef struct ts_selective_op {
+    int64_t B, S, channels, N;
+    ts_param *A_log, *D, *dt_bias;
+    const ts_tensor *first_key;
+    ts_scan_kept kept;
+} ts_selective_op;
+ts_status ts_op_selective(ts_tape *tape, const ts_selective_op *o, ts_tensor *x, ts_tensor *raw, ts_tensor *bc,
+                          ts_tensor **y) TS_NODISCARD;
+
 /* See ts_delta_args. qkv [B * S, 2 key_heads K + heads V], g and b [B * S, heads]; y [B * S, heads V]. by_channel:
  * Kimi delta attention, g [B * S, heads K] and dt_bias [heads K]. */
 typedef struct ts_delta_op {

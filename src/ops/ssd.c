@@ -39,6 +39,7 @@ ts_status ts_scan_give(ts_tape *tape, ts_param *p, const ts_tensor *sums, int64_
     if (!ts_param_has_grad(p))
         return TS_OK;
     TS_TRY(ts_param_need_grad(p));
+    ts_param_grad_settle(p);
     const ts_col_sum_args a = { .rows = sums->dim[0], .cols = cols, .ld = sums->dim[1], .dtype = TS_DTYPE_F32,
                                 .dy = (const float *)ts_tensor_data(sums) + begin, .db = p->grad };
     const double n = (double)(a.rows * cols);

@@ -67,3 +67,31 @@ ts_status ts_mamba_write_expand(const ts_config_row *r, const ts_arch *a, json_t
     TS_TRY(ts_config_put(o, "mamba_expand", json_integer(a->mamba.heads * a->mamba.head_dim / a->hidden)));
     return ts_config_put(o, r->key, json_integer(a->mamba.head_dim));
 }
+
+ts_status ts_selective_read_expand(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    int64_t expand = 0;
+    TS_TRY(ts_config_int(o, file, r->key, (int64_t)r->def, (int64_t)r->def, 1, 64, &expand));
+    a->selective.channels = expand * a->hidden;
+    return TS_OK;
+}
+
+ts_status ts_selective_write_expand(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    return ts_config_put(o, r->key, json_integer(a->selective.channels / a->hidden));
+}
+
+ts_status ts_selective_read_rank(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    const char *word = json_string_value(json_object_get(o, r->key));
+    const int64_t by_itself = (a->hidden + 15) / 16;
+    a->selective.rank = by_itself;
+    if (word && !strcmp(word, "auto"))
+        return TS_OK;
+    return ts_config_int(o, file, r->key, by_itself, by_itself, 1, TS_ARCH_MAX_WIDTH, &a->selective.rank);
+}
+
+ts_status ts_selective_write_rank(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    return ts_config_put(o, r->key, json_integer(a->selective.rank));
+}

@@ -38,9 +38,9 @@ static ts_status selective_backward(ts_tape *tape, ts_record *r)
     ts_launch_selective_bwd(tape->dev, &a, 0, cost_of(o, r->in[0], BACKWARD, 8));
     const double n = (double)ts_tensor_count(parts);
     ts_launch_selective_join(tape->dev, &a, rows, (ts_cost){ n, 4 * n, TS_DTYPE_F32 });
-    TS_TRY(ts_scan_give(tape, o->A_log, sums, 0, channels * N));
-    TS_TRY(ts_scan_give(tape, o->D, sums, channels * N, channels));
-    TS_TRY(ts_scan_give(tape, o->dt_bias, sums, channels * (N + 1), channels));
+    TS_TRY(ts_scan_give(tape, o->A_log, 0, sums, 0, channels * N));
+    TS_TRY(ts_scan_give(tape, o->D, 0, sums, channels * N, channels));
+    TS_TRY(ts_scan_give(tape, o->dt_bias, 0, sums, channels * (N + 1), channels));
     for (int i = 0; i < 3; i++)
         TS_TRY(ts_tape_accumulate(tape, r->in[i], d[i]));
     return TS_OK;

@@ -57,6 +57,16 @@ for model in lfm2 falcon_h1 granite mamba jamba; do
     as_planned tensor 2 --tensor-model-parallel-size 2
     job pipe 2 --pipeline-model-parallel-size 2
     alike pipe "$model" 1
+    case $model in
+    mamba | jamba)
+        # shellcheck disable=SC2086
+        expect 2 "whose steps are made of all channels together" "$T" plan $common --world-size 2 --context-parallel-size 2 \
+            --context-parallel-algo ulysses_cp_algo ;;
+    *)
+        job context 2 --context-parallel-size 2 --context-parallel-algo ulysses_cp_algo
+        alike context "$model" 1
+        as_planned context 2 --context-parallel-size 2 --context-parallel-algo ulysses_cp_algo ;;
+    esac
 done
 
 # A norm for each head, with weights of its own, is where the head is; rows of the output layer count as of length one.

@@ -74,7 +74,8 @@ static ts_status select(ts_tape *tape, const ts_selective_layer *l, ts_tensor *x
     TS_TRY(part_of(tape, low, l->rank, &l->b_norm, &b));
     TS_TRY(part_of(tape, low, l->rank + l->N, &l->c_norm, &c));
     TS_TRY(ts_op_join_cols(tape, b, c, bc));
-    return ts_shares_rows(l->group) ? ts_op_group_collect(tape, group, *bc, bc) : ts_op_group_copy(tape, group, *bc, bc);
+    return ts_shares_rows(l->group) ? ts_op_group_collect(tape, group, *bc, bc)
+                                    : ts_op_group_copy(tape, group, *bc, bc);
 }
 
 static ts_status mix(ts_tape *tape, const void *module, const ts_run *run, int64_t layer, ts_tensor *x,

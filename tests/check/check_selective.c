@@ -22,7 +22,8 @@ static ts_selective_args args_of(const scan_case *c)
 {
     const int64_t rows = c->B * c->S;
     ts_selective_args a = { .B = c->B, .S = c->S, .channels = c->channels, .N = c->N, .dtype = c->t,
-                            .x = check_in(1, c->t, rows * c->channels, 1), .raw = check_in(2, c->t, rows * c->channels, 3),
+                            .x = check_in(1, c->t, rows * c->channels, 1),
+                            .raw = check_in(2, c->t, rows * c->channels, 3),
                             .bc = check_in(3, c->t, rows * 2 * c->N, 1),
                             .A_log = check_in(4, TS_DTYPE_F32, c->channels * c->N, 1.5),
                             .D = check_in(5, TS_DTYPE_F32, c->channels, 1),
@@ -147,7 +148,8 @@ static void forward(const check_env *e, const scan_case *c)
                 check_elem("y", a.y, (b * c->S + t) * c->channels + k, c->t, r.y[t], part(c) * s.y[t]);
             const int64_t last = (a.length ? a.length[b] : c->S) * c->N;
             for (int64_t n = 0; a.state && n < c->N; n++)
-                check_near("state", n, a.state[(b * c->N + n) * c->channels + k], r.h[last + n], part(c) * s.h[last + n]);
+                check_near("state", n, a.state[(b * c->N + n) * c->channels + k], r.h[last + n],
+                           part(c) * s.h[last + n]);
         }
 }
 
@@ -177,7 +179,8 @@ static void backward(const check_env *e, const scan_case *c)
     a.sums = check_out(TS_DTYPE_F32, c->B * c->channels * (c->N + 2));
     a.dbc = check_out(c->t, rows * 2 * c->N);
     check_kernel(e, TS_KERNEL_selective_bwd, &a, 0);
-    double *d[2] = { check_f64(shared), check_f64(shared) }, *size[2] = { check_f64(shared), check_f64(shared) };
+    double *d[2] = { check_f64(shared), check_f64(shared) };
+    double *size[2] = { check_f64(shared), check_f64(shared) };
     for (int64_t b = 0; b < c->B; b++)
         for (int64_t k = 0; k < c->channels; k++) {
             recurrence r = make(&a, b, k, false), s = make(&a, b, k, true);

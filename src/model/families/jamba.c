@@ -1,4 +1,5 @@
-/* Jamba: selective scans, attention without positions in every so many-th layer, each with an MLP behind it or experts. */
+/* Jamba: selective scans, attention without positions in every so many-th layer, each with an MLP behind it or
+ * experts. */
 #include "model/families/families.h"
 #include "model/families/mamba.h"
 

@@ -1,17 +1,6 @@
 #include "device/cpu/scan/scan.h"
 
-static void choose_body(const ts_cpu *c, ts_selective_body *body)
-{
-    ts_selective_body_init_ref(body);
-#if defined(__x86_64__)
-    if (c->isa & TS_ISA_AVX2)
-        ts_selective_body_init_avx2(body);
-    if (c->isa & TS_ISA_AVX512)
-        ts_selective_body_init_avx512(body);
-#else
-    (void)c;
-#endif
-}
+TS_SCAN_CHOOSE(selective)
 
 typedef struct job {
     const ts_cpu *cpu;

@@ -37,9 +37,6 @@ typedef struct ts_selective_args {
 } ts_selective_args;
 /* selective_fwd, selective_bwd: n is ignored. selective_join: n = rows. */
 
-static inline int64_t ts_selective_blocks(int64_t channels)
-{
-    return (channels + TS_SELECTIVE_BLOCK - 1) / TS_SELECTIVE_BLOCK;
-}
+static inline int64_t ts_selective_blocks(int64_t channels) { return (channels + TS_SELECTIVE_BLOCK - 1) / TS_SELECTIVE_BLOCK; }
 static inline int64_t ts_selective_kept(int64_t S) { return (S + TS_SELECTIVE_CHUNK - 1) / TS_SELECTIVE_CHUNK; }
 #endif

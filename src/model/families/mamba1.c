@@ -4,8 +4,8 @@
 
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "backbone.embeddings" },
-    TS_SELECTIVE_NAMES("backbone.layers.*.mixer"),
     { .name = "input_layernorm", .hf_name = "backbone.layers.*.norm" },
+    TS_SELECTIVE_NAMES("backbone.layers.*.mixer"),
     { .name = "decoder.final_layernorm", .hf_name = "backbone.norm_f" },
     { .name = "output_layer", .hf_name = "lm_head" },
     { 0 },

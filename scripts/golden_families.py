@@ -69,6 +69,7 @@ GEMMA3N = dict(LLAMA, num_hidden_layers=5, num_kv_shared_layers=2, sliding_windo
                layer_types=["sliding_attention", "full_attention", "sliding_attention", "full_attention", "sliding_attention"])
 GRANITE = dict(embedding_multiplier=3.0, attention_multiplier=0.2, residual_multiplier=0.4, logits_scaling=3.0, mamba_n_heads=6, mamba_d_head=8,
                mamba_n_groups=2, mamba_d_state=10, mamba_chunk_size=8)
+JAMBA = dict(mamba_d_state=5, mamba_d_conv=3, mamba_expand=2, mamba_dt_rank=7, use_mamba_kernels=False)
 H1 = dict(vocab_size=79, hidden_size=24, intermediate_size=32, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1, max_position_embeddings=64,
           bos_token_id=1, eos_token_id=2, pad_token_id=0, mamba_d_state=10, mamba_chunk_size=8, embedding_multiplier=2.5, lm_head_multiplier=0.5, key_multiplier=0.7,
           attention_in_multiplier=0.8, attention_out_multiplier=1.3, mlp_multipliers=[0.9, 0.6], ssm_in_multiplier=1.25, ssm_out_multiplier=0.7,
@@ -77,8 +78,10 @@ LFM2 = dict(vocab_size=79, hidden_size=24, intermediate_size=32, num_hidden_laye
             norm_eps=1e-5, block_multiple_of=8)
 # types whose own defaults have layers of experts
 EXPERTS = {"deepseek_v2", "deepseek_v3", "deepseek_v32", "mixtral", "qwen2_moe", "qwen3_moe", "glm4_moe", "olmoe", "phimoe", "granitemoe", "ernie4_5_moe",
-           "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1", "glm4_moe_lite", "dots1", "granitemoehybrid", "lfm2_moe", "qwen3_next", "qwen3_5_moe_text", "kimi_linear"}
+           "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1", "glm4_moe_lite", "dots1", "granitemoehybrid", "lfm2_moe", "qwen3_next", "qwen3_5_moe_text", "kimi_linear",
+           "jamba"}
 
+SCANS = ("mamba", "falcon_mamba", "mamba2")  # nothing but scans
 ROUTER_BIASES = ("correction_bias", "expert_bias")
 
 
@@ -225,6 +228,14 @@ CASES = {
                                "time_step_limit": [0.4, 1.1]}, 4, dict(seed=455, dtype="bfloat16")),
     "bamba": ("bamba", {**no(WHOLE, "head_dim"), "num_hidden_layers": 3, "attn_layer_indices": [1], "mamba_n_heads": 6, "mamba_d_head": 8, "mamba_n_groups": 2,
                         "mamba_d_state": 10, "mamba_chunk_size": 8}, 5, dict(seed=456)),
+    "mamba": ("mamba", {**no(MAMBA, "num_heads", "head_dim", "n_groups", "chunk_size")}, 5, dict(seed=480)),
+    "mamba-bias": ("mamba", {**no(MAMBA, "num_heads", "head_dim", "n_groups", "chunk_size"), "use_bias": True, "use_conv_bias": False, "conv_kernel": 3,
+                             "time_step_rank": 5, "tie_word_embeddings": False}, 4, dict(seed=481, dtype="bfloat16")),
+    "falcon_mamba": ("falcon_mamba", {**no(MAMBA, "num_heads", "head_dim", "n_groups", "chunk_size"), "expand": 3, "mixer_rms_eps": 1e-4}, 5, dict(seed=482)),
+    "jamba": ("jamba", {**no(WHOLE, "head_dim"), **JAMBA, "num_hidden_layers": 4, "attn_layer_period": 3, "attn_layer_offset": 1, "num_experts": 4}, 5, dict(seed=484)),
+    "jamba-dense": ("jamba", {**no(WHOLE, "head_dim"), **JAMBA, "num_hidden_layers": 2, "attn_layer_period": 2, "attn_layer_offset": 1, "num_experts": 1,
+                              "mamba_conv_bias": False, "mamba_proj_bias": True, "mamba_dt_rank": "auto", "tie_word_embeddings": True}, 4,
+                    dict(seed=483, dtype="bfloat16")),
     "nemotron_h": ("nemotron_h", {**no(LLAMA, "rms_norm_eps", "num_hidden_layers"), "layers_block_type": ["linear_attention", "mlp", "full_attention", "linear_attention"],
                                   "mamba_num_heads": 6, "mamba_head_dim": 8, "n_groups": 2, "ssm_state_size": 10, "chunk_size": 8, "initializer_range": 0.02}, 5, dict(seed=467)),
     "qwen3_next": ("qwen3_next", {**LLAMA, **DELTA, "mlp_only_layers": [0, 1]}, 5, dict(seed=458)),
@@ -668,7 +679,7 @@ def expected(model, how):
     get = lambda *keys: next((getattr(c, k) for k in keys if getattr(c, k, None) is not None), None)
     hidden = c.hidden_size
     ffn = get("intermediate_size", "n_inner", "ffn_hidden_size") or 4 * hidden  # a list: of each layer
-    scans = c.model_type == "mamba2"  # heads and widths of attention and MLP are those of none
+    scans = c.model_type in SCANS  # heads and widths of attention and MLP are those of none
     heads = 1 if scans else c.num_attention_heads
     head = 1 if scans else get("qk_head_dim", "head_dim") or hidden // heads
     return dict(hidden=hidden, n_layers=c.num_hidden_layers, n_heads=heads, n_kv_heads=getattr(attention_of(model), "num_kv_heads", None) or get("num_key_value_heads") or heads, head_dim=head,
@@ -695,7 +706,7 @@ def features(model):
     inv_freq = getattr(rotary, "inv_freq", getattr(rotary, "full_attention_inv_freq", None))
     attention = attention_of(model)
     scale = next((getattr(attention, n) for n in ("scaling", "inv_norm_factor", "softmax_scale") if hasattr(attention, n)),
-                 1.0 if model.config.model_type == "mamba2" else (getattr(model.config, "head_dim", None) or model.config.hidden_size // model.config.num_attention_heads) ** -0.5)
+                 1.0 if model.config.model_type in SCANS else (getattr(model.config, "head_dim", None) or model.config.hidden_size // model.config.num_attention_heads) ** -0.5)
     scale *= getattr(attention, "key_multiplier", 1.0)
     embedding = model.get_input_embeddings()
     return dict(rotary=0 if inv_freq is None else 2 * len(inv_freq), attn_scale=float(scale),

@@ -23,6 +23,7 @@
 #include "device/kernels/product.h"
 #include "device/kernels/quant.h"
 #include "device/kernels/rope.h"
+#include "device/kernels/selective.h"
 #include "device/kernels/ssd.h"
 #include "device/kernels/unit.h"
 
@@ -52,6 +53,9 @@
     X(ssd_fwd, ts_ssd_args, ATTENTION)                                                             \
     X(ssd_bwd, ts_ssd_args, ATTENTION)                                                             \
     X(ssd_join, ts_ssd_args, ROWWISE)                                                              \
+    X(selective_fwd, ts_selective_args, ATTENTION)                                                 \
+    X(selective_bwd, ts_selective_args, ATTENTION)                                                 \
+    X(selective_join, ts_selective_args, ROWWISE)                                                  \
     X(delta_fwd, ts_delta_args, ATTENTION)                                                         \
     X(delta_bwd, ts_delta_args, ATTENTION)                                                         \
     X(kda_fwd, ts_delta_args, ATTENTION)                                                           \

@@ -24,6 +24,7 @@ typedef enum ts_attention_kind {
     TS_ATTENTION_CONV,    /* a gated short convolution in its place (LFM2) */
     TS_ATTENTION_BESIDE,  /* softmax attention and a state-space layer side by side (Falcon-H1) */
     TS_ATTENTION_KDA,     /* Kimi delta attention in its place */
+    TS_ATTENTION_SELECTIVE, /* a selective scan in its place (Mamba 1) */
 } ts_attention_kind;
 /* There are heads of softmax attention; a state-space layer. */
 static inline bool ts_has_heads(ts_attention_kind k) { return k == TS_ATTENTION_SOFTMAX || k == TS_ATTENTION_BESIDE; }
@@ -119,6 +120,19 @@ typedef struct ts_mamba_arch {
     double in_scale, z_scale, x_scale, b_scale, c_scale, dt_scale, out_scale;
 } ts_mamba_arch;
 
+/* Selective scans (nn/selective.h); channels 0: there are none. */
+typedef enum ts_selective_norm {
+    TS_SELECTIVE_NORM_NONE,
+    TS_SELECTIVE_NORM_BARE, /* of the parts of a projection that make steps, B and C, without weights (Falcon Mamba) */
+    TS_SELECTIVE_NORM_OWN,  /* the same, each with a weight (Jamba) */
+} ts_selective_norm;
+typedef struct ts_selective_arch {
+    int64_t channels, state, conv, rank; /* rank: of steps */
+    bool bias, conv_bias;
+    ts_selective_norm norm;
+    double eps; /* of that norm */
+} ts_selective_arch;
+
 /* Gated short convolutions (nn/short_conv.h); width 0: there are none. */
 typedef struct ts_short_conv_arch {
     int64_t width;
@@ -164,6 +178,7 @@ typedef struct ts_arch {
     int n_ropes;
     ts_layer_arch *layer;      /* [n_layers], owned */
     ts_mamba_arch mamba;
+    ts_selective_arch selective;
     ts_delta_arch delta;
     /* Layers behind the last one that predict further tokens (model/mtp.h), each of the last one's kind. */
     int64_t mtp_layers;

@@ -197,6 +197,19 @@ static ts_status check_mamba(const ts_arch *a, const char *file)
     return TS_OK;
 }
 
+static ts_status check_selective(const ts_arch *a, const char *file)
+{
+    const ts_selective_arch *s = &a->selective;
+    if (!ts_arch_has(a, TS_ATTENTION_SELECTIVE))
+        return TS_OK;
+    return s->channels >= 1 && s->state >= 1 && s->rank >= 1 && s->conv >= 2
+               ? TS_OK
+               : ts_error(TS_ERR_USER,
+                          "%s: selective scans of %lld channels with a state of %lld, steps of rank %lld and a convolution "
+                          "of %lld: expected at least 1 of each, and 2 of the convolution",
+                          file, (long long)s->channels, (long long)s->state, (long long)s->rank, (long long)s->conv);
+}
+
 static ts_status check_short_conv(const ts_arch *a, const char *file)
 {
     return !ts_arch_has(a, TS_ATTENTION_CONV) || a->short_conv.width > 1
@@ -292,6 +305,7 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
     TS_TRY(check_mtp(a, file));
     TS_TRY(check_act(a, file));
     TS_TRY(check_mamba(a, file));
+    TS_TRY(check_selective(a, file));
     TS_TRY(check_short_conv(a, file));
     return check_delta(a, file);
 }

@@ -4,6 +4,7 @@
 #include "device/kernels/conv.h"
 #include "device/kernels/delta.h"
 #include "device/kernels/dsa.h"
+#include "device/kernels/selective.h"
 #include "device/kernels/ssd.h"
 
 #include <string.h>
@@ -29,10 +30,12 @@
     W(TS_ATTENTION_SOFTMAX, "softmax") W(TS_ATTENTION_LATENT, "latent")                            \
     W(TS_ATTENTION_NONE, "none") W(TS_ATTENTION_MAMBA, "mamba") W(TS_ATTENTION_DELTA, "delta")        \
     W(TS_ATTENTION_CONV, "conv") W(TS_ATTENTION_BESIDE, "beside") \
-    W(TS_ATTENTION_KDA, "kda")
+    W(TS_ATTENTION_KDA, "kda") W(TS_ATTENTION_SELECTIVE, "selective")
 #define MLPS(W)                                                                                    \
     W(TS_MLP_PLAIN, "plain") W(TS_MLP_GATED, "gated") W(TS_MLP_EXPERTS, "experts")                 \
     W(TS_MLP_NONE, "none")
+#define SELECTIVE_NORMS(W)                                                                         \
+    W(TS_SELECTIVE_NORM_NONE, "none") W(TS_SELECTIVE_NORM_BARE, "bare") W(TS_SELECTIVE_NORM_OWN, "own")
 #define SCORES(W)                                                                                  \
     W(TS_ROUTE_SOFTMAX, "softmax")                                                                 \
     W(TS_ROUTE_CHOSEN, "softmax_of_chosen")                                                        \
@@ -59,6 +62,8 @@ enum { ATTENTIONS(TS_CHOICE_ORDER) };
 ATTENTIONS(TS_CHOICE_CHECK)
 enum { MLPS(TS_CHOICE_ORDER) };
 MLPS(TS_CHOICE_CHECK)
+enum { SELECTIVE_NORMS(TS_CHOICE_ORDER) };
+SELECTIVE_NORMS(TS_CHOICE_CHECK)
 enum { SCORES(TS_CHOICE_ORDER) };
 SCORES(TS_CHOICE_CHECK)
 enum { SCALINGS(TS_CHOICE_ORDER) };
@@ -89,6 +94,9 @@ _Static_assert(sizeof(ts_position_kind) == sizeof(int) && sizeof(ts_act) == size
       .words = "factors of state-space layers") }
 #define MAMBA(type_, field_, key_, ...)                                                            \
     { .key = key_, ROW(ts_arch, type_, mamba.field_, .later = true, .shapes = true, __VA_ARGS__) }
+
+#define SELECTIVE(type_, field_, key_, ...)                                                        \
+    { .key = key_, ROW(ts_arch, type_, selective.field_, .later = true, .shapes = true, __VA_ARGS__) }
 
 /* Order of messages: the most particular first. It is JSON's too. */
 const ts_field_row ts_arch_rows[] = {
@@ -251,6 +259,18 @@ const ts_field_row ts_arch_rows[] = {
     MAMBA_SCALE(c_scale, "mamba_c_scale"),
     MAMBA_SCALE(dt_scale, "mamba_dt_scale"),
     MAMBA_SCALE(out_scale, "mamba_out_scale"),
+    SELECTIVE(INT, channels, "selective_channels", .name = "selective_channels", .hi = TS_ARCH_MAX_WIDTH,
+              .words = "channels of selective scans"),
+    SELECTIVE(INT, state, "selective_state", .name = "selective_state", .hi = TS_SELECTIVE_MOST_STATE,
+              .words = "state of selective scans"),
+    SELECTIVE(INT, conv, "selective_conv", .name = "selective_conv", .hi = TS_CONV_MOST,
+              .words = "convolutions of selective scans"),
+    SELECTIVE(INT, rank, "selective_rank", .name = "selective_rank", .hi = TS_ARCH_MAX_WIDTH,
+              .words = "rank of steps of selective scans"),
+    SELECTIVE(BOOL, bias, "selective_bias", .words = "biases of selective scans"),
+    SELECTIVE(BOOL, conv_bias, "selective_conv_bias", .words = "bias of convolutions of selective scans"),
+    SELECTIVE(CHOICE, norm, "selective_norm", .choices = TS_CHOICES(SELECTIVE_NORMS), .words = "norms within selective scans"),
+    SELECTIVE(REAL, eps, "selective_eps", .name = "selective_eps", .hi = 1, .words = "epsilon of norms within selective scans"),
     { .key = "conv_L_cache", ROW(ts_arch, INT, short_conv.width, .later = true, .shapes = true, .hi = TS_CONV_MOST,
       .name = "conv_L_cache", .words = "width of short convolutions") },
     { .key = "short_conv_bias", ROW(ts_arch, BOOL, short_conv.bias, .later = true, .shapes = true,

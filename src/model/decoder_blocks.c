@@ -96,6 +96,20 @@ static ts_mamba_layer mamba_of(const ts_arch *a, int64_t layer)
                              .c_scale = (float)m->c_scale, .dt_scale = (float)m->dt_scale };
 }
 
+static ts_selective_layer selective_of(const ts_arch *a, int64_t layer)
+{
+    const ts_selective_arch *s = &a->selective;
+    if (ts_arch_block(a, layer)->attention != TS_ATTENTION_SELECTIVE)
+        return (ts_selective_layer){ 0 };
+    ts_norm_layer norm = { .present = s->norm != TS_SELECTIVE_NORM_NONE, .width = s->state,
+                           .is_bare = s->norm == TS_SELECTIVE_NORM_BARE, .op = { .eps = (float)s->eps } };
+    ts_selective_layer l = { .hidden = a->hidden, .channels = s->channels, .N = s->state, .rank = s->rank,
+                             .width = s->conv, .bias = s->bias, .conv_bias = s->conv_bias, .dt_norm = norm,
+                             .b_norm = norm, .c_norm = norm };
+    l.dt_norm.width = s->rank;
+    return l;
+}
+
 static ts_short_conv_layer short_conv_of(const ts_arch *a, int64_t layer)
 {
     if (ts_arch_block(a, layer)->attention != TS_ATTENTION_CONV)
@@ -204,6 +218,7 @@ ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
         .per_layer_norm = ts_decoder_norm(a, a->per_layer_width > 0), .per_layer = per_layer_of(a),
         .altup = altup_of(a), .has_scalar = a->layer_scalar,
         .attention = attention_of(a, layer), .latent = latent_of(a, layer), .mamba = mamba_of(a, layer),
+        .selective = selective_of(a, layer),
         .delta = delta_of(a, layer), .short_conv = short_conv_of(a, layer), .beside = beside_of(a, layer), .kda = kda_of(a, layer), .mlp = mlp_of(a, layer), .experts = experts_of(a, layer),
     };
 }

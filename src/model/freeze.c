@@ -108,7 +108,7 @@ static ts_status list_weight(void *ctx, const char *name, const ts_param_spec *s
         .is_scan = strstr(name, ".conv1d.weight"),
         .multiplies = spec->place.rank > 1 && !spec->is_filter && !spec->is_vectors && (!is_looked_up || (is_table && d->arch.tied)),
         .trained = !spec->is_fixed, .times = is_head ? (double)(1 + d->arch.mtp_layers) : 1,
-        .share = spec->place.rank > 2 || spec->is_vectors ? (double)d->arch.experts_per_token / (double)d->arch.n_experts : 1 };
+        .share = spec->place.rank > 2 || (spec->is_vectors && spec->is_expert) ? (double)d->arch.experts_per_token / (double)d->arch.n_experts : 1 };
     return TS_OK;
 }
 
@@ -146,6 +146,8 @@ static double scan_flops(const ts_decoder *d, int64_t layer)
     const ts_attention_kind kind = ts_arch_block(&d->arch, layer)->attention;
     if (kind == TS_ATTENTION_CONV)
         return 2 * (double)(d->arch.short_conv.width * d->arch.hidden);
+    if (kind == TS_ATTENTION_SELECTIVE)
+        return 6 * (double)(d->arch.selective.channels * d->arch.selective.state);
     if (ts_is_delta(kind))
         return 2 * (double)n->heads * (3.0 * (double)(n->key_dim * n->value_dim) +
                                        TS_DELTA_CHUNK * (double)(n->key_dim + n->value_dim));

@@ -46,6 +46,9 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
     } else if (b->mamba.heads) {
         TS_TRY(ts_mamba_declare(&mixer, &b->mamba));
         b->mixer = ts_mamba_sublayer(&b->mamba);
+    } else if (b->selective.channels) {
+        TS_TRY(ts_selective_declare(&mixer, &b->selective));
+        b->mixer = ts_selective_sublayer(&b->selective);
     } else if (b->delta.heads) {
         TS_TRY(ts_delta_declare(&attention, &b->delta));
         b->mixer = ts_delta_sublayer(&b->delta);

@@ -1,4 +1,5 @@
 #include "nn/delta.h"
+#include "nn/scan_parts.h"
 #include "nn/show.h"
 
 ts_status ts_delta_declare(const ts_declarer *d, ts_delta_layer *l)
@@ -33,28 +34,41 @@ ts_status ts_delta_declare(const ts_declarer *d, ts_delta_layer *l)
     return TS_OK;
 }
 
+/* What the rule makes of the heads that are here, of the rows here with all heads. */
+static ts_status rule(ts_tape *tape, const ts_delta_layer *l, const ts_run *run, int64_t layer, ts_tensor *qkv,
+                      ts_tensor *a, ts_tensor *b, ts_tensor **heads)
+{
+    const ts_spread *s = run->spread;
+    const ts_scan_kept kept = ts_scan_state_kept(run->state ? run->state[layer] : NULL, run->slot0, run->q_start,
+                                                 run->q_len);
+    const int64_t keys = l->key_heads, shared = l->heads / keys;
+    const ts_scan_parts parts = { 3, { keys, keys, keys }, { l->K, l->K, shared * l->V } };
+    const ts_conv_op conv = { .w = l->conv_w, .silu = true, .first_key = run->first_key, .kept = kept };
+    const ts_delta_op o = { .B = run->B, .S = ts_scan_rows(run), .heads = ts_spread_units(s, keys) * shared,
+                            .head0 = ts_spread_first_unit(s, keys) * shared, .key_heads = ts_spread_units(s, keys),
+                            .K = l->K, .V = l->V, .eps = 1e-6f, .A_log = l->A_log, .dt_bias = l->dt_bias,
+                            .first_key = run->first_key, .kept = kept };
+    ts_tensor *seen, *decays, *betas, *y;
+    TS_TRY(ts_scan_convolve(tape, run, &conv, &parts, qkv, &seen));
+    ts_tape_drop(tape, qkv);
+    TS_TRY(ts_op_spread_out(tape, s, run->B, keys, a, &decays));
+    TS_TRY(ts_op_spread_out(tape, s, run->B, keys, b, &betas));
+    TS_TRY(ts_op_delta(tape, &o, seen, decays, betas, &y));
+    ts_tape_drop(tape, seen);
+    return ts_op_spread_back(tape, s, run->B, keys, y, heads);
+}
+
 static ts_status mix(ts_tape *tape, const void *module, const ts_run *run, int64_t layer, ts_tensor *x,
                      ts_tensor **y)
 {
     const ts_delta_layer *l = module;
-    const ts_scan_kept kept = ts_scan_state_kept(run->state ? run->state[layer] : NULL, run->slot0, run->q_start,
-                                                 run->q_len);
-    const ts_conv_op conv = { .B = run->B, .S = run->S, .w = l->conv_w, .silu = true, .first_key = run->first_key,
-                              .kept = kept };
-    const ts_delta_op rule = { .B = run->B, .S = run->S, .heads = l->heads, .key_heads = l->key_heads, .K = l->K,
-                               .V = l->V, .eps = 1e-6f, .A_log = l->A_log, .dt_bias = l->dt_bias,
-                               .first_key = run->first_key, .kept = kept };
     const ts_gate_op gate = { .group = l->V, .kind = TS_GATE_SILU, .behind = true, .eps = l->eps, .w = l->norm_w };
     const ts_shown_columns inner = ts_columns_of(&l->out, TS_CUT_ROW), stream = ts_columns_whole(l->out.out);
-    ts_tensor *qkv, *seen, *a, *b, *z, *heads, *normed;
-    TS_ASSERT(!run->spread, "layer %lld carries a state: its sequences are not shared out", (long long)layer);
+    ts_tensor *qkv, *a, *b, *z, *heads, *normed;
     TS_TRY(ts_linear_forward(tape, &l->qkv, x, &qkv));
-    TS_TRY(ts_op_conv(tape, &conv, qkv, &seen));
-    ts_tape_drop(tape, qkv);
     TS_TRY(ts_linear_forward(tape, &l->b, x, &b));
     TS_TRY(ts_linear_forward(tape, &l->a, x, &a));
-    TS_TRY(ts_op_delta(tape, &rule, seen, a, b, &heads));
-    ts_tape_drop(tape, seen);
+    TS_TRY(rule(tape, l, run, layer, qkv, a, b, &heads));
     TS_TRY(ts_show(tape, run, layer, "self_attention", "delta_rule", &inner, heads));
     TS_TRY(ts_linear_forward(tape, &l->z, x, &z));
     TS_TRY(ts_op_gate(tape, &gate, heads, z, &normed));

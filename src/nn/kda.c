@@ -1,4 +1,5 @@
 #include "nn/kda.h"
+#include "nn/scan_parts.h"
 #include "nn/show.h"
 
 /* The two projections of low rank: from x, whole on every process, and to what heads have, cut as they are. */
@@ -49,28 +50,41 @@ static ts_status through_rank(ts_tape *tape, const ts_linear *down, const ts_lin
     return ts_linear_forward(tape, up, low, y);
 }
 
+/* What the rule makes of the heads that are here, of the rows here with all heads. */
+static ts_status rule(ts_tape *tape, const ts_kda_layer *l, const ts_run *run, int64_t layer, ts_tensor *qkv,
+                      ts_tensor *f, ts_tensor *b, ts_tensor **heads)
+{
+    const ts_spread *s = run->spread;
+    const ts_scan_kept kept = ts_scan_state_kept(run->state ? run->state[layer] : NULL, run->slot0, run->q_start,
+                                                 run->q_len);
+    const int64_t here = ts_spread_units(s, l->heads);
+    const ts_scan_parts parts = { 3, { l->heads, l->heads, l->heads }, { l->K, l->K, l->V } };
+    const ts_conv_op conv = { .w = l->conv_w, .silu = true, .first_key = run->first_key, .kept = kept };
+    const ts_delta_op o = { .B = run->B, .S = ts_scan_rows(run), .heads = here,
+                            .head0 = ts_spread_first_unit(s, l->heads), .key_heads = here, .K = l->K, .V = l->V,
+                            .by_channel = true, .eps = 1e-6f, .A_log = l->A_log, .dt_bias = l->dt_bias,
+                            .first_key = run->first_key, .kept = kept };
+    ts_tensor *seen, *decays, *betas, *y;
+    TS_TRY(ts_scan_convolve(tape, run, &conv, &parts, qkv, &seen));
+    ts_tape_drop(tape, qkv);
+    TS_TRY(ts_op_spread_out(tape, s, run->B, l->heads, f, &decays));
+    TS_TRY(ts_op_spread_out(tape, s, run->B, l->heads, b, &betas));
+    TS_TRY(ts_op_delta(tape, &o, seen, decays, betas, &y));
+    ts_tape_drop(tape, seen);
+    return ts_op_spread_back(tape, s, run->B, l->heads, y, heads);
+}
+
 static ts_status mix(ts_tape *tape, const void *module, const ts_run *run, int64_t layer, ts_tensor *x,
                      ts_tensor **y)
 {
     const ts_kda_layer *l = module;
-    const ts_scan_kept kept = ts_scan_state_kept(run->state ? run->state[layer] : NULL, run->slot0, run->q_start,
-                                                 run->q_len);
-    const ts_conv_op conv = { .B = run->B, .S = run->S, .w = l->conv_w, .silu = true, .first_key = run->first_key,
-                              .kept = kept };
-    const ts_delta_op rule = { .B = run->B, .S = run->S, .heads = l->heads, .key_heads = l->heads, .K = l->K,
-                               .V = l->V, .by_channel = true, .eps = 1e-6f, .A_log = l->A_log, .dt_bias = l->dt_bias,
-                               .first_key = run->first_key, .kept = kept };
     const ts_gate_op gate = { .group = l->V, .kind = TS_GATE_SIGMOID, .behind = true, .eps = l->eps, .w = l->norm_w };
     const ts_shown_columns inner = ts_columns_of(&l->out, TS_CUT_ROW), stream = ts_columns_whole(l->out.out);
-    ts_tensor *qkv, *seen, *f, *b, *g, *heads, *normed;
-    TS_ASSERT(!run->spread, "layer %lld carries a state: its sequences are not shared out", (long long)layer);
+    ts_tensor *qkv, *f, *b, *g, *heads, *normed;
     TS_TRY(ts_linear_forward(tape, &l->qkv, x, &qkv));
-    TS_TRY(ts_op_conv(tape, &conv, qkv, &seen));
-    ts_tape_drop(tape, qkv);
     TS_TRY(ts_linear_forward(tape, &l->b, x, &b));
     TS_TRY(through_rank(tape, &l->f_down, &l->f_up, x, &f));
-    TS_TRY(ts_op_delta(tape, &rule, seen, f, b, &heads));
-    ts_tape_drop(tape, seen);
+    TS_TRY(rule(tape, l, run, layer, qkv, f, b, &heads));
     TS_TRY(ts_show(tape, run, layer, "self_attention", "delta_rule", &inner, heads));
     TS_TRY(through_rank(tape, &l->g_down, &l->g_up, x, &g));
     TS_TRY(ts_op_gate(tape, &gate, heads, g, &normed));

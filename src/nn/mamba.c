@@ -1,4 +1,5 @@
 #include "nn/mamba.h"
+#include "nn/scan_parts.h"
 #include "nn/show.h"
 #include "ops/product.h"
 
@@ -64,30 +65,42 @@ static ts_status project(ts_tape *tape, const ts_mamba_layer *l, ts_tensor *x, t
     return TS_OK;
 }
 
+/* What the scan makes of the heads that are here, of the rows here with all heads. */
+static ts_status scan(ts_tape *tape, const ts_mamba_layer *l, const ts_run *run, int64_t layer, ts_tensor *xbc,
+                      ts_tensor *dt, ts_tensor **heads)
+{
+    const ts_spread *s = run->spread;
+    const ts_scan_kept kept = ts_scan_state_kept(run->state ? run->state[layer] : NULL, run->slot0, run->q_start,
+                                                 run->q_len);
+    const ts_scan_parts parts = { 3, { l->heads, l->groups, l->groups }, { l->P, l->N, l->N } };
+    const ts_conv_op conv = { .w = l->conv_w, .b = l->conv_b, .silu = true, .first_key = run->first_key, .kept = kept };
+    const ts_ssd_op o = { .B = run->B, .S = ts_scan_rows(run), .heads = ts_spread_units(s, l->heads),
+                          .head0 = ts_spread_first_unit(s, l->heads), .groups = ts_spread_units(s, l->groups),
+                          .P = l->P, .N = l->N, .lo = l->dt_min, .hi = l->dt_max > 0 ? l->dt_max : INFINITY,
+                          .A_log = l->A_log, .D = l->D, .dt_bias = l->dt_bias, .first_key = run->first_key,
+                          .kept = kept };
+    ts_tensor *seen, *steps, *y;
+    TS_TRY(ts_scan_convolve(tape, run, &conv, &parts, xbc, &seen));
+    ts_tape_drop(tape, xbc);
+    TS_TRY(ts_op_spread_out(tape, s, run->B, l->heads, dt, &steps));
+    TS_TRY(ts_op_ssd(tape, &o, seen, steps, &y));
+    ts_tape_drop(tape, seen);
+    return ts_op_spread_back(tape, s, run->B, l->heads, y, heads);
+}
+
 static ts_status mix(ts_tape *tape, const void *module, const ts_run *run, int64_t layer, ts_tensor *x,
                      ts_tensor **y)
 {
     const ts_mamba_layer *l = module;
-    const ts_scan_kept kept = ts_scan_state_kept(run->state ? run->state[layer] : NULL, run->slot0, run->q_start,
-                                                 run->q_len);
-    const ts_conv_op conv = { .B = run->B, .S = run->S, .w = l->conv_w, .b = l->conv_b, .silu = true,
-                              .first_key = run->first_key, .kept = kept };
-    const ts_ssd_op scan = { .B = run->B, .S = run->S, .heads = l->heads, .groups = l->groups, .P = l->P, .N = l->N,
-                             .lo = l->dt_min, .hi = l->dt_max > 0 ? l->dt_max : INFINITY, .A_log = l->A_log,
-                             .D = l->D, .dt_bias = l->dt_bias, .first_key = run->first_key, .kept = kept };
     const ts_gate_op gate = { .group = l->heads * l->P / l->norm_groups, .kind = TS_GATE_SILU,
                               .behind = l->norm_first, .eps = l->eps, .w = l->norm_w };
     const ts_shown_columns inner = ts_columns_of(&l->out, TS_CUT_ROW), stream = ts_columns_whole(l->out.out);
-    ts_tensor *z, *xbc, *dt, *seen, *heads, *normed;
-    TS_ASSERT(!run->spread, "layer %lld carries a state: its sequences are not shared out", (long long)layer);
+    ts_tensor *z, *xbc, *dt, *heads, *normed;
     TS_TRY(scaled(tape, l->in_scale, x, &x));
     TS_TRY(project(tape, l, x, &xbc));
-    TS_TRY(ts_op_conv(tape, &conv, xbc, &seen));
-    ts_tape_drop(tape, xbc);
     TS_TRY(ts_linear_forward(tape, &l->dt, x, &dt));
     TS_TRY(scaled(tape, l->dt_scale, dt, &dt));
-    TS_TRY(ts_op_ssd(tape, &scan, seen, dt, &heads));
-    ts_tape_drop(tape, seen);
+    TS_TRY(scan(tape, l, run, layer, xbc, dt, &heads));
     TS_TRY(ts_show(tape, run, layer, "mixer", "scan", &inner, heads));
     TS_TRY(ts_linear_forward(tape, &l->z, x, &z));
     TS_TRY(scaled(tape, l->z_scale, z, &z));

@@ -1,4 +1,5 @@
 #include "nn/short_conv.h"
+#include "nn/scan_parts.h"
 #include "nn/show.h"
 #include "ops/product.h"
 
@@ -29,16 +30,16 @@ static ts_status mix(ts_tape *tape, const void *module, const ts_run *run, int64
     const ts_short_conv_layer *l = module;
     const ts_scan_kept kept = ts_scan_state_kept(run->state ? run->state[layer] : NULL, run->slot0, run->q_start,
                                                  run->q_len);
-    const ts_conv_op conv = { .B = run->B, .S = run->S, .w = l->conv_w, .b = l->conv_b,
-                              .first_key = run->first_key, .kept = kept };
+    const ts_conv_op conv = { .w = l->conv_w, .b = l->conv_b, .first_key = run->first_key, .kept = kept };
+    const ts_scan_parts parts = { 1, { l->cols }, { 1 } };
     const ts_shown_columns inner = ts_columns_of(&l->out, TS_CUT_ROW), stream = ts_columns_whole(l->out.out);
     ts_tensor *b, *c, *in, *gated, *seen, *made;
-    TS_ASSERT(!run->spread, "layer %lld carries a state: its sequences are not shared out", (long long)layer);
     TS_TRY(ts_linear_forward(tape, &l->b, x, &b));
     TS_TRY(ts_linear_forward(tape, &l->x, x, &in));
     TS_TRY(ts_op_product(tape, TS_FACTOR_ITSELF, in, b, &gated));
-    TS_TRY(ts_op_conv(tape, &conv, gated, &seen));
+    TS_TRY(ts_scan_convolve(tape, run, &conv, &parts, gated, &seen));
     ts_tape_drop(tape, gated);
+    TS_TRY(ts_op_spread_back(tape, run->spread, run->B, l->cols, seen, &seen));
     TS_TRY(ts_show(tape, run, layer, "short_conv", "conv1d", &inner, seen));
     TS_TRY(ts_linear_forward(tape, &l->c, x, &c));
     TS_TRY(ts_op_product(tape, TS_FACTOR_ITSELF, seen, c, &made));

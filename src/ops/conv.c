@@ -2,9 +2,10 @@
 
 static ts_conv_args args_of(const ts_conv_op *o, const ts_tensor *x)
 {
+    const char *w = (const char *)o->w->value + (size_t)(o->first * o->w->dim[1]) * ts_dtype_size(o->w->dtype);
     return (ts_conv_args){ .B = o->B, .S = o->S, .cols = x->dim[1], .width = o->w->dim[1], .dtype = x->dtype,
-                           .w_dtype = o->w->dtype, .silu = o->silu, .x = ts_tensor_data(x), .w = o->w->value,
-                           .bias = ts_param_vector(o->b),
+                           .w_dtype = o->w->dtype, .silu = o->silu, .x = ts_tensor_data(x), .w = w,
+                           .bias = o->b ? ts_param_vector(o->b) + o->first : NULL,
                            .first_key = o->first_key ? ts_tensor_data(o->first_key) : NULL };
 }
 
@@ -30,9 +31,9 @@ static ts_status conv_backward(ts_tape *tape, ts_record *r)
     a.dx = ts_tensor_data(dx);
     if (ts_param_has_grad(o->w)) {
         ts_param_grad_settle(o->w);
-        a.dw = o->w->grad;
+        a.dw = o->w->grad + o->first * o->w->dim[1];
     }
-    a.db = ts_param_has_grad(o->b) ? o->b->grad : NULL;
+    a.db = ts_param_has_grad(o->b) ? o->b->grad + o->first : NULL;
     ts_launch_conv_bwd(tape->dev, &a, a.cols, cost_of(o, x, 3, 3));
     return ts_tape_accumulate(tape, x, dx);
 }
@@ -83,7 +84,7 @@ static void keep_rows(ts_tape *tape, const ts_conv_op *o, const ts_tensor *x, ch
 
 ts_status ts_op_conv(ts_tape *tape, const ts_conv_op *o, ts_tensor *x, ts_tensor **y)
 {
-    TS_ASSERT(x->dim[0] == o->B * o->S && x->dim[1] == o->w->dim[0] && o->w->dim[1] <= TS_CONV_MOST,
+    TS_ASSERT(x->dim[0] == o->B * o->S && o->first + x->dim[1] <= o->w->dim[0] && o->w->dim[1] <= TS_CONV_MOST,
               "convolution: %s for rows of %lld", o->w->name, (long long)x->dim[1]);
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
     TS_TRY(ts_param_need(o->w));

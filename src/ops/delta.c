@@ -1,11 +1,14 @@
 #include "ops/scan.h"
 
+/* Of the steps' bias: where that of the first head begins. */
+static int64_t bias_at(const ts_delta_op *o) { return o->by_channel ? o->head0 * o->K : o->head0; }
+
 static ts_delta_args args_of(const ts_delta_op *o, const ts_tensor *qkv, const ts_tensor *g, const ts_tensor *b)
 {
     return (ts_delta_args){ .B = o->B, .S = o->S, .heads = o->heads, .key_heads = o->key_heads, .K = o->K, .V = o->V,
                             .dtype = qkv->dtype, .eps = o->eps, .qkv = ts_tensor_data(qkv),
-                            .raw_g = ts_tensor_data(g), .raw_b = ts_tensor_data(b), .A_log = ts_param_vector(o->A_log),
-                            .bias = ts_param_vector(o->dt_bias),
+                            .raw_g = ts_tensor_data(g), .raw_b = ts_tensor_data(b), .A_log = ts_param_vector(o->A_log) + o->head0,
+                            .bias = ts_param_vector(o->dt_bias) + bias_at(o),
                             .first_key = o->first_key ? ts_tensor_data(o->first_key) : NULL };
 }
 
@@ -44,8 +47,8 @@ static ts_status delta_backward(ts_tape *tape, ts_record *r)
         ts_launch_delta_bwd(tape->dev, &a, 0, cost);
     const double n = (double)ts_tensor_count(parts);
     ts_launch_delta_join(tape->dev, &a, rows, (ts_cost){ 4 * n, 4 * n, TS_DTYPE_F32 });
-    TS_TRY(ts_scan_give(tape, o->A_log, sums, 0, o->heads));
-    TS_TRY(ts_scan_give(tape, o->dt_bias, sums, o->heads, decays_of(o)));
+    TS_TRY(ts_scan_give(tape, o->A_log, o->head0, sums, 0, o->heads));
+    TS_TRY(ts_scan_give(tape, o->dt_bias, bias_at(o), sums, o->heads, decays_of(o)));
     TS_TRY(ts_tape_accumulate(tape, qkv, dqkv));
     TS_TRY(ts_tape_accumulate(tape, g, dg));
     return ts_tape_accumulate(tape, b, db);

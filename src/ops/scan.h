@@ -19,9 +19,9 @@ typedef struct ts_scan_kept {
     const int32_t *start, *length; /* [B], host */
 } ts_scan_kept;
 
-/* y = act(bias + the convolution of x with w), see ts_conv_args. */
+/* y = act(bias + the convolution of x with w), see ts_conv_args; x's columns are the parameters' from `first` on. */
 typedef struct ts_conv_op {
-    int64_t B, S;
+    int64_t B, S, first;
     ts_param *w, *b; /* [cols, width]; [cols] or NULL */
     bool silu;
     const ts_tensor *first_key;
@@ -29,9 +29,10 @@ typedef struct ts_conv_op {
 } ts_conv_op;
 ts_status ts_op_conv(ts_tape *tape, const ts_conv_op *o, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 
-/* See ts_ssd_args. xbc [B * S, heads P + 2 groups N], raw [B * S, heads]; y [B * S, heads P]. */
+/* See ts_ssd_args. xbc [B * S, heads P + 2 groups N], raw [B * S, heads]; y [B * S, heads P]. Heads are the parameters'
+ * from head0 on. */
 typedef struct ts_ssd_op {
-    int64_t B, S, heads, groups, P, N;
+    int64_t B, S, heads, head0, groups, P, N;
     float lo, hi; /* of dt */
     ts_param *A_log, *D, *dt_bias;
     const ts_tensor *first_key;
@@ -40,10 +41,20 @@ typedef struct ts_ssd_op {
 ts_status ts_op_ssd(ts_tape *tape, const ts_ssd_op *o, ts_tensor *xbc, ts_tensor *raw,
                     ts_tensor **y) TS_NODISCARD;
 
+/* See ts_selective_args. x and raw [B * S, channels], bc [B * S, 2 N]; y [B * S, channels]. */
+typedef struct ts_selective_op {
+    int64_t B, S, channels, N;
+    ts_param *A_log, *D, *dt_bias;
+    const ts_tensor *first_key;
+    ts_scan_kept kept;
+} ts_selective_op;
+ts_status ts_op_selective(ts_tape *tape, const ts_selective_op *o, ts_tensor *x, ts_tensor *raw, ts_tensor *bc,
+                          ts_tensor **y) TS_NODISCARD;
+
 /* See ts_delta_args. qkv [B * S, 2 key_heads K + heads V], g and b [B * S, heads]; y [B * S, heads V]. by_channel:
- * Kimi delta attention, g [B * S, heads K] and dt_bias [heads K]. */
+ * Kimi delta attention, g [B * S, heads K] and dt_bias [heads K]. Heads are the parameters' from head0 on. */
 typedef struct ts_delta_op {
-    int64_t B, S, heads, key_heads, K, V;
+    int64_t B, S, heads, head0, key_heads, K, V;
     bool by_channel;
     float eps; /* of lengths */
     ts_param *A_log, *dt_bias;
@@ -68,8 +79,10 @@ ts_status ts_op_gate(ts_tape *tape, const ts_gate_op *o, ts_tensor *x, ts_tensor
 
 /* Where the states of the sequences stand, those that begin anew cleared; `floats` of one. */
 float *ts_scan_states(ts_tape *tape, const ts_scan_kept *k, int64_t B, int64_t floats);
-/* Adds to p's gradient (nothing where it has none) the sum over rows of sums, columns [begin, begin + n), in fp32. */
-ts_status ts_scan_give(ts_tape *tape, ts_param *p, const ts_tensor *sums, int64_t begin, int64_t n) TS_NODISCARD;
+/* Adds to p's gradient (nothing where it has none), from element `at` on, the sum over rows of sums, columns [begin,
+ * begin + n), in fp32. */
+ts_status ts_scan_give(ts_tape *tape, ts_param *p, int64_t at, const ts_tensor *sums, int64_t begin,
+                       int64_t n) TS_NODISCARD;
 /* length[] as the device reads it. */
 ts_status ts_scan_lengths(ts_tape *tape, const ts_scan_kept *k, int64_t B, ts_tensor **out) TS_NODISCARD;
 #endif

@@ -74,6 +74,16 @@ bool ts_spread_has_heads(int64_t n_q, int64_t n_kv, int heads);
 int ts_ring_block(int n, int w, int at, int t);
 int ts_ring_holder(int n, int w, int block, int t);
 
+/* Rows for columns, of what is no attention, where neighbours are all there are. x [B * rows here, units width]: y has all
+ * rows of a sequence and this process's units, [B * length, units here width]; and back, `units` of the whole both
+ * times. A process has as many as another, or one more: those from ts_spread_first_unit on. s NULL: y is x. */
+int64_t ts_spread_first_unit(const ts_spread *s, int64_t units);
+int64_t ts_spread_units(const ts_spread *s, int64_t units);
+ts_status ts_op_spread_out(ts_tape *tape, const ts_spread *s, int64_t B, int64_t units, ts_tensor *x,
+                           ts_tensor **y) TS_NODISCARD;
+ts_status ts_op_spread_back(ts_tape *tape, const ts_spread *s, int64_t B, int64_t units, ts_tensor *x,
+                            ts_tensor **y) TS_NODISCARD;
+
 /* As ts_op_attention of fused rows: o->S rows of each of o->B sequences are here, q [B * S, ...]. The
  * rows of first_key and last_key are those of ts_spread_queries; the keys they name, and the mask, are
  * positions of the whole sequence. q must not be read any more. */

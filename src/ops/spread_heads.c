@@ -282,3 +282,43 @@ ts_status ts_op_heads_back(ts_tape *tape, const ts_spread *s, const ts_head_form
     TS_TRY(ts_heads_back(tape, s, f, B, x, y));
     return record(tape, &back_op, &(heads_attr){ s, *f, B }, x, *y);
 }
+
+/* ---- of what is no attention ---- */
+
+static ts_head_form units_of(int64_t units, int64_t width) { return (ts_head_form){ units, 1, 0, width, 1 }; }
+
+static int64_t units_before(const ts_spread *s, int64_t units, int i)
+{
+    const ts_head_form f = units_of(units, 1);
+    return s ? ts_head_form_begin(&f, s->heads, i) : i * units;
+}
+
+int64_t ts_spread_first_unit(const ts_spread *s, int64_t units)
+{
+    return units_before(s, units, s ? s->comm->rank % s->heads : 0);
+}
+
+int64_t ts_spread_units(const ts_spread *s, int64_t units)
+{
+    return units_before(s, units, s ? s->comm->rank % s->heads + 1 : 1) - ts_spread_first_unit(s, units);
+}
+
+ts_status ts_op_spread_out(ts_tape *tape, const ts_spread *s, int64_t B, int64_t units, ts_tensor *x, ts_tensor **y)
+{
+    *y = x;
+    if (!s)
+        return TS_OK;
+    TS_ASSERT(ts_spread_across(s) == 1 && x->dim[1] % units == 0, "%lld units in rows of %lld for %d of %d processes",
+              (long long)units, (long long)x->dim[1], s->heads, s->comm->size);
+    const ts_head_form f = units_of(units, x->dim[1] / units);
+    return ts_op_heads_out(tape, s, &f, B, x, y);
+}
+
+ts_status ts_op_spread_back(ts_tape *tape, const ts_spread *s, int64_t B, int64_t units, ts_tensor *x, ts_tensor **y)
+{
+    *y = x;
+    if (!s)
+        return TS_OK;
+    const ts_head_form f = units_of(units, x->dim[1] / ts_spread_units(s, units));
+    return ts_op_heads_back(tape, s, &f, B, x, y);
+}

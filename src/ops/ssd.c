@@ -20,8 +20,8 @@ static ts_ssd_args args_of(const ts_ssd_op *o, const ts_tensor *xbc, const ts_te
 {
     return (ts_ssd_args){ .B = o->B, .S = o->S, .heads = o->heads, .groups = o->groups, .P = o->P, .N = o->N,
                           .dtype = xbc->dtype, .lo = o->lo, .hi = o->hi, .xbc = ts_tensor_data(xbc),
-                          .raw = ts_tensor_data(raw), .A_log = ts_param_vector(o->A_log),
-                          .D = ts_param_vector(o->D), .bias = ts_param_vector(o->dt_bias),
+                          .raw = ts_tensor_data(raw), .A_log = ts_param_vector(o->A_log) + o->head0,
+                          .D = ts_param_vector(o->D) + o->head0, .bias = ts_param_vector(o->dt_bias) + o->head0,
                           .first_key = o->first_key ? ts_tensor_data(o->first_key) : NULL };
 }
 
@@ -34,13 +34,14 @@ static ts_cost cost_of(const ts_ssd_op *o, const ts_tensor *xbc, double states, 
     return (ts_cost){ 2 * (double)(o->B * o->S * o->heads) * head, 2 * (double)ts_tensor_bytes(xbc), TS_DTYPE_F32 };
 }
 
-ts_status ts_scan_give(ts_tape *tape, ts_param *p, const ts_tensor *sums, int64_t begin, int64_t cols)
+ts_status ts_scan_give(ts_tape *tape, ts_param *p, int64_t at, const ts_tensor *sums, int64_t begin, int64_t cols)
 {
     if (!ts_param_has_grad(p))
         return TS_OK;
     TS_TRY(ts_param_need_grad(p));
+    ts_param_grad_settle(p);
     const ts_col_sum_args a = { .rows = sums->dim[0], .cols = cols, .ld = sums->dim[1], .dtype = TS_DTYPE_F32,
-                                .dy = (const float *)ts_tensor_data(sums) + begin, .db = p->grad };
+                                .dy = (const float *)ts_tensor_data(sums) + begin, .db = p->grad + at };
     const double n = (double)(a.rows * cols);
     ts_launch_col_sum(tape->dev, &a, cols, (ts_cost){ n, 4 * n, TS_DTYPE_F32 });
     return TS_OK;
@@ -65,9 +66,9 @@ static ts_status ssd_backward(ts_tape *tape, ts_record *r)
     ts_launch_ssd_bwd(tape->dev, &a, 0, cost_of(o, xbc, 6.75, 3, 2));
     const double n = (double)ts_tensor_count(parts);
     ts_launch_ssd_join(tape->dev, &a, rows, (ts_cost){ n, 4 * n, TS_DTYPE_F32 });
-    TS_TRY(ts_scan_give(tape, o->A_log, sums, 0, o->heads));
-    TS_TRY(ts_scan_give(tape, o->D, sums, o->heads, o->heads));
-    TS_TRY(ts_scan_give(tape, o->dt_bias, sums, 2 * o->heads, o->heads));
+    TS_TRY(ts_scan_give(tape, o->A_log, o->head0, sums, 0, o->heads));
+    TS_TRY(ts_scan_give(tape, o->D, o->head0, sums, o->heads, o->heads));
+    TS_TRY(ts_scan_give(tape, o->dt_bias, o->head0, sums, 2 * o->heads, o->heads));
     TS_TRY(ts_tape_accumulate(tape, xbc, dxbc));
     return ts_tape_accumulate(tape, raw, draw);
 }

@@ -218,17 +218,39 @@ static ts_status heads_rule(const ts_layout *l, ts_str *say)
     return may_be(say, l, "it", tp_fits_heads, l->heads);
 }
 
-/* Groups stay together, and each process has as many heads of one. */
+/* Groups stay together, and each process has as many heads of one; those that share out a sequence too. */
 static bool tp_fits_scan(const ts_layout *l, int64_t n) { return l->scan_groups % n == 0; }
+static bool cp_fits_scan(const ts_layout *l, int64_t n) { return tp_fits_scan(l, l->tp * n); }
+
+/* Whole sequences of some heads are on each process: that is Ulysses' way. */
+static ts_status scan_context_rule(const ts_layout *l, ts_str *say)
+{
+    if (l->cp == 1)
+        return TS_OK;
+    if (l->scan_joins)
+        return ts_str_printf(say,
+                             "--context-parallel-size %lld: this model has layers that carry a state from token to token "
+                             "and whose steps are made of all channels together, so that a sequence is on one process "
+                             "(it may be 1)", LL(l->cp));
+    if (l->o->context_algo != TS_CONTEXT_ULYSSES)
+        return ts_str_printf(say,
+                             "--context-parallel-size %lld: this model has layers that carry a state from token to token, "
+                             "for which rows are exchanged for heads: give --context-parallel-algo ulysses_cp_algo",
+                             LL(l->cp));
+    if (!tp_fits_scan(l, l->tp) || cp_fits_scan(l, l->cp))
+        return TS_OK;
+    TS_TRY(ts_str_printf(say, "--context-parallel-size %lld times " TENSOR " %lld does not divide the %lld groups of heads "
+                              "of the model's layers that carry a state", LL(l->cp), LL(l->tp), LL(l->scan_groups)));
+    return may_be(say, l, "--context-parallel-size", cp_fits_scan, l->scan_groups);
+}
 
 static ts_status scan_rule(const ts_layout *l, ts_str *say)
 {
     if (!l->scan_heads)
         return TS_OK;
-    if (l->cp > 1)
-        return ts_str_printf(say,
-                             "--context-parallel-size %lld: this model has layers that carry a state from token to "
-                             "token, so that a sequence is on one process (it may be 1)", LL(l->cp));
+    TS_TRY(scan_context_rule(l, say));
+    if (say->len)
+        return TS_OK;
     if (l->o->two)
         return ts_str_puts(say, "--tp-2d: this model has layers that carry a state, which are cut by heads alone");
     if (tp_fits_scan(l, l->tp))

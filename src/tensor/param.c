@@ -346,6 +346,8 @@ static float start_value(const ts_param *p, const ts_rng *rng, uint64_t i)
         return (float)((2 * x - 1) * (double)p->start_value);
     case TS_START_LOG_UNIFORM:
         return (float)log(1 + x * ((double)p->start_value - 1));
+    case TS_START_LOG_COLUMN:
+        return (float)log((double)(1 + i % (uint64_t)p->place.dim[p->place.rank - 1].whole));
     case TS_START_STEP: {
         const double step = exp(log(0.001) + x * (log(0.1) - log(0.001)));
         return (float)(step + log(-expm1(-step))); /* the inverse of softplus */

@@ -75,11 +75,14 @@ static ts_status check_clip(const ts_job *j)
 
 ts_status ts_job_check_model(const ts_job *j)
 {
-    const ts_attention_layer *attention = &j->model.decoder->block[0].attention;
-    const int64_t latent = j->model.decoder->block[0].latent.n_heads; /* which have keys of their own */
-    if (j->spread.comm)
-        TS_TRY(ts_context_check_heads(&j->spread, latent ? latent : attention->n_q,
-                                      latent ? latent : attention->n_kv));
+    const ts_decoder *d = j->model.decoder;
+    for (int64_t i = 0; j->spread.comm && i < ts_arch_blocks(&d->arch); i++) {
+        const ts_attention_layer *attention = &d->block[i].attention;
+        const int64_t latent = d->block[i].latent.n_heads; /* which have keys of their own */
+        if (latent || attention->n_q)
+            TS_TRY(ts_context_check_heads(&j->spread, latent ? latent : attention->n_q,
+                                          latent ? latent : attention->n_kv));
+    }
     TS_TRY(check_head(j));
     return check_clip(j);
 }

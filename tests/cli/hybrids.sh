@@ -1,5 +1,5 @@
 #!/bin/sh
-# Gated short convolutions, and attention beside a state-space layer, from configurations: trained, continued, run again,
+# Gated short convolutions, selective scans, and attention beside a state-space layer, from configurations: trained, continued, run again,
 # generated with, on several processes, refused.
 . "$(dirname "$0")/lib.sh"
 make_data
@@ -13,6 +13,10 @@ echo "{\"model_type\": \"falcon_h1\", $sizes, \"num_hidden_layers\": 2, $scan, \
     \"mlp_multipliers\": [0.9, 0.6]}" >"$D/falcon_h1.json"
 echo "{\"model_type\": \"granitemoehybrid\", $sizes, \"num_hidden_layers\": 2, $scan, \"mamba_expand\": 2, \"num_local_experts\": 4,
     \"shared_intermediate_size\": 16, \"residual_multiplier\": 0.5, \"layer_types\": [\"mamba\", \"attention\"]}" >"$D/granite.json"
+echo "{\"model_type\": \"mamba\", \"vocab_size\": 97, \"hidden_size\": 32, \"num_hidden_layers\": 2, \"state_size\": 5,
+    \"time_step_rank\": 3, \"pad_token_id\": null}" >"$D/mamba.json"
+echo "{\"model_type\": \"jamba\", $sizes, \"num_hidden_layers\": 4, \"attn_layer_period\": 3, \"attn_layer_offset\": 1, \"num_experts\": 4,
+    \"mamba_d_state\": 5, \"mamba_dt_rank\": 3}" >"$D/jamba.json"
 
 # Generated token by token, a text has the probabilities that the whole has at once.
 generates() {
@@ -29,7 +33,7 @@ generates() {
         END { exit bad || NR != 40 }' || wrong "$1: generated: other probabilities than of the whole"
 }
 
-for model in lfm2 falcon_h1 granite; do
+for model in lfm2 falcon_h1 granite mamba jamba; do
     common="--model-config $D/$model.json --tokenizer-type NullTokenizer --vocab-size 96 --make-vocab-size-divisible-by 1
         --split 100,0,0 --seq-length 48 --micro-batch-size 2 --global-batch-size 4 --lr 1e-2 --eval-iters 0 --train-iters 4
         --seed 5 --log-params-norm --reset-attention-mask --data-path $D/data_text_document"
@@ -53,6 +57,16 @@ for model in lfm2 falcon_h1 granite; do
     as_planned tensor 2 --tensor-model-parallel-size 2
     job pipe 2 --pipeline-model-parallel-size 2
     alike pipe "$model" 1
+    case $model in
+    mamba | jamba)
+        # shellcheck disable=SC2086
+        expect 2 "whose steps are made of all channels together" "$T" plan $common --world-size 2 --context-parallel-size 2 \
+            --context-parallel-algo ulysses_cp_algo ;;
+    *)
+        job context 2 --context-parallel-size 2 --context-parallel-algo ulysses_cp_algo
+        alike context "$model" 1
+        as_planned context 2 --context-parallel-size 2 --context-parallel-algo ulysses_cp_algo ;;
+    esac
 done
 
 # A norm for each head, with weights of its own, is where the head is; rows of the output layer count as of length one.

@@ -29,6 +29,13 @@ model() {
         --moe-router-group-topk 2 --moe-router-load-balancing-type seq_aux_loss" ;;
     dropping) echo "$gated $experts --moe-expert-capacity-factor 1" ;;
     latent-moe) echo "$latent --num-experts 8 --moe-router-topk 3 --moe-ffn-hidden-size 24 --moe-layer-freq ([0]*1+[1]*3)" ;;
+    mamba) echo "$gated --reset-attention-mask --hybrid-override-pattern M*-MM*-M --mamba-state-dim 10 --mamba-head-dim 6
+        --mamba-num-groups 4" ;;
+    delta) echo "$gated --reset-attention-mask --attention-output-gate --experimental-attention-variant gated_delta_net
+        --linear-attention-freq 2 --linear-num-key-heads 4 --linear-num-value-heads 8 --linear-key-head-dim 6
+        --linear-value-head-dim 5 --linear-conv-kernel-dim 4" ;;
+    kda) echo "$latent --reset-attention-mask --experimental-attention-variant kimi_delta_attention --linear-attention-freq 2
+        --linear-num-value-heads 4 --linear-key-head-dim 6 --linear-value-head-dim 5 --position-embedding-type none" ;;
     alibi) echo "$heads --position-embedding-type alibi --softmax-type learnable --embed-layernorm --normalization RMSNorm" ;;
     dropout) echo "$gated --hidden-dropout 0.1" ;;
     esac

@@ -27,7 +27,10 @@
                     "\"starcoder2\", \"olmo2\", \"phi3\", \"gemma\", \"gemma2\", \"gemma3_text\"," \
                     "\"gemma3\", \"glm\", \"glm4\", \"internlm2\", \"nemotron\", \"stablelm\","    \
                     "\"arcee\", \"mamba2\", \"bamba\", \"nemotron_h\", \"qwen3_next\", \"lfm2\","     \
-                    "\"lfm2_moe\", \"falcon_h1\", \"granitemoehybrid\", \"olmo\", \"cohere2\", \"kimi_linear\"]", NULL }, \
+                    "\"lfm2_moe\", \"falcon_h1\", \"granitemoehybrid\", \"olmo\", \"cohere2\", \"kimi_linear\"," \
+                    "\"mamba\", \"falcon_mamba\", \"jamba\"]", NULL },                                 \
+    { "time_step_rank", "[null, \"auto\", \"x\", 3, 0]", NULL }, { "attn_layer_period", "[null, 1, 2, 0]", NULL }, \
+    { "attn_layer_offset", "[null, 0, 1, 9]", NULL }, { "mamba_expand", "[null, 1, 3, 0]", NULL },  \
     { "full_attn_idxs", "[null, [], [0], [7], [\"x\"]]", NULL },                                   \
     { "block_ffn_dim_multiplier", "[null, 1.3, 0, 1e9]", NULL }, { "conv_L_cache", "[3, 1, 0]", NULL }, \
     { "mlp_multipliers", "[null, [0.5, 2], [1], [0, 1]]", NULL }, { "key_multiplier", "[0.5, 0]", NULL }, \

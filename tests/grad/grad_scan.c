@@ -120,6 +120,48 @@ static const grad_case scans[] = {
     { "scan, documents", SSD, .ctx = &parts },
 };
 
+/* ---- selective scan ---- */
+
+enum { CHANNELS = 3 };
+
+static void selective_oracle(const grad_case *g, double *const *x, double *y)
+{
+    const documents *d = g->ctx;
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t c = 0; c < CHANNELS; c++) {
+            double h[N] = { 0 };
+            for (int64_t t = 0; t < S; t++) {
+                const int64_t at = (b * S + t) * CHANNELS + c;
+                const double *bc = x[2] + (b * S + t) * 2 * N, dt = log1p(exp(x[1][at] + x[5][c]));
+                y[at] = x[4][c] * x[0][at];
+                for (int64_t n = 0; n < N; n++) {
+                    const double decay = first_of(d, t) == t ? 0 : exp(-exp(x[3][c * N + n]) * dt);
+                    h[n] = decay * h[n] + dt * bc[n] * x[0][at];
+                    y[at] += bc[N + n] * h[n];
+                }
+            }
+        }
+}
+
+static ts_status selective_run(const grad_case *g, grad_env *e)
+{
+    const documents *d = g->ctx;
+    ts_tensor *first;
+    TS_TRY(first_keys(d, e, S, &first));
+    const ts_selective_op o = { .B = B, .S = S, .channels = CHANNELS, .N = N, .A_log = e->param[3], .D = e->param[4],
+                                .dt_bias = e->param[5], .first_key = d->n > 1 ? first : NULL };
+    return ts_op_selective(e->tape, &o, e->leaf[0], e->leaf[1], e->leaf[2], &e->out[0]);
+}
+
+#define SELECTIVE                                                                                                \
+    { IN("x", ROWS, CHANNELS), IN("dt", ROWS, CHANNELS), IN("B and C", ROWS, 2 * N), PARAM("A_log", CHANNELS, N), \
+      PARAM("D", CHANNELS, 0), PARAM("dt_bias", CHANNELS, 0) },                                                  \
+    .n_out = ROWS * CHANNELS, .longest = 40 * ROWS, .oracle = selective_oracle, .run = selective_run
+static const grad_case selectives[] = {
+    { "selective scan", SELECTIVE, .ctx = &whole },
+    { "selective scan, documents", SELECTIVE, .ctx = &parts },
+};
+
 /* ---- gated delta rule ---- */
 
 /* More chunks than states are kept of, so that some are made again. */
@@ -282,6 +324,7 @@ int main(void)
     bool all_ = true;
     GRAD_RUN(convs);
     GRAD_RUN(scans);
+    GRAD_RUN(selectives);
     GRAD_RUN(rules);
     GRAD_RUN(kdas);
     GRAD_RUN(gates);

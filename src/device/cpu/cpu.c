@@ -177,6 +177,7 @@ ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
     ts_cpu_init_dsa(c);
     ts_cpu_init_ssd(c);
     ts_cpu_init_delta(c);
+    ts_cpu_init_selective(c);
     ts_cpu_init_narrow(c);
     ts_cpu_init_distill(c);
     ts_cpu_init_step_pack(c);

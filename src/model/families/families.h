@@ -54,12 +54,15 @@
     F(minimax_m2)                                                                                  \
     F(bailing_moe_v2)                                                                              \
     F(mamba2)                                                                                      \
+    F(mamba)                                                                                       \
+    F(falcon_mamba)                                                                                \
     F(bamba)                                                                                       \
     F(granitemoehybrid)                                                                            \
     F(falcon_h1)                                                                                   \
     F(lfm2)                                                                                        \
     F(lfm2_moe)                                                                                    \
     F(nemotron_h)                                                                                  \
+    F(jamba)                                                                                       \
     F(qwen3_5)                                                                                     \
     F(qwen3_5_moe)                                                                                 \
     F(qwen3_next)                                                                                  \

@@ -44,6 +44,15 @@ ts_status ts_mamba_read_silu(const ts_config_row *r, const json_t *o, const char
     return ts_error(TS_ERR_USER, "%s: %s is \"%.40s\", expected silu", file, r->key, act);
 }
 
+ts_status ts_mamba_check_act(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    (void)r, (void)o;
+    return a->act == TS_ACT_SILU ? TS_OK
+                                 : ts_error(TS_ERR_USER,
+                                            "%s: hidden_act is \"%s\", expected silu, which is the activation behind the "
+                                            "convolution of state-space layers", file, ts_config_act_name(a->act));
+}
+
 /* A number, or "auto": what mamba_expand times hidden_size leaves for a head. */
 ts_status ts_mamba_read_expand(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
@@ -66,4 +75,32 @@ ts_status ts_mamba_write_expand(const ts_config_row *r, const ts_arch *a, json_t
 {
     TS_TRY(ts_config_put(o, "mamba_expand", json_integer(a->mamba.heads * a->mamba.head_dim / a->hidden)));
     return ts_config_put(o, r->key, json_integer(a->mamba.head_dim));
+}
+
+ts_status ts_selective_read_expand(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    int64_t expand = 0;
+    TS_TRY(ts_config_int(o, file, r->key, (int64_t)r->def, (int64_t)r->def, 1, 64, &expand));
+    a->selective.channels = expand * a->hidden;
+    return TS_OK;
+}
+
+ts_status ts_selective_write_expand(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    return ts_config_put(o, r->key, json_integer(a->selective.channels / a->hidden));
+}
+
+ts_status ts_selective_read_rank(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    const char *word = json_string_value(json_object_get(o, r->key));
+    const int64_t by_itself = (a->hidden + 15) / 16;
+    a->selective.rank = by_itself;
+    if (word && !strcmp(word, "auto"))
+        return TS_OK;
+    return ts_config_int(o, file, r->key, by_itself, by_itself, 1, TS_ARCH_MAX_WIDTH, &a->selective.rank);
+}
+
+ts_status ts_selective_write_rank(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    return ts_config_put(o, r->key, json_integer(a->selective.rank));
 }

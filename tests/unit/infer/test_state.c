@@ -253,7 +253,8 @@ static void shared(void **state)
 static void hybrids(void **state)
 {
     static const char *const folders[] = { "lfm2", "lfm2-bias", "lfm2_moe", "falcon_h1", "falcon_h1-norm",
-                                           "granitemoehybrid", "olmo", "cohere2", "baichuan2" };
+                                           "granitemoehybrid", "olmo", "cohere2", "baichuan2", "mamba",
+                                           "falcon_mamba", "jamba" };
     (void)state;
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         char path[64];

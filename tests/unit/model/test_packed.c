@@ -51,10 +51,29 @@ static void kda(ts_arch *a)
     all_layers(a, TS_ATTENTION_KDA);
 }
 
+static void selective(ts_arch *a)
+{
+    a->selective = (ts_selective_arch){ .channels = 20, .state = 5, .conv = 4, .rank = 3, .conv_bias = true,
+                                        .norm = TS_SELECTIVE_NORM_OWN, .eps = 1e-5 };
+    all_layers(a, TS_ATTENTION_SELECTIVE);
+}
+static void short_conv(ts_arch *a)
+{
+    a->short_conv = (ts_short_conv_arch){ .width = 3, .bias = true };
+    all_layers(a, TS_ATTENTION_CONV);
+}
+static void beside(ts_arch *a)
+{
+    mamba(a);
+    a->mamba.no_norm = true, a->mamba.dt_scale = 0.7, a->attn_in_scale = 0.8;
+    all_layers(a, TS_ATTENTION_BESIDE);
+}
+
 static const layer_case cases[] = {
     { "attention", attention }, { "window", window },   { "gated attention with sinks", gated },
     { "ALiBi", alibi },         { "latent", latent },   { "latent, no positions", latent_without_positions },
     { "Mamba 2", mamba },       { "delta", delta },     { "Kimi delta attention", kda },
+    { "selective scan", selective }, { "short convolution", short_conv }, { "attention beside Mamba 2", beside },
 };
 
 static ts_decoder *make(ts_device *dev, const layer_case *c, ts_dtype compute)

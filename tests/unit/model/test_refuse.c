@@ -56,6 +56,13 @@ static const trial texts[] = {
     { "{\"model_type\":\"llama\",\"rms_norm_eps\":\"small\"}", "rms_norm_eps" },
     { "{\"model_type\":\"llama\",\"initializer_range\":-0.5}", "initializer_range" },
     { "{\"model_type\":\"llama\",\"head_dim\":7}", "head_dim" },
+    { "{\"model_type\":\"bamba\",\"hidden_act\":\"gelu\"}", "expected silu" },
+    { "{\"model_type\":\"mamba\",\"hidden_act\":\"gelu\"}", "expected silu" },
+    { "{\"model_type\":\"nemotron_h\",\"mamba_hidden_act\":\"relu2\"}", "mamba_hidden_act" },
+    { "{\"model_type\":\"mamba\",\"time_step_rank\":0}", "time_step_rank" },
+    { "{\"model_type\":\"falcon_mamba\",\"expand\":0}", "expand" },
+    { "{\"model_type\":\"jamba\",\"attn_layer_offset\":8}", "attn_layer_offset" },
+    { "{\"model_type\":\"jamba\",\"mamba_d_state\":1000}", "mamba_d_state" },
     { "{\"model_type\":\"deepseek_v32\",\"index_n_heads\":0}", "index_n_heads" },
     { "{\"model_type\":\"deepseek_v32\",\"index_head_dim\":32}", "index_head_dim is 32" },
     { "{\"model_type\":\"deepseek_v32\",\"q_lora_rank\":null}", "q_lora_rank" },
@@ -254,8 +261,9 @@ static void test_sizes(void **state)
             const char *key = gpt2 ? gpt2_keys[k] : keys[k];
             if (lacks(type, key))
                 continue;
-            if (!strcmp(type, "mamba2") && strcmp(key, "vocab_size") && strcmp(key, "hidden_size") &&
-                strcmp(key, "num_hidden_layers") && strcmp(key, "head_dim"))
+            const bool scans = !strcmp(type, "mamba") || !strcmp(type, "falcon_mamba");
+            if ((scans || !strcmp(type, "mamba2")) && strcmp(key, "vocab_size") && strcmp(key, "hidden_size") &&
+                strcmp(key, "num_hidden_layers") && (scans || strcmp(key, "head_dim")))
                 continue; /* there are no such parts */
             for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
                 char text[256];

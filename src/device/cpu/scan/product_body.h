@@ -7,9 +7,9 @@
  * the last column is read and written like the others, and counts for nothing. Of triangular matrices
  * zeros beyond the tiles are passed over; within them they must be there. Sums go from the first k to
  * the last. No include guard. */
-#include "device/cpu/simd/row.h"
+#include "device/cpu/scan/rows_body.h"
 
-enum { PAD = 16, PROWS = 6, PVECS = V >= 16 ? 4 : 2 };
+enum { PROWS = 6, PVECS = V >= 16 ? 4 : 2 };
 
 typedef enum product_shape {
     ALL,
@@ -114,23 +114,6 @@ static void turn(const float *x, int64_t ldx, int64_t rows, int64_t cols, float 
         for (int64_t r = 0; r < rows; r++)
             for (int64_t c = c0; c < min64(c0 + 8, cols); c++)
                 y[c * ldy + r] = x[r * ldx + c];
-}
-
-/* Rows of n elements of type t, `row` apart, as floats; pads are 0. */
-INLINE void take_rows(const void *x, int64_t at, int64_t row, int64_t rows, int64_t n, float *y, int64_t ldy,
-                      ts_dtype t)
-{
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < ldy; c += V)
-            v_store(y + r * ldy + c, V, c < n ? v_load_as(x, at + r * row + c, n - c, t) : v_set(0));
-}
-
-INLINE void put_rows(const float *x, int64_t ldx, int64_t rows, int64_t n, void *y, int64_t at, int64_t row,
-                     ts_dtype t)
-{
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < n; c += V)
-            v_store_as(y, at + r * row + c, n - c, t, v_load(x + r * ldx + c, V));
 }
 
 /* y[r] = f[r] x[r] */

@@ -33,8 +33,44 @@ void ts_delta_body_init_ref(ts_delta_body *body);
 void ts_delta_body_init_avx2(ts_delta_body *body);
 void ts_delta_body_init_avx512(ts_delta_body *body);
 
+/* Channels [channel, channel + n) of sequence b. */
+typedef struct ts_selective_task {
+    int64_t b, channel, n;
+} ts_selective_task;
+
+typedef void ts_selective_fn(const ts_selective_args *a, const ts_selective_task *task, char *scratch);
+typedef struct ts_selective_body {
+    ts_selective_fn *fwd, *bwd;
+    ts_cpu_rows_fn *join;
+    const char *name;
+} ts_selective_body;
+void ts_selective_body_init_ref(ts_selective_body *body);
+void ts_selective_body_init_avx2(ts_selective_body *body);
+void ts_selective_body_init_avx512(ts_selective_body *body);
+
+/* choose_body: the best of a scan's bodies for the device's instruction sets. */
+#if defined(__x86_64__)
+#define TS_SCAN_CHOOSE(scan)                                                                       \
+    static void choose_body(const ts_cpu *c, ts_##scan##_body *body)                               \
+    {                                                                                              \
+        ts_##scan##_body_init_ref(body);                                                           \
+        if (c->isa & TS_ISA_AVX2)                                                                  \
+            ts_##scan##_body_init_avx2(body);                                                      \
+        if (c->isa & TS_ISA_AVX512)                                                                \
+            ts_##scan##_body_init_avx512(body);                                                    \
+    }
+#else
+#define TS_SCAN_CHOOSE(scan)                                                                       \
+    static void choose_body(const ts_cpu *c, ts_##scan##_body *body)                               \
+    {                                                                                              \
+        (void)c;                                                                                   \
+        ts_##scan##_body_init_ref(body);                                                           \
+    }
+#endif
+
 void ts_cpu_init_ssd(ts_cpu *c);
 void ts_cpu_init_delta(ts_cpu *c);
+void ts_cpu_init_selective(ts_cpu *c);
 
 /* log(1 + e^x), as PyTorch has it: x itself above 20. */
 static inline float ts_softplus(float x) { return x > 20 ? x : log1pf(expf(x)); }

@@ -1,17 +1,6 @@
 #include "device/cpu/scan/scan.h"
 
-static void choose_body(const ts_cpu *c, ts_ssd_body *body)
-{
-    ts_ssd_body_init_ref(body);
-#if defined(__x86_64__)
-    if (c->isa & TS_ISA_AVX2)
-        ts_ssd_body_init_avx2(body);
-    if (c->isa & TS_ISA_AVX512)
-        ts_ssd_body_init_avx512(body);
-#else
-    (void)c;
-#endif
-}
+TS_SCAN_CHOOSE(ssd)
 
 typedef struct job {
     const ts_cpu *cpu;

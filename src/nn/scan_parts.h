@@ -1,0 +1,21 @@
+/* What layers that carry a state do with their projections where processes share out each sequence: rows are exchanged
+ * for heads, so that every process has whole sequences of some heads, and back (context parallelism as Megatron core
+ * has it for Mamba 2). Where sequences are whole nothing is exchanged. */
+#ifndef TS_NN_SCAN_PARTS_H
+#define TS_NN_SCAN_PARTS_H
+#include "nn/run.h"
+
+/* Parts of a projection's columns, one behind another: of each so many units, that are shared out, of `width`. */
+enum { TS_SCAN_PARTS = 3 };
+typedef struct ts_scan_parts {
+    int n;
+    int64_t units[TS_SCAN_PARTS], width[TS_SCAN_PARTS];
+} ts_scan_parts;
+
+/* Rows of a sequence that scans see. */
+static inline int64_t ts_scan_rows(const ts_run *run) { return run->spread ? run->spread->length : run->S; }
+
+/* The convolution `o`, of whole rows, of x's columns; y: those of the units here. o's B and S are set. */
+ts_status ts_scan_convolve(ts_tape *tape, const ts_run *run, const ts_conv_op *o, const ts_scan_parts *parts,
+                           ts_tensor *x, ts_tensor **y) TS_NODISCARD;
+#endif

@@ -77,7 +77,7 @@ LFM2 = dict(vocab_size=79, hidden_size=24, intermediate_size=32, num_hidden_laye
             norm_eps=1e-5, block_multiple_of=8)
 # types whose own defaults have layers of experts
 EXPERTS = {"deepseek_v2", "deepseek_v3", "deepseek_v32", "mixtral", "qwen2_moe", "qwen3_moe", "glm4_moe", "olmoe", "phimoe", "granitemoe", "ernie4_5_moe",
-           "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1", "glm4_moe_lite", "dots1", "granitemoehybrid", "lfm2_moe", "qwen3_next", "qwen3_5_moe_text", "kimi_linear"}
+           "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1", "glm4_moe_lite", "dots1", "granitemoehybrid", "lfm2_moe", "qwen3_next", "qwen3_5_moe_text", "kimi_linear", "hy_v3"}
 
 ROUTER_BIASES = ("correction_bias", "expert_bias")
 
@@ -213,6 +213,10 @@ CASES = {
     "gemma3n": ("gemma3n_text", GEMMA3N, 5, dict(seed=406)),
     "gemma3n-old": ("gemma3n_text", {**GEMMA3N, "num_kv_shared_layers": 0, "num_hidden_layers": 3, "layer_types": GEMMA3N["layer_types"][:3], "intermediate_size": [32, 20, 28],
                                      "activation_sparsity_pattern": [0.0, 0.5, 0.0], "altup_num_inputs": 2, "altup_active_idx": 1}, 4, dict(seed=407, dtype="bfloat16")),
+    "hy_v3": ("hy_v3", {**MOE, "num_hidden_layers": 3, "head_dim": 8, "num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 12,
+                        "num_shared_experts": 2, "router_scaling_factor": 2.8, "mlp_layer_types": ["sparse", "dense", "sparse"]}, 5, dict(seed=501)),
+    "phimoe-longrope": ("phimoe", {**MOE, "num_local_experts": 4, "rope_parameters": dict(LONG, rope_theta=1000.0, original_max_position_embeddings=32, short_mscale=1.2,
+                                                                                         long_mscale=1.2)}, 4, dict(seed=502)),
     "seed_oss": ("seed_oss", {**LLAMA, "num_attention_heads": 3, "num_key_value_heads": 1, "attention_out_bias": True, "mlp_bias": True}, 5, dict(seed=408)),
     "ernie4_5": ("ernie4_5", {**LLAMA, "use_bias": True, "tie_word_embeddings": True}, 4, dict(seed=409)),
     "exaone4": ("exaone4", {**no(WHOLE, "head_dim"), "num_hidden_layers": 4, "sliding_window": 5, "sliding_window_pattern": 2}, 4, dict(seed=410, dtype="bfloat16")),

@@ -361,7 +361,9 @@ const ts_preset ts_presets[] = {
       "\"router_score\":\"softmax_of_chosen\",\"norm_bias\":true,\"pre_norm\":true,\"post_norm\":false,\"final_norm\":true,"
       "\"parallel_residual\":false,\"embed_scale\":1,\"attn_scale\":0.08838834764831845,\"attn_by_layer\":false,"
       "\"attn_softcap\":0,\"logit_softcap\":0,\"residual_scale\":1,\"logit_scale\":1,\"norm_eps\":1e-5,\"init_std\":0.006,"
-      "\"ropes\":[{\"theta\":10000,\"dim\":128,\"odd_dim\":0,\"interleaved\":false,\"scaling\":\"default\",\"query_beta\":0}],"
+      "\"ropes\":[{\"theta\":10000,\"dim\":128,\"odd_dim\":0,\"interleaved\":false,\"scaling\":\"default\",\"factor\":1,"
+      "\"low_freq_factor\":0,\"high_freq_factor\":0,\"original_max_positions\":0,\"beta_fast\":0,\"beta_slow\":0,\"mscale\":0,"
+      "\"mscale_all_dim\":0,\"attention_factor\":0,\"no_truncate\":false,\"max_positions\":131072,\"angles\":0,\"query_beta\":0}],"
       "\"windows\":[0,0,0,0,0,0,0,0,0,0],\"layer_ropes\":[0,0,0,0,0,0,0,0,0,0],"
       "\"layer_mlps\":[" EXPERTS_5 "," EXPERTS_5 "],\"eos\":[50256]}", NULL },
     { "glm4.5-355b",

@@ -77,7 +77,7 @@ LFM2 = dict(vocab_size=79, hidden_size=24, intermediate_size=32, num_hidden_laye
             norm_eps=1e-5, block_multiple_of=8)
 # types whose own defaults have layers of experts
 EXPERTS = {"deepseek_v2", "deepseek_v3", "deepseek_v32", "mixtral", "qwen2_moe", "qwen3_moe", "glm4_moe", "olmoe", "phimoe", "granitemoe", "ernie4_5_moe",
-           "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1", "glm4_moe_lite", "dots1", "granitemoehybrid", "lfm2_moe", "qwen3_next", "qwen3_5_moe_text", "kimi_linear", "hy_v3"}
+           "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1", "glm4_moe_lite", "dots1", "granitemoehybrid", "lfm2_moe", "qwen3_next", "qwen3_5_moe_text", "kimi_linear", "hy_v3", "glm_moe_dsa"}
 
 ROUTER_BIASES = ("correction_bias", "expert_bias")
 
@@ -213,6 +213,12 @@ CASES = {
     "gemma3n": ("gemma3n_text", GEMMA3N, 5, dict(seed=406)),
     "gemma3n-old": ("gemma3n_text", {**GEMMA3N, "num_kv_shared_layers": 0, "num_hidden_layers": 3, "layer_types": GEMMA3N["layer_types"][:3], "intermediate_size": [32, 20, 28],
                                      "activation_sparsity_pattern": [0.0, 0.5, 0.0], "altup_num_inputs": 2, "altup_active_idx": 1}, 4, dict(seed=407, dtype="bfloat16")),
+    # layers 1 and 3 have indexers, 2 and 4 go by their choices
+    "glm_moe_dsa": ("glm_moe_dsa", {**LATENT, "num_hidden_layers": 4, "q_lora_rank": 10, "n_routed_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 12,
+                                    "n_group": 4, "topk_group": 2, "first_k_dense_replace": 1, "indexer_types": ["full", "shared", "full", "shared"], "index_topk": 6,
+                                    "index_n_heads": 8, "index_head_dim": 6}, 5, dict(seed=503)),
+    "glm_moe_dsa-freq": ("glm_moe_dsa", {**LATENT, "num_hidden_layers": 5, "q_lora_rank": 10, "mlp_layer_types": ["dense"] * 5, "index_topk": 5, "index_n_heads": 12,
+                                         "index_head_dim": 8, "index_topk_freq": 2, "index_skip_topk_offset": 2}, 4, dict(seed=504, dtype="bfloat16", drop=["indexer_types"])),
     "hy_v3": ("hy_v3", {**MOE, "num_hidden_layers": 3, "head_dim": 8, "num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 12,
                         "num_shared_experts": 2, "router_scaling_factor": 2.8, "mlp_layer_types": ["sparse", "dense", "sparse"]}, 5, dict(seed=501)),
     "phimoe-longrope": ("phimoe", {**MOE, "num_local_experts": 4, "rope_parameters": dict(LONG, rope_theta=1000.0, original_max_position_embeddings=32, short_mscale=1.2,

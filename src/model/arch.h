@@ -106,6 +106,7 @@ typedef struct ts_layer_arch {
     double sparsity;           /* the share of an MLP's gates that is 0 (Gemma 3n's gaussian top k); 0: all count */
     int one_for_both;          /* 1: a key before its norm and rotation is its value too */
     int64_t keys_of;           /* 1 + the number of an earlier layer whose keys and values it attends to; 0: its own */
+    int64_t choices_of;        /* likewise of the layer whose indexer's choice of keys it attends by (GLM-5.2) */
 } ts_layer_arch;
 
 /* State-space layers (nn/mamba.h); heads 0: there are none. */
@@ -140,6 +141,7 @@ typedef struct ts_arch {
     int64_t q_lora_rank, kv_lora_rank, qk_rope_dim, v_head_dim;
     /* Latent attention to the best keys alone (DeepSeek-V3.2), as an indexer finds them; index_heads 0: to all. */
     int64_t index_heads, index_dim, index_topk;
+    bool index_interleaved;    /* the indexer's rotated pairs are (2i, 2i+1) (GLM-5) */
     bool latent_norm;          /* latent vectors are normed */
     double latent_eps;
     ts_norm_kind norm;
@@ -268,6 +270,10 @@ static inline int64_t ts_layer_kv_heads(const ts_arch *a, int64_t i) { return ts
 static inline int64_t ts_layer_ffn(const ts_arch *a, int64_t i) { return ts_arch_block(a, i)->ffn ? ts_arch_block(a, i)->ffn : a->ffn; }
 /* Width of a key with its value, behind a group's queries in a fused row. */
 static inline int64_t ts_layer_pair(const ts_arch *a, int64_t i) { return (ts_arch_block(a, i)->one_for_both ? 1 : 2) * ts_layer_head_dim(a, i); }
-/* Whether a layer attends to keys and values of another. */
+/* Whether a layer attends to keys and values of another, by another's choice of keys. */
 bool ts_arch_borrows(const ts_arch *a);
+bool ts_arch_shares_choices(const ts_arch *a);
+/* Which layers choose by indexers of their own: all before layer `offset`, counted from 0, and from layer offset - 1 on
+ * every freq-th. Others go by the choice of the last one before them. */
+void ts_arch_share_choices(ts_arch *a, int64_t freq, int64_t offset);
 #endif

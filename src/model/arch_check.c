@@ -58,6 +58,25 @@ static ts_status check_latent(const ts_arch *a, const char *file)
     return TS_OK;
 }
 
+/* Choices are made once, of the same keys. */
+static ts_status check_choices(const ts_arch *a, const char *file)
+{
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        const int64_t of = a->layer[i].choices_of;
+        if (of && (!a->index_heads || of > i || a->layer[of - 1].choices_of || a->layer[i].attention != TS_ATTENTION_LATENT ||
+                   a->layer[of - 1].attention != TS_ATTENTION_LATENT))
+            return ts_error(TS_ERR_USER,
+                            "%s: layer %lld cannot go by the choice of keys of layer %lld: expected an earlier layer of "
+                            "latent attention with an indexer of its own (indexer_types, index_topk_freq)",
+                            file, (long long)i, (long long)of - 1);
+    }
+    if (a->mtp_layers && a->layer[a->n_layers - 1].choices_of)
+        return ts_error(TS_ERR_USER,
+                        "%s: layers that predict further tokens (--mtp-num-layers) are like the last one, which has no "
+                        "indexer of its own (indexer_types, index_topk_freq)", file);
+    return TS_OK;
+}
+
 static ts_status check_indexer(const ts_arch *a, const char *file)
 {
     const int64_t wide = a->kv_lora_rank + a->qk_rope_dim, head = a->head_dim > a->v_head_dim ? a->head_dim : a->v_head_dim;
@@ -289,6 +308,7 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
         TS_TRY(check_layer(a, i, file));
     TS_TRY(check_experts(a, file));
     TS_TRY(check_indexer(a, file));
+    TS_TRY(check_choices(a, file));
     TS_TRY(check_mtp(a, file));
     TS_TRY(check_act(a, file));
     TS_TRY(check_mamba(a, file));

@@ -136,6 +136,7 @@ const ts_field_row ts_arch_rows[] = {
     LATENT(index_heads, TS_ARCH_MAX_HEADS, "heads of the indexer", "dsa-indexer-n-heads"),
     LATENT(index_dim, TS_DSA_MOST_INDEX, "width of a head of the indexer", "dsa-indexer-head-dim"),
     COUNT(index_topk, INT32_MAX, "index_topk", .words = "keys that sparse attention attends to", .option = "dsa-indexer-topk"),
+    F(BOOL, index_interleaved, .later = true, .words = "order of the indexer's rotated pairs"),
     F(BOOL, latent_norm, .def = true, .shapes = true, .later = true, .words = "norms of latent vectors",
       .option = "qk-layernorm"),
     F(REAL, latent_eps, .def = 1e-6, .hi = 1, .name = "epsilon of latent norms", .later = true,
@@ -290,6 +291,8 @@ const ts_field_row ts_layer_rows[] = {
     L("layer_sparsity", REAL, sparsity, .hi = 1, .words = "sparsity of MLPs"),
     L("layer_one_for_both", INT, one_for_both, .hi = 1, .words = "keys that are values too"),
     L("layer_keys_of", INT, keys_of, .hi = TS_ARCH_MAX_LAYERS, .words = "layers that share keys and values"),
+    L("layer_choices_of", INT, choices_of, .hi = TS_ARCH_MAX_LAYERS, .words = "layers that share an indexer's choices",
+      .option = "index-topk-freq"),
     L("layer_mlps", CHOICE, mlp, .choices = TS_CHOICES(MLPS), .model = "gated"),
 };
 const size_t ts_layer_row_count = sizeof ts_layer_rows / sizeof *ts_layer_rows;

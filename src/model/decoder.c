@@ -401,7 +401,8 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len)
         o->sin = d->sin[which];
         o->q_cos = d->q_cos[which], o->q_sin = d->q_sin[which];
         latent->interleaved = o->interleaved, latent->cos = o->cos, latent->sin = o->sin;
-        latent->indexer.rope = (ts_rope_op){ .rot_dim = o->rot_dim, .cos = o->cos, .sin = o->sin };
+        latent->indexer.rope = (ts_rope_op){ .rot_dim = o->rot_dim, .interleaved = d->arch.index_interleaved,
+                                             .cos = o->cos, .sin = o->sin };
     }
     return TS_OK;
 }

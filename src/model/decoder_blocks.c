@@ -44,12 +44,24 @@ static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
     };
 }
 
-/* Its norm has an epsilon of its own (DeepSeek-V3.2's published code). */
-static ts_indexer indexer_of(const ts_arch *a)
+/* A later layer attends by its choice of keys. */
+static bool lends_choice(const ts_arch *a, int64_t layer)
 {
+    for (int64_t i = layer + 1; i < a->n_layers; i++)
+        if (a->layer[i].choices_of == layer + 1)
+            return true;
+    return false;
+}
+
+/* Its norm has an epsilon of its own (DeepSeek-V3.2's published code). */
+static ts_indexer indexer_of(const ts_arch *a, int64_t layer)
+{
+    const int64_t of = ts_arch_block(a, layer)->choices_of;
     if (!a->index_heads)
         return (ts_indexer){ 0 };
-    return (ts_indexer){ .heads = a->index_heads, .dim = a->index_dim, .topk = a->index_topk,
+    if (of)
+        return (ts_indexer){ .of = of, .topk = a->index_topk };
+    return (ts_indexer){ .lends = lends_choice(a, layer), .heads = a->index_heads, .dim = a->index_dim, .topk = a->index_topk,
                          .wq_b = { .in = a->q_lora_rank, .out = a->index_heads * a->index_dim },
                          .wk = { .in = a->hidden, .out = a->index_dim },
                          .k_norm = { .present = true, .has_bias = true, .width = a->index_dim,
@@ -77,7 +89,7 @@ static ts_latent_layer latent_of(const ts_arch *a, int64_t layer)
         .q_norm = norm, .kv_norm = norm,
     };
     l.q_norm.width = a->q_lora_rank, l.kv_norm.width = a->kv_lora_rank;
-    l.indexer = indexer_of(a);
+    l.indexer = indexer_of(a, layer);
     return l;
 }
 

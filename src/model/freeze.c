@@ -160,7 +160,7 @@ static double attention_flops(const ts_arch *a, int64_t layer, double seq_length
     const int64_t keys = a->n_heads * ts_layer_head_dim(a, layer), n = (int64_t)seq_length;
     const double part = a->index_heads ? ts_dsa_pairs(n, a->index_topk) / ts_dsa_pairs(n, n) : 1;
     return (double)(keys + (a->kv_lora_rank ? a->n_heads * a->v_head_dim : keys)) * seq_length * part +
-           (double)(a->index_heads * a->index_dim) * seq_length;
+           (ts_arch_block(a, layer)->choices_of ? 0 : (double)(a->index_heads * a->index_dim) * seq_length);
 }
 
 /* Parameters stand in the order in which they are used, but for an embedding that is the output layer

@@ -63,7 +63,8 @@ static void warn_rope(const ts_model_options *o, const ts_option_set *set)
     for (size_t i = 0; i < sizeof of_latent / sizeof *of_latent; i++)
         ts_option_warn_alone(set, of_latent[i], o->latent, "--multi-latent-attention");
     static const char *const of_dsa[] = { "dsa-indexer-n-heads", "index-n-heads", "dsa-indexer-head-dim", "index-head-dim",
-                                          "dsa-indexer-topk", "index-topk" };
+                                          "dsa-indexer-topk", "index-topk", "index-topk-freq",
+                                          "index-skip-topk-offset" };
     for (size_t i = 0; i < sizeof of_dsa / sizeof *of_dsa; i++)
         ts_option_warn_alone(set, of_dsa[i], o->dsa || o->attention_variant == TS_MODEL_VARIANT_DSA,
                              "--experimental-attention-variant dsa");

@@ -100,6 +100,10 @@
     MODEL("qwen3_5_text", 24, hidden_, ffn_, 16, 2, dim_, 32000, 4096, 1e-6, 10000, false,                     \
           ",\"full_attention_interval\":3,\"linear_num_key_heads\":" #heads_ ",\"linear_num_value_heads\":" #heads_ \
           ",\"linear_key_head_dim\":256,\"linear_value_head_dim\":256")
+/* Everything else is as the class has it. */
+#define GLM5(positions_, theta_, freq_)                                                                       \
+    "{\"model_type\":\"glm_moe_dsa\",\"max_position_embeddings\":" positions_ ",\"rope_theta\":" theta_            \
+    ",\"index_topk_freq\":" freq_ ",\"index_skip_topk_offset\":3}"
 #define EXPERTS_5 "\"experts\",\"experts\",\"experts\",\"experts\",\"experts\""
 #define EXPERTS "this way of mixing experts"
 #define STATES "this kind of state-space layers"
@@ -372,8 +376,8 @@ const ts_preset ts_presets[] = {
     { "glm4.5-air-106b",
       MODEL("glm4_moe", 46, 4096, 10944, 96, 8, 128, 151552, 131072, 1e-5, 1000000, false,
             BIAS("true") HALF MOE(ROUTED_OF(128), 8, 1408) SHARED(1, 1, "1")), NULL },
-    { "glm5-744b", NULL, EXPERTS ", attention that an indexer makes sparse" },
-    { "glm5.2-744b", NULL, EXPERTS ", attention that an indexer makes sparse" },
+    { "glm5-744b", GLM5("202752", "1000000", "1"), NULL },
+    { "glm5.2-744b", GLM5("1048576", "8000000", "4"), NULL },
     { "longcat-flash-560b", NULL, EXPERTS },
     { "minimax-m2.7-229b",
       MODEL("minimax_m2", 62, 3072, 1536, 48, 8, 128, 200064, 196608, 1e-6, 5000000, false, HALF LOCAL(256, 8)), NULL },

@@ -78,7 +78,8 @@
     F(exaone4)                                                                                     \
     F(dots1)                                                                                       \
     F(youtu)                                                                                       \
-    F(hy_v3)
+    F(hy_v3)                                                                                       \
+    F(glm_moe_dsa)
 #define TS_FAMILY_DECLARE(name_) extern const ts_family ts_family_##name_;
 TS_FAMILIES(TS_FAMILY_DECLARE)
 

@@ -308,6 +308,7 @@ static const struct {
     { "gemma3n_text", 0, false, true, true, true, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_GELU_TANH },
     { "qwen3_5_moe_text", 1, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
     { "kimi_linear", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+    { "glm_moe_dsa", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "hy_v3", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
 };
 
@@ -343,7 +344,7 @@ static void test_features(void **state)
         assert_int_equal(a.qk_norm, features[i].qk);
         assert_int_equal(a.act, features[i].act);
         assert_int_equal(a.parallel_residual, beside);
-        assert_int_equal(a.n_eos, endless ? 0 : !strncmp(type, "glm", 3) && strcmp(type, "glm4_moe_lite") ? 3 : 1);
+        assert_int_equal(a.n_eos, endless ? 0 : !strncmp(type, "glm", 3) && strcmp(type, "glm4_moe_lite") && strcmp(type, "glm_moe_dsa") ? 3 : 1);
         ts_arch_deinit(&a);
         json_decref(config);
     }

@@ -199,6 +199,7 @@ static bool lacks(const char *type, const char *key)
         { "deepseek_v2", "head_dim" },
         { "deepseek_v3", "head_dim" },
         { "deepseek_v32", "head_dim" },
+        { "glm_moe_dsa", "head_dim" },
         { "minicpm3", "head_dim" },
         { "plm", "head_dim" },
         { "minicpm", "head_dim" },

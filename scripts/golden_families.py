@@ -219,6 +219,8 @@ CASES = {
                                     "index_n_heads": 8, "index_head_dim": 6}, 5, dict(seed=503)),
     "glm_moe_dsa-freq": ("glm_moe_dsa", {**LATENT, "num_hidden_layers": 5, "q_lora_rank": 10, "mlp_layer_types": ["dense"] * 5, "index_topk": 5, "index_n_heads": 12,
                                          "index_head_dim": 8, "index_topk_freq": 2, "index_skip_topk_offset": 2}, 4, dict(seed=504, dtype="bfloat16", drop=["indexer_types"])),
+    "hunyuan_large": ("hunyuan_v1_moe", {**MOE, "head_dim": 8, "num_hidden_layers": 4, "num_experts": 5, "moe_topk": 1, "tie_word_embeddings": True, "rope_parameters": dict(
+        rope_type="dynamic", rope_theta=10000.0, alpha=50.0, factor=1.0)}, 4, dict(seed=505, renamed="hunyuan_large", shares_keys=2)),
     "hy_v3": ("hy_v3", {**MOE, "num_hidden_layers": 3, "head_dim": 8, "num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 12,
                         "num_shared_experts": 2, "router_scaling_factor": 2.8, "mlp_layer_types": ["sparse", "dense", "sparse"]}, 5, dict(seed=501)),
     "phimoe-longrope": ("phimoe", {**MOE, "num_local_experts": 4, "rope_parameters": dict(LONG, rope_theta=1000.0, original_max_position_embeddings=32, short_mscale=1.2,
@@ -394,6 +396,10 @@ def minicpm_moe(c, tensors):
     return config, {n.replace("block_sparse_moe", "mlp"): t for n, t in tensors.items()}
 
 
+def hunyuan_large(c, tensors):
+    return renamed(c, "hunyuan", "HunYuanForCausalLM", use_cla=True, cla_share_factor=2, num_shared_expert=1, use_mixed_mlp_moe=True, use_qk_norm=True), tensors
+
+
 def qwen(c, tensors):
     config = renamed(c, "qwen", "QWenLMHeadModel", ["num_key_value_heads", "rms_norm_eps", "rope_theta", "rope_scaling"],
                      layer_norm_epsilon=c["rms_norm_eps"], rotary_emb_base=c["rope_theta"], intermediate_size=2 * c["intermediate_size"])
@@ -414,7 +420,7 @@ def chatglm(c, tensors):
 
 
 # classes that are not part of transformers: one of its own under their names
-RENAMED = {"internlm2": internlm2, "baichuan": baichuan, "baichuan2": baichuan2, "plm": plm, "bailing_moe_v2": bailing_moe_v2, "internlm": internlm, "minicpm": minicpm, "minicpm_moe": minicpm_moe, "qwen": qwen, "chatglm": chatglm}
+RENAMED = {"internlm2": internlm2, "baichuan": baichuan, "baichuan2": baichuan2, "plm": plm, "bailing_moe_v2": bailing_moe_v2, "internlm": internlm, "minicpm": minicpm, "minicpm_moe": minicpm_moe, "hunyuan_large": hunyuan_large, "qwen": qwen, "chatglm": chatglm}
 
 
 def scale(model, embedding, sublayer, logits):
@@ -426,6 +432,42 @@ def scale(model, embedding, sublayer, logits):
         for part in (layer.self_attn, layer.mlp):
             part.register_forward_hook(lambda m, x, y: times(y, sublayer))
     model.lm_head.register_forward_pre_hook(lambda m, x: (x[0] * logits,))
+
+
+LAST = {}  # what modules have given last
+
+
+class Lent(torch.nn.Module):
+    """What another module made of its own input."""
+
+    def __init__(self, of):
+        super().__init__()
+        self.of = [of]  # not a part of this one
+
+    def forward(self, x):
+        return LAST[self.of[0]]
+
+
+class ShareOfAll:
+    """Hunyuan-Large's gate: one expert, which counts by its share of all."""
+
+    def forward(self, x):
+        logits = self.wg(x.reshape(-1, x.shape[-1]))
+        best, index = logits.softmax(-1).topk(self.top_k, dim=-1)
+        return logits, best, index
+
+
+def share_keys(model, n):
+    """Of n layers the first one's keys and values, before their norm and rotation, for all."""
+    for i, layer in enumerate(model.model.layers):
+        gate = layer.mlp.gate
+        gate.__class__ = type("Gate", (ShareOfAll, type(gate)), {})
+        first = model.model.layers[i - i % n].self_attn
+        for name in ("k_proj", "v_proj"):
+            if i % n:
+                setattr(layer.self_attn, name, Lent(getattr(first, name)))
+            else:
+                getattr(first, name).register_forward_hook(lambda m, x, y: LAST.__setitem__(m, y))
 
 
 class PlainMlp(torch.nn.Module):
@@ -462,6 +504,8 @@ def filled(name, model):
     model_type, _, _, how = CASES[name]
     for layer in model.model.layers if how.get("plain_mlp") else []:
         layer.mlp = PlainMlp(layer.mlp)
+    if how.get("shares_keys"):
+        share_keys(model, how["shares_keys"])
     # a seed of its own leaves the values of all other cases as they are
     order = sorted(n for n in CASES if "seed" not in CASES[n][3])
     generator = torch.Generator().manual_seed(SEED + (how["seed"] if "seed" in how else order.index(name)))

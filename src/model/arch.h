@@ -161,6 +161,7 @@ typedef struct ts_arch {
     double temper_by;          /* layers without positions: see ts_temper_args; 0: not so */
     int64_t temper_every;
     bool value_norm;           /* values are normed by head, without a weight */
+    bool keys_raw;             /* layers share keys as they are projected: each norms and rotates them for itself (Hunyuan-Large) */
     ts_position_kind position; /* of layers; LEARNED: the embedding has a table of positions */
     ts_rope_config rope[TS_ARCH_MAX_ROPES];
     int n_ropes;
@@ -275,5 +276,9 @@ bool ts_arch_borrows(const ts_arch *a);
 bool ts_arch_shares_choices(const ts_arch *a);
 /* Which layers choose by indexers of their own: all before layer `offset`, counted from 0, and from layer offset - 1 on
  * every freq-th. Others go by the choice of the last one before them. */
+static inline bool ts_arch_chooses(int64_t layer, int64_t freq, int64_t offset)
+{
+    return layer < offset || (layer - offset + 1) % freq == 0;
+}
 void ts_arch_share_choices(ts_arch *a, int64_t freq, int64_t offset);
 #endif

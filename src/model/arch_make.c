@@ -87,7 +87,7 @@ void ts_arch_share_choices(ts_arch *a, int64_t freq, int64_t offset)
 {
     int64_t own = 0;
     for (int64_t i = 0; i < a->n_layers; i++) {
-        const bool chooses = i < offset || (i - offset + 1) % freq == 0;
+        const bool chooses = ts_arch_chooses(i, freq, offset);
         own = chooses ? i : own;
         a->layer[i].choices_of = chooses ? 0 : own + 1;
     }

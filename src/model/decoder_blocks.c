@@ -30,6 +30,7 @@ static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
     return (ts_attention_layer){
         .n_q = a->n_heads, .n_kv = kv, .head_dim = dim,
         .one_for_both = x->one_for_both, .lends = lends(a, layer), .keys_of = x->keys_of,
+        .keys_raw = a->keys_raw,
         .mask = x->chunk ? ts_mask_chunk(x->chunk) : ts_mask_causal(x->window), .scale = (float)scale,
         .softcap = (float)a->attn_softcap, .clip = (float)a->qkv_clip, .has_gate = a->attn_gate, .has_sinks = a->attn_sinks,
         .qk_norm = a->qk_norm != TS_QK_NORM_NONE && a->qk_norm != TS_QK_NORM_UNIT, .norm_last = a->qk_norm_last,

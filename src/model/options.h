@@ -125,6 +125,9 @@ bool ts_model_read_pattern(const char *s, bool *has, int64_t n);
 ts_status ts_model_describe_skips(const ts_model_options *o, ts_arch *a) TS_NODISCARD;
 ts_status ts_model_compare_skips(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
                                  const char *folder) TS_NODISCARD;
+/* Compares which layers --index-topk-freq says have an indexer with a model that was read. */
+ts_status ts_model_compare_choices(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
+                                   const char *folder) TS_NODISCARD;
 /* The description in a config.json; `a` must be initialised. */
 ts_status ts_model_config_read(const char *file, ts_arch *a) TS_NODISCARD;
 /* The description that the options give for a model to be made; `vocab` tokens (0: unknown), padded

@@ -320,6 +320,7 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
     TS_TRY(compare_experts(o, set, a, folder));
     TS_TRY(compare_windows(o, set, a, folder));
     TS_TRY(ts_model_compare_skips(o, set, a, folder));
+    TS_TRY(ts_model_compare_choices(o, set, a, folder));
     TS_TRY(ts_model_compare_mamba(o, set, a, folder));
     TS_TRY(ts_model_compare_delta(o, set, a, folder));
     return compare_positions(o, set, a, folder);

@@ -55,3 +55,18 @@ ts_status ts_model_describe_latent_rope(const ts_model_options *o, const ts_opti
     a->attn_scale *= ts_rope_score_factor(r);
     return TS_OK;
 }
+
+ts_status ts_model_compare_choices(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
+                                   const char *folder)
+{
+    const bool given = set && (ts_option_given(set, "index-topk-freq") || ts_option_given(set, "index-skip-topk-offset"));
+    for (int64_t i = 0; given && a->index_heads && i < a->n_layers; i++) {
+        const bool chooses = ts_arch_chooses(i, o->index_freq, o->index_offset);
+        if (chooses == (a->layer[i].choices_of > 0))
+            return ts_error(TS_ERR_USER,
+                            "--index-topk-freq %lld with --index-skip-topk-offset %lld contradicts %s, whose layer %lld has "
+                            "%s indexer of its own", (long long)o->index_freq, (long long)o->index_offset, folder,
+                            (long long)i, chooses ? "no" : "an");
+    }
+    return TS_OK;
+}

@@ -354,7 +354,10 @@ const ts_preset ts_presets[] = {
       MODEL("phimoe", 32, 4096, 6400, 32, 8, 128, 32064, 131072, 1e-5, 10000, false,
             BIAS("true") LOCAL(16, 2) ",\"lm_head_bias\":true" WINDOW("131072")
             LONGROPE(PHI35_MOE_SHORT, PHI35_MOE_LONG, "4096", MSCALES)), NULL },
-    { "hunyuan-large-389b", NULL, EXPERTS ", keys and values that several layers share" },
+    { "hunyuan-large-389b",
+      MODEL("hunyuan", 64, 6400, 18304, 80, 8, 80, 129024, 131072, 1e-5, 10000, true,
+            ",\"rope_scaling\":{\"type\":\"dynamic\",\"alpha\":1000,\"factor\":1},\"num_experts\":16,\"moe_topk\":1"
+            ",\"num_shared_expert\":1,\"use_mixed_mlp_moe\":true,\"use_qk_norm\":true,\"use_cla\":true,\"cla_share_factor\":2"), NULL },
     { "hunyuan-3-299b", /* everything as the class has it */
       "{\"model_type\":\"hy_v3\"}", NULL },
     { "gpt4-moe-175b-drop-dropless", /* as its scripts describe it to Megatron-LM; no class can say it */

@@ -35,6 +35,7 @@ typedef struct ts_attention_layer {
     bool one_for_both;         /* linear_qkv gives no values: a key is its value too, before norm and rotation */
     bool lends;                /* a later layer attends to its keys and values (ts_run.lent): it never runs again */
     int64_t keys_of;           /* 1 + the layer whose keys and values it has: it makes queries alone; 0: its own */
+    bool keys_raw;             /* what is lent is as it is projected: who has it norms, rotates and keeps it too */
     bool has_gate;             /* qkv has a gate for each query: its sigmoid multiplies what the head gives */
     bool has_sinks;            /* a learned logit a head in the softmax's denominator */
     ts_param *sinks;

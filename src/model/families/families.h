@@ -79,7 +79,8 @@
     F(dots1)                                                                                       \
     F(youtu)                                                                                       \
     F(hy_v3)                                                                                       \
-    F(glm_moe_dsa)
+    F(glm_moe_dsa)                                                                                 \
+    F(hunyuan_large)
 #define TS_FAMILY_DECLARE(name_) extern const ts_family ts_family_##name_;
 TS_FAMILIES(TS_FAMILY_DECLARE)
 

@@ -309,6 +309,7 @@ static const struct {
     { "qwen3_5_moe_text", 1, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
     { "kimi_linear", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "glm_moe_dsa", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+    { "hunyuan", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "hy_v3", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
 };
 

@@ -61,6 +61,12 @@ static const trial texts[] = {
     { "{\"model_type\":\"deepseek_v32\",\"q_lora_rank\":null}", "q_lora_rank" },
     { "{\"model_type\":\"deepseek_v32\",\"mlp_layer_types\":[\"dense\"]}", "mlp_layer_types" },
     { "{\"model_type\":\"llama\",\"head_dim\":0}", "head_dim" },
+    { "{\"model_type\":\"glm_moe_dsa\",\"num_hidden_layers\":2,\"indexer_types\":[\"full\"]}", "entry 1 of indexer_types" },
+    { "{\"model_type\":\"glm_moe_dsa\",\"num_hidden_layers\":2,\"indexer_types\":[\"shared\",\"full\"]}", "the first layer" },
+    { "{\"model_type\":\"glm_moe_dsa\",\"num_hidden_layers\":2,\"index_topk_pattern\":\"FX\"}", "index_topk_pattern" },
+    { "{\"model_type\":\"hunyuan\",\"use_cla\":true,\"cla_share_factor\":0}", "cla_share_factor" },
+    { "{\"model_type\":\"phimoe\",\"hidden_size\":8,\"num_attention_heads\":2,\"num_key_value_heads\":2,\"rope_scaling\":{\"type\":"
+      "\"longrope\",\"short_factor\":[1,1],\"long_factor\":[1,2],\"short_mscale\":1.1,\"long_mscale\":1.2}}", "short_mscale is 1.1" },
     { "{\"model_type\":\"llama\",\"quantization_config\":{\"bits\":4}}", "quantization_config" },
     { "{\"model_type\":\"mistral\",\"sliding_window\":0}", "sliding_window" },
     { "{\"model_type\":\"mistral\",\"sliding_window\":-1}", "sliding_window" },

@@ -225,7 +225,10 @@ static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_ru
     if (l->keys_of) {
         *kv = from->cache && !l->keys_raw ? NULL : run->lent[l->keys_of - 1];
         TS_TRY(project_queries(tape, l, run, x, q));
-        return l->keys_raw ? rotate_keys(tape, l, run->pos, *kv, kv) : TS_OK;
+        if (!l->keys_raw)
+            return TS_OK;
+        TS_TRY(ts_op_add(tape, *kv, 1, NULL, 0, kv)); /* a rotation may be in its place, and others read it */
+        return rotate_keys(tape, l, run->pos, *kv, kv);
     }
     const ts_shown_columns columns = ts_columns_of(&l->qkv, TS_CUT_COLUMN);
     ts_rope_op rope = l->rope;

@@ -99,7 +99,7 @@ static ts_status check_indexer(const ts_arch *a, const char *file)
 static bool has_experts(const ts_arch *a)
 {
     for (int64_t i = 0; i < a->n_layers; i++)
-        if (a->layer[i].mlp == TS_MLP_EXPERTS)
+        if (ts_has_experts(&a->layer[i]))
             return true;
     return false;
 }
@@ -109,7 +109,13 @@ static ts_status check_experts(const ts_arch *a, const char *file)
     const int64_t size = a->router_groups ? a->n_experts / a->router_groups : 0;
     if (!has_experts(a))
         return TS_OK;
-    if (a->n_experts < 1 || a->expert_ffn < 1 || a->experts_per_token < 1 || a->experts_per_token > a->n_experts)
+    if (a->zero_experts && (a->router_groups > 1 || a->router_score == TS_ROUTE_SPARSEMIXER ||
+                            a->n_experts + a->zero_experts > TS_ROUTE_MAX || a->probs_on_input))
+        return ts_error(TS_ERR_USER, "%s: %lld experts that compute nothing (zero_expert_num) beside %lld: together they are at "
+                                     "most %d, in one group, and their results are weighed", file,
+                        (long long)a->zero_experts, (long long)a->n_experts, (int)TS_ROUTE_MAX);
+    if (a->n_experts < 1 || a->expert_ffn < 1 || a->experts_per_token < 1 ||
+        a->experts_per_token > a->n_experts + a->zero_experts)
         return ts_error(TS_ERR_USER,
                         "%s: %lld experts of width %lld, %lld a token: expected at least one of width 1 or more, "
                         "and no more a token than there are",
@@ -125,6 +131,17 @@ static ts_status check_experts(const ts_arch *a, const char *file)
     if (a->router_score == TS_ROUTE_SPARSEMIXER && a->experts_per_token > 2)
         return ts_error(TS_ERR_USER, "%s: sparsemixer chooses two experts, not %lld", file,
                         (long long)a->experts_per_token);
+    return TS_OK;
+}
+
+/* What experts beside an MLP make waits for the layer behind. */
+static ts_status check_shortcuts(const ts_arch *a, const char *file)
+{
+    for (int64_t i = 0; i < a->n_layers; i++)
+        if (a->layer[i].shortcut && (i + 1 == a->n_layers || (a->layer[i].mlp != TS_MLP_GATED && a->layer[i].mlp != TS_MLP_PLAIN) ||
+                                     a->parallel_residual || a->altup_inputs || a->residual_scale != 1))
+            return ts_error(TS_ERR_USER, "%s: layer %lld has experts beside its MLP: expected an MLP, a layer behind it, and "
+                                         "attention and MLP one after the other", file, (long long)i);
     return TS_OK;
 }
 
@@ -307,6 +324,7 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
     for (int64_t i = 0; i < a->n_layers; i++)
         TS_TRY(check_layer(a, i, file));
     TS_TRY(check_experts(a, file));
+    TS_TRY(check_shortcuts(a, file));
     TS_TRY(check_indexer(a, file));
     TS_TRY(check_choices(a, file));
     TS_TRY(check_mtp(a, file));

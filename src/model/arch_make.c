@@ -75,6 +75,14 @@ bool ts_arch_borrows(const ts_arch *a)
     return false;
 }
 
+bool ts_arch_has_shortcuts(const ts_arch *a)
+{
+    for (int64_t i = 0; i < a->n_layers; i++)
+        if (a->layer[i].shortcut)
+            return true;
+    return false;
+}
+
 bool ts_arch_shares_choices(const ts_arch *a)
 {
     for (int64_t i = 0; i < a->n_layers; i++)

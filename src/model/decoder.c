@@ -222,7 +222,8 @@ ts_status ts_decoder_train_experts(ts_decoder *d, const ts_expert_rules *rules)
     }
     if (!all)
         return TS_OK;
-    TS_TRY(ts_expert_load_init(&d->load, d->dev, ts_arch_blocks(&d->arch), n, d->arch.n_experts));
+    TS_TRY(ts_expert_load_init(&d->load, d->dev, ts_arch_blocks(&d->arch), n,
+                               d->arch.n_experts + d->arch.zero_experts));
     for (int64_t i = 0; i < ts_arch_blocks(&d->arch); i++) {
         ts_experts_layer *l = &d->block[i].experts;
         if (!d->here[i] || !l->experts)

@@ -88,6 +88,7 @@ static ts_latent_layer latent_of(const ts_arch *a, int64_t layer)
         .kv_up = { .in = a->kv_lora_rank, .out = heads * (nope + a->v_head_dim) },
         .proj = { .in = heads * a->v_head_dim, .out = in, .has_bias = a->bias_proj },
         .q_norm = norm, .kv_norm = norm,
+        .q_scale = (float)a->q_latent_scale, .kv_scale = (float)a->kv_latent_scale,
     };
     l.q_norm.width = a->q_lora_rank, l.kv_norm.width = a->kv_lora_rank;
     l.indexer = indexer_of(a, layer);
@@ -154,7 +155,7 @@ static ts_kda_layer kda_of(const ts_arch *a, int64_t layer)
 
 static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
 {
-    if (ts_arch_block(a, layer)->mlp == TS_MLP_NONE)
+    if (ts_arch_block(a, layer)->mlp == TS_MLP_NONE || ts_arch_block(a, layer)->mlp == TS_MLP_EXPERTS)
         return (ts_mlp_layer){ 0 };
     const bool gated = ts_arch_block(a, layer)->mlp == TS_MLP_GATED;
     const int64_t ffn = ts_layer_ffn(a, layer);
@@ -172,10 +173,10 @@ static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
 static ts_experts_layer experts_of(const ts_arch *a, int64_t layer)
 {
     const int64_t shared = a->shared_ffn;
-    if (ts_arch_block(a, layer)->mlp != TS_MLP_EXPERTS)
+    if (!ts_has_experts(ts_arch_block(a, layer)))
         return (ts_experts_layer){ 0 };
     return (ts_experts_layer){
-        .hidden = a->hidden, .ffn = a->expert_ffn, .experts = a->n_experts, .act = a->act, .gated = a->gated,
+        .hidden = a->hidden, .ffn = a->expert_ffn, .experts = a->n_experts, .zeros = a->zero_experts, .act = a->act, .gated = a->gated,
         .has_biases = a->experts_bias, .scales_input = a->probs_on_input, .clamp = (float)a->act_clamp,
         .offset = (float)a->glu_offset,
         .has_bias = a->router_bias, .has_shared = shared > 0, .has_shared_gate = a->shared_gate,
@@ -215,6 +216,8 @@ ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
         .pre_mlp_norm = ts_decoder_norm(a, feeds && a->pre_norm && !a->shared_norm),
         .post_mlp_norm = ts_decoder_norm(a, feeds && a->post_norm),
         .per_layer_norm = ts_decoder_norm(a, a->per_layer_width > 0), .per_layer = per_layer_of(a),
+        .shortcut.present = ts_arch_block(a, layer)->shortcut,
+        .joins_shortcut = layer > 0 && layer < a->n_layers && a->layer[layer - 1].shortcut,
         .altup = altup_of(a), .has_scalar = a->layer_scalar,
         .attention = attention_of(a, layer), .latent = latent_of(a, layer), .mamba = mamba_of(a, layer),
         .delta = delta_of(a, layer), .short_conv = short_conv_of(a, layer), .beside = beside_of(a, layer), .kda = kda_of(a, layer), .mlp = mlp_of(a, layer), .experts = experts_of(a, layer),

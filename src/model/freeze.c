@@ -108,7 +108,7 @@ static ts_status list_weight(void *ctx, const char *name, const ts_param_spec *s
         .is_scan = strstr(name, ".conv1d.weight"),
         .multiplies = spec->place.rank > 1 && !spec->is_filter && !spec->is_vectors && (!is_looked_up || (is_table && d->arch.tied)),
         .trained = !spec->is_fixed, .times = is_head ? (double)(1 + d->arch.mtp_layers) : 1,
-        .share = spec->place.rank > 2 || spec->is_vectors ? (double)d->arch.experts_per_token / (double)d->arch.n_experts : 1 };
+        .share = spec->place.rank > 2 || spec->is_vectors ? (double)d->arch.experts_per_token / (double)(d->arch.n_experts + d->arch.zero_experts) : 1 };
     return TS_OK;
 }
 

@@ -81,6 +81,8 @@ typedef struct ts_model_options {
     int64_t mtp_layers;
     bool dsa; /* TS_MODEL_VARIANT_DSA by another name */
     int64_t index_heads, index_dim, index_topk, index_freq, index_offset;
+    bool scales_q_latent, scales_kv_latent;
+    int64_t zero_experts;
     ts_option_list window_size; /* words, see ts_model_window */
     ts_option_list window_skip, no_rope; /* words, see ts_model_describe_skips */
     ts_option_list noop_layers; /* words, see ts_model_noop_layers */

@@ -218,9 +218,9 @@ static ts_status compare_expert_layers(const ts_model_options *o, const ts_optio
     wanted.num_experts = a->n_experts;
     ts_status st = ts_model_describe_expert_layers(&wanted, &said);
     for (int64_t i = 0; st == TS_OK && i < a->n_layers; i++)
-        if ((said.layer[i].mlp == TS_MLP_EXPERTS) != (a->layer[i].mlp == TS_MLP_EXPERTS))
+        if (ts_has_experts(&said.layer[i]) != ts_has_experts(&a->layer[i]))
             st = ts_error(TS_ERR_USER, "--%s contradicts %s, whose layer %lld has %s", name, folder, (long long)i,
-                          a->layer[i].mlp == TS_MLP_EXPERTS ? "experts" : "none");
+                          ts_has_experts(&a->layer[i]) ? "experts" : "none");
     ts_arch_deinit(&said);
     return st;
 }
@@ -235,6 +235,7 @@ static ts_status compare_experts(const ts_model_options *o, const ts_option_set 
     const bool before = a->router_score == TS_ROUTE_SOFTMAX ||
                         (a->router_score == TS_ROUTE_CHOSEN && o->norm_topk_prob);
     const given g[] = {
+        { "num-zero-experts", (double)o->zero_experts, (double)a->zero_experts },
         { "num-experts", o->num_experts > 1 ? (double)o->num_experts : 0, (double)a->n_experts },
         { "moe-router-topk", (double)o->moe_topk, (double)a->experts_per_token },
         { "moe-ffn-hidden-size", (double)o->moe_ffn, (double)a->expert_ffn },
@@ -297,6 +298,8 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
         { "multi-latent-attention", o->latent, a->kv_lora_rank > 0 },
         { "experimental-attention-variant", o->attention_variant, variant_of(a) },
         { "enable-dsa-indexer", o->dsa, a->index_heads > 0 },
+        { "enable-mla-scale-q-lora", o->scales_q_latent, a->q_latent_scale != 1 },
+        { "enable-mla-scale-kv-lora", o->scales_kv_latent, a->kv_latent_scale != 1 },
     };
     const given latent[] = {
         { "kv-lora-rank", (double)o->kv_lora_rank, (double)a->kv_lora_rank },

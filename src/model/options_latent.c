@@ -34,6 +34,10 @@ ts_status ts_model_describe_latent(const ts_model_options *o, ts_arch *a)
     a->qk_norm = TS_QK_NORM_NONE;
     a->bias_qkv = false;
     a->bias_down = o->bias_linear;
+    if (o->scales_q_latent && a->q_lora_rank)
+        a->q_latent_scale = sqrt((double)a->hidden / (double)a->q_lora_rank);
+    if (o->scales_kv_latent)
+        a->kv_latent_scale = sqrt((double)a->hidden / (double)a->kv_lora_rank);
     return TS_OK;
 }
 

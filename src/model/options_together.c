@@ -56,7 +56,7 @@ static void warn_rope(const ts_model_options *o, const ts_option_set *set)
                                            "rope-scaling-mscale-all-dim", "mscale-all-dim" };
     static const char *const of_latent[] = { "kv-lora-rank", "q-lora-rank", "qk-head-dim", "qk-nope-head-dim",
                                              "qk-pos-emb-head-dim", "qk-rope-head-dim", "v-head-dim",
-                                             "rotary-scaling-factor" };
+                                             "rotary-scaling-factor", "enable-mla-scale-q-lora", "enable-mla-scale-kv-lora" };
     const bool yarn = o->rope_scaling_type == TS_MODEL_SCALING_YARN || o->rope_type == TS_MODEL_ROPE_YARN ||
                       (o->latent && ts_option_given(set, "rotary-scaling-factor"));
     const int type = o->rope_scaling_type;

@@ -381,7 +381,8 @@ const ts_preset ts_presets[] = {
             BIAS("true") HALF MOE(ROUTED_OF(128), 8, 1408) SHARED(1, 1, "1")), NULL },
     { "glm5-744b", GLM5("202752", "1000000", "1"), NULL },
     { "glm5.2-744b", GLM5("1048576", "8000000", "4"), NULL },
-    { "longcat-flash-560b", NULL, EXPERTS },
+    { "longcat-flash-560b", /* everything as the class has it */
+      "{\"model_type\":\"longcat_flash\"}", NULL },
     { "minimax-m2.7-229b",
       MODEL("minimax_m2", 62, 3072, 1536, 48, 8, 128, 200064, 196608, 1e-6, 5000000, false, HALF LOCAL(256, 8)), NULL },
     { "gpt-oss-20b",

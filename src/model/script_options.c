@@ -161,12 +161,9 @@ const ts_option ts_model_script_rows[] = {
     TS_LATER("disable-moe-token-dropping", 0, NULL, MOE),
     TS_LATER("input-jitter", 0, NULL, MOE),
     TS_LATER("noisy-gate-policy", 1, NULL, MOE),
-    TS_LATER("num-zero-experts", 1, "0", MOE),
 
     /* other attention, other layers */
     KERNEL("mla-mm-split", 0),
-    TS_LATER("enable-mla-scale-kv-lora", 0, NULL, MLA),
-    TS_LATER("enable-mla-scale-q-lora", 0, NULL, MLA),
     TS_LATER("index-share-for-mtp-iteration", 0, NULL, INDEXER),
     TS_LATER("no-enable-linear-qkv", 0, NULL, STATES),
     TS_LATER("compress-ratios", TS_OPTION_MANY, NULL, V4),

@@ -54,9 +54,12 @@ static ts_status show(const pass *p, const char *part, const ts_shown_columns *c
     return ts_show(p->tape, p->run, p->layer, "self_attention", part, c, t);
 }
 
-static ts_status norm(const pass *p, const ts_norm_layer *n, ts_tensor **x)
+/* A latent vector's norm and scale. */
+static ts_status norm(const pass *p, const ts_norm_layer *n, float scale, ts_tensor **x)
 {
-    return n->present ? ts_op_norm(p->tape, &n->op, *x, NULL, NULL, x) : TS_OK;
+    if (n->present)
+        TS_TRY(ts_op_norm(p->tape, &n->op, *x, NULL, NULL, x));
+    return scale == 1 ? TS_OK : ts_op_add(p->tape, *x, scale, NULL, 0, x);
 }
 
 static ts_status make_queries(pass *p, ts_tensor *x)
@@ -65,7 +68,7 @@ static ts_status make_queries(pass *p, ts_tensor *x)
     const ts_shown_columns columns = ts_columns_of(&l->q, TS_CUT_COLUMN);
     if (l->q_rank) {
         TS_TRY(ts_linear_forward(p->tape, &l->q_down, x, &x));
-        TS_TRY(norm(p, &l->q_norm, &x));
+        TS_TRY(norm(p, &l->q_norm, l->q_scale, &x));
         p->q_latent = x;
     }
     TS_TRY(ts_linear_forward(p->tape, &l->q, x, &p->q));
@@ -82,7 +85,7 @@ static ts_status make_latent(pass *p, ts_tensor *x)
     TS_TRY(ts_linear_forward(p->tape, &l->kv_down, x, &down));
     TS_TRY(show(p, "linear_kv_down_proj", &columns, down));
     TS_TRY(ts_op_take_cols(p->tape, down, 1, 0, l->kv_rank, &p->c));
-    TS_TRY(norm(p, &l->kv_norm, &p->c));
+    TS_TRY(norm(p, &l->kv_norm, l->kv_scale, &p->c));
     TS_TRY(ts_op_take_cols(p->tape, down, 1, l->kv_rank, l->rope, &p->k_rope));
     return ts_shares_rows(l->group) ? ts_op_group_collect(p->tape, group, p->k_rope, &p->k_rope)
                                     : ts_op_group_copy(p->tape, group, p->k_rope, &p->k_rope);

@@ -255,7 +255,7 @@ static void hybrids(void **state)
 {
     static const char *const folders[] = { "lfm2", "lfm2-bias", "lfm2_moe", "falcon_h1", "falcon_h1-norm",
                                            "granitemoehybrid", "olmo", "cohere2", "baichuan2", "hunyuan_large",
-                                           "glm_moe_dsa-freq" };
+                                           "glm_moe_dsa-freq", "longcat_flash" };
     (void)state;
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         char path[64];

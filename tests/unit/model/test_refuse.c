@@ -64,6 +64,9 @@ static const trial texts[] = {
     { "{\"model_type\":\"glm_moe_dsa\",\"num_hidden_layers\":2,\"indexer_types\":[\"full\"]}", "entry 1 of indexer_types" },
     { "{\"model_type\":\"glm_moe_dsa\",\"num_hidden_layers\":2,\"indexer_types\":[\"shared\",\"full\"]}", "the first layer" },
     { "{\"model_type\":\"glm_moe_dsa\",\"num_hidden_layers\":2,\"index_topk_pattern\":\"FX\"}", "index_topk_pattern" },
+    { "{\"model_type\":\"longcat_flash\",\"zero_expert_type\":\"copy\"}", "zero_expert_type" },
+    { "{\"model_type\":\"longcat_flash\",\"q_lora_rank\":null}", "q_lora_rank" },
+    { "{\"model_type\":\"longcat_flash\",\"n_routed_experts\":1000}", "zero_expert_num" },
     { "{\"model_type\":\"hunyuan\",\"use_cla\":true,\"cla_share_factor\":0}", "cla_share_factor" },
     { "{\"model_type\":\"phimoe\",\"hidden_size\":8,\"num_attention_heads\":2,\"num_key_value_heads\":2,\"rope_scaling\":{\"type\":"
       "\"longrope\",\"short_factor\":[1,1],\"long_factor\":[1,2],\"short_mscale\":1.1,\"long_mscale\":1.2}}", "short_mscale is 1.1" },
@@ -206,6 +209,7 @@ static bool lacks(const char *type, const char *key)
         { "deepseek_v3", "head_dim" },
         { "deepseek_v32", "head_dim" },
         { "glm_moe_dsa", "head_dim" },
+        { "longcat_flash", "head_dim", "num_hidden_layers" },
         { "minicpm3", "head_dim" },
         { "plm", "head_dim" },
         { "minicpm", "head_dim" },

@@ -263,6 +263,27 @@ static int variant_of(const ts_arch *a)
                                                 : TS_MODEL_VARIANT_NONE;
 }
 
+static ts_status compare_latent(const ts_model_options *o, const ts_option_set *set, const ts_arch *a, const char *folder)
+{
+    const given latent[] = {
+        { "kv-lora-rank", (double)o->kv_lora_rank, (double)a->kv_lora_rank },
+        { "q-lora-rank", (double)o->q_lora_rank, (double)a->q_lora_rank },
+        { "qk-head-dim", (double)o->qk_head_dim, (double)(a->head_dim - a->qk_rope_dim) },
+        { "qk-pos-emb-head-dim", (double)o->qk_rope_dim, (double)a->qk_rope_dim },
+        { "v-head-dim", (double)o->v_head_dim, (double)a->v_head_dim },
+        { "enable-mla-scale-q-lora", o->scales_q_latent, a->q_latent_scale != 1 },
+        { "enable-mla-scale-kv-lora", o->scales_kv_latent, a->kv_latent_scale != 1 },
+    };
+    const given sparse[] = {
+        { "dsa-indexer-n-heads", (double)o->index_heads, (double)a->index_heads },
+        { "dsa-indexer-head-dim", (double)o->index_dim, (double)a->index_dim },
+        { "dsa-indexer-topk", (double)o->index_topk, (double)a->index_topk },
+    };
+    if (a->index_heads)
+        TS_TRY(compare(sparse, sizeof sparse / sizeof *sparse, set, folder));
+    return a->kv_lora_rank ? compare(latent, sizeof latent / sizeof *latent, set, folder) : TS_OK;
+}
+
 ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
                            const char *folder)
 {
@@ -298,25 +319,8 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
         { "multi-latent-attention", o->latent, a->kv_lora_rank > 0 },
         { "experimental-attention-variant", o->attention_variant, variant_of(a) },
         { "enable-dsa-indexer", o->dsa, a->index_heads > 0 },
-        { "enable-mla-scale-q-lora", o->scales_q_latent, a->q_latent_scale != 1 },
-        { "enable-mla-scale-kv-lora", o->scales_kv_latent, a->kv_latent_scale != 1 },
     };
-    const given latent[] = {
-        { "kv-lora-rank", (double)o->kv_lora_rank, (double)a->kv_lora_rank },
-        { "q-lora-rank", (double)o->q_lora_rank, (double)a->q_lora_rank },
-        { "qk-head-dim", (double)o->qk_head_dim, (double)(a->head_dim - a->qk_rope_dim) },
-        { "qk-pos-emb-head-dim", (double)o->qk_rope_dim, (double)a->qk_rope_dim },
-        { "v-head-dim", (double)o->v_head_dim, (double)a->v_head_dim },
-    };
-    const given sparse[] = {
-        { "dsa-indexer-n-heads", (double)o->index_heads, (double)a->index_heads },
-        { "dsa-indexer-head-dim", (double)o->index_dim, (double)a->index_dim },
-        { "dsa-indexer-topk", (double)o->index_topk, (double)a->index_topk },
-    };
-    if (a->index_heads)
-        TS_TRY(compare(sparse, sizeof sparse / sizeof *sparse, set, folder));
-    if (a->kv_lora_rank)
-        TS_TRY(compare(latent, sizeof latent / sizeof *latent, set, folder));
+    TS_TRY(compare_latent(o, set, a, folder));
     TS_TRY(compare_fields(o, set, a, folder));
     TS_TRY(compare(g, sizeof g / sizeof *g, set, folder));
     TS_TRY(compare_scales(o, set, a, folder));

@@ -105,7 +105,6 @@
     "{\"model_type\":\"glm_moe_dsa\",\"max_position_embeddings\":" positions_ ",\"rope_theta\":" theta_            \
     ",\"index_topk_freq\":" freq_ ",\"index_skip_topk_offset\":3}"
 #define EXPERTS_5 "\"experts\",\"experts\",\"experts\",\"experts\",\"experts\""
-#define EXPERTS "this way of mixing experts"
 #define STATES "this kind of state-space layers"
 
 const ts_preset ts_presets[] = {
@@ -340,7 +339,8 @@ const ts_preset ts_presets[] = {
       MODEL("deepseek_v32", 61, 7168, 18432, 128, 128, 192, 129280, 163840, 1e-6, 10000, false,
             LATENT("1536") YARN("40", "1") MOE(ROUTED_OF(256), 8, 2048) SHARED(1, 3, "2.5") GROUPS(8, 4)
             ",\"index_n_heads\":64,\"index_head_dim\":128,\"index_topk\":2048"), NULL },
-    { "deepseek-v4-flash-284b", NULL, EXPERTS ", attention that an indexer makes sparse, hyper-connections" },
+    { "deepseek-v4-flash-284b", NULL,
+      "hyper-connections, compressed keys, experts chosen by a token's number, an output projection in groups" },
     { "kimi-k2-1t",
       MODEL("deepseek_v3", 61, 7168, 18432, 64, 64, 192, 163840, 131072, 1e-6, 50000, false,
             LATENT("1536") YARN("32", "1") MOE(ROUTED_OF(384), 8, 2048) SHARED(1, 1, "2.827") GROUPS(1, 1)), NULL },
@@ -387,8 +387,8 @@ const ts_preset ts_presets[] = {
       MODEL("minimax_m2", 62, 3072, 1536, 48, 8, 128, 200064, 196608, 1e-6, 5000000, false, HALF LOCAL(256, 8)), NULL },
     { "gpt-oss-20b",
       MODEL("gpt_oss", 24, 2880, 2880, 64, 8, 64, 201088, 131072, 1e-5, 150000, false, LOCAL(32, 4)), NULL },
-    { "step3.5-flash-196b", NULL, EXPERTS },
-    { "longcat-flash-lite-n-gram", NULL, EXPERTS ", embeddings of n-grams" },
+    { "step3.5-flash-196b", NULL, "layers with another number of heads, gates of whole heads, clamps of single layers" },
+    { "longcat-flash-lite-n-gram", NULL, "embeddings of n-grams" },
     { "mamba3-demo-1b", NULL, STATES },
     { "mamba2-2.7b",
       MAMBA2(64, 2560, 80, 1, 50288, 1e-6, true), NULL },

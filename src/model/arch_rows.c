@@ -112,7 +112,7 @@ const ts_field_row ts_arch_rows[] = {
     F(INT, temper_every, .hi = TS_ARCH_MAX_POSITIONS, .later = true, .name = "floor_scale",
       .words = "temperature of attention"),
     F(BOOL, value_norm, .later = true, .words = "norm of values"),
-    F(BOOL, keys_raw, .shapes = true, .later = true, .words = "shared keys that each layer norms for itself"),
+    F(BOOL, keys_raw, .later = true, .words = "shared keys that each layer norms for itself"),
     F(BOOL, bias_qkv, .shapes = true, .words = "bias of queries, keys and values",
       .option = "add-qkv-bias"),
     F(BOOL, bias_down, .shapes = true, .later = true, .words = "bias of latent projections"),

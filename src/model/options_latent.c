@@ -63,14 +63,15 @@ ts_status ts_model_describe_latent_rope(const ts_model_options *o, const ts_opti
 ts_status ts_model_compare_choices(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
                                    const char *folder)
 {
-    const bool given = set && (ts_option_given(set, "index-topk-freq") || ts_option_given(set, "index-skip-topk-offset"));
+    static const char *const name[] = { "index-topk-freq", "index-skip-topk-offset" };
+    const int64_t value[] = { o->index_freq, o->index_offset };
+    const bool freq = set && ts_option_given(set, name[0]), given = freq || (set && ts_option_given(set, name[1]));
     for (int64_t i = 0; given && a->index_heads && i < a->n_layers; i++) {
         const bool chooses = ts_arch_chooses(i, o->index_freq, o->index_offset);
         if (chooses == (a->layer[i].choices_of > 0))
-            return ts_error(TS_ERR_USER,
-                            "--index-topk-freq %lld with --index-skip-topk-offset %lld contradicts %s, whose layer %lld has "
-                            "%s indexer of its own", (long long)o->index_freq, (long long)o->index_offset, folder,
-                            (long long)i, chooses ? "no" : "an");
+            return ts_error(TS_ERR_USER, "--%s %lld with --%s %lld contradicts %s, whose layer %lld has %s indexer of its own",
+                            name[!freq], (long long)value[!freq], name[freq], (long long)value[freq], folder, (long long)i,
+                            chooses ? "no" : "an");
     }
     return TS_OK;
 }

@@ -79,7 +79,7 @@ LFM2 = dict(vocab_size=79, hidden_size=24, intermediate_size=32, num_hidden_laye
 # types whose own defaults have layers of experts
 EXPERTS = {"deepseek_v2", "deepseek_v3", "deepseek_v32", "mixtral", "qwen2_moe", "qwen3_moe", "glm4_moe", "olmoe", "phimoe", "granitemoe", "ernie4_5_moe",
            "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1", "glm4_moe_lite", "dots1", "granitemoehybrid", "lfm2_moe", "qwen3_next", "qwen3_5_moe_text", "kimi_linear",
-           "jamba"}
+           "jamba", "hy_v3", "glm_moe_dsa", "longcat_flash"}
 
 SCANS = ("mamba", "falcon_mamba", "mamba2")  # nothing but scans
 ROUTER_BIASES = ("correction_bias", "expert_bias")
@@ -216,6 +216,20 @@ CASES = {
     "gemma3n": ("gemma3n_text", GEMMA3N, 5, dict(seed=406)),
     "gemma3n-old": ("gemma3n_text", {**GEMMA3N, "num_kv_shared_layers": 0, "num_hidden_layers": 3, "layer_types": GEMMA3N["layer_types"][:3], "intermediate_size": [32, 20, 28],
                                      "activation_sparsity_pattern": [0.0, 0.5, 0.0], "altup_num_inputs": 2, "altup_active_idx": 1}, 4, dict(seed=407, dtype="bfloat16")),
+    # layers 1 and 3 have indexers, 2 and 4 go by their choices
+    "glm_moe_dsa": ("glm_moe_dsa", {**LATENT, "num_hidden_layers": 4, "q_lora_rank": 10, "n_routed_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 12,
+                                    "n_group": 4, "topk_group": 2, "first_k_dense_replace": 1, "indexer_types": ["full", "shared", "full", "shared"], "index_topk": 6,
+                                    "index_n_heads": 8, "index_head_dim": 6}, 5, dict(seed=503)),
+    "glm_moe_dsa-freq": ("glm_moe_dsa", {**LATENT, "num_hidden_layers": 5, "q_lora_rank": 10, "mlp_layer_types": ["dense"] * 5, "index_topk": 5, "index_n_heads": 12,
+                                         "index_head_dim": 8, "index_topk_freq": 2, "index_skip_topk_offset": 2}, 4, dict(seed=504, dtype="bfloat16", drop=["indexer_types"])),
+    "hunyuan_large": ("hunyuan_v1_moe", {**MOE, "head_dim": 8, "num_hidden_layers": 4, "num_experts": 5, "moe_topk": 1, "tie_word_embeddings": True, "rope_parameters": dict(
+        rope_type="dynamic", rope_theta=10000.0, alpha=50.0, factor=1.0)}, 4, dict(seed=505, renamed="hunyuan_large", shares_keys=2)),
+    "longcat_flash": ("longcat_flash", {**no(LATENT, "intermediate_size", "num_hidden_layers"), "head_dim": 4, "num_layers": 2, "ffn_hidden_size": 32, "q_lora_rank": 10, "moe_topk": 4,
+                                        "n_routed_experts": 5, "zero_expert_num": 3, "expert_ffn_hidden_size": 12, "routed_scaling_factor": 1.5}, 5, dict(seed=506, real_experts=5)),
+    "hy_v3": ("hy_v3", {**MOE, "num_hidden_layers": 3, "head_dim": 8, "num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 12,
+                        "num_shared_experts": 2, "router_scaling_factor": 2.8, "mlp_layer_types": ["sparse", "dense", "sparse"]}, 5, dict(seed=501)),
+    "phimoe-longrope": ("phimoe", {**MOE, "num_local_experts": 4, "rope_parameters": dict(LONG, rope_theta=1000.0, original_max_position_embeddings=32, short_mscale=1.2,
+                                                                                         long_mscale=1.2)}, 4, dict(seed=502)),
     "seed_oss": ("seed_oss", {**LLAMA, "num_attention_heads": 3, "num_key_value_heads": 1, "attention_out_bias": True, "mlp_bias": True}, 5, dict(seed=408)),
     "ernie4_5": ("ernie4_5", {**LLAMA, "use_bias": True, "tie_word_embeddings": True}, 4, dict(seed=409)),
     "exaone4": ("exaone4", {**no(WHOLE, "head_dim"), "num_hidden_layers": 4, "sliding_window": 5, "sliding_window_pattern": 2}, 4, dict(seed=410, dtype="bfloat16")),
@@ -395,6 +409,10 @@ def minicpm_moe(c, tensors):
     return config, {n.replace("block_sparse_moe", "mlp"): t for n, t in tensors.items()}
 
 
+def hunyuan_large(c, tensors):
+    return renamed(c, "hunyuan", "HunYuanForCausalLM", use_cla=True, cla_share_factor=2, num_shared_expert=1, use_mixed_mlp_moe=True, use_qk_norm=True), tensors
+
+
 def qwen(c, tensors):
     config = renamed(c, "qwen", "QWenLMHeadModel", ["num_key_value_heads", "rms_norm_eps", "rope_theta", "rope_scaling"],
                      layer_norm_epsilon=c["rms_norm_eps"], rotary_emb_base=c["rope_theta"], intermediate_size=2 * c["intermediate_size"])
@@ -415,7 +433,7 @@ def chatglm(c, tensors):
 
 
 # classes that are not part of transformers: one of its own under their names
-RENAMED = {"internlm2": internlm2, "baichuan": baichuan, "baichuan2": baichuan2, "plm": plm, "bailing_moe_v2": bailing_moe_v2, "internlm": internlm, "minicpm": minicpm, "minicpm_moe": minicpm_moe, "qwen": qwen, "chatglm": chatglm}
+RENAMED = {"internlm2": internlm2, "baichuan": baichuan, "baichuan2": baichuan2, "plm": plm, "bailing_moe_v2": bailing_moe_v2, "internlm": internlm, "minicpm": minicpm, "minicpm_moe": minicpm_moe, "hunyuan_large": hunyuan_large, "qwen": qwen, "chatglm": chatglm}
 
 
 def scale(model, embedding, sublayer, logits):
@@ -427,6 +445,42 @@ def scale(model, embedding, sublayer, logits):
         for part in (layer.self_attn, layer.mlp):
             part.register_forward_hook(lambda m, x, y: times(y, sublayer))
     model.lm_head.register_forward_pre_hook(lambda m, x: (x[0] * logits,))
+
+
+LAST = {}  # what modules have given last
+
+
+class Lent(torch.nn.Module):
+    """What another module made of its own input."""
+
+    def __init__(self, of):
+        super().__init__()
+        self.of = [of]  # not a part of this one
+
+    def forward(self, x):
+        return LAST[self.of[0]]
+
+
+class ShareOfAll:
+    """Hunyuan-Large's gate: one expert, which counts by its share of all."""
+
+    def forward(self, x):
+        logits = self.wg(x.reshape(-1, x.shape[-1]))
+        best, index = logits.softmax(-1).topk(self.top_k, dim=-1)
+        return logits, best, index
+
+
+def share_keys(model, n):
+    """Of n layers the first one's keys and values, before their norm and rotation, for all."""
+    for i, layer in enumerate(model.model.layers):
+        gate = layer.mlp.gate
+        gate.__class__ = type("Gate", (ShareOfAll, type(gate)), {})
+        first = model.model.layers[i - i % n].self_attn
+        for name in ("k_proj", "v_proj"):
+            if i % n:
+                setattr(layer.self_attn, name, Lent(getattr(first, name)))
+            else:
+                getattr(first, name).register_forward_hook(lambda m, x, y: LAST.__setitem__(m, y))
 
 
 class PlainMlp(torch.nn.Module):
@@ -463,6 +517,8 @@ def filled(name, model):
     model_type, _, _, how = CASES[name]
     for layer in model.model.layers if how.get("plain_mlp") else []:
         layer.mlp = PlainMlp(layer.mlp)
+    if how.get("shares_keys"):
+        share_keys(model, how["shares_keys"])
     # a seed of its own leaves the values of all other cases as they are
     order = sorted(n for n in CASES if "seed" not in CASES[n][3])
     generator = torch.Generator().manual_seed(SEED + (how["seed"] if "seed" in how else order.index(name)))
@@ -528,6 +584,8 @@ def split_experts(model, how, of):
         out = load_file(Path(folder) / "model.safetensors")
     if how.get("dense"):  # as the published files call the MLPs of dense layers
         out = {re.sub(r"block_sparse_moe\.(gate|up|down)_proj", r"mlp.\1_proj", n): t for n, t in out.items()}
+    if how.get("real_experts"):  # transformers keeps weights of experts that compute nothing, which nobody uses
+        out = {n: t for n, t in out.items() if not (m := re.search(r"experts\.(\d+)\.", n)) or int(m[1]) < how["real_experts"]}
     return {n: t for n, t in out.items() if len(of) == len(model.state_dict()) or not n.endswith(ROUTER_BIASES)}
 
 
@@ -770,8 +828,8 @@ def rope_tables():
 
 def check_folder(folder, name, logits, model):
     """The folder is what transformers takes it for."""
-    if CASES[name][3].get("renamed") or CASES[name][0] == "grok-1":
-        return
+    if CASES[name][3].get("renamed") or CASES[name][0] == "grok-1" or CASES[name][3].get("real_experts"):
+        return  # transformers 5.24 asks for weights of experts that compute nothing
     if CASES[name][3].get("packed"):
         return check_packed(folder, model)
     back = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()

@@ -106,7 +106,10 @@ typedef struct ts_layer_arch {
     int64_t head_dim, kv_heads, ffn; /* 0: as the model's fields say */
     double sparsity;           /* the share of an MLP's gates that is 0 (Gemma 3n's gaussian top k); 0: all count */
     int one_for_both;          /* 1: a key before its norm and rotation is its value too */
+    int shortcut;              /* 1: beside its MLP experts read the same; what they make joins the stream behind the next layer
+                                  (LongCat-Flash) */
     int64_t keys_of;           /* 1 + the number of an earlier layer whose keys and values it attends to; 0: its own */
+    int64_t choices_of;        /* likewise of the layer whose indexer's choice of keys it attends by (GLM-5.2) */
 } ts_layer_arch;
 
 /* State-space layers (nn/mamba.h); heads 0: there are none. */
@@ -154,6 +157,8 @@ typedef struct ts_arch {
     int64_t q_lora_rank, kv_lora_rank, qk_rope_dim, v_head_dim;
     /* Latent attention to the best keys alone (DeepSeek-V3.2), as an indexer finds them; index_heads 0: to all. */
     int64_t index_heads, index_dim, index_topk;
+    bool index_interleaved;    /* the indexer's rotated pairs are (2i, 2i+1) (GLM-5) */
+    double q_latent_scale, kv_latent_scale; /* latent vectors times this; 1: as they are (LongCat-Flash) */
     bool latent_norm;          /* latent vectors are normed */
     double latent_eps;
     ts_norm_kind norm;
@@ -173,6 +178,7 @@ typedef struct ts_arch {
     double temper_by;          /* layers without positions: see ts_temper_args; 0: not so */
     int64_t temper_every;
     bool value_norm;           /* values are normed by head, without a weight */
+    bool keys_raw;             /* layers share keys as they are projected: each norms and rotates them for itself (Hunyuan-Large) */
     ts_position_kind position; /* of layers; LEARNED: the embedding has a table of positions */
     ts_rope_config rope[TS_ARCH_MAX_ROPES];
     int n_ropes;
@@ -186,6 +192,7 @@ typedef struct ts_arch {
     bool bias_qkv, bias_down, bias_proj, bias_fc1, bias_fc2, bias_head;
     /* Mixtures of experts (nn/experts.h); n_experts 0: no layer is one */
     int64_t n_experts, experts_per_token, expert_ffn;
+    int64_t zero_experts;      /* behind these the router's further ones, which give back what they are given (LongCat-Flash) */
     bool experts_bias;         /* of experts and of their router */
     bool probs_on_input;       /* what experts are given is weighed, not what they make of it (Llama 4) */
     int64_t shared_ffn;        /* of the shared expert; 0: none */
@@ -283,6 +290,17 @@ static inline int64_t ts_layer_kv_heads(const ts_arch *a, int64_t i) { return ts
 static inline int64_t ts_layer_ffn(const ts_arch *a, int64_t i) { return ts_arch_block(a, i)->ffn ? ts_arch_block(a, i)->ffn : a->ffn; }
 /* Width of a key with its value, behind a group's queries in a fused row. */
 static inline int64_t ts_layer_pair(const ts_arch *a, int64_t i) { return (ts_arch_block(a, i)->one_for_both ? 1 : 2) * ts_layer_head_dim(a, i); }
-/* Whether a layer attends to keys and values of another. */
+/* Whether a layer has experts, in the place of its MLP or beside it. */
+static inline bool ts_has_experts(const ts_layer_arch *l) { return l->mlp == TS_MLP_EXPERTS || l->shortcut; }
+bool ts_arch_has_shortcuts(const ts_arch *a);
+/* Whether a layer attends to keys and values of another, by another's choice of keys. */
 bool ts_arch_borrows(const ts_arch *a);
+bool ts_arch_shares_choices(const ts_arch *a);
+/* Which layers choose by indexers of their own: all before layer `offset`, counted from 0, and from layer offset - 1 on
+ * every freq-th. Others go by the choice of the last one before them. */
+static inline bool ts_arch_chooses(int64_t layer, int64_t freq, int64_t offset)
+{
+    return layer < offset || (layer - offset + 1) % freq == 0;
+}
+void ts_arch_share_choices(ts_arch *a, int64_t freq, int64_t offset);
 #endif

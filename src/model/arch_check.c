@@ -58,6 +58,25 @@ static ts_status check_latent(const ts_arch *a, const char *file)
     return TS_OK;
 }
 
+/* Choices are made once, of the same keys. */
+static ts_status check_choices(const ts_arch *a, const char *file)
+{
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        const int64_t of = a->layer[i].choices_of;
+        if (of && (!a->index_heads || of > i || a->layer[of - 1].choices_of || a->layer[i].attention != TS_ATTENTION_LATENT ||
+                   a->layer[of - 1].attention != TS_ATTENTION_LATENT))
+            return ts_error(TS_ERR_USER,
+                            "%s: layer %lld cannot go by the choice of keys of layer %lld: expected an earlier layer of "
+                            "latent attention with an indexer of its own (indexer_types, index_topk_freq)",
+                            file, (long long)i, (long long)of - 1);
+    }
+    if (a->mtp_layers && a->layer[a->n_layers - 1].choices_of)
+        return ts_error(TS_ERR_USER,
+                        "%s: layers that predict further tokens (--mtp-num-layers) are like the last one, which has no "
+                        "indexer of its own (indexer_types, index_topk_freq)", file);
+    return TS_OK;
+}
+
 static ts_status check_indexer(const ts_arch *a, const char *file)
 {
     const int64_t wide = a->kv_lora_rank + a->qk_rope_dim, head = a->head_dim > a->v_head_dim ? a->head_dim : a->v_head_dim;
@@ -80,7 +99,7 @@ static ts_status check_indexer(const ts_arch *a, const char *file)
 static bool has_experts(const ts_arch *a)
 {
     for (int64_t i = 0; i < a->n_layers; i++)
-        if (a->layer[i].mlp == TS_MLP_EXPERTS)
+        if (ts_has_experts(&a->layer[i]))
             return true;
     return false;
 }
@@ -90,7 +109,13 @@ static ts_status check_experts(const ts_arch *a, const char *file)
     const int64_t size = a->router_groups ? a->n_experts / a->router_groups : 0;
     if (!has_experts(a))
         return TS_OK;
-    if (a->n_experts < 1 || a->expert_ffn < 1 || a->experts_per_token < 1 || a->experts_per_token > a->n_experts)
+    if (a->zero_experts && (a->router_groups > 1 || a->router_score == TS_ROUTE_SPARSEMIXER ||
+                            a->n_experts + a->zero_experts > TS_ROUTE_MAX || a->probs_on_input))
+        return ts_error(TS_ERR_USER, "%s: %lld experts that compute nothing (zero_expert_num) beside %lld: together they are at "
+                                     "most %d, in one group, and their results are weighed", file,
+                        (long long)a->zero_experts, (long long)a->n_experts, (int)TS_ROUTE_MAX);
+    if (a->n_experts < 1 || a->expert_ffn < 1 || a->experts_per_token < 1 ||
+        a->experts_per_token > a->n_experts + a->zero_experts)
         return ts_error(TS_ERR_USER,
                         "%s: %lld experts of width %lld, %lld a token: expected at least one of width 1 or more, "
                         "and no more a token than there are",
@@ -106,6 +131,17 @@ static ts_status check_experts(const ts_arch *a, const char *file)
     if (a->router_score == TS_ROUTE_SPARSEMIXER && a->experts_per_token > 2)
         return ts_error(TS_ERR_USER, "%s: sparsemixer chooses two experts, not %lld", file,
                         (long long)a->experts_per_token);
+    return TS_OK;
+}
+
+/* What experts beside an MLP make waits for the layer behind. */
+static ts_status check_shortcuts(const ts_arch *a, const char *file)
+{
+    for (int64_t i = 0; i < a->n_layers; i++)
+        if (a->layer[i].shortcut && (i + 1 == a->n_layers || (a->layer[i].mlp != TS_MLP_GATED && a->layer[i].mlp != TS_MLP_PLAIN) ||
+                                     a->parallel_residual || a->altup_inputs || a->residual_scale != 1))
+            return ts_error(TS_ERR_USER, "%s: layer %lld has experts beside its MLP: expected an MLP, a layer behind it, and "
+                                         "attention and MLP one after the other", file, (long long)i);
     return TS_OK;
 }
 
@@ -301,7 +337,9 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
     for (int64_t i = 0; i < a->n_layers; i++)
         TS_TRY(check_layer(a, i, file));
     TS_TRY(check_experts(a, file));
+    TS_TRY(check_shortcuts(a, file));
     TS_TRY(check_indexer(a, file));
+    TS_TRY(check_choices(a, file));
     TS_TRY(check_mtp(a, file));
     TS_TRY(check_act(a, file));
     TS_TRY(check_mamba(a, file));

@@ -75,6 +75,32 @@ bool ts_arch_borrows(const ts_arch *a)
     return false;
 }
 
+bool ts_arch_has_shortcuts(const ts_arch *a)
+{
+    for (int64_t i = 0; i < a->n_layers; i++)
+        if (a->layer[i].shortcut)
+            return true;
+    return false;
+}
+
+bool ts_arch_shares_choices(const ts_arch *a)
+{
+    for (int64_t i = 0; i < a->n_layers; i++)
+        if (a->layer[i].choices_of)
+            return true;
+    return false;
+}
+
+void ts_arch_share_choices(ts_arch *a, int64_t freq, int64_t offset)
+{
+    int64_t own = 0;
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        const bool chooses = ts_arch_chooses(i, freq, offset);
+        own = chooses ? i : own;
+        a->layer[i].choices_of = chooses ? 0 : own + 1;
+    }
+}
+
 bool ts_arch_has_mlp(const ts_arch *a)
 {
     for (int64_t i = 0; i < a->n_layers; i++)

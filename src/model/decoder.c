@@ -222,7 +222,8 @@ ts_status ts_decoder_train_experts(ts_decoder *d, const ts_expert_rules *rules)
     }
     if (!all)
         return TS_OK;
-    TS_TRY(ts_expert_load_init(&d->load, d->dev, ts_arch_blocks(&d->arch), n, d->arch.n_experts));
+    TS_TRY(ts_expert_load_init(&d->load, d->dev, ts_arch_blocks(&d->arch), n,
+                               d->arch.n_experts + d->arch.zero_experts));
     for (int64_t i = 0; i < ts_arch_blocks(&d->arch); i++) {
         ts_experts_layer *l = &d->block[i].experts;
         if (!d->here[i] || !l->experts)
@@ -403,7 +404,8 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len)
         o->sin = d->sin[which];
         o->q_cos = d->q_cos[which], o->q_sin = d->q_sin[which];
         latent->interleaved = o->interleaved, latent->cos = o->cos, latent->sin = o->sin;
-        latent->indexer.rope = (ts_rope_op){ .rot_dim = o->rot_dim, .cos = o->cos, .sin = o->sin };
+        latent->indexer.rope = (ts_rope_op){ .rot_dim = o->rot_dim, .interleaved = d->arch.index_interleaved,
+                                             .cos = o->cos, .sin = o->sin };
     }
     return TS_OK;
 }

@@ -30,6 +30,7 @@ static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
     return (ts_attention_layer){
         .n_q = a->n_heads, .n_kv = kv, .head_dim = dim,
         .one_for_both = x->one_for_both, .lends = lends(a, layer), .keys_of = x->keys_of,
+        .keys_raw = a->keys_raw,
         .mask = x->chunk ? ts_mask_chunk(x->chunk) : ts_mask_causal(x->window), .scale = (float)scale,
         .softcap = (float)a->attn_softcap, .clip = (float)a->qkv_clip, .has_gate = a->attn_gate, .has_sinks = a->attn_sinks,
         .qk_norm = a->qk_norm != TS_QK_NORM_NONE && a->qk_norm != TS_QK_NORM_UNIT, .norm_last = a->qk_norm_last,
@@ -44,12 +45,24 @@ static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
     };
 }
 
-/* Its norm has an epsilon of its own (DeepSeek-V3.2's published code). */
-static ts_indexer indexer_of(const ts_arch *a)
+/* A later layer attends by its choice of keys. */
+static bool lends_choice(const ts_arch *a, int64_t layer)
 {
+    for (int64_t i = layer + 1; i < a->n_layers; i++)
+        if (a->layer[i].choices_of == layer + 1)
+            return true;
+    return false;
+}
+
+/* Its norm has an epsilon of its own (DeepSeek-V3.2's published code). */
+static ts_indexer indexer_of(const ts_arch *a, int64_t layer)
+{
+    const int64_t of = ts_arch_block(a, layer)->choices_of;
     if (!a->index_heads)
         return (ts_indexer){ 0 };
-    return (ts_indexer){ .heads = a->index_heads, .dim = a->index_dim, .topk = a->index_topk,
+    if (of)
+        return (ts_indexer){ .of = of, .topk = a->index_topk };
+    return (ts_indexer){ .lends = lends_choice(a, layer), .heads = a->index_heads, .dim = a->index_dim, .topk = a->index_topk,
                          .wq_b = { .in = a->q_lora_rank, .out = a->index_heads * a->index_dim },
                          .wk = { .in = a->hidden, .out = a->index_dim },
                          .k_norm = { .present = true, .has_bias = true, .width = a->index_dim,
@@ -75,9 +88,10 @@ static ts_latent_layer latent_of(const ts_arch *a, int64_t layer)
         .kv_up = { .in = a->kv_lora_rank, .out = heads * (nope + a->v_head_dim) },
         .proj = { .in = heads * a->v_head_dim, .out = in, .has_bias = a->bias_proj },
         .q_norm = norm, .kv_norm = norm,
+        .q_scale = (float)a->q_latent_scale, .kv_scale = (float)a->kv_latent_scale,
     };
     l.q_norm.width = a->q_lora_rank, l.kv_norm.width = a->kv_lora_rank;
-    l.indexer = indexer_of(a);
+    l.indexer = indexer_of(a, layer);
     return l;
 }
 
@@ -155,7 +169,7 @@ static ts_kda_layer kda_of(const ts_arch *a, int64_t layer)
 
 static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
 {
-    if (ts_arch_block(a, layer)->mlp == TS_MLP_NONE)
+    if (ts_arch_block(a, layer)->mlp == TS_MLP_NONE || ts_arch_block(a, layer)->mlp == TS_MLP_EXPERTS)
         return (ts_mlp_layer){ 0 };
     const bool gated = ts_arch_block(a, layer)->mlp == TS_MLP_GATED;
     const int64_t ffn = ts_layer_ffn(a, layer);
@@ -173,10 +187,10 @@ static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
 static ts_experts_layer experts_of(const ts_arch *a, int64_t layer)
 {
     const int64_t shared = a->shared_ffn;
-    if (ts_arch_block(a, layer)->mlp != TS_MLP_EXPERTS)
+    if (!ts_has_experts(ts_arch_block(a, layer)))
         return (ts_experts_layer){ 0 };
     return (ts_experts_layer){
-        .hidden = a->hidden, .ffn = a->expert_ffn, .experts = a->n_experts, .act = a->act, .gated = a->gated,
+        .hidden = a->hidden, .ffn = a->expert_ffn, .experts = a->n_experts, .zeros = a->zero_experts, .act = a->act, .gated = a->gated,
         .has_biases = a->experts_bias, .scales_input = a->probs_on_input, .clamp = (float)a->act_clamp,
         .offset = (float)a->glu_offset,
         .has_bias = a->router_bias, .has_shared = shared > 0, .has_shared_gate = a->shared_gate,
@@ -216,6 +230,8 @@ ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
         .pre_mlp_norm = ts_decoder_norm(a, feeds && a->pre_norm && !a->shared_norm),
         .post_mlp_norm = ts_decoder_norm(a, feeds && a->post_norm),
         .per_layer_norm = ts_decoder_norm(a, a->per_layer_width > 0), .per_layer = per_layer_of(a),
+        .shortcut.present = ts_arch_block(a, layer)->shortcut,
+        .joins_shortcut = layer > 0 && layer < a->n_layers && a->layer[layer - 1].shortcut,
         .altup = altup_of(a), .has_scalar = a->layer_scalar,
         .attention = attention_of(a, layer), .latent = latent_of(a, layer), .mamba = mamba_of(a, layer),
         .selective = selective_of(a, layer),

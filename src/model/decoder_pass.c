@@ -27,7 +27,8 @@ ts_per_layer_inputs ts_decoder_per_layer(const ts_decoder *d)
 ts_status ts_decoder_pass(ts_decoder *d, ts_tape *tape, const ts_tensor *ids, ts_tensor *x, const ts_run **run)
 {
     ts_run *mine;
-    if (!d->per_layer.width && !ts_arch_borrows(&d->arch))
+    if (!d->per_layer.width && !ts_arch_borrows(&d->arch) && !ts_arch_shares_choices(&d->arch) &&
+        !ts_arch_has_shortcuts(&d->arch))
         return TS_OK;
     TS_TRY(ts_arena_alloc(&tape->arena, sizeof *mine, &mine));
     *mine = **run;
@@ -54,7 +55,8 @@ ts_status ts_decoder_read_scalars(ts_decoder *d)
 
 int64_t ts_decoder_first_lender(const ts_decoder *d, int64_t begin, int64_t end)
 {
-    while (begin < end && !d->block[begin].attention.lends)
+    while (begin < end && !d->block[begin].attention.lends && !d->block[begin].latent.indexer.lends &&
+           !d->block[begin].shortcut.present)
         begin++;
     return begin;
 }

@@ -26,6 +26,7 @@ ts_status ts_model_describe_experts(const ts_model_options *o, ts_arch *a)
         return ts_error(TS_ERR_USER, "--moe-router-enable-expert-bias goes with --moe-router-score-function sigmoid or "
                                      "sqrtsoftplus");
     a->n_experts = o->num_experts;
+    a->zero_experts = o->zero_experts;
     a->experts_per_token = o->moe_topk;
     a->expert_ffn = o->moe_ffn ? o->moe_ffn : a->ffn;
     a->shared_ffn = o->moe_shared_ffn ? o->moe_shared_ffn : o->n_shared_experts * a->expert_ffn;

@@ -89,7 +89,7 @@ ts_status ts_expert_options_routes(const ts_expert_options *o, const ts_arch *a,
     if (o->replay && a->router_score == TS_ROUTE_SPARSEMIXER)
         return ts_error(TS_ERR_USER, "--moe-routing-replay: this model weighs experts by how they were chosen "
                                      "(sparsemixer), which no file says: leave it out");
-    s.experts = a->n_experts, s.k = a->experts_per_token, s.layers = a->n_layers;
+    s.experts = a->n_experts + a->zero_experts, s.k = a->experts_per_token, s.layers = a->n_layers;
     return o->record ? ts_routes_record("--moe-routing-record", writes && !planned ? path : NULL, planned, &s, first, out)
                      : ts_routes_replay("--moe-routing-replay", planned ? NULL : path, &s, first, end, out);
 }

@@ -108,7 +108,9 @@ static ts_status list_weight(void *ctx, const char *name, const ts_param_spec *s
         .is_scan = strstr(name, ".conv1d.weight"),
         .multiplies = spec->place.rank > 1 && !spec->is_filter && !spec->is_vectors && (!is_looked_up || (is_table && d->arch.tied)),
         .trained = !spec->is_fixed, .times = is_head ? (double)(1 + d->arch.mtp_layers) : 1,
-        .share = spec->place.rank > 2 || (spec->is_vectors && spec->is_expert) ? (double)d->arch.experts_per_token / (double)d->arch.n_experts : 1 };
+        .share = spec->place.rank > 2 || (spec->is_vectors && spec->is_expert)
+                     ? (double)d->arch.experts_per_token / (double)(d->arch.n_experts + d->arch.zero_experts)
+                     : 1 };
     return TS_OK;
 }
 
@@ -162,7 +164,7 @@ static double attention_flops(const ts_arch *a, int64_t layer, double seq_length
     const int64_t keys = a->n_heads * ts_layer_head_dim(a, layer), n = (int64_t)seq_length;
     const double part = a->index_heads ? ts_dsa_pairs(n, a->index_topk) / ts_dsa_pairs(n, n) : 1;
     return (double)(keys + (a->kv_lora_rank ? a->n_heads * a->v_head_dim : keys)) * seq_length * part +
-           (double)(a->index_heads * a->index_dim) * seq_length;
+           (ts_arch_block(a, layer)->choices_of ? 0 : (double)(a->index_heads * a->index_dim) * seq_length);
 }
 
 /* Parameters stand in the order in which they are used, but for an embedding that is the output layer

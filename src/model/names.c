@@ -35,16 +35,22 @@ static const char *expert_star(const ts_name_row *row)
 static void hf_name_of(const target *t, char *out, size_t size)
 {
     const char *hf = t->row->hf_name, *star = strchr(hf, '*'), *second = expert_star(t->row);
+    const bool halves = star && star[1] == '%';
+    const char *rest = star ? star + (halves ? 2 : 1) : NULL;
+    const long long number = halves ? t->layer / 2 : t->layer;
     if (!star)
         snprintf(out, size, "%s%s", hf, t->suffix);
     else if (!second)
-        snprintf(out, size, "%.*s%lld%s%s", (int)(star - hf), hf, (long long)t->layer, star + 1, t->suffix);
+        snprintf(out, size, "%.*s%lld%s%s", (int)(star - hf), hf, number, rest, t->suffix);
     else if (t->expert < 0)
-        snprintf(out, size, "%.*s%lld%.*s%s", (int)(star - hf), hf, (long long)t->layer,
-                 (int)(second - star - 1), star + 1, t->row->part == TS_PART_ALL ? "down_proj" : "gate_up_proj");
+        snprintf(out, size, "%.*s%lld%.*s%s", (int)(star - hf), hf, number, (int)(second - rest), rest,
+                 t->row->part == TS_PART_ALL ? "down_proj" : "gate_up_proj");
     else
-        snprintf(out, size, "%.*s%lld%.*s%lld%s%s", (int)(star - hf), hf, (long long)t->layer,
-                 (int)(second - star - 1), star + 1, (long long)t->expert, second + 1, t->suffix);
+        snprintf(out, size, "%.*s%lld%.*s%lld%s%s", (int)(star - hf), hf, number, (int)(second - rest), rest,
+                 (long long)t->expert, second + 1, t->suffix);
+    char *which = halves ? strchr(out, '+') : NULL;
+    if (which)
+        *which = (char)('0' + t->layer % 2);
 }
 
 static bool is_rule(ts_name_part p) { return p == TS_PART_RULE_Q || p == TS_PART_RULE_K || p == TS_PART_RULE_V; }
@@ -217,7 +223,7 @@ static ts_status add_rule(ts_name_map *m, const target *t)
 
 static ts_status add_half(ts_name_map *m, const target *t)
 {
-    const bool experts = ts_arch_block(t->a, t->layer)->mlp == TS_MLP_EXPERTS, up = t->row->part == TS_PART_UP;
+    const bool experts = ts_arch_block(t->a, t->layer)->mlp == TS_MLP_EXPERTS || strstr(t->row->name, "experts."), up = t->row->part == TS_PART_UP;
     const bool gated = experts ? t->a->gated : ts_arch_block(t->a, t->layer)->mlp == TS_MLP_GATED;
     const int64_t rows = gated ? t->param.dim[0] / 2 : t->param.dim[0];
     if (!gated && !up)

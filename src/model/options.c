@@ -181,6 +181,16 @@ const ts_option ts_model_option_rows[] = {
     ROW(INT, index_dim, "index-head-dim", "128", 1, TS_DSA_MOST_INDEX, NULL, "as --dsa-indexer-head-dim"),
     ROW(INT, index_topk, "dsa-indexer-topk", "2048", 1, 1 << 30, NULL, "keys that a query of sparse attention attends to"),
     ROW(INT, index_topk, "index-topk", "2048", 1, 1 << 30, NULL, "as --dsa-indexer-topk"),
+    ROW(FLAG, scales_q_latent, "enable-mla-scale-q-lora", NULL, 0, 0, NULL,
+        "the latent vector of queries, normed, times the root of --hidden-size / --q-lora-rank (LongCat-Flash)"),
+    ROW(FLAG, scales_kv_latent, "enable-mla-scale-kv-lora", NULL, 0, 0, NULL,
+        "the latent vector of keys and values, normed, times the root of --hidden-size / --kv-lora-rank (LongCat-Flash)"),
+    ROW(INT, zero_experts, "num-zero-experts", "0", 0, TS_ROUTE_MAX, NULL,
+        "choices of the router behind --num-experts that give a token back as it is (LongCat-Flash)"),
+    ROW(INT, index_freq, "index-topk-freq", "1", 1, TS_ARCH_MAX_LAYERS, NULL,
+        "every so many layers an indexer chooses keys; the layers between go by the last choice (GLM-5.2: 4)"),
+    ROW(INT, index_offset, "index-skip-topk-offset", "2", 1, TS_ARCH_MAX_LAYERS, NULL,
+        "the first so many layers choose keys for themselves, whatever --index-topk-freq says (GLM-5.2: 3)"),
     ROW(INT, mtp_layers, "mtp-num-layers", "0", 0, TS_ARCH_MAX_MTP, NULL,
         "layers behind the last one that predict further tokens in training (multi-token prediction, DeepSeek-V3), each "
         "of the last one's kind: the k-th tells the token k behind the next one; generation does without them"),
@@ -579,6 +589,8 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
     TS_TRY(ts_model_window(&o->window_size, &window));
     TS_TRY(ts_arch_layers(a, window));
     describe_windows(o, a);
+    if (a->index_heads)
+        ts_arch_share_choices(a, o->index_freq, o->index_offset);
     TS_TRY(ts_model_describe_skips(o, a));
     TS_TRY(ts_model_describe_expert_layers(o, a));
     if (ts_model_is_mamba(set))

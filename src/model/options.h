@@ -80,7 +80,9 @@ typedef struct ts_model_options {
     ts_option_list moe_layer_freq;
     int64_t mtp_layers;
     bool dsa; /* TS_MODEL_VARIANT_DSA by another name */
-    int64_t index_heads, index_dim, index_topk;
+    int64_t index_heads, index_dim, index_topk, index_freq, index_offset;
+    bool scales_q_latent, scales_kv_latent;
+    int64_t zero_experts;
     ts_option_list window_size; /* words, see ts_model_window */
     ts_option_list window_skip, no_rope; /* words, see ts_model_describe_skips */
     ts_option_list noop_layers; /* words, see ts_model_noop_layers */
@@ -125,6 +127,9 @@ bool ts_model_read_pattern(const char *s, bool *has, int64_t n);
 ts_status ts_model_describe_skips(const ts_model_options *o, ts_arch *a) TS_NODISCARD;
 ts_status ts_model_compare_skips(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
                                  const char *folder) TS_NODISCARD;
+/* Compares which layers --index-topk-freq says have an indexer with a model that was read. */
+ts_status ts_model_compare_choices(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
+                                   const char *folder) TS_NODISCARD;
 /* The description in a config.json; `a` must be initialised. */
 ts_status ts_model_config_read(const char *file, ts_arch *a) TS_NODISCARD;
 /* The description that the options give for a model to be made; `vocab` tokens (0: unknown), padded

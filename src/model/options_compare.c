@@ -218,9 +218,9 @@ static ts_status compare_expert_layers(const ts_model_options *o, const ts_optio
     wanted.num_experts = a->n_experts;
     ts_status st = ts_model_describe_expert_layers(&wanted, &said);
     for (int64_t i = 0; st == TS_OK && i < a->n_layers; i++)
-        if ((said.layer[i].mlp == TS_MLP_EXPERTS) != (a->layer[i].mlp == TS_MLP_EXPERTS))
+        if (ts_has_experts(&said.layer[i]) != ts_has_experts(&a->layer[i]))
             st = ts_error(TS_ERR_USER, "--%s contradicts %s, whose layer %lld has %s", name, folder, (long long)i,
-                          a->layer[i].mlp == TS_MLP_EXPERTS ? "experts" : "none");
+                          ts_has_experts(&a->layer[i]) ? "experts" : "none");
     ts_arch_deinit(&said);
     return st;
 }
@@ -235,6 +235,7 @@ static ts_status compare_experts(const ts_model_options *o, const ts_option_set 
     const bool before = a->router_score == TS_ROUTE_SOFTMAX ||
                         (a->router_score == TS_ROUTE_CHOSEN && o->norm_topk_prob);
     const given g[] = {
+        { "num-zero-experts", (double)o->zero_experts, (double)a->zero_experts },
         { "num-experts", o->num_experts > 1 ? (double)o->num_experts : 0, (double)a->n_experts },
         { "moe-router-topk", (double)o->moe_topk, (double)a->experts_per_token },
         { "moe-ffn-hidden-size", (double)o->moe_ffn, (double)a->expert_ffn },
@@ -260,6 +261,27 @@ static int variant_of(const ts_arch *a)
            : ts_arch_has(a, TS_ATTENTION_KDA)   ? TS_MODEL_VARIANT_KIMI
            : ts_arch_has(a, TS_ATTENTION_DELTA) ? TS_MODEL_VARIANT_DELTA
                                                 : TS_MODEL_VARIANT_NONE;
+}
+
+static ts_status compare_latent(const ts_model_options *o, const ts_option_set *set, const ts_arch *a, const char *folder)
+{
+    const given latent[] = {
+        { "kv-lora-rank", (double)o->kv_lora_rank, (double)a->kv_lora_rank },
+        { "q-lora-rank", (double)o->q_lora_rank, (double)a->q_lora_rank },
+        { "qk-head-dim", (double)o->qk_head_dim, (double)(a->head_dim - a->qk_rope_dim) },
+        { "qk-pos-emb-head-dim", (double)o->qk_rope_dim, (double)a->qk_rope_dim },
+        { "v-head-dim", (double)o->v_head_dim, (double)a->v_head_dim },
+        { "enable-mla-scale-q-lora", o->scales_q_latent, a->q_latent_scale != 1 },
+        { "enable-mla-scale-kv-lora", o->scales_kv_latent, a->kv_latent_scale != 1 },
+    };
+    const given sparse[] = {
+        { "dsa-indexer-n-heads", (double)o->index_heads, (double)a->index_heads },
+        { "dsa-indexer-head-dim", (double)o->index_dim, (double)a->index_dim },
+        { "dsa-indexer-topk", (double)o->index_topk, (double)a->index_topk },
+    };
+    if (a->index_heads)
+        TS_TRY(compare(sparse, sizeof sparse / sizeof *sparse, set, folder));
+    return a->kv_lora_rank ? compare(latent, sizeof latent / sizeof *latent, set, folder) : TS_OK;
 }
 
 ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
@@ -298,28 +320,14 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
         { "experimental-attention-variant", o->attention_variant, variant_of(a) },
         { "enable-dsa-indexer", o->dsa, a->index_heads > 0 },
     };
-    const given latent[] = {
-        { "kv-lora-rank", (double)o->kv_lora_rank, (double)a->kv_lora_rank },
-        { "q-lora-rank", (double)o->q_lora_rank, (double)a->q_lora_rank },
-        { "qk-head-dim", (double)o->qk_head_dim, (double)(a->head_dim - a->qk_rope_dim) },
-        { "qk-pos-emb-head-dim", (double)o->qk_rope_dim, (double)a->qk_rope_dim },
-        { "v-head-dim", (double)o->v_head_dim, (double)a->v_head_dim },
-    };
-    const given sparse[] = {
-        { "dsa-indexer-n-heads", (double)o->index_heads, (double)a->index_heads },
-        { "dsa-indexer-head-dim", (double)o->index_dim, (double)a->index_dim },
-        { "dsa-indexer-topk", (double)o->index_topk, (double)a->index_topk },
-    };
-    if (a->index_heads)
-        TS_TRY(compare(sparse, sizeof sparse / sizeof *sparse, set, folder));
-    if (a->kv_lora_rank)
-        TS_TRY(compare(latent, sizeof latent / sizeof *latent, set, folder));
+    TS_TRY(compare_latent(o, set, a, folder));
     TS_TRY(compare_fields(o, set, a, folder));
     TS_TRY(compare(g, sizeof g / sizeof *g, set, folder));
     TS_TRY(compare_scales(o, set, a, folder));
     TS_TRY(compare_experts(o, set, a, folder));
     TS_TRY(compare_windows(o, set, a, folder));
     TS_TRY(ts_model_compare_skips(o, set, a, folder));
+    TS_TRY(ts_model_compare_choices(o, set, a, folder));
     TS_TRY(ts_model_compare_mamba(o, set, a, folder));
     TS_TRY(ts_model_compare_delta(o, set, a, folder));
     return compare_positions(o, set, a, folder);

@@ -34,6 +34,10 @@ ts_status ts_model_describe_latent(const ts_model_options *o, ts_arch *a)
     a->qk_norm = TS_QK_NORM_NONE;
     a->bias_qkv = false;
     a->bias_down = o->bias_linear;
+    if (o->scales_q_latent && a->q_lora_rank)
+        a->q_latent_scale = sqrt((double)a->hidden / (double)a->q_lora_rank);
+    if (o->scales_kv_latent)
+        a->kv_latent_scale = sqrt((double)a->hidden / (double)a->kv_lora_rank);
     return TS_OK;
 }
 
@@ -53,5 +57,21 @@ ts_status ts_model_describe_latent_rope(const ts_model_options *o, const ts_opti
             r->scaling = TS_ROPE_YARN;
     }
     a->attn_scale *= ts_rope_score_factor(r);
+    return TS_OK;
+}
+
+ts_status ts_model_compare_choices(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
+                                   const char *folder)
+{
+    static const char *const name[] = { "index-topk-freq", "index-skip-topk-offset" };
+    const int64_t value[] = { o->index_freq, o->index_offset };
+    const bool freq = set && ts_option_given(set, name[0]), given = freq || (set && ts_option_given(set, name[1]));
+    for (int64_t i = 0; given && a->index_heads && i < a->n_layers; i++) {
+        const bool chooses = ts_arch_chooses(i, o->index_freq, o->index_offset);
+        if (chooses == (a->layer[i].choices_of > 0))
+            return ts_error(TS_ERR_USER, "--%s %lld with --%s %lld contradicts %s, whose layer %lld has %s indexer of its own",
+                            name[!freq], (long long)value[!freq], name[freq], (long long)value[freq], folder, (long long)i,
+                            chooses ? "no" : "an");
+    }
     return TS_OK;
 }

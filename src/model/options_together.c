@@ -56,14 +56,15 @@ static void warn_rope(const ts_model_options *o, const ts_option_set *set)
                                            "rope-scaling-mscale-all-dim", "mscale-all-dim" };
     static const char *const of_latent[] = { "kv-lora-rank", "q-lora-rank", "qk-head-dim", "qk-nope-head-dim",
                                              "qk-pos-emb-head-dim", "qk-rope-head-dim", "v-head-dim",
-                                             "rotary-scaling-factor" };
+                                             "rotary-scaling-factor", "enable-mla-scale-q-lora", "enable-mla-scale-kv-lora" };
     const bool yarn = o->rope_scaling_type == TS_MODEL_SCALING_YARN || o->rope_type == TS_MODEL_ROPE_YARN ||
                       (o->latent && ts_option_given(set, "rotary-scaling-factor"));
     const int type = o->rope_scaling_type;
     for (size_t i = 0; i < sizeof of_latent / sizeof *of_latent; i++)
         ts_option_warn_alone(set, of_latent[i], o->latent, "--multi-latent-attention");
     static const char *const of_dsa[] = { "dsa-indexer-n-heads", "index-n-heads", "dsa-indexer-head-dim", "index-head-dim",
-                                          "dsa-indexer-topk", "index-topk" };
+                                          "dsa-indexer-topk", "index-topk", "index-topk-freq",
+                                          "index-skip-topk-offset" };
     for (size_t i = 0; i < sizeof of_dsa / sizeof *of_dsa; i++)
         ts_option_warn_alone(set, of_dsa[i], o->dsa || o->attention_variant == TS_MODEL_VARIANT_DSA,
                              "--experimental-attention-variant dsa");

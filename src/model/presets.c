@@ -1,5 +1,5 @@
-/* Published models by name: what `--preset NAME` is. A row is the model's config.json in few words; one of a
- * model that cannot be made yet says what it lacks. */
+/* Published models by name: what `--preset NAME` is. A row is the model's config.json in few words, or its description
+ * (ts_arch_write) where there is no class for it; one of a model that cannot be made yet says what it lacks. */
 #include "model/presets.h"
 
 #include "base/json.h"
@@ -48,6 +48,39 @@
 #define YARN(factor_, mscale_)                                                                                 \
     ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":" factor_ ",\"beta_fast\":32,\"beta_slow\":1,\"mscale\":" mscale_ \
     ",\"mscale_all_dim\":" mscale_ ",\"original_max_position_embeddings\":4096}"
+/* Factors of longrope, of each pair of a head. */
+#define PHI35_SHORT                                                                               \
+    "1,1.02,1.03,1.03,1.05,1.05,1.05,1.05,1.05,1.0699999,1.0999999,1.1099999,1.1599998,1.1599998,"\
+    "1.1699998,1.2899998,1.3399998,1.6799998,1.7899998,1.8199998,1.8499998,1.8799998,1.9099997,"  \
+    "1.9399997,1.9899997,2.0199997,2.0199997,2.0199997,2.0199997,2.0199997,2.0199997,2.0299997,"  \
+    "2.0299997,2.0299997,2.0299997,2.0299997,2.0299997,2.0299997,2.0299997,2.0299997,2.0799997,"  \
+    "2.0899997,2.1899996,2.2199996,2.5899994,2.7299995,2.7499995,2.8399994"
+#define PHI35_LONG                                                                                \
+    "1.08,1.11,1.14,1.34,1.5899999,1.6,1.62,2.6200001,3.23,3.23,4.79,7.4,7.7000003,9.09,12.2,"    \
+    "17.67,24.460001,28.570002,30.420002,30.840002,32.590004,32.930004,42.320004,44.960003,"      \
+    "50.340004,50.450005,57.550003,57.930004,58.210003,60.140003,62.610004,62.620003,62.710003,"  \
+    "63.140003,63.140003,63.770004,63.930004,63.960003,63.97,64.03,64.07,64.08,64.12,64.41,64.48,"\
+    "64.51,64.53,64.84"
+#define PHI35_MOE_SHORT                                                                           \
+    "1,1.04,1.04,1.04,1.05,1.05,1.05,1.05,1.05,1.05,1.05,1.05,1.05,1.05,1.06,1.06,1.0699999,"     \
+    "1.0699999,1.0699999,1.0699999,1.14,1.16,1.16,1.16,1.16,1.18,1.1999999,1.3199999,1.3399999,"  \
+    "1.3499999,1.3999999,1.4799999,1.4999999,1.5899998,1.6499999,1.7199999,1.8999999,1.9099998,"  \
+    "1.9099998,1.9899999,1.9999999,1.9999999,2.01,2.01,2.01,2.01,2.01,2.01,2.01,2.01,2.01,2.01,"  \
+    "2.01,2.01,2.01,2.01,2.01,2.01,2.01,2.1,2.32,2.4199998,2.59,2.79"
+#define PHI35_MOE_LONG                                                                            \
+    "1.02,1.03,1.04,1.05,1.05,1.05,1.06,1.06,1.06,1.06,1.06,1.06,1.0999999,1.18,1.18,1.37,"       \
+    "1.4899999,2.11,2.8899999,3.9499998,4.2999997,6.43,8.09,10.690001,12.05,18.23,18.84,19.9,"    \
+    "21.42,26.2,34.280003,34.590004,38.730003,40.220005,42.540005,44.000004,47.590004,54.750004," \
+    "56.190002,57.440002,57.49,61.2,61.54,61.75,61.78,62.07,63.11,63.43,63.56,63.710003,"         \
+    "63.920002,63.940002,63.940002,63.960003,63.980003,64.03001,64.03001,64.03001,64.04001,"      \
+    "64.100006,64.19,64.21,64.75,64.96"
+#define MINICPM3_FACTORS                                                                          \
+    "1.0591234,1.1241891,1.2596936,1.538038,2.0939825,3.1446935,4.9379526,7.524542,10.475458,"    \
+    "13.062047,14.8553065,15.9060175,16.461962,16.740306,16.87581,16.9408766"
+#define LONGROPE(short_, long_, original_, more_)                                                  \
+    ",\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[" short_ "],\"long_factor\":[" long_ "]"      \
+    ",\"original_max_position_embeddings\":" original_ more_ "}"
+#define MSCALES ",\"short_mscale\":1.243163121016122,\"long_mscale\":1.243163121016122"
 #define HALF ",\"partial_rotary_factor\":0.5"
 #define MAMBA2(layers_, hidden_, heads_, groups_, vocab_, eps_, tied_)                                          \
     "{\"model_type\":\"mamba2\",\"num_hidden_layers\":" #layers_ ",\"hidden_size\":" #hidden_                 \
@@ -62,9 +95,17 @@
 #define QWEN3_NEXT                                                                                             \
     MODEL("qwen3_next", 48, 2048, 5120, 16, 2, 256, 151936, 262144, 1e-6, 10000000, false,                     \
           MOE(EXPERTS_OF(512), 10, 512) ",\"shared_expert_intermediate_size\":512,\"norm_topk_prob\":true")
-#define EXPERTS "this way of mixing experts"
+/* Gated delta nets with heads that are together as wide as the stream, full attention in every third layer. */
+#define DELTANET(hidden_, ffn_, dim_, heads_)                                                                  \
+    MODEL("qwen3_5_text", 24, hidden_, ffn_, 16, 2, dim_, 32000, 4096, 1e-6, 10000, false,                     \
+          ",\"full_attention_interval\":3,\"linear_num_key_heads\":" #heads_ ",\"linear_num_value_heads\":" #heads_ \
+          ",\"linear_key_head_dim\":256,\"linear_value_head_dim\":256")
+/* Everything else is as the class has it. */
+#define GLM5(positions_, theta_, freq_)                                                                       \
+    "{\"model_type\":\"glm_moe_dsa\",\"max_position_embeddings\":" positions_ ",\"rope_theta\":" theta_            \
+    ",\"index_topk_freq\":" freq_ ",\"index_skip_topk_offset\":3}"
+#define EXPERTS_5 "\"experts\",\"experts\",\"experts\",\"experts\",\"experts\""
 #define STATES "this kind of state-space layers"
-#define DELTA "the widths of its gated delta nets, which options say (--experimental-attention-variant)"
 
 const ts_preset ts_presets[] = {
     { "aquila-7b",
@@ -234,8 +275,13 @@ const ts_preset ts_presets[] = {
     { "gpt3-15b-cut", GPT(8, 12288, 96, 2048), NULL },
     { "minicpm-2b",
       MODEL("minicpm", 40, 2304, 5760, 36, 36, 64, 122753, 4096, 1e-5, 10000, true, SCALES), NULL },
-    { "minicpm3-4b", NULL, "the factors of longrope, which a config.json lists (--model-config FILE)" },
-    { "phi3.5-mini-instruct-3.8b", NULL, "the factors of longrope, which a config.json lists (--model-config FILE)" },
+    { "minicpm3-4b",
+      MODEL("minicpm3", 62, 2560, 6400, 40, 40, 96, 73448, 32768, 1e-5, 10000, true,
+            SCALES ",\"q_lora_rank\":768,\"kv_lora_rank\":256,\"qk_nope_head_dim\":64,\"qk_rope_head_dim\":32"
+            LONGROPE(MINICPM3_FACTORS, MINICPM3_FACTORS, "32768", "")), NULL },
+    { "phi3.5-mini-instruct-3.8b",
+      MODEL("phi3", 32, 3072, 8192, 32, 32, 96, 32064, 131072, 1e-5, 10000, false,
+            WINDOW("262144") LONGROPE(PHI35_SHORT, PHI35_LONG, "4096", "")), NULL },
     { "deepseek-math-7b",
       MODEL("llama", 30, 4096, 11008, 32, 32, 128, 102400, 4096, 1e-5, 5000000, false, ""), NULL },
     { "deepseek-r1-distill-qwen-1.5b",
@@ -289,8 +335,12 @@ const ts_preset ts_presets[] = {
     { "deepseek-v3-671b",
       MODEL("deepseek_v3", 61, 7168, 18432, 128, 128, 192, 129280, 163840, 1e-6, 10000, false,
             LATENT("1536") YARN("40", "1") MOE(ROUTED_OF(256), 8, 2048) SHARED(1, 3, "2.5") GROUPS(8, 4)), NULL },
-    { "deepseek-v3.2-671b", NULL, EXPERTS ", attention that an indexer makes sparse" },
-    { "deepseek-v4-flash-284b", NULL, EXPERTS ", attention that an indexer makes sparse, hyper-connections" },
+    { "deepseek-v3.2-671b",
+      MODEL("deepseek_v32", 61, 7168, 18432, 128, 128, 192, 129280, 163840, 1e-6, 10000, false,
+            LATENT("1536") YARN("40", "1") MOE(ROUTED_OF(256), 8, 2048) SHARED(1, 3, "2.5") GROUPS(8, 4)
+            ",\"index_n_heads\":64,\"index_head_dim\":128,\"index_topk\":2048"), NULL },
+    { "deepseek-v4-flash-284b", NULL,
+      "hyper-connections, compressed keys, experts chosen by a token's number, an output projection in groups" },
     { "kimi-k2-1t",
       MODEL("deepseek_v3", 61, 7168, 18432, 64, 64, 192, 163840, 131072, 1e-6, 50000, false,
             LATENT("1536") YARN("32", "1") MOE(ROUTED_OF(384), 8, 2048) SHARED(1, 1, "2.827") GROUPS(1, 1)), NULL },
@@ -300,25 +350,45 @@ const ts_preset ts_presets[] = {
     { "ling-mini-2.0-16b", LING(20, 2048, 5120, 16, 4, 512, 1), NULL },
     { "ling-flash-2.0-100b", LING(32, 4096, 9216, 32, 4, 1024, 1), NULL },
     { "ling-1t", LING(80, 8192, 18432, 64, 8, 2048, 4), NULL },
-    { "phi3.5-moe-instruct-42b", NULL, "the factors of longrope, which a config.json lists (--model-config FILE)" },
-    { "hunyuan-large-389b", NULL, EXPERTS ", keys and values that several layers share" },
-    { "hunyuan-3-299b", NULL, EXPERTS },
-    { "gpt4-moe-175b-drop-dropless", NULL, EXPERTS },
+    { "phi3.5-moe-instruct-42b",
+      MODEL("phimoe", 32, 4096, 6400, 32, 8, 128, 32064, 131072, 1e-5, 10000, false,
+            BIAS("true") LOCAL(16, 2) ",\"lm_head_bias\":true" WINDOW("131072")
+            LONGROPE(PHI35_MOE_SHORT, PHI35_MOE_LONG, "4096", MSCALES)), NULL },
+    { "hunyuan-large-389b",
+      MODEL("hunyuan", 64, 6400, 18304, 80, 8, 80, 129024, 131072, 1e-5, 10000, true,
+            ",\"rope_scaling\":{\"type\":\"dynamic\",\"alpha\":1000,\"factor\":1},\"num_experts\":16,\"moe_topk\":1"
+            ",\"num_shared_expert\":1,\"use_mixed_mlp_moe\":true,\"use_qk_norm\":true,\"use_cla\":true,\"cla_share_factor\":2"), NULL },
+    { "hunyuan-3-299b", /* everything as the class has it */
+      "{\"model_type\":\"hy_v3\"}", NULL },
+    { "gpt4-moe-175b-drop-dropless", /* as its scripts describe it to Megatron-LM; no class can say it */
+      "{\"position\":\"rope\",\"norm\":\"layer\",\"norm_offset\":0,\"gated\":false,\"act\":\"gelu\",\"qk_norm\":\"none\","
+      "\"bias_qkv\":false,\"bias_proj\":false,\"bias_fc1\":false,\"bias_fc2\":false,\"bias_head\":false,\"tied\":true,"
+      "\"n_layers\":10,\"hidden\":12288,\"ffn\":49152,\"n_heads\":96,\"n_kv_heads\":96,\"head_dim\":128,\"vocab\":50257,"
+      "\"max_positions\":131072,\"n_experts\":4,\"experts_per_token\":2,\"expert_ffn\":49152,"
+      "\"router_score\":\"softmax_of_chosen\",\"norm_bias\":true,\"pre_norm\":true,\"post_norm\":false,\"final_norm\":true,"
+      "\"parallel_residual\":false,\"embed_scale\":1,\"attn_scale\":0.08838834764831845,\"attn_by_layer\":false,"
+      "\"attn_softcap\":0,\"logit_softcap\":0,\"residual_scale\":1,\"logit_scale\":1,\"norm_eps\":1e-5,\"init_std\":0.006,"
+      "\"ropes\":[{\"theta\":10000,\"dim\":128,\"odd_dim\":0,\"interleaved\":false,\"scaling\":\"default\",\"factor\":1,"
+      "\"low_freq_factor\":0,\"high_freq_factor\":0,\"original_max_positions\":0,\"beta_fast\":0,\"beta_slow\":0,\"mscale\":0,"
+      "\"mscale_all_dim\":0,\"attention_factor\":0,\"no_truncate\":false,\"max_positions\":131072,\"angles\":0,\"query_beta\":0}],"
+      "\"windows\":[0,0,0,0,0,0,0,0,0,0],\"layer_ropes\":[0,0,0,0,0,0,0,0,0,0],"
+      "\"layer_mlps\":[" EXPERTS_5 "," EXPERTS_5 "],\"eos\":[50256]}", NULL },
     { "glm4.5-355b",
       MODEL("glm4_moe", 92, 5120, 12288, 96, 8, 128, 151552, 131072, 1e-5, 1000000, false,
             BIAS("true") HALF MOE(ROUTED_OF(160), 8, 1536) SHARED(1, 3, "2.5") ",\"use_qk_norm\":true"), NULL },
     { "glm4.5-air-106b",
       MODEL("glm4_moe", 46, 4096, 10944, 96, 8, 128, 151552, 131072, 1e-5, 1000000, false,
             BIAS("true") HALF MOE(ROUTED_OF(128), 8, 1408) SHARED(1, 1, "1")), NULL },
-    { "glm5-744b", NULL, EXPERTS ", attention that an indexer makes sparse" },
-    { "glm5.2-744b", NULL, EXPERTS ", attention that an indexer makes sparse" },
-    { "longcat-flash-560b", NULL, EXPERTS },
+    { "glm5-744b", GLM5("202752", "1000000", "1"), NULL },
+    { "glm5.2-744b", GLM5("1048576", "8000000", "4"), NULL },
+    { "longcat-flash-560b", /* everything as the class has it */
+      "{\"model_type\":\"longcat_flash\"}", NULL },
     { "minimax-m2.7-229b",
       MODEL("minimax_m2", 62, 3072, 1536, 48, 8, 128, 200064, 196608, 1e-6, 5000000, false, HALF LOCAL(256, 8)), NULL },
     { "gpt-oss-20b",
       MODEL("gpt_oss", 24, 2880, 2880, 64, 8, 64, 201088, 131072, 1e-5, 150000, false, LOCAL(32, 4)), NULL },
-    { "step3.5-flash-196b", NULL, EXPERTS },
-    { "longcat-flash-lite-n-gram", NULL, EXPERTS ", embeddings of n-grams" },
+    { "step3.5-flash-196b", NULL, "layers with another number of heads, gates of whole heads, clamps of single layers" },
+    { "longcat-flash-lite-n-gram", NULL, "embeddings of n-grams" },
     { "mamba3-demo-1b", NULL, STATES },
     { "mamba2-2.7b",
       MAMBA2(64, 2560, 80, 1, 50288, 1e-6, true), NULL },
@@ -328,8 +398,8 @@ const ts_preset ts_presets[] = {
       "{\"model_type\":\"nemotron_h\",\"hybrid_override_pattern\":\"M-M-M--M-M*-M-M-M-M--M*-M-M-M-M-M*--M-M-M-M-M*-M--M-M-M-\","
       "\"hidden_size\":4096,\"intermediate_size\":16384,\"num_attention_heads\":32,\"num_key_value_heads\":8,"
       "\"vocab_size\":256000,\"mlp_hidden_act\":\"gelu\",\"layer_norm_epsilon\":1e-5,\"time_step_min\":0}", NULL },
-    { "gated-deltanet-340m", NULL, DELTA },
-    { "gated-deltanet-1.3b", NULL, DELTA },
+    { "gated-deltanet-340m", DELTANET(1024, 2816, 64, 4), NULL },
+    { "gated-deltanet-1.3b", DELTANET(2048, 5632, 128, 8), NULL },
 };
 const size_t ts_preset_count = sizeof ts_presets / sizeof *ts_presets;
 
@@ -347,8 +417,10 @@ static ts_status read_config(const char *text, const char *where, ts_arch *a)
     const ts_family *f = NULL;
     json_t *config = json_loads(text, 0, &unused);
     TS_ASSERT(config, "%s is no JSON", where);
-    ts_status st = ts_family_of(config, where, &f);
-    if (st == TS_OK) {
+    ts_status st = TS_OK;
+    if (!json_object_get(config, "model_type"))
+        st = ts_arch_read(config, where, a);
+    else if ((st = ts_family_of(config, where, &f)) == TS_OK) {
         snprintf(a->family, sizeof a->family, "%s", f->model_type);
         st = ts_family_read(f, config, where, a);
     }

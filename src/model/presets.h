@@ -6,7 +6,7 @@
 
 typedef struct ts_preset {
     const char *name;
-    const char *config;  /* JSON, as a config.json; NULL: it cannot be made */
+    const char *config;  /* JSON, as a config.json, or a description; NULL: it cannot be made */
     const char *missing; /* what it needs, by name; NULL: nothing */
 } ts_preset;
 extern const ts_preset ts_presets[];

@@ -13,7 +13,7 @@
 
 #define MOE "this way of training mixtures of experts (docs/moe.md has those that there are)"
 #define MLA "latent vectors that are multiplied with a factor (LongCat)"
-#define INDEXER "choices of an indexer that several layers share (GLM-5)"
+#define INDEXER "choices of an indexer that layers which predict further tokens share (GLM-5.2)"
 #define STATES "linear attention and state space layers (Qwen3-Next, ...)"
 #define V4 "the blocks of DeepSeek-V4"
 #define MTP "another form of the layers of multi-token prediction"
@@ -162,15 +162,10 @@ const ts_option ts_model_script_rows[] = {
     TS_LATER("disable-moe-token-dropping", 0, NULL, MOE),
     TS_LATER("input-jitter", 0, NULL, MOE),
     TS_LATER("noisy-gate-policy", 1, NULL, MOE),
-    TS_LATER("num-zero-experts", 1, "0", MOE),
 
     /* other attention, other layers */
     KERNEL("mla-mm-split", 0),
-    TS_LATER("enable-mla-scale-kv-lora", 0, NULL, MLA),
-    TS_LATER("enable-mla-scale-q-lora", 0, NULL, MLA),
     TS_LATER("index-share-for-mtp-iteration", 0, NULL, INDEXER),
-    TS_LATER("index-skip-topk-offset", 1, NULL, INDEXER),
-    TS_LATER("index-topk-freq", 1, NULL, INDEXER),
     TS_LATER("no-enable-linear-qkv", 0, NULL, STATES),
     TS_LATER("compress-ratios", TS_OPTION_MANY, NULL, V4),
     TS_LATER("compress-rope-theta", 1, NULL, V4),

@@ -113,7 +113,7 @@ ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l)
     }
     if (l->qk_norm) {
         TS_TRY(ts_declare(d, "q_layernorm.weight", &q, &l->rope.wq));
-        if (!l->keys_of)
+        if (!l->keys_of || l->keys_raw)
             TS_TRY(ts_declare(d, "k_layernorm.weight", &k, &l->rope.wk));
     }
     if (l->has_sinks)
@@ -179,15 +179,21 @@ static ts_status prepare(ts_tape *tape, const ts_attention_layer *l, ts_rope_op 
     return ts_op_clip(tape, l->clip, *y, y);
 }
 
+/* Of keys and values alone. */
+static ts_status rotate_keys(ts_tape *tape, const ts_attention_layer *l, const ts_tensor *pos, ts_tensor *x, ts_tensor **kv)
+{
+    ts_rope_op keys = l->rope;
+    keys.n_q = 0, keys.wq = NULL;
+    return rotate(tape, l, keys, pos, x, kv);
+}
+
 /* Queries from x, keys and values from another sequence or the same one. */
 static ts_status project_apart(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
                                const keys_from *from, ts_tensor *x, ts_tensor **q, ts_tensor **kv)
 {
-    ts_rope_op keys = l->rope;
-    keys.n_q = 0, keys.wq = NULL;
     TS_TRY(project_queries(tape, l, run, x, q));
     TS_TRY(ts_linear_forward(tape, &l->kv, from->x, kv));
-    return rotate(tape, l, keys, from->pos, *kv, kv);
+    return rotate_keys(tape, l, from->pos, *kv, kv);
 }
 
 /* Keys and values of fused rows, for later layers. */
@@ -217,8 +223,12 @@ static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_ru
     if (l->is_apart)
         return project_apart(tape, l, run, from, x, q, kv);
     if (l->keys_of) {
-        *kv = from->cache ? NULL : run->lent[l->keys_of - 1];
-        return project_queries(tape, l, run, x, q);
+        *kv = from->cache && !l->keys_raw ? NULL : run->lent[l->keys_of - 1];
+        TS_TRY(project_queries(tape, l, run, x, q));
+        if (!l->keys_raw)
+            return TS_OK;
+        TS_TRY(ts_op_add(tape, *kv, 1, NULL, 0, kv)); /* a rotation may be in its place, and others read it */
+        return rotate_keys(tape, l, run->pos, *kv, kv);
     }
     const ts_shown_columns columns = ts_columns_of(&l->qkv, TS_CUT_COLUMN);
     ts_rope_op rope = l->rope;
@@ -229,6 +239,8 @@ static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_ru
         TS_TRY(ts_op_repeat_last(tape, fused, l->n_kv, l->head_dim, &fused));
     if (l->has_gate)
         TS_TRY(take_gates(tape, l, &fused, gate));
+    if (l->lends && l->keys_raw)
+        TS_TRY(lend(tape, l, run, layer, fused));
     TS_TRY(prepare(tape, l, &rope, fused, &ready));
     TS_TRY(rotate(tape, l, rope, run->pos, ready, q));
     TS_TRY(temper(tape, l, run, q));
@@ -238,7 +250,7 @@ static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_ru
         ts_tape_drop(tape, fused);
     if (run->spread && ready != *q) /* its bytes may go when heads have been exchanged */
         ts_tape_drop(tape, ready);
-    return l->lends && !from->cache ? lend(tape, l, run, layer, *q) : TS_OK;
+    return l->lends && !l->keys_raw && !from->cache ? lend(tape, l, run, layer, *q) : TS_OK;
 }
 
 static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
@@ -267,7 +279,7 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
                                 .sample0 = run->sample0,
                                 .tops = l->qkv.w && !from->cache ? l->qkv.w->tops : NULL,
                                 .cache = from->cache,
-                                .are_there = l->keys_of && from->cache,
+                                .are_there = l->keys_of && !l->keys_raw && from->cache,
                                 .slot0 = run->slot0,
                                 .q_start = run->q_start,
                                 .q_len = run->q_len };
@@ -293,7 +305,7 @@ static ts_status attend_in_frame(ts_tape *tape, const ts_attention_layer *l, con
 static ts_status attend_to_itself(ts_tape *tape, const ts_attention_layer *l, const ts_run *run, int64_t layer,
                                   ts_tensor *x, ts_tensor **y)
 {
-    const int64_t of = l->keys_of ? l->keys_of - 1 : layer;
+    const int64_t of = l->keys_of && !l->keys_raw ? l->keys_of - 1 : layer;
     const keys_from self = { .x = x, .pos = run->pos, .first_key = run->first_key,
                              .last_key = run->last_key,
                              .cache = ts_kv_state_cache(run->state ? run->state[of] : NULL),
@@ -354,7 +366,7 @@ static ts_status make_state(const void *module, ts_device *dev, ts_dtype dtype, 
 
 ts_sublayer ts_attention_sublayer(const ts_attention_layer *l)
 {
-    return (ts_sublayer){ .forward = forward, .module = l, .make_state = l->keys_of ? NULL : make_state };
+    return (ts_sublayer){ .forward = forward, .module = l, .make_state = l->keys_of && !l->keys_raw ? NULL : make_state };
 }
 
 ts_sublayer ts_cross_attention_sublayer(const ts_attention_layer *l)

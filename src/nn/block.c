@@ -66,11 +66,14 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
     TS_TRY(ts_norm_declare(d, "pre_mlp_layernorm", &b->pre_mlp_norm));
     if (b->experts.experts) {
         TS_TRY(ts_experts_declare(&mlp, &b->experts));
-        b->feed = ts_experts_sublayer(&b->experts);
-    } else if (b->mlp.fc1.out) {
-        TS_TRY(ts_mlp_declare(&mlp, &b->mlp));
-        b->feed = ts_mlp_sublayer(&b->mlp);
+        b->feed = b->shortcut.experts = ts_experts_sublayer(&b->experts);
     }
+    if (b->mlp.fc1.out) {
+        TS_TRY(ts_mlp_declare(&mlp, &b->mlp));
+        b->feed = b->shortcut.mlp = ts_mlp_sublayer(&b->mlp);
+    }
+    if (b->shortcut.present)
+        b->feed = ts_shortcut_sublayer(&b->shortcut);
     TS_TRY(ts_norm_declare(d, "post_mlp_layernorm", &b->post_mlp_norm));
     return declare_behind(d, b);
 }
@@ -267,9 +270,11 @@ static ts_status alternating(ts_tape *tape, const ts_block *b, const ts_run *run
     return ts_op_add_streams(tape, s, y, 1, &out[0]);
 }
 
-/* What the pass adds behind this layer. */
+/* What the layer before, and the pass, add behind this layer. */
 static ts_status join(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor **x)
 {
+    if (b->joins_shortcut)
+        TS_TRY(ts_op_add(tape, *x, 1, run->lent[b->number - 1], 1, x));
     for (int i = 0; i < run->n_joins; i++) {
         const ts_join *j = &run->joins[i];
         if (j->layer == b->number)

@@ -36,6 +36,7 @@ typedef struct ts_attention_layer {
     bool one_for_both;         /* linear_qkv gives no values: a key is its value too, before norm and rotation */
     bool lends;                /* a later layer attends to its keys and values (ts_run.lent): it never runs again */
     int64_t keys_of;           /* 1 + the layer whose keys and values it has: it makes queries alone; 0: its own */
+    bool keys_raw;             /* what is lent is as it is projected: who has it norms, rotates and keeps it too */
     bool has_gate;             /* qkv has a gate for each query: its sigmoid multiplies what the head gives */
     bool has_sinks;            /* a learned logit a head in the softmax's denominator */
     ts_param *sinks;
@@ -56,6 +57,7 @@ typedef struct ts_latent_layer {
     bool interleaved;
     const ts_storage *cos, *sin;       /* [positions, rope / 2] */
     const ts_tensor_group *group;
+    float q_scale, kv_scale; /* latent vectors, normed, times this */
     ts_linear q_down, q, kv_down, kv_up, proj; /* q: from x, or from the latent vector */
     ts_norm_layer q_norm, kv_norm;
     ts_indexer indexer; /* which keys queries attend to; heads 0: all */
@@ -76,6 +78,14 @@ typedef struct ts_beside_layer {
 } ts_beside_layer;
 ts_sublayer ts_beside_sublayer(const ts_beside_layer *l);
 
+/* Experts that read what an MLP reads, and whose result is the MLP's alone: theirs joins the stream behind the next
+ * layer (LongCat-Flash, arXiv 2509.01322), so that their rows may travel meanwhile. */
+typedef struct ts_shortcut_layer {
+    bool present;
+    ts_sublayer experts, mlp;
+} ts_shortcut_layer;
+ts_sublayer ts_shortcut_sublayer(const ts_shortcut_layer *l);
+
 typedef struct ts_block {
     int64_t number; /* of the layer: names streams of random numbers and the cache */
     ts_norm_layer input_norm, post_attn_norm, pre_cross_norm, post_cross_norm, pre_mlp_norm,
@@ -89,7 +99,9 @@ typedef struct ts_block {
     ts_beside_layer beside;   /* attention and mamba are both there, side by side */
     ts_kda_layer kda;
     ts_mlp_layer mlp;         /* fc1.out 0: none */
-    ts_experts_layer experts; /* in the place of mlp; experts.experts 0: there are none */
+    ts_experts_layer experts; /* in the place of mlp, or (shortcut) beside it; experts.experts 0: there are none */
+    ts_shortcut_layer shortcut;
+    bool joins_shortcut;      /* what the experts of the layer before have made joins the stream behind this one */
     ts_per_layer per_layer;   /* width 0: none */
     ts_altup_layer altup;     /* inputs 0: the stream is one. Else it comes and goes without res, all streams in x */
     /* What runs, in this order: attention or what is in its place, cross_attention, mlp or experts and what takes

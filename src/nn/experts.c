@@ -34,9 +34,10 @@ void ts_expert_load_deinit(ts_expert_load *l)
 static ts_status declare_router(const ts_declarer *d, ts_experts_layer *l)
 {
     const ts_declarer in = ts_declare_in(d, "router");
-    const ts_param_spec w = { .place = ts_place_whole(l->experts, l->hidden), .is_router = true,
+    const int64_t n = ts_experts_choices(l);
+    const ts_param_spec w = { .place = ts_place_whole(n, l->hidden), .is_router = true,
                               .parts = { .slots = ts_shares_rows(d->group) } };
-    const ts_param_spec b = { .place = ts_place_whole(l->experts, 0), .start = TS_START_CONSTANT,
+    const ts_param_spec b = { .place = ts_place_whole(n, 0), .start = TS_START_CONSTANT,
                               .is_fixed = true };
     const ts_param_spec more = { .place = b.place, .start = TS_START_CONSTANT, .parts = w.parts };
     TS_TRY(ts_declare(&in, "weight", &w, &l->router));

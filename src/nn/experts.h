@@ -6,6 +6,7 @@
  *                                               experts.linear_fc2.weight [E, hidden, ffn]
  *   has_biases: + experts.linear_fc1.bias [E, 2 ffn or ffn], experts.linear_fc2.bias [E, hidden], and to the
  *   logits router.bias [E]
+ *   zeros: the router has E + zeros rows; of the further ones each gives back what it is given (LongCat-Flash)
  *   shared: as mlp, under shared_experts; with gate_weight [1, hidden] its result times sigmoid(gate x)
  *
  * With a group (tensor parallelism) each expert's inner columns are shared out as an MLP's are. With a group of the
@@ -54,6 +55,7 @@ static inline int64_t ts_expert_load_width(const ts_expert_load *l) { return 3 *
 
 typedef struct ts_experts_layer {
     int64_t hidden, ffn, experts;
+    int64_t zeros;        /* further choices of the router, behind the experts: a row gets itself back */
     ts_act act;
     bool gated, has_biases;
     bool scales_input;    /* what experts are given is weighed, not what they make of it */
@@ -74,6 +76,7 @@ typedef struct ts_experts_layer {
                              was */
 } ts_experts_layer;
 
+static inline int64_t ts_experts_choices(const ts_experts_layer *l) { return l->experts + l->zeros; }
 ts_status ts_experts_declare(const ts_declarer *d, ts_experts_layer *l) TS_NODISCARD;
 ts_sublayer ts_experts_sublayer(const ts_experts_layer *l);
 #endif

@@ -23,9 +23,9 @@ static ts_balance balance_of(const ts_experts_layer *l, const ts_run *run, int64
                      .shares = r->sequence ? r->sequence->size : 1, .group = r->sequence };
     if (l->sums) {
         b.load = l->sums;
-        b.losses = b.load + l->experts;
-        b.before = r->is_global ? b.losses + l->experts : NULL;
-        b.z_loss = l->sums + 3 * l->experts;
+        b.losses = b.load + ts_experts_choices(l);
+        b.before = r->is_global ? b.losses + ts_experts_choices(l) : NULL;
+        b.z_loss = l->sums + 3 * ts_experts_choices(l);
     }
     if (r->is_global)
         b.group = r->everyone;
@@ -84,7 +84,7 @@ static ts_status route(ts_tape *tape, const ts_experts_layer *l, const ts_run *r
                        ts_tensor **weights, ts_tensor **ids)
 {
     const ts_expert_rules *r = rules_of(l);
-    const ts_shown_columns columns = ts_columns_whole(l->experts);
+    const ts_shown_columns columns = ts_columns_whole(ts_experts_choices(l));
     ts_route_op o = l->route;
     ts_tensor *in, *logits;
     TS_TRY(router_input(tape, l, run, layer, x, &in));
@@ -109,9 +109,9 @@ static ts_sort_op order_of(const ts_experts_layer *l, const ts_tensor *ids)
 {
     const ts_expert_rules *r = rules_of(l);
     const int64_t pairs = ids->dim[0] * ids->dim[1];
-    ts_sort_op o = { .experts = l->experts };
+    ts_sort_op o = { .experts = l->experts, .misses = l->zeros > 0 };
     if (r->capacity > 0) {
-        const double most = ceil((double)pairs / (double)l->experts * r->capacity);
+        const double most = ceil((double)pairs / (double)ts_experts_choices(l) * r->capacity);
         o.capacity = most < (double)ids->dim[0] ? (int64_t)most : ids->dim[0];
         o.pads = r->pads;
         o.by_weight = !r->by_position;
@@ -151,12 +151,42 @@ static ts_status run_shared_out(ts_tape *tape, const ts_experts_layer *l, ts_ten
     return (l->group->sequence ? ts_op_group_scatter : ts_op_group_sum)(tape, c, part, y);
 }
 
-/* Who goes past its expert is decided for all rows together, wherever they go. */
+static ts_status ones(ts_tape *tape, int64_t n, ts_tensor **out)
+{
+    float *host;
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n, 1, out));
+    TS_TRY(ts_alloc(&host, (size_t)n, sizeof *host));
+    for (int64_t i = 0; i < n; i++)
+        host[i] = 1;
+    tape->dev->to_device(tape->dev, ts_tensor_data(*out), host, (size_t)n * sizeof *host);
+    ts_free(&host);
+    return TS_OK;
+}
+
+/* Choices behind the experts: x times the sum of their weights. */
+static ts_status add_zeros(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *weights, ts_tensor *ids,
+                           ts_tensor **y)
+{
+    const ts_sort_op order = { .experts = l->zeros, .first = l->experts, .misses = true };
+    ts_sorted_rows s;
+    ts_tensor *one, *sum, *own;
+    if (ts_shares_rows(l->group)) {
+        TS_TRY(ts_op_group_keep(tape, l->group->comm, weights, &weights));
+        TS_TRY(ts_op_group_keep(tape, l->group->comm, ids, &ids));
+    }
+    TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
+    TS_TRY(ones(tape, s.rows, &one));
+    TS_TRY(ts_op_combine(tape, &s, one, weights, &sum));
+    TS_TRY(ts_op_combine(tape, NULL, x, sum, &own));
+    return ts_op_add(tape, *y, 1, own, 1, y);
+}
+
+/* Who goes past its expert, or to none, is decided for all rows together, wherever they go. */
 static ts_status drop_pairs(ts_tape *tape, const ts_experts_layer *l, ts_tensor *weights, ts_tensor **ids)
 {
     ts_sort_op order = order_of(l, *ids);
     ts_sorted_rows s;
-    if (!order.capacity)
+    if (!order.capacity && !order.misses)
         return TS_OK;
     order.pads = false;
     order.keeps = true;
@@ -177,7 +207,7 @@ static ts_status run_apart(ts_tape *tape, ts_beside *b, ts_tensor *weights, ts_t
         TS_TRY(ts_op_group_keep(tape, group, x, &x));
     TS_TRY(ts_op_group_keep(tape, group, weights, &weights));
     TS_TRY(ts_op_group_keep(tape, group, ids, &ids));
-    TS_TRY(ts_experts_apart(tape, b, x, weights, ids, rules_of(l)->capacity > 0, y));
+    TS_TRY(ts_experts_apart(tape, b, x, weights, ids, rules_of(l)->capacity > 0 || l->zeros, y));
     return all_rows ? ts_op_group_gather(tape, group, *y, y) : TS_OK;
 }
 
@@ -207,6 +237,8 @@ static ts_status run_layer(ts_tape *tape, const ts_experts_layer *l, const ts_ru
         TS_TRY(run_apart(tape, &b, weights, ids, y));
     else
         TS_TRY((l->group ? run_shared_out : run_experts)(tape, l, x, weights, ids, y));
+    if (l->zeros)
+        TS_TRY(add_zeros(tape, l, x, weights, ids, y));
     TS_TRY(ts_show(tape, run, layer, "mlp", "experts", &columns, *y));
     if (!l->has_shared)
         return TS_OK;

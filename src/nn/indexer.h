@@ -28,6 +28,8 @@ typedef struct ts_index_training {
 
 typedef struct ts_indexer {
     int64_t heads, dim, topk; /* heads 0: there is none */
+    int64_t of;               /* 1 + the layer whose choice counts here, where this one has none of its own (heads 0); 0: none */
+    bool lends;               /* a later layer goes by its choice (ts_run.lent): it never runs again */
     ts_linear wq_b, wk;
     ts_norm_layer k_norm;
     ts_param *weights;
@@ -39,6 +41,8 @@ ts_status ts_indexer_declare(const ts_declarer *d, ts_indexer *x) TS_NODISCARD;
 /* What it makes of x [T, hidden] and the latent vectors of queries; records: for what it learns. */
 ts_status ts_indexer_forward(ts_tape *tape, const ts_indexer *x, const ts_tensor *pos, bool records, const ts_tensor *in,
                              const ts_tensor *latent, ts_dsa_index *out) TS_NODISCARD;
+/* Attention is to chosen keys alone. */
+static inline bool ts_indexer_is_there(const ts_indexer *x) { return x->heads || x->of; }
 /* Whether this pass trains it. */
 static inline bool ts_indexer_learns(const ts_tape *tape, const ts_indexer *x, const ts_run *run)
 {

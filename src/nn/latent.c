@@ -54,9 +54,12 @@ static ts_status show(const pass *p, const char *part, const ts_shown_columns *c
     return ts_show(p->tape, p->run, p->layer, "self_attention", part, c, t);
 }
 
-static ts_status norm(const pass *p, const ts_norm_layer *n, ts_tensor **x)
+/* A latent vector's norm and scale. */
+static ts_status norm(const pass *p, const ts_norm_layer *n, float scale, ts_tensor **x)
 {
-    return n->present ? ts_op_norm(p->tape, &n->op, *x, NULL, NULL, x) : TS_OK;
+    if (n->present)
+        TS_TRY(ts_op_norm(p->tape, &n->op, *x, NULL, NULL, x));
+    return scale == 1 ? TS_OK : ts_op_add(p->tape, *x, scale, NULL, 0, x);
 }
 
 static ts_status make_queries(pass *p, ts_tensor *x)
@@ -65,7 +68,7 @@ static ts_status make_queries(pass *p, ts_tensor *x)
     const ts_shown_columns columns = ts_columns_of(&l->q, TS_CUT_COLUMN);
     if (l->q_rank) {
         TS_TRY(ts_linear_forward(p->tape, &l->q_down, x, &x));
-        TS_TRY(norm(p, &l->q_norm, &x));
+        TS_TRY(norm(p, &l->q_norm, l->q_scale, &x));
         p->q_latent = x;
     }
     TS_TRY(ts_linear_forward(p->tape, &l->q, x, &p->q));
@@ -82,7 +85,7 @@ static ts_status make_latent(pass *p, ts_tensor *x)
     TS_TRY(ts_linear_forward(p->tape, &l->kv_down, x, &down));
     TS_TRY(show(p, "linear_kv_down_proj", &columns, down));
     TS_TRY(ts_op_take_cols(p->tape, down, 1, 0, l->kv_rank, &p->c));
-    TS_TRY(norm(p, &l->kv_norm, &p->c));
+    TS_TRY(norm(p, &l->kv_norm, l->kv_scale, &p->c));
     TS_TRY(ts_op_take_cols(p->tape, down, 1, l->kv_rank, l->rope, &p->k_rope));
     return ts_shares_rows(l->group) ? ts_op_group_collect(p->tape, group, p->k_rope, &p->k_rope)
                                     : ts_op_group_copy(p->tape, group, p->k_rope, &p->k_rope);
@@ -112,6 +115,15 @@ static ts_dsa_op sparse_of(const pass *p, int64_t width, int64_t keys)
                         .index_heads = x->heads, .index_dim = x->dim };
 }
 
+/* To layers that have no indexer. */
+static ts_status lend(const pass *p, ts_tensor *chosen)
+{
+    if (!p->l->indexer.lends)
+        return TS_OK;
+    p->run->lent[p->layer] = chosen;
+    return ts_tape_hold(p->tape, chosen);
+}
+
 /* Of fused rows. In training the indexer learns what all heads look at. */
 static ts_status attend_to_best(const pass *p, ts_tensor *rows, ts_tensor **heads)
 {
@@ -122,8 +134,13 @@ static ts_status attend_to_best(const pass *p, ts_tensor *rows, ts_tensor **head
     ts_dsa_index index;
     ts_tensor *chosen, *lse = NULL;
     TS_ASSERT(!ts_shares_rows(l->group) && !p->run->spread, "the indexer reads whole sequences");
-    TS_TRY(ts_indexer_forward(p->tape, x, p->run->pos, learns, p->x, p->q_latent, &index));
-    TS_TRY(ts_dsa_select(p->tape, &o, &index, &chosen));
+    if (x->of) {
+        chosen = p->run->lent[x->of - 1];
+    } else {
+        TS_TRY(ts_indexer_forward(p->tape, x, p->run->pos, learns, p->x, p->q_latent, &index));
+        TS_TRY(ts_dsa_select(p->tape, &o, &index, &chosen));
+        TS_TRY(lend(p, chosen));
+    }
     TS_TRY(ts_op_dsa(p->tape, &o, rows, chosen, heads, sparsely ? &lse : NULL));
     if (!learns)
         return TS_OK;
@@ -143,7 +160,7 @@ static ts_status attend_to_heads(const pass *p, ts_tensor **heads)
     TS_TRY(ts_op_latent_rows(p->tape, &p->o, p->q, kv, p->k_rope, &rows));
     ts_tape_drop(p->tape, kv);
     ts_tape_drop(p->tape, p->q);
-    TS_TRY(p->l->indexer.heads ? attend_to_best(p, rows, heads)
+    TS_TRY(ts_indexer_is_there(&p->l->indexer) ? attend_to_best(p, rows, heads)
            : p->run->spread    ? ts_op_spread_attention(p->tape, &o, p->run->spread, p->layer, rows, heads)
                                : ts_op_attention(p->tape, &o, rows, NULL, heads, NULL));
     return ts_op_take_cols(p->tape, *heads, p->l->n_heads, 0, p->l->value, heads);
@@ -174,9 +191,14 @@ static ts_status attend_to_best_kept(const pass *p, const ts_kv_cache *cache, ts
 {
     const ts_run *run = p->run;
     const ts_dsa_op o = sparse_of(p, keys->dim[1], cache->capacity);
+    const ts_indexer *x = &p->l->indexer;
+    ts_tensor *chosen = x->of ? run->lent[x->of - 1] : NULL;
     ts_dsa_index index;
-    TS_TRY(ts_indexer_forward(p->tape, &p->l->indexer, run->pos, false, p->x, p->q_latent, &index));
-    return ts_dsa_cached(p->tape, &o, cache, run->slot0, run->q_start, run->q_len, queries, keys, &index, heads);
+    if (!x->of)
+        TS_TRY(ts_indexer_forward(p->tape, x, run->pos, false, p->x, p->q_latent, &index));
+    TS_TRY(ts_dsa_cached(p->tape, &o, cache, run->slot0, run->q_start, run->q_len, queries, keys, x->of ? NULL : &index,
+                         &chosen, heads));
+    return lend(p, chosen);
 }
 
 /* All heads with the latent vectors as their keys and values, which alone are kept. */
@@ -190,8 +212,8 @@ static ts_status attend_to_latent(const pass *p, ts_layer_state *state, ts_tenso
     o.n_kv = 1, o.head_dim = keys->dim[1], o.keys_alone = true;
     o.cache = ts_kv_state_cache(state);
     o.slot0 = run->slot0, o.q_start = run->q_start, o.q_len = run->q_len;
-    TS_TRY(p->l->indexer.heads ? attend_to_best_kept(p, o.cache, queries, keys, heads)
-                               : ts_op_attention(p->tape, &o, queries, keys, heads, NULL));
+    TS_TRY(ts_indexer_is_there(&p->l->indexer) ? attend_to_best_kept(p, o.cache, queries, keys, heads)
+                                               : ts_op_attention(p->tape, &o, queries, keys, heads, NULL));
     return ts_latent_values(p->tape, &p->o, up, *heads, heads);
 }
 
@@ -228,8 +250,12 @@ static bool trains(const ts_latent_layer *l)
 static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer, ts_tensor *x,
                          ts_tensor **y)
 {
-    const ts_mixer m = { attend, module, "attention", trains(module) };
-    return ts_mixer_forward(tape, &m, run, layer, x, y);
+    const ts_latent_layer *l = module;
+    const ts_mixer m = { attend, module, "attention", trains(l) };
+    ts_run once = *run; /* the layers that go by its choice run again before it would */
+    if (l->indexer.lends)
+        once.memory = NULL;
+    return ts_mixer_forward(tape, &m, &once, layer, x, y);
 }
 
 static ts_status make_state(const void *module, ts_device *dev, ts_dtype dtype, int64_t slots,

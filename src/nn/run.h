@@ -58,8 +58,9 @@ typedef struct ts_run {
     const ts_join *joins;
     int n_joins;
     const ts_layer_memory *memory; /* by number of the layer; NULL: layers keep all */
-    /* What layers of this pass have for later ones, by number: keys and values [T, 2 n_kv head_dim], or NULL.
-     * Without caches alone: else they are there. */
+    /* What layers of this pass have for later ones, by number: keys and values [T, 2 n_kv head_dim] (without caches
+     * alone: else they are there), an indexer's lists of keys, int32 [T, their length], what
+     * experts beside an MLP make, [T, hidden]; or NULL. */
     ts_tensor **lent;
     ts_tensor *per_layer; /* per-layer embeddings, [T, layers * width]; NULL: there are none */
     /* Generation: what each layer keeps, NULL in training; sequence b is in slot slot0 + b. Of each,

@@ -34,8 +34,7 @@ static ts_dsa_args args_of(const ts_dsa_op *o, ts_dtype dtype, ts_tensor *chosen
                           .first_key = o->first_key ? ts_tensor_data(o->first_key) : NULL, .most = o->most,
                           .chosen = chosen ? ts_tensor_data(chosen) : NULL, .dtype = dtype, .heads = o->heads,
                           .dim = o->width, .value = o->width, .scale = o->scale, .index_heads = o->index_heads,
-                          .index_dim = o->index_dim, .ik_row = o->index_dim,
-                          .index_scale = (float)(1 / sqrt((double)o->index_heads * (double)o->index_dim)) };
+                          .index_dim = o->index_dim, .ik_row = o->index_dim };
 }
 
 /* Of fused rows. */
@@ -51,6 +50,7 @@ static ts_dsa_args fused_args(const ts_dsa_op *o, const ts_tensor *rows, ts_tens
 static void put_index(ts_dsa_args *a, const ts_dsa_index *x)
 {
     a->iq = ts_tensor_data(x->q), a->ik = ts_tensor_data(x->k), a->iw = ts_tensor_data(x->w);
+    a->index_scale = (float)(1 / sqrt((double)a->index_heads * (double)a->index_dim));
 }
 
 static double index_values(const ts_dsa_op *o) { return (double)(o->index_heads * o->index_dim); }
@@ -213,12 +213,13 @@ static void append(ts_tape *tape, const ts_dsa_op *o, const ts_kv_cache *c, int6
 }
 
 static ts_status attend_to_kept(ts_tape *tape, const ts_dsa_op *o, const ts_kv_cache *c, int64_t slot0, const ts_tensor *starts,
-                                double pairs, const ts_tensor *queries, const ts_dsa_index *x, ts_tensor *y)
+                                double pairs, const ts_tensor *queries, const ts_dsa_index *x, ts_tensor **chosen,
+                                ts_tensor *y)
 {
-    const int64_t row = o->width + o->index_dim;
-    ts_tensor *chosen;
-    ts_dsa_args a = args_of(o, queries->dtype, NULL);
-    put_index(&a, x);
+    const int64_t row = o->width + (x ? o->index_dim : 0);
+    ts_dsa_args a = args_of(o, queries->dtype, x ? NULL : *chosen);
+    if (x)
+        put_index(&a, x);
     a.keys = c->capacity;
     a.q_start = ts_tensor_data(starts), a.q_len = a.q_start + o->B;
     a.q_row = queries->dim[1], a.q_head = o->width;
@@ -227,18 +228,20 @@ static ts_status attend_to_kept(ts_tape *tape, const ts_dsa_op *o, const ts_kv_c
     a.k = a.v = (const char *)c->kv->data + (size_t)(slot0 * c->capacity * row) * ts_dtype_size(a.dtype);
     a.ik = (const char *)a.k + (size_t)o->width * ts_dtype_size(a.dtype);
     a.o = ts_tensor_data(y);
-    TS_TRY(choose(tape, o, &a, pairs / (double)o->B, &chosen));
+    if (x)
+        TS_TRY(choose(tape, o, &a, pairs / (double)o->B, chosen));
     ts_launch_dsa_fwd(tape->dev, &a, a.rows * o->heads, cost_of(o, a.dtype, pairs / (double)o->B, 2 * head_values(o)));
     return TS_OK;
 }
 
 ts_status ts_dsa_cached(ts_tape *tape, const ts_dsa_op *o, const ts_kv_cache *cache, int64_t slot0, const int32_t *q_start,
                         const int32_t *q_len, const ts_tensor *queries, ts_tensor *keys, const ts_dsa_index *x,
-                        ts_tensor **y)
+                        ts_tensor **chosen, ts_tensor **y)
 {
-    ts_tensor *kept, *starts; /* q_start, then q_len */
+    ts_tensor *kept = keys, *starts; /* q_start, then q_len */
     double pairs = 0;
-    TS_TRY(ts_op_join_cols(tape, keys, x->k, &kept));
+    if (x)
+        TS_TRY(ts_op_join_cols(tape, keys, x->k, &kept));
     append(tape, o, cache, slot0, q_start, q_len, kept);
     TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, 2 * o->B, 0, &starts));
     int32_t *dev = ts_tensor_data(starts);
@@ -247,5 +250,5 @@ ts_status ts_dsa_cached(ts_tape *tape, const ts_dsa_op *o, const ts_kv_cache *ca
     for (int64_t b = 0; b < o->B; b++)
         pairs += (double)q_len[b] * (double)(q_start[b] + q_len[b]);
     TS_TRY(ts_tape_new(tape, queries->dtype, queries->dim[0], queries->dim[1], y));
-    return attend_to_kept(tape, o, cache, slot0, starts, pairs, queries, x, *y);
+    return attend_to_kept(tape, o, cache, slot0, starts, pairs, queries, x, chosen, *y);
 }

@@ -36,10 +36,11 @@ ts_status ts_dsa_learn(ts_tape *tape, const ts_dsa_op *o, const ts_dsa_lesson *l
                        ts_tensor *chosen, const ts_tensor *lse, const ts_dsa_index *x) TS_NODISCARD;
 
 /* Generation, with keys that are their own values and one for all heads: [T, width] keys, kept with the indexer's
- * behind them, a token a row of width + index_dim. y [T, heads width]. */
+ * behind them, a token a row of width + index_dim. y [T, heads width]. *chosen: the lists of keys, int32 [T, most]; x NULL:
+ * they are another layer's, and rows of width are kept. */
 ts_status ts_dsa_cached(ts_tape *tape, const ts_dsa_op *o, const ts_kv_cache *cache, int64_t slot0, const int32_t *q_start,
                         const int32_t *q_len, const ts_tensor *queries, ts_tensor *keys, const ts_dsa_index *x,
-                        ts_tensor **y) TS_NODISCARD;
+                        ts_tensor **chosen, ts_tensor **y) TS_NODISCARD;
 
 /* Keys that the queries of a sequence attend to, all together. */
 double ts_dsa_pairs(int64_t S, int64_t most);

@@ -9,7 +9,7 @@ ts_status ts_sort_rows(ts_tape *tape, const ts_sort_op *o, const ts_tensor *ids,
 {
     const int64_t T = ids->dim[0], k = ids->dim[1], pairs = T * k;
     const int64_t rows = o->pads ? o->experts * o->capacity : pairs;
-    ts_sorted_rows s = { .T = T, .k = k, .rows = rows, .experts = o->experts, .drops = o->capacity > 0 };
+    ts_sorted_rows s = { .T = T, .k = k, .rows = rows, .experts = o->experts, .drops = o->capacity > 0 || o->misses };
     TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, rows, 0, &s.from));
     TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, pairs, 0, &s.at));
     TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, o->experts + 1, 0, &s.offsets));

@@ -58,6 +58,7 @@ typedef struct ts_sort_op {
     int64_t capacity;       /* pairs that an expert takes; 0: all */
     bool pads, by_weight;   /* to the capacity; the largest weights stay, else the first pairs */
     bool keeps;             /* asks for kept */
+    bool misses;            /* ids may be of none of them: such pairs have no row */
 } ts_sort_op;
 ts_status ts_sort_rows(ts_tape *tape, const ts_sort_op *o, const ts_tensor *ids, const ts_tensor *weights,
                        ts_sorted_rows *out) TS_NODISCARD;

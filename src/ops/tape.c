@@ -121,6 +121,7 @@ ts_status ts_tape_hold(ts_tape *tape, ts_tensor *t)
     ts_frame *f = tape->frame;
     while (f->outer)
         f = f->outer;
+    TS_TRY(ts_grow(&f->t, &f->cap, f->n + 1 + MOST_KEPT, sizeof *f->t)); /* what a frame within hands out keeps its room */
     return frame_add(f, t);
 }
 

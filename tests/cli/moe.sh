@@ -31,6 +31,13 @@ alike moe plain 1 0
 job roomy 1 --moe-expert-capacity-factor 6 --moe-pad-expert-input-to-capacity
 alike roomy plain 1 0
 as_planned roomy 1 --moe-expert-capacity-factor 6 --moe-pad-expert-input-to-capacity
+# choices that compute nothing
+zeros="--num-zero-experts 3 --moe-router-topk 3"
+# shellcheck disable=SC2086
+{
+    job zeros 1 $zeros
+    as_planned zeros 1 $zeros
+}
 job tight 1 --moe-expert-capacity-factor 1
 job padded 1 --moe-expert-capacity-factor 1 --moe-pad-expert-input-to-capacity
 alike tight padded 1 0
@@ -91,6 +98,12 @@ expect 2 "does not divide the width of an expert, 21" on 2 "$T" pretrain $common
 job apart 2 --expert-model-parallel-size 2 --moe-token-dispatcher-type alltoall --save "$D/apart" --save-hf "$D/hf3" --dump-path "$D/d3" --dump-steps 1
 alike apart plain 1
 expect 0 "" "$T" diff-runs "$D/d1" "$D/d3" --tolerance 2e-5
+# shellcheck disable=SC2086
+for way in "2 --expert-model-parallel-size 2 --moe-token-dispatcher-type alltoall" "2 --expert-model-parallel-size 2 --moe-token-dispatcher-type allgather" \
+    "2 --tensor-model-parallel-size 2 --sequence-parallel" "2 --tensor-model-parallel-size 2"; do
+    job zeros2 $way $zeros
+    alike zeros2 zeros 1
+done
 # passes that take turns compute what they do one after the other
 job woven 2 --expert-model-parallel-size 2 --moe-token-dispatcher-type alltoall --moe-fb-overlap
 alike woven apart 1 0

@@ -105,6 +105,11 @@ ts_config_write_fn ts_config_write_kv_heads, ts_config_write_head_dim, ts_config
 #define TS_FIRST_DENSE(def_)                                                                       \
     { .kind = TS_CONFIG_OWN, .key = "first_k_dense_replace", .late = true, .def = def_,            \
       .read = ts_config_read_first_dense, .write = ts_config_write_first_dense }
+/* mlp_layer_types, "dense" or "sparse" layer by layer; where it is missing the layers from `first_`-th on have experts,
+ * below 0: what other rows said stays. */
+#define TS_MLP_TYPES(first_)                                                                       \
+    { .kind = TS_CONFIG_OWN, .key = "mlp_layer_types", .late = true, .def = first_,                \
+      .read = ts_config_read_mlp_types, .write = ts_config_write_mlp_types }
 #define TS_ALL_EXPERTS { .kind = TS_CONFIG_OWN, .late = true, .read = ts_config_all_experts }
 /* DeepSeek-V3's way, GLM's too: experts, of a token, their width, shared ones, groups and groups of a token;
  * a sigmoid scores, a bias helps to choose. */
@@ -119,9 +124,9 @@ ts_config_write_fn ts_config_write_kv_heads, ts_config_write_head_dim, ts_config
         TS_OWN(NULL, router_group_best, ts_config_two_best, NULL, 0),                               \
         TS_FIXED(router_score, TS_ROUTE_SIGMOID), TS_FIXED(router_bias, true)
 ts_config_read_fn ts_config_read_topk_norm, ts_config_read_qwen_experts, ts_config_read_first_dense,
-    ts_config_all_experts, ts_config_read_shared_experts, ts_config_two_best;
+    ts_config_all_experts, ts_config_read_shared_experts, ts_config_two_best, ts_config_read_mlp_types;
 ts_config_write_fn ts_config_write_topk_norm, ts_config_write_qwen_experts, ts_config_write_first_dense,
-    ts_config_write_shared_experts;
+    ts_config_write_shared_experts, ts_config_write_mlp_types;
 
 /* hidden_size must be a multiple of the number of heads even where head_dim is given: some of
  * transformers' classes say so. */

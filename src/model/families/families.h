@@ -80,7 +80,11 @@
     F(ernie4_5)                                                                                    \
     F(exaone4)                                                                                     \
     F(dots1)                                                                                       \
-    F(youtu)
+    F(youtu)                                                                                       \
+    F(hy_v3)                                                                                       \
+    F(glm_moe_dsa)                                                                                 \
+    F(hunyuan_large)                                                                               \
+    F(longcat_flash)
 #define TS_FAMILY_DECLARE(name_) extern const ts_family ts_family_##name_;
 TS_FAMILIES(TS_FAMILY_DECLARE)
 

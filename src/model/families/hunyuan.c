@@ -1,5 +1,6 @@
 /* Hunyuan 1, dense and with experts: queries and keys are normed behind their rotation; every layer with experts has a
- * shared one of the same width. */
+ * shared one of the same width. Hunyuan-Large, which transformers has no class for: groups of layers have the keys and
+ * values of their first one (CLA: Brandon et al., arXiv 2405.12981), as its published code has them. */
 #include "model/families/families.h"
 
 #include <math.h>
@@ -21,6 +22,7 @@ static const ts_name_row dense_names[] = {
 
 static const ts_name_row moe_names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
+    { .name = "self_attention.linear_q", .hf_name = "model.layers.*.self_attn.q_proj" },
     TS_NAMES_QKV("model.layers.*.self_attn."),
     { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
     { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.query_layernorm" },
@@ -117,7 +119,56 @@ static const ts_config_row moe_rows[] = {
     { TS_CONFIG_END },
 };
 
+/* One expert a token counts by its share of all, several by theirs of the chosen. */
+static ts_status read_score(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    (void)r, (void)o, (void)file;
+    a->router_score = a->experts_per_token > 1 ? TS_ROUTE_CHOSEN : TS_ROUTE_SOFTMAX;
+    return TS_OK;
+}
+
+static ts_status read_norms(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    bool norms = false;
+    TS_TRY(ts_json_bool(o, file, r->key, false, &norms));
+    a->qk_norm = norms ? TS_QK_NORM_HEAD : TS_QK_NORM_NONE;
+    return TS_OK;
+}
+
+static ts_status read_shared(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    bool mixes = false;
+    int64_t n;
+    TS_TRY(ts_json_bool(o, file, "use_mixed_mlp_moe", false, &mixes));
+    TS_TRY(ts_config_int(o, file, r->key, 1, 1, 0, 1 << 16, &n));
+    a->shared_ffn = mixes ? n * a->expert_ffn : 0;
+    return TS_OK;
+}
+
+static ts_status read_sharing(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    bool shares = false;
+    int64_t of;
+    TS_TRY(ts_json_bool(o, file, "use_cla", false, &shares));
+    TS_TRY(ts_config_int(o, file, r->key, 1, 1, 1, TS_ARCH_MAX_LAYERS, &of));
+    a->keys_raw = shares && of > 1 && a->n_layers > 1;
+    for (int64_t i = 0; i < a->n_layers && a->keys_raw; i++)
+        a->layer[i].keys_of = i % of ? i - i % of + 1 : 0;
+    return TS_OK;
+}
+
+static const ts_config_row large_rows[] = {
+    TS_COPY("vocab_size", vocab, 129024),
+    TS_OWN("use_qk_norm", qk_norm, read_norms, NULL, 0),
+    TS_OWN(NULL, router_score, read_score, NULL, 0),
+    { .kind = TS_CONFIG_OWN, .key = "num_shared_expert", .late = true, .read = read_shared },
+    { .kind = TS_CONFIG_OWN, .key = "cla_share_factor", .late = true, .read = read_sharing },
+    { TS_CONFIG_END },
+};
+
 const ts_family ts_family_hunyuan_dense = { .model_type = "hunyuan_v1_dense", .architecture = "HunYuanDenseV1ForCausalLM",
                                             .base = &ts_family_base, .names = dense_names, .rows = dense_rows };
 const ts_family ts_family_hunyuan_moe = { .model_type = "hunyuan_v1_moe", .architecture = "HunYuanMoEV1ForCausalLM",
                                           .base = &ts_family_hunyuan_dense, .names = moe_names, .rows = moe_rows };
+const ts_family ts_family_hunyuan_large = { .model_type = "hunyuan", .architecture = "HunYuanForCausalLM",
+                                            .base = &ts_family_hunyuan_moe, .rows = large_rows, .read_only = true };

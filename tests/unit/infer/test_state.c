@@ -228,6 +228,7 @@ static void latent(void **state)
     of_family("tests/golden/families/deepseek_v3", 12 + 4);
     of_family("tests/golden/families/minicpm3", 12 + 4);
     of_family("tests/golden/families/deepseek_v32", 12 + 4 + 6); /* the indexer's key; it chooses 6 of up to 13 */
+    of_family("tests/golden/families/glm_moe_dsa", 12 + 4 + 6);  /* every other layer goes by the last choice */
 }
 
 /* A layer that attends to another's keys and values keeps nothing; heads of a layer may be of its own width. */
@@ -254,7 +255,8 @@ static void hybrids(void **state)
 {
     static const char *const folders[] = { "lfm2", "lfm2-bias", "lfm2_moe", "falcon_h1", "falcon_h1-norm",
                                            "granitemoehybrid", "olmo", "cohere2", "baichuan2", "mamba",
-                                           "falcon_mamba", "jamba" };
+                                           "falcon_mamba", "jamba", "hunyuan_large",
+                                           "glm_moe_dsa-freq", "longcat_flash" };
     (void)state;
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         char path[64];

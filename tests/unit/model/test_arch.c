@@ -211,16 +211,21 @@ static void test_layers(void **state)
         json_t *o;
         if (r->type == TS_FIELD_CHOICE && !ts_field_choice(r->choices, 1, &n))
             continue; /* there is only one */
-        if (r->offset == offsetof(ts_layer_arch, attention))
+        if (r->offset == offsetof(ts_layer_arch, attention) || r->offset == offsetof(ts_layer_arch, choices_of))
             describe_latent(&a);
         else
             describe(&a, TS_ROPE_DEFAULT);
+        if (r->offset == offsetof(ts_layer_arch, shortcut))
+            a.residual_scale = 1, a.parallel_residual = a.shared_norm = false, a.altup_inputs = 0;
+        if (r->offset == offsetof(ts_layer_arch, choices_of))
+            a.q_lora_rank = 6, a.index_heads = 2, a.index_dim = 2 * a.qk_rope_dim, a.index_topk = 4;
         if (r->offset == offsetof(ts_layer_arch, kv_heads))
             a.layer[1].kv_heads = 1; /* and 2 of 4 heads */
         if (r->offset == offsetof(ts_layer_arch, head_dim))
             a.layer[1].head_dim = 9;
         OK(ts_arch_copy(&a, &b));
-        ts_field_set(&b.layer[1], r, other(r, ts_field_get(&b.layer[1], r)));
+        const int64_t at = r->offset != offsetof(ts_layer_arch, shortcut); /* experts' results go to the next layer */
+        ts_field_set(&b.layer[at], r, other(r, ts_field_get(&b.layer[at], r)));
         if (r->offset == offsetof(ts_layer_arch, position)) /* learned ones are of all layers */
             b.layer[1].position = TS_POSITION_NONE;
         must_differ(r->key, &a, &b);

@@ -135,6 +135,8 @@ static void test_every_option(void **state)
         LLAMA "--multi-latent-attention --kv-lora-rank 8 --qk-head-dim 6 --qk-pos-emb-head-dim 4 --v-head-dim 8",
         LLAMA "--multi-latent-attention --kv-lora-rank 8 --q-lora-rank 6 --qk-head-dim 6 --qk-pos-emb-head-dim 4 --v-head-dim 8 "
               "--enable-dsa-indexer --index-n-heads 2 --index-head-dim 8 --index-topk 4",
+        LLAMA "--multi-latent-attention --kv-lora-rank 8 --q-lora-rank 6 --qk-head-dim 6 --qk-pos-emb-head-dim 4 --v-head-dim 8 "
+              "--enable-dsa-indexer --index-n-heads 2 --index-head-dim 8 --index-topk 4 --index-topk-freq 2 --index-skip-topk-offset 1",
     };
     enum { MODELS = sizeof models / sizeof *models };
     for (size_t i = 0; i < ts_model_option_count; i++) {

@@ -311,6 +311,10 @@ static const struct {
     { "gemma3n_text", 0, false, true, true, true, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_GELU_TANH },
     { "qwen3_5_moe_text", 1, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
     { "kimi_linear", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+    { "glm_moe_dsa", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+    { "hunyuan", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+    { "longcat_flash", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+    { "hy_v3", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
 };
 
 /* Features that no shape shows, of an empty config.json. */
@@ -333,7 +337,7 @@ static void test_features(void **state)
                           !strcmp(type, "olmo"), /* layer norms without a bias */
                    beside = !strcmp(type, "gpt_neox") || !strncmp(type, "cohere", 6) || !strcmp(type, "falcon"),
                    endless = (!strncmp(type, "qwen", 4) && type[4]) || !strcmp(type, "mpt") ||
-                            !strcmp(type, "glm4_moe") || !strcmp(type, "gpt_oss") || !strcmp(type, "dots1");
+                            !strcmp(type, "glm4_moe") || !strcmp(type, "gpt_oss") || !strcmp(type, "dots1") || !strcmp(type, "hy_v3");
         OK(golden_arch(config, &family, &a));
         assert_true(a.norm_offset == features[i].offset);
         assert_int_equal(a.rope[0].interleaved, features[i].interleaved);
@@ -345,7 +349,7 @@ static void test_features(void **state)
         assert_int_equal(a.qk_norm, features[i].qk);
         assert_int_equal(a.act, features[i].act);
         assert_int_equal(a.parallel_residual, beside);
-        assert_int_equal(a.n_eos, endless ? 0 : !strncmp(type, "glm", 3) && strcmp(type, "glm4_moe_lite") ? 3 : 1);
+        assert_int_equal(a.n_eos, endless ? 0 : !strncmp(type, "glm", 3) && strcmp(type, "glm4_moe_lite") && strcmp(type, "glm_moe_dsa") ? 3 : 1);
         ts_arch_deinit(&a);
         json_decref(config);
     }

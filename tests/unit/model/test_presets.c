@@ -53,6 +53,10 @@ static void test_counts(void **state)
         { "gemma2-9b", 9241705984 },   { "bloom-7b1", 7069016064 },
         { "mixtral-8x7b", 46702792704 }, { "qwen3-30b-a3b", 30532122624 }, { "qwen3-235b-a22b", 235093634560 },
         { "deepseek-v2-lite-16b", 15706484224 }, { "gpt-oss-20b", 20914757184 }, { "kimi-linear-48b-a3b", 49122681728 },
+        { "phi3.5-mini-instruct-3.8b", 3821079552 }, { "phi3.5-moe-instruct-42b", 41873153344 },
+        { "minicpm3-4b", 4073875968 }, { "hunyuan-3-299b", 295033543488 }, /* without its layer that predicts */
+        { "hunyuan-large-389b", 388701405440 },
+        { "deepseek-v3.2-671b", 671026419200 + 61 * 13959424 }, /* DeepSeek-V3 and an indexer a layer */
         { "qwen3-next-80b-a3b", 79674391296 }, /* without the layer that predicts a further token */
     };
     (void)state;

@@ -503,6 +503,15 @@ def mixes(model):
     return any(".experts." in n for n in model.state_dict())
 
 
+# what save_pretrained calls otherwise than the modules are
+FILE_NAMES = {"gpt_neox": ("lm_head.", "embed_out."), "nemotron_h": ("model.", "backbone.")}
+
+
+def file_name(model, name):
+    a, b = FILE_NAMES.get(model.config.model_type, (name, name))
+    return b + name.removeprefix(a) if name.startswith(a) else name
+
+
 def split_experts(model, how, of):
     """Values by the names of files: what save_pretrained makes of the experts, which modules have in one tensor. of: by the modules' names."""
     from safetensors.torch import load_file
@@ -530,9 +539,7 @@ def file_tensors(model, how):
     for n, t in state.items():
         if n == "lm_head.weight" and tied:
             continue
-        if model.config.model_type == "gpt_neox":
-            n = n.replace("lm_head.", "embed_out.")
-        out[n] = t.detach().to(getattr(torch, how.get("dtype", "float32"))).clone().contiguous()
+        out[file_name(model, n)] = t.detach().to(getattr(torch, how.get("dtype", "float32"))).clone().contiguous()
     for n, p in model.named_parameters():
         if hasattr(p, "packed"):
             del out[n]
@@ -644,7 +651,7 @@ def results(name, model):
     loss = mean_loss(logits, tokens)
     loss.backward()
     untrained(model)
-    grads = {n.replace("lm_head.", "embed_out.") if "neox" in name else n: p.grad for n, p in model.named_parameters() if p.requires_grad}
+    grads = {file_name(model, n): p.grad for n, p in model.named_parameters() if p.requires_grad}
     if mixes(model):
         grads = split_experts(model, CASES[name][3], grads)
     if CASES[name][3].get("renamed"):
@@ -676,6 +683,7 @@ def expected(model, how):
                 max_positions=get("max_position_embeddings", "max_seq_len") or (1 << 30 if scans else 2048),
                 eps=get("rms_norm_eps", "norm_epsilon", "norm_eps", "layer_norm_eps", "layer_norm_epsilon") or 1e-5, tied=bool(c.tie_word_embeddings),
                 parameters=sum(p.numel() for p in model.parameters()) + sum(b.numel() for n, b in model.named_buffers() if n.endswith("layer_scalar")),
+                pad_frozen=model.get_input_embeddings().padding_idx is not None,
                 **features(model), windows=[layer_window(model, i) for i in range(c.num_hidden_layers)])
 
 

@@ -117,6 +117,7 @@ static const ts_config_row rows[] = {
     TS_MAMBA_EXPAND,
     TS_MAMBA_STEPS("time_step_limit"),
     TS_OWN("layer_types", layer, read_layers, write_layers, 0),
+    TS_STATE_ACT,
     { TS_CONFIG_END },
 };
 

@@ -176,6 +176,8 @@ CASES = {
                                   "attention_multiplier": 0.25, "tie_word_embeddings": True}, 5, dict(seed=208)),
     "ernie4_5_moe": ("ernie4_5_moe", {**MOE, "moe_num_experts": 5, "moe_k": 2, "moe_intermediate_size": 12, "moe_num_shared_experts": 2,
                                       "moe_layer_start_index": 1, "moe_layer_end_index": -1}, 5, dict(seed=209)),
+    "ernie4_5_moe-bias": ("ernie4_5_moe", {**MOE, "moe_num_experts": 4, "moe_k": 2, "moe_intermediate_size": 12, "moe_num_shared_experts": 1,
+                                           "moe_layer_start_index": 1, "moe_layer_end_index": -1, "use_bias": True, "tie_word_embeddings": False}, 4, dict(seed=501)),
     "minimax_m2": ("minimax_m2", {**MOE, "head_dim": 8, "num_local_experts": 5, "num_experts_per_tok": 2, "rope_parameters": dict(
         rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)}, 5, dict(seed=210)),
     "gpt_oss": ("gpt_oss", {**GPT_OSS, "head_dim": 8, "num_local_experts": 4, "num_experts_per_tok": 2}, 5, dict(seed=213, stacked=True)),

@@ -179,6 +179,8 @@ CASES = {
                                   "attention_multiplier": 0.25, "tie_word_embeddings": True}, 5, dict(seed=208)),
     "ernie4_5_moe": ("ernie4_5_moe", {**MOE, "moe_num_experts": 5, "moe_k": 2, "moe_intermediate_size": 12, "moe_num_shared_experts": 2,
                                       "moe_layer_start_index": 1, "moe_layer_end_index": -1}, 5, dict(seed=209)),
+    "ernie4_5_moe-bias": ("ernie4_5_moe", {**MOE, "moe_num_experts": 4, "moe_k": 2, "moe_intermediate_size": 12, "moe_num_shared_experts": 1,
+                                           "moe_layer_start_index": 1, "moe_layer_end_index": -1, "use_bias": True, "tie_word_embeddings": False}, 4, dict(seed=501)),
     "minimax_m2": ("minimax_m2", {**MOE, "head_dim": 8, "num_local_experts": 5, "num_experts_per_tok": 2, "rope_parameters": dict(
         rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)}, 5, dict(seed=210)),
     "gpt_oss": ("gpt_oss", {**GPT_OSS, "head_dim": 8, "num_local_experts": 4, "num_experts_per_tok": 2}, 5, dict(seed=213, stacked=True)),
@@ -570,6 +572,15 @@ def mixes(model):
     return any(".experts." in n for n in model.state_dict())
 
 
+# what save_pretrained calls otherwise than the modules are
+FILE_NAMES = {"gpt_neox": ("lm_head.", "embed_out."), "nemotron_h": ("model.", "backbone.")}
+
+
+def file_name(model, name):
+    a, b = FILE_NAMES.get(model.config.model_type, (name, name))
+    return b + name.removeprefix(a) if name.startswith(a) else name
+
+
 def split_experts(model, how, of):
     """Values by the names of files: what save_pretrained makes of the experts, which modules have in one tensor. of: by the modules' names."""
     from safetensors.torch import load_file
@@ -599,9 +610,7 @@ def file_tensors(model, how):
     for n, t in state.items():
         if n == "lm_head.weight" and tied:
             continue
-        if model.config.model_type == "gpt_neox":
-            n = n.replace("lm_head.", "embed_out.")
-        out[n] = t.detach().to(getattr(torch, how.get("dtype", "float32"))).clone().contiguous()
+        out[file_name(model, n)] = t.detach().to(getattr(torch, how.get("dtype", "float32"))).clone().contiguous()
     for n, p in model.named_parameters():
         if hasattr(p, "packed"):
             del out[n]
@@ -713,7 +722,7 @@ def results(name, model):
     loss = mean_loss(logits, tokens)
     loss.backward()
     untrained(model)
-    grads = {n.replace("lm_head.", "embed_out.") if "neox" in name else n: p.grad for n, p in model.named_parameters() if p.requires_grad}
+    grads = {file_name(model, n): p.grad for n, p in model.named_parameters() if p.requires_grad}
     if mixes(model):
         grads = split_experts(model, CASES[name][3], grads)
     if CASES[name][3].get("renamed"):
@@ -745,6 +754,7 @@ def expected(model, how):
                 max_positions=get("max_position_embeddings", "max_seq_len") or (1 << 30 if scans else 2048),
                 eps=get("rms_norm_eps", "norm_epsilon", "norm_eps", "layer_norm_eps", "layer_norm_epsilon") or 1e-5, tied=bool(c.tie_word_embeddings),
                 parameters=sum(p.numel() for p in model.parameters()) + sum(b.numel() for n, b in model.named_buffers() if n.endswith("layer_scalar")),
+                pad_frozen=model.get_input_embeddings().padding_idx is not None,
                 **features(model), windows=[layer_window(model, i) for i in range(c.num_hidden_layers)])
 
 

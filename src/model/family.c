@@ -3,6 +3,7 @@
 #include "base/file.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 const ts_family *ts_family_named(const char *model_type)
@@ -311,6 +312,19 @@ static bool ends_with(const char *s, const char *end)
 {
     const size_t n = strlen(s), m = strlen(end);
     return n >= m && !strcmp(s + n - m, end);
+}
+
+bool ts_family_further(const ts_family *f, const ts_arch *a, const char *hf_name)
+{
+    static const char layers[] = "model.layers.";
+    const ts_family *of = f;
+    while (of && !of->has_further)
+        of = of->base;
+    if (!of)
+        return false;
+    if (!strncmp(hf_name, layers, sizeof layers - 1))
+        return strtoll(hf_name + sizeof layers - 1, NULL, 10) >= ts_arch_blocks(a);
+    return !strncmp(hf_name, "mtp.", 4) || !strncmp(hf_name, "model.mtp_", 10);
 }
 
 bool ts_family_ignores(const ts_family *f, const ts_arch *a, const char *hf_name)

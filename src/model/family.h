@@ -139,6 +139,9 @@ struct ts_family {
     const ts_name_other *others;      /* of names, a row without text behind them; NULL: the base's */
     const struct ts_config_row *rows; /* a row of kind TS_CONFIG_END behind them */
     bool read_only; /* transformers has no class: configs are not written */
+    /* files may have layers that predict further tokens and that are not read: mtp.*, model.mtp_*, or numbered
+     * behind the others */
+    bool has_further;
 };
 
 /* Reads a config.json (of transformers 4 or 5) into *a, which ts_arch_init has prepared. Sizes are
@@ -167,6 +170,8 @@ const char *ts_family_module(const ts_family *f, const char *name);
  * frequencies, the output layer of a tied model. Tensors that are neither mapped nor ignored are a
  * mistake. */
 bool ts_family_ignores(const ts_family *f, const ts_arch *a, const char *hf_name);
+/* A tensor of a layer that predicts further tokens, of a family that does not read them. */
+bool ts_family_further(const ts_family *f, const ts_arch *a, const char *hf_name);
 
 /* All families, NULL at the end; Llama first. */
 extern const ts_family *const ts_families[];

@@ -357,15 +357,22 @@ static bool is_mapped(const ts_family *f, const ts_name_map *map, const char *na
 static void report_unused(const ts_family *f, const ts_arch *a, const ts_name_map *map,
                           const ts_st_dir *dir, const char *folder)
 {
-    int64_t unused = 0;
+    int64_t unused = 0, further = 0;
     const char *first = NULL;
     for (int64_t i = 0; i < ts_st_dir_count(dir); i++) {
         const char *name = ts_st_dir_at(dir, i)->name;
         if (is_mapped(f, map, name) || ts_family_ignores(f, a, name))
             continue;
+        if (ts_family_further(f, a, name)) {
+            further++;
+            continue;
+        }
         first = first ? first : name;
         unused++;
     }
+    if (further)
+        ts_log(TS_LOG_INFO, "%s: %lld tensors are of layers that predict further tokens, which are not read for models of "
+               "this type: they are left out", folder, (long long)further);
     if (unused)
         ts_log(TS_LOG_WARN, "%s: %lld tensors are not part of the model and are left out (%s%s)",
                folder, (long long)unused, first, unused > 1 ? ", ..." : "");

@@ -119,7 +119,8 @@ static ts_status check_tensors(checker *c)
         const ts_st_tensor *t = ts_st_dir_at(c->dir, i);
         char stem[TS_PACKED_NAME];
         const char *name = ts_packed_stem(t->name, stem) ? stem : t->name;
-        if (ts_names_find(names, name) < 0 && !ts_family_ignores(c->family, &c->arch, t->name))
+        if (ts_names_find(names, name) < 0 && !ts_family_ignores(c->family, &c->arch, t->name) &&
+            !ts_family_further(c->family, &c->arch, t->name))
             found(c, "%s: tensor %s belongs to no part of the model that config.json describes",
                   t->path, t->name);
     }

@@ -1,7 +1,7 @@
 # The shape of the tree: order of includes, lengths, words of choices, paths in the docs, exported symbols, the page of options. Python is only for these scripts;
 # without it they are skipped, and say so.
 find_program(TESSERA_PYTHON NAMES python3)
-foreach(script layers sizes choices docs)
+foreach(script layers sizes choices docs compiles)
   if(TESSERA_PYTHON)
     add_test(NAME structure/${script}
              COMMAND ${TESSERA_PYTHON} ${CMAKE_SOURCE_DIR}/scripts/${script}.py ${CMAKE_SOURCE_DIR})

@@ -53,6 +53,7 @@ static const ts_config_row rows[] = {
     TS_OWN(NULL, router_group_best, ts_config_two_best, NULL, 0),
     TS_COPY("routed_scaling_factor", router_scale, 2.5),
     TS_FIXED(router_score, TS_ROUTE_SIGMOID),
+    TS_ALWAYS("score_function", "sigmoid"),
     TS_FIXED(router_bias, true),
     TS_FIXED(router_norm, true),
     TS_FIRST_DENSE(1),
@@ -60,4 +61,5 @@ static const ts_config_row rows[] = {
 };
 
 const ts_family ts_family_bailing_moe_v2 = { .model_type = "bailing_moe_v2", .architecture = "BailingMoeV2ForCausalLM",
-                                             .base = &ts_family_base, .names = names, .rows = rows, .read_only = true };
+                                             .base = &ts_family_base, .names = names, .rows = rows, .read_only = true,
+                                             .has_further = true };

@@ -67,6 +67,7 @@ static const ts_config_row rows[] = {
     TS_MAMBA_ACT,
     TS_MAMBA_STEPS("time_step_limit"),
     TS_OWN("attn_layer_indices", layer, read_layers, write_layers, 0),
+    TS_STATE_ACT,
     { TS_CONFIG_END },
 };
 

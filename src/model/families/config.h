@@ -21,7 +21,7 @@ typedef ts_status ts_config_read_fn(const ts_config_row *r, const json_t *o, con
                                     ts_arch *a);
 typedef ts_status ts_config_write_fn(const ts_config_row *r, const ts_arch *a, json_t *o);
 
-enum { TS_CONFIG_FIELDS = 4 };
+enum { TS_CONFIG_FIELDS = 5 };
 struct ts_config_row {
     ts_config_kind kind;
     const char *key;
@@ -33,7 +33,7 @@ struct ts_config_row {
     double null;
     double most;         /* upper bound; 0: the field's */
     const char *before;  /* a key that counts instead of `key` where it is there */
-    const char *word;    /* of an activation that has several: the one to write */
+    const char *word;    /* of an activation that has several: the one to write; ALWAYS: what the key may say */
     const char *why;     /* REFUSE: what it would need */
     bool late;           /* it comes with the rows of `layer` */
     double part;         /* rotary embedding: the rotated part of a head; 0: always all of it */
@@ -92,6 +92,10 @@ ts_config_read_fn ts_config_causal, ts_config_read_kv_heads, ts_config_read_head
 ts_config_write_fn ts_config_write_kv_heads, ts_config_write_head_dim, ts_config_write_ropes,
     ts_config_write_ends, ts_config_write_window, ts_config_write_qwen_windows,
     ts_config_write_layers, ts_config_write_own_norms;
+/* What models of this type compute whatever the key says, which therefore must say it, in one of the words (with
+ * blanks between them) that published files have for it, where it is there. */
+#define TS_ALWAYS(key_, words_) { .kind = TS_CONFIG_OWN, .key = key_, .word = words_, .read = ts_config_always }
+ts_config_read_fn ts_config_always;
 /* ---- mixtures of experts (config_experts.c) ---- */
 
 /* norm_topk_prob: weights of the chosen sum up to 1 (of a softmax: it is one of the chosen) or are shares of all. */
@@ -122,12 +126,16 @@ ts_config_write_fn ts_config_write_kv_heads, ts_config_write_head_dim, ts_config
         TS_COPY("n_group", router_groups, groups_),                                                 \
         TS_COPY("topk_group", router_group_topk, of_token_),                                        \
         TS_OWN(NULL, router_group_best, ts_config_two_best, NULL, 0),                               \
-        TS_FIXED(router_score, TS_ROUTE_SIGMOID), TS_FIXED(router_bias, true)
+        TS_FIXED(router_score, TS_ROUTE_SIGMOID), TS_FIXED(router_bias, true),                      \
+        TS_ALWAYS("scoring_func", "sigmoid noaux_tc"), TS_ALWAYS("topk_method", "noaux_tc")
 ts_config_read_fn ts_config_read_topk_norm, ts_config_read_qwen_experts, ts_config_read_first_dense,
     ts_config_all_experts, ts_config_read_shared_experts, ts_config_two_best, ts_config_read_mlp_types;
 ts_config_write_fn ts_config_write_topk_norm, ts_config_write_qwen_experts, ts_config_write_first_dense,
     ts_config_write_shared_experts, ts_config_write_mlp_types;
 
+/* Where layers carry a state, the activation is that of their convolutions too, which know silu alone. */
+#define TS_STATE_ACT { .kind = TS_CONFIG_OWN, .late = true, .read = ts_config_state_act }
+ts_config_read_fn ts_config_state_act;
 /* hidden_size must be a multiple of the number of heads even where head_dim is given: some of
  * transformers' classes say so. */
 ts_config_read_fn ts_config_whole_heads;

@@ -34,6 +34,29 @@ ts_status ts_config_write_shared_experts(const ts_config_row *r, const ts_arch *
     return ts_config_put(o, r->key, json_integer(a->expert_ffn ? a->shared_ffn / a->expert_ffn : 0));
 }
 
+/* A word of a list with blanks between. */
+static bool is_listed_word(const char *word, const char *list)
+{
+    const size_t n = strlen(word);
+    for (const char *at = list; n && at; at = strchr(at, ' ')) {
+        at += *at == ' ';
+        if (!strncmp(at, word, n) && (at[n] == ' ' || !at[n]))
+            return true;
+    }
+    return false;
+}
+
+ts_status ts_config_always(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    const char *word = NULL;
+    (void)a;
+    TS_TRY(ts_json_text(o, file, r->key, NULL, &word));
+    return !word || is_listed_word(word, r->word)
+               ? TS_OK
+               : ts_error(TS_ERR_USER, "%s: %s is \"%.60s\", expected %.*s: models of this type compute nothing else", file,
+                          r->key, word, (int)strcspn(r->word, " "), r->word);
+}
+
 /* transformers scores a group by its two best. */
 ts_status ts_config_two_best(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {

@@ -48,6 +48,18 @@ ts_status ts_config_layer_types(const json_t *o, const char *file, int64_t windo
     return TS_OK;
 }
 
+ts_status ts_config_state_act(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    (void)r, (void)o;
+    for (int64_t i = 0; i < a->n_layers && a->act != TS_ACT_SILU; i++) {
+        const ts_attention_kind k = a->layer[i].attention;
+        if (ts_has_mamba(k) || k == TS_ATTENTION_DELTA || k == TS_ATTENTION_KDA)
+            return ts_error(TS_ERR_USER, "%s: hidden_act is \"%s\", expected silu: convolutions of layers that carry a state "
+                            "(layer %lld) have nothing else", file, ts_config_act_name(a->act), (long long)i);
+    }
+    return TS_OK;
+}
+
 ts_status ts_config_read_qwen_windows(const ts_config_row *r, const json_t *o, const char *file,
                                       ts_arch *a)
 {

@@ -45,6 +45,7 @@ static const ts_config_row rows[] = {
     TS_CONFIG_ROW(COPY, "topk_group", router_group_topk, 1, .has_null = true, .null = 1),
     TS_OWN("topk_method", router_group_best, read_method, write_method, 0),
     TS_FIXED(router_score, TS_ROUTE_SOFTMAX),
+    TS_ALWAYS("scoring_func", "softmax"),
     TS_COPY("routed_scaling_factor", router_scale, 1),
     TS_FIRST_DENSE(0),
     { TS_CONFIG_END },

@@ -34,8 +34,19 @@ static ts_status write_layers(const ts_config_row *r, const ts_arch *a, json_t *
     return ts_config_put(o, "moe_layer_end_index", json_integer(last));
 }
 
+/* Weights are divided by their sum, or by this where the sum is less: the k largest of E shares sum up to k / E at
+ * least. */
+static ts_status read_norm_min(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    double least = 0;
+    const double sum = (double)a->experts_per_token / (double)(a->n_experts > 0 ? a->n_experts : 1);
+    TS_TRY(ts_config_real(o, file, r->key, 1e-12, 1e-12, &least));
+    return least <= sum ? TS_OK
+                        : ts_error(TS_ERR_USER, "%s: %s is %g, expected at most moe_k / moe_num_experts = %g: sums of weights "
+                                   "are not held to more here", file, r->key, least, sum);
+}
+
 static const ts_config_row rows[] = {
-    TS_REFUSE("use_bias", "layers of experts have no biases here"),
     TS_COPY("vocab_size", vocab, 103424),
     TS_ID("pad_token_id", pad, 0),
     TS_COPY("hidden_size", hidden, 2560),
@@ -54,6 +65,10 @@ static const ts_config_row rows[] = {
     TS_FIXED(router_score, TS_ROUTE_SOFTMAX),
     TS_FIXED(router_norm, true),
     TS_FIXED(router_bias, true),
+    { .kind = TS_CONFIG_COPY, .key = "use_bias",
+      .field = { TS_CONFIG_AT(bias_qkv), TS_CONFIG_AT(bias_proj), TS_CONFIG_AT(bias_fc1), TS_CONFIG_AT(bias_fc2),
+                 TS_CONFIG_AT(bias_head) } },
+    { .kind = TS_CONFIG_OWN, .key = "moe_norm_min", .late = true, .read = read_norm_min },
     { .kind = TS_CONFIG_OWN, .key = "moe_layer_start_index", .late = true, .read = read_layers,
       .write = write_layers },
     { TS_CONFIG_END },
@@ -76,4 +91,5 @@ static const ts_name_row names[] = {
 };
 
 const ts_family ts_family_ernie4_5_moe = { .model_type = "ernie4_5_moe", .architecture = "Ernie4_5_MoeForCausalLM",
-                                           .base = &ts_family_base, .names = names, .rows = rows };
+                                           .base = &ts_family_base, .names = names, .rows = rows,
+                                           .has_further = true };

@@ -170,6 +170,7 @@ static const ts_config_row rows[] = {
     TS_MAMBA_STEPS("time_step_limit"),
     TS_MAMBA_ACT,
     TS_OWN(NULL, layer, read_layers, NULL, 0),
+    TS_STATE_ACT,
     { TS_CONFIG_END },
 };
 

@@ -118,6 +118,7 @@ static const ts_config_row rows[] = {
     TS_MAMBA_ACT,
     TS_MAMBA_STEPS("time_step_limit"),
     TS_OWN("layer_types", layer, read_layers, write_layers, 0),
+    TS_STATE_ACT,
     { TS_CONFIG_END },
 };
 

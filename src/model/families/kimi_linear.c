@@ -219,11 +219,13 @@ static const ts_config_row rows[] = {
     TS_COPY("topk_group", router_group_topk, 1),
     TS_OWN(NULL, router_group_best, ts_config_two_best, NULL, 0),
     TS_FIXED(router_score, TS_ROUTE_SIGMOID),
+    TS_ALWAYS("moe_router_activation_func", "sigmoid"),
     TS_FIXED(router_bias, true),
     TS_OWN("moe_renormalize", router_norm, ts_config_read_topk_norm, ts_config_write_topk_norm, true),
     TS_COPY("routed_scaling_factor", router_scale, 2.446),
     TS_OWN(NULL, delta.heads, read_widths, NULL, 0),
     TS_OWN("linear_attn_config", layer, read_layers, write_layers, 0),
+    TS_STATE_ACT,
     { .kind = TS_CONFIG_OWN, .key = "mlp_layer_types", .late = true, .read = read_experts, .write = write_experts },
     { TS_CONFIG_END },
 };

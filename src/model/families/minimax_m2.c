@@ -27,6 +27,7 @@ static const ts_config_row rows[] = {
     TS_COPY("num_local_experts", n_experts, 256),
     TS_COPY("num_experts_per_tok", experts_per_token, 8),
     TS_FIXED(router_score, TS_ROUTE_SIGMOID),
+    TS_ALWAYS("scoring_func", "sigmoid"),
     TS_FIXED(router_norm, true),
     TS_FIXED(router_bias, true),
     TS_ALL_EXPERTS,

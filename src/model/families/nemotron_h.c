@@ -6,15 +6,15 @@
 #include <string.h>
 
 static const ts_name_row names[] = {
-    { .name = "embedding.word_embeddings", .hf_name = "model.embeddings" },
-    { .name = "input_layernorm", .hf_name = "model.layers.*.norm" },
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.norm" },
-    TS_MAMBA_NAMES("model.layers.*.mixer"),
-    TS_NAMES_QKV("model.layers.*.mixer."),
-    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.mixer.o_proj" },
-    { .name = "mlp.linear_fc1", .hf_name = "model.layers.*.mixer.up_proj" },
-    { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mixer.down_proj" },
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm_f" },
+    { .name = "embedding.word_embeddings", .hf_name = "backbone.embeddings" },
+    { .name = "input_layernorm", .hf_name = "backbone.layers.*.norm" },
+    { .name = "pre_mlp_layernorm", .hf_name = "backbone.layers.*.norm" },
+    TS_MAMBA_NAMES("backbone.layers.*.mixer"),
+    TS_NAMES_QKV("backbone.layers.*.mixer."),
+    { .name = "self_attention.linear_proj", .hf_name = "backbone.layers.*.mixer.o_proj" },
+    { .name = "mlp.linear_fc1", .hf_name = "backbone.layers.*.mixer.up_proj" },
+    { .name = "mlp.linear_fc2", .hf_name = "backbone.layers.*.mixer.down_proj" },
+    { .name = "decoder.final_layernorm", .hf_name = "backbone.norm_f" },
     { .name = "output_layer", .hf_name = "lm_head" },
     { 0 },
 };
@@ -95,15 +95,6 @@ static ts_status write_layers(const ts_config_row *r, const ts_arch *a, json_t *
     return TS_OK;
 }
 
-static ts_status read_predicted(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
-{
-    int64_t n = 0;
-    (void)a;
-    TS_TRY(ts_config_int(o, file, r->key, 0, 0, 0, TS_ARCH_MAX_LAYERS, &n));
-    return n ? ts_error(TS_ERR_USER, "%s: %s is %lld: there is no multi-token prediction", file, r->key, (long long)n)
-             : TS_OK;
-}
-
 static const ts_config_row rows[] = {
     TS_COPY("vocab_size", vocab, 131072),
     TS_COPY("intermediate_size", ffn, 21504),
@@ -116,11 +107,12 @@ static const ts_config_row rows[] = {
     { .kind = TS_CONFIG_OWN, .key = "mamba_hidden_act", .read = ts_mamba_read_silu },
     TS_COPY_BOTH("mlp_bias", bias_fc1, bias_fc2, false),
     TS_ID("pad_token_id", pad, 0),
+    TS_FIXED(pad_frozen, false),
     TS_REFUSE("sliding_window", "attention of models of this type sees all keys"),
-    { .kind = TS_CONFIG_OWN, .key = "num_nextn_predict_layers", .read = read_predicted },
     TS_FIXED(position, TS_POSITION_NONE),
     { .kind = TS_CONFIG_OWN, .key = "rope_theta" },
     TS_FIXED(gated, false),
+    TS_ALWAYS("mamba_hidden_act", "silu swish"),
     TS_COPY("mamba_num_heads", mamba.heads, 128),
     TS_COPY("mamba_head_dim", mamba.head_dim, 64),
     TS_COPY("ssm_state_size", mamba.state, 128),
@@ -133,5 +125,9 @@ static const ts_config_row rows[] = {
     { TS_CONFIG_END },
 };
 
+/* The names of transformers' modules, which its files do not have. */
+static const ts_name_other others[] = { { "backbone.", "model." }, { 0 } };
+
 const ts_family ts_family_nemotron_h = { .model_type = "nemotron_h", .architecture = "NemotronHForCausalLM",
-                                         .base = &ts_family_base, .names = names, .rows = rows };
+                                         .base = &ts_family_base, .prefix = "backbone.", .names = names, .rows = rows,
+                                         .others = others, .has_further = true };

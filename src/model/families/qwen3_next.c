@@ -111,6 +111,7 @@ static const ts_config_row rows[] = {
     TS_COPY("linear_value_head_dim", delta.value_dim, 128),
     TS_COPY("linear_conv_kernel_dim", delta.conv, 4),
     TS_OWN("layer_types", layer, read_layers, write_layers, 0),
+    TS_STATE_ACT,
     { TS_CONFIG_END },
 };
 
@@ -149,7 +150,8 @@ static const ts_config_row moe_rows[] = {
 static const ts_name_other others[] = { { "model.", "model.language_model." }, { 0 } };
 
 const ts_family ts_family_qwen3_5 = { .model_type = "qwen3_5_text", .architecture = "Qwen3_5ForCausalLM",
-                                      .base = &ts_family_base, .names = names, .rows = rows, .others = others };
+                                      .base = &ts_family_base, .names = names, .rows = rows, .others = others,
+                                      .has_further = true };
 const ts_family ts_family_qwen3_5_moe = { .model_type = "qwen3_5_moe_text", .architecture = "Qwen3_5MoeForCausalLM",
                                           .base = &ts_family_qwen3_5, .rows = moe_rows };
 const ts_family ts_family_qwen3_next = { .model_type = "qwen3_next", .architecture = "Qwen3NextForCausalLM",

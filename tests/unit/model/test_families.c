@@ -39,6 +39,9 @@ static void check_sizes(const char *name, const json_t *want, const ts_arch *a)
     expect_int(name, want, "vocab", a->vocab);
     expect_int(name, want, "max_positions", a->max_positions);
     assert_int_equal(json_is_true(json_object_get(want, "tied")), a->tied);
+    const json_t *frozen = json_object_get(want, "pad_frozen");
+    if (frozen && json_is_true(frozen) != (a->pad_frozen && a->pad >= 0))
+        fail_msg("%s: the row of the padding token %s", name, a->pad_frozen ? "stays as it is" : "is trained");
     expect_int(name, want, "rotary", a->position == TS_POSITION_ROPE ? a->rope[0].dim : 0);
     expect_real(name, want, "eps", a->norm_eps);
     expect_real(name, want, "attn_scale", a->attn_scale);
@@ -474,6 +477,33 @@ static void test_other_names(void **state)
     assert_false(ts_family_ignores(llama, &a, "model.norm.weight"));
 }
 
+/* Layers that predict further tokens: what files of which family may have of them without being damaged. */
+static void test_further(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *family, *name;
+        bool is;
+    } trials[] = {
+        { "qwen3_next", "mtp.layers.0.self_attn.q_proj.weight", true },
+        { "qwen3_5_text", "mtp.fc.weight", true },
+        { "qwen3_5_moe_text", "mtp.norm.weight", true },
+        { "nemotron_h", "mtp.layers.0.eh_proj.weight", true },
+        { "ernie4_5_moe", "model.mtp_block.0.mlp.up_proj.weight", true },
+        { "bailing_moe_v2", "model.layers.2.eh_proj.weight", true },
+        { "bailing_moe_v2", "model.layers.1.eh_proj.weight", false },
+        { "qwen3_next", "model.norm.bias", false },
+        { "llama", "model.layers.2.mlp.up_proj.weight", false },
+        { "llama", "mtp.fc.weight", false },
+    };
+    ts_arch a;
+    ts_arch_init(&a);
+    a.n_layers = 2;
+    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++)
+        if (ts_family_further(ts_family_named(trials[i].family), &a, trials[i].name) != trials[i].is)
+            fail_msg("%s: %s", trials[i].family, trials[i].name);
+}
+
 static void test_read_folder(void **state)
 {
     (void)state;
@@ -509,7 +539,7 @@ int main(void)
         cmocka_unit_test(test_configs),     cmocka_unit_test(test_qkv_rows),
         cmocka_unit_test(test_describe),    cmocka_unit_test(test_nobody_fits),
         cmocka_unit_test(test_other_names), cmocka_unit_test(test_read_folder),
-        cmocka_unit_test(test_general_names),
+        cmocka_unit_test(test_general_names), cmocka_unit_test(test_further),
         cmocka_unit_test(test_features), cmocka_unit_test(test_gemma_act),
     };
     return cmocka_run_group_tests_name("model families", tests, NULL, NULL);

@@ -268,6 +268,20 @@ static void test_damaged_experts(void **state)
         { "hunyuan_moe", "model.layers.1.mlp.experts.3.up_proj.weight", -1, "model.layers.1.mlp.experts.3.up_proj.weight is in none" },
         { "hunyuan_moe", "model.layers.0.mlp.gate.wg.weight", 0, "wg.weight has shape [4, 24], but config.json says [5, 24]" },
         { "grok1", "model.layers.0.moe_block.experts.2.linear.weight", 1, "has shape [20, 23], but config.json says [20, 24]" },
+        { "deepseek_v3-experts", "model.layers.1.mlp.gate.e_score_correction_bias", -1, "mlp.gate.e_score_correction_bias is in none" },
+        { "deepseek_v3-experts", "model.layers.0.self_attn.kv_a_proj_with_mqa.weight", 0,
+          "kv_a_proj_with_mqa.weight has shape [15, 24], but config.json says [16, 24]" },
+        { "deepseek_v3-experts", "model.layers.1.self_attn.kv_b_proj.weight", 1,
+          "kv_b_proj.weight has shape [42, 11], but config.json says [42, 12]" },
+        { "deepseek_v3-experts", "model.layers.1.self_attn.q_a_layernorm.weight", 0,
+          "q_a_layernorm.weight has shape [9], but config.json says [10]" },
+        { "mamba2", "backbone.layers.1.mixer.A_log", -1, "backbone.layers.1.mixer.A_log is in none" },
+        { "mamba2", "backbone.layers.0.mixer.conv1d.weight", 2, "conv1d.weight has shape [88, 1, 3], but config.json says [88, 1, 4]" },
+        { "mamba2", "backbone.layers.0.mixer.in_proj.weight", 0, "in_proj.weight has shape [141, 24], but config.json says [142, 24]" },
+        { "qwen3_next", "model.layers.0.linear_attn.A_log", -1, "model.layers.0.linear_attn.A_log is in none" },
+        { "qwen3_next", "model.layers.1.linear_attn.in_proj_qkvz.weight", 0,
+          "in_proj_qkvz.weight has shape [79, 24], but config.json says [80, 24]" },
+        { "kimi_linear", "model.layers.1.block_sparse_moe.experts.4.w2.weight", -1, "block_sparse_moe.experts.4.w2.weight is in none" },
     };
     for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) {
         spot s;

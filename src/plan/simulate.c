@@ -126,6 +126,8 @@ static ts_status steps(const ts_simulation *s, ts_trainer *t, counters *out)
         ts_trainer_book_copies(t, (ts_trainer_state_bytes(t) + s->comm->size - 1) / s->comm->size);
     TS_TRY(step(s, t, few, out));
     if (n > few) {
+        if (t->gather.visit.params) /* which units are fetched ahead is learnt of the step before */
+            TS_TRY(step(s, t, few + of_more, &more));
         TS_TRY(step(s, t, few + of_more, &more));
         more = add(&more, -1, out);
         *out = add(out, (double)((n - few) / of_more), &more);

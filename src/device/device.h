@@ -74,7 +74,8 @@ struct ts_device {
     ts_status (*sync)(ts_device *d);
 
     /* ---- the queue of copies ---- */
-    /* Host memory at a multiple of 64 that the device reaches by itself; content undefined. */
+    /* Host memory at a multiple of 64 that the device reaches by itself; content undefined. It may stand
+     * for the device's in the main queue too: kernels, to_device, to_host, move and zero work on it where it lies. */
     ts_status (*alloc_host)(ts_device *d, size_t bytes, void **out);
     void (*free_host)(ts_device *d, void *p, size_t bytes);
     /* The host's end lies in memory of alloc_host. Neither end is to be touched until an event

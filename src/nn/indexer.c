@@ -1,6 +1,7 @@
 #include "nn/indexer.h"
 
 #include "ops/experts.h"
+#include "ops/group.h"
 
 ts_status ts_indexer_declare(const ts_declarer *d, ts_indexer *x)
 {
@@ -9,6 +10,7 @@ ts_status ts_indexer_declare(const ts_declarer *d, ts_indexer *x)
     const ts_param_spec w = { .place = ts_place_whole(x->heads, x->wk.in), .is_router = true };
     TS_TRY(ts_linear_declare(&in, "linear_wq_b", &x->wq_b));
     TS_TRY(ts_linear_declare(&in, "linear_wk", &x->wk));
+    x->k_norm.sees_all = true;
     TS_TRY(ts_norm_declare(&in, "k_norm", &x->k_norm));
     return ts_declare(&weights, "weight", &w, &x->weights);
 }
@@ -21,13 +23,25 @@ static ts_status rotate(ts_tape *tape, const ts_indexer *x, const ts_tensor *pos
     return ts_op_rope(tape, &o, *t, t);
 }
 
-static ts_status make(ts_tape *tape, const ts_indexer *x, const ts_tensor *pos, const ts_tensor *in,
-                      const ts_tensor *latent, ts_dsa_index *out)
+/* The same values of all rows, to which no gradient comes. */
+static ts_status all_rows(ts_tape *tape, ts_comm *rows, const ts_tensor *x, ts_tensor **own)
 {
-    ts_tensor *own, *own_latent; /* the same values, to which no gradient comes */
-    TS_TRY(ts_tape_alias(tape, in, &own));
-    TS_TRY(ts_tape_alias(tape, latent, &own_latent));
-    own->wants_grad = own_latent->wants_grad = false;
+    TS_TRY(ts_tape_alias(tape, x, own));
+    (*own)->wants_grad = false;
+    if (!rows)
+        return TS_OK;
+    ts_tensor *some = *own;
+    TS_TRY(ts_op_group_collect(tape, rows, some, own));
+    ts_tape_drop(tape, some);
+    return TS_OK;
+}
+
+static ts_status make(ts_tape *tape, const ts_indexer *x, const ts_indexed *from, ts_dsa_index *out)
+{
+    const ts_tensor *pos = from->pos;
+    ts_tensor *own, *own_latent;
+    TS_TRY(all_rows(tape, from->rows, from->x, &own));
+    TS_TRY(all_rows(tape, from->rows, from->latent, &own_latent));
     TS_TRY(ts_linear_forward(tape, &x->wq_b, own_latent, &out->q));
     TS_TRY(rotate(tape, x, pos, x->heads, &out->q));
     TS_TRY(ts_linear_forward(tape, &x->wk, own, &out->k));
@@ -39,12 +53,11 @@ static ts_status make(ts_tape *tape, const ts_indexer *x, const ts_tensor *pos, 
     return TS_OK;
 }
 
-ts_status ts_indexer_forward(ts_tape *tape, const ts_indexer *x, const ts_tensor *pos, bool records, const ts_tensor *in,
-                             const ts_tensor *latent, ts_dsa_index *out)
+ts_status ts_indexer_forward(ts_tape *tape, const ts_indexer *x, const ts_indexed *from, bool records, ts_dsa_index *out)
 {
     const bool recording = tape->recording;
     tape->recording = recording && records;
-    const ts_status st = make(tape, x, pos, in, latent, out);
+    const ts_status st = make(tape, x, from, out);
     tape->recording = recording;
     return st;
 }

@@ -38,9 +38,14 @@ typedef struct ts_indexer {
 } ts_indexer;
 
 ts_status ts_indexer_declare(const ts_declarer *d, ts_indexer *x) TS_NODISCARD;
-/* What it makes of x [T, hidden] and the latent vectors of queries; records: for what it learns. */
-ts_status ts_indexer_forward(ts_tape *tape, const ts_indexer *x, const ts_tensor *pos, bool records, const ts_tensor *in,
-                             const ts_tensor *latent, ts_dsa_index *out) TS_NODISCARD;
+/* What it reads: positions [T], x [T, hidden], the latent vectors of queries. */
+typedef struct ts_indexed {
+    const ts_tensor *pos, *x, *latent;
+    ts_comm *rows; /* who share out the rows of x and latent (sequence parallelism), which are gathered; NULL: nobody */
+} ts_indexed;
+/* What it makes of them; records: for what it learns. */
+ts_status ts_indexer_forward(ts_tape *tape, const ts_indexer *x, const ts_indexed *from, bool records,
+                             ts_dsa_index *out) TS_NODISCARD;
 /* Attention is to chosen keys alone. */
 static inline bool ts_indexer_is_there(const ts_indexer *x) { return x->heads || x->of; }
 /* Whether this pass trains it. */

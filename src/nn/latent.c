@@ -115,6 +115,13 @@ static ts_dsa_op sparse_of(const pass *p, int64_t width, int64_t keys)
                         .index_heads = x->heads, .index_dim = x->dim };
 }
 
+static ts_status index_rows(const pass *p, bool records, ts_dsa_index *index)
+{
+    const ts_indexed from = { .pos = p->run->pos, .x = p->x, .latent = p->q_latent,
+                              .rows = ts_shares_rows(p->l->group) ? p->l->group->comm : NULL };
+    return ts_indexer_forward(p->tape, &p->l->indexer, &from, records, index);
+}
+
 /* To layers that have no indexer. */
 static ts_status lend(const pass *p, ts_tensor *chosen)
 {
@@ -133,11 +140,11 @@ static ts_status attend_to_best(const pass *p, ts_tensor *rows, ts_tensor **head
     const bool learns = ts_indexer_learns(p->tape, x, p->run), sparsely = learns && x->rules->is_sparse;
     ts_dsa_index index;
     ts_tensor *chosen, *lse = NULL;
-    TS_ASSERT(!ts_shares_rows(l->group) && !p->run->spread, "the indexer reads whole sequences");
+    TS_ASSERT(!p->run->spread, "the indexer reads whole sequences");
     if (x->of) {
         chosen = p->run->lent[x->of - 1];
     } else {
-        TS_TRY(ts_indexer_forward(p->tape, x, p->run->pos, learns, p->x, p->q_latent, &index));
+        TS_TRY(index_rows(p, learns, &index));
         TS_TRY(ts_dsa_select(p->tape, &o, &index, &chosen));
         TS_TRY(lend(p, chosen));
     }
@@ -195,7 +202,7 @@ static ts_status attend_to_best_kept(const pass *p, const ts_kv_cache *cache, ts
     ts_tensor *chosen = x->of ? run->lent[x->of - 1] : NULL;
     ts_dsa_index index;
     if (!x->of)
-        TS_TRY(ts_indexer_forward(p->tape, x, run->pos, false, p->x, p->q_latent, &index));
+        TS_TRY(index_rows(p, false, &index));
     TS_TRY(ts_dsa_cached(p->tape, &o, cache, run->slot0, run->q_start, run->q_len, queries, keys, x->of ? NULL : &index,
                          &chosen, heads));
     return lend(p, chosen);

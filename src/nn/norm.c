@@ -4,7 +4,7 @@ ts_status ts_norm_declare(const ts_declarer *d, const char *name, ts_norm_layer 
 {
     const ts_declarer in = ts_declare_in(d, name);
     const ts_param_spec w = { .place = ts_place_whole(n->width, 0),
-                              .parts = { .slots = ts_shares_rows(d->group) },
+                              .parts = { .slots = ts_shares_rows(d->group) && !n->sees_all },
                               .start = TS_START_CONSTANT,
                               .value = 1 - n->op.offset };
     ts_param_spec b = w;

@@ -8,6 +8,7 @@ typedef struct ts_norm_layer {
     bool present; /* else there is nothing here */
     bool has_bias;
     bool is_bare; /* without a weight */
+    bool sees_all; /* every process norms all rows, though its group shares out those of the stream */
     int64_t width;
     ts_norm_op op;
 } ts_norm_layer;

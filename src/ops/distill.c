@@ -1,6 +1,7 @@
 #include "ops/distill.h"
 
 #include "ops/gemm.h"
+#include "ops/unit_rows.h"
 
 /* Rows of a tensor as one: of these bytes, held by whoever holds it. */
 static ts_tensor rows_of(const ts_tensor *x, int64_t row, int64_t n)
@@ -54,9 +55,11 @@ typedef struct chunk {
     bool grads, has_dx;
 } chunk;
 
-static ts_status gradients(ts_tape *tape, const ts_xent_op *o, const chunk *c, const ts_distill_args *a)
+static ts_status gradients(ts_tape *tape, const ts_xent_op *o, const ts_unit_rows *unit, const chunk *c,
+                           const ts_distill_args *a)
 {
     const ts_dtype t = c->x.dtype;
+    ts_unit_rows_times(unit, t, a->d, a->rows, a->ld_d);
     if (c->has_dx)
         TS_TRY(ts_gemm_input_grad(tape, o->w, t, a->d, a->ld_d, a->rows, ts_tensor_data(&c->dx)));
     TS_TRY(ts_param_need_grad(o->w));
@@ -68,7 +71,7 @@ static ts_status gradients(ts_tape *tape, const ts_xent_op *o, const chunk *c, c
     return TS_OK;
 }
 
-static ts_status run_chunk(ts_tape *tape, const ts_distill_op *o, chunk *c)
+static ts_status run_chunk(ts_tape *tape, const ts_distill_op *o, const ts_unit_rows *unit, chunk *c)
 {
     ts_tensor *s, *t;
     TS_TRY(ts_op_logits(tape, &o->student, &c->x, &s));
@@ -84,12 +87,12 @@ static ts_status run_chunk(ts_tape *tape, const ts_distill_op *o, chunk *c)
         a.ld_d = a.cols * (int64_t)(sizeof(float) / ts_dtype_size(a.d_dtype));
     }
     TS_TRY(losses(tape, o->student.group, &a));
-    return c->grads ? gradients(tape, &o->student, c, &a) : TS_OK;
+    return c->grads ? gradients(tape, &o->student, unit, c, &a) : TS_OK;
 }
 
 /* dx, weight: with gradients. */
-static ts_status run(ts_tape *tape, const ts_distill_op *o, const ts_tensor *x, const ts_tensor *taught,
-                     const ts_tensor *loss, const ts_tensor *weight, const ts_tensor *dx)
+static ts_status run_chunks(ts_tape *tape, const ts_distill_op *o, const ts_unit_rows *unit, const ts_tensor *x,
+                            const ts_tensor *taught, const ts_tensor *loss, const ts_tensor *weight, const ts_tensor *dx)
 {
     const int64_t T = x->dim[0], most = chunk_of(o, T);
     for (int64_t row = 0; row < T; row += most) {
@@ -102,13 +105,27 @@ static ts_status run(ts_tape *tape, const ts_distill_op *o, const ts_tensor *x, 
         if (dx)
             c.dx = rows_of(dx, row, n);
         TS_TRY(ts_tape_push(tape));
-        const ts_status st = run_chunk(tape, o, &c);
+        const ts_status st = run_chunk(tape, o, unit, &c);
         ts_tape_pop(tape, NULL);
         TS_TRY(st);
     }
     if (!dx || !ts_group_shares(o->student.group))
         return TS_OK;
     return ts_group_sum(tape, o->student.group, ts_tensor_data(dx), T * x->dim[1], x->dtype);
+}
+
+static ts_status run(ts_tape *tape, const ts_distill_op *o, const ts_tensor *x, const ts_tensor *taught,
+                     const ts_tensor *loss, const ts_tensor *weight, const ts_tensor *dx)
+{
+    ts_unit_rows unit;
+    TS_TRY(ts_tape_push(tape));
+    ts_status st = ts_unit_rows_begin(tape, &o->student, weight, &unit);
+    if (st == TS_OK)
+        st = run_chunks(tape, o, &unit, x, taught, loss, weight, dx);
+    if (st == TS_OK)
+        ts_unit_rows_end(&unit);
+    ts_tape_pop(tape, NULL);
+    return st;
 }
 
 static ts_status distill_backward(ts_tape *tape, ts_record *r)

@@ -2,6 +2,7 @@
 #include "ops/group.h"
 #include "ops/ops.h"
 #include "ops/rows.h"
+#include "ops/unit_rows.h"
 
 #include <math.h>
 
@@ -34,8 +35,7 @@ typedef struct xent {
     ts_dtype dtype;    /* of x and of gradients */
     int64_t chunk;     /* rows of logits */
     ts_tensor *logits; /* then their gradient in the compute type, each row at its logits' */
-    ts_tensor *scales; /* of rows of w that count as of length one; else NULL */
-    ts_tensor *along;  /* what of their gradient was along them before this call; NULL: there was none */
+    ts_unit_rows unit;
     numbers numbers;   /* of a cut vocabulary */
     int64_t ld, ld_d;  /* from row to row of logits, of gradients */
     bool grads;
@@ -77,69 +77,6 @@ static void free_numbers(xent *k)
     ts_free(&k->numbers.lowest);
 }
 
-/* ---- rows of length one ---- */
-
-/* What rows of w are multiplied with; NULL where they count as they are. */
-static ts_status make_scales(ts_tape *tape, const ts_xent_op *o, ts_tensor **scales)
-{
-    const double n = (double)o->w->dim[0] * (double)o->w->dim[1];
-    *scales = NULL;
-    if (!o->unit_rows)
-        return TS_OK;
-    TS_TRY(ts_param_need(o->w));
-    TS_ASSERT(o->w->value, "%s: rows of length one need values", o->w->name);
-    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, o->w->dim[0], 0, scales));
-    const ts_unit_args a = { .rows = o->w->dim[0], .cols = o->w->dim[1], .w_dtype = o->w->dtype, .w = o->w->value,
-                             .scale = ts_tensor_data(*scales) };
-    ts_launch_unit_scales(tape->dev, &a, a.rows, (ts_cost){ 2 * n, n * (double)ts_dtype_size(a.w_dtype), a.w_dtype });
-    return TS_OK;
-}
-
-/* Columns of x, in place. */
-static void times_scales(ts_tape *tape, const ts_xent_op *o, const ts_tensor *scales, ts_dtype dtype, void *x,
-                         int64_t n_rows, int64_t ld)
-{
-    if (!scales)
-        return;
-    const double n = (double)n_rows * (double)o->w->dim[0];
-    const ts_unit_args a = { .rows = o->w->dim[0], .cols = o->w->dim[1], .ld = ld, .dtype = dtype,
-                             .scale = ts_tensor_data(scales), .x = x, .y = x };
-    ts_launch_unit_times(tape->dev, &a, n_rows, (ts_cost){ n, 2 * n * (double)ts_dtype_size(dtype), dtype });
-}
-
-static void launch_across(const xent *k, const ts_tensor *along, const ts_tensor *notes)
-{
-    const ts_param *w = k->o->w;
-    const double n = (double)w->dim[0] * (double)w->dim[1];
-    const ts_unit_args a = { .rows = w->dim[0], .cols = w->dim[1], .w_dtype = w->dtype, .w = w->value,
-                             .scale = ts_tensor_data(k->scales), .x = along ? ts_tensor_data(along) : NULL,
-                             .y = notes ? ts_tensor_data(notes) : NULL, .g = w->grad };
-    const double w_bytes = (double)ts_dtype_size(a.w_dtype);
-    ts_launch_unit_across(k->tape->dev, &a, a.rows,
-                          (ts_cost){ notes ? 2 * n : 4 * n, n * (notes ? 4 + w_bytes : 12 + 2 * w_bytes), a.w_dtype });
-}
-
-/* The gradient that this call adds is across the rows of w, whose length does not count: what is along them is taken
- * away in the end, but for what was there. */
-static ts_status note_along(xent *k)
-{
-    k->along = NULL;
-    if (!k->scales || !k->grads || !ts_param_has_grad(k->o->w))
-        return TS_OK;
-    TS_TRY(ts_param_need_grad(k->o->w));
-    if (k->o->w->grad_empty)
-        return TS_OK;
-    TS_TRY(ts_tape_new(k->tape, TS_DTYPE_F32, k->o->w->dim[0], 0, &k->along));
-    launch_across(k, NULL, k->along);
-    return TS_OK;
-}
-
-static void keep_across(const xent *k)
-{
-    if (k->scales && ts_param_has_grad(k->o->w))
-        launch_across(k, k->along, NULL);
-}
-
 static ts_status make_buffers(xent *k)
 {
     enum { LINE = 16 }; /* rows begin at cache lines */
@@ -147,18 +84,17 @@ static ts_status make_buffers(xent *k)
     k->ld_d = k->ld * (int64_t)(sizeof(float) / ts_dtype_size(k->dtype));
     if (is_cut(k))
         TS_TRY(make_numbers(k));
-    TS_TRY(make_scales(k->tape, k->o, &k->scales));
-    TS_TRY(note_along(k));
+    TS_TRY(ts_unit_rows_begin(k->tape, k->o, k->grads, &k->unit));
     return ts_tape_new(k->tape, TS_DTYPE_F32, k->chunk, k->ld, &k->logits);
 }
 
-static ts_status some_logits(ts_tape *tape, const ts_xent_op *o, const ts_tensor *scales, ts_dtype dtype,
+static ts_status some_logits(ts_tape *tape, const ts_xent_op *o, const ts_unit_rows *unit, ts_dtype dtype,
                              const void *x, int64_t n_rows, float *logits, int64_t ld)
 {
     TS_TRY(ts_param_need(o->b));
     TS_TRY(ts_gemm_forward(tape, o->w, ts_param_vector(o->b), dtype, x, n_rows, TS_DTYPE_F32,
                            logits, ld));
-    times_scales(tape, o, scales, TS_DTYPE_F32, logits, n_rows, ld);
+    ts_unit_rows_times(unit, TS_DTYPE_F32, logits, n_rows, ld);
     if (o->logit_scale != 1) {
         const int64_t n = n_rows * ld; /* with what lies between rows */
         const ts_elementwise_args a = { .x_dtype = TS_DTYPE_F32,
@@ -188,7 +124,7 @@ static ts_status chunk_gradients(const xent *k, const rows *r)
                                         .alpha = o->logit_scale };
         ts_launch_add(k->tape->dev, &a, n, (ts_cost){ (double)n, 4.0 * (double)n, k->dtype });
     }
-    times_scales(k->tape, o, k->scales, k->dtype, d, r->n, k->ld_d);
+    ts_unit_rows_times(&k->unit, k->dtype, d, r->n, k->ld_d);
     if (r->dx)
         TS_TRY(ts_gemm_input_grad(k->tape, o->w, k->dtype, d, k->ld_d, r->n, r->dx));
     TS_TRY(ts_param_need_grad(o->w));
@@ -271,7 +207,7 @@ static ts_status run_chunk(const xent *k, const rows *r)
 {
     const int64_t cols = k->o->w->dim[0];
     float *logits = ts_tensor_data(k->logits);
-    TS_TRY(some_logits(k->tape, k->o, k->scales, k->dtype, r->x, r->n, logits, k->ld));
+    TS_TRY(some_logits(k->tape, k->o, &k->unit, k->dtype, r->x, r->n, logits, k->ld));
     ts_loss_args a = { .cols = cols,
                        .ld = k->ld,
                        .logits = logits,
@@ -400,7 +336,7 @@ static ts_status run(xent *k, const ts_tensor *x, const results *to)
     TS_TRY(ts_tape_push(k->tape));
     const ts_status st = c ? run_chosen(k, x, to) : run_all(k, x, to);
     if (st == TS_OK && k->grads)
-        keep_across(k);
+        ts_unit_rows_end(&k->unit);
     ts_tape_pop(k->tape, NULL);
     free_numbers(k);
     return st;
@@ -474,10 +410,10 @@ ts_status ts_op_linear_xent(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts
 ts_status ts_op_logits(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tensor **logits)
 {
     const int64_t T = x->dim[0], cols = o->w->dim[0];
-    ts_tensor *scales;
+    ts_unit_rows unit;
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, T, cols, logits));
-    TS_TRY(make_scales(tape, o, &scales));
-    TS_TRY(some_logits(tape, o, scales, x->dtype, ts_tensor_data(x), T, ts_tensor_data(*logits), cols));
+    TS_TRY(ts_unit_rows_begin(tape, o, false, &unit));
+    TS_TRY(some_logits(tape, o, &unit, x->dtype, ts_tensor_data(x), T, ts_tensor_data(*logits), cols));
     if (o->softcap > 0) {
         const ts_loss_args a = {
             .cols = cols, .ld = cols, .logits = ts_tensor_data(*logits), .softcap = o->softcap

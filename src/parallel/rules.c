@@ -262,11 +262,10 @@ static ts_status scan_rule(const ts_layout *l, ts_str *say)
 
 static ts_status index_rule(const ts_layout *l, ts_str *say)
 {
-    const bool rows = l->o->sequence && l->tp > 1;
-    if (!l->indexed || (l->cp == 1 && !rows))
+    if (!l->indexed || l->cp == 1)
         return TS_OK;
-    return ts_str_printf(say, "%s: the indexer of this model's sparse attention reads whole sequences on each process: "
-                              "leave it out", rows ? "--sequence-parallel" : "--context-parallel-size");
+    return ts_str_puts(say, "--context-parallel-size: the indexer of this model's sparse attention reads whole sequences on "
+                            "each process: leave it out");
 }
 
 static bool tp_fits_mlp(const ts_layout *l, int64_t n)

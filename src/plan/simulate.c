@@ -84,6 +84,15 @@ static ts_status step(const ts_simulation *s, ts_trainer *t, int64_t n_micro, co
     return TS_OK;
 }
 
+/* Whether a stage holds as many micro-batches as there are, be they many or few (gpipe). */
+static bool holds_all(const ts_schedule *s, int64_t few)
+{
+    bool all = false;
+    for (int64_t r = 0; r < s->shape.n_stages; r++)
+        all = all || ts_schedule_holds(s, r).units >= few * s->shape.n_chunks;
+    return all;
+}
+
 /* Micro-batches of which a schedule is in its stride, and those that it takes more at a time. */
 static void stride(const ts_trainer *t, int64_t *few, int64_t *more)
 {
@@ -93,6 +102,8 @@ static void stride(const ts_trainer *t, int64_t *few, int64_t *more)
     *more = p > 1 && shape->n_chunks > 1 ? shape->group : 1;
     const int64_t least = p > 1 ? 4 * p + 2 * *more : ALONE;
     *few = n <= least ? n : least + (n - least) % *more;
+    if (n > least && p > 1 && holds_all(t->pipeline.schedule, *few))
+        *few = n;
 }
 
 int64_t ts_simulation_few(const ts_trainer *t)
@@ -115,6 +126,8 @@ static ts_status steps(const ts_simulation *s, ts_trainer *t, counters *out)
         ts_trainer_book_copies(t, (ts_trainer_state_bytes(t) + s->comm->size - 1) / s->comm->size);
     TS_TRY(step(s, t, few, out));
     if (n > few) {
+        if (t->gather.visit.params) /* which units are fetched ahead is learnt of the step before */
+            TS_TRY(step(s, t, few + of_more, &more));
         TS_TRY(step(s, t, few + of_more, &more));
         more = add(&more, -1, out);
         *out = add(out, (double)((n - few) / of_more), &more);

@@ -32,6 +32,20 @@ ts_status ts_storage_create_away(ts_device *dev, size_t bytes, ts_storage **out)
     return TS_OK;
 }
 
+static void book_lent(ts_storage *s, int64_t bytes)
+{
+    ts_device_book(s->dev, s->kind, -bytes);
+    ts_device_book(s->dev, TS_MEM_SWAP, bytes);
+}
+
+void ts_storage_lend(ts_storage *s, size_t bytes)
+{
+    TS_ASSERT(!s->is_away && !s->lent && bytes <= s->bytes && (s->dev->on_host || !s->dev->computes),
+              "%zu bytes of %zu are lent", bytes, s->bytes);
+    s->lent = bytes;
+    book_lent(s, (int64_t)bytes);
+}
+
 static void free_away(ts_storage *s)
 {
     const size_t room = ts_device_round(s->bytes);
@@ -48,6 +62,7 @@ void ts_storage_release(ts_storage **s)
     *s = NULL;
     if (!p || --p->refs > 0)
         return;
+    book_lent(p, -(int64_t)p->lent);
     if (p->is_away)
         free_away(p);
     else

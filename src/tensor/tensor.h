@@ -18,6 +18,7 @@ typedef struct ts_storage {
     size_t bytes;
     ts_mem_kind kind;
     bool is_away; /* in the host's memory */
+    size_t lent;  /* bytes of it that count as being there */
     int refs;
 } ts_storage;
 
@@ -25,6 +26,8 @@ ts_status ts_storage_create(ts_device *dev, ts_mem_kind kind, size_t bytes,
                             ts_storage **out) TS_NODISCARD;
 /* In host memory that the device reaches by itself, booked as TS_MEM_SWAP. */
 ts_status ts_storage_create_away(ts_device *dev, size_t bytes, ts_storage **out) TS_NODISCARD;
+/* On a device whose memory is the host's: counts so many bytes of it as TS_MEM_SWAP from now on. */
+void ts_storage_lend(ts_storage *s, size_t bytes);
 static inline ts_storage *ts_storage_retain(ts_storage *s)
 {
     s->refs++;

@@ -57,9 +57,6 @@ ts_status ts_distill_open(const ts_distill_options *o, const ts_model_use *stude
                                .group = student_use->group, .stage_of = student_use->stage_of,
                                .stage_ctx = student_use->stage_ctx };
     ts_model m;
-    if (student->arch.unit_head)
-        return ts_error(TS_ERR_USER, "--%s: the rows of this model's output layer count as of length one (norm_head), which "
-                                     "learning from a teacher does not take into account: leave it out", name);
     TS_TRY(ts_model_open(folder, -1, &use, &m));
     const int64_t rows = m.decoder->embedding->place.dim[0].whole,
                   own = student->embedding->place.dim[0].whole;

@@ -100,6 +100,20 @@ static ts_status check_sharing(const ts_job *j)
     return TS_OK;
 }
 
+/* Both moments are in one piece each. */
+static ts_status check_virtual(const ts_job *j)
+{
+    const ts_option_list *l = &j->o->train.virtual_optimizer;
+    const int64_t stages = j->o->parallel.pipeline;
+    if (l->n > 1 && l->n != stages)
+        return ts_error(TS_ERR_USER, "--virtual-optimizer has %lld numbers, for %lld stages (--pipeline-model-parallel-size): "
+                                     "give one, or one for each stage", (long long)l->n, (long long)stages);
+    if (l->n && strcmp(l->v[0], "all") && j->dev->computes && !j->dev->on_host)
+        return ts_error(TS_ERR_USER, "--virtual-optimizer %s: a part of the moments can only be elsewhere on a device whose "
+                                     "memory is the host's: give all", l->v[0]);
+    return TS_OK;
+}
+
 ts_status ts_job_check_options(ts_job *j, bool with_data)
 {
     const ts_job_options *o = j->o;
@@ -128,8 +142,6 @@ ts_status ts_job_check_options(ts_job *j, bool with_data)
                                      "level0");
     if (o->train.reuse_fp32_param && j->compute != TS_DTYPE_BF16)
         return ts_error(TS_ERR_USER, "--reuse-fp32-param goes with --bf16");
-    if ((o->train.swap_optimizer || o->train.virtual_optimizer.n) && j->dev->computes && !j->dev->on_host)
-        return ts_error(TS_ERR_USER, "--%s-optimizer is not there yet for a device with memory of its own",
-                        o->train.swap_optimizer ? "swap" : "virtual");
+    TS_TRY(check_virtual(j));
     return check_layout(j);
 }

@@ -34,8 +34,8 @@ const ts_option ts_matrix_option_rows[] = {
         "how many of them Muon applies; beyond their number they begin again, or the last is repeated"),
     RUN(CHOICE, tp_mode, "muon-tp-mode", "blockwise", 0, 0, TS_CHOICES(TS_MUON_TP_MODES),
         "weights that tensor parallelism has cut: Muon takes each share for a matrix (blockwise: the result "
-        "depends on their number), gathers all on every process (duplicated: the bits of one process), or "
-        "sums small products over the group (distributed)"),
+        "depends on their number), gathers all on every process (duplicated: the bits that one process makes of the "
+        "same gradients), or sums small products over the group (distributed)"),
     RUN(CHOICE, scalar, "muon-scalar-optimizer", "adam", 0, 0, TS_CHOICES(TS_SCALAR_OPTIMIZERS),
         "what steps embeddings, output layer, norms and biases beside Muon"),
     SHARE(lion_beta1, "lion-beta1", "0.95", "of Lion: of the mean whose sign is the step"),

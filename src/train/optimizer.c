@@ -9,7 +9,7 @@ static ts_status moments(const ts_optimizer *z, const ts_state_code *c, ts_dtype
 {
     const ts_param_set *p = z->params;
     const size_t bytes = c->codes ? c->bytes : (size_t)n * ts_dtype_size(t);
-    TS_TRY(z->o->swap_optimizer || z->o->virtual_optimizer.n
+    TS_TRY(z->o->swap_optimizer || ts_train_virtual_bytes(z->o, 0) == INFINITY
                ? ts_storage_create_away(p->dev, bytes, out)
                : ts_storage_create(p->dev, TS_MEM_OPTIM, bytes, out));
     p->dev->zero(p->dev, (*out)->data, (*out)->bytes);
@@ -162,6 +162,16 @@ ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param
     if (o->log_num_zeros)
         TS_TRY(ts_storage_create(params->dev, TS_MEM_OTHER, n * sizeof(int64_t), &z->zeros));
     return TS_OK;
+}
+
+void ts_optimizer_lend(ts_optimizer *z, double bytes)
+{
+    ts_storage *const own[] = { z->m, z->v };
+    const double all = (double)((z->m ? z->m->bytes : 0) + (z->v ? z->v->bytes : 0));
+    for (int i = 0; i < 2; i++)
+        if (bytes > 0 && own[i] && !own[i]->is_away)
+            ts_storage_lend(own[i], bytes < all ? (size_t)((double)own[i]->bytes * (bytes / all)) / 64 * 64
+                                                : own[i]->bytes);
 }
 
 void ts_optimizer_deinit(ts_optimizer *z)

@@ -53,6 +53,9 @@ typedef struct ts_optimizer {
 /* group: borrowed; NULL: one process. */
 ts_status ts_optimizer_init(ts_optimizer *z, const ts_train_options *o, ts_param_set *params,
                             ts_comm *group) TS_NODISCARD;
+/* At most so many bytes of both moments, as large a share of each, count as the host's memory from now on. Where
+ * that is the device's (on_host), or nothing is computed. */
+void ts_optimizer_lend(ts_optimizer *z, double bytes);
 void ts_optimizer_deinit(ts_optimizer *z);
 
 /* Sum of squares of gradients, in double, in a fixed order; *zero_count (may be NULL) counts their zeros

@@ -161,7 +161,8 @@ const ts_option ts_train_option_rows[] = {
     ROW(INT, swap_optimizer_times, "swap-optimizer-times", "16", 0, 1 << 20, NULL, "memory",
         "in so many slices, of which two are on the device at a time (0: all at once)"),
     ROW(LIST, virtual_optimizer, "virtual-optimizer", NULL, 0, 0, NULL, "memory",
-        "all: both moments lie in the host's memory, where the step reads and writes them in place"),
+        "all: both moments lie in the host's memory, where the step reads and writes them in place; 2.5: so many "
+        "gigabytes of them; 6 5 4 3: those of each stage of the pipeline"),
     RUN(FLAG, grad_reduce_in_bf16, "grad-reduce-in-bf16", NULL, 0, 0, NULL, "distributed",
         "send gradients as bf16 when they are summed over the processes (with --bf16): half the bytes"),
     RUN(REAL, loss_scale, "loss-scale", NULL, 0, 1e30, NULL, "fp16", "fixed loss scale"),

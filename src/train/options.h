@@ -149,7 +149,7 @@ typedef struct ts_train_options {
     int64_t adapt_mb; /* of 2^20 bytes; -1: as much as there is */
     bool recompute_activations, replay, swap_layer_input, swap_attention, swap_optimizer, reuse_fp32_param;
     int64_t swap_optimizer_times;
-    ts_option_list virtual_optimizer; /* "all" */
+    ts_option_list virtual_optimizer; /* "all", gigabytes, or those of each stage */
     ts_option_list recompute_modules; /* of selective */
     ts_option_list recompute_list;    /* layers of each stage; words with commas in them */
     int64_t recompute_type;           /* what of them runs again: 0 MLP, 1 attention, 2 all */
@@ -225,6 +225,8 @@ ts_option_list ts_train_whole_words(const ts_train_options *o);
 /* Whether largest scores of attention are kept (ts_param_set_keep_tops). */
 static inline bool ts_train_keeps_tops(const ts_train_options *o) { return o->qk_clip || o->log_max_logit; }
 /* Whether steps are AdamW's, whatever the moments are kept in. */
+/* Of both moments in the host's memory on that stage (--virtual-optimizer): INFINITY: all. */
+double ts_train_virtual_bytes(const ts_train_options *o, int64_t stage);
 static inline bool ts_train_is_adam(const ts_train_options *o)
 {
     return o->optimizer == TS_OPTIMIZER_ADAM || o->optimizer == TS_OPTIMIZER_ADAM_8BIT;

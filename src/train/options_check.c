@@ -4,6 +4,8 @@
 #include "train/ramp.h"
 #include "train/recompute.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static ts_status need(bool given, const char *name)
@@ -82,12 +84,31 @@ static ts_status check_blocks(const ts_train_options *o)
     return TS_OK;
 }
 
-/* MindSpeed's list has a number for each stage, or "all". */
+/* A word of it: gigabytes, or all. */
+static bool read_virtual(const char *word, double *gigabytes)
+{
+    char *end;
+    *gigabytes = strcmp(word, "all") ? strtod(word, &end) : INFINITY;
+    return *gigabytes == INFINITY ? word[0] == 'a' : end != word && !*end && *gigabytes >= 0;
+}
+
+double ts_train_virtual_bytes(const ts_train_options *o, int64_t stage)
+{
+    const ts_option_list *l = &o->virtual_optimizer;
+    double gigabytes = 0;
+    if (l->n)
+        read_virtual(l->v[l->n == 1 ? 0 : stage], &gigabytes);
+    return gigabytes * 0x1p30;
+}
+
 static ts_status check_virtual(const ts_train_options *o)
 {
     const ts_option_list *l = &o->virtual_optimizer;
-    if (l->n && (l->n > 1 || strcmp(l->v[0], "all")))
-        return ts_error(TS_ERR_USER, "--virtual-optimizer %s: a part of the moments is not there yet: give all", l->v[0]);
+    double gigabytes;
+    for (int64_t i = 0; i < l->n; i++)
+        if (!read_virtual(l->v[i], &gigabytes) || (gigabytes == INFINITY && l->n > 1))
+            return ts_error(TS_ERR_USER, "--virtual-optimizer %s: expected all, gigabytes as 2.5, or a number of these for "
+                                         "each stage of the pipeline", l->v[i]);
     if (l->n && o->swap_optimizer)
         return ts_error(TS_ERR_USER, "--virtual-optimizer and --swap-optimizer contradict each other: give one");
     if (l->n && ts_train_has_ema(o))

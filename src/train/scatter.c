@@ -79,6 +79,7 @@ ts_status ts_scatter_init(ts_scatter *s, const ts_scatter_options *o, ts_param_s
     if (ts_shards_alone(&params->shards) && !params->shards.o.by_unit)
         return TS_OK;
     *s = (ts_scatter){ .params = params, .sharers = sharers, .o = *o, .pending = -1 };
+    s->o.overlap = o->overlap && !o->deterministic; /* terms of a sum wait for each other's turn */
     TS_TRY(ts_alloc(&s->unit, (size_t)params->shards.n_units, sizeof *s->unit));
     TS_TRY(ts_alloc(&s->counts, 2 * (size_t)ts_shards_size(&params->shards), sizeof *s->counts));
     count_params(s);

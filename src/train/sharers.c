@@ -31,7 +31,7 @@ ts_status ts_sharers_init(ts_sharers *s, const ts_sharing *sharing, const ts_mes
         s->share = s->expert_share = NULL;
         s->is_part = true;
         TS_TRY(runs_of(all, "shares", "copies", n, &s->share, &s->copies));
-        if (experts)
+        if (experts && experts->size % (all->size / n) == 0) /* else a group has not all of them: none share out */
             TS_TRY(runs_of(experts, "expert-shares", "expert-copies", experts->size / (all->size / n),
                            &s->expert_share, &s->expert_copies));
     }

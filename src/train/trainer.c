@@ -20,6 +20,7 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
     t->grads.scatter.use_ctx = t;
     TS_TRY(ts_optimizer_init(&t->optim, t->o, t->objective->params,
                              t->mesh->comm[TS_MESH_TP]));
+    ts_optimizer_lend(&t->optim, ts_train_virtual_bytes(t->o, t->mesh->at[TS_MESH_PP]));
     if (t->mesh->size[TS_MESH_PP] > 1)
         t->optim.stages = t->mesh->comm[TS_MESH_PP];
     t->optim.line = t->mesh->line;

@@ -89,13 +89,16 @@ if have_mpi; then
     # shellcheck disable=SC2086
     expect 2 "the indexer of this model's sparse attention reads whole sequences" "$T" plan $common $sparse 5 \
         --context-parallel-size 2 --world-size 2
-    for way in "2 --tensor-model-parallel-size 2" "4 --pipeline-model-parallel-size 2 --use-distributed-optimizer"; do
+    # a loss of the indexer that the norm of gradients is made of
+    # shellcheck disable=SC2086
+    job strong 1 $sparse 5 --dsa-indexer-loss-coeff 1e6
+    for way in "2 --tensor-model-parallel-size 2" "2 --tensor-model-parallel-size 2 --sequence-parallel" "4 --pipeline-model-parallel-size 2 --use-distributed-optimizer"; do
         # shellcheck disable=SC2086
-        set -- $way $sparse 5 --dsa-indexer-loss-coeff 0.1
+        set -- $way $sparse 5 --dsa-indexer-loss-coeff 1e6
         n=$1
         shift
         job many "$n" "$@"
-        alike many few 1
+        alike many strong 1
         as_planned many "$n" "$@"
     done
 fi

@@ -84,7 +84,23 @@ for model in cohere baichuan; do
     alike tensor "$model" 1
     as_planned tensor 2 --tensor-model-parallel-size 2
 done
+# They count so against a teacher too: its tokens alone are the plain loss, and a student that is the teacher learns nothing.
 # shellcheck disable=SC2086
-expect 2 "has a norm with weights of its own" "$T" plan $common --model-config "$D/cohere.json" --world-size 4 \
-    --tensor-model-parallel-size 4
+{
+    job taught 1 --save "$D/baichuan-ck"
+    taught="--load-teacher $D/baichuan-ck --kd"
+    job tokens 1 $taught --kd-beta-ce 0
+    alike tokens taught 1
+    job both 1 $taught --kd-temp 2
+    job itself 1 --load "$D/baichuan-ck" --finetune --weight-decay 0 --qad-enable --qad-teacher-load "$D/baichuan-ck"
+    checks=$((checks + 1))
+    [ "$(grep -c '"lm_loss": 0, "grad_norm": 0,' "$D/itself.jsonl")" = 4 ] || wrong "$(cut -c 1-90 "$D/itself.jsonl")"
+    if have_mpi; then
+        job tensor 2 $taught --kd-temp 2 --tensor-model-parallel-size 2
+        alike tensor both 1
+        as_planned tensor 2 $taught --kd-temp 2 --tensor-model-parallel-size 2
+    fi
+    expect 2 "has a norm with weights of its own" "$T" plan $common --model-config "$D/cohere.json" --world-size 4 \
+        --tensor-model-parallel-size 4
+}
 finish

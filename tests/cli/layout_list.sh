@@ -29,6 +29,8 @@ model() {
         --moe-router-group-topk 2 --moe-router-load-balancing-type seq_aux_loss" ;;
     dropping) echo "$gated $experts --moe-expert-capacity-factor 1" ;;
     latent-moe) echo "$latent --num-experts 8 --moe-router-topk 3 --moe-ffn-hidden-size 24 --moe-layer-freq ([0]*1+[1]*3)" ;;
+    sparse) echo "$latent --experimental-attention-variant dsa --dsa-indexer-n-heads 2 --dsa-indexer-head-dim 8
+        --dsa-indexer-topk 9 --dsa-indexer-loss-coeff 0.3" ;;
     mamba) echo "$gated --reset-attention-mask --hybrid-override-pattern M*-MM*-M --mamba-state-dim 10 --mamba-head-dim 6
         --mamba-num-groups 4" ;;
     delta) echo "$gated --reset-attention-mask --attention-output-gate --experimental-attention-variant gated_delta_net

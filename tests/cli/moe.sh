@@ -121,6 +121,8 @@ near "$D/a" "$D/b"
 near "$D/a" "$D/c"
 expect 2 "4 processes cannot share out the 6 experts of a layer (num_experts) evenly (--expert-model-parallel-size may be 1 or 2)" \
     on 4 "$T" pretrain $common --expert-model-parallel-size 4
+expect 2 "groups of 3 processes share out, of which each must have all experts" "$T" plan $common --global-batch-size 6 \
+    --world-size 6 --expert-model-parallel-size 2 --use-distributed-optimizer --num-distributed-optimizer-instances 2
 expect 2 "--expert-tensor-parallel-size 2 does not divide --tensor-model-parallel-size 1" "$T" pretrain $common --expert-tensor-parallel-size 2
 expect 2 "this model has no experts: leave them out" on 2 "$T" pretrain --data-path "$D/data_text_document" $shape \
     --seq-length 16 --micro-batch-size 1 --lr 0.01 --train-iters 1 --expert-model-parallel-size 2

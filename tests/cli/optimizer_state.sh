@@ -41,6 +41,7 @@ resumes 8bit --optimizer adamw_8bit
 resumes f16 --use-precision-aware-optimizer --exp-avg-dtype fp16 --exp-avg-sq-dtype fp8
 
 resumes virtual --virtual-optimizer all
+resumes part --virtual-optimizer 1e-5
 resumes ema --use-ema --ema-decay 0.8
 
 # masters in halves: the run that has them whole, to the bit, a folder and a resumed run likewise
@@ -94,7 +95,10 @@ expect 2 "which what is rounded at random does not follow" "$T" pretrain $common
     --use-precision-aware-optimizer --exp-avg-dtype fp8 --exp-avg-sq-dtype bf16
 expect 2 "--save-ema-hf writes an average of the weights" "$T" pretrain $common --train-iters 1 --save-ema-hf "$D/x"
 expect 2 "--use-ema and --swap-optimizer contradict each other" "$T" pretrain $common --train-iters 1 --use-ema --swap-optimizer
-expect 2 "a part of the moments is not there yet: give all" "$T" pretrain $common --train-iters 1 --virtual-optimizer 2.0
+expect 2 "--virtual-optimizer half: expected all, gigabytes" "$T" pretrain $common --train-iters 1 --virtual-optimizer half
+expect 2 "--virtual-optimizer all: expected all, gigabytes" "$T" pretrain $common --train-iters 1 --virtual-optimizer 1 all
+expect 2 "--virtual-optimizer has 3 numbers, for 2 stages" "$T" plan $common --train-iters 1 --world-size 2 \
+    --pipeline-model-parallel-size 2 --virtual-optimizer 1 2 3
 expect 2 "--reuse-fp32-param goes with --bf16" "$T" pretrain $common --train-iters 1 --reuse-fp32-param
 expect 2 "needs second moments in fp32" "$T" pretrain $common --train-iters 1 --bf16 --reuse-fp32-param --quant-states fp8
 finish

@@ -161,11 +161,25 @@ static void far_free(ts_device *d, void *p, size_t bytes)
 
 /* ---- copies ---- */
 
+static bool in_host(const far_device *f, const void *p, size_t n)
+{
+    const char *at = p;
+    for (size_t i = 0; i < f->n_host; i++)
+        if (at >= f->host[i].p && at + n <= f->host[i].p + f->host[i].n)
+            return true;
+    return false;
+}
+
+/* The device's memory, or the host's that it reaches. */
+static bool reaches(const far_device *f, const void *p, size_t n) { return is_far(f, p) || in_host(f, p, n); }
+
 static void check_ends(ts_device *d, const char *what, const void *dst, bool dst_far,
                        const void *src, bool src_far, size_t bytes)
 {
     const far_device *f = as_far(d);
-    if (bytes && (is_far(f, dst) != dst_far || is_far(f, src) != src_far))
+    const bool dst_fits = dst_far ? reaches(f, dst, bytes) : !is_far(f, dst),
+               src_fits = src_far ? reaches(f, src, bytes) : !is_far(f, src);
+    if (bytes && (!dst_fits || !src_fits))
         wrong("%s of %zu bytes to %p%s, from %p%s", what, bytes, dst,
               is_far(f, dst) ? " (the device's)" : "", src,
               is_far(f, src) ? " (the device's)" : "");
@@ -248,20 +262,13 @@ static void far_free_host(ts_device *d, void *p, size_t bytes)
     f->cpu->free_host(f->cpu, p, bytes);
 }
 
-static bool in_host(const far_device *f, const void *p, size_t n)
-{
-    const char *at = p;
-    for (size_t i = 0; i < f->n_host; i++)
-        if (at >= f->host[i].p && at + n <= f->host[i].p + f->host[i].n)
-            return true;
-    return false;
-}
-
 static void far_copy(ts_device *d, ts_way way, void *dst, const void *src, size_t bytes)
 {
     far_device *f = as_far(d);
     const bool down = way == TS_TO_DEVICE;
     check_ends(d, "copy", dst, down, src, !down, bytes);
+    if (bytes && !is_far(f, down ? dst : src))
+        wrong("copy: the device's end is not its memory");
     if (bytes && !in_host(f, down ? src : dst, bytes))
         wrong("copy: the host's end is no memory of alloc_host");
     if (!down && f->followed < f->n_main)
@@ -365,7 +372,7 @@ static void check_args(const far_device *f, const char *kernel, const void *args
         uintptr_t v;
         memcpy(&v, (const char *)args + at, sizeof v);
         if (v >> 32 == 0 || v >> 47 != 0 || (v & 0xFF) < 2 || (uint32_t)v >> 16 == 0 ||
-            is_far(f, (const void *)v))
+            reaches(f, (const void *)v, 1))
             continue;
         if (mincore((void *)(v / PAGE * PAGE), PAGE, &page) == 0)
             wrong("%s is given host memory, %p, in byte %zu of its arguments", kernel, (void *)v,

@@ -56,6 +56,9 @@ both tensorwise again --fp8-format e4m3 --fp8-recipe tensorwise
 both sgd again --optimizer sgd --sgd-momentum 0.9 --freeze layers.0
 both ordered again --deterministic-mode --recompute-granularity full --recompute-method uniform
 both swapped again --bf16 --recompute-granularity full --recompute-method block --swap-layer-input --swap-attention
+both swapped-state again --bf16 --swap-optimizer --swap-optimizer-times 3
+both virtual-state again --virtual-optimizer all
+both virtual-codes again --virtual-optimizer all --quant-states fp8
 both masks again --reset-attention-mask --reset-position-ids --eod-mask-loss
 
 if command -v mpirun >/dev/null 2>&1; then
@@ -72,6 +75,7 @@ if command -v mpirun >/dev/null 2>&1; then
     both two-in-background two --async-save --freeze embedding
     # what is shared out
     both state two --bf16 --use-distributed-optimizer --overlap-grad-reduce --overlap-param-gather --log-params-norm
+    both state-swapped again_two --bf16 --use-distributed-optimizer --swap-optimizer --overlap-param-gather
     both state-ordered two --deterministic-mode --use-distributed-optimizer
     both grads two --bf16 --use-megatron-fsdp --data-parallel-sharding-strategy optim_grads --grad-reduce-in-bf16
     both values again_two --bf16 --use-torch-fsdp2 --overlap-grad-reduce

@@ -51,6 +51,28 @@ static void twice(rig *r)
     ts_launch_add(r->dev, &a, N, (ts_cost){ N, 3 * (double)bytes, TS_DTYPE_F32 });
 }
 
+/* Host memory of alloc_host in the device's place: kernels and copies of the main queue take it. */
+static void reached_host(rig *r)
+{
+    float *const far = r->far;
+    r->far = r->host;
+    r->dev->zero(r->dev, r->far, bytes);
+    r->dev->to_device(r->dev, r->far, r->own, bytes);
+    twice(r);
+    r->dev->move(r->dev, far, r->far, bytes);
+    r->far = far;
+    memset(r->own, 0, bytes);
+    r->dev->to_host(r->dev, r->own, r->host, bytes);
+    assert_int_equal(r->dev->sync(r->dev), TS_OK);
+    for (int i = 0; i < N; i++)
+        assert_true(r->own[i] == 2 * (float)i);
+    twice(r);
+    r->dev->to_host(r->dev, r->own, r->far, bytes);
+    assert_int_equal(r->dev->sync(r->dev), TS_OK);
+    for (int i = 0; i < N; i++)
+        assert_true(r->own[i] == 4 * (float)i);
+}
+
 /* The main queue: in order, sources are free at once, results are there after sync. */
 static void main_queue(rig *r)
 {
@@ -105,6 +127,10 @@ static void all_devices(void **state)
         make(&r, open[i]);
         main_queue(&r);
         copy_queue(&r);
+        done(&r);
+        make(&r, open[i]);
+        if (r.dev->computes)
+            reached_host(&r);
         done(&r);
     }
 }

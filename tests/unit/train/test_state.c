@@ -162,6 +162,26 @@ static void virtual_is_read_in_place(void **state)
     rig_free(b);
 }
 
+/* As many bytes as are given, as large a share of either moment; each stage its own. */
+static void virtual_in_part(void **state)
+{
+    (void)state;
+    rig *a = rig_make("", true), *b = rig_make("--virtual-optimizer 6 0.5 4", true);
+    const int64_t own = b->set.shards.most;
+    assert_true(ts_train_virtual_bytes(&b->w.o, 1) == 0x1p29 && ts_train_virtual_bytes(&b->w.o, 2) == 0x1p32);
+    assert_int_equal(b->dev->mem.now[TS_MEM_SWAP], 0);
+    ts_optimizer_lend(&b->z, 2 * 64 * 5 + 100); /* whole stretches of 64 bytes alone */
+    assert_int_equal(b->dev->mem.now[TS_MEM_SWAP], 2 * 64 * 5);
+    assert_int_equal(b->dev->mem.now[TS_MEM_OPTIM], own * 8 - 2 * 64 * 5);
+    for (int t = 1; t <= STEPS; t++) {
+        rig_step(a, t);
+        rig_step(b, t);
+        same_state(a, b);
+    }
+    rig_free(a);
+    rig_free(b);
+}
+
 /* ---- masters in halves ---- */
 
 static float float_of(uint32_t u)
@@ -456,6 +476,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(swapped_has_the_same_bits),
                                         cmocka_unit_test(virtual_is_read_in_place),
+        cmocka_unit_test(virtual_in_part),
                                         cmocka_unit_test(halves_give_the_number_back),
                                         cmocka_unit_test(halves_have_the_same_bits),
                                         cmocka_unit_test(average_is_a_separate_loop),

@@ -239,10 +239,13 @@ static ts_status multiply(ts_tape *tape, const ts_sorted_rows *s, ts_param *w, c
     TS_TRY(ts_param_form(w, form, x->dtype, &f));
     g.one = (ts_gemm_args){ .form = form, .n = y->dim[1], .k = x->dim[1], .dtype = x->dtype,
                             .a = ts_tensor_data(x), .b = f.data, .lda = x->dim[1], .ldb = f.ld,
-                            .ldc = y->dim[1], .b_packed = f.packed, .c_dtype = y->dtype,
+                            .ldc = y->dim[1], .b_packed = f.packed, .b_wide = f.wide, .c_dtype = y->dtype,
                             .c = ts_tensor_data(y), .bias = ts_param_vector(b) };
     g.b_stride = f.stride;
-    ts_launch_gemm_groups(tape->dev, &g, 0, product_cost(s, w, x->dtype, y->dtype));
+    ts_cost cost = product_cost(s, w, x->dtype, y->dtype);
+    if (f.wide)
+        cost.bytes += (double)ts_param_count(w) * (double)(sizeof(float) - ts_dtype_size(x->dtype));
+    ts_launch_gemm_groups(tape->dev, &g, 0, cost);
     return TS_OK;
 }
 

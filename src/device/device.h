@@ -93,6 +93,7 @@ struct ts_device {
     /* Bytes of a packed B; 0: this device does not pack that form and type (pass B as it is). */
     size_t (*gemm_packed_bytes)(const ts_device *d, ts_gemm_form form, ts_dtype dtype, int64_t n,
                                 int64_t k);
+    bool rounds_b; /* products in bf16 take a B in fp32, b_wide of ts_gemm_args; no form in BF16 is packed then */
     void (*close)(ts_device *d);
 };
 

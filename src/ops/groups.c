@@ -21,10 +21,13 @@ void ts_groups_multiply(ts_tape *tape, const ts_sorted_rows *s, const ts_form *w
     ts_gemm_groups_args g = groups_of(s);
     g.one = (ts_gemm_args){ .form = form, .n = y->dim[1], .k = x->dim[1], .dtype = x->dtype,
                             .a = ts_tensor_data(x), .b = w->data, .lda = x->dim[1], .ldb = w->ld,
-                            .ldc = y->dim[1], .b_packed = w->packed, .c_dtype = y->dtype,
-                            .c = ts_tensor_data(y), .bias = bias };
+                            .ldc = y->dim[1], .b_packed = w->packed, .b_wide = w->wide,
+                            .c_dtype = y->dtype, .c = ts_tensor_data(y), .bias = bias };
     g.b_stride = w->stride;
-    ts_launch_gemm_groups(tape->dev, &g, 0, product_cost(s, y->dim[1], x->dim[1], x->dtype, y->dtype));
+    ts_cost cost = product_cost(s, y->dim[1], x->dim[1], x->dtype, y->dtype);
+    if (w->wide)
+        cost.bytes += (double)(s->experts * y->dim[1] * x->dim[1]) * (double)(sizeof(float) - ts_dtype_size(x->dtype));
+    ts_launch_gemm_groups(tape->dev, &g, 0, cost);
 }
 
 void ts_groups_weight(ts_tape *tape, const ts_sorted_rows *s, const ts_tensor *x, const void *data, const ts_tensor *dy,

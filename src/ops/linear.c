@@ -26,7 +26,9 @@ static ts_status multiply(ts_tape *tape, ts_param *w, ts_gemm_args *a)
         ts_launch_gemm_quant(tape->dev, &q, 0, cost);
         return TS_OK;
     }
-    a->b = f.data, a->ldb = f.ld, a->b_packed = f.packed;
+    a->b = f.data, a->ldb = f.ld, a->b_packed = f.packed, a->b_wide = f.wide;
+    if (f.wide)
+        cost.bytes += weights * ((double)sizeof(float) - size);
     if (w->int8) {
         cost.bytes -= weights * (size - 1), cost.dtype = TS_DTYPE_I8;
         ts_launch_gemm_i8(tape->dev, a, 0, cost);

@@ -166,6 +166,13 @@ void ts_param_rows(const ts_param *p, const int32_t *ids, int64_t first, int64_t
     ts_launch_gemm_rows(p->set->dev, &a, rows, (ts_cost){ 0, 4 * (double)(rows * a.k), dtype });
 }
 
+/* Whether a product in dtype takes the values as they are. A copy that many products read pays; one for a single
+ * product does not. */
+static bool reads_values(const ts_param *p, ts_dtype dtype)
+{
+    return p->set->dev->rounds_b && p->set->shares && p->dtype == TS_DTYPE_F32 && dtype == TS_DTYPE_BF16;
+}
+
 ts_status ts_param_form(ts_param *p, ts_gemm_form form, ts_dtype dtype, ts_form *out)
 {
     ts_device *dev = p->set->dev;
@@ -183,6 +190,10 @@ ts_status ts_param_form(ts_param *p, ts_gemm_form form, ts_dtype dtype, ts_form 
     }
     if (bytes)
         return packed_form(p, form, dtype, bytes, out);
+    if (reads_values(p, dtype)) {
+        *out = (ts_form){ .data = p->value, .ld = p->dim[1], .wide = true, .stride = matrix_bytes(p, p->dtype) };
+        return TS_OK;
+    }
     if (p->dtype != dtype)
         return plain_form(p, dtype, out);
     *out = (ts_form){ .data = p->value, .ld = p->dim[1], .stride = matrix_bytes(p, dtype) };

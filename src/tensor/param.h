@@ -13,7 +13,8 @@
  * likes. They are made from the values when first needed and again after these changed. When each
  * weight is multiplied once a step, forms need not outlive their product: they are then made in two
  * buffers that all weights share (ts_param_set_share_forms), which saves a copy of the weights for
- * each direction and leaves what was packed in the caches.
+ * each direction and leaves what was packed in the caches. Where the device rounds fp32 values as it reads
+ * them, nothing is made at all.
  *
  * Shares: processes that train the same parameters may share out masters, moments, gradients and the
  * values themselves (tensor/shards.h). Who uses a parameter's values says so first (ts_param_need): a
@@ -49,6 +50,7 @@ typedef struct ts_form {
     const void *data;
     int64_t ld; /* row stride when not packed */
     bool packed;
+    bool wide;      /* the values themselves, F32, of which products in BF16 round each (b_wide of ts_gemm_args) */
     ts_quant quant; /* not NONE: in the layout of device/kernels/quant.h */
     size_t stride;  /* of a stack: bytes from one matrix to the next */
 } ts_form;

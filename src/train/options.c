@@ -64,9 +64,9 @@ const ts_option ts_train_option_rows[] = {
     OWN(CHOICE, packed_weights, "packed-weights", "auto", 0, 0, TS_CHOICES(TS_PACKED_WEIGHTS),
         "memory",
         "copies of the weights that products in bf16 read: kept by each weight and written by the "
-        "optimizer, or made for each product in memory that all weights share; the same bits, more "
-        "speed or less memory (auto: kept with several micro-batches a step or at most 512 tokens "
-        "in one)"),
+        "optimizer, or made for each product in memory that all weights share (without bf16 "
+        "instructions not at all); the same bits, more speed or less memory (auto: kept with several "
+        "micro-batches a step, or at most 512 tokens in one where such copies are packed)"),
     RUN(INT, eval_iters, "eval-iters", "100", 0, BIG, NULL, "evaluation",
         "batches of one evaluation on the validation split"),
     RUN(INT, eval_interval, "eval-interval", "1000", 1, BIG, NULL, "evaluation",

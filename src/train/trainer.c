@@ -63,7 +63,8 @@ void ts_trainer_size_batch(ts_trainer *t)
     ts_feed_size(&t->feed, ts_batch_ramp_at(&t->feed.ramp, t->consumed));
 }
 
-/* Making packed weights for each product costs one part in some hundred rows of it. */
+/* Making packed weights for each product costs one part in some hundred rows of it. Where the values are read as they
+ * are there is nothing to make, but each micro-batch reads twice as much. */
 static bool shares_forms(const ts_trainer *t)
 {
     enum { FEW_ROWS = 512 };
@@ -71,7 +72,7 @@ static bool shares_forms(const ts_trainer *t)
         return true; /* forms do not outlive the values */
     if (t->o->packed_weights != TS_PACKED_AUTO)
         return t->o->packed_weights == TS_PACKED_SHARED;
-    return t->feed.n_micro == 1 && t->feed.micro * t->o->seq_length > FEW_ROWS;
+    return t->feed.n_micro == 1 && (t->dev->rounds_b || t->feed.micro * t->o->seq_length > FEW_ROWS);
 }
 
 ts_status ts_trainer_prepare_pipeline(ts_trainer *t)

@@ -247,6 +247,40 @@ static void pack_types(const check_env *e)
             }
 }
 
+/* A B in fp32 that is rounded where it is read gives the bits of one that was rounded before: few rows and many, more
+ * than a slice and a block of k, NaN and infinities. */
+static void wide(const check_env *e)
+{
+    static const int64_t shape[][3] = { { 1, 53, 67 }, { 7, 33, 2049 }, { 64, 49, 31 }, { 65, 97, 130 },
+                                        { 97, 16, 4131 }, { 130, 200, 300 } };
+    for (size_t i = 0; i < CHECK_COUNT(shape) && !ts_packing_of(e->one->isa).pairs; i++)
+        for (int form = TS_GEMM_NT; form <= TS_GEMM_NN; form++)
+            for (size_t t = 0; t < 2; t++) {
+                const int64_t m = shape[i][0], n = shape[i][1], k = shape[i][2];
+                const bool nt = form == TS_GEMM_NT;
+                const int64_t rows = nt ? n : k, ld = (nt ? k : n) + 3;
+                check_case("gemm %s m %lld n %lld k %lld -> %s, B rounded on the way", form_name[form], (long long)m,
+                           (long long)n, (long long)k, ts_dtype_name(types[t]));
+                float *b = check_in(2, TS_DTYPE_F32, rows * ld, 1);
+                b[ld + 3] = NAN, b[2 * ld + 1] = INFINITY, b[3 * ld] = 3.4e38F;
+                check_touched(b);
+                uint16_t *narrow = check_out(TS_DTYPE_BF16, rows * ld);
+                for (int64_t p = 0; p < rows * ld; p++)
+                    narrow[p] = ts_f32_to_bf16(b[p]);
+                check_touched(narrow);
+                ts_gemm_args g = { .form = (ts_gemm_form)form, .m = m, .n = n, .k = k, .lda = k, .ldb = ld, .ldc = n,
+                                   .dtype = TS_DTYPE_BF16, .c_dtype = types[t], .a = check_in(1, TS_DTYPE_BF16, m * k, 1),
+                                   .b = narrow, .c = check_out(types[t], m * n) };
+                const void *want = g.c;
+                check_kernel(e, TS_KERNEL_gemm, &g, 0);
+                check_touched(g.c);
+                g.b = b, g.b_wide = true, g.c = check_out(types[t], m * n);
+                check_kernel(e, TS_KERNEL_gemm, &g, 0);
+                for (int64_t x = 0; x < m * n; x++)
+                    check_equal("c", x, check_get(g.c, x, types[t]), check_get(want, x, types[t]));
+            }
+}
+
 /* Rows of zeros against infinities beyond the end of k and n, and magnitudes. */
 static void extremes(const check_env *e)
 {
@@ -421,6 +455,7 @@ void check_gemm(const check_env *e)
     blocks(e);
     own_rows(e);
     pack_types(e);
+    wide(e);
     extremes(e);
     gaps(e);
     if (e->isa) /* the reference computes all alike */

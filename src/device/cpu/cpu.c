@@ -147,6 +147,7 @@ ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
     ts_device_at_once(&c->base);
     c->base.mem.limit = o->limit;
     c->isa = ts_isa_detect() & o->isa;
+    c->base.rounds_b = !ts_packing_of(c->isa).pairs;
     const int threads = o->threads > 0 ? o->threads : ts_cpu_count();
     ts_status st;
     TS_TRY_TO(fail, st, ts_cpu_heap_create(&c->heap));

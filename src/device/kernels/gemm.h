@@ -25,6 +25,9 @@ typedef struct ts_gemm_args {
     const void *b;         /* NT: [n, k], ldb; NN, TN: [k, n], ldb; or packed (ldb unused) */
     int64_t lda, ldb, ldc; /* in elements, from row to row */
     bool b_packed;
+    /* Of a BF16 product in form NT or NN, on a device with `rounds_b`: B is F32, not packed, and each value is rounded
+     * to bf16 where it is read, to the bits of a copy that was rounded beforehand. */
+    bool b_wide;
     ts_dtype c_dtype;      /* F32, BF16, F16 */
     void *c;               /* [m, n], ldc */
     bool accumulate;       /* C += (only with an F32 C) */

@@ -200,6 +200,7 @@ ts_status ts_sim_open_hardware(const ts_sim_hardware *hw, ts_device **out)
     s->base.follow = sim_follow;
     s->hw = *hw;
     s->next = 1u << 20;
+    s->base.rounds_b = !hw->is_gpu && !ts_packing_of(hw->isa).pairs;
     if (!hw->is_gpu)
         ts_device_book(&s->base, TS_MEM_OTHER, ts_cpu_workspace_bytes(hw->threads));
     *out = &s->base;

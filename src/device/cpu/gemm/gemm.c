@@ -124,16 +124,25 @@ static int64_t pack_tasks_of(const ts_gemm_panels *p)
     return ceil_div(p->n_x, x) * ceil_div(p->steps, steps);
 }
 
+/* Packs, and rounds what it has packed while that is near. */
+static void pack_into(const ts_gemm_kernels *kern, ts_gemm_pack_fn *pack, const ts_gemm_panels *p, int64_t x0, int64_t x1,
+                      int64_t s0, int64_t s1)
+{
+    pack(p, x0, x1, s0, s1);
+    for (int64_t x = x0; p->rounds && x < x1; x += p->width)
+        kern->round((float *)(void *)p->dst + (x / p->width * p->steps + s0) * p->width, (s1 - s0) * p->width);
+}
+
 /* A thread takes tasks one after another: those side by side along the source's rows come first, so
  * that it reads memory in its order. */
-static void pack_task(ts_gemm_pack_fn *pack, const ts_gemm_panels *p, int64_t task)
+static void pack_task(const ts_gemm_kernels *kern, ts_gemm_pack_fn *pack, const ts_gemm_panels *p, int64_t task)
 {
     int64_t x, steps;
     pack_shape(p, &x, &steps);
     const int64_t across = ceil_div(p->n_x, x), along = ceil_div(p->steps, steps);
     const int64_t x0 = (p->k_major ? task % across : task / along) * x;
     const int64_t s0 = (p->k_major ? task / across : task % along) * steps;
-    pack(p, x0, min64(x0 + x, p->n_x), s0, min64(s0 + steps, p->steps));
+    pack_into(kern, pack, p, x0, min64(x0 + x, p->n_x), s0, min64(s0 + steps, p->steps));
 }
 
 static void pack_blocks(void *ctx, int64_t begin, int64_t end, int thread)
@@ -142,22 +151,23 @@ static void pack_blocks(void *ctx, int64_t begin, int64_t end, int thread)
     (void)thread;
     for (int64_t t = begin; t < end; t++) {
         if (t < j->pack_a_tasks)
-            pack_task(j->kern.pack_a ? j->kern.pack_a : j->kern.pack, &j->pack_a, t);
+            pack_task(&j->kern, j->kern.pack_a ? j->kern.pack_a : j->kern.pack, &j->pack_a, t);
         else
-            pack_task(j->kern.pack, &j->pack_b, t - j->pack_a_tasks);
+            pack_task(&j->kern, j->kern.pack, &j->pack_b, t - j->pack_a_tasks);
     }
 }
 
-/* How to pack x in [x0, x0 + n_x) of an operand for the steps of the block at hand; the caller adds
- * dst and width. */
-static ts_gemm_panels panels_of(const job *j, const void *src, int64_t ld, bool k_major, int64_t x0,
-                                int64_t n_x)
+/* How to pack x in [x0, x0 + n_x) of A or B for the steps of the block at hand; the caller adds dst and width. */
+static ts_gemm_panels panels_of(const job *j, bool is_b, int64_t x0, int64_t n_x)
 {
-    const int64_t per = j->kern.pairs ? 2 : 1, k0 = j->s0 * per;
+    const ts_gemm_args *g = j->g;
+    const bool k_major = is_b ? g->form != TS_GEMM_NT : g->form == TS_GEMM_TN, wide = is_b && g->b_wide;
+    const int64_t per = j->kern.pairs ? 2 : 1, k0 = j->s0 * per, ld = is_b ? g->ldb : g->lda;
     const int64_t at = k_major ? k0 * ld + x0 : x0 * ld + k0;
+    const ts_dtype type = is_b ? ts_gemm_b_type(g) : g->dtype;
     return (ts_gemm_panels){
-        .src = (const char *)src + at * (int64_t)ts_dtype_size(j->g->dtype), .ld = ld, .n_x = n_x,
-        .n_k = min64(j->s * per, j->g->k - k0), .src_dtype = j->g->dtype, .k_major = k_major,
+        .src = (const char *)(is_b ? g->b : g->a) + at * (int64_t)ts_dtype_size(type), .ld = ld, .n_x = n_x,
+        .n_k = min64(j->s * per, g->k - k0), .src_dtype = type, .k_major = k_major, .rounds = wide,
         .pairs = j->kern.pairs, .steps = j->s,
     };
 }
@@ -186,12 +196,12 @@ static void fetch_block(job *j, bool pack_a, bool pack_b)
     j->b = j->b_packs ? scratch : g->b;
     j->b_panel = j->s * width * 4;
     if (pack_a) {
-        j->pack_a = panels_of(j, g->a, g->lda, g->form == TS_GEMM_TN, j->m0, j->m);
+        j->pack_a = panels_of(j, false, j->m0, j->m);
         j->pack_a.dst = scratch_a, j->pack_a.width = rows;
         j->pack_a_tasks = j->pack_tasks = pack_tasks_of(&j->pack_a);
     }
     if (pack_b) {
-        j->pack_b = panels_of(j, g->b, g->ldb, g->form != TS_GEMM_NT, j->n0, j->n);
+        j->pack_b = panels_of(j, true, j->n0, j->n);
         j->pack_b.dst = scratch, j->pack_b.width = width;
         j->pack_tasks += pack_tasks_of(&j->pack_b);
     }
@@ -233,11 +243,10 @@ static void place(const job *j, ts_gemm_tile *t, int64_t row, int64_t col, float
  * back. The task packs it into its own L2 instead, behind its partial sums. */
 static const char *pack_own(const job *j, int64_t col, char *dst)
 {
-    const ts_gemm_args *g = j->g;
     const int64_t cols = min64(j->kern.width, j->n - col);
-    ts_gemm_panels p = panels_of(j, g->b, g->ldb, g->form != TS_GEMM_NT, j->n0 + col, cols);
+    ts_gemm_panels p = panels_of(j, true, j->n0 + col, cols);
     p.dst = dst, p.width = j->kern.width;
-    j->kern.pack(&p, 0, cols, 0, j->s);
+    pack_into(&j->kern, j->kern.pack, &p, 0, cols, 0, j->s);
     return dst;
 }
 
@@ -327,7 +336,7 @@ static void cut_own_rows(job *j)
 static void pack_rows(const job *j, int64_t chunk, char *dst)
 {
     const int64_t begin = chunk * j->rows, rows = min64(j->rows, j->m - begin);
-    ts_gemm_panels p = panels_of(j, j->g->a, j->g->lda, true, j->m0 + begin, rows);
+    ts_gemm_panels p = panels_of(j, false, j->m0 + begin, rows);
     p.dst = dst, p.width = j->kern.rows;
     j->kern.pack(&p, 0, rows, 0, j->s);
 }
@@ -492,7 +501,7 @@ static void run_long_k(job *j)
     const int64_t a_at =
         (whole.form == TS_GEMM_TN ? 1 : whole.lda) * (int64_t)ts_dtype_size(whole.dtype);
     const int64_t b_at =
-        (whole.form == TS_GEMM_NT ? whole.ldb : 1) * (int64_t)ts_dtype_size(whole.dtype);
+        (whole.form == TS_GEMM_NT ? whole.ldb : 1) * (int64_t)ts_dtype_size(ts_gemm_b_type(&whole));
     const int64_t size = (int64_t)ts_dtype_size(whole.c_dtype);
     for (int64_t m0 = 0; m0 < whole.m; m0 += LONG_K_ROWS) {
         for (int64_t n0 = 0; n0 < whole.n; n0 += LONG_K_COLS) {
@@ -524,6 +533,8 @@ static void gemm(ts_cpu *cpu, const void *args, int64_t n)
         return;
     ts_gemm_kernels_init(&j.kern, cpu->isa, g->dtype);
     TS_ASSERT(!g->b_packed || j.kern.pairs, "gemm: B is packed for another device");
+    TS_ASSERT(!g->b_wide || (g->dtype == TS_DTYPE_BF16 && g->form != TS_GEMM_TN && j.kern.round),
+              "gemm: B is rounded in forms NT and NN of bf16 alone, where it is not packed in pairs");
     if (ts_gemm_few(cpu, g, &j.kern))
         return;
     j.steps = j.kern.pairs ? ceil_div(g->k, 2) : g->k;
@@ -545,7 +556,7 @@ static void pack_shares(void *ctx, int64_t begin, int64_t end, int thread)
     const pack_job *j = ctx;
     (void)thread;
     for (int64_t t = begin; t < end; t++)
-        pack_task(j->kern.pack, &j->panels, t);
+        pack_task(&j->kern, j->kern.pack, &j->panels, t);
 }
 
 /* Weights are packed once and multiplied many times: their panels go to the caller's memory. */

@@ -132,9 +132,12 @@ static void pack(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_
         pack_rows(p, x_begin, x_fill, s_begin, s_end);
 }
 
+static void round_to_bf16(float *units, int64_t n) { round_units(units, n); }
+
 void ts_gemm_kernels_init_avx2(ts_gemm_kernels *k)
 {
     *k = (ts_gemm_kernels){
-        .rows = ROWS, .width = WIDTH, .pairs = false, .tile = tile, .pack = pack
+        .rows = ROWS, .width = WIDTH, .pairs = false, .tile = tile, .pack = pack,
+        .round = round_to_bf16,
     };
 }

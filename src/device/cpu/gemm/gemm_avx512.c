@@ -17,9 +17,12 @@ static inline vf v_dot(vf acc, vu a, vu b) { return _mm512_fmadd_ps(a, b, acc); 
 #include "device/cpu/gemm/gemm_tile_body.h"
 #include "device/cpu/gemm/gemm_cases512_body.h"
 
+static void round_to_bf16(float *units, int64_t n) { round_units(units, n); }
+
 void ts_gemm_kernels_init_avx512(ts_gemm_kernels *k)
 {
     *k = (ts_gemm_kernels){
-        .rows = ROWS, .width = WIDTH, .pairs = false, .tile = tile, .pack = pack
+        .rows = ROWS, .width = WIDTH, .pairs = false, .tile = tile, .pack = pack,
+        .round = round_to_bf16,
     };
 }

@@ -15,6 +15,7 @@ typedef struct job {
     const ts_gemm_args *g;
     ts_cpu *cpu;
     ts_gemm_few_kernels kern;
+    void (*round)(float *units, int64_t n);
     const float *a; /* [m, k] */
     int64_t lda;
 } job;
@@ -38,7 +39,8 @@ static void run_slice(const job *j, int64_t col, int64_t cols, int64_t s0, int64
 {
     const ts_gemm_args *g = j->g;
     const int width = j->kern.width, rows = j->kern.rows;
-    const size_t size = ts_dtype_size(g->dtype);
+    const ts_dtype type = ts_gemm_b_type(g);
+    const size_t size = ts_dtype_size(type);
     /* the next strip, as it lies in memory: the last has none */
     const int64_t after = col + width < g->n ? col + width : col;
     const char *next = (const char *)g->b + (size_t)(after * g->ldb) * size;
@@ -50,7 +52,7 @@ static void run_slice(const job *j, int64_t col, int64_t cols, int64_t s0, int64
                                    .ld = g->ldb,
                                    .n_x = cols,
                                    .n_k = n,
-                                   .src_dtype = g->dtype,
+                                   .src_dtype = type,
                                    .width = width,
                                    .dst = (char *)panel,
                                    .steps = CHUNK };
@@ -58,6 +60,8 @@ static void run_slice(const job *j, int64_t col, int64_t cols, int64_t s0, int64
         if (g->m <= j->kern.line_rows && j->kern.line(&p, ahead, j->a + s0 + s, j->lda, sum, (int)g->m))
             continue;
         j->kern.turn(&p, ahead);
+        if (g->b_wide)
+            j->round(panel, n * width);
         for (int64_t r = 0; r < g->m; r += rows)
             j->kern.add(j->a + r * j->lda + s0 + s, j->lda, panel, n, sum + r * width,
                         (int)min64(rows, g->m - r));
@@ -122,7 +126,7 @@ static void widen(job *j)
 
 bool ts_gemm_few(ts_cpu *cpu, const ts_gemm_args *g, const ts_gemm_kernels *kern)
 {
-    job j = { .g = g, .cpu = cpu, .a = g->a, .lda = g->lda };
+    job j = { .g = g, .cpu = cpu, .round = kern->round, .a = g->a, .lda = g->lda };
     if (g->form != TS_GEMM_NT || g->b_packed || g->m > MOST_ROWS || kern->pairs ||
         (g->dtype != TS_DTYPE_F32 && g->m * g->k * 4 > cpu->shared_bytes))
         return false;

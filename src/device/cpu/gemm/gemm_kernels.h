@@ -64,6 +64,7 @@ typedef struct ts_gemm_panels {
     int64_t ld, n_x, n_k;
     ts_dtype src_dtype;
     bool k_major;
+    bool rounds;            /* floats that are rounded to bf16 on the way */
     bool pairs;             /* units are pairs of bf16; else floats */
     bool past;              /* dst is written past the caches; it is at a multiple of 64 */
     int width;              /* of a panel */
@@ -80,11 +81,15 @@ typedef void ts_gemm_pack_fn(const ts_gemm_panels *p, int64_t x_begin, int64_t x
  * all widths (16, 48) and all rows of tiles (6, 8, 32). */
 enum { TS_GEMM_PACK_X = 96 };
 
+/* What B is in memory. */
+static inline ts_dtype ts_gemm_b_type(const ts_gemm_args *g) { return g->b_wide ? TS_DTYPE_F32 : g->dtype; }
+
 typedef struct ts_gemm_kernels {
     int rows, width;        /* of a tile; 0: no such kernel */
     bool pairs;             /* units are pairs of bf16, and operands must be BF16 */
     ts_gemm_tile_fn *tile;
     ts_gemm_pack_fn *pack;
+    void (*round)(float *units, int64_t n); /* to bf16, n a multiple of the width; NULL with pairs */
     /* AMX loads the rows of a tile of A, not its columns: this packs A, where it cannot be read in
      * place, as rows [n_x][steps] instead of panels. NULL: pack does A too. */
     ts_gemm_pack_fn *pack_a;

@@ -8,6 +8,7 @@
  *   vf v_zero(void), v_add(vf, vf), v_get(const float *p), v_put(float *p, vf)
  *   vf v_load(const void *p, int64_t i, ts_dtype t, int64_t n)      elements i .. i + min(n, V)
  *   v_store(void *p, int64_t i, ts_dtype t, int64_t n, vf v)
+ *   vf v_round(vf)                                                  to bf16
  *
  * And, where there is a faster way than v_store that gives the same bits:
  *   STORE_BF16(uint16_t *c, int64_t ld, vf acc[ROWS][VECS], int rows, int vecs)
@@ -17,6 +18,12 @@
 
 typedef ts_gemm_tile tile_args;
 INLINE const ts_gemm_tile *tile_out(const tile_args *t) { return t; }
+
+INLINE void round_units(float *units, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += V)
+        v_putu(units + i, v_round(v_getu(units + i)));
+}
 
 INLINE void step(vf acc[ROWS][VECS], const rows_of_a *a, const char *b, const int rows,
                  const int vecs, const bool half)

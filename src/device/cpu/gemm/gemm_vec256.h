@@ -12,6 +12,16 @@ static inline void v_putu(float *p, vf v) { _mm256_storeu_ps(p, v); }
 static inline vf v_get(const float *p) { return _mm256_load_ps(p); }
 static inline void v_put(float *p, vf v) { _mm256_store_ps(p, v); }
 
+/* To bf16, as ts_f32_to_bf16 does. */
+static inline vf v_round(vf v)
+{
+    const __m256i u = _mm256_castps_si256(v), odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+    const __m256i r = _mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF)));
+    const __m256i quiet = _mm256_or_si256(u, _mm256_set1_epi32(0x400000));
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    return _mm256_castsi256_ps(_mm256_and_si256(_mm256_blendv_epi8(r, quiet, nan), _mm256_set1_epi32(-65536)));
+}
+
 static inline vf load_full(const void *p, ts_dtype t)
 {
     if (t == TS_DTYPE_F32)

@@ -24,6 +24,11 @@ static inline __m512i bf16_bits(vf v)
     return _mm512_mask_or_epi32(r, nan, u, _mm512_set1_epi32(0x400000));
 }
 
+static inline vf v_round(vf v)
+{
+    return _mm512_castsi512_ps(_mm512_and_si512(bf16_bits(v), _mm512_set1_epi32(-65536)));
+}
+
 static inline vf v_load(const void *p, int64_t i, ts_dtype t, int64_t n)
 {
     const __mmask16 m = mask_of(n);

@@ -280,10 +280,10 @@ bool ts_expert_places_looks(const ts_expert_places *x) { return x->comm && (x->s
 
 ts_status ts_expert_places_step(ts_expert_places *x, const ts_expert_report *r)
 {
-    const int64_t E = x->load->experts;
     int32_t *to;
-    if (!x->comm || !x->load->dev->computes)
+    if (!x->comm || !x->load->dev->computes) /* no experts that move, in a network of any kind */
         return TS_OK;
+    const int64_t E = x->load->experts;
     const bool looks = ts_expert_places_looks(x);
     for (int64_t i = 0; i < x->load->n; i++)
         for (int64_t e = 0; e < E; e++) {

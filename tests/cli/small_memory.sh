@@ -36,9 +36,12 @@ learns() {
         as_planned "$who-early" 1 $options $early
         less "$who-early" "$who"
     done
-    # weights in 8 bits learn, take less, and go on to the bit
+    # weights in 8 bits learn, take less where weights are most of it, and go on to the bit
+    for way in "wide-mini" "wide-coded --weight-quant"; do
+        job ${way%% *} 1 $mini --hidden-size 256 --ffn-hidden-size 512 --train-iters 1 ${way#"${way%% *}"}
+    done
+    less wide-coded wide-mini
     job coded 1 $mini --weight-quant
-    less coded mini
     as_planned coded 1 $mini --weight-quant
     all="$mini --weight-quant --apollo-layerwise --recompute-granularity full --recompute-method uniform --recompute-num-layers 1
         --use-precision-aware-optimizer --exp-avg-dtype bf16 --exp-avg-sq-dtype bf16"

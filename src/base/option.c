@@ -145,15 +145,17 @@ static ts_status put_off(ts_option_set *s, entry *e, const char *given, const ch
     for (int i = 0; i < n && st == TS_OK; i++)
         st = ts_str_printf(&text, "%s%s", i ? " " : "", words[i]);
     const char *value = ts_str_text(&text);
+    const bool takes_words = r->lo != 0;
     const bool off =
-        n == 1 && !r->lo && ts_option_choice(TS_CHOICES(TS_TRUTHS), value) == TS_TRUTH_FALSE;
+        n == 1 && !takes_words && ts_option_choice(TS_CHOICES(TS_TRUTHS), value) == TS_TRUTH_FALSE;
     const bool cut = text.len > MOST;
     const size_t name = strlen(given), dot = name && given[name - 1] == '.';
     e->said = NULL;
     if (st == TS_OK && !off && !is_neutral(r->def, value)) {
         st = ts_str_printf(&said, "--%.*s%s%.*s%s%s", (int)(name - dot), given,
-                           n && r->lo ? " " : "", r->lo ? (int)(cut ? MOST : text.len) : 0, value,
-                           cut && r->lo ? "..." : "", place);
+                           n && takes_words ? " " : "",
+                           takes_words ? (int)(cut ? MOST : text.len) : 0, value,
+                           cut && takes_words ? "..." : "", place);
         if (st == TS_OK)
             st = ts_option_own(s, said.s, &e->said);
     }

@@ -116,6 +116,14 @@ void ts_device_free(ts_device *d, ts_mem_kind kind, void *p, size_t bytes);
 void ts_device_book(ts_device *d, ts_mem_kind kind, int64_t bytes);
 /* Bytes that an allocation of `bytes` is booked as (rounded to 64). */
 static inline size_t ts_device_round(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
+/* The next `bytes` of a room that is laid out piece by piece, of which `used` are given away. A room that is NULL
+ * is only measured. */
+static inline void *ts_device_take(void *room, size_t *used, size_t bytes)
+{
+    void *at = room ? (char *)room + *used : NULL;
+    *used += ts_device_round(bytes);
+    return at;
+}
 /* Says where the program is, for the peak: a phase of the step, then parts of the model within
  * it. */
 static inline void ts_device_phase(ts_device *d, const char *phase)

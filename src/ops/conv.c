@@ -60,10 +60,11 @@ static char *row_at(const void *rows, const ts_tensor *x, int64_t row)
 static char *rows_before(ts_tape *tape, const ts_conv_op *o, const ts_tensor *x)
 {
     const int64_t back = o->w->dim[1] - 1;
+    const size_t bytes = (size_t)(back * x->dim[1]) * ts_dtype_size(x->dtype);
     char *rows = row_at(o->kept.rows->data, x, o->kept.slot0 * back);
     for (int64_t b = 0; b < o->B; b++)
         if (o->kept.start[b] == 0)
-            tape->dev->zero(tape->dev, row_at(rows, x, b * back), (size_t)(row_at(NULL, x, back) - (char *)NULL));
+            tape->dev->zero(tape->dev, row_at(rows, x, b * back), bytes);
     return rows;
 }
 

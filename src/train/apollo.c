@@ -12,13 +12,6 @@ typedef struct work {
     size_t bytes;
 } work;
 
-static void *take(work *w, char *room, size_t bytes)
-{
-    void *at = room + w->bytes;
-    w->bytes += ts_device_round(bytes);
-    return at;
-}
-
 static work lay_out(const ts_lowrank *a, const ts_param *p, char *room)
 {
     work w = { .s = ts_lowrank_shape_of(a, p) };
@@ -27,12 +20,13 @@ static work lay_out(const ts_lowrank *a, const ts_param *p, char *room)
     const int64_t all = w.s.height * w.s.width, row = w.s.width,
                   most = all < TS_LOWRANK_PATCH ? all : row > TS_LOWRANK_PATCH ? row : TS_LOWRANK_PATCH;
     w.short_side = w.s.by_rows ? w.s.width : w.s.height;
-    w.p = take(&w, room, (size_t)(w.s.rank * w.short_side) * f);
-    w.r = take(&w, room, r * f);
-    w.x = take(&w, room, r * f);
-    w.factor = take(&w, room, (size_t)channels * f);
-    w.scaled = take(&w, room, (size_t)most * f);
-    w.sums = take(&w, room, (size_t)ts_sumsq_blocks(most > (int64_t)r ? most : (int64_t)r) * sizeof(double));
+    w.p = ts_device_take(room, &w.bytes, (size_t)(w.s.rank * w.short_side) * f);
+    w.r = ts_device_take(room, &w.bytes, r * f);
+    w.x = ts_device_take(room, &w.bytes, r * f);
+    w.factor = ts_device_take(room, &w.bytes, (size_t)channels * f);
+    w.scaled = ts_device_take(room, &w.bytes, (size_t)most * f);
+    const int64_t longest = most > (int64_t)r ? most : (int64_t)r;
+    w.sums = ts_device_take(room, &w.bytes, (size_t)ts_sumsq_blocks(longest) * sizeof(double));
     return w;
 }
 

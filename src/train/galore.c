@@ -21,9 +21,7 @@ typedef struct work {
 
 static float *take(work *w, char *room, int64_t n)
 {
-    void *at = room + w->bytes;
-    w->bytes += ts_device_round((size_t)n * sizeof(float));
-    return at;
+    return ts_device_take(room, &w->bytes, (size_t)n * sizeof(float));
 }
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }

@@ -106,9 +106,7 @@ typedef struct work {
 
 static void *take(work *w, int64_t n)
 {
-    void *p = w->room + w->bytes;
-    w->bytes += ts_device_round((size_t)n * sizeof(float));
-    return p;
+    return ts_device_take(w->room, &w->bytes, (size_t)n * sizeof(float));
 }
 
 static work lay_out(const ts_muon *m, const ts_param *p, char *room)

@@ -66,9 +66,7 @@ typedef struct work {
 
 static void *take(work *w, size_t bytes)
 {
-    void *p = (char *)w->c->room + w->bytes;
-    w->bytes += ts_device_round(bytes);
-    return p;
+    return ts_device_take(w->c->room, &w->bytes, bytes);
 }
 
 static work lay_out(const ts_orthogonal *o, const ts_orthogonal_call *c)

@@ -90,7 +90,7 @@ static void xent_oracle(const grad_case *g, double *const *x, double *y)
 static ts_status choose(grad_env *e, const int32_t *labels, int64_t T, ts_chosen_rows *out)
 {
     int32_t *host = calloc((size_t)T * 3, sizeof *host);
-    ts_tensor *at, *back, *few;
+    ts_tensor *at = NULL, *back = NULL, *few = NULL;
     TS_ASSERT(host, "no memory");
     out->n = ts_choose_rows(labels, T, host, host + T, host + 2 * T);
     ts_status st = grad_ints(e, host, T, &at);

@@ -70,7 +70,7 @@ static void aligns_the_data(void **state)
         ts_st_writer *w = NULL;
         ts_st_file *f = NULL;
         uint64_t header;
-        const char *name = "abcdefghi" + 9 - len;
+        const char *name = &"abcdefghi"[9 - len];
         OK(ts_st_writer_create(temp_path(&t, "w.safetensors"), &w));
         OK(ts_st_writer_metadata(w, "made by", "a \"test\""));
         OK(ts_st_writer_add(w, name, TS_ST_F64, 0, NULL));

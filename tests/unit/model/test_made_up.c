@@ -109,8 +109,8 @@ static void test_write(void **state)
     static const char *const texts[] = {
         "{}",
         "{\"cap\": null, \"pad_token_id\": null, \"plain_every\": 3, \"head_dim\": 16}",
-        "{\"cap\": 5.5, \"eos_token_id\": [3, 4], \"hidden_act\": \"gelu_new\", "
-        "\"tie_word_embeddings\": true, \"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}}",
+        ("{\"cap\": 5.5, \"eos_token_id\": [3, 4], \"hidden_act\": \"gelu_new\", "
+         "\"tie_word_embeddings\": true, \"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}}"),
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         ts_arch a, b;

@@ -115,8 +115,8 @@ static const char *const how[] = {
     "--micro-batch-size 4 --deterministic-mode",
     "--micro-batch-size 4 --keep-cheap-activations",
     "--micro-batch-size 8 --recompute-granularity full --recompute-method uniform",
-    "--micro-batch-size 8 --recompute-granularity full --recompute-method uniform "
-    "--recompute-num-layers 2",
+    ("--micro-batch-size 8 --recompute-granularity full --recompute-method uniform "
+     "--recompute-num-layers 2"),
 };
 
 static const float *gradient(const rig *r, const ts_param *p)

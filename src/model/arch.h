@@ -203,6 +203,7 @@ typedef struct ts_arch {
     int64_t router_groups, router_group_topk, router_group_best; /* 1: no groups */
     bool router_bias;          /* a bias for choosing that no gradient trains */
     bool experts_stacked;      /* in files: all experts of a layer in one tensor */
+    bool other_names;          /* in files: some tensors under their family's other names (ts_name_other) */
     bool gated;                /* MLPs of layers are */
     ts_act act;
     double act_clamp, glu_offset; /* of gated MLPs: values are clamped, up is moved (ts_act_op); 0: not so */

@@ -184,6 +184,7 @@ const ts_field_row ts_arch_rows[] = {
     F(BOOL, router_bias, .later = true, .shapes = true, .words = "bias of the router's choice",
       .option = "moe-router-enable-expert-bias"),
     F(BOOL, experts_stacked, .apart = true), /* of files */
+    F(BOOL, other_names, .apart = true),     /* likewise */
     F(BOOL, norm_bias, .shapes = true, .words = "bias of norms"),
     F(BOOL, norm_bare, .shapes = true, .later = true, .words = "norms without weights"),
     F(BOOL, pre_norm, .def = true, .shapes = true, .words = "norms before attention and MLP"),

@@ -320,6 +320,7 @@ const ts_field_row ts_layer_rows[] = {
     L("layer_one_for_both", INT, one_for_both, .hi = 1, .words = "keys that are values too"),
     L("layer_keys_of", INT, keys_of, .hi = TS_ARCH_MAX_LAYERS, .words = "layers that share keys and values"),
     L("layer_shortcuts", INT, shortcut, .hi = 1, .words = "experts beside the MLP"),
+    L("layer_joined", INT, joined, .hi = 1, .words = "experts added to the MLP"),
     L("layer_choices_of", INT, choices_of, .hi = TS_ARCH_MAX_LAYERS, .words = "layers that share an indexer's choices",
       .option = "index-topk-freq"),
     L("layer_mlps", CHOICE, mlp, .choices = TS_CHOICES(MLPS), .model = "gated"),

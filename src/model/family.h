@@ -83,6 +83,7 @@ typedef enum ts_name_part {
     TS_PART_PAIRS, /* the rows of a gated fc1 in turn, one of the gate, one of up; all experts in one tensor */
     TS_PART_LINE, /* a vector, in the file a matrix of one row */
     TS_PART_HEADS, /* likewise of a row a head */
+    TS_PART_FLAT, /* vectors, in the file one behind the other in one */
     TS_PART_EACH_HEAD, /* of each head a vector; the second '*' of hf_name is its number */
     TS_PART_FILTER, /* whole; the file holds [columns, 1, width] (a convolution of each column for itself) */
     /* whole; layers that predict further tokens have it in files once more, of what is outside of all layers: it is

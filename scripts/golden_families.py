@@ -215,6 +215,9 @@ CASES = {
     "gemma4": ("gemma4_text", {**GEMMA4, "num_kv_shared_layers": 3, "use_double_wide_mlp": True}, 5, dict(seed=425)),
     "gemma4-same": ("gemma4_text", {**GEMMA4, "num_hidden_layers": 4, "layer_types": ["sliding_attention", "full_attention"] * 2, "attention_k_eq_v": True, "num_global_key_value_heads": 1,
                                     "hidden_size_per_layer_input": 0, "final_logit_softcapping": 9.0}, 5, dict(seed=405, dtype="bfloat16", global_heads=True)),
+    # every layer has experts beside its MLP
+    "gemma4-experts": ("gemma4_text", {**GEMMA4, "num_hidden_layers": 3, "layer_types": GEMMA4["layer_types"][2:], "hidden_size_per_layer_input": 0,
+                                       "enable_moe_block": True, "num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 12}, 5, dict(seed=525, stacked=True)),
     "gemma3n": ("gemma3n_text", GEMMA3N, 5, dict(seed=406)),
     "gemma3n-old": ("gemma3n_text", {**GEMMA3N, "num_kv_shared_layers": 0, "num_hidden_layers": 3, "layer_types": GEMMA3N["layer_types"][:3], "intermediate_size": [32, 20, 28],
                                      "activation_sparsity_pattern": [0.0, 0.5, 0.0], "altup_num_inputs": 2, "altup_active_idx": 1}, 4, dict(seed=407, dtype="bfloat16")),
@@ -509,7 +512,7 @@ def build(name):
     if model_type == "grok-1":
         return filled(name, grok1_reference.make(**arguments).eval())
     config = AutoConfig.for_model(model_type, **copy.deepcopy(arguments))
-    how_experts = dict(experts_implementation="eager") if model_type in EXPERTS else {}
+    how_experts = dict(experts_implementation="eager") if model_type in EXPERTS or arguments.get("enable_moe_block") else {}
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", **how_experts).eval()
     return filled(name, model)
 
@@ -527,7 +530,7 @@ def filled(name, model):
     with torch.no_grad():
         for n, p in model.named_parameters():
             if p.dim() == 1:
-                centre = 1.0 if "norm" in n or "ln_" in n else 0.0
+                centre = 1.0 if "norm" in n or "ln_" in n or "router" in n and n.endswith("scale") else 0.0
                 centre = 0.0 if model_type in ("gemma", "gemma2", "gemma3_text") or model_type.startswith(("qwen3_next", "qwen3_5")) and "linear_attn.norm" not in n else centre if not n.endswith("bias") else 0.0
                 p.copy_(centre + 0.2 * torch.randn(p.shape, generator=generator))
             else:

@@ -108,6 +108,8 @@ typedef struct ts_layer_arch {
     int one_for_both;          /* 1: a key before its norm and rotation is its value too */
     int shortcut;              /* 1: beside its MLP experts read the same; what they make joins the stream behind the next layer
                                   (LongCat-Flash) */
+    int joined;                /* 1: beside its MLP experts read the stream, each with norms of its own, and both are added
+                                  (nn/block.h; Gemma 4) */
     int64_t keys_of;           /* 1 + the number of an earlier layer whose keys and values it attends to; 0: its own */
     int64_t choices_of;        /* likewise of the layer whose indexer's choice of keys it attends by (GLM-5.2) */
 } ts_layer_arch;
@@ -203,6 +205,7 @@ typedef struct ts_arch {
     int64_t router_groups, router_group_topk, router_group_best; /* 1: no groups */
     bool router_bias;          /* a bias for choosing that no gradient trains */
     bool experts_stacked;      /* in files: all experts of a layer in one tensor */
+    bool other_names;          /* in files: some tensors under their family's other names (ts_name_other) */
     bool gated;                /* MLPs of layers are */
     ts_act act;
     double act_clamp, glu_offset; /* of gated MLPs: values are clamped, up is moved (ts_act_op); 0: not so */
@@ -291,8 +294,9 @@ static inline int64_t ts_layer_ffn(const ts_arch *a, int64_t i) { return ts_arch
 /* Width of a key with its value, behind a group's queries in a fused row. */
 static inline int64_t ts_layer_pair(const ts_arch *a, int64_t i) { return (ts_arch_block(a, i)->one_for_both ? 1 : 2) * ts_layer_head_dim(a, i); }
 /* Whether a layer has experts, in the place of its MLP or beside it. */
-static inline bool ts_has_experts(const ts_layer_arch *l) { return l->mlp == TS_MLP_EXPERTS || l->shortcut; }
+static inline bool ts_has_experts(const ts_layer_arch *l) { return l->mlp == TS_MLP_EXPERTS || l->shortcut || l->joined; }
 bool ts_arch_has_shortcuts(const ts_arch *a);
+bool ts_arch_has_joined(const ts_arch *a);
 /* Whether a layer attends to keys and values of another, by another's choice of keys. */
 bool ts_arch_borrows(const ts_arch *a);
 bool ts_arch_shares_choices(const ts_arch *a);

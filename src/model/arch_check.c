@@ -145,6 +145,20 @@ static ts_status check_shortcuts(const ts_arch *a, const char *file)
     return TS_OK;
 }
 
+/* Their norms take the places of those round the layer's MLP. */
+static ts_status check_joined(const ts_arch *a, const char *file)
+{
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        const ts_layer_arch *l = &a->layer[i];
+        if (l->joined && ((l->mlp != TS_MLP_GATED && l->mlp != TS_MLP_PLAIN) || l->shortcut || !a->pre_norm || !a->post_norm ||
+                          a->parallel_residual || a->altup_inputs || a->shared_ffn || a->norm_bare))
+            return ts_error(TS_ERR_USER,
+                            "%s: layer %lld adds experts to its MLP: expected an MLP with norms before and behind it, no shared "
+                            "expert, and attention and MLP one after the other", file, (long long)i);
+    }
+    return TS_OK;
+}
+
 static ts_status check_act(const ts_arch *a, const char *file)
 {
     if (a->gated || (a->act_clamp == 0 && a->glu_offset == 0))
@@ -338,6 +352,7 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
         TS_TRY(check_layer(a, i, file));
     TS_TRY(check_experts(a, file));
     TS_TRY(check_shortcuts(a, file));
+    TS_TRY(check_joined(a, file));
     TS_TRY(check_indexer(a, file));
     TS_TRY(check_choices(a, file));
     TS_TRY(check_mtp(a, file));

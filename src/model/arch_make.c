@@ -83,6 +83,14 @@ bool ts_arch_has_shortcuts(const ts_arch *a)
     return false;
 }
 
+bool ts_arch_has_joined(const ts_arch *a)
+{
+    for (int64_t i = 0; i < a->n_layers; i++)
+        if (a->layer[i].joined)
+            return true;
+    return false;
+}
+
 bool ts_arch_shares_choices(const ts_arch *a)
 {
     for (int64_t i = 0; i < a->n_layers; i++)

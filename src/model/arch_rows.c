@@ -184,6 +184,7 @@ const ts_field_row ts_arch_rows[] = {
     F(BOOL, router_bias, .later = true, .shapes = true, .words = "bias of the router's choice",
       .option = "moe-router-enable-expert-bias"),
     F(BOOL, experts_stacked, .apart = true), /* of files */
+    F(BOOL, other_names, .apart = true),     /* likewise */
     F(BOOL, norm_bias, .shapes = true, .words = "bias of norms"),
     F(BOOL, norm_bare, .shapes = true, .later = true, .words = "norms without weights"),
     F(BOOL, pre_norm, .def = true, .shapes = true, .words = "norms before attention and MLP"),
@@ -319,6 +320,7 @@ const ts_field_row ts_layer_rows[] = {
     L("layer_one_for_both", INT, one_for_both, .hi = 1, .words = "keys that are values too"),
     L("layer_keys_of", INT, keys_of, .hi = TS_ARCH_MAX_LAYERS, .words = "layers that share keys and values"),
     L("layer_shortcuts", INT, shortcut, .hi = 1, .words = "experts beside the MLP"),
+    L("layer_joined", INT, joined, .hi = 1, .words = "experts added to the MLP"),
     L("layer_choices_of", INT, choices_of, .hi = TS_ARCH_MAX_LAYERS, .words = "layers that share an indexer's choices",
       .option = "index-topk-freq"),
     L("layer_mlps", CHOICE, mlp, .choices = TS_CHOICES(MLPS), .model = "gated"),

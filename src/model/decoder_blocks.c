@@ -187,12 +187,15 @@ static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
 static ts_experts_layer experts_of(const ts_arch *a, int64_t layer)
 {
     const int64_t shared = a->shared_ffn;
+    const bool joined = ts_arch_block(a, layer)->joined;
     if (!ts_has_experts(ts_arch_block(a, layer)))
         return (ts_experts_layer){ 0 };
     return (ts_experts_layer){
         .hidden = a->hidden, .ffn = a->expert_ffn, .experts = a->n_experts, .zeros = a->zero_experts, .act = a->act, .gated = a->gated,
         .has_biases = a->experts_bias, .scales_input = a->probs_on_input, .clamp = (float)a->act_clamp,
         .offset = (float)a->glu_offset,
+        .router_norm = ts_decoder_norm(a, joined), .norm = ts_decoder_norm(a, joined), .has_scale = joined,
+        .router_in = 1 / sqrtf((float)a->hidden),
         .has_bias = a->router_bias, .has_shared = shared > 0, .has_shared_gate = a->shared_gate,
         .shared = { .act = a->act, .gated = a->gated, .is_shared = true, .clamp = (float)a->act_clamp,
                     .offset = (float)a->glu_offset, .gate_scale = 1, .out_scale = 1,
@@ -230,6 +233,8 @@ ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
         .pre_mlp_norm = ts_decoder_norm(a, feeds && a->pre_norm && !a->shared_norm),
         .post_mlp_norm = ts_decoder_norm(a, feeds && a->post_norm),
         .per_layer_norm = ts_decoder_norm(a, a->per_layer_width > 0), .per_layer = per_layer_of(a),
+        .joined = { .present = ts_arch_block(a, layer)->joined, .mlp_out = ts_decoder_norm(a, true),
+                    .experts_out = ts_decoder_norm(a, true) },
         .shortcut.present = ts_arch_block(a, layer)->shortcut,
         .joins_shortcut = layer > 0 && layer < a->n_layers && a->layer[layer - 1].shortcut,
         .altup = altup_of(a), .has_scalar = a->layer_scalar,

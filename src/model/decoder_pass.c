@@ -41,11 +41,15 @@ ts_status ts_decoder_pass(ts_decoder *d, ts_tape *tape, const ts_tensor *ids, ts
     return ts_tape_hold(tape, mine->per_layer);
 }
 
+/* Where nothing is computed they are not 1, which trained ones hardly are and which would save a product. */
 ts_status ts_decoder_read_scalars(ts_decoder *d)
 {
-    for (int64_t i = 0; i < d->arch.n_layers && d->dev->computes; i++) {
+    for (int64_t i = 0; i < d->arch.n_layers; i++) {
         ts_block *b = &d->block[i];
         if (!b->scalar)
+            continue;
+        b->scale = 0.5f;
+        if (!d->dev->computes)
             continue;
         TS_TRY(ts_param_need(b->scalar));
         d->dev->to_host(d->dev, &b->scale, ts_param_vector(b->scalar), sizeof b->scale);

@@ -272,11 +272,6 @@ ts_status ts_family_fit_init(ts_family_fit *out, const ts_arch *a)
     return st;
 }
 
-ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m)
-{
-    return ts_name_table(m, a, f->names_of ? f->names_of(a) : ts_family_name_rows(f));
-}
-
 static const ts_name_other *others_of(const ts_family *f)
 {
     static const ts_name_other none[] = { { 0 } };
@@ -285,19 +280,53 @@ static const ts_name_other *others_of(const ts_family *f)
     return f ? f->others : none;
 }
 
+/* False: there is nothing to replace. */
+static bool replace(const ts_name_other *o, const char *name, char out[TS_FAMILY_NAME])
+{
+    const char *at = strstr(name, o->ours);
+    return at && snprintf(out, TS_FAMILY_NAME, "%.*s%s%s", (int)(at - name), name, o->theirs, at + strlen(o->ours)) <
+                     TS_FAMILY_NAME;
+}
+
 bool ts_family_alias(const ts_family *f, const char *hf_name, int i, char out[TS_FAMILY_NAME])
 {
     const char *prefix = ts_family_prefix(f);
     const size_t n = prefix ? strlen(prefix) : 0;
     if (n && !strncmp(hf_name, prefix, n) && i-- == 0)
         return snprintf(out, TS_FAMILY_NAME, "%s", hf_name + n) < TS_FAMILY_NAME;
-    for (const ts_name_other *o = others_of(f); o->ours; o++) {
-        const char *at = strstr(hf_name, o->ours);
-        if (at && i-- == 0)
-            return snprintf(out, TS_FAMILY_NAME, "%.*s%s%s", (int)(at - hf_name), hf_name, o->theirs,
-                            at + strlen(o->ours)) < TS_FAMILY_NAME;
-    }
+    for (const ts_name_other *o = others_of(f); o->ours; o++)
+        if (replace(o, hf_name, out) && i-- == 0)
+            return true;
     return false;
+}
+
+bool ts_family_other_name(const ts_family *f, const char *hf_name, char out[TS_FAMILY_NAME])
+{
+    for (const ts_name_other *o = others_of(f); o->ours; o++)
+        if (o->stays && replace(o, hf_name, out))
+            return true;
+    return false;
+}
+
+static ts_status rename_tensor(ts_name_map *m, ts_name_tensor *t, const char *to)
+{
+    char *name;
+    TS_TRY(ts_strdup(to, &name));
+    ts_free(&t->hf_name);
+    t->hf_name = name;
+    for (size_t i = 0; i < t->n_pieces; i++)
+        m->piece[t->first_piece + i].hf_name = name;
+    return TS_OK;
+}
+
+ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m)
+{
+    char other[TS_FAMILY_NAME];
+    TS_TRY(ts_name_table(m, a, f->names_of ? f->names_of(a) : ts_family_name_rows(f)));
+    for (size_t i = 0; a->other_names && i < m->n_tensors; i++)
+        if (ts_family_other_name(f, m->tensor[i].hf_name, other))
+            TS_TRY(rename_tensor(m, &m->tensor[i], other));
+    return TS_OK;
 }
 
 const char *ts_family_module(const ts_family *f, const char *name)

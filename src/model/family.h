@@ -83,6 +83,7 @@ typedef enum ts_name_part {
     TS_PART_PAIRS, /* the rows of a gated fc1 in turn, one of the gate, one of up; all experts in one tensor */
     TS_PART_LINE, /* a vector, in the file a matrix of one row */
     TS_PART_HEADS, /* likewise of a row a head */
+    TS_PART_FLAT, /* vectors, in the file one behind the other in one */
     TS_PART_EACH_HEAD, /* of each head a vector; the second '*' of hf_name is its number */
     TS_PART_FILTER, /* whole; the file holds [columns, 1, width] (a convolution of each column for itself) */
     /* whole; layers that predict further tokens have it in files once more, of what is outside of all layers: it is
@@ -122,6 +123,7 @@ ts_status ts_name_table(ts_name_map *m, const ts_arch *a, const ts_name_row *row
 /* A part of a tensor's name, and what stands there in other files. */
 typedef struct ts_name_other {
     const char *ours, *theirs;
+    bool stays; /* what is made of such files has it too (arch's other_names) */
 } ts_name_other;
 
 /* What config.json says is a table of rows too (model/families/config.h). A family has a base, whose
@@ -157,12 +159,14 @@ bool ts_family_may_say(const ts_family *f, const ts_arch *a);
 const char *ts_family_prefix(const ts_family *f); /* NULL: none */
 const ts_name_row *ts_family_name_rows(const ts_family *f);
 
-/* Tensors and pieces of a described model. */
+/* Tensors and pieces of a described model, of a->other_names under the family's other names that stay. */
 ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m) TS_NODISCARD;
 /* The i-th other name under which files may hold this tensor: first without the prefix, then as the family's
  * others say. False: it has no more. */
 enum { TS_FAMILY_NAME = 256 };
 bool ts_family_alias(const ts_family *f, const char *hf_name, int i, char out[TS_FAMILY_NAME]);
+/* The other name of this tensor that stays. False: it has none. */
+bool ts_family_other_name(const ts_family *f, const char *hf_name, char out[TS_FAMILY_NAME]);
 /* The family's name of one of our parameters that no layer has (of "output_layer": "lm_head"),
  * without ".weight". */
 const char *ts_family_module(const ts_family *f, const char *name);

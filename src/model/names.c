@@ -75,7 +75,7 @@ static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
         x->rank = 2, x->is_line = true;
         x->dim[0] = 1, x->dim[1] = rows;
     }
-    if (t->param.vectors) {
+    if (t->param.vectors && t->row->part != TS_PART_FLAT) {
         x->rank = 2, x->is_line = true;
         x->dim[0] = t->param.vectors, x->dim[1] = rows / t->param.vectors;
     }
@@ -277,6 +277,7 @@ static ts_status add_row(ts_name_map *m, const target *t)
     switch (t->row->part) {
     case TS_PART_ALL:
     case TS_PART_LINE:
+    case TS_PART_FLAT:
     case TS_PART_HEADS:
     case TS_PART_FILTER:
     case TS_PART_RATE:

@@ -61,6 +61,8 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
     const int64_t mtp_layers = a.mtp_layers;
     if (st == TS_OK)
         st = ts_weights_want_mtp(folder, use->training ? use->mtp_layers : 0, &a, m->config);
+    if (st == TS_OK)
+        st = ts_weights_settle_names(m->family, dir, &a);
     if (st == TS_OK) {
         ts_weights_settle_experts(dir, &a);
         m->file_dtype = ts_weights_dtype(dir);

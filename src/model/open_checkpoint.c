@@ -25,6 +25,8 @@ ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **fami
     }
     TS_TRY(ts_json_bool(s, file, "pad_frozen", a->pad_frozen, &frozen));
     a->pad_frozen = frozen;
+    TS_TRY(ts_json_bool(s, file, "experts_stacked", a->experts_stacked, &a->experts_stacked));
+    TS_TRY(ts_json_bool(s, file, "other_names", a->other_names, &a->other_names));
     if (a->mtp_layers && !ts_checkpoint_tensor(ck, further)) /* config is of the folder that it began with */
         a->mtp_layers = 0;
     if (!*family)

@@ -182,6 +182,18 @@ void ts_weights_settle_experts(const ts_st_dir *dir, ts_arch *a)
         a->experts_stacked = strstr(ts_st_dir_at(dir, i)->name, ".experts.gate_up_proj");
 }
 
+ts_status ts_weights_settle_names(const ts_family *f, const ts_st_dir *dir, ts_arch *a)
+{
+    ts_name_map map = { 0 };
+    char other[TS_FAMILY_NAME];
+    a->other_names = false;
+    const ts_status st = ts_family_names(f, a, &map);
+    for (size_t i = 0; st == TS_OK && !a->other_names && i < map.n_tensors; i++)
+        a->other_names = ts_family_other_name(f, map.tensor[i].hf_name, other) && ts_st_dir_find(dir, other);
+    ts_name_map_deinit(&map);
+    return st;
+}
+
 /* ---- layers that predict further tokens ---- */
 
 static bool holds_depth(const ts_family *f, const ts_arch *a, const ts_st_dir *dir, const ts_name_map *map, int64_t k)

@@ -40,6 +40,8 @@ ts_status ts_weights_settle_tie(const ts_family *family, const ts_st_dir *dir, c
                                 ts_arch *a, json_t *config) TS_NODISCARD;
 /* Notes in a->experts_stacked whether the files have all experts of a layer in one tensor. */
 void ts_weights_settle_experts(const ts_st_dir *dir, ts_arch *a);
+/* And in a->other_names whether they have tensors under names that stay (ts_family_other_name). */
+ts_status ts_weights_settle_names(const ts_family *family, const ts_st_dir *dir, ts_arch *a) TS_NODISCARD;
 /* Layers that predict further tokens, which a->mtp_layers has of config.json: those of them that the files hold. */
 ts_status ts_weights_settle_mtp(const ts_family *family, const ts_st_dir *dir, ts_arch *a) TS_NODISCARD;
 /* The same of the model that is made: `wanted` of them. More than there are is TS_ERR_USER; config says what there is

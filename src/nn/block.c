@@ -21,6 +21,17 @@ static ts_status declare_behind(const ts_declarer *d, ts_block *b)
     return b->has_scalar ? ts_declare(d, "layer_scalar", &one, &b->scalar) : TS_OK;
 }
 
+/* Behind the MLP and the experts themselves. */
+static ts_status declare_joined(const ts_declarer *mlp, ts_block *b)
+{
+    const ts_declarer experts = ts_declare_in(mlp, "experts");
+    TS_TRY(ts_norm_declare(mlp, "norm", &b->joined.mlp_out));
+    TS_TRY(ts_norm_declare(&experts, "out_norm", &b->joined.experts_out));
+    b->joined.mlp_in = &b->pre_mlp_norm;
+    b->feed = ts_joined_sublayer(&b->joined);
+    return TS_OK;
+}
+
 ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
 {
     const ts_declarer attention = ts_declare_in(d, "self_attention"),
@@ -66,14 +77,16 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
     TS_TRY(ts_norm_declare(d, "pre_mlp_layernorm", &b->pre_mlp_norm));
     if (b->experts.experts) {
         TS_TRY(ts_experts_declare(&mlp, &b->experts));
-        b->feed = b->shortcut.experts = ts_experts_sublayer(&b->experts);
+        b->feed = b->shortcut.experts = b->joined.experts = ts_experts_sublayer(&b->experts);
     }
     if (b->mlp.fc1.out) {
         TS_TRY(ts_mlp_declare(&mlp, &b->mlp));
-        b->feed = b->shortcut.mlp = ts_mlp_sublayer(&b->mlp);
+        b->feed = b->shortcut.mlp = b->joined.mlp = ts_mlp_sublayer(&b->mlp);
     }
     if (b->shortcut.present)
         b->feed = ts_shortcut_sublayer(&b->shortcut);
+    if (b->joined.present)
+        TS_TRY(declare_joined(&mlp, b));
     TS_TRY(ts_norm_declare(d, "post_mlp_layernorm", &b->post_mlp_norm));
     return declare_behind(d, b);
 }
@@ -87,6 +100,8 @@ typedef struct part {
     int64_t stream;
     ts_layer_part enters, runs; /* what is kept counts as theirs */
 } part;
+
+static const ts_norm_layer no_norm = { 0 };
 
 static part mixer_of(const ts_block *b)
 {
@@ -103,14 +118,13 @@ static part cross_of(const ts_block *b)
 
 static part feed_of(const ts_block *b)
 {
-    return (part){ &b->pre_mlp_norm, &b->post_mlp_norm, "pre_mlp_layernorm", "post_mlp_layernorm",
+    return (part){ b->joined.present ? &no_norm : &b->pre_mlp_norm, &b->post_mlp_norm, "pre_mlp_layernorm", "post_mlp_layernorm",
                    &b->feed, TS_RNG_HIDDEN_DROPOUT, 2 * b->number + 2, TS_PART_MLP_NORM, TS_PART_MLP };
 }
 
 static part inject_of(const ts_block *b)
 {
-    static const ts_norm_layer none = { 0 };
-    return (part){ &none, &b->per_layer_norm, "", "post_per_layer_norm", &b->inject,
+    return (part){ &no_norm, &b->per_layer_norm, "", "post_per_layer_norm", &b->inject,
                    TS_RNG_CROSS_HIDDEN_DROPOUT, b->number, TS_LAYER_PARTS, TS_LAYER_PARTS };
 }
 

@@ -86,6 +86,16 @@ typedef struct ts_shortcut_layer {
 } ts_shortcut_layer;
 ts_sublayer ts_shortcut_sublayer(const ts_shortcut_layer *l);
 
+/* An MLP and experts side by side, added (Gemma 4): experts_out(experts(x)) + mlp_out(mlp(mlp_in(x))), of norms. What experts
+ * and their router read they norm themselves. mlp_out and experts_out: mlp.norm.weight, mlp.experts.out_norm.weight. */
+typedef struct ts_joined_layer {
+    bool present;
+    const ts_norm_layer *mlp_in; /* the block's pre_mlp_norm */
+    ts_norm_layer mlp_out, experts_out;
+    ts_sublayer experts, mlp;
+} ts_joined_layer;
+ts_sublayer ts_joined_sublayer(const ts_joined_layer *l);
+
 typedef struct ts_block {
     int64_t number; /* of the layer: names streams of random numbers and the cache */
     ts_norm_layer input_norm, post_attn_norm, pre_cross_norm, post_cross_norm, pre_mlp_norm,
@@ -99,8 +109,9 @@ typedef struct ts_block {
     ts_beside_layer beside;   /* attention and mamba are both there, side by side */
     ts_kda_layer kda;
     ts_mlp_layer mlp;         /* fc1.out 0: none */
-    ts_experts_layer experts; /* in the place of mlp, or (shortcut) beside it; experts.experts 0: there are none */
+    ts_experts_layer experts; /* in the place of mlp, or (shortcut, joined) beside it; experts.experts 0: there are none */
     ts_shortcut_layer shortcut;
+    ts_joined_layer joined;   /* reads the stream itself: pre_mlp_norm is its MLP's alone */
     bool joins_shortcut;      /* what the experts of the layer before have made joins the stream behind this one */
     ts_per_layer per_layer;   /* width 0: none */
     ts_altup_layer altup;     /* inputs 0: the stream is one. Else it comes and goes without res, all streams in x */

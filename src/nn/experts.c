@@ -40,7 +40,11 @@ static ts_status declare_router(const ts_declarer *d, ts_experts_layer *l)
     const ts_param_spec b = { .place = ts_place_whole(n, 0), .start = TS_START_CONSTANT,
                               .is_fixed = true };
     const ts_param_spec more = { .place = b.place, .start = TS_START_CONSTANT, .parts = w.parts };
+    const ts_param_spec scale = { .place = ts_place_whole(n, 1), .start = TS_START_CONSTANT, .value = 1, .is_vectors = true };
+    TS_TRY(ts_norm_declare(&in, "norm", &l->router_norm));
     TS_TRY(ts_declare(&in, "weight", &w, &l->router));
+    if (l->has_scale)
+        TS_TRY(ts_declare(&in, "expert_scale", &scale, &l->scale));
     if (l->has_biases)
         TS_TRY(ts_declare(&in, "bias", &more, &l->router_bias));
     if (!l->has_bias)
@@ -89,7 +93,7 @@ static ts_status declare_experts(const ts_declarer *d, ts_experts_layer *l)
 
 ts_status ts_experts_declare(const ts_declarer *d, ts_experts_layer *l)
 {
-    const ts_declarer shared = ts_declare_in(d, "shared_experts");
+    const ts_declarer shared = ts_declare_in(d, "shared_experts"), experts = ts_declare_in(d, "experts");
     const ts_param_spec gate = { .place = ts_place_whole(1, l->hidden), .is_router = true,
                                  .parts = { .slots = ts_shares_rows(d->group) } };
     TS_TRY(declare_router(d, l));
@@ -97,5 +101,6 @@ ts_status ts_experts_declare(const ts_declarer *d, ts_experts_layer *l)
         TS_TRY(ts_mlp_declare(&shared, &l->shared));
     if (l->has_shared_gate)
         TS_TRY(ts_declare(&shared, "gate_weight", &gate, &l->shared_gate));
+    TS_TRY(ts_norm_declare(&experts, "norm", &l->norm));
     return declare_experts(d, l); /* behind what all processes have: that is one unit, where units are shared out */
 }

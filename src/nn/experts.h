@@ -7,6 +7,7 @@
  *   has_biases: + experts.linear_fc1.bias [E, 2 ffn or ffn], experts.linear_fc2.bias [E, hidden], and to the
  *   logits router.bias [E]
  *   zeros: the router has E + zeros rows; of the further ones each gives back what it is given (LongCat-Flash)
+ *   router_norm, norm: router.norm.weight, experts.norm.weight [hidden]; has_scale: router.expert_scale (Gemma 4)
  *   shared: as mlp, under shared_experts; with gate_weight [1, hidden] its result times sigmoid(gate x)
  *
  * With a group (tensor parallelism) each expert's inner columns are shared out as an MLP's are. With a group of the
@@ -15,6 +16,7 @@
 #ifndef TS_NN_EXPERTS_H
 #define TS_NN_EXPERTS_H
 #include "nn/mlp.h"
+#include "nn/norm.h"
 #include "nn/routes.h"
 #include "ops/experts.h"
 
@@ -64,6 +66,10 @@ typedef struct ts_experts_layer {
     bool has_bias;        /* expert_bias */
     bool has_shared, has_shared_gate;
     ts_mlp_layer shared;
+    ts_norm_layer router_norm, norm; /* of what the router reads, and experts; not present: x itself */
+    float router_in;      /* what the router reads, normed, times this */
+    bool has_scale;       /* weights of expert e times scale[e], which is trained */
+    ts_param *scale;      /* [E, 1] */
     const ts_tensor_group *group;
     const ts_expert_group *apart; /* NULL: all experts are here */
     /* [experts] where each stands among those of all processes, in the order of these; NULL: as it is numbered. Whoever

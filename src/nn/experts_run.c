@@ -2,7 +2,9 @@
 #include "nn/experts_apart.h"
 #include "nn/experts_products.h"
 #include "nn/show.h"
+#include "ops/columns.h"
 #include "ops/group.h"
+#include "ops/product.h"
 
 #include <math.h>
 
@@ -37,6 +39,10 @@ static ts_status router_input(ts_tape *tape, const ts_experts_layer *l, const ts
                               ts_tensor *x, ts_tensor **y)
 {
     const float eps = rules_of(l)->jitter;
+    if (l->router_norm.present) {
+        TS_TRY(ts_op_norm(tape, &l->router_norm.op, x, NULL, NULL, &x));
+        TS_TRY(ts_op_add(tape, x, l->router_in, NULL, 0, &x));
+    }
     *y = x;
     if (eps == 0 || run->balance == 0)
         return TS_OK;
@@ -79,6 +85,20 @@ static ts_status record(ts_tape *tape, const ts_experts_layer *l, const ts_run *
     return st;
 }
 
+/* Each pair's weight times its expert's scale. */
+static ts_status scale_weights(ts_tape *tape, const ts_experts_layer *l, ts_tensor *ids, ts_tensor **weights)
+{
+    const int64_t k = l->route.k;
+    ts_tensor *column, *scale;
+    TS_TRY(ts_op_reshape(tape, ids, 1, &column));
+    if (tape->recording) /* the look-up's gradient reads it */
+        TS_TRY(ts_tape_hold(tape, column));
+    const ts_embed_op look_up = { .table = l->scale, .ids = column, .scale = 1, .dtype = TS_DTYPE_F32 };
+    TS_TRY(ts_op_embed(tape, &look_up, &scale));
+    TS_TRY(ts_op_reshape(tape, scale, k, &scale));
+    return ts_op_product(tape, TS_FACTOR_ITSELF, *weights, scale, weights);
+}
+
 /* Experts and weights of all rows of the group. */
 static ts_status route(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer, ts_tensor *x,
                        ts_tensor **weights, ts_tensor **ids)
@@ -100,6 +120,8 @@ static ts_status route(ts_tape *tape, const ts_experts_layer *l, const ts_run *r
         TS_TRY(replay(tape, l, run, layer, logits->dim[0], ids));
     }
     TS_TRY(ts_op_route(tape, &o, logits, weights, ids));
+    if (l->has_scale)
+        TS_TRY(scale_weights(tape, l, *ids, weights));
     const bool records = routes && !ts_routes_replays(routes) && !tape->dev->again;
     return records ? record(tape, l, run, layer, *ids) : TS_OK;
 }
@@ -229,8 +251,10 @@ static ts_status run_layer(ts_tape *tape, const ts_experts_layer *l, const ts_ru
 {
     const ts_shown_columns columns = ts_columns_whole(l->hidden);
     ts_tensor *weights, *ids;
-    ts_beside b = { .l = l, .run = run, .layer = layer, .x = x };
     TS_TRY(route(tape, l, run, layer, x, &weights, &ids));
+    if (l->norm.present)
+        TS_TRY(ts_op_norm(tape, &l->norm.op, x, NULL, NULL, &x));
+    ts_beside b = { .l = l, .run = run, .layer = layer, .x = x };
     if (l->has_shared && !(l->apart && l->apart->beside) && ts_beside_comes_first(l))
         TS_TRY(ts_beside_finish(tape, &b));
     if (l->apart)
@@ -263,7 +287,8 @@ static bool trains(const ts_experts_layer *l)
 {
     return ts_param_has_grad(l->router) || ts_param_has_grad(l->fc1) || ts_param_has_grad(l->fc2) ||
            ts_param_has_grad(l->router_bias) || ts_param_has_grad(l->fc1_bias) || ts_param_has_grad(l->fc2_bias) ||
-           ts_param_has_grad(l->shared_gate) ||
+           ts_param_has_grad(l->shared_gate) || ts_param_has_grad(l->router_norm.op.w) || ts_param_has_grad(l->norm.op.w) ||
+           ts_param_has_grad(l->scale) ||
            (l->has_shared && (ts_linear_trains(&l->shared.fc1) || ts_linear_trains(&l->shared.fc2)));
 }
 

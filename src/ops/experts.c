@@ -165,6 +165,8 @@ static ts_status combine_backward(ts_tape *tape, ts_record *r)
     ts_tensor *x = r->in[0], *w = r->in[1], *dx = NULL, *dw = NULL;
     void *data;
     TS_TRY(ts_tape_need(tape, x, &data));
+    if (w)
+        TS_TRY(ts_tape_need(tape, w, &data));
     ts_combine_args a = args_of(s, x);
     a.weights = w ? ts_tensor_data(w) : NULL;
     a.dy = ts_tensor_data(r->out[0]->grad);

@@ -27,6 +27,7 @@ typedef struct ts_layout {
      * nothing */
     const char *beside;
     bool norms_of_heads;        /* likewise, of each head with weights of its own */
+    bool joined;                /* experts beside MLPs, each with norms of its own (enable_moe_block) */
     const ts_parallel_options *o;
 } ts_layout;
 

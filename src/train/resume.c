@@ -25,7 +25,9 @@ static ts_status describe_model(const ts_model *m, json_t *state)
         st = ts_arch_write(a, &o);
     }
     if (st == TS_OK && (json_object_set_new(state, key, o) ||
-                        json_object_set_new(state, "pad_frozen", json_boolean(a->pad_frozen))))
+                        json_object_set_new(state, "pad_frozen", json_boolean(a->pad_frozen)) ||
+                        json_object_set_new(state, "experts_stacked", json_boolean(a->experts_stacked)) ||
+                        json_object_set_new(state, "other_names", json_boolean(a->other_names))))
         st = ts_error(TS_ERR_NOMEM, "out of memory while describing the model");
     return st;
 }

@@ -52,6 +52,26 @@ alike stages plain 1
 as_planned stages 2 --pipeline-model-parallel-size 2
 job context 2 --context-parallel-size 2
 alike context plain 1
+# experts that are added to an MLP
+common="$base --load $families/gemma4-experts --moe-aux-loss-coeff 0"
+job plain 1
+as_planned plain 1
+job again 1 --recompute-granularity full
+alike again plain 1
+as_planned again 1 --recompute-granularity full
+job parts 1 --recompute-granularity selective --recompute-modules mlp moe
+alike parts plain 1
+for ways in "--pipeline-model-parallel-size 2 --num-layer-list 1,2" "--context-parallel-size 2" "--expert-model-parallel-size 2" \
+    "--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params"; do
+    # shellcheck disable=SC2086
+    job cut 2 $ways
+    alike cut plain 1
+    case $ways in --expert*) continue ;; esac # whose memory hangs on the rows that come
+    # shellcheck disable=SC2086
+    as_planned cut 2 $ways
+done
+expect 2 "--tensor-model-parallel-size 2: experts of this model are added to its MLPs" on 2 "$T" pretrain $common \
+    --tensor-model-parallel-size 2
 common="$base --load $families/ministral3"
 job plain 1
 as_planned plain 1

@@ -148,4 +148,20 @@ done <<END
 --tokenizer-type NullTokenizer --vocab-size 299
 --tokenizer-type PretrainedFromHF --tokenizer-model $D/other/mine.json
 END
+
+# names that files of a family may have or not have stay those of the folder that a model came from
+names() { # names FOLDER FILE
+    head -c 100000 "$1/model.safetensors" | tr -c '[:print:]' '\n' | grep -o '"model\.[a-z_0-9.]*"' | sort >"$D/$2"
+}
+families=$(dirname "$0")/../golden/families
+for family in kimi_linear kimi_linear-ranks qwen3_moe-stacked; do
+    ok "$T" pretrain --load "$families/$family" --mock-data --tokenizer-type NullTokenizer --vocab-size 78 --seq-length 8 \
+        --make-vocab-size-divisible-by 1 --micro-batch-size 1 --global-batch-size 1 --train-iters 1 --lr 1e-3 --eval-iters 0 \
+        --save "$D/ck-$family" --save-hf "$D/hf-$family"
+    ok "$T" convert --load-dir "$D/ck-$family" --save-dir "$D/again-$family"
+    same "$D/hf-$family/model.safetensors" "$D/again-$family/model.safetensors"
+    names "$families/$family" before
+    names "$D/again-$family" after
+    same "$D/before" "$D/after"
+done
 finish

@@ -273,6 +273,8 @@ static void check_saved(golden *g)
         }
         if (!x)
             fail_msg("%s: %s was not in the folder", g->name, y->name);
+        if (ts_family_other_name(g->model.family, y->name, alias) && ts_st_dir_find(before, alias))
+            fail_msg("%s: %s is %s in the folder", g->name, y->name, alias);
         assert_int_equal(x->rank, y->rank);
         assert_memory_equal(x->shape, y->shape, (size_t)x->rank * sizeof *x->shape);
         assert_int_equal(x->size, y->size);

@@ -117,6 +117,36 @@ static ts_status write_wide(const ts_config_row *r, const ts_arch *a, json_t *o)
     return ts_config_put(o, r->key, json_boolean(wide));
 }
 
+/* ---- experts beside the MLP of every layer ---- */
+
+static ts_status read_experts(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    bool has = false;
+    TS_TRY(ts_json_bool(o, file, r->key, false, &has));
+    if (!has)
+        return TS_OK;
+    TS_TRY(ts_config_int(o, file, "num_experts", 0, 0, 1, TS_ROUTE_MAX, &a->n_experts));
+    TS_TRY(ts_config_int(o, file, "top_k_experts", 0, 0, 1, TS_ROUTE_MAX, &a->experts_per_token));
+    TS_TRY(ts_config_int(o, file, "moe_intermediate_size", 0, 0, 1, TS_ARCH_MAX_WIDTH, &a->expert_ffn));
+    if (!a->n_experts || !a->experts_per_token || !a->expert_ffn)
+        return ts_error(TS_ERR_USER,
+                        "%s: %s is true: expected num_experts, top_k_experts and moe_intermediate_size of at least 1", file,
+                        r->key);
+    a->router_score = TS_ROUTE_CHOSEN; /* a softmax of all, divided by the sum of the chosen: the same */
+    for (int64_t i = 0; i < a->n_layers; i++)
+        a->layer[i].joined = 1;
+    return TS_OK;
+}
+
+static ts_status write_experts(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    const bool has = ts_arch_has_joined(a);
+    TS_TRY(ts_config_put(o, r->key, json_boolean(has)));
+    TS_TRY(ts_config_put(o, "num_experts", has ? json_integer(a->n_experts) : json_null()));
+    TS_TRY(ts_config_put(o, "top_k_experts", has ? json_integer(a->experts_per_token) : json_null()));
+    return ts_config_put(o, "moe_intermediate_size", has ? json_integer(a->expert_ffn) : json_null());
+}
+
 /* ---- rotary embeddings ---- */
 
 /* An object for each type of layers; proportional ones turn a part of a head. */
@@ -178,6 +208,14 @@ static const ts_name_row names[] = {
     { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },
     { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
     TS_NAMES_GATED_MLP("mlp", "model.layers.*.mlp."),
+    { .name = "mlp.norm", .hf_name = "model.layers.*.post_feedforward_layernorm_1" },
+    { .name = "mlp.experts.norm", .hf_name = "model.layers.*.pre_feedforward_layernorm_2" },
+    { .name = "mlp.experts.out_norm", .hf_name = "model.layers.*.post_feedforward_layernorm_2" },
+    { .name = "mlp.router.norm.weight", .hf_name = "model.layers.*.router.scale" },
+    { .name = "mlp.router", .hf_name = "model.layers.*.router.proj" },
+    { "mlp.router.expert_scale", "model.layers.*.router.per_expert_scale", TS_PART_FLAT, false },
+    { .name = "mlp.experts.linear_fc1.weight", .hf_name = "model.layers.*.experts.gate_up_proj" },
+    { .name = "mlp.experts.linear_fc2.weight", .hf_name = "model.layers.*.experts.down_proj" },
     { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
     { .name = "post_attn_norm", .hf_name = "model.layers.*.post_attention_layernorm" },
     { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.pre_feedforward_layernorm" },
@@ -196,7 +234,6 @@ static const ts_name_row names[] = {
 /* The order is that of the rows of layers: types, heads, which layers share, and what hangs on these. */
 static const ts_config_row rows[] = {
     { .kind = TS_CONFIG_OWN, .key = "use_bidirectional_attention", .read = read_bidirectional },
-    TS_REFUSE("enable_moe_block", "experts beside a dense MLP"),
     TS_COPY("vocab_size", vocab, 262144),
     TS_COPY("hidden_size", hidden, 2304),
     TS_COPY("intermediate_size", ffn, 9216),
@@ -217,6 +254,7 @@ static const ts_config_row rows[] = {
     TS_OWN("sliding_window", layer, read_types, ts_config_write_layers, 512),
     { .kind = TS_CONFIG_OWN, .key = "per_layer_config", .late = true, .read = read_heads, .write = write_heads },
     TS_GEMMA_SHARED(0),
+    { .kind = TS_CONFIG_OWN, .key = "enable_moe_block", .late = true, .read = read_experts, .write = write_experts },
     { .kind = TS_CONFIG_OWN, .key = "use_double_wide_mlp", .late = true, .read = read_wide, .write = write_wide },
     { .kind = TS_CONFIG_OWN, .key = "rope_theta", .field = { TS_CONFIG_AT(rope) } }, /* an object for each type has it */
     { .kind = TS_CONFIG_OWN, .key = "rope_parameters", .late = true, .read = read_ropes, .write = write_ropes },

@@ -48,7 +48,7 @@ static const ts_name_row names[] = {
 };
 
 /* transformers 5.24.0 writes dense MLPs so. */
-static const ts_name_other others[] = { { ".mlp.", ".block_sparse_moe." }, { 0 } };
+static const ts_name_other others[] = { { ".mlp.", ".block_sparse_moe.", true }, { 0 } };
 
 /* ---- widths of the delta rule: linear_attn_config, else keys of transformers 5 ---- */
 

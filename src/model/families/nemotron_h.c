@@ -126,7 +126,7 @@ static const ts_config_row rows[] = {
 };
 
 /* The names of transformers' modules, which its files do not have. */
-static const ts_name_other others[] = { { "backbone.", "model." }, { 0 } };
+static const ts_name_other others[] = { { "backbone.", "model.", false }, { 0 } };
 
 const ts_family ts_family_nemotron_h = { .model_type = "nemotron_h", .architecture = "NemotronHForCausalLM",
                                          .base = &ts_family_base, .prefix = "backbone.", .names = names, .rows = rows,

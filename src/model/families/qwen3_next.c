@@ -147,7 +147,7 @@ static const ts_config_row moe_rows[] = {
 };
 
 /* Files of the models with pictures, whose text is this. */
-static const ts_name_other others[] = { { "model.", "model.language_model." }, { 0 } };
+static const ts_name_other others[] = { { "model.", "model.language_model.", false }, { 0 } };
 
 const ts_family ts_family_qwen3_5 = { .model_type = "qwen3_5_text", .architecture = "Qwen3_5ForCausalLM",
                                       .base = &ts_family_base, .names = names, .rows = rows, .others = others,

@@ -187,7 +187,8 @@ static void test_fields(void **state)
         else if (r->apart)
             assert_true(r->offset == offsetof(ts_arch, family) ||
                         r->offset == offsetof(ts_arch, pad_frozen) ||
-                        r->offset == offsetof(ts_arch, experts_stacked));
+                        r->offset == offsetof(ts_arch, experts_stacked) ||
+                        r->offset == offsetof(ts_arch, other_names));
         ts_arch_deinit(&a);
         ts_arch_deinit(&b);
     }
@@ -217,6 +218,10 @@ static void test_layers(void **state)
             describe(&a, TS_ROPE_DEFAULT);
         if (r->offset == offsetof(ts_layer_arch, shortcut))
             a.residual_scale = 1, a.parallel_residual = a.shared_norm = false, a.altup_inputs = 0;
+        if (r->offset == offsetof(ts_layer_arch, joined)) {
+            a.parallel_residual = a.shared_norm = a.norm_bare = false, a.altup_inputs = 0, a.shared_ffn = 0;
+            a.pre_norm = a.post_norm = true;
+        }
         if (r->offset == offsetof(ts_layer_arch, choices_of))
             a.q_lora_rank = 6, a.index_heads = 2, a.index_dim = 2 * a.qk_rope_dim, a.index_topk = 4;
         if (r->offset == offsetof(ts_layer_arch, kv_heads))

@@ -109,7 +109,7 @@ static const trial texts[] = {
     { "{\"model_type\":\"gemma3_text\",\"rope_parameters\":[1]}", "rope_parameters" },
     { "{\"model_type\":\"gemma4_text\",\"num_kv_shared_layers\":30}", "num_kv_shared_layers" },
     { "{\"model_type\":\"gemma4_text\",\"num_hidden_layers\":3,\"num_kv_shared_layers\":2}", "num_kv_shared_layers" },
-    { "{\"model_type\":\"gemma4_text\",\"enable_moe_block\":true}", "enable_moe_block" },
+    { "{\"model_type\":\"gemma4_text\",\"enable_moe_block\":true}", "num_experts" },
     { "{\"model_type\":\"gemma4_text\",\"use_bidirectional_attention\":\"all\"}", "use_bidirectional_attention" },
     { "{\"model_type\":\"gemma4_text\",\"per_layer_config\":{\"5\":{\"head_dim\":0}}}", "head_dim" },
     { "{\"model_type\":\"gemma4_text\",\"attention_k_eq_v\":true,\"num_global_key_value_heads\":3}", "num_attention_heads" },

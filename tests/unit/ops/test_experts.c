@@ -220,6 +220,36 @@ static void routes(void **state)
     close_rig(&r);
 }
 
+/* A single weight that is divided by its sum is 1 whatever its score: not even a rounding of its gradient is left, which
+ * Adam would make a step of. */
+static void one_normed(void **state)
+{
+    (void)state;
+    static const ts_route_score scores_that_norm[] = { TS_ROUTE_SOFTMAX, TS_ROUTE_SIGMOID, TS_ROUTE_SQRT_SOFTPLUS };
+    float logits[T * E], c[T];
+    rig r = { 0 };
+    open_rig(&r, 1);
+    for (size_t i = 0; i < sizeof scores_that_norm / sizeof *scores_that_norm; i++) {
+        const ts_route_op o = { .score = scores_that_norm[i], .k = 1, .groups = 1, .group_topk = 1, .group_best = 1, .norms = true,
+                                .scale = 1.5f };
+        ts_tensor *w, *ids;
+        ts_tape_reset(r.tape);
+        r.tape->recording = true;
+        for (int k = 0; k < T * E; k++)
+            logits[k] = 2 * value(k);
+        for (int t = 0; t < T; t++)
+            c[t] = value(1000 + t);
+        ts_tensor *x = tensor(r.tape, T, E, logits);
+        x->wants_grad = true;
+        OK(ts_op_route(r.tape, &o, x, &w, &ids));
+        OK(ts_tape_accumulate(r.tape, w, tensor(r.tape, T, 1, c)));
+        OK(ts_tape_backward(r.tape));
+        for (int k = 0; k < T * E; k++)
+            assert_true(((float *)ts_tensor_data(x->grad))[k] == 0);
+    }
+    close_rig(&r);
+}
+
 /* What Megatron-LM's own functions give for these logits (megatron-core 0.19). */
 static void as_megatron(void **state)
 {
@@ -473,7 +503,7 @@ static void groups_are_loops(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(routes),      cmocka_unit_test(as_megatron), cmocka_unit_test(groups_as_megatron),
+        cmocka_unit_test(routes), cmocka_unit_test(one_normed),      cmocka_unit_test(as_megatron), cmocka_unit_test(groups_as_megatron),
         cmocka_unit_test(sinkhorn),    cmocka_unit_test(sorted_rows), cmocka_unit_test(groups_are_loops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

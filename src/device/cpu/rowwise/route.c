@@ -157,14 +157,15 @@ static void route_fwd(const void *args, int64_t begin, int64_t end)
 
 /* ---- backward ---- */
 
-/* dw: gradients of a row's weights as they are before norm and scale. */
+/* dw: gradients of a row's weights as they are before norm and scale. Shares w / sum come first, so that a single weight,
+ * which is 1 whatever its score, has none. */
 static void undo_norm(const ts_route_args *a, const float *s, const int32_t *ids, const float *dweights,
                       float *w, float *dw)
 {
     const float sum = chosen_scores(a, s, ids, w), factor = a->norms ? a->scale / sum : a->scale;
     float mean = 0;
     for (int64_t j = 0; j < a->k; j++)
-        mean += a->norms ? dweights[j] * w[j] / sum : 0;
+        mean += a->norms ? dweights[j] * (w[j] / sum) : 0;
     for (int64_t j = 0; j < a->k; j++)
         dw[j] = factor * (dweights[j] - mean);
 }

@@ -255,7 +255,7 @@ CASES = {
     "jamba-dense": ("jamba", {**no(WHOLE, "head_dim"), **JAMBA, "num_hidden_layers": 2, "attn_layer_period": 2, "attn_layer_offset": 1, "num_experts": 1,
                               "mamba_conv_bias": False, "mamba_proj_bias": True, "mamba_dt_rank": "auto", "tie_word_embeddings": True}, 4,
                     dict(seed=483, dtype="bfloat16")),
-    "zamba2": ("zamba2", {**ZAMBA, "use_shared_attention_adapter": True, "use_mem_rope": True}, 5, dict(seed=700, scans=0.2)),
+    "zamba2": ("zamba2", {**ZAMBA, "use_shared_attention_adapter": True, "use_mem_rope": True}, 5, dict(seed=930, scans=0.1)),
     "zamba2-old": ("zamba2", {**ZAMBA, "num_key_value_heads": 1, "layers_block_type": ["linear_attention", "hybrid", "hybrid"], "num_mem_blocks": 1,
                               "hidden_act": "gelu_pytorch_tanh", "time_step_min": 0.3}, 4, dict(seed=802, scans=0.2, dtype="bfloat16")),
     "nemotron_h": ("nemotron_h", {**no(LLAMA, "rms_norm_eps", "num_hidden_layers"), "layers_block_type": ["linear_attention", "mlp", "full_attention", "linear_attention"],

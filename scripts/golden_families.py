@@ -69,6 +69,9 @@ GEMMA3N = dict(LLAMA, num_hidden_layers=5, num_kv_shared_layers=2, sliding_windo
                layer_types=["sliding_attention", "full_attention", "sliding_attention", "full_attention", "sliding_attention"])
 GRANITE = dict(embedding_multiplier=3.0, attention_multiplier=0.2, residual_multiplier=0.4, logits_scaling=3.0, mamba_n_heads=6, mamba_d_head=8,
                mamba_n_groups=2, mamba_d_state=10, mamba_chunk_size=8)
+# two blocks in turn, the first used twice
+ZAMBA = dict(vocab_size=79, hidden_size=16, intermediate_size=12, num_hidden_layers=3, layers_block_type=["hybrid", "hybrid", "hybrid"],
+             num_attention_heads=2, num_mem_blocks=2, adapter_rank=3, n_mamba_heads=4, mamba_ngroups=2, mamba_d_state=5, chunk_size=8, max_position_embeddings=64)
 JAMBA = dict(mamba_d_state=5, mamba_d_conv=3, mamba_expand=2, mamba_dt_rank=7, use_mamba_kernels=False)
 H1 = dict(vocab_size=79, hidden_size=24, intermediate_size=32, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1, max_position_embeddings=64,
           bos_token_id=1, eos_token_id=2, pad_token_id=0, mamba_d_state=10, mamba_chunk_size=8, embedding_multiplier=2.5, lm_head_multiplier=0.5, key_multiplier=0.7,
@@ -255,6 +258,9 @@ CASES = {
     "jamba-dense": ("jamba", {**no(WHOLE, "head_dim"), **JAMBA, "num_hidden_layers": 2, "attn_layer_period": 2, "attn_layer_offset": 1, "num_experts": 1,
                               "mamba_conv_bias": False, "mamba_proj_bias": True, "mamba_dt_rank": "auto", "tie_word_embeddings": True}, 4,
                     dict(seed=483, dtype="bfloat16")),
+    "zamba2": ("zamba2", {**ZAMBA, "use_shared_attention_adapter": True, "use_mem_rope": True}, 5, dict(seed=930, scans=0.1)),
+    "zamba2-old": ("zamba2", {**ZAMBA, "num_key_value_heads": 1, "layers_block_type": ["linear_attention", "hybrid", "hybrid"], "num_mem_blocks": 1,
+                              "hidden_act": "gelu_pytorch_tanh", "time_step_min": 0.3}, 4, dict(seed=802, scans=0.2, dtype="bfloat16")),
     "nemotron_h": ("nemotron_h", {**no(LLAMA, "rms_norm_eps", "num_hidden_layers"), "layers_block_type": ["linear_attention", "mlp", "full_attention", "linear_attention"],
                                   "mamba_num_heads": 6, "mamba_head_dim": 8, "n_groups": 2, "ssm_state_size": 10, "chunk_size": 8, "initializer_range": 0.02}, 5, dict(seed=467)),
     "qwen3_next": ("qwen3_next", {**LLAMA, **DELTA, "mlp_only_layers": [0, 1]}, 5, dict(seed=458)),
@@ -313,6 +319,8 @@ def old_form(model_type, c):
     if model_type == "gemma3n_text":
         c["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
         rope = rope["full_attention"]
+    if model_type == "zamba2":
+        c["layers_block_type"] = [dict(linear_attention="mamba").get(t, t) for t in c["layers_block_type"]]
     if model_type == "granitemoehybrid":
         c["layer_types"] = [dict(linear_attention="mamba", full_attention="attention")[t] for t in c["layer_types"]]
     if model_type == "gemma3_text":
@@ -535,6 +543,7 @@ def filled(name, model):
                 p.copy_(centre + 0.2 * torch.randn(p.shape, generator=generator))
             else:
                 std = 0.7 if "embed" in n or "wte" in n or "wpe" in n else p.shape[-1 if p.dim() > 2 else 1] ** -0.5
+                std *= how.get("scans", 1) if "mamba.out_proj" in n else 1  # what scans add to the stream
                 p.copy_(std * torch.randn(p.shape, generator=generator))
             if how.get("dtype"):
                 p.copy_(p.to(getattr(torch, how["dtype"])).float())
@@ -603,11 +612,18 @@ def split_experts(model, how, of):
     return {n: t for n, t in out.items() if len(of) == len(model.state_dict()) or not n.endswith(ROUTER_BIASES)}
 
 
+def shares(model):
+    """Blocks that several layers use, whose tensors files have once."""
+    return model.config.model_type == "zamba2"
+
+
 def file_tensors(model, how):
     """What save_pretrained would write, in the order of the state dict."""
     tied = model.config.tie_word_embeddings
     out = {}
     state = model.state_dict()
+    if shares(model):
+        state = {n: state[n] for n, _ in model.named_parameters()}
     if mixes(model):
         state = split_experts(model, how, state)
     for n, t in state.items():
@@ -874,7 +890,7 @@ def defaults():
     out = []
     for model_type in sorted({t for t, *_ in CASES.values()} - EXPERTS - {"hunyuan_v1_dense"}):  # whose own default is no model
         # transformers' class of Nemotron cannot be made from its own default, which is no number
-        if model_type == "nemotron_h":  # whose own default has layers that are refused
+        if model_type in ("nemotron_h", "zamba2"):  # whose own default has layers that are refused
             continue
         c = AutoConfig.for_model(model_type, **(dict(num_key_value_heads=48) if model_type == "nemotron" else {}))
         with torch.device("meta"):
@@ -903,7 +919,7 @@ def main():
         (folder / "golden.json").write_text(json.dumps(rounded(golden)) + "\n")
         save_file({"logits": logits}, folder / "logits.safetensors")
         check_folder(folder, name, logits, model)
-        if not mixes(model) and not CASES[name][3].get("says_tied"):  # whose tensors in files are others than in the state dict, or than its configuration says
+        if not mixes(model) and not shares(model) and not CASES[name][3].get("says_tied"):  # whose tensors in files are others than in the state dict, or than its configuration says
             configs.append(dict(name=name, config=config, expect=expected(model, CASES[name][3]), tensors=order))
         size = sum(f.stat().st_size for f in folder.iterdir())
         print(f"{name}: {size // 1024} KB, loss {golden['loss']:.4f}, largest logit {golden['logit_scale']:.1f}, own error {golden['own_error']:.1e}")

@@ -25,10 +25,18 @@ typedef enum ts_attention_kind {
     TS_ATTENTION_BESIDE,  /* softmax attention and a state-space layer side by side (Falcon-H1) */
     TS_ATTENTION_KDA,     /* Kimi delta attention in its place */
     TS_ATTENTION_SELECTIVE, /* a selective scan in its place (Mamba 1) */
+    TS_ATTENTION_HYBRID, /* a state-space layer that reads, beside the stream, what a block of attention and MLP makes which
+                            several layers share (Zamba2) */
 } ts_attention_kind;
 /* There are heads of softmax attention; a state-space layer. */
-static inline bool ts_has_heads(ts_attention_kind k) { return k == TS_ATTENTION_SOFTMAX || k == TS_ATTENTION_BESIDE; }
-static inline bool ts_has_mamba(ts_attention_kind k) { return k == TS_ATTENTION_MAMBA || k == TS_ATTENTION_BESIDE; }
+static inline bool ts_has_heads(ts_attention_kind k)
+{
+    return k == TS_ATTENTION_SOFTMAX || k == TS_ATTENTION_BESIDE || k == TS_ATTENTION_HYBRID;
+}
+static inline bool ts_has_mamba(ts_attention_kind k)
+{
+    return k == TS_ATTENTION_MAMBA || k == TS_ATTENTION_BESIDE || k == TS_ATTENTION_HYBRID;
+}
 /* Heads attend to keys, which may be rotated by their positions. */
 static inline bool ts_attends(ts_attention_kind k) { return ts_has_heads(k) || k == TS_ATTENTION_LATENT; }
 /* A delta rule of either kind. */
@@ -112,6 +120,7 @@ typedef struct ts_layer_arch {
                                   (nn/block.h; Gemma 4) */
     int64_t keys_of;           /* 1 + the number of an earlier layer whose keys and values it attends to; 0: its own */
     int64_t choices_of;        /* likewise of the layer whose indexer's choice of keys it attends by (GLM-5.2) */
+    int64_t shared;            /* HYBRID: 1 + the number of the shared block that it uses; else 0 */
 } ts_layer_arch;
 
 /* State-space layers (nn/mamba.h); heads 0: there are none. */
@@ -215,6 +224,10 @@ typedef struct ts_arch {
     /* Alternating updates (nn/altup.h): streams side by side, 0: one; which of them layers work on; and the rank of
      * the projection beside attention */
     int64_t altup_inputs, altup_active, laurel_rank;
+    /* Blocks that several layers share: rank of what each use adds to the MLP's first layer, and to the projection to
+     * queries, keys and values where adapts_attention says so; 0: nothing */
+    int64_t adapter_rank;
+    bool adapts_attention;
     double altup_clip;         /* bounds of coefficients' weights, which are kept for config.json alone */
     bool layer_scalar;         /* the stream behind a layer is multiplied with a number that no gradient trains */
     double embed_scale;        /* 1: none */
@@ -300,6 +313,11 @@ bool ts_arch_has_joined(const ts_arch *a);
 /* Whether a layer attends to keys and values of another, by another's choice of keys. */
 bool ts_arch_borrows(const ts_arch *a);
 bool ts_arch_shares_choices(const ts_arch *a);
+/* Layers that use the shared block of this one: the first of them, how many there are (0: it uses none); and which of all
+ * that use one this is, from 0 on. */
+int64_t ts_arch_first_use(const ts_arch *a, int64_t layer);
+int64_t ts_arch_uses(const ts_arch *a, int64_t layer);
+int64_t ts_arch_use_number(const ts_arch *a, int64_t layer);
 /* Which layers choose by indexers of their own: all before layer `offset`, counted from 0, and from layer offset - 1 on
  * every freq-th. Others go by the choice of the last one before them. */
 static inline bool ts_arch_chooses(int64_t layer, int64_t freq, int64_t offset)

@@ -159,6 +159,35 @@ static ts_status check_joined(const ts_arch *a, const char *file)
     return TS_OK;
 }
 
+/* Its weights are those of one layer, wherever it is used: none of them hangs on the layer. */
+static ts_status check_shared(const ts_arch *a, const char *file)
+{
+    const bool plain = a->pre_norm && !a->post_norm && !a->norm_bias && !a->norm_bare && !a->parallel_residual &&
+                       !a->altup_inputs && !a->per_layer_width && !a->mtp_layers && a->residual_scale == 1;
+    const bool alone = !a->bias_qkv && !a->bias_proj && !a->bias_fc1 && !a->bias_fc2 && !a->attn_gate && !a->attn_sinks &&
+                       a->qk_norm == TS_QK_NORM_NONE && !a->value_norm;
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        const ts_layer_arch *l = &a->layer[i];
+        if ((l->attention == TS_ATTENTION_HYBRID) != (l->shared > 0))
+            return ts_error(TS_ERR_USER, "%s: layer %lld: a shared block (layer_shared) is of a hybrid layer", file,
+                            (long long)i);
+        if (!l->shared)
+            continue;
+        if (l->mlp != TS_MLP_GATED || l->head_dim || l->kv_heads || l->ffn || l->sparsity > 0 || l->keys_of || !plain ||
+            !alone)
+            return ts_error(TS_ERR_USER,
+                            "%s: layer %lld uses a shared block: expected attention and a gated MLP without biases, gates "
+                            "and sinks, as wide in all layers, behind norms with weights alone", file, (long long)i);
+        if (a->adapts_attention && (a->n_kv_heads != a->n_heads || a->adapter_rank < 1))
+            return ts_error(TS_ERR_USER,
+                            "%s: adapters of shared attention (use_shared_attention_adapter) have a rank and give keys as "
+                            "many heads as queries: num_key_value_heads is %lld, expected %lld, and adapter_rank %lld, "
+                            "expected 1 or more",
+                            file, (long long)a->n_kv_heads, (long long)a->n_heads, (long long)a->adapter_rank);
+    }
+    return TS_OK;
+}
+
 static ts_status check_act(const ts_arch *a, const char *file)
 {
     if (a->gated || (a->act_clamp == 0 && a->glu_offset == 0))
@@ -231,7 +260,7 @@ static ts_status check_mtp(const ts_arch *a, const char *file)
 static ts_status check_mamba(const ts_arch *a, const char *file)
 {
     const ts_mamba_arch *m = &a->mamba;
-    if (!ts_arch_has(a, TS_ATTENTION_MAMBA) && !ts_arch_has(a, TS_ATTENTION_BESIDE))
+    if (!ts_arch_has(a, TS_ATTENTION_MAMBA) && !ts_arch_has(a, TS_ATTENTION_BESIDE) && !ts_arch_has(a, TS_ATTENTION_HYBRID))
         return TS_OK;
     if (m->heads < 1 || m->head_dim < 1 || m->groups < 1 || m->state < 1 || m->conv < 2 || m->norm_groups < 1)
         return ts_error(TS_ERR_USER,
@@ -353,6 +382,7 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
     TS_TRY(check_experts(a, file));
     TS_TRY(check_shortcuts(a, file));
     TS_TRY(check_joined(a, file));
+    TS_TRY(check_shared(a, file));
     TS_TRY(check_indexer(a, file));
     TS_TRY(check_choices(a, file));
     TS_TRY(check_mtp(a, file));

@@ -99,6 +99,30 @@ bool ts_arch_shares_choices(const ts_arch *a)
     return false;
 }
 
+int64_t ts_arch_first_use(const ts_arch *a, int64_t layer)
+{
+    int64_t i = 0;
+    while (a->layer[i].shared != a->layer[layer].shared)
+        i++;
+    return i;
+}
+
+int64_t ts_arch_uses(const ts_arch *a, int64_t layer)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < a->n_layers; i++)
+        n += a->layer[layer].shared && a->layer[i].shared == a->layer[layer].shared;
+    return n;
+}
+
+int64_t ts_arch_use_number(const ts_arch *a, int64_t layer)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < layer; i++)
+        n += a->layer[i].shared > 0;
+    return n;
+}
+
 void ts_arch_share_choices(ts_arch *a, int64_t freq, int64_t offset)
 {
     int64_t own = 0;

@@ -30,7 +30,7 @@
     W(TS_ATTENTION_SOFTMAX, "softmax") W(TS_ATTENTION_LATENT, "latent")                            \
     W(TS_ATTENTION_NONE, "none") W(TS_ATTENTION_MAMBA, "mamba") W(TS_ATTENTION_DELTA, "delta")        \
     W(TS_ATTENTION_CONV, "conv") W(TS_ATTENTION_BESIDE, "beside") \
-    W(TS_ATTENTION_KDA, "kda") W(TS_ATTENTION_SELECTIVE, "selective")
+    W(TS_ATTENTION_KDA, "kda") W(TS_ATTENTION_SELECTIVE, "selective") W(TS_ATTENTION_HYBRID, "hybrid")
 #define MLPS(W)                                                                                    \
     W(TS_MLP_PLAIN, "plain") W(TS_MLP_GATED, "gated") W(TS_MLP_EXPERTS, "experts")                 \
     W(TS_MLP_NONE, "none")
@@ -207,6 +207,8 @@ const ts_field_row ts_arch_rows[] = {
     COUNT(altup_active, TS_ARCH_MAX_ALTUP, "altup_active_idx", .words = "stream that layers work on"),
     F(REAL, altup_clip, .hi = 1e9, .name = "altup_coef_clip", .later = true, .words = "bounds of coefficients"),
     COUNT(laurel_rank, TS_ARCH_MAX_WIDTH, "laurel_rank", .shapes = true, .words = "rank of the learned residual"),
+    COUNT(adapter_rank, TS_ARCH_MAX_WIDTH, "adapter_rank", .shapes = true, .words = "rank of adapters of shared blocks"),
+    F(BOOL, adapts_attention, .later = true, .shapes = true, .words = "adapters of shared attention"),
     F(BOOL, layer_scalar, .later = true, .shapes = true, .words = "scale of the stream behind layers"),
     SCALE(embed_scale, "embedding scale", .def = 1, .above = true,
           .words = "scale of the embedding"),
@@ -321,6 +323,7 @@ const ts_field_row ts_layer_rows[] = {
     L("layer_keys_of", INT, keys_of, .hi = TS_ARCH_MAX_LAYERS, .words = "layers that share keys and values"),
     L("layer_shortcuts", INT, shortcut, .hi = 1, .words = "experts beside the MLP"),
     L("layer_joined", INT, joined, .hi = 1, .words = "experts added to the MLP"),
+    L("layer_shared", INT, shared, .hi = TS_ARCH_MAX_LAYERS, .words = "blocks that layers share"),
     L("layer_choices_of", INT, choices_of, .hi = TS_ARCH_MAX_LAYERS, .words = "layers that share an indexer's choices",
       .option = "index-topk-freq"),
     L("layer_mlps", CHOICE, mlp, .choices = TS_CHOICES(MLPS), .model = "gated"),

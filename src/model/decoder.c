@@ -31,6 +31,8 @@ static ts_status declare_layers(ts_decoder *d, const ts_declarer *all)
         ts_declare_unit(all);
         const ts_declarer in = ts_declare_in(&layer, name);
         d->block[i] = ts_decoder_block(&d->arch, i);
+        if (d->arch.layer[i].shared && ts_arch_first_use(&d->arch, i) < i)
+            d->block[i].hybrid.first = &d->block[ts_arch_first_use(&d->arch, i)];
         TS_TRY(ts_block_declare(&in, &d->block[i]));
     }
     return TS_OK;

@@ -35,7 +35,7 @@ static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
         .softcap = (float)a->attn_softcap, .clip = (float)a->qkv_clip, .has_gate = a->attn_gate, .has_sinks = a->attn_sinks,
         .qk_norm = a->qk_norm != TS_QK_NORM_NONE && a->qk_norm != TS_QK_NORM_UNIT, .norm_last = a->qk_norm_last,
         .temper_by = rotates ? 0 : (float)a->temper_by, .temper_every = (float)a->temper_every,
-        .qkv = { .in = a->hidden, .out = (a->attn_gate ? 2 : 1) * width + kv * ts_layer_pair(a, layer), .has_bias = a->bias_qkv },
+        .qkv = { .in = (x->shared ? 2 : 1) * a->hidden, .out = (a->attn_gate ? 2 : 1) * width + kv * ts_layer_pair(a, layer), .has_bias = a->bias_qkv },
         .q = { .in = a->hidden, .out = width, .has_bias = a->bias_qkv },
         .proj = { .in = width, .out = a->hidden, .has_bias = a->bias_proj },
         .rope = { .n_q = a->n_heads, .n_kv = kv, .head_dim = dim, .norm_values = a->value_norm,
@@ -139,6 +139,29 @@ static ts_beside_layer beside_of(const ts_arch *a, int64_t layer)
                               .attention_out = (float)a->attn_out_scale, .scan_out = (float)a->mamba.out_scale };
 }
 
+static ts_own_adapter adapter_of(int64_t rank, int64_t in, int64_t out, int64_t results, int64_t head_dim)
+{
+    ts_own_adapter a = { .rank = rank, .results = results, .head_dim = head_dim };
+    for (int64_t i = 0; i < results; i++) {
+        a.down[i] = (ts_linear){ .in = in, .out = rank };
+        a.up[i] = (ts_linear){ .in = rank, .out = out };
+    }
+    return a;
+}
+
+static ts_hybrid_layer hybrid_of(const ts_arch *a, int64_t layer)
+{
+    const int64_t in = a->hidden, width = a->n_heads * a->head_dim, rank = a->adapts_attention ? a->adapter_rank : 0;
+    if (ts_arch_block(a, layer)->attention != TS_ATTENTION_HYBRID)
+        return (ts_hybrid_layer){ 0 };
+    ts_norm_layer norm = ts_decoder_norm(a, true), wide = norm;
+    wide.width = 2 * in;
+    return (ts_hybrid_layer){ .present = true, .uses = ts_arch_uses(a, layer), .wide_norm = wide, .mlp_norm = norm,
+                              .scan_norm = norm, .back = { .in = in, .out = in },
+                              .qkv_adapter = adapter_of(rank, 2 * in, width, 3, a->head_dim),
+                              .fc1_adapter = adapter_of(a->adapter_rank, in, 2 * a->ffn, 1, 0) };
+}
+
 static ts_delta_layer delta_of(const ts_arch *a, int64_t layer)
 {
     const ts_delta_arch *n = &a->delta;
@@ -225,7 +248,9 @@ static ts_altup_layer altup_of(const ts_arch *a)
 
 ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
 {
-    const bool mixes = ts_arch_block(a, layer)->attention != TS_ATTENTION_NONE, feeds = ts_arch_block(a, layer)->mlp != TS_MLP_NONE;
+    const ts_layer_arch *l = ts_arch_block(a, layer);
+    /* behind norms of the block's own */
+    const bool mixes = l->attention != TS_ATTENTION_NONE && !l->shared, feeds = l->mlp != TS_MLP_NONE && !l->shared;
     return (ts_block){
         .number = layer, .parallel = a->parallel_residual,
         .residual_scale = (float)a->residual_scale,
@@ -240,6 +265,6 @@ ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
         .altup = altup_of(a), .has_scalar = a->layer_scalar,
         .attention = attention_of(a, layer), .latent = latent_of(a, layer), .mamba = mamba_of(a, layer),
         .selective = selective_of(a, layer),
-        .delta = delta_of(a, layer), .short_conv = short_conv_of(a, layer), .beside = beside_of(a, layer), .kda = kda_of(a, layer), .mlp = mlp_of(a, layer), .experts = experts_of(a, layer),
+        .delta = delta_of(a, layer), .short_conv = short_conv_of(a, layer), .beside = beside_of(a, layer), .hybrid = hybrid_of(a, layer), .kda = kda_of(a, layer), .mlp = mlp_of(a, layer), .experts = experts_of(a, layer),
     };
 }

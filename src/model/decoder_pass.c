@@ -24,16 +24,29 @@ ts_per_layer_inputs ts_decoder_per_layer(const ts_decoder *d)
     return l;
 }
 
+/* Layers that use a shared block read the embedding, a copy: so its gradients have a sum of their own, whatever runs again. */
+static ts_status share_blocks(ts_decoder *d, ts_tape *tape, ts_tensor *x, ts_run *run)
+{
+    TS_TRY(ts_op_add(tape, x, 1, NULL, 0, &run->embedding));
+    for (int64_t i = 0; i < d->arch.n_layers; i++)
+        if (d->block[i].hybrid.present && !d->block[i].hybrid.first)
+            TS_TRY(ts_hybrid_expect(tape, &d->block[i]));
+    return ts_tape_hold(tape, run->embedding);
+}
+
 ts_status ts_decoder_pass(ts_decoder *d, ts_tape *tape, const ts_tensor *ids, ts_tensor *x, const ts_run **run)
 {
     ts_run *mine;
+    const bool hybrid = ts_arch_has(&d->arch, TS_ATTENTION_HYBRID);
     if (!d->per_layer.width && !ts_arch_borrows(&d->arch) && !ts_arch_shares_choices(&d->arch) &&
-        !ts_arch_has_shortcuts(&d->arch))
+        !ts_arch_has_shortcuts(&d->arch) && !hybrid)
         return TS_OK;
     TS_TRY(ts_arena_alloc(&tape->arena, sizeof *mine, &mine));
     *mine = **run;
     TS_TRY(ts_arena_alloc(&tape->arena, (size_t)d->arch.n_layers * sizeof *mine->lent, &mine->lent));
     *run = mine;
+    if (hybrid)
+        TS_TRY(share_blocks(d, tape, x, mine));
     if (!d->per_layer.width)
         return TS_OK;
     TS_ASSERT(ids, "per-layer embeddings are of tokens, and there are none");

@@ -107,7 +107,8 @@ typedef enum ts_name_part {
 typedef struct ts_name_row {
     const char *name;    /* ours, without what is before it in a layer and ".weight" (unless it has none) */
     /* likewise; with '*' for the layer's number in the names of a layer (where two of our layers are one in files
-     * "*%" for half of it and '+' for the rest), and a second one for the expert's
+     * "*%" for half of it and '+' for the rest; "*@" for the first layer that uses the same shared block, and '#' for which of
+     * all uses of such blocks it is), and a second one for the expert's
      * where each expert has tensors of its own. Where files have them in one (arch's experts_stacked) these
      * are gate_up_proj and down_proj beside them. */
     const char *hf_name;

@@ -92,6 +92,14 @@ typedef struct listing {
     size_t cap;
 } listing;
 
+/* How often a pass multiplies with it: a shared block is used by several layers. */
+static int64_t uses_of(const ts_arch *a, const char *name)
+{
+    const int64_t layer = layer_of(a, name);
+    const bool own = !strstr(name, ".self_attention.linear_") && !strstr(name, ".mlp.linear_");
+    return layer < 0 || layer >= a->n_layers || !a->layer[layer].shared || own ? 1 : ts_arch_uses(a, layer);
+}
+
 static ts_status list_weight(void *ctx, const char *name, const ts_param_spec *spec)
 {
     listing *l = ctx;
@@ -107,7 +115,8 @@ static ts_status list_weight(void *ctx, const char *name, const ts_param_spec *s
                   strstr(name, "linear_kv_up_proj.weight"),
         .is_scan = strstr(name, ".conv1d.weight"),
         .multiplies = spec->place.rank > 1 && !spec->is_filter && !spec->is_vectors && (!is_looked_up || (is_table && d->arch.tied)),
-        .trained = !spec->is_fixed, .times = is_head ? (double)(1 + d->arch.mtp_layers) : 1,
+        .trained = !spec->is_fixed,
+        .times = is_head ? (double)(1 + d->arch.mtp_layers) : (double)uses_of(&d->arch, name),
         .share = spec->place.rank > 2 || (spec->is_vectors && spec->is_expert)
                      ? (double)d->arch.experts_per_token / (double)(d->arch.n_experts + d->arch.zero_experts)
                      : 1 };
@@ -181,7 +190,7 @@ double ts_decoder_training_flops(const ts_decoder *d, double seq_length)
         backward += w->trained ? products(w) : 0;
         backward += below && !is_head ? products(w) : 0;
         below = below || w->trained;
-        const double mixed = w->is_qkv ? attention_flops(a, w->layer, seq_length) : w->is_scan ? scan_flops(d, w->layer) : 0;
+        const double mixed = w->is_qkv ? w->times * attention_flops(a, w->layer, seq_length) : w->is_scan ? scan_flops(d, w->layer) : 0;
         forward += mixed;
         if (below)
             backward += 2 * mixed;

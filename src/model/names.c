@@ -35,11 +35,14 @@ static const char *expert_star(const ts_name_row *row)
 static void hf_name_of(const target *t, char *out, size_t size)
 {
     const char *hf = t->row->hf_name, *star = strchr(hf, '*'), *second = expert_star(t->row);
-    const bool halves = star && star[1] == '%';
-    const char *rest = star ? star + (halves ? 2 : 1) : NULL;
-    const long long number = halves ? t->layer / 2 : t->layer;
+    const bool halves = star && star[1] == '%', shared = star && star[1] == '@';
+    const char *rest = star ? star + (halves || shared ? 2 : 1) : NULL;
+    const long long number = halves ? t->layer / 2 : shared ? ts_arch_first_use(t->a, t->layer) : t->layer;
     if (!star)
         snprintf(out, size, "%s%s", hf, t->suffix);
+    else if (shared)
+        snprintf(out, size, "%.*s%lld%.*s%lld%s%s", (int)(star - hf), hf, number, (int)(strchr(rest, '#') - rest), rest,
+                 (long long)ts_arch_use_number(t->a, t->layer), strchr(rest, '#') + 1, t->suffix);
     else if (!second)
         snprintf(out, size, "%.*s%lld%s%s", (int)(star - hf), hf, number, rest, t->suffix);
     else if (t->expert < 0)

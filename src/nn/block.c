@@ -38,6 +38,8 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
                       cross = ts_declare_in(d, "cross_attention"), mlp = ts_declare_in(d, "mlp");
     const ts_declarer mixer = ts_declare_in(d, "mixer");
     TS_TRY(ts_norm_declare(d, "input_layernorm", &b->input_norm));
+    if (b->hybrid.present)
+        return ts_hybrid_declare(d, b);
     if (b->beside.present) {
         TS_TRY(ts_mamba_declare(&mixer, &b->mamba));
         TS_TRY(ts_attention_declare(&attention, &b->attention));

@@ -96,6 +96,33 @@ typedef struct ts_joined_layer {
 } ts_joined_layer;
 ts_sublayer ts_joined_sublayer(const ts_joined_layer *l);
 
+/* What a use of a shared linear layer adds of its own: up(down(x)), one result, or three whose heads stand side by side
+ * (queries, keys and values of fused rows, as many heads of each). */
+typedef struct ts_own_adapter {
+    ts_adapter adapter;        /* first, so that its function finds the rest */
+    int64_t rank;              /* 0: there is none */
+    int64_t results, head_dim; /* results 1: head_dim counts for nothing */
+    ts_linear down[3], up[3];
+} ts_own_adapter;
+
+/* A state-space layer that reads the norm of the stream and of what a block makes of it, which several layers use
+ * (Zamba2, arXiv 2411.15242): x -> scan(norm(x + back(mlp(norm(attention(norm([x | embedding]))))))). The weights of
+ * attention, MLP and their norms are declared by the first of these layers. */
+typedef struct ts_hybrid_layer {
+    bool present;
+    const struct ts_block *first; /* the first layer of the block; NULL: this one */
+    int64_t uses;                 /* of the block in a pass */
+    ts_norm_layer wide_norm, mlp_norm, scan_norm;
+    ts_own_adapter qkv_adapter, fc1_adapter;
+    ts_linear back;
+    ts_sublayer attention, mlp, scan;
+} ts_hybrid_layer;
+ts_status ts_hybrid_declare(const ts_declarer *d, struct ts_block *b) TS_NODISCARD;
+ts_sublayer ts_hybrid_sublayer(const ts_hybrid_layer *l);
+/* Before a pass: gradients of the weights of b's shared block, the first that uses it, are complete behind all of the
+ * pass alone, though a layer that runs again in the backward pass tells of its use only then. */
+ts_status ts_hybrid_expect(ts_tape *tape, const struct ts_block *b) TS_NODISCARD;
+
 typedef struct ts_block {
     int64_t number; /* of the layer: names streams of random numbers and the cache */
     ts_norm_layer input_norm, post_attn_norm, pre_cross_norm, post_cross_norm, pre_mlp_norm,
@@ -107,6 +134,7 @@ typedef struct ts_block {
     ts_delta_layer delta;
     ts_short_conv_layer short_conv; /* likewise; hidden 0: none */
     ts_beside_layer beside;   /* attention and mamba are both there, side by side */
+    ts_hybrid_layer hybrid;   /* attention, mlp and mamba are all there, in one mixer */
     ts_kda_layer kda;
     ts_mlp_layer mlp;         /* fc1.out 0: none */
     ts_experts_layer experts; /* in the place of mlp, or (shortcut, joined) beside it; experts.experts 0: there are none */

@@ -62,6 +62,7 @@ typedef struct ts_run {
      * alone: else they are there), an indexer's lists of keys, int32 [T, their length], what
      * experts beside an MLP make, [T, hidden]; or NULL. */
     ts_tensor **lent;
+    ts_tensor *embedding; /* what the first layer reads, [T, hidden], for layers that read it too; NULL: none does */
     ts_tensor *per_layer; /* per-layer embeddings, [T, layers * width]; NULL: there are none */
     /* Generation: what each layer keeps, NULL in training; sequence b is in slot slot0 + b. Of each,
      * tokens that are there already and tokens of this pass (rows behind them are padding), on the
@@ -72,12 +73,12 @@ typedef struct ts_run {
 } ts_run;
 
 /* Whether anything that comes to layers [first, last) beside the stream wants a gradient: what joins
- * behind them, a second sequence, per-layer embeddings. */
+ * behind them, a second sequence, embeddings. */
 static inline bool ts_run_trains_beside(const ts_run *r, int64_t first, int64_t last)
 {
     if (r->context.x && r->context.x->wants_grad)
         return true;
-    if (r->per_layer && r->per_layer->wants_grad)
+    if ((r->per_layer && r->per_layer->wants_grad) || (r->embedding && r->embedding->wants_grad))
         return true;
     for (int i = 0; i < r->n_joins; i++)
         if (r->joins[i].layer >= first && r->joins[i].layer < last && r->joins[i].x->wants_grad)

@@ -51,6 +51,8 @@ static const char *beside_of(const ts_arch *a)
         return "layers of this model read per-layer embeddings (hidden_size_per_layer_input)";
     if (ts_arch_has_shortcuts(a))
         return "what experts of this model make joins the stream a layer later (zero_expert_num, LongCat-Flash)";
+    if (ts_arch_has(a, TS_ATTENTION_HYBRID))
+        return "layers of this model share blocks and read the embedding again (layers_block_type, hybrid)";
     if (ts_arch_shares_choices(a))
         return "layers of this model go by choices of keys of others (indexer_types, --index-topk-freq)";
     return ts_arch_borrows(a) ? "layers of this model use keys and values of others (num_kv_shared_layers)" : NULL;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Gated short convolutions, selective scans, and attention beside a state-space layer, from configurations: trained, continued, run again,
+# Gated short convolutions, selective scans, attention beside a state-space layer, and blocks that layers share, from configurations: trained, continued, run again,
 # generated with, on several processes, refused.
 . "$(dirname "$0")/lib.sh"
 make_data
@@ -17,6 +17,10 @@ echo "{\"model_type\": \"mamba\", \"vocab_size\": 97, \"hidden_size\": 32, \"num
     \"time_step_rank\": 3, \"pad_token_id\": null}" >"$D/mamba.json"
 echo "{\"model_type\": \"jamba\", $sizes, \"num_hidden_layers\": 4, \"attn_layer_period\": 3, \"attn_layer_offset\": 1, \"num_experts\": 4,
     \"mamba_d_state\": 5, \"mamba_dt_rank\": 3}" >"$D/jamba.json"
+echo "{\"model_type\": \"zamba2\", \"vocab_size\": 97, \"hidden_size\": 32, \"intermediate_size\": 48, \"num_attention_heads\": 4,
+    \"max_position_embeddings\": 256, \"pad_token_id\": null, \"num_hidden_layers\": 4, \"num_mem_blocks\": 2, \"adapter_rank\": 4,
+    \"layers_block_type\": [\"hybrid\", \"mamba\", \"hybrid\", \"hybrid\"], \"n_mamba_heads\": 8, \"mamba_ngroups\": 2, \"mamba_d_state\": 12,
+    \"use_shared_attention_adapter\": true, \"use_mem_rope\": true}" >"$D/zamba.json"
 
 # Generated token by token, a text has the probabilities that the whole has at once.
 generates() {
@@ -33,7 +37,7 @@ generates() {
         END { exit bad || NR != 40 }' || wrong "$1: generated: other probabilities than of the whole"
 }
 
-for model in lfm2 falcon_h1 granite mamba jamba; do
+for model in lfm2 falcon_h1 granite mamba jamba zamba; do
     common="--model-config $D/$model.json --tokenizer-type NullTokenizer --vocab-size 96 --make-vocab-size-divisible-by 1
         --split 100,0,0 --seq-length 48 --micro-batch-size 2 --global-batch-size 4 --lr 1e-2 --eval-iters 0 --train-iters 4
         --seed 5 --log-params-norm --reset-attention-mask --data-path $D/data_text_document"
@@ -52,6 +56,19 @@ for model in lfm2 falcon_h1 granite mamba jamba; do
     expect 2 "--context-parallel-size 2: this model has layers that carry a state" "$T" plan $common --world-size 2 \
         --context-parallel-size 2
     have_mpi || continue
+    if [ "$model" = zamba ]; then # weights of a block are summed over its uses, and all of them over processes, however these share out
+        for how in "" "--overlap-grad-reduce" "--use-distributed-optimizer --overlap-grad-reduce --overlap-param-gather" \
+            "--use-torch-fsdp2"; do
+            # shellcheck disable=SC2086
+            job data 2 $how --recompute-granularity full --recompute-method block --recompute-num-layers 3
+            alike data "$model" 1
+        done
+        # shellcheck disable=SC2086
+        for cut in tensor-model-parallel-size pipeline-model-parallel-size context-parallel-size; do
+            expect 2 "$cut 2: layers of this model share blocks" "$T" plan $common --world-size 2 --$cut 2
+        done
+        continue
+    fi
     job tensor 2 --tensor-model-parallel-size 2
     alike tensor "$model" 1
     as_planned tensor 2 --tensor-model-parallel-size 2

@@ -28,13 +28,16 @@
                     "\"gemma3\", \"glm\", \"glm4\", \"internlm2\", \"nemotron\", \"stablelm\","    \
                     "\"arcee\", \"mamba2\", \"bamba\", \"nemotron_h\", \"qwen3_next\", \"lfm2\","     \
                     "\"lfm2_moe\", \"falcon_h1\", \"granitemoehybrid\", \"olmo\", \"cohere2\", \"kimi_linear\"," \
-                    "\"mamba\", \"falcon_mamba\", \"jamba\"]", NULL },                                 \
+                    "\"mamba\", \"falcon_mamba\", \"jamba\", \"zamba2\"]", NULL },                                 \
     { "time_step_rank", "[null, \"auto\", \"x\", 3, 0]", NULL }, { "attn_layer_period", "[null, 1, 2, 0]", NULL }, \
     { "attn_layer_offset", "[null, 0, 1, 9]", NULL }, { "mamba_expand", "[null, 1, 3, 0]", NULL },  \
     { "full_attn_idxs", "[null, [], [0], [7], [\"x\"]]", NULL },                                   \
     { "block_ffn_dim_multiplier", "[null, 1.3, 0, 1e9]", NULL }, { "conv_L_cache", "[3, 1, 0]", NULL }, \
     { "mlp_multipliers", "[null, [0.5, 2], [1], [0, 1]]", NULL }, { "key_multiplier", "[0.5, 0]", NULL }, \
     { "ssm_multipliers", "[null, [1, 1, 1, 1, 0.5], []]", NULL },                                  \
+    { "layers_block_type", "[null, [\"hybrid\", \"mamba\"], [\"hybrid\", \"hybrid\"], [\"x\"]]", NULL },  \
+    { "num_mem_blocks", "[1, 2, 0]", NULL }, { "n_mamba_heads", "[4, 5, 0]", NULL },               \
+    { "use_shared_attention_adapter", FLAGS, NULL }, { "use_mem_rope", FLAGS, NULL }, { "adapter_rank", "[3, 0]", NULL }, \
     { "mamba_d_ssm", "[null, 16, 64]", NULL }, { "mamba_n_heads", "[1, 4, 0]", NULL },              \
     { "mamba_rms_norm", FLAGS, NULL }, { "num_local_experts", "[0, 2]", NULL },                    \
     { "position_embedding_type", "[null, \"rope\", \"nope\", \"x\"]", NULL },                      \

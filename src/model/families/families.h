@@ -63,6 +63,7 @@
     F(lfm2_moe)                                                                                    \
     F(nemotron_h)                                                                                  \
     F(jamba)                                                                                       \
+    F(zamba2)                                                                                      \
     F(qwen3_5)                                                                                     \
     F(qwen3_5_moe)                                                                                 \
     F(qwen3_next)                                                                                  \

@@ -4,16 +4,17 @@
 #include "model/families/config.h"
 
 /* In the order of transformers' modules; mixer: the module's name in files. */
-#define TS_MAMBA_NAMES(mixer)                                                                      \
-    { .name = "mixer.dt_bias", .hf_name = mixer ".dt_bias" },                                      \
-    { .name = "mixer.A_log", .hf_name = mixer ".A_log" },                                          \
-    { .name = "mixer.D", .hf_name = mixer ".D" },                                                  \
-    { .name = "mixer.conv1d", .hf_name = mixer ".conv1d", .part = TS_PART_FILTER },                        \
-    { .name = "mixer.in_proj_z", .hf_name = mixer ".in_proj" },                                    \
-    { .name = "mixer.in_proj_xbc", .hf_name = mixer ".in_proj", .part = TS_PART_MORE },            \
-    { .name = "mixer.in_proj_dt", .hf_name = mixer ".in_proj", .part = TS_PART_MORE },             \
-    { .name = "mixer.norm", .hf_name = mixer ".norm" },                                            \
-    { .name = "mixer.out_proj", .hf_name = mixer ".out_proj" }
+#define TS_MAMBA_NAMES(mixer) TS_MAMBA_NAMES_OF("mixer", mixer)
+#define TS_MAMBA_NAMES_OF(ours, mixer)                                                             \
+    { .name = ours ".dt_bias", .hf_name = mixer ".dt_bias" },                                      \
+    { .name = ours ".A_log", .hf_name = mixer ".A_log" },                                          \
+    { .name = ours ".D", .hf_name = mixer ".D" },                                                  \
+    { .name = ours ".conv1d", .hf_name = mixer ".conv1d", .part = TS_PART_FILTER },                        \
+    { .name = ours ".in_proj_z", .hf_name = mixer ".in_proj" },                                    \
+    { .name = ours ".in_proj_xbc", .hf_name = mixer ".in_proj", .part = TS_PART_MORE },            \
+    { .name = ours ".in_proj_dt", .hf_name = mixer ".in_proj", .part = TS_PART_MORE },             \
+    { .name = ours ".norm", .hf_name = mixer ".norm" },                                            \
+    { .name = ours ".out_proj", .hf_name = mixer ".out_proj" }
 
 /* The same of a selective scan; norms where the model has them. */
 #define TS_SELECTIVE_NAMES(mixer)                                                                  \

@@ -290,6 +290,7 @@ static const struct {
     { "mamba", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "falcon_mamba", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "jamba", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+    { "zamba2", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_GELU },
     { "bamba", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "granitemoehybrid", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "falcon_h1", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
@@ -334,6 +335,8 @@ static void test_features(void **state)
         json_t *config = json_pack("{s:s, s:i, s:i, s:i, s:[s], s:[s]}", "model_type", type, "first_k_dense_replace", 99,
                                    "num_hidden_layers", 1, "num_kv_shared_layers", 0, "layers_block_type", "mlp", "layer_types",
                                    "full_attention");
+        if (!strcmp(type, "zamba2"))
+            json_object_update_new(config, json_pack("{s:[s], s:i}", "layers_block_type", "hybrid", "n_mamba_heads", 80));
         const ts_family *family = NULL;
         ts_arch a;
         const bool bare = !strncmp(type, "cohere", 6) || !strcmp(type, "mpt") ||

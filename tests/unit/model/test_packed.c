@@ -69,11 +69,21 @@ static void beside(ts_arch *a)
     all_layers(a, TS_ATTENTION_BESIDE);
 }
 
+static void shared(ts_arch *a)
+{
+    mamba(a);
+    a->adapter_rank = 3;
+    all_layers(a, TS_ATTENTION_HYBRID);
+    for (int64_t i = 0; i < a->n_layers; i++)
+        a->layer[i].shared = 1;
+}
+
 static const layer_case cases[] = {
     { "attention", attention }, { "window", window },   { "gated attention with sinks", gated },
     { "ALiBi", alibi },         { "latent", latent },   { "latent, no positions", latent_without_positions },
     { "Mamba 2", mamba },       { "delta", delta },     { "Kimi delta attention", kda },
     { "selective scan", selective }, { "short convolution", short_conv }, { "attention beside Mamba 2", beside },
+    { "shared blocks before Mamba 2", shared },
 };
 
 static ts_decoder *make(ts_device *dev, const layer_case *c, ts_dtype compute)

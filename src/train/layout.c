@@ -49,6 +49,8 @@ static const char *beside_of(const ts_arch *a)
 {
     if (a->per_layer_width)
         return "layers of this model read per-layer embeddings (hidden_size_per_layer_input)";
+    if (a->hyper_streams)
+        return "the residual of this model is several streams (--enable-hyper-connections)";
     if (ts_arch_has_shortcuts(a))
         return "what experts of this model make joins the stream a layer later (zero_expert_num, LongCat-Flash)";
     if (ts_arch_shares_choices(a))

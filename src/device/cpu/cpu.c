@@ -173,6 +173,7 @@ ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
     ts_cpu_init_conv(c);
     ts_cpu_init_gate(c);
     ts_cpu_init_altup(c);
+    ts_cpu_init_hyper(c);
     ts_cpu_init_product(c);
     ts_cpu_init_unit_rows(c);
     ts_cpu_init_dsa(c);

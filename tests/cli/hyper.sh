@@ -15,6 +15,8 @@ alike again one 5 0
 job kept 1 --recompute-granularity full --recompute-method uniform --recompute-num-layers 1
 alike kept one 1 0
 as_planned kept 1 --recompute-granularity full --recompute-method uniform --recompute-num-layers 1
+job kept 1 --recompute-norm
+alike kept one 1
 common="$plain --enable-mhc --hc-mult 3"
 job mhc 1
 alike mhc one 1 0
@@ -34,5 +36,7 @@ if have_mpi; then
     job many 2 --use-distributed-optimizer
     alike many one 1
     as_planned many 2 --use-distributed-optimizer
+    job many 2 --context-parallel-size 2
+    alike many one 1
 fi
 finish

@@ -16,6 +16,7 @@
 #include "device/kernels/experts.h"
 #include "device/kernels/gate.h"
 #include "device/kernels/gemm.h"
+#include "device/kernels/hyper.h"
 #include "device/kernels/loss.h"
 #include "device/kernels/narrow.h"
 #include "device/kernels/norm.h"
@@ -98,6 +99,9 @@
     X(sparse_bwd, ts_sparse_args, ROWWISE)                                                         \
     X(weigh_cols, ts_weigh_cols_args, ROWWISE)                                                     \
     X(weigh_cols_dw, ts_weigh_cols_args, ROWWISE)                                                  \
+    X(hyper_fwd, ts_hyper_args, ROWWISE)                                                           \
+    X(hyper_bwd, ts_hyper_args, ROWWISE)                                                           \
+    X(hyper_dw, ts_hyper_args, ROWWISE)                                                            \
     X(fill, ts_elementwise_args, ROWWISE)                                                          \
     X(copy, ts_elementwise_args, ROWWISE)                                                          \
     X(copy_cols, ts_copy_cols_args, ROWWISE)                                                       \

@@ -229,6 +229,10 @@ typedef struct ts_arch {
     int64_t adapter_rank;
     bool adapts_attention;
     double altup_clip;         /* bounds of coefficients' weights, which are kept for config.json alone */
+    /* Hyper-connections (nn/hyper.h): streams side by side, 0: one; turns of Sinkhorn's iteration; what scales of
+     * coefficients begin with */
+    int64_t hyper_streams, hyper_turns;
+    double hyper_start;
     bool layer_scalar;         /* the stream behind a layer is multiplied with a number that no gradient trains */
     double embed_scale;        /* 1: none */
     double attn_scale;         /* score = attn_scale * q.k */

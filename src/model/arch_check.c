@@ -1,6 +1,7 @@
 /* What a description may be. */
 #include "device/kernels/delta.h"
 #include "device/kernels/dsa.h"
+#include "device/kernels/hyper.h"
 #include "model/arch_rows.h"
 
 #include <math.h>
@@ -349,6 +350,25 @@ static ts_status check_per_layer(const ts_arch *a, const char *file)
     return TS_OK;
 }
 
+/* Nothing but attention and an MLP, one after the other, reads and writes several streams. */
+static ts_status check_hyper(const ts_arch *a, const char *file)
+{
+    if (!a->hyper_streams)
+        return TS_OK;
+    if (a->hyper_streams < 2 || a->hyper_turns < 1 || a->hyper_streams * a->hyper_turns > TS_HYPER_SUMS)
+        return ts_error(TS_ERR_USER,
+                        "%s: %lld streams (--num-residual-streams) and %lld turns (--mhc-sinkhorn-iterations): expected at "
+                        "least 2 and 1, and at most %d of their product", file, (long long)a->hyper_streams,
+                        (long long)a->hyper_turns, (int)TS_HYPER_SUMS);
+    if (a->altup_inputs || a->per_layer_width || a->layer_scalar || a->parallel_residual || a->mtp_layers ||
+        ts_arch_has_shortcuts(a))
+        return ts_error(TS_ERR_USER,
+                        "%s: hyper-connections (--enable-hyper-connections) are of layers with attention and MLP one after "
+                        "the other and nothing beside them: no layers that predict further tokens (--mtp-num-layers), no "
+                        "parallel residual, no per-layer embeddings and no experts beside an MLP", file);
+    return TS_OK;
+}
+
 ts_status ts_arch_check(const ts_arch *a, const char *file)
 {
     for (size_t i = 0; i < ts_arch_row_count; i++)
@@ -364,6 +384,7 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
             file, (long long)a->n_heads, (long long)a->n_kv_heads);
     TS_TRY(check_norms(a, file));
     TS_TRY(check_per_layer(a, file));
+    TS_TRY(check_hyper(a, file));
     if (a->kv_lora_rank)
         TS_TRY(check_latent(a, file));
     TS_ASSERT(a->layer, "%s: a description without layers", file);

@@ -4,6 +4,7 @@
 #include "device/kernels/conv.h"
 #include "device/kernels/delta.h"
 #include "device/kernels/dsa.h"
+#include "device/kernels/hyper.h"
 #include "device/kernels/selective.h"
 #include "device/kernels/ssd.h"
 
@@ -206,6 +207,12 @@ const ts_field_row ts_arch_rows[] = {
     COUNT(altup_inputs, TS_ARCH_MAX_ALTUP, "altup_num_inputs", .shapes = true, .words = "streams side by side"),
     COUNT(altup_active, TS_ARCH_MAX_ALTUP, "altup_active_idx", .words = "stream that layers work on"),
     F(REAL, altup_clip, .hi = 1e9, .name = "altup_coef_clip", .later = true, .words = "bounds of coefficients"),
+    COUNT(hyper_streams, TS_HYPER_MOST, "num_residual_streams", .shapes = true, .words = "streams of hyper-connections",
+          .option = "num-residual-streams"),
+    COUNT(hyper_turns, TS_HYPER_SUMS, "mhc_sinkhorn_iterations", .words = "turns of hyper-connections",
+          .option = "mhc-sinkhorn-iterations"),
+    F(REAL, hyper_start, .hi = 1e9, .name = "mhc_init_gating_factor", .later = true,
+      .words = "first scales of hyper-connections", .option = "mhc-init-gating-factor"),
     COUNT(laurel_rank, TS_ARCH_MAX_WIDTH, "laurel_rank", .shapes = true, .words = "rank of the learned residual"),
     COUNT(adapter_rank, TS_ARCH_MAX_WIDTH, "adapter_rank", .shapes = true, .words = "rank of adapters of shared blocks"),
     F(BOOL, adapts_attention, .later = true, .shapes = true, .words = "adapters of shared attention"),

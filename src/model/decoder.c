@@ -76,6 +76,8 @@ static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
     ts_declare_unit(all);
     const ts_declarer behind = ts_declare_in(&last, "decoder");
     TS_TRY(ts_altup_declare_out(&behind, &d->altup));
+    d->hyper = ts_decoder_hyper(a, false);
+    TS_TRY(ts_hyper_declare(&behind, "hyper_head", &d->hyper));
     d->final_norm = ts_decoder_norm(a, a->final_norm);
     d->final_norm.op.is_kept = a->mtp_layers > 0; /* norms behind it read it */
     TS_TRY(ts_norm_declare(&last, "decoder.final_layernorm", &d->final_norm));
@@ -530,10 +532,14 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
     TS_TRY(ts_decoder_pass(d, tape, span->ids, x, &run));
     if (d->altup.inputs)
         TS_TRY(ts_altup_widen(tape, &d->altup, x, &x));
+    if (d->hyper.op.streams)
+        TS_TRY(ts_hyper_widen(tape, &d->hyper, x, &x));
     TS_TRY(ts_decoder_layers(d, tape, run, plan, span, &x, &res));
     ts_device_part(d->dev, "final norm", -1);
     if (ends && d->altup.inputs)
         TS_TRY(ts_altup_narrow(tape, &d->altup, x, &x));
+    if (ends && d->hyper.op.streams)
+        TS_TRY(ts_hyper_read(tape, &d->hyper, x, &x, NULL));
     if (ends && d->final_norm.present) {
         TS_TRY(ts_op_norm(tape, &d->final_norm.op, x, res, NULL, &x));
         TS_TRY(ts_show(tape, run, TS_SHOWN_BEHIND, "decoder", "final_layernorm", &columns, x));

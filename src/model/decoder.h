@@ -44,6 +44,7 @@ typedef struct ts_decoder {
     ts_norm_layer embed_norm, final_norm;
     ts_per_layer_inputs per_layer; /* width 0: none */
     ts_altup_ends altup;           /* inputs 0: the stream is one */
+    ts_hyper_layer hyper;          /* likewise; what makes one of its streams behind the last layer */
     ts_storage *cos[TS_ARCH_MAX_ROPES], *sin[TS_ARCH_MAX_ROPES];
     ts_storage *q_cos[TS_ARCH_MAX_ROPES], *q_sin[TS_ARCH_MAX_ROPES]; /* of queries, where they are others; else NULL */
     ts_storage *slopes; /* ALiBi, of the heads here; NULL: no layer has it */

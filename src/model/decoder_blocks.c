@@ -246,6 +246,16 @@ static ts_altup_layer altup_of(const ts_arch *a)
                              .laurel_right = { .in = a->laurel_rank, .out = a->hidden } };
 }
 
+ts_hyper_layer ts_decoder_hyper(const ts_arch *a, bool mixes)
+{
+    if (!a->hyper_streams)
+        return (ts_hyper_layer){ 0 };
+    return (ts_hyper_layer){ .width = a->hidden, .start = (float)a->hyper_start,
+                             .norm = { .present = true, .is_bare = true, .width = a->hyper_streams * a->hidden,
+                                       .op = { .eps = (float)a->norm_eps } },
+                             .op = { .streams = a->hyper_streams, .iterations = mixes ? a->hyper_turns : 0, .eps = 1e-6f } };
+}
+
 ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
 {
     const ts_layer_arch *l = ts_arch_block(a, layer);
@@ -262,7 +272,8 @@ ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
                     .experts_out = ts_decoder_norm(a, true) },
         .shortcut.present = ts_arch_block(a, layer)->shortcut,
         .joins_shortcut = layer > 0 && layer < a->n_layers && a->layer[layer - 1].shortcut,
-        .altup = altup_of(a), .has_scalar = a->layer_scalar,
+        .altup = altup_of(a), .mixer_hyper = ts_decoder_hyper(a, true), .feed_hyper = ts_decoder_hyper(a, true),
+        .has_scalar = a->layer_scalar,
         .attention = attention_of(a, layer), .latent = latent_of(a, layer), .mamba = mamba_of(a, layer),
         .selective = selective_of(a, layer),
         .delta = delta_of(a, layer), .short_conv = short_conv_of(a, layer), .beside = beside_of(a, layer), .hybrid = hybrid_of(a, layer), .kda = kda_of(a, layer), .mlp = mlp_of(a, layer), .experts = experts_of(a, layer),

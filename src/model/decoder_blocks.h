@@ -7,5 +7,7 @@
 
 /* A norm of the residual stream; not present: what comes in goes out. */
 ts_norm_layer ts_decoder_norm(const ts_arch *a, bool present);
+/* What reads a layer's streams, and mixes them behind it if it `mixes`; streams 0: there is one. */
+ts_hyper_layer ts_decoder_hyper(const ts_arch *a, bool mixes);
 ts_block ts_decoder_block(const ts_arch *a, int64_t layer);
 #endif

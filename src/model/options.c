@@ -5,6 +5,7 @@
 #include "device/kernels/conv.h"
 #include "device/kernels/delta.h"
 #include "device/kernels/dsa.h"
+#include "device/kernels/hyper.h"
 #include "device/kernels/ssd.h"
 #include "model/arch_rows.h"
 #include "model/presets.h"
@@ -195,6 +196,17 @@ const ts_option ts_model_option_rows[] = {
         "layers behind the last one that predict further tokens in training (multi-token prediction, DeepSeek-V3), each "
         "of the last one's kind: the k-th tells the token k behind the next one; generation does without them"),
     ROW(INT, mtp_layers, "num-nextn-predict-layers", "0", 0, TS_ARCH_MAX_MTP, NULL, "as --mtp-num-layers"),
+    ROW(FLAG, hyper, "enable-hyper-connections", NULL, 0, 0, NULL,
+        "manifold-constrained hyper-connections (mHC, arXiv 2512.24880): the residual is several streams, which sublayers "
+        "read, write and mix by coefficients made of each token"),
+    ROW(FLAG, hyper, "enable-mhc", NULL, 0, 0, NULL, "as --enable-hyper-connections"),
+    ROW(INT, hyper_streams, "num-residual-streams", "4", 2, TS_HYPER_MOST, NULL, "streams of hyper-connections"),
+    ROW(INT, hyper_streams, "hc-mult", "4", 2, TS_HYPER_MOST, NULL, "as --num-residual-streams"),
+    ROW(INT, hyper_turns, "mhc-sinkhorn-iterations", "20", 1, TS_HYPER_SUMS, NULL,
+        "how often rows and columns of what mixes the streams are divided by their sums; times --num-residual-streams at "
+        "most 160"),
+    ROW(REAL, hyper_start, "mhc-init-gating-factor", "0.01", 0, 1e9, NULL,
+        "what scales of hyper-connections begin with: how much a token sways its coefficients"),
     ROW(CHOICE, moe_score, "moe-router-score-function", "softmax", 0, 0, TS_CHOICES(TS_MODEL_SCORES),
         "how the router's logits become scores"),
     ROW(FLAG, moe_pre_softmax, "moe-router-pre-softmax", NULL, 0, 0, NULL,
@@ -471,38 +483,6 @@ static ts_status describe_positions(const ts_model_options *o, const ts_option_s
     return TS_OK;
 }
 
-ts_status ts_model_window(const ts_option_list *words, int64_t *keys)
-{
-    long long v[2] = { 0, 0 };
-    int n = 0;
-    bool bad = words->n > 2;
-    for (int64_t i = 0; i < words->n && !bad; i++)
-        for (const char *s = words->v[i]; !bad && *s;) {
-            char *end = NULL;
-            s += strspn(s, "([, ");
-            bad = n == 2;
-            if (!bad)
-                v[n++] = strtoll(s, &end, 10);
-            bad = bad || end == s || !strchr(",]) ", *end) || v[n - 1] > 1 << 30;
-            s = bad ? s : end + strspn(end, ",]) ");
-        }
-    const char *last = words->n > 0 ? words->v[words->n - 1] : "";
-    const bool megatron = n == 2, cut_off = *last && last[strlen(last) - 1] == ',';
-    bad = bad || cut_off || (megatron ? v[0] < -1 : words->n > 0 && (n != 1 || v[0] < 1));
-    if (bad)
-        return ts_error(TS_ERR_USER,
-                        "--window-size %s%s%s: a number of keys from 1 on, or L,0 (keys before a "
-                        "query's own; -1: all) were expected",
-                        words->v[0], words->n > 1 ? " " : "", words->n > 1 ? words->v[1] : "");
-    if (megatron && v[1] != 0 && !(v[0] == -1 && v[1] == -1))
-        return ts_error(TS_ERR_USER,
-                        "--window-size %lld,%lld: a query sees no keys behind its own (attention is "
-                        "causal): give %lld,0",
-                        v[0], v[1], v[0]);
-    *keys = megatron ? v[0] + 1 : v[0];
-    return TS_OK;
-}
-
 /* What embeddings, sublayers and logits are multiplied with. */
 static void describe_scales(const ts_model_options *o, ts_arch *a)
 {
@@ -579,6 +559,8 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
     a->norm_bias = a->norm == TS_NORM_LAYER;
     a->norm_offset = o->layernorm_1p ? 1 : 0;
     a->init_std = o->init_method_std;
+    if (o->hyper)
+        a->hyper_streams = o->hyper_streams, a->hyper_turns = o->hyper_turns, a->hyper_start = o->hyper_start;
     describe_scales(o, a);
     TS_TRY(describe_heads(o, a));
     TS_TRY(ts_model_describe_latent(o, a));

@@ -81,6 +81,9 @@ typedef struct ts_model_options {
     int64_t mtp_layers;
     bool dsa; /* TS_MODEL_VARIANT_DSA by another name */
     int64_t index_heads, index_dim, index_topk, index_freq, index_offset;
+    bool hyper;
+    int64_t hyper_streams, hyper_turns;
+    double hyper_start;
     bool scales_q_latent, scales_kv_latent;
     int64_t zero_experts;
     ts_option_list window_size; /* words, see ts_model_window */

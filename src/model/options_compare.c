@@ -319,6 +319,9 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
         { "multi-latent-attention", o->latent, a->kv_lora_rank > 0 },
         { "experimental-attention-variant", o->attention_variant, variant_of(a) },
         { "enable-dsa-indexer", o->dsa, a->index_heads > 0 },
+        { "enable-hyper-connections", o->hyper, a->hyper_streams > 0 },
+        { "num-residual-streams", (double)o->hyper_streams, (double)a->hyper_streams },
+        { "mhc-sinkhorn-iterations", (double)o->hyper_turns, (double)a->hyper_turns },
     };
     TS_TRY(compare_latent(o, set, a, folder));
     TS_TRY(compare_fields(o, set, a, folder));

@@ -1,8 +1,40 @@
-/* Options that choose layers: a number, or a 0 or 1 for each. */
+/* Windows, and options that choose layers: a number, or a 0 or 1 for each. */
 #include "model/options.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+ts_status ts_model_window(const ts_option_list *words, int64_t *keys)
+{
+    long long v[2] = { 0, 0 };
+    int n = 0;
+    bool bad = words->n > 2;
+    for (int64_t i = 0; i < words->n && !bad; i++)
+        for (const char *s = words->v[i]; !bad && *s;) {
+            char *end = NULL;
+            s += strspn(s, "([, ");
+            bad = n == 2;
+            if (!bad)
+                v[n++] = strtoll(s, &end, 10);
+            bad = bad || end == s || !strchr(",]) ", *end) || v[n - 1] > 1 << 30;
+            s = bad ? s : end + strspn(end, ",]) ");
+        }
+    const char *last = words->n > 0 ? words->v[words->n - 1] : "";
+    const bool megatron = n == 2, cut_off = *last && last[strlen(last) - 1] == ',';
+    bad = bad || cut_off || (megatron ? v[0] < -1 : words->n > 0 && (n != 1 || v[0] < 1));
+    if (bad)
+        return ts_error(TS_ERR_USER,
+                        "--window-size %s%s%s: a number of keys from 1 on, or L,0 (keys before a "
+                        "query's own; -1: all) were expected",
+                        words->v[0], words->n > 1 ? " " : "", words->n > 1 ? words->v[1] : "");
+    if (megatron && v[1] != 0 && !(v[0] == -1 && v[1] == -1))
+        return ts_error(TS_ERR_USER,
+                        "--window-size %lld,%lld: a query sees no keys behind its own (attention is "
+                        "causal): give %lld,0",
+                        v[0], v[1], v[0]);
+    *keys = megatron ? v[0] + 1 : v[0];
+    return TS_OK;
+}
 
 bool ts_model_read_pattern(const char *s, bool *has, int64_t n)
 {

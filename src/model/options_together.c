@@ -83,6 +83,14 @@ static void warn_rope(const ts_model_options *o, const ts_option_set *set)
                          "--rope-scaling-type dynamic, yarn or llama3");
 }
 
+static void warn_hyper(const ts_model_options *o, const ts_option_set *set)
+{
+    static const char *const names[] = { "num-residual-streams", "hc-mult", "mhc-sinkhorn-iterations",
+                                         "mhc-init-gating-factor" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        ts_option_warn_alone(set, names[i], o->hyper, "--enable-hyper-connections");
+}
+
 static void warn_experts(const ts_model_options *o, const ts_option_set *set)
 {
     static const char *const names[] = { "moe-router-topk", "moe-ffn-hidden-size", "moe-layer-freq",
@@ -99,6 +107,7 @@ void ts_model_options_warn(const ts_model_options *o, const ts_option_set *set)
         return;
     warn_rope(o, set);
     warn_experts(o, set);
+    warn_hyper(o, set);
     ts_option_warn_alone(set, "num-query-groups", o->group_query_attention,
                          "--group-query-attention");
     ts_option_warn_alone(set, "add-qkv-bias", !o->bias_linear,

@@ -340,7 +340,7 @@ const ts_preset ts_presets[] = {
             LATENT("1536") YARN("40", "1") MOE(ROUTED_OF(256), 8, 2048) SHARED(1, 3, "2.5") GROUPS(8, 4)
             ",\"index_n_heads\":64,\"index_head_dim\":128,\"index_topk\":2048"), NULL },
     { "deepseek-v4-flash-284b", NULL,
-      "hyper-connections, compressed keys, experts chosen by a token's number, an output projection in groups" },
+      "compressed keys, experts chosen by a token's number, an output projection in groups" },
     { "kimi-k2-1t",
       MODEL("deepseek_v3", 61, 7168, 18432, 64, 64, 192, 163840, 131072, 1e-6, 50000, false,
             LATENT("1536") YARN("32", "1") MOE(ROUTED_OF(384), 8, 2048) SHARED(1, 1, "2.827") GROUPS(1, 1)), NULL },

@@ -169,8 +169,6 @@ const ts_option ts_model_script_rows[] = {
     TS_LATER("no-enable-linear-qkv", 0, NULL, STATES),
     TS_LATER("compress-ratios", TS_OPTION_MANY, NULL, V4),
     TS_LATER("compress-rope-theta", 1, NULL, V4),
-    TS_LATER("enable-mhc", 0, NULL, V4),
-    TS_LATER("hc-mult", 1, NULL, V4),
     TS_LATER("kv-compress", 0, NULL, V4),
     TS_LATER("n-hash-layers", 1, NULL, V4),
     TS_LATER("o-groups", 1, NULL, V4),

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-/* What takes per-layer embeddings, and the number that all is multiplied with. */
+/* What takes per-layer embeddings, what mixes several streams, and the number that all is multiplied with. */
 static ts_status declare_behind(const ts_declarer *d, ts_block *b)
 {
     const ts_declarer in = ts_declare_in(d, "per_layer_input");
@@ -17,6 +17,10 @@ static ts_status declare_behind(const ts_declarer *d, ts_block *b)
     }
     if (b->altup.inputs)
         TS_TRY(ts_altup_declare(d, &b->altup));
+    if (b->mixer.forward)
+        TS_TRY(ts_hyper_declare(d, "attention_hyper", &b->mixer_hyper));
+    if (b->feed.forward)
+        TS_TRY(ts_hyper_declare(d, "mlp_hyper", &b->feed_hyper));
     b->scale = 1;
     return b->has_scalar ? ts_declare(d, "layer_scalar", &one, &b->scalar) : TS_OK;
 }
@@ -98,6 +102,7 @@ typedef struct part {
     const ts_norm_layer *before, *after;
     const char *before_name, *after_name;
     const ts_sublayer *sublayer;
+    const ts_hyper_layer *hyper; /* of several streams */
     ts_rng_purpose dropout;
     int64_t stream;
     ts_layer_part enters, runs; /* what is kept counts as theirs */
@@ -107,26 +112,26 @@ static const ts_norm_layer no_norm = { 0 };
 
 static part mixer_of(const ts_block *b)
 {
-    return (part){ &b->input_norm, &b->post_attn_norm, "input_layernorm", "post_attn_norm", &b->mixer,
+    return (part){ &b->input_norm, &b->post_attn_norm, "input_layernorm", "post_attn_norm", &b->mixer, &b->mixer_hyper,
                    TS_RNG_HIDDEN_DROPOUT, 2 * b->number + 1, TS_PART_INPUT_NORM, TS_PART_ATTENTION };
 }
 
 static part cross_of(const ts_block *b)
 {
     return (part){ &b->pre_cross_norm, &b->post_cross_norm, "pre_cross_attn_layernorm",
-                   "post_cross_attn_norm", &b->cross, TS_RNG_CROSS_HIDDEN_DROPOUT, b->number, TS_LAYER_PARTS,
+                   "post_cross_attn_norm", &b->cross, NULL, TS_RNG_CROSS_HIDDEN_DROPOUT, b->number, TS_LAYER_PARTS,
                    TS_LAYER_PARTS };
 }
 
 static part feed_of(const ts_block *b)
 {
     return (part){ b->joined.present ? &no_norm : &b->pre_mlp_norm, &b->post_mlp_norm, "pre_mlp_layernorm", "post_mlp_layernorm",
-                   &b->feed, TS_RNG_HIDDEN_DROPOUT, 2 * b->number + 2, TS_PART_MLP_NORM, TS_PART_MLP };
+                   &b->feed, &b->feed_hyper, TS_RNG_HIDDEN_DROPOUT, 2 * b->number + 2, TS_PART_MLP_NORM, TS_PART_MLP };
 }
 
 static part inject_of(const ts_block *b)
 {
-    return (part){ &no_norm, &b->per_layer_norm, "", "post_per_layer_norm", &b->inject,
+    return (part){ &no_norm, &b->per_layer_norm, "", "post_per_layer_norm", &b->inject, NULL,
                    TS_RNG_CROSS_HIDDEN_DROPOUT, b->number, TS_LAYER_PARTS, TS_LAYER_PARTS };
 }
 
@@ -286,6 +291,38 @@ static ts_status alternating(ts_tape *tape, const ts_block *b, const ts_run *run
     return ts_op_add_streams(tape, s, y, 1, &out[0]);
 }
 
+static ts_status connect(ts_tape *tape, const ts_block *b, const part *p, const ts_run *run, ts_tensor *s, ts_tensor **out)
+{
+    ts_tensor *x, *y;
+    ts_hyper_mix mix;
+    begin_part(tape, b, run, p->enters);
+    TS_TRY(ts_hyper_read(tape, p->hyper, s, &x, &mix));
+    TS_TRY(enter(tape, b, p, run, x, NULL, &x, &y));
+    TS_TRY(run_part(tape, b, p, run, y, &y));
+    return ts_hyper_write(tape, p->hyper, s, y, &mix, out);
+}
+
+/* Several streams, which each part reads, writes and mixes. */
+static ts_status connected(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *const in[2], ts_tensor *out[2])
+{
+    const part all[] = { mixer_of(b), feed_of(b) };
+    ts_tensor *s = in[0];
+    TS_ASSERT(!in[1] && !b->cross.forward && !b->inject.forward, "layer %lld: streams in two parts", (long long)b->number);
+    for (int i = 0; i < 2; i++) {
+        ts_tensor *before = s;
+        if (!all[i].sublayer->forward)
+            continue;
+        TS_TRY(ts_tape_push(tape));
+        const ts_status st = connect(tape, b, &all[i], run, before, &s);
+        ts_tape_pop(tape, st == TS_OK ? s : NULL);
+        TS_TRY(st);
+        if (before != in[0])
+            ts_tape_drop(tape, before);
+    }
+    out[0] = s, out[1] = NULL;
+    return TS_OK;
+}
+
 /* What the layer before, and the pass, add behind this layer. */
 static ts_status join(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor **x)
 {
@@ -314,7 +351,11 @@ ts_status ts_block_forward(ts_tape *tape, const ts_block *b, const ts_run *run, 
     ts_tensor *out[2];
     ts_device_part(tape->dev, "norm", b->number);
     TS_TRY(ts_tape_push(tape));
-    ts_status st = (b->parallel ? parallel : b->altup.inputs ? alternating : sequential)(tape, b, run, in, out);
+    const bool several = b->mixer_hyper.op.streams > 0;
+    ts_status st = (b->parallel        ? parallel
+                    : b->altup.inputs  ? alternating
+                    : several          ? connected
+                                       : sequential)(tape, b, run, in, out);
     tape->waits = false;
     if (st == TS_OK)
         st = join(tape, b, run, &out[0]);

@@ -7,6 +7,7 @@
 #define TS_NN_BLOCK_H
 #include "nn/altup.h"
 #include "nn/experts.h"
+#include "nn/hyper.h"
 #include "nn/indexer.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
@@ -143,6 +144,7 @@ typedef struct ts_block {
     bool joins_shortcut;      /* what the experts of the layer before have made joins the stream behind this one */
     ts_per_layer per_layer;   /* width 0: none */
     ts_altup_layer altup;     /* inputs 0: the stream is one. Else it comes and goes without res, all streams in x */
+    ts_hyper_layer mixer_hyper, feed_hyper; /* streams 0: the stream is one. Else likewise */
     /* What runs, in this order: attention or what is in its place, cross_attention, mlp or experts and what takes
      * per-layer embeddings, unless others were put there. Where forward is NULL nothing stands. */
     ts_sublayer mixer, cross, feed, inject;

@@ -329,7 +329,7 @@ static ts_status beside_rule(const ts_layout *l, ts_str *say)
         const char *option;
         int64_t n;
     } cuts[] = { { TENSOR, l->tp }, { "--pipeline-model-parallel-size", l->pp }, { "--context-parallel-size", l->cp } };
-    for (int i = 0; i < 3 && l->beside; i++)
+    for (int i = 0; i < (l->by_rows ? 2 : 3) && l->beside; i++)
         if (cuts[i].n > 1)
             TS_TRY(ts_str_printf(say, "%s%s %lld: %s, which are not cut or sent to other processes (it may be 1)",
                                  say->len ? "; " : "", cuts[i].option, LL(cuts[i].n), l->beside));

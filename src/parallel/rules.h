@@ -26,6 +26,7 @@ typedef struct ts_layout {
     /* Something of the whole model's beside the stream, in words and the key of a configuration that says it; NULL:
      * nothing */
     const char *beside;
+    bool by_rows; /* which is of each row by itself, wherever it is */
     bool norms_of_heads;        /* likewise, of each head with weights of its own */
     bool joined;                /* experts beside MLPs, each with norms of its own (enable_moe_block) */
     const ts_parallel_options *o;

@@ -3,6 +3,7 @@
 
 #include "ops/altup.h"
 #include "ops/columns.h"
+#include "ops/hyper.h"
 
 #include <math.h>
 
@@ -153,7 +154,49 @@ static ts_status takers_run(const grad_case *g, grad_env *e)
     return ts_op_add(e->tape, a, 1, b, 2, &e->out[0]);
 }
 
+/* ---- coefficients of hyper-connections: x, scales, biases; three streams, or what reads two alone ---- */
+
+enum { TURNS = 4 };
+static const double hyper_eps = (double)1e-3f;
+
+static void hyper_oracle(const grad_case *g, double *const *x, double *y)
+{
+    const int64_t n = *(const int64_t *)g->ctx, cols = g->n_out / T;
+    for (int64_t t = 0; t < T; t++, y += cols) {
+        double z[GRAD_VARS * 2], *m = z + 2 * n;
+        for (int64_t c = 0; c < cols; c++)
+            z[c] = x[0][t * cols + c] * x[1][c < n ? 0 : c < 2 * n ? 1 : 2] + x[2][c];
+        for (int64_t c = 0; c < n; c++) {
+            y[c] = 1 / (1 + exp(-z[c])) + hyper_eps;
+            if (cols > n)
+                y[n + c] = 2 / (1 + exp(-z[n + c]));
+        }
+        for (int turn = 0; cols > n && turn < TURNS; turn++) {
+            double sum[2][GRAD_VARS] = { { 0 } };
+            for (int64_t k = 0; k < n * n; k++) {
+                m[k] = turn ? m[k] : exp(m[k]);
+                sum[0][k / n] += m[k];
+            }
+            for (int64_t k = 0; k < n * n; k++) {
+                m[k] = turn ? m[k] / (sum[0][k / n] + hyper_eps) : m[k] / sum[0][k / n] + hyper_eps;
+                sum[1][k % n] += m[k];
+            }
+            for (int64_t k = 0; k < n * n; k++)
+                y[2 * n + k % n * n + k / n] = m[k] /= sum[1][k % n] + hyper_eps;
+        }
+    }
+}
+
+static ts_status hyper_run(const grad_case *g, grad_env *e)
+{
+    const int64_t n = *(const int64_t *)g->ctx;
+    const ts_hyper_op o = { .streams = n, .iterations = g->n_out > T * n ? TURNS : 0, .eps = 1e-3f, .scale = e->param[1],
+                            .base = e->param[2] };
+    return ts_op_hyper(e->tape, &o, e->leaf[0], &e->out[0]);
+}
+
 static const double tiny = 1e-5, large = 4;
+static const int64_t two = 2, three = 3;
 static const grad_case cases[] = {
     { "mix", { IN("x", T, INS *W), IN("m", T, INS *OUTS) }, .n_out = T * OUTS * W, .longest = W, .oracle = mix_oracle, .run = mix_run },
     { "mix, added", { IN("x", T, INS *W), IN("m", T, INS *OUTS), IN("b", T, OUTS *W) }, .n_out = T * OUTS * W, .longest = W,
@@ -171,6 +214,10 @@ static const grad_case cases[] = {
       .run = beside_run, .with_bf16 = true },
     { "repeat_last", { IN("x", T, 6) }, .n_out = T * 2 * 5, .longest = 2, .oracle = repeat_oracle, .run = repeat_run,
       .with_bf16 = true },
+    { "hyper", { IN("x", T, 15, .scale = 3), PARAM("scale", 3, 0), PARAM("base", 15, 0) }, .n_out = T * 15, .longest = T * 9,
+      .oracle = hyper_oracle, .run = hyper_run, .ctx = &three },
+    { "hyper, read", { IN("x", T, 2, .scale = 3), PARAM("scale", 1, 0), PARAM("base", 2, 0) }, .n_out = T * 2,
+      .longest = T * 2, .oracle = hyper_oracle, .run = hyper_run, .ctx = &two },
     { "columns taken twice", { IN("x", T, W) }, .n_out = T * 3, .longest = 2, .oracle = takers_oracle, .run = takers_run },
 };
 

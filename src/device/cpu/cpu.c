@@ -134,6 +134,34 @@ static ts_status map_scratch(size_t bytes, char **out)
     return TS_OK;
 }
 
+/* Those that hang on nothing but the instruction sets. */
+static void init_kernels(ts_cpu *c)
+{
+    ts_cpu_init_norm(c);
+    ts_cpu_init_rope(c);
+    ts_cpu_init_act(c);
+    ts_cpu_init_elementwise(c);
+    ts_cpu_init_join(c);
+    ts_cpu_init_embed(c);
+    ts_cpu_init_experts(c);
+    ts_cpu_init_route(c);
+    ts_cpu_init_gemm_groups(c);
+    ts_cpu_init_loss(c);
+    ts_cpu_init_optim(c);
+    ts_cpu_init_conv(c);
+    ts_cpu_init_gate(c);
+    ts_cpu_init_altup(c);
+    ts_cpu_init_hyper(c);
+    ts_cpu_init_product(c);
+    ts_cpu_init_unit_rows(c);
+    ts_cpu_init_dsa(c);
+    ts_cpu_init_ssd(c);
+    ts_cpu_init_delta(c);
+    ts_cpu_init_selective(c);
+    ts_cpu_init_narrow(c);
+    ts_cpu_init_distill(c);
+}
+
 ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
 {
     ts_cpu *c;
@@ -159,28 +187,7 @@ ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)
     if (!o->unplaced)
         ts_cpu_place(c, NULL);
     ts_device_book(&c->base, TS_MEM_OTHER, ts_cpu_workspace_bytes(threads));
-    ts_cpu_init_norm(c);
-    ts_cpu_init_rope(c);
-    ts_cpu_init_act(c);
-    ts_cpu_init_elementwise(c);
-    ts_cpu_init_join(c);
-    ts_cpu_init_embed(c);
-    ts_cpu_init_experts(c);
-    ts_cpu_init_route(c);
-    ts_cpu_init_gemm_groups(c);
-    ts_cpu_init_loss(c);
-    ts_cpu_init_optim(c);
-    ts_cpu_init_conv(c);
-    ts_cpu_init_gate(c);
-    ts_cpu_init_altup(c);
-    ts_cpu_init_product(c);
-    ts_cpu_init_unit_rows(c);
-    ts_cpu_init_dsa(c);
-    ts_cpu_init_ssd(c);
-    ts_cpu_init_delta(c);
-    ts_cpu_init_selective(c);
-    ts_cpu_init_narrow(c);
-    ts_cpu_init_distill(c);
+    init_kernels(c);
     ts_cpu_init_step_pack(c);
     ts_cpu_init_gemm(c);
     ts_cpu_init_gemm_i8(c);

@@ -123,6 +123,7 @@ static void test_every_option(void **state)
     (void)state;
     static const char *const silent[] = {
         "model-config", "preset", "group-query-attention", "make-vocab-size-divisible-by", "init-method-std",
+        "mhc-init-gating-factor",
         "noop-layers", /* counts where stages share out layers */
         "norm-topk-prob", /* a softmax over the chosen may be called so */
     };

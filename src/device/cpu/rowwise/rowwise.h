@@ -28,6 +28,7 @@ TS_ROWWISE_DECLARE(dsa)
 #undef TS_ROWWISE_DECLARE
 void ts_cpu_init_narrow(ts_cpu *c); /* of plain C alone, as the next */
 void ts_cpu_init_distill(ts_cpu *c);
+void ts_cpu_init_hyper(ts_cpu *c);
 void ts_cpu_init_route(ts_cpu *c);
 
 /* A row of the table; shares are multiples of `unit` items. */

@@ -64,7 +64,6 @@ static const ts_config_row rows[] = {
     TS_COPY("mamba_conv_bias", mamba.conv_bias, true),
     TS_COPY("mamba_proj_bias", mamba.bias, false),
     TS_MAMBA_EXPAND,
-    TS_MAMBA_ACT,
     TS_MAMBA_STEPS("time_step_limit"),
     TS_OWN("attn_layer_indices", layer, read_layers, write_layers, 0),
     TS_STATE_ACT,

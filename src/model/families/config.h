@@ -96,6 +96,7 @@ ts_config_write_fn ts_config_write_kv_heads, ts_config_write_head_dim, ts_config
  * blanks between them) that published files have for it, where it is there. */
 #define TS_ALWAYS(key_, words_) { .kind = TS_CONFIG_OWN, .key = key_, .word = words_, .read = ts_config_always }
 ts_config_read_fn ts_config_always;
+
 /* ---- mixtures of experts (config_experts.c) ---- */
 
 /* norm_topk_prob: weights of the chosen sum up to 1 (of a softmax: it is one of the chosen) or are shares of all. */

@@ -168,7 +168,6 @@ static const ts_config_row rows[] = {
     TS_OWN("mamba_rms_norm", mamba.no_norm, read_norm, write_norm, 0),
     TS_OWN("mamba_d_ssm", mamba.head_dim, read_width, write_width, 1024),
     TS_MAMBA_STEPS("time_step_limit"),
-    TS_MAMBA_ACT,
     TS_OWN(NULL, layer, read_layers, NULL, 0),
     TS_STATE_ACT,
     { TS_CONFIG_END },

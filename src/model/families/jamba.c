@@ -103,7 +103,7 @@ static const ts_config_row rows[] = {
     TS_KV_HEADS(8),
     TS_COPY("max_position_embeddings", max_positions, 262144),
     TS_COPY_BOTH("rms_norm_eps", norm_eps, selective.eps, 1e-6),
-    TS_MAMBA_SILU,
+    TS_ALWAYS("hidden_act", "silu swish"),
     TS_ID("pad_token_id", pad, 0),
     TS_FIXED(position, TS_POSITION_NONE),
     { .kind = TS_CONFIG_OWN, .key = "rope_theta" },

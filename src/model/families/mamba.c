@@ -34,25 +34,6 @@ ts_status ts_mamba_write_steps(const ts_config_row *r, const ts_arch *a, json_t 
     return ts_config_put(o, r->key, v);
 }
 
-ts_status ts_mamba_read_silu(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
-{
-    const char *act = "silu";
-    (void)a;
-    TS_TRY(ts_json_text(o, file, r->key, "silu", &act));
-    if (!strcmp(act, "silu") || !strcmp(act, "swish"))
-        return TS_OK;
-    return ts_error(TS_ERR_USER, "%s: %s is \"%.40s\", expected silu", file, r->key, act);
-}
-
-ts_status ts_mamba_check_act(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
-{
-    (void)r, (void)o;
-    return a->act == TS_ACT_SILU ? TS_OK
-                                 : ts_error(TS_ERR_USER,
-                                            "%s: hidden_act is \"%s\", expected silu, which is the activation behind the "
-                                            "convolution of state-space layers", file, ts_config_act_name(a->act));
-}
-
 /* A number, or "auto": what mamba_expand times hidden_size leaves for a head. */
 ts_status ts_mamba_read_expand(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {

@@ -32,13 +32,9 @@
 
 /* Two numbers, of which the second may be infinite: a number beyond all others, or as transformers 5
  * writes it. */
-ts_config_read_fn ts_mamba_read_steps, ts_mamba_read_silu, ts_mamba_read_expand, ts_mamba_check_act;
+ts_config_read_fn ts_mamba_read_steps, ts_mamba_read_expand;
 ts_config_write_fn ts_mamba_write_steps, ts_mamba_write_expand;
 #define TS_MAMBA_STEPS(key_) TS_OWN(key_, mamba.dt_max, ts_mamba_read_steps, ts_mamba_write_steps, 0)
-/* The activation behind the convolution: there is no other. */
-#define TS_MAMBA_SILU { .kind = TS_CONFIG_OWN, .key = "hidden_act", .read = ts_mamba_read_silu }
-/* Where it is that of MLPs too. */
-#define TS_MAMBA_ACT TS_CHECK(ts_mamba_check_act)
 /* mamba_d_head: with mamba_n_heads it is mamba_expand times hidden_size. */
 #define TS_MAMBA_EXPAND                                                                            \
     { .kind = TS_CONFIG_OWN, .key = "mamba_d_head", .read = ts_mamba_read_expand, .write = ts_mamba_write_expand }

@@ -32,7 +32,7 @@ static const ts_config_row rows[] = {
     TS_COPY("use_conv_bias", selective.conv_bias, true),
     TS_COPY("layer_norm_epsilon", norm_eps, 1e-5),
     TS_COPY("initializer_range", init_std, 0.1),
-    TS_MAMBA_SILU,
+    TS_ALWAYS("hidden_act", "silu swish"),
     TS_COPY("tie_word_embeddings", tied, true),
     TS_ID("bos_token_id", bos, 0),
     TS_ID("pad_token_id", pad, 0),

@@ -54,7 +54,7 @@ static const ts_config_row rows[] = {
     TS_COPY("initializer_range", init_std, 0.1),
     { .kind = TS_CONFIG_OWN, .key = "expand", .read = read_expand, .write = write_expand },
     TS_MAMBA_STEPS("time_step_limit"),
-    TS_MAMBA_SILU,
+    TS_ALWAYS("hidden_act", "silu swish"),
     TS_COPY("tie_word_embeddings", tied, false),
     TS_ID("bos_token_id", bos, 0),
     TS_ID("pad_token_id", pad, 1),

@@ -104,7 +104,6 @@ static const ts_config_row rows[] = {
     TS_COPY("max_position_embeddings", max_positions, 4096),
     TS_COPY("layer_norm_epsilon", norm_eps, 1e-5),
     TS_COPY("mlp_hidden_act", act, TS_ACT_RELU2),
-    { .kind = TS_CONFIG_OWN, .key = "mamba_hidden_act", .read = ts_mamba_read_silu },
     TS_COPY_BOTH("mlp_bias", bias_fc1, bias_fc2, false),
     TS_ID("pad_token_id", pad, 0),
     TS_FIXED(pad_frozen, false),

@@ -18,7 +18,6 @@ if(TESSERA_FUZZ)
     add_test(NAME fuzz/${name} COMMAND ${here}/run.sh $<TARGET_FILE:fuzz_${name}> ${CMAKE_BINARY_DIR}/corpus/
              ${dict}
              -max_total_time=${TESSERA_FUZZ_SECONDS} ${CMAKE_BINARY_DIR}/corpus/${name} ${here}/corpus/${name})
-    set_property(TEST fuzz/${name} PROPERTY LABELS fuzz)
   endfunction()
   add_custom_target(fuzz_all)
   ts_fuzz_test(checkpoint ts_ckpt)

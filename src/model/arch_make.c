@@ -51,50 +51,26 @@ void ts_arch_set_position(ts_arch *a, ts_position_kind position)
         a->layer[i].position = position;
 }
 
-bool ts_arch_rotates(const ts_arch *a)
-{
-    for (int64_t i = 0; i < a->n_layers; i++)
-        if (a->layer[i].position == TS_POSITION_ROPE && ts_attends(a->layer[i].attention))
-            return true;
-    return false;
-}
+/* name(a): whether `is` holds of any layer l. */
+#define ANY_LAYER(name, is)                                                                        \
+    bool name(const ts_arch *a)                                                                    \
+    {                                                                                              \
+        for (const ts_layer_arch *l = a->layer; l < a->layer + a->n_layers; l++)                   \
+            if (is)                                                                                \
+                return true;                                                                       \
+        return false;                                                                              \
+    }
+ANY_LAYER(ts_arch_rotates, l->position == TS_POSITION_ROPE && ts_attends(l->attention))
+ANY_LAYER(ts_arch_borrows, l->keys_of)
+ANY_LAYER(ts_arch_has_shortcuts, l->shortcut)
+ANY_LAYER(ts_arch_has_joined, l->joined)
+ANY_LAYER(ts_arch_shares_choices, l->choices_of)
+ANY_LAYER(ts_arch_has_mlp, l->mlp != TS_MLP_NONE)
 
 bool ts_arch_has(const ts_arch *a, ts_attention_kind kind)
 {
     for (int64_t i = 0; i < a->n_layers; i++)
         if (a->layer[i].attention == kind)
-            return true;
-    return false;
-}
-
-bool ts_arch_borrows(const ts_arch *a)
-{
-    for (int64_t i = 0; i < a->n_layers; i++)
-        if (a->layer[i].keys_of)
-            return true;
-    return false;
-}
-
-bool ts_arch_has_shortcuts(const ts_arch *a)
-{
-    for (int64_t i = 0; i < a->n_layers; i++)
-        if (a->layer[i].shortcut)
-            return true;
-    return false;
-}
-
-bool ts_arch_has_joined(const ts_arch *a)
-{
-    for (int64_t i = 0; i < a->n_layers; i++)
-        if (a->layer[i].joined)
-            return true;
-    return false;
-}
-
-bool ts_arch_shares_choices(const ts_arch *a)
-{
-    for (int64_t i = 0; i < a->n_layers; i++)
-        if (a->layer[i].choices_of)
             return true;
     return false;
 }
@@ -133,10 +109,3 @@ void ts_arch_share_choices(ts_arch *a, int64_t freq, int64_t offset)
     }
 }
 
-bool ts_arch_has_mlp(const ts_arch *a)
-{
-    for (int64_t i = 0; i < a->n_layers; i++)
-        if (a->layer[i].mlp != TS_MLP_NONE)
-            return true;
-    return false;
-}

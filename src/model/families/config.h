@@ -155,6 +155,15 @@ ts_status ts_config_int(const json_t *o, const char *file, const char *key, int6
 /* A finite number. */
 ts_status ts_config_real(const json_t *o, const char *file, const char *key, double missing,
                          double null, double *out) TS_NODISCARD;
+/* The list at key with an entry for each layer; NULL: the key is missing or null. Another length is refused. */
+ts_status ts_config_layer_list(const json_t *o, const char *file, const char *key, const ts_arch *a,
+                               const json_t **list) TS_NODISCARD;
+/* The number of its entry i among `words`, which end with NULL; another word is refused. */
+ts_status ts_config_layer_word(const json_t *list, const char *file, const char *key, int64_t i,
+                               const char *const *words, int *number) TS_NODISCARD;
+/* Such a list, of the words that `word` has for each layer. */
+typedef const char *ts_config_word_fn(const ts_layer_arch *l);
+ts_status ts_config_put_words(json_t *o, const char *key, const ts_arch *a, ts_config_word_fn *word) TS_NODISCARD;
 /* layer_types, if given, says which layers have the window and which see everything: *given
  * tells. */
 ts_status ts_config_layer_types(const json_t *o, const char *file, int64_t window, ts_arch *a,

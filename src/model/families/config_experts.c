@@ -136,34 +136,24 @@ ts_status ts_config_write_first_dense(const ts_config_row *r, const ts_arch *a, 
     return ts_config_put(o, r->key, json_integer(first));
 }
 
-static const char dense[] = "dense", sparse[] = "sparse";
-
 ts_status ts_config_read_mlp_types(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
-    const json_t *list = json_object_get(o, r->key);
-    const bool given = list && !json_is_null(list);
-    if (given && (!json_is_array(list) || json_array_size(list) < (size_t)a->n_layers))
-        return ts_error(TS_ERR_USER, "%s: %s must be a list of num_hidden_layers = %lld names", file, r->key,
-                        (long long)a->n_layers);
+    static const char *const words[] = { "dense", "sparse", NULL };
+    const json_t *list;
+    TS_TRY(ts_config_layer_list(o, file, r->key, a, &list));
     for (int64_t i = 0; i < a->n_layers; i++) {
-        const char *kind = given ? json_string_value(json_array_get(list, (size_t)i)) : NULL;
-        if (given && (!kind || (strcmp(kind, dense) && strcmp(kind, sparse))))
-            return ts_error(TS_ERR_USER, "%s: entry %lld of %s is \"%.60s\", expected dense or sparse", file,
-                            (long long)i, r->key, kind ? kind : "not a string");
-        if (given)
-            a->layer[i].mlp = strcmp(kind, sparse) ? TS_MLP_GATED : TS_MLP_EXPERTS;
-        else
-            give_experts(a, i, r->def >= 0 && (double)i >= r->def);
+        int experts = r->def >= 0 && (double)i >= r->def;
+        if (list)
+            TS_TRY(ts_config_layer_word(list, file, r->key, i, words, &experts));
+        if (list || r->def >= 0)
+            a->layer[i].mlp = experts ? TS_MLP_EXPERTS : TS_MLP_GATED;
     }
     return TS_OK;
 }
 
+static const char *mlp_of(const ts_layer_arch *l) { return l->mlp == TS_MLP_EXPERTS ? "sparse" : "dense"; }
+
 ts_status ts_config_write_mlp_types(const ts_config_row *r, const ts_arch *a, json_t *o)
 {
-    TS_TRY(ts_config_put(o, r->key, json_array()));
-    for (int64_t i = 0; i < a->n_layers; i++)
-        if (json_array_append_new(json_object_get(o, r->key),
-                                  json_string(a->layer[i].mlp == TS_MLP_EXPERTS ? sparse : dense)))
-            return ts_error(TS_ERR_NOMEM, "no memory for a configuration");
-    return TS_OK;
+    return ts_config_put_words(o, r->key, a, mlp_of);
 }

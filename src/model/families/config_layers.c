@@ -19,26 +19,56 @@ ts_status ts_config_write_window(const ts_config_row *r, const ts_arch *a, json_
     return ts_config_put(o, r->key, window ? json_integer(window) : json_null());
 }
 
+ts_status ts_config_layer_list(const json_t *o, const char *file, const char *key, const ts_arch *a,
+                               const json_t **list)
+{
+    const json_t *v = json_object_get(o, key);
+    *list = v && !json_is_null(v) ? v : NULL;
+    return !*list || (json_is_array(v) && json_array_size(v) == (size_t)a->n_layers)
+               ? TS_OK
+               : ts_error(TS_ERR_USER, "%s: %s must be a list of num_hidden_layers = %lld names", file, key,
+                          (long long)a->n_layers);
+}
+
+ts_status ts_config_layer_word(const json_t *list, const char *file, const char *key, int64_t i,
+                               const char *const *words, int *number)
+{
+    const char *word = json_string_value(json_array_get(list, (size_t)i));
+    ts_str all = { 0 };
+    ts_status st = TS_OK;
+    for (int k = 0; word && words[k]; k++)
+        if (!strcmp(word, words[k])) {
+            *number = k;
+            return TS_OK;
+        }
+    for (int k = 0; words[k] && st == TS_OK; k++)
+        st = ts_str_printf(&all, "%s%s", !k ? "" : words[k + 1] ? ", " : " or ", words[k]);
+    if (st == TS_OK)
+        st = ts_error(TS_ERR_USER, "%s: entry %lld of %s is \"%.60s\", expected %s", file, (long long)i, key,
+                      word ? word : "not a string", ts_str_text(&all));
+    ts_str_deinit(&all);
+    return st;
+}
+
+ts_status ts_config_put_words(json_t *o, const char *key, const ts_arch *a, ts_config_word_fn *word)
+{
+    TS_TRY(ts_config_put(o, key, json_array()));
+    for (int64_t i = 0; i < a->n_layers; i++)
+        if (json_array_append_new(json_object_get(o, key), json_string(word(&a->layer[i]))))
+            return ts_error(TS_ERR_NOMEM, "no memory for a configuration");
+    return TS_OK;
+}
+
 ts_status ts_config_layer_types(const json_t *o, const char *file, int64_t window, ts_arch *a,
                                 bool *given)
 {
-    const json_t *types = json_object_get(o, "layer_types");
-    *given = types && !json_is_null(types);
-    if (!*given)
-        return TS_OK;
-    if (!json_is_array(types) || json_array_size(types) != (size_t)a->n_layers)
-        return ts_error(TS_ERR_USER,
-                        "%s: layer_types must be a list of num_hidden_layers = %lld names", file,
-                        (long long)a->n_layers);
-    for (int64_t i = 0; i < a->n_layers; i++) {
-        const char *type = json_string_value(json_array_get(types, (size_t)i));
-        const bool slides = type && !strcmp(type, "sliding_attention");
-        if (!slides && (!type || strcmp(type, "full_attention")))
-            return ts_error(
-                TS_ERR_USER,
-                "%s: entry %lld of layer_types is \"%.60s\", expected full_attention or "
-                "sliding_attention",
-                file, (long long)i, type ? type : "not a string");
+    static const char *const words[] = { "full_attention", "sliding_attention", NULL };
+    const json_t *types;
+    TS_TRY(ts_config_layer_list(o, file, "layer_types", a, &types));
+    *given = types;
+    for (int64_t i = 0; types && i < a->n_layers; i++) {
+        int slides;
+        TS_TRY(ts_config_layer_word(types, file, "layer_types", i, words, &slides));
         if (slides && window < 1)
             return ts_error(TS_ERR_USER,
                             "%s: layer_types has sliding_attention but sliding_window is not set",
@@ -84,17 +114,14 @@ ts_status ts_config_write_qwen_windows(const ts_config_row *r, const ts_arch *a,
     return ts_config_write_layers(r, a, o);
 }
 
+static const char *type_of(const ts_layer_arch *l) { return l->window ? "sliding_attention" : "full_attention"; }
+
 ts_status ts_config_write_layers(const ts_config_row *r, const ts_arch *a, json_t *o)
 {
     (void)r;
     int64_t window = 0;
-    TS_TRY(ts_config_put(o, "layer_types", json_array()));
-    json_t *types = json_object_get(o, "layer_types");
-    for (int64_t i = 0; i < a->n_layers; i++) {
-        const int64_t w = a->layer[i].window;
-        if (json_array_append_new(types, json_string(w ? "sliding_attention" : "full_attention")))
-            return ts_error(TS_ERR_NOMEM, "no memory for a configuration");
-        window = w ? w : window;
-    }
+    for (int64_t i = 0; i < a->n_layers; i++)
+        window = a->layer[i].window ? a->layer[i].window : window;
+    TS_TRY(ts_config_put_words(o, "layer_types", a, type_of));
     return ts_config_put(o, "sliding_window", window ? json_integer(window) : json_null());
 }

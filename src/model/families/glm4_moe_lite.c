@@ -1,16 +1,6 @@
 /* GLM-4.7-Flash: DeepSeek-V3's attention with GLM-4-MoE's experts; mlp_layer_types says which layers have them. */
 #include "model/families/latent.h"
 
-/* 192 values without positions and 64 with them. */
-static ts_status read_head(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
-{
-    int64_t nope = 0;
-    TS_TRY(ts_json_int(o, file, r->key, (int64_t)r->def, 1, TS_ARCH_MAX_HEAD_DIM / 2, &nope));
-    TS_TRY(ts_json_int(o, file, "qk_rope_head_dim", 64, 2, TS_ARCH_MAX_HEAD_DIM / 2, &a->qk_rope_dim));
-    a->head_dim = nope + a->qk_rope_dim;
-    return TS_OK;
-}
-
 static const ts_config_row rows[] = {
     TS_COPY("vocab_size", vocab, 154880),
     TS_COPY("hidden_size", hidden, 2048),
@@ -19,7 +9,7 @@ static const ts_config_row rows[] = {
     TS_COPY("num_attention_heads", n_heads, 20),
     TS_COPY("max_position_embeddings", max_positions, 202752),
     TS_COPY("rms_norm_eps", norm_eps, 1e-5),
-    TS_OWN("qk_nope_head_dim", head_dim, read_head, ts_latent_write_head, 192),
+    TS_LATENT_HEAD(192),
     TS_LATENT_RANKS(768, 512),
     TS_COPY("v_head_dim", v_head_dim, 256),
     TS_EXPERT_ROWS(64, 4, 1536, 1, 1, 1),

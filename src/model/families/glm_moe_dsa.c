@@ -6,16 +6,6 @@
 
 static const char full[] = "full", shared[] = "shared";
 
-/* 192 values without positions and 64 with them. */
-static ts_status read_head(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
-{
-    int64_t nope = 0;
-    TS_TRY(ts_json_int(o, file, r->key, (int64_t)r->def, 1, TS_ARCH_MAX_HEAD_DIM / 2, &nope));
-    TS_TRY(ts_json_int(o, file, "qk_rope_head_dim", 64, 2, TS_ARCH_MAX_HEAD_DIM / 2, &a->qk_rope_dim));
-    a->head_dim = nope + a->qk_rope_dim;
-    return TS_OK;
-}
-
 /* Whether layer i of a list of words, or of a text with a letter a layer, has an indexer. */
 static ts_status read_type(const json_t *list, const char *file, const char *key, int64_t i, bool *is_full)
 {
@@ -50,13 +40,11 @@ static ts_status read_types(const ts_config_row *r, const json_t *o, const char 
     return TS_OK;
 }
 
+static const char *type_of(const ts_layer_arch *l) { return l->choices_of ? shared : full; }
+
 static ts_status write_types(const ts_config_row *r, const ts_arch *a, json_t *o)
 {
-    TS_TRY(ts_config_put(o, r->key, json_array()));
-    for (int64_t i = 0; i < a->n_layers; i++)
-        if (json_array_append_new(json_object_get(o, r->key), json_string(a->layer[i].choices_of ? shared : full)))
-            return ts_error(TS_ERR_NOMEM, "no memory for a configuration");
-    return TS_OK;
+    return ts_config_put_words(o, r->key, a, type_of);
 }
 
 static const ts_config_row rows[] = {
@@ -67,7 +55,7 @@ static const ts_config_row rows[] = {
     TS_COPY("num_attention_heads", n_heads, 64),
     TS_COPY("max_position_embeddings", max_positions, 202752),
     TS_COPY("rms_norm_eps", norm_eps, 1e-5),
-    TS_OWN("qk_nope_head_dim", head_dim, read_head, ts_latent_write_head, 192),
+    TS_LATENT_HEAD(192),
     TS_LATENT_RANKS(2048, 512),
     TS_COPY("v_head_dim", v_head_dim, 256),
     TS_EXPERT_ROWS(256, 8, 2048, 1, 1, 1),

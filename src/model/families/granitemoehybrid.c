@@ -69,33 +69,25 @@ static ts_status write_shared(const ts_config_row *r, const ts_arch *a, json_t *
 /* transformers 4's words and 5's; all are state-space layers where there is no list. */
 static ts_status read_layers(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
-    const json_t *list = json_object_get(o, r->key);
-    const bool given = list && !json_is_null(list);
-    if (given && (!json_is_array(list) || json_array_size(list) != (size_t)a->n_layers))
-        return ts_error(TS_ERR_USER, "%s: %s must be a list of num_hidden_layers = %lld names", file, r->key,
-                        (long long)a->n_layers);
+    static const char *const words[] = { "mamba", "linear_attention", "attention", "full_attention", NULL };
+    const json_t *list;
+    TS_TRY(ts_config_layer_list(o, file, r->key, a, &list));
     a->mamba.norm_groups = a->mamba.groups;
     for (int64_t i = 0; i < a->n_layers; i++) {
-        const char *word = given ? json_string_value(json_array_get(list, (size_t)i)) : "mamba";
-        const bool scans = word && (!strcmp(word, "mamba") || !strcmp(word, "linear_attention"));
-        if (!scans && (!word || (strcmp(word, "attention") && strcmp(word, "full_attention"))))
-            return ts_error(TS_ERR_USER, "%s: entry %lld of %s is \"%.40s\", expected mamba or attention", file,
-                            (long long)i, r->key, word ? word : "not a string");
-        a->layer[i].attention = scans ? TS_ATTENTION_MAMBA : TS_ATTENTION_SOFTMAX;
+        int k = 0;
+        if (list)
+            TS_TRY(ts_config_layer_word(list, file, r->key, i, words, &k));
+        a->layer[i].attention = k < 2 ? TS_ATTENTION_MAMBA : TS_ATTENTION_SOFTMAX;
         a->layer[i].mlp = a->n_experts > 0 ? TS_MLP_EXPERTS : a->layer[i].mlp;
     }
     return TS_OK;
 }
 
+static const char *type_of(const ts_layer_arch *l) { return l->attention == TS_ATTENTION_MAMBA ? "mamba" : "attention"; }
+
 static ts_status write_layers(const ts_config_row *r, const ts_arch *a, json_t *o)
 {
-    TS_TRY(ts_config_put(o, r->key, json_array()));
-    for (int64_t i = 0; i < a->n_layers; i++) {
-        const bool scans = a->layer[i].attention == TS_ATTENTION_MAMBA;
-        if (json_array_append_new(json_object_get(o, r->key), json_string(scans ? "mamba" : "attention")))
-            return ts_error(TS_ERR_NOMEM, "no memory for a configuration");
-    }
-    return TS_OK;
+    return ts_config_put_words(o, r->key, a, type_of);
 }
 
 static const ts_config_row rows[] = {

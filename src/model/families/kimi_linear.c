@@ -2,8 +2,6 @@
  * Layers are counted from 1 in linear_attn_config. */
 #include "model/families/latent.h"
 
-#include <string.h>
-
 #define ATTENTION "model.layers.*.self_attn."
 #define EXPERTS "model.layers.*.block_sparse_moe."
 static const ts_name_row names[] = {
@@ -101,16 +99,10 @@ static ts_status read_list(const json_t *list, const char *file, const char *key
 
 static ts_status read_types(const json_t *types, const char *file, ts_arch *a)
 {
-    if (!json_is_array(types) || json_array_size(types) != (size_t)a->n_layers)
-        return ts_error(TS_ERR_USER, "%s: layer_types must be a list of num_hidden_layers = %lld names", file,
-                        (long long)a->n_layers);
+    static const char *const words[] = { "linear_attention", "full_attention", NULL };
     for (int64_t i = 0; i < a->n_layers; i++) {
-        const char *type = json_string_value(json_array_get(types, (size_t)i));
-        const bool full = type && !strcmp(type, "full_attention");
-        if (!full && (!type || strcmp(type, "linear_attention")))
-            return ts_error(TS_ERR_USER,
-                            "%s: entry %lld of layer_types is \"%.60s\", expected linear_attention or full_attention",
-                            file, (long long)i, type ? type : "not a string");
+        int full;
+        TS_TRY(ts_config_layer_word(types, file, "layer_types", i, words, &full));
         a->layer[i].attention = full ? TS_ATTENTION_LATENT : TS_ATTENTION_KDA;
     }
     return TS_OK;
@@ -119,10 +111,11 @@ static ts_status read_types(const json_t *types, const char *file, ts_arch *a)
 /* layer_types, the lists of linear_attn_config, or every fourth layer but the first. */
 static ts_status read_layers(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
-    const json_t *types = json_object_get(o, "layer_types"), *own = json_object_get(o, r->key),
-                 *full = json_object_get(own, "full_attn_layers"), *rule = json_object_get(own, "kda_layers");
+    const json_t *types, *own = json_object_get(o, r->key), *full = json_object_get(own, "full_attn_layers"),
+                         *rule = json_object_get(own, "kda_layers");
     int64_t n = 0;
-    if (types && !json_is_null(types))
+    TS_TRY(ts_config_layer_list(o, file, "layer_types", a, &types));
+    if (types)
         return read_types(types, file, a);
     if (full && rule) {
         TS_TRY(read_list(full, file, "full_attn_layers", TS_ATTENTION_LATENT, a, &n));
@@ -167,30 +160,14 @@ static ts_status read_experts(const ts_config_row *r, const json_t *o, const cha
         const ts_config_row first = { .key = "first_k_dense_replace", .def = 1 };
         return ts_config_read_first_dense(&first, o, file, a);
     }
-    if (!json_is_array(types) || json_array_size(types) != (size_t)a->n_layers)
-        return ts_error(TS_ERR_USER, "%s: %s must be a list of num_hidden_layers = %lld names", file, r->key,
-                        (long long)a->n_layers);
-    for (int64_t i = 0; i < a->n_layers; i++) {
-        const char *type = json_string_value(json_array_get(types, (size_t)i));
-        if (!type || (strcmp(type, "sparse") && strcmp(type, "dense")))
-            return ts_error(TS_ERR_USER, "%s: entry %lld of %s is \"%.60s\", expected dense or sparse", file,
-                            (long long)i, r->key, type ? type : "not a string");
-        if (!strcmp(type, "sparse"))
-            a->layer[i].mlp = TS_MLP_EXPERTS;
-    }
-    return TS_OK;
+    return ts_config_read_mlp_types(r, o, file, a);
 }
 
 static ts_status write_experts(const ts_config_row *r, const ts_arch *a, json_t *o)
 {
     const ts_config_row first = { .key = "first_k_dense_replace" };
     TS_TRY(ts_config_write_first_dense(&first, a, o));
-    TS_TRY(ts_config_put(o, r->key, json_array()));
-    for (int64_t i = 0; i < a->n_layers; i++)
-        if (json_array_append_new(json_object_get(o, r->key),
-                                  json_string(a->layer[i].mlp == TS_MLP_EXPERTS ? "sparse" : "dense")))
-            return ts_error(TS_ERR_NOMEM, "no memory for a configuration");
-    return TS_OK;
+    return ts_config_write_mlp_types(r, a, o);
 }
 
 static const ts_config_row rows[] = {

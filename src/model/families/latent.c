@@ -33,7 +33,7 @@ ts_status ts_latent_read_head(const ts_config_row *r, const json_t *o, const cha
 {
     int64_t nope = 0;
     TS_TRY(ts_json_int(o, file, r->key, (int64_t)r->def, 1, TS_ARCH_MAX_HEAD_DIM / 2, &nope));
-    TS_TRY(ts_json_int(o, file, "qk_rope_head_dim", (int64_t)r->def / 2, 2, TS_ARCH_MAX_HEAD_DIM / 2,
+    TS_TRY(ts_json_int(o, file, "qk_rope_head_dim", r->def > 128 ? 64 : (int64_t)r->def / 2, 2, TS_ARCH_MAX_HEAD_DIM / 2,
                        &a->qk_rope_dim));
     a->head_dim = nope + a->qk_rope_dim;
     return TS_OK;

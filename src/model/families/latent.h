@@ -5,7 +5,7 @@
 
 extern const ts_name_row ts_latent_names[];
 
-/* qk_nope_head_dim (`nope_` where it is missing) and qk_rope_head_dim (half of that) together. */
+/* qk_nope_head_dim (`nope_` where it is missing) and qk_rope_head_dim (half of `nope_`, at most 64) together. */
 #define TS_LATENT_HEAD(nope_)                                                                      \
     TS_OWN("qk_nope_head_dim", head_dim, ts_latent_read_head, ts_latent_write_head, nope_)
 #define TS_LATENT_ROPE(interleaved_)                                                               \

@@ -2,22 +2,15 @@
 #include "model/families/lfm2.h"
 #include "model/families/families.h"
 
-#include <string.h>
-
 static const ts_name_row names[] = { TS_LFM2_BEGIN, TS_LFM2_NAMES, TS_LFM2_END };
 
-static ts_status read_types(const json_t *list, const char *file, ts_arch *a)
+static ts_status read_types(const json_t *list, const char *file, const char *key, ts_arch *a)
 {
-    if (!json_is_array(list) || json_array_size(list) != (size_t)a->n_layers)
-        return ts_error(TS_ERR_USER, "%s: layer_types must be a list of num_hidden_layers = %lld names", file,
-                        (long long)a->n_layers);
+    static const char *const words[] = { "conv", "full_attention", NULL };
     for (int64_t i = 0; i < a->n_layers; i++) {
-        const char *type = json_string_value(json_array_get(list, (size_t)i));
-        const bool conv = type && !strcmp(type, "conv");
-        if (!conv && (!type || strcmp(type, "full_attention")))
-            return ts_error(TS_ERR_USER, "%s: entry %lld of layer_types is \"%.60s\", expected conv or full_attention",
-                            file, (long long)i, type ? type : "not a string");
-        a->layer[i].attention = conv ? TS_ATTENTION_CONV : TS_ATTENTION_SOFTMAX;
+        int full;
+        TS_TRY(ts_config_layer_word(list, file, key, i, words, &full));
+        a->layer[i].attention = full ? TS_ATTENTION_SOFTMAX : TS_ATTENTION_CONV;
     }
     return TS_OK;
 }
@@ -41,21 +34,18 @@ static ts_status read_indices(const json_t *list, const char *file, ts_arch *a)
 
 ts_status ts_lfm2_read_layers(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
-    const json_t *types = json_object_get(o, r->key), *indices = json_object_get(o, "full_attn_idxs");
-    if (types && !json_is_null(types))
-        return read_types(types, file, a);
+    const json_t *types, *indices = json_object_get(o, "full_attn_idxs");
+    TS_TRY(ts_config_layer_list(o, file, r->key, a, &types));
+    if (types)
+        return read_types(types, file, r->key, a);
     return indices && !json_is_null(indices) ? read_indices(indices, file, a) : TS_OK;
 }
 
+static const char *type_of(const ts_layer_arch *l) { return l->attention == TS_ATTENTION_CONV ? "conv" : "full_attention"; }
+
 ts_status ts_lfm2_write_layers(const ts_config_row *r, const ts_arch *a, json_t *o)
 {
-    TS_TRY(ts_config_put(o, r->key, json_array()));
-    for (int64_t i = 0; i < a->n_layers; i++) {
-        const bool conv = a->layer[i].attention == TS_ATTENTION_CONV;
-        if (json_array_append_new(json_object_get(o, r->key), json_string(conv ? "conv" : "full_attention")))
-            return ts_error(TS_ERR_NOMEM, "no memory for a configuration");
-    }
-    return TS_OK;
+    return ts_config_put_words(o, r->key, a, type_of);
 }
 
 /* Unless block_auto_adjust_ff_dim says otherwise, two thirds of what stands there, times a factor and rounded up

@@ -6,12 +6,9 @@
 #include <string.h>
 
 #define ROW(name_, hf_name_) { .name = name_, .hf_name = "model.layers.*%." hf_name_ }
-#define HALF(name_, hf_name_, part_) { name_, "model.layers.*%." hf_name_, part_, false }
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    HALF("mlp.experts.linear_fc1", "mlp.experts.*.gate_proj", TS_PART_GATE),
-    HALF("mlp.experts.linear_fc1", "mlp.experts.*.up_proj", TS_PART_UP),
-    ROW("mlp.experts.linear_fc2", "mlp.experts.*.down_proj"),
+    TS_NAMES_GATED_MLP("mlp.experts", "model.layers.*%.mlp.experts.*."),
     ROW("mlp.router.expert_bias", "mlp.router.e_score_correction_bias"),
     ROW("mlp.router", "mlp.router.classifier"),
     ROW("self_attention.linear_q_down_proj", "self_attn.+.q_a_proj"),
@@ -21,9 +18,7 @@ static const ts_name_row names[] = {
     ROW("self_attention.kv_layernorm", "self_attn.+.kv_a_layernorm"),
     ROW("self_attention.linear_kv_up_proj", "self_attn.+.kv_b_proj"),
     ROW("self_attention.linear_proj", "self_attn.+.o_proj"),
-    HALF("mlp.linear_fc1", "mlps.+.gate_proj", TS_PART_GATE),
-    HALF("mlp.linear_fc1", "mlps.+.up_proj", TS_PART_UP),
-    ROW("mlp.linear_fc2", "mlps.+.down_proj"),
+    TS_NAMES_GATED_MLP("mlp", "model.layers.*%.mlps.+."),
     ROW("input_layernorm", "input_layernorm.+"),
     ROW("pre_mlp_layernorm", "post_attention_layernorm.+"),
     { .name = "decoder.final_layernorm", .hf_name = "model.norm" },

@@ -82,17 +82,15 @@ static ts_status read_layers(const ts_config_row *r, const json_t *o, const char
     return TS_OK;
 }
 
+static const char *type_of(const ts_layer_arch *l)
+{
+    return kinds[l->attention == TS_ATTENTION_MAMBA ? 0 : l->attention == TS_ATTENTION_SOFTMAX ? 1 : 2].word;
+}
+
 static ts_status write_layers(const ts_config_row *r, const ts_arch *a, json_t *o)
 {
     (void)r;
-    TS_TRY(ts_config_put(o, "layers_block_type", json_array()));
-    for (int64_t i = 0; i < a->n_layers; i++) {
-        const ts_layer_arch *l = &a->layer[i];
-        const int k = l->attention == TS_ATTENTION_MAMBA ? 0 : l->attention == TS_ATTENTION_SOFTMAX ? 1 : 2;
-        if (json_array_append_new(json_object_get(o, "layers_block_type"), json_string(kinds[k].word)))
-            return ts_error(TS_ERR_NOMEM, "no memory for a configuration");
-    }
-    return TS_OK;
+    return ts_config_put_words(o, "layers_block_type", a, type_of);
 }
 
 static const ts_config_row rows[] = {

@@ -3,8 +3,6 @@
  * further tokens (mtp.*), are left out. */
 #include "model/families/families.h"
 
-#include <string.h>
-
 /* Behind the convolution the norm and the output in Qwen3-Next's order of modules. */
 #define BEFORE                                                                                     \
     { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },                      \
@@ -53,34 +51,28 @@ static const ts_name_row names[] = {
 /* layer_types, or every full_attention_interval-th layer: where attention is full. */
 static ts_status read_layers(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
-    const json_t *types = json_object_get(o, r->key);
-    const bool given = types && !json_is_null(types);
+    static const char *const words[] = { "linear_attention", "full_attention", NULL };
+    const json_t *types;
     int64_t interval = 4;
     TS_TRY(ts_config_int(o, file, "full_attention_interval", 4, 4, 1, TS_ARCH_MAX_LAYERS, &interval));
-    if (given && (!json_is_array(types) || json_array_size(types) != (size_t)a->n_layers))
-        return ts_error(TS_ERR_USER, "%s: %s must be a list of num_hidden_layers = %lld names", file, r->key,
-                        (long long)a->n_layers);
+    TS_TRY(ts_config_layer_list(o, file, r->key, a, &types));
     for (int64_t i = 0; i < a->n_layers; i++) {
-        const char *type = given ? json_string_value(json_array_get(types, (size_t)i)) : NULL;
-        const bool full = given ? type && !strcmp(type, "full_attention") : (i + 1) % interval == 0;
-        if (given && !full && (!type || strcmp(type, "linear_attention")))
-            return ts_error(TS_ERR_USER,
-                            "%s: entry %lld of %s is \"%.60s\", expected linear_attention or full_attention", file,
-                            (long long)i, r->key, type ? type : "not a string");
+        int full = (i + 1) % interval == 0;
+        if (types)
+            TS_TRY(ts_config_layer_word(types, file, r->key, i, words, &full));
         a->layer[i].attention = full ? TS_ATTENTION_SOFTMAX : TS_ATTENTION_DELTA;
     }
     return TS_OK;
 }
 
+static const char *type_of(const ts_layer_arch *l)
+{
+    return l->attention == TS_ATTENTION_DELTA ? "linear_attention" : "full_attention";
+}
+
 static ts_status write_layers(const ts_config_row *r, const ts_arch *a, json_t *o)
 {
-    TS_TRY(ts_config_put(o, r->key, json_array()));
-    for (int64_t i = 0; i < a->n_layers; i++) {
-        const bool linear = a->layer[i].attention == TS_ATTENTION_DELTA;
-        if (json_array_append_new(json_object_get(o, r->key), json_string(linear ? "linear_attention" : "full_attention")))
-            return ts_error(TS_ERR_NOMEM, "no memory for a configuration");
-    }
-    return TS_OK;
+    return ts_config_put_words(o, r->key, a, type_of);
 }
 
 /* Where every layer has experts no MLP has a width. */

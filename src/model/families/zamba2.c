@@ -4,7 +4,6 @@
 #include "model/families/mamba.h"
 
 #include <math.h>
-#include <string.h>
 
 #define BLOCK "model.layers.*.shared_transformer."
 #define ADAPTER(ours_, theirs_)                                                                    \
@@ -137,23 +136,23 @@ static bool hybrid_by_default(int64_t i) { return (i > 0 && i <= 42 && i % 6 == 
 /* Blocks take turns. */
 static ts_status read_layers(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
-    const json_t *list = json_object_get(o, r->key);
+    static const char *const words[] = { "mamba", "linear_attention", "hybrid", NULL };
+    const char *key = r->key;
+    const json_t *list;
     int64_t blocks = 1, n = 0;
-    list = list && !json_is_null(list) ? list : json_object_get(o, "layer_types");
-    const bool given = list && !json_is_null(list);
+    TS_TRY(ts_config_layer_list(o, file, key, a, &list));
+    if (!list)
+        TS_TRY(ts_config_layer_list(o, file, key = "layer_types", a, &list));
+    if (!list && a->n_layers != BY_DEFAULT)
+        return ts_error(TS_ERR_USER, "%s: %s is missing, without which num_hidden_layers is expected to be %d", file,
+                        r->key, (int)BY_DEFAULT);
     TS_TRY(ts_config_int(o, file, "num_mem_blocks", 1, 1, 1, TS_ARCH_MAX_LAYERS, &blocks));
-    if (given ? !json_is_array(list) || json_array_size(list) != (size_t)a->n_layers : a->n_layers != BY_DEFAULT)
-        return ts_error(TS_ERR_USER, "%s: %s must be a list of num_hidden_layers = %lld names", file, r->key,
-                        (long long)a->n_layers);
     a->mamba.norm_groups = a->mamba.groups;
     for (int64_t i = 0; i < a->n_layers; i++) {
-        const char *usual = hybrid_by_default(i) ? "hybrid" : "mamba",
-                   *word = given ? json_string_value(json_array_get(list, (size_t)i)) : usual;
-        const bool hybrid = word && !strcmp(word, "hybrid");
-        if (!hybrid && (!word || (strcmp(word, "mamba") && strcmp(word, "linear_attention"))))
-            return ts_error(TS_ERR_USER,
-                            "%s: entry %lld of %s is \"%.40s\", expected linear_attention, mamba or hybrid", file,
-                            (long long)i, r->key, word ? word : "not a string");
+        int k = hybrid_by_default(i) ? 2 : 0;
+        if (list)
+            TS_TRY(ts_config_layer_word(list, file, key, i, words, &k));
+        const bool hybrid = k == 2;
         a->layer[i].attention = hybrid ? TS_ATTENTION_HYBRID : TS_ATTENTION_MAMBA;
         a->layer[i].mlp = hybrid ? TS_MLP_GATED : TS_MLP_NONE;
         a->layer[i].shared = hybrid ? 1 + n++ % blocks : 0;
@@ -161,16 +160,14 @@ static ts_status read_layers(const ts_config_row *r, const json_t *o, const char
     return TS_OK;
 }
 
+static const char *type_of(const ts_layer_arch *l) { return l->shared ? "hybrid" : "mamba"; }
+
 static ts_status write_layers(const ts_config_row *r, const ts_arch *a, json_t *o)
 {
     int64_t blocks = 1;
-    TS_TRY(ts_config_put(o, r->key, json_array()));
-    for (int64_t i = 0; i < a->n_layers; i++) {
-        const int64_t shared = a->layer[i].shared;
-        blocks = shared > blocks ? shared : blocks;
-        if (json_array_append_new(json_object_get(o, r->key), json_string(shared ? "hybrid" : "mamba")))
-            return ts_error(TS_ERR_NOMEM, "no memory for a configuration");
-    }
+    for (int64_t i = 0; i < a->n_layers; i++)
+        blocks = a->layer[i].shared > blocks ? a->layer[i].shared : blocks;
+    TS_TRY(ts_config_put_words(o, r->key, a, type_of));
     return ts_config_put(o, "num_mem_blocks", json_integer(blocks));
 }
 

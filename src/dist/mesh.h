@@ -50,9 +50,9 @@ typedef struct ts_mesh {
     bool pp_before_dp;
     int size[TS_MESH_DIMS];      /* ranks in a group of the dimension */
     int at[TS_MESH_DIMS];        /* where this rank stands in its own: its rank in comm */
-    /* its own group of each. TP_X and TP_Y are NULL without tp_x, EP_NEAR and EP_FAR without ep_near; DP is the world where it is all of it, DP_CP is
-     * DP where cp is 1; ETP is TP and EXPERT_DP is DP_CP where they are the same ranks; EXPERTS is that of its
-     * two dimensions which has more than one rank */
+    /* its own group of each. TP_X and TP_Y are NULL without tp_x, EP_NEAR and EP_FAR without ep_near; DP is the
+     * world where it is all of it, DP_CP is DP where cp is 1; ETP is TP and EXPERT_DP is DP_CP where they are the
+     * same ranks; EXPERTS is that of its two dimensions which has more than one rank */
     ts_comm *comm[TS_MESH_DIMS];
     ts_comm *pp_back; /* the pp group once more: gradients that go back through it have an order of
                          their own; NULL where there is one stage */

@@ -189,7 +189,8 @@ typedef struct ts_arch {
     double temper_by;          /* layers without positions: see ts_temper_args; 0: not so */
     int64_t temper_every;
     bool value_norm;           /* values are normed by head, without a weight */
-    bool keys_raw;             /* layers share keys as they are projected: each norms and rotates them for itself (Hunyuan-Large) */
+    bool keys_raw;             /* layers share keys as they are projected: each norms and rotates them for itself
+                                  (Hunyuan-Large) */
     ts_position_kind position; /* of layers; LEARNED: the embedding has a table of positions */
     ts_rope_config rope[TS_ARCH_MAX_ROPES];
     int n_ropes;

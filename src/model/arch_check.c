@@ -139,8 +139,9 @@ static ts_status check_experts(const ts_arch *a, const char *file)
 static ts_status check_shortcuts(const ts_arch *a, const char *file)
 {
     for (int64_t i = 0; i < a->n_layers; i++)
-        if (a->layer[i].shortcut && (i + 1 == a->n_layers || (a->layer[i].mlp != TS_MLP_GATED && a->layer[i].mlp != TS_MLP_PLAIN) ||
-                                     a->parallel_residual || a->altup_inputs || a->residual_scale != 1))
+        if (a->layer[i].shortcut &&
+            (i + 1 == a->n_layers || (a->layer[i].mlp != TS_MLP_GATED && a->layer[i].mlp != TS_MLP_PLAIN) ||
+             a->parallel_residual || a->altup_inputs || a->residual_scale != 1))
             return ts_error(TS_ERR_USER, "%s: layer %lld has experts beside its MLP: expected an MLP, a layer behind it, and "
                                          "attention and MLP one after the other", file, (long long)i);
     return TS_OK;

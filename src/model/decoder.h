@@ -80,7 +80,8 @@ ts_per_layer_inputs ts_decoder_per_layer(const ts_decoder *d);
 ts_status ts_decoder_pass(ts_decoder *d, ts_tape *tape, const ts_tensor *ids, ts_tensor *x, const ts_run **run) TS_NODISCARD;
 /* The scalars of layers as they are now. */
 ts_status ts_decoder_read_scalars(ts_decoder *d) TS_NODISCARD;
-/* The first layer from `begin` on, before `end`, that lends keys and values, its choice of keys, what its experts make: it never runs again; or end. */
+/* The first layer from `begin` on, before `end`, that lends keys and values, its choice of keys, what its experts make:
+ * it never runs again; or end. */
 int64_t ts_decoder_first_lender(const ts_decoder *d, int64_t begin, int64_t end);
 /* embed_scale and its like as the models' own code rounds them: tensors of the activations' type. */
 float ts_decoder_rounded(const ts_decoder *d, double scale);

@@ -35,7 +35,8 @@ static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
         .softcap = (float)a->attn_softcap, .clip = (float)a->qkv_clip, .has_gate = a->attn_gate, .has_sinks = a->attn_sinks,
         .qk_norm = a->qk_norm != TS_QK_NORM_NONE && a->qk_norm != TS_QK_NORM_UNIT, .norm_last = a->qk_norm_last,
         .temper_by = rotates ? 0 : (float)a->temper_by, .temper_every = (float)a->temper_every,
-        .qkv = { .in = (x->shared ? 2 : 1) * a->hidden, .out = (a->attn_gate ? 2 : 1) * width + kv * ts_layer_pair(a, layer), .has_bias = a->bias_qkv },
+        .qkv = { .in = (x->shared ? 2 : 1) * a->hidden, .has_bias = a->bias_qkv,
+                 .out = (a->attn_gate ? 2 : 1) * width + kv * ts_layer_pair(a, layer) },
         .q = { .in = a->hidden, .out = width, .has_bias = a->bias_qkv },
         .proj = { .in = width, .out = a->hidden, .has_bias = a->bias_proj },
         .rope = { .n_q = a->n_heads, .n_kv = kv, .head_dim = dim, .norm_values = a->value_norm,
@@ -214,7 +215,8 @@ static ts_experts_layer experts_of(const ts_arch *a, int64_t layer)
     if (!ts_has_experts(ts_arch_block(a, layer)))
         return (ts_experts_layer){ 0 };
     return (ts_experts_layer){
-        .hidden = a->hidden, .ffn = a->expert_ffn, .experts = a->n_experts, .zeros = a->zero_experts, .act = a->act, .gated = a->gated,
+        .hidden = a->hidden, .ffn = a->expert_ffn, .experts = a->n_experts, .zeros = a->zero_experts,
+        .act = a->act, .gated = a->gated,
         .has_biases = a->experts_bias, .scales_input = a->probs_on_input, .clamp = (float)a->act_clamp,
         .offset = (float)a->glu_offset,
         .router_norm = ts_decoder_norm(a, joined), .norm = ts_decoder_norm(a, joined), .has_scale = joined,
@@ -275,7 +277,8 @@ ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
         .altup = altup_of(a), .mixer_hyper = ts_decoder_hyper(a, true), .feed_hyper = ts_decoder_hyper(a, true),
         .has_scalar = a->layer_scalar,
         .attention = attention_of(a, layer), .latent = latent_of(a, layer), .mamba = mamba_of(a, layer),
-        .selective = selective_of(a, layer),
-        .delta = delta_of(a, layer), .short_conv = short_conv_of(a, layer), .beside = beside_of(a, layer), .hybrid = hybrid_of(a, layer), .kda = kda_of(a, layer), .mlp = mlp_of(a, layer), .experts = experts_of(a, layer),
+        .selective = selective_of(a, layer), .delta = delta_of(a, layer), .short_conv = short_conv_of(a, layer),
+        .beside = beside_of(a, layer), .hybrid = hybrid_of(a, layer), .kda = kda_of(a, layer),
+        .mlp = mlp_of(a, layer), .experts = experts_of(a, layer),
     };
 }

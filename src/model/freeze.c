@@ -190,7 +190,9 @@ double ts_decoder_training_flops(const ts_decoder *d, double seq_length)
         backward += w->trained ? products(w) : 0;
         backward += below && !is_head ? products(w) : 0;
         below = below || w->trained;
-        const double mixed = w->is_qkv ? w->times * attention_flops(a, w->layer, seq_length) : w->is_scan ? scan_flops(d, w->layer) : 0;
+        const double mixed = w->is_qkv    ? w->times * attention_flops(a, w->layer, seq_length)
+                             : w->is_scan ? scan_flops(d, w->layer)
+                                          : 0;
         forward += mixed;
         if (below)
             backward += 2 * mixed;

@@ -32,28 +32,35 @@ static const char *expert_star(const ts_name_row *row)
     return layer ? strchr(layer + 1, '*') : NULL;
 }
 
+/* The number that a sign of a row's name stands for: see ts_name_row. */
+static long long number_of(const target *t, const char *sign)
+{
+    if (sign == expert_star(t->row))
+        return t->expert;
+    if (*sign == '#')
+        return ts_arch_use_number(t->a, t->layer);
+    if (*sign == '+')
+        return t->layer % 2;
+    return sign[1] == '%' ? t->layer / 2 : sign[1] == '@' ? ts_arch_first_use(t->a, t->layer) : t->layer;
+}
+
 static void hf_name_of(const target *t, char *out, size_t size)
 {
-    const char *hf = t->row->hf_name, *star = strchr(hf, '*'), *second = expert_star(t->row);
-    const bool halves = star && star[1] == '%', shared = star && star[1] == '@';
-    const char *rest = star ? star + (halves || shared ? 2 : 1) : NULL;
-    const long long number = halves ? t->layer / 2 : shared ? ts_arch_first_use(t->a, t->layer) : t->layer;
-    if (!star)
-        snprintf(out, size, "%s%s", hf, t->suffix);
-    else if (shared)
-        snprintf(out, size, "%.*s%lld%.*s%lld%s%s", (int)(star - hf), hf, number, (int)(strchr(rest, '#') - rest), rest,
-                 (long long)ts_arch_use_number(t->a, t->layer), strchr(rest, '#') + 1, t->suffix);
-    else if (!second)
-        snprintf(out, size, "%.*s%lld%s%s", (int)(star - hf), hf, number, rest, t->suffix);
-    else if (t->expert < 0)
-        snprintf(out, size, "%.*s%lld%.*s%s", (int)(star - hf), hf, number, (int)(second - rest), rest,
-                 t->row->part == TS_PART_ALL ? "down_proj" : "gate_up_proj");
-    else
-        snprintf(out, size, "%.*s%lld%.*s%lld%s%s", (int)(star - hf), hf, number, (int)(second - rest), rest,
-                 (long long)t->expert, second + 1, t->suffix);
-    char *which = halves ? strchr(out, '+') : NULL;
-    if (which)
-        *which = (char)('0' + t->layer % 2);
+    const char *second = expert_star(t->row), *end = t->suffix;
+    enum { DIGITS = 24 };
+    size_t n = 0;
+    for (const char *c = t->row->hf_name; *c && n + DIGITS < size; c++) {
+        if (c == second && t->expert < 0) {
+            end = t->row->part == TS_PART_ALL ? "down_proj" : "gate_up_proj";
+            break;
+        }
+        if (*c != '*' && *c != '#' && *c != '+')
+            out[n++] = *c;
+        else
+            n += (size_t)snprintf(out + n, size - n, "%lld", number_of(t, c));
+        c += *c == '*' && c != second && (c[1] == '%' || c[1] == '@');
+    }
+    snprintf(out + n, size - n, "%s", end);
 }
 
 static bool is_rule(ts_name_part p) { return p == TS_PART_RULE_Q || p == TS_PART_RULE_K || p == TS_PART_RULE_V; }
@@ -226,7 +233,7 @@ static ts_status add_rule(ts_name_map *m, const target *t)
 
 static ts_status add_half(ts_name_map *m, const target *t)
 {
-    const bool experts = ts_arch_block(t->a, t->layer)->mlp == TS_MLP_EXPERTS || strstr(t->row->name, "experts."), up = t->row->part == TS_PART_UP;
+    const bool experts = strstr(t->row->name, "experts."), up = t->row->part == TS_PART_UP;
     const bool gated = experts ? t->a->gated : ts_arch_block(t->a, t->layer)->mlp == TS_MLP_GATED;
     const int64_t rows = gated ? t->param.dim[0] / 2 : t->param.dim[0];
     if (!gated && !up)

@@ -59,8 +59,9 @@ static ts_status run_gathered(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tens
         TS_TRY(ts_dispatch_gather_ids(tape, all[i], ids, &ids));
     }
     if (b->l->place)
-        TS_TRY(ts_places_of(tape, &(ts_places){ .n = b->l->experts, .slices = 1, .stride = b->l->experts, .experts = b->l->experts,
-                                                .shares = 1, .place = b->l->place }, ids, &ids));
+        TS_TRY(ts_places_of(tape, &(ts_places){ .n = b->l->experts, .slices = 1, .stride = b->l->experts,
+                                                .experts = b->l->experts, .shares = 1, .place = b->l->place },
+                            ids, &ids));
     TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
     TS_TRY(ts_dispatch_trim(tape, &s, g->pieces->size * g->comm->size, b->l->experts));
     const ts_experts_set those = { .even = (double)ts_tensor_count(ids) / (double)b->l->experts };

@@ -2,7 +2,6 @@
 
 #include "ops/groups.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- which ---- */
@@ -38,7 +37,7 @@ static void count(ts_lending *l)
     }
 }
 
-ts_status ts_lending_make(ts_tape *tape, ts_comm *comm, int64_t here, int exchanges, int64_t *expert, int64_t n,
+ts_status ts_lending_make(ts_tape *tape, ts_comm *comm, int64_t here, int exchanges, const int64_t *expert, int64_t n,
                           ts_lending **out)
 {
     const int size = comm->size, some = exchanges < size ? exchanges : size;

@@ -17,8 +17,8 @@ typedef struct ts_lending {
     int64_t *count, *at; /* [exchanges][size] of each process, and where they begin in the exchange */
 } ts_lending;
 
-/* expert [n]: in any order; put in theirs. In the tape's arena. */
-ts_status ts_lending_make(ts_tape *tape, ts_comm *comm, int64_t here, int exchanges, int64_t *expert, int64_t n,
+/* expert [n]: in any order. In the tape's arena. */
+ts_status ts_lending_make(ts_tape *tape, ts_comm *comm, int64_t here, int exchanges, const int64_t *expert, int64_t n,
                           ts_lending **out) TS_NODISCARD;
 
 /* Copies of a stack's matrices [n, out, in], or of its vectors [n, out], on their way. */

@@ -501,7 +501,8 @@ static ts_status stages_rule(const ts_layout *l, ts_str *say)
 
 typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
-static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, way_rule, some_experts_rule, order_rule, batch_rule, heads_rule, scan_rule, index_rule,
+static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, way_rule, some_experts_rule,
+                                  order_rule, batch_rule, heads_rule, scan_rule, index_rule,
                                   mlp_rule, experts_rule, vocabulary_rule, norm_rule, beside_rule, joined_rule, rows_rule,
                                   overlap_rule, parts_rule, stages_rule,
                                   mesh_rule, mesh_latent_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule,

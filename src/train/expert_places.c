@@ -162,8 +162,11 @@ static ts_status send(move *m, ts_param *p, array a)
         n_to += to[r], n_from += from[r];
     }
     m->at = 0;
-    m->st = ts_alloc(&m->bytes, (size_t)(n_to + n_from + 1), 1);
-    TS_TRY(ts_comm_agree(c, m->st));
+    m->st = ts_comm_agree(c, ts_alloc(&m->bytes, (size_t)(n_to + n_from + 1), 1));
+    if (m->st != TS_OK) {
+        ts_free(&m->bytes);
+        return m->st;
+    }
     m->coming = m->bytes + n_to;
     for (int r = 0; r < size; r++)
         if (r != me)

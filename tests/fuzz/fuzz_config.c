@@ -6,6 +6,17 @@
 
 #include <math.h>
 
+/* Rows that the pieces of a tensor have together: all its dimensions but the one along a row, which is the last, or
+ * the one before in a transposed tensor; each element of a line and of a vector is a row. */
+static int64_t rows_of(const ts_name_tensor *t, bool transposed)
+{
+    const int along = t->is_line || t->rank == 1 ? -1 : transposed ? t->rank - 2 : t->rank - 1;
+    int64_t n = 1;
+    for (int i = 0; i < t->rank; i++)
+        n *= i == along ? 1 : t->dim[i];
+    return n;
+}
+
 /* Every row (or column) of every tensor in a file belongs to exactly one piece. */
 static void check_names(const ts_family *f, const ts_arch *a)
 {
@@ -17,7 +28,7 @@ static void check_names(const ts_family *f, const ts_arch *a)
         int64_t rows = 0;
         for (size_t k = 0; k < t->n_pieces; k++)
             rows += m.piece[t->first_piece + k].rows;
-        if (t->dim[0] < 1 || rows != t->dim[m.piece[t->first_piece].transposed ? 1 : 0] ||
+        if (t->dim[0] < 1 || rows != rows_of(t, m.piece[t->first_piece].transposed) ||
             ts_family_ignores(f, a, t->hf_name))
             abort();
         char alias[TS_FAMILY_NAME];

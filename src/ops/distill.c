@@ -49,10 +49,10 @@ static ts_status losses(ts_tape *tape, ts_comm *group, ts_distill_args *a)
     return TS_OK;
 }
 
-/* What of a call is of a chunk's rows; weight and dx with gradients alone. */
+/* What of a call is of a chunk's rows; hard where it is asked for, weight and dx with gradients alone. */
 typedef struct chunk {
-    ts_tensor x, taught, labels, loss, weight, dx;
-    bool grads, has_dx;
+    ts_tensor x, taught, labels, loss, hard, weight, dx;
+    bool grads, has_hard, has_dx;
 } chunk;
 
 static ts_status gradients(ts_tape *tape, const ts_xent_op *o, const ts_unit_rows *unit, const chunk *c,
@@ -80,7 +80,8 @@ static ts_status run_chunk(ts_tape *tape, const ts_distill_op *o, const ts_unit_
                           .student = ts_tensor_data(s), .teacher = ts_tensor_data(t),
                           .labels = ts_tensor_data(&c->labels), .temperature = o->temperature, .kl = o->kl,
                           .ce = o->ce, .softcap = o->student.softcap, .logit_scale = o->student.logit_scale,
-                          .loss = ts_tensor_data(&c->loss), .d_dtype = c->x.dtype };
+                          .loss = ts_tensor_data(&c->loss),
+                          .hard = c->has_hard ? ts_tensor_data(&c->hard) : NULL, .d_dtype = c->x.dtype };
     if (c->grads) {
         a.weight = ts_tensor_data(&c->weight);
         a.d = ts_tensor_data(s);
@@ -90,16 +91,18 @@ static ts_status run_chunk(ts_tape *tape, const ts_distill_op *o, const ts_unit_
     return c->grads ? gradients(tape, &o->student, unit, c, &a) : TS_OK;
 }
 
-/* dx, weight: with gradients. */
+/* out: the losses, and what they are of the tokens alone or NULL. dx, weight: with gradients. */
 static ts_status run_chunks(ts_tape *tape, const ts_distill_op *o, const ts_unit_rows *unit, const ts_tensor *x,
-                            const ts_tensor *taught, const ts_tensor *loss, const ts_tensor *weight, const ts_tensor *dx)
+                            const ts_tensor *taught, ts_tensor *const out[2], const ts_tensor *weight, const ts_tensor *dx)
 {
     const int64_t T = x->dim[0], most = chunk_of(o, T);
     for (int64_t row = 0; row < T; row += most) {
         const int64_t n = T - row < most ? T - row : most;
         chunk c = { .x = rows_of(x, row, n), .taught = rows_of(taught, row, n),
-                    .labels = rows_of(o->student.labels, row, n), .loss = rows_of(loss, row, n),
-                    .grads = weight, .has_dx = dx };
+                    .labels = rows_of(o->student.labels, row, n), .loss = rows_of(out[0], row, n),
+                    .grads = weight, .has_hard = out[1], .has_dx = dx };
+        if (out[1])
+            c.hard = rows_of(out[1], row, n);
         if (weight)
             c.weight = rows_of(weight, row, n);
         if (dx)
@@ -115,13 +118,13 @@ static ts_status run_chunks(ts_tape *tape, const ts_distill_op *o, const ts_unit
 }
 
 static ts_status run(ts_tape *tape, const ts_distill_op *o, const ts_tensor *x, const ts_tensor *taught,
-                     const ts_tensor *loss, const ts_tensor *weight, const ts_tensor *dx)
+                     ts_tensor *const out[2], const ts_tensor *weight, const ts_tensor *dx)
 {
     ts_unit_rows unit;
     TS_TRY(ts_tape_push(tape));
     ts_status st = ts_unit_rows_begin(tape, &o->student, weight, &unit);
     if (st == TS_OK)
-        st = run_chunks(tape, o, &unit, x, taught, loss, weight, dx);
+        st = run_chunks(tape, o, &unit, x, taught, out, weight, dx);
     if (st == TS_OK)
         ts_unit_rows_end(&unit);
     ts_tape_pop(tape, NULL);
@@ -136,31 +139,39 @@ static ts_status distill_backward(ts_tape *tape, ts_record *r)
     TS_TRY(ts_tape_need(tape, x, &data));
     if (x->wants_grad)
         TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
-    TS_TRY(run(tape, o, x, r->in[1], r->out[0], r->out[0]->grad, dx));
+    TS_TRY(run(tape, o, x, r->in[1], r->out, r->out[0]->grad, dx));
     return dx ? ts_tape_accumulate(tape, x, dx) : TS_OK;
 }
 
 static const ts_op distill_op = { .name = "linear_distill", .backward = distill_backward };
 
 ts_status ts_op_linear_distill(ts_tape *tape, const ts_distill_op *o, ts_tensor *x, ts_tensor *taught,
-                               ts_tensor **loss)
+                               ts_tensor **loss, ts_tensor **hard)
 {
     const ts_param *w = o->student.w;
     ts_record *r;
     TS_ASSERT(x->dim[1] == w->dim[1] && x->dim[0] == taught->dim[0] && o->teacher.w->dim[0] == w->dim[0],
               "linear_distill: %lld rows for %lld, %s", (long long)taught->dim[0], (long long)x->dim[0], w->name);
-    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, x->dim[0], 0, loss));
+    ts_tensor *out[2] = { 0 };
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, x->dim[0], 0, &out[0]));
+    if (hard)
+        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, x->dim[0], 0, &out[1]));
+    *loss = out[0];
+    if (hard)
+        *hard = out[1];
     if (!tape->recording || !(x->wants_grad || ts_param_has_grad(w)))
-        return run(tape, o, x, taught, *loss, NULL, NULL);
+        return run(tape, o, x, taught, out, NULL, NULL);
     TS_TRY(ts_tape_record(tape, &distill_op, sizeof *o, &r));
     *(ts_distill_op *)r->attr = *o;
     r->in[0] = x;
     r->in[1] = taught;
-    r->out[0] = *loss;
-    (*loss)->wants_grad = true;
+    r->out[0] = out[0], r->out[1] = out[1];
+    out[0]->wants_grad = true;
     ts_record_save(tape, r, x);
     ts_record_save(tape, r, taught);
-    ts_record_save(tape, r, *loss);
+    ts_record_save(tape, r, out[0]);
+    if (hard)
+        ts_record_save(tape, r, out[1]);
     TS_TRY(ts_record_param(tape, r, 0, o->student.w));
     return ts_record_param(tape, r, 1, o->student.b);
 }

@@ -12,7 +12,8 @@ typedef struct ts_distill_op {
     float temperature, kl, ce;
 } ts_distill_op;
 /* x, taught: what student and teacher gave, [T, width of each], of one type. loss: fp32 [T]; while recording
- * its values are there after the backward only. */
+ * its values are there after the backward only. hard: likewise the cross-entropy alone, of which no gradient comes
+ * back; NULL: not asked for. */
 ts_status ts_op_linear_distill(ts_tape *tape, const ts_distill_op *o, ts_tensor *x, ts_tensor *taught,
-                               ts_tensor **loss) TS_NODISCARD;
+                               ts_tensor **loss, ts_tensor **hard) TS_NODISCARD;
 #endif

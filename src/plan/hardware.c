@@ -42,7 +42,8 @@ static void from_preset(const cpu_preset *p, int threads, int local_ranks, ts_si
                              .seconds_per_launch = 5e-6,
                              .network_bytes_per_second = p->network_bytes_per_second * share,
                              .network_latency = 3e-6,
-                             .memory_bytes = p->memory_bytes };
+                             .memory_bytes = p->memory_bytes,
+                             .cores = p->cores };
     snprintf(hw->name, sizeof hw->name, "%s", p->what);
 }
 
@@ -110,6 +111,7 @@ static const field fields[] = {
       .lean = true }, /* 0: the device's memory is the host's */
     FIELD(flops_peak, false, true), /* 0: not known */
     FIELD(memory_bytes, false, true),
+    { "cores", offsetof(ts_sim_hardware, cores), .zero = true, .lean = true },
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 
@@ -130,7 +132,7 @@ static ts_status check_keys(const json_t *o, const char *file)
                 "%s: there is no key %s in a description of hardware (name, kind, isa, "
                 "threads, flops_f32, flops_16, flops_8, attention_share, bytes_per_second, "
                 "seconds_per_launch, network_bytes_per_second, network_latency, host_bytes_per_second, "
-                "host_latency, swap_bytes_per_second, flops_peak, memory_bytes)",
+                "host_latency, swap_bytes_per_second, flops_peak, memory_bytes, cores)",
                 file, key);
     }
     return TS_OK;
@@ -211,11 +213,12 @@ static void from_here(int threads, int local_ranks, ts_sim_hardware *hw)
     const int cores = ts_cpu_count();
     const int n = threads > 0 ? threads : cores / local_ranks > 0 ? cores / local_ranks : 1;
     ts_sim_hardware_here(hw, ts_isa_detect(), n);
+    hw->cores = cores;
     const int busy = n * local_ranks < cores ? n * local_ranks : cores;
-    if (busy > n) { /* the ranks of this host share its memory */
+    if (busy > n) { /* the ranks of this host that work at a time share its memory */
         ts_sim_hardware all;
         ts_sim_hardware_here(&all, ts_isa_detect(), busy);
-        const double part = all.bytes_per_second / local_ranks;
+        const double part = all.bytes_per_second * n / busy;
         hw->bytes_per_second = part < hw->bytes_per_second ? part : hw->bytes_per_second;
     }
 }

@@ -274,6 +274,22 @@ static ts_status one_stage(ts_simulation *s, ts_job *job, void *ctx)
     return TS_OK;
 }
 
+/* How many threads of a host share a core. */
+static double crowd(const ts_plan *p)
+{
+    const double threads = (double)p->ranks_of_a_host * p->hw.threads;
+    return p->hw.cores > 0 && threads > p->hw.cores ? threads / p->hw.cores : 1;
+}
+
+/* Where threads share cores, another works while one waits: a step is as long as its longest chain of work, or as what
+ * the cores of a host have to do. busy: what a process works of a step. */
+static void share_cores(ts_plan *p, double busy)
+{
+    const double work = crowd(p) * busy;
+    p->step_seconds = work > p->step_seconds ? work : p->step_seconds;
+    p->bubble = p->step_seconds > 0 ? 1 - work / p->step_seconds : 0;
+}
+
 /* Stages wait for one another as the schedule says; the rest comes behind it. */
 static ts_status add_up(ts_plan *p, const ts_schedule_shape *shape, const timing *y)
 {
@@ -287,7 +303,7 @@ static ts_status add_up(ts_plan *p, const ts_schedule_shape *shape, const timing
         for (int64_t k = 0; k < r.n_stages; k++)
             idle += r.stage[k].idle / (double)r.n_stages;
         p->step_seconds = r.makespan + y->rest;
-        p->bubble = idle / p->step_seconds;
+        share_cores(p, p->step_seconds - idle);
         for (int k = 0; st == TS_OK && p->is_recorded && k < p->n_ranks; k++)
             st = ts_plan_place(&p->rank[k].timeline, &r, k, p->step_seconds);
         ts_replay_deinit(&r);
@@ -309,7 +325,7 @@ ts_status ts_plan_simulate(const ts_job_options *o, const ts_option_set *set, ts
     if (st == TS_OK && p->n_ranks > 1)
         st = add_up(p, &shape, &c.y);
     else if (st == TS_OK)
-        p->step_seconds = p->rank[0].seconds;
+        p->step_seconds = p->rank[0].seconds, share_cores(p, p->step_seconds);
     if (st == TS_OK)
         p->tokens_per_second = (double)p->global * (double)p->seq_length / p->step_seconds;
     ts_free(&c.y.of);

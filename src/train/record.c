@@ -125,7 +125,9 @@ static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step
     TS_TRY(number(l, "lm_loss", s->loss));
     for (int k = 0; k < t->objective->n_side; k++) {
         char name[32];
-        snprintf(name, sizeof name, "mtp_%d_loss", k + 1);
+        snprintf(name, sizeof name, "%s", t->objective->side[k].name);
+        for (char *space; (space = strchr(name, ' '));)
+            *space = '_';
         TS_TRY(number(l, name, s->side[k]));
     }
     TS_TRY(number(l, "grad_norm", s->grad_norm));

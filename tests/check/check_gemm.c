@@ -37,18 +37,37 @@ static double *widened(const void *x, ts_dtype t, int64_t rows, int64_t k, int64
     return d;
 }
 
+/* Columns side by side: the additions of one column wait for each other. */
+enum { ABREAST = 8 };
+
+/* sum and size [ABREAST]: of the products of a row [k] with rows of b, and of their amounts; the last is taken again
+ * where there are fewer than ABREAST. */
+static void sums_of(const double *a, const double *b, int64_t rows, int64_t k, double *sum, double *size)
+{
+    const double *at[ABREAST];
+    for (int64_t q = 0; q < ABREAST; q++) {
+        at[q] = b + (q < rows ? q : rows - 1) * k;
+        sum[q] = size[q] = 0;
+    }
+    for (int64_t p = 0; p < k; p++) {
+        for (int q = 0; q < ABREAST; q++) {
+            const double t = a[p] * at[q][p];
+            sum[q] += t, size[q] += fabs(t);
+        }
+    }
+}
+
 static void judge(const gemm_case *c, const ts_gemm_args *g, const void *b_unpacked)
 {
     const bool nt = g->form == TS_GEMM_NT, tn = g->form == TS_GEMM_TN;
     const double *a = widened(g->a, g->dtype, g->m, g->k, tn ? 1 : g->lda, tn ? g->lda : 1);
     const double *b = widened(b_unpacked, g->dtype, g->n, g->k, nt ? g->ldb : 1, nt ? 1 : g->ldb);
     for (int64_t i = 0; i < g->m; i += 1 + c->skip) {
+        double sums[ABREAST], sizes[ABREAST];
         for (int64_t j = 0; j < g->n; j++) {
-            double sum = 0, size = 0;
-            for (int64_t p = 0; p < g->k; p++) {
-                const double t = a[i * g->k + p] * b[j * g->k + p];
-                sum += t, size += fabs(t);
-            }
+            if (j % ABREAST == 0)
+                sums_of(a + i * g->k, b + j * g->k, g->n - j, g->k, sums, sizes);
+            double sum = sums[j % ABREAST], size = sizes[j % ABREAST];
             const int64_t e = i * g->ldc + j;
             const double terms[] = { g->accumulate ? check_before(g->c, e, g->c_dtype) : 0,
                                      g->bias ? g->bias[j] : 0,

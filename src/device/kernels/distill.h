@@ -10,7 +10,7 @@
  *   distill_sums    TS_DISTILL_SUMS sums of what is here         then their sums
  *   distill_finish  loss and d
  *
- * A row of label < 0 has loss 0 and gradient 0. n = rows. */
+ * A row of label < 0 has loss 0 (hard too) and gradient 0. n = rows. */
 #ifndef TS_DEVICE_KERNELS_DISTILL_H
 #define TS_DEVICE_KERNELS_DISTILL_H
 #include "base/dtype.h"
@@ -35,6 +35,7 @@ typedef struct ts_distill_args {
     float *most;                   /* [2, rows] */
     double *sums;                  /* [TS_DISTILL_SUMS, rows] */
     float *loss;                   /* [rows], or NULL */
+    float *hard;                   /* [rows], lse(s) - s[label], or NULL */
     const float *weight;           /* [rows] */
     ts_dtype d_dtype;
     void *d; /* [rows, ld_d], or NULL; may be student itself, each row beginning where its logits begin */

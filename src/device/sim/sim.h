@@ -22,6 +22,7 @@ typedef struct ts_sim_hardware {
                                      memory, and what works copies */
     double flops_peak; /* of the data sheet, in 16 bits; 0: not known */
     double memory_bytes;          /* of one host; 0: not known */
+    double cores;                 /* of one host, whose processes take turns where they have more threads; 0: not known */
 } ts_sim_hardware;
 
 /* `threads` cores (0: all) of the machine that the program runs on, from instruction sets (TS_ISA_*;

@@ -146,8 +146,11 @@ static int64_t room(const ts_lm_objective *o, const ts_micro_batch *m)
     return m->rows * (o->has_segments && queries > rows ? queries : rows);
 }
 
-/* Losses beside the first that this pass takes. */
-static int sides(const ts_lm_objective *o, const ts_micro_batch *m) { return m->evaluates ? 0 : o->base.n_side; }
+/* Predictions further ahead whose losses this pass takes. */
+static int sides(const ts_lm_objective *o, const ts_micro_batch *m)
+{
+    return m->evaluates ? 0 : (int)o->network.predicts;
+}
 
 /* Rows that have something so far ahead of them, of one document a sample without a mask. */
 static int64_t rows_that_see(const ts_lm_objective *o, const ts_micro_batch *m, int64_t ahead)
@@ -223,9 +226,9 @@ static ts_status teach(const ts_lm_objective *o, ts_tape *tape, const ts_network
     return st;
 }
 
-/* taught: the teacher's, or NULL. */
+/* taught: the teacher's, or NULL; hard: for cross-entropy beside the loss against it, or NULL. */
 static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m, const lm_labels *b,
-                           ts_tensor *hidden, ts_tensor *taught, const char *part, ts_tensor **losses)
+                           ts_tensor *hidden, ts_tensor *taught, const char *part, ts_tensor **losses, ts_tensor **hard)
 {
     const ts_lm_teacher *t = &o->teacher;
     ts_device_part(tape->dev, "output layer and loss", -1);
@@ -236,7 +239,7 @@ static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_mic
     if (taught) {
         const ts_distill_op d = { .student = x, .teacher = t->network.kind->head(t->network.self),
                                   .temperature = t->temperature, .kl = t->kl, .ce = t->ce };
-        TS_TRY(ts_op_linear_distill(tape, &d, hidden, taught, losses));
+        TS_TRY(ts_op_linear_distill(tape, &d, hidden, taught, losses, hard));
     } else {
         TS_TRY(ts_op_linear_xent(tape, &x, hidden, losses, NULL));
     }
@@ -254,7 +257,7 @@ static ts_status predict(const ts_lm_objective *o, ts_tape *tape, const ts_micro
     for (int k = 0; k < sides(o, m); k++) {
         ts_tensor *next, *hidden, *losses;
         TS_TRY(n->kind->predict(n->self, tape, call, k, b->ahead[k], h, &next, &hidden));
-        TS_TRY(losses_of(o, tape, m, &b->told[1 + k], hidden, NULL, o->base.side[k].name, &losses));
+        TS_TRY(losses_of(o, tape, m, &b->told[1 + k], hidden, NULL, o->base.side[k].name, &losses, NULL));
         ts_pass(out, losses);
         h = next;
     }
@@ -264,7 +267,7 @@ static ts_status predict(const ts_lm_objective *o, ts_tape *tape, const ts_micro
 static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
                      const lm_batch *b, ts_passed *out)
 {
-    ts_tensor *x, *behind = NULL, *taught = NULL;
+    ts_tensor *x, *behind = NULL, *taught = NULL, *hard = NULL;
     const bool ends = ts_objective_ends(&o->base, m->part);
     const ts_layer_range all = { 0, o->network.layers }, l = o->layers ? o->layers[m->part] : all;
     const ts_network_call call = { .B = m->rows,
@@ -288,9 +291,13 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
         TS_TRY(teach(o, tape, &call, &taught));
     TS_TRY(o->network.kind->forward(o->network.self, tape, &call, &x));
     if (ends)
-        TS_TRY(losses_of(o, tape, m, &b->told[0], x, taught, "loss", &x));
+        TS_TRY(losses_of(o, tape, m, &b->told[0], x, taught, "loss", &x, taught && !m->evaluates ? &hard : NULL));
     ts_pass(out, x);
-    return behind ? predict(o, tape, m, b, &call, behind, out) : TS_OK;
+    if (behind)
+        TS_TRY(predict(o, tape, m, b, &call, behind, out));
+    if (hard)
+        ts_pass(out, hard);
+    return TS_OK;
 }
 
 static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch *m, ts_passed *out)
@@ -377,4 +384,8 @@ void ts_lm_objective_teach(ts_lm_objective *o, const ts_lm_teacher *teacher)
 {
     o->teacher = *teacher;
     o->base.is_sum = teacher->is_sum;
+    if (!teacher->network.kind)
+        return;
+    TS_ASSERT(o->base.n_side < TS_SIDE_LOSSES, "%d losses beside the first", o->base.n_side);
+    o->base.side[o->base.n_side++] = (ts_side_loss){ .name = "cross entropy" };
 }

@@ -31,7 +31,8 @@ typedef struct ts_lm_objective {
 /* As the options of a run ask for it. Borrows what the network does, and the spread. */
 void ts_lm_objective_init(ts_lm_objective *o, const ts_network *network, const ts_train_options *t,
                           bool has_segments, const ts_spread *spread);
-/* From now on the loss is against the teacher. */
+/* From now on the loss is against the teacher; what the tokens alone would give is the last of the losses beside it,
+ * told and not trained for. */
 void ts_lm_objective_teach(ts_lm_objective *o, const ts_lm_teacher *teacher);
 /* Cuts it into parts: the layers of each, which are borrowed. */
 void ts_lm_objective_cut(ts_lm_objective *o, const ts_layer_range *layers, int64_t parts,

@@ -13,7 +13,7 @@
 
 /* Tensors that go from one part of a pipeline to the next (of a model alone there is one part), in an
  * order that both know. */
-enum { TS_PASSED = 9 };
+enum { TS_PASSED = 10 };
 typedef struct ts_passed {
     int n;
     ts_tensor *tensor[TS_PASSED];

@@ -16,7 +16,7 @@ typedef struct rig {
     ts_tape *tape;
     ts_param_set student, teacher;
     ts_param *w, *of_teacher;
-    ts_tensor *x, *loss;
+    ts_tensor *x, *loss, *hard;
 } rig;
 
 static float value(int64_t i, int seed) { return (float)((i * 7919 + seed) % 201 - 100) / 50; }
@@ -73,7 +73,7 @@ static void run(rig *r, float temperature, float kl, float ce, int taught, float
     ts_distill_op o = { .student = head, .teacher = head, .temperature = temperature, .kl = kl, .ce = ce };
     o.teacher.w = r->of_teacher;
     ts_param_set_clear_grads(&r->student);
-    OK(ts_op_linear_distill(r->tape, &o, r->x, rows(r->tape, taught), &r->loss));
+    OK(ts_op_linear_distill(r->tape, &o, r->x, rows(r->tape, taught), &r->loss, &r->hard));
     if (!dx)
         return;
     OK(ts_tape_new(r->tape, TS_DTYPE_F32, ROWS, 0, &weight));
@@ -109,6 +109,10 @@ static void golden(void **state)
         near(in, ts_tensor_data(r.loss), ROWS);
         near(in, dx, ROWS * WIDTH);
         near(in, r.w->grad, VOCAB * WIDTH);
+        float hard[ROWS];
+        memcpy(hard, ts_tensor_data(r.hard), sizeof hard);
+        run(&r, temperature, 0, 1, 3, 0, 0, dx); /* the tokens alone */
+        assert_memory_equal(hard, ts_tensor_data(r.loss), sizeof hard);
         cases++;
     }
     assert_int_equal(cases, 4);

@@ -46,7 +46,8 @@ static void goes_round(const ts_sim_hardware *a)
     assert_int_equal(a->threads, b.threads);
     assert_true(a->flops_f32 == b.flops_f32 && a->flops_16 == b.flops_16 &&
                 a->flops_8 == b.flops_8 && a->bytes_per_second == b.bytes_per_second &&
-                a->network_latency == b.network_latency && a->memory_bytes == b.memory_bytes);
+                a->network_latency == b.network_latency && a->memory_bytes == b.memory_bytes &&
+                a->cores == b.cores);
     free(text);
     json_decref(o);
 }

@@ -8,8 +8,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 typedef struct setup {
     ts_job_options o;
@@ -210,6 +213,40 @@ static void a_large_model_costs_nothing_to_plan(void **state)
     ts_plan_deinit(&p);
 }
 
+/* Four processes of a host with so many cores; 0: nobody said. */
+static void plan_on(int cores, const char *options, ts_plan *p)
+{
+    char path[] = "/tmp/tessera-cores-XXXXXX", text[900];
+    const int fd = mkstemp(path);
+    FILE *f = fdopen(fd, "w");
+    assert_non_null(f);
+    fprintf(f, "{\"flops_f32\": 1e11, \"flops_16\": 1e11, \"bytes_per_second\": 1e10, \"threads\": 1, \"cores\": %d}", cores);
+    fclose(f);
+    snprintf(text, sizeof text, SMALL "--global-batch-size 16 --micro-batch-size 1 --world-size 4 --nproc_per_node 4 "
+                                "--hardware %s %s", path, options);
+    plan_of(text, p);
+    unlink(path);
+}
+
+/* Processes that share cores work in turn: one core has the work of all four to do, and none of it waits. */
+static void cores_are_shared(void **state)
+{
+    (void)state;
+    static const char *const layouts[] = { "", "--pipeline-model-parallel-size 2 --num-layer-list 1,2" };
+    for (int i = 0; i < 2; i++) {
+        ts_plan alone, enough, few;
+        plan_on(0, layouts[i], &alone);
+        plan_on(4, layouts[i], &enough);
+        plan_on(1, layouts[i], &few);
+        assert_true(enough.step_seconds == alone.step_seconds && (alone.bubble > 0.02) == (i == 1));
+        const double work = 4 * (1 - alone.bubble) * alone.step_seconds;
+        assert_true(fabs(few.step_seconds - work) < 1e-9 * work && fabs(few.bubble) < 1e-12);
+        ts_plan_deinit(&alone);
+        ts_plan_deinit(&enough);
+        ts_plan_deinit(&few);
+    }
+}
+
 static void a_missing_option_is_named(void **state)
 {
     (void)state;
@@ -275,6 +312,7 @@ int main(void)
         cmocka_unit_test(traffic_is_a_ring_over_the_gradients),
         cmocka_unit_test(what_is_shared_out_falls),
         cmocka_unit_test(a_large_model_costs_nothing_to_plan),
+        cmocka_unit_test(cores_are_shared),
         cmocka_unit_test(a_missing_option_is_named),
         cmocka_unit_test(the_json_has_what_it_promises),
     };

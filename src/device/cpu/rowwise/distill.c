@@ -29,7 +29,7 @@ static void sums(const void *args, int64_t begin, int64_t end)
             sum[TS_DISTILL_S] += (double)expf(x);
             sum[TS_DISTILL_T] += (double)q;
             sum[TS_DISTILL_CROSS] += (double)q * ((double)y - (double)x);
-            if (a->ce != 0)
+            if (a->ce != 0 || a->hard)
                 sum[TS_DISTILL_CE] += (double)expf(s[c] - of_s);
         }
         if (label >= 0 && label < a->cols)
@@ -69,11 +69,12 @@ static void finish(const void *args, int64_t begin, int64_t end)
             sum[i] = a->sums[i * a->rows + r];
         const double T = (double)a->temperature, kl = sum[TS_DISTILL_CROSS] / sum[TS_DISTILL_T] +
                                                       log(sum[TS_DISTILL_S] / sum[TS_DISTILL_T]);
-        double loss = (double)a->kl * T * T * kl;
-        if (a->ce != 0)
-            loss += (double)a->ce * (log(sum[TS_DISTILL_CE]) - sum[TS_DISTILL_LABEL]);
+        const double hard = a->ce != 0 || a->hard ? log(sum[TS_DISTILL_CE]) - sum[TS_DISTILL_LABEL] : 0,
+                     loss = (double)a->kl * T * T * kl + (double)a->ce * hard;
         if (a->loss)
             a->loss[r] = a->labels[r] < 0 ? 0 : (float)loss;
+        if (a->hard)
+            a->hard[r] = a->labels[r] < 0 ? 0 : (float)hard;
         if (a->d)
             gradient(a, r, sum);
     }

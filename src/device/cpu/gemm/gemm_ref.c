@@ -1,46 +1,84 @@
 #include "device/cpu/gemm/gemm_kernels.h"
 
-static float b_value(const ts_gemm_args *g, int64_t i, ts_dtype type)
+/* Rows of c, and terms of their sums, that are worked on together. Each sum is of its terms in order, in double. */
+enum { ROWS = 8, TERMS = 1024 };
+
+/* Numbers first, first + step, ... of x, to every `apart`-th place of out. */
+static void load(const void *x, ts_dtype type, int64_t first, int64_t step, int64_t n, int apart, double *out)
 {
-    const float v = ts_load_f32(g->b, i, type);
-    return g->b_wide ? ts_bf16_to_f32(ts_f32_to_bf16(v)) : v;
+    switch (type) {
+    case TS_DTYPE_F32:
+        for (int64_t i = 0; i < n; i++)
+            out[i * apart] = (double)((const float *)x)[first + i * step];
+        break;
+    case TS_DTYPE_BF16:
+        for (int64_t i = 0; i < n; i++)
+            out[i * apart] = (double)ts_bf16_to_f32(((const uint16_t *)x)[first + i * step]);
+        break;
+    default:
+        for (int64_t i = 0; i < n; i++)
+            out[i * apart] = (double)ts_load_f32(x, first + i * step, type);
+    }
 }
 
-static void row_times_b(const ts_gemm_args *g, int64_t i)
+static void load_b(const ts_gemm_args *g, int64_t j, int64_t p, int64_t n, double *out)
 {
-    const int64_t a_step = g->form == TS_GEMM_TN ? g->lda : 1,
-                  a_at = g->form == TS_GEMM_TN ? i : i * g->lda;
-    const int64_t b_step = g->form == TS_GEMM_NT ? 1 : g->ldb,
-                  b_row = g->form == TS_GEMM_NT ? g->ldb : 1;
-    const ts_dtype b_type = ts_gemm_b_type(g);
+    const int64_t step = g->form == TS_GEMM_NT ? 1 : g->ldb, row = g->form == TS_GEMM_NT ? g->ldb : 1;
+    load(g->b, ts_gemm_b_type(g), j * row + p * step, step, n, 1, out);
+    for (int64_t i = 0; g->b_wide && i < n; i++)
+        out[i] = (double)ts_bf16_to_f32(ts_f32_to_bf16((float)out[i]));
+}
+
+static void load_a(const ts_gemm_args *g, int64_t i, int64_t p, int64_t n, double *out)
+{
+    const int64_t step = g->form == TS_GEMM_TN ? g->lda : 1, row = g->form == TS_GEMM_TN ? 1 : g->lda;
+    load(g->a, g->dtype, i * row + p * step, step, n, ROWS, out);
+}
+
+static void store(const ts_gemm_args *g, int64_t i, int64_t j, double sum)
+{
+    const int64_t at = i * g->ldc + j;
+    float v = (float)sum;
+    if (g->accumulate)
+        v += ts_load_f32(g->c, at, g->c_dtype);
+    if (g->bias)
+        v += g->bias[j];
+    if (g->add)
+        v += ts_load_f32(g->add, at, g->c_dtype);
+    ts_store_f32(g->c, at, g->c_dtype, v);
+}
+
+/* Up to ROWS rows of c from row i; the last is worked on again where there are fewer. */
+static void rows_times_b(const ts_gemm_args *g, int64_t i, int64_t n)
+{
+    double a[TERMS][ROWS], b[TERMS];
     for (int64_t j = 0; j < g->n; j++) {
-        const int64_t at = i * g->ldc + j;
-        double sum = 0;
-        for (int64_t p = 0; p < g->k; p++)
-            sum += (double)ts_load_f32(g->a, a_at + p * a_step, g->dtype) *
-                   (double)b_value(g, j * b_row + p * b_step, b_type);
-        float v = (float)sum;
-        if (g->accumulate)
-            v += ts_load_f32(g->c, at, g->c_dtype);
-        if (g->bias)
-            v += g->bias[j];
-        if (g->add)
-            v += ts_load_f32(g->add, at, g->c_dtype);
-        ts_store_f32(g->c, at, g->c_dtype, v);
+        double sum[ROWS] = { 0 };
+        for (int64_t p = 0; p < g->k; p += TERMS) {
+            const int64_t terms = g->k - p < TERMS ? g->k - p : TERMS;
+            for (int64_t r = 0; r < ROWS && (j == 0 || g->k > TERMS); r++)
+                load_a(g, i + (r < n ? r : n - 1), p, terms, &a[0][r]);
+            load_b(g, j, p, terms, b);
+            for (int64_t t = 0; t < terms; t++)
+#pragma GCC unroll 8
+                for (int r = 0; r < ROWS; r++)
+                    sum[r] += a[t][r] * b[t];
+        }
+        for (int64_t r = 0; r < n; r++)
+            store(g, i + r, j, sum[r]);
     }
 }
 
 static void rows(void *ctx, int64_t begin, int64_t end, int thread)
 {
     (void)thread;
-    for (int64_t i = begin; i < end; i++)
-        row_times_b(ctx, i);
+    for (int64_t i = begin; i < end; i += ROWS)
+        rows_times_b(ctx, i, end - i < ROWS ? end - i : ROWS);
 }
 
 void ts_gemm_ref(ts_cpu *cpu, const void *args, int64_t n)
 {
     (void)n;
     const ts_gemm_args *g = args;
-    ts_pool_run(cpu->pool, g->m, g->n * g->k > 20000 ? 1 : 20000 / (g->n * g->k + 1) + 1, rows,
-                (void *)g);
+    ts_pool_run(cpu->pool, g->m, g->n * g->k > 20000 ? ROWS : 20000 / (g->n * g->k + 1) + ROWS, rows, (void *)g);
 }

@@ -14,6 +14,7 @@
  *                                              between queries and k
  *   self_attention.{q_layernorm,k_layernorm}.weight
  *   self_attention.linear_proj.{weight,bias}  [hidden, n_heads head_dim]
+ *   self_attention.linear_gate.weight  [n_heads, hidden], of head_gate
  *   self_attention.core_attention.softmax_offset  [n_heads], sinks: a name without ".weight"
  *   latent attention instead of linear_qkv: linear_q_proj, or linear_q_down_proj, q_layernorm and
  *     linear_q_up_proj; linear_kv_down_proj [kv_lora_rank + qk_rope_dim, hidden], kv_layernorm,

@@ -159,7 +159,7 @@ static ts_status add_pairs(ts_name_map *m, const target *t)
 static ts_status add_groups(ts_name_map *m, const target *t, int64_t hf_row, int64_t at,
                             int64_t rows)
 {
-    const int64_t groups = ts_layer_kv_heads(t->a, t->layer), r = (t->a->attn_gate ? 2 : 1) * t->a->n_heads / groups;
+    const int64_t groups = ts_layer_kv_heads(t->a, t->layer), r = (t->a->attn_gate ? 2 : 1) * ts_layer_heads(t->a, t->layer) / groups;
     const int64_t stride = r * ts_layer_head_dim(t->a, t->layer) + ts_layer_pair(t->a, t->layer);
     for (int64_t g = 0; g < groups; g++)
         TS_TRY(add_piece(m, t, hf_row + g * rows, g * stride + at, rows));
@@ -170,12 +170,12 @@ static ts_status add_groups(ts_name_map *m, const target *t, int64_t hf_row, int
 static ts_status add_queries(ts_name_map *m, const target *t)
 {
     const ts_arch *a = t->a;
-    const int64_t D = ts_layer_head_dim(a, t->layer), groups = ts_layer_kv_heads(a, t->layer), r = a->n_heads / groups,
-                  stride = (a->attn_gate ? 2 : 1) * r * D + ts_layer_pair(a, t->layer);
-    TS_TRY(add_tensor(m, t, (a->attn_gate ? 2 : 1) * a->n_heads * D));
+    const int64_t D = ts_layer_head_dim(a, t->layer), groups = ts_layer_kv_heads(a, t->layer), heads = ts_layer_heads(a, t->layer),
+                  r = heads / groups, stride = (a->attn_gate ? 2 : 1) * r * D + ts_layer_pair(a, t->layer);
+    TS_TRY(add_tensor(m, t, (a->attn_gate ? 2 : 1) * heads * D));
     if (!a->attn_gate)
         return add_groups(m, t, 0, 0, r * D);
-    for (int64_t h = 0; h < a->n_heads; h++) {
+    for (int64_t h = 0; h < heads; h++) {
         const int64_t query = h / r * stride + h % r * D;
         TS_TRY(add_piece(m, t, 2 * h * D, query, D));
         TS_TRY(add_piece(m, t, (2 * h + 1) * D, query + r * D, D));
@@ -235,11 +235,13 @@ static ts_status add_half(ts_name_map *m, const target *t)
 {
     const bool experts = strstr(t->row->name, "experts."), up = t->row->part == TS_PART_UP;
     const bool gated = experts ? t->a->gated : ts_arch_block(t->a, t->layer)->mlp == TS_MLP_GATED;
-    const int64_t rows = gated ? t->param.dim[0] / 2 : t->param.dim[0];
+    const int64_t n = t->param.matrices, rows = gated ? t->param.dim[0] / 2 : t->param.dim[0], each = rows / n;
     if (!gated && !up)
         return TS_OK;
     TS_TRY(add_tensor(m, t, rows));
-    return add_piece(m, t, 0, gated && up ? rows : 0, rows);
+    for (int64_t i = 0; i < n; i++)
+        TS_TRY(add_piece(m, t, i * each, (gated ? 2 : 1) * i * each + (gated && up ? each : 0), each));
+    return TS_OK;
 }
 
 /* Tensors of each expert, or one of all: of a gated fc1 the row of its first half stands for both. */
@@ -283,7 +285,8 @@ static ts_status add_row(ts_name_map *m, const target *t)
         return add_experts(m, t);
     const ts_arch *a = t->a;
     const int64_t D = ts_layer_head_dim(a, t->layer), groups = ts_layer_kv_heads(a, t->layer);
-    const int64_t r = a->n_heads / groups, all = t->param.dim[0], n_q = a->n_heads * D, n_k = groups * D, key = (a->attn_gate ? 2 : 1) * r * D;
+    const int64_t heads = ts_layer_heads(a, t->layer), r = heads / groups, all = t->param.dim[0], n_q = heads * D,
+                  n_k = groups * D, key = (a->attn_gate ? 2 : 1) * r * D;
     switch (t->row->part) {
     case TS_PART_ALL:
     case TS_PART_LINE:

@@ -62,6 +62,7 @@ typedef struct ts_experts_layer {
     bool gated, has_biases;
     bool scales_input;    /* what experts are given is weighed, not what they make of it */
     float clamp, offset;  /* see ts_act_op */
+    bool clamps_value;
     ts_route_op route;    /* but what a pass says */
     bool has_bias;        /* expert_bias */
     bool has_shared, has_shared_gate;

@@ -140,6 +140,7 @@ typedef struct ts_act_op {
     ts_act act;
     bool gated;
     float clamp, offset;
+    bool clamps_value; /* the clamp is of act(gate), not of the gate */
 } ts_act_op;
 ts_status ts_op_act_of(ts_tape *tape, const ts_act_op *o, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 

@@ -32,6 +32,8 @@ static const char *expert_star(const ts_name_row *row)
     return layer ? strchr(layer + 1, '*') : NULL;
 }
 
+static bool is_further(const ts_name_row *row) { return !strncmp(row->hf_name, TS_NAMES_FURTHER, strlen(TS_NAMES_FURTHER)); }
+
 /* The number that a sign of a row's name stands for: see ts_name_row. */
 static long long number_of(const target *t, const char *sign)
 {
@@ -41,6 +43,8 @@ static long long number_of(const target *t, const char *sign)
         return ts_arch_use_number(t->a, t->layer);
     if (*sign == '+')
         return t->layer % 2;
+    if (is_further(t->row))
+        return t->layer - t->a->n_layers;
     return sign[1] == '%' ? t->layer / 2 : sign[1] == '@' ? ts_arch_first_use(t->a, t->layer) : t->layer;
 }
 
@@ -400,6 +404,15 @@ static ts_status add_both(naming *n, const ts_name_row *row, const ts_name_row *
     return TS_OK;
 }
 
+/* The layers of a row of these, one behind the last; of what is of no layer once. */
+static int64_t layers_end(const naming *n, const ts_name_row *rows, const ts_name_row *row)
+{
+    bool apart = false;
+    for (const ts_name_row *x = rows; x->name; x++)
+        apart = apart || is_further(x);
+    return !of_layer(row) ? 1 : apart && !is_further(row) ? n->a->n_layers : ts_arch_blocks(n->a);
+}
+
 /* Rows of layers that stand together are gone through layer by layer. */
 static ts_status add_rows(naming *n, const ts_name_row *rows)
 {
@@ -407,7 +420,7 @@ static ts_status add_rows(naming *n, const ts_name_row *rows)
         const ts_name_row *end = row + 1;
         while (of_layer(row) && of_layer(end))
             end++;
-        for (int64_t layer = 0; layer < (of_layer(row) ? ts_arch_blocks(n->a) : 1); layer++)
+        for (int64_t layer = is_further(row) ? n->a->n_layers : 0; layer < layers_end(n, rows, row); layer++)
             for (const ts_name_row *x = row; x < end; x++)
                 if (!joins(x))
                     TS_TRY(add_both(n, x, end, layer));

@@ -47,6 +47,9 @@ model() {
         --linear-value-head-dim 5 --linear-conv-kernel-dim 4" ;;
     kda) echo "$latent --reset-attention-mask --experimental-attention-variant kimi_delta_attention --linear-attention-freq 2
         --linear-num-value-heads 4 --linear-key-head-dim 6 --linear-value-head-dim 5 --position-embedding-type none" ;;
+    gate) echo "$gated $experts --moe-model-type deepspeed_moe" ;;
+    gate-all) echo "$gated $experts --moe-model-type deepspeed_moe --moe-no-drop" ;;
+    gate-one) echo "$gated $experts --moe-model-type deepspeed_moe --moe-router-topk 1 --noisy-gate-policy RSample" ;;
     step) echo "--model-config $D/step.json --tokenizer-type NullTokenizer --vocab-size 96 --moe-aux-loss-coeff 0.02" ;;
     alibi) echo "$heads --position-embedding-type alibi --softmax-type learnable --embed-layernorm --normalization RMSNorm" ;;
     dropout) echo "$gated --hidden-dropout 0.1" ;;

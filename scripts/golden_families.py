@@ -15,11 +15,13 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import grok1_reference
 import torch
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.models.step3p7.modeling_step3p7 import Step3p7PreTrainedModel, Step3p7TextConfig, Step3p7TextModel
 
 SEED = 20240611
 ADAMW = dict(lr=3e-3, weight_decay=0.05, beta1=0.9, beta2=0.95, eps=1e-8, clip_grad=1.0, steps=5)
@@ -67,6 +69,12 @@ GEMMA4 = dict(LLAMA, num_hidden_layers=5, global_head_dim=12, sliding_window=5, 
 GEMMA3N = dict(LLAMA, num_hidden_layers=5, num_kv_shared_layers=2, sliding_window=5, vocab_size_per_layer_input=60, hidden_size_per_layer_input=6, altup_num_inputs=3,
                laurel_rank=4, activation_sparsity_pattern=[0.8, 0.0, 0.6, 0.9, 0.0], final_logit_softcapping=9.0,
                layer_types=["sliding_attention", "full_attention", "sliding_attention", "full_attention", "sliding_attention"])
+STEP = dict(MOE, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, num_sliding_attention_heads=6, head_dim=8, sliding_window=5, pad_token_id=0,
+            layer_types=["full_attention", "sliding_attention", "sliding_attention", "full_attention"], n_routed_experts=6, num_experts_per_tok=2, moe_intermediate_size=12,
+            share_expert_dim=10, moe_router_scaling_factor=2.5, mlp_layer_types=["dense", "sparse", "sparse", "sparse"], swiglu_limits=[0.0, 0.0, 0.4, 0.5],
+            swiglu_limits_shared=[0.3, 0.0, 0.7, 0.0], rope_parameters=dict(
+                full_attention=dict(rope_type="llama3", rope_theta=5000.0, partial_rotary_factor=0.5, factor=4.0, low_freq_factor=1.0, high_freq_factor=8.0,
+                                    original_max_position_embeddings=16), sliding_attention=dict(rope_type="default", rope_theta=100.0)))
 GRANITE = dict(embedding_multiplier=3.0, attention_multiplier=0.2, residual_multiplier=0.4, logits_scaling=3.0, mamba_n_heads=6, mamba_d_head=8,
                mamba_n_groups=2, mamba_d_state=10, mamba_chunk_size=8)
 # two blocks in turn, the first used twice
@@ -82,7 +90,7 @@ LFM2 = dict(vocab_size=79, hidden_size=24, intermediate_size=32, num_hidden_laye
 # types whose own defaults have layers of experts
 EXPERTS = {"deepseek_v2", "deepseek_v3", "deepseek_v32", "mixtral", "qwen2_moe", "qwen3_moe", "glm4_moe", "olmoe", "phimoe", "granitemoe", "ernie4_5_moe",
            "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1", "glm4_moe_lite", "dots1", "granitemoehybrid", "lfm2_moe", "qwen3_next", "qwen3_5_moe_text", "kimi_linear",
-           "jamba", "hy_v3", "glm_moe_dsa", "longcat_flash"}
+           "jamba", "hy_v3", "glm_moe_dsa", "longcat_flash", "step3p5"}
 
 SCANS = ("mamba", "falcon_mamba", "mamba2")  # nothing but scans
 ROUTER_BIASES = ("correction_bias", "expert_bias")
@@ -286,6 +294,9 @@ CASES = {
     "stablelm-parallel": ("stablelm", {**no(WHOLE, "head_dim", "rms_norm_eps"), "qk_layernorm": True, "use_parallel_residual": True}, 5, dict(seed=313)),
     "baichuan2": ("llama", {**no(WHOLE, "head_dim"), "num_key_value_heads": 3}, 4, dict(seed=314, renamed="baichuan2", unit_head=True)),
     "plm": ("deepseek_v3", {**DEEPSEEK, "q_lora_rank": None, "tie_word_embeddings": True}, 4, dict(seed=315, renamed="plm", plain_mlp=True)),
+    "step3p5": ("step3p5", STEP, 5, dict(seed=601, stacked=True, renamed="step3p5_published")),
+    "step3p5-new": ("step3p5", {**STEP, "swiglu_limits": None, "swiglu_limits_shared": [0.0, 0.5, 0.0, 0.0], "tie_word_embeddings": False}, 5,
+                    dict(seed=602, stacked=True, renamed="step3p5")),
     "bailing_moe_v2": ("glm4_moe", {**MOE, "head_dim": 8, "n_routed_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 12, "n_group": 4, "topk_group": 2,
                                     "routed_scaling_factor": 2.5, "use_qk_norm": True, "first_k_dense_replace": 1, "rope_parameters": dict(
                                         rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)}, 4, dict(seed=316, renamed="bailing_moe_v2")),
@@ -446,7 +457,41 @@ def chatglm(c, tensors):
 
 
 # classes that are not part of transformers: one of its own under their names
-RENAMED = {"internlm2": internlm2, "baichuan": baichuan, "baichuan2": baichuan2, "plm": plm, "bailing_moe_v2": bailing_moe_v2, "internlm": internlm, "minicpm": minicpm, "minicpm_moe": minicpm_moe, "hunyuan_large": hunyuan_large, "qwen": qwen, "chatglm": chatglm}
+def step3p5(c, tensors):
+    """The names of the published files, whose experts are stacked, gate and up apart."""
+    names, out = [("mlp.gate.e_score_correction_bias", "moe.router_bias"), ("mlp.gate.", "moe.gate."), ("mlp.shared_experts.", "share_expert."),
+                  ("mlp.experts.down_proj", "moe.down_proj.weight")], {}
+    for name, t in tensors.items():
+        for a, b in names:
+            name = name.replace(a, b)
+        if "experts.gate_up_proj" in name:
+            for part, half in zip(("gate", "up"), t.chunk(2, 1)):
+                out[name.replace("mlp.experts.gate_up_proj", f"moe.{part}_proj.weight")] = half.contiguous()
+        else:
+            out[name] = t
+    return {**c, "architectures": ["Step3p5ForCausalLM"]}, out
+
+
+def step3p5_published(c, tensors):
+    """And their keys: rotary embeddings in lists, which count layers that predict further tokens too."""
+    c, tensors = step3p5(c, tensors)
+    if "rope_parameters" not in c:  # of gradients nobody asks for a configuration
+        return c, tensors
+    types, rope, experts = c["layer_types"], c["rope_parameters"], [i for i, t in enumerate(c["mlp_layer_types"]) if t == "sparse"]
+    full = dict(rope["full_attention"])
+    further = lambda values, v: [*values, v]
+    of = lambda key, default: further([rope[t].get(key, default) for t in types], default)
+    new = dict(layer_types=further(types, "sliding_attention"), rope_theta=of("rope_theta", 10000.0), partial_rotary_factors=of("partial_rotary_factor", 1.0), yarn_only_types=["full_attention"],
+               rope_scaling={k: v for k, v in full.items() if k not in ("rope_theta", "partial_rotary_factor")}, use_rope_layers=[], moe_layers_enum=",".join(map(str, experts)),
+               attention_other_setting=dict(attention_type="sliding_attention", num_attention_heads=c["num_sliding_attention_heads"], num_attention_groups=c["num_key_value_heads"],
+                                            head_dim=c["head_dim"]),
+               moe_num_experts=c["n_routed_experts"], moe_top_k=c["num_experts_per_tok"], num_attention_groups=c["num_key_value_heads"], num_nextn_predict_layers=1, use_moe_router_bias=True,
+               use_head_wise_attn_gate=True, moe_router_activation="sigmoid", swiglu_limits=further(c["swiglu_limits"], 0.0), swiglu_limits_shared=further(c["swiglu_limits_shared"], 0.0))
+    drop = ("rope_parameters", "mlp_layer_types", "num_sliding_attention_heads", "per_layer_config", "n_routed_experts", "num_experts_per_tok", "num_key_value_heads", "query_pre_attn_scalar")
+    return {**{k: v for k, v in c.items() if k not in drop}, **new}, tensors
+
+
+RENAMED = {"step3p5": step3p5, "step3p5_published": step3p5_published, "internlm2": internlm2, "baichuan": baichuan, "baichuan2": baichuan2, "plm": plm, "bailing_moe_v2": bailing_moe_v2, "internlm": internlm, "minicpm": minicpm, "minicpm_moe": minicpm_moe, "hunyuan_large": hunyuan_large, "qwen": qwen, "chatglm": chatglm}
 
 
 def scale(model, embedding, sublayer, logits):
@@ -514,12 +559,29 @@ class UnitHead(torch.nn.Linear):
         return torch.nn.functional.linear(x, torch.nn.functional.normalize(self.weight))
 
 
+class Step3p5(Step3p7PreTrainedModel):
+    """The text model of transformers' step3p7 with an output layer, as the published class of step3p5 has it."""
+    config_class, base_model_prefix = Step3p7TextConfig, "model"
+
+    def __init__(self, config):
+        super().__init__(config)
+        config._attn_implementation = config._experts_implementation = "eager"
+        self.model = Step3p7TextModel(config)
+        self.lm_head = torch.nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.post_init()
+
+    def forward(self, tokens):
+        return SimpleNamespace(logits=self.lm_head(self.model(tokens).last_hidden_state))
+
+
 def build(name):
     model_type, arguments, form, how = CASES[name]
     torch.manual_seed(SEED)
     if model_type == "grok-1":
         return filled(name, grok1_reference.make(**arguments).eval())
     config = AutoConfig.for_model(model_type, **copy.deepcopy(arguments))
+    if model_type == "step3p5":
+        return filled(name, Step3p5(config).eval())
     how_experts = dict(experts_implementation="eager") if model_type in EXPERTS or arguments.get("enable_moe_block") else {}
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", **how_experts).eval()
     return filled(name, model)
@@ -539,7 +601,7 @@ def filled(name, model):
         for n, p in model.named_parameters():
             if p.dim() == 1:
                 centre = 1.0 if "norm" in n or "ln_" in n or "router" in n and n.endswith("scale") else 0.0
-                centre = 0.0 if model_type in ("gemma", "gemma2", "gemma3_text") or model_type.startswith(("qwen3_next", "qwen3_5")) and "linear_attn.norm" not in n else centre if not n.endswith("bias") else 0.0
+                centre = 0.0 if model_type in ("gemma", "gemma2", "gemma3_text", "step3p5") or model_type.startswith(("qwen3_next", "qwen3_5")) and "linear_attn.norm" not in n else centre if not n.endswith("bias") else 0.0
                 p.copy_(centre + 0.2 * torch.randn(p.shape, generator=generator))
             else:
                 std = 0.7 if "embed" in n or "wte" in n or "wpe" in n else p.shape[-1 if p.dim() > 2 else 1] ** -0.5

@@ -20,24 +20,27 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from golden_families import ADAMW, CASES, digest, split_experts
 
-SEED, LAYERS, DEPTHS, LENGTH, FACTOR, END = 20241227, 2, 2, 20, 0.3, 78
-OF = {"glm4_moe": "glm4_moe", "deepseek_v3": "deepseek_v3-experts"}
-MORE = {"glm4_moe": {}, "deepseek_v3": {"num_key_value_heads": 3}}
+SEED, LAYERS, LENGTH, FACTOR, END = 20241227, 2, 20, 0.3, 78
+OF = {"glm4_moe": "glm4_moe", "deepseek_v3": "deepseek_v3-experts", "qwen3_next": "qwen3_next-experts"}
+# Qwen3-Next has one of these layers, of full attention, in tensors of its own (mtp.*)
+DEPTHS = {"glm4_moe": 2, "deepseek_v3": 2, "qwen3_next": 1}
+MORE = {"glm4_moe": {}, "deepseek_v3": {"num_key_value_heads": 3}, "qwen3_next": {"layer_types": ["linear_attention", "full_attention", "full_attention"]}}
+OWN = [("eh_proj", "mtp.fc"), ("enorm", "mtp.pre_fc_norm_embedding"), ("hnorm", "mtp.pre_fc_norm_hidden"), ("shared_head.norm", "mtp.norm")]
 
 
 class Norm(torch.nn.Module):
-    def __init__(self, width, eps):
+    def __init__(self, width, eps, more):
         super().__init__()
-        self.weight, self.eps = torch.nn.Parameter(torch.ones(width)), eps
+        self.weight, self.eps, self.more = torch.nn.Parameter(torch.ones(width)), eps, more
 
     def forward(self, x):
-        return self.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps)
+        return (self.more + self.weight) * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps)
 
 
 class Depth(torch.nn.Module):
     def __init__(self, c):
         super().__init__()
-        self.enorm, self.hnorm, self.last = (Norm(c.hidden_size, c.rms_norm_eps) for _ in range(3))
+        self.enorm, self.hnorm, self.last = (Norm(c.hidden_size, c.rms_norm_eps, int(c.model_type == "qwen3_next")) for _ in range(3))
         self.eh_proj = torch.nn.Linear(2 * c.hidden_size, c.hidden_size, bias=False)
 
 
@@ -45,10 +48,10 @@ class Model(torch.nn.Module):
     def __init__(self, name):
         super().__init__()
         model_type, arguments, _, _ = CASES[OF[name]]
-        arguments = {**arguments, **MORE[name], "num_hidden_layers": LAYERS + DEPTHS}
+        arguments = {**arguments, **MORE[name], "num_hidden_layers": LAYERS + DEPTHS[name]}
         config = AutoConfig.for_model(model_type, **arguments)
         self.whole = AutoModelForCausalLM.from_config(config, attn_implementation="eager", experts_implementation="eager").eval()
-        self.depth = torch.nn.ModuleList([Depth(config) for _ in range(DEPTHS)])
+        self.depth = torch.nn.ModuleList([Depth(config) for _ in range(DEPTHS[name])])
 
     def told(self, tokens, labels):
         """Losses of all tokens that have such labels (-1: none), of the next token and then of each depth."""
@@ -56,7 +59,8 @@ class Model(torch.nn.Module):
         at = torch.arange(n)[None]
         angles = m.rotary_emb(m.embed_tokens(ids), at)
         mask = torch.full((n, n), float("-inf")).triu(1)[None, None]
-        run = lambda i, x: m.layers[i](x, attention_mask=mask, position_embeddings=angles, position_ids=at)
+        linear = lambda i: hasattr(m.layers[i], "linear_attn")
+        run = lambda i, x: m.layers[i](x, attention_mask=None if linear(i) else mask, position_embeddings=angles, position_ids=at)
         one = lambda h, labels: torch.nn.functional.cross_entropy(self.whole.lm_head(h)[0], labels, ignore_index=-1, reduction="none")[labels >= 0]
         further = lambda x, k, fill: torch.cat([x[k:], torch.full((k,), fill)])
         x = m.embed_tokens(ids)
@@ -74,6 +78,12 @@ class Model(torch.nn.Module):
         """Means over the tokens of all (tokens, labels)."""
         return [torch.cat(x).mean() for x in zip(*(self.told(*s) for s in samples))]
 
+    def called(self, n):
+        rest = n.removeprefix(f"model.layers.{LAYERS}.")
+        if self.name != "qwen3_next" or rest == n:
+            return n
+        return next((rest.replace(a, b) for a, b in OWN if rest.startswith(a + ".")), "mtp.layers.0." + rest)
+
     def in_files(self, values):
         """By the names of files, of values by the names of this module's parameters and buffers."""
         how = CASES[OF[self.name]][3]
@@ -82,7 +92,7 @@ class Model(torch.nn.Module):
             if n.startswith("depth."):
                 _, k, part = n.split(".", 2)
                 out[f"model.layers.{LAYERS + int(k)}.{part.replace('last.', 'shared_head.norm.')}"] = t
-        return {n: t.detach().clone().contiguous() for n, t in out.items()}
+        return {self.called(n): t.detach().clone().contiguous() for n, t in out.items()}
 
 
 def build(name):
@@ -101,7 +111,7 @@ def build(name):
 
 
 def total(losses):
-    return losses[0] + FACTOR / DEPTHS * sum(losses[1:])
+    return losses[0] + FACTOR / (len(losses) - 1) * sum(losses[1:])
 
 
 def steps(model, samples):
@@ -132,12 +142,16 @@ def main(root):
         ended = torch.cat([packed, torch.full((2, 1), END)], 1)  # each is one of its own; what follows its end does not count
         parts = [(d, torch.cat([d[1:], torch.tensor([-1])])) for d in ended]
         files = model.in_files(model.state_dict())
-        for k in range(DEPTHS):
+        for k in range(DEPTHS[name] if name != "qwen3_next" else 0):
             files[f"model.layers.{LAYERS + k}.embed_tokens.weight"] = files["model.embed_tokens.weight"].clone()
             files[f"model.layers.{LAYERS + k}.shared_head.head.weight"] = files["lm_head.weight"].clone()
         save_file({n: t.float() for n, t in files.items()}, folder / "model.safetensors", metadata={"format": "pt"})
         config = {k: v for k, v in model.whole.config.to_dict().items() if v is not None or k == "head_dim"}
-        config.update(architectures=[type(model.whole).__name__], num_hidden_layers=LAYERS, num_nextn_predict_layers=DEPTHS, dtype="float32")
+        config.update(architectures=[type(model.whole).__name__], num_hidden_layers=LAYERS, dtype="float32")
+        if name == "qwen3_next":  # whose published configuration does not tell of it
+            config["layer_types"] = config["layer_types"][:LAYERS]
+        else:
+            config["num_nextn_predict_layers"] = DEPTHS[name]
         (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
         apart = model.losses(parts)
         total(apart).backward()

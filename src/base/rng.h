@@ -17,6 +17,8 @@ typedef enum ts_rng_purpose {
     TS_RNG_CROSS_ATTN_DROPOUT,
     TS_RNG_PROJECTION, /* of gradients: stream = parameter number, step = how often it was made */
     TS_RNG_JITTER,     /* of what a router reads */
+    TS_RNG_GUMBEL,     /* of its logits, for choosing */
+    TS_RNG_SEATS,      /* who passes a full expert by */
 } ts_rng_purpose;
 
 /* One stream of numbers: everything but the position. */

@@ -111,7 +111,8 @@ typedef struct ts_layer_arch {
     int rope;                  /* ROPE: which of arch->rope */
     int64_t window;            /* keys a query sees, itself among them; 0: all */
     int64_t chunk;             /* keys stand in chunks of so many, and a query sees those of its own; 0: none */
-    int64_t head_dim, kv_heads, ffn; /* 0: as the model's fields say */
+    int64_t head_dim, heads, kv_heads, ffn; /* 0: as the model's fields say */
+    double clamp, shared_clamp; /* as act_clamp, of its MLP or experts and of its shared expert; 0: as the model's */
     double sparsity;           /* the share of an MLP's gates that is 0 (Gemma 3n's gaussian top k); 0: all count */
     int one_for_both;          /* 1: a key before its norm and rotation is its value too */
     int shortcut;              /* 1: beside its MLP experts read the same; what they make joins the stream behind the next layer
@@ -183,6 +184,7 @@ typedef struct ts_arch {
     bool shared_norm;          /* and both norms are one (Cohere, Falcon) */
     bool embed_norm;           /* of the embedding, before the first layer (Bloom) */
     bool attn_gate;            /* what a head gives is multiplied with the sigmoid of a gate, a projection of x too */
+    bool head_gate;            /* likewise with one gate for all of a head (Step 3.5) */
     bool attn_sinks;           /* a learned logit a head in the softmax's denominator (gpt-oss) */
     ts_qk_norm_kind qk_norm;
     bool qk_norm_last;         /* behind the rotation (Hunyuan) */
@@ -219,6 +221,7 @@ typedef struct ts_arch {
     bool gated;                /* MLPs of layers are */
     ts_act act;
     double act_clamp, glu_offset; /* of gated MLPs: values are clamped, up is moved (ts_act_op); 0: not so */
+    bool clamps_value;         /* the clamp is of what the activation gives */
     bool tied;                 /* the output layer is the embedding */
     /* Per-layer embeddings (nn/per_layer.h): their width, 0: there are none, and rows of their table */
     int64_t per_layer_width, per_layer_vocab;
@@ -307,10 +310,17 @@ ts_status ts_rope_check(const ts_rope_config *r, int64_t head_dim, const char *f
 double ts_rope_score_factor(const ts_rope_config *r);
 /* What layer i has, the model's or its own. */
 static inline int64_t ts_layer_head_dim(const ts_arch *a, int64_t i) { return ts_arch_block(a, i)->head_dim ? ts_arch_block(a, i)->head_dim : a->head_dim; }
+static inline int64_t ts_layer_heads(const ts_arch *a, int64_t i) { return ts_arch_block(a, i)->heads ? ts_arch_block(a, i)->heads : a->n_heads; }
 static inline int64_t ts_layer_kv_heads(const ts_arch *a, int64_t i) { return ts_arch_block(a, i)->kv_heads ? ts_arch_block(a, i)->kv_heads : a->n_kv_heads; }
 static inline int64_t ts_layer_ffn(const ts_arch *a, int64_t i) { return ts_arch_block(a, i)->ffn ? ts_arch_block(a, i)->ffn : a->ffn; }
 /* Width of a key with its value, behind a group's queries in a fused row. */
 static inline int64_t ts_layer_pair(const ts_arch *a, int64_t i) { return (ts_arch_block(a, i)->one_for_both ? 1 : 2) * ts_layer_head_dim(a, i); }
+/* Bound of a layer's MLP or experts, of its shared expert. */
+static inline double ts_layer_clamp(const ts_arch *a, int64_t i, bool shared)
+{
+    const double own = shared ? ts_arch_block(a, i)->shared_clamp : ts_arch_block(a, i)->clamp;
+    return own > 0 ? own : a->act_clamp;
+}
 /* Whether a layer has experts, in the place of its MLP or beside it. */
 static inline bool ts_has_experts(const ts_layer_arch *l) { return l->mlp == TS_MLP_EXPERTS || l->shortcut || l->joined; }
 bool ts_arch_has_shortcuts(const ts_arch *a);

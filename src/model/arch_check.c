@@ -53,7 +53,7 @@ static ts_status check_latent(const ts_arch *a, const char *file)
                         "%s: num_key_value_heads is %lld, but heads of latent attention have keys of "
                         "their own: expected num_attention_heads, which is %lld",
                         file, (long long)a->n_kv_heads, (long long)a->n_heads);
-    if (a->qk_norm != TS_QK_NORM_NONE || a->bias_qkv || a->attn_sinks || a->qkv_clip > 0 || a->attn_gate)
+    if (a->qk_norm != TS_QK_NORM_NONE || a->bias_qkv || a->attn_sinks || a->qkv_clip > 0 || a->attn_gate || a->head_gate)
         return ts_error(TS_ERR_USER, "%s: latent attention has no norm of heads, no bias or bounds of them, no sinks, no gate",
                         file);
     return TS_OK;
@@ -166,7 +166,7 @@ static ts_status check_shared(const ts_arch *a, const char *file)
 {
     const bool plain = a->pre_norm && !a->post_norm && !a->norm_bias && !a->norm_bare && !a->parallel_residual &&
                        !a->altup_inputs && !a->per_layer_width && !a->mtp_layers && a->residual_scale == 1;
-    const bool alone = !a->bias_qkv && !a->bias_proj && !a->bias_fc1 && !a->bias_fc2 && !a->attn_gate && !a->attn_sinks &&
+    const bool alone = !a->bias_qkv && !a->bias_proj && !a->bias_fc1 && !a->bias_fc2 && !a->attn_gate && !a->head_gate && !a->attn_sinks &&
                        a->qk_norm == TS_QK_NORM_NONE && !a->value_norm;
     for (int64_t i = 0; i < a->n_layers; i++) {
         const ts_layer_arch *l = &a->layer[i];
@@ -212,6 +212,15 @@ static ts_status check_borrowed(const ts_arch *a, int64_t i, const char *file)
                     file, (long long)i, (long long)l->keys_of - 1);
 }
 
+static ts_status check_clamps(const ts_arch *a, int64_t i, const char *file)
+{
+    const ts_layer_arch *l = &a->layer[i];
+    if ((l->clamp == 0 && l->shared_clamp == 0) || (a->gated && l->clamp >= 0 && l->shared_clamp >= 0))
+        return TS_OK;
+    return ts_error(TS_ERR_USER, "%s: swiglu_limits, swiglu_limits_shared of layer %lld are %g and %g, expected numbers from "
+                    "0 on, and above 0 only of gated MLPs", file, (long long)i, l->clamp, l->shared_clamp);
+}
+
 static ts_status check_layer(const ts_arch *a, int64_t i, const char *file)
 {
     const ts_layer_arch *l = &a->layer[i];
@@ -227,10 +236,14 @@ static ts_status check_layer(const ts_arch *a, int64_t i, const char *file)
         return ts_error(TS_ERR_USER, "%s: layer %lld has no two parts to stand side by side", file, (long long)i);
     if (l->keys_of)
         TS_TRY(check_borrowed(a, i, file));
-    if (a->n_heads % ts_layer_kv_heads(a, i))
+    if (ts_layer_heads(a, i) % ts_layer_kv_heads(a, i))
         return ts_error(TS_ERR_USER, "%s: num_attention_heads is %lld, expected a multiple of the %lld heads of keys "
-                        "and values of layer %lld", file, (long long)a->n_heads, (long long)ts_layer_kv_heads(a, i),
-                        (long long)i);
+                        "and values of layer %lld", file, (long long)ts_layer_heads(a, i),
+                        (long long)ts_layer_kv_heads(a, i), (long long)i);
+    if (l->heads && (l->attention != TS_ATTENTION_SOFTMAX || l->position == TS_POSITION_ALIBI))
+        return ts_error(TS_ERR_USER, "%s: layer %lld has another number of heads, which is of softmax attention without "
+                        "alibi", file, (long long)i);
+    TS_TRY(check_clamps(a, i, file));
     if (!(l->sparsity >= 0 && l->sparsity < 1) || (l->sparsity > 0 && l->mlp != TS_MLP_GATED))
         return ts_error(TS_ERR_USER, "%s: activation_sparsity_pattern of layer %lld is %g, expected a number from 0 to "
                         "below 1, and above 0 only of gated MLPs", file, (long long)i, l->sparsity);

@@ -24,22 +24,24 @@ static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
     if (!ts_has_heads(ts_arch_block(a, layer)->attention))
         return (ts_attention_layer){ 0 };
     const ts_layer_arch *x = ts_arch_block(a, layer);
-    const int64_t kv = ts_layer_kv_heads(a, layer), dim = ts_layer_head_dim(a, layer), width = a->n_heads * dim;
+    const int64_t heads = ts_layer_heads(a, layer), kv = ts_layer_kv_heads(a, layer), dim = ts_layer_head_dim(a, layer),
+                  width = heads * dim;
     const bool rotates = x->position == TS_POSITION_ROPE;
     const double scale = a->attn_scale / (a->attn_by_layer ? (double)(layer + 1) : 1);
     return (ts_attention_layer){
-        .n_q = a->n_heads, .n_kv = kv, .head_dim = dim,
+        .n_q = heads, .n_kv = kv, .head_dim = dim,
         .one_for_both = x->one_for_both, .lends = lends(a, layer), .keys_of = x->keys_of,
         .keys_raw = a->keys_raw,
         .mask = x->chunk ? ts_mask_chunk(x->chunk) : ts_mask_causal(x->window), .scale = (float)scale,
         .softcap = (float)a->attn_softcap, .clip = (float)a->qkv_clip, .has_gate = a->attn_gate, .has_sinks = a->attn_sinks,
+        .gate = { .in = a->hidden, .out = a->head_gate ? heads : 0 },
         .qk_norm = a->qk_norm != TS_QK_NORM_NONE && a->qk_norm != TS_QK_NORM_UNIT, .norm_last = a->qk_norm_last,
         .temper_by = rotates ? 0 : (float)a->temper_by, .temper_every = (float)a->temper_every,
         .qkv = { .in = (x->shared ? 2 : 1) * a->hidden, .has_bias = a->bias_qkv,
                  .out = (a->attn_gate ? 2 : 1) * width + kv * ts_layer_pair(a, layer) },
         .q = { .in = a->hidden, .out = width, .has_bias = a->bias_qkv },
         .proj = { .in = width, .out = a->hidden, .has_bias = a->bias_proj },
-        .rope = { .n_q = a->n_heads, .n_kv = kv, .head_dim = dim, .norm_values = a->value_norm,
+        .rope = { .n_q = heads, .n_kv = kv, .head_dim = dim, .norm_values = a->value_norm,
                   .full_norm = a->qk_norm == TS_QK_NORM_FULL,
                   .unit_norm = rotates && a->qk_norm == TS_QK_NORM_UNIT, .own_weights = a->qk_norm == TS_QK_NORM_OWN, .eps = (float)a->norm_eps,
                   .offset = (float)a->norm_offset },
@@ -199,7 +201,8 @@ static ts_mlp_layer mlp_of(const ts_arch *a, int64_t layer)
     const int64_t ffn = ts_layer_ffn(a, layer);
     const double sparsity = ts_arch_block(a, layer)->sparsity;
     return (ts_mlp_layer){
-        .act = a->act, .gated = gated, .clamp = (float)a->act_clamp, .offset = (float)a->glu_offset,
+        .act = a->act, .gated = gated, .clamp = gated ? (float)ts_layer_clamp(a, layer, false) : 0,
+        .clamps_value = a->clamps_value, .offset = (float)a->glu_offset,
         .is_sparse = sparsity > 0, .times = sparsity > 0 ? (float)quantile(sparsity) : 0,
         .gate_scale = (float)a->mlp_gate_scale, .out_scale = (float)a->mlp_out_scale,
         .fc1 = { .in = a->hidden, .out = gated ? 2 * ffn : ffn, .has_bias = a->bias_fc1 },
@@ -217,13 +220,13 @@ static ts_experts_layer experts_of(const ts_arch *a, int64_t layer)
     return (ts_experts_layer){
         .hidden = a->hidden, .ffn = a->expert_ffn, .experts = a->n_experts, .zeros = a->zero_experts,
         .act = a->act, .gated = a->gated,
-        .has_biases = a->experts_bias, .scales_input = a->probs_on_input, .clamp = (float)a->act_clamp,
-        .offset = (float)a->glu_offset,
+        .has_biases = a->experts_bias, .scales_input = a->probs_on_input,
+        .clamp = (float)ts_layer_clamp(a, layer, false), .clamps_value = a->clamps_value, .offset = (float)a->glu_offset,
         .router_norm = ts_decoder_norm(a, joined), .norm = ts_decoder_norm(a, joined), .has_scale = joined,
         .router_in = 1 / sqrtf((float)a->hidden),
         .has_bias = a->router_bias, .has_shared = shared > 0, .has_shared_gate = a->shared_gate,
-        .shared = { .act = a->act, .gated = a->gated, .is_shared = true, .clamp = (float)a->act_clamp,
-                    .offset = (float)a->glu_offset, .gate_scale = 1, .out_scale = 1,
+        .shared = { .act = a->act, .gated = a->gated, .is_shared = true,
+                    .clamp = (float)ts_layer_clamp(a, layer, true), .clamps_value = a->clamps_value, .offset = (float)a->glu_offset, .gate_scale = 1, .out_scale = 1,
                     .fc1 = { .in = a->hidden, .out = a->gated ? 2 * shared : shared, .has_bias = a->bias_fc1 },
                     .fc2 = { .in = shared, .out = a->hidden, .has_bias = a->bias_fc2 } },
         .route = { .score = a->router_score, .k = a->experts_per_token, .groups = a->router_groups,

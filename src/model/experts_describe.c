@@ -11,7 +11,9 @@ static ts_route_score score_of(const ts_model_options *o)
     case TS_MODEL_SCORE_SQRT_SOFTPLUS:
         return TS_ROUTE_SQRT_SOFTPLUS;
     default:
-        return o->moe_pre_softmax ? TS_ROUTE_SOFTMAX : TS_ROUTE_CHOSEN;
+        /* of one expert DeepSpeed's gate takes the share of all */
+        return o->moe_pre_softmax || (o->moe_model == TS_MODEL_MOE_DEEPSPEED && o->moe_topk == 1) ? TS_ROUTE_SOFTMAX
+                                                                                                  : TS_ROUTE_CHOSEN;
     }
 }
 
@@ -25,6 +27,11 @@ ts_status ts_model_describe_experts(const ts_model_options *o, ts_arch *a)
     if (o->moe_expert_bias && o->moe_score == TS_MODEL_SCORE_SOFTMAX)
         return ts_error(TS_ERR_USER, "--moe-router-enable-expert-bias goes with --moe-router-score-function sigmoid or "
                                      "sqrtsoftplus");
+    if (o->moe_model == TS_MODEL_MOE_DEEPSPEED && o->moe_topk > 2)
+        return ts_error(TS_ERR_USER, "--moe-model-type deepspeed_moe: --moe-router-topk is %lld, expected 1 or 2",
+                        (long long)o->moe_topk);
+    if (o->expert_interval > 1 && o->moe_layer_freq.n)
+        return ts_error(TS_ERR_USER, "--expert-interval and --moe-layer-freq both say which layers have experts: give one");
     a->n_experts = o->num_experts;
     a->zero_experts = o->zero_experts;
     a->experts_per_token = o->moe_topk;
@@ -75,7 +82,7 @@ ts_status ts_model_describe_expert_layers(const ts_model_options *o, ts_arch *a)
         good = good && ts_model_read_pattern(text, has, a->n_layers);
     good = good && (*end || every >= 1 || every == -1);
     for (int64_t i = 0; good && i < a->n_layers; i++)
-        if (has[i] && i >= o->first_k_dense)
+        if (has[i] && i >= o->first_k_dense && (i + 1) % o->expert_interval == 0)
             a->layer[i].mlp = TS_MLP_EXPERTS;
     ts_free(&has);
     return good ? TS_OK : bad_list(words, a->n_layers);

@@ -343,6 +343,16 @@ static bool ends_with(const char *s, const char *end)
     return n >= m && !strcmp(s + n - m, end);
 }
 
+bool ts_family_may_predict(const ts_family *f, const ts_arch *a)
+{
+    if (a->layer[a->n_layers - 1].attention != TS_ATTENTION_SOFTMAX)
+        return false;
+    for (const ts_name_row *row = ts_family_name_rows(f); row->name; row++)
+        if (!strncmp(row->hf_name, TS_NAMES_FURTHER, strlen(TS_NAMES_FURTHER)))
+            return true;
+    return false;
+}
+
 bool ts_family_further(const ts_family *f, const ts_arch *a, const char *hf_name)
 {
     static const char layers[] = "model.layers.";

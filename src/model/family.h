@@ -14,6 +14,7 @@
  *                                              between queries and k
  *   self_attention.{q_layernorm,k_layernorm}.weight
  *   self_attention.linear_proj.{weight,bias}  [hidden, n_heads head_dim]
+ *   self_attention.linear_gate.weight  [n_heads, hidden], of head_gate
  *   self_attention.core_attention.softmax_offset  [n_heads], sinks: a name without ".weight"
  *   latent attention instead of linear_qkv: linear_q_proj, or linear_q_down_proj, q_layernorm and
  *     linear_q_up_proj; linear_kv_down_proj [kv_lora_rank + qk_rope_dim, hidden], kv_layernorm,
@@ -115,6 +116,10 @@ typedef struct ts_name_row {
     ts_name_part part;
     bool transposed;
 } ts_name_row;
+/* Rows of layers that begin so are of those that predict further tokens alone, which are then counted from 0 and have no
+ * others. */
+#define TS_NAMES_FURTHER "mtp.layers.*."
+
 
 /* Adds what the table (a row without name at the end) says about the parameters that the
  * description has; rows of others are passed over. Rows of layers stand together and are gone
@@ -175,6 +180,9 @@ const char *ts_family_module(const ts_family *f, const char *name);
  * frequencies, the output layer of a tied model. Tensors that are neither mapped nor ignored are a
  * mistake. */
 bool ts_family_ignores(const ts_family *f, const ts_arch *a, const char *hf_name);
+/* Whether files of the family may have a layer that predicts a further token behind a model like this one
+ * (TS_NAMES_FURTHER), which no key of config.json has to tell. */
+bool ts_family_may_predict(const ts_family *f, const ts_arch *a);
 /* A tensor of a layer that predicts further tokens, of a family that does not read them. */
 bool ts_family_further(const ts_family *f, const ts_arch *a, const char *hf_name);
 

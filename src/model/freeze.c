@@ -170,7 +170,7 @@ static double scan_flops(const ts_decoder *d, int64_t layer)
  * half. */
 static double attention_flops(const ts_arch *a, int64_t layer, double seq_length)
 {
-    const int64_t keys = a->n_heads * ts_layer_head_dim(a, layer), n = (int64_t)seq_length;
+    const int64_t keys = ts_layer_heads(a, layer) * ts_layer_head_dim(a, layer), n = (int64_t)seq_length;
     const double part = a->index_heads ? ts_dsa_pairs(n, a->index_topk) / ts_dsa_pairs(n, n) : 1;
     return (double)(keys + (a->kv_lora_rank ? a->n_heads * a->v_head_dim : keys)) * seq_length * part +
            (ts_arch_block(a, layer)->choices_of ? 0 : (double)(a->index_heads * a->index_dim) * seq_length);

@@ -32,6 +32,8 @@ static const char *expert_star(const ts_name_row *row)
     return layer ? strchr(layer + 1, '*') : NULL;
 }
 
+static bool is_further(const ts_name_row *row) { return !strncmp(row->hf_name, TS_NAMES_FURTHER, strlen(TS_NAMES_FURTHER)); }
+
 /* The number that a sign of a row's name stands for: see ts_name_row. */
 static long long number_of(const target *t, const char *sign)
 {
@@ -41,6 +43,8 @@ static long long number_of(const target *t, const char *sign)
         return ts_arch_use_number(t->a, t->layer);
     if (*sign == '+')
         return t->layer % 2;
+    if (is_further(t->row))
+        return t->layer - t->a->n_layers;
     return sign[1] == '%' ? t->layer / 2 : sign[1] == '@' ? ts_arch_first_use(t->a, t->layer) : t->layer;
 }
 
@@ -159,7 +163,7 @@ static ts_status add_pairs(ts_name_map *m, const target *t)
 static ts_status add_groups(ts_name_map *m, const target *t, int64_t hf_row, int64_t at,
                             int64_t rows)
 {
-    const int64_t groups = ts_layer_kv_heads(t->a, t->layer), r = (t->a->attn_gate ? 2 : 1) * t->a->n_heads / groups;
+    const int64_t groups = ts_layer_kv_heads(t->a, t->layer), r = (t->a->attn_gate ? 2 : 1) * ts_layer_heads(t->a, t->layer) / groups;
     const int64_t stride = r * ts_layer_head_dim(t->a, t->layer) + ts_layer_pair(t->a, t->layer);
     for (int64_t g = 0; g < groups; g++)
         TS_TRY(add_piece(m, t, hf_row + g * rows, g * stride + at, rows));
@@ -170,12 +174,12 @@ static ts_status add_groups(ts_name_map *m, const target *t, int64_t hf_row, int
 static ts_status add_queries(ts_name_map *m, const target *t)
 {
     const ts_arch *a = t->a;
-    const int64_t D = ts_layer_head_dim(a, t->layer), groups = ts_layer_kv_heads(a, t->layer), r = a->n_heads / groups,
-                  stride = (a->attn_gate ? 2 : 1) * r * D + ts_layer_pair(a, t->layer);
-    TS_TRY(add_tensor(m, t, (a->attn_gate ? 2 : 1) * a->n_heads * D));
+    const int64_t D = ts_layer_head_dim(a, t->layer), groups = ts_layer_kv_heads(a, t->layer), heads = ts_layer_heads(a, t->layer),
+                  r = heads / groups, stride = (a->attn_gate ? 2 : 1) * r * D + ts_layer_pair(a, t->layer);
+    TS_TRY(add_tensor(m, t, (a->attn_gate ? 2 : 1) * heads * D));
     if (!a->attn_gate)
         return add_groups(m, t, 0, 0, r * D);
-    for (int64_t h = 0; h < a->n_heads; h++) {
+    for (int64_t h = 0; h < heads; h++) {
         const int64_t query = h / r * stride + h % r * D;
         TS_TRY(add_piece(m, t, 2 * h * D, query, D));
         TS_TRY(add_piece(m, t, (2 * h + 1) * D, query + r * D, D));
@@ -235,11 +239,13 @@ static ts_status add_half(ts_name_map *m, const target *t)
 {
     const bool experts = strstr(t->row->name, "experts."), up = t->row->part == TS_PART_UP;
     const bool gated = experts ? t->a->gated : ts_arch_block(t->a, t->layer)->mlp == TS_MLP_GATED;
-    const int64_t rows = gated ? t->param.dim[0] / 2 : t->param.dim[0];
+    const int64_t n = t->param.matrices, rows = gated ? t->param.dim[0] / 2 : t->param.dim[0], each = rows / n;
     if (!gated && !up)
         return TS_OK;
     TS_TRY(add_tensor(m, t, rows));
-    return add_piece(m, t, 0, gated && up ? rows : 0, rows);
+    for (int64_t i = 0; i < n; i++)
+        TS_TRY(add_piece(m, t, i * each, (gated ? 2 : 1) * i * each + (gated && up ? each : 0), each));
+    return TS_OK;
 }
 
 /* Tensors of each expert, or one of all: of a gated fc1 the row of its first half stands for both. */
@@ -283,7 +289,8 @@ static ts_status add_row(ts_name_map *m, const target *t)
         return add_experts(m, t);
     const ts_arch *a = t->a;
     const int64_t D = ts_layer_head_dim(a, t->layer), groups = ts_layer_kv_heads(a, t->layer);
-    const int64_t r = a->n_heads / groups, all = t->param.dim[0], n_q = a->n_heads * D, n_k = groups * D, key = (a->attn_gate ? 2 : 1) * r * D;
+    const int64_t heads = ts_layer_heads(a, t->layer), r = heads / groups, all = t->param.dim[0], n_q = heads * D,
+                  n_k = groups * D, key = (a->attn_gate ? 2 : 1) * r * D;
     switch (t->row->part) {
     case TS_PART_ALL:
     case TS_PART_LINE:
@@ -397,6 +404,15 @@ static ts_status add_both(naming *n, const ts_name_row *row, const ts_name_row *
     return TS_OK;
 }
 
+/* The layers of a row of these, one behind the last; of what is of no layer once. */
+static int64_t layers_end(const naming *n, const ts_name_row *rows, const ts_name_row *row)
+{
+    bool apart = false;
+    for (const ts_name_row *x = rows; x->name; x++)
+        apart = apart || is_further(x);
+    return !of_layer(row) ? 1 : apart && !is_further(row) ? n->a->n_layers : ts_arch_blocks(n->a);
+}
+
 /* Rows of layers that stand together are gone through layer by layer. */
 static ts_status add_rows(naming *n, const ts_name_row *rows)
 {
@@ -404,7 +420,7 @@ static ts_status add_rows(naming *n, const ts_name_row *rows)
         const ts_name_row *end = row + 1;
         while (of_layer(row) && of_layer(end))
             end++;
-        for (int64_t layer = 0; layer < (of_layer(row) ? ts_arch_blocks(n->a) : 1); layer++)
+        for (int64_t layer = is_further(row) ? n->a->n_layers : 0; layer < layers_end(n, rows, row); layer++)
             for (const ts_name_row *x = row; x < end; x++)
                 if (!joins(x))
                     TS_TRY(add_both(n, x, end, layer));

@@ -172,6 +172,11 @@ const ts_option ts_model_option_rows[] = {
     ROW(LIST, moe_layer_freq, "moe-layer-freq", NULL, 0, 0, NULL,
         "which layers have experts: every N-th from the first on (default 1), or a list of 0 and 1, also as "
         "([0]*1+[1]*3); the others have an MLP of --ffn-hidden-size"),
+    ROW(CHOICE, moe_model, "moe-model-type", "megatron_moe", 0, 0, TS_CHOICES(TS_MODEL_MOES),
+        "whose gate sends tokens to experts: Megatron-LM's, or DeepSpeed's, whose experts take no more than a capacity "
+        "(docs/moe.md)"),
+    ROW(INT, expert_interval, "expert-interval", "1", 1, 1 << 20, NULL,
+        "every so many layers have experts, the N-th, the 2 N-th, ... (DeepSpeed's way to say --moe-layer-freq)"),
     ROW(INT, first_k_dense, "first-k-dense-replace", "-1", -1, 1 << 20, NULL,
         "so many first layers have an MLP instead of experts (-1: none)"),
     ROW(FLAG, dsa, "enable-dsa-indexer", NULL, 0, 0, NULL, "as --experimental-attention-variant dsa"),

@@ -37,6 +37,9 @@ typedef enum ts_model_rope { TS_MODEL_ROPES(TS_CHOICE_VALUE) } ts_model_rope;
     W(TS_MODEL_SCORE_SQRT_SOFTPLUS, "sqrtsoftplus")
 typedef enum ts_model_score { TS_MODEL_SCORES(TS_CHOICE_VALUE) } ts_model_score;
 
+#define TS_MODEL_MOES(W) W(TS_MODEL_MOE_MEGATRON, "megatron_moe") W(TS_MODEL_MOE_DEEPSPEED, "deepspeed_moe")
+typedef enum ts_model_moe { TS_MODEL_MOES(TS_CHOICE_VALUE) } ts_model_moe;
+
 #define TS_MODEL_VARIANTS(W)                                                                       \
     W(TS_MODEL_VARIANT_NONE, "none")                                                               \
     W(TS_MODEL_VARIANT_DELTA, "gated_delta_net")                                                   \
@@ -75,6 +78,8 @@ typedef struct ts_model_options {
     int64_t num_experts, moe_topk, moe_ffn, moe_shared_ffn, n_shared_experts, moe_groups, moe_group_topk,
         first_k_dense;
     int moe_score; /* TS_MODEL_SCORE_* */
+    int moe_model; /* TS_MODEL_MOE_*: whose gate trains them */
+    int64_t expert_interval;
     bool moe_pre_softmax, norm_topk_prob, moe_expert_bias, shared_gate, probs_on_input;
     double moe_scale;
     ts_option_list moe_layer_freq;

@@ -207,7 +207,9 @@ static ts_status compare_scales(const ts_model_options *o, const ts_option_set *
 static ts_status compare_expert_layers(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
                                        const char *folder)
 {
-    const char *name = ts_option_given(set, "moe-layer-freq") ? "moe-layer-freq" : "first-k-dense-replace";
+    const char *name = ts_option_given(set, "moe-layer-freq")    ? "moe-layer-freq"
+                       : ts_option_given(set, "expert-interval") ? "expert-interval"
+                                                                 : "first-k-dense-replace";
     ts_arch said;
     if (!ts_option_given(set, name))
         return TS_OK;

@@ -93,7 +93,7 @@ static void warn_hyper(const ts_model_options *o, const ts_option_set *set)
 
 static void warn_experts(const ts_model_options *o, const ts_option_set *set)
 {
-    static const char *const names[] = { "moe-router-topk", "moe-ffn-hidden-size", "moe-layer-freq",
+    static const char *const names[] = { "moe-router-topk", "moe-ffn-hidden-size", "moe-layer-freq", "expert-interval",
                                          "moe-router-score-function", "moe-router-pre-softmax", "norm-topk-prob",
                                          "moe-router-topk-scaling-factor", "moe-router-enable-expert-bias",
                                          "moe-shared-expert-intermediate-size", "shared-expert-gate" };

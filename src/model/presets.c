@@ -105,6 +105,8 @@
     "{\"model_type\":\"glm_moe_dsa\",\"max_position_embeddings\":" positions_ ",\"rope_theta\":" theta_            \
     ",\"index_topk_freq\":" freq_ ",\"index_skip_topk_offset\":3}"
 #define EXPERTS_5 "\"experts\",\"experts\",\"experts\",\"experts\",\"experts\""
+#define STEP_4 "\"full_attention\",\"sliding_attention\",\"sliding_attention\",\"sliding_attention\""
+#define ZEROS_43 "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0"
 #define STATES "this kind of state-space layers"
 
 const ts_preset ts_presets[] = {
@@ -387,7 +389,14 @@ const ts_preset ts_presets[] = {
       MODEL("minimax_m2", 62, 3072, 1536, 48, 8, 128, 200064, 196608, 1e-6, 5000000, false, HALF LOCAL(256, 8)), NULL },
     { "gpt-oss-20b",
       MODEL("gpt_oss", 24, 2880, 2880, 64, 8, 64, 201088, 131072, 1e-5, 150000, false, LOCAL(32, 4)), NULL },
-    { "step3.5-flash-196b", NULL, "layers with another number of heads, gates of whole heads, clamps of single layers" },
+    { "step3.5-flash-196b",
+      "{\"model_type\":\"step3p5\",\"vocab_size\":128896,\"max_position_embeddings\":262144,\"sliding_window\":512,"
+      "\"num_sliding_attention_heads\":96,\"layer_types\":[" STEP_4 "," STEP_4 "," STEP_4 "," STEP_4 "," STEP_4 "," STEP_4 ","
+      STEP_4 "," STEP_4 "," STEP_4 "," STEP_4 "," STEP_4 ",\"full_attention\"],\"moe_router_scaling_factor\":3,"
+      "\"rope_parameters\":{\"sliding_attention\":{\"rope_theta\":10000},\"full_attention\":{\"rope_theta\":5000000,"
+      "\"partial_rotary_factor\":0.5,\"rope_type\":\"llama3\",\"factor\":2,\"original_max_position_embeddings\":131072,"
+      "\"low_freq_factor\":1,\"high_freq_factor\":32}},\"swiglu_limits\":[" ZEROS_43 ",7,7],"
+      "\"swiglu_limits_shared\":[" ZEROS_43 ",16,16]}", NULL },
     { "longcat-flash-lite-n-gram", NULL, "embeddings of n-grams" },
     { "mamba3-demo-1b", NULL, STATES },
     { "mamba2-2.7b",

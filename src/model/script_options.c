@@ -153,15 +153,11 @@ const ts_option ts_model_script_rows[] = {
     TS_LATER("moe-device-level-aux-loss-coeff", 1, "0", MOE),
     TS_LATER("router-aux-loss-coef", 1, "0", MOE),
     TS_LATER("seq-aux", 0, NULL, MOE),
-    TS_LATER("moe-model-type", 1, "megatron_moe", MOE),
-    TS_LATER("moe-train-capacity-factor", 1, NULL, MOE),
     TS_LATER("moe-eval-capacity-factor", 1, NULL, MOE),
-    TS_LATER("moe-min-capacity", 1, NULL, MOE),
     TS_LATER("moe-loss-coeff", 1, "0", MOE),
     TS_LATER("create-moe-param-group", 0, NULL, MOE),
     TS_LATER("disable-moe-token-dropping", 0, NULL, MOE),
     TS_LATER("input-jitter", 0, NULL, MOE),
-    TS_LATER("noisy-gate-policy", 1, NULL, MOE),
 
     /* other attention, other layers */
     KERNEL("mla-mm-split", 0),

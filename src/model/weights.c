@@ -210,6 +210,8 @@ ts_status ts_weights_settle_mtp(const ts_family *f, const ts_st_dir *dir, ts_arc
 {
     ts_name_map map = { 0 };
     int64_t n = 0;
+    if (!a->mtp_layers && ts_family_may_predict(f, a))
+        a->mtp_layers = 1;
     if (!a->mtp_layers)
         return TS_OK;
     const ts_status st = ts_family_names(f, a, &map);
@@ -223,14 +225,15 @@ ts_status ts_weights_settle_mtp(const ts_family *f, const ts_st_dir *dir, ts_arc
 
 ts_status ts_weights_want_mtp(const char *folder, int64_t wanted, ts_arch *a, json_t *config)
 {
-    static const char key[] = "num_nextn_predict_layers";
+    static const char *const keys[] = { "num_nextn_predict_layers", "mtp_num_hidden_layers" };
     if (wanted > a->mtp_layers)
         return ts_error(TS_ERR_USER,
                         "--mtp-num-layers %lld: %s has %lld layers that predict further tokens (num_nextn_predict_layers): "
                         "give at most that", (long long)wanted, folder, (long long)a->mtp_layers);
     a->mtp_layers = wanted;
-    if (json_object_get(config, key) && json_object_set_new(config, key, json_integer(wanted)))
-        return ts_error(TS_ERR_NOMEM, "out of memory while reading %s", folder);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (json_object_get(config, keys[i]) && json_object_set_new(config, keys[i], json_integer(wanted)))
+            return ts_error(TS_ERR_NOMEM, "out of memory while reading %s", folder);
     return TS_OK;
 }
 

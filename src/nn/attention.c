@@ -53,6 +53,8 @@ static void share(const ts_declarer *d, ts_attention_layer *l)
     if (apart)
         ts_linear_share(d, &l->q, TS_CUT_COLUMN, 1, unit * dim);
     ts_linear_share(d, &l->proj, TS_CUT_ROW, 1, unit * dim);
+    if (l->gate.out)
+        ts_linear_share(d, &l->gate, TS_CUT_COLUMN, 1, unit);
     const ts_comm *y = d->group->y; /* shares out the heads of its x */
     l->n_q = l->proj.span[0].n / dim / (y ? y->size : 1);
     l->head0 = l->proj.span[0].begin / dim + (y ? y->rank * l->n_q : 0);
@@ -118,6 +120,8 @@ ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l)
     }
     if (l->has_sinks)
         TS_TRY(declare_sinks(d, l));
+    if (l->gate.out)
+        TS_TRY(ts_linear_declare(d, "linear_gate", &l->gate));
     l->proj.start = TS_START_OUT;
     return ts_linear_declare(d, "linear_proj", &l->proj);
 }
@@ -256,7 +260,7 @@ static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_ru
 static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
                         int64_t layer, const keys_from *from, ts_tensor *x, ts_tensor **y)
 {
-    ts_tensor *q, *kv, *gate, *heads;
+    ts_tensor *q, *kv, *gate, *head_gate, *heads;
     const ts_shown_columns of_heads = ts_columns_of(&l->proj, TS_CUT_ROW),
                            of_stream = ts_columns_whole(l->proj.out);
     TS_TRY(project(tape, l, run, layer, from, x, &q, &kv, &gate));
@@ -289,6 +293,10 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
     TS_TRY(ts_show(tape, run, layer, from->module, "core_attention", &of_heads, heads));
     if (gate)
         TS_TRY(ts_op_product(tape, TS_FACTOR_SIGMOID, heads, gate, &heads));
+    if (l->gate.out) {
+        TS_TRY(ts_linear_forward(tape, &l->gate, x, &head_gate));
+        TS_TRY(ts_op_product(tape, TS_FACTOR_SIGMOID, heads, head_gate, &heads));
+    }
     TS_TRY(ts_linear_forward(tape, &l->proj, heads, y));
     return ts_show(tape, run, layer, from->module, "linear_proj", &of_stream, *y);
 }
@@ -328,8 +336,8 @@ static ts_status again(ts_tape *tape, void *ctx, ts_tensor *in, ts_tensor **out)
 
 static bool trains(const ts_attention_layer *l)
 {
-    return ts_linear_trains(&l->qkv) || ts_linear_trains(&l->q) || ts_linear_trains(&l->proj) || ts_param_has_grad(l->rope.wq) ||
-           ts_param_has_grad(l->rope.wk) || ts_param_has_grad(l->sinks);
+    return ts_linear_trains(&l->qkv) || ts_linear_trains(&l->q) || ts_linear_trains(&l->proj) || ts_linear_trains(&l->gate) ||
+           ts_param_has_grad(l->rope.wq) || ts_param_has_grad(l->rope.wk) || ts_param_has_grad(l->sinks);
 }
 
 static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer,

@@ -39,6 +39,7 @@ typedef struct ts_attention_layer {
     int64_t keys_of;           /* 1 + the layer whose keys and values it has: it makes queries alone; 0: its own */
     bool keys_raw;             /* what is lent is as it is projected: who has it norms, rotates and keeps it too */
     bool has_gate;             /* qkv has a gate for each query: its sigmoid multiplies what the head gives */
+    ts_linear gate;            /* of x, one gate for each head, likewise; out 0: none */
     bool has_sinks;            /* a learned logit a head in the softmax's denominator */
     ts_param *sinks;
     const ts_storage *slopes;  /* ALiBi, of the heads here; NULL: none */

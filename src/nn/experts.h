@@ -28,6 +28,12 @@ typedef struct ts_expert_rules {
     bool sinkhorn, fixed; /* who chooses in training instead of scores; fixed: always */
     double capacity;     /* factor; 0: none is dropped */
     bool pads, by_position; /* to the capacity; the first pairs stay, not the largest weights */
+    /* DeepSpeed's gate: all first choices have room before second ones, pairs that have none lose their weight before a
+     * token's weights are divided by their sum, and the auxiliary loss counts first choices (GShard, arXiv 2006.16668) */
+    bool by_slots;
+    bool draws;          /* by_slots, one expert a token: who has room is drawn in training, not the first */
+    bool gumbel;         /* in training the choice is drawn by the softmax */
+    int64_t least;       /* by_slots: pairs that an expert takes at least */
     float jitter;
     double again_above;  /* experts' activations are made again where one had so many times its even share of rows in the
                             pass before, and in the first; 0: they are kept */
@@ -62,6 +68,7 @@ typedef struct ts_experts_layer {
     bool gated, has_biases;
     bool scales_input;    /* what experts are given is weighed, not what they make of it */
     float clamp, offset;  /* see ts_act_op */
+    bool clamps_value;
     ts_route_op route;    /* but what a pass says */
     bool has_bias;        /* expert_bias */
     bool has_shared, has_shared_gate;

@@ -28,7 +28,7 @@ static ts_status run_products(ts_tape *tape, const ts_experts_layer *l, const ts
     ts_tensor *h, *a;
     TS_TRY(first_product(tape, l, which, s, rows, &h));
     ts_tape_drop(tape, rows);
-    TS_TRY(ts_op_act_of(tape, &(ts_act_op){ l->act, l->gated, l->clamp, l->offset }, h, &a));
+    TS_TRY(ts_op_act_of(tape, &(ts_act_op){ l->act, l->gated, l->clamp, l->offset, l->clamps_value }, h, &a));
     ts_tape_drop(tape, h);
     TS_TRY(second_product(tape, l, which, s, a, out));
     ts_tape_drop(tape, a);

@@ -20,7 +20,7 @@ static const ts_expert_rules *rules_of(const ts_experts_layer *l)
 static ts_balance balance_of(const ts_experts_layer *l, const ts_run *run, int64_t rows)
 {
     const ts_expert_rules *r = rules_of(l);
-    ts_balance b = { .aux = r->aux, .z = r->z, .weight = run->balance, .by_sequence = r->by_sequence,
+    ts_balance b = { .aux = r->aux, .z = r->z, .weight = run->balance, .by_sequence = r->by_sequence, .of_first = r->by_slots,
                      .block_rows = rows / run->B, .passes = run->pass + 1,
                      .shares = r->sequence ? r->sequence->size : 1, .group = r->sequence };
     if (l->sums) {
@@ -99,6 +99,60 @@ static ts_status scale_weights(ts_tape *tape, const ts_experts_layer *l, ts_tens
     return ts_op_product(tape, TS_FACTOR_ITSELF, *weights, scale, weights);
 }
 
+/* Each row k, k - 1, ... 1. */
+static ts_status descending(ts_tape *tape, int64_t n, int64_t k, ts_tensor **out)
+{
+    float *host;
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n, k, out));
+    TS_TRY(ts_alloc(&host, (size_t)(n * k), sizeof *host));
+    for (int64_t i = 0; i < n * k; i++)
+        host[i] = (float)(k - i % k);
+    tape->dev->to_device(tape->dev, ts_tensor_data(*out), host, (size_t)(n * k) * sizeof *host);
+    ts_free(&host);
+    return TS_OK;
+}
+
+/* Pairs that an expert takes: Megatron-LM's and DeepSpeed's ceil(pairs / experts * factor); 0: all. */
+static int64_t capacity_of(const ts_experts_layer *l, int64_t rows)
+{
+    const ts_expert_rules *r = rules_of(l);
+    const double most = ceil((double)(rows * l->route.k) / (double)ts_experts_choices(l) * r->capacity),
+                 least = r->by_slots ? fmax(most, (double)r->least) : most;
+    return r->capacity <= 0 ? 0 : least < (double)rows ? (int64_t)least : rows;
+}
+
+/* The room of experts, slot by slot. */
+static ts_status seat(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer, int64_t rows, ts_route_op *o)
+{
+    const ts_row_places places = ts_run_places(run, 0);
+    const ts_rng rng = ts_run_rng(run, TS_RNG_SEATS, layer);
+    const bool draws = rules_of(l)->draws && l->route.k == 1 && run->balance != 0;
+    ts_tensor *order;
+    o->capacity = capacity_of(l, rows);
+    if (!o->capacity || (l->route.k == 1 && !draws))
+        return TS_OK;
+    TS_TRY(descending(tape, rows, l->route.k, &order));
+    if (draws)
+        TS_TRY(ts_op_jitter(tape, order, 1, &rng, &places, &order));
+    o->order = order;
+    return TS_OK;
+}
+
+/* The choice is that of logits with noise. */
+static ts_status draw(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer, const ts_tensor *logits,
+                      ts_tensor **ids)
+{
+    const ts_row_places places = ts_run_places(run, 0);
+    const ts_rng rng = ts_run_rng(run, TS_RNG_GUMBEL, layer);
+    const bool recording = tape->recording;
+    ts_tensor *noisy, *unused;
+    TS_TRY(ts_op_gumbel(tape, logits, &rng, &places, &noisy));
+    tape->recording = false;
+    const ts_status st = ts_op_route(tape, &l->route, noisy, &unused, ids);
+    tape->recording = recording;
+    return st;
+}
+
 /* Experts and weights of all rows of the group. */
 static ts_status route(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer, ts_tensor *x,
                        ts_tensor **weights, ts_tensor **ids)
@@ -119,6 +173,12 @@ static ts_status route(ts_tape *tape, const ts_experts_layer *l, const ts_run *r
         o.by = TS_ROUTE_BY_RECORD;
         TS_TRY(replay(tape, l, run, layer, logits->dim[0], ids));
     }
+    if (r->gumbel && run->balance != 0) {
+        o.by = TS_ROUTE_BY_RECORD;
+        TS_TRY(draw(tape, l, run, layer, logits, ids));
+    }
+    if (r->by_slots)
+        TS_TRY(seat(tape, l, run, layer, logits->dim[0], &o));
     TS_TRY(ts_op_route(tape, &o, logits, weights, ids));
     if (l->has_scale)
         TS_TRY(scale_weights(tape, l, *ids, weights));
@@ -126,15 +186,13 @@ static ts_status route(ts_tape *tape, const ts_experts_layer *l, const ts_run *r
     return records ? record(tape, l, run, layer, *ids) : TS_OK;
 }
 
-/* Pairs that an expert takes: Megatron-LM's ceil(pairs / experts * factor); 0: all. */
+/* Where the router has dropped pairs already, they are of no expert. */
 static ts_sort_op order_of(const ts_experts_layer *l, const ts_tensor *ids)
 {
     const ts_expert_rules *r = rules_of(l);
-    const int64_t pairs = ids->dim[0] * ids->dim[1];
-    ts_sort_op o = { .experts = l->experts, .misses = l->zeros > 0 };
-    if (r->capacity > 0) {
-        const double most = ceil((double)pairs / (double)ts_experts_choices(l) * r->capacity);
-        o.capacity = most < (double)ids->dim[0] ? (int64_t)most : ids->dim[0];
+    ts_sort_op o = { .experts = l->experts, .misses = l->zeros > 0 || (r->by_slots && r->capacity > 0) };
+    if (r->capacity > 0 && !r->by_slots) {
+        o.capacity = capacity_of(l, ids->dim[0]);
         o.pads = r->pads;
         o.by_weight = !r->by_position;
     }
@@ -173,18 +231,6 @@ static ts_status run_shared_out(ts_tape *tape, const ts_experts_layer *l, ts_ten
     return (l->group->sequence ? ts_op_group_scatter : ts_op_group_sum)(tape, c, part, y);
 }
 
-static ts_status ones(ts_tape *tape, int64_t n, ts_tensor **out)
-{
-    float *host;
-    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n, 1, out));
-    TS_TRY(ts_alloc(&host, (size_t)n, sizeof *host));
-    for (int64_t i = 0; i < n; i++)
-        host[i] = 1;
-    tape->dev->to_device(tape->dev, ts_tensor_data(*out), host, (size_t)n * sizeof *host);
-    ts_free(&host);
-    return TS_OK;
-}
-
 /* Choices behind the experts: x times the sum of their weights. */
 static ts_status add_zeros(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *weights, ts_tensor *ids,
                            ts_tensor **y)
@@ -197,7 +243,7 @@ static ts_status add_zeros(ts_tape *tape, const ts_experts_layer *l, ts_tensor *
         TS_TRY(ts_op_group_keep(tape, l->group->comm, ids, &ids));
     }
     TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
-    TS_TRY(ones(tape, s.rows, &one));
+    TS_TRY(descending(tape, s.rows, 1, &one));
     TS_TRY(ts_op_combine(tape, &s, one, weights, &sum));
     TS_TRY(ts_op_combine(tape, NULL, x, sum, &own));
     return ts_op_add(tape, *y, 1, own, 1, y);

@@ -10,6 +10,7 @@ typedef struct ts_mlp_layer {
     ts_act act;
     bool gated;
     float clamp, offset; /* of a gated one (ts_act_op); 0: none */
+    bool clamps_value;
     float gate_scale, out_scale; /* factors of the gate before its activation, of what comes out */
     bool is_shared; /* the shared expert of a mixture */
     bool is_sparse; /* gated: of the gates what is above their mean and `times` their deviation, less that */

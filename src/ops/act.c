@@ -18,6 +18,7 @@ static ts_act_args args_of(const ts_act_op *n, const ts_tensor *x, const ts_tens
 {
     return (
         ts_act_args){ .act = n->act, .cols = y->dim[1], .clamp = n->clamp, .offset = n->offset,
+                      .of_value = n->clamps_value,
                       .dtype = x->dtype, .x = ts_tensor_data(x) };
 }
 

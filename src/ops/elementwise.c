@@ -106,7 +106,7 @@ static ts_status dropout_backward(ts_tape *tape, ts_record *r)
 
 static const ts_op dropout_op = { .name = "dropout", .backward = dropout_backward };
 
-/* The same stretches, fp32. */
+/* The same stretches, fp32; p below 0: Gumbel's noise. */
 static void launch_jitter(ts_tape *tape, const dropout_attr *n, const ts_tensor *x, const ts_tensor *y)
 {
     const int64_t cols = x->dim[1];
@@ -115,7 +115,7 @@ static void launch_jitter(ts_tape *tape, const dropout_attr *n, const ts_tensor 
         rows = rows < x->dim[0] - at ? rows : x->dim[0] - at;
         const ts_jitter_args a = { .x = (const float *)ts_tensor_data(x) + at * cols,
                                    .y = (float *)ts_tensor_data(y) + at * cols,
-                                   .eps = n->p, .rng = n->rng, .first = whole * cols };
+                                   .eps = n->p, .gumbel = n->p < 0, .rng = n->rng, .first = whole * cols };
         const double count = (double)(rows * cols);
         ts_launch_jitter(tape->dev, &a, rows * cols, (ts_cost){ 4 * count, 8 * count, TS_DTYPE_F32 });
     }
@@ -146,6 +146,14 @@ ts_status ts_op_jitter(ts_tape *tape, ts_tensor *x, float eps, const ts_rng *rng
         r->out[0] = *y;
         (*y)->wants_grad = true;
     }
+    return TS_OK;
+}
+
+ts_status ts_op_gumbel(ts_tape *tape, const ts_tensor *x, const ts_rng *rng, const ts_row_places *rows, ts_tensor **y)
+{
+    const dropout_attr n = { -1, *rng, *rows };
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
+    launch_jitter(tape, &n, x, *y);
     return TS_OK;
 }
 

@@ -25,6 +25,7 @@ typedef struct ts_balance {
     float aux, z;       /* coefficients; 0: none */
     float weight;       /* of these losses in the step's; 0: nobody asks */
     bool by_sequence;
+    bool of_first;      /* c is of each row's first choice, k one (GShard, arXiv 2006.16668) */
     int64_t block_rows; /* rows of a sequence */
     /* [E] on the device, or NULL: pairs are added to `load`, the losses to losses[e] and z_loss[0] */
     float *load, *losses, *z_loss;
@@ -47,6 +48,10 @@ typedef struct ts_route_op {
     const ts_param *bias; /* for choosing; NULL: none */
     ts_route_by by;
     int64_t first;        /* BY_TURN: of the first pair */
+    /* An expert takes so many pairs; 0: all. Of others, those of the smallest `order` (fp32 [T, k]; NULL: the last), ids become
+     * -1 and weights 0 before weights are divided by their sum. */
+    int64_t capacity;
+    const ts_tensor *order;
     ts_balance balance;
 } ts_route_op;
 /* *weights fp32 [T, k], *ids int32 [T, k]; BY_RECORD *ids is given. */

@@ -140,6 +140,7 @@ typedef struct ts_act_op {
     ts_act act;
     bool gated;
     float clamp, offset;
+    bool clamps_value; /* the clamp is of act(gate), not of the gate */
 } ts_act_op;
 ts_status ts_op_act_of(ts_tape *tape, const ts_act_op *o, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 
@@ -160,6 +161,9 @@ ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng,
 
 /* y = x times numbers from [1 - eps, 1 + eps), likewise; fp32. */
 ts_status ts_op_jitter(ts_tape *tape, ts_tensor *x, float eps, const ts_rng *rng, const ts_row_places *rows,
+                       ts_tensor **y) TS_NODISCARD;
+/* y = x with Gumbel's noise, fp32 (ts_jitter_args); no gradient goes through it. */
+ts_status ts_op_gumbel(ts_tape *tape, const ts_tensor *x, const ts_rng *rng, const ts_row_places *rows,
                        ts_tensor **y) TS_NODISCARD;
 /* y = x in another type; of this type already: *y is x. */
 ts_status ts_op_cast(ts_tape *tape, ts_tensor *x, ts_dtype dtype, ts_tensor **y) TS_NODISCARD;

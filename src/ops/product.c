@@ -26,9 +26,18 @@ static ts_status record(ts_tape *tape, const ts_op *op, const void *attr, size_t
 
 /* ---- place by place ---- */
 
+/* passes: over x and what is like it, over z and what is like it */
+static ts_cost product_cost(const ts_tensor *x, const ts_tensor *z, double work, double passes, double z_passes)
+{
+    ts_cost c = cost_of(x, work, passes);
+    c.bytes += cost_of(z, 0, z_passes).bytes;
+    return c;
+}
+
 static ts_product_args product_args(ts_factor_kind kind, const ts_tensor *x, const ts_tensor *z)
 {
-    return (ts_product_args){ .dtype = x->dtype, .kind = kind, .x = ts_tensor_data(x), .z = ts_tensor_data(z) };
+    return (ts_product_args){ .dtype = x->dtype, .kind = kind, .each = x->dim[1] / z->dim[1], .x = ts_tensor_data(x),
+                              .z = ts_tensor_data(z) };
 }
 
 static ts_status product_backward(ts_tape *tape, ts_record *r)
@@ -43,7 +52,7 @@ static ts_status product_backward(ts_tape *tape, ts_record *r)
     a.dy = ts_tensor_data(r->out[0]->grad);
     a.dx = ts_tensor_data(dx);
     a.dz = ts_tensor_data(dz);
-    ts_launch_product_bwd(tape->dev, &a, ts_tensor_count(x), cost_of(x, 16, 5));
+    ts_launch_product_bwd(tape->dev, &a, ts_tensor_count(z), product_cost(x, z, 16, 3, 2));
     TS_TRY(ts_tape_accumulate(tape, x, dx));
     return ts_tape_accumulate(tape, z, dz);
 }
@@ -53,7 +62,7 @@ static ts_status product_replay(ts_tape *tape, ts_record *r, int i)
     (void)i;
     ts_product_args a = product_args(*(const ts_factor_kind *)r->attr, r->in[0], r->in[1]);
     a.y = ts_tensor_data(r->out[0]);
-    ts_launch_product_fwd(tape->dev, &a, ts_tensor_count(r->in[0]), cost_of(r->in[0], 8, 3));
+    ts_launch_product_fwd(tape->dev, &a, ts_tensor_count(r->in[1]), product_cost(r->in[0], r->in[1], 8, 2, 1));
     return TS_OK;
 }
 
@@ -63,12 +72,12 @@ static const ts_op product_op = { .name = "product", .backward = product_backwar
 ts_status ts_op_product(ts_tape *tape, ts_factor_kind kind, ts_tensor *x, ts_tensor *z, ts_tensor **y)
 {
     ts_record *r;
-    TS_ASSERT(x->dim[0] == z->dim[0] && x->dim[1] == z->dim[1] && x->dtype == z->dtype, "product: rows of %lld and %lld",
+    TS_ASSERT(x->dim[0] == z->dim[0] && x->dim[1] % z->dim[1] == 0 && x->dtype == z->dtype, "product: rows of %lld and %lld",
               (long long)x->dim[1], (long long)z->dim[1]);
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
     ts_product_args a = product_args(kind, x, z);
     a.y = ts_tensor_data(*y);
-    ts_launch_product_fwd(tape->dev, &a, ts_tensor_count(x), cost_of(x, 8, 3));
+    ts_launch_product_fwd(tape->dev, &a, ts_tensor_count(z), product_cost(x, z, 8, 2, 1));
     if (!tape->recording || !(x->wants_grad || z->wants_grad))
         return TS_OK;
     TS_TRY(record(tape, &product_op, &kind, sizeof kind, x, z, *y, &r));

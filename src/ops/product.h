@@ -3,7 +3,8 @@
 #define TS_OPS_PRODUCT_H
 #include "ops/ops.h"
 
-/* y = x * f(z), see ts_product_args; both of one shape and type. */
+/* y = x * f(z), see ts_product_args; both of one type and as many rows. Columns of x are those of z times what one z counts
+ * for. */
 ts_status ts_op_product(ts_tape *tape, ts_factor_kind kind, ts_tensor *x, ts_tensor *z, ts_tensor **y) TS_NODISCARD;
 
 /* y = x, of which each stretch of columns is multiplied with its factor; all factors 1: *y is x. */

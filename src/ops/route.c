@@ -119,7 +119,7 @@ static float factor_of(const ts_route_op *o, int64_t T, int64_t E)
     const double block = (double)(b->by_sequence ? b->block_rows : T), blocks = (double)T / block;
     const double rows = block * (double)(b->shares > 1 ? b->shares : 1);
     const double counted = block * (double)(b->group ? b->group->size : 1) * (double)(b->before ? b->passes : 1);
-    return (float)((double)b->aux * (double)E / ((double)o->k * rows * counted * blocks));
+    return (float)((double)b->aux * (double)E / ((b->of_first ? 1 : (double)o->k) * rows * counted * blocks));
 }
 
 static void launch_balance(ts_tape *tape, const ts_balance_args *a, const ts_tensor *logits)
@@ -132,7 +132,8 @@ static ts_status count_together(ts_tape *tape, ts_comm *group, const ts_balance_
                                 ts_tensor **counted)
 {
     ts_balance_args count = { .score = a->score, .rows = a->rows, .block_rows = a->block_rows,
-                              .experts = a->experts, .k = a->k, .logits = a->logits, .ids = a->ids };
+                              .experts = a->experts, .k = a->k, .logits = a->logits, .ids = a->ids,
+                              .of_first = a->of_first };
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, a->rows / a->block_rows, a->experts, counted));
     count.counts = ts_tensor_data(*counted);
     launch_balance(tape, &count, logits);
@@ -158,7 +159,7 @@ static ts_status balance(ts_tape *tape, const ts_route_op *o, const ts_tensor *l
         return TS_OK;
     ts_balance_args a = { .score = o->score, .rows = T, .block_rows = block_rows(b, logits), .experts = E,
                           .k = o->k, .logits = ts_tensor_data(logits), .ids = ts_tensor_data(ids),
-                          .factor = factor_of(o, T, E), .before = b->before };
+                          .factor = factor_of(o, T, E), .of_first = b->of_first, .before = b->before };
     if (b->aux != 0) {
         TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, T / a.block_rows, E, pull));
         a.pull = ts_tensor_data(*pull);
@@ -197,6 +198,20 @@ static ts_status choose(ts_tape *tape, const ts_route_op *o, const ts_tensor *lo
     return TS_OK;
 }
 
+/* Who has no room has no weight: *ids become those of the others. */
+static ts_status drop(ts_tape *tape, const ts_route_op *o, const ts_tensor *logits, const ts_tensor *weights, ts_tensor **ids)
+{
+    const ts_sort_op order = { .experts = logits->dim[1], .capacity = o->capacity, .by_weight = o->order != NULL, .keeps = true };
+    ts_sorted_rows s;
+    TS_TRY(ts_sort_rows(tape, &order, *ids, o->order, &s));
+    *ids = s.kept;
+    ts_route_args a = args_of(o, logits, *ids);
+    a.given = true;
+    a.weights = ts_tensor_data(weights);
+    ts_launch_route_fwd(tape->dev, &a, a.rows, cost_of(logits, 1));
+    return TS_OK;
+}
+
 ts_status ts_op_route(ts_tape *tape, const ts_route_op *o, ts_tensor *logits, ts_tensor **weights,
                       ts_tensor **ids)
 {
@@ -208,6 +223,8 @@ ts_status ts_op_route(ts_tape *tape, const ts_route_op *o, ts_tensor *logits, ts
         TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, logits->dim[0], o->k, ids));
     TS_TRY(choose(tape, o, logits, *ids, *weights));
     TS_TRY(balance(tape, o, logits, *ids, &pull));
+    if (o->capacity)
+        TS_TRY(drop(tape, o, logits, *weights, ids));
     if (!tape->recording || !logits->wants_grad)
         return TS_OK;
     ts_record *r;

@@ -142,8 +142,6 @@ const ts_option ts_parallel_option_rows[] = {
     TS_NOTE("ampipe-degree", 1, "layout", TRAVELS),
     TS_NOTE("ampipe-tp-sp-comm-overlap", 0, "layout", TRAVELS),
     TS_NOTE("enable-token-rearrange-opt", 0, "layout", "tokens are moved by their numbers anyway"),
-    TS_NOTE("moe-no-drop", 0, "layout", "without --moe-expert-capacity-factor all tokens are taken"),
-    TS_NOTE("moe-dynamic-padding", 0, "layout", "experts have the rows that come, and no others"),
     TS_NOTE("moe-bmm-mc2", 0, "layout", TRAVELS),
     TS_NOTE("moe-alltoall-mc2", 0, "layout", TRAVELS),
     TS_NOTE("moe-permutation-async-comm", 0, "layout", "the order of tokens is made while they travel anyway"),

@@ -60,7 +60,7 @@ static void warn_of_parts(const ts_job *j)
         ts_log(TS_LOG_WARN, "--eval-iters %lld has no effect without validation data (%s)",
                (long long)o->eval_iters,
                j->o->data.train_data_path.n ? "--valid-data-path" : "the second number of --split");
-    ts_expert_options_warn(&j->o->experts, j->set, a);
+    ts_expert_options_warn(&j->o->experts, j->set, a, j->o->model.moe_model == TS_MODEL_MOE_DEEPSPEED);
     ts_option_warn_alone(j->set, "reset-position-ids", a->position != TS_POSITION_NONE,
                          "positions, which this model has none of");
     if (a->position == TS_POSITION_ROPE && a->max_positions > 0 &&

@@ -350,6 +350,8 @@ static ts_status train_experts(ts_job *j)
     if (!ts_option_is_on(j->set, "moe-router-enable-expert-bias") &&
         !ts_option_given(j->set, "moe-router-bias-update-rate"))
         rules.bias_rate = 0;
+    if (j->o->model.moe_model == TS_MODEL_MOE_DEEPSPEED)
+        TS_TRY(ts_expert_options_gate(&j->o->experts, &j->model.decoder->arch, &rules));
     rules.routes = j->routes;
     rules.sequence = j->spread.comm;
     rules.everyone = j->mesh->comm[TS_MESH_DP_CP];

@@ -64,10 +64,11 @@ static const char *beside_of(const ts_arch *a)
 static ts_status check_layers(const ts_arch *a, ts_layout l)
 {
     for (int64_t i = 0; i < a->n_layers; i++) {
-        const int64_t kv = l.kv_heads ? ts_layer_kv_heads(a, i) : 0, ffn = l.ffn ? ts_layer_ffn(a, i) : 0;
-        if (kv == l.kv_heads && ffn == l.ffn)
+        const int64_t kv = l.kv_heads ? ts_layer_kv_heads(a, i) : 0, ffn = l.ffn ? ts_layer_ffn(a, i) : 0,
+                      heads = l.heads ? ts_layer_heads(a, i) : 0;
+        if (kv == l.kv_heads && ffn == l.ffn && heads == l.heads)
             continue;
-        l.kv_heads = kv, l.ffn = ffn;
+        l.heads = heads, l.kv_heads = kv, l.ffn = ffn;
         TS_TRY(ts_layout_check(&l));
     }
     return TS_OK;

@@ -183,7 +183,7 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
     TS_TRY(ts_job_check_level(o, set));
     TS_TRY(ts_model_options_check(&o->model, set));
     TS_TRY(check_narrow(&o->narrow, set));
-    TS_TRY(ts_expert_options_check(&o->experts, set));
+    TS_TRY(ts_expert_options_check(&o->experts, set, o->model.moe_model == TS_MODEL_MOE_DEEPSPEED));
     TS_TRY(check_places(o, set));
     TS_TRY(ts_distill_options_check(&o->distill, o->parallel.pipeline));
     TS_TRY(ts_recompute_stage(&o->train, 0, o->parallel.pipeline, &(ts_recompute_plan){ 0 }));

@@ -60,13 +60,14 @@ typedef struct act_case {
     double scale;
     bool in_place;
     float clamp, offset; /* gated alone */
+    bool of_value;
 } act_case;
 
 static void name(const act_case *c, const char *kernel)
 {
-    check_case("%s act %d %s rows %lld cols %lld scale %g clamp %g offset %g%s", kernel, (int)c->f,
+    check_case("%s act %d %s rows %lld cols %lld scale %g clamp %g offset %g%s%s", kernel, (int)c->f,
                ts_dtype_name(c->t), (long long)c->rows, (long long)c->cols, c->scale, (double)c->clamp,
-               (double)c->offset, c->in_place ? " in place" : "");
+               (double)c->offset, c->of_value ? " of values" : "", c->in_place ? " in place" : "");
 }
 
 static void plain(const check_env *e, const act_case *c)
@@ -95,12 +96,15 @@ static void plain(const check_env *e, const act_case *c)
     }
 }
 
-/* A gate and an up as they count, and whether they have gradients. */
-static double held_gate(const act_case *c, double x, bool *passes)
+/* What a gate gives and an up as they count, and whether they have gradients. */
+static oracle held_gate(const act_case *c, double x, bool *passes)
 {
     const double most = c->clamp > 0 ? (double)c->clamp : INFINITY;
-    *passes = x <= most;
-    return x <= most ? x : most;
+    oracle o = act_oracle(c->f, c->of_value || x <= most ? x : most);
+    *passes = c->of_value ? o.value <= most : x <= most;
+    if (c->of_value && !*passes)
+        o.value = most;
+    return o;
 }
 static double held_up(const act_case *c, double x, bool *passes)
 {
@@ -114,14 +118,15 @@ static void gated(const check_env *e, const act_case *c)
     const int64_t n = c->rows * c->cols;
     const double sum = c->offset != 0 ? 1 : 0; /* roundings of up + offset */
     bool passes;
-    ts_act_args a = { .act = c->f, .cols = c->cols, .dtype = c->t, .clamp = c->clamp, .offset = c->offset };
+    ts_act_args a = { .act = c->f, .cols = c->cols, .dtype = c->t, .clamp = c->clamp, .offset = c->offset,
+                      .of_value = c->of_value };
     name(c, "glu_fwd");
     a.x = check_in(1, c->t, 2 * n, c->scale);
     a.y = check_out(c->t, n);
     check_kernel(e, TS_KERNEL_glu_fwd, &a, c->rows);
     for (int64_t i = 0; i < n; i++) {
         const int64_t gate = i + i / c->cols * c->cols;
-        const oracle o = act_oracle(c->f, held_gate(c, check_get(a.x, gate, c->t), &passes));
+        const oracle o = held_gate(c, check_get(a.x, gate, c->t), &passes);
         const double up = held_up(c, check_get(a.x, gate + c->cols, c->t), &passes);
         check_elem("y", a.y, i, c->t, o.value * up,
                    fabs(up) * (o.d_value + (1 + sum) * CHECK_U * fabs(o.value)));
@@ -135,7 +140,7 @@ static void gated(const check_env *e, const act_case *c)
     for (int64_t i = 0; i < n; i++) {
         const int64_t gate = i + i / c->cols * c->cols, up = gate + c->cols;
         bool up_passes;
-        const oracle o = act_oracle(c->f, held_gate(c, check_before(x, gate, c->t), &passes));
+        const oracle o = held_gate(c, check_before(x, gate, c->t), &passes);
         const double dy = check_get(a.dy, i, c->t), dyu = dy * held_up(c, check_before(x, up, c->t), &up_passes);
         check_elem("dgate", a.dx, gate, c->t, passes ? dyu * o.slope : 0,
                    fabs(dyu) * (o.d_slope + (2 + sum) * CHECK_U * fabs(o.slope)));
@@ -179,6 +184,7 @@ void check_act(const check_env *e)
                     gated(e, &c);
                     held.clamp = k % 4 ? (float)(0.6 * scale[s]) : 0;
                     held.offset = k % 3 ? 1.0f : 0.0f;
+                    held.of_value = k % 5 < 2;
                     gated(e, &held);
                 }
         special(e, (ts_act)f);

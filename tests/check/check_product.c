@@ -34,6 +34,30 @@ static void product(const check_env *e, ts_dtype t, ts_factor_kind kind, int64_t
     }
 }
 
+/* A z for `each` values of x; the gradient of one is their sum, which grows with their number. */
+static void shared_factor(const check_env *e, ts_dtype t, ts_factor_kind kind, int64_t each)
+{
+    enum { ZS = 6 };
+    check_case("product %s kind %d, %lld of one", ts_dtype_name(t), kind, (long long)each);
+    const int64_t n = ZS * each;
+    ts_product_args a = { .dtype = t, .kind = kind, .each = each, .x = check_in(1, t, n, 2), .z = check_in(2, t, ZS, 3),
+                          .dy = check_in(3, t, n, 1) };
+    a.y = check_out(t, n), a.dx = check_out(t, n), a.dz = check_out(t, ZS);
+    check_kernel(e, TS_KERNEL_product_fwd, &a, ZS);
+    check_kernel(e, TS_KERNEL_product_bwd, &a, ZS);
+    for (int64_t i = 0; i < ZS; i++) {
+        double f, slope, sum = 0, size = 0;
+        factor(check_get(a.z, i, t), kind, &f, &slope);
+        for (int64_t at = i * each; at < (i + 1) * each; at++) {
+            const double x = check_get(a.x, at, t), dy = check_get(a.dy, at, t);
+            check_elem("y", a.y, at, t, x * f, work * fabs(x * f));
+            check_elem("dx", a.dx, at, t, dy * f, work * fabs(dy * f));
+            sum += dy * x, size += fabs(dy * x);
+        }
+        check_elem("dz", a.dz, i, t, sum * slope, (4 * work + (double)each * CHECK_U) * size * fabs(slope));
+    }
+}
+
 /* By what simd/f32_math.h says of a sigmoid, at every size of its argument: relative to what it gives, but for
  * 1 - s, which has the error of s. */
 static void sigmoid(const check_env *e, ts_dtype t, int64_t n, double size)
@@ -124,8 +148,10 @@ void check_product(const check_env *e)
             for (size_t k = 0; k < CHECK_COUNT(sizes); k++)
                 sigmoid(e, types[i], counts[n], sizes[k]);
         for (int kind = TS_FACTOR_ITSELF; kind <= TS_FACTOR_SIGMOID; kind++)
-            for (int64_t n = 1; n <= N; n *= 6)
+            for (int64_t n = 1; n <= N; n *= 6) {
                 product(e, types[i], kind, n + 1);
+                shared_factor(e, types[i], kind, n + 1);
+            }
         scale(e, types[i], &one);
         scale(e, types[i], &all);
         clip(e, types[i]);

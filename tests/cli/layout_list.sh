@@ -14,6 +14,15 @@ latent="--num-layers 4 --hidden-size 48 --num-attention-heads 8 --ffn-hidden-siz
     --qk-layernorm"
 experts="--num-experts 8 --moe-router-topk 2 --moe-ffn-hidden-size 24 --moe-layer-freq ([0]*1+[1]*7) --disable-bias-linear
     --moe-shared-expert-intermediate-size 16 --moe-aux-loss-coeff 0.02 --moe-z-loss-coeff 0.001"
+cat >"$D/step.json" <<'J'
+{"model_type": "step3p5", "vocab_size": 97, "hidden_size": 48, "intermediate_size": 48, "num_hidden_layers": 8, "num_attention_heads": 8,
+ "num_attention_groups": 4, "head_dim": 4, "max_position_embeddings": 64, "sliding_window": 9, "moe_num_experts": 8, "moe_top_k": 2,
+ "moe_intermediate_size": 24, "share_expert_dim": 16, "moe_layers_enum": "1,2,3,4,5,6,7", "moe_router_scaling_factor": 2.5,
+ "layer_types": ["full_attention", "sliding_attention", "sliding_attention", "sliding_attention", "full_attention", "sliding_attention",
+  "sliding_attention", "sliding_attention"], "attention_other_setting": {"num_attention_heads": 16, "num_attention_groups": 4},
+ "rope_theta": [5000, 100, 100, 100, 5000, 100, 100, 100], "partial_rotary_factors": [0.5, 1, 1, 1, 0.5, 1, 1, 1],
+ "swiglu_limits": [0, 0, 0.03, 0, 0, 0, 0, 0.02], "swiglu_limits_shared": [0.05, 0, 0.03, 0, 0, 0, 0, 0.04]}
+J
 common="--data-path $D/data_text_document --split 100,0,0 --seq-length 32 --micro-batch-size 2 --global-batch-size 16
     --lr 0.004 --lr-decay-style constant --eval-iters 0 --seed 7 --log-params-norm --threads 1 --train-iters 3"
 model() {
@@ -38,6 +47,10 @@ model() {
         --linear-value-head-dim 5 --linear-conv-kernel-dim 4" ;;
     kda) echo "$latent --reset-attention-mask --experimental-attention-variant kimi_delta_attention --linear-attention-freq 2
         --linear-num-value-heads 4 --linear-key-head-dim 6 --linear-value-head-dim 5 --position-embedding-type none" ;;
+    gate) echo "$gated $experts --moe-model-type deepspeed_moe" ;;
+    gate-all) echo "$gated $experts --moe-model-type deepspeed_moe --moe-no-drop" ;;
+    gate-one) echo "$gated $experts --moe-model-type deepspeed_moe --moe-router-topk 1 --noisy-gate-policy RSample" ;;
+    step) echo "--model-config $D/step.json --tokenizer-type NullTokenizer --vocab-size 96 --moe-aux-loss-coeff 0.02" ;;
     alibi) echo "$heads --position-embedding-type alibi --softmax-type learnable --embed-layernorm --normalization RMSNorm" ;;
     dropout) echo "$gated --hidden-dropout 0.1" ;;
     esac

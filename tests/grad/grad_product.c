@@ -19,7 +19,7 @@ static double factor(double z, ts_factor_kind kind)
 static void product_oracle(const grad_case *g, double *const *x, double *y)
 {
     for (int64_t i = 0; i < T * W; i++)
-        y[i] = x[0][i] * factor(x[1][i], *(const ts_factor_kind *)g->ctx);
+        y[i] = x[0][i] * factor(x[1][i / (W / g->var[1].d1)], *(const ts_factor_kind *)g->ctx);
 }
 
 static ts_status product_run(const grad_case *g, grad_env *e)
@@ -33,6 +33,8 @@ static const grad_case products[] = {
     { "product", { IN("x", T, W), IN("z", T, W) }, PRODUCT, .ctx = &itself },
     { "product with silu", { IN("x", T, W), IN("z", T, W, .scale = 3) }, PRODUCT, .ctx = &silu },
     { "product with sigmoid", { IN("x", T, W), IN("z", T, W, .scale = 4) }, PRODUCT, .ctx = &sigmoid },
+    { "product with sigmoid of each head", { IN("x", T, W), IN("z", T, W / 3) }, .n_out = T * W, .longest = 3,
+      .oracle = product_oracle, .run = product_run, .with_bf16 = true, .ctx = &sigmoid },
     { "product with sigmoid, one frozen", { IN("x", T, W, .is_frozen = true), IN("z", T, W) }, PRODUCT, .ctx = &sigmoid },
 };
 

@@ -336,6 +336,7 @@ typedef struct act_case {
     ts_act act;
     bool gated;
     float clamp, offset;
+    bool clamps_value;
 } act_case;
 
 static double act_of(ts_act a, double x)
@@ -358,7 +359,8 @@ static void act_oracle(const grad_case *g, double *const *x, double *y)
     const double most = n->clamp > 0 ? (double)n->clamp : INFINITY;
     for (int64_t t = 0; t < T; t++)
         for (int64_t c = 0; c < W; c++)
-            y[t * W + c] = n->gated ? act_of(n->act, fmin(x[0][t * 2 * W + c], most)) *
+            y[t * W + c] = n->gated ? fmin(act_of(n->act, fmin(x[0][t * 2 * W + c], n->clamps_value ? INFINITY : most)),
+                                           n->clamps_value ? most : INFINITY) *
                                           (fmax(-most, fmin(x[0][(t * 2 + 1) * W + c], most)) + (double)n->offset)
                                     : act_of(n->act, x[0][t * W + c]);
 }
@@ -366,7 +368,7 @@ static void act_oracle(const grad_case *g, double *const *x, double *y)
 static ts_status act_run(const grad_case *g, grad_env *e)
 {
     const act_case *n = g->ctx;
-    return ts_op_act_of(e->tape, &(ts_act_op){ n->act, n->gated, n->clamp, n->offset }, e->leaf[0], &e->out[0]);
+    return ts_op_act_of(e->tape, &(ts_act_op){ n->act, n->gated, n->clamp, n->offset, n->clamps_value }, e->leaf[0], &e->out[0]);
 }
 
 static bool activations(void)
@@ -376,9 +378,9 @@ static bool activations(void)
     bool all = true;
     char text[64];
     for (int i = 0; i < TS_ACTS; i++) {
-        for (int k = 0; k < 3; k++) {
+        for (int k = 0; k < 4; k++) {
             const bool gated = k > 0, held = k > 1;
-            const act_case n = { (ts_act)i, gated, held ? 2.3f : 0, held ? 1.0f : 0 };
+            const act_case n = { (ts_act)i, gated, held ? 2.3f : 0, held ? 1.0f : 0, k > 2 };
             const grad_case g = { text,
                                   { IN("x", T, gated ? 2 * W : W, .scale = 4) },
                                   .n_out = T * W,
@@ -386,7 +388,7 @@ static bool activations(void)
                                   .run = act_run,
                                   .ctx = &n,
                                   .with_bf16 = true };
-            snprintf(text, sizeof text, "%s%s%s", name[i], gated ? ", gated" : "", held ? ", clamped" : "");
+            snprintf(text, sizeof text, "%s%s%s", name[i], gated ? ", gated" : "", held ? n.clamps_value ? ", value clamped" : ", clamped" : "");
             all = grad_check(&g) && all;
         }
     }

@@ -5,7 +5,8 @@
  *          x rows are [gate (cols) | up (cols)], y rows are [cols]
  *   with a clamp (0: none) and an offset, as gpt-oss has them:
  *          y = f(min(gate, clamp)) * (max(-clamp, min(up, clamp)) + offset); what is beyond a clamp has no
- *          gradient, what is at it has */
+ *          gradient, what is at it has; where the clamp is of values (Step 3.5):
+ *          y = min(f(gate), clamp) * (max(-clamp, min(up, clamp)) + offset) */
 #ifndef TS_DEVICE_KERNELS_ACT_H
 #define TS_DEVICE_KERNELS_ACT_H
 #include "base/dtype.h"
@@ -25,6 +26,7 @@ typedef struct ts_act_args {
     ts_act act;
     int64_t cols;     /* of y */
     float clamp, offset; /* gated alone */
+    bool of_value;       /* the clamp is of f(gate), not of the gate */
     ts_dtype dtype;
     const void *x;    /* [rows, cols], gated [rows, 2 cols] */
     void *y;          /* [rows, cols] */

@@ -26,7 +26,7 @@ enum { TS_ROUTE_MAX = 1024 }; /* experts */
  *   2. ids: the k best of s + bias, best first, of equals the lower number
  *   3. weights: s of these (CHOSEN: softmax over their z); with `norms` divided by their sum + 1e-20;
  *      times scale
- * given: step 1 and 2 were done elsewhere, ids are there. fixed: pair p goes to expert (first + p) modulo
+ * given: step 1 and 2 were done elsewhere, ids are there; one of -1 has weight 0 and no part in the sum. fixed: pair p goes to expert (first + p) modulo
  * their number. n = rows.
  *
  * route_bwd: from dweights to dlogits, with what auxiliary losses add to it:
@@ -57,7 +57,8 @@ typedef struct ts_route_args {
 /* balance: of each block of block_rows rows and each expert e, n = experts:
  *   c  pairs that chose e;  P  sum over rows of the shares p[e] (see route_bwd)
  *   pull[e] = factor * (c + before[e]);  losses[e] += factor * (c + before[e]) * P;  load[e] += c
- * each may be NULL. With counts c itself is written there, [blocks, experts]. */
+ * each may be NULL. With counts c itself is written there, [blocks, experts]. of_first: c, but for load, is of the pairs of
+ * slot 0 alone. */
 typedef struct ts_balance_args {
     ts_route_score score;
     int64_t rows, block_rows, experts, k;
@@ -66,6 +67,7 @@ typedef struct ts_balance_args {
     const float *counted; /* [blocks, experts]: takes the place of c where it was summed over processes; NULL */
     const float *before;  /* [experts] */
     float factor;
+    bool of_first;
     float *pull, *losses, *load, *counts;
     float *z_loss;        /* += z * sum over rows of log(sum(e^z))^2; by the share that has expert 0 */
     float z;
@@ -102,12 +104,13 @@ typedef struct ts_combine_args {
     float *dweights; /* NULL: not wanted */
 } ts_combine_args;
 
-/* jitter: y = x * u, u uniform in [1 - eps, 1 + eps) by the element's number first + i in the stream;
- * n = elements, y may be x. */
+/* jitter: y = x * u, u uniform in [1 - eps, 1 + eps) by the element's number first + i in the stream; gumbel: y = x -
+ * log(-log(u)), u in (0, 1), so that the largest of a row is drawn by the softmax. n = elements, y may be x. */
 typedef struct ts_jitter_args {
     const float *x;
     float *y;
     float eps;
+    bool gumbel;
     ts_rng rng;
     int64_t first;
 } ts_jitter_args;

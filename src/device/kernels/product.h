@@ -1,6 +1,7 @@
 /* Products place by place, columns times numbers, values held within bounds, heads without their mean.
  *
  *   product:     y = x * f(z), f(z): z, z sigmoid(z), sigmoid(z)      dx = dy * f(z)    dz = dy * x * f'(z)
+ *                a z may count for several x that lie together; its dz is then the sum of theirs
  *   scale_cols:  y[r][c] = x[r][c] times the factor of the stretch that column c is in
  *   clip:        y = x held to [-most, most]                          dx = dy where |x| <= most, else 0 */
 #ifndef TS_DEVICE_KERNELS_PRODUCT_H
@@ -12,12 +13,13 @@ typedef enum ts_factor_kind { TS_FACTOR_ITSELF, TS_FACTOR_SILU, TS_FACTOR_SIGMOI
 typedef struct ts_product_args {
     ts_dtype dtype; /* of all */
     ts_factor_kind kind;
+    int64_t each;   /* x that one z counts for, such as the values of a head; 0, 1: one */
     const void *x, *z;
     void *y;
     const void *dy;
     void *dx, *dz;
 } ts_product_args;
-/* product_fwd, product_bwd: n = elements. */
+/* product_fwd, product_bwd: n = elements of z. */
 
 enum { TS_SCALE_STRETCHES = 4 };
 /* Columns in stretches one behind the other, n of them in each, together all columns. */

@@ -225,9 +225,8 @@ ts_status ts_config_read_rope(const ts_config_row *r, const json_t *o, const cha
     return ts_config_rope(o, file, r->def, r->part, a, &a->rope[0]);
 }
 
-double ts_config_rotary_part(const ts_arch *a)
+double ts_config_rotary_part(const ts_arch *a, const ts_rope_config *r)
 {
-    const ts_rope_config *r = &a->rope[0];
     const double width = (double)(r->odd_dim ? r->odd_dim : r->dim), head = (double)a->head_dim;
     const double part = width / head;
     return part * head < width ? nextafter(part, 1) : part;
@@ -237,6 +236,6 @@ ts_status ts_config_write_ropes(const ts_config_row *r, const ts_arch *a, json_t
 {
     TS_TRY(ts_config_put(o, "rope_theta", json_real(a->rope[0].theta)));
     if (r->part > 0)
-        TS_TRY(ts_config_put(o, "partial_rotary_factor", json_real(ts_config_rotary_part(a))));
+        TS_TRY(ts_config_put(o, "partial_rotary_factor", json_real(ts_config_rotary_part(a, &a->rope[0]))));
     return ts_config_write_rope(&a->rope[0], o);
 }

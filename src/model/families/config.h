@@ -189,7 +189,7 @@ ts_status ts_config_rope_object(const json_t *config, const json_t *rope, const 
 ts_status ts_config_put(json_t *o, const char *key, json_t *value) TS_NODISCARD;
 ts_status ts_config_write_ids(const ts_arch *a, json_t *o) TS_NODISCARD;
 /* The part of a head whose product with head_dim, rounded down, is the rotated width. */
-double ts_config_rotary_part(const ts_arch *a);
+double ts_config_rotary_part(const ts_arch *a, const ts_rope_config *r);
 /* transformers 5's form: an object in this key that says all of it but the rotated part, its base too. */
 ts_status ts_config_write_rope_object(const ts_rope_config *r, json_t *o, const char *key) TS_NODISCARD;
 /* A rope_scaling object, or null where there is no scaling. */

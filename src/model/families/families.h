@@ -85,7 +85,8 @@
     F(hy_v3)                                                                                       \
     F(glm_moe_dsa)                                                                                 \
     F(hunyuan_large)                                                                               \
-    F(longcat_flash)
+    F(longcat_flash)                                                                               \
+    F(step3p5)
 #define TS_FAMILY_DECLARE(name_) extern const ts_family ts_family_##name_;
 TS_FAMILIES(TS_FAMILY_DECLARE)
 
@@ -118,13 +119,14 @@ extern const ts_name_row ts_mixtral_names[], ts_experts_names[];
 #define TS_MTP_KEY "num_nextn_predict_layers"
 
 /* MLPs and experts as Qwen2-MoE calls them, Qwen3-Next too. */
-#define TS_QWEN2_MOE_NAMES \
-    { .name = "mlp.router", .hf_name = "model.layers.*.mlp.gate" }, \
-    { .name = "mlp.router.expert_bias", .hf_name = "model.layers.*.mlp.gate.e_score_correction_bias" }, \
-    TS_NAMES_GATED_MLP("mlp.experts", "model.layers.*.mlp.experts.*."), \
-    TS_NAMES_GATED_MLP("mlp.shared_experts", "model.layers.*.mlp.shared_expert."), \
-    { .name = "mlp.shared_experts.gate_weight", .hf_name = "model.layers.*.mlp.shared_expert_gate.weight" }, \
-    TS_NAMES_GATED_MLP("mlp", "model.layers.*.mlp.")
+#define TS_QWEN2_MOE_NAMES TS_QWEN2_MOE_NAMES_IN("model.layers.*.mlp.")
+#define TS_QWEN2_MOE_NAMES_IN(in_) \
+    { .name = "mlp.router", .hf_name = in_ "gate" }, \
+    { .name = "mlp.router.expert_bias", .hf_name = in_ "gate.e_score_correction_bias" }, \
+    TS_NAMES_GATED_MLP("mlp.experts", in_ "experts.*."), \
+    TS_NAMES_GATED_MLP("mlp.shared_experts", in_ "shared_expert."), \
+    { .name = "mlp.shared_experts.gate_weight", .hf_name = in_ "shared_expert_gate.weight" }, \
+    TS_NAMES_GATED_MLP("mlp", in_)
 
 /* Norms before a part, after it, or both: OLMo 2 to Gemma 3. */
 extern const ts_name_row ts_norms_around_names[];

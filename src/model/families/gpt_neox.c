@@ -34,7 +34,7 @@ static ts_status read_rope(const ts_config_row *r, const json_t *o, const char *
 static ts_status write_rope(const ts_config_row *r, const ts_arch *a, json_t *o)
 {
     TS_TRY(ts_config_put(o, r->key, json_real(a->rope[0].theta)));
-    TS_TRY(ts_config_put(o, "rotary_pct", json_real(ts_config_rotary_part(a))));
+    TS_TRY(ts_config_put(o, "rotary_pct", json_real(ts_config_rotary_part(a, &a->rope[0]))));
     return ts_config_write_rope(&a->rope[0], o);
 }
 

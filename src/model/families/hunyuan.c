@@ -135,6 +135,11 @@ static ts_status read_norms(const ts_config_row *r, const json_t *o, const char 
     return TS_OK;
 }
 
+static ts_status write_norms(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    return ts_config_put(o, r->key, json_boolean(a->qk_norm == TS_QK_NORM_HEAD));
+}
+
 static ts_status read_shared(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
     bool mixes = false;
@@ -143,6 +148,12 @@ static ts_status read_shared(const ts_config_row *r, const json_t *o, const char
     TS_TRY(ts_config_int(o, file, r->key, 1, 1, 0, 1 << 16, &n));
     a->shared_ffn = mixes ? n * a->expert_ffn : 0;
     return TS_OK;
+}
+
+static ts_status write_shared(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    TS_TRY(ts_config_put(o, "use_mixed_mlp_moe", json_boolean(a->shared_ffn > 0)));
+    return ts_config_put(o, r->key, json_integer(a->shared_ffn ? a->shared_ffn / a->expert_ffn : 1));
 }
 
 static ts_status read_sharing(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
@@ -157,12 +168,22 @@ static ts_status read_sharing(const ts_config_row *r, const json_t *o, const cha
     return TS_OK;
 }
 
+/* The layers behind the first one that makes keys and values, up to the next that does. */
+static ts_status write_sharing(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    int64_t of = 1;
+    while (a->keys_raw && of < a->n_layers && a->layer[of].keys_of)
+        of++;
+    TS_TRY(ts_config_put(o, "use_cla", json_boolean(a->keys_raw)));
+    return ts_config_put(o, r->key, json_integer(of));
+}
+
 static const ts_config_row large_rows[] = {
     TS_COPY("vocab_size", vocab, 129024),
-    TS_OWN("use_qk_norm", qk_norm, read_norms, NULL, 0),
+    TS_OWN("use_qk_norm", qk_norm, read_norms, write_norms, 0),
     TS_OWN(NULL, router_score, read_score, NULL, 0),
-    { .kind = TS_CONFIG_OWN, .key = "num_shared_expert", .late = true, .read = read_shared },
-    { .kind = TS_CONFIG_OWN, .key = "cla_share_factor", .late = true, .read = read_sharing },
+    { .kind = TS_CONFIG_OWN, .key = "num_shared_expert", .late = true, .read = read_shared, .write = write_shared },
+    { .kind = TS_CONFIG_OWN, .key = "cla_share_factor", .late = true, .read = read_sharing, .write = write_sharing },
     { TS_CONFIG_END },
 };
 
@@ -171,4 +192,4 @@ const ts_family ts_family_hunyuan_dense = { .model_type = "hunyuan_v1_dense", .a
 const ts_family ts_family_hunyuan_moe = { .model_type = "hunyuan_v1_moe", .architecture = "HunYuanMoEV1ForCausalLM",
                                           .base = &ts_family_hunyuan_dense, .names = moe_names, .rows = moe_rows };
 const ts_family ts_family_hunyuan_large = { .model_type = "hunyuan", .architecture = "HunYuanForCausalLM",
-                                            .base = &ts_family_hunyuan_moe, .rows = large_rows, .read_only = true };
+                                            .base = &ts_family_hunyuan_moe, .rows = large_rows };

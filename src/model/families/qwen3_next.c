@@ -1,6 +1,6 @@
 /* Qwen3-Next and Qwen 3.5 (text): gated delta nets, and between them full attention whose output has a gate; MLPs,
- * mixtures of experts with a gated shared one, or both. Tensors of the layers behind the last one, which predict
- * further tokens (mtp.*), are left out. */
+ * mixtures of experts with a gated shared one, or both. Behind the last layer, if that has full attention, files may have
+ * one that predicts a further token (mtp.*). */
 #include "model/families/families.h"
 
 /* Behind the convolution the norm and the output in Qwen3-Next's order of modules. */
@@ -12,19 +12,19 @@
 #define OUTPUT                                                                                     \
     { .name = "self_attention.norm", .hf_name = "model.layers.*.linear_attn.norm" },               \
     { .name = "self_attention.out_proj", .hf_name = "model.layers.*.linear_attn.out_proj" }
-#define ATTENTION                                                                                  \
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.q_proj", TS_PART_Q, false },          \
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.k_proj", TS_PART_K, false },          \
-    { "self_attention.linear_qkv", "model.layers.*.self_attn.v_proj", TS_PART_V, false },          \
-    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },        \
-    { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.q_norm" },        \
-    { .name = "self_attention.k_layernorm", .hf_name = "model.layers.*.self_attn.k_norm" }
+#define ATTENTION(in_)                                                                             \
+    TS_NAMES_QKV(in_ "self_attn."), { .name = "self_attention.linear_proj", .hf_name = in_ "self_attn.o_proj" }, \
+    { .name = "self_attention.q_layernorm", .hf_name = in_ "self_attn.q_norm" },                   \
+    { .name = "self_attention.k_layernorm", .hf_name = in_ "self_attn.k_norm" },                   \
+    TS_QWEN2_MOE_NAMES_IN(in_ "mlp."), { .name = "input_layernorm", .hf_name = in_ "input_layernorm" }, \
+    { .name = "pre_mlp_layernorm", .hf_name = in_ "post_attention_layernorm" }
 #define BEHIND                                                                                     \
-    ATTENTION, TS_QWEN2_MOE_NAMES,                                                                 \
-    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },                    \
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },         \
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },                                \
-    { .name = "output_layer", .hf_name = "lm_head" }
+    ATTENTION("model.layers.*."), { .name = "decoder.final_layernorm", .hf_name = "model.norm" },  \
+    { .name = "output_layer", .hf_name = "lm_head" },                                              \
+    { .name = "mtp.layers.0.enorm", .hf_name = "mtp.pre_fc_norm_embedding" },                      \
+    { .name = "mtp.layers.0.hnorm", .hf_name = "mtp.pre_fc_norm_hidden" },                         \
+    { .name = "mtp.layers.0.eh_proj", .hf_name = "mtp.fc" },                                       \
+    ATTENTION("mtp.layers.*."), { .name = "mtp.layers.0.final_layernorm", .hf_name = "mtp.norm" }
 
 static const ts_name_row next_names[] = {
     BEFORE,
@@ -75,6 +75,20 @@ static ts_status write_layers(const ts_config_row *r, const ts_arch *a, json_t *
     return ts_config_put_words(o, r->key, a, type_of);
 }
 
+/* Files know names of one, behind full attention. */
+static ts_status read_further(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    int64_t n = 0;
+    TS_TRY(ts_config_int(o, file, r->key, 0, 0, 0, TS_ARCH_MAX_LAYERS, &n));
+    a->mtp_layers = n == 1 && a->layer[a->n_layers - 1].attention == TS_ATTENTION_SOFTMAX;
+    return TS_OK;
+}
+
+static ts_status write_further(const ts_config_row *r, const ts_arch *a, json_t *o)
+{
+    return a->mtp_layers ? ts_config_put(o, r->key, json_integer(a->mtp_layers)) : TS_OK;
+}
+
 /* Where every layer has experts no MLP has a width. */
 static ts_status no_ffn(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
@@ -104,6 +118,7 @@ static const ts_config_row rows[] = {
     TS_COPY("linear_conv_kernel_dim", delta.conv, 4),
     TS_OWN("layer_types", layer, read_layers, write_layers, 0),
     TS_STATE_ACT,
+    TS_CONFIG_ROW(OWN, "mtp_num_hidden_layers", mtp_layers, 0, .late = true, .read = read_further, .write = write_further),
     { TS_CONFIG_END },
 };
 

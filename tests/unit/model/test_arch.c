@@ -240,6 +240,8 @@ static void test_layers(void **state)
             a.q_lora_rank = 6, a.index_heads = 2, a.index_dim = 2 * a.qk_rope_dim, a.index_topk = 4;
         if (r->offset == offsetof(ts_layer_arch, kv_heads))
             a.layer[1].kv_heads = 1; /* and 2 of 4 heads */
+        if (r->offset == offsetof(ts_layer_arch, heads))
+            a.layer[1].heads = 5; /* and 6 over 2 heads of keys */
         if (r->offset == offsetof(ts_layer_arch, head_dim))
             a.layer[1].head_dim = 9;
         OK(ts_arch_copy(&a, &b));

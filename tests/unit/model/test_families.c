@@ -319,6 +319,7 @@ static const struct {
     { "hunyuan", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "longcat_flash", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "hy_v3", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
+    { "step3p5", 1, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
 };
 
 /* Features that no shape shows, of an empty config.json. */
@@ -343,7 +344,8 @@ static void test_features(void **state)
                           !strcmp(type, "olmo"), /* layer norms without a bias */
                    beside = !strcmp(type, "gpt_neox") || !strncmp(type, "cohere", 6) || !strcmp(type, "falcon"),
                    endless = (!strncmp(type, "qwen", 4) && type[4]) || !strcmp(type, "mpt") ||
-                            !strcmp(type, "glm4_moe") || !strcmp(type, "gpt_oss") || !strcmp(type, "dots1") || !strcmp(type, "hy_v3");
+                            !strcmp(type, "glm4_moe") || !strcmp(type, "gpt_oss") || !strcmp(type, "dots1") || !strcmp(type, "hy_v3") ||
+                            !strcmp(type, "step3p5");
         OK(golden_arch(config, &family, &a));
         assert_true(a.norm_offset == features[i].offset);
         assert_int_equal(a.rope[0].interleaved, features[i].interleaved);

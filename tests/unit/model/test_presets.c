@@ -56,6 +56,7 @@ static void test_counts(void **state)
         { "phi3.5-mini-instruct-3.8b", 3821079552 }, { "phi3.5-moe-instruct-42b", 41873153344 },
         { "minicpm3-4b", 4073875968 }, { "hunyuan-3-299b", 295033543488 }, /* without its layer that predicts */
         { "hunyuan-large-389b", 388701405440 },
+        { "step3.5-flash-196b", 196956130368 }, /* without its layers that predict further tokens: 2428171008 */
         { "deepseek-v3.2-671b", 671026419200 + 61 * 13959424 }, /* DeepSeek-V3 and an indexer a layer */
         { "qwen3-next-80b-a3b", 79674391296 }, /* without the layer that predicts a further token */
     };

@@ -81,6 +81,17 @@ static const trial texts[] = {
     { "{\"model_type\":\"longcat_flash\",\"zero_expert_type\":\"copy\"}", "zero_expert_type" },
     { "{\"model_type\":\"longcat_flash\",\"q_lora_rank\":null}", "q_lora_rank" },
     { "{\"model_type\":\"longcat_flash\",\"n_routed_experts\":1000}", "zero_expert_num" },
+    { "{\"model_type\":\"step3p5\",\"layer_types\":[\"full_attention\"]}", "layer_types must be a list" },
+    { "{\"model_type\":\"step3p5\",\"num_hidden_layers\":1,\"layer_types\":[\"sliding_attention\"]}", "sliding_window is not set" },
+    { "{\"model_type\":\"step3p5\",\"use_head_wise_attn_gate\":false}", "use_head_wise_attn_gate is false" },
+    { "{\"model_type\":\"step3p5\",\"moe_router_activation\":\"softmax\"}", "moe_router_activation is \"softmax\"" },
+    { "{\"model_type\":\"step3p5\",\"attention_other_setting\":{\"head_dim\":64}}", "head_dim in attention_other_setting" },
+    { "{\"model_type\":\"step3p5\",\"num_hidden_layers\":3,\"rope_theta\":[10,20,30]}", "third rotary embedding" },
+    { "{\"model_type\":\"step3p5\",\"num_hidden_layers\":1,\"swiglu_limits_shared\":[-1]}", "swiglu_limits" },
+    { "{\"model_type\":\"step3p5\",\"moe_layers_enum\":\"3,x\"}", "entry 1 of moe_layers_enum" },
+    { "{\"model_type\":\"step3p5\",\"num_hidden_layers\":1,\"use_rope_layers\":[\"yes\"]}", "use_rope_layers" },
+    { "{\"model_type\":\"step3p5\",\"num_hidden_layers\":1,\"layer_types\":[\"sliding_attention\"],\"sliding_window\":4,"
+      "\"num_sliding_attention_heads\":12}", "num_attention_heads is 12" },
     { "{\"model_type\":\"hunyuan\",\"use_cla\":true,\"cla_share_factor\":0}", "cla_share_factor" },
     { "{\"model_type\":\"phimoe\",\"hidden_size\":8,\"num_attention_heads\":2,\"num_key_value_heads\":2,\"rope_scaling\":{\"type\":"
       "\"longrope\",\"short_factor\":[1,1],\"long_factor\":[1,2],\"short_mscale\":1.1,\"long_mscale\":1.2}}", "short_mscale is 1.1" },

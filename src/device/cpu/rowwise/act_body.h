@@ -96,8 +96,9 @@ INLINE void act_bwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act
         act_bwd_at(a, i, end - i, f, t);
 }
 
-/* Gated: place c of row r; the gate stands at 2 cols r + c, up cols further on. held: there is a clamp or an
- * offset. */
+/* Gated: place c of row r; the gate stands at 2 cols r + c, up cols further on. held: whether there is a clamp or an
+ * offset, and what the clamp is of. */
+typedef enum hold { HOLD_NOT, HOLD_GATE, HOLD_VALUE } hold;
 INLINE void load_both(const ts_act_args *a, int64_t at, int64_t n, ts_dtype t, vf *gate, vf *up)
 {
     *gate = v_load_as(a->x, at, n, t);
@@ -111,18 +112,17 @@ INLINE vf held_up(const ts_act_args *a, vf up)
     return v_add(v_max(v_sub(v_set(0), most(a)), v_min(most(a), up)), v_set(a->offset));
 }
 
-INLINE void glu_fwd_at(const ts_act_args *a, int64_t r, int64_t c, int64_t n, ts_act f, bool held, ts_dtype t)
+INLINE void glu_fwd_at(const ts_act_args *a, int64_t r, int64_t c, int64_t n, ts_act f, hold held, ts_dtype t)
 {
     vf gate, up;
     load_both(a, 2 * a->cols * r + c, n, t, &gate, &up);
-    if (held) {
-        gate = v_min(most(a), gate);
+    if (held)
         up = held_up(a, up);
-    }
-    v_store_as(a->y, a->cols * r + c, n, t, v_mul(act_value(gate, f), up));
+    const vf value = act_value(held == HOLD_GATE ? v_min(most(a), gate) : gate, f);
+    v_store_as(a->y, a->cols * r + c, n, t, v_mul(held == HOLD_VALUE ? v_min(most(a), value) : value, up));
 }
 
-INLINE void glu_fwd_rows(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, bool held, ts_dtype t)
+INLINE void glu_fwd_rows(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, hold held, ts_dtype t)
 {
     for (int64_t r = begin; r < end; r++) {
         int64_t c = 0;
@@ -133,23 +133,24 @@ INLINE void glu_fwd_rows(const ts_act_args *a, int64_t begin, int64_t end, ts_ac
     }
 }
 
-INLINE void glu_bwd_at(const ts_act_args *a, int64_t r, int64_t c, int64_t n, ts_act f, bool held, ts_dtype t)
+INLINE void glu_bwd_at(const ts_act_args *a, int64_t r, int64_t c, int64_t n, ts_act f, hold held, ts_dtype t)
 {
     const int64_t at = 2 * a->cols * r + c;
     const vf dy = v_load_as(a->dy, a->cols * r + c, n, t), zero = v_set(0);
     vf gate, up, value;
     load_both(a, at, n, t, &gate, &up);
-    const vf slope = act_slope(held ? v_min(most(a), gate) : gate, f, &value);
-    vf dgate = v_mul(v_mul(dy, held ? held_up(a, up) : up), slope), dup = v_mul(dy, value);
+    const vf slope = act_slope(held == HOLD_GATE ? v_min(most(a), gate) : gate, f, &value);
+    vf dgate = v_mul(v_mul(dy, held ? held_up(a, up) : up), slope),
+       dup = v_mul(dy, held == HOLD_VALUE ? v_min(most(a), value) : value);
     if (held) {
-        dgate = v_sel(v_ge(most(a), gate), dgate, zero);
+        dgate = v_sel(v_ge(most(a), held == HOLD_VALUE ? value : gate), dgate, zero);
         dup = v_sel(v_ge(most(a), up), v_sel(v_ge(up, v_sub(zero, most(a))), dup, zero), zero);
     }
     v_store_as(a->dx, at, n, t, dgate);
     v_store_as(a->dx, at + a->cols, n, t, dup);
 }
 
-INLINE void glu_bwd_rows(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, bool held, ts_dtype t)
+INLINE void glu_bwd_rows(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, hold held, ts_dtype t)
 {
     for (int64_t r = begin; r < end; r++) {
         int64_t c = 0;
@@ -160,20 +161,25 @@ INLINE void glu_bwd_rows(const ts_act_args *a, int64_t begin, int64_t end, ts_ac
     }
 }
 
-INLINE bool is_held(const ts_act_args *a) { return a->clamp > 0 || a->offset != 0; }
+INLINE hold hold_of(const ts_act_args *a)
+{
+    return a->clamp > 0 || a->offset != 0 ? a->of_value ? HOLD_VALUE : HOLD_GATE : HOLD_NOT;
+}
 INLINE void glu_fwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, ts_dtype t)
 {
-    if (is_held(a))
-        glu_fwd_rows(a, begin, end, f, true, t);
-    else
-        glu_fwd_rows(a, begin, end, f, false, t);
+    switch (hold_of(a)) {
+    case HOLD_GATE: glu_fwd_rows(a, begin, end, f, HOLD_GATE, t); break;
+    case HOLD_VALUE: glu_fwd_rows(a, begin, end, f, HOLD_VALUE, t); break;
+    default: glu_fwd_rows(a, begin, end, f, HOLD_NOT, t);
+    }
 }
 INLINE void glu_bwd_all(const ts_act_args *a, int64_t begin, int64_t end, ts_act f, ts_dtype t)
 {
-    if (is_held(a))
-        glu_bwd_rows(a, begin, end, f, true, t);
-    else
-        glu_bwd_rows(a, begin, end, f, false, t);
+    switch (hold_of(a)) {
+    case HOLD_GATE: glu_bwd_rows(a, begin, end, f, HOLD_GATE, t); break;
+    case HOLD_VALUE: glu_bwd_rows(a, begin, end, f, HOLD_VALUE, t); break;
+    default: glu_bwd_rows(a, begin, end, f, HOLD_NOT, t);
+    }
 }
 
 INLINE void act_fwd_typed(const ts_act_args *a, int64_t begin, int64_t end, ts_dtype t)

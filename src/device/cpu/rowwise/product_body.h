@@ -36,16 +36,49 @@ INLINE void product_bwd_all(const ts_product_args *a, int64_t begin, int64_t end
     }
 }
 
+/* The same where a z counts for several x. */
+INLINE void each_fwd_all(const ts_product_args *a, int64_t begin, int64_t end, ts_dtype t)
+{
+    for (int64_t i = begin; i < end; i++) {
+        const vf f = factor_of(v_set(ts_load_f32(a->z, i, t)), a->kind).f;
+        for (int64_t c = 0; c < a->each; c += V) {
+            const int64_t n = min64(V, a->each - c), at = i * a->each + c;
+            v_store_as(a->y, at, n, t, v_mul(v_load_as(a->x, at, n, t), f));
+        }
+    }
+}
+
+INLINE void each_bwd_all(const ts_product_args *a, int64_t begin, int64_t end, ts_dtype t)
+{
+    for (int64_t i = begin; i < end; i++) {
+        const factor f = factor_of(v_set(ts_load_f32(a->z, i, t)), a->kind);
+        vf sum = v_set(0);
+        for (int64_t c = 0; c < a->each; c += V) {
+            const int64_t n = min64(V, a->each - c), at = i * a->each + c;
+            const vf dy = v_load_as(a->dy, at, n, t);
+            sum = v_fma(dy, v_load_as(a->x, at, n, t), sum);
+            v_store_as(a->dx, at, n, t, v_mul(dy, f.f));
+        }
+        v_store_as(a->dz, i, 1, t, v_mul(v_set(v_sum(sum)), f.slope));
+    }
+}
+
 static void product_fwd(const void *args, int64_t begin, int64_t end)
 {
     const ts_product_args *a = args;
-    V_BY_DTYPE(a->dtype, product_fwd_all, a, begin, end)
+    if (a->each > 1)
+        V_BY_DTYPE(a->dtype, each_fwd_all, a, begin, end)
+    else
+        V_BY_DTYPE(a->dtype, product_fwd_all, a, begin, end)
 }
 
 static void product_bwd(const void *args, int64_t begin, int64_t end)
 {
     const ts_product_args *a = args;
-    V_BY_DTYPE(a->dtype, product_bwd_all, a, begin, end)
+    if (a->each > 1)
+        V_BY_DTYPE(a->dtype, each_bwd_all, a, begin, end)
+    else
+        V_BY_DTYPE(a->dtype, product_bwd_all, a, begin, end)
 }
 
 INLINE void scale_rows(const ts_scale_cols_args *a, int64_t begin, int64_t end, ts_dtype t)

@@ -126,11 +126,17 @@ static void choose(const ts_route_args *a, int64_t t, const float *s, int32_t *i
 /* The scores of the chosen, before they are normed and scaled; returns their sum. */
 static float chosen_scores(const ts_route_args *a, const float *s, const int32_t *ids, float *w)
 {
+    const bool by_logit = a->score == TS_ROUTE_CHOSEN;
     float sum = 0;
-    for (int64_t j = 0; j < a->k; j++)
-        w[j] = s[ids[j]];
-    if (a->score == TS_ROUTE_CHOSEN)
+    bool any = false;
+    for (int64_t j = 0; j < a->k; j++) {
+        w[j] = ids[j] >= 0 ? s[ids[j]] : by_logit ? -INFINITY : 0;
+        any = any || ids[j] >= 0;
+    }
+    if (by_logit && any)
         softmax(w, a->k, w);
+    for (int64_t j = 0; j < a->k && !any; j++)
+        w[j] = 0;
     for (int64_t j = 0; j < a->k; j++)
         sum += w[j];
     return sum + 1e-20f;
@@ -183,7 +189,8 @@ static void through_softmax(const float *y, const float *dy, const int32_t *ids,
     for (int64_t i = 0; i < n; i++)
         mean += y[i] * dy[i];
     for (int64_t i = 0; i < n; i++)
-        dz[ids ? ids[i] : i] += y[i] * (dy[i] - mean);
+        if (!ids || ids[i] >= 0)
+            dz[ids ? ids[i] : i] += y[i] * (dy[i] - mean);
 }
 
 /* Gradient of the weights; dz begins as zeros. */
@@ -199,12 +206,14 @@ static void through_weights(const ts_route_args *a, const float *z, const float 
     if (a->score == TS_ROUTE_SOFTMAX) {
         memset(all, 0, (size_t)a->experts * sizeof *all);
         for (int64_t j = 0; j < a->k; j++)
-            all[ids[j]] = dw[j];
+            if (ids[j] >= 0)
+                all[ids[j]] = dw[j];
         through_softmax(s, all, NULL, a->experts, dz);
         return;
     }
     for (int64_t j = 0; j < a->k; j++)
-        dz[ids[j]] += dw[j] * slope(a, z[ids[j]], s[ids[j]]);
+        if (ids[j] >= 0)
+            dz[ids[j]] += dw[j] * slope(a, z[ids[j]], s[ids[j]]);
 }
 
 static void through_sparse(const ts_route_args *a, const float *z, const int32_t *ids, const float *dweights,
@@ -279,13 +288,16 @@ static void route_bwd(const void *args, int64_t begin, int64_t end)
 
 /* ---- balance ---- */
 
-/* Of one block and the experts [begin, end): counts and sums of shares. */
-static void count_block(const ts_balance_args *a, int64_t block, int64_t begin, int64_t end, double *c, double *P)
+/* Of one block and the experts [begin, end): counts, of those the ones of the first slot, and sums of shares. */
+static void count_block(const ts_balance_args *a, int64_t block, int64_t begin, int64_t end, double *c, double *first,
+                        double *P)
 {
     float p[TS_ROUTE_MAX];
     memset(c, 0, (size_t)a->experts * sizeof *c);
+    memset(first, 0, (size_t)a->experts * sizeof *first);
     memset(P, 0, (size_t)a->experts * sizeof *P);
     for (int64_t t = block * a->block_rows; t < (block + 1) * a->block_rows; t++) {
+        first[a->ids[t * a->k]]++;
         for (int64_t j = 0; j < a->k; j++)
             c[a->ids[t * a->k + j]]++;
         if (!a->losses)
@@ -310,14 +322,15 @@ static void z_loss(const ts_balance_args *a)
 static void balance(const void *args, int64_t begin, int64_t end)
 {
     const ts_balance_args *a = args;
-    double c[TS_ROUTE_MAX], P[TS_ROUTE_MAX];
+    double c[TS_ROUTE_MAX], first[TS_ROUTE_MAX], P[TS_ROUTE_MAX];
     for (int64_t b = 0; b < a->rows / a->block_rows; b++) {
-        count_block(a, b, begin, end, c, P);
+        count_block(a, b, begin, end, c, first, P);
         for (int64_t e = begin; e < end; e++) {
             const int64_t at = b * a->experts + e;
-            const double all = (a->counted ? (double)a->counted[at] : c[e]) + (a->before ? (double)a->before[e] : 0);
+            const double here = a->of_first ? first[e] : c[e];
+            const double all = (a->counted ? (double)a->counted[at] : here) + (a->before ? (double)a->before[e] : 0);
             if (a->counts)
-                a->counts[at] = (float)c[e];
+                a->counts[at] = (float)here;
             if (a->load)
                 a->load[e] += (float)c[e];
             if (a->pull)
@@ -381,7 +394,8 @@ static void jitter(const void *args, int64_t begin, int64_t end)
         const uint64_t e = (uint64_t)(a->first + i);
         if (i == begin || e % 4 == 0)
             ts_rng_block(&a->rng, e / 4, u);
-        a->y[i] = a->x[i] * (1 + a->eps * (2 * ts_rng_uniform(u[e % 4]) - 1));
+        const float v = ts_rng_uniform(u[e % 4]);
+        a->y[i] = a->gumbel ? a->x[i] - (float)log(-log((double)v + 0x1p-25)) : a->x[i] * (1 + a->eps * (2 * v - 1));
     }
 }
 

@@ -216,10 +216,8 @@ const ts_field_row ts_arch_rows[] = {
           .option = "num-residual-streams"),
     COUNT(hyper_turns, TS_HYPER_SUMS, "mhc_sinkhorn_iterations", .words = "turns of hyper-connections",
           .option = "mhc-sinkhorn-iterations"),
-    F(REAL, hyper_start, .hi = 1e9, .name = "mhc_init_gating_factor", .later = true,
-      .words = "first scales of hyper-connections", .option = "mhc-init-gating-factor"),
-    F(REAL, hyper_eps, .def = 1e-6, .hi = 1, .name = "hc_eps", .later = true, .words = "epsilon of hyper-connections",
-      .option = "hc-eps"),
+    F(REAL, hyper_start, .hi = 1e9, .name = "mhc_init_gating_factor", .apart = true), /* of random weights alone */
+    F(REAL, hyper_eps, .def = 1e-6, .hi = 1, .name = "hc_eps", .later = true, .words = "epsilon of hyper-connections"),
     COUNT(laurel_rank, TS_ARCH_MAX_WIDTH, "laurel_rank", .shapes = true, .words = "rank of the learned residual"),
     COUNT(adapter_rank, TS_ARCH_MAX_WIDTH, "adapter_rank", .shapes = true, .words = "rank of adapters of shared blocks"),
     F(BOOL, adapts_attention, .later = true, .shapes = true, .words = "adapters of shared attention"),

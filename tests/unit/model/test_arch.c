@@ -187,7 +187,7 @@ static void test_fields(void **state)
         else if (r->apart)
             assert_true(r->offset == offsetof(ts_arch, family) ||
                         r->offset == offsetof(ts_arch, pad_frozen) ||
-                        r->offset == offsetof(ts_arch, experts_stacked) ||
+                        r->offset == offsetof(ts_arch, experts_stacked) || r->offset == offsetof(ts_arch, hyper_start) ||
                         r->offset == offsetof(ts_arch, other_names));
         ts_arch_deinit(&a);
         ts_arch_deinit(&b);

@@ -90,10 +90,19 @@ LFM2 = dict(vocab_size=79, hidden_size=24, intermediate_size=32, num_hidden_laye
 # types whose own defaults have layers of experts
 EXPERTS = {"deepseek_v2", "deepseek_v3", "deepseek_v32", "mixtral", "qwen2_moe", "qwen3_moe", "glm4_moe", "olmoe", "phimoe", "granitemoe", "ernie4_5_moe",
            "minimax_m2", "gpt_oss", "llama4_text", "hunyuan_v1_moe", "grok-1", "glm4_moe_lite", "dots1", "granitemoehybrid", "lfm2_moe", "qwen3_next", "qwen3_5_moe_text", "kimi_linear",
-           "jamba", "hy_v3", "glm_moe_dsa", "longcat_flash", "step3p5"}
+           "jamba", "hy_v3", "glm_moe_dsa", "longcat_flash", "step3p5", "deepseek_v4"}
+
+# a layer of each kind of attention, two of them sparse; fewer entries are chosen than there are
+DEEPSEEK_V4 = dict(vocab_size=79, hidden_size=24, moe_intermediate_size=12, num_hidden_layers=4, num_attention_heads=4, head_dim=12, q_lora_rank=10,
+                   max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=0, n_routed_experts=6, num_experts_per_tok=3, o_groups=2, o_lora_rank=5,
+                   index_n_heads=8, index_head_dim=8, index_topk=3, sliding_window=5, hc_mult=3, hc_sinkhorn_iters=4, partial_rotary_factor=1 / 3, swiglu_limit=0.8,
+                   layer_types=["sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention", "compressed_sparse_attention"],
+                   compress_rates=dict(compressed_sparse_attention=2, heavily_compressed_attention=4), mlp_layer_types=["hash_moe", "moe", "hash_moe", "moe"],
+                   compress_rope_theta=500.0)
 
 SCANS = ("mamba", "falcon_mamba", "mamba2")  # nothing but scans
 ROUTER_BIASES = ("correction_bias", "expert_bias")
+ROUTER_BUFFERS = (*ROUTER_BIASES, "ffn.gate.bias", "tid2eid")  # as files call them
 
 
 def no(d, *keys):
@@ -238,6 +247,7 @@ CASES = {
                                     "index_n_heads": 8, "index_head_dim": 6}, 5, dict(seed=503)),
     "glm_moe_dsa-freq": ("glm_moe_dsa", {**LATENT, "num_hidden_layers": 5, "q_lora_rank": 10, "mlp_layer_types": ["dense"] * 5, "index_topk": 5, "index_n_heads": 12,
                                          "index_head_dim": 8, "index_topk_freq": 2, "index_skip_topk_offset": 2}, 4, dict(seed=504, dtype="bfloat16", drop=["indexer_types"])),
+    "deepseek_v4": ("deepseek_v4", DEEPSEEK_V4, 5, dict(seed=601)),
     "hunyuan_large": ("hunyuan_v1_moe", {**MOE, "head_dim": 8, "num_hidden_layers": 4, "num_experts": 5, "moe_topk": 1, "tie_word_embeddings": True, "rope_parameters": dict(
         rope_type="dynamic", rope_theta=10000.0, alpha=50.0, factor=1.0)}, 4, dict(seed=505, renamed="hunyuan_large", shares_keys=2)),
     "longcat_flash": ("longcat_flash", {**no(LATENT, "intermediate_size", "num_hidden_layers"), "head_dim": 4, "num_layers": 2, "ffn_hidden_size": 32, "q_lora_rank": 10, "moe_topk": 4,
@@ -612,6 +622,8 @@ def filled(name, model):
         for n, b in model.named_buffers():
             if n.endswith(ROUTER_BIASES):
                 b.copy_(0.1 * torch.randn(b.shape, generator=generator))
+            if n.endswith("tid2eid"):
+                b.copy_(torch.stack([torch.randperm(model.config.n_routed_experts, generator=generator)[:b.shape[1]] for _ in b]))
             if n.endswith("layer_scalar"):
                 b.copy_(0.8 + 0.1 * torch.randn(b.shape, generator=generator))
                 if how.get("dtype"):
@@ -671,7 +683,7 @@ def split_experts(model, how, of):
         out = {re.sub(r"block_sparse_moe\.(gate|up|down)_proj", r"mlp.\1_proj", n): t for n, t in out.items()}
     if how.get("real_experts"):  # transformers keeps weights of experts that compute nothing, which nobody uses
         out = {n: t for n, t in out.items() if not (m := re.search(r"experts\.(\d+)\.", n)) or int(m[1]) < how["real_experts"]}
-    return {n: t for n, t in out.items() if len(of) == len(model.state_dict()) or not n.endswith(ROUTER_BIASES)}
+    return {n: t for n, t in out.items() if len(of) == len(model.state_dict()) or not n.endswith(ROUTER_BUFFERS)}
 
 
 def shares(model):
@@ -691,7 +703,8 @@ def file_tensors(model, how):
     for n, t in state.items():
         if n == "lm_head.weight" and tied:
             continue
-        out[file_name(model, n)] = t.detach().to(getattr(torch, how.get("dtype", "float32"))).clone().contiguous()
+        dtype = getattr(torch, how.get("dtype", "float32")) if t.is_floating_point() else t.dtype
+        out[file_name(model, n)] = t.detach().to(dtype).clone().contiguous()
     for n, p in model.named_parameters():
         if hasattr(p, "packed"):
             del out[n]

@@ -7,6 +7,7 @@
 #include "device/kernels/act.h"
 #include "device/kernels/altup.h"
 #include "device/kernels/attn.h"
+#include "device/kernels/compress.h"
 #include "device/kernels/conv.h"
 #include "device/kernels/delta.h"
 #include "device/kernels/distill.h"
@@ -51,6 +52,10 @@
     X(dsa_target, ts_dsa_args, ATTENTION)                                                          \
     X(dsa_loss, ts_dsa_args, LOSS)                                                                 \
     X(dsa_dik, ts_dsa_args, ATTENTION)                                                             \
+    X(compress_plan, ts_compress_plan_args, ROWWISE)                                               \
+    X(compress_fwd, ts_compress_args, ROWWISE)                                                     \
+    X(compress_bwd, ts_compress_args, ROWWISE)                                                     \
+    X(compress_dw, ts_compress_args, ROWWISE)                                                      \
     X(ssd_fwd, ts_ssd_args, ATTENTION)                                                             \
     X(ssd_bwd, ts_ssd_args, ATTENTION)                                                             \
     X(ssd_join, ts_ssd_args, ROWWISE)                                                              \
@@ -114,6 +119,7 @@
     X(embed_bwd, ts_embed_args, ROWWISE)                                                           \
     X(route_fwd, ts_route_args, ROWWISE)                                                           \
     X(route_bwd, ts_route_args, ROWWISE)                                                           \
+    X(look_up_ids, ts_look_up_ids_args, ROWWISE)                                                   \
     X(sinkhorn, ts_route_args, ROWWISE)                                                            \
     X(balance, ts_balance_args, ROWWISE)                                                           \
     X(sort_rows, ts_sort_rows_args, ROWWISE)                                                       \

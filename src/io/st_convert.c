@@ -100,6 +100,11 @@ bool ts_st_from_f32(ts_st_dtype to, const float *src, int64_t n, void *out)
             const double v = (double)src[i];
             memcpy(p + 8 * i, &v, sizeof v);
         }
+    } else if (to == TS_ST_I64) {
+        for (int64_t i = 0; i < n; i++) {
+            const int64_t v = (int64_t)src[i];
+            memcpy(p + 8 * i, &v, sizeof v);
+        }
     } else {
         return false;
     }
@@ -115,6 +120,20 @@ ts_status ts_st_read_f32(const ts_st_tensor *t, int64_t first, int64_t n, float 
     if (!ts_st_to_f32(t->dtype, (const unsigned char *)t->data + (size_t)first * item, n, out))
         return ts_error(TS_ERR_USER, "%s: tensor %s is %s, expected F64, F32, F16 or BF16", t->path,
                         t->name, ts_st_dtype_name(t->dtype));
+    return TS_OK;
+}
+
+ts_status ts_st_read_whole(const ts_st_tensor *t, int64_t first, int64_t n, float *out)
+{
+    TS_ASSERT(first >= 0 && n >= 0 && first <= t->elements && n <= t->elements - first,
+              "%s: elements [%lld, +%lld) of %lld", t->name, (long long)first, (long long)n, (long long)t->elements);
+    if (t->dtype != TS_ST_I64)
+        return ts_st_read_f32(t, first, n, out);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t v;
+        memcpy(&v, (const unsigned char *)t->data + 8 * (first + i), sizeof v);
+        out[i] = (float)v;
+    }
     return TS_OK;
 }
 

@@ -25,6 +25,7 @@ typedef enum ts_attention_kind {
     TS_ATTENTION_BESIDE,  /* softmax attention and a state-space layer side by side (Falcon-H1) */
     TS_ATTENTION_KDA,     /* Kimi delta attention in its place */
     TS_ATTENTION_SELECTIVE, /* a selective scan in its place (Mamba 1) */
+    TS_ATTENTION_COMPRESSED, /* softmax attention of all heads to one key a token and to keys of several (DeepSeek-V4) */
     TS_ATTENTION_HYBRID, /* a state-space layer that reads, beside the stream, what a block of attention and MLP makes which
                             several layers share (Zamba2) */
 } ts_attention_kind;
@@ -38,7 +39,10 @@ static inline bool ts_has_mamba(ts_attention_kind k)
     return k == TS_ATTENTION_MAMBA || k == TS_ATTENTION_BESIDE || k == TS_ATTENTION_HYBRID;
 }
 /* Heads attend to keys, which may be rotated by their positions. */
-static inline bool ts_attends(ts_attention_kind k) { return ts_has_heads(k) || k == TS_ATTENTION_LATENT; }
+static inline bool ts_attends(ts_attention_kind k)
+{
+    return ts_has_heads(k) || k == TS_ATTENTION_LATENT || k == TS_ATTENTION_COMPRESSED;
+}
 /* A delta rule of either kind. */
 static inline bool ts_is_delta(ts_attention_kind k) { return k == TS_ATTENTION_DELTA || k == TS_ATTENTION_KDA; }
 typedef enum ts_mlp_kind {
@@ -121,6 +125,9 @@ typedef struct ts_layer_arch {
                                   (nn/block.h; Gemma 4) */
     int64_t keys_of;           /* 1 + the number of an earlier layer whose keys and values it attends to; 0: its own */
     int64_t choices_of;        /* likewise of the layer whose indexer's choice of keys it attends by (GLM-5.2) */
+    int64_t compress;          /* COMPRESSED: tokens of an entry, beside the window's keys; 0: no entries */
+    int sparse;                /* 1: likewise, an indexer chooses among them, and neighbours overlap */
+    int hashed;                /* 1: the experts of a token are by its number */
     int64_t shared;            /* HYBRID: 1 + the number of the shared block that it uses; else 0 */
 } ts_layer_arch;
 
@@ -169,6 +176,7 @@ typedef struct ts_arch {
     int64_t q_lora_rank, kv_lora_rank, qk_rope_dim, v_head_dim;
     /* Latent attention to the best keys alone (DeepSeek-V3.2), as an indexer finds them; index_heads 0: to all. */
     int64_t index_heads, index_dim, index_topk;
+    int64_t out_groups, out_rank; /* of compressed attention's output projection: groups of heads, rank of each (nn/compressed.h) */
     bool index_interleaved;    /* the indexer's rotated pairs are (2i, 2i+1) (GLM-5) */
     double q_latent_scale, kv_latent_scale; /* latent vectors times this; 1: as they are (LongCat-Flash) */
     bool latent_norm;          /* latent vectors are normed */
@@ -234,9 +242,9 @@ typedef struct ts_arch {
     bool adapts_attention;
     double altup_clip;         /* bounds of coefficients' weights, which are kept for config.json alone */
     /* Hyper-connections (nn/hyper.h): streams side by side, 0: one; turns of Sinkhorn's iteration; what scales of
-     * coefficients begin with */
+     * coefficients begin with; what is added to sums that divide */
     int64_t hyper_streams, hyper_turns;
-    double hyper_start;
+    double hyper_start, hyper_eps;
     bool layer_scalar;         /* the stream behind a layer is multiplied with a number that no gradient trains */
     double embed_scale;        /* 1: none */
     double attn_scale;         /* score = attn_scale * q.k */
@@ -325,6 +333,7 @@ static inline double ts_layer_clamp(const ts_arch *a, int64_t i, bool shared)
 static inline bool ts_has_experts(const ts_layer_arch *l) { return l->mlp == TS_MLP_EXPERTS || l->shortcut || l->joined; }
 bool ts_arch_has_shortcuts(const ts_arch *a);
 bool ts_arch_has_joined(const ts_arch *a);
+bool ts_arch_hashes(const ts_arch *a);
 /* Whether a layer attends to keys and values of another, by another's choice of keys. */
 bool ts_arch_borrows(const ts_arch *a);
 bool ts_arch_shares_choices(const ts_arch *a);

@@ -81,7 +81,7 @@ static ts_status check_choices(const ts_arch *a, const char *file)
 static ts_status check_indexer(const ts_arch *a, const char *file)
 {
     const int64_t wide = a->kv_lora_rank + a->qk_rope_dim, head = a->head_dim > a->v_head_dim ? a->head_dim : a->v_head_dim;
-    if (!a->index_heads)
+    if (!a->index_heads || ts_arch_has(a, TS_ATTENTION_COMPRESSED))
         return TS_OK;
     if (!a->kv_lora_rank || !a->q_lora_rank)
         return ts_error(TS_ERR_USER, "%s: an indexer reads latent vectors of queries: expected latent attention with "
@@ -94,6 +94,51 @@ static ts_status check_indexer(const ts_arch *a, const char *file)
     if (a->attn_softcap > 0 || wide > TS_DSA_MOST_DIM || head > TS_DSA_MOST_DIM)
         return ts_error(TS_ERR_USER, "%s: sparse attention has no soft cap, and heads and latent vectors of at most %d values",
                         file, (int)TS_DSA_MOST_DIM);
+    return TS_OK;
+}
+
+/* Sizes of compressed attention, which all of its layers share. */
+static ts_status check_compressed_sizes(const ts_arch *a, const char *file)
+{
+    const long long heads = a->n_heads, groups = a->out_groups;
+    if (a->kv_lora_rank || a->q_lora_rank < 1 || a->n_kv_heads != 1 || a->head_dim > TS_DSA_MOST_DIM)
+        return ts_error(TS_ERR_USER,
+                        "%s: compressed attention (compress_rates) has one head of keys, which are values too, of at most %d "
+                        "values, and latent vectors of queries alone: found num_key_value_heads %lld, head_dim %lld, "
+                        "q_lora_rank %lld", file, (int)TS_DSA_MOST_DIM, (long long)a->n_kv_heads, (long long)a->head_dim,
+                        (long long)a->q_lora_rank);
+    if (groups < 1 || heads % groups || a->out_rank < 1)
+        return ts_error(TS_ERR_USER, "%s: o_groups is %lld and o_lora_rank %lld: expected a divisor of the %lld heads "
+                                     "(num_attention_heads) and at least 1", file, groups, (long long)a->out_rank, heads);
+    if (a->qk_norm != TS_QK_NORM_NONE || a->bias_qkv || a->bias_proj || a->attn_sinks || a->attn_gate || a->norm_bias ||
+        a->qkv_clip > 0 || a->attn_softcap > 0 || a->norm != TS_NORM_RMS)
+        return ts_error(TS_ERR_USER, "%s: compressed attention has RMS norms, and no biases, gates, bounds, further norms or "
+                                     "sinks that are not its own", file);
+    return TS_OK;
+}
+
+static ts_status check_compressed(const ts_arch *a, const char *file)
+{
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        const ts_layer_arch *l = &a->layer[i];
+        const bool is = l->attention == TS_ATTENTION_COMPRESSED;
+        if (!is && (l->compress || l->sparse))
+            return ts_error(TS_ERR_USER, "%s: layer %lld compresses keys, but has other attention", file, (long long)i);
+        if (l->hashed && (!ts_has_experts(l) || a->zero_experts))
+            return ts_error(TS_ERR_USER, "%s: layer %lld chooses experts by a token's number and has none, or some that compute "
+                                         "nothing", file, (long long)i);
+        if (!is)
+            continue;
+        TS_TRY(check_compressed_sizes(a, file));
+        if (l->window < 1 || l->position != TS_POSITION_ROPE || l->head_dim || l->kv_heads)
+            return ts_error(TS_ERR_USER, "%s: layer %lld of compressed attention needs a window (sliding_window) and a rotary "
+                                         "embedding", file, (long long)i);
+        if (l->sparse && (!l->compress || a->index_heads < 1 || a->index_topk < 1 || a->index_dim < a->rope[l->rope].dim))
+            return ts_error(TS_ERR_USER,
+                            "%s: layer %lld chooses among compressed keys: expected an indexer (index_n_heads, index_topk of 1 "
+                            "or more, index_head_dim of at least the %lld rotated values of a head)",
+                            file, (long long)i, (long long)a->rope[l->rope].dim);
+    }
     return TS_OK;
 }
 
@@ -419,6 +464,7 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
     TS_TRY(check_joined(a, file));
     TS_TRY(check_shared(a, file));
     TS_TRY(check_indexer(a, file));
+    TS_TRY(check_compressed(a, file));
     TS_TRY(check_choices(a, file));
     TS_TRY(check_mtp(a, file));
     TS_TRY(check_act(a, file));

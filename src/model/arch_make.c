@@ -64,6 +64,7 @@ ANY_LAYER(ts_arch_rotates, l->position == TS_POSITION_ROPE && ts_attends(l->atte
 ANY_LAYER(ts_arch_borrows, l->keys_of)
 ANY_LAYER(ts_arch_has_shortcuts, l->shortcut)
 ANY_LAYER(ts_arch_has_joined, l->joined)
+ANY_LAYER(ts_arch_hashes, l->hashed)
 ANY_LAYER(ts_arch_shares_choices, l->choices_of)
 ANY_LAYER(ts_arch_has_mlp, l->mlp != TS_MLP_NONE)
 

@@ -31,7 +31,8 @@
     W(TS_ATTENTION_SOFTMAX, "softmax") W(TS_ATTENTION_LATENT, "latent")                            \
     W(TS_ATTENTION_NONE, "none") W(TS_ATTENTION_MAMBA, "mamba") W(TS_ATTENTION_DELTA, "delta")        \
     W(TS_ATTENTION_CONV, "conv") W(TS_ATTENTION_BESIDE, "beside") \
-    W(TS_ATTENTION_KDA, "kda") W(TS_ATTENTION_SELECTIVE, "selective") W(TS_ATTENTION_HYBRID, "hybrid")
+    W(TS_ATTENTION_KDA, "kda") W(TS_ATTENTION_SELECTIVE, "selective") \
+    W(TS_ATTENTION_COMPRESSED, "compressed") W(TS_ATTENTION_HYBRID, "hybrid")
 #define MLPS(W)                                                                                    \
     W(TS_MLP_PLAIN, "plain") W(TS_MLP_GATED, "gated") W(TS_MLP_EXPERTS, "experts")                 \
     W(TS_MLP_NONE, "none")
@@ -147,6 +148,10 @@ const ts_field_row ts_arch_rows[] = {
     LATENT(index_heads, TS_ARCH_MAX_HEADS, "heads of the indexer", "dsa-indexer-n-heads"),
     LATENT(index_dim, TS_DSA_MOST_INDEX, "width of a head of the indexer", "dsa-indexer-head-dim"),
     COUNT(index_topk, INT32_MAX, "index_topk", .words = "keys that sparse attention attends to", .option = "dsa-indexer-topk"),
+    COUNT(out_groups, TS_ARCH_MAX_HEADS, "o_groups", .shapes = true, .words = "groups of the output projection",
+          .option = "o-groups"),
+    COUNT(out_rank, TS_ARCH_MAX_WIDTH, "o_lora_rank", .shapes = true, .words = "rank of the output projection",
+          .option = "o-lora-rank"),
     F(BOOL, index_interleaved, .later = true, .words = "order of the indexer's rotated pairs"),
     SCALE(q_latent_scale, "scale of latent vectors of queries", .def = 1, .above = true, .later = true,
           .words = "scale of latent vectors of queries", .option = "enable-mla-scale-q-lora"),
@@ -213,8 +218,8 @@ const ts_field_row ts_arch_rows[] = {
           .option = "num-residual-streams"),
     COUNT(hyper_turns, TS_HYPER_SUMS, "mhc_sinkhorn_iterations", .words = "turns of hyper-connections",
           .option = "mhc-sinkhorn-iterations"),
-    F(REAL, hyper_start, .hi = 1e9, .name = "mhc_init_gating_factor", .later = true,
-      .words = "first scales of hyper-connections", .option = "mhc-init-gating-factor"),
+    F(REAL, hyper_start, .hi = 1e9, .name = "mhc_init_gating_factor", .apart = true), /* of random weights alone */
+    F(REAL, hyper_eps, .def = 1e-6, .hi = 1, .name = "hc_eps", .later = true, .words = "epsilon of hyper-connections"),
     COUNT(laurel_rank, TS_ARCH_MAX_WIDTH, "laurel_rank", .shapes = true, .words = "rank of the learned residual"),
     COUNT(adapter_rank, TS_ARCH_MAX_WIDTH, "adapter_rank", .shapes = true, .words = "rank of adapters of shared blocks"),
     F(BOOL, adapts_attention, .later = true, .shapes = true, .words = "adapters of shared attention"),
@@ -335,6 +340,10 @@ const ts_field_row ts_layer_rows[] = {
     L("layer_keys_of", INT, keys_of, .hi = TS_ARCH_MAX_LAYERS, .words = "layers that share keys and values"),
     L("layer_shortcuts", INT, shortcut, .hi = 1, .words = "experts beside the MLP"),
     L("layer_joined", INT, joined, .hi = 1, .words = "experts added to the MLP"),
+    L("layer_compress", INT, compress, .hi = TS_ARCH_MAX_POSITIONS, .words = "tokens of compressed keys",
+      .option = "compress-ratios"),
+    L("layer_sparse", INT, sparse, .hi = 1, .words = "compressed keys that an indexer chooses", .option = "compress-ratios"),
+    L("layer_hashed", INT, hashed, .hi = 1, .words = "experts by a token's number", .option = "n-hash-layers"),
     L("layer_shared", INT, shared, .hi = TS_ARCH_MAX_LAYERS, .words = "blocks that layers share"),
     L("layer_choices_of", INT, choices_of, .hi = TS_ARCH_MAX_LAYERS, .words = "layers that share an indexer's choices",
       .option = "index-topk-freq"),

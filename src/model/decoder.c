@@ -407,6 +407,9 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len)
         o->cos = d->cos[which];
         o->sin = d->sin[which];
         o->q_cos = d->q_cos[which], o->q_sin = d->q_sin[which];
+        ts_compressed_layer *compressed = &d->block[l].compressed;
+        compressed->rope = o->rot_dim, compressed->interleaved = o->interleaved;
+        compressed->cos = o->cos, compressed->sin = o->sin;
         latent->interleaved = o->interleaved, latent->cos = o->cos, latent->sin = o->sin;
         latent->indexer.rope = (ts_rope_op){ .rot_dim = o->rot_dim, .interleaved = d->arch.index_interleaved,
                                              .cos = o->cos, .sin = o->sin };

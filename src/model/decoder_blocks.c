@@ -98,6 +98,40 @@ static ts_latent_layer latent_of(const ts_arch *a, int64_t layer)
     return l;
 }
 
+/* Of entries of the layer, `dim` wide. */
+static ts_compressor compressor_of(const ts_arch *a, const ts_layer_arch *l, int64_t dim)
+{
+    const ts_linear to = { .in = a->hidden, .out = (l->sparse ? 2 : 1) * dim };
+    ts_compressor c = { .rate = l->compress, .op = { .dim = dim, .overlaps = l->sparse }, .kv = to, .gate = to,
+                        .norm = ts_decoder_norm(a, true) };
+    c.norm.width = dim;
+    return c;
+}
+
+static ts_compressed_layer compressed_of(const ts_arch *a, int64_t layer)
+{
+    const ts_layer_arch *x = ts_arch_block(a, layer);
+    const int64_t dim = a->head_dim, rank = a->q_lora_rank;
+    if (x->attention != TS_ATTENTION_COMPRESSED)
+        return (ts_compressed_layer){ 0 };
+    ts_compressed_layer l = {
+        .n_heads = a->n_heads, .dim = dim, .window = x->window, .scale = (float)a->attn_scale, .eps = (float)a->norm_eps,
+        .groups = a->out_groups, .rank = a->out_rank,
+        .q_down = { .in = a->hidden, .out = rank }, .q = { .in = rank, .out = a->n_heads * dim },
+        .kv = { .in = a->hidden, .out = dim }, .proj = { .in = a->out_groups * a->out_rank, .out = a->hidden },
+        .q_norm = ts_decoder_norm(a, true), .kv_norm = ts_decoder_norm(a, true),
+    };
+    l.q_norm.width = rank, l.kv_norm.width = dim;
+    if (x->compress)
+        l.entries = compressor_of(a, x, dim);
+    if (!x->sparse)
+        return l;
+    l.index_heads = a->index_heads, l.topk = a->index_topk;
+    l.index = compressor_of(a, x, a->index_dim);
+    l.wq_b = (ts_linear){ .in = rank, .out = a->index_heads * a->index_dim };
+    return l;
+}
+
 static ts_mamba_layer mamba_of(const ts_arch *a, int64_t layer)
 {
     const ts_mamba_arch *m = &a->mamba;
@@ -224,9 +258,11 @@ static ts_experts_layer experts_of(const ts_arch *a, int64_t layer)
         .clamp = (float)ts_layer_clamp(a, layer, false), .clamps_value = a->clamps_value, .offset = (float)a->glu_offset,
         .router_norm = ts_decoder_norm(a, joined), .norm = ts_decoder_norm(a, joined), .has_scale = joined,
         .router_in = 1 / sqrtf((float)a->hidden),
-        .has_bias = a->router_bias, .has_shared = shared > 0, .has_shared_gate = a->shared_gate,
+        .by_token = ts_arch_block(a, layer)->hashed, .tokens = a->vocab,
+        .has_bias = a->router_bias && !ts_arch_block(a, layer)->hashed, .has_shared = shared > 0, .has_shared_gate = a->shared_gate,
         .shared = { .act = a->act, .gated = a->gated, .is_shared = true,
-                    .clamp = (float)ts_layer_clamp(a, layer, true), .clamps_value = a->clamps_value, .offset = (float)a->glu_offset, .gate_scale = 1, .out_scale = 1,
+                    .clamp = (float)ts_layer_clamp(a, layer, true), .clamps_value = a->clamps_value, .offset = (float)a->glu_offset,
+                    .gate_scale = 1, .out_scale = 1,
                     .fc1 = { .in = a->hidden, .out = a->gated ? 2 * shared : shared, .has_bias = a->bias_fc1 },
                     .fc2 = { .in = shared, .out = a->hidden, .has_bias = a->bias_fc2 } },
         .route = { .score = a->router_score, .k = a->experts_per_token, .groups = a->router_groups,
@@ -258,7 +294,8 @@ ts_hyper_layer ts_decoder_hyper(const ts_arch *a, bool mixes)
     return (ts_hyper_layer){ .width = a->hidden, .start = (float)a->hyper_start,
                              .norm = { .present = true, .is_bare = true, .width = a->hyper_streams * a->hidden,
                                        .op = { .eps = (float)a->norm_eps } },
-                             .op = { .streams = a->hyper_streams, .iterations = mixes ? a->hyper_turns : 0, .eps = 1e-6f } };
+                             .op = { .streams = a->hyper_streams, .iterations = mixes ? a->hyper_turns : 0,
+                                     .eps = (float)a->hyper_eps } };
 }
 
 ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
@@ -279,7 +316,8 @@ ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
         .joins_shortcut = layer > 0 && layer < a->n_layers && a->layer[layer - 1].shortcut,
         .altup = altup_of(a), .mixer_hyper = ts_decoder_hyper(a, true), .feed_hyper = ts_decoder_hyper(a, true),
         .has_scalar = a->layer_scalar,
-        .attention = attention_of(a, layer), .latent = latent_of(a, layer), .mamba = mamba_of(a, layer),
+        .attention = attention_of(a, layer), .latent = latent_of(a, layer),
+        .compressed = compressed_of(a, layer), .mamba = mamba_of(a, layer),
         .selective = selective_of(a, layer), .delta = delta_of(a, layer), .short_conv = short_conv_of(a, layer),
         .beside = beside_of(a, layer), .hybrid = hybrid_of(a, layer), .kda = kda_of(a, layer),
         .mlp = mlp_of(a, layer), .experts = experts_of(a, layer),

@@ -39,11 +39,12 @@ ts_status ts_decoder_pass(ts_decoder *d, ts_tape *tape, const ts_tensor *ids, ts
     ts_run *mine;
     const bool hybrid = ts_arch_has(&d->arch, TS_ATTENTION_HYBRID);
     if (!d->per_layer.width && !ts_arch_borrows(&d->arch) && !ts_arch_shares_choices(&d->arch) &&
-        !ts_arch_has_shortcuts(&d->arch) && !hybrid)
+        !ts_arch_has_shortcuts(&d->arch) && !hybrid && !ts_arch_hashes(&d->arch))
         return TS_OK;
     TS_TRY(ts_arena_alloc(&tape->arena, sizeof *mine, &mine));
     *mine = **run;
     TS_TRY(ts_arena_alloc(&tape->arena, (size_t)d->arch.n_layers * sizeof *mine->lent, &mine->lent));
+    mine->ids = ids;
     *run = mine;
     if (hybrid)
         TS_TRY(share_blocks(d, tape, x, mine));

@@ -292,10 +292,11 @@ bool ts_family_alias(const ts_family *f, const char *hf_name, int i, char out[TS
 {
     const char *prefix = ts_family_prefix(f);
     const size_t n = prefix ? strlen(prefix) : 0;
-    if (n && !strncmp(hf_name, prefix, n) && i-- == 0)
-        return snprintf(out, TS_FAMILY_NAME, "%s", hf_name + n) < TS_FAMILY_NAME;
+    const char *bare = n && !strncmp(hf_name, prefix, n) ? hf_name + n : NULL;
+    if (bare && i-- == 0)
+        return snprintf(out, TS_FAMILY_NAME, "%s", bare) < TS_FAMILY_NAME;
     for (const ts_name_other *o = others_of(f); o->ours; o++)
-        if (replace(o, hf_name, out) && i-- == 0)
+        if ((replace(o, hf_name, out) && i-- == 0) || (bare && replace(o, bare, out) && i-- == 0))
             return true;
     return false;
 }

@@ -54,6 +54,7 @@ typedef struct ts_name_tensor {
     int rank;
     int64_t dim[4];               /* in the file's orientation */
     bool is_copy;                 /* of another tensor: not read */
+    bool is_choice;               /* numbers of experts, in I64 */
     bool is_line;                 /* of rank 2, a vector in rows: its pieces count elements, as those of one do */
     size_t first_piece, n_pieces; /* of the map's pieces; together they are the whole tensor */
 } ts_name_tensor;
@@ -90,6 +91,8 @@ typedef enum ts_name_part {
     /* whole; layers that predict further tokens have it in files once more, of what is outside of all layers: it is
      * written, and not read */
     TS_PART_COPY,
+    TS_PART_CHOICES, /* whole: numbers of experts, which the file holds as I64 */
+    TS_PART_STACK, /* a stack, in the file one matrix of all rows */
     TS_PART_MORE, /* whole, behind the rows of the row before, in the same tensor */
     /* of gated delta nets, for each head of keys in turn: q, k, and v of the heads that share them, then
      * (another parameter, in the same tensor) z of these; beta of these, then (likewise) a */
@@ -168,7 +171,7 @@ const ts_name_row *ts_family_name_rows(const ts_family *f);
 /* Tensors and pieces of a described model, of a->other_names under the family's other names that stay. */
 ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m) TS_NODISCARD;
 /* The i-th other name under which files may hold this tensor: first without the prefix, then as the family's
- * others say. False: it has no more. */
+ * others say, with it and without. False: it has no more. */
 enum { TS_FAMILY_NAME = 256 };
 bool ts_family_alias(const ts_family *f, const char *hf_name, int i, char out[TS_FAMILY_NAME]);
 /* The other name of this tensor that stays. False: it has none. */

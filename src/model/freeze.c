@@ -112,12 +112,12 @@ static ts_status list_weight(void *ctx, const char *name, const ts_param_spec *s
     d->weights[d->n_weights++] = (ts_decoder_weight){
         .layer = layer_of(&d->arch, name), .count = spec->is_fixed ? 0 : ts_place_whole_count(&spec->place), .is_table = is_table,
         .is_qkv = strstr(name, "linear_qkv.weight") || strstr(name, "self_attention.linear_q.weight") ||
-                  strstr(name, "linear_kv_up_proj.weight"),
+                  strstr(name, "linear_kv_up_proj.weight") || strstr(name, "self_attention.linear_kv_proj.weight"),
         .is_scan = strstr(name, ".conv1d.weight"),
         .multiplies = spec->place.rank > 1 && !spec->is_filter && !spec->is_vectors && (!is_looked_up || (is_table && d->arch.tied)),
         .trained = !spec->is_fixed,
         .times = is_head ? (double)(1 + d->arch.mtp_layers) : (double)uses_of(&d->arch, name),
-        .share = spec->place.rank > 2 || (spec->is_vectors && spec->is_expert)
+        .share = (spec->place.rank > 2 && spec->is_expert) || (spec->is_vectors && spec->is_expert)
                      ? (double)d->arch.experts_per_token / (double)(d->arch.n_experts + d->arch.zero_experts)
                      : 1 };
     return TS_OK;
@@ -166,10 +166,21 @@ static double scan_flops(const ts_decoder *d, int64_t layer)
     return 2 * ((double)m->heads * (state + half * (double)m->head_dim) + (double)m->groups * half * (double)m->state);
 }
 
+/* Of a token and a layer of compressed attention: keys of the window and entries, of which an indexer chooses some. */
+static double compressed_flops(const ts_arch *a, const ts_layer_arch *l, double seq_length)
+{
+    const double heads = 2 * (double)(a->n_heads * a->head_dim), n = seq_length;
+    const double window = (double)ts_dsa_pairs((int64_t)n, l->window) / n, seen = l->compress ? n / (2 * (double)l->compress) : 0;
+    const double most = l->sparse && (double)a->index_topk < seen ? (double)a->index_topk : seen;
+    return 2 * (heads * (window + most) + (l->sparse ? (double)(a->index_heads * a->index_dim) * seen : 0));
+}
+
 /* Of a token and a layer: the causal half, or of these the keys that an indexer chooses by products with all of the
  * half. */
 static double attention_flops(const ts_arch *a, int64_t layer, double seq_length)
 {
+    if (ts_arch_block(a, layer)->attention == TS_ATTENTION_COMPRESSED)
+        return compressed_flops(a, ts_arch_block(a, layer), seq_length);
     const int64_t keys = ts_layer_heads(a, layer) * ts_layer_head_dim(a, layer), n = (int64_t)seq_length;
     const double part = a->index_heads ? ts_dsa_pairs(n, a->index_topk) / ts_dsa_pairs(n, n) : 1;
     return (double)(keys + (a->kv_lora_rank ? a->n_heads * a->v_head_dim : keys)) * seq_length * part +

@@ -80,7 +80,7 @@ static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
     char name[256];
     hf_name_of(t, name, sizeof name);
     const bool flat = t->param.dim[1] == 0, turned = t->row->transposed && !flat;
-    const int64_t stack = t->expert < 0 ? t->param.matrices : 1, each = rows / stack;
+    const int64_t stack = t->expert < 0 && t->row->part != TS_PART_STACK ? t->param.matrices : 1, each = rows / stack;
     ts_name_tensor *x = &m->tensor[m->n_tensors];
     *x = (ts_name_tensor){ .rank = flat ? 1 : 2, .first_piece = m->n_pieces };
     x->dim[0] = turned ? t->param.dim[1] : rows;
@@ -104,6 +104,7 @@ static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
     if (is_filter(t) && !flat)
         x->rank = 3, x->dim[2] = x->dim[1], x->dim[1] = 1;
     x->is_copy = t->row->part == TS_PART_COPY;
+    x->is_choice = t->row->part == TS_PART_CHOICES;
     if (t->row->part == TS_PART_RATE) {
         x->rank = 4;
         x->dim[0] = x->dim[1] = x->dim[3] = 1, x->dim[2] = rows;
@@ -299,6 +300,8 @@ static ts_status add_row(ts_name_map *m, const target *t)
     case TS_PART_FILTER:
     case TS_PART_RATE:
     case TS_PART_COPY:
+    case TS_PART_STACK:
+    case TS_PART_CHOICES:
         return add_whole(m, t);
     case TS_PART_PAIRS:
         return add_pairs(m, t);

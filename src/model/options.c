@@ -212,6 +212,23 @@ const ts_option ts_model_option_rows[] = {
         "most 160"),
     ROW(REAL, hyper_start, "mhc-init-gating-factor", "0.01", 0, 1e9, NULL,
         "what scales of hyper-connections begin with: how much a token sways its coefficients"),
+    ROW(LIST, compress_ratios, "compress-ratios", NULL, 0, 0, NULL,
+        "attention of DeepSeek-V4, a number for each layer: all heads share one key a token, which is its value too; queries "
+        "see the keys of a window and, above 0, entries that stand for so many tokens: all of them, or (4) those that an "
+        "indexer chooses (--index-n-heads, --index-head-dim, --index-topk); needs --q-lora-rank"),
+    ROW(FLAG, kv_compress, "kv-compress", NULL, 0, 0, NULL, "keys are compressed, as --compress-ratios says"),
+    ROW(INT, compress_window, "sliding-window-size", "128", 1, 1 << 30, NULL,
+        "with --compress-ratios: keys of single tokens that a query sees, its own among them"),
+    ROW(REAL, compress_theta, "compress-rope-theta", "160000", 0, 1e12, NULL,
+        "base of the rotary embedding in layers that compress (in others: --rotary-base)"),
+    ROW(INT, original_seq_len, "original-seq-len", "0", 0, 1 << 30, NULL,
+        "positions in layers that compress are stretched by yarn from this length, --rope-factor times (0: they are not)"),
+    ROW(REAL, rope_factor, "rope-factor", "40", 0, 1e6, NULL, "see --original-seq-len"),
+    ROW(INT, out_groups, "o-groups", "8", 1, 1 << 16, NULL,
+        "with --compress-ratios: groups of heads that the output projection brings to --o-lora-rank values each"),
+    ROW(INT, out_rank, "o-lora-rank", "1024", 1, 1 << 22, NULL, "see --o-groups"),
+    ROW(INT, hash_layers, "n-hash-layers", "0", 0, 1 << 20, NULL,
+        "in so many first layers a token's number says which experts it goes to, by a table that is drawn once (DeepSeek-V4)"),
     ROW(CHOICE, moe_score, "moe-router-score-function", "softmax", 0, 0, TS_CHOICES(TS_MODEL_SCORES),
         "how the router's logits become scores"),
     ROW(FLAG, moe_pre_softmax, "moe-router-pre-softmax", NULL, 0, 0, NULL,
@@ -580,6 +597,7 @@ ts_status ts_model_describe(const ts_model_options *o, const ts_option_set *set,
         ts_arch_share_choices(a, o->index_freq, o->index_offset);
     TS_TRY(ts_model_describe_skips(o, a));
     TS_TRY(ts_model_describe_expert_layers(o, a));
+    TS_TRY(ts_model_describe_compressed(o, a));
     if (ts_model_is_mamba(set))
         TS_TRY(ts_model_describe_mamba(o, a));
     TS_TRY(ts_model_describe_delta(o, set, a));

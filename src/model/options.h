@@ -89,6 +89,11 @@ typedef struct ts_model_options {
     bool hyper;
     int64_t hyper_streams, hyper_turns;
     double hyper_start;
+    /* compressed attention (compress_options.c) */
+    ts_option_list compress_ratios; /* numbers */
+    bool kv_compress;
+    double compress_theta, rope_factor;
+    int64_t original_seq_len, compress_window, out_groups, out_rank, hash_layers; /* original_seq_len 0: not stretched */
     bool scales_q_latent, scales_kv_latent;
     int64_t zero_experts;
     ts_option_list window_size; /* words, see ts_model_window */
@@ -163,6 +168,13 @@ ts_status ts_model_compare_config(const ts_model_options *o, const ts_arch *a,
 ts_status ts_model_describe_delta(const ts_model_options *o, const ts_option_set *set, ts_arch *a) TS_NODISCARD;
 ts_status ts_model_compare_delta(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
                                  const char *folder) TS_NODISCARD;
+
+/* Compressed attention and experts by tokens (compress_options.c): what they are, when all else of `a` is there, and
+ * which layer is what; contradictions with a model that was read from `folder`: TS_ERR_USER. */
+static inline bool ts_model_compresses(const ts_model_options *o) { return o->compress_ratios.n > 0; }
+ts_status ts_model_describe_compressed(const ts_model_options *o, ts_arch *a) TS_NODISCARD;
+ts_status ts_model_compare_ratios(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
+                                  const char *folder) TS_NODISCARD;
 
 /* Models with state-space layers (mamba_options.c). */
 /* Whether an option of such models is given. */

@@ -259,7 +259,7 @@ static ts_status compare_experts(const ts_model_options *o, const ts_option_set 
 
 static int variant_of(const ts_arch *a)
 {
-    return a->index_heads                          ? TS_MODEL_VARIANT_DSA
+    return a->index_heads && a->kv_lora_rank       ? TS_MODEL_VARIANT_DSA
            : ts_arch_has(a, TS_ATTENTION_KDA)   ? TS_MODEL_VARIANT_KIMI
            : ts_arch_has(a, TS_ATTENTION_DELTA) ? TS_MODEL_VARIANT_DELTA
                                                 : TS_MODEL_VARIANT_NONE;
@@ -286,10 +286,38 @@ static ts_status compare_latent(const ts_model_options *o, const ts_option_set *
     return a->kv_lora_rank ? compare(latent, sizeof latent / sizeof *latent, set, folder) : TS_OK;
 }
 
+/* Without compressed attention its options say nothing, but for those that ask for it. */
+static ts_status compare_compressed(const ts_model_options *o, const ts_option_set *set, const ts_arch *a, const char *folder)
+{
+    const ts_rope_config *r = &a->rope[1];
+    const bool stretched = r->scaling == TS_ROPE_YARN;
+    int64_t hashed = 0;
+    for (int64_t i = 0; i < a->n_layers; i++)
+        hashed += a->layer[i].hashed;
+    const given always[] = {
+        { "n-hash-layers", (double)o->hash_layers, (double)hashed },
+        { "kv-compress", o->kv_compress, ts_arch_has(a, TS_ATTENTION_COMPRESSED) },
+    };
+    const given g[] = {
+        { "q-lora-rank", (double)o->q_lora_rank, (double)a->q_lora_rank },
+        { "sliding-window-size", (double)o->compress_window, (double)a->layer[0].window },
+        { "compress-rope-theta", o->compress_theta, r->theta },
+        { "original-seq-len", (double)o->original_seq_len, stretched ? (double)r->original_max_positions : 0 },
+        { "rope-factor", o->rope_factor, stretched ? r->factor : o->rope_factor },
+        { "o-groups", (double)o->out_groups, (double)a->out_groups },
+        { "o-lora-rank", (double)o->out_rank, (double)a->out_rank },
+    };
+    TS_TRY(compare(always, sizeof always / sizeof *always, set, folder));
+    if (ts_arch_has(a, TS_ATTENTION_COMPRESSED))
+        TS_TRY(compare(g, sizeof g / sizeof *g, set, folder));
+    return ts_model_compare_ratios(o, set, a, folder);
+}
+
 ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, const ts_arch *a,
                            const char *folder)
 {
     bool gated = true, plain = true; /* all layers */
+    const bool compressed = ts_arch_has(a, TS_ATTENTION_COMPRESSED); /* of latent queries, with norms and sinks, always */
     for (int64_t i = 0; i < a->n_layers; i++) {
         const ts_mlp_kind usual = a->gated ? TS_MLP_GATED : TS_MLP_PLAIN,
                           kind = a->layer[i].mlp == TS_MLP_EXPERTS ? usual : a->layer[i].mlp;
@@ -314,18 +342,19 @@ ts_status ts_model_compare(const ts_model_options *o, const ts_option_set *set, 
         { "normalization", o->normalization,
           a->norm == TS_NORM_RMS ? TS_MODEL_NORM_RMS : TS_MODEL_NORM_LAYER },
         { "qk-layernorm", o->qk_layernorm,
-          a->kv_lora_rank ? a->latent_norm : a->qk_norm == TS_QK_NORM_HEAD || a->qk_norm == TS_QK_NORM_FULL },
+          compressed ? o->qk_layernorm : a->kv_lora_rank ? a->latent_norm : a->qk_norm == TS_QK_NORM_HEAD || a->qk_norm == TS_QK_NORM_FULL },
         { "qk-l2-norm", o->qk_l2_norm, a->qk_norm == TS_QK_NORM_UNIT },
         { "softmax-type", o->softmax_type,
-          a->attn_sinks ? TS_MODEL_SOFTMAX_LEARNABLE : TS_MODEL_SOFTMAX_VANILLA },
-        { "multi-latent-attention", o->latent, a->kv_lora_rank > 0 },
+          compressed ? o->softmax_type : a->attn_sinks ? TS_MODEL_SOFTMAX_LEARNABLE : TS_MODEL_SOFTMAX_VANILLA },
+        { "multi-latent-attention", o->latent, compressed ? o->latent : a->kv_lora_rank > 0 },
         { "experimental-attention-variant", o->attention_variant, variant_of(a) },
-        { "enable-dsa-indexer", o->dsa, a->index_heads > 0 },
+        { "enable-dsa-indexer", o->dsa, a->index_heads > 0 && a->kv_lora_rank },
         { "enable-hyper-connections", o->hyper, a->hyper_streams > 0 },
         { "num-residual-streams", (double)o->hyper_streams, (double)a->hyper_streams },
         { "mhc-sinkhorn-iterations", (double)o->hyper_turns, (double)a->hyper_turns },
     };
     TS_TRY(compare_latent(o, set, a, folder));
+    TS_TRY(compare_compressed(o, set, a, folder));
     TS_TRY(compare_fields(o, set, a, folder));
     TS_TRY(compare(g, sizeof g / sizeof *g, set, folder));
     TS_TRY(compare_scales(o, set, a, folder));

@@ -12,7 +12,7 @@ ts_status ts_model_describe_latent(const ts_model_options *o, ts_arch *a)
     if (is_sparse(o) && (!o->latent || !o->q_lora_rank))
         return ts_error(TS_ERR_USER, "--experimental-attention-variant dsa needs --multi-latent-attention and --q-lora-rank: "
                                      "its indexer reads the latent vectors of queries");
-    if (!o->latent)
+    if (!o->latent || ts_model_compresses(o))
         return TS_OK;
     if (is_sparse(o))
         a->index_heads = o->index_heads, a->index_dim = o->index_dim, a->index_topk = o->index_topk;
@@ -45,7 +45,7 @@ ts_status ts_model_describe_latent(const ts_model_options *o, ts_arch *a)
 ts_status ts_model_describe_latent_rope(const ts_model_options *o, const ts_option_set *set, ts_arch *a)
 {
     ts_rope_config *r = &a->rope[0];
-    if (!o->latent || a->position == TS_POSITION_NONE)
+    if (!o->latent || ts_model_compresses(o) || a->position == TS_POSITION_NONE)
         return TS_OK;
     if (a->position != TS_POSITION_ROPE)
         return ts_error(TS_ERR_USER, "--multi-latent-attention needs --position-embedding-type rope (or none)");

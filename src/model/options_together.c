@@ -61,12 +61,13 @@ static void warn_rope(const ts_model_options *o, const ts_option_set *set)
                       (o->latent && ts_option_given(set, "rotary-scaling-factor"));
     const int type = o->rope_scaling_type;
     for (size_t i = 0; i < sizeof of_latent / sizeof *of_latent; i++)
-        ts_option_warn_alone(set, of_latent[i], o->latent, "--multi-latent-attention");
+        ts_option_warn_alone(set, of_latent[i], o->latent || ts_model_compresses(o), "--multi-latent-attention");
     static const char *const of_dsa[] = { "dsa-indexer-n-heads", "index-n-heads", "dsa-indexer-head-dim", "index-head-dim",
                                           "dsa-indexer-topk", "index-topk", "index-topk-freq",
                                           "index-skip-topk-offset" };
     for (size_t i = 0; i < sizeof of_dsa / sizeof *of_dsa; i++)
-        ts_option_warn_alone(set, of_dsa[i], o->dsa || o->attention_variant == TS_MODEL_VARIANT_DSA,
+        ts_option_warn_alone(set, of_dsa[i],
+                             o->dsa || o->attention_variant == TS_MODEL_VARIANT_DSA || ts_model_compresses(o),
                              "--experimental-attention-variant dsa");
     const bool llama3 = type == TS_MODEL_SCALING_LLAMA3 || o->use_rope_scaling,
                rope = o->use_rotary || o->position_embedding_type == TS_MODEL_POSITION_ROPE;
@@ -81,6 +82,14 @@ static void warn_rope(const ts_model_options *o, const ts_option_set *set)
                          llama3 || yarn ||
                              type == TS_MODEL_SCALING_DYNAMIC,
                          "--rope-scaling-type dynamic, yarn or llama3");
+}
+
+static void warn_compressed(const ts_model_options *o, const ts_option_set *set)
+{
+    static const char *const names[] = { "sliding-window-size", "compress-rope-theta", "original-seq-len", "rope-factor",
+                                         "o-groups", "o-lora-rank" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        ts_option_warn_alone(set, names[i], ts_model_compresses(o), "--compress-ratios");
 }
 
 static void warn_hyper(const ts_model_options *o, const ts_option_set *set)
@@ -108,6 +117,7 @@ void ts_model_options_warn(const ts_model_options *o, const ts_option_set *set)
     warn_rope(o, set);
     warn_experts(o, set);
     warn_hyper(o, set);
+    warn_compressed(o, set);
     ts_option_warn_alone(set, "num-query-groups", o->group_query_attention,
                          "--group-query-attention");
     ts_option_warn_alone(set, "add-qkv-bias", !o->bias_linear,

@@ -89,6 +89,8 @@
 #define LING(layers_, hidden_, ffn_, heads_, kv_, expert_, dense_)                                             \
     MODEL("bailing_moe_v2", layers_, hidden_, ffn_, heads_, kv_, 128, 157184, 32768, 1e-6, 600000, false,      \
           HALF MOE(EXPERTS_OF(256), 8, expert_) ",\"num_shared_experts\":1,\"first_k_dense_replace\":" #dense_)
+/* Ratios of DeepSeek-V4's layers, in turn. */
+#define FIVE_PAIRS "4,128,4,128,4,128,4,128,4,128,"
 #define DEEPSEEK_V2                                                                                            \
     MODEL("deepseek_v2", 60, 5120, 12288, 128, 128, 192, 102400, 163840, 1e-6, 10000, false,                   \
           LATENT("1536") YARN("40", "0.707") MOE(ROUTED_OF(160), 6, 1536) SHARED(2, 1, "16") GROUPS(8, 3) LIMITED)
@@ -341,8 +343,9 @@ const ts_preset ts_presets[] = {
       MODEL("deepseek_v32", 61, 7168, 18432, 128, 128, 192, 129280, 163840, 1e-6, 10000, false,
             LATENT("1536") YARN("40", "1") MOE(ROUTED_OF(256), 8, 2048) SHARED(1, 3, "2.5") GROUPS(8, 4)
             ",\"index_n_heads\":64,\"index_head_dim\":128,\"index_topk\":2048"), NULL },
-    { "deepseek-v4-flash-284b", NULL,
-      "compressed keys, experts chosen by a token's number, an output projection in groups" },
+    { "deepseek-v4-flash-284b",
+      "{\"model_type\":\"deepseek_v4\",\"compress_ratios\":[0,0," FIVE_PAIRS FIVE_PAIRS FIVE_PAIRS FIVE_PAIRS "4],"
+      "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":16,\"original_max_position_embeddings\":65536}}", NULL },
     { "kimi-k2-1t",
       MODEL("deepseek_v3", 61, 7168, 18432, 64, 64, 192, 163840, 131072, 1e-6, 50000, false,
             LATENT("1536") YARN("32", "1") MOE(ROUTED_OF(384), 8, 2048) SHARED(1, 1, "2.827") GROUPS(1, 1)), NULL },

@@ -15,7 +15,6 @@
 #define MLA "latent vectors that are multiplied with a factor (LongCat)"
 #define INDEXER "choices of an indexer that layers which predict further tokens share (GLM-5.2)"
 #define STATES "linear attention and state space layers (Qwen3-Next, ...)"
-#define V4 "the blocks of DeepSeek-V4"
 #define MTP "another form of the layers of multi-token prediction"
 #define SHARED "keys and values that several layers share (Hunyuan)"
 #define LONGROPE                                                                                   \
@@ -163,15 +162,6 @@ const ts_option ts_model_script_rows[] = {
     KERNEL("mla-mm-split", 0),
     TS_LATER("index-share-for-mtp-iteration", 0, NULL, INDEXER),
     TS_LATER("no-enable-linear-qkv", 0, NULL, STATES),
-    TS_LATER("compress-ratios", TS_OPTION_MANY, NULL, V4),
-    TS_LATER("compress-rope-theta", 1, NULL, V4),
-    TS_LATER("kv-compress", 0, NULL, V4),
-    TS_LATER("n-hash-layers", 1, NULL, V4),
-    TS_LATER("o-groups", 1, NULL, V4),
-    TS_LATER("o-lora-rank", 1, NULL, V4),
-    TS_LATER("original-seq-len", 1, NULL, V4),
-    TS_LATER("rope-factor", 1, NULL, V4),
-    TS_LATER("sliding-window-size", 1, NULL, V4),
     KERNEL("mtp-mem-efficient-logits", 0), /* logits are there for a chunk of rows at a time always */
     TS_LATER("mtp-spec", TS_OPTION_MANY, NULL, MTP),
     TS_NOTE("share-mtp-embedding-and-output-weight", 0, "model", "--mtp-num-layers: they are the model's own always"),

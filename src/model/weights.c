@@ -42,6 +42,8 @@ ts_st_dtype ts_weights_dtype(const ts_st_dir *dir)
 
 /* ---- loading ---- */
 
+enum { PIECE = 1 << 20 };
+
 static ts_status wrong_shape(const ts_st_tensor *t, const ts_name_tensor *want)
 {
     ts_str found = { 0 }, expected = { 0 };
@@ -88,6 +90,25 @@ const ts_st_tensor *ts_weights_find(const ts_family *f, const ts_arch *a, const 
     return t;
 }
 
+/* Tokens go to experts that there are. */
+static ts_status check_choices(const ts_st_tensor *t, int64_t experts)
+{
+    float *x;
+    TS_TRY(ts_alloc(&x, PIECE, sizeof *x));
+    ts_status st = TS_OK;
+    for (int64_t i = 0; st == TS_OK && i < t->elements; i += PIECE) {
+        const int64_t n = t->elements - i < PIECE ? t->elements - i : PIECE;
+        st = ts_st_read_whole(t, i, n, x);
+        for (int64_t k = 0; st == TS_OK && k < n; k++)
+            if (!(x[k] >= 0 && x[k] < (float)experts && x[k] == floorf(x[k])))
+                st = ts_error(TS_ERR_USER, "%s: tensor %s sends token %lld to expert %g, expected whole numbers from 0 to %lld",
+                              t->path, t->name, (long long)((i + k) / t->shape[t->rank - 1]), (double)x[k],
+                              (long long)experts - 1);
+    }
+    ts_free(&x);
+    return st;
+}
+
 static ts_status check_tensor(const ts_family *f, const ts_arch *a, const ts_st_dir *dir,
                               const char *folder, const ts_name_tensor *want)
 {
@@ -106,10 +127,12 @@ static ts_status check_tensor(const ts_family *f, const ts_arch *a, const ts_st_
     bool same = t->rank == want->rank;
     for (int i = 0; same && i < want->rank; i++)
         same = t->shape[i] == want->dim[i];
-    return same ? TS_OK : wrong_shape(t, want);
+    if (!same)
+        return wrong_shape(t, want);
+    if (t->dtype == TS_ST_I64 && !want->is_choice)
+        return ts_error(TS_ERR_USER, "%s: tensor %s is I64, expected F64, F32, F16 or BF16", t->path, t->name);
+    return want->is_choice ? check_choices(t, a->n_experts) : TS_OK;
 }
-
-enum { PIECE = 1 << 20 };
 
 ts_status ts_weights_not_finite(const ts_st_tensor *t, int64_t *at)
 {
@@ -288,7 +311,7 @@ static ts_status load_rows(const ts_name_piece *piece, const ts_st_tensor *t, ts
     const int64_t step = PIECE / cols > 0 ? PIECE / cols : 1;
     for (int64_t r = 0; r < piece->rows; r += step) {
         const int64_t n = piece->rows - r < step ? piece->rows - r : step;
-        TS_TRY(ts_st_read_f32(t, (piece->hf_row + r) * cols, n * cols, buffer));
+        TS_TRY(ts_st_read_whole(t, (piece->hf_row + r) * cols, n * cols, buffer));
         TS_TRY(put_rows(p, piece->row + r, n, buffer));
     }
     return TS_OK;

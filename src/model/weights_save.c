@@ -75,10 +75,16 @@ static ts_status get_values(const saver *s, const ts_name_piece *piece, int64_t 
     return TS_OK;
 }
 
+static ts_st_dtype dtype_of(const saver *s, int64_t tensor)
+{
+    return s->plan->map.tensor[tensor].is_choice ? TS_ST_I64 : s->dtype;
+}
+
 static ts_status put(const saver *s, int64_t tensor, int64_t at, int64_t n)
 {
-    const size_t size = (size_t)ts_st_dtype_bits(s->dtype) / 8;
-    ts_st_from_f32(s->dtype, s->values, n, s->bytes);
+    const ts_st_dtype dtype = dtype_of(s, tensor);
+    const size_t size = (size_t)ts_st_dtype_bits(dtype) / 8;
+    ts_st_from_f32(dtype, s->values, n, s->bytes);
     return ts_st_dir_writer_put(s->w, tensor, (size_t)at * size, s->bytes, (size_t)n * size);
 }
 
@@ -162,13 +168,13 @@ static ts_status save_tensors(saver *s)
     int64_t widest = PIECE;
     for (size_t i = 0; i < map->n_tensors; i++) {
         const ts_name_tensor *t = &map->tensor[i];
-        TS_TRY(ts_st_dir_writer_add(s->w, t->hf_name, s->dtype, t->rank, t->dim));
+        TS_TRY(ts_st_dir_writer_add(s->w, t->hf_name, dtype_of(s, (int64_t)i), t->rank, t->dim));
         for (int k = 0; k < t->rank; k++)
             widest = t->dim[k] > widest ? t->dim[k] : widest;
     }
     TS_TRY(ts_st_dir_writer_begin(s->w));
     TS_TRY(ts_alloc(&s->values, (size_t)widest, sizeof *s->values));
-    TS_TRY(ts_alloc(&s->bytes, (size_t)widest, sizeof *s->values));
+    TS_TRY(ts_alloc(&s->bytes, (size_t)widest, sizeof(int64_t)));
     s->capacity = widest;
     for (size_t i = 0; i < map->n_tensors; i++)
         TS_TRY(save_tensor(s, (int64_t)i));

@@ -57,6 +57,9 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
     } else if (b->latent.n_heads) {
         TS_TRY(ts_latent_declare(&attention, &b->latent));
         b->mixer = ts_latent_sublayer(&b->latent);
+    } else if (b->compressed.n_heads) {
+        TS_TRY(ts_compressed_declare(&attention, &b->compressed));
+        b->mixer = ts_compressed_sublayer(&b->compressed);
     } else if (b->attention.n_q) {
         TS_TRY(ts_attention_declare(&attention, &b->attention));
         b->mixer = ts_attention_sublayer(&b->attention);

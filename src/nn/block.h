@@ -6,6 +6,7 @@
 #ifndef TS_NN_BLOCK_H
 #define TS_NN_BLOCK_H
 #include "nn/altup.h"
+#include "nn/compressed.h"
 #include "nn/experts.h"
 #include "nn/hyper.h"
 #include "nn/indexer.h"
@@ -131,6 +132,7 @@ typedef struct ts_block {
         post_mlp_norm, per_layer_norm;
     ts_attention_layer attention, cross_attention; /* n_q 0: none */
     ts_latent_layer latent;   /* in the place of attention; n_heads 0: none */
+    ts_compressed_layer compressed; /* likewise; n_heads 0: none */
     ts_mamba_layer mamba;     /* likewise; heads 0: none */
     ts_selective_layer selective; /* likewise; channels 0: none */
     ts_delta_layer delta;

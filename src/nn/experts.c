@@ -41,12 +41,16 @@ static ts_status declare_router(const ts_declarer *d, ts_experts_layer *l)
                               .is_fixed = true };
     const ts_param_spec more = { .place = b.place, .start = TS_START_CONSTANT, .parts = w.parts };
     const ts_param_spec scale = { .place = ts_place_whole(n, 1), .start = TS_START_CONSTANT, .value = 1, .is_vectors = true };
+    const ts_param_spec table = { .place = ts_place_whole(l->tokens, l->route.k), .start = TS_START_CHOICES,
+                                  .value = (float)l->experts, .is_router = true, .is_fixed = true };
     TS_TRY(ts_norm_declare(&in, "norm", &l->router_norm));
     TS_TRY(ts_declare(&in, "weight", &w, &l->router));
     if (l->has_scale)
         TS_TRY(ts_declare(&in, "expert_scale", &scale, &l->scale));
     if (l->has_biases)
         TS_TRY(ts_declare(&in, "bias", &more, &l->router_bias));
+    if (l->by_token)
+        return ts_declare(&in, "token_experts", &table, &l->table);
     if (!l->has_bias)
         return TS_OK;
     TS_TRY(ts_declare(&in, "expert_bias", &b, &l->bias));

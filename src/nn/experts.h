@@ -6,6 +6,7 @@
  *                                               experts.linear_fc2.weight [E, hidden, ffn]
  *   has_biases: + experts.linear_fc1.bias [E, 2 ffn or ffn], experts.linear_fc2.bias [E, hidden], and to the
  *   logits router.bias [E]
+ *   by_token: router.token_experts [tokens, k] says which experts each token goes to, and weighs them as others do
  *   zeros: the router has E + zeros rows; of the further ones each gives back what it is given (LongCat-Flash)
  *   router_norm, norm: router.norm.weight, experts.norm.weight [hidden]; has_scale: router.expert_scale (Gemma 4)
  *   shared: as mlp, under shared_experts; with gate_weight [1, hidden] its result times sigmoid(gate x)
@@ -70,6 +71,9 @@ typedef struct ts_experts_layer {
     float clamp, offset;  /* see ts_act_op */
     bool clamps_value;
     ts_route_op route;    /* but what a pass says */
+    bool by_token;        /* no score chooses, but each token's number (of so many tokens) */
+    int64_t tokens;
+    ts_param *table;
     bool has_bias;        /* expert_bias */
     bool has_shared, has_shared_gate;
     ts_mlp_layer shared;

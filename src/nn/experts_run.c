@@ -168,6 +168,11 @@ static ts_status route(ts_tape *tape, const ts_experts_layer *l, const ts_run *r
         TS_TRY(ts_op_group_gather(tape, l->group->comm, logits, &logits));
     o.balance = balance_of(l, run, logits->dim[0]);
     o.by = r->fixed ? TS_ROUTE_BY_TURN : r->sinkhorn && run->balance != 0 ? TS_ROUTE_BY_SINKHORN : TS_ROUTE_BY_SCORE;
+    if (l->by_token) {
+        TS_ASSERT(run->ids, "layer %lld chooses experts by tokens, and there are none", (long long)layer);
+        o.by = TS_ROUTE_BY_RECORD;
+        TS_TRY(ts_look_up_ids(tape, l->table, run->ids, ids));
+    }
     ts_routes *routes = routes_of(l, run);
     if (routes && ts_routes_replays(routes)) {
         o.by = TS_ROUTE_BY_RECORD;

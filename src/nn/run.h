@@ -62,6 +62,7 @@ typedef struct ts_run {
      * alone: else they are there), an indexer's lists of keys, int32 [T, their length], what
      * experts beside an MLP make, [T, hidden]; or NULL. */
     ts_tensor **lent;
+    const ts_tensor *ids; /* tokens, int32 [T], for layers that go by them; NULL: none does */
     ts_tensor *embedding; /* what the first layer reads, [T, hidden], for layers that read it too; NULL: none does */
     ts_tensor *per_layer; /* per-layer embeddings, [T, layers * width]; NULL: there are none */
     /* Generation: what each layer keeps, NULL in training; sequence b is in slot slot0 + b. Of each,

@@ -56,6 +56,17 @@ typedef struct ts_made {
 /* Of a state of keys and values, with which it goes. */
 ts_made *ts_kv_state_made(ts_layer_state *s);
 
+/* Rows of cols of every slot: the last `rows` of them, or (rate above 0) one for each rate tokens, with room for `rows`. */
+typedef struct ts_kept_rows {
+    ts_storage *storage; /* [slots, rows, cols]; NULL: there is no room yet */
+    int64_t rows, cols, rate;
+} ts_kept_rows;
+enum { TS_KEPT_ROWS = 7 };
+/* What several tensors leave, kept[i] without storage. */
+ts_status ts_rows_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, const ts_kept_rows *kept, int n,
+                               ts_layer_state **out) TS_NODISCARD;
+const ts_kept_rows *ts_rows_state_kept(ts_layer_state *s, int i);
+
 /* Of each slot the last `rows` rows of cols that a convolution has seen, and a state of so many floats
  * (0: none): see ts_scan_kept. */
 ts_status ts_scan_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, int64_t rows, int64_t cols,

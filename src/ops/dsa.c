@@ -30,8 +30,9 @@ static double pairs_of(const ts_dsa_op *o, const ts_tensor *chosen)
 
 static ts_dsa_args args_of(const ts_dsa_op *o, ts_dtype dtype, ts_tensor *chosen)
 {
-    return (ts_dsa_args){ .rows = o->B * o->S, .S = o->S, .keys = o->S,
-                          .first_key = o->first_key ? ts_tensor_data(o->first_key) : NULL, .most = o->most,
+    return (ts_dsa_args){ .rows = o->B * o->S, .S = o->S, .keys = o->keys ? o->keys : o->S,
+                          .first_key = o->first_key ? ts_tensor_data(o->first_key) : NULL,
+                          .last_key = o->last_key ? ts_tensor_data(o->last_key) : NULL, .most = o->most,
                           .chosen = chosen ? ts_tensor_data(chosen) : NULL, .dtype = dtype, .heads = o->heads,
                           .dim = o->width, .value = o->width, .scale = o->scale, .index_heads = o->index_heads,
                           .index_dim = o->index_dim, .ik_row = o->index_dim };
@@ -74,7 +75,7 @@ ts_status ts_dsa_select(ts_tape *tape, const ts_dsa_op *o, const ts_dsa_index *x
 {
     ts_dsa_args a = args_of(o, x->q->dtype, NULL);
     put_index(&a, x);
-    return choose(tape, o, &a, o->S > o->most ? all_pairs(o) : 0, chosen);
+    return choose(tape, o, &a, a.keys > o->most ? all_pairs(o) * (double)a.keys / (double)o->S : 0, chosen);
 }
 
 /* ---- attention ---- */

@@ -8,10 +8,14 @@ typedef struct ts_dsa_op {
     int64_t most;                 /* keys that a query attends to */
     float scale;
     const ts_tensor *first_key;   /* int32 [B * S] or NULL; stays until the backward */
+    /* ts_dsa_select alone: what queries choose among are `keys` others of each sequence, up to last_key (likewise); keys 0:
+     * those of their own rows */
+    const ts_tensor *last_key;
+    int64_t keys;
     int64_t index_heads, index_dim;
 } ts_dsa_op;
 
-/* The indexer's: queries [T, index_heads index_dim], keys [T, index_dim], weights of heads fp32 [T, index_heads]. */
+/* The indexer's: queries [T, index_heads index_dim], keys [B keys, index_dim], weights of heads fp32 [T, index_heads]. */
 typedef struct ts_dsa_index {
     ts_tensor *q, *k, *w;
 } ts_dsa_index;

@@ -58,6 +58,9 @@ typedef struct ts_route_op {
 ts_status ts_op_route(ts_tape *tape, const ts_route_op *o, ts_tensor *logits, ts_tensor **weights,
                       ts_tensor **ids) TS_NODISCARD;
 
+/* *ids int32 [T, k]: row tokens[t] of a table [tokens, k] of whole numbers. */
+ts_status ts_look_up_ids(ts_tape *tape, const ts_param *table, const ts_tensor *tokens, ts_tensor **ids) TS_NODISCARD;
+
 typedef struct ts_sort_op {
     int64_t experts, first; /* those that are here */
     int64_t capacity;       /* pairs that an expert takes; 0: all */

@@ -52,6 +52,10 @@ ts_status ts_op_linear_of(ts_tape *tape, const ts_linear_op *o, ts_tensor *x,
 ts_status ts_op_linear(ts_tape *tape, ts_tensor *x, ts_param *w, ts_param *b,
                        ts_tensor **y) TS_NODISCARD;
 
+/* The same where the columns of x stand in as many groups as w has matrices, a stack [groups, out, in], and of y too: a
+ * group's columns of y are its columns of x times its own matrix, transposed (a block-diagonal weight). */
+ts_status ts_op_linear_blocks(ts_tape *tape, ts_tensor *x, ts_param *w, ts_tensor **y) TS_NODISCARD;
+
 /* s = x + res, y = norm(s). res NULL: s is x. sum may be NULL when it is not wanted. */
 typedef struct ts_norm_op {
     bool layer;          /* layer norm; else RMS norm */
@@ -76,6 +80,16 @@ typedef struct ts_rope_op {
     float eps, offset;
 } ts_rope_op;
 ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
+
+/* y: x [T, heads dim] of which the last `rope` values of each head are rotated by its row's position, or back by it;
+ * copies: into bytes of its own, else x's, which must not be read any more. */
+typedef struct ts_rope_tail_op {
+    int64_t heads, dim, rope;
+    bool interleaved, back, copies;
+    const ts_storage *cos, *sin; /* fp32 [positions, rope / 2]; NULL: nothing is rotated */
+    const ts_tensor *pos;        /* int32 [T] */
+} ts_rope_tail_op;
+ts_status ts_op_rope_tail(ts_tape *tape, const ts_rope_tail_op *o, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 
 /* Queries in such rows times a factor that grows with their positions (ts_temper_args), in place: x must not be read any
  * more. */

@@ -156,3 +156,63 @@ ts_status ts_op_temper(ts_tape *tape, const ts_temper_op *o, ts_tensor *x, ts_te
     }
     return TS_OK;
 }
+
+/* ---- the ends of heads ---- */
+
+/* In place where x is y. */
+static void turn_tails(ts_tape *tape, const ts_rope_tail_op *o, const ts_tensor *x, const ts_tensor *y, bool back)
+{
+    const size_t skip = (size_t)(o->dim - o->rope) * ts_dtype_size(x->dtype);
+    const ts_rope_heads_args a = { .heads = o->heads, .dim = o->rope, .x_row = x->dim[1], .x_head = o->dim,
+                                   .y_row = y->dim[1], .y_head = o->dim, .interleaved = o->interleaved, .back = back,
+                                   .dtype = x->dtype, .cos = o->cos->data, .sin = o->sin->data,
+                                   .pos = ts_tensor_data(o->pos), .x = (const char *)ts_tensor_data(x) + skip,
+                                   .y = (char *)ts_tensor_data(y) + skip };
+    const double n = (double)(x->dim[0] * o->heads * o->rope);
+    ts_launch_rope_heads(tape->dev, &a, x->dim[0], (ts_cost){ 6 * n, 2 * n * (double)ts_dtype_size(a.dtype), a.dtype });
+}
+
+static ts_status copy_of(ts_tape *tape, const ts_tensor *x, ts_tensor **y)
+{
+    ts_elementwise_args a = { .x_dtype = x->dtype, .y_dtype = x->dtype, .x = ts_tensor_data(x) };
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
+    a.y = ts_tensor_data(*y);
+    ts_launch_copy(tape->dev, &a, ts_tensor_count(x), (ts_cost){ 0, 2 * (double)ts_tensor_bytes(x), x->dtype });
+    return TS_OK;
+}
+
+static ts_status tail_backward(ts_tape *tape, ts_record *r)
+{
+    const ts_rope_tail_op *o = r->attr;
+    ts_tensor *dx = r->out[0]->grad;
+    if (!is_ours(dx))
+        TS_TRY(copy_of(tape, dx, &dx));
+    turn_tails(tape, o, dx, dx, !o->back);
+    return ts_tape_accumulate(tape, r->in[0], dx);
+}
+
+static const ts_op tail_op = { .name = "rope_tail", .backward = tail_backward };
+
+ts_status ts_op_rope_tail(ts_tape *tape, const ts_rope_tail_op *o, ts_tensor *x, ts_tensor **y)
+{
+    ts_record *r;
+    TS_ASSERT(x->dim[1] == o->heads * o->dim && o->rope <= o->dim, "rope tail: rows of %lld for %lld heads of %lld",
+              (long long)x->dim[1], (long long)o->heads, (long long)o->dim);
+    if (!o->cos) {
+        *y = x;
+        return TS_OK;
+    }
+    if (o->copies)
+        TS_TRY(copy_of(tape, x, y));
+    else
+        TS_TRY(ts_tape_alias(tape, x, y));
+    (*y)->wants_grad = false;
+    turn_tails(tape, o, *y, *y, o->back);
+    if (!tape->recording || !x->wants_grad)
+        return TS_OK;
+    TS_TRY(ts_tape_record(tape, &tail_op, sizeof *o, &r));
+    *(ts_rope_tail_op *)r->attr = *o;
+    r->in[0] = x, r->out[0] = *y;
+    (*y)->wants_grad = true;
+    return TS_OK;
+}

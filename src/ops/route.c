@@ -239,3 +239,14 @@ ts_status ts_op_route(ts_tape *tape, const ts_route_op *o, ts_tensor *logits, ts
         ts_record_save(tape, r, pull);
     return TS_OK;
 }
+
+ts_status ts_look_up_ids(ts_tape *tape, const ts_param *table, const ts_tensor *tokens, ts_tensor **ids)
+{
+    const int64_t T = tokens->dim[0], k = table->dim[1];
+    TS_TRY(ts_param_need(table));
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, T, k, ids));
+    const ts_look_up_ids_args a = { .k = k, .table = table->value, .tokens = ts_tensor_data(tokens),
+                                    .ids = ts_tensor_data(*ids) };
+    ts_launch_look_up_ids(tape->dev, &a, T, (ts_cost){ 0, 8 * (double)(T * k), TS_DTYPE_F32 });
+    return TS_OK;
+}

@@ -335,10 +335,31 @@ ts_status ts_param_put(ts_param *p, int64_t at, int64_t n, float *v)
 
 enum { PIECE = 1 << 16 }; /* elements that are made on the host at a time */
 
+static uint64_t common_factor(uint64_t a, uint64_t b)
+{
+    for (uint64_t rest; b; a = b, b = rest)
+        rest = a % b;
+    return a;
+}
+
+/* Of each row a first number, and the others by one step, which meets every number before it comes back. */
+static float choice(const ts_param *p, const ts_rng *rng, uint64_t i)
+{
+    const uint64_t cols = (uint64_t)p->place.dim[p->place.rank - 1].whole, n = (uint64_t)p->start_value;
+    uint32_t u[4];
+    ts_rng_block(rng, i / cols, u);
+    uint64_t step = 1 + u[1] % n;
+    while (common_factor(step, n) > 1)
+        step++;
+    return (float)((u[0] % n + i % cols * step) % n);
+}
+
 /* Of element i of the whole, where it is not normal. */
 static float start_value(const ts_param *p, const ts_rng *rng, uint64_t i)
 {
     uint32_t u[4];
+    if (p->start == TS_START_CHOICES)
+        return choice(p, rng, i);
     ts_rng_block(rng, i / 4, u);
     const double x = (double)ts_rng_uniform(u[i % 4]);
     switch (p->start) {

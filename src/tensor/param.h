@@ -42,6 +42,7 @@ typedef enum ts_start {
     TS_START_UNIFORM,  /* between -start_value and start_value */
     TS_START_LOG_UNIFORM, /* log of a number between 1 and start_value (rates of decay) */
     TS_START_LOG_COLUMN, /* log of 1, 2, 3, ... in each row */
+    TS_START_CHOICES,  /* in each row different whole numbers from 0 to start_value - 1 */
     TS_START_STEP,     /* what softplus makes a step between 0.001 and 0.1 of, the same in logarithms */
 } ts_start;
 

@@ -362,6 +362,13 @@ static ts_status train_indexers(ts_job *j)
 {
     const ts_train_options *o = &j->o->train;
     ts_decoder *d = j->model.decoder;
+    const bool compressed = ts_arch_has(&d->arch, TS_ATTENTION_COMPRESSED);
+    if (compressed && o->attention_dropout > 0)
+        return ts_error(TS_ERR_USER, "--attention-dropout %g: attention to compressed keys (compress_rates, --compress-ratios) has "
+                                     "none: leave it out", o->attention_dropout);
+    if (compressed && o->index_coeff > 0)
+        return ts_error(TS_ERR_USER, "--dsa-indexer-loss-coeff %g: the indexer of compressed keys (compress_rates, "
+                                     "--compress-ratios) is not trained: leave it out", o->index_coeff);
     if (d->arch.index_heads && o->attention_dropout > 0)
         return ts_error(TS_ERR_USER, "--attention-dropout %g: sparse attention (--experimental-attention-variant dsa) has none: "
                                      "leave it out", o->attention_dropout);

@@ -197,21 +197,21 @@ static void backward(const check_env *e, const dsa_case *c)
             check_elem("dq", a.dq, n * c->dim + x, c->t, d, off * (double)a.scale);
         }
     }
-    if (c->shared)
-        return;
+    const int64_t kv = c->shared ? 1 : c->heads, sums = c->heads / kv; /* heads whose gradients are one */
     a = args_of(c, "dkv");
     make_lists(c, &a);
     put_forward(c, &a);
-    a.dk = check_out(c->t, a.rows * c->heads * c->dim);
-    a.dv = check_out(c->t, a.rows * c->heads * c->value);
-    check_kernel(e, TS_KERNEL_dsa_dkv, &a, a.rows * c->heads);
-    for (int64_t n = 0; n < a.rows * c->heads; n++) {
-        const int64_t key = n / c->heads, h = n % c->heads, b = key / c->S, j = key % c->S;
+    a.dk = check_out(c->t, a.rows * kv * c->dim);
+    a.dv = check_out(c->t, a.rows * kv * c->value);
+    check_kernel(e, TS_KERNEL_dsa_dkv, &a, a.rows * kv);
+    for (int64_t n = 0; n < a.rows * kv; n++) {
+        const int64_t key = n / kv, b = key / c->S, j = key % c->S;
         double *d = check_f64(c->dim + c->value);
-        for (int64_t r = b * c->S + j; r < (b + 1) * c->S; r++) {
+        for (int64_t i = 0; i < c->S * sums; i++) {
+            const int64_t r = b * c->S + i / sums, h = n % kv + i % sums;
             const ts_dsa_list l = ts_dsa_list_of(&a, r);
             double p;
-            if (ts_dsa_place(&l, j) < 0)
+            if (r < b * c->S + j || ts_dsa_place(&l, j) < 0)
                 continue;
             const double ds = ds_of(&a, r, key, h, &p);
             for (int64_t x = 0; x < c->dim; x++)
@@ -220,9 +220,9 @@ static void backward(const check_env *e, const dsa_case *c)
                 d[c->dim + x] += p * check_get(a.dout, (r * c->heads + h) * c->value + x, c->t);
         }
         for (int64_t x = 0; x < c->dim; x++)
-            check_elem("dk", a.dk, n * c->dim + x, c->t, d[x], off * (double)a.scale * sqrt((double)c->S));
+            check_elem("dk", a.dk, n * c->dim + x, c->t, d[x], off * (double)a.scale * sqrt((double)(c->S * sums)));
         for (int64_t x = 0; x < c->value; x++)
-            check_elem("dv", a.dv, n * c->value + x, c->t, d[c->dim + x], off * sqrt((double)c->S));
+            check_elem("dv", a.dv, n * c->value + x, c->t, d[c->dim + x], off * sqrt((double)(c->S * sums)));
     }
 }
 

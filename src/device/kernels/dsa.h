@@ -6,8 +6,9 @@
  *   s(t, h, j) = scale * q(t, h) . k(j, h),   p = softmax over chosen(t),   o = p v,   lse = log sum exp(s)
  *
  * Row t is query t mod S of sequence t / S and stands at key pos = q_start[b] + t mod S (q_start NULL: 0). It sees keys
- * [first_key[t], pos] (NULL: from 0); rows behind q_len[b] (NULL: S) see none, get o = 0, lse = -inf, and give no
- * gradient. Key j of sequence b is row b * keys + j of k, v and ik. Lists are of keys within a sequence, ascending;
+ * [first_key[t], pos] (NULL: from 0), or, where last_key says so, up to last_key[t]: keys then stand for something else
+ * than rows, and key j is seen by none before row j. Rows behind q_len[b] (NULL: S) see no key, get o = 0, lse = -inf, and
+ * give no gradient. Key j of sequence b is row b * keys + j of k, v and ik. Lists are of keys within a sequence, ascending;
  * how long row t's is, ts_dsa_seen says. chosen NULL: all that a row sees are in its list.
  *
  * The indexer learns what attention looks at (in fp32, over the same lists; Megatron core's dsa_indexer_loss):
@@ -26,12 +27,13 @@ enum { TS_DSA_MOST_DIM = 2048, TS_DSA_MOST_INDEX = 512 }; /* widths of heads tha
 
 typedef struct ts_dsa_args {
     int64_t rows, S, keys;
-    const int32_t *first_key, *q_start, *q_len;
+    const int32_t *first_key, *last_key, *q_start, *q_len;
     int64_t most;                       /* 0: no list is shorter than what is seen */
     int32_t *chosen;                    /* [rows, most]; dsa_select writes it */
     float *best;                        /* [rows, most] work space of dsa_select */
     ts_dtype dtype;                     /* of q, k, v, o, iq, ik and their gradients */
-    /* attention: head h's vectors begin h * q_head elements behind its row's, and so on (k_head 0: one key for all) */
+    /* attention: head h's vectors begin h * q_head elements behind its row's, and so on (k_head 0: one key for all,
+     * whose gradients are sums over heads) */
     int64_t heads, dim, value;
     int64_t q_row, q_head, k_row, k_head, v_row, v_head;
     float scale;
@@ -54,7 +56,7 @@ typedef struct ts_dsa_args {
     float *diw;
 } ts_dsa_args;
 /* dsa_select: chosen; n = rows.  dsa_fwd: o, lse; n = rows * heads.
- * dsa_dq: dq, delta; n = rows * heads.  dsa_dkv: dk, dv; n = sequences * keys * heads.
+ * dsa_dq: dq, delta; n = rows * heads.  dsa_dkv: dk, dv; n = sequences * keys * heads (k_head 0: sequences * keys).
  * dsa_target: target, not yet divided; n = rows.  dsa_loss: loss, scores (dI), diq, diw; n = rows.
  * dsa_dik: dik, from scores; n = sequences * keys. Gradients of keys are of sequences without q_start and q_len. */
 
@@ -68,8 +70,8 @@ static inline ts_dsa_list ts_dsa_seen(const ts_dsa_args *a, int64_t row)
 {
     const int64_t b = row / a->S, i = row % a->S, pos = (a->q_start ? a->q_start[b] : 0) + i;
     const int64_t first = a->first_key ? a->first_key[row] : 0;
-    ts_dsa_list l = { .sequence = b, .first = first, .n = pos + 1 - first };
-    if (a->q_len && i >= a->q_len[b])
+    ts_dsa_list l = { .sequence = b, .first = first, .n = (a->last_key ? a->last_key[row] : pos) + 1 - first };
+    if (l.n < 0 || (a->q_len && i >= a->q_len[b]))
         l.n = 0;
     return l;
 }

@@ -54,6 +54,14 @@ typedef struct ts_route_args {
     float *work;
 } ts_route_args;
 
+/* look_up_ids: ids[t] = the numbers in row tokens[t] of the table. n = rows. */
+typedef struct ts_look_up_ids_args {
+    int64_t k;
+    const float *table;    /* [tokens, k]: whole numbers */
+    const int32_t *tokens; /* [rows] */
+    int32_t *ids;          /* [rows, k] */
+} ts_look_up_ids_args;
+
 /* balance: of each block of block_rows rows and each expert e, n = experts:
  *   c  pairs that chose e;  P  sum over rows of the shares p[e] (see route_bwd)
  *   pull[e] = factor * (c + before[e]);  losses[e] += factor * (c + before[e]) * P;  load[e] += c

@@ -26,6 +26,7 @@
     F(deepseek_v2)                                                                                 \
     F(deepseek_v3)                                                                                 \
     F(deepseek_v32)                                                                                \
+    F(deepseek_v4)                                                                                 \
     F(minicpm)                                                                                     \
     F(minicpm3)                                                                                    \
     F(plm)                                                                                         \

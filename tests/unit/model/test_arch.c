@@ -187,7 +187,7 @@ static void test_fields(void **state)
         else if (r->apart)
             assert_true(r->offset == offsetof(ts_arch, family) ||
                         r->offset == offsetof(ts_arch, pad_frozen) ||
-                        r->offset == offsetof(ts_arch, experts_stacked) ||
+                        r->offset == offsetof(ts_arch, experts_stacked) || r->offset == offsetof(ts_arch, hyper_start) ||
                         r->offset == offsetof(ts_arch, other_names));
         ts_arch_deinit(&a);
         ts_arch_deinit(&b);
@@ -214,6 +214,25 @@ static void describe_hybrid(ts_arch *a)
         a->layer[i].attention = TS_ATTENTION_HYBRID, a->layer[i].shared = 1;
 }
 
+static void describe_compressed(ts_arch *a)
+{
+    ts_arch_init(a);
+    a->n_layers = 2, a->hidden = 16, a->n_heads = 4, a->n_kv_heads = 1, a->head_dim = 8, a->ffn = 12, a->vocab = 20;
+    a->max_positions = 9, a->q_lora_rank = 6, a->out_groups = 2, a->out_rank = 3;
+    a->index_heads = 2, a->index_dim = 6, a->index_topk = 4;
+    a->n_experts = 4, a->experts_per_token = 2, a->expert_ffn = 12;
+    a->rope[0] = (ts_rope_config){ .theta = 100, .dim = 4, .interleaved = true, .factor = 1 }, a->n_ropes = 1;
+    OK(ts_arch_layers(a, 4));
+    for (int i = 0; i < 2; i++)
+        a->layer[i].attention = TS_ATTENTION_COMPRESSED, a->layer[i].compress = 2, a->layer[i].mlp = TS_MLP_EXPERTS;
+}
+
+static bool is_compressed(const ts_field_row *r)
+{
+    return r->offset == offsetof(ts_layer_arch, compress) || r->offset == offsetof(ts_layer_arch, sparse) ||
+           r->offset == offsetof(ts_layer_arch, hashed);
+}
+
 static void test_layers(void **state)
 {
     (void)state;
@@ -228,6 +247,8 @@ static void test_layers(void **state)
             describe_latent(&a);
         else if (r->offset == offsetof(ts_layer_arch, shared))
             describe_hybrid(&a);
+        else if (is_compressed(r))
+            describe_compressed(&a);
         else
             describe(&a, TS_ROPE_DEFAULT);
         if (r->offset == offsetof(ts_layer_arch, shortcut))
@@ -348,7 +369,7 @@ static void test_shapes(void **state)
         ts_arch a, b;
         if (!ts_field_is_number(r) || r->offset == offsetof(ts_arch, n_layers))
             continue;
-        if (strchr(r->field, '.') || strstr(r->field, "adapt")) /* of layers that the description has none of */
+        if (strchr(r->field, '.') || strstr(r->field, "adapt") || !strncmp(r->field, "out_", 4)) /* of layers that the description has none of */
             continue;
         if (is_latent(r))
             describe_latent(&a);

@@ -315,6 +315,7 @@ static const struct {
     { "gemma3n_text", 0, false, true, true, true, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_GELU_TANH },
     { "qwen3_5_moe_text", 1, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
     { "kimi_linear", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+    { "deepseek_v4", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "glm_moe_dsa", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "hunyuan", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "longcat_flash", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
@@ -335,7 +336,7 @@ static void test_features(void **state)
         const char *type = features[i].type;
         json_t *config = json_pack("{s:s, s:i, s:i, s:i, s:[s], s:[s]}", "model_type", type, "first_k_dense_replace", 99,
                                    "num_hidden_layers", 1, "num_kv_shared_layers", 0, "layers_block_type", "mlp", "layer_types",
-                                   "full_attention");
+                                   strcmp(type, "deepseek_v4") ? "full_attention" : "sliding_attention");
         if (!strcmp(type, "zamba2"))
             json_object_update_new(config, json_pack("{s:[s], s:i}", "layers_block_type", "hybrid", "n_mamba_heads", 80));
         const ts_family *family = NULL;

@@ -78,12 +78,23 @@ static void shared(ts_arch *a)
         a->layer[i].shared = 1;
 }
 
+static void compress(ts_arch *a, int64_t rate, bool sparse)
+{
+    a->n_heads = 2, a->n_kv_heads = 1, a->head_dim = 8, a->q_lora_rank = 6, a->out_groups = 2, a->out_rank = 5;
+    a->index_heads = 2, a->index_dim = 6, a->index_topk = 5;
+    all_layers(a, TS_ATTENTION_COMPRESSED);
+    for (int64_t i = 0; i < a->n_layers; i++)
+        a->layer[i].window = 21, a->layer[i].compress = rate, a->layer[i].sparse = sparse;
+}
+static void heavy(ts_arch *a) { compress(a, 7, false); }
+static void sparse(ts_arch *a) { compress(a, 4, true); }
+
 static const layer_case cases[] = {
     { "attention", attention }, { "window", window },   { "gated attention with sinks", gated },
     { "ALiBi", alibi },         { "latent", latent },   { "latent, no positions", latent_without_positions },
     { "Mamba 2", mamba },       { "delta", delta },     { "Kimi delta attention", kda },
     { "selective scan", selective }, { "short convolution", short_conv }, { "attention beside Mamba 2", beside },
-    { "shared blocks before Mamba 2", shared },
+    { "shared blocks before Mamba 2", shared }, { "keys of seven tokens", heavy }, { "chosen keys of four tokens", sparse },
 };
 
 static ts_decoder *make(ts_device *dev, const layer_case *c, ts_dtype compute)

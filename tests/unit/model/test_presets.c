@@ -58,6 +58,7 @@ static void test_counts(void **state)
         { "hunyuan-large-389b", 388701405440 },
         { "step3.5-flash-196b", 196956130368 }, /* without its layers that predict further tokens: 2428171008 */
         { "deepseek-v3.2-671b", 671026419200 + 61 * 13959424 }, /* DeepSeek-V3 and an indexer a layer */
+        { "deepseek-v4-flash-284b", 284332230231 + 2337280 }, /* with biases of routers and experts of tokens */
         { "qwen3-next-80b-a3b", 79674391296 }, /* without the layer that predicts a further token */
     };
     (void)state;

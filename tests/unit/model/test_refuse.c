@@ -74,6 +74,20 @@ static const trial texts[] = {
     { "{\"model_type\":\"deepseek_v32\",\"index_head_dim\":32}", "index_head_dim is 32" },
     { "{\"model_type\":\"deepseek_v32\",\"q_lora_rank\":null}", "q_lora_rank" },
     { "{\"model_type\":\"deepseek_v32\",\"mlp_layer_types\":[\"dense\"]}", "mlp_layer_types" },
+    { "{\"model_type\":\"deepseek_v4\",\"o_groups\":7}", "o_groups is 7" },
+    { "{\"model_type\":\"deepseek_v4\",\"num_key_value_heads\":2}", "num_key_value_heads 2" },
+    { "{\"model_type\":\"deepseek_v4\",\"index_n_heads\":0}", "index_n_heads" },
+    { "{\"model_type\":\"deepseek_v4\",\"index_head_dim\":32}", "the 64 rotated values" },
+    { "{\"model_type\":\"deepseek_v4\",\"num_hidden_layers\":2,\"layer_types\":[\"sliding_attention\",\"full_attention\"]}",
+      "entry 1 of layer_types" },
+    { "{\"model_type\":\"deepseek_v4\",\"num_hidden_layers\":2,\"compress_ratios\":[4,8]}", "entry 1 is none of them" },
+    { "{\"model_type\":\"deepseek_v4\",\"compress_rates\":4}", "compress_rates must be an object" },
+    { "{\"model_type\":\"deepseek_v4\",\"compress_rates\":{\"heavily_compressed_attention\":0}}", "heavily_compressed_attention" },
+    { "{\"model_type\":\"deepseek_v4\",\"scoring_func\":\"tanh\"}", "scoring_func" },
+    { "{\"model_type\":\"deepseek_v4\",\"n_shared_experts\":2}", "n_shared_experts is 2" },
+    { "{\"model_type\":\"deepseek_v4\",\"sliding_window\":0}", "sliding_window" },
+    { "{\"model_type\":\"deepseek_v4\",\"quantization_config\":{\"quant_method\":\"fp8\"}}", "quantization_config" },
+    { "{\"model_type\":\"deepseek_v4\",\"hc_mult\":1}", "1 streams" },
     { "{\"model_type\":\"llama\",\"head_dim\":0}", "head_dim" },
     { "{\"model_type\":\"glm_moe_dsa\",\"num_hidden_layers\":2,\"indexer_types\":[\"full\"]}", "entry 1 of indexer_types" },
     { "{\"model_type\":\"glm_moe_dsa\",\"num_hidden_layers\":2,\"indexer_types\":[\"shared\",\"full\"]}", "the first layer" },
@@ -257,6 +271,7 @@ static bool lacks(const char *type, const char *key)
         { "youtu", "head_dim" },
         { "kimi_linear", "head_dim" }, /* whose two kinds of attention have their own */
         { "qwen3_5_moe_text", "intermediate_size" }, /* every layer has experts */
+        { "deepseek_v4", "intermediate_size" },      /* likewise */
         { "qwen", "head_dim", "num_key_value_heads" },
         { "falcon", "head_dim", "num_key_value_heads", "intermediate_size" },
         { "bloom", "head_dim", "num_key_value_heads", "intermediate_size", "max_position_embeddings" },

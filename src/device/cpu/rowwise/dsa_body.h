@@ -117,21 +117,27 @@ INLINE void dq_items(const ts_dsa_args *a, int64_t begin, int64_t end, ts_dtype 
     }
 }
 
+/* Of a key, or of its head h alone: what row by row comes to dk and dv. */
+INLINE void pull_back(const ts_dsa_args *a, int64_t row, int64_t key, int64_t h, float *dk, float *dv, ts_dtype t)
+{
+    vs ds;
+    const vs p = pull(a, row, key, h, &ds, t);
+    add_times(dk, ds, a->q, q_at(a, row, h), a->dim, t);
+    add_times(dv, p, a->dout, o_at(a, row, h), a->value, t);
+}
+
 INLINE void dkv_items(const ts_dsa_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     float dk[TS_DSA_MOST_DIM], dv[TS_DSA_MOST_DIM];
+    const int64_t heads = a->k_head ? a->heads : 1, summed = a->heads / heads;
     for (int64_t n = begin; n < end; n++) {
-        const int64_t h = n % a->heads, key = n / a->heads, b = key / a->keys, j = key % a->keys;
+        const int64_t h = n % heads, key = n / heads, b = key / a->keys, j = key % a->keys;
         clear(dk, a->dim);
         clear(dv, a->value);
         for (int64_t row = b * a->S + j; row < (b + 1) * a->S; row++) {
             const ts_dsa_list l = ts_dsa_list_of(a, row);
-            vs ds;
-            if (ts_dsa_place(&l, j) < 0)
-                continue;
-            const vs p = pull(a, row, key, h, &ds, t);
-            add_times(dk, ds, a->q, q_at(a, row, h), a->dim, t);
-            add_times(dv, p, a->dout, o_at(a, row, h), a->value, t);
+            for (int64_t i = 0; ts_dsa_place(&l, j) >= 0 && i < summed; i++)
+                pull_back(a, row, key, h + i, dk, dv, t);
         }
         put(a->dk, k_at(a, key, h), dk, (vs)a->scale, a->dim, t);
         put(a->dv, v_at(a, key, h), dv, 1, a->value, t);

@@ -399,9 +399,17 @@ static void jitter(const void *args, int64_t begin, int64_t end)
     }
 }
 
+static void look_up_ids(const void *args, int64_t begin, int64_t end)
+{
+    const ts_look_up_ids_args *a = args;
+    for (int64_t i = begin * a->k; i < end * a->k; i++)
+        a->ids[i] = (int32_t)a->table[a->tokens[i / a->k] * a->k + i % a->k];
+}
+
 void ts_cpu_init_route(ts_cpu *c)
 {
     c->kernel[TS_KERNEL_route_fwd] = (ts_cpu_kernel){ .rows = route_fwd, .variant = "ref" };
+    c->kernel[TS_KERNEL_look_up_ids] = (ts_cpu_kernel){ .rows = look_up_ids, .variant = "ref" };
     c->kernel[TS_KERNEL_route_bwd] = (ts_cpu_kernel){ .rows = route_bwd, .variant = "ref" };
     c->kernel[TS_KERNEL_balance] = (ts_cpu_kernel){ .rows = balance, .variant = "ref" };
     c->kernel[TS_KERNEL_jitter] = (ts_cpu_kernel){ .rows = jitter, .variant = "ref" };

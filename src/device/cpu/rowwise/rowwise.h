@@ -25,6 +25,7 @@ TS_ROWWISE_DECLARE(altup)
 TS_ROWWISE_DECLARE(product)
 TS_ROWWISE_DECLARE(unit_rows)
 TS_ROWWISE_DECLARE(dsa)
+TS_ROWWISE_DECLARE(compress)
 #undef TS_ROWWISE_DECLARE
 void ts_cpu_init_narrow(ts_cpu *c); /* of plain C alone, as the next */
 void ts_cpu_init_distill(ts_cpu *c);

@@ -1,0 +1,300 @@
+#include "nn/compressed.h"
+
+#include "nn/show.h"
+#include "ops/dsa.h"
+#include "ops/experts.h"
+
+/* ---- parameters ---- */
+
+static ts_status declare_compressor(const ts_declarer *d, ts_compressor *c)
+{
+    const ts_declarer in = ts_declare_in(d, "compressor");
+    const ts_param_spec bias = { .place = ts_place_whole(c->rate, c->kv.out), .start = TS_START_CONSTANT, .is_vectors = true };
+    TS_TRY(ts_declare(&in, "position_bias", &bias, &c->op.bias));
+    TS_TRY(ts_linear_declare(&in, "linear_kv", &c->kv));
+    TS_TRY(ts_linear_declare(&in, "linear_gate", &c->gate));
+    return ts_norm_declare(&in, "norm", &c->norm);
+}
+
+static ts_status declare_indexer(const ts_declarer *d, ts_compressed_layer *l)
+{
+    const ts_declarer core = ts_declare_in(d, "core_attention"), in = ts_declare_in(&core, "indexer"),
+                      weights = ts_declare_in(&in, "linear_weights_proj");
+    const ts_param_spec w = { .place = ts_place_whole(l->index_heads, l->q_down.in), .is_router = true };
+    TS_TRY(declare_compressor(&in, &l->index));
+    TS_TRY(ts_linear_declare(&in, "linear_wq_b", &l->wq_b));
+    return ts_declare(&weights, "weight", &w, &l->weights);
+}
+
+ts_status ts_compressed_declare(const ts_declarer *d, ts_compressed_layer *l)
+{
+    const ts_declarer groups = ts_declare_in(d, "linear_groups_proj");
+    const ts_param_spec sinks = { .place = ts_place_whole(l->n_heads, 0), .start = TS_START_CONSTANT },
+                        blocks = { .place = ts_place_stack(l->groups, l->rank, l->n_heads / l->groups * l->dim) };
+    TS_ASSERT(!d->group, "heads that share one key are on one process");
+    TS_TRY(ts_declare(d, "core_attention.softmax_offset", &sinks, &l->sinks));
+    TS_TRY(ts_linear_declare(d, "linear_q_down_proj", &l->q_down));
+    TS_TRY(ts_norm_declare(d, "q_layernorm", &l->q_norm));
+    TS_TRY(ts_linear_declare(d, "linear_q_up_proj", &l->q));
+    TS_TRY(ts_linear_declare(d, "linear_kv_proj", &l->kv));
+    TS_TRY(ts_norm_declare(d, "kv_layernorm", &l->kv_norm));
+    if (l->entries.rate)
+        TS_TRY(declare_compressor(d, &l->entries));
+    if (l->index_heads)
+        TS_TRY(declare_indexer(d, l));
+    TS_TRY(ts_declare(&groups, "weight", &blocks, &l->blocks));
+    l->proj.start = TS_START_OUT;
+    return ts_linear_declare(d, "linear_proj", &l->proj);
+}
+
+/* ---- what is kept ---- */
+
+/* Kinds of rows: keys of the window, what entries that are not whole yet are made of, entries. */
+enum { KEYS, KV, GATE, INDEX_KV, INDEX_GATE, ENTRIES, INDEX, KINDS };
+_Static_assert((int)KINDS == (int)TS_KEPT_ROWS, "a state has room for all kinds of rows");
+
+/* Rows that the next entry may need. */
+static int64_t rows_before(const ts_compressor *c) { return (c->op.overlaps ? 2 : 1) * c->rate - (c->rate > 0); }
+
+static ts_status make_state(const void *module, ts_device *dev, ts_dtype dtype, int64_t slots, ts_layer_state **out)
+{
+    const ts_compressed_layer *l = module;
+    const ts_compressor *c = &l->entries, *x = &l->index;
+    const int64_t before = rows_before(c), of_index = l->index_heads ? before : 0;
+    const ts_kept_rows kept[KINDS] = {
+        [KEYS] = { .rows = l->window - 1, .cols = l->dim },
+        [KV] = { .rows = before, .cols = c->kv.out }, [GATE] = { .rows = before, .cols = c->kv.out },
+        [INDEX_KV] = { .rows = of_index, .cols = x->kv.out }, [INDEX_GATE] = { .rows = of_index, .cols = x->kv.out },
+        [ENTRIES] = { .cols = c->op.dim, .rate = c->rate }, [INDEX] = { .cols = x->op.dim, .rate = x->rate },
+    };
+    return ts_rows_state_create(dev, dtype, slots, kept, KINDS, out);
+}
+
+/* ---- a pass ---- */
+
+typedef struct pass {
+    ts_tape *tape;
+    const ts_compressed_layer *l;
+    const ts_run *run;
+    int64_t layer;
+    ts_layer_state *state; /* NULL: nothing is kept */
+    ts_tensor *x, *latent;
+    ts_compress_plan plan;
+} pass;
+
+static ts_status show(const pass *p, const char *part, int64_t cols, ts_tensor *t)
+{
+    const ts_shown_columns columns = ts_columns_whole(cols);
+    return ts_show(p->tape, p->run, p->layer, "self_attention", part, &columns, t);
+}
+
+/* Heads of dim values, whose ends are rotated by these positions. */
+static ts_status rotate(const pass *p, int64_t heads, int64_t dim, const ts_tensor *pos, ts_tensor **t)
+{
+    const ts_rope_tail_op o = { .heads = heads, .dim = dim, .rope = p->l->rope, .interleaved = p->l->interleaved,
+                                .cos = p->l->cos, .sin = p->l->sin, .pos = pos };
+    return ts_op_rope_tail(p->tape, &o, *t, t);
+}
+
+static char *row_of(const ts_tensor *t, int64_t row)
+{
+    return (char *)ts_tensor_data(t) + (size_t)(row * t->dim[1]) * ts_dtype_size(t->dtype);
+}
+
+/* The rows that were kept of each sequence and those of the pass behind them, [B (kept + S), cols], of which the last
+ * are kept for the next. Of a sequence that begins they are zeros. */
+static ts_status extend(const pass *p, int kind, ts_tensor **t)
+{
+    const ts_run *run = p->run;
+    ts_device *dev = p->tape->dev;
+    const ts_kept_rows *k = p->state ? ts_rows_state_kept(p->state, kind) : NULL;
+    const ts_tensor *new = *t;
+    if (!k || !k->rows)
+        return TS_OK;
+    const int64_t all = k->rows + run->S;
+    const size_t row = (size_t)k->cols * ts_dtype_size(new->dtype), kept = (size_t)k->rows * row;
+    TS_TRY(ts_tape_new(p->tape, new->dtype, run->B * all, k->cols, t));
+    for (int64_t b = 0; b < run->B; b++) {
+        char *slot = (char *)k->storage->data + (size_t)(run->slot0 + b) * kept;
+        if (run->q_start[b])
+            dev->move(dev, row_of(*t, b * all), slot, kept);
+        else
+            dev->zero(dev, row_of(*t, b * all), kept);
+        dev->move(dev, row_of(*t, b * all + k->rows), row_of(new, b * run->S), (size_t)run->S * row);
+        dev->move(dev, slot, row_of(*t, b * all + run->q_len[b]), kept);
+    }
+    return TS_OK;
+}
+
+/* Entries that the pass completes go to those that are kept; *t becomes all of them, with the room behind. */
+static ts_status keep_entries(const pass *p, int kind, ts_tensor **t)
+{
+    const ts_run *run = p->run;
+    const ts_tensor *new = *t;
+    if (!p->state)
+        return TS_OK;
+    const ts_kept_rows *k = ts_rows_state_kept(p->state, kind);
+    const size_t row = (size_t)k->cols * ts_dtype_size(new->dtype);
+    for (int64_t b = 0; b < run->B; b++) {
+        const int64_t there = run->q_start[b] / k->rate, n = (run->q_start[b] + run->q_len[b]) / k->rate - there;
+        if (n)
+            p->tape->dev->move(p->tape->dev, (char *)k->storage->data + (size_t)((run->slot0 + b) * k->rows + there) * row,
+                               row_of(new, b * p->plan.slots), (size_t)n * row);
+    }
+    TS_TRY(ts_tape_alias(p->tape, new, t));
+    ts_storage_release(&(*t)->storage);
+    (*t)->storage = ts_storage_retain(k->storage);
+    (*t)->offset = (size_t)(run->slot0 * k->rows) * row;
+    (*t)->dim[0] = run->B * k->rows;
+    return TS_OK;
+}
+
+static ts_status make_entries(const pass *p, const ts_compressor *c, int kv_kind, int kind, ts_tensor **entries)
+{
+    ts_tensor *kv, *gate;
+    TS_TRY(ts_linear_forward(p->tape, &c->kv, p->x, &kv));
+    TS_TRY(ts_linear_forward(p->tape, &c->gate, p->x, &gate));
+    TS_TRY(extend(p, kv_kind, &kv));
+    TS_TRY(extend(p, kv_kind + 1, &gate));
+    TS_TRY(ts_op_compress(p->tape, &c->op, &p->plan, kv, gate, entries));
+    TS_TRY(ts_op_norm(p->tape, &c->norm.op, *entries, NULL, NULL, entries));
+    TS_TRY(rotate(p, 1, c->op.dim, p->plan.place, entries));
+    return keep_entries(p, kind, entries);
+}
+
+static ts_status plan_entries(pass *p)
+{
+    const ts_run *run = p->run;
+    const ts_compress_rows rows = { .B = run->B, .S = run->S, .rate = p->l->entries.rate,
+                                    .before = p->state ? rows_before(&p->l->entries) : 0, .pos = run->pos,
+                                    .first_key = run->first_key, .start = p->state ? run->q_start : NULL,
+                                    .length = p->state ? run->q_len : NULL };
+    TS_TRY(ts_compress_plan_make(p->tape, &rows, &p->plan));
+    return p->tape->recording ? ts_tape_hold(p->tape, p->plan.place) : TS_OK; /* the rotation's gradient reads it */
+}
+
+/* The indexer's choice of n entries; none where all are seen. What it reads stays as it is. */
+static ts_status choose(const pass *p, int64_t n, ts_tensor **chosen)
+{
+    const ts_compressed_layer *l = p->l;
+    const ts_dsa_op o = { .B = p->run->B, .S = p->run->S, .heads = 1, .most = l->topk, .first_key = p->plan.first,
+                          .last_key = p->plan.last, .keys = n, .index_heads = l->index_heads, .index_dim = l->index.op.dim };
+    ts_dsa_index x;
+    if (n <= l->topk && !p->state)
+        return TS_OK;
+    TS_TRY(make_entries(p, &l->index, INDEX_KV, INDEX, &x.k));
+    if (n <= l->topk)
+        return TS_OK;
+    TS_TRY(ts_linear_forward(p->tape, &l->wq_b, p->latent, &x.q));
+    TS_TRY(rotate(p, l->index_heads, l->index.op.dim, p->run->pos, &x.q));
+    TS_TRY(ts_op_router(p->tape, p->x, l->weights, NULL, &x.w));
+    return ts_dsa_select(p->tape, &o, &x, chosen);
+}
+
+static ts_status choose_unrecorded(const pass *p, int64_t n, ts_tensor **chosen)
+{
+    const bool recording = p->tape->recording;
+    p->tape->recording = false;
+    const ts_status st = choose(p, n, chosen);
+    p->tape->recording = recording;
+    return st;
+}
+
+static ts_status make_queries(pass *p, ts_tensor **q)
+{
+    const ts_compressed_layer *l = p->l;
+    const ts_rope_op norm = { .n_q = l->n_heads, .head_dim = l->dim, .unit_norm = true, .eps = l->eps };
+    TS_TRY(ts_linear_forward(p->tape, &l->q_down, p->x, &p->latent));
+    TS_TRY(ts_op_norm(p->tape, &l->q_norm.op, p->latent, NULL, NULL, &p->latent));
+    TS_TRY(ts_linear_forward(p->tape, &l->q, p->latent, q));
+    TS_TRY(show(p, "linear_q_up_proj", l->q.out, *q));
+    TS_TRY(ts_op_rope(p->tape, &norm, *q, q));
+    return rotate(p, l->n_heads, l->dim, p->run->pos, q);
+}
+
+/* Of the rows that were kept, those that were tokens. */
+static ts_status first_keys(const pass *p, int64_t before, const ts_tensor **first)
+{
+    const ts_run *run = p->run;
+    int32_t *host;
+    ts_tensor *t;
+    *first = run->first_key;
+    if (!before)
+        return TS_OK;
+    TS_TRY(ts_arena_alloc(&p->tape->arena, (size_t)(run->B * run->S) * sizeof *host, &host));
+    for (int64_t i = 0; i < run->B * run->S; i++) {
+        const int64_t start = run->q_start[i / run->S];
+        host[i] = (int32_t)(before - (start < before ? start : before));
+    }
+    TS_TRY(ts_tape_upload(p->tape, TS_DTYPE_I32, host, run->B * run->S, &t));
+    *first = t;
+    return TS_OK;
+}
+
+static ts_status attend_to_keys(pass *p, ts_tensor *q, ts_tensor **heads)
+{
+    const ts_compressed_layer *l = p->l;
+    const int64_t before = p->state ? l->window - 1 : 0;
+    ts_shared_keys_op o = { .B = p->run->B, .S = p->run->S, .heads = l->n_heads, .dim = l->dim, .scale = l->scale,
+                            .mask = ts_mask_causal(l->window), .sinks = l->sinks };
+    ts_tensor *kv, *entries = NULL;
+    TS_TRY(ts_linear_forward(p->tape, &l->kv, p->x, &kv));
+    TS_TRY(show(p, "linear_kv_proj", l->dim, kv));
+    TS_TRY(ts_op_norm(p->tape, &l->kv_norm.op, kv, NULL, NULL, &kv));
+    TS_TRY(rotate(p, 1, l->dim, p->run->pos, &kv));
+    TS_TRY(extend(p, KEYS, &kv));
+    o.mask.offset = before;
+    TS_TRY(first_keys(p, before, &o.first_key));
+    if (l->entries.rate) {
+        TS_TRY(plan_entries(p));
+        TS_TRY(make_entries(p, &l->entries, KV, ENTRIES, &entries));
+        o.first = p->plan.first, o.last = p->plan.last, o.count = p->plan.count;
+    }
+    if (l->index_heads)
+        TS_TRY(choose_unrecorded(p, entries->dim[0] / o.B, &o.chosen));
+    return ts_op_shared_keys(p->tape, &o, q, kv, entries, heads);
+}
+
+static ts_status attend(ts_tape *tape, const void *module, const ts_run *run, int64_t layer, ts_tensor *x, ts_tensor **y)
+{
+    const ts_compressed_layer *l = module;
+    pass p = { .tape = tape, .l = l, .run = run, .layer = layer, .state = run->state ? run->state[layer] : NULL, .x = x };
+    const ts_rope_tail_op back = { .heads = l->n_heads, .dim = l->dim, .rope = l->rope, .interleaved = l->interleaved,
+                                   .back = true, .copies = true, .cos = l->cos, .sin = l->sin, .pos = run->pos };
+    ts_tensor *q, *heads;
+    TS_ASSERT(!run->spread, "compressed attention reads whole sequences");
+    TS_ASSERT(run->attention_dropout <= 0, "compressed attention has no dropout");
+    TS_TRY(make_queries(&p, &q));
+    TS_TRY(attend_to_keys(&p, q, &heads));
+    TS_TRY(show(&p, "core_attention", l->n_heads * l->dim, heads));
+    TS_TRY(ts_op_rope_tail(tape, &back, heads, &heads));
+    TS_TRY(ts_op_linear_blocks(tape, heads, l->blocks, &heads));
+    TS_TRY(show(&p, "linear_groups_proj", l->groups * l->rank, heads));
+    TS_TRY(ts_linear_forward(tape, &l->proj, heads, y));
+    return show(&p, "linear_proj", l->proj.out, *y);
+}
+
+static bool trains(const ts_compressed_layer *l)
+{
+    const ts_linear *const all[] = { &l->q_down, &l->q, &l->kv, &l->proj, &l->entries.kv, &l->entries.gate };
+    const ts_param *const others[] = { l->q_norm.op.w, l->kv_norm.op.w, l->sinks, l->blocks, l->entries.op.bias,
+                                       l->entries.norm.op.w };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (ts_linear_trains(all[i]))
+            return true;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (ts_param_has_grad(others[i]))
+            return true;
+    return false;
+}
+
+static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, int64_t layer, ts_tensor *x, ts_tensor **y)
+{
+    const ts_mixer m = { attend, module, "attention", trains(module) };
+    return ts_mixer_forward(tape, &m, run, layer, x, y);
+}
+
+ts_sublayer ts_compressed_sublayer(const ts_compressed_layer *l)
+{
+    return (ts_sublayer){ .forward = forward, .module = l, .make_state = make_state };
+}

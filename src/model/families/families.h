@@ -85,7 +85,8 @@
     F(hy_v3)                                                                                       \
     F(glm_moe_dsa)                                                                                 \
     F(hunyuan_large)                                                                               \
-    F(longcat_flash)
+    F(longcat_flash)                                                                               \
+    F(longcat_flash_ngram)
 #define TS_FAMILY_DECLARE(name_) extern const ts_family ts_family_##name_;
 TS_FAMILIES(TS_FAMILY_DECLARE)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import grok1_reference
+import ngram_reference
 import torch
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -252,6 +253,11 @@ CASES = {
         rope_type="dynamic", rope_theta=10000.0, alpha=50.0, factor=1.0)}, 4, dict(seed=505, renamed="hunyuan_large", shares_keys=2)),
     "longcat_flash": ("longcat_flash", {**no(LATENT, "intermediate_size", "num_hidden_layers"), "head_dim": 4, "num_layers": 2, "ffn_hidden_size": 32, "q_lora_rank": 10, "moe_topk": 4,
                                         "n_routed_experts": 5, "zero_expert_num": 3, "expert_ffn_hidden_size": 12, "routed_scaling_factor": 1.5}, 5, dict(seed=506, real_experts=5)),
+    # token 29 ends texts and stands within them
+    "longcat_flash_ngram": ("longcat_flash", {**no(LATENT, "intermediate_size", "num_hidden_layers"), "head_dim": 4, "num_layers": 1, "ffn_hidden_size": 32, "q_lora_rank": 10,
+                                              "moe_topk": 4, "n_routed_experts": 5, "zero_expert_num": 3, "expert_ffn_hidden_size": 12, "routed_scaling_factor": 1.5, "eos_token_id": 29,
+                                              "ngram_vocab_size_ratio": 1.3, "emb_neighbor_num": 4, "emb_split_num": 2}, 4,
+                            dict(seed=507, real_experts=5, ngrams=True, renamed="longcat_flash_ngram")),
     "hy_v3": ("hy_v3", {**MOE, "num_hidden_layers": 3, "head_dim": 8, "num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 12,
                         "num_shared_experts": 2, "router_scaling_factor": 2.8, "mlp_layer_types": ["sparse", "dense", "sparse"]}, 5, dict(seed=501)),
     "phimoe-longrope": ("phimoe", {**MOE, "num_local_experts": 4, "rope_parameters": dict(LONG, rope_theta=1000.0, original_max_position_embeddings=32, short_mscale=1.2,
@@ -447,6 +453,11 @@ def hunyuan_large(c, tensors):
     return renamed(c, "hunyuan", "HunYuanForCausalLM", use_cla=True, cla_share_factor=2, num_shared_expert=1, use_mixed_mlp_moe=True, use_qk_norm=True), tensors
 
 
+def longcat_flash_ngram(c, tensors):
+    config = {**c, "model_type": "longcat_flash_ngram", "architectures": ["LongcatFlashNgramForCausalLM"]}
+    return config, {re.sub(r"embed_tokens\.(embedders|post_projs)", r"ngram_embeddings.\1", n): t for n, t in tensors.items()}
+
+
 def qwen(c, tensors):
     config = renamed(c, "qwen", "QWenLMHeadModel", ["num_key_value_heads", "rms_norm_eps", "rope_theta", "rope_scaling"],
                      layer_norm_epsilon=c["rms_norm_eps"], rotary_emb_base=c["rope_theta"], intermediate_size=2 * c["intermediate_size"])
@@ -501,7 +512,7 @@ def step3p5_published(c, tensors):
     return {**{k: v for k, v in c.items() if k not in drop}, **new}, tensors
 
 
-RENAMED = {"step3p5": step3p5, "step3p5_published": step3p5_published, "internlm2": internlm2, "baichuan": baichuan, "baichuan2": baichuan2, "plm": plm, "bailing_moe_v2": bailing_moe_v2, "internlm": internlm, "minicpm": minicpm, "minicpm_moe": minicpm_moe, "hunyuan_large": hunyuan_large, "qwen": qwen, "chatglm": chatglm}
+RENAMED = {"step3p5": step3p5, "step3p5_published": step3p5_published, "internlm2": internlm2, "baichuan": baichuan, "baichuan2": baichuan2, "plm": plm, "bailing_moe_v2": bailing_moe_v2, "internlm": internlm, "minicpm": minicpm, "minicpm_moe": minicpm_moe, "hunyuan_large": hunyuan_large, "longcat_flash_ngram": longcat_flash_ngram, "qwen": qwen, "chatglm": chatglm}
 
 
 def scale(model, embedding, sublayer, logits):
@@ -604,6 +615,8 @@ def filled(name, model):
         layer.mlp = PlainMlp(layer.mlp)
     if how.get("shares_keys"):
         share_keys(model, how["shares_keys"])
+    if how.get("ngrams"):
+        model.model.embed_tokens = ngram_reference.NgramEmbedding(model.model.embed_tokens, model.config)
     # a seed of its own leaves the values of all other cases as they are
     order = sorted(n for n in CASES if "seed" not in CASES[n][3])
     generator = torch.Generator().manual_seed(SEED + (how["seed"] if "seed" in how else order.index(name)))

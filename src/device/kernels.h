@@ -20,6 +20,7 @@
 #include "device/kernels/hyper.h"
 #include "device/kernels/loss.h"
 #include "device/kernels/narrow.h"
+#include "device/kernels/ngram.h"
 #include "device/kernels/norm.h"
 #include "device/kernels/optim.h"
 #include "device/kernels/product.h"
@@ -117,6 +118,7 @@
     X(col_max, ts_col_sum_args, ROWWISE)                                                           \
     X(embed_fwd, ts_embed_args, ROWWISE)                                                           \
     X(embed_bwd, ts_embed_args, ROWWISE)                                                           \
+    X(ngram, ts_ngram_args, ROWWISE)                                                               \
     X(route_fwd, ts_route_args, ROWWISE)                                                           \
     X(route_bwd, ts_route_args, ROWWISE)                                                           \
     X(look_up_ids, ts_look_up_ids_args, ROWWISE)                                                   \

@@ -11,7 +11,8 @@ struct ts_engine {
     ts_device *dev;
     ts_tape *tape;
     int64_t slots, capacity;
-    ts_layer_state **state;      /* [n_layers]; NULL of a layer that keeps nothing */
+    ts_layer_state **state;      /* [states]: as in ts_run; NULL of what keeps nothing */
+    int64_t states;
     int32_t *length;             /* [slots] */
     int32_t *q_start, *q_len;    /* [slots] of the pass at hand */
     int32_t *ids, *pos;          /* [rows] of the pass at hand */
@@ -25,9 +26,11 @@ static ts_status create(ts_engine *e, int64_t slots)
 {
     const int64_t layers = e->d->arch.n_layers;
     const ts_tape_options o = { 0 };
-    e->slots = slots;
+    e->slots = slots, e->states = layers + 1;
     TS_TRY(ts_tape_create(e->dev, &o, &e->tape));
-    TS_TRY(ts_alloc(&e->state, (size_t)layers, sizeof *e->state));
+    TS_TRY(ts_alloc(&e->state, (size_t)e->states, sizeof *e->state));
+    if (e->d->ngram.order)
+        TS_TRY(ts_ngram_state(&e->d->ngram, e->dev, slots, &e->state[layers]));
     for (int64_t l = 0; l < layers; l++) {
         const ts_sublayer *mixer = &e->d->block[l].mixer;
         if (mixer->make_state)
@@ -59,7 +62,7 @@ void ts_engine_destroy(ts_engine **engine)
     ts_engine *e = *engine;
     if (!e)
         return;
-    for (int64_t l = 0; e->state && l < e->d->arch.n_layers; l++)
+    for (int64_t l = 0; e->state && l < e->states; l++)
         ts_layer_state_destroy(&e->state[l]);
     ts_storage_release(&e->spare);
     ts_tape_destroy(&e->tape);
@@ -84,7 +87,7 @@ ts_status ts_engine_reserve(ts_engine *e, int64_t tokens)
         return TS_OK;
     const int64_t capacity = (tokens + FIRST_CAPACITY - 1) / FIRST_CAPACITY * FIRST_CAPACITY;
     ts_storage_release(&e->spare);
-    for (int64_t l = 0; l < e->d->arch.n_layers; l++)
+    for (int64_t l = 0; l < e->states; l++)
         /* a growth that failed half-way is finished by the next */
         if (e->state[l])
             TS_TRY(e->state[l]->kind->reserve(e->state[l], capacity, e->length));
@@ -110,7 +113,7 @@ void ts_engine_copy(ts_engine *e, int64_t to, int64_t from)
 {
     if (to == from)
         return;
-    for (int64_t l = 0; l < e->d->arch.n_layers; l++)
+    for (int64_t l = 0; l < e->states; l++)
         copy_slot(e->state[l], to, from, e->length[from]);
     e->length[to] = e->length[from];
 }
@@ -157,7 +160,7 @@ static ts_status make_spare(ts_engine *e)
     size_t most = 0;
     if (e->spare)
         return TS_OK;
-    for (int64_t l = 0; l < e->d->arch.n_layers; l++)
+    for (int64_t l = 0; l < e->states; l++)
         if (e->state[l] && e->state[l]->kind->slot_bytes(e->state[l]) > most)
             most = e->state[l]->kind->slot_bytes(e->state[l]);
     return ts_storage_create(e->dev, TS_MEM_OTHER, most, &e->spare);
@@ -167,7 +170,7 @@ ts_status ts_engine_reorder(ts_engine *e, const int64_t *from, int64_t n)
 {
     int32_t length[TS_ENGINE_MOST_SLOTS];
     TS_TRY(make_spare(e));
-    for (int64_t l = 0; l < e->d->arch.n_layers; l++)
+    for (int64_t l = 0; l < e->states; l++)
         if (e->state[l])
             reorder_layer(e, e->state[l], from, n);
     for (int64_t i = 0; i < n; i++)

@@ -233,6 +233,10 @@ typedef struct ts_arch {
     bool tied;                 /* the output layer is the embedding */
     /* Per-layer embeddings (nn/per_layer.h): their width, 0: there are none, and rows of their table */
     int64_t per_layer_width, per_layer_vocab;
+    /* Embeddings of n-grams (nn/ngram.h): up to which n, 0: there are none; tables for each n; rows of a table, as a
+     * multiple of the vocabulary, and some more */
+    int64_t ngram_order, ngram_splits;
+    double ngram_ratio;
     /* Alternating updates (nn/altup.h): streams side by side, 0: one; which of them layers work on; and the rank of
      * the projection beside attention */
     int64_t altup_inputs, altup_active, laurel_rank;
@@ -276,6 +280,11 @@ static inline int64_t ts_arch_blocks(const ts_arch *a) { return a->n_layers + a-
 static inline const ts_layer_arch *ts_arch_block(const ts_arch *a, int64_t i)
 {
     return &a->layer[i < a->n_layers ? i : a->n_layers - 1];
+}
+/* Tables of n-grams; 0: there are none. */
+static inline int64_t ts_arch_ngram_tables(const ts_arch *a)
+{
+    return a->ngram_order ? (a->ngram_order - 1) * a->ngram_splits : 0;
 }
 /* Positions of the model and of every layer. */
 void ts_arch_set_position(ts_arch *a, ts_position_kind position);

@@ -2,6 +2,7 @@
 #include "device/kernels/delta.h"
 #include "device/kernels/dsa.h"
 #include "device/kernels/hyper.h"
+#include "device/kernels/ngram.h"
 #include "model/arch_rows.h"
 
 #include <math.h>
@@ -428,6 +429,28 @@ static ts_status check_hyper(const ts_arch *a, const char *file)
     return TS_OK;
 }
 
+static ts_status check_ngrams(const ts_arch *a, const char *file)
+{
+    const int64_t tables = ts_arch_ngram_tables(a);
+    if (!a->ngram_order && !a->ngram_splits && a->ngram_ratio == 0)
+        return TS_OK;
+    if (a->ngram_order < 2 || a->ngram_splits < 1 || a->ngram_ratio <= 0 || tables > TS_NGRAM_MOST_TABLES)
+        return ts_error(TS_ERR_USER,
+                        "%s: embeddings of n-grams with emb_neighbor_num %lld, emb_split_num %lld and ngram_vocab_size_ratio "
+                        "%g: expected all three, at least 2, 1 and more than 0, and at most %d tables, of which there are "
+                        "(emb_neighbor_num - 1) emb_split_num", file, (long long)a->ngram_order, (long long)a->ngram_splits,
+                        a->ngram_ratio, (int)TS_NGRAM_MOST_TABLES);
+    if (a->hidden % tables)
+        return ts_error(TS_ERR_USER, "%s: hidden_size is %lld, expected a multiple of the %lld tables of n-grams "
+                        "((emb_neighbor_num - 1) emb_split_num)", file, (long long)a->hidden, (long long)tables);
+    if (a->ngram_ratio * (double)a->vocab + 2 * TS_NGRAM_MOST_TABLES >= INT32_MAX)
+        return ts_error(TS_ERR_USER, "%s: ngram_vocab_size_ratio %g makes tables of %g rows, expected less than %d", file,
+                        a->ngram_ratio, a->ngram_ratio * (double)a->vocab, INT32_MAX);
+    return a->mtp_layers ? ts_error(TS_ERR_USER, "%s: layers that predict further tokens (--mtp-num-layers, "
+                                    "num_nextn_predict_layers) read embeddings of tokens, not of n-grams (emb_neighbor_num)", file)
+                         : TS_OK;
+}
+
 ts_status ts_arch_check(const ts_arch *a, const char *file)
 {
     for (size_t i = 0; i < ts_arch_row_count; i++)
@@ -444,6 +467,7 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
     TS_TRY(check_norms(a, file));
     TS_TRY(check_per_layer(a, file));
     TS_TRY(check_hyper(a, file));
+    TS_TRY(check_ngrams(a, file));
     if (a->kv_lora_rank)
         TS_TRY(check_latent(a, file));
     TS_ASSERT(a->layer, "%s: a description without layers", file);

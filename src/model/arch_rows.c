@@ -5,6 +5,7 @@
 #include "device/kernels/delta.h"
 #include "device/kernels/dsa.h"
 #include "device/kernels/hyper.h"
+#include "device/kernels/ngram.h"
 #include "device/kernels/selective.h"
 #include "device/kernels/ssd.h"
 
@@ -211,6 +212,12 @@ const ts_field_row ts_arch_rows[] = {
           .words = "width of per-layer embeddings"),
     COUNT(per_layer_vocab, TS_ARCH_MAX_VOCAB, "vocab_size_per_layer_input", .shapes = true,
           .words = "vocabulary of per-layer embeddings"),
+    COUNT(ngram_order, TS_NGRAM_MOST, "emb_neighbor_num", .shapes = true, .words = "n-grams that have embeddings",
+          .option = "emb-neighbor-num", .says = TS_SAYS_VALUE),
+    COUNT(ngram_splits, TS_NGRAM_MOST_TABLES, "emb_split_num", .shapes = true, .words = "tables of n-grams",
+          .option = "emb-split-num", .says = TS_SAYS_VALUE),
+    F(REAL, ngram_ratio, .hi = 1e9, .shapes = true, .later = true, .name = "ngram_vocab_size_ratio",
+      .words = "rows of tables of n-grams", .option = "ngram-vocab-size-ratio", .says = TS_SAYS_VALUE),
     COUNT(altup_inputs, TS_ARCH_MAX_ALTUP, "altup_num_inputs", .shapes = true, .words = "streams side by side"),
     COUNT(altup_active, TS_ARCH_MAX_ALTUP, "altup_active_idx", .words = "stream that layers work on"),
     F(REAL, altup_clip, .hi = 1e9, .name = "altup_coef_clip", .later = true, .words = "bounds of coefficients"),

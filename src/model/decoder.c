@@ -62,6 +62,7 @@ static ts_status declare_embedding(ts_decoder *d, const ts_declarer *all, int64_
     const ts_declarer in = ts_declare_in(&others, "embedding");
     if (d->per_layer.width)
         TS_TRY(ts_per_layer_inputs_declare(&in, &d->per_layer));
+    TS_TRY(ts_ngram_declare(&in, &d->ngram));
     d->altup = (ts_altup_ends){ .inputs = a->altup_inputs, .width = a->hidden };
     return ts_altup_declare_in(&in, &d->altup);
 }
@@ -132,7 +133,10 @@ ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
     TS_TRY(ts_alloc(&d.block, (size_t)ts_arch_blocks(a), sizeof *d.block));
     ts_status st = ts_alloc(&d.mtp, (size_t)a->mtp_layers, sizeof *d.mtp);
     if (st == TS_OK)
+        st = ts_decoder_ngram(&d, &d.ngram);
+    if (st == TS_OK)
         st = declare(&d, &all, a->vocab);
+    ts_free(&d.ngram.table);
     ts_free(&d.mtp);
     ts_free(&d.block);
     return st;
@@ -191,6 +195,8 @@ ts_status ts_decoder_create_stage(ts_device *dev, const ts_arch *arch, ts_dtype 
         st = ts_alloc(&d->block, (size_t)ts_arch_blocks(arch), sizeof *d->block);
     if (st == TS_OK)
         st = ts_alloc(&d->mtp, (size_t)arch->mtp_layers, sizeof *d->mtp);
+    if (st == TS_OK)
+        st = ts_decoder_ngram(d, &d->ngram);
     if (st == TS_OK)
         st = note_stage(stage, d);
     if (st == TS_OK)
@@ -280,6 +286,7 @@ void ts_decoder_destroy(ts_decoder **decoder)
     ts_storage_release(&d->index.loss);
     ts_free(&d->here);
     ts_free(&d->weights);
+    ts_free(&d->ngram.table);
     ts_free(&d->mtp);
     ts_free(&d->block);
     ts_arch_deinit(&d->arch);
@@ -302,7 +309,7 @@ void ts_decoder_use_int8(ts_decoder *d, bool head)
 {
     for (size_t i = 0; i < d->params.n; i++) {
         ts_param *p = d->params.p[i];
-        const bool outside = p == d->embedding || p == d->positions || p == d->head.w || p == d->per_layer.table;
+        const bool outside = p->is_table || p == d->head.w;
         p->int8 = p->rank > 1 && p->place.rank < 3 && !p->is_router && !p->is_filter &&
                   (!outside || (head && p == d->head.w));
     }
@@ -312,7 +319,7 @@ ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant)
 {
     for (size_t i = 0; i < d->params.n; i++) {
         ts_param *p = d->params.p[i];
-        const bool is_table = p == d->positions || p == d->per_layer.table || (p == d->embedding && p != d->head.w);
+        const bool is_table = p->is_table && p != d->head.w;
         /* few bits of a row of the vocabulary are seen at once in all its logits */
         const ts_quant bits = quant && p == d->head.w ? TS_QUANT_INT8 : quant;
         if (is_exact(p))
@@ -434,6 +441,9 @@ ts_status ts_decoder_embed(ts_decoder *d, ts_tape *tape, const ts_run *run, cons
                             .freezes = d->arch.pad_frozen && d->arch.pad >= 0,
                             .frozen = (int32_t)d->arch.pad };
     TS_TRY(ts_op_embed(tape, &o, x));
+    if (d->ngram.order)
+        TS_TRY(ts_ngram_forward(tape, &d->ngram, run, run->state ? run->state[d->arch.n_layers] : NULL, ids, d->arch.eos,
+                                d->arch.n_eos, x));
     if (d->group.sequence)
         TS_TRY(ts_op_group_keep(tape, d->group.comm, *x, x));
     if (d->embed_norm.present)

@@ -5,6 +5,7 @@
 #include "model/mtp.h"
 #include "model/network.h"
 #include "nn/block.h"
+#include "nn/ngram.h"
 
 /* What of a model is on one stage of a pipeline. Of all zeros: all of it. */
 typedef struct ts_decoder_stage {
@@ -43,6 +44,7 @@ typedef struct ts_decoder {
     ts_mtp_layer *mtp;     /* [arch.mtp_layers] what stands around the latter */
     ts_norm_layer embed_norm, final_norm;
     ts_per_layer_inputs per_layer; /* width 0: none */
+    ts_ngram_layer ngram;          /* order 0: none; it owns its tables */
     ts_altup_ends altup;           /* inputs 0: the stream is one */
     ts_hyper_layer hyper;          /* likewise; what makes one of its streams behind the last layer */
     ts_storage *cos[TS_ARCH_MAX_ROPES], *sin[TS_ARCH_MAX_ROPES];
@@ -74,6 +76,8 @@ ts_status ts_decoder_list_weights(ts_decoder *d) TS_NODISCARD;
 
 /* Per-layer embeddings, for declare: of the model that d->arch describes. */
 ts_per_layer_inputs ts_decoder_per_layer(const ts_decoder *d);
+/* Likewise embeddings of n-grams, with room for their tables. */
+ts_status ts_decoder_ngram(const ts_decoder *d, ts_ngram_layer *out) TS_NODISCARD;
 /* The run that layers read: *run, or where the model needs something beside the stream one made of it, with room
  * for what layers lend and the per-layer embeddings of tokens (int32 [T]; NULL: x is a stream from elsewhere) and
  * their embedding x. */

@@ -24,6 +24,15 @@ ts_per_layer_inputs ts_decoder_per_layer(const ts_decoder *d)
     return l;
 }
 
+ts_status ts_decoder_ngram(const ts_decoder *d, ts_ngram_layer *out)
+{
+    const ts_arch *a = &d->arch;
+    *out = (ts_ngram_layer){ .order = a->ngram_order, .splits = a->ngram_splits, .hidden = a->hidden, .vocab = a->vocab,
+                             .rows = (int64_t)(a->ngram_ratio * (double)a->vocab), .dtype = d->compute,
+                             .freezes = a->pad_frozen && a->pad >= 0, .frozen = (int32_t)a->pad };
+    return ts_alloc(&out->table, (size_t)ts_ngram_tables(out), sizeof *out->table);
+}
+
 /* Layers that use a shared block read the embedding, a copy: so its gradients have a sum of their own, whatever runs again. */
 static ts_status share_blocks(ts_decoder *d, ts_tape *tape, ts_tensor *x, ts_run *run)
 {

@@ -364,7 +364,7 @@ bool ts_family_further(const ts_family *f, const ts_arch *a, const char *hf_name
         return false;
     if (!strncmp(hf_name, layers, sizeof layers - 1))
         return strtoll(hf_name + sizeof layers - 1, NULL, 10) >= ts_arch_blocks(a);
-    return !strncmp(hf_name, "mtp.", 4) || !strncmp(hf_name, "model.mtp_", 10);
+    return !strncmp(hf_name, "mtp.", 4) || !strncmp(hf_name, "model.mtp_", 10) || !strncmp(hf_name, "model.mtp.", 10);
 }
 
 bool ts_family_ignores(const ts_family *f, const ts_arch *a, const char *hf_name)

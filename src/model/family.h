@@ -20,6 +20,7 @@
  *     linear_q_up_proj; linear_kv_down_proj [kv_lora_rank + qk_rope_dim, hidden], kv_layernorm,
  *     linear_kv_up_proj [for each head its key without positions, its value; kv_lora_rank]
  *   embedding.norm.{weight,bias}
+ *   embedding.ngram.<i>.table.weight  [rows, hidden / tables]  embedding.ngram.<i>.proj.weight  [hidden, hidden / tables]
  *   mlp.linear_fc1.{weight,bias}   [ffn, hidden], gated: [2 ffn, hidden], gate rows first
  *   mlp.linear_fc2.{weight,bias}   [hidden, ffn]
  *   mlp.router.weight [E, hidden], mlp.router.expert_bias, mlp.experts.linear_fc1.weight [E, 2 ffn, hidden],
@@ -105,6 +106,8 @@ typedef enum ts_name_part {
     TS_PART_RULE_Q,
     TS_PART_RULE_K,
     TS_PART_RULE_V,
+    TS_PART_EACH, /* whole; of parameters that no layer has and whose names have a number, which '*' stands for in both names,
+                     from 0 on as many as there are */
     TS_PART_RATE, /* a vector, in the file [1, 1, n, 1] */
 } ts_name_part;
 
@@ -150,8 +153,8 @@ struct ts_family {
     const ts_name_other *others;      /* of names, a row without text behind them; NULL: the base's */
     const struct ts_config_row *rows; /* a row of kind TS_CONFIG_END behind them */
     bool read_only; /* transformers has no class: configs are not written */
-    /* files may have layers that predict further tokens and that are not read: mtp.*, model.mtp_*, or numbered
-     * behind the others */
+    /* files may have layers that predict further tokens and that are not read: mtp.*, model.mtp_*, model.mtp.*, or
+     * numbered behind the others */
     bool has_further;
 };
 

@@ -106,20 +106,19 @@ static ts_status list_weight(void *ctx, const char *name, const ts_param_spec *s
     ts_decoder *d = l->d;
     const bool is_table = !strcmp(name, "embedding.word_embeddings.weight");
     const bool is_head = d->arch.tied ? is_table : !strcmp(name, "output_layer.weight");
-    const bool is_looked_up = is_table || !strcmp(name, "embedding.position_embeddings.weight") ||
-                              !strcmp(name, "embedding.per_layer_embeddings.weight");
     TS_TRY(ts_grow(&d->weights, &l->cap, d->n_weights + 1, sizeof *d->weights));
     d->weights[d->n_weights++] = (ts_decoder_weight){
         .layer = layer_of(&d->arch, name), .count = spec->is_fixed ? 0 : ts_place_whole_count(&spec->place), .is_table = is_table,
         .is_qkv = strstr(name, "linear_qkv.weight") || strstr(name, "self_attention.linear_q.weight") ||
                   strstr(name, "linear_kv_up_proj.weight") || strstr(name, "self_attention.linear_kv_proj.weight"),
         .is_scan = strstr(name, ".conv1d.weight"),
-        .multiplies = spec->place.rank > 1 && !spec->is_filter && !spec->is_vectors && (!is_looked_up || (is_table && d->arch.tied)),
+        .multiplies = spec->place.rank > 1 && !spec->is_filter && !spec->is_vectors && (!spec->is_table || (is_table && d->arch.tied)),
         .trained = !spec->is_fixed,
         .times = is_head ? (double)(1 + d->arch.mtp_layers) : (double)uses_of(&d->arch, name),
-        .share = (spec->place.rank > 2 && spec->is_expert) || (spec->is_vectors && spec->is_expert)
+        .share = spec->is_table && strstr(name, ".ngram.") ? 1 / (double)spec->place.dim[0].whole
+                 : (spec->place.rank > 2 && spec->is_expert) || (spec->is_vectors && spec->is_expert)
                      ? (double)d->arch.experts_per_token / (double)(d->arch.n_experts + d->arch.zero_experts)
-                     : 1 };
+                     : 1 }; /* of a table of n-grams one row */
     return TS_OK;
 }
 

@@ -284,6 +284,8 @@ static ts_status add_heads(ts_name_map *m, const target *t)
 
 static ts_status add_row(ts_name_map *m, const target *t)
 {
+    if (t->row->part == TS_PART_EACH)
+        return add_whole(m, t);
     if (t->row->part == TS_PART_EACH_HEAD)
         return add_heads(m, t);
     if (expert_star(t->row))
@@ -329,7 +331,8 @@ static ts_status add_row(ts_name_map *m, const target *t)
     case TS_PART_DELTA_B:
     case TS_PART_DELTA_A:
         return add_delta_part(m, t);
-    case TS_PART_EACH_HEAD: /* seen to above */
+    case TS_PART_EACH: /* seen to above */
+    case TS_PART_EACH_HEAD:
         break;
     case TS_PART_RULE_Q:
     case TS_PART_RULE_K:
@@ -355,7 +358,7 @@ typedef struct naming {
 
 static bool of_layer(const ts_name_row *row)
 {
-    return row->name && strchr(row->hf_name, '*');
+    return row->name && strchr(row->hf_name, '*') && row->part != TS_PART_EACH;
 }
 
 /* The parameter's number, and its name; -1: the description has none. Of a layer that predicts further tokens it is
@@ -364,7 +367,10 @@ static int64_t find(const naming *n, const ts_name_row *row, int64_t layer, cons
 {
     const int64_t further = layer - n->a->n_layers;
     const bool is_copy = row->part == TS_PART_COPY;
-    if (!of_layer(row) || (is_copy && further >= 0))
+    const char *star = strchr(row->name, '*');
+    if (star)
+        snprintf(name, 256, "%.*s%lld%s%s", (int)(star - row->name), row->name, (long long)layer, star + 1, suffix);
+    else if (!of_layer(row) || (is_copy && further >= 0))
         snprintf(name, 256, "%s%s", row->name, suffix);
     else if (is_copy)
         return -1;
@@ -407,13 +413,16 @@ static ts_status add_both(naming *n, const ts_name_row *row, const ts_name_row *
     return TS_OK;
 }
 
-/* The layers of a row of these, one behind the last; of what is of no layer once. */
-static int64_t layers_end(const naming *n, const ts_name_row *rows, const ts_name_row *row)
+/* How often a row of these is gone through: for each of its layers, one behind the last; for each of several tables;
+ * once. */
+static int64_t times(const naming *n, const ts_name_row *rows, const ts_name_row *row)
 {
     bool apart = false;
     for (const ts_name_row *x = rows; x->name; x++)
         apart = apart || is_further(x);
-    return !of_layer(row) ? 1 : apart && !is_further(row) ? n->a->n_layers : ts_arch_blocks(n->a);
+    if (!of_layer(row))
+        return row->part == TS_PART_EACH ? ts_arch_ngram_tables(n->a) : 1;
+    return apart && !is_further(row) ? n->a->n_layers : ts_arch_blocks(n->a);
 }
 
 /* Rows of layers that stand together are gone through layer by layer. */
@@ -423,7 +432,7 @@ static ts_status add_rows(naming *n, const ts_name_row *rows)
         const ts_name_row *end = row + 1;
         while (of_layer(row) && of_layer(end))
             end++;
-        for (int64_t layer = is_further(row) ? n->a->n_layers : 0; layer < layers_end(n, rows, row); layer++)
+        for (int64_t layer = is_further(row) ? n->a->n_layers : 0; layer < times(n, rows, row); layer++)
             for (const ts_name_row *x = row; x < end; x++)
                 if (!joins(x))
                     TS_TRY(add_both(n, x, end, layer));

@@ -6,6 +6,7 @@
 #include "device/kernels/delta.h"
 #include "device/kernels/dsa.h"
 #include "device/kernels/hyper.h"
+#include "device/kernels/ngram.h"
 #include "device/kernels/ssd.h"
 #include "model/arch_rows.h"
 #include "model/presets.h"
@@ -193,6 +194,13 @@ const ts_option ts_model_option_rows[] = {
         "the latent vector of keys and values, normed, times the root of --hidden-size / --kv-lora-rank (LongCat-Flash)"),
     ROW(INT, zero_experts, "num-zero-experts", "0", 0, TS_ROUTE_MAX, NULL,
         "choices of the router behind --num-experts that give a token back as it is (LongCat-Flash)"),
+    ROW(INT, ngram_order, "emb-neighbor-num", "0", 0, TS_NGRAM_MOST, NULL,
+        "embeddings of n-grams (LongCat-Flash-Lite): what layers read is the mean of a token's embedding and of those of the "
+        "2-grams, 3-grams, ... up to this many tokens that end with it; 0: none"),
+    ROW(INT, ngram_splits, "emb-split-num", "0", 0, TS_NGRAM_MOST_TABLES, NULL,
+        "tables that each of the n-grams of --emb-neighbor-num has a row in; --hidden-size is a multiple of all tables"),
+    ROW(REAL, ngram_ratio, "ngram-vocab-size-ratio", "0", 0, 1e9, NULL,
+        "rows of a table of n-grams, as a multiple of the vocabulary (and 1, 3, 5, ... more)"),
     ROW(INT, index_freq, "index-topk-freq", "1", 1, TS_ARCH_MAX_LAYERS, NULL,
         "every so many layers an indexer chooses keys; the layers between go by the last choice (GLM-5.2: 4)"),
     ROW(INT, index_offset, "index-skip-topk-offset", "2", 1, TS_ARCH_MAX_LAYERS, NULL,

@@ -96,6 +96,8 @@ typedef struct ts_model_options {
     int64_t original_seq_len, compress_window, out_groups, out_rank, hash_layers; /* original_seq_len 0: not stretched */
     bool scales_q_latent, scales_kv_latent;
     int64_t zero_experts;
+    int64_t ngram_order, ngram_splits;
+    double ngram_ratio;
     ts_option_list window_size; /* words, see ts_model_window */
     ts_option_list window_skip, no_rope; /* words, see ts_model_describe_skips */
     ts_option_list noop_layers; /* words, see ts_model_noop_layers */

@@ -400,7 +400,11 @@ const ts_preset ts_presets[] = {
       "\"partial_rotary_factor\":0.5,\"rope_type\":\"llama3\",\"factor\":2,\"original_max_position_embeddings\":131072,"
       "\"low_freq_factor\":1,\"high_freq_factor\":32}},\"swiglu_limits\":[" ZEROS_43 ",7,7],"
       "\"swiglu_limits_shared\":[" ZEROS_43 ",16,16]}", NULL },
-    { "longcat-flash-lite-n-gram", NULL, "embeddings of n-grams" },
+    { "longcat-flash-lite-n-gram",
+      "{\"model_type\":\"longcat_flash_ngram\",\"hidden_size\":3072,\"ffn_hidden_size\":6144,\"expert_ffn_hidden_size\":1024,"
+      "\"num_layers\":14,\"num_attention_heads\":32,\"n_routed_experts\":256,\"zero_expert_num\":128,"
+      "\"max_position_embeddings\":327680,\"rope_theta\":5000000,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":10,"
+      "\"original_max_position_embeddings\":32768,\"mscale\":1,\"mscale_all_dim\":1}}", NULL },
     { "mamba3-demo-1b", NULL, STATES },
     { "mamba2-2.7b",
       MAMBA2(64, 2560, 80, 1, 50288, 1e-6, true), NULL },

@@ -53,33 +53,32 @@ static const ts_op conv_op = { .name = "convolution", .backward = conv_backward,
 
 static char *row_at(const void *rows, const ts_tensor *x, int64_t row)
 {
-    return (char *)rows + (size_t)(row * x->dim[1]) * ts_dtype_size(x->dtype);
+    return (char *)rows + (size_t)row * (ts_tensor_bytes(x) / (size_t)x->dim[0]);
 }
 
 /* Nothing is before sequences that begin anew. */
-static char *rows_before(ts_tape *tape, const ts_conv_op *o, const ts_tensor *x)
+void *ts_scan_rows_before(ts_tape *tape, const ts_scan_kept *k, int64_t B, int64_t back, const ts_tensor *x)
 {
-    const int64_t back = o->w->dim[1] - 1;
-    const size_t bytes = (size_t)(back * x->dim[1]) * ts_dtype_size(x->dtype);
-    char *rows = row_at(o->kept.rows->data, x, o->kept.slot0 * back);
-    for (int64_t b = 0; b < o->B; b++)
-        if (o->kept.start[b] == 0)
-            tape->dev->zero(tape->dev, row_at(rows, x, b * back), bytes);
+    if (!k->rows)
+        return NULL;
+    char *rows = row_at(k->rows->data, x, k->slot0 * back);
+    for (int64_t b = 0; b < B; b++)
+        if (k->start[b] == 0)
+            tape->dev->zero(tape->dev, row_at(rows, x, b * back), (size_t)(row_at(rows, x, back) - rows));
     return rows;
 }
 
-/* The last rows that each sequence has seen. One row at a time: they move within themselves. */
-static void keep_rows(ts_tape *tape, const ts_conv_op *o, const ts_tensor *x, char *rows)
+/* One row at a time: they move within themselves. */
+void ts_scan_keep_rows(ts_tape *tape, const ts_scan_kept *k, int64_t B, int64_t back, const ts_tensor *x, void *rows)
 {
-    const int64_t back = o->w->dim[1] - 1;
-    const size_t row = (size_t)x->dim[1] * ts_dtype_size(x->dtype);
-    for (int64_t b = 0; b < o->B; b++)
-        for (int64_t i = 0; o->kept.length[b] > 0 && i < back; i++) {
-            const int64_t from = i + o->kept.length[b]; /* of the old rows and the new ones */
+    const int64_t S = x->dim[0] / B;
+    for (int64_t b = 0; rows && b < B; b++)
+        for (int64_t i = 0; k->length[b] > 0 && i < back; i++) {
+            const int64_t from = i + k->length[b]; /* of the old rows and the new ones */
             tape->dev->move(tape->dev, row_at(rows, x, b * back + i),
                             from < back ? row_at(rows, x, b * back + from)
-                                        : row_at(ts_tensor_data(x), x, b * o->S + from - back),
-                            row);
+                                        : row_at(ts_tensor_data(x), x, b * S + from - back),
+                            (size_t)(row_at(rows, x, 1) - (char *)rows));
         }
 }
 
@@ -91,12 +90,11 @@ ts_status ts_op_conv(ts_tape *tape, const ts_conv_op *o, ts_tensor *x, ts_tensor
     TS_TRY(ts_param_need(o->w));
     TS_TRY(ts_param_need(o->b));
     ts_conv_args a = args_of(o, x);
-    char *rows = o->kept.rows ? rows_before(tape, o, x) : NULL;
+    void *rows = ts_scan_rows_before(tape, &o->kept, o->B, a.width - 1, x);
     a.before = rows;
     a.y = ts_tensor_data(*y);
     ts_launch_conv_fwd(tape->dev, &a, x->dim[0], cost_of(o, x, 1, 2));
-    if (rows)
-        keep_rows(tape, o, x, rows);
+    ts_scan_keep_rows(tape, &o->kept, o->B, a.width - 1, x, rows);
     if (!tape->recording || !(x->wants_grad || ts_param_has_grad(o->w) || ts_param_has_grad(o->b)))
         return TS_OK;
     ts_record *r;

@@ -77,6 +77,10 @@ ts_status ts_op_gate(ts_tape *tape, const ts_gate_op *o, ts_tensor *x, ts_tensor
 
 /* ---- for operators ---- */
 
+/* Where the last `back` rows like those of x ([B * S, ...]) that each sequence has seen stand, those of sequences that
+ * begin anew cleared; NULL: nothing is kept. And behind a pass: the last of them and of x. */
+void *ts_scan_rows_before(ts_tape *tape, const ts_scan_kept *k, int64_t B, int64_t back, const ts_tensor *x);
+void ts_scan_keep_rows(ts_tape *tape, const ts_scan_kept *k, int64_t B, int64_t back, const ts_tensor *x, void *rows);
 /* Where the states of the sequences stand, those that begin anew cleared; `floats` of one. */
 float *ts_scan_states(ts_tape *tape, const ts_scan_kept *k, int64_t B, int64_t floats);
 /* Adds to p's gradient (nothing where it has none), from element `at` on, the sum over rows of sums, columns [begin,

@@ -336,6 +336,15 @@ static ts_status beside_rule(const ts_layout *l, ts_str *say)
     return TS_OK;
 }
 
+/* Every process that embeds has whole tables and whole sequences. */
+static ts_status ngrams_rule(const ts_layout *l, ts_str *say)
+{
+    if (!l->ngrams || (l->tp == 1 && l->cp == 1))
+        return TS_OK;
+    return ts_str_printf(say, "%s %lld: embeddings of n-grams (--emb-neighbor-num) are made on one process, of whole sequences "
+                              "(it may be 1)", l->tp > 1 ? TENSOR : "--context-parallel-size", LL(l->tp > 1 ? l->tp : l->cp));
+}
+
 /* Norms stand behind the sums of both, and scales of pairs beside the router. */
 static ts_status joined_rule(const ts_layout *l, ts_str *say)
 {
@@ -503,7 +512,7 @@ typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
 static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, way_rule, some_experts_rule,
                                   order_rule, batch_rule, heads_rule, scan_rule, index_rule,
-                                  mlp_rule, experts_rule, vocabulary_rule, norm_rule, beside_rule, joined_rule, rows_rule,
+                                  mlp_rule, experts_rule, vocabulary_rule, norm_rule, beside_rule, ngrams_rule, joined_rule, rows_rule,
                                   overlap_rule, parts_rule, stages_rule,
                                   mesh_rule, mesh_latent_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule,
                                   mesh_overlap_rule };

@@ -1,7 +1,7 @@
 # Kernels against values computed in double: see check.h. A subject is one word here and check_<it>.c;
 # while the file is missing the subject is left out. What --bench does may have a file of its own,
 # bench_<it>.c.
-set(check_subjects math norm rope act elementwise embed experts loss optim step_pack gemm gemm_groups gemm_tiles
+set(check_subjects math norm rope act elementwise embed ngram experts loss optim step_pack gemm gemm_groups gemm_tiles
     gemm_i8 gemm_i8_tiles quant attn attn_masks join conv gate product unit_rows ssd selective dsa compress delta altup hyper)
 
 set(check_dir ${CMAKE_CURRENT_LIST_DIR})

@@ -27,7 +27,7 @@ checks=$((checks + 2))
     expect 2 "a100, h100, h200, ascend-910b" "$T" plan $gpt3 --hardware b300
 }
 # published models whose layers have something for later ones, whole
-for way in "longcat-flash-560b 560.66" "hunyuan-large-389b 388.70" "glm5.2-744b 743.38"; do
+for way in "longcat-flash-560b 560.66" "longcat-flash-lite-n-gram 68.56" "hunyuan-large-389b 388.70" "glm5.2-744b 743.38"; do
     expect 0 "${way#* } billion parameters" "$T" plan --preset "${way% *}" --lr 1e-4 --train-iters 1 --micro-batch-size 1 \
         --global-batch-size 1 --seq-length 4096 --bf16
 done

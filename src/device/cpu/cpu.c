@@ -143,6 +143,7 @@ static void init_kernels(ts_cpu *c)
     ts_cpu_init_elementwise(c);
     ts_cpu_init_join(c);
     ts_cpu_init_embed(c);
+    ts_cpu_init_ngram(c);
     ts_cpu_init_experts(c);
     ts_cpu_init_route(c);
     ts_cpu_init_gemm_groups(c);

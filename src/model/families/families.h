@@ -87,6 +87,7 @@
     F(glm_moe_dsa)                                                                                 \
     F(hunyuan_large)                                                                               \
     F(longcat_flash)                                                                               \
+    F(longcat_flash_ngram)                                                                         \
     F(step3p5)
 #define TS_FAMILY_DECLARE(name_) extern const ts_family ts_family_##name_;
 TS_FAMILIES(TS_FAMILY_DECLARE)

@@ -8,6 +8,8 @@
 #define ROW(name_, hf_name_) { .name = name_, .hf_name = "model.layers.*%." hf_name_ }
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
+    { .name = "embedding.ngram.*.table", .hf_name = "model.ngram_embeddings.embedders.*", .part = TS_PART_EACH },
+    { .name = "embedding.ngram.*.proj", .hf_name = "model.ngram_embeddings.post_projs.*", .part = TS_PART_EACH },
     TS_NAMES_GATED_MLP("mlp.experts", "model.layers.*%.mlp.experts.*."),
     ROW("mlp.router.expert_bias", "mlp.router.e_score_correction_bias"),
     ROW("mlp.router", "mlp.router.classifier"),
@@ -108,4 +110,20 @@ static const ts_config_row rows[] = {
 };
 
 const ts_family ts_family_longcat_flash = { .model_type = "longcat_flash", .architecture = "LongcatFlashForCausalLM",
-                                            .base = &ts_family_deepseek_v3, .names = names, .rows = rows };
+                                            .base = &ts_family_deepseek_v3, .names = names, .rows = rows,
+                                            .has_further = true };
+
+/* LongCat-Flash-Lite: the same behind embeddings of n-grams (arXiv 2601.21204). */
+static const ts_config_row lite_rows[] = {
+    TS_COPY("ngram_vocab_size_ratio", ngram_ratio, 78),
+    TS_COPY("emb_neighbor_num", ngram_order, 4),
+    TS_COPY("emb_split_num", ngram_splits, 4),
+    { TS_CONFIG_END },
+};
+
+/* What the published class calls its embedding, the same tensor, too. */
+static const ts_name_other others[] = { { "model.embed_tokens.", "model.ngram_embeddings.word_embeddings.", false }, { 0 } };
+
+const ts_family ts_family_longcat_flash_ngram = { .model_type = "longcat_flash_ngram",
+                                                  .architecture = "LongcatFlashNgramForCausalLM",
+                                                  .base = &ts_family_longcat_flash, .rows = lite_rows, .others = others };

@@ -378,6 +378,8 @@ static void test_shapes(void **state)
         if (r->offset == offsetof(ts_arch, max_positions))
             ts_arch_set_position(&a, TS_POSITION_LEARNED);
         a.layer[0].mlp = TS_MLP_EXPERTS;
+        if (!strncmp(r->field, "ngram_", 6))
+            a.ngram_order = 3, a.ngram_splits = 2, a.ngram_ratio = 2;
         OK(ts_arch_copy(&a, &b));
         ts_field_set(&b, r, r->offset == offsetof(ts_arch, n_heads) ? 8 : other(r, ts_field_get(&b, r)));
         OK(ts_arch_layers(&b, 0));

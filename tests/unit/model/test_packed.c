@@ -89,12 +89,20 @@ static void compress(ts_arch *a, int64_t rate, bool sparse)
 static void heavy(ts_arch *a) { compress(a, 7, false); }
 static void sparse(ts_arch *a) { compress(a, 4, true); }
 
+/* Tokens are embedded, with those before them. */
+static void ngrams(ts_arch *a)
+{
+    a->ngram_order = 3, a->ngram_splits = 2, a->ngram_ratio = 1.5;
+    a->n_eos = 1, a->eos[0] = 17;
+}
+
 static const layer_case cases[] = {
     { "attention", attention }, { "window", window },   { "gated attention with sinks", gated },
     { "ALiBi", alibi },         { "latent", latent },   { "latent, no positions", latent_without_positions },
     { "Mamba 2", mamba },       { "delta", delta },     { "Kimi delta attention", kda },
     { "selective scan", selective }, { "short convolution", short_conv }, { "attention beside Mamba 2", beside },
     { "shared blocks before Mamba 2", shared }, { "keys of seven tokens", heavy }, { "chosen keys of four tokens", sparse },
+    { "embeddings of n-grams", ngrams },
 };
 
 static ts_decoder *make(ts_device *dev, const layer_case *c, ts_dtype compute)
@@ -123,13 +131,13 @@ static float number(int64_t row, int64_t col) { return (float)((row * 37 + col *
 /* Rows [from, from + rows) of the pack, in which three documents stand; losses of the one alone count. */
 static void pass(const rig *r, ts_decoder *d, int64_t from, int64_t rows, ts_dtype compute, result *out)
 {
-    static int32_t pos[ROWS], first[ROWS], labels[ROWS];
+    static int32_t pos[ROWS], first[ROWS], labels[ROWS], ids[ROWS];
     static float stream[ROWS * HIDDEN], ones[ROWS];
     ts_tensor *x, *wide, *hidden, *loss;
     for (int64_t i = 0; i < rows; i++) {
         const int64_t row = from + i, begin = row < BEGIN ? 0 : row < DOC_END ? BEGIN : DOC_END;
         pos[i] = (int32_t)(row - begin), first[i] = (int32_t)(begin > from ? begin - from : 0);
-        ones[i] = begin == BEGIN, labels[i] = (int32_t)((row * 5 + 1) % VOCAB);
+        ones[i] = begin == BEGIN, labels[i] = (int32_t)((row * 5 + 1) % VOCAB), ids[i] = (int32_t)((row * row + 2) % VOCAB);
         for (int64_t c = 0; c < HIDDEN; c++)
             stream[i * HIDDEN + c] = number(row, c);
     }
@@ -143,14 +151,18 @@ static void pass(const rig *r, ts_decoder *d, int64_t from, int64_t rows, ts_dty
     OK(ts_arena_alloc(&r->tape->arena, sizeof *run, &run));
     *run = (ts_run){ .B = 1, .S = rows, .pos = upload_some(r->tape, TS_DTYPE_I32, rows, pos),
                      .first_key = upload_some(r->tape, TS_DTYPE_I32, rows, first) };
-    OK(ts_decoder_run(d, r->tape, run, NULL, &(ts_decoder_span){ .stream = x, .last = LAYERS }, &hidden));
+    const bool embeds = d->ngram.order > 0;
+    const ts_decoder_span span = { .ids = embeds ? upload_some(r->tape, TS_DTYPE_I32, rows, ids) : NULL,
+                                   .stream = embeds ? NULL : x, .last = LAYERS };
+    OK(ts_decoder_run(d, r->tape, run, NULL, &span, &hidden));
     ts_xent_op o = ts_decoder_head(d);
     o.labels = upload_some(r->tape, TS_DTYPE_I32, rows, labels);
     OK(ts_op_linear_xent(r->tape, &o, hidden, &loss, NULL));
     memcpy(out->loss, (const float *)ts_tensor_data(loss) + (BEGIN - from), sizeof out->loss);
     OK(ts_tape_accumulate(r->tape, loss, upload_some(r->tape, TS_DTYPE_F32, rows, ones)));
     OK(ts_tape_backward(r->tape));
-    memcpy(out->dx, (const float *)ts_tensor_data(wide->grad) + (BEGIN - from) * HIDDEN, sizeof out->dx);
+    if (!embeds)
+        memcpy(out->dx, (const float *)ts_tensor_data(wide->grad) + (BEGIN - from) * HIDDEN, sizeof out->dx);
 }
 
 /* Copies of the parameters' gradients, one after another; free them. */

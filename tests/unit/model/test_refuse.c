@@ -106,6 +106,10 @@ static const trial texts[] = {
     { "{\"model_type\":\"step3p5\",\"num_hidden_layers\":1,\"use_rope_layers\":[\"yes\"]}", "use_rope_layers" },
     { "{\"model_type\":\"step3p5\",\"num_hidden_layers\":1,\"layer_types\":[\"sliding_attention\"],\"sliding_window\":4,"
       "\"num_sliding_attention_heads\":12}", "num_attention_heads is 12" },
+    { "{\"model_type\":\"longcat_flash_ngram\",\"emb_neighbor_num\":1}", "emb_neighbor_num 1" },
+    { "{\"model_type\":\"longcat_flash_ngram\",\"emb_split_num\":32}", "at most 64 tables" },
+    { "{\"model_type\":\"longcat_flash_ngram\",\"hidden_size\":3070}", "a multiple of the 12 tables" },
+    { "{\"model_type\":\"longcat_flash_ngram\",\"ngram_vocab_size_ratio\":20000}", "ngram_vocab_size_ratio 20000" },
     { "{\"model_type\":\"hunyuan\",\"use_cla\":true,\"cla_share_factor\":0}", "cla_share_factor" },
     { "{\"model_type\":\"phimoe\",\"hidden_size\":8,\"num_attention_heads\":2,\"num_key_value_heads\":2,\"rope_scaling\":{\"type\":"
       "\"longrope\",\"short_factor\":[1,1],\"long_factor\":[1,2],\"short_mscale\":1.1,\"long_mscale\":1.2}}", "short_mscale is 1.1" },
@@ -262,6 +266,7 @@ static bool lacks(const char *type, const char *key)
         { "deepseek_v32", "head_dim" },
         { "glm_moe_dsa", "head_dim" },
         { "longcat_flash", "head_dim", "num_hidden_layers" },
+        { "longcat_flash_ngram", "head_dim", "num_hidden_layers" },
         { "minicpm3", "head_dim" },
         { "plm", "head_dim" },
         { "minicpm", "head_dim" },

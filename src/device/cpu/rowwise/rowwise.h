@@ -31,6 +31,7 @@ void ts_cpu_init_narrow(ts_cpu *c); /* of plain C alone, as the next */
 void ts_cpu_init_distill(ts_cpu *c);
 void ts_cpu_init_hyper(ts_cpu *c);
 void ts_cpu_init_route(ts_cpu *c);
+void ts_cpu_init_ngram(ts_cpu *c);
 
 /* A row of the table; shares are multiples of `unit` items. */
 #define TS_ROWWISE_STRING_(x) #x

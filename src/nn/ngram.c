@@ -1,0 +1,65 @@
+#include "nn/ngram.h"
+
+#include <stdio.h>
+
+ts_status ts_ngram_declare(const ts_declarer *d, ts_ngram_layer *l)
+{
+    const int64_t n = ts_ngram_tables(l);
+    for (int64_t i = 0; i < n; i++) {
+        ts_ngram_table *t = &l->table[i];
+        char name[32];
+        snprintf(name, sizeof name, "ngram.%d", (int)i);
+        const ts_declarer in = ts_declare_in(d, name);
+        *t = (ts_ngram_table){ .rows = l->rows + 2 * i + 1, .proj = { .in = l->hidden / n, .out = l->hidden } };
+        const ts_param_spec table = { .place = ts_place_whole(t->rows, l->hidden / n), .decoupled = true, .is_table = true };
+        TS_TRY(ts_declare(&in, "table.weight", &table, &t->table));
+        TS_TRY(ts_linear_declare(&in, "proj", &t->proj));
+    }
+    return TS_OK;
+}
+
+/* What table i has for the n-grams that end with each token, [T, hidden]. */
+static ts_status look_up(ts_tape *tape, const ts_ngram_layer *l, const ts_ngram_op *ngram, const ts_ngram_table *t,
+                         const ts_tensor *ids, ts_tensor **y)
+{
+    ts_ngram_op of_table = *ngram;
+    ts_tensor *rows, *narrow;
+    of_table.rows = t->rows;
+    TS_TRY(ts_op_ngram(tape, &of_table, ids, &rows));
+    if (tape->recording)
+        TS_TRY(ts_tape_hold(tape, rows));
+    const ts_embed_op o = { .table = t->table, .ids = rows, .scale = 1, .dtype = l->dtype, .freezes = l->freezes,
+                            .frozen = l->frozen };
+    TS_TRY(ts_op_embed(tape, &o, &narrow));
+    TS_TRY(ts_linear_forward(tape, &t->proj, narrow, y));
+    ts_tape_drop(tape, narrow);
+    return TS_OK;
+}
+
+ts_status ts_ngram_forward(ts_tape *tape, const ts_ngram_layer *l, const ts_run *run, ts_layer_state *state,
+                           const ts_tensor *ids, const int64_t *ends, int n_ends, ts_tensor **x)
+{
+    const int64_t n = ts_ngram_tables(l), back = l->order - 1;
+    const float part = 1 / (float)(1 + n);
+    const ts_scan_kept kept = ts_scan_state_kept(state, run->slot0, run->q_start, run->q_len);
+    void *before = ts_scan_rows_before(tape, &kept, run->B, back, ids);
+    ts_ngram_op o = { .B = run->B, .vocab = l->vocab, .before = before, .back = back, .first_key = run->first_key,
+                      .n_ends = n_ends };
+    for (int i = 0; i < n_ends; i++)
+        o.ends[i] = (int32_t)ends[i];
+    for (int64_t i = 0; i < n; i++) {
+        ts_tensor *sum = *x, *more;
+        o.n = 2 + i / l->splits;
+        TS_TRY(look_up(tape, l, &o, &l->table[i], ids, &more));
+        TS_TRY(ts_op_add(tape, sum, i ? 1 : part, more, part, x));
+        ts_tape_drop(tape, more);
+        ts_tape_drop(tape, sum);
+    }
+    ts_scan_keep_rows(tape, &kept, run->B, back, ids, before);
+    return TS_OK;
+}
+
+ts_status ts_ngram_state(const ts_ngram_layer *l, ts_device *dev, int64_t slots, ts_layer_state **out)
+{
+    return ts_scan_state_create(dev, TS_DTYPE_I32, slots, l->order - 1, 1, 0, out);
+}

@@ -146,12 +146,12 @@ static ts_status write_ropes(const ts_config_row *r, const ts_arch *a, json_t *o
     static const char *const names[] = { "main", "compress" };
     TS_TRY(ts_config_put(o, r->key, json_real(a->rope[0].theta)));
     TS_TRY(ts_config_put(o, "compress_rope_theta", json_real(a->rope[1].theta)));
-    TS_TRY(ts_config_put(o, part, json_real(ts_config_rotary_part(a))));
+    TS_TRY(ts_config_put(o, part, json_real(ts_config_rotary_part(a, &a->rope[0]))));
     TS_TRY(ts_config_put(o, key, json_object()));
     for (int i = 0; i < 2; i++) {
         json_t *ropes = json_object_get(o, key);
         TS_TRY(ts_config_write_rope_object(&a->rope[i], ropes, names[i]));
-        TS_TRY(ts_config_put(json_object_get(ropes, names[i]), part, json_real(ts_config_rotary_part(a))));
+        TS_TRY(ts_config_put(json_object_get(ropes, names[i]), part, json_real(ts_config_rotary_part(a, &a->rope[i]))));
     }
     return TS_OK;
 }

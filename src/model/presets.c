@@ -105,7 +105,6 @@
     "{\"model_type\":\"glm_moe_dsa\",\"max_position_embeddings\":" positions_ ",\"rope_theta\":" theta_            \
     ",\"index_topk_freq\":" freq_ ",\"index_skip_topk_offset\":3}"
 #define EXPERTS_5 "\"experts\",\"experts\",\"experts\",\"experts\",\"experts\""
-#define STATES "this kind of state-space layers"
 
 const ts_preset ts_presets[] = {
     { "aquila-7b",
@@ -393,7 +392,8 @@ const ts_preset ts_presets[] = {
       "\"num_layers\":14,\"num_attention_heads\":32,\"n_routed_experts\":256,\"zero_expert_num\":128,"
       "\"max_position_embeddings\":327680,\"rope_theta\":5000000,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":10,"
       "\"original_max_position_embeddings\":32768,\"mscale\":1,\"mscale_all_dim\":1}}", NULL },
-    { "mamba3-demo-1b", NULL, STATES },
+    { "mamba3-demo-1b", /* everything as the class has it */
+      "{\"model_type\":\"mamba3\"}", NULL },
     { "mamba2-2.7b",
       MAMBA2(64, 2560, 80, 1, 50288, 1e-6, true), NULL },
     { "mamba2-8b",

@@ -63,6 +63,9 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
     } else if (b->mamba.heads) {
         TS_TRY(ts_mamba_declare(&mixer, &b->mamba));
         b->mixer = ts_mamba_sublayer(&b->mamba);
+    } else if (b->mamba3.heads) {
+        TS_TRY(ts_mamba3_declare(&mixer, &b->mamba3));
+        b->mixer = ts_mamba3_sublayer(&b->mamba3);
     } else if (b->selective.channels) {
         TS_TRY(ts_selective_declare(&mixer, &b->selective));
         b->mixer = ts_selective_sublayer(&b->selective);

@@ -14,6 +14,7 @@
 #include "nn/delta.h"
 #include "nn/kda.h"
 #include "nn/mamba.h"
+#include "nn/mamba3.h"
 #include "nn/per_layer.h"
 #include "nn/selective.h"
 #include "nn/short_conv.h"
@@ -131,6 +132,7 @@ typedef struct ts_block {
     ts_attention_layer attention, cross_attention; /* n_q 0: none */
     ts_latent_layer latent;   /* in the place of attention; n_heads 0: none */
     ts_mamba_layer mamba;     /* likewise; heads 0: none */
+    ts_mamba3_layer mamba3;   /* likewise */
     ts_selective_layer selective; /* likewise; channels 0: none */
     ts_delta_layer delta;
     ts_short_conv_layer short_conv; /* likewise; hidden 0: none */

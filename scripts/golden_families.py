@@ -18,6 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import grok1_reference
+import mamba3_reference
 import ngram_reference
 import torch
 from safetensors.torch import save_file
@@ -46,6 +47,8 @@ KIMI = dict(vocab_size=79, hidden_size=24, intermediate_size=32, moe_intermediat
             num_key_value_heads=3, model_max_length=64, bos_token_id=1, eos_token_id=2, pad_token_id=0, rms_norm_eps=1e-5, kv_lora_rank=12,
             qk_nope_head_dim=6, qk_rope_head_dim=4, v_head_dim=8, linear_head_dim=6, linear_num_heads=4, linear_conv_kernel_dim=4, num_experts=5,
             num_experts_per_token=2, num_shared_experts=1, layer_types=["linear_attention", "full_attention", "linear_attention"], use_cache=False)
+MAMBA3 = dict(vocab_size=79, hidden_size=24, head_dim=8, state_size=12, n_groups=2, num_hidden_layers=2, expand=2, rope_fraction=0.5, A_floor=1e-4, norm_eps=1e-5,
+              is_outproj_norm=False, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, pad_token_id=0, initializer_range=0.02)
 LONG = dict(rope_type="longrope", short_factor=[1.0, 1.05, 1.2, 1.5], long_factor=[1.1, 1.7, 2.9, 4.0])
 
 
@@ -101,6 +104,7 @@ DEEPSEEK_V4 = dict(vocab_size=79, hidden_size=24, moe_intermediate_size=12, num_
                    compress_rates=dict(compressed_sparse_attention=2, heavily_compressed_attention=4), mlp_layer_types=["hash_moe", "moe", "hash_moe", "moe"],
                    compress_rope_theta=500.0)
 
+OURS = {"grok-1", "mamba3"}  # classes that are not part of transformers: references of our own
 SCANS = ("mamba", "falcon_mamba", "mamba2")  # nothing but scans
 ROUTER_BIASES = ("correction_bias", "expert_bias")
 ROUTER_BUFFERS = (*ROUTER_BIASES, "ffn.gate.bias", "tid2eid")  # as files call them
@@ -258,6 +262,9 @@ CASES = {
                                               "moe_topk": 4, "n_routed_experts": 5, "zero_expert_num": 3, "expert_ffn_hidden_size": 12, "routed_scaling_factor": 1.5, "eos_token_id": 29,
                                               "ngram_vocab_size_ratio": 1.3, "emb_neighbor_num": 4, "emb_split_num": 2}, 4,
                             dict(seed=507, real_experts=5, ngrams=True, renamed="longcat_flash_ngram")),
+    "mamba3": ("mamba3", MAMBA3, 5, dict(seed=508)),
+    "mamba3-norm": ("mamba3", {**MAMBA3, "n_groups": 1, "rope_fraction": 1.0, "A_floor": 0.6, "is_outproj_norm": True, "tie_word_embeddings": True}, 5,
+                    dict(seed=509, dtype="bfloat16")),
     "hy_v3": ("hy_v3", {**MOE, "num_hidden_layers": 3, "head_dim": 8, "num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 12,
                         "num_shared_experts": 2, "router_scaling_factor": 2.8, "mlp_layer_types": ["sparse", "dense", "sparse"]}, 5, dict(seed=501)),
     "phimoe-longrope": ("phimoe", {**MOE, "num_local_experts": 4, "rope_parameters": dict(LONG, rope_theta=1000.0, original_max_position_embeddings=32, short_mscale=1.2,
@@ -600,6 +607,8 @@ def build(name):
     torch.manual_seed(SEED)
     if model_type == "grok-1":
         return filled(name, grok1_reference.make(**arguments).eval())
+    if model_type == "mamba3":
+        return filled(name, mamba3_reference.make(**arguments).eval())
     config = AutoConfig.for_model(model_type, **copy.deepcopy(arguments))
     if model_type == "step3p5":
         return filled(name, Step3p5(config).eval())
@@ -945,7 +954,7 @@ def rope_tables():
 
 def check_folder(folder, name, logits, model):
     """The folder is what transformers takes it for."""
-    if CASES[name][3].get("renamed") or CASES[name][0] == "grok-1" or CASES[name][3].get("real_experts"):
+    if CASES[name][3].get("renamed") or CASES[name][0] in OURS or CASES[name][3].get("real_experts"):
         return  # transformers 5.24 asks for weights of experts that compute nothing
     if CASES[name][3].get("packed"):
         return check_packed(folder, model)
@@ -976,7 +985,7 @@ def rounded(v):
 def defaults():
     """What an empty config.json of each type is: the classes' own defaults."""
     out = []
-    for model_type in sorted({t for t, *_ in CASES.values()} - EXPERTS - {"hunyuan_v1_dense"}):  # whose own default is no model
+    for model_type in sorted({t for t, *_ in CASES.values()} - EXPERTS - OURS - {"hunyuan_v1_dense"}):  # whose own default is no model
         # transformers' class of Nemotron cannot be made from its own default, which is no number
         if model_type in ("nemotron_h", "zamba2"):  # whose own default has layers that are refused
             continue
@@ -1007,7 +1016,7 @@ def main():
         (folder / "golden.json").write_text(json.dumps(rounded(golden)) + "\n")
         save_file({"logits": logits}, folder / "logits.safetensors")
         check_folder(folder, name, logits, model)
-        if not mixes(model) and not shares(model) and not CASES[name][3].get("says_tied"):  # whose tensors in files are others than in the state dict, or than its configuration says
+        if CASES[name][0] not in OURS and not mixes(model) and not shares(model) and not CASES[name][3].get("says_tied"):  # whose tensors in files are others than in the state dict, or than its configuration says
             configs.append(dict(name=name, config=config, expect=expected(model, CASES[name][3]), tensors=order))
         size = sum(f.stat().st_size for f in folder.iterdir())
         print(f"{name}: {size // 1024} KB, loss {golden['loss']:.4f}, largest logit {golden['logit_scale']:.1f}, own error {golden['own_error']:.1e}")

@@ -19,6 +19,7 @@
 #include "device/kernels/gemm.h"
 #include "device/kernels/hyper.h"
 #include "device/kernels/loss.h"
+#include "device/kernels/mamba3.h"
 #include "device/kernels/narrow.h"
 #include "device/kernels/ngram.h"
 #include "device/kernels/norm.h"
@@ -60,6 +61,10 @@
     X(ssd_fwd, ts_ssd_args, ATTENTION)                                                             \
     X(ssd_bwd, ts_ssd_args, ATTENTION)                                                             \
     X(ssd_join, ts_ssd_args, ROWWISE)                                                              \
+    X(mamba3_turns, ts_mamba3_args, ROWWISE)                                                       \
+    X(mamba3_fwd, ts_mamba3_args, ROWWISE)                                                         \
+    X(mamba3_bwd, ts_mamba3_args, ROWWISE)                                                         \
+    X(mamba3_join, ts_mamba3_args, ROWWISE)                                                        \
     X(selective_fwd, ts_selective_args, ATTENTION)                                                 \
     X(selective_bwd, ts_selective_args, ATTENTION)                                                 \
     X(selective_join, ts_selective_args, ROWWISE)                                                  \

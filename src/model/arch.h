@@ -28,6 +28,7 @@ typedef enum ts_attention_kind {
     TS_ATTENTION_COMPRESSED, /* softmax attention of all heads to one key a token and to keys of several (DeepSeek-V4) */
     TS_ATTENTION_HYBRID, /* a state-space layer that reads, beside the stream, what a block of attention and MLP makes which
                             several layers share (Zamba2) */
+    TS_ATTENTION_MAMBA3, /* a state-space layer of Mamba 3 in its place */
 } ts_attention_kind;
 /* There are heads of softmax attention; a state-space layer. */
 static inline bool ts_has_heads(ts_attention_kind k)
@@ -142,6 +143,15 @@ typedef struct ts_mamba_arch {
     double in_scale, z_scale, x_scale, b_scale, c_scale, dt_scale, out_scale;
 } ts_mamba_arch;
 
+/* Layers of Mamba 3 (nn/mamba3.h); heads 0: there are none. */
+typedef struct ts_mamba3_arch {
+    int64_t heads, head_dim, groups, state;
+    int64_t angles; /* pairs of a state's numbers that turn */
+    double floor;   /* of rates of decay */
+    double eps;     /* of norms within */
+    bool norm;      /* of what heads give */
+} ts_mamba3_arch;
+
 /* Selective scans (nn/selective.h); channels 0: there are none. */
 typedef enum ts_selective_norm {
     TS_SELECTIVE_NORM_NONE,
@@ -206,6 +216,7 @@ typedef struct ts_arch {
     int n_ropes;
     ts_layer_arch *layer;      /* [n_layers], owned */
     ts_mamba_arch mamba;
+    ts_mamba3_arch mamba3;
     ts_selective_arch selective;
     ts_delta_arch delta;
     /* Layers behind the last one that predict further tokens (model/mtp.h), each of the last one's kind. */

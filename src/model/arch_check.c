@@ -337,6 +337,21 @@ static ts_status check_mamba(const ts_arch *a, const char *file)
     return TS_OK;
 }
 
+static ts_status check_mamba3(const ts_arch *a, const char *file)
+{
+    const ts_mamba3_arch *m = &a->mamba3;
+    if (!ts_arch_has(a, TS_ATTENTION_MAMBA3))
+        return TS_OK;
+    return m->heads >= 1 && m->head_dim >= 1 && m->groups >= 1 && m->heads % m->groups == 0 && m->angles >= 1 &&
+                   2 * m->angles <= m->state
+               ? TS_OK
+               : ts_error(TS_ERR_USER,
+                          "%s: layers of Mamba 3 of %lld heads, %lld wide, in %lld groups, with %lld angles for a state of "
+                          "%lld: expected at least 1 of each, groups that divide the heads, and at most half as many angles "
+                          "as numbers of a state", file, (long long)m->heads, (long long)m->head_dim, (long long)m->groups,
+                          (long long)m->angles, (long long)m->state);
+}
+
 static ts_status check_selective(const ts_arch *a, const char *file)
 {
     const ts_selective_arch *s = &a->selective;
@@ -493,6 +508,7 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
     TS_TRY(check_mtp(a, file));
     TS_TRY(check_act(a, file));
     TS_TRY(check_mamba(a, file));
+    TS_TRY(check_mamba3(a, file));
     TS_TRY(check_selective(a, file));
     TS_TRY(check_short_conv(a, file));
     return check_delta(a, file);

@@ -33,7 +33,8 @@
     W(TS_ATTENTION_NONE, "none") W(TS_ATTENTION_MAMBA, "mamba") W(TS_ATTENTION_DELTA, "delta")        \
     W(TS_ATTENTION_CONV, "conv") W(TS_ATTENTION_BESIDE, "beside") \
     W(TS_ATTENTION_KDA, "kda") W(TS_ATTENTION_SELECTIVE, "selective") \
-    W(TS_ATTENTION_COMPRESSED, "compressed") W(TS_ATTENTION_HYBRID, "hybrid")
+    W(TS_ATTENTION_COMPRESSED, "compressed") W(TS_ATTENTION_HYBRID, "hybrid") \
+    W(TS_ATTENTION_MAMBA3, "mamba3")
 #define MLPS(W)                                                                                    \
     W(TS_MLP_PLAIN, "plain") W(TS_MLP_GATED, "gated") W(TS_MLP_EXPERTS, "experts")                 \
     W(TS_MLP_NONE, "none")
@@ -97,6 +98,9 @@ _Static_assert(sizeof(ts_position_kind) == sizeof(int) && sizeof(ts_act) == size
       .words = "factors of state-space layers") }
 #define MAMBA(type_, field_, key_, ...)                                                            \
     { .key = key_, ROW(ts_arch, type_, mamba.field_, .later = true, .shapes = true, __VA_ARGS__) }
+
+#define MAMBA3(type_, field_, key_, words_, ...)                                                   \
+    { .key = key_, ROW(ts_arch, type_, mamba3.field_, .later = true, .name = key_, .words = words_, __VA_ARGS__) }
 
 #define SELECTIVE(type_, field_, key_, ...)                                                        \
     { .key = key_, ROW(ts_arch, type_, selective.field_, .later = true, .shapes = true, __VA_ARGS__) }
@@ -291,6 +295,14 @@ const ts_field_row ts_arch_rows[] = {
     MAMBA_SCALE(c_scale, "mamba_c_scale"),
     MAMBA_SCALE(dt_scale, "mamba_dt_scale"),
     MAMBA_SCALE(out_scale, "mamba_out_scale"),
+    MAMBA3(INT, heads, "mamba3_num_heads", "heads of layers of Mamba 3", .shapes = true, .hi = TS_ARCH_MAX_HEADS),
+    MAMBA3(INT, head_dim, "mamba3_head_dim", "width of a head of Mamba 3", .shapes = true, .hi = TS_SSD_MOST_HEAD),
+    MAMBA3(INT, groups, "mamba3_num_groups", "groups of layers of Mamba 3", .shapes = true, .hi = TS_ARCH_MAX_HEADS),
+    MAMBA3(INT, state, "mamba3_state_dim", "state of layers of Mamba 3", .shapes = true, .hi = TS_SSD_MOST_STATE),
+    MAMBA3(INT, angles, "mamba3_angles", "angles of layers of Mamba 3", .shapes = true, .hi = TS_SSD_MOST_STATE / 2),
+    MAMBA3(REAL, floor, "mamba3_a_floor", "least rate of decay of Mamba 3", .hi = 1e9),
+    MAMBA3(REAL, eps, "mamba3_eps", "epsilon of norms within layers of Mamba 3", .def = 1e-5, .hi = 1),
+    { .key = "mamba3_norm", ROW(ts_arch, BOOL, mamba3.norm, .later = true, .shapes = true, .words = "norm of heads of Mamba 3") },
     SELECTIVE(INT, channels, "selective_channels", .name = "selective_channels", .hi = TS_ARCH_MAX_WIDTH,
               .words = "channels of selective scans"),
     SELECTIVE(INT, state, "selective_state", .name = "selective_state", .hi = TS_SELECTIVE_MOST_STATE,

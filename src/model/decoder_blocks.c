@@ -147,6 +147,17 @@ static ts_mamba_layer mamba_of(const ts_arch *a, int64_t layer)
                              .c_scale = (float)m->c_scale, .dt_scale = (float)m->dt_scale };
 }
 
+static ts_mamba3_layer mamba3_of(const ts_arch *a, int64_t layer)
+{
+    const ts_mamba3_arch *m = &a->mamba3;
+    if (ts_arch_block(a, layer)->attention != TS_ATTENTION_MAMBA3)
+        return (ts_mamba3_layer){ 0 };
+    const ts_norm_layer norm = { .present = true, .width = m->state, .op = { .eps = (float)m->eps } };
+    return (ts_mamba3_layer){ .hidden = a->hidden, .heads = m->heads, .groups = m->groups, .P = m->head_dim, .N = m->state,
+                              .angles = m->angles, .floor = (float)m->floor, .eps = (float)m->eps, .normed = m->norm,
+                              .b_norm = norm, .c_norm = norm };
+}
+
 static ts_selective_layer selective_of(const ts_arch *a, int64_t layer)
 {
     const ts_selective_arch *s = &a->selective;
@@ -317,7 +328,7 @@ ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
         .altup = altup_of(a), .mixer_hyper = ts_decoder_hyper(a, true), .feed_hyper = ts_decoder_hyper(a, true),
         .has_scalar = a->layer_scalar,
         .attention = attention_of(a, layer), .latent = latent_of(a, layer),
-        .compressed = compressed_of(a, layer), .mamba = mamba_of(a, layer),
+        .compressed = compressed_of(a, layer), .mamba = mamba_of(a, layer), .mamba3 = mamba3_of(a, layer),
         .selective = selective_of(a, layer), .delta = delta_of(a, layer), .short_conv = short_conv_of(a, layer),
         .beside = beside_of(a, layer), .hybrid = hybrid_of(a, layer), .kda = kda_of(a, layer),
         .mlp = mlp_of(a, layer), .experts = experts_of(a, layer),

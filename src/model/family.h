@@ -32,6 +32,8 @@
  *   self_attention.{A_log,dt_bias}          (gated delta nets: nn/delta.h)
  *   of Kimi delta attention (nn/kda.h) instead of in_proj_z and in_proj_a:
  *   self_attention.{f_proj_down,f_proj_up,g_proj_down,g_proj_up}.weight
+ *   of Mamba 3 (nn/mamba3.h): mixer.{dt_bias,B_bias,C_bias,D}, mixer.{in_proj_z,in_proj_x,in_proj_bc,in_proj_steps,B_norm,
+ *   C_norm,norm,out_proj}.weight
  *   mixer.conv1d.weight  [heads head_dim + 2 groups state, width]  mixer.conv1d.bias  mixer.norm.weight
  *   self_attention.core_attention.indexer.{linear_wq_b,linear_wk,k_norm,linear_weights_proj} (nn/indexer.h)
  *   mtp.layers.<k>.{enorm,hnorm,eh_proj,final_layernorm}.weight, mtp.layers.<k>.transformer_layer. + what a layer has
@@ -88,7 +90,7 @@ typedef enum ts_name_part {
     TS_PART_HEADS, /* likewise of a row a head */
     TS_PART_FLAT, /* vectors, in the file one behind the other in one */
     TS_PART_EACH_HEAD, /* of each head a vector; the second '*' of hf_name is its number */
-    TS_PART_FILTER, /* whole; the file holds [columns, 1, width] (a convolution of each column for itself) */
+    TS_PART_FILTER, /* whole; the file holds [columns, 1, width] (a convolution of each column for itself), or vectors so */
     /* whole; layers that predict further tokens have it in files once more, of what is outside of all layers: it is
      * written, and not read */
     TS_PART_COPY,

@@ -111,7 +111,7 @@ static ts_status list_weight(void *ctx, const char *name, const ts_param_spec *s
         .layer = layer_of(&d->arch, name), .count = spec->is_fixed ? 0 : ts_place_whole_count(&spec->place), .is_table = is_table,
         .is_qkv = strstr(name, "linear_qkv.weight") || strstr(name, "self_attention.linear_q.weight") ||
                   strstr(name, "linear_kv_up_proj.weight") || strstr(name, "self_attention.linear_kv_proj.weight"),
-        .is_scan = strstr(name, ".conv1d.weight"),
+        .is_scan = strstr(name, ".conv1d.weight") || strstr(name, ".mixer.B_bias"),
         .multiplies = spec->place.rank > 1 && !spec->is_filter && !spec->is_vectors && (!spec->is_table || (is_table && d->arch.tied)),
         .trained = !spec->is_fixed,
         .times = is_head ? (double)(1 + d->arch.mtp_layers) : (double)uses_of(&d->arch, name),
@@ -158,6 +158,11 @@ static double scan_flops(const ts_decoder *d, int64_t layer)
         return 2 * (double)(d->arch.short_conv.width * d->arch.hidden);
     if (kind == TS_ATTENTION_SELECTIVE)
         return 6 * (double)(d->arch.selective.channels * d->arch.selective.state);
+    if (kind == TS_ATTENTION_MAMBA3) {
+        const ts_mamba3_arch *s = &d->arch.mamba3;
+        return 2 * (double)s->heads * (2.0 * (double)(s->state * s->head_dim) +
+                                       TS_SSD_CHUNK / 2.0 * (double)(s->state + s->head_dim));
+    }
     if (ts_is_delta(kind))
         return 2 * (double)n->heads * (3.0 * (double)(n->key_dim * n->value_dim) +
                                        TS_DELTA_CHUNK * (double)(n->key_dim + n->value_dim));

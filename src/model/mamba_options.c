@@ -6,7 +6,7 @@
 
 static const char *const names[] = { "hybrid-attention-ratio", "hybrid-mlp-ratio", "hybrid-override-pattern",
                                      "mamba-state-dim", "mamba-head-dim", "mamba-num-groups", "mamba-num-heads",
-                                     "mamba-d-conv", "mamba-expand" };
+                                     "mamba-d-conv", "mamba-expand", "mamba-version", "mamba-rope-fraction" };
 
 bool ts_model_is_mamba(const ts_option_set *set)
 {
@@ -70,6 +70,14 @@ static ts_status sizes(const ts_model_options *o, ts_arch *a)
     if (heads % o->mamba_groups)
         return ts_error(TS_ERR_USER, "--mamba-num-groups %lld does not divide the %lld heads of state-space layers",
                         (long long)o->mamba_groups, (long long)heads);
+    if (o->mamba_version == 3 && o->mamba_rope != 0.5 && o->mamba_rope != 1)
+        return ts_error(TS_ERR_USER, "--mamba-rope-fraction %g: expected 0.5 or 1", o->mamba_rope);
+    if (o->mamba_version == 3) {
+        a->mamba3 = (ts_mamba3_arch){ .heads = heads, .head_dim = o->mamba_head_dim, .groups = o->mamba_groups,
+                                      .state = o->mamba_state, .angles = (int64_t)(o->mamba_rope * (double)o->mamba_state) / 2,
+                                      .floor = 1e-4, .eps = 1e-5 };
+        return TS_OK;
+    }
     a->mamba = (ts_mamba_arch){ .heads = heads, .head_dim = o->mamba_head_dim, .groups = o->mamba_groups,
                                 .state = o->mamba_state, .conv = o->mamba_conv, .conv_bias = true,
                                 .norm_groups = o->mamba_groups, .in_scale = 1, .z_scale = 1, .x_scale = 1,
@@ -89,7 +97,7 @@ ts_status ts_model_describe_mamba(const ts_model_options *o, ts_arch *a)
     const ts_status st = o->hybrid_pattern ? by_pattern(o->hybrid_pattern, layer, a->n_layers) : TS_OK;
     for (int64_t i = 0; st == TS_OK && i < a->n_layers; i++) {
         ts_layer_arch *l = &a->layer[i];
-        l->attention = layer[i] == SCAN        ? TS_ATTENTION_MAMBA
+        l->attention = layer[i] == SCAN        ? (o->mamba_version == 3 ? TS_ATTENTION_MAMBA3 : TS_ATTENTION_MAMBA)
                        : layer[i] == ATTENTION ? TS_ATTENTION_SOFTMAX
                                                : TS_ATTENTION_NONE;
         if (layer[i] != MLP)
@@ -101,29 +109,46 @@ ts_status ts_model_describe_mamba(const ts_model_options *o, ts_arch *a)
     return st;
 }
 
+/* What both kinds say. */
+static ts_mamba_arch sizes_of(const ts_arch *a)
+{
+    const ts_mamba3_arch *m = &a->mamba3;
+    return m->heads ? (ts_mamba_arch){ .heads = m->heads, .head_dim = m->head_dim, .groups = m->groups, .state = m->state }
+                    : a->mamba;
+}
+
 ts_status ts_model_compare_mamba(const ts_model_options *o, const ts_option_set *set, const ts_arch *a, const char *folder)
 {
     ts_arch said;
+    ts_model_options wanted = *o;
     if (!ts_model_is_mamba(set))
         return TS_OK;
-    for (size_t i = 0; !a->mamba.heads && i < sizeof names / sizeof *names; i++)
+    for (size_t i = 0; !a->mamba.heads && !a->mamba3.heads && i < sizeof names / sizeof *names; i++)
         if (ts_option_given(set, names[i]))
             return ts_error(TS_ERR_USER, "--%s contradicts %s, which has no state-space layers", names[i], folder);
+    if (!ts_option_given(set, "mamba-version"))
+        wanted.mamba_version = a->mamba3.heads ? 3 : 2;
+    if (wanted.mamba_version != (a->mamba3.heads ? 3 : 2))
+        return ts_error(TS_ERR_USER, "--mamba-version %lld contradicts %s, whose state-space layers are of another",
+                        (long long)o->mamba_version, folder);
     TS_TRY(ts_arch_copy(a, &said));
     for (int64_t i = 0; i < said.n_layers; i++)
         said.layer[i].mlp = said.gated ? TS_MLP_GATED : TS_MLP_PLAIN;
-    ts_status st = ts_model_describe_mamba(o, &said);
-    const ts_mamba_arch *x = &said.mamba, *y = &a->mamba;
+    ts_status st = ts_model_describe_mamba(&wanted, &said);
+    const ts_mamba_arch x = sizes_of(&said), y = sizes_of(a);
     const struct {
         const char *option;
         int64_t given, has;
-    } sizes[] = { { "mamba-state-dim", x->state, y->state },   { "mamba-head-dim", x->head_dim, y->head_dim },
-                  { "mamba-num-groups", x->groups, y->groups }, { "mamba-num-heads", x->heads, y->heads },
-                  { "mamba-d-conv", x->conv, y->conv },         { "mamba-expand", x->heads, y->heads } };
+    } sizes[] = { { "mamba-state-dim", x.state, y.state },   { "mamba-head-dim", x.head_dim, y.head_dim },
+                  { "mamba-num-groups", x.groups, y.groups }, { "mamba-num-heads", x.heads, y.heads },
+                  { "mamba-d-conv", x.conv, y.conv },         { "mamba-expand", x.heads, y.heads } };
     for (size_t i = 0; st == TS_OK && i < sizeof sizes / sizeof *sizes; i++)
         if (ts_option_given(set, sizes[i].option) && sizes[i].given != sizes[i].has)
             st = ts_error(TS_ERR_USER, "--%s %lld contradicts %s, which says %lld", sizes[i].option,
                           (long long)sizes[i].given, folder, (long long)sizes[i].has);
+    if (st == TS_OK && ts_option_given(set, "mamba-rope-fraction") && said.mamba3.angles != a->mamba3.angles)
+        st = ts_error(TS_ERR_USER, "--mamba-rope-fraction %g contradicts %s, whose layers have %lld angles", o->mamba_rope,
+                      folder, (long long)a->mamba3.angles);
     const bool shaped = ts_option_given(set, "hybrid-override-pattern") || ts_option_given(set, "hybrid-attention-ratio") ||
                         ts_option_given(set, "hybrid-mlp-ratio");
     for (int64_t i = 0; st == TS_OK && shaped && i < said.n_layers; i++)

@@ -93,6 +93,8 @@ static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
         x->rank = 2, x->is_line = true;
         x->dim[0] = t->param.vectors, x->dim[1] = rows / t->param.vectors;
     }
+    if (t->param.vectors && t->row->part == TS_PART_FILTER)
+        x->rank = 3, x->dim[2] = x->dim[1], x->dim[1] = 1;
     if (t->row->part == TS_PART_HEADS) {
         x->rank = 2, x->is_line = true;
         x->dim[0] = rows / t->a->head_dim, x->dim[1] = t->a->head_dim;

@@ -101,7 +101,8 @@ typedef struct ts_model_options {
     ts_option_list window_size; /* words, see ts_model_window */
     ts_option_list window_skip, no_rope; /* words, see ts_model_describe_skips */
     ts_option_list noop_layers; /* words, see ts_model_noop_layers */
-    int64_t mamba_state, mamba_head_dim, mamba_groups, mamba_heads, mamba_conv, mamba_expand;
+    int64_t mamba_state, mamba_head_dim, mamba_groups, mamba_heads, mamba_conv, mamba_expand, mamba_version;
+    double mamba_rope; /* the part of a state whose pairs turn */
     double hybrid_attention, hybrid_mlp; /* parts of the layers */
     const char *hybrid_pattern;          /* NULL: by these */
     /* delta rules: docs/state-space.md */

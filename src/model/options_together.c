@@ -118,6 +118,7 @@ void ts_model_options_warn(const ts_model_options *o, const ts_option_set *set)
     warn_experts(o, set);
     warn_hyper(o, set);
     warn_compressed(o, set);
+    ts_option_warn_alone(set, "mamba-rope-fraction", o->mamba_version == 3, "--mamba-version 3");
     ts_option_warn_alone(set, "num-query-groups", o->group_query_attention,
                          "--group-query-attention");
     ts_option_warn_alone(set, "add-qkv-bias", !o->bias_linear,

@@ -109,7 +109,6 @@
 #define EXPERTS_5 "\"experts\",\"experts\",\"experts\",\"experts\",\"experts\""
 #define STEP_4 "\"full_attention\",\"sliding_attention\",\"sliding_attention\",\"sliding_attention\""
 #define ZEROS_43 "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0"
-#define STATES "this kind of state-space layers"
 
 const ts_preset ts_presets[] = {
     { "aquila-7b",
@@ -405,7 +404,8 @@ const ts_preset ts_presets[] = {
       "\"num_layers\":14,\"num_attention_heads\":32,\"n_routed_experts\":256,\"zero_expert_num\":128,"
       "\"max_position_embeddings\":327680,\"rope_theta\":5000000,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":10,"
       "\"original_max_position_embeddings\":32768,\"mscale\":1,\"mscale_all_dim\":1}}", NULL },
-    { "mamba3-demo-1b", NULL, STATES },
+    { "mamba3-demo-1b", /* everything as the class has it */
+      "{\"model_type\":\"mamba3\"}", NULL },
     { "mamba2-2.7b",
       MAMBA2(64, 2560, 80, 1, 50288, 1e-6, true), NULL },
     { "mamba2-8b",

@@ -134,7 +134,7 @@ static ts_status save_turned(const saver *s, int64_t tensor, size_t *i, size_t e
     const ts_name_piece *piece = s->plan->map.piece;
     const bool flat = !piece[*i].transposed;
     const int64_t matrix = piece[*i].matrix, last = t->rank - 1, in = flat ? 1 : t->dim[last - 1];
-    const int64_t out = t->is_line ? t->dim[0] * t->dim[1] : t->dim[last];
+    const int64_t out = t->is_line ? t->dim[0] * t->dim[1] * (t->rank > 2 ? t->dim[2] : 1) : t->dim[last];
     float *whole;
     TS_TRY(ts_alloc(&whole, (size_t)(in * out), sizeof *whole));
     ts_status st = TS_OK;

@@ -36,6 +36,17 @@ static ts_status declare_joined(const ts_declarer *mlp, ts_block *b)
     return TS_OK;
 }
 
+/* A layer of Mamba 1, 2 or 3. */
+static ts_status declare_scan(const ts_declarer *mixer, ts_block *b)
+{
+    b->mixer = b->mamba.heads    ? ts_mamba_sublayer(&b->mamba)
+               : b->mamba3.heads ? ts_mamba3_sublayer(&b->mamba3)
+                                 : ts_selective_sublayer(&b->selective);
+    return b->mamba.heads    ? ts_mamba_declare(mixer, &b->mamba)
+           : b->mamba3.heads ? ts_mamba3_declare(mixer, &b->mamba3)
+                             : ts_selective_declare(mixer, &b->selective);
+}
+
 ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
 {
     const ts_declarer attention = ts_declare_in(d, "self_attention"),
@@ -63,12 +74,8 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
     } else if (b->attention.n_q) {
         TS_TRY(ts_attention_declare(&attention, &b->attention));
         b->mixer = ts_attention_sublayer(&b->attention);
-    } else if (b->mamba.heads) {
-        TS_TRY(ts_mamba_declare(&mixer, &b->mamba));
-        b->mixer = ts_mamba_sublayer(&b->mamba);
-    } else if (b->selective.channels) {
-        TS_TRY(ts_selective_declare(&mixer, &b->selective));
-        b->mixer = ts_selective_sublayer(&b->selective);
+    } else if (b->mamba.heads || b->mamba3.heads || b->selective.channels) {
+        TS_TRY(declare_scan(&mixer, b));
     } else if (b->delta.heads) {
         TS_TRY(ts_delta_declare(&attention, &b->delta));
         b->mixer = ts_delta_sublayer(&b->delta);

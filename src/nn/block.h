@@ -15,6 +15,7 @@
 #include "nn/delta.h"
 #include "nn/kda.h"
 #include "nn/mamba.h"
+#include "nn/mamba3.h"
 #include "nn/per_layer.h"
 #include "nn/selective.h"
 #include "nn/short_conv.h"
@@ -134,6 +135,7 @@ typedef struct ts_block {
     ts_latent_layer latent;   /* in the place of attention; n_heads 0: none */
     ts_compressed_layer compressed; /* likewise; n_heads 0: none */
     ts_mamba_layer mamba;     /* likewise; heads 0: none */
+    ts_mamba3_layer mamba3;   /* likewise */
     ts_selective_layer selective; /* likewise; channels 0: none */
     ts_delta_layer delta;
     ts_short_conv_layer short_conv; /* likewise; hidden 0: none */

@@ -42,7 +42,7 @@ ts_status ts_ngram_forward(ts_tape *tape, const ts_ngram_layer *l, const ts_run 
     const int64_t n = ts_ngram_tables(l), back = l->order - 1;
     const float part = 1 / (float)(1 + n);
     const ts_scan_kept kept = ts_scan_state_kept(state, run->slot0, run->q_start, run->q_len);
-    void *before = ts_scan_rows_before(tape, &kept, run->B, back, ids);
+    void *before = ts_scan_rows_before(tape, &kept, run->B, (size_t)back * sizeof(int32_t));
     ts_ngram_op o = { .B = run->B, .vocab = l->vocab, .before = before, .back = back, .first_key = run->first_key,
                       .n_ends = n_ends };
     for (int i = 0; i < n_ends; i++)

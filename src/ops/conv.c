@@ -51,22 +51,20 @@ static ts_status conv_replay(ts_tape *tape, ts_record *r, int i)
 static const ts_op conv_op = { .name = "convolution", .backward = conv_backward, .replay = conv_replay,
                                .replayed = TS_REPLAY_ACT, .from_inputs = true };
 
-static char *row_at(const void *rows, const ts_tensor *x, int64_t row)
-{
-    return (char *)rows + (size_t)row * (ts_tensor_bytes(x) / (size_t)x->dim[0]);
-}
-
 /* Nothing is before sequences that begin anew. */
-void *ts_scan_rows_before(ts_tape *tape, const ts_scan_kept *k, int64_t B, int64_t back, const ts_tensor *x)
+void *ts_scan_rows_before(ts_tape *tape, const ts_scan_kept *k, int64_t B, size_t bytes)
 {
     if (!k->rows)
         return NULL;
-    char *rows = row_at(k->rows->data, x, k->slot0 * back);
+    char *rows = (char *)k->rows->data + (size_t)k->slot0 * bytes;
     for (int64_t b = 0; b < B; b++)
         if (k->start[b] == 0)
-            tape->dev->zero(tape->dev, row_at(rows, x, b * back), (size_t)(row_at(rows, x, back) - rows));
+            tape->dev->zero(tape->dev, rows + (size_t)b * bytes, bytes);
     return rows;
 }
+
+static size_t row_bytes(const ts_tensor *x) { return ts_tensor_bytes(x) / (size_t)x->dim[0]; }
+static char *row_at(const void *rows, const ts_tensor *x, int64_t row) { return (char *)rows + (size_t)row * row_bytes(x); }
 
 /* One row at a time: they move within themselves. */
 void ts_scan_keep_rows(ts_tape *tape, const ts_scan_kept *k, int64_t B, int64_t back, const ts_tensor *x, void *rows)
@@ -78,7 +76,7 @@ void ts_scan_keep_rows(ts_tape *tape, const ts_scan_kept *k, int64_t B, int64_t 
             tape->dev->move(tape->dev, row_at(rows, x, b * back + i),
                             from < back ? row_at(rows, x, b * back + from)
                                         : row_at(ts_tensor_data(x), x, b * S + from - back),
-                            (size_t)(row_at(rows, x, 1) - (char *)rows));
+                            row_bytes(x));
         }
 }
 
@@ -90,7 +88,7 @@ ts_status ts_op_conv(ts_tape *tape, const ts_conv_op *o, ts_tensor *x, ts_tensor
     TS_TRY(ts_param_need(o->w));
     TS_TRY(ts_param_need(o->b));
     ts_conv_args a = args_of(o, x);
-    void *rows = ts_scan_rows_before(tape, &o->kept, o->B, a.width - 1, x);
+    void *rows = ts_scan_rows_before(tape, &o->kept, o->B, (size_t)(a.width - 1) * row_bytes(x));
     a.before = rows;
     a.y = ts_tensor_data(*y);
     ts_launch_conv_fwd(tape->dev, &a, x->dim[0], cost_of(o, x, 1, 2));

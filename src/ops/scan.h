@@ -41,6 +41,18 @@ typedef struct ts_ssd_op {
 ts_status ts_op_ssd(ts_tape *tape, const ts_ssd_op *o, ts_tensor *xbc, ts_tensor *raw,
                     ts_tensor **y) TS_NODISCARD;
 
+/* See ts_mamba3_args. x [B * S, heads P], bc [B * S, 2 groups N], raw [B * S, 3 heads + angles]; y [B * S, heads P]. Beside a
+ * state and a row, angles are kept, in fp32. */
+typedef struct ts_mamba3_op {
+    int64_t B, S, heads, groups, P, N, angles;
+    float floor;
+    ts_param *D, *dt_bias, *b_bias, *c_bias;
+    const ts_tensor *first_key;
+    ts_scan_kept kept, kept_angles;
+} ts_mamba3_op;
+ts_status ts_op_mamba3(ts_tape *tape, const ts_mamba3_op *o, ts_tensor *x, ts_tensor *bc, ts_tensor *raw,
+                       ts_tensor **y) TS_NODISCARD;
+
 /* See ts_selective_args. x and raw [B * S, channels], bc [B * S, 2 N]; y [B * S, channels]. */
 typedef struct ts_selective_op {
     int64_t B, S, channels, N;
@@ -77,9 +89,9 @@ ts_status ts_op_gate(ts_tape *tape, const ts_gate_op *o, ts_tensor *x, ts_tensor
 
 /* ---- for operators ---- */
 
-/* Where the last `back` rows like those of x ([B * S, ...]) that each sequence has seen stand, those of sequences that
- * begin anew cleared; NULL: nothing is kept. And behind a pass: the last of them and of x. */
-void *ts_scan_rows_before(ts_tape *tape, const ts_scan_kept *k, int64_t B, int64_t back, const ts_tensor *x);
+/* Where the kept rows of each sequence stand, `bytes` of them, those of sequences that begin anew cleared; NULL: nothing is
+ * kept. And behind a pass: the last `back` of these and of x ([B * S, ...]). */
+void *ts_scan_rows_before(ts_tape *tape, const ts_scan_kept *k, int64_t B, size_t bytes);
 void ts_scan_keep_rows(ts_tape *tape, const ts_scan_kept *k, int64_t B, int64_t back, const ts_tensor *x, void *rows);
 /* Where the states of the sequences stand, those that begin anew cleared; `floats` of one. */
 float *ts_scan_states(ts_tape *tape, const ts_scan_kept *k, int64_t B, int64_t floats);

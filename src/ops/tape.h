@@ -34,7 +34,7 @@ typedef struct ts_op {
     bool from_inputs;     /* replay reads the record's inputs, which may have been dropped as well */
 } ts_op;
 
-enum { TS_RECORD_TENSORS = 9, TS_RECORD_PARAMS = 3 };
+enum { TS_RECORD_TENSORS = 9, TS_RECORD_PARAMS = 4 };
 
 struct ts_record {
     const ts_op *op;

@@ -99,6 +99,8 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
             l.scan_heads = a->mamba.heads, l.scan_groups = a->mamba.norm_groups;
         if (ts_arch_has(a, TS_ATTENTION_DELTA) || ts_arch_has(a, TS_ATTENTION_KDA))
             l.scan_heads = a->delta.heads, l.scan_groups = a->delta.key_heads;
+        if (ts_arch_has(a, TS_ATTENTION_MAMBA3))
+            l.scan_heads = a->mamba3.heads, l.scan_groups = 1, l.scan_joins = true;
         if (ts_arch_has(a, TS_ATTENTION_SELECTIVE))
             l.scan_heads = l.scan_groups = a->selective.channels, l.scan_joins = true;
         if (ts_arch_has(a, TS_ATTENTION_CONV))

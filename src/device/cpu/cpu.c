@@ -158,6 +158,7 @@ static void init_kernels(ts_cpu *c)
     ts_cpu_init_dsa(c);
     ts_cpu_init_compress(c);
     ts_cpu_init_ssd(c);
+    ts_cpu_init_mamba3(c);
     ts_cpu_init_delta(c);
     ts_cpu_init_selective(c);
     ts_cpu_init_narrow(c);

@@ -11,7 +11,8 @@
  *   y[i]  = sum over j <= i of (C[i].B[j]) exp(s[i] - s[j]) dt[j] x[j] + exp(s[i]) h^T C[i] + D x[i]
  *   h'    = exp(s[last]) h + sum over j of w[j] B[j] x[j]^T
  *
- * in fp32. Backward goes through the chunks from the last to the first, with the states before them made
+ * in fp32. With `steps` (Mamba 3) a, what a row counts with in later ones (dt above), and what it counts with in its own y are
+ * three numbers of each row and head. Backward goes through the chunks from the last to the first, with the states before them made
  * again: `states` keeps every TS_SSD_KEPT-th, those between are made from it.
  *
  * Sums over heads of dB and dC: blocks of ts_ssd_block heads each into a part of their own (`parts`), and
@@ -29,6 +30,7 @@ typedef struct ts_ssd_args {
     const void *xbc;          /* [B * S, heads P + 2 groups N]: x of every head, B of every group, C */
     const void *raw;          /* [B * S, heads] */
     const float *A_log, *D, *bias; /* [heads] */
+    const float *steps;       /* [B * S, heads, 3], instead of raw, A_log and bias; NULL: made of these */
     const int32_t *first_key; /* [B * S] or NULL: each sequence is one document */
     const int32_t *length;    /* [B] or NULL: rows behind so many are padding, y there is 0 */
     float *state;             /* [B, heads, N, P]: before the first row, and becomes that behind the last; or NULL */
@@ -38,6 +40,7 @@ typedef struct ts_ssd_args {
     void *dxbc, *draw;
     float *states;            /* [B, heads, ts_ssd_kept(S), N, P] work space */
     float *parts;             /* [groups, ts_ssd_blocks, B * S, 2 N] of dB and dC */
+    float *dsteps;            /* like steps, instead of draw and of all of sums but dD */
     float *sums;              /* [B * S, 3 heads]: each row's part of dA_log, dD, dbias */
 } ts_ssd_args;
 /* ssd_fwd, ssd_bwd: n is ignored. ssd_join: n = rows. */

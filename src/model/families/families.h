@@ -54,6 +54,7 @@
     F(ernie4_5_moe)                                                                                \
     F(minimax_m2)                                                                                  \
     F(bailing_moe_v2)                                                                              \
+    F(mamba3)                                                                                      \
     F(mamba2)                                                                                      \
     F(mamba)                                                                                       \
     F(falcon_mamba)                                                                                \

@@ -257,7 +257,8 @@ static void hybrids(void **state)
     static const char *const folders[] = { "lfm2", "lfm2-bias", "lfm2_moe", "falcon_h1", "falcon_h1-norm",
                                            "granitemoehybrid", "olmo", "cohere2", "baichuan2", "mamba",
                                            "falcon_mamba", "jamba", "hunyuan_large",
-                                           "glm_moe_dsa-freq", "longcat_flash", "longcat_flash_ngram", "zamba2", "zamba2-old",
+                                           "glm_moe_dsa-freq", "longcat_flash", "longcat_flash_ngram", "mamba3", "mamba3-norm", "zamba2",
+                                           "zamba2-old",
                                            "step3p5", "deepseek_v4" };
     (void)state;
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {

@@ -129,7 +129,7 @@ static void check_pieces(const ts_arch *a, const ts_name_map *m)
         assert_int_equal(t->first_piece, next);
         assert_true(t->n_pieces > 0);
         next += t->n_pieces;
-        check_covered(m, NULL, t, t->is_line ? t->dim[0] * t->dim[1] : t->dim[m->piece[t->first_piece].transposed ? 1 : 0]);
+        check_covered(m, NULL, t, t->is_line ? t->dim[0] * t->dim[1] * (t->rank > 2 ? t->dim[2] : 1) : t->dim[m->piece[t->first_piece].transposed ? 1 : 0]);
     }
     assert_int_equal(next, m->n_pieces);
 }
@@ -320,6 +320,7 @@ static const struct {
     { "hunyuan", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "longcat_flash", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "longcat_flash_ngram", 0, true, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
+    { "mamba3", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_NONE, TS_ACT_SILU },
     { "hy_v3", 0, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
     { "step3p5", 1, false, true, true, false, TS_NORM_RMS, TS_QK_NORM_HEAD, TS_ACT_SILU },
 };

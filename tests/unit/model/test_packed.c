@@ -40,6 +40,11 @@ static void mamba(ts_arch *a)
                                 .dt_scale = 1, .out_scale = 1 };
     all_layers(a, TS_ATTENTION_MAMBA);
 }
+static void mamba3(ts_arch *a)
+{
+    a->mamba3 = (ts_mamba3_arch){ .heads = 4, .head_dim = 8, .groups = 2, .state = 6, .angles = 2, .floor = 1e-4, .eps = 1e-5 };
+    all_layers(a, TS_ATTENTION_MAMBA3);
+}
 static void delta(ts_arch *a)
 {
     a->delta = (ts_delta_arch){ .heads = 4, .key_heads = 2, .key_dim = 6, .value_dim = 8, .conv = 4 };
@@ -99,7 +104,7 @@ static void ngrams(ts_arch *a)
 static const layer_case cases[] = {
     { "attention", attention }, { "window", window },   { "gated attention with sinks", gated },
     { "ALiBi", alibi },         { "latent", latent },   { "latent, no positions", latent_without_positions },
-    { "Mamba 2", mamba },       { "delta", delta },     { "Kimi delta attention", kda },
+    { "Mamba 2", mamba }, { "Mamba 3", mamba3 },       { "delta", delta },     { "Kimi delta attention", kda },
     { "selective scan", selective }, { "short convolution", short_conv }, { "attention beside Mamba 2", beside },
     { "shared blocks before Mamba 2", shared }, { "keys of seven tokens", heavy }, { "chosen keys of four tokens", sparse },
     { "embeddings of n-grams", ngrams },

@@ -106,6 +106,10 @@ static const trial texts[] = {
     { "{\"model_type\":\"step3p5\",\"num_hidden_layers\":1,\"use_rope_layers\":[\"yes\"]}", "use_rope_layers" },
     { "{\"model_type\":\"step3p5\",\"num_hidden_layers\":1,\"layer_types\":[\"sliding_attention\"],\"sliding_window\":4,"
       "\"num_sliding_attention_heads\":12}", "num_attention_heads is 12" },
+    { "{\"model_type\":\"mamba3\",\"is_mimo\":true}", "is_mimo" },
+    { "{\"model_type\":\"mamba3\",\"rope_fraction\":0.75}", "rope_fraction" },
+    { "{\"model_type\":\"mamba3\",\"head_dim\":48}", "no multiple of head_dim 48" },
+    { "{\"model_type\":\"mamba3\",\"n_groups\":3}", "groups that divide the heads" },
     { "{\"model_type\":\"longcat_flash_ngram\",\"emb_neighbor_num\":1}", "emb_neighbor_num 1" },
     { "{\"model_type\":\"longcat_flash_ngram\",\"emb_split_num\":32}", "at most 64 tables" },
     { "{\"model_type\":\"longcat_flash_ngram\",\"hidden_size\":3070}", "a multiple of the 12 tables" },
@@ -324,7 +328,7 @@ static void test_sizes(void **state)
             if (lacks(type, key))
                 continue;
             const bool scans = !strcmp(type, "mamba") || !strcmp(type, "falcon_mamba");
-            if ((scans || !strcmp(type, "mamba2")) && strcmp(key, "vocab_size") && strcmp(key, "hidden_size") &&
+            if ((scans || !strcmp(type, "mamba2") || !strcmp(type, "mamba3")) && strcmp(key, "vocab_size") && strcmp(key, "hidden_size") &&
                 strcmp(key, "num_hidden_layers") && (scans || strcmp(key, "head_dim")))
                 continue; /* there are no such parts */
             for (size_t v = 0; v < sizeof values / sizeof *values; v++) {

@@ -69,6 +69,7 @@ void ts_selective_body_init_avx512(ts_selective_body *body);
 #endif
 
 void ts_cpu_init_ssd(ts_cpu *c);
+void ts_cpu_init_mamba3(ts_cpu *c);
 void ts_cpu_init_delta(ts_cpu *c);
 void ts_cpu_init_selective(ts_cpu *c);
 

@@ -1,16 +1,16 @@
 /* The backward scan, behind ssd_fwd_body.h. No include guard. Of a chunk and a head, with dh the gradient
  * of the state behind it, E[i][j] = exp(s[i] - s[j]), e = exp(s):
  *
- *   G = dY X^T    R = CB E G    K = G E dt[j]    M = CB E dt[j] + D on the diagonal
+ *   G = dY X^T    R = CB E G    K = G E dt[j]    M = CB E dt[j] + D on the diagonal, where dt is a row's own
  *   dX = M^T dY + w[j] (B dh)[j]
  *   dC^T += B^T K^T + h (e[i] dY)^T            dB^T += C^T K + dh (w[j] X)^T
  *   dh before the chunk = e[last] dh + C^T (e[i] dY)
  *
  * and of the scalars, with Q[j] = (B dh)[j].x[j] and T[i] = e[i] C[i].(h dy[i]):
  *
- *   ds[i] = sum over j of R[i][j] dt[j] + T[i] - dt[i] (sum over k of R[k][i]) - w[i] Q[i]
+ *   ds[i] = sum over j < i of R[i][j] dt[j] + T[i] - dt[i] (sum over k > i of R[k][i]) - w[i] Q[i]
  *   ds[last] += sum of w Q + e[last] h.dh
- *   da[i] = sum over k >= i of ds[k]           ddt[i] = sum over k of R[k][i] + w[i] / dt[i] Q[i] + A da[i] */
+ *   da[i] = sum over k >= i of ds[k]           ddt[i] = sum over k >= i of R[k][i] + w[i] / dt[i] Q[i] + A da[i] */
 
 typedef struct back {
     float *dh;                   /* [heads of the task][N * p_ld] */
@@ -19,7 +19,7 @@ typedef struct back {
     float *g, *k, *kt;           /* [l, l] */
     float *dy, *dyt, *xt, *dyx;  /* [l, P]; turned [P, l], the second scaled; dX [l, P] */
     float *u;                    /* B dh, [l, P] */
-    float *row, *col, *q, *ds, *edt, *f; /* [L] */
+    float *row, *col, *own, *q, *ds, *edt, *f; /* [L]; own: the diagonal of R */
 } back;
 
 static back back_of(const ts_ssd_args *a, const ts_ssd_task *task, room *r)
@@ -33,7 +33,7 @@ static back back_of(const ts_ssd_args *a, const ts_ssd_task *task, room *r)
     x.dy = take(at, L * r->p_ld), x.dyx = take(at, L * r->p_ld), x.u = take(at, L * r->p_ld);
     x.dyt = take(at, r->p_ld * L), x.xt = take(at, r->p_ld * L);
     x.row = take(at, L), x.col = take(at, L), x.q = take(at, L), x.ds = take(at, L), x.edt = take(at, L);
-    x.f = take(at, L);
+    x.f = take(at, L), x.own = take(at, L);
     return x;
 }
 
@@ -62,14 +62,16 @@ static void mixings(const ts_ssd_args *a, const chunk *c, int64_t head, room *r,
             const int64_t n = i + 1 - j;
             const vf e = decay_at(r, i, j), dt = v_load(r->dt + j, n);
             const vf ge = v_keep(n, v_mul(v_load(x->g + i * L + j, V), e), v_set(0));
-            const vf cb = v_keep(n, v_load(r->cb + i * L + j, V), v_set(0)), big = v_mul(cb, ge);
+            const vf cb = v_keep(n, v_load(r->cb + i * L + j, V), v_set(0)), big = v_keep(n - 1, v_mul(cb, ge), v_set(0));
             v_store(m + j, V, v_mul(v_mul(cb, e), dt));
             v_store(k + j, V, v_mul(ge, dt));
             v_store(x->col + j, V, v_add(v_load(x->col + j, V), big));
             sum = v_fma(big, dt, sum);
         }
         x->row[i] = (float)v_sum(sum);
-        m[i] += a->D[head];
+        m[i] = r->cb[i * L + i] * r->g[i] + a->D[head];
+        k[i] = x->g[i * L + i] * r->g[i];
+        x->own[i] = r->cb[i * L + i] * x->g[i * L + i];
         for (int64_t j = 0; j <= i; j++)
             x->kt[j * L + i] = k[j];
     }
@@ -130,23 +132,41 @@ static void give_shared(const ts_ssd_args *a, const chunk *c, room *r, back *x, 
     }
 }
 
+/* What comes to the given steps, and to D. */
+static void give_steps(const ts_ssd_args *a, const chunk *c, int64_t head, const room *r, const back *x)
+{
+    float da = 0;
+    for (int64_t i = c->l; i-- > 0;) {
+        const int64_t row = row_of(a, c) + i;
+        float *step = a->dsteps + (row * a->heads + head) * 3;
+        step[0] = da += x->ds[i];
+        step[1] = x->col[i] + expf(r->s[c->l - 1] - r->s[i]) * x->q[i];
+        step[2] = x->own[i];
+        a->sums[(row * 3 + 1) * a->heads + head] = x->g[i * L + i];
+    }
+}
+
 /* What comes to dt, A and D; ds holds T. */
 static void give_scalars(const ts_ssd_args *a, const chunk *c, int64_t head, const room *r, back *x, float carried)
 {
-    const float rate = -expf(a->A_log[head]);
     float last = carried, da = 0;
     for (int64_t i = 0; i < c->l; i++) {
         last += r->w[i] * x->q[i];
         x->ds[i] += x->row[i] - r->dt[i] * x->col[i] - r->w[i] * x->q[i];
     }
     x->ds[c->l - 1] += last;
+    if (a->steps) {
+        give_steps(a, c, head, r, x);
+        return;
+    }
+    const float rate = -expf(a->A_log[head]);
     for (int64_t i = c->l; i-- > 0;) {
         const int64_t row = row_of(a, c) + i, at = row * a->heads + head;
         const float raw = ts_load_f32(a->raw, at, a->dtype) + a->bias[head], dt = ts_softplus(raw);
         float *sums = a->sums + row * 3 * a->heads + head;
         da += x->ds[i];
         const float inside = dt >= a->lo && dt <= a->hi ? 1.0f : 0.0f;
-        const float ddt = x->col[i] + expf(r->s[c->l - 1] - r->s[i]) * x->q[i] + rate * da;
+        const float ddt = x->col[i] + x->own[i] + expf(r->s[c->l - 1] - r->s[i]) * x->q[i] + rate * da;
         const float draw = inside * ddt * ts_sigmoid(raw);
         ts_store_f32(a->draw, at, a->dtype, draw);
         sums[0] = da * rate * r->dt[i];

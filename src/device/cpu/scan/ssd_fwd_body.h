@@ -15,6 +15,7 @@ typedef struct room {
     float *x, *xw;                 /* x [l, P], and scaled */
     float *ce, *m, *y;             /* C scaled; [l, l]; [l, P] */
     float *dt, *s, *w, *e;         /* [L]: dt, sums of a, exp(s[last] - s) dt, exp(s) */
+    float *g;                      /* [L]: dt, what a row counts with in its own y */
     float *free;                   /* what is behind */
 } room;
 
@@ -36,6 +37,7 @@ static room room_of(const ts_ssd_args *a, char *scratch, int64_t states)
     r.x = take(at, L * r.p_ld), r.xw = take(at, L * r.p_ld), r.y = take(at, L * r.p_ld);
     r.ce = take(at, L * r.n_ld);
     r.dt = take(at, L), r.s = take(at, L), r.w = take(at, L), r.e = take(at, L);
+    r.g = take(at, L);
     return r;
 }
 
@@ -61,18 +63,36 @@ static void take_x(const ts_ssd_args *a, const chunk *k, int64_t head, float *to
     V_BY_DTYPE(a->dtype, take_rows, a->xbc, row_of(a, k) * width + head * a->P, width, k->l, a->P, to, ld)
 }
 
-/* dt of a head, the sums of a, and what they make of it. */
-static void decays(const ts_ssd_args *a, const chunk *k, int64_t head, room *r)
+/* dt of a head, and the sums of a. */
+static void make_steps(const ts_ssd_args *a, const chunk *k, int64_t head, room *r)
 {
     const float rate = -expf(a->A_log[head]);
     float sum = 0;
     for (int64_t i = 0; i < k->l; i++) {
         const float raw = ts_load_f32(a->raw, (row_of(a, k) + i) * a->heads + head, a->dtype);
         const float dt = ts_softplus(raw + a->bias[head]);
-        r->dt[i] = dt < a->lo ? a->lo : dt > a->hi ? a->hi : dt;
+        r->g[i] = r->dt[i] = dt < a->lo ? a->lo : dt > a->hi ? a->hi : dt;
         sum += rate * r->dt[i];
         r->s[i] = sum;
     }
+}
+
+/* The same of what is given. */
+static void take_steps(const ts_ssd_args *a, const chunk *k, int64_t head, room *r)
+{
+    float sum = 0;
+    for (int64_t i = 0; i < k->l; i++) {
+        const float *step = a->steps + ((row_of(a, k) + i) * a->heads + head) * 3;
+        sum += step[0];
+        r->s[i] = sum, r->dt[i] = step[1], r->g[i] = step[2];
+    }
+}
+
+/* Steps, and what they make of a chunk. */
+static void decays(const ts_ssd_args *a, const chunk *k, int64_t head, room *r)
+{
+    (a->steps ? take_steps : make_steps)(a, k, head, r);
+    const float sum = r->s[k->l - 1];
     for (int64_t i = 0; i < k->l; i += V) {
         const int64_t n = k->l - i;
         const vf s = v_load(r->s + i, n);
@@ -106,7 +126,7 @@ static void outputs(const ts_ssd_args *a, const chunk *k, int64_t head, room *r,
             v_store(m + j, V, v_mul(v_mul(v_keep(i + 1 - j, v_load(r->cb + i * L + j, V), v_set(0)),
                                           decay_at(r, i, j)),
                                     v_load(r->dt + j, k->l - j)));
-        m[i] += a->D[head];
+        m[i] = r->cb[i * L + i] * r->g[i] + a->D[head];
     }
     const product within = { .a = r->m, .ai = L, .ak = 1, .b = r->x, .ldb = r->p_ld, .c = r->y, .ldc = r->p_ld,
                              .m = k->l, .n = a->P, .k = k->l, .shape = A_LOWER };

@@ -126,6 +126,7 @@ static void test_every_option(void **state)
         "mhc-init-gating-factor",
         "noop-layers", /* counts where stages share out layers */
         "norm-topk-prob", /* a softmax over the chosen may be called so */
+        "moe-model-type", /* it says how experts are trained */
     };
     static const char *const models[] = {
         SHAPE, LLAMA,
@@ -158,6 +159,8 @@ static void test_every_option(void **state)
                 snprintf(words, sizeof words, "--normalization RMSNorm");
             if (!strcmp(r->name, "moe-router-score-function"))
                 snprintf(words, sizeof words, "--moe-router-score-function sigmoid");
+            if (!strcmp(r->name, "moe-model-type"))
+                snprintf(words, sizeof words, "--moe-model-type deepspeed_moe");
             if (!strcmp(r->name, "rope-type"))
                 snprintf(words, sizeof words, "--rope-type yarn");
             if (!strcmp(r->name, "window-attn-skip-freq"))

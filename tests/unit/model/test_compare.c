@@ -140,6 +140,13 @@ static void test_every_option(void **state)
         LLAMA "--multi-latent-attention --kv-lora-rank 8 --q-lora-rank 6 --qk-head-dim 6 --qk-pos-emb-head-dim 4 --v-head-dim 8 "
               "--enable-dsa-indexer --index-n-heads 2 --index-head-dim 8 --index-topk 4 --index-topk-freq 2 --index-skip-topk-offset 1",
     };
+    /* of options that know other values */
+    static const char *const values[] = {
+        "--normalization RMSNorm", "--moe-router-score-function sigmoid",
+        "--moe-model-type deepspeed_moe", "--rope-type yarn",
+        "--window-attn-skip-freq [1,1,1,1]", "--softmax-type learnable",
+        "--rotary-base 500",
+    };
     enum { MODELS = sizeof models / sizeof *models };
     for (size_t i = 0; i < ts_model_option_count; i++) {
         const ts_option *r = &ts_model_option_rows[i];
@@ -155,21 +162,10 @@ static void test_every_option(void **state)
                      : r->type == TS_OPTION_REAL                             ? " 0.625"
                      : r->type == TS_OPTION_TEXT                             ? " x"
                                                                              : " 3");
-            if (!strcmp(r->name, "normalization"))
-                snprintf(words, sizeof words, "--normalization RMSNorm");
-            if (!strcmp(r->name, "moe-router-score-function"))
-                snprintf(words, sizeof words, "--moe-router-score-function sigmoid");
-            if (!strcmp(r->name, "moe-model-type"))
-                snprintf(words, sizeof words, "--moe-model-type deepspeed_moe");
-            if (!strcmp(r->name, "rope-type"))
-                snprintf(words, sizeof words, "--rope-type yarn");
-            if (!strcmp(r->name, "window-attn-skip-freq"))
-                snprintf(words, sizeof words, "--window-attn-skip-freq [1,1,1,1]");
-            if (!strcmp(r->name, "softmax-type"))
-                snprintf(words, sizeof words, "--softmax-type learnable");
-            if (!strcmp(r->name, "rotary-base"))
-                snprintf(words, sizeof words, "--rotary-base 500");
             snprintf(name, sizeof name, "--%s ", r->name);
+            for (size_t k = 0; k < sizeof values / sizeof *values; k++)
+                if (!strncmp(values[k], name, strlen(name)))
+                    snprintf(words, sizeof words, "%s", values[k]);
             describe(models[m], &a);
             const ts_status st = compare(words, &a);
             if (st != TS_OK && (st != TS_ERR_USER || strncmp(ts_error_message(), name, strlen(name))))

@@ -1,7 +1,8 @@
 #!/bin/sh
 # gpt-oss described by options (experts with biases, clamped values, sinks, windows) and Llama 4 by its config.json (chunks
 # of keys, a temperature, weights on what experts are given): the same however layers run again and processes share them
-# out, with the memory that plan says, and the same model in the folders that are written.
+# out, with the memory that plan says, and the same model in the folders that are written. Step 3.5 and Hunyuan-Large, by
+# theirs: folders are written in their own words.
 . "$(dirname "$0")/lib.sh"
 make_data
 rest="--data-path $D/data_text_document --split 100,0,0 --seq-length 16 --micro-batch-size 1 --global-batch-size 4 --lr 0.01
@@ -54,6 +55,37 @@ checks=$((checks + 1))
 grep -q Llama4ForCausalLM "$D/llama4/config.json" || wrong "written as $(grep -A1 architectures "$D/llama4/config.json")"
 job chunks-again 1 --recompute-granularity full
 alike chunks-again chunks 1 0
+
+# written NAME ARCHITECTURE: what a run has written is read again, with the same values
+written() {
+    checks=$((checks + 1))
+    grep -q "$2" "$D/$1/config.json" || wrong "written as $(grep -A1 architectures "$D/$1/config.json")"
+    expect 0 "" "$T" checkpoint verify "$D/$1"
+    # shellcheck disable=SC2086
+    expect 0 "" "$T" pretrain --load "$D/$1" $rest --train-iters 1 --lr 0 --save-hf "$D/$1-again"
+    same "$D/$1/model.safetensors" "$D/$1-again/model.safetensors"
+}
+cat >"$D/step.json" <<'J'
+{"model_type": "step3p5", "vocab_size": 98, "hidden_size": 32, "intermediate_size": 20, "num_hidden_layers": 3, "num_attention_heads": 2,
+ "num_attention_groups": 2, "head_dim": 8, "max_position_embeddings": 32, "sliding_window": 5, "moe_num_experts": 4, "moe_top_k": 2,
+ "moe_intermediate_size": 12, "share_expert_dim": 10, "moe_layers_enum": "1,2", "layer_types": ["full_attention", "sliding_attention",
+ "sliding_attention"], "attention_other_setting": {"num_attention_heads": 4}, "rope_theta": [500, 100, 100], "partial_rotary_factors":
+ [0.5, 1, 1], "yarn_only_types": ["full_attention"], "rope_scaling": {"rope_type": "yarn", "factor": 2, "original_max_position_embeddings": 16},
+ "use_rope_layers": [true, false, true], "swiglu_limits": [0, 0, 0.02], "swiglu_limits_shared": [0.02, 0, 0.03]}
+J
+cat >"$D/hunyuan.json" <<'J'
+{"model_type": "hunyuan", "vocab_size": 98, "hidden_size": 32, "intermediate_size": 12, "num_hidden_layers": 4, "num_attention_heads": 4,
+ "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 32, "num_experts": 4, "moe_topk": 1, "num_shared_expert": 1,
+ "use_mixed_mlp_moe": true, "use_qk_norm": true, "use_cla": true, "cla_share_factor": 2, "tie_word_embeddings": true,
+ "rope_scaling": {"type": "dynamic", "alpha": 50}}
+J
+for model in step:Step3p5ForCausalLM hunyuan:HunYuanForCausalLM; do
+    common="$rest --model-config $D/${model%:*}.json"
+    job "${model%:*}" 1 --save-hf "$D/${model%:*}"
+    as_planned "${model%:*}" 1
+    written "${model%:*}" "${model#*:}"
+done
+common="$rest --model-config $D/llama4.json"
 
 have_mpi || finish
 job chunks-ring 2 --context-parallel-size 2

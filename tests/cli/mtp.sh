@@ -12,13 +12,15 @@ as_told() {
     checks=$((checks + 1))
     losses "$1" >"$D/a"
     told "$2" >"$D/b"
-    paste "$D/a" "$D/b" | awk '{ for (i = 1; i <= 4; i++) { d = $i - $(4 + i); if (d < 0) d = -d
-        if (NF != 8 || d > 2e-5 * $(4 + i)) bad = 1 } } END { exit bad || NR == 0 }' ||
+    paste "$D/a" "$D/b" | awk -v n=$((depths + 2)) '{ for (i = 1; i <= n; i++) { d = $i - $(n + i)
+        if (d < 0) d = -d
+        if (NF != 2 * n || d > 2e-5 * $(n + i)) bad = 1 } } END { exit bad || NR == 0 }' ||
         wrong "$1 of $G is not the reference's: $(head -n 1 "$D/a") for $(head -n 1 "$D/b")"
 }
 
-for G in tests/golden/mtp/glm4_moe tests/golden/mtp/deepseek_v3; do
-    common="--load $G --mtp-num-layers 2 --mtp-loss-scaling-factor 0.3 --tokenizer-type NullTokenizer --vocab-size 78
+for kind in qwen3_next:1 glm4_moe:2 deepseek_v3:2; do
+    G=tests/golden/mtp/${kind%:*} depths=${kind#*:}
+    common="--load $G --mtp-num-layers $depths --mtp-loss-scaling-factor 0.3 --tokenizer-type NullTokenizer --vocab-size 78
         --data-path $D/text_text_document --split 100,0,0 --seq-length 20 --micro-batch-size 1 --global-batch-size 2 --lr 3e-3
         --min-lr 3e-3 --lr-decay-style constant --weight-decay 0.05 --clip-grad 1 --adam-beta2 0.95 --eval-iters 0
         --moe-router-load-balancing-type none --log-interval 1000"

@@ -11,6 +11,8 @@
 #define TS_DEVICE_KERNELS_ACT_H
 #include "base/dtype.h"
 
+#include <stdbool.h>
+
 typedef enum ts_act {
     TS_ACT_SILU,       /* x sigmoid(x) */
     TS_ACT_GELU,       /* x Phi(x), by erf */

@@ -26,8 +26,8 @@ enum { TS_ROUTE_MAX = 1024 }; /* experts */
  *   2. ids: the k best of s + bias, best first, of equals the lower number
  *   3. weights: s of these (CHOSEN: softmax over their z); with `norms` divided by their sum + 1e-20;
  *      times scale
- * given: step 1 and 2 were done elsewhere, ids are there; one of -1 has weight 0 and no part in the sum. fixed: pair p goes to expert (first + p) modulo
- * their number. n = rows.
+ * given: step 1 and 2 were done elsewhere, ids are there; one of -1 has weight 0 and no part in the sum. fixed:
+ * pair p goes to expert (first + p) modulo their number. n = rows.
  *
  * route_bwd: from dweights to dlogits, with what auxiliary losses add to it:
  *   pull  d(loss)/d(p[e]) of the shares p = s / sum(s) (softmax: s) that all of pull_rows rows have alike,

@@ -150,8 +150,10 @@ static ts_status write_ropes(const ts_config_row *r, const ts_arch *a, json_t *o
     TS_TRY(ts_config_put(o, key, json_object()));
     for (int i = 0; i < 2; i++) {
         json_t *ropes = json_object_get(o, key);
+        ts_arch of = *a; /* borrows its layers */
+        of.rope[0] = a->rope[i];
         TS_TRY(ts_config_write_rope_object(&a->rope[i], ropes, names[i]));
-        TS_TRY(ts_config_put(json_object_get(ropes, names[i]), part, json_real(ts_config_rotary_part(a))));
+        TS_TRY(ts_config_put(json_object_get(ropes, names[i]), part, json_real(ts_config_rotary_part(&of))));
     }
     return TS_OK;
 }

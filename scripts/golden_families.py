@@ -253,6 +253,11 @@ CASES = {
     "glm_moe_dsa-freq": ("glm_moe_dsa", {**LATENT, "num_hidden_layers": 5, "q_lora_rank": 10, "mlp_layer_types": ["dense"] * 5, "index_topk": 5, "index_n_heads": 12,
                                          "index_head_dim": 8, "index_topk_freq": 2, "index_skip_topk_offset": 2}, 4, dict(seed=504, dtype="bfloat16", drop=["indexer_types"])),
     "deepseek_v4": ("deepseek_v4", DEEPSEEK_V4, 5, dict(seed=601)),
+    # names of modules, the published configuration's keys; no entry of 128 tokens is whole
+    "deepseek_v4-modules": ("deepseek_v4", {**no(DEEPSEEK_V4, "compress_rates", "layer_types", "mlp_layer_types", "compress_rope_theta"), "num_hidden_layers": 3,
+                                            "compress_ratios": [0, 4, 128], "num_hash_layers": 1, "index_topk": 2, "scoring_func": "sigmoid", "rope_parameters": dict(
+                                                rope_type="yarn", factor=4.0, original_max_position_embeddings=8, beta_fast=4.0)}, 4,
+                            dict(seed=602, stacked=True, dtype="bfloat16")),
     "hunyuan_large": ("hunyuan_v1_moe", {**MOE, "head_dim": 8, "num_hidden_layers": 4, "num_experts": 5, "moe_topk": 1, "tie_word_embeddings": True, "rope_parameters": dict(
         rope_type="dynamic", rope_theta=10000.0, alpha=50.0, factor=1.0)}, 4, dict(seed=505, renamed="hunyuan_large", shares_keys=2)),
     "longcat_flash": ("longcat_flash", {**no(LATENT, "intermediate_size", "num_hidden_layers"), "head_dim": 4, "num_layers": 2, "ffn_hidden_size": 32, "q_lora_rank": 10, "moe_topk": 4,
@@ -348,6 +353,12 @@ CASES = {
 def old_form(model_type, c):
     """The configuration as transformers 4 wrote it."""
     rope = c.pop("rope_parameters", None) or {}
+    if model_type == "deepseek_v4":
+        ratios = dict(sliding_attention=0, compressed_sparse_attention=4, heavily_compressed_attention=128)
+        c["compress_ratios"] = [ratios[t] for t in c.pop("layer_types")] + [0]  # and of a layer that predicts a further token
+        c["num_hash_layers"] = c.pop("mlp_layer_types").count("hash_moe")
+        c["rope_scaling"] = {k if k != "rope_type" else "type": v for k, v in no(rope["compress"], "rope_theta", "partial_rotary_factor", "attention_factor").items()}
+        return no(c, "compress_rates", "partial_rotary_factor")
     c["torch_dtype"], c["transformers_version"] = c.pop("dtype", "float32"), "4.45.2"
     c.pop("layer_types", None) if model_type in ("gemma", "gemma2", "gemma3_text") else None
     if model_type == "gemma3n_text":

@@ -134,6 +134,9 @@ static ts_status check_compressed(const ts_arch *a, const char *file)
         if (l->window < 1 || l->position != TS_POSITION_ROPE || l->head_dim || l->kv_heads)
             return ts_error(TS_ERR_USER, "%s: layer %lld of compressed attention needs a window (sliding_window) and a rotary "
                                          "embedding", file, (long long)i);
+        if (a->rope[l->rope].odd_dim)
+            return ts_error(TS_ERR_USER, "%s: %lld values of a head are rotated in pairs (qk_rope_head_dim, partial_rotary_factor): "
+                                         "expected an even number", file, (long long)a->rope[l->rope].odd_dim);
         if (l->sparse && (!l->compress || a->index_heads < 1 || a->index_topk < 1 || a->index_dim < a->rope[l->rope].dim))
             return ts_error(TS_ERR_USER,
                             "%s: layer %lld chooses among compressed keys: expected an indexer (index_n_heads, index_topk of 1 "

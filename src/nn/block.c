@@ -47,14 +47,10 @@ static ts_status declare_scan(const ts_declarer *mixer, ts_block *b)
                              : ts_selective_declare(mixer, &b->selective);
 }
 
-ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
+/* Attention, or what is in its place. */
+static ts_status declare_mixer(const ts_declarer *d, ts_block *b)
 {
-    const ts_declarer attention = ts_declare_in(d, "self_attention"),
-                      cross = ts_declare_in(d, "cross_attention"), mlp = ts_declare_in(d, "mlp");
-    const ts_declarer mixer = ts_declare_in(d, "mixer");
-    TS_TRY(ts_norm_declare(d, "input_layernorm", &b->input_norm));
-    if (b->hybrid.present)
-        return ts_hybrid_declare(d, b);
+    const ts_declarer attention = ts_declare_in(d, "self_attention"), mixer = ts_declare_in(d, "mixer");
     if (b->beside.present) {
         TS_TRY(ts_mamba_declare(&mixer, &b->mamba));
         TS_TRY(ts_attention_declare(&attention, &b->attention));
@@ -83,6 +79,16 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
         TS_TRY(ts_kda_declare(&attention, &b->kda));
         b->mixer = ts_kda_sublayer(&b->kda);
     }
+    return TS_OK;
+}
+
+ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
+{
+    const ts_declarer cross = ts_declare_in(d, "cross_attention"), mlp = ts_declare_in(d, "mlp");
+    TS_TRY(ts_norm_declare(d, "input_layernorm", &b->input_norm));
+    if (b->hybrid.present)
+        return ts_hybrid_declare(d, b);
+    TS_TRY(declare_mixer(d, b));
     TS_TRY(ts_norm_declare(d, "post_attn_norm", &b->post_attn_norm));
     if (b->cross_attention.n_q) {
         TS_TRY(ts_norm_declare(d, "pre_cross_attn_layernorm", &b->pre_cross_norm));

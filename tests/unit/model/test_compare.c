@@ -35,6 +35,11 @@ static void parse(parsed *p, const char *words)
 #define LLAMA                                                                                      \
     SHAPE "--normalization RMSNorm --disable-bias-linear --position-embedding-type rope --swiglu "
 
+#define COMPRESSED                                                                                 \
+    LLAMA "--num-experts 4 --moe-ffn-hidden-size 24 --q-lora-rank 6 --qk-pos-emb-head-dim 4 --kv-channels 8 "   \
+          "--index-n-heads 2 --index-head-dim 8 --compress-ratios 0 4 8 4 --n-hash-layers 1 --o-groups 2 "       \
+          "--o-lora-rank 5 --original-seq-len 16 --rope-factor 2"
+
 static void describe(const char *words, ts_arch *a)
 {
     parsed p;
@@ -139,9 +144,7 @@ static void test_every_option(void **state)
               "--enable-dsa-indexer --index-n-heads 2 --index-head-dim 8 --index-topk 4",
         LLAMA "--multi-latent-attention --kv-lora-rank 8 --q-lora-rank 6 --qk-head-dim 6 --qk-pos-emb-head-dim 4 --v-head-dim 8 "
               "--enable-dsa-indexer --index-n-heads 2 --index-head-dim 8 --index-topk 4 --index-topk-freq 2 --index-skip-topk-offset 1",
-        LLAMA "--num-experts 4 --moe-ffn-hidden-size 24 --q-lora-rank 6 --qk-pos-emb-head-dim 4 --kv-channels 8 --disable-bias-linear "
-              "--index-n-heads 2 --index-head-dim 8 --compress-ratios 0 4 8 4 --n-hash-layers 1 --o-groups 2 --o-lora-rank 5 "
-              "--original-seq-len 16 --rope-factor 2",
+        COMPRESSED,
     };
     /* of options that know other values */
     static const char *const values[] = {

@@ -87,6 +87,7 @@ static const trial texts[] = {
     { "{\"model_type\":\"deepseek_v4\",\"n_shared_experts\":2}", "n_shared_experts is 2" },
     { "{\"model_type\":\"deepseek_v4\",\"sliding_window\":0}", "sliding_window" },
     { "{\"model_type\":\"deepseek_v4\",\"quantization_config\":{\"quant_method\":\"fp8\"}}", "quantization_config" },
+    { "{\"model_type\":\"deepseek_v4\",\"qk_rope_head_dim\":5}", "5 values of a head are rotated in pairs" },
     { "{\"model_type\":\"deepseek_v4\",\"hc_mult\":1}", "1 streams" },
     { "{\"model_type\":\"llama\",\"head_dim\":0}", "head_dim" },
     { "{\"model_type\":\"glm_moe_dsa\",\"num_hidden_layers\":2,\"indexer_types\":[\"full\"]}", "entry 1 of indexer_types" },

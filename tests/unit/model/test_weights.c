@@ -203,12 +203,22 @@ static void test_refused(void **state)
 
 /* ---- folders of experts that are damaged ---- */
 
-/* A tensor of a golden folder as it shall be: left out, or with one of its dimensions smaller. */
+/* A tensor of a golden folder as it shall be: left out, with one of its dimensions smaller, or of other bytes. */
+enum { MISSING = -1, OTHER_BYTES = -2 };
 typedef struct damage {
     const char *family, *tensor;
-    int smaller; /* dimension; -1: the tensor is missing */
+    int smaller; /* dimension, or MISSING, or OTHER_BYTES: all 0xFF */
     const char *says;
 } damage;
+
+static void put(ts_st_writer *w, int64_t tensor, const void *data, size_t size, bool other)
+{
+    char *bytes = malloc(size);
+    assert_non_null(bytes);
+    memset(bytes, 0xFF, size);
+    OK(ts_st_writer_put(w, tensor, 0, other ? bytes : data, size));
+    free(bytes);
+}
 
 static void copy_damaged(spot *s, const damage *x)
 {
@@ -231,12 +241,12 @@ static void copy_damaged(spot *s, const damage *x)
             memcpy(shape, t->shape, sizeof shape);
             if (hit && x->smaller >= 0)
                 size = size / shape[x->smaller] * (shape[x->smaller] - 1), shape[x->smaller]--;
-            if (hit && x->smaller < 0)
+            if (hit && x->smaller == MISSING)
                 continue;
             if (pass == 0)
                 OK(ts_st_writer_add(w, t->name, t->dtype, t->rank, shape));
             else
-                OK(ts_st_writer_put(w, n, 0, t->data, (size_t)size));
+                put(w, n, t->data, (size_t)size, hit && x->smaller == OTHER_BYTES);
             n++;
         }
         if (pass == 0)
@@ -281,6 +291,12 @@ static void test_damaged_experts(void **state)
         { "qwen3_next", "model.layers.0.linear_attn.A_log", -1, "model.layers.0.linear_attn.A_log is in none" },
         { "qwen3_next", "model.layers.1.linear_attn.in_proj_qkvz.weight", 0,
           "in_proj_qkvz.weight has shape [79, 24], but config.json says [80, 24]" },
+        { "deepseek_v4", "model.layers.0.ffn.gate.tid2eid", MISSING, "model.layers.0.ffn.gate.tid2eid is in none" },
+        { "deepseek_v4", "model.layers.0.ffn.gate.tid2eid", OTHER_BYTES,
+          "model.layers.0.ffn.gate.tid2eid sends token 0 to expert -1, expected whole numbers from 0 to 5" },
+        { "deepseek_v4", "model.layers.1.attn.compressor.ape", 0, "compressor.ape has shape [1, 24], but config.json says [2, 24]" },
+        { "deepseek_v4", "model.layers.2.attn.wo_a.weight", 0, "wo_a.weight has shape [9, 24], but config.json says [10, 24]" },
+        { "deepseek_v4-modules", "model.layers.1.attn_hc.fn", MISSING, "model.layers.1.attn_hc.fn is in none" },
         { "kimi_linear", "model.layers.1.block_sparse_moe.experts.4.w2.weight", -1, "block_sparse_moe.experts.4.w2.weight is in none" },
     };
     for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) {

@@ -19,6 +19,10 @@
  *   latent attention instead of linear_qkv: linear_q_proj, or linear_q_down_proj, q_layernorm and
  *     linear_q_up_proj; linear_kv_down_proj [kv_lora_rank + qk_rope_dim, hidden], kv_layernorm,
  *     linear_kv_up_proj [for each head its key without positions, its value; kv_lora_rank]
+ *   compressed attention (nn/compressed.h) likewise: linear_q_down_proj, q_layernorm, linear_q_up_proj, linear_kv_proj,
+ *     kv_layernorm, compressor.{linear_kv,linear_gate,position_bias,norm}, core_attention.softmax_offset,
+ *     core_attention.indexer.{linear_wq_b,linear_weights_proj,compressor}, linear_groups_proj [groups, rank, columns];
+ *     mlp.router.token_experts [vocab, K]
  *   embedding.norm.{weight,bias}
  *   embedding.ngram.<i>.table.weight  [rows, hidden / tables]  embedding.ngram.<i>.proj.weight  [hidden, hidden / tables]
  *   mlp.linear_fc1.{weight,bias}   [ffn, hidden], gated: [2 ffn, hidden], gate rows first

@@ -60,6 +60,9 @@ static ts_status check_clip(const ts_job *j)
     const ts_attention_layer *a = &j->model.decoder->block[0].attention;
     if (!j->o->train.qk_clip)
         return TS_OK;
+    if (ts_arch_has(&j->model.decoder->arch, TS_ATTENTION_COMPRESSED))
+        return ts_error(TS_ERR_USER, "--qk-clip: queries and keys of compressed attention (compress_rates, --compress-ratios) are "
+                                     "normed, so that their size does not hang on their weights: leave it out");
     if (j->model.decoder->arch.kv_lora_rank)
         return ts_error(TS_ERR_USER, "--qk-clip: queries and keys of latent attention have no weights of their "
                                      "own to be brought back: leave it out");

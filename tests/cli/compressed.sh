@@ -69,6 +69,8 @@ expect 2 "--kv-compress needs --compress-ratios" "$T" pretrain $plain --kv-compr
 expect 2 "compressed keys (compress_rates, --compress-ratios) has none" "$T" pretrain $common --attention-dropout 0.1
 # shellcheck disable=SC2086
 expect 2 "is not trained: leave it out" "$T" pretrain $common --indexer-loss-coeff 0.1
+# shellcheck disable=SC2086
+expect 2 "of compressed attention (compress_rates, --compress-ratios) are normed" "$T" pretrain $common --qk-clip
 for cut in tensor-model context pipeline-model; do
     case $cut in context) cut=context-parallel ;; *) cut=$cut-parallel ;; esac
     # shellcheck disable=SC2086

@@ -28,7 +28,10 @@
                     "\"gemma3\", \"glm\", \"glm4\", \"internlm2\", \"nemotron\", \"stablelm\","    \
                     "\"arcee\", \"mamba2\", \"bamba\", \"nemotron_h\", \"qwen3_next\", \"lfm2\","     \
                     "\"lfm2_moe\", \"falcon_h1\", \"granitemoehybrid\", \"olmo\", \"cohere2\", \"kimi_linear\"," \
-                    "\"mamba\", \"falcon_mamba\", \"jamba\", \"zamba2\"]", NULL },                                 \
+                    "\"mamba\", \"falcon_mamba\", \"jamba\", \"zamba2\", \"mamba3\", \"longcat_flash_ngram\"]", NULL }, \
+    { "rope_fraction", "[null, 0.5, 1, 0.3]", NULL }, { "is_outproj_norm", FLAGS, NULL }, { "state_size", SIZES, NULL }, \
+    { "emb_neighbor_num", "[null, 0, 2, 3]", NULL }, { "emb_split_num", "[null, 1, 2, 40]", NULL }, \
+    { "ngram_vocab_size_ratio", "[null, 0, 1.7, 1e8]", NULL },                                     \
     { "time_step_rank", "[null, \"auto\", \"x\", 3, 0]", NULL }, { "attn_layer_period", "[null, 1, 2, 0]", NULL }, \
     { "attn_layer_offset", "[null, 0, 1, 9]", NULL }, { "mamba_expand", "[null, 1, 3, 0]", NULL },  \
     { "full_attn_idxs", "[null, [], [0], [7], [\"x\"]]", NULL },                                   \

@@ -1,5 +1,6 @@
 /* Layers that carry a state: the convolution, the scan of a state-space layer, the norm with a gate. */
 #include "grad.h"
+#include "ops/columns.h"
 #include "ops/scan.h"
 
 #include <math.h>
@@ -119,6 +120,70 @@ static const grad_case scans[] = {
     { "scan", SSD, .ctx = &whole },
     { "scan, documents", SSD, .ctx = &parts },
 };
+
+/* ---- scan of Mamba 3 ---- */
+
+/* One angle, of a state's first pair, which goes by the first step too: alone it would have no gradient where it turns all
+ * rows of a document. */
+enum { RAW = 3 * HEADS };
+
+/* B (which 0) or C of a row and head. */
+static void turned(double *const *x, int64_t row, int64_t head, int which, double angle, double u[N])
+{
+    for (int64_t n = 0; n < N; n++)
+        u[n] = x[1][(row * 2 + which) * N + n] + x[5 + which][head * N + n];
+    const double u0 = u[0], u1 = u[1];
+    u[0] = u0 * cos(angle) - u1 * sin(angle), u[1] = u0 * sin(angle) + u1 * cos(angle);
+}
+
+static void mamba3_oracle(const grad_case *g, double *const *x, double *y)
+{
+    const documents *d = g->ctx;
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t head = 0; head < HEADS; head++) {
+            double h[N * P] = { 0 }, before[N * P] = { 0 }, angle = 0, Bt[N], Ct[N];
+            for (int64_t t = 0; t < S; t++) {
+                const int64_t row = b * S + t;
+                const double *raw = x[2] + row * RAW, *in = x[0] + (row * HEADS + head) * P;
+                const double dt = log1p(exp(raw[head] + x[4][head])), l = 1 / (1 + exp(-raw[2 * HEADS + head]));
+                const double decay = exp(-log1p(exp(raw[HEADS + head])) * dt);
+                if (first_of(d, t) == t) {
+                    memset(h, 0, sizeof h), memset(before, 0, sizeof before);
+                    angle = 0;
+                }
+                angle += acos(-1) * tanh(raw[0]) * dt;
+                turned(x, row, head, 0, angle, Bt), turned(x, row, head, 1, angle, Ct);
+                for (int64_t p = 0; p < P; p++) {
+                    double sum = x[3][head] * in[p];
+                    for (int64_t i = p, n = 0; n < N; n++, i += P) {
+                        h[i] = decay * (h[i] + dt * (1 - l) * before[i]) + dt * l * Bt[n] * in[p];
+                        before[i] = Bt[n] * in[p];
+                        sum += Ct[n] * h[i];
+                    }
+                    y[(row * HEADS + head) * P + p] = sum;
+                }
+            }
+        }
+}
+
+static ts_status mamba3_run(const grad_case *g, grad_env *e)
+{
+    const documents *d = g->ctx;
+    ts_tensor *first, *angle, *raw;
+    TS_TRY(first_keys(d, e, S, &first));
+    TS_TRY(ts_op_take_cols(e->tape, e->leaf[2], 1, 0, 1, &angle));
+    TS_TRY(ts_op_join_cols(e->tape, e->leaf[2], angle, &raw));
+    const ts_mamba3_op o = { .B = B, .S = S, .heads = HEADS, .groups = 1, .P = P, .N = N, .angles = 1, .D = e->param[3],
+                             .dt_bias = e->param[4], .b_bias = e->param[5], .c_bias = e->param[6],
+                             .first_key = d->n > 1 ? first : NULL };
+    return ts_op_mamba3(e->tape, &o, e->leaf[0], e->leaf[1], raw, &e->out[0]);
+}
+
+#define MAMBA3                                                                                                   \
+    { IN("x", ROWS, HEADS * P), IN("B and C", ROWS, 2 * N), IN("steps", ROWS, RAW), PARAM("D", HEADS, 0),        \
+      PARAM("dt_bias", HEADS, 0), PARAM("B_bias", HEADS, N), PARAM("C_bias", HEADS, N) },                        \
+    .n_out = ROWS * HEADS * P, .longest = 40 * ROWS, .oracle = mamba3_oracle, .run = mamba3_run
+static const grad_case mamba3s[] = { { "scan of Mamba 3, documents", MAMBA3, .ctx = &parts } };
 
 /* ---- selective scan ---- */
 
@@ -324,6 +389,7 @@ int main(void)
     bool all_ = true;
     GRAD_RUN(convs);
     GRAD_RUN(scans);
+    GRAD_RUN(mamba3s);
     GRAD_RUN(selectives);
     GRAD_RUN(rules);
     GRAD_RUN(kdas);

@@ -132,14 +132,15 @@ static void give_shared(const ts_ssd_args *a, const chunk *c, room *r, back *x, 
     }
 }
 
-/* What comes to the given steps, and to D. */
-static void give_steps(const ts_ssd_args *a, const chunk *c, int64_t head, const room *r, const back *x)
+/* What comes to the given steps, and to D. is_new: nothing is before the chunk that its first row could let decay. */
+static void give_steps(const ts_ssd_args *a, const chunk *c, int64_t head, const room *r, const back *x, bool is_new)
 {
     float da = 0;
     for (int64_t i = c->l; i-- > 0;) {
         const int64_t row = row_of(a, c) + i;
         float *step = a->dsteps + (row * a->heads + head) * 3;
-        step[0] = da += x->ds[i];
+        da += x->ds[i];
+        step[0] = is_new && i == 0 ? 0 : da;
         step[1] = x->col[i] + expf(r->s[c->l - 1] - r->s[i]) * x->q[i];
         step[2] = x->own[i];
         a->sums[(row * 3 + 1) * a->heads + head] = x->g[i * L + i];
@@ -147,7 +148,8 @@ static void give_steps(const ts_ssd_args *a, const chunk *c, int64_t head, const
 }
 
 /* What comes to dt, A and D; ds holds T. */
-static void give_scalars(const ts_ssd_args *a, const chunk *c, int64_t head, const room *r, back *x, float carried)
+static void give_scalars(const ts_ssd_args *a, const chunk *c, int64_t head, const room *r, back *x, float carried,
+                         bool is_new)
 {
     float last = carried, da = 0;
     for (int64_t i = 0; i < c->l; i++) {
@@ -156,7 +158,7 @@ static void give_scalars(const ts_ssd_args *a, const chunk *c, int64_t head, con
     }
     x->ds[c->l - 1] += last;
     if (a->steps) {
-        give_steps(a, c, head, r, x);
+        give_steps(a, c, head, r, x, is_new);
         return;
     }
     const float rate = -expf(a->A_log[head]);
@@ -193,7 +195,7 @@ static void bwd_head(const ts_ssd_args *a, const chunk *c, int64_t head, room *r
     give_dx_chunk(a, c, head, r, x, is_last ? NULL : dh);
     give_shared(a, c, r, x, h, is_last ? NULL : dh);
     const bool both = h && !is_last;
-    give_scalars(a, c, head, r, x, both ? r->e[c->l - 1] * dot(h, dh, r->state) : 0);
+    give_scalars(a, c, head, r, x, both ? r->e[c->l - 1] * dot(h, dh, r->state) : 0, !h);
     if (!h)
         return; /* nothing is before it */
     scale_rows(x->dy, r->p_ld, c->l, r->e, r->xw);

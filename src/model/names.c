@@ -286,10 +286,8 @@ static ts_status add_heads(ts_name_map *m, const target *t)
 
 static ts_status add_row(ts_name_map *m, const target *t)
 {
-    if (t->row->part == TS_PART_EACH)
-        return add_whole(m, t);
-    if (t->row->part == TS_PART_EACH_HEAD)
-        return add_heads(m, t);
+    if (t->row->part == TS_PART_EACH || t->row->part == TS_PART_EACH_HEAD)
+        return t->row->part == TS_PART_EACH ? add_whole(m, t) : add_heads(m, t);
     if (expert_star(t->row))
         return add_experts(m, t);
     const ts_arch *a = t->a;

@@ -147,3 +147,28 @@ ts_status ts_model_compare_skips(const ts_model_options *o, const ts_option_set 
     ts_free(&has);
     return st;
 }
+
+static int ascending(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+ts_status ts_model_noop_layers(const ts_model_options *o, int64_t **out, int64_t *n)
+{
+    if (o->noop_layers.n && !o->num_layers)
+        return ts_error(TS_ERR_USER, "--noop-layers goes with --num-layers, which counts them too");
+    TS_TRY(ts_option_numbers("noop-layers", &o->noop_layers, out, n));
+    qsort(*out, (size_t)*n, sizeof **out, ascending);
+    for (int64_t i = 0; i < *n; i++) {
+        const int64_t layer = (*out)[i];
+        if (layer < o->num_layers && (i == 0 || (*out)[i - 1] < layer))
+            continue;
+        ts_free(out);
+        return ts_error(TS_ERR_USER,
+                        "--noop-layers: layer %lld is given twice, or is none of the %lld of --num-layers "
+                        "(0 to %lld)",
+                        (long long)layer, (long long)o->num_layers, (long long)o->num_layers - 1);
+    }
+    return TS_OK;
+}

@@ -48,7 +48,22 @@ static void store(const ts_gemm_args *g, int64_t i, int64_t j, double sum)
     ts_store_f32(g->c, at, g->c_dtype, v);
 }
 
-/* Up to ROWS rows of c from row i; the last is worked on again where there are fewer. */
+/* sum[r] += terms of a's row r times b, in order; of n rows. */
+static void add_terms(double a[TERMS][ROWS], const double *b, int64_t terms, int64_t n, double *sum)
+{
+    if (n < ROWS) {
+        for (int64_t r = 0; r < n; r++)
+            for (int64_t t = 0; t < terms; t++)
+                sum[r] += a[t][r] * b[t];
+        return;
+    }
+    for (int64_t t = 0; t < terms; t++)
+#pragma GCC unroll 8
+        for (int r = 0; r < ROWS; r++)
+            sum[r] += a[t][r] * b[t];
+}
+
+/* n rows of c, at most ROWS, from row i. */
 static void rows_times_b(const ts_gemm_args *g, int64_t i, int64_t n)
 {
     double a[TERMS][ROWS], b[TERMS];
@@ -56,13 +71,10 @@ static void rows_times_b(const ts_gemm_args *g, int64_t i, int64_t n)
         double sum[ROWS] = { 0 };
         for (int64_t p = 0; p < g->k; p += TERMS) {
             const int64_t terms = g->k - p < TERMS ? g->k - p : TERMS;
-            for (int64_t r = 0; r < ROWS && (j == 0 || g->k > TERMS); r++)
-                load_a(g, i + (r < n ? r : n - 1), p, terms, &a[0][r]);
+            for (int64_t r = 0; r < n && (j == 0 || g->k > TERMS); r++)
+                load_a(g, i + r, p, terms, &a[0][r]);
             load_b(g, j, p, terms, b);
-            for (int64_t t = 0; t < terms; t++)
-#pragma GCC unroll 8
-                for (int r = 0; r < ROWS; r++)
-                    sum[r] += a[t][r] * b[t];
+            add_terms(a, b, terms, n, sum);
         }
         for (int64_t r = 0; r < n; r++)
             store(g, i + r, j, sum[r]);

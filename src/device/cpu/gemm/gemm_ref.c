@@ -92,5 +92,7 @@ void ts_gemm_ref(ts_cpu *cpu, const void *args, int64_t n)
 {
     (void)n;
     const ts_gemm_args *g = args;
-    ts_pool_run(cpu->pool, g->m, g->n * g->k > 20000 ? ROWS : 20000 / (g->n * g->k + 1) + ROWS, rows, (void *)g);
+    const int64_t threads = ts_pool_threads(cpu->pool), share = (g->m + threads - 1) / threads;
+    const int64_t most = g->n * g->k > 20000 ? ROWS : 20000 / (g->n * g->k + 1) + ROWS;
+    ts_pool_run(cpu->pool, g->m, g->n * g->k > 20000 && share < most ? share : most, rows, (void *)g);
 }

@@ -24,22 +24,30 @@ INLINE vf logit(const ts_compress_args *a, const term *x, int64_t n, ts_dtype t)
     return v_add(v_load_as(a->gate, x->row * a->gate_row + x->at, n, t), v_load(a->bias + x->bias, n));
 }
 
-/* The largest logit of columns from c on, and the sum of exponentials of what is below it. */
+INLINE vf value(const ts_compress_args *a, const term *x, int64_t n, ts_dtype t)
+{
+    return v_load_as(a->kv, x->row * a->kv_row + x->at, n, t);
+}
+
+/* Of columns from c on: the largest logit, the sum of exponentials of what is below it, and the mean of values. */
 typedef struct softmax_of {
-    vf most, sum;
+    vf most, sum, mean;
 } softmax_of;
 
-INLINE softmax_of begin_softmax(const ts_compress_args *a, int64_t e, int64_t c, int64_t n, ts_dtype t)
+INLINE softmax_of softmax_at(const ts_compress_args *a, int64_t e, int64_t c, int64_t n, ts_dtype t)
 {
-    softmax_of s = { v_set((vs)-INFINITY), v_set(0) };
+    softmax_of s = { v_set((vs)-INFINITY), v_set(0), v_set(0) };
     for (int64_t i = 0; i < terms_of(a, e); i++) {
         const term x = term_of(a, e, i, c);
         s.most = v_max(s.most, logit(a, &x, n, t));
     }
     for (int64_t i = 0; i < terms_of(a, e); i++) {
         const term x = term_of(a, e, i, c);
-        s.sum = v_add(s.sum, v_exp(v_sub(logit(a, &x, n, t), s.most)));
+        const vf weight = v_exp(v_sub(logit(a, &x, n, t), s.most));
+        s.sum = v_add(s.sum, weight);
+        s.mean = v_fma(weight, value(a, &x, n, t), s.mean);
     }
+    s.mean = v_div(s.mean, s.sum);
     return s;
 }
 
@@ -48,44 +56,24 @@ INLINE vf share(const ts_compress_args *a, const softmax_of *s, const term *x, i
     return v_div(v_exp(v_sub(logit(a, x, n, t), s->most)), s->sum);
 }
 
-INLINE vf value(const ts_compress_args *a, const term *x, int64_t n, ts_dtype t)
-{
-    return v_load_as(a->kv, x->row * a->kv_row + x->at, n, t);
-}
-
-INLINE vf mean(const ts_compress_args *a, const softmax_of *s, int64_t e, int64_t c, int64_t n, ts_dtype t)
-{
-    vf y = v_set(0);
-    for (int64_t i = 0; i < terms_of(a, e); i++) {
-        const term x = term_of(a, e, i, c);
-        y = v_fma(share(a, s, &x, n, t), value(a, &x, n, t), y);
-    }
-    return y;
-}
-
 INLINE void fwd_entries(const ts_compress_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     for (int64_t e = begin; e < end; e++)
         for (int64_t c = 0; c < a->dim; c += V) {
             const int64_t n = min64(V, a->dim - c);
-            vf y = v_set(0);
-            if (a->row[e] >= 0) {
-                const softmax_of s = begin_softmax(a, e, c, n, t);
-                y = mean(a, &s, e, c, n, t);
-            }
-            v_store_as(a->y, e * a->dim + c, n, t, y);
+            v_store_as(a->y, e * a->dim + c, n, t, a->row[e] < 0 ? v_set(0) : softmax_at(a, e, c, n, t).mean);
         }
 }
 
 INLINE void bwd_columns(const ts_compress_args *a, int64_t e, int64_t c, int64_t n, ts_dtype t)
 {
-    const softmax_of s = begin_softmax(a, e, c, n, t);
-    const vf y = mean(a, &s, e, c, n, t), dy = v_load_as(a->dy, e * a->dim + c, n, t);
+    const softmax_of s = softmax_at(a, e, c, n, t);
+    const vf dy = v_load_as(a->dy, e * a->dim + c, n, t);
     for (int64_t i = 0; i < terms_of(a, e); i++) {
         const term x = term_of(a, e, i, c);
         const vf d = v_mul(share(a, &s, &x, n, t), dy);
         v_store_as(a->dkv, x.row * a->kv_row + x.at, n, t, d);
-        v_store_as(a->dgate, x.row * a->gate_row + x.at, n, t, v_mul(d, v_sub(value(a, &x, n, t), y)));
+        v_store_as(a->dgate, x.row * a->gate_row + x.at, n, t, v_mul(d, v_sub(value(a, &x, n, t), s.mean)));
     }
 }
 

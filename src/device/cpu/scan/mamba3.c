@@ -162,11 +162,10 @@ static void turn_back(const place *p, int64_t t, const float *angle, float *dang
     }
 }
 
-/* What comes to dt, A and trap of row t; by_angles: what angles give dt. */
-static void give_scalars(const place *p, int64_t t, float by_angles)
+/* What comes to dt, A and trap of row t, where they are s; by_angles: what angles give dt. */
+static void give_scalars(const place *p, int64_t t, scalars s, float by_angles)
 {
     const ts_mamba3_args *a = p->a;
-    const scalars s = scalars_of(p, t);
     const float *d = a->dsteps + (row_of(p, t) * a->heads + p->head) * 3;
     const float own = d[1] + d[2], late = begins(p, t) ? 0 : d[1 - 3 * a->heads];
     const float ddt = s.rate * d[0] + s.lambda * own + (1 - s.lambda) * late + by_angles;
@@ -193,14 +192,15 @@ static void backward(const place *p)
         memcpy(at + t * a->angles, angle, row);
     }
     for (int64_t t = a->S; t-- > 0;) {
-        const float dt = scalars_of(p, t).dt, *turns = a->turns + row_of(p, t) * a->angles;
+        const scalars s = scalars_of(p, t);
+        const float *turns = a->turns + row_of(p, t) * a->angles;
         float *d = at + t * a->angles, by_angles = 0;
         turn_back(p, t, d, dangle);
         for (int64_t k = 0; k < a->angles; k++) {
             by_angles += dangle[k] * turns[k];
-            d[k] = dangle[k] * dt;
+            d[k] = dangle[k] * s.dt;
         }
-        give_scalars(p, t, by_angles);
+        give_scalars(p, t, s, by_angles);
         if (begins(p, t))
             memset(dangle, 0, row);
     }

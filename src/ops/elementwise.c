@@ -106,8 +106,8 @@ static ts_status dropout_backward(ts_tape *tape, ts_record *r)
 
 static const ts_op dropout_op = { .name = "dropout", .backward = dropout_backward };
 
-/* The same stretches, fp32; p below 0: Gumbel's noise. */
-static void launch_jitter(ts_tape *tape, const dropout_attr *n, const ts_tensor *x, const ts_tensor *y)
+/* The same stretches, fp32. */
+static void launch_jitter(ts_tape *tape, const dropout_attr *n, bool gumbel, const ts_tensor *x, const ts_tensor *y)
 {
     const int64_t cols = x->dim[1];
     for (int64_t at = 0, rows, whole; at < x->dim[0]; at += rows) {
@@ -115,7 +115,7 @@ static void launch_jitter(ts_tape *tape, const dropout_attr *n, const ts_tensor 
         rows = rows < x->dim[0] - at ? rows : x->dim[0] - at;
         const ts_jitter_args a = { .x = (const float *)ts_tensor_data(x) + at * cols,
                                    .y = (float *)ts_tensor_data(y) + at * cols,
-                                   .eps = n->p, .gumbel = n->p < 0, .rng = n->rng, .first = whole * cols };
+                                   .eps = n->p, .gumbel = gumbel, .rng = n->rng, .first = whole * cols };
         const double count = (double)(rows * cols);
         ts_launch_jitter(tape->dev, &a, rows * cols, (ts_cost){ 4 * count, 8 * count, TS_DTYPE_F32 });
     }
@@ -125,7 +125,7 @@ static ts_status jitter_backward(ts_tape *tape, ts_record *r)
 {
     ts_tensor *dy = r->out[0]->grad, *dx;
     TS_TRY(ts_tape_new(tape, dy->dtype, dy->dim[0], dy->dim[1], &dx));
-    launch_jitter(tape, r->attr, dy, dx);
+    launch_jitter(tape, r->attr, false, dy, dx);
     return ts_tape_accumulate(tape, r->in[0], dx);
 }
 
@@ -137,7 +137,7 @@ ts_status ts_op_jitter(ts_tape *tape, ts_tensor *x, float eps, const ts_rng *rng
     const dropout_attr n = { eps, *rng, *rows };
     TS_ASSERT(x->dtype == TS_DTYPE_F32, "jitter: values of another type than fp32");
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
-    launch_jitter(tape, &n, x, *y);
+    launch_jitter(tape, &n, false, x, *y);
     if (tape->recording && x->wants_grad) {
         ts_record *r;
         TS_TRY(ts_tape_record(tape, &jitter_op, sizeof n, &r));
@@ -151,9 +151,10 @@ ts_status ts_op_jitter(ts_tape *tape, ts_tensor *x, float eps, const ts_rng *rng
 
 ts_status ts_op_gumbel(ts_tape *tape, const ts_tensor *x, const ts_rng *rng, const ts_row_places *rows, ts_tensor **y)
 {
-    const dropout_attr n = { -1, *rng, *rows };
+    const dropout_attr n = { 0, *rng, *rows };
+    TS_ASSERT(x->dtype == TS_DTYPE_F32, "Gumbel's noise: values of another type than fp32");
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
-    launch_jitter(tape, &n, x, *y);
+    launch_jitter(tape, &n, true, x, *y);
     return TS_OK;
 }
 

@@ -85,3 +85,11 @@ ts_status ts_selective_write_rank(const ts_config_row *r, const ts_arch *a, json
 {
     return ts_config_put(o, r->key, json_integer(a->selective.rank));
 }
+
+ts_status ts_scans_read_layers(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+{
+    (void)o, (void)file;
+    for (int64_t i = 0; i < a->n_layers; i++)
+        a->layer[i].attention = (ts_attention_kind)r->def, a->layer[i].mlp = TS_MLP_NONE;
+    return TS_OK;
+}

@@ -45,4 +45,10 @@ ts_config_write_fn ts_selective_write_expand, ts_selective_write_rank;
 #define TS_SELECTIVE_EXPAND(key_)                                                                  \
     TS_OWN(key_, selective.channels, ts_selective_read_expand, ts_selective_write_expand, 2)
 #define TS_SELECTIVE_RANK(key_) TS_OWN(key_, selective.rank, ts_selective_read_rank, ts_selective_write_rank, 0)
+/* A model of nothing but scans of this kind, without positions. */
+ts_config_read_fn ts_scans_read_layers;
+#define TS_SCANS_ALONE(kind_)                                                                      \
+    TS_FIXED(pad_frozen, false), TS_FIXED(position, TS_POSITION_NONE), TS_FIXED(n_heads, 1), TS_FIXED(n_kv_heads, 1),       \
+    TS_FIXED(head_dim, 1), TS_FIXED(ffn, 1), TS_FIXED(max_positions, TS_ARCH_MAX_POSITIONS),                               \
+    TS_OWN(NULL, layer, ts_scans_read_layers, NULL, kind_)
 #endif

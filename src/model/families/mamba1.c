@@ -11,14 +11,6 @@ static const ts_name_row names[] = {
     { 0 },
 };
 
-static ts_status read_layers(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
-{
-    (void)r, (void)o, (void)file;
-    for (int64_t i = 0; i < a->n_layers; i++)
-        a->layer[i].attention = TS_ATTENTION_SELECTIVE, a->layer[i].mlp = TS_MLP_NONE;
-    return TS_OK;
-}
-
 static const ts_config_row rows[] = {
     TS_NOT_QUANTISED,
     TS_COPY("vocab_size", vocab, 50280),
@@ -39,14 +31,7 @@ static const ts_config_row rows[] = {
     TS_ENDS(0),
     TS_FIXED(selective.norm, TS_SELECTIVE_NORM_NONE),
     TS_FIXED(selective.eps, 0),
-    TS_FIXED(pad_frozen, false),
-    TS_FIXED(position, TS_POSITION_NONE),
-    TS_FIXED(n_heads, 1),
-    TS_FIXED(n_kv_heads, 1),
-    TS_FIXED(head_dim, 1),
-    TS_FIXED(ffn, 1),
-    TS_FIXED(max_positions, TS_ARCH_MAX_POSITIONS),
-    TS_OWN(NULL, layer, read_layers, NULL, 0),
+    TS_SCANS_ALONE(TS_ATTENTION_SELECTIVE),
     { TS_CONFIG_END },
 };
 

@@ -29,12 +29,10 @@ static ts_status write_expand(const ts_config_row *r, const ts_arch *a, json_t *
     return ts_config_put(o, r->key, json_integer(a->mamba.heads * a->mamba.head_dim / a->hidden));
 }
 
-static ts_status read_layers(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+static ts_status norm_in_groups(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
     (void)r, (void)o, (void)file;
     a->mamba.norm_groups = a->mamba.groups;
-    for (int64_t i = 0; i < a->n_layers; i++)
-        a->layer[i].attention = TS_ATTENTION_MAMBA, a->layer[i].mlp = TS_MLP_NONE;
     return TS_OK;
 }
 
@@ -59,14 +57,8 @@ static const ts_config_row rows[] = {
     TS_ID("bos_token_id", bos, 0),
     TS_ID("pad_token_id", pad, 1),
     TS_ENDS(2),
-    TS_FIXED(pad_frozen, false),
-    TS_FIXED(position, TS_POSITION_NONE),
-    TS_FIXED(n_heads, 1),
-    TS_FIXED(n_kv_heads, 1),
-    TS_FIXED(head_dim, 1),
-    TS_FIXED(ffn, 1),
-    TS_FIXED(max_positions, TS_ARCH_MAX_POSITIONS),
-    TS_OWN(NULL, layer, read_layers, NULL, 0),
+    TS_OWN(NULL, mamba.norm_groups, norm_in_groups, NULL, 0),
+    TS_SCANS_ALONE(TS_ATTENTION_MAMBA),
     { TS_CONFIG_END },
 };
 

@@ -1,6 +1,7 @@
 /* Mamba 3 (arXiv 2603.15569), as flash-linear-attention's class describes it: layers of one part each, the scan; no positions.
  * Of heads with one input and one output. */
 #include "model/families/families.h"
+#include "model/families/mamba.h"
 
 static const ts_name_row names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "backbone.embeddings" },
@@ -55,14 +56,6 @@ static ts_status write_angles(const ts_config_row *r, const ts_arch *a, json_t *
     return ts_config_put(o, r->key, json_real(a->mamba3.angles == a->mamba3.state / 2 ? 1 : 0.5));
 }
 
-static ts_status read_layers(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
-{
-    (void)r, (void)o, (void)file;
-    for (int64_t i = 0; i < a->n_layers; i++)
-        a->layer[i].attention = TS_ATTENTION_MAMBA3, a->layer[i].mlp = TS_MLP_NONE;
-    return TS_OK;
-}
-
 static const ts_config_row rows[] = {
     TS_NOT_QUANTISED,
     TS_COPY("vocab_size", vocab, 32000),
@@ -85,14 +78,7 @@ static const ts_config_row rows[] = {
     TS_ID("bos_token_id", bos, 1),
     TS_ID("pad_token_id", pad, 0),
     TS_ENDS(2),
-    TS_FIXED(pad_frozen, false),
-    TS_FIXED(position, TS_POSITION_NONE),
-    TS_FIXED(n_heads, 1),
-    TS_FIXED(n_kv_heads, 1),
-    TS_FIXED(head_dim, 1),
-    TS_FIXED(ffn, 1),
-    TS_FIXED(max_positions, TS_ARCH_MAX_POSITIONS),
-    TS_OWN(NULL, layer, read_layers, NULL, 0),
+    TS_SCANS_ALONE(TS_ATTENTION_MAMBA3),
     { TS_CONFIG_END },
 };
 

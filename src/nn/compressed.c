@@ -173,17 +173,20 @@ static ts_status plan_entries(pass *p)
     return p->tape->recording ? ts_tape_hold(p->tape, p->plan.place) : TS_OK; /* the rotation's gradient reads it */
 }
 
-/* The indexer's choice of n entries; none where all are seen. What it reads stays as it is. */
+/* The indexer's choice of n entries; none where all are seen, unless documents are packed: one that sees all of its
+ * entries comes to the same bits in a pack that holds more of them. What the indexer reads stays as it is. */
 static ts_status choose(const pass *p, int64_t n, ts_tensor **chosen)
 {
     const ts_compressed_layer *l = p->l;
-    const ts_dsa_op o = { .B = p->run->B, .S = p->run->S, .heads = 1, .most = l->topk, .first_key = p->plan.first,
-                          .last_key = p->plan.last, .keys = n, .index_heads = l->index_heads, .index_dim = l->index.op.dim };
+    const ts_dsa_op o = { .B = p->run->B, .S = p->run->S, .heads = 1, .most = n < l->topk ? n : l->topk,
+                          .first_key = p->plan.first, .last_key = p->plan.last, .keys = n,
+                          .index_heads = l->index_heads, .index_dim = l->index.op.dim };
+    const bool all = n <= l->topk && !p->run->first_key;
     ts_dsa_index x;
-    if (n <= l->topk && !p->state)
+    if (all && !p->state)
         return TS_OK;
     TS_TRY(make_entries(p, &l->index, INDEX_KV, INDEX, &x.k));
-    if (n <= l->topk)
+    if (all)
         return TS_OK;
     TS_TRY(ts_linear_forward(p->tape, &l->wq_b, p->latent, &x.q));
     TS_TRY(rotate(p, l->index_heads, l->index.op.dim, p->run->pos, &x.q));

@@ -2,7 +2,12 @@
  * what goes in and of the parameters, wherever the document stands. */
 #include "seams.h"
 
+/* Longer than tiles of keys, blocks of rows and chunks of scans. */
+#if defined(__SANITIZE_ADDRESS__)
 enum { ROWS = 150, BEGIN = 41, LENGTH = 88, DOC_END = BEGIN + LENGTH };
+#else
+enum { ROWS = 1000, BEGIN = 311, LENGTH = 588, DOC_END = BEGIN + LENGTH };
+#endif
 
 typedef struct layer_case {
     const char *name;
@@ -32,6 +37,11 @@ static void latent_without_positions(ts_arch *a)
 {
     latent(a);
     ts_arch_set_position(a, TS_POSITION_NONE);
+}
+static void latent_sparse(ts_arch *a)
+{
+    latent(a);
+    a->q_lora_rank = 7, a->index_heads = 2, a->index_dim = 6, a->index_topk = 5;
 }
 static void mamba(ts_arch *a)
 {
@@ -104,6 +114,7 @@ static void ngrams(ts_arch *a)
 static const layer_case cases[] = {
     { "attention", attention }, { "window", window },   { "gated attention with sinks", gated },
     { "ALiBi", alibi },         { "latent", latent },   { "latent, no positions", latent_without_positions },
+    { "latent, chosen keys", latent_sparse },
     { "Mamba 2", mamba }, { "Mamba 3", mamba3 },       { "delta", delta },     { "Kimi delta attention", kda },
     { "selective scan", selective }, { "short convolution", short_conv }, { "attention beside Mamba 2", beside },
     { "shared blocks before Mamba 2", shared }, { "keys of seven tokens", heavy }, { "chosen keys of four tokens", sparse },

@@ -18,7 +18,7 @@ if(TESSERA_HAVE_MPI)
   ts_api_program(processes processes.c)
   add_test(NAME api/processes COMMAND ${CMAKE_CURRENT_LIST_DIR}/../dist/run.sh $<TARGET_FILE:test_api_processes> 2
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(api/processes PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 150 RUN_SERIAL ON)
+  set_tests_properties(api/processes PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 150 PROCESSORS 2)
 endif()
 add_test(NAME api/symbols
   COMMAND sh ${CMAKE_SOURCE_DIR}/scripts/api_symbols.sh ${CMAKE_SOURCE_DIR} $<TARGET_FILE:libtessera>)

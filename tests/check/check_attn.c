@@ -280,9 +280,11 @@ void check_attn(const check_env *e)
     check_lengths(e);
     check_heads(e);
     check_features(e);
-    check_cuts(e);
     check_latent(e);
-    check_rows_of_few_keys(e);
+    if (e->isa) { /* the reference cuts nothing, and would take long */
+        check_cuts(e);
+        check_rows_of_few_keys(e);
+    }
     check_sizes(e);
     check_nan(e);
 }

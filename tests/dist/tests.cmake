@@ -17,7 +17,7 @@ if(TESSERA_HAVE_MPI)
     endif()
     add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/run.sh $<TARGET_FILE:dist_${program}> ${ranks} ${words}
              WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 150 RUN_SERIAL ON)
+    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 150 PROCESSORS 2)
   endforeach()
 else()
   message(STATUS "tests of several processes are left out: no MPI")

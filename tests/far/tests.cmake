@@ -23,6 +23,6 @@ if(TESSERA_HAVE_MPI)
     target_link_options(far_${subject} PRIVATE ${far_link})
     add_test(NAME far/${subject} COMMAND ${far_dist}/run.sh $<TARGET_FILE:far_${subject}> 2
              WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(far/${subject} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 150 RUN_SERIAL ON)
+    set_tests_properties(far/${subject} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 150 PROCESSORS 2)
   endforeach()
 endif()

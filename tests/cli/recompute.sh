@@ -4,9 +4,9 @@
 . "$(dirname "$0")/lib.sh"
 
 # The vocabulary is large, so that the highest moment is in the output layer, when all that is kept is there.
-L=4 T_=512 H=64 F=176 ES=4
+L=4 T_=256 H=64 F=176 ES=4
 job="--num-layers $L --hidden-size $H --ffn-hidden-size $F --num-attention-heads 4 --position-embedding-type rope
-    --normalization RMSNorm --swiglu --disable-bias-linear --max-position-embeddings 256 --seq-length 256
+    --normalization RMSNorm --swiglu --disable-bias-linear --max-position-embeddings 256 --seq-length 128
     --micro-batch-size 2 --global-batch-size 4 --tokenizer-type NullTokenizer --vocab-size 8191 --mock-data
     --train-iters 3 --lr 1e-2 --eval-iters 0 --hidden-dropout 0.1 --attention-dropout 0.1"
 

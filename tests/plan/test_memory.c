@@ -22,41 +22,41 @@ typedef struct config {
 } config;
 
 static const config configs[] = {
-    { "fp32", LLAMA VOCAB "--num-layers 4 --seq-length 256 --micro-batch-size 4", true },
-    { "bf16", LLAMA VOCAB "--num-layers 4 --seq-length 256 --micro-batch-size 4 --bf16", true },
-    { "int8", LLAMA VOCAB "--num-layers 4 --seq-length 256 --micro-batch-size 4 --bf16 --int8 all",
+    { "fp32", LLAMA VOCAB "--num-layers 4 --seq-length 128 --micro-batch-size 4", true },
+    { "bf16", LLAMA VOCAB "--num-layers 4 --seq-length 128 --micro-batch-size 4 --bf16", true },
+    { "int8", LLAMA VOCAB "--num-layers 4 --seq-length 128 --micro-batch-size 4 --bf16 --int8 all",
       false },
-    { "fp16", LLAMA VOCAB "--num-layers 4 --seq-length 256 --micro-batch-size 4 --fp16", false },
+    { "fp16", LLAMA VOCAB "--num-layers 4 --seq-length 128 --micro-batch-size 4 --fp16", false },
     { "moments in bf16",
-      LLAMA VOCAB "--num-layers 4 --seq-length 256 --micro-batch-size 4 --bf16 "
+      LLAMA VOCAB "--num-layers 4 --seq-length 128 --micro-batch-size 4 --bf16 "
                   "--use-precision-aware-optimizer --exp-avg-dtype bf16 --exp-avg-sq-dtype bf16",
       true },
     { "weights in bf16",
-      LLAMA VOCAB "--num-layers 4 --seq-length 256 --micro-batch-size 4 --bf16 "
+      LLAMA VOCAB "--num-layers 4 --seq-length 128 --micro-batch-size 4 --bf16 "
                   "--use-precision-aware-optimizer --exp-avg-dtype bf16 --exp-avg-sq-dtype bf16 "
                   "--main-params-dtype bf16 --log-params-norm",
       false },
     { "recomputed by layer",
       LLAMA VOCAB
-      "--num-layers 5 --seq-length 512 --micro-batch-size 2 --bf16 "
+      "--num-layers 5 --seq-length 256 --micro-batch-size 2 --bf16 "
       "--recompute-granularity full --recompute-method uniform --recompute-num-layers 1",
       true },
     { "recomputed by two",
       LLAMA VOCAB
-      "--num-layers 5 --seq-length 512 --micro-batch-size 2 "
+      "--num-layers 5 --seq-length 256 --micro-batch-size 2 "
       "--recompute-granularity full --recompute-method uniform --recompute-num-layers 2",
       false },
     { "two of five recomputed",
-      LLAMA VOCAB "--num-layers 5 --seq-length 512 --micro-batch-size 2 --bf16 "
+      LLAMA VOCAB "--num-layers 5 --seq-length 256 --micro-batch-size 2 --bf16 "
                   "--recompute-granularity full --recompute-method block --recompute-num-layers 2",
       false },
     { "inputs of layers on the host",
       LLAMA VOCAB
-      "--num-layers 5 --seq-length 512 --micro-batch-size 2 --bf16 --swap-layer-input "
+      "--num-layers 5 --seq-length 256 --micro-batch-size 2 --bf16 --swap-layer-input "
       "--recompute-granularity full --recompute-method uniform --recompute-num-layers 1",
       true },
     { "MLPs recomputed",
-      LLAMA VOCAB "--num-layers 5 --seq-length 512 --micro-batch-size 2 --bf16 "
+      LLAMA VOCAB "--num-layers 5 --seq-length 256 --micro-batch-size 2 --bf16 "
                   "--recompute-granularity selective --recompute-modules mlp",
       false },
     { "untied", LLAMA VOCAB UNTIED "--num-layers 3 --seq-length 256 --micro-batch-size 2 --bf16",
@@ -71,7 +71,7 @@ static const config configs[] = {
       true },
     { "dropout",
       LLAMA VOCAB
-      "--num-layers 3 --seq-length 256 --micro-batch-size 4 --bf16 --hidden-dropout 0.1 "
+      "--num-layers 3 --seq-length 128 --micro-batch-size 4 --bf16 --hidden-dropout 0.1 "
       "--attention-dropout 0.1",
       false },
     { "a large vocabulary",
@@ -85,10 +85,10 @@ static const config configs[] = {
     { "like GPT-2",
       VOCAB
       "--num-layers 4 --hidden-size 256 --num-attention-heads 4 --max-position-embeddings 256 "
-      "--seq-length 256 --micro-batch-size 4 --hidden-dropout 0.1",
+      "--seq-length 128 --micro-batch-size 4 --hidden-dropout 0.1",
       true },
     { "cheap activations kept",
-      LLAMA VOCAB "--num-layers 3 --seq-length 512 --micro-batch-size 2 --bf16 "
+      LLAMA VOCAB "--num-layers 3 --seq-length 256 --micro-batch-size 2 --bf16 "
                   "--keep-cheap-activations",
       false },
     { "SGD, norms counted",
@@ -100,7 +100,7 @@ static const config configs[] = {
                   "--overlap-grad-reduce --ddp-bucket-size 200000",
       true },
     { "frozen, norms trained",
-      LLAMA VOCAB "--num-layers 4 --seq-length 256 --micro-batch-size 4 --bf16 "
+      LLAMA VOCAB "--num-layers 4 --seq-length 128 --micro-batch-size 4 --bf16 "
                   "--freeze embedding linear_qkv linear_proj linear_fc1 linear_fc2",
       true },
     { "the upper half trained",
@@ -242,7 +242,7 @@ static bool check_folder(const char *program, const char *folder)
         ts_str_printf(&make, "%s pretrain %s --num-layers 2 %s --seq-length 64 --save-hf %s/hf",
                       program, LLAMA VOCAB, common, folder) == TS_OK &&
         output_of(make.s, &nothing) &&
-        ts_str_printf(&load, "--load %s/hf --seq-length 256 --micro-batch-size 4 --bf16", folder) ==
+        ts_str_printf(&load, "--load %s/hf --seq-length 128 --micro-batch-size 4 --bf16", folder) ==
             TS_OK;
     ok = ok && check(program, &(config){ "a Hugging Face folder", load.s, false }, 1, folder);
     ts_str_deinit(&make);

@@ -1,4 +1,4 @@
-/* Attention on the CPU: what the driver (attn.c) and the bodies of each instruction set agree on.
+/* Attention on the CPU: what the drivers (attn_fwd.c, attn_bwd.c) and the bodies of each instruction set agree on.
  *
  * Scores of all queries and keys at once would be S x S numbers, gigabytes for a long sequence. So
  * they are made tile by tile, used, and forgotten. And a key that is loaded should serve many rows:

@@ -542,8 +542,8 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
         TS_TRY(ts_decoder_embed(d, tape, run, span->ids, 0, &x));
         TS_TRY(ts_show(tape, run, TS_SHOWN_BEFORE, "embedding", "word_embeddings", &columns, x));
     }
-    TS_TRY(ts_decoder_pass(d, tape, span->ids, x, &run));
-    if (d->altup.inputs)
+    TS_TRY(ts_decoder_pass(d, tape, span, x, &run));
+    if (d->altup.inputs && x->dim[1] == d->altup.width) /* from another stage they come as they are */
         TS_TRY(ts_altup_widen(tape, &d->altup, x, &x));
     if (d->hyper.op.streams)
         TS_TRY(ts_hyper_widen(tape, &d->hyper, x, &x));
@@ -560,6 +560,8 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
         TS_TRY(ts_op_add(tape, x, 1, res, 1, &x));
     }
     *out = x;
+    if (span->hands_on && !ends)
+        TS_TRY(ts_decoder_hand_on(d, tape, span, run));
     if (span->behind)
         *span->behind = x;
     return ends && d->group.sequence ? ts_op_group_gather(tape, d->group.comm, x, out) : TS_OK;

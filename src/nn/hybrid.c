@@ -24,13 +24,17 @@ static ts_status add_own(const ts_adapter *adapter, ts_tape *tape, ts_tensor *x,
     return ts_op_add(tape, *y, 1, all, 1, y);
 }
 
-/* NAMES[i]_down and _up. */
-static ts_status declare_own(const ts_declarer *d, const char *const *names, ts_own_adapter *a, ts_linear *of)
+/* NAMES[i]_down and _up. With a group all have the narrow matrices, and of a result what they have of the layer's:
+ * `stretches` of it, by units of `unit`. */
+static ts_status declare_own(const ts_declarer *d, const char *const *names, int stretches, int64_t unit, ts_own_adapter *a,
+                             ts_linear *of)
 {
     if (!a->rank)
         return TS_OK;
     for (int64_t i = 0; i < a->results; i++) {
         const ts_declarer in = ts_declare_in(d, names[i]);
+        a->down[i].parts.slots = ts_shares_rows(d->group);
+        ts_linear_share(d, &a->up[i], TS_CUT_COLUMN, stretches, unit);
         TS_TRY(ts_linear_declare(&in, "down", &a->down[i]));
         TS_TRY(ts_linear_declare(&in, "up", &a->up[i]));
     }
@@ -70,11 +74,12 @@ ts_status ts_hybrid_declare(const ts_declarer *d, ts_block *b)
     else
         TS_TRY(ts_norm_declare(&attention, "input_layernorm", &l->wide_norm));
     TS_TRY(ts_attention_declare(&attention, &b->attention));
-    TS_TRY(declare_own(&attention, qkv, &l->qkv_adapter, &b->attention.qkv));
+    TS_TRY(declare_own(&attention, qkv, 1, b->attention.head_dim, &l->qkv_adapter, &b->attention.qkv));
     if (!l->first)
         TS_TRY(ts_norm_declare(d, "pre_mlp_layernorm", &l->mlp_norm));
     TS_TRY(ts_mlp_declare(&mlp, &b->mlp));
-    TS_TRY(declare_own(&mlp, fc1, &l->fc1_adapter, &b->mlp.fc1));
+    TS_TRY(declare_own(&mlp, fc1, 2, 1, &l->fc1_adapter, &b->mlp.fc1));
+    l->back.parts.slots = ts_shares_rows(d->group);
     TS_TRY(ts_linear_declare(d, "linear", &l->back));
     TS_TRY(ts_norm_declare(&scan, "input_layernorm", &l->scan_norm));
     TS_TRY(ts_mamba_declare(&mixer, &b->mamba));

@@ -34,13 +34,24 @@ ts_status ts_decoder_ngram(const ts_decoder *d, ts_ngram_layer *out)
     return ts_alloc(&out->table, (size_t)ts_ngram_tables(out), sizeof *out->table);
 }
 
+/* Shared blocks that layers of the pass use. */
+static ts_status expect_blocks(ts_decoder *d, ts_tape *tape, const ts_decoder_span *span)
+{
+    for (int64_t i = span->first; i < span->last; i++) {
+        const int64_t first = d->arch.layer[i].shared ? ts_arch_first_use(&d->arch, i) : i;
+        bool is_new = d->arch.layer[i].shared > 0;
+        for (int64_t k = span->first; k < i && is_new; k++)
+            is_new = d->arch.layer[k].shared != d->arch.layer[i].shared;
+        if (is_new)
+            TS_TRY(ts_hybrid_expect(tape, &d->block[first]));
+    }
+    return TS_OK;
+}
+
 /* Layers that use a shared block read the embedding, a copy: so its gradients have a sum of their own, whatever runs again. */
-static ts_status share_blocks(ts_decoder *d, ts_tape *tape, ts_tensor *x, ts_run *run)
+static ts_status copy_embedding(ts_tape *tape, ts_tensor *x, ts_run *run)
 {
     TS_TRY(ts_op_add(tape, x, 1, NULL, 0, &run->embedding));
-    for (int64_t i = 0; i < d->arch.n_layers; i++)
-        if (d->block[i].hybrid.present && !d->block[i].hybrid.first)
-            TS_TRY(ts_hybrid_expect(tape, &d->block[i]));
     return ts_tape_hold(tape, run->embedding);
 }
 
@@ -136,7 +147,7 @@ ts_status ts_decoder_hand_on(const ts_decoder *d, ts_tape *tape, const ts_decode
 static ts_status make_beside(ts_decoder *d, ts_tape *tape, const ts_decoder_span *span, ts_tensor *x, ts_run *run)
 {
     if (ts_arch_has(&d->arch, TS_ATTENTION_HYBRID))
-        TS_TRY(share_blocks(d, tape, x, run));
+        TS_TRY(copy_embedding(tape, x, run));
     if (!d->per_layer.width)
         return TS_OK;
     TS_ASSERT(span->ids, "per-layer embeddings are of tokens, and there are none");
@@ -156,6 +167,7 @@ ts_status ts_decoder_pass(ts_decoder *d, ts_tape *tape, const ts_decoder_span *s
     TS_TRY(ts_arena_alloc(&tape->arena, (size_t)a->n_layers * sizeof *mine->lent, &mine->lent));
     mine->ids = span->ids;
     *run = mine;
+    TS_TRY(expect_blocks(d, tape, span));
     if (!span->beside)
         return make_beside(d, tape, span, x, mine);
     take_beside(d, span, mine);

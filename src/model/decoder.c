@@ -372,6 +372,7 @@ ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant)
 ts_status ts_decoder_init(ts_decoder *d, uint64_t seed, double std)
 {
     const double narrow = std / sqrt(2.0 * (double)d->arch.n_layers);
+    d->begins = true;
     if (!d->dev->computes)
         return TS_OK;
     for (size_t i = 0; i < d->params.n; i++) {

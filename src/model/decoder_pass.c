@@ -174,14 +174,14 @@ ts_status ts_decoder_pass(ts_decoder *d, ts_tape *tape, const ts_decoder_span *s
     return TS_OK;
 }
 
-/* Where nothing is computed they are not 1, which trained ones hardly are and which would save a product. */
+/* Where nothing is computed they are 1 at the beginning, when there is no product with them, and else another number. */
 ts_status ts_decoder_read_scalars(ts_decoder *d)
 {
     for (int64_t i = 0; i < d->arch.n_layers; i++) {
         ts_block *b = &d->block[i];
         if (!b->scalar)
             continue;
-        b->scale = 0.5f;
+        b->scale = d->begins ? 1 : 0.5f;
         if (!d->dev->computes)
             continue;
         TS_TRY(ts_param_need(b->scalar));

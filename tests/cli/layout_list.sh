@@ -50,6 +50,9 @@ model() {
     gate) echo "$gated $experts --moe-model-type deepspeed_moe" ;;
     gate-all) echo "$gated $experts --moe-model-type deepspeed_moe --moe-no-drop" ;;
     gate-one) echo "$gated $experts --moe-model-type deepspeed_moe --moe-router-topk 1 --noisy-gate-policy RSample" ;;
+    altup | per-layer | joined | blocks | shortcut | choices | keys)
+        # what differs by rounding grows: norms stand behind each part
+        echo "--model-config $(dirname "$0")/layouts/$1.json --tokenizer-type NullTokenizer --vocab-size 96 --adam-eps 1e-3 --lr 4e-4" ;;
     step) echo "--model-config $D/step.json --tokenizer-type NullTokenizer --vocab-size 96 --moe-aux-loss-coeff 0.02" ;;
     alibi) echo "$heads --position-embedding-type alibi --softmax-type learnable --embed-layernorm --normalization RMSNorm" ;;
     dropout) echo "$gated --hidden-dropout 0.1" ;;

@@ -336,14 +336,6 @@ static ts_status beside_rule(const ts_layout *l, ts_str *say)
     return TS_OK;
 }
 
-static ts_status borrowed_rule(const ts_layout *l, ts_str *say)
-{
-    if (!l->borrows || l->cp == 1)
-        return TS_OK;
-    return ts_str_printf(say, "--context-parallel-size %lld: layers of this model use keys and values of others "
-                              "(num_kv_shared_layers, use_cla), which are of whole sequences (it may be 1)", LL(l->cp));
-}
-
 /* Every process that embeds has whole tables and whole sequences. */
 static ts_status ngrams_rule(const ts_layout *l, ts_str *say)
 {
@@ -509,7 +501,7 @@ typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
 static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, way_rule, some_experts_rule,
                                   order_rule, batch_rule, heads_rule, scan_rule, index_rule,
-                                  mlp_rule, experts_rule, vocabulary_rule, norm_rule, beside_rule, borrowed_rule, ngrams_rule, rows_rule,
+                                  mlp_rule, experts_rule, vocabulary_rule, norm_rule, beside_rule, ngrams_rule, rows_rule,
                                   overlap_rule, parts_rule, stages_rule,
                                   mesh_rule, mesh_latent_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule,
                                   mesh_overlap_rule };

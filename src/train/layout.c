@@ -99,7 +99,7 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
         l.latent = a->kv_lora_rank > 0, l.indexed = a->index_heads > 0;
         l.norm_of_all_heads = a->qk_norm == TS_QK_NORM_FULL;
         l.beside = beside_of(a), l.by_rows = a->hyper_streams > 0 && !ts_arch_has(a, TS_ATTENTION_COMPRESSED);
-        l.borrows = ts_arch_borrows(a), l.ngrams = a->ngram_order > 0;
+        l.ngrams = a->ngram_order > 0;
         l.norms_of_heads = a->qk_norm == TS_QK_NORM_OWN;
     }
     TS_TRY(ts_layout_check(&l));

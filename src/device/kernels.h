@@ -108,6 +108,7 @@
     X(magnitude_bwd, ts_magnitude_args, ROWWISE)                                                   \
     X(sparse_fwd, ts_sparse_args, ROWWISE)                                                         \
     X(sparse_bwd, ts_sparse_args, ROWWISE)                                                         \
+    X(sparse_sum, ts_sparse_args, ROWWISE)                                                         \
     X(weigh_cols, ts_weigh_cols_args, ROWWISE)                                                     \
     X(weigh_cols_dw, ts_weigh_cols_args, ROWWISE)                                                  \
     X(hyper_fwd, ts_hyper_args, ROWWISE)                                                           \

@@ -172,6 +172,28 @@ static ts_status make_pipeline(ts_mesh *m)
     return ts_comm_group(m->world, "embd", ends, at == 0 || at == last ? 2 : 0, &m->embd);
 }
 
+ts_status ts_mesh_join_stages(ts_mesh *m, const int *stage, int n)
+{
+    size_t cap = (size_t)m->n_blocks;
+    int *ranks = NULL;
+    bool is_mine = false;
+    ts_status st = ts_grow(&m->blocks, &cap, (size_t)m->n_blocks + 1, sizeof(ts_comm *));
+    if (st == TS_OK)
+        st = ts_alloc(&ranks, (size_t)n, sizeof *ranks);
+    st = ts_comm_agree(m->world, st);
+    for (int i = 0; st == TS_OK && i < n; i++) {
+        ranks[i] = ts_mesh_rank(m, TS_MESH_PP, m->world->rank, stage[i]);
+        is_mine = is_mine || stage[i] == m->at[TS_MESH_PP];
+    }
+    ts_comm *group = NULL;
+    if (st == TS_OK && n > 1)
+        st = ts_comm_group(m->world, "blocks", ranks, is_mine ? n : 0, &group);
+    if (st == TS_OK)
+        m->blocks[m->n_blocks++] = group;
+    ts_free(&ranks);
+    return st;
+}
+
 ts_status ts_mesh_create(ts_comm *world, const ts_mesh_shape *shape, ts_mesh **out)
 {
     ts_mesh *m = NULL;
@@ -199,6 +221,9 @@ void ts_mesh_destroy(ts_mesh **mesh)
     ts_mesh *m = *mesh;
     if (!m)
         return;
+    for (int i = m->n_blocks; i-- > 0;)
+        ts_comm_destroy(&m->blocks[i]);
+    ts_free(&m->blocks);
     ts_comm_destroy(&m->embd);
     ts_comm_destroy(&m->pp_back);
     for (int d = TS_MESH_DIMS - 1; d >= 0; d--)

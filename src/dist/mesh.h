@@ -58,12 +58,17 @@ typedef struct ts_mesh {
                          their own; NULL where there is one stage */
     ts_comm *embd;    /* the first and the last of its stages, which both have the embedding where the
                          output layer is tied to it; NULL on others, and where there is one stage */
+    ts_comm **blocks; /* [n_blocks] as embd, of stages with layers that share weights (ts_mesh_join_stages) */
+    int n_blocks;
 } ts_mesh;
 
 /* Every rank of the world calls; on a simulated world (comm_sim) the mesh is a simulated one. Sizes
  * that do not divide the world are TS_ERR_USER. */
 ts_status ts_mesh_create(ts_comm *world, const ts_mesh_shape *shape, ts_mesh **out) TS_NODISCARD;
 void ts_mesh_destroy(ts_mesh **mesh);
+/* Collective: these n of the stages have the same weights; the group of them that stand alike is the next of m->blocks,
+ * NULL where n is 1 and on other stages. */
+ts_status ts_mesh_join_stages(ts_mesh *m, const int *stage, int n) TS_NODISCARD;
 /* Sizes alone, of a mesh of so many processes: no communicators. As above it may be TS_ERR_USER. */
 ts_status ts_mesh_measure(int processes, const ts_mesh_shape *shape, ts_mesh *m) TS_NODISCARD;
 

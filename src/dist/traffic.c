@@ -20,6 +20,31 @@ static bool is_new(const ts_mesh *m, int dim)
     return c && c != m->world && c->size > 1;
 }
 
+static void add(ts_comm_traffic *a, double n, const ts_comm_traffic *b)
+{
+    const int64_t k = (int64_t)n;
+    a->calls += k * b->calls, a->messages += k * b->messages, a->bytes += n * b->bytes;
+    a->seconds += n * b->seconds;
+}
+
+/* All groups of stages with layers that share weights are one row. */
+static void add_blocks(ts_traffic *t, const ts_mesh *m)
+{
+    ts_group_traffic *row = NULL;
+    for (int i = 0; i < m->n_blocks; i++) {
+        const ts_comm *c = m->blocks[i];
+        for (int k = 0; c && row && k < TS_COLLECTIVES; k++)
+            add(&row->by[k], 1, &c->traffic_by[k]);
+        if (c && row)
+            add(&row->sum, 1, &c->traffic);
+        if (!c || row)
+            continue;
+        ts_traffic_add_group(t, c);
+        for (row = t->group; row[1].group;)
+            row++;
+    }
+}
+
 ts_traffic ts_mesh_traffic(const ts_mesh *m)
 {
     ts_traffic t = { 0 };
@@ -31,6 +56,7 @@ ts_traffic ts_mesh_traffic(const ts_mesh *m)
             t.group[n++] = traffic_of(m->comm[i], m->comm[i]->group);
     ts_traffic_add_group(&t, m->pp_back);
     ts_traffic_add_group(&t, m->embd);
+    add_blocks(&t, m);
     if (m->line) {
         ts_traffic_add_group(&t, m->line->seam);
         ts_traffic_add_group(&t, m->line->seam_back);
@@ -48,13 +74,6 @@ void ts_traffic_add_group(ts_traffic *t, const ts_comm *c)
         n++;
     TS_ASSERT(n < TS_TRAFFIC_GROUPS, "%d groups with traffic", n);
     t->group[n] = traffic_of(c, c->group);
-}
-
-static void add(ts_comm_traffic *a, double n, const ts_comm_traffic *b)
-{
-    const int64_t k = (int64_t)n;
-    a->calls += k * b->calls, a->messages += k * b->messages, a->bytes += n * b->bytes;
-    a->seconds += n * b->seconds;
 }
 
 void ts_mesh_traffic_add(ts_traffic *a, double n, const ts_traffic *b)

@@ -10,7 +10,7 @@ typedef struct ts_group_traffic {
     ts_comm_traffic sum, by[TS_COLLECTIVES];
 } ts_group_traffic;
 
-enum { TS_TRAFFIC_GROUPS = TS_MESH_DIMS + 9 };
+enum { TS_TRAFFIC_GROUPS = TS_MESH_DIMS + 10 };
 /* The world first, named "dp" where samples alone are shared out; then the mesh's groups of several
  * ranks. */
 typedef struct ts_traffic {

@@ -22,6 +22,34 @@ static ts_declarer where(const ts_declarer *all, bool is_here)
     return d;
 }
 
+/* Layers of another part of the model than these, which uses the same shared block. */
+static bool is_new_chunk(const ts_decoder *d, int64_t layer)
+{
+    for (int64_t i = 0; i < layer; i++)
+        if (d->arch.layer[i].shared == d->arch.layer[layer].shared && d->chunk[i] == d->chunk[layer])
+            return false;
+    return d->chunk[layer] > 0;
+}
+
+/* Who declares the weights of the shared block that layer `first` is the first to use. They are wherever one of its
+ * layers is; the stage of that one counts them in norms. */
+static ts_declarer where_block(const ts_decoder *d, const ts_declarer *all, const char *name, int64_t first)
+{
+    const int block = (int)d->arch.layer[first].shared;
+    int chunks = 0;
+    bool everywhere = true;
+    for (int64_t i = first; block && d->here && i < d->arch.n_layers; i++) {
+        if (d->arch.layer[i].shared != block)
+            continue;
+        chunks += is_new_chunk(d, i);
+        everywhere = everywhere && d->here[i];
+    }
+    const ts_declarer here = where(all, chunks > 0);
+    ts_declarer in = ts_declare_in(&here, name);
+    in.chunks = chunks, in.block = everywhere ? 0 : block, in.is_elsewhere = d->here && !d->here[first];
+    return in;
+}
+
 static ts_status declare_layers(ts_decoder *d, const ts_declarer *all)
 {
     for (int64_t i = 0; i < d->arch.n_layers; i++) {
@@ -33,7 +61,9 @@ static ts_status declare_layers(ts_decoder *d, const ts_declarer *all)
         d->block[i] = ts_decoder_block(&d->arch, i);
         if (d->arch.layer[i].shared && ts_arch_first_use(&d->arch, i) < i)
             d->block[i].hybrid.first = &d->block[ts_arch_first_use(&d->arch, i)];
-        TS_TRY(ts_block_declare(&in, &d->block[i]));
+        const ts_declarer of_block = where_block(d, all, name, i);
+        TS_TRY(d->block[i].hybrid.present ? ts_hybrid_declare(&in, &of_block, &d->block[i])
+                                          : ts_block_declare(&in, &d->block[i]));
     }
     return TS_OK;
 }
@@ -165,12 +195,14 @@ static ts_status note_stage(const ts_decoder_stage *stage, ts_decoder *d)
     d->embeds = whole || stage->embeds;
     d->ends = whole || stage->ends;
     TS_TRY(ts_alloc(&d->here, (size_t)ts_arch_blocks(&d->arch), sizeof *d->here));
+    TS_TRY(ts_alloc(&d->chunk, (size_t)d->arch.n_layers, sizeof *d->chunk));
     for (int64_t l = d->arch.n_layers; l < ts_arch_blocks(&d->arch); l++)
         d->here[l] = d->ends;
     for (int64_t l = 0; l < d->arch.n_layers; l++) {
-        d->here[l] = whole;
+        d->chunk[l] = whole;
         for (int64_t i = 0; !whole && i < stage->n; i++)
-            d->here[l] = d->here[l] || (l >= stage->layers[i].first && l < stage->layers[i].last);
+            d->chunk[l] = l >= stage->layers[i].first && l < stage->layers[i].last ? i + 1 : d->chunk[l];
+        d->here[l] = d->chunk[l] > 0;
     }
     return TS_OK;
 }
@@ -285,6 +317,7 @@ void ts_decoder_destroy(ts_decoder **decoder)
     ts_expert_load_deinit(&d->load);
     ts_storage_release(&d->index.loss);
     ts_free(&d->here);
+    ts_free(&d->chunk);
     ts_free(&d->weights);
     ts_free(&d->ngram.table);
     ts_free(&d->mtp);
@@ -339,6 +372,7 @@ ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant)
 ts_status ts_decoder_init(ts_decoder *d, uint64_t seed, double std)
 {
     const double narrow = std / sqrt(2.0 * (double)d->arch.n_layers);
+    d->begins = true;
     if (!d->dev->computes)
         return TS_OK;
     for (size_t i = 0; i < d->params.n; i++) {
@@ -542,8 +576,8 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
         TS_TRY(ts_decoder_embed(d, tape, run, span->ids, 0, &x));
         TS_TRY(ts_show(tape, run, TS_SHOWN_BEFORE, "embedding", "word_embeddings", &columns, x));
     }
-    TS_TRY(ts_decoder_pass(d, tape, span->ids, x, &run));
-    if (d->altup.inputs)
+    TS_TRY(ts_decoder_pass(d, tape, span, x, &run));
+    if (d->altup.inputs && x->dim[1] == d->altup.width) /* from another stage they come as they are */
         TS_TRY(ts_altup_widen(tape, &d->altup, x, &x));
     if (d->hyper.op.streams)
         TS_TRY(ts_hyper_widen(tape, &d->hyper, x, &x));
@@ -560,6 +594,8 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
         TS_TRY(ts_op_add(tape, x, 1, res, 1, &x));
     }
     *out = x;
+    if (span->hands_on && !ends)
+        TS_TRY(ts_decoder_hand_on(d, tape, span, run));
     if (span->behind)
         *span->behind = x;
     return ends && d->group.sequence ? ts_op_group_gather(tape, d->group.comm, x, out) : TS_OK;

@@ -34,6 +34,7 @@ typedef struct ts_decoder {
     ts_tensor_group vocabulary; /* the same, for embedding and output layer: one way, by rows */
     ts_expert_group experts; /* that shares out experts; comm NULL: all are here */
     bool *here;            /* [blocks] which are on this stage of a pipeline; the others' blocks */
+    int64_t *chunk;        /* [layers] in which of the stage's stretches of layers, from 1 on; 0: it is elsewhere */
     bool embeds, ends;     /* have no parameters. And what else is: as in ts_decoder_stage */
     ts_decoder_weight *weights; /* [n_weights] of all stages, in the order of declaration */
     size_t n_weights;
@@ -50,6 +51,7 @@ typedef struct ts_decoder {
     ts_storage *cos[TS_ARCH_MAX_ROPES], *sin[TS_ARCH_MAX_ROPES];
     ts_storage *q_cos[TS_ARCH_MAX_ROPES], *q_sin[TS_ARCH_MAX_ROPES]; /* of queries, where they are others; else NULL */
     ts_storage *slopes; /* ALiBi, of the heads here; NULL: no layer has it */
+    bool begins;           /* with values of its own, not read ones */
     int64_t rope_positions, rope_seq; /* what the tables were made for */
     int64_t first_trained;            /* layer: those below have nothing that is trained */
     ts_expert_rules rules;            /* of training; with them: */
@@ -78,10 +80,15 @@ ts_status ts_decoder_list_weights(ts_decoder *d) TS_NODISCARD;
 ts_per_layer_inputs ts_decoder_per_layer(const ts_decoder *d);
 /* Likewise embeddings of n-grams, with room for their tables. */
 ts_status ts_decoder_ngram(const ts_decoder *d, ts_ngram_layer *out) TS_NODISCARD;
+typedef struct ts_decoder_span ts_decoder_span;
 /* The run that layers read: *run, or where the model needs something beside the stream one made of it, with room
- * for what layers lend and the per-layer embeddings of tokens (int32 [T]; NULL: x is a stream from elsewhere) and
- * their embedding x. */
-ts_status ts_decoder_pass(ts_decoder *d, ts_tape *tape, const ts_tensor *ids, ts_tensor *x, const ts_run **run) TS_NODISCARD;
+ * for what layers lend, and what the span's stream came with, or of its tokens and their embedding x what is made of
+ * these before the first layer. */
+ts_status ts_decoder_pass(ts_decoder *d, ts_tape *tape, const ts_decoder_span *span, ts_tensor *x, const ts_run **run) TS_NODISCARD;
+/* What layers behind the span read of that, to where they are. */
+ts_status ts_decoder_hand_on(const ts_decoder *d, ts_tape *tape, const ts_decoder_span *span, const ts_run *run) TS_NODISCARD;
+/* The shapes of it: see ts_network_kind. */
+void ts_decoder_beside(const ts_decoder *d, int64_t layer, int64_t B, int64_t S, ts_passed_shapes *out);
 /* The scalars of layers as they are now. */
 ts_status ts_decoder_read_scalars(ts_decoder *d) TS_NODISCARD;
 /* The first layer from `begin` on, before `end`, that lends keys and values, its choice of keys, what its experts make:
@@ -126,13 +133,15 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len) 
  * or with ids NULL a stream [B * S, hidden] as it is, embeddings or what a run that ended at `first`
  * gave (with sequence parallelism the rows that are here: run->row0 says which). A run to the last layer
  * that does not go on elsewhere ends with the final norm and has all rows. */
-typedef struct ts_decoder_span {
+struct ts_decoder_span {
     const ts_tensor *ids;
     ts_tensor *stream;
     int64_t first, last;
     bool goes_on;
+    const ts_passed *beside; /* as in ts_network_call, like the next */
+    ts_passed *hands_on;
     ts_tensor **behind; /* receives what the final norm gave, its rows that are here; NULL: not wanted */
-} ts_decoder_span;
+};
 /* *out [B * S, hidden]. recompute may be NULL. */
 ts_status ts_decoder_run(ts_decoder *d, ts_tape *tape, const ts_run *run,
                          const ts_recompute_plan *recompute, const ts_decoder_span *span,

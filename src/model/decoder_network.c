@@ -88,6 +88,8 @@ static ts_status forward(void *self, ts_tape *tape, const ts_network_call *c, ts
                                    .first = c->first,
                                    .last = c->last,
                                    .goes_on = c->goes_on,
+                                   .beside = c->beside,
+                                   .hands_on = c->hands_on,
                                    .behind = c->behind };
     return ts_decoder_run(self, tape, run, &c->recompute, &span, out);
 }
@@ -100,6 +102,11 @@ static ts_status predict(void *self, ts_tape *tape, const ts_network_call *c, in
     const int64_t layer = d->arch.n_layers + depth;
     TS_TRY(make_run(d, tape, c, layer, layer + 1, &run));
     return ts_decoder_predict(d, tape, run, &c->recompute, depth, ids, h, next, out);
+}
+
+static void beside(const void *self, int64_t layer, int64_t B, int64_t S, ts_passed_shapes *out)
+{
+    ts_decoder_beside(self, layer, B, S, out);
 }
 
 static ts_xent_op head(const void *self) { return ts_decoder_head(self); }
@@ -115,6 +122,7 @@ ts_network ts_decoder_network(ts_decoder *d)
                                           .prepare = prepare,
                                           .forward = forward,
                                           .predict = predict,
+                                          .beside = beside,
                                           .head = head,
                                           .training_flops = training_flops };
     return (ts_network){ .kind = &kind,
@@ -127,5 +135,6 @@ ts_network ts_decoder_network(ts_decoder *d)
                          .index = &d->index,
                          .layers = d->arch.n_layers,
                          .width = d->arch.hidden,
+                         .streams = d->arch.altup_inputs ? d->arch.altup_inputs : 1,
                          .predicts = d->arch.mtp_layers };
 }

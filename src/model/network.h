@@ -19,6 +19,26 @@ typedef struct ts_fields {
 void ts_fields_put(ts_fields *f, const char *name, const ts_tensor *t);
 const ts_tensor *ts_fields_get(const ts_fields *f, const char *name); /* or NULL */
 
+/* Tensors that go from one part of a pipeline to the next (of a model alone there is one part), in an order that both
+ * know. */
+enum { TS_PASSED = 10 };
+typedef struct ts_passed {
+    int n;
+    ts_tensor *tensor[TS_PASSED];
+} ts_passed;
+
+typedef struct ts_passed_shape {
+    ts_dtype dtype;
+    int64_t dim[2]; /* dim[1] 0: one dimension */
+    bool has_grad;  /* a gradient of the same shape and type comes back */
+} ts_passed_shape;
+typedef struct ts_passed_shapes {
+    int n;
+    ts_passed_shape v[TS_PASSED];
+} ts_passed_shapes;
+
+static inline void ts_pass(ts_passed *p, ts_tensor *t) { p->tensor[p->n++] = t; }
+
 /* Recomputation: full layers in groups, or a number of single layers from the first. */
 typedef enum ts_recompute {
     TS_RECOMPUTE_NONE,
@@ -46,6 +66,8 @@ typedef struct ts_network_call {
     ts_tensor *stream;
     int64_t first, last;
     bool goes_on;
+    const ts_passed *beside; /* of a stream that a pass gave which ended at `first`: what that handed on; else NULL */
+    ts_passed *hands_on;     /* receives what later layers read beside the stream, where this pass goes on; or NULL */
     ts_tensor **behind; /* receives what predictions further ahead begin with; NULL: not wanted */
     ts_context context; /* a second sequence, for networks that attend to one */
     const ts_join
@@ -71,6 +93,9 @@ typedef struct ts_network_kind {
      * the depth before left. NULL: there are none. */
     ts_status (*predict)(void *self, ts_tape *tape, const ts_network_call *c, int64_t depth, const ts_tensor *ids,
                          ts_tensor *h, ts_tensor **next, ts_tensor **out);
+    /* Adds the shapes of what a pass of B sequences of S rows that ends at `layer` hands on beside the stream, one after
+     * another. NULL: never anything. */
+    void (*beside)(const void *self, int64_t layer, int64_t B, int64_t S, ts_passed_shapes *out);
     /* What cross-entropy over its output needs; labels are to be filled in. NULL: it has no output
      * layer. */
     ts_xent_op (*head)(const void *self);
@@ -86,6 +111,7 @@ typedef struct ts_network {
     ts_param_set *params;
     ts_dtype compute; /* of activations */
     int64_t layers, width;
+    int64_t streams;  /* of that width side by side, in what a pass that goes on elsewhere gives; 0 is 1 */
     int64_t predicts; /* depths of predictions further ahead */
     const ts_expert_load *load; /* n 0: none; of layers of experts, and the rules of their training */
     const ts_expert_rules *rules;

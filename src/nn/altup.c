@@ -9,11 +9,13 @@
 ts_status ts_altup_declare(const ts_declarer *d, ts_altup_layer *l)
 {
     const ts_declarer in = ts_declare_in(d, "altup"), laurel = ts_declare_in(d, "laurel");
+    const ts_param_parts of_rows = { .slots = ts_shares_rows(d->group) };
     const int64_t n = l->inputs;
-    const ts_param_spec router = { .place = ts_place_whole(n, l->width), .is_router = true },
-                        prediction = { .place = ts_place_whole(n * n, n), .is_router = true },
-                        correction = { .place = ts_place_whole(n, n), .is_router = true },
-                        scale = { .place = ts_place_whole(l->width, 0), .start = TS_START_CONSTANT };
+    const ts_param_spec router = { .place = ts_place_whole(n, l->width), .is_router = true, .parts = of_rows },
+                        prediction = { .place = ts_place_whole(n * n, n), .is_router = true, .parts = of_rows },
+                        correction = { .place = ts_place_whole(n, n), .is_router = true, .parts = of_rows },
+                        scale = { .place = ts_place_whole(l->width, 0), .start = TS_START_CONSTANT, .parts = of_rows };
+    l->laurel_left.parts = l->laurel_right.parts = of_rows;
     TS_TRY(ts_norm_declare(&in, "router_norm", &l->router_norm));
     TS_TRY(ts_declare(&in, "router.weight", &router, &l->router));
     TS_TRY(ts_declare(&in, "prediction.weight", &prediction, &l->prediction));
@@ -95,7 +97,7 @@ static ts_status declare_ends(const ts_declarer *d, const char *name, const ts_a
     for (int64_t i = 0; i < l->inputs - 1; i++) {
         char one[40];
         snprintf(one, sizeof one, "%s.%d", name, (int)i);
-        to[i] = (ts_linear){ .in = l->width, .out = l->width };
+        to[i] = (ts_linear){ .in = l->width, .out = l->width, .parts = { .slots = ts_shares_rows(d->group) } };
         TS_TRY(ts_linear_declare(d, one, &to[i]));
     }
     return TS_OK;

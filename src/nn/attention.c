@@ -257,6 +257,16 @@ static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_ru
     return l->lends && !l->keys_raw && !from->cache ? lend(tape, l, run, layer, *q) : TS_OK;
 }
 
+/* Fused rows again, of which heads travel together: of each group its queries, its key and its value. */
+static ts_status fuse(ts_tape *tape, const ts_attention_layer *l, ts_tensor *kv, ts_tensor **q)
+{
+    const int64_t queries = l->n_q / l->n_kv * l->head_dim, pair = 2 * l->head_dim;
+    TS_TRY(ts_op_reshape(tape, *q, queries, q));
+    TS_TRY(ts_op_reshape(tape, kv, pair, &kv));
+    TS_TRY(ts_op_join_cols(tape, *q, kv, q));
+    return ts_op_reshape(tape, *q, l->n_kv * (queries + pair), q);
+}
+
 static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
                         int64_t layer, const keys_from *from, ts_tensor *x, ts_tensor **y)
 {
@@ -287,7 +297,9 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
                                 .slot0 = run->slot0,
                                 .q_start = run->q_start,
                                 .q_len = run->q_len };
-    TS_ASSERT(!run->spread || !kv, "a second sequence is not shared out");
+    TS_ASSERT(!run->spread || !l->is_apart, "a second sequence is not shared out");
+    if (run->spread && kv)
+        TS_TRY(fuse(tape, l, kv, &q));
     TS_TRY(run->spread ? ts_op_spread_attention(tape, &o, run->spread, layer, q, &heads)
                        : ts_op_attention(tape, &o, q, kv, &heads, NULL));
     TS_TRY(ts_show(tape, run, layer, from->module, "core_attention", &of_heads, heads));

@@ -86,8 +86,6 @@ ts_status ts_block_declare(const ts_declarer *d, ts_block *b)
 {
     const ts_declarer cross = ts_declare_in(d, "cross_attention"), mlp = ts_declare_in(d, "mlp");
     TS_TRY(ts_norm_declare(d, "input_layernorm", &b->input_norm));
-    if (b->hybrid.present)
-        return ts_hybrid_declare(d, b);
     TS_TRY(declare_mixer(d, b));
     TS_TRY(ts_norm_declare(d, "post_attn_norm", &b->post_attn_norm));
     if (b->cross_attention.n_q) {

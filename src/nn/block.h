@@ -121,7 +121,9 @@ typedef struct ts_hybrid_layer {
     ts_linear back;
     ts_sublayer attention, mlp, scan;
 } ts_hybrid_layer;
-ts_status ts_hybrid_declare(const ts_declarer *d, struct ts_block *b) TS_NODISCARD;
+/* In the place of ts_block_declare, for layers that have it. of_block: declares the weights of the block, which may be on
+ * stages of a pipeline where the layer is not; all others d. */
+ts_status ts_hybrid_declare(const ts_declarer *d, const ts_declarer *of_block, struct ts_block *b) TS_NODISCARD;
 ts_sublayer ts_hybrid_sublayer(const ts_hybrid_layer *l);
 /* Before a pass: gradients of the weights of b's shared block, the first that uses it, are complete behind all of the
  * pass alone, though a layer that runs again in the backward pass tells of its use only then. */

@@ -46,6 +46,7 @@ ts_status ts_declare(const ts_declarer *d, const char *name, const ts_param_spec
     (*out)->is_router = spec->is_router;
     (*out)->is_expert = spec->is_expert;
     (*out)->at_both_ends = spec->at_both_ends;
+    (*out)->block = d->block, (*out)->chunks = d->chunks, (*out)->is_elsewhere = d->is_elsewhere;
     if (spec->is_fixed)
         ts_param_hold(*out, TS_HELD_FROZEN, TS_DTYPE_F32, TS_QUANT_NONE);
     (*out)->bands = spec->bands;

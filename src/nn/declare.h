@@ -69,6 +69,8 @@ typedef struct ts_declarer {
     ts_list_fn *list;
     void *ctx;
     const ts_tensor_group *group; /* borrowed, longer than the modules live; NULL: one process */
+    int block, chunks; /* of what is declared, as in ts_param, like the next */
+    bool is_elsewhere;
     const ts_expert_group *experts; /* likewise; NULL: all have all experts, in pieces where group is */
     char prefix[TS_DECLARED_NAME]; /* of names: "decoder.layers.3." */
 } ts_declarer;

@@ -24,13 +24,17 @@ static ts_status add_own(const ts_adapter *adapter, ts_tape *tape, ts_tensor *x,
     return ts_op_add(tape, *y, 1, all, 1, y);
 }
 
-/* NAMES[i]_down and _up. */
-static ts_status declare_own(const ts_declarer *d, const char *const *names, ts_own_adapter *a, ts_linear *of)
+/* NAMES[i]_down and _up. With a group all have the narrow matrices, and of a result what they have of the layer's:
+ * `stretches` of it, by units of `unit`. */
+static ts_status declare_own(const ts_declarer *d, const char *const *names, int stretches, int64_t unit, ts_own_adapter *a,
+                             ts_linear *of)
 {
     if (!a->rank)
         return TS_OK;
     for (int64_t i = 0; i < a->results; i++) {
         const ts_declarer in = ts_declare_in(d, names[i]);
+        a->down[i].parts.slots = ts_shares_rows(d->group);
+        ts_linear_share(d, &a->up[i], TS_CUT_COLUMN, stretches, unit);
         TS_TRY(ts_linear_declare(&in, "down", &a->down[i]));
         TS_TRY(ts_linear_declare(&in, "up", &a->up[i]));
     }
@@ -59,22 +63,24 @@ static void tie_block(ts_block *b)
     b->hybrid.mlp_norm = first->hybrid.mlp_norm;
 }
 
-ts_status ts_hybrid_declare(const ts_declarer *d, ts_block *b)
+ts_status ts_hybrid_declare(const ts_declarer *d, const ts_declarer *of_block, ts_block *b)
 {
     static const char *const qkv[] = { "adapter_q", "adapter_k", "adapter_v" }, *const fc1[] = { "adapter" };
     ts_hybrid_layer *l = &b->hybrid;
     const ts_declarer attention = ts_declare_in(d, "self_attention"), mlp = ts_declare_in(d, "mlp"),
+                      of_attention = ts_declare_in(of_block, "self_attention"), of_mlp = ts_declare_in(of_block, "mlp"),
                       scan = ts_declare_in(d, "mamba_decoder"), mixer = ts_declare_in(&scan, "mixer");
     if (l->first)
         tie_block(b);
     else
-        TS_TRY(ts_norm_declare(&attention, "input_layernorm", &l->wide_norm));
-    TS_TRY(ts_attention_declare(&attention, &b->attention));
-    TS_TRY(declare_own(&attention, qkv, &l->qkv_adapter, &b->attention.qkv));
+        TS_TRY(ts_norm_declare(&of_attention, "input_layernorm", &l->wide_norm));
+    TS_TRY(ts_attention_declare(&of_attention, &b->attention));
+    TS_TRY(declare_own(&attention, qkv, 1, b->attention.head_dim, &l->qkv_adapter, &b->attention.qkv));
     if (!l->first)
-        TS_TRY(ts_norm_declare(d, "pre_mlp_layernorm", &l->mlp_norm));
-    TS_TRY(ts_mlp_declare(&mlp, &b->mlp));
-    TS_TRY(declare_own(&mlp, fc1, &l->fc1_adapter, &b->mlp.fc1));
+        TS_TRY(ts_norm_declare(of_block, "pre_mlp_layernorm", &l->mlp_norm));
+    TS_TRY(ts_mlp_declare(&of_mlp, &b->mlp));
+    TS_TRY(declare_own(&mlp, fc1, 2, 1, &l->fc1_adapter, &b->mlp.fc1));
+    l->back.parts.slots = ts_shares_rows(d->group);
     TS_TRY(ts_linear_declare(d, "linear", &l->back));
     TS_TRY(ts_norm_declare(&scan, "input_layernorm", &l->scan_norm));
     TS_TRY(ts_mamba_declare(&mixer, &b->mamba));

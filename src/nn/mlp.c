@@ -34,7 +34,7 @@ ts_status ts_mlp_first(ts_tape *tape, const ts_mlp_layer *l, const ts_run *run, 
     TS_TRY(ts_linear_forward(tape, &l->fc1, x, &h));
     TS_TRY(ts_show(tape, run, layer, name_of(l), "linear_fc1", &first, h));
     if (l->is_sparse)
-        TS_TRY(ts_op_sparse(tape, h, h->dim[1] / 2, l->times, &h));
+        TS_TRY(ts_op_sparse(tape, l->fc1.group ? l->fc1.group->comm : NULL, h, h->dim[1] / 2, l->fc1.out / 2, l->times, &h));
     TS_TRY(scale_gate(tape, l, h, &gated));
     TS_TRY(ts_op_act_of(tape, &(ts_act_op){ l->act, l->gated, l->clamp, l->offset, l->clamps_value }, gated, a));
     TS_TRY(ts_show(tape, run, layer, name_of(l), "activation", &inner, *a));

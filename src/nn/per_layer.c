@@ -1,13 +1,17 @@
 #include "nn/per_layer.h"
 
 #include "ops/columns.h"
+#include "ops/group.h"
 
 #include <math.h>
 
 ts_status ts_per_layer_inputs_declare(const ts_declarer *d, ts_per_layer_inputs *l)
 {
-    const ts_param_spec table = { .place = ts_place_whole(l->rows, l->layers * l->width), .decoupled = true,
-                                  .is_table = true };
+    ts_param_spec table = { .place = ts_place_whole(l->rows, l->layers * l->width), .decoupled = true, .is_table = true };
+    l->group = d->group;
+    if (d->group)
+        ts_place_cut_even(&table.place, 0, TS_AXIS_TENSOR, d->group->comm->size, d->group->comm->rank, 1, 1);
+    l->projection.parts.slots = ts_shares_rows(d->group);
     TS_TRY(ts_declare(d, "per_layer_embeddings.weight", &table, &l->table));
     TS_TRY(ts_linear_declare(d, "per_layer_projection", &l->projection));
     return ts_norm_declare(d, "per_layer_norm", &l->norm);
@@ -16,10 +20,14 @@ ts_status ts_per_layer_inputs_declare(const ts_declarer *d, ts_per_layer_inputs 
 ts_status ts_per_layer_inputs_forward(ts_tape *tape, const ts_per_layer_inputs *l, const ts_tensor *ids, ts_tensor *x,
                                       ts_tensor **y)
 {
-    const ts_embed_op o = { .table = l->table, .ids = ids, .known = (int32_t)l->rows, .scale = l->scale, .dtype = l->dtype,
+    ts_comm *group = l->group ? l->group->comm : NULL;
+    const ts_embed_op o = { .table = l->table, .group = group, .first = group ? l->table->place.dim[0].span[0].begin : 0,
+                            .ids = ids, .known = (int32_t)l->rows, .scale = l->scale, .dtype = l->dtype,
                             .freezes = l->freezes, .frozen = l->frozen };
     ts_tensor *own, *of_token;
     TS_TRY(ts_op_embed(tape, &o, &of_token));
+    if (ts_shares_rows(l->group))
+        TS_TRY(ts_op_group_keep(tape, group, of_token, &of_token));
     TS_TRY(ts_op_reshape(tape, of_token, l->width, &of_token));
     TS_TRY(ts_linear_forward(tape, &l->projection, x, &own));
     TS_TRY(ts_op_reshape(tape, own, l->width, &own));
@@ -30,6 +38,7 @@ ts_status ts_per_layer_inputs_forward(ts_tape *tape, const ts_per_layer_inputs *
 
 ts_status ts_per_layer_declare(const ts_declarer *d, ts_per_layer *l)
 {
+    l->gate.parts.slots = l->proj.parts.slots = ts_shares_rows(d->group);
     TS_TRY(ts_linear_declare(d, "linear_gate", &l->gate));
     l->proj.start = TS_START_OUT;
     return ts_linear_declare(d, "linear_proj", &l->proj);
@@ -41,7 +50,7 @@ static ts_status run_layer(ts_tape *tape, const ts_per_layer *l, const ts_run *r
     ts_tensor *gate, *input;
     TS_ASSERT(run->per_layer, "layer %lld has no per-layer input", (long long)layer);
     TS_TRY(ts_linear_forward(tape, &l->gate, x, &gate));
-    TS_TRY(ts_op_take_cols(tape, run->per_layer, 1, layer * l->width, l->width, &input));
+    TS_TRY(ts_op_take_cols(tape, run->per_layer, 1, (layer - run->per_layer_from) * l->width, l->width, &input));
     TS_TRY(ts_op_join_cols(tape, gate, input, &gate));
     TS_TRY(ts_op_act(tape, l->act, true, gate, &gate));
     return ts_linear_forward(tape, &l->proj, gate, y);

@@ -17,12 +17,14 @@ typedef struct ts_per_layer_inputs {
     ts_dtype dtype;              /* of activations */
     bool freezes;                /* as ts_embed_op */
     int32_t frozen;
+    const ts_tensor_group *group; /* shares out the table's rows; NULL: they are all here */
     ts_param *table;             /* [rows, layers * width] */
     ts_linear projection;
     ts_norm_layer norm;
 } ts_per_layer_inputs;
 ts_status ts_per_layer_inputs_declare(const ts_declarer *d, ts_per_layer_inputs *l) TS_NODISCARD;
-/* *y [T, layers * width] of tokens (int32 [T]) and their embedding x. */
+/* *y [T, layers * width] of tokens (int32 [T]) and their embedding x; with sequence parallelism of x's rows, which are
+ * those that are here. */
 ts_status ts_per_layer_inputs_forward(ts_tape *tape, const ts_per_layer_inputs *l, const ts_tensor *ids, ts_tensor *x,
                                       ts_tensor **y) TS_NODISCARD;
 

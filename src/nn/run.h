@@ -65,6 +65,7 @@ typedef struct ts_run {
     const ts_tensor *ids; /* tokens, int32 [T], for layers that go by them; NULL: none does */
     ts_tensor *embedding; /* what the first layer reads, [T, hidden], for layers that read it too; NULL: none does */
     ts_tensor *per_layer; /* per-layer embeddings, [T, layers * width]; NULL: there are none */
+    int64_t per_layer_from; /* of layers from this one on */
     /* Generation: what each layer keeps, and behind them what the embedding does, NULL in training; sequence b is in slot
      * slot0 + b. Of each,
      * tokens that are there already and tokens of this pass (rows behind them are padding), on the

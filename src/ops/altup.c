@@ -128,22 +128,41 @@ ts_status ts_op_magnitude(ts_tape *tape, ts_tensor *x, ts_tensor *p, float least
 /* ---- sparse gates ---- */
 
 typedef struct sparse_attr {
-    int64_t cols;
+    ts_comm *group;
+    int64_t cols, all;
     float times;
+    ts_tensor *sum, *square; /* of all columns, where a group shares them out; else NULL */
 } sparse_attr;
 
 static ts_sparse_args sparse_args(const sparse_attr *n, const ts_tensor *x)
 {
     return (ts_sparse_args){ .cols = n->cols, .width = x->dim[1], .dtype = x->dtype, .times = n->times,
-                             .x = ts_tensor_data(x) };
+                             .x = ts_tensor_data(x), .all = n->sum ? n->all : 0,
+                             .sum = n->sum ? ts_tensor_data(n->sum) : NULL,
+                             .square = n->square ? ts_tensor_data(n->square) : NULL };
+}
+
+/* Of all columns of each row the next sum that `a` does not have; NULL where these are all here. */
+static ts_status sum_columns(ts_tape *tape, ts_comm *group, ts_sparse_args a, const ts_tensor *x, ts_tensor **sums)
+{
+    *sums = NULL;
+    if (!ts_group_shares(group))
+        return TS_OK;
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, x->dim[0], 0, sums));
+    a.sums = ts_tensor_data(*sums);
+    ts_launch_sparse_sum(tape->dev, &a, x->dim[0], cost_of(x, 2, 1));
+    return ts_group_sum(tape, group, a.sums, x->dim[0], TS_DTYPE_F32);
 }
 
 static ts_status sparse_backward(ts_tape *tape, ts_record *r)
 {
-    ts_tensor *x = r->in[0], *dx;
-    TS_TRY(like(tape, x, &dx));
-    ts_sparse_args a = sparse_args(r->attr, x);
+    const sparse_attr *n = r->attr;
+    ts_tensor *x = r->in[0], *dx, *slope;
+    ts_sparse_args a = sparse_args(n, x);
     a.dy = ts_tensor_data(r->out[0]->grad);
+    TS_TRY(sum_columns(tape, n->group, a, x, &slope));
+    TS_TRY(like(tape, x, &dx));
+    a.slope = slope ? ts_tensor_data(slope) : NULL;
     a.dx = ts_tensor_data(dx);
     ts_launch_sparse_bwd(tape->dev, &a, x->dim[0], cost_of(x, 8, 5));
     return ts_tape_accumulate(tape, x, dx);
@@ -151,12 +170,14 @@ static ts_status sparse_backward(ts_tape *tape, ts_record *r)
 
 static const ts_op sparse_op = { .name = "sparse", .backward = sparse_backward };
 
-ts_status ts_op_sparse(ts_tape *tape, ts_tensor *x, int64_t cols, float times, ts_tensor **y)
+ts_status ts_op_sparse(ts_tape *tape, ts_comm *group, ts_tensor *x, int64_t cols, int64_t all, float times, ts_tensor **y)
 {
-    const sparse_attr n = { cols, times };
+    sparse_attr n = { .group = group, .cols = cols, .all = all, .times = times };
     ts_record *r;
     TS_ASSERT(cols > 0 && cols <= x->dim[1], "sparse: %lld columns of %lld", (long long)cols, (long long)x->dim[1]);
     TS_TRY(like(tape, x, y));
+    TS_TRY(sum_columns(tape, group, sparse_args(&n, x), x, &n.sum));
+    TS_TRY(sum_columns(tape, group, sparse_args(&n, x), x, &n.square));
     ts_sparse_args a = sparse_args(&n, x);
     a.y = ts_tensor_data(*y);
     ts_launch_sparse_fwd(tape->dev, &a, x->dim[0], cost_of(x, 4, 4));
@@ -167,6 +188,10 @@ ts_status ts_op_sparse(ts_tape *tape, ts_tensor *x, int64_t cols, float times, t
     r->in[0] = x, r->out[0] = *y;
     (*y)->wants_grad = true;
     ts_record_save(tape, r, x);
+    if (n.sum) {
+        ts_record_save(tape, r, n.sum);
+        ts_record_save(tape, r, n.square);
+    }
     return TS_OK;
 }
 

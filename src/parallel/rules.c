@@ -345,17 +345,6 @@ static ts_status ngrams_rule(const ts_layout *l, ts_str *say)
                               "(it may be 1)", l->tp > 1 ? TENSOR : "--context-parallel-size", LL(l->tp > 1 ? l->tp : l->cp));
 }
 
-/* Norms stand behind the sums of both, and scales of pairs beside the router. */
-static ts_status joined_rule(const ts_layout *l, ts_str *say)
-{
-    if (!l->joined || l->tp == 1)
-        return TS_OK;
-    return ts_str_printf(say,
-                         "%s%s %lld: experts of this model are added to its MLPs, each with norms of its own "
-                         "(enable_moe_block), which are not cut: it may be 1; --expert-model-parallel-size shares experts out",
-                         say->len ? "; " : "", TENSOR, LL(l->tp));
-}
-
 static bool tp_fits_rows(const ts_layout *l, int64_t n) { return l->seq_length % n == 0; }
 
 static ts_status rows_rule(const ts_layout *l, ts_str *say)
@@ -512,7 +501,7 @@ typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
 static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, way_rule, some_experts_rule,
                                   order_rule, batch_rule, heads_rule, scan_rule, index_rule,
-                                  mlp_rule, experts_rule, vocabulary_rule, norm_rule, beside_rule, ngrams_rule, joined_rule, rows_rule,
+                                  mlp_rule, experts_rule, vocabulary_rule, norm_rule, beside_rule, ngrams_rule, rows_rule,
                                   overlap_rule, parts_rule, stages_rule,
                                   mesh_rule, mesh_latent_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule,
                                   mesh_overlap_rule };

@@ -29,7 +29,6 @@ typedef struct ts_layout {
     bool by_rows; /* which is of each row by itself, wherever it is */
     bool ngrams;                /* rows of the embedding are of the tokens before them too (emb_neighbor_num) */
     bool norms_of_heads;        /* likewise, of each head with weights of its own */
-    bool joined;                /* experts beside MLPs, each with norms of its own (enable_moe_block) */
     const ts_parallel_options *o;
 } ts_layout;
 

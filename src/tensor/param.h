@@ -101,6 +101,10 @@ typedef struct ts_param {
                           experts are shared out (ts_shard_options.expert_size) */
     bool at_both_ends; /* of a pipeline: the first stage and the last have it, each with a part of its
                           gradient */
+    int block;         /* of a pipeline: other stages have it too, each with a part of its gradient, as number `block` of
+                          such sets of weights, from 1 on; 0: none has */
+    bool is_elsewhere; /* with `block`: another stage counts it in norms */
+    int chunks;        /* with `block`: parts of the model on this stage that use it */
     ts_param_parts parts;
     int64_t counted; /* elements of the share, from the first on, that norms count here: what several
                         processes of a tensor-parallel group have counts on one */

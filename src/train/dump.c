@@ -325,7 +325,7 @@ static ts_status put_param(ts_dump *d, const ts_shard_piece *x, ts_dump_kind kin
     const bool is_matrix = place->rank > 1;
     const ts_place_dim *across = &place->dim[place->rank - 1];
     float *v;
-    if (n <= 0 || !is_in_scope(d, x->p->name))
+    if (n <= 0 || x->p->is_elsewhere || !is_in_scope(d, x->p->name))
         return TS_OK;
     ts_dump_piece p = { .name = x->p->name,
                         .kind = kind,

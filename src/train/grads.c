@@ -70,17 +70,26 @@ static int largest_group(const ts_grads *g)
     return most;
 }
 
+/* The stages that have p too, each with a part of its gradient; NULL: none. */
+static ts_comm *stages_of(const ts_mesh *mesh, const ts_param *p)
+{
+    if (!ts_param_is_trained(p))
+        return NULL;
+    return p->at_both_ends ? mesh->embd : p->block ? mesh->blocks[p->block - 1] : NULL;
+}
+
 ts_status ts_grads_init(ts_grads *g, const ts_train_options *o, const ts_mesh *mesh,
                         const ts_sharers *sharers, ts_param_set *params, bool overlap, int64_t bucket)
 {
     ts_device *dev = params->dev;
     const size_t bytes = (size_t)params->total * sizeof(float);
     *g = (ts_grads){ .dev = dev, .params = params, .deterministic = o->deterministic };
+    TS_TRY(ts_alloc(&g->chunks, params->n, sizeof *g->chunks));
     TS_TRY(make_stretches(g, sharers, mesh->comm[TS_MESH_DP_CP]));
     TS_TRY(make_parts(g, mesh->comm[TS_MESH_TP]));
     for (size_t i = 0; i < params->n; i++)
-        if (params->p[i]->at_both_ends && ts_param_is_trained(params->p[i]))
-            g->ends = mesh->embd;
+        if (stages_of(mesh, params->p[i]))
+            g->mesh = mesh;
     if (!ts_shards_alone(&params->shards) || params->shards.o.by_unit)
         return ts_scatter_init(&g->scatter,
                                &(ts_scatter_options){ .overlap = overlap,
@@ -121,6 +130,7 @@ void ts_grads_deinit(ts_grads *g)
     ts_reducer_destroy(&g->reducer);
     ts_free(&g->parts);
     ts_free(&g->of);
+    ts_free(&g->chunks);
     if (g->dev)
         ts_device_book(g->dev, TS_MEM_COMM, -g->reducer_bytes);
     *g = (ts_grads){ 0 };
@@ -145,6 +155,8 @@ static void on_progress(void *ctx)
 static void on_param_done(void *ctx, ts_param *p)
 {
     ts_grads *g = ctx;
+    if (p->chunks > 1 && !ts_scatter_hears_all(&g->scatter) && ++g->chunks[p->index] < p->chunks)
+        return; /* other chunks of this stage add to it */
     keep_failure(g, g->scatter.params ? ts_scatter_param_done(&g->scatter, p)
                                       : ts_staged_param_done(&g->staged, g->reducer, p));
 }
@@ -153,6 +165,7 @@ ts_status ts_grads_begin(ts_grads *g)
 {
     ts_param_set_clear_grads(g->params);
     g->is_begun = false;
+    memset(g->chunks, 0, g->params->n * sizeof *g->chunks);
     if (g->scatter.params)
         return ts_scatter_begin(&g->scatter);
     return g->deterministic ? ts_staged_clear(&g->staged, g->acc) : TS_OK;
@@ -250,27 +263,27 @@ static ts_status sum_parts(ts_grads *g, float *all)
     return TS_OK;
 }
 
-/* Elements of p that both ends have, by way of the host: the two need not have shared them out alike. */
+/* Elements of p that several stages have, by way of the host: these need not have shared them out alike. */
 static ts_status sum_stretch(ts_grads *g, const ts_param *p, int64_t from, int64_t n, float *host, float *all)
 {
     if (host) {
         memset(host, 0, (size_t)n * sizeof *host);
         copy_stretch(g, p, from, n, host, all, false);
     }
-    TS_TRY(sum_host(g, g->ends, host, n));
+    TS_TRY(sum_host(g, stages_of(g->mesh, p), host, n));
     if (host)
         copy_stretch(g, p, from, n, host, all, true);
     return g->dev->sync(g->dev);
 }
 
-static ts_status sum_ends(ts_grads *g, float *all)
+static ts_status sum_stages(ts_grads *g, float *all)
 {
     enum { PIECE = 1 << 20 };
     float *host = NULL;
     ts_status st = g->dev->computes ? ts_alloc(&host, PIECE, sizeof *host) : TS_OK;
     for (size_t i = 0; st == TS_OK && i < g->params->n; i++) {
         const ts_param *p = g->params->p[i];
-        const int64_t count = p->at_both_ends && ts_param_is_trained(p) ? ts_param_count(p) : 0;
+        const int64_t count = stages_of(g->mesh, p) ? ts_param_count(p) : 0;
         for (int64_t at = 0; st == TS_OK && at < count; at += PIECE)
             st = sum_stretch(g, p, at, count - at < PIECE ? count - at : PIECE, host, all);
     }
@@ -297,5 +310,5 @@ ts_status ts_grads_finish(ts_grads *g, const float **sum)
     *sum = all;
     if (g->n_parts)
         TS_TRY(sum_parts(g, all));
-    return g->ends ? sum_ends(g, all) : TS_OK;
+    return g->mesh ? sum_stages(g, all) : TS_OK;
 }

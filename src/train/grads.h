@@ -1,6 +1,6 @@
 /* The gradients of a step: those of all micro-batches, summed over all ranks that have other samples or
  * other parts of them, and what a tensor-parallel group has in parts (ts_param.parts) over that, and
- * what is at both ends of a pipeline over these.
+ * what several stages of a pipeline have over these.
  *
  * In deterministic mode every micro-batch's gradient is made alone and added in the order of the global
  * batch, so that the bits do not depend on the processes (dist/ordered.h). Otherwise micro-batches add up
@@ -32,7 +32,8 @@ typedef struct ts_grads {
     ts_comm *group;        /* tensor-parallel; NULL: alone */
     float *parts;          /* of it: host memory for gradients that are there in parts */
     int64_t n_parts;
-    ts_comm *ends;         /* the first and the last stage; NULL: nothing is at both */
+    const ts_mesh *mesh;   /* whose groups of stages sum what several have; NULL: nothing is on several */
+    int *chunks;           /* [parameters] of this stage, whose last passes are complete (ts_param.chunks) */
     bool is_begun;         /* the reducer is */
 } ts_grads;
 

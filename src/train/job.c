@@ -1,4 +1,5 @@
 #include "train/job.h"
+#include "train/blocks.h"
 
 #include "base/file.h"
 #include "base/log.h"
@@ -326,6 +327,7 @@ static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_dat
 {
     TS_TRY(read_tokenizer(j, k));
     TS_TRY(make_model(j, ck, k));
+    TS_TRY(ts_blocks_join(&j->stages, &j->model.decoder->arch, j->mesh));
     TS_TRY(open_judge(j));
     TS_TRY(open_teacher(j));
     TS_TRY(ts_job_check_model(j));

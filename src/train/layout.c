@@ -47,21 +47,11 @@ static ts_status describe(const ts_job_options *o, const ts_option_set *set, ts_
 /* What layers of the model read beside the stream. */
 static const char *beside_of(const ts_arch *a)
 {
-    if (a->per_layer_width)
-        return "layers of this model read per-layer embeddings (hidden_size_per_layer_input)";
     if (ts_arch_has(a, TS_ATTENTION_COMPRESSED))
         return "heads of this model share keys that stand for several tokens (compress_rates, --compress-ratios)";
     if (ts_arch_hashes(a))
         return "layers of this model choose experts by tokens (hash_moe, --n-hash-layers)";
-    if (a->hyper_streams)
-        return "the residual of this model is several streams (--enable-hyper-connections)";
-    if (ts_arch_has_shortcuts(a))
-        return "what experts of this model make joins the stream a layer later (zero_expert_num, LongCat-Flash)";
-    if (ts_arch_has(a, TS_ATTENTION_HYBRID))
-        return "layers of this model share blocks and read the embedding again (layers_block_type, hybrid)";
-    if (ts_arch_shares_choices(a))
-        return "layers of this model go by choices of keys of others (indexer_types, --index-topk-freq)";
-    return ts_arch_borrows(a) ? "layers of this model use keys and values of others (num_kv_shared_layers)" : NULL;
+    return a->hyper_streams ? "the residual of this model is several streams (--enable-hyper-connections)" : NULL;
 }
 
 /* Layers whose heads or MLPs are others than the model's. */
@@ -89,7 +79,7 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
                     .seq_length = o->train.seq_length, .empty = empty, .n_empty = n_empty,
                     .o = &o->parallel };
     if (a) {
-        const bool beside = ts_arch_has(a, TS_ATTENTION_BESIDE);
+        const bool beside = ts_arch_has(a, TS_ATTENTION_BESIDE) || ts_arch_has(a, TS_ATTENTION_HYBRID);
         const bool attends = ts_arch_has(a, TS_ATTENTION_SOFTMAX) || ts_arch_has(a, TS_ATTENTION_LATENT) || beside;
         l.heads = attends ? a->n_heads : 0, l.kv_heads = attends ? a->n_kv_heads : 0;
         l.ffn = ts_arch_has_mlp(a) ? a->ffn : 0, l.hidden = a->hidden;
@@ -109,7 +99,7 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
         l.latent = a->kv_lora_rank > 0, l.indexed = a->index_heads > 0;
         l.norm_of_all_heads = a->qk_norm == TS_QK_NORM_FULL;
         l.beside = beside_of(a), l.by_rows = a->hyper_streams > 0 && !ts_arch_has(a, TS_ATTENTION_COMPRESSED);
-        l.joined = ts_arch_has_joined(a), l.ngrams = a->ngram_order > 0;
+        l.ngrams = a->ngram_order > 0;
         l.norms_of_heads = a->qk_norm == TS_QK_NORM_OWN;
     }
     TS_TRY(ts_layout_check(&l));

@@ -78,6 +78,8 @@ static int64_t padding_of(const ts_param_set *s)
 bool ts_optimizer_counts(const ts_optimizer *z, const ts_param *p)
 {
     const ts_comm *c = z->expert_sharers && p->is_expert ? z->expert_sharers : z->counters;
+    if (p->is_elsewhere)
+        return false;
     return !c || c->rank == 0 || (z->sharers && ts_param_is_trained(p));
 }
 

@@ -22,6 +22,19 @@ static ts_status read_tops(const ts_param_set *s, float **out)
     return st;
 }
 
+/* Of weights that layers on several stages use. */
+static ts_status share_blocks(ts_param_set *s, const ts_mesh *mesh)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        const ts_param *p = s->p[i];
+        const int64_t n = p->tops && p->block ? ts_param_queries(p) : 0;
+        if (n)
+            TS_TRY(ts_group_run_on(s->dev, mesh->blocks[p->block - 1], ts_all_reduce(p->tops, n, TS_COMM_F32, TS_COMM_MAX),
+                                   n, n));
+    }
+    return TS_OK;
+}
+
 ts_status ts_qk_clip_share(ts_param_set *s, const ts_mesh *mesh, double *most)
 {
     const int64_t n = s->n_tops;
@@ -30,6 +43,7 @@ ts_status ts_qk_clip_share(ts_param_set *s, const ts_mesh *mesh, double *most)
     if (n)
         TS_TRY(ts_group_run_on(s->dev, mesh->comm[TS_MESH_DP_CP],
                                ts_all_reduce(s->tops->data, n, TS_COMM_F32, TS_COMM_MAX), n, n));
+    TS_TRY(share_blocks(s, mesh));
     TS_TRY(read_tops(s, &tops));
     for (int64_t i = 0; i < n; i++)
         *most = (double)tops[i] > *most ? (double)tops[i] : *most;

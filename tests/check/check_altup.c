@@ -93,42 +93,108 @@ static void magnitude(const check_env *e, int64_t cols, bool small, ts_dtype t)
 
 /* ---- sparse ---- */
 
-static void sparse(const check_env *e, int64_t cols, int64_t rest, ts_dtype t)
+enum { SPARSE_ROWS = 4, SPARSE_PARTS = 2 };
+
+/* A row whose columns lie in n parts, of each from `at` on. */
+typedef struct sparse_row {
+    const ts_sparse_args *part;
+    int n;
+    int64_t row, cols; /* cols: of all parts */
+    double mean, deviation, s, sizes;
+    bool clear;        /* nobody stands where rounding decides */
+} sparse_row;
+
+static double sparse_near(const sparse_row *r) { return growth(r->cols) * 8; }
+
+static double sparse_cut(const sparse_row *r) { return r->mean + (double)r->part->times * r->deviation; }
+
+static void sparse_sums_of(sparse_row *r, ts_dtype t)
 {
-    enum { ROWS = 4 };
-    const int64_t width = cols + rest, n = ROWS * width;
-    check_case("sparse %s cols %lld and %lld", ts_dtype_name(t), (long long)cols, (long long)rest);
-    ts_sparse_args a = { .cols = cols, .width = width, .dtype = t, .times = 0.4f, .x = check_in(1, t, n, 3),
-                         .dy = check_in(2, t, n, 1) };
-    a.y = check_out(t, n), a.dx = check_out(t, n);
-    check_kernel(e, TS_KERNEL_sparse_fwd, &a, ROWS);
-    check_kernel(e, TS_KERNEL_sparse_bwd, &a, ROWS);
-    for (int64_t row = 0; row < ROWS; row++) {
-        const int64_t at = row * width;
-        double mean = 0, var = 0, s = 0, sizes = 0;
-        for (int64_t c = 0; c < cols; c++)
-            mean += check_get(a.x, at + c, t) / (double)cols;
-        for (int64_t c = 0; c < cols; c++)
-            var += pow(check_get(a.x, at + c, t) - mean, 2) / (double)cols;
-        const double cut = mean + (double)a.times * sqrt(var), near = growth(cols) * 8;
-        bool clear = cols > 1; /* nobody stands where rounding decides */
-        for (int64_t c = 0; c < cols; c++) {
-            const double x = check_get(a.x, at + c, t), d = x > cut ? check_get(a.dy, at + c, t) : 0;
-            clear = clear && fabs(x - cut) > near;
-            s += d, sizes += fabs(d);
-            check_elem("y", a.y, at + c, t, fmax(0, x - cut), near);
+    double var = 0;
+    for (int pass = 0; pass < 3; pass++) {
+        for (int p = 0; p < r->n; p++) {
+            const ts_sparse_args *a = &r->part[p];
+            for (int64_t c = 0; c < a->cols; c++) {
+                const int64_t at = r->row * a->width + c;
+                const double x = check_get(a->x, at, t), d = x > sparse_cut(r) ? check_get(a->dy, at, t) : 0;
+                r->mean += pass == 0 ? x / (double)r->cols : 0;
+                var += pass == 1 ? pow(x - r->mean, 2) / (double)r->cols : 0;
+                r->clear = pass < 2 || (r->clear && fabs(x - sparse_cut(r)) > sparse_near(r));
+                r->s += pass == 2 ? d : 0, r->sizes += pass == 2 ? fabs(d) : 0;
+            }
         }
-        for (int64_t c = 0; c < cols && clear; c++) {
-            const double x = check_get(a.x, at + c, t), d = x > cut ? check_get(a.dy, at + c, t) : 0;
-            const double slope = 1 + (double)a.times * (x - mean) / sqrt(var);
-            check_elem("dx", a.dx, at + c, t, d - s / (double)cols * slope,
-                       growth(cols) * (fabs(d) + sizes / (double)cols * (1 + fabs(slope)) * (1 + 3 / sqrt(var))));
+        r->deviation = sqrt(var);
+    }
+}
+
+static void sparse_row_is_right(const sparse_row *r, ts_dtype t)
+{
+    for (int p = 0; p < r->n; p++) {
+        const ts_sparse_args *a = &r->part[p];
+        for (int64_t c = 0; c < a->cols; c++) {
+            const int64_t at = r->row * a->width + c;
+            const double x = check_get(a->x, at, t), d = x > sparse_cut(r) ? check_get(a->dy, at, t) : 0;
+            const double slope = 1 + (double)a->times * (x - r->mean) / r->deviation;
+            check_elem("y", a->y, at, t, fmax(0, x - sparse_cut(r)), sparse_near(r));
+            if (r->clear && r->cols > 1)
+                check_elem("dx", a->dx, at, t, d - r->s / (double)r->cols * slope,
+                           growth(r->cols) * (fabs(d) + r->sizes / (double)r->cols * (1 + fabs(slope)) * (1 + 3 / r->deviation)));
         }
-        for (int64_t c = cols; c < width; c++) {
-            check_equal("passes", at + c, check_get(a.y, at + c, t), check_get(a.x, at + c, t));
-            check_equal("passes back", at + c, check_get(a.dx, at + c, t), check_get(a.dy, at + c, t));
+        for (int64_t c = a->cols; c < a->width; c++) {
+            const int64_t at = r->row * a->width + c;
+            check_equal("passes", at, check_get(a->y, at, t), check_get(a->x, at, t));
+            check_equal("passes back", at, check_get(a->dx, at, t), check_get(a->dy, at, t));
         }
     }
+}
+
+static ts_sparse_args sparse_args(int stream, int64_t cols, int64_t rest, ts_dtype t)
+{
+    const int64_t n = SPARSE_ROWS * (cols + rest);
+    ts_sparse_args a = { .cols = cols, .width = cols + rest, .dtype = t, .times = 0.4f, .x = check_in(stream, t, n, 3),
+                         .dy = check_in(stream + 1, t, n, 1) };
+    a.y = check_out(t, n), a.dx = check_out(t, n);
+    return a;
+}
+
+static void sparse_is_right(const check_env *e, ts_sparse_args *a, int n, int64_t cols, ts_dtype t)
+{
+    for (int p = 0; p < n; p++) {
+        check_kernel(e, TS_KERNEL_sparse_fwd, &a[p], SPARSE_ROWS);
+        check_kernel(e, TS_KERNEL_sparse_bwd, &a[p], SPARSE_ROWS);
+    }
+    for (int64_t row = 0; row < SPARSE_ROWS; row++) {
+        sparse_row r = { .part = a, .n = n, .row = row, .cols = cols };
+        sparse_sums_of(&r, t);
+        sparse_row_is_right(&r, t);
+    }
+}
+
+static void sparse(const check_env *e, int64_t cols, int64_t rest, ts_dtype t)
+{
+    check_case("sparse %s cols %lld and %lld", ts_dtype_name(t), (long long)cols, (long long)rest);
+    ts_sparse_args a = sparse_args(1, cols, rest, t);
+    sparse_is_right(e, &a, 1, cols, t);
+}
+
+/* Columns of two processes: with the sums of both each has its part of the result. */
+static void sparse_in_parts(const check_env *e, int64_t cols, ts_dtype t)
+{
+    float sum[3][SPARSE_ROWS] = { { 0 } };
+    check_case("sparse %s cols %lld and %lld of two", ts_dtype_name(t), (long long)cols, (long long)cols + 3);
+    ts_sparse_args a[SPARSE_PARTS] = { sparse_args(1, cols, 2, t), sparse_args(3, cols + 3, 0, t) };
+    for (int k = 0; k < 4; k++)
+        for (int p = 0; p < SPARSE_PARTS; p++) {
+            a[p].all = 2 * cols + 3;
+            a[p].sum = k > 0 ? sum[0] : NULL, a[p].square = k > 1 ? sum[1] : NULL, a[p].slope = k > 2 ? sum[2] : NULL;
+            if (k == 3)
+                continue;
+            a[p].sums = check_out(TS_DTYPE_F32, SPARSE_ROWS);
+            check_kernel(e, TS_KERNEL_sparse_sum, &a[p], SPARSE_ROWS);
+            for (int row = 0; row < SPARSE_ROWS; row++)
+                sum[k][row] += a[p].sums[row];
+        }
+    sparse_is_right(e, a, SPARSE_PARTS, 2 * cols + 3, t);
 }
 
 /* ---- columns by a weight ---- */
@@ -169,6 +235,7 @@ void check_altup(const check_env *e)
             magnitude(e, widths[w], false, (ts_dtype)t);
             magnitude(e, widths[w], true, (ts_dtype)t);
             sparse(e, widths[w], (int64_t)w * 5, (ts_dtype)t);
+            sparse_in_parts(e, widths[w], (ts_dtype)t);
             weigh_cols(e, widths[w], (ts_dtype)t);
         }
 }

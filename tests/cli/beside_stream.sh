@@ -34,10 +34,22 @@ for family in gemma4 gemma3n; do
     job zero3 2 --use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params
     alike zero3 plain 1
     as_planned zero3 2 --use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params
-    for cut in tensor-model pipeline-model context; do
-        expect 2 "--$cut-parallel-size 2: layers of this model read per-layer embeddings" on 2 "$T" pretrain $common \
-            --$cut-parallel-size 2
+    # what later layers read is on processes that share out matrices, and goes from stage to stage
+    for cut in "--tensor-model-parallel-size 2 --sequence-parallel" "--pipeline-model-parallel-size 2 --num-layer-list 2,3" \
+        "--context-parallel-size 2"; do
+        # shellcheck disable=SC2086
+        job cut 2 $cut --save "$D/cut-$family" --save-interval 2
+        alike cut plain 1
+        # shellcheck disable=SC2086
+        as_planned cut 2 $cut
+        rm -rf "$D/kept-$family"
+        mv "$D/cut-$family" "$D/kept-$family"
     done
+    # a checkpoint of one layout goes on in any other
+    common="$base --load $D/kept-$family --ckpt-step 2"
+    job rest 2 --tensor-model-parallel-size 2
+    alike rest plain 3
+    common="$base --load $families/$family"
 done
 
 # heads of two widths and keys that are values are cut as others are
@@ -61,7 +73,7 @@ alike again plain 1
 as_planned again 1 --recompute-granularity full
 job parts 1 --recompute-granularity selective --recompute-modules mlp moe
 alike parts plain 1
-for ways in "--pipeline-model-parallel-size 2 --num-layer-list 1,2" "--context-parallel-size 2" "--expert-model-parallel-size 2" \
+for ways in "--tensor-model-parallel-size 2 --sequence-parallel" "--pipeline-model-parallel-size 2 --num-layer-list 1,2" "--context-parallel-size 2" "--expert-model-parallel-size 2" \
     "--use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params"; do
     # shellcheck disable=SC2086
     job cut 2 $ways
@@ -70,8 +82,6 @@ for ways in "--pipeline-model-parallel-size 2 --num-layer-list 1,2" "--context-p
     # shellcheck disable=SC2086
     as_planned cut 2 $ways
 done
-expect 2 "--tensor-model-parallel-size 2: experts of this model are added to its MLPs" on 2 "$T" pretrain $common \
-    --tensor-model-parallel-size 2
 common="$base --load $families/ministral3"
 job plain 1
 as_planned plain 1

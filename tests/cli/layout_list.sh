@@ -50,11 +50,23 @@ model() {
     gate) echo "$gated $experts --moe-model-type deepspeed_moe" ;;
     gate-all) echo "$gated $experts --moe-model-type deepspeed_moe --moe-no-drop" ;;
     gate-one) echo "$gated $experts --moe-model-type deepspeed_moe --moe-router-topk 1 --noisy-gate-policy RSample" ;;
+    altup | per-layer | joined | blocks | shortcut | choices | keys)
+        # what differs by rounding grows: norms stand behind each part
+        echo "--model-config $(dirname "$0")/layouts/$1.json --tokenizer-type NullTokenizer --vocab-size 96 --adam-eps 1e-3 --lr 4e-4" ;;
     step) echo "--model-config $D/step.json --tokenizer-type NullTokenizer --vocab-size 96 --moe-aux-loss-coeff 0.02" ;;
     alibi) echo "$heads --position-embedding-type alibi --softmax-type learnable --embed-layernorm --normalization RMSNorm" ;;
     dropout) echo "$gated --hidden-dropout 0.1" ;;
     esac
 }
+# Of layers that share something each gradient of the first step is compared too, to this part of its tensor's largest.
+dumps() {
+    case $1-$2$options in
+    *--tp-2d*) ;; # which dumps do not have
+    altup-near* | per-layer-near* | joined-near* | blocks-near* | shortcut-near* | choices-near* | keys-near*)
+        echo "--dump-steps 1 --dump-level parameters --dump-tensors --dump-path $D/$3" ;;
+    esac
+}
+same_gradients() { [ -z "$(dumps "$1" "$2" x)" ] || expect 0 "" "$T" diff-runs "$D/dump-$3" "$D/dump" --tolerance 2e-4; }
 how_options() {
     case $1 in
     bits) echo "--deterministic-mode" ;;
@@ -77,7 +89,7 @@ reference() {
         shift
     done
     # shellcheck disable=SC2046,SC2086
-    [ -f "$D/$one.jsonl" ] || job "$one" 1 $(model "$m") $(how_options "$h") $kept
+    [ -f "$D/$one.jsonl" ] || job "$one" 1 $(model "$m") $(how_options "$h") $(dumps "$m" "$h" "dump-$one") $kept
 }
 check() {
     world=$1 family=$2 how=$3 options=$4
@@ -86,8 +98,11 @@ check() {
     case $how in near) bound=3e-5 ;; bits) bound=0 ;; bf16) bound=2e-2 ;; esac
     # shellcheck disable=SC2046,SC2086
     set -- $(model "$family") $(how_options "$how") $options
-    job layout "$world" "$@"
+    rm -rf "$D/dump"
+    # shellcheck disable=SC2046
+    job layout "$world" "$@" $(dumps "$family" "$how" dump)
     alike layout "$one" 1 $bound
+    same_gradients "$family" "$how" "$one"
     # what comes to experts elsewhere hangs on the router, but where they get tokens in turn
     case "$family $options" in
     turns*) as_planned layout "$world" "$@" ;;

@@ -73,7 +73,7 @@ static void sparse_oracle(const grad_case *g, double *const *x, double *y)
 static ts_status sparse_run(const grad_case *g, grad_env *e)
 {
     (void)g;
-    return ts_op_sparse(e->tape, e->leaf[0], W, 0.3f, &e->out[0]);
+    return ts_op_sparse(e->tape, NULL, e->leaf[0], W, W, 0.3f, &e->out[0]);
 }
 
 /* ---- columns by a weight, one tensor to several streams ---- */

@@ -12,6 +12,8 @@
  *   sparse: the first `cols` of `width` columns, y = max(0, x - cut), cut = mean(x) + times * std(x), and the
  *       others pass; with d = dy where x > cut, else 0, and s = sum(d):
  *       dx = d - s / cols * (1 + times * (x - mean) / std), the last term 0 where std is
+ *       Of rows whose columns several processes share out, sums over all columns are given.
+ *   sparse_sum: of a row's columns that are here the sum of x, of (x - mean)^2, or s: the next that is not given
  *
  *   weigh_cols: y = x * w by columns; weigh_cols_dw: dw[c] += sum over rows of dy * x, rows in order */
 #ifndef TS_DEVICE_KERNELS_ALTUP_H
@@ -52,8 +54,11 @@ typedef struct ts_sparse_args {
     void *y;
     const void *dy;
     void *dx;         /* not dy */
+    int64_t all;      /* columns of all processes; 0: they are all here, and so are their sums: */
+    const float *sum, *square, *slope; /* [rows] of x, of (x - mean)^2, of d */
+    float *sums;      /* [rows], written by sparse_sum */
 } ts_sparse_args;
-/* sparse_fwd, sparse_bwd: n = rows. */
+/* sparse_fwd, sparse_bwd, sparse_sum: n = rows. */
 
 typedef struct ts_weigh_cols_args {
     int64_t cols, rows;

@@ -217,7 +217,7 @@ static ts_status teach(const ts_lm_objective *o, ts_tape *tape, const ts_network
     call.recompute = (ts_recompute_plan){ 0 };
     call.hidden_dropout = call.attention_dropout = 0;
     call.balance = 0;
-    call.behind = NULL;
+    call.behind = NULL, call.beside = NULL, call.hands_on = NULL;
     tape->recording = false;
     tape->viewer = NULL;
     const ts_status st = n->kind->forward(n->self, tape, &call, taught);
@@ -268,6 +268,7 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
                      const lm_batch *b, ts_passed *out)
 {
     ts_tensor *x, *behind = NULL, *taught = NULL, *hard = NULL;
+    ts_passed beside = { 0 }, more = { 0 };
     const bool ends = ts_objective_ends(&o->base, m->part);
     const ts_layer_range all = { 0, o->network.layers }, l = o->layers ? o->layers[m->part] : all;
     const ts_network_call call = { .B = m->rows,
@@ -277,6 +278,8 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
                                    .stream = m->in.n ? m->in.tensor[0] : NULL,
                                    .first = l.first,
                                    .last = l.last,
+                                   .beside = m->in.n ? &beside : NULL,
+                                   .hands_on = &more,
                                    .recompute = o->recompute,
                                    .hidden_dropout = m->evaluates ? 0 : o->hidden_dropout,
                                    .attention_dropout = m->evaluates ? 0 : o->attention_dropout,
@@ -287,12 +290,16 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
                                    .pass = m->pass,
                                    .step = m->step,
                                    .sample0 = m->sample0 };
+    for (int i = 1; i < m->in.n; i++)
+        ts_pass(&beside, m->in.tensor[i]);
     if (o->teacher.network.kind)
         TS_TRY(teach(o, tape, &call, &taught));
     TS_TRY(o->network.kind->forward(o->network.self, tape, &call, &x));
     if (ends)
         TS_TRY(losses_of(o, tape, m, &b->told[0], x, taught, "loss", &x, taught && !m->evaluates ? &hard : NULL));
     ts_pass(out, x);
+    for (int i = 0; i < more.n; i++)
+        ts_pass(out, more.tensor[i]);
     if (behind)
         TS_TRY(predict(o, tape, m, b, &call, behind, out));
     if (hard)
@@ -315,13 +322,15 @@ static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch
     return st == TS_OK ? run(o, tape, m, &b, out) : st;
 }
 
-/* The stream, or the rows of it that are here. */
+/* The stream, or the rows of it that are here, of all streams where there are several; and what is beside it. */
 static void passes(const ts_objective *base, int64_t part, int64_t samples, ts_passed_shapes *out)
 {
     const ts_lm_objective *o = (const ts_lm_objective *)(const void *)base;
+    const ts_network *n = &o->network;
     const int64_t rows = samples * rows_here(o) / (o->rows_shared ? o->rows_shared : 1);
-    (void)part;
-    *out = (ts_passed_shapes){ 1, { { o->network.compute, { rows, o->network.width }, true } } };
+    *out = (ts_passed_shapes){ 1, { { n->compute, { rows, n->width * (n->streams ? n->streams : 1) }, true } } };
+    if (n->kind->beside)
+        n->kind->beside(n->self, o->layers[part].last, samples, rows_here(o), out);
 }
 
 static ts_status prepare(ts_objective *base)

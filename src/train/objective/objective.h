@@ -11,24 +11,6 @@
 #include "model/network.h"
 #include "parallel/seam.h"
 
-/* Tensors that go from one part of a pipeline to the next (of a model alone there is one part), in an
- * order that both know. */
-enum { TS_PASSED = 10 };
-typedef struct ts_passed {
-    int n;
-    ts_tensor *tensor[TS_PASSED];
-} ts_passed;
-
-typedef struct ts_passed_shape {
-    ts_dtype dtype;
-    int64_t dim[2]; /* dim[1] 0: one dimension */
-    bool has_grad;  /* a gradient of the same shape and type comes back */
-} ts_passed_shape;
-typedef struct ts_passed_shapes {
-    int n;
-    ts_passed_shape v[TS_PASSED];
-} ts_passed_shapes;
-
 /* Samples of a batch that go through the networks together, and where in the run they are. */
 typedef struct ts_micro_batch {
     const ts_batch *batch;
@@ -93,6 +75,4 @@ static inline bool ts_objective_ends(const ts_objective *o, int64_t part)
 {
     return part + 1 == ts_objective_parts(o);
 }
-/* For an objective's forward. */
-static inline void ts_pass(ts_passed *p, ts_tensor *t) { p->tensor[p->n++] = t; }
 #endif

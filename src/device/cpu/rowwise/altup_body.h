@@ -88,18 +88,37 @@ typedef struct spread {
     double std;
 } spread;
 
-INLINE spread spread_of(const ts_sparse_args *a, int64_t at, ts_dtype t)
+INLINE vs sum_of(const ts_sparse_args *a, int64_t row, ts_dtype t)
 {
-    vf sum = v_set(0), square = v_set(0);
+    vf sum = v_set(0);
     for (int64_t c = 0; c < a->cols; c += V)
-        sum = v_add(sum, v_load_as(a->x, at + c, a->cols - c, t));
-    const float mean = (float)(v_sum(sum) / (vs)a->cols);
+        sum = v_add(sum, v_load_as(a->x, row * a->width + c, a->cols - c, t));
+    return v_sum(sum);
+}
+
+INLINE vs square_from(const ts_sparse_args *a, int64_t row, float mean, ts_dtype t)
+{
+    vf square = v_set(0);
     for (int64_t c = 0; c < a->cols; c += V) {
         const int64_t n = a->cols - c;
-        const vf d = v_keep(n, v_sub(v_load_as(a->x, at + c, n, t), v_set(mean)), v_set(0));
+        const vf d = v_keep(n, v_sub(v_load_as(a->x, row * a->width + c, n, t), v_set(mean)), v_set(0));
         square = v_fma(d, d, square);
     }
-    const double std = sqrt((double)v_sum(square) / (double)a->cols);
+    return v_sum(square);
+}
+
+INLINE int64_t all_cols(const ts_sparse_args *a) { return a->all ? a->all : a->cols; }
+
+INLINE float mean_of(const ts_sparse_args *a, int64_t row, ts_dtype t)
+{
+    return (float)((a->sum ? (vs)a->sum[row] : sum_of(a, row, t)) / (vs)all_cols(a));
+}
+
+INLINE spread spread_of(const ts_sparse_args *a, int64_t row, ts_dtype t)
+{
+    const float mean = mean_of(a, row, t);
+    const double square = a->square ? (double)a->square[row] : (double)square_from(a, row, mean, t),
+                 std = sqrt(square / (double)all_cols(a));
     return (spread){ v_set(mean), v_set((float)((double)mean + (double)a->times * std)), std };
 }
 
@@ -115,7 +134,7 @@ INLINE void sparse_rows(const ts_sparse_args *a, int64_t begin, int64_t end, ts_
 {
     for (int64_t row = begin; row < end; row++) {
         const int64_t at = row * a->width;
-        const spread s = spread_of(a, at, t);
+        const spread s = spread_of(a, row, t);
         for (int64_t c = 0; c < a->cols; c += V) {
             const int64_t n = a->cols - c;
             v_store_as(a->y, at + c, n, t, v_max(v_set(0), v_sub(v_load_as(a->x, at + c, n, t), s.cut)));
@@ -129,15 +148,32 @@ INLINE vf passed(const ts_sparse_args *a, const spread *s, int64_t at, int64_t n
     return v_sel(v_ge(s->cut, v_load_as(a->x, at, n, t)), v_set(0), v_load_as(a->dy, at, n, t));
 }
 
+INLINE vs sum_passed(const ts_sparse_args *a, const spread *s, int64_t row, ts_dtype t)
+{
+    vf sum = v_set(0);
+    for (int64_t c = 0; c < a->cols; c += V)
+        sum = v_add(sum, v_keep(a->cols - c, passed(a, s, row * a->width + c, a->cols - c, t), v_set(0)));
+    return v_sum(sum);
+}
+
+INLINE void sparse_sums(const ts_sparse_args *a, int64_t begin, int64_t end, ts_dtype t)
+{
+    for (int64_t row = begin; row < end; row++) {
+        if (a->square) {
+            const spread s = spread_of(a, row, t);
+            a->sums[row] = (float)sum_passed(a, &s, row, t);
+        } else {
+            a->sums[row] = (float)(a->sum ? square_from(a, row, mean_of(a, row, t), t) : sum_of(a, row, t));
+        }
+    }
+}
+
 INLINE void sparse_back_rows(const ts_sparse_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     for (int64_t row = begin; row < end; row++) {
         const int64_t at = row * a->width;
-        const spread s = spread_of(a, at, t);
-        vf sum = v_set(0);
-        for (int64_t c = 0; c < a->cols; c += V)
-            sum = v_add(sum, v_keep(a->cols - c, passed(a, &s, at + c, a->cols - c, t), v_set(0)));
-        const double share = (double)v_sum(sum) / (double)a->cols;
+        const spread s = spread_of(a, row, t);
+        const double share = (a->slope ? (double)a->slope[row] : (double)sum_passed(a, &s, row, t)) / (double)all_cols(a);
         const vf less = v_set((float)share), slope = v_set((float)(s.std > 0 ? (double)a->times * share / s.std : 0));
         for (int64_t c = 0; c < a->cols; c += V) {
             const int64_t n = a->cols - c;
@@ -182,6 +218,7 @@ ALTUP_KERNEL(magnitude_fwd, ts_magnitude_args, magnitude_rows)
 ALTUP_KERNEL(magnitude_bwd, ts_magnitude_args, magnitude_back_rows)
 ALTUP_KERNEL(sparse_fwd, ts_sparse_args, sparse_rows)
 ALTUP_KERNEL(sparse_bwd, ts_sparse_args, sparse_back_rows)
+ALTUP_KERNEL(sparse_sum, ts_sparse_args, sparse_sums)
 ALTUP_KERNEL(weigh_cols, ts_weigh_cols_args, scale_rows)
 ALTUP_KERNEL(weigh_cols_dw, ts_weigh_cols_args, scale_dw_cols)
 
@@ -193,6 +230,7 @@ void TS_ISA_NAME(ts_altup_kernels_init)(ts_cpu_kernel *table)
     table[TS_KERNEL_magnitude_bwd] = TS_ROWWISE_ROW(magnitude_bwd, 0);
     table[TS_KERNEL_sparse_fwd] = TS_ROWWISE_ROW(sparse_fwd, 0);
     table[TS_KERNEL_sparse_bwd] = TS_ROWWISE_ROW(sparse_bwd, 0);
+    table[TS_KERNEL_sparse_sum] = TS_ROWWISE_ROW(sparse_sum, 0);
     table[TS_KERNEL_weigh_cols] = TS_ROWWISE_ROW(weigh_cols, 0);
     table[TS_KERNEL_weigh_cols_dw] = TS_ROWWISE_ROW(weigh_cols_dw, TS_ROWWISE_COLUMNS);
 }

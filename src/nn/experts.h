@@ -35,6 +35,7 @@ typedef struct ts_expert_rules {
     bool draws;          /* by_slots, one expert a token: who has room is drawn in training, not the first */
     bool gumbel;         /* in training the choice is drawn by the softmax */
     int64_t least;       /* by_slots: pairs that an expert takes at least */
+    double capacity_alone; /* factor of passes that do not train; 0: as others */
     float jitter;
     double again_above;  /* experts' activations are made again where one had so many times its even share of rows in the
                             pass before, and in the first; 0: they are kept */

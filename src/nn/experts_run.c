@@ -99,26 +99,13 @@ static ts_status scale_weights(ts_tape *tape, const ts_experts_layer *l, ts_tens
     return ts_op_product(tape, TS_FACTOR_ITSELF, *weights, scale, weights);
 }
 
-/* Each row k, k - 1, ... 1. */
-static ts_status descending(ts_tape *tape, int64_t n, int64_t k, ts_tensor **out)
-{
-    float *host;
-    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n, k, out));
-    TS_TRY(ts_alloc(&host, (size_t)(n * k), sizeof *host));
-    for (int64_t i = 0; i < n * k; i++)
-        host[i] = (float)(k - i % k);
-    tape->dev->to_device(tape->dev, ts_tensor_data(*out), host, (size_t)(n * k) * sizeof *host);
-    ts_free(&host);
-    return TS_OK;
-}
-
 /* Pairs that an expert takes: Megatron-LM's and DeepSpeed's ceil(pairs / experts * factor); 0: all. */
-static int64_t capacity_of(const ts_experts_layer *l, int64_t rows)
+static int64_t capacity_of(const ts_experts_layer *l, double factor, int64_t rows)
 {
     const ts_expert_rules *r = rules_of(l);
-    const double most = ceil((double)(rows * l->route.k) / (double)ts_experts_choices(l) * r->capacity),
+    const double most = ceil((double)(rows * l->route.k) / (double)ts_experts_choices(l) * factor),
                  least = r->by_slots ? fmax(most, (double)r->least) : most;
-    return r->capacity <= 0 ? 0 : least < (double)rows ? (int64_t)least : rows;
+    return factor <= 0 ? 0 : least < (double)rows ? (int64_t)least : rows;
 }
 
 /* The room of experts, slot by slot. */
@@ -126,14 +113,13 @@ static ts_status seat(ts_tape *tape, const ts_experts_layer *l, const ts_run *ru
 {
     const ts_row_places places = ts_run_places(run, 0);
     const ts_rng rng = ts_run_rng(run, TS_RNG_SEATS, layer);
-    const bool draws = rules_of(l)->draws && l->route.k == 1 && run->balance != 0;
+    const ts_expert_rules *r = rules_of(l);
+    const bool trains = run->balance != 0;
     ts_tensor *order;
-    o->capacity = capacity_of(l, rows);
-    if (!o->capacity || (l->route.k == 1 && !draws))
+    o->capacity = capacity_of(l, trains || r->capacity_alone == 0 ? r->capacity : r->capacity_alone, rows);
+    if (!o->capacity || !r->draws || l->route.k > 1 || !trains)
         return TS_OK;
-    TS_TRY(descending(tape, rows, l->route.k, &order));
-    if (draws)
-        TS_TRY(ts_op_jitter(tape, order, 1, &rng, &places, &order));
+    TS_TRY(ts_op_draw(tape, rows, &rng, &places, &order));
     o->order = order;
     return TS_OK;
 }
@@ -197,7 +183,7 @@ static ts_sort_op order_of(const ts_experts_layer *l, const ts_tensor *ids)
     const ts_expert_rules *r = rules_of(l);
     ts_sort_op o = { .experts = l->experts, .misses = l->zeros > 0 || (r->by_slots && r->capacity > 0) };
     if (r->capacity > 0 && !r->by_slots) {
-        o.capacity = capacity_of(l, ids->dim[0]);
+        o.capacity = capacity_of(l, r->capacity, ids->dim[0]);
         o.pads = r->pads;
         o.by_weight = !r->by_position;
     }
@@ -248,7 +234,7 @@ static ts_status add_zeros(ts_tape *tape, const ts_experts_layer *l, ts_tensor *
         TS_TRY(ts_op_group_keep(tape, l->group->comm, ids, &ids));
     }
     TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
-    TS_TRY(descending(tape, s.rows, 1, &one));
+    TS_TRY(ts_op_ones(tape, s.rows, &one));
     TS_TRY(ts_op_combine(tape, &s, one, weights, &sum));
     TS_TRY(ts_op_combine(tape, NULL, x, sum, &own));
     return ts_op_add(tape, *y, 1, own, 1, y);

@@ -48,8 +48,8 @@ typedef struct ts_route_op {
     const ts_param *bias; /* for choosing; NULL: none */
     ts_route_by by;
     int64_t first;        /* BY_TURN: of the first pair */
-    /* An expert takes so many pairs; 0: all. Of others, those of the smallest `order` (fp32 [T, k]; NULL: the last), ids become
-     * -1 and weights 0 before weights are divided by their sum. */
+    /* An expert takes so many pairs; 0: all. Of others, those of the smallest `order` (fp32 [T, k]; NULL: the last choices of
+     * all rows, of these the last), ids become -1 and weights 0 before weights are divided by their sum. */
     int64_t capacity;
     const ts_tensor *order;
     ts_balance balance;
@@ -65,6 +65,7 @@ typedef struct ts_sort_op {
     int64_t experts, first; /* those that are here */
     int64_t capacity;       /* pairs that an expert takes; 0: all */
     bool pads, by_weight;   /* to the capacity; the largest weights stay, else the first pairs */
+    bool by_slot;           /* of the first choices, then of the second ones, ... */
     bool keeps;             /* asks for kept */
     bool misses;            /* ids may be of none of them: such pairs have no row */
 } ts_sort_op;

@@ -176,6 +176,10 @@ ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng,
 /* y = x times numbers from [1 - eps, 1 + eps), likewise; fp32. */
 ts_status ts_op_jitter(ts_tape *tape, ts_tensor *x, float eps, const ts_rng *rng, const ts_row_places *rows,
                        ts_tensor **y) TS_NODISCARD;
+/* y: fp32 [n, 1], ones. */
+ts_status ts_op_ones(ts_tape *tape, int64_t n, ts_tensor **y) TS_NODISCARD;
+/* y: fp32 [n, 1], numbers from [0, 2) by the rows that these n are. */
+ts_status ts_op_draw(ts_tape *tape, int64_t n, const ts_rng *rng, const ts_row_places *rows, ts_tensor **y) TS_NODISCARD;
 /* y = x with Gumbel's noise, fp32 (ts_jitter_args); no gradient goes through it. */
 ts_status ts_op_gumbel(ts_tape *tape, const ts_tensor *x, const ts_rng *rng, const ts_row_places *rows,
                        ts_tensor **y) TS_NODISCARD;

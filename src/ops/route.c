@@ -201,7 +201,8 @@ static ts_status choose(ts_tape *tape, const ts_route_op *o, const ts_tensor *lo
 /* Who has no room has no weight: *ids become those of the others. */
 static ts_status drop(ts_tape *tape, const ts_route_op *o, const ts_tensor *logits, const ts_tensor *weights, ts_tensor **ids)
 {
-    const ts_sort_op order = { .experts = logits->dim[1], .capacity = o->capacity, .by_weight = o->order != NULL, .keeps = true };
+    const ts_sort_op order = { .experts = logits->dim[1], .capacity = o->capacity, .by_weight = o->order != NULL,
+                               .by_slot = !o->order, .keeps = true };
     ts_sorted_rows s;
     TS_TRY(ts_sort_rows(tape, &order, *ids, o->order, &s));
     *ids = s.kept;

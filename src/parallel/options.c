@@ -112,7 +112,8 @@ const ts_option ts_parallel_option_rows[] = {
     ROW(FLAG, gather_beside, "moe-allgather-overlap-comm", NULL, 0, 0, NULL, "of allgather: likewise"),
     ROW(FLAG, interweaves, "moe-fb-overlap", NULL, 0, 0, NULL,
         "a forward pass goes on while the backward pass of another micro-batch waits for tokens, and the other way round: "
-        "with --schedules-method dualpipev, or without a pipeline"),
+        "without a pipeline, with --schedules-method dualpipev, or with stages, virtual ones too, which then begin one "
+        "micro-batch more"),
     ROW(FLAG, balances, "balanced-moe-experts", NULL, 0, 0, NULL,
         "of alltoall: of each layer's busiest experts everybody gets a copy for each micro-batch, so that their tokens need "
         "not travel; gradients of copies are summed where the experts are"),

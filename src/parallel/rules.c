@@ -488,11 +488,12 @@ static ts_status stages_rule(const ts_layout *l, ts_str *say)
     if (l->pp == 1 || !l->n_layers)
         return TS_OK;
     const ts_status st = check_stages(l, &s);
-    const bool is_v = s.schedule == TS_SCHEDULE_DUALPIPEV, other = s.further >= 0 && s.further != l->mtp_layers;
+    const bool is_v = s.schedule == TS_SCHEDULE_DUALPIPEV, other = s.further >= 0 && s.further != l->mtp_layers,
+               pairs = is_v || s.schedule == TS_SCHEDULE_1F1B || s.schedule == TS_SCHEDULE_INTERLEAVED;
     ts_stages_deinit(&s);
-    if (st == TS_OK && l->o->interweaves && !is_v)
-        return ts_str_puts(say, "--moe-fb-overlap: with stages it goes with --schedules-method dualpipev, whose passes may run "
-                                "interwoven: give that, or leave it out");
+    if (st == TS_OK && l->o->interweaves && !pairs)
+        return ts_str_puts(say, "--moe-fb-overlap: with stages it goes with the schedules 1f1b, interleaved (virtual stages) and "
+                                "dualpipev, whose passes may run interwoven: choose one of these, or leave it out");
     if (st == TS_OK && is_v && l->tied)
         return ts_str_puts(say, "schedule dualpipev: the model's output layer is its embedding "
                                 "(tie_word_embeddings): choose another schedule, or give "

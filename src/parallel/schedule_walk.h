@@ -28,6 +28,7 @@ typedef struct ts_walk_moves {
     bool weight_halves;     /* they are not in the lists: each comes when its stage would wait */
     int64_t recompute_held; /* RECOMPUTE comes earlier when its stage would wait and does then not
                                hold more units than this; 0: never */
+    bool pairs; /* a forward that may run interwoven does not begin before its backward may begin too */
 } ts_walk_moves;
 
 typedef struct ts_walk {

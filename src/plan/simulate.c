@@ -179,6 +179,7 @@ static void describe_job(const ts_job *job, ts_plan *p)
     p->train_iters = job->train_iters;
     p->seq_length = t->o->seq_length;
     p->schedule = t->pipeline.kind.schedule;
+    p->interweaves = t->pipeline.kind.interweaves;
     p->chunks = t->pipeline.schedule->shape.n_chunks;
 }
 
@@ -321,7 +322,7 @@ ts_status ts_plan_simulate(const ts_job_options *o, const ts_option_set *set, ts
     const ts_schedule_shape shape = { .n_stages = p->n_ranks, .n_chunks = p->chunks, .n_micro = p->n_micro,
                                       .group = o->parallel.group,
                                       .recompute = ts_parallel_recompute(&o->parallel),
-                                      .detaches_weights = o->parallel.detaches };
+                                      .detaches_weights = o->parallel.detaches, .interweaves = p->interweaves };
     if (st == TS_OK && p->n_ranks > 1)
         st = add_up(p, &shape, &c.y);
     else if (st == TS_OK)

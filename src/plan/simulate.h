@@ -50,6 +50,7 @@ typedef struct ts_plan {
     int n_ranks;
     bool is_recorded; /* each rank has a timeline */
     ts_schedule_kind schedule; /* of the stages */
+    bool interweaves;          /* see ts_schedule_shape */
     int64_t chunks;            /* of each */
     double step_seconds, tokens_per_second, bubble;
     double flops; /* of a step, all processes, as Megatron counts them */

@@ -107,7 +107,7 @@ done
 # passes that take turns compute what they do one after the other
 job woven 2 --expert-model-parallel-size 2 --moe-token-dispatcher-type alltoall --moe-fb-overlap
 alike woven apart 1 0
-expect 2 "with stages it goes with --schedules-method dualpipev" on 3 "$T" pretrain $common --pipeline-model-parallel-size 3 --moe-fb-overlap
+expect 2 "with stages it goes with the schedules 1f1b, interleaved" on 3 "$T" pretrain $common --pipeline-model-parallel-size 3 --pipeline-schedule gpipe --moe-fb-overlap
 # what is written has no trace of it: one process goes on from it, and two from what one has written
 job whole 1 --train-iters 6
 job on1 1 --train-iters 6 --load "$D/apart"

@@ -84,6 +84,7 @@ typedef struct ts_experts_layer {
     ts_param *scale;      /* [E, 1] */
     const ts_tensor_group *group;
     const ts_expert_group *apart; /* NULL: all experts are here */
+    int64_t number;       /* of the layer, of any kind */
     /* [experts] where each stands among those of all processes, in the order of these; NULL: as it is numbered. Whoever
      * moves experts sets it; borrowed */
     const int32_t *place;

@@ -52,10 +52,10 @@ static ts_status router_input(ts_tape *tape, const ts_experts_layer *l, const ts
     return ts_op_jitter(tape, *y, eps, &rng, &rows, y);
 }
 
-/* A training pass's choices go to a file, or come from it. */
+/* A pass's choices go to a file, or come from it. */
 static ts_routes *routes_of(const ts_experts_layer *l, const ts_run *run)
 {
-    return run->balance != 0 ? rules_of(l)->routes : NULL;
+    return run->balance != 0 ? rules_of(l)->routes : run->routes;
 }
 
 static ts_status replay(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer, int64_t n,
@@ -66,7 +66,7 @@ static ts_status replay(ts_tape *tape, const ts_experts_layer *l, const ts_run *
     int32_t *buffer;
     TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, n, l->route.k, ids));
     TS_TRY(ts_alloc(&buffer, (size_t)count, sizeof *buffer));
-    const ts_status st = ts_routes_take(rules_of(l)->routes, run->step, layer, &rows, n, buffer);
+    const ts_status st = ts_routes_take(routes_of(l, run), run->step, layer, &rows, n, buffer);
     if (st == TS_OK)
         tape->dev->to_device(tape->dev, ts_tensor_data(*ids), buffer, (size_t)count * sizeof *buffer);
     ts_free(&buffer);
@@ -80,7 +80,7 @@ static ts_status record(ts_tape *tape, const ts_experts_layer *l, const ts_run *
     TS_TRY(ts_alloc(&buffer, (size_t)ts_tensor_count(ids), sizeof *buffer));
     const ts_status st = ts_device_read(tape->dev, buffer, ts_tensor_data(ids), (size_t)ts_tensor_count(ids) * sizeof *buffer);
     if (st == TS_OK)
-        ts_routes_put(rules_of(l)->routes, run->step, layer, &rows, ids->dim[0], buffer);
+        ts_routes_put(routes_of(l, run), run->step, layer, &rows, ids->dim[0], buffer);
     ts_free(&buffer);
     return st;
 }

@@ -2,6 +2,7 @@
  * dropout's address, caches. One for each pass; layers only read it. */
 #ifndef TS_NN_RUN_H
 #define TS_NN_RUN_H
+#include "nn/routes.h"
 #include "nn/state.h"
 #include "ops/spread.h"
 
@@ -62,6 +63,7 @@ typedef struct ts_run {
      * alone: else they are there), an indexer's lists of keys, int32 [T, their length], what
      * experts beside an MLP make, [T, hidden]; or NULL. */
     ts_tensor **lent;
+    ts_routes *routes;    /* of passes that do not train: where choices of experts go, or come from; NULL: neither */
     const ts_tensor *ids; /* tokens, int32 [T], for layers that go by them; NULL: none does */
     ts_tensor *embedding; /* what the first layer reads, [T, hidden], for layers that read it too; NULL: none does */
     ts_tensor *per_layer; /* per-layer embeddings, [T, layers * width]; NULL: there are none */

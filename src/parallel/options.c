@@ -121,6 +121,9 @@ const ts_option ts_parallel_option_rows[] = {
         "how many; at most as many as a process has"),
     ROW(INT, hot_exchanges, "trans-hot-expert-group-num", "3", 1, 1 << 20, NULL,
         "exchanges that bring the copies at the same time, each those of some processes"),
+    ROW(TEXT, placement, "expert-placement", NULL, 0, 0, NULL,
+        "which process has which experts: JSON, or a file of it: \"[[0,5],[3,1],[2,4]]\" in all layers, "
+        "\"{\\\"2\\\":[[0,5],...]}\" in these; any checkpoint goes on in any placement"),
     ROW(FLAG, places, "enable-expert-placement", NULL, 0, 0, NULL,
         "experts move between processes by what they had to do, so that these have as much; what is computed and saved stays "
         "the same"),

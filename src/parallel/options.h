@@ -40,6 +40,7 @@ typedef struct ts_parallel_options {
     bool pipes; /* as many as a process has experts */
     bool places, place_finely; /* experts move to other processes by their loads; only if these vary less by place_fall */
     int64_t place_every;
+    const char *placement; /* who has which experts (parallel/placement.h); NULL: in order */
     double place_fall;
     /* of them (parallel/stages.h); 0: not given */
     int64_t chunk_layers, chunks, group, first_layers, last_layers;

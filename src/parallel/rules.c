@@ -80,6 +80,9 @@ static ts_status expert_rule(const ts_layout *l, ts_str *say)
                              LL(l->tp));
     if (parts_experts(l) && !l->experts)
         return ts_str_puts(say, EXPERTS " and --expert-tensor-parallel-size: this model has no experts: leave them out");
+    if (l->o->placement && l->ep == 1)
+        return ts_str_puts(say, "--expert-placement says which of several processes has which experts, and each has all: give "
+                                EXPERTS);
     if (!ts_layout_replicas(l) || ep_fits(l, l->ep))
         return TS_OK;
     if (l->experts > 0 && l->experts % l->ep)

@@ -261,8 +261,9 @@ ts_status ts_routes_take(const ts_routes *r, int64_t step, int64_t layer, const 
             ids[i * k + p] = r->piece[p];
         for (int64_t row = i; row < i + m; row++)
             if (!is_whole(r, ids + row * k))
-                return ts_error(TS_ERR_USER, "%s %s: iteration %lld, layer %lld: these are no experts; the file is damaged",
-                                r->option, r->path.s, (long long)(step + 1), (long long)layer);
+                return ts_error(TS_ERR_USER, "%s %s: %s %lld, layer %lld: these are no experts; the file is damaged",
+                                r->option, r->path.s, r->varies ? "sequence" : "iteration",
+                                (long long)((r->varies ? r->number : step) + 1), (long long)layer);
     }
     return TS_OK;
 }

@@ -40,6 +40,8 @@ typedef struct ts_expert_group {
     bool late;       /* and so are gradients of the experts' first weights */
     /* All to all: */
     ts_comm *near, *far; /* comm = far times near: rows come to all of far first, and from there go to near; NULL: straight */
+    int64_t among;   /* of each sequence so many parts go one after another through attention and experts, one part's rows
+                        travelling while others are computed; 0 and 1: as one */
     int64_t parts, slices; /* rows go in parts, of some of a process's experts and some of its rows; 0 and 1: at once */
     int64_t hot;     /* the busiest experts, of which everybody gets a copy for the pass; 0: none */
     int hot_exchanges; /* in which these come */

@@ -97,5 +97,12 @@ typedef struct ts_experts_layer {
 
 static inline int64_t ts_experts_choices(const ts_experts_layer *l) { return l->experts + l->zeros; }
 ts_status ts_experts_declare(const ts_declarer *d, ts_experts_layer *l) TS_NODISCARD;
+/* A pass in three steps, between which other things may be done: rows are on their way to experts of other processes; these
+ * compute, and what they made goes back; *y, as the sublayer gives it. *run lasts as long. */
+typedef struct ts_experts_pass ts_experts_pass;
+ts_status ts_experts_begin(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer, ts_tensor *x,
+                           ts_experts_pass **out) TS_NODISCARD;
+ts_status ts_experts_compute(ts_tape *tape, ts_experts_pass *p) TS_NODISCARD;
+ts_status ts_experts_finish(ts_tape *tape, ts_experts_pass *p, ts_tensor **y) TS_NODISCARD;
 ts_sublayer ts_experts_sublayer(const ts_experts_layer *l);
 #endif

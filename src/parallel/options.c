@@ -143,7 +143,9 @@ const ts_option ts_parallel_option_rows[] = {
     ROW(INT, row_parts, "pipe-experts-multi-data", "1", 1, 1 << 20, NULL,
         "of --use-pipe-experts: and so many of the tokens, one after another"),
     TS_NOTE("pipe-experts-multi-stream", 0, "layout", TRAVELS),
-    TS_NOTE("ampipe-degree", 1, "layout", TRAVELS),
+    ROW(INT, slices, "ampipe-degree", "1", 1, 1 << 20, NULL,
+        "of alltoall: so many parts of each sequence go through attention and experts one after another: while tokens of one "
+        "travel the others are computed; a capacity is a part's"),
     TS_NOTE("ampipe-tp-sp-comm-overlap", 0, "layout", TRAVELS),
     TS_NOTE("enable-token-rearrange-opt", 0, "layout", "tokens are moved by their numbers anyway"),
     TS_NOTE("moe-bmm-mc2", 0, "layout", TRAVELS),

@@ -116,6 +116,24 @@ static ts_status gather_rule(const ts_layout *l, ts_str *say)
                          LL(l->seq_length), gathers ? "give alltoall" : "leave it out");
 }
 
+/* Sequences in slices: each has as many rows, and all of a sequence are on one process. */
+static ts_status slices_rule(const ts_layout *l, ts_str *say)
+{
+    const int64_t n = l->o->slices;
+    if (n < 2 || !parts_experts(l))
+        return TS_OK;
+    if (l->o->sequence || l->cp > 1)
+        return ts_str_printf(say, "--ampipe-degree: %s leaves a process some rows of a sequence, of which queries cannot be taken in "
+                                  "slices: leave one of the two out",
+                             l->cp > 1 ? "--context-parallel-size" : "--sequence-parallel");
+    if (l->seq_length % n)
+        return ts_str_printf(say, "--ampipe-degree %lld does not divide --seq-length %lld", LL(n), LL(l->seq_length));
+    if (l->micro * l->seq_length / n % l->tp)
+        return ts_str_printf(say, TENSOR " %lld does not divide the %lld tokens of a slice of --ampipe-degree %lld, which experts of "
+                                  "other processes need: give fewer slices", LL(l->tp), LL(l->micro * l->seq_length / n), LL(n));
+    return TS_OK;
+}
+
 /* Ways of tokens that want others: what is given, and what it needs. */
 static ts_status way_rule(const ts_layout *l, ts_str *say)
 {
@@ -124,6 +142,7 @@ static ts_status way_rule(const ts_layout *l, ts_str *say)
                         : o->by_hosts         ? "--moe-hierarchical-alltoallv"
                         : o->expert_parts > 1 ? "--moe-experts-pipeline-degree"
                         : o->pipes            ? "--use-pipe-experts"
+                        : o->slices > 1       ? "--ampipe-degree"
                                               : NULL;
     if (o->row_parts > 1 && !o->pipes)
         return ts_str_puts(say, "--pipe-experts-multi-data needs --use-pipe-experts");
@@ -514,7 +533,7 @@ static ts_status stages_rule(const ts_layout *l, ts_str *say)
 
 typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
-static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, way_rule, some_experts_rule,
+static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, way_rule, slices_rule, some_experts_rule,
                                   order_rule, batch_rule, heads_rule, scan_rule, index_rule,
                                   mlp_rule, experts_rule, vocabulary_rule, norm_rule, beside_rule, ngrams_rule, joined_rule, rows_rule,
                                   overlap_rule, parts_rule, stages_rule,

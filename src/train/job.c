@@ -81,7 +81,7 @@ static ts_expert_group experts_of(const ts_job *j, int64_t experts)
                               .beside = late || o->shared_beside, .late = late,
                               .near = j->mesh->comm[TS_MESH_EP_NEAR], .far = j->mesh->comm[TS_MESH_EP_FAR],
                               .parts = o->pipes ? experts / ts_parallel_expert_size(o) : o->expert_parts, .slices = o->row_parts,
-                              .hot = o->balances ? o->hot : 0, .hot_exchanges = (int)o->hot_exchanges,
+                              .among = o->slices, .hot = o->balances ? o->hot : 0, .hot_exchanges = (int)o->hot_exchanges,
                               .place = j->placement.place, .order = j->placement.order };
 }
 

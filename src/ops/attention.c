@@ -291,6 +291,7 @@ static ts_attn_args args_of_one(const some_attr *s, const ts_tensor *q, int64_t 
     a.B = 1;
     a.S_q = a.q_batch = s->n;
     a.q_at = ts_stretches_one(s->begin, s->n);
+    a.S_q_all = a.S_kv_all = s->o.S;
     a.q = behind(a.q, q, row);
     a.k = behind(a.k, q, first);
     a.v = behind(a.v, q, first);

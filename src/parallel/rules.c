@@ -498,7 +498,9 @@ static ts_status check_stages(const ts_layout *l, ts_stages *s)
     TS_TRY(ts_stages_make(l->o, l->n_layers, l->empty, l->n_empty, s));
     const ts_schedule_shape shape = { .n_stages = s->n_stages,
                                       .n_chunks = s->n_chunks,
-                                      .n_micro = l->global && dp ? l->global / l->micro / dp : 1,
+                                      .n_micro = l->n_micro              ? l->n_micro
+                                                 : l->global && dp ? l->global / l->micro / dp
+                                                                   : 1,
                                       .group = l->o->group,
                                       .recompute = ts_parallel_recompute(l->o) };
     return dp && (!l->global || global_fits(l, dp)) ? ts_schedule_fits(s->schedule, &shape) : TS_OK;

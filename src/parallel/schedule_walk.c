@@ -108,6 +108,8 @@ static bool early_recompute(const ts_walk *w, struct ts_walk_stage *st, int64_t 
 static double cost_of(const ts_walk *w, int64_t stage, const ts_unit *u)
 {
     const ts_schedule_costs *c = w->costs;
+    if (c->of_micro)
+        return c->of_micro[u->micro][stage * w->s->shape.n_chunks + u->chunk][u->kind];
     return c->of ? c->of[stage * w->s->shape.n_chunks + u->chunk][u->kind] : c->unit[u->kind];
 }
 

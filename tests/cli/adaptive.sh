@@ -131,6 +131,11 @@ case $by_time in --optimized-mbs-list*)
     awk "BEGIN { exit !($named < $best) }" || wrong "$by_time takes $named s, and one size $best"
     ;;
 esac
+checks=$((checks + 1))
+case $(text --hardware epyc-9654) in
+"--optimized-mbs-list 1,"*,1\ --pipeline-schedule*) ;;
+*) wrong "of one size where small micro-batches begin and end faster: $(text --hardware epyc-9654)" ;;
+esac
 [ "$named" = "$chosen" ] || wrong "$by_time takes $named s, not $chosen"
 within "$chosen" "$best" "seconds of what was chosen by time"
 plan --automated-pipeline-perf --memory-limit-gb "${limit}e-9"
